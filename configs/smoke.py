@@ -1,0 +1,15 @@
+"""Everything that the demo does, on 900 plays with a small network, to see that it runs; its figures mean nothing.
+
+Command: scripts/demo --smoke, about a minute.
+"""
+
+from dataclasses import replace
+
+from configs.demo import CONFIG as DEMO
+
+CONFIG = replace(
+    DEMO,
+    data=replace(DEMO.data, plays=900),
+    network=replace(DEMO.network, channels=16, layers=3, hidden=(32,)),
+    training=replace(DEMO.training, epochs=4, batch_size=64, buckets=(32, 72)),
+)

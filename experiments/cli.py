@@ -1,0 +1,90 @@
+"""Command lines: a named configuration with fields changed by flags; a user's mistake is one line and exit code 2."""
+
+import contextlib
+import dataclasses
+import difflib
+import io
+import re
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import tyro
+
+import configs
+from sbp_jax.config import Config
+from sbp_jax.errors import InputError
+from sbp_jax.training import DivergedError
+
+T = TypeVar("T")
+
+
+def parse(kind: Any, args: Sequence[str], program: str, default: T | None = None) -> T:
+    """Fill a dataclass from flags.
+
+    Args:
+        kind: the dataclass; its docstring is the help text.
+        args: command-line words.
+        program: name for the help text.
+        default: values of the fields that no flag names.
+
+    Raises:
+        InputError: an unknown flag, or a value of the wrong type; one line.
+    """
+    if any(word in ("-h", "--help") for word in args):
+        tyro.cli(kind, prog=program, default=default, args=["--help"])
+    complaint = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(complaint):
+            value, unknown = tyro.cli(kind, prog=program, default=default, args=args, return_unknown_args=True)
+    except SystemExit as error:
+        raise InputError(_first_paragraph(complaint.getvalue())) from error
+    if unknown:
+        raise InputError(f"unknown argument {unknown[0]!r}{_nearest(unknown[0], value)}")
+    return value
+
+
+def parse_config(args: Sequence[str], program: str) -> tuple[str, Config]:
+    """The first word names a configuration, flags change its fields: `demo --optimizer.learning-rate 3e-4`."""
+    if not args or args[0].startswith("-"):
+        if args and args[0] in ("-h", "--help"):
+            print(f"usage: {program} CONFIG [--field value ...]\nconfigurations: {', '.join(configs.names())}\n")
+            parse(Config, ["--help"], f"{program} CONFIG", configs.get("demo"))
+        raise InputError(f"expected a configuration first; known: {', '.join(configs.names())}")
+    return args[0], parse(Config, args[1:], f"{program} {args[0]}", configs.get(args[0]))
+
+
+def main(command: Callable[[list[str]], None]) -> None:
+    """Run a command with the words after its name; a mistake of the user ends it with one line and exit code 2."""
+    try:
+        command(sys.argv[1:])
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except DivergedError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on from the newest checkpoint", file=sys.stderr)
+        sys.exit(130)
+
+
+def _first_paragraph(text: str) -> str:
+    # tyro draws a box: its first paragraph after the title says what is wrong.
+    parts = re.split(r"\n[ \t]*[─-]{10,}[ \t]*\n", text)
+    return " ".join((parts[1] if len(parts) > 1 else text).split())
+
+
+def _nearest(word: str, value: Any) -> str:
+    known = [f"--{name}" for name in _flags(value)]
+    found = difflib.get_close_matches(word.split("=")[0], known, n=1)
+    return f"; did you mean {found[0]}?" if found else "; --help lists the known ones"
+
+
+def _flags(value: Any, prefix: str = "") -> list[str]:
+    names = []
+    for field in dataclasses.fields(value):
+        name = prefix + field.name.replace("_", "-")
+        inner = getattr(value, field.name)
+        names += _flags(inner, name + ".") if dataclasses.is_dataclass(inner) else [name]
+    return names

@@ -1,0 +1,209 @@
+"""The whole way: tracking files in; trained networks, figures of merit, scored quarterbacks and figures out."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import jax.numpy as jnp
+import numpy as np
+import polars as pl
+from scipy.stats import spearmanr
+
+import configs
+from experiments.cli import main, parse
+from experiments.data import Dataset, open_dataset
+from experiments.score import leaderboard_table
+from experiments.train import train
+from sbp_jax.config import Config
+from sbp_jax.data.batching import Plays
+from sbp_jax.data.simulate import TrueLaw
+from sbp_jax.evaluation import YARDS, IntegerForecast, evaluate, integer_forecast, pp_curve
+from sbp_jax.evaluation.metrics import BASE_LEVELS, LOWER_LEVELS, UPPER_LEVELS
+from sbp_jax.reporting import figures
+from sbp_jax.reporting.tables import metrics_table
+from sbp_jax.run import Run, load_run
+from sbp_jax.scoring import leaderboard
+
+
+@dataclass(frozen=True)
+class Options:
+    """Simulate or read plays, train an SBP and a Gaussian network, evaluate them, score quarterbacks, draw figures.
+
+    Attributes:
+        data: a folder or files of real tracking data; none: 8,000 simulated plays.
+        smoke: 900 simulated plays and small networks, to see that everything runs.
+        malformed: a malformed play stops the demo ("stop") or is left out and counted ("reject").
+        out: folder for the results.
+    """
+
+    data: tuple[str, ...] = ()
+    smoke: bool = False
+    malformed: Literal["stop", "reject"] = "stop"
+    out: Path = Path("runs/demo")
+
+
+@dataclass
+class Clock:
+    """Seconds by stage."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time a stage."""
+        started = time.perf_counter()
+        yield
+        self.seconds[name] = round(time.perf_counter() - started, 2)
+
+
+def marginal_distribution(run: Run, count: int) -> Any:
+    """The marginal that the run's network starts from, once a play."""
+    offset = run.model.offset[...]
+    return run.model.head(jnp.broadcast_to(offset[None, :], (count, offset.shape[0])))
+
+
+def oracle_forecast(law: TrueLaw, plays: Plays) -> IntegerForecast:
+    """The simulator's law of each play, integrated over the league's skill."""
+    law = law.select(plays.game_id, plays.play_id)
+    mass = law.pmf(YARDS)
+    cdf = np.cumsum(mass, axis=1)
+    at = np.arange(len(plays)), (plays.yards - YARDS[0]).astype(int)
+    return IntegerForecast(YARDS, cdf, np.log(mass[at]), cdf[at] - mass[at], cdf[at])
+
+
+def contrasting_plays(forecast: IntegerForecast) -> list[tuple[str, int]]:
+    """Six plays whose predictive distributions differ most, each with what it stands for."""
+    mass = np.diff(forecast.cdf, axis=1, prepend=0.0)
+    zero = mass[:, np.flatnonzero(forecast.grid == 0)[0]]
+    far = 1.0 - forecast.cdf[:, np.flatnonzero(forecast.grid == 30)[0]]
+    loss = forecast.cdf[:, np.flatnonzero(forecast.grid == -1)[0]]
+    spread = np.sum(forecast.cdf * (1.0 - forecast.cdf), axis=1)
+    criteria = {
+        "surest to gain nothing": zero,
+        "least likely to gain nothing": -zero,
+        "likeliest to gain over 30": far,
+        "likeliest to lose yards": loss,
+        "narrowest": -spread,
+        "least likely outcome": -forecast.log_prob,
+    }
+    chosen: list[tuple[str, int]] = []
+    for name, value in criteria.items():
+        taken = [play for _, play in chosen]
+        order = [int(i) for i in np.argsort(-value) if int(i) not in taken]
+        if order:
+            chosen.append((name, order[0]))
+    return chosen
+
+
+def density_panels(forecasts: dict[str, IntegerForecast], run: Run, plays: Plays) -> list[figures.DensityPanel]:
+    """The predictive probabilities of six contrasting plays."""
+    chosen = contrasting_plays(forecasts["sbp"])
+    lower, upper = run.predict(plays.select(np.array([i for _, i in chosen]))).thresholds()
+    inside = (YARDS >= -20) & (YARDS <= 80)
+    panels = []
+    for k, (name, i) in enumerate(chosen):
+        probability = {
+            model: np.diff(f.cdf[i], prepend=0.0)[inside] for model, f in forecasts.items() if model != "marginal"
+        }
+        thresholds = float(lower[k]), float(upper[k])
+        panels.append(figures.DensityPanel(name, YARDS[inside], probability, float(plays.yards[i]), thresholds))
+    return panels
+
+
+def quarterbacks(run: Run, dataset: Dataset) -> pl.DataFrame:
+    """Leaderboard over the plays that no gradient came from: validation and test."""
+    held_out = [plays for plays in (dataset.split("validation"), dataset.split("test")) if len(plays)]
+    return leaderboard(pl.concat([run.score(plays) for plays in held_out]))
+
+
+def configuration(options: Options) -> Config:
+    """The demo's configuration for its options."""
+    config = configs.get("smoke" if options.smoke else "demo")
+    return replace(config, data=replace(config.data, source=options.data, malformed=options.malformed))
+
+
+def command(args: list[str]) -> None:
+    """Run the demo."""
+    options = parse(Options, args, "scripts/demo")
+    config = configuration(options)
+    clock = Clock()
+    with clock.stage("data"):
+        dataset = open_dataset(config.data)
+        test = dataset.split("test")
+    print(dataset.account())
+
+    runs: dict[str, Run] = {}
+    for kind in ("sbp", "gaussian"):
+        with clock.stage(f"train_{kind}"):
+            runs[kind] = load_run(train(replace(config, head=replace(config.head, kind=kind)), dataset, options.out))
+
+    with clock.stage("evaluate"):
+        forecasts = {kind: integer_forecast(run.predict(test), test.yards) for kind, run in runs.items()}
+        forecasts["marginal"] = integer_forecast(marginal_distribution(runs["sbp"], len(test)), test.yards)
+        if dataset.truth is not None:
+            forecasts["oracle"] = oracle_forecast(dataset.truth, test)
+        models = {name: evaluate(forecast, test.yards).to_dict() for name, forecast in forecasts.items()}
+
+    summary: dict[str, Any] = {
+        "models": models,
+        "plays": {split: len(dataset.split(split)) for split in ("train", "validation", "test")},
+    }
+    with clock.stage("score"):
+        table = quarterbacks(runs["sbp"], dataset)
+        truth = None
+        if dataset.truth is not None:
+            skill = dataset.truth_skill()
+            known = [skill[i] for i in table["passer_id"].to_list()]
+            truth = figures.Truth(skill, float(spearmanr(known, table["score"].to_numpy()).statistic))
+            summary["skill_rank_correlation"] = truth.rank_correlation
+            gap = models["marginal"]["crps"] - models["oracle"]["crps"]
+            summary["crps_gap_closed"] = {
+                kind: (models["marginal"]["crps"] - models[kind]["crps"]) / gap for kind in ("sbp", "gaussian")
+            }
+
+    with clock.stage("figures"):
+        folder = options.out / "figures"
+        figures.training_curves(
+            folder / "training.png", {k: list(r.history.iter_rows(named=True)) for k, r in runs.items()}
+        )
+        figures.predictive_densities(folder / "densities.png", density_panels(forecasts, runs["sbp"], test))
+        levels = np.concatenate([LOWER_LEVELS, BASE_LEVELS, UPPER_LEVELS])
+        shares = {name: pp_curve(forecast, levels) for name, forecast in forecasts.items()}
+        figures.pp_plot(folder / "pp.png", levels, shares, lower=0.05, upper=0.95)
+        figures.leaderboard(folder / "leaderboard.png", table, truth)
+
+    summary |= {"data": dataset.report, "seconds": clock.seconds}
+    options.out.mkdir(parents=True, exist_ok=True)
+    (options.out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
+    text = report(summary, table)
+    (options.out / "summary.md").write_text(text)
+    print("\n" + text)
+    print(f"written to {options.out}: summary.json, summary.md, figures/")
+
+
+def report(summary: dict[str, Any], table: pl.DataFrame) -> str:
+    """The results as Markdown."""
+    plays = summary["plays"]
+    parts = [
+        f"Test plays: {plays['test']}; trained on {plays['train']}, stopped by {plays['validation']}.",
+        metrics_table(summary["models"]),
+    ]
+    if "crps_gap_closed" in summary:
+        closed = summary["crps_gap_closed"]
+        parts.append(
+            f"Of the CRPS gap between marginal and oracle, the SBP network closes {closed['sbp']:.0%}, "
+            f"the Gaussian network {closed['gaussian']:.0%}. Rank correlation of the quarterbacks' scores with their "
+            f"true skill: {summary['skill_rank_correlation']:.2f}."
+        )
+    parts.append(leaderboard_table(table, most=10))
+    seconds = ", ".join(f"{name} {value:.0f}" for name, value in summary["seconds"].items())
+    parts.append(f"Seconds by stage: {seconds}.")
+    return "\n\n".join(parts) + "\n"
+
+
+if __name__ == "__main__":
+    main(command)

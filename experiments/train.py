@@ -1,0 +1,95 @@
+"""Train one network: python -m experiments.train CONFIG [--field value ...].
+
+Writes runs/CONFIG/RUN/; the same command goes on where it was, or says that it is done.
+"""
+
+import dataclasses
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+from tqdm import tqdm
+
+from experiments.cli import main, parse_config
+from experiments.data import Dataset, open_dataset
+from experiments.record import Record
+from sbp_jax.config import Config, digest
+from sbp_jax.data.batching import Batches
+from sbp_jax.distributions.heads import objective
+from sbp_jax.training import Checkpoints, Predictor, Trainer, fit, fit_marginal
+from sbp_jax.training.build import constants, make_head, make_network, set_statistics
+
+
+def run_folder(root: Path, config: Config, fingerprint: str) -> Path:
+    """The folder of a run: the same configuration on the same plays has the same one."""
+    return root / f"{config.head.kind}-{digest(dataclasses.asdict(config), fingerprint)}"
+
+
+def train(config: Config, dataset: Dataset, root: Path) -> Path:
+    """Train, or go on training, the network of a configuration.
+
+    Args:
+        config: the run's configuration.
+        dataset: prepared plays; validation plays may be missing, then every epoch is run.
+        root: folder of the runs of one configuration.
+
+    Returns:
+        The run's folder, for `sbp_jax.load_run`.
+    """
+    plays, validation = dataset.split("train"), dataset.split("validation")
+    head, loss, settings = make_head(config.head), objective(config.training.objective), config.training
+    network = make_network(config, head, plays.static.shape[1])
+    set_statistics(network, plays, fit_marginal(head, plays.yards, loss))
+    batches = Batches(plays, settings.batch_size, settings.buckets, seed=settings.seed)
+    predictor = Predictor(network)
+    trainer = Trainer(predictor, head, loss, config.optimizer, total_steps=len(batches) * settings.epochs)
+
+    yards = jnp.asarray(validation.yards)
+    mean_loss = jax.jit(lambda raw: jnp.mean(loss(head(raw), yards)))
+
+    def validate(params) -> float:
+        return float(mean_loss(predictor(params, validation, settings.batch_size, settings.buckets)))
+
+    folder = run_folder(root, config, dataset.fingerprint)
+    record = Record(folder, config, dataset.path, dataset.fingerprint, plays.static.shape[1])
+    checkpoints = Checkpoints(folder / "checkpoints")
+    with tqdm(total=len(batches) * settings.epochs, desc=f"train {config.head.kind}", unit="step") as bar:
+
+        def on_step(step: int) -> None:
+            bar.update(step - bar.n)
+
+        def on_epoch(history) -> None:
+            record.epoch(history)
+            last = history[-1]
+            bar.set_postfix(
+                epoch=last["epoch"],
+                training=f"{last['training_loss']:.3f}",
+                validation=f"{last['validation_loss']:.3f}",
+            )
+
+        fit(
+            trainer,
+            batches,
+            validate if len(validation) else None,
+            settings,
+            checkpoints,
+            constants(network),
+            on_step,
+            on_epoch,
+        )
+    checkpoints.close()
+    record.close()
+    return folder
+
+
+def command(args: list[str]) -> None:
+    """Train the configuration that the command line names."""
+    name, config = parse_config(args, "python -m experiments.train")
+    dataset = open_dataset(config.data)
+    print(dataset.account())
+    folder = train(config, dataset, Path("runs") / name)
+    print(f"{folder}")
+
+
+if __name__ == "__main__":
+    main(command)

@@ -1,0 +1,44 @@
+"""Spliced Binned-Pareto conditional distributions in JAX, and the quarterback passing score built on them."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sbp_jax.distributions import Binned as Binned
+    from sbp_jax.distributions import GeneralizedPareto as GeneralizedPareto
+    from sbp_jax.distributions import Normal as Normal
+    from sbp_jax.distributions import SplicedBinnedPareto as SplicedBinnedPareto
+    from sbp_jax.errors import InputError as InputError
+    from sbp_jax.run import Run as Run
+    from sbp_jax.run import load_run as load_run
+
+# Loaded on first use: the law alone needs jax only, a run needs the rest of the house.
+_HOMES = {
+    "Binned": "sbp_jax.distributions",
+    "GeneralizedPareto": "sbp_jax.distributions",
+    "InputError": "sbp_jax.errors",
+    "Normal": "sbp_jax.distributions",
+    "Run": "sbp_jax.run",
+    "SplicedBinnedPareto": "sbp_jax.distributions",
+    "load_run": "sbp_jax.run",
+}
+__all__ = [
+    "Binned",
+    "GeneralizedPareto",
+    "InputError",
+    "Normal",
+    "Run",
+    "SplicedBinnedPareto",
+    "load_run",
+]
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'sbp_jax' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -1,0 +1,151 @@
+"""Configuration of a run: plain frozen dataclasses, saved as JSON beside the run and read back from there."""
+
+import dataclasses
+import hashlib
+import json
+import types
+import typing
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from sbp_jax.errors import InputError
+from sbp_jax.models.network import NetworkConfig
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Where the plays come from and how they are split.
+
+    Attributes:
+        source: a folder or files of tracking data; none: simulate plays.
+        plays: number of simulated plays.
+        seed: of the simulation and of the split.
+        malformed: a malformed play stops the run ("stop") or is left out and counted ("reject").
+        test: share of the games kept for the test.
+        validation: share of the games kept for early stopping.
+        cache: folder for simulated files and prepared datasets.
+    """
+
+    source: tuple[str, ...] = ()
+    plays: int = 8000
+    seed: int = 0
+    malformed: Literal["stop", "reject"] = "stop"
+    test: float = 0.15
+    validation: float = 0.15
+    cache: str = "runs/data"
+
+
+@dataclass(frozen=True)
+class HeadConfig:
+    """The conditional distribution.
+
+    Attributes:
+        kind: "sbp" (Spliced Binned-Pareto) or "gaussian".
+        low: centre of the first bin, yards.
+        high: centre of the last bin, yards.
+        bins: number of bins of equal width; 71 from -10 to 60 are one yard wide, centred on integers.
+        tail_mass: probability below the lower threshold and above the upper one.
+        parameterization: map from raw outputs to the generalized Pareto tails: "positive" or "bounded".
+        shape_bounds: range of the tail shape where the parameterization is bounded.
+    """
+
+    kind: Literal["sbp", "gaussian"] = "sbp"
+    low: float = -10.0
+    high: float = 60.0
+    bins: int = 71
+    tail_mass: tuple[float, float] = (0.05, 0.05)
+    parameterization: Literal["positive", "bounded"] = "bounded"
+    shape_bounds: tuple[float, float] = (-0.5, 0.95)
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """AdamW with warm-up and cosine decay.
+
+    Attributes:
+        learning_rate: at its peak.
+        weight_decay: of the kernels; biases do not decay.
+        warmup: share of the steps over which the rate rises from zero.
+        clip: largest global norm of the gradient.
+    """
+
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-2
+    warmup: float = 0.05
+    clip: float = 1.0
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Length and rhythm of the training.
+
+    Attributes:
+        objective: loss by name: "exact", "composite" or "interval".
+        epochs: passes over the training plays at most.
+        patience: epochs without a better validation loss before training stops.
+        batch_size: plays a step.
+        buckets: frames that batches are padded to; a longer play gets a bucket of its own.
+        seed: of the initial weights, the order of the plays and dropout.
+        checkpoint_every: steps between checkpoints; there is one at the end of every epoch in any case.
+    """
+
+    objective: Literal["exact", "composite", "interval"] = "interval"
+    epochs: int = 30
+    patience: int = 6
+    batch_size: int = 128
+    buckets: tuple[int, ...] = (24, 40, 72)
+    seed: int = 0
+    checkpoint_every: int = 500
+
+
+@dataclass(frozen=True)
+class Config:
+    """A run: data, network, head, optimizer and training."""
+
+    data: DataConfig = field(default_factory=DataConfig)
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    head: HeadConfig = field(default_factory=HeadConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+
+
+def to_json(config: Config) -> str:
+    """The configuration as JSON, fields in their order of declaration."""
+    return json.dumps(dataclasses.asdict(config), indent=2)
+
+
+def digest(*parts: Any) -> str:
+    """Eight hexadecimal digits that name the JSON-serializable parts: equal parts, equal name."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def from_dict(kind: type, values: dict[str, Any], where: str = "config") -> Any:
+    """Rebuild a dataclass from the dictionary that `to_json` wrote.
+
+    Raises:
+        InputError: a field that the dataclass lacks, or a value of another type; the message names the field.
+    """
+    hints = typing.get_type_hints(kind)
+    unknown = sorted(set(values) - set(hints))
+    if unknown:
+        raise InputError(f"{where}: unknown field {unknown[0]!r}; known: {', '.join(hints)}")
+    return kind(**{name: _restore(hints[name], value, f"{where}.{name}") for name, value in values.items()})
+
+
+def _restore(hint: Any, value: Any, where: str) -> Any:
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type) and isinstance(value, dict):
+        return from_dict(hint, value, where)
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin is tuple and isinstance(value, list):
+        kinds = [args[0]] * len(value) if args[-1] is Ellipsis else list(args)
+        if len(kinds) == len(value):
+            return tuple(_restore(k, v, f"{where}[{i}]") for i, (k, v) in enumerate(zip(kinds, value, strict=True)))
+    elif origin is Literal and value in args:
+        return value
+    elif origin in (types.UnionType, typing.Union) and value is None and type(None) in args:
+        return None
+    elif hint is float and isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    elif isinstance(hint, type) and type(value) is hint:
+        return value
+    raise InputError(f"{where}: expected {getattr(hint, '__name__', hint)}, got {value!r}")

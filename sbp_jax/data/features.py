@@ -1,0 +1,127 @@
+"""Canonical plays as the network's arrays: frames `[T, 22 players, 8 features]` and static features.
+
+The eight features of a player at a frame (`FEATURES`):
+
+| feature | unit | meaning |
+| --- | --- | --- |
+| x | yards | from the ball at the snap, toward the goal line the offence attacks |
+| y | yards | from the middle of the field, toward the offence's left |
+| vx, vy | yards a second | the direction of motion is theirs: at a standstill it is noise, and here it vanishes |
+| ax, ay | yards a second squared | |
+| orientation_cos, orientation_sin | | unit vector of where the shoulders face, 0 the offence's way; both 0 where unknown |
+
+An angle as a pair has no jump: 359 and 1 degree are neighbours. The 22 players' order is that of `slots`.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from sbp_jax.data.batching import PLAYER_FEATURES, PLAYERS, Plays
+from sbp_jax.data.kinematics import FRAME_S
+from sbp_jax.data.passers import PLAY
+from sbp_jax.data.report import ReadReport
+from sbp_jax.data.slots import assign_slots
+from sbp_jax.data.tracking import FIELD_WIDTH_YARDS, TrackingChunk, read_tracking
+from sbp_jax.data.windows import Rules
+
+FEATURES = ("x", "y", "vx", "vy", "ax", "ay", "orientation_cos", "orientation_sin")
+SITUATION_FEATURES = ("down", "distance", "yards_to_goal", "quarter", "clock_s", "score_difference", "week", "home")
+STATIC_FEATURES = (*SITUATION_FEATURES, *(f"{name}_missing" for name in SITUATION_FEATURES))
+MISSING = -1  # in the integer columns of `Plays.info`
+
+
+def plays_from_chunk(chunk: TrackingChunk) -> Plays:
+    """Return a chunk's plays as arrays, in the order of `chunk.plays`.
+
+    `static` has the situation (`down, distance` [yards], `yards_to_goal, quarter, clock_s, score_difference, week, home`
+    as 0 or 1), 0 where unknown, and then for each a column that is 1 where it is unknown. `info` has `result, team,
+    format` (text), `season, week, quarter, down` (-1 where unknown), `yards_to_goal, time_to_throw_s, touchdown`.
+    """
+    plays = chunk.plays
+    lengths = plays["frames"].to_numpy()
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    index = plays.select(*PLAY, "passer_id", "ball_x", "ball_y").with_row_index("play")
+    rows = chunk.frames.join(index, on=PLAY).sort("play", "player_id", "frame")
+    people = rows.group_by("play", "player_id", maintain_order=True).agg(
+        pl.col("offence", "position").first(),
+        # a player who comes in after the snap is placed after those who were there
+        *(pl.when(pl.col("frame").first() == 0).then(pl.col(c).first()).alias(c) for c in ("x", "y")),
+        rows=pl.len(),
+    )
+    slot = np.repeat(_slots(people, plays), people["rows"].to_numpy())
+    row = offsets[rows["play"].to_numpy()] + rows["frame"].to_numpy()
+    facing = rows["orientation"].to_numpy()
+    known = np.isfinite(facing)
+    facing = np.where(known, facing, 0.0)
+    values = np.stack(
+        [
+            (rows["x"] - rows["ball_x"]).to_numpy(),
+            rows["y"].to_numpy() - FIELD_WIDTH_YARDS / 2,
+            *(rows[name].to_numpy() for name in FEATURES[2:6]),
+            np.where(known, np.cos(facing), 0.0),
+            np.where(known, np.sin(facing), 0.0),
+        ],
+        axis=1,
+    )
+    frames = np.zeros((int(offsets[-1]), PLAYERS, PLAYER_FEATURES), np.float32)
+    players = np.zeros((int(offsets[-1]), PLAYERS), bool)
+    placed = slot >= 0
+    frames[row[placed], slot[placed]] = values[placed]
+    players[row[placed], slot[placed]] = True
+    return Plays(
+        frames=frames,
+        offsets=offsets,
+        players=players,
+        static=_static(plays),
+        yards=plays["yards"].to_numpy().astype(np.float32),
+        game_id=plays["game_id"].to_numpy(),
+        play_id=plays["play_id"].to_numpy(),
+        passer_id=plays["passer_id"].to_numpy(),
+        passer=_text(plays["passer"]),
+        info=_info(plays),
+    )
+
+
+def read_plays(sources: str | Path | Sequence[str | Path], rules: Rules | None = None) -> tuple[Plays, ReadReport]:
+    """Return the passes among `sources` as arrays in memory, and the account of the reading (see `read_tracking`)."""
+    parts, report = [], ReadReport()
+    for chunk in read_tracking(sources, rules):
+        report = report + chunk.report
+        if len(chunk.plays):
+            parts.append(plays_from_chunk(chunk))
+    return Plays.concatenate(parts), report
+
+
+def _slots(people: pl.DataFrame, plays: pl.DataFrame) -> np.ndarray:
+    begin = np.flatnonzero(np.diff(people["play"].to_numpy(), prepend=-1))
+    ends = np.append(begin[1:], len(people))
+    x, y, offence = (people[c].to_numpy() for c in ("x", "y", "offence"))
+    player_id, position = people["player_id"].to_numpy(), people["position"].to_list()
+    passers, ball = plays["passer_id"].to_numpy(), plays.select("ball_x", "ball_y").rows()
+    slots = np.empty(len(people), np.int64)
+    for play, (b, e) in enumerate(zip(begin, ends, strict=True)):
+        passer = int(np.flatnonzero(player_id[b:e] == passers[play])[0])
+        slots[b:e] = assign_slots(x[b:e], y[b:e], offence[b:e], position[b:e], passer, ball[play])
+    return slots
+
+
+def _static(plays: pl.DataFrame) -> np.ndarray:
+    values = plays.select(pl.col(name).cast(pl.Float32) for name in SITUATION_FEATURES)
+    missing = values.select(pl.all().is_null().cast(pl.Float32).name.suffix("_missing"))
+    return np.ascontiguousarray(values.fill_null(0.0).hstack(missing).select(STATIC_FEATURES).to_numpy())
+
+
+def _info(plays: pl.DataFrame) -> dict[str, np.ndarray]:
+    info = {name: _text(plays[name]) for name in ("result", "team", "format")}
+    info |= {name: plays[name].fill_null(MISSING).to_numpy() for name in ("season", "week", "quarter", "down")}
+    info["yards_to_goal"] = plays["yards_to_goal"].to_numpy().astype(np.float32)
+    info["time_to_throw_s"] = ((plays["frames"].to_numpy() - 1) * FRAME_S).astype(np.float32)
+    info["touchdown"] = plays["touchdown"].to_numpy()
+    return info
+
+
+def _text(column: pl.Series) -> np.ndarray:
+    return np.array(column.fill_null("").to_list(), dtype=np.str_)

@@ -1,0 +1,91 @@
+"""The account of a reading: what was read, kept, rejected and repaired, by reason."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+EXAMPLES = 5
+
+
+@dataclass
+class ReadReport:
+    """What became of every play that was read; reports of parts add up with `+`.
+
+    Args:
+        read: plays met, copies included.
+        kept: plays kept; `read == kept + sum(rejected.values())`.
+        rejected: plays left out, by reason; reasons that mean damaged data begin with "malformed: ".
+        examples: the first few plays of each reason as "game/play".
+        repaired: rows or plays put right or left out without losing a play, by kind.
+        formats: files read, by format.
+        ignored: files that are no tracking, outcome, player or game table.
+    """
+
+    read: int = 0
+    kept: int = 0
+    rejected: dict[str, int] = field(default_factory=dict)
+    examples: dict[str, list[str]] = field(default_factory=dict)
+    repaired: dict[str, int] = field(default_factory=dict)
+    formats: dict[str, int] = field(default_factory=dict)
+    ignored: list[str] = field(default_factory=list)
+
+    def reject(self, reason: str, plays: Iterable[tuple[int, int]]) -> None:
+        """Count `(game, play)` ids as rejected for `reason`."""
+        ids = [f"{game}/{play}" for game, play in plays]
+        if ids:
+            self.rejected[reason] = self.rejected.get(reason, 0) + len(ids)
+            self.examples[reason] = [*self.examples.get(reason, []), *ids][:EXAMPLES]
+
+    def repair(self, kind: str, count: int) -> None:
+        """Count `count` repairs of a kind; nothing is listed for none."""
+        if count:
+            self.repaired[kind] = self.repaired.get(kind, 0) + int(count)
+
+    def __add__(self, other: "ReadReport") -> "ReadReport":
+        return ReadReport(
+            read=self.read + other.read,
+            kept=self.kept + other.kept,
+            rejected=_add(self.rejected, other.rejected),
+            examples={
+                reason: [*self.examples.get(reason, []), *other.examples.get(reason, [])][:EXAMPLES]
+                for reason in {**self.examples, **other.examples}
+            },
+            repaired=_add(self.repaired, other.repaired),
+            formats=_add(self.formats, other.formats),
+            ignored=self.ignored + other.ignored,
+        )
+
+    def to_json(self) -> str:
+        """Return the report as indented JSON text."""
+        return json.dumps(asdict(self), indent=2, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> "ReadReport":
+        """Return the report that `to_json` wrote."""
+        return cls(**json.loads(text))
+
+    def to_markdown(self) -> str:
+        """Return the report as a Markdown table, one line a reason, with example plays."""
+        lines = ["| what | count | examples |", "| --- | ---: | --- |"]
+        lines += [f"| plays read | {self.read} | |", f"| plays kept | {self.kept} | |"]
+        for reason, count in _by_count(self.rejected):
+            lines.append(f"| rejected: {reason} | {count} | {', '.join(self.examples[reason])} |")
+        lines += [f"| repaired: {kind} | {count} | |" for kind, count in _by_count(self.repaired)]
+        lines += [f"| files: {name} | {count} | |" for name, count in _by_count(self.formats)]
+        if self.ignored:
+            names = ", ".join(Path(name).name for name in self.ignored[:EXAMPLES])
+            lines.append(f"| files: ignored | {len(self.ignored)} | {names} |")
+        return "\n".join(lines)
+
+    def reasons(self) -> str:
+        """Return the rejections on one line, most frequent first."""
+        return ", ".join(f"{reason} {count}" for reason, count in _by_count(self.rejected)) or "none read"
+
+
+def _add(left: dict[str, int], right: dict[str, int]) -> dict[str, int]:
+    return {key: left.get(key, 0) + right.get(key, 0) for key in {**left, **right}}
+
+
+def _by_count(counts: dict[str, int]) -> list[tuple[str, int]]:
+    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))

@@ -1,0 +1,221 @@
+"""From a tracking file's rows to the windows of its passes: snap to release, every play that is left out accounted for."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import polars as pl
+
+from sbp_jax.data.kinematics import LEAD
+from sbp_jax.data.outcomes import ATTEMPTS, parse_description
+from sbp_jax.data.passers import PLAY
+from sbp_jax.data.report import ReadReport
+from sbp_jax.errors import InputError
+
+SNAP_EVENTS = ("ball_snap", "snap_direct")
+RELEASE_EVENTS = ("pass_forward", "pass_shovel")
+AUTOMATIC = {"autoevent_ballsnap": "ball_snap", "autoevent_passforward": "pass_forward"}
+FIELD_X = (-15.0, 135.0)  # the field is 120 by 53.3 yards; players do run out of it
+FIELD_Y = (-15.0, 75.0)
+MAX_PLAYERS = 22
+
+
+@dataclass(frozen=True)
+class Rules:
+    """Which plays are kept.
+
+    Args:
+        malformed: "stop" raises on damaged data, "reject" counts the play and goes on.
+        min_frames, max_frames: bounds, both included, of a play's frames from snap to release at 10 Hz.
+
+    Raises:
+        InputError: an unknown `malformed`, or bounds out of order.
+    """
+
+    malformed: Literal["stop", "reject"] = "stop"
+    min_frames: int = 5
+    max_frames: int = 120
+
+    def __post_init__(self) -> None:
+        if self.malformed not in ("stop", "reject"):
+            raise InputError(f"malformed: expected 'stop' or 'reject', got {self.malformed!r}")
+        if not 1 <= self.min_frames <= self.max_frames:
+            raise InputError(f"min_frames, max_frames: expected 1 <= {self.min_frames} <= {self.max_frames}")
+
+
+@dataclass
+class Screen:
+    """Takes plays out of the running, each with its reason.
+
+    Args:
+        path: the file being read, for messages.
+        rules: what to do with malformed plays.
+        report: where plays are counted.
+    """
+
+    path: Path
+    rules: Rules
+    report: ReadReport
+
+    def reject(self, frame: pl.DataFrame, bad: pl.DataFrame, reason: str) -> pl.DataFrame:
+        """Count the plays of `bad` and return `frame` without them."""
+        bad = bad.select(PLAY).unique().sort(PLAY)
+        self.report.reject(reason, bad.iter_rows())
+        return frame.join(bad, on=PLAY, how="anti") if len(bad) else frame
+
+    def malformed(self, frame: pl.DataFrame, bad: pl.DataFrame, reason: str) -> pl.DataFrame:
+        """Stop at the first play of `bad`, whose column `found` tells what was found, or count them all."""
+        if len(bad) and self.rules.malformed == "stop":
+            first = bad.sort(PLAY).row(0, named=True)
+            raise InputError(
+                f"{self.path}: game {first['game_id']} play {first['play_id']}: {reason}: {first['found']} "
+                "(to leave such plays out and count them: malformed = reject)"
+            )
+        return self.reject(frame, bad, f"malformed: {reason}")
+
+
+def drop_copies(rows: pl.DataFrame, seen: set[tuple[int, int]], screen: Screen) -> pl.DataFrame:
+    """Count the plays of `rows` as read and return them without empty rows and without second copies.
+
+    A copy is the same play from another source file in one table, or a play already in `seen`, which is added to.
+    """
+    empty = pl.all_horizontal(pl.col(c).is_null() for c in ("x", "y", "s"))
+    filled = rows.filter(~empty)
+    screen.report.repair("empty rows dropped", len(rows) - len(filled))
+    plays = rows.select(PLAY).unique().sort(PLAY)
+    screen.report.read += len(plays)
+    again = plays.filter(pl.Series([play in seen for play in plays.iter_rows()], dtype=pl.Boolean))
+    seen.update(plays.iter_rows())
+    if "copy" in rows.columns:
+        first = filled.group_by(PLAY).agg(first=pl.col("copy").min(), copies=pl.col("copy").n_unique())
+        double = first.filter(pl.col("copies") > 1)
+        extras = double.sort(PLAY).select(pl.col(*PLAY).repeat_by(pl.col("copies") - 1)).explode(PLAY)
+        screen.report.read += len(extras)
+        screen.report.reject("duplicate copy", extras.iter_rows())
+        filled = filled.join(first, on=PLAY).filter(pl.col("copy").eq_missing(pl.col("first"))).drop("first", "copies")
+    return screen.reject(filled, again, "duplicate copy")
+
+
+def cut(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
+    """Return the rows from `LEAD` frames before the snap to the release, `frame` counted from the snap.
+
+    The snap is the first `ball_snap` or `snap_direct`; the release is the first `pass_forward` or `pass_shovel` after it.
+    Automatic events stand in where a play has no event of that kind set by hand.
+    """
+    events = rows.filter(pl.col("event").is_not_null()).select(*PLAY, "clock", "event")
+    hand, automatic = _moments(events), _moments(events.with_columns(pl.col("event").replace(AUTOMATIC)))
+    plays = rows.select(PLAY).unique()
+    moments = plays.join(hand, on=PLAY, how="left").join(automatic, on=PLAY, how="left", suffix="_automatic")
+    moments = moments.select(*PLAY, snap=pl.coalesce("snap", "snap_automatic"))
+    moments = screen.reject(moments, moments.filter(pl.col("snap").is_null()), "no snap")
+    release = _first_release(events, moments).join(
+        _first_release(events.with_columns(pl.col("event").replace(AUTOMATIC)), moments),
+        on=PLAY,
+        how="full",
+        coalesce=True,
+        suffix="_automatic",
+    )
+    moments = moments.join(release, on=PLAY, how="left").select(
+        *PLAY, "snap", release=pl.coalesce("release", "release_automatic")
+    )
+    moments = screen.reject(moments, moments.filter(pl.col("release").is_null()), "no release")
+    length = pl.col("release") - pl.col("snap") + 1
+    moments = screen.reject(moments, moments.filter(length < screen.rules.min_frames), "too few frames")
+    moments = screen.reject(moments, moments.filter(length > screen.rules.max_frames), "too many frames")
+    window = (
+        rows.join(moments, on=PLAY)
+        .filter(pl.col("clock") >= pl.col("snap") - LEAD, pl.col("clock") <= pl.col("release"))
+        .with_columns(frame=pl.col("clock") - pl.col("snap"), frames=length)
+        .drop("clock", "snap", "release")
+    )
+    single = window.unique([*PLAY, "player_id", "frame"], keep="first", maintain_order=True)
+    screen.report.repair("duplicate (player, time) rows dropped", len(window) - len(single))
+    return single
+
+
+def join_outcomes(rows: pl.DataFrame, listed: pl.DataFrame, screen: Screen) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return `rows` of plays with a counted attempt, and those plays with `result` and `yards`.
+
+    A list of plays decides; where it has no row, the description in the tracking does. Where both speak and differ, the
+    list is believed and the difference counted.
+    """
+    plays = rows.select(PLAY).unique().sort(PLAY).join(listed, on=PLAY, how="left")
+    plays = screen.malformed(
+        plays,
+        plays.filter("two_outcomes").with_columns(found=pl.lit("the lists of plays disagree about it")),
+        "two different outcomes",
+    )
+    if "description" in rows.columns:
+        plays = _with_text(plays, rows.group_by(PLAY).agg(text=pl.col("description").drop_nulls().first()), screen)
+    plays = screen.reject(plays, plays.filter(pl.col("has_outcome").is_null()), "no outcome listed")
+    plays = screen.reject(plays, plays.filter(pl.col("two_point").fill_null(value=False)), "two-point try")
+    plays = screen.reject(plays, plays.filter(pl.col("nullified").fill_null(value=False)), "nullified")
+    attempt = pl.col("result").is_in(ATTEMPTS).fill_null(value=False)
+    plays = screen.reject(plays, plays.filter(~attempt), "not a pass")
+    missing = plays.filter(~pl.col("yards").is_finite().fill_null(value=False))
+    plays = screen.malformed(
+        plays, missing.with_columns(found=pl.lit("result C without a gain")), "yards missing on a completion"
+    )
+    return rows.join(plays.select(PLAY), on=PLAY, how="semi"), plays
+
+
+def check(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
+    """Return the window rows without plays whose tracking is damaged (malformed) or has holes (rejected)."""
+    inside = rows.filter(pl.col("frame") >= 0)
+    place = pl.format("{} at frame {}", pl.coalesce("name", pl.lit("a player")), "frame")
+    finite = pl.all_horizontal(pl.col(c).is_finite().fill_null(value=False) for c in ("x", "y"))
+    where = pl.format("x = {}, y = {}, ", "x", "y") + place
+    rows = screen.malformed(
+        rows, inside.filter(~finite).with_columns(found=where), "coordinates are not finite numbers"
+    )
+    on_field = pl.col("x").is_between(*FIELD_X) & pl.col("y").is_between(*FIELD_Y)
+    rows = screen.malformed(
+        rows, inside.filter(finite & ~on_field).with_columns(found=where), "coordinates far off the field"
+    )
+    crowd = inside.filter(~pl.col("is_ball")).group_by(*PLAY, "frame").agg(count=pl.len()).sort(*PLAY, "frame")
+    rows = screen.malformed(
+        rows,
+        crowd.filter(pl.col("count") > MAX_PLAYERS).with_columns(
+            found=pl.format("{} players at frame {}", "count", "frame")
+        ),
+        "more than 22 players in a frame",
+    )
+    there = crowd.group_by(PLAY).agg(there=pl.len()).join(rows.select(*PLAY, "frames").unique(PLAY), on=PLAY)
+    torn = there.filter(pl.col("there") < pl.col("frames"))
+    rows = screen.reject(rows, torn, "frames missing between snap and release")
+    ball = rows.filter("is_ball", pl.col("frame") == 0)
+    return screen.reject(rows, rows.join(ball, on=PLAY, how="anti"), "no ball at the snap")
+
+
+def check_quarterbacks(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
+    """Return `rows` (with `offence`) without plays in which the offence has two quarterbacks in a frame (malformed)."""
+    backs = rows.filter("offence", pl.col("position") == "QB", pl.col("frame") >= 0)
+    two = backs.group_by(*PLAY, "frame").agg(names=pl.col("name").sort()).filter(pl.col("names").list.len() > 1)
+    found = pl.format("{} at frame {}", pl.col("names").list.join(" and "), "frame")
+    return screen.malformed(rows, two.sort("frame").with_columns(found=found), "two quarterbacks of the offence")
+
+
+def _moments(events: pl.DataFrame) -> pl.DataFrame:
+    return events.filter(pl.col("event").is_in(SNAP_EVENTS)).group_by(PLAY).agg(snap=pl.col("clock").min())
+
+
+def _first_release(events: pl.DataFrame, moments: pl.DataFrame) -> pl.DataFrame:
+    thrown = events.filter(pl.col("event").is_in(RELEASE_EVENTS)).join(moments, on=PLAY)
+    return thrown.filter(pl.col("clock") > pl.col("snap")).group_by(PLAY).agg(release=pl.col("clock").min())
+
+
+def _with_text(plays: pl.DataFrame, texts: pl.DataFrame, screen: Screen) -> pl.DataFrame:
+    plays = plays.join(texts, on=PLAY, how="left")
+    said: Sequence[tuple] = [parse_description(text or "") for text in plays["text"]]
+    columns = {"result": pl.String, "yards": pl.Float64, "nullified": pl.Boolean, "two_point": pl.Boolean}
+    spoken = pl.DataFrame(said, schema={f"{name}_said": kind for name, kind in columns.items()}, orient="row")
+    plays = plays.hstack(spoken)
+    both = plays.filter(pl.col("has_outcome") & pl.col("result_said").is_not_null())
+    differ = (pl.col("result") != pl.col("result_said")) | (pl.col("yards") != pl.col("yards_said"))
+    screen.report.repair("outcome listed differs from the description (the list is kept)", len(both.filter(differ)))
+    unlisted = pl.col("has_outcome").is_null() & pl.col("result_said").is_not_null()
+    return plays.with_columns(
+        *(pl.when(unlisted).then(f"{name}_said").otherwise(name).alias(name) for name in columns),
+        has_outcome=pl.when(unlisted).then(True).otherwise("has_outcome"),
+    ).drop("text", *(f"{name}_said" for name in columns))

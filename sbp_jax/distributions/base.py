@@ -1,0 +1,220 @@
+"""What every distribution shares: the interface, broadcasting of outcomes, and registration as a pytree."""
+
+import abc
+import dataclasses
+from collections.abc import Sequence
+from typing import TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.tree_util import GetAttrKey, register_pytree_with_keys, register_static
+from jax.typing import ArrayLike
+from jaxtyping import Array, Bool, Float, PRNGKeyArray, UInt32
+
+from sbp_jax.errors import InputError
+
+Key = PRNGKeyArray | UInt32[Array, "2"]
+T = TypeVar("T", bound=type)
+
+
+@register_static
+class Constant:
+    """A number or array known when the distribution was built: hashable, compared by value, no leaf of a pytree."""
+
+    __slots__ = ("_array", "_key")
+
+    def __init__(self, value: ArrayLike) -> None:
+        array = np.array(value, dtype=np.float64)
+        array.setflags(write=False)
+        self._array = array
+        self._key = (array.shape, array.tobytes())
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self._array.shape
+
+    def __array__(self, dtype=None, copy=None) -> np.ndarray:
+        return np.array(self._array, dtype=dtype, copy=copy)
+
+    def __float__(self) -> float:
+        return float(self._array)
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (isinstance(other, Constant) and self._key == other._key)
+
+    def __repr__(self) -> str:
+        return f"Constant({self._array.tolist()})"
+
+
+def is_traced(value: object) -> bool:
+    return isinstance(value, jax.core.Tracer)
+
+
+def float_dtype(*values: ArrayLike | Constant) -> jnp.dtype:
+    """The widest float type among arrays; JAX's default float if there is none (Python numbers and constants do not count)."""
+    dtypes = [jnp.asarray(v).dtype for v in values if isinstance(v, np.ndarray | np.generic | jax.Array)]
+    dtypes = [d for d in dtypes if jnp.issubdtype(d, jnp.floating)]
+    if not dtypes:
+        return jnp.asarray(0.0).dtype
+    with jax.numpy_dtype_promotion("standard"):
+        return jnp.result_type(*dtypes)
+
+
+def leading(x: Array | np.ndarray, ndim: int, event_ndim: int = 0) -> Array:
+    """x with axes of length 1 in front, so that its batch part has `ndim` axes."""
+    return jnp.reshape(x, (1,) * (ndim + event_ndim - x.ndim) + x.shape)
+
+
+def keep_nan(y: Float[Array, "..."], value: Float[Array, "..."]) -> Float[Array, "..."]:
+    """`value`, but NaN where the outcome is NaN: a missing outcome must never get a score."""
+    return jnp.where(jnp.isnan(y), jnp.nan, value)
+
+
+def check_positive(value: ArrayLike, name: str) -> None:
+    """Reject a non-positive Python or NumPy number; device arrays are not read back for it."""
+    if not isinstance(value, jax.Array) and not np.all(np.asarray(value) > 0):
+        raise InputError(f"{name} must be positive, got {np.asarray(value).tolist()}")
+
+
+def broadcast_batch(**shapes: tuple[int, ...]) -> tuple[int, ...]:
+    """The common batch shape of named parameters; InputError with every name and shape if there is none."""
+    try:
+        return np.broadcast_shapes(*shapes.values())
+    except ValueError:
+        listed = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+        raise InputError(f"batch shapes do not broadcast against each other: {listed}") from None
+
+
+def register(cls: T) -> T:
+    """Register a dataclass as a pytree whose children are its fields.
+
+    Rebuilding bypasses the constructor: transformations put placeholders where the arrays were, and a constructor that
+    validates or converts would break on them.
+    """
+    names = tuple(field.name for field in dataclasses.fields(cls))
+
+    def flatten(self):
+        return tuple(getattr(self, name) for name in names), None
+
+    def flatten_with_keys(self):
+        return tuple((GetAttrKey(name), getattr(self, name)) for name in names), None
+
+    def unflatten(_, children):
+        self = object.__new__(cls)
+        set_fields(self, **dict(zip(names, children, strict=True)))
+        return self
+
+    register_pytree_with_keys(cls, flatten_with_keys, unflatten, flatten)
+    return cls
+
+
+def set_fields(self: object, **fields: object) -> None:
+    """Set fields of a frozen dataclass under construction."""
+    for name, value in fields.items():
+        object.__setattr__(self, name, value)
+
+
+class Distribution(abc.ABC):
+    """A batch of continuous distributions on the real line.
+
+    Outcomes `y` of any real dtype are cast to the parameters' dtype and broadcast against `batch_shape` as in NumPy.
+    A NaN outcome gives NaN; y = -inf and y = +inf give the limits. No method has state or side effects.
+    """
+
+    @property
+    @abc.abstractmethod
+    def batch_shape(self) -> tuple[int, ...]:
+        """Shape of the batch of distributions."""
+
+    @property
+    @abc.abstractmethod
+    def dtype(self) -> jnp.dtype:
+        """Float type of the parameters and of every result."""
+
+    @abc.abstractmethod
+    def log_prob(self, y: ArrayLike) -> Float[Array, "..."]:
+        """Logarithm of the density at y; -inf with zero gradient outside the support."""
+
+    @abc.abstractmethod
+    def cdf(self, y: ArrayLike) -> Float[Array, "..."]:
+        """P(Y <= y)."""
+
+    @abc.abstractmethod
+    def log_cdf(self, y: ArrayLike) -> Float[Array, "..."]:
+        """log P(Y <= y), accurate where the probability underflows."""
+
+    @abc.abstractmethod
+    def survival_function(self, y: ArrayLike) -> Float[Array, "..."]:
+        """P(Y > y), accurate in the upper tail."""
+
+    @abc.abstractmethod
+    def log_survival_function(self, y: ArrayLike) -> Float[Array, "..."]:
+        """log P(Y > y), accurate where the probability underflows."""
+
+    @abc.abstractmethod
+    def interval_log_prob(self, low: ArrayLike, high: ArrayLike) -> Float[Array, "..."]:
+        """log P(low < Y <= high), without the cancellation of a difference of cdfs; -inf, zero gradient if low >= high."""
+
+    @abc.abstractmethod
+    def mean(self) -> Float[Array, "..."]:
+        """Expected value, shape `batch_shape`."""
+
+    @abc.abstractmethod
+    def variance(self) -> Float[Array, "..."]:
+        """Variance, shape `batch_shape`."""
+
+    @abc.abstractmethod
+    def crps(self, y: ArrayLike) -> Float[Array, "..."]:
+        """Continuous ranked probability score, the integral over x of (F(x) - 1{x >= y})^2, in the unit of y."""
+
+    @abc.abstractmethod
+    def _quantile(self, mass: Float[Array, "..."], upper: Bool[Array, "..."]) -> Float[Array, "..."]:
+        """The point with probability `mass` in [0, 1/2] beyond it on the side named by `upper`."""
+
+    def icdf(self, q: ArrayLike) -> Float[Array, "..."]:
+        """Quantile function: the y with P(Y <= y) = q, computed from the nearer side.
+
+        Args:
+            q: probability in [0, 1], broadcast against `batch_shape`. Near 1 the number 1 - q has few digits in
+                float32: use `isf` where the upper tail matters.
+        Returns:
+            The quantile; the ends of the support at 0 and 1; NaN where q is not a probability.
+        """
+        (q,) = self._outcomes(q)
+        return self._from_nearer_side(q, q > 0.5)
+
+    def isf(self, s: ArrayLike) -> Float[Array, "..."]:
+        """Inverse survival function: the y with P(Y > y) = s; `icdf(1 - s)` without the loss of digits for small s."""
+        (s,) = self._outcomes(s)
+        return self._from_nearer_side(s, s <= 0.5)
+
+    def median(self) -> Float[Array, "..."]:
+        """The 0.5-quantile, shape `batch_shape`."""
+        return jnp.broadcast_to(self.icdf(0.5), self.batch_shape)
+
+    def sample(self, key: Key, sample_shape: Sequence[int] = ()) -> Float[Array, "..."]:
+        """Independent draws, shape sample_shape + batch_shape, through the quantile function of the nearer side.
+
+        They are differentiable in the parameters (reparameterized). Both tails are resolved down to a probability of a
+        quarter of the float type's epsilon.
+        """
+        shape = (*sample_shape, *self.batch_shape)
+        side_key, mass_key = jax.random.split(key)
+        # the middle of each step of the generator: never 0, whose quantile may be infinite
+        uniform = jax.random.uniform(mass_key, shape, self.dtype) + 0.5 * float(jnp.finfo(self.dtype).eps)
+        return self._quantile(0.5 * uniform, jax.random.bernoulli(side_key, 0.5, shape))
+
+    def _from_nearer_side(self, p, upper):
+        valid = (p >= 0) & (p <= 1)
+        mass = jnp.where(valid, jnp.where(p <= 0.5, p, 1 - p), 0.25)
+        return jnp.where(valid, self._quantile(mass, upper), jnp.nan)
+
+    def _outcomes(self, *ys: ArrayLike) -> tuple[Array, ...]:
+        """Outcomes in the parameters' dtype, all of one rank, at least that of the batch."""
+        arrays = [jnp.asarray(y).astype(self.dtype) for y in ys]
+        ndim = max(len(self.batch_shape), *(a.ndim for a in arrays))
+        return tuple(leading(a, ndim) for a in arrays)

@@ -1,0 +1,199 @@
+"""Elementary functions whose naive forms lose the value or the gradient; each docstring names the failure it avoids."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+# |x| below which a Taylor series replaces the closed form, and its number of terms. The closed forms of the derivatives
+# cancel to a relative error of about 2 eps / |x|; the series are truncated at about |x|**terms.
+_SERIES = {jnp.dtype(jnp.float64): (0.02, 10)}
+_SERIES_DEFAULT = (0.1, 9)
+
+
+def log1p_ratio(xi: Float[Array, "..."], u: Float[Array, "..."]) -> Float[Array, "..."]:
+    """log(1 + xi u) / xi, with its limit u at xi = 0.
+
+    The naive form is 0/0 at xi = 0, and its derivative in xi, a difference of nearly equal terms divided by xi, is wrong
+    by 25 % in float32 where |xi u| = 1e-6. Both value and derivatives use a series where |xi u| is small.
+
+    Args:
+        xi: any real number.
+        u: number with 1 + xi u > 0; same rank as `xi`.
+    Returns:
+        The ratio, broadcast; +inf where 1 + xi u = 0. Outside the domain NaN: mask `u` before the call.
+    """
+    return _log1p_ratio(*jnp.broadcast_arrays(xi, u))
+
+
+@jax.custom_jvp
+def _log1p_ratio(xi, u):
+    x = xi * u
+    small, x_small, terms = _split(x)
+    series = _polynomial(x_small, [(-1) ** n / (n + 1) for n in range(terms)])
+    return jnp.where(small, u * series, jnp.log1p(jnp.where(small, 1.0, x)) / jnp.where(small, 1.0, xi))
+
+
+@_log1p_ratio.defjvp
+def _log1p_ratio_jvp(primals, tangents):
+    xi, u = primals
+    dxi, du = tangents
+    x = xi * u
+    small, x_small, terms = _split(x)
+    value = _log1p_ratio(xi, u)
+    slope = 1 / (1 + x)
+    series = u * u * _polynomial(x_small, [(-1) ** (n + 1) * (n + 1) / (n + 2) for n in range(terms)])
+    # u / (1 + x) is 1 / xi times x / (1 + x): this form stays finite where x overflows
+    closed = (jnp.where(small, 1.0, u * slope) - jnp.where(small, 1.0, value)) / jnp.where(small, 1.0, xi)
+    return value, jnp.where(small, series, closed) * dxi + slope * du
+
+
+def expm1_ratio(xi: Float[Array, "..."], v: Float[Array, "..."]) -> Float[Array, "..."]:
+    """(exp(xi v) - 1) / xi, with its limit v at xi = 0; the inverse of `log1p_ratio` in its second argument.
+
+    The naive form is 0/0 at xi = 0 and its derivative in xi cancels where |xi v| is small; both use a series there.
+
+    Args:
+        xi: any real number.
+        v: finite number; same rank as `xi`.
+    Returns:
+        The ratio, broadcast; inf where exp(xi v) overflows.
+    """
+    return _expm1_ratio(*jnp.broadcast_arrays(xi, v))
+
+
+@jax.custom_jvp
+def _expm1_ratio(xi, v):
+    x = xi * v
+    small, x_small, terms = _split(x)
+    series = _polynomial(x_small, [1 / math.factorial(n + 1) for n in range(terms)])
+    return jnp.where(small, v * series, jnp.expm1(jnp.where(small, 1.0, x)) / jnp.where(small, 1.0, xi))
+
+
+@_expm1_ratio.defjvp
+def _expm1_ratio_jvp(primals, tangents):
+    xi, v = primals
+    dxi, dv = tangents
+    x = xi * v
+    small, x_small, terms = _split(x)
+    value = _expm1_ratio(xi, v)
+    slope = jnp.exp(x)
+    series = v * v * _polynomial(x_small, [(n + 1) / math.factorial(n + 2) for n in range(terms)])
+    # (v exp(x) - value) / xi with the common factor taken out: no inf - inf where exp(x) overflows
+    xi_safe = jnp.where(small, 1.0, xi)
+    x_safe = jnp.where(small, 1.0, x)
+    closed = jnp.where(x_safe > 0, slope * (x_safe + jnp.expm1(-jnp.abs(x_safe))), x_safe * slope - jnp.expm1(x_safe))
+    return value, jnp.where(small, series, closed / (xi_safe * xi_safe)) * dxi + slope * dv
+
+
+def log1mexp(x: Float[Array, "..."]) -> Float[Array, "..."]:
+    """log(1 - exp(-x)) for x >= 0, after Maechler (2012), "Accurately computing log(1 - exp(-|a|))".
+
+    The naive form loses all digits where x is small or large, and its gradient is NaN at x = 0 and x = inf.
+
+    Returns:
+        The logarithm; -inf with zero gradient where x <= 0, and 0 with zero gradient at x = inf.
+    """
+    return _log1mexp(x)
+
+
+@jax.custom_jvp
+def _log1mexp(x):
+    positive = x > 0
+    x = jnp.where(positive, x, 1.0)
+    near = x < math.log(2)
+    value = jnp.where(near, jnp.log(-jnp.expm1(-jnp.where(near, x, 0.5))), jnp.log1p(-jnp.exp(-jnp.where(near, 1.0, x))))
+    return jnp.where(positive, value, -jnp.inf)
+
+
+@_log1mexp.defjvp
+def _log1mexp_jvp(primals, tangents):
+    (x,), (dx,) = primals, tangents
+    positive = x > 0
+    slope = 1 / jnp.expm1(jnp.where(positive, x, 1.0))
+    return _log1mexp(x), jnp.where(positive, slope, 0.0) * dx
+
+
+def safe_log(p: Float[Array, "..."]) -> Float[Array, "..."]:
+    """log p, and -inf with zero gradient where p <= 0, where the naive gradient is inf and turns into NaN when masked."""
+    positive = p > 0
+    return jnp.where(positive, jnp.log(jnp.where(positive, p, 1.0)), -jnp.inf)
+
+
+def clip_value(x: Float[Array, "..."], low: float, high: float) -> Float[Array, "..."]:
+    """x clipped to [low, high] with the gradient of x itself.
+
+    For a quantity that lies in the interval but for rounding: `jnp.clip` halves or drops its gradient at the ends.
+    """
+    return x + jax.lax.stop_gradient(jnp.clip(x, low, high) - x)
+
+
+@jax.custom_jvp
+def pick(values: Float[Array, "... n"], index: Int[Array, "..."]) -> Float[Array, "..."]:
+    """values[..., index], by a gather whose transpose is a comparison: scattering the gradient is many times slower."""
+    return jnp.take_along_axis(values, index[..., None], axis=-1, mode="clip")[..., 0]
+
+
+@pick.defjvp
+def _pick_jvp(primals, tangents):
+    values, index = primals
+    return pick(values, index), _masked_sum(tangents[0], _positions(values, index) == index[..., None])
+
+
+@jax.custom_jvp
+def sum_before(
+    values: Float[Array, "... n"], prefix_sums: Float[Array, "... n"], index: Int[Array, "..."]
+) -> Float[Array, "..."]:
+    """values[..., :index].sum(-1), read from the inclusive `prefix_sums` of `values`; its gradient is a comparison.
+
+    The gradient goes to `values`; `prefix_sums` only saves adding them again and receives none.
+    """
+    sums = jnp.take_along_axis(prefix_sums, jnp.maximum(index - 1, 0)[..., None], axis=-1, mode="clip")[..., 0]
+    return jnp.where(index > 0, sums, 0.0)
+
+
+@sum_before.defjvp
+def _sum_before_jvp(primals, tangents):
+    values, _, index = primals
+    return sum_before(*primals), _masked_sum(tangents[0], _positions(values, index) < index[..., None])
+
+
+@jax.custom_jvp
+def sum_after(
+    values: Float[Array, "... n"], suffix_sums: Float[Array, "... n"], index: Int[Array, "..."]
+) -> Float[Array, "..."]:
+    """values[..., index + 1:].sum(-1), read from the inclusive `suffix_sums` of `values`; see `sum_before`."""
+    last = values.shape[-1] - 1
+    sums = jnp.take_along_axis(suffix_sums, jnp.minimum(index + 1, last)[..., None], axis=-1, mode="clip")[..., 0]
+    return jnp.where(index < last, sums, 0.0)
+
+
+@sum_after.defjvp
+def _sum_after_jvp(primals, tangents):
+    values, _, index = primals
+    return sum_after(*primals), _masked_sum(tangents[0], _positions(values, index) > index[..., None])
+
+
+def _positions(values, index):
+    """0, 1, ..., n - 1 along the last axis, with the rank of `values`."""
+    return jnp.arange(values.shape[-1], dtype=index.dtype).reshape((1,) * (values.ndim - 1) + (-1,))
+
+
+def _masked_sum(values: Float[Array, "..."], mask: Bool[Array, "..."]) -> Float[Array, "..."]:
+    return jnp.sum(jnp.where(mask, values, 0.0), axis=-1)
+
+
+def _split(x):
+    """Where the series applies, its argument (0 elsewhere, so that no power overflows), and its number of terms."""
+    limit, terms = _SERIES.get(x.dtype, _SERIES_DEFAULT)
+    small = jnp.abs(x) < limit
+    return small, jnp.where(small, x, 0.0), terms
+
+
+def _polynomial(x, coefficients):
+    """Horner's rule; coefficients in increasing powers."""
+    total = jnp.full_like(x, coefficients[-1])
+    for coefficient in reversed(coefficients[:-1]):
+        total = total * x + coefficient
+    return total

@@ -1,0 +1,173 @@
+"""The generalized Pareto distribution of excesses over a threshold."""
+
+import dataclasses
+
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+from jaxtyping import Array, Bool, Float
+
+from sbp_jax.distributions.base import (
+    Distribution,
+    broadcast_batch,
+    check_positive,
+    float_dtype,
+    keep_nan,
+    leading,
+    register,
+    set_fields,
+)
+from sbp_jax.distributions.numerics import expm1_ratio, log1mexp, log1p_ratio
+
+
+@register
+@dataclasses.dataclass(frozen=True, eq=False, init=False)
+class GeneralizedPareto(Distribution):
+    """Generalized Pareto distribution of an excess z >= 0 with shape xi (any real number) and scale beta > 0.
+
+    With u = z / beta and the cumulative hazard a = log(1 + xi u) / xi (its limit at xi = 0 is u):
+
+        density   g(z) = exp(-(1 + xi) a) / beta        survival   S(z) = exp(-a)
+
+    Special cases: xi = 0 exponential; xi = -1 uniform on [0, beta]. Support: [0, inf) for xi >= 0 and [0, -beta / xi] for
+    xi < 0; outside it the log-density is -inf with zero gradient. Source: Pickands (1975); Coles (2001), section 4.2.
+
+    Args:
+        shape: xi, [...].
+        scale: beta, [...], in the unit of the outcome; not positive gives NaN (InputError for Python and NumPy numbers).
+    Raises:
+        InputError: the shapes of the two do not broadcast, or a Python or NumPy scale is not positive.
+    """
+
+    shape: Float[Array, "..."]
+    scale: Float[Array, "..."]
+
+    def __init__(self, shape: ArrayLike, scale: ArrayLike) -> None:
+        check_positive(scale, "scale")
+        dtype = float_dtype(shape, scale)
+        xi, beta = jnp.asarray(shape, dtype=dtype), jnp.asarray(scale, dtype=dtype)
+        batch = broadcast_batch(shape=xi.shape, scale=beta.shape)
+        set_fields(self, shape=jnp.broadcast_to(xi, batch), scale=jnp.broadcast_to(beta, batch))
+
+    @property
+    def batch_shape(self) -> tuple[int, ...]:
+        return self.shape.shape
+
+    @property
+    def dtype(self) -> jnp.dtype:
+        return self.shape.dtype
+
+    def log_prob(self, y: ArrayLike) -> Float[Array, "..."]:
+        """log g(y) = -log beta - (1 + xi) a.
+
+        -inf with zero gradient for y < 0 and beyond the end of the support. At the end itself the limit from inside:
+        -inf for -1 < xi < 0, -log beta for xi = -1, inf for xi < -1.
+        """
+        (z,) = self._outcomes(y)
+        xi, beta = self._parameters(z)
+        inside, _, hazard = self._hazard(z)
+        log_beta = jnp.log(beta)
+        at_end = jnp.where(xi > -1, -jnp.inf, jnp.where(xi == -1, -log_beta, jnp.inf))
+        value = jnp.where(inside, -log_beta - (1 + xi) * hazard, -jnp.inf)
+        value = jnp.where((xi < 0) & (xi * (z / beta) == -1), at_end, value)
+        return keep_nan(z, value)
+
+    def log_survival_function(self, y: ArrayLike) -> Float[Array, "..."]:
+        """log S(y) = -a; 0 for y <= 0 and -inf from the end of the support on, both with zero gradient."""
+        (z,) = self._outcomes(y)
+        return keep_nan(z, -self.cumulative_hazard(z))
+
+    def survival_function(self, y: ArrayLike) -> Float[Array, "..."]:
+        """S(y) = exp(-a)."""
+        return jnp.exp(self.log_survival_function(y))
+
+    def cdf(self, y: ArrayLike) -> Float[Array, "..."]:
+        """G(y) = -expm1(-a)."""
+        return -jnp.expm1(self.log_survival_function(y))
+
+    def log_cdf(self, y: ArrayLike) -> Float[Array, "..."]:
+        """log G(y) = log1mexp(a); -inf with zero gradient for y <= 0."""
+        (z,) = self._outcomes(y)
+        return keep_nan(z, log1mexp(self.cumulative_hazard(z)))
+
+    def cumulative_hazard(self, y: ArrayLike) -> Float[Array, "..."]:
+        """a = -log S(y): 0 for y <= 0, inf from the end of the support on."""
+        (z,) = self._outcomes(y)
+        inside, beyond, hazard = self._hazard(z)
+        return keep_nan(z, jnp.where(inside, hazard, jnp.where(beyond, jnp.inf, 0.0)))
+
+    def interval_log_prob(self, low: ArrayLike, high: ArrayLike) -> Float[Array, "..."]:
+        """log(S(low) - S(high)), by threshold stability: an excess over `low` is again generalized Pareto.
+
+            S(low) - S(high) = exp(-a(low)) G(high - low; xi, beta + xi low)
+
+        so that no difference of nearly equal numbers is taken. -inf with zero gradient for an interval without mass.
+        """
+        low, high = self._outcomes(low, high)
+        xi, beta = self._parameters(low)
+        start = jnp.where(low >= 0, low, 0.0)
+        inside, _, hazard = self._hazard(start)
+        inside &= high > start
+        remaining = GeneralizedPareto(xi, jnp.where(inside, beta + xi * jnp.where(inside, start, 0.0), 1.0))
+        width = jnp.where(inside, high - jnp.where(inside, start, 0.0), 0.0)
+        value = jnp.where(inside, log1mexp(remaining.cumulative_hazard(width)) - hazard, -jnp.inf)
+        return keep_nan(low, keep_nan(high, value))
+
+    def mean(self) -> Float[Array, "..."]:
+        """beta / (1 - xi) for xi < 1, else inf."""
+        finite = self.shape < 1
+        return jnp.where(finite, self.scale / (1 - jnp.where(finite, self.shape, 0.0)), jnp.inf)
+
+    def variance(self) -> Float[Array, "..."]:
+        """beta^2 / ((1 - xi)^2 (1 - 2 xi)) for xi < 1/2, else inf."""
+        finite = self.shape < 0.5
+        xi = jnp.where(finite, self.shape, 0.0)
+        return jnp.where(finite, (self.scale / (1 - xi)) ** 2 / (1 - 2 * xi), jnp.inf)
+
+    def crps(self, y: ArrayLike) -> Float[Array, "..."]:
+        """|y| - 2 I(y) + beta / (2 - xi), with I(y) the integral of S from 0 to y (0 for y < 0).
+
+        From the integral of (F - 1{x >= y})^2, which is finite for xi < 2 although the mean is not for xi >= 1; inf for
+        xi >= 2 and for infinite y.
+        """
+        (z,) = self._outcomes(y)
+        value = jnp.abs(z) - 2 * self.integrated_survival(z) + leading(self.integrated_squared_survival(), z.ndim)
+        return keep_nan(z, jnp.where(jnp.isinf(z), jnp.inf, value))
+
+    def integrated_survival(self, y: ArrayLike) -> Float[Array, "..."]:
+        """Integral of S from 0 to y: beta expm1((xi - 1) a) / (xi - 1), and 0 for y < 0.
+
+        Constant at the mean beyond the end of the support. Smooth at xi = 1, where it is beta a.
+        """
+        (z,) = self._outcomes(y)
+        xi, beta = self._parameters(z)
+        inside, beyond, hazard = self._hazard(z)
+        mean = leading(self.mean(), z.ndim)
+        return jnp.where(inside, beta * expm1_ratio(xi - 1, hazard), jnp.where(beyond, mean, 0.0))
+
+    def integrated_squared_survival(self) -> Float[Array, "..."]:
+        """Integral of S^2 from 0 to infinity: beta / (2 - xi) for xi < 2, else inf."""
+        finite = self.shape < 2
+        return jnp.where(finite, self.scale / (2 - jnp.where(finite, self.shape, 0.0)), jnp.inf)
+
+    def _quantile(self, mass: Float[Array, "..."], upper: Bool[Array, "..."]) -> Float[Array, "..."]:
+        at_end = upper & (mass <= 0)
+        mass = jnp.where(at_end, 0.5, mass)
+        return self.excess_at(jnp.where(at_end, jnp.inf, jnp.where(upper, -jnp.log(mass), -jnp.log1p(-mass))))
+
+    def excess_at(self, hazard: Float[Array, "..."]) -> Float[Array, "..."]:
+        """The excess with cumulative hazard a: beta expm1(xi a) / xi; the end of the support where a is inf."""
+        xi, beta = self._parameters(hazard)
+        finite = jnp.isfinite(hazard)
+        end = jnp.where(xi < 0, beta / -jnp.where(xi < 0, xi, -1.0), jnp.inf)
+        return jnp.where(finite, beta * expm1_ratio(xi, jnp.where(finite, hazard, 0.0)), end)
+
+    def _parameters(self, z):
+        return leading(self.shape, z.ndim), leading(self.scale, z.ndim)
+
+    def _hazard(self, z):
+        """Where z is inside the support, where beyond its upper end, and the hazard inside (0 elsewhere)."""
+        xi, beta = self._parameters(z)
+        u = z / beta
+        inside = (u >= 0) & (u < jnp.inf) & (1 + xi * jnp.where(u < jnp.inf, u, 0.0) > 0)
+        # z is masked before the division: the gradient of inf / beta would be NaN even when masked afterwards
+        return inside, (u > 0) & ~inside, log1p_ratio(xi, jnp.where(inside, z, 0.0) / beta)

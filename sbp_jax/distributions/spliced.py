@@ -1,0 +1,291 @@
+"""The Spliced Binned-Pareto distribution: a histogram body between two generalized Pareto tails."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+from jaxtyping import Array, Bool, Float
+
+from sbp_jax.distributions.base import (
+    Constant,
+    Distribution,
+    broadcast_batch,
+    float_dtype,
+    is_traced,
+    keep_nan,
+    leading,
+    register,
+    set_fields,
+)
+from sbp_jax.distributions.binned import Binned, checked_edges
+from sbp_jax.distributions.numerics import expm1_ratio, safe_log
+from sbp_jax.distributions.pareto import GeneralizedPareto
+from sbp_jax.errors import InputError
+
+TailMass = tuple[ArrayLike | Constant, ArrayLike | Constant]
+
+
+@register
+@dataclasses.dataclass(frozen=True, eq=False, init=False)
+class SplicedBinnedPareto(Distribution):
+    """Histogram between its own tau_l- and (1 - tau_u)-quantiles, generalized Pareto beyond them.
+
+    With the histogram's density f_b and cdf F_b, thresholds t_l = F_b^-1(tau_l) and t_u = F_b^-1(1 - tau_u), and a
+    generalized Pareto density g and survival function S for each tail:
+
+        y < t_l          f(y) = tau_l g_l(t_l - y)       F(y) = tau_l S_l(t_l - y)
+        t_l <= y <= t_u  f(y) = f_b(y)                   F(y) = F_b(y)
+        y > t_u          f(y) = tau_u g_u(y - t_u)       F(y) = 1 - tau_u S_u(y - t_u)
+
+    The density integrates to one and gradients flow through the thresholds. A tail mass of 0 means no tail on that side:
+    the body then ends at the last edge. Source: Ehrlich, Callot and Aubet (2021), arXiv 2106.10952.
+
+    Args:
+        logits: [..., K], of the bins' probabilities; they give the distribution its dtype.
+        edges: [K + 1], increasing, in the unit of the outcome; a constant unless traced (see `Binned`).
+        lower, upper: tails, with batch shapes that broadcast against [...].
+        tail_mass: (tau_l, tau_u), each in [0, 1/2). Numbers become constants; arrays of the batch's shape and traced
+            values become leaves, through which gradients flow.
+    Raises:
+        InputError: shapes do not fit, edges not increasing, or a concrete tail mass outside [0, 1/2).
+    """
+
+    logits: Float[Array, "*batch bins"]
+    edges: Constant | Array
+    lower: GeneralizedPareto
+    upper: GeneralizedPareto
+    tail_mass: tuple[Constant | Array, Constant | Array]
+
+    def __init__(
+        self,
+        logits: ArrayLike,
+        edges: ArrayLike | Constant,
+        lower: GeneralizedPareto,
+        upper: GeneralizedPareto,
+        tail_mass: TailMass = (0.05, 0.05),
+    ) -> None:
+        logits = jnp.asarray(logits, dtype=float_dtype(logits))
+        edges = checked_edges(logits, edges)
+        if len(tail_mass) != 2:
+            raise InputError(f"tail_mass must be a pair (lower, upper), got {len(tail_mass)} values")
+        masses = [_checked_mass(m, side, logits.dtype) for m, side in zip(tail_mass, ("lower", "upper"), strict=True)]
+        batch = broadcast_batch(
+            logits=logits.shape[:-1],
+            lower=lower.batch_shape,
+            upper=upper.batch_shape,
+            lower_tail_mass=masses[0].shape,
+            upper_tail_mass=masses[1].shape,
+        )
+
+        def tail(t: GeneralizedPareto) -> GeneralizedPareto:
+            return GeneralizedPareto(
+                jnp.broadcast_to(t.shape.astype(logits.dtype), batch), jnp.broadcast_to(t.scale.astype(logits.dtype), batch)
+            )
+
+        # every leaf has the whole batch shape, so that vmap over the distribution needs no in_axes
+        set_fields(
+            self,
+            logits=jnp.broadcast_to(logits, (*batch, logits.shape[-1])),
+            edges=edges,
+            lower=tail(lower),
+            upper=tail(upper),
+            tail_mass=tuple(m if isinstance(m, Constant) else jnp.broadcast_to(m, batch) for m in masses),
+        )
+
+    @property
+    def batch_shape(self) -> tuple[int, ...]:
+        return self.logits.shape[:-1]
+
+    @property
+    def dtype(self) -> jnp.dtype:
+        return self.logits.dtype
+
+    @property
+    def body(self) -> Binned:
+        """The histogram over all bins, of which the part between the thresholds is used."""
+        body = object.__new__(Binned)
+        set_fields(body, logits=self.logits, edges=self.edges)
+        return body
+
+    def thresholds(self) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
+        """(t_l, t_u) in the unit of the outcome, shape `batch_shape`; the end edges where a tail mass is 0."""
+        tau_l, tau_u = self._masses(len(self.batch_shape))
+        return self.body._quantile(tau_l, False), self.body._quantile(tau_u, True)
+
+    def log_prob(self, y: ArrayLike) -> Float[Array, "..."]:
+        """log f(y); -inf with zero gradient beyond a finite tail's end and beyond a side without tail."""
+        (y,) = self._outcomes(y)
+        side = self._sides(y)
+        body = self.body.clamped_log_prob(jnp.where(side.in_body, y, side.t_l))
+        lower = safe_log(side.tau_l) + self.lower.log_prob(side.z_l)
+        upper = safe_log(side.tau_u) + self.upper.log_prob(side.z_u)
+        return keep_nan(y, jnp.where(side.in_lower, lower, jnp.where(side.in_upper, upper, body)))
+
+    def composite_log_prob(self, y: ArrayLike) -> Float[Array, "..."]:
+        """The published training objective: log f_b(y), plus log tau + log g in a tail with thresholds held constant.
+
+        A composite likelihood: bins learn from every outcome, tails from exceedances. It is not a log-density, and its
+        value is not comparable with one. An outcome outside the edges counts in the nearest end bin.
+        """
+        (y,) = self._outcomes(y)
+        side = self._sides(y, jax.lax.stop_gradient)
+        lower = jnp.where(side.in_lower, safe_log(side.tau_l) + self.lower.log_prob(side.z_l), 0.0)
+        upper = jnp.where(side.in_upper, safe_log(side.tau_u) + self.upper.log_prob(side.z_u), 0.0)
+        return keep_nan(y, self.body.clamped_log_prob(y) + lower + upper)
+
+    def cdf(self, y: ArrayLike) -> Float[Array, "..."]:
+        """F(y)."""
+        (y,) = self._outcomes(y)
+        side = self._sides(y)
+        lower = side.tau_l * self.lower.survival_function(side.z_l)
+        upper = 1 - side.tau_u * self.upper.survival_function(side.z_u)
+        return keep_nan(y, jnp.where(side.in_lower, lower, jnp.where(side.in_upper, upper, self.body.cdf(y))))
+
+    def survival_function(self, y: ArrayLike) -> Float[Array, "..."]:
+        """1 - F(y), with all its digits in the upper tail."""
+        (y,) = self._outcomes(y)
+        side = self._sides(y)
+        lower = 1 - side.tau_l * self.lower.survival_function(side.z_l)
+        upper = side.tau_u * self.upper.survival_function(side.z_u)
+        body = self.body.survival_function(y)
+        return keep_nan(y, jnp.where(side.in_lower, lower, jnp.where(side.in_upper, upper, body)))
+
+    def log_cdf(self, y: ArrayLike) -> Float[Array, "..."]:
+        """log F(y): log tau_l + log S_l in the lower tail, log1p(-tau_u S_u) in the upper."""
+        (y,) = self._outcomes(y)
+        side = self._sides(y)
+        lower = safe_log(side.tau_l) + self.lower.log_survival_function(side.z_l)
+        upper = jnp.log1p(-side.tau_u * self.upper.survival_function(side.z_u))
+        return keep_nan(y, jnp.where(side.in_lower, lower, jnp.where(side.in_upper, upper, self.body.log_cdf(y))))
+
+    def log_survival_function(self, y: ArrayLike) -> Float[Array, "..."]:
+        """log(1 - F(y)): log1p(-tau_l S_l) in the lower tail, log tau_u + log S_u in the upper."""
+        (y,) = self._outcomes(y)
+        side = self._sides(y)
+        lower = jnp.log1p(-side.tau_l * self.lower.survival_function(side.z_l))
+        upper = safe_log(side.tau_u) + self.upper.log_survival_function(side.z_u)
+        body = self.body.log_survival_function(y)
+        return keep_nan(y, jnp.where(side.in_lower, lower, jnp.where(side.in_upper, upper, body)))
+
+    def interval_log_prob(self, low: ArrayLike, high: ArrayLike) -> Float[Array, "..."]:
+        """log P(low < Y <= high): the parts in the lower tail, the body and the upper tail, each without cancellation.
+
+        -inf with zero gradient for an interval without mass; infinite ends are allowed.
+        """
+        low, high = self._outcomes(low, high)
+        a, b = self._sides(low), self._sides(high)
+        body = self.body.interval_log_prob(jnp.where(a.in_lower, a.t_l, low), jnp.where(b.in_upper, b.t_u, high))
+        lower = safe_log(a.tau_l) + self.lower.interval_log_prob(b.z_l, a.z_l)
+        upper = safe_log(a.tau_u) + self.upper.interval_log_prob(a.z_u, b.z_u)
+        return keep_nan(low, keep_nan(high, jnp.logaddexp(jnp.logaddexp(lower, upper), body)))
+
+    def mean(self) -> Float[Array, "..."]:
+        """Sum over the bins' parts in the body, plus tau_l (t_l - beta_l / (1 - xi_l)) + tau_u (t_u + beta_u / (1 - xi_u)).
+
+        Infinite where a tail of positive mass has xi >= 1; NaN, being undefined, where both have.
+        """
+        tau_l, tau_u = self._masses(len(self.batch_shape))
+        t_l, t_u = self.thresholds()
+        mass, middle, _ = self.body.pieces(t_l, t_u)
+        tails = _term(tau_l, t_l - self.lower.mean()) + _term(tau_u, t_u + self.upper.mean())
+        return jnp.sum(mass * middle, axis=-1) + tails
+
+    def variance(self) -> Float[Array, "..."]:
+        """Second moment about the mean, piece by piece; infinite where a tail of positive mass has xi >= 1/2."""
+        tau_l, tau_u = self._masses(len(self.batch_shape))
+        t_l, t_u = self.thresholds()
+        mass, middle, length = self.body.pieces(t_l, t_u)
+        var_l, var_u = self.lower.variance(), self.upper.variance()
+        finite = (jnp.isfinite(var_l) | (tau_l == 0)) & (jnp.isfinite(var_u) | (tau_u == 0))
+        mean = jnp.where(finite, self.mean(), 0.0)
+        mean_l, mean_u = jnp.where(finite, t_l - self.lower.mean(), 0.0), jnp.where(finite, t_u + self.upper.mean(), 0.0)
+        body = jnp.sum(mass * ((middle - mean[..., None]) ** 2 + length**2 / 12), axis=-1)
+        tails = _term(tau_l, (mean_l - mean) ** 2 + var_l) + _term(tau_u, (mean_u - mean) ** 2 + var_u)
+        return jnp.where(finite, body + tails, jnp.inf)
+
+    def crps(self, y: ArrayLike) -> Float[Array, "..."]:
+        """Integral of (F - 1{x >= y})^2 in closed form: the body's pieces, plus for each tail
+
+            z - 2 tau I(z) + tau^2 beta / (2 - xi)
+
+        with z the excess of y into that tail (0 outside) and I the integral of S from 0 to z. Finite for xi < 2 although
+        the mean is not for xi >= 1; infinite for infinite y.
+        """
+        (y,) = self._outcomes(y)
+        side = self._sides(y)
+        total = self.body.crps_between(side.t_l, side.t_u, jnp.where(jnp.isfinite(y), y, side.t_l))
+        for tail, tau, z in ((self.lower, side.tau_l, side.z_l), (self.upper, side.tau_u, side.z_u)):
+            total += z - 2 * tau * tail.integrated_survival(z)
+            total += _term(tau, tau * leading(tail.integrated_squared_survival(), y.ndim))
+        return keep_nan(y, jnp.where(jnp.isinf(y), jnp.inf, total))
+
+    def _quantile(self, mass: Float[Array, "..."], upper: Bool[Array, "..."]) -> Float[Array, "..."]:
+        """The body's quantile where mass >= tau, else the threshold and the excess with survival mass / tau beyond it."""
+        tau = jnp.where(upper, *reversed(self._masses(mass.ndim)))
+        in_tail = mass < tau
+        body = self.body._quantile(jnp.where(in_tail, tau, mass), upper)
+        side = GeneralizedPareto(
+            jnp.where(upper, leading(self.upper.shape, mass.ndim), leading(self.lower.shape, mass.ndim)),
+            jnp.where(upper, leading(self.upper.scale, mass.ndim), leading(self.lower.scale, mass.ndim)),
+        )
+        survival = jnp.where(in_tail, mass, 1.0) / jnp.where(in_tail, tau, 1.0)
+        excess = side.excess_at(-safe_log(survival))
+        return body + jnp.where(upper, excess, -excess)
+
+    def _masses(self, ndim):
+        """(tau_l, tau_u) in the distribution's dtype with `ndim` axes."""
+        return tuple(
+            leading(np.asarray(m).astype(self.dtype) if isinstance(m, Constant) else m.astype(self.dtype), ndim)
+            for m in self.tail_mass
+        )
+
+    def _sides(self, y, through=lambda threshold: threshold):
+        """Which piece y is in, and its excess over each threshold; `through` is applied to the thresholds."""
+        t_l, t_u = (leading(through(t), y.ndim) for t in self.thresholds())
+        tau_l, tau_u = self._masses(y.ndim)
+        in_lower, in_upper = y < t_l, y > t_u
+        return _Sides(
+            tau_l=tau_l,
+            tau_u=tau_u,
+            t_l=t_l,
+            t_u=t_u,
+            in_lower=in_lower,
+            in_upper=in_upper,
+            in_body=~(in_lower | in_upper),
+            z_l=jnp.where(in_lower, t_l - jnp.where(in_lower, y, 0.0), 0.0),
+            z_u=jnp.where(in_upper, jnp.where(in_upper, y, 0.0) - t_u, 0.0),
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Sides:
+    """Where an outcome lies: tail masses, thresholds, membership of the three pieces, excesses (0 outside the tail)."""
+
+    tau_l: Array
+    tau_u: Array
+    t_l: Array
+    t_u: Array
+    in_lower: Array
+    in_upper: Array
+    in_body: Array
+    z_l: Array
+    z_u: Array
+
+
+def _term(tau, value):
+    """tau times value, and 0 where tau is 0 whatever the value: a tail without mass may have infinite moments."""
+    return jnp.where(tau > 0, tau * jnp.where(tau > 0, value, 0.0), 0.0)
+
+
+def _checked_mass(mass, side, dtype):
+    """A tail mass as a constant (concrete scalar) or leaf (traced, or an array); InputError outside [0, 1/2)."""
+    if isinstance(mass, Constant):
+        return mass
+    if is_traced(mass):
+        return jnp.asarray(mass).astype(dtype)
+    value = np.asarray(mass)
+    if not np.all((value >= 0) & (value < 0.5)):
+        raise InputError(f"tail_mass must be at least 0 and below 1/2, got {value.tolist()} for the {side} tail")
+    return Constant(value) if value.ndim == 0 else jnp.asarray(mass).astype(dtype)

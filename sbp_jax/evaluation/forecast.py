@@ -1,0 +1,44 @@
+"""From the law to an integer forecast."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from sbp_jax.evaluation.metrics import IntegerForecast
+
+# No play gains or loses more than the field is long.
+YARDS = np.arange(-100, 111)
+
+
+@jax.jit
+def _cdf(distribution: Any, y: jax.Array) -> jax.Array:
+    return distribution.cdf(y)
+
+
+@jax.jit
+def _at_outcomes(distribution: Any, y: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    half = jnp.asarray(0.5, y.dtype)
+    return distribution.interval_log_prob(y - half, y + half), distribution.cdf(y - half), distribution.cdf(y + half)
+
+
+def integer_forecast(distribution: Any, y: np.ndarray, grid: np.ndarray = YARDS, chunk: int = 4096) -> IntegerForecast:
+    """The integer forecasts that distributions of batch shape [N] imply for the outcomes y [N].
+
+    Args:
+        distribution: any of this project's, batch shape [N] or [].
+        y: integer outcomes.
+        grid: consecutive integers that hold all but a negligible mass.
+        chunk: grid rows computed at once, to bound the memory.
+    """
+    y = np.asarray(y, np.float32)
+    log_prob, below, at = (np.asarray(a, np.float64) for a in _at_outcomes(distribution, jnp.asarray(y)))
+    edges = jnp.asarray(grid + 0.5, jnp.float32)
+    # The outcomes' axis goes last, where it broadcasts against the batch shape.
+    cdf = np.empty((len(grid), len(y)))
+    for k in range(0, len(grid), max(1, chunk * 16 // max(len(y), 1))):
+        rows = slice(k, k + max(1, chunk * 16 // max(len(y), 1)))
+        points = jnp.broadcast_to(edges[rows, None], (len(grid[rows]), len(y)))
+        cdf[rows] = np.asarray(_cdf(distribution, points))
+    return IntegerForecast(np.asarray(grid), cdf.T, log_prob, below, at)

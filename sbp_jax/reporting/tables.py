@@ -1,0 +1,24 @@
+"""Markdown tables from results."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sbp_jax.reporting.style import NAMES
+
+
+def markdown(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """A Markdown table; the first column is text, the others are numbers."""
+    lines = ["| " + " | ".join(header) + " |", "| --- |" + " ---: |" * (len(header) - 1)]
+    lines += ["| " + " | ".join(str(cell) for cell in row) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+def metrics_table(models: Mapping[str, Mapping[str, Any]]) -> str:
+    """The figures of each model: NLL, CRPS, MAE of the median, PP error by region."""
+    header = ["model", "NLL, nats", "CRPS, yd", "MAE, yd", "PP lower", "PP base", "PP upper", "PP full"]
+    rows = [
+        [NAMES.get(name, name), f"{m['nll']:.4f}", f"{m['crps']:.4f}", f"{m['mae']:.3f}"]
+        + [f"{m['pp'][region]:.4f}" for region in ("lower", "base", "upper", "full")]
+        for name, m in models.items()
+    ]
+    return markdown(header, rows)

@@ -1,0 +1,8 @@
+"""State, step, fit, checkpoints; runs where only the jax family and NumPy are installed."""
+
+from sbp_jax.training.checkpoints import Checkpoints
+from sbp_jax.training.fit import DivergedError, Fitted, fit
+from sbp_jax.training.marginal import fit_marginal
+from sbp_jax.training.step import Predictor, State, Trainer, arrays
+
+__all__ = ["Checkpoints", "DivergedError", "Fitted", "Predictor", "State", "Trainer", "arrays", "fit", "fit_marginal"]

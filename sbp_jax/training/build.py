@@ -1,0 +1,56 @@
+"""From a configuration to the head, the loss and the network of a run."""
+
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from sbp_jax.config import Config, HeadConfig
+from sbp_jax.data.batching import FRAME_FEATURES, Plays
+from sbp_jax.distributions.heads import NormalHead, SplicedBinnedParetoHead
+from sbp_jax.errors import InputError
+from sbp_jax.models.network import Network, Statistic
+
+
+def make_head(config: HeadConfig) -> Any:
+    """The head of a configuration: bins of equal width whose first and last are centred on `low` and `high`.
+
+    Raises:
+        InputError: bounds or number of bins out of range; the message names the field.
+    """
+    if config.bins < 2 or not config.low < config.high:
+        raise InputError(
+            f"head: expected at least 2 bins and low < high, got {config.bins}, {config.low}, {config.high}"
+        )
+    width = (config.high - config.low) / (config.bins - 1)
+    if config.kind == "gaussian":
+        return NormalHead()
+    return SplicedBinnedParetoHead(
+        edges=tuple(float(e) for e in config.low + width * (np.arange(config.bins + 1) - 0.5)),
+        tail_mass=config.tail_mass,
+        parameterization=config.parameterization,
+        shape_bounds=config.shape_bounds,
+    )
+
+
+def make_network(config: Config, head: Any, num_static: int) -> Network:
+    """An initialized network for frames of all players, its statistics still neutral."""
+    rngs = nnx.Rngs(config.training.seed)
+    return Network(config.network, head, FRAME_FEATURES, num_static, rngs=rngs)
+
+
+def set_statistics(network: Network, plays: Plays, marginal: np.ndarray) -> None:
+    """Measure the training plays: scale of every column over the players that are there, and the marginal's outputs."""
+    there = np.broadcast_to(plays.players[:, :, None], plays.frames.shape)
+    count = np.maximum(there.sum(axis=0), 1)
+    mean = np.sum(plays.frames, axis=0, where=there, dtype=np.float64) / count
+    deviation = np.sqrt(np.sum((plays.frames - mean.astype(np.float32)) ** 2, axis=0, where=there) / count)
+    network.frames_scale.fit(mean.reshape(-1), deviation.reshape(-1))
+    network.static_scale.fit(plays.static.mean(axis=0), plays.static.std(axis=0))
+    network.offset.set_value(jnp.asarray(marginal, jnp.float32))
+
+
+def constants(network: Network) -> Any:
+    """The network's statistics, as NNX state."""
+    return nnx.state(network, Statistic)

@@ -1,0 +1,124 @@
+"""The training loop: epochs of compiled steps, early stopping, checkpoints, and going on where a killed run was."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from sbp_jax.config import TrainingConfig
+from sbp_jax.data.batching import Batches
+from sbp_jax.training.checkpoints import Checkpoints
+from sbp_jax.training.step import State, Trainer, arrays
+
+Row = dict[str, int | float]
+
+
+class DivergedError(RuntimeError):
+    """The loss is not finite; the message names the step, the newest checkpoint is the last good state."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """Outcome of a training.
+
+    Attributes:
+        params: those of the epoch with the smallest validation loss; of the last epoch where there is no validation.
+        history: one row an epoch: epoch, step, training and validation loss (nats a play), gradient norm, seconds.
+        step: steps taken.
+    """
+
+    params: Any
+    history: list[Row]
+    step: int
+
+
+def fit(
+    trainer: Trainer,
+    train: Batches,
+    validate: Callable[[Any], float] | None,
+    config: TrainingConfig,
+    checkpoints: Checkpoints | None = None,
+    constants: Any = None,
+    on_step: Callable[[int], None] = lambda step: None,
+    on_epoch: Callable[[list[Row]], None] = lambda history: None,
+) -> Fitted:
+    """Train until the epochs are used up or validation stops improving.
+
+    With `checkpoints` that hold a state already, training goes on from there, to the same parameters bit for bit (on a
+    CPU) as if it had never stopped.
+
+    Args:
+        trainer: compiled functions.
+        train: batches of the training plays.
+        validate: params -> validation loss; without it every epoch is run and the last parameters are kept.
+        config: epochs, patience, seed and rhythm of checkpoints.
+        checkpoints: where to save; nothing is saved without.
+        constants: tree of arrays saved as it is with every checkpoint: the network's statistics.
+        on_step: called with the number of steps taken, after each.
+        on_epoch: called with the history, after each epoch.
+
+    Raises:
+        DivergedError: the loss of a step is not finite.
+    """
+    state = trainer.initial(config.seed)
+    best, record = state.params, {"history": [], "best_loss": None, "best_epoch": -1}
+    if checkpoints is not None and checkpoints.latest is not None:
+        state, best = checkpoints.restore("state", state), checkpoints.restore("best", best)
+        record = checkpoints.record()
+    else:
+        best = jax.tree.map(jnp.copy, best)  # the step donates the state's own
+
+    def save(state: State) -> None:
+        if checkpoints is not None and checkpoints.latest != int(state.step):
+            checkpoints.save(int(state.step), {"state": state, "best": best, "constants": constants}, record)
+
+    per_epoch = len(train)
+    step = int(state.step)
+    on_step(step)
+    while len(record["history"]) < config.epochs and not _stale(record, config.patience):
+        epoch = len(record["history"])
+        started = time.perf_counter()
+        pending: tuple[int, dict[str, jax.Array]] | None = None
+        metrics: dict[str, jax.Array] = {}
+        for batch in train.epoch(epoch, start=step - epoch * per_epoch):
+            state, metrics = trainer.step(state, arrays(batch))
+            # The step before is checked while this one computes.
+            if pending is not None:
+                _check(*pending)
+            step += 1
+            pending = (step, metrics)
+            on_step(step)
+            if step % config.checkpoint_every == 0 and step < (epoch + 1) * per_epoch:
+                _check(*pending)
+                save(state)
+        if pending is not None:
+            _check(*pending)
+        loss = None if validate is None else validate(state.params)
+        if loss is not None and not math.isfinite(loss):
+            raise DivergedError(
+                f"validation loss is {loss} after step {step}; the last good state is the newest checkpoint"
+            )
+        row: Row = {"epoch": epoch + 1, "step": step, "training_loss": float(state.loss_sum) / per_epoch}
+        row |= {"validation_loss": math.nan if loss is None else loss, "seconds": time.perf_counter() - started}
+        record = {**record, "history": [*record["history"], row]}
+        if loss is None or record["best_loss"] is None or loss < record["best_loss"]:
+            best = jax.tree.map(jnp.copy, state.params)
+            record = {**record, "best_loss": loss, "best_epoch": epoch}
+        state = State(state.params, state.optimizer, state.step, state.key, jnp.zeros_like(state.loss_sum))
+        save(state)
+        on_epoch(record["history"])
+    return Fitted(best, record["history"], step)
+
+
+def _stale(record: dict[str, Any], patience: int) -> bool:
+    return record["best_loss"] is not None and len(record["history"]) - 1 - record["best_epoch"] >= patience
+
+
+def _check(step: int, metrics: dict[str, jax.Array]) -> None:
+    loss = float(metrics["loss"])
+    if not math.isfinite(loss):
+        raise DivergedError(f"loss is {loss} at step {step}; the last good state is the newest checkpoint")

@@ -1,0 +1,137 @@
+"""The training state and its step, pure functions of arrays: the network is split once, outside of jit."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import nnx
+
+from sbp_jax.config import OptimizerConfig
+from sbp_jax.data.batching import Batch, Batches, Plays
+from sbp_jax.models.network import Head, Network
+
+Loss = Callable[[Any, jax.Array], jax.Array]
+
+
+@partial(
+    jax.tree_util.register_dataclass, data_fields=["params", "optimizer", "step", "key", "loss_sum"], meta_fields=[]
+)
+@dataclass(frozen=True)
+class State:
+    """All that a step changes, arrays only.
+
+    Attributes:
+        params: trained parameters, as NNX state.
+        optimizer: optax state.
+        step: steps taken, int32.
+        key: key data of dropout's stream, uint32; a step uses the key folded with its number.
+        loss_sum: sum of the losses since the epoch began, float32.
+    """
+
+    params: Any
+    optimizer: Any
+    step: jax.Array
+    key: jax.Array
+    loss_sum: jax.Array
+
+
+class Predictor:
+    """The network as a compiled function of its parameters.
+
+    Args:
+        network: its statistics become constants of the function; its parameters are only where `params` starts.
+
+    Attributes:
+        params: the network's own parameters, as NNX state.
+        num_outputs: raw outputs a row.
+        raw: (params, batch, dropout key or None) -> raw outputs [B, num_outputs]; pure, not compiled.
+    """
+
+    def __init__(self, network: Network):
+        graph, self.params, constants = nnx.split(network, nnx.Param, ...)
+        self.num_outputs = network.head.num_outputs
+
+        def raw(params, batch, key):
+            # A row that fills a batch up may hold anything: its static features never meet arithmetic.
+            static = jnp.where(batch["valid"][:, None], batch["static"], jnp.zeros_like(batch["static"]))
+            model = nnx.merge(graph, params, constants)
+            return model.raw(batch["x"], batch["mask"], batch["players"], static, key)
+
+        self.raw = raw
+        self._compiled = jax.jit(lambda params, batch: raw(params, batch, None))
+
+    def __call__(self, params: Any, plays: Plays, batch_size: int, buckets: tuple[int, ...]) -> jax.Array:
+        """Raw outputs [N, num_outputs] of all plays, in their order."""
+        outputs = np.empty((len(plays), self.num_outputs), np.float32)
+        for batch in Batches(plays, batch_size, buckets, shuffle=False):
+            outputs[batch.index[batch.valid]] = np.asarray(self._compiled(params, arrays(batch)))[batch.valid]
+        return jnp.asarray(outputs)
+
+
+class Trainer:
+    """The compiled functions of a training.
+
+    Args:
+        predictor: the network.
+        head: raw outputs -> distribution.
+        loss: (distribution, outcomes) -> loss of each row.
+        optimizer: settings of AdamW.
+        total_steps: steps over which the learning rate runs its course.
+
+    Attributes:
+        step: (state, batch) -> (state, {"loss", "gradient_norm"}); the state is donated.
+        value_and_grad: (params, batch, dropout key or None) -> mean loss of the valid rows, and its gradient.
+    """
+
+    def __init__(self, predictor: Predictor, head: Head, loss: Loss, optimizer: OptimizerConfig, total_steps: int):
+        self._params = predictor.params
+        self._transform = adamw(optimizer, total_steps)
+
+        def mean_loss(params, batch, key):
+            valid = batch["valid"]
+            outcomes = jnp.where(valid, batch["yards"], jnp.zeros_like(batch["yards"]))
+            losses = loss(head(predictor.raw(params, batch, key)), outcomes)
+            total = jnp.sum(jnp.where(valid, losses, jnp.zeros_like(losses)))
+            return total / jnp.maximum(jnp.sum(valid), 1).astype(losses.dtype)
+
+        def step(state, batch):
+            key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)
+            value, gradient = jax.value_and_grad(mean_loss)(state.params, batch, key)
+            updates, optimizer = self._transform.update(gradient, state.optimizer, state.params)
+            params = optax.apply_updates(state.params, updates)
+            metrics = {"loss": value, "gradient_norm": optax.global_norm(gradient)}
+            return State(params, optimizer, state.step + 1, state.key, state.loss_sum + value), metrics
+
+        self.step = jax.jit(step, donate_argnums=0)
+        self.value_and_grad = jax.jit(jax.value_and_grad(mean_loss))
+
+    def initial(self, seed: int) -> State:
+        """State before the first step; `seed` starts dropout's stream."""
+        # A copy: the step donates its state, and the network keeps its own parameters.
+        params = jax.tree.map(jnp.copy, self._params)
+        key = jax.random.key_data(jax.random.key(seed))
+        return State(params, self._transform.init(params), jnp.zeros((), jnp.int32), key, jnp.zeros(()))
+
+
+def adamw(config: OptimizerConfig, total_steps: int) -> optax.GradientTransformation:
+    """AdamW (Loshchilov and Hutter 2019) behind a clipped global norm; linear warm-up, then cosine decay to zero."""
+    warmup = max(1, round(config.warmup * total_steps))
+    schedule = optax.warmup_cosine_decay_schedule(0.0, config.learning_rate, warmup, max(total_steps, warmup + 1))
+    return optax.chain(
+        optax.clip_by_global_norm(config.clip),
+        optax.adamw(
+            schedule,
+            weight_decay=config.weight_decay,
+            mask=lambda params: jax.tree.map(lambda leaf: leaf.ndim > 1, params),
+        ),
+    )
+
+
+def arrays(batch: Batch) -> dict[str, np.ndarray]:
+    """What the device needs of a batch."""
+    return {name: getattr(batch, name) for name in ("x", "mask", "players", "static", "yards", "valid")}

@@ -1,0 +1,111 @@
+"""The network: masks, the last valid frame, its start at the marginal."""
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from sbp_jax.models import Network, NetworkConfig
+
+ENTITIES, COLUMNS, STATICS = 3, 2, 4
+
+
+@dataclass(frozen=True)
+class RawHead:
+    num_outputs: int = 5
+
+    def __call__(self, raw):
+        return raw
+
+
+@pytest.fixture
+def network():
+    """A small network whose last layer is not zero, so that every part of it shows in the output."""
+    network = Network(
+        NetworkConfig(channels=8, layers=2, hidden=(16,)), RawHead(), ENTITIES * COLUMNS, STATICS, rngs=nnx.Rngs(0)
+    )
+    network.last.kernel.set_value(jax.random.normal(jax.random.key(9), (16, 5)))
+    network.frames_scale.fit(np.arange(6.0), np.linspace(0.5, 2, 6))
+    return network
+
+
+def batch(rows=6, frames=11, seed=0):
+    random = np.random.default_rng(seed)
+    lengths = random.integers(1, frames + 1, rows)
+    mask = np.arange(frames)[None, :] < lengths[:, None]
+    present = (random.random((rows, frames, ENTITIES)) > 0.2) & mask[:, :, None]
+    x = random.normal(size=(rows, frames, ENTITIES * COLUMNS)).astype(np.float32)
+    static = random.normal(size=(rows, STATICS)).astype(np.float32)
+    return tuple(jnp.asarray(a) for a in (x, mask, present, static))
+
+
+def loss_and_gradient(network, x, mask, present, static):
+    graph, params, rest = nnx.split(network, nnx.Param, ...)
+    return jax.value_and_grad(lambda p: jnp.sum(nnx.merge(graph, p, rest).raw(x, mask, present, static) ** 2))(params)
+
+
+def assert_trees_equal(a, b):
+    for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
+        np.testing.assert_array_equal(x, y)
+
+
+def test_nan_in_padding_and_in_absent_entities_changes_neither_loss_nor_gradient(network):
+    x, mask, present, static = batch()
+    there = jnp.repeat(present & mask[:, :, None], COLUMNS, axis=-1)
+    clean = loss_and_gradient(network, jnp.where(there, x, 0.0), mask, present, static)
+    dirty = loss_and_gradient(network, jnp.where(there, x, jnp.nan), mask, present, static)
+    assert np.isfinite(clean[0])
+    assert_trees_equal(clean, dirty)
+
+
+def test_output_is_that_of_the_last_valid_frame(network):
+    x, mask, present, static = batch()
+    raw = network.raw(x, mask, present, static)
+    for row, length in enumerate(mask.sum(axis=1)):
+        one = slice(row, row + 1)
+        alone = network.raw(x[one, :length], mask[one, :length], present[one, :length], static[one])
+        np.testing.assert_allclose(raw[row], alone[0], rtol=1e-5, atol=1e-5)
+
+
+def test_longer_padding_changes_nothing(network):
+    x, mask, present, static = batch()
+    longer = [jnp.pad(a, ((0, 0), (0, 9), *[(0, 0)] * (a.ndim - 2))) for a in (x, mask, present)]
+    np.testing.assert_allclose(
+        network.raw(*longer, static), network.raw(x, mask, present, static), rtol=1e-5, atol=1e-5
+    )
+
+
+def test_permuting_the_batch_permutes_the_output(network):
+    rows = batch(rows=7)
+    order = np.random.default_rng(1).permutation(7)
+    expected = np.asarray(network.raw(*rows))[order]
+    np.testing.assert_allclose(network.raw(*(a[order] for a in rows)), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_one_play_of_one_frame(network):
+    x, mask, present, static = batch(rows=1, frames=1)
+    raw = network.raw(x, mask, present, static)
+    assert raw.shape == (1, 5)
+    assert raw.dtype == jnp.float32
+    assert np.isfinite(raw).all()
+
+
+def test_every_parameter_receives_a_gradient(network):
+    _, gradient = loss_and_gradient(network, *batch(rows=32, frames=20))
+    for path, leaf in jax.tree_util.tree_flatten_with_path(gradient)[0]:
+        assert np.abs(np.asarray(leaf)).max() > 0, jax.tree_util.keystr(path)
+
+
+def test_fresh_network_predicts_its_offset():
+    network = Network(NetworkConfig(channels=8, layers=2), RawHead(), ENTITIES * COLUMNS, STATICS, rngs=nnx.Rngs(0))
+    offset = jnp.arange(5.0)
+    network.offset.set_value(offset)
+    np.testing.assert_array_equal(network.raw(*batch()), np.broadcast_to(offset, (6, 5)))
+
+
+def test_constant_column_keeps_unit_scale(network):
+    network.static_scale.fit(np.array([1.0, 2, 3, 4]), np.array([0.0, 1, 2, 0]))
+    np.testing.assert_allclose(network.static_scale(jnp.ones((1, 4))), [[0, -1, -1, -3]])

@@ -1,0 +1,45 @@
+"""The TCN: against a loop, its causality and receptive field by gradient."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from sbp_jax.models.tcn import TCN, CausalConv, dropout, receptive_field
+
+
+@pytest.mark.parametrize(("kernel_size", "dilation", "frames"), [(1, 1, 4), (2, 1, 5), (3, 2, 9), (3, 4, 3), (5, 3, 1)])
+def test_causal_convolution_equals_its_definition(kernel_size, dilation, frames):
+    conv = CausalConv(3, 2, kernel_size, dilation, rngs=nnx.Rngs(0))
+    conv.bias.set_value(jnp.array([0.5, -1.0]))
+    x = np.random.default_rng(0).normal(size=(2, frames, 3)).astype(np.float32)
+    kernel = np.asarray(conv.kernel[...], np.float64)
+    expected = np.broadcast_to(np.array([0.5, -1.0]), (2, frames, 2)).copy()
+    for t in range(frames):
+        for j in range(kernel_size):
+            source = t - (kernel_size - 1 - j) * dilation
+            if source >= 0:
+                expected[:, t] += x[:, source].astype(np.float64) @ kernel[j]
+    np.testing.assert_allclose(conv(jnp.asarray(x)), expected, rtol=2e-6, atol=2e-6)
+
+
+@pytest.mark.parametrize(("num_layers", "kernel_size"), [(1, 2), (2, 3), (3, 2), (1, 5)])
+def test_state_sees_its_receptive_field_and_nothing_else(num_layers, kernel_size):
+    tcn = TCN(4, channels=16, num_layers=num_layers, kernel_size=kernel_size, rngs=nnx.Rngs(1))
+    reach = receptive_field(num_layers, kernel_size)
+    assert tcn.receptive_field == reach
+    frames, t = reach + 6, reach + 3
+    x = jax.random.normal(jax.random.key(0), (1, frames, 4))
+    gradient = jax.grad(lambda x: jnp.sum(tcn(x)[0, t] ** 2))(x)
+    touched = np.flatnonzero(np.abs(np.asarray(gradient[0])).sum(axis=-1))
+    assert touched.min() == t - reach + 1
+    assert touched.max() == t
+
+
+def test_dropout_keeps_the_mean_and_is_off_without_a_key():
+    x = jnp.ones((200, 200))
+    dropped = dropout(x, 0.25, jax.random.key(0))
+    assert set(np.unique(dropped)) == {np.float32(0), np.float32(1 / 0.75)}
+    np.testing.assert_allclose(jnp.mean(dropped), 1.0, atol=4 * np.sqrt(0.25 / 0.75 / 40_000))
+    assert dropout(x, 0.25, None) is x

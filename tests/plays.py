@@ -1,0 +1,29 @@
+"""Small random plays for tests of what comes after the readers."""
+
+import numpy as np
+
+from sbp_jax.data.batching import PLAYER_FEATURES, PLAYERS, Plays
+
+
+def random_plays(count: int, seed: int = 0, shortest: int = 5, longest: int = 30, num_static: int = 4) -> Plays:
+    """Plays whose yards depend on the quarterback's last x and the first static feature; a tenth of the slots empty."""
+    random = np.random.default_rng(seed)
+    lengths = random.integers(shortest, longest + 1, count)
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    players = random.random((offsets[-1], PLAYERS)) > 0.1
+    players[:, 0] = True
+    frames = random.normal(size=(offsets[-1], PLAYERS, PLAYER_FEATURES)).astype(np.float32)
+    frames = np.where(players[:, :, None], frames, 0).astype(np.float32)
+    static = random.normal(size=(count, num_static)).astype(np.float32)
+    yards = np.round(5 + 4 * frames[offsets[1:] - 1, 0, 0] + 2 * static[:, 0] + random.standard_t(3, count))
+    return Plays(
+        frames=frames,
+        offsets=offsets,
+        players=players,
+        static=static,
+        yards=yards.astype(np.float32),
+        game_id=np.arange(count, dtype=np.int64) // 10,
+        play_id=np.arange(count, dtype=np.int64),
+        passer_id=np.arange(count, dtype=np.int64) % 7,
+        passer=np.array([f"Passer {i % 7}" for i in range(count)]),
+    )

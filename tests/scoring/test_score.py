@@ -1,0 +1,64 @@
+"""The play score and its aggregation: known answers."""
+
+import jax.numpy as jnp
+import numpy as np
+import polars as pl
+import pytest
+from scipy import stats
+
+from sbp_jax.distributions import GeneralizedPareto, Normal, SplicedBinnedPareto
+from sbp_jax.errors import InputError
+from sbp_jax.scoring import leaderboard, mid_pit, normal_score
+
+
+def test_normal_score_under_a_normal_law():
+    y = np.array([-9.0, -2, 0, 3, 12, 40])
+    law = Normal(jnp.zeros(6), jnp.full((6,), 4.0))
+    low, high = (y - 0.5) / 4, (y + 0.5) / 4
+    np.testing.assert_allclose(
+        mid_pit(law, jnp.asarray(y, jnp.float32)), (stats.norm.cdf(low) + stats.norm.cdf(high)) / 2, atol=2e-7
+    )
+    upper = stats.norm.isf((stats.norm.sf(low) + stats.norm.sf(high)) / 2)
+    expected = np.where(y > 0, upper, stats.norm.ppf((stats.norm.cdf(low) + stats.norm.cdf(high)) / 2))
+    # At 10 standard deviations the mid-PIT rounds to 1 in float32; its normal score must not.
+    np.testing.assert_allclose(normal_score(law, jnp.asarray(y, jnp.float32)), expected, rtol=2e-5, atol=2e-6)
+
+
+def test_score_beyond_a_finite_support_is_finite():
+    tail = GeneralizedPareto(jnp.asarray(-0.5), jnp.asarray(1.0))
+    law = SplicedBinnedPareto(jnp.zeros(10), np.linspace(0.0, 10.0, 11), tail, tail)
+    scores = normal_score(law, jnp.array([-500.0, 500.0]))
+    assert np.isfinite(scores).all()
+    assert scores[0] < -10
+    assert scores[1] > 10
+
+
+def test_mid_pit_averages_one_half_over_the_law():
+    law = stats.poisson(3.0)
+    k = np.arange(40)
+    mid = (law.cdf(k - 1) + law.cdf(k)) / 2
+    assert mid @ law.pmf(k) == pytest.approx(0.5)
+
+
+def table():
+    return pl.DataFrame(
+        {"passer_id": [1, 1, 2, 2, 2, 3], "passer": ["A", "A", "B", "B", "B", "C"]}
+        | {"score": [1.0, 3.0, 0.0, 0.0, 3.0, 5.0], "pit": [0.8, 0.9, 0.5, 0.5, 0.9, 1.0]}
+    )
+
+
+def test_leaderboard_means_and_standard_errors():
+    board = leaderboard(table())
+    assert board["passer"].to_list() == ["C", "A", "B"]
+    assert board["plays"].to_list() == [1, 2, 3]
+    np.testing.assert_allclose(board["score"], [5, 2, 1])
+    assert board["standard_error"][0] is None
+    np.testing.assert_allclose(board["standard_error"][1:], [1.0, 1.0])
+    assert leaderboard(table(), min_plays=2)["passer"].to_list() == ["A", "B"]
+
+
+def test_leaderboard_names_what_is_missing():
+    with pytest.raises(InputError, match="no column 'team'"):
+        leaderboard(table(), by=("team",))
+    with pytest.raises(InputError, match="has 9 plays"):
+        leaderboard(table(), min_plays=9)

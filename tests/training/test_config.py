@@ -1,0 +1,42 @@
+"""Configurations survive JSON, and say which field is wrong."""
+
+import dataclasses
+import json
+
+import pytest
+
+import configs
+from sbp_jax.config import Config, DataConfig, digest, from_dict, to_json
+from sbp_jax.errors import InputError
+
+
+@pytest.mark.parametrize("name", configs.names())
+def test_named_configurations_survive_json(name):
+    config = dataclasses.replace(configs.get(name), data=DataConfig(source=("a", "b")))
+    assert from_dict(Config, json.loads(to_json(config))) == config
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"optimiser": {}}, "unknown field 'optimiser'"),
+        ({"optimizer": {"learning_rate": "fast"}}, "config.optimizer.learning_rate: expected float"),
+        ({"head": {"kind": "cauchy"}}, "config.head.kind"),
+        ({"head": {"tail_mass": [0.1]}}, "config.head.tail_mass"),
+        ({"training": {"epochs": 1.5}}, "config.training.epochs: expected int"),
+        ({"network": 3}, "config.network"),
+    ],
+)
+def test_wrong_field_is_named(change, message):
+    with pytest.raises(InputError, match=message):
+        from_dict(Config, change)
+
+
+def test_digest_tells_configurations_apart():
+    assert digest({"a": 1}, "x") == digest({"a": 1}, "x")
+    assert digest({"a": 1}, "x") != digest({"a": 2}, "x")
+
+
+def test_unknown_configuration_lists_the_known():
+    with pytest.raises(InputError, match=r"unknown configuration 'demos'; known: demo"):
+        configs.get("demos")

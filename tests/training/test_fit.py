@@ -1,0 +1,197 @@
+"""Training: overfits one batch, resumes bit for bit, ignores padding, stops early, names the step that diverged."""
+
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from sbp_jax.config import Config, HeadConfig, OptimizerConfig, TrainingConfig
+from sbp_jax.data.batching import Batches
+from sbp_jax.distributions.heads import objective
+from sbp_jax.errors import InputError
+from sbp_jax.models.network import NetworkConfig
+from sbp_jax.training import Checkpoints, DivergedError, Predictor, Trainer, arrays, fit
+from sbp_jax.training.build import constants, make_head, make_network, set_statistics
+from tests.plays import random_plays
+
+CONFIG = Config(
+    network=NetworkConfig(channels=8, layers=2, hidden=(16,), dropout=0.2),
+    head=HeadConfig(bins=36, low=-10, high=25),
+    optimizer=OptimizerConfig(learning_rate=3e-3),
+    training=TrainingConfig(epochs=3, batch_size=16, buckets=(16, 32), checkpoint_every=2),
+)
+
+
+class Killed(Exception):
+    """Stands for a kill at a step."""
+
+
+def build(config=CONFIG, plays=None, loss=None):
+    plays = random_plays(80) if plays is None else plays
+    head = make_head(config.head)
+    network = make_network(config, head, plays.static.shape[1])
+    set_statistics(network, plays, head.initial(plays.yards))
+    batches = Batches(plays, config.training.batch_size, config.training.buckets, seed=config.training.seed)
+    predictor = Predictor(network)
+    loss = objective(config.training.objective) if loss is None else loss
+    trainer = Trainer(predictor, head, loss, config.optimizer, len(batches) * config.training.epochs)
+    return network, predictor, trainer, batches
+
+
+def assert_trees_equal(a, b):
+    for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
+        np.testing.assert_array_equal(x, y)
+
+
+def test_one_batch_overfits():
+    plays = random_plays(16, longest=15)
+    config = replace(
+        CONFIG,
+        network=replace(CONFIG.network, dropout=0.0, channels=32),
+        training=replace(CONFIG.training, epochs=150),
+        optimizer=OptimizerConfig(learning_rate=1e-2, weight_decay=0.0),
+    )
+    _, _, trainer, batches = build(config, plays)
+    history = fit(trainer, batches, None, config.training).history
+    assert history[0]["training_loss"] > 2.0
+    assert history[-1]["training_loss"] < 0.3
+
+
+@pytest.mark.parametrize("killed_at", [1, 3, 8, 11])
+def test_resuming_equals_never_stopping(tmp_path, killed_at):
+    network, _, trainer, batches = build()
+    whole = fit(trainer, batches, lambda params: 1.0, CONFIG.training)
+
+    def kill(step):
+        if step == killed_at:
+            raise Killed
+
+    with pytest.raises(Killed):
+        fit(trainer, batches, lambda params: 1.0, CONFIG.training, Checkpoints(tmp_path), constants(network), kill)
+    network, _, trainer, batches = build()
+    steps = []
+    checkpoints = Checkpoints(tmp_path)
+    resumed = fit(
+        trainer, batches, lambda params: 1.0, CONFIG.training, checkpoints, constants(network), on_step=steps.append
+    )
+    assert steps[0] == 2 * (killed_at // 2) or steps[0] == len(batches) * (killed_at // len(batches))
+    assert resumed.step == whole.step
+    assert_trees_equal(resumed.params, whole.params)
+    assert_trees_equal(checkpoints.restore("best", whole.params), whole.params)
+    for a, b in zip(resumed.history, whole.history, strict=True):
+        assert a["training_loss"] == b["training_loss"]
+
+
+def test_finished_training_takes_no_further_step(tmp_path):
+    network, _, trainer, batches = build()
+    done = fit(trainer, batches, None, CONFIG.training, Checkpoints(tmp_path), constants(network))
+    steps = []
+    again = fit(trainer, batches, None, CONFIG.training, Checkpoints(tmp_path), constants(network), steps.append)
+    assert steps == [done.step]
+    assert_trees_equal(again.params, done.params)
+
+
+def test_nan_in_padding_and_in_filled_up_rows_changes_neither_loss_nor_gradient():
+    _, predictor, trainer, _ = build()
+    batch = arrays(next(iter(Batches(random_plays(11), 16, (32,)))))
+    assert not batch["valid"].all()
+    there = np.repeat(batch["mask"][:, :, None] & batch["players"], 8, axis=-1)
+    dirty = {
+        **batch,
+        "x": np.where(there, batch["x"], np.nan).astype(np.float32),
+        "static": np.where(batch["valid"][:, None], batch["static"], np.nan).astype(np.float32),
+        "yards": np.where(batch["valid"], batch["yards"], np.nan).astype(np.float32),
+    }
+    key = jax.random.key(0)
+    clean_loss, clean = trainer.value_and_grad(predictor.params, batch, key)
+    dirty_loss, gradient = trainer.value_and_grad(predictor.params, dirty, key)
+    assert np.isfinite(clean_loss)
+    assert clean_loss == dirty_loss
+    assert_trees_equal(clean, gradient)
+
+
+def test_filled_up_rows_change_nothing():
+    plays = random_plays(11, longest=15)
+    _, predictor, trainer, _ = build()
+    full, filled = (arrays(next(iter(Batches(plays, size, (16,), shuffle=False)))) for size in (11, 16))
+    a, b = (trainer.value_and_grad(predictor.params, batch, None) for batch in (full, filled))
+    for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
+        np.testing.assert_allclose(x, y, rtol=2e-5, atol=2e-6)
+
+
+def test_one_compilation_a_bucket():
+    _, _, trainer, batches = build()
+    fit(trainer, batches, None, CONFIG.training)
+    assert len(batches.shapes) == 2
+    assert trainer.step._cache_size() == len(batches.shapes)
+
+
+def test_predictions_come_in_the_order_of_the_plays_whatever_the_buckets():
+    _, predictor, trainer, batches = build()
+    params = fit(trainer, batches, None, CONFIG.training).params
+    plays = random_plays(21, seed=5)
+    one = predictor(params, plays, 8, (32,))
+    np.testing.assert_allclose(predictor(params, plays, 5, (8, 16, 24, 32)), one, rtol=1e-4, atol=1e-4)
+    alone = predictor(params, plays.select(np.array([13])), 1, (32,))
+    np.testing.assert_allclose(alone[0], one[13], rtol=1e-4, atol=1e-4)
+
+
+def test_early_stopping_keeps_the_best_epoch():
+    losses = iter([2.0, 1.0, 1.5, 1.5, 0.0])
+    config = replace(CONFIG.training, epochs=5, patience=2)
+    _, _, trainer, batches = build()
+    seen = []
+
+    def validate(params):
+        seen.append(jax.tree.map(np.array, params))
+        return next(losses)
+
+    fitted = fit(trainer, batches, validate, config)
+    assert [row["validation_loss"] for row in fitted.history] == [2.0, 1.0, 1.5, 1.5]
+    assert_trees_equal(fitted.params, seen[1])
+
+
+def test_non_finite_loss_names_its_step_and_keeps_the_last_good_state(tmp_path):
+    calls = []
+
+    def loss(distribution, y):
+        calls.append(None)
+        return -distribution.log_prob(y)
+
+    network, _, trainer, batches = build(loss=loss)
+    step, seven = trainer.step, []
+
+    def poisoned(state, batch):
+        seven.append(None)
+        return step(state, {**batch, "static": batch["static"] * np.float32(np.inf if len(seven) == 7 else 1)})
+
+    trainer.step = poisoned
+    with pytest.raises(DivergedError, match="at step 7"):
+        fit(trainer, batches, None, CONFIG.training, Checkpoints(tmp_path), constants(network))
+    checkpoints = Checkpoints(tmp_path)
+    assert checkpoints.latest == 6
+    state = checkpoints.restore("state", trainer.initial(0))
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(state.params))
+
+
+def test_checkpoint_of_another_network_is_refused_by_name(tmp_path):
+    network, predictor, trainer, batches = build()
+    fit(trainer, batches, None, CONFIG.training, Checkpoints(tmp_path), constants(network))
+    wider = replace(CONFIG, network=replace(CONFIG.network, channels=12))
+    with pytest.raises(InputError, match=r"best .*kernel.*expects .*12.*saved is .*8"):
+        Checkpoints(tmp_path, read_only=True).restore("best", build(wider)[1].params)
+    with pytest.raises(InputError, match="no checkpoint of step 4444"):
+        Checkpoints(tmp_path, read_only=True).restore("best", predictor.params, step=4444)
+
+
+def test_masked_player_changes_nothing():
+    _, predictor, trainer, batches = build()
+    params = fit(trainer, batches, None, CONFIG.training).params
+    plays = random_plays(9, seed=3)
+    frames = np.where(plays.players[:, :, None], plays.frames, np.float32(1e9))
+    np.testing.assert_array_equal(
+        predictor(params, replace(plays, frames=frames), 9, (32,)), predictor(params, plays, 9, (32,))
+    )
+    assert not np.allclose(predictor(params, replace(plays, frames=plays.frames + 1), 9, (32,))[0], jnp.zeros(1))

@@ -1,0 +1,40 @@
+"""The marginal: against closed forms, and on data that break a naive fit."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from sbp_jax.config import HeadConfig
+from sbp_jax.distributions.heads import objective
+from sbp_jax.training import fit_marginal
+from sbp_jax.training.build import make_head
+
+
+def test_normal_marginal_is_the_maximum_likelihood_fit():
+    y = np.random.default_rng(0).normal(7.0, 3.0, 4000)
+    head = make_head(HeadConfig(kind="gaussian"))
+    fitted = head(jnp.asarray(fit_marginal(head, y, objective("exact"), prior=0.0)))
+    np.testing.assert_allclose(fitted.mean(), y.mean(), rtol=1e-4)
+    np.testing.assert_allclose(jnp.sqrt(fitted.variance()), y.std(), rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["exact", "composite", "interval"])
+def test_spliced_marginal_improves_on_its_start(name):
+    y = np.round(np.random.default_rng(1).standard_t(2, 3000) * 4 + 5)
+    head = make_head(HeadConfig())
+    start, fitted = head.initial(y), fit_marginal(head, y, objective(name))
+
+    def mean_loss(raw):
+        rows = jnp.broadcast_to(jnp.asarray(raw), (len(y), len(raw)))
+        return float(jnp.mean(objective(name)(head(rows), jnp.asarray(y, jnp.float32))))
+
+    assert np.isfinite(fitted).all()
+    assert mean_loss(fitted) < mean_loss(start)
+
+
+@pytest.mark.parametrize("y", [np.zeros(50), np.full(3, 500.0), np.array([4.0]), np.array([-300.0, 300.0])])
+def test_degenerate_outcomes_give_a_finite_start(y):
+    for kind in ("sbp", "gaussian"):
+        head = make_head(HeadConfig(kind=kind))
+        fitted = fit_marginal(head, y, objective("interval"))
+        assert np.isfinite(fitted).all()
