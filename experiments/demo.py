@@ -144,8 +144,8 @@ def command(args: list[str]) -> None:
     with clock.stage("evaluate"):
         forecasts = {kind: integer_forecast(run.predict(test), test.yards) for kind, run in runs.items()}
         forecasts["marginal"] = integer_forecast(marginal_distribution(runs["sbp"], len(test)), test.yards)
-        if dataset.truth is not None:
-            forecasts["oracle"] = oracle_forecast(dataset.truth, test)
+        if dataset.simulated is not None:
+            forecasts["oracle"] = oracle_forecast(dataset.truth(), test)
         models = {name: evaluate(forecast, test.yards).to_dict() for name, forecast in forecasts.items()}
 
     summary: dict[str, Any] = {
@@ -155,8 +155,8 @@ def command(args: list[str]) -> None:
     with clock.stage("score"):
         table = quarterbacks(runs["sbp"], dataset)
         truth = None
-        if dataset.truth is not None:
-            skill = dataset.truth_skill()
+        if dataset.simulated is not None:
+            skill = dataset.skill()
             known = [skill[i] for i in table["passer_id"].to_list()]
             truth = figures.Truth(skill, float(spearmanr(known, table["score"].to_numpy()).statistic))
             summary["skill_rank_correlation"] = truth.rank_correlation
@@ -176,7 +176,7 @@ def command(args: list[str]) -> None:
         figures.pp_plot(folder / "pp.png", levels, shares, lower=0.05, upper=0.95)
         figures.leaderboard(folder / "leaderboard.png", table, truth)
 
-    summary |= {"data": dataset.report, "seconds": clock.seconds}
+    summary |= {"data": dataset.report(), "seconds": clock.seconds}
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
     text = report(summary, table)

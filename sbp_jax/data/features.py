@@ -8,7 +8,7 @@ The eight features of a player at a frame (`FEATURES`):
 | y | yards | from the middle of the field, toward the offence's left |
 | vx, vy | yards a second | the direction of motion is theirs: at a standstill it is noise, and here it vanishes |
 | ax, ay | yards a second squared | |
-| orientation_cos, orientation_sin | | unit vector of where the shoulders face, 0 the offence's way; both 0 where unknown |
+| orientation_cos, orientation_sin | | where the shoulders face, (1, 0) being the offence's way; (0, 0) unknown |
 
 An angle as a pair has no jump: 359 and 1 degree are neighbours. The 22 players' order is that of `slots`.
 """
@@ -31,14 +31,26 @@ FEATURES = ("x", "y", "vx", "vy", "ax", "ay", "orientation_cos", "orientation_si
 SITUATION_FEATURES = ("down", "distance", "yards_to_goal", "quarter", "clock_s", "score_difference", "week", "home")
 STATIC_FEATURES = (*SITUATION_FEATURES, *(f"{name}_missing" for name in SITUATION_FEATURES))
 MISSING = -1  # in the integer columns of `Plays.info`
+INFO_TYPES: dict[str, type[np.generic]] = {
+    "result": np.str_,
+    "team": np.str_,
+    "format": np.str_,
+    "season": np.int64,
+    "week": np.int64,
+    "quarter": np.int64,
+    "down": np.int64,
+    "yards_to_goal": np.float32,
+    "time_to_throw_s": np.float32,
+    "touchdown": np.bool_,
+}
 
 
 def plays_from_chunk(chunk: TrackingChunk) -> Plays:
     """Return a chunk's plays as arrays, in the order of `chunk.plays`.
 
-    `static` has the situation (`down, distance` [yards], `yards_to_goal, quarter, clock_s, score_difference, week, home`
-    as 0 or 1), 0 where unknown, and then for each a column that is 1 where it is unknown. `info` has `result, team,
-    format` (text), `season, week, quarter, down` (-1 where unknown), `yards_to_goal, time_to_throw_s, touchdown`.
+    `static` has the situation (`down, distance` [yards], `yards_to_goal, quarter, clock_s` [left in the quarter],
+    `score_difference, week, home` as 0 or 1), 0 where unknown, and then for each a column that is 1 where it is
+    unknown. `info` has the columns of `INFO_TYPES`, text "" and whole numbers -1 where unknown.
     """
     plays = chunk.plays
     lengths = plays["frames"].to_numpy()
@@ -80,7 +92,7 @@ def plays_from_chunk(chunk: TrackingChunk) -> Plays:
         game_id=plays["game_id"].to_numpy(),
         play_id=plays["play_id"].to_numpy(),
         passer_id=plays["passer_id"].to_numpy(),
-        passer=_text(plays["passer"]),
+        passer=np.array(plays["passer"].fill_null("").to_list(), dtype=np.str_),
         info=_info(plays),
     )
 
@@ -115,13 +127,9 @@ def _static(plays: pl.DataFrame) -> np.ndarray:
 
 
 def _info(plays: pl.DataFrame) -> dict[str, np.ndarray]:
-    info = {name: _text(plays[name]) for name in ("result", "team", "format")}
-    info |= {name: plays[name].fill_null(MISSING).to_numpy() for name in ("season", "week", "quarter", "down")}
-    info["yards_to_goal"] = plays["yards_to_goal"].to_numpy().astype(np.float32)
-    info["time_to_throw_s"] = ((plays["frames"].to_numpy() - 1) * FRAME_S).astype(np.float32)
-    info["touchdown"] = plays["touchdown"].to_numpy()
-    return info
-
-
-def _text(column: pl.Series) -> np.ndarray:
-    return np.array(column.fill_null("").to_list(), dtype=np.str_)
+    seconds = (plays["frames"] - 1) * FRAME_S
+    columns = plays.with_columns(time_to_throw_s=seconds).select(
+        pl.col(name).fill_null("" if kind is np.str_ else MISSING) if kind is not np.bool_ else pl.col(name)
+        for name, kind in INFO_TYPES.items()
+    )
+    return {name: np.array(columns[name].to_list(), dtype=kind) for name, kind in INFO_TYPES.items()}

@@ -6,7 +6,7 @@ A new tracking format is one more `Layout` in `LAYOUTS`.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import polars as pl
 
@@ -142,22 +142,39 @@ def read_rows(table: Table) -> Iterator[pl.DataFrame]:
     piece = games["len"].cum_sum() // PIECE_ROWS
     for part in games.with_columns(piece=piece).partition_by("piece", maintain_order=True):
         chosen = scan.filter(pl.col("game_id").is_in(part["game_id"].implode())) if piece.n_unique() > 1 else scan
-        yield _common(_collect(chosen, table.path), layout, table.path)
+        yield _common(_collect(chosen, table.path), layout, table)
 
 
-def _common(rows: pl.DataFrame, layout: Layout, path: Path) -> pl.DataFrame:
+def cast_columns(
+    frame: pl.DataFrame, path: Path, whole: Mapping[str, str], real: Sequence[str] = (), text: Sequence[str] = ()
+) -> pl.DataFrame:
+    """Return `frame` with columns as Int64 (`whole`: name -> the file's name for it), Float64 or String.
+
+    Raises:
+        InputError: a value does not read as a number, or one of `whole` is not a whole number.
+    """
+    casts = [pl.col(name).cast(pl.Float64) for name in (*whole, *real)]
+    try:
+        frame = frame.with_columns(*casts, pl.col(*text).cast(pl.String) if text else [])
+    except pl.exceptions.PolarsError as error:
+        raise InputError(f"{path}: {_first_line(error)}") from error
+    for name, column in whole.items():
+        broken = frame[name].filter(frame[name] % 1 != 0)
+        if len(broken):
+            raise InputError(f"{path}: column {column!r}: expected whole numbers, got {broken[0]}")
+    return frame.with_columns(pl.col(name).cast(pl.Int64) for name in whole)
+
+
+def _common(rows: pl.DataFrame, layout: Layout, table: Table) -> pl.DataFrame:
+    path, names = table.path, layout.present(table.columns)
     for missing, kind in (("position", pl.String), ("direction", pl.String), ("side", pl.String)):
         if missing not in rows.columns:
             rows = rows.with_columns(pl.lit(None, kind).alias(missing))
     for missing in {"s", "dir", "o"} - set(rows.columns):
         rows = rows.with_columns(pl.lit(None, pl.Float64).alias(missing))
-    casts = [pl.col(c).cast(pl.Float64) for c in rows.columns if c in _FLOATS]
-    casts += [pl.col(c).cast(pl.Float64).cast(pl.Int64) for c in rows.columns if c in _INTEGERS]
-    try:
-        rows = rows.with_columns(casts)
-    except pl.exceptions.PolarsError as error:
-        raise InputError(f"{path}: {_first_line(error)}") from error
-    for column in ("game_id", "play_id"):
+    whole = [name for name in rows.columns if name in _INTEGERS]
+    rows = cast_columns(rows, path, {name: names[name] for name in whole}, [c for c in rows.columns if c in _FLOATS])
+    for column in ("game_id", "play_id", *(("frame",) if layout.clock == "frame" else ())):
         if rows[column].null_count():
             raise InputError(f"{path}: {rows[column].null_count()} rows have no {layout.required[column]}")
     label = pl.coalesce("side", pl.lit("")).str.to_lowercase()
@@ -198,7 +215,8 @@ def _recognize(path: Path, given: bool) -> Table:
             lacking = ", ".join(nearest.missing(columns))
             known = ", ".join(each.name for each in LAYOUTS)
             raise InputError(
-                f"{path}: tracking without the column(s) {lacking} of its nearest format {nearest.name} (known: {known})"
+                f"{path}: tracking without the column(s) {lacking} of its nearest format, {nearest.name} "
+                f"(known formats: {known})"
             )
         return Table(path, "tracking", columns, layout)
     player = has & {"nflId", "nfl_id"}
@@ -225,7 +243,7 @@ def _columns(path: Path) -> tuple[str, ...]:
         raise InputError(f"{path}: not a readable table ({_first_line(error)})") from error
 
 
-def _scan(path: Path, types: Mapping[str, type[pl.DataType]]) -> pl.LazyFrame:
+def _scan(path: Path, types: Mapping[str, Any]) -> pl.LazyFrame:
     if path.suffix.lower() == ".parquet":
         return pl.scan_parquet(path)
     with path.open(encoding="utf-8", errors="replace") as file:

@@ -68,7 +68,10 @@ def add_motion(rows: pl.DataFrame) -> pl.DataFrame:
     frame = rows["frame"].to_numpy()
     speed, heading = rows["s"].to_numpy(), np.deg2rad(rows["dir"].to_numpy())
     given = np.stack([speed * np.sin(heading), speed * np.cos(heading)], axis=1)
-    velocity = np.where(np.isfinite(given), given, trailing_slope(rows.select("x", "y").to_numpy(), frame, track))
+    known = np.isfinite(given)
+    velocity = given
+    if not known.all():
+        velocity = np.where(known, given, trailing_slope(rows.select("x", "y").to_numpy(), frame, track))
     acceleration = trailing_slope(velocity, frame, track)
     facing = np.pi / 2 - np.deg2rad(rows["o"].to_numpy())
     orientation = np.arctan2(np.sin(facing), np.cos(facing))
@@ -82,15 +85,15 @@ def add_motion(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def orientation_turns(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return per game by how many quarter turns the files' `o` is off, judged by the teams facing each other at the snap.
+    """Return per game by how many quarter turns the files' `o` is off, judged by how the teams face at the snap.
 
-    The mean of exp(i (o - e)) over all players at the snap, e being the way their side plays, points to 0 in a sound game
-    (within 32 degrees in 144 of 145 plays of 2018) and to a quarter turn in games of 2017 and a few later ones. A game
-    with under 10 such rows or without a clear mean (resultant under 0.4) is left as it is.
+    The mean of exp(i (o - e)) over all players at the snap, e being the way their side plays, points to 0 in a sound
+    game (within 32 degrees in 144 of 145 plays of 2018) and to a quarter turn in games of 2017 and a few later ones. A
+    game with under 10 such rows or without a clear mean (resultant under 0.4) is left as it is.
 
     Args:
-        rows: `game_id, frame` (0 at the snap), `offence, direction` ("left" or "right": the offence's way), `o` in degrees
-            clockwise from +y.
+        rows: `game_id, frame` (0 at the snap), `offence, direction` ("left" or "right": the offence's way), `o` in
+            degrees clockwise from +y.
 
     Returns:
         `game_id, turns` (0 to 3) for the games with evidence.

@@ -5,12 +5,12 @@ interception gain 0, whatever the return was; a penalty's yards do not count.
 """
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
-from sbp_jax.data.formats import Table, read_table
+from sbp_jax.data.formats import Table, cast_columns, read_table
 from sbp_jax.errors import InputError
 
 ATTEMPTS = ("C", "I", "IN")
@@ -38,6 +38,7 @@ _NAMES = {
     "season": ("season",),
     "week": ("week",),
 }
+_PLAYER = {"player_id": "nflId", "position": "position"}
 _TEXT = {"result", "description", "clock", "yardline_side", "possession_team"}
 _FLAGS = {"nullified", "two_point"}
 _PLAYS_SIGNS = {"quarter", "down", "yards", "result", "description", "distance", "possession_team"}
@@ -77,9 +78,7 @@ def read_listing(tables: Sequence[Table]) -> tuple[Listing, list[Table]]:
             else:
                 plays.append(listed)
     players = [
-        _cast(read_table(t).select(player_id="nflId", position="position"), t, text={"position"})
-        for t in tables
-        if t.role == "players"
+        _cast(read_table(t).select(**_PLAYER), t, _PLAYER, text={"position"}) for t in tables if t.role == "players"
     ]
     games = [_read_games(t) for t in tables if t.role == "games"]
     empty_player = pl.DataFrame(schema={"player_id": pl.Int64, "position": pl.String})
@@ -134,7 +133,7 @@ def _read_plays(table: Table) -> pl.DataFrame | None:
             return None
         lacking = "result" if "result" not in names else "yards"
         raise InputError(
-            f"{table.path}: a list of plays without an outcome: expected one of the columns {', '.join(_NAMES[lacking])}"
+            f"{table.path}: plays without an outcome: expected one of the columns {', '.join(_NAMES[lacking])}"
         )
     rows = read_table(table)
     frame = rows.select(pl.col(column).alias(name) for name, column in names.items())
@@ -143,7 +142,7 @@ def _read_plays(table: Table) -> pl.DataFrame | None:
         flown = pl.sum_horizontal(pl.Series(rows["PassLength"]).cast(pl.Float64), rows["YardsAfterCatch"])
         both = rows["PassLength"].is_not_null() & rows["YardsAfterCatch"].is_not_null()
         frame = frame.with_columns(yards=pl.when(both).then(flown).otherwise(pl.col("yards").cast(pl.Float64)))
-    frame = _cast(frame, table, text=_TEXT, flags=_FLAGS)
+    frame = _cast(frame, table, names, text=_TEXT, flags=_FLAGS)
     if frame.select(pl.col("game_id", "play_id").is_null().any()).row(0) != (False, False):
         raise InputError(f"{table.path}: a row without {names['game_id']} or {names['play_id']}")
     text = pl.col("description") if "description" in names else pl.lit(None, pl.String)
@@ -162,8 +161,8 @@ def _read_plays(table: Table) -> pl.DataFrame | None:
 def _read_games(table: Table) -> pl.DataFrame:
     names = {"game_id": "gameId", "season": "season", "week": "week"}
     names |= {"home_team": "homeTeamAbbr", "visitor_team": "visitorTeamAbbr"}
-    present = {name: pl.col(column) for name, column in names.items() if column in table.columns}
-    return _cast(read_table(table).select(**present), table, text={"home_team", "visitor_team"})
+    present = {name: column for name, column in names.items() if column in table.columns}
+    return _cast(read_table(table).select(**present), table, present, text={"home_team", "visitor_team"})
 
 
 def _one_row_a_play(listed: Sequence[pl.DataFrame]) -> pl.DataFrame:
@@ -178,20 +177,15 @@ def _one_row_a_play(listed: Sequence[pl.DataFrame]) -> pl.DataFrame:
 
 
 def _cast(
-    frame: pl.DataFrame, table: Table, text: set[str] = frozenset(), flags: set[str] = frozenset()
-) -> pl.DataFrame:  # type: ignore
-    casts = []
-    for name in frame.columns:
-        if name in text:
-            casts.append(pl.col(name).cast(pl.String))
-        elif name in flags:
-            value = pl.col(name).cast(pl.String).str.to_lowercase()
-            casts.append(value.is_in(["true", "1", "t", "yes"]).alias(name))
-        elif name == "yards":
-            casts.append(pl.col(name).cast(pl.Float64))
-        else:
-            casts.append(pl.col(name).cast(pl.Float64).cast(pl.Int64))
-    try:
-        return frame.with_columns(casts)
-    except pl.exceptions.PolarsError as error:
-        raise InputError(f"{table.path}: {str(error).splitlines()[0]}") from error
+    frame: pl.DataFrame, table: Table, names: Mapping[str, str], text: Collection[str] = (), flags: Collection[str] = ()
+) -> pl.DataFrame:
+    flagged = [name for name in frame.columns if name in flags]
+    value = [pl.col(name).cast(pl.String).str.to_lowercase().is_in(["true", "1", "t", "yes"]) for name in flagged]
+    rest = [name for name in frame.columns if name not in {*text, *flags}]
+    return cast_columns(
+        frame.with_columns(value),
+        table.path,
+        whole={name: names[name] for name in rest if name != "yards"},
+        real=[name for name in rest if name == "yards"],
+        text=[name for name in frame.columns if name in text],
+    )

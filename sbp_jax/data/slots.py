@@ -25,7 +25,12 @@ COMPLETE_OFFENCE = 11
 
 
 def assign_slots(
-    x: np.ndarray, y: np.ndarray, offence: np.ndarray, position: list[str | None], passer: int, ball: tuple[float, float]
+    x: np.ndarray,
+    y: np.ndarray,
+    offence: np.ndarray,
+    position: list[str | None],
+    passer: int,
+    ball: tuple[float, float],
 ) -> np.ndarray:
     """Return the slot of every player, int `[players]`, -1 where all 22 are taken.
 

@@ -9,20 +9,21 @@ The canonical frames have one row a player and frame, from the snap to the relea
 | player_id | Int64 | the league's id; negative, from the name, where a file has none |
 | name, position | String | position null where unknown |
 | offence | Boolean | |
-| x, y | Float64 | yards from the offence's own end line and from the side line on its right; the offence moves toward +x |
+| x, y | Float64 | yards from the offence's own end line and its right side line; the offence moves toward +x |
 | vx, vy | Float64 | yards a second |
 | ax, ay | Float64 | yards a second squared, from this frame and the four before (`kinematics.trailing_slope`) |
 | orientation | Float64 | radians counter-clockwise from +x, where the shoulders face; null where not given |
 
-The canonical plays have one row a play: `game_id, play_id, season, week, quarter, clock_s` (left in the quarter), `down,
-distance` (yards), `yards_to_goal, score_difference` (offence minus defence before the snap), `home` (offence plays at
-home), `team` (abbreviation, "" where unknown), `passer_id, passer, result, yards, touchdown, frames, ball_x, ball_y` (at
-the snap), `format`. Situation columns are null where no file tells them.
+The canonical plays have one row a play: `game_id, play_id, season, week, quarter, clock_s` (left in the quarter),
+`down, distance` (yards), `yards_to_goal, score_difference` (offence minus defence before the snap), `home` (offence
+plays at home), `team` (abbreviation, "" where unknown), `passer_id, passer, result, yards, touchdown, frames, ball_x,
+ball_y` (at the snap), `format`. Situation columns are null where no file tells them.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -155,7 +156,7 @@ def _situations(rows: pl.DataFrame, plays: pl.DataFrame, listing: Listing, scree
 
 
 def _derive(plays: pl.DataFrame, screen: Screen) -> pl.DataFrame:
-    def known(name: str, kind: type[pl.DataType] = pl.Int64) -> pl.Expr:
+    def known(name: str, kind: Any = pl.Int64) -> pl.Expr:
         columns = [c for c in (name, f"{name}_listed", f"{name}_game") if c in plays.columns]
         return pl.coalesce(*columns, pl.lit(None, kind)).cast(kind)
 

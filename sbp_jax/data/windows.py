@@ -1,4 +1,4 @@
-"""From a tracking file's rows to the windows of its passes: snap to release, every play that is left out accounted for."""
+"""From a tracking file's rows to the windows of its passes, snap to release; every play left out is accounted for."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -100,7 +100,7 @@ def drop_copies(rows: pl.DataFrame, seen: set[tuple[int, int]], screen: Screen) 
 def cut(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
     """Return the rows from `LEAD` frames before the snap to the release, `frame` counted from the snap.
 
-    The snap is the first `ball_snap` or `snap_direct`; the release is the first `pass_forward` or `pass_shovel` after it.
+    The snap is the first `ball_snap` or `snap_direct`, the release the first `pass_forward` or `pass_shovel` after it.
     Automatic events stand in where a play has no event of that kind set by hand.
     """
     events = rows.filter(pl.col("event").is_not_null()).select(*PLAY, "clock", "event")
@@ -180,6 +180,12 @@ def check(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
             found=pl.format("{} players at frame {}", "count", "frame")
         ),
         "more than 22 players in a frame",
+    )
+    names = inside.filter(~pl.col("is_ball")).group_by(PLAY).agg(count=pl.col("player_id").n_unique())
+    rows = screen.malformed(
+        rows,
+        names.filter(pl.col("count") > MAX_PLAYERS).with_columns(found=pl.format("{} different players", "count")),
+        "more than 22 players in a play",
     )
     there = crowd.group_by(PLAY).agg(there=pl.len()).join(rows.select(*PLAY, "frames").unique(PLAY), on=PLAY)
     torn = there.filter(pl.col("there") < pl.col("frames"))

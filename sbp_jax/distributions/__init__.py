@@ -1,0 +1,19 @@
+"""The law: distributions, and the maps from raw network outputs to them. Imports jax and numpy only."""
+
+from sbp_jax.distributions.base import Distribution
+from sbp_jax.distributions.baselines import Normal
+from sbp_jax.distributions.binned import Binned
+from sbp_jax.distributions.heads import NormalHead, SplicedBinnedParetoHead, objective
+from sbp_jax.distributions.pareto import GeneralizedPareto
+from sbp_jax.distributions.spliced import SplicedBinnedPareto
+
+__all__ = [
+    "Binned",
+    "Distribution",
+    "GeneralizedPareto",
+    "Normal",
+    "NormalHead",
+    "SplicedBinnedPareto",
+    "SplicedBinnedParetoHead",
+    "objective",
+]

@@ -8,6 +8,7 @@ from typing import TypeVar
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jax.tree_util import GetAttrKey, register_pytree_with_keys, register_static
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, PRNGKeyArray, UInt32
@@ -51,11 +52,11 @@ class Constant:
 
 
 def is_traced(value: object) -> bool:
-    return isinstance(value, jax.core.Tracer)
+    return isinstance(value, Tracer)
 
 
 def float_dtype(*values: ArrayLike | Constant) -> jnp.dtype:
-    """The widest float type among arrays; JAX's default float if there is none (Python numbers and constants do not count)."""
+    """The widest float type among arrays; JAX's default float if there is none (Python numbers do not count)."""
     dtypes = [jnp.asarray(v).dtype for v in values if isinstance(v, np.ndarray | np.generic | jax.Array)]
     dtypes = [d for d in dtypes if jnp.issubdtype(d, jnp.floating)]
     if not dtypes:
@@ -66,7 +67,7 @@ def float_dtype(*values: ArrayLike | Constant) -> jnp.dtype:
 
 def leading(x: Array | np.ndarray, ndim: int, event_ndim: int = 0) -> Array:
     """x with axes of length 1 in front, so that its batch part has `ndim` axes."""
-    return jnp.reshape(x, (1,) * (ndim + event_ndim - x.ndim) + x.shape)
+    return jnp.asarray(x).reshape((1,) * (ndim + event_ndim - x.ndim) + x.shape)
 
 
 def keep_nan(y: Float[Array, "..."], value: Float[Array, "..."]) -> Float[Array, "..."]:
@@ -157,7 +158,7 @@ class Distribution(abc.ABC):
 
     @abc.abstractmethod
     def interval_log_prob(self, low: ArrayLike, high: ArrayLike) -> Float[Array, "..."]:
-        """log P(low < Y <= high), without the cancellation of a difference of cdfs; -inf, zero gradient if low >= high."""
+        """log P(low < Y <= high), not as a difference of cdfs; -inf with zero gradient where low >= high."""
 
     @abc.abstractmethod
     def mean(self) -> Float[Array, "..."]:

@@ -18,7 +18,8 @@ from sbp_jax.distributions.base import (
     register,
     set_fields,
 )
-from sbp_jax.distributions.numerics import clip_value, pick, safe_log, sum_after, sum_before
+from sbp_jax.distributions.crossing import crossing_from_first, crossing_from_last, pick
+from sbp_jax.distributions.numerics import clip_value, safe_log
 from sbp_jax.errors import InputError
 
 
@@ -172,13 +173,13 @@ class Binned(Distribution):
         weights, total, _ = self._weights(mass.ndim)
         target = mass * total
         if isinstance(upper, bool):
-            index, passed = _crossing_from_high(weights, target) if upper else _crossing_from_low(weights, target)
+            index, passed = crossing_from_last(weights, target) if upper else crossing_from_first(weights, target)
         else:
-            low_index, low_passed = _crossing_from_low(weights, target)
-            high_index, high_passed = _crossing_from_high(weights, target)
+            low_index, low_passed = crossing_from_first(weights, target)
+            high_index, high_passed = crossing_from_last(weights, target)
             index, passed = jnp.where(upper, high_index, low_index), jnp.where(upper, high_passed, low_passed)
         in_bin = pick(weights, index)
-        solid = in_bin > float(jnp.finfo(self.dtype).eps) ** 2 * target
+        solid = in_bin > float(jnp.finfo(self.dtype).eps) * target
         fraction = jnp.where(solid, target - passed, 0.0) / jnp.where(solid, in_bin, 1.0)
         offset = pick(widths, index) * clip_value(fraction, 0.0, 1.0)
         inner = jnp.where(upper, pick(edges[..., 1:], index) - offset, pick(edges[..., :-1], index) + offset)
@@ -247,24 +248,10 @@ def checked_edges(logits: Array, edges: ArrayLike | Constant) -> Constant | Arra
     if isinstance(checked, Constant):
         rounded = np.asarray(checked).astype(logits.dtype).astype(np.float64)
         if not (np.all(np.isfinite(rounded)) and np.all(np.diff(rounded) > 0)):
-            raise InputError(f"edges must be finite and increasing in {logits.dtype}, got {np.asarray(checked).tolist()}")
+            raise InputError(
+                f"edges must be finite and increasing in {logits.dtype}, got {np.asarray(checked).tolist()}"
+            )
     return checked
-
-
-def _crossing_from_low(weights, target):
-    """First bin whose running sum exceeds `target`, and the sum of the bins before it."""
-    sums = _cumulative(jax.lax.stop_gradient(weights), np.triu)
-    index = jnp.sum(sums <= target[..., None], axis=-1, dtype=jnp.int32)
-    index = jnp.minimum(index, weights.shape[-1] - 1)
-    return index, sum_before(weights, sums, index)
-
-
-def _crossing_from_high(weights, target):
-    """The same from the last bin down: sums from the first bin keep no digits of a small upper tail."""
-    sums = _cumulative(jax.lax.stop_gradient(weights), np.tril)
-    index = weights.shape[-1] - 1 - jnp.sum(sums <= target[..., None], axis=-1, dtype=jnp.int32)
-    index = jnp.maximum(index, 0)
-    return index, sum_after(weights, sums, index)
 
 
 def _cumulative(values, triangle, diagonal=0):

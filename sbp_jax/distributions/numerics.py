@@ -4,7 +4,7 @@ import math
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float
 
 # |x| below which a Taylor series replaces the closed form, and its number of terms. The closed forms of the derivatives
 # cancel to a relative error of about 2 eps / |x|; the series are truncated at about |x|**terms.
@@ -15,8 +15,8 @@ _SERIES_DEFAULT = (0.1, 9)
 def log1p_ratio(xi: Float[Array, "..."], u: Float[Array, "..."]) -> Float[Array, "..."]:
     """log(1 + xi u) / xi, with its limit u at xi = 0.
 
-    The naive form is 0/0 at xi = 0, and its derivative in xi, a difference of nearly equal terms divided by xi, is wrong
-    by 25 % in float32 where |xi u| = 1e-6. Both value and derivatives use a series where |xi u| is small.
+    The naive form is 0/0 at xi = 0, and its derivative in xi, a difference of nearly equal terms divided by xi, is
+    wrong by 25 % in float32 where |xi u| = 1e-6. Both value and derivatives use a series where |xi u| is small.
 
     Args:
         xi: any real number.
@@ -103,7 +103,9 @@ def _log1mexp(x):
     positive = x > 0
     x = jnp.where(positive, x, 1.0)
     near = x < math.log(2)
-    value = jnp.where(near, jnp.log(-jnp.expm1(-jnp.where(near, x, 0.5))), jnp.log1p(-jnp.exp(-jnp.where(near, 1.0, x))))
+    value = jnp.where(
+        near, jnp.log(-jnp.expm1(-jnp.where(near, x, 0.5))), jnp.log1p(-jnp.exp(-jnp.where(near, 1.0, x)))
+    )
     return jnp.where(positive, value, -jnp.inf)
 
 
@@ -116,7 +118,7 @@ def _log1mexp_jvp(primals, tangents):
 
 
 def safe_log(p: Float[Array, "..."]) -> Float[Array, "..."]:
-    """log p, and -inf with zero gradient where p <= 0, where the naive gradient is inf and turns into NaN when masked."""
+    """log p, and -inf with zero gradient where p <= 0: the naive gradient there is inf, and NaN when masked."""
     positive = p > 0
     return jnp.where(positive, jnp.log(jnp.where(positive, p, 1.0)), -jnp.inf)
 
@@ -127,61 +129,6 @@ def clip_value(x: Float[Array, "..."], low: float, high: float) -> Float[Array, 
     For a quantity that lies in the interval but for rounding: `jnp.clip` halves or drops its gradient at the ends.
     """
     return x + jax.lax.stop_gradient(jnp.clip(x, low, high) - x)
-
-
-@jax.custom_jvp
-def pick(values: Float[Array, "... n"], index: Int[Array, "..."]) -> Float[Array, "..."]:
-    """values[..., index], by a gather whose transpose is a comparison: scattering the gradient is many times slower."""
-    return jnp.take_along_axis(values, index[..., None], axis=-1, mode="clip")[..., 0]
-
-
-@pick.defjvp
-def _pick_jvp(primals, tangents):
-    values, index = primals
-    return pick(values, index), _masked_sum(tangents[0], _positions(values, index) == index[..., None])
-
-
-@jax.custom_jvp
-def sum_before(
-    values: Float[Array, "... n"], prefix_sums: Float[Array, "... n"], index: Int[Array, "..."]
-) -> Float[Array, "..."]:
-    """values[..., :index].sum(-1), read from the inclusive `prefix_sums` of `values`; its gradient is a comparison.
-
-    The gradient goes to `values`; `prefix_sums` only saves adding them again and receives none.
-    """
-    sums = jnp.take_along_axis(prefix_sums, jnp.maximum(index - 1, 0)[..., None], axis=-1, mode="clip")[..., 0]
-    return jnp.where(index > 0, sums, 0.0)
-
-
-@sum_before.defjvp
-def _sum_before_jvp(primals, tangents):
-    values, _, index = primals
-    return sum_before(*primals), _masked_sum(tangents[0], _positions(values, index) < index[..., None])
-
-
-@jax.custom_jvp
-def sum_after(
-    values: Float[Array, "... n"], suffix_sums: Float[Array, "... n"], index: Int[Array, "..."]
-) -> Float[Array, "..."]:
-    """values[..., index + 1:].sum(-1), read from the inclusive `suffix_sums` of `values`; see `sum_before`."""
-    last = values.shape[-1] - 1
-    sums = jnp.take_along_axis(suffix_sums, jnp.minimum(index + 1, last)[..., None], axis=-1, mode="clip")[..., 0]
-    return jnp.where(index < last, sums, 0.0)
-
-
-@sum_after.defjvp
-def _sum_after_jvp(primals, tangents):
-    values, _, index = primals
-    return sum_after(*primals), _masked_sum(tangents[0], _positions(values, index) > index[..., None])
-
-
-def _positions(values, index):
-    """0, 1, ..., n - 1 along the last axis, with the rank of `values`."""
-    return jnp.arange(values.shape[-1], dtype=index.dtype).reshape((1,) * (values.ndim - 1) + (-1,))
-
-
-def _masked_sum(values: Float[Array, "..."], mask: Bool[Array, "..."]) -> Float[Array, "..."]:
-    return jnp.sum(jnp.where(mask, values, 0.0), axis=-1)
 
 
 def _split(x):

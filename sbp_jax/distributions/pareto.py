@@ -28,12 +28,12 @@ class GeneralizedPareto(Distribution):
 
         density   g(z) = exp(-(1 + xi) a) / beta        survival   S(z) = exp(-a)
 
-    Special cases: xi = 0 exponential; xi = -1 uniform on [0, beta]. Support: [0, inf) for xi >= 0 and [0, -beta / xi] for
-    xi < 0; outside it the log-density is -inf with zero gradient. Source: Pickands (1975); Coles (2001), section 4.2.
+    Special cases: xi = 0 exponential; xi = -1 uniform on [0, beta]. Support: [0, inf) for xi >= 0 and [0, -beta / xi]
+    for xi < 0; outside it the log-density is -inf with zero gradient. Source: Pickands (1975); Coles (2001), 4.2.
 
     Args:
         shape: xi, [...].
-        scale: beta, [...], in the unit of the outcome; not positive gives NaN (InputError for Python and NumPy numbers).
+        scale: beta, [...], in the unit of the outcome; a device array is not checked, and gives NaN where not positive.
     Raises:
         InputError: the shapes of the two do not broadcast, or a Python or NumPy scale is not positive.
     """

@@ -20,7 +20,7 @@ from sbp_jax.distributions.base import (
     set_fields,
 )
 from sbp_jax.distributions.binned import Binned, checked_edges
-from sbp_jax.distributions.numerics import expm1_ratio, safe_log
+from sbp_jax.distributions.numerics import safe_log
 from sbp_jax.distributions.pareto import GeneralizedPareto
 from sbp_jax.errors import InputError
 
@@ -39,8 +39,8 @@ class SplicedBinnedPareto(Distribution):
         t_l <= y <= t_u  f(y) = f_b(y)                   F(y) = F_b(y)
         y > t_u          f(y) = tau_u g_u(y - t_u)       F(y) = 1 - tau_u S_u(y - t_u)
 
-    The density integrates to one and gradients flow through the thresholds. A tail mass of 0 means no tail on that side:
-    the body then ends at the last edge. Source: Ehrlich, Callot and Aubet (2021), arXiv 2106.10952.
+    The density integrates to one and gradients flow through the thresholds. A tail mass of 0 means no tail on that
+    side: the body then ends at the last edge. Source: Ehrlich, Callot and Aubet (2021), arXiv 2106.10952.
 
     Args:
         logits: [..., K], of the bins' probabilities; they give the distribution its dtype.
@@ -81,7 +81,8 @@ class SplicedBinnedPareto(Distribution):
 
         def tail(t: GeneralizedPareto) -> GeneralizedPareto:
             return GeneralizedPareto(
-                jnp.broadcast_to(t.shape.astype(logits.dtype), batch), jnp.broadcast_to(t.scale.astype(logits.dtype), batch)
+                jnp.broadcast_to(t.shape.astype(logits.dtype), batch),
+                jnp.broadcast_to(t.scale.astype(logits.dtype), batch),
             )
 
         # every leaf has the whole batch shape, so that vmap over the distribution needs no in_axes
@@ -182,7 +183,7 @@ class SplicedBinnedPareto(Distribution):
         return keep_nan(low, keep_nan(high, jnp.logaddexp(jnp.logaddexp(lower, upper), body)))
 
     def mean(self) -> Float[Array, "..."]:
-        """Sum over the bins' parts in the body, plus tau_l (t_l - beta_l / (1 - xi_l)) + tau_u (t_u + beta_u / (1 - xi_u)).
+        """Sum over the parts of bins, plus tau_l (t_l - beta_l / (1 - xi_l)) + tau_u (t_u + beta_u / (1 - xi_u)).
 
         Infinite where a tail of positive mass has xi >= 1; NaN, being undefined, where both have.
         """
@@ -200,7 +201,10 @@ class SplicedBinnedPareto(Distribution):
         var_l, var_u = self.lower.variance(), self.upper.variance()
         finite = (jnp.isfinite(var_l) | (tau_l == 0)) & (jnp.isfinite(var_u) | (tau_u == 0))
         mean = jnp.where(finite, self.mean(), 0.0)
-        mean_l, mean_u = jnp.where(finite, t_l - self.lower.mean(), 0.0), jnp.where(finite, t_u + self.upper.mean(), 0.0)
+        mean_l, mean_u = (
+            jnp.where(finite, t_l - self.lower.mean(), 0.0),
+            jnp.where(finite, t_u + self.upper.mean(), 0.0),
+        )
         body = jnp.sum(mass * ((middle - mean[..., None]) ** 2 + length**2 / 12), axis=-1)
         tails = _term(tau_l, (mean_l - mean) ** 2 + var_l) + _term(tau_u, (mean_u - mean) ** 2 + var_u)
         return jnp.where(finite, body + tails, jnp.inf)
@@ -210,8 +214,8 @@ class SplicedBinnedPareto(Distribution):
 
             z - 2 tau I(z) + tau^2 beta / (2 - xi)
 
-        with z the excess of y into that tail (0 outside) and I the integral of S from 0 to z. Finite for xi < 2 although
-        the mean is not for xi >= 1; infinite for infinite y.
+        with z the excess of y into that tail (0 outside) and I the integral of S from 0 to z. Finite for xi < 2
+        although the mean is not for xi >= 1; infinite for infinite y.
         """
         (y,) = self._outcomes(y)
         side = self._sides(y)
@@ -222,7 +226,7 @@ class SplicedBinnedPareto(Distribution):
         return keep_nan(y, jnp.where(jnp.isinf(y), jnp.inf, total))
 
     def _quantile(self, mass: Float[Array, "..."], upper: Bool[Array, "..."]) -> Float[Array, "..."]:
-        """The body's quantile where mass >= tau, else the threshold and the excess with survival mass / tau beyond it."""
+        """The body's quantile where mass >= tau, else the threshold and the excess of survival mass / tau beyond it."""
         tau = jnp.where(upper, *reversed(self._masses(mass.ndim)))
         in_tail = mass < tau
         body = self.body._quantile(jnp.where(in_tail, tau, mass), upper)

@@ -75,7 +75,7 @@ def pp_plot(path: Path, levels: np.ndarray, shares: Mapping[str, np.ndarray], lo
         upper: the upper tail is q above this.
     """
     views = (("all levels", 0.0, 1.0), ("lower tail", 0.0, lower), ("upper tail", upper, 1.0))
-    with figure(path, 12, 4) as drawing:
+    with figure(path, 12.0, 4.0) as drawing:
         for ax, (title, low, high) in zip(drawing.subplots(1, 3), views, strict=True):
             margin = 0.02 * (high - low)
             ax.plot([low, high], [low, high], color="black", lw=0.7, ls=":", label="calibrated")
@@ -109,7 +109,7 @@ def leaderboard(path: Path, table: pl.DataFrame, truth: Truth | None = None, mos
     ranks = np.arange(len(table))
     score = table["score"].to_numpy()
     error = 1.645 * table["standard_error"].fill_null(float("nan")).to_numpy()
-    with figure(path, 11 if truth else 6.5, 1.2 + 0.2 * len(table)) as drawing:
+    with figure(path, 11.0 if truth else 6.5, 1.2 + 0.2 * len(table)) as drawing:
         axes = drawing.subplots(1, 2 if truth else 1, squeeze=False)[0]
         axes[0].errorbar(score, ranks, xerr=np.nan_to_num(error), fmt="o", ms=4, lw=1, color=COLOURS["sbp"])
         axes[0].axvline(0, color="black", lw=0.7, ls=":")

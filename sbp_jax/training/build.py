@@ -25,7 +25,8 @@ def make_head(config: HeadConfig) -> Any:
         )
     width = (config.high - config.low) / (config.bins - 1)
     if config.kind == "gaussian":
-        return NormalHead()
+        # Raw outputs of order one: a seventh of the bins' range is about the spread of the outcomes.
+        return NormalHead(unit=(config.high - config.low) / 7)
     return SplicedBinnedParetoHead(
         edges=tuple(float(e) for e in config.low + width * (np.arange(config.bins + 1) - 0.5)),
         tail_mass=config.tail_mass,

@@ -14,6 +14,10 @@ from sbp_jax.errors import InputError
 logging.getLogger("absl").setLevel(logging.ERROR)
 
 
+# What a checkpoint holds: the training's state, the best parameters so far, the network's statistics.
+TREES = ("state", "best", "constants")
+
+
 def named(tree: Any) -> dict[str, Any]:
     """The tree's leaves by their path: {"params.tcn.blocks.0.first.kernel": array, ...}."""
     leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
@@ -38,7 +42,9 @@ class Checkpoints:
             enable_async_checkpointing=False,
             read_only=read_only,
         )
-        self._manager = ocp.CheckpointManager(self.folder, options=options)
+        handlers: dict[str, ocp.CheckpointHandler] = {name: ocp.StandardCheckpointHandler() for name in TREES}
+        handlers["record"] = ocp.JsonCheckpointHandler()
+        self._manager = ocp.CheckpointManager(self.folder, options=options, item_handlers=handlers)
 
     @property
     def latest(self) -> int | None:
@@ -46,7 +52,7 @@ class Checkpoints:
         return self._manager.latest_step()
 
     def save(self, step: int, trees: dict[str, Any], record: dict[str, Any]) -> None:
-        """Write the named trees of arrays and the JSON record as the checkpoint of `step`."""
+        """Write the trees of arrays, one for each name in `TREES`, and the JSON record as the checkpoint of `step`."""
         items: dict[str, Any] = {name: ocp.args.StandardSave(named(tree)) for name, tree in trees.items()}
         self._manager.save(step, args=ocp.args.Composite(**items, record=ocp.args.JsonSave(record)))
 
@@ -59,7 +65,7 @@ class Checkpoints:
         """A saved tree in the shape of `like`.
 
         Args:
-            name: of the tree when it was saved.
+            name: one of `TREES`.
             like: tree of arrays (or their shapes) with the structure, shapes and dtypes to expect.
             step: which checkpoint; the newest by default.
 
@@ -73,7 +79,7 @@ class Checkpoints:
         }
         # The saved shapes are compared before anything is read: a foreign checkpoint allocates nothing.
         metadata = self._manager.item_metadata(step)[name]
-        saved = {key: (tuple(value.shape), np.dtype(value.dtype)) for key, value in (metadata or {}).items()}
+        saved = {key: (tuple(value.shape), np.dtype(value.dtype)) for key, value in metadata.tree.items()}
         for key in sorted(set(wanted) | set(saved)):
             here = (wanted[key].shape, np.dtype(wanted[key].dtype)) if key in wanted else None
             if here != saved.get(key):

@@ -55,7 +55,7 @@ def fit_marginal(
         raw, state, _, step = carry
         value, gradient = value_and_grad(raw, state=state)
         updates, state = solver.update(gradient, state, raw, value=value, grad=gradient, value_fn=objective)
-        return optax.apply_updates(raw, updates), state, optax.global_norm(gradient), step + 1
+        return optax.apply_updates(raw, updates), state, optax.tree.norm(gradient), step + 1
 
     def unfinished(carry):
         _, _, norm, step = carry

@@ -104,7 +104,7 @@ class Trainer:
             value, gradient = jax.value_and_grad(mean_loss)(state.params, batch, key)
             updates, optimizer = self._transform.update(gradient, state.optimizer, state.params)
             params = optax.apply_updates(state.params, updates)
-            metrics = {"loss": value, "gradient_norm": optax.global_norm(gradient)}
+            metrics = {"loss": value, "gradient_norm": optax.tree.norm(gradient)}
             return State(params, optimizer, state.step + 1, state.key, state.loss_sum + value), metrics
 
         self.step = jax.jit(step, donate_argnums=0)

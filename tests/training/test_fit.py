@@ -18,7 +18,7 @@ from tests.plays import random_plays
 
 CONFIG = Config(
     network=NetworkConfig(channels=8, layers=2, hidden=(16,), dropout=0.2),
-    head=HeadConfig(bins=36, low=-10, high=25),
+    head=HeadConfig(bins=36, low=-10.0, high=25.0),
     optimizer=OptimizerConfig(learning_rate=3e-3),
     training=TrainingConfig(epochs=3, batch_size=16, buckets=(16, 32), checkpoint_every=2),
 )

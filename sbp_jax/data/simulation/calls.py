@@ -30,25 +30,25 @@ GO, HITCH, FLAT, CROSS, OUT, IN, POST, SLANT, CORNER, ANGLE, SCREEN, BLOCK = ran
 # Shares of routes 0-11 by concept, for receivers split wide, for the third and fourth, and for backs.
 _WIDE = {
     Concept.SCREEN: (0.25, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0.75),
-    Concept.QUICK: (0.06, 0.38, 0, 0, 0.2, 0.04, 0, 0.32, 0, 0, 0, 0),
-    Concept.INTERMEDIATE: (0.08, 0.3, 0, 0.06, 0.24, 0.24, 0.08, 0, 0, 0, 0, 0),
-    Concept.DEEP: (0.46, 0.08, 0, 0, 0.06, 0.05, 0.2, 0, 0.15, 0, 0, 0),
+    Concept.QUICK: (0.03, 0.42, 0, 0, 0.22, 0.03, 0, 0.3, 0, 0, 0, 0),
+    Concept.INTERMEDIATE: (0.04, 0.34, 0, 0.02, 0.27, 0.27, 0.06, 0, 0, 0, 0, 0),
+    Concept.DEEP: (0.5, 0.02, 0, 0, 0.02, 0.02, 0.24, 0, 0.2, 0, 0, 0),
 }
 _INSIDE = {
     Concept.SCREEN: (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1.0),
-    Concept.QUICK: (0.03, 0.32, 0.2, 0.1, 0.15, 0, 0, 0.2, 0, 0, 0, 0),
-    Concept.INTERMEDIATE: (0.04, 0.24, 0, 0.36, 0.18, 0.18, 0, 0, 0, 0, 0, 0),
-    Concept.DEEP: (0.2, 0.06, 0, 0.28, 0.08, 0.08, 0.18, 0, 0.12, 0, 0, 0),
+    Concept.QUICK: (0.02, 0.38, 0.14, 0.1, 0.16, 0, 0, 0.2, 0, 0, 0, 0),
+    Concept.INTERMEDIATE: (0.02, 0.3, 0, 0.22, 0.23, 0.23, 0, 0, 0, 0, 0, 0),
+    Concept.DEEP: (0.4, 0.02, 0, 0.08, 0.04, 0.04, 0.24, 0, 0.18, 0, 0, 0),
 }
 _BACK = {
     Concept.SCREEN: (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1.0, 0),
-    Concept.QUICK: (0, 0, 0.6, 0, 0, 0, 0, 0, 0, 0.15, 0, 0.25),
+    Concept.QUICK: (0, 0, 0.65, 0, 0, 0, 0, 0, 0, 0.15, 0, 0.2),
     Concept.INTERMEDIATE: (0, 0.1, 0.4, 0, 0, 0, 0, 0, 0, 0.25, 0, 0.25),
-    Concept.DEEP: (0, 0.1, 0.33, 0, 0, 0, 0, 0, 0, 0.17, 0, 0.4),
+    Concept.DEEP: (0, 0.1, 0.28, 0, 0, 0, 0, 0, 0, 0.12, 0, 0.5),
 }
 # By route: stem as a share of the concept's depth, its offset in yards, and direction after the break in degrees from
 # straight downfield, positive to the outside.
-_STEM_SHARE = np.array([9, 1.0, 0.0, 0.55, 0.95, 1.0, 0.85, 0.6, 0.85, 0.0, 0, 0])
+_STEM_SHARE = np.array([9, 1.0, 0.0, 0.7, 0.95, 1.0, 0.85, 0.6, 0.85, 0.0, 0, 0])
 _STEM_YARDS = np.array([0, 0.3, 1.0, 0.5, 0.0, 0.5, 0.0, 0.0, 0.0, 1.5, 0, 0])
 _BREAK_DEGREES = np.array([0, 180, 78, -80, 84, -88, -33, -52, 38, -50, 0, 0])
 _BREAK_SPEED = np.array([1.0, 0.1, 0.75, 0.85, 0.85, 0.85, 1.0, 0.8, 0.97, 0.7, 0, 0])
@@ -89,7 +89,7 @@ def call_plays(situation: Situation, formation: Formation, streams: GameStreams)
     route = _routes(concept, back, streams)
     effort = np.where(route == GO, 1.0, 0.93) + 0.03 * streams.normal(5)
     speed = np.clip(5.9 + 0.15 * depth, 6.0, 9.0)[:, None] * effort
-    own_depth = depth[:, None] * np.exp(0.1 * streams.normal(5))
+    own_depth = depth[:, None] * np.exp(0.08 * streams.normal(5))
     stem_yards = _STEM_SHARE[route] * own_depth + _STEM_YARDS[route]
     run_up = np.where(back, 0.8, 0.5)  # seconds lost to the start
     break_s = stem_yards / speed + run_up
@@ -110,7 +110,9 @@ def call_plays(situation: Situation, formation: Formation, streams: GameStreams)
     lean = np.deg2rad(22 + 13 * streams.normal(5))  # between the receiver and the goal, a little inside
     leverage = np.stack([np.cos(lean), -outward * np.sin(lean)], axis=-1)
     gap = 2.7 * np.exp(0.42 * hurried[:, None] + 0.16 * np.abs(streams.normal(6)))
-    checkdown = np.where(back, (np.exp(-0.35 * hurried - 0.2) * np.array([1.0, 1.0, 0.7, 0.3])[concept])[:, None], 1.0)
+    checkdown = np.where(
+        back, (np.exp(-0.35 * hurried - 0.2) * np.array([1.0, 1.0, 0.45, 0.15])[concept])[:, None], 1.0
+    )
     open_enough = (cushion / 2.5) ** 0.8
     wanted = _INTEREST[route] * checkdown * open_enough
     target = streams.pick(wanted)

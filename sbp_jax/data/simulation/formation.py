@@ -35,11 +35,12 @@ _LINE = ("T", "G", "C", "G", "T")
 
 @dataclass(frozen=True)
 class Formation:
-    """What stands still before the snap; first axis plays.
+    """What stands before the snap; first axis plays.
 
-    `start` [plays, 22, 2] positions at the snap; `drift` [plays, 22, 2] velocity before it (yd/s); `shotgun`,
-    `rushers` (3-6), `tightness` of the coverage (standard normal, tight above 0), `press` [plays, 5] whether a coverage defender lines up close; `position` [plays, 22] names;
-    `player` [plays, 22] rows of the league's table; `ball_y`; `strength` (+1: the strong side is the left).
+    `start` [plays, 22, 2] positions at the snap; `drift` [plays, 22, 2] velocity before it (yd/s); `shotgun`;
+    `rushers` (3-6); `tightness` of the coverage (standard normal, tight above 0); `press` [plays, 5] whether a coverage
+    defender lines up close; `position` [plays, 22] names; `player` [plays, 22] rows of the league's table; `ball_y`;
+    `strength` (+1: the strong side is the left).
     """
 
     start: np.ndarray
@@ -59,7 +60,9 @@ def line_up(situation: Situation, teams: tuple[np.ndarray, np.ndarray], quarterb
     plays = situation.plays
     personnel = streams.pick(np.array([share for _, share in _PERSONNEL]))
     shotgun = streams.uniform() < 0.8
-    rushers = 3 + streams.pick(np.where(situation.down[:, None] >= 3, [0.09, 0.58, 0.25, 0.08], [0.05, 0.72, 0.19, 0.04]))
+    rushers = 3 + streams.pick(
+        np.where(situation.down[:, None] >= 3, [0.09, 0.58, 0.25, 0.08], [0.05, 0.72, 0.19, 0.04])
+    )
     strength = np.where(streams.uniform() < 0.5, 1.0, -1.0)
     ball_y = np.clip(streams.uniform(-4.4, 4.4), -3.1, 3.1)  # the hash marks are 3.1 yards from the middle
     start = np.zeros((plays, PLAYERS, 2))
@@ -79,7 +82,9 @@ def _place_offence(start, personnel, shotgun, strength, ball_y, streams: GameStr
     start[:, QUARTERBACK, 1] = ball_y
     start[:, LINEMEN, 0] = [-1.3, -1.1, -0.7, -1.1, -1.3]
     start[:, LINEMEN, 1] = ball_y[:, None] + np.array([3.2, 1.6, 0.0, -1.6, -3.2])
-    wide = np.stack([14 + 6 * u[:, 1], -(14 + 6 * u[:, 2]), 6 + 4 * u[:, 3], -(4.3 + 1.2 * u[:, 4]), 0 * ball_y], axis=1)
+    wide = np.stack(
+        [14 + 6 * u[:, 1], -(14 + 6 * u[:, 2]), 6 + 4 * u[:, 3], -(4.3 + 1.2 * u[:, 4]), 0 * ball_y], axis=1
+    )
     depth = np.stack([-0.6 - u[:, 5], -0.6 - u[:, 6], -0.8 - u[:, 7], -0.8 - 0.4 * u[:, 8], 0 * ball_y], axis=1)
     tight_end, spread, fullback = personnel == 1, personnel == 2, personnel == 3
     wide[:, 2] = np.where(tight_end, 4.3 + 1.2 * u[:, 3], np.where(fullback, 1.0 * u[:, 3], wide[:, 2]))
@@ -135,7 +140,7 @@ def _positions(personnel, rushers) -> np.ndarray:
 
 
 def _players(position, teams, quarterback) -> np.ndarray:
-    """Rows of the league's player table by slot, [plays, 22]: the k-th of a position in a play is the k-th on the roster."""
+    """Rows of the player table by slot, [plays, 22]: the k-th of a position in a play is the k-th on the roster."""
     team = np.repeat(np.stack(teams, axis=1), 11, axis=1)
     rank = np.zeros(position.shape, dtype=int)
     for side in (slice(0, 11), slice(11, 22)):

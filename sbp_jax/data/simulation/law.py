@@ -3,25 +3,25 @@
 Everything is a function of the frame of the release, as written in the tracking file, of the situation, and of one
 thing that no frame shows: the quarterback's skill z, N(0, 1) over the league and independent of all else.
 
-Measured at the release (yards; x beyond the line of scrimmage):
+Measured at the release (yards; x beyond the ball's place at the snap):
     target    the eligible receiver, at least 5 yards from the quarterback, whose bearing is nearest the orientation
     sep       distance from the target to his nearest defender, within [0.4, 9]
-    room      geometric mean over the five eligible receivers of the distance to the nearest defender, within [0.4, 9]
+    room      mean over the five eligible receivers of the distance to the nearest defender, each within [0.4, 9]
     gap       distance from the quarterback to the nearest defender, within [0.8, 8]
     depth     D = x_target + vx_target min(1.5 s, 0.2 s + |target - quarterback| / (22 yd/s)), at most 9 beyond the goal
-With S = log(sep / 3), M = log(room / 3.2), G = log(gap / 3), D+ = max(D, 0), g = exp(-yards to goal / 7):
-    P(complete)             = logistic(c + k z),  c = the linear form COMPLETION
-    P(intercepted | not complete) = logistic(i - 0.1 z),  i = the linear form INTERCEPTION
-    P(tackled at the catch) = logistic(t - 0.08 z),  t = the linear form TACKLED
-    P(breaks away | not tackled at the catch) = logistic(b + 0.1 z),  b = the linear form BREAKAWAY
-A completed pass gains A + C yards, stopped by the goal line (a touchdown gains exactly the yards to goal) and by a loss
-of at most 12:
-    A  catch depth: round(D + L), L logistic with standard deviation 0.9 + 0.045 D+, cut at 20 yards either way
+From these, the down and the yards to the goal, `law_of` makes four logits c, i, t, b and the run w:
+    P(complete)                             = logistic(c + 0.145 z)
+    P(intercepted | not complete)           = logistic(i - 0.1 z)
+    P(tackled at the catch | complete)      = logistic(t - 0.05 z)
+    P(breaks away | complete, not tackled)  = logistic(b + 0.05 z)
+A completed pass gains A + C yards, stopped by the goal line (a touchdown gains exactly the yards to the goal) and by a
+loss of 12 yards or the offence's own goal line:
+    A  catch depth: D + L rounded, L logistic with standard deviation 0.9 + 0.045 max(D, 0), cut 20 yards from rounded D
     C  tackled at the catch:  P(C <= k) = logistic((k + 1/2 - 0.5) / 0.55)
-       not tackled:           P(C <= k) = 1 - exp(-((k + 1) / w)^1.5),  k >= 0, w = run after the catch
-       breaks away:           C = w' + E, w' = round(w), P(E <= k) = 1 - (1 + xi (k + 1) / beta)^(-1 / xi)
-with xi = 0.3 and beta = 8. Incompletions and interceptions gain 0 yards. For `net_yards` an interception counts minus
-its return: 0 with probability 0.4, else P(R > r) = (1 + 0.1 r / 14)^(-10), r >= 1, at most the yards to the other goal.
+       not tackled:           P(C <= k) = 1 - exp(-((k + 1) / w)^1.7), k >= 0
+       breaks away:           C = w rounded + E, P(E <= k) = 1 - (1 + xi (k + 1) / beta)^(-1 / xi), xi = 0.3, beta = 10
+Incompletions and interceptions gain 0 yards. For `net_yards` an interception counts minus its return R, with
+P(R > r) = 0.6 (1 + 0.1 r / 14)^(-10) for r >= 0, at most the yards to the other goal line.
 """
 
 from dataclasses import dataclass, fields
@@ -34,6 +34,7 @@ from sbp_jax.data.simulation.situation import Situation
 
 SKILL_ON_COMPLETION, SKILL_ON_INTERCEPTION, SKILL_ON_TACKLED, SKILL_ON_BREAKAWAY = 0.145, -0.1, -0.05, 0.05
 LARGEST_LOSS = 12
+LONGEST_RETURN = 100
 CATCH_REACH = 20  # yards either way within which the catch depth scatters
 TACKLED_CENTRE, TACKLED_SCALE = 0.5, 0.55
 RUN_POWER = 1.7
@@ -99,7 +100,7 @@ def view_release(position: np.ndarray, velocity: np.ndarray, facing: np.ndarray,
     return ReleaseView(
         target=target,
         separation=nearest[rows, target],
-        room=np.exp(np.mean(np.log(nearest), axis=1)),
+        room=np.mean(nearest, axis=1),
         pressure_gap=pressure_gap,
         depth=np.minimum(depth, to_goal + 9.0),
     )
@@ -107,17 +108,19 @@ def view_release(position: np.ndarray, velocity: np.ndarray, facing: np.ndarray,
 
 def law_of(view: ReleaseView, situation: Situation) -> LawParameters:
     """The law's parameters; the coefficients of the four linear forms are here and nowhere else."""
-    separation, room = np.log(view.separation / 3.0), np.log(view.room / 3.2)
+    separation, room = np.log(view.separation / 3.0), (view.room - 3.5) / 3.0
     gap = np.log(view.pressure_gap / 3.0)
     deep = np.maximum(view.depth, 0.0) / 10.0
     close = np.exp(-situation.to_goal / 7.0)
     late = (situation.down >= 3).astype(float)
     behind = np.clip(3.0 - view.depth, 0.0, 8.0)
-    completion = 1.3 + 1.0 * separation + 1.2 * room + 0.9 * gap - 0.9 * deep + 0.085 * deep**2 - 0.5 * close - 0.2 * late
-    interception = -3.2 - 0.5 * separation - 0.4 * room - 0.5 * gap + 0.22 * deep + 0.1 * late - 0.4 * close
-    tackled = -0.6 - 0.9 * separation - 0.9 * room + 0.5 * np.minimum(deep, 1.5) + 0.3 * close - 0.35 * behind
-    breakaway = -2.5 + 0.7 * separation + 0.9 * room + 0.3 * np.minimum(deep, 3.0)
-    run = np.exp(1.5 + 0.35 * separation + 0.35 * room + 0.1 * deep) + 0.8 * behind
+    completion = (
+        1.35 + 0.6 * separation + 1.7 * room + 1.1 * gap - 0.9 * deep + 0.085 * deep**2 - 0.5 * close - 0.2 * late
+    )
+    interception = -3.2 - 0.4 * separation - 0.6 * room - 0.6 * gap + 0.22 * deep + 0.1 * late - 0.4 * close
+    tackled = -0.6 - 0.7 * separation - 1.2 * room + 0.5 * np.minimum(deep, 1.5) + 0.3 * close - 0.35 * behind
+    breakaway = -2.5 + 0.5 * separation + 1.2 * room + 0.3 * np.minimum(deep, 3.0)
+    run = np.exp(1.5 + 0.2 * separation + 0.5 * room + 0.1 * deep) + 0.8 * behind
     return LawParameters(
         completion_logit=completion,
         interception_logit=interception,
@@ -127,12 +130,12 @@ def law_of(view: ReleaseView, situation: Situation) -> LawParameters:
         depth_sd_yards=0.9 + 0.45 * deep,
         run_yards=run,
         yards_to_goal=situation.to_goal.astype(np.int64),
-        return_limit_yards=np.clip(np.rint(100 - situation.to_goal + view.depth), 0, 100).astype(np.int64),
+        return_limit_yards=np.clip(np.rint(100 - situation.to_goal + view.depth), 0, LONGEST_RETURN).astype(np.int64),
     )
 
 
-def chances(law: LawParameters, skill: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """P(complete), P(intercepted), P(tackled | complete), P(breaks away | complete); `skill` broadcasts with [plays]."""
+def chances(law: LawParameters, skill: np.ndarray | float) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """P(complete), P(intercepted), P(tackled | complete), P(breaks away | complete); `skill` is a number or [plays]."""
     complete = logistic(law.completion_logit + SKILL_ON_COMPLETION * skill)
     intercepted = (1 - complete) * logistic(law.interception_logit + SKILL_ON_INTERCEPTION * skill)
     tackled = logistic(law.tackled_logit + SKILL_ON_TACKLED * skill)
@@ -163,6 +166,11 @@ def run_cdfs(law: LawParameters, yards: np.ndarray) -> tuple[np.ndarray, np.ndar
 def return_survival(yards: np.ndarray) -> np.ndarray:
     """P(interception return > yards), yards >= 0, before the field's end stops it."""
     return (1 - RETURN_NONE) * np.exp(-np.log1p(RETURN_SHAPE * yards / RETURN_SCALE) / RETURN_SHAPE)
+
+
+def largest_loss(law: LawParameters) -> np.ndarray:
+    """Yards a completed pass can lose at most, [plays]."""
+    return np.minimum(LARGEST_LOSS, 100 - law.yards_to_goal)
 
 
 def logistic(x: np.ndarray) -> np.ndarray:

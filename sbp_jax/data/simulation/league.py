@@ -31,15 +31,17 @@ _BODY = {  # mean height in inches, mean weight in pounds, first and last jersey
     "ILB": (74, 240, 50, 59), "CB": (71, 193, 20, 39), "SS": (72, 208, 20, 49), "FS": (72, 203, 20, 49),
 }  # fmt: skip
 _FIRST = (
-    "Aaron Ben Cal Dario Eli Finn Gus Hugo Ivan Jonah Kai Leo Milo Ned Omar Pax Quinn Rory Saul Theo Ulric Vito Wade Xavi "
-    "Yuri Zane Abel Bram Cyrus Dov"
-).split()
+    "Aaron", "Ben", "Cal", "Dario", "Eli", "Finn", "Gus", "Hugo", "Ivan", "Jonah", "Kai", "Leo", "Milo", "Ned",
+    "Omar", "Pax", "Quinn", "Rory", "Saul", "Theo", "Ulric", "Vito", "Wade", "Xavi", "Yuri", "Zane", "Abel", "Bram",
+    "Cyrus", "Dov",
+)  # fmt: skip
 _LAST = (
-    "Abara Brandt Castell Dufour Eklund Farrow Garnier Hollis Ibarra Jansson Kessel Lindahl Marchetti Novak Okafor "
-    "Pruitt Quade Rask Sorrell Tamm Ullman Varga Whitlock Xu Yates Zeller Ashdown Birch Corwin Draper Ellery Fenn Gault "
-    "Harrow Innes Juel Kerr Lomax Mott Nye"
-).split()
-_COLLEGES = ("Northern State", "Lakeview", "Coastal Tech", "Plains A&M", "Old Mill", "Western Union", "Highland", "Bay")
+    "Abara", "Brandt", "Castell", "Dufour", "Eklund", "Farrow", "Garnier", "Hollis", "Ibarra", "Jansson", "Kessel",
+    "Lindahl", "Marchetti", "Novak", "Okafor", "Pruitt", "Quade", "Rask", "Sorrell", "Tamm", "Ullman", "Varga",
+    "Whitlock", "Xu", "Yates", "Zeller", "Ashdown", "Birch", "Corwin", "Draper", "Ellery", "Fenn", "Gault",
+    "Harrow", "Innes", "Juel", "Kerr", "Lomax", "Mott", "Nye",
+)  # fmt: skip
+_COLLEGES = ("Northern State", "Lakeview", "Coastal Tech", "Plains A&M", "Old Mill", "Western Union", "Highland")
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ class Game:
 
 
 def found_league(seed: int) -> League:
-    """The league of a seed; skills are a stratified N(0, 1) sample: each is N(0, 1), and the league is never lopsided."""
+    """The league of a seed; skills are a stratified N(0, 1) sample: each is N(0, 1), yet no league is lopsided."""
     generator = np.random.default_rng([seed, int(Purpose.LEAGUE)])
     count = len(TEAMS) * ROSTER_SIZE
     position = np.tile([name for name, number in ROSTER.items() for _ in range(number)], len(TEAMS))

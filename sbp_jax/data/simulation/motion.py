@@ -9,7 +9,15 @@ import numpy as np
 
 from sbp_jax.data.simulation import formation as slots
 from sbp_jax.data.simulation.calls import BLOCK, HITCH, SCREEN, Call, Concept
-from sbp_jax.data.simulation.formation import COVERAGE, ELIGIBLE, HALF_WIDTH_YARDS, LINEMEN, OTHERS, QUARTERBACK, Formation
+from sbp_jax.data.simulation.formation import (
+    COVERAGE,
+    ELIGIBLE,
+    HALF_WIDTH_YARDS,
+    LINEMEN,
+    OTHERS,
+    QUARTERBACK,
+    Formation,
+)
 from sbp_jax.data.simulation.streams import GameStreams
 
 SNAP_FRAME = 10
@@ -95,7 +103,9 @@ class Steering:
         to_passer = self.position[:, [QUARTERBACK]] - place
         turned = broken & (call.route != BLOCK)
         look[:, ELIGIBLE] = np.where(
-            turned[..., None], _unit(to_passer) + 0.6 * _unit(self.velocity[:, ELIGIBLE]), self.velocity[:, ELIGIBLE] + [0.5, 0]
+            turned[..., None],
+            _unit(to_passer) + 0.6 * _unit(self.velocity[:, ELIGIBLE]),
+            self.velocity[:, ELIGIBLE] + [0.5, 0],
         )
 
     def _quarterback(self, seconds: float, wanted: np.ndarray, look: np.ndarray) -> None:
@@ -153,7 +163,9 @@ class Steering:
         follow = pace + (goal - place) / 0.5
         wanted[:, COVERAGE] = follow
         receiver, passer = seen - place, self.position[:, [QUARTERBACK]] - place
-        look[:, COVERAGE] = np.where(call.man[:, None, None] & (seconds > 0.8), _unit(receiver) + 0.4 * _unit(passer), passer)
+        look[:, COVERAGE] = np.where(
+            call.man[:, None, None] & (seconds > 0.8), _unit(receiver) + 0.4 * _unit(passer), passer
+        )
 
         deepest = np.max(self.position[:, ELIGIBLE, 0], axis=1)
         safety, home = self.position[:, OTHERS], self.formation.start[:, OTHERS]

@@ -10,7 +10,7 @@ from sbp_jax.data.simulation.streams import GameStreams
 
 _QUARTERS = np.array([0.215, 0.287, 0.222, 0.276])
 _DOWNS = np.array([0.375, 0.34, 0.267, 0.018])
-_SCORES_A_GAME = 3.9  # a team's scoring drives
+_SCORES_A_GAME = 3.1  # a team's scoring drives
 _TOUCHDOWN_SHARE = 0.6
 
 

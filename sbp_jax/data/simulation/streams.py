@@ -38,6 +38,10 @@ class GameStreams:
         """Standard normal draws, [plays, *shape]."""
         return self._gather(lambda generator, rows: generator.standard_normal((rows, *shape)))
 
+    def normal_single(self, *shape: int) -> np.ndarray:
+        """Standard normal draws in single precision, [plays, *shape]: for large noise arrays."""
+        return self._gather(lambda generator, rows: generator.standard_normal((rows, *shape), dtype=np.float32))
+
     def uniform(self, low: float = 0.0, high: float = 1.0, *shape: int) -> np.ndarray:
         """Uniform draws on [low, high), [plays, *shape]."""
         return self._gather(lambda generator, rows: generator.uniform(low, high, (rows, *shape)))

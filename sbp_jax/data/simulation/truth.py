@@ -10,9 +10,11 @@ import polars as pl
 from sbp_jax.data.simulation.law import (
     CATCH_REACH,
     LARGEST_LOSS,
+    LONGEST_RETURN,
     LawParameters,
     catch_offset_pmf,
     chances,
+    largest_loss,
     return_survival,
     run_cdfs,
 )
@@ -20,8 +22,7 @@ from sbp_jax.errors import InputError
 
 Outcome = Literal["yards", "net_yards"]
 _YARDS = np.arange(-LARGEST_LOSS, 100)
-_LONGEST_RETURN = 100
-_NET_YARDS = np.arange(-_LONGEST_RETURN, 100)
+_NET_YARDS = np.arange(-LONGEST_RETURN, 100)
 # 15 nodes integrate the skill to 1e-13: the probabilities are smooth in it (logit slopes of at most 0.13).
 _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(15)
 
@@ -79,9 +80,7 @@ class TrueLaw:
     def __len__(self) -> int:
         return len(self.game_id)
 
-    def given(
-        self, skill: float | Literal["true"] | None = None, outcome: Outcome | None = None
-    ) -> "TrueLaw":
+    def given(self, skill: float | Literal["true"] | None = None, outcome: Outcome | None = None) -> "TrueLaw":
         """The same plays with another `skill`, and another `outcome` when one is named."""
         return replace(self, skill=skill, outcome=outcome or self.outcome)
 
@@ -175,17 +174,19 @@ class TrueLaw:
         # C <= k - centre - j for all k and j: one grid of run yards a play, then 41 shifted sums.
         reach = np.arange(_YARDS[0] - CATCH_REACH, _YARDS[-1] + CATCH_REACH + 1)
         runs = run_cdfs(law, (reach - centre[:, None]).astype(float))
-        weights = (tackled, complete - tackled - breakaway, breakaway)
-        mixed = sum(weight[:, None] * run for weight, run in zip(weights, runs, strict=True))
-        width = len(_YARDS)
+        mixed = np.zeros(runs[0].shape)
+        for weight, run in zip((tackled, complete - tackled - breakaway, breakaway), runs, strict=True):
+            mixed += weight[:, None] * run
+        width, yards = len(_YARDS), _YARDS
         cdf = np.zeros((len(self), width))
         for j in range(2 * CATCH_REACH + 1):
             start = 2 * CATCH_REACH - j
             cdf += offset[:, [j]] * mixed[:, start : start + width]
-        cdf = np.where(_YARDS >= law.yards_to_goal[:, None], complete[:, None], cdf)
-        cdf += np.where(_YARDS >= 0, (1 - complete - intercepted)[:, None], 0.0)
+        cdf = np.where(yards < -largest_loss(law)[:, None], 0.0, cdf)
+        cdf = np.where(yards >= law.yards_to_goal[:, None], complete[:, None], cdf)
+        cdf += np.where(yards >= 0, (1 - complete - intercepted)[:, None], 0.0)
         if self.outcome == "yards":
-            cdf += np.where(_YARDS >= 0, intercepted[:, None], 0.0)
+            cdf += np.where(yards >= 0, intercepted[:, None], 0.0)
             return self._closed(cdf, _YARDS), int(_YARDS[0])
         lead = np.zeros((len(self), len(_NET_YARDS) - width))
         cdf = np.concatenate([lead, cdf], axis=1)

@@ -1,0 +1,244 @@
+"""The prepared data set: tracking files read once, split by game, kept as a TFDS array_record data set.
+
+path/
+  report.json                  what was read, kept, rejected and repaired; splits; sources; configuration
+  passing_plays/1.0.0/         TFDS; `tfds.builder_from_directory` reads it too
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from sbp_jax.data.batching import PLAYER_FEATURES, PLAYERS, Plays
+from sbp_jax.data.features import INFO_TYPES, STATIC_FEATURES, plays_from_chunk
+from sbp_jax.data.formats import find_tables
+from sbp_jax.data.records import SCALAR_TYPES, read_records, save_chunk, write_records
+from sbp_jax.data.report import ReadReport
+from sbp_jax.data.tracking import read_tracking
+from sbp_jax.data.windows import Rules
+from sbp_jax.errors import InputError
+
+SPLITS = ("train", "validation", "test")
+REPORT = "report.json"
+_RECIPE = 1  # raise it when the same files give other arrays
+_TEMPORARY = ".building-"
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """How plays are chosen and split.
+
+    Args:
+        seed: decides which game goes to which split.
+        fractions: shares of the games for train, validation and test, summing to 1.
+        malformed, min_frames, max_frames: as in `windows.Rules`.
+
+    Raises:
+        InputError: fractions that are negative or do not sum to 1.
+    """
+
+    seed: int = 0
+    fractions: tuple[float, float, float] = (0.7, 0.15, 0.15)
+    malformed: Literal["stop", "reject"] = "stop"
+    min_frames: int = 5
+    max_frames: int = 120
+
+    def __post_init__(self) -> None:
+        if len(self.fractions) != 3 or min(self.fractions) < 0 or abs(sum(self.fractions) - 1) > 1e-9:
+            raise InputError(f"fractions: expected three shares of at least 0 that sum to 1, got {self.fractions}")
+
+    @property
+    def rules(self) -> Rules:
+        """The reader's part of the configuration."""
+        return Rules(self.malformed, self.min_frames, self.max_frames)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A prepared data set.
+
+    Args:
+        path: its folder.
+        reading: the account of the reading.
+        games: the games of each split.
+        plays, frames: how many each split has.
+    """
+
+    path: Path
+    reading: ReadReport
+    games: dict[str, list[int]]
+    plays: dict[str, int]
+    frames: dict[str, int]
+
+
+def prepare(
+    sources: str | Path | Sequence[str | Path],
+    out: str | Path,
+    config: DataConfig | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Prepared:
+    """Read `sources` and write the data set to `out`; nothing is done where the same was prepared there before.
+
+    The same files (by content) and configuration give the same data set. It is built beside `out` and moved there when
+    complete, so a build that is killed leaves nothing half done; a different data set at `out` is replaced.
+
+    Args:
+        sources: a folder, a file, or several of either, as for `tracking.read_tracking`.
+        out: the data set's folder.
+        config: choice and split of plays.
+        progress: called with the number of plays kept so far.
+
+    Raises:
+        InputError: bad sources (see `read_tracking`); fewer than two games; an `out` that holds something else.
+    """
+    config, out = config or DataConfig(), Path(out)
+    files = sorted(table.path for table in find_tables(sources))
+    recipe = {"recipe": _RECIPE, "config": asdict(config), "sources": [_describe(path) for path in files]}
+    recipe = json.loads(json.dumps(recipe))
+    if _is_prepared(out):
+        existing = json.loads((out / REPORT).read_text())
+        if existing["prepared_from"] == recipe:
+            return describe(out)
+    elif out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(f"{out}: exists and is not a prepared data set; choose another folder")
+    building = out.with_name(f".{out.name}{_TEMPORARY}{os.getpid()}")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        _remove_remains(out)
+        building.mkdir()
+    except OSError as error:
+        raise InputError(f"{out}: cannot be written ({error.strerror})") from error
+    try:
+        report = _build(sources, building, config, progress)
+        (building / REPORT).write_text(json.dumps({**report, "prepared_from": recipe}, indent=2))
+        _move_into_place(building, out)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+    return describe(out)
+
+
+def describe(path: str | Path) -> Prepared:
+    """Return what is recorded of the data set at `path`; InputError where there is none."""
+    path = Path(path)
+    if not _is_prepared(path):
+        raise InputError(f"{path}: not a prepared data set (no {REPORT}); prepare the tracking files first")
+    report = json.loads((path / REPORT).read_text())
+    columns = ("games", "plays", "frames")
+    by_split = {column: {split: report["splits"][split][column] for split in SPLITS} for column in columns}
+    return Prepared(path, ReadReport(**report["reading"]), **by_split)
+
+
+def load(path: str | Path, split: str) -> Plays:
+    """Return the plays of a split ("train", "validation" or "test") of the data set at `path`, in its fixed order.
+
+    Raises:
+        InputError: no data set at `path`, or no such split.
+    """
+    prepared = describe(path)
+    if split not in SPLITS:
+        raise InputError(f"split: expected one of {', '.join(SPLITS)}, got {split!r}")
+    count, rows = prepared.plays[split], prepared.frames[split]
+    frames = np.zeros((rows, PLAYERS, PLAYER_FEATURES), np.float32)
+    players = np.zeros((rows, PLAYERS), bool)
+    static = np.zeros((count, len(STATIC_FEATURES)), np.float32)
+    scalars: dict[str, list[Any]] = {name: [] for name in (*SCALAR_TYPES, *INFO_TYPES)}
+    offsets = np.zeros(count + 1, np.int64)
+    for i, play in enumerate(read_records(prepared.path, split) if count else ()):
+        begin, end = offsets[i], offsets[i] + len(play["frames"])
+        frames[begin:end], players[begin:end], static[i] = play["frames"], play["players"], play["static"]
+        offsets[i + 1] = end
+        for name, values in scalars.items():
+            values.append(play[name].decode() if isinstance(play[name], bytes) else play[name])
+    columns = {name: np.array(values, {**SCALAR_TYPES, **INFO_TYPES}[name]) for name, values in scalars.items()}
+    info = {name: columns.pop(name) for name in INFO_TYPES}
+    return Plays(frames=frames, offsets=offsets, players=players, static=static, info=info, **columns)
+
+
+def split_games(games: Sequence[int], seed: int, fractions: Sequence[float]) -> dict[str, list[int]]:
+    """Return the games of each split: shuffled by `seed`, then dealt out by `fractions`.
+
+    Every split with a share gets at least one game; with two games there are train and test only.
+
+    Raises:
+        InputError: fewer than two games.
+    """
+    ordered = sorted(set(games))
+    if len(ordered) < 2:
+        raise InputError(f"splits are by game, never by play: expected at least 2 games, got {len(ordered)}")
+    if len(ordered) == 2:
+        fractions = (0.5, 0.0, 0.5)
+    shuffled = np.random.default_rng(seed).permutation(ordered).tolist()
+    sizes = np.diff(np.round(np.cumsum([0.0, *fractions]) * len(ordered)).astype(int))
+    for split in np.flatnonzero((sizes == 0) & (np.asarray(fractions) > 0)):
+        sizes[split] += 1
+        sizes[np.argmax(sizes)] -= 1
+    bounds = np.concatenate([[0], np.cumsum(sizes)])
+    return {split: sorted(shuffled[bounds[i] : bounds[i + 1]]) for i, split in enumerate(SPLITS)}
+
+
+def _build(
+    sources: str | Path | Sequence[str | Path],
+    building: Path,
+    config: DataConfig,
+    progress: Callable[[int], None] | None,
+) -> dict[str, Any]:
+    spool = building / "spool"
+    spool.mkdir()
+    reading, chunks, games, lengths = ReadReport(), [], [], []
+    for chunk in read_tracking(sources, config.rules):
+        reading = reading + chunk.report
+        if len(chunk.plays):
+            plays = plays_from_chunk(chunk)
+            chunks.append(save_chunk(plays, spool / f"{len(chunks):05d}"))
+            games.append(plays.game_id)
+            lengths.append(plays.lengths)
+        if progress:
+            progress(reading.kept)
+    game, length = np.concatenate(games), np.concatenate(lengths)
+    split = split_games(game.tolist(), config.seed, config.fractions)
+    write_records(chunks, split, building)
+    shutil.rmtree(spool)
+    sizes = {}
+    for name, members in split.items():
+        inside = np.isin(game, members)
+        sizes[name] = {"games": members, "plays": int(inside.sum()), "frames": int(length[inside].sum())}
+    return {"reading": asdict(reading), "splits": sizes}
+
+
+def _is_prepared(path: Path) -> bool:
+    return (path / REPORT).is_file()
+
+
+def _describe(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return {"name": path.name, "bytes": path.stat().st_size, "sha256": digest}
+
+
+def _move_into_place(building: Path, out: Path) -> None:
+    if out.exists():
+        old = building.with_name(building.name + ".old")
+        os.replace(out, old)
+        os.replace(building, out)
+        shutil.rmtree(old)
+    else:
+        os.replace(building, out)
+
+
+def _remove_remains(out: Path) -> None:
+    """Remove what builds of `out` left that were killed; those of running processes are theirs."""
+    for remains in out.parent.glob(f".{out.name}{_TEMPORARY}*"):
+        owner = int(remains.name.removesuffix(".old").rsplit("-", 1)[-1])
+        try:
+            os.kill(owner, 0)
+        except ProcessLookupError:
+            shutil.rmtree(remains, ignore_errors=True)
+        except PermissionError:
+            continue

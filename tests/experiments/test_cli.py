@@ -1,0 +1,64 @@
+"""Command lines: fields reach the configuration, and a mistake is one line and exit code 2."""
+
+import subprocess
+import sys
+
+import pytest
+
+import configs
+from experiments import cli, demo, score, train
+from sbp_jax.errors import InputError
+
+
+def test_flags_change_the_named_configuration():
+    words = ["demo", "--optimizer.learning-rate", "3e-4", "--head.tail-mass", "0.1", "0.02", "--data.source", "a", "b"]
+    name, config = cli.parse_config(words, "train")
+    assert name == "demo"
+    assert config.optimizer.learning_rate == 3e-4
+    assert config.head.tail_mass == (0.1, 0.02)
+    assert config.data.source == ("a", "b")
+    assert config.network == configs.get("demo").network
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "expected a configuration first; known: demo"),
+        (["nosuch"], "unknown configuration 'nosuch'; known: demo"),
+        (["demo", "--optimizer.lerning-rate", "1"], "did you mean --optimizer.learning-rate"),
+        (["demo", "--frobnicate"], "unknown argument '--frobnicate'; --help lists"),
+        (["demo", "--optimizer.learning-rate", "fast"], "--optimizer.learning-rate: could not convert"),
+        (["demo", "--head.kind", "cauchy"], r"'cauchy'.*'sbp'"),
+        (["demo", "--head.tail-mass", "0.1"], "--head.tail-mass"),
+        (["demo", "extra"], "'extra'"),
+    ],
+)
+def test_mistake_is_one_line(words, message):
+    with pytest.raises(InputError, match=message) as caught:
+        cli.parse_config(words, "train")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("command", "words", "message"),
+    [
+        (train.command, ["demo", "--head.bins", "1"], "head: expected at least 2 bins"),
+        (train.command, ["demo", "--data.source", "/no/such/folder"], "/no/such/folder"),
+        (score.command, ["/no/such/run"], "/no/such/run: expected a run's folder"),
+        (demo.command, ["--data", "/no/such/folder"], "/no/such/folder"),
+        (demo.command, ["--dta", "x"], "did you mean --data"),
+    ],
+)
+def test_wrong_argument_is_named(command, words, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=message):
+        command(words)
+
+
+def test_exit_code_is_2_with_one_line_and_no_traceback(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "experiments.train", "nosuch"], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 2
+    assert done.stderr == "error: unknown configuration 'nosuch'; known: " + ", ".join(configs.names()) + "\n"
+    assert done.stdout == ""
