@@ -67,6 +67,8 @@ class Pareto:
         def hazard(z):
             return -mp.log(self.survival(z)) if self.survival(z) > 0 else INF
 
+        if start >= self.end():
+            return mp.mpf(0)
         a, b = hazard(start), hazard(stop) if stop < INF else INF
         if b == INF:
             b = a + 250 / (power - max(self.xi, mp.mpf(0)))
@@ -129,14 +131,17 @@ class Spliced:
 
     def cdf(self, y):
         if y < self.t_l:
-            return self.tau_l * self.lower.survival(self.t_l - y)
+            return self.tau_l and self.tau_l * self.lower.survival(self.t_l - y)
         if y > self.t_u:
-            return 1 - self.tau_u * self.upper.survival(y - self.t_u)
+            return 1 - (self.tau_u and self.tau_u * self.upper.survival(y - self.t_u))
         k = self.bin(y)
         return self.before[k] + self.p[k] * (y - self.edges[k]) / (self.edges[k + 1] - self.edges[k])
 
     def survival(self, y):
-        return 1 - self.cdf(y)
+        if y < self.t_l or y > self.t_u:
+            return 1 - self.cdf(y)
+        k = self.bin(y)
+        return self.after[k + 1] + self.p[k] * (self.edges[k + 1] - y) / (self.edges[k + 1] - self.edges[k])
 
     def icdf(self, q):
         if q < self.tau_l:
@@ -159,7 +164,7 @@ class Spliced:
         for a, b in pairwise(self.knots()):
             k = self.bin((a + b) / 2)
             density = self.p[k] / (self.edges[k + 1] - self.edges[k])
-            total += density * mp.quad(function, [a, b], maxdegree=2)
+            total += density * mp.quad(function, [a, b], method="gauss-legendre", maxdegree=2)
         return total
 
     def mean(self):
@@ -183,7 +188,7 @@ class Spliced:
         for a, b in pairwise(knots):
             side = self.cdf if b <= y else self.survival
             # inner points only: the cdf is linear inside, and an end may belong to a neighbouring piece
-            total += mp.quad(lambda x, side=side: side(x) ** 2, [a, b], maxdegree=3)
+            total += mp.quad(lambda x, side=side: side(x) ** 2, [a, b], method="gauss-legendre", maxdegree=2)
         for tail, tau, z in ((self.lower, self.tau_l, self.t_l - y), (self.upper, self.tau_u, y - self.t_u)):
             z = max(z, mp.mpf(0))
             if tau == 0:

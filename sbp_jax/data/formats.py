@@ -65,7 +65,7 @@ NGS_HIGHLIGHTS = Layout(
         "season": "season",
         "week": "week",
         "quarter": "quarter",
-        "clock": "gameClock",
+        "game_clock": "gameClock",
         "down": "down",
         "distance": "yardsToGo",
         "absolute_yardline": "absoluteYardlineNumber",
@@ -118,7 +118,7 @@ def find_tables(sources: str | Path | Sequence[str | Path]) -> list[Table]:
 
 def read_table(table: Table) -> pl.DataFrame:
     """Return a small table (plays, players, games) with the file's own column names; InputError where unreadable."""
-    return _collect(_scan(table.path, {}), table.path)
+    return _collect(_scan(table.path, {}, infer_rows=None), table.path)
 
 
 def read_rows(table: Table) -> Iterator[pl.DataFrame]:
@@ -211,13 +211,10 @@ def _recognize(path: Path, given: bool) -> Table:
         fitting = [layout for layout in LAYOUTS if not layout.missing(columns)]
         layout = next((each for each in fitting if each.mark in has), None)
         if layout is None:
-            nearest = min(LAYOUTS, key=lambda each: (each.mark not in has, len(each.missing(columns))))
-            lacking = ", ".join(nearest.missing(columns))
-            known = ", ".join(each.name for each in LAYOUTS)
-            raise InputError(
-                f"{path}: tracking without the column(s) {lacking} of its nearest format, {nearest.name} "
-                f"(known formats: {known})"
-            )
+            fewest = min((each.mark not in has, len(each.missing(columns))) for each in LAYOUTS)
+            nearest = [e for e in LAYOUTS if (e.mark not in has, len(e.missing(columns))) == fewest]
+            lacking = " or ".join(f"{', '.join(each.missing(columns))} ({each.name})" for each in nearest)
+            raise InputError(f"{path}: looks like tracking but lacks the column(s) {lacking}")
         return Table(path, "tracking", columns, layout)
     player = has & {"nflId", "nfl_id"}
     if has & {"gameId", "game_id"} and has & {"playId", "play_id"}:
@@ -243,13 +240,14 @@ def _columns(path: Path) -> tuple[str, ...]:
         raise InputError(f"{path}: not a readable table ({_first_line(error)})") from error
 
 
-def _scan(path: Path, types: Mapping[str, Any]) -> pl.LazyFrame:
+def _scan(path: Path, types: Mapping[str, Any], infer_rows: int | None = 0) -> pl.LazyFrame:
+    """Open a file; of a text file, columns not in `types` are text unless `infer_rows` (None: all) tell otherwise."""
     if path.suffix.lower() == ".parquet":
         return pl.scan_parquet(path)
     with path.open(encoding="utf-8", errors="replace") as file:
         separator = "\t" if "\t" in file.readline() else ","
     return pl.scan_csv(
-        path, separator=separator, null_values=NULLS, schema_overrides=dict(types), infer_schema_length=10_000
+        path, separator=separator, null_values=NULLS, schema_overrides=dict(types), infer_schema_length=infer_rows
     )
 
 

@@ -73,8 +73,8 @@ def find_offence(rows: pl.DataFrame) -> pl.DataFrame:
         rows: window rows as for `nearest_to_ball`, with `position` and, where files say, `possession` (1 for offence).
 
     Returns:
-        `game_id, play_id, passer_id, side, direction` ("right" or "left": where the offence stands against the ball
-        at the snap); plays without a passer are absent.
+        `game_id, play_id, passer_id, side, direction` ("right" or "left": where the offence stands against the
+        defence at the snap, by their median x); plays without a passer are absent.
     """
     snap = rows.filter(pl.col("frame") == 0)
     ball = snap.filter("is_ball").select(*PLAY, ball_x="x", ball_y="y").unique(PLAY)
@@ -96,13 +96,12 @@ def find_offence(rows: pl.DataFrame) -> pl.DataFrame:
     others = nearest_to_ball(rows.join(backs, on=PLAY, how="anti"))
     passers = pl.concat([backs, others])
     found = passers.join(players.select(*PLAY, "player_id", "side"), on=[*PLAY, "player_id"])
-    behind = (
-        players.join(found.select(*PLAY, offence="side"), on=PLAY)
-        .filter(pl.col("side") == pl.col("offence"))
-        .group_by(PLAY)
-        .agg(lead=pl.col("ball_x").first() - pl.col("x").median())
-    )
-    return found.join(behind, on=PLAY).select(
+    facing = players.join(found.select(*PLAY, offence="side"), on=PLAY)
+    own = pl.col("x").filter(pl.col("side") == pl.col("offence")).median()
+    other = pl.col("x").filter(pl.col("side") != pl.col("offence")).median()
+    # not against the ball: at the snap event it is already up to two yards behind the line
+    facing = facing.group_by(PLAY).agg(lead=pl.coalesce(other, pl.col("ball_x").first()) - own)
+    return found.join(facing, on=PLAY).select(
         *PLAY,
         passer_id="player_id",
         side="side",

@@ -26,9 +26,9 @@ import polars as pl
 from sbp_jax.data.simulation.aftermath import finish
 from sbp_jax.data.simulation.calls import call_plays
 from sbp_jax.data.simulation.formation import QUARTERBACK, line_up
-from sbp_jax.data.simulation.law import law_of, view_release
+from sbp_jax.data.simulation.law import ReleaseView, law_of, view_release
 from sbp_jax.data.simulation.league import GAMES_A_SEASON, PLAYS_A_GAME, TEAMS, Game, League, found_league, schedule
-from sbp_jax.data.simulation.measurement import Measured, draw_noise, measure
+from sbp_jax.data.simulation.measurement import Measured, draw_noise, measure, one_frame
 from sbp_jax.data.simulation.motion import SNAP_FRAME, Steering, run_to_release
 from sbp_jax.data.simulation.outcome import draw_outcomes
 from sbp_jax.data.simulation.situation import Situation, draw_situations
@@ -168,7 +168,7 @@ def _simulate_games(
     games: list[Game], drawn: int, kept: Sequence[int], config: SimulationConfig, league: League
 ) -> _Block:
     block = GameBlock([game.index for game in games], [drawn] * len(games), kept)
-    situation = draw_situations(games, kept, GameStreams(config.seed, Purpose.SITUATION, block))
+    situation = draw_situations(games, config.seed, block)
     home, away, home_passer, away_passer = (
         np.array([getattr(game, name) for game in games])[situation.game]
         for name in ("home", "away", "home_quarterback", "away_quarterback")
@@ -183,7 +183,8 @@ def _simulate_games(
     steering = Steering(formation, call, situation.to_goal, GameStreams(config.seed, Purpose.MOTION, block))
     before = run_to_release(steering)
     noise = draw_noise(GameStreams(config.seed, Purpose.MEASUREMENT, block))
-    view = _view(measure(before, None, noise), SNAP_FRAME + call.release, situation)
+    release = one_frame(before, noise, SNAP_FRAME + call.release)
+    view = _view(measure(release[0], None, release[1]), situation)
     law = law_of(view, situation)
 
     outcome_seed = config.seed if config.outcome_seed is None else config.outcome_seed
@@ -200,15 +201,12 @@ def _simulate_games(
     )
 
 
-def _view(measured: Measured, release: np.ndarray, situation: Situation):
+def _view(release: Measured, situation: Situation) -> ReleaseView:
     """The law's view of the release: reported values, not true ones, so that it can be recomputed from the files."""
-    rows = np.arange(len(release))
-    position = np.stack([measured.x[rows, release], measured.y[rows, release]], axis=-1)
-    direction = np.deg2rad(measured.direction[rows, release])
-    velocity = measured.speed[rows, release][..., None] * np.stack([np.cos(direction), np.sin(direction)], axis=-1)
-    return view_release(
-        position, velocity, np.deg2rad(measured.orientation[rows, release, QUARTERBACK]), situation.to_goal
-    )
+    position = np.stack([release.x[:, 0], release.y[:, 0]], axis=-1)
+    direction = np.deg2rad(release.direction[:, 0])
+    velocity = release.speed[:, 0, :, None] * np.stack([np.cos(direction), np.sin(direction)], axis=-1)
+    return view_release(position, velocity, np.deg2rad(release.orientation[:, 0, QUARTERBACK]), situation.to_goal)
 
 
 def _games_table(games: list[Game], situation: Situation, league: League, chance: GameStreams) -> pl.DataFrame:

@@ -5,8 +5,11 @@
 | 0 | the passer | |
 | 1-5 | linemen | from the offence's left to its right |
 | 6-10 | eligible receivers | from the offence's left to its right |
-| 11-15 | the defenders nearest to receivers 6-10, by the assignment of least total distance | as their receivers |
+| 11-15 | a defender for each of the receivers 6-10, by the assignment of least total distance | as their receivers |
 | 16-21 | the other defenders | by distance to the ball |
+
+A defender in the box at the line (up to 2 yards deep and 6 from the ball) rushes; he is given to a receiver only when
+there is nobody else.
 
 Empty slots stay empty; only a player who finds no slot of his own kind takes another one, his own side's first.
 """
@@ -22,6 +25,8 @@ MARKERS = range(11, 16)
 OTHERS = range(16, 22)
 LINE_POSITIONS = frozenset({"C", "G", "T", "OC", "OG", "OT", "OL", "LG", "RG", "LT", "RT", "LS"})
 COMPLETE_OFFENCE = 11
+_BOX_DEPTH_YARDS, _BOX_WIDTH_YARDS = 2.0, 6.0
+_RUSHER_YARDS = 1000.0  # added to a rusher's distances: beyond any on the field
 
 
 def assign_slots(
@@ -47,7 +52,8 @@ def assign_slots(
     slot[passer] = PASSER
     there = np.isfinite(x)
     to_ball = np.hypot(x - ball[0], y - ball[1])
-    mates = [i for i in np.argsort(to_ball, kind="stable") if offence[i] and there[i] and i != passer]
+    nearest_first = np.argsort(to_ball, kind="stable").tolist()
+    mates = [i for i in nearest_first if offence[i] and there[i] and i != passer]
     if any(position[i] for i in mates):
         line = [i for i in mates if position[i] in LINE_POSITIONS][: len(LINEMEN)]
     else:
@@ -57,15 +63,17 @@ def assign_slots(
     receivers = sorted(receivers, key=lambda i: -y[i])
     _fill(slot, sorted(line, key=lambda i: -y[i]), LINEMEN)
     _fill(slot, receivers, RECEIVERS)
-    defenders = np.array([i for i in np.argsort(to_ball, kind="stable") if not offence[i] and there[i]], dtype=int)
-    if receivers and len(defenders):
+    defenders = [i for i in nearest_first if not offence[i] and there[i]]
+    if receivers and defenders:
         gap = np.hypot(x[receivers][:, None] - x[defenders], y[receivers][:, None] - y[defenders])
+        rushers = (x - ball[0] < _BOX_DEPTH_YARDS) & (np.abs(y - ball[1]) < _BOX_WIDTH_YARDS)
+        gap += np.where(rushers[defenders], _RUSHER_YARDS, 0.0)
         for receiver, defender in zip(*linear_sum_assignment(gap), strict=True):
             slot[defenders[defender]] = MARKERS[receiver]
     _fill(slot, [i for i in defenders if slot[i] < 0], OTHERS)
-    for i in np.flatnonzero(slot < 0):
+    for i in np.flatnonzero(slot < 0).tolist():
         own = (LINEMEN, RECEIVERS, OTHERS, MARKERS) if offence[i] else (OTHERS, MARKERS, LINEMEN, RECEIVERS)
-        _fill(slot, [int(i)], [s for kind in own for s in kind])
+        _fill(slot, [i], [s for kind in own for s in kind])
     return slot
 
 

@@ -11,7 +11,7 @@ The canonical frames have one row a player and frame, from the snap to the relea
 | offence | Boolean | |
 | x, y | Float64 | yards from the offence's own end line and its right side line; the offence moves toward +x |
 | vx, vy | Float64 | yards a second |
-| ax, ay | Float64 | yards a second squared, from this frame and the four before (`kinematics.trailing_slope`) |
+| ax, ay | Float64 | yards a second squared, from this frame and the few before (`kinematics`) |
 | orientation | Float64 | radians counter-clockwise from +x, where the shoulders face; null where not given |
 
 The canonical plays have one row a play: `game_id, play_id, season, week, quarter, clock_s` (left in the quarter),
@@ -28,7 +28,7 @@ from typing import Any
 import polars as pl
 
 from sbp_jax.data.formats import Table, find_tables, read_rows
-from sbp_jax.data.kinematics import add_motion, orientation_turns
+from sbp_jax.data.kinematics import add_motion, orientation_turns, smoothed_games
 from sbp_jax.data.outcomes import Listing, clock_seconds, read_listing
 from sbp_jax.data.passers import PLAY, find_offence
 from sbp_jax.data.report import ReadReport
@@ -112,6 +112,7 @@ def _canonical(
     rows = _turn_orientation(rows, screen)
     plays = _situations(rows, plays, listing, screen).with_columns(format=pl.lit(table.layout and table.layout.name))
     rows = _toward_positive_x(rows.filter(~pl.col("is_ball"))).sort(*PLAY, "player_id", "frame")
+    rows = _drop_smoothed_speeds(rows, screen)
     frames = add_motion(rows).filter(pl.col("frame") >= 0).with_columns(pl.col("frame").cast(pl.Int32))
     return frames.select(FRAME_COLUMNS), plays.sort(PLAY).select(PLAY_COLUMNS)
 
@@ -124,6 +125,13 @@ def _turn_orientation(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
     plays = rows.filter(pl.col("turns").is_not_null()).select(PLAY).n_unique()
     screen.report.repair("plays with orientation turned by a quarter or half circle", plays)
     return rows.with_columns(o=pl.col("o") - 90.0 * pl.col("turns").fill_null(0)).drop("turns")
+
+
+def _drop_smoothed_speeds(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
+    smoothed = pl.col("game_id").is_in(smoothed_games(rows))
+    plays = rows.filter(smoothed).select(PLAY).n_unique()
+    screen.report.repair("plays with speeds smoothed over the future: derived from the positions", plays)
+    return rows.with_columns(s=pl.when(~smoothed).then("s")) if plays else rows
 
 
 def _toward_positive_x(rows: pl.DataFrame) -> pl.DataFrame:
@@ -139,12 +147,14 @@ def _toward_positive_x(rows: pl.DataFrame) -> pl.DataFrame:
 def _situations(rows: pl.DataFrame, plays: pl.DataFrame, listing: Listing, screen: Screen) -> pl.DataFrame:
     first = ["passer_id", "offence_side", "direction", "frames"]
     told = [
-        c for c in ("season", "week", "quarter", "clock", "down", "distance", "absolute_yardline") if c in rows.columns
+        c
+        for c in ("season", "week", "quarter", "game_clock", "down", "distance", "absolute_yardline")
+        if c in rows.columns
     ]
     told += [c for c in ("home_score", "visitor_score") if c in rows.columns]
     own = rows.group_by(PLAY).agg(pl.col(*first, *told).drop_nulls().first())
-    if "clock" in told:
-        own = own.with_columns(clock_s=clock_seconds(pl.col("clock"))).drop("clock")
+    if "game_clock" in told:
+        own = own.with_columns(clock_s=clock_seconds(pl.col("game_clock"))).drop("game_clock")
     snap = rows.filter(pl.col("frame") == 0)
     ball = _toward_positive_x(snap.filter("is_ball")).select(*PLAY, ball_x="x", ball_y="y")
     at_home = pl.col("at_home") == 1 if "at_home" in rows.columns else pl.lit(None, pl.Boolean)

@@ -59,13 +59,14 @@ class Screen:
     report: ReadReport
 
     def reject(self, frame: pl.DataFrame, bad: pl.DataFrame, reason: str) -> pl.DataFrame:
-        """Count the plays of `bad` and return `frame` without them."""
-        bad = bad.select(PLAY).unique().sort(PLAY)
+        """Count the plays of `bad` that are still in `frame` and return `frame` without them."""
+        bad = _still_in(frame, bad).select(PLAY).unique().sort(PLAY)
         self.report.reject(reason, bad.iter_rows())
         return frame.join(bad, on=PLAY, how="anti") if len(bad) else frame
 
     def malformed(self, frame: pl.DataFrame, bad: pl.DataFrame, reason: str) -> pl.DataFrame:
         """Stop at the first play of `bad`, whose column `found` tells what was found, or count them all."""
+        bad = _still_in(frame, bad)
         if len(bad) and self.rules.malformed == "stop":
             first = bad.sort(PLAY).row(0, named=True)
             raise InputError(
@@ -85,6 +86,7 @@ def drop_copies(rows: pl.DataFrame, seen: set[tuple[int, int]], screen: Screen) 
     screen.report.repair("empty rows dropped", len(rows) - len(filled))
     plays = rows.select(PLAY).unique().sort(PLAY)
     screen.report.read += len(plays)
+    rows = screen.reject(rows, plays.join(filled, on=PLAY, how="anti"), "empty rows only")
     again = plays.filter(pl.Series([play in seen for play in plays.iter_rows()], dtype=pl.Boolean))
     seen.update(plays.iter_rows())
     if "copy" in rows.columns:
@@ -200,6 +202,10 @@ def check_quarterbacks(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
     two = backs.group_by(*PLAY, "frame").agg(names=pl.col("name").sort()).filter(pl.col("names").list.len() > 1)
     found = pl.format("{} at frame {}", pl.col("names").list.join(" and "), "frame")
     return screen.malformed(rows, two.sort("frame").with_columns(found=found), "two quarterbacks of the offence")
+
+
+def _still_in(frame: pl.DataFrame, bad: pl.DataFrame) -> pl.DataFrame:
+    return bad.join(frame, on=PLAY, how="semi") if len(bad) else bad
 
 
 def _moments(events: pl.DataFrame) -> pl.DataFrame:

@@ -2,8 +2,9 @@
 
 import abc
 import dataclasses
-from collections.abc import Sequence
-from typing import TypeVar
+import functools
+from collections.abc import Callable, Sequence
+from typing import TypeVar, cast
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +18,7 @@ from sbp_jax.errors import InputError
 
 Key = PRNGKeyArray | UInt32[Array, "2"]
 T = TypeVar("T", bound=type)
+M = TypeVar("M", bound=Callable)
 
 
 @register_static
@@ -113,6 +115,11 @@ def register(cls: T) -> T:
     return cls
 
 
+def compiled(method: M) -> M:
+    """Compile a method, so that a call outside of any jit is one dispatch and not one for each operation."""
+    return cast(M, jax.jit(method, inline=True))
+
+
 def set_fields(self: object, **fields: object) -> None:
     """Set fields of a frozen dataclass under construction."""
     for name, value in fields.items():
@@ -176,6 +183,7 @@ class Distribution(abc.ABC):
     def _quantile(self, mass: Float[Array, "..."], upper: Bool[Array, "..."]) -> Float[Array, "..."]:
         """The point with probability `mass` in [0, 1/2] beyond it on the side named by `upper`."""
 
+    @compiled
     def icdf(self, q: ArrayLike) -> Float[Array, "..."]:
         """Quantile function: the y with P(Y <= y) = q, computed from the nearer side.
 
@@ -188,11 +196,13 @@ class Distribution(abc.ABC):
         (q,) = self._outcomes(q)
         return self._from_nearer_side(q, q > 0.5)
 
+    @compiled
     def isf(self, s: ArrayLike) -> Float[Array, "..."]:
         """Inverse survival function: the y with P(Y > y) = s; `icdf(1 - s)` without the loss of digits for small s."""
         (s,) = self._outcomes(s)
         return self._from_nearer_side(s, s <= 0.5)
 
+    @compiled
     def median(self) -> Float[Array, "..."]:
         """The 0.5-quantile, shape `batch_shape`."""
         return jnp.broadcast_to(self.icdf(0.5), self.batch_shape)
@@ -203,6 +213,10 @@ class Distribution(abc.ABC):
         They are differentiable in the parameters (reparameterized). Both tails are resolved down to a probability of a
         quarter of the float type's epsilon.
         """
+        return self._draw(key, tuple(sample_shape))
+
+    @functools.partial(jax.jit, static_argnums=2)
+    def _draw(self, key, sample_shape):
         shape = (*sample_shape, *self.batch_shape)
         side_key, mass_key = jax.random.split(key)
         # the middle of each step of the generator: never 0, whose quantile may be infinite

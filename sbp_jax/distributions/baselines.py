@@ -13,6 +13,7 @@ from sbp_jax.distributions.base import (
     Distribution,
     broadcast_batch,
     check_positive,
+    compiled,
     float_dtype,
     keep_nan,
     leading,
@@ -54,36 +55,42 @@ class Normal(Distribution):
     def dtype(self) -> jnp.dtype:
         return self.loc.dtype
 
+    @compiled
     def log_prob(self, y: ArrayLike) -> Float[Array, "..."]:
         """-z^2 / 2 - log scale - log(2 pi) / 2 with z = (y - loc) / scale."""
         (y,) = self._outcomes(y)
         z, finite = self._standardize(y)
         return keep_nan(y, jnp.where(finite, _log_density(z) - jnp.log(leading(self.scale, y.ndim)), -jnp.inf))
 
+    @compiled
     def cdf(self, y: ArrayLike) -> Float[Array, "..."]:
         """Phi(z)."""
         (y,) = self._outcomes(y)
         z, finite = self._standardize(y)
         return keep_nan(y, jnp.where(finite, ndtr(z), jnp.where(y > 0, 1.0, 0.0)))
 
+    @compiled
     def survival_function(self, y: ArrayLike) -> Float[Array, "..."]:
         """Phi(-z)."""
         (y,) = self._outcomes(y)
         z, finite = self._standardize(y)
         return keep_nan(y, jnp.where(finite, ndtr(-z), jnp.where(y > 0, 0.0, 1.0)))
 
+    @compiled
     def log_cdf(self, y: ArrayLike) -> Float[Array, "..."]:
         """log Phi(z)."""
         (y,) = self._outcomes(y)
         z, finite = self._standardize(y)
         return keep_nan(y, jnp.where(finite, log_ndtr(z), jnp.where(y > 0, 0.0, -jnp.inf)))
 
+    @compiled
     def log_survival_function(self, y: ArrayLike) -> Float[Array, "..."]:
         """log Phi(-z)."""
         (y,) = self._outcomes(y)
         z, finite = self._standardize(y)
         return keep_nan(y, jnp.where(finite, log_ndtr(-z), jnp.where(y > 0, -jnp.inf, 0.0)))
 
+    @compiled
     def interval_log_prob(self, low: ArrayLike, high: ArrayLike) -> Float[Array, "..."]:
         """log(Phi(b) - Phi(a)), from the nearer tail; a narrow interval by Gauss-Legendre quadrature of the density.
 
@@ -118,14 +125,17 @@ class Normal(Distribution):
         value = jnp.where(narrow, value_narrow, jnp.where(wide, value_wide, -jnp.inf))
         return keep_nan(low, keep_nan(high, value))
 
+    @compiled
     def mean(self) -> Float[Array, "..."]:
         """loc."""
         return self.loc
 
+    @compiled
     def variance(self) -> Float[Array, "..."]:
         """scale^2."""
         return self.scale**2
 
+    @compiled
     def crps(self, y: ArrayLike) -> Float[Array, "..."]:
         """scale (z (2 Phi(z) - 1) + 2 phi(z) - 1 / sqrt(pi)): Gneiting and Raftery (2007), equation 21."""
         (y,) = self._outcomes(y)

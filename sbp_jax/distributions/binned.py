@@ -1,6 +1,7 @@
 """The histogram density: probabilities of fixed bins, uniform inside each."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +12,7 @@ from jaxtyping import Array, Bool, Float
 from sbp_jax.distributions.base import (
     Constant,
     Distribution,
+    compiled,
     float_dtype,
     is_traced,
     keep_nan,
@@ -21,6 +23,8 @@ from sbp_jax.distributions.base import (
 from sbp_jax.distributions.crossing import crossing_from_first, crossing_from_last, pick
 from sbp_jax.distributions.numerics import clip_value, safe_log
 from sbp_jax.errors import InputError
+
+EdgesLike = ArrayLike | Constant | Sequence[float]
 
 
 @register
@@ -35,7 +39,7 @@ class Binned(Distribution):
     Args:
         logits: [..., K], any finite numbers; -inf forbids a bin.
         edges: [K + 1], increasing, in the unit of the outcome. A concrete array becomes a constant of the distribution,
-            rounded to the dtype of the logits; a traced array becomes a leaf, through which gradients flow.
+            rounded to the dtype of the logits; a traced array becomes a leaf [..., K + 1], through which gradients flow.
     Raises:
         InputError: edges not of shape [K + 1], or concrete and not finite and increasing.
     """
@@ -43,9 +47,13 @@ class Binned(Distribution):
     logits: Float[Array, "*batch bins"]
     edges: Constant | Array
 
-    def __init__(self, logits: ArrayLike, edges: ArrayLike | Constant) -> None:
+    def __init__(self, logits: ArrayLike, edges: EdgesLike) -> None:
         logits = jnp.asarray(logits, dtype=float_dtype(logits))
-        set_fields(self, logits=logits, edges=checked_edges(logits, edges))
+        checked = checked_edges(logits, edges)
+        if not isinstance(checked, Constant):
+            # a leaf has the whole batch shape, so that vmap over the distribution needs no in_axes
+            checked = jnp.broadcast_to(checked, (*logits.shape[:-1], *checked.shape))
+        set_fields(self, logits=logits, edges=checked)
 
     @property
     def batch_shape(self) -> tuple[int, ...]:
@@ -55,12 +63,14 @@ class Binned(Distribution):
     def dtype(self) -> jnp.dtype:
         return self.logits.dtype
 
+    @compiled
     def log_prob(self, y: ArrayLike) -> Float[Array, "..."]:
         """log f(y) = logit_k - logsumexp(logits) - log width_k, finite even where the probability underflows."""
         (y,) = self._outcomes(y)
         edges, _ = self._edges(y.ndim)
         return keep_nan(y, jnp.where((y >= edges[..., 0]) & (y <= edges[..., -1]), self.clamped_log_prob(y), -jnp.inf))
 
+    @compiled
     def clamped_log_prob(self, y: ArrayLike) -> Float[Array, "..."]:
         """`log_prob`, with an outcome outside the edges counted in the nearest end bin."""
         (y,) = self._outcomes(y)
@@ -70,18 +80,21 @@ class Binned(Distribution):
         log_mass = pick(leading(self.logits, y.ndim, 1), index) - log_total
         return keep_nan(y, log_mass - jnp.log(pick(widths, index)))
 
+    @compiled
     def cdf(self, y: ArrayLike) -> Float[Array, "..."]:
         """F(y), summed from the nearer side."""
         (y,) = self._outcomes(y)
         below, above = self._sides(y)
         return keep_nan(y, jnp.where(below <= above, below, 1 - above))
 
+    @compiled
     def survival_function(self, y: ArrayLike) -> Float[Array, "..."]:
         """1 - F(y), summed from the nearer side."""
         (y,) = self._outcomes(y)
         below, above = self._sides(y)
         return keep_nan(y, jnp.where(above <= below, above, 1 - below))
 
+    @compiled
     def log_cdf(self, y: ArrayLike) -> Float[Array, "..."]:
         """log F(y), accurate where the bins below y underflow; -inf with zero gradient at and below the first edge."""
         (y,) = self._outcomes(y)
@@ -90,6 +103,7 @@ class Binned(Distribution):
         log_below = self._log_mass(jnp.full_like(y, -jnp.inf), y)
         return keep_nan(y, jnp.where(near, log_below, jnp.log1p(-jnp.where(near, 0.0, above))))
 
+    @compiled
     def log_survival_function(self, y: ArrayLike) -> Float[Array, "..."]:
         """log(1 - F(y)), accurate where the bins above y underflow; -inf with zero gradient from the last edge on."""
         (y,) = self._outcomes(y)
@@ -98,21 +112,25 @@ class Binned(Distribution):
         log_above = self._log_mass(y, jnp.full_like(y, jnp.inf))
         return keep_nan(y, jnp.where(near, log_above, jnp.log1p(-jnp.where(near, 0.0, below))))
 
+    @compiled
     def interval_log_prob(self, low: ArrayLike, high: ArrayLike) -> Float[Array, "..."]:
         """log of the sum over bins of p_k times the fraction of bin k inside the interval: no cancellation."""
         low, high = self._outcomes(low, high)
         return keep_nan(low, keep_nan(high, self._log_mass(low, high)))
 
+    @compiled
     def mean(self) -> Float[Array, "..."]:
         """Sum of p_k times the middle of bin k."""
         mass, middle, _ = self.pieces(*self._ends())
         return jnp.sum(mass * middle, axis=-1)
 
+    @compiled
     def variance(self) -> Float[Array, "..."]:
         """Sum of p_k ((middle_k - mean)^2 + width_k^2 / 12)."""
         mass, middle, length = self.pieces(*self._ends())
         return jnp.sum(mass * ((middle - self.mean()[..., None]) ** 2 + length**2 / 12), axis=-1)
 
+    @compiled
     def crps(self, y: ArrayLike) -> Float[Array, "..."]:
         """Integral of F^2 below y and of (1 - F)^2 above, quadratic on each bin; infinite for infinite y."""
         (y,) = self._outcomes(y)
@@ -235,7 +253,7 @@ class Binned(Distribution):
         return weights, total, peak[..., 0] + jnp.log(total)
 
 
-def checked_edges(logits: Array, edges: ArrayLike | Constant) -> Constant | Array:
+def checked_edges(logits: Array, edges: EdgesLike) -> Constant | Array:
     """`edges` as a constant (or leaf, where traced) after checking them against `logits`; raises InputError."""
     if logits.ndim == 0 or logits.shape[-1] == 0:
         raise InputError(f"logits must have shape [..., K] with K >= 1 bins, got {list(logits.shape)}")

@@ -4,6 +4,7 @@ Both have a naive form that is several times slower on CPU: the gradient of a ga
 sum is a scan. Here values come from gathers, gradients from comparisons that fuse with the pass over the bins.
 """
 
+import functools
 import math
 
 import jax
@@ -47,10 +48,12 @@ def crossing_from_last(
     return index, _sum_after(weights, index, passed)
 
 
+@functools.partial(jax.jit, static_argnames="from_last", inline=True)
 def _locate(weights, target, *, from_last):
     """Two-level search: over the sums of about sqrt(n) blocks, then inside the block that holds the crossing.
 
-    The running sums are unrolled additions of [...] arrays, which compile into one fused loop over the batch.
+    The running sums are unrolled additions of [...] arrays, which compile into one fused loop over the batch; compiled
+    also outside of a surrounding jit, where every addition would be an operation of its own.
     """
     n = weights.shape[-1]
     size = math.isqrt(n - 1) + 1

@@ -1,5 +1,6 @@
 """Elementary functions whose naive forms lose the value or the gradient; each docstring names the failure it avoids."""
 
+import functools
 import math
 
 import jax
@@ -121,6 +122,13 @@ def safe_log(p: Float[Array, "..."]) -> Float[Array, "..."]:
     """log p, and -inf with zero gradient where p <= 0: the naive gradient there is inf, and NaN when masked."""
     positive = p > 0
     return jnp.where(positive, jnp.log(jnp.where(positive, p, 1.0)), -jnp.inf)
+
+
+def log_sum(*terms: Float[Array, "..."]) -> Float[Array, "..."]:
+    """log of the sum of exp(terms); -inf with zero gradient where all are -inf: that of `jnp.logaddexp` is NaN."""
+    peak = jax.lax.stop_gradient(functools.reduce(jnp.maximum, terms))
+    peak = jnp.where(jnp.isfinite(peak), peak, 0.0)
+    return safe_log(sum((jnp.exp(term - peak) for term in terms), jnp.zeros_like(peak))) + peak
 
 
 def clip_value(x: Float[Array, "..."], low: float, high: float) -> Float[Array, "..."]:

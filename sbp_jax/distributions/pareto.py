@@ -10,6 +10,7 @@ from sbp_jax.distributions.base import (
     Distribution,
     broadcast_batch,
     check_positive,
+    compiled,
     float_dtype,
     keep_nan,
     leading,
@@ -56,6 +57,7 @@ class GeneralizedPareto(Distribution):
     def dtype(self) -> jnp.dtype:
         return self.shape.dtype
 
+    @compiled
     def log_prob(self, y: ArrayLike) -> Float[Array, "..."]:
         """log g(y) = -log beta - (1 + xi) a.
 
@@ -71,30 +73,36 @@ class GeneralizedPareto(Distribution):
         value = jnp.where((xi < 0) & (xi * (z / beta) == -1), at_end, value)
         return keep_nan(z, value)
 
+    @compiled
     def log_survival_function(self, y: ArrayLike) -> Float[Array, "..."]:
         """log S(y) = -a; 0 for y <= 0 and -inf from the end of the support on, both with zero gradient."""
         (z,) = self._outcomes(y)
         return keep_nan(z, -self.cumulative_hazard(z))
 
+    @compiled
     def survival_function(self, y: ArrayLike) -> Float[Array, "..."]:
         """S(y) = exp(-a)."""
         return jnp.exp(self.log_survival_function(y))
 
+    @compiled
     def cdf(self, y: ArrayLike) -> Float[Array, "..."]:
         """G(y) = -expm1(-a)."""
         return -jnp.expm1(self.log_survival_function(y))
 
+    @compiled
     def log_cdf(self, y: ArrayLike) -> Float[Array, "..."]:
         """log G(y) = log1mexp(a); -inf with zero gradient for y <= 0."""
         (z,) = self._outcomes(y)
         return keep_nan(z, log1mexp(self.cumulative_hazard(z)))
 
+    @compiled
     def cumulative_hazard(self, y: ArrayLike) -> Float[Array, "..."]:
         """a = -log S(y): 0 for y <= 0, inf from the end of the support on."""
         (z,) = self._outcomes(y)
         inside, beyond, hazard = self._hazard(z)
         return keep_nan(z, jnp.where(inside, hazard, jnp.where(beyond, jnp.inf, 0.0)))
 
+    @compiled
     def interval_log_prob(self, low: ArrayLike, high: ArrayLike) -> Float[Array, "..."]:
         """log(S(low) - S(high)), by threshold stability: an excess over `low` is again generalized Pareto.
 
@@ -112,17 +120,20 @@ class GeneralizedPareto(Distribution):
         value = jnp.where(inside, log1mexp(remaining.cumulative_hazard(width)) - hazard, -jnp.inf)
         return keep_nan(low, keep_nan(high, value))
 
+    @compiled
     def mean(self) -> Float[Array, "..."]:
         """beta / (1 - xi) for xi < 1, else inf."""
         finite = self.shape < 1
         return jnp.where(finite, self.scale / (1 - jnp.where(finite, self.shape, 0.0)), jnp.inf)
 
+    @compiled
     def variance(self) -> Float[Array, "..."]:
         """beta^2 / ((1 - xi)^2 (1 - 2 xi)) for xi < 1/2, else inf."""
         finite = self.shape < 0.5
         xi = jnp.where(finite, self.shape, 0.0)
         return jnp.where(finite, (self.scale / (1 - xi)) ** 2 / (1 - 2 * xi), jnp.inf)
 
+    @compiled
     def crps(self, y: ArrayLike) -> Float[Array, "..."]:
         """|y| - 2 I(y) + beta / (2 - xi), with I(y) the integral of S from 0 to y (0 for y < 0).
 
@@ -133,6 +144,7 @@ class GeneralizedPareto(Distribution):
         value = jnp.abs(z) - 2 * self.integrated_survival(z) + leading(self.integrated_squared_survival(), z.ndim)
         return keep_nan(z, jnp.where(jnp.isinf(z), jnp.inf, value))
 
+    @compiled
     def integrated_survival(self, y: ArrayLike) -> Float[Array, "..."]:
         """Integral of S from 0 to y: beta expm1((xi - 1) a) / (xi - 1), and 0 for y < 0.
 
@@ -144,6 +156,7 @@ class GeneralizedPareto(Distribution):
         mean = leading(self.mean(), z.ndim)
         return jnp.where(inside, beta * expm1_ratio(xi - 1, hazard), jnp.where(beyond, mean, 0.0))
 
+    @compiled
     def integrated_squared_survival(self) -> Float[Array, "..."]:
         """Integral of S^2 from 0 to infinity: beta / (2 - xi) for xi < 2, else inf."""
         finite = self.shape < 2

@@ -12,6 +12,7 @@ from sbp_jax.distributions.base import (
     Constant,
     Distribution,
     broadcast_batch,
+    compiled,
     float_dtype,
     is_traced,
     keep_nan,
@@ -19,8 +20,8 @@ from sbp_jax.distributions.base import (
     register,
     set_fields,
 )
-from sbp_jax.distributions.binned import Binned, checked_edges
-from sbp_jax.distributions.numerics import safe_log
+from sbp_jax.distributions.binned import Binned, EdgesLike, checked_edges
+from sbp_jax.distributions.numerics import log_sum, safe_log
 from sbp_jax.distributions.pareto import GeneralizedPareto
 from sbp_jax.errors import InputError
 
@@ -61,7 +62,7 @@ class SplicedBinnedPareto(Distribution):
     def __init__(
         self,
         logits: ArrayLike,
-        edges: ArrayLike | Constant,
+        edges: EdgesLike,
         lower: GeneralizedPareto,
         upper: GeneralizedPareto,
         tail_mass: TailMass = (0.05, 0.05),
@@ -89,7 +90,7 @@ class SplicedBinnedPareto(Distribution):
         set_fields(
             self,
             logits=jnp.broadcast_to(logits, (*batch, logits.shape[-1])),
-            edges=edges,
+            edges=edges if isinstance(edges, Constant) else jnp.broadcast_to(edges, (*batch, *edges.shape[-1:])),
             lower=tail(lower),
             upper=tail(upper),
             tail_mass=tuple(m if isinstance(m, Constant) else jnp.broadcast_to(m, batch) for m in masses),
@@ -110,11 +111,13 @@ class SplicedBinnedPareto(Distribution):
         set_fields(body, logits=self.logits, edges=self.edges)
         return body
 
+    @compiled
     def thresholds(self) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
         """(t_l, t_u) in the unit of the outcome, shape `batch_shape`; the end edges where a tail mass is 0."""
         tau_l, tau_u = self._masses(len(self.batch_shape))
         return self.body._quantile(tau_l, False), self.body._quantile(tau_u, True)
 
+    @compiled
     def log_prob(self, y: ArrayLike) -> Float[Array, "..."]:
         """log f(y); -inf with zero gradient beyond a finite tail's end and beyond a side without tail."""
         (y,) = self._outcomes(y)
@@ -124,6 +127,7 @@ class SplicedBinnedPareto(Distribution):
         upper = safe_log(side.tau_u) + self.upper.log_prob(side.z_u)
         return keep_nan(y, jnp.where(side.in_lower, lower, jnp.where(side.in_upper, upper, body)))
 
+    @compiled
     def composite_log_prob(self, y: ArrayLike) -> Float[Array, "..."]:
         """The published training objective: log f_b(y), plus log tau + log g in a tail with thresholds held constant.
 
@@ -136,6 +140,7 @@ class SplicedBinnedPareto(Distribution):
         upper = jnp.where(side.in_upper, safe_log(side.tau_u) + self.upper.log_prob(side.z_u), 0.0)
         return keep_nan(y, self.body.clamped_log_prob(y) + lower + upper)
 
+    @compiled
     def cdf(self, y: ArrayLike) -> Float[Array, "..."]:
         """F(y)."""
         (y,) = self._outcomes(y)
@@ -144,6 +149,7 @@ class SplicedBinnedPareto(Distribution):
         upper = 1 - side.tau_u * self.upper.survival_function(side.z_u)
         return keep_nan(y, jnp.where(side.in_lower, lower, jnp.where(side.in_upper, upper, self.body.cdf(y))))
 
+    @compiled
     def survival_function(self, y: ArrayLike) -> Float[Array, "..."]:
         """1 - F(y), with all its digits in the upper tail."""
         (y,) = self._outcomes(y)
@@ -153,6 +159,7 @@ class SplicedBinnedPareto(Distribution):
         body = self.body.survival_function(y)
         return keep_nan(y, jnp.where(side.in_lower, lower, jnp.where(side.in_upper, upper, body)))
 
+    @compiled
     def log_cdf(self, y: ArrayLike) -> Float[Array, "..."]:
         """log F(y): log tau_l + log S_l in the lower tail, log1p(-tau_u S_u) in the upper."""
         (y,) = self._outcomes(y)
@@ -161,6 +168,7 @@ class SplicedBinnedPareto(Distribution):
         upper = jnp.log1p(-side.tau_u * self.upper.survival_function(side.z_u))
         return keep_nan(y, jnp.where(side.in_lower, lower, jnp.where(side.in_upper, upper, self.body.log_cdf(y))))
 
+    @compiled
     def log_survival_function(self, y: ArrayLike) -> Float[Array, "..."]:
         """log(1 - F(y)): log1p(-tau_l S_l) in the lower tail, log tau_u + log S_u in the upper."""
         (y,) = self._outcomes(y)
@@ -170,6 +178,7 @@ class SplicedBinnedPareto(Distribution):
         body = self.body.log_survival_function(y)
         return keep_nan(y, jnp.where(side.in_lower, lower, jnp.where(side.in_upper, upper, body)))
 
+    @compiled
     def interval_log_prob(self, low: ArrayLike, high: ArrayLike) -> Float[Array, "..."]:
         """log P(low < Y <= high): the parts in the lower tail, the body and the upper tail, each without cancellation.
 
@@ -180,8 +189,9 @@ class SplicedBinnedPareto(Distribution):
         body = self.body.interval_log_prob(jnp.where(a.in_lower, a.t_l, low), jnp.where(b.in_upper, b.t_u, high))
         lower = safe_log(a.tau_l) + self.lower.interval_log_prob(b.z_l, a.z_l)
         upper = safe_log(a.tau_u) + self.upper.interval_log_prob(a.z_u, b.z_u)
-        return keep_nan(low, keep_nan(high, jnp.logaddexp(jnp.logaddexp(lower, upper), body)))
+        return keep_nan(low, keep_nan(high, log_sum(lower, body, upper)))
 
+    @compiled
     def mean(self) -> Float[Array, "..."]:
         """Sum over the parts of bins, plus tau_l (t_l - beta_l / (1 - xi_l)) + tau_u (t_u + beta_u / (1 - xi_u)).
 
@@ -193,6 +203,7 @@ class SplicedBinnedPareto(Distribution):
         tails = _term(tau_l, t_l - self.lower.mean()) + _term(tau_u, t_u + self.upper.mean())
         return jnp.sum(mass * middle, axis=-1) + tails
 
+    @compiled
     def variance(self) -> Float[Array, "..."]:
         """Second moment about the mean, piece by piece; infinite where a tail of positive mass has xi >= 1/2."""
         tau_l, tau_u = self._masses(len(self.batch_shape))
@@ -209,6 +220,7 @@ class SplicedBinnedPareto(Distribution):
         tails = _term(tau_l, (mean_l - mean) ** 2 + var_l) + _term(tau_u, (mean_u - mean) ** 2 + var_u)
         return jnp.where(finite, body + tails, jnp.inf)
 
+    @compiled
     def crps(self, y: ArrayLike) -> Float[Array, "..."]:
         """Integral of (F - 1{x >= y})^2 in closed form: the body's pieces, plus for each tail
 
@@ -279,8 +291,9 @@ class _Sides:
 
 
 def _term(tau, value):
-    """tau times value, and 0 where tau is 0 whatever the value: a tail without mass may have infinite moments."""
-    return jnp.where(tau > 0, tau * jnp.where(tau > 0, value, 0.0), 0.0)
+    """tau times value, and 0 where tau is 0 whatever the value; an infinite value has no gradient."""
+    finite = (tau > 0) & jnp.isfinite(value)
+    return jnp.where(finite, tau * jnp.where(finite, value, 0.0), jnp.where(tau > 0, value, 0.0))
 
 
 def _checked_mass(mass, side, dtype):

@@ -61,7 +61,7 @@ def play(
             )
         )
     passer = rows[0]
-    held = frame >= 2
+    held = pl.Series(frame >= 2)
     ball = passer.with_columns(
         x=pl.when(held).then(passer["x"]).otherwise(LINE_OF_SCRIMMAGE_X),
         y=pl.when(held).then(passer["y"]).otherwise(BALL_Y),
@@ -73,7 +73,7 @@ def play(
         team=pl.lit("football"),
     )
     release = LEAD + frames
-    table = pl.concat([*rows, ball]).with_columns(
+    table = pl.concat([*rows, ball], how="vertical_relaxed").with_columns(
         event=pl.when(pl.col("frameId") == LEAD + 1)
         .then(pl.lit("ball_snap"))
         .when(pl.col("frameId") == release)

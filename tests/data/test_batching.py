@@ -140,6 +140,18 @@ def test_waste_counts_padding_and_filled_up_rows():
     assert Batches(plays.select(np.array([0, 2])), 2, buckets=(24,)).waste() == 0.0
 
 
+def test_concatenation_and_selection_undo_each_other(plays):
+    half = len(plays) // 2
+    parts = [plays.select(np.arange(half)), plays.select(np.arange(half, len(plays)))]
+    whole = Plays.concatenate(parts)
+    for name, value in vars(plays).items():
+        if name != "info":
+            np.testing.assert_array_equal(getattr(whole, name), value)
+    np.testing.assert_array_equal(whole.info["result"], plays.info["result"])
+    with pytest.raises(InputError, match="at least one"):
+        Plays.concatenate([])
+
+
 def test_select_takes_indices_and_masks(plays):
     chosen = plays.select(np.array([5, 2, 5]))
     np.testing.assert_array_equal(chosen.lengths, plays.lengths[[5, 2, 5]])

@@ -45,7 +45,9 @@ def finish(
     release = SNAP_FRAME + call.release
     place, pace, facing = (track[rows, release] for track in (before.position, before.velocity, before.facing))
     slot = ELIGIBLE.start + target
-    flight_yards = np.hypot(*(place[rows, slot] - place[:, QUARTERBACK]).T)
+    flight_yards = np.hypot(
+        outcomes.catch_yards - place[:, QUARTERBACK, 0], place[rows, slot, 1] - place[:, QUARTERBACK, 1]
+    )
     flight = np.clip(np.rint((0.2 + flight_yards / _BALL_SPEED_YPS) / STEP_S), 3, LONGEST_FLIGHT_FRAMES).astype(int)
     catch_y = place[rows, slot, 1] + pace[rows, slot, 1] * np.minimum(1.5, flight * STEP_S)
     catch = np.stack([outcomes.catch_yards, np.clip(catch_y, -HALF_WIDTH_YARDS + 1, HALF_WIDTH_YARDS - 1)], axis=-1)

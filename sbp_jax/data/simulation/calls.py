@@ -87,7 +87,7 @@ def call_plays(situation: Situation, formation: Formation, streams: GameStreams)
     concept, depth = _concept(situation, streams)
     back = formation.start[:, ELIGIBLE, 0] < -3
     route = _routes(concept, back, streams)
-    effort = np.where(route == GO, 1.0, 0.93) + 0.03 * streams.normal(5)
+    effort = np.where(route == GO, 0.98, 0.94) + 0.03 * streams.normal(5)
     speed = np.clip(5.9 + 0.15 * depth, 6.0, 9.0)[:, None] * effort
     own_depth = depth[:, None] * np.exp(0.08 * streams.normal(5))
     stem_yards = _STEM_SHARE[route] * own_depth + _STEM_YARDS[route]
@@ -100,19 +100,17 @@ def call_plays(situation: Situation, formation: Formation, streams: GameStreams)
     stem = speed[..., None] * np.stack([np.cos(slide), outward * np.sin(slide)], axis=-1)
 
     tightness, rush = formation.tightness, streams.normal()
-    man = streams.uniform() < 0.55
+    man = 0.8 * tightness + 0.6 * streams.normal() > -0.1
     hurried = np.where(concept == Concept.SCREEN, 0.35 * rush + 0.6, rush)
     seconds = _time_to_throw(concept, depth, hurried, streams)
     frames = np.rint(10 * seconds).astype(int) + 1
     release = np.clip(frames, MIN_RELEASE_FRAMES, MAX_RELEASE_FRAMES) - 1
-    log_cushion = 1.0 - 0.5 * tightness[:, None] + np.where(man, -0.1, 0.1)[:, None] + 0.2 * streams.normal(5)
+    log_cushion = 0.98 - 0.55 * tightness[:, None] + np.where(man, -0.05, 0.05)[:, None] + 0.2 * streams.normal(5)
     cushion = np.exp(log_cushion - 0.012 * np.minimum(depth, 25)[:, None] + np.where(back, 0.35, 0.0))
     lean = np.deg2rad(22 + 13 * streams.normal(5))  # between the receiver and the goal, a little inside
     leverage = np.stack([np.cos(lean), -outward * np.sin(lean)], axis=-1)
     gap = 2.7 * np.exp(0.42 * hurried[:, None] + 0.16 * np.abs(streams.normal(6)))
-    checkdown = np.where(
-        back, (np.exp(-0.35 * hurried - 0.2) * np.array([1.0, 1.0, 0.45, 0.15])[concept])[:, None], 1.0
-    )
+    checkdown = np.where(back, (np.exp(-0.35 * hurried - 0.2) * np.array([1.0, 1.0, 0.3, 0.1])[concept])[:, None], 1.0)
     open_enough = (cushion / 2.5) ** 0.8
     wanted = _INTEREST[route] * checkdown * open_enough
     target = streams.pick(wanted)
@@ -143,12 +141,12 @@ def _concept(situation: Situation, streams: GameStreams) -> tuple[np.ndarray, np
     late = situation.down >= 3
     weights = np.select(
         [(late & long)[:, None], (late & short)[:, None]],
-        [np.array([0.09, 0.27, 0.42, 0.22]), np.array([0.04, 0.54, 0.3, 0.12])],
-        np.array([0.13, 0.4, 0.3, 0.17]),
+        [np.array([0.08, 0.28, 0.46, 0.18]), np.array([0.04, 0.54, 0.3, 0.12])],
+        np.array([0.12, 0.41, 0.33, 0.14]),
     )
     weights = np.where(situation.to_goal[:, None] < 15, weights * np.array([0.6, 1.4, 1.0, 0.25]), weights)
     concept = streams.pick(weights)
-    median = np.array([2.0, 2.5, 7.6, 14.5])[concept]
+    median = np.array([2.0, 2.3, 7.3, 14.0])[concept]
     depth = median * np.exp(np.array([0.2, 0.24, 0.22, 0.2])[concept] * streams.normal())
     return concept, np.minimum(depth, situation.to_goal + 5.0)
 
@@ -166,7 +164,7 @@ def _routes(concept, back, streams: GameStreams) -> np.ndarray:
 
 def _time_to_throw(concept, depth, rush, streams: GameStreams) -> np.ndarray:
     """Seconds from snap to release: the concept's break, a read, rarely a scramble; a good rush shortens the read."""
-    base = np.where(concept == Concept.SCREEN, 1.35, 1.15 + depth / 8.2)
+    base = np.where(concept == Concept.SCREEN, 1.35, 1.27 + depth / 8.2)
     read = 0.3 * streams.gamma(2.2) * np.exp(0.15 * rush)
     extended = np.where(streams.uniform() < 0.07, streams.uniform(0.6, 2.6), 0.0)
     return base + read + extended * (concept != Concept.SCREEN)

@@ -102,7 +102,7 @@ def _place_offence(start, personnel, shotgun, strength, ball_y, streams: GameStr
 def _place_defence(start, press, tightness, rushers, ball_y, to_goal, streams: GameStreams) -> None:
     plays = len(start)
     u, z = streams.uniform(0, 1, 5), streams.normal(6, 2)
-    cushion = np.where(press, 1.4 + 0.8 * u, 5.0 + 2.0 * u - 0.9 * np.clip(tightness, -2, 2)[:, None])
+    cushion = np.where(press, 1.4 + 0.8 * u, 5.2 + 1.6 * u - 1.3 * np.clip(tightness, -2, 2)[:, None])
     back = start[:, ELIGIBLE, 0] < -3
     start[:, COVERAGE, 0] = np.minimum(np.where(back, 4.5 + 1.5 * u, cushion), to_goal[:, None] + 6.0)
     inside = np.where(back, 0.75, 0.95)
@@ -110,7 +110,7 @@ def _place_defence(start, press, tightness, rushers, ball_y, to_goal, streams: G
     front_y = np.array([1.4, -1.4, 4.6, -4.6, 2.4, -2.4])
     front_x = np.array([1.0, 1.0, 1.2, 1.2, 4.0, 4.0])
     single_high = rushers >= 5
-    deep_x = np.where(single_high, 12.5, 11.5)[:, None] + 0.9 * z[..., 0]
+    deep_x = (np.where(single_high, 12.5, 11.5) - 1.8 * np.clip(tightness, -2, 2))[:, None] + 0.9 * z[..., 0]
     deep_y = np.broadcast_to(np.array([0, 0, 0, 0, 7.5, -7.5]), (plays, 6)) * np.where(single_high, 0.2, 1.0)[:, None]
     hole = np.arange(6) == 3
     deep_x, deep_y = np.where(hole, 5.0, deep_x), np.where(hole, 0.0, deep_y + 0.8 * z[..., 1])

@@ -115,9 +115,9 @@ def law_of(view: ReleaseView, situation: Situation) -> LawParameters:
     late = (situation.down >= 3).astype(float)
     behind = np.clip(3.0 - view.depth, 0.0, 8.0)
     completion = (
-        1.35 + 0.6 * separation + 1.7 * room + 1.1 * gap - 0.9 * deep + 0.085 * deep**2 - 0.5 * close - 0.2 * late
+        1.21 + 0.6 * separation + 1.55 * room + 1.1 * gap - 0.9 * deep + 0.085 * deep**2 - 0.5 * close - 0.2 * late
     )
-    interception = -3.2 - 0.4 * separation - 0.6 * room - 0.6 * gap + 0.22 * deep + 0.1 * late - 0.4 * close
+    interception = -3.28 - 0.4 * separation - 0.6 * room - 0.6 * gap + 0.22 * deep + 0.1 * late - 0.4 * close
     tackled = -0.6 - 0.7 * separation - 1.2 * room + 0.5 * np.minimum(deep, 1.5) + 0.3 * close - 0.35 * behind
     breakaway = -2.5 + 0.5 * separation + 1.2 * room + 0.3 * np.minimum(deep, 3.0)
     run = np.exp(1.5 + 0.2 * separation + 0.5 * room + 0.1 * deep) + 0.8 * behind

@@ -1,6 +1,6 @@
 """What the tracking system reports: centimetre noise, speeds and angles with their own errors, two decimals."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -53,6 +53,14 @@ def draw_noise(streams: GameStreams) -> Noise:
         direction=streams.normal_single(MAX_FRAMES, 22),
         orientation=streams.normal_single(MAX_FRAMES, 22),
     )
+
+
+def one_frame(motion: Motion, noise: Noise, frame: np.ndarray) -> tuple[Motion, Noise]:
+    """Motion and errors of one frame a play, `frame` [plays]; `measure` reports of it what it reports of all frames."""
+    rows = np.arange(len(frame))
+    tracks = (getattr(motion, field.name)[rows, frame][:, None] for field in fields(motion))
+    errors = (getattr(noise, field.name)[rows, frame][:, None] for field in fields(noise)[1:])
+    return Motion(*tracks), Noise(noise.offset, *errors)
 
 
 def measure(motion: Motion, ball: np.ndarray | None, noise: Noise) -> Measured:

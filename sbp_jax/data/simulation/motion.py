@@ -96,7 +96,10 @@ class Steering:
         spot = np.stack([np.where(back, -4.5, -2.2) + 0 * outward, place[..., 1] * 0], axis=-1)
         spot[..., 1] = self.formation.ball_y[:, None] + outward * np.where(back, 8.5, 12.0)
         velocity = np.where((call.route == SCREEN)[..., None], _toward(spot, place, 0.9, 4.5), velocity)
-        protect = np.stack([place[..., 0] * 0 - 3.5, self.formation.ball_y[:, None] + outward * 1.7], axis=-1)
+        protect = np.stack(
+            [self.position[:, [QUARTERBACK], 0] + 2.6 + 0 * outward, self.formation.ball_y[:, None] + outward * 1.7],
+            axis=-1,
+        )
         stalk = np.stack([place[..., 0] * 0 + 5.0, self.formation.start[:, ELIGIBLE, 1] * 0.95], axis=-1)
         block = np.where(back[..., None], _toward(protect, place, 0.7, 4.0), _toward(stalk, place, 1.2, 4.5))
         wanted[:, ELIGIBLE] = np.where((call.route == BLOCK)[..., None], block, velocity)
@@ -170,8 +173,8 @@ class Steering:
         deepest = np.max(self.position[:, ELIGIBLE, 0], axis=1)
         safety, home = self.position[:, OTHERS], self.formation.start[:, OTHERS]
         threat = np.mean(self.position[:, ELIGIBLE, 1], axis=1)
-        high = home[..., 0] > 7.0
-        x = np.where(high, np.maximum(home[..., 0], deepest[:, None] + 4.0), 6.5)
+        high = home[..., 0] > 6.5
+        x = np.where(high, np.maximum(home[..., 0], deepest[:, None] + 4.0 + 0.35 * (home[..., 0] - 11.5)), 6.5)
         x = np.minimum(x, self.to_goal[:, None] + 8.0)
         spot = np.stack([x, 0.8 * home[..., 1] + 0.35 * threat[:, None]], axis=-1)
         dropping = np.arange(6) >= self.formation.rushers[:, None]

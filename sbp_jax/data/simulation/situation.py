@@ -1,12 +1,12 @@
 """The situation before each snap: quarter, clock, score, down, distance, field position, who has the ball."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
 from sbp_jax.data.simulation.league import PLAYS_A_GAME, Game
-from sbp_jax.data.simulation.streams import GameStreams
+from sbp_jax.data.simulation.streams import GameBlock, GameStreams, Purpose
 
 _QUARTERS = np.array([0.215, 0.287, 0.222, 0.276])
 _DOWNS = np.array([0.375, 0.34, 0.267, 0.018])
@@ -40,14 +40,15 @@ class Situation:
         return len(self.game)
 
 
-def draw_situations(games: Sequence[Game], kept: Sequence[int], streams: GameStreams) -> Situation:
-    """Situations of the block's plays, each game in order of time.
+def draw_situations(games: Sequence[Game], seed: int, block: GameBlock) -> Situation:
+    """Situations of the block's plays, each game in order of time; a game kept in part keeps its first plays.
 
     Marginals follow the regular seasons 2017-2019: 37.5 / 34 / 26.7 / 1.8 % of attempts by down, a third of them
     closer than 45 yards, 7 % after a touchback, more in the last two minutes of a half. Scores are a background
     process of their own: they know nothing of the simulated plays or the quarterbacks' skill.
     """
-    game = np.repeat(np.arange(len(games)), kept)
+    streams = GameStreams(seed, Purpose.SITUATION, replace(block, kept=block.drawn))
+    game = np.repeat(np.arange(len(games)), block.drawn)
     quarter = 1 + streams.pick(_QUARTERS)
     hurry = streams.uniform() < np.where(quarter == 2, 0.25, np.where(quarter == 4, 0.12, 0.0))
     clock = np.where(hurry, streams.uniform(0, 120), streams.uniform(0, 900))
@@ -61,12 +62,12 @@ def draw_situations(games: Sequence[Game], kept: Sequence[int], streams: GameStr
     gap = 21 + np.floor(streams.uniform(0, 24)).astype(int)
 
     order = np.lexsort((elapsed, game))
-    first = np.concatenate([[0], np.cumsum(kept)[:-1]])
+    first = np.concatenate([[0], np.cumsum(block.drawn)[:-1]])
     running = np.cumsum(gap)
-    play_id = running - np.repeat(running[first] - gap[first], kept)
+    play_id = running - np.repeat(running[first] - gap[first], block.drawn)
     # The home team changes ends with every quarter; which end it defends first is the game's own draw.
     home_right = rightward_home[first][game] ^ (quarter[order] % 2 == 0)
-    return Situation(
+    whole = Situation(
         game=game,
         play_id=play_id,
         home_offence=home_offence[order],
@@ -79,6 +80,8 @@ def draw_situations(games: Sequence[Game], kept: Sequence[int], streams: GameStr
         away_score=_accumulate(away_score[order], game),
         rightward=np.where(home_offence[order], home_right, ~home_right),
     )
+    kept = np.arange(len(game)) - np.repeat(first, block.drawn) < np.repeat(block.kept, block.drawn)
+    return Situation(**{field.name: getattr(whole, field.name)[kept] for field in fields(whole)})
 
 
 def _yards_to_goal(streams: GameStreams) -> np.ndarray:

@@ -42,7 +42,7 @@ class GameStreams:
         """Standard normal draws in single precision, [plays, *shape]: for large noise arrays."""
         return self._gather(lambda generator, rows: generator.standard_normal((rows, *shape), dtype=np.float32))
 
-    def uniform(self, low: float = 0.0, high: float = 1.0, *shape: int) -> np.ndarray:
+    def uniform(self, low: float | int = 0.0, high: float | int = 1.0, *shape: int) -> np.ndarray:
         """Uniform draws on [low, high), [plays, *shape]."""
         return self._gather(lambda generator, rows: generator.uniform(low, high, (rows, *shape)))
 

@@ -48,7 +48,8 @@ def tracking_table(
     moved[:, 0, :22] = 0.1 * measured.speed[:, 0]
     columns["dis"] = np.round(moved[rows].ravel(), 2)
     ball_speed = 10 * moved[..., 22:]
-    ball_acceleration = 10 * np.abs(np.diff(ball_speed, axis=1, prepend=ball_speed[:, :1]))
+    earlier = np.concatenate([np.repeat(ball_speed[:, :1], 5, axis=1), ball_speed[:, :-5]], axis=1)
+    ball_acceleration = np.abs(ball_speed - earlier) / 0.5  # over half a second, as smooth as the real files
     for name, player, ball in (("s", measured.speed, ball_speed), ("a", measured.acceleration, ball_acceleration)):
         columns[name] = np.round(np.concatenate([player, ball], axis=2)[rows].ravel(), 2)
     no_angle = np.full((*measured.speed.shape[:2], 1), np.nan)

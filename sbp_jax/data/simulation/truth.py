@@ -21,6 +21,7 @@ from sbp_jax.data.simulation.law import (
 from sbp_jax.errors import InputError
 
 Outcome = Literal["yards", "net_yards"]
+Skill = float | int | Literal["true"] | None
 _YARDS = np.arange(-LARGEST_LOSS, 100)
 _NET_YARDS = np.arange(-LONGEST_RETURN, 100)
 # 15 nodes integrate the skill to 1e-13: the probabilities are smooth in it (logit slopes of at most 0.13).
@@ -45,12 +46,10 @@ class TrueLaw:
     parameters: LawParameters
     own_skill: np.ndarray
     outcome: Outcome = "yards"
-    skill: float | Literal["true"] | None = None
+    skill: Skill = None
 
     @classmethod
-    def read(
-        cls, folder: str | Path, outcome: Outcome = "yards", skill: float | Literal["true"] | None = None
-    ) -> "TrueLaw":
+    def read(cls, folder: str | Path, outcome: Outcome = "yards", skill: Skill = None) -> "TrueLaw":
         """The law of all plays of a folder written by `simulate`, in the order of its plays.
 
         Raises InputError when the folder holds no `truth/plays.parquet` or the file lacks a column.
@@ -80,7 +79,7 @@ class TrueLaw:
     def __len__(self) -> int:
         return len(self.game_id)
 
-    def given(self, skill: float | Literal["true"] | None = None, outcome: Outcome | None = None) -> "TrueLaw":
+    def given(self, skill: Skill = None, outcome: Outcome | None = None) -> "TrueLaw":
         """The same plays with another `skill`, and another `outcome` when one is named."""
         return replace(self, skill=skill, outcome=outcome or self.outcome)
 
@@ -99,7 +98,7 @@ class TrueLaw:
         values = np.asarray(values)
         return self._cdf_at(values) - self._cdf_at(values - 1)
 
-    def cdf(self, y: np.ndarray | float) -> np.ndarray:
+    def cdf(self, y: np.ndarray | float | int) -> np.ndarray:
         """P(Y <= y), right-continuous, for `y` a number, [N] or [N, V] (yards); same shape as y against [N]."""
         y = np.asarray(y, dtype=float)
         table, first = self._table()
@@ -109,7 +108,7 @@ class TrueLaw:
         columns = index.reshape(len(self), -1)
         return np.take_along_axis(padded, columns, axis=1).reshape(index.shape)
 
-    def quantile(self, q: np.ndarray | float) -> np.ndarray:
+    def quantile(self, q: np.ndarray | float | int) -> np.ndarray:
         """Smallest whole y with P(Y <= y) >= q: [N] for a number, [N, Q] for `q` [Q] or [N, Q], q in [0, 1]."""
         levels = np.asarray(q, dtype=float)
         if np.any(~((levels >= 0) & (levels <= 1))):
