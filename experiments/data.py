@@ -1,9 +1,8 @@
 """The plays of a run: simulated where no source is named, prepared once, kept in the cache folder."""
 
 import dataclasses
-import json
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +37,7 @@ class Dataset:
     @property
     def fingerprint(self) -> str:
         """Name of the data set's content."""
-        return digest(json.loads((self.path / dataset.REPORT).read_text())["prepared_from"])
+        return self.prepared.fingerprint
 
     def split(self, name: str) -> Plays:
         """Plays of "train", "validation" or "test"."""
@@ -82,7 +81,7 @@ def open_dataset(config: DataConfig) -> Dataset:
         raise InputError(f"data.plays: expected at least 1, got {config.plays}")
     simulated = None if config.source else _simulate(config)
     sources: tuple[str | Path, ...] = (simulated,) if simulated else config.source
-    choice = dataset.DataConfig(
+    choice = dataset.PrepareConfig(
         seed=config.seed,
         fractions=(1.0 - config.validation - config.test, config.validation, config.test),
         malformed=config.malformed,
@@ -91,7 +90,7 @@ def open_dataset(config: DataConfig) -> Dataset:
     stem = simulated.name if simulated else Path(sources[0]).name or "plays"
     out = Path(config.cache) / f"prepared-{stem}-{digest(where, dataclasses.asdict(choice))}"
     with tqdm(desc="prepare", unit=" plays") as bar:
-        prepared = dataset.prepare(sources, out, choice, lambda kept: bar.update(kept - bar.n) and None)
+        prepared = dataset.prepare(sources, out, choice, partial(_move, bar))
     return Dataset(prepared, simulated)
 
 
@@ -100,5 +99,9 @@ def _simulate(config: DataConfig) -> Path:
     folder = Path(config.cache) / f"simulated-{config.plays}-{digest(dataclasses.asdict(settings))}"
     if not folder.is_dir():
         with tqdm(total=config.plays, desc="simulate", unit=" plays") as bar:
-            simulate(folder, settings, lambda written: bar.update(written - bar.n) and None)
+            simulate(folder, settings, partial(_move, bar))
     return folder
+
+
+def _move(bar: tqdm, done: int) -> None:
+    bar.update(done - bar.n)

@@ -11,7 +11,6 @@ from typing import Any, Literal
 import jax.numpy as jnp
 import numpy as np
 import polars as pl
-from scipy.stats import spearmanr
 
 import configs
 from experiments.cli import main, parse
@@ -157,8 +156,9 @@ def command(args: list[str]) -> None:
         truth = None
         if dataset.simulated is not None:
             skill = dataset.skill()
-            known = [skill[i] for i in table["passer_id"].to_list()]
-            truth = figures.Truth(skill, float(spearmanr(known, table["score"].to_numpy()).statistic))
+            truth = figures.Truth(
+                skill, _rank_correlation(table["score"].to_list(), [skill[i] for i in table["passer_id"].to_list()])
+            )
             summary["skill_rank_correlation"] = truth.rank_correlation
             gap = models["marginal"]["crps"] - models["oracle"]["crps"]
             summary["crps_gap_closed"] = {
@@ -203,6 +203,10 @@ def report(summary: dict[str, Any], table: pl.DataFrame) -> str:
     seconds = ", ".join(f"{name} {value:.0f}" for name, value in summary["seconds"].items())
     parts.append(f"Seconds by stage: {seconds}.")
     return "\n\n".join(parts) + "\n"
+
+
+def _rank_correlation(a: list[float], b: list[float]) -> float:
+    return pl.DataFrame({"a": a, "b": b}).select(pl.corr("a", "b", method="spearman")).item()
 
 
 if __name__ == "__main__":

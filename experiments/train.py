@@ -15,6 +15,7 @@ from experiments.data import Dataset, open_dataset
 from experiments.record import Record
 from sbp_jax.config import Config, digest
 from sbp_jax.data.batching import Batches
+from sbp_jax.data.symmetry import mirror_of
 from sbp_jax.distributions.heads import objective
 from sbp_jax.training import Checkpoints, Predictor, Trainer, fit, fit_marginal
 from sbp_jax.training.build import constants, make_head, make_network, set_statistics
@@ -40,7 +41,8 @@ def train(config: Config, dataset: Dataset, root: Path) -> Path:
     head, loss, settings = make_head(config.head), objective(config.training.objective), config.training
     network = make_network(config, head, plays.static.shape[1])
     set_statistics(network, plays, fit_marginal(head, plays.yards, loss))
-    batches = Batches(plays, settings.batch_size, settings.buckets, seed=settings.seed)
+    mirror = mirror_of(plays) if settings.mirror else None
+    batches = Batches(plays, settings.batch_size, settings.buckets, seed=settings.seed, mirror=mirror)
     predictor = Predictor(network)
     trainer = Trainer(predictor, head, loss, config.optimizer, total_steps=len(batches) * settings.epochs)
 

@@ -84,6 +84,7 @@ class TrainingConfig:
         epochs: passes over the training plays at most.
         patience: epochs without a better validation loss before training stops.
         batch_size: plays a step.
+        mirror: reflect half of the plays across the long axis of the field, drawn anew in every epoch.
         buckets: frames that batches are padded to; a longer play gets a bucket of its own.
         seed: of the initial weights, the order of the plays and dropout.
         checkpoint_every: steps between checkpoints; there is one at the end of every epoch in any case.
@@ -93,6 +94,7 @@ class TrainingConfig:
     epochs: int = 30
     patience: int = 6
     batch_size: int = 128
+    mirror: bool = True
     buckets: tuple[int, ...] = (24, 40, 72)
     seed: int = 0
     checkpoint_every: int = 500

@@ -105,6 +105,19 @@ class Plays:
 
 
 @dataclass(frozen=True, eq=False)
+class Mirror:
+    """How plays are reflected: `sbp_jax.data.symmetry` makes it.
+
+    Args:
+        slots: int `[N, 22]`, the slot that each slot's player comes from.
+        signs: float32 `[8]`, factor of each feature.
+    """
+
+    slots: np.ndarray
+    signs: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
 class Batch:
     """Plays of about one length, padded at the end of time to a common one; padding and empty slots hold 0.0.
 
@@ -141,6 +154,7 @@ class Batches:
         seed: with the epoch's number, decides the order.
         shuffle: False keeps the order of `plays` within a bucket, shorter buckets first, in every epoch.
         drop_remainder: True leaves out the one batch that is not full.
+        mirror: with it, half of the plays are reflected, drawn anew in every epoch.
 
     Raises:
         InputError: no plays, a batch size below 1, buckets that do not increase, or fewer plays than one full batch
@@ -155,6 +169,7 @@ class Batches:
         seed: int = 0,
         shuffle: bool = True,
         drop_remainder: bool = False,
+        mirror: Mirror | None = None,
     ) -> None:
         if len(plays) == 0:
             raise InputError("plays: expected at least one play, got none")
@@ -173,6 +188,7 @@ class Batches:
         self.seed = seed
         self.shuffle = shuffle
         self.drop_remainder = drop_remainder
+        self.mirror = mirror
         self._bucket = np.searchsorted(np.asarray(self.buckets), plays.lengths)
         self._shapes = [length for length, _ in self._plan(0)]
 
@@ -195,8 +211,9 @@ class Batches:
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """Yield the batches of an epoch from number `start` on; the same arguments give the same batches."""
+        reflected = np.random.default_rng([self.seed, epoch, 1]).random(len(self.plays)) < 0.5
         for length, indices in self._plan(epoch)[start:]:
-            yield self._assemble(length, indices)
+            yield self._assemble(length, indices, reflected)
 
     def waste(self, epoch: int = 0) -> float:
         """Return the share of an epoch's frames that is padding or belongs to filled-up rows, in [0, 1)."""
@@ -222,7 +239,7 @@ class Batches:
             plan = [plan[i] for i in random.permutation(len(plan))]
         return plan
 
-    def _assemble(self, length: int, indices: np.ndarray) -> Batch:
+    def _assemble(self, length: int, indices: np.ndarray, reflected: np.ndarray) -> Batch:
         plays, size, count = self.plays, self.batch_size, len(indices)
         lengths = np.zeros(size, np.int64)
         lengths[:count] = plays.lengths[indices]
@@ -232,6 +249,10 @@ class Batches:
         for row, (begin, frames) in enumerate(zip(plays.offsets[indices], lengths, strict=False)):
             x[row, :frames] = plays.frames[begin : begin + frames]
             players[row, :frames] = plays.players[begin : begin + frames]
+            if self.mirror is not None and reflected[indices[row]]:
+                source = self.mirror.slots[indices[row]]
+                x[row, :frames] = x[row, :frames, source].swapaxes(0, 1) * self.mirror.signs
+                players[row, :frames] = players[row, :frames, source].T
         static = np.zeros((size, plays.static.shape[1]), np.float32)
         yards = np.zeros(size, np.float32)
         index = np.full(size, -1, np.int64)

@@ -32,7 +32,7 @@ _TEMPORARY = ".building-"
 
 
 @dataclass(frozen=True)
-class DataConfig:
+class PrepareConfig:
     """How plays are chosen and split.
 
     Args:
@@ -69,6 +69,7 @@ class Prepared:
         reading: the account of the reading.
         games: the games of each split.
         plays, frames: how many each split has.
+        fingerprint: hexadecimal digits that name the source files' content and the configuration.
     """
 
     path: Path
@@ -76,12 +77,13 @@ class Prepared:
     games: dict[str, list[int]]
     plays: dict[str, int]
     frames: dict[str, int]
+    fingerprint: str
 
 
 def prepare(
     sources: str | Path | Sequence[str | Path],
     out: str | Path,
-    config: DataConfig | None = None,
+    config: PrepareConfig | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Prepared:
     """Read `sources` and write the data set to `out`; nothing is done where the same was prepared there before.
@@ -98,7 +100,7 @@ def prepare(
     Raises:
         InputError: bad sources (see `read_tracking`); fewer than two games; an `out` that holds something else.
     """
-    config, out = config or DataConfig(), Path(out)
+    config, out = config or PrepareConfig(), Path(out)
     files = sorted(table.path for table in find_tables(sources))
     recipe = {"recipe": _RECIPE, "config": asdict(config), "sources": [_describe(path) for path in files]}
     recipe = json.loads(json.dumps(recipe))
@@ -132,7 +134,8 @@ def describe(path: str | Path) -> Prepared:
     report = json.loads((path / REPORT).read_text())
     columns = ("games", "plays", "frames")
     by_split = {column: {split: report["splits"][split][column] for split in SPLITS} for column in columns}
-    return Prepared(path, ReadReport(**report["reading"]), **by_split)
+    fingerprint = hashlib.sha256(json.dumps(report["prepared_from"], sort_keys=True).encode()).hexdigest()[:16]
+    return Prepared(path, ReadReport(**report["reading"]), **by_split, fingerprint=fingerprint)
 
 
 def load(path: str | Path, split: str) -> Plays:
@@ -186,7 +189,7 @@ def split_games(games: Sequence[int], seed: int, fractions: Sequence[float]) -> 
 def _build(
     sources: str | Path | Sequence[str | Path],
     building: Path,
-    config: DataConfig,
+    config: PrepareConfig,
     progress: Callable[[int], None] | None,
 ) -> dict[str, Any]:
     spool = building / "spool"

@@ -39,7 +39,7 @@ class Binned(Distribution):
     Args:
         logits: [..., K], any finite numbers; -inf forbids a bin.
         edges: [K + 1], increasing, in the unit of the outcome. A concrete array becomes a constant of the distribution,
-            rounded to the dtype of the logits; a traced array becomes a leaf [..., K + 1], through which gradients flow.
+            rounded to the dtype of the logits; a traced one becomes a leaf [..., K + 1], through which gradients flow.
     Raises:
         InputError: edges not of shape [K + 1], or concrete and not finite and increasing.
     """

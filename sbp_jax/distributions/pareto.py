@@ -181,6 +181,7 @@ class GeneralizedPareto(Distribution):
         """Where z is inside the support, where beyond its upper end, and the hazard inside (0 elsewhere)."""
         xi, beta = self._parameters(z)
         u = z / beta
-        inside = (u >= 0) & (u < jnp.inf) & (1 + xi * jnp.where(u < jnp.inf, u, 0.0) > 0)
+        inside = (u >= 0) & (u < jnp.inf) & (xi * jnp.where(u < jnp.inf, u, 0.0) > -1)
+        # compared as a product: 1 + xi u > 0 may hold by a fused multiply-add where the rounded product is already -1
         # z is masked before the division: the gradient of inf / beta would be NaN even when masked afterwards
         return inside, (u > 0) & ~inside, log1p_ratio(xi, jnp.where(inside, z, 0.0) / beta)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from sbp_jax.data import dataset
-from sbp_jax.data.dataset import SPLITS, DataConfig, describe, load, prepare, split_games
+from sbp_jax.data.dataset import SPLITS, PrepareConfig, describe, load, prepare, split_games
 from sbp_jax.data.features import read_plays
 from sbp_jax.errors import InputError
 from tests.data import fabricate
@@ -106,10 +106,10 @@ def test_preparing_again_does_nothing(source, tmp_path, monkeypatch):
 
 def test_other_files_or_another_configuration_replace_the_data_set(source, tmp_path):
     first = prepare(source, tmp_path / "set")
-    other_seed = prepare(source, tmp_path / "set", DataConfig(seed=1))
+    other_seed = prepare(source, tmp_path / "set", PrepareConfig(seed=1))
     assert other_seed.games != first.games
     fabricate.folder(source, plays=2, games=8)
-    assert sum(prepare(source, tmp_path / "set", DataConfig(seed=1)).plays.values()) == 16
+    assert sum(prepare(source, tmp_path / "set", PrepareConfig(seed=1)).plays.values()) == 16
     assert sorted(path.name for path in tmp_path.iterdir()) == ["files", "set"]
 
 
@@ -132,7 +132,7 @@ def test_a_failure_leaves_nothing_behind_and_the_old_data_set_whole(source, tmp_
 
     monkeypatch.setattr(dataset, "write_records", fail)
     with pytest.raises(RuntimeError, match="disk full"):
-        prepare(source, tmp_path / "set", DataConfig(seed=1))
+        prepare(source, tmp_path / "set", PrepareConfig(seed=1))
     assert contents(tmp_path / "set") == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["files", "set"]
 
@@ -186,7 +186,7 @@ def test_a_folder_of_something_else_is_not_overwritten(source, tmp_path):
 
 def test_bad_arguments_are_named(source, tmp_path):
     with pytest.raises(InputError, match="fractions"):
-        DataConfig(fractions=(0.7, 0.2, 0.2))
+        PrepareConfig(fractions=(0.7, 0.2, 0.2))
     with pytest.raises(InputError, match="cannot be written"):
         prepare(source, source / "plays.csv" / "set")
     prepare(source, tmp_path / "set")

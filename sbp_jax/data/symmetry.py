@@ -1,0 +1,36 @@
+"""The field's mirror symmetry: a play reflected across the long axis is as likely, with the same outcome.
+
+The reflection changes the sign of every lateral feature, and swaps left and right among the players whose slots are
+ordered from the offence's left to its right (`slots`): linemen, receivers, and the defenders matched to the receivers.
+"""
+
+import numpy as np
+
+from sbp_jax.data.batching import PLAYERS, Mirror, Plays
+from sbp_jax.data.slots import LINEMEN, MARKERS, RECEIVERS
+
+# Features: x, y, vx, vy, ax, ay, orientation_cos, orientation_sin
+MIRROR_SIGNS = np.array([1, -1, 1, -1, 1, -1, 1, -1], np.float32)
+
+
+def mirror_of(plays: Plays) -> Mirror:
+    """The reflection of each play, for `Batches(plays, ..., mirror=mirror_of(plays))`.
+
+    The occupied slots of a group are reversed among themselves, so that a group that is not full stays filled from its
+    first slot; the matched defenders go with their receivers.
+    """
+    occupied = np.logical_or.reduceat(plays.players, plays.offsets[:-1], axis=0)
+    source = np.tile(np.arange(PLAYERS), (len(plays), 1))
+    for group in (LINEMEN, RECEIVERS):
+        inside = occupied[:, group.start : group.stop]
+        # Occupied slots first, in order; reading them backwards gives every occupied slot its counterpart.
+        order = np.argsort(~inside, axis=1, kind="stable")
+        count = inside.sum(axis=1, keepdims=True)
+        place = np.arange(inside.shape[1])[None, :]
+        counterpart = np.take_along_axis(order, np.where(place < count, count - 1 - place, place), axis=1)
+        swapped = np.empty_like(order)
+        np.put_along_axis(swapped, order, counterpart, axis=1)
+        source[:, group.start : group.stop] = group.start + swapped
+    receivers = source[:, RECEIVERS.start : RECEIVERS.stop]
+    source[:, MARKERS.start : MARKERS.stop] = receivers - RECEIVERS.start + MARKERS.start
+    return Mirror(source, MIRROR_SIGNS)

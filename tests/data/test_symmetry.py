@@ -1,0 +1,70 @@
+"""Reflection: of real features it gives the features of the reflected field, and it is its own inverse."""
+
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+
+from sbp_jax.data.batching import Batches, Mirror
+from sbp_jax.data.features import plays_from_chunk
+from sbp_jax.data.simulate import SimulationConfig, simulate
+from sbp_jax.data.symmetry import MIRROR_SIGNS, mirror_of
+from sbp_jax.data.tracking import FIELD_WIDTH_YARDS, TrackingChunk, read_tracking
+from tests.plays import random_plays
+
+
+def reflect(plays, mirror):
+    frames, players = np.empty_like(plays.frames), np.empty_like(plays.players)
+    for i in range(len(plays)):
+        rows = slice(plays.offsets[i], plays.offsets[i + 1])
+        frames[rows] = plays.frames[rows][:, mirror.slots[i]] * mirror.signs
+        players[rows] = plays.players[rows][:, mirror.slots[i]]
+    return replace(plays, frames=frames, players=players)
+
+
+def test_reflected_features_are_those_of_the_reflected_field(tmp_path):
+    simulate(tmp_path / "plays", SimulationConfig(plays=60, seed=3))
+    (chunk,) = read_tracking(tmp_path / "plays")
+    flipped = chunk.frames.with_columns(
+        y=FIELD_WIDTH_YARDS - pl.col("y"), vy=-pl.col("vy"), ay=-pl.col("ay"), orientation=-pl.col("orientation")
+    )
+    field = chunk.plays.with_columns(ball_y=FIELD_WIDTH_YARDS - pl.col("ball_y"))
+    expected = plays_from_chunk(TrackingChunk(flipped, field, chunk.report))
+    plays = plays_from_chunk(chunk)
+    reflected = reflect(plays, mirror_of(plays))
+    # Two receivers at the same y have no left and right: their order is not defined by the reflection.
+    abreast = np.array([len(set(plays.frames[start, 6:11, 1].tolist())) < 5 for start in plays.offsets[:-1]])
+    assert abreast.mean() < 0.1
+    reflected, expected = reflected.select(~abreast), expected.select(~abreast)
+    np.testing.assert_array_equal(reflected.players, expected.players)
+    np.testing.assert_allclose(reflected.frames, expected.frames, atol=1e-4)
+
+
+def test_twice_reflected_is_the_play_itself_with_players_missing():
+    plays = random_plays(30)
+    missing = np.random.default_rng(0).random((30, 22)) < 0.3
+    gone = np.repeat(missing, plays.lengths, axis=0)
+    plays = replace(plays, players=plays.players & ~gone, frames=np.where(gone[:, :, None], 0, plays.frames))
+    mirror = mirror_of(plays)
+    once = reflect(plays, mirror)
+    twice = reflect(once, mirror_of(once))
+    np.testing.assert_array_equal(twice.frames, plays.frames)
+    np.testing.assert_array_equal(once.players.any(axis=1).sum(), plays.players.any(axis=1).sum())
+    assert not np.array_equal(once.frames, plays.frames)
+
+
+def test_batches_reflect_half_of_the_plays_anew_in_every_epoch():
+    plays = random_plays(200)
+    plain = Batches(plays, 50, (32,), shuffle=False)
+    identity = Mirror(np.tile(np.arange(22), (200, 1)), MIRROR_SIGNS)
+    mirrored = Batches(plays, 50, (32,), shuffle=False, mirror=identity)
+
+    def changed(epoch):
+        pairs = zip(plain.epoch(epoch), mirrored.epoch(epoch), strict=True)
+        return np.concatenate([(a.x != b.x).any(axis=(1, 2)) for a, b in pairs])
+
+    first, second = changed(0), changed(1)
+    # 200 fair coins: 100 +- 4 standard deviations of 7.1
+    assert 72 < first.sum() < 128
+    assert 72 < (first != second).sum() < 128
+    np.testing.assert_array_equal(first, changed(0))

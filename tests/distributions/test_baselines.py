@@ -1,0 +1,93 @@
+"""The Gaussian baseline against SciPy and 50 digits."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.stats
+
+from sbp_jax.distributions import Normal
+from sbp_jax.errors import InputError
+from tests import oracles
+
+X64 = [pytest.param(False, id="float32"), pytest.param(True, id="float64")]
+Y = np.array([-8.0, -1.5, 0.5, 0.75, 2.0, 6.0])
+WANT = scipy.stats.norm(0.5, 1.5)
+
+
+@pytest.mark.parametrize("x64", X64)
+def test_against_scipy(x64):
+    bound = 1e-12 if x64 else 5e-6
+    with jax.enable_x64(x64):
+        law = Normal(0.5, 1.5)
+        for name, want in (
+            ("log_prob", WANT.logpdf),
+            ("cdf", WANT.cdf),
+            ("survival_function", WANT.sf),
+            ("log_cdf", WANT.logcdf),
+            ("log_survival_function", WANT.logsf),
+        ):
+            np.testing.assert_allclose(getattr(law, name)(Y), want(Y), rtol=bound, atol=bound, err_msg=name)
+        q = np.array([1e-6, 0.02, 0.3, 0.5, 0.9])
+        np.testing.assert_allclose(law.icdf(q), WANT.ppf(q), rtol=bound)
+        np.testing.assert_allclose(law.isf(q), WANT.isf(q), rtol=bound)
+        assert float(law.mean()) == 0.5
+        assert float(law.variance()) == pytest.approx(2.25, rel=1e-6)
+
+
+@pytest.mark.parametrize("x64", X64)
+def test_intervals_have_no_cancellation(x64):
+    widths = [1e-6, 1e-3, 0.1, 0.5, 1.4, 1.6, 4.0, 100.0]
+    pairs = np.array([(a, a + w) for a in (-12.0, -5.0, -0.7, 0.5, 0.4, 3.0, 9.0) for w in widths])
+    with jax.enable_x64(x64):
+        low, high = jnp.asarray(pairs).T
+        high = jnp.where(high > low, high, jnp.nextafter(low, jnp.inf))
+        value, slopes = jax.vmap(
+            jax.value_and_grad(lambda p, a, b: Normal(p[0], p[1]).interval_log_prob(a, b)), in_axes=(None, 0, 0)
+        )(jnp.array([0.5, 1.5]), low, high)
+        for i in range(len(pairs)):
+            a, b = oracles.exact(low[i]), oracles.exact(high[i])
+
+            def oracle(loc, scale, a=a, b=b):
+                return oracles.normal_log_interval(loc, scale, a, b)
+
+            loc, scale = oracles.mp.mpf("0.5"), oracles.mp.mpf("1.5")
+            want = float(oracle(loc, scale))
+            assert abs(value[i] - want) <= (1e-12 if x64 else 5e-6) * max(1, abs(want)), pairs[i]
+            wants = (
+                float(oracles.derivative(lambda x, f=oracle: f(x, scale), loc)),
+                float(oracles.derivative(lambda x, f=oracle: f(loc, x), scale)),
+            )
+            for slope, want_slope in zip(slopes[i], wants, strict=True):
+                assert abs(slope - want_slope) <= (1e-9 if x64 else 1e-4) * max(1, abs(want_slope)), pairs[i]
+
+
+def test_infinite_and_empty_intervals():
+    law = Normal(0.5, 1.5)
+    assert law.interval_log_prob(-jnp.inf, jnp.inf) == 0
+    assert float(law.interval_log_prob(-jnp.inf, 0.5)) == pytest.approx(np.log(0.5), rel=1e-6)
+    assert float(law.interval_log_prob(8.0, jnp.inf)) == pytest.approx(WANT.logsf(8.0), rel=1e-6)
+    assert law.interval_log_prob(1.0, 1.0) == -jnp.inf
+    assert law.interval_log_prob(2.0, 1.0) == -jnp.inf
+
+
+def test_crps_against_the_integral():
+    with jax.enable_x64(True):
+        x = np.linspace(-20, 20, 400_001)
+        middle, step = 0.5 * (x[1:] + x[:-1]), x[1] - x[0]
+        for y in (-7.0, 0.5, 1.0, 5.0):
+            want = np.sum((WANT.cdf(middle) - (middle >= y)) ** 2) * step
+            assert float(Normal(0.5, 1.5).crps(y)) == pytest.approx(want, rel=1e-8)
+
+
+def test_samples_follow_the_cdf():
+    draws = Normal(jnp.array([0.0, 3.0]), 2.0).sample(jax.random.key(3), (3000,))
+    for i, loc in enumerate((0.0, 3.0)):
+        assert scipy.stats.kstest(np.asarray(draws[:, i]), scipy.stats.norm(loc, 2).cdf).pvalue > 1e-3
+
+
+def test_user_errors_name_the_argument():
+    with pytest.raises(InputError, match="scale must be positive"):
+        Normal(0.0, 0.0)
+    with pytest.raises(InputError, match=r"loc \(2,\), scale \(3,\)"):
+        Normal(np.zeros(2), np.ones(3))

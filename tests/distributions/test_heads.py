@@ -1,0 +1,134 @@
+"""Heads: domains, bounds, initial values, objectives, and errors that name what was expected."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from sbp_jax.distributions import Normal, NormalHead, SplicedBinnedPareto, SplicedBinnedParetoHead, objective
+from sbp_jax.distributions.heads import PARAMETERIZATIONS, SMALLEST_SCALE
+from sbp_jax.errors import InputError
+
+EDGES = tuple(np.linspace(-10.0, 30.0, 21).tolist())
+
+
+@pytest.mark.parametrize("name", PARAMETERIZATIONS)
+def test_outputs_are_in_the_domain_for_any_raw_values(name):
+    head = SplicedBinnedParetoHead(EDGES, parameterization=name)
+    assert head.num_outputs == 24
+    raw = jnp.asarray(np.random.default_rng(0).normal(size=(6, 24)) * np.array([[0.1], [1], [10], [1e2], [1e3], [1e4]]))
+
+    def loss(raw, y):
+        return head(raw).interval_log_prob(y - 0.5, y + 0.5)
+
+    law = head(raw)
+    assert law.batch_shape == (6,)
+    for tail in (law.lower, law.upper):
+        assert jnp.all(tail.scale >= SMALLEST_SCALE / 2)
+        if name != "positive":
+            assert jnp.all((tail.shape >= -0.5) & (tail.shape <= 0.95))
+        else:
+            assert jnp.all(tail.shape >= 0)
+    value, slope = jax.vmap(jax.value_and_grad(loss))(raw, jnp.full(6, 3.0))
+    assert not jnp.any(jnp.isnan(value))
+    assert jnp.all(jnp.isfinite(slope))
+
+
+def test_every_output_receives_a_gradient():
+    y = jnp.array([-15.0, -8.0, 3.0, 12.0, 40.0])
+    for name, used in (("bounded", 24), ("positive", 24), ("orthogonal", 24), ("exponential", 22)):
+        head = SplicedBinnedParetoHead(EDGES, parameterization=name)
+        raw = jnp.asarray(head.initial(np.random.default_rng(1).normal(5, 6, 500)), jnp.float32)
+        slope = jax.grad(lambda r, head=head: -jnp.mean(head(r).log_prob(y)))(raw)
+        assert int(jnp.sum(slope != 0)) == used
+
+
+def test_the_published_map_and_the_bounds():
+    raw = jnp.zeros(24).at[20:].set(jnp.array([0.0, 1.0, -2.0, 3.0]))
+    law = SplicedBinnedParetoHead(EDGES, parameterization="positive")(raw)
+    softplus = np.log1p(np.exp([0.0, 1.0, -2.0, 3.0]))
+    got = [law.lower.shape, law.lower.scale, law.upper.shape, law.upper.scale]
+    np.testing.assert_allclose(got, softplus, rtol=1e-6)
+    law = SplicedBinnedParetoHead(EDGES, shape_bounds=(-0.2, 0.4))(raw)
+    assert float(law.lower.shape) == pytest.approx(0.1, rel=1e-6)
+    law = SplicedBinnedParetoHead(EDGES, parameterization="orthogonal")(raw)
+    assert float(law.lower.scale * (1 + law.lower.shape)) == pytest.approx(softplus[1], rel=1e-6)
+    assert SplicedBinnedParetoHead(EDGES, parameterization="exponential")(raw).upper.shape == 0
+
+
+@pytest.mark.parametrize("name", PARAMETERIZATIONS)
+def test_initial_estimates_the_marginal(name):
+    rng = np.random.default_rng(2)
+    y = np.concatenate([rng.normal(5, 4, 4000), 12 + rng.pareto(4, 300) * 12])
+    head = SplicedBinnedParetoHead(EDGES, parameterization=name)
+    law = head(jnp.asarray(head.initial(y), jnp.float32))
+    for q in (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99):
+        assert np.mean(y <= float(law.icdf(q))) == pytest.approx(q, abs=0.006)
+    marginal = -float(jnp.mean(law.log_prob(y)))
+    gaussian = NormalHead()
+    assert marginal < -float(jnp.mean(gaussian(jnp.asarray(gaussian.initial(y), jnp.float32)).log_prob(y))) - 0.05
+
+
+@pytest.mark.parametrize(
+    "y", [np.zeros(50), np.full(3, 7.3), np.full(20, 1e5), np.full(20, -1e5), np.array([1.0]), np.array([-1e6, 1e6])]
+)
+@pytest.mark.parametrize("name", PARAMETERIZATIONS)
+def test_initial_is_finite_for_any_data(name, y):
+    head = SplicedBinnedParetoHead(EDGES, parameterization=name)
+    raw = head.initial(y)
+    assert raw.shape == (24,)
+    assert np.all(np.isfinite(raw))
+    assert jnp.all(jnp.isfinite(head(jnp.asarray(raw, jnp.float32)).log_prob(y.astype(np.float32))))
+    gaussian = NormalHead(center=5.0, unit=10.0)
+    assert np.all(np.isfinite(gaussian.initial(y)))
+
+
+def test_normal_head():
+    head = NormalHead(center=5.0, unit=10.0)
+    y = np.random.default_rng(0).normal(8, 3, 1000)
+    law = head(jnp.asarray(head.initial(y), jnp.float32))
+    assert float(law.mean()) == pytest.approx(y.mean(), rel=1e-5)
+    assert float(law.variance()) == pytest.approx(y.var(), rel=1e-5)
+    assert head.num_outputs == 2
+    raw = jnp.array([[0.0, -1e4], [0.0, 1e4]])
+    assert jnp.all(jnp.isfinite(head(raw).log_prob(5.0)))
+
+
+def test_heads_are_hashable_and_compare_by_value():
+    assert SplicedBinnedParetoHead(np.asarray(EDGES)) == SplicedBinnedParetoHead(EDGES)
+    assert hash(SplicedBinnedParetoHead(list(EDGES))) == hash(SplicedBinnedParetoHead(EDGES))
+    assert SplicedBinnedParetoHead(EDGES) != SplicedBinnedParetoHead(EDGES, (0.1, 0.1))
+
+
+def test_objectives():
+    head = SplicedBinnedParetoHead(EDGES)
+    law = head(jnp.zeros((2, 24)))
+    y = jnp.array([3.0, 28.0])
+    np.testing.assert_array_equal(objective("exact")(law, y), -law.log_prob(y))
+    np.testing.assert_array_equal(objective("composite")(law, y), -law.composite_log_prob(y))
+    np.testing.assert_array_equal(objective("interval")(law, y), -law.interval_log_prob(y - 0.5, y + 0.5))
+    np.testing.assert_array_equal(objective("interval", 2.0)(law, y), -law.interval_log_prob(y - 1, y + 1))
+    assert isinstance(law, SplicedBinnedPareto)
+    with pytest.raises(InputError, match="needs a SplicedBinnedPareto, got Normal"):
+        objective("composite")(Normal(0.0, 1.0), y)
+    with pytest.raises(InputError, match="unknown objective 'nll'; known: exact, composite, interval"):
+        objective("nll")
+    with pytest.raises(InputError, match="width must be positive"):
+        objective("interval", 0.0)
+
+
+def test_user_errors_name_the_argument():
+    with pytest.raises(InputError, match="unknown parameterization 'free'; known: positive, bounded"):
+        SplicedBinnedParetoHead(EDGES, parameterization="free")
+    with pytest.raises(InputError, match="shape_bounds must be increasing"):
+        SplicedBinnedParetoHead(EDGES, shape_bounds=(0.5, 0.1))
+    with pytest.raises(InputError, match="edges must be finite and increasing"):
+        SplicedBinnedParetoHead((0.0, 2.0, 1.0))
+    with pytest.raises(InputError, match="tail_mass"):
+        SplicedBinnedParetoHead(EDGES, (0.6, 0.1))
+    with pytest.raises(InputError, match=r"raw outputs must have shape \[..., 24\], got \[3, 23\]"):
+        SplicedBinnedParetoHead(EDGES)(jnp.zeros((3, 23)))
+    with pytest.raises(InputError, match="y must hold finite outcomes"):
+        SplicedBinnedParetoHead(EDGES).initial(np.array([1.0, np.nan]))
+    with pytest.raises(InputError, match="unit must be positive"):
+        NormalHead(unit=0.0)
