@@ -27,7 +27,7 @@ class Constant:
 
     __slots__ = ("_array", "_key")
 
-    def __init__(self, value: ArrayLike) -> None:
+    def __init__(self, value: ArrayLike | Sequence[float]) -> None:
         array = np.array(value, dtype=np.float64)
         array.setflags(write=False)
         self._array = array

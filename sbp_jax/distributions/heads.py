@@ -44,9 +44,9 @@ def positive_scale(raw: Float[Array, "..."]) -> Float[Array, "..."]:
 
 
 def bounded_shape(raw: Float[Array, "..."], bounds: tuple[float, float]) -> Float[Array, "..."]:
-    """low + (high - low) sigmoid(raw)."""
+    """low sigmoid(-raw) + high sigmoid(raw): saturates exactly at the bounds, never past them by rounding."""
     low, high = bounds
-    return low + (high - low) * jax.nn.sigmoid(raw)
+    return low * jax.nn.sigmoid(-raw) + high * jax.nn.sigmoid(raw)
 
 
 def _inverse_softplus(value: float) -> float:

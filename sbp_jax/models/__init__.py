@@ -1,16 +1,20 @@
 """Flax NNX networks; they know nothing of football."""
 
-from sbp_jax.models.network import Head, Network, NetworkConfig, Standardization, Statistic
+from sbp_jax.models.encoders import EntityAttention, EntityGroup, EntityLayout, FlatEncoder, Statistic
+from sbp_jax.models.network import Head, Network, NetworkConfig
 from sbp_jax.models.tcn import TCN, CausalConv, ResidualBlock, receptive_field
 
 __all__ = [
     "TCN",
     "CausalConv",
+    "EntityAttention",
+    "EntityGroup",
+    "EntityLayout",
+    "FlatEncoder",
     "Head",
     "Network",
     "NetworkConfig",
     "ResidualBlock",
-    "Standardization",
     "Statistic",
     "receptive_field",
 ]

@@ -2,14 +2,14 @@
 
 import itertools
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import nnx
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
+from sbp_jax.models.encoders import Encoder, Standardization, Statistic
 from sbp_jax.models.tcn import TCN, dropout
 
 
@@ -23,15 +23,12 @@ class Head(Protocol):
     def __call__(self, raw: Array, /) -> Any: ...
 
 
-class Statistic(nnx.Variable):
-    """A constant measured on the training set: saved with the parameters, never trained."""
-
-
 @dataclass(frozen=True)
 class NetworkConfig:
     """Size of the network.
 
     Attributes:
+        encoder: "attention" (entities share weights, see `EntityAttention`) or "flat" (all columns side by side).
         channels: width of the TCN's state.
         layers: residual blocks; with kernel 3 the network sees 1 + 4 (2^layers - 1) frames.
         kernel_size: frames that a convolution combines.
@@ -39,28 +36,12 @@ class NetworkConfig:
         dropout: probability of dropping an activation while training.
     """
 
+    encoder: Literal["attention", "flat"] = "attention"
     channels: int = 64
-    layers: int = 4
+    layers: int = 3
     kernel_size: int = 3
-    hidden: tuple[int, ...] = (128,)
-    dropout: float = 0.1
-
-
-class Standardization(nnx.Module):
-    """Columns to zero mean and unit spread, by the training set's statistics (identity until `fit`)."""
-
-    def __init__(self, num_features: int):
-        self.mean = Statistic(jnp.zeros((num_features,)))
-        self.scale = Statistic(jnp.ones((num_features,)))
-
-    def fit(self, mean: np.ndarray, deviation: np.ndarray) -> None:
-        """Set the statistics; a column constant in the training set keeps unit scale, lest it blow up on other data."""
-        self.mean.set_value(jnp.asarray(mean, jnp.float32))
-        self.scale.set_value(jnp.asarray(np.where(deviation > 1e-6, deviation, 1.0), jnp.float32))
-
-    def __call__(self, x: Float[Array, "*batch features"]) -> Float[Array, "*batch features"]:
-        shape = (1,) * (x.ndim - 1) + (x.shape[-1],)
-        return (x - self.mean[...].reshape(shape)) / self.scale[...].reshape(shape)
+    hidden: tuple[int, ...] = (256, 128)
+    dropout: float = 0.3
 
 
 class Network(nnx.Module):
@@ -71,19 +52,21 @@ class Network(nnx.Module):
 
     Args:
         config: sizes.
+        encoder: columns of a frame -> input of the TCN.
         head: raw outputs -> distribution.
-        num_features: columns of a frame.
         num_static: columns of the static features.
         rngs: initialization stream.
     """
 
-    def __init__(self, config: NetworkConfig, head: Head, num_features: int, num_static: int, *, rngs: nnx.Rngs):
+    def __init__(self, config: NetworkConfig, encoder: Encoder, head: Head, num_static: int, *, rngs: nnx.Rngs):
         self.head = head
         self.dropout_rate = config.dropout
-        self.frames_scale = Standardization(num_features)
+        self.encoder = encoder
         self.static_scale = Standardization(num_static)
-        self.tcn = TCN(num_features, config.channels, config.layers, config.kernel_size, config.dropout, rngs=rngs)
-        widths = (config.channels + num_static, *config.hidden)
+        self.tcn = TCN(
+            encoder.num_features, config.channels, config.layers, config.kernel_size, config.dropout, rngs=rngs
+        )
+        widths = (config.channels + encoder.num_features + num_static, *config.hidden)
         self.hidden = nnx.List([nnx.Linear(a, b, rngs=rngs) for a, b in itertools.pairwise(widths)])
         self.last = nnx.Linear(widths[-1], head.num_outputs, kernel_init=nnx.initializers.zeros, rngs=rngs)
         self.offset = Statistic(jnp.zeros((head.num_outputs,)))
@@ -94,20 +77,19 @@ class Network(nnx.Module):
         mask: Bool[Array, "batch frames"],
         present: Bool[Array, "batch frames entities"],
         key: PRNGKeyArray | None = None,
-    ) -> Float[Array, "batch frames channels"]:
-        """States of all frames; the features are equal groups of columns, one an entity, in the order of `present`."""
+    ) -> Float[Array, "batch frames states"]:
+        """States of all frames, what the TCN makes of the frames so far beside the frame itself.
+
+        The features of `x` are equal groups of columns, one an entity, in the order of `present`.
+        """
         batch, frames, features = x.shape
         entities = present.shape[-1]
-        # Selected, never multiplied: padding may hold NaN.
-        valid = jnp.broadcast_to(
-            (present & mask[:, :, None])[..., None], (batch, frames, entities, features // entities)
-        ).reshape(x.shape)
-        x = self.frames_scale(jnp.where(valid, x, jnp.zeros_like(x)))
-        return self.tcn(jnp.where(valid, x, jnp.zeros_like(x)), key)
+        encoded = self.encoder(x.reshape(batch, frames, entities, features // entities), present & mask[:, :, None])
+        return jnp.concatenate([self.tcn(encoded, mask, key), encoded], axis=-1)
 
     def decode(
         self,
-        state: Float[Array, "batch channels"],
+        state: Float[Array, "batch states"],
         static: Float[Array, "batch statics"],
         key: PRNGKeyArray | None = None,
     ) -> Float[Array, "batch outputs"]:
@@ -126,12 +108,15 @@ class Network(nnx.Module):
         static: Float[Array, "batch statics"],
         key: PRNGKeyArray | None = None,
     ) -> Float[Array, "batch outputs"]:
-        """Raw outputs at the last valid frame of each row (frame 0 of a row without any); `key` switches dropout on."""
+        """Raw outputs at the last valid frame of each row; `key` switches dropout on."""
         keys = (None, None) if key is None else tuple(jax.random.split(key))
-        states = self.encode(x, mask, present, keys[0])
-        last = jnp.maximum(jnp.sum(mask, axis=1, dtype=jnp.int32) - 1, 0)
-        state = jnp.take_along_axis(states, last[:, None, None], axis=1)[:, 0]
-        return self.decode(state, static, keys[1])
+        # The last state depends on the receptive field alone: that window is all that is computed.
+        window = min(x.shape[1], self.tcn.receptive_field)
+        frame = jnp.sum(mask, axis=1, dtype=jnp.int32)[:, None] - window + jnp.arange(window, dtype=jnp.int32)[None, :]
+        index = jnp.maximum(frame, 0)
+        mask = (frame >= 0) & jnp.take_along_axis(mask, index, axis=1)
+        x, present = (jnp.take_along_axis(a, index[:, :, None], axis=1) for a in (x, present))
+        return self.decode(self.encode(x, mask, present, keys[0])[:, -1], static, keys[1])
 
     def __call__(
         self,

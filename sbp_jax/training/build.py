@@ -7,10 +7,11 @@ import numpy as np
 from flax import nnx
 
 from sbp_jax.config import Config, HeadConfig
-from sbp_jax.data.batching import FRAME_FEATURES, Plays
+from sbp_jax.data.batching import PLAYER_FEATURES, PLAYERS, Plays
+from sbp_jax.data.slots import MARKERS, OTHERS, PASSER, RECEIVERS
 from sbp_jax.distributions.heads import NormalHead, SplicedBinnedParetoHead
 from sbp_jax.errors import InputError
-from sbp_jax.models.network import Network, Statistic
+from sbp_jax.models import EntityAttention, EntityGroup, EntityLayout, FlatEncoder, Network, Statistic
 
 
 def make_head(config: HeadConfig) -> Any:
@@ -35,19 +36,26 @@ def make_head(config: HeadConfig) -> Any:
     )
 
 
+# The passer sees his receivers, each with the defender matched to him, and all defenders.
+PLAYERS_LAYOUT = EntityLayout(
+    reference=PASSER,
+    groups=(EntityGroup(tuple(RECEIVERS), tuple(MARKERS), width=64), EntityGroup((*MARKERS, *OTHERS), width=32)),
+)
+
+
 def make_network(config: Config, head: Any, num_static: int) -> Network:
     """An initialized network for frames of all players, its statistics still neutral."""
     rngs = nnx.Rngs(config.training.seed)
-    return Network(config.network, head, FRAME_FEATURES, num_static, rngs=rngs)
+    if config.network.encoder == "flat":
+        encoder = FlatEncoder(PLAYERS, PLAYER_FEATURES)
+    else:
+        encoder = EntityAttention(PLAYER_FEATURES, PLAYERS_LAYOUT, rngs=rngs)
+    return Network(config.network, encoder, head, num_static, rngs=rngs)
 
 
 def set_statistics(network: Network, plays: Plays, marginal: np.ndarray) -> None:
-    """Measure the training plays: scale of every column over the players that are there, and the marginal's outputs."""
-    there = np.broadcast_to(plays.players[:, :, None], plays.frames.shape)
-    count = np.maximum(there.sum(axis=0), 1)
-    mean = np.sum(plays.frames, axis=0, where=there, dtype=np.float64) / count
-    deviation = np.sqrt(np.sum((plays.frames - mean.astype(np.float32)) ** 2, axis=0, where=there) / count)
-    network.frames_scale.fit(mean.reshape(-1), deviation.reshape(-1))
+    """Measure the training plays: scales of frames and static features; and set the marginal's raw outputs."""
+    network.encoder.fit(plays.frames, plays.players)
     network.static_scale.fit(plays.static.mean(axis=0), plays.static.std(axis=0))
     network.offset.set_value(jnp.asarray(marginal, jnp.float32))
 

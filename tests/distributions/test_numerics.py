@@ -10,9 +10,9 @@ import pytest
 from sbp_jax.distributions import numerics
 from tests import oracles
 
-MAGNITUDES = [0.0, 1e-12, 1e-8, 1e-6, 1e-4, 1e-3, 1e-2, 0.019, 0.021, 0.05, 0.099, 0.101, 0.3, 0.5, 0.95, 1.0]
+MAGNITUDES = [0.0, 1e-12, 1e-6, 1e-3, 1e-2, 0.02, 0.033, 0.034, 0.099, 0.101, 0.3, 0.95, 1.0]
 SHAPES = sorted({s * m for s in (-1, 1) for m in MAGNITUDES})
-POINTS = [0.0, 1e-6, 1e-3, 0.05, 0.5, 0.97, 1.7, 3.0, 9.5, 40.0]
+POINTS = [0.0, 1e-6, 0.05, 0.97, 3.0, 40.0]
 X64 = [pytest.param(False, id="float32"), pytest.param(True, id="float64")]
 VALUE = {False: 5e-6, True: 1e-12}
 DERIVATIVE = {False: 1e-4, True: 1e-9}
