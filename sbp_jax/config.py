@@ -47,6 +47,7 @@ class HeadConfig:
         tail_mass: probability below the lower threshold and above the upper one.
         parameterization: map from raw outputs to the generalized Pareto tails: "positive" or "bounded".
         shape_bounds: range of the tail shape where the parameterization is bounded.
+        support: yards that must stay possible whatever the shape: no play gains or loses more than the field is long.
     """
 
     kind: Literal["sbp", "gaussian"] = "sbp"
@@ -56,6 +57,7 @@ class HeadConfig:
     tail_mass: tuple[float, float] = (0.05, 0.05)
     parameterization: Literal["positive", "bounded"] = "bounded"
     shape_bounds: tuple[float, float] = (-0.5, 0.95)
+    support: tuple[float, float] = (-110.0, 110.0)
 
 
 @dataclass(frozen=True)
@@ -67,12 +69,14 @@ class OptimizerConfig:
         weight_decay: of the kernels; biases do not decay.
         warmup: share of the steps over which the rate rises from zero.
         clip: largest global norm of the gradient.
+        average: memory of the parameters' exponential moving average, a share a step; 0 turns averaging off.
     """
 
-    learning_rate: float = 1e-3
-    weight_decay: float = 1e-2
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.3
     warmup: float = 0.05
     clip: float = 1.0
+    average: float = 0.99
 
 
 @dataclass(frozen=True)
@@ -91,11 +95,11 @@ class TrainingConfig:
     """
 
     objective: Literal["exact", "composite", "interval"] = "interval"
-    epochs: int = 30
+    epochs: int = 18
     patience: int = 6
     batch_size: int = 128
     mirror: bool = True
-    buckets: tuple[int, ...] = (24, 40, 72)
+    buckets: tuple[int, ...] = (32, 72)
     seed: int = 0
     checkpoint_every: int = 500
 

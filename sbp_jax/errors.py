@@ -2,4 +2,4 @@
 
 
 class InputError(ValueError):
-    """Bad input from the user; its message is one line that names the file, column or argument and what was expected."""
+    """Bad input from the user; one line that names the file, the column or the argument and what was expected."""

@@ -89,6 +89,11 @@ PARAMETERIZATIONS: dict[str, Parameterization] = {
 }
 
 
+def _widened(tail: GeneralizedPareto, room: float) -> GeneralizedPareto:
+    """The tail with its scale increased where xi < 0, so that it ends more than `room` beyond its threshold."""
+    return GeneralizedPareto(tail.shape, tail.scale + room * jax.nn.relu(-tail.shape))
+
+
 @dataclasses.dataclass(frozen=True, init=False)
 class SplicedBinnedParetoHead:
     """Maps raw outputs [..., K + 4] to a `SplicedBinnedPareto`: K logits, then raw (shape, scale) of each tail.
@@ -100,15 +105,19 @@ class SplicedBinnedParetoHead:
         tail_mass: (tau_l, tau_u), each in [0, 1/2).
         parameterization: a name in `PARAMETERIZATIONS`.
         shape_bounds: (low, high) of the shape, for the parameterizations that bound it.
+        support: (low, high), outcomes that every distribution must hold possible, or None. A tail with xi < 0 ends at
+            -beta / xi beyond its threshold; its scale is increased by -xi times the distance from the farthest edge to
+            the end of this interval, so that no outcome inside has probability zero. Tails with xi >= 0 are unchanged.
     Raises:
         InputError: unknown parameterization, bounds not increasing or not above -1 (where a density is unbounded), bad
-            edges or tail masses.
+            edges or tail masses, a support that does not hold the edges.
     """
 
     edges: tuple[float, ...]
     tail_mass: tuple[float, float] = (0.05, 0.05)
     parameterization: str = "bounded"
     shape_bounds: tuple[float, float] = (-0.5, 0.95)
+    support: tuple[float, float] | None = None
 
     def __init__(
         self,
@@ -116,6 +125,7 @@ class SplicedBinnedParetoHead:
         tail_mass: tuple[float, float] = (0.05, 0.05),
         parameterization: str = "bounded",
         shape_bounds: tuple[float, float] = (-0.5, 0.95),
+        support: tuple[float, float] | None = None,
     ) -> None:
         if parameterization not in PARAMETERIZATIONS:
             known = ", ".join(PARAMETERIZATIONS)
@@ -126,6 +136,9 @@ class SplicedBinnedParetoHead:
         grid = np.asarray(edges, dtype=np.float64)
         if grid.ndim != 1 or grid.size < 2:
             raise InputError(f"edges must have shape [K + 1] with K >= 1 bins, got {list(grid.shape)}")
+        if support is not None and not support[0] <= grid[0] < grid[-1] <= support[1]:
+            raise InputError(f"support must hold the edges from {grid[0]} to {grid[-1]}, got {support}")
+        object.__setattr__(self, "support", support)
         object.__setattr__(self, "edges", tuple(grid.tolist()))
         object.__setattr__(self, "tail_mass", tuple(float(m) for m in tail_mass))
         object.__setattr__(self, "parameterization", parameterization)
@@ -144,6 +157,9 @@ class SplicedBinnedParetoHead:
         tail = PARAMETERIZATIONS[self.parameterization].tail
         lower = tail(TailInputs(raw[..., bins], raw[..., bins + 1], self.shape_bounds))
         upper = tail(TailInputs(raw[..., bins + 2], raw[..., bins + 3], self.shape_bounds))
+        if self.support is not None:
+            lower = _widened(lower, self.edges[-1] - self.support[0])
+            upper = _widened(upper, self.support[1] - self.edges[0])
         return SplicedBinnedPareto(raw[..., :bins], np.asarray(self.edges), lower, upper, self.tail_mass)
 
     def initial(self, y: np.ndarray) -> np.ndarray:

@@ -33,6 +33,7 @@ def make_head(config: HeadConfig) -> Any:
         tail_mass=config.tail_mass,
         parameterization=config.parameterization,
         shape_bounds=config.shape_bounds,
+        support=config.support,
     )
 
 

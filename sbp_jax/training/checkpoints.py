@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 
@@ -86,7 +87,10 @@ class Checkpoints:
                 where = f"{self.folder / str(step)}: {name} {key}"
                 raise InputError(f"{where}: the configuration expects {here}, saved is {saved.get(key)}")
         loaded = self._manager.restore(step, args=ocp.args.Composite(**{name: ocp.args.StandardRestore(wanted)}))[name]
-        return jax.tree.unflatten(jax.tree.structure(like), [loaded[key] for key in named(like)])
+        # Through the host: an array bound to a device would make every compiled function compile again.
+        return jax.tree.unflatten(
+            jax.tree.structure(like), [jnp.asarray(np.asarray(loaded[key])) for key in named(like)]
+        )
 
     def close(self) -> None:
         """Release the manager's threads."""

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -26,7 +26,7 @@ class Fitted:
     """Outcome of a training.
 
     Attributes:
-        params: those of the epoch with the smallest validation loss; of the last epoch where there is no validation.
+        params: averaged parameters of the epoch with the smallest validation loss, of the last one without validation.
         history: one row an epoch: epoch, step, training and validation loss (nats a play), gradient norm, seconds.
         step: steps taken.
     """
@@ -65,7 +65,7 @@ def fit(
         DivergedError: the loss of a step is not finite.
     """
     state = trainer.initial(config.seed)
-    best, record = state.params, {"history": [], "best_loss": None, "best_epoch": -1}
+    best, record = state.average, {"history": [], "best_loss": None, "best_epoch": -1}
     if checkpoints is not None and checkpoints.latest is not None:
         state, best = checkpoints.restore("state", state), checkpoints.restore("best", best)
         record = checkpoints.record()
@@ -97,7 +97,7 @@ def fit(
                 save(state)
         if pending is not None:
             _check(*pending)
-        loss = None if validate is None else validate(state.params)
+        loss = None if validate is None else validate(state.average)
         if loss is not None and not math.isfinite(loss):
             raise DivergedError(
                 f"validation loss is {loss} after step {step}; the last good state is the newest checkpoint"
@@ -106,9 +106,9 @@ def fit(
         row |= {"validation_loss": math.nan if loss is None else loss, "seconds": time.perf_counter() - started}
         record = {**record, "history": [*record["history"], row]}
         if loss is None or record["best_loss"] is None or loss < record["best_loss"]:
-            best = jax.tree.map(jnp.copy, state.params)
+            best = jax.tree.map(jnp.copy, state.average)
             record = {**record, "best_loss": loss, "best_epoch": epoch}
-        state = State(state.params, state.optimizer, state.step, state.key, jnp.zeros_like(state.loss_sum))
+        state = replace(state, loss_sum=jnp.zeros_like(state.loss_sum))
         save(state)
         on_epoch(record["history"])
     return Fitted(best, record["history"], step)

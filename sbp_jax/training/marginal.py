@@ -22,23 +22,24 @@ def fit_marginal(
     head: MarginalHead,
     outcomes: np.ndarray,
     loss: Callable[[Any, jax.Array], jax.Array],
-    max_steps: int = 200,
+    steps: int = 200,
     prior: float = 1.0,
 ) -> np.ndarray:
     """Raw outputs whose distribution minimizes the loss of the outcomes.
 
-    L-BFGS from the head's own estimate y0 on  sum_i loss(head(raw), y_i) + prior/2 |raw - y0|^2 : the prior counts as
-    little as one outcome, and keeps the bins that no outcome fell into from running off to minus infinity.
+    The objective is  sum_i loss(head(raw), y_i) + prior/2 |raw - y0|^2,  y0 being the head's own estimate: the prior
+    counts as little as one outcome, and keeps the bins that no outcome fell into from running off to minus infinity.
+    Adam goes first: some losses jump where a threshold passes an outcome, which stops a line search. L-BFGS polishes.
 
     Args:
         head: raw outputs -> distribution.
         outcomes: training outcomes [N].
         loss: (distribution, outcomes) -> loss of each.
-        max_steps: iterations at most; it stops earlier where the gradient vanishes.
+        steps: iterations of either method.
         prior: weight of the quadratic prior.
 
     Returns:
-        float32 [num_outputs]; the head's own estimate where the fit did not lower the loss to a finite value.
+        float32 [num_outputs], the best iterate; never worse than the head's own estimate.
     """
     start = jnp.asarray(head.initial(np.asarray(outcomes)), jnp.float32)
     values, counts = np.unique(np.asarray(outcomes, np.float32), return_counts=True)
@@ -48,20 +49,18 @@ def fit_marginal(
         rows = jnp.broadcast_to(raw[None, :], (len(values), raw.shape[0]))
         return (jnp.sum(weight * loss(head(rows), y)) + 0.5 * prior * jnp.sum((raw - start) ** 2)) / len(outcomes)
 
-    solver = optax.lbfgs()
-    value_and_grad = optax.value_and_grad_from_state(objective)
+    def minimize(solver: optax.GradientTransformationExtraArgs, raw: jax.Array) -> jax.Array:
+        def improve(carry, _):
+            raw, state, best, best_value = carry
+            value, gradient = jax.value_and_grad(objective)(raw)
+            best, best_value = (jnp.where(value < best_value, a, b) for a, b in ((raw, best), (value, best_value)))
+            updates, state = solver.update(gradient, state, raw, value=value, grad=gradient, value_fn=objective)
+            return (optax.apply_updates(raw, updates), state, best, best_value), None
 
-    def improve(carry):
-        raw, state, _, step = carry
-        value, gradient = value_and_grad(raw, state=state)
-        updates, state = solver.update(gradient, state, raw, value=value, grad=gradient, value_fn=objective)
-        return optax.apply_updates(raw, updates), state, optax.tree.norm(gradient), step + 1
+        first = (raw, solver.init(raw), raw, objective(raw))
+        (last, _, best, best_value), _ = jax.lax.scan(improve, first, length=steps)
+        return jnp.where(objective(last) < best_value, last, best)
 
-    def unfinished(carry):
-        _, _, norm, step = carry
-        return (step < max_steps) & (norm > 1e-5)
-
-    first = (start, solver.init(start), jnp.asarray(jnp.inf, jnp.float32), jnp.zeros((), jnp.int32))
-    fitted = jax.jit(lambda carry: jax.lax.while_loop(unfinished, improve, carry))(first)[0]
-    better = jnp.isfinite(objective(fitted)) & (objective(fitted) <= objective(start))
-    return np.asarray(jnp.where(better, fitted, start))
+    adam = optax.with_extra_args_support(optax.adam(optax.cosine_decay_schedule(0.05, steps)))
+    fitted = jax.jit(lambda raw: minimize(optax.lbfgs(), minimize(adam, raw)))(start)
+    return np.asarray(fitted)

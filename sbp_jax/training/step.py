@@ -19,7 +19,9 @@ Loss = Callable[[Any, jax.Array], jax.Array]
 
 
 @partial(
-    jax.tree_util.register_dataclass, data_fields=["params", "optimizer", "step", "key", "loss_sum"], meta_fields=[]
+    jax.tree_util.register_dataclass,
+    data_fields=["params", "average", "optimizer", "step", "key", "loss_sum"],
+    meta_fields=[],
 )
 @dataclass(frozen=True)
 class State:
@@ -27,6 +29,7 @@ class State:
 
     Attributes:
         params: trained parameters, as NNX state.
+        average: their exponential moving average, which is what validates and predicts.
         optimizer: optax state.
         step: steps taken, int32.
         key: key data of dropout's stream, uint32; a step uses the key folded with its number.
@@ -34,6 +37,7 @@ class State:
     """
 
     params: Any
+    average: Any
     optimizer: Any
     step: jax.Array
     key: jax.Array
@@ -80,7 +84,7 @@ class Trainer:
         predictor: the network.
         head: raw outputs -> distribution.
         loss: (distribution, outcomes) -> loss of each row.
-        optimizer: settings of AdamW.
+        settings: of the optimizer.
         total_steps: steps over which the learning rate runs its course.
 
     Attributes:
@@ -88,9 +92,9 @@ class Trainer:
         value_and_grad: (params, batch, dropout key or None) -> mean loss of the valid rows, and its gradient.
     """
 
-    def __init__(self, predictor: Predictor, head: Head, loss: Loss, optimizer: OptimizerConfig, total_steps: int):
+    def __init__(self, predictor: Predictor, head: Head, loss: Loss, settings: OptimizerConfig, total_steps: int):
         self._params = predictor.params
-        self._transform = adamw(optimizer, total_steps)
+        self._transform = adamw(settings, total_steps)
 
         def mean_loss(params, batch, key):
             valid = batch["valid"]
@@ -104,8 +108,11 @@ class Trainer:
             value, gradient = jax.value_and_grad(mean_loss)(state.params, batch, key)
             updates, optimizer = self._transform.update(gradient, state.optimizer, state.params)
             params = optax.apply_updates(state.params, updates)
+            # Polyak and Juditsky 1992; a short memory at first, or the untrained start would linger.
+            memory = jnp.minimum(settings.average, (1.0 + state.step) / (10.0 + state.step))
+            average = jax.tree.map(lambda old, new: memory * old + (1.0 - memory) * new, state.average, params)
             metrics = {"loss": value, "gradient_norm": optax.tree.norm(gradient)}
-            return State(params, optimizer, state.step + 1, state.key, state.loss_sum + value), metrics
+            return State(params, average, optimizer, state.step + 1, state.key, state.loss_sum + value), metrics
 
         self.step = jax.jit(step, donate_argnums=0)
         self.value_and_grad = jax.jit(jax.value_and_grad(mean_loss))
@@ -113,9 +120,9 @@ class Trainer:
     def initial(self, seed: int) -> State:
         """State before the first step; `seed` starts dropout's stream."""
         # A copy: the step donates its state, and the network keeps its own parameters.
-        params = jax.tree.map(jnp.copy, self._params)
+        params, average = jax.tree.map(jnp.copy, self._params), jax.tree.map(jnp.copy, self._params)
         key = jax.random.key_data(jax.random.key(seed))
-        return State(params, self._transform.init(params), jnp.zeros((), jnp.int32), key, jnp.zeros(()))
+        return State(params, average, self._transform.init(params), jnp.zeros((), jnp.int32), key, jnp.zeros(()))
 
 
 def adamw(config: OptimizerConfig, total_steps: int) -> optax.GradientTransformation:

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from sbp_jax.models import Network, NetworkConfig
+from sbp_jax.models import EntityAttention, EntityGroup, EntityLayout, FlatEncoder, Network, NetworkConfig
 
-ENTITIES, COLUMNS, STATICS = 3, 2, 4
+ENTITIES, COLUMNS, STATICS = 5, 4, 4
 
 
 @dataclass(frozen=True)
@@ -21,14 +21,21 @@ class RawHead:
         return raw
 
 
-@pytest.fixture
-def network():
+LAYOUT = EntityLayout(reference=0, groups=(EntityGroup((1, 2), (3, 4), width=6), EntityGroup((3, 4), width=5)))
+
+
+def make_encoder(name):
+    return FlatEncoder(ENTITIES, COLUMNS) if name == "flat" else EntityAttention(COLUMNS, LAYOUT, rngs=nnx.Rngs(3))
+
+
+@pytest.fixture(params=["flat", "attention"])
+def network(request):
     """A small network whose last layer is not zero, so that every part of it shows in the output."""
-    network = Network(
-        NetworkConfig(channels=8, layers=2, hidden=(16,)), RawHead(), ENTITIES * COLUMNS, STATICS, rngs=nnx.Rngs(0)
-    )
+    config = NetworkConfig(channels=8, layers=2, hidden=(16,))
+    network = Network(config, make_encoder(request.param), RawHead(), STATICS, rngs=nnx.Rngs(0))
     network.last.kernel.set_value(jax.random.normal(jax.random.key(9), (16, 5)))
-    network.frames_scale.fit(np.arange(6.0), np.linspace(0.5, 2, 6))
+    random = np.random.default_rng(5)
+    network.encoder.fit(random.normal(2.0, 3.0, (50, ENTITIES, COLUMNS)), random.random((50, ENTITIES)) > 0.3)
     return network
 
 
@@ -100,12 +107,45 @@ def test_every_parameter_receives_a_gradient(network):
 
 
 def test_fresh_network_predicts_its_offset():
-    network = Network(NetworkConfig(channels=8, layers=2), RawHead(), ENTITIES * COLUMNS, STATICS, rngs=nnx.Rngs(0))
+    network = Network(NetworkConfig(channels=8, layers=2), make_encoder("flat"), RawHead(), STATICS, rngs=nnx.Rngs(0))
     offset = jnp.arange(5.0)
     network.offset.set_value(offset)
     np.testing.assert_array_equal(network.raw(*batch()), np.broadcast_to(offset, (6, 5)))
 
 
+def test_last_window_equals_the_whole_play(network):
+    """Only the receptive field is computed; the states of all frames end in the same raw outputs."""
+    x, mask, present, static = batch(rows=9, frames=40)
+    assert network.tcn.receptive_field < 40
+    last = np.asarray(mask.sum(axis=1)) - 1
+    whole = network.encode(x, mask, present)[jnp.arange(9), last]
+    np.testing.assert_allclose(
+        network.raw(x, mask, present, static), network.decode(whole, static), rtol=1e-5, atol=1e-5
+    )
+
+
 def test_constant_column_keeps_unit_scale(network):
     network.static_scale.fit(np.array([1.0, 2, 3, 4]), np.array([0.0, 1, 2, 0]))
     np.testing.assert_allclose(network.static_scale(jnp.ones((1, 4))), [[0, -1, -1, -3]])
+
+
+def test_attention_sees_members_as_a_set():
+    encoder = make_encoder("attention")
+    x, _, present, _ = batch(rows=3)
+    frames = x.reshape(3, -1, ENTITIES, COLUMNS)
+    swapped = jnp.array([0, 2, 1, 4, 3])
+    np.testing.assert_allclose(
+        encoder(frames[:, :, swapped], present[:, :, swapped]), encoder(frames, present), rtol=1e-5, atol=1e-5
+    )
+
+
+def test_attention_is_finite_where_a_group_or_all_are_absent():
+    encoder = make_encoder("attention")
+    x = jnp.full((1, 2, ENTITIES, COLUMNS), jnp.nan)
+    nobody = jnp.zeros((1, 2, ENTITIES), bool)
+    gradient = jax.grad(lambda x: jnp.sum(encoder(x, nobody) ** 2))(x)
+    np.testing.assert_array_equal(encoder(x, nobody), np.zeros((1, 2, encoder.num_features)))
+    np.testing.assert_array_equal(gradient, np.zeros_like(gradient))
+    together = jnp.zeros((1, 2, ENTITIES, COLUMNS))
+    gradient = jax.grad(lambda x: jnp.sum(encoder(x, ~nobody) ** 2))(together)
+    assert np.isfinite(gradient).all()

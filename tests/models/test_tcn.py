@@ -31,10 +31,22 @@ def test_state_sees_its_receptive_field_and_nothing_else(num_layers, kernel_size
     assert tcn.receptive_field == reach
     frames, t = reach + 6, reach + 3
     x = jax.random.normal(jax.random.key(0), (1, frames, 4))
-    gradient = jax.grad(lambda x: jnp.sum(tcn(x)[0, t] ** 2))(x)
+    mask = jnp.ones((1, frames), bool)
+    gradient = jax.grad(lambda x: jnp.sum(tcn(x, mask)[0, t] ** 2))(x)
     touched = np.flatnonzero(np.abs(np.asarray(gradient[0])).sum(axis=-1))
     assert touched.min() == t - reach + 1
     assert touched.max() == t
+
+
+def test_masked_frames_before_the_first_are_no_frames_at_all():
+    tcn = TCN(4, channels=8, num_layers=3, kernel_size=3, rngs=nnx.Rngs(2))
+    for block in tcn.blocks:  # biases that are not zero would leak out of a frame that is only zeroed at the input
+        block.first.bias.set_value(jnp.full((8,), 0.3))
+        block.second.bias.set_value(jnp.full((8,), -0.2))
+    x = jax.random.normal(jax.random.key(0), (2, 12, 4))
+    late = jnp.concatenate([jnp.full((2, 5, 4), jnp.nan), x], axis=1)
+    mask = jnp.broadcast_to(jnp.arange(17) >= 5, (2, 17))
+    np.testing.assert_allclose(tcn(late, mask)[:, 5:], tcn(x, jnp.ones((2, 12), bool)), rtol=1e-6, atol=1e-6)
 
 
 def test_dropout_keeps_the_mean_and_is_off_without_a_key():

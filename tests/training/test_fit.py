@@ -1,6 +1,8 @@
 """Training: overfits one batch, resumes bit for bit, ignores padding, stops early, names the step that diverged."""
 
+from copy import copy
 from dataclasses import replace
+from functools import cache
 
 import jax
 import jax.numpy as jnp
@@ -28,14 +30,15 @@ class Killed(Exception):
     """Stands for a kill at a step."""
 
 
-def build(config=CONFIG, plays=None, loss=None):
-    plays = random_plays(80) if plays is None else plays
+@cache  # compiling takes most of the time of these tests, and nothing that is built keeps state
+def build(config=CONFIG, count=80, longest=30):
+    plays = random_plays(count, longest=longest)
     head = make_head(config.head)
     network = make_network(config, head, plays.static.shape[1])
     set_statistics(network, plays, head.initial(plays.yards))
     batches = Batches(plays, config.training.batch_size, config.training.buckets, seed=config.training.seed)
     predictor = Predictor(network)
-    loss = objective(config.training.objective) if loss is None else loss
+    loss = objective(config.training.objective)
     trainer = Trainer(predictor, head, loss, config.optimizer, len(batches) * config.training.epochs)
     return network, predictor, trainer, batches
 
@@ -46,14 +49,13 @@ def assert_trees_equal(a, b):
 
 
 def test_one_batch_overfits():
-    plays = random_plays(16, longest=15)
     config = replace(
         CONFIG,
         network=replace(CONFIG.network, dropout=0.0, channels=32),
         training=replace(CONFIG.training, epochs=150),
-        optimizer=OptimizerConfig(learning_rate=1e-2, weight_decay=0.0),
+        optimizer=OptimizerConfig(learning_rate=1e-2, weight_decay=0.0, average=0.0),
     )
-    _, _, trainer, batches = build(config, plays)
+    _, _, trainer, batches = build(config, 16, 15)
     history = fit(trainer, batches, None, config.training).history
     assert history[0]["training_loss"] > 2.0
     assert history[-1]["training_loss"] < 0.3
@@ -76,7 +78,8 @@ def test_resuming_equals_never_stopping(tmp_path, killed_at):
     resumed = fit(
         trainer, batches, lambda params: 1.0, CONFIG.training, checkpoints, constants(network), on_step=steps.append
     )
-    assert steps[0] == 2 * (killed_at // 2) or steps[0] == len(batches) * (killed_at // len(batches))
+    saved = (0, 2, 4, 5, 6, 8, 10)  # every second step, and the end of each epoch of five
+    assert steps[0] == max(step for step in saved if step < killed_at)
     assert resumed.step == whole.step
     assert_trees_equal(resumed.params, whole.params)
     assert_trees_equal(checkpoints.restore("best", whole.params), whole.params)
@@ -124,6 +127,7 @@ def test_filled_up_rows_change_nothing():
 def test_one_compilation_a_bucket():
     _, _, trainer, batches = build()
     fit(trainer, batches, None, CONFIG.training)
+    fit(trainer, batches, None, CONFIG.training)
     assert len(batches.shapes) == 2
     assert trainer.step._cache_size() == len(batches.shapes)
 
@@ -154,18 +158,13 @@ def test_early_stopping_keeps_the_best_epoch():
 
 
 def test_non_finite_loss_names_its_step_and_keeps_the_last_good_state(tmp_path):
-    calls = []
-
-    def loss(distribution, y):
-        calls.append(None)
-        return -distribution.log_prob(y)
-
-    network, _, trainer, batches = build(loss=loss)
-    step, seven = trainer.step, []
+    network, _, trainer, batches = build()
+    step, calls = trainer.step, []
+    trainer = copy(trainer)
 
     def poisoned(state, batch):
-        seven.append(None)
-        return step(state, {**batch, "static": batch["static"] * np.float32(np.inf if len(seven) == 7 else 1)})
+        calls.append(None)
+        return step(state, {**batch, "static": batch["static"] * np.float32(np.inf if len(calls) == 7 else 1)})
 
     trainer.step = poisoned
     with pytest.raises(DivergedError, match="at step 7"):
@@ -180,7 +179,7 @@ def test_checkpoint_of_another_network_is_refused_by_name(tmp_path):
     network, predictor, trainer, batches = build()
     fit(trainer, batches, None, CONFIG.training, Checkpoints(tmp_path), constants(network))
     wider = replace(CONFIG, network=replace(CONFIG.network, channels=12))
-    with pytest.raises(InputError, match=r"best .*kernel.*expects .*12.*saved is .*8"):
+    with pytest.raises(InputError, match=r"best .*kernel.*: the configuration expects .*, saved is "):
         Checkpoints(tmp_path, read_only=True).restore("best", build(wider)[1].params)
     with pytest.raises(InputError, match="no checkpoint of step 4444"):
         Checkpoints(tmp_path, read_only=True).restore("best", predictor.params, step=4444)
