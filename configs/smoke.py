@@ -11,5 +11,5 @@ CONFIG = replace(
     DEMO,
     data=replace(DEMO.data, plays=900),
     network=replace(DEMO.network, channels=16, layers=3, hidden=(32,)),
-    training=replace(DEMO.training, epochs=4, batch_size=64, buckets=(32, 72)),
+    training=replace(DEMO.training, epochs=4, batch_size=64),
 )

@@ -17,6 +17,7 @@ from sbp_jax.config import Config, digest
 from sbp_jax.data.batching import Batches
 from sbp_jax.data.symmetry import mirror_of
 from sbp_jax.distributions.heads import objective
+from sbp_jax.models import receptive_field
 from sbp_jax.training import Checkpoints, Predictor, Trainer, fit, fit_marginal
 from sbp_jax.training.build import constants, make_head, make_network, set_statistics
 
@@ -39,6 +40,9 @@ def train(config: Config, dataset: Dataset, root: Path) -> Path:
     """
     plays, validation = dataset.split("train"), dataset.split("validation")
     head, loss, settings = make_head(config.head), objective(config.training.objective), config.training
+    # The law of the last frame depends on no more than these frames.
+    reach = receptive_field(config.network.layers, config.network.kernel_size)
+    plays, validation = plays.last(reach), validation.last(reach)
     network = make_network(config, head, plays.static.shape[1])
     set_statistics(network, plays, fit_marginal(head, plays.yards, loss))
     mirror = mirror_of(plays) if settings.mirror else None

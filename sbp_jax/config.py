@@ -89,7 +89,7 @@ class TrainingConfig:
         patience: epochs without a better validation loss before training stops.
         batch_size: plays a step.
         mirror: reflect half of the plays across the long axis of the field, drawn anew in every epoch.
-        buckets: frames that batches are padded to; a longer play gets a bucket of its own.
+        buckets: frames that batches are padded to; no play is longer than the network's receptive field.
         seed: of the initial weights, the order of the plays and dropout.
         checkpoint_every: steps between checkpoints; there is one at the end of every epoch in any case.
     """
@@ -99,7 +99,7 @@ class TrainingConfig:
     patience: int = 6
     batch_size: int = 128
     mirror: bool = True
-    buckets: tuple[int, ...] = (32, 72)
+    buckets: tuple[int, ...] = (32,)
     seed: int = 0
     checkpoint_every: int = 500
 

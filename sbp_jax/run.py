@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +51,13 @@ class Run:
         expected = self.model.static_scale.mean[...].shape[0]
         if plays.static.shape[1] != expected:
             raise InputError(f"plays: expected {expected} static features, got {plays.static.shape[1]}")
-        predictor = Predictor(self.model)
-        return self.model.head(predictor(predictor.params, plays, _BATCH_SIZE, self.config.training.buckets))
+        plays = plays.last(self.model.tcn.receptive_field)
+        raw = self._predictor(self._predictor.params, plays, _BATCH_SIZE, self.config.training.buckets)
+        return self.model.head(raw)
+
+    @cached_property
+    def _predictor(self) -> Predictor:
+        return Predictor(self.model)
 
     def score(self, plays: Plays) -> pl.DataFrame:
         """One row a play: ids, passer, yards, predictive median, mid-PIT and normal score of the outcome."""

@@ -4,7 +4,7 @@ A batch is padded at the end of time to one of a few lengths (buckets), so that 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import numpy as np
@@ -69,6 +69,13 @@ class Plays:
     def lengths(self) -> np.ndarray:
         """Frames of each play, int64 `[N]`."""
         return np.diff(self.offsets)
+
+    def last(self, count: int) -> "Plays":
+        """Return the plays with their last `count` frames only, all frames of shorter ones."""
+        lengths = np.minimum(self.lengths, count)
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        rows = np.repeat(self.offsets[1:] - offsets[1:], lengths) + np.arange(offsets[-1])
+        return replace(self, frames=self.frames[rows], players=self.players[rows], offsets=offsets)
 
     @classmethod
     def concatenate(cls, parts: Sequence["Plays"]) -> "Plays":

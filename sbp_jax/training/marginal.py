@@ -55,7 +55,7 @@ def fit_marginal(
             value, gradient = jax.value_and_grad(objective)(raw)
             best, best_value = (jnp.where(value < best_value, a, b) for a, b in ((raw, best), (value, best_value)))
             updates, state = solver.update(gradient, state, raw, value=value, grad=gradient, value_fn=objective)
-            return (optax.apply_updates(raw, updates), state, best, best_value), None
+            return (raw + jnp.asarray(updates), state, best, best_value), None
 
         first = (raw, solver.init(raw), raw, objective(raw))
         (last, _, best, best_value), _ = jax.lax.scan(improve, first, length=steps)
