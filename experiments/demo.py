@@ -29,6 +29,9 @@ from sbp_jax.reporting.tables import metrics_table
 from sbp_jax.run import Run, load_run
 from sbp_jax.scoring import leaderboard
 
+# Below it no network beats the marginal: what is learnt is the few plays themselves.
+FEW_PLAYS = 1000
+
 
 @dataclass(frozen=True)
 class Options:
@@ -211,6 +214,10 @@ def report(summary: dict[str, Any], table: pl.DataFrame) -> str:
         f"Test plays: {plays['test']}; trained on {plays['train']}, stopped by {plays['validation']}.",
         metrics_table(summary["models"]),
     ]
+    if plays["train"] < FEW_PLAYS:
+        parts.append(
+            f"Fewer than {FEW_PLAYS} training plays: this shows that the files can be used, not how good a network is."
+        )
     if "crps_gap_closed" in summary:
         closed = summary["crps_gap_closed"]
         parts.append(

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 from importlib.metadata import version
 from pathlib import Path
 
@@ -44,7 +45,7 @@ class Record:
         pl.DataFrame(history).write_parquet(temporary)
         temporary.replace(self.folder / "metrics.parquet")
         for name, value in history[-1].items():
-            if name not in ("epoch", "step"):
+            if name not in ("epoch", "step") and math.isfinite(value):
                 self._events.add_scalar(name, value, int(history[-1]["step"]))
 
     def close(self) -> None:

@@ -46,7 +46,8 @@ def train(config: Config, dataset: Dataset, root: Path) -> Path:
     network = make_network(config, head, plays.static.shape[1])
     set_statistics(network, plays, fit_marginal(head, plays.yards, loss))
     mirror = mirror_of(plays) if settings.mirror else None
-    batches = Batches(plays, settings.batch_size, settings.buckets, seed=settings.seed, mirror=mirror)
+    batch_size = min(settings.batch_size, -(-len(plays) // 16))
+    batches = Batches(plays, batch_size, settings.buckets, seed=settings.seed, mirror=mirror)
     predictor = Predictor(network)
     trainer = Trainer(predictor, head, loss, config.optimizer, total_steps=len(batches) * settings.epochs)
 

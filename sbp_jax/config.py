@@ -87,7 +87,7 @@ class TrainingConfig:
         objective: loss by name: "exact", "composite" or "interval".
         epochs: passes over the training plays at most.
         patience: epochs without a better validation loss before training stops.
-        batch_size: plays a step.
+        batch_size: plays a step; a small data set takes a sixteenth of its plays, or its epochs would be a step or two.
         mirror: reflect half of the plays across the long axis of the field, drawn anew in every epoch.
         buckets: frames that batches are padded to; no play is longer than the network's receptive field.
         seed: of the initial weights, the order of the plays and dropout.

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from matplotlib.ticker import MaxNLocator
 
 from sbp_jax.reporting.style import ACTUAL, COLOURS, NAMES, figure
 
@@ -30,6 +31,7 @@ def training_curves(path: Path, histories: Mapping[str, Sequence[Mapping[str, in
                     epochs[best], validation[best], "o", color=COLOURS.get(model), label=f"kept: {validation[best]:.3f}"
                 )
             ax.set(title=NAMES.get(model, model), xlabel="epoch", ylabel="loss, nats a play")
+            ax.xaxis.set_major_locator(MaxNLocator(integer=True))
             ax.legend()
 
 
