@@ -77,8 +77,6 @@ def open_dataset(config: DataConfig) -> Dataset:
     Raises:
         InputError: what is wrong with the source or a field.
     """
-    if config.plays < 1 and not config.source:
-        raise InputError(f"data.plays: expected at least 1, got {config.plays}")
     simulated = None if config.source else _simulate(config)
     sources: tuple[str | Path, ...] = (simulated,) if simulated else config.source
     choice = dataset.PrepareConfig(

@@ -17,6 +17,7 @@ from sbp_jax.config import Config, digest
 from sbp_jax.data.batching import Batches
 from sbp_jax.data.symmetry import mirror_of
 from sbp_jax.distributions.heads import objective
+from sbp_jax.errors import InputError
 from sbp_jax.models import receptive_field
 from sbp_jax.training import Checkpoints, Predictor, Trainer, fit, fit_marginal
 from sbp_jax.training.build import constants, make_head, make_network, set_statistics
@@ -25,6 +26,43 @@ from sbp_jax.training.build import constants, make_head, make_network, set_stati
 def run_folder(root: Path, config: Config, fingerprint: str) -> Path:
     """The folder of a run: the same configuration on the same plays has the same one."""
     return root / f"{config.head.kind}-{digest(dataclasses.asdict(config), fingerprint)}"
+
+
+def check(config: Config) -> None:
+    """Find what is wrong with a configuration before any work is done.
+
+    Raises:
+        InputError: a field out of range; the message names it.
+    """
+    head, data, training = make_head(config.head), config.data, config.training
+    objective(training.objective)(head(jnp.zeros(head.num_outputs)), jnp.zeros(()))
+    positive = {
+        "data.plays": data.plays,
+        "training.epochs": training.epochs,
+        "training.batch-size": training.batch_size,
+        "training.patience": training.patience,
+        "training.checkpoint-every": training.checkpoint_every,
+        "network.channels": config.network.channels,
+        "network.layers": config.network.layers,
+        "network.kernel-size": config.network.kernel_size,
+        "optimizer.learning-rate": config.optimizer.learning_rate,
+        "optimizer.clip": config.optimizer.clip,
+    }
+    for name, value in positive.items():
+        if not value > 0:
+            raise InputError(f"{name}: expected a positive number, got {value}")
+    shares = {
+        "data.test": data.test,
+        "data.validation": data.validation,
+        "network.dropout": config.network.dropout,
+        "optimizer.warmup": config.optimizer.warmup,
+        "optimizer.average": config.optimizer.average,
+    }
+    for name, value in shares.items():
+        if not 0 <= value < 1:
+            raise InputError(f"{name}: expected a share from 0 up to 1, got {value}")
+    if min(data.seed, training.seed) < 0:
+        raise InputError(f"seed: expected a whole number of at least 0, got {min(data.seed, training.seed)}")
 
 
 def train(config: Config, dataset: Dataset, root: Path) -> Path:
@@ -92,6 +130,7 @@ def train(config: Config, dataset: Dataset, root: Path) -> Path:
 def command(args: list[str]) -> None:
     """Train the configuration that the command line names."""
     name, config = parse_config(args, "python -m experiments.train")
+    check(config)
     dataset = open_dataset(config.data)
     print(dataset.account())
     folder = train(config, dataset, Path("runs") / name)
