@@ -13,7 +13,7 @@ from sbp_jax.config import DataConfig, digest
 from sbp_jax.data import dataset
 from sbp_jax.data.batching import Plays
 from sbp_jax.data.dataset import Prepared
-from sbp_jax.data.simulate import SimulationConfig, TrueLaw, simulate
+from sbp_jax.data.simulate import RECIPE, SimulationConfig, TrueLaw, simulate
 from sbp_jax.errors import InputError
 
 
@@ -94,7 +94,7 @@ def open_dataset(config: DataConfig) -> Dataset:
 
 def _simulate(config: DataConfig) -> Path:
     settings = SimulationConfig(plays=config.plays, seed=config.seed)
-    folder = Path(config.cache) / f"simulated-{config.plays}-{digest(dataclasses.asdict(settings))}"
+    folder = Path(config.cache) / f"simulated-{config.plays}-{digest(dataclasses.asdict(settings), RECIPE)}"
     if not folder.is_dir():
         with tqdm(total=config.plays, desc="simulate", unit=" plays") as bar:
             simulate(folder, settings, partial(_move, bar))

@@ -182,6 +182,8 @@ def command(args: list[str]) -> None:
             ideal = leaderboard(ideal, min_plays=qualified(scores))
             summary["skill_rank_correlation"] = truth.rank_correlation
             summary["skill_rank_correlation_oracle"] = rank_correlation(ideal, skill)
+            held_out = leaderboard(pl.concat([runs["sbp"].score(plays) for plays in every[1:]]))
+            summary["skill_rank_correlation_held_out"] = rank_correlation(held_out, skill)
             gap = models["marginal"]["crps"] - models["oracle"]["crps"]
             summary["crps_gap_closed"] = {
                 kind: (models["marginal"]["crps"] - models[kind]["crps"]) / gap for kind in ("sbp", "gaussian")
@@ -201,9 +203,9 @@ def command(args: list[str]) -> None:
     summary |= {"data": dataset.report(), "seconds": clock.seconds}
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
-    text = report(summary, table)
+    text = report(summary, table) + "\n" + dataset.account() + "\n"
     (options.out / "summary.md").write_text(text)
-    print("\n" + text)
+    print("\n" + report(summary, table))
     print(f"written to {options.out}: summary.json, summary.md, figures/")
 
 
@@ -223,12 +225,14 @@ def report(summary: dict[str, Any], table: pl.DataFrame) -> str:
         parts.append(
             f"Of the CRPS gap between marginal and oracle, the SBP network closes {closed['sbp']:.0%}, "
             f"the Gaussian network {closed['gaussian']:.0%}. Rank correlation of the quarterbacks' scores with their "
-            f"true skill: {summary['skill_rank_correlation']:.2f}; scores by the true law itself reach "
-            f"{summary['skill_rank_correlation_oracle']:.2f}."
+            f"true skill: {summary['skill_rank_correlation']:.2f} over all plays, where scores by the true law itself "
+            f"reach {summary['skill_rank_correlation_oracle']:.2f}; "
+            f"{summary['skill_rank_correlation_held_out']:.2f} over the few that were not trained on."
         )
+    parts.append("Quarterbacks by mean play score, over all plays, those trained on too (the network sees no names):")
     parts.append(leaderboard_table(table, most=10))
     seconds = ", ".join(f"{name} {value:.0f}" for name, value in summary["seconds"].items())
-    parts.append(f"Seconds by stage: {seconds}.")
+    parts.append(f"Seconds by stage of this call, which does not repeat what is there already: {seconds}.")
     return "\n\n".join(parts) + "\n"
 
 

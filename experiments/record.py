@@ -29,7 +29,7 @@ class Record:
         folder.mkdir(parents=True, exist_ok=True)
         content = {
             "config": dataclasses.asdict(config),
-            "dataset": str(dataset),
+            "dataset": str(dataset.absolute()),
             "fingerprint": fingerprint,
             "num_static": num_static,
             "versions": {
@@ -39,14 +39,17 @@ class Record:
         (folder / "config.json").write_text(json.dumps(content, indent=2) + "\n")
         self._events = SummaryWriter(str(folder / "events"))
 
-    def epoch(self, history: list[Row]) -> None:
-        """Write the history so far, and its last row as events."""
+    def metrics(self, history: list[Row]) -> None:
+        """Write the history so far."""
         temporary = self.folder / "metrics.parquet.partial"
         pl.DataFrame(history).write_parquet(temporary)
         temporary.replace(self.folder / "metrics.parquet")
-        for name, value in history[-1].items():
+
+    def event(self, row: Row) -> None:
+        """Write a row of the history as TensorBoard events."""
+        for name, value in row.items():
             if name not in ("epoch", "step") and math.isfinite(value):
-                self._events.add_scalar(name, value, int(history[-1]["step"]))
+                self._events.add_scalar(name, value, int(row["step"]))
 
     def close(self) -> None:
         """Flush the events."""

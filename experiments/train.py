@@ -59,10 +59,19 @@ def check(config: Config) -> None:
         "optimizer.average": config.optimizer.average,
     }
     for name, value in shares.items():
-        if not 0 <= value < 1:
-            raise InputError(f"{name}: expected a share from 0 up to 1, got {value}")
-    if min(data.seed, training.seed) < 0:
-        raise InputError(f"seed: expected a whole number of at least 0, got {min(data.seed, training.seed)}")
+        if not 0 <= value < 0.995:
+            raise InputError(f"{name}: expected a share from 0 to 0.99, got {value}")
+    if not data.test + data.validation < 1:
+        raise InputError(f"data.test: no games are left to train on beside it and {data.validation} for validation")
+    if config.optimizer.weight_decay < 0:
+        raise InputError(f"optimizer.weight-decay: expected at least 0, got {config.optimizer.weight_decay}")
+    if not config.network.hidden or min(config.network.hidden) < 1:
+        raise InputError(f"network.hidden: expected widths of at least 1, got {config.network.hidden}")
+    if not training.buckets or min(training.buckets) < 1 or sorted(set(training.buckets)) != list(training.buckets):
+        raise InputError(f"training.buckets: expected increasing numbers of frames, got {training.buckets}")
+    for name, seed in (("data.seed", data.seed), ("training.seed", training.seed)):
+        if seed < 0:
+            raise InputError(f"{name}: expected a whole number of at least 0, got {seed}")
 
 
 def train(config: Config, dataset: Dataset, root: Path) -> Path:
@@ -90,7 +99,9 @@ def train(config: Config, dataset: Dataset, root: Path) -> Path:
     trainer = Trainer(predictor, head, loss, config.optimizer, total_steps=len(batches) * settings.epochs)
 
     yards = jnp.asarray(validation.yards)
-    mean_loss = jax.jit(lambda raw: jnp.mean(loss(head(raw), yards)))
+    # Whatever the objective, what counts is the probability of the yards as the league counts them.
+    nll = objective("interval")
+    mean_loss = jax.jit(lambda raw: jnp.mean(nll(head(raw), yards)))
 
     def validate(params) -> float:
         return float(mean_loss(predictor(params, validation, settings.batch_size, settings.buckets)))
@@ -98,13 +109,16 @@ def train(config: Config, dataset: Dataset, root: Path) -> Path:
     folder = run_folder(root, config, dataset.fingerprint)
     record = Record(folder, config, dataset.path, dataset.fingerprint, plays.static.shape[1])
     checkpoints = Checkpoints(folder / "checkpoints")
+    if checkpoints.latest is not None and (history := checkpoints.record()["history"]):
+        record.metrics(history)  # a run killed between its checkpoint and its metrics
     with tqdm(total=len(batches) * settings.epochs, desc=f"train {config.head.kind}", unit="step") as bar:
 
         def on_step(step: int) -> None:
             bar.update(step - bar.n)
 
         def on_epoch(history) -> None:
-            record.epoch(history)
+            record.metrics(history)
+            record.event(history[-1])
             last = history[-1]
             bar.set_postfix(
                 epoch=last["epoch"],

@@ -45,7 +45,7 @@ class HeadConfig:
         high: centre of the last bin, yards.
         bins: number of bins of equal width; 71 from -10 to 60 are one yard wide, centred on integers.
         tail_mass: probability below the lower threshold and above the upper one.
-        parameterization: map from raw outputs to the generalized Pareto tails: "positive" or "bounded".
+        parameterization: map from raw outputs to the generalized Pareto tails, by its name in `distributions.heads`.
         shape_bounds: range of the tail shape where the parameterization is bounded.
         support: yards that must stay possible whatever the shape: no play gains or loses more than the field is long.
     """
@@ -55,7 +55,7 @@ class HeadConfig:
     high: float = 60.0
     bins: int = 71
     tail_mass: tuple[float, float] = (0.05, 0.05)
-    parameterization: Literal["positive", "bounded"] = "bounded"
+    parameterization: Literal["positive", "bounded", "orthogonal", "exponential"] = "bounded"
     shape_bounds: tuple[float, float] = (-0.5, 0.95)
     support: tuple[float, float] = (-110.0, 110.0)
 
@@ -115,18 +115,13 @@ class Config:
     training: TrainingConfig = field(default_factory=TrainingConfig)
 
 
-def to_json(config: Config) -> str:
-    """The configuration as JSON, fields in their order of declaration."""
-    return json.dumps(dataclasses.asdict(config), indent=2)
-
-
 def digest(*parts: Any) -> str:
     """Eight hexadecimal digits that name the JSON-serializable parts: equal parts, equal name."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:8]
 
 
 def from_dict(kind: type, values: dict[str, Any], where: str = "config") -> Any:
-    """Rebuild a dataclass from the dictionary that `to_json` wrote.
+    """Rebuild a dataclass from `dataclasses.asdict` of it, read back from JSON.
 
     Raises:
         InputError: a field that the dataclass lacks, or a value of another type; the message names the field.

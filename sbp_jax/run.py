@@ -31,6 +31,7 @@ class Run:
         config: its configuration.
         dataset: folder of the prepared plays that it was trained on.
         model: the network with the parameters of its best epoch.
+        fingerprint: of that data set when the run was trained.
         step: step of the checkpoint it came from.
         history: one row an epoch: losses in nats a play.
     """
@@ -38,6 +39,7 @@ class Run:
     path: Path
     config: Config
     dataset: Path
+    fingerprint: str
     model: Network
     step: int
     history: pl.DataFrame
@@ -94,6 +96,7 @@ def load_run(path: str | Path, step: int | None = None) -> Run:
     try:
         saved = json.loads(file.read_text())
         values, dataset, num_static = saved["config"], Path(saved["dataset"]), int(saved["num_static"])
+        fingerprint = str(saved["fingerprint"])
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{file}: expected the JSON that a training wrote, got {error!r}") from error
     config = from_dict(Config, values)
@@ -106,4 +109,4 @@ def load_run(path: str | Path, step: int | None = None) -> Run:
     nnx.update(model, checkpoints.restore("constants", constants(model), step))
     found = checkpoints.latest if step is None else step
     checkpoints.close()
-    return Run(path, config, dataset, model, int(found or 0), pl.DataFrame(record["history"]))
+    return Run(path, config, dataset, fingerprint, model, int(found or 0), pl.DataFrame(record["history"]))

@@ -3,6 +3,7 @@
 A new tracking format is one more `Layout` in `LAYOUTS`.
 """
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -80,6 +81,7 @@ LAYOUTS = (BIG_DATA_BOWL_2019, BIG_DATA_BOWL_2021, NGS_HIGHLIGHTS)
 _FLOATS = {"x", "y", "s", "dir", "o"}
 _INTEGERS = {"game_id", "play_id", "player_id", "frame", "possession", "at_home", "season", "week", "quarter", "down"}
 _INTEGERS |= {"distance", "absolute_yardline", "home_score", "visitor_score"}
+PLAYER_NAMES, POSITION_NAMES = {"nflId", "nfl_id"}, {"position", "PositionAbbr", "positionAbbr"}
 _TRACKING_SIGNS = {"x", "y", "s", "dis", "dir", "o", "frame.id", "frameId", "possessionFlag"}
 
 
@@ -189,8 +191,15 @@ def _common(rows: pl.DataFrame, layout: Layout, table: Table) -> pl.DataFrame:
         player_id=pl.when("is_ball")
         .then(pl.lit(0, pl.Int64))
         # a player without an id keeps one derived from his name: it only has to be his own
-        .otherwise(pl.coalesce("player_id", -(pl.col("name").hash(0) // 4).cast(pl.Int64) - 1))
+        .otherwise(pl.coalesce("player_id", pl.col("name").replace_strict(_numbers(rows), default=None)))
     )
+
+
+def _numbers(rows: pl.DataFrame) -> dict[str, int]:
+    """A negative number for every name, the same on every machine."""
+    names = rows.filter(pl.col("player_id").is_null() & ~pl.col("is_ball"))["name"].drop_nulls().unique()
+    digests = {name: hashlib.blake2b(name.encode(), digest_size=7).digest() for name in names}
+    return {name: -1 - int.from_bytes(digest, "big") for name, digest in digests.items()} or {"": -1}
 
 
 def _tenths(rows: pl.DataFrame, path: Path) -> pl.Expr:
@@ -216,11 +225,11 @@ def _recognize(path: Path, given: bool) -> Table:
             lacking = " or ".join(f"{', '.join(each.missing(columns))} ({each.name})" for each in nearest)
             raise InputError(f"{path}: looks like tracking but lacks the column(s) {lacking}")
         return Table(path, "tracking", columns, layout)
-    player = has & {"nflId", "nfl_id"}
+    player = has & PLAYER_NAMES
     if has & {"gameId", "game_id"} and has & {"playId", "play_id"}:
         if not player:
             return Table(path, "plays", columns)
-    elif player and "position" in has:
+    elif player and has & POSITION_NAMES:
         return Table(path, "players", columns)
     elif "gameId" in has and has & {"homeTeamAbbr", "week", "season"}:
         return Table(path, "games", columns)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from sbp_jax.data.formats import Table, cast_columns, read_table
+from sbp_jax.data.formats import PLAYER_NAMES, POSITION_NAMES, Table, cast_columns, read_table
 from sbp_jax.errors import InputError
 
 ATTEMPTS = ("C", "I", "IN")
@@ -38,7 +38,6 @@ _NAMES = {
     "season": ("season",),
     "week": ("week",),
 }
-_PLAYER = {"player_id": "nflId", "position": "position"}
 _TEXT = {"result", "description", "clock", "yardline_side", "possession_team"}
 _FLAGS = {"nullified", "two_point"}
 _PLAYS_SIGNS = {"quarter", "down", "yards", "result", "description", "distance", "possession_team"}
@@ -77,9 +76,7 @@ def read_listing(tables: Sequence[Table]) -> tuple[Listing, list[Table]]:
                 ignored.append(table)
             else:
                 plays.append(listed)
-    players = [
-        _cast(read_table(t).select(**_PLAYER), t, _PLAYER, text={"position"}) for t in tables if t.role == "players"
-    ]
+    players = [_read_players(table) for table in tables if table.role == "players"]
     games = [_read_games(t) for t in tables if t.role == "games"]
     empty_player = pl.DataFrame(schema={"player_id": pl.Int64, "position": pl.String})
     empty_game = pl.DataFrame(schema={"game_id": pl.Int64})
@@ -156,6 +153,12 @@ def _read_plays(table: Table) -> pl.DataFrame | None:
     if "clock_s" in table.columns:
         frame = frame.with_columns(clock_s=rows["clock_s"].cast(pl.Int64))
     return frame
+
+
+def _read_players(table: Table) -> pl.DataFrame:
+    names = {"player_id": PLAYER_NAMES, "position": POSITION_NAMES}
+    columns = {kind: next(c for c in table.columns if c in known) for kind, known in names.items()}
+    return _cast(read_table(table).select(**columns), table, columns, text={"position"})
 
 
 def _read_games(table: Table) -> pl.DataFrame:

@@ -77,7 +77,7 @@ def find_offence(rows: pl.DataFrame) -> pl.DataFrame:
         defence at the snap, by their median x); plays without a passer are absent.
     """
     snap = rows.filter(pl.col("frame") == 0)
-    ball = snap.filter("is_ball").select(*PLAY, ball_x="x", ball_y="y").unique(PLAY)
+    ball = snap.filter("is_ball").select(*PLAY, ball_x="x", ball_y="y").unique(PLAY, keep="first", maintain_order=True)
     players = snap.filter(~pl.col("is_ball")).join(ball, on=PLAY, how="left")
     gap = (pl.col("x") - pl.col("ball_x")) ** 2 + (pl.col("y") - pl.col("ball_y")) ** 2
     backs = players.filter(pl.col("position") == "QB").with_columns(gap=gap).sort("gap", maintain_order=True)

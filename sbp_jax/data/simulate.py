@@ -37,8 +37,9 @@ from sbp_jax.data.simulation.tables import plays_table, tracking_table, truth_ta
 from sbp_jax.data.simulation.truth import TrueLaw
 from sbp_jax.errors import InputError
 
-__all__ = ["SimulationConfig", "TrueLaw", "simulate"]
+__all__ = ["RECIPE", "SimulationConfig", "TrueLaw", "simulate"]
 
+RECIPE = 1  # raise it when the same configuration gives other plays or another law
 _PLAYS_A_BLOCK = 530  # simulated at once; bounds memory
 
 

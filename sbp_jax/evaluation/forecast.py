@@ -23,22 +23,23 @@ def _at_outcomes(distribution: Any, y: jax.Array) -> tuple[jax.Array, jax.Array,
     return distribution.interval_log_prob(y - half, y + half), distribution.cdf(y - half), distribution.cdf(y + half)
 
 
-def integer_forecast(distribution: Any, y: np.ndarray, grid: np.ndarray = YARDS, chunk: int = 4096) -> IntegerForecast:
+def integer_forecast(distribution: Any, y: np.ndarray, grid: np.ndarray = YARDS, cells: int = 65536) -> IntegerForecast:
     """The integer forecasts that distributions of batch shape [N] imply for the outcomes y [N].
 
     Args:
         distribution: any of this project's, batch shape [N] or [].
         y: integer outcomes.
         grid: consecutive integers that hold all but a negligible mass.
-        chunk: grid rows computed at once, to bound the memory.
+        cells: values of the cdf computed at once, to bound the memory.
     """
     y = np.asarray(y, np.float32)
     log_prob, below, at = (np.asarray(a, np.float64) for a in _at_outcomes(distribution, jnp.asarray(y)))
     edges = jnp.asarray(grid + 0.5, jnp.float32)
     # The outcomes' axis goes last, where it broadcasts against the batch shape.
     cdf = np.empty((len(grid), len(y)))
-    for k in range(0, len(grid), max(1, chunk * 16 // max(len(y), 1))):
-        rows = slice(k, k + max(1, chunk * 16 // max(len(y), 1)))
+    step = max(1, cells // max(len(y), 1))
+    for k in range(0, len(grid), step):
+        rows = slice(k, k + step)
         points = jnp.broadcast_to(edges[rows, None], (len(grid[rows]), len(y)))
         cdf[rows] = np.asarray(_cdf(distribution, points))
     return IntegerForecast(np.asarray(grid), cdf.T, log_prob, below, at)

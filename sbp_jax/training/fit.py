@@ -18,7 +18,7 @@ Row = dict[str, int | float]
 
 
 class DivergedError(RuntimeError):
-    """The loss is not finite; the message names the step, the newest checkpoint is the last good state."""
+    """The loss or its gradient is not finite; the message names the step, the newest checkpoint is the last good."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,8 @@ class Fitted:
 
     Attributes:
         params: averaged parameters of the epoch with the smallest validation loss, of the last one without validation.
-        history: one row an epoch: epoch, step, training and validation loss (nats a play), gradient norm, seconds.
+        history: one row an epoch: epoch, step, training and validation loss (nats a play), norm of the last gradient,
+            seconds.
         step: steps taken.
     """
 
@@ -103,6 +104,7 @@ def fit(
                 f"validation loss is {loss} after step {step}; the last good state is the newest checkpoint"
             )
         row: Row = {"epoch": epoch + 1, "step": step, "training_loss": float(state.loss_sum) / per_epoch}
+        row |= {"gradient_norm": float(metrics["gradient_norm"])} if metrics else {}
         row |= {"validation_loss": math.nan if loss is None else loss, "seconds": time.perf_counter() - started}
         record = {**record, "history": [*record["history"], row]}
         if loss is None or record["best_loss"] is None or loss < record["best_loss"]:
@@ -119,6 +121,7 @@ def _stale(record: dict[str, Any], patience: int) -> bool:
 
 
 def _check(step: int, metrics: dict[str, jax.Array]) -> None:
-    loss = float(metrics["loss"])
-    if not math.isfinite(loss):
-        raise DivergedError(f"loss is {loss} at step {step}; the last good state is the newest checkpoint")
+    for name in ("loss", "gradient_norm"):
+        value = float(metrics[name])
+        if not math.isfinite(value):
+            raise DivergedError(f"{name} is {value} at step {step}; the last good state is the newest checkpoint")

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 
-from sbp_jax.data.batching import Batches, Mirror
+from sbp_jax.data.batching import Batches
 from sbp_jax.data.features import plays_from_chunk
 from sbp_jax.data.simulate import SimulationConfig, simulate
-from sbp_jax.data.symmetry import MIRROR_SIGNS, mirror_of
+from sbp_jax.data.symmetry import mirror_of
 from sbp_jax.data.tracking import FIELD_WIDTH_YARDS, TrackingChunk, read_tracking
 from tests.plays import random_plays
 
@@ -54,17 +54,23 @@ def test_twice_reflected_is_the_play_itself_with_players_missing():
 
 
 def test_batches_reflect_half_of_the_plays_anew_in_every_epoch():
-    plays = random_plays(200)
+    plays = random_plays(200, longest=32)
+    mirror = mirror_of(plays)
     plain = Batches(plays, 50, (32,), shuffle=False)
-    identity = Mirror(np.tile(np.arange(22), (200, 1)), MIRROR_SIGNS)
-    mirrored = Batches(plays, 50, (32,), shuffle=False, mirror=identity)
+    mirrored = Batches(plays, 50, (32,), shuffle=False, mirror=mirror)
+    turned = Batches(reflect(plays, mirror), 50, (32,), shuffle=False)
 
-    def changed(epoch):
-        pairs = zip(plain.epoch(epoch), mirrored.epoch(epoch), strict=True)
-        return np.concatenate([(a.x != b.x).any(axis=(1, 2)) for a, b in pairs])
+    def is_turned(epoch):
+        flags = []
+        for a, b, c in zip(plain.epoch(epoch), mirrored.epoch(epoch), turned.epoch(epoch), strict=True):
+            as_is = (a.x == b.x).all(axis=(1, 2)) & (a.players == b.players).all(axis=(1, 2))
+            reflected = (c.x == b.x).all(axis=(1, 2)) & (c.players == b.players).all(axis=(1, 2))
+            assert (as_is != reflected).all()
+            flags.append(reflected)
+        return np.concatenate(flags)
 
-    first, second = changed(0), changed(1)
+    first, second = is_turned(0), is_turned(1)
     # 200 fair coins: 100 +- 4 standard deviations of 7.1
     assert 72 < first.sum() < 128
     assert 72 < (first != second).sum() < 128
-    np.testing.assert_array_equal(first, changed(0))
+    np.testing.assert_array_equal(first, is_turned(0))

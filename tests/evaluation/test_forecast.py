@@ -22,4 +22,4 @@ def test_normal_law_gives_the_discretized_normal():
 def test_chunks_do_not_show():
     y = np.arange(7)
     law = Normal(jnp.arange(7.0), jnp.full((7,), 2.0))
-    np.testing.assert_array_equal(integer_forecast(law, y, chunk=1).cdf, integer_forecast(law, y).cdf)
+    np.testing.assert_array_equal(integer_forecast(law, y, cells=1).cdf, integer_forecast(law, y).cdf)

@@ -1,6 +1,8 @@
 """The whole way on a few simulated plays: a run on disk, restored, scored, resumed, and the demo's results."""
 
 import json
+import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +15,7 @@ import pytest
 
 import sbp_jax as sbp
 from experiments import demo, score, train
+from experiments.data import open_dataset
 from sbp_jax.data.dataset import load
 from sbp_jax.errors import InputError
 
@@ -100,10 +103,46 @@ def test_folders_that_are_no_run_are_named(run_folder, tmp_path):
         sbp.load_run(tmp_path)
 
 
+def test_oracle_is_the_true_law_at_the_outcomes(run_folder):
+    dataset = open_dataset(sbp.load_run(run_folder).config.data)
+    plays = dataset.split("test")
+    forecast = demo.oracle_forecast(dataset.truth(), plays)
+    law = dataset.truth().select(plays.game_id, plays.play_id)
+    np.testing.assert_allclose(forecast.cdf_at, law.cdf(plays.yards), atol=1e-12)
+    np.testing.assert_allclose(forecast.cdf_below, law.cdf(plays.yards - 1), atol=1e-12)
+    np.testing.assert_allclose(np.exp(forecast.log_prob), law.cdf(plays.yards) - law.cdf(plays.yards - 1), atol=1e-12)
+    np.testing.assert_allclose(forecast.cdf[:, 110], law.cdf(np.full(len(plays), 10.0)), atol=1e-12)
+    assert forecast.grid[110] == 10
+
+
+def test_six_contrasting_plays_are_six_plays(run_folder):
+    dataset = open_dataset(sbp.load_run(run_folder).config.data)
+    forecast = demo.oracle_forecast(dataset.truth(), dataset.split("test"))
+    chosen = demo.contrasting_plays(forecast)
+    assert len({play for _, play in chosen}) == 6
+    few = demo.contrasting_plays(demo.oracle_forecast(dataset.truth(), dataset.split("test").select(np.arange(2))))
+    assert len(few) == 2
+
+
+def test_rank_correlation_of_known_orders():
+    table = pl.DataFrame({"passer_id": [7, 8, 9], "score": [3.0, 2.0, 1.0]})
+    assert demo.rank_correlation(table, {7: 1.0, 8: 0.0, 9: -2.0}) == pytest.approx(1.0)
+    assert demo.rank_correlation(table, {7: -1.0, 8: 0.0, 9: 2.0}) == pytest.approx(-1.0)
+
+
+def test_changed_data_set_is_not_scored(run_folder, tmp_path):
+    saved = json.loads((run_folder / "config.json").read_text())
+    other = tmp_path / "run"
+    shutil.copytree(run_folder, other)
+    (other / "config.json").write_text(json.dumps({**saved, "fingerprint": "0" * 16}))
+    with pytest.raises(InputError, match="holds other plays than those"):
+        score.command([str(other)])
+
+
 @pytest.mark.slow
 def test_killed_process_goes_on_to_the_same_numbers(run_folder, tmp_path):
     command = [sys.executable, "-m", "experiments.train", *WORDS, "--training.checkpoint-every", "3"]
-    environment = {"PYTHONPATH": str(Path(train.__file__).parents[1]), "PATH": "/usr/bin:/bin"}
+    environment = os.environ | {"PYTHONPATH": str(Path(train.__file__).parents[1])}
     metrics = []
     for name, kills in (("whole", 0), ("killed", 2)):
         folder = tmp_path / name
@@ -114,6 +153,7 @@ def test_killed_process_goes_on_to_the_same_numbers(run_folder, tmp_path):
                 while process.poll() is None and len(list(folder.glob("runs/smoke/*/checkpoints/*"))) <= seen:
                     time.sleep(0.05)
                 process.send_signal(signal.SIGKILL)
+            assert process.returncode == -signal.SIGKILL
         subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True, timeout=300)
         (path,) = folder.glob("runs/smoke/*/metrics.parquet")
         metrics.append(pl.read_parquet(path).drop("seconds"))
@@ -133,3 +173,18 @@ def test_demo_leaves_summary_and_figures(tmp_path, monkeypatch):
     assert summary["models"]["oracle"]["crps"] < summary["models"]["marginal"]["crps"]
     for name in ("training", "densities", "pp", "leaderboard"):
         assert Path(f"runs/demo/figures/{name}.png").stat().st_size > 10_000
+
+
+@pytest.mark.slow
+def test_default_demo_beats_the_marginal_and_the_gaussian_network(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    demo.command([])
+    summary = json.loads(Path("runs/demo/summary.json").read_text())
+    models = summary["models"]
+    for rival in ("marginal", "gaussian"):
+        assert models["sbp"]["nll"] < models[rival]["nll"]
+        assert models["sbp"]["crps"] < models[rival]["crps"]
+    gap = models["marginal"]["crps"] - models["oracle"]["crps"]
+    assert models["marginal"]["crps"] - models["sbp"]["crps"] >= 0.6 * gap
+    assert models["sbp"]["pp"]["full"] < 0.02
+    assert summary["skill_rank_correlation"] > 0

@@ -11,6 +11,7 @@ import pytest
 
 from sbp_jax.config import Config, HeadConfig, OptimizerConfig, TrainingConfig
 from sbp_jax.data.batching import Batches
+from sbp_jax.data.symmetry import mirror_of
 from sbp_jax.distributions.heads import objective
 from sbp_jax.errors import InputError
 from sbp_jax.models.network import NetworkConfig
@@ -36,7 +37,8 @@ def build(config=CONFIG, count=80, longest=30):
     head = make_head(config.head)
     network = make_network(config, head, plays.static.shape[1])
     set_statistics(network, plays, head.initial(plays.yards))
-    batches = Batches(plays, config.training.batch_size, config.training.buckets, seed=config.training.seed)
+    settings = config.training
+    batches = Batches(plays, settings.batch_size, settings.buckets, seed=settings.seed, mirror=mirror_of(plays))
     predictor = Predictor(network)
     loss = objective(config.training.objective)
     trainer = Trainer(predictor, head, loss, config.optimizer, len(batches) * config.training.epochs)
@@ -64,25 +66,26 @@ def test_one_batch_overfits():
 @pytest.mark.parametrize("killed_at", [1, 3, 8, 11])
 def test_resuming_equals_never_stopping(tmp_path, killed_at):
     network, _, trainer, batches = build()
-    whole = fit(trainer, batches, lambda params: 1.0, CONFIG.training)
+    whole = fit(trainer, batches, None, CONFIG.training, Checkpoints(tmp_path / "whole"), constants(network))
 
     def kill(step):
         if step == killed_at:
             raise Killed
 
     with pytest.raises(Killed):
-        fit(trainer, batches, lambda params: 1.0, CONFIG.training, Checkpoints(tmp_path), constants(network), kill)
-    network, _, trainer, batches = build()
+        fit(trainer, batches, None, CONFIG.training, Checkpoints(tmp_path / "killed"), constants(network), kill)
     steps = []
-    checkpoints = Checkpoints(tmp_path)
-    resumed = fit(
-        trainer, batches, lambda params: 1.0, CONFIG.training, checkpoints, constants(network), on_step=steps.append
-    )
+    checkpoints = Checkpoints(tmp_path / "killed")
+    resumed = fit(trainer, batches, None, CONFIG.training, checkpoints, constants(network), steps.append)
     saved = (0, 2, 4, 5, 6, 8, 10)  # every second step, and the end of each epoch of five
     assert steps[0] == max(step for step in saved if step < killed_at)
     assert resumed.step == whole.step
     assert_trees_equal(resumed.params, whole.params)
     assert_trees_equal(checkpoints.restore("best", whole.params), whole.params)
+    start = trainer.initial(0)
+    states = [Checkpoints(tmp_path / name).restore("state", start) for name in ("whole", "killed")]
+    assert_trees_equal(*states)
+    assert not np.array_equal(jax.tree.leaves(states[0].params)[0], jax.tree.leaves(start.params)[0])
     for a, b in zip(resumed.history, whole.history, strict=True):
         assert a["training_loss"] == b["training_loss"]
 
@@ -175,6 +178,17 @@ def test_non_finite_loss_names_its_step_and_keeps_the_last_good_state(tmp_path):
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(state.params))
 
 
+def test_non_finite_gradient_of_a_finite_loss_stops_the_training():
+    _, _, trainer, batches = build()
+    step, trainer = trainer.step, copy(trainer)
+    trainer.step = lambda state, batch: (
+        step(state, batch)[0],
+        {"loss": jnp.ones(()), "gradient_norm": jnp.asarray(jnp.nan)},
+    )
+    with pytest.raises(DivergedError, match="gradient_norm is nan at step 1"):
+        fit(trainer, batches, None, CONFIG.training)
+
+
 def test_checkpoint_of_another_network_is_refused_by_name(tmp_path):
     network, predictor, trainer, batches = build()
     fit(trainer, batches, None, CONFIG.training, Checkpoints(tmp_path), constants(network))
@@ -193,4 +207,5 @@ def test_masked_player_changes_nothing():
     np.testing.assert_array_equal(
         predictor(params, replace(plays, frames=frames), 9, (32,)), predictor(params, plays, 9, (32,))
     )
-    assert not np.allclose(predictor(params, replace(plays, frames=plays.frames + 1), 9, (32,))[0], jnp.zeros(1))
+    moved = predictor(params, replace(plays, frames=plays.frames + 1), 9, (32,))
+    assert not np.allclose(moved, predictor(params, plays, 9, (32,)))
