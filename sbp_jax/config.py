@@ -95,7 +95,7 @@ class TrainingConfig:
     """
 
     objective: Literal["exact", "composite", "interval"] = "interval"
-    epochs: int = 18
+    epochs: int = 15
     patience: int = 6
     batch_size: int = 128
     mirror: bool = True

@@ -136,7 +136,7 @@ class EntityAttention(nnx.Module):
         rngs: initialization stream.
     """
 
-    def __init__(self, columns: int, layout: EntityLayout, hidden: int = 64, heads: int = 2, *, rngs: nnx.Rngs):
+    def __init__(self, columns: int, layout: EntityLayout, hidden: int = 32, heads: int = 2, *, rngs: nnx.Rngs):
         self.layout = layout
         self.scale = Statistic(jnp.ones((columns // 2,)))
         pools = []
