@@ -39,6 +39,9 @@ def parse(kind: Any, args: Sequence[str], program: str, default: T | None = None
             value, unknown = tyro.cli(kind, prog=program, default=default, args=args, return_unknown_args=True)
     except SystemExit as error:
         raise InputError(_first_paragraph(complaint.getvalue())) from error
+    for word, following in zip(args, [*args[1:], "--"], strict=True):
+        if following.startswith("--") and _is_empty(value, word):
+            raise InputError(f"{word}: expected a value")
     if unknown:
         raise InputError(f"unknown argument {unknown[0]!r}{_nearest(unknown[0], value)}")
     return value
@@ -61,12 +64,23 @@ def main(command: Callable[[list[str]], None]) -> None:
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+    except OSError as error:
+        print(f"error: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
+        sys.exit(2)
     except DivergedError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
         print("interrupted; the same command goes on from the newest checkpoint", file=sys.stderr)
         sys.exit(130)
+
+
+def _is_empty(value: Any, word: str) -> bool:
+    if not word.startswith("--") or "=" in word:
+        return False
+    for name in word.removeprefix("--").replace("-", "_").split("."):
+        value = getattr(value, name, None)
+    return value == ()
 
 
 def _first_paragraph(text: str) -> str:

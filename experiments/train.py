@@ -70,8 +70,8 @@ def check(config: Config) -> None:
     if not training.buckets or min(training.buckets) < 1 or sorted(set(training.buckets)) != list(training.buckets):
         raise InputError(f"training.buckets: expected increasing numbers of frames, got {training.buckets}")
     for name, seed in (("data.seed", data.seed), ("training.seed", training.seed)):
-        if seed < 0:
-            raise InputError(f"{name}: expected a whole number of at least 0, got {seed}")
+        if not 0 <= seed < 2**32:
+            raise InputError(f"{name}: expected a whole number from 0 to 2^32 - 1, got {seed}")
 
 
 def train(config: Config, dataset: Dataset, root: Path) -> Path:

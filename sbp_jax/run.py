@@ -99,7 +99,12 @@ def load_run(path: str | Path, step: int | None = None) -> Run:
         fingerprint = str(saved["fingerprint"])
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{file}: expected the JSON that a training wrote, got {error!r}") from error
-    config = from_dict(Config, values)
+    if not isinstance(values, dict) or num_static < 1:
+        raise InputError(f"{file}: expected the JSON that a training wrote, got a damaged one")
+    try:
+        config = from_dict(Config, values)
+    except InputError as error:
+        raise InputError(f"{file}: {error}") from error
     if not (path / "checkpoints").is_dir():
         raise InputError(f"{path}: the run has no checkpoint yet")
     model = make_network(config, make_head(config.head), num_static)

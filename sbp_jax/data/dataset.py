@@ -5,11 +5,12 @@ path/
   passing_plays/1.0.0/         TFDS; `tfds.builder_from_directory` reads it too
 """
 
+import contextlib
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -105,9 +106,9 @@ def prepare(
     recipe = {"recipe": _RECIPE, "config": asdict(config), "sources": [_describe(path) for path in files]}
     recipe = json.loads(json.dumps(recipe))
     if _is_prepared(out):
-        existing = json.loads((out / REPORT).read_text())
-        if existing["prepared_from"] == recipe:
-            return describe(out)
+        with contextlib.suppress(InputError):  # damaged: made again
+            if _report(out)["prepared_from"] == recipe:
+                return describe(out)
     elif out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out}: exists and is not a prepared data set; choose another folder")
     building = out.with_name(f".{out.name}{_TEMPORARY}{os.getpid()}")
@@ -131,11 +132,19 @@ def describe(path: str | Path) -> Prepared:
     path = Path(path)
     if not _is_prepared(path):
         raise InputError(f"{path}: not a prepared data set (no {REPORT}); prepare the tracking files first")
-    report = json.loads((path / REPORT).read_text())
+    report = _report(path)
     columns = ("games", "plays", "frames")
     by_split = {column: {split: report["splits"][split][column] for split in SPLITS} for column in columns}
     fingerprint = hashlib.sha256(json.dumps(report["prepared_from"], sort_keys=True).encode()).hexdigest()[:16]
     return Prepared(path, ReadReport(**report["reading"]), **by_split, fingerprint=fingerprint)
+
+
+def _report(path: Path) -> dict[str, Any]:
+    with contextlib.suppress(ValueError):
+        report = json.loads((path / REPORT).read_text())
+        if {"reading", "splits", "prepared_from"} <= set(report) and (path / "passing_plays").is_dir():
+            return report
+    raise InputError(f"{path}: damaged data set; prepare the tracking files again")
 
 
 def load(path: str | Path, split: str) -> Plays:
@@ -153,7 +162,7 @@ def load(path: str | Path, split: str) -> Plays:
     static = np.zeros((count, len(STATIC_FEATURES)), np.float32)
     scalars: dict[str, list[Any]] = {name: [] for name in (*SCALAR_TYPES, *INFO_TYPES)}
     offsets = np.zeros(count + 1, np.int64)
-    for i, play in enumerate(read_records(prepared.path, split) if count else ()):
+    for i, play in enumerate(_whole_records(prepared.path, split) if count else ()):
         begin, end = offsets[i], offsets[i] + len(play["frames"])
         frames[begin:end], players[begin:end], static[i] = play["frames"], play["players"], play["static"]
         offsets[i + 1] = end
@@ -217,6 +226,14 @@ def _build(
 
 def _is_prepared(path: Path) -> bool:
     return (path / REPORT).is_file()
+
+
+def _whole_records(path: Path, split: str) -> Iterator[dict[str, Any]]:
+    try:
+        yield from read_records(path, split)
+    except (RuntimeError, OSError, ValueError) as error:
+        kind = type(error).__name__
+        raise InputError(f"{path}: damaged data set ({kind}); remove it and prepare it again") from error
 
 
 def _describe(path: Path) -> dict[str, Any]:

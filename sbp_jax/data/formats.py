@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import polars as pl
+import polars.selectors as cs
 
 from sbp_jax.errors import InputError
 
@@ -82,6 +83,7 @@ _FLOATS = {"x", "y", "s", "dir", "o"}
 _INTEGERS = {"game_id", "play_id", "player_id", "frame", "possession", "at_home", "season", "week", "quarter", "down"}
 _INTEGERS |= {"distance", "absolute_yardline", "home_score", "visitor_score"}
 PLAYER_NAMES, POSITION_NAMES = {"nflId", "nfl_id"}, {"position", "PositionAbbr", "positionAbbr"}
+RESULT_NAMES = {"passResult", "PassResult", "pass_result", "offensePlayResult", "yards_gained"}
 _TRACKING_SIGNS = {"x", "y", "s", "dis", "dir", "o", "frame.id", "frameId", "possessionFlag"}
 
 
@@ -184,7 +186,10 @@ def _common(rows: pl.DataFrame, layout: Layout, table: Table) -> pl.DataFrame:
     rows = rows.with_columns(
         is_ball=ball.fill_null(False),
         event=pl.when(~pl.col("event").is_in(NULLS)).then("event"),
-        direction=pl.col("direction").str.to_lowercase(),
+        # any other word tells nothing: the direction is then seen from where the teams stand
+        direction=pl.when(pl.col("direction").str.to_lowercase().is_in(["left", "right"])).then(
+            pl.col("direction").str.to_lowercase()
+        ),
         clock=_tenths(rows, path) if layout.clock == "time" else pl.col("frame"),
     )
     return rows.with_columns(
@@ -225,6 +230,9 @@ def _recognize(path: Path, given: bool) -> Table:
             lacking = " or ".join(f"{', '.join(each.missing(columns))} ({each.name})" for each in nearest)
             raise InputError(f"{path}: looks like tracking but lacks the column(s) {lacking}")
         return Table(path, "tracking", columns, layout)
+    if has & RESULT_NAMES and not (has & {"gameId", "game_id"} and has & {"playId", "play_id"}):
+        lacking = [a for a, b in (("gameId", "game_id"), ("playId", "play_id")) if not has & {a, b}]
+        raise InputError(f"{path}: looks like a list of plays but lacks the column(s) {', '.join(lacking)}")
     player = has & PLAYER_NAMES
     if has & {"gameId", "game_id"} and has & {"playId", "play_id"}:
         if not player:
@@ -262,10 +270,11 @@ def _scan(path: Path, types: Mapping[str, Any], infer_rows: int | None = 0) -> p
 
 def _collect(frame: pl.LazyFrame, path: Path) -> pl.DataFrame:
     try:
-        return frame.collect()
-    except (pl.exceptions.PolarsError, OSError) as error:
+        return frame.with_columns(cs.by_dtype(pl.Categorical, pl.Enum).cast(pl.String)).collect()
+    # A damaged parquet file panics in the reader, which is no Exception.
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         raise InputError(f"{path}: {_first_line(error)}") from error
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
     return str(error).strip().splitlines()[0]

@@ -72,6 +72,10 @@ def read_tracking(sources: str | Path | Sequence[str | Path], rules: Rules | Non
     rules = rules or Rules()
     tables = find_tables(sources)
     listing, ignored = read_listing(tables)
+    told = any("description" in table.layout.present(table.columns) for table in tables if table.layout)
+    if listing.plays.is_empty() and not told:
+        names = ", ".join(str(table.path) for table in tables if table.layout)
+        raise InputError(f"{names[:200]}: no list of plays beside it; expected gameId, playId, passResult and yards")
     total = ReadReport(ignored=[str(table.path) for table in ignored])
     for table in tables:
         if table.role not in ("tracking", "unknown"):

@@ -18,6 +18,8 @@ RELEASE_EVENTS = ("pass_forward", "pass_shovel")
 AUTOMATIC = {"autoevent_ballsnap": "ball_snap", "autoevent_passforward": "pass_forward"}
 FIELD_X = (-15.0, 135.0)  # the field is 120 by 53.3 yards; players do run out of it
 FIELD_Y = (-15.0, 75.0)
+LONGEST_GAIN = 109.0  # yards: end line to goal line
+FASTEST_YPS = 30.0  # two and a half times the fastest ever tracked
 MAX_PLAYERS = 22
 
 
@@ -159,6 +161,10 @@ def join_outcomes(rows: pl.DataFrame, listed: pl.DataFrame, screen: Screen) -> t
     plays = screen.malformed(
         plays, missing.with_columns(found=pl.lit("result C without a gain")), "yards missing on a completion"
     )
+    whole = pl.col("yards").is_between(-LONGEST_GAIN, LONGEST_GAIN) & (pl.col("yards") == pl.col("yards").round())
+    plays = screen.malformed(
+        plays, plays.filter(~whole).with_columns(found=pl.format("{} yards", "yards")), "yards that no play can gain"
+    )
     return rows.join(plays.select(PLAY), on=PLAY, how="semi"), plays
 
 
@@ -171,6 +177,10 @@ def check(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
     rows = screen.malformed(
         rows, inside.filter(~finite).with_columns(found=where), "coordinates are not finite numbers"
     )
+    fast = pl.col("s").abs() > FASTEST_YPS if "s" in rows.columns else pl.lit(False)
+    speeding = inside.filter(~pl.col("is_ball") & fast.fill_null(value=False))
+    found = pl.format("s = {} yd/s, ", "s") + place if "s" in rows.columns else where
+    rows = screen.malformed(rows, speeding.with_columns(found=found), "a speed that no player reaches")
     on_field = pl.col("x").is_between(*FIELD_X) & pl.col("y").is_between(*FIELD_Y)
     rows = screen.malformed(
         rows, inside.filter(finite & ~on_field).with_columns(found=where), "coordinates far off the field"

@@ -1,6 +1,8 @@
 """Checkpoints of arrays by name, with a JSON record beside them, written by Orbax."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +62,8 @@ class Checkpoints:
     def record(self, step: int | None = None) -> dict[str, Any]:
         """The JSON record of a checkpoint, the newest by default."""
         step = self._chosen(step)
-        return self._manager.restore(step, args=ocp.args.Composite(record=ocp.args.JsonRestore()))["record"]
+        with self._damage(step):
+            return self._manager.restore(step, args=ocp.args.Composite(record=ocp.args.JsonRestore()))["record"]
 
     def restore(self, name: str, like: Any, step: int | None = None) -> Any:
         """A saved tree in the shape of `like`.
@@ -79,14 +82,17 @@ class Checkpoints:
             key: jax.ShapeDtypeStruct(np.shape(leaf), leaf.dtype, sharding=device) for key, leaf in named(like).items()
         }
         # The saved shapes are compared before anything is read: a foreign checkpoint allocates nothing.
-        metadata = self._manager.item_metadata(step)[name]
-        saved = {key: (tuple(value.shape), np.dtype(value.dtype)) for key, value in metadata.tree.items()}
+        with self._damage(step):
+            metadata = self._manager.item_metadata(step)[name]
+            saved = {key: (tuple(value.shape), np.dtype(value.dtype)) for key, value in metadata.tree.items()}
         for key in sorted(set(wanted) | set(saved)):
             here = (wanted[key].shape, np.dtype(wanted[key].dtype)) if key in wanted else None
             if here != saved.get(key):
                 where = f"{self.folder / str(step)}: {name} {key}"
                 raise InputError(f"{where}: the configuration expects {here}, saved is {saved.get(key)}")
-        loaded = self._manager.restore(step, args=ocp.args.Composite(**{name: ocp.args.StandardRestore(wanted)}))[name]
+        with self._damage(step):
+            arguments = ocp.args.Composite(**{name: ocp.args.StandardRestore(wanted)})
+            loaded = self._manager.restore(step, args=arguments)[name]
         # Through the host: an array bound to a device would make every compiled function compile again.
         return jax.tree.unflatten(
             jax.tree.structure(like), [jnp.asarray(np.asarray(loaded[key])) for key in named(like)]
@@ -95,6 +101,17 @@ class Checkpoints:
     def close(self) -> None:
         """Release the manager's threads."""
         self._manager.close()
+
+    @contextmanager
+    def _damage(self, step: int) -> Iterator[None]:
+        """Whatever the storage raises on a damaged file, as one line that says what can be done."""
+        try:
+            yield
+        except Exception as error:
+            others = [other for other in self._manager.all_steps() if other != step]
+            advice = f"remove it to use {max(others)}" if others else "there is no other"
+            kind = type(error).__name__
+            raise InputError(f"{self.folder / str(step)}: damaged checkpoint ({kind}); {advice}") from error
 
     def _chosen(self, step: int | None) -> int:
         found = self._manager.all_steps()

@@ -31,6 +31,8 @@ def test_flags_change_the_named_configuration():
         (["demo", "--head.kind", "cauchy"], r"'cauchy'.*'sbp'"),
         (["demo", "--head.tail-mass", "0.1"], "--head.tail-mass"),
         (["demo", "extra"], "'extra'"),
+        (["demo", "--data.source"], "--data.source: expected a value"),
+        (["demo", "--data.source", "--training.epochs", "2"], "--data.source: expected a value"),
     ],
 )
 def test_mistake_is_one_line(words, message):
@@ -47,6 +49,11 @@ def test_mistake_is_one_line(words, message):
         (score.command, ["/no/such/run"], "/no/such/run: expected a run's folder"),
         (demo.command, ["--data", "/no/such/folder"], "/no/such/folder"),
         (demo.command, ["--dta", "x"], "did you mean --data"),
+        (demo.command, ["--data"], "--data: expected a value"),
+        (train.command, ["smoke", "--network.dropout", "1.5"], "network.dropout: expected a share"),
+        (train.command, ["smoke", "--training.epochs", "0"], "training.epochs: expected a positive number"),
+        (train.command, ["smoke", "--optimizer.learning-rate", "nan"], "optimizer.learning-rate: expected a positive"),
+        (train.command, ["smoke", "--training.seed", "-1"], "training.seed: expected a whole number"),
     ],
 )
 def test_wrong_argument_is_named(command, words, message, tmp_path, monkeypatch):

@@ -139,6 +139,21 @@ def test_changed_data_set_is_not_scored(run_folder, tmp_path):
         score.command([str(other)])
 
 
+def damage(run_folder, tmp_path, relative):
+    other = tmp_path / "run"
+    shutil.copytree(run_folder, other)
+    newest = max(int(p.name) for p in (other / "checkpoints").iterdir() if p.name.isdigit())
+    for file in (other / "checkpoints" / str(newest)).glob(relative):
+        file.write_bytes(b"{")
+    return other
+
+
+@pytest.mark.parametrize("relative", ["record/*", "best/_METADATA", "best/d/*"])
+def test_damaged_checkpoint_is_named(run_folder, tmp_path, relative):
+    with pytest.raises(InputError, match=r"damaged checkpoint \(\w+\); remove it to use \d+"):
+        sbp.load_run(damage(run_folder, tmp_path, relative))
+
+
 @pytest.mark.slow
 def test_killed_process_goes_on_to_the_same_numbers(run_folder, tmp_path):
     command = [sys.executable, "-m", "experiments.train", *WORDS, "--training.checkpoint-every", "3"]
