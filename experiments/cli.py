@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import difflib
 import io
+import itertools
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -39,7 +40,7 @@ def parse(kind: Any, args: Sequence[str], program: str, default: T | None = None
             value, unknown = tyro.cli(kind, prog=program, default=default, args=args, return_unknown_args=True)
     except SystemExit as error:
         raise InputError(_first_paragraph(complaint.getvalue())) from error
-    for word, following in zip(args, [*args[1:], "--"], strict=True):
+    for word, following in itertools.pairwise([*args, "--"]):
         if following.startswith("--") and _is_empty(value, word):
             raise InputError(f"{word}: expected a value")
     if unknown:

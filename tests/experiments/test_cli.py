@@ -20,6 +20,11 @@ def test_flags_change_the_named_configuration():
     assert config.network == configs.get("demo").network
 
 
+def test_no_flags_give_the_defaults():
+    assert cli.parse(demo.Options, [], "scripts/demo") == demo.Options()
+    assert cli.parse_config(["demo"], "train") == ("demo", configs.get("demo"))
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
