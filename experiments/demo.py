@@ -17,7 +17,7 @@ import configs
 from experiments.cli import main, parse
 from experiments.data import open_dataset
 from experiments.score import leaderboard_table
-from experiments.train import train
+from experiments.train import check, train
 from sbp_jax.config import Config
 from sbp_jax.data.batching import Plays
 from sbp_jax.data.dataset import SPLITS
@@ -40,12 +40,14 @@ class Options:
     Attributes:
         data: a folder or files of real tracking data; none: 8,000 simulated plays.
         smoke: 900 simulated plays and small networks, to see that everything runs.
+        seed: of the simulation and of the split by game.
         malformed: a malformed play stops the demo ("stop") or is left out and counted ("reject").
         out: folder for the results.
     """
 
     data: tuple[str, ...] = ()
     smoke: bool = False
+    seed: int = 0
     malformed: Literal["stop", "reject"] = "stop"
     out: Path = Path("runs/demo")
 
@@ -141,13 +143,15 @@ def qualified(scores: pl.DataFrame) -> int:
 def configuration(options: Options) -> Config:
     """The demo's configuration for its options."""
     config = configs.get("smoke" if options.smoke else "demo")
-    return replace(config, data=replace(config.data, source=options.data, malformed=options.malformed))
+    data = replace(config.data, source=options.data, seed=options.seed, malformed=options.malformed)
+    return replace(config, data=data)
 
 
 def command(args: list[str]) -> None:
     """Run the demo."""
     options = parse(Options, args, "scripts/demo")
     config = configuration(options)
+    check(config)
     clock = Clock()
     with clock.stage("data"):
         dataset = open_dataset(config.data)
