@@ -176,8 +176,12 @@ class Distribution(abc.ABC):
         """Variance, shape `batch_shape`."""
 
     @abc.abstractmethod
-    def crps(self, y: ArrayLike) -> Float[Array, "..."]:
-        """Continuous ranked probability score, the integral over x of (F(x) - 1{x >= y})^2, in the unit of y."""
+    def _squared_cdf_area(self, low: Float[Array, "..."], high: Float[Array, "..."]) -> Float[Array, "..."]:
+        """Integral of F^2 over [low, high]; low <= high of one rank, either may be infinite."""
+
+    @abc.abstractmethod
+    def _squared_survival_area(self, low: Float[Array, "..."], high: Float[Array, "..."]) -> Float[Array, "..."]:
+        """Integral of (1 - F)^2 over [low, high]; low <= high of one rank, either may be infinite."""
 
     @abc.abstractmethod
     def _quantile(self, mass: Float[Array, "..."], upper: Bool[Array, "..."]) -> Float[Array, "..."]:
@@ -201,6 +205,41 @@ class Distribution(abc.ABC):
         """Inverse survival function: the y with P(Y > y) = s; `icdf(1 - s)` without the loss of digits for small s."""
         (s,) = self._outcomes(s)
         return self._from_nearer_side(s, s <= 0.5)
+
+    @compiled
+    def crps(self, y: ArrayLike) -> Float[Array, "..."]:
+        """Continuous ranked probability score, the integral over x of (F(x) - 1{x >= y})^2, in the unit of y.
+
+        Source: Gneiting and Raftery (2007), equation 20. Infinite for infinite y; its slope in y is F(y)^2 - S(y)^2.
+        """
+        (y,) = self._outcomes(y)
+        below, above = jnp.full_like(y, -jnp.inf), jnp.full_like(y, jnp.inf)
+        at = jnp.where(jnp.isnan(y), 0.0, y)
+        return keep_nan(y, self._squared_cdf_area(below, at) + self._squared_survival_area(at, above))
+
+    @compiled
+    def twcrps(self, y: ArrayLike, threshold: ArrayLike, end: ArrayLike = np.inf) -> Float[Array, "..."]:
+        """Threshold-weighted CRPS: the integral over x in [threshold, end] of (F(x) - 1{x >= y})^2, in the unit of y.
+
+        By default it judges the upper tail alone, as Gneiting and Ranjan (2011), equation 6, with the weight
+        1{x >= threshold}. `twcrps(y, -inf, t)` judges the lower tail, `twcrps(y, -inf, inf)` is `crps(y)`, and the
+        scores of adjacent windows add up.
+
+        Args:
+            y: outcomes.
+            threshold: where the window starts; may be -inf.
+            end: where the window ends; may be inf.
+        Returns:
+            The score, broadcast; 0 where the window is empty; NaN where any argument is NaN.
+        """
+        y, low, high = self._outcomes(y, threshold, end)
+        empty = ~(low < high)
+        at = jnp.where(y > low, y, low)
+        at = jnp.where(at < high, at, high)
+        missing = jnp.isnan(y) | jnp.isnan(low) | jnp.isnan(high)
+        low, at, high = (jnp.where(empty | missing, 0.0, x) for x in (low, at, high))
+        value = self._squared_cdf_area(low, at) + self._squared_survival_area(at, high)
+        return jnp.where(missing, jnp.nan, jnp.where(empty, 0.0, value))
 
     @compiled
     def median(self) -> Float[Array, "..."]:

@@ -130,43 +130,38 @@ class Binned(Distribution):
         mass, middle, length = self.pieces(*self._ends())
         return jnp.sum(mass * ((middle - self.mean()[..., None]) ** 2 + length**2 / 12), axis=-1)
 
-    @compiled
-    def crps(self, y: ArrayLike) -> Float[Array, "..."]:
-        """Integral of F^2 below y and of (1 - F)^2 above, quadratic on each bin; infinite for infinite y."""
-        (y,) = self._outcomes(y)
-        edges, _ = self._edges(y.ndim)
-        first, last = edges[..., 0], edges[..., -1]
-        outside = jnp.where(y < first, first - y, jnp.where(y >= last, y - last, 0.0))
-        return keep_nan(y, self.crps_between(first, last, y) + outside)
-
-    def crps_between(
-        self, low: Float[Array, "..."], high: Float[Array, "..."], y: Float[Array, "..."]
-    ) -> Float[Array, "..."]:
-        """Integral over [low, high] of (F(x) - 1{x >= y})^2; low <= high inside the edges, all three of y's rank.
-
-        On a piece of length h where F goes linearly from a to b the integral of F^2 is h (a^2 + a b + b^2) / 3.
-        """
-        edges, widths = self._edges(y.ndim)
-        weights, total, _ = self._weights(y.ndim)
-        p = weights / total[..., None]
-        split = jnp.where(y < low, low, jnp.where(y > high, high, y))[..., None]
-        low, high = low[..., None], high[..., None]
-        lower, upper = edges[..., :-1], edges[..., 1:]
-        slope = p / widths
-
-        # comparisons, not clips: at an edge or a threshold the whole gradient must go to exactly one bin
-        touched = (upper > low) & (lower <= split)
-        start, stop = jnp.where(lower > low, lower, low), jnp.where(upper <= split, upper, split)
+    def _squared_cdf_area(self, low: Float[Array, "..."], high: Float[Array, "..."]) -> Float[Array, "..."]:
+        """h (a^2 + a b + b^2) / 3 on each piece of length h where F goes linearly from a to b, and the length above."""
+        start, stop, lower, _, slope, p = self._parts(low, high)
         below = _cumulative(p, np.triu, 1)
         a, b = below + slope * (start - lower), below + slope * (stop - lower)
-        squared_cdf = jnp.where(touched, (stop - start) * (a * a + a * b + b * b), 0.0)
+        last = self._edges(low.ndim)[0][..., -1]
+        beyond = jnp.where(high >= last, high, last) - jnp.where(low >= last, low, last)
+        return jnp.sum((stop - start) * (a * a + a * b + b * b), axis=-1) / 3 + _length(low, high, beyond)
 
-        touched = (upper > split) & (lower < high)
-        start, stop = jnp.where(lower > split, lower, split), jnp.where(upper < high, upper, high)
+    def _squared_survival_area(self, low: Float[Array, "..."], high: Float[Array, "..."]) -> Float[Array, "..."]:
+        """The same for 1 - F, summed from the last bin down, and the length below the first edge."""
+        start, stop, _, upper, slope, p = self._parts(low, high)
         above = _cumulative(p, np.tril, -1)
         a, b = above + slope * (upper - start), above + slope * (upper - stop)
-        squared_survival = jnp.where(touched, (stop - start) * (a * a + a * b + b * b), 0.0)
-        return jnp.sum(squared_cdf + squared_survival, axis=-1) / 3
+        first = self._edges(low.ndim)[0][..., 0]
+        before = jnp.where(high < first, high, first) - jnp.where(low < first, low, first)
+        return jnp.sum((stop - start) * (a * a + a * b + b * b), axis=-1) / 3 + _length(low, high, before)
+
+    def _parts(self, low, high):
+        """Of each bin: start and stop of its part inside [low, high], its edges, its density and probability.
+
+        Comparisons, not clips: at an edge or a threshold the whole gradient must go to exactly one bin.
+        """
+        edges, widths = self._edges(low.ndim)
+        weights, total, _ = self._weights(low.ndim)
+        p = weights / total[..., None]
+        low, high = low[..., None], high[..., None]
+        lower, upper = edges[..., :-1], edges[..., 1:]
+        touched = (upper > low) & (lower <= high)
+        start = jnp.where(touched & (lower <= low), low, lower)
+        stop = jnp.where(touched, jnp.where(upper <= high, upper, high), start)
+        return start, stop, lower, upper, p / widths, p
 
     def pieces(
         self, low: Float[Array, "..."], high: Float[Array, "..."]
@@ -270,6 +265,11 @@ def checked_edges(logits: Array, edges: EdgesLike) -> Constant | Array:
                 f"edges must be finite and increasing in {logits.dtype}, got {np.asarray(checked).tolist()}"
             )
     return checked
+
+
+def _length(low, high, length):
+    """`length`, and 0 for an interval whose ends are the same infinity, where it would be NaN."""
+    return jnp.where(low == high, 0.0, length)
 
 
 def _cumulative(values, triangle, diagonal=0):

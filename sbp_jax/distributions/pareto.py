@@ -111,11 +111,10 @@ class GeneralizedPareto(Distribution):
         so that no difference of nearly equal numbers is taken. -inf with zero gradient for an interval without mass.
         """
         low, high = self._outcomes(low, high)
-        xi, beta = self._parameters(low)
         start = jnp.where(low >= 0, low, 0.0)
         inside, _, hazard = self._hazard(start)
         inside &= high > start
-        remaining = GeneralizedPareto(xi, jnp.where(inside, beta + xi * jnp.where(inside, start, 0.0), 1.0))
+        remaining = self._beyond(start, inside)
         width = jnp.where(inside, high - jnp.where(inside, start, 0.0), 0.0)
         value = jnp.where(inside, log1mexp(remaining.cumulative_hazard(width)) - hazard, -jnp.inf)
         return keep_nan(low, keep_nan(high, value))
@@ -134,33 +133,50 @@ class GeneralizedPareto(Distribution):
         return jnp.where(finite, (self.scale / (1 - xi)) ** 2 / (1 - 2 * xi), jnp.inf)
 
     @compiled
-    def crps(self, y: ArrayLike) -> Float[Array, "..."]:
-        """|y| - 2 I(y) + beta / (2 - xi), with I(y) the integral of S from 0 to y (0 for y < 0).
-
-        From the integral of (F - 1{x >= y})^2, which is finite for xi < 2 although the mean is not for xi >= 1; inf for
-        xi >= 2 and for infinite y.
-        """
-        (z,) = self._outcomes(y)
-        value = jnp.abs(z) - 2 * self.integrated_survival(z) + leading(self.integrated_squared_survival(), z.ndim)
-        return keep_nan(z, jnp.where(jnp.isinf(z), jnp.inf, value))
-
-    @compiled
     def integrated_survival(self, y: ArrayLike) -> Float[Array, "..."]:
-        """Integral of S from 0 to y: beta expm1((xi - 1) a) / (xi - 1), and 0 for y < 0.
-
-        Constant at the mean beyond the end of the support. Smooth at xi = 1, where it is beta a.
-        """
+        """Integral of S from 0 to y, 0 for y < 0; the mean at infinity."""
         (z,) = self._outcomes(y)
-        xi, beta = self._parameters(z)
-        inside, beyond, hazard = self._hazard(z)
-        mean = leading(self.mean(), z.ndim)
-        return jnp.where(inside, beta * expm1_ratio(xi - 1, hazard), jnp.where(beyond, mean, 0.0))
+        return keep_nan(z, self.survival_area(1, jnp.zeros_like(z), jnp.where(z > 0, z, 0.0)))
 
     @compiled
-    def integrated_squared_survival(self) -> Float[Array, "..."]:
-        """Integral of S^2 from 0 to infinity: beta / (2 - xi) for xi < 2, else inf."""
-        finite = self.shape < 2
-        return jnp.where(finite, self.scale / (2 - jnp.where(finite, self.shape, 0.0)), jnp.inf)
+    def integrated_squared_survival(self, y: ArrayLike) -> Float[Array, "..."]:
+        """Integral of S^2 from 0 to y, 0 for y < 0; beta / (2 - xi) at infinity for xi < 2, else inf."""
+        (z,) = self._outcomes(y)
+        return keep_nan(z, self.survival_area(2, jnp.zeros_like(z), jnp.where(z > 0, z, 0.0)))
+
+    def survival_area(self, power: int, low: Float[Array, "..."], high: Float[Array, "..."]) -> Float[Array, "..."]:
+        """Integral of S^power over [low, high], 0 <= low <= high of one rank, either may be infinite.
+
+        By threshold stability and dz = beta exp(xi a) da, with a the hazard of high - low at scale beta + xi low:
+
+            S(low)^power (beta + xi low) expm1((xi - power) a) / (xi - power)
+
+        without cancellation at any low, and smooth at xi = power. Infinite for high = inf where xi >= power.
+        """
+        xi, _ = self._parameters(low)
+        inside, _, hazard = self._hazard(low)
+        remaining = self._beyond(low, inside)
+        width = jnp.where(inside, jnp.where(jnp.isinf(high), jnp.inf, high - jnp.where(inside, low, 0.0)), 0.0)
+        ahead = remaining.cumulative_hazard(width)
+        ended = jnp.isinf(ahead)
+        part = expm1_ratio(xi - power, jnp.where(ended, 0.0, ahead))
+        converges = xi < power
+        whole = jnp.where(converges, 1 / jnp.where(converges, power - xi, 1.0), jnp.inf)
+        area = jnp.exp(-power * hazard) * remaining.scale * jnp.where(ended, whole, part)
+        return jnp.where(inside, area, 0.0)
+
+    def _squared_cdf_area(self, low: Float[Array, "..."], high: Float[Array, "..."]) -> Float[Array, "..."]:
+        """Integral of (1 - S)^2 = 1 - 2 S + S^2 over the part above 0."""
+        low, high = jnp.where(low > 0, low, 0.0), jnp.where(high > 0, high, 0.0)
+        endless = jnp.isinf(high)
+        high = jnp.where(endless, low, high)
+        area = high - low - 2 * self.survival_area(1, low, high) + self.survival_area(2, low, high)
+        return jnp.where(endless, jnp.inf, area)
+
+    def _squared_survival_area(self, low: Float[Array, "..."], high: Float[Array, "..."]) -> Float[Array, "..."]:
+        """The length below 0, where S is 1, plus the area above it."""
+        negative = jnp.where(high < 0, high, 0.0) - jnp.where(low < 0, low, 0.0)
+        return negative + self.survival_area(2, jnp.where(low > 0, low, 0.0), jnp.where(high > 0, high, 0.0))
 
     def _quantile(self, mass: Float[Array, "..."], upper: Bool[Array, "..."]) -> Float[Array, "..."]:
         at_end = upper & (mass <= 0)
@@ -173,6 +189,11 @@ class GeneralizedPareto(Distribution):
         finite = jnp.isfinite(hazard)
         end = jnp.where(xi < 0, beta / -jnp.where(xi < 0, xi, -1.0), jnp.inf)
         return jnp.where(finite, beta * expm1_ratio(xi, jnp.where(finite, hazard, 0.0)), end)
+
+    def _beyond(self, low, inside):
+        """The law of the excess over `low`, by threshold stability; of scale 1 where `low` is not inside the support."""
+        xi, beta = self._parameters(low)
+        return GeneralizedPareto(xi, jnp.where(inside, beta + xi * jnp.where(inside, low, 0.0), 1.0))
 
     def _parameters(self, z):
         return leading(self.shape, z.ndim), leading(self.scale, z.ndim)

@@ -220,22 +220,19 @@ class SplicedBinnedPareto(Distribution):
         tails = _term(tau_l, (mean_l - mean) ** 2 + var_l) + _term(tau_u, (mean_u - mean) ** 2 + var_u)
         return jnp.where(finite, body + tails, jnp.inf)
 
-    @compiled
-    def crps(self, y: ArrayLike) -> Float[Array, "..."]:
-        """Integral of (F - 1{x >= y})^2 in closed form: the body's pieces, plus for each tail
+    def _squared_cdf_area(self, low: Float[Array, "..."], high: Float[Array, "..."]) -> Float[Array, "..."]:
+        """tau^2 S^2 in the lower tail, F_b^2 in the body, 1 - 2 tau S + tau^2 S^2 in the upper tail, each integrated."""
+        a, b = self._sides(low), self._sides(high)
+        body = self.body._squared_cdf_area(a.within(low), b.within(high))
+        near = a.tau_l * _term(a.tau_l, self.lower.survival_area(2, b.z_l, a.z_l))
+        return near + body + _complement_area(self.upper, a.tau_u, a.z_u, b.z_u)
 
-            z - 2 tau I(z) + tau^2 beta / (2 - xi)
-
-        with z the excess of y into that tail (0 outside) and I the integral of S from 0 to z. Finite for xi < 2
-        although the mean is not for xi >= 1; infinite for infinite y.
-        """
-        (y,) = self._outcomes(y)
-        side = self._sides(y)
-        total = self.body.crps_between(side.t_l, side.t_u, jnp.where(jnp.isfinite(y), y, side.t_l))
-        for tail, tau, z in ((self.lower, side.tau_l, side.z_l), (self.upper, side.tau_u, side.z_u)):
-            total += z - 2 * tau * tail.integrated_survival(z)
-            total += _term(tau, tau * leading(tail.integrated_squared_survival(), y.ndim))
-        return keep_nan(y, jnp.where(jnp.isinf(y), jnp.inf, total))
+    def _squared_survival_area(self, low: Float[Array, "..."], high: Float[Array, "..."]) -> Float[Array, "..."]:
+        """The mirror image."""
+        a, b = self._sides(low), self._sides(high)
+        body = self.body._squared_survival_area(a.within(low), b.within(high))
+        near = a.tau_u * _term(a.tau_u, self.upper.survival_area(2, a.z_u, b.z_u))
+        return near + body + _complement_area(self.lower, a.tau_l, b.z_l, a.z_l)
 
     def _quantile(self, mass: Float[Array, "..."], upper: Bool[Array, "..."]) -> Float[Array, "..."]:
         """The body's quantile where mass >= tau, else the threshold and the excess of survival mass / tau beyond it."""
@@ -288,6 +285,19 @@ class _Sides:
     in_body: Array
     z_l: Array
     z_u: Array
+
+    def within(self, y: Array) -> Array:
+        """The outcome y of these sides, moved to the threshold where it lies beyond one."""
+        return jnp.where(self.in_lower, self.t_l, jnp.where(self.in_upper, self.t_u, y))
+
+
+def _complement_area(tail, tau, low, high):
+    """Integral of (1 - tau S)^2 over the excesses [low, high] of a tail."""
+    endless = jnp.isinf(high)
+    high = jnp.where(endless, jnp.where(jnp.isinf(low), 0.0, low), high)
+    low = jnp.where(jnp.isinf(low), high, low)
+    area = high - low - 2 * tau * tail.survival_area(1, low, high) + tau * tau * tail.survival_area(2, low, high)
+    return jnp.where(endless, jnp.inf, area)
 
 
 def _term(tau, value):
