@@ -20,8 +20,7 @@ from sbp_jax.distributions.base import (
     register,
     set_fields,
 )
-from sbp_jax.distributions.crossing import crossing_from_first, crossing_from_last, pick
-from sbp_jax.distributions.numerics import clip_value, safe_log
+from sbp_jax.distributions.histogram import bin_index, crossing, log_probability, log_share, pick, probabilities, share
 from sbp_jax.errors import InputError
 
 EdgesLike = ArrayLike | Constant | Sequence[float]
@@ -75,10 +74,8 @@ class Binned(Distribution):
         """`log_prob`, with an outcome outside the edges counted in the nearest end bin."""
         (y,) = self._outcomes(y)
         edges, widths = self._edges(y.ndim)
-        index = jnp.sum(y[..., None] >= edges[..., 1:-1], axis=-1)
-        _, _, log_total = self._weights(y.ndim)
-        log_mass = pick(leading(self.logits, y.ndim, 1), index) - log_total
-        return keep_nan(y, log_mass - jnp.log(pick(widths, index)))
+        index = bin_index(edges, y)
+        return keep_nan(y, log_probability(leading(self.logits, y.ndim, 1), index) - jnp.log(pick(widths, index)))
 
     @compiled
     def cdf(self, y: ArrayLike) -> Float[Array, "..."]:
@@ -154,8 +151,7 @@ class Binned(Distribution):
         Comparisons, not clips: at an edge or a threshold the whole gradient must go to exactly one bin.
         """
         edges, widths = self._edges(low.ndim)
-        weights, total, _ = self._weights(low.ndim)
-        p = weights / total[..., None]
+        p = probabilities(leading(self.logits, low.ndim, 1))
         low, high = low[..., None], high[..., None]
         lower, upper = edges[..., :-1], edges[..., 1:]
         touched = (upper > low) & (lower <= high)
@@ -174,27 +170,21 @@ class Binned(Distribution):
         start, stop = jnp.where(lower > low, lower, low), jnp.where(upper < high, upper, high)
         touched = (upper > low) & (lower < high)
         length = jnp.where(touched, stop - start, 0.0)
-        weights, total, _ = self._weights(ndim)
-        return weights / total[..., None] * (length / widths), jnp.where(touched, 0.5 * (start + stop), 0.0), length
+        p = probabilities(leading(self.logits, ndim, 1))
+        return p * (length / widths), jnp.where(touched, 0.5 * (start + stop), 0.0), length
 
     def _quantile(self, mass: Float[Array, "..."], upper: Bool[Array, "..."] | bool) -> Float[Array, "..."]:
-        """Edge of the bin where the probability summed from that side crosses `mass`, plus the fraction of the bin.
-
-        A bin whose probability is below rounding cannot hold the crossing and is never divided by.
-        """
+        """Edge of the bin where the probability summed from that side crosses `mass`, plus the fraction of the bin."""
         edges, widths = self._edges(mass.ndim)
-        weights, total, _ = self._weights(mass.ndim)
-        target = mass * total
+        logits = leading(self.logits, mass.ndim, 1)
         if isinstance(upper, bool):
-            index, passed = crossing_from_last(weights, target) if upper else crossing_from_first(weights, target)
+            index, fraction = crossing(logits, mass, from_last=upper)
         else:
-            low_index, low_passed = crossing_from_first(weights, target)
-            high_index, high_passed = crossing_from_last(weights, target)
-            index, passed = jnp.where(upper, high_index, low_index), jnp.where(upper, high_passed, low_passed)
-        in_bin = pick(weights, index)
-        solid = in_bin > float(jnp.finfo(self.dtype).eps) * target
-        fraction = jnp.where(solid, target - passed, 0.0) / jnp.where(solid, in_bin, 1.0)
-        offset = pick(widths, index) * clip_value(fraction, 0.0, 1.0)
+            index, fraction = (
+                jnp.where(upper, high, low)
+                for low, high in zip(crossing(logits, mass, False), crossing(logits, mass, True), strict=True)
+            )
+        offset = pick(widths, index) * fraction
         inner = jnp.where(upper, pick(edges[..., 1:], index) - offset, pick(edges[..., :-1], index) + offset)
         return jnp.where(mass > 0, inner, jnp.where(upper, edges[..., -1], edges[..., 0]))
 
@@ -205,28 +195,25 @@ class Binned(Distribution):
     def _sides(self, y):
         """Probability below and above y, each summed over the bins on its side."""
         edges, widths = self._edges(y.ndim)
-        weights, total, _ = self._weights(y.ndim)
-        y = y[..., None]
-        lower, upper = edges[..., :-1], edges[..., 1:]
-        within = jnp.where((y >= lower) & (y < upper), y, lower)
-        fraction = jnp.where(y >= upper, 1.0, (within - lower) / widths)
-        rest = jnp.where(y >= upper, 0.0, (jnp.where(y >= lower, upper - within, widths)) / widths)
-        return jnp.sum(weights * fraction, axis=-1) / total, jnp.sum(weights * rest, axis=-1) / total
+        logits, index = leading(self.logits, y.ndim, 1), bin_index(edges, y)
+        inside = (y >= edges[..., 0]) & (y < edges[..., -1])
+        start, stop, width = pick(edges[..., :-1], index), pick(edges[..., 1:], index), pick(widths, index)
+        y = jnp.where(inside, y, start)
+        beyond = jnp.where(index == 0, 0.0, 1.0)
+        below = jnp.where(inside, (y - start) / width, beyond)
+        above = jnp.where(inside, (stop - y) / width, 1 - beyond)
+        return share(logits, index, below, False), share(logits, index, above, True)
 
     def _log_mass(self, low, high):
-        """log of the probability of [low, high]: a logsumexp over the bins that it touches, scaled by the largest."""
+        """log of the probability of [low, high]."""
         edges, widths = self._edges(low.ndim)
-        low, high = low[..., None], high[..., None]
+        logits, low, high = leading(self.logits, low.ndim, 1), low[..., None], high[..., None]
         lower, upper = edges[..., :-1], edges[..., 1:]
-        start = jnp.where(low > lower, low, lower)
-        stop = jnp.where(high < upper, high, upper)
+        start = jnp.where(low >= lower, low, lower)
+        stop = jnp.where(high <= upper, high, upper)
         touched = stop > start
-        fraction = jnp.where(touched, jnp.where(touched, stop, 1.0) - jnp.where(touched, start, 0.0), 0.0) / widths
-        logits = jnp.where(touched, leading(self.logits, low.ndim - 1, 1), -jnp.inf)
-        peak = jax.lax.stop_gradient(jnp.max(logits, axis=-1, keepdims=True))
-        peak = jnp.where(jnp.isfinite(peak), peak, 0.0)
-        mass = jnp.sum(jnp.exp(logits - peak) * fraction, axis=-1)
-        return safe_log(mass) + peak[..., 0] - self._weights(low.ndim - 1)[2]
+        length = jnp.where(touched, stop, 1.0) - jnp.where(touched, start, 0.0)
+        return log_share(logits, jnp.where(touched, length, 0.0) / widths)
 
     def _edges(self, ndim):
         """Edges [..., K + 1] and widths [..., K] in the dtype of the logits, `ndim` batch axes."""
@@ -238,14 +225,6 @@ class Binned(Distribution):
             edges = self.edges.astype(self.dtype)
             widths = edges[..., 1:] - edges[..., :-1]
         return leading(edges, ndim, 1), leading(widths, ndim, 1)
-
-    def _weights(self, ndim):
-        """exp(logits - max) [..., K], its sum [...] and logsumexp(logits) [...], with `ndim` batch axes."""
-        logits = leading(self.logits, ndim, 1)
-        peak = jax.lax.stop_gradient(jnp.max(logits, axis=-1, keepdims=True))
-        weights = jnp.exp(logits - peak)
-        total = jnp.sum(weights, axis=-1)
-        return weights, total, peak[..., 0] + jnp.log(total)
 
 
 def checked_edges(logits: Array, edges: EdgesLike) -> Constant | Array:
