@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sbp_jax.distributions import Binned as Binned
+    from sbp_jax.distributions import BlendedPareto as BlendedPareto
     from sbp_jax.distributions import GeneralizedPareto as GeneralizedPareto
     from sbp_jax.distributions import Normal as Normal
     from sbp_jax.distributions import SplicedBinnedPareto as SplicedBinnedPareto
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 # Loaded on first use: the law alone needs jax only, a run needs the rest of the house.
 _HOMES = {
     "Binned": "sbp_jax.distributions",
+    "BlendedPareto": "sbp_jax.distributions",
     "GeneralizedPareto": "sbp_jax.distributions",
     "InputError": "sbp_jax.errors",
     "Normal": "sbp_jax.distributions",
@@ -24,6 +26,7 @@ _HOMES = {
 }
 __all__ = [
     "Binned",
+    "BlendedPareto",
     "GeneralizedPareto",
     "InputError",
     "Normal",

@@ -3,12 +3,14 @@
 from sbp_jax.distributions.base import Distribution
 from sbp_jax.distributions.baselines import Normal
 from sbp_jax.distributions.binned import Binned
+from sbp_jax.distributions.blended import BlendedPareto
 from sbp_jax.distributions.heads import NormalHead, SplicedBinnedParetoHead, objective
 from sbp_jax.distributions.pareto import GeneralizedPareto
 from sbp_jax.distributions.spliced import SplicedBinnedPareto
 
 __all__ = [
     "Binned",
+    "BlendedPareto",
     "Distribution",
     "GeneralizedPareto",
     "Normal",

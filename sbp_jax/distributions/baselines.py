@@ -3,9 +3,10 @@
 import dataclasses
 import math
 
+import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.special import log_ndtr, ndtr, ndtri
+from jax.scipy.special import ndtr, ndtri
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float
 
@@ -20,19 +21,24 @@ from sbp_jax.distributions.base import (
     register,
     set_fields,
 )
-from sbp_jax.distributions.numerics import log1mexp
+from sbp_jax.distributions.numerics import log1mexp, standardize
+from sbp_jax.distributions.student_areas import remaining, squared_survival_area
 
 _HALF_LOG_TWO_PI = 0.5 * math.log(2 * math.pi)
+# beyond it the asymptotic log Phi(-z) = log phi(z) - log z is exact to rounding
+_FAR = 1e8
 
 
 @register
 @dataclasses.dataclass(frozen=True, eq=False, init=False)
 class Normal(Distribution):
-    """Gaussian with mean `loc` and standard deviation `scale`.
+    """Gaussian with mean `loc` and standard deviation `scale`; z = (y - loc) / scale, phi and Phi the standard form.
+
+    An outcome so far from loc that z overflows counts as infinite.
 
     Args:
         loc: [...], in the unit of the outcome.
-        scale: [...], positive, in the unit of the outcome.
+        scale: [...], positive, in the unit of the outcome; device arrays are not checked, and give NaN where not positive.
     Raises:
         InputError: the shapes of the two do not broadcast, or a Python or NumPy scale is not positive.
     """
@@ -60,35 +66,35 @@ class Normal(Distribution):
         """-z^2 / 2 - log scale - log(2 pi) / 2 with z = (y - loc) / scale."""
         (y,) = self._outcomes(y)
         z, finite = self._standardize(y)
-        return keep_nan(y, jnp.where(finite, _log_density(z) - jnp.log(leading(self.scale, y.ndim)), -jnp.inf))
+        return self._settle(jnp.where(finite, log_density(z) - jnp.log(leading(self.scale, y.ndim)), -jnp.inf), y)
 
     @compiled
     def cdf(self, y: ArrayLike) -> Float[Array, "..."]:
         """Phi(z)."""
         (y,) = self._outcomes(y)
         z, finite = self._standardize(y)
-        return keep_nan(y, jnp.where(finite, ndtr(z), jnp.where(y > 0, 1.0, 0.0)))
+        return self._settle(jnp.where(finite, ndtr(z), jnp.where(self._above(y), 1.0, 0.0)), y)
 
     @compiled
     def survival_function(self, y: ArrayLike) -> Float[Array, "..."]:
         """Phi(-z)."""
         (y,) = self._outcomes(y)
         z, finite = self._standardize(y)
-        return keep_nan(y, jnp.where(finite, ndtr(-z), jnp.where(y > 0, 0.0, 1.0)))
+        return self._settle(jnp.where(finite, ndtr(-z), jnp.where(self._above(y), 0.0, 1.0)), y)
 
     @compiled
     def log_cdf(self, y: ArrayLike) -> Float[Array, "..."]:
         """log Phi(z)."""
         (y,) = self._outcomes(y)
         z, finite = self._standardize(y)
-        return keep_nan(y, jnp.where(finite, log_ndtr(z), jnp.where(y > 0, 0.0, -jnp.inf)))
+        return self._settle(jnp.where(finite, log_cdf(z), jnp.where(self._above(y), 0.0, -jnp.inf)), y)
 
     @compiled
     def log_survival_function(self, y: ArrayLike) -> Float[Array, "..."]:
         """log Phi(-z)."""
         (y,) = self._outcomes(y)
         z, finite = self._standardize(y)
-        return keep_nan(y, jnp.where(finite, log_ndtr(-z), jnp.where(y > 0, -jnp.inf, 0.0)))
+        return self._settle(jnp.where(finite, log_cdf(-z), jnp.where(self._above(y), -jnp.inf, 0.0)), y)
 
     @compiled
     def interval_log_prob(self, low: ArrayLike, high: ArrayLike) -> Float[Array, "..."]:
@@ -99,61 +105,126 @@ class Normal(Distribution):
         would lose digits. -inf with zero gradient where low >= high.
         """
         low, high = self._outcomes(low, high)
-        loc, scale = leading(self.loc, low.ndim), leading(self.scale, low.ndim)
         ordered = high > low
-        finite = ordered & jnp.isfinite(low) & jnp.isfinite(high)
-        a, b = jnp.where(finite, low, loc), jnp.where(finite, high, loc + scale)
-        width, middle = (b - a) / scale, (0.5 * (a - loc) + 0.5 * (b - loc)) / scale
-        narrow = finite & (width * (1 + jnp.abs(middle)) < 1)
+        z_low, low_finite = self._standardize(low)
+        z_high, high_finite = self._standardize(high)
+        # not z_high - z_low, which would keep few digits of a narrow interval far from loc
+        width, width_finite = standardize(high, low, leading(self.scale, low.ndim))
+        middle = 0.5 * z_low + 0.5 * z_high
+        narrow = ordered & low_finite & high_finite & width_finite & (width * (1 + jnp.abs(middle)) < 1)
         h, m = jnp.where(narrow, width, 0.5), jnp.where(narrow, middle, 0.0)
         nodes, weights = np.polynomial.legendre.leggauss(12)
         t = 0.5 * h[..., None] * leading(nodes.astype(self.dtype), h.ndim, 1)
         ratio = jnp.sum(
             leading(0.5 * weights.astype(self.dtype), h.ndim, 1) * jnp.exp(-t * (m[..., None] + 0.5 * t)), axis=-1
         )
-        value_narrow = _log_density(m) + jnp.log(h) + jnp.log(ratio)
+        value_narrow = log_density(m) + jnp.log(h) + jnp.log(ratio)
 
         wide = ordered & ~narrow
-        z_low, low_finite = self._standardize(jnp.where(wide, low, loc))
-        z_high, high_finite = self._standardize(jnp.where(wide, high, loc + scale))
-        flip = jnp.where(low_finite, z_low, -1.0) + jnp.where(high_finite, z_high, 1.0) > 0
-        near, near_finite = jnp.where(flip, -z_low, z_high), jnp.where(flip, low_finite, high_finite)
-        far, far_finite = jnp.where(flip, -z_high, z_low), jnp.where(flip, high_finite, low_finite)
-        log_near = jnp.where(near_finite, log_ndtr(near), 0.0)
-        log_far = jnp.where(far_finite, log_ndtr(far), -jnp.inf)
-        value_wide = log_near + log1mexp(log_near - log_far)
-        value = jnp.where(narrow, value_narrow, jnp.where(wide, value_wide, -jnp.inf))
-        return keep_nan(low, keep_nan(high, value))
+        log_below, log_above = (
+            # the mass below the upper end and below the lower one, and the same seen from above
+            (self._log_cdf_at(high, 1), self._log_cdf_at(low, 1)),
+            (self._log_cdf_at(low, -1), self._log_cdf_at(high, -1)),
+        )
+        flip = log_above[0] < log_below[0]
+        log_near, log_far = (jnp.where(flip, above, below) for below, above in zip(log_below, log_above, strict=True))
+        some = wide & (log_near > log_far)
+        near, far = jnp.where(some, log_near, 0.0), jnp.where(some, log_far, -1.0)
+        value_wide = near + log1mexp(near - far)
+        value = jnp.where(narrow, value_narrow, jnp.where(some, value_wide, -jnp.inf))
+        return self._settle(value, low, high)
 
     @compiled
     def mean(self) -> Float[Array, "..."]:
         """loc."""
-        return self.loc
+        return self._settle(self.loc)
 
     @compiled
     def variance(self) -> Float[Array, "..."]:
         """scale^2."""
-        return self.scale**2
+        return self._settle(self.scale**2)
 
     @compiled
     def crps(self, y: ArrayLike) -> Float[Array, "..."]:
         """scale (z (2 Phi(z) - 1) + 2 phi(z) - 1 / sqrt(pi)): Gneiting and Raftery (2007), equation 21."""
         (y,) = self._outcomes(y)
         z, finite = self._standardize(y)
-        value = z * (ndtr(z) - ndtr(-z)) + 2 * jnp.exp(_log_density(z)) - 1 / math.sqrt(math.pi)
-        return keep_nan(y, jnp.where(finite, leading(self.scale, y.ndim) * value, jnp.inf))
+        value = z * (ndtr(z) - ndtr(-z)) + 2 * jnp.exp(log_density(z)) - 1 / math.sqrt(math.pi)
+        return self._settle(jnp.where(finite, leading(self.scale, y.ndim) * value, jnp.inf), y)
+
+    def _squared_cdf_area(self, low: Float[Array, "..."], high: Float[Array, "..."]) -> Float[Array, "..."]:
+        """The indefinite integral is scale (z Phi^2 + 2 Phi phi - Phi(sqrt(2) z) / sqrt(pi))."""
+        return self._area(-self._ends(high), -self._ends(low), low, high)
+
+    def _squared_survival_area(self, low: Float[Array, "..."], high: Float[Array, "..."]) -> Float[Array, "..."]:
+        """The same mirrored; beyond one scale from loc, where that form cancels, by the rule of `student_areas`."""
+        return self._area(self._ends(low), self._ends(high), low, high)
+
+    def _area(self, start, stop, low, high):
+        area = squared_survival_area(start, stop, tail_area, lambda a, b: _squared_beyond(a) - _squared_beyond(b))
+        return self._settle(leading(self.scale, low.ndim) * area, low, high)
 
     def _quantile(self, mass: Float[Array, "..."], upper: Bool[Array, "..."]) -> Float[Array, "..."]:
         inside = mass > 0
-        z = jnp.where(inside, ndtri(jnp.where(inside, mass, 0.5)), -jnp.inf)
-        return leading(self.loc, mass.ndim) + leading(self.scale, mass.ndim) * jnp.where(upper, -z, z)
+        z = ndtri(jnp.where(inside, mass, 0.5))
+        inner = leading(self.loc, mass.ndim) + leading(self.scale, mass.ndim) * jnp.where(upper, -z, z)
+        return self._settle(jnp.where(inside, inner, jnp.where(upper, jnp.inf, -jnp.inf)), mass)
 
     def _standardize(self, y):
-        """(y - loc) / scale with infinite outcomes replaced by loc, and where y is finite."""
-        finite = jnp.isfinite(y)
-        loc = leading(self.loc, y.ndim)
-        return (jnp.where(finite, y, loc) - loc) / leading(self.scale, y.ndim), finite
+        """z, 0 where it is not finite, and where it is finite."""
+        return standardize(y, leading(self.loc, y.ndim), leading(self.scale, y.ndim))
+
+    def _above(self, y):
+        return y > leading(self.loc, y.ndim)
+
+    def _ends(self, y):
+        """z, infinite where it overflows."""
+        z, finite = self._standardize(y)
+        return jnp.where(finite, z, jnp.where(self._above(y), jnp.inf, -jnp.inf))
+
+    def _log_cdf_at(self, y, sign):
+        """log Phi(sign z)."""
+        z, finite = self._standardize(y)
+        return jnp.where(finite, log_cdf(sign * z), jnp.where(self._above(y) == (sign > 0), 0.0, -jnp.inf))
+
+    def _settle(self, value, *ys):
+        """`value`, but NaN where an outcome or parameter is NaN, or the scale is not positive."""
+        for y in ys:
+            value = keep_nan(y, value)
+        loc, scale = leading(self.loc, value.ndim), leading(self.scale, value.ndim)
+        return jnp.where((scale > 0) & ~jnp.isnan(loc), value, jnp.nan)
 
 
-def _log_density(z):
+def log_density(z: Float[Array, "..."]) -> Float[Array, "..."]:
+    """log phi(z)."""
     return -0.5 * z * z - _HALF_LOG_TWO_PI
+
+
+def log_cdf(z: Float[Array, "..."]) -> Float[Array, "..."]:
+    """log Phi(z) for every finite z: that of JAX has a NaN gradient where z^2 overflows."""
+    far = z < -_FAR
+    outer = jnp.where(far, z, -_FAR)
+    inner = jnp.where(far, 0.0, z)
+    return jnp.where(
+        far, log_density(outer) - jnp.log(-outer), jax.scipy.special.log_ndtr(jnp.where(inner < _FAR, inner, _FAR))
+    )
+
+
+def tail_area(a: Float[Array, "..."], b: Float[Array, "..."]) -> Float[Array, "..."]:
+    """Integral of Phi(-x) over a finite [a, b]: x Phi(-x) - phi(x) at the ends."""
+    return b * ndtr(-b) - a * ndtr(-a) + jnp.exp(log_density(a)) - jnp.exp(log_density(b))
+
+
+@jax.custom_jvp
+def _squared_beyond(t):
+    """Integral of Phi(-x)^2 over x > t >= 0; 0 at infinity."""
+    near, finite = t < 1, t < jnp.inf
+    z = jnp.where(near, -t, 0.0)
+    closed = z * ndtr(z) ** 2 + 2 * ndtr(z) * jnp.exp(log_density(z)) - ndtr(math.sqrt(2) * z) / math.sqrt(math.pi)
+    far = remaining(jnp.where(near | ~finite, 1.0, t), jnp.zeros_like(t))
+    return jnp.where(near, closed, jnp.where(finite, far, 0.0))
+
+
+@_squared_beyond.defjvp
+def _squared_beyond_jvp(primals, tangents):
+    return _squared_beyond(*primals), -(ndtr(-primals[0]) ** 2) * tangents[0]

@@ -173,6 +173,18 @@ class Binned(Distribution):
         p = probabilities(leading(self.logits, ndim, 1))
         return p * (length / widths), jnp.where(touched, 0.5 * (start + stop), 0.0), length
 
+    def tail_quantile(self, mass: float, upper: bool) -> Float[Array, "..."]:
+        """The point with probability `mass` beyond it on that side, shape `batch_shape`."""
+        return self._quantile(self._level(mass), upper)
+
+    def tail_log_density(self, mass: float, upper: bool) -> Float[Array, "..."]:
+        """log f at `tail_quantile`, from the bin that holds it, shape `batch_shape`."""
+        index, _ = crossing(self.logits, self._level(mass), upper)
+        return log_probability(self.logits, index) - jnp.log(pick(self._edges(index.ndim)[1], index))
+
+    def _level(self, mass):
+        return jnp.full(self.batch_shape, mass, self.dtype)
+
     def _quantile(self, mass: Float[Array, "..."], upper: Bool[Array, "..."] | bool) -> Float[Array, "..."]:
         """Edge of the bin where the probability summed from that side crosses `mass`, plus the fraction of the bin."""
         edges, widths = self._edges(mass.ndim)

@@ -5,7 +5,7 @@ import math
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 # |x| below which a Taylor series replaces the closed form, and its number of terms. The closed forms of the derivatives
 # cancel to a relative error of about 2 eps / |x|; the series are truncated at about |x|**terms.
@@ -152,3 +152,61 @@ def _polynomial(x, coefficients):
     for coefficient in reversed(coefficients[:-1]):
         total = total * x + coefficient
     return total
+
+
+def standardize(
+    y: Float[Array, "..."], loc: Float[Array, "..."], scale: Float[Array, "..."]
+) -> tuple[Float[Array, "..."], Bool[Array, "..."]]:
+    """(y - loc) / scale, 0 where that is not finite, and where it is finite.
+
+    The derivative of the plain quotient has scale^2 in its denominator, which underflows: NaN at a scale of 1e-30.
+    """
+    y, loc, scale = jnp.broadcast_arrays(y, loc, scale)
+    finite = jax.lax.stop_gradient(jnp.isfinite((y - loc) / scale))
+    return _standardize(jnp.where(finite, y, 0.0), jnp.where(finite, loc, 0.0), jnp.where(finite, scale, 1.0)), finite
+
+
+@jax.custom_jvp
+def _standardize(y, loc, scale):
+    return (y - loc) / scale
+
+
+@_standardize.defjvp
+def _standardize_jvp(primals, tangents):
+    (_, _, scale), (dy, dloc, dscale) = primals, tangents
+    z = _standardize(*primals)
+    return z, (dy - dloc) / scale - z * (dscale / scale)
+
+
+def lambert_w(z: Float[Array, "..."]) -> Float[Array, "..."]:
+    """The w >= 0 with w exp(w) = z, for z >= 0: Lambert's function, to rounding.
+
+    Two steps of the fourth-order iteration of Fritsch, Shafer and Crowley (1973) from an approximation within 3 %. It
+    works on log(z / w) - w, so that neither a tiny nor a huge z loses digits; w' = exp(-w) / (1 + w).
+
+    Returns:
+        w; 0 with slope 1 at 0, inf at inf, NaN for z < 0.
+    """
+    return _lambert_w(z)
+
+
+@jax.custom_jvp
+def _lambert_w(z):
+    inside = (z > 0) & (z < jnp.inf)
+    at = jnp.where(inside, z, 1.0)
+    logarithm = jnp.log1p(at)
+    w = logarithm * (1 - jnp.log1p(logarithm) / (2 + logarithm))
+    for _ in range(2):
+        residual = jnp.log(at / w) - w
+        q = 2 * (1 + w) * (1 + w + 2 / 3 * residual)
+        w = w * (1 + residual / (1 + w) * (q - residual) / (q - 2 * residual))
+    return jnp.where(inside, w, jnp.where(z >= 0, z, jnp.nan))
+
+
+@_lambert_w.defjvp
+def _lambert_w_jvp(primals, tangents):
+    (z,), (dz,) = primals, tangents
+    w = _lambert_w(z)
+    large = (w > 1) & (w < jnp.inf)
+    slope = jnp.where(large, w / jnp.where(large, z, 1.0), jnp.exp(-w)) / (1 + w)
+    return w, slope * dz

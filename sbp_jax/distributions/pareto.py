@@ -191,7 +191,7 @@ class GeneralizedPareto(Distribution):
         return jnp.where(finite, beta * expm1_ratio(xi, jnp.where(finite, hazard, 0.0)), end)
 
     def _beyond(self, low, inside):
-        """The law of the excess over `low`, by threshold stability; of scale 1 where `low` is not inside the support."""
+        """The law of the excess over `low`, by threshold stability; scale 1 where `low` is outside the support."""
         xi, beta = self._parameters(low)
         return GeneralizedPareto(xi, jnp.where(inside, beta + xi * jnp.where(inside, low, 0.0), 1.0))
 

@@ -221,7 +221,7 @@ class SplicedBinnedPareto(Distribution):
         return jnp.where(finite, body + tails, jnp.inf)
 
     def _squared_cdf_area(self, low: Float[Array, "..."], high: Float[Array, "..."]) -> Float[Array, "..."]:
-        """tau^2 S^2 in the lower tail, F_b^2 in the body, 1 - 2 tau S + tau^2 S^2 in the upper tail, each integrated."""
+        """Integral of tau^2 S^2 in the lower tail, of F_b^2 in the body, of (1 - tau S)^2 in the upper tail."""
         a, b = self._sides(low), self._sides(high)
         body = self.body._squared_cdf_area(a.within(low), b.within(high))
         near = a.tau_l * _term(a.tau_l, self.lower.survival_area(2, b.z_l, a.z_l))

@@ -5,16 +5,34 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from sbp_jax.distributions import Normal, NormalHead, SplicedBinnedPareto, SplicedBinnedParetoHead, objective
-from sbp_jax.distributions.heads import PARAMETERIZATIONS, SMALLEST_SCALE
+from sbp_jax.distributions import Normal, SplicedBinnedPareto
+from sbp_jax.distributions.heads import (
+    OBJECTIVES,
+    PARAMETERIZATIONS,
+    SMALLEST_SCALE,
+    BinnedHead,
+    BlendedParetoHead,
+    CenteredHead,
+    NormalHead,
+    SplicedBinnedParetoHead,
+    StudentTHead,
+    objective,
+)
 from sbp_jax.errors import InputError
 
 EDGES = tuple(np.linspace(-10.0, 30.0, 21).tolist())
+SUPPORT = (-110.0, 110.0)
+
+
+def make(name, edges=EDGES, **options):
+    """A head of that parameterization, with a support where it needs one."""
+    support = {"support": SUPPORT} if PARAMETERIZATIONS[name].needs_end else {}
+    return SplicedBinnedParetoHead(edges, parameterization=name, **(support | options))
 
 
 @pytest.mark.parametrize("name", PARAMETERIZATIONS)
 def test_outputs_are_in_the_domain_for_any_raw_values(name):
-    head = SplicedBinnedParetoHead(EDGES, parameterization=name)
+    head = make(name)
     assert head.num_outputs == 24
     raw = jnp.asarray(np.random.default_rng(0).normal(size=(6, 24)) * np.array([[0.1], [1], [10], [1e2], [1e3], [1e4]]))
 
@@ -34,10 +52,15 @@ def test_outputs_are_in_the_domain_for_any_raw_values(name):
     assert jnp.all(jnp.isfinite(slope))
 
 
+# outputs that a parameterization does not ignore
+USED = {"positive": 24, "bounded": 24, "orthogonal": 24, "continuous": 22, "exponential": 22, "endpoint": 22}
+
+
 def test_every_output_receives_a_gradient():
-    y = jnp.array([-15.0, -8.0, 3.0, 12.0, 40.0])
-    for name, used in (("bounded", 24), ("positive", 24), ("orthogonal", 24), ("exponential", 22)):
-        head = SplicedBinnedParetoHead(EDGES, parameterization=name)
+    assert set(USED) == set(PARAMETERIZATIONS)
+    y = jnp.array([-8.0, -5.0, 3.0, 12.0, 17.0])
+    for name, used in USED.items():
+        head = make(name)
         raw = jnp.asarray(head.initial(np.random.default_rng(1).normal(5, 6, 500)), jnp.float32)
         slope = jax.grad(lambda r, head=head: -jnp.mean(head(r).log_prob(y)))(raw)
         assert int(jnp.sum(slope != 0)) == used
@@ -60,7 +83,7 @@ def test_the_published_map_and_the_bounds():
 def test_initial_estimates_the_marginal(name):
     rng = np.random.default_rng(2)
     y = np.concatenate([rng.normal(5, 4, 4000), 12 + rng.pareto(4, 300) * 12])
-    head = SplicedBinnedParetoHead(np.linspace(-10.0, 30.0, 81), parameterization=name)
+    head = make(name, np.linspace(-10.0, 30.0, 81))
     law = head(jnp.asarray(head.initial(y), jnp.float32))
     for q in (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99):
         assert np.mean(y <= float(law.icdf(q))) == pytest.approx(q, abs=0.006)
@@ -74,11 +97,12 @@ def test_initial_estimates_the_marginal(name):
 )
 @pytest.mark.parametrize("name", PARAMETERIZATIONS)
 def test_initial_is_finite_for_any_data(name, y):
-    head = SplicedBinnedParetoHead(EDGES, parameterization=name)
+    head = make(name)
     raw = head.initial(y)
     assert raw.shape == (24,)
     assert np.all(np.isfinite(raw))
-    assert jnp.all(jnp.isfinite(head(jnp.asarray(raw, jnp.float32)).log_prob(y.astype(np.float32))))
+    law, inside = head(jnp.asarray(raw, jnp.float32)), (y > SUPPORT[0]) & (y < SUPPORT[1]) | (name != "endpoint")
+    assert jnp.all(jnp.isfinite(law.log_prob(y.astype(np.float32))) | ~inside)
     gaussian = NormalHead(center=5.0, unit=10.0)
     assert np.all(np.isfinite(gaussian.initial(y)))
 
@@ -100,10 +124,69 @@ def test_heads_are_hashable_and_compare_by_value():
     assert SplicedBinnedParetoHead(EDGES) != SplicedBinnedParetoHead(EDGES, (0.1, 0.1))
 
 
+def test_continuous_has_no_jump_at_the_thresholds():
+    rng = np.random.default_rng(4)
+    for head in (make("continuous"), make("continuous", tail_mass=(0.02, 0.2)), make("continuous", support=SUPPORT)):
+        law = head(jnp.asarray(rng.normal(size=(50, 24)), jnp.float32))
+        for t, out in zip(law.thresholds(), (-np.inf, np.inf), strict=True):
+            outside = jnp.asarray(np.nextafter(np.asarray(t), np.float32(out)))
+            np.testing.assert_allclose(law.log_prob(outside), law.log_prob(t), atol=2e-5)
+
+
+def test_endpoint_ends_at_the_support():
+    raw = jnp.asarray(np.random.default_rng(5).normal(size=(50, 24)) * 3, jnp.float32)
+    law = make("endpoint")(raw)
+    np.testing.assert_allclose(law.icdf(0.0), SUPPORT[0], rtol=1e-5)
+    np.testing.assert_allclose(law.icdf(1.0), SUPPORT[1], rtol=1e-5)
+    assert jnp.all(law.log_prob(jnp.full(50, 110.1)) == -jnp.inf)
+    assert jnp.all(jnp.isfinite(law.log_prob(jnp.full(50, 109.0))))
+
+
+@pytest.mark.parametrize("name", [name for name in PARAMETERIZATIONS if name != "endpoint"])
+def test_no_outcome_inside_the_support_is_impossible(name):
+    raw = jnp.asarray(np.random.default_rng(6).normal(size=(200, 24)) * 10, jnp.float32)
+    law = make(name, support=SUPPORT)(raw)
+    for y in (SUPPORT[0] + 0.01, SUPPORT[1] - 0.01):
+        assert jnp.all(jnp.isfinite(law.log_prob(y)))
+
+
+HEADS = {
+    "normal": NormalHead(2.0, 5.0),
+    "student": StudentTHead(2.0, 5.0),
+    "binned": BinnedHead(EDGES),
+    "blended": BlendedParetoHead(EDGES),
+    **{name: make(name) for name in PARAMETERIZATIONS},
+}
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_zero_outputs_predict_the_marginal_that_was_given(name):
+    y = np.random.default_rng(7).normal(6, 4, 4000)
+    y = np.clip(y, -9.0, 29.0)
+    head = CenteredHead.on(HEADS[name], y)
+    law = head(jnp.zeros((3, head.num_outputs)))
+    assert law.batch_shape == (3,)
+    for q in (0.05, 0.25, 0.5, 0.75, 0.95):
+        assert np.mean(y <= float(law.icdf(q)[0])) == pytest.approx(q, abs=0.03)
+    np.testing.assert_allclose(head.initial(y), 0, atol=1e-12)
+    assert hash(head) == hash(CenteredHead.on(HEADS[name], y))
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_any_raw_outputs_give_finite_gradients(name):
+    head = HEADS[name]
+    scales = jnp.array([[0.1], [1], [10], [100], [1e4]])
+    raw = scales * jnp.asarray(np.random.default_rng(8).normal(size=(5, head.num_outputs)), jnp.float32)
+    value, slope = jax.vmap(jax.value_and_grad(lambda r: head(r).interval_log_prob(2.5, 3.5)))(raw)
+    assert not jnp.any(jnp.isnan(value))
+    assert jnp.all(jnp.isfinite(slope))
+
+
 def test_objectives():
     head = SplicedBinnedParetoHead(EDGES)
     law = head(jnp.zeros((2, 24)))
     y = jnp.array([3.0, 28.0])
+    assert OBJECTIVES == ("exact", "composite", "interval", "censored")
     np.testing.assert_array_equal(objective("exact")(law, y), -law.log_prob(y))
     np.testing.assert_array_equal(objective("composite")(law, y), -law.composite_log_prob(y))
     np.testing.assert_array_equal(objective("interval")(law, y), -law.interval_log_prob(y - 0.5, y + 0.5))
@@ -111,10 +194,26 @@ def test_objectives():
     assert isinstance(law, SplicedBinnedPareto)
     with pytest.raises(InputError, match="needs a SplicedBinnedPareto, got Normal"):
         objective("composite")(Normal(0.0, 1.0), y)
-    with pytest.raises(InputError, match="unknown objective 'nll'; known: exact, composite, interval"):
+    with pytest.raises(InputError, match="unknown objective 'nll'; known: exact, composite, interval, censored"):
         objective("nll")
     with pytest.raises(InputError, match="width must be positive"):
         objective("interval", 0.0)
+
+
+def test_censored_outcomes_count_what_lies_beyond():
+    law = SplicedBinnedParetoHead(EDGES)(jnp.zeros((3, 24)))
+    y, cut = jnp.array([3.0, 28.0, 1e5]), jnp.array([False, True, True])
+    value = objective("censored")(law, y, cut)
+    np.testing.assert_allclose(value[0], -law.interval_log_prob(2.5, 3.5)[0], rtol=1e-6)
+    np.testing.assert_allclose(value[1:], -law.log_survival_function(y - 0.5)[1:], rtol=1e-6)
+    slope = jax.grad(lambda r: jnp.sum(objective("censored")(SplicedBinnedParetoHead(EDGES)(r), y, cut)))
+    assert jnp.all(jnp.isfinite(slope(jnp.zeros((3, 24)))))
+    # an outcome that one branch could not hold leaves no NaN in the other
+    bounded = make("endpoint")
+    slope = jax.grad(lambda r: objective("censored")(bounded(r), jnp.asarray(500.0), jnp.asarray(False)))
+    assert jnp.all(jnp.isfinite(slope(jnp.zeros(24))))
+    with pytest.raises(TypeError):
+        objective("censored")(law, y)
 
 
 def test_user_errors_name_the_argument():
@@ -132,3 +231,11 @@ def test_user_errors_name_the_argument():
         SplicedBinnedParetoHead(EDGES).initial(np.array([1.0, np.nan]))
     with pytest.raises(InputError, match="unit must be positive"):
         NormalHead(unit=0.0)
+    with pytest.raises(InputError, match=r"support must be finite and reach beyond the edges from -10\.0 to 30\.0"):
+        SplicedBinnedParetoHead(EDGES, parameterization="endpoint")
+    with pytest.raises(InputError, match="lowest_df must not be negative"):
+        StudentTHead(lowest_df=-1.0)
+    with pytest.raises(InputError, match="edges must be finite and increasing"):
+        BinnedHead((0.0, 2.0, 1.0))
+    with pytest.raises(InputError, match="shape_bounds must be increasing"):
+        BlendedParetoHead(EDGES, shape_bounds=(0.5, 0.1))

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from sbp_jax.distributions import Binned, GeneralizedPareto, Normal, SplicedBinnedPareto
+from sbp_jax.distributions import Binned, BlendedPareto, GeneralizedPareto, Normal, SplicedBinnedPareto
 from sbp_jax.distributions.binned import EdgesLike
 
 EDGES = np.linspace(-4.0, 4.0, 9)
@@ -24,6 +24,7 @@ def spliced(tail_mass=(0.05, 0.1), edges: EdgesLike = EDGES):
 LAWS = {
     "pareto": lambda: GeneralizedPareto(jnp.array([-0.2, 0.0, 0.4]), 1.5),
     "binned": lambda: Binned(logits(), EDGES),
+    "blended": lambda: BlendedPareto(0.3 * logits(), EDGES, jnp.array([-0.2, 0.0, 0.4]), 0.1),
     "normal": lambda: Normal(jnp.array([0.0, 1.0, -1.0]), 2.0),
     "spliced": spliced,
 }

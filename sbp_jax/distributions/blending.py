@@ -1,0 +1,118 @@
+"""The blend of two laws over a zone: weights, ingredients and density, as functions of the place t in [0, 1].
+
+Everything is written for the outward direction and the tail probability T that lies beyond a point, so that a lower
+side is the mirror image of an upper one.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float
+
+from sbp_jax.distributions.base import Constant, is_traced
+from sbp_jax.distributions.numerics import expm1_ratio, log1p_ratio
+from sbp_jax.errors import InputError
+
+
+def weight(t: Float[Array, "..."], s: Float[Array, "..."]) -> Float[Array, "..."]:
+    """Cdf of the Beta(5, 5) law at t in [0, 1], s = 1 - t: a sum of positive terms, accurate where either is small.
+
+    t^5 (126 s^4 + 84 t s^3 + 36 t^2 s^2 + 9 t^3 s + t^4) is the Bernstein form of the polynomial of degree 9; the
+    complement 1 - w(t, s) is w(s, t).
+    """
+    t2, s2 = t * t, s * s
+    return t2 * t2 * t * (126 * s2 * s2 + 84 * t * s2 * s + 36 * t2 * s2 + 9 * t2 * t * s + t2 * t2)
+
+
+def weight_slope(t: Float[Array, "..."], s: Float[Array, "..."]) -> Float[Array, "..."]:
+    """Density 630 t^4 s^4 of the Beta(5, 5) law: it and its first three derivatives vanish at both ends."""
+    return 630 * (t * s) ** 2 * (t * s) ** 2
+
+
+def weight_gain(t: Float[Array, "..."], s: Float[Array, "..."], step: Float[Array, "..."]) -> Float[Array, "..."]:
+    """w(t + step) - w(t) for step >= 0: five Gauss-Legendre nodes are exact for degree 8."""
+    nodes, weights = (v.astype(t.dtype) for v in unit_rule(5))
+    terms = (c * weight_slope(t + step * x, s - step * x) for x, c in zip(nodes, weights, strict=True))
+    return step * functools.reduce(jnp.add, terms)
+
+
+@dataclasses.dataclass(frozen=True)
+class Blend:
+    """What the blend is made of at a place in the zone."""
+
+    t: Float[Array, "..."]  # from 0 at the inner end to 1 at the outer end
+    s: Float[Array, "..."]  # 1 - t
+    body: Float[Array, "..."]  # -log(1 - T) of the body
+    pareto: Float[Array, "..."]  # -log(1 - T) of the generalized Pareto law
+    survival: Float[Array, "..."]  # T of the generalized Pareto law
+    rate: Float[Array, "..."]  # slope in t of -log T of the generalized Pareto law
+
+    @property
+    def hazard(self) -> Float[Array, "..."]:
+        """H = -log(1 - T) = (1 - w) h_b + w h_G of the blend."""
+        return weight(self.s, self.t) * self.body + weight(self.t, self.s) * self.pareto
+
+    @property
+    def tail(self) -> Float[Array, "..."]:
+        """T of the blend."""
+        return -jnp.expm1(-self.hazard)
+
+    def density(self, body_density: Float[Array, "..."]) -> Float[Array, "..."]:
+        """-dT/dt of the blend, given that of the body; negative where the blend is not monotone.
+
+        (1 - T) ((1 - w) f_b / (1 - T_b) + w g / (1 - T_G) + w' (h_b - h_G))
+        """
+        w, rest = weight(self.t, self.s), weight(self.s, self.t)
+        parts = rest * body_density * jnp.exp(self.body) + w * self.survival * self.rate * jnp.exp(self.pareto)
+        return jnp.exp(-self.hazard) * (parts + weight_slope(self.t, self.s) * (self.body - self.pareto))
+
+
+def mixed(
+    numbers: tuple[float, float, float],
+    t: Float[Array, "..."],
+    s: Float[Array, "..."],
+    xi: Float[Array, "..."],
+    body_tail: Float[Array, "..."],
+) -> Blend:
+    """The blend at t, s = 1 - t, where the body's tail probability is `body_tail`; xi of the rank of t.
+
+    `numbers` are outer and inner tail probability and rise = log(inner / outer). The generalized Pareto law through
+    both falls as inner exp(-rise r), r = log1p(t expm1(k)) / k with k = xi rise, whatever the zone's place and width.
+    Seen from the outer end k changes its sign: the nearer end keeps the digits.
+    """
+    outer, inner, rise = numbers
+    near, k = t <= s, xi * rise
+    place, k = jnp.where(near, t, s), jnp.where(near, k, -k)
+    slope = expm1_ratio(k, jnp.ones_like(k))
+    u = slope * place
+    survival = jnp.where(near, inner, outer) * jnp.exp(jnp.where(near, -rise, rise) * log1p_ratio(k, u))
+    return Blend(t, s, -jnp.log1p(-body_tail), -jnp.log1p(-survival), survival, rise * slope / (1 + k * u))
+
+
+@functools.cache
+def unit_rule(count):
+    """Gauss-Legendre nodes and weights on [0, 1]."""
+    nodes, weights = np.polynomial.legendre.leggauss(count)
+    return 0.5 * (1 + nodes), 0.5 * weights
+
+
+def checked_masses(masses: ArrayLike | Sequence[float] | Constant, side: str, dtype: jnp.dtype) -> Constant:
+    """The pair (outer, inner) as a constant; InputError unless 0 < outer < inner < 1/2 in the law's dtype."""
+    message = f"{side}_mass must be a pair of numbers (outer, inner) with 0 < outer < inner < 1/2"
+    if isinstance(masses, Constant):
+        pair = masses
+    elif any(is_traced(m) for m in jax.tree.leaves(masses)):
+        raise InputError(f"{message}, got traced values")
+    else:
+        pair = Constant(masses)
+    if pair.shape != (2,):
+        raise InputError(f"{message}, got {np.asarray(pair).tolist()}")
+    outer, inner = np.asarray(pair).astype(dtype)
+    if not (0 < outer < inner < 0.5):
+        raise InputError(f"{message}, got {np.asarray(pair).tolist()}")
+    return pair

@@ -1,0 +1,29 @@
+"""Raw network outputs to distributions: the only place where outputs are constrained, by a named parameterization."""
+
+from sbp_jax.distributions.heads.baselines import (
+    BinnedHead,
+    BlendedParetoHead,
+    NormalHead,
+    StudentTHead,
+)
+from sbp_jax.distributions.heads.centered import CenteredHead, OutcomeHead
+from sbp_jax.distributions.heads.objectives import OBJECTIVES, Loss, objective
+from sbp_jax.distributions.heads.spliced import SplicedBinnedParetoHead
+from sbp_jax.distributions.heads.tails import PARAMETERIZATIONS, SMALLEST_SCALE, Parameterization, TailInputs
+
+__all__ = [
+    "OBJECTIVES",
+    "PARAMETERIZATIONS",
+    "SMALLEST_SCALE",
+    "BinnedHead",
+    "BlendedParetoHead",
+    "CenteredHead",
+    "Loss",
+    "NormalHead",
+    "OutcomeHead",
+    "Parameterization",
+    "SplicedBinnedParetoHead",
+    "StudentTHead",
+    "TailInputs",
+    "objective",
+]

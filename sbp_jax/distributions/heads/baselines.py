@@ -1,0 +1,204 @@
+"""Heads of the distributions to compare with."""
+
+import dataclasses
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from sbp_jax.distributions.baselines import Normal
+from sbp_jax.distributions.binned import Binned
+from sbp_jax.distributions.blended import BlendedPareto, Masses
+from sbp_jax.distributions.heads.checks import (
+    check_outputs,
+    checked_bounds,
+    checked_edges,
+    checked_outcomes,
+    initial_logits,
+)
+from sbp_jax.distributions.heads.tails import (
+    INITIAL_SHAPE,
+    bounded_shape,
+    inverse_bounded,
+    inverse_softplus,
+    positive_scale,
+)
+from sbp_jax.distributions.student import StudentT
+from sbp_jax.errors import InputError
+
+# degrees of freedom that a network's first Student-t may have
+_INITIAL_DF = (1.5, 2.0, 3.0, 5.0, 8.0, 15.0, 40.0)
+# ratio of the interquartile range to the scale for a Gaussian
+_NORMAL_IQR = 1.3489795003921634
+
+
+@dataclasses.dataclass(frozen=True)
+class _LocationScaleHead:
+    """Maps raw outputs to loc = center + unit a and scale = unit softplus(b), which keep raw outputs of order one."""
+
+    center: float = 0.0
+    unit: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not self.unit > 0:
+            raise InputError(f"unit must be positive, got {self.unit}")
+
+    def _location_scale(self, raw):
+        return self.center + self.unit * raw[..., 0], self.unit * positive_scale(raw[..., 1])
+
+    def _raw_location_scale(self, loc: float, scale: float) -> list[float]:
+        """Raw outputs of that location and scale (at least a thousandth of the unit)."""
+        return [(loc - self.center) / self.unit, inverse_softplus(max(scale / self.unit, 1e-3))]
+
+
+@dataclasses.dataclass(frozen=True)
+class NormalHead(_LocationScaleHead):
+    """Maps raw outputs [..., 2] to a `Normal` with loc = center + unit a and scale = unit softplus(b).
+
+    Args:
+        center, unit: location and positive scale of the outcome, which keep raw outputs of order one.
+    Raises:
+        InputError: unit not positive.
+    """
+
+    @property
+    def num_outputs(self) -> int:
+        """2."""
+        return 2
+
+    def __call__(self, raw: Float[Array, "*batch outputs"]) -> Normal:
+        """The distributions of raw outputs [..., 2], batch shape [...]; InputError for another last axis."""
+        check_outputs(raw, 2)
+        return Normal(*self._location_scale(raw))
+
+    def initial(self, y: np.ndarray) -> np.ndarray:
+        """Raw outputs [2] with the mean and standard deviation of `y` (at least a thousandth of the unit)."""
+        y = checked_outcomes(y)
+        return np.array(self._raw_location_scale(float(np.mean(y)), float(np.std(y))))
+
+
+@dataclasses.dataclass(frozen=True)
+class StudentTHead(_LocationScaleHead):
+    """Maps raw outputs [..., 3] to a `StudentT` with df = lowest_df + softplus(c), loc and scale as in `NormalHead`.
+
+    Args:
+        center, unit: location and positive scale of the outcome, which keep raw outputs of order one.
+        lowest_df: degrees of freedom that are never undercut; 1 keeps the mean finite.
+    Raises:
+        InputError: unit not positive, or lowest_df negative.
+    """
+
+    lowest_df: float = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.lowest_df >= 0:
+            raise InputError(f"lowest_df must not be negative, got {self.lowest_df}")
+
+    @property
+    def num_outputs(self) -> int:
+        """3."""
+        return 3
+
+    def __call__(self, raw: Float[Array, "*batch outputs"]) -> StudentT:
+        """The distributions of raw outputs [..., 3], batch shape [...]; InputError for another last axis."""
+        check_outputs(raw, 3)
+        return StudentT(self.lowest_df + positive_scale(raw[..., 2]), *self._location_scale(raw))
+
+    def initial(self, y: np.ndarray) -> np.ndarray:
+        """Raw outputs [3] whose quantiles (5, 25, 50, 75, 95 %) are nearest to those of `y`, df out of a short list."""
+        y = checked_outcomes(y)
+        levels = np.array([0.05, 0.25, 0.5, 0.75, 0.95])
+        quantiles = np.quantile(y, levels)
+        df = np.array([d for d in _INITIAL_DF if d > self.lowest_df] or [self.lowest_df + 1])
+        standard = np.asarray(StudentT(df[:, None].astype(np.float32), 0.0, 1.0).icdf(levels[None, :]), np.float64)
+        # least squares without an intercept: both sets of quantiles are centred on the median
+        scale = standard @ (quantiles - quantiles[2]) / np.sum(standard**2, axis=1)
+        best = int(np.argmin(np.sum((quantiles - quantiles[2] - scale[:, None] * standard) ** 2, axis=1)))
+        raw = self._raw_location_scale(float(quantiles[2]), float(scale[best] or np.std(y)))
+        return np.array([*raw, inverse_softplus(float(df[best] - self.lowest_df))])
+
+
+@dataclasses.dataclass(frozen=True, init=False)
+class BinnedHead:
+    """Maps raw outputs [..., K] to a `Binned`: an outcome outside the edges is impossible to it.
+
+    Args:
+        edges: [K + 1], increasing, in the unit of the outcome; kept as a tuple, so that the head is hashable.
+    Raises:
+        InputError: edges not finite and increasing.
+    """
+
+    edges: tuple[float, ...]
+
+    def __init__(self, edges: tuple[float, ...] | list[float] | np.ndarray) -> None:
+        object.__setattr__(self, "edges", checked_edges(edges))
+
+    @property
+    def num_outputs(self) -> int:
+        """K."""
+        return len(self.edges) - 1
+
+    def __call__(self, raw: Float[Array, "*batch outputs"]) -> Binned:
+        """The distributions of raw outputs [..., K], batch shape [...]; InputError for another last axis."""
+        check_outputs(raw, self.num_outputs)
+        return Binned(raw, np.asarray(self.edges))
+
+    def initial(self, y: np.ndarray) -> np.ndarray:
+        """Raw outputs [K], the logs of bin counts plus 1/2 (outcomes outside the edges count in the end bins)."""
+        return initial_logits(y, np.asarray(self.edges))
+
+
+@dataclasses.dataclass(frozen=True, init=False)
+class BlendedParetoHead:
+    """Maps raw outputs [..., K + 2] to a `BlendedPareto`: K logits, then the bounded shapes of lower and upper tail.
+
+    Args:
+        edges: [K + 1], increasing, in the unit of the outcome; kept as a tuple, so that the head is hashable.
+        lower_mass, upper_mass: (outer, inner) tail probabilities between which a side blends (see `BlendedPareto`).
+        shape_bounds: (low, high) of the shapes, above -1.
+    Raises:
+        InputError: edges not finite and increasing, bad masses, or bounds not increasing or not above -1.
+    """
+
+    edges: tuple[float, ...]
+    lower_mass: Masses
+    upper_mass: Masses
+    shape_bounds: tuple[float, float]
+
+    def __init__(
+        self,
+        edges: tuple[float, ...] | list[float] | np.ndarray,
+        lower_mass: Masses = (0.05, 0.2),
+        upper_mass: Masses = (0.05, 0.2),
+        shape_bounds: tuple[float, float] = (-0.5, 0.95),
+    ) -> None:
+        object.__setattr__(self, "edges", checked_edges(edges))
+        object.__setattr__(self, "lower_mass", lower_mass)
+        object.__setattr__(self, "upper_mass", upper_mass)
+        object.__setattr__(self, "shape_bounds", checked_bounds(shape_bounds))
+        self(jnp.zeros(self.num_outputs))  # the law's own checks of the masses
+
+    @property
+    def num_outputs(self) -> int:
+        """K + 2."""
+        return len(self.edges) + 1
+
+    def __call__(self, raw: Float[Array, "*batch outputs"]) -> BlendedPareto:
+        """The distributions of raw outputs [..., K + 2], batch shape [...]; InputError for another last axis."""
+        check_outputs(raw, self.num_outputs)
+        bins = len(self.edges) - 1
+        lower, upper = (bounded_shape(raw[..., k], self.shape_bounds) for k in (bins, bins + 1))
+        return BlendedPareto(raw[..., :bins], np.asarray(self.edges), lower, upper, self.lower_mass, self.upper_mass)
+
+    def initial(self, y: np.ndarray) -> np.ndarray:
+        """Raw outputs [K + 2]: the logs of bin counts plus 1/2, and `INITIAL_SHAPE` on both sides."""
+        shape = inverse_bounded(INITIAL_SHAPE, self.shape_bounds)
+        return np.array([*initial_logits(y, np.asarray(self.edges)), shape, shape])
+
+
+def _robust(y: np.ndarray) -> tuple[float, float]:
+    """Median, and the standard deviation of a Gaussian of the same interquartile range (or of `y`, where that is 0)."""
+    y = checked_outcomes(y)
+    first, median, third = np.quantile(y, [0.25, 0.5, 0.75])
+    return float(median), float((third - first) / _NORMAL_IQR or np.std(y))

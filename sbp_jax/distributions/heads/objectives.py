@@ -1,0 +1,68 @@
+"""Training objectives by name."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from sbp_jax.distributions.base import Distribution
+from sbp_jax.distributions.spliced import SplicedBinnedPareto
+from sbp_jax.errors import InputError
+
+Loss = Callable[..., Float[Array, "..."]]
+OBJECTIVES = ("exact", "composite", "interval", "censored")
+
+
+def objective(name: str, width: float = 1.0) -> Loss:
+    """The training loss of that name, a function (distribution, y) -> loss per outcome.
+
+    | name | loss |
+    | --- | --- |
+    | `exact` | -log f(y) |
+    | `composite` | the published surrogate, -`composite_log_prob`; InputError for a distribution without one |
+    | `interval` | -log P(y - width/2 < Y <= y + width/2), for outcomes rounded to multiples of `width` |
+    | `censored` | `interval`, but -log P(Y > y - width/2) where the outcome was `cut`; takes (distribution, y, cut) |
+
+    `cut` is boolean and broadcasts against y: an outcome that the goal line stopped says only that the gain would have
+    been at least that long.
+
+    Raises:
+        InputError: unknown name, or width not positive.
+    """
+    losses: dict[str, Loss] = {"exact": _exact, "composite": _composite, "interval": _interval, "censored": _censored}
+    if name not in losses:
+        raise InputError(f"unknown objective {name!r}; known: {', '.join(losses)}")
+    if not width > 0:
+        raise InputError(f"width must be positive, got {width}")
+    if name in ("exact", "composite"):
+        return losses[name]
+    return lambda distribution, y, *cut: losses[name](distribution, y, *cut, half=0.5 * width)
+
+
+def _exact(distribution: Distribution, y: Float[Array, "..."]) -> Float[Array, "..."]:
+    return -distribution.log_prob(y)
+
+
+def _composite(distribution: Distribution, y: Float[Array, "..."]) -> Float[Array, "..."]:
+    if not isinstance(distribution, SplicedBinnedPareto):
+        raise InputError(f"objective 'composite' needs a SplicedBinnedPareto, got {type(distribution).__name__}")
+    return -distribution.composite_log_prob(y)
+
+
+def _interval(distribution: Distribution, y: Float[Array, "..."], *, half: float) -> Float[Array, "..."]:
+    return -distribution.interval_log_prob(y - half, y + half)
+
+
+def _censored(
+    distribution: Distribution, y: Float[Array, "..."], cut: Bool[Array, "..."], *, half: float
+) -> Float[Array, "..."]:
+    y, cut = jnp.broadcast_arrays(jnp.asarray(y, distribution.dtype), cut)
+    # each branch is computed where it is meant alone: the other's outcome is moved to the median, where it is finite
+    middle = jax.lax.stop_gradient(distribution.median())
+    middle = jnp.broadcast_to(middle, jnp.broadcast_shapes(y.shape, middle.shape))
+    y, cut = jnp.broadcast_to(y, middle.shape), jnp.broadcast_to(cut, middle.shape)
+    whole, reached = jnp.where(cut, middle, y), jnp.where(cut, y, middle)
+    return jnp.where(
+        cut, -distribution.log_survival_function(reached - half), _interval(distribution, whole, half=half)
+    )

@@ -1,0 +1,119 @@
+"""The head of the Spliced Binned-Pareto distribution."""
+
+import dataclasses
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from sbp_jax.distributions.binned import Binned
+from sbp_jax.distributions.heads.checks import (
+    check_outputs,
+    checked_bounds,
+    checked_edges,
+    checked_outcomes,
+    initial_logits,
+)
+from sbp_jax.distributions.heads.tails import PARAMETERIZATIONS, TailInputs
+from sbp_jax.distributions.spliced import SplicedBinnedPareto
+from sbp_jax.errors import InputError
+
+
+@dataclasses.dataclass(frozen=True, init=False)
+class SplicedBinnedParetoHead:
+    """Maps raw outputs [..., K + 4] to a `SplicedBinnedPareto`: K logits, then raw (shape, scale) of each tail.
+
+    The lower tail comes before the upper.
+
+    Args:
+        edges: [K + 1], increasing, in the unit of the outcome; kept as a tuple, so that the head is hashable.
+        tail_mass: (tau_l, tau_u), each in [0, 1/2).
+        parameterization: a name in `PARAMETERIZATIONS`.
+        shape_bounds: (low, high) of the shape, for the parameterizations that bound it.
+        support: (low, high), outcomes that every distribution must hold possible, or None. A tail with xi < 0 ends at
+            -beta / xi beyond its threshold: its scale is increased by -xi times the distance from the threshold to the
+            end of this interval (`continuous`: the shape is held above the one that ends there), so that no outcome
+            inside has probability zero; tails with xi >= 0 are unchanged. With `endpoint` both tails end there exactly.
+    Raises:
+        InputError: unknown parameterization, bounds not increasing or not above -1 (where a density is unbounded), bad
+            edges or tail masses, a support that does not hold the edges, `endpoint` without a support wider than them.
+    """
+
+    edges: tuple[float, ...]
+    tail_mass: tuple[float, float] = (0.05, 0.05)
+    parameterization: str = "bounded"
+    shape_bounds: tuple[float, float] = (-0.5, 0.95)
+    support: tuple[float, float] | None = None
+
+    def __init__(
+        self,
+        edges: tuple[float, ...] | list[float] | np.ndarray,
+        tail_mass: tuple[float, float] = (0.05, 0.05),
+        parameterization: str = "bounded",
+        shape_bounds: tuple[float, float] = (-0.5, 0.95),
+        support: tuple[float, float] | None = None,
+    ) -> None:
+        if parameterization not in PARAMETERIZATIONS:
+            known = ", ".join(PARAMETERIZATIONS)
+            raise InputError(f"unknown parameterization {parameterization!r}; known: {known}")
+        bounds, grid = checked_bounds(shape_bounds), checked_edges(edges)
+        if support is not None and not support[0] <= grid[0] < grid[-1] <= support[1]:
+            raise InputError(f"support must hold the edges from {grid[0]} to {grid[-1]}, got {support}")
+        if PARAMETERIZATIONS[parameterization].needs_end and not (
+            support is not None and support[0] < grid[0] and grid[-1] < support[1] and np.all(np.isfinite(support))
+        ):
+            raise InputError(
+                f"support must be finite and reach beyond the edges from {grid[0]} to {grid[-1]} for the "
+                f"parameterization {parameterization!r}, got {support}"
+            )
+        object.__setattr__(self, "support", support)
+        object.__setattr__(self, "edges", grid)
+        object.__setattr__(self, "tail_mass", tuple(float(m) for m in tail_mass))
+        object.__setattr__(self, "parameterization", parameterization)
+        object.__setattr__(self, "shape_bounds", bounds)
+        self(jnp.zeros(self.num_outputs))  # the law's own checks of edges and tail masses
+
+    @property
+    def num_outputs(self) -> int:
+        """K + 4."""
+        return len(self.edges) + 3
+
+    def __call__(self, raw: Float[Array, "*batch outputs"]) -> SplicedBinnedPareto:
+        """The distributions of raw outputs [..., K + 4], batch shape [...]; InputError for another last axis."""
+        check_outputs(raw, self.num_outputs)
+        bins = len(self.edges) - 1
+        body = Binned(raw[..., :bins], np.asarray(self.edges))
+        tail = PARAMETERIZATIONS[self.parameterization].tail
+        lower, upper = (tail(self._tail_inputs(raw, body, side)) for side in (False, True))
+        return SplicedBinnedPareto(body.logits, body.edges, lower, upper, self.tail_mass)
+
+    def _tail_inputs(self, raw: Array, body: Binned, upper: bool) -> TailInputs:
+        first = len(self.edges) - 1 + 2 * upper
+        end = None if self.support is None else self.support[upper]
+        tail_mass = self.tail_mass[upper]
+        return TailInputs(raw[..., first], raw[..., first + 1], self.shape_bounds, body, tail_mass, upper, end)
+
+    def initial(self, y: np.ndarray) -> np.ndarray:
+        """Raw outputs [K + 4] whose distribution estimates the marginal of outcomes `y`: a start for a network's bias.
+
+        Logits are the logs of bin counts plus 1/2 (outcomes outside the edges count in the end bins). Shapes start at
+        `INITIAL_SHAPE` and scales where the tail has the mean excess over the threshold (without exceedances: the mean
+        bin width); where one of the two is not free the other meets the mean excess. Finite for any finite outcomes.
+
+        Raises:
+            InputError: no outcome, or one that is not finite.
+        """
+        y = checked_outcomes(y)
+        edges = np.asarray(self.edges)
+        bins, width = len(edges) - 1, float(np.mean(np.diff(edges)))
+        raw = np.concatenate([initial_logits(y, edges), np.zeros(4)])
+        law = self(jnp.asarray(raw))
+        low, high = (float(t) for t in law.thresholds())
+        for upper, excess in enumerate((low - y[y < low], y[y > high] - high)):
+            mean_excess = float(np.mean(excess)) if excess.size else width
+            # a sliver of an excess is rounding of the threshold, not the scale of a tail
+            mean_excess = max(mean_excess, 1e-3 * width)
+            inputs = self._tail_inputs(jnp.asarray(raw), law.body, bool(upper))
+            start = PARAMETERIZATIONS[self.parameterization].start(mean_excess, inputs)
+            raw[bins + 2 * upper : bins + 2 * upper + 2] = start
+        return raw

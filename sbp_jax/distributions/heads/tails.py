@@ -1,0 +1,179 @@
+"""Parameterizations of a generalized Pareto tail by two raw outputs."""
+
+import dataclasses
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from sbp_jax.distributions.binned import Binned
+from sbp_jax.distributions.pareto import GeneralizedPareto
+
+# softplus underflows to 0, where z / scale and its square stop being finite in float32
+SMALLEST_SCALE = 1e-12
+# the published estimates of sports and financial tails lie around it; 0 would be on the boundary of `positive`
+INITIAL_SHAPE = 0.1
+# shapes of a tail whose end is known: above -1/2, where the Fisher information is finite, and below 0
+ENDPOINT_BOUNDS = (-0.5, 0.0)
+
+
+@dataclasses.dataclass(frozen=True)
+class TailInputs:
+    """What a parameterization may use for one tail.
+
+    Attributes:
+        raw_shape, raw_scale: two raw outputs, [...].
+        shape_bounds: (low, high) of the shape.
+        body: the histogram that the tail is spliced to.
+        tail_mass: tau, the tail's probability.
+        upper: the side.
+        end: outcome up to which the tail must reach, or None.
+    """
+
+    raw_shape: Float[Array, "..."]
+    raw_scale: Float[Array, "..."]
+    shape_bounds: tuple[float, float]
+    body: Binned
+    tail_mass: float
+    upper: bool
+    end: float | None = None
+
+    def room(self) -> Float[Array, "..."] | None:
+        """Distance from the threshold to `end`, [...] in the unit of the outcome; None without an end."""
+        if self.end is None:
+            return None
+        distance = self.end - self.body.tail_quantile(self.tail_mass, self.upper)
+        return distance if self.upper else -distance
+
+    def continuous_scale(self) -> Float[Array, "..."]:
+        """tau w_k / p_k, k being the bin that holds the threshold: tau g(0) = tau / beta is then the body's density."""
+        log_density = self.body.tail_log_density(self.tail_mass, self.upper)
+        return at_least_smallest(self.tail_mass * jnp.exp(-log_density))
+
+
+@dataclasses.dataclass(frozen=True)
+class Parameterization:
+    """A map from raw outputs to a tail, and a start for it.
+
+    Attributes:
+        tail: the map.
+        start: (mean excess, inputs) -> raw outputs (raw_shape, raw_scale) of a tail with about that mean excess, of
+            shape `INITIAL_SHAPE` where the shape is free; of the inputs those that are not raw outputs are used.
+        needs_end: the map needs an end of the support.
+    """
+
+    tail: Callable[[TailInputs], GeneralizedPareto]
+    start: Callable[[float, TailInputs], tuple[float, float]]
+    needs_end: bool = False
+
+
+def at_least_smallest(scale: Float[Array, "..."]) -> Float[Array, "..."]:
+    """`scale`, but not below `SMALLEST_SCALE`, where the gradient is zero; NaN stays NaN."""
+    return jnp.where(scale < SMALLEST_SCALE, SMALLEST_SCALE, scale)
+
+
+def positive_scale(raw: Float[Array, "..."]) -> Float[Array, "..."]:
+    """softplus(raw), but not below `SMALLEST_SCALE`, where the gradient is zero."""
+    return at_least_smallest(jax.nn.softplus(raw))
+
+
+def bounded_shape(raw: Float[Array, "..."], bounds: tuple[float | Float[Array, "..."], float]) -> Float[Array, "..."]:
+    """low sigmoid(-raw) + high sigmoid(raw): saturates exactly at the bounds, never past them by rounding."""
+    low, high = bounds
+    return low * jax.nn.sigmoid(-raw) + high * jax.nn.sigmoid(raw)
+
+
+def inverse_softplus(value: float) -> float:
+    """The raw output whose softplus is `value` > 0."""
+    return float(value + np.log(-np.expm1(-value)))
+
+
+def inverse_bounded(xi: float, bounds: tuple[float, float]) -> float:
+    """The raw output of a bounded shape xi; a shape at or beyond a bound is moved to the inner 98 %."""
+    low, high = bounds
+    # at a bound the raw output would be infinite
+    share = min(max((xi - low) / (high - low), 0.01), 0.99)
+    return float(np.log(share) - np.log1p(-share))
+
+
+def _reaching(xi: Array, beta: Array, inputs: TailInputs) -> GeneralizedPareto:
+    """The tail, its scale increased where xi < 0 by -xi times the room, so that it ends beyond the room."""
+    room = inputs.room()
+    return GeneralizedPareto(xi, beta if room is None else beta + room * jax.nn.relu(-xi))
+
+
+def _positive(inputs: TailInputs) -> GeneralizedPareto:
+    return _reaching(jax.nn.softplus(inputs.raw_shape), positive_scale(inputs.raw_scale), inputs)
+
+
+def _bounded(inputs: TailInputs) -> GeneralizedPareto:
+    xi = bounded_shape(inputs.raw_shape, inputs.shape_bounds)
+    return _reaching(xi, positive_scale(inputs.raw_scale), inputs)
+
+
+def _orthogonal(inputs: TailInputs) -> GeneralizedPareto:
+    xi = bounded_shape(inputs.raw_shape, inputs.shape_bounds)
+    return _reaching(xi, positive_scale(inputs.raw_scale) / (1 + xi), inputs)
+
+
+def _exponential(inputs: TailInputs) -> GeneralizedPareto:
+    return _reaching(jnp.zeros_like(inputs.raw_shape), positive_scale(inputs.raw_scale), inputs)
+
+
+def _continuous_bounds(inputs: TailInputs, beta: Array) -> tuple[float | Array, float]:
+    """The scale is not free to make room: the shape is, down to where the tail ends at the end of the support."""
+    room, (low, high) = inputs.room(), inputs.shape_bounds
+    if room is None or low >= 0:
+        return low, high
+    nearest = -beta / jnp.where(room > 0, room, 1.0)
+    return jnp.where((room > 0) & (nearest > low), nearest, low), high
+
+
+def _continuous(inputs: TailInputs) -> GeneralizedPareto:
+    beta = inputs.continuous_scale()
+    return GeneralizedPareto(bounded_shape(inputs.raw_shape, _continuous_bounds(inputs, beta)), beta)
+
+
+def _endpoint(inputs: TailInputs) -> GeneralizedPareto:
+    room = inputs.room()
+    assert room is not None, "the head checks that there is a support"
+    xi = bounded_shape(inputs.raw_shape, ENDPOINT_BOUNDS)
+    return GeneralizedPareto(xi, at_least_smallest(-xi * room))
+
+
+def _start_bounded(mean_excess: float, inputs: TailInputs) -> tuple[float, float]:
+    return inverse_bounded(INITIAL_SHAPE, inputs.shape_bounds), inverse_softplus(mean_excess * (1 - INITIAL_SHAPE))
+
+
+def _start_continuous(mean_excess: float, inputs: TailInputs) -> tuple[float, float]:
+    beta = inputs.continuous_scale()
+    low, high = _continuous_bounds(inputs, beta)
+    # the scale is given, so that the shape has to meet the mean excess beta / (1 - xi)
+    return inverse_bounded(min(1 - float(beta) / mean_excess, 0.5), (float(low), high)), 0.0
+
+
+def _start_endpoint(mean_excess: float, inputs: TailInputs) -> tuple[float, float]:
+    room = float(np.asarray(inputs.room()))
+    mean_excess = min(mean_excess, 0.3 * room)
+    # the shape whose mean excess -xi room / (1 - xi) is the one asked for
+    return inverse_bounded(-mean_excess / (room - mean_excess), ENDPOINT_BOUNDS), 0.0
+
+
+PARAMETERIZATIONS: dict[str, Parameterization] = {
+    # xi = softplus(a), beta = softplus(b): the published one
+    "positive": Parameterization(
+        _positive, lambda m, _: (inverse_softplus(INITIAL_SHAPE), inverse_softplus(m * (1 - INITIAL_SHAPE)))
+    ),
+    # xi between two bounds by a scaled sigmoid, beta = softplus(b)
+    "bounded": Parameterization(_bounded, _start_bounded),
+    # xi as in `bounded`, beta = softplus(b) / (1 + xi): orthogonal in Fisher information (Cox and Reid 1987)
+    "orthogonal": Parameterization(_orthogonal, lambda m, inputs: _start_bounded(m * (1 + INITIAL_SHAPE), inputs)),
+    # xi as in `bounded`, beta = tau w_k / p_k: no jump of the density at the threshold; the raw scale is ignored
+    "continuous": Parameterization(_continuous, _start_continuous),
+    # xi = 0, beta = softplus(b); the raw shape is ignored and receives no gradient
+    "exponential": Parameterization(_exponential, lambda m, _: (0.0, inverse_softplus(m))),
+    # xi in (-1/2, 0), beta = -xi room: the tail ends at the end of the support, exactly; the raw scale is ignored
+    "endpoint": Parameterization(_endpoint, _start_endpoint, needs_end=True),
+}

@@ -1,0 +1,196 @@
+"""Numerics of the standard Student-t law in its inverse degrees of freedom e = 1 / df; e = 0 is the Gaussian.
+
+With W(t) = log(1 + e t^2) / (2 e), whose limit at e = 0 is t^2 / 2, the density is c exp(-(1 + e) W). Beyond t > 0
+substitute x(w) with W(x) = W(t) + w, so that 1 + e x^2 = (1 + e t^2) exp(2 e w) and
+
+    P(T > t) = c exp(-W) sqrt(e + 1/t^2) kappa,   kappa = integral over w > 0 of exp(-w) / sqrt(1 + v(w) / t^2)
+    v(w)     = (1 - exp(-2 e w)) / e
+
+The integrand's only singularities are at Re w < 0, so that one double exponential rule, the trapezoidal rule in s with
+w = exp(s - exp(-s) / 10), serves every t >= 1/2 and df >= 0.02: step 0.22 and 43 nodes leave a relative error of 1e-15
+in float64, step 0.4 and 20 nodes 3e-9 in float32. Between 0 and 1/2 the density itself is integrated by 20
+Gauss-Legendre nodes, to 1e-16 for df >= 0.1. Derivatives in t are closed forms, those in e come from the same rules.
+The incomplete beta function, the usual way to the cdf, has no derivative in its parameters.
+"""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.scipy.special import ndtri
+from jaxtyping import Array, Float
+
+from sbp_jax.distributions.base import leading
+from sbp_jax.distributions.numerics import expm1_ratio, log1p_ratio
+
+# where the tail's rule takes over from the density's
+SPLIT = 0.5
+# step of the trapezoidal rule, smallest and largest w kept
+_RULES = {jnp.dtype(jnp.float64): (0.22, 1e-18, 38.0)}
+_RULE_DEFAULT = (0.4, 1e-9, 19.0)
+# log(Gamma(x + 1/2) / (Gamma(x) sqrt(x))) in powers of 1 / x: DLMF 5.11.8, error 1e-15 for x >= 10
+_GAMMA_RATIO = (-1 / 8, 1 / 192, -1 / 640, 17 / 14336, -31 / 18432, 691 / 180224, -5461 / 425984)
+_GAMMA_SHIFT = 10
+_NEWTON_STEPS = 6
+
+
+def exponent(t: Float[Array, "..."], e: Float[Array, "..."]) -> Float[Array, "..."]:
+    """W(t) = log(1 + e t^2) / (2 e); no overflow of t^2 where e t^2 > 1."""
+    t, e = jnp.broadcast_arrays(jnp.abs(t), e)
+    large = e * t * t > 1
+    near = log1p_ratio(2 * e, 0.5 * jnp.where(large, 0.0, t) ** 2)
+    t, e = jnp.where(large, t, 1.0), jnp.where(large, e, 1.0)
+    far = (2 * jnp.log(t) + jnp.log(e) + jnp.log1p(1 / (e * t) / t)) / (2 * e)
+    return jnp.where(large, far, near)
+
+
+def exponent_rise(a: Float[Array, "..."], b: Float[Array, "..."], e: Float[Array, "..."]) -> Float[Array, "..."]:
+    """W(b) - W(a) for |b| near |a|, from (b - a)(b + a): the difference would cancel."""
+    unit = jax.lax.stop_gradient(jnp.where(jnp.abs(a) > 1, jnp.abs(a), 1.0))
+    inner, outer = a / unit, b / unit
+    return log1p_ratio(2 * e, 0.5 * (outer - inner) * (outer + inner) / ((1 / unit) ** 2 + e * inner * inner))
+
+
+def log_normalizer(e: Float[Array, "..."]) -> Float[Array, "..."]:
+    """log c = log(Gamma((df + 1) / 2) / (Gamma(df / 2) sqrt(pi df))), without the cancellation of log-gamma functions.
+
+    A series in 2 / df, after raising df / 2 by 10 with the recurrence of the gamma function where it is below 10.
+    """
+    low = 2 * e * _GAMMA_SHIFT > 1
+    x = 0.5 / jnp.where(low, e, 1.0)
+    reciprocal = jnp.where(low, 1 / (x + _GAMMA_SHIFT), jnp.where(low, 0.0, 2 * e))
+    square = reciprocal * reciprocal
+    series = jnp.full_like(square, _GAMMA_RATIO[-1])
+    for coefficient in reversed(_GAMMA_RATIO[:-1]):
+        series = series * square + coefficient
+    ratio = jnp.sqrt((x + _GAMMA_SHIFT) / x)
+    for k in range(_GAMMA_SHIFT):
+        ratio = ratio * ((x + k) / (x + (k + 0.5)))
+    return reciprocal * series + jnp.where(low, jnp.log(ratio), 0.0) - 0.5 * math.log(2 * math.pi)
+
+
+def log_density(t: Float[Array, "..."], e: Float[Array, "..."]) -> Float[Array, "..."]:
+    """log c - (1 + e) W(t)."""
+    return log_normalizer(e) - (1 + e) * exponent(t, e)
+
+
+def log_tail(t: Float[Array, "..."], e: Float[Array, "..."]) -> Float[Array, "..."]:
+    """log P(T > t) for finite t >= 0."""
+    return _log_tail(*jnp.broadcast_arrays(t, e))
+
+
+@jax.custom_jvp
+def _log_tail(t, e):
+    return _tail_by_quadrature(t, e)
+
+
+@_log_tail.defjvp
+def _log_tail_jvp(primals, tangents):
+    t, e = primals
+    value = _log_tail(t, e)
+    _, in_e = jax.jvp(lambda e: _tail_by_quadrature(t, e), (e,), (tangents[1],))
+    return value, in_e - hazard(t, e) * tangents[0]
+
+
+def hazard(t: Float[Array, "..."], e: Float[Array, "..."]) -> Float[Array, "..."]:
+    """Density over P(T > t) for finite t >= 0: 1 / ((e t + 1 / t) kappa) beyond 1/2, no difference of logarithms."""
+    far = t > SPLIT
+    outer, inner = jnp.where(far, t, SPLIT), jnp.where(far, 0.0, t)
+    weights, w = tail_rule(t.ndim, t.dtype)
+    kappa = jnp.sum(weights / jnp.sqrt(1 + ((1 / outer) ** 2)[..., None] * widening(w, e)), axis=-1)
+    near = jnp.exp(log_density(inner, e)) / (0.5 - central(inner, e))
+    return jnp.where(far, 1 / ((e * outer + 1 / outer) * kappa), near)
+
+
+def _tail_by_quadrature(t, e):
+    far = t > SPLIT
+    outer = jnp.where(far, t, SPLIT)
+    tail, _ = beyond(exponent(outer, e), (1 / outer) ** 2, e)
+    return jnp.where(far, tail, _within(jnp.where(far, 0.0, t), e))
+
+
+def tail_quantile(mass: Float[Array, "..."], e: Float[Array, "..."]) -> Float[Array, "..."]:
+    """The t >= 0 with P(T > t) = mass in (0, 1/2]; inf, without gradient, where it overflows.
+
+    Newton's method on log P(T > t) in z with z^2 / 2 = W(t), in which every tail is nearly Gaussian: 6 steps reach
+    rounding for df >= 0.05 and every mass. Derivatives by the implicit function theorem.
+    """
+    return _tail_quantile(*jnp.broadcast_arrays(mass, e))
+
+
+@jax.custom_jvp
+def _tail_quantile(mass, e):
+    log_mass = jnp.log(mass)
+
+    def step(_, z):
+        t = _point(z, e)
+        far = t > SPLIT
+        tail, kappa = beyond(0.5 * z * z, jnp.where(far, 1 / jnp.where(far, t, 1.0) ** 2, 1.0), e)
+        t = jnp.where(far, 0.0, t)
+        within = _within(t, e)
+        # -d log P / dz: z / kappa beyond, the hazard times dt / dz = z exp(e z^2) / t within
+        speed = jnp.where(t > 0, z / jnp.where(t > 0, t, 1.0), 1.0) * jnp.exp(jnp.where(far, 0.0, e * z * z))
+        slope = jnp.where(far, z / kappa, jnp.exp(log_density(t, e) - within) * speed)
+        moved = z + (jnp.where(far, tail, within) - log_mass) / slope
+        return jnp.where(moved > 0, moved, 0.0)
+
+    return _point(jax.lax.fori_loop(0, _NEWTON_STEPS, step, jnp.abs(ndtri(mass))), e)
+
+
+@_tail_quantile.defjvp
+def _tail_quantile_jvp(primals, tangents):
+    mass, e = primals
+    t = _tail_quantile(mass, e)
+    finite = jnp.isfinite(t)
+    at = jnp.where(finite, t, 1.0)
+    _, in_e = jax.jvp(lambda e: _log_tail(at, e), (e,), (tangents[1],))
+    return t, jnp.where(finite, (in_e - tangents[0] / mass) / hazard(at, e), 0.0)
+
+
+def beyond(rise, r, e):
+    """log P(T > t) and kappa, from W(t) and r = 1 / t^2."""
+    weights, w = tail_rule(rise.ndim, rise.dtype)
+    kappa = jnp.sum(weights / jnp.sqrt(1 + r[..., None] * widening(w, e)), axis=-1)
+    return log_normalizer(e) - rise + 0.5 * jnp.log(e + r) + jnp.log(kappa), kappa
+
+
+def central(t, e):
+    """Integral of the density over [0, t], t <= 1/2."""
+    x, weights = interval_rule(t)
+    return t * jnp.sum(weights * jnp.exp(log_density(x, e[..., None])), axis=-1)
+
+
+def _within(t, e):
+    return jnp.log1p(-2 * central(t, e)) - math.log(2)
+
+
+def _point(z, e):
+    """t with W(t) = z^2 / 2."""
+    size = e * z * z
+    large = size > 1
+    near = jnp.sqrt(2 * expm1_ratio(2 * e, jnp.where(large, 0.0, 0.5 * z * z)))
+    far = jnp.exp(0.5 * size) * jnp.sqrt(-jnp.expm1(-jnp.where(large, size, 1.0)) / jnp.where(large, e, 1.0))
+    return jnp.where(large, far, near)
+
+
+def widening(w, e):
+    """v(w) = (1 - exp(-2 e w)) / e, nodes last."""
+    return 2 * expm1_ratio(-2 * e[..., None], w)
+
+
+def tail_rule(ndim, dtype):
+    """Weights times exp(-w), and nodes w, of the tail's rule, with `ndim` axes in front."""
+    step, smallest, largest = _RULES.get(jnp.dtype(dtype), _RULE_DEFAULT)
+    s = step * np.arange(-round(8 / step), round(8 / step))
+    w = np.exp(s - 0.1 * np.exp(-s))
+    weights = step * w * (1 + 0.1 * np.exp(-s)) * np.exp(-w)
+    kept = (w > smallest) & (w < largest)
+    return leading(weights[kept].astype(dtype), ndim, 1), leading(w[kept].astype(dtype), ndim, 1)
+
+
+def interval_rule(t):
+    """Nodes [..., 20] in [0, t] and weights of sum 1."""
+    nodes, weights = np.polynomial.legendre.leggauss(20)
+    unit = leading((0.5 + 0.5 * nodes).astype(t.dtype), t.ndim, 1)
+    return t[..., None] * unit, leading((0.5 * weights).astype(t.dtype), t.ndim, 1)

@@ -1,0 +1,526 @@
+"""The blended generalized Pareto distribution against 50 digits, in float32 and float64, and where it is none."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.stats
+
+from sbp_jax.distributions import Binned, BlendedPareto
+from sbp_jax.distributions.blending import weight, weight_gain, weight_slope
+from sbp_jax.errors import InputError
+from tests.oracles import derivative, exact, mp
+from tests.oracles_blended import Blended
+
+X64 = [pytest.param(False, id="float32"), pytest.param(True, id="float64")]
+VALUE = {False: 5e-6, True: 1e-12}
+DERIVATIVE = {False: 1e-4, True: 1e-9}
+EDGES = np.array([-4.0, -2.5, -1.0, -0.5, 0.0, 0.75, 1.5, 3.0, 5.0])  # exact in float32
+LOGITS = np.array([0.3, -0.8, 1.1, 0.2, 1.7, 0.4, -0.3, -1.2])
+MASSES = ((0.05, 0.2), (0.02, 0.15))
+CASES = {
+    "heavy and bounded": (LOGITS, EDGES, 0.4, -0.35, *MASSES),
+    "exponential": (LOGITS, EDGES, 0.0, 1e-12, *MASSES),
+    "uniform and infinite mean": (LOGITS, EDGES, -1.0, 1.0, *MASSES),
+    "far masses, no lower tail": (LOGITS, EDGES, 0.2, 0.45, None, (0.001, 0.3)),
+    "one bin": (np.array([-12.0] * 7 + [0.0]), EDGES, -0.6, 0.45, *MASSES),
+}
+OUTCOMES = [-9.0, -4.2, -3.9, -3.0, -2.5, -1.4, -1.0, 0.1, 1.5, 1.9, 2.5, 3.0, 3.3, 4.2, 5.0, 5.1, 11.0]
+PROBABILITIES = [1e-6, 0.0005, 0.03, 0.06, 0.17, 0.3, 0.63, 0.81, 0.87, 0.97, 0.995]
+INTERVALS = [(-9, -8), (-3.5, -3.25), (-3.5, -3.4990234375), (-5, 5), (2, 2.0625), (1.25, 3.25), (4, np.inf), (2, 1)]
+METHODS = ("log_prob", "cdf", "survival_function", "log_cdf", "log_survival_function")
+
+
+def oracle_of(law, edges):
+    """The oracle fed the numbers that the law holds."""
+    masses = [
+        m if m is None else [exact(v) for v in np.asarray(m).astype(law.dtype)]
+        for m in (law.lower_mass, law.upper_mass)
+    ]
+    shapes = [mp.mpf(0) if xi is None else exact(xi) for xi in (law.lower_shape, law.upper_shape)]
+    return Blended([exact(v) for v in law.logits], [exact(e) for e in edges], *shapes, *masses)
+
+
+def log(p):
+    return mp.log(p) if p > 0 else -mp.inf
+
+
+def close(got, want, bound):
+    got, want = exact(got), mp.mpf(want)
+    return got == want if mp.isinf(want) else abs(got - want) <= bound * max(1, abs(want))
+
+
+def near(got, function, at, bound):
+    """Within the bound, or ten times what one rounding of the point `at` moves the answer by."""
+    want = function(exact(at))
+    if close(got, want, bound) or mp.isinf(want):
+        return close(got, want, bound)
+    moved = max(abs(function(exact(np.nextafter(np.asarray(at), s * np.inf, dtype=at.dtype))) - want) for s in (-1, 1))
+    return abs(exact(got) - want) <= 10 * moved
+
+
+@jax.jit
+def evaluate(law, y, q, low, high):
+    return {name: getattr(law, name)(y) for name in METHODS} | {
+        "icdf": law.icdf(q),
+        "isf": law.isf(q),
+        "interval": law.interval_log_prob(low, high),
+        "crps": law.crps(y[1::6]),
+        "mean": law.mean(),
+        "variance": law.variance(),
+        "thresholds": law.thresholds(),
+        "negative": law.negative_mass(),
+    }
+
+
+@pytest.mark.parametrize("x64", X64)
+@pytest.mark.parametrize("case", CASES)
+def test_values(case, x64):
+    with jax.enable_x64(x64):
+        logits, edges, *rest = CASES[case]
+        law = BlendedPareto(jnp.asarray(logits), edges, *rest)
+        oracle, bound = oracle_of(law, edges), VALUE[x64]
+        y, q = jnp.asarray(OUTCOMES), jnp.asarray(PROBABILITIES)
+        low, high = jnp.asarray(np.array(INTERVALS).T)
+        got = evaluate(law, y, q, low, high)
+        assert got["negative"] == 0
+        for a, b in zip(got["thresholds"], oracle.thresholds(), strict=True):
+            assert close(a, b, bound)
+        functions = {
+            "log_prob": oracle.log_prob,
+            "cdf": oracle.cdf,
+            "survival_function": oracle.survival,
+            "log_cdf": lambda t: log(oracle.cdf(t)),
+            "log_survival_function": lambda t: log(oracle.survival(t)),
+        }
+        for name, function in functions.items():
+            for value, at in zip(got[name], y, strict=True):
+                assert near(value, function, at, bound), (name, at)
+        for i, at in enumerate(q):
+            assert near(got["icdf"][i], oracle.icdf, at, bound), at
+            assert near(got["isf"][i], oracle.isf, at, bound), at
+        for i, ends in enumerate(zip(low, high, strict=True)):
+            assert close(got["interval"][i], oracle.log_interval(*(exact(e) for e in ends)), bound), ends
+        # what quadrature gives in the zone: the bound of the docstring, below the rounding of the dtype
+        tight = float(10 * jnp.finfo(law.dtype).eps)
+        for i, at in enumerate(y[1::6]):
+            assert close(got["crps"][i], oracle.crps(exact(at)), tight), at
+        assert close(got["mean"], oracle.mean(), tight)
+        assert close(got["variance"], oracle.variance() if max(rest[:2]) < 0.5 else mp.inf, tight)
+
+
+@pytest.mark.parametrize("x64", X64)
+def test_weights_keep_digits_at_both_ends(x64):
+    with jax.enable_x64(x64):
+        bound = float(4 * jnp.finfo(float if x64 else jnp.float32).eps)
+        for small in (1e-7, 1e-3, 0.1, 0.25, 0.5):
+            t = jnp.asarray(small)
+            # both ends get the small number exactly: t and 1 - t are computed apart
+            want = mp.betainc(5, 5, 0, exact(t), regularized=True)
+            assert abs(exact(weight(t, 1 - t)) / want - 1) < bound
+            assert abs(exact(1 - weight(1 - t, t)) - want) < bound
+            assert abs(exact(weight_slope(t, 1 - t)) / (exact(t) ** 4 * (1 - exact(t)) ** 4 * 630) - 1) < 2 * bound
+            step = jnp.asarray(0.5**9)
+            gain = mp.betainc(5, 5, exact(t), exact(t) + exact(step), regularized=True)
+            assert abs(exact(weight_gain(t, 1 - t, step)) / gain - 1) < 4 * bound
+
+
+@pytest.mark.parametrize("x64", X64)
+@pytest.mark.parametrize("case", ["heavy and bounded", "exponential"])
+def test_derivatives(case, x64):
+    """In the outcome, every logit and both shapes: density, tail probability, interval and quantile."""
+    with jax.enable_x64(x64):
+        logits, edges, xi_l, xi_u, *masses = CASES[case]
+        arrays = tuple(jnp.asarray(a) for a in (logits, xi_l, xi_u))
+
+        def law(arrays):
+            return BlendedPareto(arrays[0], edges, *arrays[1:], *masses)
+
+        oracle = oracle_of(law(arrays), edges)
+        methods = {
+            "log_prob": (lambda o, t: o.log_prob(t), (-9.0, -3.3, -2.0, 0.1, 1.9, 3.3, 4.7)),
+            "log_survival_function": (lambda o, t: log(o.survival(t)), (-3.3, 1.9, 4.7)),
+            "icdf": (lambda o, q: o.icdf(q), (0.01, 0.06, 0.17, 0.5, 0.87, 0.99)),
+        }
+        for name, (reference, points) in methods.items():
+            gradient = jax.jit(jax.grad(lambda a, t, name=name: getattr(law(a), name)(t), (0, 1)))
+            for point in points:
+                at = jnp.asarray(point)
+                slopes, slope = gradient(arrays, at)
+                want = derivative(lambda t, f=reference: f(oracle, t), exact(at))
+                assert close(slope, want, DERIVATIVE[x64]), (name, point)
+                for which, grad in enumerate(slopes):
+                    for i, value in enumerate(np.ravel(grad)):
+
+                        def line(x, which=which, i=i, at=at, f=reference):
+                            moved = [list(oracle.logits), [oracle.xi_l], [oracle.xi_u]]
+                            moved[which][i] = x
+                            moved = Blended(
+                                moved[0], oracle.edges, moved[1][0], moved[2][0], oracle.lower, oracle.upper
+                            )
+                            return f(moved, exact(at))
+
+                        want = derivative(line, exact(np.ravel(arrays[which])[i]))
+                        assert close(value, want, DERIVATIVE[x64]), (name, point, which, i)
+
+
+def composite(function, knots, nodes=40):
+    """Integral over [knots[0], knots[-1]] by Gauss-Legendre quadrature between the knots; a function of [points]."""
+    x, w = np.polynomial.legendre.leggauss(nodes)
+    start, length = knots[:-1, None], np.diff(knots)[:, None]
+    points = start + length * 0.5 * (1 + x)
+    padded = np.resize(points, 4096)  # one shape, one compilation
+    values = np.asarray(function(jnp.asarray(padded)))[: points.size].reshape(points.shape)
+    return np.sum(0.5 * w * length * values)
+
+
+@jax.jit
+def density(law, y):
+    return jnp.exp(law.log_prob(y))
+
+
+@jax.jit
+def density_on(edges, logits, lower_shape, upper_shape, y):
+    """With traced edges, so that the bin widths share one compilation."""
+    return jnp.exp(BlendedPareto(logits, edges, lower_shape, upper_shape, *MASSES).log_prob(y))
+
+
+@jax.jit
+def places(edges, *parameters):
+    law = BlendedPareto(parameters[0], edges, *parameters[1:], *MASSES)
+    return law.thresholds(), law.negative_mass()
+
+
+@jax.jit
+def quantiles_and_back(law, q):
+    icdf, isf = law.icdf(q), law.isf(q)
+    return law.cdf(icdf), law.survival_function(isf), jnp.exp(law.log_prob(isf)) * jnp.abs(isf), icdf
+
+
+@jax.jit
+def crps_tools(law, y):
+    return law.cdf(y), law.survival_function(y)
+
+
+@pytest.mark.parametrize("width", [0.02, 0.3, 1.0, 7.0])
+@pytest.mark.parametrize("shapes", [(0.4, -0.3), (-0.45, 0.0), (0.9, 0.2)])
+def test_total_mass_is_one(width, shapes):
+    """Quadrature between the knots, and over the hazard beyond the zones."""
+    edges = width * np.arange(-20, 21)
+    logits = 0.4 * np.random.default_rng(3).normal(size=40)
+    with jax.enable_x64(True):
+        parameters = [jnp.asarray(p) for p in (edges, logits, *shapes)]
+        ends, negative = places(*parameters)
+        assert negative == 0
+        b_l, a_l, a_u, b_u = (float(t) for t in ends)
+        knots = np.array(sorted({b_l, a_l, a_u, b_u, *(e for e in edges if b_l < e < b_u)}))
+        total = composite(lambda y: density_on(*parameters, y), knots)
+        assert total == pytest.approx(0.93, abs=1e-9)
+        for sign, end, xi, mass, inner, zone in (
+            (-1, b_l, shapes[0], 0.05, 0.2, a_l - b_l),
+            (1, b_u, shapes[1], 0.02, 0.15, b_u - a_u),
+        ):
+            rise = np.log(inner / mass)
+            beta = zone / (rise if xi == 0 else (1 - np.exp(-xi * rise)) / xi)
+
+            def by_hazard(a, sign=sign, end=end, xi=xi, beta=beta):
+                z = beta * (jnp.expm1(xi * a) / xi if xi else a)
+                return density_on(*parameters, end + sign * z) * beta * jnp.exp(xi * a)
+
+            share = composite(by_hazard, np.linspace(0.0, 40.0, 5))
+            assert share == pytest.approx(mass, abs=1e-9)
+            total += share
+        assert total == pytest.approx(1, abs=1e-9)
+    single = [jnp.asarray(p, jnp.float32) for p in parameters]
+    assert composite(lambda y: density_on(*single, jnp.asarray(y, jnp.float32)), knots) == pytest.approx(0.93, abs=1e-6)
+
+
+def test_slope_of_the_cdf_is_the_density_which_is_continuous_at_the_ends_of_the_zones():
+    with jax.enable_x64(True):
+        law = BlendedPareto(jnp.asarray(LOGITS), EDGES, jnp.asarray(0.4), jnp.asarray(-0.35), *MASSES)
+        ends = jnp.stack(law.thresholds())
+        y = jnp.concatenate([jnp.linspace(-12.0, 7.0, 200), ends])
+
+        @jax.jit
+        def slopes(y):
+            up = jax.grad(lambda t: jnp.sum(law.cdf(t)))(y)
+            down = jax.grad(lambda t: jnp.sum(law.survival_function(t)))(y)
+            return up, -down, jnp.exp(law.log_prob(y))
+
+        rising, falling, value = slopes(y)
+        np.testing.assert_allclose(rising, value, rtol=1e-12)
+        np.testing.assert_allclose(falling, value, rtol=1e-12)
+        step = 1e-9
+        np.testing.assert_allclose(density(law, ends - step), density(law, ends + step), rtol=1e-7)
+        np.testing.assert_allclose(law.cdf(ends), [0.05, 0.2, 0.85, 0.98], rtol=1e-14)
+
+
+@pytest.mark.parametrize("x64", X64)
+@pytest.mark.parametrize("case", CASES)
+def test_quantiles_invert(case, x64):
+    with jax.enable_x64(x64):
+        logits, edges, *rest = CASES[case]
+        law = BlendedPareto(jnp.asarray(logits), edges, *rest)
+        q = jnp.concatenate([jnp.logspace(-7, -0.4, 90), jnp.linspace(0.1, 0.97, 90)])
+
+        back, tail, moved, icdf = quantiles_and_back(law, q)
+        assert jnp.max(jnp.abs(back - q)) <= (1e-12 if x64 else 1e-6)
+        assert jnp.all(jnp.abs(tail - q) <= (1e-12 if x64 else 2e-6) * q + 10 * jnp.finfo(q.dtype).eps * moved)
+        assert jnp.all(jnp.diff(icdf[jnp.argsort(q)]) >= 0)
+        ends = quantiles_and_back(law, jnp.resize(jnp.array([0.0, 1.0, -0.1, 1.1, jnp.nan]), q.shape))[3][:5]
+        oracle = oracle_of(law, edges)
+        lowest = -oracle.down.end() if oracle.down else oracle.edges[0]
+        assert close(ends[0], lowest, VALUE[x64])
+        assert close(ends[1], oracle.up.end(), VALUE[x64])
+        assert jnp.all(jnp.isnan(ends[2:]))
+
+
+def test_samples_follow_the_cdf_and_every_parameter_moves_them():
+    logits = jnp.asarray(np.stack([0.5 * LOGITS, 0.5 * LOGITS[::-1]]), jnp.float32)
+
+    def law(logits, xi_l, xi_u):
+        return BlendedPareto(logits, EDGES, xi_l, xi_u)
+
+    shapes = jnp.asarray(0.3), jnp.asarray(-0.2)
+    assert jnp.all(law(logits, *shapes).negative_mass() == 0)
+    draws = law(logits, *shapes).sample(jax.random.key(0), (4000,))
+    assert draws.shape == (4000, 2)
+    for i in range(2):
+        pits = np.asarray(law(logits, *shapes).cdf(draws))[:, i]
+        assert scipy.stats.kstest(pits, "uniform").pvalue > 1e-3
+    score = jax.jit(jax.grad(lambda *p: jnp.mean(law(*p).sample(jax.random.key(0), (99,))), (0, 1, 2)))
+    fit = jax.jit(jax.grad(lambda *p: jnp.mean(law(*p).log_prob(draws[:99])), (0, 1, 2)))
+    rank = jax.jit(jax.grad(lambda *p: jnp.mean(law(*p).crps(draws[:9])), (0, 1, 2)))
+    for gradients in (score(logits, *shapes), fit(logits, *shapes), rank(logits, *shapes)):
+        for gradient in gradients:
+            assert jnp.all(jnp.isfinite(gradient))
+            assert jnp.all(gradient != 0)
+
+
+def test_crps_of_windows_against_quadrature():
+    with jax.enable_x64(True):
+        law = BlendedPareto(jnp.asarray(LOGITS), EDGES, jnp.asarray(0.1), jnp.asarray(-0.3), *MASSES)
+        ends = [float(t) for t in law.thresholds()]
+        windows = [(-9.0, 7.0), (-3.0, 3.25), (2.0, 2.5), (3.3, 8.0), (-8.0, -3.2), (4.4, 5.9), (ends[0], ends[2])]
+        for y in (-8.5, -3.2, -1.5, 0.2, 2.25, 4.0, 5.5):
+            for low, high in windows:
+                at = min(max(y, low), high)
+                # the end of the support at about 6.2 is a knot: the rest is smooth between thresholds and edges
+                end = ends[3] + float((ends[3] - ends[2]) / ((0.15 / 0.02) ** 0.3 - 1))
+                inner = [x for x in (*EDGES, *ends, end) if low < x < high]
+                total = 0.0
+                for start, stop, which in ((low, at, 0), (at, high, 1)):
+                    knots = np.array(sorted({start, stop, *(x for x in inner if start < x < stop)}))
+                    total += composite(lambda x, which=which: crps_tools(law, x)[which] ** 2, knots)
+                assert law.twcrps(y, low, high) == pytest.approx(total, abs=1e-9), (y, low, high)
+            whole = law.twcrps(y, -jnp.inf, 1.0) + law.twcrps(y, 1.0, jnp.inf)
+            assert law.crps(y) == pytest.approx(float(whole), abs=1e-12)
+        assert law.crps(jnp.inf) == law.twcrps(-jnp.inf, -jnp.inf) == jnp.inf
+
+
+ADVERSARIAL = {
+    "ordinary": np.random.default_rng(7).normal(size=7),
+    "flat": np.zeros(7),
+    "all mass in one bin": np.where(np.arange(7) == 3, 1e4, 0.0),
+    "all mass in the first bin": np.where(np.arange(7) == 0, 1e4, -1e4),
+    "all mass in the last bin": np.where(np.arange(7) == 6, 1e4, -1e4),
+    "mass at both ends": np.where(np.isin(np.arange(7), [0, 6]), 0.0, -1e4),
+    "a hole": np.where(np.isin(np.arange(7), [3, 4]), -1e4, 0.0),
+    "holes in the zones": np.array([0.0, -1e4, 1.0, 1.0, 0.5, -1e4, -0.5]),
+    "huge": np.random.default_rng(7).normal(size=7) * 1e4,
+}
+SHAPES = [0.0, 1e-12, -1e-6, 1e-3, 0.3, -0.3, 0.95, 1.0, -1.0, -3.0, 30.0, -30.0, 1e3, -1e3]
+UNEVEN = {"unit": np.arange(-3.0, 5.0), "narrow": np.array([-3.0, -2.0, -1.0, 0.0, 1e-30, 1.0, 1.0000001, 1e6])}
+
+
+def ugly(parameters, y, q):
+    d = BlendedPareto(parameters["logits"], parameters["edges"], parameters["xi"], -parameters["xi"])
+    values = {name: getattr(d, name)(y) for name in (*METHODS, "crps")}
+    values |= {f"interval {w}": d.interval_log_prob(y - w / 2, y + w / 2) for w in (0.0, 1e-3, 1.0, 1e6)}
+    return values | {"icdf": d.icdf(q), "isf": d.isf(q)}
+
+
+def whole(parameters):
+    d = BlendedPareto(parameters["logits"], parameters["edges"], parameters["xi"], -parameters["xi"])
+    return {"mean": d.mean(), "variance": d.variance(), "negative_mass": d.negative_mass()}
+
+
+@jax.jit
+def ugly_places(parameters):
+    def ends(p):
+        return jnp.stack(BlendedPareto(p["logits"], p["edges"], p["xi"], -p["xi"]).thresholds())
+
+    return jax.vmap(ends, ({"logits": 0, "xi": 0, "edges": None},))(parameters)
+
+
+AXES = {"logits": 0, "xi": 0, "edges": None}
+EVERY = jax.jit(
+    jax.vmap(
+        jax.vmap(lambda *a: (ugly(*a), jax.jacrev(ugly, (0, 1))(*a)), (None, 0, 0)),
+        (AXES, 0, None),
+    )
+)
+WHOLE = jax.jit(jax.vmap(lambda p: (whole(p), jax.jacrev(whole)(p)), (AXES,)))
+
+
+@pytest.mark.parametrize("edges", UNEVEN)
+def test_no_value_or_gradient_is_nan(edges):
+    """Every method and its gradients in outcome, logits, edges and shapes, for every body, shape and point.
+
+    Gradients are finite too for shapes up to 1; those beyond may overflow float32, as their laws do.
+    """
+    edges = UNEVEN[edges]
+    grid = [(name, xi) for name in ADVERSARIAL for xi in SHAPES]
+    parameters = {
+        "logits": jnp.asarray([ADVERSARIAL[name] for name, _ in grid], jnp.float32),
+        "xi": jnp.asarray([x for _, x in grid], jnp.float32),
+        "edges": jnp.asarray(edges, jnp.float32),
+    }
+    tame = np.array([abs(x) <= 1 for _, x in grid])
+    ends = ugly_places(parameters)
+    moving = jnp.concatenate([ends, jnp.nextafter(ends, jnp.inf), jnp.nextafter(ends, -jnp.inf)], axis=-1)
+    middle = 0.5 * (ends[:, 1:] + ends[:, :-1])
+    fixed = jnp.asarray([*edges, -1e6, 1e6, 0.3, -2.7, 3.7], jnp.float32)
+    y = jnp.concatenate([moving, middle, jnp.broadcast_to(fixed, (len(grid), len(fixed)))], axis=-1)
+    q = jnp.linspace(0.0, 1.0, y.shape[-1]).at[1].set(1e-7)
+    for values, slopes in (EVERY(parameters, y, q), WHOLE(parameters)):
+        for name, value in values.items():
+            assert faults(np.isnan(value), grid) == [], name
+            for slope in jax.tree.leaves(slopes[name]):
+                assert faults(np.isnan(slope), grid) == [], name
+                assert faults(~np.isfinite(slope[tame]), [g for g, t in zip(grid, tame, strict=True) if t]) == [], name
+
+
+def faults(bad, grid):
+    """The laws of the grid with a fault."""
+    return [grid[i] for i in np.unique(np.nonzero(np.asarray(bad))[0])]
+
+
+# almost all of the mass between the ends of the upper zone lies at its inner end, then none for a while
+STEEP = np.array([0.0, 0.0, 0.0, 0.0, -0.2, -9.0, -9.0, -9.0, -9.0, -1.2])
+STEPS = np.linspace(0.0, 10.0, 11)
+
+
+def test_where_the_published_blend_is_no_distribution():
+    """log_prob is -inf with zero gradient exactly where the exact density is negative; the rest stays as defined."""
+    with jax.enable_x64(True):
+
+        def law(logits):
+            return BlendedPareto(logits, STEPS, None, jnp.asarray(0.1))
+
+        logits = jnp.asarray(STEEP)
+        d = law(logits)
+        oracle = Blended(
+            [exact(v) for v in STEEP],
+            [exact(e) for e in STEPS],
+            mp.mpf(0),
+            exact(jnp.asarray(0.1)),
+            None,
+            tuple(mp.mpf(m) for m in (0.05, 0.2)),
+        )
+        a, b = (float(t) for t in d.thresholds()[2:])
+        y = np.linspace(a, b, 62)[1:-1]
+        values, (slopes, slope) = jax.jit(
+            lambda *p: (law(p[0]).log_prob(p[1]), jax.jacrev(lambda *p: law(p[0]).log_prob(p[1]), (0, 1))(*p))
+        )(logits, jnp.asarray(y))
+        densities = [oracle.up.density(exact(t)) for t in y]
+        falls = np.array([f <= 0 for f in densities])
+        assert 5 < falls.sum() < 55
+        np.testing.assert_array_equal(np.isneginf(values), falls)
+        assert jnp.all(slopes[falls] == 0)
+        assert jnp.all(slope[falls] == 0)
+        for value, f in zip(values[~falls], np.array(densities)[~falls], strict=True):
+            assert close(value, mp.log(f), 1e-11)
+        # F as defined, and its falls
+        dense = np.linspace(a, b, 20001)
+        f = np.asarray(d.cdf(jnp.asarray(dense)))
+        assert close(d.cdf(jnp.asarray(y[30])), oracle.cdf(exact(y[30])), 1e-13)
+        lost = float(-np.minimum(np.diff(f), 0).sum())
+        assert 0.01 < lost < 0.15
+        assert float(d.negative_mass()) == pytest.approx(lost, rel=1e-3)
+        # the positive part integrates to one and that much
+        knots = np.array([0.0, *STEPS[1:-1], b, *dense[::100]])
+        knots = np.unique(knots[knots <= b])
+        inside = composite(lambda t: density(d, t), knots, 16)
+        assert inside == pytest.approx(0.95 + lost, abs=2e-4)
+        # an interval over which F falls has none; one that holds a fall and more has F's difference
+        low, high = dense[np.argmin(np.diff(f)) - 20], dense[np.argmin(np.diff(f)) + 20]
+        assert d.interval_log_prob(low, high) == -jnp.inf
+        assert np.exp(d.interval_log_prob(0.5, high)) == pytest.approx(float(d.cdf(high) - d.cdf(0.5)), rel=1e-12)
+        # quantiles are crossings of F
+        s = jnp.linspace(0.051, 0.199, 40)
+        np.testing.assert_allclose(d.survival_function(d.isf(s)), s, rtol=1e-12)
+        # the penalty has a gradient that leads out
+        grad = jax.grad(lambda z: law(z).negative_mass())(logits)
+        assert jnp.all(jnp.isfinite(grad))
+        assert law(logits - 0.5 * grad).negative_mass() < d.negative_mass()
+
+
+def test_one_bin_is_a_distribution_for_every_shape_from_minus_one():
+    shapes = jnp.concatenate([jnp.linspace(-1.0, 3.0, 41), jnp.array([-5.0])])
+    law = BlendedPareto(jnp.zeros((42, 1)), [0.0, 1.0], None, shapes)
+    assert jnp.all(law.negative_mass()[:-1] == 0)
+    assert law.negative_mass()[-1] > 1e-3
+    y = jnp.linspace(0.81, 0.949, 200)[:, None]
+    assert jnp.all(law.log_prob(y)[:, :-1] > -jnp.inf)
+
+
+def test_without_tails_it_is_the_histogram():
+    logits = jnp.asarray(LOGITS, jnp.float32)
+    law, body, y = (
+        BlendedPareto(logits, EDGES, None, 0.3, upper_mass=None),
+        Binned(logits, EDGES),
+        jnp.asarray(OUTCOMES),
+    )
+    for name in (*METHODS, "crps"):
+        np.testing.assert_allclose(getattr(law, name)(y), getattr(body, name)(y), rtol=1e-6, err_msg=name)
+    np.testing.assert_allclose(law.mean(), body.mean(), rtol=1e-6)
+    np.testing.assert_allclose(law.variance(), body.variance(), rtol=1e-6)
+    np.testing.assert_allclose(law.icdf(jnp.array([0.0, 0.2, 1.0])), body.icdf(jnp.array([0.0, 0.2, 1.0])))
+    np.testing.assert_array_equal(jnp.stack(law.thresholds()), EDGES[[0, 0, -1, -1]])
+
+
+def test_infinite_moments_scalars_and_missing_parameters():
+    law = BlendedPareto(
+        jnp.zeros((5, 4)),
+        np.arange(5.0),
+        jnp.array([0.0, 1.2, 1.2, 0.0, 0.6]),
+        jnp.array([1.2, 0.0, 1.2, jnp.nan, 0.6]),
+    )
+    mean, variance = law.mean(), law.variance()
+    np.testing.assert_array_equal(mean[:4], [np.inf, -np.inf, np.nan, np.nan])
+    np.testing.assert_allclose(mean[4], 2.0, rtol=1e-6)
+    np.testing.assert_array_equal(variance, [np.inf, np.inf, np.inf, np.nan, np.inf])
+    for name in METHODS:
+        value = getattr(law, name)(1.0)
+        assert jnp.all(jnp.isfinite(value[:3])), name
+        assert jnp.isnan(value[3]), name
+    assert jnp.isnan(law.icdf(0.5)[3])
+    assert jnp.isnan(law.crps(0.5)[3])
+    assert jnp.all(
+        jnp.isnan(BlendedPareto(jnp.array([0.0, jnp.nan]), np.arange(3.0), 0.1, 0.1).log_prob(jnp.arange(3.0)))
+    )
+    scalar = BlendedPareto(jnp.zeros(4), np.arange(5.0), 0.0, 0.1)
+    assert (
+        scalar.batch_shape
+        == scalar.log_prob(1.0).shape
+        == scalar.median().shape
+        == scalar.sample(jax.random.key(0)).shape
+        == ()
+    )
+    one = BlendedPareto(jnp.zeros((1, 4)), np.arange(5.0), 0.0, 0.1)
+    assert one.crps(3.8) == scalar.crps(3.8)
+    assert one.crps(3.8).shape == (1,)
+
+
+def test_user_errors_name_the_argument():
+    logits, edges = jnp.zeros(3), np.arange(4.0)
+    for bad in ((0.2, 0.05), (0.0, 0.2), (0.1, 0.5), (0.1, np.nan), (0.1, 0.1 + 1e-12), (0.1, 0.2, 0.3)):
+        with pytest.raises(InputError, match="upper_mass must be a pair of numbers"):
+            BlendedPareto(logits, edges, 0.1, 0.1, upper_mass=bad)
+    with pytest.raises(InputError, match=r"logits \(2,\), lower_shape \(3,\)"):
+        BlendedPareto(jnp.zeros((2, 3)), edges, np.zeros(3), 0.1)
+    with pytest.raises(InputError, match="edges must have shape"):
+        BlendedPareto(logits, edges[:-1], 0.1, 0.1)
+    with pytest.raises(InputError, match="lower_mass must be a pair of numbers"):
+        jax.jit(lambda m: BlendedPareto(logits, edges, 0.1, 0.1, lower_mass=m).log_prob(1.0))(jnp.array([0.1, 0.2]))
