@@ -1,0 +1,146 @@
+"""One tail of a sample: its threshold, its excesses and the generalized Pareto law fitted to them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Real
+
+from sbp_jax.errors import InputError
+from sbp_jax.evaluation.exceedances import FEWEST, ParetoFit, Tail, Vector, fit_pareto
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Lower and upper ends of intervals, one for each row of what they belong to."""
+
+    low: Float[np.ndarray, " rows"]
+    high: Float[np.ndarray, " rows"]
+
+
+@dataclass(frozen=True)
+class FittedTail:
+    """The part of a sample beyond a threshold, and the law of its excesses.
+
+    A lower tail is the upper tail of the negated sample: excesses are positive on either side.
+
+    Attributes:
+        tail: "upper" or "lower".
+        threshold: in the unit and sign of the data.
+        excesses: distances beyond the threshold, increasing [count].
+        size: observations in the sample.
+        fit: generalized Pareto law of the excesses.
+    """
+
+    tail: Tail
+    threshold: float
+    excesses: Float[np.ndarray, " count"]
+    size: int
+    fit: ParetoFit
+
+    @property
+    def count(self) -> int:
+        """Observations beyond the threshold."""
+        return len(self.excesses)
+
+    @property
+    def mass(self) -> float:
+        """Share of the sample beyond the threshold."""
+        return self.count / self.size
+
+    @property
+    def residuals(self) -> Float[np.ndarray, " count"]:
+        """-log S of each excess under the fit, increasing: standard exponential where the fit is the true law."""
+        return self.fit.hazard(self.excesses)
+
+    def place(self, excesses: Real[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"]:
+        """The points at these distances beyond the threshold, in the unit and sign of the data."""
+        return self.threshold + sign(self.tail) * np.asarray(excesses, np.float64)
+
+
+def fit_tail(y: Vector, tail_mass: float, tail: Tail = "upper") -> FittedTail:
+    """Fit a generalized Pareto law to the share of a sample that lies farthest out on one side.
+
+    The threshold lies midway between two neighbouring distinct values, where the share beyond it is nearest to
+    `tail_mass`: for whole numbers at a half, so that excesses are 0.5, 1.5, ... as under the law that rounding hides.
+
+    Args:
+        y: sample [size], in any unit and order.
+        tail_mass: share beyond the threshold, in (0, 1).
+        tail: side.
+
+    Raises:
+        InputError: fewer than 10 values beyond the threshold, all of them equal, or a sample that is not finite.
+    """
+    values = sample(y, tail)
+    threshold = _threshold(values, tail_mass)
+    excesses = values[values > threshold] - threshold
+    if len(excesses) < FEWEST:
+        raise InputError(
+            f"tail_mass: {tail_mass:g} of {len(values)} observations leaves {len(excesses)} beyond the {tail} threshold"
+            f" {sign(tail) * threshold:g}; at least {FEWEST} are needed"
+        )
+    if excesses[0] == excesses[-1]:
+        raise InputError(
+            f"tail_mass: {tail_mass:g} leaves {len(excesses)} values beyond the {tail} threshold that all equal"
+            f" {sign(tail) * (threshold + excesses[0]):g}; a law cannot be fitted to a constant"
+        )
+    return FittedTail(tail, sign(tail) * threshold, excesses, len(values), fit_pareto(excesses))
+
+
+def threshold_at(y: Vector, tail_mass: float, tail: Tail = "upper") -> float:
+    """The threshold of `fit_tail`: midway between two distinct values, the share beyond it nearest to `tail_mass`."""
+    return sign(tail) * _threshold(sample(y, tail), tail_mass)
+
+
+def tail_masses(
+    y: Vector, tail: Tail = "upper", largest: float = 0.3, fewest: int = 2 * FEWEST, number: int = 30
+) -> Float[np.ndarray, " rows"]:
+    """Tail masses for diagnostics, falling in equal ratios; each is the share beyond a threshold of its own.
+
+    Args:
+        y: sample [size].
+        tail: side.
+        largest: the first one, in (0, 1).
+        fewest: observations beyond the last threshold.
+        number: at most so many; fewer where ties leave fewer thresholds, none where even `largest` leaves too few.
+    """
+    values = sample(y, tail)
+    if len(values) * largest < fewest:
+        return np.zeros(0)
+    wanted = np.geomspace(largest, fewest / len(values), number)
+    cuts = {_threshold(values, float(mass)) for mass in wanted}
+    counts = [len(values) - np.searchsorted(values, cut) for cut in cuts if cut < values[-1]]
+    return np.array(sorted((n / len(values) for n in counts if n >= fewest and values[-n] < values[-1]), reverse=True))
+
+
+def sample(y: Vector, tail: Tail) -> Float[np.ndarray, " size"]:
+    """The sample in increasing order, negated for the lower tail; InputError if it is no sample of finite numbers."""
+    values = np.sort(sign(tail) * np.asarray(y, np.float64))
+    if values.ndim != 1 or not np.isfinite(values).all():
+        raise InputError("y: expected one axis of finite numbers; leave out what is missing first")
+    if len(values) < FEWEST or values[0] == values[-1]:
+        raise InputError(f"y: expected at least {FEWEST} numbers that are not all equal, got {len(values)}")
+    return values
+
+
+def sign(tail: Tail) -> float:
+    """1 for the upper tail, -1 for the lower one."""
+    if tail not in ("upper", "lower"):
+        raise InputError(f"tail: expected 'upper' or 'lower', got {tail!r}")
+    return 1.0 if tail == "upper" else -1.0
+
+
+def mean_ranks(ordered: Float[np.ndarray, " count"]) -> Float[np.ndarray, " distinct"]:
+    """The rank, starting at 1, of each distinct value of an increasing sample; equal values share their mean rank."""
+    _, first, count = np.unique(ordered, return_index=True, return_counts=True)
+    return first + (count + 1) / 2
+
+
+def _threshold(values: np.ndarray, tail_mass: float) -> float:
+    """Midway between two neighbouring distinct values of an increasing sample."""
+    if not 0 < tail_mass < 1:
+        raise InputError(f"tail_mass: expected a share in (0, 1), got {tail_mass}")
+    steps = np.flatnonzero(np.diff(values) > 0)
+    beyond = len(values) - 1 - steps
+    k = steps[np.argmin(np.abs(beyond - tail_mass * len(values)))]
+    return float(values[k] + (values[k + 1] - values[k]) / 2)

@@ -1,0 +1,218 @@
+"""Threshold diagnostics drawn: mean excess, parameter stability, return levels, PP and QQ plots with their bands."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
+from sbp_jax.reporting.style import ACTUAL, COLOURS, figure
+
+LINE, CHOICE, POINT = COLOURS["sbp"], ACTUAL, "#333333"
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A line or points with pointwise intervals, all [rows]; `low` and `high` may hold NaN where there is none."""
+
+    x: np.ndarray
+    y: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+
+@dataclass(frozen=True)
+class Levels:
+    """Return levels: curve against the period with profile-likelihood intervals, normal ones, and the observations."""
+
+    curve: Curve
+    delta_low: np.ndarray
+    delta_high: np.ndarray
+    point_periods: np.ndarray
+    point_levels: np.ndarray
+
+
+@dataclass(frozen=True)
+class Page:
+    """All diagnostics of one tail.
+
+    Attributes:
+        title: over the page.
+        unit: of the data, for the axes.
+        tail: "upper" or "lower".
+        threshold: the chosen one.
+        mass: share of the sample beyond it.
+        mean_excess: against the threshold.
+        fitted_excess: (thresholds, mean excess under the fit), beyond the chosen threshold; empty if it is infinite.
+        shape: against the tail mass.
+        modified_scale: against the tail mass.
+        levels: return levels.
+        pp: expected against fitted probabilities.
+        qq: expected against observed values.
+        level: of every interval and band.
+    """
+
+    title: str
+    unit: str
+    tail: str
+    threshold: float
+    mass: float
+    mean_excess: Curve
+    shape: Curve
+    modified_scale: Curve
+    levels: Levels
+    pp: Curve
+    qq: Curve
+    fitted_excess: tuple[np.ndarray, np.ndarray] = field(default_factory=lambda: (np.zeros(0), np.zeros(0)))
+    level: float = 0.95
+
+
+def tail_page(path: Path, page: Page) -> None:
+    """One page of six panels: where the tail may begin (above), and how the fit beyond the choice does (below)."""
+    with figure(path, 13.0, 7.4) as drawing:
+        axes = drawing.subplots(2, 3)
+        sign = "−" if page.tail == "upper" else "+"
+        drawing.suptitle(page.title, fontsize=11)
+        mean_excess(axes[0, 0], page)
+        stability(axes[0, 1], page.shape, page.mass, "shape ξ", page.level)
+        stability(axes[0, 2], page.modified_scale, page.mass, f"modified scale β {sign} ξ t, {page.unit}", page.level)
+        axes[0, 1].axhline(0.0, color="black", lw=0.7, ls=":")
+        return_levels(axes[1, 0], page.levels, page.unit, page.level)
+        agreement(axes[1, 1], page.pp, page.level)
+        axes[1, 1].set(title="PP plot of the excesses", xlabel="expected probability", ylabel="fitted probability")
+        if _is_long(page.qq.y, page.qq.x):
+            axes[1, 2].set(xscale="log", yscale="log")
+        agreement(axes[1, 2], page.qq, page.level)
+        for ax in axes.ravel():
+            _mark(ax.xaxis)
+            _mark(ax.yaxis)
+        axes[1, 2].set(
+            title="QQ plot of the values beyond the threshold",
+            xlabel=f"quantile of the fit, {page.unit}",
+            ylabel=f"observed, {page.unit}",
+        )
+
+
+def residual_page(path: Path, title: str, pp: Curve, qq: Curve, level: float = 0.95) -> None:
+    """PP plot and exponential QQ plot of a conditional model's residuals in one tail."""
+    with figure(path, 8.6, 4.2) as drawing:
+        left, right = drawing.subplots(1, 2)
+        drawing.suptitle(title, fontsize=11)
+        agreement(left, pp, level)
+        left.set(title="PP plot", xlabel="expected probability", ylabel="predicted probability")
+        agreement(right, qq, level)
+        right.set(title="QQ plot", xlabel="exponential quantile", ylabel="residual −log S")
+
+
+def mean_excess(ax: Axes, page: Page) -> None:
+    """Mean excess against the threshold: straight beyond a threshold from which the law holds."""
+    curve = page.mean_excess
+    ax.fill_between(curve.x, curve.low, curve.high, color=LINE, alpha=0.18, lw=0, label=f"{page.level:.0%} interval")
+    ax.plot(curve.x, curve.y, color=LINE, lw=1.4, label="mean excess")
+    if len(page.fitted_excess[0]):
+        ax.plot(*page.fitted_excess, color="black", lw=1.0, ls="--", label="under the fit")
+    ax.axvline(page.threshold, color=CHOICE, lw=1.2, label=f"threshold {number(page.threshold, 4)}")
+    _limit(ax, np.append(curve.y, 0.0), np.concatenate([curve.low, curve.high, page.fitted_excess[1]]), 0.6)
+    if page.tail == "lower":
+        ax.invert_xaxis()
+    ax.set(title="Mean excess", xlabel=f"threshold t, {page.unit}", ylabel=f"mean excess, {page.unit}")
+    ax.legend(fontsize=7)
+
+
+def stability(ax: Axes, curve: Curve, mass: float, name: str, level: float = 0.95) -> None:
+    """A parameter against the tail mass, farther out to the right: constant, up to chance, where the law holds."""
+    errors = np.nan_to_num(np.stack([curve.y - curve.low, curve.high - curve.y]))
+    known = np.isfinite(curve.low) & np.isfinite(curve.high)
+    ax.plot(curve.x, curve.y, color=LINE, lw=0.8, alpha=0.5)
+    ax.errorbar(
+        curve.x[known],
+        curve.y[known],
+        errors[:, known],
+        fmt="o",
+        ms=3,
+        lw=0.8,
+        color=LINE,
+        label=f"{level:.0%} interval",
+    )
+    if not known.all():
+        ax.plot(curve.x[~known], curve.y[~known], "o", ms=3, mfc="white", color=LINE, label="no interval: ξ ≤ −1/2")
+    ax.axvline(mass, color=CHOICE, lw=1.2, zorder=1, label=f"tail mass {mass:.3g}")
+    ax.set_xscale("log")
+    ax.invert_xaxis()
+    _limit(ax, curve.y, np.concatenate([curve.low, curve.high]), 1.5)
+    # The intervals are narrow at large tail masses, on the left: the legend goes there, away from the points.
+    above = np.mean(curve.y[: max(1, len(curve.y) // 3)]) > np.mean(ax.get_ylim())
+    ax.set(title=name[0].upper() + name[1:].split(",")[0], xlabel="tail mass (share beyond the threshold)", ylabel=name)
+    ax.legend(fontsize=7, loc="lower left" if above else "upper left")
+
+
+def return_levels(ax: Axes, levels: Levels, unit: str, level: float = 0.95) -> None:
+    """Return levels against the period on a logarithmic axis, with the observations at their plotting positions."""
+    curve = levels.curve
+    ax.fill_between(
+        curve.x, curve.low, curve.high, color=LINE, alpha=0.18, lw=0, label=f"{level:.0%} by profile likelihood"
+    )
+    for side, label in ((levels.delta_low, f"{level:.0%} by the delta method"), (levels.delta_high, None)):
+        ax.plot(curve.x, side, color=LINE, lw=0.8, ls=":", label=label)
+    ax.plot(curve.x, curve.y, color=LINE, lw=1.4, label="fit")
+    ax.plot(levels.point_periods, levels.point_levels, "o", ms=2.5, color=POINT, label="observed")
+    ax.set_xscale("log")
+    seen = np.concatenate([curve.y, levels.point_levels])
+    if _is_long(curve.y, levels.point_levels):
+        ax.set_yscale("log")
+    _limit(ax, seen, np.concatenate([curve.low, curve.high]), 1.0)
+    ax.set(title="Return level", xlabel="period m, observations", ylabel=f"level reached once in m, {unit}")
+    ax.legend(fontsize=7, loc="best")
+
+
+def agreement(ax: Axes, points: Curve, level: float = 0.95) -> None:
+    """Observed against expected, with the diagonal and the pointwise band in which each point belongs."""
+    order = np.argsort(points.x)
+    x = points.x[order]
+    ax.fill_between(
+        x, points.low[order], points.high[order], color=LINE, alpha=0.18, lw=0, label=f"{level:.0%} band, pointwise"
+    )
+    ax.plot(x[[0, -1]], x[[0, -1]], color="black", lw=0.8, ls=":")
+    outside = (points.y < points.low) | (points.y > points.high)
+    ax.plot(points.x[~outside], points.y[~outside], "o", ms=2.5, color=POINT)
+    if outside.any():
+        ax.plot(points.x[outside], points.y[outside], "o", ms=3, color=COLOURS["gaussian"], label="outside the band")
+    _limit(ax, np.concatenate([points.x, points.y]), np.concatenate([points.low, points.high]), 0.5)
+    ax.legend(fontsize=7)
+
+
+def number(value: float, digits: int = 6) -> str:
+    """A number for a title or legend, with a true minus sign."""
+    return f"{value:.{digits}g}".replace("-", "−")
+
+
+def _mark(axis: Axis) -> None:
+    """On a logarithmic axis of less than two decades, numbers at 1, 2 and 5: powers of ten alone would be too few."""
+    low, high = sorted(axis.get_view_interval())
+    if axis.get_scale() == "log":
+        axis.set_minor_formatter(NullFormatter())
+        if high < 100 * low:
+            axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+            axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+
+
+def _is_long(outwards: np.ndarray, others: np.ndarray) -> bool:
+    """Whether positive values grow so much from first to last that only a logarithmic axis shows them all."""
+    return bool(outwards[-1] > 20 * outwards[0] > 0 and others.min() > 0)
+
+
+def _limit(ax: Axes, seen: np.ndarray, band: np.ndarray, slack: float) -> None:
+    """Show all that is `seen`, and of the intervals as much as fits in `slack` times its range on either side."""
+    scale = ax.yaxis.get_transform()
+    with np.errstate(invalid="ignore", divide="ignore"):
+        seen, band = (scale.transform(values[np.isfinite(values)]) for values in (seen, band))
+    if not len(seen):
+        return
+    low, high = float(seen.min()), float(seen.max())
+    width = high - low or max(abs(high), 1.0)
+    bottom = max(low - slack * width, min(low, float(band.min(initial=low))))
+    top = min(high + slack * width, max(high, float(band.max(initial=high))))
+    margin = 0.04 * max(top - bottom, width)
+    ax.set_ylim(*scale.inverted().transform(np.array([bottom - margin, top + margin])))
