@@ -215,7 +215,7 @@ class Distribution(abc.ABC):
         (y,) = self._outcomes(y)
         below, above = jnp.full_like(y, -jnp.inf), jnp.full_like(y, jnp.inf)
         at = jnp.where(jnp.isnan(y), 0.0, y)
-        return keep_nan(y, self._squared_cdf_area(below, at) + self._squared_survival_area(at, above))
+        return self._known(self._squared_cdf_area(below, at) + self._squared_survival_area(at, above), y)
 
     @compiled
     def twcrps(self, y: ArrayLike, threshold: ArrayLike, end: ArrayLike = np.inf) -> Float[Array, "..."]:
@@ -239,7 +239,7 @@ class Distribution(abc.ABC):
         missing = jnp.isnan(y) | jnp.isnan(low) | jnp.isnan(high)
         low, at, high = (jnp.where(empty | missing, 0.0, x) for x in (low, at, high))
         value = self._squared_cdf_area(low, at) + self._squared_survival_area(at, high)
-        return jnp.where(missing, jnp.nan, jnp.where(empty, 0.0, value))
+        return self._known(jnp.where(missing, jnp.nan, jnp.where(empty, 0.0, value)))
 
     @compiled
     def median(self) -> Float[Array, "..."]:
@@ -265,7 +265,22 @@ class Distribution(abc.ABC):
     def _from_nearer_side(self, p, upper):
         valid = (p >= 0) & (p <= 1)
         mass = jnp.where(valid, jnp.where(p <= 0.5, p, 1 - p), 0.25)
-        return jnp.where(valid, self._quantile(mass, upper), jnp.nan)
+        return self._known(jnp.where(valid, self._quantile(mass, upper), jnp.nan))
+
+    def _missing(self) -> Bool[Array, "..."]:
+        """Where a parameter is NaN, shape `batch_shape`."""
+        ndim = len(self.batch_shape)
+        missing = jnp.zeros(self.batch_shape, bool)
+        for leaf in jax.tree.leaves(self):
+            missing |= jnp.isnan(leaf if leaf.ndim == ndim else jnp.max(leaf, axis=-1))
+        return missing
+
+    def _known(self, value: Float[Array, "..."], *ys: Float[Array, "..."]) -> Float[Array, "..."]:
+        """`value`, but NaN without gradient where a parameter or an outcome is NaN: neither must ever get a score."""
+        missing = leading(self._missing(), value.ndim)
+        for y in ys:
+            missing |= jnp.isnan(y)
+        return jnp.where(missing, jnp.nan, value)
 
     def _outcomes(self, *ys: ArrayLike) -> tuple[Array, ...]:
         """Outcomes in the parameters' dtype, all of one rank, at least that of the batch."""

@@ -15,7 +15,6 @@ from sbp_jax.distributions.base import (
     compiled,
     float_dtype,
     is_traced,
-    keep_nan,
     leading,
     register,
     set_fields,
@@ -67,7 +66,9 @@ class Binned(Distribution):
         """log f(y) = logit_k - logsumexp(logits) - log width_k, finite even where the probability underflows."""
         (y,) = self._outcomes(y)
         edges, _ = self._edges(y.ndim)
-        return keep_nan(y, jnp.where((y >= edges[..., 0]) & (y <= edges[..., -1]), self.clamped_log_prob(y), -jnp.inf))
+        return self._known(
+            jnp.where((y >= edges[..., 0]) & (y <= edges[..., -1]), self.clamped_log_prob(y), -jnp.inf), y
+        )
 
     @compiled
     def clamped_log_prob(self, y: ArrayLike) -> Float[Array, "..."]:
@@ -75,21 +76,21 @@ class Binned(Distribution):
         (y,) = self._outcomes(y)
         edges, widths = self._edges(y.ndim)
         index = bin_index(edges, y)
-        return keep_nan(y, log_probability(leading(self.logits, y.ndim, 1), index) - jnp.log(pick(widths, index)))
+        return self._known(log_probability(leading(self.logits, y.ndim, 1), index) - jnp.log(pick(widths, index)), y)
 
     @compiled
     def cdf(self, y: ArrayLike) -> Float[Array, "..."]:
         """F(y), summed from the nearer side."""
         (y,) = self._outcomes(y)
         below, above = self._sides(y)
-        return keep_nan(y, jnp.where(below <= above, below, 1 - above))
+        return self._known(jnp.where(below <= above, below, 1 - above), y)
 
     @compiled
     def survival_function(self, y: ArrayLike) -> Float[Array, "..."]:
         """1 - F(y), summed from the nearer side."""
         (y,) = self._outcomes(y)
         below, above = self._sides(y)
-        return keep_nan(y, jnp.where(above <= below, above, 1 - below))
+        return self._known(jnp.where(above <= below, above, 1 - below), y)
 
     @compiled
     def log_cdf(self, y: ArrayLike) -> Float[Array, "..."]:
@@ -98,7 +99,7 @@ class Binned(Distribution):
         below, above = self._sides(y)
         near = below <= above
         log_below = self._log_mass(jnp.full_like(y, -jnp.inf), y)
-        return keep_nan(y, jnp.where(near, log_below, jnp.log1p(-jnp.where(near, 0.0, above))))
+        return self._known(jnp.where(near, log_below, jnp.log1p(-jnp.where(near, 0.0, above))), y)
 
     @compiled
     def log_survival_function(self, y: ArrayLike) -> Float[Array, "..."]:
@@ -107,13 +108,13 @@ class Binned(Distribution):
         below, above = self._sides(y)
         near = above <= below
         log_above = self._log_mass(y, jnp.full_like(y, jnp.inf))
-        return keep_nan(y, jnp.where(near, log_above, jnp.log1p(-jnp.where(near, 0.0, below))))
+        return self._known(jnp.where(near, log_above, jnp.log1p(-jnp.where(near, 0.0, below))), y)
 
     @compiled
     def interval_log_prob(self, low: ArrayLike, high: ArrayLike) -> Float[Array, "..."]:
         """log of the sum over bins of p_k times the fraction of bin k inside the interval: no cancellation."""
         low, high = self._outcomes(low, high)
-        return keep_nan(low, keep_nan(high, self._log_mass(low, high)))
+        return self._known(self._log_mass(low, high), low, high)
 
     @compiled
     def mean(self) -> Float[Array, "..."]:

@@ -55,8 +55,9 @@ class BlendedPareto(Distribution):
     between a and b. There `log_prob` is -inf with zero gradient, and so is `interval_log_prob` for an interval over
     which F falls; cdf, moments and scores are those of F as defined, and quantiles are one of the crossings of F.
     The positive part of f integrates to 1 + `negative_mass()`, which is 0 for a distribution; the authors' training
-    adds a multiple of the same integral to the loss. Logits drawn from N(0, sigma^2) over 40 equal bins, xi = 0.1,
-    default masses: F falls somewhere for about SHARES of the draws at sigma = 0.5, 1, 2.
+    adds a multiple of the same integral to the loss. Measured on 4000 draws, 40 equal bins, xi = 0.1 and the default
+    masses: with logits from N(0, sigma^2) F falls somewhere in 0, 0.1, 7 and 43 % of the laws at sigma = 0.25, 0.5, 1
+    and 2 (0, 0.1, 14 and 51 % with a Gaussian's log-density added), by 0.005 on average at sigma = 2.
 
     Mean, variance, CRPS and twCRPS are closed forms in the body and beyond b; in the blending zone they are
     Gauss-Legendre quadrature on each piece between edges, 12 nodes in float32 and 24 in float64. Measured against

@@ -23,7 +23,8 @@ def log1p_ratio(xi: Float[Array, "..."], u: Float[Array, "..."]) -> Float[Array,
         xi: any real number.
         u: number with 1 + xi u > 0; same rank as `xi`.
     Returns:
-        The ratio, broadcast; +inf where 1 + xi u = 0. Outside the domain NaN: mask `u` before the call.
+        The ratio, broadcast; +inf where 1 + xi u = 0. Outside the domain NaN: mask `u` before the call. Finite where
+        xi u overflows; a derivative that overflows is the largest float, so that a factor of zero still removes it.
     """
     return _log1p_ratio(*jnp.broadcast_arrays(xi, u))
 
@@ -33,7 +34,13 @@ def _log1p_ratio(xi, u):
     x = xi * u
     small, x_small, terms = _split(x)
     series = _polynomial(x_small, [(-1) ** n / (n + 1) for n in range(terms)])
-    return jnp.where(small, u * series, jnp.log1p(jnp.where(small, 1.0, x)) / jnp.where(small, 1.0, xi))
+    huge = jnp.isinf(x)
+    logarithm = jnp.where(huge, _log_abs(xi, huge) + _log_abs(u, huge), jnp.log1p(jnp.where(small | huge, 1.0, x)))
+    return jnp.where(small, u * series, logarithm / jnp.where(small, 1.0, xi))
+
+
+def _log_abs(x, where):
+    return jnp.log(jnp.abs(jnp.where(where, x, 1.0)))
 
 
 @_log1p_ratio.defjvp
@@ -45,9 +52,10 @@ def _log1p_ratio_jvp(primals, tangents):
     value = _log1p_ratio(xi, u)
     slope = 1 / (1 + x)
     series = u * u * _polynomial(x_small, [(-1) ** (n + 1) * (n + 1) / (n + 2) for n in range(terms)])
-    # u / (1 + x) is 1 / xi times x / (1 + x): this form stays finite where x overflows
-    closed = (jnp.where(small, 1.0, u * slope) - jnp.where(small, 1.0, value)) / jnp.where(small, 1.0, xi)
-    return value, jnp.where(small, series, closed) * dxi + slope * du
+    # u / (1 + x) is 1 / xi where x overflows
+    inner = jnp.where(jnp.isinf(x), 1 / jnp.where(jnp.isinf(x), xi, 1.0), u * slope)
+    closed = (jnp.where(small, 1.0, inner) - jnp.where(small, 1.0, value)) / jnp.where(small, 1.0, xi)
+    return value, saturated(jnp.where(small, series, closed)) * dxi + saturated(slope) * du
 
 
 def expm1_ratio(xi: Float[Array, "..."], v: Float[Array, "..."]) -> Float[Array, "..."]:
@@ -84,8 +92,35 @@ def _expm1_ratio_jvp(primals, tangents):
     # (v exp(x) - value) / xi with the common factor taken out: no inf - inf where exp(x) overflows
     xi_safe = jnp.where(small, 1.0, xi)
     x_safe = jnp.where(small, 1.0, x)
-    closed = jnp.where(x_safe > 0, slope * (x_safe + jnp.expm1(-jnp.abs(x_safe))), x_safe * slope - jnp.expm1(x_safe))
-    return value, jnp.where(small, series, closed / (xi_safe * xi_safe)) * dxi + slope * dv
+    rising = slope * (x_safe + jnp.expm1(-jnp.abs(x_safe)))
+    closed = jnp.where(x_safe > 0, rising, jnp.where(slope > 0, x_safe * slope, 0.0) - jnp.expm1(x_safe))
+    return value, saturated(jnp.where(small, series, closed / xi_safe / xi_safe)) * dxi + saturated(slope) * dv
+
+
+def quotient(z: Float[Array, "..."], scale: Float[Array, "..."]) -> Float[Array, "..."]:
+    """z / scale for scale > 0, the largest float instead of inf, in the value and in the derivatives.
+
+    The derivative of the naive form in the scale overflows long before the quotient, and makes NaN of a factor of zero.
+    """
+    return _quotient(*jnp.broadcast_arrays(z, scale))
+
+
+@jax.custom_jvp
+def _quotient(z, scale):
+    return saturated(z / scale)
+
+
+@_quotient.defjvp
+def _quotient_jvp(primals, tangents):
+    z, scale = primals
+    value = _quotient(z, scale)
+    return value, saturated(1 / scale) * tangents[0] - saturated(value / scale) * tangents[1]
+
+
+def saturated(x: Float[Array, "..."]) -> Float[Array, "..."]:
+    """x with infinities replaced by the largest float of their sign; NaN stays NaN."""
+    largest = float(jnp.finfo(x.dtype).max)
+    return jnp.where(jnp.isinf(x), jnp.sign(x) * largest, x)
 
 
 def log1mexp(x: Float[Array, "..."]) -> Float[Array, "..."]:
@@ -129,14 +164,6 @@ def log_sum(*terms: Float[Array, "..."]) -> Float[Array, "..."]:
     peak = jax.lax.stop_gradient(functools.reduce(jnp.maximum, terms))
     peak = jnp.where(jnp.isfinite(peak), peak, 0.0)
     return safe_log(sum((jnp.exp(term - peak) for term in terms), jnp.zeros_like(peak))) + peak
-
-
-def clip_value(x: Float[Array, "..."], low: float, high: float) -> Float[Array, "..."]:
-    """x clipped to [low, high] with the gradient of x itself.
-
-    For a quantity that lies in the interval but for rounding: `jnp.clip` halves or drops its gradient at the ends.
-    """
-    return x + jax.lax.stop_gradient(jnp.clip(x, low, high) - x)
 
 
 def _split(x):

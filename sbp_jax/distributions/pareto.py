@@ -12,12 +12,11 @@ from sbp_jax.distributions.base import (
     check_positive,
     compiled,
     float_dtype,
-    keep_nan,
     leading,
     register,
     set_fields,
 )
-from sbp_jax.distributions.numerics import expm1_ratio, log1mexp, log1p_ratio
+from sbp_jax.distributions.numerics import expm1_ratio, log1mexp, log1p_ratio, quotient, saturated
 
 
 @register
@@ -30,7 +29,8 @@ class GeneralizedPareto(Distribution):
         density   g(z) = exp(-(1 + xi) a) / beta        survival   S(z) = exp(-a)
 
     Special cases: xi = 0 exponential; xi = -1 uniform on [0, beta]. Support: [0, inf) for xi >= 0 and [0, -beta / xi]
-    for xi < 0; outside it the log-density is -inf with zero gradient. Source: Pickands (1975); Coles (2001), 4.2.
+    for xi < 0; outside it the log-density is -inf with zero gradient. An excess of more scales than the largest float
+    counts as that many. Source: Pickands (1975); Coles (2001), 4.2.
 
     Args:
         shape: xi, [...].
@@ -70,14 +70,14 @@ class GeneralizedPareto(Distribution):
         log_beta = jnp.log(beta)
         at_end = jnp.where(xi > -1, -jnp.inf, jnp.where(xi == -1, -log_beta, jnp.inf))
         value = jnp.where(inside, -log_beta - (1 + xi) * hazard, -jnp.inf)
-        value = jnp.where((xi < 0) & (xi * (z / beta) == -1), at_end, value)
-        return keep_nan(z, value)
+        value = jnp.where((xi < 0) & (xi * quotient(jnp.where(jnp.isinf(z), 0.0, z), beta) == -1), at_end, value)
+        return self._known(value, z)
 
     @compiled
     def log_survival_function(self, y: ArrayLike) -> Float[Array, "..."]:
         """log S(y) = -a; 0 for y <= 0 and -inf from the end of the support on, both with zero gradient."""
         (z,) = self._outcomes(y)
-        return keep_nan(z, -self.cumulative_hazard(z))
+        return self._known(-self.cumulative_hazard(z), z)
 
     @compiled
     def survival_function(self, y: ArrayLike) -> Float[Array, "..."]:
@@ -93,14 +93,14 @@ class GeneralizedPareto(Distribution):
     def log_cdf(self, y: ArrayLike) -> Float[Array, "..."]:
         """log G(y) = log1mexp(a); -inf with zero gradient for y <= 0."""
         (z,) = self._outcomes(y)
-        return keep_nan(z, log1mexp(self.cumulative_hazard(z)))
+        return self._known(log1mexp(self.cumulative_hazard(z)), z)
 
     @compiled
     def cumulative_hazard(self, y: ArrayLike) -> Float[Array, "..."]:
         """a = -log S(y): 0 for y <= 0, inf from the end of the support on."""
         (z,) = self._outcomes(y)
         inside, beyond, hazard = self._hazard(z)
-        return keep_nan(z, jnp.where(inside, hazard, jnp.where(beyond, jnp.inf, 0.0)))
+        return self._known(jnp.where(inside, hazard, jnp.where(beyond, jnp.inf, 0.0)), z)
 
     @compiled
     def interval_log_prob(self, low: ArrayLike, high: ArrayLike) -> Float[Array, "..."]:
@@ -117,32 +117,32 @@ class GeneralizedPareto(Distribution):
         remaining = self._beyond(start, inside)
         width = jnp.where(inside, high - jnp.where(inside, start, 0.0), 0.0)
         value = jnp.where(inside, log1mexp(remaining.cumulative_hazard(width)) - hazard, -jnp.inf)
-        return keep_nan(low, keep_nan(high, value))
+        return self._known(value, low, high)
 
     @compiled
     def mean(self) -> Float[Array, "..."]:
         """beta / (1 - xi) for xi < 1, else inf."""
         finite = self.shape < 1
-        return jnp.where(finite, self.scale / (1 - jnp.where(finite, self.shape, 0.0)), jnp.inf)
+        return self._known(jnp.where(finite, self.scale / (1 - jnp.where(finite, self.shape, 0.0)), jnp.inf))
 
     @compiled
     def variance(self) -> Float[Array, "..."]:
         """beta^2 / ((1 - xi)^2 (1 - 2 xi)) for xi < 1/2, else inf."""
         finite = self.shape < 0.5
         xi = jnp.where(finite, self.shape, 0.0)
-        return jnp.where(finite, (self.scale / (1 - xi)) ** 2 / (1 - 2 * xi), jnp.inf)
+        return self._known(jnp.where(finite, (self.scale / (1 - xi)) ** 2 / (1 - 2 * xi), jnp.inf))
 
     @compiled
     def integrated_survival(self, y: ArrayLike) -> Float[Array, "..."]:
         """Integral of S from 0 to y, 0 for y < 0; the mean at infinity."""
         (z,) = self._outcomes(y)
-        return keep_nan(z, self.survival_area(1, jnp.zeros_like(z), jnp.where(z > 0, z, 0.0)))
+        return self._known(self.survival_area(1, jnp.zeros_like(z), jnp.where(z > 0, z, 0.0)), z)
 
     @compiled
     def integrated_squared_survival(self, y: ArrayLike) -> Float[Array, "..."]:
         """Integral of S^2 from 0 to y, 0 for y < 0; beta / (2 - xi) at infinity for xi < 2, else inf."""
         (z,) = self._outcomes(y)
-        return keep_nan(z, self.survival_area(2, jnp.zeros_like(z), jnp.where(z > 0, z, 0.0)))
+        return self._known(self.survival_area(2, jnp.zeros_like(z), jnp.where(z > 0, z, 0.0)), z)
 
     def survival_area(self, power: int, low: Float[Array, "..."], high: Float[Array, "..."]) -> Float[Array, "..."]:
         """Integral of S^power over [low, high], 0 <= low <= high of one rank, either may be infinite.
@@ -161,9 +161,10 @@ class GeneralizedPareto(Distribution):
         ended = jnp.isinf(ahead)
         part = expm1_ratio(xi - power, jnp.where(ended, 0.0, ahead))
         converges = xi < power
-        whole = jnp.where(converges, 1 / jnp.where(converges, power - xi, 1.0), jnp.inf)
-        area = jnp.exp(-power * hazard) * remaining.scale * jnp.where(ended, whole, part)
-        return jnp.where(inside, area, 0.0)
+        start = jnp.exp(-power * hazard) * remaining.scale
+        area = start * jnp.where(ended, 1 / jnp.where(converges, power - xi, 1.0), saturated(part))
+        area = jnp.where(ended | (area < width), area, width)  # S <= 1; the product may overflow where xi is large
+        return jnp.where(inside, jnp.where(ended & ~converges, jnp.inf, area), 0.0)
 
     def _squared_cdf_area(self, low: Float[Array, "..."], high: Float[Array, "..."]) -> Float[Array, "..."]:
         """Integral of (1 - S)^2 = 1 - 2 S + S^2 over the part above 0."""
@@ -179,9 +180,8 @@ class GeneralizedPareto(Distribution):
         return negative + self.survival_area(2, jnp.where(low > 0, low, 0.0), jnp.where(high > 0, high, 0.0))
 
     def _quantile(self, mass: Float[Array, "..."], upper: Bool[Array, "..."]) -> Float[Array, "..."]:
-        at_end = upper & (mass <= 0)
-        mass = jnp.where(at_end, 0.5, mass)
-        return self.excess_at(jnp.where(at_end, jnp.inf, jnp.where(upper, -jnp.log(mass), -jnp.log1p(-mass))))
+        above = jnp.where(mass > 0, -jnp.log(jnp.where(mass > 0, mass, 1.0)), jnp.inf)
+        return self.excess_at(jnp.where(upper, above, -jnp.log1p(-mass)))
 
     def excess_at(self, hazard: Float[Array, "..."]) -> Float[Array, "..."]:
         """The excess with cumulative hazard a: beta expm1(xi a) / xi; the end of the support where a is inf."""
@@ -190,10 +190,14 @@ class GeneralizedPareto(Distribution):
         end = jnp.where(xi < 0, beta / -jnp.where(xi < 0, xi, -1.0), jnp.inf)
         return jnp.where(finite, beta * expm1_ratio(xi, jnp.where(finite, hazard, 0.0)), end)
 
+    def _missing(self) -> Bool[Array, "..."]:
+        """A scale that is not positive is as good as none."""
+        return super()._missing() | ~(self.scale > 0)
+
     def _beyond(self, low, inside):
         """The law of the excess over `low`, by threshold stability; scale 1 where `low` is outside the support."""
         xi, beta = self._parameters(low)
-        return GeneralizedPareto(xi, jnp.where(inside, beta + xi * jnp.where(inside, low, 0.0), 1.0))
+        return GeneralizedPareto(xi, jnp.where(inside, saturated(beta + xi * jnp.where(inside, low, 0.0)), 1.0))
 
     def _parameters(self, z):
         return leading(self.shape, z.ndim), leading(self.scale, z.ndim)
@@ -201,8 +205,8 @@ class GeneralizedPareto(Distribution):
     def _hazard(self, z):
         """Where z is inside the support, where beyond its upper end, and the hazard inside (0 elsewhere)."""
         xi, beta = self._parameters(z)
-        u = z / beta
-        inside = (u >= 0) & (u < jnp.inf) & (xi * jnp.where(u < jnp.inf, u, 0.0) > -1)
+        finite = (z >= 0) & (z < jnp.inf)
+        u = quotient(jnp.where(finite, z, 0.0), beta)
         # compared as a product: 1 + xi u > 0 may hold by a fused multiply-add where the rounded product is already -1
-        # z is masked before the division: the gradient of inf / beta would be NaN even when masked afterwards
-        return inside, (u > 0) & ~inside, log1p_ratio(xi, jnp.where(inside, z, 0.0) / beta)
+        inside = finite & (xi * u > -1)
+        return inside, (z > 0) & ~inside, log1p_ratio(xi, jnp.where(inside, u, 0.0))

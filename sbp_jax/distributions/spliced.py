@@ -15,7 +15,6 @@ from sbp_jax.distributions.base import (
     compiled,
     float_dtype,
     is_traced,
-    keep_nan,
     leading,
     register,
     set_fields,
@@ -104,6 +103,9 @@ class SplicedBinnedPareto(Distribution):
     def dtype(self) -> jnp.dtype:
         return self.logits.dtype
 
+    def _missing(self) -> Bool[Array, "..."]:
+        return super()._missing() | self.lower._missing() | self.upper._missing()
+
     @property
     def body(self) -> Binned:
         """The histogram over all bins, of which the part between the thresholds is used."""
@@ -125,7 +127,7 @@ class SplicedBinnedPareto(Distribution):
         body = self.body.clamped_log_prob(jnp.where(side.in_body, y, side.t_l))
         lower = safe_log(side.tau_l) + self.lower.log_prob(side.z_l)
         upper = safe_log(side.tau_u) + self.upper.log_prob(side.z_u)
-        return keep_nan(y, jnp.where(side.in_lower, lower, jnp.where(side.in_upper, upper, body)))
+        return self._known(jnp.where(side.in_lower, lower, jnp.where(side.in_upper, upper, body)), y)
 
     @compiled
     def composite_log_prob(self, y: ArrayLike) -> Float[Array, "..."]:
@@ -138,7 +140,7 @@ class SplicedBinnedPareto(Distribution):
         side = self._sides(y, jax.lax.stop_gradient)
         lower = jnp.where(side.in_lower, safe_log(side.tau_l) + self.lower.log_prob(side.z_l), 0.0)
         upper = jnp.where(side.in_upper, safe_log(side.tau_u) + self.upper.log_prob(side.z_u), 0.0)
-        return keep_nan(y, self.body.clamped_log_prob(y) + lower + upper)
+        return self._known(self.body.clamped_log_prob(y) + lower + upper, y)
 
     @compiled
     def cdf(self, y: ArrayLike) -> Float[Array, "..."]:
@@ -147,7 +149,7 @@ class SplicedBinnedPareto(Distribution):
         side = self._sides(y)
         lower = side.tau_l * self.lower.survival_function(side.z_l)
         upper = 1 - side.tau_u * self.upper.survival_function(side.z_u)
-        return keep_nan(y, jnp.where(side.in_lower, lower, jnp.where(side.in_upper, upper, self.body.cdf(y))))
+        return self._known(jnp.where(side.in_lower, lower, jnp.where(side.in_upper, upper, self.body.cdf(y))), y)
 
     @compiled
     def survival_function(self, y: ArrayLike) -> Float[Array, "..."]:
@@ -157,7 +159,7 @@ class SplicedBinnedPareto(Distribution):
         lower = 1 - side.tau_l * self.lower.survival_function(side.z_l)
         upper = side.tau_u * self.upper.survival_function(side.z_u)
         body = self.body.survival_function(y)
-        return keep_nan(y, jnp.where(side.in_lower, lower, jnp.where(side.in_upper, upper, body)))
+        return self._known(jnp.where(side.in_lower, lower, jnp.where(side.in_upper, upper, body)), y)
 
     @compiled
     def log_cdf(self, y: ArrayLike) -> Float[Array, "..."]:
@@ -166,7 +168,7 @@ class SplicedBinnedPareto(Distribution):
         side = self._sides(y)
         lower = safe_log(side.tau_l) + self.lower.log_survival_function(side.z_l)
         upper = jnp.log1p(-side.tau_u * self.upper.survival_function(side.z_u))
-        return keep_nan(y, jnp.where(side.in_lower, lower, jnp.where(side.in_upper, upper, self.body.log_cdf(y))))
+        return self._known(jnp.where(side.in_lower, lower, jnp.where(side.in_upper, upper, self.body.log_cdf(y))), y)
 
     @compiled
     def log_survival_function(self, y: ArrayLike) -> Float[Array, "..."]:
@@ -176,7 +178,7 @@ class SplicedBinnedPareto(Distribution):
         lower = jnp.log1p(-side.tau_l * self.lower.survival_function(side.z_l))
         upper = safe_log(side.tau_u) + self.upper.log_survival_function(side.z_u)
         body = self.body.log_survival_function(y)
-        return keep_nan(y, jnp.where(side.in_lower, lower, jnp.where(side.in_upper, upper, body)))
+        return self._known(jnp.where(side.in_lower, lower, jnp.where(side.in_upper, upper, body)), y)
 
     @compiled
     def interval_log_prob(self, low: ArrayLike, high: ArrayLike) -> Float[Array, "..."]:
@@ -189,7 +191,7 @@ class SplicedBinnedPareto(Distribution):
         body = self.body.interval_log_prob(jnp.where(a.in_lower, a.t_l, low), jnp.where(b.in_upper, b.t_u, high))
         lower = safe_log(a.tau_l) + self.lower.interval_log_prob(b.z_l, a.z_l)
         upper = safe_log(a.tau_u) + self.upper.interval_log_prob(a.z_u, b.z_u)
-        return keep_nan(low, keep_nan(high, log_sum(lower, body, upper)))
+        return self._known(log_sum(lower, body, upper), low, high)
 
     @compiled
     def mean(self) -> Float[Array, "..."]:
@@ -201,7 +203,7 @@ class SplicedBinnedPareto(Distribution):
         t_l, t_u = self.thresholds()
         mass, middle, _ = self.body.pieces(t_l, t_u)
         tails = _term(tau_l, t_l - self.lower.mean()) + _term(tau_u, t_u + self.upper.mean())
-        return jnp.sum(mass * middle, axis=-1) + tails
+        return self._known(jnp.sum(mass * middle, axis=-1) + tails)
 
     @compiled
     def variance(self) -> Float[Array, "..."]:
@@ -218,7 +220,7 @@ class SplicedBinnedPareto(Distribution):
         )
         body = jnp.sum(mass * ((middle - mean[..., None]) ** 2 + length**2 / 12), axis=-1)
         tails = _term(tau_l, (mean_l - mean) ** 2 + var_l) + _term(tau_u, (mean_u - mean) ** 2 + var_u)
-        return jnp.where(finite, body + tails, jnp.inf)
+        return self._known(jnp.where(finite, body + tails, jnp.inf))
 
     def _squared_cdf_area(self, low: Float[Array, "..."], high: Float[Array, "..."]) -> Float[Array, "..."]:
         """Integral of tau^2 S^2 in the lower tail, of F_b^2 in the body, of (1 - tau S)^2 in the upper tail."""

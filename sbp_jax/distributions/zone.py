@@ -162,7 +162,10 @@ class Side:
         outer, inner, _ = self.numbers
         a, b = (leading(e, mass.ndim) for e in self.ends)
         in_tail, in_zone = mass < outer, (mass >= outer) & (mass < inner)
-        excess = self.tail.excess_at(-safe_log(jnp.where(in_tail, mass, outer) / outer))
+        hazard = -safe_log(jnp.where(in_tail, mass, outer) / outer)
+        # a quantile that overflows is infinite without gradient
+        overflows = leading(self.shape, mass.ndim) * hazard > math.log(float(jnp.finfo(mass.dtype).max)) - 5
+        excess = jnp.where(overflows, jnp.inf, self.tail.excess_at(jnp.where(overflows, 0.0, hazard)))
         target = jnp.where(in_zone, mass, 0.5 * (outer + inner))
         x = jax.lax.stop_gradient(self._bisect(jax.lax.stop_gradient(target)))
         blend, width = self._blend(x), leading(self.width, mass.ndim)
@@ -180,9 +183,12 @@ class Side:
         b, outer = leading(self.ends[1], low.ndim), self.numbers[0]
         start, stop = (jnp.where(e > b, jnp.where(e > b, e, b) - b, 0.0) for e in (near, far))
         if of_tail:
-            return self.integral(lambda _, tail: tail**2, near, far) + outer**2 * self.tail.survival_area(
-                2, start, stop
-            )
+            # an infinite area has no gradient: its shape is replaced before the mathematics
+            xi = leading(self.shape, low.ndim)
+            diverges = jnp.isinf(stop) & jnp.isfinite(start) & (xi >= 2)
+            tail = GeneralizedPareto(jnp.where(diverges, 0.0, xi), leading(self.tail.scale, low.ndim))
+            beyond = jnp.where(diverges, jnp.inf, outer**2 * tail.survival_area(2, start, stop))
+            return self.integral(lambda _, tail: tail**2, near, far) + beyond
         zone = self.integral(lambda _, tail: (1 - tail) ** 2, near, far)
         endless = jnp.isinf(stop)
         start, stop = jnp.where(endless, 0.0, start), jnp.where(endless, 0.0, stop)

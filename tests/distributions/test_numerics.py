@@ -74,9 +74,19 @@ def test_ends_have_zero_gradients():
         assert slope == 0
 
 
-def test_clip_value_keeps_the_gradient():
-    value, slope = jax.vmap(jax.value_and_grad(lambda x: numerics.clip_value(x, 0.0, 1.0)))(
-        jnp.array([-0.5, 0.0, 1.0, 3.0])
-    )
-    np.testing.assert_array_equal(value, [0, 0, 1, 1])
-    np.testing.assert_array_equal(slope, 1)
+def test_quotient_saturates_in_value_and_derivative():
+    z, scale = jnp.array([6.0, 1e30, 1e30, 0.0]), jnp.array([2.0, 1e-30, 1e-3, 1e-30])
+    value, slopes = jax.vmap(jax.value_and_grad(numerics.quotient, (0, 1)))(z, scale)
+    largest = np.finfo(np.float32).max
+    np.testing.assert_allclose(value, [3.0, largest, 1e33, 0.0], rtol=1e-6)
+    np.testing.assert_allclose(slopes[0], [0.5, 1e30, 1e3, 1e30], rtol=1e-6)
+    np.testing.assert_allclose(slopes[1], [-1.5, -largest, -1e36, 0.0], rtol=1e-6)
+    np.testing.assert_array_equal(numerics.saturated(jnp.array([-jnp.inf, 2.0, jnp.nan])), [-largest, 2.0, np.nan])
+
+
+def test_log1p_ratio_where_the_product_overflows():
+    xi, u = jnp.asarray(3.0), jnp.asarray(3e38)
+    value, slopes = jax.value_and_grad(numerics.log1p_ratio, (0, 1))(xi, u)
+    want = (np.log(3.0) + np.log(3e38)) / 3
+    assert float(value) == pytest.approx(want, rel=1e-6)
+    assert float(slopes[0]) == pytest.approx((1 / 3 - want) / 3, rel=1e-6)

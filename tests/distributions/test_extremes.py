@@ -1,0 +1,99 @@
+"""Finite numbers of any size give no NaN in value or gradient, NaN parameters give NaN, infinities give the limits."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from sbp_jax.distributions import Binned, GeneralizedPareto, SplicedBinnedPareto
+from tests.distributions.test_transformations import LAWS
+
+EDGES = np.arange(-3.0, 5.0)
+BINS = len(EDGES) - 1
+SIZES = [0.0, 1e-38, 1e-20, 1.0, 4.0, 1e10, 1e20, 1e38, 3e38, np.inf]
+OUTCOMES = sorted({sign * size for sign in (-1, 1) for size in SIZES})
+SHAPES = sorted({sign * size for sign in (-1, 1) for size in (0.0, 1e-38, 1e-12, 1e-3, 0.3, 0.95, 1.0, 2.0)})
+SCALES = [1e-12, 1e-3, 1.0, 1e3, 1e12]
+RNG = np.random.default_rng(0)
+LOGITS = [
+    RNG.normal(size=BINS),
+    RNG.normal(size=BINS) * 1e4,
+    RNG.normal(size=BINS) * 1e38,
+    np.where(np.arange(BINS) == 3, 3e38, -3e38),
+]
+POINTWISE = ("log_prob", "cdf", "survival_function", "log_cdf", "log_survival_function", "crps")
+
+
+def methods(law, y):
+    """Every method of an outcome, and quantiles at a probability made of it."""
+    probability = jnp.clip(jnp.abs(y), 0.0, 1.0)
+    return {
+        **{name: getattr(law, name)(y) for name in POINTWISE},
+        "interval": law.interval_log_prob(y - 0.5, y + 0.5),
+        "twcrps": law.twcrps(y, 1.0),
+        "twcrps below": law.twcrps(y, -jnp.inf, 1.0),
+        "icdf": law.icdf(probability),
+        "isf": law.isf(probability),
+        "median": law.median(),
+        "variance": law.variance(),
+    }
+
+
+BUILD = {
+    "pareto": (
+        lambda p: GeneralizedPareto(p["shape"], p["scale"]),
+        {"shape": SHAPES, "scale": SCALES},
+    ),
+    "binned": (lambda p: Binned(p["logits"], EDGES), {"logits": LOGITS}),
+    "spliced": (
+        lambda p: SplicedBinnedPareto(
+            p["logits"],
+            EDGES,
+            GeneralizedPareto(p["shape"], p["scale"]),
+            GeneralizedPareto(-p["shape"], p["scale"]),
+            (0.05, 0.1),
+        ),
+        {"logits": LOGITS, "shape": SHAPES, "scale": SCALES},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BUILD)
+def test_no_nan_for_finite_inputs_of_any_size(name):
+    build, grid = BUILD[name]
+    rows = list(itertools.product(*grid.values(), OUTCOMES))
+    parameters = {key: jnp.asarray([row[i] for row in rows], jnp.float32) for i, key in enumerate(grid)}
+    y = jnp.asarray([row[-1] for row in rows], jnp.float32)
+
+    for method in methods(build(jax.tree.map(lambda x: x[0], parameters)), y[0]):
+        value_and_slopes = jax.value_and_grad(lambda p, y, method=method: methods(build(p), y)[method], (0, 1))
+        value, slopes = jax.jit(jax.vmap(value_and_slopes))(parameters, y)
+        bad = np.isnan(value)
+        for slope in jax.tree.leaves(slopes):
+            bad |= np.isnan(np.asarray(slope).reshape(len(y), -1)).any(axis=1)
+        assert not bad.any(), (method, int(bad.sum()), rows[np.flatnonzero(bad)[0]])
+
+
+@pytest.mark.parametrize("name", LAWS)
+def test_nan_parameters_give_nan(name):
+    """One NaN in one parameter of one row: every method is NaN in that row, and only there."""
+    law = LAWS[name]()
+    leaves, structure = jax.tree.flatten(law)
+    evaluate = jax.jit(lambda law: methods(law, jnp.full(3, 0.7)) | {"mean": law.mean()})
+    whole = evaluate(law)
+    for i, leaf in enumerate(leaves):
+        first = (1, *(0,) * (leaf.ndim - 1))
+        poisoned = jax.tree.unflatten(structure, [*leaves[:i], leaf.at[first].set(jnp.nan), *leaves[i + 1 :]])
+        for method, value in evaluate(poisoned).items():
+            assert jnp.isnan(value[1]), (method, i)
+            np.testing.assert_array_equal(value[0], whole[method][0])
+            np.testing.assert_array_equal(value[2], whole[method][2])
+
+
+def test_a_scale_that_is_not_positive_gives_nan():
+    for scale in (0.0, -1.0):
+        law = GeneralizedPareto(jnp.asarray(0.2), jnp.asarray(scale))
+        for method, value in methods(law, jnp.asarray(0.7)).items():
+            assert jnp.isnan(value), method
