@@ -1,0 +1,83 @@
+"""What a table of results was measured on: processor, system, versions, date."""
+
+import os
+import platform
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("jax", "jaxlib", "numpy", "scipy", "numpyro", "torch", "gluonts", "mpmath")
+
+
+def describe() -> dict[str, Any]:
+    """This machine: `date` (UTC), `processor`, `cores`, `memory_gib`, `system`, `python`, `device` and `packages`.
+
+    `cores` are those that this process may use, `device` is where JAX computes, `packages` holds the versions of those
+    of `PACKAGES` that are installed. What the system does not tell is None.
+    """
+    return {
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "processor": _processor(),
+        "cores": _cores(),
+        "memory_gib": _memory_gib(),
+        "system": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+        "device": _device(),
+        "packages": _versions(),
+    }
+
+
+def sentence(machine: Mapping[str, Any] | None = None) -> str:
+    """`describe()`, or what it returned earlier, as one line of text."""
+    machine = describe() if machine is None else machine
+    memory = "" if machine["memory_gib"] is None else f", {machine['memory_gib']} GiB memory"
+    packages = ", ".join(f"{name} {number}" for name, number in machine["packages"].items())
+    return (
+        f"{machine['date']}; {machine['processor']}, {machine['cores']} cores{memory}; JAX on {machine['device']}; "
+        f"{machine['system']}; Python {machine['python']}, {packages}."
+    )
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() in ("model name", "Hardware") and value.strip():
+                return value.strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine() or "unknown processor"
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _memory_gib() -> int | None:
+    try:
+        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30)
+    except (AttributeError, ValueError, OSError):
+        return None
+
+
+def _device() -> str:
+    import jax
+
+    devices = jax.devices()
+    if devices[0].platform == "cpu":
+        return "cpu"
+    return f"{len(devices)} x {devices[0].device_kind}"
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
