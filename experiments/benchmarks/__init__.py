@@ -1,0 +1,1 @@
+"""What `experiments.benchmark` measures; imports the jax family, NumPy and Matplotlib only."""

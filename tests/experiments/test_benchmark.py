@@ -1,0 +1,80 @@
+"""The benchmark's measurements on small sizes, its tables, and its command line."""
+
+import itertools
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from experiments import benchmark, machine
+from experiments.benchmarks import law, timing, variants
+
+
+def test_every_variant_is_the_same_log_likelihood():
+    logits, edges, shape, scale, y, _ = law.inputs(500, 50)
+    want = variants.ours(logits, edges, shape, scale, y)
+    for name, function in variants.VARIANTS.items():
+        np.testing.assert_allclose(function(logits, edges, shape, scale, y), want, rtol=2e-4, atol=2e-4, err_msg=name)
+        grads = law.gradient_of(function, edges)((logits, shape, scale), y)[1]
+        wants = law.gradient_of(variants.ours, edges)((logits, shape, scale), y)[1]
+        for got, expected in zip(grads, wants, strict=True):
+            np.testing.assert_allclose(got, expected, rtol=2e-3, atol=2e-6, err_msg=name)
+
+
+@pytest.mark.parametrize("bins", [71, 100, 400])
+def test_memory_beyond_inputs_and_outputs_is_at_most_a_fifth_more_than_the_logits(bins):
+    logits, edges, shape, scale, y, _ = law.inputs(4096, bins)
+    parameters, y = tuple(jnp.asarray(a) for a in (logits, shape, scale)), jnp.asarray(y)
+    forward = law.compiled(lambda p, y: variants.ours(p[0], edges, p[1], p[2], y), parameters, y)
+    both = law.compiled(law.gradient_of(variants.ours, edges), parameters, y)
+    assert timing.extra_memory(forward, logits.nbytes) <= 1.2
+    assert timing.extra_memory(both, logits.nbytes) <= 1.2
+
+
+def test_calls_take_turns():
+    order = []
+    calls = {name: lambda name=name: order.append(name) or jnp.zeros(()) for name in ("a", "b")}
+    times = timing.in_turn(calls, 0.0)
+    assert all(len(t) >= 9 for t in times.values())
+    switches = sum(x != y for x, y in itertools.pairwise(order))
+    assert switches >= 5
+
+
+def test_tables_and_figure(tmp_path):
+    row = {"work": "cdf", "rows": 16384, "ours_ms": 2.0, "target": 10}
+    results = {
+        "machine": machine.describe(),
+        "peer": {"default": [row | {"peer_ms": 50.0}], "kept": [row | {"peer_ms": 40.0}]},
+        "steps": [
+            {"form": "plain", "rows": 9, "forward_ms": 1, "gradient_ms": 2, "forward_memory": 3, "gradient_memory": 4}
+        ],
+        "growth": [{"rows": r, "bins": 100, "gradient_ms": r / 1e3} for r in (1000, 10000, 16384)],
+        "bandwidth": None,
+    }
+    text = benchmark.report(results, tmp_path, ["law"])
+    assert "| cdf | 16,384 | default | 50.0 | 2.00 | 20.0 | 10 |" in text  # 40 / 2: the peer's better figure
+    assert "JAX found no GPU" in text
+    assert (tmp_path / "growth.png").stat().st_size > 5000
+    results["peer"] = {"default": [row | {"peer_ms": None}]}
+    results["bandwidth"] = [{"work": "copy", "ms": 0.3, "gb_per_s": 3000.0, "share_of_copy": 1.0}]
+    text = benchmark.report(results, tmp_path, ["law"])
+    assert "not installed" in text
+    assert "| copy | 0.300 | 3000 | 100% |" in text
+
+
+def test_without_a_gpu_its_bandwidth_is_not_measured():
+    if jax.devices()[0].platform == "cpu":
+        assert law.bandwidth(0.1) is None
+
+
+def test_wrong_arguments_are_one_line():
+    words = [sys.executable, "-m", "experiments.benchmark"]
+    done = subprocess.run([*words, "law", "--seconds", "-1"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "--seconds: expected a positive number" in done.stderr
+    done = subprocess.run([*words, "nothing"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
