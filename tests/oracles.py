@@ -138,8 +138,10 @@ class Spliced:
         return self.before[k] + self.p[k] * (y - self.edges[k]) / (self.edges[k + 1] - self.edges[k])
 
     def survival(self, y):
-        if y < self.t_l or y > self.t_u:
+        if y < self.t_l:
             return 1 - self.cdf(y)
+        if y > self.t_u:
+            return self.tau_u and self.tau_u * self.upper.survival(y - self.t_u)
         k = self.bin(y)
         return self.after[k + 1] + self.p[k] * (self.edges[k + 1] - y) / (self.edges[k + 1] - self.edges[k])
 
