@@ -45,7 +45,11 @@ class Run:
     history: pl.DataFrame
 
     def predict(self, plays: Plays) -> Any:
-        """Predictive distribution of each play's yards, batch shape [N].
+        """Predictive distribution of each play's yards, batch shape [N]; InputError as in `raw_outputs`."""
+        return self.model.head(self.raw_outputs(plays))
+
+    def raw_outputs(self, plays: Plays) -> jax.Array:
+        """What the network hands to its head for each play, [N, num_outputs].
 
         Raises:
             InputError: the plays' static features are not those that the network was trained on.
@@ -54,8 +58,7 @@ class Run:
         if plays.static.shape[1] != expected:
             raise InputError(f"plays: expected {expected} static features, got {plays.static.shape[1]}")
         plays = plays.last(self.model.tcn.receptive_field)
-        raw = self._predictor(self._predictor.params, plays, _BATCH_SIZE, self.config.training.buckets)
-        return self.model.head(raw)
+        return self._predictor(self._predictor.params, plays, _BATCH_SIZE, self.config.training.buckets)
 
     @cached_property
     def _predictor(self) -> Predictor:

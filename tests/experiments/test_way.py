@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 
 import sbp_jax as sbp
-from experiments import demo, score, train
+from experiments import demo, gradients, score, train
 from experiments.data import open_dataset
 from sbp_jax.data.dataset import load
 from sbp_jax.errors import InputError
@@ -82,6 +82,19 @@ def test_score_command_writes_its_tables(run_folder, capsys):
     assert plays.height == sum(len(load(sbp.load_run(run_folder).dataset, s)) for s in ("validation", "test"))
     assert board["score"].is_sorted(descending=True)
     assert board["plays"].min() >= 2
+
+
+def test_gradients_of_a_trained_network(run_folder, capsys):
+    gradients.command(["--run", str(run_folder), "--plays", "1"])
+    out = capsys.readouterr().out
+    assert "bounded, trained network" in out
+    assert " 0 beyond their bound" in out
+    rows = pl.read_parquet(run_folder / "gradients" / "gradients.parquet")
+    head = sbp.load_run(run_folder).model.head
+    assert rows.height == 2 * (1 + head.num_outputs + 1)  # the loss and its derivatives, in both precisions
+    assert rows["ratio"].max() <= 1
+    with pytest.raises(InputError, match="plays: expected at least 1"):
+        gradients.command(["--run", str(run_folder), "--plays", "0"])
 
 
 def test_plays_with_other_static_features_are_refused(run_folder):

@@ -1,0 +1,75 @@
+"""Raw network outputs to the law in 50 digits, typed from the documented formulas of the heads."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import mpmath as mp
+
+from sbp_jax.distributions.heads import SplicedBinnedParetoHead
+from sbp_jax.evaluation.exact import Pareto, Spliced, exact
+
+Tail = Callable[[Any, Any, Any, Any, Any], tuple[Any, Any]]
+
+
+def softplus(x: Any) -> Any:
+    """log(1 + exp(x))."""
+    return mp.log1p(mp.exp(-abs(x))) + max(x, mp.mpf(0))
+
+
+def sigmoid(x: Any) -> Any:
+    """1 / (1 + exp(-x))."""
+    return 1 / (1 + mp.exp(-x))
+
+
+def _between(x: Any, low: Any, high: Any) -> Any:
+    return low * sigmoid(-x) + high * sigmoid(x)
+
+
+def _continuous(a: Any, _: Any, bounds: Any, room: Any, matching: Any) -> tuple[Any, Any]:
+    low = bounds[0] if room is None or bounds[0] >= 0 else max(bounds[0], -matching / room)
+    return _between(a, low, bounds[1]), matching
+
+
+# (raw shape, raw scale, bounds, room or None, scale of a continuous density) -> shape and scale, before any widening
+TAILS: dict[str, Tail] = {
+    "positive": lambda a, b, bounds, room, matching: (softplus(a), softplus(b)),
+    "bounded": lambda a, b, bounds, room, matching: (_between(a, *bounds), softplus(b)),
+    "orthogonal": lambda a, b, bounds, room, matching: (
+        _between(a, *bounds),
+        softplus(b) / (1 + _between(a, *bounds)),
+    ),
+    "continuous": _continuous,
+    "exponential": lambda a, b, bounds, room, matching: (mp.mpf(0), softplus(b)),
+    "endpoint": lambda a, b, bounds, room, matching: (
+        -sigmoid(-a) / 2,
+        sigmoid(-a) / 2 * room,
+    ),
+}
+WIDENED = ("positive", "bounded", "orthogonal", "exponential")
+
+
+def law_of(head: SplicedBinnedParetoHead, raw: Sequence[Any], tail_mass: Sequence[Any]) -> Spliced:
+    """The law of raw outputs in 50 digits.
+
+    Args:
+        head: its edges, bounds, support and parameterization are used.
+        raw: outputs [K + 4] as mpmath numbers.
+        tail_mass: (tau_l, tau_u) as the float type at hand rounds them.
+    """
+    edges = [exact(e) for e in head.edges]
+    bins = len(edges) - 1
+    none = Pareto(mp.mpf(0), mp.mpf(1))
+    body = Spliced(list(raw[:bins]), edges, none, none, *tail_mass)
+    bounds = tuple(exact(b) for b in head.shape_bounds)
+    tails = []
+    for upper, threshold in enumerate((body.t_l, body.t_u)):
+        room = None if head.support is None else abs(exact(head.support[upper]) - threshold)
+        # at an edge the threshold belongs to the bin that its side's sum has not passed
+        nudge = mp.mpf(10) ** -40 * (1 if not upper else -1)
+        matching = tail_mass[upper] / mp.exp(body.body_log_prob(threshold + nudge))
+        a, b = raw[bins + 2 * upper], raw[bins + 2 * upper + 1]
+        xi, beta = TAILS[head.parameterization](a, b, bounds, room, matching)
+        if room is not None and head.parameterization in WIDENED:
+            beta += room * max(-xi, mp.mpf(0))
+        tails.append(Pareto(xi, beta))
+    return Spliced(list(raw[:bins]), edges, *tails, *tail_mass)

@@ -1,0 +1,179 @@
+"""The gradient check: value and derivatives of the law in its head's raw outputs, against 50 digits.
+
+Errors are relative to max(1, |value|). Where rounding an input alone moves the exact answer by more than the bound, as
+near the end of a finite support, ten times that movement is allowed, and the row says so.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import mpmath as mp
+import numpy as np
+
+from sbp_jax.distributions.heads import PARAMETERIZATIONS, SplicedBinnedParetoHead, objective
+from sbp_jax.errors import InputError
+from sbp_jax.evaluation.exact import INF, Spliced, derivative, exact
+from sbp_jax.evaluation.exact_heads import TAILS, law_of
+
+VALUE_BOUND = {"float32": 5e-6, "float64": 1e-12}
+DERIVATIVE_BOUND = {"float32": 1e-4, "float64": 1e-9}
+EDGES = (-4.0, -2.5, -1.0, -0.5, 0.0, 0.75, 1.5, 3.0, 5.0)  # exact in both precisions
+SUPPORT = (-40.0, 60.0)
+LOGITS = {
+    "ordinary": (0.3, -0.8, 1.1, 0.2, 1.7, 0.4, -0.3, -1.2),
+    "peaked": (0.0, 1.0, 0.0, 10.0, 0.0, 0.0, 1.0, 0.0),
+}
+# raw outputs of the shape: far negative, around the zero of `bounded` with its default bounds, and positive ones
+RAW_SHAPES = (-4.0, -0.641854, -0.6418538861723947, 0.5, 3.0)
+RAW_SCALES = (-5.0, 0.5, 6.0)
+REGIMES = ("body", "inside threshold", "outside threshold", "lower tail", "upper tail", "far tail", "near the end")
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One point of the check: a head, its raw outputs and an outcome, both as the float type at hand rounds them."""
+
+    parameterization: str
+    regime: str
+    head: SplicedBinnedParetoHead
+    raw: np.ndarray
+    y: float
+
+
+def outcome(law: Spliced, regime: str) -> Any:
+    """The outcome of a regime, None where the law has none: the end of a support that is infinite."""
+    spacing = mp.mpf(10) ** -4
+    points: dict[str, Callable[[], Any]] = {
+        "body": lambda: law.body_quantile(mp.mpf("0.43")),
+        "inside threshold": lambda: law.t_u - spacing * abs(law.t_u),
+        "outside threshold": lambda: law.t_u + spacing * law.upper.beta,
+        "lower tail": lambda: law.t_l - law.lower.isf(mp.mpf("0.2")),
+        "upper tail": lambda: law.t_u + law.upper.isf(mp.mpf("0.2")),
+        "far tail": lambda: law.t_u + law.upper.isf(mp.mpf(10) ** -9),
+        "near the end": lambda: law.t_u + law.upper.end() * mp.mpf("0.999") if law.upper.xi < 0 else None,
+    }
+    return points[regime]()
+
+
+def heads() -> Iterator[SplicedBinnedParetoHead]:
+    """A head of each parameterization; those that need no support are checked without one and with one."""
+    for name, parameterization in PARAMETERIZATIONS.items():
+        if not parameterization.needs_end:
+            yield SplicedBinnedParetoHead(EDGES, (0.05, 0.1), name)
+        yield SplicedBinnedParetoHead(EDGES, (0.05, 0.1), name, support=SUPPORT)
+
+
+def cells(dtype: Any) -> Iterator[Cell]:
+    """Every parameterization, regime, body, shape and scale."""
+    for head in heads():
+        for logits in LOGITS.values():
+            # shapes and scales vary together: their product would say little more at fifteen times the price
+            for k, shape in enumerate(RAW_SHAPES):
+                scale = RAW_SCALES[k % len(RAW_SCALES)]
+                raw = np.asarray([*logits, shape, scale, shape, scale], dtype)
+                law = law_of(head, [exact(r) for r in raw], _masses(head, dtype))
+                for regime in REGIMES:
+                    y = outcome(law, regime)
+                    if y is not None and mp.isfinite(y) and abs(y) < mp.mpf(10) ** 30:
+                        yield Cell(head.parameterization, regime, head, raw, float(np.asarray(float(y), dtype)))
+
+
+def check(
+    points: Sequence[Cell], dtype: Any, loss: str = "exact", tick: Callable[[], object] = lambda: None
+) -> list[Row]:
+    """One row for each cell and quantity (the loss, and its derivative in every raw output and in the outcome).
+
+    Args:
+        points: cells of one float type.
+        dtype: that type; float64 needs JAX's x64 mode.
+        loss: "exact", "interval" or another objective of `heads` that 50 digits know: these two.
+        tick: called after each cell.
+    Raises:
+        InputError: another loss.
+    """
+    if loss not in ("exact", "interval"):
+        raise InputError(f"loss: expected exact or interval, got {loss!r}")
+    precision, compute, rows = np.dtype(dtype).name, objective(loss), []
+    for head in dict.fromkeys(cell.head for cell in points):
+        mine = [cell for cell in points if cell.head == head]
+        function = jax.jit(jax.vmap(jax.value_and_grad(lambda r, y, h=head: compute(h(r), y), (0, 1))))
+        raw, y = jnp.asarray(np.stack([c.raw for c in mine])), jnp.asarray([c.y for c in mine], dtype)
+        values, (by_raw, by_outcome) = jax.tree.map(np.asarray, function(raw, y))
+        for i, cell in enumerate(mine):
+            gradient = np.append(by_raw[i], by_outcome[i])
+            rows += [
+                {"parameterization": cell.parameterization, "precision": precision, "regime": cell.regime} | row
+                for row in _rows(cell, dtype, loss, values[i], gradient)
+            ]
+            tick()
+    return rows
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A computed number beside the exact one."""
+
+    quantity: str
+    value: float
+    exact: float
+    error: float
+    bound: float
+    ratio: float
+    allowance: bool
+
+
+def _rows(cell: Cell, dtype: Any, loss: str, value: Any, gradient: np.ndarray) -> Iterator[Row]:
+    x = [exact(r) for r in [*cell.raw, cell.y]]
+    masses, eps, precision = _masses(cell.head, dtype), exact(np.finfo(dtype).eps), np.dtype(dtype).name
+    half = mp.mpf("0.5")
+
+    def exact_loss(x: Sequence[Any]) -> Any:
+        law = law_of(cell.head, x[:-1], masses)
+        return -(law.log_prob(x[-1]) if loss == "exact" else law.log_interval(x[-1] - half, x[-1] + half))
+
+    def slope(j: int) -> Callable[[Sequence[Any]], Any]:
+        return lambda x: derivative(lambda v: exact_loss([*x[:j], v, *x[j + 1 :]]), x[j])
+
+    yield asdict(_compare("value", value, exact_loss, x, VALUE_BOUND[precision], eps))
+    if not (np.isfinite(value) and mp.isfinite(exact_loss(x))):
+        return
+    bins = len(cell.head.edges) - 1
+    tails = ("lower raw shape", "lower raw scale", "upper raw shape", "upper raw scale")
+    names = [*(f"logit {k}" for k in range(bins)), *tails, "outcome"]
+    for j, name in enumerate(names):
+        yield asdict(_compare(f"d/d {name}", gradient[j], slope(j), x, DERIVATIVE_BOUND[precision], eps))
+
+
+def _compare(name: str, got: Any, function: Callable[[Sequence[Any]], Any], x: list[Any], bound: float, eps: Any):
+    want = function(x)
+    finite = bool(np.isfinite(got)) and mp.isfinite(want)
+    error = abs(exact(got) - want) if finite else mp.mpf(0) if float(got) == float(want) else INF
+    limit = bound * max(1, abs(want)) if mp.isfinite(want) else mp.mpf(bound)
+    allowance = error > limit and not np.isnan(got)
+    if allowance:
+        limit += 10 * movement(function, x, eps)
+    ratio = 0.0 if error == 0 or limit == INF else float(error / limit)
+    return Quantity(name, float(got), float(want), float(error), float(limit), ratio, bool(allowance))
+
+
+def movement(function: Callable[[Sequence[Any]], Any], x: Sequence[Any], eps: Any) -> Any:
+    """How far half an ulp in each input moves the answer, summed; inf where it crosses the end of the support."""
+    want, total = function(x), mp.mpf(0)
+    for j in range(len(x)):
+        answers = [function([*x[:j], x[j] * (1 + sign * eps / 2), *x[j + 1 :]]) for sign in (-1, 1)]
+        if any(mp.isfinite(a) != mp.isfinite(want) for a in answers):
+            return INF
+        if mp.isfinite(want):
+            total += max(abs(a - want) for a in answers)
+    return total
+
+
+def _masses(head: SplicedBinnedParetoHead, dtype: Any) -> list[Any]:
+    return [exact(np.asarray(m, dtype)) for m in head.tail_mass]
+
+
+assert set(TAILS) == set(PARAMETERIZATIONS), "every parameterization has its exact map"

@@ -1,0 +1,62 @@
+"""Table and figure of the gradient check, from its rows."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sbp_jax.reporting.style import COLOURS, figure
+from sbp_jax.reporting.tables import markdown
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+def worst(rows: Rows) -> list[Mapping[str, Any]]:
+    """The row with the largest error over its bound, for each parameterization, regime and precision."""
+    found: dict[tuple[str, str, str], Mapping[str, Any]] = {}
+    for row in rows:
+        key = row["parameterization"], row["regime"], row["precision"]
+        if key not in found or _ratio(row) > _ratio(found[key]):
+            found[key] = row
+    return list(found.values())
+
+
+def table(rows: Rows) -> str:
+    """The worst error over its bound: a line for each parameterization and regime, a column for each precision."""
+    largest = {(r["parameterization"], r["regime"], r["precision"]): r for r in worst(rows)}
+    precisions = sorted({r["precision"] for r in rows})
+    header = ["parameterization, regime"]
+    for precision in precisions:
+        header += [f"{precision}: worst error / bound", "of"]
+    lines = []
+    for name, regime in dict.fromkeys((r["parameterization"], r["regime"]) for r in rows):
+        line = [f"{name}, {regime}"]
+        for precision in precisions:
+            row = largest.get((name, regime, precision))
+            line += ["", ""] if row is None else [f"{_ratio(row):.3f}", str(row["quantity"])]
+        lines.append(line)
+    return markdown(header, lines)
+
+
+def draw(path: Path, rows: Rows) -> None:
+    """Every error over its bound by regime, one panel a precision; above the line a bound is missed."""
+    precisions, regimes = sorted({r["precision"] for r in rows}), list(dict.fromkeys(r["regime"] for r in rows))
+    names = list(dict.fromkeys(r["parameterization"] for r in rows))
+    colours = [*COLOURS.values(), "#E69F00", "#56B4E9", "#F0E442"]
+    rng = np.random.default_rng(0)
+    with figure(path, 6.2 * len(precisions), 4.4) as drawing:
+        for ax, precision in zip(drawing.subplots(1, len(precisions), squeeze=False)[0], precisions, strict=True):
+            for k, name in enumerate(names):
+                mine = [r for r in rows if r["precision"] == precision and r["parameterization"] == name]
+                x = np.array([regimes.index(r["regime"]) for r in mine]) + (k - len(names) / 2) * 0.12
+                y = np.array([max(_ratio(r), 1e-6) for r in mine])
+                ax.plot(x + rng.uniform(-0.04, 0.04, len(x)), y, ".", ms=2.5, color=colours[k], label=name)
+            ax.axhline(1, color="black", lw=0.8, ls="--")
+            ax.set_xticks(range(len(regimes)), regimes, rotation=25, ha="right")
+            ax.set(yscale="log", ylabel="error / bound", title=f"{precision}: autodiff against 50 digits")
+            ax.legend(markerscale=4, fontsize=7, loc="lower right")
+
+
+def _ratio(row: Mapping[str, Any]) -> float:
+    return float("inf") if np.isnan(row["ratio"]) else row["ratio"]

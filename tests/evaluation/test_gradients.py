@@ -1,0 +1,76 @@
+"""The gradient check passes on the law, covers what it should, and catches what is wrong."""
+
+import jax
+import jax.numpy as jnp
+import mpmath as mp
+import numpy as np
+import pytest
+
+from sbp_jax.distributions.heads import PARAMETERIZATIONS, objective
+from sbp_jax.errors import InputError
+from sbp_jax.evaluation import gradients
+from sbp_jax.reporting import gradients as figures
+
+
+@pytest.fixture(scope="module")
+def points():
+    return list(gradients.cells(np.float32))
+
+
+def test_the_grid_holds_every_parameterization_regime_and_sign_of_the_shape(points):
+    assert {p.parameterization for p in points} == set(PARAMETERIZATIONS)
+    assert {p.regime for p in points} == set(gradients.REGIMES)
+    shapes = np.array(
+        [float(p.head(jnp.asarray(p.raw)).upper.shape) for p in points if p.parameterization == "bounded"]
+    )
+    assert shapes.min() < -0.4
+    assert shapes.max() > 0.8
+    assert np.any(np.abs(shapes) < 1e-6)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_law_is_within_its_bounds(dtype):
+    with jax.enable_x64(dtype is np.float64):
+        rows = gradients.check(list(gradients.cells(dtype))[::9], dtype)
+    assert len({r["parameterization"] for r in rows}) >= 5
+    assert len(rows) > 800
+    assert all(r["ratio"] <= 1 for r in rows), max(rows, key=lambda r: r["ratio"])
+
+
+def test_a_wrong_derivative_is_caught(points, monkeypatch):
+    def wrong(name):
+        right = objective(name)
+        return lambda law, y: right(law, y) + 1e-3 * (y - jax.lax.stop_gradient(y))
+
+    monkeypatch.setattr(gradients, "objective", wrong)
+    rows = gradients.check([p for p in points if p.regime == "body"][:3], np.float32)
+    missed = [r for r in rows if r["ratio"] > 1]
+    assert {r["quantity"] for r in missed} == {"d/d outcome"}
+
+
+def test_nan_is_never_within_a_bound(points, monkeypatch):
+    monkeypatch.setattr(gradients, "objective", lambda name: lambda law, y: jnp.nan * y)
+    rows = gradients.check(points[:1], np.float32)
+    assert rows
+    assert not any(r["ratio"] <= 1 for r in rows)
+    assert "inf" in figures.table(rows)
+
+
+def test_movement_is_what_half_an_ulp_in_each_input_does():
+    x, eps = [mp.mpf(3), mp.mpf(5)], mp.mpf(2) ** -23
+    moved = gradients.movement(lambda x: 2 * x[0] + x[1] ** 2, x, eps)
+    assert float(moved) == pytest.approx(float(eps / 2 * (2 * 3 + 2 * 5 * 5)), rel=1e-6)
+    assert gradients.movement(lambda x: x[0] if x[0] <= 3 else mp.inf, x, eps) == mp.inf
+
+
+def test_interval_loss_and_unknown_losses(points):
+    rows = gradients.check([p for p in points if p.regime == "upper tail"][:2], np.float32, "interval")
+    assert all(r["ratio"] <= 1 for r in rows)
+    with pytest.raises(InputError, match="expected exact or interval"):
+        gradients.check(points[:1], np.float32, "composite")
+
+
+def test_figure(points, tmp_path):
+    rows = gradients.check(points[:2], np.float32)
+    figures.draw(tmp_path / "g.png", rows)
+    assert (tmp_path / "g.png").stat().st_size > 5000
