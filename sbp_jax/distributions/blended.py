@@ -68,7 +68,8 @@ class BlendedPareto(Distribution):
         edges: [K + 1], increasing, in the unit of the outcome; a constant unless traced (see `Binned`).
         lower_shape, upper_shape: xi of each tail, any real number, [...]. None: no tail on that side, the body ends at
             the last edge. A shape beyond 40 / log(tau_a / tau_b) in float32 (320 in float64) in size counts as that
-            number, with zero gradient: its tail is a step.
+            number, with zero gradient: its tail is a step. The tail's scale is at least 4e-19 in float32 (6e-154 in
+            float64) units of the outcome, so that its derivatives do not overflow.
         lower_mass, upper_mass: tail probabilities (tau_b, tau_a) beyond the outer and the inner end of the blending
             zone, numbers with 0 < tau_b < tau_a < 1/2, constants of the distribution. None: no tail on that side.
     Raises:

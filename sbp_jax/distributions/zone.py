@@ -83,7 +83,10 @@ class Side:
     def tail(self) -> GeneralizedPareto:
         """The law of the excess over the outer end: S_G through both ends makes its scale (b - a) xi / (1 - r^-xi)."""
         xi = self.shape
-        return GeneralizedPareto(xi, self.width / expm1_ratio(-xi, jnp.full_like(xi, self.numbers[2])))
+        scale = self.width / expm1_ratio(-xi, jnp.full_like(xi, self.numbers[2]))
+        # derivatives divide by its square, which must not underflow
+        least = 4 * math.sqrt(float(jnp.finfo(self.body.dtype).tiny))
+        return GeneralizedPareto(xi, jnp.where(scale < least, least, scale))
 
     def at(self, y: Float[Array, "..."]) -> Point:
         """y from this side."""
@@ -133,7 +136,7 @@ class Side:
         x, stop = self.out(near), self.out(far)
         outer, _, rise = self.numbers
         log_beyond = math.log(outer) + self.tail.interval_log_prob(
-            jnp.where(x > b, x - jnp.where(x > b, b, 0.0), 0.0),
+            self._snapped(jnp.where(x > b, x - jnp.where(x > b, b, 0.0), 0.0)),
             jnp.where(stop > b, stop - jnp.where(stop > b, b, 0.0), 0.0),
         )
         x, stop = jnp.where(x > a, x, a), jnp.where(stop < b, stop, b)
@@ -187,12 +190,14 @@ class Side:
             xi = leading(self.shape, low.ndim)
             diverges = jnp.isinf(stop) & jnp.isfinite(start) & (xi >= 2)
             tail = GeneralizedPareto(jnp.where(diverges, 0.0, xi), leading(self.tail.scale, low.ndim))
-            beyond = jnp.where(diverges, jnp.inf, outer**2 * tail.survival_area(2, start, stop))
+            beyond = jnp.where(
+                diverges, jnp.inf, outer**2 * tail.survival_area(2, self._snapped(start), self._snapped(stop))
+            )
             return self.integral(lambda _, tail: tail**2, near, far) + beyond
         zone = self.integral(lambda _, tail: (1 - tail) ** 2, near, far)
         endless = jnp.isinf(stop)
         start, stop = jnp.where(endless, 0.0, start), jnp.where(endless, 0.0, stop)
-        once, twice = self.tail.survival_area(1, start, stop), self.tail.survival_area(2, start, stop)
+        once, twice = (self.tail.survival_area(n, self._snapped(start), self._snapped(stop)) for n in (1, 2))
         beyond = jnp.where(endless, jnp.inf, stop - start - 2 * outer * once + outer**2 * twice)
         # the same infinity at both ends: nothing lies between them
         return zone + jnp.where(near == far, 0.0, beyond)
@@ -204,6 +209,11 @@ class Side:
         """
         x, tail, step, touched = self._nodes(low, high)
         return jnp.sum(jnp.where(touched, step * jnp.where(touched, function(x, tail), 0.0), 0.0), axis=(-2, -1))
+
+    def _snapped(self, z):
+        """An excess, and infinity within rounding of the tail's end: what remains there has a scale of no digits."""
+        xi, beta = leading(self.shape, z.ndim), leading(self.tail.scale, z.ndim)
+        return jnp.where(xi * z < (8 * float(jnp.finfo(z.dtype).eps) - 1) * beta, jnp.inf, z)
 
     def rises(self) -> Float[Array, "..."]:
         """Sum of the rises of T, which should only fall, from node to node of the quadrature; shape of the batch."""

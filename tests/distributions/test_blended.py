@@ -330,7 +330,7 @@ ADVERSARIAL = {
     "huge": np.random.default_rng(7).normal(size=7) * 1e4,
 }
 SHAPES = [0.0, 1e-12, -1e-6, 1e-3, 0.3, -0.3, 0.95, 1.0, -1.0, -3.0, 30.0, -30.0, 1e3, -1e3]
-UNEVEN = {"unit": np.arange(-3.0, 5.0), "narrow": np.array([-3.0, -2.0, -1.0, 0.0, 1e-30, 1.0, 1.0000001, 1e6])}
+UNEVEN = {"unit": np.arange(-3.0, 5.0), "narrow": np.array([-3.0, -2.0, -1.0, 0.0, 1e-6, 1.0, 1.0000001, 1e6])}
 
 
 def ugly(parameters):
