@@ -7,8 +7,11 @@ if TYPE_CHECKING:
     from sbp_jax.distributions import Binned as Binned
     from sbp_jax.distributions import BlendedPareto as BlendedPareto
     from sbp_jax.distributions import GeneralizedPareto as GeneralizedPareto
+    from sbp_jax.distributions import HybridPareto as HybridPareto
     from sbp_jax.distributions import Normal as Normal
     from sbp_jax.distributions import SplicedBinnedPareto as SplicedBinnedPareto
+    from sbp_jax.distributions import StudentT as StudentT
+    from sbp_jax.distributions import TwoTailedHybridPareto as TwoTailedHybridPareto
     from sbp_jax.errors import InputError as InputError
     from sbp_jax.run import Run as Run
     from sbp_jax.run import load_run as load_run
@@ -18,20 +21,26 @@ _HOMES = {
     "Binned": "sbp_jax.distributions",
     "BlendedPareto": "sbp_jax.distributions",
     "GeneralizedPareto": "sbp_jax.distributions",
+    "HybridPareto": "sbp_jax.distributions",
     "InputError": "sbp_jax.errors",
     "Normal": "sbp_jax.distributions",
     "Run": "sbp_jax.run",
     "SplicedBinnedPareto": "sbp_jax.distributions",
+    "StudentT": "sbp_jax.distributions",
+    "TwoTailedHybridPareto": "sbp_jax.distributions",
     "load_run": "sbp_jax.run",
 }
 __all__ = [
     "Binned",
     "BlendedPareto",
     "GeneralizedPareto",
+    "HybridPareto",
     "InputError",
     "Normal",
     "Run",
     "SplicedBinnedPareto",
+    "StudentT",
+    "TwoTailedHybridPareto",
     "load_run",
 ]
 __version__ = "0.1.0"

@@ -5,17 +5,22 @@ from sbp_jax.distributions.baselines import Normal
 from sbp_jax.distributions.binned import Binned
 from sbp_jax.distributions.blended import BlendedPareto
 from sbp_jax.distributions.heads import NormalHead, SplicedBinnedParetoHead, objective
+from sbp_jax.distributions.hybrid import HybridPareto, TwoTailedHybridPareto
 from sbp_jax.distributions.pareto import GeneralizedPareto
 from sbp_jax.distributions.spliced import SplicedBinnedPareto
+from sbp_jax.distributions.student import StudentT
 
 __all__ = [
     "Binned",
     "BlendedPareto",
     "Distribution",
     "GeneralizedPareto",
+    "HybridPareto",
     "Normal",
     "NormalHead",
     "SplicedBinnedPareto",
     "SplicedBinnedParetoHead",
+    "StudentT",
+    "TwoTailedHybridPareto",
     "objective",
 ]

@@ -38,7 +38,8 @@ class Normal(Distribution):
 
     Args:
         loc: [...], in the unit of the outcome.
-        scale: [...], positive, in the unit of the outcome; device arrays are not checked, and give NaN where not positive.
+        scale: [...], positive, in the unit of the outcome; a device array is not checked, and gives NaN
+            where not positive.
     Raises:
         InputError: the shapes of the two do not broadcast, or a Python or NumPy scale is not positive.
     """
@@ -161,7 +162,7 @@ class Normal(Distribution):
         return self._area(self._ends(low), self._ends(high), low, high)
 
     def _area(self, start, stop, low, high):
-        area = squared_survival_area(start, stop, tail_area, lambda a, b: _squared_beyond(a) - _squared_beyond(b))
+        area = standard_squared_survival_area(start, stop)
         return self._settle(leading(self.scale, low.ndim) * area, low, high)
 
     def _quantile(self, mass: Float[Array, "..."], upper: Bool[Array, "..."]) -> Float[Array, "..."]:
@@ -213,6 +214,11 @@ def log_cdf(z: Float[Array, "..."]) -> Float[Array, "..."]:
 def tail_area(a: Float[Array, "..."], b: Float[Array, "..."]) -> Float[Array, "..."]:
     """Integral of Phi(-x) over a finite [a, b]: x Phi(-x) - phi(x) at the ends."""
     return b * ndtr(-b) - a * ndtr(-a) + jnp.exp(log_density(a)) - jnp.exp(log_density(b))
+
+
+def standard_squared_survival_area(low: Float[Array, "..."], high: Float[Array, "..."]) -> Float[Array, "..."]:
+    """Integral of Phi(-x)^2 over [low, high], either may be infinite."""
+    return squared_survival_area(low, high, tail_area, lambda a, b: _squared_beyond(a) - _squared_beyond(b))
 
 
 @jax.custom_jvp

@@ -179,7 +179,9 @@ class StudentT(Distribution):
             t, finite = self._standardize(y)
             ends.append(sign * jnp.where(finite, t, jnp.where(y > leading(self.loc, y.ndim), jnp.inf, -jnp.inf)))
         low_t, high_t = ends[::sign]
-        area = squared_survival_area(low_t, high_t, lambda a, b: tail_area(a, b, e), lambda a, b: squared_tail(a, b, e))
+        area = squared_survival_area(
+            low_t, high_t, lambda a, b: tail_area(a, b, e), lambda a, b: squared_tail(a, b, e[None])
+        )
         return self._settle(leading(self.scale, low.ndim) * area, low, high)
 
     def _quantile(self, mass: Float[Array, "..."], upper: Bool[Array, "..."]) -> Float[Array, "..."]:

@@ -22,6 +22,8 @@ from sbp_jax.distributions.student_numerics import (
 )
 
 Integral = Callable[[Array, Array], Array]
+# 1 / df above which the leading power of the squared tail is split off
+_HEAVY = 0.25
 
 
 def squared_survival_area(
@@ -33,14 +35,15 @@ def squared_survival_area(
         low: start, may be infinite.
         high: end, at least `low`, may be infinite.
         first: integral of the tail P(T > x) over a finite [a, b] with a >= 0.
-        second: integral of its square over [a, b] with a >= 0, where b may be infinite.
+        second: integral of its square over [a, b] with a >= 0, where b may be infinite; called with an axis more.
     """
-    right = second(jnp.where(low > 0, low, 0.0), jnp.where(high > 0, high, 0.0))
     start, stop = jnp.where(high > 0, 0.0, -high), jnp.where(low > 0, 0.0, -low)
     endless, empty = jnp.isinf(stop), jnp.isinf(start)
     a, b = (jnp.where(endless, 0.0, x) for x in (start, stop))
+    # both sides in one call: each copy of the quadrature is compiled anew
+    right, square = second(jnp.stack([jnp.where(low > 0, low, 0.0), a]), jnp.stack([jnp.where(high > 0, high, 0.0), b]))
     # (1 - P)^2 on the left, from the length and the two integrals
-    left = b - a - 2 * first(a, b) + second(a, b)
+    left = b - a - 2 * first(a, b) + square
     return _positive(right) + jnp.where(empty, 0.0, jnp.where(endless, jnp.inf, _positive(left)))
 
 
@@ -56,8 +59,8 @@ def tail_area(a: Float[Array, "..."], b: Float[Array, "..."], e: Float[Array, ".
 def squared_tail(a: Float[Array, "..."], b: Float[Array, "..."], e: Float[Array, "..."]) -> Float[Array, "..."]:
     """Integral of P(T > x)^2 over [a, b], 0 <= a <= b of one rank, b may be infinite; inf where b is and e >= 2.
 
-    By parts, and with the substitution of the tail, every integral is a single one of positive terms (see `_anchored`
-    and `remaining`), so that far tails keep their digits.
+    By parts, and with the substitution of the tail, every integral is a single one (see `remaining`) without
+    cancellation, so that far tails keep their digits.
     """
     return _squared_tail(*jnp.broadcast_arrays(a, b, e))
 
@@ -80,16 +83,14 @@ def _squared_tail_jvp(primals, tangents):
 
 def _squared_by_quadrature(a, b, e):
     split = jnp.full_like(a, SPLIT)
-    inner = _central_square(jnp.where(b < split, b, split), e) - _central_square(jnp.where(a < split, a, split), e)
+    before = _central_square(jnp.stack([jnp.where(a < split, a, split), jnp.where(b < split, b, split)]), e[None])
     a, b = jnp.where(a > split, a, split), jnp.where(b > split, b, split)
     endless, empty = jnp.isinf(b), ~(a < b)
     low, high = jnp.where(empty, split, a), jnp.where(endless | empty, 2 * split, b)
-    heavy = e > 0.25
-    # light tails: what remains beyond each end
-    light = jnp.where(heavy, 0.25, e)
-    rest = jnp.where(endless, 0.0, remaining(high, light))
-    outer_light = remaining(low, light) - rest
-    # heavy tails: the leading power in closed form, which alone diverges, and the rest beyond each end
+    heavy = e > _HEAVY
+    beyond_low, beyond_high = remaining(jnp.stack([low, high]), e[None])
+    rest = beyond_low - jnp.where(endless, 0.0, beyond_high)
+    # the leading power of a heavy tail, which alone diverges, from one end to the other
     stout = jnp.where(heavy, e, 1.0)
     start = exponent(low, stout)
     near = high < 2 * low
@@ -97,48 +98,42 @@ def _squared_by_quadrature(a, b, e):
     converges = stout < 2
     whole = jnp.where(converges, 1 / jnp.where(converges, 2 - stout, 1.0), jnp.inf)
     power = jnp.where(endless, whole, expm1_ratio(stout - 2, rise))
-    leading_power = 2 * jnp.sqrt(stout) * jnp.exp(2 * log_normalizer(stout) - (2 - stout) * start) * power
-    rest = jnp.where(endless, 0.0, _anchored(high, stout))
-    outer_heavy = leading_power + _anchored(low, stout) - rest
-    return inner + jnp.where(empty, 0.0, jnp.where(heavy, outer_heavy, outer_light))
+    power = 2 * jnp.sqrt(stout) * jnp.exp(2 * log_normalizer(stout) - (2 - stout) * start) * power
+    return before[1] - before[0] + jnp.where(empty, 0.0, jnp.where(heavy, rest + power, rest))
 
 
-def remaining(t, e):
+def remaining(t: Float[Array, "..."], e: Float[Array, "..."]) -> Float[Array, "..."]:
     """Integral of P(T > x)^2 over x > t for t >= 1/2 and e <= 1/4: P^2 t / kappa^2 times
 
         e / (2 - e) + integral of 2 (exp(-k w) - e) / k exp(-w) d - (integral of exp(-w) d)^2
 
-    with k = 1 - e and d(w) = 1 - 1 / sqrt(1 + v(w) / t^2): free of the cancellation of
-    order t^2 between t P^2 and the first moment times P.
-    """
-    weights, w = tail_rule(t.ndim, t.dtype)
-    r, e_w = (1 / t) ** 2, e[..., None]
-    rv = r[..., None] * widening(w, e)
-    root = jnp.sqrt(1 + rv)
-    weighted = weights * rv / (root * (1 + root))
-    log_probability, kappa = beyond(exponent(t, e), r, e)
-    mixed = jnp.sum(weighted * (jnp.exp(-(1 - e_w) * w) - e_w), axis=-1) / (1 - e)
-    bracket = e / (2 - e) + 2 * mixed - jnp.sum(weighted, axis=-1) ** 2
-    return jnp.exp(2 * log_probability) * t * (bracket / kappa**2)
-
-
-def _anchored(t, e):
-    """The same for e > 1/4, without its leading power 2 c^2 sqrt(e) exp(-(2 - e) W) / (2 - e): P^2 t times
+    with k = 1 - e and d(w) = 1 - 1 / sqrt(1 + v(w) / t^2): free of the cancellation of order t^2 between t P^2 and the
+    first moment times P. For e > 1/4 it leaves out the leading power 2 c^2 sqrt(e) exp(-(2 - e) W) / (2 - e), and is
+    P^2 t times
 
         2 / kappa^2 integral of exp(-w) (1 - exp(-k w)) / k (1 / sqrt(1 + v / t^2) - g) - 1
 
-    with g the limit of that root at w = inf, and P(T > x)^2 for e >= 2 understood by continuation in e.
+    with g the limit of that root at w = inf; it holds by continuation for e >= 2 too, where the integral diverges.
     """
+    t, e = jnp.broadcast_arrays(t, e)
     weights, w = tail_rule(t.ndim, t.dtype)
-    r, e_w = (1 / t) ** 2, e[..., None]
-    root = jnp.sqrt(1 + r[..., None] * widening(w, e))
-    g = jnp.sqrt(e / (e + r))[..., None]
-    falls = e_w < 1
-    # exp(-2 e w) (1 - exp(-k w)) / k, with exponents that never grow
-    decay = jnp.exp(-jnp.where(falls, 2 * e_w, 1 + e_w) * w) * expm1_ratio(jnp.where(falls, e_w - 1, 1 - e_w), w)
-    part = jnp.sum(weights * decay / (root * (1 + g * root)), axis=-1) * (r / (e + r))
+    r, heavy = (1 / t) ** 2, e > _HEAVY
+    rv = r[..., None] * widening(w, e)
+    root = jnp.sqrt(1 + rv)
     log_probability, kappa = beyond(exponent(t, e), r, e)
-    return jnp.exp(2 * log_probability) * t * (2 * part / kappa**2 - 1)
+
+    light = jnp.where(heavy, _HEAVY, e)
+    weighted = weights * rv / (root * (1 + root))
+    mixed = jnp.sum(weighted * (jnp.exp(-(1 - light[..., None]) * w) - light[..., None]), axis=-1) / (1 - light)
+    of_light = (light / (2 - light) + 2 * mixed - jnp.sum(weighted, axis=-1) ** 2) / kappa**2
+
+    stout = jnp.where(heavy, e, 1.0)
+    g, k = jnp.sqrt(stout / (stout + r))[..., None], 1 - stout[..., None]
+    # exp(-2 e w) (1 - exp(-k w)) / k, with exponents that never grow
+    decay = jnp.exp(-jnp.where(k > 0, 2 - 2 * k, 2 - k) * w) * expm1_ratio(jnp.where(k > 0, -k, k), w)
+    part = jnp.sum(weights * decay / (root * (1 + g * root)), axis=-1) * (r / (stout + r))
+    of_heavy = 2 * part / kappa**2 - 1
+    return jnp.exp(2 * log_probability) * t * jnp.where(heavy, of_heavy, of_light)
 
 
 def _central_square(t, e):

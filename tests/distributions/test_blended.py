@@ -275,6 +275,7 @@ def test_quantiles_invert(case, x64):
         assert jnp.all(jnp.isnan(ends[2:]))
 
 
+@pytest.mark.slow
 def test_samples_follow_the_cdf_and_every_parameter_moves_them():
     logits = jnp.asarray(np.stack([0.5 * LOGITS, 0.5 * LOGITS[::-1]]), jnp.float32)
 
@@ -297,6 +298,7 @@ def test_samples_follow_the_cdf_and_every_parameter_moves_them():
             assert jnp.all(gradient != 0)
 
 
+@pytest.mark.slow
 def test_crps_of_windows_against_quadrature():
     with jax.enable_x64(True):
         law = BlendedPareto(jnp.asarray(LOGITS), EDGES, jnp.asarray(0.1), jnp.asarray(-0.3), *MASSES)
@@ -366,6 +368,7 @@ def per_row(quantity):
 ROWS = {name: per_row(quantity) for name, quantity in QUANTITIES.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("edges", UNEVEN)
 def test_no_value_or_gradient_is_nan(edges):
     """Every method and its gradients in outcome, logits, edges and shapes, for every body, shape and point.

@@ -89,7 +89,7 @@ def allowance(function, x, eps):
 
 
 @pytest.mark.parametrize("x64", X64)
-@pytest.mark.parametrize("logits", LOGITS)
+@pytest.mark.parametrize("logits", ["ordinary", "peaked", pytest.param("flat", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("quantity", QUANTITIES)
 def test_value_and_derivatives(quantity, logits, x64):
     method, exact_method = QUANTITIES[quantity]
@@ -110,8 +110,8 @@ def test_value_and_derivatives(quantity, logits, x64):
         finite = oracles.mp.isfinite(want) and np.isfinite(got)
         error = abs(oracles.exact(got) - want) if finite else 0 if float(got) == float(want) else oracles.INF
         limit = bound * max(1, abs(want)) if finite else 0
-        if error > limit:
-            limit += allowance(function, x, eps)
+        if error > limit and (moved := allowance(function, x, eps)) > 10 * limit:
+            limit = moved
         assert error <= limit, (label, float(got), float(want), float(error), float(limit))
 
     for i, row in enumerate(table):

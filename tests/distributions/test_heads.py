@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from sbp_jax.distributions import Normal, SplicedBinnedPareto
+from sbp_jax.distributions import HybridPareto, Normal, SplicedBinnedPareto, TwoTailedHybridPareto
 from sbp_jax.distributions.heads import (
     OBJECTIVES,
     PARAMETERIZATIONS,
@@ -13,9 +13,11 @@ from sbp_jax.distributions.heads import (
     BinnedHead,
     BlendedParetoHead,
     CenteredHead,
+    HybridParetoHead,
     NormalHead,
     SplicedBinnedParetoHead,
     StudentTHead,
+    TwoTailedHybridParetoHead,
     objective,
 )
 from sbp_jax.errors import InputError
@@ -153,6 +155,8 @@ def test_no_outcome_inside_the_support_is_impossible(name):
 HEADS = {
     "normal": NormalHead(2.0, 5.0),
     "student": StudentTHead(2.0, 5.0),
+    "hybrid": HybridParetoHead(2.0, 5.0),
+    "two-tailed hybrid": TwoTailedHybridParetoHead(2.0, 5.0),
     "binned": BinnedHead(EDGES),
     "blended": BlendedParetoHead(EDGES),
     **{name: make(name) for name in PARAMETERIZATIONS},
@@ -162,6 +166,9 @@ HEADS = {
 @pytest.mark.parametrize("name", HEADS)
 def test_zero_outputs_predict_the_marginal_that_was_given(name):
     y = np.random.default_rng(7).normal(6, 4, 4000)
+    if "hybrid" in name:  # most of its mass is in its tails: it can be no Gaussian
+        law = TwoTailedHybridPareto(6.0, 1.5, 0.1, 0.1) if "two" in name else HybridPareto(3.0, 3.0, 0.1)
+        y = np.asarray(law.sample(jax.random.key(0), (4000,)))
     y = np.clip(y, -9.0, 29.0)
     head = CenteredHead.on(HEADS[name], y)
     law = head(jnp.zeros((3, head.num_outputs)))

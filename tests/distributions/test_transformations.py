@@ -5,7 +5,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from sbp_jax.distributions import Binned, BlendedPareto, GeneralizedPareto, Normal, SplicedBinnedPareto
+from sbp_jax.distributions import (
+    Binned,
+    BlendedPareto,
+    GeneralizedPareto,
+    HybridPareto,
+    Normal,
+    SplicedBinnedPareto,
+    StudentT,
+    TwoTailedHybridPareto,
+)
 from sbp_jax.distributions.binned import EdgesLike
 
 EDGES = np.linspace(-4.0, 4.0, 9)
@@ -25,8 +34,11 @@ LAWS = {
     "pareto": lambda: GeneralizedPareto(jnp.array([-0.2, 0.0, 0.4]), 1.5),
     "binned": lambda: Binned(logits(), EDGES),
     "blended": lambda: BlendedPareto(0.3 * logits(), EDGES, jnp.array([-0.2, 0.0, 0.4]), 0.1),
+    "hybrid": lambda: HybridPareto(jnp.array([0.0, 1.0, -1.0]), 2.0, jnp.array([-0.2, 0.0, 0.4])),
     "normal": lambda: Normal(jnp.array([0.0, 1.0, -1.0]), 2.0),
     "spliced": spliced,
+    "student": lambda: StudentT(jnp.array([1.5, 4.0, 1e6]), jnp.array([0.0, 1.0, -1.0]), 2.0),
+    "two-tailed hybrid": lambda: TwoTailedHybridPareto(0.5, 2.0, jnp.array([0.1, -0.3, 0.0]), 0.2),
 }
 Y = jnp.array([0.3, 1.2, 3.9])
 

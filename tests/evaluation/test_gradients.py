@@ -9,6 +9,7 @@ import pytest
 from sbp_jax.distributions.heads import PARAMETERIZATIONS, objective
 from sbp_jax.errors import InputError
 from sbp_jax.evaluation import gradients
+from sbp_jax.evaluation.exact_heads import TAILS
 from sbp_jax.reporting import gradients as figures
 
 
@@ -18,8 +19,8 @@ def points():
 
 
 def test_the_grid_holds_every_parameterization_regime_and_sign_of_the_shape(points):
-    assert {p.parameterization for p in points} == set(PARAMETERIZATIONS)
-    assert {p.regime for p in points} == set(gradients.REGIMES)
+    assert {p.parameterization for p in points} == set(PARAMETERIZATIONS) == set(TAILS)
+    assert {p.regime for p in points} == {*gradients.REGIMES, gradients.NEAR_ZERO}
     shapes = np.array(
         [float(p.head(jnp.asarray(p.raw)).upper.shape) for p in points if p.parameterization == "bounded"]
     )

@@ -72,6 +72,7 @@ def test_delta_interval_of_a_return_level():
     assert found.delta.high[0] - found.levels[0] == pytest.approx(error, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_return_level_intervals_cover():
     shapes, trials, hits = (-0.25, 0.0, 0.3), 80, np.zeros((2, 2))
     periods = np.array([50.0, 5000.0])

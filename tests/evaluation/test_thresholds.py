@@ -125,6 +125,7 @@ def test_mean_excess_covers_the_straight_line(xi):
     assert (np.abs(hits / 200 - 0.9) < 0.085).all()
 
 
+@pytest.mark.slow
 def test_parameters_are_stable_and_covered():
     masses, shapes, trials, hits = np.array([0.5, 0.2]), (-0.2, 0.0, 0.3), 80, np.zeros((3, 2))
     for xi in shapes:

@@ -3,8 +3,10 @@
 from sbp_jax.distributions.heads.baselines import (
     BinnedHead,
     BlendedParetoHead,
+    HybridParetoHead,
     NormalHead,
     StudentTHead,
+    TwoTailedHybridParetoHead,
 )
 from sbp_jax.distributions.heads.centered import CenteredHead, OutcomeHead
 from sbp_jax.distributions.heads.objectives import OBJECTIVES, Loss, objective
@@ -18,6 +20,7 @@ __all__ = [
     "BinnedHead",
     "BlendedParetoHead",
     "CenteredHead",
+    "HybridParetoHead",
     "Loss",
     "NormalHead",
     "OutcomeHead",
@@ -25,5 +28,6 @@ __all__ = [
     "SplicedBinnedParetoHead",
     "StudentTHead",
     "TailInputs",
+    "TwoTailedHybridParetoHead",
     "objective",
 ]

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from sbp_jax.distributions.base import Distribution
 from sbp_jax.distributions.baselines import Normal
 from sbp_jax.distributions.binned import Binned
 from sbp_jax.distributions.blended import BlendedPareto, Masses
@@ -23,13 +24,12 @@ from sbp_jax.distributions.heads.tails import (
     inverse_softplus,
     positive_scale,
 )
+from sbp_jax.distributions.hybrid import HybridPareto, TwoTailedHybridPareto
 from sbp_jax.distributions.student import StudentT
 from sbp_jax.errors import InputError
 
 # degrees of freedom that a network's first Student-t may have
 _INITIAL_DF = (1.5, 2.0, 3.0, 5.0, 8.0, 15.0, 40.0)
-# ratio of the interquartile range to the scale for a Gaussian
-_NORMAL_IQR = 1.3489795003921634
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,16 +107,72 @@ class StudentTHead(_LocationScaleHead):
 
     def initial(self, y: np.ndarray) -> np.ndarray:
         """Raw outputs [3] whose quantiles (5, 25, 50, 75, 95 %) are nearest to those of `y`, df out of a short list."""
-        y = checked_outcomes(y)
-        levels = np.array([0.05, 0.25, 0.5, 0.75, 0.95])
-        quantiles = np.quantile(y, levels)
-        df = np.array([d for d in _INITIAL_DF if d > self.lowest_df] or [self.lowest_df + 1])
-        standard = np.asarray(StudentT(df[:, None].astype(np.float32), 0.0, 1.0).icdf(levels[None, :]), np.float64)
-        # least squares without an intercept: both sets of quantiles are centred on the median
-        scale = standard @ (quantiles - quantiles[2]) / np.sum(standard**2, axis=1)
-        best = int(np.argmin(np.sum((quantiles - quantiles[2] - scale[:, None] * standard) ** 2, axis=1)))
-        raw = self._raw_location_scale(float(quantiles[2]), float(scale[best] or np.std(y)))
-        return np.array([*raw, inverse_softplus(float(df[best] - self.lowest_df))])
+        dfs = [d for d in _INITIAL_DF if d > self.lowest_df] or [self.lowest_df + 1.0]
+        fits = [_matched(y, StudentT(df, 0.0, 1.0)) for df in dfs]
+        best = int(np.argmin([error for _, _, error in fits]))
+        return np.array([*self._raw_location_scale(*fits[best][:2]), inverse_softplus(dfs[best] - self.lowest_df)])
+
+
+@dataclasses.dataclass(frozen=True)
+class HybridParetoHead(_LocationScaleHead):
+    """Maps raw outputs [..., 3] to a `HybridPareto`: loc and scale of its Gaussian, and the bounded tail shape.
+
+    Args:
+        center, unit: location and positive scale of the outcome, which keep raw outputs of order one.
+        shape_bounds: (low, high) of the shape, above -1.
+    Raises:
+        InputError: unit not positive, or bounds not increasing or not above -1.
+    """
+
+    shape_bounds: tuple[float, float] = (-0.5, 0.95)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        checked_bounds(self.shape_bounds)
+
+    @property
+    def num_outputs(self) -> int:
+        """3."""
+        return 3
+
+    def __call__(self, raw: Float[Array, "*batch outputs"]) -> HybridPareto:
+        """The distributions of raw outputs [..., 3], batch shape [...]; InputError for another last axis."""
+        check_outputs(raw, 3)
+        return HybridPareto(*self._location_scale(raw), bounded_shape(raw[..., 2], self.shape_bounds))
+
+    def initial(self, y: np.ndarray) -> np.ndarray:
+        """Raw outputs [3] of `INITIAL_SHAPE` whose quantiles (5, 25, 50, 75, 95 %) are nearest to those of `y`."""
+        raw_shape = inverse_bounded(INITIAL_SHAPE, self.shape_bounds)
+        shape = float(bounded_shape(jnp.asarray(raw_shape), self.shape_bounds))
+        loc, scale, _ = _matched(y, self._standard(shape))
+        return np.array([*self._raw_location_scale(loc, scale), raw_shape])
+
+    def _standard(self, shape: float) -> Distribution:
+        return HybridPareto(0.0, 1.0, shape)
+
+
+@dataclasses.dataclass(frozen=True)
+class TwoTailedHybridParetoHead(HybridParetoHead):
+    """Maps raw outputs [..., 4] to a `TwoTailedHybridPareto`: as `HybridParetoHead`, then the upper tail's shape."""
+
+    @property
+    def num_outputs(self) -> int:
+        """4."""
+        return 4
+
+    def __call__(self, raw: Float[Array, "*batch outputs"]) -> TwoTailedHybridPareto:
+        """The distributions of raw outputs [..., 4], batch shape [...]; InputError for another last axis."""
+        check_outputs(raw, 4)
+        lower, upper = (bounded_shape(raw[..., k], self.shape_bounds) for k in (2, 3))
+        return TwoTailedHybridPareto(*self._location_scale(raw), lower, upper)
+
+    def initial(self, y: np.ndarray) -> np.ndarray:
+        """Raw outputs [4]: those of `HybridParetoHead`, both shapes alike."""
+        raw = super().initial(y)
+        return np.append(raw, raw[-1])
+
+    def _standard(self, shape: float) -> Distribution:
+        return TwoTailedHybridPareto(0.0, 1.0, shape, shape)
 
 
 @dataclasses.dataclass(frozen=True, init=False)
@@ -197,8 +253,10 @@ class BlendedParetoHead:
         return np.array([*initial_logits(y, np.asarray(self.edges)), shape, shape])
 
 
-def _robust(y: np.ndarray) -> tuple[float, float]:
-    """Median, and the standard deviation of a Gaussian of the same interquartile range (or of `y`, where that is 0)."""
-    y = checked_outcomes(y)
-    first, median, third = np.quantile(y, [0.25, 0.5, 0.75])
-    return float(median), float((third - first) / _NORMAL_IQR or np.std(y))
+def _matched(y: np.ndarray, standard: Distribution) -> tuple[float, float, float]:
+    """Location and scale that bring a standard law's quantiles nearest to those of `y`, and the squared error left."""
+    y, levels = checked_outcomes(y), np.array([0.05, 0.25, 0.5, 0.75, 0.95])
+    wanted, given = np.quantile(y, levels), np.asarray(standard.icdf(levels), np.float64)
+    scale = float(np.cov(given, wanted, bias=True)[0, 1] / np.var(given))
+    loc = float(np.mean(wanted) - scale * np.mean(given))
+    return loc, scale or float(np.std(y)), float(np.sum((wanted - loc - scale * given) ** 2))

@@ -1,0 +1,288 @@
+"""Gaussian body with generalized Pareto tails, joined in value and slope of the density: Carreau and Bengio (2009)."""
+
+import abc
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.scipy.special import ndtr
+from jax.typing import ArrayLike
+from jaxtyping import Array, Bool, Float
+
+from sbp_jax.distributions.base import (
+    Distribution,
+    broadcast_batch,
+    check_positive,
+    compiled,
+    float_dtype,
+    keep_nan,
+    leading,
+    register,
+    set_fields,
+)
+from sbp_jax.distributions.baselines import Normal, log_cdf, log_density
+from sbp_jax.distributions.hybrid_tails import Tail, log_interval, no_tail, outward_quantile, squared_cdf_area, tail_of
+from sbp_jax.distributions.numerics import log_sum, safe_log, standardize
+from sbp_jax.errors import InputError
+
+
+class _Hybrid(Distribution):
+    """What both variants share: everything but which tails there are.
+
+    With r = sqrt(W) at each junction, that is r exp(r^2 / 2) = (1 + xi) / sqrt(2 pi), and b = sqrt(2 pi) exp(r^2 / 2)
+    the tail's scale in units of the body's, both densities are phi(r) = 1 / b and both logarithmic slopes -r there.
+    Each tail has probability 1 / gamma, and the body the Gaussian's between the junctions over gamma.
+    """
+
+    loc: Float[Array, "..."]
+    scale: Float[Array, "..."]
+
+    @abc.abstractmethod
+    def _shapes(self) -> tuple[Array | None, Array | None]:
+        """Shape of the lower and of the upper tail; None where there is none."""
+
+    @property
+    def batch_shape(self) -> tuple[int, ...]:
+        return self.loc.shape
+
+    @property
+    def dtype(self) -> jnp.dtype:
+        return self.loc.dtype
+
+    @compiled
+    def log_prob(self, y: ArrayLike) -> Float[Array, "..."]:
+        """log f(y); -inf with zero gradient beyond the end of a tail with negative shape."""
+        (y,) = self._outcomes(y)
+        z, finite = self._standardize(y)
+        lower, upper, log_total = self._parts(y.ndim)
+        (in_lower, below), (in_upper, above) = lower.split(-z), upper.split(z)
+        body = log_density(jnp.where(in_lower | in_upper, 0.0, z))
+        value = jnp.where(in_lower, lower.law.log_prob(below), jnp.where(in_upper, upper.law.log_prob(above), body))
+        value = value - log_total - jnp.log(leading(self.scale, y.ndim))
+        return self._settle(jnp.where(finite, value, -jnp.inf), y)
+
+    @compiled
+    def cdf(self, y: ArrayLike) -> Float[Array, "..."]:
+        """F(y), with all its digits in the lower tail."""
+        (y,) = self._outcomes(y)
+        log_below, log_above = self._log_sides(y)
+        return self._settle(jnp.where(log_below < log_above, jnp.exp(log_below), -jnp.expm1(log_above)), y)
+
+    @compiled
+    def survival_function(self, y: ArrayLike) -> Float[Array, "..."]:
+        """1 - F(y), with all its digits in the upper tail."""
+        (y,) = self._outcomes(y)
+        log_below, log_above = self._log_sides(y)
+        return self._settle(jnp.where(log_above < log_below, jnp.exp(log_above), -jnp.expm1(log_below)), y)
+
+    @compiled
+    def log_cdf(self, y: ArrayLike) -> Float[Array, "..."]:
+        """log F(y): log S_l - log gamma in the lower tail, log1p(-S_u / gamma) in the upper."""
+        (y,) = self._outcomes(y)
+        return self._settle(self._log_sides(y)[0], y)
+
+    @compiled
+    def log_survival_function(self, y: ArrayLike) -> Float[Array, "..."]:
+        """log(1 - F(y)): log1p(-S_l / gamma) in the lower tail, log S_u - log gamma in the upper."""
+        (y,) = self._outcomes(y)
+        return self._settle(self._log_sides(y)[1], y)
+
+    @compiled
+    def interval_log_prob(self, low: ArrayLike, high: ArrayLike) -> Float[Array, "..."]:
+        """log P(low < Y <= high): the parts in the tails and the body, each without cancellation."""
+        low, high = self._outcomes(low, high)
+        loc, scale = leading(self.loc, low.ndim), leading(self.scale, low.ndim)
+        lower, upper, log_total = self._parts(low.ndim)
+        start, stop = self._ends(low), self._ends(high)
+        width, finite = standardize(high, low, scale)
+        width = jnp.where(finite, width, jnp.where(high > low, jnp.inf, 0.0))
+        in_lower, in_upper = stop < -lower.r, start > upper.r
+        # an end inside the body stays as it was given: a narrow interval keeps the digits of its width
+        first = jnp.where(start < -lower.r, loc - scale * _finite(lower.r), low)
+        last = jnp.where(stop > upper.r, loc + scale * _finite(upper.r), high)
+        inside = ~(in_lower | in_upper)
+        body = Normal(loc, scale).interval_log_prob(jnp.where(inside, first, loc), jnp.where(inside, last, loc))
+        parts = [
+            body,
+            log_interval(lower, -stop, -start, width),
+            log_interval(upper, start, stop, width),
+        ]
+        total = log_sum(*parts)
+        value = jnp.where(total > -jnp.inf, total - log_total, -jnp.inf)
+        return self._settle(value, low, high)
+
+    @compiled
+    def mean(self) -> Float[Array, "..."]:
+        """loc + scale / gamma (phi(r_l) - phi(r_u) - (r_l + E_l) + (r_u + E_u)) with the tails' means E = b / (1 - xi).
+
+        Infinite where a tail has xi >= 1; NaN, being undefined, where both have.
+        """
+        mean = self._standard_mean()
+        finite = jnp.isfinite(mean)
+        return self._settle(jnp.where(finite, self.loc + self.scale * jnp.where(finite, mean, 0.0), mean))
+
+    @compiled
+    def variance(self) -> Float[Array, "..."]:
+        """scale^2 times the second moment of the standard law less its squared mean; inf where a tail has xi >= 1/2."""
+        lower, upper, log_total = self._parts(len(self.batch_shape))
+        second, finite = jnp.zeros_like(self.loc), jnp.full(self.batch_shape, True)
+        # integral of z^2 phi over the body, 1 - P(beyond) - r phi(r) on each side
+        second = second + 1
+        for tail in (lower, upper):
+            if not tail.exists:
+                continue
+            variance, mean = tail.law.variance(), tail.law.mean()
+            has = jnp.isfinite(variance)
+            finite &= has
+            outer = (tail.r + jnp.where(has, mean, 0.0)) ** 2 + jnp.where(has, variance, 0.0)
+            second = second + outer - ndtr(-tail.r) - tail.r * jnp.exp(log_density(tail.r))
+        mean = jnp.where(finite, self._standard_mean(), 0.0)
+        return self._settle(jnp.where(finite, self.scale**2 * (second * jnp.exp(-log_total) - mean * mean), jnp.inf))
+
+    def _squared_cdf_area(self, low: Float[Array, "..."], high: Float[Array, "..."]) -> Float[Array, "..."]:
+        lower, upper, log_total = self._parts(low.ndim)
+        area = squared_cdf_area(lower, upper, log_total, self._ends(low), self._ends(high))
+        return self._settle(leading(self.scale, low.ndim) * area, low, high)
+
+    def _squared_survival_area(self, low: Float[Array, "..."], high: Float[Array, "..."]) -> Float[Array, "..."]:
+        """Closed forms, piece by piece; infinite over an unbounded tail with xi >= 2."""
+        lower, upper, log_total = self._parts(low.ndim)
+        area = squared_cdf_area(upper, lower, log_total, -self._ends(high), -self._ends(low))
+        return self._settle(leading(self.scale, low.ndim) * area, low, high)
+
+    def _quantile(self, mass: Float[Array, "..."], upper: Bool[Array, "..."]) -> Float[Array, "..."]:
+        lower_tail, upper_tail, log_total = self._parts(mass.ndim)
+        weight = mass * jnp.exp(log_total)
+        below = outward_quantile(lower_tail, upper_tail, weight)
+        above = outward_quantile(upper_tail, lower_tail, weight)
+        z = jnp.where(upper, above, -below)
+        finite = jnp.isfinite(z)
+        inner = leading(self.loc, z.ndim) + leading(self.scale, z.ndim) * jnp.where(finite, z, 0.0)
+        return self._settle(jnp.where(finite, inner, z), mass)
+
+    def _standard_mean(self):
+        lower, upper, log_total = self._parts(len(self.batch_shape))
+        total = jnp.zeros_like(self.loc)
+        for tail, sign in ((lower, -1.0), (upper, 1.0)):
+            if tail.exists:
+                total = total + sign * (tail.r + tail.law.mean() - jnp.exp(log_density(tail.r)))
+        return total * jnp.exp(-log_total)
+
+    def _parts(self, ndim: int) -> tuple[Tail, Tail, Array]:
+        """The lower and the upper tail with `ndim` axes, and log gamma."""
+        lower, upper = (
+            no_tail(ndim, self.dtype) if shape is None else tail_of(leading(shape, ndim)) for shape in self._shapes()
+        )
+        return lower, upper, jnp.log(1 + lower.body + upper.body)
+
+    def _standardize(self, y):
+        return standardize(y, leading(self.loc, y.ndim), leading(self.scale, y.ndim))
+
+    def _ends(self, y):
+        """(y - loc) / scale, infinite where it overflows."""
+        z, finite = self._standardize(y)
+        return jnp.where(finite, z, jnp.where(y > leading(self.loc, y.ndim), jnp.inf, -jnp.inf))
+
+    def _log_sides(self, y):
+        """log F and log(1 - F)."""
+        lower, upper, log_total = self._parts(y.ndim)
+        z, finite = self._standardize(y)
+        above = y > leading(self.loc, y.ndim)
+        sides = []
+        for near, far, sign in ((lower, upper, 1), (upper, lower, -1)):
+            (in_near, excess), (in_far, beyond) = near.split(-sign * z), far.split(sign * z)
+            inner = jnp.where(in_near | in_far, 0.0, z)
+            body = log_sum(safe_log(near.body), log_cdf(sign * inner)) - log_total
+            outer = near.law.log_survival_function(excess) - log_total
+            rest = jnp.log1p(-far.law.survival_function(beyond) * jnp.exp(-log_total))
+            value = jnp.where(in_near, outer, jnp.where(in_far, rest, body))
+            sides.append(jnp.where(finite, value, jnp.where(above == (sign > 0), 0.0, -jnp.inf)))
+        return sides
+
+    def _settle(self, value, *ys):
+        """`value`, but NaN where an outcome or parameter is NaN, scale not positive or a shape not above -1."""
+        for y in ys:
+            value = keep_nan(y, value)
+        loc, scale = leading(self.loc, value.ndim), leading(self.scale, value.ndim)
+        valid = (scale > 0) & ~jnp.isnan(loc)
+        for shape in self._shapes():
+            if shape is not None:
+                valid &= leading(shape, value.ndim) > -1
+        return jnp.where(valid, value, jnp.nan)
+
+
+@register
+@dataclasses.dataclass(frozen=True, eq=False, init=False)
+class HybridPareto(_Hybrid):
+    """Gaussian up to a junction alpha, generalized Pareto beyond, the density continuous in value and slope.
+
+        density   f(y) = phi((y - loc) / scale) / (scale gamma) for y <= alpha, g(y - alpha; xi, beta) / gamma beyond
+        alpha = loc + scale sqrt(W),   beta = scale (1 + xi) / sqrt(W),   gamma = 1 + Phi(sqrt(W))
+
+    with W Lambert's function at (1 + xi)^2 / (2 pi). The median lies in the tail, whose probability is 1 / gamma > 1/2.
+    An outcome so far from loc that (y - loc) / scale overflows counts as infinite. Source: Carreau and Bengio (2009).
+
+    Args:
+        loc: of the Gaussian, [...], in the unit of the outcome.
+        scale: of the Gaussian, [...], positive, in the unit of the outcome.
+        shape: xi of the tail, [...], above -1: at -1 the density could not have slope 0 at its junction. Device arrays
+            are not checked, and give NaN where scale or shape is outside its range.
+    Raises:
+        InputError: the shapes do not broadcast, or a Python or NumPy scale or shape is outside its range.
+    """
+
+    loc: Float[Array, "..."]
+    scale: Float[Array, "..."]
+    shape: Float[Array, "..."]
+
+    def __init__(self, loc: ArrayLike, scale: ArrayLike, shape: ArrayLike) -> None:
+        _set_parameters(self, loc=loc, scale=scale, shape=shape)
+
+    def _shapes(self):
+        return None, self.shape
+
+
+@register
+@dataclasses.dataclass(frozen=True, eq=False, init=False)
+class TwoTailedHybridPareto(_Hybrid):
+    """Gaussian between two junctions, generalized Pareto beyond each, the density continuous in value and slope.
+
+    As `HybridPareto`, with a mirrored tail below loc - scale sqrt(W_l) and gamma = 1 + Phi(sqrt(W_l)) + Phi(sqrt(W_u)).
+
+    Args:
+        loc: of the Gaussian, [...], in the unit of the outcome.
+        scale: of the Gaussian, [...], positive, in the unit of the outcome.
+        lower_shape: xi of the lower tail, [...], above -1.
+        upper_shape: xi of the upper tail, [...], above -1.
+    Raises:
+        InputError: the shapes do not broadcast, or a Python or NumPy scale or shape is outside its range.
+    """
+
+    loc: Float[Array, "..."]
+    scale: Float[Array, "..."]
+    lower_shape: Float[Array, "..."]
+    upper_shape: Float[Array, "..."]
+
+    def __init__(self, loc: ArrayLike, scale: ArrayLike, lower_shape: ArrayLike, upper_shape: ArrayLike) -> None:
+        _set_parameters(self, loc=loc, scale=scale, lower_shape=lower_shape, upper_shape=upper_shape)
+
+    def _shapes(self):
+        return self.lower_shape, self.upper_shape
+
+
+def _set_parameters(law: _Hybrid, **parameters: ArrayLike) -> None:
+    """Check, cast and broadcast the parameters, and set them as fields."""
+    check_positive(parameters["scale"], "scale")
+    for name, value in parameters.items():
+        if name.endswith("shape") and not isinstance(value, jax.Array) and not np.all(np.asarray(value) > -1):
+            raise InputError(f"{name} must be above -1, got {np.asarray(value).tolist()}")
+    dtype = float_dtype(*parameters.values())
+    arrays = {name: jnp.asarray(value, dtype=dtype) for name, value in parameters.items()}
+    batch = broadcast_batch(**{name: value.shape for name, value in arrays.items()})
+    set_fields(law, **{name: jnp.broadcast_to(value, batch) for name, value in arrays.items()})
+
+
+def _finite(r):
+    """A junction, 0 for that of a missing tail: inf has a gradient in the scale even where it is not chosen."""
+    return jnp.where(jnp.isfinite(r), r, 0.0)

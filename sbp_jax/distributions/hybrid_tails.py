@@ -1,0 +1,111 @@
+"""One generalized Pareto tail of a hybrid law, in units of the scale and measured outwards."""
+
+import dataclasses
+import math
+
+import jax.numpy as jnp
+from jax.scipy.special import ndtr, ndtri
+from jaxtyping import Array, Bool, Float
+
+from sbp_jax.distributions.baselines import standard_squared_survival_area, tail_area
+from sbp_jax.distributions.numerics import lambert_w, log1mexp
+from sbp_jax.distributions.pareto import GeneralizedPareto
+
+
+@dataclasses.dataclass(frozen=True)
+class Tail:
+    """Junction r, law of the excess over it, and `body`, the Gaussian probability Phi(r) below it.
+
+    Without a tail r is infinite and `body` is 0, as is the tail's probability.
+    """
+
+    r: Array
+    law: GeneralizedPareto
+    body: Array
+    exists: bool
+
+    def split(self, z: Float[Array, "..."]) -> tuple[Bool[Array, "..."], Float[Array, "..."]]:
+        """Whether z is in this tail, and its excess over the junction (0 outside)."""
+        inside = z > self.r
+        return inside, jnp.where(inside, z - jnp.where(inside, self.r, 0.0), 0.0)
+
+
+def tail_of(xi: Float[Array, "..."]) -> Tail:
+    """The tail of shape xi > -1: r exp(r^2 / 2) = (1 + xi) / sqrt(2 pi), scale sqrt(2 pi) exp(r^2 / 2)."""
+    xi = jnp.where(xi > -1, xi, 0.0)
+    squared = lambert_w((1 + xi) ** 2 / (2 * math.pi))
+    r = jnp.sqrt(squared)
+    return Tail(r, GeneralizedPareto(xi, math.sqrt(2 * math.pi) * jnp.exp(0.5 * squared)), ndtr(r), True)
+
+
+def no_tail(ndim: int, dtype: jnp.dtype) -> Tail:
+    """The absent tail, with `ndim` axes."""
+    zero = jnp.zeros((1,) * ndim, dtype)
+    return Tail(zero + jnp.inf, GeneralizedPareto(zero, zero + 1), zero, False)
+
+
+def log_interval(
+    tail: Tail, start: Float[Array, "..."], stop: Float[Array, "..."], width: Float[Array, "..."]
+) -> Float[Array, "..."]:
+    """log of the excess law's probability between start and stop, stop - start = width; -inf where there is none.
+
+    By threshold stability the excess over start is again generalized Pareto, so that only `width` is subtracted.
+    """
+    beyond, excess = tail.split(start)
+    reached, end = tail.split(stop)
+    endless = jnp.isinf(excess)
+    excess = jnp.where(endless, 0.0, excess)
+    log_survival = tail.law.log_survival_function(excess)
+    inside = reached & ~endless & (log_survival > -jnp.inf)
+    # the law's support may end before `start`
+    scale = jnp.where(inside, tail.law.scale + tail.law.shape * excess, 1.0)
+    remaining = GeneralizedPareto(jnp.broadcast_to(tail.law.shape, scale.shape), jnp.where(scale > 0, scale, 1.0))
+    length = jnp.where(inside, jnp.where(beyond, width, end), 1.0)
+    value = jnp.where(inside, log_survival, 0.0) + log1mexp(remaining.cumulative_hazard(length))
+    return jnp.where(inside, value, -jnp.inf)
+
+
+def outward_quantile(near: Tail, far: Tail, weight: Float[Array, "..."]) -> Float[Array, "..."]:
+    """The point with probability weight / gamma beyond it on the side of `near`: in that tail, the body, or `far`."""
+    in_near = (weight < 1) & near.exists
+    left = near.body + far.body - weight
+    in_far = (left < 0) & far.exists
+    in_body = ~(in_near | in_far)
+    outside = (weight <= 0) & in_near
+    hazard = jnp.where(outside, jnp.inf, -jnp.log(jnp.where(in_near & ~outside, weight, 0.5)))
+    inner = jnp.where(in_body, weight - near.body, 0.5)
+    body = jnp.where(inner > 0, -ndtri(jnp.where(inner > 0, inner, 0.5)), jnp.inf)
+    across = far.law.excess_at(-jnp.log1p(jnp.where(in_far, left, -0.5)))
+    outer = jnp.where(in_near, near.r, 0.0) + near.law.excess_at(hazard)
+    across = -(jnp.where(in_far, far.r, 0.0) + across)
+    return jnp.where(in_near, outer, jnp.where(in_far, across, body))
+
+
+def squared_cdf_area(
+    lower: Tail, upper: Tail, log_total: Array, low: Float[Array, "..."], high: Float[Array, "..."]
+) -> Float[Array, "..."]:
+    """Integral of F^2 over [low, high], either end may be infinite: the part in each piece in closed form.
+
+    F is S_l / gamma in the lower tail, (Phi(r_l) + Phi(z)) / gamma in the body and 1 - S_u / gamma in the upper tail.
+    """
+    _, a = lower.split(-high)
+    _, b = lower.split(-low)
+    # this tail's integral first, so that the sum of the far smaller terms keeps its digits
+    total = lower.law.survival_area(2, a, b) if lower.exists else jnp.zeros_like(low)
+    start, stop = (jnp.where(z < -lower.r, -lower.r, jnp.where(z > upper.r, upper.r, z)) for z in (low, high))
+    total = total + standard_squared_survival_area(-stop, -start)
+    if lower.exists:
+        endless = jnp.isinf(stop)
+        stop = jnp.where(endless, start, stop)
+        body = lower.body * (lower.body * (stop - start) + 2 * tail_area(-stop, -start))
+        total = total + jnp.where(endless, jnp.inf, body)
+    share = jnp.exp(-log_total)
+    total = total * share**2
+    if not upper.exists:
+        return total
+    _, a = upper.split(low)
+    _, b = upper.split(high)
+    endless, empty = jnp.isinf(b), jnp.isinf(a)
+    a, b = jnp.where(endless, 0.0, a), jnp.where(endless, 0.0, b)
+    part = b - a - 2 * share * upper.law.survival_area(1, a, b) + share**2 * upper.law.survival_area(2, a, b)
+    return total + jnp.where(empty, 0.0, jnp.where(endless, jnp.inf, part))

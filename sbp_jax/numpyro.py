@@ -1,0 +1,303 @@
+"""Any distribution of this library as a likelihood or a prior in a NumPyro model (extra `numpyro`)."""
+
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+from jaxtyping import Array, Bool, Float
+
+from sbp_jax.distributions import Distribution, Normal, StudentT
+from sbp_jax.distributions.base import is_traced
+from sbp_jax.errors import InputError
+
+try:
+    import numpyro.distributions as dist
+    from numpyro.distributions import constraints
+    from numpyro.distributions.transforms import Transform, biject_to
+except ModuleNotFoundError as error:
+    if str(error.name).partition(".")[0] != "numpyro":
+        raise
+    raise ImportError("sbp_jax.numpyro needs NumPyro: pip install 'sbp_jax[numpyro]'") from None
+
+__all__ = ["Continuous", "Rounded"]
+
+# Families whose support is the whole line whatever their parameters; that of any other may depend on them.
+_WHOLE_LINE = (Normal, StudentT)
+_POSITIVE = {"df", "scale"}
+_PARAMETERS = {"law": constraints.dependent}
+_NAMES = list(_PARAMETERS)
+
+
+class _Adapter(dist.Distribution):
+    """What both adapters share: shapes, parameter checks, and a pytree with the law's arrays as its leaves.
+
+    Shapes are read from the law each time: they stay true when `vmap` or `scan` adds or removes an axis.
+    """
+
+    arg_constraints = _PARAMETERS
+    pytree_data_fields = ("law",)
+    _static = ("_validate_args",)
+    law: Distribution
+
+    def __init__(self, law: Distribution, *, validate_args: bool | None = None) -> None:
+        if not isinstance(law, Distribution):
+            raise InputError(f"law must be a distribution of sbp_jax, got {type(law).__name__}")
+        self.law = law
+        super().__init__(law.batch_shape, (), validate_args=validate_args)
+
+    @property
+    def batch_shape(self) -> tuple[int, ...]:
+        return self.law.batch_shape
+
+    @property
+    def event_shape(self) -> tuple[int, ...]:
+        return ()
+
+    def validate_args(self, strict: bool = True) -> None:
+        """Reject NaN parameters and scales that are not positive; traced ones cannot be checked.
+
+        Raises:
+            InputError: a parameter known now is invalid.
+            RuntimeError: `strict`, and a parameter is traced.
+        """
+        for path, leaf in jax.tree.leaves_with_path(self.law):
+            if is_traced(leaf):
+                if strict:
+                    raise RuntimeError("Cannot validate arguments inside jitted code.")
+                continue
+            name = jax.tree_util.keystr(path, simple=True, separator=".")
+            if np.any(np.isnan(leaf)):
+                raise InputError(f"{name} of {type(self.law).__name__} must not be NaN")
+            if name.rpartition(".")[2] in _POSITIVE and not np.all(np.asarray(leaf) > 0):
+                raise InputError(f"{name} of {type(self.law).__name__} must be positive")
+
+    def tree_flatten(self) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+        return (self.law,), tuple(self.__dict__.get(name) for name in self._static)
+
+    @classmethod
+    def tree_unflatten(cls, aux_data: tuple[Any, ...], params: tuple[Any, ...]) -> "_Adapter":
+        self = cls.__new__(cls)
+        (self.law,) = params
+        for name, value in zip(cls._static, aux_data, strict=True):
+            if value is not None:
+                setattr(self, name, value)
+        return self
+
+    def _warn_outside(self, value: ArrayLike) -> None:
+        # The warning only: NumPyro would also turn the score of a NaN outcome into -inf.
+        if self._validate_args:
+            self._validate_sample(value)
+
+
+class Continuous(_Adapter):
+    """A NumPyro distribution with the density of `law`: univariate, one for each element of its batch.
+
+    Its support runs from `law.icdf(0)` to `law.icdf(1)`: an interval, a half-line or the whole line, element by
+    element, as the parameters have it. As a prior it is sampled through a bijection that covers all three.
+
+    Args:
+        law: any distribution of `sbp_jax.distributions`, batch shape [...].
+        validate_args: check the parameters when built, and warn of outcomes outside the support; NumPyro's default
+            if None. Neither changes a score: that is -inf outside the support, and NaN for a NaN outcome.
+    Raises:
+        InputError: `law` is not a distribution, or (validating) a known parameter is NaN or a known scale not positive.
+    """
+
+    reparametrized_params = _NAMES
+
+    @property
+    def support(self) -> constraints.Constraint:
+        if isinstance(self.law, _WHOLE_LINE):
+            return constraints.real
+        return Span(*(jnp.broadcast_to(self.law.icdf(q), self.batch_shape) for q in (0.0, 1.0)))
+
+    def sample(self, key: Any, sample_shape: tuple[int, ...] = ()) -> Array:
+        """Draws [*sample_shape, ...], differentiable in the parameters."""
+        return self.law.sample(key, sample_shape)
+
+    def log_prob(self, value: ArrayLike, intermediates: list[Any] | None = None) -> Array:
+        """`law.log_prob(value)`, broadcast."""
+        self._warn_outside(value)
+        return self.law.log_prob(value)
+
+    def cdf(self, value: ArrayLike) -> Array:
+        """`law.cdf(value)`, broadcast."""
+        return self.law.cdf(value)
+
+    def icdf(self, q: ArrayLike) -> Array:
+        """`law.icdf(q)`, broadcast."""
+        return self.law.icdf(q)
+
+    @property
+    def mean(self) -> Array:
+        return self.law.mean()
+
+    @property
+    def variance(self) -> Array:
+        return self.law.variance()
+
+
+class Rounded(_Adapter):
+    """A NumPyro distribution of outcomes of `law` recorded to the nearest multiple of `width`.
+
+    At y = k width, k an integer, the probability is that of the interval that is rounded to y:
+
+        p(y) = P((k - 1/2) width < Y <= (k + 1/2) width)
+
+    and 0 elsewhere: the likelihood of outcomes reported in whole units, where a density can grow without bound.
+    Mean and variance have no closed form and raise NotImplementedError, as NumPyro has it.
+
+    Args:
+        law: any distribution of `sbp_jax.distributions`, batch shape [...].
+        width: the unit of recording, a positive number, in the unit of the outcome.
+        validate_args: as for `Continuous`.
+    Raises:
+        InputError: as for `Continuous`, or `width` is not a positive finite number.
+    """
+
+    _static = ("_validate_args", "width")
+    width: float
+
+    def __init__(self, law: Distribution, width: float = 1.0, *, validate_args: bool | None = None) -> None:
+        if not isinstance(width, int | float | np.number) or not (width > 0 and math.isfinite(width)):
+            raise InputError(f"width must be a positive finite number, got {width}")
+        self.width = float(width)
+        super().__init__(law, validate_args=validate_args)
+
+    @property
+    def support(self) -> constraints.Constraint:
+        return Lattice(self.width)
+
+    def sample(self, key: Any, sample_shape: tuple[int, ...] = ()) -> Array:
+        """Draws [*sample_shape, ...], in the dtype of the law; their gradient is zero."""
+        return jnp.round(self.law.sample(key, sample_shape) / self.width) * self.width
+
+    def log_prob(self, value: ArrayLike, intermediates: list[Any] | None = None) -> Array:
+        """log p(y); -inf with zero gradient off the multiples of `width` (but for rounding), NaN for a NaN outcome."""
+        self._warn_outside(value)
+        y = jnp.asarray(value).astype(self.law.dtype)
+        k, on_lattice = _nearest(y, self.width)
+        k = jnp.where(on_lattice, k, 0.0)
+        # both ends from k: neighbours then share theirs to the last bit, and the probabilities add up to 1
+        score = self.law.interval_log_prob((k - 0.5) * self.width, (k + 0.5) * self.width)
+        on_lattice, missing = (jnp.broadcast_to(x, score.shape) for x in (on_lattice, jnp.isnan(y)))
+        return jnp.where(missing, jnp.nan, jnp.where(on_lattice, score, -jnp.inf))
+
+    def cdf(self, value: ArrayLike) -> Array:
+        """P(rounded outcome <= y), a step at every multiple of `width`."""
+        y = jnp.asarray(value).astype(self.law.dtype)
+        k, on_lattice = _nearest(y, self.width)
+        return self.law.cdf((jnp.where(on_lattice, k, jnp.floor(y / self.width)) + 0.5) * self.width)
+
+    def icdf(self, q: ArrayLike) -> Array:
+        """The least multiple of `width` whose cdf is at least q, but for the rounding of `law.icdf`."""
+        return jnp.ceil(self.law.icdf(q) / self.width - 0.5) * self.width
+
+
+class Span(constraints.interval):
+    """Numbers between two ends, either of which may be infinite, element by element.
+
+    A subclass of NumPyro's interval, since only such a support is looked at again when the parameters change.
+    """
+
+    def __call__(self, x: ArrayLike) -> Bool[Array, "..."]:
+        x, lower, upper = _broadcast(x, self.lower_bound, self.upper_bound)
+        return (x >= lower) & (x <= upper) & jnp.isfinite(x)
+
+    def feasible_like(self, prototype: ArrayLike) -> Float[Array, "..."]:
+        return SpanTransform(self)(jnp.zeros_like(prototype))
+
+
+class SpanTransform(Transform):
+    """Increasing map from the real line onto a span (l, u), element by element.
+
+    l + (u - l) sigmoid(x)  both ends finite        l + exp(x)   u = inf
+    u - exp(-x)             l = -inf                x            both infinite
+    """
+
+    def __init__(self, span: Span) -> None:
+        self.span = span
+
+    @property
+    def sign(self) -> int:
+        return 1
+
+    @property
+    def codomain(self) -> Span:
+        return self.span
+
+    def tree_flatten(self) -> tuple[Any, Any]:
+        return (self.span,), (("span",), {})
+
+    def eq(self, other: object, static: bool = False) -> ArrayLike:
+        return isinstance(other, SpanTransform) and self.span.eq(other.span, static=static)
+
+    def __call__(self, x: ArrayLike) -> Float[Array, "..."]:
+        x, lower, upper, above, below = self._cases(x)
+        info = jnp.finfo(x.dtype)
+        # the ends themselves, which rounding could reach, may have an infinite density
+        share = jnp.clip(jax.nn.sigmoid(x), float(info.tiny), 1 - float(info.eps))
+        value = jnp.where(above, lower + jnp.exp(jnp.where(above & ~below, x, 0.0)), x)
+        value = jnp.where(below, upper - jnp.exp(jnp.where(below & ~above, -x, 0.0)), value)
+        return jnp.where(above & below, lower + (upper - lower) * share, value)
+
+    def _inverse(self, y: ArrayLike) -> Float[Array, "..."]:
+        y, lower, upper, above, below = self._cases(y)
+        from_lower = jnp.where(above, jnp.log(jnp.where(above, y - lower, 1.0)), 0.0)
+        from_upper = jnp.where(below, jnp.log(jnp.where(below, upper - y, 1.0)), 0.0)
+        return jnp.where(above | below, from_lower - from_upper, y)
+
+    def log_abs_det_jacobian(self, x: ArrayLike, y: ArrayLike, intermediates: Any = None) -> Float[Array, "..."]:
+        x, lower, upper, above, below = self._cases(x)
+        both = above & below
+        width = jnp.where(both, upper - lower, 1.0)
+        between = jnp.log(width) + jax.nn.log_sigmoid(x) + jax.nn.log_sigmoid(-x)
+        return jnp.where(both, between, jnp.where(above, x, jnp.where(below, -x, 0.0)))
+
+    def _cases(self, x):
+        """x and both ends (0 for an infinite one), of one shape and dtype, and whether x is above and below an end."""
+        x, lower, upper = _broadcast(x, self.span.lower_bound, self.span.upper_bound)
+        above, below = jnp.isfinite(lower), jnp.isfinite(upper)
+        return x, jnp.where(above, lower, 0.0), jnp.where(below, upper, 0.0), above, below
+
+
+biject_to.register(Span, SpanTransform)
+
+
+class Lattice(constraints.Constraint):
+    """Integer multiples of a positive width, but for rounding."""
+
+    is_discrete = True
+
+    def __init__(self, width: float) -> None:
+        self.width = width
+
+    def __call__(self, x: ArrayLike) -> Bool[Array, "..."]:
+        x = jnp.asarray(x)
+        return _nearest(x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(float), self.width)[1]
+
+    def feasible_like(self, prototype: ArrayLike) -> Array:
+        return jnp.zeros_like(prototype)
+
+    def tree_flatten(self) -> tuple[Any, Any]:
+        return (), ((), {"width": self.width})
+
+    def eq(self, other: object, static: bool = False) -> ArrayLike:
+        return isinstance(other, Lattice) and self.width == other.width
+
+
+def _nearest(y, width):
+    """The k whose multiple of `width` is nearest to y, and whether y is that multiple up to rounding."""
+    finite = jnp.isfinite(y)
+    ratio = jnp.where(finite, y, 0.0) / width
+    k = jnp.round(ratio)
+    return k, finite & (jnp.abs(ratio - k) <= 4 * float(jnp.finfo(y.dtype).eps) * jnp.abs(k))
+
+
+def _broadcast(x, lower, upper):
+    """The three in the dtype of the ends, of one shape without implicit promotion of ranks."""
+    lower, upper = jnp.asarray(lower), jnp.asarray(upper)
+    return jnp.broadcast_arrays(jnp.asarray(x).astype(lower.dtype), lower, upper)

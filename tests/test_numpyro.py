@@ -1,0 +1,403 @@
+"""The NumPyro adapters: densities, shapes, transformations, and two models fitted to simulated outcomes."""
+
+import inspect
+import subprocess
+import sys
+import warnings
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro
+import numpyro.distributions as dist
+import pytest
+from numpyro import handlers
+from numpyro.contrib.control_flow import scan
+from numpyro.distributions import constraints
+from numpyro.distributions.transforms import biject_to
+from numpyro.infer import MCMC, NUTS, SVI, Predictive, Trace_ELBO
+from numpyro.infer.autoguide import AutoNormal
+from numpyro.infer.util import log_density
+
+from sbp_jax import distributions
+from sbp_jax.distributions import (
+    Binned,
+    BlendedPareto,
+    Distribution,
+    GeneralizedPareto,
+    HybridPareto,
+    Normal,
+    SplicedBinnedPareto,
+    StudentT,
+    TwoTailedHybridPareto,
+)
+from sbp_jax.errors import InputError
+from sbp_jax.numpyro import Continuous, Lattice, Rounded, Span
+from tests import oracles
+
+EDGES = np.array([-3.0, -1.0, 0.5, 2.0, 4.0])
+LOGITS = np.array([[0.3, 1.2, 0.4, -0.5], [0.0, 0.1, 0.2, 0.3], [-1.0, 2.0, 1.0, 0.0]])
+
+
+def spliced(tail_mass=(0.05, 0.1)):
+    lower = GeneralizedPareto(jnp.array([-0.3, 0.0, 0.2]), 0.8)
+    return SplicedBinnedPareto(jnp.asarray(LOGITS), EDGES, lower, GeneralizedPareto(0.1, 1.3), tail_mass)
+
+
+# One law of batch shape [3] for each family; a new family needs one line here.
+LAWS = {
+    "Binned": lambda: Binned(jnp.asarray(LOGITS), EDGES),
+    "GeneralizedPareto": lambda: GeneralizedPareto(jnp.array([-0.4, 0.0, 0.3]), jnp.array([1.0, 2.0, 0.5])),
+    "Normal": lambda: Normal(jnp.array([-1.0, 0.0, 2.0]), jnp.array([0.5, 1.0, 3.0])),
+    "SplicedBinnedPareto": spliced,
+    "BlendedPareto": lambda: BlendedPareto(jnp.asarray(0.3 * LOGITS), EDGES, 0.1, jnp.array([-0.2, 0.0, 0.2])),
+    "HybridPareto": lambda: HybridPareto(jnp.array([-1.0, 0.0, 2.0]), 1.5, jnp.array([-0.3, 0.0, 0.4])),
+    "StudentT": lambda: StudentT(jnp.array([1.5, 4.0, 30.0]), 0.5, 2.0),
+    "TwoTailedHybridPareto": lambda: TwoTailedHybridPareto(0.3, 1.0, jnp.array([-0.2, 0.0, 0.3]), 0.1),
+}
+# half a minute of compilation each, for what the others show too
+SLOW = {"BlendedPareto", "HybridPareto", "StudentT", "TwoTailedHybridPareto"}
+EVERY = pytest.mark.parametrize(
+    "family", [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in LAWS]
+)
+X64 = pytest.mark.parametrize("x64", [pytest.param(False, id="float32"), pytest.param(True, id="float64")])
+OUTCOMES = np.array([-7.5, -1.0, 0.0, 0.3, 1.9, 2.6, 11.0])
+
+
+@pytest.fixture
+def loose():
+    """NumPyro promotes ranks itself; tests without this fixture hold the adapters to the strict rule."""
+    with jax.numpy_rank_promotion("allow"):
+        yield
+
+
+def test_every_family_is_listed():
+    families = {
+        name
+        for name in distributions.__all__
+        if inspect.isclass(cls := getattr(distributions, name))
+        and issubclass(cls, Distribution)
+        and not inspect.isabstract(cls)
+    }
+    assert families == set(LAWS)
+
+
+@EVERY
+@X64
+def test_methods_are_those_of_the_law(family, x64):
+    with jax.enable_x64(x64):
+        law = LAWS[family]()
+        adapter = Continuous(law, validate_args=False)
+        assert isinstance(adapter, dist.Distribution)
+        assert (adapter.batch_shape, adapter.event_shape, adapter.has_rsample) == ((3,), (), True)
+        y = jnp.asarray(OUTCOMES[:, None])
+        for name, x in (("log_prob", y), ("cdf", y), ("icdf", jnp.array([[0.0], [0.01], [0.7], [1.0]]))):
+            value = getattr(adapter, name)(x)
+            np.testing.assert_array_equal(value, getattr(law, name)(x), err_msg=name)
+            assert value.dtype == (jnp.float64 if x64 else jnp.float32)
+        np.testing.assert_array_equal(adapter.mean, law.mean())
+        np.testing.assert_array_equal(adapter.variance, law.variance())
+        key = jax.random.key(3)
+        np.testing.assert_array_equal(adapter.sample(key, (4, 2)), law.sample(key, (4, 2)))
+        assert adapter.sample(key).shape == (3,)
+
+
+@EVERY
+def test_validation_warns_but_changes_no_score(family):
+    law = LAWS[family]()
+    outside = jnp.array([jnp.nan, -jnp.inf, jnp.inf])
+    with pytest.warns(UserWarning, match="Out-of-support"):
+        score = Continuous(law, validate_args=True).log_prob(outside)
+    np.testing.assert_array_equal(score, law.log_prob(outside))
+    assert jnp.isnan(score[0])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Continuous(law, validate_args=False).log_prob(outside)
+        Continuous(law, validate_args=True).log_prob(law.sample(jax.random.key(0), (50,)))
+
+
+def test_validation_of_parameters():
+    with pytest.raises(InputError, match="scale of GeneralizedPareto must be positive"):
+        Continuous(GeneralizedPareto(0.1, jnp.array([1.0, -1.0])), validate_args=True)
+    tails = GeneralizedPareto(0.1, 1.0), GeneralizedPareto(0.1, jnp.array(-1.0))
+    wrong = SplicedBinnedPareto(jnp.zeros(4), EDGES, *tails)
+    with pytest.raises(InputError, match=r"upper\.scale of SplicedBinnedPareto must be positive"):
+        Rounded(wrong, validate_args=True)
+    with pytest.raises(InputError, match="loc of Normal must not be NaN"):
+        Continuous(Normal(jnp.array(jnp.nan), 1.0), validate_args=True)
+    Continuous(GeneralizedPareto(0.1, jnp.array(-1.0)), validate_args=False)
+    with pytest.raises(RuntimeError, match="inside jitted code"):
+        jax.jit(lambda s: Continuous(Normal(0.0, s)).validate_args() or s)(1.0)
+    for width in (0.0, -1.0, np.inf, np.nan):
+        with pytest.raises(InputError, match="width must be a positive finite number"):
+            Rounded(Normal(0.0, 1.0), width)
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [lambda law: Continuous(law, validate_args=False), lambda law: Rounded(law, 0.5)],
+    ids=["continuous", "rounded"],
+)
+@EVERY
+def test_transformations(family, wrap):
+    adapter = wrap(LAWS[family]())
+    y = jnp.array([-0.5, 0.5, 1.5])
+    want = adapter.log_prob(y)
+    leaves, structure = jax.tree.flatten(adapter)
+    again = jax.tree.unflatten(structure, leaves)
+    assert jax.tree.structure(again) == structure
+    assert vars(again).get("width") == vars(adapter).get("width")
+    np.testing.assert_array_equal(again.log_prob(y), want)
+    np.testing.assert_allclose(jax.jit(lambda d, y: d.log_prob(y))(adapter, y), want, rtol=1e-5, atol=1e-6)
+
+    def one(d, y):
+        assert d.batch_shape == ()
+        return d.log_prob(y)
+
+    np.testing.assert_allclose(jax.vmap(one)(adapter, y), want, rtol=1e-5, atol=1e-6)
+    built = jax.jit(lambda: adapter)()
+    assert built.batch_shape == (3,)
+    assert jax.vmap(lambda d: d)(adapter).batch_shape == (3,)
+    _, scanned = jax.lax.scan(lambda carry, xs: (carry, one(*xs)), 0, (adapter, y))
+    np.testing.assert_allclose(scanned, want, rtol=1e-5, atol=1e-6)
+    carried, _ = jax.lax.scan(lambda d, _: (d, None), adapter, length=2)
+    np.testing.assert_array_equal(carried.log_prob(y), want)
+    gradient = jax.grad(lambda d: jnp.sum(jnp.where(jnp.isfinite(want), d.log_prob(y), 0.0)))(adapter)
+    assert all(bool(jnp.all(jnp.isfinite(leaf))) for leaf in jax.tree.leaves(gradient))
+
+
+@EVERY
+def test_shapes_under_numpyro(family, loose):
+    law = LAWS[family]()
+    adapter = Continuous(law, validate_args=False)
+    y = jnp.linspace(-2.0, 3.0, 12).reshape(4, 3)
+    expanded = adapter.expand((4, 3))
+    assert expanded.batch_shape == (4, 3)
+    np.testing.assert_array_equal(expanded.log_prob(y), law.log_prob(y))
+    assert expanded.sample(jax.random.key(0), (2,)).shape == (2, 4, 3)
+    assert expanded.mean.shape == (4, 3)
+    np.testing.assert_array_equal(adapter.expand_by((5,)).log_prob(y[0]), jnp.broadcast_to(law.log_prob(y[0]), (5, 3)))
+    event = adapter.to_event(1)
+    assert (event.batch_shape, event.event_shape, event.has_rsample) == ((), (3,), True)
+    np.testing.assert_allclose(event.log_prob(y), jnp.sum(law.log_prob(y), axis=-1), rtol=1e-6)
+    masked = adapter.mask(jnp.array([True, False, True])).log_prob(y)
+    np.testing.assert_array_equal(masked, jnp.where(jnp.array([True, False, True]), law.log_prob(y), 0.0))
+
+    def model(y=None):
+        with numpyro.plate("rows", 4, dim=-2), numpyro.plate("columns", 3, dim=-1):
+            return numpyro.sample("y", adapter, obs=y)
+
+    inside = law.sample(jax.random.key(5), (4,))
+    score, _ = log_density(model, (inside,), {}, {})
+    assert float(score) == pytest.approx(float(jnp.sum(law.log_prob(inside))), rel=1e-5)
+    trace = handlers.trace(handlers.seed(model, 0)).get_trace()
+    assert trace["y"]["value"].shape == (4, 3)
+    assert handlers.seed(handlers.condition(model, {"y": inside}), 0)() is inside
+    draws = Predictive(model, num_samples=7)(jax.random.key(1))["y"]
+    assert draws.shape == (7, 4, 3)
+    assert bool(jnp.all(jnp.isfinite(law.log_prob(draws))))
+
+
+def test_scan_of_numpyro(loose):
+    def model(y):
+        loc = numpyro.sample("loc", dist.Normal(0.0, 1.0))
+        return scan(lambda c, y: (y, numpyro.sample("y", Continuous(Normal(loc + 0.5 * c, 1.0)), obs=y)), 0.0, y)
+
+    y = jnp.array([0.3, -0.2, 1.1])
+    score, trace = log_density(model, (y,), {}, {"loc": 0.2})
+    before = jnp.array([0.0, 0.3, -0.2])
+    want = jnp.sum(Normal(0.2 + 0.5 * before, 1.0).log_prob(y)) + Normal(0.0, 1.0).log_prob(0.2)
+    assert float(score) == pytest.approx(float(want), rel=1e-6)
+    assert trace["y"]["fn"].batch_shape == (3,)
+
+
+@EVERY
+def test_draws_lie_in_the_support(family):
+    law = LAWS[family]()
+    support = Continuous(law).support
+    assert bool(jnp.all(support(law.sample(jax.random.key(0), (500,)))))
+    assert not bool(jnp.any(support(jnp.array([[jnp.nan], [jnp.inf], [-jnp.inf]]))))
+    near = biject_to(support)(jnp.broadcast_to(jnp.array([[-4.0], [0.0], [4.0]]), (3, 3)))
+    assert near.dtype == law.dtype
+    assert bool(jnp.all(support(near)))
+
+
+@X64
+def test_bijection_onto_every_kind_of_span(x64):
+    bound = 1e-12 if x64 else 5e-6
+    with jax.enable_x64(x64):
+        lower, upper = jnp.array([-3.0, 0.5, -jnp.inf, -jnp.inf]), jnp.array([4.0, jnp.inf, 2.0, jnp.inf])
+        transform = biject_to(Span(lower, upper))
+        x = jnp.broadcast_to(jnp.linspace(-3.0, 3.0, 7)[:, None], (7, 4))
+        y = transform(x)
+        t = np.linspace(-3.0, 3.0, 7)
+        want = np.stack([-3 + 7 / (1 + np.exp(-t)), 0.5 + np.exp(t), 2 - np.exp(-t), t], axis=-1)
+        np.testing.assert_allclose(y, want, rtol=bound, atol=bound)
+        # rounding of y near an end, seen through the logarithm of its distance to that end
+        np.testing.assert_allclose(transform.inv(y), x, rtol=100 * bound, atol=100 * bound)
+        slope = jax.grad(lambda x: jnp.sum(transform(x)))(x)
+        np.testing.assert_allclose(transform.log_abs_det_jacobian(x, y), jnp.log(slope), rtol=bound, atol=2 * bound)
+        far = jnp.broadcast_to(jnp.array([[-800.0], [800.0]]), (2, 4))
+        ends = transform(far)
+        slope = jax.grad(lambda x: jnp.sum(transform(x)))(far)
+        assert bool(jnp.all(jnp.isfinite(slope) == jnp.isfinite(ends)))
+        assert bool(jnp.all((ends[:, 0] >= -3) & (ends[:, 0] < 4)))
+        np.testing.assert_array_equal(ends[:, 3], far[:, 3])
+
+
+def test_support_follows_the_parameters():
+    span = Continuous(GeneralizedPareto(jnp.array([-0.5, 0.0, 0.3]), 2.0)).support
+    np.testing.assert_allclose(span.upper_bound, [4.0, jnp.inf, jnp.inf], rtol=1e-6)
+    np.testing.assert_array_equal(span.lower_bound, [0.0, 0.0, 0.0])
+    np.testing.assert_array_equal(span(jnp.array([4.5, 4.5, -0.1])), [False, True, False])
+    assert Continuous(Normal(0.0, 1.0)).support is constraints.real
+    bins = Continuous(LAWS["Binned"]()).support
+    np.testing.assert_array_equal(bins.lower_bound, [-3.0] * 3)
+    np.testing.assert_array_equal(bins.upper_bound, [4.0] * 3)
+    bounded = Continuous(spliced((0.05, 0.0))).support
+    np.testing.assert_array_equal(bounded.upper_bound, [4.0] * 3)
+    np.testing.assert_array_equal(jnp.isfinite(bounded.lower_bound), [True, False, False])
+    whole = Span(jnp.array([-jnp.inf, -jnp.inf]), jnp.array([jnp.inf, 2.0]))
+    transform = biject_to(whole)
+    x = jnp.array([1.5, 0.5])
+    np.testing.assert_allclose(transform(x), [1.5, 2 - np.exp(-0.5)], rtol=1e-6)
+    np.testing.assert_allclose(transform.inv(transform(x)), x, rtol=1e-5)
+    assert span == span
+    assert jax.tree.structure(jax.tree.map(lambda x: x, transform)) == jax.tree.structure(transform)
+
+
+@X64
+def test_rounded_against_fifty_digits(x64):
+    bound = 1e-12 if x64 else 5e-6
+    with jax.enable_x64(x64):
+        adapter = Rounded(Normal(0.5, 1.5), 0.25)
+        for k in (-40, -3, 0, 2, 30):
+            low, high = (oracles.mp.mpf(2 * k + s) / 8 for s in (-1, 1))
+            want = float(oracles.normal_log_interval(oracles.mp.mpf("0.5"), oracles.mp.mpf("1.5"), low, high))
+            assert abs(float(adapter.log_prob(0.25 * k)) - want) <= bound * max(1, abs(want))
+
+
+@EVERY
+def test_rounded_is_a_distribution(family, loose):
+    law = LAWS[family]()
+    adapter = Rounded(law, 0.1, validate_args=False)
+    assert (adapter.batch_shape, adapter.has_rsample, adapter.is_discrete) == ((3,), False, True)
+    lattice = jnp.arange(-2000, 2001) * 0.1
+    score = adapter.log_prob(lattice[:, None])
+    inside = law.cdf(200.05) - law.cdf(-200.05)
+    np.testing.assert_allclose(jnp.sum(jnp.exp(score), axis=0), inside, rtol=2e-5)
+    np.testing.assert_allclose(
+        adapter.cdf(jnp.array([[0.3], [0.37]])), jnp.broadcast_to(law.cdf(0.35), (2, 3)), rtol=1e-5, atol=1e-6
+    )
+    q = jnp.array([[0.03], [0.41], [0.9]])
+    least = adapter.icdf(q)
+    assert bool(jnp.all(adapter.cdf(least) >= q - 1e-5))
+    assert bool(jnp.all(adapter.cdf(least - 0.1) < q + 1e-5))
+    draws = adapter.sample(jax.random.key(0), (200,))
+    assert draws.shape == (200, 3)
+    assert bool(jnp.all(adapter.support(draws)))
+    assert bool(jnp.all(jnp.isfinite(adapter.log_prob(draws))))
+    off = jnp.array([0.25, jnp.nan, jnp.inf])
+    np.testing.assert_array_equal(adapter.log_prob(off), [-jnp.inf, jnp.nan, -jnp.inf])
+    with pytest.warns(UserWarning, match="Out-of-support"):
+        Rounded(law, 0.1, validate_args=True).log_prob(off)
+    assert adapter.support == Lattice(0.1)
+    assert adapter.support != Lattice(0.2)
+    assert bool(jnp.all(Lattice(2.0)(jnp.array([2, -4]))))
+    with pytest.raises(NotImplementedError):
+        _ = adapter.mean
+
+
+def test_nuts_recovers_the_tail_and_keeps_to_a_moving_support(loose):
+    truth = {"shape": 0.25, "scale": 2.0}
+    y = GeneralizedPareto(**truth).sample(jax.random.key(11), (1000,))
+
+    def model(y):
+        shape = numpyro.sample("shape", dist.Normal(0.0, 1.0))
+        scale = numpyro.sample("scale", dist.LogNormal(0.0, 1.0))
+        # a prior whose support [0, 2 scale] moves with another site: uniform, and independent of the outcomes
+        numpyro.sample("within", Continuous(GeneralizedPareto(-1.0, 2 * scale)))
+        numpyro.sample("y", Continuous(GeneralizedPareto(shape, scale), validate_args=False), obs=y)
+
+    mcmc = MCMC(NUTS(model), num_warmup=200, num_samples=400, progress_bar=False)
+    mcmc.run(jax.random.key(1), y)
+    draws = mcmc.get_samples()
+
+    def loss(p):
+        return -jnp.sum(GeneralizedPareto(p[0], jnp.exp(p[1])).log_prob(y))
+
+    p = jnp.array([0.0, 0.5])
+    for _ in range(20):
+        p = p - jnp.linalg.solve(jax.hessian(loss)(p), jax.grad(loss)(p))
+    assert float(jnp.linalg.norm(jax.grad(loss)(p))) < 0.1
+    for name, mle in (("shape", float(p[0])), ("scale", float(jnp.exp(p[1])))):
+        mean, sd = float(draws[name].mean()), float(draws[name].std())
+        assert abs(mean - truth[name]) < 3 * sd, name
+        assert abs(mean - mle) < 0.5 * sd, name
+    share = np.asarray(draws["within"] / (2 * draws["scale"]))
+    assert share.min() > 0
+    assert share.max() < 1
+    assert abs(share.mean() - 0.5) < 0.06
+    assert abs(share.std() - 12**-0.5) < 0.03
+    assert not bool(jnp.any(mcmc.get_extra_fields()["diverging"]))
+
+
+def test_svi_recovers_bins_and_tails_from_rounded_outcomes(loose):
+    edges = np.linspace(-4.0, 4.0, 9)
+    p = np.array([0.04, 0.08, 0.15, 0.25, 0.2, 0.14, 0.09, 0.05])
+    truth = {"lower": (0.1, 0.9), "upper": (0.3, 1.6)}
+    count = 3000
+
+    def law(logits, lower, upper):
+        return SplicedBinnedPareto(logits, edges, GeneralizedPareto(*lower), GeneralizedPareto(*upper), (0.1, 0.1))
+
+    y = Rounded(law(jnp.log(p), **truth), 0.1).sample(jax.random.key(21), (count,))
+
+    def model(y=None):
+        logits = numpyro.sample("logits", dist.Normal(0.0, 2.0).expand((8,)).to_event(1))
+        shape = numpyro.sample("shape", dist.Normal(0.0, 0.5).expand((2,)).to_event(1))
+        scale = numpyro.sample("scale", dist.LogNormal(0.0, 1.0).expand((2,)).to_event(1))
+        with numpyro.plate("outcomes", count):
+            numpyro.sample("y", Rounded(law(logits, (shape[0], scale[0]), (shape[1], scale[1])), 0.1), obs=y)
+
+    guide = AutoNormal(model)
+    svi = SVI(model, guide, numpyro.optim.Adam(0.02), Trace_ELBO())
+    result = svi.run(jax.random.key(2), 900, y, progress_bar=False)
+    assert bool(jnp.all(jnp.isfinite(result.losses)))
+    posterior = guide.sample_posterior(jax.random.key(3), result.params, sample_shape=(1000,))
+    bins = jax.nn.softmax(posterior["logits"], axis=-1)
+    # the bins inside the thresholds, whose probabilities the outcomes' counts determine
+    for k in range(2, 6):
+        sd = (p[k] * (1 - p[k]) / count) ** 0.5
+        assert abs(float(bins[:, k].mean()) - p[k]) < 4 * sd, k
+    for i, side in enumerate(("lower", "upper")):
+        for name, want in zip(("shape", "scale"), truth[side], strict=True):
+            draws = posterior[name][:, i]
+            assert abs(float(draws.mean()) - want) < 3.5 * max(
+                float(draws.std()), (1 + truth[side][0]) / (0.1 * count) ** 0.5
+            ), name
+    ahead = Predictive(model, guide=guide, params=result.params, num_samples=5)(jax.random.key(4))["y"]
+    assert ahead.shape == (5, count)
+    assert abs(float(jnp.mean(ahead > 2.0)) - float(jnp.mean(y > 2.0))) < 0.02
+
+
+def run_python(code):
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+
+def test_module_name_does_not_hide_numpyro():
+    done = run_python("import sbp_jax.numpyro, numpyro; assert numpyro.__version__ and numpyro is not sbp_jax.numpyro")
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_law_of_numpyro_is_refused():
+    done = run_python("import numpyro, sbp_jax.numpyro as n; n.Continuous(numpyro.distributions.Normal(0.0, 1.0))")
+    assert done.stderr.splitlines()[-1].endswith("InputError: law must be a distribution of sbp_jax, got Normal")
+
+
+def test_missing_numpyro_names_the_extra():
+    done = run_python("import sys; sys.modules['numpyro'] = None; import sbp_jax.numpyro")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == (
+        "ImportError: sbp_jax.numpyro needs NumPyro: pip install 'sbp_jax[numpyro]'"
+    )
