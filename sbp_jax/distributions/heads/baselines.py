@@ -1,6 +1,7 @@
 """Heads of the distributions to compare with."""
 
 import dataclasses
+from collections.abc import Callable
 
 import jax.numpy as jnp
 import numpy as np
@@ -114,7 +115,27 @@ class StudentTHead(_LocationScaleHead):
 
 
 @dataclasses.dataclass(frozen=True)
-class HybridParetoHead(_LocationScaleHead):
+class _HybridHead(_LocationScaleHead):
+    """A Gaussian's location and scale, and bounded tail shapes."""
+
+    shape_bounds: tuple[float, float] = (-0.5, 0.95)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        checked_bounds(self.shape_bounds)
+
+    def _shape(self, raw):
+        return bounded_shape(raw, self.shape_bounds)
+
+    def _start(self, y: np.ndarray, standard: Callable[[float], Distribution]) -> list[float]:
+        """Raw location, scale and shape of `INITIAL_SHAPE` whose quantiles (5, 25, 50, 75, 95 %) are nearest to y's."""
+        raw_shape = inverse_bounded(INITIAL_SHAPE, self.shape_bounds)
+        loc, scale, _ = _matched(y, standard(float(self._shape(jnp.asarray(raw_shape)))))
+        return [*self._raw_location_scale(loc, scale), raw_shape]
+
+
+@dataclasses.dataclass(frozen=True)
+class HybridParetoHead(_HybridHead):
     """Maps raw outputs [..., 3] to a `HybridPareto`: loc and scale of its Gaussian, and the bounded tail shape.
 
     Args:
@@ -124,12 +145,6 @@ class HybridParetoHead(_LocationScaleHead):
         InputError: unit not positive, or bounds not increasing or not above -1.
     """
 
-    shape_bounds: tuple[float, float] = (-0.5, 0.95)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        checked_bounds(self.shape_bounds)
-
     @property
     def num_outputs(self) -> int:
         """3."""
@@ -138,21 +153,15 @@ class HybridParetoHead(_LocationScaleHead):
     def __call__(self, raw: Float[Array, "*batch outputs"]) -> HybridPareto:
         """The distributions of raw outputs [..., 3], batch shape [...]; InputError for another last axis."""
         check_outputs(raw, 3)
-        return HybridPareto(*self._location_scale(raw), bounded_shape(raw[..., 2], self.shape_bounds))
+        return HybridPareto(*self._location_scale(raw), self._shape(raw[..., 2]))
 
     def initial(self, y: np.ndarray) -> np.ndarray:
         """Raw outputs [3] of `INITIAL_SHAPE` whose quantiles (5, 25, 50, 75, 95 %) are nearest to those of `y`."""
-        raw_shape = inverse_bounded(INITIAL_SHAPE, self.shape_bounds)
-        shape = float(bounded_shape(jnp.asarray(raw_shape), self.shape_bounds))
-        loc, scale, _ = _matched(y, self._standard(shape))
-        return np.array([*self._raw_location_scale(loc, scale), raw_shape])
-
-    def _standard(self, shape: float) -> Distribution:
-        return HybridPareto(0.0, 1.0, shape)
+        return np.array(self._start(y, lambda shape: HybridPareto(0.0, 1.0, shape)))
 
 
 @dataclasses.dataclass(frozen=True)
-class TwoTailedHybridParetoHead(HybridParetoHead):
+class TwoTailedHybridParetoHead(_HybridHead):
     """Maps raw outputs [..., 4] to a `TwoTailedHybridPareto`: as `HybridParetoHead`, then the upper tail's shape."""
 
     @property
@@ -163,16 +172,12 @@ class TwoTailedHybridParetoHead(HybridParetoHead):
     def __call__(self, raw: Float[Array, "*batch outputs"]) -> TwoTailedHybridPareto:
         """The distributions of raw outputs [..., 4], batch shape [...]; InputError for another last axis."""
         check_outputs(raw, 4)
-        lower, upper = (bounded_shape(raw[..., k], self.shape_bounds) for k in (2, 3))
-        return TwoTailedHybridPareto(*self._location_scale(raw), lower, upper)
+        return TwoTailedHybridPareto(*self._location_scale(raw), self._shape(raw[..., 2]), self._shape(raw[..., 3]))
 
     def initial(self, y: np.ndarray) -> np.ndarray:
-        """Raw outputs [4]: those of `HybridParetoHead`, both shapes alike."""
-        raw = super().initial(y)
-        return np.append(raw, raw[-1])
-
-    def _standard(self, shape: float) -> Distribution:
-        return TwoTailedHybridPareto(0.0, 1.0, shape, shape)
+        """Raw outputs [4] as those of `HybridParetoHead`, both shapes alike."""
+        raw = self._start(y, lambda shape: TwoTailedHybridPareto(0.0, 1.0, shape, shape))
+        return np.array([*raw, raw[-1]])
 
 
 @dataclasses.dataclass(frozen=True, init=False)
