@@ -91,8 +91,8 @@ def command(args: list[str]) -> None:
     figures.draw(out / "gradients.png", rows)
     allowed = sum(row["allowance"] for row in rows)
     summary = (
-        f"{len(rows)} numbers, {len(missed)} beyond their bound; at {allowed} of them rounding an input alone moves "
-        "the answer by more than the bound, and ten times that movement is allowed."
+        f"{len(rows)} numbers, {len(missed)} beyond their bound; at {allowed} of them rounding the inputs (raw "
+        "outputs, outcome, shapes, scales) moves the answer by more than the bound: ten times that movement is allowed."
     )
     described = machine.sentence()
     call = shlex.join(["python", "-m", "experiments.gradients", *args])

@@ -224,7 +224,7 @@ def standard_squared_survival_area(low: Float[Array, "..."], high: Float[Array, 
 @jax.custom_jvp
 def _squared_beyond(t):
     """Integral of Phi(-x)^2 over x > t >= 0; 0 at infinity."""
-    near, finite = t < 1, t < jnp.inf
+    near, finite = t < 1, t < _FAR
     z = jnp.where(near, -t, 0.0)
     closed = z * ndtr(z) ** 2 + 2 * ndtr(z) * jnp.exp(log_density(z)) - ndtr(math.sqrt(2) * z) / math.sqrt(math.pi)
     far = remaining(jnp.where(near | ~finite, 1.0, t), jnp.zeros_like(t))

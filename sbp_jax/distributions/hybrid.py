@@ -118,9 +118,8 @@ class _Hybrid(Distribution):
 
         Infinite where a tail has xi >= 1; NaN, being undefined, where both have.
         """
-        mean = self._standard_mean()
-        finite = jnp.isfinite(mean)
-        return self._settle(jnp.where(finite, self.loc + self.scale * jnp.where(finite, mean, 0.0), mean))
+        mean, beyond = self._standard_mean()
+        return self._settle(jnp.where(beyond == 0, self.loc + self.scale * mean, beyond))
 
     @compiled
     def variance(self) -> Float[Array, "..."]:
@@ -137,8 +136,11 @@ class _Hybrid(Distribution):
             finite &= has
             outer = (tail.r + jnp.where(has, mean, 0.0)) ** 2 + jnp.where(has, variance, 0.0)
             second = second + outer - ndtr(-tail.r) - tail.r * jnp.exp(log_density(tail.r))
-        mean = jnp.where(finite, self._standard_mean(), 0.0)
-        return self._settle(jnp.where(finite, self.scale**2 * (second * jnp.exp(-log_total) - mean * mean), jnp.inf))
+        mean, _ = self._standard_mean()
+        scale = jnp.where(jnp.isfinite(self.scale**2), self.scale, jnp.inf)
+        finite &= scale < jnp.inf
+        scale = jnp.where(finite, scale, 1.0)
+        return self._settle(jnp.where(finite, scale**2 * (second * jnp.exp(-log_total) - mean * mean), jnp.inf))
 
     def _squared_cdf_area(self, low: Float[Array, "..."], high: Float[Array, "..."]) -> Float[Array, "..."]:
         lower, upper, log_total = self._parts(low.ndim)
@@ -162,12 +164,16 @@ class _Hybrid(Distribution):
         return self._settle(jnp.where(finite, inner, z), mass)
 
     def _standard_mean(self):
+        """The mean for loc 0 and scale 1 without infinite tails, and the sum of those, 0 where there is none."""
         lower, upper, log_total = self._parts(len(self.batch_shape))
-        total = jnp.zeros_like(self.loc)
+        total = beyond = jnp.zeros_like(self.loc)
         for tail, sign in ((lower, -1.0), (upper, 1.0)):
             if tail.exists:
-                total = total + sign * (tail.r + tail.law.mean() - jnp.exp(log_density(tail.r)))
-        return total * jnp.exp(-log_total)
+                mean = tail.law.mean()
+                finite = jnp.isfinite(mean)
+                total = total + sign * (tail.r + jnp.where(finite, mean, 0.0) - jnp.exp(log_density(tail.r)))
+                beyond = beyond + jnp.where(finite, 0.0, sign * jnp.inf)
+        return total * jnp.exp(-log_total), beyond
 
     def _parts(self, ndim: int) -> tuple[Tail, Tail, Array]:
         """The lower and the upper tail with `ndim` axes, and log gamma."""

@@ -90,22 +90,23 @@ def squared_cdf_area(
     """
     _, a = lower.split(-high)
     _, b = lower.split(-low)
-    # this tail's integral first, so that the sum of the far smaller terms keeps its digits
-    total = lower.law.survival_area(2, a, b) if lower.exists else jnp.zeros_like(low)
+    # gamma is divided by before anything is added, so that only the area itself may overflow
+    share = jnp.exp(-log_total)
+    square = share * share
+    total = square * lower.law.survival_area(2, a, b) if lower.exists else jnp.zeros_like(low)
     start, stop = (jnp.where(z < -lower.r, -lower.r, jnp.where(z > upper.r, upper.r, z)) for z in (low, high))
-    total = total + standard_squared_survival_area(-stop, -start)
+    total = total + square * standard_squared_survival_area(-stop, -start)
     if lower.exists:
         endless = jnp.isinf(stop)
         stop = jnp.where(endless, start, stop)
-        body = lower.body * (lower.body * (stop - start) + 2 * tail_area(-stop, -start))
+        part = lower.body * share
+        body = part * (part * (stop - start) + 2 * (share * tail_area(-stop, -start)))
         total = total + jnp.where(endless, jnp.inf, body)
-    share = jnp.exp(-log_total)
-    total = total * share**2
     if not upper.exists:
         return total
     _, a = upper.split(low)
     _, b = upper.split(high)
     endless, empty = jnp.isinf(b), jnp.isinf(a)
     a, b = jnp.where(endless, 0.0, a), jnp.where(endless, 0.0, b)
-    part = b - a - 2 * share * upper.law.survival_area(1, a, b) + share**2 * upper.law.survival_area(2, a, b)
+    part = b - a - 2 * share * upper.law.survival_area(1, a, b) + square * upper.law.survival_area(2, a, b)
     return total + jnp.where(empty, 0.0, jnp.where(endless, jnp.inf, part))

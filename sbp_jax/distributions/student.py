@@ -27,6 +27,9 @@ from sbp_jax.distributions.student_numerics import (
     tail_quantile,
 )
 
+# df from which the law is the Gaussian's, and |t| from which its square may overflow
+_GAUSSIAN_FROM = _FAR = 1e15
+
 
 @register
 @dataclasses.dataclass(frozen=True, eq=False, init=False)
@@ -38,7 +41,8 @@ class StudentT(Distribution):
 
     The cdf has no closed form: fixed quadrature rules, differentiable in every parameter, leave a relative error of
     1e-15 in float64 and 3e-9 in float32 before rounding, for df >= 0.1 (see `student_numerics`).
-    An outcome so far from loc that t overflows counts as infinite.
+    A df of 1e15 or more counts as infinite; an outcome so far from loc that t overflows, too (t = 1e15 for infinite
+    df).
 
     Args:
         df: degrees of freedom, [...], positive.
@@ -116,8 +120,8 @@ class StudentT(Distribution):
         low, high = self._outcomes(low, high)
         loc, scale, e = leading(self.loc, low.ndim), leading(self.scale, low.ndim), self._inverse(low.ndim)
         ordered = high > low
-        a, a_finite = standardize(low, loc, scale)
-        b, b_finite = standardize(high, loc, scale)
+        a, a_finite = self._standardize(low)
+        b, b_finite = self._standardize(high)
         width, width_finite = standardize(high, low, scale)
         bounded = ordered & a_finite & b_finite & width_finite
         h, m = jnp.where(bounded, width, 1.0), jnp.where(bounded, 0.5 * a + 0.5 * b, 0.0)
@@ -182,23 +186,30 @@ class StudentT(Distribution):
         area = squared_survival_area(
             low_t, high_t, lambda a, b: tail_area(a, b, e), lambda a, b: squared_tail(a, b, e[None])
         )
-        return self._settle(leading(self.scale, low.ndim) * area, low, high)
+        finite = jnp.isfinite(area)
+        value = leading(self.scale, low.ndim) * jnp.where(finite, area, 0.0)
+        return self._settle(jnp.where(finite, value, area), low, high)
 
     def _quantile(self, mass: Float[Array, "..."], upper: Bool[Array, "..."]) -> Float[Array, "..."]:
         """By Newton's method on the logarithm of the tail, to rounding; see `student_numerics`."""
         t = tail_quantile(jnp.where(mass > 0, mass, 0.25), self._inverse(mass.ndim))
-        finite = (mass > 0) & jnp.isfinite(t)
-        t = jnp.where(finite, t, 0.0)
-        inner = leading(self.loc, mass.ndim) + leading(self.scale, mass.ndim) * jnp.where(upper, t, -t)
+        loc, scale = leading(self.loc, mass.ndim), leading(self.scale, mass.ndim)
+        finite = (mass > 0) & jnp.isfinite(jax.lax.stop_gradient(jnp.abs(loc) + scale * t))
+        t, scale = jnp.where(finite, t, 0.0), jnp.where(finite, scale, 1.0)
+        inner = loc + scale * jnp.where(upper, t, -t)
         return self._settle(jnp.where(finite, inner, jnp.where(upper, jnp.inf, -jnp.inf)), mass)
 
     def _inverse(self, ndim):
-        """1 / df, and 1 where df is not positive."""
+        """1 / df, 0 from the largest df on, and 1 where df is not positive."""
         df = leading(self.df, ndim)
-        return 1 / jnp.where(df > 0, df, 1.0)
+        gaussian = df >= _GAUSSIAN_FROM
+        return jnp.where(gaussian, 0.0, 1 / jnp.where((df > 0) & ~gaussian, df, 1.0))
 
     def _standardize(self, y):
-        return standardize(y, leading(self.loc, y.ndim), leading(self.scale, y.ndim))
+        """t, 0 where it counts as infinite, and where it is finite."""
+        t, finite = standardize(y, leading(self.loc, y.ndim), leading(self.scale, y.ndim))
+        finite &= (leading(self.df, y.ndim) < _GAUSSIAN_FROM) | (jnp.abs(t) < _FAR)
+        return jnp.where(finite, t, 0.0), finite
 
     def _nearer_tail(self, y):
         """Whether t > 0, and the logarithm of the probability beyond |t|."""

@@ -73,8 +73,9 @@ def _squared_tail(a, b, e):
 @_squared_tail.defjvp
 def _squared_tail_jvp(primals, tangents):
     a, b, e = primals
-    value, in_e = jax.jvp(lambda e: _squared_by_quadrature(a, b, e), (e,), (tangents[2],))
-    in_e = jnp.where(jnp.isfinite(value), in_e, 0.0)
+    value, diverges = _squared_tail(a, b, e), jnp.isinf(b) & (e >= 2)
+    held = jnp.where(diverges, 1.0, e)
+    _, in_e = jax.jvp(lambda e: _squared_by_quadrature(a, b, e), (held,), (jnp.where(diverges, 0.0, tangents[2]),))
     finite = jnp.isfinite(b)
     at_a = jnp.exp(2 * log_tail(jnp.where(jnp.isfinite(a), a, 0.0), e))
     at_b = jnp.where(finite, jnp.exp(2 * log_tail(jnp.where(finite, b, 0.0), e)), 0.0)
@@ -86,7 +87,8 @@ def _squared_by_quadrature(a, b, e):
     before = _central_square(jnp.stack([jnp.where(a < split, a, split), jnp.where(b < split, b, split)]), e[None])
     a, b = jnp.where(a > split, a, split), jnp.where(b > split, b, split)
     endless, empty = jnp.isinf(b), ~(a < b)
-    low, high = jnp.where(empty, split, a), jnp.where(endless | empty, 2 * split, b)
+    low = jnp.where(empty, split, a)
+    high = jnp.where(endless | empty, low, b)
     heavy = e > _HEAVY
     beyond_low, beyond_high = remaining(jnp.stack([low, high]), e[None])
     rest = beyond_low - jnp.where(endless, 0.0, beyond_high)

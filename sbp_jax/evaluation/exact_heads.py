@@ -48,13 +48,16 @@ TAILS: dict[str, Tail] = {
 WIDENED = ("positive", "bounded", "orthogonal", "exponential")
 
 
-def law_of(head: SplicedBinnedParetoHead, raw: Sequence[Any], tail_mass: Sequence[Any]) -> Spliced:
+def law_of(
+    head: SplicedBinnedParetoHead, raw: Sequence[Any], tail_mass: Sequence[Any], factors: Sequence[Any] = (1, 1, 1, 1)
+) -> Spliced:
     """The law of raw outputs in 50 digits.
 
     Args:
         head: its edges, bounds, support and parameterization are used.
         raw: outputs [K + 4] as mpmath numbers.
         tail_mass: (tau_l, tau_u) as the float type at hand rounds them.
+        factors: of lower shape and scale, upper shape and scale: what rounding them does.
     """
     edges = [exact(e) for e in head.edges]
     bins = len(edges) - 1
@@ -71,5 +74,5 @@ def law_of(head: SplicedBinnedParetoHead, raw: Sequence[Any], tail_mass: Sequenc
         xi, beta = TAILS[head.parameterization](a, b, bounds, room, matching)
         if room is not None and head.parameterization in WIDENED:
             beta += room * max(-xi, mp.mpf(0))
-        tails.append(Pareto(xi, beta))
+        tails.append(Pareto(xi * factors[2 * upper], beta * factors[2 * upper + 1]))
     return Spliced(list(raw[:bins]), edges, *tails, *tail_mass)

@@ -1,7 +1,8 @@
 """The gradient check: value and derivatives of the law in its head's raw outputs, against 50 digits.
 
-Errors are relative to max(1, |value|). Where rounding an input alone moves the exact answer by more than the bound, as
-near the end of a finite support, ten times that movement is allowed, and the row says so.
+Errors are relative to max(1, |value|). Where rounding the inputs alone (raw outputs, outcome, and the shapes and scales
+that the law is given) moves the exact answer by more than the bound, as near the end of a finite support, ten times
+that movement is allowed, and the row says so.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -130,13 +131,14 @@ class Quantity:
 
 
 def _rows(cell: Cell, dtype: Any, loss: str, value: Any, gradient: np.ndarray) -> Iterator[Row]:
-    x = [exact(r) for r in [*cell.raw, cell.y]]
+    # beside raw outputs and outcome the law's own inputs, shapes and scales, are floats that rounding moves
+    x = [exact(r) for r in [*cell.raw, cell.y, 1, 1, 1, 1]]
     masses, eps, precision = _masses(cell.head, dtype), exact(np.finfo(dtype).eps), np.dtype(dtype).name
     half = mp.mpf("0.5")
 
     def exact_loss(x: Sequence[Any]) -> Any:
-        law = law_of(cell.head, x[:-1], masses)
-        return -(law.log_prob(x[-1]) if loss == "exact" else law.log_interval(x[-1] - half, x[-1] + half))
+        law, y = law_of(cell.head, x[:-5], masses, x[-4:]), x[-5]
+        return -(law.log_prob(y) if loss == "exact" else law.log_interval(y - half, y + half))
 
     def slope(j: int) -> Callable[[Sequence[Any]], Any]:
         return lambda x: derivative(lambda v: exact_loss([*x[:j], v, *x[j + 1 :]]), x[j])

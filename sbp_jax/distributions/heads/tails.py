@@ -80,9 +80,21 @@ def positive_scale(raw: Float[Array, "..."]) -> Float[Array, "..."]:
 
 
 def bounded_shape(raw: Float[Array, "..."], bounds: tuple[float | Float[Array, "..."], float]) -> Float[Array, "..."]:
-    """low sigmoid(-raw) + high sigmoid(raw): saturates exactly at the bounds, never past them by rounding."""
+    """low sigmoid(-raw) + high sigmoid(raw): saturates exactly at the bounds, never past them by rounding.
+
+    The two terms cancel around a shape of 0, where -high sigmoid(raw) expm1(root - raw) keeps the digits.
+    """
     low, high = bounds
-    return low * jax.nn.sigmoid(-raw) + high * jax.nn.sigmoid(raw)
+    far = low * jax.nn.sigmoid(-raw) + high * jax.nn.sigmoid(raw)
+    if not isinstance(low, float) or not low < 0 < high:
+        return far
+    root = float(np.log(-low / high))
+    head = float(np.asarray(root).astype(raw.dtype))
+    # the root in two parts: rounded to one float it would be as wrong as the cancellation
+    distance = (head - raw) + (root - head)
+    close = jnp.abs(distance) < 1
+    near = -high * jax.nn.sigmoid(raw) * jnp.expm1(jnp.where(close, distance, 0.0))
+    return jnp.where(close, near, far)
 
 
 def inverse_softplus(value: float) -> float:
