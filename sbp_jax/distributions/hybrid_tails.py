@@ -94,19 +94,19 @@ def squared_cdf_area(
     share = jnp.exp(-log_total)
     square = share * share
     total = square * lower.law.survival_area(2, a, b) if lower.exists else jnp.zeros_like(low)
-    start, stop = (jnp.where(z < -lower.r, -lower.r, jnp.where(z > upper.r, upper.r, z)) for z in (low, high))
+    # a body without a tail above is integrated as 1 - Phi(-z) / gamma from its middle on
+    cut = upper.r if upper.exists else jnp.zeros_like(upper.r)
+    start, stop = (jnp.where(z < -lower.r, -lower.r, jnp.where(z > cut, cut, z)) for z in (low, high))
     total = total + square * standard_squared_survival_area(-stop, -start)
     if lower.exists:
-        endless = jnp.isinf(stop)
-        stop = jnp.where(endless, start, stop)
         part = lower.body * share
-        body = part * (part * (stop - start) + 2 * (share * tail_area(-stop, -start)))
-        total = total + jnp.where(endless, jnp.inf, body)
-    if not upper.exists:
-        return total
-    _, a = upper.split(low)
-    _, b = upper.split(high)
+        total = total + part * part * (stop - start) + 2 * part * share * tail_area(-stop, -start)
+    a, b = (jnp.where(z > cut, z - cut, 0.0) for z in (low, high))
     endless, empty = jnp.isinf(b), jnp.isinf(a)
     a, b = jnp.where(endless, 0.0, a), jnp.where(endless, 0.0, b)
-    part = b - a - 2 * share * upper.law.survival_area(1, a, b) + square * upper.law.survival_area(2, a, b)
+    if upper.exists:
+        first, second = upper.law.survival_area(1, a, b), upper.law.survival_area(2, a, b)
+    else:
+        first, second = tail_area(a, b), standard_squared_survival_area(a, b)
+    part = b - a - 2 * share * first + square * second
     return total + jnp.where(empty, 0.0, jnp.where(endless, jnp.inf, part))

@@ -178,7 +178,7 @@ class StudentT(Distribution):
 
     def _area(self, low, high, sign):
         e = self._inverse(low.ndim)
-        ends = []
+        ends: list[Array] = []
         for y in (low, high):
             t, finite = self._standardize(y)
             ends.append(sign * jnp.where(finite, t, jnp.where(y > leading(self.loc, y.ndim), jnp.inf, -jnp.inf)))

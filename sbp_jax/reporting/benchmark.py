@@ -11,20 +11,13 @@ Rows = Sequence[Mapping[str, Any]]
 
 
 def peer_table(settings: Mapping[str, Rows]) -> str:
-    """Milliseconds of both sides by allocator setting; the ratio is that of the peer's better figure for the work."""
-    best: dict[tuple[str, int], float] = {}
-    for rows in settings.values():
-        for row in rows:
-            if row["peer_ms"] is not None:
-                key = row["work"], row["rows"]
-                best[key] = min(best.get(key, float("inf")), row["peer_ms"])
+    """Milliseconds of both sides by allocator setting; a ratio is of two figures of one process, measured in turn."""
     header = ["work", "rows", "allocator", "gluonts, ms", "ours, ms", "times faster", "to reach"]
     lines = []
     for setting, rows in settings.items():
         for row in rows:
-            peer = best.get((row["work"], row["rows"]))
-            shown = "not installed" if row["peer_ms"] is None else f"{row['peer_ms']:.1f}"
-            ratio = "" if peer is None else f"{peer / row['ours_ms']:.1f}"
+            peer = row["peer_ms"]
+            shown, ratio = ("not installed", "") if peer is None else (f"{peer:.1f}", f"{peer / row['ours_ms']:.1f}")
             lines.append(
                 [row["work"], f"{row['rows']:,}", setting, shown, f"{row['ours_ms']:.2f}", ratio, str(row["target"])]
             )
