@@ -213,7 +213,14 @@ def log_cdf(z: Float[Array, "..."]) -> Float[Array, "..."]:
 
 def tail_area(a: Float[Array, "..."], b: Float[Array, "..."]) -> Float[Array, "..."]:
     """Integral of Phi(-x) over a finite [a, b]: x Phi(-x) - phi(x) at the ends."""
-    return b * ndtr(-b) - a * ndtr(-a) + jnp.exp(log_density(a)) - jnp.exp(log_density(b))
+    return _first_integral(b) - _first_integral(a)
+
+
+def _first_integral(x):
+    """x Phi(-x) - phi(x), by its limits 0 and x far out, where the slope of a product with Phi would overflow."""
+    near = jnp.abs(x) < _FAR
+    inner = jnp.where(near, x, 0.0)
+    return jnp.where(near, inner * ndtr(-inner) - jnp.exp(log_density(inner)), jnp.where(x > 0, 0.0, x))
 
 
 def standard_squared_survival_area(low: Float[Array, "..."], high: Float[Array, "..."]) -> Float[Array, "..."]:

@@ -14,6 +14,8 @@ from sbp_jax.errors import InputError
 from tests import oracles
 from tests.oracles_baselines import Hybrid, compare
 
+pytestmark = pytest.mark.slow  # minutes of compilation; the interface's own tests hold these laws too
+
 X64 = [pytest.param(False, id="float32"), pytest.param(True, id="float64")]
 LOC, SCALE = 0.5, 1.5
 SHAPES = [-0.9, -0.3, -1e-6, 0.0, 1e-6, 0.4, 0.95]

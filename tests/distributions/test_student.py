@@ -14,6 +14,8 @@ from sbp_jax.errors import InputError
 from tests import oracles
 from tests.oracles_baselines import Student, compare
 
+pytestmark = pytest.mark.slow  # minutes of compilation; the interface's own tests hold these laws too
+
 X64 = [pytest.param(False, id="float32"), pytest.param(True, id="float64")]
 DFS = [0.1, 0.5, 1.0, 2.0, 4.5, 19.0, 300.0, 1e5]
 Z = [-200.0, -6.0, -0.9, 0.0, 0.3, 0.5, 2.0, 40.0]
