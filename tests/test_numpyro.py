@@ -32,7 +32,8 @@ from sbp_jax.distributions import (
     TwoTailedHybridPareto,
 )
 from sbp_jax.errors import InputError
-from sbp_jax.numpyro import Continuous, Lattice, Rounded, Span
+from sbp_jax.numpyro import Continuous, Rounded
+from sbp_jax.numpyro.supports import Lattice, Span
 from tests import oracles
 
 EDGES = np.array([-3.0, -1.0, 0.5, 2.0, 4.0])

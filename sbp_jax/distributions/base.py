@@ -72,11 +72,6 @@ def leading(x: Array | np.ndarray, ndim: int, event_ndim: int = 0) -> Array:
     return jnp.asarray(x).reshape((1,) * (ndim + event_ndim - x.ndim) + x.shape)
 
 
-def keep_nan(y: Float[Array, "..."], value: Float[Array, "..."]) -> Float[Array, "..."]:
-    """`value`, but NaN where the outcome is NaN: a missing outcome must never get a score."""
-    return jnp.where(jnp.isnan(y), jnp.nan, value)
-
-
 def check_positive(value: ArrayLike, name: str) -> None:
     """Reject a non-positive Python or NumPy number; device arrays are not read back for it."""
     if not isinstance(value, jax.Array) and not np.all(np.asarray(value) > 0):
@@ -124,6 +119,15 @@ def set_fields(self: object, **fields: object) -> None:
     """Set fields of a frozen dataclass under construction."""
     for name, value in fields.items():
         object.__setattr__(self, name, value)
+
+
+def set_parameters(self: object, **parameters: ArrayLike) -> None:
+    """Set parameters as fields, in their widest float type and common batch shape; InputError if they have none."""
+    dtype = float_dtype(*parameters.values())
+    arrays = {name: jnp.asarray(value, dtype=dtype) for name, value in parameters.items()}
+    batch = broadcast_batch(**{name: array.shape for name, array in arrays.items()})
+    # every leaf has the whole batch shape, so that vmap over the distribution needs no in_axes
+    set_fields(self, **{name: jnp.broadcast_to(array, batch) for name, array in arrays.items()})
 
 
 class Distribution(abc.ABC):
@@ -268,7 +272,7 @@ class Distribution(abc.ABC):
         return self._known(jnp.where(valid, self._quantile(mass, upper), jnp.nan))
 
     def _missing(self) -> Bool[Array, "..."]:
-        """Where a parameter is NaN, shape `batch_shape`."""
+        """Where a parameter is NaN, or outside its range, shape `batch_shape`."""
         ndim = len(self.batch_shape)
         missing = jnp.zeros(self.batch_shape, bool)
         for leaf in jax.tree.leaves(self):
@@ -276,7 +280,7 @@ class Distribution(abc.ABC):
         return missing
 
     def _known(self, value: Float[Array, "..."], *ys: Float[Array, "..."]) -> Float[Array, "..."]:
-        """`value`, but NaN without gradient where a parameter or an outcome is NaN: neither must ever get a score."""
+        """`value`, but NaN without gradient where a parameter is invalid or an outcome NaN: neither may get a score."""
         missing = leading(self._missing(), value.ndim)
         for y in ys:
             missing |= jnp.isnan(y)

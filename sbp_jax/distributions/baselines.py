@@ -10,17 +10,8 @@ from jax.scipy.special import ndtr, ndtri
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float
 
-from sbp_jax.distributions.base import (
-    Distribution,
-    broadcast_batch,
-    check_positive,
-    compiled,
-    float_dtype,
-    keep_nan,
-    leading,
-    register,
-    set_fields,
-)
+from sbp_jax.distributions.base import check_positive, compiled, leading, register, set_parameters
+from sbp_jax.distributions.location import LocationScale
 from sbp_jax.distributions.numerics import log1mexp, standardize
 from sbp_jax.distributions.student_areas import remaining, squared_survival_area
 
@@ -31,7 +22,7 @@ _FAR = 1e8
 
 @register
 @dataclasses.dataclass(frozen=True, eq=False, init=False)
-class Normal(Distribution):
+class Normal(LocationScale):
     """Gaussian with mean `loc` and standard deviation `scale`; z = (y - loc) / scale, phi and Phi the standard form.
 
     An outcome so far from loc that z overflows counts as infinite.
@@ -49,53 +40,42 @@ class Normal(Distribution):
 
     def __init__(self, loc: ArrayLike, scale: ArrayLike) -> None:
         check_positive(scale, "scale")
-        dtype = float_dtype(loc, scale)
-        mu, sigma = jnp.asarray(loc, dtype=dtype), jnp.asarray(scale, dtype=dtype)
-        batch = broadcast_batch(loc=mu.shape, scale=sigma.shape)
-        set_fields(self, loc=jnp.broadcast_to(mu, batch), scale=jnp.broadcast_to(sigma, batch))
-
-    @property
-    def batch_shape(self) -> tuple[int, ...]:
-        return self.loc.shape
-
-    @property
-    def dtype(self) -> jnp.dtype:
-        return self.loc.dtype
+        set_parameters(self, loc=loc, scale=scale)
 
     @compiled
     def log_prob(self, y: ArrayLike) -> Float[Array, "..."]:
         """-z^2 / 2 - log scale - log(2 pi) / 2 with z = (y - loc) / scale."""
         (y,) = self._outcomes(y)
         z, finite = self._standardize(y)
-        return self._settle(jnp.where(finite, log_density(z) - jnp.log(leading(self.scale, y.ndim)), -jnp.inf), y)
+        return self._known(jnp.where(finite, log_density(z) - jnp.log(leading(self.scale, y.ndim)), -jnp.inf), y)
 
     @compiled
     def cdf(self, y: ArrayLike) -> Float[Array, "..."]:
         """Phi(z)."""
         (y,) = self._outcomes(y)
         z, finite = self._standardize(y)
-        return self._settle(jnp.where(finite, ndtr(z), jnp.where(self._above(y), 1.0, 0.0)), y)
+        return self._known(jnp.where(finite, ndtr(z), jnp.where(self._above(y), 1.0, 0.0)), y)
 
     @compiled
     def survival_function(self, y: ArrayLike) -> Float[Array, "..."]:
         """Phi(-z)."""
         (y,) = self._outcomes(y)
         z, finite = self._standardize(y)
-        return self._settle(jnp.where(finite, ndtr(-z), jnp.where(self._above(y), 0.0, 1.0)), y)
+        return self._known(jnp.where(finite, ndtr(-z), jnp.where(self._above(y), 0.0, 1.0)), y)
 
     @compiled
     def log_cdf(self, y: ArrayLike) -> Float[Array, "..."]:
         """log Phi(z)."""
         (y,) = self._outcomes(y)
         z, finite = self._standardize(y)
-        return self._settle(jnp.where(finite, log_cdf(z), jnp.where(self._above(y), 0.0, -jnp.inf)), y)
+        return self._known(jnp.where(finite, log_cdf(z), jnp.where(self._above(y), 0.0, -jnp.inf)), y)
 
     @compiled
     def log_survival_function(self, y: ArrayLike) -> Float[Array, "..."]:
         """log Phi(-z)."""
         (y,) = self._outcomes(y)
         z, finite = self._standardize(y)
-        return self._settle(jnp.where(finite, log_cdf(-z), jnp.where(self._above(y), -jnp.inf, 0.0)), y)
+        return self._known(jnp.where(finite, log_cdf(-z), jnp.where(self._above(y), -jnp.inf, 0.0)), y)
 
     @compiled
     def interval_log_prob(self, low: ArrayLike, high: ArrayLike) -> Float[Array, "..."]:
@@ -133,17 +113,17 @@ class Normal(Distribution):
         near, far = jnp.where(some, log_near, 0.0), jnp.where(some, log_far, -1.0)
         value_wide = near + log1mexp(near - far)
         value = jnp.where(narrow, value_narrow, jnp.where(some, value_wide, -jnp.inf))
-        return self._settle(value, low, high)
+        return self._known(value, low, high)
 
     @compiled
     def mean(self) -> Float[Array, "..."]:
         """loc."""
-        return self._settle(self.loc)
+        return self._known(self.loc)
 
     @compiled
     def variance(self) -> Float[Array, "..."]:
         """scale^2."""
-        return self._settle(self.scale**2)
+        return self._known(self.scale**2)
 
     @compiled
     def crps(self, y: ArrayLike) -> Float[Array, "..."]:
@@ -151,7 +131,7 @@ class Normal(Distribution):
         (y,) = self._outcomes(y)
         z, finite = self._standardize(y)
         value = z * (ndtr(z) - ndtr(-z)) + 2 * jnp.exp(log_density(z)) - 1 / math.sqrt(math.pi)
-        return self._settle(jnp.where(finite, leading(self.scale, y.ndim) * value, jnp.inf), y)
+        return self._known(jnp.where(finite, leading(self.scale, y.ndim) * value, jnp.inf), y)
 
     def _squared_cdf_area(self, low: Float[Array, "..."], high: Float[Array, "..."]) -> Float[Array, "..."]:
         """The indefinite integral is scale (z Phi^2 + 2 Phi phi - Phi(sqrt(2) z) / sqrt(pi))."""
@@ -162,38 +142,17 @@ class Normal(Distribution):
         return self._area(self._ends(low), self._ends(high), low, high)
 
     def _area(self, start, stop, low, high):
-        area = standard_squared_survival_area(start, stop)
-        return self._settle(leading(self.scale, low.ndim) * area, low, high)
+        return self._known(self._scaled(standard_squared_survival_area(start, stop)), low, high)
 
     def _quantile(self, mass: Float[Array, "..."], upper: Bool[Array, "..."]) -> Float[Array, "..."]:
         inside = mass > 0
-        z = ndtri(jnp.where(inside, mass, 0.5))
-        inner = leading(self.loc, mass.ndim) + leading(self.scale, mass.ndim) * jnp.where(upper, -z, z)
-        return self._settle(jnp.where(inside, inner, jnp.where(upper, jnp.inf, -jnp.inf)), mass)
-
-    def _standardize(self, y):
-        """z, 0 where it is not finite, and where it is finite."""
-        return standardize(y, leading(self.loc, y.ndim), leading(self.scale, y.ndim))
-
-    def _above(self, y):
-        return y > leading(self.loc, y.ndim)
-
-    def _ends(self, y):
-        """z, infinite where it overflows."""
-        z, finite = self._standardize(y)
-        return jnp.where(finite, z, jnp.where(self._above(y), jnp.inf, -jnp.inf))
+        z = jnp.where(inside, ndtri(jnp.where(inside, mass, 0.5)), -jnp.inf)
+        return self._known(self._placed(jnp.where(upper, -z, z)), mass)
 
     def _log_cdf_at(self, y, sign):
         """log Phi(sign z)."""
         z, finite = self._standardize(y)
         return jnp.where(finite, log_cdf(sign * z), jnp.where(self._above(y) == (sign > 0), 0.0, -jnp.inf))
-
-    def _settle(self, value, *ys):
-        """`value`, but NaN where an outcome or parameter is NaN, or the scale is not positive."""
-        for y in ys:
-            value = keep_nan(y, value)
-        loc, scale = leading(self.loc, value.ndim), leading(self.scale, value.ndim)
-        return jnp.where((scale > 0) & ~jnp.isnan(loc), value, jnp.nan)
 
 
 def log_density(z: Float[Array, "..."]) -> Float[Array, "..."]:

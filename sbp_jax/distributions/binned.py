@@ -1,7 +1,6 @@
 """The histogram density: probabilities of fixed bins, uniform inside each."""
 
 import dataclasses
-from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -9,25 +8,14 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float
 
-from sbp_jax.distributions.base import (
-    Constant,
-    Distribution,
-    compiled,
-    float_dtype,
-    is_traced,
-    leading,
-    register,
-    set_fields,
-)
+from sbp_jax.distributions.base import Constant, compiled, leading, register, set_fields
+from sbp_jax.distributions.bins import Bins, EdgesLike, checked_bins, set_bins
 from sbp_jax.distributions.histogram import bin_index, crossing, log_probability, log_share, pick, probabilities, share
-from sbp_jax.errors import InputError
-
-EdgesLike = ArrayLike | Constant | Sequence[float]
 
 
 @register
 @dataclasses.dataclass(frozen=True, eq=False, init=False)
-class Binned(Distribution):
+class Binned(Bins):
     """Histogram density: bin k = [e_k, e_{k+1}) has probability p_k = softmax(logits)_k, spread uniformly over it.
 
         density   f(y) = p_k / (e_{k+1} - e_k)        cdf   F(y) = p_0 + ... + p_{k-1} + p_k (y - e_k) / (e_{k+1} - e_k)
@@ -46,20 +34,8 @@ class Binned(Distribution):
     edges: Constant | Array
 
     def __init__(self, logits: ArrayLike, edges: EdgesLike) -> None:
-        logits = jnp.asarray(logits, dtype=float_dtype(logits))
-        checked = checked_edges(logits, edges)
-        if not isinstance(checked, Constant):
-            # a leaf has the whole batch shape, so that vmap over the distribution needs no in_axes
-            checked = jnp.broadcast_to(checked, (*logits.shape[:-1], *checked.shape))
-        set_fields(self, logits=logits, edges=checked)
-
-    @property
-    def batch_shape(self) -> tuple[int, ...]:
-        return self.logits.shape[:-1]
-
-    @property
-    def dtype(self) -> jnp.dtype:
-        return self.logits.dtype
+        logits, edges = checked_bins(logits, edges)
+        set_bins(self, logits, edges, logits.shape[:-1])
 
     @compiled
     def log_prob(self, y: ArrayLike) -> Float[Array, "..."]:
@@ -228,35 +204,16 @@ class Binned(Distribution):
         length = jnp.where(touched, stop, 1.0) - jnp.where(touched, start, 0.0)
         return log_share(logits, jnp.where(touched, length, 0.0) / widths)
 
-    def _edges(self, ndim):
-        """Edges [..., K + 1] and widths [..., K] in the dtype of the logits, `ndim` batch axes."""
-        if isinstance(self.edges, Constant):
-            # widths of the rounded edges: those of the exact edges would not add up to them
-            edges = np.asarray(self.edges).astype(self.dtype)
-            widths = np.diff(edges.astype(np.float64)).astype(self.dtype)
-        else:
-            edges = self.edges.astype(self.dtype)
-            widths = edges[..., 1:] - edges[..., :-1]
-        return leading(edges, ndim, 1), leading(widths, ndim, 1)
 
+class BinnedBody(Bins):
+    """A law whose middle is that of a histogram."""
 
-def checked_edges(logits: Array, edges: EdgesLike) -> Constant | Array:
-    """`edges` as a constant (or leaf, where traced) after checking them against `logits`; raises InputError."""
-    if logits.ndim == 0 or logits.shape[-1] == 0:
-        raise InputError(f"logits must have shape [..., K] with K >= 1 bins, got {list(logits.shape)}")
-    expected = logits.shape[-1] + 1
-    checked = jnp.asarray(edges) if is_traced(edges) else edges if isinstance(edges, Constant) else Constant(edges)
-    if checked.shape != (expected,):
-        raise InputError(
-            f"edges must have shape [{expected}] for logits of shape {list(logits.shape)}, got {list(checked.shape)}"
-        )
-    if isinstance(checked, Constant):
-        rounded = np.asarray(checked).astype(logits.dtype).astype(np.float64)
-        if not (np.all(np.isfinite(rounded)) and np.all(np.diff(rounded) > 0)):
-            raise InputError(
-                f"edges must be finite and increasing in {logits.dtype}, got {np.asarray(checked).tolist()}"
-            )
-    return checked
+    @property
+    def body(self) -> Binned:
+        """The histogram over all bins, of which the law uses the part between its tails."""
+        body = object.__new__(Binned)
+        set_fields(body, logits=self.logits, edges=self.edges)
+        return body
 
 
 def _length(low, high, length):

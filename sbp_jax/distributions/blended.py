@@ -11,16 +11,14 @@ from jaxtyping import Array, Bool, Float
 
 from sbp_jax.distributions.base import (
     Constant,
-    Distribution,
     broadcast_batch,
     compiled,
-    float_dtype,
-    keep_nan,
     leading,
     register,
     set_fields,
 )
-from sbp_jax.distributions.binned import Binned, EdgesLike, checked_edges
+from sbp_jax.distributions.binned import BinnedBody
+from sbp_jax.distributions.bins import EdgesLike, checked_bins, set_bins
 from sbp_jax.distributions.blending import checked_masses
 from sbp_jax.distributions.numerics import safe_log
 from sbp_jax.distributions.zone import Side
@@ -30,7 +28,7 @@ Masses = ArrayLike | Sequence[float] | Constant
 
 @register
 @dataclasses.dataclass(frozen=True, eq=False, init=False)
-class BlendedPareto(Distribution):
+class BlendedPareto(BinnedBody):
     """Histogram that passes smoothly into a generalized Pareto law between two of its own quantiles on each side.
 
     Upper side, with the histogram's density f_b and cdf F_b, inner and outer tail probabilities tau_a > tau_b, their
@@ -92,8 +90,7 @@ class BlendedPareto(Distribution):
         lower_mass: Masses | None = (0.05, 0.2),
         upper_mass: Masses | None = (0.05, 0.2),
     ) -> None:
-        logits = jnp.asarray(logits, dtype=float_dtype(logits))
-        edges = checked_edges(logits, edges)
+        logits, edges = checked_bins(logits, edges)
         sides = {}
         for name, shape, mass in (("lower", lower_shape, lower_mass), ("upper", upper_shape, upper_mass)):
             if shape is not None and mass is not None:
@@ -102,31 +99,14 @@ class BlendedPareto(Distribution):
             logits=logits.shape[:-1], **{f"{name}_shape": shape.shape for name, (shape, _) in sides.items()}
         )
         shapes = {name: jnp.broadcast_to(shape, batch) for name, (shape, _) in sides.items()}
-        # every leaf has the whole batch shape, so that vmap over the distribution needs no in_axes
+        set_bins(self, logits, edges, batch)
         set_fields(
             self,
-            logits=jnp.broadcast_to(logits, (*batch, logits.shape[-1])),
-            edges=edges if isinstance(edges, Constant) else jnp.broadcast_to(edges, (*batch, *edges.shape[-1:])),
             lower_shape=shapes.get("lower"),
             upper_shape=shapes.get("upper"),
             lower_mass=sides["lower"][1] if "lower" in sides else None,
             upper_mass=sides["upper"][1] if "upper" in sides else None,
         )
-
-    @property
-    def batch_shape(self) -> tuple[int, ...]:
-        return self.logits.shape[:-1]
-
-    @property
-    def dtype(self) -> jnp.dtype:
-        return self.logits.dtype
-
-    @property
-    def body(self) -> Binned:
-        """The histogram over all bins."""
-        body = object.__new__(Binned)
-        set_fields(body, logits=self.logits, edges=self.edges)
-        return body
 
     @compiled
     def thresholds(self) -> tuple[Float[Array, "..."], Float[Array, "..."], Float[Array, "..."], Float[Array, "..."]]:
@@ -153,7 +133,7 @@ class BlendedPareto(Distribution):
         total = jnp.zeros(self.batch_shape, self.dtype)
         for side in self._sides:
             total = total + side.rises()
-        return self._checked(total, total)
+        return self._known(total)
 
     @compiled
     def log_prob(self, y: ArrayLike) -> Float[Array, "..."]:
@@ -163,7 +143,7 @@ class BlendedPareto(Distribution):
         value = self.body.log_prob(centre)
         for side, point in zip(self._sides, points, strict=True):
             value = jnp.where(point.inside | point.beyond, side.log_prob(point), value)
-        return self._checked(y, value)
+        return self._known(value, y)
 
     @compiled
     def cdf(self, y: ArrayLike) -> Float[Array, "..."]:
@@ -202,7 +182,7 @@ class BlendedPareto(Distribution):
         peak = jax.lax.stop_gradient(functools.reduce(jnp.maximum, logs))
         peak = jnp.where(jnp.isfinite(peak), peak, 0.0)
         total = sum((sign * jnp.exp(log - peak) for log, sign in zip(logs, signs, strict=True)), jnp.zeros_like(peak))
-        return keep_nan(low, self._checked(high, jnp.where(high > low, safe_log(total) + peak, -jnp.inf)))
+        return self._known(jnp.where(high > low, safe_log(total) + peak, -jnp.inf), low, high)
 
     @compiled
     def mean(self) -> Float[Array, "..."]:
@@ -219,7 +199,7 @@ class BlendedPareto(Distribution):
             (a, _), whole = side.ends, jnp.full((1,) * len(self.batch_shape), jnp.inf, self.dtype)
             zone = side.integral(lambda x, tail: tail, -whole, whole)
             total = total + side.out(a * inner + zone + outer * side.tail.mean())
-        return self._checked(total, total)
+        return self._known(total)
 
     @compiled
     def variance(self) -> Float[Array, "..."]:
@@ -243,7 +223,7 @@ class BlendedPareto(Distribution):
             first = jnp.where(finite, side.tail.mean(), 0.0)
             second = jnp.where(finite, side.tail.variance(), 0.0) + first**2
             total = total + (a - about) ** 2 * inner + 2 * zone + outer * (second + 2 * (b - about) * first)
-        return self._checked(total, jnp.where(finite, total, jnp.inf))
+        return self._known(jnp.where(finite, total, jnp.inf))
 
     def _squared_cdf_area(self, low: Float[Array, "..."], high: Float[Array, "..."]) -> Float[Array, "..."]:
         """The body's area, and for each side quadrature in the zone and the closed form beyond it."""
@@ -260,7 +240,7 @@ class BlendedPareto(Distribution):
             ours = (upper == side.upper) & (mass < side.numbers[1])
             # where the mass is the body's, the side gets one that costs no digits and no iteration
             value = jnp.where(ours, side.out(side.quantile(jnp.where(ours, mass, side.numbers[1]))), value)
-        return self._checked(mass, value)
+        return self._known(value, mass)
 
     @property
     def _sides(self):
@@ -295,7 +275,7 @@ class BlendedPareto(Distribution):
                 part = side.tail_probability(point)
                 part = part if side.upper == survival else 1 - part
             value = jnp.where(point.inside | point.beyond, part, value)
-        return self._checked(y, value)
+        return self._known(value, y)
 
     def _area(self, low, high, survival):
         """Integral of (1 - F)^2 (survival) or F^2 over [low, high]."""
@@ -304,11 +284,4 @@ class BlendedPareto(Distribution):
         total = area(start, stop)
         for side in self._sides:
             total = total + side.squared_area(low, high, side.upper == survival)
-        return self._checked(total, total)
-
-    def _checked(self, y, value):
-        """`value`, but NaN where the outcome or any parameter is NaN."""
-        missing = jnp.any(jnp.isnan(self.logits), axis=-1)
-        for shape in (self.lower_shape, self.upper_shape):
-            missing = missing if shape is None else missing | jnp.isnan(shape)
-        return jnp.where(jnp.isnan(y) | leading(missing, y.ndim), jnp.nan, value)
+        return self._known(total)

@@ -10,24 +10,15 @@ from jax.scipy.special import ndtr
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float
 
-from sbp_jax.distributions.base import (
-    Distribution,
-    broadcast_batch,
-    check_positive,
-    compiled,
-    float_dtype,
-    keep_nan,
-    leading,
-    register,
-    set_fields,
-)
+from sbp_jax.distributions.base import check_positive, compiled, leading, register, set_parameters
 from sbp_jax.distributions.baselines import Normal, log_cdf, log_density
 from sbp_jax.distributions.hybrid_tails import Tail, log_interval, no_tail, outward_quantile, squared_cdf_area, tail_of
+from sbp_jax.distributions.location import LocationScale
 from sbp_jax.distributions.numerics import log_sum, safe_log, standardize
 from sbp_jax.errors import InputError
 
 
-class _Hybrid(Distribution):
+class _Hybrid(LocationScale):
     """What both variants share: everything but which tails there are.
 
     With r = sqrt(W) at each junction, that is r exp(r^2 / 2) = (1 + xi) / sqrt(2 pi), and b = sqrt(2 pi) exp(r^2 / 2)
@@ -35,20 +26,9 @@ class _Hybrid(Distribution):
     Each tail has probability 1 / gamma, and the body the Gaussian's between the junctions over gamma.
     """
 
-    loc: Float[Array, "..."]
-    scale: Float[Array, "..."]
-
     @abc.abstractmethod
     def _shapes(self) -> tuple[Array | None, Array | None]:
         """Shape of the lower and of the upper tail; None where there is none."""
-
-    @property
-    def batch_shape(self) -> tuple[int, ...]:
-        return self.loc.shape
-
-    @property
-    def dtype(self) -> jnp.dtype:
-        return self.loc.dtype
 
     @compiled
     def log_prob(self, y: ArrayLike) -> Float[Array, "..."]:
@@ -60,33 +40,33 @@ class _Hybrid(Distribution):
         body = log_density(jnp.where(in_lower | in_upper, 0.0, z))
         value = jnp.where(in_lower, lower.law.log_prob(below), jnp.where(in_upper, upper.law.log_prob(above), body))
         value = value - log_total - jnp.log(leading(self.scale, y.ndim))
-        return self._settle(jnp.where(finite, value, -jnp.inf), y)
+        return self._known(jnp.where(finite, value, -jnp.inf), y)
 
     @compiled
     def cdf(self, y: ArrayLike) -> Float[Array, "..."]:
         """F(y), with all its digits in the lower tail."""
         (y,) = self._outcomes(y)
         log_below, log_above = self._log_sides(y)
-        return self._settle(jnp.where(log_below < log_above, jnp.exp(log_below), -jnp.expm1(log_above)), y)
+        return self._known(jnp.where(log_below < log_above, jnp.exp(log_below), -jnp.expm1(log_above)), y)
 
     @compiled
     def survival_function(self, y: ArrayLike) -> Float[Array, "..."]:
         """1 - F(y), with all its digits in the upper tail."""
         (y,) = self._outcomes(y)
         log_below, log_above = self._log_sides(y)
-        return self._settle(jnp.where(log_above < log_below, jnp.exp(log_above), -jnp.expm1(log_below)), y)
+        return self._known(jnp.where(log_above < log_below, jnp.exp(log_above), -jnp.expm1(log_below)), y)
 
     @compiled
     def log_cdf(self, y: ArrayLike) -> Float[Array, "..."]:
         """log F(y): log S_l - log gamma in the lower tail, log1p(-S_u / gamma) in the upper."""
         (y,) = self._outcomes(y)
-        return self._settle(self._log_sides(y)[0], y)
+        return self._known(self._log_sides(y)[0], y)
 
     @compiled
     def log_survival_function(self, y: ArrayLike) -> Float[Array, "..."]:
         """log(1 - F(y)): log1p(-S_l / gamma) in the lower tail, log S_u - log gamma in the upper."""
         (y,) = self._outcomes(y)
-        return self._settle(self._log_sides(y)[1], y)
+        return self._known(self._log_sides(y)[1], y)
 
     @compiled
     def interval_log_prob(self, low: ArrayLike, high: ArrayLike) -> Float[Array, "..."]:
@@ -110,7 +90,7 @@ class _Hybrid(Distribution):
         ]
         total = log_sum(*parts)
         value = jnp.where(total > -jnp.inf, total - log_total, -jnp.inf)
-        return self._settle(value, low, high)
+        return self._known(value, low, high)
 
     @compiled
     def mean(self) -> Float[Array, "..."]:
@@ -119,7 +99,7 @@ class _Hybrid(Distribution):
         Infinite where a tail has xi >= 1; NaN, being undefined, where both have.
         """
         mean, beyond = self._standard_mean()
-        return self._settle(jnp.where(beyond == 0, self.loc + self.scale * mean, beyond))
+        return self._known(jnp.where(beyond == 0, self.loc + self.scale * mean, beyond))
 
     @compiled
     def variance(self) -> Float[Array, "..."]:
@@ -140,28 +120,25 @@ class _Hybrid(Distribution):
         scale = jnp.where(jnp.isfinite(self.scale**2), self.scale, jnp.inf)
         finite &= scale < jnp.inf
         scale = jnp.where(finite, scale, 1.0)
-        return self._settle(jnp.where(finite, scale**2 * (second * jnp.exp(-log_total) - mean * mean), jnp.inf))
+        return self._known(jnp.where(finite, scale**2 * (second * jnp.exp(-log_total) - mean * mean), jnp.inf))
 
     def _squared_cdf_area(self, low: Float[Array, "..."], high: Float[Array, "..."]) -> Float[Array, "..."]:
         lower, upper, log_total = self._parts(low.ndim)
         area = squared_cdf_area(lower, upper, log_total, self._ends(low), self._ends(high))
-        return self._settle(leading(self.scale, low.ndim) * area, low, high)
+        return self._known(self._scaled(area), low, high)
 
     def _squared_survival_area(self, low: Float[Array, "..."], high: Float[Array, "..."]) -> Float[Array, "..."]:
         """Closed forms, piece by piece; infinite over an unbounded tail with xi >= 2."""
         lower, upper, log_total = self._parts(low.ndim)
         area = squared_cdf_area(upper, lower, log_total, -self._ends(high), -self._ends(low))
-        return self._settle(leading(self.scale, low.ndim) * area, low, high)
+        return self._known(self._scaled(area), low, high)
 
     def _quantile(self, mass: Float[Array, "..."], upper: Bool[Array, "..."]) -> Float[Array, "..."]:
         lower_tail, upper_tail, log_total = self._parts(mass.ndim)
         weight = mass * jnp.exp(log_total)
         below = outward_quantile(lower_tail, upper_tail, weight)
         above = outward_quantile(upper_tail, lower_tail, weight)
-        z = jnp.where(upper, above, -below)
-        finite = jnp.isfinite(z)
-        inner = leading(self.loc, z.ndim) + leading(self.scale, z.ndim) * jnp.where(finite, z, 0.0)
-        return self._settle(jnp.where(finite, inner, z), mass)
+        return self._known(self._placed(jnp.where(upper, above, -below)), mass)
 
     def _standard_mean(self):
         """The mean for loc 0 and scale 1 without infinite tails, and the sum of those, 0 where there is none."""
@@ -182,19 +159,17 @@ class _Hybrid(Distribution):
         )
         return lower, upper, jnp.log(1 + lower.body + upper.body)
 
-    def _standardize(self, y):
-        return standardize(y, leading(self.loc, y.ndim), leading(self.scale, y.ndim))
-
-    def _ends(self, y):
-        """(y - loc) / scale, infinite where it overflows."""
-        z, finite = self._standardize(y)
-        return jnp.where(finite, z, jnp.where(y > leading(self.loc, y.ndim), jnp.inf, -jnp.inf))
+    def _missing(self) -> Bool[Array, "..."]:
+        missing = super()._missing()
+        for shape in self._shapes():
+            missing = missing if shape is None else missing | ~(shape > -1)
+        return missing
 
     def _log_sides(self, y):
         """log F and log(1 - F)."""
         lower, upper, log_total = self._parts(y.ndim)
         z, finite = self._standardize(y)
-        above = y > leading(self.loc, y.ndim)
+        above = self._above(y)
         sides = []
         for near, far, sign in ((lower, upper, 1), (upper, lower, -1)):
             (in_near, excess), (in_far, beyond) = near.split(-sign * z), far.split(sign * z)
@@ -205,17 +180,6 @@ class _Hybrid(Distribution):
             value = jnp.where(in_near, outer, jnp.where(in_far, rest, body))
             sides.append(jnp.where(finite, value, jnp.where(above == (sign > 0), 0.0, -jnp.inf)))
         return sides
-
-    def _settle(self, value, *ys):
-        """`value`, but NaN where an outcome or parameter is NaN, scale not positive or a shape not above -1."""
-        for y in ys:
-            value = keep_nan(y, value)
-        loc, scale = leading(self.loc, value.ndim), leading(self.scale, value.ndim)
-        valid = (scale > 0) & ~jnp.isnan(loc)
-        for shape in self._shapes():
-            if shape is not None:
-                valid &= leading(shape, value.ndim) > -1
-        return jnp.where(valid, value, jnp.nan)
 
 
 @register
@@ -243,7 +207,7 @@ class HybridPareto(_Hybrid):
     shape: Float[Array, "..."]
 
     def __init__(self, loc: ArrayLike, scale: ArrayLike, shape: ArrayLike) -> None:
-        _set_parameters(self, loc=loc, scale=scale, shape=shape)
+        _set_checked(self, loc=loc, scale=scale, shape=shape)
 
     def _shapes(self):
         return None, self.shape
@@ -271,22 +235,19 @@ class TwoTailedHybridPareto(_Hybrid):
     upper_shape: Float[Array, "..."]
 
     def __init__(self, loc: ArrayLike, scale: ArrayLike, lower_shape: ArrayLike, upper_shape: ArrayLike) -> None:
-        _set_parameters(self, loc=loc, scale=scale, lower_shape=lower_shape, upper_shape=upper_shape)
+        _set_checked(self, loc=loc, scale=scale, lower_shape=lower_shape, upper_shape=upper_shape)
 
     def _shapes(self):
         return self.lower_shape, self.upper_shape
 
 
-def _set_parameters(law: _Hybrid, **parameters: ArrayLike) -> None:
-    """Check, cast and broadcast the parameters, and set them as fields."""
+def _set_checked(law: _Hybrid, **parameters: ArrayLike) -> None:
+    """Check the parameters and set them as fields."""
     check_positive(parameters["scale"], "scale")
     for name, value in parameters.items():
         if name.endswith("shape") and not isinstance(value, jax.Array) and not np.all(np.asarray(value) > -1):
             raise InputError(f"{name} must be above -1, got {np.asarray(value).tolist()}")
-    dtype = float_dtype(*parameters.values())
-    arrays = {name: jnp.asarray(value, dtype=dtype) for name, value in parameters.items()}
-    batch = broadcast_batch(**{name: value.shape for name, value in arrays.items()})
-    set_fields(law, **{name: jnp.broadcast_to(value, batch) for name, value in arrays.items()})
+    set_parameters(law, **parameters)
 
 
 def _finite(r):

@@ -6,16 +6,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float
 
-from sbp_jax.distributions.base import (
-    Distribution,
-    broadcast_batch,
-    check_positive,
-    compiled,
-    float_dtype,
-    leading,
-    register,
-    set_fields,
-)
+from sbp_jax.distributions.base import Distribution, check_positive, compiled, leading, register, set_parameters
 from sbp_jax.distributions.numerics import expm1_ratio, log1mexp, log1p_ratio, quotient, saturated
 
 
@@ -44,10 +35,7 @@ class GeneralizedPareto(Distribution):
 
     def __init__(self, shape: ArrayLike, scale: ArrayLike) -> None:
         check_positive(scale, "scale")
-        dtype = float_dtype(shape, scale)
-        xi, beta = jnp.asarray(shape, dtype=dtype), jnp.asarray(scale, dtype=dtype)
-        batch = broadcast_batch(shape=xi.shape, scale=beta.shape)
-        set_fields(self, shape=jnp.broadcast_to(xi, batch), scale=jnp.broadcast_to(beta, batch))
+        set_parameters(self, shape=shape, scale=scale)
 
     @property
     def batch_shape(self) -> tuple[int, ...]:

@@ -10,16 +10,15 @@ from jaxtyping import Array, Bool, Float
 
 from sbp_jax.distributions.base import (
     Constant,
-    Distribution,
     broadcast_batch,
     compiled,
-    float_dtype,
     is_traced,
     leading,
     register,
     set_fields,
 )
-from sbp_jax.distributions.binned import Binned, EdgesLike, checked_edges
+from sbp_jax.distributions.binned import BinnedBody
+from sbp_jax.distributions.bins import EdgesLike, checked_bins, set_bins
 from sbp_jax.distributions.numerics import log_sum, safe_log
 from sbp_jax.distributions.pareto import GeneralizedPareto
 from sbp_jax.errors import InputError
@@ -29,7 +28,7 @@ TailMass = tuple[ArrayLike | Constant, ArrayLike | Constant]
 
 @register
 @dataclasses.dataclass(frozen=True, eq=False, init=False)
-class SplicedBinnedPareto(Distribution):
+class SplicedBinnedPareto(BinnedBody):
     """Histogram between its own tau_l- and (1 - tau_u)-quantiles, generalized Pareto beyond them.
 
     With the histogram's density f_b and cdf F_b, thresholds t_l = F_b^-1(tau_l) and t_u = F_b^-1(1 - tau_u), and a
@@ -66,8 +65,7 @@ class SplicedBinnedPareto(Distribution):
         upper: GeneralizedPareto,
         tail_mass: TailMass = (0.05, 0.05),
     ) -> None:
-        logits = jnp.asarray(logits, dtype=float_dtype(logits))
-        edges = checked_edges(logits, edges)
+        logits, edges = checked_bins(logits, edges)
         if len(tail_mass) != 2:
             raise InputError(f"tail_mass must be a pair (lower, upper), got {len(tail_mass)} values")
         masses = [_checked_mass(m, side, logits.dtype) for m, side in zip(tail_mass, ("lower", "upper"), strict=True)]
@@ -85,33 +83,16 @@ class SplicedBinnedPareto(Distribution):
                 jnp.broadcast_to(t.scale.astype(logits.dtype), batch),
             )
 
-        # every leaf has the whole batch shape, so that vmap over the distribution needs no in_axes
+        set_bins(self, logits, edges, batch)
         set_fields(
             self,
-            logits=jnp.broadcast_to(logits, (*batch, logits.shape[-1])),
-            edges=edges if isinstance(edges, Constant) else jnp.broadcast_to(edges, (*batch, *edges.shape[-1:])),
             lower=tail(lower),
             upper=tail(upper),
             tail_mass=tuple(m if isinstance(m, Constant) else jnp.broadcast_to(m, batch) for m in masses),
         )
 
-    @property
-    def batch_shape(self) -> tuple[int, ...]:
-        return self.logits.shape[:-1]
-
-    @property
-    def dtype(self) -> jnp.dtype:
-        return self.logits.dtype
-
     def _missing(self) -> Bool[Array, "..."]:
         return super()._missing() | self.lower._missing() | self.upper._missing()
-
-    @property
-    def body(self) -> Binned:
-        """The histogram over all bins, of which the part between the thresholds is used."""
-        body = object.__new__(Binned)
-        set_fields(body, logits=self.logits, edges=self.edges)
-        return body
 
     @compiled
     def thresholds(self) -> tuple[Float[Array, "..."], Float[Array, "..."]]:

@@ -8,24 +8,11 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float
 
-from sbp_jax.distributions.base import (
-    Distribution,
-    broadcast_batch,
-    check_positive,
-    compiled,
-    float_dtype,
-    keep_nan,
-    leading,
-    register,
-    set_fields,
-)
+from sbp_jax.distributions.base import check_positive, compiled, leading, register, set_parameters
+from sbp_jax.distributions.location import LocationScale
 from sbp_jax.distributions.numerics import log1mexp, log1p_ratio, standardize
 from sbp_jax.distributions.student_areas import squared_survival_area, squared_tail, tail_area
-from sbp_jax.distributions.student_numerics import (
-    log_density,
-    log_tail,
-    tail_quantile,
-)
+from sbp_jax.distributions.student_numerics import log_density, log_tail, tail_quantile
 
 # df from which the law is the Gaussian's, and |t| from which its square may overflow
 _GAUSSIAN_FROM = _FAR = 1e15
@@ -33,7 +20,7 @@ _GAUSSIAN_FROM = _FAR = 1e15
 
 @register
 @dataclasses.dataclass(frozen=True, eq=False, init=False)
-class StudentT(Distribution):
+class StudentT(LocationScale):
     """Student's t with `df` degrees of freedom about `loc`, in units of `scale`; df = inf is the Gaussian.
 
         density   f(y) = c (1 + t^2 / df)^(-(df + 1) / 2) / scale,   t = (y - loc) / scale
@@ -60,18 +47,7 @@ class StudentT(Distribution):
     def __init__(self, df: ArrayLike, loc: ArrayLike, scale: ArrayLike) -> None:
         check_positive(df, "df")
         check_positive(scale, "scale")
-        dtype = float_dtype(df, loc, scale)
-        arrays = {name: jnp.asarray(x, dtype=dtype) for name, x in (("df", df), ("loc", loc), ("scale", scale))}
-        batch = broadcast_batch(**{name: x.shape for name, x in arrays.items()})
-        set_fields(self, **{name: jnp.broadcast_to(x, batch) for name, x in arrays.items()})
-
-    @property
-    def batch_shape(self) -> tuple[int, ...]:
-        return self.loc.shape
-
-    @property
-    def dtype(self) -> jnp.dtype:
-        return self.loc.dtype
+        set_parameters(self, df=df, loc=loc, scale=scale)
 
     @compiled
     def log_prob(self, y: ArrayLike) -> Float[Array, "..."]:
@@ -79,35 +55,35 @@ class StudentT(Distribution):
         (y,) = self._outcomes(y)
         t, finite = self._standardize(y)
         value = log_density(t, self._inverse(y.ndim)) - jnp.log(leading(self.scale, y.ndim))
-        return self._settle(jnp.where(finite, value, -jnp.inf), y)
+        return self._known(jnp.where(finite, value, -jnp.inf), y)
 
     @compiled
     def cdf(self, y: ArrayLike) -> Float[Array, "..."]:
         """P(T <= t), from the nearer tail."""
         (y,) = self._outcomes(y)
         above, log_beyond = self._nearer_tail(y)
-        return self._settle(jnp.where(above, -jnp.expm1(log_beyond), jnp.exp(log_beyond)), y)
+        return self._known(jnp.where(above, -jnp.expm1(log_beyond), jnp.exp(log_beyond)), y)
 
     @compiled
     def survival_function(self, y: ArrayLike) -> Float[Array, "..."]:
         """P(T > t), from the nearer tail."""
         (y,) = self._outcomes(y)
         above, log_beyond = self._nearer_tail(y)
-        return self._settle(jnp.where(above, jnp.exp(log_beyond), -jnp.expm1(log_beyond)), y)
+        return self._known(jnp.where(above, jnp.exp(log_beyond), -jnp.expm1(log_beyond)), y)
 
     @compiled
     def log_cdf(self, y: ArrayLike) -> Float[Array, "..."]:
         """log P(T <= t)."""
         (y,) = self._outcomes(y)
         above, log_beyond = self._nearer_tail(y)
-        return self._settle(jnp.where(above, jnp.log1p(-jnp.exp(log_beyond)), log_beyond), y)
+        return self._known(jnp.where(above, jnp.log1p(-jnp.exp(log_beyond)), log_beyond), y)
 
     @compiled
     def log_survival_function(self, y: ArrayLike) -> Float[Array, "..."]:
         """log P(T > t)."""
         (y,) = self._outcomes(y)
         above, log_beyond = self._nearer_tail(y)
-        return self._settle(jnp.where(above, log_beyond, jnp.log1p(-jnp.exp(log_beyond))), y)
+        return self._known(jnp.where(above, log_beyond, jnp.log1p(-jnp.exp(log_beyond))), y)
 
     @compiled
     def interval_log_prob(self, low: ArrayLike, high: ArrayLike) -> Float[Array, "..."]:
@@ -153,12 +129,12 @@ class StudentT(Distribution):
         outside = jnp.exp(log_near) + jnp.exp(log_far)
         between = jnp.where(straddles, jnp.log1p(-jnp.where(straddles, outside, 0.0)), _log_less(log_near, log_far))
         value = jnp.where(narrow, value_narrow, jnp.where(wide, between, -jnp.inf))
-        return self._settle(value, low, high)
+        return self._known(value, low, high)
 
     @compiled
     def mean(self) -> Float[Array, "..."]:
         """loc for df > 1; NaN, being undefined, for df <= 1."""
-        return self._settle(jnp.where(self.df > 1, self.loc, jnp.nan))
+        return self._known(jnp.where(self.df > 1, self.loc, jnp.nan))
 
     @compiled
     def variance(self) -> Float[Array, "..."]:
@@ -167,7 +143,7 @@ class StudentT(Distribution):
         df = jnp.where(finite & (self.df < jnp.inf), self.df, 4.0)
         ratio = jnp.where(self.df < jnp.inf, df / (df - 2), 1.0)
         value = jnp.where(finite, self.scale**2 * ratio, jnp.where(self.df > 1, jnp.inf, jnp.nan))
-        return self._settle(value)
+        return self._known(value)
 
     def _squared_cdf_area(self, low: Float[Array, "..."], high: Float[Array, "..."]) -> Float[Array, "..."]:
         return self._area(low, high, -1)
@@ -178,26 +154,20 @@ class StudentT(Distribution):
 
     def _area(self, low, high, sign):
         e = self._inverse(low.ndim)
-        ends: list[Array] = []
-        for y in (low, high):
-            t, finite = self._standardize(y)
-            ends.append(sign * jnp.where(finite, t, jnp.where(y > leading(self.loc, y.ndim), jnp.inf, -jnp.inf)))
-        low_t, high_t = ends[::sign]
+        low_t, high_t = (sign * self._ends(y) for y in (low, high)[::sign])
         area = squared_survival_area(
             low_t, high_t, lambda a, b: tail_area(a, b, e), lambda a, b: squared_tail(a, b, e[None])
         )
-        finite = jnp.isfinite(area)
-        value = leading(self.scale, low.ndim) * jnp.where(finite, area, 0.0)
-        return self._settle(jnp.where(finite, value, area), low, high)
+        return self._known(self._scaled(area), low, high)
 
     def _quantile(self, mass: Float[Array, "..."], upper: Bool[Array, "..."]) -> Float[Array, "..."]:
         """By Newton's method on the logarithm of the tail, to rounding; see `student_numerics`."""
-        t = tail_quantile(jnp.where(mass > 0, mass, 0.25), self._inverse(mass.ndim))
-        loc, scale = leading(self.loc, mass.ndim), leading(self.scale, mass.ndim)
-        finite = (mass > 0) & jnp.isfinite(jax.lax.stop_gradient(jnp.abs(loc) + scale * t))
-        t, scale = jnp.where(finite, t, 0.0), jnp.where(finite, scale, 1.0)
-        inner = loc + scale * jnp.where(upper, t, -t)
-        return self._settle(jnp.where(finite, inner, jnp.where(upper, jnp.inf, -jnp.inf)), mass)
+        inside = mass > 0
+        t = jnp.where(inside, tail_quantile(jnp.where(inside, mass, 0.25), self._inverse(mass.ndim)), jnp.inf)
+        return self._known(self._placed(jnp.where(upper, t, -t)), mass)
+
+    def _missing(self) -> Bool[Array, "..."]:
+        return super()._missing() | ~(self.df > 0)
 
     def _inverse(self, ndim):
         """1 / df, 0 from the largest df on, and 1 where df is not positive."""
@@ -207,23 +177,16 @@ class StudentT(Distribution):
 
     def _standardize(self, y):
         """t, 0 where it counts as infinite, and where it is finite."""
-        t, finite = standardize(y, leading(self.loc, y.ndim), leading(self.scale, y.ndim))
+        t, finite = super()._standardize(y)
         finite &= (leading(self.df, y.ndim) < _GAUSSIAN_FROM) | (jnp.abs(t) < _FAR)
         return jnp.where(finite, t, 0.0), finite
 
     def _nearer_tail(self, y):
         """Whether t > 0, and the logarithm of the probability beyond |t|."""
         t, finite = self._standardize(y)
-        above = jnp.where(finite, t > 0, y > leading(self.loc, y.ndim))
+        above = jnp.where(finite, t > 0, self._above(y))
         value = log_tail(jnp.where(t > 0, t, -t), self._inverse(y.ndim))
         return above, jnp.where(finite, value, -jnp.inf)
-
-    def _settle(self, value, *ys):
-        """`value`, but NaN where an outcome or parameter is NaN, or df or scale not positive."""
-        for y in ys:
-            value = keep_nan(y, value)
-        df, loc, scale = (leading(x, value.ndim) for x in (self.df, self.loc, self.scale))
-        return jnp.where((df > 0) & (scale > 0) & ~jnp.isnan(loc), value, jnp.nan)
 
 
 def _log_beyond(t, e):

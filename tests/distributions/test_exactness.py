@@ -1,7 +1,7 @@
 """Values and every derivative against 50 digits, over shapes, scales, levels down to 1e-12, peaked and flat bins.
 
-Errors are relative to max(1, |value|). Where rounding an input alone moves the answer by more than the bound, as near
-the end of a finite support, the error may be ten times that movement.
+Errors are relative to max(1, |value|). Where rounding the inputs alone (tail masses too) moves the answer by more than
+the bound, as near the end of a finite support, the error may be ten times that movement.
 """
 
 import itertools
@@ -29,7 +29,7 @@ SCALES = [1e-3, 1.0, 1e3]
 TAIL_MASS = (0.05, 0.1)
 LEVELS = [1e-12, 1e-6, 0.03]
 BODY = [-0.7, 0.3, 1.2]
-# one row of the parameters: 8 logits, lower shape and scale, upper shape and scale; then the argument
+# one row of the inputs: 8 logits, lower shape and scale, upper shape and scale, the argument, both tail masses
 GRID = list(itertools.product(SHAPES, SCALES))
 CHECKED = (1, 3, 6, 8, 9, 10, 11, 12)  # three logits, the tails, the outcome or level
 
@@ -39,10 +39,9 @@ def law(x):
     return SplicedBinnedPareto(x[:8], EDGES, *tails, TAIL_MASS)
 
 
-def oracle(x, dtype):
+def oracle(x):
     edges = [oracles.mp.mpf(e) for e in EDGES]
-    masses = [oracles.exact(np.asarray(m, dtype)) for m in TAIL_MASS]
-    return oracles.Spliced(list(x[:8]), edges, oracles.Pareto(x[8], x[9]), oracles.Pareto(x[10], x[11]), *masses)
+    return oracles.Spliced(list(x[:8]), edges, oracles.Pareto(x[8], x[9]), oracles.Pareto(x[10], x[11]), *x[13:])
 
 
 def isf(o, s):
@@ -61,17 +60,18 @@ QUANTITIES = {
 
 
 def rows(logits, quantity, dtype):
-    """Parameters and arguments [rows, 13]: outcomes at tail levels and in the body, or the levels themselves."""
+    """Inputs [rows, 15], with arguments: outcomes at tail levels and in the body, or the levels themselves."""
     table = []
     for xi, beta in GRID:
         parameters = [oracles.exact(np.asarray(v, dtype)) for v in (*LOGITS[logits], xi, beta, xi, beta)]
+        masses = [oracles.exact(np.asarray(m, dtype)) for m in TAIL_MASS]
         if quantity in ("isf", "icdf"):
             points = [*LEVELS, 0.3]
         else:
-            o = oracle(parameters, dtype)
+            o = oracle([*parameters, 0, *masses])
             points = [float(o.t_u + o.upper.isf(oracles.mp.mpf(s))) for s in LEVELS]
             points += [float(o.t_l - o.lower.isf(oracles.mp.mpf(s))) for s in LEVELS] + BODY
-        table += [[*(float(p) for p in parameters), point] for point in points]
+        table += [[*map(float, parameters), point, *map(float, masses)] for point in points]
     return np.asarray(table, dtype)
 
 
@@ -100,7 +100,7 @@ def test_value_and_derivatives(quantity, logits, x64):
     eps = oracles.exact(np.finfo(dtype).eps)
 
     def value_at(x):
-        return exact_method(oracle(x, dtype), x[12])
+        return exact_method(oracle(x), x[12])
 
     def slope_at(j):
         return lambda x: oracles.derivative(lambda v: value_at([*x[:j], v, *x[j + 1 :]]), x[j])

@@ -1,4 +1,4 @@
-"""Any distribution of this library as a likelihood or a prior in a NumPyro model (extra `numpyro`)."""
+"""The two adapters: outcomes on the line, and outcomes rounded to a lattice."""
 
 import math
 from typing import Any
@@ -6,23 +6,15 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import numpyro.distributions as dist
 from jax.typing import ArrayLike
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array
+from numpyro.distributions import constraints
 
 from sbp_jax.distributions import Distribution, Normal, StudentT
 from sbp_jax.distributions.base import is_traced
 from sbp_jax.errors import InputError
-
-try:
-    import numpyro.distributions as dist
-    from numpyro.distributions import constraints
-    from numpyro.distributions.transforms import Transform, biject_to
-except ModuleNotFoundError as error:
-    if str(error.name).partition(".")[0] != "numpyro":
-        raise
-    raise ImportError("sbp_jax.numpyro needs NumPyro: pip install 'sbp_jax[numpyro]'") from None
-
-__all__ = ["Continuous", "Rounded"]
+from sbp_jax.numpyro.supports import Lattice, Span, nearest
 
 # Families whose support is the whole line whatever their parameters; that of any other may depend on them.
 _WHOLE_LINE = (Normal, StudentT)
@@ -179,7 +171,7 @@ class Rounded(_Adapter):
         """log p(y); -inf with zero gradient off the multiples of `width` (but for rounding), NaN for a NaN outcome."""
         self._warn_outside(value)
         y = jnp.asarray(value).astype(self.law.dtype)
-        k, on_lattice = _nearest(y, self.width)
+        k, on_lattice = nearest(y, self.width)
         k = jnp.where(on_lattice, k, 0.0)
         # both ends from k: neighbours then share theirs to the last bit, and the probabilities add up to 1
         score = self.law.interval_log_prob((k - 0.5) * self.width, (k + 0.5) * self.width)
@@ -189,115 +181,9 @@ class Rounded(_Adapter):
     def cdf(self, value: ArrayLike) -> Array:
         """P(rounded outcome <= y), a step at every multiple of `width`."""
         y = jnp.asarray(value).astype(self.law.dtype)
-        k, on_lattice = _nearest(y, self.width)
+        k, on_lattice = nearest(y, self.width)
         return self.law.cdf((jnp.where(on_lattice, k, jnp.floor(y / self.width)) + 0.5) * self.width)
 
     def icdf(self, q: ArrayLike) -> Array:
         """The least multiple of `width` whose cdf is at least q, but for the rounding of `law.icdf`."""
         return jnp.ceil(self.law.icdf(q) / self.width - 0.5) * self.width
-
-
-class Span(constraints.interval):
-    """Numbers between two ends, either of which may be infinite, element by element.
-
-    A subclass of NumPyro's interval, since only such a support is looked at again when the parameters change.
-    """
-
-    def __call__(self, x: ArrayLike) -> Bool[Array, "..."]:
-        x, lower, upper = _broadcast(x, self.lower_bound, self.upper_bound)
-        return (x >= lower) & (x <= upper) & jnp.isfinite(x)
-
-    def feasible_like(self, prototype: ArrayLike) -> Float[Array, "..."]:
-        return SpanTransform(self)(jnp.zeros_like(prototype))
-
-
-class SpanTransform(Transform):
-    """Increasing map from the real line onto a span (l, u), element by element.
-
-    l + (u - l) sigmoid(x)  both ends finite        l + exp(x)   u = inf
-    u - exp(-x)             l = -inf                x            both infinite
-    """
-
-    def __init__(self, span: Span) -> None:
-        self.span = span
-
-    @property
-    def sign(self) -> int:
-        return 1
-
-    @property
-    def codomain(self) -> Span:
-        return self.span
-
-    def tree_flatten(self) -> tuple[Any, Any]:
-        return (self.span,), (("span",), {})
-
-    def eq(self, other: object, static: bool = False) -> ArrayLike:
-        return isinstance(other, SpanTransform) and self.span.eq(other.span, static=static)
-
-    def __call__(self, x: ArrayLike) -> Float[Array, "..."]:
-        x, lower, upper, above, below = self._cases(x)
-        info = jnp.finfo(x.dtype)
-        # the ends themselves, which rounding could reach, may have an infinite density
-        share = jnp.clip(jax.nn.sigmoid(x), float(info.tiny), 1 - float(info.eps))
-        value = jnp.where(above, lower + jnp.exp(jnp.where(above & ~below, x, 0.0)), x)
-        value = jnp.where(below, upper - jnp.exp(jnp.where(below & ~above, -x, 0.0)), value)
-        return jnp.where(above & below, lower + (upper - lower) * share, value)
-
-    def _inverse(self, y: ArrayLike) -> Float[Array, "..."]:
-        y, lower, upper, above, below = self._cases(y)
-        from_lower = jnp.where(above, jnp.log(jnp.where(above, y - lower, 1.0)), 0.0)
-        from_upper = jnp.where(below, jnp.log(jnp.where(below, upper - y, 1.0)), 0.0)
-        return jnp.where(above | below, from_lower - from_upper, y)
-
-    def log_abs_det_jacobian(self, x: ArrayLike, y: ArrayLike, intermediates: Any = None) -> Float[Array, "..."]:
-        x, lower, upper, above, below = self._cases(x)
-        both = above & below
-        width = jnp.where(both, upper - lower, 1.0)
-        between = jnp.log(width) + jax.nn.log_sigmoid(x) + jax.nn.log_sigmoid(-x)
-        return jnp.where(both, between, jnp.where(above, x, jnp.where(below, -x, 0.0)))
-
-    def _cases(self, x):
-        """x and both ends (0 for an infinite one), of one shape and dtype, and whether x is above and below an end."""
-        x, lower, upper = _broadcast(x, self.span.lower_bound, self.span.upper_bound)
-        above, below = jnp.isfinite(lower), jnp.isfinite(upper)
-        return x, jnp.where(above, lower, 0.0), jnp.where(below, upper, 0.0), above, below
-
-
-biject_to.register(Span, SpanTransform)
-
-
-class Lattice(constraints.Constraint):
-    """Integer multiples of a positive width, but for rounding."""
-
-    is_discrete = True
-
-    def __init__(self, width: float) -> None:
-        self.width = width
-
-    def __call__(self, x: ArrayLike) -> Bool[Array, "..."]:
-        x = jnp.asarray(x)
-        return _nearest(x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(float), self.width)[1]
-
-    def feasible_like(self, prototype: ArrayLike) -> Array:
-        return jnp.zeros_like(prototype)
-
-    def tree_flatten(self) -> tuple[Any, Any]:
-        return (), ((), {"width": self.width})
-
-    def eq(self, other: object, static: bool = False) -> ArrayLike:
-        return isinstance(other, Lattice) and self.width == other.width
-
-
-def _nearest(y, width):
-    """The k whose multiple of `width` is nearest to y, and whether y is that multiple up to rounding."""
-    finite = jnp.isfinite(y)
-    ratio = jnp.where(finite, y, 0.0) / width
-    k = jnp.round(ratio)
-    return k, finite & (jnp.abs(ratio - k) <= 4 * float(jnp.finfo(y.dtype).eps) * jnp.abs(k))
-
-
-def _broadcast(x, lower, upper):
-    """The three in the dtype of the ends, of one shape without implicit promotion of ranks."""
-    lower, upper = jnp.asarray(lower), jnp.asarray(upper)
-    return jnp.broadcast_arrays(jnp.asarray(x).astype(lower.dtype), lower, upper)

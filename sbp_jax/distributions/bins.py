@@ -1,0 +1,69 @@
+"""Bins: logits of their probabilities between increasing edges, and what laws over them share."""
+
+from collections.abc import Sequence
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.typing import ArrayLike
+from jaxtyping import Float
+
+from sbp_jax.distributions.base import Constant, Distribution, float_dtype, is_traced, leading, set_fields
+from sbp_jax.errors import InputError
+
+EdgesLike = ArrayLike | Constant | Sequence[float]
+
+
+class Bins(Distribution):
+    """A law with `logits` and `edges` of bins among its parameters; the logits give it its batch and dtype."""
+
+    logits: Float[Array, "*batch bins"]
+    edges: Constant | Array
+
+    @property
+    def batch_shape(self) -> tuple[int, ...]:
+        return self.logits.shape[:-1]
+
+    @property
+    def dtype(self) -> jnp.dtype:
+        return self.logits.dtype
+
+    def _edges(self, ndim):
+        """Edges [..., K + 1] and widths [..., K] in the dtype of the logits, `ndim` batch axes."""
+        if isinstance(self.edges, Constant):
+            # widths of the rounded edges: those of the exact edges would not add up to them
+            edges = np.asarray(self.edges).astype(self.dtype)
+            widths = np.diff(edges.astype(np.float64)).astype(self.dtype)
+        else:
+            edges = self.edges.astype(self.dtype)
+            widths = edges[..., 1:] - edges[..., :-1]
+        return leading(edges, ndim, 1), leading(widths, ndim, 1)
+
+
+def checked_bins(logits: ArrayLike, edges: EdgesLike) -> tuple[Array, Constant | Array]:
+    """Logits as an array, and their edges as a constant (or leaf, where traced); raises InputError."""
+    logits = jnp.asarray(logits, dtype=float_dtype(logits))
+    if logits.ndim == 0 or logits.shape[-1] == 0:
+        raise InputError(f"logits must have shape [..., K] with K >= 1 bins, got {list(logits.shape)}")
+    expected = logits.shape[-1] + 1
+    checked = jnp.asarray(edges) if is_traced(edges) else edges if isinstance(edges, Constant) else Constant(edges)
+    if checked.shape != (expected,):
+        raise InputError(
+            f"edges must have shape [{expected}] for logits of shape {list(logits.shape)}, got {list(checked.shape)}"
+        )
+    if isinstance(checked, Constant):
+        rounded = np.asarray(checked).astype(logits.dtype).astype(np.float64)
+        if not (np.all(np.isfinite(rounded)) and np.all(np.diff(rounded) > 0)):
+            raise InputError(
+                f"edges must be finite and increasing in {logits.dtype}, got {np.asarray(checked).tolist()}"
+            )
+    return logits, checked
+
+
+def set_bins(law: Bins, logits: Array, edges: Constant | Array, batch: tuple[int, ...]) -> None:
+    """Set both fields: every leaf has the whole batch shape, so that vmap over the distribution needs no in_axes."""
+    set_fields(
+        law,
+        logits=jnp.broadcast_to(logits, (*batch, *logits.shape[-1:])),
+        edges=edges if isinstance(edges, Constant) else jnp.broadcast_to(edges, (*batch, *edges.shape[-1:])),
+    )

@@ -1,0 +1,57 @@
+"""What location-scale families share: their batch, standardized outcomes, and what counts as invalid."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from sbp_jax.distributions.base import Distribution, leading
+from sbp_jax.distributions.numerics import standardize
+
+
+class LocationScale(Distribution):
+    """A family of laws of (y - loc) / scale with `loc` and `scale` of the batch's shape.
+
+    Results are NaN where the scale is not positive. An outcome so far from loc that its standard form overflows counts
+    as infinite.
+    """
+
+    loc: Float[Array, "..."]
+    scale: Float[Array, "..."]
+
+    @property
+    def batch_shape(self) -> tuple[int, ...]:
+        return self.loc.shape
+
+    @property
+    def dtype(self) -> jnp.dtype:
+        return self.loc.dtype
+
+    def _missing(self) -> Bool[Array, "..."]:
+        return super()._missing() | ~(self.scale > 0)
+
+    def _standardize(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Bool[Array, "..."]]:
+        """(y - loc) / scale, 0 where it counts as infinite, and where it is finite."""
+        return standardize(y, leading(self.loc, y.ndim), leading(self.scale, y.ndim))
+
+    def _above(self, y: Float[Array, "..."]) -> Bool[Array, "..."]:
+        return y > leading(self.loc, y.ndim)
+
+    def _ends(self, y: Float[Array, "..."]) -> Float[Array, "..."]:
+        """(y - loc) / scale, infinite where it counts as that."""
+        z, finite = self._standardize(y)
+        return jnp.where(finite, z, jnp.where(self._above(y), jnp.inf, -jnp.inf))
+
+    def _placed(self, z: Float[Array, "..."]) -> Float[Array, "..."]:
+        """loc + scale z; without gradient where z, or the result, is infinite."""
+        loc, scale = leading(self.loc, z.ndim), leading(self.scale, z.ndim)
+        result = loc + scale * z
+        finite = jnp.isfinite(result)
+        inner = loc + jnp.where(finite, scale, 1.0) * jnp.where(finite, z, 0.0)
+        return jnp.where(finite, inner, jax.lax.stop_gradient(result))
+
+    def _scaled(self, value: Float[Array, "..."]) -> Float[Array, "..."]:
+        """scale times a value >= 0 of the standard form; without gradient where that is infinite."""
+        finite = jnp.isfinite(value)
+        return jnp.where(
+            finite, leading(self.scale, value.ndim) * jnp.where(finite, value, 0.0), jax.lax.stop_gradient(value)
+        )
