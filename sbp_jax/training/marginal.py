@@ -1,5 +1,6 @@
 """The marginal distribution of the outcomes, no network: where every network starts, and a row of every table."""
 
+import functools
 from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
@@ -32,7 +33,7 @@ def fit_marginal(
     Adam goes first: some losses jump where a threshold passes an outcome, which stops a line search. L-BFGS polishes.
 
     Args:
-        head: raw outputs -> distribution.
+        head: raw outputs -> distribution; hashable, as is `loss`.
         outcomes: training outcomes [N].
         loss: (distribution, outcomes) -> loss of each.
         steps: iterations of either method.
@@ -43,13 +44,19 @@ def fit_marginal(
     """
     start = jnp.asarray(head.initial(np.asarray(outcomes)), jnp.float32)
     values, counts = np.unique(np.asarray(outcomes, np.float32), return_counts=True)
-    y, weight = jnp.asarray(values), jnp.asarray(counts, jnp.float32)
+    weight = jnp.asarray(counts / len(outcomes), jnp.float32)
+    return np.asarray(_minimize(start, jnp.asarray(values), weight, prior / len(outcomes), head, loss, steps))
+
+
+@functools.partial(jax.jit, static_argnames=("head", "loss", "steps"))
+def _minimize(start, y, weight, prior, head, loss, steps):
+    """The best iterate for the weighted outcomes; compiled once for a head, a loss and a number of values."""
 
     def objective(raw: jax.Array) -> jax.Array:
-        rows = jnp.broadcast_to(raw[None, :], (len(values), raw.shape[0]))
-        return (jnp.sum(weight * loss(head(rows), y)) + 0.5 * prior * jnp.sum((raw - start) ** 2)) / len(outcomes)
+        rows = jnp.broadcast_to(raw[None, :], (len(y), raw.shape[0]))
+        return jnp.sum(weight * loss(head(rows), y)) + 0.5 * prior * jnp.sum((raw - start) ** 2)
 
-    def minimize(solver: optax.GradientTransformationExtraArgs, raw: jax.Array) -> jax.Array:
+    def descend(solver: optax.GradientTransformationExtraArgs, raw: jax.Array) -> jax.Array:
         def improve(carry, _):
             raw, state, best, best_value = carry
             value, gradient = jax.value_and_grad(objective)(raw)
@@ -57,10 +64,10 @@ def fit_marginal(
             updates, state = solver.update(gradient, state, raw, value=value, grad=gradient, value_fn=objective)
             return (raw + jnp.asarray(updates), state, best, best_value), None
 
-        first = (raw, solver.init(raw), raw, objective(raw))
-        (last, _, best, best_value), _ = jax.lax.scan(improve, first, length=steps)
-        return jnp.where(objective(last) < best_value, last, best)
+        first = (raw, solver.init(raw), raw, jnp.asarray(jnp.inf, raw.dtype))
+        # one more than the steps, so that the last iterate is judged too
+        (_, _, best, _), _ = jax.lax.scan(improve, first, length=steps + 1)
+        return best
 
     adam = optax.with_extra_args_support(optax.adam(optax.cosine_decay_schedule(0.05, steps)))
-    fitted = jax.jit(lambda raw: minimize(optax.lbfgs(), minimize(adam, raw)))(start)
-    return np.asarray(fitted)
+    return descend(optax.lbfgs(), descend(adam, start))

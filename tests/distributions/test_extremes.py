@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sbp_jax.distributions import Binned, GeneralizedPareto, SplicedBinnedPareto
-from tests.distributions.test_transformations import LAWS
+from tests.distributions.test_transformations import EVERY, LAWS
 
 EDGES = np.arange(-3.0, 5.0)
 BINS = len(EDGES) - 1
@@ -76,7 +76,7 @@ def test_no_nan_for_finite_inputs_of_any_size(name):
         assert not bad.any(), (method, int(bad.sum()), rows[np.flatnonzero(bad)[0]])
 
 
-@pytest.mark.parametrize("name", LAWS)
+@EVERY
 def test_nan_parameters_give_nan(name):
     """One NaN in one parameter of one row: every method is NaN in that row, and only there."""
     law = LAWS[name]()

@@ -40,6 +40,11 @@ LAWS = {
     "student": lambda: StudentT(jnp.array([1.5, 4.0, 1e6]), jnp.array([0.0, 1.0, -1.0]), 2.0),
     "two-tailed hybrid": lambda: TwoTailedHybridPareto(0.5, 2.0, jnp.array([0.1, -0.3, 0.0]), 0.2),
 }
+# laws to compare with whose every method compiles slowly
+LONG = {"blended", "hybrid", "student", "two-tailed hybrid"}
+EVERY = pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in LONG else ()) for name in LAWS]
+)
 Y = jnp.array([0.3, 1.2, 3.9])
 
 
@@ -140,7 +145,7 @@ def everything(law, y):
     }
 
 
-@pytest.mark.parametrize("name", LAWS)
+@EVERY
 def test_outcomes_broadcast_as_in_numpy(name):
     law = LAWS[name]()
     whole = jnp.asarray(np.random.default_rng(1).uniform(0.1, 3.0, size=(2, 4, BATCH)), jnp.float32)
@@ -157,7 +162,7 @@ def test_outcomes_broadcast_as_in_numpy(name):
     assert law.median().shape == law.mean().shape == law.variance().shape == (BATCH,)
 
 
-@pytest.mark.parametrize("name", LAWS)
+@EVERY
 def test_types_and_special_outcomes(name):
     law = LAWS[name]()
     for y in (1, jnp.asarray(1), np.float64(1)):

@@ -1,5 +1,6 @@
 """Training objectives by name."""
 
+import functools
 from collections.abc import Callable
 
 import jax
@@ -14,6 +15,7 @@ Loss = Callable[..., Float[Array, "..."]]
 OBJECTIVES = ("exact", "composite", "interval", "censored")
 
 
+@functools.cache
 def objective(name: str, width: float = 1.0) -> Loss:
     """The training loss of that name, a function (distribution, y) -> loss per outcome.
 
@@ -24,6 +26,7 @@ def objective(name: str, width: float = 1.0) -> Loss:
     | `interval` | -log P(y - width/2 < Y <= y + width/2), for outcomes rounded to multiples of `width` |
     | `censored` | `interval`, but -log P(Y > y - width/2) where the outcome was `cut`; takes (distribution, y, cut) |
 
+    Equal arguments give the same function, so that what was compiled for it is found again.
     `cut` is boolean and broadcasts against y: an outcome that the goal line stopped says only that the gain would have
     been at least that long.
 
