@@ -13,6 +13,7 @@ class LocationScale(Distribution):
 
     Results are NaN where the scale is not positive. An outcome so far from loc that its standard form overflows counts
     as infinite.
+    Gradients may overflow to NaN for scales above 1e30, and scores for outcomes above 1e37, in float32.
     """
 
     loc: Float[Array, "..."]

@@ -32,17 +32,17 @@ def steps_table(rows: Rows) -> str:
 
 
 def growth_table(rows: Rows) -> str:
-    """Time over rows and bins, and nanoseconds for each row and bin."""
+    """Time over rows and bins, nanoseconds for each row and bin, and the same of a copy of the logits."""
     cells = [
         [
             f"{r['rows']:,}",
             r["bins"],
             f"{r['gradient_ms']:.2f}",
-            f"{1e6 * r['gradient_ms'] / (r['rows'] * r['bins']):.2f}",
+            *(f"{1e6 * r[work] / (r['rows'] * r['bins']):.2f}" for work in ("gradient_ms", "copy_ms")),
         ]
         for r in rows
     ]
-    return markdown(["rows", "bins", "with gradient, ms", "ns per row and bin"], cells)
+    return markdown(["rows", "bins", "with gradient, ms", "ns per row and bin", "copy of the logits, ns"], cells)
 
 
 def bandwidth_table(rows: Rows) -> str:
@@ -60,6 +60,7 @@ def growth_figure(path: Path, rows: Rows, fixed_bins: int) -> None:
         for ax, (points, axis, title) in zip(drawing.subplots(1, 2), panels, strict=True):
             x, y = [p[axis] for p in points], [p["gradient_ms"] for p in points]
             ax.loglog(x, y, "o-", color=COLOURS["sbp"], label="likelihood and gradient")
+            ax.loglog(x, [p["copy_ms"] for p in points], "--", color="grey", label="copy of the logits")
             middle = len(x) // 2
             ax.loglog(x, [y[middle] * v / x[middle] for v in x], ":", color="black", label="linear")
             ax.set(xlabel=axis, ylabel="milliseconds", title=title)

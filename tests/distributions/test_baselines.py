@@ -80,6 +80,68 @@ def test_crps_against_the_integral():
             assert float(Normal(0.5, 1.5).crps(y)) == pytest.approx(want, rel=1e-8)
 
 
+WINDOWS = [(-60.0, -50.0), (-2.0, 0.25), (0.5, 0.5078125), (4.0, 30.0), (-30.0, 30.0)]
+
+
+@pytest.mark.parametrize("x64", X64)
+def test_scores_of_windows_against_quadrature(x64):
+    """Value and slopes in loc and scale of the integral of F^2 below the outcome and of (1 - F)^2 above it."""
+    mp = oracles.mp
+
+    def area(loc, scale, low, at, high):
+        knots = [mp.mpf(low) + (mp.mpf(high) - mp.mpf(low)) * k / 8 for k in range(9)]
+
+        def squared(x):
+            z = (x - loc) / scale
+            return mp.ncdf(z if x < at else -z) ** 2
+
+        return mp.quad(squared, sorted({*knots, *(k for k in (mp.mpf(at), loc) if low < k < high)}))
+
+    cases = [(low, at, high) for low, high in WINDOWS for at in (low - 1, low + (high - low) / 4)]
+    with jax.enable_x64(x64), mp.workdps(30):
+        low, y, high = jnp.asarray(cases).T
+        value, slopes = jax.jit(
+            jax.vmap(
+                jax.value_and_grad(lambda p, a, y, b: Normal(p[0], p[1]).twcrps(y, a, b)), in_axes=(None, 0, 0, 0)
+            )
+        )(jnp.array([0.5, 1.5]), low, y, high)
+        loc, scale = mp.mpf("0.5"), mp.mpf("1.5")
+        for i, (a, at, b) in enumerate(cases):
+            want = float(area(loc, scale, a, at, b))
+            assert abs(value[i] - want) <= (1e-12 if x64 else 5e-6) * max(1, abs(want)), cases[i]
+            wants = (
+                mp.diff(lambda x, c=cases[i]: area(x, scale, *c), loc, h=mp.mpf("1e-10")),
+                mp.diff(lambda x, c=cases[i]: area(loc, x, *c), scale, h=mp.mpf("1e-10")),
+            )
+            for slope, want_slope in zip(slopes[i], wants, strict=True):
+                bound = (1e-9 if x64 else 1e-4) * max(1, abs(float(want_slope)))
+                assert abs(slope - float(want_slope)) <= bound, cases[i]
+
+
+def test_extreme_inputs_are_no_nan_and_nan_inputs_are():
+    """Every method: scales to 1e30, and locations and outcomes to 1e37, as sums of them must not overflow."""
+    sizes = np.array([0.0, 2e-38, 1e-30, 1e-8, 1.0, 1e8, 1e30, 1e37], np.float32)
+    signed = np.concatenate([sizes, -sizes[1:]])
+    loc, scale, y = (jnp.asarray(x.ravel()) for x in np.meshgrid(signed, sizes[1:-1], signed, indexing="ij"))
+    pointwise = ("log_prob", "cdf", "survival_function", "log_cdf", "log_survival_function", "crps")
+    methods = {name: lambda law, y, name=name: getattr(law, name)(y) for name in pointwise} | {
+        "interval_log_prob": lambda law, y: law.interval_log_prob(y - 1, y + 1),
+        "twcrps": lambda law, y: law.twcrps(y, 0.0),
+        "icdf": lambda law, y: law.icdf(jnp.clip(jnp.abs(y), 1e-7, 1)),
+        "isf": lambda law, y: law.isf(jnp.clip(jnp.abs(y), 1e-7, 1)),
+        "variance": lambda law, y: law.variance(),
+    }
+    for name, method in methods.items():
+        function = jax.value_and_grad(lambda p, y, m=method: m(Normal(p[0], p[1]), y), (0, 1))
+        value, slopes = jax.jit(jax.vmap(function))((loc, scale), y)
+        for got in (value, *jax.tree.leaves(slopes)):
+            bad = np.flatnonzero(np.isnan(got))
+            assert not bad.size, (name, bad.size, loc[bad[0]], scale[bad[0]], y[bad[0]])
+        for missing in ((jnp.nan, 1.0, 0.0), (0.0, jnp.nan, 0.0), (0.0, jnp.array(-1.0), 0.0)):
+            law = Normal(jnp.asarray(missing[0]), jnp.asarray(missing[1]))
+            assert jnp.isnan(method(law, jnp.asarray(missing[2]))), (name, missing)
+
+
 def test_samples_follow_the_cdf():
     draws = Normal(jnp.array([0.0, 3.0]), 2.0).sample(jax.random.key(3), (3000,))
     for i, loc in enumerate((0.0, 3.0)):

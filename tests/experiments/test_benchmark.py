@@ -51,7 +51,7 @@ def test_tables_and_figure(tmp_path):
         "steps": [
             {"form": "plain", "rows": 9, "forward_ms": 1, "gradient_ms": 2, "forward_memory": 3, "gradient_memory": 4}
         ],
-        "growth": [{"rows": r, "bins": 100, "gradient_ms": r / 1e3} for r in (1000, 10000, 16384)],
+        "growth": [{"rows": r, "bins": 100, "gradient_ms": r / 1e3, "copy_ms": r / 1e4} for r in (1000, 10000, 16384)],
         "bandwidth": None,
     }
     text = benchmark.report(results, tmp_path, ["law"])
