@@ -41,8 +41,8 @@ def log_probability(logits: Float[Array, "... n"], index: Int[Array, "..."]) -> 
 @log_probability.defjvp
 def _log_probability_jvp(primals, tangents):
     logits, index = primals
-    weight = jnp.where(_positions(logits) == index[..., None], 1.0, 0.0) - probabilities(logits)
-    return log_probability(logits, index), jnp.sum(weight * tangents[0], axis=-1)
+    weight = jnp.where(_positions(logits) == _held(index)[..., None], 1.0, 0.0) - probabilities(logits)
+    return log_probability(logits, index), _held(jnp.sum(weight * tangents[0], axis=-1))
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(3,))
@@ -144,8 +144,9 @@ def _fraction_jvp(from_last, primals, tangents):
     value = _fraction(*primals, from_last)
     _, solid = _solid_weight(logits, index, mass * total)
     scale = jnp.where(solid, jnp.exp(-jnp.where(solid, log_probability(logits, index), 0.0)), 0.0)
-    weight = probabilities(logits) * scale[..., None] * (mass[..., None] - _passed(logits, index, value, from_last))
-    return value, scale * tangents[1] + jnp.sum(weight * tangents[0], axis=-1)
+    passed = _passed(logits, _held(index), _held(value), from_last)
+    weight = probabilities(logits) * (_held(mass)[..., None] - passed)
+    return value, scale * (tangents[1] + _held(jnp.sum(weight * tangents[0], axis=-1)))
 
 
 def _solid_weight(logits, index, target):
@@ -211,8 +212,8 @@ def _log_total_jvp(primals, tangents):
 
 
 def _softmax(logits, peak, log_total):
-    # behind the barrier the difference is another one than in the forward pass, which is not kept for this one then
-    return jnp.exp(logits - jax.lax.optimization_barrier(peak)[..., None] - log_total[..., None])
+    # held, the difference is another one than in the forward pass, which is not kept for this one then
+    return jnp.exp(logits - _held(peak)[..., None] - _held(log_total)[..., None])
 
 
 def _block_size(logits):
@@ -247,6 +248,23 @@ def _passed(logits, index, fraction, from_last):
     position, at = _positions(logits), index[..., None]
     part = jnp.where(position == at, fraction[..., None], 0.0)
     return jnp.where(position > at if from_last else position < at, 1.0, part)
+
+
+def _held(x):
+    """x, computed before a pass over the bins that uses it, and its cotangent likewise.
+
+    A compiler would fuse what x is made of into that pass and compute it for every bin. It may look through a barrier,
+    but not through a windowed sum, here of each number with nothing; of complex numbers, since the CPU compiler's
+    library of reductions takes real ones and all around them. It is linear, so that transposing leaves it in place.
+    """
+    window, padding = (1,) * x.ndim + (2,), [(0, 0)] * x.ndim + [(0, 1)]
+    if jnp.issubdtype(x.dtype, jnp.integer):
+        held = jax.lax.reduce_window(x[..., None], np.zeros((), x.dtype), jax.lax.bitwise_or, window, window, padding)
+    else:
+        pairs = jax.lax.complex(x, jnp.zeros_like(x))[..., None]
+        held = jax.lax.reduce_window(pairs, np.zeros((), pairs.dtype), jax.lax.add, window, window, padding)
+        held = jax.lax.real(held)
+    return held[..., 0]
 
 
 def _positions(values):
