@@ -33,7 +33,8 @@ class SplicedBinnedParetoHead:
         support: (low, high), outcomes that every distribution must hold possible, or None. A tail with xi < 0 ends at
             -beta / xi beyond its threshold: its scale is increased by -xi times the distance from the threshold to the
             end of this interval (`continuous`: the shape is held above the one that ends there), so that no outcome
-            inside has probability zero; tails with xi >= 0 are unchanged. With `endpoint` both tails end there exactly.
+            inside has probability zero; tails with xi >= 0 are unchanged, so that the slope of the scale in the raw
+            shape jumps at xi = 0. With `endpoint` both tails end there exactly.
     Raises:
         InputError: unknown parameterization, bounds not increasing or not above -1 (where a density is unbounded), bad
             edges or tail masses, a support that does not hold the edges, `endpoint` without a support wider than them.
