@@ -101,9 +101,7 @@ def test_scores_of_windows_against_quadrature(x64):
     with jax.enable_x64(x64), mp.workdps(30):
         low, y, high = jnp.asarray(cases).T
         value, slopes = jax.jit(
-            jax.vmap(
-                jax.value_and_grad(lambda p, a, y, b: Normal(p[0], p[1]).twcrps(y, a, b)), in_axes=(None, 0, 0, 0)
-            )
+            jax.vmap(jax.value_and_grad(lambda p, a, y, b: Normal(p[0], p[1]).twcrps(y, a, b)), in_axes=(None, 0, 0, 0))
         )(jnp.array([0.5, 1.5]), low, y, high)
         loc, scale = mp.mpf("0.5"), mp.mpf("1.5")
         for i, (a, at, b) in enumerate(cases):
