@@ -57,7 +57,7 @@ LAWS = {
     "TwoTailedHybridPareto": lambda: TwoTailedHybridPareto(0.3, 1.0, jnp.array([-0.2, 0.0, 0.3]), 0.1),
 }
 # half a minute of compilation each, for what the others show too
-SLOW = {"BlendedPareto", "HybridPareto", "StudentT", "TwoTailedHybridPareto"}
+SLOW = {"Binned", "BlendedPareto", "HybridPareto", "StudentT", "TwoTailedHybridPareto"}
 EVERY = pytest.mark.parametrize(
     "family", [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in LAWS]
 )

@@ -124,6 +124,7 @@ def test_weights_keep_digits_at_both_ends(x64):
             assert abs(exact(weight_gain(t, 1 - t, step)) / gain - 1) < 4 * bound
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("x64", X64)
 @pytest.mark.parametrize("case", ["heavy and bounded", "exponential"])
 def test_derivatives(case, x64):
@@ -187,6 +188,7 @@ def test_without_tails_it_is_the_histogram():
     np.testing.assert_array_equal(jnp.stack(law.thresholds()), EDGES[[0, 0, -1, -1]])
 
 
+@pytest.mark.slow
 def test_infinite_moments_scalars_and_missing_parameters():
     law = BlendedPareto(
         jnp.zeros((5, 4)),

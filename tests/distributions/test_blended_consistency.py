@@ -11,6 +11,8 @@ from tests.distributions.test_blended import CASES, EDGES, LOGITS, MASSES, METHO
 from tests.oracles import exact, mp
 from tests.oracles_blended import Blended
 
+pytestmark = pytest.mark.slow
+
 
 def composite(function, knots, nodes=40):
     """Integral over [knots[0], knots[-1]] by Gauss-Legendre quadrature between the knots; a function of [points]."""
@@ -123,7 +125,6 @@ def test_quantiles_invert(case, x64):
         assert jnp.all(jnp.isnan(ends[2:]))
 
 
-@pytest.mark.slow
 def test_samples_follow_the_cdf_and_every_parameter_moves_them():
     logits = jnp.asarray(np.stack([0.5 * LOGITS, 0.5 * LOGITS[::-1]]), jnp.float32)
 
@@ -146,7 +147,6 @@ def test_samples_follow_the_cdf_and_every_parameter_moves_them():
             assert jnp.all(gradient != 0)
 
 
-@pytest.mark.slow
 def test_crps_of_windows_against_quadrature():
     with jax.enable_x64(True):
         law = BlendedPareto(jnp.asarray(LOGITS), EDGES, jnp.asarray(0.1), jnp.asarray(-0.3), *MASSES)
@@ -216,7 +216,6 @@ def per_row(quantity):
 ROWS = {name: per_row(quantity) for name, quantity in QUANTITIES.items()}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("edges", UNEVEN)
 def test_no_value_or_gradient_is_nan(edges):
     """Every method and its gradients in outcome, logits, edges and shapes, for every body, shape and point.

@@ -114,6 +114,7 @@ def test_log_density_stays_informative_where_probability_underflows():
     assert d.log_cdf(-2.5) == pytest.approx(-1e4 + np.log(0.5), rel=1e-6)
 
 
+@pytest.mark.slow
 def test_normal():
     y = jnp.array([0.0, 3.0, -3.0, 30.0, -30.0, 1e6, -1e6])
     q = jnp.array([1e-7, 0.01, 0.3, 0.5, 0.7, 0.99, 0.999])
