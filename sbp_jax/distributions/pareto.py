@@ -115,10 +115,15 @@ class GeneralizedPareto(Distribution):
 
     @compiled
     def variance(self) -> Float[Array, "..."]:
-        """beta^2 / ((1 - xi)^2 (1 - 2 xi)) for xi < 1/2, else inf."""
-        finite = self.shape < 0.5
-        xi = jnp.where(finite, self.shape, 0.0)
-        return self._known(jnp.where(finite, (self.scale / (1 - xi)) ** 2 / (1 - 2 * xi), jnp.inf))
+        """beta^2 / ((1 - xi)^2 (1 - 2 xi)) for xi < 1/2, else inf; inf without gradient too where it overflows."""
+
+        def closed(xi, beta):
+            return (beta / (1 - xi)) ** 2 / (1 - 2 * xi)
+
+        light = self.shape < 0.5
+        finite = light & jnp.isfinite(closed(jnp.where(light, self.shape, 0.0), self.scale))
+        value = closed(jnp.where(finite, self.shape, 0.0), jnp.where(finite, self.scale, 1.0))
+        return self._known(jnp.where(finite, value, jnp.inf))
 
     @compiled
     def integrated_survival(self, y: ArrayLike) -> Float[Array, "..."]:
