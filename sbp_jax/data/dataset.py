@@ -1,7 +1,8 @@
 """The prepared data set: tracking files read once, split by game, kept as a TFDS array_record data set.
 
 path/
-  report.json                  what was read, kept, rejected and repaired; splits; sources; configuration
+  report.json, report.md       what was read, kept, rejected and repaired, and what the kept plays look like; in the
+                               first also splits, source files with checksums, configuration
   passing_plays/1.0.0/         TFDS; `tfds.builder_from_directory` reads it too
 """
 
@@ -17,9 +18,11 @@ from typing import Any, Literal
 
 import numpy as np
 
+from sbp_jax.data import quality
 from sbp_jax.data.batching import PLAYER_FEATURES, PLAYERS, Plays
 from sbp_jax.data.features import INFO_TYPES, STATIC_FEATURES, plays_from_chunk
 from sbp_jax.data.formats import find_tables
+from sbp_jax.data.quality import Distributions
 from sbp_jax.data.records import SCALAR_TYPES, read_records, save_chunk, write_records
 from sbp_jax.data.report import ReadReport
 from sbp_jax.data.tracking import read_tracking
@@ -27,9 +30,19 @@ from sbp_jax.data.windows import Rules
 from sbp_jax.errors import InputError
 
 SPLITS = ("train", "validation", "test")
-REPORT = "report.json"
-_RECIPE = 1  # raise it when the same files give other arrays
+REPORT, SUMMARY = "report.json", "report.md"
+_RECIPE = 2  # raise it when the same files give other arrays
 _TEMPORARY = ".building-"
+# the report's own keys -> fields of `ReadReport`
+_READING = {
+    "plays": "kept",
+    "read": "read",
+    "rejected": "rejected",
+    "examples": "examples",
+    "repaired": "repaired",
+    "files": "formats",
+    "ignored": "ignored",
+}
 
 
 @dataclass(frozen=True)
@@ -120,6 +133,8 @@ def prepare(
         raise InputError(f"{out}: cannot be written ({error.strerror})") from error
     try:
         report = _build(sources, building, config, progress)
+        summary = f"{_reading(report).to_markdown()}\n\n{quality.to_markdown(report['distributions'])}\n"
+        (building / SUMMARY).write_text(summary)
         (building / REPORT).write_text(json.dumps({**report, "prepared_from": recipe}, indent=2))
         _move_into_place(building, out)
     finally:
@@ -136,15 +151,20 @@ def describe(path: str | Path) -> Prepared:
     columns = ("games", "plays", "frames")
     by_split = {column: {split: report["splits"][split][column] for split in SPLITS} for column in columns}
     fingerprint = hashlib.sha256(json.dumps(report["prepared_from"], sort_keys=True).encode()).hexdigest()[:16]
-    return Prepared(path, ReadReport(**report["reading"]), **by_split, fingerprint=fingerprint)
+    return Prepared(path, _reading(report), **by_split, fingerprint=fingerprint)
 
 
 def _report(path: Path) -> dict[str, Any]:
     with contextlib.suppress(ValueError):
         report = json.loads((path / REPORT).read_text())
-        if {"reading", "splits", "prepared_from"} <= set(report) and (path / "passing_plays").is_dir():
+        wanted = {*_READING, "distributions", "splits", "prepared_from"}
+        if wanted <= set(report) and (path / "passing_plays").is_dir():
             return report
     raise InputError(f"{path}: damaged data set; prepare the tracking files again")
+
+
+def _reading(report: dict[str, Any]) -> ReadReport:
+    return ReadReport(**{name: report[key] for key, name in _READING.items()})
 
 
 def load(path: str | Path, split: str) -> Plays:
@@ -203,10 +223,11 @@ def _build(
 ) -> dict[str, Any]:
     spool = building / "spool"
     spool.mkdir()
-    reading, chunks, games, lengths = ReadReport(), [], [], []
+    reading, seen, chunks, games, lengths = ReadReport(), Distributions(), [], [], []
     for chunk in read_tracking(sources, config.rules):
         reading = reading + chunk.report
         if len(chunk.plays):
+            seen.add(chunk)
             plays = plays_from_chunk(chunk)
             chunks.append(save_chunk(plays, spool / f"{len(chunks):05d}"))
             games.append(plays.game_id)
@@ -221,7 +242,10 @@ def _build(
     for name, members in split.items():
         inside = np.isin(game, members)
         sizes[name] = {"games": members, "plays": int(inside.sum()), "frames": int(length[inside].sum())}
-    return {"reading": asdict(reading), "splits": sizes}
+    distributions = seen.as_dict()
+    account = {key: getattr(reading, name) for key, name in _READING.items()}
+    names = ", ".join(distributions["formats"])
+    return {**account, "format": names, "distributions": distributions, "splits": sizes}
 
 
 def _is_prepared(path: Path) -> bool:

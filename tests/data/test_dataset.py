@@ -161,8 +161,11 @@ def test_a_killed_build_leaves_nothing_half_and_the_next_one_cleans_up(source, t
 def test_report_file(source, tmp_path):
     prepared = prepare(source, tmp_path / "set")
     report = json.loads((tmp_path / "set" / "report.json").read_text())
-    assert report["reading"]["read"] == report["reading"]["kept"] == 24
-    assert report["reading"]["formats"] == {"Big Data Bowl 2021": 1, "games": 1, "plays": 1}
+    assert report["read"] == report["plays"] == 24
+    assert report["files"] == {"Big Data Bowl 2021": 1, "games": 1, "plays": 1}
+    assert report["format"] == "Big Data Bowl 2021"
+    for name in ("frames", "yards", "results", "players", "formats"):
+        assert sum(report["distributions"][name].values()) == 24, name
     assert {split: entry["plays"] for split, entry in report["splits"].items()} == prepared.plays
     assert report["prepared_from"]["config"]["fractions"] == [0.7, 0.15, 0.15]
     assert len(report["prepared_from"]["sources"]) == 3
