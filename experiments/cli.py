@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import tyro
+from tqdm import tqdm
 
 import configs
 from sbp_jax.config import Config
@@ -74,6 +75,11 @@ def main(command: Callable[[list[str]], None]) -> None:
     except KeyboardInterrupt:
         print("interrupted; the same command goes on from the newest checkpoint", file=sys.stderr)
         sys.exit(130)
+
+
+def move(bar: tqdm, done: int) -> None:
+    """Move a progress bar to `done`."""
+    bar.update(done - bar.n)
 
 
 def _is_empty(value: Any, word: str) -> bool:

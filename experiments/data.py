@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 from tqdm import tqdm
 
+from experiments.cli import move
 from sbp_jax.config import DataConfig, digest
 from sbp_jax.data import dataset
 from sbp_jax.data.batching import Plays
@@ -88,7 +89,7 @@ def open_dataset(config: DataConfig) -> Dataset:
     stem = simulated.name if simulated else Path(sources[0]).name or "plays"
     out = Path(config.cache) / f"prepared-{stem}-{digest(where, dataclasses.asdict(choice))}"
     with tqdm(desc="prepare", unit=" plays") as bar:
-        prepared = dataset.prepare(sources, out, choice, partial(_move, bar))
+        prepared = dataset.prepare(sources, out, choice, partial(move, bar))
     return Dataset(prepared, simulated)
 
 
@@ -97,9 +98,5 @@ def _simulate(config: DataConfig) -> Path:
     folder = Path(config.cache) / f"simulated-{config.plays}-{digest(dataclasses.asdict(settings), RECIPE)}"
     if not folder.is_dir():
         with tqdm(total=config.plays, desc="simulate", unit=" plays") as bar:
-            simulate(folder, settings, partial(_move, bar))
+            simulate(folder, settings, partial(move, bar))
     return folder
-
-
-def _move(bar: tqdm, done: int) -> None:
-    bar.update(done - bar.n)

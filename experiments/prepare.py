@@ -1,0 +1,68 @@
+"""Tracking files to a prepared data set: python -m experiments.prepare SOURCE... --out DIR."""
+
+import json
+import sys
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+from tqdm import tqdm
+
+from experiments.cli import main, move, parse
+from sbp_jax.data import dataset
+from sbp_jax.errors import InputError
+from sbp_jax.reporting.quality import quality_page
+
+REJECTED = 3
+
+
+@dataclass(frozen=True)
+class Options:
+    """Read tracking files of any known format, split the plays by game, and write a data set and its quality report.
+
+    Attributes:
+        sources: folders or files (CSV, TSV, parquet), told apart by their columns.
+        out: folder of the data set; the same files and options find it done there.
+        strict: exit with code 3 if any play was rejected.
+        malformed: a damaged play is left out and counted ("reject"), or stops the reading ("stop").
+        seed: decides which game goes to train, validation and test.
+        fractions: shares of the games for train, validation and test.
+        min_frames: least frames (10 Hz) from snap to release.
+        max_frames: most frames.
+    """
+
+    sources: Annotated[tuple[str, ...], tyro.conf.Positional]
+    out: Path
+    strict: bool = False
+    malformed: Literal["stop", "reject"] = "reject"
+    seed: int = 0
+    fractions: tuple[float, float, float] = (0.7, 0.15, 0.15)
+    min_frames: int = 5
+    max_frames: int = 120
+
+
+def command(words: list[str]) -> None:
+    """Prepare, print the report, draw its page; exit code 3 with `--strict` where plays were rejected."""
+    options = parse(Options, words, "scripts/prepare_data.py")
+    if not options.sources:
+        raise InputError("expected folders or files of tracking data first")
+    config = dataset.PrepareConfig(
+        options.seed, options.fractions, options.malformed, options.min_frames, options.max_frames
+    )
+    with tqdm(desc="prepare", unit=" plays") as bar:
+        prepared = dataset.prepare(options.sources, options.out, config, partial(move, bar))
+    page = options.out / "report.png"
+    if not page.exists():
+        quality_page(page, json.loads((options.out / dataset.REPORT).read_text()))
+    print((options.out / dataset.SUMMARY).read_text())
+    sizes = ", ".join(f"{name} {count:,}" for name, count in prepared.plays.items())
+    print(f"{options.out}: {sizes} plays; {dataset.REPORT}, {dataset.SUMMARY}, {page.name}")
+    if options.strict and prepared.reading.rejected:
+        print(f"strict: rejected {prepared.reading.reasons()}", file=sys.stderr)
+        sys.exit(REJECTED)
+
+
+if __name__ == "__main__":
+    main(command)

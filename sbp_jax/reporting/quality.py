@@ -1,0 +1,57 @@
+"""One page on a prepared data set: what became of its plays, and what the kept ones look like."""
+
+import textwrap
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from sbp_jax.reporting.style import COLOURS, figure
+
+_LINE, _LEAST_ROOM, _MOST_BARS = 26, 6, 16
+
+
+def quality_page(path: Path, report: Mapping[str, Any]) -> None:
+    """Plays by fate, repairs, and the distributions of frames, outcomes, positions and tracked players.
+
+    Args:
+        path: PNG to write.
+        report: the data set's report.json.
+    """
+    seen = report["distributions"]
+    with figure(path, 12.0, 7.2) as drawing:
+        fate, repairs, positions, frames, yards, players = drawing.subplots(2, 3).ravel()
+        _bars(fate, {"kept": report["plays"], **report["rejected"]}, f"{report['read']:,} plays read")
+        _bars(repairs, report["repaired"], "repairs, rows or plays")
+        _bars(positions, seen["positions"], "players in plays by position")
+        _numbers(frames, seen["frames"], "frames from snap to release (10 Hz)")
+        _numbers(yards, seen["yards"], "outcome", logarithmic=True)
+        _numbers(players, seen["players"], "tracked players in a play")
+        players.set_xlim(0, 23)
+        drawing.suptitle(f"{report['format']}: {report['plays']:,} plays")
+
+
+def _bars(ax: Axes, counts: Mapping[str, int], title: str) -> None:
+    ax.set_title(title)
+    if not counts:
+        ax.text(0.5, 0.5, "none", ha="center", va="center", transform=ax.transAxes)
+        ax.set_axis_off()
+        return
+    ordered = sorted(counts.items(), key=lambda item: item[1])[-_MOST_BARS:]
+    bars = ax.barh(range(len(ordered)), [count for _, count in ordered], height=0.8, color=COLOURS["sbp"])
+    ax.bar_label(bars, fmt="{:,.0f}", padding=2, fontsize=7)
+    ax.set_yticks(range(len(ordered)), [textwrap.fill(name, _LINE) for name, _ in ordered], fontsize=7)
+    # few bars stay as thin as many
+    ax.set_ylim(min(-0.6, len(ordered) - 0.4 - _LEAST_ROOM), len(ordered) - 0.4)
+    ax.margins(x=0.15)
+    ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+
+
+def _numbers(ax: Axes, counts: Mapping[str, int], title: str, logarithmic: bool = False) -> None:
+    ax.bar([float(value) for value in counts], list(counts.values()), width=0.9, color=COLOURS["sbp"])
+    ax.set(title=title, ylabel="plays")
+    ax.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+    if logarithmic:
+        ax.set_yscale("log")
