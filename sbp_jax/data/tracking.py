@@ -32,7 +32,7 @@ from sbp_jax.data.kinematics import add_motion, orientation_turns, smoothed_game
 from sbp_jax.data.outcomes import Listing, clock_seconds, read_listing
 from sbp_jax.data.passers import PLAY, find_offence
 from sbp_jax.data.report import ReadReport
-from sbp_jax.data.windows import Rules, Screen, check, check_quarterbacks, cut, drop_copies, join_outcomes
+from sbp_jax.data.windows import Rules, Screen, check, check_facing, check_quarterbacks, cut, drop_copies, join_outcomes
 from sbp_jax.errors import InputError
 
 FIELD_LENGTH_YARDS = 120.0
@@ -112,7 +112,7 @@ def _canonical(
         offence=~pl.col("is_ball") & (pl.col("side") == pl.col("offence_side")).fill_null(value=False),
         direction=pl.coalesce("direction", "seen_direction"),
     )
-    rows = check_quarterbacks(rows, screen)
+    rows = check_facing(check_quarterbacks(rows, screen), screen)
     rows = _turn_orientation(rows, screen)
     plays = _situations(rows, plays, listing, screen).with_columns(format=pl.lit(table.layout and table.layout.name))
     rows = _toward_positive_x(rows.filter(~pl.col("is_ball"))).sort(*PLAY, "player_id", "frame")

@@ -21,6 +21,7 @@ FIELD_Y = (-15.0, 75.0)
 LONGEST_GAIN = 109.0  # yards: end line to goal line
 FASTEST_YPS = 30.0  # two and a half times the fastest ever tracked
 MAX_PLAYERS = 22
+_LEAST_SIDE, _MIXED = 4, 0.1
 
 
 @dataclass(frozen=True)
@@ -212,6 +213,24 @@ def check_quarterbacks(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
     two = backs.group_by(*PLAY, "frame").agg(names=pl.col("name").sort()).filter(pl.col("names").list.len() > 1)
     found = pl.format("{} at frame {}", pl.col("names").list.join(" and "), "frame")
     return screen.malformed(rows, two.sort("frame").with_columns(found=found), "two quarterbacks of the offence")
+
+
+def check_facing(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
+    """Return `rows` (with `offence`) without plays whose teams are mixed along x at the snap (malformed).
+
+    Judged by the share of pairs in which the player of the offence stands behind the defender: all pairs of
+    282 real plays, about a half where x and y are swapped. Plays with under four players on a side are kept.
+    """
+    snap = rows.filter(pl.col("frame") == 0, ~pl.col("is_ball"), pl.col("side").is_not_null())
+    ranked = snap.select(*PLAY, "offence", rank=pl.col("x").rank().over(PLAY))
+    own, other = pl.col("offence").sum(), (~pl.col("offence")).sum()
+    ahead = (pl.col("rank").filter("offence").sum() - own * (own + 1) / 2) / (own * other)
+    plays = ranked.group_by(PLAY).agg(own=own, other=other, ahead=ahead)
+    mixed = plays.filter(
+        pl.min_horizontal("own", "other") >= _LEAST_SIDE, pl.col("ahead").is_between(_MIXED, 1 - _MIXED)
+    )
+    found = pl.format("in {} % of pairs the offence is ahead", (100 * pl.col("ahead")).round())
+    return screen.malformed(rows, mixed.with_columns(found=found), "the teams do not face each other along x")
 
 
 def _still_in(frame: pl.DataFrame, bad: pl.DataFrame) -> pl.DataFrame:

@@ -216,10 +216,11 @@ def survives(mutation: str, layout: str, seed: int, tmp_path: Path, sound: tuple
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("mutation", MUTATIONS)
-def test_no_traceback_and_no_wrong_play(mutation, layout, tmp_path):
+@pytest.mark.parametrize("seeds", [range(1), pytest.param(range(1, 6), marks=pytest.mark.slow)], ids=["one", "more"])
+def test_no_traceback_and_no_wrong_play(mutation, layout, seeds, tmp_path):
     sound = read(write_folder(tmp_path / "sound", layout))
     assert len(sound[0]) == 6
-    for seed in range(3):
+    for seed in seeds:
         survives(mutation, layout, seed, tmp_path, sound)
 
 
