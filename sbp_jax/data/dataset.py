@@ -28,7 +28,7 @@ from sbp_jax.errors import InputError
 
 SPLITS = ("train", "validation", "test")
 REPORT = "report.json"
-_RECIPE = 1  # raise it when the same files give other arrays
+_RECIPE = 2  # raise it when the same files give other arrays
 _TEMPORARY = ".building-"
 
 
@@ -39,7 +39,7 @@ class PrepareConfig:
     Args:
         seed: decides which game goes to which split.
         fractions: shares of the games for train, validation and test, summing to 1.
-        malformed, min_frames, max_frames: as in `windows.Rules`.
+        malformed, min_frames, max_frames, outcome: as in `windows.Rules`.
 
     Raises:
         InputError: fractions that are negative or do not sum to 1.
@@ -50,6 +50,7 @@ class PrepareConfig:
     malformed: Literal["stop", "reject"] = "stop"
     min_frames: int = 5
     max_frames: int = 120
+    outcome: str = "yards"
 
     def __post_init__(self) -> None:
         if len(self.fractions) != 3 or min(self.fractions) < 0 or abs(sum(self.fractions) - 1) > 1e-9:
@@ -58,7 +59,7 @@ class PrepareConfig:
     @property
     def rules(self) -> Rules:
         """The reader's part of the configuration."""
-        return Rules(self.malformed, self.min_frames, self.max_frames)
+        return Rules(self.malformed, self.min_frames, self.max_frames, self.outcome)
 
 
 @dataclass(frozen=True)
