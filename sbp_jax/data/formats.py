@@ -74,8 +74,9 @@ def cast_columns(
         InputError: a value does not read as a number, or one of `whole` is not a whole number.
     """
     casts = [pl.col(name).cast(pl.Float64) for name in (*whole, *real)]
+    casts += [pl.col(name).cast(pl.String) for name in text]
     try:
-        frame = frame.with_columns(*casts, pl.col(*text).cast(pl.String) if text else [])
+        frame = frame.with_columns(casts)
     except pl.exceptions.PolarsError as error:
         raise InputError(f"{path}: {_first_line(error)}") from error
     for name, column in whole.items():

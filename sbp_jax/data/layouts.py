@@ -143,7 +143,7 @@ def find_layout(columns: Sequence[str]) -> Layout | None:
     for layout in possible:
         if layout.mark in has and not layout.missing(columns):
             return layout
-    lacks = {layout.name: (layout.mark not in has, len(layout.missing(columns))) for layout in possible}
+    lacks = {layout.name: len(layout.missing(columns)) for layout in possible}
     nearest = [layout for layout in possible if lacks[layout.name] == min(lacks.values())]
     lacking = " or ".join(f"{', '.join(each.missing(columns))} ({each.name})" for each in nearest)
     raise InputError(f"looks like tracking but lacks the column(s) {lacking}")
