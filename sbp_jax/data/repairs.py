@@ -24,11 +24,10 @@ def align_clocks(rows: pl.DataFrame, report: ReadReport) -> pl.DataFrame:
     if "stamp_ms" not in rows.columns:
         return rows
     moments = rows.filter(pl.col("stamp_ms").is_not_null()).group_by(*PLAY, "stamp_ms", "clock").len()
-    counts = moments.group_by(PLAY).agg(
-        times=pl.col("stamp_ms").n_unique(), clocks=pl.col("clock").n_unique(), pairs=pl.len()
-    )
-    ticking = pl.col("times") >= _TICKING_SHARE * pl.col("clocks")
-    suspect = counts.filter(ticking, pl.col("pairs") > pl.col("times")).select(PLAY)
+    counts = moments.group_by(PLAY).agg(times=pl.col("stamp_ms").n_unique(), pairs=pl.len())
+    longest = rows.group_by(_TRACK).agg(frames=pl.col("clock").n_unique()).group_by(PLAY).agg(pl.col("frames").max())
+    ticking = pl.col("times") >= _TICKING_SHARE * pl.col("frames")
+    suspect = counts.join(longest, on=PLAY).filter(ticking, pl.col("pairs") > pl.col("times")).select(PLAY)
     if suspect.is_empty():
         return rows.drop("stamp_ms")
     most = moments.join(suspect, on=PLAY, how="semi").sort("len", "clock", descending=[True, False])
