@@ -65,6 +65,7 @@ LAYOUTS = (
         {**_NAMED, "time": "time", "possession": "possessionFlag"},
         {
             **_MOTION,
+            "frame": "frame",
             "at_home": "homeTeamFlag",
             "side": "teamAbbr",
             "season": "season",

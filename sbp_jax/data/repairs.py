@@ -6,6 +6,7 @@ from sbp_jax.data.kinematics import FRAME_S
 from sbp_jax.data.passers import PLAY
 from sbp_jax.data.report import ReadReport
 
+_OUT_OF_STEP = "frame numbers out of step with the time: aligned by it"
 _TICKING_SHARE = 0.8
 _TRACK = [*PLAY, "player_id"]
 
@@ -18,11 +19,12 @@ def align_clocks(rows: pl.DataFrame, report: ReadReport) -> pl.DataFrame:
     to seconds) keep their frame numbers.
 
     Args:
-        rows: `game_id, play_id, clock`, and `stamp_ms` where the file has times; it is dropped.
+        rows: `game_id, play_id, clock`, and `stamp_ms` where the file has times beside the frame numbers, which is
+            dropped. Where the clock already is the time, `frame` is the number to hold against it.
         report: where the rows put right are counted.
     """
     if "stamp_ms" not in rows.columns:
-        return rows
+        return _count_out_of_step(rows, report) if "frame" in rows.columns else rows
     moments = rows.filter(pl.col("stamp_ms").is_not_null()).group_by(*PLAY, "stamp_ms", "clock").len()
     counts = moments.group_by(PLAY).agg(times=pl.col("stamp_ms").n_unique(), pairs=pl.len())
     longest = rows.group_by(_TRACK).agg(frames=pl.col("clock").n_unique()).group_by(PLAY).agg(pl.col("frames").max())
@@ -37,8 +39,14 @@ def align_clocks(rows: pl.DataFrame, report: ReadReport) -> pl.DataFrame:
     most = most.with_columns(true=pl.when(repeats.over(PLAY)).then(elapsed.over(PLAY)).otherwise("clock"))
     rows = rows.join(most.select(*PLAY, "stamp_ms", "true"), on=[*PLAY, "stamp_ms"], how="left", maintain_order="left")
     wrong = rows["true"].is_not_null() & (rows["true"] != rows["clock"])
-    report.repair("frame numbers out of step with the time: aligned by it", int(wrong.sum()))
+    report.repair(_OUT_OF_STEP, int(wrong.sum()))
     return rows.with_columns(clock=pl.coalesce("true", "clock")).drop("true", "stamp_ms")
+
+
+def _count_out_of_step(rows: pl.DataFrame, report: ReadReport) -> pl.DataFrame:
+    offset = rows.select(*PLAY, offset=pl.col("frame") - pl.col("clock")).drop_nulls().group_by(*PLAY, "offset").len()
+    report.repair(_OUT_OF_STEP, int(offset.group_by(PLAY).agg(pl.col("len").sum() - pl.col("len").max())["len"].sum()))
+    return rows
 
 
 def fill_holes(rows: pl.DataFrame, report: ReadReport) -> pl.DataFrame:
