@@ -25,7 +25,8 @@ class Plays:
         offsets: int64 `[N + 1]`, from 0 to `sum T`.
         players: bool `[sum T, 22]`, False where a slot is empty; its features are then 0.
         static: float32 `[N, S]`; columns as named by `sbp_jax.data.features.STATIC_FEATURES`.
-        yards: float32 `[N]`, gain as the league counts it (an incompletion or an interception gains 0).
+        yards: float32 `[N]`, what each play is worth: unless the reading asked for another outcome, the gain as the
+            league counts it (an incompletion or an interception gains 0).
         game_id, play_id, passer_id: int64 `[N]`.
         passer: the passers' names `[N]`.
         info: further columns, each `[N]`.

@@ -31,7 +31,7 @@ from sbp_jax.errors import InputError
 
 SPLITS = ("train", "validation", "test")
 REPORT, SUMMARY = "report.json", "report.md"
-_RECIPE = 2  # raise it when the same files give other arrays
+_RECIPE = 3  # raise it when the same files give other arrays
 _TEMPORARY = ".building-"
 # the report's own keys -> fields of `ReadReport`
 _READING = {
@@ -52,7 +52,7 @@ class PrepareConfig:
     Args:
         seed: decides which game goes to which split.
         fractions: shares of the games for train, validation and test, summing to 1.
-        malformed, min_frames, max_frames: as in `windows.Rules`.
+        malformed, min_frames, max_frames, outcome: as in `windows.Rules`.
 
     Raises:
         InputError: fractions that are negative or do not sum to 1.
@@ -63,6 +63,7 @@ class PrepareConfig:
     malformed: Literal["stop", "reject"] = "stop"
     min_frames: int = 5
     max_frames: int = 120
+    outcome: str = "yards"
 
     def __post_init__(self) -> None:
         if len(self.fractions) != 3 or min(self.fractions) < 0 or abs(sum(self.fractions) - 1) > 1e-9:
@@ -71,7 +72,7 @@ class PrepareConfig:
     @property
     def rules(self) -> Rules:
         """The reader's part of the configuration."""
-        return Rules(self.malformed, self.min_frames, self.max_frames)
+        return Rules(self.malformed, self.min_frames, self.max_frames, self.outcome)
 
 
 @dataclass(frozen=True)

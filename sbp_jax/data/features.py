@@ -41,6 +41,7 @@ INFO_TYPES: dict[str, type[np.generic]] = {
     "down": np.int64,
     "yards_to_goal": np.float32,
     "time_to_throw_s": np.float32,
+    "pressure": np.int64,
     "touchdown": np.bool_,
 }
 
@@ -50,7 +51,9 @@ def plays_from_chunk(chunk: TrackingChunk) -> Plays:
 
     `static` has the situation (`down, distance` [yards], `yards_to_goal, quarter, clock_s` [left in the quarter],
     `score_difference, week, home` as 0 or 1), 0 where unknown, and then for each a column that is 1 where it is
-    unknown. `info` has the columns of `INFO_TYPES`, text "" and whole numbers -1 where unknown.
+    unknown. `info` has the columns of `INFO_TYPES`, text "" and whole numbers -1 where unknown (`pressure`
+    is 0 or 1 where known). `time_to_throw_s` is the listed one, else the window's length. `yards` is the outcome that
+    the rules of the reading ask for.
     """
     plays = chunk.plays
     lengths = plays["frames"].to_numpy()
@@ -88,7 +91,7 @@ def plays_from_chunk(chunk: TrackingChunk) -> Plays:
         offsets=offsets,
         players=players,
         static=_static(plays),
-        yards=plays["yards"].to_numpy().astype(np.float32),
+        yards=plays["outcome"].to_numpy().astype(np.float32),
         game_id=plays["game_id"].to_numpy(),
         play_id=plays["play_id"].to_numpy(),
         passer_id=plays["passer_id"].to_numpy(),
@@ -128,7 +131,10 @@ def _static(plays: pl.DataFrame) -> np.ndarray:
 
 def _info(plays: pl.DataFrame) -> dict[str, np.ndarray]:
     seconds = (plays["frames"] - 1) * FRAME_S
-    columns = plays.with_columns(time_to_throw_s=seconds).select(
+    plays = plays.with_columns(
+        time_to_throw_s=pl.coalesce("time_to_throw_s", seconds), pressure=pl.col("pressure").cast(pl.Int64)
+    )
+    columns = plays.select(
         pl.col(name).fill_null("" if kind is np.str_ else MISSING) if kind is not np.bool_ else pl.col(name)
         for name, kind in INFO_TYPES.items()
     )

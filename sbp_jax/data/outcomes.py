@@ -1,49 +1,72 @@
-"""What a play gained, as the league counts it, and the situation it was played in.
+"""What a play gained, as the league counts it, and the situation it was played in, from the files beside the tracking.
 
 Result codes: C complete, I incomplete, IN intercepted; S (sack) and R (run) are no attempts. An incompletion and an
 interception gain 0, whatever the return was; a penalty's yards do not count.
 """
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
-from sbp_jax.data.formats import PLAYER_NAMES, POSITION_NAMES, Table, cast_columns, read_table
+from sbp_jax.data.descriptions import parse_return
+from sbp_jax.data.formats import (
+    GAME_NAMES,
+    PLAY_NAMES,
+    PLAYER_NAMES,
+    POSITION_NAMES,
+    PRESSURE_NAMES,
+    Table,
+    cast_columns,
+    read_table,
+)
 from sbp_jax.errors import InputError
 
 ATTEMPTS = ("C", "I", "IN")
+LEAGUE_YARDS, NET_YARDS = "yards", "net_yards"  # outcomes that are no column of a file
 
 # common name -> the names that publishers give the column, the first one present is taken
 _NAMES = {
     "game_id": ("gameId", "game_id"),
     "play_id": ("playId", "play_id"),
     "result": ("passResult", "PassResult", "pass_result", "result", "outcome"),
-    "yards": ("yards_gained", "offensePlayResult", "yards", "yardsGained", "playResult", "PlayResult"),
-    "nullified": ("nullified",),
+    # before the penalty where a publisher has both: playResult, yardsGained and, from 2026, yards_gained include it
+    "yards": (
+        "prePenaltyYardsGained",
+        "prePenaltyPlayResult",
+        "pre_penalty_yards_gained",
+        "yards_gained",
+        "offensePlayResult",
+        "yards",
+        "yardsGained",
+        "playResult",
+        "PlayResult",
+    ),
+    "nullified": ("nullified", "playNullifiedByPenalty", "play_nullified_by_penalty"),
     "two_point": ("two_pt", "two_point"),
-    "description": ("playDescription", "desc"),
+    "description": ("playDescription", "desc", "play_description"),
     "quarter": ("quarter", "qtr"),
     "down": ("down",),
-    "distance": ("yardsToGo", "ydstogo"),
+    "distance": ("yardsToGo", "ydstogo", "yards_to_go"),
     "clock": ("gameClock", "GameClock", "game_clock"),
-    "home_score": ("preSnapHomeScore", "HomeScoreBeforePlay"),
-    "visitor_score": ("preSnapVisitorScore", "VisitorScoreBeforePlay"),
-    "absolute_yardline": ("absoluteYardlineNumber",),
+    "home_score": ("preSnapHomeScore", "HomeScoreBeforePlay", "pre_snap_home_score"),
+    "visitor_score": ("preSnapVisitorScore", "VisitorScoreBeforePlay", "pre_snap_visitor_score"),
+    "absolute_yardline": ("absoluteYardlineNumber", "absolute_yardline_number"),
     "yards_to_goal": ("yardline_100",),
-    "yardline_side": ("yardlineSide",),
-    "yardline_number": ("yardlineNumber",),
-    "possession_team": ("possessionTeam", "posteam"),
+    "yardline_side": ("yardlineSide", "yardline_side"),
+    "yardline_number": ("yardlineNumber", "yardline_number"),
+    "possession_team": ("possessionTeam", "posteam", "possession_team"),
+    "home_team": ("home_team_abbr",),
+    "visitor_team": ("visitor_team_abbr",),
     "season": ("season",),
     "week": ("week",),
+    "time_to_throw_s": ("timeToThrow", "time_to_throw"),
 }
-_TEXT = {"result", "description", "clock", "yardline_side", "possession_team"}
+_TEXT = {"result", "description", "clock", "yardline_side", "possession_team", "home_team", "visitor_team"}
 _FLAGS = {"nullified", "two_point"}
+_REAL = {"yards", "time_to_throw_s", "listed_outcome"}
+_KEY = ["game_id", "play_id"]
 _PLAYS_SIGNS = {"quarter", "down", "yards", "result", "description", "distance", "possession_team"}
-
-_GAIN = re.compile(r"for (?:(-?\d+) yards?|no gain)")
-_BREAK = re.compile(r"FUMBLES|MUFFS|PENALTY|Penalty")
 
 
 @dataclass(frozen=True)
@@ -52,8 +75,9 @@ class Listing:
 
     Args:
         plays: one row a listed play; `has_outcome` tells whether a result is listed, `two_outcomes` whether two
-            different ones are.
-        players: player_id, position.
+            different ones are; `return_yards` [yd] of an interception, `time_to_throw_s` [s], `pressure` and
+            `listed_outcome` (the column asked for) are null where not told.
+        players: player_id, position, listed_name.
         games: game_id with season, week, home_team, visitor_team where given.
     """
 
@@ -62,57 +86,42 @@ class Listing:
     games: pl.DataFrame
 
 
-def read_listing(tables: Sequence[Table]) -> tuple[Listing, list[Table]]:
+def read_listing(tables: Sequence[Table], outcome: str = LEAGUE_YARDS) -> tuple[Listing, list[Table]]:
     """Read the plays, players and games among `tables`; return them and the tables that turned out to be neither.
 
+    Args:
+        tables: the tables; those of tracking are passed over.
+        outcome: "yards", "net_yards" or a column of a list of plays, which `listed_outcome` then has.
+
     Raises:
-        InputError: a list of plays lacks its outcome columns, or a value does not parse.
+        InputError: a list of plays lacks its outcome columns, no list has the column `outcome`, or a value does not
+            parse.
     """
     plays, ignored = [], [table for table in tables if table.role == "unknown"]
     for table in tables:
         if table.role == "plays":
-            listed = _read_plays(table)
+            listed = _read_plays(table, outcome)
             if listed is None:
                 ignored.append(table)
             else:
                 plays.append(listed)
+    if outcome not in (LEAGUE_YARDS, NET_YARDS) and not any("listed_outcome" in each.columns for each in plays):
+        names = ", ".join(str(table.path) for table in tables if table.role == "plays") or "no list of plays"
+        raise InputError(
+            f"outcome: expected yards, net_yards or a column of a list of plays, got {outcome!r} ({names})"
+        )
     players = [_read_players(table) for table in tables if table.role == "players"]
     games = [_read_games(t) for t in tables if t.role == "games"]
-    empty_player = pl.DataFrame(schema={"player_id": pl.Int64, "position": pl.String})
+    pressures = [_read_pressures(t) for t in tables if t.role == "pressures"]
+    empty_player = pl.DataFrame(schema={"player_id": pl.Int64, "position": pl.String, "listed_name": pl.String})
     empty_game = pl.DataFrame(schema={"game_id": pl.Int64})
     return Listing(
-        plays=_one_row_a_play(plays),
-        players=pl.concat([empty_player, *players]).drop_nulls("player_id").unique("player_id", keep="first"),
+        plays=_one_row_a_play(plays).join(_any_pressure(pressures), on=_KEY, how="left"),
+        players=pl.concat([empty_player, *players], how="diagonal")
+        .drop_nulls("player_id")
+        .unique("player_id", keep="first"),
         games=pl.concat([empty_game, *games], how="diagonal").unique("game_id", keep="first"),
     ), ignored
-
-
-def parse_description(text: str) -> tuple[str | None, float | None, bool, bool]:
-    """Return `(result, yards, nullified, two_point)` of a play from the league's text.
-
-    Where a replay REVERSED the ruling, the text after the last such word counts. The gain is that of the pass and of
-    laterals after it, up to a fumble or penalty. `result` is None where the text tells of no pass, sack or run.
-    """
-    two_point = "TWO-POINT CONVERSION" in text
-    nullified = "No Play" in text
-    final = text.rsplit("REVERSED", 1)[-1]
-    if "INTERCEPTED" in final:
-        return "IN", 0.0, nullified, two_point
-    if re.search(r"pass (?:is )?incomplete|is incomplete", final):
-        return "I", 0.0, nullified, two_point
-    if "sacked" in final:
-        return "S", None, nullified, two_point
-    if "spiked the ball" in final or "scrambles" in final:
-        return "R", None, nullified, two_point
-    thrown = re.search(r"\bpass(?:es)?\b", final)
-    if thrown is None:
-        return None, None, nullified, two_point
-    caught = _BREAK.split(final[thrown.start() :], maxsplit=1)[0]
-    first, *laterals = re.split(r"\. (?=Lateral|Pass back)", caught)
-    gains = [_GAIN.search(part) for part in (first, *laterals)]
-    if gains[0] is None:
-        return "C", None, nullified, two_point
-    return "C", float(sum(int(gain[1] or 0) for gain in gains if gain)), nullified, two_point
 
 
 def clock_seconds(clock: pl.Expr) -> pl.Expr:
@@ -122,7 +131,7 @@ def clock_seconds(clock: pl.Expr) -> pl.Expr:
     return pl.when(minutes == "").then(0).otherwise(minutes.cast(pl.Int64, strict=False)) * 60 + seconds
 
 
-def _read_plays(table: Table) -> pl.DataFrame | None:
+def _read_plays(table: Table, outcome: str) -> pl.DataFrame | None:
     names = {name: next((c for c in columns if c in table.columns), None) for name, columns in _NAMES.items()}
     names = {name: column for name, column in names.items() if column}
     if "result" not in names or "yards" not in names:
@@ -139,6 +148,8 @@ def _read_plays(table: Table) -> pl.DataFrame | None:
         flown = pl.sum_horizontal(pl.Series(rows["PassLength"]).cast(pl.Float64), rows["YardsAfterCatch"])
         both = rows["PassLength"].is_not_null() & rows["YardsAfterCatch"].is_not_null()
         frame = frame.with_columns(yards=pl.when(both).then(flown).otherwise(pl.col("yards").cast(pl.Float64)))
+    if outcome in table.columns and outcome not in (LEAGUE_YARDS, NET_YARDS):
+        frame = frame.with_columns(listed_outcome=_numeric(rows[outcome], table))
     frame = _cast(frame, table, names, text=_TEXT, flags=_FLAGS)
     if frame.select(pl.col("game_id", "play_id").is_null().any()).row(0) != (False, False):
         raise InputError(f"{table.path}: a row without {names['game_id']} or {names['play_id']}")
@@ -148,6 +159,9 @@ def _read_plays(table: Table) -> pl.DataFrame | None:
     frame = frame.with_columns(
         (pl.col(name) if name in names else found).fill_null(value=False).alias(name) for name, found in said.items()
     ).with_columns(yards=pl.when(pl.col("result").is_in(["I", "IN"])).then(0.0).otherwise("yards"))
+    if "description" in names:
+        returns = [parse_return(text or "") for text in frame["description"]]
+        frame = frame.with_columns(return_yards=pl.Series(returns, dtype=pl.Float64))
     if "clock" in names:
         frame = frame.with_columns(clock_s=clock_seconds(pl.col("clock"))).drop("clock")
     if "clock_s" in table.columns:
@@ -155,10 +169,18 @@ def _read_plays(table: Table) -> pl.DataFrame | None:
     return frame
 
 
+def _numeric(column: pl.Series, table: Table) -> pl.Series:
+    known = column.drop_nulls()
+    if not column.dtype.is_numeric() and len(known):
+        raise InputError(f"{table.path}: column {column.name!r}: expected numbers, got {str(known[0])!r}")
+    return column.cast(pl.Float64)
+
+
 def _read_players(table: Table) -> pl.DataFrame:
-    names = {"player_id": PLAYER_NAMES, "position": POSITION_NAMES}
-    columns = {kind: next(c for c in table.columns if c in known) for kind, known in names.items()}
-    return _cast(read_table(table).select(**columns), table, columns, text={"position"})
+    columns = {"player_id": PLAYER_NAMES, "position": POSITION_NAMES, "listed_name": {"displayName"}}
+    present = {name: next((c for c in table.columns if c in known), None) for name, known in columns.items()}
+    named = {name: column for name, column in present.items() if column}
+    return _cast(read_table(table).select(**named), table, named, text={"position", "listed_name"})
 
 
 def _read_games(table: Table) -> pl.DataFrame:
@@ -168,27 +190,42 @@ def _read_games(table: Table) -> pl.DataFrame:
     return _cast(read_table(table).select(**present), table, present, text={"home_team", "visitor_team"})
 
 
+def _read_pressures(table: Table) -> pl.DataFrame:
+    columns = {"game_id": GAME_NAMES, "play_id": PLAY_NAMES, "pressure": PRESSURE_NAMES}
+    named = {name: next(c for c in table.columns if c in known) for name, known in columns.items()}
+    return _cast(read_table(table).select(**named), table, named, flags={"pressure"})
+
+
+def _any_pressure(pressures: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Whether any player's pressure is listed, null for a play without a word on it."""
+    empty = pl.DataFrame(schema={"game_id": pl.Int64, "play_id": pl.Int64, "pressure": pl.Boolean})
+    told = pl.concat([empty, *pressures]).drop_nulls()
+    return told.group_by(_KEY).agg(pl.col("pressure").any())
+
+
 def _one_row_a_play(listed: Sequence[pl.DataFrame]) -> pl.DataFrame:
-    key = ["game_id", "play_id"]
-    empty = {name: pl.String if name in _TEXT else pl.Int64 for name in _NAMES if name != "clock"}
-    empty |= {"yards": pl.Float64, "nullified": pl.Boolean, "two_point": pl.Boolean, "clock_s": pl.Int64}
+    empty: dict[str, type[pl.DataType]] = {name: pl.String if name in _TEXT else pl.Int64 for name in _NAMES}
+    del empty["clock"]
+    empty |= dict.fromkeys((*_REAL, "return_yards"), pl.Float64) | {"clock_s": pl.Int64}
+    empty |= dict.fromkeys(_FLAGS, pl.Boolean)
     plays = pl.concat([pl.DataFrame(schema=empty), *listed], how="diagonal_relaxed")
     outcome = pl.struct(pl.col("result").fill_null(""), "yards", "nullified", "two_point")
-    two = plays.group_by(key).agg(two_outcomes=outcome.n_unique() > 1)
-    first = plays.group_by(key, maintain_order=True).agg(pl.all().drop_nulls().first())
-    return first.join(two, on=key, how="left").with_columns(has_outcome=pl.lit(True))
+    asked = pl.col("listed_outcome").drop_nulls()  # only some of the lists may have the column
+    two = plays.group_by(_KEY).agg(two_outcomes=(outcome.n_unique() > 1) | (asked.n_unique() > 1))
+    first = plays.group_by(_KEY, maintain_order=True).agg(pl.all().drop_nulls().first())
+    return first.join(two, on=_KEY, how="left").with_columns(has_outcome=pl.lit(True))
 
 
 def _cast(
     frame: pl.DataFrame, table: Table, names: Mapping[str, str], text: Collection[str] = (), flags: Collection[str] = ()
 ) -> pl.DataFrame:
     flagged = [name for name in frame.columns if name in flags]
-    value = [pl.col(name).cast(pl.String).str.to_lowercase().is_in(["true", "1", "t", "yes"]) for name in flagged]
+    value = [pl.col(name).cast(pl.String).str.to_lowercase().is_in(["true", "1", "t", "yes", "y"]) for name in flagged]
     rest = [name for name in frame.columns if name not in {*text, *flags}]
     return cast_columns(
         frame.with_columns(value),
         table.path,
-        whole={name: names[name] for name in rest if name != "yards"},
-        real=[name for name in rest if name == "yards"],
+        whole={name: names[name] for name in rest if name not in _REAL},
+        real=[name for name in rest if name in _REAL],
         text=[name for name in frame.columns if name in text],
     )

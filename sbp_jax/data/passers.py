@@ -63,35 +63,39 @@ def nearest_to_ball(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def find_offence(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return each play's passer, the offence's side and the quarterbacks it has.
+    """Return each play's passer, the offence's side and the way it plays, by where the teams stand.
 
     The offence is the side with the possession flag, else that of the quarterback nearest to the ball at the snap, else
-    the passer's. The passer is the offence's quarterback by position, else the player nearest to the ball
-    (`nearest_to_ball`) of the offence; where no flag tells it, of those whose position is not a defender's.
+    the passer's. The passer is the player whose role says so, else the offence's quarterback by position, else the
+    player nearest to the ball (`nearest_to_ball`) of the offence; where no flag tells it, of those whose position is
+    not a defender's.
 
     Args:
-        rows: window rows as for `nearest_to_ball`, with `position` and, where files say, `possession` (1 for offence).
+        rows: window rows as for `nearest_to_ball`, with `position` and, where files say, `possession` (1 for offence)
+            and `thrower`.
 
     Returns:
         `game_id, play_id, passer_id, side, direction` ("right" or "left": where the offence stands against the
-        defence at the snap, by their median x); plays without a passer are absent.
+        defence at the snap, by their median x), `lead` (yards between the two medians, null where one team is
+        missing); plays without a passer are absent.
     """
+    if "thrower" not in rows.columns:
+        rows = rows.with_columns(thrower=pl.lit(False))
     snap = rows.filter(pl.col("frame") == 0)
     ball = snap.filter("is_ball").select(*PLAY, ball_x="x", ball_y="y").unique(PLAY, keep="first", maintain_order=True)
     players = snap.filter(~pl.col("is_ball")).join(ball, on=PLAY, how="left")
     gap = (pl.col("x") - pl.col("ball_x")) ** 2 + (pl.col("y") - pl.col("ball_y")) ** 2
-    backs = players.filter(pl.col("position") == "QB").with_columns(gap=gap).sort("gap", maintain_order=True)
-    if "possession" in rows.columns:
-        flagged = players.filter(pl.col("possession") == 1).select(*PLAY, offence="side").unique(PLAY)
-        backs = backs.join(flagged, on=PLAY, how="left").filter(
-            pl.col("offence").is_null() | (pl.col("side") == pl.col("offence"))
-        )
-        rows = rows.join(flagged, on=PLAY, how="left").filter(
-            pl.col("is_ball") | pl.col("offence").is_null() | (pl.col("side") == pl.col("offence"))
-        )
-    else:
-        # some plays of the 2021 format come without the offence: nobody of it, not the nearest rusher, is the passer
-        rows = rows.filter(pl.col("is_ball") | ~pl.col("position").is_in(DEFENCE_POSITIONS).fill_null(value=False))
+    backs = players.filter((pl.col("position") == "QB").fill_null(value=False) | pl.col("thrower"))
+    backs = backs.with_columns(gap=gap).sort(~pl.col("thrower"), "gap", maintain_order=True)
+    has_ball = pl.col("possession") == 1 if "possession" in rows.columns else pl.lit(False)
+    flagged = players.filter(has_ball).select(*PLAY, offence="side").unique(PLAY)
+    backs = backs.join(flagged, on=PLAY, how="left").filter(
+        pl.col("offence").is_null() | (pl.col("side") == pl.col("offence"))
+    )
+    # some plays of the 2021 format come without the offence: nobody of it, not the nearest rusher, is the passer
+    defender = pl.col("position").is_in(DEFENCE_POSITIONS).fill_null(value=False)
+    mate = pl.when(pl.col("offence").is_null()).then(~defender).otherwise(pl.col("side") == pl.col("offence"))
+    rows = rows.join(flagged, on=PLAY, how="left").filter(pl.col("is_ball") | mate)
     backs = backs.unique(PLAY, keep="first", maintain_order=True).select(*PLAY, "player_id")
     others = nearest_to_ball(rows.join(backs, on=PLAY, how="anti"))
     passers = pl.concat([backs, others])
@@ -100,10 +104,11 @@ def find_offence(rows: pl.DataFrame) -> pl.DataFrame:
     own = pl.col("x").filter(pl.col("side") == pl.col("offence")).median()
     other = pl.col("x").filter(pl.col("side") != pl.col("offence")).median()
     # not against the ball: at the snap event it is already up to two yards behind the line
-    facing = facing.group_by(PLAY).agg(lead=pl.coalesce(other, pl.col("ball_x").first()) - own)
+    facing = facing.group_by(PLAY).agg(lead=other - own, ahead=pl.coalesce(other, pl.col("ball_x").first()) - own)
     return found.join(facing, on=PLAY).select(
         *PLAY,
+        "side",
+        "lead",
         passer_id="player_id",
-        side="side",
-        direction=pl.when(pl.col("lead") >= 0).then(pl.lit("right")).otherwise(pl.lit("left")),
+        direction=pl.when(pl.col("ahead") >= 0).then(pl.lit("right")).otherwise(pl.lit("left")),
     )

@@ -16,8 +16,14 @@ The canonical frames have one row a player and frame, from the snap to the relea
 
 The canonical plays have one row a play: `game_id, play_id, season, week, quarter, clock_s` (left in the quarter),
 `down, distance` (yards), `yards_to_goal, score_difference` (offence minus defence before the snap), `home` (offence
-plays at home), `team` (abbreviation, "" where unknown), `passer_id, passer, result, yards, touchdown, frames, ball_x,
-ball_y` (at the snap), `format`. Situation columns are null where no file tells them.
+plays at home), `team` (abbreviation, "" where unknown), `passer_id, passer, result, yards` (as the league counts),
+`touchdown, outcome` (what the rules ask for, see `windows.Rules`), `time_to_throw_s` (seconds, as listed), `pressure`
+(whether any defender's pressure is listed), `frames, ball_x, ball_y` (at the snap), `format`. What no file tells of a
+situation, the time to throw or the pressure is null.
+
+The offence's way is the file's where it tells one, and is held against where the teams stand at the snap: medians of x
+that differ by `CLEAR_LEAD_YARDS` or more the other way win, and are counted. The release and the frames before it are
+all that is read: 2026's frames after the throw and the spot where the ball lands are not.
 """
 
 from collections.abc import Iterator, Sequence
@@ -27,26 +33,26 @@ from typing import Any
 
 import polars as pl
 
-from sbp_jax.data.formats import Table, find_tables, read_rows
+from sbp_jax.data.formats import Table, find_tables
 from sbp_jax.data.kinematics import add_motion, orientation_turns, smoothed_games
-from sbp_jax.data.outcomes import Listing, clock_seconds, read_listing
+from sbp_jax.data.outcomes import LEAGUE_YARDS, NET_YARDS, Listing, clock_seconds, read_listing
 from sbp_jax.data.passers import PLAY, find_offence
+from sbp_jax.data.repairs import align_clocks, fill_holes
 from sbp_jax.data.report import ReadReport
+from sbp_jax.data.rows import BALL_BEHIND_LINE_YARDS, FIELD_WIDTH_YARDS, read_rows
 from sbp_jax.data.windows import Rules, Screen, check, check_facing, check_quarterbacks, cut, drop_copies, join_outcomes
 from sbp_jax.errors import InputError
 
 FIELD_LENGTH_YARDS = 120.0
-FIELD_WIDTH_YARDS = 53.3
+CLEAR_LEAD_YARDS = 1.0  # at least 1.7 in the 285 plays of the real samples, and always the way the file tells
 _GOAL_LINE_X = 110.0
-# at the snap event the ball is already on its way back: 0.9 yards behind the listed line, median of 145 plays of 2018
-_BALL_BEHIND_LINE_YARDS = 0.9
 _LISTED_LINE_TOLERANCE_YARDS = 10.0
 
 FRAME_COLUMNS = (*PLAY, "frame", "player_id", "name", "position", "offence", "x", "y", "vx", "vy", "ax", "ay")
 FRAME_COLUMNS += ("orientation",)
 SITUATION = ("season", "week", "quarter", "clock_s", "down", "distance", "yards_to_goal", "score_difference", "home")
-PLAY_COLUMNS = (*PLAY, *SITUATION, "team", "passer_id", "passer", "result", "yards", "touchdown", "frames")
-PLAY_COLUMNS += ("ball_x", "ball_y", "format")
+PLAY_COLUMNS = (*PLAY, *SITUATION, "team", "passer_id", "passer", "result", "yards", "touchdown", "outcome")
+PLAY_COLUMNS += ("time_to_throw_s", "pressure", "frames", "ball_x", "ball_y", "format")
 
 
 @dataclass(frozen=True)
@@ -71,7 +77,7 @@ def read_tracking(sources: str | Path | Sequence[str | Path], rules: Rules | Non
     """
     rules = rules or Rules()
     tables = find_tables(sources)
-    listing, ignored = read_listing(tables)
+    listing, ignored = read_listing(tables, rules.outcome)
     told = any("description" in table.layout.present(table.columns) for table in tables if table.layout)
     if listing.plays.is_empty() and not told:
         names = ", ".join(str(table.path) for table in tables if table.layout)
@@ -99,26 +105,50 @@ def read_tracking(sources: str | Path | Sequence[str | Path], rules: Rules | Non
 def _canonical(
     rows: pl.DataFrame, table: Table, listing: Listing, seen: set[tuple[int, int]], screen: Screen
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    rows = cut(drop_copies(rows, seen, screen), screen)
+    rows = align_clocks(drop_copies(rows, seen, screen), screen.report)
+    rows = fill_holes(cut(rows, screen), screen.report)
     rows, plays = join_outcomes(rows, listing.plays, screen)
     rows = check(rows, screen)
     if len(listing.players):
         rows = rows.join(listing.players, on="player_id", how="left", suffix="_listed").with_columns(
-            position=pl.coalesce("position", "position_listed")
+            position=pl.coalesce("position", "position_listed"), name=pl.coalesce("name", "listed_name")
         )
+    rows = _with_possession(rows, plays)
     found = find_offence(rows.filter(pl.col("frame") >= 0))
     rows = screen.reject(rows, rows.join(found, on=PLAY, how="anti"), "no passer")
     rows = rows.join(found.rename({"side": "offence_side", "direction": "seen_direction"}), on=PLAY).with_columns(
         offence=~pl.col("is_ball") & (pl.col("side") == pl.col("offence_side")).fill_null(value=False),
-        direction=pl.coalesce("direction", "seen_direction"),
     )
+    rows = _settle_direction(rows, screen)
     rows = check_facing(check_quarterbacks(rows, screen), screen)
     rows = _turn_orientation(rows, screen)
+    if table.layout and table.layout.whole_play:
+        screen.report.repair("ball at the snap placed by the line of scrimmage", rows.select(PLAY).n_unique())
     plays = _situations(rows, plays, listing, screen).with_columns(format=pl.lit(table.layout and table.layout.name))
     rows = _toward_positive_x(rows.filter(~pl.col("is_ball"))).sort(*PLAY, "player_id", "frame")
     rows = _drop_smoothed_speeds(rows, screen)
     frames = add_motion(rows).filter(pl.col("frame") >= 0).with_columns(pl.col("frame").cast(pl.Int32))
     return frames.select(FRAME_COLUMNS), plays.sort(PLAY).select(PLAY_COLUMNS)
+
+
+def _with_possession(rows: pl.DataFrame, plays: pl.DataFrame) -> pl.DataFrame:
+    """Rows with the flag of possession where the list of plays names the offence as the tracking names the sides."""
+    if "possession" in rows.columns:
+        return rows
+    rows = rows.join(plays.select(*PLAY, "possession_team"), on=PLAY, how="left", maintain_order="left")
+    return rows.with_columns(possession=(pl.col("side") == pl.col("possession_team")).cast(pl.Int64)).drop(
+        "possession_team"
+    )
+
+
+def _settle_direction(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
+    differ = (pl.col("direction") != pl.col("seen_direction")).fill_null(value=False)
+    wrong = differ & (pl.col("lead").abs() >= CLEAR_LEAD_YARDS).fill_null(value=False)
+    screen.report.repair(
+        "direction of play against where the teams stand: taken from there", rows.filter(wrong).select(PLAY).n_unique()
+    )
+    told = pl.when(~wrong).then("direction")
+    return rows.with_columns(direction=pl.coalesce(told, "seen_direction")).drop("lead", "seen_direction")
 
 
 def _turn_orientation(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
@@ -174,11 +204,10 @@ def _derive(plays: pl.DataFrame, screen: Screen) -> pl.DataFrame:
         columns = [c for c in (name, f"{name}_listed", f"{name}_game") if c in plays.columns]
         return pl.coalesce(*columns, pl.lit(None, kind)).cast(kind)
 
-    home_team, visitor_team, side = (
-        known("home_team", pl.String),
-        known("visitor_team", pl.String),
-        pl.col("offence_side"),
-    )
+    home_team, visitor_team = known("home_team", pl.String), known("visitor_team", pl.String)
+    # 2026 names the sides by what they do
+    named = pl.col("offence_side").is_in(["Offense", "Offence"])
+    side = pl.when(named).then(known("possession_team", pl.String)).otherwise("offence_side")
     home = (
         pl.when(pl.col("at_home").is_not_null())
         .then("at_home")
@@ -206,17 +235,22 @@ def _derive(plays: pl.DataFrame, screen: Screen) -> pl.DataFrame:
     listed = pl.coalesce(
         known("yards_to_goal").cast(pl.Float64), absolute, pl.when(own_half).then(100.0 - number).otherwise(number)
     )
-    tracked = (_GOAL_LINE_X - pl.col("ball_x") - _BALL_BEHIND_LINE_YARDS).round().clip(1.0, 99.0)
+    tracked = (_GOAL_LINE_X - pl.col("ball_x") - BALL_BEHIND_LINE_YARDS).round().clip(1.0, 99.0)
     wrong = (listed - tracked).abs() > _LISTED_LINE_TOLERANCE_YARDS
     plays = plays.with_columns(listed=listed, tracked=tracked, wrong=wrong.fill_null(value=False), is_home=home)
     screen.report.repair("line of scrimmage far from the ball: taken from the ball", int(plays["wrong"].sum()))
     to_goal = pl.when("wrong").then("tracked").otherwise(pl.coalesce("listed", "tracked"))
+    touchdown = (pl.col("result") == "C") & (pl.col("yards") >= to_goal)
+    net = pl.when(pl.col("result") == "IN").then(-pl.col("return_yards")).when(touchdown).then(to_goal)
+    outcomes = {LEAGUE_YARDS: pl.col("yards"), NET_YARDS: net.otherwise("yards")}
     return plays.select(
         *PLAY,
         "passer_id",
         "passer",
         "result",
         "yards",
+        "time_to_throw_s",
+        "pressure",
         "frames",
         "ball_x",
         "ball_y",
@@ -230,5 +264,6 @@ def _derive(plays: pl.DataFrame, screen: Screen) -> pl.DataFrame:
         score_difference=pl.when("is_home").then(lead).when(~pl.col("is_home")).then(-lead),
         home="is_home",
         team=team.fill_null(""),
-        touchdown=(pl.col("result") == "C") & (pl.col("yards") >= to_goal),
+        touchdown=touchdown,
+        outcome=outcomes.get(screen.rules.outcome, pl.col("listed_outcome")).cast(pl.Float64),
     )

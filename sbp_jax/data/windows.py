@@ -7,8 +7,9 @@ from typing import Literal
 
 import polars as pl
 
+from sbp_jax.data.descriptions import parse_description, parse_return
 from sbp_jax.data.kinematics import LEAD
-from sbp_jax.data.outcomes import ATTEMPTS, parse_description
+from sbp_jax.data.outcomes import ATTEMPTS, LEAGUE_YARDS, NET_YARDS
 from sbp_jax.data.passers import PLAY
 from sbp_jax.data.report import ReadReport
 from sbp_jax.errors import InputError
@@ -31,20 +32,27 @@ class Rules:
     Args:
         malformed: "stop" raises on damaged data, "reject" counts the play and goes on.
         min_frames, max_frames: bounds, both included, of a play's frames from snap to release at 10 Hz.
+        outcome: what a play is worth. "yards": the gain as the league counts it, 0 on an incompletion or interception.
+            "net_yards": the same, but an interception is its return, negative, and a touchdown the distance to the goal
+            line, so that the line can censor it (`touchdown` tells which plays). Any other name: that numeric column of
+            the list of plays, such as "expectedPointsAdded"; plays without a value there are rejected.
 
     Raises:
-        InputError: an unknown `malformed`, or bounds out of order.
+        InputError: an unknown `malformed`, bounds out of order, or no outcome.
     """
 
     malformed: Literal["stop", "reject"] = "stop"
     min_frames: int = 5
     max_frames: int = 120
+    outcome: str = LEAGUE_YARDS
 
     def __post_init__(self) -> None:
         if self.malformed not in ("stop", "reject"):
             raise InputError(f"malformed: expected 'stop' or 'reject', got {self.malformed!r}")
         if not 1 <= self.min_frames <= self.max_frames:
             raise InputError(f"min_frames, max_frames: expected 1 <= {self.min_frames} <= {self.max_frames}")
+        if not self.outcome:
+            raise InputError("outcome: expected yards, net_yards or a column of the list of plays, got nothing")
 
 
 @dataclass
@@ -140,7 +148,7 @@ def cut(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
 
 
 def join_outcomes(rows: pl.DataFrame, listed: pl.DataFrame, screen: Screen) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return `rows` of plays with a counted attempt, and those plays with `result` and `yards`.
+    """Return `rows` of plays with a counted attempt, and those plays with `result`, `yards` and what the rules ask for.
 
     A list of plays decides; where it has no row, the description in the tracking does. Where both speak and differ, the
     list is believed and the difference counted.
@@ -166,7 +174,19 @@ def join_outcomes(rows: pl.DataFrame, listed: pl.DataFrame, screen: Screen) -> t
     plays = screen.malformed(
         plays, plays.filter(~whole).with_columns(found=pl.format("{} yards", "yards")), "yards that no play can gain"
     )
+    plays = _with_asked_outcome(plays, screen)
     return rows.join(plays.select(PLAY), on=PLAY, how="semi"), plays
+
+
+def _with_asked_outcome(plays: pl.DataFrame, screen: Screen) -> pl.DataFrame:
+    asked = screen.rules.outcome
+    if asked == NET_YARDS:
+        untold = plays.filter(pl.col("result") == "IN", pl.col("return_yards").is_null())
+        return screen.reject(plays, untold, "no return told of an interception")
+    if asked != LEAGUE_YARDS:
+        known = pl.col("listed_outcome").is_finite().fill_null(value=False)
+        return screen.reject(plays, plays.filter(~known), f"no {asked} listed")
+    return plays
 
 
 def check(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
@@ -208,8 +228,13 @@ def check(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
 
 
 def check_quarterbacks(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
-    """Return `rows` (with `offence`) without plays in which the offence has two quarterbacks in a frame (malformed)."""
+    """Return `rows` (with `offence`) without plays in which the offence has two quarterbacks in a frame (malformed).
+
+    Where the file names the passer, a second quarterback is no riddle.
+    """
     backs = rows.filter("offence", pl.col("position") == "QB", pl.col("frame") >= 0)
+    if "thrower" in rows.columns:
+        backs = backs.join(rows.filter("thrower"), on=PLAY, how="anti")
     two = backs.group_by(*PLAY, "frame").agg(names=pl.col("name").sort()).filter(pl.col("names").list.len() > 1)
     found = pl.format("{} at frame {}", pl.col("names").list.join(" and "), "frame")
     return screen.malformed(rows, two.sort("frame").with_columns(found=found), "two quarterbacks of the offence")
@@ -248,8 +273,9 @@ def _first_release(events: pl.DataFrame, moments: pl.DataFrame) -> pl.DataFrame:
 
 def _with_text(plays: pl.DataFrame, texts: pl.DataFrame, screen: Screen) -> pl.DataFrame:
     plays = plays.join(texts, on=PLAY, how="left")
-    said: Sequence[tuple] = [parse_description(text or "") for text in plays["text"]]
+    said: Sequence[tuple] = [(*parse_description(text or ""), parse_return(text or "")) for text in plays["text"]]
     columns = {"result": pl.String, "yards": pl.Float64, "nullified": pl.Boolean, "two_point": pl.Boolean}
+    columns |= {"return_yards": pl.Float64}
     spoken = pl.DataFrame(said, schema={f"{name}_said": kind for name, kind in columns.items()}, orient="row")
     plays = plays.hstack(spoken)
     both = plays.filter(pl.col("has_outcome") & pl.col("result_said").is_not_null())
@@ -257,6 +283,12 @@ def _with_text(plays: pl.DataFrame, texts: pl.DataFrame, screen: Screen) -> pl.D
     screen.report.repair("outcome listed differs from the description (the list is kept)", len(both.filter(differ)))
     unlisted = pl.col("has_outcome").is_null() & pl.col("result_said").is_not_null()
     return plays.with_columns(
-        *(pl.when(unlisted).then(f"{name}_said").otherwise(name).alias(name) for name in columns),
+        *(
+            pl.when(unlisted).then(f"{name}_said").otherwise(name).alias(name)
+            for name in columns
+            if name != "return_yards"
+        ),
+        # a list that knows the result seldom knows the return
+        return_yards=pl.coalesce("return_yards", "return_yards_said"),
         has_outcome=pl.when(unlisted).then(True).otherwise("has_outcome"),
     ).drop("text", *(f"{name}_said" for name in columns))

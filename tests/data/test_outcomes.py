@@ -3,8 +3,9 @@
 import polars as pl
 import pytest
 
+from sbp_jax.data.descriptions import parse_description
 from sbp_jax.data.formats import find_tables
-from sbp_jax.data.outcomes import clock_seconds, parse_description, read_listing
+from sbp_jax.data.outcomes import clock_seconds, read_listing
 from sbp_jax.errors import InputError
 from tests.data import fabricate
 

@@ -1,0 +1,51 @@
+"""What the league's description of a play tells of its outcome.
+
+Where a replay REVERSED the ruling, the text after the last such word counts.
+"""
+
+import re
+
+_GAIN = re.compile(r"for (?:(-?\d+) yards?|no gain)")
+_BREAK = re.compile(r"FUMBLES|MUFFS|PENALTY|Penalty")
+_REVERSED = "REVERSED"
+_INTERCEPTED = "INTERCEPTED"
+
+
+def parse_description(text: str) -> tuple[str | None, float | None, bool, bool]:
+    """Return `(result, yards, nullified, two_point)` of a play from the league's text.
+
+    The gain is that of the pass and of laterals after it, up to a fumble or penalty. `result` is None where the text
+    tells of no pass, sack or run.
+    """
+    two_point = "TWO-POINT CONVERSION" in text
+    nullified = "No Play" in text
+    final = text.rsplit(_REVERSED, 1)[-1]
+    if _INTERCEPTED in final:
+        return "IN", 0.0, nullified, two_point
+    if re.search(r"pass (?:is )?incomplete|is incomplete", final):
+        return "I", 0.0, nullified, two_point
+    if "sacked" in final:
+        return "S", None, nullified, two_point
+    if "spiked the ball" in final or "scrambles" in final:
+        return "R", None, nullified, two_point
+    thrown = re.search(r"\bpass(?:es)?\b", final)
+    if thrown is None:
+        return None, None, nullified, two_point
+    caught = _BREAK.split(final[thrown.start() :], maxsplit=1)[0]
+    first, *laterals = re.split(r"\. (?=Lateral|Pass back)", caught)
+    gains = [_GAIN.search(part) for part in (first, *laterals)]
+    if gains[0] is None:
+        return "C", None, nullified, two_point
+    return "C", float(sum(int(gain[1] or 0) for gain in gains if gain)), nullified, two_point
+
+
+def parse_return(text: str) -> float | None:
+    """Return the yards of an interception's return, laterals included, up to a fumble or penalty.
+
+    0 where the text tells of no return (a touchback, a catch out of bounds); None where it tells of no interception.
+    """
+    final = text.rsplit(_REVERSED, 1)[-1]
+    if _INTERCEPTED not in final:
+        return None
+    after = _BREAK.split(final.split(_INTERCEPTED, 1)[1], maxsplit=1)[0]
+    return float(sum(int(gain or 0) for gain in _GAIN.findall(after)))
