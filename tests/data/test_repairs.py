@@ -120,8 +120,10 @@ def test_where_the_teams_stand_overrules_the_direction_told(layout, way, tmp_pat
 
 
 def test_teams_that_do_not_stand_clear_leave_the_direction_as_told(tmp_path):
-    table = fabricate.play(direction="right").with_columns(x=pl.when(pl.col("team") != "football").then(40.0))
-    table = table.with_columns(x=pl.col("x").fill_null(40.0), s=0.0, playDirection=pl.lit("left"))
+    places = {"home": 39.75, "away": 40.25, "football": 40.0}
+    table = fabricate.play(direction="right").with_columns(
+        x=pl.col("team").replace_strict(places, return_dtype=pl.Float64), s=0.0, playDirection=pl.lit("left")
+    )
     chunk = published(tmp_path, table)
     assert chunk.report.repaired.get(TURNED) is None
-    assert chunk.frames["x"].unique().to_list() == [80.0]
+    assert sorted(chunk.frames["x"].unique()) == [79.75, 80.25]
