@@ -8,7 +8,9 @@ and the quarterbacks' scores can be judged against the truth.
 
 Files: games.csv, plays.csv, players.csv, tracking_week_NN.parquet (or .csv; tracking_SEASON_week_NN with several
 seasons), truth/plays.parquet (law and latent facts of every play), truth/quarterbacks.parquet (skills) and
-truth/simulation.json (the configuration). Teams and players are invented.
+truth/simulation.json (the configuration). Full seasons have results/games.csv and results/teams.csv (scores, records,
+playoffs) as well, and truth/games.parquet, truth/teams.parquet and truth/quarterback_seasons.parquet (expected margins,
+strengths, skills by season). Readers of the folder see neither results/ nor truth/. Teams and players are invented.
 """
 
 import json
@@ -23,14 +25,16 @@ import numpy as np
 import polars as pl
 
 from sbp_jax.data.simulation.block import Seeds
-from sbp_jax.data.simulation.league import found_league
+from sbp_jax.data.simulation.league import GAMES_A_SEASON, PLAYS_A_GAME, found_league
 from sbp_jax.data.simulation.pool import write_weeks
+from sbp_jax.data.simulation.season import play_seasons, season_tables, show_plays
+from sbp_jax.data.simulation.strength import LeagueConfig
 from sbp_jax.data.simulation.tables import games_table
 from sbp_jax.data.simulation.truth import TrueLaw
 from sbp_jax.data.simulation.weeks import fill_rounds
 from sbp_jax.errors import InputError
 
-__all__ = ["RECIPE", "SimulationConfig", "TrueLaw", "simulate"]
+__all__ = ["RECIPE", "LeagueConfig", "SimulationConfig", "TrueLaw", "simulate"]
 
 RECIPE = 1  # raise it when the same configuration gives other plays or another law
 
@@ -41,7 +45,8 @@ class SimulationConfig:
 
     `plays` in all, spread evenly over `seasons` from `first_season` on, each filled game by game with 66 passes a game
     (more when a season's 272 games would not hold them); `seed` of everything, `outcome_seed` of what follows the
-    release alone (None: `seed`); `tracking_format` "parquet" or "csv".
+    release alone (None: `seed`); `tracking_format` "parquet" or "csv". With a `league` the seasons are full ones: 18
+    weeks, 272 games won by true strength, and the plays spread evenly over all of them, at most 66 a game.
     """
 
     plays: int = 8000
@@ -50,6 +55,7 @@ class SimulationConfig:
     first_season: int = 2018
     tracking_format: Literal["parquet", "csv"] = "parquet"
     outcome_seed: int | None = None
+    league: LeagueConfig | None = None
 
     def __post_init__(self):
         for name, lowest in (("plays", 1), ("seed", 0), ("seasons", 1), ("first_season", 1920)):
@@ -59,6 +65,9 @@ class SimulationConfig:
             raise InputError(f"seasons: expected at most one a play, got {self.seasons} for {self.plays} plays")
         if self.outcome_seed is not None and self.outcome_seed < 0:
             raise InputError(f"outcome_seed: expected a whole number of at least 0, got {self.outcome_seed}")
+        held = self.seasons * GAMES_A_SEASON * PLAYS_A_GAME
+        if self.league and self.plays > held:
+            raise InputError(f"plays: expected at most {held} in {self.seasons} full season(s), got {self.plays}")
         if self.tracking_format not in ("parquet", "csv"):
             raise InputError(f"tracking_format: expected 'parquet' or 'csv', got {self.tracking_format!r}")
 
@@ -105,22 +114,34 @@ def _refuse_foreign(out: Path) -> None:
 def _write(folder: Path, config: SimulationConfig, progress: Callable[[int], None], processes: int) -> None:
     (folder / "truth").mkdir()
     league = found_league(config.seed)
-    seasons = range(config.first_season, config.first_season + config.seasons)
-    weeks = fill_rounds(config.plays, config.seed, seasons, league)
+    numbers = range(config.first_season, config.first_season + config.seasons)
+    seasons = play_seasons(config.league, config.seed, numbers, league) if config.league else []
+    weeks = (
+        show_plays(seasons, config.plays, config.seed)
+        if seasons
+        else fill_rounds(config.plays, config.seed, numbers, league)
+    )
     seeds = Seeds(config.seed, config.seed if config.outcome_seed is None else config.outcome_seed)
     paths = []
     for week in weeks:
         name = f"{week.season}_week_{week.number:02d}" if config.seasons > 1 else f"week_{week.number:02d}"
         paths.append(folder / f"tracking_{name}.{config.tracking_format}")
     tables = write_weeks(weeks, paths, seeds, processes, progress)
-    points = np.concatenate([table.points for table in tables])
-    games = games_table([game for week in weeks for game in week.games]).with_columns(
-        homeFinalScore=points[:, 0], visitorFinalScore=points[:, 1]
-    )
+
     pl.concat([table.plays for table in tables]).write_csv(folder / "plays.csv")
-    games.write_csv(folder / "games.csv")
     people = ("nflId", "height", "weight", "birthDate", "collegeName", "position", "displayName")
     league.players.select(people).write_csv(folder / "players.csv")
     pl.concat([table.truth for table in tables]).write_parquet(folder / "truth" / "plays.parquet")
-    league.quarterbacks().write_parquet(folder / "truth" / "quarterbacks.parquet")
+    if config.league:
+        games_table([game for season in seasons for game in season.games]).write_csv(folder / "games.csv")
+        (folder / "results").mkdir()
+        for name, table in season_tables(config.league, seasons).items():
+            path = folder / name
+            table.write_csv(path) if path.suffix == ".csv" else table.write_parquet(path)
+    else:
+        points = np.concatenate([table.points for table in tables])
+        games = games_table([game for week in weeks for game in week.games])
+        games = games.with_columns(homeFinalScore=points[:, 0], visitorFinalScore=points[:, 1])
+        games.write_csv(folder / "games.csv")
+        league.quarterbacks().write_parquet(folder / "truth" / "quarterbacks.parquet")
     (folder / "truth" / "simulation.json").write_text(json.dumps(asdict(config), indent=2) + "\n")
