@@ -4,12 +4,14 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
 
 from sbp_jax.data.simulation.block import Seeds
 from sbp_jax.data.simulation.weeks import Week, WeekTables, write_week
+from sbp_jax.errors import InputError
 
 
 def write_weeks(
@@ -23,7 +25,7 @@ def write_weeks(
 
     With one process everything happens in this one. More are started afresh, so that a script that calls this needs
     the guard `if __name__ == "__main__"`. A failure in one of them is raised here, and the weeks not yet begun are
-    dropped.
+    dropped. Raises InputError when a process is killed from outside.
     """
     done = 0
 
@@ -47,6 +49,8 @@ def write_weeks(
             for job in as_completed(jobs):
                 tables[jobs[job]] = job.result()
                 count(sum(map(len, weeks[jobs[job]].kept)))
+        except BrokenProcessPool as error:
+            raise InputError("processes: one of them ended early, perhaps for want of memory; try fewer") from error
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise

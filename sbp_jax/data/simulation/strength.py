@@ -8,7 +8,8 @@ with z the skill of the quarterback who plays, r ~ N(0, s^2) the rest of the tea
 season to season, and h the home advantage. The scoreboard before each snap is a background process that knows nothing
 of d, so that no feature of a play betrays a skill. Strength shows after the last snap only: closing drives bring the
 home team m + d / 2 points on average and the away team m - d / 2 (or |d| and 0, where that would be negative), and so
-the final margin is d on average. A field goal in overtime decides a tie: the home team's with probability Phi(d / 14.5).
+the final margin is d on average. A field goal in overtime decides a tie, the home team's with probability
+Phi(d / 14.5).
 """
 
 from collections.abc import Sequence
