@@ -59,8 +59,16 @@ def parse_config(args: Sequence[str], program: str) -> tuple[str, Config]:
     return args[0], parse(Config, args[1:], f"{program} {args[0]}", configs.get(args[0]))
 
 
-def main(command: Callable[[list[str]], None]) -> None:
-    """Run a command with the words after its name; a mistake of the user ends it with one line and exit code 2."""
+def main(
+    command: Callable[[list[str]], None],
+    interrupted: str = "interrupted; the same command goes on from the newest checkpoint",
+) -> None:
+    """Run a command with the words after its name; a mistake of the user ends it with one line and exit code 2.
+
+    Args:
+        command: what to run.
+        interrupted: the line that tells what an interrupt from the keyboard leaves behind.
+    """
     try:
         command(sys.argv[1:])
     except InputError as error:
@@ -73,7 +81,7 @@ def main(command: Callable[[list[str]], None]) -> None:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
-        print("interrupted; the same command goes on from the newest checkpoint", file=sys.stderr)
+        print(interrupted, file=sys.stderr)
         sys.exit(130)
 
 

@@ -56,7 +56,7 @@ class Formation:
 
 
 def line_up(situation: Situation, teams: tuple[np.ndarray, np.ndarray], quarterback: np.ndarray, streams: GameStreams):
-    """The formation of every play; `teams` are indices of offence and defence, `quarterback` 0 or 1 on the roster."""
+    """The formation of every play; `teams` are offence and defence, `quarterback` rows of the players."""
     plays = situation.plays
     personnel = streams.pick(np.array([share for _, share in _PERSONNEL]))
     shotgun = streams.uniform() < 0.8
@@ -148,5 +148,6 @@ def _players(position, teams, quarterback) -> np.ndarray:
         same = names[:, :, None] == names[:, None, :]
         rank[:, side] = np.sum(np.tril(same, -1), axis=2)
     start = np.vectorize(ROSTER_START.__getitem__)(position)
-    rank[:, QUARTERBACK] = quarterback
-    return team * ROSTER_SIZE + start + rank
+    player = team * ROSTER_SIZE + start + rank
+    player[:, QUARTERBACK] = quarterback
+    return player

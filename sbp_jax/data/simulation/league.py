@@ -46,19 +46,23 @@ _COLLEGES = ("Northern State", "Lakeview", "Coastal Tech", "Plains A&M", "Old Mi
 
 @dataclass(frozen=True)
 class League:
-    """Players (row = team x ROSTER_SIZE + roster slot) and quarterback skill.
+    """Players (row = team x ROSTER_SIZE + roster slot), the teams' quarterbacks of one season and their skill.
 
     Attributes: `players`, a table with nflId, displayName, position, height, weight, birthDate, collegeName, team and
-    jerseyNumber; `skill` [teams, 2], in league standard deviations, of the starter and the second quarterback.
+    jerseyNumber; `passer` [teams, 2], rows of that table, and `skill` [teams, 2], in league standard deviations, of the
+    starter and the second quarterback.
     """
 
     players: pl.DataFrame
+    passer: np.ndarray
     skill: np.ndarray
 
     def quarterbacks(self) -> pl.DataFrame:
         """One row a quarterback: nflId, displayName, team, skill (league standard deviations)."""
-        table = self.players.filter(pl.col("position") == "QB")
-        return table.select("nflId", "displayName", "team", pl.Series("skill", self.skill.ravel()))
+        table = self.players.select("nflId", "displayName")[self.passer.ravel()]
+        return table.with_columns(
+            pl.Series("team", np.repeat(TEAMS, 2).tolist()), pl.Series("skill", self.skill.ravel())
+        )
 
 
 @dataclass(frozen=True)
@@ -100,7 +104,8 @@ def found_league(seed: int) -> League:
     )
     strata = np.stack([generator.permutation(len(TEAMS)) for _ in range(2)], axis=1)
     probability = (strata + generator.uniform(size=strata.shape)) / len(TEAMS)
-    return League(players, np.vectorize(NormalDist().inv_cdf)(probability))
+    passer = np.arange(len(TEAMS))[:, None] * ROSTER_SIZE + ROSTER_START["QB"] + np.arange(2)
+    return League(players, passer, np.vectorize(NormalDist().inv_cdf)(probability))
 
 
 def schedule(seed: int, season: int, season_index: int) -> list[Game]:

@@ -1,7 +1,7 @@
 """The situation before each snap: quarter, clock, score, down, distance, field position, who has the ball."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -41,13 +41,13 @@ class Situation:
 
 
 def draw_situations(games: Sequence[Game], seed: int, block: GameBlock) -> Situation:
-    """Situations of the block's plays, each game in order of time; a game kept in part keeps its first plays.
+    """Situations of the block's plays, each game in order of time, of which the block keeps some.
 
     Marginals follow the regular seasons 2017-2019: 37.5 / 34 / 26.7 / 1.8 % of attempts by down, a third of them
     closer than 45 yards, 7 % after a touchback, more in the last two minutes of a half. Scores are a background
     process of their own: they know nothing of the simulated plays or the quarterbacks' skill.
     """
-    streams = GameStreams(seed, Purpose.SITUATION, replace(block, kept=block.drawn))
+    streams = GameStreams(seed, Purpose.SITUATION, block.whole())
     game = np.repeat(np.arange(len(games)), block.drawn)
     quarter = 1 + streams.pick(_QUARTERS)
     hurry = streams.uniform() < np.where(quarter == 2, 0.25, np.where(quarter == 4, 0.12, 0.0))
@@ -80,7 +80,7 @@ def draw_situations(games: Sequence[Game], seed: int, block: GameBlock) -> Situa
         away_score=_accumulate(away_score[order], game),
         rightward=np.where(home_offence[order], home_right, ~home_right),
     )
-    kept = np.arange(len(game)) - np.repeat(first, block.drawn) < np.repeat(block.kept, block.drawn)
+    kept = np.concatenate([start + rows for start, rows in zip(first, block.kept, strict=True)])
     return Situation(**{field.name: getattr(whole, field.name)[kept] for field in fields(whole)})
 
 

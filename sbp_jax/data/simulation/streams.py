@@ -1,7 +1,7 @@
 """Random numbers drawn game by game: a play's numbers never depend on how many other games are simulated."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 import numpy as np
@@ -16,15 +16,32 @@ class Purpose(IntEnum):
     MOTION = 3
     MEASUREMENT = 4
     OUTCOME = 5
+    THINNING = 6
+    SCHEDULE = 7
+    CAREER = 8
+    STRENGTH = 9
+    RESULT = 10
 
 
 @dataclass(frozen=True)
 class GameBlock:
-    """Games simulated together: `index` [games] counts games over all seasons, `drawn` and `kept` are plays of each."""
+    """Games simulated together: `index` [games] counts games over all seasons, `drawn` is the number of plays of each.
+
+    `kept` [games] holds, in rising order, which of a game's drawn plays are wanted; the others are drawn and forgotten.
+    """
 
     index: Sequence[int]
     drawn: Sequence[int]
-    kept: Sequence[int]
+    kept: Sequence[np.ndarray]
+
+    @property
+    def plays(self) -> int:
+        """Number of wanted plays."""
+        return sum(map(len, self.kept))
+
+    def whole(self) -> "GameBlock":
+        """The same games with every drawn play."""
+        return replace(self, kept=[np.arange(drawn) for drawn in self.drawn])
 
 
 class GameStreams:
@@ -57,6 +74,6 @@ class GameStreams:
         return np.sum(self.uniform()[:, None] >= cumulative, axis=-1)
 
     def _gather(self, draw) -> np.ndarray:
-        # A whole game is drawn even when only its first plays are kept: the last game's plays then stay the same.
+        # A whole game is drawn even when only some of its plays are kept: a play then stays the same.
         rows = zip(self._generators, self._drawn, self._kept, strict=True)
-        return np.concatenate([draw(generator, drawn)[:kept] for generator, drawn, kept in rows])
+        return np.concatenate([draw(generator, drawn)[kept] for generator, drawn, kept in rows])

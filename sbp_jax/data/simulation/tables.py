@@ -1,5 +1,6 @@
 """Simulated plays as the tables of the Big Data Bowl 2021 layout, and the truth beside them."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 
@@ -22,7 +23,7 @@ _KICKOFF_HOUR_UTC = 17
 
 def tracking_table(
     situation: Situation,
-    games: list[Game],
+    games: Sequence[Game],
     formation: Formation,
     call: Call,
     play: Play,
@@ -85,7 +86,7 @@ def tracking_table(
 
 def plays_table(
     situation: Situation,
-    games: list[Game],
+    games: Sequence[Game],
     formation: Formation,
     outcomes: Outcomes,
     quarterback_name: list[str],
@@ -133,9 +134,24 @@ def plays_table(
     )
 
 
+def games_table(games: Sequence[Game]) -> pl.DataFrame:
+    """One row a game, in the columns of games.csv."""
+    return pl.DataFrame(
+        {
+            "gameId": [game.game_id for game in games],
+            "season": [game.season for game in games],
+            "week": [game.week for game in games],
+            "gameDate": [f"{game.day:%m/%d/%Y}" for game in games],
+            "gameTimeEastern": "13:00:00",
+            "homeTeamAbbr": [TEAMS[game.home] for game in games],
+            "visitorTeamAbbr": [TEAMS[game.away] for game in games],
+        }
+    )
+
+
 def truth_table(
     situation: Situation,
-    games: list[Game],
+    games: Sequence[Game],
     formation: Formation,
     call: Call,
     view: ReleaseView,
@@ -186,7 +202,7 @@ def _lookup(name: str, values: tuple[str | None, ...], codes: np.ndarray) -> pl.
     return pl.Series(name, values, dtype=pl.String).gather(pl.Series(codes))
 
 
-def _times(situation: Situation, games: list[Game], which: np.ndarray, frame: np.ndarray, bodies: int) -> pl.Series:
+def _times(situation: Situation, games: Sequence[Game], which: np.ndarray, frame: np.ndarray, bodies: int) -> pl.Series:
     """Wall-clock time of the rows: the game's seconds stretched to three hours, then ten frames a second."""
     kickoff = np.array(
         [

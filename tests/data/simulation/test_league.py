@@ -1,0 +1,121 @@
+"""Full seasons written as files: any number of processes, any number of plays, and nothing of the truth to be read."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from sbp_jax.data.formats import find_tables
+from sbp_jax.data.simulate import LeagueConfig, SimulationConfig, TrueLaw, simulate
+from sbp_jax.data.tracking import read_tracking
+from sbp_jax.errors import InputError
+from tests.data.simulation.files import PLAY, checksums
+
+CONFIG = SimulationConfig(plays=60, seed=3, seasons=2, league=LeagueConfig())
+
+
+@pytest.fixture(scope="module")
+def league(tmp_path_factory) -> Path:
+    """Sixty plays of two seasons."""
+    return simulate(tmp_path_factory.mktemp("league") / "few", CONFIG)
+
+
+def tracking(folder: Path) -> pl.DataFrame:
+    return pl.concat([pl.read_parquet(path) for path in sorted(folder.glob("tracking_*"))])
+
+
+@pytest.mark.parametrize("processes", [2, 3])
+def test_same_bytes_whatever_the_number_of_processes(league, tmp_path, processes):
+    done = []
+    shared = simulate(tmp_path / "shared", CONFIG, done.append, processes)
+    assert checksums(shared) == checksums(league)
+    assert done[-1] == 60
+    assert done == sorted(done)
+
+
+def test_a_play_does_not_depend_on_how_many_are_simulated(league, tmp_path):
+    more = simulate(tmp_path / "more", replace(CONFIG, plays=150))
+    few, many = tracking(league), tracking(more)
+    key = few.select(PLAY).unique()
+    assert key.height == 60
+    shared = many.join(key, on=PLAY, how="semi", maintain_order="left")
+    assert_frame_equal(shared.sort(*PLAY, "frameId", "nflId"), few.sort(*PLAY, "frameId", "nflId"))
+    for name in ("results/games.csv", "results/teams.csv", "games.csv", "truth/teams.parquet", "truth/games.parquet"):
+        assert checksums(more)[name] == checksums(league)[name], name
+
+
+def test_strength_is_not_in_what_the_reader_reads(league, tmp_path):
+    """With other effects on winning, results change and every file that a reader uses stays the same to the bit."""
+    effects = LeagueConfig(quarterback_points=12.0, team_points=0.0, home_points=9.0)
+    other = simulate(tmp_path / "other", replace(CONFIG, league=effects))
+    before, after = checksums(league), checksums(other)
+    for name in before:
+        if "/" not in name:
+            assert before[name] == after[name], name
+    assert before["results/games.csv"] != after["results/games.csv"]
+    assert before["truth/games.parquet"] != after["truth/games.parquet"]
+
+
+def test_reader_sees_neither_truth_nor_results(league, tmp_path):
+    tables = find_tables(league)
+    assert {table.path.parent for table in tables} == {league}
+    assert {table.role for table in tables} == {"tracking", "plays", "players", "games"}
+    seen = {column.lower() for table in tables for column in table.columns}
+    assert not {word for word in seen if "skill" in word or "strength" in word or "margin" in word or "final" in word}
+    bare = tmp_path / "bare"
+    shutil.copytree(league, bare, ignore=shutil.ignore_patterns("truth", "results"))
+    for whole, part in zip(read_tracking(league), read_tracking(bare), strict=True):
+        assert_frame_equal(whole.frames, part.frames)
+        assert_frame_equal(whole.plays, part.plays)
+
+
+def test_reader_keeps_every_play_with_season_week_and_team(league):
+    plays = pl.concat([chunk.plays for chunk in read_tracking(league)])
+    assert plays.height == 60
+    assert set(plays["season"]) == {2018, 2019}
+    truth = pl.read_parquet(league / "truth" / "plays.parquet")
+    joined = plays.join(truth, left_on=["game_id", "play_id"], right_on=PLAY)
+    assert (joined["passer_id"] == joined["passer_nflId"]).all()
+    careers = pl.read_parquet(league / "truth" / "quarterback_seasons.parquet")
+    placed = joined.join(careers, left_on=["season", "passer_id"], right_on=["season", "nflId"], suffix="_career")
+    assert placed.height == 60
+    assert (placed["team"] == placed["team_career"]).all()
+    np.testing.assert_array_equal(placed["skill"], placed["skill_career"])
+    assert len(TrueLaw.read(league)) == 60
+
+
+def test_tables_agree(league):
+    games, results = pl.read_csv(league / "games.csv"), pl.read_csv(league / "results" / "games.csv")
+    assert games.height == 2 * 272
+    assert games.columns[:3] == ["gameId", "season", "week"]
+    shared = ["gameId", "season", "week", "homeTeamAbbr", "visitorTeamAbbr"]
+    assert games.select(shared).equals(results.select(shared))
+    home_won = results["homeScore"] > results["visitorScore"]
+    assert (results["winner"] == results["homeTeamAbbr"]).equals(home_won.alias("winner"))
+    teams = pl.read_csv(league / "results" / "teams.csv")
+    assert teams.height == 2 * 32
+    assert (teams["wins"] + teams["losses"] == 17).all()
+    assert teams.group_by("season").agg(pl.col("wins").sum(), pl.col("made_playoffs").sum()).sort("season").rows() == [
+        (2018, 272, 14),
+        (2019, 272, 14),
+    ]
+    assert teams["points_for"].sum() == teams["points_against"].sum()
+    # the last score before a snap is never above the final one
+    plays = pl.read_csv(league / "plays.csv").join(results, on="gameId")
+    assert (plays["preSnapHomeScore"] <= plays["homeScore"]).all()
+    assert (plays["preSnapVisitorScore"] <= plays["visitorScore"]).all()
+    saved = json.loads((league / "truth" / "simulation.json").read_text())
+    assert saved["league"]["quarterback_points"] == 5.0
+
+
+def test_wrong_numbers_are_named(tmp_path):
+    with pytest.raises(InputError, match=r"plays: expected at most 17952 in 1 full season\(s\), got 17953"):
+        SimulationConfig(plays=17_953, league=LeagueConfig())
+    with pytest.raises(InputError, match="processes: expected a whole number of at least 1, got 0"):
+        simulate(tmp_path / "none", CONFIG, processes=0)
+    assert not (tmp_path / "none").exists()
