@@ -11,7 +11,7 @@ import numpy as np
 from sbp_jax.data.epochs import Batch, Epochs, Mirror
 from sbp_jax.errors import InputError
 
-__all__ = ["FRAME_FEATURES", "PLAYERS", "PLAYER_FEATURES", "Batch", "Batches", "Mirror", "Plays"]
+__all__ = ["FRAME_FEATURES", "PLAYERS", "PLAYER_FEATURES", "Batch", "Batches", "Mirror", "Plays", "assemble"]
 
 PLAYERS = 22
 PLAYER_FEATURES = 8
@@ -136,23 +136,39 @@ class Batches(Epochs):
         self.mirror = mirror
 
     def _assemble(self, length: int, indices: np.ndarray, reflected: np.ndarray) -> Batch:
-        plays, size, count = self.plays, self.batch_size, len(indices)
-        lengths = np.zeros(size, np.int64)
-        lengths[:count] = self.lengths[indices]
-        mask = np.arange(length) < lengths[:, None]
-        x = np.zeros((size, length, PLAYERS, PLAYER_FEATURES), np.float32)
-        players = np.zeros((size, length, PLAYERS), bool)
-        for row, (begin, frames) in enumerate(zip(plays.offsets[indices], lengths, strict=False)):
-            x[row, :frames] = plays.frames[begin : begin + frames]
-            players[row, :frames] = plays.players[begin : begin + frames]
-            if self.mirror is not None and reflected[indices[row]]:
-                source = self.mirror.slots[indices[row]]
-                x[row, :frames] = x[row, :frames, source].swapaxes(0, 1) * self.mirror.signs
-                players[row, :frames] = players[row, :frames, source].T
-        static = np.zeros((size, plays.static.shape[1]), np.float32)
-        yards = np.zeros(size, np.float32)
-        index = np.full(size, -1, np.int64)
-        static[:count], yards[:count], index[:count] = plays.static[indices], plays.yards[indices], indices
-        if not players[mask].all():
-            x[~players] = 0.0
-        return Batch(x.reshape(size, length, FRAME_FEATURES), mask, players, static, yards, index >= 0, index)
+        return assemble(self.plays, indices, length, self.batch_size, self.mirror, reflected)
+
+
+def assemble(
+    plays: Plays, indices: np.ndarray, length: int, size: int, mirror: Mirror | None, reflected: np.ndarray
+) -> Batch:
+    """Return the batch of some plays.
+
+    Args:
+        plays: where they are.
+        indices: their positions, int64 `[at most size]`.
+        length: frames to pad to; no play at `indices` is longer.
+        size: rows of the batch.
+        mirror: how plays are reflected; None reflects none.
+        reflected: bool `[N]`, which of `plays` are reflected.
+    """
+    count = len(indices)
+    lengths = np.zeros(size, np.int64)
+    lengths[:count] = plays.offsets[indices + 1] - plays.offsets[indices]
+    mask = np.arange(length) < lengths[:, None]
+    x = np.zeros((size, length, PLAYERS, PLAYER_FEATURES), np.float32)
+    players = np.zeros((size, length, PLAYERS), bool)
+    for row, (begin, frames) in enumerate(zip(plays.offsets[indices], lengths, strict=False)):
+        x[row, :frames] = plays.frames[begin : begin + frames]
+        players[row, :frames] = plays.players[begin : begin + frames]
+        if mirror is not None and reflected[indices[row]]:
+            source = mirror.slots[indices[row]]
+            x[row, :frames] = x[row, :frames, source].swapaxes(0, 1) * mirror.signs
+            players[row, :frames] = players[row, :frames, source].T
+    static = np.zeros((size, plays.static.shape[1]), np.float32)
+    yards = np.zeros(size, np.float32)
+    index = np.full(size, -1, np.int64)
+    static[:count], yards[:count], index[:count] = plays.static[indices], plays.yards[indices], indices
+    if not players[mask].all():
+        x[~players] = 0.0
+    return Batch(x.reshape(size, length, FRAME_FEATURES), mask, players, static, yards, index >= 0, index)

@@ -171,11 +171,18 @@ def load(path: str | Path, split: str) -> Plays:
 
 def whole_records(prepared: Prepared, split: str) -> Iterator[dict[str, Any]]:
     """Yield a split's records in its fixed order; InputError where they are damaged."""
-    try:
+    with damage_named(prepared.path):
         yield from read_records(prepared.path, split) if prepared.plays[split] else ()
+
+
+@contextlib.contextmanager
+def damage_named(path: Path) -> Iterator[None]:
+    """Turn what reading records raises, where they are damaged, into an InputError."""
+    try:
+        yield
     except (RuntimeError, OSError, ValueError) as error:
         kind = type(error).__name__
-        raise InputError(f"{prepared.path}: damaged data set ({kind}); remove it and prepare it again") from error
+        raise InputError(f"{path}: damaged data set ({kind}); remove it and prepare it again") from error
 
 
 def read_columns(
