@@ -3,13 +3,15 @@
 A batch is padded at the end of time to one of a few lengths (buckets), so that a compiled step sees a few shapes only.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 
 import numpy as np
 
+from sbp_jax.data.epochs import Batch, Epochs, Mirror
 from sbp_jax.errors import InputError
+
+__all__ = ["FRAME_FEATURES", "PLAYERS", "PLAYER_FEATURES", "Batch", "Batches", "Mirror", "Plays", "assemble"]
 
 PLAYERS = 22
 PLAYER_FEATURES = 8
@@ -112,159 +114,62 @@ class Plays:
         )
 
 
-@dataclass(frozen=True, eq=False)
-class Mirror:
-    """How plays are reflected: `sbp_jax.data.symmetry` makes it.
-
-    Args:
-        slots: int `[N, 22]`, the slot that each slot's player comes from.
-        signs: float32 `[8]`, factor of each feature.
-    """
-
-    slots: np.ndarray
-    signs: np.ndarray
-
-
-@dataclass(frozen=True, eq=False)
-class Batch:
-    """Plays of about one length, padded at the end of time to a common one; padding and empty slots hold 0.0.
-
-    Args:
-        x: float32 `[B, T, 176]`, player-major: column `8 * slot + feature`.
-        mask: bool `[B, T]`, True on the play's own frames.
-        players: bool `[B, T, 22]`, True where the slot has a player; False on padding.
-        static: float32 `[B, S]`.
-        yards: float32 `[B]`.
-        valid: bool `[B]`, False on the rows that fill a last batch up: there all else is 0 or False.
-        index: int64 `[B]`, the play's position in `Plays`, -1 where not valid.
-    """
-
-    x: np.ndarray
-    mask: np.ndarray
-    players: np.ndarray
-    static: np.ndarray
-    yards: np.ndarray
-    valid: np.ndarray
-    index: np.ndarray
-
-
-class Batches:
-    """Batches of `plays`, each of one size and of a few lengths, in an order fixed by `(seed, epoch)`.
-
-    A play goes to the shortest bucket that holds it. What does not fill a batch of its bucket moves to the next longer
-    one, so that an epoch has at most one batch that is not full. Plays longer than the longest bucket get a bucket of
-    their own, appended at the next multiple of 8 frames: no frame is ever cut.
+class Batches(Epochs):
+    """Batches of plays in memory; what `Epochs` says of order, buckets and arguments holds.
 
     Args:
         plays: the plays; at least one.
-        batch_size: rows of every batch.
-        buckets: increasing lengths in frames.
-        seed: with the epoch's number, decides the order.
-        shuffle: False keeps the order of `plays` within a bucket, shorter buckets first, in every epoch.
-        drop_remainder: True leaves out the one batch that is not full.
         mirror: with it, half of the plays are reflected, drawn anew in every epoch.
-
-    Raises:
-        InputError: no plays, a batch size below 1, buckets that do not increase, or fewer plays than one full batch
-            with `drop_remainder`.
     """
 
     def __init__(
         self,
         plays: Plays,
         batch_size: int,
-        buckets: tuple[int, ...] = (24, 40, 64, 104),
+        buckets: tuple[int, ...] | None = None,
         seed: int = 0,
         shuffle: bool = True,
         drop_remainder: bool = False,
         mirror: Mirror | None = None,
     ) -> None:
-        if len(plays) == 0:
-            raise InputError("plays: expected at least one play, got none")
-        if batch_size < 1:
-            raise InputError(f"batch_size: expected at least 1, got {batch_size}")
-        if not buckets or buckets[0] < 1 or any(b <= a for a, b in pairwise(buckets)):
-            raise InputError(f"buckets: expected increasing numbers of frames, got {buckets}")
-        if drop_remainder and len(plays) < batch_size:
-            raise InputError(f"batch_size: {batch_size} exceeds the {len(plays)} plays, and drop_remainder leaves none")
-        longest = int(plays.lengths.max())
-        if longest > buckets[-1]:
-            buckets = (*buckets, -(-longest // 8) * 8)
+        super().__init__(plays.lengths, batch_size, buckets, seed, shuffle, drop_remainder)
         self.plays = plays
-        self.batch_size = batch_size
-        self.buckets = tuple(buckets)
-        self.seed = seed
-        self.shuffle = shuffle
-        self.drop_remainder = drop_remainder
         self.mirror = mirror
-        self._bucket = np.searchsorted(np.asarray(self.buckets), plays.lengths)
-        self._shapes = [length for length, _ in self._plan(0)]
-
-    def __len__(self) -> int:
-        """Batches of one epoch, the same in every epoch."""
-        return len(self._shapes)
-
-    @property
-    def shapes(self) -> tuple[int, ...]:
-        """The distinct lengths in frames that batches have: as many as a compiled step is compiled for."""
-        return tuple(sorted(set(self._shapes)))
-
-    def __iter__(self) -> Iterator[Batch]:
-        """Yield epoch 0; a training loop asks for `epoch(number)`."""
-        return self.epoch(0)
-
-    def position(self, step: int) -> tuple[int, int]:
-        """Return `(epoch, batch)` of the batch that step number `step` (from 0) takes."""
-        return divmod(step, len(self))
-
-    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
-        """Yield the batches of an epoch from number `start` on; the same arguments give the same batches."""
-        reflected = np.random.default_rng([self.seed, epoch, 1]).random(len(self.plays)) < 0.5
-        for length, indices in self._plan(epoch)[start:]:
-            yield self._assemble(length, indices, reflected)
-
-    def waste(self, epoch: int = 0) -> float:
-        """Return the share of an epoch's frames that is padding or belongs to filled-up rows, in [0, 1)."""
-        plan = self._plan(epoch)
-        used = sum(int(self.plays.lengths[indices].sum()) for _, indices in plan)
-        return 1.0 - used / sum(self.batch_size * length for length, _ in plan)
-
-    def _plan(self, epoch: int) -> list[tuple[int, np.ndarray]]:
-        random = np.random.default_rng([self.seed, epoch])
-        filled = np.unique(self._bucket)
-        plan: list[tuple[int, np.ndarray]] = []
-        carried = np.empty(0, np.int64)
-        for bucket in filled:
-            members = np.concatenate([carried, np.flatnonzero(self._bucket == bucket)])
-            if self.shuffle:
-                members = random.permutation(members)
-            last = bucket == filled[-1] and not self.drop_remainder
-            end = len(members) if last else len(members) // self.batch_size * self.batch_size
-            starts = range(0, end, self.batch_size)
-            plan += [(self.buckets[bucket], members[begin : begin + self.batch_size]) for begin in starts]
-            carried = members[end:]
-        if self.shuffle:
-            plan = [plan[i] for i in random.permutation(len(plan))]
-        return plan
 
     def _assemble(self, length: int, indices: np.ndarray, reflected: np.ndarray) -> Batch:
-        plays, size, count = self.plays, self.batch_size, len(indices)
-        lengths = np.zeros(size, np.int64)
-        lengths[:count] = plays.lengths[indices]
-        mask = np.arange(length) < lengths[:, None]
-        x = np.zeros((size, length, PLAYERS, PLAYER_FEATURES), np.float32)
-        players = np.zeros((size, length, PLAYERS), bool)
-        for row, (begin, frames) in enumerate(zip(plays.offsets[indices], lengths, strict=False)):
-            x[row, :frames] = plays.frames[begin : begin + frames]
-            players[row, :frames] = plays.players[begin : begin + frames]
-            if self.mirror is not None and reflected[indices[row]]:
-                source = self.mirror.slots[indices[row]]
-                x[row, :frames] = x[row, :frames, source].swapaxes(0, 1) * self.mirror.signs
-                players[row, :frames] = players[row, :frames, source].T
-        static = np.zeros((size, plays.static.shape[1]), np.float32)
-        yards = np.zeros(size, np.float32)
-        index = np.full(size, -1, np.int64)
-        static[:count], yards[:count], index[:count] = plays.static[indices], plays.yards[indices], indices
-        if not players[mask].all():
-            x[~players] = 0.0
-        return Batch(x.reshape(size, length, FRAME_FEATURES), mask, players, static, yards, index >= 0, index)
+        return assemble(self.plays, indices, length, self.batch_size, self.mirror, reflected)
+
+
+def assemble(
+    plays: Plays, indices: np.ndarray, length: int, size: int, mirror: Mirror | None, reflected: np.ndarray
+) -> Batch:
+    """Return the batch of some plays.
+
+    Args:
+        plays: where they are.
+        indices: their positions, int64 `[at most size]`.
+        length: frames to pad to; no play at `indices` is longer.
+        size: rows of the batch.
+        mirror: how plays are reflected; None reflects none.
+        reflected: bool `[N]`, which of `plays` are reflected.
+    """
+    count = len(indices)
+    lengths = np.zeros(size, np.int64)
+    lengths[:count] = plays.offsets[indices + 1] - plays.offsets[indices]
+    mask = np.arange(length) < lengths[:, None]
+    x = np.zeros((size, length, PLAYERS, PLAYER_FEATURES), np.float32)
+    players = np.zeros((size, length, PLAYERS), bool)
+    for row, (begin, frames) in enumerate(zip(plays.offsets[indices], lengths, strict=False)):
+        x[row, :frames] = plays.frames[begin : begin + frames]
+        players[row, :frames] = plays.players[begin : begin + frames]
+        if mirror is not None and reflected[indices[row]]:
+            source = mirror.slots[indices[row]]
+            x[row, :frames] = x[row, :frames, source].swapaxes(0, 1) * mirror.signs
+            players[row, :frames] = players[row, :frames, source].T
+    static = np.zeros((size, plays.static.shape[1]), np.float32)
+    yards = np.zeros(size, np.float32)
+    index = np.full(size, -1, np.int64)
+    static[:count], yards[:count], index[:count] = plays.static[indices], plays.yards[indices], indices
+    if not players[mask].all():
+        x[~players] = 0.0
+    return Batch(x.reshape(size, length, FRAME_FEATURES), mask, players, static, yards, index >= 0, index)

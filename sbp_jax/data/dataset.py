@@ -177,21 +177,61 @@ def load(path: str | Path, split: str) -> Plays:
     prepared = describe(path)
     if split not in SPLITS:
         raise InputError(f"split: expected one of {', '.join(SPLITS)}, got {split!r}")
-    count, rows = prepared.plays[split], prepared.frames[split]
-    frames = np.zeros((rows, PLAYERS, PLAYER_FEATURES), np.float32)
-    players = np.zeros((rows, PLAYERS), bool)
-    static = np.zeros((count, len(STATIC_FEATURES)), np.float32)
-    scalars: dict[str, list[Any]] = {name: [] for name in (*SCALAR_TYPES, *INFO_TYPES)}
-    offsets = np.zeros(count + 1, np.int64)
-    for i, play in enumerate(_whole_records(prepared.path, split) if count else ()):
+    frames = np.zeros((prepared.frames[split], PLAYERS, PLAYER_FEATURES), np.float32)
+    players = np.zeros((prepared.frames[split], PLAYERS), bool)
+    offsets = np.zeros(prepared.plays[split] + 1, np.int64)
+
+    def put(i: int, play: dict[str, Any]) -> None:
         begin, end = offsets[i], offsets[i] + len(play["frames"])
-        frames[begin:end], players[begin:end], static[i] = play["frames"], play["players"], play["static"]
+        frames[begin:end], players[begin:end] = play["frames"], play["players"]
         offsets[i + 1] = end
+
+    columns, info = read_columns(prepared, split, put)
+    return Plays(frames=frames, offsets=offsets, players=players, info=info, **columns)
+
+
+def whole_records(prepared: Prepared, split: str) -> Iterator[dict[str, Any]]:
+    """Yield a split's records in its fixed order; InputError where they are damaged."""
+    with damage_named(prepared.path):
+        yield from read_records(prepared.path, split) if prepared.plays[split] else ()
+
+
+@contextlib.contextmanager
+def damage_named(path: Path) -> Iterator[None]:
+    """Turn what reading records raises, where they are damaged, into an InputError."""
+    try:
+        yield
+    except (RuntimeError, OSError, ValueError) as error:
+        kind = type(error).__name__
+        raise InputError(f"{path}: damaged data set ({kind}); remove it and prepare it again") from error
+
+
+def read_columns(
+    prepared: Prepared, split: str, put: Callable[[int, dict[str, Any]], None]
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Read a split once, one play in memory at a time.
+
+    Args:
+        prepared: the data set.
+        split: one of `SPLITS`.
+        put: called with each play's position and its record, of which `frames` and `players` are not kept.
+
+    Returns:
+        `static` and the columns of `records.SCALAR_TYPES`; the columns of `features.INFO_TYPES`; one entry a play.
+
+    Raises:
+        InputError: the records are damaged.
+    """
+    static = np.zeros((prepared.plays[split], len(STATIC_FEATURES)), np.float32)
+    scalars: dict[str, list[Any]] = {name: [] for name in (*SCALAR_TYPES, *INFO_TYPES)}
+    for i, play in enumerate(whole_records(prepared, split)):
+        put(i, play)
+        static[i] = play["static"]
         for name, values in scalars.items():
             values.append(play[name].decode() if isinstance(play[name], bytes) else play[name])
     columns = {name: np.array(values, {**SCALAR_TYPES, **INFO_TYPES}[name]) for name, values in scalars.items()}
     info = {name: columns.pop(name) for name in INFO_TYPES}
-    return Plays(frames=frames, offsets=offsets, players=players, static=static, info=info, **columns)
+    return {"static": static, **columns}, info
 
 
 def split_games(games: Sequence[int], seed: int, fractions: Sequence[float]) -> dict[str, list[int]]:
@@ -251,14 +291,6 @@ def _build(
 
 def _is_prepared(path: Path) -> bool:
     return (path / REPORT).is_file()
-
-
-def _whole_records(path: Path, split: str) -> Iterator[dict[str, Any]]:
-    try:
-        yield from read_records(path, split)
-    except (RuntimeError, OSError, ValueError) as error:
-        kind = type(error).__name__
-        raise InputError(f"{path}: damaged data set ({kind}); remove it and prepare it again") from error
 
 
 def _describe(path: Path) -> dict[str, Any]:

@@ -48,8 +48,13 @@ def write_records(chunks: Sequence[Path], games: dict[str, list[int]], folder: P
 
 def read_records(folder: Path, split: str) -> Iterator[dict[str, Any]]:
     """Yield the records of a split that has plays, in the data set's fixed order."""
+    yield from record_source(folder, split)
+
+
+def record_source(folder: Path, split: str) -> Any:
+    """Return a split that has plays as a sequence: `[i]`, `__getitems__([i, ...])`, `len`; any order, any thread."""
     builder: Any = tfds.builder_from_directory(str(folder / PassingPlays.name / str(VERSION)))
-    yield from builder.as_data_source(split)
+    return builder.as_data_source(split)
 
 
 class PassingPlays(tfds.core.GeneratorBasedBuilder):

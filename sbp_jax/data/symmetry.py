@@ -14,13 +14,17 @@ MIRROR_SIGNS = np.array([1, -1, 1, -1, 1, -1, 1, -1], np.float32)
 
 
 def mirror_of(plays: Plays) -> Mirror:
-    """The reflection of each play, for `Batches(plays, ..., mirror=mirror_of(plays))`.
+    """The reflection of each play, for `Batches(plays, ..., mirror=mirror_of(plays))`."""
+    return mirror_of_slots(np.logical_or.reduceat(plays.players, plays.offsets[:-1], axis=0))
+
+
+def mirror_of_slots(occupied: np.ndarray) -> Mirror:
+    """The reflection of each play by its occupied slots, bool `[N, 22]`: `Arrays.occupied` has them.
 
     The occupied slots of a group are reversed among themselves, so that a group that is not full stays filled from its
     first slot; the matched defenders go with their receivers.
     """
-    occupied = np.logical_or.reduceat(plays.players, plays.offsets[:-1], axis=0)
-    source = np.tile(np.arange(PLAYERS), (len(plays), 1))
+    source = np.tile(np.arange(PLAYERS), (len(occupied), 1))
     for group in (LINEMEN, RECEIVERS):
         inside = occupied[:, group.start : group.stop]
         # Occupied slots first, in order; reading them backwards gives every occupied slot its counterpart.

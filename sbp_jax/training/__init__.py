@@ -3,6 +3,21 @@
 from sbp_jax.training.checkpoints import Checkpoints
 from sbp_jax.training.fit import DivergedError, Fitted, fit
 from sbp_jax.training.marginal import fit_marginal
+from sbp_jax.training.resident import Resident, ResidentBucket, device_bytes, to_device
 from sbp_jax.training.step import Predictor, State, Trainer, arrays
 
-__all__ = ["Checkpoints", "DivergedError", "Fitted", "Predictor", "State", "Trainer", "arrays", "fit", "fit_marginal"]
+__all__ = [
+    "Checkpoints",
+    "DivergedError",
+    "Fitted",
+    "Predictor",
+    "Resident",
+    "ResidentBucket",
+    "State",
+    "Trainer",
+    "arrays",
+    "device_bytes",
+    "fit",
+    "fit_marginal",
+    "to_device",
+]

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from sbp_jax.config import TrainingConfig
-from sbp_jax.data.batching import Batches
+from sbp_jax.data.epochs import Epochs
 from sbp_jax.training.checkpoints import Checkpoints
 from sbp_jax.training.step import State, Trainer, arrays
 
@@ -39,7 +39,7 @@ class Fitted:
 
 def fit(
     trainer: Trainer,
-    train: Batches,
+    train: Epochs,
     validate: Callable[[Any], float] | None,
     config: TrainingConfig,
     checkpoints: Checkpoints | None = None,
@@ -54,7 +54,7 @@ def fit(
 
     Args:
         trainer: compiled functions.
-        train: batches of the training plays.
+        train: batches of the training plays, whatever holds them.
         validate: params -> validation loss; without it every epoch is run and the last parameters are kept.
         config: epochs, patience, seed and rhythm of checkpoints.
         checkpoints: where to save; nothing is saved without.

@@ -1,5 +1,6 @@
 """Batches: every play once, nothing lost, nothing leaked into padding, and an order that can be resumed exactly."""
 
+import hashlib
 import subprocess
 import sys
 
@@ -85,6 +86,12 @@ def test_order_is_decided_by_seed_and_epoch(plays):
     assert not np.array_equal(order(0, 2), order(1, 2))
 
 
+def test_the_order_of_given_buckets_is_the_one_that_earlier_versions_trained_in(plays):
+    batches = Batches(plays, 16, (24, 40, 64), seed=3)
+    order = np.concatenate([batch.index for epoch in (0, 5) for batch in batches.epoch(epoch)])
+    assert hashlib.sha256(order.tobytes()).hexdigest()[:16] == "8578731f668b52e4"
+
+
 @pytest.mark.parametrize("start", [0, 1, 7])
 def test_an_epoch_resumes_at_any_batch(plays, start):
     whole = list(Batches(plays, 16, seed=4).epoch(5))
@@ -105,7 +112,7 @@ def test_positions_follow_from_the_step_number(plays):
 
 
 def test_without_shuffling_plays_keep_their_order_within_a_bucket(plays):
-    for batch in Batches(plays, 16, shuffle=False):
+    for batch in Batches(plays, 16, (24, 40, 64, 104), shuffle=False):
         own = plays.lengths[batch.index[batch.valid]]
         shortest_bucket = batch.index[batch.valid][
             own > np.max([0, *[b for b in (24, 40, 64) if b < batch.x.shape[1]]])
@@ -114,10 +121,10 @@ def test_without_shuffling_plays_keep_their_order_within_a_bucket(plays):
 
 
 def test_shapes_are_the_buckets_in_use(plays):
-    batches = Batches(plays, 16)
+    batches = Batches(plays, 16, (24, 40, 64, 104))
     assert batches.shapes == (24, 40, 64, 104)
     assert {batch.x.shape for batch in batches.epoch(1)} == {(16, length, 176) for length in batches.shapes}
-    assert Batches(random_plays(np.array([30, 31])), 2).shapes == (40,)
+    assert Batches(random_plays(np.array([30, 31])), 2, (24, 40, 64)).shapes == (40,)
 
 
 def test_a_play_longer_than_every_bucket_gets_a_bucket_of_its_own():

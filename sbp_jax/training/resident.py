@@ -1,0 +1,127 @@
+"""A whole split on the device: padded arrays put there once, so that no step waits for the host."""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from sbp_jax.data.arrays import Arrays
+from sbp_jax.errors import InputError
+
+
+@partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["x", "mask", "players", "static", "yards", "index"],
+    meta_fields=[],
+)
+@dataclass(frozen=True)
+class ResidentBucket:
+    """The plays of one bucket on the device, in their split's order; padding and empty slots hold 0.0.
+
+    Attributes:
+        x: float32 `[n, T, 176]`.
+        mask: bool `[n, T]`, True on the play's own frames.
+        players: bool `[n, T, 22]`, True where the slot has a player.
+        static: float32 `[n, S]`.
+        yards: float32 `[n]`.
+        index: int32 `[n]`, the play's position in its split.
+    """
+
+    x: jax.Array
+    mask: jax.Array
+    players: jax.Array
+    static: jax.Array
+    yards: jax.Array
+    index: jax.Array
+
+
+@partial(jax.tree_util.register_dataclass, data_fields=["buckets"], meta_fields=[])
+@dataclass(frozen=True)
+class Resident:
+    """A split on the device: a pytree, to be an argument of compiled functions, never a constant in them.
+
+    Attributes:
+        buckets: by increasing length; those without plays are left out.
+    """
+
+    buckets: tuple[ResidentBucket, ...]
+
+    def __len__(self) -> int:
+        """Number of plays."""
+        return sum(len(bucket.yards) for bucket in self.buckets)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the arrays take on the device."""
+        return sum(leaf.nbytes for leaf in jax.tree.leaves(self))
+
+
+def device_bytes(arrays: Arrays) -> int:
+    """Return the bytes that `to_device` will take, without touching the device."""
+    frames = sum(x.shape[0] * x.shape[1] for x in arrays.x)
+    static, yards, index = 4 * arrays.static.shape[1], 4, 4
+    return arrays.nbytes + frames + len(arrays) * (static + yards + index)
+
+
+def to_device(arrays: Arrays, limit_bytes: int | None = None, device: Any = None) -> Resident:
+    """Put a split on the device, each bucket as one array; `Arrays.of(plays)` gives arrays of plays in memory.
+
+    Mapped arrays go from the file to the device, nothing is padded or copied on the host before. What is on the device
+    does not follow later changes of the host's arrays, on a CPU neither. Returns when all has arrived.
+
+    Args:
+        arrays: the split, in memory or mapped.
+        limit_bytes: most bytes to take; None takes what the device says is free, and does not check where it does not
+            say (a CPU).
+        device: where to, a device or a sharding as for `jax.device_put`; JAX's default device without.
+
+    Raises:
+        InputError: no plays, or more bytes than the limit; the line says both.
+    """
+    if len(arrays) == 0:
+        raise InputError("plays: expected at least one play, got none")
+    devices = _devices(device)
+    needed, limit = device_bytes(arrays), _free_bytes(devices) if limit_bytes is None else limit_bytes
+    if limit is not None and needed > limit:
+        raise InputError(
+            f"plays: {len(arrays)} plays need {needed / 2**30:.2f} GiB on the device, more than the limit of "
+            f"{limit / 2**30:.2f} GiB; keep fewer last frames, use more buckets, or take batches from the host"
+        )
+    on_cpu = any(one.platform == "cpu" for one in devices)
+
+    def put(array: np.ndarray) -> jax.Array:
+        # a CPU shares the memory that it is given, a mapped file's even, whatever `may_alias` says
+        return jax.device_put(np.array(array) if on_cpu else array, device)
+
+    buckets = []
+    for b, frames in enumerate(arrays.buckets):
+        members = np.flatnonzero(arrays.bucket == b)
+        if len(members):
+            mask = np.arange(frames) < arrays.lengths[members, None]
+            buckets.append(
+                ResidentBucket(
+                    x=put(arrays.x[b]),
+                    mask=put(mask),
+                    players=put(arrays.players[b]),
+                    static=put(arrays.static[members]),
+                    yards=put(arrays.yards[members]),
+                    index=put(members.astype(np.int32)),
+                )
+            )
+    return jax.block_until_ready(Resident(tuple(buckets)))
+
+
+def _devices(device: Any) -> list[Any]:
+    if device is None:
+        return list(jnp.zeros(()).devices())  # the default device, whichever way it was chosen
+    return list(device.device_set) if isinstance(device, jax.sharding.Sharding) else [device]
+
+
+def _free_bytes(devices: list[Any]) -> int | None:
+    """What the device with the least has left; None where none says."""
+    statistics = [one.memory_stats() or {} for one in devices]
+    free = [s["bytes_limit"] - s.get("bytes_in_use", 0) for s in statistics if "bytes_limit" in s]
+    return min(free, default=None)
