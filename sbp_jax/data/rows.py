@@ -13,6 +13,7 @@ from sbp_jax.errors import InputError
 
 PIECE_ROWS = 4_000_000  # larger files are read a few games at a time, which bounds the memory
 FIELD_WIDTH_YARDS = 53.3
+SNAP_EVENTS = ("ball_snap", "snap_direct")
 # at the snap event the ball is already on its way back: 0.9 yards behind the listed line, median of 145 plays of 2018
 BALL_BEHIND_LINE_YARDS = 0.9
 
@@ -63,18 +64,20 @@ def _common(rows: pl.DataFrame, layout: Layout, table: Table) -> pl.DataFrame:
             raise InputError(f"{path}: {rows[column].null_count()} rows have no {layout.required[column]}")
     label = pl.coalesce("side", pl.lit("")).str.to_lowercase()
     ball = label.is_in(["ball", "football"]) | pl.col("name").str.to_lowercase().is_in(["ball", "football"])
-    if "frame_type" in rows.columns:
-        marked = pl.when(pl.col("frame_type").str.to_uppercase() == "SNAP").then(pl.lit("autoevent_ballsnap"))
-    else:
-        marked = pl.lit(None, pl.String)
     rows = rows.with_columns(
         is_ball=ball.fill_null(False),
-        event=pl.coalesce(pl.when(~pl.col("event").is_in(NULLS)).then("event"), marked),
+        event=pl.when(~pl.col("event").is_in(NULLS)).then("event"),
         # any other word tells nothing: the direction is then seen from where the teams stand
         direction=pl.when(pl.col("direction").str.to_lowercase().is_in(["left", "right"])).then(
             pl.col("direction").str.to_lowercase()
         ),
     )
+    if "frame_type" in rows.columns:
+        marked = (pl.col("frame_type").str.to_uppercase() == "SNAP") & ~pl.col("event").is_in(SNAP_EVENTS).fill_null(
+            value=False
+        )
+        # as good as an automatic event: it stands in where nobody set one by hand
+        rows = rows.with_columns(event=pl.when(marked).then(pl.lit("autoevent_ballsnap")).otherwise("event"))
     if layout.clock == "time":
         rows = rows.with_columns(clock=_tenths(rows, path))
     else:
