@@ -130,6 +130,14 @@ def test_a_missing_column_is_named_with_the_file(layout, tmp_path):
         assert known.name in message
 
 
+def test_a_player_without_id_and_name_is_named(tmp_path):
+    folder = publishers.publish("2023", one_play(), tmp_path)
+    ident = pl.when(pl.col("nflId") != 1006).then("nflId")
+    publishers.write(publishers.tracking("2023", one_play()).with_columns(nflId=ident), folder / "tracking.csv")
+    with pytest.raises(InputError, match=r"tracking\.csv: 28 rows of players have no nflId$"):
+        read(folder)
+
+
 def test_tracking_of_no_known_layout_is_named(tmp_path):
     path = publishers.write(pl.DataFrame({"x": [1.0], "y": [2.0], "player": ["A"]}), tmp_path / "soccer.csv")
     with pytest.raises(InputError, match=r"soccer\.csv: looks like tracking but lacks the column\(s\) "):
