@@ -172,9 +172,11 @@ def load(path: str | Path, split: str) -> Plays:
     """Return the plays of a split ("train", "validation" or "test") of the data set at `path`, in its fixed order.
 
     Raises:
-        InputError: no data set at `path`, or no such split.
+        InputError: no data set at `path`, one of another version, or no such split.
     """
     prepared = describe(path)
+    if _report(prepared.path)["prepared_from"].get("recipe") != _RECIPE:
+        raise InputError(f"{path}: prepared by another version of sbp_jax; prepare the tracking files again")
     if split not in SPLITS:
         raise InputError(f"split: expected one of {', '.join(SPLITS)}, got {split!r}")
     frames = np.zeros((prepared.frames[split], PLAYERS, PLAYER_FEATURES), np.float32)

@@ -73,7 +73,11 @@ def cast_columns(
     Raises:
         InputError: a value does not read as a number, or one of `whole` is not a whole number.
     """
-    casts = [pl.col(name).cast(pl.Float64) for name in (*whole, *real)]
+    # parquet may hold as text what in a text file is recognized as missing
+    told = {name: pl.col(name) for name in (*whole, *real)}
+    told = {n: pl.when(~e.is_in(NULLS)).then(e) if frame.schema[n] == pl.String else e for n, e in told.items()}
+    casts = [told[name].cast(pl.Float64).fill_nan(None) for name in whole]
+    casts += [told[name].cast(pl.Float64) for name in real]
     casts += [pl.col(name).cast(pl.String) for name in text]
     try:
         frame = frame.with_columns(casts)

@@ -13,6 +13,7 @@ from sbp_jax.errors import InputError
 
 PIECE_ROWS = 4_000_000  # larger files are read a few games at a time, which bounds the memory
 FIELD_WIDTH_YARDS = 53.3
+SNAP_EVENTS = ("ball_snap", "snap_direct")
 # at the snap event the ball is already on its way back: 0.9 yards behind the listed line, median of 145 plays of 2018
 BALL_BEHIND_LINE_YARDS = 0.9
 
@@ -61,41 +62,49 @@ def _common(rows: pl.DataFrame, layout: Layout, table: Table) -> pl.DataFrame:
     for column in ("game_id", "play_id", *(("frame",) if layout.clock == "frame" else ())):
         if rows[column].null_count():
             raise InputError(f"{path}: {rows[column].null_count()} rows have no {layout.required[column]}")
+    return _with_identity(_with_clock(_with_labels(rows), layout, path), layout, path)
+
+
+def _with_labels(rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows with `is_ball`, and with event, direction and role as this project words them."""
     label = pl.coalesce("side", pl.lit("")).str.to_lowercase()
     ball = label.is_in(["ball", "football"]) | pl.col("name").str.to_lowercase().is_in(["ball", "football"])
-    if "frame_type" in rows.columns:
-        marked = pl.when(pl.col("frame_type").str.to_uppercase() == "SNAP").then(pl.lit("autoevent_ballsnap"))
-    else:
-        marked = pl.lit(None, pl.String)
+    way = pl.col("direction").str.to_lowercase()
     rows = rows.with_columns(
         is_ball=ball.fill_null(False),
-        event=pl.coalesce(pl.when(~pl.col("event").is_in(NULLS)).then("event"), marked),
+        event=pl.when(~pl.col("event").is_in(NULLS)).then("event"),
         # any other word tells nothing: the direction is then seen from where the teams stand
-        direction=pl.when(pl.col("direction").str.to_lowercase().is_in(["left", "right"])).then(
-            pl.col("direction").str.to_lowercase()
-        ),
+        direction=pl.when(way.is_in(["left", "right"])).then(way),
     )
-    if layout.clock == "time":
-        rows = rows.with_columns(clock=_tenths(rows, path))
-    else:
-        rows = rows.with_columns(clock="frame")
-        if "time" in rows.columns:
-            rows = rows.with_columns(stamp_ms=_stamps(rows).dt.epoch("ms")).drop("time")
-    nameless = rows.filter(~pl.col("is_ball") & pl.col("x").is_not_null() & pl.col("player_id").is_null())
-    nameless = nameless.filter(pl.col("name").is_null())
-    if len(nameless):
-        raise InputError(f"{path}: {len(nameless)} rows of players have no {layout.required['player_id']}")
+    if "frame_type" in rows.columns:
+        by_hand = pl.col("event").is_in(SNAP_EVENTS).fill_null(value=False)
+        marked = ~by_hand & (pl.col("frame_type").str.to_uppercase() == "SNAP")
+        # as good as an automatic event: it stands in where nobody set one by hand
+        rows = rows.with_columns(event=pl.when(marked).then(pl.lit("autoevent_ballsnap")).otherwise("event"))
     if "role" in rows.columns:
         rows = rows.with_columns(
             thrower=(pl.col("role").str.to_lowercase() == "passer").fill_null(value=False),
-            possession=label.is_in(["offense", "offence"]).cast(pl.Int64),
+            possession=(label == "offense").cast(pl.Int64),
         ).drop("role")
-    return rows.with_columns(
-        player_id=pl.when("is_ball")
-        .then(pl.lit(0, pl.Int64))
-        # a player without an id keeps one derived from his name: it only has to be his own
-        .otherwise(pl.coalesce("player_id", pl.col("name").replace_strict(_numbers(rows), default=None)))
-    )
+    return rows
+
+
+def _with_clock(rows: pl.DataFrame, layout: Layout, path: Path) -> pl.DataFrame:
+    if layout.clock == "time":
+        return rows.with_columns(clock=_tenths(rows, path))
+    if "time" not in rows.columns:
+        return rows.with_columns(clock="frame")
+    return rows.with_columns(clock="frame", stamp_ms=_stamps(rows).dt.epoch("ms")).drop("time")
+
+
+def _with_identity(rows: pl.DataFrame, layout: Layout, path: Path) -> pl.DataFrame:
+    """Rows with a number for everyone: 0 for the ball, a negative one from the name for a player without an id."""
+    nobody = pl.col("player_id").is_null() & pl.col("name").is_null() & pl.col("x").is_not_null()
+    nameless = rows.filter(nobody, ~pl.col("is_ball"))
+    if len(nameless):
+        raise InputError(f"{path}: {len(nameless)} rows of players have no {layout.required['player_id']}")
+    numbered = pl.coalesce("player_id", pl.col("name").replace_strict(_numbers(rows), default=None))
+    return rows.with_columns(player_id=pl.when("is_ball").then(pl.lit(0, pl.Int64)).otherwise(numbered))
 
 
 def _with_ball_and_events(rows: pl.DataFrame) -> pl.DataFrame:

@@ -206,7 +206,7 @@ def _derive(plays: pl.DataFrame, screen: Screen) -> pl.DataFrame:
 
     home_team, visitor_team = known("home_team", pl.String), known("visitor_team", pl.String)
     # 2026 names the sides by what they do
-    named = pl.col("offence_side").is_in(["Offense", "Offence"])
+    named = pl.col("offence_side").str.to_lowercase() == "offense"
     side = pl.when(named).then(known("possession_team", pl.String)).otherwise("offence_side")
     home = (
         pl.when(pl.col("at_home").is_not_null())

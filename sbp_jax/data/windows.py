@@ -12,9 +12,9 @@ from sbp_jax.data.kinematics import LEAD
 from sbp_jax.data.outcomes import ATTEMPTS, LEAGUE_YARDS, NET_YARDS
 from sbp_jax.data.passers import PLAY
 from sbp_jax.data.report import ReadReport
+from sbp_jax.data.rows import SNAP_EVENTS
 from sbp_jax.errors import InputError
 
-SNAP_EVENTS = ("ball_snap", "snap_direct")
 RELEASE_EVENTS = ("pass_forward", "pass_shovel")
 AUTOMATIC = {"autoevent_ballsnap": "ball_snap", "autoevent_passforward": "pass_forward"}
 FIELD_X = (-15.0, 135.0)  # the field is 120 by 53.3 yards; players do run out of it

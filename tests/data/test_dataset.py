@@ -200,3 +200,14 @@ def test_real_highlights(real_data, tmp_path):
     prepared = prepare(real_data / "ngs_highlights", tmp_path / "set")
     assert sum(prepared.plays.values()) == 146
     assert len(load(tmp_path / "set", "train")) == prepared.plays["train"]
+
+
+def test_a_set_of_another_version_is_named(source, tmp_path):
+    prepare(source, tmp_path / "set")
+    report = json.loads((tmp_path / "set" / "report.json").read_text())
+    report["prepared_from"]["recipe"] = 1
+    (tmp_path / "set" / "report.json").write_text(json.dumps(report))
+    with pytest.raises(InputError, match=r"set: prepared by another version of sbp_jax; prepare"):
+        load(tmp_path / "set", "train")
+    prepare(source, tmp_path / "set")
+    assert len(load(tmp_path / "set", "train"))

@@ -75,6 +75,19 @@ def test_every_file_kind_reads_the_same(layout, kind, tmp_path):
     assert chunk.plays.drop("ball_x", "ball_y").equals(expected.plays.drop("ball_x", "ball_y"))
 
 
+@pytest.mark.parametrize("layout", publishers.TRACKING)
+def test_missing_ids_and_angles_as_text_or_nan_in_parquet(layout, tmp_path):
+    expected = read(publishers.publish(layout, one_play(), tmp_path))
+    (tmp_path / "tracking.csv").unlink()
+    rows = publishers.tracking(layout, one_play())
+    ident = "nfl_id" if layout == "2026" else "nflId"
+    rows = rows.with_columns(
+        pl.col(ident).cast(pl.Float64).fill_null(float("nan")), pl.col("o", "dir").cast(pl.String).fill_null("NA")
+    )
+    publishers.write(rows, tmp_path / "tracking.parquet")
+    assert read(tmp_path).frames.equals(expected.frames)
+
+
 @layouts
 def test_fewer_than_22_players_are_masked(layout, tmp_path):
     table = one_play().filter(~pl.col("position").is_in(publishers.LINEMEN).fill_null(value=False))
@@ -84,6 +97,15 @@ def test_fewer_than_22_players_are_masked(layout, tmp_path):
     assert plays.players[:, 0].all()
     assert np.all(plays.frames[~plays.players] == 0)
     assert np.isfinite(plays.frames).all()
+
+
+@pytest.mark.parametrize("event", [None, "man_in_motion"])
+def test_frame_types_of_2025_stand_in_for_the_event_of_the_snap(event, tmp_path):
+    expected = read(publishers.publish("2025", one_play(), tmp_path))
+    renamed = pl.when(pl.col("event") == "ball_snap").then(pl.lit(event, pl.String)).otherwise("event")
+    rows = publishers.tracking("2025", one_play()).with_columns(event=renamed)
+    publishers.write(rows, tmp_path / "tracking.csv")
+    assert read(tmp_path).frames.equals(expected.frames)
 
 
 def test_linemen_of_2026_leave_their_slots_empty(tmp_path):
@@ -106,6 +128,14 @@ def test_a_missing_column_is_named_with_the_file(layout, tmp_path):
         assert str(path) in message
         assert f"{column} (" in message or f"{column}, " in message
         assert known.name in message
+
+
+def test_a_player_without_id_and_name_is_named(tmp_path):
+    folder = publishers.publish("2023", one_play(), tmp_path)
+    ident = pl.when(pl.col("nflId") != 1006).then("nflId")
+    publishers.write(publishers.tracking("2023", one_play()).with_columns(nflId=ident), folder / "tracking.csv")
+    with pytest.raises(InputError, match=r"tracking\.csv: 28 rows of players have no nflId$"):
+        read(folder)
 
 
 def test_tracking_of_no_known_layout_is_named(tmp_path):
