@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
+from scipy import stats
 
 from sbp_jax.data.formats import find_tables
 from sbp_jax.data.simulate import LeagueConfig, SimulationConfig, TrueLaw, simulate
@@ -111,6 +112,32 @@ def test_tables_agree(league):
     assert (plays["preSnapVisitorScore"] <= plays["visitorScore"]).all()
     saved = json.loads((league / "truth" / "simulation.json").read_text())
     assert saved["league"]["quarterback_points"] == 5.0
+
+
+def test_csv_holds_what_parquet_holds(tmp_path):
+    config = SimulationConfig(plays=12, seed=8, league=LeagueConfig())
+    parquet = simulate(tmp_path / "parquet", config)
+    text = simulate(tmp_path / "csv", replace(config, tracking_format="csv"), processes=2)
+    for path in sorted(parquet.glob("tracking_*")):
+        whole = pl.read_parquet(path)
+        read = pl.read_csv(text / f"{path.stem}.csv", infer_schema_length=None).cast(
+            {name: kind for name, kind in whole.schema.items() if name != "time"}
+        )
+        assert_frame_equal(read.drop("time"), whole.drop("time"))
+    for whole, part in zip(read_tracking(parquet), read_tracking(text), strict=True):
+        assert_frame_equal(whole.frames, part.frames)
+
+
+@pytest.mark.slow
+def test_yards_of_seasons_follow_the_law(tmp_path):
+    """Quarterbacks who move and drift throw passes of the same law; three seasons on two processes."""
+    folder = simulate(tmp_path / "seasons", replace(CONFIG, plays=4000, seasons=3), processes=2)
+    yards = pl.read_csv(folder / "plays.csv")["offensePlayResult"].to_numpy().astype(float)
+    for skill in (None, "true"):
+        law = TrueLaw.read(folder, skill=skill)
+        below, through = law.cdf(yards - 1), law.cdf(yards)
+        pit = below + np.random.default_rng(1).random(len(yards)) * (through - below)
+        assert stats.kstest(pit, "uniform").pvalue > 1e-3
 
 
 def test_wrong_numbers_are_named(tmp_path):
