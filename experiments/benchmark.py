@@ -1,7 +1,7 @@
-"""Benchmarks: python -m experiments.benchmark law [--seconds 3] [--out FOLDER].
+"""Benchmarks: python -m experiments.benchmark law|batches [--seconds 3] [--out FOLDER].
 
 Runs where only the jax family, NumPy and Matplotlib are installed; the published implementation is measured beside
-ours where the extra `peers` is.
+ours where the extra `peers` is, reading of records where TFDS and polars are, streaming where the extra `grain` is.
 """
 
 import argparse
@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from experiments import machine
-from experiments.benchmarks import law
+from experiments.benchmarks import batches, law
 from sbp_jax.errors import InputError
+from sbp_jax.reporting import batches as batch_tables
 from sbp_jax.reporting import benchmark as tables
 
 # glibc hands large freed arrays back to the system and faults them in again at every call, unless told to keep them;
@@ -27,11 +28,13 @@ KEEPING = {
     "MALLOC_TRIM_THRESHOLD_": "17179869184",
     "MALLOC_TOP_PAD_": "67108864",
 }
-PARTS = ("peer", "steps", "growth", "bandwidth")
+PARTS = ("peer", "steps", "growth", "bandwidth")  # of the law
 
 
 def measure(part: str, seconds: float) -> Any:
-    """One part of the benchmark, in this process."""
+    """One part of a benchmark, in this process."""
+    if part in batches.PARTS:
+        return getattr(batches, part)(seconds)
     if part == "peer":
         return law.against_peer(seconds)
     if part == "steps":
@@ -45,7 +48,15 @@ def in_a_process(part: str, seconds: float, keeping: bool) -> Any:
     environment |= KEEPING if keeping else {}
     with tempfile.TemporaryDirectory() as folder:
         result = Path(folder) / "result.json"
-        words = ["law", "--seconds", str(seconds), "--part", part, "--result", str(result)]
+        words = [
+            "batches" if part in batches.PARTS else "law",
+            "--seconds",
+            str(seconds),
+            "--part",
+            part,
+            "--result",
+            str(result),
+        ]
         done = subprocess.run([sys.executable, "-m", "experiments.benchmark", *words], env=environment, check=False)
         if done.returncode:
             raise InputError(f"the measurement of {part!r} ended with exit code {done.returncode}")
@@ -80,14 +91,40 @@ def report(results: dict[str, Any], out: Path, words: list[str]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def batches_report(results: dict[str, Any], words: list[str]) -> str:
+    """The results of the batches' benchmark as Markdown."""
+    parts = [
+        "# Speed and waste of batches",
+        f"`python -m experiments.benchmark {shlex.join(words)}`\n\n{machine.sentence(results['machine'])}",
+        *([f"**{results['note']}**"] if results.get("note") else []),
+        f"Synthetic plays of 15 to 60 frames (mean {batches.lengths(batches.PLAYS).mean():.0f}) by 176 float32, in "
+        f"batches of {batches.BATCH_SIZE}.",
+        f"## Plays a second\n\n{batches.PLAYS:,} plays in the page cache, one core, medians of whole epochs in "
+        f"turn; {batches.TARGET_PLAYS_PER_S:,} are wanted. Processor time is what counts where other work shares the "
+        "core. Mirrored: half of the plays are reflected. Kept: glibc is told to keep freed memory, in large pages. "
+        "The copy is of the mapped arrays in their own order, a batch at a time to new memory.",
+        batch_tables.speed_table(results["speed"]),
+        "## Until plays are there",
+        batch_tables.start_table(results["start"]),
+        f"## Padding\n\nShare of an epoch's frames, batches of {batches.BATCH_SIZE}, that which fills up the last one "
+        "included.",
+        batch_tables.waste_table(results["waste"]),
+        "## From records",
+        "Not measured: TFDS or polars is not installed."
+        if results["records"] is None
+        else f"{batches.RECORDS:,} plays, all cores.\n\n{batch_tables.records_table(results['records'])}",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
 def command(words: list[str]) -> None:
     """Measure, print the tables and write them."""
     parser = argparse.ArgumentParser(prog="python -m experiments.benchmark", description=__doc__)
-    parser.add_argument("what", choices=["law"], help="what to measure")
+    parser.add_argument("what", choices=["law", "batches"], help="what to measure")
     parser.add_argument("--seconds", type=float, default=3.0, help="for each comparison (default: 3)")
-    parser.add_argument("--out", type=Path, default=Path("experiments/results/law"), help="folder for the results")
+    parser.add_argument("--out", type=Path, help="folder for the results (default: experiments/results/WHAT)")
     parser.add_argument("--note", default="", help="a remark for the report, on what else ran on the machine say")
-    parser.add_argument("--part", choices=PARTS, help=argparse.SUPPRESS)
+    parser.add_argument("--part", choices=(*PARTS, *batches.PARTS), help=argparse.SUPPRESS)
     parser.add_argument("--result", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args(words)
     if not options.seconds > 0:
@@ -95,19 +132,21 @@ def command(words: list[str]) -> None:
     if options.part:
         options.result.write_text(json.dumps(measure(options.part, options.seconds)))
         return
-    results: dict[str, Any] = {"machine": machine.describe(), "note": options.note, "peer": {}}
+    out = options.out or Path("experiments/results") / options.what
+    first, *others = PARTS if options.what == "law" else batches.PARTS
+    results: dict[str, Any] = {"machine": machine.describe(), "note": options.note, first: {}}
     for setting, keeping in (("default", False), ("kept", True)):
-        print(f"against the published implementation, allocator {setting} ...", file=sys.stderr)
-        results["peer"][setting] = in_a_process("peer", options.seconds, keeping)
-    for part in PARTS[1:]:
+        print(f"{first}, allocator {setting} ...", file=sys.stderr)
+        results[first][setting] = in_a_process(first, options.seconds, keeping)
+    for part in others:
         print(f"{part} ...", file=sys.stderr)
         results[part] = in_a_process(part, options.seconds, True)
-    options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "law.json").write_text(json.dumps(results, indent=1) + "\n")
-    text = report(results, options.out, words)
-    (options.out / "law.md").write_text(text)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / f"{options.what}.json").write_text(json.dumps(results, indent=1) + "\n")
+    text = report(results, out, words) if options.what == "law" else batches_report(results, words)
+    (out / f"{options.what}.md").write_text(text)
     print(text)
-    print(f"written to {options.out}: law.md, law.json, growth.png")
+    print(f"written to {out}: {options.what}.md, {options.what}.json{', growth.png' * (options.what == 'law')}")
 
 
 if __name__ == "__main__":

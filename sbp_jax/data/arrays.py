@@ -196,18 +196,16 @@ class ArrayBatches(Epochs):
         lengths[:count] = arrays.lengths[indices]
         bucket, row = self._bucket[indices], self._row[indices]
         home = self.buckets.index(length)
-        # only plays carried over from shorter buckets, and rows that fill up, leave anything of the batch unset
-        allocate = np.empty if count == size and np.all(bucket == home) else np.zeros
-        x = allocate((size, length, FRAME_FEATURES), np.float32)
-        players = allocate((size, length, PLAYERS), bool)
-        if allocate is np.empty:
-            np.take(arrays.x[home], row, axis=0, out=x, mode="clip")  # "raise" would gather into a buffer first
-            np.take(arrays.players[home], row, axis=0, out=players, mode="clip")
-        else:
-            for b in np.unique(bucket):
-                inside = np.flatnonzero(bucket == b)
-                x[inside, : self.buckets[b]] = arrays.x[b][row[inside]]
-                players[inside, : self.buckets[b]] = arrays.players[b][row[inside]]
+        at_home = bucket == home
+        # one gather of whole padded plays; the few rows that it gets wrong are set after it
+        rows = np.zeros(size, np.int64)
+        rows[:count] = np.where(at_home, row, 0)
+        x, players = arrays.x[home][rows], arrays.players[home][rows]
+        x[count:], players[count:] = 0.0, False
+        for i in np.flatnonzero(~at_home):  # carried over from a shorter bucket
+            b, frames = bucket[i], lengths[i]
+            x[i, :frames], players[i, :frames] = arrays.x[b][row[i], :frames], arrays.players[b][row[i], :frames]
+            x[i, frames:], players[i, frames:] = 0.0, False
         if self.mirror is not None:
             rows = np.flatnonzero(reflected[indices])
             _reflect(x, players, rows, arrays, indices[rows], self.mirror)

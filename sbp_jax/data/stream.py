@@ -4,6 +4,7 @@ The order is that of `Epochs`, which knows the plays of every batch beforehand: 
 hands them over in order, and an epoch can begin at any batch without reading those before it.
 """
 
+import importlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -68,7 +69,7 @@ class StreamedBatches(Epochs):
         """Yield the batches of an epoch from number `start` on, reading ahead; an abandoned iterator stops reading."""
         reflected = self.reflected(epoch)
         batches = self._grain.MapDataset.source(self.plan(epoch)[start:])
-        batches = batches.map(lambda planned: self._assemble(*planned, reflected))
+        batches = batches.map(lambda planned: self._assemble(planned[0], planned[1], reflected))
         options = self._grain.ReadOptions(num_threads=self.ahead, prefetch_buffer_size=self.ahead)
         reading = iter(batches.to_iter_dataset(options))
         try:
@@ -90,7 +91,7 @@ class StreamedBatches(Epochs):
 
 def _plays(records: Sequence[dict[str, Any]], lengths: np.ndarray) -> Plays:
     """The plays of some records, each with its last frames only: as many as `lengths` says."""
-    columns = {name: np.array([record[name] for record in records]) for name in SCALAR_TYPES}
+    columns: dict[str, Any] = {name: np.array([record[name] for record in records]) for name in SCALAR_TYPES}
     return Plays(
         frames=np.concatenate([record["frames"][-t:] for record, t in zip(records, lengths, strict=True)]),
         players=np.concatenate([record["players"][-t:] for record, t in zip(records, lengths, strict=True)]),
@@ -102,7 +103,6 @@ def _plays(records: Sequence[dict[str, Any]], lengths: np.ndarray) -> Plays:
 
 def _import_grain() -> Any:
     try:
-        import grain
+        return importlib.import_module("grain")
     except ImportError as error:
         raise InputError(f"streaming needs Grain: pip install 'sbp_jax[grain]' ({error})") from error
-    return grain

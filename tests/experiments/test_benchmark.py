@@ -1,6 +1,7 @@
 """The benchmark's measurements on small sizes, its tables, and its command line."""
 
 import itertools
+import os
 import subprocess
 import sys
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from experiments import benchmark, machine
-from experiments.benchmarks import law, timing, variants
+from experiments.benchmarks import batches, law, timing, variants
 
 
 def test_every_variant_is_the_same_log_likelihood():
@@ -79,3 +80,22 @@ def test_wrong_arguments_are_one_line():
     done = subprocess.run([*words, "nothing"], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
+
+
+def test_batches_are_measured_and_reported(monkeypatch):
+    monkeypatch.setattr(batches, "PLAYS", 300)
+    monkeypatch.setattr(batches, "RECORDS", 40)
+    cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
+    results = {part: benchmark.measure(part, 0.0) for part in batches.PARTS}
+    assert cores is None or os.sched_getaffinity(0) == cores
+    results |= {"machine": machine.describe(), "note": "quiet", "speed": {"default": results["speed"]}}
+    text = benchmark.batches_report(results, ["batches"])
+    for words in (
+        "| mapped arrays, mirrored | 30% | default |",
+        "**quiet**",
+        "put the split on the device",
+        "array_record",
+    ):
+        assert words in text
+    assert all(row["waste"] <= row["equal_steps"] for row in results["waste"])
+    assert "not installed" in benchmark.batches_report(results | {"records": None}, ["batches"])

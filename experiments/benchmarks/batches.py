@@ -1,0 +1,223 @@
+"""Speed and waste of batches: plays in memory, mapped arrays, records; on synthetic plays of 15 to 60 frames."""
+
+import importlib.util
+import json
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sbp_jax.data.arrays import ArrayBatches, Arrays
+from sbp_jax.data.batching import PLAYER_FEATURES, PLAYERS, Batch, Batches, Plays
+from sbp_jax.data.buckets import choose_buckets
+from sbp_jax.data.epochs import Epochs
+from sbp_jax.data.storage import open_folder, save
+from sbp_jax.data.symmetry import mirror_of
+
+PARTS = ("speed", "start", "waste", "records")
+PLAYS, RECORDS = 16384, 2048
+BATCH_SIZE = 256
+TARGET_PLAYS_PER_S = 50_000
+NUM_STATIC = 16  # as the features have
+
+
+def lengths(count: int) -> np.ndarray:
+    """Frames of synthetic plays, int64 `[count]`: log-normal around 37, from 15 to 60."""
+    drawn = np.exp(np.random.default_rng(0).normal(3.6, 0.3, count))
+    return np.clip(np.round(drawn), 15, 60).astype(np.int64)
+
+
+def synthetic(count: int, empty: float) -> Plays:
+    """Plays of noise; `empty` is the share of the slots that have no player, the same in all frames of a play."""
+    random, frames = np.random.default_rng(1), lengths(count)
+    offsets = np.concatenate([[0], np.cumsum(frames)]).astype(np.int64)
+    players = np.repeat(random.random((count, PLAYERS)) >= empty, frames, axis=0)
+    values = random.standard_normal((int(offsets[-1]), PLAYERS, PLAYER_FEATURES), np.float32)
+    values[~players] = 0.0
+    ids = np.arange(count, dtype=np.int64)
+    return Plays(
+        frames=values,
+        offsets=offsets,
+        players=players,
+        static=random.standard_normal((count, NUM_STATIC), np.float32),
+        yards=np.round(random.standard_normal(count, np.float32) * 10),
+        game_id=ids // 100,
+        play_id=ids,
+        passer_id=ids % 32,
+        passer=np.array([f"Passer {i % 32}" for i in range(count)]),
+    )
+
+
+def speed(seconds: float) -> list[dict[str, Any]]:
+    """Plays a second on one core, over whole epochs in turn: wall clock, and processor time where cores are shared.
+
+    The first epoch after opening is counted apart. A copy of the arrays in their own order, in turn, is the bound.
+    """
+    with _one_core():
+        return [row for empty in (0.0, 0.3) for row in _speed(seconds, empty)]
+
+
+def start(seconds: float) -> list[dict[str, Any]]:
+    """Seconds until plays are there: written, opened with their checksums, as `Plays`, on the device."""
+    from sbp_jax.training.resident import to_device
+
+    plays = synthetic(PLAYS, 0.0)
+    rows = []
+
+    def timed(work: str, call: Callable[[], Any]) -> Any:
+        wall, processor = time.perf_counter(), time.process_time()
+        result = call()
+        row = {"work": work, "plays": PLAYS, "seconds": time.perf_counter() - wall}
+        rows.append(row | {"processor_seconds": time.process_time() - processor})
+        return result
+
+    with tempfile.TemporaryDirectory() as folder:
+        arrays = timed("pad in memory", lambda: Arrays.of(plays))
+        timed("write and force to the disk", lambda: save({"train": arrays}, Path(folder) / "a"))
+        mapped = timed("open, sizes and checksums compared", lambda: open_folder(Path(folder) / "a", "train"))
+        timed("Plays of the mapped arrays", mapped.plays)
+        timed("put the split on the device", lambda: to_device(mapped))
+    return [row | {"gb": arrays.nbytes / 1e9} for row in rows]
+
+
+def waste(seconds: float) -> list[dict[str, Any]]:
+    """Share of an epoch's frames that is padding, for chosen buckets and for those of equal steps."""
+    frames = lengths(PLAYS)
+    rows = []
+    for count in range(1, 9):
+        chosen = choose_buckets(frames, count, BATCH_SIZE)
+        equal = tuple(int(b) for b in np.unique(np.ceil(np.linspace(0, frames.max(), count + 1)[1:])))
+        wastes = [_Order(frames, BATCH_SIZE, buckets).waste() for buckets in (chosen, equal)]
+        rows.append({"buckets": chosen, "waste": wastes[0], "equal_steps": wastes[1]})
+    return rows
+
+
+def records(seconds: float) -> list[dict[str, Any]] | None:
+    """Plays a second from records: in order, by batch at random, and read ahead by Grain; None without the readers."""
+    if any(importlib.util.find_spec(name) is None for name in ("tensorflow_datasets", "polars")):
+        return None
+    from sbp_jax.data.dataset import load
+    from sbp_jax.data.records import record_source
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "set"
+        _write_records(synthetic(RECORDS, 0.0), folder)
+        source, order = record_source(folder, "train"), _Order(lengths(RECORDS), BATCH_SIZE)
+
+        def at_random() -> None:
+            for _, indices in order.plan(0):
+                source.__getitems__(indices.tolist())
+
+        calls: dict[str, Callable[[], Any]] = {"all in order, as Plays": lambda: load(folder, "train")}
+        calls["array_record by batch, no batches made"] = at_random
+        if importlib.util.find_spec("grain") is not None:
+            from sbp_jax.data.stream import StreamedBatches
+
+            for ahead in (1, 2, 4, 8):
+                streamed = StreamedBatches(folder, "train", BATCH_SIZE, ahead=ahead)
+                calls[f"Grain, {ahead} ahead"] = lambda streamed=streamed: _exhaust(streamed.epoch(0))
+        times = _in_turn({name: lambda _, call=call: call() for name, call in calls.items()}, seconds)
+    medians = {name: statistics.median(t[0] for t in each[1:]) for name, each in times.items()}
+    return [{"source": name, "plays_per_s": RECORDS / median} for name, median in medians.items()]
+
+
+def _speed(seconds: float, empty: float) -> list[dict[str, Any]]:
+    rows = []
+    plays = synthetic(PLAYS, empty)
+    with tempfile.TemporaryDirectory() as folder:
+        save({"train": Arrays.of(plays, choose_buckets(plays.lengths, batch_size=BATCH_SIZE))}, Path(folder) / "a")
+        arrays = open_folder(Path(folder) / "a", "train")
+        mirror = mirror_of(plays)
+        sources: dict[str, Epochs] = {
+            "mapped arrays": ArrayBatches(arrays, BATCH_SIZE),
+            "mapped arrays, mirrored": ArrayBatches(arrays, BATCH_SIZE, mirror=mirror),
+            "plays in memory": Batches(plays, BATCH_SIZE, arrays.buckets),
+            "plays in memory, mirrored": Batches(plays, BATCH_SIZE, arrays.buckets, mirror=mirror),
+        }
+        calls: dict[str, Callable[[int], Any]] = {name: _epoch_of(source) for name, source in sources.items()}
+        calls["copy of the arrays"] = _copies(arrays)
+        for name, times in _in_turn(calls, seconds).items():
+            wall, processor = (statistics.median(t[k] for t in times[1:]) for k in (0, 1))
+            row = {"source": name, "empty_slots": empty, "plays_per_s": PLAYS / wall}
+            row |= {"plays_per_processor_s": PLAYS / processor, "first_epoch_per_s": PLAYS / times[0][0]}
+            rows.append(row | {"gb_per_s": arrays.nbytes / wall / 1e9, "epochs": len(times)})
+    return rows
+
+
+@contextmanager
+def _one_core() -> Iterator[None]:
+    """Keep this process on one core, where the system can."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+class _Order(Epochs):
+    """The order of an epoch, without plays."""
+
+    def _assemble(self, length: int, indices: np.ndarray, reflected: np.ndarray) -> Batch:
+        raise NotImplementedError
+
+
+def _epoch_of(source: Epochs) -> Callable[[int], Any]:
+    return lambda number: _exhaust(source.epoch(number))
+
+
+def _exhaust(batches: Iterator[Batch]) -> None:
+    for _ in batches:
+        pass
+
+
+def _copies(arrays: Arrays) -> Callable[[int], Any]:
+    """Copies of as many neighbouring plays as a batch has, each to new memory: a split without any order."""
+    places = [(x, begin) for x in arrays.x for begin in range(0, len(x), BATCH_SIZE)]
+
+    def copy(_: int) -> None:
+        for x, begin in places:
+            x[begin : begin + BATCH_SIZE].copy()
+
+    return copy
+
+
+def _in_turn(calls: dict[str, Callable[[int], Any]], seconds: float) -> dict[str, list[tuple[float, float]]]:
+    """Wall and processor seconds of each call, in turn; the first turn is that of cold caches."""
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in calls}
+    started, turn = time.perf_counter(), 0
+    while turn < 4 or time.perf_counter() - started < seconds:
+        for name, call in calls.items():
+            wall, processor = time.perf_counter(), time.process_time()
+            call(turn)
+            times[name].append((time.perf_counter() - wall, time.process_time() - processor))
+        turn += 1
+    return times
+
+
+def _write_records(plays: Plays, folder: Path) -> None:
+    """A prepared data set of plays in memory, all of them in the training split."""
+    from sbp_jax.data.dataset import SPLITS
+    from sbp_jax.data.features import INFO_TYPES
+    from sbp_jax.data.records import save_chunk, write_records
+    from sbp_jax.data.report import ReadReport
+
+    folder.mkdir()
+    info = {name: np.zeros(len(plays), kind) for name, kind in INFO_TYPES.items()}
+    chunk = save_chunk(Plays(**{**vars(plays), "info": info}), folder / "chunk")
+    games = {"train": np.unique(plays.game_id).tolist()}
+    write_records([chunk], games, folder)
+    sizes = {"games": games["train"], "plays": len(plays), "frames": int(plays.offsets[-1])}
+    splits = {split: sizes if split == "train" else {"games": [], "plays": 0, "frames": 0} for split in SPLITS}
+    report = {"reading": asdict(ReadReport()), "splits": splits, "prepared_from": {"synthetic": len(plays)}}
+    (folder / "report.json").write_text(json.dumps(report))
