@@ -10,8 +10,10 @@ import sys
 from pathlib import Path
 
 root = Path(__file__).resolve().parents[1]
-made = subprocess.run(["bash", "-c", 'source "$0"', str(root / "scripts" / "setup")], check=False)
-if made.returncode:
-    sys.exit(made.returncode)
-python = str(root / ".venv" / "bin" / "python")
+environment = root / ".venv"
+if Path(sys.prefix).resolve() != environment.resolve():
+    made = subprocess.run(["bash", "-c", 'source "$0"', str(root / "scripts" / "setup")], check=False)
+    if made.returncode:
+        sys.exit(made.returncode)
+python = str(environment / "bin" / "python")
 os.execv(python, [python, "-m", "experiments.prepare", *sys.argv[1:]])
