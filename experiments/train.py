@@ -95,6 +95,8 @@ def train(config: Config, dataset: Dataset, root: Path) -> Path:
     mirror = mirror_of(plays) if settings.mirror else None
     batch_size = min(settings.batch_size, -(-len(plays) // 16))
     batches = Batches(plays, batch_size, settings.buckets, seed=settings.seed, mirror=mirror)
+    frames = ", ".join(map(str, batches.shapes))
+    print(f"batches: {len(batches)} of {batch_size} plays padded to {frames} frames; padding {batches.waste():.1%}")
     predictor = Predictor(network)
     trainer = Trainer(predictor, head, loss, config.optimizer, total_steps=len(batches) * settings.epochs)
 

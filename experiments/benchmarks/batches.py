@@ -104,16 +104,19 @@ def records(seconds: float) -> list[dict[str, Any]] | None:
     if any(importlib.util.find_spec(name) is None for name in ("tensorflow_datasets", "polars")):
         return None
     from sbp_jax.data.dataset import load
-    from sbp_jax.data.records import record_source
+    from sbp_jax.data.records import RecordSource
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "set"
         _write_records(synthetic(RECORDS, 0.0), folder)
-        source, order = record_source(folder, "train"), _Order(lengths(RECORDS), BATCH_SIZE)
+        source, order = (
+            RecordSource(folder, "train", ("frames", "players", "static", "yards")),
+            _Order(lengths(RECORDS), BATCH_SIZE),
+        )
 
         def at_random() -> None:
             for _, indices in order.plan(0):
-                source.__getitems__(indices.tolist())
+                source.read(indices.tolist())
 
         calls: dict[str, Callable[[], Any]] = {"all in order, as Plays": lambda: load(folder, "train")}
         calls["array_record by batch, no batches made"] = at_random

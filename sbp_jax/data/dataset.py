@@ -203,7 +203,7 @@ def damage_named(path: Path) -> Iterator[None]:
     """Turn what reading records raises, where they are damaged, into an InputError."""
     try:
         yield
-    except (RuntimeError, OSError, ValueError) as error:
+    except (RuntimeError, OSError, ValueError, IndexError) as error:
         kind = type(error).__name__
         raise InputError(f"{path}: damaged data set ({kind}); remove it and prepare it again") from error
 

@@ -6,7 +6,10 @@ from secrets import token_hex
 
 import numpy as np
 
-from sbp_jax.data.dataset import Prepared, whole_records
+from sbp_jax.data.dataset import Prepared, damage_named
+from sbp_jax.data.records import RecordSource
+
+_TOGETHER = 256  # records read at a time
 
 
 def read_lengths(prepared: Prepared, split: str) -> np.ndarray:
@@ -23,10 +26,18 @@ def read_lengths(prepared: Prepared, split: str) -> np.ndarray:
         lengths = np.load(path)
         if lengths.shape == (prepared.plays[split],) and int(lengths.sum()) == prepared.frames[split]:
             return lengths
-    records = whole_records(prepared, split)
-    lengths = np.fromiter((len(record["frames"]) for record in records), np.int64, prepared.plays[split])
+    lengths = np.zeros(prepared.plays[split], np.int64)
+    source = None
+    with damage_named(prepared.path):
+        for indices in np.split(np.arange(len(lengths)), range(_TOGETHER, len(lengths), _TOGETHER)):
+            if len(indices):  # a split without plays has no records
+                source = source or RecordSource(prepared.path, split, ("players",))
+                lengths[indices] = [len(record["players"]) for record in source.read(indices.tolist())]
     temporary = path.with_name(f".{path.stem}-{token_hex(4)}.npy")
-    with suppress(OSError):
+    try:
         np.save(temporary, lengths)
         os.replace(temporary, path)
+    except OSError:
+        with suppress(OSError):
+            temporary.unlink()
     return lengths

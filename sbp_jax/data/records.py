@@ -48,13 +48,36 @@ def write_records(chunks: Sequence[Path], games: dict[str, list[int]], folder: P
 
 def read_records(folder: Path, split: str) -> Iterator[dict[str, Any]]:
     """Yield the records of a split that has plays, in the data set's fixed order."""
-    yield from record_source(folder, split)
+    builder: Any = _builder(folder)
+    yield from builder.as_data_source(split)
 
 
-def record_source(folder: Path, split: str) -> Any:
-    """Return a split that has plays as a sequence: `[i]`, `__getitems__([i, ...])`, `len`; any order, any thread."""
-    builder: Any = tfds.builder_from_directory(str(folder / PassingPlays.name / str(VERSION)))
-    return builder.as_data_source(split)
+class RecordSource:
+    """A split that has plays, to be read in any order and by any thread.
+
+    Args:
+        folder: the prepared data set.
+        split: its name.
+        names: what to decode of a record: decoding takes longer than reading, and most columns are seldom needed.
+    """
+
+    def __init__(self, folder: Path, split: str, names: Sequence[str]) -> None:
+        builder: Any = _builder(folder)
+        features = builder.info.features
+        self._features = tfds.features.FeaturesDict({name: features[name] for name in names})
+        self._bytes = builder.as_data_source(split, deserialize_method=tfds.decode.DeserializeMethod.RAW_BYTES)
+
+    def __len__(self) -> int:
+        return len(self._bytes)
+
+    def read(self, indices: Sequence[int]) -> list[dict[str, Any]]:
+        """Return the records at `indices`."""
+        decode: Any = self._features.deserialize_example_np
+        return [decode(content) for content in self._bytes.__getitems__(indices)]
+
+
+def _builder(folder: Path) -> Any:
+    return tfds.builder_from_directory(str(folder / PassingPlays.name / str(VERSION)))
 
 
 class PassingPlays(tfds.core.GeneratorBasedBuilder):

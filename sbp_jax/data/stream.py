@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from sbp_jax.data.arrays import IDENTITIES
 from sbp_jax.data.batching import Batch, Plays, assemble
 from sbp_jax.data.dataset import SPLITS, damage_named, describe
 from sbp_jax.data.epochs import Epochs
 from sbp_jax.data.lengths import read_lengths
-from sbp_jax.data.records import SCALAR_TYPES, record_source
+from sbp_jax.data.records import RecordSource
 from sbp_jax.data.symmetry import mirror_of
 from sbp_jax.errors import InputError
 
@@ -63,7 +64,7 @@ class StreamedBatches(Epochs):
         super().__init__(lengths, batch_size, buckets, seed, shuffle, drop_remainder)
         self.path, self.mirrored, self.ahead = prepared.path, mirrored, ahead
         with damage_named(self.path):
-            self._source = record_source(self.path, split)
+            self._source = RecordSource(self.path, split, ("frames", "players", "static", "yards"))
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """Yield the batches of an epoch from number `start` on, reading ahead; an abandoned iterator stops reading."""
@@ -79,7 +80,7 @@ class StreamedBatches(Epochs):
 
     def _assemble(self, length: int, indices: np.ndarray, reflected: np.ndarray) -> Batch:
         with damage_named(self.path):
-            records = self._source.__getitems__(indices.tolist())
+            records = self._source.read(indices.tolist())
         plays = _plays(records, self.lengths[indices])
         own = np.arange(len(indices))
         mirror = mirror_of(plays) if self.mirrored else None
@@ -91,13 +92,14 @@ class StreamedBatches(Epochs):
 
 def _plays(records: Sequence[dict[str, Any]], lengths: np.ndarray) -> Plays:
     """The plays of some records, each with its last frames only: as many as `lengths` says."""
-    columns: dict[str, Any] = {name: np.array([record[name] for record in records]) for name in SCALAR_TYPES}
+    unknown = np.zeros(len(records), np.int64)  # a batch has no identities
     return Plays(
         frames=np.concatenate([record["frames"][-t:] for record, t in zip(records, lengths, strict=True)]),
         players=np.concatenate([record["players"][-t:] for record, t in zip(records, lengths, strict=True)]),
         offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
         static=np.stack([record["static"] for record in records]),
-        **columns,
+        yards=np.array([record["yards"] for record in records], np.float32),
+        **dict.fromkeys(IDENTITIES, unknown),
     )
 
 

@@ -173,6 +173,28 @@ def test_a_read_only_folder_that_has_the_arrays_will_do(folder, monkeypatch):
     assert len(open_arrays(folder, "train"))
 
 
+def test_damaged_arrays_that_cannot_be_replaced_are_one_line(folder, monkeypatch):
+    open_arrays(folder, "train")
+    flip(next(folder.glob("arrays-*/train/x-*")))
+
+    def read_only(*_):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(os, "replace", read_only)
+    with pytest.raises(InputError, match=r"damaged, and cannot be removed \(Read-only file system\)"):
+        open_arrays(folder, "train")
+
+
+def test_lengths_of_a_read_only_folder_are_read_every_time(folder, monkeypatch):
+    def read_only(*_):
+        raise OSError(30, "Read-only file system")
+
+    before = sorted(folder.iterdir())
+    monkeypatch.setattr(os, "replace", read_only)
+    np.testing.assert_array_equal(read_lengths(describe(folder), "train"), load(folder, "train").lengths)
+    assert sorted(folder.iterdir()) == before
+
+
 def test_lengths_are_read_once(folder, monkeypatch):
     prepared = describe(folder)
     first = {split: read_lengths(prepared, split) for split in SPLITS}
@@ -181,7 +203,7 @@ def test_lengths_are_read_once(folder, monkeypatch):
     (kept,) = folder.glob("lengths-train-*")
     kept.write_bytes(kept.read_bytes()[:-4])
     np.testing.assert_array_equal(read_lengths(prepared, "train"), first["train"])
-    monkeypatch.setattr(lengths, "whole_records", lambda *_: pytest.fail("the records were read again"))
+    monkeypatch.setattr(lengths, "RecordSource", lambda *_: pytest.fail("the records were read again"))
     np.testing.assert_array_equal(read_lengths(prepared, "train"), first["train"])
 
 

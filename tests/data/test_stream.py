@@ -69,9 +69,9 @@ def test_what_is_not_asked_for_is_not_read(folder, monkeypatch):
     source = batches._source
 
     class Counted:
-        def __getitems__(self, indices):
+        def read(self, indices):
             read.extend(indices)
-            return source.__getitems__(indices)
+            return source.read(indices)
 
     monkeypatch.setattr(batches, "_source", Counted())
     before = threading.active_count()
