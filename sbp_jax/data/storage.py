@@ -9,6 +9,7 @@ folder/
   validation/ test/
 """
 
+import errno
 import io
 import json
 import os
@@ -47,9 +48,7 @@ def allocate_files(folder: Path) -> Allocate:
             np.save(path, empty)
             return empty
         array = np.lib.format.open_memmap(path, "w+", dtype, shape)
-        if hasattr(os, "posix_fallocate"):
-            with path.open("r+b") as file:  # on a full disk: an error here, not a bus error while writing
-                os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+        _reserve(path)
         return array
 
     return allocate
@@ -203,6 +202,18 @@ def _manifest(folder: Path) -> dict[str, Any]:
 
 def _map(path: Path) -> np.ndarray:
     return np.asarray(np.memmap(path, np.uint8, "r"))
+
+
+def _reserve(path: Path) -> None:
+    """Take a sparse file's room on the disk: where there is none, an error here, not a bus error while writing."""
+    if not hasattr(os, "posix_fallocate"):
+        return
+    with path.open("r+b") as file:
+        try:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+        except OSError as error:
+            if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):  # file systems that cannot reserve
+                raise
 
 
 def _describe(content: np.ndarray) -> dict[str, int]:
