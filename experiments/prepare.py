@@ -27,6 +27,8 @@ class Options:
         out: folder of the data set; the same files and options find it done there.
         strict: exit with code 3 if any play was rejected.
         malformed: a damaged play is left out and counted ("reject"), or stops the reading ("stop").
+        outcome: "yards" as the league counts, "net_yards" (an interception is its return), or a numeric column of the
+            list of plays.
         seed: decides which game goes to train, validation and test.
         fractions: shares of the games for train, validation and test.
         min_frames: least frames (10 Hz) from snap to release.
@@ -37,6 +39,7 @@ class Options:
     out: Path
     strict: bool = False
     malformed: Literal["stop", "reject"] = "reject"
+    outcome: str = "yards"
     seed: int = 0
     fractions: tuple[float, float, float] = (0.7, 0.15, 0.15)
     min_frames: int = 5
@@ -49,7 +52,12 @@ def command(words: list[str]) -> None:
     if not options.sources:
         raise InputError("expected folders or files of tracking data first")
     config = dataset.PrepareConfig(
-        options.seed, options.fractions, options.malformed, options.min_frames, options.max_frames
+        seed=options.seed,
+        fractions=options.fractions,
+        malformed=options.malformed,
+        min_frames=options.min_frames,
+        max_frames=options.max_frames,
+        outcome=options.outcome,
     )
     with tqdm(desc="prepare", unit=" plays") as bar:
         prepared = dataset.prepare(options.sources, options.out, config, partial(move, bar))

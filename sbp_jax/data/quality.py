@@ -10,7 +10,7 @@ from sbp_jax.data.passers import PLAY
 from sbp_jax.data.tracking import TrackingChunk
 
 UNKNOWN = "unknown"
-_NUMBERS = {"frames": "frames, snap to release", "yards": "outcome", "players": "tracked players"}
+_NUMBERS = {"frames": "frames, snap to release", "outcomes": "outcome", "players": "tracked players"}
 _WORDS = {"results": "results", "positions": "positions", "formats": "format"}
 
 
@@ -20,7 +20,7 @@ class Distributions:
 
     Args:
         frames: plays by frames from snap to release, at 10 Hz.
-        yards: plays by outcome.
+        outcomes: plays by the outcome asked for.
         results: plays by result code (C, I, IN).
         players: plays by tracked players, at most 22.
         positions: players in plays by position, "unknown" where no file tells it.
@@ -28,7 +28,7 @@ class Distributions:
     """
 
     frames: Counter[str] = field(default_factory=Counter)
-    yards: Counter[str] = field(default_factory=Counter)
+    outcomes: Counter[str] = field(default_factory=Counter)
     results: Counter[str] = field(default_factory=Counter)
     players: Counter[str] = field(default_factory=Counter)
     positions: Counter[str] = field(default_factory=Counter)
@@ -38,7 +38,7 @@ class Distributions:
         """Count the plays of a chunk."""
         people = chunk.frames.unique([*PLAY, "player_id"]).select(*PLAY, pl.col("position").fill_null(UNKNOWN))
         self.frames.update(str(n) for n in chunk.plays["frames"])
-        self.yards.update(f"{y:g}" for y in chunk.plays["yards"])
+        self.outcomes.update(f"{y:g}" for y in chunk.plays["outcome"])
         self.results.update(chunk.plays["result"].fill_null(UNKNOWN))
         self.players.update(str(n) for n in people.group_by(PLAY).len()["len"])
         self.positions.update(people["position"])

@@ -27,7 +27,7 @@ def quality_page(path: Path, report: Mapping[str, Any]) -> None:
         _bars(repairs, report["repaired"], "repairs, rows or plays")
         _bars(positions, seen["positions"], "players in plays by position")
         _numbers(frames, seen["frames"], "frames from snap to release (10 Hz)")
-        _numbers(yards, seen["yards"], "outcome", logarithmic=True)
+        _numbers(yards, seen["outcomes"], "outcome", logarithmic=True)
         _numbers(players, seen["players"], "tracked players in a play")
         players.set_xlim(0, 23)
         drawing.suptitle(f"{report['format']}: {report['plays']:,} plays")

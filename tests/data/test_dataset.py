@@ -164,7 +164,7 @@ def test_report_file(source, tmp_path):
     assert report["read"] == report["plays"] == 24
     assert report["files"] == {"Big Data Bowl 2021": 1, "games": 1, "plays": 1}
     assert report["format"] == "Big Data Bowl 2021"
-    for name in ("frames", "yards", "results", "players", "formats"):
+    for name in ("frames", "outcomes", "results", "players", "formats"):
         assert sum(report["distributions"][name].values()) == 24, name
     assert {split: entry["plays"] for split, entry in report["splits"].items()} == prepared.plays
     assert report["prepared_from"]["config"]["fractions"] == [0.7, 0.15, 0.15]

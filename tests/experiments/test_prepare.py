@@ -54,6 +54,15 @@ def test_strict_exits_with_3_where_a_play_is_rejected_and_only_there(source, tmp
     assert json.loads((tmp_path / "set" / "report.json").read_text())["plays"] == 11
 
 
+def test_outcome_is_any_numeric_column_of_the_list_of_plays(source, tmp_path):
+    plays = pl.read_csv(source / "plays.csv", infer_schema_length=None)
+    plays.with_columns(epa=pl.int_range(pl.len()) / 4).write_csv(source / "plays.csv")
+    prepare.command([str(source), "--out", str(tmp_path / "set"), "--outcome", "epa"])
+    report = json.loads((tmp_path / "set" / "report.json").read_text())
+    assert list(report["distributions"]["outcomes"]) == [f"{i / 4:g}" for i in range(12)]
+    assert report["prepared_from"]["config"]["outcome"] == "epa"
+
+
 def test_mistakes_are_named(source, tmp_path):
     for words, message in (
         (["--out", str(tmp_path / "set")], "expected folders or files"),
