@@ -8,7 +8,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -210,8 +209,9 @@ def _in_turn(calls: dict[str, Callable[[int], Any]], seconds: float) -> dict[str
 
 def _write_records(plays: Plays, folder: Path) -> None:
     """A prepared data set of plays in memory, all of them in the training split."""
-    from sbp_jax.data.dataset import SPLITS
+    from sbp_jax.data.dataset import RECIPE, SPLITS, report_of
     from sbp_jax.data.features import INFO_TYPES
+    from sbp_jax.data.quality import Distributions
     from sbp_jax.data.records import save_chunk, write_records
     from sbp_jax.data.report import ReadReport
 
@@ -222,5 +222,7 @@ def _write_records(plays: Plays, folder: Path) -> None:
     write_records([chunk], games, folder)
     sizes = {"games": games["train"], "plays": len(plays), "frames": int(plays.offsets[-1])}
     splits = {split: sizes if split == "train" else {"games": [], "plays": 0, "frames": 0} for split in SPLITS}
-    report = {"reading": asdict(ReadReport()), "splits": splits, "prepared_from": {"synthetic": len(plays)}}
+    report = report_of(ReadReport(), Distributions(), splits) | {
+        "prepared_from": {"recipe": RECIPE, "synthetic": len(plays)}
+    }
     (folder / "report.json").write_text(json.dumps(report))

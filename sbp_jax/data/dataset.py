@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -31,7 +31,7 @@ from sbp_jax.errors import InputError
 
 SPLITS = ("train", "validation", "test")
 REPORT, SUMMARY = "report.json", "report.md"
-_RECIPE = 4  # raise it when the same files give other arrays
+RECIPE = 4  # raise it when the same files give other arrays
 _TEMPORARY = ".building-"
 # the report's own keys -> fields of `ReadReport`
 _READING = {
@@ -117,7 +117,7 @@ def prepare(
     """
     config, out = config or PrepareConfig(), Path(out)
     files = sorted(table.path for table in find_tables(sources))
-    recipe = {"recipe": _RECIPE, "config": asdict(config), "sources": [_describe(path) for path in files]}
+    recipe = {"recipe": RECIPE, "config": asdict(config), "sources": [_describe(path) for path in files]}
     recipe = json.loads(json.dumps(recipe))
     if _is_prepared(out):
         with contextlib.suppress(InputError):  # damaged: made again
@@ -175,7 +175,7 @@ def load(path: str | Path, split: str) -> Plays:
         InputError: no data set at `path`, one of another version, or no such split.
     """
     prepared = describe(path)
-    if _report(prepared.path)["prepared_from"].get("recipe") != _RECIPE:
+    if _report(prepared.path)["prepared_from"].get("recipe") != RECIPE:
         raise InputError(f"{path}: prepared by another version of sbp_jax; prepare the tracking files again")
     if split not in SPLITS:
         raise InputError(f"split: expected one of {', '.join(SPLITS)}, got {split!r}")
@@ -285,10 +285,15 @@ def _build(
     for name, members in split.items():
         inside = np.isin(game, members)
         sizes[name] = {"games": members, "plays": int(inside.sum()), "frames": int(length[inside].sum())}
-    distributions = seen.as_dict()
+    return report_of(reading, seen, sizes)
+
+
+def report_of(reading: ReadReport, seen: Distributions, splits: Mapping[str, Any]) -> dict[str, Any]:
+    """A data set's report but for what it was prepared from: account, format, distributions, splits."""
     account = {key: getattr(reading, name) for key, name in _READING.items()}
+    distributions = seen.as_dict()
     names = ", ".join(distributions["formats"])
-    return {**account, "format": names, "distributions": distributions, "splits": sizes}
+    return {**account, "format": names, "distributions": distributions, "splits": dict(splits)}
 
 
 def _is_prepared(path: Path) -> bool:
