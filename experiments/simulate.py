@@ -1,6 +1,5 @@
 """Full seasons of passing plays with a known law, as files: python -m experiments.simulate OUT --plays 50000."""
 
-import os
 import time
 from dataclasses import dataclass, field
 from functools import partial
@@ -10,7 +9,8 @@ from typing import Annotated, Literal
 import tyro
 from tqdm import tqdm
 
-from experiments.cli import main, parse
+from experiments import machine
+from experiments.cli import main, move, parse
 from sbp_jax.data.simulate import LeagueConfig, SimulationConfig, simulate
 from sbp_jax.errors import InputError
 
@@ -58,22 +58,14 @@ def command(args: list[str]) -> None:
         tracking_format=options.format,
         league=options.league,
     )
-    processes = _cores() if options.processes is None else options.processes
+    processes = machine.cores() if options.processes is None else options.processes
     started = time.perf_counter()
     with tqdm(total=options.plays, desc="simulate", unit=" plays", delay=1) as bar:
-        simulate(options.out, config, partial(_move, bar), processes)
+        simulate(options.out, config, partial(move, bar), processes)
     seconds = time.perf_counter() - started
     written = [path for path in options.out.rglob("*") if path.is_file()]
     size = sum(path.stat().st_size for path in written) / 1e6
     print(f"{options.plays:,} plays in {seconds:.0f} s: {len(written)} files, {size:,.0f} MB, written to {options.out}")
-
-
-def _move(bar: tqdm, done: int) -> None:
-    bar.update(done - bar.n)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 if __name__ == "__main__":

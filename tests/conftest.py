@@ -29,3 +29,10 @@ def real_data() -> Path:
     if not REAL_DATA.is_dir():
         pytest.skip(f"no real data at {REAL_DATA}")
     return REAL_DATA
+
+
+@pytest.fixture
+def loose() -> Iterator[None]:
+    """NumPyro promotes ranks itself; tests without this fixture hold the adapters to the strict rule."""
+    with jax.numpy_rank_promotion("allow"):
+        yield
