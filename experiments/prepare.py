@@ -33,6 +33,8 @@ class Options:
         fractions: shares of the games for train, validation and test.
         min_frames: least frames (10 Hz) from snap to release.
         max_frames: most frames.
+        beam: an Apache Beam pipeline with these options does the work: runner=DirectRunner on this machine,
+            runner=FlinkRunner flink_master=HOST:8081 on a cluster.
     """
 
     sources: Annotated[tuple[str, ...], tyro.conf.Positional]
@@ -44,6 +46,7 @@ class Options:
     fractions: tuple[float, float, float] = (0.7, 0.15, 0.15)
     min_frames: int = 5
     max_frames: int = 120
+    beam: tuple[str, ...] | None = None
 
 
 def command(words: list[str]) -> None:
@@ -60,7 +63,8 @@ def command(words: list[str]) -> None:
         outcome=options.outcome,
     )
     with tqdm(desc="prepare", unit=" plays") as bar:
-        prepared = dataset.prepare(options.sources, options.out, config, partial(move, bar))
+        flags = None if options.beam is None else [f"--{option}" for option in options.beam]
+        prepared = dataset.prepare(options.sources, options.out, config, partial(move, bar), flags)
     page = options.out / "report.png"
     if not page.exists():
         quality_page(page, json.loads((options.out / dataset.REPORT).read_text()))

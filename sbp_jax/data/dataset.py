@@ -20,12 +20,14 @@ import numpy as np
 
 from sbp_jax.data import quality
 from sbp_jax.data.batching import PLAYER_FEATURES, PLAYERS, Plays
-from sbp_jax.data.features import INFO_TYPES, STATIC_FEATURES, plays_from_chunk
+from sbp_jax.data.cluster import pipeline_options, read_on_cluster, run_named
+from sbp_jax.data.features import INFO_TYPES, STATIC_FEATURES
 from sbp_jax.data.formats import find_tables
+from sbp_jax.data.parts import Part, read_in_turn
 from sbp_jax.data.quality import Distributions
-from sbp_jax.data.records import SCALAR_TYPES, read_records, save_chunk, write_records
+from sbp_jax.data.records import SCALAR_TYPES, games_and_lengths, read_records, write_records
 from sbp_jax.data.report import ReadReport
-from sbp_jax.data.tracking import read_tracking
+from sbp_jax.data.tracking import Sources, open_sources
 from sbp_jax.data.windows import Rules
 from sbp_jax.errors import InputError
 
@@ -100,6 +102,7 @@ def prepare(
     out: str | Path,
     config: PrepareConfig | None = None,
     progress: Callable[[int], None] | None = None,
+    beam_flags: Sequence[str] | None = None,
 ) -> Prepared:
     """Read `sources` and write the data set to `out`; nothing is done where the same was prepared there before.
 
@@ -110,12 +113,16 @@ def prepare(
         sources: a folder, a file, or several of either, as for `tracking.read_tracking`.
         out: the data set's folder.
         config: choice and split of plays.
-        progress: called with the number of plays kept so far.
+        progress: called with the number of plays kept so far; not by a pipeline.
+        beam_flags: options of Apache Beam, such as "--runner=FlinkRunner": its pipeline does the work (see `cluster`),
+            to the same data set; none of them for its local runner. None does the work here.
 
     Raises:
-        InputError: bad sources (see `read_tracking`); fewer than two games; an `out` that holds something else.
+        InputError: bad sources (see `read_tracking`); fewer than two games; an `out` that holds something else; with
+            `beam_flags`, those that Beam does not take, or a run that fails.
     """
     config, out = config or PrepareConfig(), Path(out)
+    options = None if beam_flags is None else pipeline_options(beam_flags)
     files = sorted(table.path for table in find_tables(sources))
     recipe = {"recipe": RECIPE, "config": asdict(config), "sources": [_describe(path) for path in files]}
     recipe = json.loads(json.dumps(recipe))
@@ -133,7 +140,7 @@ def prepare(
     except OSError as error:
         raise InputError(f"{out}: cannot be written ({error.strerror})") from error
     try:
-        report = _build(sources, building, config, progress)
+        report = _build(open_sources(sources, config.rules), building, config, progress, options)
         summary = f"{_reading(report).to_markdown()}\n\n{quality.to_markdown(report['distributions'])}\n"
         (building / SUMMARY).write_text(summary)
         (building / REPORT).write_text(json.dumps({**report, "prepared_from": recipe}, indent=2))
@@ -259,33 +266,34 @@ def split_games(games: Sequence[int], seed: int, fractions: Sequence[float]) -> 
 
 
 def _build(
-    sources: str | Path | Sequence[str | Path],
+    sources: Sources,
     building: Path,
     config: PrepareConfig,
     progress: Callable[[int], None] | None,
+    beam_options: Any | None,
 ) -> dict[str, Any]:
     spool = building / "spool"
     spool.mkdir()
-    reading, seen, chunks, games, lengths = ReadReport(), Distributions(), [], [], []
-    for chunk in read_tracking(sources, config.rules):
-        reading = reading + chunk.report
-        if len(chunk.plays):
-            seen.add(chunk)
-            plays = plays_from_chunk(chunk)
-            chunks.append(save_chunk(plays, spool / f"{len(chunks):05d}"))
-            games.append(plays.game_id)
-            lengths.append(plays.lengths)
-        if progress:
-            progress(reading.kept)
+    if beam_options is None:
+        parts = read_in_turn(sources, spool, progress)
+    else:
+        parts = read_on_cluster(sources, spool, beam_options)
+    whole = sum(parts, start=Part(sources.report))
+    sources.check_kept(whole.report)
+    games, lengths = zip(*(games_and_lengths(path) for path in whole.chunks), strict=True)
     game, length = np.concatenate(games), np.concatenate(lengths)
     split = split_games(game.tolist(), config.seed, config.fractions)
-    write_records(chunks, split, building)
+    if beam_options is None:
+        write_records(whole.chunks, split, building)
+    else:
+        with run_named():
+            write_records(whole.chunks, split, building, beam_options)
     shutil.rmtree(spool)
     sizes = {}
     for name, members in split.items():
         inside = np.isin(game, members)
         sizes[name] = {"games": members, "plays": int(inside.sum()), "frames": int(length[inside].sum())}
-    return report_of(reading, seen, sizes)
+    return report_of(whole.report, whole.distributions, sizes)
 
 
 def report_of(reading: ReadReport, seen: Distributions, splits: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ _WORDS = {"results": "results", "positions": "positions", "formats": "format"}
 
 @dataclass
 class Distributions:
-    """Counts over kept plays, added to chunk by chunk.
+    """Counts over kept plays, added to chunk by chunk; those of parts add up with `+`.
 
     Args:
         frames: plays by frames from snap to release, at 10 Hz.
@@ -43,6 +43,10 @@ class Distributions:
         self.players.update(str(n) for n in people.group_by(PLAY).len()["len"])
         self.positions.update(people["position"])
         self.formats.update(chunk.plays["format"])
+
+    def __add__(self, other: "Distributions") -> "Distributions":
+        names = (*_NUMBERS, *_WORDS)
+        return Distributions(**{name: getattr(self, name) + getattr(other, name) for name in names})
 
     def as_dict(self) -> dict[str, dict[str, int]]:
         """Plain counts: numbers in order, words by frequency."""

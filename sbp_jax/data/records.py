@@ -2,7 +2,10 @@
 
 import contextlib
 import io
+import itertools
+import os
 import shutil
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,8 +30,24 @@ def save_chunk(plays: Plays, stem: Path) -> Path:
     """Write plays to `stem`.npz, for `PassingPlays` to take up, and return that path."""
     columns = {name: value for name, value in vars(plays).items() if name != "info"}
     columns |= {f"info_{name}": value for name, value in plays.info.items()}
-    np.savez(stem, allow_pickle=False, **columns)
-    return stem.with_suffix(".npz")
+    content = io.BytesIO()
+    np.savez(content, allow_pickle=False, **columns)
+    path = stem.with_suffix(".npz")
+    write_whole(path, content.getvalue())
+    return path
+
+
+def games_and_lengths(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Return the game and the number of frames of each play of a chunk, int64 `[plays]`, without reading the rest."""
+    with np.load(path) as arrays:
+        return arrays["game_id"], np.diff(arrays["offsets"])
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file in one step: readers see all of it or nothing, whoever else writes the same."""
+    unfinished = path.with_name(f".{path.name}-{os.getpid()}-{threading.get_ident()}")
+    unfinished.write_bytes(content)
+    os.replace(unfinished, path)
 
 
 def load_chunk(path: Path) -> Plays:
@@ -38,11 +57,26 @@ def load_chunk(path: Path) -> Plays:
         return Plays(**{name: arrays[name] for name in arrays.files if not name.startswith("info_")}, info=info)
 
 
-def write_records(chunks: Sequence[Path], games: dict[str, list[int]], folder: Path) -> None:
-    """Write the plays of `chunks` below `folder`, each to the split whose games have it."""
-    builder = PassingPlays(chunks=chunks, games=games, data_dir=str(folder), file_format="array_record")
+def write_records(
+    chunks: Sequence[Path], games: dict[str, list[int]], folder: Path, beam_options: Any | None = None
+) -> None:
+    """Write the plays of `chunks` below `folder`, each to the split whose games have it.
+
+    Args:
+        chunks: what `save_chunk` wrote.
+        games: the games of each split.
+        folder: where to.
+        beam_options: Apache Beam's `PipelineOptions`: the records are made in its pipeline; None makes them here.
+    """
+    builder = PassingPlays(
+        chunks=chunks,
+        games=games,
+        by_pipeline=beam_options is not None,
+        data_dir=str(folder),
+        file_format="array_record",
+    )
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        builder.download_and_prepare()
+        builder.download_and_prepare(download_config=tfds.download.DownloadConfig(beam_options=beam_options))
     shutil.rmtree(folder / "downloads", ignore_errors=True)
 
 
@@ -81,14 +115,26 @@ def _builder(folder: Path) -> Any:
 
 
 class PassingPlays(tfds.core.GeneratorBasedBuilder):
-    """The TFDS builder; it takes plays already read, one file of arrays a chunk."""
+    """The TFDS builder; it takes plays already read, one file of arrays a chunk.
+
+    Args:
+        chunks: what `save_chunk` wrote.
+        games: the games of each split.
+        by_pipeline: records are made by an Apache Beam pipeline, a chunk a piece of work.
+        kwargs: as for every TFDS builder.
+    """
 
     VERSION = VERSION
 
     def __init__(
-        self, *, chunks: Sequence[Path] = (), games: dict[str, list[int]] | None = None, **kwargs: Any
+        self,
+        *,
+        chunks: Sequence[Path] = (),
+        games: dict[str, list[int]] | None = None,
+        by_pipeline: bool = False,
+        **kwargs: Any,
     ) -> None:
-        self._chunks, self._games = chunks, games or {}
+        self._chunks, self._games, self._by_pipeline = chunks, games or {}, by_pipeline
         super().__init__(**kwargs)
 
     def _info(self) -> tfds.core.DatasetInfo:
@@ -98,16 +144,23 @@ class PassingPlays(tfds.core.GeneratorBasedBuilder):
         # TFDS refuses splits without examples; load() knows the sizes
         return {split: self._generate_examples(games) for split, games in self._games.items() if games}
 
-    def _generate_examples(self, games: list[int]) -> Iterator[tuple[str, dict[str, Any]]]:
-        wanted = np.array(games)
-        for path in self._chunks:
-            plays = load_chunk(path)
-            for i in np.flatnonzero(np.isin(plays.game_id, wanted)):
-                rows = slice(plays.offsets[i], plays.offsets[i + 1])
-                record = {"frames": plays.frames[rows], "players": plays.players[rows], "static": plays.static[i]}
-                record |= {name: getattr(plays, name)[i] for name in SCALAR_TYPES}
-                record |= {name: plays.info[name][i] for name in INFO_TYPES}
-                yield f"{plays.game_id[i]}-{plays.play_id[i]}", record
+    def _generate_examples(self, games: list[int]) -> Any:
+        if not self._by_pipeline:
+            return itertools.chain.from_iterable(_examples(path, games) for path in self._chunks)
+        import apache_beam as beam
+
+        return beam.Create(list(self._chunks)) | beam.Reshuffle() | beam.FlatMap(_examples, games)
+
+
+def _examples(path: Path, games: list[int]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield key and record of a chunk's plays of some games."""
+    plays = load_chunk(path)
+    for i in np.flatnonzero(np.isin(plays.game_id, np.array(games))):
+        rows = slice(plays.offsets[i], plays.offsets[i + 1])
+        record = {"frames": plays.frames[rows], "players": plays.players[rows], "static": plays.static[i]}
+        record |= {name: getattr(plays, name)[i] for name in SCALAR_TYPES}
+        record |= {name: plays.info[name][i] for name in INFO_TYPES}
+        yield f"{plays.game_id[i]}-{plays.play_id[i]}", record
 
 
 def _features() -> tfds.features.FeaturesDict:

@@ -52,6 +52,16 @@ def read_rows(table: Table) -> Iterator[pl.DataFrame]:
         yield _with_ball_and_events(common) if layout.whole_play else common
 
 
+def play_ids(table: Table) -> set[tuple[int, int]]:
+    """Return `(game_id, play_id)` of every play in a tracking file; InputError where they do not read."""
+    if table.layout is None:
+        raise InputError(f"{table.path}: not a tracking file")
+    names = {name: table.layout.required[name] for name in PLAY}
+    ids = scan(table.path, dict.fromkeys(names.values(), pl.Float64))
+    ids = collect(ids.select(pl.col(column).alias(name) for name, column in names.items()).unique(), table.path)
+    return set(cast_columns(ids, table.path, names).drop_nulls().iter_rows())
+
+
 def _common(rows: pl.DataFrame, layout: Layout, table: Table) -> pl.DataFrame:
     path, names = table.path, layout.present(table.columns)
     rows = rows.with_columns(

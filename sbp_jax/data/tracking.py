@@ -27,7 +27,7 @@ all that is read: 2026's frames after the throw and the spot where the ball land
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +64,61 @@ class TrackingChunk:
     report: ReadReport
 
 
+@dataclass(frozen=True)
+class Sources:
+    """Tracking files, and what the files beside them tell, before any tracking is read.
+
+    Args:
+        tables: the tracking files, in the order of their reading.
+        listing: outcomes, situations, players and games.
+        rules: which plays are kept.
+        report: the account so far: files of other kinds.
+    """
+
+    tables: tuple[Table, ...]
+    listing: Listing
+    rules: Rules
+    report: ReadReport
+
+    def read(self, number: int, seen: set[tuple[int, int]]) -> Iterator[TrackingChunk]:
+        """Yield the passes of table `number`, as `read_tracking` does.
+
+        Args:
+            number: index into `tables`.
+            seen: `(game_id, play_id)` met in earlier tables, whose second copies are left out; this table's are added.
+        """
+        table = self.tables[number]
+        formats = {table.layout.name: 1} if table.layout else {}
+        for rows in read_rows(table):
+            screen = Screen(table.path, self.rules, ReadReport(formats=formats))
+            frames, plays = _canonical(rows, table, self.listing, seen, screen)
+            screen.report.kept, formats = len(plays), {}
+            yield TrackingChunk(frames, plays, screen.report)
+
+    def check_kept(self, total: ReadReport) -> None:
+        """Raise InputError, with the counts by reason, if no play was kept of `total`, what all tables came to."""
+        if not total.kept:
+            names = ", ".join(str(table.path) for table in self.tables)
+            raise InputError(f"{names[:200]}: none of {total.read} plays kept ({total.reasons()})")
+
+
+def open_sources(sources: str | Path | Sequence[str | Path], rules: Rules | None = None) -> Sources:
+    """Find the tracking files and read those beside them; arguments and errors as `read_tracking`."""
+    rules = rules or Rules()
+    tables = find_tables(sources)
+    listing, ignored = read_listing(tables, rules.outcome)
+    tracking = tuple(table for table in tables if table.layout is not None)
+    told = any("description" in table.layout.present(table.columns) for table in tracking if table.layout)
+    if listing.plays.is_empty() and not told:
+        names = ", ".join(str(table.path) for table in tracking)
+        raise InputError(f"{names[:200]}: no list of plays beside it; expected gameId, playId, passResult and yards")
+    report = ReadReport(ignored=[str(table.path) for table in ignored])
+    for table in tables:
+        if table.role not in ("tracking", "unknown"):
+            report.formats[table.role] = report.formats.get(table.role, 0) + 1
+    return Sources(tracking, listing, rules, report)
+
+
 def read_tracking(sources: str | Path | Sequence[str | Path], rules: Rules | None = None) -> Iterator[TrackingChunk]:
     """Yield the passes among `sources` chunk by chunk, sorted by game, play, player and frame within each.
 
@@ -75,31 +130,15 @@ def read_tracking(sources: str | Path | Sequence[str | Path], rules: Rules | Non
         InputError: a missing path; an empty or unreadable file; a needed column missing; no tracking file; a malformed
             play where the rules say stop; after the last chunk, if no play was kept, with the counts by reason.
     """
-    rules = rules or Rules()
-    tables = find_tables(sources)
-    listing, ignored = read_listing(tables, rules.outcome)
-    told = any("description" in table.layout.present(table.columns) for table in tables if table.layout)
-    if listing.plays.is_empty() and not told:
-        names = ", ".join(str(table.path) for table in tables if table.layout)
-        raise InputError(f"{names[:200]}: no list of plays beside it; expected gameId, playId, passResult and yards")
-    total = ReadReport(ignored=[str(table.path) for table in ignored])
-    for table in tables:
-        if table.role not in ("tracking", "unknown"):
-            total.formats[table.role] = total.formats.get(table.role, 0) + 1
-    start = total
+    opened = open_sources(sources, rules)
+    start = total = opened.report
     seen: set[tuple[int, int]] = set()
-    for table in (each for each in tables if each.layout is not None):
-        formats = {table.layout.name: 1} if table.layout else {}
-        for rows in read_rows(table):
-            screen = Screen(table.path, rules, start + ReadReport(formats=formats))
-            frames, plays = _canonical(rows, table, listing, seen, screen)
-            screen.report.kept = len(plays)
-            start, formats = ReadReport(), {}
-            total = total + screen.report
-            yield TrackingChunk(frames, plays, screen.report)
-    if not total.kept:
-        names = ", ".join(str(table.path) for table in tables if table.role == "tracking")
-        raise InputError(f"{names[:200]}: none of {total.read} plays kept ({total.reasons()})")
+    for number in range(len(opened.tables)):
+        for chunk in opened.read(number, seen):
+            chunk, start = replace(chunk, report=start + chunk.report), ReadReport()
+            total = total + chunk.report
+            yield chunk
+    opened.check_kept(total)
 
 
 def _canonical(

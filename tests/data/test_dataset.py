@@ -97,7 +97,7 @@ def test_preparing_again_does_nothing(source, tmp_path, monkeypatch):
     first = prepare(source, tmp_path / "set")
     before = contents(tmp_path / "set")
     stamps = {path: path.stat().st_mtime_ns for path in (tmp_path / "set").rglob("*")}
-    monkeypatch.setattr(dataset, "read_tracking", lambda *_: pytest.fail("the files were read again"))
+    monkeypatch.setattr(dataset, "open_sources", lambda *_: pytest.fail("the files were read again"))
     assert prepare(source, tmp_path / "set") == first
     assert contents(tmp_path / "set") == before
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "set").rglob("*")} == stamps
