@@ -37,10 +37,12 @@ from sbp_jax.data.formats import Table, find_tables
 from sbp_jax.data.kinematics import add_motion, orientation_turns, smoothed_games
 from sbp_jax.data.outcomes import LEAGUE_YARDS, NET_YARDS, Listing, clock_seconds, read_listing
 from sbp_jax.data.passers import PLAY, find_offence
-from sbp_jax.data.repairs import align_clocks, fill_holes
+from sbp_jax.data.quarterbacks import settle_quarterbacks
+from sbp_jax.data.repairs import align_clocks, drop_impossible, fill_holes
 from sbp_jax.data.report import ReadReport
 from sbp_jax.data.rows import BALL_BEHIND_LINE_YARDS, FIELD_WIDTH_YARDS, read_rows
-from sbp_jax.data.windows import Rules, Screen, check, check_facing, check_quarterbacks, cut, drop_copies, join_outcomes
+from sbp_jax.data.units import check_places, check_rate, settle_motion, settle_pace
+from sbp_jax.data.windows import Rules, Screen, check, check_facing, cut, drop_copies, join_outcomes
 from sbp_jax.errors import InputError
 
 FIELD_LENGTH_YARDS = 120.0
@@ -83,6 +85,7 @@ def read_tracking(sources: str | Path | Sequence[str | Path], rules: Rules | Non
         names = ", ".join(str(table.path) for table in tables if table.layout)
         raise InputError(f"{names[:200]}: no list of plays beside it; expected gameId, playId, passResult and yards")
     total = ReadReport(ignored=[str(table.path) for table in ignored])
+    total.repair("players listed as quarterback and as something else: position unknown", listing.doubtful)
     for table in tables:
         if table.role not in ("tracking", "unknown"):
             total.formats[table.role] = total.formats.get(table.role, 0) + 1
@@ -105,8 +108,8 @@ def read_tracking(sources: str | Path | Sequence[str | Path], rules: Rules | Non
 def _canonical(
     rows: pl.DataFrame, table: Table, listing: Listing, seen: set[tuple[int, int]], screen: Screen
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    rows = align_clocks(drop_copies(rows, seen, screen), screen.report)
-    rows = fill_holes(cut(rows, screen), screen.report)
+    rows = align_clocks(check_rate(drop_copies(rows, seen, screen), screen), screen.report)
+    rows = fill_holes(settle_motion(cut(rows, screen), screen), screen.report)
     rows, plays = join_outcomes(rows, listing.plays, screen)
     rows = check(rows, screen)
     if len(listing.players):
@@ -120,13 +123,15 @@ def _canonical(
         offence=~pl.col("is_ball") & (pl.col("side") == pl.col("offence_side")).fill_null(value=False),
     )
     rows = _settle_direction(rows, screen)
-    rows = check_facing(check_quarterbacks(rows, screen), screen)
+    rows = check_facing(settle_quarterbacks(rows, plays, screen), screen)
+    rows = check_places(rows, screen)
     rows = _turn_orientation(rows, screen)
     if table.layout and table.layout.whole_play:
         screen.report.repair("ball at the snap placed by the line of scrimmage", rows.select(PLAY).n_unique())
     plays = _situations(rows, plays, listing, screen).with_columns(format=pl.lit(table.layout and table.layout.name))
     rows = _toward_positive_x(rows.filter(~pl.col("is_ball"))).sort(*PLAY, "player_id", "frame")
     rows = _drop_smoothed_speeds(rows, screen)
+    plays = plays.join(rows, on=PLAY, how="semi")
     frames = add_motion(rows).filter(pl.col("frame") >= 0).with_columns(pl.col("frame").cast(pl.Int32))
     return frames.select(FRAME_COLUMNS), plays.sort(PLAY).select(PLAY_COLUMNS)
 
@@ -162,10 +167,12 @@ def _turn_orientation(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
 
 
 def _drop_smoothed_speeds(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
-    smoothed = pl.col("game_id").is_in(smoothed_games(rows))
+    games = smoothed_games(rows)
+    smoothed = pl.col("game_id").is_in(games)
     plays = rows.filter(smoothed).select(PLAY).n_unique()
     screen.report.repair("plays with speeds smoothed over the future: derived from the positions", plays)
-    return rows.with_columns(s=pl.when(~smoothed).then("s")) if plays else rows
+    rows = rows.with_columns(s=pl.when(~smoothed).then("s")) if plays else rows
+    return settle_pace(rows, games, screen)
 
 
 def _toward_positive_x(rows: pl.DataFrame) -> pl.DataFrame:
@@ -213,8 +220,10 @@ def _derive(plays: pl.DataFrame, screen: Screen) -> pl.DataFrame:
         .then("at_home")
         .when(side.is_in(["home", "away"]))
         .then(side == "home")
-        .when(side.is_not_null() & home_team.is_not_null())
-        .then(side == home_team)
+        .when(side == home_team)
+        .then(True)
+        .when((side == visitor_team) | (side.is_not_null() & home_team.is_not_null() & visitor_team.is_null()))
+        .then(False)
     )
     team = (
         pl.when(side == "home")
@@ -243,7 +252,7 @@ def _derive(plays: pl.DataFrame, screen: Screen) -> pl.DataFrame:
     touchdown = (pl.col("result") == "C") & (pl.col("yards") >= to_goal)
     net = pl.when(pl.col("result") == "IN").then(-pl.col("return_yards")).when(touchdown).then(to_goal)
     outcomes = {LEAGUE_YARDS: pl.col("yards"), NET_YARDS: net.otherwise("yards")}
-    return plays.select(
+    plays = plays.select(
         *PLAY,
         "passer_id",
         "passer",
@@ -267,3 +276,4 @@ def _derive(plays: pl.DataFrame, screen: Screen) -> pl.DataFrame:
         touchdown=touchdown,
         outcome=outcomes.get(screen.rules.outcome, pl.col("listed_outcome")).cast(pl.Float64),
     )
+    return drop_impossible(plays, screen.report)

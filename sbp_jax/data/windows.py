@@ -227,19 +227,6 @@ def check(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
     return screen.reject(rows, rows.join(ball, on=PLAY, how="anti"), "no ball at the snap")
 
 
-def check_quarterbacks(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
-    """Return `rows` (with `offence`) without plays in which the offence has two quarterbacks in a frame (malformed).
-
-    Where the file names the passer, a second quarterback is no riddle.
-    """
-    backs = rows.filter("offence", pl.col("position") == "QB", pl.col("frame") >= 0)
-    if "thrower" in rows.columns:
-        backs = backs.join(rows.filter("thrower"), on=PLAY, how="anti")
-    two = backs.group_by(*PLAY, "frame").agg(names=pl.col("name").sort()).filter(pl.col("names").list.len() > 1)
-    found = pl.format("{} at frame {}", pl.col("names").list.join(" and "), "frame")
-    return screen.malformed(rows, two.sort("frame").with_columns(found=found), "two quarterbacks of the offence")
-
-
 def check_facing(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
     """Return `rows` (with `offence`) without plays whose teams are mixed along x at the snap (malformed).
 
