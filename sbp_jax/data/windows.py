@@ -228,7 +228,7 @@ def check(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
 
 
 def check_facing(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
-    """Return `rows` (with `offence`) without plays whose teams are mixed along x at the snap (malformed).
+    """Return `rows` (with `offence`) without plays of one team alone or of teams mixed along x at the snap (malformed).
 
     Judged by the share of pairs in which the player of the offence stands behind the defender: all pairs of
     282 real plays, about a half where x and y are swapped. Plays with under four players on a side are kept.
@@ -238,6 +238,9 @@ def check_facing(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
     own, other = pl.col("offence").sum(), (~pl.col("offence")).sum()
     ahead = (pl.col("rank").filter("offence").sum() - own * (own + 1) / 2) / (own * other)
     plays = ranked.group_by(PLAY).agg(own=own, other=other, ahead=ahead)
+    alone = plays.filter(pl.min_horizontal("own", "other") == 0)
+    found = pl.format("{} players", pl.col("own") + pl.col("other"))
+    rows = screen.malformed(rows, alone.with_columns(found=found), "one team alone at the snap")
     mixed = plays.filter(
         pl.min_horizontal("own", "other") >= _LEAST_SIDE, pl.col("ahead").is_between(_MIXED, 1 - _MIXED)
     )
