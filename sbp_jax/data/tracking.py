@@ -108,7 +108,8 @@ def read_tracking(sources: str | Path | Sequence[str | Path], rules: Rules | Non
 def _canonical(
     rows: pl.DataFrame, table: Table, listing: Listing, seen: set[tuple[int, int]], screen: Screen
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    rows = align_clocks(check_rate(drop_copies(rows, seen, screen), screen), screen.report)
+    by_time = table.layout is not None and table.layout.clock == "time"
+    rows = align_clocks(check_rate(drop_copies(rows, seen, screen), by_time, screen), screen.report)
     rows = fill_holes(settle_motion(cut(rows, screen), screen), screen.report)
     rows, plays = join_outcomes(rows, listing.plays, screen)
     rows = check(rows, screen)
@@ -168,11 +169,11 @@ def _turn_orientation(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
 
 def _drop_smoothed_speeds(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
     games = smoothed_games(rows)
+    rows = settle_pace(rows, games, screen)
     smoothed = pl.col("game_id").is_in(games)
     plays = rows.filter(smoothed).select(PLAY).n_unique()
     screen.report.repair("plays with speeds smoothed over the future: derived from the positions", plays)
-    rows = rows.with_columns(s=pl.when(~smoothed).then("s")) if plays else rows
-    return settle_pace(rows, games, screen)
+    return rows.with_columns(s=pl.when(~smoothed).then("s")) if plays else rows
 
 
 def _toward_positive_x(rows: pl.DataFrame) -> pl.DataFrame:

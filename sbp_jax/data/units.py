@@ -35,16 +35,16 @@ _CONTRADICTED = "plays with given speeds or directions that the positions contra
 _KEY = [*PLAY, "player_id"]
 
 
-def check_rate(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
+def check_rate(rows: pl.DataFrame, by_time: bool, screen: Screen) -> pl.DataFrame:
     """Return `rows` without games of another rate than ten frames a second (malformed), with `timed`: it is known.
 
     Args:
-        rows: `game_id, play_id, clock`, and `stamp_ms` where the file has times beside the frame numbers. Where the
-            clock is the time, the rate is known.
+        rows: `game_id, play_id, clock`, and `stamp_ms` where the file has times beside the frame numbers.
+        by_time: the clock is the time.
         screen: counts or stops.
     """
     if "stamp_ms" not in rows.columns:
-        return rows.with_columns(timed=pl.lit("frame" in rows.columns))
+        return rows.with_columns(timed=pl.lit(by_time))
     seconds = (pl.col("stamp_ms").max() - pl.col("stamp_ms").min()) / 1000
     told = rows.filter(pl.col("stamp_ms").is_not_null()).group_by(PLAY)
     rates = told.agg(seconds=seconds, ticks=pl.col("clock").max() - pl.col("clock").min())
@@ -94,17 +94,17 @@ def settle_pace(rows: pl.DataFrame, smoothed: list[int], screen: Screen) -> pl.D
 
     Args:
         rows: window rows with `s` in yards a second.
-        smoothed: games not judged, whose speeds are not used.
+        smoothed: games whose speeds may be slow: they are not used.
         screen: counts or stops.
     """
-    games = _medians(_pace(rows.filter(~pl.col("game_id").is_in(smoothed))), ["game_id"])
-    games = games.filter(pl.col("rows") >= _GAME_ROWS)
+    games = _medians(_pace(rows), ["game_id"]).filter(pl.col("rows") >= _GAME_ROWS)
     low, high = _GAME_RATIO
     plays = rows.select(PLAY).unique().join(games, on="game_id")
     found = pl.format("given speeds are {} times those of the positions", pl.col("ratio").round(3))
     short = plays.filter(pl.col("ratio") > high).with_columns(found=found)
     rows = screen.malformed(rows, short, "positions are not in yards")
-    return _derive(rows, plays.filter(pl.col("ratio") < low).select(PLAY), screen)
+    slow = plays.filter(pl.col("ratio") < low, ~pl.col("game_id").is_in(smoothed))
+    return _derive(rows, slow.select(PLAY), screen)
 
 
 def check_places(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
