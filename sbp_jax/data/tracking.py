@@ -7,19 +7,19 @@ The canonical frames have one row a player and frame, from the snap to the relea
 | game_id, play_id | Int64 | as the league numbers them |
 | frame | Int32 | tenths of a second since the snap; the last one is the release |
 | player_id | Int64 | the league's id; negative, from the name, where a file has none |
-| name, position | String | position null where unknown |
+| name, position | String | null where neither the tracking nor a list of players tells |
 | offence | Boolean | |
 | x, y | Float64 | yards from the offence's own end line and its right side line; the offence moves toward +x |
 | vx, vy | Float64 | yards a second |
 | ax, ay | Float64 | yards a second squared, from this frame and the few before (`kinematics`) |
-| orientation | Float64 | radians counter-clockwise from +x, where the shoulders face; null where not given |
+| orientation | Float64 | radians counter-clockwise from +x, where the shoulders face; null where not told |
 
 The canonical plays have one row a play: `game_id, play_id, season, week, quarter, clock_s` (left in the quarter),
 `down, distance` (yards), `yards_to_goal, score_difference` (offence minus defence before the snap), `home` (offence
 plays at home), `team` (abbreviation, "" where unknown), `passer_id, passer, result, yards` (as the league counts),
 `touchdown, outcome` (what the rules ask for, see `windows.Rules`), `time_to_throw_s` (seconds, as listed), `pressure`
 (whether any defender's pressure is listed), `frames, ball_x, ball_y` (at the snap), `format`. What no file tells of a
-situation, the time to throw or the pressure is null.
+situation, the time to throw or the pressure, and what no situation can be, is null.
 
 The offence's way is the file's where it tells one, and is held against where the teams stand at the snap: medians of x
 that differ by `CLEAR_LEAD_YARDS` or more the other way win, and are counted. The release and the frames before it are

@@ -142,7 +142,7 @@ def test_two_columns_of_one_name_are_named(folder, name, column):
 
 
 @pytest.mark.parametrize("column", ["gameId", "playId", "nflId"])
-@pytest.mark.parametrize("digits", ["90071992547409", "9" * 30])
+@pytest.mark.parametrize("digits", ["900719925474099", "9" * 30])
 def test_numbers_too_large_to_be_told_apart_are_named(folder, column, digits):
     table(folder, "tracking.csv", lambda rows: rows.with_columns((digits + pl.col(column)).alias(column)))
     fails(folder, "tracking.csv", f"'{column}'", "at most 15 digits")
