@@ -112,14 +112,21 @@ def check_places(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
 
     Both are malformed. Passers are judged by file, where it has ten plays.
     """
-    step = pl.col("frame") - pl.col("frame").shift(1).over(_KEY)
-    way = [(pl.col(c) - pl.col(c).shift(1).over(_KEY)) ** 2 for c in ("x", "y")]
-    inside = rows.filter(~pl.col("is_ball"), pl.col("frame") >= 0).sort(*_KEY, "frame")
+    # the rows being sorted, one comparison of keys is all that a track needs
+    own = pl.all_horizontal(pl.col(c) == pl.col(c).shift(1) for c in _KEY)
+    step = pl.when(own).then(pl.col("frame") - pl.col("frame").shift(1))
+    way = [(pl.col(c) - pl.col(c).shift(1)) ** 2 for c in ("x", "y")]
+    inside = rows.filter(~pl.col("is_ball"), pl.col("frame") >= 0)
+    inside = inside.select(*_KEY, "name", "frame", "x", "y").sort(*_KEY, "frame")
     inside = inside.with_columns(jump=pl.sum_horizontal(way, ignore_nulls=False).sqrt() / step)
     jumps = inside.filter(pl.col("jump") > _LONGEST_STEP_YARDS)
-    who = pl.coalesce("name", pl.lit("a player"))
-    found = pl.format("{} by {} yards at frame {}", who, pl.col("jump").round(1), "frame")
-    rows = screen.malformed(rows, jumps.with_columns(found=found), "a player jumps from one frame to the next")
+    # in Python: polars 2.1 panics where it formats these rows
+    found = [
+        f"{name or 'a player'} by {jump:.1f} yards at frame {frame}"
+        for name, jump, frame in jumps.select("name", "jump", "frame").iter_rows()
+    ]
+    jumps = jumps.select(PLAY).with_columns(found=pl.Series(found, dtype=pl.String))
+    rows = screen.malformed(rows, jumps, "a player jumps from one frame to the next")
     passers = rows.filter(pl.col("player_id") == pl.col("passer_id"), pl.col("frame") == 0)
     outside = ~passers["y"].is_between(*_BETWEEN_HASH_MARKS)
     if len(passers) < _PASSERS or outside.sum() < _OUTSIDE * len(passers):
@@ -139,10 +146,12 @@ def _derive(rows: pl.DataFrame, plays: pl.DataFrame, screen: Screen) -> pl.DataF
 
 def _pace(rows: pl.DataFrame) -> pl.DataFrame:
     """Given over derived speed, and the cosine between the two, of players on the move."""
-    rows = rows.filter(~pl.col("is_ball"), pl.col("s").is_finite()).sort(*_KEY, "frame")
-    step = pl.col("frame").shift(-1).over(_KEY) - pl.col("frame").shift(1).over(_KEY)
-    x, y = ((pl.col(c).shift(-1).over(_KEY) - pl.col(c).shift(1).over(_KEY)) / (2 * FRAME_S) for c in ("x", "y"))
-    moved = rows.select(*PLAY, "s", "dir", step=step, x=x, y=y).filter(pl.col("step") == 2)
+    rows = rows.filter(~pl.col("is_ball"), pl.col("s").is_finite())
+    rows = rows.select(*_KEY, "frame", "x", "y", "s", "dir").sort(*_KEY, "frame")
+    own = pl.all_horizontal(pl.col(c).shift(-1) == pl.col(c).shift(1) for c in _KEY)
+    step = pl.col("frame").shift(-1) - pl.col("frame").shift(1)
+    x, y = ((pl.col(c).shift(-1) - pl.col(c).shift(1)) / (2 * FRAME_S) for c in ("x", "y"))
+    moved = rows.select(*PLAY, "s", "dir", own=own, step=step, x=x, y=y).filter("own", pl.col("step") == 2)
     moved = moved.with_columns(v=(pl.col("x") ** 2 + pl.col("y") ** 2).sqrt())
     heading = pl.col("dir").radians()
     cosine = (pl.col("x") * heading.sin() + pl.col("y") * heading.cos()) / pl.col("v")
