@@ -15,12 +15,17 @@ from sbp_jax.data.layouts import Layout, find_layout, is_flight
 from sbp_jax.errors import InputError
 
 SUFFIXES = (".csv", ".tsv", ".txt", ".parquet")
+PACKED = (".zip", ".xlsx", ".xls", ".7z", ".tar", ".bz2", ".xz", ".zst", ".feather", ".arrow")  # tables, but not read
+SEPARATORS = ",\t;"
+LARGEST_WHOLE = 2**53  # beyond it whole numbers read as Float64 are no longer told apart
 NULLS = ["", "NA", "None", "null"]
 GAME_NAMES, PLAY_NAMES = {"gameId", "game_id"}, {"playId", "play_id"}
 PLAYER_NAMES = {"nflId", "nfl_id"}
 POSITION_NAMES = {"position", "PositionAbbr", "positionAbbr", "officialPosition"}
 PRESSURE_NAMES = {"causedPressure", "caused_pressure"}
 RESULT_NAMES = {"passResult", "PassResult", "pass_result", "offensePlayResult", "yards_gained"}
+
+_TWICE = "_duplicated_"  # how the reader of text names the second of two columns
 
 Role = Literal["tracking", "plays", "players", "games", "pressures", "frames after the throw", "unknown"]
 
@@ -71,10 +76,13 @@ def cast_columns(
     """Return `frame` with columns as Int64 (`whole`: name -> the file's name for it), Float64 or String.
 
     Raises:
-        InputError: a value does not read as a number, or one of `whole` is not a whole number.
+        InputError: a value does not read as a number, or one of `whole` is not a whole number or too large a one.
     """
     # parquet may hold as text what in a text file is recognized as missing
     told = {name: pl.col(name) for name in (*whole, *real)}
+    for name in real:
+        if frame.schema[name] == pl.Boolean:
+            raise InputError(f"{path}: column {name!r}: expected numbers, got true and false")
     told = {n: pl.when(~e.is_in(NULLS)).then(e) if frame.schema[n] == pl.String else e for n, e in told.items()}
     casts = [told[name].cast(pl.Float64).fill_nan(None) for name in whole]
     casts += [told[name].cast(pl.Float64) for name in real]
@@ -87,6 +95,8 @@ def cast_columns(
         broken = frame[name].filter(frame[name] % 1 != 0)
         if len(broken):
             raise InputError(f"{path}: column {column!r}: expected whole numbers, got {broken[0]}")
+        if (frame[name].abs() > LARGEST_WHOLE).any():
+            raise InputError(f"{path}: column {column!r}: expected whole numbers of at most 15 digits")
     return frame.with_columns(pl.col(name).cast(pl.Int64) for name in whole)
 
 
@@ -99,13 +109,19 @@ def scan(path: Path, types: Mapping[str, Any], infer_rows: int | None = 0) -> pl
     packed = path.suffix.lower() == ".gz"
     try:
         if _kind(path) == ".parquet":
-            return pl.scan_parquet(io.BytesIO(gzip.decompress(path.read_bytes())) if packed else path)
+            return pl.scan_parquet(io.BytesIO(gzip.decompress(path.read_bytes())) if packed else path, glob=False)
         with gzip.open(path, "rt", encoding="utf-8", errors="replace") if packed else _open(path) as file:
-            separator = "\t" if "\t" in file.readline() else ","
+            header = file.readline()
+            separator = max(SEPARATORS, key=header.count)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise InputError(f"{path}: not a readable table ({_first_line(error)})") from error
     return pl.scan_csv(
-        path, separator=separator, null_values=NULLS, schema_overrides=dict(types), infer_schema_length=infer_rows
+        path,
+        separator=separator,
+        null_values=NULLS,
+        schema_overrides=dict(types),
+        infer_schema_length=infer_rows,
+        glob=False,  # brackets and stars in a name are part of it
     )
 
 
@@ -120,6 +136,8 @@ def collect(frame: pl.LazyFrame, path: Path) -> pl.DataFrame:
 
 def _inside(folder: Path) -> list[Table]:
     tables = [_recognize(path, given=False) for path in _files(folder)]
+    closed = [p for p in sorted(folder.iterdir()) if p.is_file() and p.suffix.lower() in PACKED]
+    tables += [Table(path, "unknown", ()) for path in closed]
     # only with tracking: what else lies deeper (results, a simulation's truth) is not meant
     for deeper in sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")):
         found = [_recognize(path, given=False) for path in _files(deeper)]
@@ -137,7 +155,28 @@ def _kind(path: Path) -> str:
 
 
 def _recognize(path: Path, given: bool) -> Table:
-    columns = _columns(path)
+    table = _told_by_columns(path, _columns(path), given)
+    if table.role == "unknown":
+        _refuse_misspelt(table)
+    else:
+        twice = [c for c in table.columns if _TWICE in c and c.split(_TWICE)[0] in table.columns]
+        if twice:
+            raise InputError(f"{path}: two columns are named {twice[0].split(_TWICE)[0]!r}")
+    return table
+
+
+def _refuse_misspelt(table: Table) -> None:
+    """Stop at tracking or plays whose column names differ from the known ones by spaces or capitals alone."""
+    known = {name.lower(): name for name in sorted({*GAME_NAMES, *PLAY_NAMES, *RESULT_NAMES, "x", "y"})}
+    seen = {column: known.get(column.strip().lower()) for column in table.columns}
+    found = set(seen.values())
+    if found & GAME_NAMES and found & PLAY_NAMES and (found & RESULT_NAMES or {"x", "y"} <= found):
+        wrong = next(((column, name) for column, name in seen.items() if name not in (None, column)), None)
+        if wrong:
+            raise InputError(f"{table.path}: column {wrong[0]!r}: expected {wrong[1]!r}, by letter")
+
+
+def _told_by_columns(path: Path, columns: tuple[str, ...], given: bool) -> Table:
     has = set(columns)
     if is_flight(columns):
         return Table(path, "frames after the throw", columns)
@@ -171,6 +210,11 @@ def _recognize(path: Path, given: bool) -> Table:
 def _columns(path: Path) -> tuple[str, ...]:
     if path.stat().st_size == 0:
         raise InputError(f"{path}: the file is empty")
+    with path.open("rb") as file:
+        begin = file.read(4)
+    if begin.startswith(b"PK") or (begin == b"PAR1" and _kind(path) != ".parquet"):
+        what = "parquet; name it .parquet" if begin == b"PAR1" else "a zip archive or a workbook; unpack it to CSV"
+        raise InputError(f"{path}: is {what}")
     try:
         return tuple(scan(path, {}).collect_schema().names())
     except (pl.exceptions.PolarsError, OSError) as error:

@@ -6,6 +6,7 @@ interception gain 0, whatever the return was; a penalty's yards do not count.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import polars as pl
 
@@ -79,11 +80,13 @@ class Listing:
             `listed_outcome` (the column asked for) are null where not told.
         players: player_id, position, listed_name.
         games: game_id with season, week, home_team, visitor_team where given.
+        doubtful: players whom the lists know as quarterback and as something else; their position is null.
     """
 
     plays: pl.DataFrame
     players: pl.DataFrame
     games: pl.DataFrame
+    doubtful: int = 0
 
 
 def read_listing(tables: Sequence[Table], outcome: str = LEAGUE_YARDS) -> tuple[Listing, list[Table]]:
@@ -94,8 +97,8 @@ def read_listing(tables: Sequence[Table], outcome: str = LEAGUE_YARDS) -> tuple[
         outcome: "yards", "net_yards" or a column of a list of plays, which `listed_outcome` then has.
 
     Raises:
-        InputError: a list of plays lacks its outcome columns, no list has the column `outcome`, or a value does not
-            parse.
+        InputError: a list of plays lacks its outcome columns, no list has the column `outcome`, two lists tell
+            different things of a game, or a value does not parse.
     """
     plays, ignored = [], [table for table in tables if table.role == "unknown"]
     for table in tables:
@@ -113,14 +116,12 @@ def read_listing(tables: Sequence[Table], outcome: str = LEAGUE_YARDS) -> tuple[
     players = [_read_players(table) for table in tables if table.role == "players"]
     games = [_read_games(t) for t in tables if t.role == "games"]
     pressures = [_read_pressures(t) for t in tables if t.role == "pressures"]
-    empty_player = pl.DataFrame(schema={"player_id": pl.Int64, "position": pl.String, "listed_name": pl.String})
-    empty_game = pl.DataFrame(schema={"game_id": pl.Int64})
+    people, doubtful = _one_row_a_player(players)
     return Listing(
         plays=_one_row_a_play(plays).join(_any_pressure(pressures), on=_KEY, how="left"),
-        players=pl.concat([empty_player, *players], how="diagonal")
-        .drop_nulls("player_id")
-        .unique("player_id", keep="first"),
-        games=pl.concat([empty_game, *games], how="diagonal").unique("game_id", keep="first"),
+        players=people,
+        games=_one_row_a_game(games, [t.path for t in tables if t.role == "games"]),
+        doubtful=doubtful,
     ), ignored
 
 
@@ -145,8 +146,8 @@ def _read_plays(table: Table, outcome: str) -> pl.DataFrame | None:
     frame = rows.select(pl.col(column).alias(name) for name, column in names.items())
     if {"PassLength", "YardsAfterCatch"} <= set(table.columns):
         # in this format PlayResult counts penalties; the pass and the run after it do not
-        flown = pl.sum_horizontal(pl.Series(rows["PassLength"]).cast(pl.Float64), rows["YardsAfterCatch"])
-        both = rows["PassLength"].is_not_null() & rows["YardsAfterCatch"].is_not_null()
+        parts = [_numeric(rows[name], table) for name in ("PassLength", "YardsAfterCatch")]
+        flown, both = pl.sum_horizontal(*parts), parts[0].is_not_null() & parts[1].is_not_null()
         frame = frame.with_columns(yards=pl.when(both).then(flown).otherwise(pl.col("yards").cast(pl.Float64)))
     if outcome in table.columns and outcome not in (LEAGUE_YARDS, NET_YARDS):
         frame = frame.with_columns(listed_outcome=_numeric(rows[outcome], table))
@@ -165,7 +166,7 @@ def _read_plays(table: Table, outcome: str) -> pl.DataFrame | None:
     if "clock" in names:
         frame = frame.with_columns(clock_s=clock_seconds(pl.col("clock"))).drop("clock")
     if "clock_s" in table.columns:
-        frame = frame.with_columns(clock_s=rows["clock_s"].cast(pl.Int64))
+        frame = frame.with_columns(clock_s=_numeric(rows["clock_s"], table).cast(pl.Int64, strict=False))
     return frame
 
 
@@ -201,6 +202,30 @@ def _any_pressure(pressures: Sequence[pl.DataFrame]) -> pl.DataFrame:
     empty = pl.DataFrame(schema={"game_id": pl.Int64, "play_id": pl.Int64, "pressure": pl.Boolean})
     told = pl.concat([empty, *pressures]).drop_nulls()
     return told.group_by(_KEY).agg(pl.col("pressure").any())
+
+
+def _one_row_a_player(listed: Sequence[pl.DataFrame]) -> tuple[pl.DataFrame, int]:
+    """The first word on every player, but none on the position of whom lists differ in being a quarterback."""
+    empty = pl.DataFrame(schema={"player_id": pl.Int64, "position": pl.String, "listed_name": pl.String})
+    players = pl.concat([empty, *listed], how="diagonal").drop_nulls("player_id")
+    back = pl.col("position") == "QB"
+    both = players.group_by("player_id").agg(pl.col("position").n_unique(), back=back.any()).filter("back")
+    doubtful = both.filter(pl.col("position") > 1)["player_id"]
+    known = ~pl.col("player_id").is_in(doubtful.implode())
+    first = players.unique("player_id", keep="first", maintain_order=True)
+    return first.with_columns(position=pl.when(known).then("position")), len(doubtful)
+
+
+def _one_row_a_game(listed: Sequence[pl.DataFrame], paths: Sequence[Path]) -> pl.DataFrame:
+    games = pl.concat([pl.DataFrame(schema={"game_id": pl.Int64}), *listed], how="diagonal").drop_nulls("game_id")
+    told = games.group_by("game_id", maintain_order=True).agg(pl.all().drop_nulls().unique(maintain_order=True))
+    for name in told.columns[1:]:
+        several = told.filter(pl.col(name).list.len() > 1)
+        if len(several):
+            values = " and ".join(str(value) for value in several[name][0].to_list())
+            names = ", ".join(str(path) for path in paths)
+            raise InputError(f"{names}: game {several['game_id'][0]}: {name} is {values}")
+    return told.with_columns(pl.exclude("game_id").list.first())
 
 
 def _one_row_a_play(listed: Sequence[pl.DataFrame]) -> pl.DataFrame:

@@ -1,4 +1,4 @@
-"""Faults of tracking files that have one sound remedy, each counted: counters out of step, holes of a single frame."""
+"""Faults with one sound remedy, each counted: counters, holes of one frame, situations that cannot be."""
 
 import polars as pl
 
@@ -9,6 +9,15 @@ from sbp_jax.data.report import ReadReport
 _OUT_OF_STEP = "frame numbers out of step with the time: aligned by it"
 _TICKING_SHARE = 0.8
 _TRACK = [*PLAY, "player_id"]
+_POSSIBLE = {
+    "season": (1920, 2100),
+    "week": (0, 30),
+    "quarter": (1, 8),
+    "clock_s": (0, 900),
+    "down": (1, 4),
+    "distance": (0, 100),
+    "score_difference": (-100, 100),
+}
 
 
 def align_clocks(rows: pl.DataFrame, report: ReadReport) -> pl.DataFrame:
@@ -76,3 +85,12 @@ def fill_holes(rows: pl.DataFrame, report: ReadReport) -> pl.DataFrame:
     filled = filled.join(rows.filter(~pl.col("is_ball")), on=[*PLAY, "frame"], how="semi")
     report.repair("single missing frames of a player filled from his past", len(filled))
     return pl.concat([rows, filled.select(rows.columns)]) if len(filled) else rows
+
+
+def drop_impossible(plays: pl.DataFrame, report: ReadReport) -> pl.DataFrame:
+    """Return canonical plays without the values of a situation that no play can have: null, and counted."""
+    for name, (low, high) in _POSSIBLE.items():
+        wrong = ~pl.col(name).is_between(low, high)
+        report.repair(f"plays with a {name} that cannot be: taken as unknown", len(plays.filter(wrong)))
+        plays = plays.with_columns(pl.when(~wrong).then(name).alias(name))
+    return plays

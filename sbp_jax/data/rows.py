@@ -20,6 +20,7 @@ BALL_BEHIND_LINE_YARDS = 0.9
 _FLOATS = {"x", "y", "s", "dir", "o"}
 _INTEGERS = {"game_id", "play_id", "player_id", "frame", "possession", "at_home", "season", "week", "quarter", "down"}
 _INTEGERS |= {"distance", "absolute_yardline", "home_score", "visitor_score"}
+_WORDS = {"name", "position", "direction", "side", "event", "role", "frame_type", "game_clock", "description", "copy"}
 _OPTIONAL = {"s": pl.Float64, "dir": pl.Float64, "o": pl.Float64}
 _OPTIONAL |= dict.fromkeys(("name", "position", "direction", "side", "event"), pl.String)
 
@@ -68,7 +69,9 @@ def _common(rows: pl.DataFrame, layout: Layout, table: Table) -> pl.DataFrame:
         pl.lit(None, kind).alias(name) for name, kind in _OPTIONAL.items() if name not in rows.columns
     )
     whole = [name for name in rows.columns if name in _INTEGERS]
-    rows = cast_columns(rows, path, {name: names[name] for name in whole}, [c for c in rows.columns if c in _FLOATS])
+    words = [c for c in rows.columns if c in _WORDS]
+    real = [c for c in rows.columns if c in _FLOATS]
+    rows = cast_columns(rows, path, {name: names[name] for name in whole}, real, words)
     for column in ("game_id", "play_id", *(("frame",) if layout.clock == "frame" else ())):
         if rows[column].null_count():
             raise InputError(f"{path}: {rows[column].null_count()} rows have no {layout.required[column]}")
@@ -82,7 +85,7 @@ def _with_labels(rows: pl.DataFrame) -> pl.DataFrame:
     way = pl.col("direction").str.to_lowercase()
     rows = rows.with_columns(
         is_ball=ball.fill_null(False),
-        event=pl.when(~pl.col("event").is_in(NULLS)).then("event"),
+        event=pl.when(~pl.col("event").is_in(NULLS)).then(pl.col("event").str.strip_chars()),
         # any other word tells nothing: the direction is then seen from where the teams stand
         direction=pl.when(way.is_in(["left", "right"])).then(way),
     )

@@ -7,19 +7,19 @@ The canonical frames have one row a player and frame, from the snap to the relea
 | game_id, play_id | Int64 | as the league numbers them |
 | frame | Int32 | tenths of a second since the snap; the last one is the release |
 | player_id | Int64 | the league's id; negative, from the name, where a file has none |
-| name, position | String | position null where unknown |
+| name, position | String | null where neither the tracking nor a list of players tells |
 | offence | Boolean | |
 | x, y | Float64 | yards from the offence's own end line and its right side line; the offence moves toward +x |
 | vx, vy | Float64 | yards a second |
 | ax, ay | Float64 | yards a second squared, from this frame and the few before (`kinematics`) |
-| orientation | Float64 | radians counter-clockwise from +x, where the shoulders face; null where not given |
+| orientation | Float64 | radians counter-clockwise from +x, where the shoulders face; null where not told |
 
 The canonical plays have one row a play: `game_id, play_id, season, week, quarter, clock_s` (left in the quarter),
 `down, distance` (yards), `yards_to_goal, score_difference` (offence minus defence before the snap), `home` (offence
 plays at home), `team` (abbreviation, "" where unknown), `passer_id, passer, result, yards` (as the league counts),
 `touchdown, outcome` (what the rules ask for, see `windows.Rules`), `time_to_throw_s` (seconds, as listed), `pressure`
 (whether any defender's pressure is listed), `frames, ball_x, ball_y` (at the snap), `format`. What no file tells of a
-situation, the time to throw or the pressure is null.
+situation, the time to throw or the pressure, and what no situation can be, is null.
 
 The offence's way is the file's where it tells one, and is held against where the teams stand at the snap: medians of x
 that differ by `CLEAR_LEAD_YARDS` or more the other way win, and are counted. The release and the frames before it are
@@ -37,10 +37,12 @@ from sbp_jax.data.formats import Table, find_tables
 from sbp_jax.data.kinematics import add_motion, orientation_turns, smoothed_games
 from sbp_jax.data.outcomes import LEAGUE_YARDS, NET_YARDS, Listing, clock_seconds, read_listing
 from sbp_jax.data.passers import PLAY, find_offence
-from sbp_jax.data.repairs import align_clocks, fill_holes
+from sbp_jax.data.quarterbacks import settle_quarterbacks
+from sbp_jax.data.repairs import align_clocks, drop_impossible, fill_holes
 from sbp_jax.data.report import ReadReport
 from sbp_jax.data.rows import BALL_BEHIND_LINE_YARDS, FIELD_WIDTH_YARDS, read_rows
-from sbp_jax.data.windows import Rules, Screen, check, check_facing, check_quarterbacks, cut, drop_copies, join_outcomes
+from sbp_jax.data.units import check_places, check_rate, settle_motion, settle_pace
+from sbp_jax.data.windows import Rules, Screen, check, check_facing, cut, drop_copies, join_outcomes
 from sbp_jax.errors import InputError
 
 FIELD_LENGTH_YARDS = 120.0
@@ -113,6 +115,7 @@ def open_sources(sources: str | Path | Sequence[str | Path], rules: Rules | None
         names = ", ".join(str(table.path) for table in tracking)
         raise InputError(f"{names[:200]}: no list of plays beside it; expected gameId, playId, passResult and yards")
     report = ReadReport(ignored=[str(table.path) for table in ignored])
+    report.repair("players listed as quarterback and as something else: position unknown", listing.doubtful)
     for table in tables:
         if table.role not in ("tracking", "unknown"):
             report.formats[table.role] = report.formats.get(table.role, 0) + 1
@@ -144,8 +147,9 @@ def read_tracking(sources: str | Path | Sequence[str | Path], rules: Rules | Non
 def _canonical(
     rows: pl.DataFrame, table: Table, listing: Listing, seen: set[tuple[int, int]], screen: Screen
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    rows = align_clocks(drop_copies(rows, seen, screen), screen.report)
-    rows = fill_holes(cut(rows, screen), screen.report)
+    by_time = table.layout is not None and table.layout.clock == "time"
+    rows = align_clocks(check_rate(drop_copies(rows, seen, screen), by_time, screen), screen.report)
+    rows = fill_holes(settle_motion(cut(rows, screen), screen), screen.report)
     rows, plays = join_outcomes(rows, listing.plays, screen)
     rows = check(rows, screen)
     if len(listing.players):
@@ -159,13 +163,15 @@ def _canonical(
         offence=~pl.col("is_ball") & (pl.col("side") == pl.col("offence_side")).fill_null(value=False),
     )
     rows = _settle_direction(rows, screen)
-    rows = check_facing(check_quarterbacks(rows, screen), screen)
+    rows = check_facing(settle_quarterbacks(rows, plays, screen), screen)
+    rows = check_places(rows, screen)
     rows = _turn_orientation(rows, screen)
     if table.layout and table.layout.whole_play:
         screen.report.repair("ball at the snap placed by the line of scrimmage", rows.select(PLAY).n_unique())
     plays = _situations(rows, plays, listing, screen).with_columns(format=pl.lit(table.layout and table.layout.name))
     rows = _toward_positive_x(rows.filter(~pl.col("is_ball"))).sort(*PLAY, "player_id", "frame")
     rows = _drop_smoothed_speeds(rows, screen)
+    plays = plays.join(rows, on=PLAY, how="semi")
     frames = add_motion(rows).filter(pl.col("frame") >= 0).with_columns(pl.col("frame").cast(pl.Int32))
     return frames.select(FRAME_COLUMNS), plays.sort(PLAY).select(PLAY_COLUMNS)
 
@@ -201,7 +207,9 @@ def _turn_orientation(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
 
 
 def _drop_smoothed_speeds(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
-    smoothed = pl.col("game_id").is_in(smoothed_games(rows))
+    games = smoothed_games(rows)
+    rows = settle_pace(rows, games, screen)
+    smoothed = pl.col("game_id").is_in(games)
     plays = rows.filter(smoothed).select(PLAY).n_unique()
     screen.report.repair("plays with speeds smoothed over the future: derived from the positions", plays)
     return rows.with_columns(s=pl.when(~smoothed).then("s")) if plays else rows
@@ -252,8 +260,10 @@ def _derive(plays: pl.DataFrame, screen: Screen) -> pl.DataFrame:
         .then("at_home")
         .when(side.is_in(["home", "away"]))
         .then(side == "home")
-        .when(side.is_not_null() & home_team.is_not_null())
-        .then(side == home_team)
+        .when(side == home_team)
+        .then(True)
+        .when((side == visitor_team) | (side.is_not_null() & home_team.is_not_null() & visitor_team.is_null()))
+        .then(False)
     )
     team = (
         pl.when(side == "home")
@@ -282,7 +292,7 @@ def _derive(plays: pl.DataFrame, screen: Screen) -> pl.DataFrame:
     touchdown = (pl.col("result") == "C") & (pl.col("yards") >= to_goal)
     net = pl.when(pl.col("result") == "IN").then(-pl.col("return_yards")).when(touchdown).then(to_goal)
     outcomes = {LEAGUE_YARDS: pl.col("yards"), NET_YARDS: net.otherwise("yards")}
-    return plays.select(
+    plays = plays.select(
         *PLAY,
         "passer_id",
         "passer",
@@ -306,3 +316,4 @@ def _derive(plays: pl.DataFrame, screen: Screen) -> pl.DataFrame:
         touchdown=touchdown,
         outcome=outcomes.get(screen.rules.outcome, pl.col("listed_outcome")).cast(pl.Float64),
     )
+    return drop_impossible(plays, screen.report)

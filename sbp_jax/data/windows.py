@@ -227,21 +227,8 @@ def check(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
     return screen.reject(rows, rows.join(ball, on=PLAY, how="anti"), "no ball at the snap")
 
 
-def check_quarterbacks(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
-    """Return `rows` (with `offence`) without plays in which the offence has two quarterbacks in a frame (malformed).
-
-    Where the file names the passer, a second quarterback is no riddle.
-    """
-    backs = rows.filter("offence", pl.col("position") == "QB", pl.col("frame") >= 0)
-    if "thrower" in rows.columns:
-        backs = backs.join(rows.filter("thrower"), on=PLAY, how="anti")
-    two = backs.group_by(*PLAY, "frame").agg(names=pl.col("name").sort()).filter(pl.col("names").list.len() > 1)
-    found = pl.format("{} at frame {}", pl.col("names").list.join(" and "), "frame")
-    return screen.malformed(rows, two.sort("frame").with_columns(found=found), "two quarterbacks of the offence")
-
-
 def check_facing(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
-    """Return `rows` (with `offence`) without plays whose teams are mixed along x at the snap (malformed).
+    """Return `rows` (with `offence`) without plays of one team alone or of teams mixed along x at the snap (malformed).
 
     Judged by the share of pairs in which the player of the offence stands behind the defender: all pairs of
     282 real plays, about a half where x and y are swapped. Plays with under four players on a side are kept.
@@ -251,6 +238,9 @@ def check_facing(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
     own, other = pl.col("offence").sum(), (~pl.col("offence")).sum()
     ahead = (pl.col("rank").filter("offence").sum() - own * (own + 1) / 2) / (own * other)
     plays = ranked.group_by(PLAY).agg(own=own, other=other, ahead=ahead)
+    alone = plays.filter(pl.min_horizontal("own", "other") == 0)
+    found = pl.format("{} players", pl.col("own") + pl.col("other"))
+    rows = screen.malformed(rows, alone.with_columns(found=found), "one team alone at the snap")
     mixed = plays.filter(
         pl.min_horizontal("own", "other") >= _LEAST_SIDE, pl.col("ahead").is_between(_MIXED, 1 - _MIXED)
     )

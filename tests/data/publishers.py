@@ -58,8 +58,8 @@ def lists(layout: str, table: pl.DataFrame, result: str = "C", yards: float | No
     """Return the files beside the tracking by name, one play each in `table`, as the layout's publisher has them."""
     plays = fabricate.plays_table(table, result=result, yards=yards)
     games = fabricate.games_table(*table["gameId"].unique().sort())
-    left = table.select("playId", "playDirection").unique()
-    absolute = plays.join(left, on="playId").select(
+    left = table.select("gameId", "playId", "playDirection").unique()
+    absolute = plays.join(left, on=["gameId", "playId"], how="left", maintain_order="left").select(
         pl.when(pl.col("playDirection") == "left").then(79).otherwise(41).alias("absolute")
     )["absolute"]
     if layout == "highlights":

@@ -1,9 +1,12 @@
 """The same true play in the layout of every publisher: the same canonical frames, as far as the layout tells them."""
 
+import re
+
 import numpy as np
 import polars as pl
 import pytest
 
+from sbp_jax.data import tracking
 from sbp_jax.data.features import read_plays
 from sbp_jax.data.formats import find_tables
 from sbp_jax.data.layouts import LAYOUTS
@@ -51,6 +54,16 @@ def test_the_same_play_gives_the_same_canonical_frames(truth, layout, tmp_path):
         expected = both[f"{column}_true"]
         assert both[column].null_count() == len(both) if column in untold else both[column].equals(expected)
     assert chunk.plays["format"].to_list() == [publishers.LAYOUTS[layout]]
+
+
+@layouts
+def test_the_columns_are_as_documented(layout, tmp_path):
+    cells = [line.split("|")[1:3] for line in (tracking.__doc__ or "").splitlines() if line.startswith("| ")][2:]
+    documented = {name.strip(): kind.strip() for names, kind in cells for name in names.split(",")}
+    chunk = read(publishers.publish(layout, one_play(), tmp_path))
+    assert {name: str(kind) for name, kind in chunk.frames.schema.items()} == documented
+    words = set(re.findall(r"\w+", (tracking.__doc__ or "").split("The canonical plays")[1]))
+    assert set(chunk.plays.columns) <= words
 
 
 @pytest.mark.parametrize("layout", ["2023", "2024", "2025", "2026"])

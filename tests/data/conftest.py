@@ -1,0 +1,24 @@
+"""A handmade play, and its writing with the list of plays beside it."""
+
+import polars as pl
+import pytest
+
+from tests.data import fabricate
+
+
+@pytest.fixture
+def table() -> pl.DataFrame:
+    return fabricate.play()
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Writes tracking and, unless told otherwise, the list of its plays; returns the folder."""
+
+    def _write(table, name="tracking.csv", outcomes: pl.DataFrame | None = None, listed=True):
+        fabricate.write(table, tmp_path / name)
+        if listed:
+            fabricate.write(outcomes if outcomes is not None else fabricate.plays_table(table), tmp_path / "plays.csv")
+        return tmp_path
+
+    return _write

@@ -1,0 +1,26 @@
+"""Reading for tests: the plays and their account, or the one line that says why there are none."""
+
+import pytest
+
+from sbp_jax.data.batching import Plays
+from sbp_jax.data.features import read_plays
+from sbp_jax.data.report import ReadReport
+from sbp_jax.data.tracking import read_tracking
+from sbp_jax.data.windows import Rules
+from sbp_jax.errors import InputError
+
+
+def read(path, malformed="stop", **rules) -> tuple[Plays, ReadReport]:
+    """Read with the rules asked for."""
+    return read_plays(path, Rules(malformed, **rules))
+
+
+def fails(path, *words: str, malformed="stop") -> str:
+    """Expect an error of one line that has all `words`; returns it."""
+    with pytest.raises(InputError) as caught:
+        list(read_tracking(path, Rules(malformed)))
+    message = str(caught.value)
+    assert "\n" not in message
+    for word in words:
+        assert word in message
+    return message
