@@ -12,7 +12,46 @@ install_import_hook("sbp_jax", "beartype.beartype")
 
 # The optimizer's library mixes integers and floats, so that training tests cannot be strict.
 STRICT_ROOMS = {"distributions", "evaluation", "models", "scoring"}
+# Tests about finiteness, shapes, training and files, most of whose time goes into compiling: LLVM's optimizer is off.
+# XLA's own passes stay, and every comparison with 50 digits is in another file and runs the code that users run.
+# Long files first: one that starts last leaves a processor idle.
+UNOPTIMIZED = [
+    *("test_heads.py", "test_network.py", "test_extremes.py", "test_transformations.py"),
+    *("test_numpyro_inference.py", "test_finite.py", "test_tcn.py", "test_cli.py"),
+    *("test_fit.py", "test_resident.py"),
+]
+LONG = ["test_exactness.py", "test_way.py", "test_numpyro.py", "test_parity.py", "test_blended.py", "test_spliced.py"]
 REAL_DATA = Path(__file__).parents[2] / "shared" / "data"
+
+
+def place(path: Path, names: list[str]) -> int:
+    """Position among names of files of the first that the path ends with; their number where there is none."""
+    return next((i for i, name in enumerate(names) if path.match(name)), len(names))
+
+
+def unoptimized(path: Path) -> bool:
+    return place(path, UNOPTIMIZED) < len(UNOPTIMIZED)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files without the optimizer lie together, as a change empties JAX's caches; what never compiles comes last."""
+    items.sort(
+        key=lambda item: (
+            "data" in item.path.parts[-3:],
+            unoptimized(item.path),
+            place(item.path, LONG),
+            place(item.path, UNOPTIMIZED),
+        )
+    )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def optimizer(request: pytest.FixtureRequest) -> None:
+    """Compiles the file's code with or without LLVM's optimizer; nothing compiled the other way is left to run."""
+    off = unoptimized(request.path)
+    if jax.config.read("jax_disable_most_optimizations") != off:
+        jax.config.update("jax_disable_most_optimizations", off)
+        jax.clear_caches()
 
 
 @pytest.fixture(autouse=True)

@@ -1,5 +1,7 @@
 """The Gaussian baseline against SciPy and 50 digits."""
 
+from functools import cache
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -83,9 +85,12 @@ def test_crps_against_the_integral():
 WINDOWS = [(-60.0, -50.0), (-2.0, 0.25), (0.5, 0.5078125), (4.0, 30.0), (-30.0, 30.0)]
 
 
-@pytest.mark.parametrize("x64", X64)
-def test_scores_of_windows_against_quadrature(x64):
-    """Value and slopes in loc and scale of the integral of F^2 below the outcome and of (1 - F)^2 above it."""
+WINDOW_CASES = [(low, at, high) for low, high in WINDOWS for at in (low - 1, low + (high - low) / 4)]
+
+
+@cache
+def window_areas():
+    """The integral of F^2 below the outcome and of (1 - F)^2 above it, its slopes in loc and scale, for each case."""
     mp = oracles.mp
 
     def area(loc, scale, low, at, high):
@@ -97,23 +102,32 @@ def test_scores_of_windows_against_quadrature(x64):
 
         return mp.quad(squared, sorted({*knots, *(k for k in (mp.mpf(at), loc) if low < k < high)}))
 
-    cases = [(low, at, high) for low, high in WINDOWS for at in (low - 1, low + (high - low) / 4)]
-    with jax.enable_x64(x64), mp.workdps(30):
-        low, y, high = jnp.asarray(cases).T
+    with mp.workdps(30):
+        loc, scale, h = mp.mpf("0.5"), mp.mpf("1.5"), mp.mpf("1e-10")
+        return [
+            (
+                area(loc, scale, *case),
+                mp.diff(lambda x, c=case: area(x, scale, *c), loc, h=h),
+                mp.diff(lambda x, c=case: area(loc, x, *c), scale, h=h),
+            )
+            for case in WINDOW_CASES
+        ]
+
+
+@pytest.mark.parametrize("x64", X64)
+def test_scores_of_windows_against_quadrature(x64):
+    """Value and slopes in loc and scale."""
+    with jax.enable_x64(x64):
+        low, y, high = jnp.asarray(WINDOW_CASES).T
         value, slopes = jax.jit(
             jax.vmap(jax.value_and_grad(lambda p, a, y, b: Normal(p[0], p[1]).twcrps(y, a, b)), in_axes=(None, 0, 0, 0))
         )(jnp.array([0.5, 1.5]), low, y, high)
-        loc, scale = mp.mpf("0.5"), mp.mpf("1.5")
-        for i, (a, at, b) in enumerate(cases):
-            want = float(area(loc, scale, a, at, b))
-            assert abs(value[i] - want) <= (1e-12 if x64 else 5e-6) * max(1, abs(want)), cases[i]
-            wants = (
-                mp.diff(lambda x, c=cases[i]: area(x, scale, *c), loc, h=mp.mpf("1e-10")),
-                mp.diff(lambda x, c=cases[i]: area(loc, x, *c), scale, h=mp.mpf("1e-10")),
-            )
+        for i, (area, *wants) in enumerate(window_areas()):
+            want = float(area)
+            assert abs(value[i] - want) <= (1e-12 if x64 else 5e-6) * max(1, abs(want)), WINDOW_CASES[i]
             for slope, want_slope in zip(slopes[i], wants, strict=True):
                 bound = (1e-9 if x64 else 1e-4) * max(1, abs(float(want_slope)))
-                assert abs(slope - float(want_slope)) <= bound, cases[i]
+                assert abs(slope - float(want_slope)) <= bound, WINDOW_CASES[i]
 
 
 def test_extreme_inputs_are_no_nan_and_nan_inputs_are():

@@ -26,19 +26,20 @@ LOGITS = [
 POINTWISE = ("log_prob", "cdf", "survival_function", "log_cdf", "log_survival_function", "crps")
 
 
+# every method of an outcome, and quantiles at a probability made of it
+METHODS = {name: lambda law, y, name=name: getattr(law, name)(y) for name in POINTWISE} | {
+    "interval": lambda law, y: law.interval_log_prob(y - 0.5, y + 0.5),
+    "twcrps": lambda law, y: law.twcrps(y, 1.0),
+    "twcrps below": lambda law, y: law.twcrps(y, -jnp.inf, 1.0),
+    "icdf": lambda law, y: law.icdf(jnp.clip(jnp.abs(y), 0.0, 1.0)),
+    "isf": lambda law, y: law.isf(jnp.clip(jnp.abs(y), 0.0, 1.0)),
+    "median": lambda law, y: law.median(),
+    "variance": lambda law, y: law.variance(),
+}
+
+
 def methods(law, y):
-    """Every method of an outcome, and quantiles at a probability made of it."""
-    probability = jnp.clip(jnp.abs(y), 0.0, 1.0)
-    return {
-        **{name: getattr(law, name)(y) for name in POINTWISE},
-        "interval": law.interval_log_prob(y - 0.5, y + 0.5),
-        "twcrps": law.twcrps(y, 1.0),
-        "twcrps below": law.twcrps(y, -jnp.inf, 1.0),
-        "icdf": law.icdf(probability),
-        "isf": law.isf(probability),
-        "median": law.median(),
-        "variance": law.variance(),
-    }
+    return {name: method(law, y) for name, method in METHODS.items()}
 
 
 BUILD = {
@@ -67,8 +68,8 @@ def test_no_nan_for_finite_inputs_of_any_size(name):
     parameters = {key: jnp.asarray([row[i] for row in rows], jnp.float32) for i, key in enumerate(grid)}
     y = jnp.asarray([row[-1] for row in rows], jnp.float32)
 
-    for method in methods(build(jax.tree.map(lambda x: x[0], parameters)), y[0]):
-        value_and_slopes = jax.value_and_grad(lambda p, y, method=method: methods(build(p), y)[method], (0, 1))
+    for method, function in METHODS.items():
+        value_and_slopes = jax.value_and_grad(lambda p, y, function=function: function(build(p), y), (0, 1))
         value, slopes = jax.jit(jax.vmap(value_and_slopes))(parameters, y)
         bad = np.isnan(value)
         for slope in jax.tree.leaves(slopes):

@@ -29,7 +29,8 @@ def test_the_grid_holds_every_parameterization_regime_and_sign_of_the_shape(poin
     assert np.any(np.abs(shapes) < 1e-6)
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+# in float64 a trained network is checked in experiments/test_way.py, the law's own derivatives in test_exactness.py
+@pytest.mark.parametrize("dtype", [np.float32, pytest.param(np.float64, marks=pytest.mark.slow)])
 def test_the_law_is_within_its_bounds(dtype):
     with jax.enable_x64(dtype is np.float64):
         rows = gradients.check(list(gradients.cells(dtype))[::9], dtype)
