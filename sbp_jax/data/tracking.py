@@ -60,7 +60,7 @@ PLAY_COLUMNS += ("time_to_throw_s", "pressure", "target_id", "frames", "ball_x",
 
 @dataclass(frozen=True)
 class TrackingChunk:
-    """Plays of one file (or of some games of a large one) in canonical form, the account of that reading, its extras."""
+    """Plays of one file (or of some games of a large one) in canonical form, the account of the reading, its extras."""
 
     frames: pl.DataFrame
     plays: pl.DataFrame

@@ -164,7 +164,7 @@ class EntityAttention(nnx.Module):
         """
         there = np.broadcast_to(present[:, :, None], frames.shape)
         total = np.asarray(np.sum(np.square(frames), axis=(0, 1), where=there, dtype=np.float64))
-        said = np.count_nonzero(np.where(there, frames, 0)[:, :, self.columns :], axis=(0, 1))
+        said = np.count_nonzero(np.where(present[:, :, None], frames[:, :, self.columns :], 0), axis=(0, 1))
         vectors = total[: self.columns] / max(int(present.sum()), 1)
         scalars = total[self.columns :] / np.maximum(said, 1)
         length = np.sqrt(np.concatenate([vectors.reshape(-1, 2).sum(axis=1), scalars]))
