@@ -176,7 +176,8 @@ def _report(path: Path) -> dict[str, Any]:
     with contextlib.suppress(ValueError):
         report = json.loads((path / REPORT).read_text())
         wanted = {*_READING, "distributions", "splits", "prepared_from"}
-        if wanted <= set(report) and (path / "passing_plays").is_dir():
+        named = isinstance(report.get("features", []), list)
+        if wanted <= set(report) and named and (path / "passing_plays").is_dir():
             return report
     raise InputError(f"{path}: damaged data set; prepare the tracking files again")
 

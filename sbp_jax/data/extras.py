@@ -42,7 +42,7 @@ class Scene:
 
     Args:
         x, y: yards, float64 `[frames, 22]`, anything where nobody is.
-        speed: yards a second, float64 `[frames, 22]`.
+        speed: length of the velocity, yards a second, float64 `[frames, 22]`.
         present: bool `[frames, 22]`.
         defender: bool `[frames, 22]`, the player in the slot plays for the defence, whichever slot it is.
         target: bool `[frames, 22]`, the ball is thrown to him; at most one a frame.
