@@ -11,12 +11,24 @@ import numpy as np
 from sbp_jax.data.epochs import Batch, Epochs, Mirror
 from sbp_jax.errors import InputError
 
-__all__ = ["FEATURES", "PLAYERS", "PLAYER_FEATURES", "Batch", "Batches", "Mirror", "Plays", "assemble", "check_mirror"]
+__all__ = [
+    "FEATURES",
+    "FRAME_FEATURES",
+    "PLAYERS",
+    "PLAYER_FEATURES",
+    "Batch",
+    "Batches",
+    "Mirror",
+    "Plays",
+    "assemble",
+    "check_mirror",
+]
 
 PLAYERS = 22
 # features that every player has (see `sbp_jax.data.features`); `sbp_jax.data.extras` has those chosen by name
 FEATURES = ("x", "y", "vx", "vy", "ax", "ay", "orientation_cos", "orientation_sin")
 PLAYER_FEATURES = len(FEATURES)
+FRAME_FEATURES = PLAYERS * PLAYER_FEATURES  # columns of a frame without extras
 
 
 @dataclass(frozen=True, eq=False)
