@@ -99,7 +99,11 @@ def _is_empty(value: Any, word: str) -> bool:
 
 
 def _first_paragraph(text: str) -> str:
-    # tyro draws a box: its first paragraph after the title says what is wrong.
+    # tyro draws a box, or rules where the terminal has no such letters: the first paragraph says what is wrong.
+    if text.lstrip().startswith("╭"):
+        inside = [line.strip("│ \t") for line in text.splitlines() if not line.startswith(("╭", "╰"))]
+        said = itertools.takewhile(lambda line: not re.fullmatch("─{10,}", line), inside)
+        return " ".join(" ".join(said).split())
     parts = re.split(r"\n[ \t]*[─-]{10,}[ \t]*\n", text)
     return " ".join((parts[1] if len(parts) > 1 else text).split())
 

@@ -84,10 +84,12 @@ def open_dataset(config: DataConfig) -> Dataset:
         seed=config.seed,
         fractions=(1.0 - config.validation - config.test, config.validation, config.test),
         malformed=config.malformed,
+        outcome=config.outcome,
+        extras=config.extras,
     )
     where = [str(Path(source).absolute()) for source in sources]
     stem = simulated.name if simulated else Path(sources[0]).name or "plays"
-    out = Path(config.cache) / f"prepared-{stem}-{digest(where, dataclasses.asdict(choice))}"
+    out = Path(config.cache) / f"prepared-{stem}-{digest(where, choice.recorded())}"
     with tqdm(desc="prepare", unit=" plays") as bar:
         prepared = dataset.prepare(sources, out, choice, partial(move, bar))
     return Dataset(prepared, simulated)

@@ -29,6 +29,8 @@ class Options:
         malformed: a damaged play is left out and counted ("reject"), or stops the reading ("stop").
         outcome: "yards" as the league counts, "net_yards" (an interception is its return), or a numeric column of the
             list of plays.
+        extras: further features of the players by name: receiver_separation_yards, target_defenders,
+            rusher_distance_yards, quarterback_speed_yps, time_since_snap_s.
         seed: decides which game goes to train, validation and test.
         fractions: shares of the games for train, validation and test.
         min_frames: least frames (10 Hz) from snap to release.
@@ -42,6 +44,7 @@ class Options:
     strict: bool = False
     malformed: Literal["stop", "reject"] = "reject"
     outcome: str = "yards"
+    extras: tuple[str, ...] = ()
     seed: int = 0
     fractions: tuple[float, float, float] = (0.7, 0.15, 0.15)
     min_frames: int = 5
@@ -61,6 +64,7 @@ def command(words: list[str]) -> None:
         min_frames=options.min_frames,
         max_frames=options.max_frames,
         outcome=options.outcome,
+        extras=options.extras,
     )
     with tqdm(desc="prepare", unit=" plays") as bar:
         flags = None if options.beam is None else [f"--{option}" for option in options.beam]

@@ -22,9 +22,12 @@ class Record:
         dataset: folder of the prepared plays.
         fingerprint: of the prepared plays.
         num_static: static features a play.
+        whole: the outcomes are whole numbers, and judged so.
     """
 
-    def __init__(self, folder: Path, config: Config, dataset: Path, fingerprint: str, num_static: int):
+    def __init__(
+        self, folder: Path, config: Config, dataset: Path, fingerprint: str, num_static: int, whole: bool = True
+    ):
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         content = {
@@ -32,6 +35,7 @@ class Record:
             "dataset": str(dataset.absolute()),
             "fingerprint": fingerprint,
             "num_static": num_static,
+            "whole": whole,
             "versions": {
                 name: version(name) for name in ("sbp_jax", "jax", "flax", "optax", "orbax-checkpoint", "numpy")
             },

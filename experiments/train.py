@@ -20,7 +20,14 @@ from sbp_jax.distributions.heads import objective
 from sbp_jax.errors import InputError
 from sbp_jax.models import receptive_field
 from sbp_jax.training import Checkpoints, Predictor, Trainer, fit, fit_marginal
-from sbp_jax.training.build import constants, make_head, make_network, set_statistics
+from sbp_jax.training.build import (
+    check_features,
+    check_outcomes,
+    constants,
+    make_head,
+    make_network,
+    set_statistics,
+)
 
 
 def run_folder(root: Path, config: Config, fingerprint: str) -> Path:
@@ -84,8 +91,16 @@ def train(config: Config, dataset: Dataset, root: Path) -> Path:
 
     Returns:
         The run's folder, for `sbp_jax.load_run`.
+
+    Raises:
+        InputError: the plays lack the configuration's extras or have others, or outcomes that are not whole numbers for
+            the objective "interval".
     """
     plays, validation = dataset.split("train"), dataset.split("validation")
+    for split in (plays, validation):
+        check_features(config, split)
+        check_outcomes(config, split)
+    whole = plays.is_whole and validation.is_whole
     head, loss, settings = make_head(config.head), objective(config.training.objective), config.training
     # The law of the last frame depends on no more than these frames.
     reach = receptive_field(config.network.layers, config.network.kernel_size)
@@ -101,15 +116,15 @@ def train(config: Config, dataset: Dataset, root: Path) -> Path:
     trainer = Trainer(predictor, head, loss, config.optimizer, total_steps=len(batches) * settings.epochs)
 
     yards = jnp.asarray(validation.yards)
-    # Whatever the objective, what counts is the probability of the yards as the league counts them.
-    nll = objective("interval")
+    # Whatever the objective, what counts is the probability of the yards as the league counts them: whole ones.
+    nll = objective("interval" if whole else "exact")
     mean_loss = jax.jit(lambda raw: jnp.mean(nll(head(raw), yards)))
 
     def validate(params) -> float:
         return float(mean_loss(predictor(params, validation, settings.batch_size, settings.buckets)))
 
     folder = run_folder(root, config, dataset.fingerprint)
-    record = Record(folder, config, dataset.path, dataset.fingerprint, plays.static.shape[1])
+    record = Record(folder, config, dataset.path, dataset.fingerprint, plays.static.shape[1], whole)
     checkpoints = Checkpoints(folder / "checkpoints")
     if checkpoints.latest is not None and (history := checkpoints.record()["history"]):
         record.metrics(history)  # a run killed between its checkpoint and its metrics

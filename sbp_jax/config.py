@@ -8,6 +8,7 @@ import typing
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from sbp_jax.data.extras import check_extras
 from sbp_jax.errors import InputError
 from sbp_jax.models.network import NetworkConfig
 
@@ -24,6 +25,12 @@ class DataConfig:
         test: share of the games kept for the test.
         validation: share of the games kept for early stopping.
         cache: folder for simulated files and prepared datasets.
+        outcome: what is predicted: "yards" as the league counts, "net_yards" (an interception is its return), or a
+            numeric column of the list of plays, whose unit is then that of the head's fields.
+        extras: further features of the players by name (`sbp_jax.data.extras`), such as "time_since_snap_s".
+
+    Raises:
+        InputError: an extra that is unknown or named twice.
     """
 
     source: tuple[str, ...] = ()
@@ -33,6 +40,11 @@ class DataConfig:
     test: float = 0.15
     validation: float = 0.15
     cache: str = "runs/data"
+    outcome: str = "yards"
+    extras: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "extras", check_extras(self.extras))
 
 
 @dataclass(frozen=True)

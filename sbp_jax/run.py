@@ -17,7 +17,7 @@ from sbp_jax.errors import InputError
 from sbp_jax.models.network import Network
 from sbp_jax.scoring import mid_pit, normal_score
 from sbp_jax.training import Checkpoints, Predictor
-from sbp_jax.training.build import constants, make_head, make_network
+from sbp_jax.training.build import check_features, constants, make_head, make_network
 
 _BATCH_SIZE = 256
 
@@ -34,6 +34,7 @@ class Run:
         fingerprint: of that data set when the run was trained.
         step: step of the checkpoint it came from.
         history: one row an epoch: losses in nats a play.
+        whole: the outcomes are whole numbers, as yards are, and are judged so; else as they are.
     """
 
     path: Path
@@ -43,6 +44,7 @@ class Run:
     model: Network
     step: int
     history: pl.DataFrame
+    whole: bool = True
 
     def predict(self, plays: Plays) -> Any:
         """Predictive distribution of each play's yards, batch shape [N]; InputError as in `raw_outputs`."""
@@ -52,8 +54,9 @@ class Run:
         """What the network hands to its head for each play, [N, num_outputs].
 
         Raises:
-            InputError: the plays' static features are not those that the network was trained on.
+            InputError: the plays' features, extras or static features are not those that the network was trained on.
         """
+        check_features(self.config, plays)
         expected = self.model.static_scale.mean[...].shape[0]
         if plays.static.shape[1] != expected:
             raise InputError(f"plays: expected {expected} static features, got {plays.static.shape[1]}")
@@ -65,7 +68,14 @@ class Run:
         return Predictor(self.model)
 
     def score(self, plays: Plays) -> pl.DataFrame:
-        """One row a play: ids, passer, yards, predictive median, mid-PIT and normal score of the outcome."""
+        """One row a play: ids, passer, yards, predictive median, (mid-)PIT and normal score of the outcome.
+
+        Raises:
+            InputError: as in `raw_outputs`; outcomes that are not whole numbers where those trained on were.
+        """
+        if self.whole and not plays.is_whole:
+            raise InputError("plays: the run was trained on whole numbers, and some of these outcomes are none")
+        width = 1.0 if self.whole else 0.0
         distribution = self.predict(plays)
         yards = jax.numpy.asarray(plays.yards)
         return pl.DataFrame(
@@ -76,8 +86,8 @@ class Run:
                 "passer": plays.passer.astype(str),
                 "yards": plays.yards,
                 "median": np.asarray(distribution.median()),
-                "pit": np.asarray(mid_pit(distribution, yards)),
-                "score": np.asarray(normal_score(distribution, yards)),
+                "pit": np.asarray(mid_pit(distribution, yards, width)),
+                "score": np.asarray(normal_score(distribution, yards, width)),
             }
         )
 
@@ -99,7 +109,7 @@ def load_run(path: str | Path, step: int | None = None) -> Run:
     try:
         saved = json.loads(file.read_text())
         values, dataset, num_static = saved["config"], Path(saved["dataset"]), int(saved["num_static"])
-        fingerprint = str(saved["fingerprint"])
+        fingerprint, whole = str(saved["fingerprint"]), bool(saved.get("whole", True))
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{file}: expected the JSON that a training wrote, got {error!r}") from error
     if not isinstance(values, dict) or num_static < 1:
@@ -117,4 +127,4 @@ def load_run(path: str | Path, step: int | None = None) -> Run:
     nnx.update(model, checkpoints.restore("constants", constants(model), step))
     found = checkpoints.latest if step is None else step
     checkpoints.close()
-    return Run(path, config, dataset, fingerprint, model, int(found or 0), pl.DataFrame(record["history"]))
+    return Run(path, config, dataset, fingerprint, model, int(found or 0), pl.DataFrame(record["history"]), whole)

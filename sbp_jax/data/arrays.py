@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from sbp_jax.data.batching import FRAME_FEATURES, PLAYER_FEATURES, PLAYERS, Plays
+from sbp_jax.data.batching import FEATURES, PLAYERS, Plays, check_mirror
 from sbp_jax.data.buckets import fit_buckets
 from sbp_jax.data.epochs import Batch, Epochs, Mirror
 from sbp_jax.errors import InputError
@@ -30,7 +30,7 @@ class Arrays:
 
     Args:
         buckets: increasing lengths in frames T_b.
-        x: float32 `[n_b, T_b, 176]` for each bucket, its plays in the split's order; 0.0 on padding and empty slots.
+        x: float32 `[n_b, T_b, 22 * F]` for each bucket, its plays in the split's order; 0.0 on padding and empty slots.
         players: bool `[n_b, T_b, 22]` for each bucket, True where the slot has a player, False on padding.
         lengths: int64 `[N]`, frames of each play, in the split's order as all that follow.
         occupied: bool `[N, 22]`, slots that have a player in some frame.
@@ -39,6 +39,7 @@ class Arrays:
         yards: float32 `[N]`.
         identities: `game_id`, `play_id`, `passer_id`, `passer` as in `Plays`, each `[N]`.
         info: further columns, each `[N]`.
+        features: the names of a player's F features.
 
     Raises:
         InputError: an array's shape disagrees with the others; the line names the array and both shapes.
@@ -54,6 +55,7 @@ class Arrays:
     yards: np.ndarray
     identities: Mapping[str, np.ndarray]
     info: Mapping[str, np.ndarray] = field(default_factory=dict)
+    features: tuple[str, ...] = FEATURES
 
     def __post_init__(self) -> None:
         count = len(self.lengths)
@@ -64,7 +66,7 @@ class Arrays:
         shapes |= {name: (array.shape, (count,)) for name, array in {**self.identities, **self.info}.items()}
         sizes = np.bincount(self.bucket, minlength=len(self.buckets)).tolist()
         for b, (frames, n) in enumerate(zip(self.buckets, sizes, strict=True)):
-            shapes[f"x[{b}]"] = self.x[b].shape, (n, frames, FRAME_FEATURES)
+            shapes[f"x[{b}]"] = self.x[b].shape, (n, frames, PLAYERS * len(self.features))
             shapes[f"players[{b}]"] = self.players[b].shape, (n, frames, PLAYERS)
         for name, (shape, expected) in shapes.items():
             if shape != expected:
@@ -74,7 +76,7 @@ class Arrays:
     def of(cls, plays: Plays, buckets: tuple[int, ...] | None = None) -> "Arrays":
         """Return the plays padded in memory; without buckets, those with the least padding are chosen."""
         fitted = fit_buckets(buckets, plays.lengths) if len(plays) else buckets or ()
-        filling = Filling(plays.lengths, fitted)
+        filling = Filling(plays.lengths, fitted, features=plays.features)
         for i, (begin, end) in enumerate(zip(plays.offsets[:-1], plays.offsets[1:], strict=True)):
             filling.put(i, plays.frames[begin:end], plays.players[begin:end])
         identities = {name: getattr(plays, name) for name in IDENTITIES}
@@ -107,12 +109,12 @@ class Arrays:
     def plays(self) -> Plays:
         """Return the plays with their frames concatenated, in memory and without padding; empty slots hold 0.0."""
         offsets = np.concatenate([[0], np.cumsum(self.lengths)]).astype(np.int64)
-        frames = np.empty((int(offsets[-1]), PLAYERS, PLAYER_FEATURES), np.float32)
+        frames = np.empty((int(offsets[-1]), PLAYERS, len(self.features)), np.float32)
         players = np.empty((int(offsets[-1]), PLAYERS), bool)
         places = zip(*(a.tolist() for a in (self.bucket, self.row, offsets[:-1], offsets[1:])), strict=True)
         for bucket, row, begin, end in places:
             own = self.x[bucket][row, : end - begin]
-            frames[begin:end] = own.reshape(-1, PLAYERS, PLAYER_FEATURES)
+            frames[begin:end] = own.reshape(-1, *frames.shape[1:])
             players[begin:end] = self.players[bucket][row, : end - begin]
         return Plays(
             frames=frames,
@@ -121,6 +123,7 @@ class Arrays:
             static=self.static,
             yards=self.yards,
             info=self.info,
+            features=self.features,
             **self.identities,
         )
 
@@ -132,23 +135,30 @@ class Filling:
         lengths: int64 `[N]`, frames of each play that will be put.
         buckets: lengths in frames that hold them all.
         allocate: where the large arrays lie; in memory by default.
+        features: the names of a player's F features.
     """
 
-    def __init__(self, lengths: np.ndarray, buckets: tuple[int, ...], allocate: Allocate = zeros) -> None:
-        self.lengths, self.buckets = lengths, buckets
+    def __init__(
+        self,
+        lengths: np.ndarray,
+        buckets: tuple[int, ...],
+        allocate: Allocate = zeros,
+        features: tuple[str, ...] = FEATURES,
+    ) -> None:
+        self.lengths, self.buckets, self.features = lengths, buckets, features
         self.bucket = np.searchsorted(np.asarray(buckets, np.int64), lengths)
         self.row = rows_of(self.bucket)
         sizes = np.bincount(self.bucket, minlength=len(buckets)).tolist()
         places = list(zip(sizes, buckets, strict=True))
-        self.x = tuple(allocate(f"x-{t}", (n, t, FRAME_FEATURES), np.float32) for n, t in places)
+        self.x = tuple(allocate(f"x-{t}", (n, t, PLAYERS * len(features)), np.float32) for n, t in places)
         self.players = tuple(allocate(f"players-{t}", (n, t, PLAYERS), np.bool_) for n, t in places)
         self.occupied = np.zeros((len(lengths), PLAYERS), bool)
         self.steady = np.zeros(len(lengths), bool)
 
     def put(self, i: int, frames: np.ndarray, players: np.ndarray) -> None:
-        """Set play `i`: its frames `[T, 22, 8]`, T its length, and the mask of its players `[T, 22]`."""
+        """Set play `i`: its frames `[T, 22, F]`, T its length, and the mask of its players `[T, 22]`."""
         bucket, row, length = self.bucket[i], self.row[i], len(frames)
-        own = self.x[bucket][row, :length].reshape(length, PLAYERS, PLAYER_FEATURES)  # a view
+        own = self.x[bucket][row, :length].reshape(length, PLAYERS, len(self.features))  # a view
         own[:] = frames
         self.players[bucket][row, :length] = players
         self.occupied[i] = players.any(axis=0)
@@ -165,7 +175,7 @@ class Filling:
     ) -> Arrays:
         """Return the arrays, once every play is put."""
         padded = (self.buckets, self.x, self.players, self.lengths, self.occupied, self.steady)
-        return Arrays(*padded, static=static, yards=yards, identities=identities, info=info)
+        return Arrays(*padded, static=static, yards=yards, identities=identities, info=info, features=self.features)
 
 
 class ArrayBatches(Epochs):
@@ -187,7 +197,7 @@ class ArrayBatches(Epochs):
     ) -> None:
         super().__init__(arrays.lengths, batch_size, arrays.buckets or None, seed, shuffle, drop_remainder)
         self.arrays = arrays
-        self.mirror = mirror
+        self.mirror = check_mirror(mirror, len(arrays.features))
         self._row = arrays.row
 
     def _assemble(self, length: int, indices: np.ndarray, reflected: np.ndarray) -> Batch:
@@ -235,7 +245,7 @@ def _reflect(
     factors = np.where(occupied[:, :, None], mirror.signs, np.float32(1.0))  # an empty slot keeps 0.0, never -0.0
     for k, (row, i) in enumerate(zip(rows, indices, strict=True)):
         frames = arrays.lengths[i]
-        own = x[row, :frames].reshape(frames, PLAYERS, PLAYER_FEATURES)  # a view
+        own = x[row, :frames].reshape(frames, PLAYERS, len(mirror.signs))  # a view
         np.multiply(np.take(own, sources[k], axis=1), factors[k], out=own)
         if arrays.steady[i]:
             players[row, :frames] = occupied[k]

@@ -11,11 +11,24 @@ import numpy as np
 from sbp_jax.data.epochs import Batch, Epochs, Mirror
 from sbp_jax.errors import InputError
 
-__all__ = ["FRAME_FEATURES", "PLAYERS", "PLAYER_FEATURES", "Batch", "Batches", "Mirror", "Plays", "assemble"]
+__all__ = [
+    "FEATURES",
+    "FRAME_FEATURES",
+    "PLAYERS",
+    "PLAYER_FEATURES",
+    "Batch",
+    "Batches",
+    "Mirror",
+    "Plays",
+    "assemble",
+    "check_mirror",
+]
 
 PLAYERS = 22
-PLAYER_FEATURES = 8
-FRAME_FEATURES = PLAYERS * PLAYER_FEATURES
+# features that every player has (see `sbp_jax.data.features`); `sbp_jax.data.extras` has those chosen by name
+FEATURES = ("x", "y", "vx", "vy", "ax", "ay", "orientation_cos", "orientation_sin")
+PLAYER_FEATURES = len(FEATURES)
+FRAME_FEATURES = PLAYERS * PLAYER_FEATURES  # columns of a frame without extras
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +36,7 @@ class Plays:
     """Plays of one split, their frames concatenated: play `i` owns rows `offsets[i]:offsets[i + 1]`.
 
     Args:
-        frames: float32 `[sum T, 22, 8]`; features as named by `sbp_jax.data.features.FEATURES`.
+        frames: float32 `[sum T, 22, F]`; the eight of `FEATURES`, then extras where the reading was asked for them.
         offsets: int64 `[N + 1]`, from 0 to `sum T`.
         players: bool `[sum T, 22]`, False where a slot is empty; its features are then 0.
         static: float32 `[N, S]`; columns as named by `sbp_jax.data.features.STATIC_FEATURES`.
@@ -32,6 +45,7 @@ class Plays:
         game_id, play_id, passer_id: int64 `[N]`.
         passer: the passers' names `[N]`.
         info: further columns, each `[N]`.
+        features: the names of the F features.
 
     Raises:
         InputError: an array's shape disagrees with the others; the line names the array and both shapes.
@@ -47,6 +61,7 @@ class Plays:
     passer_id: np.ndarray
     passer: np.ndarray
     info: Mapping[str, np.ndarray] = field(default_factory=dict)
+    features: tuple[str, ...] = FEATURES
 
     def __post_init__(self) -> None:
         count = len(self.yards)
@@ -55,7 +70,7 @@ class Plays:
         if self.offsets.shape != (count + 1,) or self.offsets[0] != 0 or np.any(np.diff(self.offsets) < 1):
             raise InputError(f"offsets: expected {count + 1} increasing numbers from 0, got shape {self.offsets.shape}")
         rows = int(self.offsets[-1])
-        expected = {"frames": (rows, PLAYERS, PLAYER_FEATURES), "players": (rows, PLAYERS)}
+        expected = {"frames": (rows, PLAYERS, len(self.features)), "players": (rows, PLAYERS)}
         expected |= {"static": (count, self.static.shape[1])}
         expected |= dict.fromkeys(("yards", "game_id", "play_id", "passer_id", "passer"), (count,))
         for name, shape in expected.items():
@@ -73,6 +88,11 @@ class Plays:
         """Frames of each play, int64 `[N]`."""
         return np.diff(self.offsets)
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether every outcome is a whole number, as yards are; of no plays it is."""
+        return bool(np.all(self.yards == np.round(self.yards)))
+
     def last(self, count: int) -> "Plays":
         """Return the plays with their last `count` frames only, all frames of shorter ones."""
         lengths = np.minimum(self.lengths, count)
@@ -82,15 +102,20 @@ class Plays:
 
     @classmethod
     def concatenate(cls, parts: Sequence["Plays"]) -> "Plays":
-        """Return the plays of all parts, one after the other; InputError where there is no part."""
+        """Return the plays of all parts, one after the other; InputError where there is no part or features differ."""
         if not parts:
             raise InputError("parts: expected at least one, got none")
+        for part in parts:
+            if part.features != parts[0].features:
+                names = " and ".join(", ".join(each.features) for each in (parts[0], part))
+                raise InputError(f"parts: expected the same features in all, got {names}")
         ends = np.cumsum([0, *(part.offsets[-1] for part in parts)])
         offsets = [part.offsets[1:] + begin for part, begin in zip(parts, ends, strict=False)]
         columns = ("frames", "players", "static", "yards", "game_id", "play_id", "passer_id", "passer")
         return cls(
             offsets=np.concatenate([np.zeros(1, np.int64), *offsets]),
             info={name: np.concatenate([part.info[name] for part in parts]) for name in parts[0].info},
+            features=parts[0].features,
             **{name: np.concatenate([getattr(part, name) for part in parts]) for name in columns},
         )
 
@@ -111,6 +136,7 @@ class Plays:
             passer_id=self.passer_id[indices],
             passer=self.passer[indices],
             info={name: column[indices] for name, column in self.info.items()},
+            features=self.features,
         )
 
 
@@ -134,10 +160,17 @@ class Batches(Epochs):
     ) -> None:
         super().__init__(plays.lengths, batch_size, buckets, seed, shuffle, drop_remainder)
         self.plays = plays
-        self.mirror = mirror
+        self.mirror = check_mirror(mirror, len(plays.features))
 
     def _assemble(self, length: int, indices: np.ndarray, reflected: np.ndarray) -> Batch:
         return assemble(self.plays, indices, length, self.batch_size, self.mirror, reflected)
+
+
+def check_mirror(mirror: Mirror | None, features: int) -> Mirror | None:
+    """Return the mirror; InputError unless it has a sign for each of the features."""
+    if mirror is not None and mirror.signs.shape != (features,):
+        raise InputError(f"mirror: expected {features} signs, one a feature, got shape {mirror.signs.shape}")
+    return mirror
 
 
 def assemble(
@@ -157,7 +190,7 @@ def assemble(
     lengths = np.zeros(size, np.int64)
     lengths[:count] = plays.offsets[indices + 1] - plays.offsets[indices]
     mask = np.arange(length) < lengths[:, None]
-    x = np.zeros((size, length, PLAYERS, PLAYER_FEATURES), np.float32)
+    x = np.zeros((size, length, *plays.frames.shape[1:]), np.float32)
     players = np.zeros((size, length, PLAYERS), bool)
     for row, (begin, frames) in enumerate(zip(plays.offsets[indices], lengths, strict=False)):
         x[row, :frames] = plays.frames[begin : begin + frames]
@@ -172,4 +205,4 @@ def assemble(
     static[:count], yards[:count], index[:count] = plays.static[indices], plays.yards[indices], indices
     if not players[mask].all():
         x[~players] = 0.0
-    return Batch(x.reshape(size, length, FRAME_FEATURES), mask, players, static, yards, index >= 0, index)
+    return Batch(x.reshape(size, length, -1), mask, players, static, yards, index >= 0, index)

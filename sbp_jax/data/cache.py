@@ -122,7 +122,8 @@ def _build(
         for split in SPLITS:
             fitted[split] = fit_buckets(buckets, lengths[split])
             (place / split).mkdir()
-            filling = Filling(lengths[split], fitted[split], storage.allocate_files(place / split))
+            allocate = storage.allocate_files(place / split)
+            filling = Filling(lengths[split], fitted[split], allocate, prepared.features)
 
             def put(i: int, play: dict[str, Any], filling: Filling = filling, done: int = done) -> None:
                 kept = slice(-int(filling.lengths[i]), None)
@@ -135,4 +136,4 @@ def _build(
             arrays = filling.arrays(columns["static"], columns["yards"], identities, info)
             storage.finish(arrays, place / split)
             done += len(arrays)
-        storage.write_manifest(place, fitted, key)
+        storage.write_manifest(place, fitted, key, prepared.features)

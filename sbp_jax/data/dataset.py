@@ -19,8 +19,9 @@ from typing import Any, Literal
 import numpy as np
 
 from sbp_jax.data import quality
-from sbp_jax.data.batching import PLAYER_FEATURES, PLAYERS, Plays
+from sbp_jax.data.batching import FEATURES, PLAYERS, Plays
 from sbp_jax.data.cluster import pipeline_options, read_on_cluster, run_named
+from sbp_jax.data.extras import check_extras, feature_names
 from sbp_jax.data.features import INFO_TYPES, STATIC_FEATURES
 from sbp_jax.data.formats import find_tables
 from sbp_jax.data.parts import Part, read_in_turn
@@ -54,10 +55,10 @@ class PrepareConfig:
     Args:
         seed: decides which game goes to which split.
         fractions: shares of the games for train, validation and test, summing to 1.
-        malformed, min_frames, max_frames, outcome: as in `windows.Rules`.
+        malformed, min_frames, max_frames, outcome, extras: as in `windows.Rules`.
 
     Raises:
-        InputError: fractions that are negative or do not sum to 1.
+        InputError: fractions that are negative or do not sum to 1, an extra that is unknown or named twice.
     """
 
     seed: int = 0
@@ -66,15 +67,21 @@ class PrepareConfig:
     min_frames: int = 5
     max_frames: int = 120
     outcome: str = "yards"
+    extras: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "extras", check_extras(self.extras))
         if len(self.fractions) != 3 or min(self.fractions) < 0 or abs(sum(self.fractions) - 1) > 1e-9:
             raise InputError(f"fractions: expected three shares of at least 0 that sum to 1, got {self.fractions}")
 
     @property
     def rules(self) -> Rules:
         """The reader's part of the configuration."""
-        return Rules(self.malformed, self.min_frames, self.max_frames, self.outcome)
+        return Rules(self.malformed, self.min_frames, self.max_frames, self.outcome, self.extras)
+
+    def recorded(self) -> dict[str, Any]:
+        """Return the fields as a data set's report has them; without extras as before there were any, and so found."""
+        return {name: value for name, value in asdict(self).items() if name != "extras" or value}
 
 
 @dataclass(frozen=True)
@@ -87,6 +94,7 @@ class Prepared:
         games: the games of each split.
         plays, frames: how many each split has.
         fingerprint: hexadecimal digits that name the source files' content and the configuration.
+        features: the names of a player's features.
     """
 
     path: Path
@@ -95,6 +103,7 @@ class Prepared:
     plays: dict[str, int]
     frames: dict[str, int]
     fingerprint: str
+    features: tuple[str, ...] = FEATURES
 
 
 def prepare(
@@ -124,7 +133,7 @@ def prepare(
     config, out = config or PrepareConfig(), Path(out)
     options = None if beam_flags is None else pipeline_options(beam_flags)
     files = sorted(table.path for table in find_tables(sources))
-    recipe = {"recipe": RECIPE, "config": asdict(config), "sources": [_describe(path) for path in files]}
+    recipe = {"recipe": RECIPE, "config": config.recorded(), "sources": [_describe(path) for path in files]}
     recipe = json.loads(json.dumps(recipe))
     if _is_prepared(out):
         with contextlib.suppress(InputError):  # damaged: made again
@@ -159,14 +168,16 @@ def describe(path: str | Path) -> Prepared:
     columns = ("games", "plays", "frames")
     by_split = {column: {split: report["splits"][split][column] for split in SPLITS} for column in columns}
     fingerprint = hashlib.sha256(json.dumps(report["prepared_from"], sort_keys=True).encode()).hexdigest()[:16]
-    return Prepared(path, _reading(report), **by_split, fingerprint=fingerprint)
+    features = tuple(report.get("features", FEATURES))  # before there were extras, all had the same
+    return Prepared(path, _reading(report), **by_split, fingerprint=fingerprint, features=features)
 
 
 def _report(path: Path) -> dict[str, Any]:
     with contextlib.suppress(ValueError):
         report = json.loads((path / REPORT).read_text())
         wanted = {*_READING, "distributions", "splits", "prepared_from"}
-        if wanted <= set(report) and (path / "passing_plays").is_dir():
+        named = isinstance(report.get("features", []), list)
+        if wanted <= set(report) and named and (path / "passing_plays").is_dir():
             return report
     raise InputError(f"{path}: damaged data set; prepare the tracking files again")
 
@@ -186,7 +197,7 @@ def load(path: str | Path, split: str) -> Plays:
         raise InputError(f"{path}: prepared by another version of sbp_jax; prepare the tracking files again")
     if split not in SPLITS:
         raise InputError(f"split: expected one of {', '.join(SPLITS)}, got {split!r}")
-    frames = np.zeros((prepared.frames[split], PLAYERS, PLAYER_FEATURES), np.float32)
+    frames = np.zeros((prepared.frames[split], PLAYERS, len(prepared.features)), np.float32)
     players = np.zeros((prepared.frames[split], PLAYERS), bool)
     offsets = np.zeros(prepared.plays[split] + 1, np.int64)
 
@@ -196,7 +207,7 @@ def load(path: str | Path, split: str) -> Plays:
         offsets[i + 1] = end
 
     columns, info = read_columns(prepared, split, put)
-    return Plays(frames=frames, offsets=offsets, players=players, info=info, **columns)
+    return Plays(frames=frames, offsets=offsets, players=players, info=info, features=prepared.features, **columns)
 
 
 def whole_records(prepared: Prepared, split: str) -> Iterator[dict[str, Any]]:
@@ -293,15 +304,18 @@ def _build(
     for name, members in split.items():
         inside = np.isin(game, members)
         sizes[name] = {"games": members, "plays": int(inside.sum()), "frames": int(length[inside].sum())}
-    return report_of(whole.report, whole.distributions, sizes)
+    return report_of(whole.report, whole.distributions, sizes, feature_names(config.extras))
 
 
-def report_of(reading: ReadReport, seen: Distributions, splits: Mapping[str, Any]) -> dict[str, Any]:
-    """A data set's report but for what it was prepared from: account, format, distributions, splits."""
+def report_of(
+    reading: ReadReport, seen: Distributions, splits: Mapping[str, Any], features: tuple[str, ...] = FEATURES
+) -> dict[str, Any]:
+    """A data set's report but for what it was prepared from: account, format, features, distributions, splits."""
     account = {key: getattr(reading, name) for key, name in _READING.items()}
     distributions = seen.as_dict()
     names = ", ".join(distributions["formats"])
-    return {**account, "format": names, "distributions": distributions, "splits": dict(splits)}
+    account |= {"format": names, "features": list(features)}
+    return {**account, "distributions": distributions, "splits": dict(splits)}
 
 
 def _is_prepared(path: Path) -> bool:

@@ -16,7 +16,7 @@ class Mirror:
 
     Args:
         slots: int `[N, 22]`, the slot that each slot's player comes from.
-        signs: float32 `[8]`, factor of each feature.
+        signs: float32 `[F]`, factor of each of a player's features.
     """
 
     slots: np.ndarray
@@ -28,7 +28,7 @@ class Batch:
     """Plays of about one length, padded at the end of time to a common one; padding and empty slots hold 0.0.
 
     Args:
-        x: float32 `[B, T, 176]`, player-major: column `8 * slot + feature`.
+        x: float32 `[B, T, 22 * F]`, player-major: column `F * slot + feature`; F is 8 without extras, so 176.
         mask: bool `[B, T]`, True on the play's own frames.
         players: bool `[B, T, 22]`, True where the slot has a player; False on padding.
         static: float32 `[B, S]`.

@@ -1,4 +1,4 @@
-"""Canonical plays as the network's arrays: frames `[T, 22 players, 8 features]` and static features.
+"""Canonical plays as the network's arrays: frames `[T, 22 players, 8 features and extras]` and static features.
 
 The eight features of a player at a frame (`FEATURES`):
 
@@ -11,6 +11,7 @@ The eight features of a player at a frame (`FEATURES`):
 | orientation_cos, orientation_sin | | where the shoulders face, (1, 0) being the offence's way; (0, 0) unknown |
 
 An angle as a pair has no jump: 359 and 1 degree are neighbours. The 22 players' order is that of `slots`.
+Further features of a player are chosen by name and follow the eight: `extras` lists them.
 """
 
 from collections.abc import Sequence
@@ -19,7 +20,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from sbp_jax.data.batching import PLAYER_FEATURES, PLAYERS, Plays
+from sbp_jax.data.batching import FEATURES, PLAYER_FEATURES, PLAYERS, Plays
+from sbp_jax.data.extras import Scene, feature_names, measure
 from sbp_jax.data.kinematics import FRAME_S
 from sbp_jax.data.passers import PLAY
 from sbp_jax.data.report import ReadReport
@@ -27,7 +29,16 @@ from sbp_jax.data.slots import assign_slots
 from sbp_jax.data.tracking import FIELD_WIDTH_YARDS, TrackingChunk, read_tracking
 from sbp_jax.data.windows import Rules
 
-FEATURES = ("x", "y", "vx", "vy", "ax", "ay", "orientation_cos", "orientation_sin")
+__all__ = [
+    "FEATURES",
+    "INFO_TYPES",
+    "MISSING",
+    "SITUATION_FEATURES",
+    "STATIC_FEATURES",
+    "plays_from_chunk",
+    "read_plays",
+]
+
 SITUATION_FEATURES = ("down", "distance", "yards_to_goal", "quarter", "clock_s", "score_difference", "week", "home")
 STATIC_FEATURES = (*SITUATION_FEATURES, *(f"{name}_missing" for name in SITUATION_FEATURES))
 MISSING = -1  # in the integer columns of `Plays.info`
@@ -53,12 +64,12 @@ def plays_from_chunk(chunk: TrackingChunk) -> Plays:
     `score_difference, week, home` as 0 or 1), 0 where unknown, and then for each a column that is 1 where it is
     unknown. `info` has the columns of `INFO_TYPES`, text "" and whole numbers -1 where unknown (`pressure`
     is 0 or 1 where known). `time_to_throw_s` is the listed one, else the window's length. `yards` is the outcome that
-    the rules of the reading ask for.
+    the rules of the reading ask for, and `frames` have the extras that they ask for.
     """
     plays = chunk.plays
     lengths = plays["frames"].to_numpy()
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    index = plays.select(*PLAY, "passer_id", "ball_x", "ball_y").with_row_index("play")
+    index = plays.select(*PLAY, "passer_id", "target_id", "ball_x", "ball_y").with_row_index("play")
     rows = chunk.frames.join(index, on=PLAY).sort("play", "player_id", "frame")
     people = rows.group_by("play", "player_id", maintain_order=True).agg(
         pl.col("offence", "position").first(),
@@ -81,11 +92,15 @@ def plays_from_chunk(chunk: TrackingChunk) -> Plays:
         ],
         axis=1,
     )
-    frames = np.zeros((int(offsets[-1]), PLAYERS, PLAYER_FEATURES), np.float32)
+    features = feature_names(chunk.extras)
+    frames = np.zeros((int(offsets[-1]), PLAYERS, len(features)), np.float32)
     players = np.zeros((int(offsets[-1]), PLAYERS), bool)
     placed = slot >= 0
-    frames[row[placed], slot[placed]] = values[placed]
-    players[row[placed], slot[placed]] = True
+    place = row[placed], slot[placed]
+    frames[*place, :PLAYER_FEATURES] = values[placed]
+    players[place] = True
+    if chunk.extras:
+        frames[:, :, PLAYER_FEATURES:] = measure(chunk.extras, _scene(rows.filter(placed), place, players))
     return Plays(
         frames=frames,
         offsets=offsets,
@@ -97,6 +112,7 @@ def plays_from_chunk(chunk: TrackingChunk) -> Plays:
         passer_id=plays["passer_id"].to_numpy(),
         passer=np.array(plays["passer"].fill_null("").to_list(), dtype=np.str_),
         info=_info(plays),
+        features=features,
     )
 
 
@@ -108,6 +124,24 @@ def read_plays(sources: str | Path | Sequence[str | Path], rules: Rules | None =
         if len(chunk.plays):
             parts.append(plays_from_chunk(chunk))
     return Plays.concatenate(parts), report
+
+
+def _scene(rows: pl.DataFrame, place: tuple[np.ndarray, np.ndarray], players: np.ndarray) -> Scene:
+    """The players of canonical rows, each row at its place (frame, slot)."""
+    columns = rows.select(
+        "x",
+        "y",
+        speed=(pl.col("vx") ** 2 + pl.col("vy") ** 2).sqrt(),
+        defender=~pl.col("offence"),
+        target=(pl.col("player_id") == pl.col("target_id")).fill_null(value=False),
+    )
+    dense = {}
+    for column in columns:
+        dense[column.name] = np.zeros(players.shape, bool if column.dtype == pl.Boolean else np.float64)
+        dense[column.name][place] = column.to_numpy()
+    seconds = np.zeros(len(players))
+    seconds[place[0]] = rows["frame"].to_numpy() * FRAME_S
+    return Scene(present=players, seconds=seconds, **dense)
 
 
 def _slots(people: pl.DataFrame, plays: pl.DataFrame) -> np.ndarray:

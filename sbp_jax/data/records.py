@@ -30,6 +30,7 @@ def save_chunk(plays: Plays, stem: Path) -> Path:
     """Write plays to `stem`.npz, for `PassingPlays` to take up, and return that path."""
     columns = {name: value for name, value in vars(plays).items() if name != "info"}
     columns |= {f"info_{name}": value for name, value in plays.info.items()}
+    columns["features"] = np.array(plays.features)
     content = io.BytesIO()
     np.savez(content, allow_pickle=False, **columns)
     path = stem.with_suffix(".npz")
@@ -54,7 +55,9 @@ def load_chunk(path: Path) -> Plays:
     """Return the plays that `save_chunk` wrote."""
     with np.load(path) as arrays:
         info = {name: arrays[f"info_{name}"] for name in INFO_TYPES}
-        return Plays(**{name: arrays[name] for name in arrays.files if not name.startswith("info_")}, info=info)
+        own = {name: arrays[name] for name in arrays.files if not name.startswith("info_")}
+        features = tuple(own.pop("features").tolist())
+        return Plays(**own, info=info, features=features)
 
 
 def write_records(
@@ -68,9 +71,14 @@ def write_records(
         folder: where to.
         beam_options: Apache Beam's `PipelineOptions`: the records are made in its pipeline; None makes them here.
     """
+    columns = PLAYER_FEATURES
+    for chunk in chunks[:1]:  # all of a reading have the same features
+        with np.load(chunk) as arrays:
+            columns = len(arrays["features"])
     builder = PassingPlays(
         chunks=chunks,
         games=games,
+        columns=columns,
         by_pipeline=beam_options is not None,
         data_dir=str(folder),
         file_format="array_record",
@@ -120,6 +128,7 @@ class PassingPlays(tfds.core.GeneratorBasedBuilder):
     Args:
         chunks: what `save_chunk` wrote.
         games: the games of each split.
+        columns: features of a player.
         by_pipeline: records are made by an Apache Beam pipeline, a chunk a piece of work.
         kwargs: as for every TFDS builder.
     """
@@ -131,14 +140,15 @@ class PassingPlays(tfds.core.GeneratorBasedBuilder):
         *,
         chunks: Sequence[Path] = (),
         games: dict[str, list[int]] | None = None,
+        columns: int = PLAYER_FEATURES,
         by_pipeline: bool = False,
         **kwargs: Any,
     ) -> None:
-        self._chunks, self._games, self._by_pipeline = chunks, games or {}, by_pipeline
+        self._chunks, self._games, self._columns, self._by_pipeline = chunks, games or {}, columns, by_pipeline
         super().__init__(**kwargs)
 
     def _info(self) -> tfds.core.DatasetInfo:
-        return self.dataset_info_from_configs(features=_features(), supervised_keys=None)
+        return self.dataset_info_from_configs(features=_features(self._columns), supervised_keys=None)
 
     def _split_generators(self, dl_manager: Any) -> dict[str, Any]:
         # TFDS refuses splits without examples; load() knows the sizes
@@ -163,12 +173,12 @@ def _examples(path: Path, games: list[int]) -> Iterator[tuple[str, dict[str, Any
         yield f"{plays.game_id[i]}-{plays.play_id[i]}", record
 
 
-def _features() -> tfds.features.FeaturesDict:
+def _features(columns: int) -> tfds.features.FeaturesDict:
     raw = tfds.features.Encoding.BYTES  # ten times faster to write than a list of numbers
     kinds = {**SCALAR_TYPES, **INFO_TYPES}
     return tfds.features.FeaturesDict(
         {
-            "frames": tfds.features.Tensor(shape=(None, PLAYERS, PLAYER_FEATURES), dtype=np.float32, encoding=raw),
+            "frames": tfds.features.Tensor(shape=(None, PLAYERS, columns), dtype=np.float32, encoding=raw),
             "players": tfds.features.Tensor(shape=(None, PLAYERS), dtype=np.bool_, encoding=raw),
             "static": tfds.features.Tensor(shape=(len(STATIC_FEATURES),), dtype=np.float32, encoding=raw),
             **{

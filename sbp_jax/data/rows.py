@@ -30,9 +30,9 @@ def read_rows(table: Table) -> Iterator[pl.DataFrame]:
 
     Columns: those of the layout, with ids as Int64, coordinates as Float64, `clock` (Int64, tenths of a second within
     the play or the frame number), `stamp_ms` (Int64, where the file has times beside frame numbers), `event` null where
-    there is none, `is_ball`, and, where roles are told, `thrower`. Of a layout without ball and events the events at
-    the snap and the throw and the ball at the snap (`BALL_BEHIND_LINE_YARDS` behind the line of scrimmage, as far to
-    the side as the passer) are added.
+    there is none, `is_ball`, and, where roles are told, `thrower` and `targeted`. Of a layout without ball and events
+    the events at the snap and the throw and the ball at the snap (`BALL_BEHIND_LINE_YARDS` behind the line of
+    scrimmage, as far to the side as the passer) are added.
 
     Raises:
         InputError: a value does not parse, or the file has no rows; the line names file and column.
@@ -97,6 +97,7 @@ def _with_labels(rows: pl.DataFrame) -> pl.DataFrame:
     if "role" in rows.columns:
         rows = rows.with_columns(
             thrower=(pl.col("role").str.to_lowercase() == "passer").fill_null(value=False),
+            targeted=(pl.col("role").str.to_lowercase() == "targeted receiver").fill_null(value=False),
             possession=(label == "offense").cast(pl.Int64),
         ).drop("role")
     return rows

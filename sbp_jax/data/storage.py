@@ -1,9 +1,9 @@
 """Padded arrays as files, mapped when opened; needs NumPy alone.
 
 folder/
-  manifest.json            what it was made from; bytes and CRC-32 of every file
+  manifest.json            what it was made from; names of the features; bytes and CRC-32 of every file
   train/
-    x-40.npy               float32 [plays, 40, 176]: a bucket's plays, padded
+    x-40.npy               float32 [plays, 40, 22 * features]: a bucket's plays, padded
     players-40.npy         bool [plays, 40, 22]
     columns.npz            one entry a play: lengths, static, yards, ids, info
   validation/ test/
@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 
 from sbp_jax.data.arrays import IDENTITIES, Allocate, Arrays
+from sbp_jax.data.batching import FEATURES
 from sbp_jax.errors import InputError
 
 FORMAT = 1  # raise it when the files are laid out otherwise
@@ -66,8 +67,10 @@ def finish(arrays: Arrays, folder: Path) -> None:
             os.fsync(file.fileno())
 
 
-def write_manifest(folder: Path, splits: dict[str, tuple[int, ...]], made_from: dict[str, Any]) -> None:
-    """Write the manifest of a folder whose splits (name -> buckets) are finished."""
+def write_manifest(
+    folder: Path, splits: dict[str, tuple[int, ...]], made_from: dict[str, Any], features: tuple[str, ...] = FEATURES
+) -> None:
+    """Write the manifest of a folder whose splits (name -> buckets) are finished; `features` are a player's names."""
     described = {
         split: {
             "buckets": buckets,
@@ -75,7 +78,8 @@ def write_manifest(folder: Path, splits: dict[str, tuple[int, ...]], made_from: 
         }
         for split, buckets in splits.items()
     }
-    text = json.dumps({"format": FORMAT, "made_from": made_from, "splits": described}, indent=1)
+    content = {"format": FORMAT, "made_from": made_from, "features": features, "splits": described}
+    text = json.dumps(content, indent=1)
     with (folder / MANIFEST).open("w") as file:
         file.write(text)
         file.flush()
@@ -104,7 +108,8 @@ def open_folder(folder: str | Path, split: str) -> Arrays:
             info = {name[5:]: columns[name] for name in columns.files if name.startswith("info_")}
             own = {name: columns[name] for name in _OWN}
             identities = {name: columns[name] for name in IDENTITIES}
-        return Arrays(buckets, x, players, **own, identities=identities, info=info)
+        features = tuple(manifest.get("features", FEATURES))  # before there were extras, all had the same
+        return Arrays(buckets, x, players, **own, identities=identities, info=info, features=features)
     except DamagedError:
         raise
     except (OSError, ValueError, TypeError, KeyError, AttributeError, zipfile.BadZipFile) as error:
@@ -115,11 +120,14 @@ def save(splits: dict[str, Arrays], folder: str | Path) -> None:
     """Write arrays in memory as a folder that `open_folder` opens.
 
     Raises:
-        InputError: the folder exists or cannot be written.
+        InputError: the folder exists or cannot be written; the splits differ in their features.
     """
     folder = Path(folder)
     if folder.exists():
         raise InputError(f"{folder}: exists; choose another folder")
+    features = {arrays.features for arrays in splits.values()} or {FEATURES}
+    if len(features) > 1:
+        raise InputError(f"splits: expected the same features in all, got {' and '.join(map(', '.join, features))}")
     with building(folder) as place:
         for split, arrays in splits.items():
             (place / split).mkdir()
@@ -128,7 +136,7 @@ def save(splits: dict[str, Arrays], folder: str | Path) -> None:
                 allocate(f"x-{t}", x.shape, np.float32)[:] = x
                 allocate(f"players-{t}", players.shape, np.bool_)[:] = players
             finish(arrays, place / split)
-        write_manifest(place, {split: arrays.buckets for split, arrays in splits.items()}, {})
+        write_manifest(place, {split: arrays.buckets for split, arrays in splits.items()}, {}, features.pop())
 
 
 @contextmanager

@@ -62,7 +62,7 @@ class StreamedBatches(Epochs):
         lengths = read_lengths(prepared, split)
         lengths = lengths if last is None else np.minimum(lengths, last)
         super().__init__(lengths, batch_size, buckets, seed, shuffle, drop_remainder)
-        self.path, self.mirrored, self.ahead = prepared.path, mirrored, ahead
+        self.path, self.features, self.mirrored, self.ahead = prepared.path, prepared.features, mirrored, ahead
         with damage_named(self.path):
             self._source = RecordSource(self.path, split, ("frames", "players", "static", "yards"))
 
@@ -81,7 +81,7 @@ class StreamedBatches(Epochs):
     def _assemble(self, length: int, indices: np.ndarray, reflected: np.ndarray) -> Batch:
         with damage_named(self.path):
             records = self._source.read(indices.tolist())
-        plays = _plays(records, self.lengths[indices])
+        plays = _plays(records, self.lengths[indices], self.features)
         own = np.arange(len(indices))
         mirror = mirror_of(plays) if self.mirrored else None
         batch = assemble(plays, own, length, self.batch_size, mirror, reflected[indices])
@@ -90,7 +90,7 @@ class StreamedBatches(Epochs):
         return replace(batch, index=index)
 
 
-def _plays(records: Sequence[dict[str, Any]], lengths: np.ndarray) -> Plays:
+def _plays(records: Sequence[dict[str, Any]], lengths: np.ndarray, features: tuple[str, ...]) -> Plays:
     """The plays of some records, each with its last frames only: as many as `lengths` says."""
     unknown = np.zeros(len(records), np.int64)  # a batch has no identities
     return Plays(
@@ -99,6 +99,7 @@ def _plays(records: Sequence[dict[str, Any]], lengths: np.ndarray) -> Plays:
         offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
         static=np.stack([record["static"] for record in records]),
         yards=np.array([record["yards"] for record in records], np.float32),
+        features=features,
         **dict.fromkeys(IDENTITIES, unknown),
     )
 

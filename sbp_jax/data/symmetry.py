@@ -1,25 +1,29 @@
 """The field's mirror symmetry: a play reflected across the long axis is as likely, with the same outcome.
 
-The reflection changes the sign of every lateral feature, and swaps left and right among the players whose slots are
+The reflection changes the sign of every lateral feature (no extra is one: distances, speeds, counts and times stay as
+they are), and swaps left and right among the players whose slots are
 ordered from the offence's left to its right (`slots`): linemen, receivers, and the defenders matched to the receivers.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from sbp_jax.data.batching import PLAYERS, Mirror, Plays
+from sbp_jax.data.batching import FEATURES, PLAYERS, Mirror, Plays
 from sbp_jax.data.slots import LINEMEN, MARKERS, RECEIVERS
 
-# Features: x, y, vx, vy, ax, ay, orientation_cos, orientation_sin
-MIRROR_SIGNS = np.array([1, -1, 1, -1, 1, -1, 1, -1], np.float32)
+LATERAL = frozenset({"y", "vy", "ay", "orientation_sin"})
 
 
 def mirror_of(plays: Plays) -> Mirror:
     """The reflection of each play, for `Batches(plays, ..., mirror=mirror_of(plays))`."""
-    return mirror_of_slots(np.logical_or.reduceat(plays.players, plays.offsets[:-1], axis=0))
+    return mirror_of_slots(np.logical_or.reduceat(plays.players, plays.offsets[:-1], axis=0), plays.features)
 
 
-def mirror_of_slots(occupied: np.ndarray) -> Mirror:
-    """The reflection of each play by its occupied slots, bool `[N, 22]`: `Arrays.occupied` has them.
+def mirror_of_slots(occupied: np.ndarray, features: Sequence[str] = FEATURES) -> Mirror:
+    """The reflection of each play by its occupied slots, bool `[N, 22]`, and the names of the features.
+
+    `Arrays` has both: `occupied`, `features`.
 
     The occupied slots of a group are reversed among themselves, so that a group that is not full stays filled from its
     first slot; the matched defenders go with their receivers.
@@ -37,4 +41,4 @@ def mirror_of_slots(occupied: np.ndarray) -> Mirror:
         source[:, group.start : group.stop] = group.start + swapped
     receivers = source[:, RECEIVERS.start : RECEIVERS.stop]
     source[:, MARKERS.start : MARKERS.stop] = receivers - RECEIVERS.start + MARKERS.start
-    return Mirror(source, MIRROR_SIGNS)
+    return Mirror(source, np.array([-1 if name in LATERAL else 1 for name in features], np.float32))

@@ -18,8 +18,9 @@ The canonical plays have one row a play: `game_id, play_id, season, week, quarte
 `down, distance` (yards), `yards_to_goal, score_difference` (offence minus defence before the snap), `home` (offence
 plays at home), `team` (abbreviation, "" where unknown), `passer_id, passer, result, yards` (as the league counts),
 `touchdown, outcome` (what the rules ask for, see `windows.Rules`), `time_to_throw_s` (seconds, as listed), `pressure`
-(whether any defender's pressure is listed), `frames, ball_x, ball_y` (at the snap), `format`. What no file tells of a
-situation, the time to throw or the pressure, and what no situation can be, is null.
+(whether any defender's pressure is listed), `target_id` (to whom the ball was thrown, read where the extras ask for it,
+see `targets`), `frames, ball_x, ball_y` (at the snap), `format`. What no file tells of a situation, the time to throw,
+the pressure or the target, and what no situation can be, is null.
 
 The offence's way is the file's where it tells one, and is held against where the teams stand at the snap: medians of x
 that differ by `CLEAR_LEAD_YARDS` or more the other way win, and are counted. The release and the frames before it are
@@ -33,6 +34,7 @@ from typing import Any
 
 import polars as pl
 
+from sbp_jax.data.extras import TARGET_DEFENDERS
 from sbp_jax.data.formats import Table, find_tables
 from sbp_jax.data.kinematics import add_motion, orientation_turns, smoothed_games
 from sbp_jax.data.outcomes import LEAGUE_YARDS, NET_YARDS, Listing, clock_seconds, read_listing
@@ -41,6 +43,7 @@ from sbp_jax.data.quarterbacks import settle_quarterbacks
 from sbp_jax.data.repairs import align_clocks, drop_impossible, fill_holes
 from sbp_jax.data.report import ReadReport
 from sbp_jax.data.rows import BALL_BEHIND_LINE_YARDS, FIELD_WIDTH_YARDS, read_rows
+from sbp_jax.data.targets import read_targets, settle_targets
 from sbp_jax.data.units import check_places, check_rate, settle_motion, settle_pace
 from sbp_jax.data.windows import Rules, Screen, check, check_facing, cut, drop_copies, join_outcomes
 from sbp_jax.errors import InputError
@@ -54,16 +57,17 @@ FRAME_COLUMNS = (*PLAY, "frame", "player_id", "name", "position", "offence", "x"
 FRAME_COLUMNS += ("orientation",)
 SITUATION = ("season", "week", "quarter", "clock_s", "down", "distance", "yards_to_goal", "score_difference", "home")
 PLAY_COLUMNS = (*PLAY, *SITUATION, "team", "passer_id", "passer", "result", "yards", "touchdown", "outcome")
-PLAY_COLUMNS += ("time_to_throw_s", "pressure", "frames", "ball_x", "ball_y", "format")
+PLAY_COLUMNS += ("time_to_throw_s", "pressure", "target_id", "frames", "ball_x", "ball_y", "format")
 
 
 @dataclass(frozen=True)
 class TrackingChunk:
-    """Plays of one file (or of some games of a large one) in canonical form, and the account of that reading."""
+    """Plays of one file (or of some games of a large one) in canonical form, the account of the reading, its extras."""
 
     frames: pl.DataFrame
     plays: pl.DataFrame
     report: ReadReport
+    extras: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -75,12 +79,14 @@ class Sources:
         listing: outcomes, situations, players and games.
         rules: which plays are kept.
         report: the account so far: files of other kinds.
+        targets: what `targets.read_targets` returned, None where the extras do not ask for it.
     """
 
     tables: tuple[Table, ...]
     listing: Listing
     rules: Rules
     report: ReadReport
+    targets: pl.DataFrame | None = None
 
     def read(self, number: int, seen: set[tuple[int, int]]) -> Iterator[TrackingChunk]:
         """Yield the passes of table `number`, as `read_tracking` does.
@@ -93,9 +99,9 @@ class Sources:
         formats = {table.layout.name: 1} if table.layout else {}
         for rows in read_rows(table):
             screen = Screen(table.path, self.rules, ReadReport(formats=formats))
-            frames, plays = _canonical(rows, table, self.listing, seen, screen)
+            frames, plays = _canonical(rows, table, self.listing, seen, screen, self.targets)
             screen.report.kept, formats = len(plays), {}
-            yield TrackingChunk(frames, plays, screen.report)
+            yield TrackingChunk(frames, plays, screen.report, self.rules.extras)
 
     def check_kept(self, total: ReadReport) -> None:
         """Raise InputError, with the counts by reason, if no play was kept of `total`, what all tables came to."""
@@ -114,12 +120,14 @@ def open_sources(sources: str | Path | Sequence[str | Path], rules: Rules | None
     if listing.plays.is_empty() and not told:
         names = ", ".join(str(table.path) for table in tracking)
         raise InputError(f"{names[:200]}: no list of plays beside it; expected gameId, playId, passResult and yards")
-    report = ReadReport(ignored=[str(table.path) for table in ignored])
+    targets, telling = read_targets(tables) if TARGET_DEFENDERS in rules.extras else (None, [])
+    report = ReadReport(ignored=[str(table.path) for table in ignored if table not in telling])
     report.repair("players listed as quarterback and as something else: position unknown", listing.doubtful)
     for table in tables:
-        if table.role not in ("tracking", "unknown"):
-            report.formats[table.role] = report.formats.get(table.role, 0) + 1
-    return Sources(tracking, listing, rules, report)
+        role = "targets" if table in telling and table in ignored else table.role
+        if role not in ("tracking", "unknown"):
+            report.formats[role] = report.formats.get(role, 0) + 1
+    return Sources(tracking, listing, rules, report, targets)
 
 
 def read_tracking(sources: str | Path | Sequence[str | Path], rules: Rules | None = None) -> Iterator[TrackingChunk]:
@@ -145,7 +153,12 @@ def read_tracking(sources: str | Path | Sequence[str | Path], rules: Rules | Non
 
 
 def _canonical(
-    rows: pl.DataFrame, table: Table, listing: Listing, seen: set[tuple[int, int]], screen: Screen
+    rows: pl.DataFrame,
+    table: Table,
+    listing: Listing,
+    seen: set[tuple[int, int]],
+    screen: Screen,
+    targets: pl.DataFrame | None,
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     by_time = table.layout is not None and table.layout.clock == "time"
     rows = align_clocks(check_rate(drop_copies(rows, seen, screen), by_time, screen), screen.report)
@@ -173,6 +186,7 @@ def _canonical(
     rows = _drop_smoothed_speeds(rows, screen)
     plays = plays.join(rows, on=PLAY, how="semi")
     frames = add_motion(rows).filter(pl.col("frame") >= 0).with_columns(pl.col("frame").cast(pl.Int32))
+    plays = settle_targets(plays, frames, targets, screen.report)
     return frames.select(FRAME_COLUMNS), plays.sort(PLAY).select(PLAY_COLUMNS)
 
 

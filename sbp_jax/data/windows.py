@@ -8,6 +8,7 @@ from typing import Literal
 import polars as pl
 
 from sbp_jax.data.descriptions import parse_description, parse_return
+from sbp_jax.data.extras import check_extras
 from sbp_jax.data.kinematics import LEAD
 from sbp_jax.data.outcomes import ATTEMPTS, LEAGUE_YARDS, NET_YARDS
 from sbp_jax.data.passers import PLAY
@@ -36,17 +37,20 @@ class Rules:
             "net_yards": the same, but an interception is its return, negative, and a touchdown the distance to the goal
             line, so that the line can censor it (`touchdown` tells which plays). Any other name: that numeric column of
             the list of plays, such as "expectedPointsAdded"; plays without a value there are rejected.
+        extras: further features of the players, by their names in `extras.EXTRAS`; kept in the order of that.
 
     Raises:
-        InputError: an unknown `malformed`, bounds out of order, or no outcome.
+        InputError: an unknown `malformed`, bounds out of order, no outcome, an extra that is unknown or named twice.
     """
 
     malformed: Literal["stop", "reject"] = "stop"
     min_frames: int = 5
     max_frames: int = 120
     outcome: str = LEAGUE_YARDS
+    extras: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "extras", check_extras(self.extras))
         if self.malformed not in ("stop", "reject"):
             raise InputError(f"malformed: expected 'stop' or 'reject', got {self.malformed!r}")
         if not 1 <= self.min_frames <= self.max_frames:

@@ -1,4 +1,4 @@
-"""From the law to an integer forecast."""
+"""From the law to an integer forecast, or to its figures where outcomes are no whole numbers."""
 
 from typing import Any
 
@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sbp_jax.evaluation.metrics import IntegerForecast
+from sbp_jax.errors import InputError
+from sbp_jax.evaluation.metrics import IntegerForecast, Metrics, pp_error_between
 
 # No play gains or loses more than the field is long.
 YARDS = np.arange(-100, 111)
@@ -43,3 +44,28 @@ def integer_forecast(distribution: Any, y: np.ndarray, grid: np.ndarray = YARDS,
         points = jnp.broadcast_to(edges[rows, None], (len(grid[rows]), len(y)))
         cdf[rows] = np.asarray(_cdf(distribution, points))
     return IntegerForecast(np.asarray(grid), cdf.T, log_prob, below, at)
+
+
+@jax.jit
+def _figures(distribution: Any, y: jax.Array) -> tuple[jax.Array, ...]:
+    return distribution.log_prob(y), distribution.cdf(y), distribution.crps(y), distribution.median()
+
+
+def evaluate_continuous(distribution: Any, y: np.ndarray) -> Metrics:
+    """All figures of distributions of batch shape [N] for outcomes y [N] as they are, no whole numbers presumed.
+
+    They are no rivals of those of `evaluate(integer_forecast(...))`: a density is no probability.
+
+    Raises:
+        InputError: there is no outcome, or one is not finite.
+    """
+    y = np.asarray(y, np.float32)
+    if len(y) == 0 or not np.all(np.isfinite(y)):
+        raise InputError(f"y: expected finite outcomes, at least one, got {len(y)}")
+    log_prob, cdf, crps, median = (np.asarray(a, np.float64) for a in _figures(distribution, jnp.asarray(y)))
+    return Metrics(
+        nll=float(-np.mean(log_prob)),
+        crps=float(np.mean(crps)),
+        mae=float(np.mean(np.abs(y - median))),
+        pp=pp_error_between(cdf, cdf),
+    )

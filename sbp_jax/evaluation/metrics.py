@@ -54,7 +54,7 @@ class Metrics:
     """Figures of one model on one test set; all but `pp` are means over the outcomes.
 
     Attributes:
-        nll: -log P(Y = y), nats.
+        nll: -log P(Y = y), nats; of outcomes that are no whole numbers -log f(y), f per unit of the outcome.
         crps: continuous ranked probability score, in the outcome's unit.
         mae: |y - predictive median|, in the outcome's unit.
         pp: error of the probability-probability plot.
@@ -87,14 +87,22 @@ def pp_curve(forecast: IntegerForecast, levels: np.ndarray) -> np.ndarray:
     An integer outcome holds the levels from P(Y < y) to P(Y <= y); it counts below a level in between by the share of
     that interval below it: the non-randomized PIT of Czado, Gneiting and Held 2009, whose mean is q for a true law.
     """
-    below, width = forecast.cdf_below[:, None], (forecast.cdf_at - forecast.cdf_below)[:, None]
-    tiny = np.finfo(np.float64).tiny
-    return np.mean(np.clip((levels[None, :] - below) / np.maximum(width, tiny), 0.0, 1.0), axis=0)
+    return _shares(forecast.cdf_below, forecast.cdf_at, levels)
+
+
+def _shares(below: np.ndarray, at: np.ndarray, levels: np.ndarray) -> np.ndarray:
+    width = np.maximum(at - below, np.finfo(np.float64).tiny)[:, None]
+    return np.mean(np.clip((levels[None, :] - below[:, None]) / width, 0.0, 1.0), axis=0)
 
 
 def pp_error(forecast: IntegerForecast) -> PPError:
     """Error of the PP plot by region."""
-    errors = [np.abs(pp_curve(forecast, levels) - levels) for levels in (LOWER_LEVELS, BASE_LEVELS, UPPER_LEVELS)]
+    return pp_error_between(forecast.cdf_below, forecast.cdf_at)
+
+
+def pp_error_between(below: np.ndarray, at: np.ndarray) -> PPError:
+    """The same from P(Y < y) and P(Y <= y) of the outcomes, [N] both; equal where the law is continuous."""
+    errors = [np.abs(_shares(below, at, levels) - levels) for levels in (LOWER_LEVELS, BASE_LEVELS, UPPER_LEVELS)]
     lower, base, upper = (float(np.mean(e)) for e in errors)
     return PPError(lower, base, upper, float(np.mean(np.concatenate(errors))))
 

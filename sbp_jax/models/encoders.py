@@ -124,33 +124,50 @@ class EntityAttention(nnx.Module):
     """Entities that move in the plane, seen from a reference entity and pooled by group.
 
     The columns of an entity are planar vectors, two by two: position first, heading (a unit vector, or 0 where unknown)
-    last. A member's token holds its own vectors, its place relative to the reference, the distance, the bearing from
-    the reference's heading (cosine and sine), and the difference of its vectors from its partner's. All members of a
-    group share their weights: what is learnt of one holds for all.
+    last; then scalars, 0 where they say nothing. A member's token holds its own vectors and scalars, its place relative
+    to the reference, the distance, the bearing from the reference's heading (cosine and sine), and the difference of
+    its vectors from its partner's. All members of a group share their weights: what is learnt of one holds for all.
 
     Args:
-        columns: of an entity, even.
+        columns: of an entity's vectors, even.
         layout: reference and groups.
         hidden: width of the token perceptrons.
         heads: attention pools a group.
+        scalars: columns of an entity behind its vectors.
         rngs: initialization stream.
     """
 
-    def __init__(self, columns: int, layout: EntityLayout, hidden: int = 32, heads: int = 2, *, rngs: nnx.Rngs):
+    def __init__(
+        self,
+        columns: int,
+        layout: EntityLayout,
+        hidden: int = 32,
+        heads: int = 2,
+        scalars: int = 0,
+        *,
+        rngs: nnx.Rngs,
+    ):
         self.layout = layout
-        self.scale = Statistic(jnp.ones((columns // 2,)))
+        self.columns = columns
+        self.scale = Statistic(jnp.ones((columns // 2 + scalars,)))
         pools = []
         for group in layout.groups:
             relative = columns + 1 if group.partners else 0
-            pools.append(GroupAttention(columns + 5 + relative, hidden, group.width, heads, rngs=rngs))
+            pools.append(GroupAttention(columns + scalars + 5 + relative, hidden, group.width, heads, rngs=rngs))
         self.pools = nnx.List(pools)
-        self.num_features = columns + heads * sum(group.width for group in layout.groups)
+        self.num_features = columns + scalars + heads * sum(group.width for group in layout.groups)
 
     def fit(self, frames: np.ndarray, present: np.ndarray) -> None:
-        """Root mean square length of each kind of vector: one scale for both axes, so that angles survive."""
+        """Root mean square length of each kind of vector: one scale for both axes, so that angles survive.
+
+        Of a scalar it is that of the values other than 0: most entities have none.
+        """
         there = np.broadcast_to(present[:, :, None], frames.shape)
-        square = np.sum(np.square(frames), axis=(0, 1), where=there, dtype=np.float64) / max(int(present.sum()), 1)
-        length = np.sqrt(square.reshape(-1, 2).sum(axis=1))
+        total = np.asarray(np.sum(np.square(frames), axis=(0, 1), where=there, dtype=np.float64))
+        said = np.count_nonzero(np.where(present[:, :, None], frames[:, :, self.columns :], 0), axis=(0, 1))
+        vectors = total[: self.columns] / max(int(present.sum()), 1)
+        scalars = total[self.columns :] / np.maximum(said, 1)
+        length = np.sqrt(np.concatenate([vectors.reshape(-1, 2).sum(axis=1), scalars]))
         self.scale.set_value(jnp.asarray(np.where(length > 1e-6, length, 1.0), jnp.float32))
 
     def __call__(
@@ -158,17 +175,21 @@ class EntityAttention(nnx.Module):
         x: Float[Array, "batch frames entities columns"],
         present: Bool[Array, "batch frames entities"],
     ) -> Float[Array, "batch frames features"]:
-        """The reference's own vectors and the pools of all groups."""
+        """The reference's own columns and the pools of all groups."""
         there = jnp.broadcast_to(present[..., None], x.shape)
-        z = jnp.where(there, x, jnp.zeros_like(x)) / jnp.repeat(self.scale[...], 2).reshape(1, 1, 1, -1)
+        pairs = self.columns // 2
+        scale = jnp.concatenate([jnp.repeat(self.scale[:pairs], 2), self.scale[pairs:]])
+        z = jnp.where(there, x, jnp.zeros_like(x)) / scale.reshape(1, 1, 1, -1)
         reference = z[:, :, self.layout.reference]
+        vectors = z[..., : self.columns]
         parts = [reference]
         for group, pool in zip(self.layout.groups, self.pools, strict=True):
-            own = z[:, :, list(group.members)]
-            tokens = [own, _place(own, reference[:, :, None])]
+            own = vectors[:, :, list(group.members)]
+            place = _place(own, vectors[:, :, None, self.layout.reference])
+            tokens = [z[:, :, list(group.members)], place]
             if group.partners:
                 both = present[:, :, list(group.partners), None] & present[:, :, list(group.members), None]
-                difference = z[:, :, list(group.partners)] - own
+                difference = vectors[:, :, list(group.partners)] - own
                 tokens += [jnp.where(both, difference, jnp.zeros_like(difference)), both.astype(z.dtype)]
             parts.append(pool(jnp.concatenate(tokens, axis=-1), present[:, :, list(group.members)]))
         return jnp.concatenate(parts, axis=-1)

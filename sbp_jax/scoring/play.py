@@ -4,6 +4,7 @@ PIT u = F(y), for integer outcomes the mid-PIT u = P(Y < y) + P(Y = y) / 2, so t
 the play score is the normal score z = Phi^-1(u).
 """
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -16,19 +17,22 @@ _SMALLEST = float(np.finfo(np.float32).tiny)
 
 
 def mid_pit(distribution: Any, y: Float[Array, "*batch"], width: float = 1.0) -> Float[Array, "*batch"]:
-    """Mid-PIT (F(y - w/2) + F(y + w/2)) / 2 of outcomes on a lattice of the given width, in [0, 1]."""
+    """Mid-PIT (F(y - w/2) + F(y + w/2)) / 2 of outcomes on a lattice of the given width, in [0, 1].
+
+    Width 0 stands for outcomes that are no whole numbers: the PIT F(y) itself.
+    """
     half = jnp.asarray(width / 2, y.dtype)
     return (distribution.cdf(y - half) + distribution.cdf(y + half)) / 2
 
 
-@jax.jit
+@partial(jax.jit, static_argnames="width")
 def normal_score(distribution: Any, y: Float[Array, "*batch"], width: float = 1.0) -> Float[Array, "*batch"]:
     """Normal score Phi^-1(mid-PIT), from the nearer tail: finite and exact where the PIT itself rounds to 0 or 1.
 
     Args:
         distribution: batch shape [*batch].
         y: outcomes on a lattice.
-        width: of the lattice, 1 for yards.
+        width: of the lattice, 1 for yards; 0 where outcomes are no whole numbers.
     """
     half = jnp.asarray(width, y.dtype) / 2
     low, high = y - half, y + half

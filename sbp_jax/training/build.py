@@ -8,6 +8,7 @@ from flax import nnx
 
 from sbp_jax.config import Config, HeadConfig
 from sbp_jax.data.batching import PLAYER_FEATURES, PLAYERS, Plays
+from sbp_jax.data.extras import feature_names
 from sbp_jax.data.slots import MARKERS, OTHERS, PASSER, RECEIVERS
 from sbp_jax.distributions.heads import NormalHead, SplicedBinnedParetoHead
 from sbp_jax.errors import InputError
@@ -45,13 +46,40 @@ PLAYERS_LAYOUT = EntityLayout(
 
 
 def make_network(config: Config, head: Any, num_static: int) -> Network:
-    """An initialized network for frames of all players, its statistics still neutral."""
+    """An initialized network for frames of all players with the data's extras, its statistics still neutral."""
     rngs = nnx.Rngs(config.training.seed)
+    features = len(feature_names(config.data.extras))
     if config.network.encoder == "flat":
-        encoder = FlatEncoder(PLAYERS, PLAYER_FEATURES)
+        encoder = FlatEncoder(PLAYERS, features)
     else:
-        encoder = EntityAttention(PLAYER_FEATURES, PLAYERS_LAYOUT, rngs=rngs)
+        encoder = EntityAttention(PLAYER_FEATURES, PLAYERS_LAYOUT, scalars=features - PLAYER_FEATURES, rngs=rngs)
     return Network(config.network, encoder, head, num_static, rngs=rngs)
+
+
+def check_features(config: Config, plays: Plays) -> None:
+    """Compare what a configuration's network takes of a player with what plays have.
+
+    Raises:
+        InputError: they differ; the line names both sides' extras.
+    """
+    expected = feature_names(config.data.extras)
+    if plays.features != expected:
+        takes, have = (", ".join(names[PLAYER_FEATURES:]) or "no extras" for names in (expected, plays.features))
+        raise InputError(f"plays: the network takes {takes} beside the eight features, the plays have {have}")
+
+
+def check_outcomes(config: Config, plays: Plays) -> None:
+    """See that the outcomes are such as the objective presumes.
+
+    Raises:
+        InputError: the objective "interval", and an outcome that is not a whole number.
+    """
+    if config.training.objective == "interval" and not plays.is_whole:
+        broken = plays.yards[plays.yards != np.round(plays.yards)][0]
+        raise InputError(
+            f"training.objective: interval presumes whole numbers, and the outcome {config.data.outcome} has values "
+            f"such as {broken:g}; choose exact"
+        )
 
 
 def set_statistics(network: Network, plays: Plays, marginal: np.ndarray) -> None:

@@ -22,7 +22,7 @@ class ResidentBucket:
     """The plays of one bucket on the device, in their split's order; padding and empty slots hold 0.0.
 
     Attributes:
-        x: float32 `[n, T, 176]`.
+        x: float32 `[n, T, 22 * F]`, F features a player (8 without extras).
         mask: bool `[n, T]`, True on the play's own frames.
         players: bool `[n, T, 22]`, True where the slot has a player.
         static: float32 `[n, S]`.

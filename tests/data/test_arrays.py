@@ -47,6 +47,8 @@ def assert_same_plays(left: Plays, right: Plays) -> None:
     for name, value in vars(left).items():
         if name == "info":
             assert {k: v.tobytes() for k, v in value.items()} == {k: v.tobytes() for k, v in right.info.items()}
+        elif name == "features":
+            assert value == right.features
         else:
             assert value.dtype == getattr(right, name).dtype
             assert value.tobytes() == getattr(right, name).tobytes(), name

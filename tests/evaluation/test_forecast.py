@@ -2,10 +2,12 @@
 
 import jax.numpy as jnp
 import numpy as np
-from scipy import stats
+import pytest
+from scipy import integrate, stats
 
 from sbp_jax.distributions import Normal
-from sbp_jax.evaluation import YARDS, integer_forecast
+from sbp_jax.errors import InputError
+from sbp_jax.evaluation import YARDS, evaluate_continuous, integer_forecast
 
 
 def test_normal_law_gives_the_discretized_normal():
@@ -23,3 +25,31 @@ def test_chunks_do_not_show():
     y = np.arange(7)
     law = Normal(jnp.arange(7.0), jnp.full((7,), 2.0))
     np.testing.assert_array_equal(integer_forecast(law, y, cells=1).cdf, integer_forecast(law, y).cdf)
+
+
+def test_outcomes_that_are_no_whole_numbers_are_judged_by_the_density():
+    loc, scale = np.array([0.0, 1.5, -3.0]), np.array([1.0, 0.25, 2.5])
+    y = np.array([0.3, 1.625, -7.75])
+    law = Normal(jnp.asarray(loc, jnp.float32), jnp.asarray(scale, jnp.float32))
+    metrics = evaluate_continuous(law, y)
+    true = stats.norm(loc, scale)
+    crps = [
+        integrate.quad(lambda x, i=i: (stats.norm.cdf(x, loc[i], scale[i]) - (x >= y[i])) ** 2, -40, 40, points=[y[i]])[
+            0
+        ]
+        for i in range(3)
+    ]
+    assert metrics.nll == pytest.approx(-np.mean(true.logpdf(y)), rel=1e-5)
+    assert metrics.crps == pytest.approx(np.mean(crps), rel=1e-5)
+    assert metrics.mae == pytest.approx(np.mean(np.abs(y - loc)), rel=1e-6)
+    levels = np.linspace(0.05, 0.95, 81)
+    share = np.mean(true.cdf(y)[:, None] < levels, axis=0)
+    assert metrics.pp.base == pytest.approx(np.mean(np.abs(share - levels)), rel=1e-9)
+    with pytest.raises(InputError, match="y: expected finite outcomes"):
+        evaluate_continuous(law, np.array([0.0, np.nan, 1.0]))
+
+
+def test_a_true_continuous_law_is_calibrated():
+    y = np.random.default_rng(0).normal(size=20_000)
+    metrics = evaluate_continuous(Normal(jnp.zeros(20_000), jnp.ones(20_000)), y)
+    assert metrics.pp.full < 0.005

@@ -38,12 +38,15 @@ def test_no_flags_give_the_defaults():
         (["demo", "extra"], "'extra'"),
         (["demo", "--data.source"], "--data.source: expected a value"),
         (["demo", "--data.source", "--training.epochs", "2"], "--data.source: expected a value"),
+        (["demo", "--data.extras", "speed"], r"extras: unknown 'speed'; known: receiver_[a-z_, ]*, time_since_snap_s$"),
+        (["demo", "--data.extras", "time_since_snap_s", "time_since_snap_s"], "time_since_snap_s is named 2 times"),
     ],
 )
 def test_mistake_is_one_line(words, message):
     with pytest.raises(InputError, match=message) as caught:
         cli.parse_config(words, "train")
     assert "\n" not in str(caught.value)
+    assert "─" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

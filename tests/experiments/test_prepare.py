@@ -63,6 +63,16 @@ def test_outcome_is_any_numeric_column_of_the_list_of_plays(source, tmp_path):
     assert report["prepared_from"]["config"]["outcome"] == "epa"
 
 
+def test_extras_are_chosen_by_name(source, tmp_path):
+    names = ["time_since_snap_s", "rusher_distance_yards"]
+    prepare.command([str(source), "--out", str(tmp_path / "set"), "--extras", *names])
+    report = json.loads((tmp_path / "set" / "report.json").read_text())
+    assert report["prepared_from"]["config"]["extras"] == names[::-1]
+    assert report["features"][8:] == ["rusher_distance_yards", "rusher_distance_known", "time_since_snap_s"]
+    with pytest.raises(InputError, match="extras: unknown 'height'; known: "):
+        prepare.command([str(source), "--out", str(tmp_path / "set"), "--extras", "height"])
+
+
 def test_mistakes_are_named(source, tmp_path):
     for words, message in (
         (["--out", str(tmp_path / "set")], "expected folders or files"),

@@ -1,0 +1,153 @@
+"""Optional features of a player, chosen by name and appended to the eight of `features`.
+
+| extra | its columns | of whom | what |
+| --- | --- | --- | --- |
+| `receiver_separation_yards` | `receiver_separation_yards`, `receiver_separation_known` | slots 6-10 [1] | yards [2] |
+| `target_defenders` | `target`, `target_defenders`, `target_defenders_known` | the targeted player | 1, a count [3] |
+| `rusher_distance_yards` | `rusher_distance_yards`, `rusher_distance_known` | the passer (slot 0) | yards [2] |
+| `quarterback_speed_yps` | `quarterback_speed_yps` | the passer | yards a second |
+| `time_since_snap_s` | `time_since_snap_s` | everybody there | seconds |
+
+[1] the eligible receivers; [2] to the nearest defender in that frame; [3] of the defenders within two yards of him in
+that frame.
+
+On all others, and where a player is absent, a column is 0. A column `..._known` is 1 where its measure was taken and 0
+everywhere else: on a player of whom it is not taken, and in a frame without a single tracked defender, where there is
+no distance to take. So a 0 beside `known` = 1 is a measure, and a 0 beside `known` = 0 is none. Distances are to the
+defenders that the file tracks: 2021 to 2026 publish no, or not all, linemen, and the nearest man there is often a
+linebacker; `Plays.players` tells who is tracked.
+
+The target is known only once the ball is thrown: `target_defenders` describes a play that is over. It is not for
+scoring live, and a play whose target no file tells has no 1 in `target`, in any frame (see `targets`).
+
+No column depends on left and right: a reflected play (`symmetry`) has the same ones.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from sbp_jax.data.batching import FEATURES
+from sbp_jax.data.slots import PASSER, RECEIVERS
+from sbp_jax.errors import InputError
+
+TARGET_YARDS = 2.0
+TARGET_DEFENDERS = "target_defenders"
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """Where everybody is, by slot.
+
+    Args:
+        x, y: yards, float64 `[frames, 22]`, anything where nobody is.
+        speed: length of the velocity, yards a second, float64 `[frames, 22]`.
+        present: bool `[frames, 22]`.
+        defender: bool `[frames, 22]`, the player in the slot plays for the defence, whichever slot it is.
+        target: bool `[frames, 22]`, the ball is thrown to him; at most one a frame.
+        seconds: since the snap, float64 `[frames]`.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    speed: np.ndarray
+    present: np.ndarray
+    defender: np.ndarray
+    target: np.ndarray
+    seconds: np.ndarray
+
+    def to_defenders(self, slot: np.ndarray) -> np.ndarray:
+        """Distance in yards from the player in `slot` (int `[frames]`) to every defender, inf where there is none."""
+        frame = np.arange(len(slot))
+        gap = np.hypot(self.x - self.x[frame, slot][:, None], self.y - self.y[frame, slot][:, None])
+        return np.where(self.defender & self.present, gap, np.inf)
+
+
+def measure(names: Iterable[str], scene: Scene) -> np.ndarray:
+    """Return the columns of the extras `names`, float32 `[frames, 22, columns]`, 0 on absent players."""
+    parts = [EXTRAS[name].measure(scene) for name in check_extras(names)]
+    values = np.concatenate(parts, axis=-1) if parts else np.zeros((*scene.present.shape, 0))
+    return np.where(scene.present[:, :, None], values, 0.0).astype(np.float32)
+
+
+def check_extras(names: Iterable[str]) -> tuple[str, ...]:
+    """Return the names of extras in their one order, that of `EXTRAS`.
+
+    Raises:
+        InputError: an unknown name, the line lists the known ones; or a name that comes twice.
+    """
+    names = tuple(names)
+    for name in names:
+        if name not in EXTRAS:
+            raise InputError(f"extras: unknown {name!r}; known: {', '.join(EXTRAS)}")
+        if names.count(name) > 1:
+            raise InputError(f"extras: {name} is named {names.count(name)} times; once is enough")
+    return tuple(name for name in EXTRAS if name in names)
+
+
+def feature_names(names: Iterable[str] = ()) -> tuple[str, ...]:
+    """Return the names of a player's features with the extras `names`: the eight, then each extra's columns."""
+    return (*FEATURES, *(column for name in check_extras(names) for column in EXTRAS[name].columns))
+
+
+def _receiver_separation(scene: Scene) -> np.ndarray:
+    values = np.zeros((*scene.present.shape, 2))
+    for slot in RECEIVERS:
+        # a defender for whom the defence had no slot left may stand in a receiver's
+        receiver = scene.present[:, slot] & ~scene.defender[:, slot]
+        values[:, slot] = _nearest(scene, slot) * receiver[:, None]
+    return values
+
+
+def _rusher_distance(scene: Scene) -> np.ndarray:
+    values = np.zeros((*scene.present.shape, 2))
+    values[:, PASSER] = _nearest(scene, PASSER)
+    return values
+
+
+def _nearest(scene: Scene, slot: int) -> np.ndarray:
+    """Distance to the nearest defender and whether there is one, `[frames, 2]`."""
+    nearest = scene.to_defenders(np.full(len(scene.seconds), slot)).min(axis=1)
+    known = np.isfinite(nearest)
+    return np.stack([np.where(known, nearest, 0.0), known], axis=1)
+
+
+def _target_defenders(scene: Scene) -> np.ndarray:
+    values = np.zeros((*scene.present.shape, 3))
+    frame, slot = np.nonzero(scene.target)
+    near = scene.to_defenders(np.argmax(scene.target, axis=1)) <= TARGET_YARDS
+    tracked = (scene.defender & scene.present).any(axis=1)
+    values[frame, slot, 0] = 1.0
+    values[frame, slot, 1] = near.sum(axis=1)[frame]
+    values[frame, slot, 2] = np.take(tracked, frame)
+    return values
+
+
+def _quarterback_speed(scene: Scene) -> np.ndarray:
+    values = np.zeros((*scene.present.shape, 1))
+    values[:, PASSER, 0] = scene.speed[:, PASSER]
+    return values
+
+
+def _time_since_snap(scene: Scene) -> np.ndarray:
+    return np.broadcast_to(scene.seconds[:, None, None], (*scene.present.shape, 1))
+
+
+@dataclass(frozen=True)
+class Extra:
+    """An extra: the names of its columns, and what they are in a scene, `[frames, 22, columns]`."""
+
+    columns: tuple[str, ...]
+    measure: Callable[[Scene], np.ndarray]
+
+
+EXTRAS = {
+    "receiver_separation_yards": Extra(
+        ("receiver_separation_yards", "receiver_separation_known"), _receiver_separation
+    ),
+    TARGET_DEFENDERS: Extra(("target", "target_defenders", "target_defenders_known"), _target_defenders),
+    "rusher_distance_yards": Extra(("rusher_distance_yards", "rusher_distance_known"), _rusher_distance),
+    "quarterback_speed_yps": Extra(("quarterback_speed_yps",), _quarterback_speed),
+    "time_since_snap_s": Extra(("time_since_snap_s",), _time_since_snap),
+}

@@ -1,0 +1,91 @@
+"""A network trained with extras on an outcome that is no whole number: refused, trained, restored, scored."""
+
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+
+import sbp_jax as sbp
+from experiments import train
+from experiments.data import open_dataset
+from sbp_jax.config import Config, DataConfig, HeadConfig, TrainingConfig
+from sbp_jax.data.batching import FEATURES
+from sbp_jax.data.dataset import load
+from sbp_jax.data.extras import feature_names
+from sbp_jax.errors import InputError
+from sbp_jax.models.network import NetworkConfig
+from tests.data import fabricate
+
+EXTRAS = ("rusher_distance_yards", "time_since_snap_s")
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory) -> Config:
+    """A small network on fabricated plays, worth quarters of a point."""
+    root = tmp_path_factory.mktemp("outcomes")
+    source = fabricate.folder(root / "files", plays=4, games=8)
+    plays = pl.read_csv(source / "plays.csv", infer_schema_length=None)
+    plays.with_columns(epa=pl.int_range(pl.len()) / 4 - 3).write_csv(source / "plays.csv")
+    return Config(
+        data=DataConfig(source=(str(source),), cache=str(root / "data"), outcome="epa", extras=EXTRAS),
+        network=NetworkConfig(channels=4, layers=1, hidden=(8,)),
+        head=HeadConfig(kind="gaussian", low=-6.0, high=6.0, bins=13),
+        training=TrainingConfig(objective="exact", epochs=1, batch_size=8, buckets=(16,)),
+    )
+
+
+@pytest.fixture(scope="module")
+def run(config, tmp_path_factory):
+    dataset = open_dataset(config.data)
+    return sbp.load_run(train.train(config, dataset, tmp_path_factory.mktemp("runs")))
+
+
+def test_the_data_are_those_asked_for(config):
+    dataset = open_dataset(config.data)
+    plays = dataset.split("train")
+    assert plays.features == feature_names(EXTRAS)
+    assert not plays.is_whole
+    assert open_dataset(replace(config.data, extras=EXTRAS[::-1])).path == dataset.path
+    others = [replace(config.data, extras=()), replace(config.data, outcome="yards")]
+    assert len({dataset.path, *(open_dataset(data).path for data in others)}) == 3
+
+
+def test_the_run_is_restored_with_its_width_and_judged_continuously(run, config):
+    assert run.config == config
+    assert not run.whole
+    plays = load(run.dataset, "validation")
+    law = run.predict(plays)
+    np.testing.assert_allclose(run.history["validation_loss"][0], -np.mean(law.log_prob(plays.yards)), rtol=1e-5)
+    table = run.score(plays)
+    np.testing.assert_allclose(table["pit"], law.cdf(plays.yards), atol=1e-6)
+
+
+def test_plays_with_other_features_are_refused(run):
+    plays = load(run.dataset, "test")
+    plain = replace(plays, frames=plays.frames[..., :8], features=FEATURES)
+    with pytest.raises(
+        InputError, match=r"^plays: the network takes rusher_distance_yards, .*, the plays have no extras$"
+    ):
+        run.predict(plain)
+
+
+def test_a_run_on_whole_numbers_judges_no_others(run):
+    plays = load(run.dataset, "test")
+    yards_run = replace(run, whole=True)
+    with pytest.raises(InputError, match=r"^plays: the run was trained on whole numbers"):
+        yards_run.score(plays)
+    assert yards_run.score(replace(plays, yards=np.round(plays.yards)))["pit"].is_between(0, 1).all()
+
+
+def test_interval_stops_before_training_and_so_do_other_plays(config, tmp_path):
+    dataset = open_dataset(config.data)
+    interval = replace(config, training=replace(config.training, objective="interval"))
+    with pytest.raises(
+        InputError, match=r"^training\.objective: interval presumes whole numbers, .* epa .* choose exact$"
+    ):
+        train.train(interval, dataset, tmp_path)
+    other = replace(config, data=replace(config.data, extras=()))
+    with pytest.raises(InputError, match=r"^plays: the network takes no extras"):
+        train.train(other, dataset, tmp_path)
+    assert list(tmp_path.iterdir()) == []
