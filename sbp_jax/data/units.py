@@ -24,7 +24,7 @@ _PLAY_ROWS, _PLAY_RATIO, _ALONG = 40, (0.7, 1.35), 0.8
 _FROZEN = 5.0  # feet or kilometres an hour give 3
 # by game, where speeds are not smoothed: 0.95 to 1.01 in 115 real games and 10 simulated ones. Metres a second
 # over yards give 0.914, yards a second over metres 1.094
-_GAME_ROWS, _GAME_RATIO = 300, (0.93, 1.05)
+_GAME_ROWS, _GAME_RATIO = 60, (0.93, 1.05)
 
 # a passer at the snap: 23.2 to 30.4 in all 882 plays; in metres 32 to 55 % of them would stand outside these bounds
 _BETWEEN_HASH_MARKS = (22.8, 30.9)
