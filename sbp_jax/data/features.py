@@ -25,8 +25,9 @@ from sbp_jax.data.extras import Scene, feature_names, measure
 from sbp_jax.data.kinematics import FRAME_S
 from sbp_jax.data.passers import PLAY
 from sbp_jax.data.report import ReadReport
+from sbp_jax.data.rows import FIELD_WIDTH_YARDS
 from sbp_jax.data.slots import assign_slots
-from sbp_jax.data.tracking import FIELD_WIDTH_YARDS, TrackingChunk, read_tracking
+from sbp_jax.data.tracking import TrackingChunk, read_tracking
 from sbp_jax.data.windows import Rules
 
 __all__ = [

@@ -12,7 +12,7 @@ from sbp_jax.data.passers import PLAY
 from sbp_jax.errors import InputError
 
 PIECE_ROWS = 4_000_000  # larger files are read a few games at a time, which bounds the memory
-FIELD_WIDTH_YARDS = 53.3
+FIELD_LENGTH_YARDS, FIELD_WIDTH_YARDS = 120.0, 53.3
 SNAP_EVENTS = ("ball_snap", "snap_direct")
 # at the snap event the ball is already on its way back: 0.9 yards behind the listed line, median of 145 plays of 2018
 BALL_BEHIND_LINE_YARDS = 0.9

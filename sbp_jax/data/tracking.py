@@ -23,35 +23,31 @@ see `targets`), `frames, ball_x, ball_y` (at the snap), `format`. What no file t
 the pressure or the target, and what no situation can be, is null.
 
 The offence's way is the file's where it tells one, and is held against where the teams stand at the snap: medians of x
-that differ by `CLEAR_LEAD_YARDS` or more the other way win, and are counted. The release and the frames before it are
-all that is read: 2026's frames after the throw and the spot where the ball lands are not.
+that differ the other way by `directions.CLEAR_LEAD_YARDS` or more win, and are counted. The release and the frames
+before it are all that is read: 2026's frames after the throw and the spot where the ball lands are not.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
+from sbp_jax.data.directions import settle_direction, toward_positive_x, turn_orientation
 from sbp_jax.data.extras import TARGET_DEFENDERS
 from sbp_jax.data.formats import Table, find_tables
-from sbp_jax.data.kinematics import add_motion, orientation_turns, smoothed_games
-from sbp_jax.data.outcomes import LEAGUE_YARDS, NET_YARDS, Listing, clock_seconds, read_listing
+from sbp_jax.data.kinematics import add_motion, smoothed_games
+from sbp_jax.data.outcomes import Listing, read_listing
 from sbp_jax.data.passers import PLAY, find_offence
 from sbp_jax.data.quarterbacks import settle_quarterbacks
-from sbp_jax.data.repairs import align_clocks, drop_impossible, fill_holes
+from sbp_jax.data.repairs import align_clocks, fill_holes
 from sbp_jax.data.report import ReadReport
-from sbp_jax.data.rows import BALL_BEHIND_LINE_YARDS, FIELD_WIDTH_YARDS, read_rows
+from sbp_jax.data.rows import read_rows
+from sbp_jax.data.situations import situations
 from sbp_jax.data.targets import read_targets, settle_targets
 from sbp_jax.data.units import check_places, check_rate, settle_motion, settle_pace
 from sbp_jax.data.windows import Rules, Screen, check, check_facing, cut, drop_copies, join_outcomes
 from sbp_jax.errors import InputError
-
-FIELD_LENGTH_YARDS = 120.0
-CLEAR_LEAD_YARDS = 1.0  # at least 1.7 in the 285 plays of the real samples, and always the way the file tells
-_GOAL_LINE_X = 110.0
-_LISTED_LINE_TOLERANCE_YARDS = 10.0
 
 FRAME_COLUMNS = (*PLAY, "frame", "player_id", "name", "position", "offence", "x", "y", "vx", "vy", "ax", "ay")
 FRAME_COLUMNS += ("orientation",)
@@ -175,14 +171,14 @@ def _canonical(
     rows = rows.join(found.rename({"side": "offence_side", "direction": "seen_direction"}), on=PLAY).with_columns(
         offence=~pl.col("is_ball") & (pl.col("side") == pl.col("offence_side")).fill_null(value=False),
     )
-    rows = _settle_direction(rows, screen)
+    rows = settle_direction(rows, screen)
     rows = check_facing(settle_quarterbacks(rows, plays, screen), screen)
     rows = check_places(rows, screen)
-    rows = _turn_orientation(rows, screen)
+    rows = turn_orientation(rows, screen)
     if table.layout and table.layout.whole_play:
         screen.report.repair("ball at the snap placed by the line of scrimmage", rows.select(PLAY).n_unique())
-    plays = _situations(rows, plays, listing, screen).with_columns(format=pl.lit(table.layout and table.layout.name))
-    rows = _toward_positive_x(rows.filter(~pl.col("is_ball"))).sort(*PLAY, "player_id", "frame")
+    plays = situations(rows, plays, listing, screen).with_columns(format=pl.lit(table.layout and table.layout.name))
+    rows = toward_positive_x(rows.filter(~pl.col("is_ball"))).sort(*PLAY, "player_id", "frame")
     rows = _drop_smoothed_speeds(rows, screen)
     plays = plays.join(rows, on=PLAY, how="semi")
     frames = add_motion(rows).filter(pl.col("frame") >= 0).with_columns(pl.col("frame").cast(pl.Int32))
@@ -200,26 +196,6 @@ def _with_possession(rows: pl.DataFrame, plays: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _settle_direction(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
-    differ = (pl.col("direction") != pl.col("seen_direction")).fill_null(value=False)
-    wrong = differ & (pl.col("lead").abs() >= CLEAR_LEAD_YARDS).fill_null(value=False)
-    screen.report.repair(
-        "direction of play against where the teams stand: taken from there", rows.filter(wrong).select(PLAY).n_unique()
-    )
-    told = pl.when(~wrong).then("direction")
-    return rows.with_columns(direction=pl.coalesce(told, "seen_direction")).drop("lead", "seen_direction")
-
-
-def _turn_orientation(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
-    turned = orientation_turns(rows.filter(~pl.col("is_ball"))).filter(pl.col("turns") != 0)
-    if turned.is_empty():
-        return rows
-    rows = rows.join(turned, on="game_id", how="left")
-    plays = rows.filter(pl.col("turns").is_not_null()).select(PLAY).n_unique()
-    screen.report.repair("plays with orientation turned by a quarter or half circle", plays)
-    return rows.with_columns(o=pl.col("o") - 90.0 * pl.col("turns").fill_null(0)).drop("turns")
-
-
 def _drop_smoothed_speeds(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
     games = smoothed_games(rows)
     rows = settle_pace(rows, games, screen)
@@ -227,107 +203,3 @@ def _drop_smoothed_speeds(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
     plays = rows.filter(smoothed).select(PLAY).n_unique()
     screen.report.repair("plays with speeds smoothed over the future: derived from the positions", plays)
     return rows.with_columns(s=pl.when(~smoothed).then("s")) if plays else rows
-
-
-def _toward_positive_x(rows: pl.DataFrame) -> pl.DataFrame:
-    left = pl.col("direction") == "left"
-    return rows.with_columns(
-        x=pl.when(left).then(FIELD_LENGTH_YARDS - pl.col("x")).otherwise("x"),
-        y=pl.when(left).then(FIELD_WIDTH_YARDS - pl.col("y")).otherwise("y"),
-        dir=pl.when(left).then(pl.col("dir") + 180.0).otherwise("dir"),
-        o=pl.when(left).then(pl.col("o") + 180.0).otherwise("o"),
-    )
-
-
-def _situations(rows: pl.DataFrame, plays: pl.DataFrame, listing: Listing, screen: Screen) -> pl.DataFrame:
-    first = ["passer_id", "offence_side", "direction", "frames"]
-    told = [
-        c
-        for c in ("season", "week", "quarter", "game_clock", "down", "distance", "absolute_yardline")
-        if c in rows.columns
-    ]
-    told += [c for c in ("home_score", "visitor_score") if c in rows.columns]
-    own = rows.group_by(PLAY).agg(pl.col(*first, *told).drop_nulls().first())
-    if "game_clock" in told:
-        own = own.with_columns(clock_s=clock_seconds(pl.col("game_clock"))).drop("game_clock")
-    snap = rows.filter(pl.col("frame") == 0)
-    ball = _toward_positive_x(snap.filter("is_ball")).select(*PLAY, ball_x="x", ball_y="y")
-    at_home = pl.col("at_home") == 1 if "at_home" in rows.columns else pl.lit(None, pl.Boolean)
-    thrower = rows.filter(pl.col("player_id") == pl.col("passer_id")).group_by(PLAY)
-    passer = thrower.agg(passer=pl.col("name").first(), at_home=at_home.first())
-    plays = own.join(ball, on=PLAY).join(passer, on=PLAY).join(plays, on=PLAY, how="left", suffix="_listed")
-    plays = plays.join(listing.games, on="game_id", how="left", suffix="_game")
-    return _derive(plays, screen)
-
-
-def _derive(plays: pl.DataFrame, screen: Screen) -> pl.DataFrame:
-    def known(name: str, kind: Any = pl.Int64) -> pl.Expr:
-        columns = [c for c in (name, f"{name}_listed", f"{name}_game") if c in plays.columns]
-        return pl.coalesce(*columns, pl.lit(None, kind)).cast(kind)
-
-    home_team, visitor_team = known("home_team", pl.String), known("visitor_team", pl.String)
-    # 2026 names the sides by what they do
-    named = pl.col("offence_side").str.to_lowercase() == "offense"
-    side = pl.when(named).then(known("possession_team", pl.String)).otherwise("offence_side")
-    home = (
-        pl.when(pl.col("at_home").is_not_null())
-        .then("at_home")
-        .when(side.is_in(["home", "away"]))
-        .then(side == "home")
-        .when(side == home_team)
-        .then(True)
-        .when((side == visitor_team) | (side.is_not_null() & home_team.is_not_null() & visitor_team.is_null()))
-        .then(False)
-    )
-    team = (
-        pl.when(side == "home")
-        .then(pl.coalesce(home_team, known("possession_team", pl.String)))
-        .when(side == "away")
-        .then(pl.coalesce(visitor_team, known("possession_team", pl.String)))
-        .otherwise(side)
-    )
-    # a game's number begins with its date; January and February belong to the season before
-    dated = pl.col("game_id").is_between(1_970_000_000, 2_100_000_000)
-    month, year = pl.col("game_id") // 10_000 % 100, pl.col("game_id") // 1_000_000
-    season = pl.when(dated).then(year - (month <= 2).cast(pl.Int64))
-    lead = known("home_score") - known("visitor_score")
-    from_own_goal = pl.when(pl.col("direction") == "left").then(FIELD_LENGTH_YARDS - known("absolute_yardline"))
-    absolute = _GOAL_LINE_X - from_own_goal.otherwise(known("absolute_yardline"))
-    number = known("yardline_number").cast(pl.Float64)
-    own_half = known("yardline_side", pl.String) == known("possession_team", pl.String)
-    listed = pl.coalesce(
-        known("yards_to_goal").cast(pl.Float64), absolute, pl.when(own_half).then(100.0 - number).otherwise(number)
-    )
-    tracked = (_GOAL_LINE_X - pl.col("ball_x") - BALL_BEHIND_LINE_YARDS).round().clip(1.0, 99.0)
-    wrong = (listed - tracked).abs() > _LISTED_LINE_TOLERANCE_YARDS
-    plays = plays.with_columns(listed=listed, tracked=tracked, wrong=wrong.fill_null(value=False), is_home=home)
-    screen.report.repair("line of scrimmage far from the ball: taken from the ball", int(plays["wrong"].sum()))
-    to_goal = pl.when("wrong").then("tracked").otherwise(pl.coalesce("listed", "tracked"))
-    touchdown = (pl.col("result") == "C") & (pl.col("yards") >= to_goal)
-    net = pl.when(pl.col("result") == "IN").then(-pl.col("return_yards")).when(touchdown).then(to_goal)
-    outcomes = {LEAGUE_YARDS: pl.col("yards"), NET_YARDS: net.otherwise("yards")}
-    plays = plays.select(
-        *PLAY,
-        "passer_id",
-        "passer",
-        "result",
-        "yards",
-        "time_to_throw_s",
-        "pressure",
-        "frames",
-        "ball_x",
-        "ball_y",
-        season=pl.coalesce(known("season"), season),
-        week=known("week"),
-        quarter=known("quarter"),
-        clock_s=known("clock_s"),
-        down=known("down"),
-        distance=known("distance"),
-        yards_to_goal=to_goal,
-        score_difference=pl.when("is_home").then(lead).when(~pl.col("is_home")).then(-lead),
-        home="is_home",
-        team=team.fill_null(""),
-        touchdown=touchdown,
-        outcome=outcomes.get(screen.rules.outcome, pl.col("listed_outcome")).cast(pl.Float64),
-    )
-    return drop_impossible(plays, screen.report)

@@ -17,11 +17,12 @@ from sbp_jax.data.extras import EXTRAS, feature_names
 from sbp_jax.data.features import plays_from_chunk, read_plays
 from sbp_jax.data.parts import read_part
 from sbp_jax.data.records import load_chunk, save_chunk
+from sbp_jax.data.rows import FIELD_WIDTH_YARDS
 from sbp_jax.data.slots import RECEIVERS
 from sbp_jax.data.storage import open_folder, save
 from sbp_jax.data.stream import StreamedBatches
 from sbp_jax.data.symmetry import mirror_of, mirror_of_slots
-from sbp_jax.data.tracking import FIELD_WIDTH_YARDS, open_sources, read_tracking
+from sbp_jax.data.tracking import open_sources, read_tracking
 from sbp_jax.data.windows import Rules
 from sbp_jax.errors import InputError
 from sbp_jax.training import device_bytes, to_device

@@ -7,9 +7,10 @@ import polars as pl
 
 from sbp_jax.data.batching import Batches
 from sbp_jax.data.features import plays_from_chunk
+from sbp_jax.data.rows import FIELD_WIDTH_YARDS
 from sbp_jax.data.simulate import SimulationConfig, simulate
 from sbp_jax.data.symmetry import mirror_of
-from sbp_jax.data.tracking import FIELD_WIDTH_YARDS, TrackingChunk, read_tracking
+from sbp_jax.data.tracking import TrackingChunk, read_tracking
 from tests.plays import random_plays
 
 
