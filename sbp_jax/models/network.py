@@ -82,10 +82,29 @@ class Network(nnx.Module):
 
         The features of `x` are equal groups of columns, one an entity, in the order of `present`.
         """
+        encoded = self._encoded(x, mask, present)
+        return jnp.concatenate([self.tcn(encoded, mask, key), encoded], axis=-1)
+
+    def encode_last(
+        self,
+        x: Float[Array, "batch frames features"],
+        mask: Bool[Array, "batch frames"],
+        present: Bool[Array, "batch frames entities"],
+        key: PRNGKeyArray | None = None,
+    ) -> Float[Array, "batch states"]:
+        """State of the last valid frame of each row: `encode` there, by the frames alone that it depends on."""
+        window = min(x.shape[1], self.tcn.receptive_field)
+        frame = jnp.sum(mask, axis=1, dtype=jnp.int32)[:, None] - window + jnp.arange(window, dtype=jnp.int32)[None, :]
+        index = jnp.maximum(frame, 0)
+        mask = (frame >= 0) & jnp.take_along_axis(mask, index, axis=1)
+        x, present = (jnp.take_along_axis(a, index[:, :, None], axis=1) for a in (x, present))
+        encoded = self._encoded(x, mask, present)
+        return jnp.concatenate([self.tcn.last(encoded, mask, key), encoded[:, -1]], axis=-1)
+
+    def _encoded(self, x: Array, mask: Array, present: Array) -> Array:
         batch, frames, features = x.shape
         entities = present.shape[-1]
-        encoded = self.encoder(x.reshape(batch, frames, entities, features // entities), present & mask[:, :, None])
-        return jnp.concatenate([self.tcn(encoded, mask, key), encoded], axis=-1)
+        return self.encoder(x.reshape(batch, frames, entities, features // entities), present & mask[:, :, None])
 
     def decode(
         self,
@@ -110,13 +129,7 @@ class Network(nnx.Module):
     ) -> Float[Array, "batch outputs"]:
         """Raw outputs at the last valid frame of each row; `key` switches dropout on."""
         keys = (None, None) if key is None else tuple(jax.random.split(key))
-        # The last state depends on the receptive field alone: that window is all that is computed.
-        window = min(x.shape[1], self.tcn.receptive_field)
-        frame = jnp.sum(mask, axis=1, dtype=jnp.int32)[:, None] - window + jnp.arange(window, dtype=jnp.int32)[None, :]
-        index = jnp.maximum(frame, 0)
-        mask = (frame >= 0) & jnp.take_along_axis(mask, index, axis=1)
-        x, present = (jnp.take_along_axis(a, index[:, :, None], axis=1) for a in (x, present))
-        return self.decode(self.encode(x, mask, present, keys[0])[:, -1], static, keys[1])
+        return self.decode(self.encode_last(x, mask, present, keys[0]), static, keys[1])
 
     def __call__(
         self,

@@ -43,7 +43,21 @@ class CausalConv(nnx.Module):
     def __call__(self, x: Float[Array, "batch frames features"]) -> Float[Array, "batch frames channels"]:
         frames, reach = x.shape[1], (self.kernel_size - 1) * self.dilation
         padded = jnp.pad(x, ((0, 0), (reach, 0), (0, 0)))
-        shifted = [padded[:, j * self.dilation : j * self.dilation + frames] for j in range(self.kernel_size)]
+        return self._product([padded[:, j * self.dilation :][:, :frames] for j in range(self.kernel_size)])
+
+    def last(
+        self, x: Float[Array, "batch frames features"], count: int, stride: int = 1
+    ) -> Float[Array, "batch count channels"]:
+        """Outputs at the last frame and at `count` - 1 before it, `stride` apart, of frames that are `dilation` apart.
+
+        Frames of `x` stand as close as the convolution looks: it combines neighbours, whatever its dilation.
+        """
+        reach = stride * (count - 1) + self.kernel_size
+        x = jnp.pad(x, ((0, 0), (max(reach - x.shape[1], 0), 0), (0, 0)))[:, -reach:]
+        end = reach - self.kernel_size + 1
+        return self._product([x[:, j : j + end : stride] for j in range(self.kernel_size)])
+
+    def _product(self, shifted: Sequence[Array]) -> Array:
         kernel = self.kernel[...]
         y = jnp.concatenate(shifted, axis=-1) @ kernel.reshape(-1, kernel.shape[-1])
         return y + self.bias[...][None, None, :]
@@ -70,6 +84,27 @@ class ResidualBlock(nnx.Module):
         h = dropout(jax.nn.relu(_select(mask, self.first(x))), self.dropout_rate, keys[0])
         h = dropout(jax.nn.relu(self.second(h)), self.dropout_rate, keys[1])
         return _select(mask, jax.nn.relu(h + (x if self.around is None else self.around(x))))
+
+    def last(
+        self,
+        x: Float[Array, "batch frames features"],
+        mask: Bool[Array, "batch frames"],
+        count: int,
+        key: PRNGKeyArray | None = None,
+    ) -> tuple[Float[Array, "batch count channels"], Bool[Array, "batch count"]]:
+        """Outputs and mask at the last frame and at up to `count` - 1 before it, two of the block's dilations apart.
+
+        The frames of `x` are one dilation apart; no output stands before the first of them.
+        """
+        keys: Sequence[PRNGKeyArray | None] = (None, None) if key is None else tuple(jax.random.split(key))
+        frames, kernel_size = x.shape[1], self.second.kernel_size
+        count = min(count, (frames + 1) // 2)
+        inner = min(2 * (count - 1) + kernel_size, frames)
+        h = _select(mask[:, -inner:], self.first.last(x, inner))
+        h = dropout(jax.nn.relu(h), self.dropout_rate, keys[0])
+        h = dropout(jax.nn.relu(self.second.last(h, count, stride=2)), self.dropout_rate, keys[1])
+        x, mask = (a[:, (frames - 1) % 2 :: 2][:, -count:] for a in (x, mask))
+        return _select(mask, jax.nn.relu(h + (x if self.around is None else self.around(x)))), mask
 
 
 def _select(mask: Array, x: Array) -> Array:
@@ -107,6 +142,7 @@ class TCN(nnx.Module):
             ]
         )
         self.receptive_field = receptive_field(num_layers, kernel_size)
+        self.kernel_size = kernel_size
 
     def __call__(
         self,
@@ -119,3 +155,23 @@ class TCN(nnx.Module):
         for i, block in enumerate(self.blocks):
             x = block(x, mask, None if key is None else jax.random.fold_in(key, i))
         return x
+
+    def last(
+        self,
+        x: Float[Array, "batch frames features"],
+        mask: Bool[Array, "batch frames"],
+        key: PRNGKeyArray | None = None,
+    ) -> Float[Array, "batch channels"]:
+        """State of the last frame, what the whole network says of it, by the frames of each layer that it depends on.
+
+        Those of a block are two dilations apart, the dilation of the next block: each block computes every second of
+        the frames that it was given. Of 29 frames, three blocks of kernel 3 evaluate 60 convolution outputs, not 174.
+        Dropout drops as many activations in the mean, but others.
+        """
+        counts = [1]
+        for _ in self.blocks[1:]:
+            counts.append(2 * (counts[-1] - 1) + 2 * self.kernel_size - 1)
+        x = _select(mask, x)
+        for i, (block, count) in enumerate(zip(self.blocks, reversed(counts), strict=True)):
+            x, mask = block.last(x, mask, count, None if key is None else jax.random.fold_in(key, i))
+        return x[:, -1]

@@ -1,6 +1,7 @@
 """State, step, fit, checkpoints; runs where only the jax family and NumPy are installed."""
 
 from sbp_jax.training.checkpoints import Checkpoints
+from sbp_jax.training.feed import HostFeed, ResidentFeed
 from sbp_jax.training.fit import DivergedError, Fitted, fit
 from sbp_jax.training.marginal import fit_marginal
 from sbp_jax.training.resident import Resident, ResidentBucket, device_bytes, to_device
@@ -10,9 +11,11 @@ __all__ = [
     "Checkpoints",
     "DivergedError",
     "Fitted",
+    "HostFeed",
     "Predictor",
     "Resident",
     "ResidentBucket",
+    "ResidentFeed",
     "State",
     "Trainer",
     "arrays",

@@ -8,11 +8,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from sbp_jax.config import TrainingConfig
-from sbp_jax.data.epochs import Epochs
 from sbp_jax.training.checkpoints import Checkpoints
-from sbp_jax.training.step import State, Trainer, arrays
+from sbp_jax.training.feed import Feed
+from sbp_jax.training.step import Metrics, State, Trainer
 
 Row = dict[str, int | float]
 
@@ -39,7 +40,7 @@ class Fitted:
 
 def fit(
     trainer: Trainer,
-    train: Epochs,
+    feed: Feed,
     validate: Callable[[Any], float] | None,
     config: TrainingConfig,
     checkpoints: Checkpoints | None = None,
@@ -54,7 +55,7 @@ def fit(
 
     Args:
         trainer: compiled functions.
-        train: batches of the training plays, whatever holds them.
+        feed: the training plays.
         validate: params -> validation loss; without it every epoch is run and the last parameters are kept.
         config: epochs, patience, seed and rhythm of checkpoints.
         checkpoints: where to save; nothing is saved without.
@@ -77,34 +78,33 @@ def fit(
         if checkpoints is not None and checkpoints.latest != int(state.step):
             checkpoints.save(int(state.step), {"state": state, "best": best, "constants": constants}, record)
 
-    per_epoch = len(train)
+    per_epoch = len(feed.epochs)
     step = int(state.step)
     on_step(step)
     while len(record["history"]) < config.epochs and not _stale(record, config.patience):
         epoch = len(record["history"])
         started = time.perf_counter()
-        pending: tuple[int, dict[str, jax.Array]] | None = None
-        metrics: dict[str, jax.Array] = {}
-        for batch in train.epoch(epoch, start=step - epoch * per_epoch):
-            state, metrics = trainer.step(state, arrays(batch))
-            # The step before is checked while this one computes.
-            if pending is not None:
-                _check(*pending)
-            step += 1
-            pending = (step, metrics)
+        metrics: Metrics = {}
+        steps = feed.run(trainer, state, epoch, start=step - epoch * per_epoch)
+        for state, taken in steps:
+            # The steps before are checked while these compute.
+            if metrics:
+                _check(step, metrics)
+            metrics = taken
+            saved, step = step, step + len(metrics["loss"])
             on_step(step)
-            if step % config.checkpoint_every == 0 and step < (epoch + 1) * per_epoch:
-                _check(*pending)
+            if step // config.checkpoint_every > saved // config.checkpoint_every and step < (epoch + 1) * per_epoch:
+                _check(step, metrics)
                 save(state)
-        if pending is not None:
-            _check(*pending)
+        if metrics:
+            _check(step, metrics)
         loss = None if validate is None else validate(state.average)
         if loss is not None and not math.isfinite(loss):
             raise DivergedError(
                 f"validation loss is {loss} after step {step}; the last good state is the newest checkpoint"
             )
         row: Row = {"epoch": epoch + 1, "step": step, "training_loss": float(state.loss_sum) / per_epoch}
-        row |= {"gradient_norm": float(metrics["gradient_norm"])} if metrics else {}
+        row |= {"gradient_norm": float(metrics["gradient_norm"][-1])} if metrics else {}
         row |= {"validation_loss": math.nan if loss is None else loss, "seconds": time.perf_counter() - started}
         record = {**record, "history": [*record["history"], row]}
         if loss is None or record["best_loss"] is None or loss < record["best_loss"]:
@@ -120,8 +120,12 @@ def _stale(record: dict[str, Any], patience: int) -> bool:
     return record["best_loss"] is not None and len(record["history"]) - 1 - record["best_epoch"] >= patience
 
 
-def _check(step: int, metrics: dict[str, jax.Array]) -> None:
-    for name in ("loss", "gradient_norm"):
-        value = float(metrics[name])
-        if not math.isfinite(value):
-            raise DivergedError(f"{name} is {value} at step {step}; the last good state is the newest checkpoint")
+def _check(step: int, metrics: Metrics) -> None:
+    """Raise for the first step whose metrics are not finite, of those up to number `step`."""
+    values = {name: np.asarray(metrics[name]) for name in ("loss", "gradient_norm")}
+    for i, number in enumerate(range(step - len(values["loss"]) + 1, step + 1)):
+        for name, value in values.items():
+            if not math.isfinite(value[i]):
+                raise DivergedError(
+                    f"{name} is {value[i]} at step {number}; the last good state is the newest checkpoint"
+                )

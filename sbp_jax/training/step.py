@@ -14,8 +14,10 @@ from flax import nnx
 from sbp_jax.config import OptimizerConfig
 from sbp_jax.data.batching import Batch, Batches, Plays
 from sbp_jax.models.network import Head, Network
+from sbp_jax.training.scan import scan_steps
 
 Loss = Callable[[Any, jax.Array], jax.Array]
+Metrics = dict[str, jax.Array]  # "loss", in nats a play, and "gradient_norm"
 
 
 @partial(
@@ -88,7 +90,8 @@ class Trainer:
         total_steps: steps over which the learning rate runs its course.
 
     Attributes:
-        step: (state, batch) -> (state, {"loss", "gradient_norm"}); the state is donated.
+        step: (state, batch) -> (state, metrics); the state is donated.
+        scan: (state, resident plays, order, signs) -> (state, metrics of each step), see `scan.scan_steps`; likewise.
         value_and_grad: (params, batch, dropout key or None) -> mean loss of the valid rows, and its gradient.
     """
 
@@ -115,6 +118,7 @@ class Trainer:
             return State(params, average, optimizer, state.step + 1, state.key, state.loss_sum + value), metrics
 
         self.step = jax.jit(step, donate_argnums=0)
+        self.scan = jax.jit(partial(scan_steps, step), donate_argnums=0)
         self.value_and_grad = jax.jit(jax.value_and_grad(mean_loss))
 
     def initial(self, seed: int) -> State:

@@ -49,6 +49,34 @@ def test_masked_frames_before_the_first_are_no_frames_at_all():
     np.testing.assert_allclose(tcn(late, mask)[:, 5:], tcn(x, jnp.ones((2, 12), bool)), rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("num_layers", "kernel_size"),
+    [(1, 1), (2, 2), (3, 3), *(pytest.param(*sizes, marks=pytest.mark.slow) for sizes in ((1, 5), (4, 3), (3, 4)))],
+)
+def test_last_state_by_its_dependencies_equals_the_full_network(num_layers, kernel_size):
+    with jax.enable_x64(True):
+        tcn = TCN(5, channels=7, num_layers=num_layers, kernel_size=kernel_size, rngs=nnx.Rngs(3))
+        graph, params, rest = nnx.split(tcn, nnx.Param, ...)
+        noise = iter(jax.random.split(jax.random.key(1), 100))
+        # biases, too: with those of zero a frame that is no frame would go unnoticed
+        params = jax.tree.map(lambda leaf: 0.3 * jax.random.normal(next(noise), leaf.shape, float), params)
+
+        def loss(params, x, mask, whole):
+            model = nnx.merge(graph, params, rest)
+            state = model(x, mask)[:, -1] if whole else model.last(x, mask)
+            return jnp.sum(jnp.sin(state) * jnp.arange(1.0, 15.0).reshape(2, 7)), state
+
+        both = jax.jit(jax.grad(loss, argnums=(0, 1), has_aux=True), static_argnums=3)
+        reach = tcn.receptive_field
+        for frames in sorted({1, reach // 2 + 1, reach + 3}):
+            x = jax.random.normal(jax.random.key(frames), (2, frames, 5), float)
+            mask = np.arange(frames)[None, :] >= np.array([[0], [frames // 2]])
+            held = jnp.where(mask[:, :, None], x, jnp.nan)
+            full, tree = (jax.tree.leaves(both(params, held, mask, whole)) for whole in (True, False))
+            for a, b in zip(full, tree, strict=True):
+                np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)
+
+
 def test_dropout_keeps_the_mean_and_is_off_without_a_key():
     x = jnp.ones((200, 200))
     dropped = dropout(x, 0.25, jax.random.key(0))

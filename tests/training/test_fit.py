@@ -15,7 +15,7 @@ from sbp_jax.data.symmetry import mirror_of
 from sbp_jax.distributions.heads import objective
 from sbp_jax.errors import InputError
 from sbp_jax.models.network import NetworkConfig
-from sbp_jax.training import Checkpoints, DivergedError, Predictor, Trainer, arrays, fit
+from sbp_jax.training import Checkpoints, DivergedError, HostFeed, Predictor, Trainer, arrays, fit
 from sbp_jax.training.build import constants, make_head, make_network, set_statistics
 from tests.plays import random_plays
 
@@ -58,7 +58,7 @@ def test_one_batch_overfits():
         optimizer=OptimizerConfig(learning_rate=1e-2, weight_decay=0.0, average=0.0),
     )
     _, _, trainer, batches = build(config, 16, 15)
-    history = fit(trainer, batches, None, config.training).history
+    history = fit(trainer, HostFeed(batches), None, config.training).history
     assert history[0]["training_loss"] > 2.0
     assert history[-1]["training_loss"] < 0.3
 
@@ -66,17 +66,25 @@ def test_one_batch_overfits():
 @pytest.mark.parametrize("killed_at", [1, 3, 8, 11])
 def test_resuming_equals_never_stopping(tmp_path, killed_at):
     network, _, trainer, batches = build()
-    whole = fit(trainer, batches, None, CONFIG.training, Checkpoints(tmp_path / "whole"), constants(network))
+    whole = fit(trainer, HostFeed(batches), None, CONFIG.training, Checkpoints(tmp_path / "whole"), constants(network))
 
     def kill(step):
         if step == killed_at:
             raise Killed
 
     with pytest.raises(Killed):
-        fit(trainer, batches, None, CONFIG.training, Checkpoints(tmp_path / "killed"), constants(network), kill)
+        fit(
+            trainer,
+            HostFeed(batches),
+            None,
+            CONFIG.training,
+            Checkpoints(tmp_path / "killed"),
+            constants(network),
+            kill,
+        )
     steps = []
     checkpoints = Checkpoints(tmp_path / "killed")
-    resumed = fit(trainer, batches, None, CONFIG.training, checkpoints, constants(network), steps.append)
+    resumed = fit(trainer, HostFeed(batches), None, CONFIG.training, checkpoints, constants(network), steps.append)
     saved = (0, 2, 4, 5, 6, 8, 10)  # every second step, and the end of each epoch of five
     assert steps[0] == max(step for step in saved if step < killed_at)
     assert resumed.step == whole.step
@@ -92,9 +100,11 @@ def test_resuming_equals_never_stopping(tmp_path, killed_at):
 
 def test_finished_training_takes_no_further_step(tmp_path):
     network, _, trainer, batches = build()
-    done = fit(trainer, batches, None, CONFIG.training, Checkpoints(tmp_path), constants(network))
+    done = fit(trainer, HostFeed(batches), None, CONFIG.training, Checkpoints(tmp_path), constants(network))
     steps = []
-    again = fit(trainer, batches, None, CONFIG.training, Checkpoints(tmp_path), constants(network), steps.append)
+    again = fit(
+        trainer, HostFeed(batches), None, CONFIG.training, Checkpoints(tmp_path), constants(network), steps.append
+    )
     assert steps == [done.step]
     assert_trees_equal(again.params, done.params)
 
@@ -129,15 +139,15 @@ def test_filled_up_rows_change_nothing():
 
 def test_one_compilation_a_bucket():
     _, _, trainer, batches = build()
-    fit(trainer, batches, None, CONFIG.training)
-    fit(trainer, batches, None, CONFIG.training)
+    fit(trainer, HostFeed(batches), None, CONFIG.training)
+    fit(trainer, HostFeed(batches), None, CONFIG.training)
     assert len(batches.shapes) == 2
     assert trainer.step._cache_size() == len(batches.shapes)
 
 
 def test_predictions_come_in_the_order_of_the_plays_whatever_the_buckets():
     _, predictor, trainer, batches = build()
-    params = fit(trainer, batches, None, CONFIG.training).params
+    params = fit(trainer, HostFeed(batches), None, CONFIG.training).params
     plays = random_plays(21, seed=5)
     one = predictor(params, plays, 8, (32,))
     np.testing.assert_allclose(predictor(params, plays, 5, (8, 16, 24, 32)), one, rtol=1e-4, atol=1e-4)
@@ -155,7 +165,7 @@ def test_early_stopping_keeps_the_best_epoch():
         seen.append(jax.tree.map(np.array, params))
         return next(losses)
 
-    fitted = fit(trainer, batches, validate, config)
+    fitted = fit(trainer, HostFeed(batches), validate, config)
     assert [row["validation_loss"] for row in fitted.history] == [2.0, 1.0, 1.5, 1.5]
     assert_trees_equal(fitted.params, seen[1])
 
@@ -171,7 +181,7 @@ def test_non_finite_loss_names_its_step_and_keeps_the_last_good_state(tmp_path):
 
     trainer.step = poisoned
     with pytest.raises(DivergedError, match="at step 7"):
-        fit(trainer, batches, None, CONFIG.training, Checkpoints(tmp_path), constants(network))
+        fit(trainer, HostFeed(batches), None, CONFIG.training, Checkpoints(tmp_path), constants(network))
     checkpoints = Checkpoints(tmp_path)
     assert checkpoints.latest == 6
     state = checkpoints.restore("state", trainer.initial(0))
@@ -186,12 +196,12 @@ def test_non_finite_gradient_of_a_finite_loss_stops_the_training():
         {"loss": jnp.ones(()), "gradient_norm": jnp.asarray(jnp.nan)},
     )
     with pytest.raises(DivergedError, match="gradient_norm is nan at step 1"):
-        fit(trainer, batches, None, CONFIG.training)
+        fit(trainer, HostFeed(batches), None, CONFIG.training)
 
 
 def test_checkpoint_of_another_network_is_refused_by_name(tmp_path):
     network, predictor, trainer, batches = build()
-    fit(trainer, batches, None, CONFIG.training, Checkpoints(tmp_path), constants(network))
+    fit(trainer, HostFeed(batches), None, CONFIG.training, Checkpoints(tmp_path), constants(network))
     wider = replace(CONFIG, network=replace(CONFIG.network, channels=12))
     with pytest.raises(InputError, match=r"best .*kernel.*: the configuration expects .*, saved is "):
         Checkpoints(tmp_path, read_only=True).restore("best", build(wider)[1].params)
@@ -201,7 +211,7 @@ def test_checkpoint_of_another_network_is_refused_by_name(tmp_path):
 
 def test_masked_player_changes_nothing():
     _, predictor, trainer, batches = build()
-    params = fit(trainer, batches, None, CONFIG.training).params
+    params = fit(trainer, HostFeed(batches), None, CONFIG.training).params
     plays = random_plays(9, seed=3)
     frames = np.where(plays.players[:, :, None], plays.frames, np.float32(1e9))
     np.testing.assert_array_equal(

@@ -1,0 +1,67 @@
+"""Many steps as one compiled scan over plays on the device."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from sbp_jax.training.resident import Resident
+
+
+def scan_steps(step: Any, state: Any, resident: Resident, order: dict[str, jax.Array], signs: Any) -> Any:
+    """Take the steps of `order`; those of a bucket that `resident` does not have are none.
+
+    Args:
+        step: (state, batch) -> (state, metrics).
+        state: before the first step.
+        resident: the plays.
+        order: `[steps]` and `[steps, B]`, as `ResidentFeed` makes it.
+        signs: factor of each feature of a reflected player, None where no play is reflected.
+
+    Returns:
+        The state after the last step; the metrics of each, NaN where none was taken.
+    """
+    buckets = range(len(resident.buckets))
+    branches = [lambda state, one, b=b: step(state, _gather(resident, b, one, signs)) for b in buckets]
+    like = jax.eval_shape(lambda *call: branches[0](*call)[1], state, jax.tree.map(lambda values: values[0], order))
+
+    def none(state, one):
+        return state, jax.tree.map(lambda leaf: jnp.full(leaf.shape, jnp.nan, leaf.dtype), like)
+
+    return lax.scan(lambda state, one: lax.switch(one["bucket"], [*branches, none], state, one), state, order)
+
+
+def _gather(resident: Resident, bucket: int, one: dict[str, jax.Array], signs: Any) -> dict[str, jax.Array]:
+    """A batch as `step.arrays` has it, padded to the bucket; some of its plays may come from shorter ones."""
+    frames = resident.buckets[bucket].x.shape[1]
+    batch: dict[str, jax.Array] = {}
+    for b, held in enumerate(resident.buckets[: bucket + 1]):
+        here = one["home"] == b
+        rows = jnp.where(here, one["row"], 0)
+        for name in ("x", "mask", "players", "static", "yards"):
+            values = jnp.take(getattr(held, name), rows, axis=0, mode="clip")
+            if name in ("x", "mask", "players"):
+                values = jnp.pad(values, ((0, 0), (0, frames - values.shape[1]), *((0, 0),) * (values.ndim - 2)))
+            batch[name] = values if name not in batch else jnp.where(_along(here, values), values, batch[name])
+    valid = one["valid"]
+    for name, values in batch.items():
+        batch[name] = jnp.where(_along(valid, values), values, jnp.zeros_like(values))
+    if signs is not None:
+        batch |= _reflect(batch["x"], batch["players"], one, signs)
+    return batch | {"valid": valid}
+
+
+def _along(rows: jax.Array, values: jax.Array) -> jax.Array:
+    """`rows` `[B]` with as many axes as `values` `[B, ...]`."""
+    return rows.reshape(-1, *(1,) * (values.ndim - 1))
+
+
+def _reflect(x: jax.Array, players: jax.Array, one: dict[str, jax.Array], signs: jax.Array) -> dict[str, jax.Array]:
+    own = jnp.arange(players.shape[-1], dtype=jnp.int32)
+    source = jnp.where(one["reflected"][:, None], one["slots"], own[None, :])
+    factor = jnp.where(one["reflected"][:, None], signs[None, :], jnp.ones_like(signs)[None, :])
+    x = x.reshape(*players.shape, -1)
+    x = jnp.take_along_axis(x, source[:, None, :, None], axis=2) * factor[:, None, None, :]
+    players = jnp.take_along_axis(players, source[:, None, :], axis=2)
+    return {"x": x.reshape(*x.shape[:2], -1), "players": players}

@@ -1,0 +1,116 @@
+"""Plays on the device: the host's batches and steps, one program, and no difference where a run was cut."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from sbp_jax.data.arrays import ArrayBatches, Arrays
+from sbp_jax.data.symmetry import mirror_of
+from sbp_jax.training import Checkpoints, HostFeed, ResidentFeed, State, Trainer, fit
+from sbp_jax.training.build import constants
+from sbp_jax.training.scan import scan_steps
+from tests.plays import random_plays
+from tests.training.test_fit import CONFIG, Killed, assert_trees_equal, build
+
+NOTHING = State(*(jnp.zeros(()),) * 6)
+
+
+def feeds(count=75, batch_size=16, buckets=(16, 30), steps=2):
+    plays = random_plays(count, longest=30, seed=3)
+    padded, mirror = Arrays.of(plays, buckets), mirror_of(plays)
+    host = HostFeed(ArrayBatches(padded, batch_size, seed=5, mirror=mirror))
+    return host, ResidentFeed(padded, batch_size, seed=5, mirror=mirror, steps=steps)
+
+
+def trained(feed, trainer, epochs=2):
+    state, losses = trainer.initial(0), []
+    for epoch in range(epochs):
+        for after, metrics in feed.run(trainer, state, epoch, 0):
+            state = after
+            losses += np.asarray(metrics["loss"]).tolist()
+    return state, losses
+
+
+class Recorder(Trainer):
+    """Stands for a trainer: keeps the batches, and counts how often the step of a scan is traced."""
+
+    def __init__(self):
+        self.batches = []
+        self.traced = 0
+        self.step = lambda state, batch: (self.batches.append(batch), (state, {"loss": np.zeros(())}))[1]
+        self.scan = jax.jit(lambda *call: scan_steps(self._keep, *call))
+
+    def _keep(self, state, batch):
+        self.traced += 1
+        frames = batch["x"].shape[1]
+        longest = {
+            name: jnp.pad(v, ((0, 0), (0, 30 - frames), *((0, 0),) * (v.ndim - 2)))
+            if name in ("x", "mask", "players")
+            else v
+            for name, v in batch.items()
+        }
+        return state, {"loss": jnp.zeros(()), **longest}
+
+
+@pytest.mark.parametrize("steps", [1, 3, 50])
+def test_batches_are_the_host_s(steps):
+    host, resident = feeds(buckets=(9, 16, 30), steps=steps)
+    recorder = Recorder()
+    for epoch in (0, 1):
+        recorder.batches.clear()
+        for _ in host.run(recorder, NOTHING, epoch, 0):
+            pass
+        kept = [metrics for _, metrics in resident.run(recorder, NOTHING, epoch, 0)]
+        kept = {name: np.concatenate([each[name] for each in kept]) for name in kept[0]}
+        assert len(kept["loss"]) == len(recorder.batches) == len(host.epochs)
+        for i, batch in enumerate(recorder.batches):
+            frames = batch["x"].shape[1]
+            for name, expected in batch.items():
+                seen = kept[name][i]
+                if name in ("x", "mask", "players"):
+                    assert not seen[:, frames:].any()
+                    seen = seen[:, :frames]
+                np.testing.assert_array_equal(seen, expected, err_msg=name)
+
+
+def test_steps_are_the_host_s_and_compile_once():
+    host, resident = feeds()
+    _, _, trainer, _ = build()
+    (a, losses), (b, others) = trained(host, trainer), trained(resident, trainer)
+    assert len(losses) == 2 * len(host.epochs) == int(b.step)
+    np.testing.assert_allclose(losses, others, rtol=1e-5)
+    for x, y in zip(jax.tree.leaves(a.params), jax.tree.leaves(b.params), strict=True):
+        np.testing.assert_allclose(x, y, rtol=1e-3, atol=1e-5)
+    assert trainer.scan._cache_size() == 1
+
+
+def test_the_step_is_traced_once_a_bucket():
+    _, resident = feeds()
+    recorder = Recorder()
+    for epoch in range(3):
+        list(resident.run(recorder, NOTHING, epoch, 0))
+    # once more the first, for the shapes of its metrics
+    assert recorder.traced == len(resident.resident.buckets) + 1 == 3
+    assert recorder.scan._cache_size() == 1
+
+
+@pytest.mark.parametrize("killed_at", [3, 7])
+def test_resuming_equals_never_stopping(tmp_path, killed_at):
+    _, resident = feeds()
+    network, _, trainer, _ = build()
+    whole = fit(trainer, resident, None, CONFIG.training, Checkpoints(tmp_path / "whole"), constants(network))
+
+    def kill(step):
+        if step >= killed_at:
+            raise Killed
+
+    with pytest.raises(Killed):
+        fit(trainer, resident, None, CONFIG.training, Checkpoints(tmp_path / "killed"), constants(network), kill)
+    steps = []
+    resumed = fit(
+        trainer, resident, None, CONFIG.training, Checkpoints(tmp_path / "killed"), constants(network), steps.append
+    )
+    assert 0 < steps[0] <= killed_at
+    assert_trees_equal(whole.params, resumed.params)
+    assert [row["training_loss"] for row in whole.history] == [row["training_loss"] for row in resumed.history]
