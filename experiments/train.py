@@ -14,12 +14,13 @@ from experiments.cli import main, parse_config
 from experiments.data import Dataset, open_dataset
 from experiments.record import Record
 from sbp_jax.config import Config, digest
+from sbp_jax.data.arrays import Arrays
 from sbp_jax.data.batching import Batches
 from sbp_jax.data.symmetry import mirror_of
 from sbp_jax.distributions.heads import objective
 from sbp_jax.errors import InputError
 from sbp_jax.models import receptive_field
-from sbp_jax.training import Checkpoints, Predictor, Trainer, fit, fit_marginal
+from sbp_jax.training import Checkpoints, HostFeed, Predictor, ResidentFeed, Trainer, fit, fit_marginal
 from sbp_jax.training.build import (
     check_features,
     check_outcomes,
@@ -74,7 +75,7 @@ def check(config: Config) -> None:
         raise InputError(f"optimizer.weight-decay: expected at least 0, got {config.optimizer.weight_decay}")
     if not config.network.hidden or min(config.network.hidden) < 1:
         raise InputError(f"network.hidden: expected widths of at least 1, got {config.network.hidden}")
-    if not training.buckets or min(training.buckets) < 1 or sorted(set(training.buckets)) != list(training.buckets):
+    if sorted({*training.buckets, 0}) != [0, *training.buckets]:
         raise InputError(f"training.buckets: expected increasing numbers of frames, got {training.buckets}")
     for name, seed in (("data.seed", data.seed), ("training.seed", training.seed)):
         if not 0 <= seed < 2**32:
@@ -109,11 +110,15 @@ def train(config: Config, dataset: Dataset, root: Path) -> Path:
     set_statistics(network, plays, fit_marginal(head, plays.yards, loss))
     mirror = mirror_of(plays) if settings.mirror else None
     batch_size = min(settings.batch_size, -(-len(plays) // 16))
-    batches = Batches(plays, batch_size, settings.buckets, seed=settings.seed, mirror=mirror)
-    frames = ", ".join(map(str, batches.shapes))
-    print(f"batches: {len(batches)} of {batch_size} plays padded to {frames} frames; padding {batches.waste():.1%}")
+    buckets = settings.buckets or (int(plays.lengths.max()),)
+    if settings.resident:
+        feed = ResidentFeed(Arrays.of(plays, buckets), batch_size, settings.seed, mirror)
+    else:
+        feed = HostFeed(Batches(plays, batch_size, buckets, settings.seed, mirror=mirror))
+    steps, frames = len(feed.epochs), ", ".join(map(str, feed.epochs.shapes))
+    print(f"batches: {steps} of {batch_size} plays padded to {frames} frames; padding {feed.epochs.waste():.1%}")
     predictor = Predictor(network)
-    trainer = Trainer(predictor, head, loss, config.optimizer, total_steps=len(batches) * settings.epochs)
+    trainer = Trainer(predictor, head, loss, config.optimizer, total_steps=steps * settings.epochs)
 
     yards = jnp.asarray(validation.yards)
     # Whatever the objective, what counts is the probability of the yards as the league counts them: whole ones.
@@ -128,7 +133,7 @@ def train(config: Config, dataset: Dataset, root: Path) -> Path:
     checkpoints = Checkpoints(folder / "checkpoints")
     if checkpoints.latest is not None and (history := checkpoints.record()["history"]):
         record.metrics(history)  # a run killed between its checkpoint and its metrics
-    with tqdm(total=len(batches) * settings.epochs, desc=f"train {config.head.kind}", unit="step") as bar:
+    with tqdm(total=steps * settings.epochs, desc=f"train {config.head.kind}", unit="step") as bar:
 
         def on_step(step: int) -> None:
             bar.update(step - bar.n)
@@ -145,7 +150,7 @@ def train(config: Config, dataset: Dataset, root: Path) -> Path:
 
         fit(
             trainer,
-            batches,
+            feed,
             validate if len(validation) else None,
             settings,
             checkpoints,

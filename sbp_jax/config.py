@@ -101,7 +101,10 @@ class TrainingConfig:
         patience: epochs without a better validation loss before training stops.
         batch_size: plays a step; a small data set takes a sixteenth of its plays, or its epochs would be a step or two.
         mirror: reflect half of the plays across the long axis of the field, drawn anew in every epoch.
-        buckets: frames that batches are padded to; no play is longer than the network's receptive field.
+        buckets: frames that batches are padded to, no play being longer than the network's receptive field; none: the
+            longest play's.
+        resident: the training plays lie on the device, an epoch is a compiled scan over them; else batches are made on
+            the host, step by step: for plays that do not fit.
         seed: of the initial weights, the order of the plays and dropout.
         checkpoint_every: steps between checkpoints; there is one at the end of every epoch in any case.
     """
@@ -111,7 +114,8 @@ class TrainingConfig:
     patience: int = 6
     batch_size: int = 128
     mirror: bool = True
-    buckets: tuple[int, ...] = (32,)
+    buckets: tuple[int, ...] = ()
+    resident: bool = True
     seed: int = 0
     checkpoint_every: int = 500
 

@@ -124,7 +124,8 @@ def floor(seconds: float) -> dict[str, Any]:
     batch, result = batch_of(data), {}
     for name, network in NETWORKS.items():
         trainer = trainer_of(network, data, "exact" if network == SAME else "interval")
-        result[name] = trainer.step.lower(trainer.initial(0), batch).compile().cost_analysis()["flops"]
+        analysis: Any = trainer.step.lower(trainer.initial(0), batch).compile().cost_analysis()
+        result[name] = analysis["flops"]
     times = in_turn({"product": lambda: product(a)}, seconds)
     return {"flops_per_s": 2 * size**3 / (1e-3 * median_ms(times["product"])), "size": size, "step_flops": result}
 

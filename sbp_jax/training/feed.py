@@ -16,7 +16,10 @@ from sbp_jax.training.step import Metrics, State, Trainer, arrays
 class Feed(Protocol):
     """The plays of a training, epoch by epoch, in the order of an `Epochs`, which two feeds of it share."""
 
-    epochs: Epochs
+    @property
+    def epochs(self) -> Epochs:
+        """The order, which knows the number of steps and the padding."""
+        ...
 
     def run(self, trainer: Trainer, state: State, epoch: int, start: int) -> Iterator[tuple[State, Metrics]]:
         """Take the steps of an epoch from number `start` on, several at once: yields the state after them and the

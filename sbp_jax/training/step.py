@@ -72,9 +72,9 @@ class Predictor:
         self._compiled = jax.jit(lambda params, batch: raw(params, batch, None))
 
     def __call__(self, params: Any, plays: Plays, batch_size: int, buckets: tuple[int, ...]) -> jax.Array:
-        """Raw outputs [N, num_outputs] of all plays, in their order."""
+        """Raw outputs [N, num_outputs] of all plays, in their order; without buckets padded to the longest of them."""
         outputs = np.empty((len(plays), self.num_outputs), np.float32)
-        for batch in Batches(plays, batch_size, buckets, shuffle=False):
+        for batch in Batches(plays, batch_size, buckets or (int(plays.lengths.max(initial=1)),), shuffle=False):
             outputs[batch.index[batch.valid]] = np.asarray(self._compiled(params, arrays(batch)))[batch.valid]
         return jnp.asarray(outputs)
 
