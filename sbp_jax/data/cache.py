@@ -22,6 +22,7 @@ from sbp_jax.data.arrays import IDENTITIES, Arrays, Filling
 from sbp_jax.data.buckets import COUNT, choose_buckets, fit_buckets
 from sbp_jax.data.dataset import SPLITS, Prepared, describe, read_columns
 from sbp_jax.data.lengths import read_lengths
+from sbp_jax.data.whole import building, discard
 from sbp_jax.errors import InputError
 
 _log = logging.getLogger(__name__)
@@ -102,7 +103,7 @@ def open_arrays(
             return storage.open_folder(target, split)
         except storage.DamagedError as error:
             _log.warning("%s; they are built again", error)
-            storage.discard(target)
+            discard(target)
     _build(prepared, layout, key, target, progress)
     return storage.open_folder(target, split)
 
@@ -117,7 +118,7 @@ def _build(
         longest = max(int(np.max(of_split, initial=1)) for of_split in lengths.values())
         buckets = choose_buckets(np.append(lengths["train"], longest), layout.count, layout.batch_size)
     done = 0
-    with storage.building(target) as place:
+    with building(target, is_same=storage.is_complete) as place:
         fitted = {}
         for split in SPLITS:
             fitted[split] = fit_buckets(buckets, lengths[split])

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from sbp_jax.data.parts import Part, read_part
-from sbp_jax.data.records import write_whole
 from sbp_jax.data.rows import play_ids
 from sbp_jax.data.tracking import Sources
+from sbp_jax.data.whole import write_whole
 from sbp_jax.errors import InputError
 
 _PART, _ERROR = ".part", ".error"

@@ -9,7 +9,6 @@ path/
 import contextlib
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -29,13 +28,13 @@ from sbp_jax.data.quality import Distributions
 from sbp_jax.data.records import SCALAR_TYPES, games_and_lengths, read_records, write_records
 from sbp_jax.data.report import ReadReport
 from sbp_jax.data.tracking import Sources, open_sources
+from sbp_jax.data.whole import building
 from sbp_jax.data.windows import Rules
 from sbp_jax.errors import InputError
 
 SPLITS = ("train", "validation", "test")
 REPORT, SUMMARY = "report.json", "report.md"
 RECIPE = 5  # raise it when the same files give other arrays
-_TEMPORARY = ".building-"
 # the report's own keys -> fields of `ReadReport`
 _READING = {
     "plays": "kept",
@@ -141,21 +140,11 @@ def prepare(
                 return describe(out)
     elif out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out}: exists and is not a prepared data set; choose another folder")
-    building = out.with_name(f".{out.name}{_TEMPORARY}{os.getpid()}")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        _remove_remains(out)
-        building.mkdir()
-    except OSError as error:
-        raise InputError(f"{out}: cannot be written ({error.strerror})") from error
-    try:
-        report = _build(open_sources(sources, config.rules), building, config, progress, options)
+    with building(out, replace=True) as place:
+        report = _build(open_sources(sources, config.rules), place, config, progress, options)
         summary = f"{_reading(report).to_markdown()}\n\n{quality.to_markdown(report['distributions'])}\n"
-        (building / SUMMARY).write_text(summary)
-        (building / REPORT).write_text(json.dumps({**report, "prepared_from": recipe}, indent=2))
-        _move_into_place(building, out)
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
+        (place / SUMMARY).write_text(summary)
+        (place / REPORT).write_text(json.dumps({**report, "prepared_from": recipe}, indent=2))
     return describe(out)
 
 
@@ -278,12 +267,12 @@ def split_games(games: Sequence[int], seed: int, fractions: Sequence[float]) -> 
 
 def _build(
     sources: Sources,
-    building: Path,
+    place: Path,
     config: PrepareConfig,
     progress: Callable[[int], None] | None,
     beam_options: Any | None,
 ) -> dict[str, Any]:
-    spool = building / "spool"
+    spool = place / "spool"
     spool.mkdir()
     if beam_options is None:
         parts = read_in_turn(sources, spool, progress)
@@ -295,10 +284,10 @@ def _build(
     game, length = np.concatenate(games), np.concatenate(lengths)
     split = split_games(game.tolist(), config.seed, config.fractions)
     if beam_options is None:
-        write_records(whole.chunks, split, building)
+        write_records(whole.chunks, split, place)
     else:
         with run_named():
-            write_records(whole.chunks, split, building, beam_options)
+            write_records(whole.chunks, split, place, beam_options)
     shutil.rmtree(spool)
     sizes = {}
     for name, members in split.items():
@@ -326,25 +315,3 @@ def _describe(path: Path) -> dict[str, Any]:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return {"name": path.name, "bytes": path.stat().st_size, "sha256": digest}
-
-
-def _move_into_place(building: Path, out: Path) -> None:
-    if out.exists():
-        old = building.with_name(building.name + ".old")
-        os.replace(out, old)
-        os.replace(building, out)
-        shutil.rmtree(old)
-    else:
-        os.replace(building, out)
-
-
-def _remove_remains(out: Path) -> None:
-    """Remove what builds of `out` left that were killed; those of running processes are theirs."""
-    for remains in out.parent.glob(f".{out.name}{_TEMPORARY}*"):
-        owner = int(remains.name.removesuffix(".old").rsplit("-", 1)[-1])
-        try:
-            os.kill(owner, 0)
-        except ProcessLookupError:
-            shutil.rmtree(remains, ignore_errors=True)
-        except PermissionError:
-            continue

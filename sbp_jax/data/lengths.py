@@ -1,13 +1,13 @@
 """Frames of each play of a prepared split, read once from its records and kept beside them."""
 
-import os
+import io
 from contextlib import suppress
-from secrets import token_hex
 
 import numpy as np
 
 from sbp_jax.data.dataset import Prepared, damage_named
 from sbp_jax.data.records import RecordSource
+from sbp_jax.data.whole import write_whole
 
 _TOGETHER = 256  # records read at a time
 
@@ -33,11 +33,8 @@ def read_lengths(prepared: Prepared, split: str) -> np.ndarray:
             if len(indices):  # a split without plays has no records
                 source = source or RecordSource(prepared.path, split, ("players",))
                 lengths[indices] = [len(record["players"]) for record in source.read(indices.tolist())]
-    temporary = path.with_name(f".{path.stem}-{token_hex(4)}.npy")
-    try:
-        np.save(temporary, lengths)
-        os.replace(temporary, path)
-    except OSError:
-        with suppress(OSError):
-            temporary.unlink()
+    content = io.BytesIO()
+    np.save(content, lengths)
+    with suppress(OSError):
+        write_whole(path, content.getvalue())
     return lengths

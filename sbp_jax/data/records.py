@@ -3,9 +3,7 @@
 import contextlib
 import io
 import itertools
-import os
 import shutil
-import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ import tensorflow_datasets as tfds
 
 from sbp_jax.data.batching import PLAYER_FEATURES, PLAYERS, Plays
 from sbp_jax.data.features import INFO_TYPES, STATIC_FEATURES
+from sbp_jax.data.whole import write_whole
 
 VERSION = tfds.core.Version("1.0.0")
 SCALAR_TYPES: dict[str, type[np.generic]] = {
@@ -42,13 +41,6 @@ def games_and_lengths(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Return the game and the number of frames of each play of a chunk, int64 `[plays]`, without reading the rest."""
     with np.load(path) as arrays:
         return arrays["game_id"], np.diff(arrays["offsets"])
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file in one step: readers see all of it or nothing, whoever else writes the same."""
-    unfinished = path.with_name(f".{path.name}-{os.getpid()}-{threading.get_ident()}")
-    unfinished.write_bytes(content)
-    os.replace(unfinished, path)
 
 
 def load_chunk(path: Path) -> Plays:

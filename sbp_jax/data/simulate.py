@@ -14,8 +14,6 @@ strengths, skills by season). Readers of the folder see neither results/ nor tru
 """
 
 import json
-import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -32,6 +30,7 @@ from sbp_jax.data.simulation.strength import LeagueConfig
 from sbp_jax.data.simulation.tables import games_table
 from sbp_jax.data.simulation.truth import TrueLaw
 from sbp_jax.data.simulation.weeks import fill_rounds
+from sbp_jax.data.whole import building
 from sbp_jax.errors import InputError
 
 __all__ = ["RECIPE", "LeagueConfig", "SimulationConfig", "TrueLaw", "simulate"]
@@ -90,17 +89,9 @@ def simulate(
         raise InputError(f"processes: expected a whole number of at least 1, got {processes}")
     out = Path(out)
     _refuse_foreign(out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-    try:
-        _write(partial, config, progress or (lambda done: None), processes)
-        partial.chmod(0o755)
+    with building(out, replace=True) as place:
+        _write(place, config, progress or (lambda done: None), processes)
         _refuse_foreign(out)
-        if out.exists():
-            shutil.rmtree(out)
-        partial.rename(out)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return out
 
 

@@ -13,20 +13,16 @@ import errno
 import io
 import json
 import os
-import shutil
 import zipfile
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
-from secrets import token_hex
-from socket import gethostname
 from typing import Any
 
 import numpy as np
 
 from sbp_jax.data.arrays import IDENTITIES, Allocate, Arrays
 from sbp_jax.data.batching import FEATURES
+from sbp_jax.data.whole import building
 from sbp_jax.errors import InputError
 
 FORMAT = 1  # raise it when the files are laid out otherwise
@@ -128,7 +124,7 @@ def save(splits: dict[str, Arrays], folder: str | Path) -> None:
     features = {arrays.features for arrays in splits.values()} or {FEATURES}
     if len(features) > 1:
         raise InputError(f"splits: expected the same features in all, got {' and '.join(map(', '.join, features))}")
-    with building(folder) as place:
+    with building(folder, is_same=is_complete) as place:
         for split, arrays in splits.items():
             (place / split).mkdir()
             allocate = allocate_files(place / split)
@@ -139,62 +135,9 @@ def save(splits: dict[str, Arrays], folder: str | Path) -> None:
         write_manifest(place, {split: arrays.buckets for split, arrays in splits.items()}, {}, features.pop())
 
 
-@contextmanager
-def building(folder: Path) -> Iterator[Path]:
-    """Give an empty folder beside `folder` to fill, and move it there in the end; after an error it is removed.
-
-    Builders of the same folder do not disturb each other: the first to be done is taken, the others' work is dropped.
-    Remains of builders of this machine that were killed are removed.
-
-    Raises:
-        InputError: the folder cannot be written to, or the disk is full.
-    """
-    place = _aside(folder)
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        _remove_remains(folder.parent)
-        place.mkdir()
-        yield place
-        with suppress(FileExistsError):
-            _move(place, folder)
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be written ({error.strerror or error})") from error
-    finally:
-        shutil.rmtree(place, ignore_errors=True)
-
-
-def discard(folder: Path) -> None:
-    """Remove a folder of arrays in one step, for readers and for a kill: it is whole or gone."""
-    aside = _aside(folder)
-    try:
-        with suppress(FileNotFoundError):  # another process was quicker
-            os.replace(folder, aside)
-    except OSError as error:
-        raise InputError(f"{folder}: damaged, and cannot be removed ({error.strerror})") from error
-    shutil.rmtree(aside, ignore_errors=True)
-
-
-def _move(place: Path, folder: Path) -> None:
-    try:
-        os.rename(place, folder)
-    except OSError:
-        if not (folder / MANIFEST).is_file():
-            raise
-        raise FileExistsError(folder) from None
-
-
-def _aside(folder: Path) -> Path:
-    # the process is known by its machine and number, so that others can tell whether it still runs
-    return folder.with_name(f".{folder.name}.building-{gethostname()}-{token_hex(4)}-{os.getpid()}")
-
-
-def _remove_remains(parent: Path) -> None:
-    for remains in parent.glob(f".*.building-{gethostname()}-*"):
-        with suppress(ValueError, PermissionError):
-            try:
-                os.kill(int(remains.name.rsplit("-", 1)[-1]), 0)
-            except ProcessLookupError:
-                shutil.rmtree(remains, ignore_errors=True)
+def is_complete(folder: Path) -> bool:
+    """Tell whether a builder has finished a folder of arrays."""
+    return (folder / MANIFEST).is_file()
 
 
 def _manifest(folder: Path) -> dict[str, Any]:

@@ -1,0 +1,111 @@
+"""Files and folders that are there whole or not at all, whoever is killed while writing them."""
+
+import ctypes
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from secrets import token_hex
+from socket import gethostname
+
+from sbp_jax.errors import InputError
+
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # of Linux, linux/fcntl.h and linux/fs.h
+
+
+@contextmanager
+def building(folder: Path, replace: bool = False, is_same: Callable[[Path], bool] = Path.is_dir) -> Iterator[Path]:
+    """Give an empty folder beside `folder` to fill, and move it there in the end; after an error it is removed.
+
+    Builders of the same folder do not disturb each other. Remains of builders of this machine that were killed are
+    removed.
+
+    Args:
+        folder: where the result goes.
+        replace: what is there is replaced, on Linux in one step; else the first builder to be done is taken, and the
+            others' work is dropped.
+        is_same: tells whether what another builder put there is what this one would have.
+
+    Raises:
+        InputError: the folder cannot be written to, or the disk is full.
+    """
+    place = _aside(folder)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        _remove_remains(folder.parent)
+        place.mkdir()
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+    try:
+        yield place
+        _move(place, folder, replace, is_same)
+    except OSError as error:
+        touched = None if error.filename is None else Path(os.fsdecode(error.filename))
+        if touched is not None and not {place, folder} & {touched, *touched.parents}:
+            raise  # of another file, one that is read
+        raise _unwritable(folder, error) from error
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def discard(folder: Path) -> None:
+    """Remove a folder in one step, for readers and for a kill: it is whole or gone."""
+    aside = _aside(folder)
+    try:
+        with suppress(FileNotFoundError):  # another process was quicker
+            os.replace(folder, aside)
+    except OSError as error:
+        raise InputError(f"{folder}: damaged, and cannot be removed ({error.strerror})") from error
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file in one step: readers see all of it or nothing, whoever else writes the same."""
+    unfinished = path.with_name(f".{path.name}-{token_hex(4)}-{os.getpid()}-{threading.get_ident()}")
+    try:
+        unfinished.write_bytes(content)
+        os.replace(unfinished, path)
+    except OSError:
+        unfinished.unlink(missing_ok=True)
+        raise
+
+
+def _unwritable(folder: Path, error: OSError) -> InputError:
+    return InputError(f"{folder}: cannot be written ({error.strerror or error})")
+
+
+def _move(place: Path, folder: Path, replace: bool, is_same: Callable[[Path], bool]) -> None:
+    if replace and folder.is_dir() and _exchange(place, folder):
+        return  # the old one is aside now, and goes
+    if replace and folder.is_dir():
+        discard(folder)
+    try:
+        os.rename(place, folder)
+    except OSError:
+        if replace or not is_same(folder):
+            raise
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Swap two folders in one step; False where the system or the file system cannot."""
+    try:
+        rename = ctypes.CDLL(None).renameat2
+    except (AttributeError, OSError, TypeError):
+        return False
+    return rename(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) == 0
+
+
+def _aside(folder: Path) -> Path:
+    # the process is known by its machine and number, so that others can tell whether it still runs
+    return folder.with_name(f".{folder.name}.building-{gethostname()}-{token_hex(4)}-{os.getpid()}")
+
+
+def _remove_remains(parent: Path) -> None:
+    for remains in parent.glob(f".*.building-{gethostname()}-*"):
+        with suppress(ValueError, PermissionError):
+            try:
+                os.kill(int(remains.name.rsplit("-", 1)[-1]), 0)
+            except ProcessLookupError:
+                shutil.rmtree(remains, ignore_errors=True)
