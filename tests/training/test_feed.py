@@ -76,12 +76,13 @@ def test_batches_are_the_host_s(steps):
 
 def test_steps_are_the_host_s_and_compile_once():
     host, resident = feeds()
-    _, _, trainer, _ = build()
+    _, predictor, trainer, _ = build()
     (a, losses), (b, others) = trained(host, trainer), trained(resident, trainer)
     assert len(losses) == 2 * len(host.epochs) == int(b.step)
     np.testing.assert_allclose(losses, others, rtol=1e-5)
-    for x, y in zip(jax.tree.leaves(a.params), jax.tree.leaves(b.params), strict=True):
-        np.testing.assert_allclose(x, y, rtol=1e-3, atol=1e-5)
+    # of the function, not of each parameter: a softmax does not feel the bias of its scores, whose gradient is rounding
+    one, other = (predictor(state.params, random_plays(20), 8, (30,)) for state in (a, b))
+    np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
     assert trainer.scan._cache_size() == 1
 
 
