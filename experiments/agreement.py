@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from experiments import machine
 from experiments.cli import main, parse
-from sbp_jax.data.formats import Table, find_tables
+from sbp_jax.data.formats import Table, cast_columns, find_tables, read_table
 from sbp_jax.data.kinematics import FRAME_S, VELOCITY_WINDOW, trailing_slope
 from sbp_jax.data.passers import PLAY
 from sbp_jax.data.report import ReadReport
@@ -35,7 +35,8 @@ EXPLANATIONS = {
     "no passer": "nobody of the offence to tell the side by",
     "duplicate copy": "the same play once more in the files",
 }
-YARDS = ("yards_gained", "yards")
+RESULTS = ("result", "outcome", "passResult", "pass_result")
+YARDS = ("yards_gained", "yards", "prePenaltyPlayResult", "offensePlayResult", "playResult")
 _CENTRED = 5  # frames to either side of a smoothing over a second
 
 
@@ -45,7 +46,7 @@ class Options:
 
     Attributes:
         sources: tracking files or folders, with the lists beside them or in --outcomes.
-        outcomes: CSV lists of outcomes with gameId, playId, and result or outcome, and yards_gained or yards.
+        outcomes: lists with gameId, playId, a result and yards, beside those among the sources.
         out: folder for the tables.
     """
 
@@ -83,16 +84,15 @@ def account(table: Table, outcomes: tuple[Path, ...]) -> dict[str, Any]:
 
 
 def _listed(file: Path) -> pl.DataFrame:
-    table = pl.read_csv(file)
-    names = [next((c for c in choice if c in table.columns), "") for choice in (("result", "outcome"), YARDS)]
-    if "" in names or not {"gameId", "playId"} <= set(table.columns):
-        raise InputError(f"{file}: expected the columns gameId, playId, result or outcome, and {' or '.join(YARDS)}")
-    result, yards = names
+    table = read_table(Table(file, "plays", ()))
+    result, yards = (next((c for c in names if c in table.columns), "") for names in (RESULTS, YARDS))
+    if not result or not yards or not {"gameId", "playId"} <= set(table.columns):
+        expected = " and ".join(f"one of {', '.join(names)}" for names in (RESULTS, YARDS))
+        raise InputError(f"{file}: expected the columns gameId, playId, {expected}")
+    table = cast_columns(table, file, {"gameId": "gameId", "playId": "playId"}, [yards], [result])
     # as the league counts: what was not caught gains nothing
-    gain = pl.when(pl.col(result) == "C").then(pl.col(yards)).otherwise(0)
-    return table.select(
-        pl.col("gameId", "playId").cast(pl.Int64), listed_result=pl.col(result), listed_yards=gain.cast(pl.Float64)
-    )
+    gain = pl.when(pl.col(result) == "C").then(yards).otherwise(0.0)
+    return table.select("gameId", "playId", listed_result=result, listed_yards=gain)
 
 
 def speeds(table: Table) -> dict[str, float]:
@@ -166,8 +166,8 @@ def command(words: list[str]) -> None:
     rows = [account(table, outcomes) for table in tqdm(tracking, desc="agreement", unit=" files")]
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "agreement.json").write_text(json.dumps(rows, indent=1) + "\n")
-    title = f"# Every play of the real files\n\n`python -m experiments.agreement SOURCES`; {machine.sentence()}"
-    text = f"{title}\n\n{tables(rows)}\n"
+    heading = machine.heading("Every play of real files", "experiments.agreement", words)
+    text = f"{heading}\n\n{tables(rows)}\n"
     (options.out / "agreement.md").write_text(text)
     print(text)
 

@@ -1,6 +1,5 @@
 """Check gradients: python -m experiments.gradients [--run RUN] [--plays 8] [--out FOLDER]; exit code 1 on a miss."""
 
-import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,11 +93,8 @@ def command(args: list[str]) -> None:
         f"{len(rows)} numbers, {len(missed)} beyond their bound; at {allowed} of them rounding the inputs (raw "
         "outputs, outcome, shapes, scales) moves the answer by more than the bound: ten times that movement is allowed."
     )
-    described = machine.sentence()
-    call = shlex.join(["python", "-m", "experiments.gradients", *args])
     text = [
-        "# Gradient check",
-        f"`{call}`\n\n{described}",
+        machine.heading("Gradient check", "experiments.gradients", args),
         "Autodiff of the loss in every raw output and the outcome against 50 digits. Bounds, relative to "
         "max(1, |value|): values 5e-6 in float32 and 1e-12 in float64, derivatives 1e-4 and 1e-9.",
         summary,

@@ -2,7 +2,8 @@
 
 import os
 import platform
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -38,6 +39,16 @@ def sentence(machine: Mapping[str, Any] | None = None) -> str:
         f"{machine['date']}; {machine['processor']}, {machine['cores']} cores{memory}; JAX on {machine['device']}; "
         f"{machine['system']}; Python {machine['python']}, {packages}."
     )
+
+
+def command_line(module: str, words: Sequence[str]) -> str:
+    """The call that a page of results names."""
+    return shlex.join(["python", "-m", module, *words])
+
+
+def heading(title: str, module: str, words: Sequence[str], machine: Mapping[str, Any] | None = None) -> str:
+    """The beginning of a page of results: title, command line, and `sentence(machine)`."""
+    return f"# {title}\n\n`{command_line(module, words)}`\n\n{sentence(machine)}"
 
 
 def _processor() -> str:

@@ -1,7 +1,6 @@
 """The simulator's marginals against the real ones: python -m experiments.marginals FOLDER --real PLAY_BY_PLAY."""
 
 import json
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -147,8 +146,9 @@ def command(args: list[str]) -> None:
     else:
         samples["real"] = real_sample(options.real, options.real_tracking)
     text = [
-        "# Marginals of simulated passes" + (" against real ones" if "real" in samples else ""),
-        f"`{shlex.join(['python', '-m', 'experiments.marginals', *args])}`\n\n{machine.sentence()}",
+        machine.heading(
+            "Marginals of simulated passes" + " against real ones" * ("real" in samples), "experiments.marginals", args
+        ),
         _origin(options.folder),
         table(samples),
     ]
@@ -167,7 +167,7 @@ def command(args: list[str]) -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     draw(options.out / "marginals.png", samples)
     (options.out / "marginals.md").write_text("\n\n".join(text) + "\n", encoding="utf-8")
-    print("\n\n".join(text[3:-1]))
+    print("\n\n".join(text[2:-1]))
     print(f"\nwritten to {options.out}: marginals.md, marginals.png")
 
 

@@ -2,7 +2,6 @@
 
 import json
 import math
-import shlex
 import sys
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -93,15 +92,21 @@ def command(args: list[str]) -> None:
     table = parity.table(properties, heading)
     failing = [row["name"] for row in properties if not row["ours"]["holds"]]
     summary = _summary(properties, peer is not None)
-    call = shlex.join(["python", "-m", "experiments.parity", *args])
 
     options.out.mkdir(parents=True, exist_ok=True)
-    result = {"command": call, "machine": described, "peer": heading, "properties": properties, "curves": drawn}
+    result = {
+        "command": machine.command_line("experiments.parity", args),
+        "machine": described,
+        "peer": heading,
+        "properties": properties,
+        "curves": drawn,
+    }
     (options.out / "parity.json").write_text(json.dumps(_finite(result), indent=1, allow_nan=False) + "\n")
     parity.draw(options.out / "parity.png", drawn, heading)
     text = [
-        "# The published distributions and ours, property by property",
-        f"`{call}`\n\n{machine.sentence(described)}",
+        machine.heading(
+            "The published distributions and ours, property by property", "experiments.parity", args, described
+        ),
         summary,
         table,
         "![total mass, integrated density, and a tail near shape zero](parity.png)",

@@ -96,8 +96,8 @@ def command(words: list[str]) -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     growth_figure(options.out / "scale.png", rows)
     pl.DataFrame(rows).write_csv(options.out / "scale.csv")
-    title = f"# From {options.format} files to the prepared data set\n\n`python -m experiments.scale`\n\n"
-    text = f"{title}{machine.sentence()}\n\n{table}\n\n![growth](scale.png)\n"
+    title = f"From {options.format} files to the prepared data set"
+    text = f"{machine.heading(title, 'experiments.scale', words)}\n\n{table}\n\n![growth](scale.png)\n"
     (options.out / "scale.md").write_text(text)
     print(text)
 

@@ -29,6 +29,7 @@ from sbp_jax.training.build import (
     make_network,
     set_statistics,
 )
+from sbp_jax.training.feed import STEPS_TOGETHER
 
 
 def run_folder(root: Path, config: Config, fingerprint: str) -> Path:
@@ -112,11 +113,12 @@ def train(config: Config, dataset: Dataset, root: Path) -> Path:
     batch_size = min(settings.batch_size, -(-len(plays) // 16))
     buckets = settings.buckets or (int(plays.lengths.max()),)
     if settings.resident:
-        feed = ResidentFeed(Arrays.of(plays, buckets), batch_size, settings.seed, mirror)
+        together = min(STEPS_TOGETHER, settings.checkpoint_every)
+        feed = ResidentFeed(Arrays.of(plays, buckets), batch_size, settings.seed, mirror, together)
     else:
         feed = HostFeed(Batches(plays, batch_size, buckets, settings.seed, mirror=mirror))
-    steps, frames = len(feed.epochs), ", ".join(map(str, feed.epochs.shapes))
-    print(f"batches: {steps} of {batch_size} plays padded to {frames} frames; padding {feed.epochs.waste():.1%}")
+    steps, frames = len(feed.order), ", ".join(map(str, feed.order.shapes))
+    print(f"batches: {steps} of {batch_size} plays padded to {frames} frames; padding {feed.order.waste():.1%}")
     predictor = Predictor(network)
     trainer = Trainer(predictor, head, loss, config.optimizer, total_steps=steps * settings.epochs)
 

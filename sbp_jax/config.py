@@ -106,7 +106,8 @@ class TrainingConfig:
         resident: the training plays lie on the device, an epoch is a compiled scan over them; else batches are made on
             the host, step by step: for plays that do not fit.
         seed: of the initial weights, the order of the plays and dropout.
-        checkpoint_every: steps between checkpoints; there is one at the end of every epoch in any case.
+        checkpoint_every: steps between checkpoints, up to the end of a compiled call of at most 50; there is one at the
+            end of every epoch in any case.
     """
 
     objective: Literal["exact", "composite", "interval"] = "interval"

@@ -16,11 +16,13 @@ import numpy as np
 from sbp_jax.data.arrays import ArrayBatches, Arrays
 from sbp_jax.data.batching import PLAYER_FEATURES, PLAYERS, Batch, Batches, Plays
 from sbp_jax.data.buckets import choose_buckets
-from sbp_jax.data.epochs import Epochs
+from sbp_jax.data.epochs import Epochs, Order
 from sbp_jax.data.storage import open_folder, save
 from sbp_jax.data.symmetry import mirror_of
+from sbp_jax.reporting import batches as tables
 
 PARTS = ("speed", "start", "waste", "records")
+TITLE = "Speed and waste of batches"
 PLAYS, RECORDS = 16384, 2048
 BATCH_SIZE = 256
 TARGET_PLAYS_PER_S = 50_000
@@ -33,9 +35,12 @@ def lengths(count: int) -> np.ndarray:
     return np.clip(np.round(drawn), 15, 60).astype(np.int64)
 
 
-def synthetic(count: int, empty: float) -> Plays:
-    """Plays of noise; `empty` is the share of the slots that have no player, the same in all frames of a play."""
-    random, frames = np.random.default_rng(1), lengths(count)
+def synthetic(frames: np.ndarray, empty: float = 0.0) -> Plays:
+    """Plays of noise and of so many frames each.
+
+    `empty` is the share of the slots that have no player, the same in all frames of a play.
+    """
+    random, count = np.random.default_rng(1), len(frames)
     offsets = np.concatenate([[0], np.cumsum(frames)]).astype(np.int64)
     players = np.repeat(random.random((count, PLAYERS)) >= empty, frames, axis=0)
     values = random.standard_normal((int(offsets[-1]), PLAYERS, PLAYER_FEATURES), np.float32)
@@ -67,7 +72,7 @@ def start(seconds: float) -> list[dict[str, Any]]:
     """Seconds until plays are there: written, opened with their checksums, as `Plays`, on the device."""
     from sbp_jax.training.resident import to_device
 
-    plays = synthetic(PLAYS, 0.0)
+    plays = synthetic(lengths(PLAYS), 0.0)
     rows = []
 
     def timed(work: str, call: Callable[[], Any]) -> Any:
@@ -93,7 +98,7 @@ def waste(seconds: float) -> list[dict[str, Any]]:
     for count in range(1, 9):
         chosen = choose_buckets(frames, count, BATCH_SIZE)
         equal = tuple(int(b) for b in np.unique(np.ceil(np.linspace(0, frames.max(), count + 1)[1:])))
-        wastes = [_Order(frames, BATCH_SIZE, buckets).waste() for buckets in (chosen, equal)]
+        wastes = [Order(frames, BATCH_SIZE, buckets).waste() for buckets in (chosen, equal)]
         rows.append({"buckets": chosen, "waste": wastes[0], "equal_steps": wastes[1]})
     return rows
 
@@ -107,10 +112,10 @@ def records(seconds: float) -> list[dict[str, Any]] | None:
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "set"
-        _write_records(synthetic(RECORDS, 0.0), folder)
+        _write_records(synthetic(lengths(RECORDS), 0.0), folder)
         source, order = (
             RecordSource(folder, "train", ("frames", "players", "static", "yards")),
-            _Order(lengths(RECORDS), BATCH_SIZE),
+            Order(lengths(RECORDS), BATCH_SIZE),
         )
 
         def at_random() -> None:
@@ -130,9 +135,32 @@ def records(seconds: float) -> list[dict[str, Any]] | None:
     return [{"source": name, "plays_per_s": RECORDS / median} for name, median in medians.items()]
 
 
+def report(results: dict[str, Any], out: Path) -> list[str]:
+    """The results as paragraphs of Markdown; nothing is drawn to `out`."""
+    del out
+    return [
+        f"Synthetic plays of 15 to 60 frames (mean {lengths(PLAYS).mean():.0f}) by 176 float32, in "
+        f"batches of {BATCH_SIZE}.",
+        f"## Plays a second\n\n{PLAYS:,} plays in the page cache, one core, medians of whole epochs in "
+        f"turn; {TARGET_PLAYS_PER_S:,} are wanted. Processor time is what counts where other work shares the "
+        "core. Mirrored: half of the plays are reflected. Kept: glibc is told to keep freed memory, in large pages. "
+        "The copy is of the mapped arrays in their own order, a batch at a time to new memory.",
+        tables.speed_table(results["speed"]),
+        "## Until plays are there",
+        tables.start_table(results["start"]),
+        f"## Padding\n\nShare of an epoch's frames, batches of {BATCH_SIZE}, that which fills up the last one "
+        "included.",
+        tables.waste_table(results["waste"]),
+        "## From records",
+        "Not measured: TFDS or polars is not installed."
+        if results["records"] is None
+        else f"{RECORDS:,} plays, all cores.\n\n{tables.records_table(results['records'])}",
+    ]
+
+
 def _speed(seconds: float, empty: float) -> list[dict[str, Any]]:
     rows = []
-    plays = synthetic(PLAYS, empty)
+    plays = synthetic(lengths(PLAYS), empty)
     with tempfile.TemporaryDirectory() as folder:
         save({"train": Arrays.of(plays, choose_buckets(plays.lengths, batch_size=BATCH_SIZE))}, Path(folder) / "a")
         arrays = open_folder(Path(folder) / "a", "train")
@@ -165,13 +193,6 @@ def _one_core() -> Iterator[None]:
         yield
     finally:
         os.sched_setaffinity(0, before)
-
-
-class _Order(Epochs):
-    """The order of an epoch, without plays."""
-
-    def _assemble(self, length: int, indices: np.ndarray, reflected: np.ndarray) -> Batch:
-        raise NotImplementedError
 
 
 def _epoch_of(source: Epochs) -> Callable[[int], Any]:

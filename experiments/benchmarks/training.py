@@ -1,7 +1,8 @@
-"""Speed of training: a step against the peer's network, against the machine's floor, and whole epochs on the device."""
+"""Speed of training: steps against the peer's network, the machine's floor, where a step goes, and whole epochs."""
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -9,26 +10,32 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from experiments.benchmarks.batches import NUM_STATIC, synthetic
 from experiments.benchmarks.peer_network import training_step
 from experiments.benchmarks.timing import in_turn, median_ms
 from experiments.properties.peer import Peer
 from sbp_jax.config import Config, HeadConfig
 from sbp_jax.data.arrays import Arrays
-from sbp_jax.data.batching import FRAME_FEATURES, PLAYER_FEATURES, PLAYERS, Plays
+from sbp_jax.data.batching import PLAYER_FEATURES, PLAYERS, Batches, Plays
 from sbp_jax.data.symmetry import mirror_of
 from sbp_jax.distributions.heads import objective
-from sbp_jax.models.network import Network, NetworkConfig
-from sbp_jax.training import Predictor, ResidentFeed, Trainer
+from sbp_jax.models import FlatEncoder, Network, receptive_field
+from sbp_jax.models.network import NetworkConfig
+from sbp_jax.reporting import training as tables
+from sbp_jax.training import Predictor, ResidentFeed, Trainer, arrays
 from sbp_jax.training.build import make_head, make_network, set_statistics
 
 PARTS = ("step", "floor", "shares", "epochs")
+TITLE = "Speed of training"
 BATCH_SIZES = (64, 256, 1024, 4096)
-FRAMES, BINS, STATICS = 40, 100, 16
+FRAMES, BINS = 40, 100
+WINDOW = receptive_field(NetworkConfig().layers, NetworkConfig().kernel_size)  # all that the default network sees
 TARGET_RATIO = 5  # times the peer's plays a second, at 256 plays
-# the peer's network: a flat TCN whose last state is the head's only input
+# the peer's network: a flat TCN whose last state is the head's only input but for what ours adds beside it
 SAME = NetworkConfig(encoder="flat", channels=64, layers=4, kernel_size=3, hidden=(), dropout=0.0)
-NETWORKS = {"ours": SAME, "default network": NetworkConfig()}
-FORMS = ("ours", "ours, all frames", "default network", "peer")
+DEFAULT = "default network"
+FORMS = ("ours", "all frames", DEFAULT, "peer")
+TOGETHER = 4  # steps of a compiled call
 PLAYS, EPOCHS = 50_000, 20
 
 
@@ -41,56 +48,28 @@ class WholeNetwork(Network):
         return jnp.take_along_axis(self.encode(x, mask, present, key), last[:, None, None], axis=1)[:, 0]
 
 
-def plays(count: int, frames: int = FRAMES) -> Plays:
-    """Synthetic plays of equal length, all players tracked; outcomes are whole yards."""
-    random = np.random.default_rng(0)
-    ids = np.arange(count, dtype=np.int64)
-    return Plays(
-        frames=random.standard_normal((count * frames, PLAYERS, PLAYER_FEATURES), np.float32),
-        offsets=np.arange(count + 1, dtype=np.int64) * frames,
-        players=np.ones((count * frames, PLAYERS), bool),
-        static=random.standard_normal((count, STATICS), np.float32),
-        yards=np.round(7 + 10 * random.standard_normal(count)).astype(np.float32),
-        game_id=ids,
-        play_id=ids,
-        passer_id=ids,
-        passer=np.full(count, ""),
-    )
-
-
-def trainer_of(network: NetworkConfig, data: Plays, loss: str = "exact", whole: bool = False) -> Trainer:
-    """The compiled step of a network on some plays."""
-    config = Config(network=network, head=HeadConfig(bins=BINS if network == SAME else HeadConfig().bins))
+def trainer_of(form: str, data: Plays) -> Trainer:
+    """The compiled functions of a form of training: ours, over all frames, or the default network."""
+    config = Config() if form == DEFAULT else Config(network=SAME, head=HeadConfig(bins=BINS))
     head = make_head(config.head)
-    model = make_network(config, head, STATICS)
-    set_statistics(model, data, head.initial(data.yards))
-    if whole:
-        graph, state = nnx.split(model)
-        model = nnx.merge(graph, state)
-        model.__class__ = WholeNetwork
-    return Trainer(Predictor(model), head, objective(loss), config.optimizer, total_steps=1000)
+    if form == "all frames":
+        encoder = FlatEncoder(PLAYERS, PLAYER_FEATURES)
+        network = WholeNetwork(config.network, encoder, head, NUM_STATIC, rngs=nnx.Rngs(0))
+    else:
+        network = make_network(config, head, NUM_STATIC)
+    set_statistics(network, data, head.initial(data.yards))
+    loss = objective("interval" if form == DEFAULT else "exact")
+    return Trainer(Predictor(network), head, loss, config.optimizer, total_steps=1000)
 
 
-def batch_of(data: Plays) -> dict[str, jax.Array]:
-    """All plays as one batch."""
-    count = len(data)
-    return {
-        "x": jnp.asarray(data.frames.reshape(count, -1, FRAME_FEATURES)),
-        "mask": jnp.ones((count, len(data.frames) // count), bool),
-        "players": jnp.asarray(data.players.reshape(count, -1, PLAYERS)),
-        "static": jnp.asarray(data.static),
-        "yards": jnp.asarray(data.yards),
-        "valid": jnp.ones(count, bool),
-    }
-
-
-def step_call(trainer: Trainer, batch: dict[str, jax.Array]) -> Callable[[], Any]:
-    """A call that takes one step; the state is donated from call to call."""
+def steps_call(trainer: Trainer, feed: ResidentFeed) -> Callable[[], Any]:
+    """A call that takes an epoch's steps; the state is donated from call to call."""
     held = [trainer.initial(0)]
 
     def call() -> Any:
-        held[0], metrics = trainer.step(held[0], batch)
-        return metrics
+        for state, _ in feed.run(trainer, held[0], 0, 0):
+            held[0] = state
+        return held[0]
 
     return call
 
@@ -99,19 +78,19 @@ def step(seconds: float) -> list[dict[str, Any]]:
     """One row a batch size: milliseconds a step of all forms, in turn; the peer's is None where it is not installed."""
     peer, rows = Peer.load(), []
     for size in BATCH_SIZES:
-        data = plays(size)
-        batch = batch_of(data)
-        calls = {
-            "ours": step_call(trainer_of(SAME, data), batch),
-            "ours, all frames": step_call(trainer_of(SAME, data, whole=True), batch),
-            "default network": step_call(trainer_of(NetworkConfig(), data, "interval"), batch),
+        data = synthetic(np.full(TOGETHER * size, FRAMES))
+        feed = ResidentFeed(Arrays.of(data, (FRAMES,)), size, steps=TOGETHER)
+        calls: dict[str, Callable[[], Any]] = {
+            form: steps_call(trainer_of(form, data), feed) for form in FORMS if form != "peer"
         }
+        taken = dict.fromkeys(calls, TOGETHER) | {"peer": 1}
         if peer is not None:
-            x, yards = np.asarray(batch["x"]), data.yards
+            x = data.frames[: size * FRAMES].reshape(size, FRAMES, -1)
             sizes = (SAME.layers, SAME.channels, SAME.kernel_size, BINS)
-            calls["peer"] = training_step(peer, x, np.ones(x.shape[:2], bool), yards, *sizes)
+            calls["peer"] = training_step(peer, x, np.ones(x.shape[:2], bool), data.yards[:size], *sizes)
         times = in_turn(calls, seconds)
-        rows.append({"plays": size} | {name: median_ms(times[name]) if name in times else None for name in FORMS})
+        row = {form: median_ms(times[form]) / taken[form] if form in times else None for form in FORMS}
+        rows.append({"plays": size} | row)
     return rows
 
 
@@ -120,60 +99,32 @@ def floor(seconds: float) -> dict[str, Any]:
     size = 2048 if jax.devices()[0].platform == "cpu" else 8192
     a = jnp.asarray(np.random.default_rng(0).standard_normal((size, size), np.float32))
     product = jax.jit(lambda a: jnp.matmul(a, a, precision=jax.lax.Precision.HIGHEST))
-    data = plays(256)
-    batch, result = batch_of(data), {}
-    for name, network in NETWORKS.items():
-        trainer = trainer_of(network, data, "exact" if network == SAME else "interval")
-        analysis: Any = trainer.step.lower(trainer.initial(0), batch).compile().cost_analysis()
-        result[name] = analysis["flops"]
+    flops = {}
+    for form in FORMS[:3]:
+        data = synthetic(np.full(256, FRAMES))
+        trainer = trainer_of(form, data)
+        analysis: Any = trainer.step.lower(trainer.initial(0), _batch(data)).compile().cost_analysis()
+        flops[form] = analysis["flops"]
     times = in_turn({"product": lambda: product(a)}, seconds)
-    return {"flops_per_s": 2 * size**3 / (1e-3 * median_ms(times["product"])), "size": size, "step_flops": result}
+    return {"size": size, "flops_per_s": 2 * size**3 / (1e-3 * median_ms(times["product"])), "step_flops": flops}
 
 
 def shares(seconds: float) -> list[dict[str, Any]]:
     """Where a step of 256 plays goes: milliseconds of its pieces with their gradient, each compiled by itself."""
     rows = []
-    for name, network in NETWORKS.items():
-        times = in_turn(_pieces(network), seconds)
-        rows += [{"network": name, "piece": piece, "ms": median_ms(each)} for piece, each in times.items()]
+    for form in ("ours", DEFAULT):
+        times = in_turn(_pieces(form), seconds)
+        rows += [{"network": form, "piece": piece, "ms": median_ms(each)} for piece, each in times.items()]
     return rows
 
 
-def _pieces(settings: NetworkConfig) -> dict[str, Callable[[], Any]]:
-    data = plays(256)
-    batch, config = batch_of(data), Config(network=settings)
-    head, loss = make_head(config.head), objective("interval")
-    network = make_network(config, head, STATICS)
-    graph, params, constants = nnx.split(network, nnx.Param, ...)
-    window = slice(-network.tcn.receptive_field, None)
-    there = (batch["players"] & batch["mask"][:, :, None])[:, window]
-    x = batch["x"].reshape(*batch["players"].shape, -1)[:, window]
-    encoded = network.encoder(x, there)
-    state = network.encode_last(batch["x"], batch["mask"], batch["players"])
-    raw = network.decode(state, batch["static"])
-
-    def of(run: Callable[..., Any], *inputs: Any) -> Callable[[], Any]:
-        gradient = jax.jit(jax.grad(lambda params, *given: jnp.sum(run(nnx.merge(graph, params, constants), *given))))
-        return lambda: gradient(params, *inputs)
-
-    law = jax.jit(jax.grad(lambda raw, yards: jnp.sum(loss(head(raw), yards))))
-    return {
-        "whole step": step_call(trainer_of(settings, data, "interval"), batch),
-        "encoder": of(lambda model, x, there: model.encoder(x, there), x, there),
-        "TCN": of(lambda model, encoded, mask: model.tcn.last(encoded, mask), encoded, batch["mask"][:, window]),
-        "MLP": of(lambda model, state, static: model.decode(state, static), state, batch["static"]),
-        "law": lambda: law(raw, batch["yards"]),
-    }
-
-
 def epochs(seconds: float) -> dict[str, Any]:
-    """50,000 plays, 20 epochs of the default network on the device; seconds of each epoch, the first with compiling."""
+    """50,000 plays, 20 epochs of the default network: seconds of each, the first with compiling, whatever `seconds`."""
     del seconds
-    network = NetworkConfig()
     settings = Config().training
-    data = plays(PLAYS, 29)
-    trainer = trainer_of(network, data, settings.objective)
-    feed = ResidentFeed(Arrays.of(data, (29,)), settings.batch_size, mirror=mirror_of(data))
+    data = synthetic(np.full(PLAYS, WINDOW))
+    trainer = trainer_of(DEFAULT, data)
+    feed = ResidentFeed(Arrays.of(data, (WINDOW,)), settings.batch_size, mirror=mirror_of(data))
     state, times = trainer.initial(0), []
     for epoch in range(EPOCHS):
         started = time.perf_counter()
@@ -181,4 +132,61 @@ def epochs(seconds: float) -> dict[str, Any]:
             state = after
         jax.block_until_ready(state)
         times.append(time.perf_counter() - started)
-    return {"plays": PLAYS, "batch_size": settings.batch_size, "seconds": times}
+    return {"plays": PLAYS, "frames": WINDOW, "batch_size": settings.batch_size, "seconds": times}
+
+
+def report(results: dict[str, Any], out: Path) -> list[str]:
+    """The results as paragraphs of Markdown; nothing is drawn to `out`."""
+    del out
+    return [
+        f"## Against the peer's network\n\nPlays of {FRAMES} frames by 176 columns, 4 residual blocks of 64 channels "
+        f"and kernel 3, the exact likelihood of {BINS} bins and two tails, float32; plays/s of whole steps, in turn in one "
+        "process. Ours computes what the last frame's state depends on; beside it the same over all frames, and the "
+        "default network (attention, two hidden layers, interval likelihood, dropout). The peer is the same network in "
+        f"PyTorch under gluonts' loss. {TARGET_RATIO} times the peer is wanted at 256 plays.",
+        tables.step_table(results["step"], FORMS),
+        "## Against the machine's floor",
+        tables.floor_table(results["floor"], results["step"]["kept"]),
+        "## Where a step of 256 plays goes\n\nEach piece with its gradient, compiled by itself outside of a loop.",
+        tables.shares_table(results["shares"]),
+        "## Whole epochs",
+        tables.epochs_text(results["epochs"]),
+    ]
+
+
+def _batch(data: Plays) -> dict[str, jax.Array]:
+    """All plays as one batch."""
+    (batch,) = Batches(data, len(data), (FRAMES,), shuffle=False)
+    return jax.tree.map(jnp.asarray, arrays(batch))
+
+
+def _pieces(form: str) -> dict[str, Callable[[], Any]]:
+    data = synthetic(np.full(256, FRAMES))
+    config = Config() if form == DEFAULT else Config(network=SAME)
+    batch, head, loss = _batch(data), make_head(config.head), objective("interval")
+    network, trainer = make_network(config, head, NUM_STATIC), trainer_of(form, data)
+    graph, params, constants = nnx.split(network, nnx.Param, ...)
+    window = slice(-network.tcn.receptive_field, None)
+    there = (batch["players"] & batch["mask"][:, :, None])[:, window]
+    x = batch["x"].reshape(*batch["players"].shape, -1)[:, window]
+    encoded = network.encoder(x, there)
+    state = network.encode_last(batch["x"], batch["mask"], batch["players"])
+    raw = network.decode(state, batch["static"])
+    held = [trainer.initial(0)]
+
+    def whole() -> Any:
+        held[0], metrics = trainer.step(held[0], batch)
+        return metrics
+
+    def of(run: Callable[..., Any], *inputs: Any) -> Callable[[], Any]:
+        gradient = jax.jit(jax.grad(lambda params, *given: jnp.sum(run(nnx.merge(graph, params, constants), *given))))
+        return lambda: gradient(params, *inputs)
+
+    law = jax.jit(jax.grad(lambda raw, yards: jnp.sum(loss(head(raw), yards))))
+    return {
+        "whole step": whole,
+        "encoder": of(lambda model, x, there: model.encoder(x, there), x, there),
+        "TCN": of(lambda model, encoded, mask: model.tcn.last(encoded, mask), encoded, batch["mask"][:, window]),
+        "MLP": of(lambda model, state, static: model.decode(state, static), state, batch["static"]),
+        "law": lambda: law(raw, batch["yards"]),
+    }

@@ -283,11 +283,8 @@ def _build(
     games, lengths = zip(*(games_and_lengths(path) for path in whole.chunks), strict=True)
     game, length = np.concatenate(games), np.concatenate(lengths)
     split = split_games(game.tolist(), config.seed, config.fractions)
-    if beam_options is None:
-        write_records(whole.chunks, split, place)
-    else:
-        with run_named():
-            write_records(whole.chunks, split, place, beam_options)
+    with contextlib.nullcontext() if beam_options is None else run_named():
+        write_records(whole.chunks, split, place, beam_options)
     shutil.rmtree(spool)
     sizes = {}
     for name, members in split.items():

@@ -46,15 +46,12 @@ class Batch:
     index: np.ndarray
 
 
-class Epochs(ABC):
-    """Batches of one size and of a few lengths, in an order fixed by the plays' lengths and `(seed, epoch)`.
+class Order:
+    """Which plays are in which batch: one size, a few lengths, fixed by the plays' lengths and `(seed, epoch)`.
 
     A play goes to the shortest bucket that holds it. What does not fill a batch of its bucket moves to the next longer
     one, so that an epoch has at most one batch that is not full. Plays longer than the longest bucket get a bucket of
     their own, appended at the next multiple of 8 frames: no frame is ever cut.
-
-    Whatever holds the plays, the same arguments give the same batches: plays in memory (`batching.Batches`), padded
-    arrays, in memory or mapped from files (`arrays.ArrayBatches`), records on disk (`stream.StreamedBatches`).
 
     Args:
         lengths: int64 `[N]`, frames of each play; at least one play.
@@ -104,19 +101,9 @@ class Epochs(ABC):
         """The distinct lengths in frames that batches have: as many as a compiled step is compiled for."""
         return tuple(sorted(set(self._shapes)))
 
-    def __iter__(self) -> Iterator[Batch]:
-        """Yield epoch 0; a training loop asks for `epoch(number)`."""
-        return self.epoch(0)
-
     def position(self, step: int) -> tuple[int, int]:
         """Return `(epoch, batch)` of the batch that step number `step` (from 0) takes."""
         return divmod(step, len(self))
-
-    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
-        """Yield the batches of an epoch from number `start` on; the same arguments give the same batches."""
-        reflected = self.reflected(epoch)
-        for length, indices in self.plan(epoch)[start:]:
-            yield self._assemble(length, indices, reflected)
 
     def waste(self, epoch: int = 0) -> float:
         """Return the share of an epoch's frames that is padding or belongs to filled-up rows, in [0, 1)."""
@@ -146,6 +133,24 @@ class Epochs(ABC):
         if self.shuffle:
             plan = [plan[i] for i in random.permutation(len(plan))]
         return plan
+
+
+class Epochs(Order, ABC):
+    """The batches of an order; its arguments are those of `Order`.
+
+    Whatever holds the plays, the same arguments give the same batches: plays in memory (`batching.Batches`), padded
+    arrays, in memory or mapped from files (`arrays.ArrayBatches`), records on disk (`stream.StreamedBatches`).
+    """
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Yield epoch 0; a training loop asks for `epoch(number)`."""
+        return self.epoch(0)
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """Yield the batches of an epoch from number `start` on; the same arguments give the same batches."""
+        reflected = self.reflected(epoch)
+        for length, indices in self.plan(epoch)[start:]:
+            yield self._assemble(length, indices, reflected)
 
     @abstractmethod
     def _assemble(self, length: int, indices: np.ndarray, reflected: np.ndarray) -> Batch:

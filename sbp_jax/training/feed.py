@@ -7,23 +7,27 @@ import jax.numpy as jnp
 import numpy as np
 
 from sbp_jax.data.arrays import Arrays
-from sbp_jax.data.epochs import Epochs, Mirror
+from sbp_jax.data.epochs import Epochs, Mirror, Order
 from sbp_jax.training.resident import to_device
 from sbp_jax.training.step import Metrics, State, Trainer, arrays
+
+STEPS_TOGETHER = 50  # progress is told after so many
 
 
 @runtime_checkable
 class Feed(Protocol):
-    """The plays of a training, epoch by epoch, in the order of an `Epochs`, which two feeds of it share."""
+    """The plays of a training, epoch by epoch, in an `Order` that two feeds may share."""
 
     @property
-    def epochs(self) -> Epochs:
-        """The order, which knows the number of steps and the padding."""
+    def order(self) -> Order:
+        """It knows the number of steps and the padding."""
         ...
 
     def run(self, trainer: Trainer, state: State, epoch: int, start: int) -> Iterator[tuple[State, Metrics]]:
-        """Take the steps of an epoch from number `start` on, several at once: yields the state after them and the
-        metrics of each, `[steps]`, not waited for. The state that goes in is donated."""
+        """Take the steps of an epoch from number `start` on, one or several at a time; the given state is donated.
+
+        Yields the state after them and the metrics of each, `[steps]`, not waited for.
+        """
         ...
 
 
@@ -31,11 +35,11 @@ class HostFeed:
     """Batches made on the host, whatever holds the plays; a step a batch."""
 
     def __init__(self, epochs: Epochs):
-        self.epochs = epochs
+        self.order = self._epochs = epochs
 
     def run(self, trainer: Trainer, state: State, epoch: int, start: int) -> Iterator[tuple[State, Metrics]]:
         """As `Feed.run`, a step at a time."""
-        for batch in self.epochs.epoch(epoch, start):
+        for batch in self._epochs.epoch(epoch, start):
             state, metrics = trainer.step(state, arrays(batch))
             yield state, {name: value[None] for name, value in metrics.items()}
 
@@ -47,7 +51,7 @@ class ResidentFeed:
 
     Args:
         plays: the split; put on the device here (see `to_device`).
-        batch_size, seed: of `Epochs`, whose order the steps follow.
+        batch_size, seed: of the `Order` that the steps follow.
         mirror: with it, half of the plays are reflected, drawn anew in every epoch.
         steps: most steps of one call, between which progress is told and checkpoints are written.
         device: as for `to_device`.
@@ -59,10 +63,10 @@ class ResidentFeed:
         batch_size: int,
         seed: int = 0,
         mirror: Mirror | None = None,
-        steps: int = 50,
+        steps: int = STEPS_TOGETHER,
         device: Any = None,
     ):
-        self.epochs = Order(plays.lengths, batch_size, plays.buckets, seed)
+        self.order = Order(plays.lengths, batch_size, plays.buckets, seed)
         self.resident = to_device(plays, device=device)
         filled = np.unique(plays.bucket)  # buckets without plays are not on the device
         self._home = np.searchsorted(filled, plays.bucket).astype(np.int32)
@@ -70,14 +74,14 @@ class ResidentFeed:
         self._frames = tuple(plays.buckets[b] for b in filled)
         self._mirror = mirror
         self._signs = None if mirror is None else jnp.asarray(mirror.signs)
-        self._steps = min(steps, len(self.epochs))
+        self._steps = min(steps, len(self.order))
 
     def run(self, trainer: Trainer, state: State, epoch: int, start: int) -> Iterator[tuple[State, Metrics]]:
         """As `Feed.run`, up to `steps` at a time."""
-        order = self._order(epoch)
-        while start < len(self.epochs):
+        order = self._places(epoch)
+        while start < len(self.order):
             # every call has the same shape: what is beyond the epoch is a bucket that there is not
-            stop = min(start + self._steps, len(self.epochs))
+            stop = min(start + self._steps, len(self.order))
             rows = np.arange(start, start + self._steps)
             part = {name: np.take(values, rows, axis=0, mode="clip") for name, values in order.items()}
             part["bucket"] = np.where(rows < stop, part["bucket"], len(self._frames)).astype(np.int32)
@@ -85,10 +89,10 @@ class ResidentFeed:
             yield state, {name: values[: stop - start] for name, values in metrics.items()}
             start = stop
 
-    def _order(self, epoch: int) -> dict[str, np.ndarray]:
+    def _places(self, epoch: int) -> dict[str, np.ndarray]:
         """Each step's bucket, and of each of its rows the play's bucket, row, and how it is reflected."""
-        plan, reflected = self.epochs.plan(epoch), self.epochs.reflected(epoch)
-        index = np.full((len(plan), self.epochs.batch_size), -1, np.int64)
+        plan, reflected = self.order.plan(epoch), self.order.reflected(epoch)
+        index = np.full((len(plan), self.order.batch_size), -1, np.int64)
         for row, (_, plays) in zip(index, plan, strict=True):
             row[: len(plays)] = plays
         valid, index = index >= 0, np.maximum(index, 0)
@@ -97,10 +101,3 @@ class ResidentFeed:
         if self._mirror is not None:
             order |= {"reflected": reflected[index], "slots": self._mirror.slots[index].astype(np.int32)}
         return order
-
-
-class Order(Epochs):
-    """An order of batches without the plays."""
-
-    def _assemble(self, length: int, indices: np.ndarray, reflected: np.ndarray) -> Any:
-        raise TypeError("an order has no plays")

@@ -78,7 +78,7 @@ def fit(
         if checkpoints is not None and checkpoints.latest != int(state.step):
             checkpoints.save(int(state.step), {"state": state, "best": best, "constants": constants}, record)
 
-    per_epoch = len(feed.epochs)
+    per_epoch = len(feed.order)
     step = int(state.step)
     on_step(step)
     while len(record["history"]) < config.epochs and not _stale(record, config.patience):
@@ -91,9 +91,9 @@ def fit(
             if metrics:
                 _check(step, metrics)
             metrics = taken
-            saved, step = step, step + len(metrics["loss"])
+            before, step = step, step + len(metrics["loss"])
             on_step(step)
-            if step // config.checkpoint_every > saved // config.checkpoint_every and step < (epoch + 1) * per_epoch:
+            if step // config.checkpoint_every > before // config.checkpoint_every and step < (epoch + 1) * per_epoch:
                 _check(step, metrics)
                 save(state)
         if metrics:

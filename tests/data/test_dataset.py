@@ -141,8 +141,8 @@ def test_a_failure_leaves_nothing_behind_and_the_old_data_set_whole(source, tmp_
 def test_a_killed_build_leaves_nothing_half_and_the_next_one_cleans_up(source, tmp_path):
     code = (
         "import sys, time; from sbp_jax.data import dataset; from sbp_jax.data.records import write_records\n"
-        "def slow(chunks, games, folder):\n"
-        "    write_records(chunks, games, folder); print('written', flush=True); time.sleep(60)\n"
+        "def slow(*call):\n"
+        "    write_records(*call); print('written', flush=True); time.sleep(60)\n"
         f"dataset.write_records = slow; dataset.prepare({str(source)!r}, {str(tmp_path / 'set')!r})"
     )
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)

@@ -67,13 +67,14 @@ def test_all_that_the_schema_has_is_read(layout, tmp_path):
     assert static(publish(layout, tmp_path)) == {**told, **{f"{name}_missing": 0.0 for name in told}}
 
 
-@layouts
-@pytest.mark.parametrize("feature", COLUMNS)
+@pytest.mark.parametrize(
+    ("layout", "feature"),
+    # in 2019 and 2021 the sides themselves are named home and away
+    [(y, f) for y in publishers.LAYOUTS for f in COLUMNS if not (f == "home" and y in ("2019", "2021"))],
+)
 def test_what_is_not_told_is_marked_missing_and_nothing_else_moves(layout, feature, tmp_path):
     whole = static(publish(layout, tmp_path))
     file, column = source(layout, feature)
-    if feature == "home" and layout in ("2019", "2021"):
-        pytest.skip("the sides are named home and away")
     change(tmp_path / file, lambda rows: rows.drop(column))
     expected = {**whole, feature: 0.0, f"{feature}_missing": 1.0}
     if feature == "home":  # who is at home decides whose score is whose

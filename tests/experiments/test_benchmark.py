@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from experiments import benchmark, machine
-from experiments.benchmarks import batches, law, timing, variants
+from experiments.benchmarks import batches, law, timing, training, variants
 
 
 def test_every_variant_is_the_same_log_likelihood():
@@ -55,14 +55,14 @@ def test_tables_and_figure(tmp_path):
         "growth": [{"rows": r, "bins": 100, "gradient_ms": r / 1e3, "copy_ms": r / 1e4} for r in (1000, 10000, 16384)],
         "bandwidth": None,
     }
-    text = benchmark.report(results, tmp_path, ["law"])
+    text = benchmark.page("law", results, tmp_path, ["law"])
     assert "| cdf | 16,384 | default | 50.0 | 2.00 | 25.0 | 10 |" in text
     assert "| cdf | 16,384 | kept | 40.0 | 2.00 | 20.0 | 10 |" in text
     assert "JAX found no GPU" in text
     assert (tmp_path / "growth.png").stat().st_size > 5000
     results["peer"] = {"default": [row | {"peer_ms": None}]}
     results["bandwidth"] = [{"work": "copy", "ms": 0.3, "gb_per_s": 3000.0, "share_of_copy": 1.0}]
-    text = benchmark.report(results, tmp_path, ["law"])
+    text = benchmark.page("law", results, tmp_path, ["law"])
     assert "not installed" in text
     assert "| copy | 0.300 | 3000 | 100% |" in text
 
@@ -82,14 +82,14 @@ def test_wrong_arguments_are_one_line():
     assert "Traceback" not in done.stderr
 
 
-def test_batches_are_measured_and_reported(monkeypatch):
+def test_batches_are_measured_and_reported(monkeypatch, tmp_path):
     monkeypatch.setattr(batches, "PLAYS", 300)
     monkeypatch.setattr(batches, "RECORDS", 40)
     cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
-    results = {part: benchmark.measure(part, 0.0) for part in batches.PARTS}
+    results = {part: getattr(batches, part)(0.0) for part in batches.PARTS}
     assert cores is None or os.sched_getaffinity(0) == cores
     results |= {"machine": machine.describe(), "note": "quiet", "speed": {"default": results["speed"]}}
-    text = benchmark.batches_report(results, ["batches"])
+    text = benchmark.page("batches", results, tmp_path, ["batches"])
     for words in (
         "| mapped arrays, mirrored | 30% | default |",
         "**quiet**",
@@ -98,4 +98,29 @@ def test_batches_are_measured_and_reported(monkeypatch):
     ):
         assert words in text
     assert all(row["waste"] <= row["equal_steps"] for row in results["waste"])
-    assert "not installed" in benchmark.batches_report(results | {"records": None}, ["batches"])
+    assert "not installed" in benchmark.page("batches", results | {"records": None}, tmp_path, ["batches"])
+
+
+def test_all_frames_and_those_that_count_are_the_same_function():
+    data = batches.synthetic(np.full(3, training.FRAMES))
+    batch = training._batch(data)
+    ours, whole = (training.trainer_of(form, data) for form in ("ours", "all frames"))
+    params = ours.initial(0).params
+    for one, other in zip(
+        *(jax.tree.leaves(t.value_and_grad(params, batch, None)) for t in (ours, whole)), strict=True
+    ):
+        np.testing.assert_allclose(one, other, rtol=2e-4, atol=2e-5)
+
+
+def test_training_is_measured_and_reported(monkeypatch, tmp_path):
+    small = training.NetworkConfig(encoder="flat", channels=4, layers=1, hidden=(), dropout=0.0)
+    for name, value in {"SAME": small, "BATCH_SIZES": (256,), "PLAYS": 300, "EPOCHS": 2, "FRAMES": 6}.items():
+        monkeypatch.setattr(training, name, value)
+    results = {part: getattr(training, part)(0.0) for part in training.PARTS if part != "shares"}
+    results["shares"] = [{"network": "ours", "piece": "law", "ms": 1.25}]
+    results |= {"machine": machine.describe(), "note": "", "step": {"kept": results["step"]}}
+    text = benchmark.page("training", results, tmp_path, ["training"])
+    assert "| ours | law | 1.2 |" in text
+    assert "300 plays of 29 frames" in text
+    assert ("not installed" in text) == (results["step"]["kept"][0]["peer"] is None)
+    assert "| all frames |" in text

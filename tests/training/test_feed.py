@@ -63,7 +63,7 @@ def test_batches_are_the_host_s(steps):
             pass
         kept = [metrics for _, metrics in resident.run(recorder, NOTHING, epoch, 0)]
         kept = {name: np.concatenate([each[name] for each in kept]) for name in kept[0]}
-        assert len(kept["loss"]) == len(recorder.batches) == len(host.epochs)
+        assert len(kept["loss"]) == len(recorder.batches) == len(host.order)
         for i, batch in enumerate(recorder.batches):
             frames = batch["x"].shape[1]
             for name, expected in batch.items():
@@ -78,7 +78,7 @@ def test_steps_are_the_host_s_and_compile_once():
     host, resident = feeds()
     _, predictor, trainer, _ = build()
     (a, losses), (b, others) = trained(host, trainer), trained(resident, trainer)
-    assert len(losses) == 2 * len(host.epochs) == int(b.step)
+    assert len(losses) == 2 * len(host.order) == int(b.step)
     np.testing.assert_allclose(losses, others, rtol=1e-5)
     # of the function, not of each parameter: a softmax does not feel the bias of its scores, whose gradient is rounding
     one, other = (predictor(state.params, random_plays(20), 8, (30,)) for state in (a, b))
