@@ -55,7 +55,7 @@ class Options:
     out: Path = Path("experiments/results/agreement")
 
 
-def account(table: Table, outcomes: tuple[Path, ...]) -> dict[str, Any]:
+def account(table: Table, outcomes: tuple[Path, ...], listed: pl.DataFrame) -> dict[str, Any]:
     """The reading of one tracking file: counts by reason, plays that agree with the lists, speeds' differences.
 
     A file that has the plays' descriptions is read by them alone: the lists then judge what was made of the text.
@@ -66,7 +66,6 @@ def account(table: Table, outcomes: tuple[Path, ...]) -> dict[str, Any]:
         report = report + chunk.report
         kept.append(chunk.plays)
     plays = pl.concat(kept)
-    listed = pl.concat([_listed(file) for file in outcomes])
     both = plays.join(listed, left_on=PLAY, right_on=["gameId", "playId"], how="left")
     agree = (both["result"] == both["listed_result"]) & (both["yards"] == both["listed_yards"])
     return {
@@ -163,7 +162,8 @@ def command(words: list[str]) -> None:
     if not outcomes:
         raise InputError("--outcomes: no list of outcomes among the files; expected gameId, playId, result and yards")
     tracking = [table for table in found if table.role == "tracking"]
-    rows = [account(table, outcomes) for table in tqdm(tracking, desc="agreement", unit=" files")]
+    listed = pl.concat([_listed(file) for file in outcomes])
+    rows = [account(table, outcomes, listed) for table in tqdm(tracking, desc="agreement", unit=" files")]
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "agreement.json").write_text(json.dumps(rows, indent=1) + "\n")
     heading = machine.heading("Every play of real files", "experiments.agreement", words)

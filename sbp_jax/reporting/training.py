@@ -42,6 +42,6 @@ def epochs_text(result: Mapping[str, Any]) -> str:
     rest = sum(times[1:]) / max(len(times) - 1, 1)
     return (
         f"{result['plays']:,} plays of {result['frames']} frames, half of them reflected, {len(times)} epochs of the "
-        f"default network in batches of {result['batch_size']}: {sum(times):.0f} seconds, {times[0]:.1f} of them for the "
-        f"first one with its compilation; {result['plays'] / rest:,.0f} plays/s after it."
+        f"default network in batches of {result['batch_size']}: {sum(times):.0f} seconds, {times[0]:.1f} of them for "
+        f"the first one with its compilation; {result['plays'] / rest:,.0f} plays/s after it."
     )
