@@ -20,7 +20,7 @@ from sbp_jax.data.symmetry import mirror_of
 from sbp_jax.distributions.heads import objective
 from sbp_jax.errors import InputError
 from sbp_jax.models import receptive_field
-from sbp_jax.training import Checkpoints, HostFeed, Predictor, ResidentFeed, Trainer, fit, fit_marginal
+from sbp_jax.training import Checkpoints, HostFeed, Hyperparameters, Predictor, ResidentFeed, Trainer, fit, fit_marginal
 from sbp_jax.training.build import (
     check_features,
     check_outcomes,
@@ -120,7 +120,7 @@ def train(config: Config, dataset: Dataset, root: Path) -> Path:
     steps, frames = len(feed.order), ", ".join(map(str, feed.order.shapes))
     print(f"batches: {steps} of {batch_size} plays padded to {frames} frames; padding {feed.order.waste():.1%}")
     predictor = Predictor(network)
-    trainer = Trainer(predictor, head, loss, config.optimizer, total_steps=steps * settings.epochs)
+    trainer = Trainer(predictor, head, loss, Hyperparameters.of(config, steps * settings.epochs))
 
     yards = jnp.asarray(validation.yards)
     # Whatever the objective, what counts is the probability of the yards as the league counts them: whole ones.

@@ -21,8 +21,9 @@ from sbp_jax.data.symmetry import mirror_of
 from sbp_jax.distributions.heads import objective
 from sbp_jax.models import FlatEncoder, Network, receptive_field
 from sbp_jax.models.network import NetworkConfig
+from sbp_jax.models.tcn import NO_DROPOUT
 from sbp_jax.reporting import training as tables
-from sbp_jax.training import Predictor, ResidentFeed, Trainer, arrays
+from sbp_jax.training import Hyperparameters, Predictor, ResidentFeed, Trainer, arrays
 from sbp_jax.training.build import make_head, make_network, set_statistics
 
 PARTS = ("step", "floor", "shares", "epochs")
@@ -42,10 +43,10 @@ PLAYS, EPOCHS = 50_000, 20
 class WholeNetwork(Network):
     """The same function by the states of all frames, as the peer computes it."""
 
-    def encode_last(self, x: Any, mask: Any, present: Any, key: Any = None) -> Any:
+    def encode_last(self, x: Any, mask: Any, present: Any, dropout: Any = NO_DROPOUT) -> Any:
         """The last valid frame's of all states."""
         last = jnp.sum(mask, axis=1, dtype=jnp.int32) - 1
-        return jnp.take_along_axis(self.encode(x, mask, present, key), last[:, None, None], axis=1)[:, 0]
+        return jnp.take_along_axis(self.encode(x, mask, present, dropout), last[:, None, None], axis=1)[:, 0]
 
 
 def trainer_of(form: str, data: Plays) -> Trainer:
@@ -59,7 +60,7 @@ def trainer_of(form: str, data: Plays) -> Trainer:
         network = make_network(config, head, NUM_STATIC)
     set_statistics(network, data, head.initial(data.yards))
     loss = objective("interval" if form == DEFAULT else "exact")
-    return Trainer(Predictor(network), head, loss, config.optimizer, total_steps=1000)
+    return Trainer(Predictor(network), head, loss, Hyperparameters.of(config, 1000))
 
 
 def steps_call(trainer: Trainer, feed: ResidentFeed) -> Callable[[], Any]:

@@ -2,11 +2,13 @@
 
 from sbp_jax.models.encoders import EntityAttention, EntityGroup, EntityLayout, FlatEncoder, Statistic
 from sbp_jax.models.network import Head, Network, NetworkConfig
-from sbp_jax.models.tcn import TCN, CausalConv, ResidualBlock, receptive_field
+from sbp_jax.models.tcn import NO_DROPOUT, TCN, CausalConv, Dropout, ResidualBlock, receptive_field
 
 __all__ = [
+    "NO_DROPOUT",
     "TCN",
     "CausalConv",
+    "Dropout",
     "EntityAttention",
     "EntityGroup",
     "EntityLayout",

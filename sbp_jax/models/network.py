@@ -7,10 +7,10 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Bool, Float, PRNGKeyArray
+from jaxtyping import Array, Bool, Float
 
 from sbp_jax.models.encoders import Encoder, Standardization, Statistic
-from sbp_jax.models.tcn import TCN, dropout
+from sbp_jax.models.tcn import NO_DROPOUT, TCN, Dropout
 
 
 @runtime_checkable
@@ -60,12 +60,9 @@ class Network(nnx.Module):
 
     def __init__(self, config: NetworkConfig, encoder: Encoder, head: Head, num_static: int, *, rngs: nnx.Rngs):
         self.head = head
-        self.dropout_rate = config.dropout
         self.encoder = encoder
         self.static_scale = Standardization(num_static)
-        self.tcn = TCN(
-            encoder.num_features, config.channels, config.layers, config.kernel_size, config.dropout, rngs=rngs
-        )
+        self.tcn = TCN(encoder.num_features, config.channels, config.layers, config.kernel_size, rngs=rngs)
         widths = (config.channels + encoder.num_features + num_static, *config.hidden)
         self.hidden = nnx.List([nnx.Linear(a, b, rngs=rngs) for a, b in itertools.pairwise(widths)])
         self.last = nnx.Linear(widths[-1], head.num_outputs, kernel_init=nnx.initializers.zeros, rngs=rngs)
@@ -76,21 +73,21 @@ class Network(nnx.Module):
         x: Float[Array, "batch frames features"],
         mask: Bool[Array, "batch frames"],
         present: Bool[Array, "batch frames entities"],
-        key: PRNGKeyArray | None = None,
+        dropout: Dropout = NO_DROPOUT,
     ) -> Float[Array, "batch frames states"]:
         """States of all frames, what the TCN makes of the frames so far beside the frame itself.
 
         The features of `x` are equal groups of columns, one an entity, in the order of `present`.
         """
         encoded = self._encoded(x, mask, present)
-        return jnp.concatenate([self.tcn(encoded, mask, key), encoded], axis=-1)
+        return jnp.concatenate([self.tcn(encoded, mask, dropout), encoded], axis=-1)
 
     def encode_last(
         self,
         x: Float[Array, "batch frames features"],
         mask: Bool[Array, "batch frames"],
         present: Bool[Array, "batch frames entities"],
-        key: PRNGKeyArray | None = None,
+        dropout: Dropout = NO_DROPOUT,
     ) -> Float[Array, "batch states"]:
         """State of the last valid frame of each row: `encode` there, by the frames alone that it depends on."""
         window = min(x.shape[1], self.tcn.receptive_field)
@@ -99,7 +96,7 @@ class Network(nnx.Module):
         mask = (frame >= 0) & jnp.take_along_axis(mask, index, axis=1)
         x, present = (jnp.take_along_axis(a, index[:, :, None], axis=1) for a in (x, present))
         encoded = self._encoded(x, mask, present)
-        return jnp.concatenate([self.tcn.last(encoded, mask, key), encoded[:, -1]], axis=-1)
+        return jnp.concatenate([self.tcn.last(encoded, mask, dropout), encoded[:, -1]], axis=-1)
 
     def _encoded(self, x: Array, mask: Array, present: Array) -> Array:
         batch, frames, features = x.shape
@@ -110,13 +107,12 @@ class Network(nnx.Module):
         self,
         state: Float[Array, "batch states"],
         static: Float[Array, "batch statics"],
-        key: PRNGKeyArray | None = None,
+        dropout: Dropout = NO_DROPOUT,
     ) -> Float[Array, "batch outputs"]:
         """Raw outputs from a state and the static features."""
         h = jnp.concatenate([state, self.static_scale(static)], axis=-1)
         for i, layer in enumerate(self.hidden):
-            h = jax.nn.relu(layer(h))
-            h = dropout(h, self.dropout_rate, None if key is None else jax.random.fold_in(key, i))
+            h = dropout.fold_in(i)(jax.nn.relu(layer(h)))
         return self.last(h) + self.offset[...][None, :]
 
     def raw(
@@ -125,11 +121,11 @@ class Network(nnx.Module):
         mask: Bool[Array, "batch frames"],
         present: Bool[Array, "batch frames entities"],
         static: Float[Array, "batch statics"],
-        key: PRNGKeyArray | None = None,
+        dropout: Dropout = NO_DROPOUT,
     ) -> Float[Array, "batch outputs"]:
-        """Raw outputs at the last valid frame of each row; `key` switches dropout on."""
-        keys = (None, None) if key is None else tuple(jax.random.split(key))
-        return self.decode(self.encode_last(x, mask, present, keys[0]), static, keys[1])
+        """Raw outputs at the last valid frame of each row."""
+        first, second = dropout.split()
+        return self.decode(self.encode_last(x, mask, present, first), static, second)
 
     def __call__(
         self,

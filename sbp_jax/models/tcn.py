@@ -5,6 +5,7 @@ receptive field.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import jax
 import jax.numpy as jnp
@@ -17,14 +18,41 @@ def receptive_field(num_layers: int, kernel_size: int) -> int:
     return 1 + 2 * (kernel_size - 1) * (2**num_layers - 1)
 
 
-def dropout(x: Array, rate: float, key: PRNGKeyArray | None) -> Array:
-    """Zero entries with probability `rate`, to the nearest 1/256, and rescale the rest; the identity without a key."""
-    dropped = round(256 * rate)
-    if key is None or dropped == 0:
-        return x
-    # One random byte an entry: drawing whole floats would take longer than the layer that is dropped from.
-    keep = jax.random.bits(key, x.shape, jnp.uint8) >= dropped
-    return jnp.where(keep, x / (1.0 - dropped / 256), jnp.zeros_like(x))
+@dataclass(frozen=True)
+class Dropout:
+    """Drops activations while a network trains; its streams are told apart as keys are.
+
+    Attributes:
+        rate: probability of dropping an activation, to the nearest 1/256; may be traced.
+        key: of the stream; None drops nothing.
+    """
+
+    rate: float | Array
+    key: PRNGKeyArray | None
+
+    def fold_in(self, number: int) -> "Dropout":
+        """The stream of that number."""
+        return self if self.key is None else replace(self, key=jax.random.fold_in(self.key, number))
+
+    def split(self) -> tuple["Dropout", "Dropout"]:
+        """Two streams."""
+        if self.key is None:
+            return self, self
+        first, second = jax.random.split(self.key)
+        return replace(self, key=first), replace(self, key=second)
+
+    def __call__(self, x: Array) -> Array:
+        """`x` with entries zeroed, the rest rescaled to keep the mean."""
+        fixed = isinstance(self.rate, float)
+        if self.key is None or (fixed and round(256 * self.rate) == 0):
+            return x
+        dropped = round(256 * self.rate) if fixed else jnp.round(256 * self.rate)
+        # One random byte an entry: drawing whole floats would take longer than the layer that is dropped from.
+        keep = jax.random.bits(self.key, x.shape, jnp.uint8) >= jnp.asarray(dropped).astype(jnp.uint8)
+        return jnp.where(keep, x / jnp.asarray(1.0 - dropped / 256).astype(x.dtype), jnp.zeros_like(x))
+
+
+NO_DROPOUT = Dropout(0.0, None)
 
 
 class CausalConv(nnx.Module):
@@ -66,10 +94,7 @@ class CausalConv(nnx.Module):
 class ResidualBlock(nnx.Module):
     """Two causal convolutions with rectifier and dropout, and a linear path around them."""
 
-    def __init__(
-        self, in_features: int, channels: int, kernel_size: int, dilation: int, dropout_rate: float, *, rngs: nnx.Rngs
-    ):
-        self.dropout_rate = dropout_rate
+    def __init__(self, in_features: int, channels: int, kernel_size: int, dilation: int, *, rngs: nnx.Rngs):
         self.first = CausalConv(in_features, channels, kernel_size, dilation, rngs=rngs)
         self.second = CausalConv(channels, channels, kernel_size, dilation, rngs=rngs)
         self.around = CausalConv(in_features, channels, 1, 1, rngs=rngs) if in_features != channels else None
@@ -78,11 +103,11 @@ class ResidualBlock(nnx.Module):
         self,
         x: Float[Array, "batch frames features"],
         mask: Bool[Array, "batch frames"],
-        key: PRNGKeyArray | None = None,
+        dropout: Dropout = NO_DROPOUT,
     ) -> Float[Array, "batch frames channels"]:
-        keys: Sequence[PRNGKeyArray | None] = (None, None) if key is None else tuple(jax.random.split(key))
-        h = dropout(jax.nn.relu(_select(mask, self.first(x))), self.dropout_rate, keys[0])
-        h = dropout(jax.nn.relu(self.second(h)), self.dropout_rate, keys[1])
+        first, second = dropout.split()
+        h = first(jax.nn.relu(_select(mask, self.first(x))))
+        h = second(jax.nn.relu(self.second(h)))
         return _select(mask, jax.nn.relu(h + (x if self.around is None else self.around(x))))
 
     def last(
@@ -90,19 +115,19 @@ class ResidualBlock(nnx.Module):
         x: Float[Array, "batch frames features"],
         mask: Bool[Array, "batch frames"],
         count: int,
-        key: PRNGKeyArray | None = None,
+        dropout: Dropout = NO_DROPOUT,
     ) -> tuple[Float[Array, "batch count channels"], Bool[Array, "batch count"]]:
         """Outputs and mask at the last frame and at up to `count` - 1 before it, two of the block's dilations apart.
 
         The frames of `x` are one dilation apart; no output stands before the first of them.
         """
-        keys: Sequence[PRNGKeyArray | None] = (None, None) if key is None else tuple(jax.random.split(key))
+        first, second = dropout.split()
         frames, kernel_size = x.shape[1], self.second.kernel_size
         count = min(count, (frames + 1) // 2)
         inner = min(2 * (count - 1) + kernel_size, frames)
         h = _select(mask[:, -inner:], self.first.last(x, inner))
-        h = dropout(jax.nn.relu(h), self.dropout_rate, keys[0])
-        h = dropout(jax.nn.relu(self.second.last(h, count, stride=2)), self.dropout_rate, keys[1])
+        h = first(jax.nn.relu(h))
+        h = second(jax.nn.relu(self.second.last(h, count, stride=2)))
         x, mask = (a[:, (frames - 1) % 2 :: 2][:, -count:] for a in (x, mask))
         return _select(mask, jax.nn.relu(h + (x if self.around is None else self.around(x)))), mask
 
@@ -120,7 +145,6 @@ class TCN(nnx.Module):
         channels: width of the state.
         num_layers: residual blocks.
         kernel_size: frames that each convolution combines.
-        dropout_rate: probability of dropping an activation while training.
         rngs: initialization stream.
     """
 
@@ -130,16 +154,12 @@ class TCN(nnx.Module):
         channels: int = 64,
         num_layers: int = 4,
         kernel_size: int = 3,
-        dropout_rate: float = 0.0,
         *,
         rngs: nnx.Rngs,
     ):
         widths = [in_features] + [channels] * num_layers
         self.blocks = nnx.List(
-            [
-                ResidualBlock(widths[i], widths[i + 1], kernel_size, 2**i, dropout_rate, rngs=rngs)
-                for i in range(num_layers)
-            ]
+            [ResidualBlock(widths[i], widths[i + 1], kernel_size, 2**i, rngs=rngs) for i in range(num_layers)]
         )
         self.receptive_field = receptive_field(num_layers, kernel_size)
         self.kernel_size = kernel_size
@@ -148,19 +168,19 @@ class TCN(nnx.Module):
         self,
         x: Float[Array, "batch frames features"],
         mask: Bool[Array, "batch frames"],
-        key: PRNGKeyArray | None = None,
+        dropout: Dropout = NO_DROPOUT,
     ) -> Float[Array, "batch frames channels"]:
-        """States of all frames, 0 on masked ones, which stand for no frame at all; `key` switches dropout on."""
+        """States of all frames, 0 on masked ones, which stand for no frame at all."""
         x = _select(mask, x)
         for i, block in enumerate(self.blocks):
-            x = block(x, mask, None if key is None else jax.random.fold_in(key, i))
+            x = block(x, mask, dropout.fold_in(i))
         return x
 
     def last(
         self,
         x: Float[Array, "batch frames features"],
         mask: Bool[Array, "batch frames"],
-        key: PRNGKeyArray | None = None,
+        dropout: Dropout = NO_DROPOUT,
     ) -> Float[Array, "batch channels"]:
         """State of the last frame, what the whole network says of it, by the frames of each layer that it depends on.
 
@@ -173,5 +193,5 @@ class TCN(nnx.Module):
             counts.append(2 * (counts[-1] - 1) + 2 * self.kernel_size - 1)
         x = _select(mask, x)
         for i, (block, count) in enumerate(zip(self.blocks, reversed(counts), strict=True)):
-            x, mask = block.last(x, mask, count, None if key is None else jax.random.fold_in(key, i))
+            x, mask = block.last(x, mask, count, dropout.fold_in(i))
         return x[:, -1]

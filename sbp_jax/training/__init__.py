@@ -4,6 +4,7 @@ from sbp_jax.training.checkpoints import Checkpoints
 from sbp_jax.training.feed import HostFeed, ResidentFeed
 from sbp_jax.training.fit import DivergedError, Fitted, fit
 from sbp_jax.training.marginal import fit_marginal
+from sbp_jax.training.optimizer import Hyperparameters
 from sbp_jax.training.resident import Resident, ResidentBucket, device_bytes, to_device
 from sbp_jax.training.step import Predictor, State, Trainer, arrays
 
@@ -12,6 +13,7 @@ __all__ = [
     "DivergedError",
     "Fitted",
     "HostFeed",
+    "Hyperparameters",
     "Predictor",
     "Resident",
     "ResidentBucket",

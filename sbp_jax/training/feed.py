@@ -44,6 +44,46 @@ class HostFeed:
             yield state, {name: value[None] for name, value in metrics.items()}
 
 
+class Schedule:
+    """Where on the device the plays of each step are, as `scan.scan_steps` takes it.
+
+    Args:
+        plays: the split that is on the device.
+        batch_size, seed, shuffle: of the `Order` that the steps follow.
+        mirror: with it, half of the plays are reflected, drawn anew in every epoch.
+    """
+
+    def __init__(
+        self, plays: Arrays, batch_size: int, seed: int = 0, mirror: Mirror | None = None, shuffle: bool = True
+    ):
+        self.order = Order(plays.lengths, batch_size, plays.buckets, seed, shuffle)
+        filled = np.unique(plays.bucket)  # buckets without plays are not on the device
+        self._home = np.searchsorted(filled, plays.bucket).astype(np.int32)
+        self._row = plays.row.astype(np.int32)
+        self._frames = tuple(plays.buckets[b] for b in filled)
+        self._mirror = mirror
+
+    def epoch(self, epoch: int) -> dict[str, np.ndarray]:
+        """Each step's bucket, and of each of its rows the play's bucket, row, and how it is reflected."""
+        plan, reflected = self.order.plan(epoch), self.order.reflected(epoch)
+        index = np.full((len(plan), self.order.batch_size), -1, np.int64)
+        for row, (_, plays) in zip(index, plan, strict=True):
+            row[: len(plays)] = plays
+        valid, index = index >= 0, np.maximum(index, 0)
+        order = {"bucket": np.array([self._frames.index(frames) for frames, _ in plan], np.int32)}
+        order |= {"valid": valid, "home": self._home[index], "row": self._row[index]}
+        if self._mirror is not None:
+            order |= {"reflected": reflected[index], "slots": self._mirror.slots[index].astype(np.int8)}
+        return order
+
+    def part(self, order: dict[str, np.ndarray], start: int, count: int) -> dict[str, np.ndarray]:
+        """`count` steps of an epoch from number `start` on; those beyond its end are in a bucket that there is not."""
+        rows = np.arange(start, start + count)
+        part = {name: np.take(values, rows, axis=0, mode="clip") for name, values in order.items()}
+        part["bucket"] = np.where(rows < len(order["bucket"]), part["bucket"], len(self._frames)).astype(np.int32)
+        return part
+
+
 class ResidentFeed:
     """A split on the device; steps are a compiled scan over it, which takes the host nothing but an order of plays.
 
@@ -51,8 +91,7 @@ class ResidentFeed:
 
     Args:
         plays: the split; put on the device here (see `to_device`).
-        batch_size, seed: of the `Order` that the steps follow.
-        mirror: with it, half of the plays are reflected, drawn anew in every epoch.
+        batch_size, seed, mirror: as for `Schedule`.
         steps: most steps of one call, between which progress is told and checkpoints are written.
         device: as for `to_device`.
     """
@@ -66,38 +105,19 @@ class ResidentFeed:
         steps: int = STEPS_TOGETHER,
         device: Any = None,
     ):
-        self.order = Order(plays.lengths, batch_size, plays.buckets, seed)
+        self._schedule = Schedule(plays, batch_size, seed, mirror)
+        self.order = self._schedule.order
         self.resident = to_device(plays, device=device)
-        filled = np.unique(plays.bucket)  # buckets without plays are not on the device
-        self._home = np.searchsorted(filled, plays.bucket).astype(np.int32)
-        self._row = plays.row.astype(np.int32)
-        self._frames = tuple(plays.buckets[b] for b in filled)
-        self._mirror = mirror
         self._signs = None if mirror is None else jnp.asarray(mirror.signs)
         self._steps = min(steps, len(self.order))
 
     def run(self, trainer: Trainer, state: State, epoch: int, start: int) -> Iterator[tuple[State, Metrics]]:
         """As `Feed.run`, up to `steps` at a time."""
-        order = self._places(epoch)
+        order = self._schedule.epoch(epoch)
         while start < len(self.order):
-            # every call has the same shape: what is beyond the epoch is a bucket that there is not
+            # every call has the same shape
+            part = self._schedule.part(order, start, self._steps)
             stop = min(start + self._steps, len(self.order))
-            rows = np.arange(start, start + self._steps)
-            part = {name: np.take(values, rows, axis=0, mode="clip") for name, values in order.items()}
-            part["bucket"] = np.where(rows < stop, part["bucket"], len(self._frames)).astype(np.int32)
             state, metrics = trainer.scan(state, self.resident, part, self._signs)
             yield state, {name: values[: stop - start] for name, values in metrics.items()}
             start = stop
-
-    def _places(self, epoch: int) -> dict[str, np.ndarray]:
-        """Each step's bucket, and of each of its rows the play's bucket, row, and how it is reflected."""
-        plan, reflected = self.order.plan(epoch), self.order.reflected(epoch)
-        index = np.full((len(plan), self.order.batch_size), -1, np.int64)
-        for row, (_, plays) in zip(index, plan, strict=True):
-            row[: len(plays)] = plays
-        valid, index = index >= 0, np.maximum(index, 0)
-        order = {"bucket": np.array([self._frames.index(frames) for frames, _ in plan], np.int32)}
-        order |= {"valid": valid, "home": self._home[index], "row": self._row[index]}
-        if self._mirror is not None:
-            order |= {"reflected": reflected[index], "slots": self._mirror.slots[index].astype(np.int32)}
-        return order

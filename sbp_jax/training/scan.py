@@ -59,7 +59,7 @@ def _along(rows: jax.Array, values: jax.Array) -> jax.Array:
 
 def _reflect(x: jax.Array, players: jax.Array, one: dict[str, jax.Array], signs: jax.Array) -> dict[str, jax.Array]:
     own = jnp.arange(players.shape[-1], dtype=jnp.int32)
-    source = jnp.where(one["reflected"][:, None], one["slots"], own[None, :])
+    source = jnp.where(one["reflected"][:, None], one["slots"].astype(jnp.int32), own[None, :])
     factor = jnp.where(one["reflected"][:, None], signs[None, :], jnp.ones_like(signs)[None, :])
     x = x.reshape(*players.shape, -1)
     x = jnp.take_along_axis(x, source[:, None, :, None], axis=2) * factor[:, None, None, :]

@@ -11,12 +11,13 @@ import numpy as np
 import optax
 from flax import nnx
 
-from sbp_jax.config import OptimizerConfig
 from sbp_jax.data.batching import Batch, Batches, Plays
-from sbp_jax.models.network import Head, Network
+from sbp_jax.models import NO_DROPOUT, Dropout, Head, Network
+from sbp_jax.training.optimizer import Hyperparameters
 from sbp_jax.training.scan import scan_steps
 
 Loss = Callable[[Any, jax.Array], jax.Array]
+MeanLoss = Callable[[Any, dict[str, jax.Array], Dropout], jax.Array]  # (params, batch, dropout) -> nats a play
 Metrics = dict[str, jax.Array]  # "loss", in nats a play, and "gradient_norm"
 
 
@@ -45,31 +46,42 @@ class State:
     key: jax.Array
     loss_sum: jax.Array
 
+    @classmethod
+    def initial(cls, params: Any, seed: int) -> "State":
+        """State before the first step; `seed` starts dropout's stream. The parameters are copied: steps donate them."""
+        params, average = jax.tree.map(jnp.copy, params), jax.tree.map(jnp.copy, params)
+        # what the optimizer keeps does not depend on the values of its hyperparameters
+        optimizer = Hyperparameters(1.0, 1.0, 1.0, 1.0, 0.0, 1.0, 2.0).transform().init(params)
+        key = jax.random.key_data(jax.random.key(seed))
+        return cls(params, average, optimizer, jnp.zeros((), jnp.int32), key, jnp.zeros(()))
+
 
 class Predictor:
     """The network as a compiled function of its parameters.
 
     Args:
-        network: its statistics become constants of the function; its parameters are only where `params` starts.
+        network: its statistics are constants of the function; its parameters are only where `params` starts.
 
     Attributes:
         params: the network's own parameters, as NNX state.
+        constants: its statistics, as NNX state.
         num_outputs: raw outputs a row.
-        raw: (params, batch, dropout key or None) -> raw outputs [B, num_outputs]; pure, not compiled.
+        raw: (params, batch, dropout, constants) -> raw outputs [B, num_outputs]; pure, not compiled; without constants
+            the network's own.
     """
 
     def __init__(self, network: Network):
-        graph, self.params, constants = nnx.split(network, nnx.Param, ...)
+        graph, self.params, self.constants = nnx.split(network, nnx.Param, ...)
         self.num_outputs = network.head.num_outputs
 
-        def raw(params, batch, key):
+        def raw(params, batch, dropout, constants=self.constants):
             # A row that fills a batch up may hold anything: its static features never meet arithmetic.
             static = jnp.where(batch["valid"][:, None], batch["static"], jnp.zeros_like(batch["static"]))
             model = nnx.merge(graph, params, constants)
-            return model.raw(batch["x"], batch["mask"], batch["players"], static, key)
+            return model.raw(batch["x"], batch["mask"], batch["players"], static, dropout)
 
         self.raw = raw
-        self._compiled = jax.jit(lambda params, batch: raw(params, batch, None))
+        self._compiled = jax.jit(lambda params, batch: raw(params, batch, NO_DROPOUT))
 
     def __call__(self, params: Any, plays: Plays, batch_size: int, buckets: tuple[int, ...]) -> jax.Array:
         """Raw outputs [N, num_outputs] of all plays, in their order; without buckets padded to the longest of them."""
@@ -79,6 +91,32 @@ class Predictor:
         return jnp.asarray(outputs)
 
 
+def mean_of_valid(losses: jax.Array, valid: jax.Array) -> jax.Array:
+    """Mean of the losses [B] of the rows that are valid [B]; 0 where none is."""
+    total = jnp.sum(jnp.where(valid, losses, jnp.zeros_like(losses)))
+    return total / jnp.maximum(jnp.sum(valid), 1).astype(losses.dtype)
+
+
+def outcomes(batch: dict[str, jax.Array]) -> jax.Array:
+    """The outcomes of a batch [B], 0 in rows that fill it up."""
+    return jnp.where(batch["valid"], batch["yards"], jnp.zeros_like(batch["yards"]))
+
+
+def take_step(
+    mean_loss: MeanLoss, settings: Hyperparameters, state: State, batch: dict[str, jax.Array]
+) -> tuple[State, Metrics]:
+    """One step of AdamW along the gradient of the mean loss; pure."""
+    key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)
+    value, gradient = jax.value_and_grad(mean_loss)(state.params, batch, Dropout(settings.dropout, key))
+    updates, optimizer = settings.transform().update(gradient, state.optimizer, state.params)
+    params = optax.apply_updates(state.params, updates)
+    # Polyak and Juditsky 1992; a short memory at first, or the untrained start would linger.
+    memory = jnp.minimum(settings.average, (1.0 + state.step) / (10.0 + state.step))
+    average = jax.tree.map(lambda old, new: memory * old + (1.0 - memory) * new, state.average, params)
+    metrics = {"loss": value, "gradient_norm": optax.tree.norm(gradient)}
+    return State(params, average, optimizer, state.step + 1, state.key, state.loss_sum + value), metrics
+
+
 class Trainer:
     """The compiled functions of a training.
 
@@ -86,8 +124,7 @@ class Trainer:
         predictor: the network.
         head: raw outputs -> distribution.
         loss: (distribution, outcomes) -> loss of each row.
-        settings: of the optimizer.
-        total_steps: steps over which the learning rate runs its course.
+        settings: of the optimizer and dropout.
 
     Attributes:
         step: (state, batch) -> (state, metrics); the state is donated.
@@ -95,52 +132,24 @@ class Trainer:
         value_and_grad: (params, batch, dropout key or None) -> mean loss of the valid rows, and its gradient.
     """
 
-    def __init__(self, predictor: Predictor, head: Head, loss: Loss, settings: OptimizerConfig, total_steps: int):
+    def __init__(self, predictor: Predictor, head: Head, loss: Loss, settings: Hyperparameters):
         self._params = predictor.params
-        self._transform = adamw(settings, total_steps)
 
-        def mean_loss(params, batch, key):
-            valid = batch["valid"]
-            outcomes = jnp.where(valid, batch["yards"], jnp.zeros_like(batch["yards"]))
-            losses = loss(head(predictor.raw(params, batch, key)), outcomes)
-            total = jnp.sum(jnp.where(valid, losses, jnp.zeros_like(losses)))
-            return total / jnp.maximum(jnp.sum(valid), 1).astype(losses.dtype)
+        def mean_loss(params, batch, dropout):
+            return mean_of_valid(loss(head(predictor.raw(params, batch, dropout)), outcomes(batch)), batch["valid"])
 
-        def step(state, batch):
-            key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)
-            value, gradient = jax.value_and_grad(mean_loss)(state.params, batch, key)
-            updates, optimizer = self._transform.update(gradient, state.optimizer, state.params)
-            params = optax.apply_updates(state.params, updates)
-            # Polyak and Juditsky 1992; a short memory at first, or the untrained start would linger.
-            memory = jnp.minimum(settings.average, (1.0 + state.step) / (10.0 + state.step))
-            average = jax.tree.map(lambda old, new: memory * old + (1.0 - memory) * new, state.average, params)
-            metrics = {"loss": value, "gradient_norm": optax.tree.norm(gradient)}
-            return State(params, average, optimizer, state.step + 1, state.key, state.loss_sum + value), metrics
-
+        step = partial(take_step, mean_loss, settings)
         self.step = jax.jit(step, donate_argnums=0)
         self.scan = jax.jit(partial(scan_steps, step), donate_argnums=0)
-        self.value_and_grad = jax.jit(jax.value_and_grad(mean_loss))
+        self.value_and_grad = jax.jit(
+            jax.value_and_grad(
+                lambda params, batch, key: mean_loss(params, batch, Dropout(settings.dropout, key)),
+            )
+        )
 
     def initial(self, seed: int) -> State:
         """State before the first step; `seed` starts dropout's stream."""
-        # A copy: the step donates its state, and the network keeps its own parameters.
-        params, average = jax.tree.map(jnp.copy, self._params), jax.tree.map(jnp.copy, self._params)
-        key = jax.random.key_data(jax.random.key(seed))
-        return State(params, average, self._transform.init(params), jnp.zeros((), jnp.int32), key, jnp.zeros(()))
-
-
-def adamw(config: OptimizerConfig, total_steps: int) -> optax.GradientTransformation:
-    """AdamW (Loshchilov and Hutter 2019) behind a clipped global norm; linear warm-up, then cosine decay to zero."""
-    warmup = max(1, round(config.warmup * total_steps))
-    schedule = optax.warmup_cosine_decay_schedule(0.0, config.learning_rate, warmup, max(total_steps, warmup + 1))
-    return optax.chain(
-        optax.clip_by_global_norm(config.clip),
-        optax.adamw(
-            schedule,
-            weight_decay=config.weight_decay,
-            mask=lambda params: jax.tree.map(lambda leaf: leaf.ndim > 1, params),
-        ),
-    )
+        return State.initial(self._params, seed)
 
 
 def arrays(batch: Batch) -> dict[str, np.ndarray]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from sbp_jax.models.tcn import TCN, CausalConv, dropout, receptive_field
+from sbp_jax.models.tcn import NO_DROPOUT, TCN, CausalConv, Dropout, receptive_field
 
 
 @pytest.mark.parametrize(("kernel_size", "dilation", "frames"), [(1, 1, 4), (2, 1, 5), (3, 2, 9), (3, 4, 3), (5, 3, 1)])
@@ -79,7 +79,10 @@ def test_last_state_by_its_dependencies_equals_the_full_network(num_layers, kern
 
 def test_dropout_keeps_the_mean_and_is_off_without_a_key():
     x = jnp.ones((200, 200))
-    dropped = dropout(x, 0.25, jax.random.key(0))
+    dropped = Dropout(0.25, jax.random.key(0))(x)
     assert set(np.unique(dropped)) == {np.float32(0), np.float32(1 / 0.75)}
     np.testing.assert_allclose(jnp.mean(dropped), 1.0, atol=4 * np.sqrt(0.25 / 0.75 / 40_000))
-    assert dropout(x, 0.25, None) is x
+    assert NO_DROPOUT(x) is x
+    traced = jax.jit(lambda rate: Dropout(rate, jax.random.key(0))(x))
+    np.testing.assert_array_equal(traced(0.25), dropped)
+    np.testing.assert_array_equal(traced(0.0), x)

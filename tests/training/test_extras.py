@@ -14,7 +14,7 @@ from sbp_jax.distributions.heads import objective
 from sbp_jax.errors import InputError
 from sbp_jax.models import EntityAttention
 from sbp_jax.models.network import NetworkConfig
-from sbp_jax.training import Predictor, Trainer, arrays
+from sbp_jax.training import Hyperparameters, Predictor, Trainer, arrays
 from sbp_jax.training.build import check_features, check_outcomes, make_head, make_network, set_statistics
 from tests.plays import random_plays
 
@@ -39,13 +39,14 @@ def plays_with_extras(count=24):
 @pytest.fixture(scope="module", params=["attention", "flat"])
 def trained(request):
     """Network and trainer after a mirrored step, before which the last layer is zero and nothing shows."""
-    config = replace(CONFIG, network=replace(CONFIG.network, encoder=request.param))
+    sizes = replace(CONFIG.network, encoder=request.param)
+    config = replace(CONFIG, network=sizes, optimizer=OptimizerConfig(warmup=0.0))
     plays, head = plays_with_extras(), make_head(CONFIG.head)
     check_features(config, plays)
     network = make_network(config, head, plays.static.shape[1])
     set_statistics(network, plays, head.initial(plays.yards))
     batches = Batches(plays, 8, (16,), mirror=mirror_of(plays))
-    trainer = Trainer(Predictor(network), head, objective("exact"), OptimizerConfig(warmup=0.0), 30)
+    trainer = Trainer(Predictor(network), head, objective("exact"), Hyperparameters.of(config, 30))
     state = trainer.initial(0)
     losses = []
     for epoch in range(4):

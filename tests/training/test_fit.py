@@ -15,7 +15,7 @@ from sbp_jax.data.symmetry import mirror_of
 from sbp_jax.distributions.heads import objective
 from sbp_jax.errors import InputError
 from sbp_jax.models.network import NetworkConfig
-from sbp_jax.training import Checkpoints, DivergedError, HostFeed, Predictor, Trainer, arrays, fit
+from sbp_jax.training import Checkpoints, DivergedError, HostFeed, Hyperparameters, Predictor, Trainer, arrays, fit
 from sbp_jax.training.build import constants, make_head, make_network, set_statistics
 from tests.plays import random_plays
 
@@ -41,7 +41,7 @@ def build(config=CONFIG, count=80, longest=30):
     batches = Batches(plays, settings.batch_size, settings.buckets, seed=settings.seed, mirror=mirror_of(plays))
     predictor = Predictor(network)
     loss = objective(config.training.objective)
-    trainer = Trainer(predictor, head, loss, config.optimizer, len(batches) * config.training.epochs)
+    trainer = Trainer(predictor, head, loss, Hyperparameters.of(config, len(batches) * settings.epochs))
     return network, predictor, trainer, batches
 
 
