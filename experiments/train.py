@@ -4,23 +4,35 @@ Writes runs/CONFIG/RUN/; the same command goes on where it was, or says that it 
 """
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-import jax
 import jax.numpy as jnp
 from tqdm import tqdm
 
 from experiments.cli import main, parse_config
 from experiments.data import Dataset, open_dataset
 from experiments.record import Record
-from sbp_jax.config import Config, digest
+from sbp_jax.config import Config, TrainingConfig, digest
 from sbp_jax.data.arrays import Arrays
-from sbp_jax.data.batching import Batches
+from sbp_jax.data.batching import Batches, Plays
 from sbp_jax.data.symmetry import mirror_of
 from sbp_jax.distributions.heads import objective
 from sbp_jax.errors import InputError
 from sbp_jax.models import receptive_field
-from sbp_jax.training import Checkpoints, HostFeed, Hyperparameters, Predictor, ResidentFeed, Trainer, fit, fit_marginal
+from sbp_jax.training import (
+    Checkpoints,
+    HostFeed,
+    Hyperparameters,
+    Predictor,
+    ResidentFeed,
+    Schedule,
+    Trainer,
+    fit,
+    fit_marginal,
+    to_device,
+)
 from sbp_jax.training.build import (
     check_features,
     check_outcomes,
@@ -120,15 +132,10 @@ def train(config: Config, dataset: Dataset, root: Path) -> Path:
     steps, frames = len(feed.order), ", ".join(map(str, feed.order.shapes))
     print(f"batches: {steps} of {batch_size} plays padded to {frames} frames; padding {feed.order.waste():.1%}")
     predictor = Predictor(network)
-    trainer = Trainer(predictor, head, loss, Hyperparameters.of(config, steps * settings.epochs))
-
-    yards = jnp.asarray(validation.yards)
     # Whatever the objective, what counts is the probability of the yards as the league counts them: whole ones.
     nll = objective("interval" if whole else "exact")
-    mean_loss = jax.jit(lambda raw: jnp.mean(nll(head(raw), yards)))
-
-    def validate(params) -> float:
-        return float(mean_loss(predictor(params, validation, settings.batch_size, settings.buckets)))
+    trainer = Trainer(predictor, head, loss, Hyperparameters.of(config, steps * settings.epochs), nll)
+    validate = _validator(trainer, validation, settings) if len(validation) else None
 
     folder = run_folder(root, config, dataset.fingerprint)
     record = Record(folder, config, dataset.path, dataset.fingerprint, plays.static.shape[1], whole)
@@ -153,7 +160,7 @@ def train(config: Config, dataset: Dataset, root: Path) -> Path:
         fit(
             trainer,
             feed,
-            validate if len(validation) else None,
+            validate,
             settings,
             checkpoints,
             constants(network),
@@ -163,6 +170,13 @@ def train(config: Config, dataset: Dataset, root: Path) -> Path:
     checkpoints.close()
     record.close()
     return folder
+
+
+def _validator(trainer: Trainer, plays: Plays, settings: TrainingConfig) -> Callable[[Any], float]:
+    """(parameters) -> mean loss of the plays, which lie on the device."""
+    padded = Arrays.of(plays, settings.buckets or (int(plays.lengths.max()),))
+    held, order = to_device(padded), Schedule(padded, settings.batch_size, shuffle=False).epoch(0)
+    return lambda params: float(trainer.evaluate(params, held, order))
 
 
 def command(args: list[str]) -> None:

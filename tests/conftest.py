@@ -8,6 +8,7 @@ import pytest
 from jaxtyping import install_import_hook
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.config.update("jax_num_cpu_devices", 2)  # for what is spread over devices; all else uses the first
 install_import_hook("sbp_jax", "beartype.beartype")
 
 # The optimizer's library mixes integers and floats, so that training tests cannot be strict.
@@ -18,7 +19,7 @@ STRICT_ROOMS = {"distributions", "evaluation", "models", "scoring"}
 UNOPTIMIZED = [
     *("test_heads.py", "test_network.py", "test_extremes.py", "test_transformations.py"),
     *("test_numpyro_inference.py", "test_finite.py", "test_tcn.py", "test_cli.py"),
-    *("test_fit.py", "test_resident.py"),
+    *("test_fit.py", "test_resident.py", "test_sweep.py"),
 ]
 LONG = ["test_exactness.py", "test_way.py", "test_numpyro.py", "test_parity.py", "test_blended.py", "test_spliced.py"]
 REAL_DATA = Path(__file__).parents[2] / "shared" / "data"

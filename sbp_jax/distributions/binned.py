@@ -150,11 +150,11 @@ class Binned(Bins):
         p = probabilities(leading(self.logits, ndim, 1))
         return p * (length / widths), jnp.where(touched, 0.5 * (start + stop), 0.0), length
 
-    def tail_quantile(self, mass: float, upper: bool) -> Float[Array, "..."]:
+    def tail_quantile(self, mass: float | Float[Array, ""], upper: bool) -> Float[Array, "..."]:
         """The point with probability `mass` beyond it on that side, shape `batch_shape`."""
         return self._quantile(self._level(mass), upper)
 
-    def tail_log_density(self, mass: float, upper: bool) -> Float[Array, "..."]:
+    def tail_log_density(self, mass: float | Float[Array, ""], upper: bool) -> Float[Array, "..."]:
         """log f at `tail_quantile`, from the bin that holds it, shape `batch_shape`."""
         index, _ = crossing(self.logits, self._level(mass), upper)
         return log_probability(self.logits, index) - jnp.log(pick(self._edges(index.ndim)[1], index))

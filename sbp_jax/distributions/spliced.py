@@ -96,16 +96,24 @@ class SplicedBinnedPareto(BinnedBody):
 
     @compiled
     def thresholds(self) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
-        """(t_l, t_u) in the unit of the outcome, shape `batch_shape`; the end edges where a tail mass is 0."""
-        tau_l, tau_u = self._masses(len(self.batch_shape))
-        return self.body._quantile(tau_l, False), self.body._quantile(tau_u, True)
+        """(t_l, t_u) in the unit of the outcome, shape `batch_shape`.
+
+        Where a tail mass is 0 they are the outer edges of the first and the last bin that is not forbidden.
+        """
+        masses = self._masses(len(self.batch_shape))
+        t_l, t_u = self.body._quantile(masses[0], False), self.body._quantile(masses[1], True)
+        if self._has_tails:
+            return t_l, t_u
+        first, last = self._outer_edges(len(self.batch_shape))
+        return jnp.where(masses[0] > 0, t_l, first), jnp.where(masses[1] > 0, t_u, last)
 
     @compiled
     def log_prob(self, y: ArrayLike) -> Float[Array, "..."]:
         """log f(y); -inf with zero gradient beyond a finite tail's end and beyond a side without tail."""
         (y,) = self._outcomes(y)
         side = self._sides(y)
-        body = self.body.clamped_log_prob(jnp.where(side.in_body, y, side.t_l))
+        inside = jnp.where(side.in_body, y, side.t_l)
+        body = self.body.clamped_log_prob(inside if self._has_tails else self._within_bins(inside))
         lower = safe_log(side.tau_l) + self.lower.log_prob(side.z_l)
         upper = safe_log(side.tau_u) + self.upper.log_prob(side.z_u)
         return self._known(jnp.where(side.in_lower, lower, jnp.where(side.in_upper, upper, body)), y)
@@ -115,13 +123,14 @@ class SplicedBinnedPareto(BinnedBody):
         """The published training objective: log f_b(y), plus log tau + log g in a tail with thresholds held constant.
 
         A composite likelihood: bins learn from every outcome, tails from exceedances. It is not a log-density, and its
-        value is not comparable with one. An outcome outside the edges counts in the nearest end bin.
+        value is not comparable with one. An outcome outside the edges, or beyond the last bin on its side that is not
+        forbidden, counts in the nearest bin.
         """
         (y,) = self._outcomes(y)
         side = self._sides(y, jax.lax.stop_gradient)
         lower = jnp.where(side.in_lower, safe_log(side.tau_l) + self.lower.log_prob(side.z_l), 0.0)
         upper = jnp.where(side.in_upper, safe_log(side.tau_u) + self.upper.log_prob(side.z_u), 0.0)
-        return self._known(self.body.clamped_log_prob(y) + lower + upper, y)
+        return self._known(self.body.clamped_log_prob(self._within_bins(y)) + lower + upper, y)
 
     @compiled
     def cdf(self, y: ArrayLike) -> Float[Array, "..."]:
@@ -229,6 +238,24 @@ class SplicedBinnedPareto(BinnedBody):
         survival = jnp.where(in_tail, mass, 1.0) / jnp.where(in_tail, tau, 1.0)
         excess = side.excess_at(-safe_log(survival))
         return body + jnp.where(upper, excess, -excess)
+
+    @property
+    def _has_tails(self) -> bool:
+        """Both tail masses are known to be positive: no threshold is an outer edge."""
+        return all(isinstance(mass, Constant) and np.all(np.asarray(mass) > 0) for mass in self.tail_mass)
+
+    def _outer_edges(self, ndim):
+        """The outer edges of the first and the last bin whose logit is not -inf."""
+        edges, _ = self._edges(ndim)
+        allowed = leading(self.logits, ndim, 1) > -jnp.inf
+        first = jnp.min(jnp.where(allowed, edges[..., :-1], jnp.inf), axis=-1)
+        return first, jnp.max(jnp.where(allowed, edges[..., 1:], -jnp.inf), axis=-1)
+
+    def _within_bins(self, y):
+        """y, moved to the nearest bin that is not forbidden where it lies beyond all of them."""
+        first, last = jax.lax.stop_gradient(self._outer_edges(y.ndim))
+        # the edge itself belongs to the bin above it
+        return jnp.where(y < first, first, jnp.where(y < last, y, jnp.nextafter(last, first)))
 
     def _masses(self, ndim):
         """(tau_l, tau_u) in the distribution's dtype with `ndim` axes."""

@@ -1,7 +1,7 @@
 """State, step, fit, checkpoints; runs where only the jax family and NumPy are installed."""
 
 from sbp_jax.training.checkpoints import Checkpoints
-from sbp_jax.training.feed import HostFeed, ResidentFeed
+from sbp_jax.training.feed import HostFeed, ResidentFeed, Schedule
 from sbp_jax.training.fit import DivergedError, Fitted, fit
 from sbp_jax.training.marginal import fit_marginal
 from sbp_jax.training.optimizer import Hyperparameters
@@ -18,6 +18,7 @@ __all__ = [
     "Resident",
     "ResidentBucket",
     "ResidentFeed",
+    "Schedule",
     "State",
     "Trainer",
     "arrays",

@@ -81,7 +81,7 @@ def fit(
     per_epoch = len(feed.order)
     step = int(state.step)
     on_step(step)
-    while len(record["history"]) < config.epochs and not _stale(record, config.patience):
+    while len(record["history"]) < config.epochs and not is_stale(record, config.patience):
         epoch = len(record["history"])
         started = time.perf_counter()
         metrics: Metrics = {}
@@ -116,7 +116,8 @@ def fit(
     return Fitted(best, record["history"], step)
 
 
-def _stale(record: dict[str, Any], patience: int) -> bool:
+def is_stale(record: dict[str, Any], patience: int) -> bool:
+    """Whether validation has not improved for `patience` epochs."""
     return record["best_loss"] is not None and len(record["history"]) - 1 - record["best_epoch"] >= patience
 
 

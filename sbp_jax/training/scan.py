@@ -32,6 +32,22 @@ def scan_steps(step: Any, state: Any, resident: Resident, order: dict[str, jax.A
     return lax.scan(lambda state, one: lax.switch(one["bucket"], [*branches, none], state, one), state, order)
 
 
+def mean_over(losses: Any, resident: Resident, order: dict[str, jax.Array]) -> jax.Array:
+    """Mean loss of all plays of a split.
+
+    Args:
+        losses: batch -> loss of each row.
+        resident: the plays.
+        order: in which each play is once.
+    """
+
+    def add(total: jax.Array, batch: dict[str, jax.Array]) -> tuple[jax.Array, dict[str, jax.Array]]:
+        each = losses(batch)
+        return total + jnp.sum(jnp.where(batch["valid"], each, jnp.zeros_like(each))), {}
+
+    return scan_steps(add, jnp.zeros(()), resident, order, None)[0] / len(resident)
+
+
 def _gather(resident: Resident, bucket: int, one: dict[str, jax.Array], signs: Any) -> dict[str, jax.Array]:
     """A batch as `step.arrays` has it, padded to the bucket; some of its plays may come from shorter ones."""
     frames = resident.buckets[bucket].x.shape[1]

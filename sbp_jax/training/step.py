@@ -14,7 +14,7 @@ from flax import nnx
 from sbp_jax.data.batching import Batch, Batches, Plays
 from sbp_jax.models import NO_DROPOUT, Dropout, Head, Network
 from sbp_jax.training.optimizer import Hyperparameters
-from sbp_jax.training.scan import scan_steps
+from sbp_jax.training.scan import mean_over, scan_steps
 
 Loss = Callable[[Any, jax.Array], jax.Array]
 MeanLoss = Callable[[Any, dict[str, jax.Array], Dropout], jax.Array]  # (params, batch, dropout) -> nats a play
@@ -125,26 +125,35 @@ class Trainer:
         head: raw outputs -> distribution.
         loss: (distribution, outcomes) -> loss of each row.
         settings: of the optimizer and dropout.
+        judge: loss that validates; without, the one that trains.
 
     Attributes:
         step: (state, batch) -> (state, metrics); the state is donated.
         scan: (state, resident plays, order, signs) -> (state, metrics of each step), see `scan.scan_steps`; likewise.
+        evaluate: (params, resident plays, order) -> mean loss by which training is judged, without dropout.
         value_and_grad: (params, batch, dropout key or None) -> mean loss of the valid rows, and its gradient.
     """
 
-    def __init__(self, predictor: Predictor, head: Head, loss: Loss, settings: Hyperparameters):
+    def __init__(
+        self, predictor: Predictor, head: Head, loss: Loss, settings: Hyperparameters, judge: Loss | None = None
+    ):
         self._params = predictor.params
 
         def mean_loss(params, batch, dropout):
             return mean_of_valid(loss(head(predictor.raw(params, batch, dropout)), outcomes(batch)), batch["valid"])
 
+        def evaluate(params, resident, order):
+            def losses(batch):
+                return (judge or loss)(head(predictor.raw(params, batch, NO_DROPOUT)), outcomes(batch))
+
+            return mean_over(losses, resident, order)
+
         step = partial(take_step, mean_loss, settings)
         self.step = jax.jit(step, donate_argnums=0)
         self.scan = jax.jit(partial(scan_steps, step), donate_argnums=0)
+        self.evaluate = jax.jit(evaluate)
         self.value_and_grad = jax.jit(
-            jax.value_and_grad(
-                lambda params, batch, key: mean_loss(params, batch, Dropout(settings.dropout, key)),
-            )
+            jax.value_and_grad(lambda params, batch, key: mean_loss(params, batch, Dropout(settings.dropout, key)))
         )
 
     def initial(self, seed: int) -> State:

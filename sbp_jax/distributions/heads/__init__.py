@@ -9,6 +9,7 @@ from sbp_jax.distributions.heads.baselines import (
     TwoTailedHybridParetoHead,
 )
 from sbp_jax.distributions.heads.centered import CenteredHead, OutcomeHead
+from sbp_jax.distributions.heads.family import SplicedFamily, SplicedValues
 from sbp_jax.distributions.heads.objectives import OBJECTIVES, Loss, objective
 from sbp_jax.distributions.heads.spliced import SplicedBinnedParetoHead
 from sbp_jax.distributions.heads.tails import PARAMETERIZATIONS, SMALLEST_SCALE, Parameterization, TailInputs
@@ -26,6 +27,8 @@ __all__ = [
     "OutcomeHead",
     "Parameterization",
     "SplicedBinnedParetoHead",
+    "SplicedFamily",
+    "SplicedValues",
     "StudentTHead",
     "TailInputs",
     "TwoTailedHybridParetoHead",

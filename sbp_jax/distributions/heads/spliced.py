@@ -75,24 +75,25 @@ class SplicedBinnedParetoHead:
         self(jnp.zeros(self.num_outputs))  # the law's own checks of edges and tail masses
 
     @property
+    def bins(self) -> int:
+        """K."""
+        return len(self.edges) - 1
+
+    @property
     def num_outputs(self) -> int:
         """K + 4."""
-        return len(self.edges) + 3
+        return self.bins + 4
 
     def __call__(self, raw: Float[Array, "*batch outputs"]) -> SplicedBinnedPareto:
         """The distributions of raw outputs [..., K + 4], batch shape [...]; InputError for another last axis."""
         check_outputs(raw, self.num_outputs)
-        bins = len(self.edges) - 1
-        body = Binned(raw[..., :bins], np.asarray(self.edges))
+        body = Binned(raw[..., : self.bins], np.asarray(self.edges))
         tail = PARAMETERIZATIONS[self.parameterization].tail
         lower, upper = (tail(self._tail_inputs(raw, body, side)) for side in (False, True))
         return SplicedBinnedPareto(body.logits, body.edges, lower, upper, self.tail_mass)
 
     def _tail_inputs(self, raw: Array, body: Binned, upper: bool) -> TailInputs:
-        first = len(self.edges) - 1 + 2 * upper
-        end = None if self.support is None else self.support[upper]
-        tail_mass = self.tail_mass[upper]
-        return TailInputs(raw[..., first], raw[..., first + 1], self.shape_bounds, body, tail_mass, upper, end)
+        return tail_inputs(raw, body, self.tail_mass, self.shape_bounds, self.support, upper)
 
     def initial(self, y: np.ndarray) -> np.ndarray:
         """Raw outputs [K + 4] whose distribution estimates the marginal of outcomes `y`: a start for a network's bias.
@@ -118,3 +119,17 @@ class SplicedBinnedParetoHead:
             start = PARAMETERIZATIONS[self.parameterization].start(mean_excess, inputs)
             raw[bins + 2 * upper : bins + 2 * upper + 2] = start
         return raw
+
+
+def tail_inputs(
+    raw: Float[Array, "*batch outputs"],
+    body: Binned,
+    tail_mass: tuple[float | Float[Array, ""], float | Float[Array, ""]],
+    shape_bounds: tuple[float, float],
+    support: tuple[float, float] | None,
+    upper: bool,
+) -> TailInputs:
+    """What raw outputs [..., K + 4] hold for one tail, and what else its parameterization may use."""
+    first = body.logits.shape[-1] + 2 * upper
+    end = None if support is None else support[upper]
+    return TailInputs(raw[..., first], raw[..., first + 1], shape_bounds, body, tail_mass[upper], upper, end)

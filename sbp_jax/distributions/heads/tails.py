@@ -27,7 +27,7 @@ class TailInputs:
         raw_shape, raw_scale: two raw outputs, [...].
         shape_bounds: (low, high) of the shape.
         body: the histogram that the tail is spliced to.
-        tail_mass: tau, the tail's probability.
+        tail_mass: tau, the tail's probability; may be traced.
         upper: the side.
         end: outcome up to which the tail must reach, or None.
     """
@@ -36,7 +36,7 @@ class TailInputs:
     raw_scale: Float[Array, "..."]
     shape_bounds: tuple[float, float]
     body: Binned
-    tail_mass: float
+    tail_mass: float | Float[Array, ""]
     upper: bool
     end: float | None = None
 

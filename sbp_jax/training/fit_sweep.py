@@ -1,0 +1,256 @@
+"""The training loop of a sweep: members keep step, each stops early by itself, and all go on where they were."""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from sbp_jax.training.checkpoints import Checkpoints
+from sbp_jax.training.feed import STEPS_TOGETHER, Schedule
+from sbp_jax.training.fit import Row, is_stale
+from sbp_jax.training.resident import Resident
+from sbp_jax.training.step import Metrics, State
+from sbp_jax.training.sweep import Member, Sweep, pick, stack
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The plays of a sweep, on the device.
+
+    Attributes:
+        resident: training plays.
+        schedules: of each member, by its seed.
+        signs: factor of each feature of a reflected player, None where no play is reflected.
+        validation: plays to stop by, None to run every epoch.
+        validation_order: their batches, as `Schedule.epoch` has it.
+        whole: the outcomes are whole numbers, and judged so.
+    """
+
+    resident: Resident
+    schedules: Sequence[Schedule]
+    signs: Any
+    validation: Resident | None
+    validation_order: dict[str, np.ndarray]
+    whole: bool
+
+
+@dataclass(frozen=True)
+class Finished:
+    """Outcome of a member, with the outputs of its own head.
+
+    Attributes:
+        index: which member.
+        params: averaged parameters of its best epoch.
+        state: after its last step.
+        constants: statistics of its network.
+        record: what a checkpoint of its own would say: "history", "best_loss", "best_epoch".
+        diverged: what stopped being finite and at which step; None if nothing did.
+    """
+
+    index: int
+    params: Any
+    state: State
+    constants: Any
+    record: dict[str, Any]
+    diverged: str | None
+
+
+def fit_sweep(
+    sweep: Sweep,
+    members: Sequence[tuple[Member, State]],
+    plan: Plan,
+    checkpoints: Checkpoints | None = None,
+    checkpoint_every: int = 0,
+    steps_together: int = STEPS_TOGETHER,
+    on_step: Callable[[int, int], None] = lambda step, alive: None,
+    on_finished: Callable[[Finished], None] = lambda finished: None,
+) -> None:
+    """Train all members until each has used up its epochs, stopped improving, or diverged.
+
+    Args:
+        sweep: compiled functions.
+        members: values and initial state of each, as `Sweep.member` makes them.
+        plan: the plays.
+        checkpoints: where the members that still train are saved, after every epoch; training goes on from there.
+        checkpoint_every: steps between further checkpoints within an epoch; 0 for none.
+        steps_together: steps of one compiled call.
+        on_step: called with the number of steps taken and of members that took them, after each call.
+        on_finished: called once for every member, when it stops; a resumed sweep calls it for those that stopped after
+            the checkpoint, so that a call may come twice for one member, with the same values.
+    """
+    group = _Group(sweep, members, plan)
+    if checkpoints is not None and checkpoints.latest is not None:
+        group.restore(checkpoints)
+    per_epoch = len(plan.schedules[0].order)
+    while group.alive:
+        started, taken = time.perf_counter(), []
+        while group.step < (group.epoch + 1) * per_epoch:
+            before = group.step
+            taken.append(group.take(min(steps_together, per_epoch)))
+            if len(taken) > 1:
+                jax.block_until_ready(taken[-2].metrics)  # that what is told has been done, but for one call
+            on_step(group.step, len(group.alive))
+            crossed = checkpoint_every and group.step // checkpoint_every > before // checkpoint_every
+            if crossed and group.step < (group.epoch + 1) * per_epoch and checkpoints is not None:
+                group.judge(taken)
+                group.save(checkpoints)
+        group.judge(taken)
+        for finished in group.end_epoch(time.perf_counter() - started):
+            on_finished(finished)
+        if checkpoints is not None and group.alive:
+            group.save(checkpoints)
+
+
+@dataclass(frozen=True)
+class _Taken:
+    """A compiled call: the steps from number `first` on, and the metrics of each lane."""
+
+    first: int
+    count: int
+    metrics: Metrics
+
+
+class _Group:
+    """The members that train together, in lanes: places along the first axis of stacked arrays."""
+
+    def __init__(self, sweep: Sweep, members: Sequence[tuple[Member, State]], plan: Plan):
+        self.sweep, self.plan, self._members = sweep, plan, members
+        self.records: list[dict[str, Any]] = [
+            {"history": [], "best_loss": None, "best_epoch": -1, "diverged": None} for _ in members
+        ]
+        self.step = 0
+        self.alive = list(range(len(members)))
+        self._resident, self._validation = (
+            sweep.place(split, members=False) for split in (plan.resident, plan.validation)
+        )
+        self._board(list(range(len(members))))
+
+    def _board(self, lanes: list[int]) -> None:
+        """Lanes for these members, as many as the devices can share; what is left over stands still."""
+        self._lanes = lanes
+        fill = -len(lanes) % self.sweep.devices
+        chosen = [self._members[i] for i in [*lanes, *lanes[:1] * fill]]
+        self._values = self.sweep.place(stack([member for member, _ in chosen]), members=True)
+        self.state: State = self.sweep.place(stack([state for _, state in chosen]), members=True)
+        self.best = jax.tree.map(jnp.copy, self.state.average)  # the step donates the state's own
+        self._orders: tuple[int, list[dict[str, np.ndarray]]] | None = None
+
+    @property
+    def epoch(self) -> int:
+        """Epochs that are over."""
+        return max(len(self.records[i]["history"]) for i in self.alive) if self.alive else 0
+
+    def take(self, count: int) -> _Taken:
+        """Up to `count` steps of each member that still trains, not waited for."""
+        per_epoch = len(self.plan.schedules[0].order)
+        epoch, start = self.epoch, self.step - self.epoch * per_epoch
+        if self._orders is None or self._orders[0] != epoch:
+            self._orders = epoch, [self.plan.schedules[i].epoch(epoch) for i in self._lanes]
+        parts = []
+        for i, order in zip(self._lanes, self._orders[1], strict=True):
+            # a member that has stopped is given steps beyond the epoch's end
+            at = start if i in self.alive else per_epoch
+            parts.append(self.plan.schedules[i].part(order, at, count))
+        still = self.plan.schedules[self._lanes[0]].part(self._orders[1][0], per_epoch, count)
+        parts += [still] * (-len(parts) % self.sweep.devices)
+        part = self.sweep.place({name: np.stack([each[name] for each in parts]) for name in parts[0]}, members=True)
+        self.state, metrics = self.sweep.scan(self.state, self._values, part, self._resident, self.plan.signs)
+        taken = _Taken(self.step, min(count, per_epoch - start), metrics)
+        self.step += taken.count
+        return taken
+
+    def judge(self, taken: list[_Taken]) -> None:
+        """Note of each member the first step whose loss or gradient is not finite; the list is emptied."""
+        for call in taken:
+            values = {name: np.asarray(call.metrics[name])[:, : call.count] for name in ("loss", "gradient_norm")}
+            for lane, i in enumerate(self._lanes):
+                bad = [(int(at), name) for name, v in values.items() for at in np.flatnonzero(~np.isfinite(v[lane]))]
+                if i in self.alive and bad and self.records[i]["diverged"] is None:
+                    at, name = min(bad)
+                    self.records[i]["diverged"] = f"{name} is {values[name][lane, at]} at step {call.first + at + 1}"
+        taken.clear()
+
+    def end_epoch(self, seconds: float) -> list[Finished]:
+        """Validate, keep what is better, and let members go that are through."""
+        losses = np.full(len(self._lanes), math.nan)
+        if self._validation is not None:
+            losses = np.asarray(
+                self.sweep.evaluate(
+                    self.state.average,
+                    self._values,
+                    self.plan.validation_order,
+                    self._validation,
+                    jnp.asarray(self.plan.whole),
+                )
+            )
+        sums = np.asarray(self.state.loss_sum)
+        better = np.zeros(jax.tree.leaves(self.best)[0].shape[0], bool)
+        per_epoch, gone = len(self.plan.schedules[0].order), []
+        for lane, i in enumerate(self._lanes):
+            record, settings = self.records[i], self.sweep.configs[i].training
+            if i not in self.alive:
+                continue
+            loss = float(losses[lane])
+            if self._validation is not None and not math.isfinite(loss) and record["diverged"] is None:
+                record["diverged"] = f"validation loss is {loss} after step {self.step}"
+            if record["diverged"] is None:
+                row: Row = {"epoch": len(record["history"]) + 1, "step": self.step}
+                row |= {"training_loss": float(sums[lane]) / per_epoch, "validation_loss": loss}
+                row |= {"seconds": seconds / len(self.alive)}
+                record["history"] = [*record["history"], row]
+                if math.isnan(loss) or record["best_loss"] is None or loss < record["best_loss"]:
+                    better[lane] = True
+                    record["best_loss"] = None if math.isnan(loss) else loss
+                    record["best_epoch"] = len(record["history"]) - 1
+            through = len(record["history"]) >= settings.epochs or is_stale(record, settings.patience)
+            if through or record["diverged"] is not None:
+                gone.append(i)
+        self.best = _where(jnp.asarray(better), self.state.average, self.best)
+        self.state = replace(self.state, loss_sum=jnp.zeros_like(self.state.loss_sum))
+        finished = [self._finished(i) for i in gone]
+        self.alive = [i for i in self.alive if i not in gone]
+        if self.sweep.together > 1 and self.alive and 2 * len(self.alive) <= len(self._lanes):
+            self._close_ranks()
+        return finished
+
+    def _finished(self, i: int) -> Finished:
+        lane, record = self._lanes.index(i), dict(self.records[i])
+        diverged = record.pop("diverged")
+        state, best = (self.sweep.narrow(i, pick(tree, lane)) for tree in (self.state, self.best))
+        constants = self.sweep.narrow(i, pick(self._values.constants, lane))
+        return Finished(i, best, state, constants, record, diverged)
+
+    def _close_ranks(self) -> None:
+        """Give up the lanes of members that have stopped: vectorized, they cost as much as the others."""
+        lanes = [self._lanes.index(i) for i in self.alive]
+        state, best = ([pick(tree, lane) for lane in lanes] for tree in (self.state, self.best))
+        self._board(list(self.alive))
+        fill = -len(lanes) % self.sweep.devices
+        self.state, self.best = (
+            self.sweep.place(stack([*trees, *trees[:1] * fill]), members=True) for trees in (state, best)
+        )
+
+    def save(self, checkpoints: Checkpoints) -> None:
+        """Write the lanes and the records."""
+        record = {"lanes": self._lanes, "alive": self.alive, "members": self.records}
+        trees = {"state": self.state, "best": self.best, "constants": self._values.constants}
+        checkpoints.save(self.step, trees, record)
+
+    def restore(self, checkpoints: Checkpoints) -> None:
+        """Go on from the newest checkpoint."""
+        record = checkpoints.record()
+        self._board(record["lanes"])
+        self.alive, self.records = record["alive"], record["members"]
+        self.state = self.sweep.place(checkpoints.restore("state", self.state), members=True)
+        self.best = self.sweep.place(checkpoints.restore("best", self.best), members=True)
+        self.step = int(checkpoints.latest or 0)
+
+
+def _where(chosen: jax.Array, a: Any, b: Any) -> Any:
+    """Of two trees of stacked arrays, `a` along the members where `chosen` `[members]`."""
+    return jax.tree.map(lambda x, y: jnp.where(chosen.reshape(-1, *(1,) * (x.ndim - 1)), x, y), a, b)

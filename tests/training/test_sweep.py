@@ -1,0 +1,165 @@
+"""A sweep's members end where their separate trainings end: in values, stops, on devices, after a kill."""
+
+from dataclasses import replace
+from functools import cache
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from sbp_jax.config import Config, HeadConfig, OptimizerConfig, TrainingConfig
+from sbp_jax.data.arrays import Arrays
+from sbp_jax.data.symmetry import mirror_of
+from sbp_jax.distributions.heads import objective
+from sbp_jax.errors import InputError
+from sbp_jax.models.network import NetworkConfig
+from sbp_jax.training import Checkpoints, Hyperparameters, Predictor, ResidentFeed, Trainer, fit, to_device
+from sbp_jax.training.build import make_head, make_network, set_statistics
+from sbp_jax.training.feed import Schedule
+from sbp_jax.training.fit_sweep import Plan, fit_sweep
+from sbp_jax.training.sweep import Sweep, check_members
+from tests.plays import random_plays
+from tests.training.test_fit import Killed
+
+BASE = Config(
+    network=NetworkConfig(encoder="flat", channels=4, layers=1, hidden=(6,), dropout=0.1),
+    head=HeadConfig(bins=8, low=-10.0, high=25.0),
+    optimizer=OptimizerConfig(learning_rate=3e-2),
+    training=TrainingConfig(epochs=3, batch_size=16, buckets=(30,), patience=3),
+)
+
+
+def changed(**sections):
+    return replace(BASE, **{name: replace(getattr(BASE, name), **fields) for name, fields in sections.items()})
+
+
+CONFIGS = (
+    BASE,
+    changed(training={"seed": 3}, network={"dropout": 0.0}, head={"bins": 5, "tail_mass": (0.1, 0.02)}),
+    changed(optimizer={"learning_rate": 1e-2, "weight_decay": 0.0, "clip": 0.1, "average": 0.5, "warmup": 0.3}),
+    changed(head={"parameterization": "orthogonal"}, training={"objective": "exact", "epochs": 2}),
+    changed(head={"parameterization": "continuous", "low": -20.0}, training={"objective": "composite", "seed": 1}),
+)
+PLAYS, VALIDATION = random_plays(40, longest=30), random_plays(24, longest=30, seed=9)
+ORDER = Schedule(Arrays.of(VALIDATION, (30,)), 16, shuffle=False)
+
+
+def network_of(config):
+    head = make_head(config.head)
+    network = make_network(config, head, PLAYS.static.shape[1])
+    set_statistics(network, PLAYS, head.initial(PLAYS.yards))
+    # in float64 under x64: what is left of a difference is then no rounding
+    nnx.update(network, jax.tree.map(lambda leaf: leaf.astype(jnp.result_type(float)), nnx.state(network)))
+    return network
+
+
+def separate(config):
+    """The training of one configuration by itself."""
+    head, settings = make_head(config.head), config.training
+    predictor = Predictor(network_of(config))
+    feed = ResidentFeed(Arrays.of(PLAYS, settings.buckets), settings.batch_size, settings.seed, mirror_of(PLAYS))
+    hyper = Hyperparameters.of(config, len(feed.order) * settings.epochs)
+    trainer = Trainer(predictor, head, objective(settings.objective), hyper, objective("interval"))
+    resident = to_device(Arrays.of(VALIDATION, (30,)))
+    return fit(trainer, feed, lambda params: float(trainer.evaluate(params, resident, ORDER.epoch(0))), settings)
+
+
+@cache
+def compiled(configs=CONFIGS, together=1, devices=1):
+    widest = max(configs, key=lambda config: config.head.bins)
+    return Sweep(configs, network_of(widest), together, jax.devices()[:devices])
+
+
+def swept(sweep, **options):
+    """What a sweep of the same trainings ends in, by member."""
+    settings, arrays = BASE.training, Arrays.of(PLAYS, BASE.training.buckets)
+    schedules = [Schedule(arrays, settings.batch_size, c.training.seed, mirror_of(PLAYS)) for c in sweep.configs]
+    plan = Plan(
+        resident=to_device(arrays),
+        schedules=schedules,
+        signs=jnp.asarray(mirror_of(PLAYS).signs),
+        validation=to_device(Arrays.of(VALIDATION, (30,))),
+        validation_order=ORDER.epoch(0),
+        whole=True,
+    )
+    per_epoch = len(schedules[0].order)
+    members = [
+        sweep.member(i, network_of(config), per_epoch * config.training.epochs)
+        for i, config in enumerate(sweep.configs)
+    ]
+    finished = {}
+    fit_sweep(sweep, members, plan, on_finished=lambda each: finished.update({each.index: each}), **options)
+    return finished
+
+
+def assert_same(member, alone, rtol, atol):
+    assert member.diverged is None
+    for name in ("training_loss", "validation_loss", "step"):
+        np.testing.assert_allclose(
+            [row[name] for row in member.record["history"]], [row[name] for row in alone.history], rtol=rtol
+        )
+    for a, b in zip(jax.tree.leaves(member.params), jax.tree.leaves(alone.params), strict=True):
+        assert a.shape == b.shape
+        np.testing.assert_allclose(a, b, rtol=rtol, atol=atol)
+
+
+@pytest.mark.parametrize(("together", "devices"), [(1, 1), (5, 1), (2, 2)])
+def test_members_end_where_they_end_alone(together, devices):
+    with jax.enable_x64(True):
+        finished = swept(compiled(together=together, devices=devices))
+        assert sorted(finished) == list(range(len(CONFIGS)))
+        for i, config in enumerate(CONFIGS):
+            assert_same(finished[i], alone(config), rtol=1e-9, atol=1e-11)
+
+
+@cache
+def alone(config):
+    return separate(config)
+
+
+def test_one_program_trains_all():
+    sweep = compiled()
+    with jax.enable_x64(True):
+        swept(sweep)
+    assert sweep.scan._cache_size() == 1
+    assert sweep.evaluate._cache_size() == 1
+
+
+@pytest.mark.parametrize("killed_at", [1, 4])
+def test_resuming_equals_never_stopping(tmp_path, killed_at):
+    sweep, whole = compiled(), None
+
+    def kill(step, alive):
+        if step >= killed_at:
+            raise Killed
+
+    with jax.enable_x64(True):
+        whole = swept(sweep)
+        options = {"checkpoint_every": 1, "steps_together": 1}
+        with pytest.raises(Killed):
+            swept(sweep, checkpoints=Checkpoints(tmp_path), on_step=kill, **options)
+        resumed = swept(sweep, checkpoints=Checkpoints(tmp_path), **options)
+    for i, member in resumed.items():
+        for a, b in zip(jax.tree.leaves(member.params), jax.tree.leaves(whole[i].params), strict=True):
+            np.testing.assert_array_equal(a, b)
+        losses = [[row["validation_loss"] for row in each.record["history"]] for each in (member, whole[i])]
+        assert losses[0] == losses[1]
+
+
+def test_a_member_that_diverges_leaves_the_others_alone():
+    configs = (BASE, changed(optimizer={"learning_rate": 1e30, "clip": 1e30, "weight_decay": 1e3}))
+    finished = swept(compiled(configs))
+    assert finished[0].diverged is None
+    assert len(finished[0].record["history"]) == 3
+    assert "at step" in finished[1].diverged
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(finished[1].params))
+
+
+def test_what_is_no_value_must_be_alike():
+    with pytest.raises(InputError, match=r"network\.channels: the members of a sweep differ in values alone, got 4"):
+        check_members([BASE, changed(network={"channels": 5})])
+    with pytest.raises(InputError, match="at least one configuration"):
+        check_members([])
+    check_members(CONFIGS)
