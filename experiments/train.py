@@ -5,27 +5,30 @@ Writes runs/CONFIG/RUN/; the same command goes on where it was, or says that it 
 
 import dataclasses
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 from tqdm import tqdm
 
 from experiments.cli import main, parse_config
 from experiments.data import Dataset, open_dataset
 from experiments.record import Record
-from sbp_jax.config import Config, TrainingConfig, digest
+from sbp_jax.config import Config, digest
 from sbp_jax.data.arrays import Arrays
-from sbp_jax.data.batching import Batches, Plays
+from sbp_jax.data.batching import Batches, Mirror, Plays
 from sbp_jax.data.symmetry import mirror_of
 from sbp_jax.distributions.heads import objective
 from sbp_jax.errors import InputError
-from sbp_jax.models import receptive_field
+from sbp_jax.models import Network, receptive_field
 from sbp_jax.training import (
     Checkpoints,
     HostFeed,
     Hyperparameters,
     Predictor,
+    Resident,
     ResidentFeed,
     Schedule,
     Trainer,
@@ -95,6 +98,63 @@ def check(config: Config) -> None:
             raise InputError(f"{name}: expected a whole number from 0 to 2^32 - 1, got {seed}")
 
 
+@dataclass(frozen=True)
+class Setup:
+    """The plays of a training, as far as the network sees them, and how they are taken.
+
+    Attributes:
+        plays, validation: for training, and to stop by; the latter may be none.
+        whole: all outcomes are whole numbers, and are judged so.
+        batch_size: plays a step.
+        buckets: frames that batches are padded to.
+        mirror: how plays are reflected; None reflects none.
+    """
+
+    plays: Plays
+    validation: Plays
+    whole: bool
+    batch_size: int
+    buckets: tuple[int, ...]
+    mirror: Mirror | None
+
+    def held_out(self) -> tuple[Resident, dict[str, np.ndarray]]:
+        """The validation plays on the device, and an order in which each is once."""
+        padded = Arrays.of(self.validation, (max(*self.buckets, int(self.validation.lengths.max())),))
+        return to_device(padded), Schedule(padded, self.batch_size, shuffle=False).epoch(0)
+
+
+def set_up(config: Config, dataset: Dataset) -> Setup:
+    """The plays that a configuration trains on.
+
+    Raises:
+        InputError: the plays lack the configuration's extras or have others, or outcomes that are not whole numbers for
+            the objective "interval".
+    """
+    plays, validation = dataset.split("train"), dataset.split("validation")
+    for split in (plays, validation):
+        check_features(config, split)
+        check_outcomes(config, split)
+    # The law of the last frame depends on no more than these frames.
+    reach = receptive_field(config.network.layers, config.network.kernel_size)
+    plays, validation, settings = plays.last(reach), validation.last(reach), config.training
+    return Setup(
+        plays=plays,
+        validation=validation,
+        whole=plays.is_whole and validation.is_whole,
+        batch_size=min(settings.batch_size, -(-len(plays) // 16)),
+        buckets=settings.buckets or (int(plays.lengths.max()),),
+        mirror=mirror_of(plays) if settings.mirror else None,
+    )
+
+
+def network_of(config: Config, plays: Plays) -> Network:
+    """The network of a configuration, with the statistics of the plays and their marginal distribution."""
+    head = make_head(config.head)
+    network = make_network(config, head, plays.static.shape[1])
+    set_statistics(network, plays, fit_marginal(head, plays.yards, objective(config.training.objective)))
+    return network
+
+
 def train(config: Config, dataset: Dataset, root: Path) -> Path:
     """Train, or go on training, the network of a configuration.
 
@@ -107,35 +167,24 @@ def train(config: Config, dataset: Dataset, root: Path) -> Path:
         The run's folder, for `sbp_jax.load_run`.
 
     Raises:
-        InputError: the plays lack the configuration's extras or have others, or outcomes that are not whole numbers for
-            the objective "interval".
+        InputError: as `set_up`.
     """
-    plays, validation = dataset.split("train"), dataset.split("validation")
-    for split in (plays, validation):
-        check_features(config, split)
-        check_outcomes(config, split)
-    whole = plays.is_whole and validation.is_whole
-    head, loss, settings = make_head(config.head), objective(config.training.objective), config.training
-    # The law of the last frame depends on no more than these frames.
-    reach = receptive_field(config.network.layers, config.network.kernel_size)
-    plays, validation = plays.last(reach), validation.last(reach)
-    network = make_network(config, head, plays.static.shape[1])
-    set_statistics(network, plays, fit_marginal(head, plays.yards, loss))
-    mirror = mirror_of(plays) if settings.mirror else None
-    batch_size = min(settings.batch_size, -(-len(plays) // 16))
-    buckets = settings.buckets or (int(plays.lengths.max()),)
+    setup, settings = set_up(config, dataset), config.training
+    plays, validation, whole = setup.plays, setup.validation, setup.whole
+    head, loss = make_head(config.head), objective(settings.objective)
+    network = network_of(config, plays)
     if settings.resident:
         together = min(STEPS_TOGETHER, settings.checkpoint_every)
-        feed = ResidentFeed(Arrays.of(plays, buckets), batch_size, settings.seed, mirror, together)
+        feed = ResidentFeed(Arrays.of(plays, setup.buckets), setup.batch_size, settings.seed, setup.mirror, together)
     else:
-        feed = HostFeed(Batches(plays, batch_size, buckets, settings.seed, mirror=mirror))
+        feed = HostFeed(Batches(plays, setup.batch_size, setup.buckets, settings.seed, mirror=setup.mirror))
     steps, frames = len(feed.order), ", ".join(map(str, feed.order.shapes))
-    print(f"batches: {steps} of {batch_size} plays padded to {frames} frames; padding {feed.order.waste():.1%}")
+    print(f"batches: {steps} of {setup.batch_size} plays padded to {frames} frames; padding {feed.order.waste():.1%}")
     predictor = Predictor(network)
     # Whatever the objective, what counts is the probability of the yards as the league counts them: whole ones.
     nll = objective("interval" if whole else "exact")
     trainer = Trainer(predictor, head, loss, Hyperparameters.of(config, steps * settings.epochs), nll)
-    validate = _validator(trainer, validation, settings) if len(validation) else None
+    validate = _validator(trainer, setup) if len(validation) else None
 
     folder = run_folder(root, config, dataset.fingerprint)
     record = Record(folder, config, dataset.path, dataset.fingerprint, plays.static.shape[1], whole)
@@ -172,10 +221,9 @@ def train(config: Config, dataset: Dataset, root: Path) -> Path:
     return folder
 
 
-def _validator(trainer: Trainer, plays: Plays, settings: TrainingConfig) -> Callable[[Any], float]:
+def _validator(trainer: Trainer, setup: Setup) -> Callable[[Any], float]:
     """(parameters) -> mean loss of the plays, which lie on the device."""
-    padded = Arrays.of(plays, settings.buckets or (int(plays.lengths.max()),))
-    held, order = to_device(padded), Schedule(padded, settings.batch_size, shuffle=False).epoch(0)
+    held, order = setup.held_out()
     return lambda params: float(trainer.evaluate(params, held, order))
 
 

@@ -1,0 +1,170 @@
+"""Ablations: python -m experiments.ablation NAME [--seeds 5] [--arms A B] [--out FOLDER].
+
+Trains every arm of a grid with several seeds, as one program where the arms differ in values alone, judges all on the
+test plays, and writes a parquet of all members, a table with intervals, figures and what they show. Interrupted, the
+same command goes on with what is missing.
+"""
+
+import dataclasses
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from experiments import grid, machine
+from experiments.cli import main, parse
+from experiments.data import Dataset, open_dataset
+from experiments.demo import marginal_distribution, oracle_forecast
+from experiments.grid import Arm, Grid
+from experiments.members import train_members
+from experiments.train import check, run_folder
+from sbp_jax.config import Config
+from sbp_jax.errors import InputError
+from sbp_jax.evaluation import evaluate, integer_forecast
+from sbp_jax.reporting import ablation as reporting
+from sbp_jax.run import load_run
+
+RESULT = "result.json"  # of a run: its figures on the test plays, or what made it diverge
+
+
+@dataclass(frozen=True)
+class Options:
+    """Train every arm of a grid with several seeds and compare them on the test plays.
+
+    Attributes:
+        seeds: trainings an arm; their spread makes the intervals.
+        arms: names of arms to train, all without; the reference is always one of them.
+        plays: simulated plays, instead of the base configuration's number.
+        epochs: instead of the base configuration's.
+        out: folder of the results; without, runs/ablation/NAME, where the runs are.
+    """
+
+    seeds: int = 5
+    arms: tuple[str, ...] = ()
+    plays: int | None = None
+    epochs: int | None = None
+    out: Path | None = None
+
+
+@dataclass(frozen=True)
+class Trial:
+    """An arm with a seed."""
+
+    arm: Arm
+    seed: int
+    config: Config
+
+
+def trials(chosen: Grid, options: Options) -> list[Trial]:
+    """All trainings of a grid.
+
+    Raises:
+        InputError: an arm that there is not, a number out of range, a field of an arm out of range.
+    """
+    if options.seeds < 1:
+        raise InputError(f"--seeds: expected at least 1, got {options.seeds}")
+    known = [arm.name for arm in chosen.arms]
+    for name in options.arms:
+        if name not in known:
+            raise InputError(f"--arms: {chosen.name} has no arm {name!r}; known: {', '.join(known)}")
+    found = []
+    for arm in chosen.arms:
+        if options.arms and arm.name not in (*options.arms, chosen.reference):
+            continue
+        config = arm.config
+        if options.plays is not None:
+            config = replace(config, data=replace(config.data, plays=options.plays))
+        if options.epochs is not None:
+            config = replace(config, training=replace(config.training, epochs=options.epochs))
+        try:
+            check(config)
+        except InputError as error:
+            raise InputError(f"{chosen.name}, arm {arm.name!r}: {error}") from error
+        for seed in range(options.seeds):
+            seeded = replace(config, training=replace(config.training, seed=config.training.seed + seed))
+            found.append(Trial(arm, seed, seeded))
+    return found
+
+
+def judge(folder: Path, dataset: Dataset) -> dict[str, Any]:
+    """Figures of a run on the test plays."""
+    run, plays = load_run(folder), dataset.split("test")
+    figures = evaluate(integer_forecast(run.predict(plays), plays.yards), plays.yards).to_dict()
+    history = run.history
+    best = history["validation_loss"].arg_min() if len(history) else None
+    return {
+        **reporting.flat(figures),
+        "epochs": len(history),
+        "best_epoch": None if best is None else best + 1,
+        "seconds": float(history["seconds"].sum()),
+    }
+
+
+def baselines(folder: Path, dataset: Dataset) -> dict[str, dict[str, float]]:
+    """Figures of the marginal distribution, and of the true law where it is known."""
+    plays = dataset.split("test")
+    forecasts = {"marginal": integer_forecast(marginal_distribution(load_run(folder), len(plays)), plays.yards)}
+    if dataset.simulated is not None:
+        forecasts["oracle"] = oracle_forecast(dataset.truth(), plays)
+    return {name: reporting.flat(evaluate(each, plays.yards).to_dict()) for name, each in forecasts.items()}
+
+
+def ablate(chosen: Grid, options: Options, root: Path) -> tuple[pl.DataFrame, dict[str, dict[str, float]], Dataset]:
+    """Train and judge what is missing; one row a trial, the baselines' figures, and the data."""
+    every = trials(chosen, options)
+    data = {trial.config.data for trial in every}
+    if len(data) > 1:
+        raise InputError(f"{chosen.name}: expected the same data in all arms, or their losses cannot be compared")
+    dataset = open_dataset(every[0].config.data)
+    folders = {trial.config: run_folder(root, trial.config, dataset.fingerprint) for trial in every}
+
+    def on_done(config: Config, folder: Path, diverged: str | None) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        result = {"diverged": diverged} if diverged else judge(folder, dataset)
+        partial = folder / f"{RESULT}.partial"
+        partial.write_text(json.dumps(result, indent=1) + "\n")
+        partial.replace(folder / RESULT)
+
+    missing = [config for config, folder in folders.items() if not (folder / RESULT).is_file()]
+    print(f"{chosen.title}: {len(folders)} trainings, {len(folders) - len(missing)} of them there already")
+    train_members(missing, dataset, root, on_done)
+    rows = []
+    for trial in every:
+        result = json.loads((folders[trial.config] / RESULT).read_text())
+        rows.append({"arm": trial.arm.name, "x": trial.arm.x, "seed": trial.seed, "diverged": None, **result})
+    table = pl.DataFrame(rows, infer_schema_length=None)
+    judged = [folders[t.config] for t in every if "nll" in json.loads((folders[t.config] / RESULT).read_text())]
+    if not judged:
+        raise InputError(f"{chosen.name}: no training came to an end: {table['diverged'][0]}")
+    return table, baselines(judged[0], dataset), dataset
+
+
+def command(args: list[str]) -> None:
+    """Run the ablation that the command line names."""
+    if not args or args[0].startswith("-"):
+        if args and args[0] in ("-h", "--help"):
+            print(f"usage: python -m experiments.ablation NAME [--field value ...]\ngrids: {', '.join(grid.names())}\n")
+            parse(Options, ["--help"], "python -m experiments.ablation NAME")
+        raise InputError(f"expected a grid first; known: {', '.join(grid.names())}")
+    chosen = grid.read(args[0])
+    options = parse(Options, args[1:], f"python -m experiments.ablation {args[0]}")
+    root = Path("runs/ablation") / chosen.name
+    table, references, dataset = ablate(chosen, options, root)
+    out = options.out or root
+    out.mkdir(parents=True, exist_ok=True)
+    table.write_parquet(out / f"{chosen.name}.parquet")
+    context = reporting.Context(chosen.title, chosen.about, chosen.reference, chosen.axis, chosen.logarithmic)
+    reporting.drawing(out / f"{chosen.name}.png", table, references, context)
+    heading = machine.heading(chosen.title, "experiments.ablation", args, machine.describe())
+    plays = len(dataset.split("train")), len(dataset.split("test"))
+    text = "\n\n".join([heading, *reporting.report(table, references, context, plays)]) + "\n"
+    (out / f"{chosen.name}.md").write_text(text)
+    summary = {"grid": dataclasses.asdict(context), "baselines": references, "fingerprint": dataset.fingerprint}
+    (out / f"{chosen.name}.json").write_text(json.dumps(summary, indent=1) + "\n")
+    print(f"\n{text}\nwritten to {out}: {', '.join(sorted(p.name for p in out.glob(chosen.name + '.*')))}")
+
+
+if __name__ == "__main__":
+    main(command, "interrupted; the same command goes on with what is missing")

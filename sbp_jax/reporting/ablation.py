@@ -1,0 +1,207 @@
+"""Ablations: a table with intervals, figures, and a paragraph written by rule from the numbers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from matplotlib.axes import Axes
+from scipy.stats import t as student
+
+from sbp_jax.reporting.style import COLOURS, NAMES, figure
+from sbp_jax.reporting.tables import markdown
+
+# what the table and the figure show of a member's figures: heading and digits
+SHOWN = {
+    "nll": ("NLL, nats", 4),
+    "crps": ("CRPS, yd", 4),
+    "mae": ("MAE, yd", 3),
+    "pp_lower": ("PP lower", 4),
+    "pp_base": ("PP base", 4),
+    "pp_upper": ("PP upper", 4),
+    "pp_full": ("PP full", 4),
+}
+JUDGED = {"nll": "negative log-likelihood", "crps": "CRPS"}  # proper scores: lower is better, the true law is best
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a grid says of itself: see `experiments.grid.Grid`."""
+
+    title: str
+    about: str
+    reference: str
+    axis: str = ""
+    logarithmic: bool = False
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Mean of a sample with Student's interval of level 0.95; without a width for a single value."""
+
+    mean: float
+    half: float
+
+    @classmethod
+    def of(cls, values: np.ndarray) -> "Interval":
+        """That of values [n], n at least 1."""
+        count = len(values)
+        if count < 2:
+            return cls(float(np.mean(values)), float("nan"))
+        spread = float(np.std(values, ddof=1)) / count**0.5
+        return cls(float(np.mean(values)), float(student.ppf(0.5 + LEVEL / 2, count - 1)) * spread)
+
+    @property
+    def sign(self) -> int:
+        """1 or -1 where the interval lies on one side of zero, else 0."""
+        return 0 if not abs(self.mean) > self.half else (1 if self.mean > 0 else -1)
+
+    def text(self, digits: int) -> str:
+        """`mean ± half`."""
+        return f"{self.mean:.{digits}f}" + ("" if np.isnan(self.half) else f" ± {self.half:.{digits}f}")
+
+
+def flat(figures: Mapping[str, Any]) -> dict[str, float]:
+    """Nested figures by one name each: `pp_full` for `pp`'s `full`."""
+    found: dict[str, float] = {}
+    for name, value in figures.items():
+        inner = {f"{name}_{key}": each for key, each in value.items()} if isinstance(value, Mapping) else {name: value}
+        found |= inner
+    return found
+
+
+def arms_of(table: pl.DataFrame) -> list[str]:
+    """Names of the arms that have at least one training that came to an end, in their order."""
+    ended = table.filter(pl.col("nll").is_not_null())
+    return ended["arm"].unique(maintain_order=True).to_list()
+
+
+def interval(table: pl.DataFrame, arm: str, name: str) -> Interval:
+    """A figure of an arm over its seeds."""
+    values = table.filter((pl.col("arm") == arm) & pl.col(name).is_not_null())[name]
+    return Interval.of(values.to_numpy().astype(np.float64))
+
+
+def difference(table: pl.DataFrame, arm: str, reference: str, name: str) -> Interval | None:
+    """A figure of an arm less that of the reference, seed by seed; None where they share no seed."""
+    one, two = (table.filter(pl.col("arm") == each).select("seed", name) for each in (arm, reference))
+    both = one.join(two, on="seed", suffix="_reference").drop_nulls()
+    return Interval.of((both[name] - both[f"{name}_reference"]).to_numpy()) if len(both) else None
+
+
+def report(
+    table: pl.DataFrame, baselines: Mapping[str, Mapping[str, float]], context: Context, plays: tuple[int, int]
+) -> list[str]:
+    """Paragraphs of Markdown: what was done, the table, the figure, what it shows.
+
+    Args:
+        table: one row a training: arm, x, seed, diverged, and figures, null where it diverged.
+        baselines: figures of the marginal distribution, and of the true law where it is known.
+        context: of the grid.
+        plays: training and test plays.
+    """
+    seeds = table["seed"].n_unique()
+    header = ["arm", "seeds", *(heading for heading, _ in SHOWN.values())]
+    rows = []
+    for arm in arms_of(table):
+        count = len(table.filter((pl.col("arm") == arm) & pl.col("nll").is_not_null()))
+        cells = [interval(table, arm, name).text(digits) for name, (_, digits) in SHOWN.items()]
+        rows.append([arm, count, *cells])
+    for name, figures in baselines.items():
+        rows.append([NAMES.get(name, name), "", *(f"{figures[key]:.{digits}f}" for key, (_, digits) in SHOWN.items())])
+    return [
+        f"{context.about} {plays[0]:,} training plays, {plays[1]:,} test plays, {seeds} seeds an arm; mean and "
+        f"{LEVEL:.0%} interval over the seeds of the network's start, order of the plays and dropout, on one split.",
+        markdown(header, rows),
+        "What it shows. " + " ".join(shown(table, baselines, context)),
+    ]
+
+
+def shown(table: pl.DataFrame, baselines: Mapping[str, Mapping[str, float]], context: Context) -> list[str]:
+    """Sentences by rule: the best arm by each proper score, who differs from the reference, distance to the oracle."""
+    sentences = []
+    arms = arms_of(table)
+    for name, title in JUDGED.items():
+        digits = SHOWN[name][1]
+        means = {arm: interval(table, arm, name).mean for arm in arms}
+        best = min(arms, key=lambda arm: means[arm])
+        sentences.append(f"By {title} the best arm is {best} ({means[best]:.{digits}f}).")
+        if context.reference not in arms:
+            continue
+        worse, better, same = [], [], []
+        for arm in arms:
+            gap = None if arm == context.reference else difference(table, arm, context.reference, name)
+            if gap is not None:
+                group = {1: worse, -1: better, 0: same}[gap.sign]
+                group.append(f"{arm} ({gap.mean:+.{digits}f})")
+        for group, verb in ((better, "better"), (worse, "worse")):
+            if group:
+                sentences.append(f"Seed by seed {verb} than {context.reference}: {', '.join(group)}.")
+        if same:
+            sentences.append(f"Not told from {context.reference} by these seeds: {', '.join(same)}.")
+    if "oracle" in baselines:
+        gap = baselines["marginal"]["crps"] - baselines["oracle"]["crps"]
+        closed = {arm: (baselines["marginal"]["crps"] - interval(table, arm, "crps").mean) / gap for arm in arms}
+        low, high = min(closed, key=lambda arm: closed[arm]), max(closed, key=lambda arm: closed[arm])
+        sentences.append(
+            f"Of the CRPS gap between marginal and true law the arms close {closed[low]:.0%} ({low}) to "
+            f"{closed[high]:.0%} ({high})."
+        )
+    tail = {arm: interval(table, arm, "pp_lower").mean + interval(table, arm, "pp_upper").mean for arm in arms}
+    calm = min(arms, key=lambda arm: tail[arm])
+    sentences.append(f"The tails of {calm} are calibrated best (PP errors of both add up to {tail[calm]:.4f}).")
+    fallen = table.filter(pl.col("nll").is_null())
+    if len(fallen):
+        names = ", ".join(f"{arm} seed {seed}" for arm, seed in fallen.select("arm", "seed").iter_rows())
+        sentences.append(f"Diverged, and left out: {names}.")
+    return sentences
+
+
+def drawing(path: Path, table: pl.DataFrame, baselines: Mapping[str, Mapping[str, float]], context: Context) -> None:
+    """NLL, CRPS and PP error of the arms: each training a point, means with intervals; the baselines in the titles."""
+    arms = arms_of(table)
+    names = ("nll", "crps", "pp_full")
+    placed = dict(table.filter(pl.col("x").is_not_null()).select("arm", "x").unique().iter_rows())
+    apart = [arm for arm in arms if arm not in placed]
+    with figure(path, 10.5, 0.3 * len(apart) + (3.4 if placed else 1.2)) as page:
+        rows = [row for row in (bool(placed), bool(apart)) if row]
+        heights = ([3.0] if placed else []) + ([0.3 * len(apart) + 0.8] if apart else [])
+        axes = page.subplots(len(rows), len(names), squeeze=False, height_ratios=heights)
+        for column, name in enumerate(names):
+            if placed:
+                _along(axes[0, column], table, {a: placed[a] for a in arms if a in placed}, name, context)
+            if apart:
+                _listed(axes[-1, column], table, apart, name, named=column == 0)
+            # as a line it would flatten all that tells the arms apart
+            known = [f"{NAMES[each]} {figures[name]:.{SHOWN[name][1]}f}" for each, figures in baselines.items()]
+            axes[0, column].set_title("; ".join(known))
+        page.suptitle(f"{context.title} (lower is better)")
+
+
+def _along(axis: Axes, table: pl.DataFrame, placed: Mapping[str, float], name: str, context: Context) -> None:
+    points = table.filter(pl.col("arm").is_in(list(placed)) & pl.col(name).is_not_null())
+    axis.plot(points["x"], points[name], ".", color="#999999", markersize=4)
+    arms = sorted(placed, key=lambda arm: placed[arm])
+    found = [interval(table, arm, name) for arm in arms]
+    half = np.nan_to_num([each.half for each in found])
+    x = [placed[arm] for arm in arms]
+    axis.errorbar(
+        x, [each.mean for each in found], yerr=half, color=COLOURS["sbp"], marker="o", markersize=4, capsize=2
+    )
+    axis.set(xlabel=context.axis, ylabel=SHOWN[name][0])
+    if context.logarithmic:
+        axis.set_xscale("log")
+
+
+def _listed(axis: Axes, table: pl.DataFrame, arms: list[str], name: str, named: bool) -> None:
+    for row, arm in enumerate(arms):
+        values = table.filter((pl.col("arm") == arm) & pl.col(name).is_not_null())[name]
+        found = interval(table, arm, name)
+        axis.plot(values, [row] * len(values), ".", color="#999999", markersize=4)
+        half = np.nan_to_num(found.half)
+        axis.errorbar([found.mean], [row], xerr=[half], color=COLOURS["sbp"], marker="o", markersize=4, capsize=2)
+    axis.set_yticks(range(len(arms)), arms if named else [""] * len(arms))
+    axis.set(ylim=(len(arms) - 0.5, -0.5), xlabel=SHOWN[name][0])
