@@ -40,6 +40,7 @@ from sbp_jax.training.build import (
     check_features,
     check_outcomes,
     constants,
+    frame_weights,
     make_head,
     make_network,
     set_statistics,
@@ -91,6 +92,8 @@ def check(config: Config) -> None:
         raise InputError(f"optimizer.weight-decay: expected at least 0, got {config.optimizer.weight_decay}")
     if not config.network.hidden or min(config.network.hidden) < 1:
         raise InputError(f"network.hidden: expected widths of at least 1, got {config.network.hidden}")
+    if training.frame_half_life_s < 0:
+        raise InputError(f"training.frame-half-life-s: expected at least 0 seconds, got {training.frame_half_life_s}")
     if sorted({*training.buckets, 0}) != [0, *training.buckets]:
         raise InputError(f"training.buckets: expected increasing numbers of frames, got {training.buckets}")
     for name, seed in (("data.seed", data.seed), ("training.seed", training.seed)):
@@ -136,7 +139,8 @@ def set_up(config: Config, dataset: Dataset) -> Setup:
         check_outcomes(config, split)
     # The law of the last frame depends on no more than these frames.
     reach = receptive_field(config.network.layers, config.network.kernel_size)
-    plays, validation, settings = plays.last(reach), validation.last(reach), config.training
+    settings, validation = config.training, validation.last(reach)
+    plays = plays if settings.per_frame else plays.last(reach)
     return Setup(
         plays=plays,
         validation=validation,
@@ -183,7 +187,9 @@ def train(config: Config, dataset: Dataset, root: Path) -> Path:
     predictor = Predictor(network)
     # Whatever the objective, what counts is the probability of the yards as the league counts them: whole ones.
     nll = objective("interval" if whole else "exact")
-    trainer = Trainer(predictor, head, loss, Hyperparameters.of(config, steps * settings.epochs), nll)
+    trainer = Trainer(
+        predictor, head, loss, Hyperparameters.of(config, steps * settings.epochs), nll, frame_weights(settings)
+    )
     validate = _validator(trainer, setup) if len(validation) else None
 
     folder = run_folder(root, config, dataset.fingerprint)

@@ -105,6 +105,10 @@ class TrainingConfig:
             longest play's.
         resident: the training plays lie on the device, an epoch is a compiled scan over them; else batches are made on
             the host, step by step: for plays that do not fit.
+        per_frame: every frame predicts the play's outcome, as a live score does, not the last one alone; plays are then
+            taken whole, and a step takes about three times as long.
+        frame_half_life_s: with it, seconds before the release at which a frame counts half of the last one; 0: all
+            frames of a play count alike. A play counts as much as another in either case.
         seed: of the initial weights, the order of the plays and dropout.
         checkpoint_every: steps between checkpoints, up to the end of a compiled call of at most 50; there is one at the
             end of every epoch in any case.
@@ -117,6 +121,8 @@ class TrainingConfig:
     mirror: bool = True
     buckets: tuple[int, ...] = ()
     resident: bool = True
+    per_frame: bool = False
+    frame_half_life_s: float = 0.0
     seed: int = 0
     checkpoint_every: int = 500
 

@@ -14,6 +14,7 @@ from sbp_jax.errors import InputError
 __all__ = [
     "FEATURES",
     "FRAME_FEATURES",
+    "FRAME_S",
     "PLAYERS",
     "PLAYER_FEATURES",
     "Batch",
@@ -25,6 +26,7 @@ __all__ = [
 ]
 
 PLAYERS = 22
+FRAME_S = 0.1  # seconds from one frame to the next
 # features that every player has (see `sbp_jax.data.features`); `sbp_jax.data.extras` has those chosen by name
 FEATURES = ("x", "y", "vx", "vy", "ax", "ay", "orientation_cos", "orientation_sin")
 PLAYER_FEATURES = len(FEATURES)

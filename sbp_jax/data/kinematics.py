@@ -7,7 +7,8 @@ have been computed live, and nothing of the ball's flight leaks in.
 import numpy as np
 import polars as pl
 
-FRAME_S = 0.1
+from sbp_jax.data.batching import FRAME_S
+
 # frames of the least-squares lines. Against the magnitudes that files of 2021 publish, accelerations from a line over 3
 # frames correlate 0.95 (over 5: 0.89, over 7: 0.78); positions are coarser than speeds: what is derived twice takes 5
 VELOCITY_WINDOW = 3

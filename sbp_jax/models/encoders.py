@@ -1,7 +1,7 @@
 """From the columns of a frame to the TCN's input: scaled as they are, or entities that move in the plane and attend."""
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -102,10 +102,10 @@ class EntityLayout:
 class GroupAttention(nnx.Module):
     """Tokens of a group pooled by attention: softmax over the members of a learnt score, one pool a head."""
 
-    def __init__(self, in_features: int, hidden: int, width: int, heads: int, *, rngs: nnx.Rngs):
+    def __init__(self, in_features: int, hidden: int, width: int, heads: int, dtype: Any = None, *, rngs: nnx.Rngs):
         self.heads = heads
-        self.first = nnx.Linear(in_features, hidden, rngs=rngs)
-        self.second = nnx.Linear(hidden, heads + width, rngs=rngs)
+        self.first = nnx.Linear(in_features, hidden, dtype=dtype, rngs=rngs)
+        self.second = nnx.Linear(hidden, heads + width, dtype=dtype, rngs=rngs)
 
     def __call__(
         self, tokens: Float[Array, "batch frames members features"], present: Bool[Array, "batch frames members"]
@@ -114,7 +114,8 @@ class GroupAttention(nnx.Module):
         score, value = jnp.split(self.second(jax.nn.relu(self.first(tokens))), [self.heads], axis=-1)
         there = jnp.broadcast_to(present[..., None], score.shape)
         # Finite stand-in for minus infinity: a frame without any member must not divide zero by zero.
-        weight = jax.nn.softmax(jnp.where(there, score, jnp.full_like(score, -1e9)), axis=-2)
+        score = jnp.where(there, score, jnp.full_like(score, -1e9)).astype(tokens.dtype)
+        weight = jax.nn.softmax(score, axis=-2).astype(value.dtype)
         weight = jnp.where(there, weight, jnp.zeros_like(weight))
         pooled = jnp.einsum("btmh,btmw->bthw", weight, value)
         return pooled.reshape(*pooled.shape[:2], -1)
@@ -134,6 +135,8 @@ class EntityAttention(nnx.Module):
         hidden: width of the token perceptrons.
         heads: attention pools a group.
         scalars: columns of an entity behind its vectors.
+        dtype: of the perceptrons' products; None for that of the parameters. Places are compared before they
+            are rounded.
         rngs: initialization stream.
     """
 
@@ -144,6 +147,7 @@ class EntityAttention(nnx.Module):
         hidden: int = 32,
         heads: int = 2,
         scalars: int = 0,
+        dtype: Any = None,
         *,
         rngs: nnx.Rngs,
     ):
@@ -153,7 +157,7 @@ class EntityAttention(nnx.Module):
         pools = []
         for group in layout.groups:
             relative = columns + 1 if group.partners else 0
-            pools.append(GroupAttention(columns + scalars + 5 + relative, hidden, group.width, heads, rngs=rngs))
+            pools.append(GroupAttention(columns + scalars + 5 + relative, hidden, group.width, heads, dtype, rngs=rngs))
         self.pools = nnx.List(pools)
         self.num_features = columns + scalars + heads * sum(group.width for group in layout.groups)
 
@@ -192,7 +196,7 @@ class EntityAttention(nnx.Module):
                 difference = vectors[:, :, list(group.partners)] - own
                 tokens += [jnp.where(both, difference, jnp.zeros_like(difference)), both.astype(z.dtype)]
             parts.append(pool(jnp.concatenate(tokens, axis=-1), present[:, :, list(group.members)]))
-        return jnp.concatenate(parts, axis=-1)
+        return jnp.concatenate([part.astype(parts[-1].dtype) for part in parts], axis=-1)
 
 
 def _place(own: Array, reference: Array) -> Array:

@@ -34,6 +34,8 @@ class NetworkConfig:
         kernel_size: frames that a convolution combines.
         hidden: widths of the MLP's hidden layers.
         dropout: probability of dropping an activation while training.
+        compute: format of the products; "bfloat16" is for accelerators. Parameters, the raw outputs and the law are
+            float32 in either case.
     """
 
     encoder: Literal["attention", "flat"] = "attention"
@@ -42,6 +44,12 @@ class NetworkConfig:
     kernel_size: int = 3
     hidden: tuple[int, ...] = (256, 128)
     dropout: float = 0.3
+    compute: Literal["float32", "bfloat16"] = "float32"
+
+    @property
+    def dtype(self) -> Any:
+        """What modules take as their dtype: None where it is that of the parameters."""
+        return jnp.bfloat16 if self.compute == "bfloat16" else None
 
 
 class Network(nnx.Module):
@@ -62,9 +70,11 @@ class Network(nnx.Module):
         self.head = head
         self.encoder = encoder
         self.static_scale = Standardization(num_static)
-        self.tcn = TCN(encoder.num_features, config.channels, config.layers, config.kernel_size, rngs=rngs)
+        self.tcn = TCN(
+            encoder.num_features, config.channels, config.layers, config.kernel_size, config.dtype, rngs=rngs
+        )
         widths = (config.channels + encoder.num_features + num_static, *config.hidden)
-        self.hidden = nnx.List([nnx.Linear(a, b, rngs=rngs) for a, b in itertools.pairwise(widths)])
+        self.hidden = nnx.List([nnx.Linear(a, b, dtype=config.dtype, rngs=rngs) for a, b in itertools.pairwise(widths)])
         self.last = nnx.Linear(widths[-1], head.num_outputs, kernel_init=nnx.initializers.zeros, rngs=rngs)
         self.offset = Statistic(jnp.zeros((head.num_outputs,)))
 
@@ -80,7 +90,8 @@ class Network(nnx.Module):
         The features of `x` are equal groups of columns, one an entity, in the order of `present`.
         """
         encoded = self._encoded(x, mask, present)
-        return jnp.concatenate([self.tcn(encoded, mask, dropout), encoded], axis=-1)
+        state = self.tcn(encoded, mask, dropout)
+        return jnp.concatenate([state, encoded.astype(state.dtype)], axis=-1)
 
     def encode_last(
         self,
@@ -96,7 +107,8 @@ class Network(nnx.Module):
         mask = (frame >= 0) & jnp.take_along_axis(mask, index, axis=1)
         x, present = (jnp.take_along_axis(a, index[:, :, None], axis=1) for a in (x, present))
         encoded = self._encoded(x, mask, present)
-        return jnp.concatenate([self.tcn.last(encoded, mask, dropout), encoded[:, -1]], axis=-1)
+        state = self.tcn.last(encoded, mask, dropout)
+        return jnp.concatenate([state, encoded[:, -1].astype(state.dtype)], axis=-1)
 
     def _encoded(self, x: Array, mask: Array, present: Array) -> Array:
         batch, frames, features = x.shape
@@ -105,15 +117,16 @@ class Network(nnx.Module):
 
     def decode(
         self,
-        state: Float[Array, "batch states"],
-        static: Float[Array, "batch statics"],
+        state: Float[Array, "*batch states"],
+        static: Float[Array, "*batch statics"],
         dropout: Dropout = NO_DROPOUT,
-    ) -> Float[Array, "batch outputs"]:
+    ) -> Float[Array, "*batch outputs"]:
         """Raw outputs from a state and the static features."""
-        h = jnp.concatenate([state, self.static_scale(static)], axis=-1)
+        h = jnp.concatenate([state, self.static_scale(static).astype(state.dtype)], axis=-1)
         for i, layer in enumerate(self.hidden):
             h = dropout.fold_in(i)(jax.nn.relu(layer(h)))
-        return self.last(h) + self.offset[...][None, :]
+        offset = self.offset[...]
+        return self.last(h.astype(offset.dtype)) + offset.reshape((1,) * (h.ndim - 1) + (-1,))
 
     def raw(
         self,
@@ -126,6 +139,20 @@ class Network(nnx.Module):
         """Raw outputs at the last valid frame of each row."""
         first, second = dropout.split()
         return self.decode(self.encode_last(x, mask, present, first), static, second)
+
+    def raw_frames(
+        self,
+        x: Float[Array, "batch frames features"],
+        mask: Bool[Array, "batch frames"],
+        present: Bool[Array, "batch frames entities"],
+        static: Float[Array, "batch statics"],
+        dropout: Dropout = NO_DROPOUT,
+    ) -> Float[Array, "batch frames outputs"]:
+        """Raw outputs at every frame, from the frames so far; of no meaning on masked ones."""
+        first, second = dropout.split()
+        state = self.encode(x, mask, present, first)
+        static = jnp.broadcast_to(static[:, None, :], (*state.shape[:2], static.shape[-1]))
+        return self.decode(state, static, second)
 
     def __call__(
         self,

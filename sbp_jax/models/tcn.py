@@ -6,6 +6,7 @@ receptive field.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -58,12 +59,16 @@ NO_DROPOUT = Dropout(0.0, None)
 class CausalConv(nnx.Module):
     """Dilated causal convolution, y_t = b + sum_j W_j x_{t - (k - 1 - j) d}, frames before the first being zero.
 
+    Products are computed in `dtype`, the parameters' own without one.
+
     It is one matrix product over the k shifted inputs side by side: a batched product under `vmap` over the weights. In
     a compiled loop XLA's windowed convolution takes five times as long on a CPU, though outside of one it is faster.
     """
 
-    def __init__(self, in_features: int, out_features: int, kernel_size: int, dilation: int, *, rngs: nnx.Rngs):
-        self.kernel_size, self.dilation = kernel_size, dilation
+    def __init__(
+        self, in_features: int, out_features: int, kernel_size: int, dilation: int, dtype: Any = None, *, rngs: nnx.Rngs
+    ):
+        self.kernel_size, self.dilation, self.dtype = kernel_size, dilation, dtype
         scale = (2.0 / (kernel_size * in_features)) ** 0.5  # He et al. 2015, for the rectifier that follows
         self.kernel = nnx.Param(scale * jax.random.normal(rngs.params(), (kernel_size, in_features, out_features)))
         self.bias = nnx.Param(jnp.zeros((out_features,)))
@@ -86,18 +91,21 @@ class CausalConv(nnx.Module):
         return self._product([x[:, j : j + end : stride] for j in range(self.kernel_size)])
 
     def _product(self, shifted: Sequence[Array]) -> Array:
-        kernel = self.kernel[...]
-        y = jnp.concatenate(shifted, axis=-1) @ kernel.reshape(-1, kernel.shape[-1])
-        return y + self.bias[...][None, None, :]
+        kernel, bias, x = self.kernel[...], self.bias[...], jnp.concatenate(shifted, axis=-1)
+        if self.dtype is not None:
+            kernel, bias, x = (a.astype(self.dtype) for a in (kernel, bias, x))
+        return x @ kernel.reshape(-1, kernel.shape[-1]) + bias[None, None, :]
 
 
 class ResidualBlock(nnx.Module):
     """Two causal convolutions with rectifier and dropout, and a linear path around them."""
 
-    def __init__(self, in_features: int, channels: int, kernel_size: int, dilation: int, *, rngs: nnx.Rngs):
-        self.first = CausalConv(in_features, channels, kernel_size, dilation, rngs=rngs)
-        self.second = CausalConv(channels, channels, kernel_size, dilation, rngs=rngs)
-        self.around = CausalConv(in_features, channels, 1, 1, rngs=rngs) if in_features != channels else None
+    def __init__(
+        self, in_features: int, channels: int, kernel_size: int, dilation: int, dtype: Any = None, *, rngs: nnx.Rngs
+    ):
+        self.first = CausalConv(in_features, channels, kernel_size, dilation, dtype, rngs=rngs)
+        self.second = CausalConv(channels, channels, kernel_size, dilation, dtype, rngs=rngs)
+        self.around = CausalConv(in_features, channels, 1, 1, dtype, rngs=rngs) if in_features != channels else None
 
     def __call__(
         self,
@@ -145,6 +153,7 @@ class TCN(nnx.Module):
         channels: width of the state.
         num_layers: residual blocks.
         kernel_size: frames that each convolution combines.
+        dtype: of the products and states; None for that of the parameters.
         rngs: initialization stream.
     """
 
@@ -154,15 +163,16 @@ class TCN(nnx.Module):
         channels: int = 64,
         num_layers: int = 4,
         kernel_size: int = 3,
+        dtype: Any = None,
         *,
         rngs: nnx.Rngs,
     ):
         widths = [in_features] + [channels] * num_layers
         self.blocks = nnx.List(
-            [ResidualBlock(widths[i], widths[i + 1], kernel_size, 2**i, rngs=rngs) for i in range(num_layers)]
+            [ResidualBlock(widths[i], widths[i + 1], kernel_size, 2**i, dtype, rngs=rngs) for i in range(num_layers)]
         )
         self.receptive_field = receptive_field(num_layers, kernel_size)
-        self.kernel_size = kernel_size
+        self.kernel_size, self.dtype = kernel_size, dtype
 
     def __call__(
         self,
@@ -171,7 +181,7 @@ class TCN(nnx.Module):
         dropout: Dropout = NO_DROPOUT,
     ) -> Float[Array, "batch frames channels"]:
         """States of all frames, 0 on masked ones, which stand for no frame at all."""
-        x = _select(mask, x)
+        x = _select(mask, x if self.dtype is None else x.astype(self.dtype))
         for i, block in enumerate(self.blocks):
             x = block(x, mask, dropout.fold_in(i))
         return x

@@ -6,12 +6,13 @@ from sbp_jax.training.fit import DivergedError, Fitted, fit
 from sbp_jax.training.marginal import fit_marginal
 from sbp_jax.training.optimizer import Hyperparameters
 from sbp_jax.training.resident import Resident, ResidentBucket, device_bytes, to_device
-from sbp_jax.training.step import Predictor, State, Trainer, arrays
+from sbp_jax.training.step import FrameWeights, Predictor, State, Trainer, arrays
 
 __all__ = [
     "Checkpoints",
     "DivergedError",
     "Fitted",
+    "FrameWeights",
     "HostFeed",
     "Hyperparameters",
     "Predictor",

@@ -6,13 +6,14 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from sbp_jax.config import Config, HeadConfig
-from sbp_jax.data.batching import PLAYER_FEATURES, PLAYERS, Plays
+from sbp_jax.config import Config, HeadConfig, TrainingConfig
+from sbp_jax.data.batching import FRAME_S, PLAYER_FEATURES, PLAYERS, Plays
 from sbp_jax.data.extras import feature_names
 from sbp_jax.data.slots import MARKERS, OTHERS, PASSER, RECEIVERS
 from sbp_jax.distributions.heads import NormalHead, SplicedBinnedParetoHead
 from sbp_jax.errors import InputError
 from sbp_jax.models import EntityAttention, EntityGroup, EntityLayout, FlatEncoder, Network, Statistic
+from sbp_jax.training.step import FrameWeights
 
 
 def make_head(config: HeadConfig) -> Any:
@@ -52,8 +53,16 @@ def make_network(config: Config, head: Any, num_static: int) -> Network:
     if config.network.encoder == "flat":
         encoder = FlatEncoder(PLAYERS, features)
     else:
-        encoder = EntityAttention(PLAYER_FEATURES, PLAYERS_LAYOUT, scalars=features - PLAYER_FEATURES, rngs=rngs)
+        scalars = features - PLAYER_FEATURES
+        encoder = EntityAttention(
+            PLAYER_FEATURES, PLAYERS_LAYOUT, scalars=scalars, dtype=config.network.dtype, rngs=rngs
+        )
     return Network(config.network, encoder, head, num_static, rngs=rngs)
+
+
+def frame_weights(config: TrainingConfig) -> FrameWeights | None:
+    """How frames count in the training of a configuration; None where the last one does alone."""
+    return FrameWeights(config.frame_half_life_s / FRAME_S) if config.per_frame else None
 
 
 def check_features(config: Config, plays: Plays) -> None:

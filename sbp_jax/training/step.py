@@ -56,6 +56,25 @@ class State:
         return cls(params, average, optimizer, jnp.zeros((), jnp.int32), key, jnp.zeros(()))
 
 
+@dataclass(frozen=True)
+class FrameWeights:
+    """How much each frame of a play counts, by its time to the release.
+
+    Attributes:
+        half_life: frames before the last one at which a weight is half of the last one's; 0: all frames alike.
+    """
+
+    half_life: float = 0.0
+
+    def __call__(self, mask: jax.Array) -> jax.Array:
+        """Weights [B, T] of the frames that `mask` [B, T] has, whose sum is 1 in each row that has any; else 0."""
+        left = jnp.sum(mask, axis=1, dtype=jnp.int32)[:, None] - 1 - jnp.arange(mask.shape[1], dtype=jnp.int32)[None, :]
+        left = jnp.where(mask, left, 0).astype(jnp.result_type(float))
+        weight = jnp.where(mask, jnp.exp2(-left / self.half_life) if self.half_life else 1.0, 0.0)
+        total = jnp.sum(weight, axis=1, keepdims=True)
+        return weight / jnp.where(total > 0, total, 1.0)
+
+
 class Predictor:
     """The network as a compiled function of its parameters.
 
@@ -66,22 +85,23 @@ class Predictor:
         params: the network's own parameters, as NNX state.
         constants: its statistics, as NNX state.
         num_outputs: raw outputs a row.
-        raw: (params, batch, dropout, constants) -> raw outputs [B, num_outputs]; pure, not compiled; without constants
-            the network's own.
+        raw: (params, batch, dropout, constants) -> raw outputs [B, num_outputs] at the last frame; pure, not compiled;
+            without constants the network's own.
+        raw_frames: the same at every frame, [B, T, num_outputs].
     """
 
     def __init__(self, network: Network):
         graph, self.params, self.constants = nnx.split(network, nnx.Param, ...)
         self.num_outputs = network.head.num_outputs
 
-        def raw(params, batch, dropout, constants=self.constants):
+        def run(method, params, batch, dropout, constants=self.constants):
             # A row that fills a batch up may hold anything: its static features never meet arithmetic.
             static = jnp.where(batch["valid"][:, None], batch["static"], jnp.zeros_like(batch["static"]))
             model = nnx.merge(graph, params, constants)
-            return model.raw(batch["x"], batch["mask"], batch["players"], static, dropout)
+            return getattr(model, method)(batch["x"], batch["mask"], batch["players"], static, dropout)
 
-        self.raw = raw
-        self._compiled = jax.jit(lambda params, batch: raw(params, batch, NO_DROPOUT))
+        self.raw, self.raw_frames = partial(run, "raw"), partial(run, "raw_frames")
+        self._compiled = jax.jit(lambda params, batch: self.raw(params, batch, NO_DROPOUT))
 
     def __call__(self, params: Any, plays: Plays, batch_size: int, buckets: tuple[int, ...]) -> jax.Array:
         """Raw outputs [N, num_outputs] of all plays, in their order; without buckets padded to the longest of them."""
@@ -91,10 +111,37 @@ class Predictor:
         return jnp.asarray(outputs)
 
 
-def mean_of_valid(losses: jax.Array, valid: jax.Array) -> jax.Array:
-    """Mean of the losses [B] of the rows that are valid [B]; 0 where none is."""
-    total = jnp.sum(jnp.where(valid, losses, jnp.zeros_like(losses)))
-    return total / jnp.maximum(jnp.sum(valid), 1).astype(losses.dtype)
+def training_loss(
+    predictor: Predictor,
+    law: Callable[[jax.Array], Any],
+    loss: Loss,
+    frames: FrameWeights | None,
+    constants: Any = None,
+) -> MeanLoss:
+    """The function that a step descends: the mean over the plays of a batch.
+
+    Args:
+        predictor: the network.
+        law: raw outputs -> distribution.
+        loss: (distribution, outcomes) -> loss of each.
+        frames: with them every frame predicts the outcome, and a play counts by its frames' weighted mean; without, the
+            last frame alone.
+        constants: the network's statistics, where they are not the predictor's own.
+    """
+    constants = predictor.constants if constants is None else constants
+
+    def mean_loss(params: Any, batch: dict[str, jax.Array], dropout: Dropout) -> jax.Array:
+        y = outcomes(batch)
+        if frames is None:
+            losses = loss(law(predictor.raw(params, batch, dropout, constants)), y)
+        else:
+            each = loss(law(predictor.raw_frames(params, batch, dropout, constants)), y[:, None])
+            weights = frames(batch["mask"]).astype(each.dtype)
+            losses = jnp.sum(jnp.where(batch["mask"], weights * each, jnp.zeros_like(each)), axis=1)
+        total = jnp.sum(jnp.where(batch["valid"], losses, jnp.zeros_like(losses)))
+        return total / jnp.maximum(jnp.sum(batch["valid"]), 1).astype(losses.dtype)
+
+    return mean_loss
 
 
 def outcomes(batch: dict[str, jax.Array]) -> jax.Array:
@@ -125,7 +172,8 @@ class Trainer:
         head: raw outputs -> distribution.
         loss: (distribution, outcomes) -> loss of each row.
         settings: of the optimizer and dropout.
-        judge: loss that validates; without, the one that trains.
+        judge: loss that validates, of the last frame; without, the one that trains.
+        frames: as for `training_loss`.
 
     Attributes:
         step: (state, batch) -> (state, metrics); the state is donated.
@@ -135,12 +183,16 @@ class Trainer:
     """
 
     def __init__(
-        self, predictor: Predictor, head: Head, loss: Loss, settings: Hyperparameters, judge: Loss | None = None
+        self,
+        predictor: Predictor,
+        head: Head,
+        loss: Loss,
+        settings: Hyperparameters,
+        judge: Loss | None = None,
+        frames: FrameWeights | None = None,
     ):
         self._params = predictor.params
-
-        def mean_loss(params, batch, dropout):
-            return mean_of_valid(loss(head(predictor.raw(params, batch, dropout)), outcomes(batch)), batch["valid"])
+        mean_loss = training_loss(predictor, head, loss, frames)
 
         def evaluate(params, resident, order):
             def losses(batch):

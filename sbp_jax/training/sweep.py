@@ -15,11 +15,11 @@ from sbp_jax.config import Config
 from sbp_jax.distributions.heads import SplicedBinnedParetoHead, SplicedFamily, SplicedValues, objective
 from sbp_jax.errors import InputError
 from sbp_jax.models import NO_DROPOUT, Network
-from sbp_jax.training.build import constants, make_head
+from sbp_jax.training.build import constants, frame_weights, make_head
 from sbp_jax.training.optimizer import Hyperparameters
 from sbp_jax.training.resident import Resident
 from sbp_jax.training.scan import mean_over, scan_steps
-from sbp_jax.training.step import Metrics, Predictor, State, mean_of_valid, outcomes, take_step
+from sbp_jax.training.step import Metrics, Predictor, State, outcomes, take_step, training_loss
 
 MEMBERS = PartitionSpec("members")
 # What a step takes as values, by field of the configuration; members of one sweep are alike in all the others.
@@ -91,7 +91,7 @@ class Sweep:
         spliced = [head for head in self._heads if isinstance(head, SplicedBinnedParetoHead)]
         self._family = SplicedFamily(spliced) if spliced else None
         self._objectives = tuple(sorted({config.training.objective for config in configs}))
-        self._predictor = Predictor(network)
+        self._predictor, self._frames = Predictor(network), frame_weights(configs[0].training)
         self._mesh = Mesh(np.asarray(devices), ("members",)) if devices is not None and len(devices) > 1 else None
         platform = jax.devices()[0].platform if not devices else devices[0].platform
         self.together = (1 if platform == "cpu" else len(configs)) if together is None else together
@@ -142,10 +142,11 @@ class Sweep:
         """
 
         def one(state: State, member: Member, order: Any, resident: Resident, signs: Any) -> tuple[State, Metrics]:
-            def mean_loss(params, batch, dropout):
-                raw = self._predictor.raw(params, batch, dropout, member.constants)
-                return mean_of_valid(self._losses(self._law(raw, member), outcomes(batch), member), batch["valid"])
+            def law(raw: jax.Array) -> Any:
+                return self._law(raw, member)
 
+            loss = partial(self._losses, member)
+            mean_loss = training_loss(self._predictor, law, loss, self._frames, member.constants)
             return scan_steps(partial(take_step, mean_loss, member.settings), state, resident, order, signs)
 
         return self._over_members(one, mapped=3, shared=2, donate=0)
@@ -172,7 +173,7 @@ class Sweep:
             return self._heads[0](raw)
         return self._family(raw, member.law)
 
-    def _losses(self, law: Any, y: jax.Array, member: Member) -> jax.Array:
+    def _losses(self, member: Member, law: Any, y: jax.Array) -> jax.Array:
         return jax.lax.switch(member.objective, [objective(name) for name in self._objectives], law, y)
 
     def _over_members(self, one: Callable[..., Any], mapped: int, shared: int, donate: int | None = None) -> Any:

@@ -14,8 +14,19 @@ from sbp_jax.data.batching import Batches
 from sbp_jax.data.symmetry import mirror_of
 from sbp_jax.distributions.heads import objective
 from sbp_jax.errors import InputError
+from sbp_jax.models import NO_DROPOUT
 from sbp_jax.models.network import NetworkConfig
-from sbp_jax.training import Checkpoints, DivergedError, HostFeed, Hyperparameters, Predictor, Trainer, arrays, fit
+from sbp_jax.training import (
+    Checkpoints,
+    DivergedError,
+    FrameWeights,
+    HostFeed,
+    Hyperparameters,
+    Predictor,
+    Trainer,
+    arrays,
+    fit,
+)
 from sbp_jax.training.build import constants, make_head, make_network, set_statistics
 from tests.plays import random_plays
 
@@ -219,3 +230,61 @@ def test_masked_player_changes_nothing():
     )
     moved = predictor(params, replace(plays, frames=plays.frames + 1), 9, (32,))
     assert not np.allclose(moved, predictor(params, plays, 9, (32,)))
+
+
+def test_frames_weigh_by_their_time_to_the_release():
+    mask = jnp.asarray([[True] * 4, [True, True, False, False], [False] * 4])
+    np.testing.assert_allclose(FrameWeights()(mask), [[0.25] * 4, [0.5, 0.5, 0, 0], [0] * 4])
+    np.testing.assert_allclose(
+        FrameWeights(half_life=1.0)(mask), [[1 / 15, 2 / 15, 4 / 15, 8 / 15], [1 / 3, 2 / 3, 0, 0], [0] * 4], rtol=1e-6
+    )
+
+
+def test_the_last_frame_alone_is_the_limit_of_all_frames():
+    """A weight that halves a hundred times a frame leaves the last one: the same loss, the same gradient."""
+    _, predictor, trainer, batches = build()
+    head, loss = make_head(CONFIG.head), objective(CONFIG.training.objective)
+    settings = Hyperparameters.of(CONFIG, 10)
+    frames = Trainer(predictor, head, loss, settings, frames=FrameWeights(half_life=0.01))
+    batch = arrays(next(iter(batches)))
+    batch["x"] = np.where(batch["mask"][:, :, None], batch["x"], np.nan)
+    one, all_frames = (each.value_and_grad(predictor.params, batch, None) for each in (trainer, frames))
+    np.testing.assert_allclose(all_frames[0], one[0], rtol=1e-6)
+    for a, b in zip(jax.tree.leaves(all_frames[1]), jax.tree.leaves(one[1]), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+
+def test_every_frame_s_loss_counts():
+    """The mean of what the last frame of each shortened play says, by the network itself."""
+    _, predictor, _, batches = build()
+    head, loss = make_head(CONFIG.head), objective("exact")
+    settings = Hyperparameters.of(CONFIG, 10)
+    frames = Trainer(predictor, head, loss, settings, frames=FrameWeights())
+    batch = arrays(next(iter(batches)))
+    value, _ = frames.value_and_grad(predictor.params, batch, None)
+    total = 0.0
+    for row in np.flatnonzero(batch["valid"]):
+        length = int(batch["mask"][row].sum())
+        one = {name: np.repeat(batch[name][row : row + 1], length, axis=0) for name in batch}
+        one["mask"] = np.tril(np.ones((length, one["mask"].shape[1]), bool))
+        law = head(predictor.raw(predictor.params, jax.tree.map(jnp.asarray, one), NO_DROPOUT))
+        total += float(np.mean(loss(law, jnp.asarray(one["yards"]))))
+    np.testing.assert_allclose(value, total / batch["valid"].sum(), rtol=1e-5)
+
+
+def test_bfloat16_products_keep_float32_parameters_and_law():
+    config = replace(CONFIG, network=replace(CONFIG.network, compute="bfloat16"))
+    _, predictor, trainer, batches = build(config)
+    _, exact, _, _ = build()
+    batch = jax.tree.map(jnp.asarray, arrays(next(iter(batches))))
+    raw = predictor.raw(predictor.params, batch, NO_DROPOUT)
+    assert raw.dtype == jnp.float32
+    value, gradient = trainer.value_and_grad(predictor.params, batch, None)
+    assert value.dtype == jnp.float32
+    assert {leaf.dtype for leaf in jax.tree.leaves(gradient)} == {jnp.dtype("float32")}
+    # a last layer that is not zero, that the network's states reach the outputs
+    kernel = jax.random.normal(jax.random.key(0), predictor.params["last"]["kernel"][...].shape)
+    params = jax.tree.map(jnp.copy, predictor.params)
+    params["last"]["kernel"].set_value(kernel)
+    rounded, full = (np.asarray(each.raw(params, batch, NO_DROPOUT)) for each in (predictor, exact))
+    assert 1e-4 < np.abs(rounded - full).max() / np.abs(full).max() < 3e-2
