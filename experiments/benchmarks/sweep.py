@@ -1,0 +1,124 @@
+"""Speed of a sweep: members as one program against the same members one after another, compilation aside."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from experiments.benchmarks.batches import NUM_STATIC, synthetic
+from experiments.benchmarks.timing import in_turn, median_ms
+from experiments.benchmarks.training import WINDOW
+from sbp_jax.config import Config
+from sbp_jax.data.arrays import Arrays
+from sbp_jax.data.batching import Plays
+from sbp_jax.distributions.heads import objective
+from sbp_jax.models import Network
+from sbp_jax.reporting import sweep as tables
+from sbp_jax.training import Hyperparameters, Predictor, Schedule, State, Trainer, to_device
+from sbp_jax.training.build import make_head, make_network, set_statistics
+from sbp_jax.training.sweep import Sweep, stack
+
+PARTS = ("members",)
+TITLE = "Speed of a sweep"
+COUNTS = (1, 2, 8, 32)
+STEPS = 4  # of a compiled call
+
+
+def configurations(count: int) -> list[Config]:
+    """Members that differ in seed, learning rate, tail masses and number of bins."""
+    base, found = Config(), []
+    for i in range(count):
+        mass = 0.02 + 0.01 * (i % 8)
+        found.append(
+            replace(
+                base,
+                head=replace(base.head, bins=(71, 36, 50, 60)[i % 4], tail_mass=(mass, mass)),
+                optimizer=replace(base.optimizer, learning_rate=1e-3 * (1 + i % 3)),
+                training=replace(base.training, seed=i),
+            )
+        )
+    return found
+
+
+def members(seconds: float) -> list[dict[str, Any]]:
+    """One row a number of members and way: milliseconds a step of all, as one program and in sequence, in turn."""
+    size = Config().training.batch_size
+    data = synthetic(np.full(STEPS * size, WINDOW))
+    padded = Arrays.of(data, (WINDOW,))
+    resident, rows = to_device(padded), []
+    for count in COUNTS:
+        configs = configurations(count)
+        networks = [_network(config, data) for config in configs]
+        orders = [Schedule(padded, size, config.training.seed).epoch(0) for config in configs]
+        calls: dict[str, Callable[[], Any]] = {"in sequence": _in_sequence(configs, networks, resident, orders)}
+        for together in sorted({1, min(count, 8), count}):
+            way = "a loop over members" if together == 1 else f"{together} vectorized"
+            calls[way] = _as_one(configs, networks, resident, orders, together)
+        firsts = {}
+        for way, call in calls.items():
+            started = time.perf_counter()
+            jax.block_until_ready(call())
+            firsts[way] = time.perf_counter() - started
+        times = in_turn(calls, seconds)
+        base = median_ms(times["in sequence"])
+        for way in calls:
+            ms = median_ms(times[way])
+            row = {"members": count, "way": way, "ms": ms / STEPS, "ratio": base / ms, "first_s": firsts[way]}
+            rows.append(row | {"plays_per_s": 1e3 * count * size * STEPS / ms})
+    return rows
+
+
+def report(results: dict[str, Any], out: Path) -> list[str]:
+    """The results as paragraphs of Markdown; nothing is drawn to `out`."""
+    del out
+    return [
+        "Members of the default network that differ in seed, learning rate, tail masses and number of bins, "
+        f"{Config().training.batch_size} plays of {WINDOW} frames a step, {STEPS} steps a call. In sequence each "
+        "member has its own compiled training and takes its steps after the other's; as one program all take theirs "
+        "in one call, one after another in a compiled loop or vectorized. Measured in turn, compilation aside; the "
+        "first call of each, with its compilation, is beside it.",
+        tables.sweep_table(results["members"]),
+    ]
+
+
+def _network(config: Config, data: Plays) -> Network:
+    head = make_head(config.head)
+    network = make_network(config, head, NUM_STATIC)
+    set_statistics(network, data, head.initial(data.yards))
+    return network
+
+
+def _in_sequence(configs: Sequence[Config], networks: Sequence[Network], resident: Any, orders: Any) -> Any:
+    trainers, states = [], []
+    for config, network in zip(configs, networks, strict=True):
+        settings, loss = Hyperparameters.of(config, 1000), objective(config.training.objective)
+        trainers.append(Trainer(Predictor(network), make_head(config.head), loss, settings))
+        states.append(trainers[-1].initial(config.training.seed))
+
+    def call() -> list[State]:
+        for i, trainer in enumerate(trainers):
+            states[i], _ = trainer.scan(states[i], resident, orders[i], None)
+        return states
+
+    return call
+
+
+def _as_one(
+    configs: Sequence[Config], networks: Sequence[Network], resident: Any, orders: Any, together: int
+) -> Callable[[], State]:
+    widest = max(networks, key=lambda network: network.head.num_outputs)
+    sweep = Sweep(configs, widest, together)
+    made = [sweep.member(i, network, 1000) for i, network in enumerate(networks)]
+    values, held = stack([member for member, _ in made]), [stack([state for _, state in made])]
+    order = {name: jnp.stack([jnp.asarray(each[name]) for each in orders]) for name in orders[0]}
+
+    def call() -> State:
+        held[0], _ = sweep.scan(held[0], values, order, resident, None)
+        return held[0]
+
+    return call
