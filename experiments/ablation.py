@@ -8,6 +8,7 @@ same command goes on with what is missing.
 import dataclasses
 import json
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +16,17 @@ import polars as pl
 
 from experiments import grid, machine
 from experiments.cli import main, parse
+from experiments.cluster import train_on_ray
 from experiments.data import Dataset, open_dataset
 from experiments.demo import marginal_distribution, oracle_forecast
 from experiments.grid import Arm, Grid
-from experiments.members import train_members
+from experiments.members import RESULT, is_done, train_members
 from experiments.train import check, run_folder
 from sbp_jax.config import Config
 from sbp_jax.errors import InputError
 from sbp_jax.evaluation import evaluate, integer_forecast
 from sbp_jax.reporting import ablation as reporting
 from sbp_jax.run import load_run
-
-RESULT = "result.json"  # of a run: its figures on the test plays, or what made it diverge
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,8 @@ class Options:
         plays: simulated plays, instead of the base configuration's number.
         epochs: instead of the base configuration's.
         out: folder of the results; without, runs/ablation/NAME, where the runs are.
+        ray: spread the trainings over the Ray cluster at this address ("auto", host:port; "local" starts one).
+        ray_cpus: processors of a task there.
     """
 
     seeds: int = 5
@@ -46,6 +48,8 @@ class Options:
     plays: int | None = None
     epochs: int | None = None
     out: Path | None = None
+    ray: str = ""
+    ray_cpus: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,15 @@ def judge(folder: Path, dataset: Dataset) -> dict[str, Any]:
     }
 
 
+def finish(dataset: Dataset, config: Config, folder: Path, diverged: str | None) -> None:
+    """Judge a training that has come to an end, and leave its result in its folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    result = {"diverged": diverged} if diverged else judge(folder, dataset)
+    partial_file = folder / f"{RESULT}.partial"
+    partial_file.write_text(json.dumps(result, indent=1) + "\n")
+    partial_file.replace(folder / RESULT)
+
+
 def baselines(folder: Path, dataset: Dataset) -> dict[str, dict[str, float]]:
     """Figures of the marginal distribution, and of the true law where it is known."""
     plays = dataset.split("test")
@@ -120,16 +133,14 @@ def ablate(chosen: Grid, options: Options, root: Path) -> tuple[pl.DataFrame, di
     dataset = open_dataset(every[0].config.data)
     folders = {trial.config: run_folder(root, trial.config, dataset.fingerprint) for trial in every}
 
-    def on_done(config: Config, folder: Path, diverged: str | None) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        result = {"diverged": diverged} if diverged else judge(folder, dataset)
-        partial = folder / f"{RESULT}.partial"
-        partial.write_text(json.dumps(result, indent=1) + "\n")
-        partial.replace(folder / RESULT)
-
-    missing = [config for config, folder in folders.items() if not (folder / RESULT).is_file()]
-    print(f"{chosen.title}: {len(folders)} trainings, {len(folders) - len(missing)} of them there already")
-    train_members(missing, dataset, root, on_done)
+    configs = [trial.config for trial in every]
+    there = sum(is_done(root, config, dataset) for config in configs)
+    print(f"{chosen.title}: {len(configs)} trainings, {there} of them there already")
+    on_done = partial(finish, dataset)
+    if options.ray and there < len(configs):
+        train_on_ray(configs, dataset, root, on_done, options.ray, options.ray_cpus)
+    else:
+        train_members(configs, dataset, root, on_done)
     rows = []
     for trial in every:
         result = json.loads((folders[trial.config] / RESULT).read_text())

@@ -59,6 +59,17 @@ def parse_config(args: Sequence[str], program: str) -> tuple[str, Config]:
     return args[0], parse(Config, args[1:], f"{program} {args[0]}", configs.get(args[0]))
 
 
+def option(args: Sequence[str], flag: str) -> tuple[str | None, list[str]]:
+    """The value of a flag that is no field, None where it is not given, and the other words; InputError without one."""
+    words = list(args)
+    if flag not in words:
+        return None, words
+    at = words.index(flag)
+    if at + 1 == len(words) or words[at + 1].startswith("--"):
+        raise InputError(f"{flag}: expected a value")
+    return words[at + 1], words[:at] + words[at + 2 :]
+
+
 def main(
     command: Callable[[list[str]], None],
     interrupted: str = "interrupted; the same command goes on from the newest checkpoint",

@@ -19,38 +19,53 @@ from sbp_jax.training import Checkpoints, Schedule, to_device
 from sbp_jax.training.fit_sweep import Finished, Plan, fit_sweep
 from sbp_jax.training.sweep import Sweep, program
 
+RESULT = "result.json"  # in a run's folder, written last: what came of it
 OnDone = Callable[[Config, Path, str | None], None]
 
 
 def train_members(configs: Sequence[Config], dataset: Dataset, root: Path, on_done: OnDone) -> None:
-    """Train every configuration; what a killed call had begun is gone on with.
+    """Train every configuration that has no result; what a killed call had begun is gone on with.
 
     Args:
         configs: different ones, on the same data.
         dataset: prepared plays.
         root: folder of the runs.
-        on_done: called for each with its run's folder, and with what stopped being finite where it diverged; then the
-            folder has no run.
+        on_done: called for each with its run's folder, and with what stopped being finite where it diverged, where the
+            folder has no run then; it writes `RESULT` there.
 
     Raises:
         InputError: the plays do not fit a configuration, see `train.set_up`.
     """
-    for group in _groups(configs, dataset, root):
+    begun, fresh = groups(configs, dataset, root)
+    for group in begun + fresh:
         _train_group(group, dataset, root, on_done)
 
 
-def _groups(configs: Sequence[Config], dataset: Dataset, root: Path) -> list[list[Config]]:
-    """Configurations that fit into one program, those that a killed call had begun together first."""
-    waiting = {run_folder(root, config, dataset.fingerprint).name: config for config in configs}
-    groups = []
+def is_done(root: Path, config: Config, dataset: Dataset) -> bool:
+    """Whether a configuration has a result."""
+    return (run_folder(root, config, dataset.fingerprint) / RESULT).is_file()
+
+
+def groups(configs: Sequence[Config], dataset: Dataset, root: Path) -> tuple[list[list[Config]], list[list[Config]]]:
+    """Configurations without a result that fit into one program: those begun together by a killed call, and others.
+
+    A group that was begun comes with those of its members that have a result already.
+    """
+    known = {run_folder(root, config, dataset.fingerprint).name: config for config in configs}
+    waiting = {name: config for name, config in known.items() if not is_done(root, config, dataset)}
+    begun = []
     for file in sorted((root / "groups").glob("*/members.json")):
         names = json.loads(file.read_text())
-        if all(name in waiting for name in names):
-            groups.append([waiting.pop(name) for name in names])
+        if all(name in known for name in names):
+            if any(name in waiting for name in names):
+                begun.append([known[name] for name in names])
+                waiting = {name: config for name, config in waiting.items() if name not in names}
+            else:
+                shutil.rmtree(file.parent)  # killed after its last member's result
     alike: dict[Config, list[Config]] = {}
     for config in waiting.values():
         alike.setdefault(program(config), []).append(config)
-    return groups + list(alike.values())
+    return begun, list(alike.values())
 
 
 def _train_group(configs: list[Config], dataset: Dataset, root: Path, on_done: OnDone) -> None:

@@ -1,6 +1,8 @@
-"""Train one network: python -m experiments.train CONFIG [--field value ...].
+"""Train one network: python -m experiments.train CONFIG [--field value ...] [--distributed WHERE].
 
-Writes runs/CONFIG/RUN/; the same command goes on where it was, or says that it is done.
+Writes runs/CONFIG/RUN/; the same command goes on where it was, or says that it is done. With --distributed, the same
+command on several hosts, or once for each of several processes, trains one network on all their devices: WHERE is
+"auto" under Slurm and the like, else HOST:PORT,COUNT,NUMBER, the address of process 0, their count and each one's own.
 """
 
 import dataclasses
@@ -13,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
-from experiments.cli import main, parse_config
+from experiments.cli import main, option, parse_config
 from experiments.data import Dataset, open_dataset
 from experiments.record import Record
 from sbp_jax.config import Config, digest
@@ -45,6 +47,7 @@ from sbp_jax.training.build import (
     make_network,
     set_statistics,
 )
+from sbp_jax.training.distributed import all_devices, connect, everywhere, is_first, wait_for_all
 from sbp_jax.training.feed import STEPS_TOGETHER
 
 
@@ -159,13 +162,14 @@ def network_of(config: Config, plays: Plays) -> Network:
     return network
 
 
-def train(config: Config, dataset: Dataset, root: Path) -> Path:
+def train(config: Config, dataset: Dataset, root: Path, spread: bool = False) -> Path:
     """Train, or go on training, the network of a configuration.
 
     Args:
         config: the run's configuration.
         dataset: prepared plays; validation plays may be missing, then every epoch is run.
         root: folder of the runs of one configuration.
+        spread: the plays of a batch are shared by all devices, those of other processes too (see `distributed`).
 
     Returns:
         The run's folder, for `sbp_jax.load_run`.
@@ -177,9 +181,12 @@ def train(config: Config, dataset: Dataset, root: Path) -> Path:
     plays, validation, whole = setup.plays, setup.validation, setup.whole
     head, loss = make_head(config.head), objective(settings.objective)
     network = network_of(config, plays)
+    mesh = all_devices() if spread else None
+    whole_on_each = None if mesh is None else everywhere(mesh)
     if settings.resident:
         together = min(STEPS_TOGETHER, settings.checkpoint_every)
-        feed = ResidentFeed(Arrays.of(plays, setup.buckets), setup.batch_size, settings.seed, setup.mirror, together)
+        padded = Arrays.of(plays, setup.buckets)
+        feed = ResidentFeed(padded, setup.batch_size, settings.seed, setup.mirror, together, whole_on_each)
     else:
         feed = HostFeed(Batches(plays, setup.batch_size, setup.buckets, settings.seed, mirror=setup.mirror))
     steps, frames = len(feed.order), ", ".join(map(str, feed.order.shapes))
@@ -187,25 +194,30 @@ def train(config: Config, dataset: Dataset, root: Path) -> Path:
     predictor = Predictor(network)
     # Whatever the objective, what counts is the probability of the yards as the league counts them: whole ones.
     nll = objective("interval" if whole else "exact")
-    trainer = Trainer(
-        predictor, head, loss, Hyperparameters.of(config, steps * settings.epochs), nll, frame_weights(settings)
-    )
+    hyperparameters = Hyperparameters.of(config, steps * settings.epochs)
+    trainer = Trainer(predictor, head, loss, hyperparameters, nll, frame_weights(settings), mesh)
     validate = _validator(trainer, setup) if len(validation) else None
 
     folder = run_folder(root, config, dataset.fingerprint)
-    record = Record(folder, config, dataset.path, dataset.fingerprint, plays.static.shape[1], whole)
+    # of several processes one writes
+    record = (
+        Record(folder, config, dataset.path, dataset.fingerprint, plays.static.shape[1], whole) if is_first() else None
+    )
     checkpoints = Checkpoints(folder / "checkpoints")
-    if checkpoints.latest is not None and (history := checkpoints.record()["history"]):
+    if record is not None and checkpoints.latest is not None and (history := checkpoints.record()["history"]):
         record.metrics(history)  # a run killed between its checkpoint and its metrics
-    with tqdm(total=steps * settings.epochs, desc=f"train {config.head.kind}", unit="step") as bar:
+    with tqdm(
+        total=steps * settings.epochs, desc=f"train {config.head.kind}", unit="step", disable=not is_first()
+    ) as bar:
 
         def on_step(step: int) -> None:
             bar.update(step - bar.n)
 
         def on_epoch(history) -> None:
-            record.metrics(history)
-            record.event(history[-1])
             last = history[-1]
+            if record is not None:
+                record.metrics(history)
+                record.event(last)
             bar.set_postfix(
                 epoch=last["epoch"],
                 training=f"{last['training_loss']:.3f}",
@@ -218,29 +230,38 @@ def train(config: Config, dataset: Dataset, root: Path) -> Path:
             validate,
             settings,
             checkpoints,
-            constants(network),
+            trainer.place(constants(network)),
             on_step,
             on_epoch,
         )
     checkpoints.close()
-    record.close()
+    if record is not None:
+        record.close()
     return folder
 
 
 def _validator(trainer: Trainer, setup: Setup) -> Callable[[Any], float]:
     """(parameters) -> mean loss of the plays, which lie on the device."""
-    held, order = setup.held_out()
+    held, order = (trainer.place(each) for each in setup.held_out())
     return lambda params: float(trainer.evaluate(params, held, order))
 
 
 def command(args: list[str]) -> None:
     """Train the configuration that the command line names."""
+    where, args = option(args, "--distributed")
     name, config = parse_config(args, "python -m experiments.train")
+    if where is not None:
+        connect(where)  # before JAX does anything
     check(config)
+    if not is_first():
+        wait_for_all("plays are prepared")
     dataset = open_dataset(config.data)
-    print(dataset.account())
-    folder = train(config, dataset, Path("runs") / name)
-    print(f"{folder}")
+    if is_first():
+        wait_for_all("plays are prepared")
+        print(dataset.account())
+    folder = train(config, dataset, Path("runs") / name, spread=where is not None)
+    if is_first():
+        print(f"{folder}")
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from sbp_jax.training.sweep import Sweep, stack
 
 PARTS = ("members",)
 TITLE = "Speed of a sweep"
-COUNTS = (1, 2, 8, 32)
+COUNTS = (1, 4, 16)
 STEPS = 4  # of a compiled call
 
 

@@ -77,7 +77,7 @@ class Checkpoints:
             InputError: there is no checkpoint, or its arrays do not have the names and shapes of `like`.
         """
         step = self._chosen(step)
-        device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+        device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
         wanted = {
             key: jax.ShapeDtypeStruct(np.shape(leaf), leaf.dtype, sharding=device) for key, leaf in named(like).items()
         }

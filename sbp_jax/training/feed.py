@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, Protocol, runtime_checkable
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 
 from sbp_jax.data.arrays import Arrays
@@ -40,7 +40,7 @@ class HostFeed:
     def run(self, trainer: Trainer, state: State, epoch: int, start: int) -> Iterator[tuple[State, Metrics]]:
         """As `Feed.run`, a step at a time."""
         for batch in self._epochs.epoch(epoch, start):
-            state, metrics = trainer.step(state, arrays(batch))
+            state, metrics = trainer.step(state, trainer.place(arrays(batch)))
             yield state, {name: value[None] for name, value in metrics.items()}
 
 
@@ -108,7 +108,7 @@ class ResidentFeed:
         self._schedule = Schedule(plays, batch_size, seed, mirror)
         self.order = self._schedule.order
         self.resident = to_device(plays, device=device)
-        self._signs = None if mirror is None else jnp.asarray(mirror.signs)
+        self._signs = None if mirror is None else jax.device_put(mirror.signs, device)
         self._steps = min(steps, len(self.order))
 
     def run(self, trainer: Trainer, state: State, epoch: int, start: int) -> Iterator[tuple[State, Metrics]]:
@@ -118,6 +118,6 @@ class ResidentFeed:
             # every call has the same shape
             part = self._schedule.part(order, start, self._steps)
             stop = min(start + self._steps, len(self.order))
-            state, metrics = trainer.scan(state, self.resident, part, self._signs)
+            state, metrics = trainer.scan(state, self.resident, trainer.place(part), self._signs)
             yield state, {name: values[: stop - start] for name, values in metrics.items()}
             start = stop

@@ -69,7 +69,7 @@ def fit(
     state = trainer.initial(config.seed)
     best, record = state.average, {"history": [], "best_loss": None, "best_epoch": -1}
     if checkpoints is not None and checkpoints.latest is not None:
-        state, best = checkpoints.restore("state", state), checkpoints.restore("best", best)
+        state, best = (trainer.place(checkpoints.restore(*each)) for each in (("state", state), ("best", best)))
         record = checkpoints.record()
     else:
         best = jax.tree.map(jnp.copy, best)  # the step donates the state's own

@@ -121,7 +121,8 @@ def _devices(device: Any) -> list[Any]:
 
 
 def _free_bytes(devices: list[Any]) -> int | None:
-    """What the device with the least has left; None where none says."""
-    statistics = [one.memory_stats() or {} for one in devices]
+    """What the device with the least has left, of those of this process; None where none says."""
+    own = [one for one in devices if one.process_index == jax.process_index()]
+    statistics = [one.memory_stats() or {} for one in own]
     free = [s["bytes_limit"] - s.get("bytes_in_use", 0) for s in statistics if "bytes_limit" in s]
     return min(free, default=None)

@@ -10,9 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import nnx
+from jax.sharding import Mesh
 
 from sbp_jax.data.batching import Batch, Batches, Plays
 from sbp_jax.models import NO_DROPOUT, Dropout, Head, Network
+from sbp_jax.training.distributed import everywhere, replicated, shared
 from sbp_jax.training.optimizer import Hyperparameters
 from sbp_jax.training.scan import mean_over, scan_steps
 
@@ -174,6 +176,8 @@ class Trainer:
         settings: of the optimizer and dropout.
         judge: loss that validates, of the last frame; without, the one that trains.
         frames: as for `training_loss`.
+        mesh: devices that share the plays of every batch, all arguments being whole on each (see `distributed`);
+            without, one device does all.
 
     Attributes:
         step: (state, batch) -> (state, metrics); the state is donated.
@@ -190,27 +194,37 @@ class Trainer:
         settings: Hyperparameters,
         judge: Loss | None = None,
         frames: FrameWeights | None = None,
+        mesh: Mesh | None = None,
     ):
-        self._params = predictor.params
-        mean_loss = training_loss(predictor, head, loss, frames)
+        self._params, self.mesh = predictor.params, mesh
+        of_batch = training_loss(predictor, head, loss, frames)
+
+        def mean_loss(params, batch, dropout):
+            return of_batch(params, shared(batch, mesh), dropout)
 
         def evaluate(params, resident, order):
             def losses(batch):
-                return (judge or loss)(head(predictor.raw(params, batch, NO_DROPOUT)), outcomes(batch))
+                rows, batch = len(batch["valid"]), shared(batch, mesh)
+                return (judge or loss)(head(predictor.raw(params, batch, NO_DROPOUT)), outcomes(batch))[:rows]
 
             return mean_over(losses, resident, order)
 
         step = partial(take_step, mean_loss, settings)
-        self.step = jax.jit(step, donate_argnums=0)
-        self.scan = jax.jit(partial(scan_steps, step), donate_argnums=0)
-        self.evaluate = jax.jit(evaluate)
+        out = None if mesh is None else everywhere(mesh)
+        self.step = jax.jit(step, donate_argnums=0, out_shardings=out)
+        self.scan = jax.jit(partial(scan_steps, step), donate_argnums=0, out_shardings=out)
+        self.evaluate = jax.jit(evaluate, out_shardings=out)
         self.value_and_grad = jax.jit(
             jax.value_and_grad(lambda params, batch, key: mean_loss(params, batch, Dropout(settings.dropout, key)))
         )
 
     def initial(self, seed: int) -> State:
         """State before the first step; `seed` starts dropout's stream."""
-        return State.initial(self._params, seed)
+        return self.place(State.initial(self._params, seed))
+
+    def place(self, tree: Any) -> Any:
+        """A tree of arrays as the compiled functions take it."""
+        return replicated(tree, self.mesh)
 
 
 def arrays(batch: Batch) -> dict[str, np.ndarray]:

@@ -1,0 +1,87 @@
+"""Grids: those that there are can be trained; what is wrong with one of your own is said with its place."""
+
+import pytest
+
+from experiments import grid
+from experiments.ablation import Options, trials
+from experiments.train import check
+from sbp_jax.errors import InputError
+
+GOOD = """
+title = "Masses"
+about = "Tail masses."
+base = "smoke"
+reference = "small"
+axis = "mass"
+arms = [
+  { name = "small", x = 0.05, head.tail_mass = [0.05, 0.05] },
+  { name = "large", x = 0.2, head = { tail_mass = [0.2, 0.2] }, training.objective = "exact" },
+]
+"""
+
+
+def written(folder, text):
+    path = folder / "mine.toml"
+    path.write_text(text)
+    return str(path)
+
+
+@pytest.mark.parametrize("name", grid.names())
+def test_every_arm_can_be_trained(name):
+    chosen = grid.read(name)
+    assert chosen.about.endswith(".")
+    for arm in chosen.arms:
+        check(arm.config)
+    reference = next(arm for arm in chosen.arms if arm.name == chosen.reference)
+    assert len({arm.config for arm in chosen.arms}) == len(chosen.arms) > 3
+    assert all(arm.config.data == reference.config.data for arm in chosen.arms)
+
+
+def test_a_grid_of_one_s_own(tmp_path):
+    small, large = grid.read(written(tmp_path, GOOD)).arms
+    assert (small.x, small.config.head.tail_mass, small.config.training.objective) == (0.05, (0.05, 0.05), "interval")
+    assert (large.x, large.config.head.tail_mass, large.config.training.objective) == (0.2, (0.2, 0.2), "exact")
+    assert small.config.network.channels == 16  # the base's
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('axis = "mass"', 'axes = "mass"', "unknown key 'axes'"),
+        ('base = "smoke"', 'base = "none"', "unknown configuration 'none'"),
+        ('reference = "small"', 'reference = "tiny"', "reference: expected one of .*'small', 'large'.*got 'tiny'"),
+        ('name = "large"', 'name = "small"', "arms: expected different names"),
+        ("head.tail_mass = [0.05, 0.05]", "head.mass = 1", r"arms\[0\]: head has no field 'mass'; known: kind, low"),
+        ("head.tail_mass = [0.05, 0.05]", "heads.bins = 1", r"arms\[0\]: expected sections of data, network"),
+        ("head.tail_mass = [0.05, 0.05]", 'head.bins = "many"', r"arms\[0\].head.bins: expected int, got 'many'"),
+        ("x = 0.05", 'x = "left"', r"arms\[0\]: x: expected a number, got 'left'"),
+        ("arms = [", "arms = ", "expected TOML"),
+        ('title = "Masses"', "title = 3", "title: expected a str, got 3"),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_place(tmp_path, old, new, said):
+    assert old in GOOD
+    with pytest.raises(InputError, match=said) as caught:
+        grid.read(written(tmp_path, GOOD.replace(old, new)))
+    assert "\n" not in str(caught.value)
+
+
+def test_no_such_grid():
+    with pytest.raises(InputError, match="nowhere: no such grid; known: architecture, bins"):
+        grid.read("nowhere")
+
+
+def test_trials_are_arms_times_seeds(tmp_path):
+    chosen = grid.read(written(tmp_path, GOOD))
+    found = trials(chosen, Options(seeds=3, plays=300, epochs=2))
+    assert [(trial.arm.name, trial.seed) for trial in found] == [(a, s) for a in ("small", "large") for s in range(3)]
+    assert {trial.config.training.seed for trial in found} == {0, 1, 2}
+    assert {(trial.config.data.plays, trial.config.training.epochs) for trial in found} == {(300, 2)}
+    assert {trial.arm.name for trial in trials(chosen, Options(arms=("large",)))} == {"small", "large"}
+    with pytest.raises(InputError, match="mine has no arm 'huge'; known: small, large"):
+        trials(chosen, Options(arms=("huge",)))
+    with pytest.raises(InputError, match="--seeds: expected at least 1"):
+        trials(chosen, Options(seeds=0))
+    broken = grid.read(written(tmp_path, GOOD.replace("[0.2, 0.2]", "[0.7, 0.2]")))
+    with pytest.raises(InputError, match=r"mine, arm .large.: .*below 1/2"):
+        trials(broken, Options())

@@ -1,0 +1,67 @@
+"""What a report of an ablation says follows from its numbers."""
+
+import numpy as np
+import polars as pl
+import pytest
+from scipy import stats
+
+from sbp_jax.reporting import ablation
+from sbp_jax.reporting.ablation import Context, Interval
+
+CONTEXT = Context("Bins", "How many.", "b", "bins")
+NOISE = np.array([0.0, 0.02, -0.01, 0.015, -0.02])
+
+
+def row(arm, x, seed, nll):
+    figures = dict.fromkeys(ablation.SHOWN, 0.01) | {"nll": nll, "crps": 2 * nll}
+    return {"arm": arm, "x": x, "seed": seed, "diverged": None, **figures}
+
+
+@pytest.fixture
+def table():
+    """Arm a is worse by 0.1 in every seed, c better by 0.05, d differs by noise of its own; one training of d fell."""
+    rows = []
+    for seed, noise in enumerate(NOISE):
+        rows += [row("a", 1.0, seed, 2.1 + noise), row("b", 2.0, seed, 2.0 + noise), row("c", 4.0, seed, 1.95 + noise)]
+        rows.append(row("d", None, seed, 2.0 - noise))
+    rows.append({"arm": "d", "x": None, "seed": 5, "diverged": "loss is nan at step 3"})
+    return pl.DataFrame(rows, infer_schema_length=None)
+
+
+BASELINES = {name: row("", None, 0, nll) for name, nll in (("marginal", 2.5), ("oracle", 1.5))}
+
+
+def test_intervals_are_student_s():
+    values = 2.0 + NOISE
+    low, high = stats.t.interval(0.95, 4, np.mean(values), stats.sem(values))
+    found = Interval.of(values)
+    assert found.mean - found.half == pytest.approx(low)
+    assert found.mean + found.half == pytest.approx(high)
+    assert Interval.of(values[:1]).text(2) == "2.00"
+    assert [Interval(m, h).sign for m, h in ((1.0, 0.5), (-1.0, 0.5), (0.1, 0.5), (1.0, np.nan))] == [1, -1, 0, 0]
+
+
+def test_sentences_follow_from_the_numbers(table):
+    text = " ".join(ablation.shown(table, BASELINES, CONTEXT))
+    assert "By negative log-likelihood the best arm is c (1.9510)" in text
+    assert "Seed by seed better than b: c (-0.0500)." in text
+    assert "Seed by seed worse than b: a (+0.1000)." in text
+    assert "Not told from b by these seeds: d (-0.0020)." in text
+    assert "the arms close 40% (a) to 55% (c)." in text
+    assert text.endswith("Diverged, and left out: d seed 5.")
+
+
+def test_report_has_a_row_an_arm_and_a_baseline(table):
+    about, rows, _ = ablation.report(table, BASELINES, CONTEXT, (5000, 1000))
+    assert "5,000 training plays, 1,000 test plays, 6 seeds" in about
+    lines = rows.splitlines()
+    assert len(lines) == 2 + 4 + 2
+    assert lines[2].startswith("| a | 5 | 2.1010 ± 0.0")
+    assert lines[-1].startswith("| Oracle (true law) |  | 1.5000 |")
+
+
+def test_drawing(table, tmp_path):
+    ablation.drawing(tmp_path / "all.png", table, BASELINES, CONTEXT)
+    apart = table.with_columns(pl.lit(None, pl.Float64).alias("x"))
+    ablation.drawing(tmp_path / "apart.png", apart, BASELINES, Context("Bins", "How many.", "b"))
+    assert all((tmp_path / name).stat().st_size > 10_000 for name in ("all.png", "apart.png"))
