@@ -3,6 +3,7 @@
 The runs' folder, the prepared plays and this project must be where every node finds them under the same path.
 """
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,7 @@ def train_on_ray(
         import ray
     except ImportError as error:
         raise InputError("--ray: needs the extra `ray` (pip install 'sbp_jax[ray]')") from error
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anybody
     if not cpus > 0:
         raise InputError(f"--ray-cpus: expected a positive number, got {cpus}")
     try:

@@ -89,7 +89,7 @@ def open_dataset(config: DataConfig) -> Dataset:
     )
     where = [str(Path(source).absolute()) for source in sources]
     stem = simulated.name if simulated else Path(sources[0]).name or "plays"
-    out = Path(config.cache) / f"prepared-{stem}-{digest(where, choice.recorded())}"
+    out = Path(config.cache).absolute() / f"prepared-{stem}-{digest(where, choice.recorded())}"
     with tqdm(desc="prepare", unit=" plays") as bar:
         prepared = dataset.prepare(sources, out, choice, partial(move, bar))
     return Dataset(prepared, simulated)
@@ -97,7 +97,7 @@ def open_dataset(config: DataConfig) -> Dataset:
 
 def _simulate(config: DataConfig) -> Path:
     settings = SimulationConfig(plays=config.plays, seed=config.seed)
-    folder = Path(config.cache) / f"simulated-{config.plays}-{digest(dataclasses.asdict(settings), RECIPE)}"
+    folder = Path(config.cache).absolute() / f"simulated-{config.plays}-{digest(dataclasses.asdict(settings), RECIPE)}"
     if not folder.is_dir():
         with tqdm(total=config.plays, desc="simulate", unit=" plays") as bar:
             simulate(folder, settings, partial(move, bar))
