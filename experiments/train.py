@@ -39,6 +39,7 @@ from sbp_jax.training import (
 from sbp_jax.training.build import (
     check_features,
     check_outcomes,
+    check_size,
     constants,
     make_head,
     make_network,
@@ -58,6 +59,7 @@ def check(config: Config) -> None:
     Raises:
         InputError: a field out of range; the message names it.
     """
+    check_size(config)
     head, data, training = make_head(config.head), config.data, config.training
     objective(training.objective)(head(jnp.zeros(head.num_outputs)), jnp.zeros(()))
     positive = {

@@ -14,6 +14,33 @@ from sbp_jax.distributions.heads import NormalHead, SplicedBinnedParetoHead
 from sbp_jax.errors import InputError
 from sbp_jax.models import EntityAttention, EntityGroup, EntityLayout, FlatEncoder, Network, Statistic
 
+# Far beyond any network of plays; what is more would exhaust the memory before its shapes could be compared.
+LIMITS = {"channels": 2**16, "layers": 32, "kernel_size": 2**10, "widths": 2**20, "entries": 64, "bins": 2**13}
+MOST_FRAMES, MOST_STATIC = 2**16, 2**16
+
+
+def check_size(config: Config, num_static: int = 0) -> None:
+    """See that a configuration's numbers are such that its head and the shapes of its network can be built at all.
+
+    Raises:
+        InputError: a number beyond its limit; the message names the field.
+    """
+    network, buckets = config.network, config.training.buckets
+    sizes = {
+        "network.channels": (network.channels, LIMITS["channels"]),
+        "network.layers": (network.layers, LIMITS["layers"]),
+        "network.kernel-size": (network.kernel_size, LIMITS["kernel_size"]),
+        "network.hidden, number of layers": (len(network.hidden), LIMITS["entries"]),
+        "network.hidden": (max(network.hidden, default=0), LIMITS["widths"]),
+        "head.bins": (config.head.bins, LIMITS["bins"]),
+        "training.buckets, number of them": (len(buckets), LIMITS["entries"]),
+        "training.buckets": (max(buckets, default=0), MOST_FRAMES),
+        "static features": (num_static, MOST_STATIC),
+    }
+    for name, (value, limit) in sizes.items():
+        if value > limit:
+            raise InputError(f"{name}: expected at most {limit}, got {str(value)[:20]}")
+
 
 def make_head(config: HeadConfig) -> Any:
     """The head of a configuration: bins of equal width whose first and last are centred on `low` and `high`.
@@ -54,6 +81,11 @@ def make_network(config: Config, head: Any, num_static: int) -> Network:
     else:
         encoder = EntityAttention(PLAYER_FEATURES, PLAYERS_LAYOUT, scalars=features - PLAYER_FEATURES, rngs=rngs)
     return Network(config.network, encoder, head, num_static, rngs=rngs)
+
+
+def shapes_of(config: Config, head: Any, num_static: int) -> Network:
+    """The network of `make_network` with the shapes of its arrays in their place: nothing is allocated."""
+    return nnx.eval_shape(lambda: make_network(config, head, num_static))
 
 
 def check_features(config: Config, plays: Plays) -> None:

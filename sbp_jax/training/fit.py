@@ -69,8 +69,8 @@ def fit(
     state = trainer.initial(config.seed)
     best, record = state.average, {"history": [], "best_loss": None, "best_epoch": -1}
     if checkpoints is not None and checkpoints.latest is not None:
-        state, best = checkpoints.restore("state", state), checkpoints.restore("best", best)
-        record = checkpoints.record()
+        saved = checkpoints.load({"state": state, "best": best})
+        state, best, record = saved.trees["state"], saved.trees["best"], saved.record
     else:
         best = jax.tree.map(jnp.copy, best)  # the step donates the state's own
 

@@ -243,12 +243,14 @@ class _Group:
 
     def restore(self, checkpoints: Checkpoints) -> None:
         """Go on from the newest checkpoint."""
-        record = checkpoints.record()
-        self._board(record["lanes"])
-        self.alive, self.records = record["alive"], record["members"]
-        self.state = self.sweep.place(checkpoints.restore("state", self.state), members=True)
-        self.best = self.sweep.place(checkpoints.restore("best", self.best), members=True)
-        self.step = int(checkpoints.latest or 0)
+
+        def like(record: dict[str, Any]) -> dict[str, Any]:
+            self._board(record["lanes"])
+            return {"state": self.state, "best": self.best}
+
+        saved = checkpoints.load(like)
+        self.step, self.alive, self.records = saved.step, saved.record["alive"], saved.record["members"]
+        self.state, self.best = (self.sweep.place(saved.trees[name], members=True) for name in ("state", "best"))
 
 
 def _where(chosen: jax.Array, a: Any, b: Any) -> Any:
