@@ -11,18 +11,22 @@ import jax.numpy as jnp
 from tqdm import tqdm
 
 from experiments.data import Dataset
+from experiments.lock import held
 from experiments.record import Record
 from experiments.train import network_of, run_folder, set_up
 from sbp_jax.config import Config, digest
 from sbp_jax.data.arrays import Arrays
 from sbp_jax.training import Checkpoints, Schedule, to_device
 from sbp_jax.training.fit_sweep import Finished, Plan, fit_sweep
+from sbp_jax.training.stop import Stop
 from sbp_jax.training.sweep import Sweep, program
 
 OnDone = Callable[[Config, Path, str | None], None]
 
 
-def train_members(configs: Sequence[Config], dataset: Dataset, root: Path, on_done: OnDone) -> None:
+def train_members(
+    configs: Sequence[Config], dataset: Dataset, root: Path, on_done: OnDone, stop: Stop | None = None
+) -> None:
     """Train every configuration; what a killed call had begun is gone on with.
 
     Args:
@@ -31,12 +35,18 @@ def train_members(configs: Sequence[Config], dataset: Dataset, root: Path, on_do
         root: folder of the runs.
         on_done: called for each with its run's folder, and with what stopped being finite where it diverged; then the
             folder has no run.
+        stop: asks the training to stop.
 
     Raises:
-        InputError: the plays do not fit a configuration, see `train.set_up`.
+        InputError: the plays do not fit a configuration, see `train.set_up`; another process trains the same ones.
+        Stopped: as asked; the same call goes on.
     """
     for group in _groups(configs, dataset, root):
-        _train_group(group, dataset, root, on_done)
+        names = [run_folder(root, config, dataset.fingerprint).name for config in group]
+        folder = root / "groups" / digest(names)
+        with held(folder):
+            _train_group(group, names, dataset, folder, on_done, stop)
+            shutil.rmtree(folder)
 
 
 def _groups(configs: Sequence[Config], dataset: Dataset, root: Path) -> list[list[Config]]:
@@ -53,7 +63,10 @@ def _groups(configs: Sequence[Config], dataset: Dataset, root: Path) -> list[lis
     return groups + list(alike.values())
 
 
-def _train_group(configs: list[Config], dataset: Dataset, root: Path, on_done: OnDone) -> None:
+def _train_group(
+    configs: list[Config], names: list[str], dataset: Dataset, group: Path, on_done: OnDone, stop: Stop | None
+) -> None:
+    root = group.parent.parent
     setup, settings = set_up(configs[0], dataset), configs[0].training
     networks = [network_of(config, setup.plays) for config in configs]
     widest = max(networks, key=lambda network: network.head.num_outputs)
@@ -66,9 +79,6 @@ def _train_group(configs: list[Config], dataset: Dataset, root: Path, on_done: O
     signs = None if setup.mirror is None else jnp.asarray(setup.mirror.signs)
     plan = Plan(to_device(padded), schedules, signs, held_out, order, setup.whole)
     members = [sweep.member(i, networks[i], per_epoch * config.training.epochs) for i, config in enumerate(configs)]
-    names = [run_folder(root, config, dataset.fingerprint).name for config in configs]
-    group = root / "groups" / digest(names)
-    group.mkdir(parents=True, exist_ok=True)
     checkpoints = Checkpoints(group / "checkpoints")
     (group / "members.json").write_text(json.dumps(names))  # last: what it names can be gone on with
 
@@ -88,9 +98,8 @@ def _train_group(configs: list[Config], dataset: Dataset, root: Path, on_done: O
             on_done(config, folder, finished.diverged)
 
         every = settings.checkpoint_every if per_epoch > settings.checkpoint_every else 0
-        fit_sweep(sweep, members, plan, checkpoints, every, on_step=on_step, on_finished=on_finished)
+        fit_sweep(sweep, members, plan, checkpoints, every, on_step=on_step, on_finished=on_finished, stop=stop)
     checkpoints.close()
-    shutil.rmtree(group)
 
 
 def _leave(folder: Path, config: Config, dataset: Dataset, num_static: int, whole: bool, finished: Finished) -> None:

@@ -15,7 +15,9 @@ from tqdm import tqdm
 
 from experiments.cli import main, parse_config
 from experiments.data import Dataset, open_dataset
+from experiments.lock import held
 from experiments.record import Record
+from experiments.signals import listening
 from sbp_jax.config import Config, digest
 from sbp_jax.data.arrays import Arrays
 from sbp_jax.data.batching import Batches, Mirror, Plays
@@ -46,6 +48,7 @@ from sbp_jax.training.build import (
     set_statistics,
 )
 from sbp_jax.training.feed import STEPS_TOGETHER
+from sbp_jax.training.stop import Stop
 
 
 def run_folder(root: Path, config: Config, fingerprint: str) -> Path:
@@ -157,20 +160,31 @@ def network_of(config: Config, plays: Plays) -> Network:
     return network
 
 
-def train(config: Config, dataset: Dataset, root: Path) -> Path:
+def train(config: Config, dataset: Dataset, root: Path, stop: Stop | None = None) -> Path:
     """Train, or go on training, the network of a configuration.
 
     Args:
         config: the run's configuration.
         dataset: prepared plays; validation plays may be missing, then every epoch is run.
         root: folder of the runs of one configuration.
+        stop: asks the training to stop.
 
     Returns:
         The run's folder, for `sbp_jax.load_run`.
 
     Raises:
-        InputError: as `set_up`.
+        InputError: as `set_up`; another process holds the run's folder; all its checkpoints are damaged.
+        Stopped: as asked; the same call goes on.
+        DivergedError: the training went wrong; the newest checkpoint is good.
+        OSError: the disk is full; the newest checkpoint is good.
     """
+    folder = run_folder(root, config, dataset.fingerprint)
+    with held(folder):
+        _train(config, dataset, folder, stop or Stop())
+    return folder
+
+
+def _train(config: Config, dataset: Dataset, folder: Path, stop: Stop) -> None:
     setup, settings = set_up(config, dataset), config.training
     plays, validation, whole = setup.plays, setup.validation, setup.whole
     head, loss = make_head(config.head), objective(settings.objective)
@@ -188,7 +202,6 @@ def train(config: Config, dataset: Dataset, root: Path) -> Path:
     trainer = Trainer(predictor, head, loss, Hyperparameters.of(config, steps * settings.epochs), nll)
     validate = _validator(trainer, setup) if len(validation) else None
 
-    folder = run_folder(root, config, dataset.fingerprint)
     record = Record(folder, config, dataset.path, dataset.fingerprint, plays.static.shape[1], whole)
     checkpoints = Checkpoints(folder / "checkpoints")
     if checkpoints.latest is not None and (history := checkpoints.record()["history"]):
@@ -217,10 +230,10 @@ def train(config: Config, dataset: Dataset, root: Path) -> Path:
             constants(network),
             on_step,
             on_epoch,
+            stop,
         )
     checkpoints.close()
     record.close()
-    return folder
 
 
 def _validator(trainer: Trainer, setup: Setup) -> Callable[[Any], float]:
@@ -233,9 +246,10 @@ def command(args: list[str]) -> None:
     """Train the configuration that the command line names."""
     name, config = parse_config(args, "python -m experiments.train")
     check(config)
-    dataset = open_dataset(config.data)
-    print(dataset.account())
-    folder = train(config, dataset, Path("runs") / name)
+    with listening() as stop:
+        dataset = open_dataset(config.data)
+        print(dataset.account())
+        folder = train(config, dataset, Path("runs") / name, stop)
     print(f"{folder}")
 
 
