@@ -21,12 +21,14 @@ from experiments.data import Dataset, open_dataset
 from experiments.demo import marginal_distribution, oracle_forecast
 from experiments.grid import Arm, Grid
 from experiments.members import RESULT, is_done, train_members
+from experiments.signals import listening
 from experiments.train import check, run_folder
 from sbp_jax.config import Config
 from sbp_jax.errors import InputError
 from sbp_jax.evaluation import evaluate, integer_forecast
 from sbp_jax.reporting import ablation as reporting
 from sbp_jax.run import load_run
+from sbp_jax.training.stop import Stop
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,9 @@ def baselines(folder: Path, dataset: Dataset) -> dict[str, dict[str, float]]:
     return {name: reporting.flat(evaluate(each, plays.yards).to_dict()) for name, each in forecasts.items()}
 
 
-def ablate(chosen: Grid, options: Options, root: Path) -> tuple[pl.DataFrame, dict[str, dict[str, float]], Dataset]:
+def ablate(
+    chosen: Grid, options: Options, root: Path, stop: Stop | None = None
+) -> tuple[pl.DataFrame, dict[str, dict[str, float]], Dataset]:
     """Train and judge what is missing; one row a trial, the baselines' figures, and the data."""
     every = trials(chosen, options)
     data = {trial.config.data for trial in every}
@@ -140,7 +144,7 @@ def ablate(chosen: Grid, options: Options, root: Path) -> tuple[pl.DataFrame, di
     if options.ray and there < len(configs):
         train_on_ray(configs, dataset, root, on_done, options.ray, options.ray_cpus)
     else:
-        train_members(configs, dataset, root, on_done)
+        train_members(configs, dataset, root, on_done, stop)
     rows = []
     for trial in every:
         result = json.loads((folders[trial.config] / RESULT).read_text())
@@ -162,7 +166,8 @@ def command(args: list[str]) -> None:
     chosen = grid.read(args[0])
     options = parse(Options, args[1:], f"python -m experiments.ablation {args[0]}")
     root = Path("runs/ablation") / chosen.name
-    table, references, dataset = ablate(chosen, options, root)
+    with listening() as stop:
+        table, references, dataset = ablate(chosen, options, root, stop)
     out = options.out or root
     out.mkdir(parents=True, exist_ok=True)
     table.write_parquet(out / f"{chosen.name}.parquet")

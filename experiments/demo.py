@@ -17,6 +17,7 @@ import configs
 from experiments.cli import main, parse
 from experiments.data import open_dataset
 from experiments.score import leaderboard_table
+from experiments.signals import listening
 from experiments.train import check, train
 from sbp_jax.config import Config
 from sbp_jax.data.batching import Plays
@@ -28,6 +29,7 @@ from sbp_jax.reporting import figures
 from sbp_jax.reporting.tables import metrics_table
 from sbp_jax.run import Run, load_run
 from sbp_jax.scoring import leaderboard
+from sbp_jax.training.stop import Stop
 
 # Below it no network beats the marginal: what is learnt is the few plays themselves.
 FEW_PLAYS = 1000
@@ -150,6 +152,12 @@ def configuration(options: Options) -> Config:
 def command(args: list[str]) -> None:
     """Run the demo."""
     options = parse(Options, args, "scripts/demo")
+    with listening() as stop:
+        make(options, stop)
+
+
+def make(options: Options, stop: Stop) -> None:
+    """Train both networks and write the results; `stop` asks a training to stop."""
     config = configuration(options)
     check(config)
     clock = Clock()
@@ -161,7 +169,8 @@ def command(args: list[str]) -> None:
     runs: dict[str, Run] = {}
     for kind in ("sbp", "gaussian"):
         with clock.stage(f"train_{kind}"):
-            runs[kind] = load_run(train(replace(config, head=replace(config.head, kind=kind)), dataset, options.out))
+            own = replace(config, head=replace(config.head, kind=kind))
+            runs[kind] = load_run(train(own, dataset, options.out, stop))
 
     with clock.stage("evaluate"):
         forecasts = {kind: integer_forecast(run.predict(test), test.yards) for kind, run in runs.items()}

@@ -11,19 +11,23 @@ import jax.numpy as jnp
 from tqdm import tqdm
 
 from experiments.data import Dataset
+from experiments.lock import held
 from experiments.record import Record
 from experiments.train import network_of, run_folder, set_up
 from sbp_jax.config import Config, digest
 from sbp_jax.data.arrays import Arrays
 from sbp_jax.training import Checkpoints, Schedule, to_device
 from sbp_jax.training.fit_sweep import Finished, Plan, fit_sweep
+from sbp_jax.training.stop import Stop
 from sbp_jax.training.sweep import Sweep, program
 
 RESULT = "result.json"  # in a run's folder, written last: what came of it
 OnDone = Callable[[Config, Path, str | None], None]
 
 
-def train_members(configs: Sequence[Config], dataset: Dataset, root: Path, on_done: OnDone) -> None:
+def train_members(
+    configs: Sequence[Config], dataset: Dataset, root: Path, on_done: OnDone, stop: Stop | None = None
+) -> None:
     """Train every configuration that has no result; what a killed call had begun is gone on with.
 
     Args:
@@ -32,13 +36,19 @@ def train_members(configs: Sequence[Config], dataset: Dataset, root: Path, on_do
         root: folder of the runs.
         on_done: called for each with its run's folder, and with what stopped being finite where it diverged, where the
             folder has no run then; it writes `RESULT` there.
+        stop: asks the training to stop.
 
     Raises:
-        InputError: the plays do not fit a configuration, see `train.set_up`.
+        InputError: the plays do not fit a configuration, see `train.set_up`; another process trains the same ones.
+        Stopped: as asked; the same call goes on.
     """
     begun, fresh = groups(configs, dataset, root)
     for group in begun + fresh:
-        _train_group(group, dataset, root, on_done)
+        names = [run_folder(root, config, dataset.fingerprint).name for config in group]
+        folder = root / "groups" / digest(names)
+        with held(folder):
+            _train_group(group, names, dataset, folder, on_done, stop)
+            shutil.rmtree(folder)
 
 
 def is_done(root: Path, config: Config, dataset: Dataset) -> bool:
@@ -68,7 +78,10 @@ def groups(configs: Sequence[Config], dataset: Dataset, root: Path) -> tuple[lis
     return begun, list(alike.values())
 
 
-def _train_group(configs: list[Config], dataset: Dataset, root: Path, on_done: OnDone) -> None:
+def _train_group(
+    configs: list[Config], names: list[str], dataset: Dataset, group: Path, on_done: OnDone, stop: Stop | None
+) -> None:
+    root = group.parent.parent
     setup, settings = set_up(configs[0], dataset), configs[0].training
     networks = [network_of(config, setup.plays) for config in configs]
     widest = max(networks, key=lambda network: network.head.num_outputs)
@@ -81,9 +94,6 @@ def _train_group(configs: list[Config], dataset: Dataset, root: Path, on_done: O
     signs = None if setup.mirror is None else jnp.asarray(setup.mirror.signs)
     plan = Plan(to_device(padded), schedules, signs, held_out, order, setup.whole)
     members = [sweep.member(i, networks[i], per_epoch * config.training.epochs) for i, config in enumerate(configs)]
-    names = [run_folder(root, config, dataset.fingerprint).name for config in configs]
-    group = root / "groups" / digest(names)
-    group.mkdir(parents=True, exist_ok=True)
     checkpoints = Checkpoints(group / "checkpoints")
     (group / "members.json").write_text(json.dumps(names))  # last: what it names can be gone on with
 
@@ -103,9 +113,8 @@ def _train_group(configs: list[Config], dataset: Dataset, root: Path, on_done: O
             on_done(config, folder, finished.diverged)
 
         every = settings.checkpoint_every if per_epoch > settings.checkpoint_every else 0
-        fit_sweep(sweep, members, plan, checkpoints, every, on_step=on_step, on_finished=on_finished)
+        fit_sweep(sweep, members, plan, checkpoints, every, on_step=on_step, on_finished=on_finished, stop=stop)
     checkpoints.close()
-    shutil.rmtree(group)
 
 
 def _leave(folder: Path, config: Config, dataset: Dataset, num_static: int, whole: bool, finished: Finished) -> None:

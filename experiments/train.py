@@ -7,6 +7,7 @@ command on several hosts, or once for each of several processes, trains one netw
 
 import dataclasses
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,9 @@ from tqdm import tqdm
 
 from experiments.cli import main, option, parse_config
 from experiments.data import Dataset, open_dataset
+from experiments.lock import held
 from experiments.record import Record
+from experiments.signals import listening
 from sbp_jax.config import Config, digest
 from sbp_jax.data.arrays import Arrays
 from sbp_jax.data.batching import Batches, Mirror, Plays
@@ -41,6 +44,7 @@ from sbp_jax.training import (
 from sbp_jax.training.build import (
     check_features,
     check_outcomes,
+    check_size,
     constants,
     frame_weights,
     make_head,
@@ -49,6 +53,7 @@ from sbp_jax.training.build import (
 )
 from sbp_jax.training.distributed import all_devices, connect, everywhere, is_first, wait_for_all
 from sbp_jax.training.feed import STEPS_TOGETHER
+from sbp_jax.training.stop import Stop
 
 
 def run_folder(root: Path, config: Config, fingerprint: str) -> Path:
@@ -62,6 +67,7 @@ def check(config: Config) -> None:
     Raises:
         InputError: a field out of range; the message names it.
     """
+    check_size(config)
     head, data, training = make_head(config.head), config.data, config.training
     objective(training.objective)(head(jnp.zeros(head.num_outputs)), jnp.zeros(()))
     positive = {
@@ -162,21 +168,33 @@ def network_of(config: Config, plays: Plays) -> Network:
     return network
 
 
-def train(config: Config, dataset: Dataset, root: Path, spread: bool = False) -> Path:
+def train(config: Config, dataset: Dataset, root: Path, stop: Stop | None = None, spread: bool = False) -> Path:
     """Train, or go on training, the network of a configuration.
 
     Args:
         config: the run's configuration.
         dataset: prepared plays; validation plays may be missing, then every epoch is run.
         root: folder of the runs of one configuration.
+        stop: asks the training to stop.
         spread: the plays of a batch are shared by all devices, those of other processes too (see `distributed`).
 
     Returns:
         The run's folder, for `sbp_jax.load_run`.
 
     Raises:
-        InputError: as `set_up`.
+        InputError: as `set_up`; another process holds the run's folder; all its checkpoints are damaged.
+        Stopped: as asked; the same call goes on.
+        DivergedError: the training went wrong; the newest checkpoint is good.
+        OSError: the disk is full; the newest checkpoint is good.
     """
+    folder = run_folder(root, config, dataset.fingerprint)
+    # of several processes the first one writes, and holds the folder for all
+    with held(folder) if is_first() else nullcontext():
+        _train(config, dataset, folder, stop or Stop(), spread)
+    return folder
+
+
+def _train(config: Config, dataset: Dataset, folder: Path, stop: Stop, spread: bool) -> None:
     setup, settings = set_up(config, dataset), config.training
     plays, validation, whole = setup.plays, setup.validation, setup.whole
     head, loss = make_head(config.head), objective(settings.objective)
@@ -198,7 +216,6 @@ def train(config: Config, dataset: Dataset, root: Path, spread: bool = False) ->
     trainer = Trainer(predictor, head, loss, hyperparameters, nll, frame_weights(settings), mesh)
     validate = _validator(trainer, setup) if len(validation) else None
 
-    folder = run_folder(root, config, dataset.fingerprint)
     # of several processes one writes
     record = (
         Record(folder, config, dataset.path, dataset.fingerprint, plays.static.shape[1], whole) if is_first() else None
@@ -233,11 +250,11 @@ def train(config: Config, dataset: Dataset, root: Path, spread: bool = False) ->
             trainer.place(constants(network)),
             on_step,
             on_epoch,
+            stop,
         )
     checkpoints.close()
     if record is not None:
         record.close()
-    return folder
 
 
 def _validator(trainer: Trainer, setup: Setup) -> Callable[[Any], float]:
@@ -253,13 +270,14 @@ def command(args: list[str]) -> None:
     if where is not None:
         connect(where)  # before JAX does anything
     check(config)
-    if not is_first():
-        wait_for_all("plays are prepared")
-    dataset = open_dataset(config.data)
-    if is_first():
-        wait_for_all("plays are prepared")
-        print(dataset.account())
-    folder = train(config, dataset, Path("runs") / name, spread=where is not None)
+    with listening() as stop:
+        if not is_first():
+            wait_for_all("plays are prepared")
+        dataset = open_dataset(config.data)
+        if is_first():
+            wait_for_all("plays are prepared")
+            print(dataset.account())
+        folder = train(config, dataset, Path("runs") / name, stop, spread=where is not None)
     if is_first():
         print(f"{folder}")
 

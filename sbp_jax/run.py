@@ -1,6 +1,5 @@
 """A finished or running training on disk, restored for analysis: `sbp.load_run(path)`."""
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,9 +16,11 @@ from sbp_jax.errors import InputError
 from sbp_jax.models.network import Network
 from sbp_jax.scoring import mid_pit, normal_score
 from sbp_jax.training import Checkpoints, Predictor
-from sbp_jax.training.build import check_features, constants, make_head, make_network
+from sbp_jax.training.build import check_features, check_size, constants, make_head, shapes_of
+from sbp_jax.training.stored import DamagedError, read_json
 
 _BATCH_SIZE = 256
+_CONFIG_BYTES = 2**20
 
 
 @dataclass(frozen=True)
@@ -97,34 +98,44 @@ def load_run(path: str | Path, step: int | None = None) -> Run:
 
     Args:
         path: folder with config.json and checkpoints/.
-        step: which checkpoint; the newest by default.
+        step: which checkpoint; by default the newest that is not damaged: what is passed over is told on the log.
+
+    A run in progress can be read, and a folder from a stranger: nothing in it is run, and no more memory is taken than
+    its arrays have bytes on the disk.
 
     Raises:
-        InputError: the folder is no run, has no checkpoint, or its configuration and arrays do not fit together.
+        InputError: the folder is no run, has no checkpoint, the one of `step` or every one is damaged, or its
+            configuration and arrays do not fit together.
     """
     path = Path(path)
     file = path / "config.json"
     if not file.is_file():
         raise InputError(f"{path}: expected a run's folder, with config.json and checkpoints; there is no {file.name}")
     try:
-        saved = json.loads(file.read_text())
+        saved = read_json(file, _CONFIG_BYTES)
         values, dataset, num_static = saved["config"], Path(saved["dataset"]), int(saved["num_static"])
         fingerprint, whole = str(saved["fingerprint"]), bool(saved.get("whole", True))
-    except (ValueError, KeyError, TypeError) as error:
+    except DamagedError as error:
+        raise InputError(f"{file}: expected the JSON that a training wrote, but {error}") from error
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise InputError(f"{file}: expected the JSON that a training wrote, got {error!r}") from error
     if not isinstance(values, dict) or num_static < 1:
         raise InputError(f"{file}: expected the JSON that a training wrote, got a damaged one")
     try:
         config = from_dict(Config, values)
+        check_size(config, num_static)
     except InputError as error:
         raise InputError(f"{file}: {error}") from error
     if not (path / "checkpoints").is_dir():
         raise InputError(f"{path}: the run has no checkpoint yet")
-    model = make_network(config, make_head(config.head), num_static)
-    checkpoints = Checkpoints(path / "checkpoints", read_only=True)
-    record = checkpoints.record(step)
-    nnx.update(model, checkpoints.restore("best", nnx.state(model, nnx.Param), step))
-    nnx.update(model, checkpoints.restore("constants", constants(model), step))
-    found = checkpoints.latest if step is None else step
-    checkpoints.close()
-    return Run(path, config, dataset, fingerprint, model, int(found or 0), pl.DataFrame(record["history"]), whole)
+    # Shapes first: a configuration that does not fit the arrays on the disk allocates nothing.
+    model = shapes_of(config, make_head(config.head), num_static)
+    like = {"best": nnx.state(model, nnx.Param), "constants": constants(model)}
+    saved = Checkpoints(path / "checkpoints", read_only=True).load(like, step)
+    for tree in saved.trees.values():
+        nnx.update(model, tree)
+    try:
+        history = pl.DataFrame(saved.record["history"])
+    except (KeyError, TypeError, ValueError, pl.exceptions.PolarsError) as error:
+        raise InputError(f"{path}: expected the history of a training in its checkpoint {saved.step}") from error
+    return Run(path, config, dataset, fingerprint, model, saved.step, history, whole)

@@ -15,6 +15,33 @@ from sbp_jax.errors import InputError
 from sbp_jax.models import EntityAttention, EntityGroup, EntityLayout, FlatEncoder, Network, Statistic
 from sbp_jax.training.step import FrameWeights
 
+# Far beyond any network of plays; what is more would exhaust the memory before its shapes could be compared.
+LIMITS = {"channels": 2**16, "layers": 32, "kernel_size": 2**10, "widths": 2**20, "entries": 64, "bins": 2**13}
+MOST_FRAMES, MOST_STATIC = 2**16, 2**16
+
+
+def check_size(config: Config, num_static: int = 0) -> None:
+    """See that a configuration's numbers are such that its head and the shapes of its network can be built at all.
+
+    Raises:
+        InputError: a number beyond its limit; the message names the field.
+    """
+    network, buckets = config.network, config.training.buckets
+    sizes = {
+        "network.channels": (network.channels, LIMITS["channels"]),
+        "network.layers": (network.layers, LIMITS["layers"]),
+        "network.kernel-size": (network.kernel_size, LIMITS["kernel_size"]),
+        "network.hidden, number of layers": (len(network.hidden), LIMITS["entries"]),
+        "network.hidden": (max(network.hidden, default=0), LIMITS["widths"]),
+        "head.bins": (config.head.bins, LIMITS["bins"]),
+        "training.buckets, number of them": (len(buckets), LIMITS["entries"]),
+        "training.buckets": (max(buckets, default=0), MOST_FRAMES),
+        "static features": (num_static, MOST_STATIC),
+    }
+    for name, (value, limit) in sizes.items():
+        if value > limit:
+            raise InputError(f"{name}: expected at most {limit}, got {str(value)[:20]}")
+
 
 def make_head(config: HeadConfig) -> Any:
     """The head of a configuration: bins of equal width whose first and last are centred on `low` and `high`.
@@ -63,6 +90,11 @@ def make_network(config: Config, head: Any, num_static: int) -> Network:
 def frame_weights(config: TrainingConfig) -> FrameWeights | None:
     """How frames count in the training of a configuration; None where the last one does alone."""
     return FrameWeights(config.frame_half_life_s / FRAME_S) if config.per_frame else None
+
+
+def shapes_of(config: Config, head: Any, num_static: int) -> Network:
+    """The network of `make_network` with the shapes of its arrays in their place: nothing is allocated."""
+    return nnx.eval_shape(lambda: make_network(config, head, num_static))
 
 
 def check_features(config: Config, plays: Plays) -> None:

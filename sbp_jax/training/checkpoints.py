@@ -1,8 +1,14 @@
-"""Checkpoints of arrays by name, with a JSON record beside them, written by Orbax."""
+"""Checkpoints of arrays by name, with a JSON record beside them: Orbax writes them, `stored` reads what it wrote."""
 
+import errno
+import hashlib
+import json
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+import os
+import shutil
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +18,18 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from sbp_jax.errors import InputError
+from sbp_jax.training.stored import DamagedError, describe, digest_of, read_arrays, read_json
 
 # Orbax and its storage layer tell every save at INFO and WARNING; a failed one raises.
 logging.getLogger("absl").setLevel(logging.ERROR)
-
+_log = logging.getLogger(__name__)
 
 # What a checkpoint holds: the training's state, the best parameters so far, the network's statistics.
 TREES = ("state", "best", "constants")
+FORMAT = 2  # raise it when the files are laid out otherwise
+_RECORD_BYTES = 16 * 2**20  # a history of some 50,000 epochs
+Like = dict[str, Any] | Callable[[dict[str, Any]], dict[str, Any]]
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def named(tree: Any) -> dict[str, Any]:
@@ -27,96 +38,187 @@ def named(tree: Any) -> dict[str, Any]:
     return {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in leaves}
 
 
+@dataclass(frozen=True)
+class Saved:
+    """A checkpoint that was read.
+
+    Attributes:
+        step: its number.
+        trees: by name, those that were asked for.
+        record: the JSON record.
+    """
+
+    step: int
+    trees: dict[str, Any]
+    record: dict[str, Any]
+
+
 class Checkpoints:
     """The checkpoints of one run, numbered by step; the newest two are kept.
 
-    A save is complete or absent: a run killed while saving goes on from the one before.
+    A save is complete or absent: a run killed while saving goes on from the one before. What is read is compared with
+    digests of what was written. Where the newest is damaged, a line on the log of this module says so, and the one
+    before is used; a writer puts the damaged one aside as `damaged-STEP`.
 
     Args:
-        folder: where they live; made when missing unless `read_only`.
+        folder: where they live; made at the first save.
+        read_only: nothing is written, nor put aside.
     """
 
     def __init__(self, folder: str | Path, read_only: bool = False):
         self.folder = Path(folder).absolute()
-        options = ocp.CheckpointManagerOptions(
-            max_to_keep=None if read_only else 2,
-            create=not read_only,
-            cleanup_tmp_directories=not read_only,
-            enable_async_checkpointing=False,
-            read_only=read_only,
-        )
-        handlers: dict[str, ocp.CheckpointHandler] = {name: ocp.StandardCheckpointHandler() for name in TREES}
-        handlers["record"] = ocp.JsonCheckpointHandler()
-        self._manager = ocp.CheckpointManager(self.folder, options=options, item_handlers=handlers)
+        self.read_only = read_only
+        self._writer: ocp.CheckpointManager | None = None
+
+    @property
+    def steps(self) -> list[int]:
+        """The steps of all checkpoints, in order."""
+        if not self.folder.is_dir():
+            return []
+        names = [path.name for path in self.folder.iterdir() if path.is_dir()]
+        return sorted(int(name) for name in names if name.isdecimal() and name == str(int(name)))
 
     @property
     def latest(self) -> int | None:
         """Step of the newest checkpoint."""
-        return self._manager.latest_step()
+        return max(self.steps, default=None)
 
     def save(self, step: int, trees: dict[str, Any], record: dict[str, Any]) -> None:
-        """Write the trees of arrays, one for each name in `TREES`, and the JSON record as the checkpoint of `step`."""
-        items: dict[str, Any] = {name: ocp.args.StandardSave(named(tree)) for name, tree in trees.items()}
-        self._manager.save(step, args=ocp.args.Composite(**items, record=ocp.args.JsonSave(record)))
-
-    def record(self, step: int | None = None) -> dict[str, Any]:
-        """The JSON record of a checkpoint, the newest by default."""
-        step = self._chosen(step)
-        with self._damage(step):
-            return self._manager.restore(step, args=ocp.args.Composite(record=ocp.args.JsonRestore()))["record"]
-
-    def restore(self, name: str, like: Any, step: int | None = None) -> Any:
-        """A saved tree in the shape of `like`.
-
-        Args:
-            name: one of `TREES`.
-            like: tree of arrays (or their shapes) with the structure, shapes and dtypes to expect.
-            step: which checkpoint; the newest by default.
+        """Write the trees of arrays, one for each name in `TREES`, and the JSON record as the checkpoint of `step`.
 
         Raises:
-            InputError: there is no checkpoint, or its arrays do not have the names and shapes of `like`.
+            OSError: the disk is full; the line has the room that is needed. The checkpoints before are as they were.
         """
-        step = self._chosen(step)
-        device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
-        wanted = {
-            key: jax.ShapeDtypeStruct(np.shape(leaf), leaf.dtype, sharding=device) for key, leaf in named(like).items()
-        }
-        # The saved shapes are compared before anything is read: a foreign checkpoint allocates nothing.
-        with self._damage(step):
-            metadata = self._manager.item_metadata(step)[name]
-            saved = {key: (tuple(value.shape), np.dtype(value.dtype)) for key, value in metadata.tree.items()}
-        for key in sorted(set(wanted) | set(saved)):
-            here = (wanted[key].shape, np.dtype(wanted[key].dtype)) if key in wanted else None
-            if here != saved.get(key):
-                where = f"{self.folder / str(step)}: {name} {key}"
-                raise InputError(f"{where}: the configuration expects {here}, saved is {saved.get(key)}")
-        with self._damage(step):
-            arguments = ocp.args.Composite(**{name: ocp.args.StandardRestore(wanted)})
-            loaded = self._manager.restore(step, args=arguments)[name]
-        # Through the host: an array bound to a device would make every compiled function compile again.
-        return jax.tree.unflatten(
-            jax.tree.structure(like), [jnp.asarray(np.asarray(loaded[key])) for key in named(like)]
-        )
+        host = {name: {key: np.asarray(leaf) for key, leaf in named(tree).items()} for name, tree in trees.items()}
+        written = {name: {"sha256": digest_of(tree), "arrays": describe(tree)} for name, tree in host.items()}
+        content = {"format": FORMAT, "record": record, "trees": written}
+        items: dict[str, Any] = {name: ocp.args.PyTreeSave(tree) for name, tree in host.items()}
+        items["record"] = ocp.args.JsonSave({**content, "sha256": digest_of_record(content)})
+        try:
+            self._manager().save(step, args=ocp.args.Composite(**items))
+        except Exception as error:
+            needed = sum(array.nbytes for tree in host.values() for array in tree.values())
+            if (full := self._full(error, needed)) is None:
+                raise
+            raise full from error
+
+    def load(self, like: Like, step: int | None = None) -> Saved:
+        """Read a checkpoint: trees in the shapes of `like`, and the record.
+
+        Args:
+            like: of each tree wanted, a tree of arrays (or their shapes) with the structure, shapes and types to
+                expect; or what gives them, called with the record.
+            step: which checkpoint; by default the newest that is not damaged.
+
+        Raises:
+            InputError: there is no checkpoint, it is damaged (without a step: all are), or its arrays do not have the
+                names and shapes of `like`.
+        """
+        steps = self.steps
+        if not steps or (step is not None and step not in steps):
+            raise InputError(f"{self.folder}: no checkpoint{'' if step is None else f' of step {step}'}; found {steps}")
+        damage: dict[int, str] = {}
+        for each in reversed(steps) if step is None else (step,):
+            try:
+                saved = self._read(each, like)
+            except DamagedError as error:
+                if not (self.folder / str(each)).is_dir():
+                    return self.load(like, step)  # the run that writes has newer ones by now, and removed this
+                damage[each] = str(error)
+                continue
+            self._tell(damage, each)
+            return saved
+        if step is not None:
+            others = [other for other in steps if other != step]
+            advice = f"found beside it: {others}" if others else "there is no other"
+            raise InputError(f"{self.folder / str(step)}: damaged checkpoint ({damage[step]}); {advice}")
+        causes = "; ".join(f"{each}: {cause}" for each, cause in damage.items())
+        raise InputError(f"{self.folder}: every checkpoint is damaged ({causes}); remove this folder to train anew")
+
+    def record(self, step: int | None = None) -> dict[str, Any]:
+        """The JSON record of a checkpoint, as `load`."""
+        return self.load({}, step).record
+
+    def restore(self, name: str, like: Any, step: int | None = None) -> Any:
+        """One tree of a checkpoint, as `load`."""
+        return self.load({name: like}, step).trees[name]
 
     def close(self) -> None:
-        """Release the manager's threads."""
-        self._manager.close()
+        """Release the writer's threads."""
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
 
-    @contextmanager
-    def _damage(self, step: int) -> Iterator[None]:
-        """Whatever the storage raises on a damaged file, as one line that says what can be done."""
+    def _manager(self) -> ocp.CheckpointManager:
+        """Orbax's writer; plain files, as the compressed ones of its databases could not be read with bounds."""
+        if self._writer is None:
+            options = ocp.CheckpointManagerOptions(
+                max_to_keep=2, create=True, cleanup_tmp_directories=True, enable_async_checkpointing=False
+            )
+            handlers: dict[str, ocp.CheckpointHandler] = {
+                name: ocp.PyTreeCheckpointHandler(use_ocdbt=False, use_compression=False) for name in TREES
+            }
+            handlers["record"] = ocp.JsonCheckpointHandler()
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._writer = ocp.CheckpointManager(self.folder, options=options, item_handlers=handlers)
+        return self._writer
+
+    def _read(self, step: int, like: Like) -> Saved:
+        folder = self.folder / str(step)
+        content = read_json(folder / "record" / "metadata", _RECORD_BYTES)
+        if not isinstance(content, dict) or content.get("format") != FORMAT:
+            raise DamagedError("record/metadata is of another version, or damaged")
+        if content.pop("sha256", None) != digest_of_record(content):
+            raise DamagedError("record/metadata has changed since it was written")
         try:
-            yield
-        except Exception as error:
-            others = [other for other in self._manager.all_steps() if other != step]
-            advice = f"remove it to use {max(others)}" if others else "there is no other"
-            kind = type(error).__name__
-            raise InputError(f"{self.folder / str(step)}: damaged checkpoint ({kind}); {advice}") from error
+            record, written = dict(content["record"]), {name: content["trees"][name] for name in TREES}
+            saved = {name: dict(tree["arrays"]) for name, tree in written.items()}
+        except (KeyError, TypeError, ValueError) as error:
+            raise DamagedError("record/metadata lacks what a training writes") from error
+        trees = {}
+        for name, tree in (like(record) if callable(like) else like).items():
+            # What was saved is compared before anything is read: a foreign checkpoint allocates nothing.
+            wanted = {key: (np.dtype(leaf.dtype), tuple(np.shape(leaf))) for key, leaf in named(tree).items()}
+            for key in sorted(set(wanted) | set(saved[name])):
+                here = [wanted[key][0].name, list(wanted[key][1])] if key in wanted else None
+                if here != saved[name].get(key):
+                    where, there = f"{folder}: {name} {key}", saved[name].get(key)
+                    raise InputError(f"{where}: the configuration expects {here}, saved is {there}")
+            arrays = read_arrays(folder / name, wanted)
+            if digest_of(arrays) != written[name].get("sha256"):
+                raise DamagedError(f"{name}: an array has changed since it was written")
+            leaves = [jnp.array(arrays[key]) for key in wanted]  # copies: a step may be given them to overwrite
+            trees[name] = jax.tree.unflatten(jax.tree.structure(tree), leaves)
+        return Saved(step, trees, record)
 
-    def _chosen(self, step: int | None) -> int:
-        found = self._manager.all_steps()
-        if step is None and found:
-            return max(found)
-        if step is None or step not in found:
-            raise InputError(f"{self.folder}: no checkpoint{'' if step is None else f' of step {step}'}; found {found}")
-        return step
+    def _tell(self, damage: dict[int, str], used: int) -> None:
+        """Report damaged checkpoints that were passed over; a writer puts them aside, to write them anew."""
+        for step, cause in damage.items():
+            folder, aside = self.folder / str(step), self.folder / f"damaged-{step}"
+            kept = ""
+            if not self.read_only:
+                shutil.rmtree(aside, ignore_errors=True)
+                os.replace(folder, aside)
+                self.close()  # Orbax lists the folder once
+                kept = f"; kept as {aside.name}"
+            _log.warning("%s: damaged checkpoint (%s), the one of step %d is used%s", folder, cause, used, kept)
+
+    def _full(self, error: Exception, needed: int) -> OSError | None:
+        """What to raise instead where a save failed because the disk is full; None where it did not."""
+        # The storage layer has errors of its own, with the system's name of the cause in their text.
+        code = next((c for c in _FULL if getattr(error, "errno", None) == c or errno.errorcode[c] in str(error)), None)
+        code = code or next((c for c in _FULL if os.strerror(c) in str(error)), None)
+        if code is None:
+            return None
+        with suppress(Exception):
+            self.close()
+        for partial in self.folder.glob("*.orbax-checkpoint-tmp*"):
+            shutil.rmtree(partial, ignore_errors=True)
+        free = shutil.disk_usage(self.folder).free
+        room = f"a checkpoint needs about {needed / 1e6:.1f} MB beside the newest two, {free / 1e6:.1f} MB are free"
+        return OSError(code, f"{os.strerror(code)}: {room}; the newest checkpoint is intact", str(self.folder))
+
+
+def digest_of_record(content: dict[str, Any]) -> str:
+    """SHA-256 of what a checkpoint's JSON file says beside it, in hexadecimal digits."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -49,6 +49,11 @@ def wait_for_all(point: str) -> None:
         multihost_utils.sync_global_devices(point)
 
 
+def anywhere(flag: bool) -> bool:
+    """Whether the flag is up in any of the processes, which all ask at the same point."""
+    return flag if jax.process_count() == 1 else bool(np.any(multihost_utils.process_allgather(np.asarray(flag))))
+
+
 def all_devices() -> Mesh:
     """All devices of all processes along the plays of a batch."""
     return Mesh(np.asarray(jax.devices()), (PLAYS,))

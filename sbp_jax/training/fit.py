@@ -12,8 +12,10 @@ import numpy as np
 
 from sbp_jax.config import TrainingConfig
 from sbp_jax.training.checkpoints import Checkpoints
+from sbp_jax.training.distributed import anywhere
 from sbp_jax.training.feed import Feed
 from sbp_jax.training.step import Metrics, State, Trainer
+from sbp_jax.training.stop import Stop, Stopped
 
 Row = dict[str, int | float]
 
@@ -47,6 +49,7 @@ def fit(
     constants: Any = None,
     on_step: Callable[[int], None] = lambda step: None,
     on_epoch: Callable[[list[Row]], None] = lambda history: None,
+    stop: Stop | None = None,
 ) -> Fitted:
     """Train until the epochs are used up or validation stops improving.
 
@@ -62,21 +65,25 @@ def fit(
         constants: tree of arrays saved as it is with every checkpoint: the network's statistics.
         on_step: called with the number of steps taken, after each.
         on_epoch: called with the history, after each epoch.
+        stop: asks to stop: looked at after every compiled call and every epoch.
 
     Raises:
+        Stopped: as asked; the state reached is saved.
         DivergedError: the loss of a step is not finite.
     """
+    stop = stop or Stop()
     state = trainer.initial(config.seed)
     best, record = state.average, {"history": [], "best_loss": None, "best_epoch": -1}
     if checkpoints is not None and checkpoints.latest is not None:
-        state, best = (trainer.place(checkpoints.restore(*each)) for each in (("state", state), ("best", best)))
-        record = checkpoints.record()
+        saved = checkpoints.load({"state": state, "best": best})
+        state, best, record = *(trainer.place(saved.trees[name]) for name in ("state", "best")), saved.record
     else:
         best = jax.tree.map(jnp.copy, best)  # the step donates the state's own
 
     def save(state: State) -> None:
         if checkpoints is not None and checkpoints.latest != int(state.step):
             checkpoints.save(int(state.step), {"state": state, "best": best, "constants": constants}, record)
+        stop.unsaved = False
 
     per_epoch = len(feed.order)
     step = int(state.step)
@@ -90,12 +97,16 @@ def fit(
             # The steps before are checked while these compute.
             if metrics:
                 _check(step, metrics)
-            metrics = taken
+            metrics, stop.unsaved = taken, True
             before, step = step, step + len(metrics["loss"])
             on_step(step)
-            if step // config.checkpoint_every > before // config.checkpoint_every and step < (epoch + 1) * per_epoch:
+            crossed = step // config.checkpoint_every > before // config.checkpoint_every
+            asked = anywhere(stop.asked)
+            if (crossed or asked) and step < (epoch + 1) * per_epoch:
                 _check(step, metrics)
                 save(state)
+                if asked:
+                    raise Stopped(step)
         if metrics:
             _check(step, metrics)
         loss = None if validate is None else validate(state.average)
@@ -113,6 +124,8 @@ def fit(
         state = replace(state, loss_sum=jnp.zeros_like(state.loss_sum))
         save(state)
         on_epoch(record["history"])
+        if anywhere(stop.asked):
+            raise Stopped(step)
     return Fitted(best, record["history"], step)
 
 

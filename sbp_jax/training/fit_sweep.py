@@ -15,6 +15,7 @@ from sbp_jax.training.feed import STEPS_TOGETHER, Schedule
 from sbp_jax.training.fit import Row, is_stale
 from sbp_jax.training.resident import Resident
 from sbp_jax.training.step import Metrics, State
+from sbp_jax.training.stop import Stop, Stopped
 from sbp_jax.training.sweep import Member, Sweep, pick, stack
 
 
@@ -69,6 +70,7 @@ def fit_sweep(
     steps_together: int = STEPS_TOGETHER,
     on_step: Callable[[int, int], None] = lambda step, alive: None,
     on_finished: Callable[[Finished], None] = lambda finished: None,
+    stop: Stop | None = None,
 ) -> None:
     """Train all members until each has used up its epochs, stopped improving, or diverged.
 
@@ -82,28 +84,43 @@ def fit_sweep(
         on_step: called with the number of steps taken and of members that took them, after each call.
         on_finished: called once for every member, when it stops; a resumed sweep calls it for those that stopped after
             the checkpoint, so that a call may come twice for one member, with the same values.
+        stop: asks to stop: looked at after every compiled call and every epoch.
+
+    Raises:
+        Stopped: as asked; the state reached is saved.
     """
+    stop = stop or Stop()
     group = _Group(sweep, members, plan)
     if checkpoints is not None and checkpoints.latest is not None:
         group.restore(checkpoints)
     per_epoch = len(plan.schedules[0].order)
+
+    def save() -> None:
+        if checkpoints is not None and checkpoints.latest != group.step:
+            group.save(checkpoints)
+        stop.unsaved = False
+        if stop.asked:
+            raise Stopped(group.step)
+
     while group.alive:
         started, taken = time.perf_counter(), []
         while group.step < (group.epoch + 1) * per_epoch:
             before = group.step
             taken.append(group.take(min(steps_together, per_epoch)))
+            stop.unsaved = True
             if len(taken) > 1:
                 jax.block_until_ready(taken[-2].metrics)  # that what is told has been done, but for one call
             on_step(group.step, len(group.alive))
-            crossed = checkpoint_every and group.step // checkpoint_every > before // checkpoint_every
-            if crossed and group.step < (group.epoch + 1) * per_epoch and checkpoints is not None:
+            crossed = bool(checkpoint_every) and group.step // checkpoint_every > before // checkpoint_every
+            if (crossed or stop.asked) and group.step < (group.epoch + 1) * per_epoch:
                 group.judge(taken)
-                group.save(checkpoints)
+                save()
         group.judge(taken)
         for finished in group.end_epoch(time.perf_counter() - started):
             on_finished(finished)
-        if checkpoints is not None and group.alive:
-            group.save(checkpoints)
+        if group.alive:
+            save()
+        stop.unsaved = False
 
 
 @dataclass(frozen=True)
@@ -243,12 +260,14 @@ class _Group:
 
     def restore(self, checkpoints: Checkpoints) -> None:
         """Go on from the newest checkpoint."""
-        record = checkpoints.record()
-        self._board(record["lanes"])
-        self.alive, self.records = record["alive"], record["members"]
-        self.state = self.sweep.place(checkpoints.restore("state", self.state), members=True)
-        self.best = self.sweep.place(checkpoints.restore("best", self.best), members=True)
-        self.step = int(checkpoints.latest or 0)
+
+        def like(record: dict[str, Any]) -> dict[str, Any]:
+            self._board(record["lanes"])
+            return {"state": self.state, "best": self.best}
+
+        saved = checkpoints.load(like)
+        self.step, self.alive, self.records = saved.step, saved.record["alive"], saved.record["members"]
+        self.state, self.best = (self.sweep.place(saved.trees[name], members=True) for name in ("state", "best"))
 
 
 def _where(chosen: jax.Array, a: Any, b: Any) -> Any:

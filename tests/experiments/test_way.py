@@ -161,10 +161,13 @@ def damage(run_folder, tmp_path, relative):
     return other
 
 
-@pytest.mark.parametrize("relative", ["record/*", "best/_METADATA", "best/d/*"])
-def test_damaged_checkpoint_is_named(run_folder, tmp_path, relative):
-    with pytest.raises(InputError, match=r"damaged checkpoint \(\w+\); remove it to use \d+"):
-        sbp.load_run(damage(run_folder, tmp_path, relative))
+def test_run_with_a_damaged_checkpoint_is_restored_from_the_one_before(run_folder, tmp_path, caplog):
+    other = damage(run_folder, tmp_path, "record/metadata")
+    older, newest = sorted(int(p.name) for p in (other / "checkpoints").iterdir())
+    assert sbp.load_run(other).step == older
+    assert f"the one of step {older} is used" in caplog.text
+    with pytest.raises(InputError, match=rf"{newest}: damaged checkpoint .*; found beside it: \[{older}\]"):
+        sbp.load_run(other, step=newest)
 
 
 @pytest.mark.slow

@@ -109,6 +109,20 @@ def test_resuming_equals_never_stopping(tmp_path, killed_at):
         assert a["training_loss"] == b["training_loss"]
 
 
+def test_damaged_newest_checkpoint_costs_steps_and_nothing_else(tmp_path, caplog):
+    network, _, trainer, batches = build()
+    whole = fit(trainer, HostFeed(batches), None, CONFIG.training, Checkpoints(tmp_path), constants(network))
+    (tmp_path / "15" / "state" / "step" / "0").write_bytes(b"\0\0\0\1")
+    steps = []
+    checkpoints = Checkpoints(tmp_path)
+    again = fit(trainer, HostFeed(batches), None, CONFIG.training, checkpoints, constants(network), steps.append)
+    assert steps == [14, 15]
+    assert len(caplog.messages) == 1
+    assert "15: damaged checkpoint (state: an array has changed since it was written)" in caplog.text
+    assert_trees_equal(again.params, whole.params)
+    assert checkpoints.steps == [14, 15]
+
+
 def test_finished_training_takes_no_further_step(tmp_path):
     network, _, trainer, batches = build()
     done = fit(trainer, HostFeed(batches), None, CONFIG.training, Checkpoints(tmp_path), constants(network))

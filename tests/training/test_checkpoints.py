@@ -1,0 +1,147 @@
+"""Checkpoints: what is damaged is noticed, whichever file it is, and the one before is used; a full disk is told."""
+
+import errno
+import json
+import logging
+import os
+import shutil
+import subprocess
+import sys
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from sbp_jax.errors import InputError
+from sbp_jax.training import Checkpoints
+
+TREES = {
+    "state": {
+        "params": {"kernel": jnp.arange(12.0).reshape(3, 4), "bias": jnp.ones(3)},
+        "step": jnp.zeros((), jnp.int32),
+    },
+    "best": {"kernel": jnp.arange(12.0).reshape(3, 4)},
+    "constants": {"mean": jnp.full(3, 0.5), "key": jnp.arange(2, dtype=jnp.uint32)},
+}
+
+
+def at(step):
+    return {**TREES, "best": {"kernel": TREES["best"]["kernel"] + step}}
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """A folder with the checkpoints of steps 2 and 3."""
+    folder = tmp_path_factory.mktemp("run") / "checkpoints"
+    checkpoints = Checkpoints(folder)
+    for step in (1, 2, 3):
+        checkpoints.save(step, at(step), {"history": [{"epoch": step, "loss": float("nan")}]})
+    assert checkpoints.steps == [2, 3]
+    checkpoints.close()
+    return folder
+
+
+def truncated(file):
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+def emptied(file):
+    file.write_bytes(b"")
+
+
+def flipped(file):
+    content = bytearray(file.read_bytes())
+    content[len(content) // 3] ^= 4
+    file.write_bytes(content)
+
+
+def removed(file):
+    file.unlink()
+
+
+def is_read(file):
+    """Whether restoring depends on a file: Orbax leaves some for its own readers."""
+    return file.name == ".zarray" or file.name.replace(".", "").isdigit() or file.parts[-2:] == ("record", "metadata")
+
+
+@pytest.mark.parametrize("damage", [truncated, emptied, flipped, removed])
+def test_damage_of_any_file_falls_back_to_the_checkpoint_before(saved, tmp_path, caplog, damage):
+    files = sorted(file.relative_to(saved) for file in (saved / "3").rglob("*") if file.is_file())
+    assert sum(map(is_read, files)) == 1 + 2 * 6
+    for i, file in enumerate(files):
+        folder = tmp_path / str(i)
+        shutil.copytree(saved, folder)
+        damage(folder / file)
+        caplog.clear()
+        found = Checkpoints(folder, read_only=True).load(TREES)
+        assert found.step == (2 if is_read(file) else 3), file
+        np.testing.assert_array_equal(found.trees["best"]["kernel"], at(found.step)["best"]["kernel"])
+        if is_read(file):
+            (line,) = caplog.messages
+            assert line.startswith(f"{folder / '3'}: damaged checkpoint (")
+            assert line.endswith("the one of step 2 is used")
+            with pytest.raises(InputError, match=r"3: damaged checkpoint \(.*\); found beside it: \[2\]"):
+                Checkpoints(folder, read_only=True).load(TREES, step=3)
+
+
+def test_writer_puts_the_damaged_one_aside_and_writes_it_anew(saved, tmp_path, caplog):
+    shutil.copytree(saved, tmp_path / "checkpoints")
+    checkpoints = Checkpoints(tmp_path / "checkpoints")
+    flipped(checkpoints.folder / "3" / "best" / "kernel" / "0.0")
+    assert checkpoints.load(TREES).step == 2
+    assert "is used; kept as damaged-3" in caplog.text
+    assert checkpoints.steps == [2]
+    checkpoints.save(3, at(3), {})
+    assert checkpoints.load(TREES).step == 3
+
+
+def test_all_damaged_says_what_to_remove(saved, tmp_path):
+    shutil.copytree(saved, tmp_path / "checkpoints")
+    for step in "23":
+        emptied(tmp_path / "checkpoints" / step / "state" / "step" / "0")
+    with pytest.raises(InputError, match=r"every checkpoint is damaged \(3: .* 0 bytes.*; 2: .*\); remove this folder"):
+        Checkpoints(tmp_path / "checkpoints").load(TREES)
+    assert sorted(p.name for p in (tmp_path / "checkpoints").iterdir()) == ["2", "3"]
+
+
+def test_a_number_changed_in_the_record_is_damage(saved, tmp_path):
+    shutil.copytree(saved, tmp_path / "checkpoints")
+    file = tmp_path / "checkpoints" / "3" / "record" / "metadata"
+    content = json.loads(file.read_text())
+    content["record"]["history"][0]["epoch"] = 7
+    file.write_text(json.dumps(content))
+    assert Checkpoints(tmp_path / "checkpoints", read_only=True).record()["history"][0]["epoch"] == 2
+
+
+LIMITED = """
+import resource, sys
+import jax.numpy as jnp
+from sbp_jax.training import Checkpoints
+checkpoints = Checkpoints(sys.argv[1])
+small = {"w": jnp.ones(4)}
+checkpoints.save(1, {"state": small, "best": small, "constants": small}, {})
+resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, 1 << 16))
+large = {"w": jnp.ones(100_000)}
+try:
+    checkpoints.save(2, {"state": large, "best": large, "constants": large}, {})
+except OSError as error:
+    print(error.errno, error.filename, error.strerror)
+print(checkpoints.steps, float(checkpoints.restore("best", small)["w"].sum()))
+resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+checkpoints.save(3, {"state": small, "best": small, "constants": small}, {})
+print(checkpoints.steps)
+"""
+
+
+def test_no_room_for_a_checkpoint_is_told_and_the_newest_is_intact(tmp_path):
+    # The kernel refuses to write beyond a file's largest size, as it does on a full disk.
+    folder = tmp_path / "checkpoints"
+    out = subprocess.run(
+        [sys.executable, "-c", LIMITED, folder], capture_output=True, text=True, timeout=120, check=True
+    )
+    told, kept, after = out.stdout.splitlines()
+    assert told.startswith(f"{errno.EFBIG} {folder} {os.strerror(errno.EFBIG)}: a checkpoint needs about 1.2 MB")
+    assert kept == "[1] 4.0"
+    assert after == "[1, 3]"
+    assert sorted(p.name for p in folder.iterdir()) == ["1", "3"]
+    assert logging.getLogger("absl").level == logging.ERROR
