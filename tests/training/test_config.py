@@ -38,5 +38,5 @@ def test_digest_tells_configurations_apart():
 
 
 def test_unknown_configuration_lists_the_known():
-    with pytest.raises(InputError, match=r"unknown configuration 'demos'; known: demo"):
+    with pytest.raises(InputError, match=r"unknown configuration 'demos'; known: ablation, demo"):
         configs.get("demos")

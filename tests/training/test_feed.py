@@ -36,8 +36,7 @@ class Recorder(Trainer):
     """Stands for a trainer: keeps the batches, and counts how often the step of a scan is traced."""
 
     def __init__(self):
-        self.batches = []
-        self.traced = 0
+        self.batches, self.traced, self.mesh = [], 0, None
         self.step = lambda state, batch: (self.batches.append(batch), (state, {"loss": np.zeros(())}))[1]
         self.scan = jax.jit(lambda *call: scan_steps(self._keep, *call))
 

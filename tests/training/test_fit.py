@@ -276,14 +276,15 @@ def test_every_frame_s_loss_counts():
     frames = Trainer(predictor, head, loss, settings, frames=FrameWeights())
     batch = arrays(next(iter(batches)))
     value, _ = frames.value_and_grad(predictor.params, batch, None)
-    total = 0.0
-    for row in np.flatnonzero(batch["valid"]):
-        length = int(batch["mask"][row].sum())
-        one = {name: np.repeat(batch[name][row : row + 1], length, axis=0) for name in batch}
-        one["mask"] = np.tril(np.ones((length, one["mask"].shape[1]), bool))
-        law = head(predictor.raw(predictor.params, jax.tree.map(jnp.asarray, one), NO_DROPOUT))
-        total += float(np.mean(loss(law, jnp.asarray(one["yards"]))))
-    np.testing.assert_allclose(value, total / batch["valid"].sum(), rtol=1e-5)
+    count, longest = batch["mask"].shape
+    # each play cut after each of its frames, as a batch of its own
+    cut = {name: np.repeat(values, longest, axis=0) for name, values in batch.items()}
+    there = cut["mask"][np.arange(count * longest), np.tile(np.arange(longest), count)] & cut["valid"]
+    cut["mask"] = cut["mask"] & np.tile(np.tril(np.ones((longest, longest), bool)), (count, 1))
+    raw = jax.jit(lambda batch: predictor.raw(predictor.params, batch, NO_DROPOUT))(cut)
+    each = np.where(there, loss(head(raw), jnp.asarray(cut["yards"])), 0).reshape(count, longest)
+    expected = each.sum(axis=1) / np.maximum(batch["mask"].sum(axis=1), 1)
+    np.testing.assert_allclose(value, expected[batch["valid"]].mean(), rtol=1e-5)
 
 
 def test_bfloat16_products_keep_float32_parameters_and_law():
