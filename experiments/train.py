@@ -48,6 +48,7 @@ from sbp_jax.training.build import (
     constants,
     frame_weights,
     make_head,
+    make_loss,
     make_network,
     set_statistics,
 )
@@ -69,7 +70,7 @@ def check(config: Config) -> None:
     """
     check_size(config)
     head, data, training = make_head(config.head), config.data, config.training
-    objective(training.objective)(head(jnp.zeros(head.num_outputs)), jnp.zeros(()))
+    make_loss(training)(head(jnp.zeros(head.num_outputs)), jnp.zeros(()))
     positive = {
         "data.plays": data.plays,
         "training.epochs": training.epochs,
@@ -164,7 +165,7 @@ def network_of(config: Config, plays: Plays) -> Network:
     """The network of a configuration, with the statistics of the plays and their marginal distribution."""
     head = make_head(config.head)
     network = make_network(config, head, plays.static.shape[1])
-    set_statistics(network, plays, fit_marginal(head, plays.yards, objective(config.training.objective)))
+    set_statistics(network, plays, fit_marginal(head, plays.yards, make_loss(config.training)))
     return network
 
 
@@ -197,7 +198,7 @@ def train(config: Config, dataset: Dataset, root: Path, stop: Stop | None = None
 def _train(config: Config, dataset: Dataset, folder: Path, stop: Stop, spread: bool) -> None:
     setup, settings = set_up(config, dataset), config.training
     plays, validation, whole = setup.plays, setup.validation, setup.whole
-    head, loss = make_head(config.head), objective(settings.objective)
+    head, loss = make_head(config.head), make_loss(settings)
     network = network_of(config, plays)
     mesh = all_devices() if spread else None
     whole_on_each = None if mesh is None else everywhere(mesh)

@@ -52,17 +52,22 @@ class HeadConfig:
     """The conditional distribution.
 
     Attributes:
-        kind: "sbp" (Spliced Binned-Pareto) or "gaussian".
+        kind: "sbp" (Spliced Binned-Pareto), "binned" (no tails: the end bins reach to the ends of `support`),
+            "blended_pareto" (tails blended in between `tail_mass` and four times as much), "hybrid_pareto" (a Gaussian
+            with an upper tail), "two_tailed_hybrid_pareto", "student_t" or "gaussian".
         low: centre of the first bin, yards.
         high: centre of the last bin, yards.
         bins: number of bins of equal width; 71 from -10 to 60 are one yard wide, centred on integers.
         tail_mass: probability below the lower threshold and above the upper one.
         parameterization: map from raw outputs to the generalized Pareto tails, by its name in `distributions.heads`.
-        shape_bounds: range of the tail shape where the parameterization is bounded.
+        shape_bounds: range of the tail shape where the parameterization is bounded; of the blended and hybrid kinds,
+            whose tails know no `support`, what is above 0 of it: no outcome is impossible then.
         support: yards that must stay possible whatever the shape: no play gains or loses more than the field is long.
     """
 
-    kind: Literal["sbp", "gaussian"] = "sbp"
+    kind: Literal[
+        "sbp", "binned", "blended_pareto", "hybrid_pareto", "two_tailed_hybrid_pareto", "student_t", "gaussian"
+    ] = "sbp"
     low: float = -10.0
     high: float = 60.0
     bins: int = 71
@@ -97,6 +102,8 @@ class TrainingConfig:
 
     Attributes:
         objective: loss by name: "exact", "composite" or "interval".
+        threshold_gradient: whether gradients flow through the thresholds between bins and tails: "on", "off", or as is
+            the objective's habit: off for "composite", else on.
         epochs: passes over the training plays at most.
         patience: epochs without a better validation loss before training stops.
         batch_size: plays a step; a small data set takes a sixteenth of its plays, or its epochs would be a step or two.
@@ -115,6 +122,7 @@ class TrainingConfig:
     """
 
     objective: Literal["exact", "composite", "interval"] = "interval"
+    threshold_gradient: Literal["habit", "on", "off"] = "habit"
     epochs: int = 15
     patience: int = 6
     batch_size: int = 128

@@ -118,7 +118,6 @@ class SplicedBinnedPareto(BinnedBody):
         upper = safe_log(side.tau_u) + self.upper.log_prob(side.z_u)
         return self._known(jnp.where(side.in_lower, lower, jnp.where(side.in_upper, upper, body)), y)
 
-    @compiled
     def composite_log_prob(self, y: ArrayLike) -> Float[Array, "..."]:
         """The published training objective: log f_b(y), plus log tau + log g in a tail with thresholds held constant.
 
@@ -126,11 +125,25 @@ class SplicedBinnedPareto(BinnedBody):
         value is not comparable with one. An outcome outside the edges, or beyond the last bin on its side that is not
         forbidden, counts in the nearest bin.
         """
+        return self.held().coupled_composite_log_prob(y)
+
+    @compiled
+    def coupled_composite_log_prob(self, y: ArrayLike) -> Float[Array, "..."]:
+        """`composite_log_prob` with gradients that flow through the thresholds as well."""
         (y,) = self._outcomes(y)
-        side = self._sides(y, jax.lax.stop_gradient)
+        side = self._sides(y)
         lower = jnp.where(side.in_lower, safe_log(side.tau_l) + self.lower.log_prob(side.z_l), 0.0)
         upper = jnp.where(side.in_upper, safe_log(side.tau_u) + self.upper.log_prob(side.z_u), 0.0)
         return self._known(self.body.clamped_log_prob(self._within_bins(y)) + lower + upper, y)
+
+    def held(self) -> "SplicedBinnedPareto":
+        """The same distribution, whose thresholds are constants to every gradient.
+
+        What a head made of the thresholds, such as a scale that reaches an end of the support, still follows them.
+        """
+        law = object.__new__(_HeldSplicedBinnedPareto)
+        set_fields(law, **{field.name: getattr(self, field.name) for field in dataclasses.fields(self)})
+        return law
 
     @compiled
     def cdf(self, y: ArrayLike) -> Float[Array, "..."]:
@@ -264,9 +277,9 @@ class SplicedBinnedPareto(BinnedBody):
             for m in self.tail_mass
         )
 
-    def _sides(self, y, through=lambda threshold: threshold):
-        """Which piece y is in, and its excess over each threshold; `through` is applied to the thresholds."""
-        t_l, t_u = (leading(through(t), y.ndim) for t in self.thresholds())
+    def _sides(self, y):
+        """Which piece y is in, and its excess over each threshold."""
+        t_l, t_u = (leading(t, y.ndim) for t in self.thresholds())
         tau_l, tau_u = self._masses(y.ndim)
         in_lower, in_upper = y < t_l, y > t_u
         return _Sides(
@@ -280,6 +293,17 @@ class SplicedBinnedPareto(BinnedBody):
             z_l=jnp.where(in_lower, t_l - jnp.where(in_lower, y, 0.0), 0.0),
             z_u=jnp.where(in_upper, jnp.where(in_upper, y, 0.0) - t_u, 0.0),
         )
+
+
+@register
+@dataclasses.dataclass(frozen=True, eq=False, init=False)
+class _HeldSplicedBinnedPareto(SplicedBinnedPareto):
+    """See `SplicedBinnedPareto.held`."""
+
+    @compiled
+    def thresholds(self) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
+        """As of `SplicedBinnedPareto`, without a gradient."""
+        return jax.lax.stop_gradient(SplicedBinnedPareto.thresholds(self))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,7 +10,17 @@ from sbp_jax.config import Config, HeadConfig, TrainingConfig
 from sbp_jax.data.batching import FRAME_S, PLAYER_FEATURES, PLAYERS, Plays
 from sbp_jax.data.extras import feature_names
 from sbp_jax.data.slots import MARKERS, OTHERS, PASSER, RECEIVERS
-from sbp_jax.distributions.heads import NormalHead, SplicedBinnedParetoHead
+from sbp_jax.distributions.heads import (
+    BinnedHead,
+    BlendedParetoHead,
+    HybridParetoHead,
+    Loss,
+    NormalHead,
+    SplicedBinnedParetoHead,
+    StudentTHead,
+    TwoTailedHybridParetoHead,
+    objective,
+)
 from sbp_jax.errors import InputError
 from sbp_jax.models import EntityAttention, EntityGroup, EntityLayout, FlatEncoder, Network, Statistic
 from sbp_jax.training.step import FrameWeights
@@ -54,16 +64,39 @@ def make_head(config: HeadConfig) -> Any:
             f"head: expected at least 2 bins and low < high, got {config.bins}, {config.low}, {config.high}"
         )
     width = (config.high - config.low) / (config.bins - 1)
-    if config.kind == "gaussian":
-        # Raw outputs of order one: a seventh of the bins' range is about the spread of the outcomes.
-        return NormalHead(unit=(config.high - config.low) / 7)
-    return SplicedBinnedParetoHead(
-        edges=tuple(float(e) for e in config.low + width * (np.arange(config.bins + 1) - 0.5)),
-        tail_mass=config.tail_mass,
-        parameterization=config.parameterization,
-        shape_bounds=config.shape_bounds,
-        support=config.support,
-    )
+    edges = [float(e) for e in config.low + width * (np.arange(config.bins + 1) - 0.5)]
+    # Raw outputs of order one: a seventh of the bins' range is about the spread of the outcomes.
+    unit = (config.high - config.low) / 7
+    above_zero = max(config.shape_bounds[0], 0.0), config.shape_bounds[1]
+    match config.kind:
+        case "gaussian":
+            return NormalHead(unit=unit)
+        case "student_t":
+            return StudentTHead(unit=unit)
+        case "hybrid_pareto":
+            return HybridParetoHead(unit=unit, shape_bounds=above_zero)
+        case "two_tailed_hybrid_pareto":
+            return TwoTailedHybridParetoHead(unit=unit, shape_bounds=above_zero)
+        case "binned":
+            if not config.support[0] < edges[1] < edges[-2] < config.support[1]:
+                raise InputError(f"head.support: expected more than the bins' range, got {config.support}")
+            return BinnedHead((config.support[0], *edges[1:-1], config.support[1]))
+        case "blended_pareto":
+            lower, upper = (None if mass == 0 else (mass, min(4 * mass, 0.45)) for mass in config.tail_mass)
+            return BlendedParetoHead(tuple(edges), lower, upper, above_zero)
+        case "sbp":
+            return SplicedBinnedParetoHead(
+                edges=tuple(edges),
+                tail_mass=config.tail_mass,
+                parameterization=config.parameterization,
+                shape_bounds=config.shape_bounds,
+                support=config.support,
+            )
+
+
+def make_loss(config: TrainingConfig) -> Loss:
+    """The loss that a configuration trains by: (distribution, outcomes) -> loss of each; InputError as `objective`."""
+    return objective(config.objective, 1.0, {"habit": None, "on": True, "off": False}[config.threshold_gradient])
 
 
 # The passer sees his receivers, each with the defender matched to him, and all defenders.

@@ -15,7 +15,7 @@ from sbp_jax.config import Config
 from sbp_jax.distributions.heads import SplicedBinnedParetoHead, SplicedFamily, SplicedValues, objective
 from sbp_jax.errors import InputError
 from sbp_jax.models import NO_DROPOUT, Network
-from sbp_jax.training.build import constants, frame_weights, make_head
+from sbp_jax.training.build import constants, frame_weights, make_head, make_loss
 from sbp_jax.training.optimizer import Hyperparameters
 from sbp_jax.training.resident import Resident
 from sbp_jax.training.scan import mean_over, scan_steps
@@ -25,7 +25,8 @@ MEMBERS = PartitionSpec("members")
 # What a step takes as values, by field of the configuration; members of one sweep are alike in all the others.
 VALUES = (
     *("head.low", "head.high", "head.bins", "head.tail_mass", "head.parameterization"),
-    *("network.dropout", "training.objective", "training.seed", "training.epochs", "training.patience"),
+    *("network.dropout", "training.objective", "training.threshold_gradient"),
+    *("training.seed", "training.epochs", "training.patience"),
     *("optimizer.learning_rate", "optimizer.weight_decay", "optimizer.warmup", "optimizer.clip", "optimizer.average"),
 )
 
@@ -52,7 +53,7 @@ class Member:
     Attributes:
         settings: of the optimizer and dropout.
         law: of its head in the family; None where all heads are one.
-        objective: int32, position among the sweep's objectives.
+        objective: int32, position among the sweep's losses.
         constants: the statistics of its network, as NNX state.
     """
 
@@ -90,7 +91,9 @@ class Sweep:
         self._heads = [make_head(config.head) for config in configs]
         spliced = [head for head in self._heads if isinstance(head, SplicedBinnedParetoHead)]
         self._family = SplicedFamily(spliced) if spliced else None
-        self._objectives = tuple(sorted({config.training.objective for config in configs}))
+        losses = [make_loss(config.training) for config in configs]
+        self._loss_of = [list(dict.fromkeys(losses)).index(loss) for loss in losses]
+        self._losses = list(dict.fromkeys(losses))
         self._predictor, self._frames = Predictor(network), frame_weights(configs[0].training)
         self._mesh = Mesh(np.asarray(devices), ("members",)) if devices is not None and len(devices) > 1 else None
         platform = jax.devices()[0].platform if not devices else devices[0].platform
@@ -107,7 +110,7 @@ class Sweep:
         member = Member(
             settings=jax.tree.map(jnp.asarray, Hyperparameters.of(config, total_steps)),
             law=None if self._family is None else jax.tree.map(jnp.asarray, self._family.values(head)),
-            objective=jnp.asarray(self._objectives.index(config.training.objective), jnp.int32),
+            objective=jnp.asarray(self._loss_of[index], jnp.int32),
             constants=constants(network),
         )
         member = self.widen(index, member)
@@ -145,7 +148,9 @@ class Sweep:
             def law(raw: jax.Array) -> Any:
                 return self._law(raw, member)
 
-            loss = partial(self._losses, member)
+            def loss(distribution: Any, y: jax.Array) -> jax.Array:
+                return jax.lax.switch(member.objective, self._losses, distribution, y)
+
             mean_loss = training_loss(self._predictor, law, loss, self._frames, member.constants)
             return scan_steps(partial(take_step, mean_loss, member.settings), state, resident, order, signs)
 
@@ -172,9 +177,6 @@ class Sweep:
         if self._family is None or member.law is None:
             return self._heads[0](raw)
         return self._family(raw, member.law)
-
-    def _losses(self, member: Member, law: Any, y: jax.Array) -> jax.Array:
-        return jax.lax.switch(member.objective, [objective(name) for name in self._objectives], law, y)
 
     def _over_members(self, one: Callable[..., Any], mapped: int, shared: int, donate: int | None = None) -> Any:
         """`one` of the first `mapped` arguments member by member, on the devices that there are."""

@@ -216,22 +216,23 @@ class BlendedParetoHead:
 
     Args:
         edges: [K + 1], increasing, in the unit of the outcome; kept as a tuple, so that the head is hashable.
-        lower_mass, upper_mass: (outer, inner) tail probabilities between which a side blends (see `BlendedPareto`).
+        lower_mass, upper_mass: (outer, inner) tail probabilities between which a side blends (see `BlendedPareto`);
+            None: the side has no tail.
         shape_bounds: (low, high) of the shapes, above -1.
     Raises:
         InputError: edges not finite and increasing, bad masses, or bounds not increasing or not above -1.
     """
 
     edges: tuple[float, ...]
-    lower_mass: Masses
-    upper_mass: Masses
+    lower_mass: Masses | None
+    upper_mass: Masses | None
     shape_bounds: tuple[float, float]
 
     def __init__(
         self,
         edges: tuple[float, ...] | list[float] | np.ndarray,
-        lower_mass: Masses = (0.05, 0.2),
-        upper_mass: Masses = (0.05, 0.2),
+        lower_mass: Masses | None = (0.05, 0.2),
+        upper_mass: Masses | None = (0.05, 0.2),
         shape_bounds: tuple[float, float] = (-0.5, 0.95),
     ) -> None:
         object.__setattr__(self, "edges", checked_edges(edges))

@@ -16,7 +16,7 @@ OBJECTIVES = ("exact", "composite", "interval", "censored")
 
 
 @functools.cache
-def objective(name: str, width: float = 1.0) -> Loss:
+def objective(name: str, width: float = 1.0, threshold_gradient: bool | None = None) -> Loss:
     """The training loss of that name, a function (distribution, y) -> loss per outcome.
 
     | name | loss |
@@ -25,6 +25,10 @@ def objective(name: str, width: float = 1.0) -> Loss:
     | `composite` | the published surrogate, -`composite_log_prob`; InputError for a distribution without one |
     | `interval` | -log P(y - width/2 < Y <= y + width/2), for outcomes rounded to multiples of `width` |
     | `censored` | `interval`, but -log P(Y > y - width/2) where the outcome was `cut`; takes (distribution, y, cut) |
+
+    With `threshold_gradient` False the thresholds of a `SplicedBinnedPareto` are constants to the gradient, with True
+    it flows through them; None is the objective's own habit, False for `composite` and True for the others. The value
+    is the same. A distribution without thresholds has nothing to hold: False is an InputError for it.
 
     Equal arguments give the same function, so that what was compiled for it is found again.
     `cut` is boolean and broadcasts against y: an outcome that the goal line stopped says only that the gain would have
@@ -38,9 +42,20 @@ def objective(name: str, width: float = 1.0) -> Loss:
         raise InputError(f"unknown objective {name!r}; known: {', '.join(losses)}")
     if not width > 0:
         raise InputError(f"width must be positive, got {width}")
-    if name in ("exact", "composite"):
-        return losses[name]
-    return lambda distribution, y, *cut: losses[name](distribution, y, *cut, half=0.5 * width)
+    loss = losses[name]
+    if name in ("interval", "censored"):
+        loss = functools.partial(loss, half=0.5 * width)
+    if threshold_gradient is False or (threshold_gradient is None and name == "composite"):
+        return lambda distribution, *outcomes: loss(_held(distribution, name), *outcomes)
+    return loss
+
+
+def _held(distribution: Distribution, name: str) -> Distribution:
+    if not isinstance(distribution, SplicedBinnedPareto):
+        kind = type(distribution).__name__
+        wanted = "needs" if name == "composite" else "without threshold gradients needs"
+        raise InputError(f"objective {name!r} {wanted} a SplicedBinnedPareto, got {kind}")
+    return distribution.held()
 
 
 def _exact(distribution: Distribution, y: Float[Array, "..."]) -> Float[Array, "..."]:
@@ -50,7 +65,7 @@ def _exact(distribution: Distribution, y: Float[Array, "..."]) -> Float[Array, "
 def _composite(distribution: Distribution, y: Float[Array, "..."]) -> Float[Array, "..."]:
     if not isinstance(distribution, SplicedBinnedPareto):
         raise InputError(f"objective 'composite' needs a SplicedBinnedPareto, got {type(distribution).__name__}")
-    return -distribution.composite_log_prob(y)
+    return -distribution.coupled_composite_log_prob(y)
 
 
 def _interval(distribution: Distribution, y: Float[Array, "..."], *, half: float) -> Float[Array, "..."]:

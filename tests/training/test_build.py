@@ -1,0 +1,67 @@
+"""Every kind of head that a configuration names can be trained on any outcome of a play, by every loss."""
+
+from typing import get_args, get_type_hints
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from sbp_jax.config import HeadConfig, TrainingConfig
+from sbp_jax.distributions import SplicedBinnedPareto
+from sbp_jax.errors import InputError
+from sbp_jax.training.build import make_head, make_loss
+
+KINDS = get_args(get_type_hints(HeadConfig)["kind"])
+YARDS = jnp.asarray([-99.0, -10.0, 0.0, 7.0, 45.0, 60.0, 99.0])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_outcome_of_a_play_is_impossible(kind):
+    head = make_head(HeadConfig(kind=kind, bins=15))
+    start = head.initial(np.asarray([0.0, 0, 3, 5, 8, 12, 30, -4]))
+    noise = np.random.default_rng(0).normal(size=(len(YARDS), head.num_outputs))
+    raw = jnp.asarray(start + noise, jnp.float32)
+    for objective in ("exact", "interval"):
+        loss = make_loss(TrainingConfig(objective=objective))
+        value, gradient = jax.jit(jax.value_and_grad(lambda raw, loss=loss: jnp.sum(loss(head(raw), YARDS))))(raw)
+        assert np.isfinite(value)
+        assert np.isfinite(gradient).all()
+        assert np.abs(gradient).max() > 0
+
+
+def test_bins_without_tails_reach_to_the_ends_of_the_support():
+    head = make_head(HeadConfig(kind="binned", bins=3, low=0.0, high=20.0, support=(-50.0, 80.0)))
+    assert head.edges == (-50.0, 5.0, 15.0, 80.0)
+    with pytest.raises(InputError, match=r"head\.support: expected more than the bins' range"):
+        make_head(HeadConfig(kind="binned", bins=3, low=0.0, high=20.0, support=(6.0, 80.0)))
+
+
+@pytest.mark.parametrize("objective", ["exact", "interval", "composite"])
+def test_held_thresholds_move_no_bin_by_an_excess(objective):
+    """In a tail the loss knows the bins by its threshold alone, but for the composite's own term of the bins."""
+    head = make_head(HeadConfig(bins=15))
+    raw = jnp.asarray(np.random.default_rng(1).normal(size=head.num_outputs), jnp.float32)
+    y = 75.0
+
+    def of_logits(setting):
+        loss = make_loss(TrainingConfig(objective=objective, threshold_gradient=setting))
+
+        def total(logits):
+            law = head(raw)
+            return loss(SplicedBinnedPareto(logits, law.edges, law.lower, law.upper, law.tail_mass), jnp.asarray(y))
+
+        return jax.value_and_grad(total)(raw[:15])
+
+    (value, held), (same, through), (_, habit) = (of_logits(setting) for setting in ("off", "on", "habit"))
+    assert value == same
+    np.testing.assert_array_equal(habit, held if objective == "composite" else through)
+    own = jax.grad(lambda logits: -jax.nn.log_softmax(logits)[-1])(raw[:15]) if objective == "composite" else 0.0
+    np.testing.assert_allclose(held, np.broadcast_to(own, 15), atol=1e-6)
+    assert np.abs(through - held).max() > 1e-3
+
+
+def test_what_has_no_thresholds_cannot_hold_them():
+    loss = make_loss(TrainingConfig(objective="exact", threshold_gradient="off"))
+    with pytest.raises(InputError, match="without threshold gradients needs a SplicedBinnedPareto, got Normal"):
+        loss(make_head(HeadConfig(kind="gaussian"))(jnp.zeros(2)), jnp.zeros(()))
