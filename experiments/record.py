@@ -21,6 +21,7 @@ from sbp_jax.data.whole import write_whole
 from sbp_jax.training.fit import Row
 from sbp_jax.training.room import no_room
 
+DIVERGED = "diverged.json"
 _EVENT_BYTES = 2**10  # of an epoch, about
 
 
@@ -52,6 +53,7 @@ class Record:
             },
         }
         self._write("config.json", (json.dumps(content, indent=2) + "\n").encode())
+        (folder / DIVERGED).unlink(missing_ok=True)  # of a call before this one
         (folder / "events").mkdir(exist_ok=True)
         # Written by this thread: one of its own could not tell that the disk is full. A name for each process.
         with self._room("events", _EVENT_BYTES):
@@ -72,6 +74,11 @@ class Record:
                     event = Event(step=int(row["step"]), wall_time=time.time(), summary=scalar(name, value))
                     self._events.write_event(event)
             self._events.flush()
+
+    def diverged(self, step: int, what: str, plays: list[str]) -> None:
+        """Write at which step a training went wrong, and all plays of its batch; OSError where the disk is full."""
+        content = json.dumps({"step": step, "what": what, "plays": plays}, indent=1) + "\n"
+        self._write(DIVERGED, content.encode())
 
     def close(self) -> None:
         """Close the events."""
