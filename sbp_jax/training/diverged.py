@@ -40,7 +40,9 @@ class DivergedError(RuntimeError):
         self.step, self.what, self.plays = step, what, plays
         more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
         listed = f"; plays of its batch (game_id/play_id): {', '.join(names[:_NAMED])}{more}" if names else ""
-        super().__init__(f"{what} at step {step}{listed}; the last good state is the newest checkpoint")
+        super().__init__(
+            f"{what} at step {step}{listed}; the last good state is the newest checkpoint, if there is one"
+        )
 
 
 @dataclass(frozen=True)
