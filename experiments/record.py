@@ -1,16 +1,28 @@
 """What a training leaves beside its checkpoints: config.json, metrics.parquet, TensorBoard events."""
 
 import dataclasses
+import io
 import json
 import math
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
 import polars as pl
-from tensorboardX import SummaryWriter
+from tensorboardX.event_file_writer import EventsWriter
+from tensorboardX.proto.event_pb2 import Event  # pyright: ignore[reportAttributeAccessIssue] made when imported
+from tensorboardX.summary import scalar
 
 from sbp_jax.config import Config
+from sbp_jax.data.whole import write_whole
 from sbp_jax.training.fit import Row
+from sbp_jax.training.room import no_room
+
+DIVERGED = "diverged.json"
+_EVENT_BYTES = 2**10  # of an epoch, about
 
 
 class Record:
@@ -40,21 +52,48 @@ class Record:
                 name: version(name) for name in ("sbp_jax", "jax", "flax", "optax", "orbax-checkpoint", "numpy")
             },
         }
-        (folder / "config.json").write_text(json.dumps(content, indent=2) + "\n")
-        self._events = SummaryWriter(str(folder / "events"))
+        self._write("config.json", (json.dumps(content, indent=2) + "\n").encode())
+        (folder / DIVERGED).unlink(missing_ok=True)  # of a call before this one
+        (folder / "events").mkdir(exist_ok=True)
+        # Written by this thread: one of its own could not tell that the disk is full. A name for each process.
+        with self._room("events", _EVENT_BYTES):
+            self._events = EventsWriter(str(folder / "events" / "events"), f".{os.getpid()}")
+            self._events.flush()
 
     def metrics(self, history: list[Row]) -> None:
-        """Write the history so far."""
-        temporary = self.folder / "metrics.parquet.partial"
-        pl.DataFrame(history).write_parquet(temporary)
-        temporary.replace(self.folder / "metrics.parquet")
+        """Write the history so far; OSError where the disk is full."""
+        content = io.BytesIO()
+        pl.DataFrame(history).write_parquet(content)
+        self._write("metrics.parquet", content.getvalue())
 
     def event(self, row: Row) -> None:
-        """Write a row of the history as TensorBoard events."""
-        for name, value in row.items():
-            if name not in ("epoch", "step") and math.isfinite(value):
-                self._events.add_scalar(name, value, int(row["step"]))
+        """Write a row of the history as TensorBoard events; OSError where the disk is full."""
+        with self._room("events", _EVENT_BYTES):
+            for name, value in row.items():
+                if name not in ("epoch", "step") and math.isfinite(value):
+                    event = Event(step=int(row["step"]), wall_time=time.time(), summary=scalar(name, value))
+                    self._events.write_event(event)
+            self._events.flush()
+
+    def diverged(self, step: int, what: str, plays: list[str]) -> None:
+        """Write at which step a training went wrong, and all plays of its batch; OSError where the disk is full."""
+        content = json.dumps({"step": step, "what": what, "plays": plays}, indent=1) + "\n"
+        self._write(DIVERGED, content.encode())
 
     def close(self) -> None:
-        """Flush the events."""
+        """Close the events."""
         self._events.close()
+
+    def _write(self, name: str, content: bytes) -> None:
+        with self._room(name, len(content)):
+            write_whole(self.folder / name, content)
+
+    @contextmanager
+    def _room(self, name: str, needed: int) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            full = no_room(error, self.folder / name, needed, "the newest checkpoint is good")
+            if full is None:
+                raise
+            raise full from error

@@ -6,6 +6,7 @@ command on several hosts, or once for each of several processes, trains one netw
 """
 
 import dataclasses
+import math
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -24,25 +25,30 @@ from experiments.signals import listening
 from sbp_jax.config import Config, digest
 from sbp_jax.data.arrays import Arrays
 from sbp_jax.data.batching import Batches, Mirror, Plays
+from sbp_jax.data.features import STATIC_FEATURES
 from sbp_jax.data.symmetry import mirror_of
 from sbp_jax.distributions.heads import objective
 from sbp_jax.errors import InputError
 from sbp_jax.models import Network, receptive_field
 from sbp_jax.training import (
     Checkpoints,
+    DivergedError,
     HostFeed,
     Hyperparameters,
+    Marginal,
     Predictor,
     Resident,
     ResidentFeed,
     Schedule,
     Trainer,
+    Watch,
     fit,
     fit_marginal,
     to_device,
 )
 from sbp_jax.training.build import (
     check_features,
+    check_finite,
     check_outcomes,
     check_size,
     constants,
@@ -54,6 +60,7 @@ from sbp_jax.training.build import (
 )
 from sbp_jax.training.distributed import all_devices, connect, everywhere, is_first, wait_for_all
 from sbp_jax.training.feed import STEPS_TOGETHER
+from sbp_jax.training.step import Loss
 from sbp_jax.training.stop import Stop
 
 
@@ -140,12 +147,13 @@ def set_up(config: Config, dataset: Dataset) -> Setup:
     """The plays that a configuration trains on.
 
     Raises:
-        InputError: the plays lack the configuration's extras or have others, or outcomes that are not whole numbers for
-            the objective "interval".
+        InputError: the plays lack the configuration's extras or have others, have values that are not finite, or
+            outcomes that are not whole numbers for the objective "interval".
     """
     plays, validation = dataset.split("train"), dataset.split("validation")
     for split in (plays, validation):
         check_features(config, split)
+        check_finite(split, STATIC_FEATURES)
         check_outcomes(config, split)
     # The law of the last frame depends on no more than these frames.
     reach = receptive_field(config.network.layers, config.network.kernel_size)
@@ -167,6 +175,16 @@ def network_of(config: Config, plays: Plays) -> Network:
     network = make_network(config, head, plays.static.shape[1])
     set_statistics(network, plays, fit_marginal(head, plays.yards, make_loss(config.training)))
     return network
+
+
+def marginal_loss(network: Network, loss: Loss, yards: np.ndarray) -> float:
+    """Mean loss of outcomes under the marginal distribution that a network starts from; NaN of none."""
+    if not len(yards):
+        return math.nan
+    values, counts = np.unique(yards.astype(np.float32), return_counts=True)
+    raw = network.offset[...]
+    losses = loss(network.head(jnp.broadcast_to(raw[None], (len(values), *raw.shape))), jnp.asarray(values))
+    return float(np.average(np.asarray(losses), weights=counts))
 
 
 def train(config: Config, dataset: Dataset, root: Path, stop: Stop | None = None, spread: bool = False) -> Path:
@@ -217,6 +235,11 @@ def _train(config: Config, dataset: Dataset, folder: Path, stop: Stop, spread: b
     trainer = Trainer(predictor, head, loss, hyperparameters, nll, frame_weights(settings), mesh)
     validate = _validator(trainer, setup) if len(validation) else None
 
+    start = Marginal(*(marginal_loss(network, of, split.yards) for of, split in ((loss, plays), (nll, validation))))
+
+    def identify(positions: np.ndarray) -> list[str]:
+        return [f"{plays.game_id[i]}/{plays.play_id[i]}" for i in positions]
+
     # of several processes one writes
     record = (
         Record(folder, config, dataset.path, dataset.fingerprint, plays.static.shape[1], whole) if is_first() else None
@@ -242,17 +265,14 @@ def _train(config: Config, dataset: Dataset, folder: Path, stop: Stop, spread: b
                 validation=f"{last['validation_loss']:.3f}",
             )
 
-        fit(
-            trainer,
-            feed,
-            validate,
-            settings,
-            checkpoints,
-            trainer.place(constants(network)),
-            on_step,
-            on_epoch,
-            stop,
-        )
+        kept = trainer.place(constants(network))
+        watch = Watch(feed.order, start, identify)
+        try:
+            fit(trainer, feed, validate, settings, checkpoints, kept, on_step, on_epoch, stop, watch)
+        except DivergedError as error:
+            if record is not None:
+                record.diverged(error.step, error.what, identify(np.array(error.plays, int)))
+            raise
     checkpoints.close()
     if record is not None:
         record.close()

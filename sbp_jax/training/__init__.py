@@ -1,8 +1,9 @@
 """State, step, fit, checkpoints; runs where only the jax family and NumPy are installed."""
 
 from sbp_jax.training.checkpoints import Checkpoints
+from sbp_jax.training.diverged import DivergedError, Marginal, Watch
 from sbp_jax.training.feed import HostFeed, ResidentFeed, Schedule
-from sbp_jax.training.fit import DivergedError, Fitted, fit
+from sbp_jax.training.fit import Fitted, fit
 from sbp_jax.training.marginal import fit_marginal
 from sbp_jax.training.optimizer import Hyperparameters
 from sbp_jax.training.resident import Resident, ResidentBucket, device_bytes, to_device
@@ -15,6 +16,7 @@ __all__ = [
     "FrameWeights",
     "HostFeed",
     "Hyperparameters",
+    "Marginal",
     "Predictor",
     "Resident",
     "ResidentBucket",
@@ -22,6 +24,7 @@ __all__ = [
     "Schedule",
     "State",
     "Trainer",
+    "Watch",
     "arrays",
     "device_bytes",
     "fit",

@@ -142,6 +142,33 @@ def check_features(config: Config, plays: Plays) -> None:
         raise InputError(f"plays: the network takes {takes} beside the eight features, the plays have {have}")
 
 
+def check_finite(plays: Plays, static_names: tuple[str, ...] = ()) -> None:
+    """See that all that a network sees of plays is finite; what is in the slots of absent players is not seen.
+
+    Args:
+        plays: any.
+        static_names: of the static features, for the line.
+
+    Raises:
+        InputError: a value that is not; the line names the play and the column.
+    """
+
+    def refuse(play: Any, column: str, value: Any) -> None:
+        name = f"play {plays.play_id[play]} of game {plays.game_id[play]}"
+        raise InputError(f"{name}: {column} is {value}, expected a finite number")
+
+    bad = np.argwhere(~np.isfinite(plays.frames) & plays.players[:, :, None])
+    for row, player, feature in bad[:1]:
+        play = int(np.searchsorted(plays.offsets, row, side="right")) - 1
+        where = f"frame {row - plays.offsets[play]}, player {player}"
+        refuse(play, f"{plays.features[feature]} ({where})", plays.frames[row, player, feature])
+    for play, column in np.argwhere(~np.isfinite(plays.static))[:1]:
+        name = static_names[column] if column < len(static_names) else str(column)
+        refuse(play, f"static feature {name}", plays.static[play, column])
+    for (play,) in np.argwhere(~np.isfinite(plays.yards))[:1]:
+        refuse(play, "the outcome", plays.yards[play])
+
+
 def check_outcomes(config: Config, plays: Plays) -> None:
     """See that the outcomes are such as the objective presumes.
 

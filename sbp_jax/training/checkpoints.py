@@ -1,6 +1,5 @@
 """Checkpoints of arrays by name, with a JSON record beside them: Orbax writes them, `stored` reads what it wrote."""
 
-import errno
 import hashlib
 import json
 import logging
@@ -18,6 +17,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from sbp_jax.errors import InputError
+from sbp_jax.training.room import no_room
 from sbp_jax.training.stored import DamagedError, describe, digest_of, read_arrays, read_json
 
 # Orbax and its storage layer tell every save at INFO and WARNING; a failed one raises.
@@ -27,9 +27,9 @@ _log = logging.getLogger(__name__)
 # What a checkpoint holds: the training's state, the best parameters so far, the network's statistics.
 TREES = ("state", "best", "constants")
 FORMAT = 2  # raise it when the files are laid out otherwise
+_BLOCK = 4096  # of most file systems
 _RECORD_BYTES = 16 * 2**20  # a history of some 50,000 epochs
 Like = dict[str, Any] | Callable[[dict[str, Any]], dict[str, Any]]
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def named(tree: Any) -> dict[str, Any]:
@@ -97,8 +97,12 @@ class Checkpoints:
         try:
             self._manager().save(step, args=ocp.args.Composite(**items))
         except Exception as error:
-            needed = sum(array.nbytes for tree in host.values() for array in tree.values())
-            if (full := self._full(error, needed)) is None:
+            # an array, its description and their folder, each in blocks of its own
+            blocks = sum(-(-array.nbytes // _BLOCK) + 2 for tree in host.values() for array in tree.values())
+            needed = blocks * _BLOCK
+            self._discard_unfinished()  # it would keep the disk full
+            full = no_room(error, self.folder, needed, "the newest checkpoint is good")
+            if full is None:
                 raise
             raise full from error
 
@@ -203,20 +207,11 @@ class Checkpoints:
                 kept = f"; kept as {aside.name}"
             _log.warning("%s: damaged checkpoint (%s), the one of step %d is used%s", folder, cause, used, kept)
 
-    def _full(self, error: Exception, needed: int) -> OSError | None:
-        """What to raise instead where a save failed because the disk is full; None where it did not."""
-        # The storage layer has errors of its own, with the system's name of the cause in their text.
-        code = next((c for c in _FULL if getattr(error, "errno", None) == c or errno.errorcode[c] in str(error)), None)
-        code = code or next((c for c in _FULL if os.strerror(c) in str(error)), None)
-        if code is None:
-            return None
+    def _discard_unfinished(self) -> None:
         with suppress(Exception):
             self.close()
-        for partial in self.folder.glob("*.orbax-checkpoint-tmp*"):
-            shutil.rmtree(partial, ignore_errors=True)
-        free = shutil.disk_usage(self.folder).free
-        room = f"a checkpoint needs about {needed / 1e6:.1f} MB beside the newest two, {free / 1e6:.1f} MB are free"
-        return OSError(code, f"{os.strerror(code)}: {room}; the newest checkpoint is intact", str(self.folder))
+        for unfinished in self.folder.glob("*.orbax-checkpoint-tmp*"):
+            shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def digest_of_record(content: dict[str, Any]) -> str:

@@ -8,20 +8,16 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from sbp_jax.config import TrainingConfig
 from sbp_jax.training.checkpoints import Checkpoints
 from sbp_jax.training.distributed import anywhere
+from sbp_jax.training.diverged import Watch
 from sbp_jax.training.feed import Feed
 from sbp_jax.training.step import Metrics, State, Trainer
 from sbp_jax.training.stop import Stop, Stopped
 
 Row = dict[str, int | float]
-
-
-class DivergedError(RuntimeError):
-    """The loss or its gradient is not finite; the message names the step, the newest checkpoint is the last good."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +46,7 @@ def fit(
     on_step: Callable[[int], None] = lambda step: None,
     on_epoch: Callable[[list[Row]], None] = lambda history: None,
     stop: Stop | None = None,
+    watch: Watch | None = None,
 ) -> Fitted:
     """Train until the epochs are used up or validation stops improving.
 
@@ -66,12 +63,13 @@ def fit(
         on_step: called with the number of steps taken, after each.
         on_epoch: called with the history, after each epoch.
         stop: asks to stop: looked at after every compiled call and every epoch.
+        watch: judges whether the training goes well; by default only what is not finite stops it.
 
     Raises:
         Stopped: as asked; the state reached is saved.
-        DivergedError: the loss of a step is not finite.
+        DivergedError: as `watch` judges; nothing that it rejects is saved.
     """
-    stop = stop or Stop()
+    stop, watch = stop or Stop(), watch or Watch(feed.order)
     state = trainer.initial(config.seed)
     best, record = state.average, {"history": [], "best_loss": None, "best_epoch": -1}
     if checkpoints is not None and checkpoints.latest is not None:
@@ -82,6 +80,7 @@ def fit(
 
     def save(state: State) -> None:
         if checkpoints is not None and checkpoints.latest != int(state.step):
+            watch.state(state)
             checkpoints.save(int(state.step), {"state": state, "best": best, "constants": constants}, record)
         stop.unsaved = False
 
@@ -92,28 +91,27 @@ def fit(
         epoch = len(record["history"])
         started = time.perf_counter()
         metrics: Metrics = {}
+        waiting = False  # the metrics have not been judged
         steps = feed.run(trainer, state, epoch, start=step - epoch * per_epoch)
         for state, taken in steps:
             # The steps before are checked while these compute.
-            if metrics:
-                _check(step, metrics)
-            metrics, stop.unsaved = taken, True
+            if waiting:
+                watch.steps(step, metrics)
+            metrics, waiting, stop.unsaved = taken, True, True
             before, step = step, step + len(metrics["loss"])
             on_step(step)
             crossed = step // config.checkpoint_every > before // config.checkpoint_every
             asked = anywhere(stop.asked)
             if (crossed or asked) and step < (epoch + 1) * per_epoch:
-                _check(step, metrics)
+                watch.steps(step, metrics)
+                waiting = False
                 save(state)
                 if asked:
                     raise Stopped(step)
-        if metrics:
-            _check(step, metrics)
+        if waiting:
+            watch.steps(step, metrics)
         loss = None if validate is None else validate(state.average)
-        if loss is not None and not math.isfinite(loss):
-            raise DivergedError(
-                f"validation loss is {loss} after step {step}; the last good state is the newest checkpoint"
-            )
+        watch.validation(step, loss)
         row: Row = {"epoch": epoch + 1, "step": step, "training_loss": float(state.loss_sum) / per_epoch}
         row |= {"gradient_norm": float(metrics["gradient_norm"][-1])} if metrics else {}
         row |= {"validation_loss": math.nan if loss is None else loss, "seconds": time.perf_counter() - started}
@@ -123,6 +121,7 @@ def fit(
             record = {**record, "best_loss": loss, "best_epoch": epoch}
         state = replace(state, loss_sum=jnp.zeros_like(state.loss_sum))
         save(state)
+        watch.epochs(record["history"])
         on_epoch(record["history"])
         if anywhere(stop.asked):
             raise Stopped(step)
@@ -132,14 +131,3 @@ def fit(
 def is_stale(record: dict[str, Any], patience: int) -> bool:
     """Whether validation has not improved for `patience` epochs."""
     return record["best_loss"] is not None and len(record["history"]) - 1 - record["best_epoch"] >= patience
-
-
-def _check(step: int, metrics: Metrics) -> None:
-    """Raise for the first step whose metrics are not finite, of those up to number `step`."""
-    values = {name: np.asarray(metrics[name]) for name in ("loss", "gradient_norm")}
-    for i, number in enumerate(range(step - len(values["loss"]) + 1, step + 1)):
-        for name, value in values.items():
-            if not math.isfinite(value[i]):
-                raise DivergedError(
-                    f"{name} is {value[i]} at step {number}; the last good state is the newest checkpoint"
-                )

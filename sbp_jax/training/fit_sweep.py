@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from sbp_jax.training.checkpoints import Checkpoints
+from sbp_jax.training.diverged import first_not_finite
 from sbp_jax.training.feed import STEPS_TOGETHER, Schedule
 from sbp_jax.training.fit import Row, is_stale
 from sbp_jax.training.resident import Resident
@@ -186,10 +187,9 @@ class _Group:
         for call in taken:
             values = {name: np.asarray(call.metrics[name])[:, : call.count] for name in ("loss", "gradient_norm")}
             for lane, i in enumerate(self._lanes):
-                bad = [(int(at), name) for name, v in values.items() for at in np.flatnonzero(~np.isfinite(v[lane]))]
-                if i in self.alive and bad and self.records[i]["diverged"] is None:
-                    at, name = min(bad)
-                    self.records[i]["diverged"] = f"{name} is {values[name][lane, at]} at step {call.first + at + 1}"
+                bad = first_not_finite(*(value[lane] for value in values.values()))
+                if i in self.alive and bad is not None and self.records[i]["diverged"] is None:
+                    self.records[i]["diverged"] = f"{bad[1]} at step {call.first + bad[0] + 1}"
         taken.clear()
 
     def end_epoch(self, seconds: float) -> list[Finished]:

@@ -140,7 +140,8 @@ def test_no_room_for_a_checkpoint_is_told_and_the_newest_is_intact(tmp_path):
         [sys.executable, "-c", LIMITED, folder], capture_output=True, text=True, timeout=120, check=True
     )
     told, kept, after = out.stdout.splitlines()
-    assert told.startswith(f"{errno.EFBIG} {folder} {os.strerror(errno.EFBIG)}: a checkpoint needs about 1.2 MB")
+    assert told.startswith(f"{errno.EFBIG} {folder} {os.strerror(errno.EFBIG)}; about 1.23 MB are needed, ")
+    assert told.endswith(" MB are free; the newest checkpoint is good")
     assert kept == "[1] 4.0"
     assert after == "[1, 3]"
     assert sorted(p.name for p in folder.iterdir()) == ["1", "3"]

@@ -28,6 +28,7 @@ from sbp_jax.training import (
     fit,
 )
 from sbp_jax.training.build import constants, make_head, make_network, set_statistics
+from sbp_jax.training.stop import Stop, Stopped
 from tests.plays import random_plays
 
 CONFIG = Config(
@@ -211,6 +212,24 @@ def test_non_finite_loss_names_its_step_and_keeps_the_last_good_state(tmp_path):
     assert checkpoints.latest == 6
     state = checkpoints.restore("state", trainer.initial(0))
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(state.params))
+
+
+def test_stop_saves_the_state_between_two_calls(tmp_path):
+    network, _, trainer, batches = build()
+    whole = fit(trainer, HostFeed(batches), None, CONFIG.training)
+    stop = Stop()
+
+    def ask(step):
+        stop.asked = step == 3
+
+    with pytest.raises(Stopped) as stopped:
+        fit(
+            trainer, HostFeed(batches), None, CONFIG.training, Checkpoints(tmp_path), constants(network), ask, stop=stop
+        )
+    assert stopped.value.step == 3 == Checkpoints(tmp_path).latest
+    assert not stop.unsaved
+    again = fit(trainer, HostFeed(batches), None, CONFIG.training, Checkpoints(tmp_path), constants(network))
+    assert_trees_equal(again.params, whole.params)
 
 
 def test_non_finite_gradient_of_a_finite_loss_stops_the_training():

@@ -1,0 +1,141 @@
+"""When a training has gone wrong: what is not finite, or far from where it started; and which plays were at hand."""
+
+import logging
+import math
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+
+from sbp_jax.data.epochs import Order
+from sbp_jax.training.step import Metrics, State
+
+_log = logging.getLogger(__name__)
+
+# A network starts as the marginal distribution of the outcomes. Where the typical batch's outcomes are e^5 = 150 times
+# less likely than under it, over many steps, the network has lost what it started with; one hard batch, or a few, do
+# not move a median.
+FAR_NATS = 5.0
+WINDOW = 50  # steps whose median counts
+FEWEST = 10  # of them, that it does
+# Worse than that is reported, not stopped: a network that learns few plays by heart may come back.
+ABOVE_NATS = 1.0
+ABOVE_EPOCHS = 2
+_NAMED = 8  # plays that the line names
+
+
+class DivergedError(RuntimeError):
+    """A training has gone wrong; the newest checkpoint is the last good state.
+
+    Attributes:
+        step: the step's number, from 1.
+        what: the quantity and its value.
+        plays: positions of the plays of its batch among the training plays; empty where no batch is to blame.
+    """
+
+    def __init__(self, step: int, what: str, plays: Sequence[int] = (), names: Sequence[str] = ()):
+        self.step, self.what, self.plays = step, what, plays
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        listed = f"; plays of its batch (game_id/play_id): {', '.join(names[:_NAMED])}{more}" if names else ""
+        super().__init__(
+            f"{what} at step {step}{listed}; the last good state is the newest checkpoint, if there is one"
+        )
+
+
+@dataclass(frozen=True)
+class Marginal:
+    """Mean losses of the marginal distribution, nats a play: where a network starts.
+
+    Attributes:
+        training: of the training plays, by the loss that trains.
+        validation: of the validation plays, by the one that judges; NaN where there are none.
+    """
+
+    training: float
+    validation: float
+
+
+def first_not_finite(loss: np.ndarray, gradient_norm: np.ndarray) -> tuple[int, str] | None:
+    """Of steps `[n]`, the place of the first whose loss or gradient is not finite, and what it is; None if none is."""
+    values = {"loss": loss, "gradient_norm": gradient_norm}
+    for i in range(len(loss)):
+        for name, value in values.items():
+            if not math.isfinite(value[i]):
+                return i, f"{name} is {value[i]}"
+    return None
+
+
+class Watch:
+    """Judges a training's steps, states and epochs.
+
+    Args:
+        order: which plays are in which batch.
+        marginal: without it only what is not finite stops a training.
+        identify: positions of plays -> their names, for the line.
+    """
+
+    def __init__(
+        self, order: Order, marginal: Marginal | None = None, identify: Callable[[np.ndarray], list[str]] | None = None
+    ):
+        self._order, self._marginal, self._identify = order, marginal, identify
+        self._recent: deque[float] = deque(maxlen=WINDOW)
+
+    def steps(self, step: int, metrics: Metrics) -> None:
+        """Judge the steps up to number `step`.
+
+        Raises:
+            DivergedError: for the first whose loss or gradient is not finite, or whose loss makes the median of the
+                last `WINDOW` exceed the marginal's loss by `FAR_NATS`.
+        """
+        loss, norm = np.asarray(metrics["loss"]), np.asarray(metrics["gradient_norm"])
+        first = step - len(loss) + 1
+        if (bad := first_not_finite(loss, norm)) is not None:
+            raise self._error(first + bad[0], bad[1])
+        for number, value in enumerate(loss, start=first):
+            self._recent.append(float(value))
+            if self._marginal is None or len(self._recent) < FEWEST:
+                continue
+            median = float(np.median(self._recent))
+            if median > self._marginal.training + FAR_NATS:
+                start = f"the marginal distribution, where the network started, has {self._marginal.training:.3g}"
+                what = f"loss is {value:.3g}, in the median of {len(self._recent)} steps {median:.3g} nats ({start})"
+                raise self._error(number, what)
+
+    def state(self, state: State) -> None:
+        """Judge what would be saved; DivergedError names the first array that is not finite."""
+        for name, tree in (("params", state.params), ("average", state.average), ("optimizer", state.optimizer)):
+            for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]:
+                if not np.isfinite(np.asarray(leaf)).all():
+                    key = jax.tree_util.keystr(path, simple=True, separator=".")
+                    raise self._error(int(state.step), f"{name} {key} is not finite")
+
+    def validation(self, step: int, loss: float | None) -> None:
+        """Judge a validation loss; DivergedError where it is not finite."""
+        if loss is not None and not math.isfinite(loss):
+            raise DivergedError(step, f"validation loss is {loss}")
+
+    def epochs(self, history: list[dict[str, Any]]) -> None:
+        """Report on the log a loss that has been far above the marginal's for `ABOVE_EPOCHS` epochs, when it begins."""
+        if self._marginal is None:
+            return
+        for name, start in (
+            ("training_loss", self._marginal.training),
+            ("validation_loss", self._marginal.validation),
+        ):
+            above = [row[name] > start + ABOVE_NATS for row in history]
+            before, lately = above[:-ABOVE_EPOCHS], above[-ABOVE_EPOCHS:]
+            if len(lately) == ABOVE_EPOCHS and all(lately) and not (before and before[-1]):
+                _log.warning(
+                    "epoch %d: %s %.3g has been more than %g nat above the marginal distribution's %.3g for %d epochs: "
+                    "the network is worse than none",
+                    *(len(history), name.replace("_", " "), history[-1][name], ABOVE_NATS, start, ABOVE_EPOCHS),
+                )
+
+    def _error(self, step: int, what: str) -> DivergedError:
+        epoch, batch = self._order.position(step - 1)
+        plays = self._order.plan(epoch)[batch][1]
+        names = [] if self._identify is None else self._identify(plays)
+        return DivergedError(step, what, [int(i) for i in plays], names)

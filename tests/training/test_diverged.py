@@ -1,0 +1,92 @@
+"""Trainings that go wrong: the step, the quantity and the plays are named, and nothing bad is saved."""
+
+from copy import copy
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from sbp_jax.errors import InputError
+from sbp_jax.training import Checkpoints, DivergedError, HostFeed, Marginal, Watch, fit
+from sbp_jax.training.build import check_finite, constants
+from tests.plays import random_plays
+from tests.training.test_fit import CONFIG, build
+
+
+def with_losses(trainer, losses):
+    """A trainer whose steps are taken as they are, and tell other losses."""
+    step, trainer = trainer.step, copy(trainer)
+
+    def told(state, batch):
+        state, metrics = step(state, batch)
+        return state, {**metrics, "loss": jnp.asarray(next(losses), jnp.float32)}
+
+    trainer.step = told
+    return trainer
+
+
+def test_spike_names_its_plays_and_is_never_saved(tmp_path):
+    network, _, trainer, batches = build()
+    names = [f"{i // 10}/{i}" for i in range(80)]
+    watch = Watch(batches, Marginal(3.0, 3.0), lambda plays: [names[i] for i in plays])
+    spiked = with_losses(trainer, iter([3.0] * 6 + [100.0] * 9))
+    with pytest.raises(DivergedError, match=r"in the median of 12 steps 51\.5 nats .* at step 12;") as stopped:
+        fit(spiked, HostFeed(batches), None, CONFIG.training, Checkpoints(tmp_path), constants(network), watch=watch)
+    plays = batches.plan(2)[1][1]
+    assert list(stopped.value.plays) == plays.tolist()
+    assert ", ".join(names[i] for i in plays[:8]) + " and 8 more; the last good" in str(stopped.value)
+    assert Checkpoints(tmp_path).latest == 10
+
+
+def test_single_hard_batches_stop_nothing():
+    _, _, trainer, batches = build()
+    watch = Watch(batches, Marginal(3.0, 3.0))
+    losses = iter([3.0, 3.0, 100.0] * 5)
+    assert fit(with_losses(trainer, losses), HostFeed(batches), None, CONFIG.training, watch=watch).step == 15
+
+
+def test_parameters_that_are_not_finite_are_named_and_never_saved(tmp_path):
+    network, _, trainer, batches = build()
+    step, trainer = trainer.step, copy(trainer)
+
+    def overflow(state, batch):
+        state, metrics = step(state, batch)
+        params = jax.tree.map(jnp.copy, state.params)
+        params["last"]["bias"].set_value(params["last"]["bias"][...] * (jnp.inf if state.step == 4 else 1.0))
+        return replace(state, params=params), metrics
+
+    trainer.step = overflow
+    with pytest.raises(DivergedError, match=r"params last\.bias.* is not finite at step 4"):
+        fit(trainer, HostFeed(batches), None, CONFIG.training, Checkpoints(tmp_path), constants(network))
+    assert Checkpoints(tmp_path).latest == 2
+
+
+def test_losses_that_stay_above_the_marginals_are_reported_once(caplog):
+    watch = Watch(build()[3], Marginal(3.0, 3.0))
+    history = []
+    for loss in (3.0, 4.5, 3.5, 4.5, 4.5, 4.5):
+        history.append({"training_loss": 2.0, "validation_loss": loss})
+        watch.epochs(history)
+    (line,) = caplog.messages
+    assert line.startswith("epoch 5: validation loss 4.5 has been more than 1 nat above the marginal distribution's 3")
+
+
+@pytest.mark.parametrize(
+    ("name", "index", "line"),
+    [
+        ("frames", (40, 3, 2), r"play \d+ of game \d+: vx \(frame \d+, player 3\) is nan"),
+        ("static", (7, 1), "play 7 of game 0: static feature seconds is nan"),
+        ("yards", 12, "play 12 of game 1: the outcome is nan"),
+    ],
+)
+def test_values_that_are_not_finite_are_named_before_training(name, index, line):
+    plays = random_plays(20)
+    values = getattr(plays, name).copy()
+    values[index] = np.nan
+    broken = replace(plays, **{name: values}, players=np.ones_like(plays.players))
+    with pytest.raises(InputError, match=line):
+        check_finite(broken, ("down", "seconds"))
+    unseen = np.where(plays.players[:, :, None], plays.frames, np.float32(np.nan))
+    check_finite(replace(plays, frames=unseen))
