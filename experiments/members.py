@@ -13,7 +13,8 @@ from tqdm import tqdm
 from experiments.data import Dataset
 from experiments.lock import held
 from experiments.record import Record
-from experiments.train import network_of, run_folder, set_up
+from experiments.start import network_of, set_up
+from experiments.train import run_folder
 from sbp_jax.config import Config, digest
 from sbp_jax.data.arrays import Arrays
 from sbp_jax.training import Checkpoints, Schedule, to_device

@@ -6,10 +6,8 @@ command on several hosts, or once for each of several processes, trains one netw
 """
 
 import dataclasses
-import math
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +20,12 @@ from experiments.data import Dataset, open_dataset
 from experiments.lock import held
 from experiments.record import Record
 from experiments.signals import listening
+from experiments.start import Setup, marginal_loss, network_of, set_up
 from sbp_jax.config import Config, digest
 from sbp_jax.data.arrays import Arrays
-from sbp_jax.data.batching import Batches, Mirror, Plays
-from sbp_jax.data.features import STATIC_FEATURES
-from sbp_jax.data.symmetry import mirror_of
+from sbp_jax.data.batching import Batches
 from sbp_jax.distributions.heads import objective
 from sbp_jax.errors import InputError
-from sbp_jax.models import Network, receptive_field
 from sbp_jax.training import (
     Checkpoints,
     DivergedError,
@@ -37,30 +33,20 @@ from sbp_jax.training import (
     Hyperparameters,
     Marginal,
     Predictor,
-    Resident,
     ResidentFeed,
-    Schedule,
     Trainer,
     Watch,
     fit,
-    fit_marginal,
-    to_device,
 )
 from sbp_jax.training.build import (
-    check_features,
-    check_finite,
-    check_outcomes,
     check_size,
     constants,
     frame_weights,
     make_head,
     make_loss,
-    make_network,
-    set_statistics,
 )
 from sbp_jax.training.distributed import all_devices, connect, everywhere, is_first, wait_for_all
 from sbp_jax.training.feed import STEPS_TOGETHER
-from sbp_jax.training.step import Loss
 from sbp_jax.training.stop import Stop
 
 
@@ -116,75 +102,6 @@ def check(config: Config) -> None:
     for name, seed in (("data.seed", data.seed), ("training.seed", training.seed)):
         if not 0 <= seed < 2**32:
             raise InputError(f"{name}: expected a whole number from 0 to 2^32 - 1, got {seed}")
-
-
-@dataclass(frozen=True)
-class Setup:
-    """The plays of a training, as far as the network sees them, and how they are taken.
-
-    Attributes:
-        plays, validation: for training, and to stop by; the latter may be none.
-        whole: all outcomes are whole numbers, and are judged so.
-        batch_size: plays a step.
-        buckets: frames that batches are padded to.
-        mirror: how plays are reflected; None reflects none.
-    """
-
-    plays: Plays
-    validation: Plays
-    whole: bool
-    batch_size: int
-    buckets: tuple[int, ...]
-    mirror: Mirror | None
-
-    def held_out(self) -> tuple[Resident, dict[str, np.ndarray]]:
-        """The validation plays on the device, and an order in which each is once."""
-        padded = Arrays.of(self.validation, (max(*self.buckets, int(self.validation.lengths.max())),))
-        return to_device(padded), Schedule(padded, self.batch_size, shuffle=False).epoch(0)
-
-
-def set_up(config: Config, dataset: Dataset) -> Setup:
-    """The plays that a configuration trains on.
-
-    Raises:
-        InputError: the plays lack the configuration's extras or have others, have values that are not finite, or
-            outcomes that are not whole numbers for the objective "interval".
-    """
-    plays, validation = dataset.split("train"), dataset.split("validation")
-    for split in (plays, validation):
-        check_features(config, split)
-        check_finite(split, STATIC_FEATURES)
-        check_outcomes(config, split)
-    # The law of the last frame depends on no more than these frames.
-    reach = receptive_field(config.network.layers, config.network.kernel_size)
-    settings, validation = config.training, validation.last(reach)
-    plays = plays if settings.per_frame else plays.last(reach)
-    return Setup(
-        plays=plays,
-        validation=validation,
-        whole=plays.is_whole and validation.is_whole,
-        batch_size=min(settings.batch_size, -(-len(plays) // 16)),
-        buckets=settings.buckets or (int(plays.lengths.max()),),
-        mirror=mirror_of(plays) if settings.mirror else None,
-    )
-
-
-def network_of(config: Config, plays: Plays) -> Network:
-    """The network of a configuration, with the statistics of the plays and their marginal distribution."""
-    head = make_head(config.head)
-    network = make_network(config, head, plays.static.shape[1])
-    set_statistics(network, plays, fit_marginal(head, plays.yards, make_loss(config.training)))
-    return network
-
-
-def marginal_loss(network: Network, loss: Loss, yards: np.ndarray) -> float:
-    """Mean loss of outcomes under the marginal distribution that a network starts from; NaN of none."""
-    if not len(yards):
-        return math.nan
-    values, counts = np.unique(yards.astype(np.float32), return_counts=True)
-    raw = network.offset[...]
-    losses = loss(network.head(jnp.broadcast_to(raw[None], (len(values), *raw.shape))), jnp.asarray(values))
-    return float(np.average(np.asarray(losses), weights=counts))
 
 
 def train(config: Config, dataset: Dataset, root: Path, stop: Stop | None = None, spread: bool = False) -> Path:
