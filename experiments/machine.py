@@ -3,6 +3,7 @@
 import os
 import platform
 import shlex
+import subprocess
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -25,7 +26,7 @@ def describe() -> dict[str, Any]:
         "memory_gib": _memory_gib(),
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
-        "device": _device(),
+        "device": device(),
         "packages": _versions(),
     }
 
@@ -44,6 +45,22 @@ def sentence(machine: Mapping[str, Any] | None = None) -> str:
 def command_line(module: str, words: Sequence[str]) -> str:
     """The call that a page of results names."""
     return shlex.join(["python", "-m", module, *words])
+
+
+def commit() -> str | None:
+    """The commit of the checkout that this code is in, with `+` where files differ from it; None outside of one."""
+    folder = Path(__file__).parent
+
+    def git(*words: str) -> str:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *words], capture_output=True, text=True, timeout=10, check=True
+        )
+        return done.stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.SubprocessError):
+        return None
 
 
 def heading(title: str, module: str, words: Sequence[str], machine: Mapping[str, Any] | None = None) -> str:
@@ -76,7 +93,8 @@ def _memory_gib() -> int | None:
         return None
 
 
-def _device() -> str:
+def device() -> str:
+    """Where JAX computes: "cpu", or the number and kind of accelerators."""
     import jax
 
     devices = jax.devices()

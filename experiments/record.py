@@ -5,17 +5,22 @@ import io
 import json
 import math
 import os
+import shlex
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 from tensorboardX.event_file_writer import EventsWriter
 from tensorboardX.proto.event_pb2 import Event  # pyright: ignore[reportAttributeAccessIssue] made when imported
 from tensorboardX.summary import scalar
 
+from experiments import machine
 from sbp_jax.config import Config
 from sbp_jax.data.whole import write_whole
 from sbp_jax.training.fit import Row
@@ -25,8 +30,32 @@ DIVERGED = "diverged.json"
 _EVENT_BYTES = 2**10  # of an epoch, about
 
 
+VERSIONS = ("sbp_jax", "jax", "flax", "optax", "orbax-checkpoint", "numpy")
+
+
+def _start() -> dict[str, Any]:
+    """When, by which command, commit and versions, and on what a call of the training began."""
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": shlex.join(sys.orig_argv),
+        "commit": machine.commit(),
+        "device": machine.device(),
+        "versions": {name: version(name) for name in VERSIONS},
+    }
+
+
+def _starts(file: Path) -> list[Any]:
+    """Those of earlier calls."""
+    try:
+        return list(json.loads(file.read_text())["starts"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
 class Record:
     """Writer of a run's folder.
+
+    Its config.json lists every call that trained the run, with its commit and versions, under "starts".
 
     Args:
         folder: the run's; made when missing.
@@ -48,9 +77,7 @@ class Record:
             "fingerprint": fingerprint,
             "num_static": num_static,
             "whole": whole,
-            "versions": {
-                name: version(name) for name in ("sbp_jax", "jax", "flax", "optax", "orbax-checkpoint", "numpy")
-            },
+            "starts": [*_starts(folder / "config.json"), _start()],
         }
         self._write("config.json", (json.dumps(content, indent=2) + "\n").encode())
         (folder / DIVERGED).unlink(missing_ok=True)  # of a call before this one

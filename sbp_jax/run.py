@@ -12,6 +12,7 @@ from flax import nnx
 
 from sbp_jax.config import Config, from_dict
 from sbp_jax.data.batching import Plays
+from sbp_jax.data.dataset import describe, load
 from sbp_jax.errors import InputError
 from sbp_jax.models.network import Network
 from sbp_jax.scoring import mid_pit, normal_score
@@ -91,6 +92,31 @@ class Run:
                 "score": np.asarray(normal_score(distribution, yards, width)),
             }
         )
+
+    def residuals(self, plays: Plays) -> pl.DataFrame:
+        """The table of `score` with two columns more: `residual`, yards less their median, and `log_prob`, in nats.
+
+        That of whole numbers is of their unit interval, else of the density. InputError as in `score`.
+        """
+        table, law, yards = self.score(plays), self.predict(plays), jax.numpy.asarray(plays.yards)
+        log_prob = law.interval_log_prob(yards - 0.5, yards + 0.5) if self.whole else law.log_prob(yards)
+        residual = pl.col("yards") - pl.col("median")
+        return table.with_columns(residual.alias("residual"), pl.Series("log_prob", np.asarray(log_prob)))
+
+    def plays(self, split: str = "test") -> Plays:
+        """The plays of a split of the data set that the run was trained on.
+
+        Raises:
+            InputError: the data set is not where it was, or holds other plays now.
+        """
+        if describe(self.dataset).fingerprint != self.fingerprint:
+            raise InputError(f"{self.dataset}: holds other plays than those that {self.path} was trained on")
+        return load(self.dataset, split)
+
+    @property
+    def steps(self) -> list[int]:
+        """Steps of the checkpoints that there are, for `load_run(path, step)`."""
+        return sorted(Checkpoints(self.path / "checkpoints", read_only=True).steps)
 
 
 def load_run(path: str | Path, step: int | None = None) -> Run:

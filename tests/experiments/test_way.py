@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ import polars as pl
 import pytest
 
 import sbp_jax as sbp
-from experiments import demo, gradients, score, train
+from experiments import compare, demo, gradients, score, train
 from experiments.data import open_dataset
 from sbp_jax.data.dataset import load
 from sbp_jax.errors import InputError
@@ -35,7 +36,10 @@ def run_folder(tmp_path_factory):
 def test_run_leaves_its_record(run_folder):
     saved = json.loads((run_folder / "config.json").read_text())
     assert saved["config"]["data"]["plays"] == 250
-    assert saved["versions"]["jax"]
+    (start,) = saved["starts"]
+    assert start["versions"]["jax"]
+    assert start["command"]
+    assert start["date"]
     metrics = pl.read_parquet(run_folder / "metrics.parquet")
     assert metrics["epoch"].to_list() == [1, 2]
     assert metrics["validation_loss"].is_finite().all()
@@ -44,6 +48,38 @@ def test_run_leaves_its_record(run_folder):
         sorted(int(p.name) for p in (run_folder / "checkpoints").iterdir() if p.name.isdigit())[-1]
         == metrics["step"][-1]
     )
+
+
+def test_run_knows_its_plays_residuals_and_steps(run_folder):
+    run = sbp.load_run(run_folder)
+    plays = run.plays("test")
+    table = run.residuals(plays)
+    np.testing.assert_allclose(table["residual"], plays.yards - table["median"].to_numpy(), atol=1e-6)
+    loss = -np.mean(np.asarray(run.predict(plays).interval_log_prob(plays.yards - 0.5, plays.yards + 0.5)))
+    assert -table["log_prob"].mean() == pytest.approx(loss, rel=1e-5)
+    assert run.step == run.steps[-1]
+    first = sbp.load_run(run_folder, run.steps[0])
+    assert len(first.history) < len(run.history)
+    moved = replace(run, dataset=run_folder / "elsewhere")
+    with pytest.raises(InputError, match="elsewhere"):
+        moved.plays()
+
+
+def test_runs_side_by_side(run_folder, tmp_path, capsys):
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "config.json").write_text("{}")
+    compare.command([str(run_folder.parent), str(broken), "--out", str(tmp_path / "out")])
+    text = capsys.readouterr().out
+    assert f"| training | {run_folder.name} |" in text
+    assert "| epochs | 2 |" in text
+    assert "Left out: " in text
+    assert str(broken) in text
+    metrics = next(line for line in text.splitlines() if line.startswith(f"| {run_folder.name} | "))
+    assert 1.5 < float(metrics.split("|")[2]) < 4.5
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["compare.md", "losses.png", "pp.png"]
+    with pytest.raises(InputError, match="expected the folder of a run"):
+        compare.command([str(tmp_path / "out")])
 
 
 def test_restored_run_predicts_and_scores(run_folder):
@@ -219,3 +255,17 @@ def test_default_demo_beats_the_marginal_and_the_gaussian_network(tmp_path, monk
     assert models["marginal"]["crps"] - models["sbp"]["crps"] >= 0.6 * gap
     assert models["sbp"]["pp"]["full"] < 0.02
     assert summary["skill_rank_correlation"] > 0
+
+
+@pytest.mark.slow
+def test_the_notebook_runs_on_a_run_s_folder_alone(run_folder, tmp_path):
+    """Its cells in order, as a script in a process of its own."""
+    notebook = Path(compare.__file__).parent / "analysis.ipynb"
+    cells = json.loads(notebook.read_text())["cells"]
+    assert all(not cell.get("outputs") for cell in cells)
+    code = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+    environment = {**os.environ, "RUN": str(run_folder), "MPLBACKEND": "Agg", "PYTHONPATH": str(notebook.parents[1])}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
