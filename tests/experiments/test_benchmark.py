@@ -4,6 +4,7 @@ import itertools
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from experiments import benchmark, machine
-from experiments.benchmarks import batches, law, timing, training, variants
+from experiments.benchmarks import batches, law, sweep, timing, training, variants
 
 
 def test_every_variant_is_the_same_log_likelihood():
@@ -124,3 +125,16 @@ def test_training_is_measured_and_reported(monkeypatch, tmp_path):
     assert "300 plays of 29 frames" in text
     assert ("not installed" in text) == (results["step"]["kept"][0]["peer"] is None)
     assert "| all frames |" in text
+
+
+def test_sweeps_are_measured_and_reported(monkeypatch, tmp_path):
+    small = training.NetworkConfig(encoder="flat", channels=4, layers=1, hidden=(), dropout=0.0)
+    found = [replace(config, network=small) for config in sweep.configurations(2)]
+    assert len({config.head.bins for config in found}) == 2
+    monkeypatch.setattr(sweep, "configurations", lambda count: found[:count])
+    monkeypatch.setattr(sweep, "COUNTS", (2,))
+    rows = sweep.members(0.0)
+    assert [row["way"] for row in rows] == ["in sequence", "a loop over members", "2 vectorized"]
+    assert rows[0]["ratio"] == 1.0
+    text = benchmark.page("sweep", {"machine": machine.describe(), "members": {"kept": rows}}, tmp_path, ["sweep"])
+    assert "| 2, a loop over members | kept |" in text

@@ -28,8 +28,8 @@ def test_no_flags_give_the_defaults():
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "expected a configuration first; known: demo"),
-        (["nosuch"], "unknown configuration 'nosuch'; known: demo"),
+        ([], "expected a configuration first; known: ablation, demo"),
+        (["nosuch"], "unknown configuration 'nosuch'; known: ablation, demo"),
         (["demo", "--optimizer.lerning-rate", "1"], "did you mean --optimizer.learning-rate"),
         (["demo", "--frobnicate"], "unknown argument '--frobnicate'; --help lists"),
         (["demo", "--optimizer.learning-rate", "fast"], "--optimizer.learning-rate: could not convert"),
