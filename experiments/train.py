@@ -123,16 +123,16 @@ def train(config: Config, dataset: Dataset, root: Path, stop: Stop | None = None
         DivergedError: the training went wrong; the newest checkpoint is good.
         OSError: the disk is full; the newest checkpoint is good.
     """
+    setup = set_up(config, dataset)
     folder = run_folder(root, config, dataset.fingerprint)
     # of several processes the first one writes, and holds the folder for all
     with held(folder) if is_first() else nullcontext():
-        _train(config, dataset, folder, stop or Stop(), spread)
+        _train(config, dataset, setup, folder, stop or Stop(), spread)
     return folder
 
 
-def _train(config: Config, dataset: Dataset, folder: Path, stop: Stop, spread: bool) -> None:
-    setup, settings = set_up(config, dataset), config.training
-    plays, validation, whole = setup.plays, setup.validation, setup.whole
+def _train(config: Config, dataset: Dataset, setup: Setup, folder: Path, stop: Stop, spread: bool) -> None:
+    settings, plays, validation, whole = config.training, setup.plays, setup.validation, setup.whole
     head, loss = make_head(config.head), make_loss(settings)
     network = network_of(config, plays)
     mesh = all_devices() if spread else None

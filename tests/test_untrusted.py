@@ -69,7 +69,8 @@ def bomb(file):
     description = file.parent / ".zarray"
     described = json.loads(description.read_text()) | {"compressor": {"id": "zlib", "level": 9}}
     description.write_text(json.dumps(described))
-    file.write_bytes(zlib.compress(bytes(2**28), 9))
+    packing, megabyte = zlib.compressobj(9), bytes(2**20)
+    file.write_bytes(b"".join(packing.compress(megabyte) for _ in range(512)) + packing.flush())
 
 
 def large_chunk(file):

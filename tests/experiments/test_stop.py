@@ -26,6 +26,7 @@ from experiments.signals import listening
 from sbp_jax.training.stop import Stopped
 phase = sys.argv[1]
 with listening() as stop:
+    stop.unsaved = phase in ("training", "deaf")
     print("ready", flush=True)
     if phase == "python":  # data are prepared
         while True:
@@ -33,14 +34,12 @@ with listening() as stop:
     if phase == "compiling":  # the interpreter runs no handler
         hashlib.pbkdf2_hmac("sha256", b"", b"", 200_000_000)
     if phase == "training":
-        stop.unsaved = True
         while not stop.asked:
             time.sleep(0.05)
         time.sleep(0.5)
         stop.unsaved = False
         raise Stopped(7)
     if phase == "deaf":
-        stop.unsaved = True
         while True:
             time.sleep(0.05)
 """
