@@ -92,13 +92,13 @@ def judge(folder: Path, dataset: Dataset) -> dict[str, Any]:
     """Figures of a run on the test plays."""
     run, plays = load_run(folder), dataset.split("test")
     figures = evaluate(integer_forecast(run.predict(plays), plays.yards), plays.yards).to_dict()
-    history = run.history
-    best = history["validation_loss"].arg_min() if len(history) else None
+    metrics = run.metrics
+    best = metrics["validation_loss"].arg_min() if len(metrics) else None
     return {
         **reporting.flat(figures),
-        "epochs": len(history),
+        "epochs": len(metrics),
         "best_epoch": None if best is None else best + 1,
-        "seconds": float(history["seconds"].sum()),
+        "seconds": float(metrics["seconds"].sum()),
     }
 
 

@@ -196,7 +196,7 @@ def command(args: list[str]) -> None:
     with clock.stage("figures"):
         folder = options.out / "figures"
         figures.training_curves(
-            folder / "training.png", {k: list(r.history.iter_rows(named=True)) for k, r in runs.items()}
+            folder / "training.png", {k: list(r.metrics.iter_rows(named=True)) for k, r in runs.items()}
         )
         figures.predictive_densities(folder / "densities.png", density_panels(forecasts, runs["sbp"], test))
         levels = np.concatenate([LOWER_LEVELS, BASE_LEVELS, UPPER_LEVELS])

@@ -3,6 +3,7 @@
 import os
 import platform
 import shlex
+import subprocess
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -25,7 +26,7 @@ def describe() -> dict[str, Any]:
         "memory_gib": _memory_gib(),
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
-        "device": _device(),
+        "device": device(),
         "packages": _versions(),
     }
 
@@ -44,6 +45,27 @@ def sentence(machine: Mapping[str, Any] | None = None) -> str:
 def command_line(module: str, words: Sequence[str]) -> str:
     """The call that a page of results names."""
     return shlex.join(["python", "-m", module, *words])
+
+
+def commit() -> str | None:
+    """The commit of the checkout that this code is in, with `+` where files differ from it; None outside of one."""
+    file = Path(__file__)
+
+    def git(*words: str) -> str:
+        command = ["git", "-C", str(file.parent), *words]
+        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+
+    try:
+        git("ls-files", "--error-unmatch", file.name)  # an environment inside of another project's checkout is none
+        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def place() -> dict[str, Any]:
+    """On what this process computes: `processor`, `cores`, `system`, `python` and `device`, as `describe()` says."""
+    everything = describe()
+    return {name: everything[name] for name in ("processor", "cores", "system", "python", "device")}
 
 
 def heading(title: str, module: str, words: Sequence[str], machine: Mapping[str, Any] | None = None) -> str:
@@ -76,7 +98,8 @@ def _memory_gib() -> int | None:
         return None
 
 
-def _device() -> str:
+def device() -> str:
+    """Where JAX computes: "cpu", or the number and kind of accelerators."""
     import jax
 
     devices = jax.devices()

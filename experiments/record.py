@@ -1,20 +1,48 @@
 """What a training leaves beside its checkpoints: config.json, metrics.parquet, TensorBoard events."""
 
 import dataclasses
+import io
 import json
 import math
+import os
+import shlex
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
-import polars as pl
-from tensorboardX import SummaryWriter
+from tensorboardX.event_file_writer import EventsWriter
+from tensorboardX.proto.event_pb2 import Event  # pyright: ignore[reportAttributeAccessIssue] made when imported
+from tensorboardX.summary import scalar
 
+from experiments import machine
 from sbp_jax.config import Config
+from sbp_jax.saved import FORMAT, metrics_of
 from sbp_jax.training.fit import Row
+
+VERSIONS = ("sbp_jax", "jax", "flax", "optax", "orbax-checkpoint", "numpy")
+
+
+def start(step: int) -> dict[str, Any]:
+    """When, by which command, commit and versions, and on what a call goes on with a training from `step`."""
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": shlex.join(sys.orig_argv),
+        "commit": machine.commit(),
+        "machine": machine.place(),
+        "versions": {name: version(name) for name in VERSIONS},
+        "step": step,
+    }
 
 
 class Record:
     """Writer of a run's folder.
+
+    Its config.json lists every call that trained the run under `starts`, the first one's values first: one that went on
+    under other versions, on another commit or machine is told by its own entry.
 
     Args:
         folder: the run's; made when missing.
@@ -23,38 +51,110 @@ class Record:
         fingerprint: of the prepared plays.
         num_static: static features a play.
         whole: the outcomes are whole numbers, and judged so.
+        plays: plays of an epoch, where its seconds are its own; None leaves plays a second out.
+        step: where the training goes on; None: it is done, and this call is none that trained it.
     """
 
     def __init__(
-        self, folder: Path, config: Config, dataset: Path, fingerprint: str, num_static: int, whole: bool = True
+        self,
+        folder: Path,
+        config: Config,
+        dataset: Path,
+        fingerprint: str,
+        num_static: int,
+        whole: bool = True,
+        plays: int | None = None,
+        step: int | None = 0,
     ):
-        self.folder = folder
+        self.folder, self.plays = folder, plays
         folder.mkdir(parents=True, exist_ok=True)
+        self.starts = _starts(folder / "config.json")
+        if step is not None:
+            self.starts.append(start(step))
         content = {
+            "format": FORMAT,
             "config": dataclasses.asdict(config),
             "dataset": str(dataset.absolute()),
             "fingerprint": fingerprint,
             "num_static": num_static,
             "whole": whole,
-            "versions": {
-                name: version(name) for name in ("sbp_jax", "jax", "flax", "optax", "orbax-checkpoint", "numpy")
-            },
+            "training_plays": plays,
+            "starts": self.starts,
         }
-        (folder / "config.json").write_text(json.dumps(content, indent=2) + "\n")
-        self._events = SummaryWriter(str(folder / "events"))
+        self._write("config.json", (json.dumps(content, indent=2) + "\n").encode())
+        events = folder / "events"
+        events.mkdir(exist_ok=True)
+        if step == 0:  # what lies there is of a training whose checkpoints are gone
+            for file in events.iterdir():
+                file.unlink()
+        self._told = {(event.step, value.tag) for event in self._events_there() for value in event.summary.value}
+        self._events: EventsWriter | None = None  # a call with nothing to tell leaves no file
 
     def metrics(self, history: list[Row]) -> None:
-        """Write the history so far."""
-        temporary = self.folder / "metrics.parquet.partial"
-        pl.DataFrame(history).write_parquet(temporary)
-        temporary.replace(self.folder / "metrics.parquet")
+        """Write the history so far: metrics.parquet, and as events those of its rows that none tells yet.
 
-    def event(self, row: Row) -> None:
-        """Write a row of the history as TensorBoard events."""
-        for name, value in row.items():
-            if name not in ("epoch", "step") and math.isfinite(value):
-                self._events.add_scalar(name, value, int(row["step"]))
+        A call that was killed after a checkpoint has not told its last epoch; one that went back to an older checkpoint
+        comes to epochs again that are told: each is one point of a curve.
+        """
+        content = io.BytesIO()
+        metrics_of(history, self.starts, self.plays).write_parquet(content)
+        self._write("metrics.parquet", content.getvalue())
+        self._tell(history)
 
     def close(self) -> None:
-        """Flush the events."""
-        self._events.close()
+        """Close the events."""
+        if self._events is not None:
+            self._events.close()
+            self._events = None
+
+    def _tell(self, history: list[Row]) -> None:
+        for row in history:
+            for name, value in row.items():
+                key = int(row["step"]), name
+                if name in ("epoch", "step") or not math.isfinite(value) or key in self._told:
+                    continue
+                self._events = self._events or self._open()
+                self._events.write_event(Event(step=key[0], wall_time=time.time(), summary=scalar(name, value)))
+                self._told.add(key)
+        if self._events is not None:
+            self._events.flush()
+
+    def _open(self) -> EventsWriter:
+        # A file of its own, told from those of the same second and process number, as calls in containers have.
+        folder = self.folder / "events"
+        return EventsWriter(str(folder / "events"), f".{os.getpid()}.{len(list(folder.iterdir()))}")
+
+    def _events_there(self) -> Iterator[Event]:
+        for file in sorted((self.folder / "events").iterdir()):
+            yield from read_events(file)
+
+    def _write(self, name: str, content: bytes) -> None:
+        # whole or as before: a reader of a run in progress sees no half of it
+        temporary = self.folder / f"{name}.partial"
+        temporary.write_bytes(content)
+        temporary.replace(self.folder / name)
+
+
+def read_events(file: Path) -> Iterator[Event]:
+    """The scalars of a TensorBoard file, up to what a killed process left unfinished or something damaged."""
+    content, at = file.read_bytes(), 0
+    while at + 12 <= len(content):
+        length = int.from_bytes(content[at : at + 8], "little")
+        if at + length + 16 > len(content):
+            return
+        try:
+            event = Event.FromString(content[at + 12 : at + 12 + length])
+        except ValueError:  # the decoder's own error is one
+            return
+        if event.HasField("summary"):
+            yield event
+        at += length + 16
+
+
+def _starts(file: Path) -> list[Any]:
+    """Those of earlier calls; of the formats before there were any, what they say of the first."""
+    try:
+        saved = json.loads(file.read_text())
+        return list(saved["starts"]) if "starts" in saved else [{"versions": saved["versions"]}]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []

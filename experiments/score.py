@@ -8,7 +8,6 @@ import polars as pl
 import tyro
 
 from experiments.cli import main, parse
-from sbp_jax.data.dataset import describe, load
 from sbp_jax.errors import InputError
 from sbp_jax.reporting.tables import markdown
 from sbp_jax.run import load_run
@@ -43,10 +42,8 @@ def command(args: list[str]) -> None:
     """Score the plays of a split and print the leaderboard."""
     options = parse(Options, args, "python -m experiments.score")
     run = load_run(options.run)
-    if describe(run.dataset).fingerprint != run.fingerprint:
-        raise InputError(f"{run.dataset}: holds other plays than those that {run.path} was trained on; train it again")
     splits = ("validation", "test") if options.split == "held-out" else (options.split,)
-    chosen = [plays for plays in (load(run.dataset, split) for split in splits) if len(plays)]
+    chosen = [plays for plays in (run.plays(split) for split in splits) if len(plays)]
     if not chosen:
         raise InputError(f"split: there are no {options.split} plays in {run.dataset}")
     plays = pl.concat([run.score(each) for each in chosen])

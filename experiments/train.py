@@ -45,6 +45,7 @@ from sbp_jax.training.build import (
     set_statistics,
 )
 from sbp_jax.training.feed import STEPS_TOGETHER
+from sbp_jax.training.fit import is_done
 
 
 def run_folder(root: Path, config: Config, fingerprint: str) -> Path:
@@ -187,10 +188,14 @@ def train(config: Config, dataset: Dataset, root: Path) -> Path:
     validate = _validator(trainer, setup) if len(validation) else None
 
     folder = run_folder(root, config, dataset.fingerprint)
-    record = Record(folder, config, dataset.path, dataset.fingerprint, plays.static.shape[1], whole)
     checkpoints = Checkpoints(folder / "checkpoints")
-    if checkpoints.latest is not None and (history := checkpoints.record()["history"]):
-        record.metrics(history)  # a run killed between its checkpoint and its metrics
+    so_far = checkpoints.record() if checkpoints.latest is not None else None
+    step = None if so_far is not None and is_done(so_far, settings) else checkpoints.latest or 0
+    record = Record(
+        folder, config, dataset.path, dataset.fingerprint, plays.static.shape[1], whole, plays=len(plays), step=step
+    )
+    if so_far is not None and so_far["history"]:
+        record.metrics(so_far["history"])  # a run killed between its checkpoint and its metrics
     with tqdm(total=steps * settings.epochs, desc=f"train {config.head.kind}", unit="step") as bar:
 
         def on_step(step: int) -> None:
@@ -198,7 +203,6 @@ def train(config: Config, dataset: Dataset, root: Path) -> Path:
 
         def on_epoch(history) -> None:
             record.metrics(history)
-            record.event(history[-1])
             last = history[-1]
             bar.set_postfix(
                 epoch=last["epoch"],

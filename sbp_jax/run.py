@@ -1,6 +1,6 @@
 """A finished or running training on disk, restored for analysis: `sbp.load_run(path)`."""
 
-import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,10 +11,12 @@ import numpy as np
 import polars as pl
 from flax import nnx
 
-from sbp_jax.config import Config, from_dict
+from sbp_jax.config import Config
 from sbp_jax.data.batching import Plays
+from sbp_jax.data.dataset import describe, load
 from sbp_jax.errors import InputError
 from sbp_jax.models.network import Network
+from sbp_jax.saved import Saved, metrics_of, read_saved
 from sbp_jax.scoring import mid_pit, normal_score
 from sbp_jax.training import Checkpoints, Predictor
 from sbp_jax.training.build import check_features, constants, make_head, make_network
@@ -33,8 +35,10 @@ class Run:
         model: the network with the parameters of its best epoch.
         fingerprint: of that data set when the run was trained.
         step: step of the checkpoint it came from.
-        history: one row an epoch: losses in nats a play.
+        metrics: one row an epoch up to that checkpoint: `epoch`, `step`, `training_loss` and `validation_loss` (nats a
+            play), `gradient_norm`, `seconds`, `plays_per_s`.
         whole: the outcomes are whole numbers, as yards are, and are judged so; else as they are.
+        starts: the calls that trained it, as `sbp_jax.saved.Saved` says.
     """
 
     path: Path
@@ -43,8 +47,9 @@ class Run:
     fingerprint: str
     model: Network
     step: int
-    history: pl.DataFrame
+    metrics: pl.DataFrame
     whole: bool = True
+    starts: tuple[Mapping[str, Any], ...] = ()
 
     def predict(self, plays: Plays) -> Any:
         """Predictive distribution of each play's yards, batch shape [N]; InputError as in `raw_outputs`."""
@@ -73,11 +78,27 @@ class Run:
         Raises:
             InputError: as in `raw_outputs`; outcomes that are not whole numbers where those trained on were.
         """
+        return self.residuals(plays).drop("residual", "log_prob")
+
+    def residuals(self, plays: Plays) -> pl.DataFrame:
+        """The columns of `score`, and `residual`, yards less their predictive median, and `log_prob`, in nats.
+
+        Of whole numbers `pit` is the mid-PIT, P(Y < y) + P(Y = y) / 2, nothing is drawn at random, and `log_prob` is
+        log P(Y = y); of others they are F(y) and the log density. `score` is the normal score Phi^-1 of the former.
+
+        Raises:
+            InputError: as in `score`.
+        """
         if self.whole and not plays.is_whole:
             raise InputError("plays: the run was trained on whole numbers, and some of these outcomes are none")
         width = 1.0 if self.whole else 0.0
         distribution = self.predict(plays)
         yards = jax.numpy.asarray(plays.yards)
+        if self.whole:
+            log_prob = distribution.interval_log_prob(yards - 0.5, yards + 0.5)
+        else:
+            log_prob = distribution.log_prob(yards)
+        median = np.asarray(distribution.median())
         return pl.DataFrame(
             {
                 "game_id": plays.game_id,
@@ -85,46 +106,90 @@ class Run:
                 "passer_id": plays.passer_id,
                 "passer": plays.passer.astype(str),
                 "yards": plays.yards,
-                "median": np.asarray(distribution.median()),
+                "median": median,
                 "pit": np.asarray(mid_pit(distribution, yards, width)),
                 "score": np.asarray(normal_score(distribution, yards, width)),
+                "residual": plays.yards - median,
+                "log_prob": np.asarray(log_prob),
             }
         )
 
+    def plays(self, split: str = "test", dataset: str | Path | None = None) -> Plays:
+        """The plays of a split ("train", "validation" or "test") of the data set that the run was trained on.
+
+        Args:
+            split: which.
+            dataset: folder of the data set where it is no longer at `self.dataset`.
+
+        Raises:
+            InputError: no such split, no data set there, or one with other plays than those trained on.
+        """
+        folder = self.dataset if dataset is None else Path(dataset)
+        if not folder.is_dir():
+            raise InputError(
+                f"{folder}: the plays that {self.path} was trained on are not there; where they have moved, say "
+                f"plays({split!r}, dataset=FOLDER)"
+            )
+        if describe(folder).fingerprint != self.fingerprint:
+            raise InputError(f"{folder}: holds other plays than those that {self.path} was trained on; train it again")
+        return load(folder, split)
+
+    @property
+    def steps(self) -> list[int]:
+        """Steps of the checkpoints that there are now, for `load_run(path, step)`."""
+        checkpoints = Checkpoints(self.path / "checkpoints", read_only=True)
+        try:
+            return checkpoints.steps
+        finally:
+            checkpoints.close()
+
 
 def load_run(path: str | Path, step: int | None = None) -> Run:
-    """Restore a run from its folder.
+    """Restore a run from its folder, in progress or done, on this machine's first device whatever it was trained on.
 
     Args:
-        path: folder with config.json and checkpoints/.
+        path: folder with config.json and checkpoints/; the data set need not be there.
         step: which checkpoint; the newest by default.
 
     Raises:
-        InputError: the folder is no run, has no checkpoint, or its configuration and arrays do not fit together.
+        InputError: the folder is no run, has no checkpoint, or its configuration and arrays do not fit together; as
+            `sbp_jax.saved.read_saved`.
     """
     path = Path(path)
-    file = path / "config.json"
-    if not file.is_file():
-        raise InputError(f"{path}: expected a run's folder, with config.json and checkpoints; there is no {file.name}")
-    try:
-        saved = json.loads(file.read_text())
-        values, dataset, num_static = saved["config"], Path(saved["dataset"]), int(saved["num_static"])
-        fingerprint, whole = str(saved["fingerprint"]), bool(saved.get("whole", True))
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{file}: expected the JSON that a training wrote, got {error!r}") from error
-    if not isinstance(values, dict) or num_static < 1:
-        raise InputError(f"{file}: expected the JSON that a training wrote, got a damaged one")
-    try:
-        config = from_dict(Config, values)
-    except InputError as error:
-        raise InputError(f"{file}: {error}") from error
+    saved = read_saved(path)
     if not (path / "checkpoints").is_dir():
         raise InputError(f"{path}: the run has no checkpoint yet")
-    model = make_network(config, make_head(config.head), num_static)
-    checkpoints = Checkpoints(path / "checkpoints", read_only=True)
-    record = checkpoints.record(step)
+    while True:
+        checkpoints = Checkpoints(path / "checkpoints", read_only=True)
+        chosen = checkpoints.latest if step is None else step
+        try:
+            if chosen is None:
+                raise InputError(f"{path}: the run has no checkpoint yet")
+            return _restored(saved, checkpoints, chosen)
+        except InputError:
+            # A run in progress has newer ones by now, and removed this.
+            if step is None and chosen is not None and not (path / "checkpoints" / str(chosen)).is_dir():
+                continue
+            raise
+        finally:
+            checkpoints.close()
+
+
+def _restored(saved: Saved, checkpoints: Checkpoints, step: int) -> Run:
+    config = saved.config
+    model = make_network(config, make_head(config.head), saved.num_static)
+    history = checkpoints.record(step)["history"]
     nnx.update(model, checkpoints.restore("best", nnx.state(model, nnx.Param), step))
     nnx.update(model, checkpoints.restore("constants", constants(model), step))
-    found = checkpoints.latest if step is None else step
-    checkpoints.close()
-    return Run(path, config, dataset, fingerprint, model, int(found or 0), pl.DataFrame(record["history"]), whole)
+    metrics = metrics_of(history, saved.starts, saved.training_plays)
+    return Run(
+        path=saved.path,
+        config=config,
+        dataset=saved.dataset,
+        fingerprint=saved.fingerprint,
+        model=model,
+        step=step,
+        metrics=metrics,
+        whole=saved.whole,
+        starts=saved.starts,
+    )

@@ -50,6 +50,11 @@ class Checkpoints:
         self._manager = ocp.CheckpointManager(self.folder, options=options, item_handlers=handlers)
 
     @property
+    def steps(self) -> list[int]:
+        """The steps of all checkpoints, in order."""
+        return sorted(self._manager.all_steps())
+
+    @property
     def latest(self) -> int | None:
         """Step of the newest checkpoint."""
         return self._manager.latest_step()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -9,9 +10,11 @@ import sys
 import time
 from pathlib import Path
 
+import jax
 import numpy as np
 import polars as pl
 import pytest
+from flax import nnx
 
 import sbp_jax as sbp
 from experiments import demo, gradients, score, train
@@ -20,6 +23,12 @@ from sbp_jax.data.dataset import load
 from sbp_jax.errors import InputError
 
 WORDS = ["smoke", "--data.plays", "250", "--training.epochs", "2"]
+
+
+@pytest.fixture(scope="module")
+def run(run_folder):
+    """The run, restored once: each restored network compiles its own predictions."""
+    return sbp.load_run(run_folder)
 
 
 @pytest.fixture(scope="module")
@@ -35,10 +44,13 @@ def run_folder(tmp_path_factory):
 def test_run_leaves_its_record(run_folder):
     saved = json.loads((run_folder / "config.json").read_text())
     assert saved["config"]["data"]["plays"] == 250
-    assert saved["versions"]["jax"]
+    (start,) = saved["starts"]
+    assert (start["step"], start["versions"]["jax"]) == (0, jax.__version__)
+    assert saved["training_plays"] > 100
     metrics = pl.read_parquet(run_folder / "metrics.parquet")
     assert metrics["epoch"].to_list() == [1, 2]
     assert metrics["validation_loss"].is_finite().all()
+    np.testing.assert_allclose(metrics["plays_per_s"], saved["training_plays"] / metrics["seconds"])
     assert list((run_folder / "events").glob("*tfevents*"))
     assert (
         sorted(int(p.name) for p in (run_folder / "checkpoints").iterdir() if p.name.isdigit())[-1]
@@ -46,9 +58,8 @@ def test_run_leaves_its_record(run_folder):
     )
 
 
-def test_restored_run_predicts_and_scores(run_folder):
-    run = sbp.load_run(run_folder)
-    plays = load(run.dataset, "test")
+def test_restored_run_predicts_and_scores(run):
+    plays = run.plays("test")
     distribution = run.predict(plays)
     assert distribution.batch_shape == (len(plays),)
     table = run.score(plays)
@@ -58,20 +69,68 @@ def test_restored_run_predicts_and_scores(run_folder):
     np.testing.assert_array_equal(table["yards"].to_numpy(), plays.yards)
     loss = -np.mean(np.asarray(distribution.interval_log_prob(plays.yards - 0.5, plays.yards + 0.5)))
     assert 1.5 < loss < 4.5
+    residuals = run.residuals(plays)
+    assert residuals.columns == [*table.columns, "residual", "log_prob"]
+    assert residuals.drop("residual", "log_prob").equals(table)
+    np.testing.assert_array_equal(residuals["residual"], plays.yards - table["median"].to_numpy())
+    assert -residuals["log_prob"].mean() == pytest.approx(loss, rel=1e-5)
 
 
-def test_validation_loss_of_the_restored_run_is_the_recorded_one(run_folder):
-    run = sbp.load_run(run_folder)
-    plays = load(run.dataset, "validation")
+def test_run_knows_its_checkpoints(run, run_folder):
+    assert (len(run.steps), run.step) == (2, run.steps[-1])
+    first = sbp.load_run(run_folder, run.steps[0])
+    assert (first.step, first.metrics["epoch"].to_list()) == (run.steps[0], [1])
+    assert run.metrics.equals(pl.read_parquet(run_folder / "metrics.parquet"))
+    with pytest.raises(InputError, match="no checkpoint of step 7"):
+        sbp.load_run(run_folder, 7)
+
+
+def test_run_needs_its_plays_only_where_they_are_asked_for(run_folder, run, tmp_path):
+    """Its folder moved, its data set gone: all but `plays` is there, and `plays` finds them where they are now."""
+    other = tmp_path / "run"
+    shutil.copytree(run_folder, other)
+    saved = json.loads((other / "config.json").read_text()) | {"dataset": str(tmp_path / "gone")}
+    (other / "config.json").write_text(json.dumps(saved))
+    alone = sbp.load_run(other)
+    with pytest.raises(InputError, match=r"gone: the plays that .*run was trained on are not there") as error:
+        alone.plays("test")
+    assert "\n" not in str(error.value)
+    moved = alone.plays("test", dataset=run.dataset)
+    np.testing.assert_array_equal(moved.yards, run.plays("test").yards)
+    assert alone.metrics.equals(run.metrics)
+    assert alone.steps == run.steps
+
+
+def test_run_of_another_accelerator_is_restored_here(run_folder, run, tmp_path):
+    """The checkpoint's own account of devices names one that this machine lacks."""
+    other, written = tmp_path / "run", '"device_str": "cuda:0"'
+    shutil.copytree(run_folder, other)
+    changed = 0
+    for file in other.glob("checkpoints/*/*/_sharding"):
+        content = json.loads(file.read_text())
+        for name, sharding in content.items():
+            assert "TFRT_CPU_0" in sharding or "cpu:0" in sharding.lower()
+            content[name] = re.sub(r'"device_str": "[^"]*"', written, sharding)
+            changed += written in content[name]
+        file.write_text(json.dumps(content))
+    assert changed
+    there = sbp.load_run(other)
+    for a, b in zip(jax.tree.leaves(nnx.state(there.model)), jax.tree.leaves(nnx.state(run.model)), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_validation_loss_of_the_restored_run_is_the_recorded_one(run):
+    plays = run.plays("validation")
     loss = -np.mean(np.asarray(run.predict(plays).interval_log_prob(plays.yards - 0.5, plays.yards + 0.5)))
-    np.testing.assert_allclose(loss, run.history["validation_loss"].min(), rtol=1e-5)
+    np.testing.assert_allclose(loss, run.metrics["validation_loss"].min(), rtol=1e-5)
 
 
 def test_same_command_again_finds_the_run_done(run_folder, capsys):
-    before = (run_folder / "metrics.parquet").read_bytes()
+    files = [*run_folder.glob("*.*"), *run_folder.glob("events/*")]
+    before = [path.read_bytes() for path in files]
     train.command(WORDS)
     assert capsys.readouterr().out.strip().endswith(str(run_folder.relative_to(Path.cwd())))
-    assert (run_folder / "metrics.parquet").read_bytes() == before
+    assert [path.read_bytes() for path in [*run_folder.glob("*.*"), *run_folder.glob("events/*")]] == before
 
 
 def test_score_command_writes_its_tables(run_folder, capsys):
@@ -97,9 +156,8 @@ def test_gradients_of_a_trained_network(run_folder, capsys):
         gradients.command(["--run", str(run_folder), "--plays", "0"])
 
 
-def test_plays_with_other_static_features_are_refused(run_folder):
-    run = sbp.load_run(run_folder)
-    plays = load(run.dataset, "test")
+def test_plays_with_other_static_features_are_refused(run):
+    plays = run.plays("test")
     object.__setattr__(plays, "static", plays.static[:, :3])
     with pytest.raises(InputError, match="expected 16 static features, got 3"):
         run.predict(plays)
