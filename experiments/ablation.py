@@ -16,8 +16,8 @@ import polars as pl
 from experiments import grid, machine
 from experiments.cli import main, parse
 from experiments.data import Dataset, open_dataset
-from experiments.demo import marginal_distribution, oracle_forecast
 from experiments.grid import Arm, Grid
+from experiments.judge import judge, marginal_distribution, oracle_forecast
 from experiments.members import train_members
 from experiments.train import check, run_folder
 from sbp_jax.config import Config
@@ -88,14 +88,13 @@ def trials(chosen: Grid, options: Options) -> list[Trial]:
     return found
 
 
-def judge(folder: Path, dataset: Dataset) -> dict[str, Any]:
+def figures_of(folder: Path, dataset: Dataset) -> dict[str, Any]:
     """Figures of a run on the test plays."""
     run, plays = load_run(folder), dataset.split("test")
-    figures = evaluate(integer_forecast(run.predict(plays), plays.yards), plays.yards).to_dict()
     metrics = run.metrics
     best = metrics["validation_loss"].arg_min() if len(metrics) else None
     return {
-        **reporting.flat(figures),
+        **reporting.flat(judge(run, plays).metrics.to_dict()),
         "epochs": len(metrics),
         "best_epoch": None if best is None else best + 1,
         "seconds": float(metrics["seconds"].sum()),
@@ -122,7 +121,7 @@ def ablate(chosen: Grid, options: Options, root: Path) -> tuple[pl.DataFrame, di
 
     def on_done(config: Config, folder: Path, diverged: str | None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        result = {"diverged": diverged} if diverged else judge(folder, dataset)
+        result = {"diverged": diverged} if diverged else figures_of(folder, dataset)
         partial = folder / f"{RESULT}.partial"
         partial.write_text(json.dumps(result, indent=1) + "\n")
         partial.replace(folder / RESULT)

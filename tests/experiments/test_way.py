@@ -17,8 +17,9 @@ import pytest
 from flax import nnx
 
 import sbp_jax as sbp
-from experiments import demo, gradients, score, train
+from experiments import compare, demo, gradients, judge, score, train
 from experiments.data import open_dataset
+from experiments.record import read_events
 from sbp_jax.data.dataset import load
 from sbp_jax.errors import InputError
 
@@ -143,6 +144,21 @@ def test_score_command_writes_its_tables(run_folder, capsys):
     assert board["plays"].min() >= 2
 
 
+def test_run_is_judged_beside_itself_with_its_plays_gone(run, run_folder, tmp_path, capsys):
+    other, log_prob = tmp_path / "moved", run.residuals(run.plays("test"))["log_prob"]
+    shutil.copytree(run_folder, other)
+    saved = json.loads((other / "config.json").read_text()) | {"dataset": str(tmp_path / "gone")}
+    (other / "config.json").write_text(json.dumps(saved))
+    compare.command([str(run_folder.parent), str(other), "--out", str(tmp_path / "out")])
+    text = capsys.readouterr().out
+    (figures,) = (line for line in text.splitlines() if line.startswith(f"| {run_folder.name} | "))
+    assert float(figures.split("|")[2]) == pytest.approx(-log_prob.mean(), abs=1e-4)
+    assert f"- moved is not judged: {tmp_path / 'gone'}: the plays that" in text
+    assert f"| training | {run_folder.name} | moved |" in text
+    assert "not finished" not in text
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["compare.md", "losses.png", "pp.png"]
+
+
 def test_gradients_of_a_trained_network(run_folder, capsys):
     gradients.command(["--run", str(run_folder), "--plays", "1"])
     out = capsys.readouterr().out
@@ -177,7 +193,7 @@ def test_folders_that_are_no_run_are_named(run_folder, tmp_path):
 def test_oracle_is_the_true_law_at_the_outcomes(run_folder):
     dataset = open_dataset(sbp.load_run(run_folder).config.data)
     plays = dataset.split("test")
-    forecast = demo.oracle_forecast(dataset.truth(), plays)
+    forecast = judge.oracle_forecast(dataset.truth(), plays)
     law = dataset.truth().select(plays.game_id, plays.play_id)
     np.testing.assert_allclose(forecast.cdf_at, law.cdf(plays.yards), atol=1e-12)
     np.testing.assert_allclose(forecast.cdf_below, law.cdf(plays.yards - 1), atol=1e-12)
@@ -188,10 +204,10 @@ def test_oracle_is_the_true_law_at_the_outcomes(run_folder):
 
 def test_six_contrasting_plays_are_six_plays(run_folder):
     dataset = open_dataset(sbp.load_run(run_folder).config.data)
-    forecast = demo.oracle_forecast(dataset.truth(), dataset.split("test"))
+    forecast = judge.oracle_forecast(dataset.truth(), dataset.split("test"))
     chosen = demo.contrasting_plays(forecast)
     assert len({play for _, play in chosen}) == 6
-    few = demo.contrasting_plays(demo.oracle_forecast(dataset.truth(), dataset.split("test").select(np.arange(2))))
+    few = demo.contrasting_plays(judge.oracle_forecast(dataset.truth(), dataset.split("test").select(np.arange(2))))
     assert len(few) == 2
 
 
@@ -229,7 +245,7 @@ def test_damaged_checkpoint_is_named(run_folder, tmp_path, relative):
 def test_killed_process_goes_on_to_the_same_numbers(run_folder, tmp_path):
     command = [sys.executable, "-m", "experiments.train", *WORDS, "--training.checkpoint-every", "3"]
     environment = os.environ | {"PYTHONPATH": str(Path(train.__file__).parents[1])}
-    metrics = []
+    metrics, events, starts = [], [], []
     for name, kills in (("whole", 0), ("killed", 2)):
         folder = tmp_path / name
         folder.mkdir()
@@ -242,8 +258,13 @@ def test_killed_process_goes_on_to_the_same_numbers(run_folder, tmp_path):
             assert process.returncode == -signal.SIGKILL
         subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True, timeout=300)
         (path,) = folder.glob("runs/smoke/*/metrics.parquet")
-        metrics.append(pl.read_parquet(path).drop("seconds"))
+        metrics.append(pl.read_parquet(path).drop("seconds", "plays_per_s"))
+        told = (event for file in path.parent.glob("events/*") for event in read_events(file))
+        events.append(sorted((event.step, value.tag) for event in told for value in event.summary.value))
+        starts.append([start["step"] for start in sbp.load_run(path.parent).starts])
     assert metrics[0].equals(metrics[1])
+    assert events[0] == events[1]
+    assert (starts[0], len(starts[1]), starts[1][-1] > 0) == ([0], 3, True)
 
 
 @pytest.mark.slow

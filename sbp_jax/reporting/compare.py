@@ -1,0 +1,83 @@
+"""Runs side by side: tables and curves."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.ticker import MaxNLocator
+
+from sbp_jax.reporting.style import figure
+from sbp_jax.reporting.tables import markdown, metrics_table
+
+
+def page(
+    differing: Mapping[str, Sequence[Any]],
+    trainings: Mapping[str, Mapping[str, Any]],
+    figures: Mapping[str, Mapping[str, Any]],
+    notes: Sequence[str],
+) -> str:
+    """Markdown: what differs in the configurations, how each run trained, its figures, and notes.
+
+    Args:
+        differing: field -> value of each run, in their order.
+        trainings: run -> what is told of its training, the same names for each.
+        figures: run -> figures of merit, as of `metrics_table`; runs that were not judged are missing.
+        notes: sentences, such as of runs that could not be read.
+    """
+    parts = []
+    if differing:
+        parts.append(
+            markdown(["field", *trainings], [[name, *map(_cell, values)] for name, values in differing.items()])
+        )
+    elif len(trainings) > 1:
+        parts.append("The configurations are the same.")
+    rows = list(next(iter(trainings.values())))
+    table = [[row, *(_cell(each[row]) for each in trainings.values())] for row in rows]
+    parts.append(markdown(["training", *trainings], table))
+    if figures:
+        parts.append(metrics_table(figures))
+    if notes:
+        parts.append("\n".join(f"- {note}" for note in notes))
+    return "\n\n".join(parts) + "\n"
+
+
+def losses(path: Path, histories: Mapping[str, Sequence[Mapping[str, int | float]]]) -> None:
+    """Training (thin) and validation losses of all runs against the epoch, in one panel; the best epochs are marked."""
+    colours = mpl.colormaps["tab10"]
+    with figure(path, 7.0, 4.0) as drawing:
+        ax = drawing.subplots()
+        for i, (name, history) in enumerate(histories.items()):
+            if not history:
+                continue
+            epochs = [row["epoch"] for row in history]
+            validation = np.array([row["validation_loss"] for row in history])
+            ax.plot(epochs, [row["training_loss"] for row in history], color=colours(i % 10), lw=0.7, alpha=0.6)
+            ax.plot(epochs, validation, color=colours(i % 10), label=name)
+            if np.isfinite(validation).any():
+                best = int(np.nanargmin(validation))
+                ax.plot(epochs[best], validation[best], "o", color=colours(i % 10), markersize=4)
+        ax.set(xlabel="epoch", ylabel="loss, nats a play (thin: training)")
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.legend()
+
+
+def pp(path: Path, levels: np.ndarray, curves: Mapping[str, np.ndarray]) -> None:
+    """How far the share of outcomes below each predictive quantile is from its level, by run; 0 is a true law."""
+    colours = mpl.colormaps["tab10"]
+    with figure(path, 7.0, 3.2) as drawing:
+        ax = drawing.subplots()
+        for i, (name, share) in enumerate(curves.items()):
+            ax.plot(levels, share - levels, color=colours(i % 10), label=name)
+        ax.axhline(0.0, color="#333333", lw=0.8)
+        ax.set(xlabel="level q", ylabel="share below the q-quantile, less q")
+        ax.legend()
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
