@@ -295,3 +295,19 @@ def test_default_demo_beats_the_marginal_and_the_gaussian_network(tmp_path, monk
     assert models["marginal"]["crps"] - models["sbp"]["crps"] >= 0.6 * gap
     assert models["sbp"]["pp"]["full"] < 0.02
     assert summary["skill_rank_correlation"] > 0
+
+
+@pytest.mark.slow
+def test_notebook_runs_on_a_run_s_folder_alone(run_folder, tmp_path):
+    """Its cells in order, in a process of its own, far from where the run was trained."""
+    notebook = Path(compare.__file__).parent / "analysis.ipynb"
+    content = json.loads(notebook.read_text())
+    code = [cell for cell in content["cells"] if cell["cell_type"] == "code"]
+    assert all(cell["outputs"] == [] and cell["execution_count"] is None for cell in code)
+    counted = "\nprint(len(plt.get_fignums()), 'figures')"
+    cells = "\n".join("".join(cell["source"]) for cell in code) + counted
+    environment = os.environ | {"RUN": str(run_folder), "MPLBACKEND": "Agg", "PYTHONPATH": str(notebook.parents[1])}
+    command = [sys.executable, "-W", "error::UserWarning:matplotlib", "-c", cells]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip().endswith("4 figures")
