@@ -137,11 +137,7 @@ class Run:
     @property
     def steps(self) -> list[int]:
         """Steps of the checkpoints that there are now, for `load_run(path, step)`."""
-        checkpoints = Checkpoints(self.path / "checkpoints", read_only=True)
-        try:
-            return checkpoints.steps
-        finally:
-            checkpoints.close()
+        return _steps(self.path / "checkpoints")
 
 
 def load_run(path: str | Path, step: int | None = None) -> Run:
@@ -167,12 +163,20 @@ def load_run(path: str | Path, step: int | None = None) -> Run:
                 raise InputError(f"{path}: the run has no checkpoint yet")
             return _restored(saved, checkpoints, chosen)
         except InputError:
-            # A run in progress has newer ones by now, and removed this.
-            if step is None and chosen is not None and not (path / "checkpoints" / str(chosen)).is_dir():
-                continue
-            raise
+            # A run in progress removes a checkpoint, file by file, only when it has newer ones.
+            if step is not None or max(_steps(path / "checkpoints"), default=None) == chosen:
+                raise
         finally:
             checkpoints.close()
+
+
+def _steps(folder: Path) -> list[int]:
+    """Steps of the checkpoints that are there now."""
+    checkpoints = Checkpoints(folder, read_only=True)
+    try:
+        return checkpoints.steps
+    finally:
+        checkpoints.close()
 
 
 def _restored(saved: Saved, checkpoints: Checkpoints, step: int) -> Run:

@@ -22,6 +22,7 @@ from experiments.data import open_dataset
 from experiments.record import read_events
 from sbp_jax.data.dataset import load
 from sbp_jax.errors import InputError
+from sbp_jax.training import Checkpoints
 
 WORDS = ["smoke", "--data.plays", "250", "--training.epochs", "2"]
 
@@ -84,6 +85,23 @@ def test_run_knows_its_checkpoints(run, run_folder):
     assert run.metrics.equals(pl.read_parquet(run_folder / "metrics.parquet"))
     with pytest.raises(InputError, match="no checkpoint of step 7"):
         sbp.load_run(run_folder, 7)
+
+
+def test_checkpoint_that_a_training_removes_meanwhile_is_not_called_damaged(run_folder, run, tmp_path, monkeypatch):
+    other = tmp_path / "run"
+    shutil.copytree(run_folder, other)
+    newest = other / "checkpoints" / str(run.step)
+    aside = newest.rename(tmp_path / "newest")
+    restore = Checkpoints.restore
+
+    def removed(self, name, like, step=None):
+        if aside.exists():  # the first read: files are gone, the folder not yet, a newer checkpoint is there
+            shutil.rmtree(other / "checkpoints" / str(step) / name)
+            aside.rename(newest)
+        return restore(self, name, like, step)
+
+    monkeypatch.setattr(Checkpoints, "restore", removed)
+    assert sbp.load_run(other).step == run.step
 
 
 def test_run_needs_its_plays_only_where_they_are_asked_for(run_folder, run, tmp_path):
