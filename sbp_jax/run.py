@@ -1,6 +1,7 @@
 """A finished or running training on disk, restored for analysis: `sbp.load_run(path)`."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -156,7 +157,7 @@ def load_run(path: str | Path, step: int | None = None) -> Run:
     if not (path / "checkpoints").is_dir():
         raise InputError(f"{path}: the run has no checkpoint yet")
     while True:
-        checkpoints = Checkpoints(path / "checkpoints", read_only=True)
+        checkpoints = _opened(path / "checkpoints")
         chosen = checkpoints.latest if step is None else step
         try:
             if chosen is None:
@@ -170,9 +171,17 @@ def load_run(path: str | Path, step: int | None = None) -> Run:
             checkpoints.close()
 
 
+def _opened(folder: Path) -> Checkpoints:
+    """The checkpoints of a folder, listed anew where a run in progress removes one while Orbax lists them."""
+    for _ in range(100):
+        with suppress(FileNotFoundError):
+            return Checkpoints(folder, read_only=True)
+    raise InputError(f"{folder}: the checkpoints cannot be listed; is the folder being removed?")
+
+
 def _steps(folder: Path) -> list[int]:
     """Steps of the checkpoints that are there now."""
-    checkpoints = Checkpoints(folder, read_only=True)
+    checkpoints = _opened(folder)
     try:
         return checkpoints.steps
     finally:
