@@ -77,7 +77,7 @@ def read(folder: Path) -> Training:
     if not file.is_file():
         return Training(saved, pl.DataFrame())
     try:
-        metrics = pl.read_parquet(file)
+        metrics = pl.read_parquet(file.read_bytes())  # at once: a training puts another file in its place
     except (OSError, pl.exceptions.PolarsError) as error:
         raise InputError(
             f"{file}: damaged ({type(error).__name__}); the same training command writes it anew"
