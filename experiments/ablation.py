@@ -18,12 +18,13 @@ from experiments import grid, machine
 from experiments.cli import main, parse
 from experiments.cluster import train_on_ray
 from experiments.data import Dataset, open_dataset
-from experiments.demo import marginal_distribution, oracle_forecast
 from experiments.grid import Arm, Grid
+from experiments.judge import judge, marginal_distribution, oracle_forecast
 from experiments.members import RESULT, is_done, train_members
 from experiments.signals import listening
 from experiments.train import check, run_folder
 from sbp_jax.config import Config
+from sbp_jax.data.whole import write_whole
 from sbp_jax.errors import InputError
 from sbp_jax.evaluation import evaluate, integer_forecast
 from sbp_jax.reporting import ablation as reporting
@@ -94,27 +95,24 @@ def trials(chosen: Grid, options: Options) -> list[Trial]:
     return found
 
 
-def judge(folder: Path, dataset: Dataset) -> dict[str, Any]:
+def figures_of(folder: Path, dataset: Dataset) -> dict[str, Any]:
     """Figures of a run on the test plays."""
     run, plays = load_run(folder), dataset.split("test")
-    figures = evaluate(integer_forecast(run.predict(plays), plays.yards), plays.yards).to_dict()
-    history = run.history
-    best = history["validation_loss"].arg_min() if len(history) else None
+    metrics = run.metrics
+    best = metrics["validation_loss"].arg_min() if len(metrics) else None
     return {
-        **reporting.flat(figures),
-        "epochs": len(history),
+        **reporting.flat(judge(run, plays).metrics.to_dict()),
+        "epochs": len(metrics),
         "best_epoch": None if best is None else best + 1,
-        "seconds": float(history["seconds"].sum()),
+        "seconds": float(metrics["seconds"].sum()),
     }
 
 
 def finish(dataset: Dataset, config: Config, folder: Path, diverged: str | None) -> None:
     """Judge a training that has come to an end, and leave its result in its folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    result = {"diverged": diverged} if diverged else judge(folder, dataset)
-    partial_file = folder / f"{RESULT}.partial"
-    partial_file.write_text(json.dumps(result, indent=1) + "\n")
-    partial_file.replace(folder / RESULT)
+    result = {"diverged": diverged} if diverged else figures_of(folder, dataset)
+    write_whole(folder / RESULT, (json.dumps(result, indent=1) + "\n").encode())
 
 
 def baselines(folder: Path, dataset: Dataset) -> dict[str, dict[str, float]]:

@@ -1,34 +1,37 @@
 """Runs side by side: python -m experiments.compare RUN... [--split test] [--out FOLDER].
 
 Prints what differs in their configurations, how they trained, and their figures on the plays of a split; draws their
-losses and PP plots.
+losses and PP plots. Runs may be in progress: what is told of a training comes from config.json and metrics.parquet.
 """
 
 import dataclasses
-import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
+import polars as pl
 import tyro
 from tqdm import tqdm
 
 from experiments.cli import main, parse
+from experiments.judge import LEVELS, Judged, judge
+from sbp_jax.data.batching import Plays
 from sbp_jax.errors import InputError
-from sbp_jax.evaluation import IntegerForecast, evaluate, evaluate_continuous, integer_forecast, pp_curve
-from sbp_jax.evaluation.metrics import BASE_LEVELS, LOWER_LEVELS, UPPER_LEVELS
 from sbp_jax.reporting import compare as reporting
-from sbp_jax.run import Run, load_run
+from sbp_jax.run import load_run
+from sbp_jax.saved import CONFIG, Saved, read_saved
+from sbp_jax.training.fit import is_done
 
 
 @dataclass(frozen=True)
 class Options:
-    """Compare runs: configurations, losses and figures on the same plays.
+    """Compare runs: what differs in their configurations, how they trained, figures on the plays of a split.
 
     Attributes:
-        runs: folders of runs, or of folders of runs.
-        split: plays to judge on; "none" compares the trainings alone.
+        runs: folders of runs, or of folders of runs; done, in progress or damaged.
+        split: plays to judge on, of the data set that each was trained on; "none" compares the trainings alone.
         out: folder for the table and the figures.
     """
 
@@ -37,100 +40,161 @@ class Options:
     out: Path = Path("runs/compare")
 
 
-def found(paths: tuple[Path, ...]) -> list[Path]:
+@dataclass(frozen=True)
+class Training:
+    """What a run's folder says of its training: config.json, and the rows of metrics.parquet, none before an epoch."""
+
+    saved: Saved
+    metrics: pl.DataFrame
+
+
+def found(paths: Sequence[Path]) -> list[Path]:
     """The runs' folders among the paths and right below them, each once.
 
     Raises:
         InputError: a path that is no folder, or has no run.
     """
-    folders: list[Path] = []
+    folders: dict[Path, Path] = {}
     for path in paths:
-        below = [path] if (path / "config.json").is_file() else sorted(f.parent for f in path.glob("*/config.json"))
+        below = [path] if (path / CONFIG).is_file() else sorted(f.parent for f in path.glob(f"*/{CONFIG}"))
         if not below:
-            raise InputError(f"{path}: expected the folder of a run, or one of such folders")
-        folders += [folder for folder in below if folder.resolve() not in [each.resolve() for each in folders]]
-    return folders
+            raise InputError(f"{path}: expected the folder of a run, or a folder of runs")
+        for folder in below:
+            folders.setdefault(folder.resolve(), folder)
+    return list(folders.values())
 
 
-def names_of(folders: list[Path]) -> list[str]:
+def names_of(folders: Sequence[Path]) -> list[str]:
     """The shortest ends of the paths that tell the folders apart."""
-    for length in range(1, max(len(folder.resolve().parts) for folder in folders) + 1):
-        names = ["/".join(folder.resolve().parts[-length:]) for folder in folders]
-        if len(set(names)) == len(names):
-            return names
-    return [str(folder) for folder in folders]
+    parts = [folder.resolve().parts for folder in folders]
+    length = next(n for n in range(1, max(map(len, parts)) + 1) if len({part[-n:] for part in parts}) == len(parts))
+    return ["/".join(part[-length:]) for part in parts]
 
 
-def differing(runs: dict[str, Run]) -> dict[str, list[Any]]:
+def read(folder: Path) -> Training:
+    """What a run's folder says; InputError where config.json or metrics.parquet is damaged."""
+    saved, file = read_saved(folder), folder / "metrics.parquet"
+    if not file.is_file():
+        return Training(saved, pl.DataFrame())
+    try:
+        metrics = pl.read_parquet(file.read_bytes())  # at once: a training puts another file in its place
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise InputError(
+            f"{file}: damaged ({type(error).__name__}); the same training command writes it anew"
+        ) from error
+    missing = [name for name in ("epoch", "step", "training_loss", "validation_loss", "seconds") if name not in metrics]
+    if missing:
+        raise InputError(f"{file}: expected one row an epoch, there is no column {missing[0]!r}")
+    return Training(saved, metrics)
+
+
+def differing(trainings: Mapping[str, Training]) -> dict[str, list[Any]]:
     """Fields of the configurations that are not the same in all runs, with each run's value."""
     flat: list[dict[str, Any]] = []
-    for run in runs.values():
-        parts = dataclasses.asdict(run.config)
+    for training in trainings.values():
+        parts = dataclasses.asdict(training.saved.config)
         flat.append({f"{section}.{name}": value for section, part in parts.items() for name, value in part.items()})
     return {name: [each[name] for each in flat] for name in flat[0] if len({repr(each[name]) for each in flat}) > 1}
 
 
-def training(run: Run) -> dict[str, Any]:
-    """How a run was trained: epochs, steps, its best validation loss and the epoch of it, seconds, commit, data."""
-    history = run.history
-    losses = history["validation_loss"].to_numpy() if len(history) else np.array([np.nan])
-    best = int(np.nanargmin(losses)) if np.isfinite(losses).any() else None
-    starts = json.loads((run.path / "config.json").read_text()).get("starts") or [{}]
-    commit = starts[-1].get("commit") or ""
+def best_of(metrics: pl.DataFrame) -> int | None:
+    """Position of the row with the smallest validation loss; None without validation."""
+    losses = metrics["validation_loss"].to_numpy() if len(metrics) else np.array([])
+    return int(np.nanargmin(losses)) if np.isfinite(losses).any() else None
+
+
+def progress(name: str, training: Training) -> str | None:
+    """A sentence where a training has epochs left."""
+    config, metrics = training.saved.config.training, training.metrics
+    best = best_of(metrics)
+    record = {"history": [None] * len(metrics), "best_epoch": -1 if best is None else best}
+    record["best_loss"] = None if best is None else metrics["validation_loss"][best]
+    if is_done(record, config):
+        return None
+    return f"{name} is not finished: {len(metrics)} of at most {config.epochs} epochs."
+
+
+def told(training: Training, differ: bool) -> dict[str, Any]:
+    """A column of the table of trainings; `differ`: not all were trained on the same plays."""
+    saved, metrics = training.saved, training.metrics
+    best = best_of(metrics)
+    commits = dict.fromkeys(_short(start.get("commit")) for start in saved.starts)
+    machines = dict.fromkeys((start.get("machine") or {}).get("device", "") for start in saved.starts)
+    pace = metrics["plays_per_s"].median() if "plays_per_s" in metrics else None
     return {
-        "epochs": len(history),
-        "steps": run.step,
-        "best validation loss": None if best is None else float(losses[best]),
-        "at epoch": None if best is None else best + 1,
-        "seconds": float(history["seconds"].sum()) if len(history) else 0.0,
-        "commit": commit[:9] + commit[40:],
-        "data": run.fingerprint[:9],
+        "data (differ: not comparable)" if differ else "data": saved.fingerprint[:9],
+        "commit": " then ".join(filter(None, commits)),
+        "started": saved.starts[0].get("date", "") if saved.starts else "",
+        "device": " then ".join(filter(None, machines)),
+        "epochs": len(metrics),
+        "steps": metrics["step"][-1] if len(metrics) else 0,
+        "best validation loss, nats": None if best is None else f"{metrics['validation_loss'][best]:.4f}",
+        "at epoch": None if best is None else metrics["epoch"][best],
+        "seconds": f"{metrics['seconds'].sum():.1f}" if len(metrics) else None,
+        "plays/s, median epoch": None if pace is None else f"{pace:,.0f}",
     }
+
+
+def judge_all(folders: Mapping[str, Path], split: str) -> tuple[dict[str, Judged], list[str]]:
+    """Figures of each run on the split's plays, and a sentence for each that could not be judged."""
+    judged: dict[str, Judged] = {}
+    notes: list[str] = []
+    read_once: dict[tuple[Path, str], Plays] = {}
+    for name, folder in tqdm(folders.items(), desc="judge", unit="run"):
+        try:
+            run = load_run(folder)
+            key = run.dataset, run.fingerprint
+            plays = read_once[key] if key in read_once else read_once.setdefault(key, run.plays(split))
+            if not len(plays):
+                raise InputError(f"there are no {split} plays in {run.dataset}")
+            judged[name] = judge(run, plays)
+        except InputError as error:
+            notes.append(f"{name} is not judged: {error}.")
+    return judged, notes
 
 
 def command(args: list[str]) -> None:
     """Compare the runs that the command line names."""
     options = parse(Options, args, "python -m experiments.compare")
     if not options.runs:
-        raise InputError("expected folders of runs; --help says more")
+        raise InputError("expected the folders of runs; --help says more")
     folders = found(options.runs)
-    runs: dict[str, Run] = {}
+    trainings: dict[str, Training] = {}
     notes: list[str] = []
-    for name, folder in zip(names_of(folders), folders, strict=True):
+    by_name = dict(zip(names_of(folders), folders, strict=True))
+    for name, folder in by_name.items():
         try:
-            runs[name] = load_run(folder)
+            trainings[name] = read(folder)
         except InputError as error:
-            notes.append(f"Left out: {error}.")
-    if not runs:
-        raise InputError(notes[0])
-    if len({run.fingerprint for run in runs.values()}) > 1:
-        notes.append("The runs were trained on different plays: their losses cannot be compared.")
-    figures, curves = {}, {}
-    levels = np.concatenate([LOWER_LEVELS, BASE_LEVELS, UPPER_LEVELS])
-    for name, run in tqdm(runs.items(), desc="judge", unit="run", disable=options.split == "none"):
-        if options.split == "none":
-            continue
-        try:
-            plays = run.plays(options.split)
-        except InputError as error:
-            notes.append(f"Not judged: {error}.")
-            continue
-        if not len(plays):
-            notes.append(f"Not judged: {name}: there are no {options.split} plays.")
-        elif run.whole:
-            forecast: IntegerForecast = integer_forecast(run.predict(plays), plays.yards)
-            figures[name] = evaluate(forecast, plays.yards).to_dict()
-            curves[name] = pp_curve(forecast, levels)
-        else:
-            figures[name] = evaluate_continuous(run.predict(plays), plays.yards).to_dict()
-    text = reporting.page(differing(runs), {name: training(run) for name, run in runs.items()}, figures, notes)
-    histories = {name: list(run.history.iter_rows(named=True)) for name, run in runs.items()}
-    reporting.losses(options.out / "losses.png", histories)
-    if curves:
-        reporting.pp(options.out / "pp.png", levels, curves)
+            notes.append(f"{name} is left out: {error}.")
+    if not trainings:
+        raise InputError(f"none of the runs can be read: {notes[0].removesuffix('.')}")
+    notes += [note for name, training in trainings.items() if (note := progress(name, training)) is not None]
+    differ = len({training.saved.fingerprint for training in trainings.values()}) > 1
+    if differ:
+        notes.append("The runs were trained on different plays: their losses and figures cannot be compared.")
+    judged: dict[str, Judged] = {}
+    if options.split != "none":
+        judged, failed = judge_all({name: by_name[name] for name in trainings}, options.split)
+        notes += failed
+    figures = {name: each.metrics.to_dict() for name, each in judged.items()}
+    columns = {name: told(training, differ) for name, training in trainings.items()}
+    text = reporting.page(differing(trainings), columns, figures, notes)
     options.out.mkdir(parents=True, exist_ok=True)
+    written = ["compare.md"]
     (options.out / "compare.md").write_text(text)
-    print(f"\n{text}\nwritten to {options.out}: compare.md, losses.png{', pp.png' if curves else ''}")
+    histories = {name: training.metrics.to_dicts() for name, training in trainings.items() if len(training.metrics)}
+    if histories:
+        reporting.losses(options.out / "losses.png", histories)
+        written.append("losses.png")
+    if curves := {name: each.shares for name, each in judged.items() if each.shares is not None}:
+        reporting.pp(options.out / "pp.png", LEVELS, curves)
+        written.append("pp.png")
+    print(f"\n{text}\nwritten to {options.out}: {', '.join(written)}")
+
+
+def _short(commit: str | None) -> str:
+    return "" if commit is None else commit[:9] + commit[40:]
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import jax.numpy as jnp
 import numpy as np
 import polars as pl
 from scipy.special import ndtri
@@ -16,15 +15,14 @@ from scipy.special import ndtri
 import configs
 from experiments.cli import main, parse
 from experiments.data import open_dataset
+from experiments.judge import LEVELS, marginal_distribution, oracle_forecast
 from experiments.score import leaderboard_table
 from experiments.signals import listening
 from experiments.train import check, train
 from sbp_jax.config import Config
 from sbp_jax.data.batching import Plays
 from sbp_jax.data.dataset import SPLITS
-from sbp_jax.data.simulate import TrueLaw
 from sbp_jax.evaluation import YARDS, IntegerForecast, evaluate, integer_forecast, pp_curve
-from sbp_jax.evaluation.metrics import BASE_LEVELS, LOWER_LEVELS, UPPER_LEVELS
 from sbp_jax.reporting import figures
 from sbp_jax.reporting.tables import metrics_table
 from sbp_jax.run import Run, load_run
@@ -66,21 +64,6 @@ class Clock:
         started = time.perf_counter()
         yield
         self.seconds[name] = round(time.perf_counter() - started, 2)
-
-
-def marginal_distribution(run: Run, count: int) -> Any:
-    """The marginal that the run's network starts from, once a play."""
-    offset = run.model.offset[...]
-    return run.model.head(jnp.broadcast_to(offset[None, :], (count, offset.shape[0])))
-
-
-def oracle_forecast(law: TrueLaw, plays: Plays) -> IntegerForecast:
-    """The simulator's law of each play, integrated over the league's skill."""
-    law = law.select(plays.game_id, plays.play_id)
-    mass = law.pmf(YARDS)
-    cdf = np.cumsum(mass, axis=1)
-    at = np.arange(len(plays)), (plays.yards - YARDS[0]).astype(int)
-    return IntegerForecast(YARDS, cdf, np.log(mass[at]), cdf[at] - mass[at], cdf[at])
 
 
 def contrasting_plays(forecast: IntegerForecast) -> list[tuple[str, int]]:
@@ -205,12 +188,11 @@ def make(options: Options, stop: Stop) -> None:
     with clock.stage("figures"):
         folder = options.out / "figures"
         figures.training_curves(
-            folder / "training.png", {k: list(r.history.iter_rows(named=True)) for k, r in runs.items()}
+            folder / "training.png", {k: list(r.metrics.iter_rows(named=True)) for k, r in runs.items()}
         )
         figures.predictive_densities(folder / "densities.png", density_panels(forecasts, runs["sbp"], test))
-        levels = np.concatenate([LOWER_LEVELS, BASE_LEVELS, UPPER_LEVELS])
-        shares = {name: pp_curve(forecast, levels) for name, forecast in forecasts.items()}
-        figures.pp_plot(folder / "pp.png", levels, shares, lower=0.05, upper=0.95)
+        shares = {name: pp_curve(forecast, LEVELS) for name, forecast in forecasts.items()}
+        figures.pp_plot(folder / "pp.png", LEVELS, shares, lower=0.05, upper=0.95)
         figures.leaderboard(folder / "leaderboard.png", table, truth)
 
     summary |= {"data": dataset.report(), "seconds": clock.seconds}

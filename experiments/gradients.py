@@ -11,7 +11,6 @@ from tqdm import tqdm
 
 from experiments import machine
 from experiments.cli import main, parse
-from sbp_jax.data.dataset import load
 from sbp_jax.distributions.heads import SplicedBinnedParetoHead
 from sbp_jax.errors import InputError
 from sbp_jax.evaluation.gradients import Cell, Row, cells, check
@@ -57,7 +56,7 @@ def of_a_run(path: Path, count: int) -> list[Row]:
     head = run.model.head
     if not isinstance(head, SplicedBinnedParetoHead):
         raise InputError(f"{path}: expected a run with an SBP head, got {type(head).__name__}")
-    plays = next((p for p in (load(run.dataset, split) for split in ("test", "validation", "train")) if len(p)), None)
+    plays = next((p for p in (run.plays(split) for split in ("test", "validation", "train")) if len(p)), None)
     if plays is None:
         raise InputError(f"{run.dataset}: holds no plays")
     plays = plays.select(np.arange(min(count, len(plays))))

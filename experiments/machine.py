@@ -49,18 +49,23 @@ def command_line(module: str, words: Sequence[str]) -> str:
 
 def commit() -> str | None:
     """The commit of the checkout that this code is in, with `+` where files differ from it; None outside of one."""
-    folder = Path(__file__).parent
+    file = Path(__file__)
 
     def git(*words: str) -> str:
-        done = subprocess.run(
-            ["git", "-C", str(folder), *words], capture_output=True, text=True, timeout=10, check=True
-        )
-        return done.stdout.strip()
+        command = ["git", "-C", str(file.parent), *words]
+        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
 
     try:
+        git("ls-files", "--error-unmatch", file.name)  # an environment inside of another project's checkout is none
         return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "--untracked-files=no") else "")
     except (OSError, subprocess.SubprocessError):
         return None
+
+
+def place() -> dict[str, Any]:
+    """On what this process computes: `processor`, `cores`, `system`, `python` and `device`, as `describe()` says."""
+    everything = describe()
+    return {name: everything[name] for name in ("processor", "cores", "system", "python", "device")}
 
 
 def heading(title: str, module: str, words: Sequence[str], machine: Mapping[str, Any] | None = None) -> str:

@@ -123,8 +123,6 @@ def _leave(folder: Path, config: Config, dataset: Dataset, num_static: int, whol
     record = Record(folder, config, dataset.path, dataset.fingerprint, num_static, whole)
     history: list[dict[str, Any]] = finished.record["history"]
     record.metrics(history)
-    for row in history:
-        record.event(row)
     record.close()
     checkpoints = Checkpoints(folder / "checkpoints")
     step = int(finished.state.step)

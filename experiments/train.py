@@ -47,6 +47,7 @@ from sbp_jax.training.build import (
 )
 from sbp_jax.training.distributed import all_devices, connect, everywhere, is_first, wait_for_all
 from sbp_jax.training.feed import STEPS_TOGETHER
+from sbp_jax.training.fit import is_done
 from sbp_jax.training.stop import Stop
 
 
@@ -157,13 +158,16 @@ def _train(config: Config, dataset: Dataset, setup: Setup, folder: Path, stop: S
     def identify(positions: np.ndarray) -> list[str]:
         return [f"{plays.game_id[i]}/{plays.play_id[i]}" for i in positions]
 
-    # of several processes one writes
-    record = (
-        Record(folder, config, dataset.path, dataset.fingerprint, plays.static.shape[1], whole) if is_first() else None
-    )
     checkpoints = Checkpoints(folder / "checkpoints")
-    if record is not None and checkpoints.latest is not None and (history := checkpoints.record()["history"]):
-        record.metrics(history)  # a run killed between its checkpoint and its metrics
+    so_far = checkpoints.load({}) if checkpoints.latest is not None else None
+    record = None
+    if is_first():  # of several processes one writes
+        done = so_far is not None and is_done(so_far.record, settings)
+        step = None if done else 0 if so_far is None else so_far.step
+        num_static = plays.static.shape[1]
+        record = Record(folder, config, dataset.path, dataset.fingerprint, num_static, whole, len(plays), step)
+        if so_far is not None and so_far.record["history"]:
+            record.metrics(so_far.record["history"])  # a run killed between its checkpoint and its metrics
     with tqdm(
         total=steps * settings.epochs, desc=f"train {config.head.kind}", unit="step", disable=not is_first()
     ) as bar:
@@ -175,7 +179,6 @@ def _train(config: Config, dataset: Dataset, setup: Setup, folder: Path, stop: S
             last = history[-1]
             if record is not None:
                 record.metrics(history)
-                record.event(last)
             bar.set_postfix(
                 epoch=last["epoch"],
                 training=f"{last['training_loss']:.3f}",

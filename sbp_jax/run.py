@@ -1,5 +1,6 @@
 """A finished or running training on disk, restored for analysis: `sbp.load_run(path)`."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,18 +11,17 @@ import numpy as np
 import polars as pl
 from flax import nnx
 
-from sbp_jax.config import Config, from_dict
+from sbp_jax.config import Config
 from sbp_jax.data.batching import Plays
 from sbp_jax.data.dataset import describe, load
 from sbp_jax.errors import InputError
 from sbp_jax.models.network import Network
+from sbp_jax.saved import CONFIG, metrics_of, read_saved
 from sbp_jax.scoring import mid_pit, normal_score
 from sbp_jax.training import Checkpoints, Predictor
 from sbp_jax.training.build import check_features, check_size, constants, make_head, shapes_of
-from sbp_jax.training.stored import DamagedError, read_json
 
 _BATCH_SIZE = 256
-_CONFIG_BYTES = 2**20
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,10 @@ class Run:
         model: the network with the parameters of its best epoch.
         fingerprint: of that data set when the run was trained.
         step: step of the checkpoint it came from.
-        history: one row an epoch: losses in nats a play.
+        metrics: one row an epoch up to that checkpoint: `epoch`, `step`, `training_loss` and `validation_loss` (nats a
+            play), `gradient_norm`, `seconds`, `plays_per_s`.
         whole: the outcomes are whole numbers, as yards are, and are judged so; else as they are.
+        starts: the calls that trained it, as `sbp_jax.saved.Saved` says.
     """
 
     path: Path
@@ -45,8 +47,9 @@ class Run:
     fingerprint: str
     model: Network
     step: int
-    history: pl.DataFrame
+    metrics: pl.DataFrame
     whole: bool = True
+    starts: tuple[Mapping[str, Any], ...] = ()
 
     def predict(self, plays: Plays) -> Any:
         """Predictive distribution of each play's yards, batch shape [N]; InputError as in `raw_outputs`."""
@@ -75,11 +78,27 @@ class Run:
         Raises:
             InputError: as in `raw_outputs`; outcomes that are not whole numbers where those trained on were.
         """
+        return self.residuals(plays).drop("residual", "log_prob")
+
+    def residuals(self, plays: Plays) -> pl.DataFrame:
+        """The columns of `score`, and `residual`, yards less their predictive median, and `log_prob`, in nats.
+
+        Of whole numbers `pit` is the mid-PIT, P(Y < y) + P(Y = y) / 2, nothing is drawn at random, and `log_prob` is
+        log P(Y = y); of others they are F(y) and the log density. `score` is the normal score Phi^-1 of the former.
+
+        Raises:
+            InputError: as in `score`.
+        """
         if self.whole and not plays.is_whole:
             raise InputError("plays: the run was trained on whole numbers, and some of these outcomes are none")
         width = 1.0 if self.whole else 0.0
         distribution = self.predict(plays)
         yards = jax.numpy.asarray(plays.yards)
+        if self.whole:
+            log_prob = distribution.interval_log_prob(yards - 0.5, yards + 0.5)
+        else:
+            log_prob = distribution.log_prob(yards)
+        median = np.asarray(distribution.median())
         return pl.DataFrame(
             {
                 "game_id": plays.game_id,
@@ -87,81 +106,82 @@ class Run:
                 "passer_id": plays.passer_id,
                 "passer": plays.passer.astype(str),
                 "yards": plays.yards,
-                "median": np.asarray(distribution.median()),
+                "median": median,
                 "pit": np.asarray(mid_pit(distribution, yards, width)),
                 "score": np.asarray(normal_score(distribution, yards, width)),
+                "residual": plays.yards - median,
+                "log_prob": np.asarray(log_prob),
             }
         )
 
-    def residuals(self, plays: Plays) -> pl.DataFrame:
-        """The table of `score` with two columns more: `residual`, yards less their median, and `log_prob`, in nats.
+    def plays(self, split: str = "test", dataset: str | Path | None = None) -> Plays:
+        """The plays of a split ("train", "validation" or "test") of the data set that the run was trained on.
 
-        That of whole numbers is of their unit interval, else of the density. InputError as in `score`.
-        """
-        table, law, yards = self.score(plays), self.predict(plays), jax.numpy.asarray(plays.yards)
-        log_prob = law.interval_log_prob(yards - 0.5, yards + 0.5) if self.whole else law.log_prob(yards)
-        residual = pl.col("yards") - pl.col("median")
-        return table.with_columns(residual.alias("residual"), pl.Series("log_prob", np.asarray(log_prob)))
-
-    def plays(self, split: str = "test") -> Plays:
-        """The plays of a split of the data set that the run was trained on.
+        Args:
+            split: which.
+            dataset: folder of the data set where it is no longer at `self.dataset`.
 
         Raises:
-            InputError: the data set is not where it was, or holds other plays now.
+            InputError: no such split, no data set there, or one with other plays than those trained on.
         """
-        if describe(self.dataset).fingerprint != self.fingerprint:
-            raise InputError(f"{self.dataset}: holds other plays than those that {self.path} was trained on")
-        return load(self.dataset, split)
+        folder = self.dataset if dataset is None else Path(dataset)
+        if not folder.is_dir():
+            raise InputError(
+                f"{folder}: the plays that {self.path} was trained on are not there; where they have moved, say "
+                f"plays({split!r}, dataset=FOLDER)"
+            )
+        if describe(folder).fingerprint != self.fingerprint:
+            raise InputError(f"{folder}: holds other plays than those that {self.path} was trained on; train it again")
+        return load(folder, split)
 
     @property
     def steps(self) -> list[int]:
-        """Steps of the checkpoints that there are, for `load_run(path, step)`."""
-        return sorted(Checkpoints(self.path / "checkpoints", read_only=True).steps)
+        """Steps of the checkpoints that there are now, for `load_run(path, step)`."""
+        return Checkpoints(self.path / "checkpoints", read_only=True).steps
 
 
 def load_run(path: str | Path, step: int | None = None) -> Run:
-    """Restore a run from its folder.
+    """Restore a run from its folder, in progress or done, on this machine's first device whatever it was trained on.
 
     Args:
-        path: folder with config.json and checkpoints/.
+        path: folder with config.json and checkpoints/; the data set need not be there.
         step: which checkpoint; by default the newest that is not damaged: what is passed over is told on the log.
 
-    A run in progress can be read, and a folder from a stranger: nothing in it is run, and no more memory is taken than
-    its arrays have bytes on the disk.
+    The folder may be a stranger's: nothing in it is run, and no more memory is taken than its arrays have bytes on the
+    disk.
 
     Raises:
         InputError: the folder is no run, has no checkpoint, the one of `step` or every one is damaged, or its
-            configuration and arrays do not fit together.
+            configuration and arrays do not fit together; as `sbp_jax.saved.read_saved`.
     """
     path = Path(path)
-    file = path / "config.json"
-    if not file.is_file():
-        raise InputError(f"{path}: expected a run's folder, with config.json and checkpoints; there is no {file.name}")
-    try:
-        saved = read_json(file, _CONFIG_BYTES)
-        values, dataset, num_static = saved["config"], Path(saved["dataset"]), int(saved["num_static"])
-        fingerprint, whole = str(saved["fingerprint"]), bool(saved.get("whole", True))
-    except DamagedError as error:
-        raise InputError(f"{file}: expected the JSON that a training wrote, but {error}") from error
-    except (ValueError, KeyError, TypeError, OverflowError) as error:
-        raise InputError(f"{file}: expected the JSON that a training wrote, got {error!r}") from error
-    if not isinstance(values, dict) or num_static < 1:
-        raise InputError(f"{file}: expected the JSON that a training wrote, got a damaged one")
-    try:
-        config = from_dict(Config, values)
-        check_size(config, num_static)
-    except InputError as error:
-        raise InputError(f"{file}: {error}") from error
-    if not (path / "checkpoints").is_dir():
+    saved = read_saved(path)
+    config = saved.config
+    checkpoints = Checkpoints(path / "checkpoints", read_only=True)
+    if checkpoints.latest is None:
         raise InputError(f"{path}: the run has no checkpoint yet")
+    try:
+        check_size(config, saved.num_static)
+    except InputError as error:
+        raise InputError(f"{path / CONFIG}: {error}") from error
     # Shapes first: a configuration that does not fit the arrays on the disk allocates nothing.
-    model = shapes_of(config, make_head(config.head), num_static)
+    model = shapes_of(config, make_head(config.head), saved.num_static)
     like = {"best": nnx.state(model, nnx.Param), "constants": constants(model)}
-    saved = Checkpoints(path / "checkpoints", read_only=True).load(like, step)
-    for tree in saved.trees.values():
+    restored = checkpoints.load(like, step)
+    for tree in restored.trees.values():
         nnx.update(model, tree)
     try:
-        history = pl.DataFrame(saved.record["history"])
-    except (KeyError, TypeError, ValueError, pl.exceptions.PolarsError) as error:
-        raise InputError(f"{path}: expected the history of a training in its checkpoint {saved.step}") from error
-    return Run(path, config, dataset, fingerprint, model, saved.step, history, whole)
+        metrics = metrics_of(restored.record["history"], saved.starts, saved.training_plays)
+    except (KeyError, TypeError, ValueError, OverflowError, pl.exceptions.PolarsError) as error:
+        raise InputError(f"{path}: expected the history of a training in its checkpoint {restored.step}") from error
+    return Run(
+        path=path,
+        config=config,
+        dataset=saved.dataset,
+        fingerprint=saved.fingerprint,
+        model=model,
+        step=restored.step,
+        metrics=metrics,
+        whole=saved.whole,
+        starts=saved.starts,
+    )

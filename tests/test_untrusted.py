@@ -30,7 +30,7 @@ def write_run(folder, config, best, statistics, num_static=5):
     checkpoints = Checkpoints(folder / "checkpoints")
     for step in (1, 2):
         trees = {"state": {"step": jnp.asarray(step)}, "best": best, "constants": statistics}
-        checkpoints.save(step, trees, {"history": [{"epoch": step, "step": step}]})
+        checkpoints.save(step, trees, {"history": [{"epoch": step, "step": step, "seconds": 1.0}]})
     checkpoints.close()
     content = {"config": dataclasses.asdict(config), "dataset": "d", "fingerprint": "f", "num_static": num_static}
     (folder / "config.json").write_text(json.dumps(content))

@@ -22,9 +22,9 @@ def page(
 
     Args:
         differing: field -> value of each run, in their order.
-        trainings: run -> what is told of its training.
+        trainings: run -> what is told of its training, the same names for each.
         figures: run -> figures of merit, as of `metrics_table`; runs that were not judged are missing.
-        notes: sentences.
+        notes: sentences, such as of runs that could not be read.
     """
     parts = []
     if differing:
@@ -38,7 +38,9 @@ def page(
     parts.append(markdown(["training", *trainings], table))
     if figures:
         parts.append(metrics_table(figures))
-    return "\n\n".join([*parts, *notes]) + "\n"
+    if notes:
+        parts.append("\n".join(f"- {note}" for note in notes))
+    return "\n\n".join(parts) + "\n"
 
 
 def losses(path: Path, histories: Mapping[str, Sequence[Mapping[str, int | float]]]) -> None:
@@ -69,7 +71,7 @@ def pp(path: Path, levels: np.ndarray, curves: Mapping[str, np.ndarray]) -> None
         for i, (name, share) in enumerate(curves.items()):
             ax.plot(levels, share - levels, color=colours(i % 10), label=name)
         ax.axhline(0.0, color="#333333", lw=0.8)
-        ax.set(xlabel="level q", ylabel="share of outcomes below the q-quantile, less q")
+        ax.set(xlabel="level q", ylabel="share below the q-quantile, less q")
         ax.legend()
 
 

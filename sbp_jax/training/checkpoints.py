@@ -136,6 +136,8 @@ class Checkpoints:
             others = [other for other in steps if other != step]
             advice = f"found beside it: {others}" if others else "there is no other"
             raise InputError(f"{self.folder / str(step)}: damaged checkpoint ({damage[step]}); {advice}")
+        if self.latest != steps[-1]:
+            return self.load(like, step)  # the run that writes was removing what was read
         causes = "; ".join(f"{each}: {cause}" for each, cause in damage.items())
         raise InputError(f"{self.folder}: every checkpoint is damaged ({causes}); remove this folder to train anew")
 
@@ -170,8 +172,13 @@ class Checkpoints:
     def _read(self, step: int, like: Like) -> Saved:
         folder = self.folder / str(step)
         content = read_json(folder / "record" / "metadata", _RECORD_BYTES)
+        if isinstance(content, dict) and "history" in content and "format" not in content:
+            raise InputError(
+                f"{folder}: a checkpoint of an older sbp_jax, whose files had no digests and are no longer read; "
+                "train the run again, or use the commit that its config.json names"
+            )
         if not isinstance(content, dict) or content.get("format") != FORMAT:
-            raise DamagedError("record/metadata is of another version, or damaged")
+            raise DamagedError("record/metadata is of a newer version, or damaged")
         if content.pop("sha256", None) != digest_of_record(content):
             raise DamagedError("record/metadata has changed since it was written")
         try:

@@ -87,7 +87,7 @@ def fit(
     per_epoch = len(feed.order)
     step = int(state.step)
     on_step(step)
-    while len(record["history"]) < config.epochs and not is_stale(record, config.patience):
+    while not is_done(record, config):
         epoch = len(record["history"])
         started = time.perf_counter()
         metrics: Metrics = {}
@@ -126,6 +126,11 @@ def fit(
         if anywhere(stop.asked):
             raise Stopped(step)
     return Fitted(best, record["history"], step)
+
+
+def is_done(record: dict[str, Any], config: TrainingConfig) -> bool:
+    """Whether a training with this record has no epoch left."""
+    return len(record["history"]) >= config.epochs or is_stale(record, config.patience)
 
 
 def is_stale(record: dict[str, Any], patience: int) -> bool:

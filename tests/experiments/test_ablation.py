@@ -75,7 +75,7 @@ def test_every_member_is_a_run_of_its_own(alone):
     (single,) = (alone / "runs/smoke").glob("sbp-*")
     assert single.name == folder.name
     np.testing.assert_allclose(
-        sbp.load_run(single).history["validation_loss"], run.history["validation_loss"], rtol=1e-3
+        sbp.load_run(single).metrics["validation_loss"], run.metrics["validation_loss"], rtol=1e-3
     )
 
 

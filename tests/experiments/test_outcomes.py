@@ -56,7 +56,7 @@ def test_the_run_is_restored_with_its_width_and_judged_continuously(run, config)
     assert not run.whole
     plays = load(run.dataset, "validation")
     law = run.predict(plays)
-    np.testing.assert_allclose(run.history["validation_loss"][0], -np.mean(law.log_prob(plays.yards)), rtol=1e-5)
+    np.testing.assert_allclose(run.metrics["validation_loss"][0], -np.mean(law.log_prob(plays.yards)), rtol=1e-5)
     table = run.score(plays)
     np.testing.assert_allclose(table["pit"], law.cdf(plays.yards), atol=1e-6)
 

@@ -7,20 +7,28 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
+import jax
 import numpy as np
 import polars as pl
 import pytest
 
 import sbp_jax as sbp
-from experiments import compare, demo, gradients, score, train
+from experiments import compare, demo, gradients, judge, score, train
 from experiments.data import open_dataset
+from experiments.record import read_events
 from sbp_jax.data.dataset import load
 from sbp_jax.errors import InputError
+from sbp_jax.training import checkpoints
 
 WORDS = ["smoke", "--data.plays", "250", "--training.epochs", "2"]
+
+
+@pytest.fixture(scope="module")
+def run(run_folder):
+    """The run, restored once: each restored network compiles its own predictions."""
+    return sbp.load_run(run_folder)
 
 
 @pytest.fixture(scope="module")
@@ -37,12 +45,12 @@ def test_run_leaves_its_record(run_folder):
     saved = json.loads((run_folder / "config.json").read_text())
     assert saved["config"]["data"]["plays"] == 250
     (start,) = saved["starts"]
-    assert start["versions"]["jax"]
-    assert start["command"]
-    assert start["date"]
+    assert (start["step"], start["versions"]["jax"]) == (0, jax.__version__)
+    assert saved["training_plays"] > 100
     metrics = pl.read_parquet(run_folder / "metrics.parquet")
     assert metrics["epoch"].to_list() == [1, 2]
     assert metrics["validation_loss"].is_finite().all()
+    np.testing.assert_allclose(metrics["plays_per_s"], saved["training_plays"] / metrics["seconds"])
     assert list((run_folder / "events").glob("*tfevents*"))
     assert (
         sorted(int(p.name) for p in (run_folder / "checkpoints").iterdir() if p.name.isdigit())[-1]
@@ -50,41 +58,8 @@ def test_run_leaves_its_record(run_folder):
     )
 
 
-def test_run_knows_its_plays_residuals_and_steps(run_folder):
-    run = sbp.load_run(run_folder)
+def test_restored_run_predicts_and_scores(run):
     plays = run.plays("test")
-    table = run.residuals(plays)
-    np.testing.assert_allclose(table["residual"], plays.yards - table["median"].to_numpy(), atol=1e-6)
-    loss = -np.mean(np.asarray(run.predict(plays).interval_log_prob(plays.yards - 0.5, plays.yards + 0.5)))
-    assert -table["log_prob"].mean() == pytest.approx(loss, rel=1e-5)
-    assert run.step == run.steps[-1]
-    first = sbp.load_run(run_folder, run.steps[0])
-    assert len(first.history) < len(run.history)
-    moved = replace(run, dataset=run_folder / "elsewhere")
-    with pytest.raises(InputError, match="elsewhere"):
-        moved.plays()
-
-
-def test_runs_side_by_side(run_folder, tmp_path, capsys):
-    broken = tmp_path / "broken"
-    broken.mkdir()
-    (broken / "config.json").write_text("{}")
-    compare.command([str(run_folder.parent), str(broken), "--out", str(tmp_path / "out")])
-    text = capsys.readouterr().out
-    assert f"| training | {run_folder.name} |" in text
-    assert "| epochs | 2 |" in text
-    assert "Left out: " in text
-    assert str(broken) in text
-    metrics = next(line for line in text.splitlines() if line.startswith(f"| {run_folder.name} | "))
-    assert 1.5 < float(metrics.split("|")[2]) < 4.5
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["compare.md", "losses.png", "pp.png"]
-    with pytest.raises(InputError, match="expected the folder of a run"):
-        compare.command([str(tmp_path / "out")])
-
-
-def test_restored_run_predicts_and_scores(run_folder):
-    run = sbp.load_run(run_folder)
-    plays = load(run.dataset, "test")
     distribution = run.predict(plays)
     assert distribution.batch_shape == (len(plays),)
     table = run.score(plays)
@@ -94,20 +69,77 @@ def test_restored_run_predicts_and_scores(run_folder):
     np.testing.assert_array_equal(table["yards"].to_numpy(), plays.yards)
     loss = -np.mean(np.asarray(distribution.interval_log_prob(plays.yards - 0.5, plays.yards + 0.5)))
     assert 1.5 < loss < 4.5
+    residuals = run.residuals(plays)
+    assert residuals.columns == [*table.columns, "residual", "log_prob"]
+    assert residuals.drop("residual", "log_prob").equals(table)
+    np.testing.assert_array_equal(residuals["residual"], plays.yards - table["median"].to_numpy())
+    assert -residuals["log_prob"].mean() == pytest.approx(loss, rel=1e-5)
 
 
-def test_validation_loss_of_the_restored_run_is_the_recorded_one(run_folder):
-    run = sbp.load_run(run_folder)
-    plays = load(run.dataset, "validation")
+def test_run_knows_its_checkpoints(run, run_folder):
+    assert (len(run.steps), run.step) == (2, run.steps[-1])
+    first = sbp.load_run(run_folder, run.steps[0])
+    assert (first.step, first.metrics["epoch"].to_list()) == (run.steps[0], [1])
+    assert run.metrics.equals(pl.read_parquet(run_folder / "metrics.parquet"))
+    with pytest.raises(InputError, match="no checkpoint of step 7"):
+        sbp.load_run(run_folder, 7)
+
+
+def test_checkpoint_that_a_training_removes_meanwhile_is_not_called_damaged(
+    run_folder, run, tmp_path, monkeypatch, caplog
+):
+    other = tmp_path / "run"
+    shutil.copytree(run_folder, other)
+    older, newest = (other / "checkpoints" / str(step) for step in run.steps)
+    aside = newest.rename(tmp_path / "newest")
+    read_whole = checkpoints.read_arrays
+
+    def removed(folder, expected):
+        if aside.exists():  # the first read: files are gone, the folder not yet, a newer checkpoint is there
+            shutil.rmtree(older / "best")
+            aside.rename(newest)
+        return read_whole(folder, expected)
+
+    monkeypatch.setattr(checkpoints, "read_arrays", removed)
+    assert sbp.load_run(other).step == run.step
+    assert not caplog.text
+
+
+def test_run_needs_its_plays_only_where_they_are_asked_for(run_folder, run, tmp_path):
+    """Its folder moved, its data set gone: all but `plays` is there, and `plays` finds them where they are now."""
+    other = tmp_path / "run"
+    shutil.copytree(run_folder, other)
+    saved = json.loads((other / "config.json").read_text()) | {"dataset": str(tmp_path / "gone")}
+    (other / "config.json").write_text(json.dumps(saved))
+    alone = sbp.load_run(other)
+    with pytest.raises(InputError, match=r"gone: the plays that .*run was trained on are not there") as error:
+        alone.plays("test")
+    assert "\n" not in str(error.value)
+    moved = alone.plays("test", dataset=run.dataset)
+    np.testing.assert_array_equal(moved.yards, run.plays("test").yards)
+    assert alone.metrics.equals(run.metrics)
+    assert alone.steps == run.steps
+
+
+def test_checkpoints_name_no_device(run_folder):
+    """What was trained on an accelerator is restored without one: the arrays are the host's when they are written."""
+    files = [path for path in run_folder.glob("checkpoints/*/*/**/*") if path.is_file() and path.name != "0.0"]
+    assert len(files) > 100
+    assert not [path for path in files if b"device" in path.read_bytes() or jax.devices()[0].platform in path.name]
+
+
+def test_validation_loss_of_the_restored_run_is_the_recorded_one(run):
+    plays = run.plays("validation")
     loss = -np.mean(np.asarray(run.predict(plays).interval_log_prob(plays.yards - 0.5, plays.yards + 0.5)))
-    np.testing.assert_allclose(loss, run.history["validation_loss"].min(), rtol=1e-5)
+    np.testing.assert_allclose(loss, run.metrics["validation_loss"].min(), rtol=1e-5)
 
 
 def test_same_command_again_finds_the_run_done(run_folder, capsys):
-    before = (run_folder / "metrics.parquet").read_bytes()
+    files = [*run_folder.glob("*.*"), *run_folder.glob("events/*")]
+    before = [path.read_bytes() for path in files]
     train.command(WORDS)
     assert capsys.readouterr().out.strip().endswith(str(run_folder.relative_to(Path.cwd())))
-    assert (run_folder / "metrics.parquet").read_bytes() == before
+    assert [path.read_bytes() for path in [*run_folder.glob("*.*"), *run_folder.glob("events/*")]] == before
 
 
 def test_score_command_writes_its_tables(run_folder, capsys):
@@ -118,6 +150,21 @@ def test_score_command_writes_its_tables(run_folder, capsys):
     assert plays.height == sum(len(load(sbp.load_run(run_folder).dataset, s)) for s in ("validation", "test"))
     assert board["score"].is_sorted(descending=True)
     assert board["plays"].min() >= 2
+
+
+def test_run_is_judged_beside_itself_with_its_plays_gone(run, run_folder, tmp_path, capsys):
+    other, log_prob = tmp_path / "moved", run.residuals(run.plays("test"))["log_prob"]
+    shutil.copytree(run_folder, other)
+    saved = json.loads((other / "config.json").read_text()) | {"dataset": str(tmp_path / "gone")}
+    (other / "config.json").write_text(json.dumps(saved))
+    compare.command([str(run_folder.parent), str(other), "--out", str(tmp_path / "out")])
+    text = capsys.readouterr().out
+    (figures,) = (line for line in text.splitlines() if line.startswith(f"| {run_folder.name} | "))
+    assert float(figures.split("|")[2]) == pytest.approx(-log_prob.mean(), abs=1e-4)
+    assert f"- moved is not judged: {tmp_path / 'gone'}: the plays that" in text
+    assert f"| training | {run_folder.name} | moved |" in text
+    assert "not finished" not in text
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["compare.md", "losses.png", "pp.png"]
 
 
 def test_gradients_of_a_trained_network(run_folder, capsys):
@@ -133,9 +180,8 @@ def test_gradients_of_a_trained_network(run_folder, capsys):
         gradients.command(["--run", str(run_folder), "--plays", "0"])
 
 
-def test_plays_with_other_static_features_are_refused(run_folder):
-    run = sbp.load_run(run_folder)
-    plays = load(run.dataset, "test")
+def test_plays_with_other_static_features_are_refused(run):
+    plays = run.plays("test")
     object.__setattr__(plays, "static", plays.static[:, :3])
     with pytest.raises(InputError, match="expected 16 static features, got 3"):
         run.predict(plays)
@@ -155,7 +201,7 @@ def test_folders_that_are_no_run_are_named(run_folder, tmp_path):
 def test_oracle_is_the_true_law_at_the_outcomes(run_folder):
     dataset = open_dataset(sbp.load_run(run_folder).config.data)
     plays = dataset.split("test")
-    forecast = demo.oracle_forecast(dataset.truth(), plays)
+    forecast = judge.oracle_forecast(dataset.truth(), plays)
     law = dataset.truth().select(plays.game_id, plays.play_id)
     np.testing.assert_allclose(forecast.cdf_at, law.cdf(plays.yards), atol=1e-12)
     np.testing.assert_allclose(forecast.cdf_below, law.cdf(plays.yards - 1), atol=1e-12)
@@ -166,10 +212,10 @@ def test_oracle_is_the_true_law_at_the_outcomes(run_folder):
 
 def test_six_contrasting_plays_are_six_plays(run_folder):
     dataset = open_dataset(sbp.load_run(run_folder).config.data)
-    forecast = demo.oracle_forecast(dataset.truth(), dataset.split("test"))
+    forecast = judge.oracle_forecast(dataset.truth(), dataset.split("test"))
     chosen = demo.contrasting_plays(forecast)
     assert len({play for _, play in chosen}) == 6
-    few = demo.contrasting_plays(demo.oracle_forecast(dataset.truth(), dataset.split("test").select(np.arange(2))))
+    few = demo.contrasting_plays(judge.oracle_forecast(dataset.truth(), dataset.split("test").select(np.arange(2))))
     assert len(few) == 2
 
 
@@ -206,11 +252,20 @@ def test_run_with_a_damaged_checkpoint_is_restored_from_the_one_before(run_folde
         sbp.load_run(other, step=newest)
 
 
+def test_checkpoint_of_an_older_version_says_so(run_folder, tmp_path):
+    other = tmp_path / "run"
+    shutil.copytree(run_folder, other)
+    for file in other.glob("checkpoints/*/record/metadata"):
+        file.write_text(json.dumps({"history": [], "best_loss": None, "best_epoch": -1}))
+    with pytest.raises(InputError, match="a checkpoint of an older sbp_jax"):
+        sbp.load_run(other)
+
+
 @pytest.mark.slow
 def test_killed_process_goes_on_to_the_same_numbers(run_folder, tmp_path):
     command = [sys.executable, "-m", "experiments.train", *WORDS, "--training.checkpoint-every", "3"]
     environment = os.environ | {"PYTHONPATH": str(Path(train.__file__).parents[1])}
-    metrics = []
+    metrics, events, starts = [], [], []
     for name, kills in (("whole", 0), ("killed", 2)):
         folder = tmp_path / name
         folder.mkdir()
@@ -223,8 +278,13 @@ def test_killed_process_goes_on_to_the_same_numbers(run_folder, tmp_path):
             assert process.returncode == -signal.SIGKILL
         subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True, timeout=300)
         (path,) = folder.glob("runs/smoke/*/metrics.parquet")
-        metrics.append(pl.read_parquet(path).drop("seconds"))
+        metrics.append(pl.read_parquet(path).drop("seconds", "plays_per_s"))
+        told = (event for file in path.parent.glob("events/*") for event in read_events(file))
+        events.append(sorted((event.step, value.tag) for event in told for value in event.summary.value))
+        starts.append([start["step"] for start in sbp.load_run(path.parent).starts])
     assert metrics[0].equals(metrics[1])
+    assert events[0] == events[1]
+    assert (starts[0], len(starts[1]), starts[1][-1] > 0) == ([0], 3, True)
 
 
 @pytest.mark.slow
@@ -258,14 +318,16 @@ def test_default_demo_beats_the_marginal_and_the_gaussian_network(tmp_path, monk
 
 
 @pytest.mark.slow
-def test_the_notebook_runs_on_a_run_s_folder_alone(run_folder, tmp_path):
-    """Its cells in order, as a script in a process of its own."""
+def test_notebook_runs_on_a_run_s_folder_alone(run_folder, tmp_path):
+    """Its cells in order, in a process of its own, far from where the run was trained."""
     notebook = Path(compare.__file__).parent / "analysis.ipynb"
-    cells = json.loads(notebook.read_text())["cells"]
-    assert all(not cell.get("outputs") for cell in cells)
-    code = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
-    environment = {**os.environ, "RUN": str(run_folder), "MPLBACKEND": "Agg", "PYTHONPATH": str(notebook.parents[1])}
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
-    )
+    content = json.loads(notebook.read_text())
+    code = [cell for cell in content["cells"] if cell["cell_type"] == "code"]
+    assert all(cell["outputs"] == [] and cell["execution_count"] is None for cell in code)
+    counted = "\nprint(len(plt.get_fignums()), 'figures')"
+    cells = "\n".join("".join(cell["source"]) for cell in code) + counted
+    environment = os.environ | {"RUN": str(run_folder), "MPLBACKEND": "Agg", "PYTHONPATH": str(notebook.parents[1])}
+    command = [sys.executable, "-W", "error::UserWarning:matplotlib", "-c", cells]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
+    assert done.stdout.strip().endswith("4 figures")

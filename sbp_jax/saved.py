@@ -1,0 +1,155 @@
+"""What a run's folder says without its checkpoints: config.json of every format, and how fast each epoch was.
+
+A configuration read from an older file means what the code of its time did: `ADDED` has that value for each field which
+came later, `CHANGED` the fields whose absence no value stands for.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from sbp_jax.config import Config, from_dict
+from sbp_jax.errors import InputError
+from sbp_jax.training.stored import DamagedError, read_json
+
+CONFIG = "config.json"  # in a run's folder
+_BYTES = 2**20  # of it, at most
+FORMAT = 1  # of config.json; files without a number are of format 0. Raise it with every field that a config gains
+# format -> field that came with it -> what code of all formats before did
+ADDED: dict[int, dict[str, Any]] = {
+    1: {
+        "data.outcome": "yards",
+        "data.extras": [],
+        "network.encoder": "flat",
+        "optimizer.average": 0.0,
+        "training.mirror": False,
+        "training.resident": False,
+        "training.threshold_gradient": "habit",
+        "training.per_frame": False,
+        "training.frame_half_life_s": 0.0,
+        "network.compute": "float32",
+    },
+}
+# the same for fields that no value makes what it was
+CHANGED: dict[int, dict[str, str]] = {
+    1: {"head.support": "the tails made no room for the whole field then, now they do; train it again"},
+}
+
+
+@dataclass(frozen=True)
+class Saved:
+    """The content of a run's config.json.
+
+    Attributes:
+        path: the run's folder.
+        config: its configuration.
+        dataset: folder of the prepared plays.
+        fingerprint: of those plays when the run was trained.
+        num_static: static features a play.
+        whole: the outcomes are whole numbers, and judged so.
+        training_plays: how many plays it trained on; None where the file does not say.
+        starts: one a call that trained, in order: `date`, `command`, `commit`, `machine`, `versions`, and the `step` it
+            went on from; older files say less.
+    """
+
+    path: Path
+    config: Config
+    dataset: Path
+    fingerprint: str
+    num_static: int
+    whole: bool
+    training_plays: int | None
+    starts: tuple[Mapping[str, Any], ...]
+
+
+def read_saved(path: str | Path) -> Saved:
+    """Read config.json of a run's folder.
+
+    Raises:
+        InputError: the folder is no run, the file is damaged, of a newer format, has a field that this version does not
+            know or lacks one that its own version had; the line names file and field.
+    """
+    path = Path(path)
+    file = path / CONFIG
+    if not file.is_file():
+        raise InputError(f"{path}: expected a run's folder, with config.json and checkpoints; there is no {file.name}")
+    try:
+        saved = read_json(file, _BYTES)
+        number, values = int(saved.get("format", 0)), saved["config"]
+        dataset, num_static = Path(saved["dataset"]), int(saved["num_static"])
+        plays, fingerprint = saved.get("training_plays"), saved["fingerprint"]
+        starts = saved.get("starts", [{"versions": saved["versions"]}] if "versions" in saved else [])
+        if num_static < 1 or not isinstance(plays, int | None) or not isinstance(fingerprint, str):
+            raise ValueError("a value out of range")
+        if not isinstance(starts, list) or not all(isinstance(start, dict) for start in starts):
+            raise ValueError("starts that are no list of objects")
+    except DamagedError as error:
+        raise InputError(f"{file}: expected the JSON that a training wrote, but {error}") from error
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+        raise InputError(f"{file}: expected the JSON that a training wrote, got {error!r}") from error
+    if number > FORMAT:
+        raise InputError(f"{file}: of format {number}, written by a newer sbp_jax; this one reads up to {FORMAT}")
+    try:
+        config = from_dict(Config, completed(values, number))
+    except InputError as error:
+        raise InputError(f"{file}: {error}") from error
+    whole = bool(saved.get("whole", True))
+    return Saved(path, config, dataset, fingerprint, num_static, whole, plays, tuple(starts))
+
+
+def completed(values: Any, number: int) -> dict[str, dict[str, Any]]:
+    """A saved configuration with every field of this version's, those that are younger than it as code did before them.
+
+    Args:
+        values: sections of fields, as `dataclasses.asdict` of a `Config` of some version.
+        number: format of the file that they are from.
+
+    Raises:
+        InputError: a section or field that this version does not know, or that is missing and cannot be completed.
+    """
+    if not isinstance(values, dict) or not all(isinstance(part, dict) for part in values.values()):
+        raise InputError("config: expected sections of fields, got a damaged one")
+    known = {section: list(part) for section, part in dataclasses.asdict(Config()).items()}
+    found = {f"{section}.{name}": value for section, part in values.items() for name, value in part.items()}
+    fields = [f"{section}.{name}" for section, names in known.items() for name in names]
+    strange = sorted({*(section for section in values if section not in known), *(set(found) - set(fields))})
+    if strange:
+        raise InputError(
+            f"config.{strange[0]}: not known to this version of sbp_jax, which has no such field or names it otherwise"
+        )
+    added = {field: value for of, part in ADDED.items() if of > number for field, value in part.items()}
+    changed = {field: why for of, part in CHANGED.items() if of > number for field, why in part.items()}
+    for field in fields:
+        if field in found:
+            continue
+        if field not in added:
+            raise InputError(f"config.{field}: missing{': ' + changed[field] if field in changed else ''}")
+        found[field] = added[field]
+    return {section: {name: found[f"{section}.{name}"] for name in names} for section, names in known.items()}
+
+
+def metrics_of(
+    history: Sequence[Mapping[str, int | float]], starts: Sequence[Mapping[str, Any]] = (), plays: int | None = None
+) -> pl.DataFrame:
+    """One row an epoch: the columns of the history, and `plays_per_s`, validation and compilation included.
+
+    Args:
+        history: rows of a training, `step` and `seconds` among their fields.
+        starts: of the calls that trained; an epoch's seconds are those of its last call, from its start's `step` on.
+        plays: plays of an epoch; None makes the column null.
+    """
+    table = pl.DataFrame(list(history), infer_schema_length=None)
+    begins = [start["step"] for start in starts if isinstance(start.get("step"), int)]
+    speeds: list[float | None] = []
+    before = 0
+    for row in history:
+        step, seconds = int(row["step"]), float(row["seconds"])
+        begin = max([before, *(at for at in begins if at < step)])
+        share = (step - begin) / (step - before) if step > before else 0.0
+        speeds.append(plays * share / seconds if plays is not None and seconds > 0 and share > 0 else None)
+        before = step
+    return table.with_columns(pl.Series("plays_per_s", speeds, pl.Float64))
