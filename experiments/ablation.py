@@ -19,16 +19,18 @@ from experiments.cli import main, parse
 from experiments.cluster import train_on_ray
 from experiments.data import Dataset, open_dataset
 from experiments.grid import Arm, Grid
-from experiments.judge import judge, marginal_distribution, oracle_forecast
+from experiments.judge import judge_law, marginal_distribution, oracle_forecast
 from experiments.members import RESULT, is_done, train_members
 from experiments.signals import listening
 from experiments.train import check, run_folder
 from sbp_jax.config import Config
+from sbp_jax.data.batching import Plays
 from sbp_jax.data.whole import write_whole
 from sbp_jax.errors import InputError
-from sbp_jax.evaluation import evaluate, integer_forecast
+from sbp_jax.evaluation import evaluate
 from sbp_jax.reporting import ablation as reporting
-from sbp_jax.run import load_run
+from sbp_jax.run import Run, load_run
+from sbp_jax.training.build import goal_line
 from sbp_jax.training.stop import Stop
 
 
@@ -98,10 +100,10 @@ def trials(chosen: Grid, options: Options) -> list[Trial]:
 def figures_of(folder: Path, dataset: Dataset) -> dict[str, Any]:
     """Figures of a run on the test plays."""
     run, plays = load_run(folder), dataset.split("test")
-    metrics = run.metrics
+    law, metrics = run.predict(plays), run.metrics
     best = metrics["validation_loss"].arg_min() if len(metrics) else None
     return {
-        **reporting.flat(judge(run, plays).metrics.to_dict()),
+        **_figures(law, run, plays),
         "epochs": len(metrics),
         "best_epoch": None if best is None else best + 1,
         "seconds": float(metrics["seconds"].sum()),
@@ -116,12 +118,20 @@ def finish(dataset: Dataset, config: Config, folder: Path, diverged: str | None)
 
 
 def baselines(folder: Path, dataset: Dataset) -> dict[str, dict[str, float]]:
-    """Figures of the marginal distribution, and of the true law where it is known."""
-    plays = dataset.split("test")
-    forecasts = {"marginal": integer_forecast(marginal_distribution(load_run(folder), len(plays)), plays.yards)}
+    """Figures of the marginal distribution that a run began with, and of the true law where it is known."""
+    run, plays = load_run(folder), dataset.split("test")
+    found = {"marginal": _figures(marginal_distribution(run, len(plays)), run, plays)}
     if dataset.simulated is not None:
-        forecasts["oracle"] = oracle_forecast(dataset.truth(), plays)
-    return {name: reporting.flat(evaluate(each, plays.yards).to_dict()) for name, each in forecasts.items()}
+        figures = evaluate(oracle_forecast(dataset.truth(), plays), plays.yards)
+        found["oracle"] = reporting.flat(figures.to_dict()) | {"nll_goal": figures.nll}  # it knows of the goal line
+    return found
+
+
+def _figures(law: Any, run: Run, plays: Plays) -> dict[str, float]:
+    """Figures of a law as the run's is judged, and its NLL where what it has beyond the goal line is a touchdown."""
+    goal = goal_line(run.config.data.outcome, plays)
+    figures, cut = (judge_law(law, plays.yards, run.whole, limit).metrics for limit in (run.limit(plays), goal))
+    return reporting.flat(figures.to_dict()) | {"nll_goal": cut.nll}
 
 
 def ablate(
@@ -148,10 +158,11 @@ def ablate(
         result = json.loads((folders[trial.config] / RESULT).read_text())
         rows.append({"arm": trial.arm.name, "x": trial.arm.x, "seed": trial.seed, "diverged": None, **result})
     table = pl.DataFrame(rows, infer_schema_length=None)
-    judged = [folders[t.config] for t in every if "nll" in json.loads((folders[t.config] / RESULT).read_text())]
-    if not judged:
+    ended = [trial for trial, row in zip(every, rows, strict=True) if row["diverged"] is None]
+    if not ended:
         raise InputError(f"{chosen.name}: no training came to an end: {table['diverged'][0]}")
-    return table, baselines(judged[0], dataset), dataset
+    of_reference = next((trial for trial in ended if trial.arm.name == chosen.reference), ended[0])
+    return table, baselines(folders[of_reference.config], dataset), dataset
 
 
 def command(args: list[str]) -> None:

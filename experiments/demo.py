@@ -156,7 +156,9 @@ def make(options: Options, stop: Stop) -> None:
             runs[kind] = load_run(train(own, dataset, options.out, stop))
 
     with clock.stage("evaluate"):
-        forecasts = {kind: integer_forecast(run.predict(test), test.yards) for kind, run in runs.items()}
+        forecasts = {
+            kind: integer_forecast(run.predict(test), test.yards, run.limit(test)) for kind, run in runs.items()
+        }
         forecasts["marginal"] = integer_forecast(marginal_distribution(runs["sbp"], len(test)), test.yards)
         if dataset.simulated is not None:
             forecasts["oracle"] = oracle_forecast(dataset.truth(), test)

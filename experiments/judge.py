@@ -33,11 +33,22 @@ class Judged:
 
 def judge(run: Run, plays: Plays) -> Judged:
     """A run's figures on plays, at least one; InputError as `Run.score`."""
-    distribution = run.predict(plays)
-    if not run.whole:
-        return Judged(evaluate_continuous(distribution, plays.yards), None)
-    forecast = integer_forecast(distribution, plays.yards)
-    return Judged(evaluate(forecast, plays.yards), pp_curve(forecast, LEVELS))
+    return judge_law(run.predict(plays), plays.yards, run.whole, run.limit(plays))
+
+
+def judge_law(law: Any, yards: np.ndarray, whole: bool = True, limit: np.ndarray | None = None) -> Judged:
+    """The figures of distributions of batch shape [N].
+
+    Args:
+        law: the distributions.
+        yards: outcomes [N].
+        whole: they are whole numbers, and judged so; else by the density.
+        limit: where the goal line stops whole outcomes [N], see `integer_forecast`.
+    """
+    if not whole:
+        return Judged(evaluate_continuous(law, yards), None)
+    forecast = integer_forecast(law, yards, limit)
+    return Judged(evaluate(forecast, yards), pp_curve(forecast, LEVELS))
 
 
 def marginal_distribution(run: Run, count: int) -> Any:

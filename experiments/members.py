@@ -87,13 +87,13 @@ def _train_group(
     networks = [network_of(config, setup.plays) for config in configs]
     widest = max(networks, key=lambda network: network.head.num_outputs)
     # several devices share the members; one that is alone takes them as `Sweep` finds best
-    sweep = Sweep(configs, widest, devices=jax.devices()[: len(configs)])
+    sweep = Sweep(configs, widest, setup.whole, devices=jax.devices()[: len(configs)])
     padded = Arrays.of(setup.plays, setup.buckets)
     schedules = [Schedule(padded, setup.batch_size, config.training.seed, setup.mirror) for config in configs]
     per_epoch = len(schedules[0].order)
     held_out, order = setup.held_out() if len(setup.validation) else (None, {})
     signs = None if setup.mirror is None else jnp.asarray(setup.mirror.signs)
-    plan = Plan(to_device(padded), schedules, signs, held_out, order, setup.whole)
+    plan = Plan(to_device(padded), schedules, signs, held_out, order)
     members = [sweep.member(i, networks[i], per_epoch * config.training.epochs) for i, config in enumerate(configs)]
     checkpoints = Checkpoints(group / "checkpoints")
     (group / "members.json").write_text(json.dumps(names))  # last: what it names can be gone on with

@@ -23,6 +23,7 @@ from sbp_jax.training.build import (
     make_network,
     set_statistics,
 )
+from sbp_jax.training.marginal import distinct
 from sbp_jax.training.step import Loss
 
 
@@ -56,7 +57,7 @@ def set_up(config: Config, dataset: Dataset) -> Setup:
 
     Raises:
         InputError: the plays lack the configuration's extras or have others, have values that are not finite, or
-            outcomes that are not whole numbers for the objective "interval".
+            outcomes that the objective does not presume, see `check_outcomes`.
     """
     plays, validation = dataset.split("train"), dataset.split("validation")
     for split in (plays, validation):
@@ -81,15 +82,21 @@ def network_of(config: Config, plays: Plays) -> Network:
     """The network of a configuration, with the statistics of the plays and their marginal distribution."""
     head = make_head(config.head)
     network = make_network(config, head, plays.static.shape[1])
-    set_statistics(network, plays, fit_marginal(head, plays.yards, make_loss(config.training)))
+    marginal = fit_marginal(head, plays.yards, make_loss(config.training), known_cut(config, plays))
+    set_statistics(network, plays, marginal)
     return network
 
 
-def marginal_loss(network: Network, loss: Loss, yards: np.ndarray) -> float:
+def known_cut(config: Config, plays: Plays) -> np.ndarray | None:
+    """Which outcomes count as cut: touchdowns, where the objective is "censored"; None otherwise."""
+    return plays.cut if config.training.objective == "censored" else None
+
+
+def marginal_loss(network: Network, loss: Loss, yards: np.ndarray, cut: np.ndarray | None = None) -> float:
     """Mean loss of outcomes under the marginal distribution that a network starts from; NaN of none."""
     if not len(yards):
         return math.nan
-    values, counts = np.unique(yards.astype(np.float32), return_counts=True)
+    values, counted, counts = distinct(yards, cut)
     raw = network.offset[...]
-    losses = loss(network.head(jnp.broadcast_to(raw[None], (len(values), *raw.shape))), jnp.asarray(values))
+    losses = loss(network.head(jnp.broadcast_to(raw[None], (len(values), *raw.shape))), values, counted)
     return float(np.average(np.asarray(losses), weights=counts))

@@ -20,11 +20,10 @@ from experiments.data import Dataset, open_dataset
 from experiments.lock import held
 from experiments.record import Record
 from experiments.signals import listening
-from experiments.start import Setup, marginal_loss, network_of, set_up
+from experiments.start import Setup, known_cut, marginal_loss, network_of, set_up
 from sbp_jax.config import Config, digest
 from sbp_jax.data.arrays import Arrays
 from sbp_jax.data.batching import Batches
-from sbp_jax.distributions.heads import objective
 from sbp_jax.errors import InputError
 from sbp_jax.training import (
     Checkpoints,
@@ -43,6 +42,7 @@ from sbp_jax.training.build import (
     constants,
     frame_weights,
     make_head,
+    make_judge,
     make_loss,
 )
 from sbp_jax.training.distributed import all_devices, connect, everywhere, is_first, wait_for_all
@@ -64,7 +64,7 @@ def check(config: Config) -> None:
     """
     check_size(config)
     head, data, training = make_head(config.head), config.data, config.training
-    make_loss(training)(head(jnp.zeros(head.num_outputs)), jnp.zeros(()))
+    make_loss(training)(head(jnp.zeros(head.num_outputs)), jnp.zeros(()), jnp.zeros((), bool))
     positive = {
         "data.plays": data.plays,
         "training.epochs": training.epochs,
@@ -147,13 +147,13 @@ def _train(config: Config, dataset: Dataset, setup: Setup, folder: Path, stop: S
     steps, frames = len(feed.order), ", ".join(map(str, feed.order.shapes))
     print(f"batches: {steps} of {setup.batch_size} plays padded to {frames} frames; padding {feed.order.waste():.1%}")
     predictor = Predictor(network)
-    # Whatever the objective, what counts is the probability of the yards as the league counts them: whole ones.
-    nll = objective("interval" if whole else "exact")
+    nll = make_judge(settings, whole)
     hyperparameters = Hyperparameters.of(config, steps * settings.epochs)
     trainer = Trainer(predictor, head, loss, hyperparameters, nll, frame_weights(settings), mesh)
     validate = _validator(trainer, setup) if len(validation) else None
 
-    start = Marginal(*(marginal_loss(network, of, split.yards) for of, split in ((loss, plays), (nll, validation))))
+    starts = ((loss, plays), (nll, validation))
+    start = Marginal(*(marginal_loss(network, of, each.yards, known_cut(config, each)) for of, each in starts))
 
     def identify(positions: np.ndarray) -> list[str]:
         return [f"{plays.game_id[i]}/{plays.play_id[i]}" for i in positions]

@@ -101,7 +101,8 @@ class TrainingConfig:
     """Length and rhythm of the training.
 
     Attributes:
-        objective: loss by name: "exact", "composite" or "interval".
+        objective: loss by name: "exact", "composite", "interval", or "censored": a touchdown says only that the gain
+            would have been as long at least, and the law is that of gains which no goal line stops.
         threshold_gradient: whether gradients flow through the thresholds between bins and tails: "on", "off", or as is
             the objective's habit: off for "composite", else on.
         epochs: passes over the training plays at most.
@@ -121,7 +122,7 @@ class TrainingConfig:
             end of every epoch in any case.
     """
 
-    objective: Literal["exact", "composite", "interval"] = "interval"
+    objective: Literal["exact", "composite", "interval", "censored"] = "interval"
     threshold_gradient: Literal["habit", "on", "off"] = "habit"
     epochs: int = 15
     patience: int = 6

@@ -19,7 +19,7 @@ from sbp_jax.models.network import Network
 from sbp_jax.saved import CONFIG, metrics_of, read_saved
 from sbp_jax.scoring import mid_pit, normal_score
 from sbp_jax.training import Checkpoints, Predictor
-from sbp_jax.training.build import check_features, check_size, constants, make_head, shapes_of
+from sbp_jax.training.build import check_features, check_size, constants, goal_line, make_head, make_judge, shapes_of
 
 _BATCH_SIZE = 256
 
@@ -84,7 +84,8 @@ class Run:
         """The columns of `score`, and `residual`, yards less their predictive median, and `log_prob`, in nats.
 
         Of whole numbers `pit` is the mid-PIT, P(Y < y) + P(Y = y) / 2, nothing is drawn at random, and `log_prob` is
-        log P(Y = y); of others they are F(y) and the log density. `score` is the normal score Phi^-1 of the former.
+        log P(Y = y); of others they are F(y) and the log density. Where the goal line stops gains (see `limit`), what
+        the law has beyond it counts as a touchdown. `score` is the normal score Phi^-1 of the former.
 
         Raises:
             InputError: as in `score`.
@@ -92,13 +93,11 @@ class Run:
         if self.whole and not plays.is_whole:
             raise InputError("plays: the run was trained on whole numbers, and some of these outcomes are none")
         width = 1.0 if self.whole else 0.0
-        distribution = self.predict(plays)
+        distribution, limit = self.predict(plays), self.limit(plays)
         yards = jax.numpy.asarray(plays.yards)
-        if self.whole:
-            log_prob = distribution.interval_log_prob(yards - 0.5, yards + 0.5)
-        else:
-            log_prob = distribution.log_prob(yards)
-        median = np.asarray(distribution.median())
+        cut = jax.numpy.asarray(plays.yards >= limit)
+        log_prob = -make_judge(self.config.training, self.whole)(distribution, yards, cut)
+        median = np.minimum(np.asarray(distribution.median()), limit)
         return pl.DataFrame(
             {
                 "game_id": plays.game_id,
@@ -107,12 +106,25 @@ class Run:
                 "passer": plays.passer.astype(str),
                 "yards": plays.yards,
                 "median": median,
-                "pit": np.asarray(mid_pit(distribution, yards, width)),
-                "score": np.asarray(normal_score(distribution, yards, width)),
+                "pit": np.asarray(mid_pit(distribution, yards, width, cut)),
+                "score": np.asarray(normal_score(distribution, yards, width, cut)),
                 "residual": plays.yards - median,
                 "log_prob": np.asarray(log_prob),
             }
         )
+
+    def limit(self, plays: Plays) -> np.ndarray:
+        """Yards at which the goal line stops a gain, float32 [N]; inf where it is not told.
+
+        inf for all plays unless the run was trained by the objective "censored": the law of `predict` is then one of
+        gains that nothing stops, and what it has beyond the line is the probability of a touchdown.
+
+        Raises:
+            InputError: the run needs the plays' `yards_to_goal`, and they do not have that column.
+        """
+        if self.config.training.objective != "censored":
+            return np.full(len(plays), np.inf, np.float32)
+        return goal_line(self.config.data.outcome, plays)
 
     def plays(self, split: str = "test", dataset: str | Path | None = None) -> Plays:
         """The plays of a split ("train", "validation" or "test") of the data set that the run was trained on.

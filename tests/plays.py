@@ -6,7 +6,10 @@ from sbp_jax.data.batching import PLAYER_FEATURES, PLAYERS, Plays
 
 
 def random_plays(count: int, seed: int = 0, shortest: int = 5, longest: int = 30, num_static: int = 4) -> Plays:
-    """Plays whose yards depend on the quarterback's last x and the first static feature; a tenth of the slots empty."""
+    """Plays whose yards depend on the quarterback's last x and the first static feature.
+
+    A tenth of the slots are empty, a sixth of the plays are touchdowns.
+    """
     random = np.random.default_rng(seed)
     lengths = random.integers(shortest, longest + 1, count)
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
@@ -16,6 +19,7 @@ def random_plays(count: int, seed: int = 0, shortest: int = 5, longest: int = 30
     frames = np.where(players[:, :, None], frames, 0).astype(np.float32)
     static = random.normal(size=(count, num_static)).astype(np.float32)
     yards = np.round(5 + 4 * frames[offsets[1:] - 1, 0, 0] + 2 * static[:, 0] + random.standard_t(3, count))
+    touchdown = np.arange(count) % 6 == 1
     return Plays(
         frames=frames,
         offsets=offsets,
@@ -26,4 +30,9 @@ def random_plays(count: int, seed: int = 0, shortest: int = 5, longest: int = 30
         play_id=np.arange(count, dtype=np.int64),
         passer_id=np.arange(count, dtype=np.int64) % 7,
         passer=np.array([f"Passer {i % 7}" for i in range(count)]),
+        info={
+            "touchdown": touchdown,
+            "result": np.full(count, "C"),
+            "yards_to_goal": np.where(touchdown, yards, yards + 10).astype(np.float32),
+        },
     )

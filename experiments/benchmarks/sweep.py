@@ -112,7 +112,7 @@ def _as_one(
     configs: Sequence[Config], networks: Sequence[Network], resident: Any, orders: Any, together: int
 ) -> Callable[[], State]:
     widest = max(networks, key=lambda network: network.head.num_outputs)
-    sweep = Sweep(configs, widest, together)
+    sweep = Sweep(configs, widest, together=together)
     made = [sweep.member(i, network, 1000) for i, network in enumerate(networks)]
     values, held = stack([member for member, _ in made]), [stack([state for _, state in made])]
     order = {name: jnp.stack([jnp.asarray(each[name]) for each in orders]) for name in orders[0]}

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from sbp_jax.data.batching import FEATURES, PLAYERS, Plays, check_mirror
+from sbp_jax.data.batching import FEATURES, PLAYERS, Plays, check_mirror, touchdowns
 from sbp_jax.data.buckets import fit_buckets
 from sbp_jax.data.epochs import Batch, Epochs, Mirror
 from sbp_jax.errors import InputError
@@ -84,6 +84,11 @@ class Arrays:
 
     def __len__(self) -> int:
         return len(self.lengths)
+
+    @property
+    def cut(self) -> np.ndarray:
+        """As `Plays.cut`, bool `[N]`."""
+        return touchdowns(self.info, len(self))
 
     @property
     def bucket(self) -> np.ndarray:
@@ -220,11 +225,12 @@ class ArrayBatches(Epochs):
             rows = np.flatnonzero(reflected[indices])
             _reflect(x, players, rows, arrays, indices[rows], self.mirror)
         static = np.zeros((size, arrays.static.shape[1]), np.float32)
-        yards = np.zeros(size, np.float32)
+        yards, cut = np.zeros(size, np.float32), np.zeros(size, bool)
         index = np.full(size, -1, np.int64)
-        static[:count], yards[:count], index[:count] = arrays.static[indices], arrays.yards[indices], indices
+        static[:count], index[:count] = arrays.static[indices], indices
+        yards[:count], cut[:count] = arrays.yards[indices], arrays.cut[indices]
         mask = np.arange(length) < lengths[:, None]
-        return Batch(x, mask, players, static, yards, index >= 0, index)
+        return Batch(x, mask, players, static, yards, cut, index >= 0, index)
 
 
 def rows_of(bucket: np.ndarray) -> np.ndarray:

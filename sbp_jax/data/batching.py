@@ -15,6 +15,8 @@ __all__ = [
     "FEATURES",
     "FRAME_FEATURES",
     "FRAME_S",
+    "LEAGUE_YARDS",
+    "NET_YARDS",
     "PLAYERS",
     "PLAYER_FEATURES",
     "Batch",
@@ -26,6 +28,7 @@ __all__ = [
 ]
 
 PLAYERS = 22
+LEAGUE_YARDS, NET_YARDS = "yards", "net_yards"  # outcomes that are no column of a file
 FRAME_S = 0.1  # seconds from one frame to the next
 # features that every player has (see `sbp_jax.data.features`); `sbp_jax.data.extras` has those chosen by name
 FEATURES = ("x", "y", "vx", "vy", "ax", "ay", "orientation_cos", "orientation_sin")
@@ -94,6 +97,11 @@ class Plays:
     def is_whole(self) -> bool:
         """Whether every outcome is a whole number, as yards are; of no plays it is."""
         return bool(np.all(self.yards == np.round(self.yards)))
+
+    @property
+    def cut(self) -> np.ndarray:
+        """Whether the goal line stopped the gain, which would have been as long at least: a touchdown; bool `[N]`."""
+        return touchdowns(self.info, len(self))
 
     def last(self, count: int) -> "Plays":
         """Return the plays with their last `count` frames only, all frames of shorter ones."""
@@ -168,6 +176,11 @@ class Batches(Epochs):
         return assemble(self.plays, indices, length, self.batch_size, self.mirror, reflected)
 
 
+def touchdowns(info: Mapping[str, np.ndarray], count: int) -> np.ndarray:
+    """Which of `count` plays are touchdowns, bool `[count]`, by their further columns; none where those do not tell."""
+    return info["touchdown"] if "touchdown" in info else np.zeros(count, bool)
+
+
 def check_mirror(mirror: Mirror | None, features: int) -> Mirror | None:
     """Return the mirror; InputError unless it has a sign for each of the features."""
     if mirror is not None and mirror.signs.shape != (features,):
@@ -202,9 +215,10 @@ def assemble(
             x[row, :frames] = x[row, :frames, source].swapaxes(0, 1) * mirror.signs
             players[row, :frames] = players[row, :frames, source].T
     static = np.zeros((size, plays.static.shape[1]), np.float32)
-    yards = np.zeros(size, np.float32)
+    yards, cut = np.zeros(size, np.float32), np.zeros(size, bool)
     index = np.full(size, -1, np.int64)
-    static[:count], yards[:count], index[:count] = plays.static[indices], plays.yards[indices], indices
+    static[:count], index[:count] = plays.static[indices], indices
+    yards[:count], cut[:count] = plays.yards[indices], plays.cut[indices]
     if not players[mask].all():
         x[~players] = 0.0
-    return Batch(x.reshape(size, length, -1), mask, players, static, yards, index >= 0, index)
+    return Batch(x.reshape(size, length, -1), mask, players, static, yards, cut, index >= 0, index)

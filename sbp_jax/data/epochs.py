@@ -33,6 +33,7 @@ class Batch:
         players: bool `[B, T, 22]`, True where the slot has a player; False on padding.
         static: float32 `[B, S]`.
         yards: float32 `[B]`.
+        cut: bool `[B]`, True where the goal line stopped the gain: a touchdown.
         valid: bool `[B]`, False on the rows that fill a last batch up: there all else is 0 or False.
         index: int64 `[B]`, the play's position in its split, -1 where not valid.
     """
@@ -42,6 +43,7 @@ class Batch:
     players: np.ndarray
     static: np.ndarray
     yards: np.ndarray
+    cut: np.ndarray
     valid: np.ndarray
     index: np.ndarray
 

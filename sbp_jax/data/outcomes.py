@@ -10,6 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
+from sbp_jax.data.batching import LEAGUE_YARDS, NET_YARDS
 from sbp_jax.data.descriptions import parse_return
 from sbp_jax.data.formats import (
     GAME_NAMES,
@@ -24,7 +25,6 @@ from sbp_jax.data.formats import (
 from sbp_jax.errors import InputError
 
 ATTEMPTS = ("C", "I", "IN")
-LEAGUE_YARDS, NET_YARDS = "yards", "net_yards"  # outcomes that are no column of a file
 
 # common name -> the names that publishers give the column, the first one present is taken
 _NAMES = {

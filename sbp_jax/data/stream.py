@@ -64,7 +64,7 @@ class StreamedBatches(Epochs):
         super().__init__(lengths, batch_size, buckets, seed, shuffle, drop_remainder)
         self.path, self.features, self.mirrored, self.ahead = prepared.path, prepared.features, mirrored, ahead
         with damage_named(self.path):
-            self._source = RecordSource(self.path, split, ("frames", "players", "static", "yards"))
+            self._source = RecordSource(self.path, split, ("frames", "players", "static", "yards", "touchdown"))
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """Yield the batches of an epoch from number `start` on, reading ahead; an abandoned iterator stops reading."""
@@ -99,6 +99,7 @@ def _plays(records: Sequence[dict[str, Any]], lengths: np.ndarray, features: tup
         offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
         static=np.stack([record["static"] for record in records]),
         yards=np.array([record["yards"] for record in records], np.float32),
+        info={"touchdown": np.array([record["touchdown"] for record in records], bool)},
         features=features,
         **dict.fromkeys(IDENTITIES, unknown),
     )

@@ -19,22 +19,29 @@ def _cdf(distribution: Any, y: jax.Array) -> jax.Array:
 
 
 @jax.jit
-def _at_outcomes(distribution: Any, y: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+def _at_outcomes(distribution: Any, y: jax.Array) -> tuple[jax.Array, ...]:
     half = jnp.asarray(0.5, y.dtype)
-    return distribution.interval_log_prob(y - half, y + half), distribution.cdf(y - half), distribution.cdf(y + half)
+    beyond = distribution.log_survival_function(y - half)
+    within = distribution.interval_log_prob(y - half, y + half)
+    return within, beyond, distribution.cdf(y - half), distribution.cdf(y + half)
 
 
-def integer_forecast(distribution: Any, y: np.ndarray, grid: np.ndarray = YARDS, cells: int = 65536) -> IntegerForecast:
+def integer_forecast(
+    distribution: Any, y: np.ndarray, limit: np.ndarray | None = None, grid: np.ndarray = YARDS, cells: int = 65536
+) -> IntegerForecast:
     """The integer forecasts that distributions of batch shape [N] imply for the outcomes y [N].
 
     Args:
         distribution: any of this project's, batch shape [N] or [].
         y: integer outcomes.
+        limit: [N], where the goal line stops a gain: the law's mass beyond counts as mass at it; inf or None, nowhere.
         grid: consecutive integers that hold all but a negligible mass.
         cells: values of the cdf computed at once, to bound the memory.
     """
     y = np.asarray(y, np.float32)
-    log_prob, below, at = (np.asarray(a, np.float64) for a in _at_outcomes(distribution, jnp.asarray(y)))
+    limit = np.full(len(y), np.inf) if limit is None else np.asarray(limit, np.float64)
+    within, beyond, below, at = (np.asarray(a, np.float64) for a in _at_outcomes(distribution, jnp.asarray(y)))
+    log_prob, at = np.where(y >= limit, beyond, within), np.where(y >= limit, 1.0, at)
     edges = jnp.asarray(grid + 0.5, jnp.float32)
     # The outcomes' axis goes last, where it broadcasts against the batch shape.
     cdf = np.empty((len(grid), len(y)))
@@ -43,6 +50,7 @@ def integer_forecast(distribution: Any, y: np.ndarray, grid: np.ndarray = YARDS,
         rows = slice(k, k + step)
         points = jnp.broadcast_to(edges[rows, None], (len(grid[rows]), len(y)))
         cdf[rows] = np.asarray(_cdf(distribution, points))
+    cdf = np.where(grid[:, None] >= limit, 1.0, cdf)
     return IntegerForecast(np.asarray(grid), cdf.T, log_prob, below, at)
 
 

@@ -16,6 +16,7 @@ from sbp_jax.reporting.tables import markdown
 # what the table and the figure show of a member's figures: heading and digits
 SHOWN = {
     "nll": ("NLL, nats", 4),
+    "nll_goal": ("NLL, cut at the goal line", 4),
     "crps": ("CRPS, yd", 4),
     "mae": ("MAE, yd", 3),
     "pp_lower": ("PP lower", 4),
@@ -23,7 +24,12 @@ SHOWN = {
     "pp_upper": ("PP upper", 4),
     "pp_full": ("PP full", 4),
 }
-JUDGED = {"nll": "negative log-likelihood", "crps": "CRPS"}  # proper scores: lower is better, the true law is best
+# proper scores: lower is better, the true law is best
+JUDGED = {
+    "nll": "negative log-likelihood",
+    "nll_goal": "negative log-likelihood with every law cut at the goal line",
+    "crps": "CRPS",
+}
 LEVEL = 0.95
 
 

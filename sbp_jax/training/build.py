@@ -7,7 +7,7 @@ import numpy as np
 from flax import nnx
 
 from sbp_jax.config import Config, HeadConfig, TrainingConfig
-from sbp_jax.data.batching import FRAME_S, PLAYER_FEATURES, PLAYERS, Plays
+from sbp_jax.data.batching import FRAME_S, LEAGUE_YARDS, NET_YARDS, PLAYER_FEATURES, PLAYERS, Plays
 from sbp_jax.data.extras import feature_names
 from sbp_jax.data.slots import MARKERS, OTHERS, PASSER, RECEIVERS
 from sbp_jax.distributions.heads import (
@@ -95,8 +95,20 @@ def make_head(config: HeadConfig) -> Any:
 
 
 def make_loss(config: TrainingConfig) -> Loss:
-    """The loss that a configuration trains by: (distribution, outcomes) -> loss of each; InputError as `objective`."""
+    """The loss that a configuration trains by, as `objective` has it; InputError as there."""
     return objective(config.objective, 1.0, {"habit": None, "on": True, "off": False}[config.threshold_gradient])
+
+
+def make_judge(config: TrainingConfig, whole: bool) -> Loss:
+    """The loss that validates, whatever the objective: -log of the probability of the outcomes as they were seen.
+
+    Args:
+        config: "censored" makes a law of gains that no goal line stops: it is judged as such.
+        whole: the outcomes are whole numbers, and their unit intervals count; else it is the density.
+    """
+    if config.objective == "censored":
+        return objective("censored")
+    return objective("interval" if whole else "exact")
 
 
 # The passer sees his receivers, each with the defender matched to him, and all defenders.
@@ -173,14 +185,45 @@ def check_outcomes(config: Config, plays: Plays) -> None:
     """See that the outcomes are such as the objective presumes.
 
     Raises:
-        InputError: the objective "interval", and an outcome that is not a whole number.
+        InputError: the objective "interval" or "censored", and an outcome that is not a whole number; "censored" and
+            an outcome that is not counted in yards, or a completion of which it is not known how far the goal line was.
     """
-    if config.training.objective == "interval" and not plays.is_whole:
+    name, outcome = config.training.objective, config.data.outcome
+    if name in ("interval", "censored") and not plays.is_whole:
         broken = plays.yards[plays.yards != np.round(plays.yards)][0]
         raise InputError(
-            f"training.objective: interval presumes whole numbers, and the outcome {config.data.outcome} has values "
-            f"such as {broken:g}; choose exact"
+            f"training.objective: {name} presumes whole numbers, and the outcome {outcome} has values such as "
+            f"{broken:g}; choose exact"
         )
+    if name != "censored":
+        return
+    if outcome not in (LEAGUE_YARDS, NET_YARDS):
+        raise InputError(
+            f"training.objective: censored presumes a gain in yards that the goal line stops, not {outcome}"
+        )
+    if not {"touchdown", "result", "yards_to_goal"} <= set(plays.info):
+        raise InputError("training.objective: censored presumes plays that tell touchdowns; these do not")
+    unknown = (plays.info["result"] == "C") & ~(plays.info["yards_to_goal"] >= 0)
+    for play in np.flatnonzero(unknown)[:1]:
+        raise InputError(
+            f"training.objective: censored presumes to know touchdowns, and of {int(unknown.sum())} completions the "
+            f"distance to the goal line is not told, such as play {plays.play_id[play]} of game {plays.game_id[play]}; "
+            f"choose interval"
+        )
+
+
+def goal_line(outcome: str, plays: Plays) -> np.ndarray:
+    """Where the goal line stops an outcome, float32 [N] yards; inf where that is not told or it is no gain in yards.
+
+    Raises:
+        InputError: the plays lack the column.
+    """
+    if outcome not in (LEAGUE_YARDS, NET_YARDS):
+        return np.full(len(plays), np.inf, np.float32)
+    if "yards_to_goal" not in plays.info:
+        raise InputError("plays: expected the column yards_to_goal among their info")
+    yards = plays.info["yards_to_goal"]
+    return np.where(yards >= 0, yards, np.float32(np.inf)).astype(np.float32)
 
 
 def set_statistics(network: Network, plays: Plays, marginal: np.ndarray) -> None:

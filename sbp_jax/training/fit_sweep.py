@@ -30,7 +30,6 @@ class Plan:
         signs: factor of each feature of a reflected player, None where no play is reflected.
         validation: plays to stop by, None to run every epoch.
         validation_order: their batches, as `Schedule.epoch` has it.
-        whole: the outcomes are whole numbers, and judged so.
     """
 
     resident: Resident
@@ -38,7 +37,6 @@ class Plan:
     signs: Any
     validation: Resident | None
     validation_order: dict[str, np.ndarray]
-    whole: bool
 
 
 @dataclass(frozen=True)
@@ -197,13 +195,7 @@ class _Group:
         losses = np.full(len(self._lanes), math.nan)
         if self._validation is not None:
             losses = np.asarray(
-                self.sweep.evaluate(
-                    self.state.average,
-                    self._values,
-                    self.plan.validation_order,
-                    self._validation,
-                    jnp.asarray(self.plan.whole),
-                )
+                self.sweep.evaluate(self.state.average, self._values, self.plan.validation_order, self._validation)
             )
         sums = np.asarray(self.state.loss_sum)
         better = np.zeros(jax.tree.leaves(self.best)[0].shape[0], bool)

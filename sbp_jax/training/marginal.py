@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -22,7 +22,8 @@ class MarginalHead(Head, Protocol):
 def fit_marginal(
     head: MarginalHead,
     outcomes: np.ndarray,
-    loss: Callable[[Any, jax.Array], jax.Array],
+    loss: Callable[..., jax.Array],
+    cut: np.ndarray | None = None,
     steps: int = 200,
     prior: float = 1.0,
 ) -> np.ndarray:
@@ -35,7 +36,8 @@ def fit_marginal(
     Args:
         head: raw outputs -> distribution; hashable, as is `loss`.
         outcomes: training outcomes [N].
-        loss: (distribution, outcomes) -> loss of each.
+        loss: (distribution, outcomes, which of them were cut) -> loss of each.
+        cut: bool [N], which outcomes a loss that knows of it should take for cut; None of them.
         steps: iterations of either method.
         prior: weight of the quadratic prior.
 
@@ -43,18 +45,25 @@ def fit_marginal(
         float32 [num_outputs], the best iterate; never worse than the head's own estimate.
     """
     start = jnp.asarray(head.initial(np.asarray(outcomes)), jnp.float32)
-    values, counts = np.unique(np.asarray(outcomes, np.float32), return_counts=True)
+    values, counted, counts = distinct(outcomes, cut)
     weight = jnp.asarray(counts / len(outcomes), jnp.float32)
-    return np.asarray(_minimize(start, jnp.asarray(values), weight, prior / len(outcomes), head, loss, steps))
+    return np.asarray(_minimize(start, values, counted, weight, prior / len(outcomes), head, loss, steps))
+
+
+def distinct(outcomes: np.ndarray, cut: np.ndarray | None = None) -> tuple[jax.Array, jax.Array, np.ndarray]:
+    """The different outcomes [n], which of them are cut [n], and how often each is there [n]."""
+    flags = np.zeros(len(outcomes), bool) if cut is None else cut
+    pairs, counts = np.unique(np.stack([flags, outcomes], axis=1).astype(np.float32), axis=0, return_counts=True)
+    return jnp.asarray(pairs[:, 1]), jnp.asarray(pairs[:, 0] > 0), counts
 
 
 @functools.partial(jax.jit, static_argnames=("head", "loss", "steps"))
-def _minimize(start, y, weight, prior, head, loss, steps):
+def _minimize(start, y, cut, weight, prior, head, loss, steps):
     """The best iterate for the weighted outcomes; compiled once for a head, a loss and a number of values."""
 
     def objective(raw: jax.Array) -> jax.Array:
         rows = jnp.broadcast_to(raw[None, :], (len(y), raw.shape[0]))
-        return jnp.sum(weight * loss(head(rows), y)) + 0.5 * prior * jnp.sum((raw - start) ** 2)
+        return jnp.sum(weight * loss(head(rows), y, cut)) + 0.5 * prior * jnp.sum((raw - start) ** 2)
 
     def descend(solver: optax.GradientTransformationExtraArgs, raw: jax.Array) -> jax.Array:
         def improve(carry, _):

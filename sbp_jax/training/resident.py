@@ -14,7 +14,7 @@ from sbp_jax.errors import InputError
 
 @partial(
     jax.tree_util.register_dataclass,
-    data_fields=["x", "mask", "players", "static", "yards", "index"],
+    data_fields=["x", "mask", "players", "static", "yards", "cut", "index"],
     meta_fields=[],
 )
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class ResidentBucket:
         players: bool `[n, T, 22]`, True where the slot has a player.
         static: float32 `[n, S]`.
         yards: float32 `[n]`.
+        cut: bool `[n]`, True where the goal line stopped the gain.
         index: int32 `[n]`, the play's position in its split.
     """
 
@@ -35,6 +36,7 @@ class ResidentBucket:
     players: jax.Array
     static: jax.Array
     yards: jax.Array
+    cut: jax.Array
     index: jax.Array
 
 
@@ -62,8 +64,8 @@ class Resident:
 def device_bytes(arrays: Arrays) -> int:
     """Return the bytes that `to_device` will take, without touching the device."""
     frames = sum(x.shape[0] * x.shape[1] for x in arrays.x)
-    static, yards, index = 4 * arrays.static.shape[1], 4, 4
-    return arrays.nbytes + frames + len(arrays) * (static + yards + index)
+    static, yards, cut, index = 4 * arrays.static.shape[1], 4, 1, 4
+    return arrays.nbytes + frames + len(arrays) * (static + yards + cut + index)
 
 
 def to_device(arrays: Arrays, limit_bytes: int | None = None, device: Any = None) -> Resident:
@@ -108,6 +110,7 @@ def to_device(arrays: Arrays, limit_bytes: int | None = None, device: Any = None
                     players=put(arrays.players[b]),
                     static=put(arrays.static[members]),
                     yards=put(arrays.yards[members]),
+                    cut=put(arrays.cut[members]),
                     index=put(members.astype(np.int32)),
                 )
             )

@@ -55,7 +55,7 @@ def _gather(resident: Resident, bucket: int, one: dict[str, jax.Array], signs: A
     for b, held in enumerate(resident.buckets[: bucket + 1]):
         here = one["home"] == b
         rows = jnp.where(here, one["row"], 0)
-        for name in ("x", "mask", "players", "static", "yards"):
+        for name in ("x", "mask", "players", "static", "yards", "cut"):
             values = jnp.take(getattr(held, name), rows, axis=0, mode="clip")
             if name in ("x", "mask", "players"):
                 values = jnp.pad(values, ((0, 0), (0, frames - values.shape[1]), *((0, 0),) * (values.ndim - 2)))

@@ -13,12 +13,12 @@ from flax import nnx
 from jax.sharding import Mesh
 
 from sbp_jax.data.batching import Batch, Batches, Plays
+from sbp_jax.distributions.heads import Loss
 from sbp_jax.models import NO_DROPOUT, Dropout, Head, Network
 from sbp_jax.training.distributed import everywhere, replicated, shared
 from sbp_jax.training.optimizer import Hyperparameters
 from sbp_jax.training.scan import mean_over, scan_steps
 
-Loss = Callable[[Any, jax.Array], jax.Array]
 MeanLoss = Callable[[Any, dict[str, jax.Array], Dropout], jax.Array]  # (params, batch, dropout) -> nats a play
 Metrics = dict[str, jax.Array]  # "loss", in nats a play, and "gradient_norm"
 
@@ -125,7 +125,7 @@ def training_loss(
     Args:
         predictor: the network.
         law: raw outputs -> distribution.
-        loss: (distribution, outcomes) -> loss of each.
+        loss: (distribution, outcomes, which of them were cut) -> loss of each.
         frames: with them every frame predicts the outcome, and a play counts by its frames' weighted mean; without, the
             last frame alone.
         constants: the network's statistics, where they are not the predictor's own.
@@ -133,11 +133,11 @@ def training_loss(
     constants = predictor.constants if constants is None else constants
 
     def mean_loss(params: Any, batch: dict[str, jax.Array], dropout: Dropout) -> jax.Array:
-        y = outcomes(batch)
+        y, cut = outcomes(batch)
         if frames is None:
-            losses = loss(law(predictor.raw(params, batch, dropout, constants)), y)
+            losses = loss(law(predictor.raw(params, batch, dropout, constants)), y, cut)
         else:
-            each = loss(law(predictor.raw_frames(params, batch, dropout, constants)), y[:, None])
+            each = loss(law(predictor.raw_frames(params, batch, dropout, constants)), y[:, None], cut[:, None])
             weights = frames(batch["mask"]).astype(each.dtype)
             losses = jnp.sum(jnp.where(batch["mask"], weights * each, jnp.zeros_like(each)), axis=1)
         total = jnp.sum(jnp.where(batch["valid"], losses, jnp.zeros_like(losses)))
@@ -146,9 +146,9 @@ def training_loss(
     return mean_loss
 
 
-def outcomes(batch: dict[str, jax.Array]) -> jax.Array:
-    """The outcomes of a batch [B], 0 in rows that fill it up."""
-    return jnp.where(batch["valid"], batch["yards"], jnp.zeros_like(batch["yards"]))
+def outcomes(batch: dict[str, jax.Array]) -> tuple[jax.Array, jax.Array]:
+    """The outcomes of a batch [B], 0 in rows that fill it up, and which of them were cut."""
+    return jnp.where(batch["valid"], batch["yards"], jnp.zeros_like(batch["yards"])), batch["valid"] & batch["cut"]
 
 
 def take_step(
@@ -172,7 +172,7 @@ class Trainer:
     Args:
         predictor: the network.
         head: raw outputs -> distribution.
-        loss: (distribution, outcomes) -> loss of each row.
+        loss: (distribution, outcomes, which of them were cut) -> loss of each row.
         settings: of the optimizer and dropout.
         judge: loss that validates, of the last frame; without, the one that trains.
         frames: as for `training_loss`.
@@ -205,7 +205,7 @@ class Trainer:
         def evaluate(params, resident, order):
             def losses(batch):
                 rows, batch = len(batch["valid"]), shared(batch, mesh)
-                return (judge or loss)(head(predictor.raw(params, batch, NO_DROPOUT)), outcomes(batch))[:rows]
+                return (judge or loss)(head(predictor.raw(params, batch, NO_DROPOUT)), *outcomes(batch))[:rows]
 
             return mean_over(losses, resident, order)
 
@@ -229,4 +229,4 @@ class Trainer:
 
 def arrays(batch: Batch) -> dict[str, np.ndarray]:
     """What the device needs of a batch."""
-    return {name: getattr(batch, name) for name in ("x", "mask", "players", "static", "yards", "valid")}
+    return {name: getattr(batch, name) for name in ("x", "mask", "players", "static", "yards", "cut", "valid")}

@@ -12,10 +12,10 @@ from flax import nnx
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from sbp_jax.config import Config
-from sbp_jax.distributions.heads import SplicedBinnedParetoHead, SplicedFamily, SplicedValues, objective
+from sbp_jax.distributions.heads import SplicedBinnedParetoHead, SplicedFamily, SplicedValues
 from sbp_jax.errors import InputError
 from sbp_jax.models import NO_DROPOUT, Network
-from sbp_jax.training.build import constants, frame_weights, make_head, make_loss
+from sbp_jax.training.build import constants, frame_weights, make_head, make_judge, make_loss
 from sbp_jax.training.optimizer import Hyperparameters
 from sbp_jax.training.resident import Resident
 from sbp_jax.training.scan import mean_over, scan_steps
@@ -45,7 +45,9 @@ def program(config: Config) -> Config:
     return config
 
 
-@partial(jax.tree_util.register_dataclass, data_fields=["settings", "law", "objective", "constants"], meta_fields=[])
+@partial(
+    jax.tree_util.register_dataclass, data_fields=["settings", "law", "objective", "judge", "constants"], meta_fields=[]
+)
 @dataclass(frozen=True)
 class Member:
     """The values of one member, or of many, stacked.
@@ -53,13 +55,14 @@ class Member:
     Attributes:
         settings: of the optimizer and dropout.
         law: of its head in the family; None where all heads are one.
-        objective: int32, position among the sweep's losses.
+        objective, judge: int32, positions among the sweep's losses that train and that validate.
         constants: the statistics of its network, as NNX state.
     """
 
     settings: Hyperparameters
     law: SplicedValues | None
     objective: jax.Array
+    judge: jax.Array
     constants: Any
 
 
@@ -72,6 +75,7 @@ class Sweep:
     Args:
         configs: of the members; `program` of all is the same.
         network: the network of a member with most outputs; what is like it in all is its graph.
+        whole: the outcomes are whole numbers, and are judged so.
         together: members vectorized; None takes one on a CPU, else all of a device.
         devices: over which members are spread; without, one alone, JAX's default.
 
@@ -83,6 +87,7 @@ class Sweep:
         self,
         configs: Sequence[Config],
         network: Network,
+        whole: bool = True,
         together: int | None = None,
         devices: Sequence[Any] | None = None,
     ):
@@ -91,9 +96,8 @@ class Sweep:
         self._heads = [make_head(config.head) for config in configs]
         spliced = [head for head in self._heads if isinstance(head, SplicedBinnedParetoHead)]
         self._family = SplicedFamily(spliced) if spliced else None
-        losses = [make_loss(config.training) for config in configs]
-        self._loss_of = [list(dict.fromkeys(losses)).index(loss) for loss in losses]
-        self._losses = list(dict.fromkeys(losses))
+        self._losses, self._loss_of = _numbered([make_loss(config.training) for config in configs])
+        self._judges, self._judge_of = _numbered([make_judge(config.training, whole) for config in configs])
         self._predictor, self._frames = Predictor(network), frame_weights(configs[0].training)
         self._mesh = Mesh(np.asarray(devices), ("members",)) if devices is not None and len(devices) > 1 else None
         platform = jax.devices()[0].platform if not devices else devices[0].platform
@@ -111,6 +115,7 @@ class Sweep:
             settings=jax.tree.map(jnp.asarray, Hyperparameters.of(config, total_steps)),
             law=None if self._family is None else jax.tree.map(jnp.asarray, self._family.values(head)),
             objective=jnp.asarray(self._loss_of[index], jnp.int32),
+            judge=jnp.asarray(self._judge_of[index], jnp.int32),
             constants=constants(network),
         )
         member = self.widen(index, member)
@@ -148,8 +153,8 @@ class Sweep:
             def law(raw: jax.Array) -> Any:
                 return self._law(raw, member)
 
-            def loss(distribution: Any, y: jax.Array) -> jax.Array:
-                return jax.lax.switch(member.objective, self._losses, distribution, y)
+            def loss(*outcomes: Any) -> jax.Array:
+                return jax.lax.switch(member.objective, self._losses, *outcomes)
 
             mean_loss = training_loss(self._predictor, law, loss, self._frames, member.constants)
             return scan_steps(partial(take_step, mean_loss, member.settings), state, resident, order, signs)
@@ -158,20 +163,16 @@ class Sweep:
 
     @cached_property
     def evaluate(self) -> Callable[..., jax.Array]:
-        """(parameters, members, order, resident, whole) -> mean negative log-likelihood `[members]` of the plays.
+        """(parameters, members, order, resident) -> mean loss `[members]` of the plays, by `build.make_judge`."""
 
-        Of whole outcomes it is that of their unit interval, else that of the density.
-        """
-
-        def one(params: Any, member: Member, order: Any, resident: Resident, whole: jax.Array) -> jax.Array:
+        def one(params: Any, member: Member, order: Any, resident: Resident) -> jax.Array:
             def losses(batch):
                 law = self._law(self._predictor.raw(params, batch, NO_DROPOUT, member.constants), member)
-                kinds = [objective("exact"), objective("interval")]
-                return jax.lax.switch(whole.astype(jnp.int32), kinds, law, outcomes(batch))
+                return jax.lax.switch(member.judge, self._judges, law, *outcomes(batch))
 
             return mean_over(losses, resident, order)
 
-        return self._over_members(one, mapped=2, shared=3)
+        return self._over_members(one, mapped=2, shared=2)
 
     def _law(self, raw: jax.Array, member: Member) -> Any:
         if self._family is None or member.law is None:
@@ -202,6 +203,12 @@ class Sweep:
 
 
 OUTPUTS = ("last.kernel.value", "last.bias.value", "offset.value")  # a column for each output of the head
+
+
+def _numbered(losses: Sequence[Any]) -> tuple[list[Any], list[int]]:
+    """The different ones, and which of them each is."""
+    different = list(dict.fromkeys(losses))
+    return different, [different.index(loss) for loss in losses]
 
 
 def check_members(configs: Sequence[Config]) -> None:

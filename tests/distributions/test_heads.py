@@ -198,6 +198,8 @@ def test_objectives():
     np.testing.assert_array_equal(objective("composite")(law, y), -law.composite_log_prob(y))
     np.testing.assert_array_equal(objective("interval")(law, y), -law.interval_log_prob(y - 0.5, y + 0.5))
     np.testing.assert_array_equal(objective("interval", 2.0)(law, y), -law.interval_log_prob(y - 1, y + 1))
+    for name in ("exact", "composite", "interval"):  # what is cut is nothing to them
+        np.testing.assert_array_equal(objective(name)(law, y, y > 0), objective(name)(law, y))
     assert isinstance(law, SplicedBinnedPareto)
     with pytest.raises(InputError, match="needs a SplicedBinnedPareto, got Normal"):
         objective("composite")(Normal(0.0, 1.0), y)

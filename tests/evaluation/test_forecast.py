@@ -21,6 +21,24 @@ def test_normal_law_gives_the_discretized_normal():
     np.testing.assert_allclose(forecast.cdf_at, law.cdf(y + 0.5), atol=3e-7)
 
 
+def test_the_goal_line_holds_what_the_law_has_beyond_it():
+    loc, y = np.array([0.0, 5.0, -3.0, 2.0]), np.array([0, 12, -4, 30])
+    limit = np.array([3.0, 12.0, np.inf, 30.0])
+    law = Normal(jnp.asarray(loc, jnp.float32), jnp.full((4,), 3.0))
+    forecast = integer_forecast(law, y, limit)
+    true = stats.norm(loc, 3.0)
+    cut = y >= limit
+    assert cut.tolist() == [False, True, False, True]
+    beyond = true.logsf(y - 0.5)
+    np.testing.assert_allclose(
+        forecast.log_prob, np.where(cut, beyond, np.log(true.cdf(y + 0.5) - true.cdf(y - 0.5))), rtol=5e-6
+    )
+    np.testing.assert_array_equal(forecast.cdf_at[cut], 1.0)
+    assert np.all(forecast.cdf_at[~cut] < 1)
+    expected = np.where(limit[:, None] <= YARDS, 1.0, true.cdf(YARDS[:, None] + 0.5).T)
+    np.testing.assert_allclose(forecast.cdf, expected, atol=3e-7)
+
+
 def test_chunks_do_not_show():
     y = np.arange(7)
     law = Normal(jnp.arange(7.0), jnp.full((7,), 2.0))

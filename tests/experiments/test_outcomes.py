@@ -9,6 +9,7 @@ import pytest
 import sbp_jax as sbp
 from experiments import train
 from experiments.data import open_dataset
+from experiments.judge import judge
 from sbp_jax.config import Config, DataConfig, HeadConfig, TrainingConfig
 from sbp_jax.data.batching import FEATURES
 from sbp_jax.data.dataset import load
@@ -76,6 +77,30 @@ def test_a_run_on_whole_numbers_judges_no_others(run):
     with pytest.raises(InputError, match=r"^plays: the run was trained on whole numbers"):
         yards_run.score(plays)
     assert yards_run.score(replace(plays, yards=np.round(plays.yards)))["pit"].is_between(0, 1).all()
+
+
+def test_a_law_of_gains_that_no_line_stops_is_judged_at_the_line(config, tmp_path):
+    censored = TrainingConfig(objective="censored", epochs=1, batch_size=8, buckets=(16,))
+    yards = replace(config, data=replace(config.data, outcome="net_yards"), training=censored)
+    run = sbp.load_run(train.train(yards, open_dataset(yards.data), tmp_path))
+    plays = run.plays("train")
+    cut = np.arange(len(plays)) % 3 == 1
+    plays = replace(plays, yards=np.where(cut, plays.info["yards_to_goal"], plays.yards))
+    law, limit = run.predict(plays), run.limit(plays)
+    np.testing.assert_array_equal(limit, plays.info["yards_to_goal"])
+    np.testing.assert_array_equal(plays.yards >= limit, cut)
+    within = np.asarray(law.interval_log_prob(plays.yards - 0.5, plays.yards + 0.5))
+    beyond = np.asarray(law.log_survival_function(plays.yards - 0.5))
+    table = run.residuals(plays)
+    np.testing.assert_allclose(table["log_prob"], np.where(cut, beyond, within), rtol=1e-5)
+    at = np.where(cut, 1.0, np.asarray(law.cdf(plays.yards + 0.5)))
+    np.testing.assert_allclose(table["pit"], (np.asarray(law.cdf(plays.yards - 0.5)) + at) / 2, atol=1e-6)
+    assert np.all(table["median"].to_numpy() <= limit)
+    assert judge(run, plays).metrics.nll == pytest.approx(-table["log_prob"].mean(), rel=1e-5)
+    kept = run.residuals(run.plays("validation"))["log_prob"]
+    assert run.metrics["validation_loss"][0] == pytest.approx(-kept.mean(), rel=1e-5)
+    with pytest.raises(InputError, match="expected the column yards_to_goal"):
+        run.score(replace(plays, info={}))
 
 
 def test_interval_stops_before_training_and_so_do_other_plays(config, tmp_path):

@@ -33,6 +33,16 @@ def test_score_beyond_a_finite_support_is_finite():
     assert scores[1] > 10
 
 
+def test_a_cut_outcome_has_all_that_lies_beyond_it():
+    y, cut = np.array([3.0, 3.0, 40.0]), np.array([False, True, True])
+    law = Normal(jnp.zeros(3), jnp.full((3,), 4.0))
+    outcomes = jnp.asarray(y, jnp.float32), 1.0, jnp.asarray(cut)
+    below, at = stats.norm.cdf((y - 0.5) / 4), np.where(cut, 1.0, stats.norm.cdf((y + 0.5) / 4))
+    np.testing.assert_allclose(mid_pit(law, *outcomes), (below + at) / 2, atol=2e-7)
+    upper = (stats.norm.sf((y - 0.5) / 4) + np.where(cut, 0.0, stats.norm.sf((y + 0.5) / 4))) / 2
+    np.testing.assert_allclose(normal_score(law, *outcomes), stats.norm.isf(upper), rtol=2e-5)
+
+
 def test_mid_pit_averages_one_half_over_the_law():
     mass = np.array([0.1, 0.35, 0.05, 0.3, 0.2])
     law = Binned(jnp.log(jnp.asarray(mass, jnp.float32)), np.arange(6) - 0.5)

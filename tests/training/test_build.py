@@ -1,5 +1,6 @@
 """Every kind of head that a configuration names can be trained on any outcome of a play, by every loss."""
 
+from dataclasses import replace
 from typing import get_args, get_type_hints
 
 import jax
@@ -7,10 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from sbp_jax.config import HeadConfig, TrainingConfig
+from sbp_jax.config import Config, DataConfig, HeadConfig, TrainingConfig
 from sbp_jax.distributions import SplicedBinnedPareto
 from sbp_jax.errors import InputError
-from sbp_jax.training.build import make_head, make_loss
+from sbp_jax.training.build import check_outcomes, goal_line, make_head, make_loss
+from tests.plays import random_plays
 
 KINDS = get_args(get_type_hints(HeadConfig)["kind"])
 YARDS = jnp.asarray([-99.0, -10.0, 0.0, 7.0, 45.0, 60.0, 99.0])
@@ -28,6 +30,32 @@ def test_no_outcome_of_a_play_is_impossible(kind):
         assert np.isfinite(value)
         assert np.isfinite(gradient).all()
         assert np.abs(gradient).max() > 0
+
+
+def test_touchdowns_must_be_known_to_be_cut():
+    plays, config = random_plays(12), Config(training=TrainingConfig(objective="censored"))
+    check_outcomes(config, plays)
+    untold = plays.info["yards_to_goal"].copy()
+    untold[[4, 7]] = -1.0
+    for broken, outcome, message in (
+        (replace(plays, info={}), "yards", "censored presumes plays that tell touchdowns"),
+        (
+            replace(plays, info=plays.info | {"yards_to_goal": untold}),
+            "net_yards",
+            "of 2 completions .* play 4 of game 0",
+        ),
+        (replace(plays, yards=plays.yards + np.float32(0.5)), "yards", "censored presumes whole numbers"),
+        (plays, "air_yards", "the goal line stops, not air_yards"),
+    ):
+        with pytest.raises(InputError, match=message) as error:
+            check_outcomes(replace(config, data=DataConfig(outcome=outcome)), broken)
+        assert "\n" not in str(error.value)
+    incomplete = np.full(12, "I")
+    check_outcomes(config, replace(plays, info=plays.info | {"yards_to_goal": untold, "result": incomplete}))
+    np.testing.assert_array_equal(goal_line("epa", plays), np.inf)
+    np.testing.assert_array_equal(
+        goal_line("yards", replace(plays, info={"yards_to_goal": untold})), np.where(untold < 0, np.inf, untold)
+    )
 
 
 def test_bins_without_tails_reach_to_the_ends_of_the_support():

@@ -12,11 +12,10 @@ from flax import nnx
 from sbp_jax.config import Config, HeadConfig, OptimizerConfig, TrainingConfig
 from sbp_jax.data.arrays import Arrays
 from sbp_jax.data.symmetry import mirror_of
-from sbp_jax.distributions.heads import objective
 from sbp_jax.errors import InputError
 from sbp_jax.models.network import NetworkConfig
 from sbp_jax.training import Checkpoints, Hyperparameters, Predictor, ResidentFeed, Trainer, fit, to_device
-from sbp_jax.training.build import make_head, make_loss, make_network, set_statistics
+from sbp_jax.training.build import make_head, make_judge, make_loss, make_network, set_statistics
 from sbp_jax.training.feed import Schedule
 from sbp_jax.training.fit_sweep import Plan, fit_sweep
 from sbp_jax.training.sweep import Sweep, check_members
@@ -44,6 +43,7 @@ CONFIGS = (
         training={"objective": "exact", "epochs": 2, "threshold_gradient": "off"},
     ),
     changed(head={"parameterization": "continuous", "low": -20.0}, training={"objective": "composite", "seed": 1}),
+    changed(training={"objective": "censored", "seed": 2}),
 )
 PLAYS, VALIDATION = random_plays(40, longest=30), random_plays(24, longest=30, seed=9)
 ORDER = Schedule(Arrays.of(VALIDATION, (30,)), 16, shuffle=False)
@@ -64,7 +64,7 @@ def separate(config):
     predictor = Predictor(network_of(config))
     feed = ResidentFeed(Arrays.of(PLAYS, settings.buckets), settings.batch_size, settings.seed, mirror_of(PLAYS))
     hyper = Hyperparameters.of(config, len(feed.order) * settings.epochs)
-    trainer = Trainer(predictor, head, make_loss(settings), hyper, objective("interval"))
+    trainer = Trainer(predictor, head, make_loss(settings), hyper, make_judge(settings, whole=True))
     resident = to_device(Arrays.of(VALIDATION, (30,)))
     return fit(trainer, feed, lambda params: float(trainer.evaluate(params, resident, ORDER.epoch(0))), settings)
 
@@ -72,7 +72,7 @@ def separate(config):
 @cache
 def compiled(configs=CONFIGS, together=1, devices=1):
     widest = max(configs, key=lambda config: config.head.bins)
-    return Sweep(configs, network_of(widest), together, jax.devices()[:devices])
+    return Sweep(configs, network_of(widest), True, together, jax.devices()[:devices])
 
 
 def swept(sweep, **options):
@@ -85,7 +85,6 @@ def swept(sweep, **options):
         signs=jnp.asarray(mirror_of(PLAYS).signs),
         validation=to_device(Arrays.of(VALIDATION, (30,))),
         validation_order=ORDER.epoch(0),
-        whole=True,
     )
     per_epoch = len(schedules[0].order)
     members = [

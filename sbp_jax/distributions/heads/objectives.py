@@ -17,14 +17,14 @@ OBJECTIVES = ("exact", "composite", "interval", "censored")
 
 @functools.cache
 def objective(name: str, width: float = 1.0, threshold_gradient: bool | None = None) -> Loss:
-    """The training loss of that name, a function (distribution, y) -> loss per outcome.
+    """The training loss of that name, a function (distribution, y, cut) -> loss per outcome.
 
     | name | loss |
     | --- | --- |
     | `exact` | -log f(y) |
     | `composite` | the published surrogate, -`composite_log_prob`; InputError for a distribution without one |
     | `interval` | -log P(y - width/2 < Y <= y + width/2), for outcomes rounded to multiples of `width` |
-    | `censored` | `interval`, but -log P(Y > y - width/2) where the outcome was `cut`; takes (distribution, y, cut) |
+    | `censored` | `interval`, but -log P(Y > y - width/2) where the outcome was `cut` |
 
     With `threshold_gradient` False the thresholds of a `SplicedBinnedPareto` are constants to the gradient, with True
     it flows through them; None is the objective's own habit, False for `composite` and True for the others. The value
@@ -32,7 +32,7 @@ def objective(name: str, width: float = 1.0, threshold_gradient: bool | None = N
 
     Equal arguments give the same function, so that what was compiled for it is found again.
     `cut` is boolean and broadcasts against y: an outcome that the goal line stopped says only that the gain would have
-    been at least that long.
+    been at least that long. The other objectives pass over it, and do without.
 
     Raises:
         InputError: unknown name, or width not positive.
@@ -58,17 +58,22 @@ def _held(distribution: Distribution, name: str) -> Distribution:
     return distribution.held()
 
 
-def _exact(distribution: Distribution, y: Float[Array, "..."]) -> Float[Array, "..."]:
+def _exact(distribution: Distribution, y: Float[Array, "..."], cut: object = None) -> Float[Array, "..."]:
+    del cut
     return -distribution.log_prob(y)
 
 
-def _composite(distribution: Distribution, y: Float[Array, "..."]) -> Float[Array, "..."]:
+def _composite(distribution: Distribution, y: Float[Array, "..."], cut: object = None) -> Float[Array, "..."]:
+    del cut
     if not isinstance(distribution, SplicedBinnedPareto):
         raise InputError(f"objective 'composite' needs a SplicedBinnedPareto, got {type(distribution).__name__}")
     return -distribution.coupled_composite_log_prob(y)
 
 
-def _interval(distribution: Distribution, y: Float[Array, "..."], *, half: float) -> Float[Array, "..."]:
+def _interval(
+    distribution: Distribution, y: Float[Array, "..."], cut: object = None, *, half: float
+) -> Float[Array, "..."]:
+    del cut
     return -distribution.interval_log_prob(y - half, y + half)
 
 
