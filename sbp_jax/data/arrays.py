@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from sbp_jax.data.batching import FEATURES, PLAYERS, Plays, check_mirror, touchdowns
+from sbp_jax.data.batching import FEATURES, PLAYERS, Plays, check_mirror, gather_columns, touchdowns
 from sbp_jax.data.buckets import fit_buckets
 from sbp_jax.data.epochs import Batch, Epochs, Mirror
 from sbp_jax.errors import InputError
@@ -224,13 +224,9 @@ class ArrayBatches(Epochs):
         if self.mirror is not None:
             rows = np.flatnonzero(reflected[indices])
             _reflect(x, players, rows, arrays, indices[rows], self.mirror)
-        static = np.zeros((size, arrays.static.shape[1]), np.float32)
-        yards, cut = np.zeros(size, np.float32), np.zeros(size, bool)
-        index = np.full(size, -1, np.int64)
-        static[:count], index[:count] = arrays.static[indices], indices
-        yards[:count], cut[:count] = arrays.yards[indices], arrays.cut[indices]
         mask = np.arange(length) < lengths[:, None]
-        return Batch(x, mask, players, static, yards, cut, index >= 0, index)
+        columns = gather_columns(arrays.static, arrays.yards, arrays.cut, indices, size)
+        return Batch(x, mask, players, **columns)
 
 
 def rows_of(bucket: np.ndarray) -> np.ndarray:

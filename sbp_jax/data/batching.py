@@ -176,6 +176,19 @@ class Batches(Epochs):
         return assemble(self.plays, indices, length, self.batch_size, self.mirror, reflected)
 
 
+def gather_columns(
+    static: np.ndarray, yards: np.ndarray, cut: np.ndarray, indices: np.ndarray, size: int
+) -> dict[str, np.ndarray]:
+    """The fields of a `Batch` of `size` rows that have no frames: those of the plays at `indices`, then filling."""
+    index = np.full(size, -1, np.int64)
+    index[: len(indices)] = indices
+    columns = {"index": index, "valid": index >= 0}
+    for name, values, kind in (("static", static, np.float32), ("yards", yards, np.float32), ("cut", cut, np.bool_)):
+        columns[name] = np.zeros((size, *values.shape[1:]), kind)
+        columns[name][: len(indices)] = values[indices]
+    return columns
+
+
 def touchdowns(info: Mapping[str, np.ndarray], count: int) -> np.ndarray:
     """Which of `count` plays are touchdowns, bool `[count]`, by their further columns; none where those do not tell."""
     return info["touchdown"] if "touchdown" in info else np.zeros(count, bool)
@@ -214,11 +227,11 @@ def assemble(
             source = mirror.slots[indices[row]]
             x[row, :frames] = x[row, :frames, source].swapaxes(0, 1) * mirror.signs
             players[row, :frames] = players[row, :frames, source].T
-    static = np.zeros((size, plays.static.shape[1]), np.float32)
-    yards, cut = np.zeros(size, np.float32), np.zeros(size, bool)
-    index = np.full(size, -1, np.int64)
-    static[:count], index[:count] = plays.static[indices], indices
-    yards[:count], cut[:count] = plays.yards[indices], plays.cut[indices]
     if not players[mask].all():
         x[~players] = 0.0
-    return Batch(x.reshape(size, length, -1), mask, players, static, yards, cut, index >= 0, index)
+    return Batch(
+        x.reshape(size, length, -1),
+        mask,
+        players,
+        **gather_columns(plays.static, plays.yards, plays.cut, indices, size),
+    )

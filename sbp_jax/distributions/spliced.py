@@ -12,7 +12,6 @@ from sbp_jax.distributions.base import (
     Constant,
     broadcast_batch,
     compiled,
-    is_traced,
     leading,
     register,
     set_fields,
@@ -21,6 +20,7 @@ from sbp_jax.distributions.binned import BinnedBody
 from sbp_jax.distributions.bins import EdgesLike, checked_bins, set_bins
 from sbp_jax.distributions.numerics import log_sum, safe_log
 from sbp_jax.distributions.pareto import GeneralizedPareto
+from sbp_jax.distributions.splicing import Sides, checked_mass, complement_area, term
 from sbp_jax.errors import InputError
 
 TailMass = tuple[ArrayLike | Constant, ArrayLike | Constant]
@@ -68,7 +68,7 @@ class SplicedBinnedPareto(BinnedBody):
         logits, edges = checked_bins(logits, edges)
         if len(tail_mass) != 2:
             raise InputError(f"tail_mass must be a pair (lower, upper), got {len(tail_mass)} values")
-        masses = [_checked_mass(m, side, logits.dtype) for m, side in zip(tail_mass, ("lower", "upper"), strict=True)]
+        masses = [checked_mass(m, side, logits.dtype) for m, side in zip(tail_mass, ("lower", "upper"), strict=True)]
         batch = broadcast_batch(
             logits=logits.shape[:-1],
             lower=lower.batch_shape,
@@ -205,7 +205,7 @@ class SplicedBinnedPareto(BinnedBody):
         tau_l, tau_u = self._masses(len(self.batch_shape))
         t_l, t_u = self.thresholds()
         mass, middle, _ = self.body.pieces(t_l, t_u)
-        tails = _term(tau_l, t_l - self.lower.mean()) + _term(tau_u, t_u + self.upper.mean())
+        tails = term(tau_l, t_l - self.lower.mean()) + term(tau_u, t_u + self.upper.mean())
         return self._known(jnp.sum(mass * middle, axis=-1) + tails)
 
     @compiled
@@ -222,22 +222,22 @@ class SplicedBinnedPareto(BinnedBody):
             jnp.where(finite, t_u + self.upper.mean(), 0.0),
         )
         body = jnp.sum(mass * ((middle - mean[..., None]) ** 2 + length**2 / 12), axis=-1)
-        tails = _term(tau_l, (mean_l - mean) ** 2 + var_l) + _term(tau_u, (mean_u - mean) ** 2 + var_u)
+        tails = term(tau_l, (mean_l - mean) ** 2 + var_l) + term(tau_u, (mean_u - mean) ** 2 + var_u)
         return self._known(jnp.where(finite, body + tails, jnp.inf))
 
     def _squared_cdf_area(self, low: Float[Array, "..."], high: Float[Array, "..."]) -> Float[Array, "..."]:
         """Integral of tau^2 S^2 in the lower tail, of F_b^2 in the body, of (1 - tau S)^2 in the upper tail."""
         a, b = self._sides(low), self._sides(high)
         body = self.body._squared_cdf_area(a.within(low), b.within(high))
-        near = a.tau_l * _term(a.tau_l, self.lower.survival_area(2, b.z_l, a.z_l))
-        return near + body + _complement_area(self.upper, a.tau_u, a.z_u, b.z_u)
+        near = a.tau_l * term(a.tau_l, self.lower.survival_area(2, b.z_l, a.z_l))
+        return near + body + complement_area(self.upper, a.tau_u, a.z_u, b.z_u)
 
     def _squared_survival_area(self, low: Float[Array, "..."], high: Float[Array, "..."]) -> Float[Array, "..."]:
         """The mirror image."""
         a, b = self._sides(low), self._sides(high)
         body = self.body._squared_survival_area(a.within(low), b.within(high))
-        near = a.tau_u * _term(a.tau_u, self.upper.survival_area(2, a.z_u, b.z_u))
-        return near + body + _complement_area(self.lower, a.tau_l, b.z_l, a.z_l)
+        near = a.tau_u * term(a.tau_u, self.upper.survival_area(2, a.z_u, b.z_u))
+        return near + body + complement_area(self.lower, a.tau_l, b.z_l, a.z_l)
 
     def _quantile(self, mass: Float[Array, "..."], upper: Bool[Array, "..."]) -> Float[Array, "..."]:
         """The body's quantile where mass >= tau, else the threshold and the excess of survival mass / tau beyond it."""
@@ -282,7 +282,7 @@ class SplicedBinnedPareto(BinnedBody):
         t_l, t_u = (leading(t, y.ndim) for t in self.thresholds())
         tau_l, tau_u = self._masses(y.ndim)
         in_lower, in_upper = y < t_l, y > t_u
-        return _Sides(
+        return Sides(
             tau_l=tau_l,
             tau_u=tau_u,
             t_l=t_l,
@@ -304,49 +304,3 @@ class _HeldSplicedBinnedPareto(SplicedBinnedPareto):
     def thresholds(self) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
         """As of `SplicedBinnedPareto`, without a gradient."""
         return jax.lax.stop_gradient(SplicedBinnedPareto.thresholds(self))
-
-
-@dataclasses.dataclass(frozen=True)
-class _Sides:
-    """Where an outcome lies: tail masses, thresholds, membership of the three pieces, excesses (0 outside the tail)."""
-
-    tau_l: Array
-    tau_u: Array
-    t_l: Array
-    t_u: Array
-    in_lower: Array
-    in_upper: Array
-    in_body: Array
-    z_l: Array
-    z_u: Array
-
-    def within(self, y: Array) -> Array:
-        """The outcome y of these sides, moved to the threshold where it lies beyond one."""
-        return jnp.where(self.in_lower, self.t_l, jnp.where(self.in_upper, self.t_u, y))
-
-
-def _complement_area(tail, tau, low, high):
-    """Integral of (1 - tau S)^2 over the excesses [low, high] of a tail."""
-    endless = jnp.isinf(high)
-    high = jnp.where(endless, jnp.where(jnp.isinf(low), 0.0, low), high)
-    low = jnp.where(jnp.isinf(low), high, low)
-    area = high - low - 2 * tau * tail.survival_area(1, low, high) + tau * tau * tail.survival_area(2, low, high)
-    return jnp.where(endless, jnp.inf, area)
-
-
-def _term(tau, value):
-    """tau times value, and 0 where tau is 0 whatever the value; an infinite value has no gradient."""
-    finite = (tau > 0) & jnp.isfinite(value)
-    return jnp.where(finite, tau * jnp.where(finite, value, 0.0), jnp.where(tau > 0, value, 0.0))
-
-
-def _checked_mass(mass, side, dtype):
-    """A tail mass as a constant (concrete scalar) or leaf (traced, or an array); InputError outside [0, 1/2)."""
-    if isinstance(mass, Constant):
-        return mass
-    if is_traced(mass):
-        return jnp.asarray(mass).astype(dtype)
-    value = np.asarray(mass)
-    if not np.all((value >= 0) & (value < 0.5)):
-        raise InputError(f"tail_mass must be at least 0 and below 1/2, got {value.tolist()} for the {side} tail")
-    return Constant(value) if value.ndim == 0 else jnp.asarray(mass).astype(dtype)
