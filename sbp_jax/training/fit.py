@@ -129,10 +129,7 @@ def fit(
 
 
 def is_done(record: dict[str, Any], config: TrainingConfig) -> bool:
-    """Whether a training with this record has no epoch left."""
-    return len(record["history"]) >= config.epochs or is_stale(record, config.patience)
-
-
-def is_stale(record: dict[str, Any], patience: int) -> bool:
-    """Whether validation has not improved for `patience` epochs."""
-    return record["best_loss"] is not None and len(record["history"]) - 1 - record["best_epoch"] >= patience
+    """Whether a training has no epoch left: all are used up, or validation has not improved for `patience` of them."""
+    count = len(record["history"])
+    stale = record["best_loss"] is not None and count - 1 - record["best_epoch"] >= config.patience
+    return count >= config.epochs or stale

@@ -13,7 +13,7 @@ import numpy as np
 from sbp_jax.training.checkpoints import Checkpoints
 from sbp_jax.training.diverged import first_not_finite
 from sbp_jax.training.feed import STEPS_TOGETHER, Schedule
-from sbp_jax.training.fit import Row, is_stale
+from sbp_jax.training.fit import Row, is_done
 from sbp_jax.training.resident import Resident
 from sbp_jax.training.step import Metrics, State
 from sbp_jax.training.stop import Stop, Stopped
@@ -216,8 +216,7 @@ class _Group:
                     better[lane] = True
                     record["best_loss"] = None if math.isnan(loss) else loss
                     record["best_epoch"] = len(record["history"]) - 1
-            through = len(record["history"]) >= settings.epochs or is_stale(record, settings.patience)
-            if through or record["diverged"] is not None:
+            if is_done(record, settings) or record["diverged"] is not None:
                 gone.append(i)
         self.best = _where(jnp.asarray(better), self.state.average, self.best)
         self.state = replace(self.state, loss_sum=jnp.zeros_like(self.state.loss_sum))
