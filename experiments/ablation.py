@@ -1,4 +1,4 @@
-"""Ablations: python -m experiments.ablation NAME [--seeds 5] [--arms A B] [--out FOLDER].
+"""Ablations: python -m experiments.ablation NAME [--seeds 5] [--arms A B] [--base CONFIG] [--out FOLDER].
 
 Trains every arm of a grid with several seeds, as one program where the arms differ in values alone, judges all on the
 test plays, and writes a parquet of all members, a table with intervals, figures and what they show. Interrupted, the
@@ -43,6 +43,7 @@ class Options:
         arms: names of arms to train, all without; the reference is always one of them.
         plays: simulated plays, instead of the base configuration's number.
         epochs: instead of the base configuration's.
+        base: named configuration that the arms change, instead of the grid's own; "play_by_play" has real plays.
         out: folder of the results; without, runs/ablation/NAME, where the runs are.
         ray: spread the trainings over the Ray cluster at this address ("auto", host:port; "local" starts one).
         ray_cpus: processors of a task there.
@@ -52,6 +53,7 @@ class Options:
     arms: tuple[str, ...] = ()
     plays: int | None = None
     epochs: int | None = None
+    base: str | None = None
     out: Path | None = None
     ray: str = ""
     ray_cpus: float = 1.0
@@ -84,6 +86,8 @@ def trials(chosen: Grid, options: Options) -> list[Trial]:
             continue
         config = arm.config
         if options.plays is not None:
+            if config.data.source:
+                raise InputError("--plays: a number of simulated plays, and these are read from files")
             config = replace(config, data=replace(config.data, plays=options.plays))
         if options.epochs is not None:
             config = replace(config, training=replace(config.training, epochs=options.epochs))
@@ -172,8 +176,9 @@ def command(args: list[str]) -> None:
             print(f"usage: python -m experiments.ablation NAME [--field value ...]\ngrids: {', '.join(grid.names())}\n")
             parse(Options, ["--help"], "python -m experiments.ablation NAME")
         raise InputError(f"expected a grid first; known: {', '.join(grid.names())}")
-    chosen = grid.read(args[0])
+    grid.read(args[0])  # a wrong name is told before wrong options
     options = parse(Options, args[1:], f"python -m experiments.ablation {args[0]}")
+    chosen = grid.read(args[0], options.base)
     root = Path("runs/ablation") / chosen.name
     with listening() as stop:
         table, references, dataset = ablate(chosen, options, root, stop)

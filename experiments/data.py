@@ -78,6 +78,8 @@ def open_dataset(config: DataConfig) -> Dataset:
     Raises:
         InputError: what is wrong with the source or a field.
     """
+    if not (config.tracking or config.source):
+        raise InputError("data.source: expected lists of plays: those that are simulated have tracking")
     simulated = None if config.source else _simulate(config)
     sources: tuple[str | Path, ...] = (simulated,) if simulated else config.source
     choice = dataset.PrepareConfig(
@@ -86,6 +88,10 @@ def open_dataset(config: DataConfig) -> Dataset:
         malformed=config.malformed,
         outcome=config.outcome,
         extras=config.extras,
+        tracking=config.tracking,
+        results=config.results,
+        situation=config.situation,
+        test_seasons=config.test_seasons,
     )
     where = [str(Path(source).absolute()) for source in sources]
     stem = simulated.name if simulated else Path(sources[0]).name or "plays"

@@ -21,7 +21,7 @@ from experiments.signals import listening
 from experiments.train import check, train
 from sbp_jax.config import Config
 from sbp_jax.data.batching import Plays
-from sbp_jax.data.dataset import SPLITS
+from sbp_jax.data.splits import SPLITS
 from sbp_jax.evaluation import YARDS, IntegerForecast, evaluate, integer_forecast, pp_curve
 from sbp_jax.reporting import figures
 from sbp_jax.reporting.tables import metrics_table

@@ -2,7 +2,8 @@
 
 A grid has a `title`, `about` (what varies), a `base` configuration, the name of its `reference` arm, and `arms`: each a
 `name` and what it changes of the base, by section and field as on the command line (`head.bins = 10`). A numeric `x` in
-the arms puts them on an axis of figures, which `axis` names and `logarithmic` scales.
+the arms puts them on an axis of figures, which `axis` names and `logarithmic` scales. With `tracking = true` the arms
+differ in what they make of frames: the base must have tracked plays.
 """
 
 import dataclasses
@@ -16,7 +17,7 @@ from sbp_jax.config import Config, from_dict
 from sbp_jax.errors import InputError
 
 FOLDER = Path(configs.__file__).parent / "ablations"
-KEYS = {"title", "about", "base", "reference", "axis", "logarithmic", "arms"}
+KEYS = {"title", "about", "base", "reference", "axis", "logarithmic", "tracking", "arms"}
 SECTIONS = [field.name for field in dataclasses.fields(Config)]
 
 
@@ -40,7 +41,7 @@ class Grid:
     """Arms to compare.
 
     Attributes:
-        name: of its file.
+        name: of its file, and of the base where that is another than its own.
         title, about: for the report.
         reference: name of the arm that the others are compared with.
         arms: in the order of the file.
@@ -62,11 +63,12 @@ def names() -> list[str]:
     return sorted(path.stem for path in FOLDER.glob("*.toml"))
 
 
-def read(name: str) -> Grid:
-    """The grid of that name, or of the TOML file at that path.
+def read(name: str, base: str | None = None) -> Grid:
+    """The grid of that name, or of the TOML file at that path, on another base configuration than its own if named.
 
     Raises:
-        InputError: there is none, or it is no grid; the line names the file and the key.
+        InputError: there is none, or it is no grid; the line names the file and the key. The base has no tracking, and
+            the grid needs it.
     """
     path = Path(name) if name.endswith(".toml") else FOLDER / f"{name}.toml"
     if not path.is_file():
@@ -81,17 +83,23 @@ def read(name: str) -> Grid:
     for key, kind in (("title", str), ("about", str), ("base", str), ("reference", str), ("arms", list)):
         if not isinstance(content.get(key), kind):
             raise InputError(f"{path}: {key}: expected a {kind.__name__}, got {content.get(key)!r}")
-    base = configs.get(content["base"])
-    arms = tuple(_arm(entry, base, f"{path}: arms[{i}]") for i, entry in enumerate(content["arms"]))
+    start = configs.get(base or content["base"])
+    arms = tuple(_arm(entry, start, f"{path}: arms[{i}]") for i, entry in enumerate(content["arms"]))
     known = [arm.name for arm in arms]
     if len(set(known)) < len(known):
         raise InputError(f"{path}: arms: expected different names, got {known}")
     if content["reference"] not in known:
         raise InputError(f"{path}: reference: expected one of {known}, got {content['reference']!r}")
     axis, logarithmic = content.get("axis", ""), content.get("logarithmic", False)
-    if not isinstance(axis, str) or not isinstance(logarithmic, bool):
-        raise InputError(f"{path}: expected a text as axis and true or false as logarithmic")
-    return Grid(path.stem, content["title"], content["about"], content["reference"], arms, axis, logarithmic)
+    tracking = content.get("tracking", False)
+    if not isinstance(axis, str) or not isinstance(logarithmic, bool) or not isinstance(tracking, bool):
+        raise InputError(f"{path}: expected a text as axis and true or false as logarithmic and tracking")
+    if tracking and not start.data.tracking:
+        raise InputError(f"{path}: its arms differ in what they make of frames, and {base} has plays without tracking")
+    stem, title = path.stem, content["title"]
+    if base is not None:
+        stem, title = f"{stem}-{base}", f"{title}: {base}"
+    return Grid(stem, title, content["about"], content["reference"], arms, axis, logarithmic)
 
 
 def change(config: Config, changes: dict[str, Any], where: str) -> Config:

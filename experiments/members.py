@@ -13,11 +13,11 @@ from tqdm import tqdm
 from experiments.data import Dataset
 from experiments.lock import held
 from experiments.record import Record
-from experiments.start import network_of, set_up
+from experiments.start import Setup, marginal_of, network_of, set_up
 from experiments.train import run_folder
 from sbp_jax.config import Config, digest
 from sbp_jax.data.arrays import Arrays
-from sbp_jax.training import Checkpoints, Schedule, to_device
+from sbp_jax.training import Checkpoints, Schedule, Watch, to_device
 from sbp_jax.training.fit_sweep import Finished, Plan, fit_sweep
 from sbp_jax.training.stop import Stop
 from sbp_jax.training.sweep import Sweep, program
@@ -35,8 +35,8 @@ def train_members(
         configs: different ones, on the same data.
         dataset: prepared plays.
         root: folder of the runs.
-        on_done: called for each with its run's folder, and with what stopped being finite where it diverged, where the
-            folder has no run then; it writes `RESULT` there.
+        on_done: called for each with its run's folder, and with what went wrong where it diverged: the folder has no
+            run then, but diverged.json; it writes `RESULT` there.
         stop: asks the training to stop.
 
     Raises:
@@ -109,21 +109,30 @@ def _train_group(
 
         def on_finished(finished: Finished) -> None:
             config, folder = configs[finished.index], root / names[finished.index]
-            if finished.diverged is None:
-                _leave(folder, config, dataset, setup.plays.static.shape[1], setup.whole, finished)
-            on_done(config, folder, finished.diverged)
+            _leave(folder, config, dataset, setup, finished)
+            wrong = finished.diverged
+            on_done(config, folder, None if wrong is None else f"{wrong.what} at step {wrong.step}")
 
+        watches = [
+            Watch(schedules[i].order, marginal_of(config, setup, networks[i]), setup.identify, members[i][1].params)
+            for i, config in enumerate(configs)
+        ]
         every = settings.checkpoint_every if per_epoch > settings.checkpoint_every else 0
-        fit_sweep(sweep, members, plan, checkpoints, every, on_step=on_step, on_finished=on_finished, stop=stop)
+        told = {"on_step": on_step, "on_finished": on_finished, "stop": stop, "watches": watches}
+        fit_sweep(sweep, members, plan, checkpoints, every, **told)
     checkpoints.close()
 
 
-def _leave(folder: Path, config: Config, dataset: Dataset, num_static: int, whole: bool, finished: Finished) -> None:
-    """Write the run of a member as its own training would have."""
-    record = Record(folder, config, dataset.path, dataset.fingerprint, num_static, whole)
+def _leave(folder: Path, config: Config, dataset: Dataset, setup: Setup, finished: Finished) -> None:
+    """Write the run of a member as its own training would have; of one that went wrong without checkpoints."""
+    num_static = setup.plays.static.shape[1]
+    record = Record(folder, config, dataset.path, dataset.fingerprint, num_static, setup.whole)
     history: list[dict[str, Any]] = finished.record["history"]
     record.metrics(history)
     record.close()
+    if finished.diverged is not None:
+        record.diverged(finished.diverged)
+        return
     checkpoints = Checkpoints(folder / "checkpoints")
     step = int(finished.state.step)
     if checkpoints.latest != step:

@@ -23,6 +23,7 @@ from experiments import machine
 from sbp_jax.config import Config
 from sbp_jax.data.whole import write_whole
 from sbp_jax.saved import CONFIG, FORMAT, metrics_of
+from sbp_jax.training.diverged import DivergedError
 from sbp_jax.training.fit import Row
 from sbp_jax.training.room import no_room
 
@@ -111,9 +112,9 @@ class Record:
         with self._room("events", _EVENT_BYTES):
             self._tell(history)
 
-    def diverged(self, step: int, what: str, plays: list[str]) -> None:
+    def diverged(self, error: DivergedError) -> None:
         """Write at which step a training went wrong, and all plays of its batch; OSError as `metrics`."""
-        content = json.dumps({"step": step, "what": what, "plays": plays}, indent=1) + "\n"
+        content = json.dumps({"step": error.step, "what": error.what, "plays": error.names}, indent=1) + "\n"
         self._write(DIVERGED, content.encode())
 
     def close(self) -> None:

@@ -10,15 +10,16 @@ from experiments.data import Dataset
 from sbp_jax.config import Config
 from sbp_jax.data.arrays import Arrays
 from sbp_jax.data.batching import Mirror, Plays
-from sbp_jax.data.features import STATIC_FEATURES
+from sbp_jax.data.features import static_names
 from sbp_jax.data.symmetry import mirror_of
 from sbp_jax.models import Network, receptive_field
-from sbp_jax.training import Resident, Schedule, fit_marginal, to_device
+from sbp_jax.training import Marginal, Resident, Schedule, fit_marginal, to_device
 from sbp_jax.training.build import (
     check_features,
     check_finite,
     check_outcomes,
     make_head,
+    make_judge,
     make_loss,
     make_network,
     set_statistics,
@@ -51,6 +52,10 @@ class Setup:
         padded = Arrays.of(self.validation, (max(*self.buckets, int(self.validation.lengths.max())),))
         return to_device(padded), Schedule(padded, self.batch_size, shuffle=False).epoch(0)
 
+    def identify(self, positions: np.ndarray) -> list[str]:
+        """Names of training plays, "game_id/play_id"."""
+        return [f"{self.plays.game_id[i]}/{self.plays.play_id[i]}" for i in positions]
+
 
 def set_up(config: Config, dataset: Dataset) -> Setup:
     """The plays that a configuration trains on.
@@ -62,11 +67,12 @@ def set_up(config: Config, dataset: Dataset) -> Setup:
     plays, validation = dataset.split("train"), dataset.split("validation")
     for split in (plays, validation):
         check_features(config, split)
-        check_finite(split, STATIC_FEATURES)
+        check_finite(split, static_names(config.data.situation))
         check_outcomes(config, split)
     # The law of the last frame depends on no more than these frames.
-    reach = receptive_field(config.network.layers, config.network.kernel_size)
-    settings, validation = config.training, validation.last(reach)
+    network, settings = config.network, config.training
+    reach = 1 if network.encoder == "none" else receptive_field(network.layers, network.kernel_size)
+    validation = validation.last(reach)
     plays = plays if settings.per_frame else plays.last(reach)
     return Setup(
         plays=plays,
@@ -90,6 +96,15 @@ def network_of(config: Config, plays: Plays) -> Network:
 def known_cut(config: Config, plays: Plays) -> np.ndarray | None:
     """Which outcomes count as cut: touchdowns, where the objective is "censored"; None otherwise."""
     return plays.cut if config.training.objective == "censored" else None
+
+
+def marginal_of(config: Config, setup: Setup, network: Network) -> Marginal:
+    """Mean losses of the marginal distribution that a configuration's network starts from."""
+    starts = (
+        (make_loss(config.training), setup.plays),
+        (make_judge(config.training, setup.whole), setup.validation),
+    )
+    return Marginal(*(marginal_loss(network, of, each.yards, known_cut(config, each)) for of, each in starts))
 
 
 def marginal_loss(network: Network, loss: Loss, yards: np.ndarray, cut: np.ndarray | None = None) -> float:

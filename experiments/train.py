@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import jax.numpy as jnp
-import numpy as np
 from tqdm import tqdm
 
 from experiments.cli import main, option, parse_config
@@ -20,7 +19,7 @@ from experiments.data import Dataset, open_dataset
 from experiments.lock import held
 from experiments.record import Record
 from experiments.signals import listening
-from experiments.start import Setup, known_cut, marginal_loss, network_of, set_up
+from experiments.start import Setup, marginal_of, network_of, set_up
 from sbp_jax.config import Config, digest
 from sbp_jax.data.arrays import Arrays
 from sbp_jax.data.batching import Batches
@@ -30,7 +29,6 @@ from sbp_jax.training import (
     DivergedError,
     HostFeed,
     Hyperparameters,
-    Marginal,
     Predictor,
     ResidentFeed,
     Trainer,
@@ -63,6 +61,10 @@ def check(config: Config) -> None:
         InputError: a field out of range; the message names it.
     """
     check_size(config)
+    if not config.data.tracking and config.network.encoder != "none":
+        raise InputError(
+            f"network.encoder: {config.network.encoder} presumes tracking, and data.tracking is False; choose none"
+        )
     head, data, training = make_head(config.head), config.data, config.training
     make_loss(training)(head(jnp.zeros(head.num_outputs)), jnp.zeros(()), jnp.zeros((), bool))
     positive = {
@@ -152,12 +154,7 @@ def _train(config: Config, dataset: Dataset, setup: Setup, folder: Path, stop: S
     trainer = Trainer(predictor, head, loss, hyperparameters, nll, frame_weights(settings), mesh)
     validate = _validator(trainer, setup) if len(validation) else None
 
-    starts = ((loss, plays), (nll, validation))
-    start = Marginal(*(marginal_loss(network, of, each.yards, known_cut(config, each)) for of, each in starts))
-
-    def identify(positions: np.ndarray) -> list[str]:
-        return [f"{plays.game_id[i]}/{plays.play_id[i]}" for i in positions]
-
+    start = marginal_of(config, setup, network)
     checkpoints = Checkpoints(folder / "checkpoints")
     so_far = checkpoints.load({}) if checkpoints.latest is not None else None
     record = None
@@ -186,12 +183,12 @@ def _train(config: Config, dataset: Dataset, setup: Setup, folder: Path, stop: S
             )
 
         kept = trainer.place(constants(network))
-        watch = Watch(feed.order, start, identify)
+        watch = Watch(feed.order, start, setup.identify, predictor.params)
         try:
             fit(trainer, feed, validate, settings, checkpoints, kept, on_step, on_epoch, stop, watch)
         except DivergedError as error:
             if record is not None:
-                record.diverged(error.step, error.what, identify(np.array(error.plays, int)))
+                record.diverged(error)
             raise
     checkpoints.close()
     if record is not None:

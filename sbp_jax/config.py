@@ -28,6 +28,10 @@ class DataConfig:
         outcome: what is predicted: "yards" as the league counts, "net_yards" (an interception is its return), or a
             numeric column of the list of plays, whose unit is then that of the head's fields.
         extras: further features of the players by name (`sbp_jax.data.extras`), such as "time_since_snap_s".
+        tracking: the source has tracking; without, it is lists of plays alone, and `network.encoder` none.
+        results: of the plays kept: C complete, I incomplete, IN intercepted; of lists of plays also S sack, R run.
+        situation: numeric columns of the list of plays that the network sees beside the situation, such as "air_yards".
+        test_seasons: seasons whose games are the test, instead of a share of all games.
 
     Raises:
         InputError: an extra that is unknown or named twice.
@@ -42,6 +46,10 @@ class DataConfig:
     cache: str = "runs/data"
     outcome: str = "yards"
     extras: tuple[str, ...] = ()
+    tracking: bool = True
+    results: tuple[str, ...] = ("C", "I", "IN")
+    situation: tuple[str, ...] = ()
+    test_seasons: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "extras", check_extras(self.extras))

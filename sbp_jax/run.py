@@ -65,7 +65,7 @@ class Run:
         expected = self.model.static_scale.mean[...].shape[0]
         if plays.static.shape[1] != expected:
             raise InputError(f"plays: expected {expected} static features, got {plays.static.shape[1]}")
-        plays = plays.last(self.model.tcn.receptive_field)
+        plays = plays.last(self.model.receptive_field)
         return self._predictor(self._predictor.params, plays, _BATCH_SIZE, self.config.training.buckets)
 
     @cached_property

@@ -18,7 +18,7 @@ from sbp_jax.training.stored import DamagedError, read_json
 
 CONFIG = "config.json"  # in a run's folder
 _BYTES = 2**20  # of it, at most
-FORMAT = 1  # of config.json; files without a number are of format 0. Raise it with every field that a config gains
+FORMAT = 2  # of config.json; files without a number are of format 0. Raise it with every field that a config gains
 # format -> field that came with it -> what code of all formats before did
 ADDED: dict[int, dict[str, Any]] = {
     1: {
@@ -32,6 +32,12 @@ ADDED: dict[int, dict[str, Any]] = {
         "training.per_frame": False,
         "training.frame_half_life_s": 0.0,
         "network.compute": "float32",
+    },
+    2: {
+        "data.tracking": True,
+        "data.results": ["C", "I", "IN"],
+        "data.situation": [],
+        "data.test_seasons": [],
     },
 }
 # the same for fields that no value makes what it was

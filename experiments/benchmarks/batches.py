@@ -230,11 +230,12 @@ def _in_turn(calls: dict[str, Callable[[int], Any]], seconds: float) -> dict[str
 
 def _write_records(plays: Plays, folder: Path) -> None:
     """A prepared data set of plays in memory, all of them in the training split."""
-    from sbp_jax.data.dataset import RECIPE, SPLITS, report_of
+    from sbp_jax.data.dataset import RECIPE, report_of
     from sbp_jax.data.features import INFO_TYPES
     from sbp_jax.data.quality import Distributions
     from sbp_jax.data.records import save_chunk, write_records
     from sbp_jax.data.report import ReadReport
+    from sbp_jax.data.splits import SPLITS
 
     folder.mkdir()
     info = {name: np.zeros(len(plays), kind) for name, kind in INFO_TYPES.items()}

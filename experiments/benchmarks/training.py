@@ -168,10 +168,11 @@ def _pieces(form: str) -> dict[str, Callable[[], Any]]:
     batch, head, loss = _batch(data), make_head(config.head), objective("interval")
     network, trainer = make_network(config, head, NUM_STATIC), trainer_of(form, data)
     graph, params, constants = nnx.split(network, nnx.Param, ...)
-    window = slice(-network.tcn.receptive_field, None)
+    encoder, window = network.encoder, slice(-network.receptive_field, None)
+    assert encoder is not None, "the forms that are timed look at frames"
     there = (batch["players"] & batch["mask"][:, :, None])[:, window]
     x = batch["x"].reshape(*batch["players"].shape, -1)[:, window]
-    encoded = network.encoder(x, there)
+    encoded = encoder(x, there)
     state = network.encode_last(batch["x"], batch["mask"], batch["players"])
     raw = network.decode(state, batch["static"])
     held = [trainer.initial(0)]

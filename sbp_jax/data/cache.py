@@ -20,8 +20,9 @@ import numpy as np
 from sbp_jax.data import storage
 from sbp_jax.data.arrays import IDENTITIES, Arrays, Filling
 from sbp_jax.data.buckets import COUNT, choose_buckets, fit_buckets
-from sbp_jax.data.dataset import SPLITS, Prepared, describe, read_columns
+from sbp_jax.data.dataset import Prepared, describe, read_columns
 from sbp_jax.data.lengths import read_lengths
+from sbp_jax.data.splits import SPLITS
 from sbp_jax.data.whole import building, discard
 from sbp_jax.errors import InputError
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from sbp_jax.data.parts import Part, read_part
-from sbp_jax.data.rows import play_ids
 from sbp_jax.data.tracking import Sources
 from sbp_jax.data.whole import write_whole
 from sbp_jax.errors import InputError
@@ -75,7 +74,7 @@ def run_named() -> Iterator[None]:
 
 def _plays_of(number: int, sources: Sources, spool: Path) -> tuple[int, set[tuple[int, int]]]:
     try:
-        return number, play_ids(sources.tables[number])
+        return number, sources.ids(number)
     except InputError as error:
         write_whole(spool / f"{number:05d}{_ERROR}", str(error).encode())
         return number, set()

@@ -20,21 +20,23 @@ import numpy as np
 from sbp_jax.data import quality
 from sbp_jax.data.batching import FEATURES, PLAYERS, Plays
 from sbp_jax.data.cluster import pipeline_options, read_on_cluster, run_named
-from sbp_jax.data.extras import check_extras, feature_names
-from sbp_jax.data.features import INFO_TYPES, STATIC_FEATURES
+from sbp_jax.data.extras import feature_names
+from sbp_jax.data.features import INFO_TYPES, STATIC_FEATURES, static_names
 from sbp_jax.data.formats import find_tables
+from sbp_jax.data.outcomes import ATTEMPTS
 from sbp_jax.data.parts import Part, read_in_turn
 from sbp_jax.data.quality import Distributions
-from sbp_jax.data.records import SCALAR_TYPES, games_and_lengths, read_records, write_records
+from sbp_jax.data.records import SCALAR_TYPES, games_seasons_lengths, read_records, write_records
 from sbp_jax.data.report import ReadReport
+from sbp_jax.data.splits import SPLITS, split_by_season, split_games
 from sbp_jax.data.tracking import Sources, open_sources
 from sbp_jax.data.whole import building
 from sbp_jax.data.windows import Rules
 from sbp_jax.errors import InputError
 
-SPLITS = ("train", "validation", "test")
 REPORT, SUMMARY = "report.json", "report.md"
 RECIPE = 5  # raise it when the same files give other arrays
+_YOUNGER = ("extras", "tracking", "results", "situation", "test_seasons")  # fields that not all data sets had
 # the report's own keys -> fields of `ReadReport`
 _READING = {
     "plays": "kept",
@@ -54,10 +56,11 @@ class PrepareConfig:
     Args:
         seed: decides which game goes to which split.
         fractions: shares of the games for train, validation and test, summing to 1.
-        malformed, min_frames, max_frames, outcome, extras: as in `windows.Rules`.
+        malformed, min_frames, max_frames, outcome, extras, tracking, results, situation: as in `windows.Rules`.
+        test_seasons: with them their games test, and the others have the other two shares.
 
     Raises:
-        InputError: fractions that are negative or do not sum to 1, an extra that is unknown or named twice.
+        InputError: fractions that are negative or do not sum to 1, and as `windows.Rules`.
     """
 
     seed: int = 0
@@ -67,20 +70,25 @@ class PrepareConfig:
     max_frames: int = 120
     outcome: str = "yards"
     extras: tuple[str, ...] = ()
+    tracking: bool = True
+    results: tuple[str, ...] = ATTEMPTS
+    situation: tuple[str, ...] = ()
+    test_seasons: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "extras", check_extras(self.extras))
+        object.__setattr__(self, "extras", self.rules.extras)
         if len(self.fractions) != 3 or min(self.fractions) < 0 or abs(sum(self.fractions) - 1) > 1e-9:
             raise InputError(f"fractions: expected three shares of at least 0 that sum to 1, got {self.fractions}")
 
     @property
     def rules(self) -> Rules:
         """The reader's part of the configuration."""
-        return Rules(self.malformed, self.min_frames, self.max_frames, self.outcome, self.extras)
+        return Rules(**{name: getattr(self, name) for name in Rules.__dataclass_fields__})
 
     def recorded(self) -> dict[str, Any]:
-        """Return the fields as a data set's report has them; without extras as before there were any, and so found."""
-        return {name: value for name, value in asdict(self).items() if name != "extras" or value}
+        """Return the fields as a data set's report has them; younger ones only if set, so that older sets are found."""
+        default = {name: PrepareConfig.__dataclass_fields__[name].default for name in _YOUNGER}
+        return {name: value for name, value in asdict(self).items() if name not in default or value != default[name]}
 
 
 @dataclass(frozen=True)
@@ -94,6 +102,7 @@ class Prepared:
         plays, frames: how many each split has.
         fingerprint: hexadecimal digits that name the source files' content and the configuration.
         features: the names of a player's features.
+        static: the names of the static features.
     """
 
     path: Path
@@ -103,6 +112,7 @@ class Prepared:
     frames: dict[str, int]
     fingerprint: str
     features: tuple[str, ...] = FEATURES
+    static: tuple[str, ...] = STATIC_FEATURES
 
 
 def prepare(
@@ -131,7 +141,7 @@ def prepare(
     """
     config, out = config or PrepareConfig(), Path(out)
     options = None if beam_flags is None else pipeline_options(beam_flags)
-    files = sorted(table.path for table in find_tables(sources))
+    files = sorted(table.path for table in find_tables(sources, config.tracking))
     recipe = {"recipe": RECIPE, "config": config.recorded(), "sources": [_describe(path) for path in files]}
     recipe = json.loads(json.dumps(recipe))
     if _is_prepared(out):
@@ -157,15 +167,16 @@ def describe(path: str | Path) -> Prepared:
     columns = ("games", "plays", "frames")
     by_split = {column: {split: report["splits"][split][column] for split in SPLITS} for column in columns}
     fingerprint = hashlib.sha256(json.dumps(report["prepared_from"], sort_keys=True).encode()).hexdigest()[:16]
-    features = tuple(report.get("features", FEATURES))  # before there were extras, all had the same
-    return Prepared(path, _reading(report), **by_split, fingerprint=fingerprint, features=features)
+    # before there were extras or further columns, all had the same
+    features, static = tuple(report.get("features", FEATURES)), tuple(report.get("static", STATIC_FEATURES))
+    return Prepared(path, _reading(report), **by_split, fingerprint=fingerprint, features=features, static=static)
 
 
 def _report(path: Path) -> dict[str, Any]:
     with contextlib.suppress(ValueError):
         report = json.loads((path / REPORT).read_text())
         wanted = {*_READING, "distributions", "splits", "prepared_from"}
-        named = isinstance(report.get("features", []), list)
+        named = all(isinstance(report.get(names, []), list) for names in ("features", "static"))
         if wanted <= set(report) and named and (path / "passing_plays").is_dir():
             return report
     raise InputError(f"{path}: damaged data set; prepare the tracking files again")
@@ -231,7 +242,7 @@ def read_columns(
     Raises:
         InputError: the records are damaged.
     """
-    static = np.zeros((prepared.plays[split], len(STATIC_FEATURES)), np.float32)
+    static = np.zeros((prepared.plays[split], len(prepared.static)), np.float32)
     scalars: dict[str, list[Any]] = {name: [] for name in (*SCALAR_TYPES, *INFO_TYPES)}
     for i, play in enumerate(whole_records(prepared, split)):
         put(i, play)
@@ -241,28 +252,6 @@ def read_columns(
     columns = {name: np.array(values, {**SCALAR_TYPES, **INFO_TYPES}[name]) for name, values in scalars.items()}
     info = {name: columns.pop(name) for name in INFO_TYPES}
     return {"static": static, **columns}, info
-
-
-def split_games(games: Sequence[int], seed: int, fractions: Sequence[float]) -> dict[str, list[int]]:
-    """Return the games of each split: shuffled by `seed`, then dealt out by `fractions`.
-
-    Every split with a share gets at least one game; with two games there are train and test only.
-
-    Raises:
-        InputError: fewer than two games.
-    """
-    ordered = sorted(set(games))
-    if len(ordered) < 2:
-        raise InputError(f"splits are by game, never by play: expected at least 2 games, got {len(ordered)}")
-    if len(ordered) == 2:
-        fractions = (0.5, 0.0, 0.5)
-    shuffled = np.random.default_rng(seed).permutation(ordered).tolist()
-    sizes = np.diff(np.round(np.cumsum([0.0, *fractions]) * len(ordered)).astype(int))
-    for split in np.flatnonzero((sizes == 0) & (np.asarray(fractions) > 0)):
-        sizes[split] += 1
-        sizes[np.argmax(sizes)] -= 1
-    bounds = np.concatenate([[0], np.cumsum(sizes)])
-    return {split: sorted(shuffled[bounds[i] : bounds[i + 1]]) for i, split in enumerate(SPLITS)}
 
 
 def _build(
@@ -280,9 +269,13 @@ def _build(
         parts = read_on_cluster(sources, spool, beam_options)
     whole = sum(parts, start=Part(sources.report))
     sources.check_kept(whole.report)
-    games, lengths = zip(*(games_and_lengths(path) for path in whole.chunks), strict=True)
-    game, length = np.concatenate(games), np.concatenate(lengths)
-    split = split_games(game.tolist(), config.seed, config.fractions)
+    columns = zip(*(games_seasons_lengths(path) for path in whole.chunks), strict=True)
+    game, season, length = (np.concatenate(column) for column in columns)
+    if config.test_seasons:
+        games, seasons = game.tolist(), season.tolist()
+        split = split_by_season(games, seasons, config.test_seasons, config.seed, config.fractions)
+    else:
+        split = split_games(game.tolist(), config.seed, config.fractions)
     with contextlib.nullcontext() if beam_options is None else run_named():
         write_records(whole.chunks, split, place, beam_options)
     shutil.rmtree(spool)
@@ -290,17 +283,22 @@ def _build(
     for name, members in split.items():
         inside = np.isin(game, members)
         sizes[name] = {"games": members, "plays": int(inside.sum()), "frames": int(length[inside].sum())}
-    return report_of(whole.report, whole.distributions, sizes, feature_names(config.extras))
+    names = feature_names(config.extras), static_names(config.situation)
+    return report_of(whole.report, whole.distributions, sizes, *names)
 
 
 def report_of(
-    reading: ReadReport, seen: Distributions, splits: Mapping[str, Any], features: tuple[str, ...] = FEATURES
+    reading: ReadReport,
+    seen: Distributions,
+    splits: Mapping[str, Any],
+    features: tuple[str, ...] = FEATURES,
+    static: tuple[str, ...] = STATIC_FEATURES,
 ) -> dict[str, Any]:
     """A data set's report but for what it was prepared from: account, format, features, distributions, splits."""
     account = {key: getattr(reading, name) for key, name in _READING.items()}
     distributions = seen.as_dict()
     names = ", ".join(distributions["formats"])
-    account |= {"format": names, "features": list(features)}
+    account |= {"format": names, "features": list(features), "static": list(static)}
     return {**account, "distributions": distributions, "splits": dict(splits)}
 
 

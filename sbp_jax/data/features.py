@@ -11,7 +11,8 @@ The eight features of a player at a frame (`FEATURES`):
 | orientation_cos, orientation_sin | | where the shoulders face, (1, 0) being the offence's way; (0, 0) unknown |
 
 An angle as a pair has no jump: 359 and 1 degree are neighbours. The 22 players' order is that of `slots`.
-Further features of a player are chosen by name and follow the eight: `extras` lists them.
+Further features of a player are chosen by name and follow the eight: `extras` lists them. Of plays without tracking
+there is one frame, without players.
 """
 
 from collections.abc import Sequence
@@ -38,10 +39,10 @@ __all__ = [
     "STATIC_FEATURES",
     "plays_from_chunk",
     "read_plays",
+    "static_names",
 ]
 
 SITUATION_FEATURES = ("down", "distance", "yards_to_goal", "quarter", "clock_s", "score_difference", "week", "home")
-STATIC_FEATURES = (*SITUATION_FEATURES, *(f"{name}_missing" for name in SITUATION_FEATURES))
 MISSING = -1  # in the integer columns of `Plays.info`
 INFO_TYPES: dict[str, type[np.generic]] = {
     "result": np.str_,
@@ -58,18 +59,51 @@ INFO_TYPES: dict[str, type[np.generic]] = {
 }
 
 
+def static_names(situation: Sequence[str] = ()) -> tuple[str, ...]:
+    """Names of the static features, those of `situation`, columns of the list of plays, among them."""
+    names = (*SITUATION_FEATURES, *situation)
+    return (*names, *(f"{name}_missing" for name in names))
+
+
+STATIC_FEATURES = static_names()
+
+
 def plays_from_chunk(chunk: TrackingChunk) -> Plays:
     """Return a chunk's plays as arrays, in the order of `chunk.plays`.
 
     `static` has the situation (`down, distance` [yards], `yards_to_goal, quarter, clock_s` [left in the quarter],
-    `score_difference, week, home` as 0 or 1), 0 where unknown, and then for each a column that is 1 where it is
-    unknown. `info` has the columns of `INFO_TYPES`, text "" and whole numbers -1 where unknown (`pressure`
-    is 0 or 1 where known). `time_to_throw_s` is the listed one, else the window's length. `yards` is the outcome that
-    the rules of the reading ask for, and `frames` have the extras that they ask for.
+    `score_difference, week, home` as 0 or 1, and the further columns of the rules), 0 where unknown, and then for each
+    a column that is 1 where it is unknown: `static_names`. `info` has the columns of `INFO_TYPES`, text "" and whole
+    numbers -1 where unknown (`pressure` is 0 or 1 where known). `time_to_throw_s` is the listed one, else the window's
+    length; of plays without tracking NaN. `yards` is the outcome that the rules of the reading ask for, and `frames`
+    have the extras that they ask for.
     """
     plays = chunk.plays
     lengths = plays["frames"].to_numpy()
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    features = feature_names(chunk.extras)
+    frames = np.zeros((int(offsets[-1]), PLAYERS, len(features)), np.float32)
+    players = np.zeros((int(offsets[-1]), PLAYERS), bool)
+    if len(chunk.frames):
+        _put_players(chunk, offsets, frames, players)
+    return Plays(
+        frames=frames,
+        offsets=offsets,
+        players=players,
+        static=_static(plays, chunk.situation),
+        yards=plays["outcome"].to_numpy().astype(np.float32),
+        game_id=plays["game_id"].to_numpy(),
+        play_id=plays["play_id"].to_numpy(),
+        passer_id=plays["passer_id"].to_numpy(),
+        passer=np.array(plays["passer"].fill_null("").to_list(), dtype=np.str_),
+        info=_info(plays),
+        features=features,
+    )
+
+
+def _put_players(chunk: TrackingChunk, offsets: np.ndarray, frames: np.ndarray, players: np.ndarray) -> None:
+    """Set the features of the players of all plays, and where they are, in arrays of zeros."""
+    plays = chunk.plays
     index = plays.select(*PLAY, "passer_id", "target_id", "ball_x", "ball_y").with_row_index("play")
     rows = chunk.frames.join(index, on=PLAY).sort("play", "player_id", "frame")
     people = rows.group_by("play", "player_id", maintain_order=True).agg(
@@ -93,28 +127,12 @@ def plays_from_chunk(chunk: TrackingChunk) -> Plays:
         ],
         axis=1,
     )
-    features = feature_names(chunk.extras)
-    frames = np.zeros((int(offsets[-1]), PLAYERS, len(features)), np.float32)
-    players = np.zeros((int(offsets[-1]), PLAYERS), bool)
     placed = slot >= 0
     place = row[placed], slot[placed]
     frames[*place, :PLAYER_FEATURES] = values[placed]
     players[place] = True
     if chunk.extras:
         frames[:, :, PLAYER_FEATURES:] = measure(chunk.extras, _scene(rows.filter(placed), place, players))
-    return Plays(
-        frames=frames,
-        offsets=offsets,
-        players=players,
-        static=_static(plays),
-        yards=plays["outcome"].to_numpy().astype(np.float32),
-        game_id=plays["game_id"].to_numpy(),
-        play_id=plays["play_id"].to_numpy(),
-        passer_id=plays["passer_id"].to_numpy(),
-        passer=np.array(plays["passer"].fill_null("").to_list(), dtype=np.str_),
-        info=_info(plays),
-        features=features,
-    )
 
 
 def read_plays(sources: str | Path | Sequence[str | Path], rules: Rules | None = None) -> tuple[Plays, ReadReport]:
@@ -158,10 +176,11 @@ def _slots(people: pl.DataFrame, plays: pl.DataFrame) -> np.ndarray:
     return slots
 
 
-def _static(plays: pl.DataFrame) -> np.ndarray:
-    values = plays.select(pl.col(name).cast(pl.Float32) for name in SITUATION_FEATURES)
+def _static(plays: pl.DataFrame, situation: Sequence[str]) -> np.ndarray:
+    values = plays.select(pl.col(name).cast(pl.Float32) for name in (*SITUATION_FEATURES, *situation))
+    values = values.with_columns(pl.all().fill_nan(None))
     missing = values.select(pl.all().is_null().cast(pl.Float32).name.suffix("_missing"))
-    return np.ascontiguousarray(values.fill_null(0.0).hstack(missing).select(STATIC_FEATURES).to_numpy())
+    return np.ascontiguousarray(values.fill_null(0.0).hstack(missing).select(static_names(situation)).to_numpy())
 
 
 def _info(plays: pl.DataFrame) -> dict[str, np.ndarray]:

@@ -40,17 +40,18 @@ class Table:
     layout: Layout | None = None
 
 
-def find_tables(sources: str | Path | Sequence[str | Path]) -> list[Table]:
+def find_tables(sources: str | Path | Sequence[str | Path], tracking: bool = True) -> list[Table]:
     """Return the tables among `sources`, told by their columns.
 
     A folder stands for the files directly in it and for those in each of its folders that has tracking.
 
     Args:
         sources: a folder, a file, or several of either. CSV, TSV or parquet, each also gzipped (`.csv.gz`).
+        tracking: what is sought is tracking, and what lies beside it; else lists of plays, and tracking is passed over.
 
     Raises:
         InputError: a path does not exist; a file is empty or unreadable; a file looks like tracking or like a list of
-            plays but lacks a needed column; a file given by name holds no known table; no tracking file is found.
+            plays but lacks a needed column; a file given by name holds no known table; what is sought is not found.
     """
     given = [Path(p) for p in ([sources] if isinstance(sources, str | Path) else sources)]
     tables: dict[Path, Table] = {}
@@ -59,10 +60,16 @@ def find_tables(sources: str | Path | Sequence[str | Path]) -> list[Table]:
             raise InputError(f"{path}: no such file or folder")
         for table in _inside(path) if path.is_dir() else [_recognize(path, given=True)]:
             tables.setdefault(table.path.resolve(), table)  # a file named twice is one file
-    if not any(table.role == "tracking" for table in tables.values()):
+    sought = "tracking" if tracking else "plays"
+    if not any(table.role == sought for table in tables.values()):
         names = ", ".join(str(p) for p in given)
-        raise InputError(f"{names}: no tracking file found (CSV, TSV or parquet with the columns x, y, gameId, playId)")
-    return list(tables.values())
+        wanted = (
+            "no tracking file found (CSV, TSV or parquet with the columns x, y, gameId, playId)"
+            if tracking
+            else "no list of plays found (CSV, TSV or parquet with the columns gameId, playId, passResult and yards)"
+        )
+        raise InputError(f"{names}: {wanted}")
+    return [table for table in tables.values() if tracking or table.role not in ("tracking", "frames after the throw")]
 
 
 def read_table(table: Table) -> pl.DataFrame:

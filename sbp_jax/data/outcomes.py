@@ -1,7 +1,8 @@
 """What a play gained, as the league counts it, and the situation it was played in, from the files beside the tracking.
 
 Result codes: C complete, I incomplete, IN intercepted; S (sack) and R (run) are no attempts. An incompletion and an
-interception gain 0, whatever the return was; a penalty's yards do not count.
+interception gain 0, whatever the return was; a penalty's yards do not count. A list of plays is told by its columns:
+the lists of the Big Data Bowl, or play-by-play, the public nflverse files among it, whose results are flags.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -25,10 +26,20 @@ from sbp_jax.data.formats import (
 from sbp_jax.errors import InputError
 
 ATTEMPTS = ("C", "I", "IN")
+RESULTS = (*ATTEMPTS, "S", "R")
+# flags of play-by-play that stand for a result, the first that is set
+_RESULT_FLAGS = {
+    "interception": "IN",
+    "complete_pass": "C",
+    "incomplete_pass": "I",
+    "sack": "S",
+    "qb_scramble": "R",
+}
+_FLAGGED = {"interception", "complete_pass", "incomplete_pass"}  # with these a list has flags
 
 # common name -> the names that publishers give the column, the first one present is taken
 _NAMES = {
-    "game_id": ("gameId", "game_id"),
+    "game_id": ("gameId", "old_game_id", "game_id"),
     "play_id": ("playId", "play_id"),
     "result": ("passResult", "PassResult", "pass_result", "result", "outcome"),
     # before the penalty where a publisher has both: playResult, yardsGained and, from 2026, yards_gained include it
@@ -44,28 +55,35 @@ _NAMES = {
         "PlayResult",
     ),
     "nullified": ("nullified", "playNullifiedByPenalty", "play_nullified_by_penalty"),
-    "two_point": ("two_pt", "two_point"),
+    "two_point": ("two_pt", "two_point", "two_point_attempt"),
+    "spike": ("kneel_or_spike", "qb_spike"),
     "description": ("playDescription", "desc", "play_description"),
     "quarter": ("quarter", "qtr"),
     "down": ("down",),
     "distance": ("yardsToGo", "ydstogo", "yards_to_go"),
-    "clock": ("gameClock", "GameClock", "game_clock"),
+    "clock": ("gameClock", "GameClock", "game_clock", "time"),
+    "clock_s": ("clock_s", "quarter_seconds_remaining"),
     "home_score": ("preSnapHomeScore", "HomeScoreBeforePlay", "pre_snap_home_score"),
     "visitor_score": ("preSnapVisitorScore", "VisitorScoreBeforePlay", "pre_snap_visitor_score"),
+    "score_difference": ("score_differential",),
     "absolute_yardline": ("absoluteYardlineNumber", "absolute_yardline_number"),
     "yards_to_goal": ("yardline_100",),
     "yardline_side": ("yardlineSide", "yardline_side"),
     "yardline_number": ("yardlineNumber", "yardline_number"),
     "possession_team": ("possessionTeam", "posteam", "possession_team"),
-    "home_team": ("home_team_abbr",),
-    "visitor_team": ("visitor_team_abbr",),
+    "home_team": ("home_team_abbr", "home_team"),
+    "visitor_team": ("visitor_team_abbr", "away_team"),
+    "passer": ("passer", "passer_player_name"),
+    "passer_code": ("passer_player_id",),
     "season": ("season",),
     "week": ("week",),
     "time_to_throw_s": ("timeToThrow", "time_to_throw"),
 }
 _TEXT = {"result", "description", "clock", "yardline_side", "possession_team", "home_team", "visitor_team"}
-_FLAGS = {"nullified", "two_point"}
+_TEXT |= {"passer", "passer_code"}
+_FLAGS = {"nullified", "two_point", "spike"}
 _REAL = {"yards", "time_to_throw_s", "listed_outcome"}
+_TRUE = ["true", "1", "1.0", "t", "yes", "y"]
 _KEY = ["game_id", "play_id"]
 _PLAYS_SIGNS = {"quarter", "down", "yards", "result", "description", "distance", "possession_team"}
 
@@ -76,8 +94,9 @@ class Listing:
 
     Args:
         plays: one row a listed play; `has_outcome` tells whether a result is listed, `two_outcomes` whether two
-            different ones are; `return_yards` [yd] of an interception, `time_to_throw_s` [s], `pressure` and
-            `listed_outcome` (the column asked for) are null where not told.
+            different ones are; `return_yards` [yd] of an interception, `time_to_throw_s` [s], `pressure`,
+            `listed_outcome` (the column asked for) and `listed:NAME` (those asked for beside it) are null where not
+            told.
         players: player_id, position, listed_name.
         games: game_id with season, week, home_team, visitor_team where given.
         doubtful: players whom the lists know as quarterback and as something else; their position is null.
@@ -89,30 +108,36 @@ class Listing:
     doubtful: int = 0
 
 
-def read_listing(tables: Sequence[Table], outcome: str = LEAGUE_YARDS) -> tuple[Listing, list[Table]]:
+def read_listing(
+    tables: Sequence[Table], outcome: str = LEAGUE_YARDS, further: Sequence[str] = ()
+) -> tuple[Listing, list[Table]]:
     """Read the plays, players and games among `tables`; return them and the tables that turned out to be neither.
 
     Args:
         tables: the tables; those of tracking are passed over.
         outcome: "yards", "net_yards" or a column of a list of plays, which `listed_outcome` then has.
+        further: numeric columns of a list of plays, which `listed:NAME` then have.
 
     Raises:
-        InputError: a list of plays lacks its outcome columns, no list has the column `outcome`, two lists tell
-            different things of a game, or a value does not parse.
+        InputError: a list of plays lacks its outcome columns, no list has the column `outcome` or a further one, two
+            lists tell different things of a game, or a value does not parse.
     """
     plays, ignored = [], [table for table in tables if table.role == "unknown"]
     for table in tables:
         if table.role == "plays":
-            listed = _read_plays(table, outcome)
+            listed = _read_plays(table, outcome, further)
             if listed is None:
                 ignored.append(table)
             else:
                 plays.append(listed)
+    names = ", ".join(str(table.path) for table in tables if table.role == "plays") or "no list of plays"
     if outcome not in (LEAGUE_YARDS, NET_YARDS) and not any("listed_outcome" in each.columns for each in plays):
-        names = ", ".join(str(table.path) for table in tables if table.role == "plays") or "no list of plays"
         raise InputError(
             f"outcome: expected yards, net_yards or a column of a list of plays, got {outcome!r} ({names})"
         )
+    for name in further:
+        if not any(f"listed:{name}" in each.columns for each in plays):
+            raise InputError(f"situation: expected a column of a list of plays, got {name!r} ({names})")
     players = [_read_players(table) for table in tables if table.role == "players"]
     games = [_read_games(t) for t in tables if t.role == "games"]
     pressures = [_read_pressures(t) for t in tables if t.role == "pressures"]
@@ -132,9 +157,12 @@ def clock_seconds(clock: pl.Expr) -> pl.Expr:
     return pl.when(minutes == "").then(0).otherwise(minutes.cast(pl.Int64, strict=False)) * 60 + seconds
 
 
-def _read_plays(table: Table, outcome: str) -> pl.DataFrame | None:
+def _read_plays(table: Table, outcome: str, further: Sequence[str]) -> pl.DataFrame | None:
     names = {name: next((c for c in columns if c in table.columns), None) for name, columns in _NAMES.items()}
     names = {name: column for name, column in names.items() if column}
+    flagged = set(table.columns) >= _FLAGGED
+    if flagged:
+        names["result"] = "complete_pass"  # nflverse has a column of that name that is the game's
     if "result" not in names or "yards" not in names:
         if len(names.keys() & _PLAYS_SIGNS) < 2:
             return None
@@ -149,6 +177,8 @@ def _read_plays(table: Table, outcome: str) -> pl.DataFrame | None:
         parts = [_numeric(rows[name], table) for name in ("PassLength", "YardsAfterCatch")]
         flown, both = pl.sum_horizontal(*parts), parts[0].is_not_null() & parts[1].is_not_null()
         frame = frame.with_columns(yards=pl.when(both).then(flown).otherwise(pl.col("yards").cast(pl.Float64)))
+    if flagged:
+        frame = frame.with_columns(result=_by_flags(rows))
     if outcome in table.columns and outcome not in (LEAGUE_YARDS, NET_YARDS):
         frame = frame.with_columns(listed_outcome=_numeric(rows[outcome], table))
     frame = _cast(frame, table, names, text=_TEXT, flags=_FLAGS)
@@ -164,10 +194,24 @@ def _read_plays(table: Table, outcome: str) -> pl.DataFrame | None:
         returns = [parse_return(text or "") for text in frame["description"]]
         frame = frame.with_columns(return_yards=pl.Series(returns, dtype=pl.Float64))
     if "clock" in names:
-        frame = frame.with_columns(clock_s=clock_seconds(pl.col("clock"))).drop("clock")
-    if "clock_s" in table.columns:
-        frame = frame.with_columns(clock_s=_numeric(rows["clock_s"], table).cast(pl.Int64, strict=False))
-    return frame
+        if "clock_s" not in names:
+            frame = frame.with_columns(clock_s=clock_seconds(pl.col("clock")))
+        frame = frame.drop("clock")
+    asked = [name for name in further if name in table.columns]
+    return frame.with_columns(_numeric(rows[name], table).alias(f"listed:{name}") for name in asked)
+
+
+def _by_flags(rows: pl.DataFrame) -> pl.Series:
+    """Result codes by the flags of play-by-play, null where none is set."""
+    result = pl.lit(None, pl.String)
+    for name, code in reversed(_RESULT_FLAGS.items()):
+        if name in rows.columns:
+            result = pl.when(_is_true(pl.col(name))).then(pl.lit(code)).otherwise(result)
+    return rows.select(result=result)["result"]
+
+
+def _is_true(flag: pl.Expr) -> pl.Expr:
+    return flag.cast(pl.String).str.to_lowercase().is_in(_TRUE)
 
 
 def _numeric(column: pl.Series, table: Table) -> pl.Series:
@@ -231,7 +275,7 @@ def _one_row_a_game(listed: Sequence[pl.DataFrame], paths: Sequence[Path]) -> pl
 def _one_row_a_play(listed: Sequence[pl.DataFrame]) -> pl.DataFrame:
     empty: dict[str, type[pl.DataType]] = {name: pl.String if name in _TEXT else pl.Int64 for name in _NAMES}
     del empty["clock"]
-    empty |= dict.fromkeys((*_REAL, "return_yards"), pl.Float64) | {"clock_s": pl.Int64}
+    empty |= dict.fromkeys((*_REAL, "return_yards"), pl.Float64)
     empty |= dict.fromkeys(_FLAGS, pl.Boolean)
     plays = pl.concat([pl.DataFrame(schema=empty), *listed], how="diagonal_relaxed")
     outcome = pl.struct(pl.col("result").fill_null(""), "yards", "nullified", "two_point")
@@ -245,7 +289,7 @@ def _cast(
     frame: pl.DataFrame, table: Table, names: Mapping[str, str], text: Collection[str] = (), flags: Collection[str] = ()
 ) -> pl.DataFrame:
     flagged = [name for name in frame.columns if name in flags]
-    value = [pl.col(name).cast(pl.String).str.to_lowercase().is_in(["true", "1", "t", "yes", "y"]) for name in flagged]
+    value = [_is_true(pl.col(name)) for name in flagged]
     rest = [name for name in frame.columns if name not in {*text, *flags}]
     return cast_columns(
         frame.with_columns(value),

@@ -40,7 +40,8 @@ class Distributions:
         self.frames.update(str(n) for n in chunk.plays["frames"])
         self.outcomes.update(f"{y:g}" for y in chunk.plays["outcome"])
         self.results.update(chunk.plays["result"].fill_null(UNKNOWN))
-        self.players.update(str(n) for n in people.group_by(PLAY).len()["len"])
+        counts = chunk.plays.select(PLAY).join(people.group_by(PLAY).len(), on=PLAY, how="left")["len"]
+        self.players.update(str(n) for n in counts.fill_null(0))
         self.positions.update(people["position"])
         self.formats.update(chunk.plays["format"])
 

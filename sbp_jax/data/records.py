@@ -37,10 +37,10 @@ def save_chunk(plays: Plays, stem: Path) -> Path:
     return path
 
 
-def games_and_lengths(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Return the game and the number of frames of each play of a chunk, int64 `[plays]`, without reading the rest."""
+def games_seasons_lengths(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return game, season and number of frames of each play of a chunk, int64 `[plays]`, without reading the rest."""
     with np.load(path) as arrays:
-        return arrays["game_id"], np.diff(arrays["offsets"])
+        return arrays["game_id"], arrays["info_season"], np.diff(arrays["offsets"])
 
 
 def load_chunk(path: Path) -> Plays:
@@ -63,14 +63,13 @@ def write_records(
         folder: where to.
         beam_options: Apache Beam's `PipelineOptions`: the records are made in its pipeline; None makes them here.
     """
-    columns = PLAYER_FEATURES
-    for chunk in chunks[:1]:  # all of a reading have the same features
-        with np.load(chunk) as arrays:
-            columns = len(arrays["features"])
+    with np.load(chunks[0]) as arrays:  # all of a reading have the same features
+        columns, static = len(arrays["features"]), arrays["static"].shape[1]
     builder = PassingPlays(
         chunks=chunks,
         games=games,
         columns=columns,
+        static=static,
         by_pipeline=beam_options is not None,
         data_dir=str(folder),
         file_format="array_record",
@@ -121,6 +120,7 @@ class PassingPlays(tfds.core.GeneratorBasedBuilder):
         chunks: what `save_chunk` wrote.
         games: the games of each split.
         columns: features of a player.
+        static: static features of a play.
         by_pipeline: records are made by an Apache Beam pipeline, a chunk a piece of work.
         kwargs: as for every TFDS builder.
     """
@@ -133,14 +133,16 @@ class PassingPlays(tfds.core.GeneratorBasedBuilder):
         chunks: Sequence[Path] = (),
         games: dict[str, list[int]] | None = None,
         columns: int = PLAYER_FEATURES,
+        static: int = len(STATIC_FEATURES),
         by_pipeline: bool = False,
         **kwargs: Any,
     ) -> None:
-        self._chunks, self._games, self._columns, self._by_pipeline = chunks, games or {}, columns, by_pipeline
+        self._chunks, self._games, self._by_pipeline = chunks, games or {}, by_pipeline
+        self._columns, self._static = columns, static
         super().__init__(**kwargs)
 
     def _info(self) -> tfds.core.DatasetInfo:
-        return self.dataset_info_from_configs(features=_features(self._columns), supervised_keys=None)
+        return self.dataset_info_from_configs(features=_features(self._columns, self._static), supervised_keys=None)
 
     def _split_generators(self, dl_manager: Any) -> dict[str, Any]:
         # TFDS refuses splits without examples; load() knows the sizes
@@ -165,14 +167,14 @@ def _examples(path: Path, games: list[int]) -> Iterator[tuple[str, dict[str, Any
         yield f"{plays.game_id[i]}-{plays.play_id[i]}", record
 
 
-def _features(columns: int) -> tfds.features.FeaturesDict:
+def _features(columns: int, static: int) -> tfds.features.FeaturesDict:
     raw = tfds.features.Encoding.BYTES  # ten times faster to write than a list of numbers
     kinds = {**SCALAR_TYPES, **INFO_TYPES}
     return tfds.features.FeaturesDict(
         {
             "frames": tfds.features.Tensor(shape=(None, PLAYERS, columns), dtype=np.float32, encoding=raw),
             "players": tfds.features.Tensor(shape=(None, PLAYERS), dtype=np.bool_, encoding=raw),
-            "static": tfds.features.Tensor(shape=(len(STATIC_FEATURES),), dtype=np.float32, encoding=raw),
+            "static": tfds.features.Tensor(shape=(static,), dtype=np.float32, encoding=raw),
             **{
                 name: tfds.features.Text() if kind is np.str_ else tfds.features.Scalar(kind)
                 for name, kind in kinds.items()

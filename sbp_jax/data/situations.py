@@ -32,8 +32,9 @@ def situations(rows: pl.DataFrame, plays: pl.DataFrame, listing: Listing, screen
     at_home = pl.col("at_home") == 1 if "at_home" in rows.columns else pl.lit(None, pl.Boolean)
     thrower = rows.filter(pl.col("player_id") == pl.col("passer_id")).group_by(PLAY)
     passer = thrower.agg(passer=pl.col("name").first(), at_home=at_home.first())
-    plays = own.join(ball, on=PLAY).join(passer, on=PLAY).join(plays, on=PLAY, how="left", suffix="_listed")
-    plays = plays.join(listing.games, on="game_id", how="left", suffix="_game")
+    for beside in (ball, passer, plays):
+        own = own.join(beside, on=PLAY, how="left", suffix="_listed")
+    plays = own.join(listing.games, on="game_id", how="left", suffix="_game")
     return _derive(plays, screen)
 
 
@@ -68,6 +69,7 @@ def _derive(plays: pl.DataFrame, screen: Screen) -> pl.DataFrame:
     month, year = pl.col("game_id") // 10_000 % 100, pl.col("game_id") // 1_000_000
     season = pl.when(dated).then(year - (month <= 2).cast(pl.Int64))
     lead = known("home_score") - known("visitor_score")
+    ahead = pl.when("is_home").then(lead).when(~pl.col("is_home")).then(-lead)
     from_own_goal = pl.when(pl.col("direction") == "left").then(FIELD_LENGTH_YARDS - known("absolute_yardline"))
     absolute = _GOAL_LINE_X - from_own_goal.otherwise(known("absolute_yardline"))
     number = known("yardline_number").cast(pl.Float64)
@@ -80,7 +82,7 @@ def _derive(plays: pl.DataFrame, screen: Screen) -> pl.DataFrame:
     plays = plays.with_columns(listed=listed, tracked=tracked, wrong=wrong.fill_null(value=False), is_home=home)
     screen.report.repair("line of scrimmage far from the ball: taken from the ball", int(plays["wrong"].sum()))
     to_goal = pl.when("wrong").then("tracked").otherwise(pl.coalesce("listed", "tracked"))
-    touchdown = (pl.col("result") == "C") & (pl.col("yards") >= to_goal)
+    touchdown = pl.col("result").is_in(["C", "R"]) & (pl.col("yards") >= to_goal)
     net = pl.when(pl.col("result") == "IN").then(-pl.col("return_yards")).when(touchdown).then(to_goal)
     outcomes = {LEAGUE_YARDS: pl.col("yards"), NET_YARDS: net.otherwise("yards")}
     plays = plays.select(
@@ -101,10 +103,11 @@ def _derive(plays: pl.DataFrame, screen: Screen) -> pl.DataFrame:
         down=known("down"),
         distance=known("distance"),
         yards_to_goal=to_goal,
-        score_difference=pl.when("is_home").then(lead).when(~pl.col("is_home")).then(-lead),
+        score_difference=pl.coalesce(ahead, known("score_difference")),
         home="is_home",
         team=team.fill_null(""),
         touchdown=touchdown,
         outcome=outcomes.get(screen.rules.outcome, pl.col("listed_outcome")).cast(pl.Float64),
+        **{name: pl.col(f"listed:{name}") for name in screen.rules.situation},
     )
     return drop_impossible(plays, screen.report)

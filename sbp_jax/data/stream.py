@@ -14,10 +14,11 @@ import numpy as np
 
 from sbp_jax.data.arrays import IDENTITIES
 from sbp_jax.data.batching import Batch, Plays, assemble
-from sbp_jax.data.dataset import SPLITS, damage_named, describe
+from sbp_jax.data.dataset import damage_named, describe
 from sbp_jax.data.epochs import Epochs
 from sbp_jax.data.lengths import read_lengths
 from sbp_jax.data.records import RecordSource
+from sbp_jax.data.splits import SPLITS
 from sbp_jax.data.symmetry import mirror_of
 from sbp_jax.errors import InputError
 

@@ -37,12 +37,13 @@ from sbp_jax.data.directions import settle_direction, toward_positive_x, turn_or
 from sbp_jax.data.extras import TARGET_DEFENDERS
 from sbp_jax.data.formats import Table, find_tables
 from sbp_jax.data.kinematics import add_motion, smoothed_games
+from sbp_jax.data.listed import listed_plays
 from sbp_jax.data.outcomes import Listing, read_listing
 from sbp_jax.data.passers import PLAY, find_offence
 from sbp_jax.data.quarterbacks import settle_quarterbacks
 from sbp_jax.data.repairs import align_clocks, fill_holes
 from sbp_jax.data.report import ReadReport
-from sbp_jax.data.rows import read_rows
+from sbp_jax.data.rows import play_ids, read_rows
 from sbp_jax.data.situations import situations
 from sbp_jax.data.targets import read_targets, settle_targets
 from sbp_jax.data.units import check_places, check_rate, settle_motion, settle_pace
@@ -54,16 +55,28 @@ FRAME_COLUMNS += ("orientation",)
 SITUATION = ("season", "week", "quarter", "clock_s", "down", "distance", "yards_to_goal", "score_difference", "home")
 PLAY_COLUMNS = (*PLAY, *SITUATION, "team", "passer_id", "passer", "result", "yards", "touchdown", "outcome")
 PLAY_COLUMNS += ("time_to_throw_s", "pressure", "target_id", "frames", "ball_x", "ball_y", "format")
+_KINDS = {"name": pl.String, "position": pl.String, "offence": pl.Boolean, "frame": pl.Int32}
+_KINDS |= dict.fromkeys((*PLAY, "player_id"), pl.Int64)
+_NO_FRAMES = pl.DataFrame(schema={name: _KINDS.get(name, pl.Float64) for name in FRAME_COLUMNS})
 
 
 @dataclass(frozen=True)
 class TrackingChunk:
-    """Plays of one file (or of some games of a large one) in canonical form, the account of the reading, its extras."""
+    """Plays of one file (or of some games of a large one) in canonical form.
+
+    Args:
+        frames: one row a player and frame.
+        plays: one row a play; the columns that the rules ask for beside the situation come last.
+        report: the account of the reading.
+        extras: features of the players that the rules ask for.
+        situation: the columns of `plays` beside the canonical ones.
+    """
 
     frames: pl.DataFrame
     plays: pl.DataFrame
     report: ReadReport
     extras: tuple[str, ...] = ()
+    situation: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -71,7 +84,7 @@ class Sources:
     """Tracking files, and what the files beside them tell, before any tracking is read.
 
     Args:
-        tables: the tracking files, in the order of their reading.
+        tables: the tracking files, in the order of their reading; without tracking the first list of plays, for all.
         listing: outcomes, situations, players and games.
         rules: which plays are kept.
         report: the account so far: files of other kinds.
@@ -91,13 +104,24 @@ class Sources:
             number: index into `tables`.
             seen: `(game_id, play_id)` met in earlier tables, whose second copies are left out; this table's are added.
         """
-        table = self.tables[number]
+        table, rules = self.tables[number], self.rules
+        if not rules.tracking:
+            screen = Screen(table.path, rules, ReadReport())
+            plays = settle_targets(listed_plays(self.listing, screen), _NO_FRAMES, None, screen.report)
+            screen.report.kept = len(plays)
+            plays = plays.select(*PLAY_COLUMNS, *rules.situation)
+            yield TrackingChunk(_NO_FRAMES, plays, screen.report, rules.extras, rules.situation)
+            return
         formats = {table.layout.name: 1} if table.layout else {}
         for rows in read_rows(table):
-            screen = Screen(table.path, self.rules, ReadReport(formats=formats))
+            screen = Screen(table.path, rules, ReadReport(formats=formats))
             frames, plays = _canonical(rows, table, self.listing, seen, screen, self.targets)
             screen.report.kept, formats = len(plays), {}
-            yield TrackingChunk(frames, plays, screen.report, self.rules.extras)
+            yield TrackingChunk(frames, plays, screen.report, rules.extras, rules.situation)
+
+    def ids(self, number: int) -> set[tuple[int, int]]:
+        """`(game_id, play_id)` of the plays in table `number`, where other tables may have copies of them."""
+        return play_ids(self.tables[number]) if self.rules.tracking else set()
 
     def check_kept(self, total: ReadReport) -> None:
         """Raise InputError, with the counts by reason, if no play was kept of `total`, what all tables came to."""
@@ -109,11 +133,12 @@ class Sources:
 def open_sources(sources: str | Path | Sequence[str | Path], rules: Rules | None = None) -> Sources:
     """Find the tracking files and read those beside them; arguments and errors as `read_tracking`."""
     rules = rules or Rules()
-    tables = find_tables(sources)
-    listing, ignored = read_listing(tables, rules.outcome)
-    tracking = tuple(table for table in tables if table.layout is not None)
+    tables = find_tables(sources, rules.tracking)
+    listing, ignored = read_listing(tables, rules.outcome, rules.situation)
+    role = "tracking" if rules.tracking else "plays"
+    tracking = tuple(table for table in tables if table.role == role)[: None if rules.tracking else 1]
     told = any("description" in table.layout.present(table.columns) for table in tracking if table.layout)
-    if listing.plays.is_empty() and not told:
+    if rules.tracking and listing.plays.is_empty() and not told:
         names = ", ".join(str(table.path) for table in tracking)
         raise InputError(f"{names[:200]}: no list of plays beside it; expected gameId, playId, passResult and yards")
     targets, telling = read_targets(tables) if TARGET_DEFENDERS in rules.extras else (None, [])
@@ -183,7 +208,7 @@ def _canonical(
     plays = plays.join(rows, on=PLAY, how="semi")
     frames = add_motion(rows).filter(pl.col("frame") >= 0).with_columns(pl.col("frame").cast(pl.Int32))
     plays = settle_targets(plays, frames, targets, screen.report)
-    return frames.select(FRAME_COLUMNS), plays.sort(PLAY).select(PLAY_COLUMNS)
+    return frames.select(FRAME_COLUMNS), plays.sort(PLAY).select(*PLAY_COLUMNS, *screen.rules.situation)
 
 
 def _with_possession(rows: pl.DataFrame, plays: pl.DataFrame) -> pl.DataFrame:

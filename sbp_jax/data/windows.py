@@ -10,7 +10,7 @@ import polars as pl
 from sbp_jax.data.descriptions import parse_description, parse_return
 from sbp_jax.data.extras import check_extras
 from sbp_jax.data.kinematics import LEAD
-from sbp_jax.data.outcomes import ATTEMPTS, LEAGUE_YARDS, NET_YARDS
+from sbp_jax.data.outcomes import ATTEMPTS, LEAGUE_YARDS, NET_YARDS, RESULTS
 from sbp_jax.data.passers import PLAY
 from sbp_jax.data.report import ReadReport
 from sbp_jax.data.rows import SNAP_EVENTS
@@ -38,9 +38,13 @@ class Rules:
             line, so that the line can censor it (`touchdown` tells which plays). Any other name: that numeric column of
             the list of plays, such as "expectedPointsAdded"; plays without a value there are rejected.
         extras: further features of the players, by their names in `extras.EXTRAS`; kept in the order of that.
+        tracking: False takes lists of plays alone, without tracking: a play is then one frame without players.
+        results: codes of the plays kept (see `outcomes`). Tracked plays are passes, which sacks and runs are not.
+        situation: numeric columns of the list of plays that are static features beside those of `features`.
 
     Raises:
-        InputError: an unknown `malformed`, bounds out of order, no outcome, an extra that is unknown or named twice.
+        InputError: an unknown `malformed`, bounds out of order, no outcome, an extra that is unknown or named twice, a
+            result that there is not or none, a column of the situation named twice, extras of players without tracking.
     """
 
     malformed: Literal["stop", "reject"] = "stop"
@@ -48,9 +52,20 @@ class Rules:
     max_frames: int = 120
     outcome: str = LEAGUE_YARDS
     extras: tuple[str, ...] = ()
+    tracking: bool = True
+    results: tuple[str, ...] = ATTEMPTS
+    situation: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "extras", check_extras(self.extras))
+        unknown = [result for result in self.results if result not in RESULTS]
+        if unknown or not self.results:
+            got = unknown[0] if unknown else "none"
+            raise InputError(f"results: expected some of {', '.join(RESULTS)}, got {got}")
+        if len(set(self.situation)) < len(self.situation):
+            raise InputError(f"situation: expected different columns, got {', '.join(self.situation)}")
+        if self.extras and not self.tracking:
+            raise InputError(f"extras: {self.extras[0]} presumes tracking")
         if self.malformed not in ("stop", "reject"):
             raise InputError(f"malformed: expected 'stop' or 'reject', got {self.malformed!r}")
         if not 1 <= self.min_frames <= self.max_frames:
@@ -168,12 +183,12 @@ def join_outcomes(rows: pl.DataFrame, listed: pl.DataFrame, screen: Screen) -> t
     plays = screen.reject(plays, plays.filter(pl.col("has_outcome").is_null()), "no outcome listed")
     plays = screen.reject(plays, plays.filter(pl.col("two_point").fill_null(value=False)), "two-point try")
     plays = screen.reject(plays, plays.filter(pl.col("nullified").fill_null(value=False)), "nullified")
-    attempt = pl.col("result").is_in(ATTEMPTS).fill_null(value=False)
-    plays = screen.reject(plays, plays.filter(~attempt), "not a pass")
+    plays = screen.reject(plays, plays.filter(pl.col("spike").fill_null(value=False)), "spike or kneel")
+    wanted = pl.col("result").is_in(screen.rules.results).fill_null(value=False)
+    plays = screen.reject(plays, plays.filter(~wanted), "not a pass" if screen.rules.tracking else "of another result")
     missing = plays.filter(~pl.col("yards").is_finite().fill_null(value=False))
-    plays = screen.malformed(
-        plays, missing.with_columns(found=pl.lit("result C without a gain")), "yards missing on a completion"
-    )
+    found = pl.format("result {} without a gain", "result")
+    plays = screen.malformed(plays, missing.with_columns(found=found), "yards missing on a completion")
     whole = pl.col("yards").is_between(-LONGEST_GAIN, LONGEST_GAIN) & (pl.col("yards") == pl.col("yards").round())
     plays = screen.malformed(
         plays, plays.filter(~whole).with_columns(found=pl.format("{} yards", "yards")), "yards that no play can gain"

@@ -28,7 +28,8 @@ class NetworkConfig:
     """Size of the network.
 
     Attributes:
-        encoder: "attention" (entities share weights, see `EntityAttention`) or "flat" (all columns side by side).
+        encoder: "attention" (entities share weights, see `EntityAttention`), "flat" (all columns side by side) or
+            "none": the network sees the static features alone, no frame, and has no TCN.
         channels: width of the TCN's state.
         layers: residual blocks; with kernel 3 the network sees 1 + 4 (2^layers - 1) frames.
         kernel_size: frames that a convolution combines.
@@ -38,7 +39,7 @@ class NetworkConfig:
             float32 in either case.
     """
 
-    encoder: Literal["attention", "flat"] = "attention"
+    encoder: Literal["attention", "flat", "none"] = "attention"
     channels: int = 64
     layers: int = 3
     kernel_size: int = 3
@@ -60,23 +61,28 @@ class Network(nnx.Module):
 
     Args:
         config: sizes.
-        encoder: columns of a frame -> input of the TCN.
+        encoder: columns of a frame -> input of the TCN; None: frames are not looked at.
         head: raw outputs -> distribution.
         num_static: columns of the static features.
         rngs: initialization stream.
     """
 
-    def __init__(self, config: NetworkConfig, encoder: Encoder, head: Head, num_static: int, *, rngs: nnx.Rngs):
+    def __init__(self, config: NetworkConfig, encoder: Encoder | None, head: Head, num_static: int, *, rngs: nnx.Rngs):
         self.head = head
         self.encoder = encoder
         self.static_scale = Standardization(num_static)
-        self.tcn = TCN(
-            encoder.num_features, config.channels, config.layers, config.kernel_size, config.dtype, rngs=rngs
-        )
-        widths = (config.channels + encoder.num_features + num_static, *config.hidden)
+        sizes = config.channels, config.layers, config.kernel_size, config.dtype
+        self.tcn = None if encoder is None else TCN(encoder.num_features, *sizes, rngs=rngs)
+        states = 0 if encoder is None else config.channels + encoder.num_features
+        widths = (states + num_static, *config.hidden)
         self.hidden = nnx.List([nnx.Linear(a, b, dtype=config.dtype, rngs=rngs) for a, b in itertools.pairwise(widths)])
         self.last = nnx.Linear(widths[-1], head.num_outputs, kernel_init=nnx.initializers.zeros, rngs=rngs)
         self.offset = Statistic(jnp.zeros((head.num_outputs,)))
+
+    @property
+    def receptive_field(self) -> int:
+        """Frames before which none changes what is predicted at a frame; 1 where none is looked at."""
+        return 1 if self.tcn is None else self.tcn.receptive_field
 
     def encode(
         self,
@@ -89,7 +95,9 @@ class Network(nnx.Module):
 
         The features of `x` are equal groups of columns, one an entity, in the order of `present`.
         """
-        encoded = self._encoded(x, mask, present)
+        if self.encoder is None or self.tcn is None:
+            return jnp.zeros((*x.shape[:2], 0), x.dtype)
+        encoded = self._encoded(self.encoder, x, mask, present)
         state = self.tcn(encoded, mask, dropout)
         return jnp.concatenate([state, encoded.astype(state.dtype)], axis=-1)
 
@@ -101,19 +109,21 @@ class Network(nnx.Module):
         dropout: Dropout = NO_DROPOUT,
     ) -> Float[Array, "batch states"]:
         """State of the last valid frame of each row: `encode` there, by the frames alone that it depends on."""
+        if self.encoder is None or self.tcn is None:
+            return jnp.zeros((len(x), 0), x.dtype)
         window = min(x.shape[1], self.tcn.receptive_field)
         frame = jnp.sum(mask, axis=1, dtype=jnp.int32)[:, None] - window + jnp.arange(window, dtype=jnp.int32)[None, :]
         index = jnp.maximum(frame, 0)
         mask = (frame >= 0) & jnp.take_along_axis(mask, index, axis=1)
         x, present = (jnp.take_along_axis(a, index[:, :, None], axis=1) for a in (x, present))
-        encoded = self._encoded(x, mask, present)
+        encoded = self._encoded(self.encoder, x, mask, present)
         state = self.tcn.last(encoded, mask, dropout)
         return jnp.concatenate([state, encoded[:, -1].astype(state.dtype)], axis=-1)
 
-    def _encoded(self, x: Array, mask: Array, present: Array) -> Array:
+    def _encoded(self, encoder: Encoder, x: Array, mask: Array, present: Array) -> Array:
         batch, frames, features = x.shape
         entities = present.shape[-1]
-        return self.encoder(x.reshape(batch, frames, entities, features // entities), present & mask[:, :, None])
+        return encoder(x.reshape(batch, frames, entities, features // entities), present & mask[:, :, None])
 
     def decode(
         self,

@@ -122,13 +122,16 @@ def make_network(config: Config, head: Any, num_static: int) -> Network:
     """An initialized network for frames of all players with the data's extras, its statistics still neutral."""
     rngs = nnx.Rngs(config.training.seed)
     features = len(feature_names(config.data.extras))
-    if config.network.encoder == "flat":
-        encoder = FlatEncoder(PLAYERS, features)
-    else:
-        scalars = features - PLAYER_FEATURES
-        encoder = EntityAttention(
-            PLAYER_FEATURES, PLAYERS_LAYOUT, scalars=scalars, dtype=config.network.dtype, rngs=rngs
-        )
+    match config.network.encoder:
+        case "none":
+            encoder = None
+        case "flat":
+            encoder = FlatEncoder(PLAYERS, features)
+        case "attention":
+            scalars = features - PLAYER_FEATURES
+            encoder = EntityAttention(
+                PLAYER_FEATURES, PLAYERS_LAYOUT, scalars=scalars, dtype=config.network.dtype, rngs=rngs
+            )
     return Network(config.network, encoder, head, num_static, rngs=rngs)
 
 
@@ -228,7 +231,8 @@ def goal_line(outcome: str, plays: Plays) -> np.ndarray:
 
 def set_statistics(network: Network, plays: Plays, marginal: np.ndarray) -> None:
     """Measure the training plays: scales of frames and static features; and set the marginal's raw outputs."""
-    network.encoder.fit(plays.frames, plays.players)
+    if network.encoder is not None:
+        network.encoder.fit(plays.frames, plays.players)
     network.static_scale.fit(plays.static.mean(axis=0), plays.static.std(axis=0))
     network.offset.set_value(jnp.asarray(marginal, jnp.float32))
 

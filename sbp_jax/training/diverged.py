@@ -3,7 +3,7 @@
 import logging
 import math
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,6 @@ import jax
 import numpy as np
 
 from sbp_jax.data.epochs import Order
-from sbp_jax.training.step import Metrics, State
 
 _log = logging.getLogger(__name__)
 
@@ -34,10 +33,11 @@ class DivergedError(RuntimeError):
         step: the step's number, from 1.
         what: the quantity and its value.
         plays: positions of the plays of its batch among the training plays; empty where no batch is to blame.
+        names: of those plays, where they are known.
     """
 
     def __init__(self, step: int, what: str, plays: Sequence[int] = (), names: Sequence[str] = ()):
-        self.step, self.what, self.plays = step, what, plays
+        self.step, self.what, self.plays, self.names = step, what, list(plays), list(names)
         more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
         listed = f"; plays of its batch (game_id/play_id): {', '.join(names[:_NAMED])}{more}" if names else ""
         super().__init__(
@@ -58,16 +58,6 @@ class Marginal:
     validation: float
 
 
-def first_not_finite(loss: np.ndarray, gradient_norm: np.ndarray) -> tuple[int, str] | None:
-    """Of steps `[n]`, the place of the first whose loss or gradient is not finite, and what it is; None if none is."""
-    values = {"loss": loss, "gradient_norm": gradient_norm}
-    for i in range(len(loss)):
-        for name, value in values.items():
-            if not math.isfinite(value[i]):
-                return i, f"{name} is {value[i]}"
-    return None
-
-
 class Watch:
     """Judges a training's steps, states and epochs.
 
@@ -75,15 +65,21 @@ class Watch:
         order: which plays are in which batch.
         marginal: without it only what is not finite stops a training.
         identify: positions of plays -> their names, for the line.
+        params: tree of the trained parameters, by whose paths gradients are named.
     """
 
     def __init__(
-        self, order: Order, marginal: Marginal | None = None, identify: Callable[[np.ndarray], list[str]] | None = None
+        self,
+        order: Order,
+        marginal: Marginal | None = None,
+        identify: Callable[[np.ndarray], list[str]] | None = None,
+        params: Any = None,
     ):
         self._order, self._marginal, self._identify = order, marginal, identify
+        self._names = [_name(path) for path, _ in jax.tree_util.tree_flatten_with_path(params)[0]]
         self._recent: deque[float] = deque(maxlen=WINDOW)
 
-    def steps(self, step: int, metrics: Metrics) -> None:
+    def steps(self, step: int, metrics: Mapping[str, jax.Array | np.ndarray]) -> None:
         """Judge the steps up to number `step`.
 
         Raises:
@@ -92,8 +88,12 @@ class Watch:
         """
         loss, norm = np.asarray(metrics["loss"]), np.asarray(metrics["gradient_norm"])
         first = step - len(loss) + 1
-        if (bad := first_not_finite(loss, norm)) is not None:
-            raise self._error(first + bad[0], bad[1])
+        for i in np.flatnonzero(~(np.isfinite(loss) & np.isfinite(norm)))[:1]:
+            what = f"loss is {loss[i]}" if not math.isfinite(loss[i]) else f"gradient_norm is {norm[i]}"
+            leaf = int(np.asarray(metrics["gradient_leaf"])[i])
+            if math.isfinite(loss[i]) and 0 <= leaf < len(self._names):
+                what += f", first of {self._names[leaf]}"
+            raise self._error(first + int(i), what)
         for number, value in enumerate(loss, start=first):
             self._recent.append(float(value))
             if self._marginal is None or len(self._recent) < FEWEST:
@@ -104,13 +104,12 @@ class Watch:
                 what = f"loss is {value:.3g}, in the median of {len(self._recent)} steps {median:.3g} nats ({start})"
                 raise self._error(number, what)
 
-    def state(self, state: State) -> None:
-        """Judge what would be saved; DivergedError names the first array that is not finite."""
-        for name, tree in (("params", state.params), ("average", state.average), ("optimizer", state.optimizer)):
+    def state(self, step: int, **trees: Any) -> None:
+        """Judge what would be saved after a step, by name; DivergedError names the first array that is not finite."""
+        for name, tree in trees.items():
             for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]:
                 if not np.isfinite(np.asarray(leaf)).all():
-                    key = jax.tree_util.keystr(path, simple=True, separator=".")
-                    raise self._error(int(state.step), f"{name} {key} is not finite")
+                    raise self._error(step, f"{name} {_name(path)} is not finite")
 
     def validation(self, step: int, loss: float | None) -> None:
         """Judge a validation loss; DivergedError where it is not finite."""
@@ -139,3 +138,8 @@ class Watch:
         plays = self._order.plan(epoch)[batch][1]
         names = [] if self._identify is None else self._identify(plays)
         return DivergedError(step, what, [int(i) for i in plays], names)
+
+
+def _name(path: Any) -> str:
+    """Of a parameter, as in "last.kernel"."""
+    return jax.tree_util.keystr(path, simple=True, separator=".").removesuffix(".value")

@@ -80,7 +80,7 @@ def fit(
 
     def save(state: State) -> None:
         if checkpoints is not None and checkpoints.latest != int(state.step):
-            watch.state(state)
+            watch.state(int(state.step), params=state.params, average=state.average, optimizer=state.optimizer)
             checkpoints.save(int(state.step), {"state": state, "best": best, "constants": constants}, record)
         stop.unsaved = False
 

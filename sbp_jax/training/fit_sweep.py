@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import jax
@@ -11,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from sbp_jax.training.checkpoints import Checkpoints
-from sbp_jax.training.diverged import first_not_finite
+from sbp_jax.training.diverged import DivergedError, Watch
 from sbp_jax.training.feed import STEPS_TOGETHER, Schedule
 from sbp_jax.training.fit import Row, is_done
 from sbp_jax.training.resident import Resident
@@ -49,7 +50,7 @@ class Finished:
         state: after its last step.
         constants: statistics of its network.
         record: what a checkpoint of its own would say: "history", "best_loss", "best_epoch".
-        diverged: what stopped being finite and at which step; None if nothing did.
+        diverged: what went wrong, at which step, with which plays at hand; None if nothing did.
     """
 
     index: int
@@ -57,7 +58,7 @@ class Finished:
     state: State
     constants: Any
     record: dict[str, Any]
-    diverged: str | None
+    diverged: DivergedError | None
 
 
 def fit_sweep(
@@ -70,6 +71,7 @@ def fit_sweep(
     on_step: Callable[[int, int], None] = lambda step, alive: None,
     on_finished: Callable[[Finished], None] = lambda finished: None,
     stop: Stop | None = None,
+    watches: Sequence[Watch] = (),
 ) -> None:
     """Train all members until each has used up its epochs, stopped improving, or diverged.
 
@@ -84,18 +86,20 @@ def fit_sweep(
         on_finished: called once for every member, when it stops; a resumed sweep calls it for those that stopped after
             the checkpoint, so that a call may come twice for one member, with the same values.
         stop: asks to stop: looked at after every compiled call and every epoch.
+        watches: of each member, judge whether its training goes well; by default only what is not finite ends it.
 
     Raises:
         Stopped: as asked; the state reached is saved.
     """
     stop = stop or Stop()
-    group = _Group(sweep, members, plan)
+    group = _Group(sweep, members, plan, watches or [Watch(schedule.order) for schedule in plan.schedules])
     if checkpoints is not None and checkpoints.latest is not None:
         group.restore(checkpoints)
     per_epoch = len(plan.schedules[0].order)
 
     def save() -> None:
         if checkpoints is not None and checkpoints.latest != group.step:
+            group.judge_states()
             group.save(checkpoints)
         stop.unsaved = False
         if stop.asked:
@@ -115,6 +119,7 @@ def fit_sweep(
                 group.judge(taken)
                 save()
         group.judge(taken)
+        group.judge_states()
         for finished in group.end_epoch(time.perf_counter() - started):
             on_finished(finished)
         if group.alive:
@@ -134,8 +139,8 @@ class _Taken:
 class _Group:
     """The members that train together, in lanes: places along the first axis of stacked arrays."""
 
-    def __init__(self, sweep: Sweep, members: Sequence[tuple[Member, State]], plan: Plan):
-        self.sweep, self.plan, self._members = sweep, plan, members
+    def __init__(self, sweep: Sweep, members: Sequence[tuple[Member, State]], plan: Plan, watches: Sequence[Watch]):
+        self.sweep, self.plan, self._members, self._watches = sweep, plan, members, watches
         self.records: list[dict[str, Any]] = [
             {"history": [], "best_loss": None, "best_epoch": -1, "diverged": None} for _ in members
         ]
@@ -181,14 +186,31 @@ class _Group:
         return taken
 
     def judge(self, taken: list[_Taken]) -> None:
-        """Note of each member the first step whose loss or gradient is not finite; the list is emptied."""
+        """Note of each member the first step that its watch rejects; the list is emptied."""
         for call in taken:
-            values = {name: np.asarray(call.metrics[name])[:, : call.count] for name in ("loss", "gradient_norm")}
-            for lane, i in enumerate(self._lanes):
-                bad = first_not_finite(*(value[lane] for value in values.values()))
-                if i in self.alive and bad is not None and self.records[i]["diverged"] is None:
-                    self.records[i]["diverged"] = f"{bad[1]} at step {call.first + bad[0] + 1}"
+            values = {name: np.asarray(value)[:, : call.count] for name, value in call.metrics.items()}
+            for lane, i in self._good():
+                metrics = {name: value[lane] for name, value in values.items()}
+                self._judge(i, Watch.steps, call.first + call.count, metrics)
         taken.clear()
+
+    def judge_states(self) -> None:
+        """Note of each member a state that its watch rejects."""
+        names = ("params", "average", "optimizer")
+        trees = {name: jax.tree.map(np.asarray, getattr(self.state, name)) for name in names}
+        for lane, i in self._good():
+            self._judge(i, partial(Watch.state, **pick(trees, lane)), self.step)
+
+    def _good(self) -> list[tuple[int, int]]:
+        """Lane and number of the members that train and go well."""
+        return [(lane, i) for lane, i in enumerate(self._lanes) if i in self.alive and not self.records[i]["diverged"]]
+
+    def _judge(self, i: int, judged: Callable[..., None], *seen: Any) -> None:
+        try:
+            judged(self._watches[i], *seen)
+        except DivergedError as error:
+            plays = {"plays": error.plays, "names": error.names}
+            self.records[i]["diverged"] = {"step": error.step, "what": error.what, **plays}
 
     def end_epoch(self, seconds: float) -> list[Finished]:
         """Validate, keep what is better, and let members go that are through."""
@@ -205,8 +227,8 @@ class _Group:
             if i not in self.alive:
                 continue
             loss = float(losses[lane])
-            if self._validation is not None and not math.isfinite(loss) and record["diverged"] is None:
-                record["diverged"] = f"validation loss is {loss} after step {self.step}"
+            if self._validation is not None and record["diverged"] is None:
+                self._judge(i, Watch.validation, self.step, loss)
             if record["diverged"] is None:
                 row: Row = {"epoch": len(record["history"]) + 1, "step": self.step}
                 row |= {"training_loss": float(sums[lane]) / per_epoch, "validation_loss": loss}
@@ -228,7 +250,8 @@ class _Group:
 
     def _finished(self, i: int) -> Finished:
         lane, record = self._lanes.index(i), dict(self.records[i])
-        diverged = record.pop("diverged")
+        noted = record.pop("diverged")
+        diverged = None if noted is None else DivergedError(**noted)
         state, best = (self.sweep.narrow(i, pick(tree, lane)) for tree in (self.state, self.best))
         constants = self.sweep.narrow(i, pick(self._values.constants, lane))
         return Finished(i, best, state, constants, record, diverged)

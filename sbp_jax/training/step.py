@@ -20,7 +20,9 @@ from sbp_jax.training.optimizer import Hyperparameters
 from sbp_jax.training.scan import mean_over, scan_steps
 
 MeanLoss = Callable[[Any, dict[str, jax.Array], Dropout], jax.Array]  # (params, batch, dropout) -> nats a play
-Metrics = dict[str, jax.Array]  # "loss", in nats a play, and "gradient_norm"
+# "loss", in nats a play, "gradient_norm", and "gradient_leaf", the place among the parameters of the first one whose
+# gradient is not finite, -1 without one
+Metrics = dict[str, jax.Array]
 
 
 @partial(
@@ -162,7 +164,10 @@ def take_step(
     # Polyak and Juditsky 1992; a short memory at first, or the untrained start would linger.
     memory = jnp.minimum(settings.average, (1.0 + state.step) / (10.0 + state.step))
     average = jax.tree.map(lambda old, new: memory * old + (1.0 - memory) * new, state.average, params)
-    metrics = {"loss": value, "gradient_norm": optax.tree.norm(gradient)}
+    squares = jnp.stack([jnp.sum(jnp.square(leaf)) for leaf in jax.tree.leaves(gradient)])
+    bad = ~jnp.isfinite(squares)
+    leaf = jnp.where(jnp.any(bad), jnp.argmax(bad).astype(value.dtype), -jnp.ones_like(value))
+    metrics = {"loss": value, "gradient_norm": jnp.sqrt(jnp.sum(squares)), "gradient_leaf": leaf}
     return State(params, average, optimizer, state.step + 1, state.key, state.loss_sum + value), metrics
 
 

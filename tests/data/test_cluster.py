@@ -9,7 +9,8 @@ import polars as pl
 import pytest
 
 from experiments import prepare as command
-from sbp_jax.data.dataset import SPLITS, PrepareConfig, load, prepare
+from sbp_jax.data.dataset import PrepareConfig, load, prepare
+from sbp_jax.data.splits import SPLITS
 from sbp_jax.errors import InputError
 from tests.data import fabricate
 

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from sbp_jax.data import dataset
-from sbp_jax.data.dataset import SPLITS, PrepareConfig, describe, load, prepare, split_games
+from sbp_jax.data.dataset import PrepareConfig, describe, load, prepare
 from sbp_jax.data.features import read_plays
+from sbp_jax.data.splits import SPLITS
 from sbp_jax.errors import InputError
 from tests.data import fabricate
 
@@ -58,28 +59,6 @@ def test_no_game_is_in_two_splits(source, tmp_path):
     assert not games["train"] & games["validation"]
     assert not (games["train"] | games["validation"]) & games["test"]
     assert [len(games[split]) for split in SPLITS] == [6, 1, 1]
-
-
-@pytest.mark.parametrize(
-    ("count", "fractions", "sizes"),
-    [
-        (3, (0.7, 0.15, 0.15), (1, 1, 1)),
-        (2, (0.7, 0.15, 0.15), (1, 0, 1)),
-        (100, (0.7, 0.15, 0.15), (70, 15, 15)),
-        (10, (0.9, 0.0, 0.1), (9, 0, 1)),
-        (4, (0.98, 0.01, 0.01), (2, 1, 1)),
-    ],
-)
-def test_split_sizes(count, fractions, sizes):
-    splits = split_games(range(count), 0, fractions)
-    assert tuple(len(splits[split]) for split in SPLITS) == sizes
-    assert sorted(game for games in splits.values() for game in games) == list(range(count))
-
-
-def test_splits_depend_on_the_seed_alone():
-    fractions = (0.7, 0.15, 0.15)
-    assert split_games([3, 1, 2, 5, 4], 0, fractions) == split_games([5, 4, 3, 2, 1, 1], 0, fractions)
-    assert split_games(range(50), 0, fractions) != split_games(range(50), 1, fractions)
 
 
 def test_one_game_cannot_be_split(tmp_path):

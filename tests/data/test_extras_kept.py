@@ -12,13 +12,14 @@ import pytest
 from sbp_jax.data.arrays import ArrayBatches, Arrays
 from sbp_jax.data.batching import FEATURES, Batches, Plays
 from sbp_jax.data.cache import Layout, open_arrays
-from sbp_jax.data.dataset import SPLITS, PrepareConfig, describe, load, prepare
+from sbp_jax.data.dataset import PrepareConfig, describe, load, prepare
 from sbp_jax.data.extras import EXTRAS, feature_names
 from sbp_jax.data.features import plays_from_chunk, read_plays
 from sbp_jax.data.parts import read_part
 from sbp_jax.data.records import load_chunk, save_chunk
 from sbp_jax.data.rows import FIELD_WIDTH_YARDS
 from sbp_jax.data.slots import RECEIVERS
+from sbp_jax.data.splits import SPLITS
 from sbp_jax.data.storage import open_folder, save
 from sbp_jax.data.stream import StreamedBatches
 from sbp_jax.data.symmetry import mirror_of, mirror_of_slots

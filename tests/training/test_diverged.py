@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from sbp_jax.errors import InputError
-from sbp_jax.training import Checkpoints, DivergedError, HostFeed, Marginal, Watch, fit
+from sbp_jax.training import Checkpoints, DivergedError, HostFeed, Hyperparameters, Marginal, Watch, fit
 from sbp_jax.training.build import check_finite, constants
+from sbp_jax.training.step import State, take_step
 from tests.plays import random_plays
 from tests.training.test_fit import CONFIG, build
 
@@ -61,6 +62,26 @@ def test_parameters_that_are_not_finite_are_named_and_never_saved(tmp_path):
     with pytest.raises(DivergedError, match=r"params last\.bias.* is not finite at step 4"):
         fit(trainer, HostFeed(batches), None, CONFIG.training, Checkpoints(tmp_path), constants(network))
     assert Checkpoints(tmp_path).latest == 2
+
+
+def test_a_gradient_that_is_not_finite_is_named_by_its_parameters():
+    params = {"first": {"bias": jnp.ones(2)}, "last": {"kernel": jnp.zeros(3), "scale": jnp.ones(1)}}
+
+    def mean_loss(params, batch, dropout):
+        root = jnp.sqrt(params["last"]["kernel"])  # its derivative at 0 is infinite
+        return sum(jnp.sum(each) for each in (params["first"]["bias"], root, params["last"]["scale"]))
+
+    settings = Hyperparameters.of(CONFIG, 10)
+    _, metrics = take_step(mean_loss, settings, State.initial(params, 0), {})
+    assert not np.isfinite(metrics["gradient_norm"])
+    watch = Watch(build()[3], params=params)
+    with pytest.raises(DivergedError, match=r"gradient_norm is inf, first of last\.kernel at step 7"):
+        watch.steps(7, {name: value[None] for name, value in metrics.items()})
+    _, metrics = take_step(
+        lambda params, *rest: jnp.sum(params["last"]["scale"]), settings, State.initial(params, 0), {}
+    )
+    assert (metrics["gradient_norm"], metrics["gradient_leaf"]) == (1.0, -1.0)
+    watch.steps(8, {name: value[None] for name, value in metrics.items()})
 
 
 def test_losses_that_stay_above_the_marginals_are_reported_once(caplog):

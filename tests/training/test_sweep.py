@@ -14,7 +14,17 @@ from sbp_jax.data.arrays import Arrays
 from sbp_jax.data.symmetry import mirror_of
 from sbp_jax.errors import InputError
 from sbp_jax.models.network import NetworkConfig
-from sbp_jax.training import Checkpoints, Hyperparameters, Predictor, ResidentFeed, Trainer, fit, to_device
+from sbp_jax.training import (
+    Checkpoints,
+    Hyperparameters,
+    Marginal,
+    Predictor,
+    ResidentFeed,
+    Trainer,
+    Watch,
+    fit,
+    to_device,
+)
 from sbp_jax.training.build import make_head, make_judge, make_loss, make_network, set_statistics
 from sbp_jax.training.feed import Schedule
 from sbp_jax.training.fit_sweep import Plan, fit_sweep
@@ -155,8 +165,25 @@ def test_a_member_that_diverges_leaves_the_others_alone():
     finished = swept(compiled(configs))
     assert finished[0].diverged is None
     assert len(finished[0].record["history"]) == 3
-    assert "at step" in finished[1].diverged
+    assert finished[1].diverged.step >= 1
+    assert finished[1].diverged.plays
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(finished[1].params))
+
+
+def test_a_member_s_watch_stops_it_alone():
+    settings = {"epochs": 5, "patience": 5}
+    sweep = compiled((changed(training=settings), changed(training={**settings, "seed": 4})))
+    order = Schedule(Arrays.of(PLAYS, (30,)), 16, 4).order
+    names = [f"play {i}" for i in range(len(PLAYS))]
+    watches = [Watch(order, Marginal(at, at), lambda plays: [names[i] for i in plays]) for at in (0.0, -100.0)]
+    finished = swept(sweep, watches=watches)
+    assert finished[0].diverged is None
+    assert len(finished[0].record["history"]) == 5
+    found = finished[1].diverged
+    assert (found.step, len(finished[1].record["history"])) == (10, 3)  # three steps an epoch
+    assert "in the median of 10 steps" in found.what
+    plays = order.plan(3)[0][1]
+    assert (found.plays, found.names) == (plays.tolist(), [names[i] for i in plays])
 
 
 def test_what_is_no_value_must_be_alike():

@@ -1,0 +1,53 @@
+"""Plays without tracking, from lists of plays alone: each is its situation and outcome, and one frame without players.
+
+A passer's number is the digits of the list's own code where it has one ("00-0019596": 19596), else a digest of his
+name: then two passers of one name are one.
+"""
+
+from hashlib import blake2b
+
+import polars as pl
+
+from sbp_jax.data.outcomes import Listing
+from sbp_jax.data.passers import PLAY
+from sbp_jax.data.situations import situations
+from sbp_jax.data.windows import Screen, join_outcomes
+
+FORMAT = "list of plays"
+NO_PASSER = -1
+# what tracking would tell of a player at a frame
+_UNKNOWN = {"x": pl.Float64, "y": pl.Float64, "dir": pl.Float64, "o": pl.Float64, "direction": pl.String}
+
+
+def listed_plays(listing: Listing, screen: Screen) -> pl.DataFrame:
+    """Return the canonical plays of a listing, but for `target_id`, in order of game and play.
+
+    What is left out is counted in the screen's report, as of tracked plays.
+
+    Raises:
+        InputError: a malformed play where the rules say stop.
+    """
+    plays = listing.plays.select(*PLAY, "passer", "passer_code", "possession_team")
+    screen.report.read += len(plays)
+    rows = plays.select(
+        *PLAY,
+        name="passer",
+        player_id=_numbers(plays),
+        offence_side="possession_team",
+        frames=pl.lit(1, pl.Int64),
+        frame=pl.lit(0, pl.Int64),
+        is_ball=pl.lit(value=False),
+        **{name: pl.lit(None, kind) for name, kind in _UNKNOWN.items()},
+    ).with_columns(passer_id="player_id")
+    rows, plays = join_outcomes(rows, listing.plays.drop("passer"), screen)
+    plays = situations(rows, plays, listing, screen).with_columns(format=pl.lit(FORMAT))
+    # the length of its window is no time to throw
+    return plays.with_columns(pl.col("time_to_throw_s").fill_null(float("nan"))).sort(PLAY)
+
+
+def _numbers(plays: pl.DataFrame) -> pl.Series:
+    code = plays["passer_code"].str.replace_all(r"\D", "").cast(pl.Int64, strict=False)
+    names = plays["passer"].unique().drop_nulls().to_list()
+    digests = {name: int.from_bytes(blake2b(name.encode(), digest_size=8).digest()) >> 1 for name in names}
+    named = plays["passer"].replace_strict(digests, default=None, return_dtype=pl.Int64)
+    return plays.select(pl.coalesce(code, named, pl.lit(NO_PASSER, pl.Int64)).alias("player_id"))["player_id"]

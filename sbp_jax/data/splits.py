@@ -1,0 +1,64 @@
+"""Which games train, validate and test: splits are by game, never by play."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from sbp_jax.errors import InputError
+
+SPLITS = ("train", "validation", "test")
+
+
+def split_games(games: Sequence[int], seed: int, fractions: Sequence[float]) -> dict[str, list[int]]:
+    """Return the games of each split: shuffled by `seed`, then dealt out by `fractions`.
+
+    Every split with a share gets at least one game; with two games there are train and test only.
+
+    Raises:
+        InputError: fewer than two games.
+    """
+    ordered = sorted(set(games))
+    if len(ordered) < 2:
+        raise InputError(f"splits are by game, never by play: expected at least 2 games, got {len(ordered)}")
+    if len(ordered) == 2:
+        fractions = (0.5, 0.0, 0.5)
+    return _deal(ordered, seed, fractions)
+
+
+def split_by_season(
+    games: Sequence[int], seasons: Sequence[int], test: Sequence[int], seed: int, fractions: Sequence[float]
+) -> dict[str, list[int]]:
+    """Return the games of each split: those of some seasons test, the others are dealt out for train and validation.
+
+    Args:
+        games: the game of each play.
+        seasons: the season of each play.
+        test: seasons that test.
+        seed: decides which of the other games validate.
+        fractions: shares of train, validation and test; the first two, in proportion, are those of the other games.
+
+    Raises:
+        InputError: no play is of a season of `test`; all are.
+    """
+    by_game = dict(zip(games, seasons, strict=True))
+    known = sorted(set(by_game.values()))
+    for season in test:
+        if season not in known:
+            found = ", ".join(map(str, known))
+            raise InputError(f"test_seasons: no play is of the season {season}; there are those of {found}")
+    left = sorted(game for game, season in by_game.items() if season not in test)
+    if not left:
+        raise InputError("test_seasons: no season is left to train on")
+    share = fractions[1] / (fractions[0] + fractions[1]) if fractions[1] else 0.0
+    split = _deal(left, seed, (1.0 - share, share, 0.0))
+    return {**split, "test": sorted(game for game, season in by_game.items() if season in test)}
+
+
+def _deal(ordered: Sequence[int], seed: int, fractions: Sequence[float]) -> dict[str, list[int]]:
+    shuffled = np.random.default_rng(seed).permutation(ordered).tolist()
+    sizes = np.diff(np.round(np.cumsum([0.0, *fractions]) * len(ordered)).astype(int))
+    for split in np.flatnonzero((sizes == 0) & (np.asarray(fractions) > 0)):
+        sizes[split] += 1
+        sizes[np.argmax(sizes)] -= 1
+    bounds = np.concatenate([[0], np.cumsum(sizes)])
+    return {split: sorted(shuffled[bounds[i] : bounds[i + 1]]) for i, split in enumerate(SPLITS)}
