@@ -83,7 +83,8 @@ def read(name: str, base: str | None = None) -> Grid:
     for key, kind in (("title", str), ("about", str), ("base", str), ("reference", str), ("arms", list)):
         if not isinstance(content.get(key), kind):
             raise InputError(f"{path}: {key}: expected a {kind.__name__}, got {content.get(key)!r}")
-    start = configs.get(base or content["base"])
+    origin = base or content["base"]
+    start = configs.get(origin)
     arms = tuple(_arm(entry, start, f"{path}: arms[{i}]") for i, entry in enumerate(content["arms"]))
     known = [arm.name for arm in arms]
     if len(set(known)) < len(known):
@@ -95,7 +96,7 @@ def read(name: str, base: str | None = None) -> Grid:
     if not isinstance(axis, str) or not isinstance(logarithmic, bool) or not isinstance(tracking, bool):
         raise InputError(f"{path}: expected a text as axis and true or false as logarithmic and tracking")
     if tracking and not start.data.tracking:
-        raise InputError(f"{path}: its arms differ in what they make of frames, and {base} has plays without tracking")
+        raise InputError(f"{path}: its arms differ in what they make of frames, and {origin} has plays without tracking")
     stem, title = path.stem, content["title"]
     if base is not None:
         stem, title = f"{stem}-{base}", f"{title}: {base}"

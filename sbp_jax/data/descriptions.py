@@ -9,6 +9,10 @@ _GAIN = re.compile(r"for (?:(-?\d+) yards?|no gain)")
 _BREAK = re.compile(r"FUMBLES|MUFFS|PENALTY|Penalty")
 _REVERSED = "REVERSED"
 _INTERCEPTED = "INTERCEPTED"
+# an initial and a surname, as in "D.Watson", "A.St. Brown" or "R.Griffin III", before what a passer does
+_PASSER = re.compile(
+    r"([A-Z][\w']*\.(?: ?[A-Z][\w'.-]*)+(?: (?:I{2,3}|IV|Jr\.|Sr\.))?) (?:pass|passes|sacked|scrambles|spiked)\b"
+)
 
 
 def parse_description(text: str) -> tuple[str | None, float | None, bool, bool]:
@@ -37,6 +41,12 @@ def parse_description(text: str) -> tuple[str | None, float | None, bool, bool]:
     if gains[0] is None:
         return "C", None, nullified, two_point
     return "C", float(sum(int(gain[1] or 0) for gain in gains if gain)), nullified, two_point
+
+
+def parse_passer(text: str) -> str | None:
+    """Return the name of who passes, is sacked, scrambles or spikes the ball; None where the text names nobody so."""
+    found = _PASSER.search(text.rsplit(_REVERSED, 1)[-1])
+    return found[1] if found else None
 
 
 def parse_return(text: str) -> float | None:

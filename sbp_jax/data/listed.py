@@ -1,13 +1,14 @@
 """Plays without tracking, from lists of plays alone: each is its situation and outcome, and one frame without players.
 
-A passer's number is the digits of the list's own code where it has one ("00-0019596": 19596), else a digest of his
-name: then two passers of one name are one.
+A passer whom no column names is told by the description. His number is the digits of the list's own code where it has
+one ("00-0019596": 19596), else a digest of his name: then two passers of one name are one.
 """
 
 from hashlib import blake2b
 
 import polars as pl
 
+from sbp_jax.data.descriptions import parse_passer
 from sbp_jax.data.outcomes import Listing
 from sbp_jax.data.passers import PLAY
 from sbp_jax.data.situations import situations
@@ -27,7 +28,9 @@ def listed_plays(listing: Listing, screen: Screen) -> pl.DataFrame:
     Raises:
         InputError: a malformed play where the rules say stop.
     """
-    plays = listing.plays.select(*PLAY, "passer", "passer_code", "possession_team")
+    said = pl.Series([parse_passer(text or "") for text in listing.plays["description"]], dtype=pl.String)
+    passer = pl.coalesce("passer", said)
+    plays = listing.plays.select(*PLAY, "passer_code", "possession_team", passer=passer)
     screen.report.read += len(plays)
     rows = plays.select(
         *PLAY,

@@ -62,6 +62,12 @@ def test_mistake_is_one_line(words, message):
         (train.command, ["smoke", "--training.epochs", "0"], "training.epochs: expected a positive number"),
         (train.command, ["smoke", "--optimizer.learning-rate", "nan"], "optimizer.learning-rate: expected a positive"),
         (train.command, ["smoke", "--training.seed", "-1"], "training.seed: expected a whole number"),
+        (train.command, ["smoke", "--data.no-tracking"], "network.encoder: attention presumes tracking, and data.t"),
+        (
+            train.command,
+            ["smoke", "--data.no-tracking", "--network.encoder", "none"],
+            "data.source: expected lists of plays: those that are simulated have tracking",
+        ),
     ],
 )
 def test_wrong_argument_is_named(command, words, message, tmp_path, monkeypatch):

@@ -66,6 +66,22 @@ def test_what_is_wrong_is_said_with_its_place(tmp_path, old, new, said):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("name", [name for name in grid.names() if name != "architecture"])
+def test_a_grid_on_another_base(name):
+    own, other = grid.read(name), grid.read(name, "play_by_play")
+    assert (other.name, other.title) == (f"{name}-play_by_play", f"{own.title}: play_by_play")
+    assert [arm.name for arm in other.arms] == [arm.name for arm in own.arms]
+    for mine, arm in zip(own.arms, other.arms, strict=True):
+        assert not arm.config.data.tracking
+        assert arm.config.head == mine.config.head  # what an arm changes does not depend on the base
+        check(arm.config)
+
+
+def test_a_grid_of_frames_needs_tracking():
+    with pytest.raises(InputError, match="its arms differ in what they make of frames, and play_by_play has plays wi"):
+        grid.read("architecture", "play_by_play")
+
+
 def test_no_such_grid():
     with pytest.raises(InputError, match="nowhere: no such grid; known: architecture, bins"):
         grid.read("nowhere")
@@ -82,6 +98,8 @@ def test_trials_are_arms_times_seeds(tmp_path):
         trials(chosen, Options(arms=("huge",)))
     with pytest.raises(InputError, match="--seeds: expected at least 1"):
         trials(chosen, Options(seeds=0))
+    with pytest.raises(InputError, match="--plays: a number of simulated plays, and these are read from files"):
+        trials(grid.read("bins", "play_by_play"), Options(plays=300))
     broken = grid.read(written(tmp_path, GOOD.replace("[0.2, 0.2]", "[0.7, 0.2]")))
     with pytest.raises(InputError, match=r"mine, arm .large.: .*below 1/2"):
         trials(broken, Options())

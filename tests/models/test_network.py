@@ -77,6 +77,20 @@ def test_output_is_that_of_the_last_valid_frame(network):
         np.testing.assert_allclose(raw[row], alone[0], rtol=1e-5, atol=1e-5)
 
 
+def test_without_an_encoder_the_static_features_alone_are_seen():
+    network = Network(NetworkConfig(encoder="none", hidden=(16,)), None, RawHead(), STATICS, rngs=nnx.Rngs(0))
+    network.last.kernel.set_value(jax.random.normal(jax.random.key(9), (16, 5)))
+    x, mask, present, static = batch()
+    raw = network.raw(x, mask, present, static)
+    np.testing.assert_array_equal(raw, network.raw(jnp.full_like(x, jnp.nan), mask, present, static))
+    assert (jnp.abs(raw - network.raw(x, mask, present, static + 1.0)) > 1e-3).any(axis=1).all()
+    every = network.raw_frames(x, mask, present, static)
+    np.testing.assert_allclose(every, jnp.broadcast_to(raw[:, None], every.shape), rtol=1e-5, atol=1e-5)
+    assert (network.tcn, network.receptive_field) == (None, 1)
+    _, gradient = loss_and_gradient(network, x, mask, present, static)
+    assert all(bool((leaf != 0).any()) for leaf in jax.tree.leaves(gradient))
+
+
 def test_longer_padding_changes_nothing(network):
     x, mask, present, static = batch()
     longer = [jnp.pad(a, ((0, 0), (0, 9), *[(0, 0)] * (a.ndim - 2))) for a in (x, mask, present)]
