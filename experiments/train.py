@@ -156,7 +156,10 @@ def _train(config: Config, dataset: Dataset, setup: Setup, folder: Path, stop: S
 
     start = marginal_of(config, setup, network)
     checkpoints = Checkpoints(folder / "checkpoints")
-    so_far = checkpoints.load({}) if checkpoints.latest is not None else None
+    so_far = None
+    if checkpoints.latest is not None:
+        initial = trainer.initial(settings.seed)  # the arrays too: the newest checkpoint counts if all of it is good
+        so_far = checkpoints.load({"state": initial, "best": initial.average})
     record = None
     if is_first():  # of several processes one writes
         done = so_far is not None and is_done(so_far.record, settings)

@@ -235,7 +235,7 @@ def test_changed_data_set_is_not_scored(run_folder, tmp_path):
 
 
 def damage(run_folder, tmp_path, relative):
-    other = tmp_path / "run"
+    other = tmp_path / run_folder.name
     shutil.copytree(run_folder, other)
     newest = max(int(p.name) for p in (other / "checkpoints").iterdir() if p.name.isdigit())
     for file in (other / "checkpoints" / str(newest)).glob(relative):
@@ -250,6 +250,19 @@ def test_run_with_a_damaged_checkpoint_is_restored_from_the_one_before(run_folde
     assert f"the one of step {older} is used" in caplog.text
     with pytest.raises(InputError, match=rf"{newest}: damaged checkpoint .*; found beside it: \[{older}\]"):
         sbp.load_run(other, step=newest)
+
+
+@pytest.mark.slow
+def test_start_after_a_damaged_checkpoint_is_the_step_gone_on_from(run_folder, tmp_path, caplog):
+    other = damage(run_folder, tmp_path, "state/*/0*")
+    older, _ = sorted(int(p.name) for p in (other / "checkpoints").iterdir())
+    saved = sbp.load_run(run_folder)
+    train.train(saved.config, open_dataset(saved.config.data), tmp_path)
+    assert f"the one of step {older} is used" in caplog.text
+    assert [start["step"] for start in sbp.load_run(other).starts] == [0, older]
+    assert (
+        sbp.load_run(other).metrics.drop("seconds", "plays_per_s").equals(saved.metrics.drop("seconds", "plays_per_s"))
+    )
 
 
 def test_checkpoint_of_an_older_version_says_so(run_folder, tmp_path):
