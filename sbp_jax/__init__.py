@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sbp_jax.distributions import Affine as Affine
     from sbp_jax.distributions import Binned as Binned
     from sbp_jax.distributions import BlendedPareto as BlendedPareto
     from sbp_jax.distributions import GeneralizedPareto as GeneralizedPareto
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 # Loaded on first use: the law alone needs jax only, a run needs the rest of the house.
 _HOMES = {
+    "Affine": "sbp_jax.distributions",
     "Binned": "sbp_jax.distributions",
     "BlendedPareto": "sbp_jax.distributions",
     "GeneralizedPareto": "sbp_jax.distributions",
@@ -31,6 +33,7 @@ _HOMES = {
     "load_run": "sbp_jax.run",
 }
 __all__ = [
+    "Affine",
     "Binned",
     "BlendedPareto",
     "GeneralizedPareto",

@@ -35,7 +35,7 @@ from sbp_jax.data.windows import Rules
 from sbp_jax.errors import InputError
 
 REPORT, SUMMARY = "report.json", "report.md"
-RECIPE = 5  # raise it when the same files give other arrays
+RECIPE = 6  # raise it when the same files give other arrays
 _YOUNGER = ("extras", "tracking", "results", "situation", "test_seasons")  # fields that not all data sets had
 # the report's own keys -> fields of `ReadReport`
 _READING = {

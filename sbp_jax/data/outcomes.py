@@ -12,7 +12,7 @@ from pathlib import Path
 import polars as pl
 
 from sbp_jax.data.batching import LEAGUE_YARDS, NET_YARDS
-from sbp_jax.data.descriptions import parse_return
+from sbp_jax.data.descriptions import parse_description, parse_return
 from sbp_jax.data.formats import (
     GAME_NAMES,
     PLAY_NAMES,
@@ -94,7 +94,8 @@ class Listing:
 
     Args:
         plays: one row a listed play; `has_outcome` tells whether a result is listed, `two_outcomes` whether two
-            different ones are; `return_yards` [yd] of an interception, `time_to_throw_s` [s], `pressure`,
+            different ones are, `completed` whether another result is listed and the gain and the description tell of a
+            completion; `return_yards` [yd] of an interception, `time_to_throw_s` [s], `pressure`,
             `listed_outcome` (the column asked for) and `listed:NAME` (those asked for beside it) are null where not
             told.
         players: player_id, position, listed_name.
@@ -189,7 +190,10 @@ def _read_plays(table: Table, outcome: str, further: Sequence[str]) -> pl.DataFr
     frame = frame.with_columns(pl.col("result").str.strip_chars().str.to_uppercase())
     frame = frame.with_columns(
         (pl.col(name) if name in names else found).fill_null(value=False).alias(name) for name, found in said.items()
-    ).with_columns(yards=pl.when(pl.col("result").is_in(["I", "IN"])).then(0.0).otherwise("yards"))
+    )
+    if "description" in names:
+        frame = _with_final_ruling(frame)
+    frame = frame.with_columns(yards=pl.when(pl.col("result").is_in(["I", "IN"])).then(0.0).otherwise("yards"))
     if "description" in names:
         returns = [parse_return(text or "") for text in frame["description"]]
         frame = frame.with_columns(return_yards=pl.Series(returns, dtype=pl.Float64))
@@ -199,6 +203,16 @@ def _read_plays(table: Table, outcome: str, further: Sequence[str]) -> pl.DataFr
         frame = frame.drop("clock")
     asked = [name for name in further if name in table.columns]
     return frame.with_columns(_numeric(rows[name], table).alias(f"listed:{name}") for name in asked)
+
+
+def _with_final_ruling(frame: pl.DataFrame) -> pl.DataFrame:
+    """Completions whose listed result is that before a replay: both the gain and the description tell of them."""
+    told = [
+        result in ("I", "IN") and gain not in (None, 0.0) and parse_description(text or "")[0] == "C"
+        for result, gain, text in frame.select("result", "yards", "description").iter_rows()
+    ]
+    frame = frame.with_columns(completed=pl.Series(told, dtype=pl.Boolean))
+    return frame.with_columns(result=pl.when("completed").then(pl.lit("C")).otherwise("result"))
 
 
 def _by_flags(rows: pl.DataFrame) -> pl.Series:
@@ -276,7 +290,7 @@ def _one_row_a_play(listed: Sequence[pl.DataFrame]) -> pl.DataFrame:
     empty: dict[str, type[pl.DataType]] = {name: pl.String if name in _TEXT else pl.Int64 for name in _NAMES}
     del empty["clock"]
     empty |= dict.fromkeys((*_REAL, "return_yards"), pl.Float64)
-    empty |= dict.fromkeys(_FLAGS, pl.Boolean)
+    empty |= dict.fromkeys((*_FLAGS, "completed"), pl.Boolean)
     plays = pl.concat([pl.DataFrame(schema=empty), *listed], how="diagonal_relaxed")
     outcome = pl.struct(pl.col("result").fill_null(""), "yards", "nullified", "two_point")
     asked = pl.col("listed_outcome").drop_nulls()  # only some of the lists may have the column

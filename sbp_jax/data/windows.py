@@ -186,6 +186,8 @@ def join_outcomes(rows: pl.DataFrame, listed: pl.DataFrame, screen: Screen) -> t
     plays = screen.reject(plays, plays.filter(pl.col("spike").fill_null(value=False)), "spike or kneel")
     wanted = pl.col("result").is_in(screen.rules.results).fill_null(value=False)
     plays = screen.reject(plays, plays.filter(~wanted), "not a pass" if screen.rules.tracking else "of another result")
+    turned = int(plays["completed"].sum())
+    screen.report.repair("another result listed, completion told by the gain and the description", turned)
     missing = plays.filter(~pl.col("yards").is_finite().fill_null(value=False))
     found = pl.format("result {} without a gain", "result")
     plays = screen.malformed(plays, missing.with_columns(found=found), "yards missing on a completion")

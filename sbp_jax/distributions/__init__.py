@@ -1,5 +1,6 @@
 """The law: distributions, and the maps from raw network outputs to them. Imports jax and numpy only."""
 
+from sbp_jax.distributions.affine import Affine
 from sbp_jax.distributions.base import Distribution
 from sbp_jax.distributions.baselines import Normal
 from sbp_jax.distributions.binned import Binned
@@ -11,6 +12,7 @@ from sbp_jax.distributions.spliced import SplicedBinnedPareto
 from sbp_jax.distributions.student import StudentT
 
 __all__ = [
+    "Affine",
     "Binned",
     "BlendedPareto",
     "Distribution",

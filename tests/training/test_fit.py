@@ -237,7 +237,7 @@ def test_non_finite_gradient_of_a_finite_loss_stops_the_training():
     step, trainer = trainer.step, copy(trainer)
     trainer.step = lambda state, batch: (
         step(state, batch)[0],
-        {"loss": jnp.ones(()), "gradient_norm": jnp.asarray(jnp.nan)},
+        {"loss": jnp.ones(()), "gradient_norm": jnp.asarray(jnp.nan), "gradient_leaf": jnp.zeros(())},
     )
     with pytest.raises(DivergedError, match="gradient_norm is nan at step 1"):
         fit(trainer, HostFeed(batches), None, CONFIG.training)

@@ -1,0 +1,115 @@
+"""Any distribution moved and stretched: outcomes in their own unit, the law in another."""
+
+import dataclasses
+
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+from jaxtyping import Array, Bool, Float
+
+from sbp_jax.distributions.base import (
+    Distribution,
+    broadcast_batch,
+    check_positive,
+    compiled,
+    leading,
+    register,
+    set_fields,
+)
+from sbp_jax.distributions.location import LocationScale
+from sbp_jax.errors import InputError
+
+
+@register
+@dataclasses.dataclass(frozen=True, eq=False, init=False)
+class Affine(LocationScale):
+    """The law of Y = loc + scale Z, Z having the law `base`; with z = (y - loc) / scale:
+
+        density   f(y) = f_Z(z) / scale        F(y) = F_Z(z)
+
+    The division is the Jacobian: log-densities of laws with different scales are comparable. An outcome so far from loc
+    that z overflows counts as infinite.
+
+    Args:
+        base: the law of Z, batch shape [...].
+        loc: broadcast to [...], in the unit of the outcome.
+        scale: broadcast to [...], positive, units of the outcome a unit of Z; a device array is not checked, and gives
+            NaN where not positive.
+    Raises:
+        InputError: loc or scale does not broadcast to the base's batch shape, or a Python or NumPy scale is not
+            positive.
+    """
+
+    base: Distribution
+    loc: Float[Array, "..."]
+    scale: Float[Array, "..."]
+
+    def __init__(self, base: Distribution, loc: ArrayLike, scale: ArrayLike) -> None:
+        check_positive(scale, "scale")
+        loc, scale = (jnp.asarray(value, dtype=base.dtype) for value in (loc, scale))
+        batch = base.batch_shape
+        if broadcast_batch(base=batch, loc=loc.shape, scale=scale.shape) != batch:
+            raise InputError(
+                f"loc {loc.shape}, scale {scale.shape}: expected shapes that broadcast to the base's {batch}"
+            )
+        set_fields(self, base=base, loc=jnp.broadcast_to(loc, batch), scale=jnp.broadcast_to(scale, batch))
+
+    @compiled
+    def log_prob(self, y: ArrayLike) -> Float[Array, "..."]:
+        """log f_Z(z) - log scale."""
+        (y,) = self._outcomes(y)
+        return self._known(self.base.log_prob(self._ends(y)) - jnp.log(leading(self.scale, y.ndim)), y)
+
+    @compiled
+    def cdf(self, y: ArrayLike) -> Float[Array, "..."]:
+        """F_Z(z)."""
+        (y,) = self._outcomes(y)
+        return self._known(self.base.cdf(self._ends(y)), y)
+
+    @compiled
+    def log_cdf(self, y: ArrayLike) -> Float[Array, "..."]:
+        """log F_Z(z)."""
+        (y,) = self._outcomes(y)
+        return self._known(self.base.log_cdf(self._ends(y)), y)
+
+    @compiled
+    def survival_function(self, y: ArrayLike) -> Float[Array, "..."]:
+        """1 - F_Z(z), accurate in the upper tail."""
+        (y,) = self._outcomes(y)
+        return self._known(self.base.survival_function(self._ends(y)), y)
+
+    @compiled
+    def log_survival_function(self, y: ArrayLike) -> Float[Array, "..."]:
+        """log(1 - F_Z(z))."""
+        (y,) = self._outcomes(y)
+        return self._known(self.base.log_survival_function(self._ends(y)), y)
+
+    @compiled
+    def interval_log_prob(self, low: ArrayLike, high: ArrayLike) -> Float[Array, "..."]:
+        """log P(low < Y <= high), the base's of the interval between the two z; -inf where low >= high.
+
+        An interval narrower than some 10^4 roundings of its ends loses digits.
+        """
+        low, high = self._outcomes(low, high)
+        return self._known(self.base.interval_log_prob(self._ends(low), self._ends(high)), low, high)
+
+    @compiled
+    def mean(self) -> Float[Array, "..."]:
+        """loc + scale E[Z]."""
+        return self._known(self._placed(self.base.mean()))
+
+    @compiled
+    def variance(self) -> Float[Array, "..."]:
+        """scale^2 Var[Z]."""
+        return self._known(self._scaled(self._scaled(self.base.variance())))
+
+    def _squared_cdf_area(self, low, high):
+        return self._scaled(self.base._squared_cdf_area(self._ends(low), self._ends(high)))
+
+    def _squared_survival_area(self, low, high):
+        return self._scaled(self.base._squared_survival_area(self._ends(low), self._ends(high)))
+
+    def _quantile(self, mass, upper):
+        return self._placed(self.base._quantile(mass, upper))
+
+    def _missing(self) -> Bool[Array, "..."]:
+        return self.base._missing() | jnp.isnan(self.loc) | ~(self.scale > 0)
