@@ -48,9 +48,7 @@ class Affine(LocationScale):
         loc, scale = (jnp.asarray(value, dtype=base.dtype) for value in (loc, scale))
         batch = base.batch_shape
         if broadcast_batch(base=batch, loc=loc.shape, scale=scale.shape) != batch:
-            raise InputError(
-                f"loc {loc.shape}, scale {scale.shape}: expected shapes that broadcast to the base's {batch}"
-            )
+            raise InputError(f"loc {loc.shape}, scale {scale.shape}: expected to broadcast to the base's {batch}")
         set_fields(self, base=base, loc=jnp.broadcast_to(loc, batch), scale=jnp.broadcast_to(scale, batch))
 
     @compiled

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from sbp_jax.distributions import (
+    Affine,
     Binned,
     BlendedPareto,
     GeneralizedPareto,
@@ -31,6 +32,7 @@ def spliced(tail_mass=(0.05, 0.1), edges: EdgesLike = EDGES):
 
 
 LAWS = {
+    "affine": lambda: Affine(spliced(), jnp.array([0.0, 1.0, -1.0]), 2.0),
     "pareto": lambda: GeneralizedPareto(jnp.array([-0.2, 0.0, 0.4]), 1.5),
     "binned": lambda: Binned(logits(), EDGES),
     "blended": lambda: BlendedPareto(0.3 * logits(), EDGES, jnp.array([-0.2, 0.0, 0.4]), 0.1),

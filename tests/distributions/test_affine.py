@@ -1,0 +1,133 @@
+"""A law moved and stretched: SciPy's own location and scale, 50 digits for the gradients, and what has no value."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.stats
+
+from sbp_jax.distributions import Affine, GeneralizedPareto, Normal, SplicedBinnedPareto, StudentT
+from sbp_jax.errors import InputError
+from tests import oracles
+
+X64 = [pytest.param(False, id="float32"), pytest.param(True, id="float64")]
+LOC, SCALE = 40.0, 3.0
+BASES = {
+    "normal": (lambda: Normal(0.5, 1.5), scipy.stats.norm(LOC + SCALE * 0.5, SCALE * 1.5)),
+    "student": (lambda: StudentT(5.0, -1.0, 2.0), scipy.stats.t(5.0, LOC - SCALE, 2 * SCALE)),
+    **{
+        f"pareto {xi}": (lambda xi=xi: GeneralizedPareto(xi, 2.0), scipy.stats.genpareto(xi, LOC, 2 * SCALE))
+        for xi in (-0.3, 0.0, 0.4)
+    },
+}
+Y = np.array([30.0, 39.0, 40.5, 42.0, 47.0, 55.0])
+EDGES = np.array([-4.0, -2.5, -1.0, -0.5, 0.0, 0.75, 1.5, 3.0, 5.0])
+LOGITS = np.array([0.3, -0.8, 1.1, 0.2, 1.7, 0.4, -0.3, -1.2])
+
+
+@pytest.mark.parametrize("x64", X64)
+@pytest.mark.parametrize("name", BASES)
+def test_against_scipy(name, x64):
+    bound = 1e-11 if x64 else 2e-5
+    base, want = BASES[name]
+    with jax.enable_x64(x64):
+        law = Affine(base(), LOC, SCALE)
+        for method, reference in (
+            ("log_prob", want.logpdf),
+            ("cdf", want.cdf),
+            ("survival_function", want.sf),
+            ("log_cdf", want.logcdf),
+            ("log_survival_function", want.logsf),
+        ):
+            np.testing.assert_allclose(getattr(law, method)(Y), reference(Y), rtol=bound, atol=bound, err_msg=method)
+        q = np.array([1e-4, 0.02, 0.3, 0.5, 0.9])
+        np.testing.assert_allclose(law.icdf(q), want.ppf(q), rtol=bound)
+        np.testing.assert_allclose(law.isf(q), want.isf(q), rtol=bound)
+        np.testing.assert_allclose([law.mean(), law.variance()], [want.mean(), want.var()], rtol=bound)
+        within = np.log(want.cdf(Y + 0.5) - want.cdf(Y - 0.5))
+        np.testing.assert_allclose(law.interval_log_prob(Y - 0.5, Y + 0.5), within, rtol=bound, atol=bound)
+
+
+def test_scores_are_the_base_s_in_the_outcome_s_unit():
+    with jax.enable_x64(True):
+        base = SplicedBinnedPareto(
+            LOGITS, EDGES, GeneralizedPareto(-0.2, 1.0), GeneralizedPareto(0.3, 1.5), (0.05, 0.1)
+        )
+        law = Affine(base, LOC, SCALE)
+        z = (Y - LOC) / SCALE
+        np.testing.assert_allclose(law.crps(Y), SCALE * base.crps(z), rtol=1e-12)
+        np.testing.assert_allclose(law.twcrps(Y, LOC + SCALE), SCALE * base.twcrps(z, 1.0), rtol=1e-12)
+        x = np.linspace(LOC - 60 * SCALE, LOC + 200 * SCALE, 2_000_001)
+        middle = 0.5 * (x[1:] + x[:-1])
+        integral = np.sum((np.asarray(law.cdf(middle)) - (middle >= Y[3])) ** 2) * (x[1] - x[0])
+        assert float(law.crps(Y[3])) == pytest.approx(integral, rel=1e-4)
+        assert float(jnp.sum(jnp.exp(law.log_prob(middle))) * (x[1] - x[0])) == pytest.approx(1.0, abs=2e-4)
+
+
+@pytest.mark.parametrize("x64", X64)
+@pytest.mark.parametrize("xi", [-0.3, 0.0, 0.4])
+def test_gradients_against_50_digits(xi, x64):
+    """The law's own slopes and those in loc and scale, in both tails and the body."""
+
+    def value(x):
+        tails = GeneralizedPareto(x[8], x[9]), GeneralizedPareto(x[10], x[11])
+        return Affine(SplicedBinnedPareto(x[:8], EDGES, *tails, (0.05, 0.1)), x[13], x[14]).log_prob(x[12])
+
+    def oracle(x):
+        edges = [oracles.mp.mpf(edge) for edge in EDGES]
+        tails = oracles.Pareto(x[8], x[9]), oracles.Pareto(x[10], x[11])
+        law = oracles.Spliced(list(x[:8]), edges, *tails, oracles.mp.mpf("0.05"), oracles.mp.mpf("0.1"))
+        return law.log_prob((x[12] - x[13]) / x[14]) - oracles.mp.log(x[14])
+
+    with jax.enable_x64(x64):
+        for y in (31.0, 39.0, 44.0, 52.0):
+            x = jnp.array([*LOGITS, xi, 3.0, xi, 2.0, y, LOC, SCALE])
+            got, slopes = jax.jit(jax.value_and_grad(value))(x)
+            exact = [oracles.exact(each) for each in x]
+            want = float(oracle(exact))
+            assert abs(got - want) <= (1e-12 if x64 else 1e-5) * max(1, abs(want))
+            for j in (1, 4, 8, 10, 12, 13, 14):
+                slope = oracles.derivative(lambda v, j=j, at=exact: oracle([*at[:j], v, *at[j + 1 :]]), exact[j])
+                assert abs(slopes[j] - float(slope)) <= (1e-9 if x64 else 2e-4) * max(1, abs(float(slope))), (y, j)
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-6, 1.0, 1e6, 1e30])
+def test_far_outcomes_and_extreme_scales_have_finite_gradients(scale):
+    def total(loc, scale, y):
+        law = Affine(Normal(jnp.zeros(5), 1.0), loc, scale)
+        values = [law.cdf(y), law.survival_function(y), law.icdf(jnp.full(5, 0.3)), law.mean()]
+        return sum(jnp.sum(value) for value in values)
+
+    y = jnp.array([-1e38, -1.0, 0.0, 2.0, 1e38])
+    value, gradient = jax.jit(jax.value_and_grad(total, (0, 1, 2)))(jnp.zeros(5), jnp.full(5, scale), y)
+    assert np.isfinite(value)
+    assert all(np.isfinite(leaf).all() for leaf in gradient)
+
+
+def test_limits_and_what_has_no_value():
+    law = Affine(Normal(np.zeros(4), 1.0), jnp.array([0.0, 0.0, jnp.nan, 0.0]), jnp.array([2.0, -1.0, 1.0, 0.0]))
+    assert law.cdf(jnp.inf)[0] == 1
+    assert law.cdf(-jnp.inf)[0] == 0
+    assert law.log_prob(jnp.inf)[0] == -jnp.inf
+    for values in (law.log_prob(0.3), law.cdf(0.3), law.mean(), law.crps(0.3), law.icdf(0.3), law.variance()):
+        np.testing.assert_array_equal(np.isnan(values), [False, True, True, True])
+    assert np.isnan(law.log_prob(jnp.nan)).all()
+
+
+def test_samples_follow_the_law():
+    law = Affine(GeneralizedPareto(0.2, 1.0), LOC, SCALE)
+    draws = np.asarray(law.sample(jax.random.key(0), (20_000,)), np.float64)
+    assert scipy.stats.kstest(draws, scipy.stats.genpareto(0.2, LOC, SCALE).cdf).pvalue > 1e-3
+
+
+def test_shapes():
+    base = Normal(jnp.zeros((2, 3)), 1.0)
+    law = Affine(base, jnp.arange(3.0), jnp.ones((2, 1)))
+    assert (law.batch_shape, law.loc.shape, law.log_prob(jnp.zeros((4, 1, 1))).shape) == ((2, 3), (2, 3), (4, 2, 3))
+    assert law.dtype == jnp.float32
+    with pytest.raises(InputError, match=r"loc \(2,\), scale \(\): expected to broadcast to the base's \(\)"):
+        Affine(Normal(0.0, 1.0), np.zeros(2), 1.0)
+    with pytest.raises(InputError, match=r"base \(2, 3\), loc \(4,\)"):
+        Affine(base, np.zeros(4), 1.0)
+    with pytest.raises(InputError, match="scale must be positive, got 0"):
+        Affine(base, 0.0, 0.0)
