@@ -88,7 +88,7 @@ def _listed(file: Path) -> pl.DataFrame:
     if not result or not yards or not {"gameId", "playId"} <= set(table.columns):
         expected = " and ".join(f"one of {', '.join(names)}" for names in (RESULTS, YARDS))
         raise InputError(f"{file}: expected the columns gameId, playId, {expected}")
-    table = cast_columns(table, file, {"gameId": "gameId", "playId": "playId"}, [yards], [result])
+    table = cast_columns(table, file, {"gameId": "gameId", "playId": "playId"}, {yards: yards}, [result])
     # as the league counts: what was not caught gains nothing
     gain = pl.when(pl.col(result) == "C").then(yards).otherwise(0.0)
     return table.select("gameId", "playId", listed_result=result, listed_yards=gain)

@@ -12,6 +12,7 @@ from sbp_jax.data.arrays import Arrays
 from sbp_jax.data.batching import Mirror, Plays
 from sbp_jax.data.features import static_names
 from sbp_jax.data.symmetry import mirror_of
+from sbp_jax.errors import InputError
 from sbp_jax.models import Network, receptive_field
 from sbp_jax.training import Marginal, Resident, Schedule, fit_marginal, to_device
 from sbp_jax.training.build import (
@@ -61,10 +62,12 @@ def set_up(config: Config, dataset: Dataset) -> Setup:
     """The plays that a configuration trains on.
 
     Raises:
-        InputError: the plays lack the configuration's extras or have others, have values that are not finite, or
-            outcomes that the objective does not presume, see `check_outcomes`.
+        InputError: there are no training plays; they lack the configuration's extras or have others, have values that
+            are not finite, or outcomes that the objective does not presume, see `check_outcomes`.
     """
     plays, validation = dataset.split("train"), dataset.split("validation")
+    if not len(plays):
+        raise InputError(f"{dataset.path}: no plays are left to train on beside those of validation and test")
     for split in (plays, validation):
         check_features(config, split)
         check_finite(split, static_names(config.data.situation))

@@ -23,8 +23,8 @@ from sbp_jax.data.cluster import pipeline_options, read_on_cluster, run_named
 from sbp_jax.data.extras import feature_names
 from sbp_jax.data.features import INFO_TYPES, STATIC_FEATURES, static_names
 from sbp_jax.data.formats import find_tables
-from sbp_jax.data.outcomes import ATTEMPTS
 from sbp_jax.data.parts import Part, read_in_turn
+from sbp_jax.data.play_lists import ATTEMPTS
 from sbp_jax.data.quality import Distributions
 from sbp_jax.data.records import SCALAR_TYPES, games_seasons_lengths, read_records, write_records
 from sbp_jax.data.report import ReadReport

@@ -9,9 +9,10 @@ _GAIN = re.compile(r"for (?:(-?\d+) yards?|no gain)")
 _BREAK = re.compile(r"FUMBLES|MUFFS|PENALTY|Penalty")
 _REVERSED = "REVERSED"
 _INTERCEPTED = "INTERCEPTED"
-# an initial and a surname, as in "D.Watson", "A.St. Brown" or "R.Griffin III", before what a passer does
+# initials and a surname, as in "D.Watson", "A.St. Brown" or "R.Griffin III", before what a passer does
 _PASSER = re.compile(
-    r"([A-Z][\w']*\.(?: ?[A-Z][\w'.-]*)+(?: (?:I{2,3}|IV|Jr\.|Sr\.))?) (?:pass|passes|sacked|scrambles|spiked)\b"
+    r"((?:[A-Z][a-z]{0,3}\.)+(?:St\. ?|(?:Van|Von|De|Del|La|Le) )?[A-Z][\w'-]*(?: (?:I{2,3}|IV|V|Jr\.?|Sr\.?))?)"
+    r" (?:pass|passes|sacked|scrambles|spiked)\b"
 )
 
 
@@ -41,6 +42,11 @@ def parse_description(text: str) -> tuple[str | None, float | None, bool, bool]:
     if gains[0] is None:
         return "C", None, nullified, two_point
     return "C", float(sum(int(gain[1] or 0) for gain in gains if gain)), nullified, two_point
+
+
+def is_reversed(text: str) -> bool:
+    """Return whether a replay or a challenge changed the ruling."""
+    return _REVERSED in text
 
 
 def parse_passer(text: str) -> str | None:

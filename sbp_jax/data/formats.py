@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 import polars as pl
@@ -19,7 +20,7 @@ PACKED = (".zip", ".xlsx", ".xls", ".7z", ".tar", ".bz2", ".xz", ".zst", ".feath
 SEPARATORS = ",\t;"
 LARGEST_WHOLE = 2**53  # beyond it whole numbers read as Float64 are no longer told apart
 NULLS = ["", "NA", "None", "null"]
-GAME_NAMES, PLAY_NAMES = {"gameId", "game_id"}, {"playId", "play_id"}
+GAME_NAMES, PLAY_NAMES = {"gameId", "game_id", "old_game_id"}, {"playId", "play_id"}
 PLAYER_NAMES = {"nflId", "nfl_id"}
 POSITION_NAMES = {"position", "PositionAbbr", "positionAbbr", "officialPosition"}
 PRESSURE_NAMES = {"causedPressure", "caused_pressure"}
@@ -78,33 +79,50 @@ def read_table(table: Table) -> pl.DataFrame:
 
 
 def cast_columns(
-    frame: pl.DataFrame, path: Path, whole: Mapping[str, str], real: Sequence[str] = (), text: Sequence[str] = ()
+    frame: pl.DataFrame,
+    path: Path,
+    whole: Mapping[str, str],
+    real: Mapping[str, str] = MappingProxyType({}),
+    text: Sequence[str] = (),
 ) -> pl.DataFrame:
-    """Return `frame` with columns as Int64 (`whole`: name -> the file's name for it), Float64 or String.
+    """Return `frame` with columns as Int64 (`whole`), Float64 (`real`) or String.
+
+    Args:
+        frame: of the file at `path`.
+        path: for messages.
+        whole, real: the columns' names -> the file's names for them.
+        text: names of columns; what stands for a missing value is null.
 
     Raises:
         InputError: a value does not read as a number, or one of `whole` is not a whole number or too large a one.
     """
-    # parquet may hold as text what in a text file is recognized as missing
-    told = {name: pl.col(name) for name in (*whole, *real)}
-    for name in real:
-        if frame.schema[name] == pl.Boolean:
-            raise InputError(f"{path}: column {name!r}: expected numbers, got true and false")
-    told = {n: pl.when(~e.is_in(NULLS)).then(e) if frame.schema[n] == pl.String else e for n, e in told.items()}
-    casts = [told[name].cast(pl.Float64).fill_nan(None) for name in whole]
-    casts += [told[name].cast(pl.Float64) for name in real]
-    casts += [pl.col(name).cast(pl.String) for name in text]
-    try:
-        frame = frame.with_columns(casts)
-    except pl.exceptions.PolarsError as error:
-        raise InputError(f"{path}: {_first_line(error)}") from error
+    columns = [numbers(frame[name], path, column).alias(name) for name, column in {**whole, **real}.items()]
+    words = (pl.col(name).cast(pl.String) for name in text)
+    frame = frame.with_columns(columns).with_columns(pl.when(~each.is_in(NULLS)).then(each) for each in words)
     for name, column in whole.items():
-        broken = frame[name].filter(frame[name] % 1 != 0)
+        value = frame[name].fill_nan(None)
+        broken = value.filter(value % 1 != 0)
         if len(broken):
             raise InputError(f"{path}: column {column!r}: expected whole numbers, got {broken[0]}")
-        if (frame[name].abs() > LARGEST_WHOLE).any():
+        if (value.abs() > LARGEST_WHOLE).any():
             raise InputError(f"{path}: column {column!r}: expected whole numbers of at most 15 digits")
-    return frame.with_columns(pl.col(name).cast(pl.Int64) for name in whole)
+        frame = frame.with_columns(value.cast(pl.Int64))
+    return frame
+
+
+def numbers(column: pl.Series, path: Path, name: str) -> pl.Series:
+    """Return the column as Float64, null where it is missing; InputError names the first value that is no number."""
+    if column.dtype.is_numeric() or column.dtype == pl.Null:
+        return column.cast(pl.Float64)
+    value = None
+    if column.dtype == pl.String:
+        # parquet may hold as text what in a text file is recognized as missing
+        column = column.set(column.str.strip_chars().is_in(NULLS), None)
+        value = column.str.strip_chars().cast(pl.Float64, strict=False)
+    bad = column.filter(column.is_not_null() & (value.is_null() if value is not None else True))
+    if len(bad):
+        raise InputError(f"{path}: column {name!r}: expected numbers, got {str(bad[0])[:40]!r}")
+    return column.cast(pl.Float64) if value is None else value
 
 
 def scan(path: Path, types: Mapping[str, Any], infer_rows: int | None = 0) -> pl.LazyFrame:

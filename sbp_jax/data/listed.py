@@ -1,7 +1,8 @@
 """Plays without tracking, from lists of plays alone: each is its situation and outcome, and one frame without players.
 
-A passer whom no column names is told by the description. His number is the digits of the list's own code where it has
-one ("00-0019596": 19596), else a digest of his name: then two passers of one name are one.
+A passer whom no column names is told by the description. His number is that of the list's own code where it has one,
+here or at another play of his ("00-0019596" and "19596.0": 19596, others by a digest), else a digest of his name: two
+passers of one name are then one.
 """
 
 from hashlib import blake2b
@@ -49,8 +50,14 @@ def listed_plays(listing: Listing, screen: Screen) -> pl.DataFrame:
 
 
 def _numbers(plays: pl.DataFrame) -> pl.Series:
-    code = plays["passer_code"].str.replace_all(r"\D", "").cast(pl.Int64, strict=False)
-    names = plays["passer"].unique().drop_nulls().to_list()
-    digests = {name: int.from_bytes(blake2b(name.encode(), digest_size=8).digest()) >> 1 for name in names}
-    named = plays["passer"].replace_strict(digests, default=None, return_dtype=pl.Int64)
-    return plays.select(pl.coalesce(code, named, pl.lit(NO_PASSER, pl.Int64)).alias("player_id"))["player_id"]
+    only = pl.col("passer_code").drop_nulls()
+    names = plays.drop_nulls("passer").group_by("passer").agg(code=only.first(), codes=only.n_unique())
+    names = names.select("passer", known=pl.when(pl.col("codes") == 1).then("code"))
+    told = plays.join(names, on="passer", how="left", maintain_order="left")
+    told = told.select("passer", code=pl.coalesce("passer_code", "known"))
+    whole = told["code"].str.extract(r"^(?:\d\d-)?(\d{1,15})(?:\.0)?$", 1).cast(pl.Int64)
+    others = told.select(pl.coalesce(pl.format("code {}", "code"), "passer")).to_series()
+    distinct = others.unique().drop_nulls().to_list()
+    digests = {name: int.from_bytes(blake2b(name.encode(), digest_size=8).digest()) >> 1 for name in distinct}
+    digest = others.replace_strict(digests, default=None, return_dtype=pl.Int64)
+    return pl.select(pl.coalesce(whole, digest, pl.lit(NO_PASSER, pl.Int64)).alias("player_id"))["player_id"]

@@ -68,10 +68,8 @@ def _common(rows: pl.DataFrame, layout: Layout, table: Table) -> pl.DataFrame:
     rows = rows.with_columns(
         pl.lit(None, kind).alias(name) for name, kind in _OPTIONAL.items() if name not in rows.columns
     )
-    whole = [name for name in rows.columns if name in _INTEGERS]
-    words = [c for c in rows.columns if c in _WORDS]
-    real = [c for c in rows.columns if c in _FLOATS]
-    rows = cast_columns(rows, path, {name: names[name] for name in whole}, real, words)
+    whole, real = ({name: names[name] for name in rows.columns if name in kind} for kind in (_INTEGERS, _FLOATS))
+    rows = cast_columns(rows, path, whole, real, [name for name in rows.columns if name in _WORDS])
     for column in ("game_id", "play_id", *(("frame",) if layout.clock == "frame" else ())):
         if rows[column].null_count():
             raise InputError(f"{path}: {rows[column].null_count()} rows have no {layout.required[column]}")

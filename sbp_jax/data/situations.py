@@ -4,14 +4,16 @@ from typing import Any
 
 import polars as pl
 
+from sbp_jax.data.batching import LEAGUE_YARDS, NET_YARDS
 from sbp_jax.data.directions import toward_positive_x
-from sbp_jax.data.outcomes import LEAGUE_YARDS, NET_YARDS, Listing, clock_seconds
+from sbp_jax.data.outcomes import Listing
 from sbp_jax.data.passers import PLAY
+from sbp_jax.data.play_lists import clock_seconds
 from sbp_jax.data.repairs import drop_impossible
 from sbp_jax.data.rows import BALL_BEHIND_LINE_YARDS, FIELD_LENGTH_YARDS
 from sbp_jax.data.windows import Screen
 
-_GOAL_LINE_X = 110.0
+_GOAL_LINE_X, _MIDFIELD = 110.0, 50.0
 _LISTED_LINE_TOLERANCE_YARDS = 10.0
 
 
@@ -70,13 +72,14 @@ def _derive(plays: pl.DataFrame, screen: Screen) -> pl.DataFrame:
     season = pl.when(dated).then(year - (month <= 2).cast(pl.Int64))
     lead = known("home_score") - known("visitor_score")
     ahead = pl.when("is_home").then(lead).when(~pl.col("is_home")).then(-lead)
-    from_own_goal = pl.when(pl.col("direction") == "left").then(FIELD_LENGTH_YARDS - known("absolute_yardline"))
-    absolute = _GOAL_LINE_X - from_own_goal.otherwise(known("absolute_yardline"))
+    # a list alone does not tell which way the offence plays, and an absolute yard line then tells nothing
+    line, way = known("absolute_yardline"), pl.col("direction")
+    absolute = pl.when(way == "left").then(line - (FIELD_LENGTH_YARDS - _GOAL_LINE_X)).when(way == "right")
+    absolute = absolute.then(_GOAL_LINE_X - line)
     number = known("yardline_number").cast(pl.Float64)
     own_half = known("yardline_side", pl.String) == known("possession_team", pl.String)
-    listed = pl.coalesce(
-        known("yards_to_goal").cast(pl.Float64), absolute, pl.when(own_half).then(100.0 - number).otherwise(number)
-    )
+    by_side = pl.when(own_half | (number == _MIDFIELD)).then(100.0 - number).when(~own_half).then(number)
+    listed = pl.coalesce(known("yards_to_goal").cast(pl.Float64), absolute, by_side)
     tracked = (_GOAL_LINE_X - pl.col("ball_x") - BALL_BEHIND_LINE_YARDS).round().clip(1.0, 99.0)
     wrong = (listed - tracked).abs() > _LISTED_LINE_TOLERANCE_YARDS
     plays = plays.with_columns(listed=listed, tracked=tracked, wrong=wrong.fill_null(value=False), is_home=home)

@@ -32,15 +32,22 @@ def split_by_season(
 
     Args:
         games: the game of each play.
-        seasons: the season of each play.
+        seasons: the season of each play; negative where it is not known.
         test: seasons that test.
         seed: decides which of the other games validate.
         fractions: shares of train, validation and test; the first two, in proportion, are those of the other games.
 
     Raises:
-        InputError: no play is of a season of `test`; all are.
+        InputError: no play is of a season of `test`; all are; a game has plays of no known season, or of two.
     """
-    by_game = dict(zip(games, seasons, strict=True))
+    told: dict[int, set[int]] = {}
+    for game, season in zip(games, seasons, strict=True):
+        told.setdefault(game, set()).update({season} if season >= 0 else ())
+    for game, found in told.items():
+        if len(found) != 1:
+            what = f"the seasons {' and '.join(map(str, sorted(found)))}" if found else "no season"
+            raise InputError(f"test_seasons: game {game} has plays of {what}; expected one")
+    by_game = {game: found.pop() for game, found in told.items()}
     known = sorted(set(by_game.values()))
     for season in test:
         if season not in known:
@@ -58,7 +65,8 @@ def _deal(ordered: Sequence[int], seed: int, fractions: Sequence[float]) -> dict
     shuffled = np.random.default_rng(seed).permutation(ordered).tolist()
     sizes = np.diff(np.round(np.cumsum([0.0, *fractions]) * len(ordered)).astype(int))
     for split in np.flatnonzero((sizes == 0) & (np.asarray(fractions) > 0)):
-        sizes[split] += 1
-        sizes[np.argmax(sizes)] -= 1
+        if split == 0 or sizes.max() > 1:  # training goes first
+            sizes[np.argmax(sizes)] -= 1
+            sizes[split] += 1
     bounds = np.concatenate([[0], np.cumsum(sizes)])
     return {split: sorted(shuffled[bounds[i] : bounds[i + 1]]) for i, split in enumerate(SPLITS)}

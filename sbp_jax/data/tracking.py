@@ -40,6 +40,7 @@ from sbp_jax.data.kinematics import add_motion, smoothed_games
 from sbp_jax.data.listed import listed_plays
 from sbp_jax.data.outcomes import Listing, read_listing
 from sbp_jax.data.passers import PLAY, find_offence
+from sbp_jax.data.play_lists import OUTCOMES
 from sbp_jax.data.quarterbacks import settle_quarterbacks
 from sbp_jax.data.repairs import align_clocks, fill_holes
 from sbp_jax.data.report import ReadReport
@@ -134,6 +135,11 @@ def open_sources(sources: str | Path | Sequence[str | Path], rules: Rules | None
     """Find the tracking files and read those beside them; arguments and errors as `read_tracking`."""
     rules = rules or Rules()
     tables = find_tables(sources, rules.tracking)
+    for name in rules.situation:
+        if name in PLAY_COLUMNS or name.endswith("_missing"):
+            raise InputError(f"situation: {name} is, or is told beside, what every play has; leave it out")
+        if name == rules.outcome or name in OUTCOMES:
+            raise InputError(f"situation: {name} tells the outcome; leave it out")
     listing, ignored = read_listing(tables, rules.outcome, rules.situation)
     role = "tracking" if rules.tracking else "plays"
     tracking = tuple(table for table in tables if table.role == role)[: None if rules.tracking else 1]

@@ -7,11 +7,12 @@ from typing import Literal
 
 import polars as pl
 
+from sbp_jax.data.batching import LEAGUE_YARDS, NET_YARDS
 from sbp_jax.data.descriptions import parse_description, parse_return
 from sbp_jax.data.extras import check_extras
 from sbp_jax.data.kinematics import LEAD
-from sbp_jax.data.outcomes import ATTEMPTS, LEAGUE_YARDS, NET_YARDS, RESULTS
 from sbp_jax.data.passers import PLAY
+from sbp_jax.data.play_lists import ATTEMPTS, RESULTS
 from sbp_jax.data.report import ReadReport
 from sbp_jax.data.rows import SNAP_EVENTS
 from sbp_jax.errors import InputError
@@ -99,8 +100,9 @@ class Screen:
         bad = _still_in(frame, bad)
         if len(bad) and self.rules.malformed == "stop":
             first = bad.sort(PLAY).row(0, named=True)
+            path = self.path if self.rules.tracking else first["file"]
             raise InputError(
-                f"{self.path}: game {first['game_id']} play {first['play_id']}: {reason}: {first['found']} "
+                f"{path}: game {first['game_id']} play {first['play_id']}: {reason}: {first['found']} "
                 "(to leave such plays out and count them: malformed = reject)"
             )
         return self.reject(frame, bad, f"malformed: {reason}")
@@ -185,9 +187,12 @@ def join_outcomes(rows: pl.DataFrame, listed: pl.DataFrame, screen: Screen) -> t
     plays = screen.reject(plays, plays.filter(pl.col("nullified").fill_null(value=False)), "nullified")
     plays = screen.reject(plays, plays.filter(pl.col("spike").fill_null(value=False)), "spike or kneel")
     wanted = pl.col("result").is_in(screen.rules.results).fill_null(value=False)
+    if not screen.rules.tracking:
+        unknown = plays.filter(~pl.col("result").is_in(RESULTS))
+        plays = screen.reject(plays, unknown, f"of a result that is none of {', '.join(RESULTS)}")
     plays = screen.reject(plays, plays.filter(~wanted), "not a pass" if screen.rules.tracking else "of another result")
-    turned = int(plays["completed"].sum())
-    screen.report.repair("another result listed, completion told by the gain and the description", turned)
+    overruled = int(plays["overruled"].sum())
+    screen.report.repair("result listed as before a replay: its ruling taken, as the gain agrees", overruled)
     missing = plays.filter(~pl.col("yards").is_finite().fill_null(value=False))
     found = pl.format("result {} without a gain", "result")
     plays = screen.malformed(plays, missing.with_columns(found=found), "yards missing on a completion")

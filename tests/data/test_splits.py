@@ -46,3 +46,17 @@ def test_seasons_that_test():
 def test_seasons_that_cannot_test(test, message):
     with pytest.raises(InputError, match=message):
         split_by_season([1, 2], [2017, 2018], test, 0, (0.6, 0.2, 0.2))
+
+
+def test_a_game_is_of_one_season_whatever_some_of_its_plays_tell():
+    split = split_by_season([1, 1, 2, 3], [2018, -1, 2017, 2017], (2018,), 0, (1.0, 0.0, 0.0))
+    assert (split["test"], split["train"]) == ([1], [2, 3])
+    with pytest.raises(InputError, match="game 1 has plays of the seasons 2017 and 2018; expected one"):
+        split_by_season([1, 1, 2], [2018, 2017, 2017], (2018,), 0, (1.0, 0.0, 0.0))
+    with pytest.raises(InputError, match="game 2 has plays of no season; expected one"):
+        split_by_season([1, 2], [2018, -1], (2018,), 0, (1.0, 0.0, 0.0))
+
+
+def test_one_game_beside_the_test_trains():
+    split = split_by_season([1, 2], [2017, 2018], (2018,), 0, (0.6, 0.2, 0.2))
+    assert (split["train"], split["validation"], split["test"]) == ([1], [], [2])
