@@ -10,7 +10,7 @@ import polars as pl
 import tyro
 
 from experiments.cli import main, parse
-from experiments.columns import Column, read_column
+from sbp_jax.data.columns import Column, read_column
 from sbp_jax.evaluation.exceedances import Tail, shape_interval
 from sbp_jax.evaluation.returns import ReturnLevels, return_levels
 from sbp_jax.evaluation.tails import FittedTail, Interval, fit_tail, sign, tail_masses, threshold_at

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from experiments import thresholds
-from experiments.columns import read_column
+from sbp_jax.data.columns import read_column
 from sbp_jax.errors import InputError
 from sbp_jax.evaluation import fit_tail, return_levels
 

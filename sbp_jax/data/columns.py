@@ -1,4 +1,4 @@
-"""One numeric column of a table file."""
+"""Table files of any content, and one numeric column of them."""
 
 import difflib
 from dataclasses import dataclass
@@ -45,17 +45,14 @@ def read_column(path: Path, name: str | None = None) -> Column:
     Raises:
         InputError: a missing or unreadable file, a missing column, or one that holds no numbers.
     """
-    table = _read(path)
+    table = read_file(path)
     numeric = [column for column in table.columns if table.schema[column].is_numeric()]
     if name is None:
         if len(numeric) != 1:
             known = f"has the numeric columns {', '.join(numeric)}" if numeric else "has no numeric column"
             raise InputError(f"column: say which with --column NAME; {path} {known}")
         name = numeric[0]
-    if name not in table.columns:
-        near = difflib.get_close_matches(name, table.columns, n=1, cutoff=0.4)
-        hint = f"; did you mean {near[0]!r}?" if near else f"; it has {', '.join(table.columns)}"
-        raise InputError(f"column: {path} has no column {name!r}{hint}")
+    check_column(table, path, name)
     if name not in numeric:
         first = next((value for value in table[name].to_list() if value is not None), None)
         raise InputError(f"column: {name!r} of {path} holds no numbers, but values like {first!r}")
@@ -67,7 +64,16 @@ def read_column(path: Path, name: str | None = None) -> Column:
     return Column(name, values[~missing], int(missing.sum()))
 
 
-def _read(path: Path) -> pl.DataFrame:
+def check_column(table: pl.DataFrame, path: Path, name: str) -> None:
+    """See that a table has a column; InputError with the nearest name if it has not."""
+    if name not in table.columns:
+        near = difflib.get_close_matches(name, table.columns, n=1, cutoff=0.4)
+        hint = f"; did you mean {near[0]!r}?" if near else f"; it has {', '.join(table.columns)}"
+        raise InputError(f"column: {path} has no column {name!r}{hint}")
+
+
+def read_file(path: Path) -> pl.DataFrame:
+    """Return a CSV, TSV or parquet file; InputError where it is missing, unreadable or of another kind."""
     if not path.is_file():
         raise InputError(f"{path}: no such file")
     suffix = path.suffix.lower()
