@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from sbp_jax.data.batching import FEATURES, PLAYERS, Plays, check_mirror, gather_columns, touchdowns
+from sbp_jax.data.batching import FEATURES, PLAYERS, Plays, check_mirror, gather_columns, touchdowns, units
 from sbp_jax.data.buckets import fit_buckets
 from sbp_jax.data.epochs import Batch, Epochs, Mirror
 from sbp_jax.errors import InputError
@@ -64,10 +64,10 @@ class Arrays:
         columns = {"occupied": self.occupied, "steady": self.steady, "static": self.static, "yards": self.yards}
         shapes = {name: (array.shape, (count, *array.shape[1:])) for name, array in columns.items()}
         shapes |= {name: (array.shape, (count,)) for name, array in {**self.identities, **self.info}.items()}
-        sizes = np.bincount(self.bucket, minlength=len(self.buckets)).tolist()
+        sizes, entities = np.bincount(self.bucket, minlength=len(self.buckets)).tolist(), self.occupied.shape[-1]
         for b, (frames, n) in enumerate(zip(self.buckets, sizes, strict=True)):
-            shapes[f"x[{b}]"] = self.x[b].shape, (n, frames, PLAYERS * len(self.features))
-            shapes[f"players[{b}]"] = self.players[b].shape, (n, frames, PLAYERS)
+            shapes[f"x[{b}]"] = self.x[b].shape, (n, frames, entities * len(self.features))
+            shapes[f"players[{b}]"] = self.players[b].shape, (n, frames, entities)
         for name, (shape, expected) in shapes.items():
             if shape != expected:
                 raise InputError(f"{name}: expected shape {expected}, got {shape}")
@@ -76,7 +76,7 @@ class Arrays:
     def of(cls, plays: Plays, buckets: tuple[int, ...] | None = None) -> "Arrays":
         """Return the plays padded in memory; without buckets, those with the least padding are chosen."""
         fitted = fit_buckets(buckets, plays.lengths) if len(plays) else buckets or ()
-        filling = Filling(plays.lengths, fitted, features=plays.features)
+        filling = Filling(plays.lengths, fitted, features=plays.features, entities=plays.players.shape[1])
         for i, (begin, end) in enumerate(zip(plays.offsets[:-1], plays.offsets[1:], strict=True)):
             filling.put(i, plays.frames[begin:end], plays.players[begin:end])
         identities = {name: getattr(plays, name) for name in IDENTITIES}
@@ -89,6 +89,11 @@ class Arrays:
     def cut(self) -> np.ndarray:
         """As `Plays.cut`, bool `[N]`."""
         return touchdowns(self.info, len(self))
+
+    @property
+    def unit(self) -> np.ndarray | None:
+        """As `Plays.unit`, float32 `[N, 2]` or None."""
+        return units(self.info)
 
     @property
     def bucket(self) -> np.ndarray:
@@ -114,8 +119,9 @@ class Arrays:
     def plays(self) -> Plays:
         """Return the plays with their frames concatenated, in memory and without padding; empty slots hold 0.0."""
         offsets = np.concatenate([[0], np.cumsum(self.lengths)]).astype(np.int64)
-        frames = np.empty((int(offsets[-1]), PLAYERS, len(self.features)), np.float32)
-        players = np.empty((int(offsets[-1]), PLAYERS), bool)
+        entities = self.occupied.shape[1]
+        frames = np.empty((int(offsets[-1]), entities, len(self.features)), np.float32)
+        players = np.empty((int(offsets[-1]), entities), bool)
         places = zip(*(a.tolist() for a in (self.bucket, self.row, offsets[:-1], offsets[1:])), strict=True)
         for bucket, row, begin, end in places:
             own = self.x[bucket][row, : end - begin]
@@ -141,6 +147,7 @@ class Filling:
         buckets: lengths in frames that hold them all.
         allocate: where the large arrays lie; in memory by default.
         features: the names of a player's F features.
+        entities: players of a frame.
     """
 
     def __init__(
@@ -149,21 +156,22 @@ class Filling:
         buckets: tuple[int, ...],
         allocate: Allocate = zeros,
         features: tuple[str, ...] = FEATURES,
+        entities: int = PLAYERS,
     ) -> None:
         self.lengths, self.buckets, self.features = lengths, buckets, features
         self.bucket = np.searchsorted(np.asarray(buckets, np.int64), lengths)
         self.row = rows_of(self.bucket)
         sizes = np.bincount(self.bucket, minlength=len(buckets)).tolist()
         places = list(zip(sizes, buckets, strict=True))
-        self.x = tuple(allocate(f"x-{t}", (n, t, PLAYERS * len(features)), np.float32) for n, t in places)
-        self.players = tuple(allocate(f"players-{t}", (n, t, PLAYERS), np.bool_) for n, t in places)
-        self.occupied = np.zeros((len(lengths), PLAYERS), bool)
+        self.x = tuple(allocate(f"x-{t}", (n, t, entities * len(features)), np.float32) for n, t in places)
+        self.players = tuple(allocate(f"players-{t}", (n, t, entities), np.bool_) for n, t in places)
+        self.occupied = np.zeros((len(lengths), entities), bool)
         self.steady = np.zeros(len(lengths), bool)
 
     def put(self, i: int, frames: np.ndarray, players: np.ndarray) -> None:
         """Set play `i`: its frames `[T, 22, F]`, T its length, and the mask of its players `[T, 22]`."""
         bucket, row, length = self.bucket[i], self.row[i], len(frames)
-        own = self.x[bucket][row, :length].reshape(length, PLAYERS, len(self.features))  # a view
+        own = self.x[bucket][row, :length].reshape(*players.shape, len(self.features))  # a view
         own[:] = frames
         self.players[bucket][row, :length] = players
         self.occupied[i] = players.any(axis=0)
@@ -225,8 +233,7 @@ class ArrayBatches(Epochs):
             rows = np.flatnonzero(reflected[indices])
             _reflect(x, players, rows, arrays, indices[rows], self.mirror)
         mask = np.arange(length) < lengths[:, None]
-        columns = gather_columns(arrays.static, arrays.yards, arrays.cut, indices, size)
-        return Batch(x, mask, players, **columns)
+        return Batch(x, mask, players, **gather_columns(arrays, indices, size))
 
 
 def rows_of(bucket: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ A batch is padded at the end of time to one of a few lengths (buckets), so that 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -40,6 +41,8 @@ FRAME_FEATURES = PLAYERS * PLAYER_FEATURES  # columns of a frame without extras
 class Plays:
     """Plays of one split, their frames concatenated: play `i` owns rows `offsets[i]:offsets[i + 1]`.
 
+    A window of a time series (`sbp_jax.data.series`) is a play too: its entity is the series alone, one in place of 22.
+
     Args:
         frames: float32 `[sum T, 22, F]`; the eight of `FEATURES`, then extras where the reading was asked for them.
         offsets: int64 `[N + 1]`, from 0 to `sum T`.
@@ -74,8 +77,8 @@ class Plays:
             raise InputError(f"static: expected two dimensions (plays, features), got shape {self.static.shape}")
         if self.offsets.shape != (count + 1,) or self.offsets[0] != 0 or np.any(np.diff(self.offsets) < 1):
             raise InputError(f"offsets: expected {count + 1} increasing numbers from 0, got shape {self.offsets.shape}")
-        rows = int(self.offsets[-1])
-        expected = {"frames": (rows, PLAYERS, len(self.features)), "players": (rows, PLAYERS)}
+        rows, entities = int(self.offsets[-1]), self.players.shape[-1]
+        expected = {"frames": (rows, entities, len(self.features)), "players": (rows, entities)}
         expected |= {"static": (count, self.static.shape[1])}
         expected |= dict.fromkeys(("yards", "game_id", "play_id", "passer_id", "passer"), (count,))
         for name, shape in expected.items():
@@ -102,6 +105,11 @@ class Plays:
     def cut(self) -> np.ndarray:
         """Whether the goal line stopped the gain, which would have been as long at least: a touchdown; bool `[N]`."""
         return touchdowns(self.info, len(self))
+
+    @property
+    def unit(self) -> np.ndarray | None:
+        """Location and scale, float32 `[N, 2]`, in whose units each outcome's law is predicted; None: all in yards."""
+        return units(self.info)
 
     def last(self, count: int) -> "Plays":
         """Return the plays with their last `count` frames only, all frames of shorter ones."""
@@ -176,22 +184,46 @@ class Batches(Epochs):
         return assemble(self.plays, indices, length, self.batch_size, self.mirror, reflected)
 
 
-def gather_columns(
-    static: np.ndarray, yards: np.ndarray, cut: np.ndarray, indices: np.ndarray, size: int
-) -> dict[str, np.ndarray]:
+@runtime_checkable
+class Columns(Protocol):
+    """What plays have beside frames, whatever holds them."""
+
+    @property
+    def static(self) -> np.ndarray: ...
+
+    @property
+    def yards(self) -> np.ndarray: ...
+
+    @property
+    def cut(self) -> np.ndarray: ...
+
+    @property
+    def unit(self) -> np.ndarray | None: ...
+
+
+def gather_columns(plays: Columns, indices: np.ndarray, size: int) -> dict[str, np.ndarray]:
     """The fields of a `Batch` of `size` rows that have no frames: those of the plays at `indices`, then filling."""
     index = np.full(size, -1, np.int64)
     index[: len(indices)] = indices
     columns = {"index": index, "valid": index >= 0}
-    for name, values, kind in (("static", static, np.float32), ("yards", yards, np.float32), ("cut", cut, np.bool_)):
-        columns[name] = np.zeros((size, *values.shape[1:]), kind)
-        columns[name][: len(indices)] = values[indices]
+    for name in ("static", "yards", "cut", "unit"):
+        values = getattr(plays, name)
+        if values is not None:
+            columns[name] = np.zeros((size, *values.shape[1:]), bool if name == "cut" else np.float32)
+            columns[name][: len(indices)] = values[indices]
     return columns
 
 
 def touchdowns(info: Mapping[str, np.ndarray], count: int) -> np.ndarray:
     """Which of `count` plays are touchdowns, bool `[count]`, by their further columns; none where those do not tell."""
     return info["touchdown"] if "touchdown" in info else np.zeros(count, bool)
+
+
+def units(info: Mapping[str, np.ndarray]) -> np.ndarray | None:
+    """Location and scale of outcomes, float32 `[N, 2]`, by the further columns of plays; None where those have none."""
+    if "location" not in info:
+        return None
+    return np.stack([info["location"], info["scale"]], axis=1).astype(np.float32)
 
 
 def check_mirror(mirror: Mirror | None, features: int) -> Mirror | None:
@@ -219,7 +251,7 @@ def assemble(
     lengths[:count] = plays.offsets[indices + 1] - plays.offsets[indices]
     mask = np.arange(length) < lengths[:, None]
     x = np.zeros((size, length, *plays.frames.shape[1:]), np.float32)
-    players = np.zeros((size, length, PLAYERS), bool)
+    players = np.zeros((size, length, plays.players.shape[1]), bool)
     for row, (begin, frames) in enumerate(zip(plays.offsets[indices], lengths, strict=False)):
         x[row, :frames] = plays.frames[begin : begin + frames]
         players[row, :frames] = plays.players[begin : begin + frames]
@@ -233,5 +265,5 @@ def assemble(
         x.reshape(size, length, -1),
         mask,
         players,
-        **gather_columns(plays.static, plays.yards, plays.cut, indices, size),
+        **gather_columns(plays, indices, size),
     )

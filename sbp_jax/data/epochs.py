@@ -36,6 +36,7 @@ class Batch:
         cut: bool `[B]`, True where the goal line stopped the gain: a touchdown.
         valid: bool `[B]`, False on the rows that fill a last batch up: there all else is 0 or False.
         index: int64 `[B]`, the play's position in its split, -1 where not valid.
+        unit: float32 `[B, 2]`, location and scale in whose units the outcome's law is predicted; None: in yards.
     """
 
     x: np.ndarray
@@ -46,6 +47,7 @@ class Batch:
     cut: np.ndarray
     valid: np.ndarray
     index: np.ndarray
+    unit: np.ndarray | None = None
 
 
 class Order:

@@ -68,7 +68,9 @@ def _common(rows: pl.DataFrame, layout: Layout, table: Table) -> pl.DataFrame:
     rows = rows.with_columns(
         pl.lit(None, kind).alias(name) for name, kind in _OPTIONAL.items() if name not in rows.columns
     )
-    whole, real = ({name: names[name] for name in rows.columns if name in kind} for kind in (_INTEGERS, _FLOATS))
+    whole, real = (
+        {name: names.get(name, name) for name in rows.columns if name in kind} for kind in (_INTEGERS, _FLOATS)
+    )
     rows = cast_columns(rows, path, whole, real, [name for name in rows.columns if name in _WORDS])
     for column in ("game_id", "play_id", *(("frame",) if layout.clock == "frame" else ())):
         if rows[column].null_count():

@@ -14,7 +14,7 @@ from sbp_jax.errors import InputError
 
 @partial(
     jax.tree_util.register_dataclass,
-    data_fields=["x", "mask", "players", "static", "yards", "cut", "index"],
+    data_fields=["x", "mask", "players", "static", "yards", "cut", "index", "unit"],
     meta_fields=[],
 )
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class ResidentBucket:
         yards: float32 `[n]`.
         cut: bool `[n]`, True where the goal line stopped the gain.
         index: int32 `[n]`, the play's position in its split.
+        unit: float32 `[n, 2]`, location and scale in whose units the outcome's law is predicted; None: in yards.
     """
 
     x: jax.Array
@@ -38,6 +39,7 @@ class ResidentBucket:
     yards: jax.Array
     cut: jax.Array
     index: jax.Array
+    unit: jax.Array | None = None
 
 
 @partial(jax.tree_util.register_dataclass, data_fields=["buckets"], meta_fields=[])
@@ -64,8 +66,8 @@ class Resident:
 def device_bytes(arrays: Arrays) -> int:
     """Return the bytes that `to_device` will take, without touching the device."""
     frames = sum(x.shape[0] * x.shape[1] for x in arrays.x)
-    static, yards, cut, index = 4 * arrays.static.shape[1], 4, 1, 4
-    return arrays.nbytes + frames + len(arrays) * (static + yards + cut + index)
+    static, yards, cut, index, unit = 4 * arrays.static.shape[1], 4, 1, 4, 0 if arrays.unit is None else 8
+    return arrays.nbytes + frames + len(arrays) * (static + yards + cut + index + unit)
 
 
 def to_device(arrays: Arrays, limit_bytes: int | None = None, device: Any = None) -> Resident:
@@ -98,7 +100,7 @@ def to_device(arrays: Arrays, limit_bytes: int | None = None, device: Any = None
         # a CPU shares the memory that it is given, a mapped file's even, whatever `may_alias` says
         return jax.device_put(np.array(array) if on_cpu else array, device)
 
-    buckets = []
+    buckets, unit = [], arrays.unit
     for b, frames in enumerate(arrays.buckets):
         members = np.flatnonzero(arrays.bucket == b)
         if len(members):
@@ -112,6 +114,7 @@ def to_device(arrays: Arrays, limit_bytes: int | None = None, device: Any = None
                     yards=put(arrays.yards[members]),
                     cut=put(arrays.cut[members]),
                     index=put(members.astype(np.int32)),
+                    unit=None if unit is None else put(unit[members]),
                 )
             )
     return jax.block_until_ready(Resident(tuple(buckets)))

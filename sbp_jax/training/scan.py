@@ -55,8 +55,10 @@ def _gather(resident: Resident, bucket: int, one: dict[str, jax.Array], signs: A
     for b, held in enumerate(resident.buckets[: bucket + 1]):
         here = one["home"] == b
         rows = jnp.where(here, one["row"], 0)
-        for name in ("x", "mask", "players", "static", "yards", "cut"):
-            values = jnp.take(getattr(held, name), rows, axis=0, mode="clip")
+        for name in ("x", "mask", "players", "static", "yards", "cut", "unit"):
+            if (column := getattr(held, name)) is None:
+                continue
+            values = jnp.take(column, rows, axis=0, mode="clip")
             if name in ("x", "mask", "players"):
                 values = jnp.pad(values, ((0, 0), (0, frames - values.shape[1]), *((0, 0),) * (values.ndim - 2)))
             batch[name] = values if name not in batch else jnp.where(_along(here, values), values, batch[name])

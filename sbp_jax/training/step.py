@@ -13,6 +13,7 @@ from flax import nnx
 from jax.sharding import Mesh
 
 from sbp_jax.data.batching import Batch, Batches, Plays
+from sbp_jax.distributions import Affine
 from sbp_jax.distributions.heads import Loss
 from sbp_jax.models import NO_DROPOUT, Dropout, Head, Network
 from sbp_jax.training.distributed import everywhere, replicated, shared
@@ -137,9 +138,10 @@ def training_loss(
     def mean_loss(params: Any, batch: dict[str, jax.Array], dropout: Dropout) -> jax.Array:
         y, cut = outcomes(batch)
         if frames is None:
-            losses = loss(law(predictor.raw(params, batch, dropout, constants)), y, cut)
+            losses = loss(in_units(law(predictor.raw(params, batch, dropout, constants)), batch), y, cut)
         else:
-            each = loss(law(predictor.raw_frames(params, batch, dropout, constants)), y[:, None], cut[:, None])
+            distribution = in_units(law(predictor.raw_frames(params, batch, dropout, constants)), batch)
+            each = loss(distribution, y[:, None], cut[:, None])
             weights = frames(batch["mask"]).astype(each.dtype)
             losses = jnp.sum(jnp.where(batch["mask"], weights * each, jnp.zeros_like(each)), axis=1)
         total = jnp.sum(jnp.where(batch["valid"], losses, jnp.zeros_like(losses)))
@@ -151,6 +153,20 @@ def training_loss(
 def outcomes(batch: dict[str, jax.Array]) -> tuple[jax.Array, jax.Array]:
     """The outcomes of a batch [B], 0 in rows that fill it up, and which of them were cut."""
     return jnp.where(batch["valid"], batch["yards"], jnp.zeros_like(batch["yards"])), batch["valid"] & batch["cut"]
+
+
+def in_units(law: Any, batch: dict[str, jax.Array]) -> Any:
+    """The law of a batch's outcomes `[B, ...]`, from one in units of each row's own location and scale if it has those.
+
+    Its log-density has the Jacobian: rows with different scales are comparable.
+    """
+    if "unit" not in batch:
+        return law
+    shape = (-1,) + (1,) * (len(law.batch_shape) - 1)
+    valid = batch["valid"]  # a row that fills up is in units of its own: a scale of 0 would make NaN of a gradient
+    loc = jnp.where(valid, batch["unit"][:, 0], jnp.zeros_like(batch["unit"][:, 0]))
+    scale = jnp.where(valid, batch["unit"][:, 1], jnp.ones_like(batch["unit"][:, 1]))
+    return Affine(law, loc.reshape(shape), scale.reshape(shape))
 
 
 def take_step(
@@ -210,7 +226,8 @@ class Trainer:
         def evaluate(params, resident, order):
             def losses(batch):
                 rows, batch = len(batch["valid"]), shared(batch, mesh)
-                return (judge or loss)(head(predictor.raw(params, batch, NO_DROPOUT)), *outcomes(batch))[:rows]
+                law = in_units(head(predictor.raw(params, batch, NO_DROPOUT)), batch)
+                return (judge or loss)(law, *outcomes(batch))[:rows]
 
             return mean_over(losses, resident, order)
 
@@ -234,4 +251,5 @@ class Trainer:
 
 def arrays(batch: Batch) -> dict[str, np.ndarray]:
     """What the device needs of a batch."""
-    return {name: getattr(batch, name) for name in ("x", "mask", "players", "static", "yards", "cut", "valid")}
+    names = ("x", "mask", "players", "static", "yards", "cut", "valid", "unit")
+    return {name: values for name in names if (values := getattr(batch, name)) is not None}

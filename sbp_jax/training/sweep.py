@@ -19,7 +19,7 @@ from sbp_jax.training.build import constants, frame_weights, make_head, make_jud
 from sbp_jax.training.optimizer import Hyperparameters
 from sbp_jax.training.resident import Resident
 from sbp_jax.training.scan import mean_over, scan_steps
-from sbp_jax.training.step import Metrics, Predictor, State, outcomes, take_step, training_loss
+from sbp_jax.training.step import Metrics, Predictor, State, in_units, outcomes, take_step, training_loss
 
 MEMBERS = PartitionSpec("members")
 # What a step takes as values, by field of the configuration; members of one sweep are alike in all the others.
@@ -168,6 +168,7 @@ class Sweep:
         def one(params: Any, member: Member, order: Any, resident: Resident) -> jax.Array:
             def losses(batch):
                 law = self._law(self._predictor.raw(params, batch, NO_DROPOUT, member.constants), member)
+                law = in_units(law, batch)
                 return jax.lax.switch(member.judge, self._judges, law, *outcomes(batch))
 
             return mean_over(losses, resident, order)
