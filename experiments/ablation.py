@@ -17,20 +17,20 @@ import polars as pl
 from experiments import grid, machine
 from experiments.cli import main, parse
 from experiments.cluster import train_on_ray
-from experiments.data import Dataset, open_dataset
+from experiments.data import Dataset, PlayDataset, open_dataset
 from experiments.grid import Arm, Grid
 from experiments.judge import judge_law, marginal_distribution, oracle_forecast
 from experiments.members import RESULT, is_done, train_members
 from experiments.signals import listening
 from experiments.train import check, run_folder
-from sbp_jax.config import Config
+from sbp_jax.config import Config, DataConfig
 from sbp_jax.data.batching import Plays
 from sbp_jax.data.whole import write_whole
 from sbp_jax.errors import InputError
 from sbp_jax.evaluation import evaluate
 from sbp_jax.reporting import ablation as reporting
 from sbp_jax.run import Run, load_run
-from sbp_jax.training.build import goal_line
+from sbp_jax.training.build import goal_line, outcome_of
 from sbp_jax.training.stop import Stop
 
 
@@ -86,7 +86,7 @@ def trials(chosen: Grid, options: Options) -> list[Trial]:
             continue
         config = arm.config
         if options.plays is not None:
-            if config.data.source:
+            if not isinstance(config.data, DataConfig) or config.data.source:
                 raise InputError("--plays: a number of simulated plays, and these are read from files")
             config = replace(config, data=replace(config.data, plays=options.plays))
         if options.epochs is not None:
@@ -124,8 +124,8 @@ def finish(dataset: Dataset, config: Config, folder: Path, diverged: str | None)
 def baselines(folder: Path, dataset: Dataset) -> dict[str, dict[str, float]]:
     """Figures of the marginal distribution that a run began with, and of the true law where it is known."""
     run, plays = load_run(folder), dataset.split("test")
-    found = {"marginal": _figures(marginal_distribution(run, len(plays)), run, plays)}
-    if dataset.simulated is not None:
+    found = {"marginal": _figures(marginal_distribution(run, plays), run, plays)}
+    if isinstance(dataset, PlayDataset) and dataset.simulated is not None:
         figures = evaluate(oracle_forecast(dataset.truth(), plays), plays.yards)
         found["oracle"] = reporting.flat(figures.to_dict()) | {"nll_goal": figures.nll}  # it knows of the goal line
     return found
@@ -133,8 +133,8 @@ def baselines(folder: Path, dataset: Dataset) -> dict[str, dict[str, float]]:
 
 def _figures(law: Any, run: Run, plays: Plays) -> dict[str, float]:
     """Figures of a law as the run's is judged, and its NLL where what it has beyond the goal line is a touchdown."""
-    goal = goal_line(run.config.data.outcome, plays)
-    figures, cut = (judge_law(law, plays.yards, run.whole, limit).metrics for limit in (run.limit(plays), goal))
+    goal = goal_line(outcome_of(run.config.data), plays)
+    figures, cut = (judge_law(law, plays, run.whole, limit).metrics for limit in (run.limit(plays), goal))
     return reporting.flat(figures.to_dict()) | {"nll_goal": cut.nll}
 
 

@@ -56,7 +56,9 @@ def parse_config(args: Sequence[str], program: str) -> tuple[str, Config]:
             print(f"usage: {program} CONFIG [--field value ...]\nconfigurations: {', '.join(configs.names())}\n")
             parse(Config, ["--help"], f"{program} CONFIG", configs.get("demo"))
         raise InputError(f"expected a configuration first; known: {', '.join(configs.names())}")
-    return args[0], parse(Config, args[1:], f"{program} {args[0]}", configs.get(args[0]))
+    # the kind of data is the named configuration's
+    kind = tyro.conf.AvoidSubcommands[Config]
+    return args[0], parse(kind, args[1:], f"{program} {args[0]}", configs.get(args[0]))
 
 
 def option(args: Sequence[str], flag: str) -> tuple[str | None, list[str]]:

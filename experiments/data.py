@@ -1,25 +1,87 @@
-"""The plays of a run: simulated where no source is named, prepared once, kept in the cache folder."""
+"""What a run is trained on: plays, simulated where no source is named and prepared once, or windows of time series."""
 
+import abc
 import dataclasses
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 from tqdm import tqdm
 
 from experiments.cli import move
-from sbp_jax.config import DataConfig, digest
+from sbp_jax.config import DataConfig, SeriesConfig, digest
 from sbp_jax.data import dataset
 from sbp_jax.data.batching import Plays
 from sbp_jax.data.dataset import Prepared
+from sbp_jax.data.series_plays import SeriesSet, read_windows
 from sbp_jax.data.simulate import RECIPE, SimulationConfig, TrueLaw, simulate
+from sbp_jax.data.splits import SPLITS
 from sbp_jax.errors import InputError
+from sbp_jax.reporting.tables import markdown
+
+
+class Dataset(abc.ABC):
+    """Plays in three splits."""
+
+    @property
+    @abc.abstractmethod
+    def path(self) -> Path:
+        """Where they come from, for `sbp_jax.load_run`."""
+
+    @property
+    @abc.abstractmethod
+    def fingerprint(self) -> str:
+        """Name of the data set's content."""
+
+    @abc.abstractmethod
+    def split(self, name: str) -> Plays:
+        """Plays of "train", "validation" or "test"."""
+
+    @abc.abstractmethod
+    def account(self) -> str:
+        """What was read, and what became of it, as a Markdown table."""
 
 
 @dataclass(frozen=True)
-class Dataset:
+class SeriesDataset(Dataset):
+    """Windows of time series."""
+
+    windows: SeriesSet
+
+    @property
+    def path(self) -> Path:
+        """The folder of the files."""
+        return self.windows.folder.absolute()
+
+    @property
+    def fingerprint(self) -> str:
+        """Name of the files' content and of how they were cut."""
+        return self.windows.fingerprint
+
+    def split(self, name: str) -> Plays:
+        """Windows of "train", "validation" or "test"."""
+        return self.windows.split(name)
+
+    def account(self) -> str:
+        """Each series with its length, step and gaps, as a Markdown table."""
+        counts = {number: [0, 0, 0] for number in range(len(self.windows.series))}
+        for at, name in enumerate(SPLITS):
+            for number, count in zip(*np.unique(self.split(name).game_id, return_counts=True), strict=True):
+                counts[int(number)][at] = int(count)
+        header = ["series", "observations", "step", "gaps", "without a value", *SPLITS]
+        rows = [
+            [s.name, f"{len(s):,}", f"{s.step:g}{' s' if s.dated else ''}", f"{s.gaps:,}", f"{s.missing:,}"]
+            + [f"{count:,}" for count in counts[number]]
+            for number, s in enumerate(self.windows.series)
+        ]
+        return markdown(header, rows)
+
+
+@dataclass(frozen=True)
+class PlayDataset(Dataset):
     """Prepared plays, with the truth where they are simulated.
 
     Attributes:
@@ -72,7 +134,12 @@ def _split(path: Path, name: str) -> Plays:
     return dataset.load(path, name)
 
 
-def open_dataset(config: DataConfig) -> Dataset:
+def open_dataset(config: DataConfig | SeriesConfig) -> Dataset:
+    """Plays as `open_plays`, or time series read and cut into windows; InputError as there and as `read_windows`."""
+    return SeriesDataset(read_windows(config)) if isinstance(config, SeriesConfig) else open_plays(config)
+
+
+def open_plays(config: DataConfig) -> PlayDataset:
     """Simulate where no source is named, and prepare; what is there already is not done again.
 
     Raises:
@@ -98,7 +165,7 @@ def open_dataset(config: DataConfig) -> Dataset:
     out = Path(config.cache).absolute() / f"prepared-{stem}-{digest(where, choice.recorded())}"
     with tqdm(desc="prepare", unit=" plays") as bar:
         prepared = dataset.prepare(sources, out, choice, partial(move, bar))
-    return Dataset(prepared, simulated)
+    return PlayDataset(prepared, simulated)
 
 
 def _simulate(config: DataConfig) -> Path:

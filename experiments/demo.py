@@ -14,12 +14,12 @@ from scipy.special import ndtri
 
 import configs
 from experiments.cli import main, parse
-from experiments.data import open_dataset
+from experiments.data import open_plays
 from experiments.judge import LEVELS, marginal_distribution, oracle_forecast
 from experiments.score import leaderboard_table
 from experiments.signals import listening
 from experiments.train import check, train
-from sbp_jax.config import Config
+from sbp_jax.config import Config, DataConfig
 from sbp_jax.data.batching import Plays
 from sbp_jax.data.splits import SPLITS
 from sbp_jax.evaluation import YARDS, IntegerForecast, evaluate, integer_forecast, pp_curve
@@ -145,7 +145,8 @@ def make(options: Options, stop: Stop) -> None:
     check(config)
     clock = Clock()
     with clock.stage("data"):
-        dataset = open_dataset(config.data)
+        assert isinstance(config.data, DataConfig), "the demo's configurations are of plays"
+        dataset = open_plays(config.data)
         test = dataset.split("test")
     print(dataset.account())
 
@@ -159,7 +160,7 @@ def make(options: Options, stop: Stop) -> None:
         forecasts = {
             kind: integer_forecast(run.predict(test), test.yards, run.limit(test)) for kind, run in runs.items()
         }
-        forecasts["marginal"] = integer_forecast(marginal_distribution(runs["sbp"], len(test)), test.yards)
+        forecasts["marginal"] = integer_forecast(marginal_distribution(runs["sbp"], test), test.yards)
         if dataset.simulated is not None:
             forecasts["oracle"] = oracle_forecast(dataset.truth(), test)
         models = {name: evaluate(forecast, test.yards).to_dict() for name, forecast in forecasts.items()}

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import configs
-from sbp_jax.config import Config, from_dict
+from sbp_jax.config import Config, DataConfig, from_dict
 from sbp_jax.errors import InputError
 
 FOLDER = Path(configs.__file__).parent / "ablations"
@@ -95,7 +95,7 @@ def read(name: str, base: str | None = None) -> Grid:
     tracking = content.get("tracking", False)
     if not isinstance(axis, str) or not isinstance(logarithmic, bool) or not isinstance(tracking, bool):
         raise InputError(f"{path}: expected a text as axis and true or false as logarithmic and tracking")
-    if tracking and not start.data.tracking:
+    if tracking and not (isinstance(start.data, DataConfig) and start.data.tracking):
         raise InputError(
             f"{path}: its arms differ in what they make of frames, and {origin} has plays without tracking"
         )

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 
+from experiments.start import marginal_law
 from sbp_jax.data.batching import Plays
 from sbp_jax.data.simulate import TrueLaw
 from sbp_jax.evaluation import (
@@ -14,6 +14,7 @@ from sbp_jax.evaluation import (
     Metrics,
     evaluate,
     evaluate_continuous,
+    evaluate_counts,
     integer_forecast,
     pp_curve,
 )
@@ -33,28 +34,29 @@ class Judged:
 
 def judge(run: Run, plays: Plays) -> Judged:
     """A run's figures on plays, at least one; InputError as `Run.score`."""
-    return judge_law(run.predict(plays), plays.yards, run.whole, run.limit(plays))
+    return judge_law(run.predict(plays), plays, run.whole, run.limit(plays))
 
 
-def judge_law(law: Any, yards: np.ndarray, whole: bool = True, limit: np.ndarray | None = None) -> Judged:
+def judge_law(law: Any, plays: Plays, whole: bool = True, limit: np.ndarray | None = None) -> Judged:
     """The figures of distributions of batch shape [N].
 
     Args:
         law: the distributions.
-        yards: outcomes [N].
+        plays: what they predict.
         whole: they are whole numbers, and judged so; else by the density.
         limit: where the goal line stops whole outcomes [N], see `integer_forecast`.
     """
     if not whole:
-        return Judged(evaluate_continuous(law, yards), None)
-    forecast = integer_forecast(law, yards, limit)
-    return Judged(evaluate(forecast, yards), pp_curve(forecast, LEVELS))
+        return Judged(evaluate_continuous(law, plays.yards), None)
+    if plays.unit is not None:  # counts of any size: no grid holds them all
+        return Judged(evaluate_counts(law, plays.yards), None)
+    forecast = integer_forecast(law, plays.yards, limit)
+    return Judged(evaluate(forecast, plays.yards), pp_curve(forecast, LEVELS))
 
 
-def marginal_distribution(run: Run, count: int) -> Any:
-    """The marginal that the run's network starts from, once a play."""
-    offset = run.model.offset[...]
-    return run.model.head(jnp.broadcast_to(offset[None, :], (count, offset.shape[0])))
+def marginal_distribution(run: Run, plays: Plays) -> Any:
+    """The marginal that the run's network starts from, of each play; of windows in the unit of each one's own."""
+    return marginal_law(run.model, plays)
 
 
 def oracle_forecast(law: TrueLaw, plays: Plays) -> IntegerForecast:

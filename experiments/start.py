@@ -2,16 +2,19 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
 from experiments.data import Dataset
-from sbp_jax.config import Config
+from sbp_jax.config import Config, DataConfig
 from sbp_jax.data.arrays import Arrays
 from sbp_jax.data.batching import Mirror, Plays
 from sbp_jax.data.features import static_names
+from sbp_jax.data.series_plays import WINDOW_STATIC
 from sbp_jax.data.symmetry import mirror_of
+from sbp_jax.distributions import Affine, objective
 from sbp_jax.errors import InputError
 from sbp_jax.models import Network, receptive_field
 from sbp_jax.training import Marginal, Resident, Schedule, fit_marginal, to_device
@@ -68,9 +71,11 @@ def set_up(config: Config, dataset: Dataset) -> Setup:
     plays, validation = dataset.split("train"), dataset.split("validation")
     if not len(plays):
         raise InputError(f"{dataset.path}: no plays are left to train on beside those of validation and test")
+    of_plays = isinstance(config.data, DataConfig)
+    names = static_names(config.data.situation) if isinstance(config.data, DataConfig) else WINDOW_STATIC
     for split in (plays, validation):
         check_features(config, split)
-        check_finite(split, static_names(config.data.situation))
+        check_finite(split, names)
         check_outcomes(config, split)
     # The law of the last frame depends on no more than these frames.
     network, settings = config.network, config.training
@@ -83,7 +88,7 @@ def set_up(config: Config, dataset: Dataset) -> Setup:
         whole=plays.is_whole and validation.is_whole,
         batch_size=min(settings.batch_size, -(-len(plays) // 16)),
         buckets=settings.buckets or (int(plays.lengths.max()),),
-        mirror=mirror_of(plays) if settings.mirror else None,
+        mirror=mirror_of(plays) if settings.mirror and of_plays else None,
     )
 
 
@@ -91,7 +96,11 @@ def network_of(config: Config, plays: Plays) -> Network:
     """The network of a configuration, with the statistics of the plays and their marginal distribution."""
     head = make_head(config.head)
     network = make_network(config, head, plays.static.shape[1])
-    marginal = fit_marginal(head, plays.yards, make_loss(config.training), known_cut(config, plays))
+    if plays.unit is None:
+        marginal = fit_marginal(head, plays.yards, make_loss(config.training), known_cut(config, plays))
+    else:  # in units of each row's own location and scale, where no outcome is on a lattice
+        location, scale = plays.unit.T.astype(np.float64)
+        marginal = fit_marginal(head, (plays.yards - location) / scale, objective("exact"))
     set_statistics(network, plays, marginal)
     return network
 
@@ -107,14 +116,26 @@ def marginal_of(config: Config, setup: Setup, network: Network) -> Marginal:
         (make_loss(config.training), setup.plays),
         (make_judge(config.training, setup.whole), setup.validation),
     )
-    return Marginal(*(marginal_loss(network, of, each.yards, known_cut(config, each)) for of, each in starts))
+    return Marginal(*(marginal_loss(network, of, each, known_cut(config, each)) for of, each in starts))
 
 
-def marginal_loss(network: Network, loss: Loss, yards: np.ndarray, cut: np.ndarray | None = None) -> float:
+def marginal_loss(network: Network, loss: Loss, plays: Plays, cut: np.ndarray | None = None) -> float:
     """Mean loss of outcomes under the marginal distribution that a network starts from; NaN of none."""
-    if not len(yards):
+    if not len(plays):
         return math.nan
-    values, counted, counts = distinct(yards, cut)
+    if plays.unit is None:
+        values, counted, counts = distinct(plays.yards, cut)
+        return float(np.average(np.asarray(loss(_repeated(network, len(values)), values, counted)), weights=counts))
+    losses = loss(marginal_law(network, plays), jnp.asarray(plays.yards), jnp.zeros(len(plays), bool))
+    return float(np.mean(np.asarray(losses)))
+
+
+def marginal_law(network: Network, plays: Plays) -> Any:
+    """The marginal distribution that a network starts from, of each play; of windows in units of each one's own."""
+    law = _repeated(network, len(plays))
+    return law if plays.unit is None else Affine(law, plays.unit[:, 0], plays.unit[:, 1])
+
+
+def _repeated(network: Network, count: int) -> Any:
     raw = network.offset[...]
-    losses = loss(network.head(jnp.broadcast_to(raw[None], (len(values), *raw.shape))), values, counted)
-    return float(np.average(np.asarray(losses), weights=counts))
+    return network.head(jnp.broadcast_to(raw[None], (count, *raw.shape)))

@@ -20,7 +20,7 @@ from experiments.lock import held
 from experiments.record import Record
 from experiments.signals import listening
 from experiments.start import Setup, marginal_of, network_of, set_up
-from sbp_jax.config import Config, digest
+from sbp_jax.config import Config, DataConfig, digest
 from sbp_jax.data.arrays import Arrays
 from sbp_jax.data.batching import Batches
 from sbp_jax.errors import InputError
@@ -61,14 +61,11 @@ def check(config: Config) -> None:
         InputError: a field out of range; the message names it.
     """
     check_size(config)
-    if not config.data.tracking and config.network.encoder != "none":
-        raise InputError(
-            f"network.encoder: {config.network.encoder} presumes tracking, and data.tracking is False; choose none"
-        )
+    _check_fit(config)
     head, data, training = make_head(config.head), config.data, config.training
     make_loss(training)(head(jnp.zeros(head.num_outputs)), jnp.zeros(()), jnp.zeros((), bool))
     positive = {
-        "data.plays": data.plays,
+        **({"data.plays": data.plays} if isinstance(data, DataConfig) else {}),
         "training.epochs": training.epochs,
         "training.batch-size": training.batch_size,
         "training.patience": training.patience,
@@ -102,9 +99,27 @@ def check(config: Config) -> None:
         raise InputError(f"training.frame-half-life-s: expected at least 0 seconds, got {training.frame_half_life_s}")
     if sorted({*training.buckets, 0}) != [0, *training.buckets]:
         raise InputError(f"training.buckets: expected increasing numbers of frames, got {training.buckets}")
-    for name, seed in (("data.seed", data.seed), ("training.seed", training.seed)):
+    seeds = {"training.seed": training.seed} | ({"data.seed": data.seed} if isinstance(data, DataConfig) else {})
+    for name, seed in seeds.items():
         if not 0 <= seed < 2**32:
             raise InputError(f"{name}: expected a whole number from 0 to 2^32 - 1, got {seed}")
+
+
+def _check_fit(config: Config) -> None:
+    """See that the network and the training are such as the kind of data has something for; InputError."""
+    data, encoder = config.data, config.network.encoder
+    if isinstance(data, DataConfig):
+        if not data.tracking and encoder != "none":
+            raise InputError(f"network.encoder: {encoder} presumes tracking, and data.tracking is False; choose none")
+        return
+    if encoder == "attention":
+        raise InputError("network.encoder: attention presumes players, and the data are time series; choose flat")
+    if config.training.per_frame:
+        raise InputError("training.per-frame: presumes plays, and the data are time series")
+    if config.training.objective in ("composite", "censored"):
+        raise InputError(f"training.objective: {config.training.objective} presumes plays; choose exact or interval")
+    if config.training.threshold_gradient == "off":
+        raise InputError("training.threshold-gradient: off presumes plays; choose habit or on")
 
 
 def train(config: Config, dataset: Dataset, root: Path, stop: Stop | None = None, spread: bool = False) -> Path:

@@ -56,6 +56,29 @@ class DataConfig:
 
 
 @dataclass(frozen=True)
+class SeriesConfig:
+    """Time series in files, and how they are cut into windows.
+
+    Attributes:
+        path: CSV, TSV or parquet files, each a series: a column of times and one of values, in order of time.
+        time: the column of times; none: the only one of dates, or of a usual name.
+        value: the column of values; none: the only numeric one beside it.
+        context: steps that the network sees; gaps among them are masked.
+        lead: steps from the last of them to the outcome.
+        validation: share of each series, before the test, kept for early stopping.
+        test: share of each series, at its end, kept for the test.
+    """
+
+    path: tuple[str, ...] = ()
+    time: str = ""
+    value: str = ""
+    context: int = 100
+    lead: int = 1
+    validation: float = 0.2
+    test: float = 0.2
+
+
+@dataclass(frozen=True)
 class HeadConfig:
     """The conditional distribution.
 
@@ -146,9 +169,9 @@ class TrainingConfig:
 
 @dataclass(frozen=True)
 class Config:
-    """A run: data, network, head, optimizer and training."""
+    """A run: data, plays or windows of time series, network, head, optimizer and training."""
 
-    data: DataConfig = field(default_factory=DataConfig)
+    data: DataConfig | SeriesConfig = field(default_factory=DataConfig)
     network: NetworkConfig = field(default_factory=NetworkConfig)
     head: HeadConfig = field(default_factory=HeadConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
@@ -183,8 +206,13 @@ def _restore(hint: Any, value: Any, where: str) -> Any:
             return tuple(_restore(k, v, f"{where}[{i}]") for i, (k, v) in enumerate(zip(kinds, value, strict=True)))
     elif origin is Literal and value in args:
         return value
-    elif origin in (types.UnionType, typing.Union) and value is None and type(None) in args:
-        return None
+    elif origin in (types.UnionType, typing.Union):
+        if value is None and type(None) in args:
+            return None
+        if isinstance(value, dict):  # of several dataclasses the one that has the fields
+            kinds = [arg for arg in args if dataclasses.is_dataclass(arg) and isinstance(arg, type)]
+            fitting = [kind for kind in kinds if set(value) <= {each.name for each in dataclasses.fields(kind)}]
+            return from_dict((fitting or kinds)[0], value, where)
     elif hint is float and isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
     elif isinstance(hint, type) and type(value) is hint:

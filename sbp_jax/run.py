@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +11,26 @@ import numpy as np
 import polars as pl
 from flax import nnx
 
-from sbp_jax.config import Config
+from sbp_jax.config import Config, SeriesConfig
 from sbp_jax.data.batching import Plays
 from sbp_jax.data.dataset import describe, load
+from sbp_jax.data.series_plays import read_windows
+from sbp_jax.distributions import Affine
 from sbp_jax.errors import InputError
 from sbp_jax.models.network import Network
 from sbp_jax.saved import CONFIG, metrics_of, read_saved
 from sbp_jax.scoring import mid_pit, normal_score
 from sbp_jax.training import Checkpoints, Predictor
-from sbp_jax.training.build import check_features, check_size, constants, goal_line, make_head, make_judge, shapes_of
+from sbp_jax.training.build import (
+    check_features,
+    check_size,
+    constants,
+    goal_line,
+    make_head,
+    make_judge,
+    outcome_of,
+    shapes_of,
+)
 
 _BATCH_SIZE = 256
 
@@ -52,8 +63,12 @@ class Run:
     starts: tuple[Mapping[str, Any], ...] = ()
 
     def predict(self, plays: Plays) -> Any:
-        """Predictive distribution of each play's yards, batch shape [N]; InputError as in `raw_outputs`."""
-        return self.model.head(self.raw_outputs(plays))
+        """Predictive distribution of each play's yards, batch shape [N]; InputError as in `raw_outputs`.
+
+        Of a window of a time series it is that of its outcome, in the series' unit.
+        """
+        law, unit = self.model.head(self.raw_outputs(plays)), plays.unit
+        return law if unit is None else Affine(law, unit[:, 0], unit[:, 1])
 
     def raw_outputs(self, plays: Plays) -> jax.Array:
         """What the network hands to its head for each play, [N, num_outputs].
@@ -124,10 +139,12 @@ class Run:
         """
         if self.config.training.objective != "censored":
             return np.full(len(plays), np.inf, np.float32)
-        return goal_line(self.config.data.outcome, plays)
+        return goal_line(outcome_of(self.config.data), plays)
 
     def plays(self, split: str = "test", dataset: str | Path | None = None) -> Plays:
         """The plays of a split ("train", "validation" or "test") of the data set that the run was trained on.
+
+        The windows of time series are cut anew from their files, in the folder that all of them are in.
 
         Args:
             split: which.
@@ -142,9 +159,14 @@ class Run:
                 f"{folder}: the plays that {self.path} was trained on are not there; where they have moved, say "
                 f"plays({split!r}, dataset=FOLDER)"
             )
-        if describe(folder).fingerprint != self.fingerprint:
+        if isinstance(self.config.data, SeriesConfig):
+            windows = read_windows(self.config.data, folder)
+            fingerprint, plays = windows.fingerprint, windows.split
+        else:
+            fingerprint, plays = describe(folder).fingerprint, partial(load, folder)
+        if fingerprint != self.fingerprint:
             raise InputError(f"{folder}: holds other plays than those that {self.path} was trained on; train it again")
-        return load(folder, split)
+        return plays(split)
 
     @property
     def steps(self) -> list[int]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import polars as pl
 
-from sbp_jax.config import Config, from_dict
+from sbp_jax.config import Config, DataConfig, SeriesConfig, from_dict
 from sbp_jax.errors import InputError
 from sbp_jax.training.stored import DamagedError, read_json
 
@@ -119,7 +119,9 @@ def completed(values: Any, number: int) -> dict[str, dict[str, Any]]:
     """
     if not isinstance(values, dict) or not all(isinstance(part, dict) for part in values.values()):
         raise InputError("config: expected sections of fields, got a damaged one")
-    known = {section: list(part) for section, part in dataclasses.asdict(Config()).items()}
+    of_series = "context" in values.get("data", {})  # a window's; plays have none
+    like = Config(data=SeriesConfig() if of_series else DataConfig())
+    known = {section: list(part) for section, part in dataclasses.asdict(like).items()}
     found = {f"{section}.{name}": value for section, part in values.items() for name, value in part.items()}
     fields = [f"{section}.{name}" for section, names in known.items() for name in names]
     strange = sorted({*(section for section in values if section not in known), *(set(found) - set(fields))})

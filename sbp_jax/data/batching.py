@@ -20,6 +20,7 @@ __all__ = [
     "NET_YARDS",
     "PLAYERS",
     "PLAYER_FEATURES",
+    "WINDOW_FEATURES",
     "Batch",
     "Batches",
     "Mirror",
@@ -35,6 +36,8 @@ FRAME_S = 0.1  # seconds from one frame to the next
 FEATURES = ("x", "y", "vx", "vy", "ax", "ay", "orientation_cos", "orientation_sin")
 PLAYER_FEATURES = len(FEATURES)
 FRAME_FEATURES = PLAYERS * PLAYER_FEATURES  # columns of a frame without extras
+# of a cell of a series' window: asinh of the scaled value, so that no spike drowns the rest, and whether it is seen
+WINDOW_FEATURES = ("value", "seen")
 
 
 @dataclass(frozen=True, eq=False)

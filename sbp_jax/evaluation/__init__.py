@@ -1,7 +1,7 @@
 """Figures of merit and calibration of predictive distributions; threshold diagnostics of samples."""
 
 from sbp_jax.evaluation.exceedances import ParetoFit, fit_pareto, shape_interval
-from sbp_jax.evaluation.forecast import YARDS, evaluate_continuous, integer_forecast
+from sbp_jax.evaluation.forecast import YARDS, evaluate_continuous, evaluate_counts, integer_forecast
 from sbp_jax.evaluation.metrics import IntegerForecast, Metrics, PPError, evaluate, pp_curve, pp_error
 from sbp_jax.evaluation.returns import ReturnLevels, return_levels
 from sbp_jax.evaluation.tails import FittedTail, Interval, fit_tail, tail_masses, threshold_at
@@ -31,6 +31,7 @@ __all__ = [
     "ReturnLevels",
     "evaluate",
     "evaluate_continuous",
+    "evaluate_counts",
     "exceedance_residuals",
     "fit_pareto",
     "fit_tail",

@@ -55,6 +55,34 @@ def integer_forecast(
 
 
 @jax.jit
+def _of_counts(distribution: Any, y: jax.Array) -> tuple[jax.Array, ...]:
+    half = jnp.asarray(0.5, y.dtype)
+    within = distribution.interval_log_prob(y - half, y + half)
+    return within, distribution.cdf(y - half), distribution.cdf(y + half), distribution.crps(y), distribution.median()
+
+
+def evaluate_counts(distribution: Any, y: np.ndarray) -> Metrics:
+    """All figures of distributions of batch shape [N] for whole outcomes y [N] of any size.
+
+    The NLL and the PP error are those of the integer forecast, as of `integer_forecast`; the CRPS is that of the
+    distribution itself and the median is rounded, so that no grid has to hold the outcomes.
+
+    Raises:
+        InputError: there is no outcome, or one is no whole number.
+    """
+    y = np.asarray(y, np.float32)
+    if len(y) == 0 or not np.all(y == np.round(y)):
+        raise InputError(f"y: expected whole numbers, at least one, got {len(y)}")
+    log_prob, below, at, crps, median = (np.asarray(a, np.float64) for a in _of_counts(distribution, jnp.asarray(y)))
+    return Metrics(
+        nll=float(-np.mean(log_prob)),
+        crps=float(np.mean(crps)),
+        mae=float(np.mean(np.abs(y - np.round(median)))),
+        pp=pp_error_between(below, at),
+    )
+
+
+@jax.jit
 def _figures(distribution: Any, y: jax.Array) -> tuple[jax.Array, ...]:
     return distribution.log_prob(y), distribution.cdf(y), distribution.crps(y), distribution.median()
 

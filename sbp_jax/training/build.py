@@ -6,8 +6,17 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from sbp_jax.config import Config, HeadConfig, TrainingConfig
-from sbp_jax.data.batching import FRAME_S, LEAGUE_YARDS, NET_YARDS, PLAYER_FEATURES, PLAYERS, Plays
+from sbp_jax.config import Config, DataConfig, HeadConfig, SeriesConfig, TrainingConfig
+from sbp_jax.data.batching import (
+    FEATURES,
+    FRAME_S,
+    LEAGUE_YARDS,
+    NET_YARDS,
+    PLAYER_FEATURES,
+    PLAYERS,
+    WINDOW_FEATURES,
+    Plays,
+)
 from sbp_jax.data.extras import feature_names
 from sbp_jax.data.slots import MARKERS, OTHERS, PASSER, RECEIVERS
 from sbp_jax.distributions.heads import (
@@ -121,18 +130,28 @@ PLAYERS_LAYOUT = EntityLayout(
 def make_network(config: Config, head: Any, num_static: int) -> Network:
     """An initialized network for frames of all players with the data's extras, its statistics still neutral."""
     rngs = nnx.Rngs(config.training.seed)
-    features = len(feature_names(config.data.extras))
+    features = len(features_of(config.data))
     match config.network.encoder:
         case "none":
             encoder = None
         case "flat":
-            encoder = FlatEncoder(PLAYERS, features)
+            encoder = FlatEncoder(PLAYERS if isinstance(config.data, DataConfig) else 1, features)
         case "attention":
             scalars = features - PLAYER_FEATURES
             encoder = EntityAttention(
                 PLAYER_FEATURES, PLAYERS_LAYOUT, scalars=scalars, dtype=config.network.dtype, rngs=rngs
             )
     return Network(config.network, encoder, head, num_static, rngs=rngs)
+
+
+def features_of(data: DataConfig | SeriesConfig) -> tuple[str, ...]:
+    """The features that an entity has at a frame: a player, or the one series of a window."""
+    return WINDOW_FEATURES if isinstance(data, SeriesConfig) else feature_names(data.extras)
+
+
+def outcome_of(data: DataConfig | SeriesConfig) -> str:
+    """The name of what is predicted."""
+    return data.outcome if isinstance(data, DataConfig) else data.value or "value"
 
 
 def frame_weights(config: TrainingConfig) -> FrameWeights | None:
@@ -151,10 +170,14 @@ def check_features(config: Config, plays: Plays) -> None:
     Raises:
         InputError: they differ; the line names both sides' extras.
     """
-    expected = feature_names(config.data.extras)
-    if plays.features != expected:
-        takes, have = (", ".join(names[PLAYER_FEATURES:]) or "no extras" for names in (expected, plays.features))
-        raise InputError(f"plays: the network takes {takes} beside the eight features, the plays have {have}")
+    expected = features_of(config.data)
+    if plays.features == expected:
+        return
+    if not set(FEATURES) <= {*plays.features} & {*expected}:
+        takes, have = (", ".join(names) for names in (expected, plays.features))
+        raise InputError(f"plays: the network takes the features {takes}, these have {have}")
+    takes, have = (", ".join(names[PLAYER_FEATURES:]) or "no extras" for names in (expected, plays.features))
+    raise InputError(f"plays: the network takes {takes} beside the eight features, the plays have {have}")
 
 
 def check_finite(plays: Plays, static_names: tuple[str, ...] = ()) -> None:
@@ -191,7 +214,7 @@ def check_outcomes(config: Config, plays: Plays) -> None:
         InputError: the objective "interval" or "censored", and an outcome that is not a whole number; "censored" and
             an outcome that is not counted in yards, or a completion of which it is not known how far the goal line was.
     """
-    name, outcome = config.training.objective, config.data.outcome
+    name, outcome = config.training.objective, outcome_of(config.data)
     if name in ("interval", "censored") and not plays.is_whole:
         broken = plays.yards[plays.yards != np.round(plays.yards)][0]
         raise InputError(

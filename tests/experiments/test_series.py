@@ -1,0 +1,121 @@
+"""Time series from file to figures: trained, restored, judged in their own unit, refused what only plays have."""
+
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+
+import configs
+import sbp_jax as sbp
+from experiments import compare, train
+from experiments.cli import parse_config
+from experiments.data import open_dataset
+from experiments.judge import judge, judge_law, marginal_distribution
+from sbp_jax.config import Config, HeadConfig, SeriesConfig, TrainingConfig
+from sbp_jax.errors import InputError
+from sbp_jax.models.network import NetworkConfig
+
+WAVE, NOISE = 50.0, 3.0
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory):
+    """Two series of one shape, one of them a thousand times as large."""
+    root = tmp_path_factory.mktemp("series")
+    random = np.random.default_rng(0)
+    for name, factor in (("small", 1.0), ("large", 1e3)):
+        at = np.arange(900)
+        value = factor * (WAVE * np.sin(2 * np.pi * at / 20) + NOISE * random.normal(size=len(at)))
+        pl.DataFrame({"time": at, "value": value}).write_csv(root / f"{name}.csv")
+    return Config(
+        data=SeriesConfig(path=tuple(str(root / f"{name}.csv") for name in ("small", "large")), context=24),
+        network=NetworkConfig(encoder="flat", channels=8, layers=3, hidden=(16,), dropout=0.0),
+        head=HeadConfig(low=-4.0, high=4.0, bins=40, support=(-1e4, 1e4)),
+        training=TrainingConfig(objective="exact", epochs=12, batch_size=64),
+    )
+
+
+@pytest.fixture(scope="module")
+def run(config, tmp_path_factory):
+    train.check(config)
+    return sbp.load_run(train.train(config, open_dataset(config.data), tmp_path_factory.mktemp("runs")))
+
+
+def test_it_learns_what_comes_next_whatever_the_size(run):
+    plays = run.plays("test")
+    for number, factor in ((0, 1.0), (1, 1e3)):
+        chosen = plays.select(plays.game_id == number)
+        error = np.abs(np.asarray(run.predict(chosen).median()) - chosen.yards).mean() / factor
+        marginal = np.abs(np.asarray(marginal_distribution(run, chosen).median()) - chosen.yards).mean() / factor
+        assert error < 0.4 * marginal
+        # the density is in the series' unit
+        shift = -np.asarray(run.predict(chosen).log_prob(chosen.yards)).mean() - np.log(factor)
+        assert np.log(NOISE) < shift < np.log(WAVE)
+
+
+def test_validation_loss_is_recorded_in_the_series_unit(run):
+    plays = run.plays("validation")
+    loss = -np.asarray(run.predict(plays).log_prob(plays.yards)).mean()
+    np.testing.assert_allclose(loss, run.metrics["validation_loss"].min(), rtol=1e-5)
+
+
+def test_figures_and_residuals(run):
+    plays = run.plays("test")
+    found = judge(run, plays).metrics
+    table = run.residuals(plays)
+    assert found.nll == pytest.approx(-table["log_prob"].mean(), rel=1e-5)
+    assert found.mae == pytest.approx(table["residual"].abs().mean(), rel=1e-4)
+    assert set(table["passer"]) == {"small", "large"}
+    assert found.nll < judge_law(marginal_distribution(run, plays), plays, whole=False).metrics.nll
+
+
+def test_moved_files_are_found_and_changed_ones_refused(run, config, tmp_path):
+    for path in config.data.path:
+        shutil.copy(path, tmp_path)
+    assert len(run.plays("test", tmp_path)) == len(run.plays("test"))
+    pl.read_csv(tmp_path / "small.csv").head(800).write_csv(tmp_path / "small.csv")
+    with pytest.raises(InputError, match="holds other plays than those"):
+        run.plays("test", tmp_path)
+
+
+def test_runs_are_compared(run, tmp_path, capsys):
+    compare.command([str(run.path), "--out", str(tmp_path)])
+    assert "NLL" in capsys.readouterr().out
+
+
+def test_the_command_line_knows_series():
+    name, config = parse_config(["series", "--data.path", "a.csv", "b.csv", "--data.lead", "3"], "train")
+    assert (name, config.data) == ("series", replace(configs.get("series").data, path=("a.csv", "b.csv"), lead=3))
+    with pytest.raises(InputError, match="unknown argument '--data"):
+        parse_config(["series", "--data.source", "a.csv"], "train")
+
+
+@pytest.mark.parametrize(
+    ("section", "change", "message"),
+    [
+        (
+            "network",
+            {"encoder": "attention"},
+            "network.encoder: attention presumes players",
+        ),
+        ("training", {"per_frame": True}, "training.per-frame: presumes plays"),
+        (
+            "training",
+            {"objective": "censored"},
+            "training.objective: censored presumes plays",
+        ),
+        ("training", {"threshold_gradient": "off"}, "training.threshold-gradient: off presumes plays"),
+        ("data", {"test": 1.5}, "data.test: expected a share from 0 to 0.99"),
+    ],
+)
+def test_what_only_plays_have_is_refused(config, section, change, message):
+    with pytest.raises(InputError, match=message):
+        train.check(replace(config, **{section: replace(getattr(config, section), **change)}))
+
+
+def test_counts_are_asked_for_as_such(config):
+    dataset = open_dataset(config.data)
+    with pytest.raises(InputError, match=r"interval presumes whole numbers, and the outcome value has"):
+        train.set_up(replace(config, training=replace(config.training, objective="interval")), dataset)
