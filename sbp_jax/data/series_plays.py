@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from sbp_jax.config import SeriesConfig
 from sbp_jax.data.batching import WINDOW_FEATURES, Plays
 from sbp_jax.data.series import Series, Windows, read_series, windows
+from sbp_jax.data.series_config import SeriesConfig
 from sbp_jax.data.splits import SPLITS
 from sbp_jax.errors import InputError
 

@@ -1,0 +1,161 @@
+"""Models side by side over several seeds: a table with intervals, paired differences, a figure, sentences by rule."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from sbp_jax.reporting.ablation import LEVEL, Interval, difference, interval
+from sbp_jax.reporting.style import figure
+from sbp_jax.reporting.tables import markdown
+
+OURS, OTHERS, KNOWN = "#0072B2", "#555555", "#009E73"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A column of a comparison.
+
+    Attributes:
+        heading: with the unit.
+        digits: after the point.
+        judged: lower is better, and sentences tell who is best.
+    """
+
+    heading: str
+    digits: int = 4
+    judged: bool = False
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a comparison says.
+
+    Attributes:
+        title: of the page.
+        about: what was done, with units and sizes.
+        rows: one row a model and seed: `arm`, `seed` and the figures, null where a model has none.
+        figures: the columns, by their names in `rows`.
+        ours: the model that the others are rivals of.
+        known: models that are no rivals: bounds, such as the true law.
+        published: figures of others, by the name of their row; they come without seeds.
+        notes: sentences about the published figures and what makes them not comparable.
+    """
+
+    title: str
+    about: str
+    rows: pl.DataFrame
+    figures: Mapping[str, Figure]
+    ours: str
+    known: tuple[str, ...] = ()
+    published: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+
+    @property
+    def models(self) -> list[str]:
+        """All of them, in the order of their rows."""
+        return self.rows["arm"].unique(maintain_order=True).to_list()
+
+    @property
+    def rivals(self) -> list[str]:
+        """Those to beat."""
+        return [model for model in self.models if model != self.ours and model not in self.known]
+
+    def has(self, model: str, name: str) -> bool:
+        """Whether a model has a figure."""
+        return not self.rows.filter(pl.col("arm") == model)[name].is_null().all()
+
+    def mean(self, model: str, name: str) -> Interval:
+        """A model's figure over the seeds."""
+        return interval(self.rows, model, name)
+
+    def best_rival(self, name: str) -> str | None:
+        """The rival with the smallest mean of a figure; None where none has it."""
+        found = [model for model in self.rivals if self.has(model, name)]
+        return min(found, key=lambda model: self.mean(model, name).mean, default=None)
+
+
+def table(comparison: Comparison) -> str:
+    """The means with their intervals; then what was published."""
+    header = ["model", *(each.heading for each in comparison.figures.values())]
+    rows = [
+        [model, *(_cell(comparison, model, name, each) for name, each in comparison.figures.items())]
+        for model in comparison.models
+    ]
+    for name, known in comparison.published.items():
+        cells = (f"{known[key]:.{each.digits}f}" if key in known else "" for key, each in comparison.figures.items())
+        rows.append([name, *cells])
+    return markdown(header, rows)
+
+
+def differences(comparison: Comparison) -> str:
+    """Ours less each rival, seed by seed: negative is better."""
+    judged = {name: each for name, each in comparison.figures.items() if each.judged}
+    header = [f"{comparison.ours} less", *(each.heading for each in judged.values())]
+    rows = []
+    for rival in comparison.rivals:
+        cells = [difference(comparison.rows, comparison.ours, rival, name) for name in judged]
+        texts = ("" if gap is None else gap.text(each.digits) for gap, each in zip(cells, judged.values(), strict=True))
+        rows.append([rival, *texts])
+    return markdown(header, rows)
+
+
+def sentences(comparison: Comparison) -> list[str]:
+    """By rule: who is best by each judged figure, whether ours is told from its best rival, and the published rows."""
+    said = []
+    for name, each in comparison.figures.items():
+        rival = comparison.best_rival(name) if each.judged else None
+        if rival is None:
+            continue
+        ours, other = comparison.mean(comparison.ours, name), comparison.mean(rival, name)
+        gap = difference(comparison.rows, comparison.ours, rival, name)
+        verdict = {-1: "better than", 0: "not told from", 1: "worse than"}[gap.sign if gap is not None else 0]
+        said.append(
+            f"{each.heading}: {comparison.ours} ({ours.mean:.{each.digits}f}) is {verdict} its best rival {rival} "
+            f"({other.mean:.{each.digits}f})."
+        )
+    for name, known in comparison.published.items():
+        means = {key: comparison.mean(comparison.ours, key).mean for key in known}
+        behind = [comparison.figures[key].heading for key, value in known.items() if not means[key] < value]
+        which = "in every column" if not behind else f"but not in {', '.join(behind)}"
+        said.append(f"{comparison.ours} is better than the row {name} {which}.")
+    return said
+
+
+def report(comparison: Comparison) -> list[str]:
+    """Paragraphs of Markdown: what was done, the table, the paired differences, what they show, the notes."""
+    seeds = comparison.rows["seed"].n_unique()
+    return [
+        f"{comparison.about} {seeds} seeds; mean and {LEVEL:.0%} interval over them.",
+        table(comparison),
+        "Seed by seed:",
+        differences(comparison),
+        "What it shows. " + " ".join(sentences(comparison)),
+        *comparison.notes,
+    ]
+
+
+def drawing(path: Path, comparison: Comparison) -> None:
+    """Each judged figure and the PP error: every seed a point, means with intervals."""
+    names = [name for name, each in comparison.figures.items() if each.judged or name == "pp_full"]
+    models = comparison.models
+    with figure(path, 3.4 * len(names) + 0.8, 0.32 * len(models) + 1.2) as page:
+        for column, (name, axis) in enumerate(zip(names, page.subplots(1, len(names), squeeze=False)[0], strict=True)):
+            for row, model in enumerate(models):
+                if not comparison.has(model, name):
+                    continue
+                values = comparison.rows.filter(pl.col("arm") == model)[name].drop_nulls()
+                found = comparison.mean(model, name)
+                colour = OURS if model == comparison.ours else KNOWN if model in comparison.known else OTHERS
+                axis.plot(values, [row] * len(values), ".", color="#BBBBBB", markersize=4)
+                half = np.nan_to_num(found.half)
+                axis.errorbar([found.mean], [row], xerr=[half], color=colour, marker="o", markersize=4, capsize=2)
+            axis.set_yticks(range(len(models)), models if column == 0 else [""] * len(models))
+            axis.set(ylim=(len(models) - 0.5, -0.5), xlabel=comparison.figures[name].heading)
+        page.suptitle(f"{comparison.title} (lower is better)")
+
+
+def _cell(comparison: Comparison, model: str, name: str, each: Figure) -> str:
+    return comparison.mean(model, name).text(each.digits) if comparison.has(model, name) else ""
