@@ -38,6 +38,9 @@ KINDS = {
 def assert_identical(left: Batch, right: Batch) -> None:
     for name, value in vars(left).items():
         other = getattr(right, name)
+        if name == "unit":  # plays are in yards
+            assert value is other is None
+            continue
         assert value.dtype == other.dtype
         assert value.shape == other.shape
         assert value.tobytes() == other.tobytes(), name  # 0.0 is not -0.0
