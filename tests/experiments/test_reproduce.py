@@ -1,0 +1,94 @@
+"""Published tables: figures of known laws, the command's mistakes, and the whole way on a few values."""
+
+import jax.numpy as jnp
+import numpy as np
+import polars as pl
+import pytest
+import scipy.stats
+
+from experiments import reproduce
+from experiments.tables import pp
+from sbp_jax.data.batching import Plays
+from sbp_jax.data.sinusoid import draw, sinusoid
+from sbp_jax.distributions import Normal
+from sbp_jax.errors import InputError
+
+COUNT = pp.TRAIN + pp.VALIDATION + pp.TEST
+
+
+def windows_of(values, index):
+    """Plays with outcomes and places in their series alone."""
+    count = len(index)
+    ids = np.arange(count, dtype=np.int64)
+    return Plays(
+        frames=np.zeros((count, 1, 2), np.float32),
+        offsets=np.arange(count + 1, dtype=np.int64),
+        players=np.ones((count, 1), bool),
+        static=np.zeros((count, 1), np.float32),
+        yards=values[index].astype(np.float32),
+        game_id=ids,
+        play_id=index.astype(np.int64),
+        passer_id=ids,
+        passer=np.full(count, ""),
+        features=("value", "seen"),
+    )
+
+
+def test_figures_of_a_known_law():
+    random = np.random.default_rng(0)
+    middle, count = np.linspace(-2.0, 2.0, 4000), 4000
+    values = middle + 0.5 * random.normal(size=count)
+    plays = windows_of(values, np.arange(count))
+    found = pp.figures_of(Normal(jnp.asarray(middle, jnp.float32), 0.5), plays)
+    law = scipy.stats.norm(middle, 0.5)
+    low = np.floor(plays.yards.astype(float) / pp.WIDTH) * pp.WIDTH
+    assert found["nll"] == pytest.approx(-np.log(law.cdf(low + pp.WIDTH) - law.cdf(low)).mean(), rel=1e-5)
+    assert found["crps"] == pytest.approx(0.5 / np.sqrt(np.pi), rel=0.03)
+    assert found["mae"] == pytest.approx(np.abs(values - middle).mean(), rel=1e-5)
+    assert found["spread"] == pytest.approx(middle.std(), rel=1e-5)
+    assert found["pp_full"] < 0.02
+
+
+def test_the_true_law_is_calibrated_and_sharp():
+    values = draw(COUNT, 0)
+    index = np.arange(COUNT - pp.TEST, COUNT)
+    found = pp.oracle(windows_of(values, index))
+    assert found["pp_full"] < 0.03
+    assert found["spread"] == pytest.approx(sinusoid(COUNT)[index].std(), rel=1e-3)
+    wide = pp.figures_of(Normal(jnp.full(pp.TEST, 5.0), 1.2), windows_of(values, index))
+    assert found["crps"] < 0.6 * wide["crps"]
+    assert found["nll"] < wide["nll"] - 0.5
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "expected a table first; known: pp, all"),
+        (["mea"], "unknown table 'mea'; known: pp, all"),
+        (["pp", "--seeds", "0"], "--seeds: expected at least 1, got 0"),
+        (["pp", "--sedes", "1"], "did you mean --seeds"),
+    ],
+)
+def test_mistakes_are_one_line(words, message):
+    with pytest.raises(InputError, match=message):
+        reproduce.command(words)
+
+
+@pytest.mark.slow
+def test_the_table_is_made_and_gone_on_with(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for name, count in (("TRAIN", 500), ("VALIDATION", 100), ("TEST", 100)):
+        monkeypatch.setattr(pp, name, count)
+    reproduce.command(["pp", "--quick", "--seeds", "1", "--out", "results"])
+    table = pl.read_parquet("results/pp/pp.parquet")
+    assert table["arm"].to_list() == [*pp.MODELS, "Marginal", "Oracle"]
+    assert table.select(pp.FIGURES.keys()).null_count().sum_horizontal().item() == 0
+    crps = dict(table.select("arm", "crps").iter_rows())
+    assert crps["Oracle"] < crps["SBP"] < crps["Marginal"]
+    page = (tmp_path / "results/pp/pp.md").read_text()
+    assert "| SBP, published |" in page
+    assert (tmp_path / "results/pp/pp.png").is_file()
+    capsys.readouterr()
+    reproduce.command(["pp", "--quick", "--seeds", "1", "--out", "results"])  # nothing is trained again
+    assert "train " not in capsys.readouterr().err
+    assert table.equals(pl.read_parquet("results/pp/pp.parquet"))

@@ -1,0 +1,75 @@
+"""Comparisons of models: means, paired differences, sentences that follow from the numbers, and a figure."""
+
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+from scipy.stats import t
+
+from sbp_jax.reporting.comparison import Comparison, Figure, differences, drawing, report, sentences, table
+
+SEEDS = 5
+NOISE = np.array([0.1, -0.2, 0.3, 0.0, -0.1])
+
+
+def comparison(ours=2.0, rival=3.0, shared=True):
+    """Two models and a bound; seeds shift all of them alike, so that pairs tell what means do not."""
+    shift = 5.0 * NOISE if shared else 0.0 * NOISE
+    rows = [
+        {"arm": arm, "seed": seed, "nll": mean + shift[seed] + own[seed], "mae": 1.0 if arm == "Ours" else None}
+        for arm, mean, own in (("Ours", ours, 0 * NOISE), ("Rival", rival, 0.1 * NOISE), ("Bound", 1.0, 0 * NOISE))
+        for seed in range(SEEDS)
+    ]
+    return Comparison(
+        title="Models",
+        about="Two models.",
+        rows=pl.DataFrame(rows),
+        figures={"nll": Figure("NLL, nats", 3, judged=True), "mae": Figure("MAE", 1)},
+        ours="Ours",
+        known=("Bound",),
+        published={"Ours, published": {"nll": 2.5}},
+        notes=("A note.",),
+    )
+
+
+def test_table_has_means_intervals_and_published_rows():
+    lines = table(comparison()).splitlines()
+    assert lines[0] == "| model | NLL, nats | MAE |"
+    half = t.ppf(0.975, SEEDS - 1) * np.std(5 * NOISE, ddof=1) / SEEDS**0.5
+    assert lines[2] == f"| Ours | {2.0 + 5 * NOISE.mean():.3f} ± {half:.3f} | 1.0 ± 0.0 |"
+    assert lines[3].endswith("|  |")  # the rival has no MAE
+    assert lines[5] == "| Ours, published | 2.500 |  |"
+
+
+def test_differences_are_paired():
+    lines = differences(comparison()).splitlines()
+    half = t.ppf(0.975, SEEDS - 1) * np.std(0.1 * NOISE, ddof=1) / SEEDS**0.5
+    assert lines[0] == "| Ours less | NLL, nats |"
+    assert lines[2:] == [f"| Rival | {-1.0 - 0.1 * NOISE.mean():.3f} ± {half:.3f} |"]
+
+
+@pytest.mark.parametrize(
+    ("rival", "verdict"), [(3.0, "better than"), (1.5, "worse than"), (2.0 - 0.1 * NOISE.mean(), "not told from")]
+)
+def test_sentences_follow_from_the_numbers(rival, verdict):
+    said = sentences(comparison(rival=rival))
+    assert f"Ours (2.100) is {verdict} its best rival Rival" in said[0]
+    assert said[1] == "Ours is better than the row Ours, published in every column."
+    behind = sentences(replace(comparison(rival=rival), published={"P": {"nll": 2.0, "mae": 1.5}}))[1]
+    assert behind == "Ours is better than the row P but not in NLL, nats."
+
+
+def test_bounds_are_no_rivals():
+    found = comparison()
+    assert found.models == ["Ours", "Rival", "Bound"]
+    assert found.rivals == ["Rival"]
+    assert (found.best_rival("nll"), found.best_rival("mae")) == ("Rival", None)
+
+
+def test_report_and_figure(tmp_path):
+    text = "\n\n".join(report(comparison()))
+    assert text.startswith("Two models. 5 seeds; mean and 95% interval over them.")
+    assert text.endswith("A note.")
+    drawing(tmp_path / "models.png", comparison())
+    assert (tmp_path / "models.png").stat().st_size > 5000
