@@ -6,19 +6,16 @@ a figure. Interrupted, the same command goes on with what is missing. TABLE is o
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from experiments import machine
 from experiments.cli import main, parse
 from experiments.signals import listening
-from experiments.tables import pp
+from experiments.tables import mae, pp
 from sbp_jax.errors import InputError
 from sbp_jax.reporting.comparison import Comparison, drawing, report
 from sbp_jax.training.stop import Stop
-
-# name -> (number of seeds, quick, folder of the runs, stop) -> what it says
-TABLES: dict[str, Callable[[int, bool, Path, Stop | None], Comparison]] = {"pp": pp.make}
 
 
 @dataclass(frozen=True)
@@ -27,28 +24,44 @@ class Options:
 
     Attributes:
         seeds: of the data, where they are drawn, and of the trainings.
-        quick: two epochs of two seeds: to see that it works, not what comes out.
+        quick: an epoch or two of one seed: to see that it works, not what comes out.
         out: folder of the results; without, runs/reproduce/TABLE, where the runs are.
+        play_by_play: list of real plays of the seasons 2017 to 2019, for the table "mae".
     """
 
     seeds: int = 5
     quick: bool = False
     out: Path | None = None
+    play_by_play: Path = Path("../shared/data/play_by_play/dropbacks_2017_2019.parquet")
+
+
+# name -> (options, folder of the runs, stop) -> what it says
+TABLES: dict[str, Callable[[Options, Path, Stop | None], list[Comparison]]] = {
+    "mae": lambda options, root, stop: mae.make(options.seeds, options.quick, root, options.play_by_play, stop),
+    "pp": lambda options, root, stop: pp.make(options.seeds, options.quick, root, stop),
+}
+
+
+TITLES = {"mae": "Median absolute errors", "pp": "Probability-probability errors"}
 
 
 def write(name: str, options: Options, words: list[str], stop: Stop | None = None) -> Path:
     """Make a table and write it; returns its page."""
     started = time.perf_counter()
     root = Path("runs/reproduce") / (f"{name}-quick" if options.quick else name)
-    found = TABLES[name](min(options.seeds, 2) if options.quick else options.seeds, options.quick, root, stop)
-    out = (options.out or root) / name if options.out else root
+    found = TABLES[name](replace(options, seeds=1) if options.quick else options, root, stop)
+    out = options.out / name if options.out else root
     out.mkdir(parents=True, exist_ok=True)
-    found.rows.write_parquet(out / f"{name}.parquet")
-    drawing(out / f"{name}.png", found)
-    heading = machine.heading(found.title, "experiments.reproduce", words, machine.describe())
+    parts = []
+    for number, each in enumerate(found, start=1):
+        stem = name if len(found) == 1 else f"{name}-{number}"
+        each.rows.write_parquet(out / f"{stem}.parquet")
+        drawing(out / f"{stem}.png", each)
+        parts += [f"## {each.title}", *report(each), f"![{each.title}]({stem}.png)"]
+    heading = machine.heading(TITLES[name], "experiments.reproduce", words, machine.describe())
     took = f"Run time of this call: {(time.perf_counter() - started) / 60:.1f} minutes."
     page = out / f"{name}.md"
-    page.write_text("\n\n".join([heading, *report(found), took]) + "\n")
+    page.write_text("\n\n".join([heading, *parts, took]) + "\n")
     return page
 
 

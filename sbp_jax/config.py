@@ -56,6 +56,9 @@ class DataConfig:
         object.__setattr__(self, "extras", check_extras(self.extras))
 
 
+Kind = Literal["sbp", "binned", "blended_pareto", "hybrid_pareto", "two_tailed_hybrid_pareto", "student_t", "gaussian"]
+
+
 @dataclass(frozen=True)
 class HeadConfig:
     """The conditional distribution.
@@ -74,9 +77,7 @@ class HeadConfig:
         support: yards that must stay possible whatever the shape: no play gains or loses more than the field is long.
     """
 
-    kind: Literal[
-        "sbp", "binned", "blended_pareto", "hybrid_pareto", "two_tailed_hybrid_pareto", "student_t", "gaussian"
-    ] = "sbp"
+    kind: Kind = "sbp"
     low: float = -10.0
     high: float = 60.0
     bins: int = 71

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from experiments.data import Dataset
 from experiments.members import RESULT, train_members
@@ -14,18 +15,19 @@ from sbp_jax.errors import InputError
 from sbp_jax.run import Run, load_run
 from sbp_jax.training.stop import Stop
 
+K = TypeVar("K")
 Judge = Callable[[Run, Plays], dict[str, float]]
 
 
 def trained(
-    configs: Mapping[str, Config], dataset: Dataset, root: Path, judge: Judge, stop: Stop | None = None
-) -> tuple[dict[str, dict[str, float]], dict[str, Path]]:
+    configs: Mapping[K, Config], dataset: Dataset, root: Path, judge: Judge, stop: Stop | None = None
+) -> tuple[dict[K, dict[str, float]], dict[K, Path]]:
     """The figures of each configuration's network on the test plays, and its run's folder.
 
     What has a result already is not trained again.
 
     Args:
-        configs: by the name of the model; on the same data.
+        configs: by the name of the model, and the seed where there are several; on the same data.
         dataset: that data.
         root: folder of the runs.
         judge: a run and the test plays -> figures.
@@ -48,5 +50,5 @@ def trained(
     found = {name: json.loads((folder / RESULT).read_text()) for name, folder in folders.items()}
     for name, figures in found.items():
         if "diverged" in figures:
-            raise InputError(f"{folders[name]}: the training of {name} went wrong: {figures['diverged']}")
+            raise InputError(f"{folders[name]}: the training of {name!s} went wrong: {figures['diverged']}")
     return found, folders

@@ -1,0 +1,54 @@
+"""XGBoost as a rival: what it is tuned to, and that it predicts what it can."""
+
+import json
+
+import numpy as np
+import pytest
+
+from experiments.tables import boosting, mae
+from sbp_jax.data.batching import Plays
+from tests.plays import random_plays
+
+pytest.importorskip("xgboost")
+
+
+@pytest.fixture(scope="module")
+def sample():
+    """A skewed outcome, its mean not its median, of one column of two; the other is missing in half of the rows."""
+    random = np.random.default_rng(0)
+    x = random.normal(size=(1500, 2))
+    y = 3.0 * (x[:, 0] > 0) + random.exponential(2.0, 1500)
+    x[::2, 1] = np.nan
+    return x, y, np.repeat(np.arange(150), 10)
+
+
+def test_each_loss_has_its_own_target(sample, tmp_path, monkeypatch):
+    monkeypatch.setattr(boosting, "DEPTHS", (2,))
+    monkeypatch.setattr(boosting, "PATIENCE", 10)
+    x, y, games = sample
+    side = x[:, 0] > 0
+    for loss, low in (("squared", 2.0), ("absolute", 2.0 * np.log(2.0))):
+        file = tmp_path / f"{loss}.json"
+        trees = boosting.tuned(x, y, games, loss, file)
+        assert trees.rounds < boosting.MOST_ROUNDS
+        predicted = boosting.grown(trees, x, y, loss, 0)(x)
+        assert predicted[~side].mean() == pytest.approx(low, abs=0.25)
+        assert predicted[side].mean() == pytest.approx(3.0 + low, abs=0.25)
+        file.write_text(json.dumps({"depth": 1, "weight": 1.0, "rounds": 3}))
+        assert boosting.tuned(x, y, games, loss, file) == boosting.Trees(1, 1.0, 3)  # what is kept is not tuned again
+
+
+def test_columns_are_the_static_features_with_their_gaps():
+    plays = random_plays(6, num_static=4)
+    static = np.array([[1.0, 0.0, 0.0, 1.0]] * 6, np.float32)  # two columns, the second missing
+    plays = Plays(**{**vars(plays), "static": static})
+    np.testing.assert_array_equal(mae.columns_of(plays), [[1.0, np.nan]] * 6)
+
+
+def test_the_test_plays_are_the_same_always(monkeypatch):
+    monkeypatch.setattr(mae, "TEST_PLAYS", 4)
+    plays = random_plays(9)
+    once = mae.sampled(plays)
+    assert len(once) == 4
+    assert mae.sampled(plays).play_id.tolist() == once.play_id.tolist()
+    assert len(mae.sampled(random_plays(3))) == 3
