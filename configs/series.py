@@ -12,6 +12,7 @@ from sbp_jax.models import NetworkConfig
 CONFIG = Config(
     data=SeriesConfig(),
     network=NetworkConfig(encoder="flat", layers=5, channels=32, hidden=(64,), dropout=0.1),
-    head=HeadConfig(low=-8.0, high=12.0, bins=100, support=(-1e4, 1e4)),
+    # no value is impossible: no tail of a series ends
+    head=HeadConfig(low=-6.0, high=8.0, bins=141, shape_bounds=(0.0, 0.95), support=(-1e4, 1e4)),
     training=TrainingConfig(objective="exact", batch_size=256, epochs=30, patience=5),
 )
