@@ -5,9 +5,13 @@ a figure. Interrupted, the same command goes on with what is missing. TABLE is o
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import jax
 
 from experiments import machine
 from experiments.cli import main, parse
@@ -65,6 +69,21 @@ def write(name: str, options: Options, words: list[str], stop: Stop | None = Non
     return page
 
 
+@contextmanager
+def compiled_once() -> Iterator[None]:
+    """Programs that trainings on other data share are compiled once: JAX's cache, in a folder of this call's own."""
+    with TemporaryDirectory(prefix="compiled-") as folder:
+        values = {"jax_compilation_cache_dir": folder, "jax_persistent_cache_min_compile_time_secs": 0.3}
+        before = {name: getattr(jax.config, name) for name in values}
+        for name, value in values.items():
+            jax.config.update(name, value)
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                jax.config.update(name, value)
+
+
 def command(args: list[str]) -> None:
     """Make the tables that the command line names."""
     known = [*TABLES, "all"]
@@ -78,7 +97,7 @@ def command(args: list[str]) -> None:
     options = parse(Options, args[1:], f"python -m experiments.reproduce {args[0]}")
     if options.seeds < 1:
         raise InputError(f"--seeds: expected at least 1, got {options.seeds}")
-    with listening() as stop:
+    with listening() as stop, compiled_once():
         for name in TABLES if args[0] == "all" else args[:1]:
             page = write(name, options, [name, *args[1:]], stop)
             print(f"{page.read_text()}\nwritten to {page.parent}")
