@@ -7,7 +7,7 @@ from scipy import integrate, stats
 
 from sbp_jax.distributions import Normal
 from sbp_jax.errors import InputError
-from sbp_jax.evaluation import YARDS, evaluate_continuous, integer_forecast
+from sbp_jax.evaluation import YARDS, evaluate, evaluate_continuous, evaluate_counts, integer_forecast
 
 
 def test_normal_law_gives_the_discretized_normal():
@@ -65,6 +65,22 @@ def test_outcomes_that_are_no_whole_numbers_are_judged_by_the_density():
     assert metrics.pp.base == pytest.approx(np.mean(np.abs(share - levels)), rel=1e-9)
     with pytest.raises(InputError, match="y: expected finite outcomes"):
         evaluate_continuous(law, np.array([0.0, np.nan, 1.0]))
+
+
+def test_counts_are_judged_as_integers_whatever_their_size():
+    random = np.random.default_rng(2)
+    loc = random.normal(5.0, 4.0, 3000)
+    y = np.round(loc + 3.0 * random.normal(size=3000))
+    law = Normal(jnp.asarray(loc, jnp.float32), jnp.full((3000,), 3.0))
+    counts, integers = evaluate_counts(law, y), evaluate(integer_forecast(law, y), y)
+    assert counts.nll == pytest.approx(integers.nll, rel=1e-6)
+    assert counts.pp.full == pytest.approx(integers.pp.full, abs=1e-6)
+    assert counts.crps == pytest.approx(integers.crps, rel=0.01)  # the law's own against its steps'
+    assert counts.mae == pytest.approx(integers.mae, abs=0.02)
+    large = evaluate_counts(Normal(jnp.asarray(1000 * loc, jnp.float32), jnp.full((3000,), 3000.0)), np.round(1000 * y))
+    assert large.nll == pytest.approx(counts.nll + np.log(1000), rel=0.01)
+    with pytest.raises(InputError, match="expected whole numbers, at least one, got 1"):
+        evaluate_counts(Normal(0.0, 1.0), np.array([0.5]))
 
 
 def test_a_true_continuous_law_is_calibrated():

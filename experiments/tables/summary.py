@@ -1,0 +1,99 @@
+"""A play as the hand-made columns that analysts give to trees: the situation, and the field at the throw."""
+
+import numpy as np
+
+from sbp_jax.data.batching import FEATURES, FRAME_S, Plays
+from sbp_jax.data.slots import MARKERS, OTHERS, PASSER, RECEIVERS
+
+_CLOSE_YARDS, _NEAR_YARDS, _OPEN_YARDS = 2.0, 5.0, 3.0
+_X, _Y, _VX, _VY, _COS, _SIN = (
+    FEATURES.index(name) for name in ("x", "y", "vx", "vy", "orientation_cos", "orientation_sin")
+)
+
+
+def situation(plays: Plays) -> np.ndarray:
+    """What a network of situations sees, NaN where missing [N, columns]."""
+    half = plays.static.shape[1] // 2
+    return np.where(plays.static[:, half:] > 0, np.nan, plays.static[:, :half])
+
+
+def summary(plays: Plays) -> np.ndarray:
+    """The situation and the field in the play's last frame, NaN where missing [N, columns].
+
+    Of the passer: how long he held the ball, where he stands and how fast he moves, how far the nearest defender is and
+    how many are within two and five yards. Of each receiver, from the deepest to the shallowest: depth, distance to the
+    nearest defender, speed, how fast that defender comes nearer, distance from the line that the passer faces. Of the
+    field: depth of the deepest defender, receivers with three yards of room, mean room, depth of the deepest of those,
+    and depth and room of the receiver whom the passer faces most.
+    """
+    last = plays.offsets[1:] - 1
+    frames, there = plays.frames[last].astype(np.float64), plays.players[last]
+    frames = np.where(there[:, :, None], frames, np.nan)
+    with np.errstate(invalid="ignore"):
+        return np.concatenate([situation(plays), _passer(plays, frames), *_receivers(frames)], axis=1)
+
+
+def _passer(plays: Plays, frames: np.ndarray) -> np.ndarray:
+    x, y = (frames[:, PASSER, column] for column in (_X, _Y))
+    distance = _distances(frames, x[:, None], y[:, None])[:, 0]
+    columns = [
+        (plays.lengths - 1) * FRAME_S,
+        x,
+        y,
+        np.hypot(frames[:, PASSER, _VX], frames[:, PASSER, _VY]),
+        _least(distance),
+        np.sum(distance < _CLOSE_YARDS, axis=1),
+        np.sum(distance < _NEAR_YARDS, axis=1),
+    ]
+    return np.stack(columns, axis=1)
+
+
+def _receivers(frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    receivers = frames[:, list(RECEIVERS)]
+    x, y = receivers[:, :, _X], receivers[:, :, _Y]
+    distance = _distances(frames, x, y)  # [N, receivers, defenders]
+    unknown = np.isnan(distance)
+    nearest = np.argmin(np.where(unknown, np.inf, distance), axis=2)
+    separation = _least(distance)
+    defenders = frames[:, [*MARKERS, *OTHERS]]
+    marker = np.take_along_axis(defenders, nearest[:, :, None], axis=1)
+    away_x, away_y = x - marker[:, :, _X], y - marker[:, :, _Y]
+    apart = (receivers[:, :, _VX] - marker[:, :, _VX]) * away_x + (receivers[:, :, _VY] - marker[:, :, _VY]) * away_y
+    closing = -apart / np.maximum(separation, 0.1)
+    passer = frames[:, PASSER]
+    to_x, to_y = x - passer[:, None, _X], y - passer[:, None, _Y]
+    range_ = np.maximum(np.hypot(to_x, to_y), 0.1)
+    facing = (to_x * passer[:, None, _COS] + to_y * passer[:, None, _SIN]) / range_
+    off_line = range_ * np.sqrt(np.maximum(1.0 - facing**2, 0.0))
+    speed = np.hypot(receivers[:, :, _VX], receivers[:, :, _VY])
+    order = np.argsort(np.where(np.isnan(x), np.inf, -x), axis=1)  # those who are not there go last
+    of_each = [np.take_along_axis(column, order, axis=1) for column in (x, separation, speed, closing, off_line)]
+    wide = separation >= _OPEN_YARDS
+    faced = np.argmax(np.where(np.isnan(facing), -np.inf, facing), axis=1)[:, None]
+    field = [
+        -_least(-defenders[:, :, _X]),
+        wide.sum(axis=1),
+        _mean(separation),
+        -_least(-np.where(wide, x, np.nan)),
+        np.take_along_axis(x, faced, axis=1)[:, 0],
+        np.take_along_axis(separation, faced, axis=1)[:, 0],
+    ]
+    return np.concatenate(of_each, axis=1), np.stack(field, axis=1)
+
+
+def _distances(frames: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """From points [N, points] to the defenders, NaN where one is not there [N, points, defenders]."""
+    defenders = frames[:, None, [*MARKERS, *OTHERS]]
+    return np.hypot(defenders[..., _X] - x[:, :, None], defenders[..., _Y] - y[:, :, None])
+
+
+def _least(values: np.ndarray) -> np.ndarray:
+    """The smallest along the last axis of those known, NaN of none."""
+    known = np.where(np.isnan(values), np.inf, values).min(axis=-1)
+    return np.where(np.isinf(known), np.nan, known)
+
+
+def _mean(values: np.ndarray) -> np.ndarray:
+    known = ~np.isnan(values)
+    count = known.sum(axis=-1)
+    return np.where(count > 0, np.where(known, values, 0.0).sum(axis=-1) / np.maximum(count, 1), np.nan)
