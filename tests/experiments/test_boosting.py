@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from experiments.tables import boosting, mae
-from sbp_jax.data.batching import Plays
 from tests.plays import random_plays
 
 pytest.importorskip("xgboost")
@@ -36,13 +35,6 @@ def test_each_loss_has_its_own_target(sample, tmp_path, monkeypatch):
         assert predicted[side].mean() == pytest.approx(3.0 + low, abs=0.25)
         file.write_text(json.dumps({"depth": 1, "weight": 1.0, "rounds": 3}))
         assert boosting.tuned(x, y, games, loss, file) == boosting.Trees(1, 1.0, 3)  # what is kept is not tuned again
-
-
-def test_columns_are_the_static_features_with_their_gaps():
-    plays = random_plays(6, num_static=4)
-    static = np.array([[1.0, 0.0, 0.0, 1.0]] * 6, np.float32)  # two columns, the second missing
-    plays = Plays(**{**vars(plays), "static": static})
-    np.testing.assert_array_equal(mae.columns_of(plays), [[1.0, np.nan]] * 6)
 
 
 def test_the_test_plays_are_the_same_always(monkeypatch):
