@@ -1,4 +1,4 @@
-"""Tracking files to a prepared data set: python -m experiments.prepare SOURCE... --out DIR."""
+"""Tracking files, or lists of plays, to a prepared data set: python -m experiments.prepare SOURCE... --out DIR."""
 
 import json
 import sys
@@ -20,7 +20,7 @@ REJECTED = 3
 
 @dataclass(frozen=True)
 class Options:
-    """Read tracking files of any known format, split the plays by game, and write a data set and its quality report.
+    """Read tracking files of any known format, or lists of plays alone, and write a data set with its quality report.
 
     Attributes:
         sources: folders or files (CSV, TSV, parquet), told apart by their columns.
@@ -35,6 +35,10 @@ class Options:
         fractions: shares of the games for train, validation and test.
         min_frames: least frames (10 Hz) from snap to release.
         max_frames: most frames.
+        tracking: the sources have tracking; without, they are lists of plays alone.
+        results: of the plays kept: C complete, I incomplete, IN intercepted; of lists of plays also S sack, R run.
+        situation: numeric columns of the list of plays that are static features too, such as air_yards.
+        test_seasons: seasons whose games are the test, instead of a share of all games.
         beam: an Apache Beam pipeline with these options does the work: runner=DirectRunner on this machine,
             runner=FlinkRunner flink_master=HOST:8081 on a cluster.
     """
@@ -49,6 +53,10 @@ class Options:
     fractions: tuple[float, float, float] = (0.7, 0.15, 0.15)
     min_frames: int = 5
     max_frames: int = 120
+    tracking: bool = True
+    results: tuple[str, ...] = ("C", "I", "IN")
+    situation: tuple[str, ...] = ()
+    test_seasons: tuple[int, ...] = ()
     beam: tuple[str, ...] | None = None
 
 
@@ -56,16 +64,9 @@ def command(words: list[str]) -> None:
     """Prepare, print the report, draw its page; exit code 3 with `--strict` where plays were rejected."""
     options = parse(Options, words, "scripts/prepare_data.py")
     if not options.sources:
-        raise InputError("expected folders or files of tracking data first")
-    config = dataset.PrepareConfig(
-        seed=options.seed,
-        fractions=options.fractions,
-        malformed=options.malformed,
-        min_frames=options.min_frames,
-        max_frames=options.max_frames,
-        outcome=options.outcome,
-        extras=options.extras,
-    )
+        raise InputError("expected folders or files of tracking data, or lists of plays, first")
+    fields = dataset.PrepareConfig.__dataclass_fields__
+    config = dataset.PrepareConfig(**{name: getattr(options, name) for name in fields})
     with tqdm(desc="prepare", unit=" plays") as bar:
         flags = None if options.beam is None else [f"--{option}" for option in options.beam]
         prepared = dataset.prepare(options.sources, options.out, config, partial(move, bar), flags)

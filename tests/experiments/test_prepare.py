@@ -11,6 +11,7 @@ import pytest
 from experiments import prepare
 from sbp_jax.errors import InputError
 from tests.data import fabricate
+from tests.data.test_listed import nflverse
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "prepare_data.py"
 
@@ -71,6 +72,17 @@ def test_extras_are_chosen_by_name(source, tmp_path):
     assert report["features"][8:] == ["rusher_distance_yards", "rusher_distance_known", "time_since_snap_s"]
     with pytest.raises(InputError, match="extras: unknown 'height'; known: "):
         prepare.command([str(source), "--out", str(tmp_path / "set"), "--extras", "height"])
+
+
+def test_lists_of_plays_alone(tmp_path):
+    games = [2019090800 + i for i in range(6)] + [2020091300]
+    nflverse(games).write_parquet(tmp_path / "list.parquet")
+    words = ["--no-tracking", "--results", "C", "I", "IN", "S", "--situation", "air_yards", "--test-seasons", "2020"]
+    prepare.command([str(tmp_path / "list.parquet"), "--out", str(tmp_path / "set"), *words])
+    report = json.loads((tmp_path / "set" / "report.json").read_text())
+    assert report["splits"]["test"] == {"games": [2020091300], "plays": 5, "frames": 5}
+    assert "air_yards" in report["static"]
+    assert (tmp_path / "set" / "report.png").stat().st_size > 10_000
 
 
 def test_mistakes_are_named(source, tmp_path):
