@@ -116,10 +116,8 @@ def _check_fit(config: Config) -> None:
         raise InputError("network.encoder: attention presumes players, and the data are time series; choose flat")
     if config.training.per_frame:
         raise InputError("training.per-frame: presumes plays, and the data are time series")
-    if config.training.objective in ("composite", "censored"):
-        raise InputError(f"training.objective: {config.training.objective} presumes plays; choose exact or interval")
-    if config.training.threshold_gradient == "off":
-        raise InputError("training.threshold-gradient: off presumes plays; choose habit or on")
+    if config.training.objective == "censored":
+        raise InputError("training.objective: censored presumes plays; choose composite, exact or interval")
 
 
 def train(config: Config, dataset: Dataset, root: Path, stop: Stop | None = None, spread: bool = False) -> Path:

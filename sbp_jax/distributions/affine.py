@@ -51,6 +51,11 @@ class Affine(LocationScale):
             raise InputError(f"loc {loc.shape}, scale {scale.shape}: expected to broadcast to the base's {batch}")
         set_fields(self, base=base, loc=jnp.broadcast_to(loc, batch), scale=jnp.broadcast_to(scale, batch))
 
+    def standardized(self, y: ArrayLike) -> Float[Array, "..."]:
+        """z = (y - loc) / scale, infinite where it overflows."""
+        (y,) = self._outcomes(y)
+        return self._ends(y)
+
     @compiled
     def log_prob(self, y: ArrayLike) -> Float[Array, "..."]:
         """log f_Z(z) - log scale."""

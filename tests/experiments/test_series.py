@@ -106,7 +106,6 @@ def test_the_command_line_knows_series():
             {"objective": "censored"},
             "training.objective: censored presumes plays",
         ),
-        ("training", {"threshold_gradient": "off"}, "training.threshold-gradient: off presumes plays"),
         ("data", {"test": 1.5}, "data.test: expected a share from 0 to 0.99"),
     ],
 )

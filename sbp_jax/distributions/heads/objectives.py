@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from sbp_jax.distributions.affine import Affine
 from sbp_jax.distributions.base import Distribution
 from sbp_jax.distributions.spliced import SplicedBinnedPareto
 from sbp_jax.errors import InputError
@@ -32,7 +33,8 @@ def objective(name: str, width: float = 1.0, threshold_gradient: bool | None = N
 
     Equal arguments give the same function, so that what was compiled for it is found again.
     `cut` is boolean and broadcasts against y: an outcome that the goal line stopped says only that the gain would have
-    been at least that long. The other objectives pass over it, and do without.
+    been at least that long. The other objectives pass over it, and do without. Of an `Affine` they take its base's
+    thresholds, and the Jacobian of its scale once.
 
     Raises:
         InputError: unknown name, or width not positive.
@@ -51,6 +53,8 @@ def objective(name: str, width: float = 1.0, threshold_gradient: bool | None = N
 
 
 def _held(distribution: Distribution, name: str) -> Distribution:
+    if isinstance(distribution, Affine):
+        return Affine(_held(distribution.base, name), distribution.loc, distribution.scale)
     if not isinstance(distribution, SplicedBinnedPareto):
         kind = type(distribution).__name__
         wanted = "needs" if name == "composite" else "without threshold gradients needs"
@@ -65,6 +69,8 @@ def _exact(distribution: Distribution, y: Float[Array, "..."], cut: object = Non
 
 def _composite(distribution: Distribution, y: Float[Array, "..."], cut: object = None) -> Float[Array, "..."]:
     del cut
+    if isinstance(distribution, Affine):
+        return _composite(distribution.base, distribution.standardized(y)) + jnp.log(distribution.scale)
     if not isinstance(distribution, SplicedBinnedPareto):
         raise InputError(f"objective 'composite' needs a SplicedBinnedPareto, got {type(distribution).__name__}")
     return -distribution.coupled_composite_log_prob(y)
