@@ -97,10 +97,19 @@ def command(args: list[str]) -> None:
     options = parse(Options, args[1:], f"python -m experiments.reproduce {args[0]}")
     if options.seeds < 1:
         raise InputError(f"--seeds: expected at least 1, got {options.seeds}")
+    left_out = []
     with listening() as stop, compiled_once():
         for name in TABLES if args[0] == "all" else args[:1]:
-            page = write(name, options, [name, *args[1:]], stop)
+            try:
+                page = write(name, options, [name, *args[1:]], stop)
+            except InputError as error:
+                if args[0] != "all":
+                    raise
+                left_out.append(f"{name}: {error}")
+                continue
             print(f"{page.read_text()}\nwritten to {page.parent}")
+    if left_out:
+        raise InputError(f"not made: {'; '.join(left_out)}")
 
 
 if __name__ == "__main__":

@@ -102,7 +102,7 @@ def make(seeds: int, quick: bool, root: Path, stop: Stop | None = None) -> list[
         about=(
             f"A sinusoid with asymmetric heavy-tailed noise and spikes, one step ahead from 100: {TRAIN:,} values to "
             f"train on, {VALIDATION:,} to stop by, {TEST:,} to test, a series of its own for every seed. SBP is "
-            "trained by its composite likelihood, the others by their density. The marginal is one law for all windows, "
+            "trained by its composite likelihood, the others by their density. The marginal is one law for all windows "
             "in units of each window's own deviation; the oracle knows the sinusoid."
         ),
         rows=pl.DataFrame(rows),

@@ -74,6 +74,18 @@ def test_mistakes_are_one_line(words, message):
         reproduce.command(words)
 
 
+def test_a_table_without_its_data_does_not_keep_the_others_from_being_made(tmp_path, monkeypatch, capsys):
+    made = []
+    monkeypatch.chdir(tmp_path)
+    tables = {"mae": reproduce.TABLES["mae"], "pp": lambda *_: made.append("pp") or []}
+    monkeypatch.setattr(reproduce, "TABLES", tables)
+    with pytest.raises(InputError, match=r"not made: mae: nowhere.csv: no list of plays there; say where"):
+        reproduce.command(["all", "--play-by-play", "nowhere.csv"])
+    assert made == ["pp"]
+    with pytest.raises(InputError, match=r"^nowhere.csv: no list of plays"):
+        reproduce.command(["mae", "--play-by-play", "nowhere.csv"])
+
+
 @pytest.mark.slow
 def test_the_table_is_made_and_gone_on_with(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
