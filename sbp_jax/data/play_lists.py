@@ -76,6 +76,7 @@ _RESULT_FLAGS = {
     "qb_scramble": "R",
 }
 _FLAGGED = ("complete_pass", "incomplete_pass", "interception")  # with these a list has flags
+_CODED = ("passResult", "PassResult", "pass_result")  # with these it has codes, whatever flags are beside them
 
 
 def read_play_list(table: Table, outcome: str, further: Sequence[str]) -> pl.DataFrame | None:
@@ -88,23 +89,23 @@ def read_play_list(table: Table, outcome: str, further: Sequence[str]) -> pl.Dat
     """
     names = {name: next((c for c in columns if c in table.columns), None) for name, columns in NAMES.items()}
     names = {name: column for name, column in names.items() if column}
-    flags = [name for name in _FLAGGED if name in table.columns]
-    if flags:
-        lacking = [name for name in _FLAGGED if name not in flags]
-        if lacking and "passResult" not in table.columns:
-            raise InputError(f"{table.path}: looks like play-by-play but lacks the column(s) {', '.join(lacking)}")
-        names["result"] = flags[0]  # nflverse has a column "result" that is the game's
+    lacking = [name for name in _FLAGGED if name not in table.columns]
+    flagged = not lacking
+    if flagged:
+        names["result"] = _FLAGGED[0]  # nflverse has a column "result" that is the game's
+    elif len(lacking) < len(_FLAGGED) and names.get("result") not in _CODED:
+        raise InputError(f"{table.path}: looks like play-by-play but lacks the column(s) {', '.join(lacking)}")
     if "result" not in names or "yards" not in names:
         if len(names.keys() & _PLAYS_SIGNS) < 2:
             return None
-        lacking = "result" if "result" not in names else "yards"
+        untold = "result" if "result" not in names else "yards"
         raise InputError(
-            f"{table.path}: plays without an outcome: expected one of the columns {', '.join(NAMES[lacking])}"
+            f"{table.path}: plays without an outcome: expected one of the columns {', '.join(NAMES[untold])}"
         )
     rows = read_table(table)
     _check_plain(rows, [*names.values(), *_RESULT_FLAGS, outcome, *further], table)
     frame = rows.select(pl.col(column).alias(name) for name, column in names.items())
-    if flags:
+    if flagged:
         frame = frame.with_columns(result=_by_flags(rows))
     frame = frame.with_columns(yards=_gain(rows, frame, table, names["yards"]))
     if outcome in table.columns and outcome not in (LEAGUE_YARDS, NET_YARDS):

@@ -87,6 +87,11 @@ def test_rulings_of_replays(tmp_path, result, gain, text, kept):
     assert sum(report.repaired.values()) == (kept != result)
 
 
+def test_a_flag_beside_codes_is_no_list_of_flags(tmp_path):
+    plays, _ = read(tmp_path, bowl(passResult=["C", "IN"], interception=[False, True]))
+    assert plays.info["result"].tolist() == ["C", "IN"]
+
+
 def passers(tmp_path, codes, names, column="passer_player_id"):
     table = nflverse().head(len(codes)).with_columns(pl.Series(column, codes), passer_player_name=pl.Series(names))
     plays, _ = read(tmp_path, table, Rules(tracking=False, results=("C", "I", "IN", "S", "R")))
