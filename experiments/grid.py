@@ -96,9 +96,7 @@ def read(name: str, base: str | None = None) -> Grid:
     if not isinstance(axis, str) or not isinstance(logarithmic, bool) or not isinstance(tracking, bool):
         raise InputError(f"{path}: expected a text as axis and true or false as logarithmic and tracking")
     if tracking and not (isinstance(start.data, DataConfig) and start.data.tracking):
-        raise InputError(
-            f"{path}: its arms differ in what they make of frames, and {origin} has plays without tracking"
-        )
+        raise InputError(f"{path}: its arms differ in what they make of frames, and {origin} has no tracking")
     stem, title = path.stem, content["title"]
     if base is not None:
         stem, title = f"{stem}-{base}", f"{title}: {base}"

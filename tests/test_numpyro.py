@@ -20,6 +20,7 @@ from numpyro.infer.util import log_density
 
 from sbp_jax import distributions
 from sbp_jax.distributions import (
+    Affine,
     Binned,
     BlendedPareto,
     Distribution,
@@ -54,6 +55,7 @@ LAWS = {
     "HybridPareto": lambda: HybridPareto(jnp.array([-1.0, 0.0, 2.0]), 1.5, jnp.array([-0.3, 0.0, 0.4])),
     "StudentT": lambda: StudentT(jnp.array([1.5, 4.0, 30.0]), 0.5, 2.0),
     "TwoTailedHybridPareto": lambda: TwoTailedHybridPareto(0.3, 1.0, jnp.array([-0.2, 0.0, 0.3]), 0.1),
+    "Affine": lambda: Affine(GeneralizedPareto(jnp.array([-0.4, 0.0, 0.3]), 1.0), jnp.array([-1.0, 0.0, 0.5]), 1.5),
 }
 # half a minute of compilation each, for what the others show too
 SLOW = {"Binned", "BlendedPareto", "HybridPareto", "StudentT", "TwoTailedHybridPareto"}

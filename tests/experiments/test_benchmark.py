@@ -113,6 +113,7 @@ def test_all_frames_and_those_that_count_are_the_same_function():
         np.testing.assert_allclose(one, other, rtol=2e-4, atol=2e-5)
 
 
+@pytest.mark.slow
 def test_training_is_measured_and_reported(monkeypatch, tmp_path):
     small = training.NetworkConfig(encoder="flat", channels=4, layers=1, hidden=(), dropout=0.0)
     for name, value in {"SAME": small, "BATCH_SIZES": (256,), "PLAYS": 300, "EPOCHS": 2, "FRAMES": 6}.items():
@@ -127,6 +128,7 @@ def test_training_is_measured_and_reported(monkeypatch, tmp_path):
     assert "| all frames |" in text
 
 
+@pytest.mark.slow
 def test_sweeps_are_measured_and_reported(monkeypatch, tmp_path):
     small = training.NetworkConfig(encoder="flat", channels=4, layers=1, hidden=(), dropout=0.0)
     found = [replace(config, network=small) for config in sweep.configurations(2)]

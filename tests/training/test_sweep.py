@@ -117,7 +117,10 @@ def assert_same(member, alone, rtol, atol):
         np.testing.assert_allclose(a, b, rtol=rtol, atol=atol)
 
 
-@pytest.mark.parametrize(("together", "devices"), [(1, 1), (5, 1), (2, 2)])
+MANY = [pytest.param(*case, marks=pytest.mark.slow) for case in ((5, 1), (2, 2))]
+
+
+@pytest.mark.parametrize(("together", "devices"), [(1, 1), *MANY])
 def test_members_end_where_they_end_alone(together, devices):
     with jax.enable_x64(True):
         finished = swept(compiled(together=together, devices=devices))
