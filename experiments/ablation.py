@@ -19,13 +19,13 @@ from experiments.cli import main, parse
 from experiments.cluster import train_on_ray
 from experiments.data import Dataset, PlayDataset, open_dataset
 from experiments.grid import Arm, Grid
-from experiments.judge import judge_law, marginal_distribution, oracle_forecast
-from experiments.members import RESULT, is_done, train_members
+from experiments.judge import judge_law, oracle_forecast
+from experiments.members import RESULT, is_done, leave_result, train_members
 from experiments.signals import listening
+from experiments.start import marginal_law
 from experiments.train import check, run_folder
 from sbp_jax.config import Config, DataConfig
 from sbp_jax.data.batching import Plays
-from sbp_jax.data.whole import write_whole
 from sbp_jax.errors import InputError
 from sbp_jax.evaluation import evaluate
 from sbp_jax.reporting import ablation as reporting
@@ -114,17 +114,10 @@ def figures_of(folder: Path, dataset: Dataset) -> dict[str, Any]:
     }
 
 
-def finish(dataset: Dataset, config: Config, folder: Path, diverged: str | None) -> None:
-    """Judge a training that has come to an end, and leave its result in its folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    result = {"diverged": diverged} if diverged else figures_of(folder, dataset)
-    write_whole(folder / RESULT, (json.dumps(result, indent=1) + "\n").encode())
-
-
 def baselines(folder: Path, dataset: Dataset) -> dict[str, dict[str, float]]:
     """Figures of the marginal distribution that a run began with, and of the true law where it is known."""
     run, plays = load_run(folder), dataset.split("test")
-    found = {"marginal": _figures(marginal_distribution(run, plays), run, plays)}
+    found = {"marginal": _figures(marginal_law(run.model, plays), run, plays)}
     if isinstance(dataset, PlayDataset) and dataset.simulated is not None:
         figures = evaluate(oracle_forecast(dataset.truth(), plays), plays.yards)
         found["oracle"] = reporting.flat(figures.to_dict()) | {"nll_goal": figures.nll}  # it knows of the goal line
@@ -152,7 +145,7 @@ def ablate(
     configs = [trial.config for trial in every]
     there = sum(is_done(root, config, dataset) for config in configs)
     print(f"{chosen.title}: {len(configs)} trainings, {there} of them there already")
-    on_done = partial(finish, dataset)
+    on_done = partial(leave_result, figures_of, dataset)
     if options.ray and there < len(configs):
         train_on_ray(configs, dataset, root, on_done, options.ray, options.ray_cpus)
     else:

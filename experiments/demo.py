@@ -15,9 +15,10 @@ from scipy.special import ndtri
 import configs
 from experiments.cli import main, parse
 from experiments.data import open_plays
-from experiments.judge import LEVELS, marginal_distribution, oracle_forecast
+from experiments.judge import LEVELS, oracle_forecast
 from experiments.score import leaderboard_table
 from experiments.signals import listening
+from experiments.start import marginal_law
 from experiments.train import check, train
 from sbp_jax.config import Config, DataConfig
 from sbp_jax.data.batching import Plays
@@ -160,7 +161,7 @@ def make(options: Options, stop: Stop) -> None:
         forecasts = {
             kind: integer_forecast(run.predict(test), test.yards, run.limit(test)) for kind, run in runs.items()
         }
-        forecasts["marginal"] = integer_forecast(marginal_distribution(runs["sbp"], test), test.yards)
+        forecasts["marginal"] = integer_forecast(marginal_law(runs["sbp"].model, test), test.yards)
         if dataset.simulated is not None:
             forecasts["oracle"] = oracle_forecast(dataset.truth(), test)
         models = {name: evaluate(forecast, test.yards).to_dict() for name, forecast in forecasts.items()}

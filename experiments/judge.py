@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 
-from experiments.start import marginal_law
 from sbp_jax.data.batching import Plays
 from sbp_jax.data.simulate import TrueLaw
 from sbp_jax.evaluation import (
@@ -52,11 +51,6 @@ def judge_law(law: Any, plays: Plays, whole: bool = True, limit: np.ndarray | No
         return Judged(evaluate_counts(law, plays.yards), None)
     forecast = integer_forecast(law, plays.yards, limit)
     return Judged(evaluate(forecast, plays.yards), pp_curve(forecast, LEVELS))
-
-
-def marginal_distribution(run: Run, plays: Plays) -> Any:
-    """The marginal that the run's network starts from, of each play; of windows in the unit of each one's own."""
-    return marginal_law(run.model, plays)
 
 
 def oracle_forecast(law: TrueLaw, plays: Plays) -> IntegerForecast:

@@ -17,6 +17,7 @@ from experiments.start import Setup, marginal_of, network_of, set_up
 from experiments.train import run_folder
 from sbp_jax.config import Config, digest
 from sbp_jax.data.arrays import Arrays
+from sbp_jax.data.whole import write_whole
 from sbp_jax.training import Checkpoints, Schedule, Watch, to_device
 from sbp_jax.training.fit_sweep import Finished, Plan, fit_sweep
 from sbp_jax.training.stop import Stop
@@ -50,6 +51,26 @@ def train_members(
         with held(folder):
             _train_group(group, names, dataset, folder, on_done, stop)
             shutil.rmtree(folder)
+
+
+def leave_result(
+    judge: Callable[[Path, Dataset], dict[str, Any]],
+    dataset: Dataset,
+    config: Config,
+    folder: Path,
+    diverged: str | None,
+) -> None:
+    """Judge a training that has come to an end, and leave its result in its folder: an `OnDone`, but for the first two.
+
+    Args:
+        judge: (run's folder, data) -> figures.
+        dataset: what it was trained on.
+        config, folder, diverged: as `train_members` tells them.
+    """
+    del config
+    folder.mkdir(parents=True, exist_ok=True)
+    result = {"diverged": diverged} if diverged else judge(folder, dataset)
+    write_whole(folder / RESULT, (json.dumps(result, indent=1) + "\n").encode())
 
 
 def is_done(root: Path, config: Config, dataset: Dataset) -> bool:

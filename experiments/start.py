@@ -14,7 +14,7 @@ from sbp_jax.data.batching import Mirror, Plays
 from sbp_jax.data.features import static_names
 from sbp_jax.data.series_plays import WINDOW_STATIC
 from sbp_jax.data.symmetry import mirror_of
-from sbp_jax.distributions import Affine, objective
+from sbp_jax.distributions import objective
 from sbp_jax.errors import InputError
 from sbp_jax.models import Network, receptive_field
 from sbp_jax.training import Marginal, Resident, Schedule, fit_marginal, to_device
@@ -22,6 +22,7 @@ from sbp_jax.training.build import (
     check_features,
     check_finite,
     check_outcomes,
+    in_own_units,
     make_head,
     make_judge,
     make_loss,
@@ -132,8 +133,7 @@ def marginal_loss(network: Network, loss: Loss, plays: Plays, cut: np.ndarray | 
 
 def marginal_law(network: Network, plays: Plays) -> Any:
     """The marginal distribution that a network starts from, of each play; of windows in units of each one's own."""
-    law = _repeated(network, len(plays))
-    return law if plays.unit is None else Affine(law, plays.unit[:, 0], plays.unit[:, 1])
+    return in_own_units(_repeated(network, len(plays)), plays)
 
 
 def _repeated(network: Network, count: int) -> Any:

@@ -15,7 +15,6 @@ from sbp_jax.config import Config, SeriesConfig
 from sbp_jax.data.batching import Plays
 from sbp_jax.data.dataset import describe, load
 from sbp_jax.data.series_plays import read_windows
-from sbp_jax.distributions import Affine
 from sbp_jax.errors import InputError
 from sbp_jax.models.network import Network
 from sbp_jax.saved import CONFIG, metrics_of, read_saved
@@ -26,6 +25,7 @@ from sbp_jax.training.build import (
     check_size,
     constants,
     goal_line,
+    in_own_units,
     make_head,
     make_judge,
     outcome_of,
@@ -67,8 +67,7 @@ class Run:
 
         Of a window of a time series it is that of its outcome, in the series' unit.
         """
-        law, unit = self.model.head(self.raw_outputs(plays)), plays.unit
-        return law if unit is None else Affine(law, unit[:, 0], unit[:, 1])
+        return in_own_units(self.model.head(self.raw_outputs(plays)), plays)
 
     def raw_outputs(self, plays: Plays) -> jax.Array:
         """What the network hands to its head for each play, [N, num_outputs].

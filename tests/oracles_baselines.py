@@ -189,3 +189,15 @@ def compare(method, oracle, rows, x64, *, slopes=True, rounding=None):
 def partial(oracle, point, j):
     """Derivative of oracle(*point) in its argument j."""
     return derivative(lambda x: oracle(*point[:j], x, *point[j + 1 :]), point[j])
+
+
+def assert_probabilities(law, want, y, bound):
+    """Density, probabilities and their logarithms at y are those of a SciPy distribution."""
+    for method, reference in (
+        ("log_prob", want.logpdf),
+        ("cdf", want.cdf),
+        ("survival_function", want.sf),
+        ("log_cdf", want.logcdf),
+        ("log_survival_function", want.logsf),
+    ):
+        np.testing.assert_allclose(getattr(law, method)(y), reference(y), rtol=bound, atol=bound, err_msg=method)

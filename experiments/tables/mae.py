@@ -14,7 +14,8 @@ import polars as pl
 
 import configs
 from experiments.data import Dataset, PlayDataset, open_dataset
-from experiments.judge import judge_law, marginal_distribution, oracle_forecast
+from experiments.judge import judge_law, oracle_forecast
+from experiments.start import marginal_law
 from experiments.tables.boosting import OBJECTIVES, grown, tuned
 from experiments.tables.summary import situation, summary
 from experiments.tables.trained import trained
@@ -115,7 +116,7 @@ def _rows(
     found: dict[tuple[str, int], dict[str, float]]
     found, folders = trained(chosen, dataset, root, _judge, stop)
     test, run = sampled(dataset.split("test")), load_run(folders["SBP", 0])
-    fixed = {"Marginal": _figures(marginal_distribution(run, test), test)}
+    fixed = {"Marginal": _figures(marginal_law(run.model, test), test)}
     if isinstance(dataset, PlayDataset) and dataset.simulated is not None:
         fixed["Oracle"] = flat(evaluate(oracle_forecast(dataset.truth(), test), test.yards).to_dict())
     known = Plays.concatenate([dataset.split("train"), dataset.split("validation")])
@@ -127,7 +128,7 @@ def _rows(
             found[f"XGBoost, {loss} error", seed] = {"mae": float(np.mean(np.abs(error)))}
     found |= {(name, seed): figures for name, figures in fixed.items() for seed in range(seeds)}
     rows = [
-        {"arm": name, "seed": seed, **{key: figures.get(key) for key in FIGURES}}
+        {"arm": name, "seed": seed, **{key: figures.get(key) for key in (*FIGURES, "seconds")}}
         for (name, seed), figures in found.items()
     ]
     return pl.DataFrame(rows, infer_schema_length=None), dataset

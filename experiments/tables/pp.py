@@ -14,7 +14,7 @@ import polars as pl
 
 import configs
 from experiments.data import SeriesDataset, open_dataset
-from experiments.judge import marginal_distribution
+from experiments.start import marginal_law
 from experiments.tables.trained import trained
 from sbp_jax.config import Config, SeriesConfig
 from sbp_jax.data.batching import Plays
@@ -96,7 +96,7 @@ def make(seeds: int, quick: bool, root: Path, stop: Stop | None = None) -> list[
         found, folders = trained(chosen, dataset, root, _judge, stop)
         test = dataset.split("test")
         run = load_run(folders["SBP"])
-        found |= {"Marginal": figures_of(marginal_distribution(run, test), test), "Oracle": oracle(test)}
+        found |= {"Marginal": figures_of(marginal_law(run.model, test), test), "Oracle": oracle(test)}
         rows += [{"arm": name, "seed": seed, **figures} for name, figures in found.items()]
     found = Comparison(
         title="The public demo's series",

@@ -2,15 +2,15 @@
 
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from experiments.data import Dataset
-from experiments.members import RESULT, train_members
+from experiments.members import RESULT, leave_result, train_members
 from experiments.train import check, run_folder
 from sbp_jax.config import Config
 from sbp_jax.data.batching import Plays
-from sbp_jax.data.whole import write_whole
 from sbp_jax.errors import InputError
 from sbp_jax.run import Run, load_run
 from sbp_jax.training.stop import Stop
@@ -22,7 +22,7 @@ Judge = Callable[[Run, Plays], dict[str, float]]
 def trained(
     configs: Mapping[K, Config], dataset: Dataset, root: Path, judge: Judge, stop: Stop | None = None
 ) -> tuple[dict[K, dict[str, float]], dict[K, Path]]:
-    """The figures of each configuration's network on the test plays, and its run's folder.
+    """The figures of each configuration's network on the test plays, its training's seconds, and its run's folder.
 
     What has a result already is not trained again.
 
@@ -40,15 +40,14 @@ def trained(
     for config in configs.values():
         check(config)
 
-    def finish(config: Config, folder: Path, diverged: str | None) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        result = {"diverged": diverged} if diverged else judge(load_run(folder), dataset.split("test"))
-        write_whole(folder / RESULT, (json.dumps(result, indent=1) + "\n").encode())
+    def figures(folder: Path, dataset: Dataset) -> dict[str, float]:
+        run = load_run(folder)
+        return {**judge(run, dataset.split("test")), "seconds": float(run.metrics["seconds"].sum())}
 
-    train_members(list(configs.values()), dataset, root, finish, stop)
+    train_members(list(configs.values()), dataset, root, partial(leave_result, figures, dataset), stop)
     folders = {name: run_folder(root, config, dataset.fingerprint) for name, config in configs.items()}
     found = {name: json.loads((folder / RESULT).read_text()) for name, folder in folders.items()}
-    for name, figures in found.items():
-        if "diverged" in figures:
-            raise InputError(f"{folders[name]}: the training of {name!s} went wrong: {figures['diverged']}")
+    for name in found:
+        if "diverged" in found[name]:
+            raise InputError(f"{folders[name]}: the training of {name!s} went wrong: {found[name]['diverged']}")
     return found, folders

@@ -19,6 +19,7 @@ from sbp_jax.data.batching import (
 )
 from sbp_jax.data.extras import feature_names
 from sbp_jax.data.slots import MARKERS, OTHERS, PASSER, RECEIVERS
+from sbp_jax.distributions import Affine
 from sbp_jax.distributions.heads import (
     BinnedHead,
     BlendedParetoHead,
@@ -250,6 +251,12 @@ def goal_line(outcome: str, plays: Plays) -> np.ndarray:
         raise InputError("plays: expected the column yards_to_goal among their info")
     yards = plays.info["yards_to_goal"]
     return np.where(yards >= 0, yards, np.float32(np.inf)).astype(np.float32)
+
+
+def in_own_units(law: Any, plays: Plays) -> Any:
+    """The law of the plays' outcomes, batch shape [N], from one in units of their own location and scale, if any."""
+    unit = plays.unit
+    return law if unit is None else Affine(law, unit[:, 0], unit[:, 1])
 
 
 def set_statistics(network: Network, plays: Plays, marginal: np.ndarray) -> None:

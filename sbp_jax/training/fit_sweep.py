@@ -99,7 +99,6 @@ def fit_sweep(
 
     def save() -> None:
         if checkpoints is not None and checkpoints.latest != group.step:
-            group.judge_states()
             group.save(checkpoints)
         stop.unsaved = False
         if stop.asked:
@@ -117,6 +116,7 @@ def fit_sweep(
             crossed = bool(checkpoint_every) and group.step // checkpoint_every > before // checkpoint_every
             if (crossed or stop.asked) and group.step < (group.epoch + 1) * per_epoch:
                 group.judge(taken)
+                group.judge_states()
                 save()
         group.judge(taken)
         group.judge_states()

@@ -11,6 +11,7 @@ import scipy.stats
 from sbp_jax.distributions import Normal
 from sbp_jax.errors import InputError
 from tests import oracles
+from tests.oracles_baselines import assert_probabilities
 
 X64 = [pytest.param(False, id="float32"), pytest.param(True, id="float64")]
 Y = np.array([-8.0, -1.5, 0.5, 0.75, 2.0, 6.0])
@@ -22,14 +23,7 @@ def test_against_scipy(x64):
     bound = 1e-12 if x64 else 5e-6
     with jax.enable_x64(x64):
         law = Normal(0.5, 1.5)
-        for name, want in (
-            ("log_prob", lambda y: scipy.stats.norm.logpdf(y, 0.5, 1.5)),
-            ("cdf", WANT.cdf),
-            ("survival_function", WANT.sf),
-            ("log_cdf", WANT.logcdf),
-            ("log_survival_function", WANT.logsf),
-        ):
-            np.testing.assert_allclose(getattr(law, name)(Y), want(Y), rtol=bound, atol=bound, err_msg=name)
+        assert_probabilities(law, WANT, Y, bound)
         q = np.array([1e-6, 0.02, 0.3, 0.5, 0.9])
         np.testing.assert_allclose(law.icdf(q), WANT.ppf(q), rtol=bound)
         np.testing.assert_allclose(law.isf(q), WANT.isf(q), rtol=bound)

@@ -77,7 +77,7 @@ def test_mistakes_are_one_line(words, message):
 def test_a_table_without_its_data_does_not_keep_the_others_from_being_made(tmp_path, monkeypatch, capsys):
     made = []
     monkeypatch.chdir(tmp_path)
-    tables = {"mae": reproduce.TABLES["mae"], "pp": lambda *_: made.append("pp") or []}
+    tables = {"mae": reproduce.TABLES["mae"], "pp": reproduce.Table("", lambda *_: made.append("pp") or [])}
     monkeypatch.setattr(reproduce, "TABLES", tables)
     with pytest.raises(InputError, match=r"not made: mae: nowhere.csv: no list of plays there; say where"):
         reproduce.command(["all", "--play-by-play", "nowhere.csv"])

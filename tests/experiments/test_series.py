@@ -12,7 +12,8 @@ import sbp_jax as sbp
 from experiments import compare, train
 from experiments.cli import parse_config
 from experiments.data import open_dataset
-from experiments.judge import judge, judge_law, marginal_distribution
+from experiments.judge import judge, judge_law
+from experiments.start import marginal_law
 from sbp_jax.config import Config, HeadConfig, SeriesConfig, TrainingConfig
 from sbp_jax.errors import InputError
 from sbp_jax.models.network import NetworkConfig
@@ -48,7 +49,7 @@ def test_it_learns_what_comes_next_whatever_the_size(run):
     for number, factor in ((0, 1.0), (1, 1e3)):
         chosen = plays.select(plays.game_id == number)
         error = np.abs(np.asarray(run.predict(chosen).median()) - chosen.yards).mean() / factor
-        marginal = np.abs(np.asarray(marginal_distribution(run, chosen).median()) - chosen.yards).mean() / factor
+        marginal = np.abs(np.asarray(marginal_law(run.model, chosen).median()) - chosen.yards).mean() / factor
         assert error < 0.4 * marginal
         # the density is in the series' unit
         shift = -np.asarray(run.predict(chosen).log_prob(chosen.yards)).mean() - np.log(factor)
@@ -68,7 +69,7 @@ def test_figures_and_residuals(run):
     assert found.nll == pytest.approx(-table["log_prob"].mean(), rel=1e-5)
     assert found.mae == pytest.approx(table["residual"].abs().mean(), rel=1e-4)
     assert set(table["passer"]) == {"small", "large"}
-    assert found.nll < judge_law(marginal_distribution(run, plays), plays, whole=False).metrics.nll
+    assert found.nll < judge_law(marginal_law(run.model, plays), plays, whole=False).metrics.nll
 
 
 def test_moved_files_are_found_and_changed_ones_refused(run, config, tmp_path):
