@@ -17,7 +17,7 @@ import jax
 from experiments import machine
 from experiments.cli import main, parse
 from experiments.signals import listening
-from experiments.tables import mae, pp
+from experiments.tables import detectors, mae, pp, twitter
 from sbp_jax.errors import InputError
 from sbp_jax.reporting.comparison import Comparison, drawing, report
 from sbp_jax.training.stop import Stop
@@ -32,39 +32,54 @@ class Options:
         quick: an epoch or two of one seed: to see that it works, not what comes out.
         out: folder of the results; without, runs/reproduce/TABLE, where the runs are.
         play_by_play: list of real plays of the seasons 2017 to 2019, for the table "mae".
+        counts: folder of CSV files, each a series of counts, for the tables "twitter" and "detectors".
     """
 
     seeds: int = 5
     quick: bool = False
     out: Path | None = None
     play_by_play: Path = Path("../shared/data/play_by_play/dropbacks_2017_2019.parquet")
+    counts: Path = Path("../shared/data/twitter_volume")
 
 
 class Table(NamedTuple):
-    """A table's title, and what makes it: (options, folder of the runs, stop) -> what it says."""
+    """A table's title, and what makes it: (options, folder of all tables' runs, stop) -> what it says."""
 
     title: str
     make: Callable[[Options, Path, Stop | None], list[Comparison]]
 
 
+def _mae(options: Options, root: Path, stop: Stop | None) -> list[Comparison]:
+    return mae.make(options.seeds, options.quick, root / "mae", options.play_by_play, stop)
+
+
+def _pp(options: Options, root: Path, stop: Stop | None) -> list[Comparison]:
+    return pp.make(options.seeds, options.quick, root / "pp", stop)
+
+
+def _twitter(options: Options, root: Path, stop: Stop | None) -> list[Comparison]:
+    return [twitter.make(options.seeds, options.quick, root / "twitter", options.counts, stop)]
+
+
+def _detectors(options: Options, root: Path, stop: Stop | None) -> list[Comparison]:
+    synthetic = detectors.synthetic(options.seeds, options.quick, root / "pp", stop)
+    return [*synthetic, *detectors.counts(options.seeds, options.quick, root / "twitter", options.counts, stop)]
+
+
 TABLES = {
-    "mae": Table(
-        "Median absolute errors",
-        lambda options, root, stop: mae.make(options.seeds, options.quick, root, options.play_by_play, stop),
-    ),
-    "pp": Table(
-        "Probability-probability errors",
-        lambda options, root, stop: pp.make(options.seeds, options.quick, root, stop),
-    ),
+    "mae": Table("Median absolute errors", _mae),
+    "pp": Table("Probability-probability errors", _pp),
+    "twitter": Table("Counts of mentions", _twitter),
+    "detectors": Table("Alarms on extremes", _detectors),
 }
 
 
 def write(name: str, options: Options, words: list[str], stop: Stop | None = None) -> Path:
     """Make a table and write it; returns its page."""
     started = time.perf_counter()
-    root = Path("runs/reproduce") / (f"{name}-quick" if options.quick else name)
+    root = Path("runs/reproduce-quick" if options.quick else "runs/reproduce")
     found = TABLES[name].make(replace(options, seeds=1) if options.quick else options, root, stop)
-    out = options.out / name if options.out else root
+    out = (options.out or root) / name
     out.mkdir(parents=True, exist_ok=True)
     parts = []
     for number, each in enumerate(found, start=1):
@@ -73,7 +88,7 @@ def write(name: str, options: Options, words: list[str], stop: Stop | None = Non
         drawing(out / f"{stem}.png", each)
         parts += [f"## {each.title}", *report(each), f"![{each.title}]({stem}.png)"]
     heading = machine.heading(TABLES[name].title, "experiments.reproduce", words, machine.describe())
-    trained = sum(float(each.rows["seconds"].sum()) for each in found)
+    trained = sum(float(each.rows["seconds"].sum()) for each in found if "seconds" in each.rows)
     took = (
         f"The trainings took {trained / 60:.1f} minutes in all, compilation included; this call, which trained what "
         f"was missing, took {(time.perf_counter() - started) / 60:.1f}."

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import Any
 
 import jax.numpy as jnp
@@ -29,7 +30,7 @@ from sbp_jax.training.build import (
     make_network,
     set_statistics,
 )
-from sbp_jax.training.marginal import distinct
+from sbp_jax.training.marginal import MarginalHead, distinct
 from sbp_jax.training.step import Loss
 
 
@@ -98,12 +99,36 @@ def network_of(config: Config, plays: Plays) -> Network:
     head = make_head(config.head)
     network = make_network(config, head, plays.static.shape[1])
     if plays.unit is None:
-        marginal = fit_marginal(head, plays.yards, make_loss(config.training), known_cut(config, plays))
+        marginal = _fitted(head, make_loss(config.training), _Values(plays.yards), _Values(known_cut(config, plays)))
     else:  # in units of each row's own location and scale, where no outcome is on a lattice
         location, scale = plays.unit.T.astype(np.float64)
-        marginal = fit_marginal(head, (plays.yards - location) / scale, objective("exact"))
+        marginal = _fitted(head, objective("exact"), _Values((plays.yards - location) / scale), _Values(None))
     set_statistics(network, plays, marginal)
     return network
+
+
+@dataclass(frozen=True, eq=False)
+class _Values:
+    """An array, or None, that equals one of the same values."""
+
+    array: np.ndarray | None
+
+    @cached_property
+    def content(self) -> bytes | None:
+        return None if self.array is None else self.array.tobytes()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Values) and self.content == other.content
+
+    def __hash__(self) -> int:
+        return hash(self.content)
+
+
+@lru_cache(maxsize=16)
+def _fitted(head: MarginalHead, loss: Loss, outcomes: _Values, cut: _Values) -> np.ndarray:
+    """`fit_marginal`, once for the members of a sweep that start from the same."""
+    assert outcomes.array is not None
+    return fit_marginal(head, outcomes.array, loss, cut.array)
 
 
 def known_cut(config: Config, plays: Plays) -> np.ndarray | None:

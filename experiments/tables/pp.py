@@ -25,6 +25,7 @@ from sbp_jax.reporting.comparison import Comparison, Figure
 from sbp_jax.run import Run, load_run
 from sbp_jax.training.stop import Stop
 
+CONTEXT = 100  # values that a network sees
 WIDTH = 0.1  # of the cells whose probability is judged: the same for every row
 TRAIN, VALIDATION, TEST = 5000, 1000, 1000  # as the demo has them
 MODELS = {"SBP": "sbp", "Binned": "binned", "Student-t": "student_t", "Gaussian": "gaussian"}
@@ -54,7 +55,7 @@ NOTES = [
 def configuration(file: Path, kind: str, seed: int, quick: bool) -> Config:
     """The network of a model on a series in a file."""
     base = configs.get("series")
-    data = SeriesConfig(path=(str(file),), context=100, lead=1, validation=1 / 7, test=1 / 7)
+    data = SeriesConfig(path=(str(file),), context=CONTEXT, lead=1, validation=1 / 7, test=1 / 7)
     objective = base.training.objective if kind == "sbp" else "exact"
     epochs = 2 if quick else 40
     training = replace(base.training, objective=objective, seed=seed, batch_size=128, epochs=epochs, patience=8)
@@ -80,20 +81,28 @@ def oracle(plays: Plays) -> dict[str, float]:
     return _figures(-np.mean(cells), np.mean(law.crps(y)), y, law.median(), law.cdf_below(y), law.cdf(y))
 
 
+def networks(
+    seed: int, quick: bool, root: Path, stop: Stop | None = None
+) -> tuple[dict[str, dict[str, float]], dict[str, Path], SeriesDataset]:
+    """The figures and the run of each model on the series of a seed, trained where it is missing, and the data."""
+    file = root / "series" / f"sinusoid-{seed}.csv"
+    if not file.is_file():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        values = draw(TRAIN + VALIDATION + TEST, seed)
+        table = pl.DataFrame({"time": np.arange(len(values)), "value": values})
+        write_whole(file, table.write_csv().encode())
+    chosen = {name: configuration(file, kind, seed, quick) for name, kind in MODELS.items()}
+    dataset = open_dataset(chosen["SBP"].data)
+    assert isinstance(dataset, SeriesDataset)
+    found, folders = trained(chosen, dataset, root, _judge, stop)
+    return found, folders, dataset
+
+
 def make(seeds: int, quick: bool, root: Path, stop: Stop | None = None) -> list[Comparison]:
     """The table: a series of its own for every seed, all models on it."""
     rows = []
     for seed in range(seeds):
-        file = root / "series" / f"sinusoid-{seed}.csv"
-        if not file.is_file():
-            file.parent.mkdir(parents=True, exist_ok=True)
-            values = draw(TRAIN + VALIDATION + TEST, seed)
-            table = pl.DataFrame({"time": np.arange(len(values)), "value": values})
-            write_whole(file, table.write_csv().encode())
-        chosen = {name: configuration(file, kind, seed, quick) for name, kind in MODELS.items()}
-        dataset = open_dataset(chosen["SBP"].data)
-        assert isinstance(dataset, SeriesDataset)
-        found, folders = trained(chosen, dataset, root, _judge, stop)
+        found, folders, dataset = networks(seed, quick, root, stop)
         test = dataset.split("test")
         run = load_run(folders["SBP"])
         found |= {"Marginal": figures_of(marginal_law(run.model, test), test), "Oracle": oracle(test)}

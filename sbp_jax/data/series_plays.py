@@ -67,7 +67,7 @@ def read_windows(config: SeriesConfig, folder: Path | None = None) -> SeriesSet:
     for number, (file, each) in enumerate(zip(files, series, strict=True)):
         ends = np.round(np.cumsum([0.0, *fractions]) * len(each)).astype(int)
         found = windows(each, config.context, config.lead, training=int(ends[1]))
-        plays = _plays(number, each, found)
+        plays = as_plays(each, found, number)
         for split, begin, end in zip(SPLITS, ends[:-1], ends[1:], strict=True):
             members = np.flatnonzero((found.index >= begin) & (found.index < end))
             if not len(members) and end > begin:
@@ -96,7 +96,8 @@ def _files(paths: Sequence[str], folder: Path | None) -> list[Path]:
     return files if folder is None else [folder / file.name for file in files]
 
 
-def _plays(number: int, series: Series, found: Windows) -> Plays:
+def as_plays(series: Series, found: Windows, number: int = 0) -> Plays:
+    """The windows of a series as plays of a game that has its number; their columns are those of `SeriesSet`."""
     count, context = found.value.shape
     frames = np.stack([np.arcsinh(found.scaled), found.seen], axis=-1).astype(np.float32)
     time = series.time[found.index]

@@ -61,11 +61,16 @@ def _of_counts(distribution: Any, y: jax.Array) -> tuple[jax.Array, ...]:
     return within, distribution.cdf(y - half), distribution.cdf(y + half), distribution.crps(y), distribution.median()
 
 
-def evaluate_counts(distribution: Any, y: np.ndarray) -> Metrics:
+def evaluate_counts(distribution: Any, y: np.ndarray, unit: np.ndarray | float = 1.0) -> Metrics:
     """All figures of distributions of batch shape [N] for whole outcomes y [N] of any size.
 
     The NLL and the PP error are those of the integer forecast, as of `integer_forecast`; the CRPS is that of the
     distribution itself and the median is rounded, so that no grid has to hold the outcomes.
+
+    Args:
+        distribution: any of this project's, batch shape [N].
+        y: whole outcomes.
+        unit: [N] or one for all, in which CRPS and error are told, so that outcomes of different size count alike.
 
     Raises:
         InputError: there is no outcome, or one is no whole number.
@@ -76,8 +81,8 @@ def evaluate_counts(distribution: Any, y: np.ndarray) -> Metrics:
     log_prob, below, at, crps, median = (np.asarray(a, np.float64) for a in _of_counts(distribution, jnp.asarray(y)))
     return Metrics(
         nll=float(-np.mean(log_prob)),
-        crps=float(np.mean(crps)),
-        mae=float(np.mean(np.abs(y - np.round(median)))),
+        crps=float(np.mean(crps / unit)),
+        mae=float(np.mean(np.abs(y - np.round(median)) / unit)),
         pp=pp_error_between(below, at),
     )
 

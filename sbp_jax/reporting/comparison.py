@@ -22,11 +22,13 @@ class Figure:
         heading: with the unit.
         digits: after the point.
         judged: lower is better, and sentences tell who is best.
+        tabled: stands in the table of means; else in the differences alone.
     """
 
     heading: str
     digits: int = 4
     judged: bool = False
+    tabled: bool = True
 
 
 @dataclass(frozen=True)
@@ -79,13 +81,13 @@ class Comparison:
 
 def table(comparison: Comparison) -> str:
     """The means with their intervals; then what was published."""
-    header = ["model", *(each.heading for each in comparison.figures.values())]
+    tabled = {name: each for name, each in comparison.figures.items() if each.tabled}
+    header = ["model", *(each.heading for each in tabled.values())]
     rows = [
-        [model, *(_cell(comparison, model, name, each) for name, each in comparison.figures.items())]
-        for model in comparison.models
+        [model, *(_cell(comparison, model, name, each) for name, each in tabled.items())] for model in comparison.models
     ]
     for name, known in comparison.published.items():
-        cells = (f"{known[key]:.{each.digits}f}" if key in known else "" for key, each in comparison.figures.items())
+        cells = (f"{known[key]:.{each.digits}f}" if key in known else "" for key, each in tabled.items())
         rows.append([name, *cells])
     return markdown(header, rows)
 

@@ -11,6 +11,8 @@ import optax
 
 from sbp_jax.models.network import Head
 
+MOST_VALUES = 8192  # different outcomes that a marginal law is fitted to
+
 
 @runtime_checkable
 class MarginalHead(Head, Protocol):
@@ -45,7 +47,7 @@ def fit_marginal(
         float32 [num_outputs], the best iterate; never worse than the head's own estimate.
     """
     start = jnp.asarray(head.initial(np.asarray(outcomes)), jnp.float32)
-    values, counted, counts = distinct(outcomes, cut)
+    values, counted, counts = condensed(*distinct(outcomes, cut))
     weight = jnp.asarray(counts / len(outcomes), jnp.float32)
     return np.asarray(_minimize(start, values, counted, weight, prior / len(outcomes), head, loss, steps))
 
@@ -57,13 +59,29 @@ def distinct(outcomes: np.ndarray, cut: np.ndarray | None = None) -> tuple[jax.A
     return jnp.asarray(pairs[:, 1]), jnp.asarray(pairs[:, 0] > 0), counts
 
 
+def condensed(values: jax.Array, cut: jax.Array, counts: np.ndarray) -> tuple[jax.Array, jax.Array, np.ndarray]:
+    """The same [m] with at most `MOST_VALUES`: outcomes that are no whole numbers are as many as the plays.
+
+    The outermost quarter on either side stays as it is, a run of neighbours between them becomes the one in its middle.
+    """
+    count = len(values)
+    if count <= MOST_VALUES:
+        return values, cut, counts
+    edge = MOST_VALUES // 4
+    inner = np.round(np.linspace(edge, count - edge, MOST_VALUES - 2 * edge + 1)).astype(int)
+    starts = np.concatenate([np.arange(edge), inner[:-1], np.arange(count - edge, count)])
+    ends = np.append(starts[1:], count)
+    middle = (starts + ends - 1) // 2
+    return values[middle], cut[middle], np.add.reduceat(counts, starts)
+
+
 @functools.partial(jax.jit, static_argnames=("head", "loss", "steps"))
 def _minimize(start, y, cut, weight, prior, head, loss, steps):
     """The best iterate for the weighted outcomes; compiled once for a head, a loss and a number of values."""
 
     def objective(raw: jax.Array) -> jax.Array:
-        rows = jnp.broadcast_to(raw[None, :], (len(y), raw.shape[0]))
-        return jnp.sum(weight * loss(head(rows), y, cut)) + 0.5 * prior * jnp.sum((raw - start) ** 2)
+        losses = loss(head(raw[None]), y, cut)  # one law for all outcomes
+        return jnp.sum(weight * losses) + 0.5 * prior * jnp.sum((raw - start) ** 2)
 
     def descend(solver: optax.GradientTransformationExtraArgs, raw: jax.Array) -> jax.Array:
         def improve(carry, _):

@@ -63,8 +63,8 @@ def test_the_true_law_is_calibrated_and_sharp():
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "expected a table first; known: mae, pp, all"),
-        (["mea"], "unknown table 'mea'; known: mae, pp, all"),
+        ([], "expected a table first; known: mae, pp, twitter, detectors, all"),
+        (["mea"], "unknown table 'mea'; known: mae, pp, twitter, detectors, all"),
         (["pp", "--seeds", "0"], "--seeds: expected at least 1, got 0"),
         (["pp", "--sedes", "1"], "did you mean --seeds"),
     ],

@@ -1,0 +1,158 @@
+"""Tail detectors: thresholds of known laws, drift, what learns from what, and mistakes; events and what finds them."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.stats import norm, t
+
+from sbp_jax.distributions import Normal
+from sbp_jax.errors import InputError
+from sbp_jax.evaluation.alarms import Injected, found, inject
+from sbp_jax.evaluation.detectors import NoTail, Spot, dspot, nn_spot, spot, tail_alarms
+
+COUNT = 20_000
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _libspot():
+    pytest.importorskip("libspot", reason="needs the extra rivals")
+
+
+@pytest.fixture(scope="module")
+def heavy():
+    values = np.random.default_rng(0).standard_t(4, 2 * COUNT)
+    return values[:COUNT], values[COUNT:]
+
+
+@pytest.mark.parametrize("side", ["upper", "lower"])
+@pytest.mark.parametrize("rate", [1e-2, 1e-3])
+def test_spot_finds_the_quantile_of_a_stationary_stream(heavy, rate, side):
+    alarms = spot(*heavy, Spot(rate, side))
+    sign = 1 if side == "upper" else -1
+    # the first threshold is of the calibration alone: nothing has been left out of it yet
+    assert sign * alarms.threshold[0] == pytest.approx(t.isf(rate, 4), rel=0.1)
+    beyond = sign * heavy[1] > sign * alarms.threshold
+    np.testing.assert_array_equal(alarms.raised, beyond)
+
+
+def test_spot_is_the_same_upside_down(heavy):
+    up = spot(*heavy, Spot(1e-3))
+    down = spot(-heavy[0], -heavy[1], Spot(1e-3, "lower"))
+    assert np.mean(up.raised != down.raised) < 2e-4
+    np.testing.assert_allclose(up.threshold, -down.threshold, rtol=0.05)
+
+
+def test_only_dspot_follows_a_drift():
+    random = np.random.default_rng(1)
+    values = random.normal(size=12_000)
+    values[2000:] += np.linspace(0.0, 50.0, 10_000)
+    still, drifting = (detect(values[:2000], values[2000:], Spot(1e-3)) for detect in (spot, dspot))
+    # the published SPOT takes the drift for a heavy tail, and sees nothing any more
+    assert still.threshold[-1] > 2 * drifting.threshold[-1]
+    assert drifting.raised.mean() < 0.01
+    assert drifting.threshold[-1] == pytest.approx(50.0 + norm.isf(1e-3), abs=3.0)
+
+
+def test_dspot_does_not_learn_from_what_alarms():
+    random = np.random.default_rng(2)
+    calibration, stream = random.normal(size=2000), random.normal(size=40)
+    stream[20] = 1000.0
+    alarms = dspot(calibration, stream, Spot(1e-4), depth=5)
+    assert alarms.raised[20]
+    assert not alarms.raised[21:].any()
+    assert np.ptp(alarms.threshold) < 10.0
+
+
+def test_dspot_differs_from_the_mean_of_the_values_before():
+    calibration = np.random.default_rng(3).normal(size=2000)
+    first = spot(calibration[3:] - np.convolve(calibration, np.ones(3) / 3, "valid")[:-1], np.zeros(1), Spot(1e-3))
+    alarms = dspot(calibration, np.zeros(1), Spot(1e-3), depth=3)
+    assert alarms.threshold[0] == pytest.approx(first.threshold[0] + calibration[-3:].mean(), rel=1e-9)
+
+
+def test_nn_spot_keeps_its_distance_from_the_prediction():
+    random = np.random.default_rng(4)
+    expected = 5.0 * np.sin(np.arange(6000) / 20)
+    values = expected + random.normal(size=6000)
+    alarms = nn_spot(
+        values[:5000],
+        values[5000:],
+        Spot(1e-3),
+        expected_calibration=expected[:5000],
+        expected_stream=expected[5000:],
+    )
+    distance = alarms.threshold - expected[5000:]
+    np.testing.assert_allclose(distance, norm.isf(1e-3), atol=0.5)
+    np.testing.assert_array_equal(alarms.raised, values[5000:] > alarms.threshold)
+
+
+@pytest.mark.parametrize("side", ["upper", "lower"])
+def test_tail_alarms_of_a_known_law(side):
+    values = np.linspace(-6.0, 8.0, 400)
+    law = Normal(jnp.full(400, 1.0), jnp.full(400, 2.0))
+    alarms = tail_alarms(law, values, 1e-3, side)
+    limit = norm.isf(1e-3, 1.0, 2.0) if side == "upper" else norm.ppf(1e-3, 1.0, 2.0)
+    np.testing.assert_allclose(alarms.threshold, limit, rtol=1e-5)
+    np.testing.assert_array_equal(alarms.raised, values > limit if side == "upper" else values < limit)
+    counts = tail_alarms(law, np.round(values), 1e-3, side, whole=True)
+    cell = norm.sf(np.round(values) - 0.5, 1, 2) if side == "upper" else norm.cdf(np.round(values) + 0.5, 1, 2)
+    np.testing.assert_array_equal(counts.raised, cell < 1e-3)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda v: Spot(0.03), "rate: expected between 0 and 0.02"),
+        (lambda v: Spot(0.001, level=1.0), "level: expected a probability"),
+        (lambda v: Spot(0.001, peaks=0), "peaks: expected at least 1"),
+        (lambda v: spot(v, np.append(v, np.nan), Spot(1e-3)), "stream: value 100 is not finite"),
+        (lambda v: spot(v[:0], v, Spot(1e-3)), "calibration: expected values"),
+        (lambda v: dspot(v, v, Spot(1e-3), depth=100), "depth: expected at least 1 and below the 100"),
+        (
+            lambda v: nn_spot(v, v, Spot(1e-3), expected_calibration=v[1:], expected_stream=v),
+            "expected 100 predictions",
+        ),
+        (lambda v: tail_alarms(Normal(jnp.zeros(3), 1.0), v, 1e-3), r"law: expected batch shape \(100,\), got \(3,\)"),
+        (lambda v: tail_alarms(Normal(jnp.zeros(100), 1.0), v, 1.0), "rate: expected a probability"),
+        (lambda v: inject(v, 0, 1.0), "events, length, height: expected positive"),
+        (lambda v: inject(v, 5, 1.0), "100 are too few for 5 events of 10"),
+        (lambda v: found(np.zeros(3, bool), inject(v, 2, 1.0)), r"raised: expected \(100,\) alarms"),
+    ],
+)
+def test_mistakes_are_one_line(make, message):
+    with pytest.raises(InputError, match=message):
+        make(np.arange(100.0))
+
+
+@pytest.mark.parametrize("values", [np.zeros(500), np.repeat([0.0, 1.0], 250)])
+@pytest.mark.parametrize("side", ["upper", "lower"])
+def test_a_calibration_without_a_tail(values, side):
+    with pytest.raises(NoTail, match="no tail can be fitted to 500 values"):
+        spot(values, values, Spot(1e-3, side))
+
+
+@pytest.mark.parametrize("both", [False, True])
+def test_events_are_ramps_apart(both):
+    values = np.random.default_rng(5).normal(size=1000)
+    injected = inject(values, 20, 7.0, length=8, seed=1, both=both)
+    change = injected.values - values
+    inside = np.zeros(1000, bool)
+    for start, sign in zip(injected.starts, injected.signs, strict=True):
+        np.testing.assert_allclose(change[start : start + 8], sign * 7.0 * np.arange(1, 9) / 8)
+        inside[start : start + 8] = True
+    assert not change[~inside].any()
+    assert np.diff(injected.starts).min() >= 16
+    assert (injected.starts[0] >= 8, injected.starts[-1] <= 984) == (True, True)
+    assert injected.signs.tolist() == ([1, -1] * 10 if both else [1] * 20)
+    again = inject(values, 20, 7.0, length=8, seed=1, both=both)
+    np.testing.assert_array_equal(injected.values, again.values)
+    assert not np.array_equal(injected.starts, inject(values, 20, 7.0, length=8, seed=2, both=both).starts)
+
+
+def test_hits_and_delays():
+    injected = Injected(np.zeros(40), np.array([5, 15, 25]), np.ones(3, np.int64), 4)
+    raised = np.zeros(40, bool)
+    raised[[5, 7, 18, 24, 29]] = True  # the first at once, the second with its last value, the third beside it
+    assert found(raised, injected) == (pytest.approx(2 / 3), pytest.approx(1.5))
+    nothing = found(np.zeros(40, bool), injected)
+    assert (nothing.hits, np.isnan(nothing.delay)) == (0.0, True)
