@@ -4,22 +4,29 @@ Trains what is missing, judges it, and writes a Markdown table with intervals ov
 a figure. Interrupted, the same command goes on with what is missing. TABLE is one of the tables or "all".
 """
 
+import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
+from jax.experimental.compilation_cache import compilation_cache
 
 from experiments import machine
 from experiments.cli import main, parse
 from experiments.signals import listening
-from experiments.tables import detectors, mae, pp, twitter
+from experiments.tables import capabilities, detectors, mae, pp, scale, twitter
+from experiments.tables.capabilities import Capabilities
+from sbp_jax.data.whole import write_whole
 from sbp_jax.errors import InputError
-from sbp_jax.reporting.comparison import Comparison, drawing, report
+from sbp_jax.reporting import comparison, growth, headline
+from sbp_jax.reporting.comparison import Comparison
+from sbp_jax.reporting.growth import Growth
+from sbp_jax.reporting.headline import Headline
 from sbp_jax.training.stop import Stop
 
 
@@ -46,7 +53,22 @@ class Table(NamedTuple):
     """A table's title, and what makes it: (options, folder of all tables' runs, stop) -> what it says."""
 
     title: str
-    make: Callable[[Options, Path, Stop | None], list[Comparison]]
+    make: Callable[[Options, Path, Stop | None], Sequence[Comparison | Growth | Capabilities]]
+
+
+class Shown(NamedTuple):
+    """How a part of a page is told: its paragraphs, its figure, and what the README repeats of it."""
+
+    report: Callable[[Any], list[str]]
+    drawing: Callable[[Path, Any], None]
+    headline: Callable[[Any], Headline]
+
+
+SHOWN: dict[type, Shown] = {
+    Comparison: Shown(comparison.report, comparison.drawing, headline.headline),
+    Growth: Shown(growth.page, growth.drawing, growth.headline),
+    Capabilities: Shown(capabilities.page, capabilities.drawing, capabilities.headline),
+}
 
 
 def _mae(options: Options, root: Path, stop: Stop | None) -> list[Comparison]:
@@ -66,11 +88,22 @@ def _detectors(options: Options, root: Path, stop: Stop | None) -> list[Comparis
     return [*synthetic, *detectors.counts(options.seeds, options.quick, root / "twitter", options.counts, stop)]
 
 
+def _capabilities(options: Options, root: Path, stop: Stop | None) -> list[Capabilities]:
+    del root, stop  # nothing is trained that is kept
+    return [capabilities.make(options.quick)]
+
+
+def _scale(options: Options, root: Path, stop: Stop | None) -> list[Growth]:
+    return [scale.make(options.seeds, options.quick, root / "scale", stop)]
+
+
 TABLES = {
     "mae": Table("Median absolute errors", _mae),
     "pp": Table("Probability-probability errors", _pp),
+    "scale": Table("Plays and parameters", _scale),
     "twitter": Table("Counts of mentions", _twitter),
     "detectors": Table("Alarms on extremes", _detectors),
+    "capabilities": Table("Capabilities", _capabilities),
 }
 
 
@@ -85,9 +118,17 @@ def write(name: str, options: Options, words: list[str], stop: Stop | None = Non
     for number, each in enumerate(found, start=1):
         stem = name if len(found) == 1 else f"{name}-{number}"
         each.rows.write_parquet(out / f"{stem}.parquet")
-        drawing(out / f"{stem}.png", each)
-        parts += [f"## {each.title}", *report(each), f"![{each.title}]({stem}.png)"]
-    heading = machine.heading(TABLES[name].title, "experiments.reproduce", words, machine.describe())
+        SHOWN[type(each)].drawing(out / f"{stem}.png", each)
+        parts += [f"## {each.title}", *SHOWN[type(each)].report(each), f"![{each.title}]({stem}.png)"]
+    measured = machine.describe()
+    said = {
+        "title": TABLES[name].title,
+        "command": machine.command_line("experiments.reproduce", words),
+        "date": measured["date"],
+        "parts": [asdict(SHOWN[type(each)].headline(each)) for each in found],
+    }
+    write_whole(out / f"{name}.json", (json.dumps(said, indent=1, ensure_ascii=False) + "\n").encode())
+    heading = machine.heading(TABLES[name].title, "experiments.reproduce", words, measured)
     trained = sum(float(each.rows["seconds"].sum()) for each in found if "seconds" in each.rows)
     took = (
         f"The trainings took {trained / 60:.1f} minutes in all, compilation included; this call, which trained what "
@@ -104,13 +145,17 @@ def compiled_once() -> Iterator[None]:
     with TemporaryDirectory(prefix="compiled-") as folder:
         values = {"jax_compilation_cache_dir": folder, "jax_persistent_cache_min_compile_time_secs": 0.3}
         before = {name: getattr(jax.config, name) for name in values}
-        for name, value in values.items():
-            jax.config.update(name, value)
         try:
+            _configure(values)
             yield
         finally:
-            for name, value in before.items():
-                jax.config.update(name, value)
+            _configure(before)
+
+
+def _configure(values: Mapping[str, Any]) -> None:
+    for name, value in values.items():
+        jax.config.update(name, value)
+    compilation_cache.reset_cache()  # else it stays with the folder that it was first used with
 
 
 def command(args: list[str]) -> None:

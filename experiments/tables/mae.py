@@ -18,7 +18,7 @@ from experiments.judge import judge_law, oracle_forecast
 from experiments.start import marginal_law
 from experiments.tables.boosting import OBJECTIVES, grown, tuned
 from experiments.tables.summary import situation, summary
-from experiments.tables.trained import trained
+from experiments.tables.trained import rows_of, trained
 from sbp_jax.config import Config, DataConfig, Kind
 from sbp_jax.data.batching import Plays
 from sbp_jax.errors import InputError
@@ -113,8 +113,7 @@ def _rows(
     """The figures of all models, one row a model and seed, and the data; `columns` is what XGBoost sees of plays."""
     dataset = open_dataset(base.data)
     chosen = {(name, seed): _model(base, kind, seed, quick) for name, kind in MODELS.items() for seed in range(seeds)}
-    found: dict[tuple[str, int], dict[str, float]]
-    found, folders = trained(chosen, dataset, root, _judge, stop)
+    found, folders = trained(chosen, dataset, root, _judge, stop, may_diverge=True)
     test, run = sampled(dataset.split("test")), load_run(folders["SBP", 0])
     fixed = {"Marginal": _figures(marginal_law(run.model, test), test)}
     if isinstance(dataset, PlayDataset) and dataset.simulated is not None:
@@ -127,11 +126,7 @@ def _rows(
             error = grown(trees, x, y, loss, seed)(columns(test)) - test.yards
             found[f"XGBoost, {loss} error", seed] = {"mae": float(np.mean(np.abs(error)))}
     found |= {(name, seed): figures for name, figures in fixed.items() for seed in range(seeds)}
-    rows = [
-        {"arm": name, "seed": seed, **{key: figures.get(key) for key in (*FIGURES, "seconds")}}
-        for (name, seed), figures in found.items()
-    ]
-    return pl.DataFrame(rows, infer_schema_length=None), dataset
+    return rows_of(found, FIGURES), dataset
 
 
 def sampled(plays: Plays) -> Plays:

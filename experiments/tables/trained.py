@@ -1,10 +1,12 @@
 """Networks of a table, trained where they are missing, and their figures."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
+
+import polars as pl
 
 from experiments.data import Dataset
 from experiments.members import RESULT, leave_result, train_members
@@ -16,12 +18,19 @@ from sbp_jax.run import Run, load_run
 from sbp_jax.training.stop import Stop
 
 K = TypeVar("K")
+Figures = dict[str, Any]
 Judge = Callable[[Run, Plays], dict[str, float]]
 
 
 def trained(
-    configs: Mapping[K, Config], dataset: Dataset, root: Path, judge: Judge, stop: Stop | None = None
-) -> tuple[dict[K, dict[str, float]], dict[K, Path]]:
+    configs: Mapping[K, Config],
+    dataset: Dataset,
+    root: Path,
+    judge: Judge,
+    stop: Stop | None = None,
+    *,
+    may_diverge: bool = False,
+) -> tuple[dict[K, Figures], dict[K, Path]]:
     """The figures of each configuration's network on the test plays, its training's seconds, and its run's folder.
 
     What has a result already is not trained again.
@@ -32,9 +41,10 @@ def trained(
         root: folder of the runs.
         judge: a run and the test plays -> figures.
         stop: asks a training to stop.
+        may_diverge: of a training that went wrong, say why under "diverged", and nothing else.
 
     Raises:
-        InputError: a configuration that cannot be trained; a training that went wrong.
+        InputError: a configuration that cannot be trained; a training that went wrong, unless it may.
         Stopped: as asked; the same call goes on.
     """
     for config in configs.values():
@@ -48,6 +58,13 @@ def trained(
     folders = {name: run_folder(root, config, dataset.fingerprint) for name, config in configs.items()}
     found = {name: json.loads((folder / RESULT).read_text()) for name, folder in folders.items()}
     for name in found:
-        if "diverged" in found[name]:
+        if "diverged" in found[name] and not may_diverge:
             raise InputError(f"{folders[name]}: the training of {name!s} went wrong: {found[name]['diverged']}")
     return found, folders
+
+
+def rows_of(found: Mapping[tuple[str, int], Figures], figures: Iterable[str]) -> pl.DataFrame:
+    """One row a model and seed, as `Comparison` has them: a null where there is no such figure."""
+    keys = (*figures, "seconds", "diverged")
+    rows = [{"arm": name, "seed": seed, **{key: each.get(key) for key in keys}} for (name, seed), each in found.items()]
+    return pl.DataFrame(rows, infer_schema_length=None)

@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 
 import configs
 from experiments.data import SeriesDataset, open_dataset
 from experiments.start import marginal_law
-from experiments.tables.trained import trained
+from experiments.tables.trained import Figures, rows_of, trained
 from sbp_jax.config import Config, Kind, SeriesConfig
 from sbp_jax.data.batching import Plays
 from sbp_jax.data.series import Series
@@ -68,7 +67,7 @@ def files_of(source: Path, quick: bool) -> list[Path]:
 
 def networks(
     seeds: int, quick: bool, root: Path, source: Path, stop: Stop | None = None
-) -> tuple[dict[tuple[str, int], dict[str, float]], dict[tuple[str, int], Path], SeriesDataset]:
+) -> tuple[dict[tuple[str, int], Figures], dict[tuple[str, int], Path], SeriesDataset]:
     """The figures and the runs of each model and seed, trained where they are missing, and the data."""
     files = files_of(source, quick)
     chosen = {
@@ -81,7 +80,7 @@ def networks(
     def judge(run: Run, plays: Plays) -> dict[str, float]:
         return figures_of(run.predict(plays), plays, units)
 
-    found, folders = trained(chosen, dataset, root, judge, stop)
+    found, folders = trained(chosen, dataset, root, judge, stop, may_diverge=True)
     return found, folders, dataset
 
 
@@ -121,7 +120,7 @@ def make(seeds: int, quick: bool, root: Path, source: Path, stop: Stop | None = 
             f"{counts['test']:,} to test. All are trained by the likelihood of the count's cell. The marginal is one "
             "law for all windows in units of each window's own deviation."
         ),
-        rows=pl.DataFrame([{"arm": name, "seed": seed, **figures} for (name, seed), figures in found.items()]),
+        rows=rows_of(found, FIGURES),
         figures=FIGURES,
         ours="SBP",
         notes=NOTES,

@@ -38,7 +38,8 @@ class Comparison:
     Attributes:
         title: of the page.
         about: what was done, with units and sizes.
-        rows: one row a model and seed: `arm`, `seed` and the figures, null where a model has none.
+        rows: one row a model and seed: `arm`, `seed` and the figures, null where a model has none; `diverged` says why
+            a training has none.
         figures: the columns, by their names in `rows`.
         ours: the model that the others are rivals of.
         known: models that are no rivals: bounds, such as the true law.
@@ -118,11 +119,31 @@ def sentences(comparison: Comparison) -> list[str]:
             f"{each.heading}: {comparison.ours} ({ours.mean:.{each.digits}f}) is {verdict} its best rival {rival} "
             f"({other.mean:.{each.digits}f})."
         )
+    beaten = []
     for name, known in comparison.published.items():
         means = {key: comparison.mean(comparison.ours, key).mean for key in known}
         behind = [comparison.figures[key].heading for key, value in known.items() if not means[key] < value]
-        which = "in every column" if not behind else f"but not in {', '.join(behind)}"
-        said.append(f"{comparison.ours} is better than the row {name} {which}.")
+        if behind:
+            said.append(f"{comparison.ours} is better than the row {name} but not in {', '.join(behind)}.")
+        else:
+            beaten.append(name)
+    if beaten:
+        rows = "the row" if len(beaten) == 1 else "the rows"
+        said.append(f"{comparison.ours} is better than {rows} {'; '.join(beaten)} in every column.")
+    return said
+
+
+def diverged(comparison: Comparison) -> list[str]:
+    """A sentence for each model whose trainings did not all come to an end."""
+    if "diverged" not in comparison.rows.columns:
+        return []
+    said = []
+    for model in comparison.models:
+        own = comparison.rows.filter(pl.col("arm") == model)
+        wrong = own.filter(pl.col("diverged").is_not_null())
+        if len(wrong):
+            which = "; ".join(f"seed {seed}: {why}" for seed, why in wrong.select("seed", "diverged").iter_rows())
+            said.append(f"{model}: {len(wrong)} of {len(own)} trainings went wrong ({which}); the others stand here.")
     return said
 
 
@@ -135,6 +156,7 @@ def report(comparison: Comparison) -> list[str]:
         "Seed by seed:",
         differences(comparison),
         "What it shows. " + " ".join(sentences(comparison)),
+        *diverged(comparison),
         *comparison.notes,
     ]
 

@@ -8,9 +8,8 @@ from sbp_jax.reporting.style import NAMES
 
 def markdown(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     """A Markdown table; the first column is text, the others are numbers."""
-    lines = ["| " + " | ".join(header) + " |", "| --- |" + " ---: |" * (len(header) - 1)]
-    lines += ["| " + " | ".join(str(cell) for cell in row) + " |" for row in rows]
-    return "\n".join(lines)
+    first, *rest = ("| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |" for row in (header, *rows))
+    return "\n".join([first, "| --- |" + " ---: |" * (len(header) - 1), *rest])
 
 
 def metrics_table(models: Mapping[str, Mapping[str, Any]]) -> str:

@@ -114,9 +114,10 @@ def test_tail_alarms_of_a_known_law(side):
         ),
         (lambda v: tail_alarms(Normal(jnp.zeros(3), 1.0), v, 1e-3), r"law: expected batch shape \(100,\), got \(3,\)"),
         (lambda v: tail_alarms(Normal(jnp.zeros(100), 1.0), v, 1.0), "rate: expected a probability"),
-        (lambda v: inject(v, 0, 1.0), "events, length, height: expected positive"),
-        (lambda v: inject(v, 5, 1.0), "100 are too few for 5 events of 10"),
-        (lambda v: found(np.zeros(3, bool), inject(v, 2, 1.0)), r"raised: expected \(100,\) alarms"),
+        (lambda v: inject(v, 0, 1.0), "events, lengths, height: expected positive"),
+        (lambda v: inject(v, 5, 1.0), "100 are too few for 5 events of up to 10"),
+        (lambda v: found(np.zeros(3, bool), inject(v, 2, 1.0), 1), r"raised: expected \(100,\) alarms"),
+        (lambda v: found(v > 0, inject(v, 2, 1.0), 2), r"length: there are events of \[1, 10\] values, got 2"),
     ],
 )
 def test_mistakes_are_one_line(make, message):
@@ -132,27 +133,28 @@ def test_a_calibration_without_a_tail(values, side):
 
 
 @pytest.mark.parametrize("both", [False, True])
-def test_events_are_ramps_apart(both):
+def test_events_are_spikes_and_ramps_apart(both):
     values = np.random.default_rng(5).normal(size=1000)
-    injected = inject(values, 20, 7.0, length=8, seed=1, both=both)
+    injected = inject(values, 20, 7.0, lengths=(1, 8), seed=1, both=both)
     change = injected.values - values
     inside = np.zeros(1000, bool)
-    for start, sign in zip(injected.starts, injected.signs, strict=True):
-        np.testing.assert_allclose(change[start : start + 8], sign * 7.0 * np.arange(1, 9) / 8)
-        inside[start : start + 8] = True
+    for start, length, sign in zip(injected.starts, injected.lengths, injected.signs, strict=True):
+        event = slice(start, start + length)
+        np.testing.assert_allclose(change[event], sign * 7.0 * np.arange(1, length + 1) / length)
+        inside[event] = True
     assert not change[~inside].any()
     assert np.diff(injected.starts).min() >= 16
     assert (injected.starts[0] >= 8, injected.starts[-1] <= 984) == (True, True)
-    assert injected.signs.tolist() == ([1, -1] * 10 if both else [1] * 20)
-    again = inject(values, 20, 7.0, length=8, seed=1, both=both)
-    np.testing.assert_array_equal(injected.values, again.values)
-    assert not np.array_equal(injected.starts, inject(values, 20, 7.0, length=8, seed=2, both=both).starts)
+    kinds = list(zip(injected.lengths.tolist(), injected.signs.tolist(), strict=True))
+    assert kinds == ([(1, 1), (1, -1), (8, 1), (8, -1)] * 5 if both else [(1, 1), (8, 1)] * 10)
+    np.testing.assert_array_equal(injected.values, inject(values, 20, 7.0, lengths=(1, 8), seed=1, both=both).values)
+    assert not np.array_equal(injected.starts, inject(values, 20, 7.0, lengths=(1, 8), seed=2, both=both).starts)
 
 
 def test_hits_and_delays():
-    injected = Injected(np.zeros(40), np.array([5, 15, 25]), np.ones(3, np.int64), 4)
+    of_four = Injected(np.zeros(40), np.array([5, 15, 25, 35]), np.array([4, 4, 4, 1]), np.ones(4, np.int64))
     raised = np.zeros(40, bool)
     raised[[5, 7, 18, 24, 29]] = True  # the first at once, the second with its last value, the third beside it
-    assert found(raised, injected) == (pytest.approx(2 / 3), pytest.approx(1.5))
-    nothing = found(np.zeros(40, bool), injected)
-    assert (nothing.hits, np.isnan(nothing.delay)) == (0.0, True)
+    ramps, spikes = found(raised, of_four, 4), found(raised, of_four, 1)
+    assert (ramps.events, ramps.hits, ramps.delays.tolist()) == (3, 2, [0, 3])
+    assert (spikes.events, spikes.hits, len(spikes.delays)) == (1, 0, 0)
