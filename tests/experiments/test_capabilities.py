@@ -10,7 +10,7 @@ import pytest
 
 from experiments.tables import boosting, capabilities
 from experiments.tables.approaches import LAWS, Fitted, law
-from experiments.tables.capabilities import Capabilities, differing, drawing, measured, page
+from experiments.tables.capabilities import Capabilities, differing, drawing, headline, measured, page
 from experiments.tables.probes import PROBES, Probe
 from experiments.tables.rivals import Point, Watch
 from sbp_jax.errors import InputError
@@ -165,8 +165,12 @@ def test_what_differs_from_the_article_is_told(found):
     assert differing(turned)[0] == "- SBP, multimodal: the article says yes, measured is no."
 
 
+def test_headline_counts_what_each_can(found):
+    assert headline(found).sentences == ["Of 8 capabilities, each measured, the approaches have: Gaussian 4."]
+
+
 @pytest.mark.parametrize("missing", ["libspot", "xgboost"])
-def test_a_missing_rival_is_one_line(missing, tmp_path, monkeypatch):
+def test_a_missing_rival_is_one_line(missing, monkeypatch):
     def without(name, *args, **more):
         if name == missing:
             raise ImportError(name)
@@ -179,7 +183,7 @@ def test_a_missing_rival_is_one_line(missing, tmp_path, monkeypatch):
     else:
         monkeypatch.setattr(detectors, "_library", lambda: pytest.fail("asked for"))
     with pytest.raises(InputError, match=rf"^{missing} is not installed: pip install [^\n]*$"):
-        capabilities.make(tmp_path)
+        capabilities.make(quick=False)
 
 
 def probe_of(name: str) -> Probe:

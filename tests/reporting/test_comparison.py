@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from scipy.stats import t
 
-from sbp_jax.reporting.comparison import Comparison, Figure, differences, drawing, report, sentences, table
+from sbp_jax.reporting.comparison import Comparison, Figure, differences, diverged, drawing, report, sentences, table
 
 SEEDS = 5
 NOISE = np.array([0.1, -0.2, 0.3, 0.0, -0.1])
@@ -58,6 +58,33 @@ def test_sentences_follow_from_the_numbers(rival, verdict):
     assert said[1] == "Ours is better than the row Ours, published in every column."
     behind = sentences(replace(comparison(rival=rival), published={"P": {"nll": 2.0, "mae": 1.5}}))[1]
     assert behind == "Ours is better than the row P but not in NLL, nats."
+
+
+def test_a_training_that_went_wrong_is_told_and_leaves_the_others():
+    seeds = pl.col("seed").is_in([1, 3]) & (pl.col("arm") == "Rival")
+    rows = comparison().rows.with_columns(
+        nll=pl.when(seeds).then(None).otherwise("nll"),
+        diverged=pl.when(seeds).then(pl.lit("loss is inf at step 9")),
+    )
+    found = replace(comparison(), rows=rows)
+    assert diverged(found) == [
+        "Rival: 2 of 5 trainings went wrong (seed 1: loss is inf at step 9; seed 3: loss is inf at step 9); the others "
+        "stand here."
+    ]
+    assert diverged(found)[0] in report(found)
+    assert found.mean("Rival", "nll").mean == pytest.approx(3.0 + (5.1 * NOISE)[[0, 2, 4]].mean())
+    none_left = replace(found, rows=rows.with_columns(nll=pl.when(pl.col("arm") == "Ours").then("nll")))
+    assert none_left.best_rival("nll") is None
+    assert "| Rival |  |  |" in table(none_left)
+    assert diverged(comparison()) == []
+
+
+def test_several_published_rows_share_a_sentence():
+    found = replace(comparison(), published={"P": {"nll": 4.0}, "Q": {"nll": 2.0}, "R": {"nll": 3.0}})
+    assert sentences(found)[1:] == [
+        "Ours is better than the row Q but not in NLL, nats.",
+        "Ours is better than the rows P; R in every column.",
+    ]
 
 
 def test_bounds_are_no_rivals():
