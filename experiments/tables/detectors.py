@@ -21,6 +21,7 @@ from sbp_jax.data.series import Series, windows
 from sbp_jax.data.series_plays import as_plays
 from sbp_jax.data.sinusoid import TrueLaw, draw, sinusoid
 from sbp_jax.data.splits import SPLITS
+from sbp_jax.errors import InputError
 from sbp_jax.evaluation.alarms import Injected, found, inject
 from sbp_jax.evaluation.detectors import SIDES, Alarms, NoTail, Side, Spot, dspot, nn_spot, spot, tail_alarms
 from sbp_jax.reporting.comparison import Comparison, Figure
@@ -30,7 +31,7 @@ from sbp_jax.training.stop import Stop
 RATES = (1e-2, 1e-3, 1e-4)
 STREAM, EVENTS = 100_000, 400  # values; events in them
 RAMP, HEIGHT = 10, 10.0  # values of the longer events; in mean deviations of the training part
-COUNT_EVENTS = 20  # in each series
+COUNT_EVENTS, LEAST_EVENTS = 20, 4  # in each series; so many that all kinds of events are there
 FIGURES = {
     **{f"share_{rate:g}": Figure(f"false alarms / nominal at {rate:g}", 2) for rate in RATES},
     **{f"spikes_{rate:g}": Figure(f"spikes hit at {rate:g}", 3) for rate in RATES},
@@ -144,13 +145,14 @@ def synthetic(seeds: int, quick: bool, root: Path, stop: Stop | None = None) -> 
         before = Plays.concatenate([dataset.split("train"), dataset.split("validation")])
         values = draw(length, 1000 + seed)
         height = HEIGHT * twitter.deviations(dataset)[0]
+        expected, clean = _means(gaussian, before), _view(_windows_of(values), sbp, gaussian)
         for both, found_rows in rows.items():
             injected = inject(values[pp.CONTEXT :], events, height, seed=seed, both=both)
             changed = np.concatenate([values[: pp.CONTEXT], injected.values])
             stream = Stream(
                 before.yards.astype(np.float64),
-                _means(gaussian, before),
-                _view(_windows_of(values), sbp, gaussian),
+                expected,
+                clean,
                 _view(_windows_of(changed), sbp, gaussian),
                 injected,
                 whole=False,
@@ -180,8 +182,8 @@ def counts(seeds: int, quick: bool, root: Path, source: Path, stop: Stop | None 
             found_rows += [{"arm": name, "seed": seed, **figures_of(name, streams, both)} for name in names]
     about = (
         f"The test parts of {len(dataset.windows.series)} series of counts, with the networks of the table twitter of "
-        f"each seed; {COUNT_EVENTS} events in a copy of each. Which values are ordinary is not known: bursts of "
-        "mentions that did happen count as false alarms. "
+        f"each seed; at most {COUNT_EVENTS} events in a copy of each. Which values are ordinary is not known: bursts "
+        "of mentions that did happen count as false alarms. "
     )
     return [_comparison("mention counts", about, rows[both], both, ()) for both in (False, True)]
 
@@ -193,7 +195,11 @@ def _of_counts(
     parts = {split: dataset.split(split) for split in SPLITS}
     own = {split: plays.select(np.flatnonzero(plays.game_id == number)) for split, plays in parts.items()}
     before, test = Plays.concatenate([own["train"], own["validation"]]), own["test"]
-    injected = inject(test.yards, COUNT_EVENTS, HEIGHT * unit, seed=seed, both=both)
+    events = min(COUNT_EVENTS, len(test) // (3 * RAMP))
+    if events < LEAST_EVENTS:
+        least = LEAST_EVENTS * 3 * RAMP
+        raise InputError(f"{series.name}: expected at least {least} values to test on, got {len(test)}")
+    injected = inject(test.yards, events, HEIGHT * unit, seed=seed, both=both)
     values = series.value.copy()
     values[test.play_id] = np.maximum(np.round(injected.values), 0.0)  # counts still
     injected = injected._replace(values=values[test.play_id])
