@@ -79,6 +79,12 @@ def test_counts_are_judged_as_integers_whatever_their_size():
     assert counts.mae == pytest.approx(integers.mae, abs=0.02)
     large = evaluate_counts(Normal(jnp.asarray(1000 * loc, jnp.float32), jnp.full((3000,), 3000.0)), np.round(1000 * y))
     assert large.nll == pytest.approx(counts.nll + np.log(1000), rel=0.01)
+    unit = np.where(np.arange(3000) < 1000, 2.0, 5.0)
+    scaled = evaluate_counts(law, y, unit)
+    assert (scaled.nll, scaled.pp) == (counts.nll, counts.pp)
+    half = evaluate_counts(law, y, 2.0)
+    assert (half.crps, half.mae) == (pytest.approx(counts.crps / 2), pytest.approx(counts.mae / 2))
+    assert half.crps * 2 / 5 < scaled.crps < half.crps
     with pytest.raises(InputError, match="expected whole numbers, at least one, got 1"):
         evaluate_counts(Normal(0.0, 1.0), np.array([0.5]))
 

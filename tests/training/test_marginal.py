@@ -8,6 +8,7 @@ from sbp_jax.config import HeadConfig
 from sbp_jax.distributions.heads import objective
 from sbp_jax.training import fit_marginal
 from sbp_jax.training.build import make_head
+from sbp_jax.training.marginal import MOST_VALUES, condensed, distinct
 
 
 def test_normal_marginal_is_the_maximum_likelihood_fit():
@@ -38,3 +39,30 @@ def test_degenerate_outcomes_give_a_finite_start(y):
         head = make_head(HeadConfig(kind=kind))
         fitted = fit_marginal(head, y, objective("interval"))
         assert np.isfinite(fitted).all()
+
+
+def test_many_outcomes_are_condensed_in_the_middle_alone():
+    y = np.random.default_rng(2).standard_t(3, 5 * MOST_VALUES).astype(np.float32)
+    values, cut, counts = distinct(np.append(y, y[:7]))
+    few, few_cut, few_counts = condensed(values, cut, counts)
+    assert len(few) == len(few_cut) == len(few_counts) == MOST_VALUES
+    assert few_counts.sum() == counts.sum() == len(y) + 7
+    edge = MOST_VALUES // 4
+    for outer in (slice(None, edge), slice(-edge, None)):
+        np.testing.assert_array_equal(few[outer], values[outer])
+        np.testing.assert_array_equal(few_counts[outer], counts[outer])
+    assert np.all(np.diff(few) > 0)
+    # no sum over the outcomes moves by more than a run's width allows
+    shares = np.cumsum(few_counts) / few_counts.sum()
+    whole = np.searchsorted(np.sort(y), np.asarray(few), side="right") / len(y)
+    assert np.abs(shares - whole).max() < 1e-3
+    untouched = condensed(values[:100], cut[:100], counts[:100])
+    np.testing.assert_array_equal(untouched[0], values[:100])
+
+
+def test_normal_marginal_of_many_outcomes_is_still_the_fit():
+    y = np.random.default_rng(3).normal(7.0, 3.0, 4 * MOST_VALUES)
+    head = make_head(HeadConfig(kind="gaussian"))
+    fitted = head(jnp.asarray(fit_marginal(head, y, objective("exact"), prior=0.0)))
+    np.testing.assert_allclose(fitted.mean(), y.mean(), rtol=1e-3)
+    np.testing.assert_allclose(jnp.sqrt(fitted.variance()), y.std(), rtol=1e-3)
