@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.cli import main, parse
+from experiments.reproduce import TABLES
 from sbp_jax.errors import InputError
 from sbp_jax.reporting.style import NAMES
 from sbp_jax.reporting.tables import markdown, metrics_table
@@ -65,7 +66,7 @@ def section(results: Path, home: Path) -> list[str]:
     parts = demo(_read(results / "demo" / "summary.json"), _link(results / "demo" / "summary.md", home))
     shown = {each: results / "demo" / "figures" / f"{each}.png" for each in FIGURES}
     parts += ["\n".join(f"![{FIGURES[each]}]({_link(file, home)})" for each, file in shown.items())]
-    files = sorted((results / "reproduce").glob("*/*.json"))
+    files = [file for name in TABLES if (file := results / "reproduce" / name / f"{name}.json").is_file()]
     if files:
         parts += published({_link(file.with_suffix(".md"), home): _read(file) for file in files})
     return parts

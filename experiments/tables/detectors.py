@@ -37,7 +37,7 @@ FIGURES = {
     **{f"spikes_{rate:g}": Figure(f"spikes hit at {rate:g}", 3) for rate in RATES},
     **{f"ramps_{rate:g}": Figure(f"ramps hit at {rate:g}", 3) for rate in RATES},
     **{f"delay_{rate:g}": Figure(f"delay on ramps at {rate:g}", 1) for rate in RATES},
-    **{f"off_{rate:g}": Figure(f"|false alarms / nominal - 1| at {rate:g}", 2, True, tabled=False) for rate in RATES},
+    **{f"off_{rate:g}": Figure(f"relative error of the rate at {rate:g}", 2, True, tabled=False) for rate in RATES},
 }
 ABOUT = (
     "Half of the events are spikes, one value moved by {height:g} mean deviations of the training part; the others are "
@@ -51,8 +51,9 @@ SIDED = {
     True: "High and low values raise alarms, each at half of the rate; every second event goes down.",
 }
 FAIRNESS = (
-    "What is judged is whether a detector keeps its rate. Hits are told at each one's own rate of false alarms, not at "
-    "a common one: a detector that raises more false alarms than it was told finds more events."
+    "What is judged is whether a detector keeps its rate, by |false alarms / nominal - 1|. Hits are told at each one's "
+    "own rate of false alarms, not at a common one: a detector that raises more false alarms than it was told finds "
+    "more events."
 )
 
 

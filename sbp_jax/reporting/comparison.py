@@ -124,12 +124,12 @@ def sentences(comparison: Comparison) -> list[str]:
         means = {key: comparison.mean(comparison.ours, key).mean for key in known}
         behind = [comparison.figures[key].heading for key, value in known.items() if not means[key] < value]
         if behind:
-            said.append(f"{comparison.ours} is better than the row {name} but not in {', '.join(behind)}.")
+            said.append(f"{comparison.ours} is better than {name} but not in {', '.join(behind)}.")
         else:
             beaten.append(name)
     if beaten:
-        rows = "the row" if len(beaten) == 1 else "the rows"
-        said.append(f"{comparison.ours} is better than {rows} {'; '.join(beaten)} in every column.")
+        which = "every published row" if len(beaten) == len(comparison.published) > 1 else "; ".join(beaten)
+        said.append(f"{comparison.ours} is better than {which} in every column.")
     return said
 
 

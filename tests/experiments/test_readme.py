@@ -105,17 +105,20 @@ def test_tables_of_one_header_are_one_and_none_is_needed(copied):
     shutil.rmtree(folder)
     readme.command(FLAGS)
     assert "### Published tables" not in (copied / "README.md").read_text()
-    for name, parts in (("a", [part, {**part, "title": "Two"}]), ("b", [{**part, "header": ["plays", "SBP"]}, none])):
+    for name, parts in (
+        ("mae", [part, {**part, "title": "Two"}]),
+        ("pp", [{**part, "header": ["plays", "SBP"]}, none]),
+    ):
         (folder / name).mkdir(parents=True)
         table = {"title": name.upper(), "command": f"make {name}", "date": "2026-01-02", "parts": parts}
         (folder / name / f"{name}.json").write_text(json.dumps(table))
     readme.command(FLAGS)
     text = (copied / "README.md").read_text()
-    page = "experiments/results/reproduce/a/a.md"
+    page = "experiments/results/reproduce/mae/mae.md"
     assert f"| [One]({page}) | CRPS | 1.0 |\n| [Two]({page}) | CRPS | 1.0 |" in text
     assert text.count("| table | figure | SBP |") == text.count("| table | plays | SBP |") == 1
     assert "| table |\n" not in text
-    assert f"- [A]({page}): `make a`, 2026-01-02. So. So. N.\n- [B](" in text
+    assert f"- [MAE]({page}): `make mae`, 2026-01-02. So. So. N.\n- [PP](" in text
 
 
 def test_damage_is_one_line(copied):

@@ -55,9 +55,9 @@ def test_differences_are_paired():
 def test_sentences_follow_from_the_numbers(rival, verdict):
     said = sentences(comparison(rival=rival))
     assert f"Ours (2.100) is {verdict} its best rival Rival" in said[0]
-    assert said[1] == "Ours is better than the row Ours, published in every column."
+    assert said[1] == "Ours is better than Ours, published in every column."
     behind = sentences(replace(comparison(rival=rival), published={"P": {"nll": 2.0, "mae": 1.5}}))[1]
-    assert behind == "Ours is better than the row P but not in NLL, nats."
+    assert behind == "Ours is better than P but not in NLL, nats."
 
 
 def test_a_training_that_went_wrong_is_told_and_leaves_the_others():
@@ -82,9 +82,11 @@ def test_a_training_that_went_wrong_is_told_and_leaves_the_others():
 def test_several_published_rows_share_a_sentence():
     found = replace(comparison(), published={"P": {"nll": 4.0}, "Q": {"nll": 2.0}, "R": {"nll": 3.0}})
     assert sentences(found)[1:] == [
-        "Ours is better than the row Q but not in NLL, nats.",
-        "Ours is better than the rows P; R in every column.",
+        "Ours is better than Q but not in NLL, nats.",
+        "Ours is better than P; R in every column.",
     ]
+    found = replace(comparison(), published={"P": {"nll": 4.0}, "R": {"nll": 3.0}})
+    assert sentences(found)[1:] == ["Ours is better than every published row in every column."]
 
 
 def test_bounds_are_no_rivals():

@@ -45,7 +45,7 @@ def test_a_row_for_each_judged_figure():
 def test_the_published_rows_are_told_and_one_seed_tells_nothing_apart():
     found = headline(comparison(seeds=1, published={"P": {"pp_full": 0.02}}))
     assert found.rows[0][3] == "-0.50, not told apart"
-    assert found.sentences[1:] == ["SBP is better than the row P in every column."]
+    assert found.sentences[1:] == ["SBP is better than P in every column."]
 
 
 def test_the_gap_and_the_list():
