@@ -130,10 +130,13 @@ def write(name: str, options: Options, words: list[str], stop: Stop | None = Non
     write_whole(out / f"{name}.json", (json.dumps(said, indent=1, ensure_ascii=False) + "\n").encode())
     heading = machine.heading(TABLES[name].title, "experiments.reproduce", words, measured)
     trained = sum(float(each.rows["seconds"].sum()) for each in found if "seconds" in each.rows)
-    took = (
-        f"The trainings took {trained / 60:.1f} minutes in all, compilation included; this call, which trained what "
-        f"was missing, took {(time.perf_counter() - started) / 60:.1f}."
-    )
+    minutes = (time.perf_counter() - started) / 60
+    took = f"This call took {minutes:.1f} minutes."
+    if trained:
+        took = (
+            f"The trainings took {trained / 60:.1f} minutes in all, compilation included; this call, which trained "
+            f"what was missing, took {minutes:.1f}."
+        )
     page = out / f"{name}.md"
     page.write_text("\n\n".join([heading, *parts, took]) + "\n")
     return page
