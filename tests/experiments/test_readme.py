@@ -54,6 +54,10 @@ def test_a_headline_says_what_the_rows_give(file):
     for number, part in enumerate(parts, start=1):
         rows = file.with_name(f"{file.stem}.parquet" if len(parts) == 1 else f"{file.stem}-{number}.parquet")
         table = pl.read_parquet(rows)
+        if "can" in table.columns:  # a table of answers, no figures
+            counts = table.group_by("method", maintain_order=True).agg(pl.col("can").sum())
+            assert ", ".join(f"{method} {can}" for method, can in counts.iter_rows()) in part["sentences"][0]
+            continue
         names = [name for name, kind in table.schema.items() if kind.is_float()]
         known = {
             interval(own, arm, name).text(digits)
