@@ -143,7 +143,8 @@ def diverged(comparison: Comparison) -> list[str]:
         wrong = own.filter(pl.col("diverged").is_not_null())
         if len(wrong):
             which = "; ".join(f"seed {seed}: {why}" for seed, why in wrong.select("seed", "diverged").iter_rows())
-            said.append(f"{model}: {len(wrong)} of {len(own)} trainings went wrong ({which}); the others stand here.")
+            rest = "; the others stand here" if len(wrong) < len(own) else ""
+            said.append(f"{model}: {len(wrong)} of {len(own)} trainings went wrong ({which}){rest}.")
     return said
 
 
