@@ -205,7 +205,7 @@ def _of_counts(
     values[test.play_id] = np.maximum(np.round(injected.values), 0.0)  # counts still
     injected = injected._replace(values=values[test.play_id])
     changed = replace(series, value=values)
-    plays = as_plays(changed, windows(changed, twitter.CONTEXT, training=own["train"].play_id.max() + 1), number)
+    plays = as_plays(changed, windows(changed, twitter.CONTEXT, training=int(own["train"].play_id.max()) + 1), number)
     plays = plays.select(np.flatnonzero(np.isin(plays.play_id, test.play_id)))
     return Stream(
         before.yards.astype(np.float64),
