@@ -36,3 +36,21 @@ def random_plays(count: int, seed: int = 0, shortest: int = 5, longest: int = 30
             "yards_to_goal": np.where(touchdown, yards, yards + 10).astype(np.float32),
         },
     )
+
+
+def bare_plays(yards, game_id=None, play_id=None):
+    """Plays with outcomes and ids alone, one empty frame each; ids count where none are given."""
+    count = len(yards)
+    ids = np.arange(count, dtype=np.int64)
+    return Plays(
+        frames=np.zeros((count, 1, 2), np.float32),
+        offsets=np.arange(count + 1, dtype=np.int64),
+        players=np.ones((count, 1), bool),
+        static=np.zeros((count, 1), np.float32),
+        yards=np.asarray(yards, np.float32),
+        game_id=ids if game_id is None else np.asarray(game_id, np.int64),
+        play_id=ids if play_id is None else np.asarray(play_id, np.int64),
+        passer_id=ids,
+        passer=np.full(count, ""),
+        features=("value", "seen"),
+    )

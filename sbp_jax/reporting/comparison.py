@@ -105,8 +105,8 @@ def differences(comparison: Comparison) -> str:
     return markdown(header, rows)
 
 
-def sentences(comparison: Comparison) -> list[str]:
-    """By rule: who is best by each judged figure, whether ours is told from its best rival, and the published rows."""
+def verdicts(comparison: Comparison) -> list[str]:
+    """By rule: who is best by each judged figure, and whether ours is told from its best rival."""
     said = []
     for name, each in comparison.figures.items():
         rival = comparison.best_rival(name) if each.judged else None
@@ -119,7 +119,12 @@ def sentences(comparison: Comparison) -> list[str]:
             f"{each.heading}: {comparison.ours} ({ours.mean:.{each.digits}f}) is {verdict} its best rival {rival} "
             f"({other.mean:.{each.digits}f})."
         )
-    beaten = []
+    return said
+
+
+def against_published(comparison: Comparison) -> list[str]:
+    """By rule: which published rows ours is better than, and where it is not."""
+    said, beaten = [], []
     for name, known in comparison.published.items():
         means = {key: comparison.mean(comparison.ours, key).mean for key in known}
         behind = [comparison.figures[key].heading for key, value in known.items() if not means[key] < value]
@@ -156,7 +161,7 @@ def report(comparison: Comparison) -> list[str]:
         table(comparison),
         "Seed by seed:",
         differences(comparison),
-        "What it shows. " + " ".join(sentences(comparison)),
+        "What it shows. " + " ".join([*verdicts(comparison), *against_published(comparison)]),
         *diverged(comparison),
         *comparison.notes,
     ]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sbp_jax.reporting.ablation import difference
-from sbp_jax.reporting.comparison import Comparison, diverged, sentences
+from sbp_jax.reporting.comparison import Comparison, against_published, diverged
 
 VERDICTS = {-1: "better", 0: "not told apart", 1: "worse"}
 
@@ -45,7 +45,7 @@ def headline(comparison: Comparison) -> Headline:
             share = closed(means[ours].mean, means["Marginal"].mean, means["Oracle"].mean)
             shares.append(f"{share:.0%} ({each.heading})")
     said = [f"Of the gap between Marginal and Oracle {ours} closes {listed(shares)}."] if shares else []
-    said += sentences(comparison)[len(rows) :]  # those before are of the judged figures, which are the rows
+    said += against_published(comparison)
     return Headline(
         title=comparison.title,
         header=["figure", ours, "best rival", f"{ours} less it, seed by seed", "bound"],

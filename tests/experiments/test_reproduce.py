@@ -8,37 +8,19 @@ import scipy.stats
 
 from experiments import reproduce
 from experiments.tables import pp
-from sbp_jax.data.batching import Plays
 from sbp_jax.data.sinusoid import draw, sinusoid
 from sbp_jax.distributions import Normal
 from sbp_jax.errors import InputError
+from tests.plays import bare_plays
 
 COUNT = pp.TRAIN + pp.VALIDATION + pp.TEST
-
-
-def windows_of(values, index):
-    """Plays with outcomes and places in their series alone."""
-    count = len(index)
-    ids = np.arange(count, dtype=np.int64)
-    return Plays(
-        frames=np.zeros((count, 1, 2), np.float32),
-        offsets=np.arange(count + 1, dtype=np.int64),
-        players=np.ones((count, 1), bool),
-        static=np.zeros((count, 1), np.float32),
-        yards=values[index].astype(np.float32),
-        game_id=ids,
-        play_id=index.astype(np.int64),
-        passer_id=ids,
-        passer=np.full(count, ""),
-        features=("value", "seen"),
-    )
 
 
 def test_figures_of_a_known_law():
     random = np.random.default_rng(0)
     middle, count = np.linspace(-2.0, 2.0, 4000), 4000
     values = middle + 0.5 * random.normal(size=count)
-    plays = windows_of(values, np.arange(count))
+    plays = bare_plays(values)
     found = pp.figures_of(Normal(jnp.asarray(middle, jnp.float32), 0.5), plays)
     law = scipy.stats.norm(middle, 0.5)
     low = np.floor(plays.yards.astype(float) / pp.WIDTH) * pp.WIDTH
@@ -52,10 +34,10 @@ def test_figures_of_a_known_law():
 def test_the_true_law_is_calibrated_and_sharp():
     values = draw(COUNT, 0)
     index = np.arange(COUNT - pp.TEST, COUNT)
-    found = pp.oracle(windows_of(values, index))
+    found = pp.oracle(bare_plays(values[index], play_id=index))
     assert found["pp_full"] < 0.03
     assert found["spread"] == pytest.approx(sinusoid(COUNT)[index].std(), rel=1e-3)
-    wide = pp.figures_of(Normal(jnp.full(pp.TEST, 5.0), 1.2), windows_of(values, index))
+    wide = pp.figures_of(Normal(jnp.full(pp.TEST, 5.0), 1.2), bare_plays(values[index], play_id=index))
     assert found["crps"] < 0.6 * wide["crps"]
     assert found["nll"] < wide["nll"] - 0.5
 

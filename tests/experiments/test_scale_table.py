@@ -8,27 +8,14 @@ import pytest
 
 from experiments.data import Dataset
 from experiments.tables import scale
-from sbp_jax.data.batching import Plays
 from sbp_jax.errors import InputError
 from sbp_jax.reporting import growth
 from sbp_jax.reporting.growth import Growth
+from tests.plays import bare_plays
 
 
 def plays_of(games):
-    count = len(games)
-    ids = np.arange(count, dtype=np.int64)
-    return Plays(
-        frames=np.zeros((count, 1, 2), np.float32),
-        offsets=np.arange(count + 1, dtype=np.int64),
-        players=np.ones((count, 1), bool),
-        static=np.zeros((count, 1), np.float32),
-        yards=np.zeros(count, np.float32),
-        game_id=np.asarray(games, np.int64),
-        play_id=ids,
-        passer_id=ids,
-        passer=np.full(count, ""),
-        features=("value", "seen"),
-    )
+    return bare_plays(np.zeros(len(games)), game_id=games)
 
 
 class Whole(Dataset):

@@ -7,7 +7,17 @@ import polars as pl
 import pytest
 from scipy.stats import t
 
-from sbp_jax.reporting.comparison import Comparison, Figure, differences, diverged, drawing, report, sentences, table
+from sbp_jax.reporting.comparison import (
+    Comparison,
+    Figure,
+    against_published,
+    differences,
+    diverged,
+    drawing,
+    report,
+    table,
+    verdicts,
+)
 
 SEEDS = 5
 NOISE = np.array([0.1, -0.2, 0.3, 0.0, -0.1])
@@ -53,10 +63,11 @@ def test_differences_are_paired():
     ("rival", "verdict"), [(3.0, "better than"), (1.5, "worse than"), (2.0 - 0.1 * NOISE.mean(), "not told from")]
 )
 def test_sentences_follow_from_the_numbers(rival, verdict):
-    said = sentences(comparison(rival=rival))
-    assert f"Ours (2.100) is {verdict} its best rival Rival" in said[0]
-    assert said[1] == "Ours is better than Ours, published in every column."
-    behind = sentences(replace(comparison(rival=rival), published={"P": {"nll": 2.0, "mae": 1.5}}))[1]
+    (said,) = verdicts(comparison(rival=rival))
+    assert f"Ours (2.100) is {verdict} its best rival Rival" in said
+    (said,) = against_published(comparison(rival=rival))
+    assert said == "Ours is better than Ours, published in every column."
+    (behind,) = against_published(replace(comparison(rival=rival), published={"P": {"nll": 2.0, "mae": 1.5}}))
     assert behind == "Ours is better than P but not in NLL, nats."
 
 
@@ -85,12 +96,12 @@ def test_a_training_that_went_wrong_is_told_and_leaves_the_others():
 
 def test_several_published_rows_share_a_sentence():
     found = replace(comparison(), published={"P": {"nll": 4.0}, "Q": {"nll": 2.0}, "R": {"nll": 3.0}})
-    assert sentences(found)[1:] == [
+    assert against_published(found) == [
         "Ours is better than Q but not in NLL, nats.",
         "Ours is better than P; R in every column.",
     ]
     found = replace(comparison(), published={"P": {"nll": 4.0}, "R": {"nll": 3.0}})
-    assert sentences(found)[1:] == ["Ours is better than every published row in every column."]
+    assert against_published(found) == ["Ours is better than every published row in every column."]
 
 
 def test_bounds_are_no_rivals():
