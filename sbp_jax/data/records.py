@@ -13,6 +13,7 @@ import tensorflow_datasets as tfds
 
 from sbp_jax.data.batching import PLAYER_FEATURES, PLAYERS, Plays
 from sbp_jax.data.features import INFO_TYPES, STATIC_FEATURES
+from sbp_jax.data.spill import spilling
 from sbp_jax.data.whole import write_whole
 
 VERSION = tfds.core.Version("1.0.0")
@@ -74,7 +75,7 @@ def write_records(
         data_dir=str(folder),
         file_format="array_record",
     )
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()), spilling():
         builder.download_and_prepare(download_config=tfds.download.DownloadConfig(beam_options=beam_options))
     shutil.rmtree(folder / "downloads", ignore_errors=True)
 

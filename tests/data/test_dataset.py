@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tensorflow_datasets.core import shuffle
 
-from sbp_jax.data import dataset
+from sbp_jax.data import dataset, spill
 from sbp_jax.data.dataset import PrepareConfig, describe, load, prepare
 from sbp_jax.data.features import read_plays
 from sbp_jax.data.splits import SPLITS
@@ -192,3 +193,18 @@ def test_a_set_of_another_version_is_named(source, tmp_path):
         load(tmp_path / "set", "train")
     prepare(source, tmp_path / "set")
     assert len(load(tmp_path / "set", "train"))
+
+
+def test_more_records_than_memory_are_shuffled_to_the_same_data_set(source, tmp_path, monkeypatch):
+    # TFDS keeps 1 GB in memory, and then wants TensorFlow
+    prepare(source, tmp_path / "set")
+    monkeypatch.setattr(shuffle, "MAX_MEM_BUFFER_SIZE", 20_000)
+    seen = []
+    monkeypatch.setattr(spill.Bucket, "del_file", lambda self: seen.append(self.size) or self._path.unlink(True))
+    prepare(source, tmp_path / "spilt")
+    assert sum(seen) > 20_000
+    for split in SPLITS:
+        first, second = load(tmp_path / "set", split), load(tmp_path / "spilt", split)
+        np.testing.assert_array_equal(first.play_id, second.play_id)
+        np.testing.assert_array_equal(first.frames, second.frames)
+    assert not list((tmp_path / "spilt").rglob("*.tmp"))
