@@ -3,7 +3,7 @@
 import abc
 import dataclasses
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,10 @@ from sbp_jax.config import DataConfig, SeriesConfig, digest
 from sbp_jax.data import dataset
 from sbp_jax.data.batching import Plays
 from sbp_jax.data.dataset import Prepared
+from sbp_jax.data.folds import fold_of, load_every
 from sbp_jax.data.series_plays import SeriesSet, read_windows
 from sbp_jax.data.simulate import RECIPE, SimulationConfig, TrueLaw, simulate
-from sbp_jax.data.splits import SPLITS
+from sbp_jax.data.splits import SPLITS, Fold
 from sbp_jax.errors import InputError
 from sbp_jax.reporting.tables import markdown
 
@@ -87,10 +88,12 @@ class PlayDataset(Dataset):
     Attributes:
         prepared: the data set on disk and the account of its reading.
         simulated: folder of the simulator's files; None for real plays.
+        fold: of a cross-fitting, in place of the data set's own splits.
     """
 
     prepared: Prepared
     simulated: Path | None
+    fold: Fold | None = None
 
     @property
     def path(self) -> Path:
@@ -104,7 +107,9 @@ class PlayDataset(Dataset):
 
     def split(self, name: str) -> Plays:
         """Plays of "train", "validation" or "test"."""
-        return _split(self.path, name)
+        if self.fold is None:
+            return _split(self.path, name)
+        return fold_of(_every_play(self.path), self.fold, name)
 
     def truth(self) -> TrueLaw:
         """The simulator's conditional law of every play."""
@@ -132,6 +137,11 @@ class PlayDataset(Dataset):
 @cache
 def _split(path: Path, name: str) -> Plays:
     return dataset.load(path, name)
+
+
+@lru_cache(maxsize=1)
+def _every_play(path: Path) -> Plays:
+    return load_every(path)
 
 
 def open_dataset(config: DataConfig | SeriesConfig) -> Dataset:
@@ -165,7 +175,7 @@ def open_plays(config: DataConfig) -> PlayDataset:
     out = Path(config.cache).absolute() / f"prepared-{stem}-{digest(where, choice.recorded())}"
     with tqdm(desc="prepare", unit=" plays") as bar:
         prepared = dataset.prepare(sources, out, choice, partial(move, bar))
-    return PlayDataset(prepared, simulated)
+    return PlayDataset(prepared, simulated, config.cross)
 
 
 def _simulate(config: DataConfig) -> Path:

@@ -16,7 +16,6 @@ import configs
 from experiments.cli import main, parse
 from experiments.data import open_plays
 from experiments.judge import LEVELS, oracle_forecast
-from experiments.score import leaderboard_table
 from experiments.signals import listening
 from experiments.start import marginal_law
 from experiments.train import check, train
@@ -25,9 +24,10 @@ from sbp_jax.data.batching import Plays
 from sbp_jax.data.splits import SPLITS
 from sbp_jax.evaluation import YARDS, IntegerForecast, evaluate, integer_forecast, pp_curve
 from sbp_jax.reporting import figures
+from sbp_jax.reporting.leaderboard import leaderboard_table
 from sbp_jax.reporting.tables import metrics_table
 from sbp_jax.run import Run, load_run
-from sbp_jax.scoring import leaderboard
+from sbp_jax.scoring import League, aggregate
 from sbp_jax.training.stop import Stop
 
 # Below it no network beats the marginal: what is learnt is the few plays themselves.
@@ -110,14 +110,20 @@ def oracle_scores(forecast: IntegerForecast, plays: Plays) -> pl.DataFrame:
     """The plays scored by the true law: what the noise of the outcomes leaves to see of the skill."""
     pit = (forecast.cdf_below + forecast.cdf_at) / 2
     return pl.DataFrame(
-        {"passer_id": plays.passer_id, "passer": plays.passer.astype(str), "pit": pit, "score": ndtri(pit)}
+        {"passer_id": plays.passer_id, "passer": plays.passer.astype(str), "game_id": plays.game_id}
+        | {"pit": pit, "score": ndtri(pit)}
     )
+
+
+def leaderboard(scores: pl.DataFrame, min_plays: int = 1) -> pl.DataFrame:
+    """The quarterbacks of scored plays, judged by these plays' own league."""
+    return aggregate(scores, ("career",), League.fit(scores), min_plays=min_plays, bootstraps=0)
 
 
 def rank_correlation(table: pl.DataFrame, skill: dict[int, float]) -> float:
     """Spearman's correlation of a leaderboard's scores with the true skill."""
     known = pl.Series("skill", [skill[passer] for passer in table["passer_id"].to_list()])
-    return table.select(pl.corr(known, "score", method="spearman")).item()
+    return table.select(pl.corr(known, "passing_score", method="spearman")).item()
 
 
 def qualified(scores: pl.DataFrame) -> int:
@@ -228,7 +234,7 @@ def report(summary: dict[str, Any], table: pl.DataFrame) -> str:
             f"reach {summary['skill_rank_correlation_oracle']:.2f}; "
             f"{summary['skill_rank_correlation_held_out']:.2f} over the few that were not trained on."
         )
-    parts.append("Quarterbacks by mean play score, over all plays, those trained on too (the network sees no names):")
+    parts.append("Quarterbacks by passing score, over all plays, those trained on too (the network sees no names):")
     parts.append(leaderboard_table(table, most=10))
     seconds = ", ".join(f"{name} {value:.0f}" for name, value in summary["seconds"].items())
     parts.append(f"Seconds by stage of this call, which does not repeat what is there already: {seconds}.")

@@ -6,18 +6,14 @@ a figure. Interrupted, the same command goes on with what is missing. TABLE is o
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
-
-import jax
-from jax.experimental.compilation_cache import compilation_cache
 
 from experiments import machine
 from experiments.cli import main, parse
+from experiments.compiled import compiled_once
 from experiments.signals import listening
 from experiments.tables import capabilities, detectors, mae, pp, scale, twitter
 from experiments.tables.capabilities import Capabilities
@@ -140,25 +136,6 @@ def write(name: str, options: Options, words: list[str], stop: Stop | None = Non
     page = out / f"{name}.md"
     page.write_text("\n\n".join([heading, *parts, took]) + "\n")
     return page
-
-
-@contextmanager
-def compiled_once() -> Iterator[None]:
-    """Programs that trainings on other data share are compiled once: JAX's cache, in a folder of this call's own."""
-    with TemporaryDirectory(prefix="compiled-") as folder:
-        values = {"jax_compilation_cache_dir": folder, "jax_persistent_cache_min_compile_time_secs": 0.3}
-        before = {name: getattr(jax.config, name) for name in values}
-        try:
-            _configure(values)
-            yield
-        finally:
-            _configure(before)
-
-
-def _configure(values: Mapping[str, Any]) -> None:
-    for name, value in values.items():
-        jax.config.update(name, value)
-    compilation_cache.reset_cache()  # else it stays with the folder that it was first used with
 
 
 def command(args: list[str]) -> None:

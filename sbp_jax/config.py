@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from sbp_jax.data.extras import check_extras
 from sbp_jax.data.series_config import SeriesConfig
+from sbp_jax.data.splits import Fold
 from sbp_jax.errors import InputError
 from sbp_jax.models.network import NetworkConfig
 
@@ -33,6 +34,9 @@ class DataConfig:
         results: of the plays kept: C complete, I incomplete, IN intercepted; of lists of plays also S sack, R run.
         situation: numeric columns of the list of plays that the network sees beside the situation, such as "air_yards".
         test_seasons: seasons whose games are the test, instead of a share of all games.
+        folds: of a cross-fitting, in which every game tests once; 0: none. Of seasons there are as many as folds.
+        fold: which of them tests.
+        fold_by: folds are games dealt out by `seed`, or whole seasons.
 
     Raises:
         InputError: an extra that is unknown or named twice.
@@ -51,9 +55,17 @@ class DataConfig:
     results: tuple[str, ...] = ("C", "I", "IN")
     situation: tuple[str, ...] = ()
     test_seasons: tuple[int, ...] = ()
+    folds: int = 0
+    fold: int = 0
+    fold_by: Literal["game", "season"] = "game"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "extras", check_extras(self.extras))
+
+    @property
+    def cross(self) -> Fold | None:
+        """The fold that tests, if the data are cross-fitted; InputError where there is no such one."""
+        return Fold(self.fold, self.folds, self.fold_by, self.seed, self.validation) if self.folds else None
 
 
 Kind = Literal["sbp", "binned", "blended_pareto", "hybrid_pareto", "two_tailed_hybrid_pareto", "student_t", "gaussian"]

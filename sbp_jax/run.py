@@ -11,9 +11,11 @@ import numpy as np
 import polars as pl
 from flax import nnx
 
-from sbp_jax.config import Config, SeriesConfig
+from sbp_jax.config import Config, DataConfig, SeriesConfig
 from sbp_jax.data.batching import Plays
 from sbp_jax.data.dataset import describe, load
+from sbp_jax.data.facts import facts_of
+from sbp_jax.data.folds import load_fold
 from sbp_jax.data.series_plays import read_windows
 from sbp_jax.errors import InputError
 from sbp_jax.models.network import Network
@@ -89,13 +91,17 @@ class Run:
     def score(self, plays: Plays) -> pl.DataFrame:
         """One row a play: ids, passer, yards, predictive median, (mid-)PIT and normal score of the outcome.
 
+        Then what is known of the play beside its frames, as `sbp_jax.data.facts.facts_of` has it: team, season, down,
+        time to throw and the like, for splits and groups.
+
         Raises:
             InputError: as in `raw_outputs`; outcomes that are not whole numbers where those trained on were.
         """
-        return self.residuals(plays).drop("residual", "log_prob")
+        situation = self.config.data.situation if isinstance(self.config.data, DataConfig) else ()
+        return self.residuals(plays).drop("residual", "log_prob").hstack(facts_of(plays, situation))
 
     def residuals(self, plays: Plays) -> pl.DataFrame:
-        """The columns of `score`, and `residual`, yards less their predictive median, and `log_prob`, in nats.
+        """The columns of `score` but for the facts, and `residual`, yards less their predictive median, and `log_prob`, in nats.
 
         Of whole numbers `pit` is the mid-PIT, P(Y < y) + P(Y = y) / 2, nothing is drawn at random, and `log_prob` is
         log P(Y = y); of others they are F(y) and the log density. Where the goal line stops gains (see `limit`), what
@@ -162,7 +168,9 @@ class Run:
             windows = read_windows(self.config.data, folder)
             fingerprint, plays = windows.fingerprint, windows.split
         else:
-            fingerprint, plays = describe(folder).fingerprint, partial(load, folder)
+            fold = self.config.data.cross
+            fingerprint = describe(folder).fingerprint
+            plays = partial(load, folder) if fold is None else partial(load_fold, folder, fold)
         if fingerprint != self.fingerprint:
             raise InputError(f"{folder}: holds other plays than those that {self.path} was trained on; train it again")
         return plays(split)

@@ -1,6 +1,8 @@
 """Which games train, validate and test: splits are by game, never by play."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -59,6 +61,53 @@ def split_by_season(
     share = fractions[1] / (fractions[0] + fractions[1]) if fractions[1] else 0.0
     split = _deal(left, seed, (1.0 - share, share, 0.0))
     return {**split, "test": sorted(game for game, season in by_game.items() if season in test)}
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One fold of a cross-fitting: its games test, and with the other folds each game tests once.
+
+    Attributes:
+        number: which, from 0.
+        count: of folds; with seasons, how many seasons there are.
+        by: what folds are made of: games that `seed` deals out, or whole seasons in order.
+        seed: of the dealing, and of which of the other games validate.
+        validation: share of the other games that validate.
+
+    Raises:
+        InputError: fewer than two folds, or no such one.
+    """
+
+    number: int
+    count: int
+    by: Literal["game", "season"] = "game"
+    seed: int = 0
+    validation: float = 0.15
+
+    def __post_init__(self) -> None:
+        if self.count < 2 or not 0 <= self.number < self.count:
+            raise InputError(f"fold: expected 0 to {max(self.count - 1, 1)} of at least 2, got {self.number}")
+
+    def games(self, games: Sequence[int], seasons: Sequence[int]) -> dict[str, list[int]]:
+        """Return the games of each split; arguments as for `split_by_season`.
+
+        Raises:
+            InputError: fewer games than folds, or another number of seasons.
+        """
+        if self.by == "season":
+            known = sorted({season for season in seasons if season >= 0})
+            if len(known) != self.count:
+                raise InputError(f"fold: expected {self.count} seasons, got {len(known)}")
+            shares = (1.0 - self.validation, self.validation, 0.0)
+            return split_by_season(games, seasons, [known[self.number]], self.seed, shares)
+        ordered = sorted(set(games))
+        if len(ordered) < self.count:
+            raise InputError(f"fold: expected at least {self.count} games, one a fold, got {len(ordered)}")
+        dealt = np.random.default_rng(self.seed).permutation(ordered)
+        own = dealt[self.number :: self.count]
+        left = sorted(set(ordered) - set(own.tolist()))
+        split = _deal(left, self.seed, (1.0 - self.validation, self.validation, 0.0))
+        return {**split, "test": sorted(own.tolist())}
 
 
 def _deal(ordered: Sequence[int], seed: int, fractions: Sequence[float]) -> dict[str, list[int]]:

@@ -61,7 +61,7 @@ def test_it_learns_from_the_situation_alone(run):
 
 
 def test_its_passers_are_scored(run, capsys):
-    score.command([str(run.path)])
+    score.command([str(run.path), "--of", "test"])
     leaders = pl.read_parquet(run.path / "scores/leaderboard.parquet")
     told, printed = set(run.plays("test").passer), capsys.readouterr().out
     assert set(leaders["passer"]) == told <= {f"P.Passer{i}" for i in range(6)}

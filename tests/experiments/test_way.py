@@ -63,15 +63,21 @@ def test_restored_run_predicts_and_scores(run):
     distribution = run.predict(plays)
     assert distribution.batch_shape == (len(plays),)
     table = run.score(plays)
-    assert table.columns == ["game_id", "play_id", "passer_id", "passer", "yards", "median", "pit", "score"]
+    own = ["game_id", "play_id", "passer_id", "passer", "yards", "median", "pit", "score"]
+    assert table.columns[:8] == own
+    facts = ["down", "distance", "yards_to_goal", "quarter", "clock_s", "score_difference", "week", "home"]
+    facts += ["team", "result", "season", "pressure", "touchdown", "time_to_throw"]
+    assert table.columns[8:] == facts
+    assert table["time_to_throw"].is_between(0.4, 8).all()
+    assert set(table["result"].unique()) <= {"C", "I", "IN"}
     assert table["pit"].is_between(0, 1).all()
     assert table["score"].is_finite().all()
     np.testing.assert_array_equal(table["yards"].to_numpy(), plays.yards)
     loss = -np.mean(np.asarray(distribution.interval_log_prob(plays.yards - 0.5, plays.yards + 0.5)))
     assert 1.5 < loss < 4.5
     residuals = run.residuals(plays)
-    assert residuals.columns == [*table.columns, "residual", "log_prob"]
-    assert residuals.drop("residual", "log_prob").equals(table)
+    assert residuals.columns == [*own, "residual", "log_prob"]
+    assert residuals.drop("residual", "log_prob").equals(table.select(own))
     np.testing.assert_array_equal(residuals["residual"], plays.yards - table["median"].to_numpy())
     assert -residuals["log_prob"].mean() == pytest.approx(loss, rel=1e-5)
 
@@ -143,12 +149,12 @@ def test_same_command_again_finds_the_run_done(run_folder, capsys):
 
 
 def test_score_command_writes_its_tables(run_folder, capsys):
-    score.command([str(run_folder), "--split", "held-out", "--min-plays", "2"])
+    score.command([str(run_folder), "--of", "held-out", "--min-plays", "2"])
     assert "| rank | passer | plays |" in capsys.readouterr().out
     plays = pl.read_csv(run_folder / "scores" / "plays.csv")
     board = pl.read_parquet(run_folder / "scores" / "leaderboard.parquet")
     assert plays.height == sum(len(load(sbp.load_run(run_folder).dataset, s)) for s in ("validation", "test"))
-    assert board["score"].is_sorted(descending=True)
+    assert board["passing_score"].is_sorted(descending=True)
     assert board["plays"].min() >= 2
 
 

@@ -1,14 +1,12 @@
-"""The play score and its aggregation: known answers."""
+"""The play score: known answers."""
 
 import jax.numpy as jnp
 import numpy as np
-import polars as pl
 import pytest
 from scipy import stats
 
 from sbp_jax.distributions import Binned, GeneralizedPareto, Normal, SplicedBinnedPareto
-from sbp_jax.errors import InputError
-from sbp_jax.scoring import leaderboard, mid_pit, normal_score
+from sbp_jax.scoring import mid_pit, normal_score
 
 
 def test_normal_score_under_a_normal_law():
@@ -49,27 +47,3 @@ def test_mid_pit_averages_one_half_over_the_law():
     pit = mid_pit(law, jnp.arange(5.0))
     np.testing.assert_allclose(pit, np.cumsum(mass) - mass / 2, atol=1e-6)
     assert float(pit @ mass) == pytest.approx(0.5, abs=1e-6)
-
-
-def table():
-    return pl.DataFrame(
-        {"passer_id": [1, 1, 2, 2, 2, 3], "passer": ["A", "A", "B", "B", "B", "C"]}
-        | {"score": [1.0, 3.0, 0.0, 0.0, 3.0, 5.0], "pit": [0.8, 0.9, 0.5, 0.5, 0.9, 1.0]}
-    )
-
-
-def test_leaderboard_means_and_standard_errors():
-    board = leaderboard(table())
-    assert board["passer"].to_list() == ["C", "A", "B"]
-    assert board["plays"].to_list() == [1, 2, 3]
-    np.testing.assert_allclose(board["score"], [5, 2, 1])
-    assert board["standard_error"][0] is None
-    np.testing.assert_allclose(board["standard_error"][1:], [1.0, 1.0])
-    assert leaderboard(table(), min_plays=2)["passer"].to_list() == ["A", "B"]
-
-
-def test_leaderboard_names_what_is_missing():
-    with pytest.raises(InputError, match="no column 'team'"):
-        leaderboard(table(), by=("team",))
-    with pytest.raises(InputError, match="has 9 plays"):
-        leaderboard(table(), min_plays=9)

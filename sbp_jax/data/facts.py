@@ -1,0 +1,87 @@
+"""What is known of plays beside their frames, as a table for splits: their own columns, and those of the lists.
+
+`facts_of` reads the plays at hand; `listed_facts` reads the lists of plays again, with every column a publisher gives.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from sbp_jax.data.batching import LEAGUE_YARDS, Plays
+from sbp_jax.data.features import MISSING, SITUATION_FEATURES, static_names
+from sbp_jax.data.formats import find_tables, read_table
+from sbp_jax.data.passers import PLAY
+from sbp_jax.data.play_lists import NAMES, read_play_list
+from sbp_jax.errors import InputError
+
+GAIN = "gain"  # yards as the league counts them, whatever outcome was asked for
+_WHOLE = {"down", "quarter", "week", "home", "score_difference"}
+_PLAIN = {"time_to_throw": "time_to_throw_s"}
+
+
+def facts_of(plays: Plays, situation: Sequence[str] = ()) -> pl.DataFrame:
+    """The situation of each play and what else is known of it, null where it is not; one row a play, in their order.
+
+    Args:
+        plays: as `features.plays_from_chunk` makes them.
+        situation: names of the further columns of `static`.
+
+    Returns:
+        `SITUATION_FEATURES` and `situation` (yards, seconds left in the quarter, points), `team`, `season`, `result`
+        (C, I, IN, S sack, R run), `touchdown`, `time_to_throw` [seconds] and `pressure`; those that the plays have.
+    """
+    columns: dict[str, pl.Series] = {}
+    names = static_names(situation)
+    if plays.static.shape[1] == len(names):
+        half = len(names) // 2
+        for at, name in enumerate((*SITUATION_FEATURES, *situation)):
+            value = pl.Series(name, plays.static[:, at].astype(np.float64))
+            known = pl.Series(plays.static[:, half + at] == 0)
+            columns[name] = pl.select(pl.when(known).then(value).alias(name))[name]
+    info = plays.info
+    for name in ("team", "result"):
+        if name in info:
+            text = pl.Series(name, info[name].astype(str))
+            columns[name] = pl.select(pl.when(text != "").then(text).alias(name))[name]
+    for name in ("season", "pressure", "touchdown"):
+        if name in info:
+            number = pl.Series(name, info[name])
+            known = number if name == "touchdown" else pl.select(pl.when(number != MISSING).then(number)).to_series()
+            columns[name] = known.cast(pl.Boolean) if name != "season" else known
+    for name, held in _PLAIN.items():
+        if held in info:
+            columns[name] = pl.Series(info[held].astype(np.float64)).fill_nan(None)
+    table = pl.DataFrame([series.alias(name) for name, series in columns.items()])
+    return table.with_columns(pl.col(name).cast(pl.Int64) for name in table.columns if name in _WHOLE)
+
+
+def listed_facts(sources: Sequence[str | Path]) -> pl.DataFrame:
+    """Every column of the lists of plays among the sources, under their own names, one row a play.
+
+    Beside them `game_id`, `play_id` and `gain`, yards as the league counts them (an incompletion or an interception
+    gains 0). Of a play listed twice the first word on each column counts.
+
+    Raises:
+        InputError: there is no list of plays, or one that cannot be read.
+    """
+    parts = []
+    for table in find_tables([Path(source) for source in sources], tracking=False):
+        listed = read_play_list(table, LEAGUE_YARDS, ()) if table.role == "plays" else None
+        if listed is None:
+            continue
+        own = read_table(table)
+        ids = {column for name in PLAY for column in NAMES[name]}
+        own = own.drop(name for name in own.columns if name in ids or name == GAIN)
+        parts.append(listed.select(*PLAY, pl.col("yards").cast(pl.Float64).alias(GAIN)).hstack(own))
+    if not parts:
+        raise InputError(f"{', '.join(map(str, sources))}: no list of plays found")
+    both = pl.concat(parts, how="diagonal_relaxed")
+    return both.group_by(PLAY, maintain_order=True).agg(pl.all().drop_nulls().first())
+
+
+def with_listed(table: pl.DataFrame, listed: pl.DataFrame) -> pl.DataFrame:
+    """A table of plays with the lists' further columns, null on plays that no list has; its own stay as they are."""
+    further = [name for name in listed.columns if name not in table.columns]
+    return table.join(listed.select(*PLAY, *further), on=PLAY, how="left", maintain_order="left")

@@ -1,0 +1,200 @@
+"""The league that play scores are judged against: how much passers, their games and single plays differ, and the scale.
+
+The normal score z of a play of passer-season a in game g is taken as
+
+    z = m + p_a + q_ag + e        variances: tau^2 of p, gamma^2 of q, sigma^2 of e
+
+a nested random-effects law. The variances are Henderson's first estimates: the mean squares of the nested analysis of
+variance set equal to their expectations, a negative one taken as 0 (Searle, Casella and McCulloch 1992, chapter 5).
+What is true of a group of plays, and how far its mean z is from that, follow at each level:
+
+| level | what is true of a group | variance of the truth | variance of the mean about it |
+| --- | --- | --- | --- |
+| play | z itself | tau^2 + gamma^2 + sigma^2 | 0 |
+| drive, game | p + q | tau^2 + gamma^2 | sigma^2 / n |
+| season, career | p | tau^2 | gamma^2 sum_g (n_g / n)^2 + sigma^2 / n |
+
+The reliability of a group is R = truth / (truth + mean about it), the squared correlation of its mean with its truth;
+its mean, shrunk toward the league's, is v = m + R (mean - m) (James-Stein, empirical Bayes). The passing score
+
+    50 + 49 Phi((v - m) / s)
+
+is on the article's scale, with s the deviation of v over the league's own groups of that level, each counted by its
+plays: the league's average is 74.5, and a deviation above it 91.2. m, the variances and s are fixed once and saved, so
+that scores of later games compare.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+import polars as pl
+from scipy.special import ndtr
+
+from sbp_jax.errors import InputError
+
+Level = Literal["play", "drive", "game", "season", "career"]
+LEVELS: tuple[Level, ...] = get_args(Level)
+LOWEST, RANGE = 50.0, 49.0
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class League:
+    """Means and variances of play scores, and the scale of each level.
+
+    Attributes:
+        mean: m, of all plays.
+        passers: tau^2.
+        games: gamma^2.
+        plays: sigma^2.
+        spreads: s by level, of the levels that were measured.
+        counted: plays that it was measured on.
+    """
+
+    mean: float
+    passers: float
+    games: float
+    plays: float
+    spreads: Mapping[str, float] = field(default_factory=dict)
+    counted: int = 0
+
+    def __post_init__(self) -> None:
+        numbers = {"mean": self.mean, "passers": self.passers, "games": self.games, "plays": self.plays}
+        for name, value in {**numbers, **{f"spreads.{name}": value for name, value in self.spreads.items()}}.items():
+            if not np.isfinite(value) or (value < 0 and name != "mean"):
+                raise InputError(f"league: {name}: expected a finite number of at least 0, got {value}")
+
+    @classmethod
+    def fit(cls, plays: pl.DataFrame) -> "League":
+        """The league of scored plays: one row a play, `passer_id, game_id, score`, and `season` where it is known.
+
+        A passer's seasons are passers of their own. What the plays cannot tell apart is told of the coarser one: where
+        no passer has two games, games differ by 0. The spreads are those of the levels play, game, season and career.
+
+        Raises:
+            InputError: fewer than two plays, or a score that is no finite number.
+        """
+        score = plays["score"].cast(pl.Float64).to_numpy()
+        if len(score) < 2 or not np.isfinite(score).all():
+            raise InputError(f"plays: expected at least two with finite scores, got {len(score)}")
+        keys = ["passer_id", *(["season"] if "season" in plays.columns else [])]
+        table = plays.select(*keys, "game_id", score=pl.Series(score))
+        cells = table.group_by(*keys, "game_id").agg(n=pl.len(), total=pl.col("score").sum())
+        passers = cells.group_by(keys).agg(
+            plays=pl.col("n").sum(), squares=(pl.col("n") ** 2).sum(), total=pl.col("total").sum(), games=pl.len()
+        )
+        found = cls(float(score.mean()), *_components(score, cells, passers), counted=len(score))
+        career = table.rename({"season": "_season"}) if "season" in table.columns else table
+        values = {
+            "play": (table["score"].to_numpy(), np.ones(len(table))),
+            "game": _shrunk(found, "game", table, [*keys, "game_id"]),
+            "season": _shrunk(found, "season", table, keys),
+            "career": _shrunk(found, "career", career, ["passer_id"]),
+        }
+        spreads = {level: _deviation(value, weight, found.mean) for level, (value, weight) in values.items()}
+        return cls(found.mean, found.passers, found.games, found.plays, spreads, found.counted)
+
+    def truth(self, level: Level) -> float:
+        """Variance of what is true of a group of that level."""
+        if level == "play":
+            return self.passers + self.games + self.plays
+        return self.passers + (self.games if level in ("drive", "game") else 0.0)
+
+    def sampling(self, level: Level, plays: np.ndarray, squares: np.ndarray) -> np.ndarray:
+        """Variance of a group's mean score about what is true of it.
+
+        Args:
+            level: of the group.
+            plays: n of each group [groups].
+            squares: sum over its games of their squared numbers of plays [groups].
+        """
+        plays = np.asarray(plays, float)
+        if level == "play":
+            return np.zeros(len(plays))
+        clustered = 0.0 if level in ("drive", "game") else self.games * np.asarray(squares, float) / plays**2
+        return clustered + self.plays / plays
+
+    def reliability(self, level: Level, plays: np.ndarray, squares: np.ndarray) -> np.ndarray:
+        """R of each group [groups], in [0, 1]: 0 where passers do not differ at all."""
+        truth, about = self.truth(level), self.sampling(level, plays, squares)
+        total = truth + about
+        return np.where(total > 0, truth / np.where(total > 0, total, 1.0), 0.0)
+
+    def passing_score(self, value: np.ndarray, level: Level, centre: float | None = None) -> np.ndarray:
+        """Shrunk means on the scale from 50 to 99; 74.5 for all where the league's groups do not differ.
+
+        Args:
+            value: v of each group [groups].
+            level: whose spread is taken; a drive has that of a game.
+            centre: what stands for the league's average; by default its mean.
+
+        Raises:
+            InputError: the league has no spread of that level.
+        """
+        name = "game" if level == "drive" else level
+        if name not in self.spreads:
+            raise InputError(f"league: no spread of the level {name!r}; there are {', '.join(self.spreads)}")
+        spread, away = self.spreads[name], np.asarray(value, float) - (self.mean if centre is None else centre)
+        return LOWEST + RANGE * (ndtr(away / spread) if spread > 0 else np.full(len(away), 0.5))
+
+    def save(self, path: Path) -> None:
+        """Write it as JSON."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        said = {"format": FORMAT, **asdict(self)}
+        path.write_text(json.dumps(said, indent=1) + "\n")
+
+    @classmethod
+    def load(cls, path: Path) -> "League":
+        """Read what `save` wrote; InputError where the file is none or of another format."""
+        try:
+            said = json.loads(path.read_text())
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path}: cannot be read as a league ({error})") from error
+        if not isinstance(said, dict) or said.pop("format", None) != FORMAT:
+            raise InputError(f"{path}: expected a league of format {FORMAT}")
+        try:
+            numbers: dict[str, Any] = {name: float(said[name]) for name in ("mean", "passers", "games", "plays")}
+            spreads = {str(name): float(value) for name, value in said["spreads"].items()}
+            return cls(**numbers, spreads=spreads, counted=int(said["counted"]))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise InputError(f"{path}: expected the numbers of a league ({error})") from error
+
+
+def _components(score: np.ndarray, cells: pl.DataFrame, passers: pl.DataFrame) -> tuple[float, float, float]:
+    """tau^2, gamma^2, sigma^2; `cells` are passers' games."""
+    n, total = cells["n"].to_numpy().astype(float), cells["total"].to_numpy()
+    size, squares = passers["plays"].to_numpy().astype(float), passers["squares"].to_numpy().astype(float)
+    count, mean = float(len(score)), float(score.mean())
+    within = float(np.sum((score - mean) ** 2) - np.sum(n * (total / n - mean) ** 2))
+    own = passers["total"].to_numpy() / size
+    between = float(np.sum(size * (own - mean) ** 2))
+    among = float(np.sum(n * (total / n - mean) ** 2)) - between
+    free = count - len(cells)
+    plays = within / free if free > 0 else float(score.var())
+    inner, outer = float(np.sum(squares / size)), float(np.sum(squares)) / count
+    spare, nested = len(cells) - len(passers), count - inner
+    games = max((among - spare * plays) / nested, 0.0) if spare > 0 and nested > 0 else 0.0
+    alone = count - float(np.sum(size**2)) / count
+    if len(passers) < 2 or alone <= 0:
+        return 0.0, games, plays
+    expected = (len(passers) - 1) * plays + (inner - outer) * games
+    return max((between - expected) / alone, 0.0), games, plays
+
+
+def _shrunk(league: League, level: Level, table: pl.DataFrame, keys: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Shrunk means of the groups, and their numbers of plays."""
+    games = table.group_by([*dict.fromkeys([*keys, "game_id"])]).agg(n=pl.len(), total=pl.col("score").sum())
+    groups = games.group_by(keys).agg(
+        plays=pl.col("n").sum(), squares=(pl.col("n") ** 2).sum(), total=pl.col("total").sum()
+    )
+    plays = groups["plays"].to_numpy().astype(float)
+    reliability = league.reliability(level, plays, groups["squares"].to_numpy())
+    return league.mean + reliability * (groups["total"].to_numpy() / plays - league.mean), plays
+
+
+def _deviation(value: np.ndarray, weight: np.ndarray, centre: float) -> float:
+    return float(np.sqrt(np.average((value - centre) ** 2, weights=weight)))

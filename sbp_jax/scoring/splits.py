@@ -1,0 +1,64 @@
+"""Which plays of a scored table: named splits, or an expression in SQL such as "time_to_throw between 2.5 and 4"."""
+
+import difflib
+
+import polars as pl
+from polars.exceptions import PolarsError
+
+from sbp_jax.errors import InputError
+
+# usual names -> the expression; yards and seconds
+SPLITS = {
+    "pressure": "pressure",
+    "clean": "not pressure",
+    "quick": "time_to_throw < 2.5",
+    "extended": "time_to_throw between 2.5 and 4",
+    "late": "time_to_throw > 4",
+    "deep": "air_yards >= 20",
+    "short": "air_yards < 10",
+    "first_down": "down = 1",
+    "third_down": "down = 3",
+    "red_zone": "yards_to_goal <= 20",
+    "ahead": "score_difference > 0",
+    "tied": "score_difference = 0",
+    "behind": "score_difference < 0",
+    "home": "home = 1",
+    "away": "home = 0",
+    "two_minutes": "quarter in (2, 4) and clock_s <= 120",
+}
+
+
+def select_plays(plays: pl.DataFrame, split: str) -> pl.DataFrame:
+    """The plays of a split; one of whom it cannot be told is not among them.
+
+    Args:
+        plays: one row a play, with the columns that the split names.
+        split: a name of `SPLITS`, or a condition on the columns in SQL.
+
+    Raises:
+        InputError: the condition cannot be read, names a column that is not there, is no condition, or no play is of
+            the split; one line.
+    """
+    condition = SPLITS.get(split, split)
+    try:
+        expression = pl.sql_expr(condition)
+        names = [name for name in expression.meta.root_names() if name not in plays.columns]
+        if names:
+            raise InputError(f"split {split!r}: {_unknown(names[0], plays.columns, split == condition)}")
+        kind = plays.select(expression.alias("split")).schema["split"]
+        chosen = plays.filter(expression) if kind == pl.Boolean else plays.clear()
+    except PolarsError as error:
+        said = str(error).strip().splitlines()[0]
+        raise InputError(f"split {split!r}: cannot be read as a condition on the plays' columns ({said})") from error
+    if kind != pl.Boolean:
+        raise InputError(f"split {split!r}: expected a condition such as 'down = 3', got values of type {kind}")
+    if chosen.is_empty():
+        raise InputError(f"split {split!r}: none of the {len(plays):,} plays is of it")
+    return chosen
+
+
+def _unknown(name: str, columns: list[str], own: bool) -> str:
+    near = difflib.get_close_matches(name, [*columns, *(SPLITS if own else ())], n=1, cutoff=0.6)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    names = f"; named splits: {', '.join(SPLITS)}" if own and not near else ""
+    return f"no column {name!r}{hint}; there are {', '.join(columns)}{names}"

@@ -1,0 +1,132 @@
+"""Ratings against winning: correlations over team-seasons with bootstrap intervals, and their paired differences."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from sbp_jax.errors import InputError
+
+INTERVAL = 0.9
+
+
+@dataclass(frozen=True)
+class Correlation:
+    """A rating's correlation with an outcome of team-seasons, or the difference of two ratings' on the same ones.
+
+    Attributes:
+        rating: its name.
+        outcome: column of the outcome.
+        value: Pearson's correlation (with an outcome of 0 and 1 the point-biserial one).
+        low, high: of the 90 % bootstrap interval over teams, whose seasons are drawn together.
+        difference, difference_low, difference_high: of the reference rating's correlation less this one's, over the
+            same resamples; 0 of the reference itself.
+        teams: team-seasons that have all ratings.
+    """
+
+    rating: str
+    outcome: str
+    value: float
+    low: float
+    high: float
+    difference: float
+    difference_low: float
+    difference_high: float
+    teams: int
+
+
+def correlations(
+    table: pl.DataFrame,
+    ratings: Sequence[str],
+    outcomes: Sequence[str],
+    reference: str,
+    bootstraps: int = 4000,
+    seed: int = 0,
+) -> list[Correlation]:
+    """Correlation of every rating with every outcome, over the team-seasons that have all of them.
+
+    Args:
+        table: one row a team-season: `team`, the ratings and the outcomes.
+        ratings: columns; `reference` is one of them.
+        outcomes: columns, numbers or flags.
+        reference: whose lead over each other rating is told.
+        bootstraps: resamples of the teams.
+        seed: of them.
+
+    Raises:
+        InputError: a column is missing; fewer than three team-seasons have all ratings.
+    """
+    for name in ("team", *ratings, *outcomes):
+        if name not in table.columns:
+            raise InputError(f"team-seasons: no column {name!r}; there are {', '.join(table.columns)}")
+    known = table.with_columns(pl.col(*ratings, *outcomes).cast(pl.Float64).fill_nan(None))
+    known = known.drop_nulls([*ratings, *outcomes])
+    if len(known) < 3:
+        raise InputError(f"team-seasons: expected at least 3 with every rating and outcome, got {len(known)}")
+    _, team = np.unique(known["team"].to_numpy(), return_inverse=True)
+    generator = np.random.default_rng(seed)
+    drawn = generator.integers(0, team.max() + 1, (bootstraps, team.max() + 1))
+    weight = np.apply_along_axis(np.bincount, 1, drawn, minlength=team.max() + 1)[:, team].astype(float)
+    weight = np.vstack([np.ones(len(known)), weight])  # the first row is the sample itself
+    values = {name: known[name].to_numpy() for name in (*ratings, *outcomes)}
+    result = []
+    for outcome in outcomes:
+        found = {name: _weighted(values[name], values[outcome], weight) for name in ratings}
+        for name in ratings:
+            lead = found[reference] - found[name]
+            result.append(
+                Correlation(name, outcome, *_told(found[name]), *_told(lead), teams=len(known)),
+            )
+    return result
+
+
+def primary_passers(plays: pl.DataFrame) -> pl.DataFrame:
+    """The passer with the most plays of each team and season: `season, team, passer_id, passer, plays`."""
+    counted = plays.group_by("season", "team", "passer_id", "passer").agg(plays=pl.len())
+    counted = counted.sort("plays", "passer_id", descending=[True, False])
+    return counted.unique(["season", "team"], keep="first", maintain_order=True).sort("season", "team")
+
+
+def rank_correlations(
+    rated: Mapping[int, pl.DataFrame], ratings: Sequence[str], truth: str
+) -> list[dict[str, float | str | int]]:
+    """Spearman's correlation of each rating with the truth, by number of attempts.
+
+    Args:
+        rated: by number of attempts a table of passers, one row a passer and draw (`draw`), with the ratings and the
+            truth.
+        ratings: columns.
+        truth: column.
+
+    Returns:
+        Rows of `attempts, rating, value` (the mean over draws) and `deviation` (over draws).
+    """
+    rows = []
+    for attempts, table in rated.items():
+        for name in ratings:
+            by_draw = table.group_by("draw").agg(pl.corr(name, truth, method="spearman").alias("value"))["value"]
+            values = by_draw.drop_nulls().drop_nans().to_numpy()
+            rows.append(
+                {
+                    "attempts": attempts,
+                    "rating": name,
+                    "value": float(values.mean()) if len(values) else float("nan"),
+                    "deviation": float(values.std(ddof=1)) if len(values) > 1 else float("nan"),
+                }
+            )
+    return rows
+
+
+def _weighted(a: np.ndarray, b: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Pearson's correlation for each row of weights [rows]; NaN where one of the two does not vary."""
+    total = weight.sum(axis=1)
+    ma, mb = weight @ a / total, weight @ b / total
+    va, vb = weight @ (a * a) / total - ma**2, weight @ (b * b) / total - mb**2
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return (weight @ (a * b) / total - ma * mb) / np.sqrt(np.maximum(va * vb, 0.0))
+
+
+def _told(values: np.ndarray) -> tuple[float, float, float]:
+    low, high = np.nanquantile(values[1:], ((1 - INTERVAL) / 2, (1 + INTERVAL) / 2)).tolist()
+    return float(values[0]), low, high

@@ -1,0 +1,78 @@
+"""Ratings against winning: correlations by hand, intervals and paired differences on a known law."""
+
+import numpy as np
+import polars as pl
+import pytest
+from scipy import stats
+
+from sbp_jax.errors import InputError
+from sbp_jax.scoring.winning import correlations, primary_passers, rank_correlations
+
+
+def teams(seed=0, seasons=6):
+    r = np.random.default_rng(seed)
+    team, season = np.indices((32, seasons)).reshape(2, -1)
+    skill = r.standard_normal(team.size)
+    wins = 0.6 * skill + 0.8 * r.standard_normal(team.size)
+    return pl.DataFrame(
+        {
+            "team": team,
+            "season": season,
+            "good": skill + 0.3 * r.standard_normal(team.size),
+            "poor": skill + 2.0 * r.standard_normal(team.size),
+            "wins": wins,
+            "playoffs": wins > 0.3,
+        }
+    )
+
+
+def test_correlations_are_those_of_scipy_and_leads_are_paired():
+    table = teams()
+    found = correlations(table, ["good", "poor"], ["wins", "playoffs"], "good")
+    for each in found:
+        expected = stats.pearsonr(table[each.rating], table[each.outcome].cast(pl.Float64)).statistic
+        assert each.value == pytest.approx(expected, abs=1e-12)
+        assert each.low < each.value < each.high
+        assert each.teams == len(table)
+    good, poor = found[:2]
+    assert (good.difference, good.difference_low, good.difference_high) == (0, 0, 0)
+    assert poor.difference == pytest.approx(good.value - poor.value)
+    assert poor.difference_low > 0
+
+
+def test_nine_intervals_in_ten_hold_the_true_correlation():
+    true = 0.6 / np.sqrt(1.09)
+    held = []
+    for seed in range(60):
+        (found,) = correlations(teams(seed), ["good"], ["wins"], "good", bootstraps=300)
+        held.append(found.low < true < found.high)
+    assert 0.78 <= np.mean(held) <= 0.98
+
+
+def test_only_team_seasons_with_all_ratings_count():
+    table = teams().with_columns(poor=pl.when(pl.col("season") > 0).then("poor"))
+    found = correlations(table, ["good", "poor"], ["wins"], "good", bootstraps=10)
+    assert {each.teams for each in found} == {160}
+    with pytest.raises(InputError, match="no column 'qbr'"):
+        correlations(table, ["qbr"], ["wins"], "qbr")
+    with pytest.raises(InputError, match="at least 3"):
+        correlations(table.head(2), ["good"], ["wins"], "good")
+
+
+def test_the_primary_passer_has_the_most_plays():
+    plays = pl.DataFrame(
+        {"season": [1, 1, 1, 1, 2], "team": ["A", "A", "A", "B", "A"], "passer_id": [1, 1, 2, 3, 2]}
+    ).with_columns(passer=pl.col("passer_id").cast(pl.String))
+    found = primary_passers(plays)
+    assert found.select("season", "team", "passer_id", "plays").rows() == [
+        (1, "A", 1, 2),
+        (1, "B", 3, 1),
+        (2, "A", 2, 1),
+    ]
+
+
+def test_rank_correlations_by_attempts():
+    table = pl.DataFrame({"draw": [0, 0, 0, 1, 1, 1], "skill": [1.0, 2, 3, 1, 2, 3], "score": [1.0, 5, 9, 3, 2, 1]})
+    (row,) = rank_correlations({100: table}, ["score"], "skill")
+    assert row["value"] == pytest.approx(0.0)
+    assert row["deviation"] == pytest.approx(np.sqrt(2))
