@@ -16,13 +16,15 @@ from experiments.cli import main, parse
 from experiments.compiled import compiled_once
 from experiments.signals import listening
 from experiments.tables import capabilities, detectors, mae, pp, scale, twitter
+from experiments.tables import winning as winning_table
 from experiments.tables.capabilities import Capabilities
 from sbp_jax.data.whole import write_whole
 from sbp_jax.errors import InputError
-from sbp_jax.reporting import comparison, growth, headline
+from sbp_jax.reporting import comparison, growth, headline, winning
 from sbp_jax.reporting.comparison import Comparison
 from sbp_jax.reporting.growth import Growth
 from sbp_jax.reporting.headline import Headline
+from sbp_jax.reporting.winning import Recovery, Reliabilities, Winning
 from sbp_jax.training.stop import Stop
 
 
@@ -34,7 +36,8 @@ class Options:
         seeds: of the data, where they are drawn, and of the trainings.
         quick: an epoch or two of one seed: to see that it works, not what comes out.
         out: folder of the results; without, runs/reproduce/TABLE, where the runs are.
-        play_by_play: list of real plays of the seasons 2017 to 2019, for the table "mae".
+        play_by_play: list of real plays of the seasons 2017 to 2019, for the tables "mae" and "winning".
+        team_seasons: table of team-seasons with win percentage, playoffs and listed ratings, for the table "winning".
         counts: folder of CSV files, each a series of counts, for the tables "twitter" and "detectors".
     """
 
@@ -42,6 +45,7 @@ class Options:
     quick: bool = False
     out: Path | None = None
     play_by_play: Path = Path("../shared/data/play_by_play/dropbacks_2017_2019.parquet")
+    team_seasons: Path = Path("../shared/data/qb_seasons/team_qb_season_joined_2001_2023.csv")
     counts: Path = Path("../shared/data/twitter_volume")
 
 
@@ -49,7 +53,7 @@ class Table(NamedTuple):
     """A table's title, and what makes it: (options, folder of all tables' runs, stop) -> what it says."""
 
     title: str
-    make: Callable[[Options, Path, Stop | None], Sequence[Comparison | Growth | Capabilities]]
+    make: Callable[[Options, Path, Stop | None], Sequence[Any]]
 
 
 class Shown(NamedTuple):
@@ -64,6 +68,9 @@ SHOWN: dict[type, Shown] = {
     Comparison: Shown(comparison.report, comparison.drawing, headline.headline),
     Growth: Shown(growth.page, growth.drawing, growth.headline),
     Capabilities: Shown(capabilities.page, capabilities.drawing, capabilities.headline),
+    Winning: Shown(winning.winning_report, winning.winning_drawing, winning.winning_headline),
+    Recovery: Shown(winning.recovery_report, winning.recovery_drawing, winning.recovery_headline),
+    Reliabilities: Shown(winning.reliability_report, winning.reliability_drawing, winning.reliability_headline),
 }
 
 
@@ -93,6 +100,10 @@ def _scale(options: Options, root: Path, stop: Stop | None) -> list[Growth]:
     return [scale.make(options.seeds, options.quick, root / "scale", stop)]
 
 
+def _winning(options: Options, root: Path, stop: Stop | None) -> list[Any]:
+    return winning_table.make(options.quick, root / "winning", options.play_by_play, options.team_seasons, stop)
+
+
 TABLES = {
     "mae": Table("Median absolute errors", _mae),
     "pp": Table("Probability-probability errors", _pp),
@@ -100,6 +111,7 @@ TABLES = {
     "twitter": Table("Counts of mentions", _twitter),
     "detectors": Table("Alarms on extremes", _detectors),
     "capabilities": Table("Capabilities", _capabilities),
+    "winning": Table("Ratings and winning", _winning),
 }
 
 

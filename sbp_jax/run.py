@@ -101,11 +101,11 @@ class Run:
         return self.residuals(plays).drop("residual", "log_prob").hstack(facts_of(plays, situation))
 
     def residuals(self, plays: Plays) -> pl.DataFrame:
-        """The columns of `score` but for the facts, and `residual`, yards less their predictive median, and `log_prob`, in nats.
+        """The columns of `score` but for the facts, and `residual`, yards less their predictive median, and `log_prob`.
 
         Of whole numbers `pit` is the mid-PIT, P(Y < y) + P(Y = y) / 2, nothing is drawn at random, and `log_prob` is
-        log P(Y = y); of others they are F(y) and the log density. Where the goal line stops gains (see `limit`), what
-        the law has beyond it counts as a touchdown. `score` is the normal score Phi^-1 of the former.
+        log P(Y = y) in nats; of others they are F(y) and the log density. Where the goal line stops gains, as `limit`
+        has it, what the law has beyond it counts as a touchdown. `score` is the normal score Phi^-1 of the former.
 
         Raises:
             InputError: as in `score`.

@@ -18,7 +18,7 @@ class Correlation:
     Attributes:
         rating: its name.
         outcome: column of the outcome.
-        value: Pearson's correlation (with an outcome of 0 and 1 the point-biserial one).
+        value: Pearson's correlation (with an outcome of 0 and 1 the point-biserial one); NaN where one does not vary.
         low, high: of the 90 % bootstrap interval over teams, whose seasons are drawn together.
         difference, difference_low, difference_high: of the reference rating's correlation less this one's, over the
             same resamples; 0 of the reference itself.
@@ -123,10 +123,14 @@ def _weighted(a: np.ndarray, b: np.ndarray, weight: np.ndarray) -> np.ndarray:
     total = weight.sum(axis=1)
     ma, mb = weight @ a / total, weight @ b / total
     va, vb = weight @ (a * a) / total - ma**2, weight @ (b * b) / total - mb**2
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return (weight @ (a * b) / total - ma * mb) / np.sqrt(np.maximum(va * vb, 0.0))
+    varies = (va > 1e-12 * ma**2) & (vb > 1e-12 * mb**2)
+    covariance = weight @ (a * b) / total - ma * mb
+    return np.where(varies, covariance / np.sqrt(np.where(varies, va * vb, 1.0)), np.nan)
 
 
 def _told(values: np.ndarray) -> tuple[float, float, float]:
-    low, high = np.nanquantile(values[1:], ((1 - INTERVAL) / 2, (1 + INTERVAL) / 2)).tolist()
+    known = values[1:][np.isfinite(values[1:])]
+    if not len(known):
+        return float(values[0]), float("nan"), float("nan")
+    low, high = np.quantile(known, ((1 - INTERVAL) / 2, (1 + INTERVAL) / 2)).tolist()
     return float(values[0]), low, high

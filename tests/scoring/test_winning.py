@@ -76,3 +76,8 @@ def test_rank_correlations_by_attempts():
     (row,) = rank_correlations({100: table}, ["score"], "skill")
     assert row["value"] == pytest.approx(0.0)
     assert row["deviation"] == pytest.approx(np.sqrt(2))
+
+
+def test_what_does_not_vary_has_no_correlation():
+    (found,) = correlations(teams().with_columns(good=74.5), ["good"], ["wins"], "good", bootstraps=10)
+    assert np.isnan([found.value, found.low, found.high, found.difference]).all()

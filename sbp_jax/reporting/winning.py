@@ -1,0 +1,262 @@
+"""Ratings against winning and true skill: tables, figures, and sentences by rule."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from sbp_jax.reporting.headline import Headline
+from sbp_jax.reporting.style import figure
+from sbp_jax.reporting.tables import markdown
+
+OURS, OTHERS, KNOWN = "#0072B2", "#555555", "#009E73"
+OUTCOMES = {"win_pct": "win percentage", "made_playoffs": "playoffs", "skill": "true skill"}
+
+
+@dataclass(frozen=True)
+class Winning:
+    """Correlations of ratings with outcomes of team-seasons.
+
+    Attributes:
+        title, about: of the part, and what was done.
+        rows: `period`, and the fields of `scoring.winning.Correlation`.
+        ours: the rating whose lead the differences are.
+        known: ratings that are bounds, no rivals.
+        published: others' correlations with win percentage and playoffs, by name.
+        notes: sentences.
+    """
+
+    title: str
+    about: str
+    rows: pl.DataFrame
+    ours: str
+    known: tuple[str, ...] = ()
+    published: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+
+    @property
+    def outcomes(self) -> list[str]:
+        """In order."""
+        return self.rows["outcome"].unique(maintain_order=True).to_list()
+
+    @property
+    def periods(self) -> list[str]:
+        """In order."""
+        return self.rows["period"].unique(maintain_order=True).to_list()
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """Rank correlations with true skill: rows of `attempts, rating, value, deviation`."""
+
+    title: str
+    about: str
+    rows: pl.DataFrame
+    ours: str
+    known: tuple[str, ...] = ()
+
+    @property
+    def ratings(self) -> list[str]:
+        """In order."""
+        return self.rows["rating"].unique(maintain_order=True).to_list()
+
+    def value(self, rating: str, attempts: int) -> float:
+        """A rating's correlation at a number of attempts."""
+        chosen = self.rows.filter((pl.col("rating") == rating) & (pl.col("attempts") == attempts))
+        return float(chosen["value"][0])
+
+
+@dataclass(frozen=True)
+class Reliabilities:
+    """Reliability of ratings: rows of `kind` and the fields of `scoring.reliability.Reliability`."""
+
+    title: str
+    about: str
+    rows: pl.DataFrame
+
+
+def winning_report(winning: Winning) -> list[str]:
+    """Paragraphs of Markdown."""
+    parts = [winning.about]
+    for period in winning.periods:
+        rows = winning.rows.filter(pl.col("period") == period)
+        heading = f"{period[0].upper()}{period[1:]} ({rows['teams'][0]} team-seasons):"
+        parts += ([heading] if len(winning.periods) > 1 else []) + [_winning_table(winning, rows)]
+    parts += _verdicts(winning)
+    return [*parts, *winning.notes]
+
+
+def winning_headline(winning: Winning) -> Headline:
+    """Each rating's correlations in the last period."""
+    rows = winning.rows.filter(pl.col("period") == winning.periods[-1])
+    header = [f"rating ({winning.periods[-1]})", *(OUTCOMES.get(name, name) for name in winning.outcomes)]
+    cells = [
+        [name, *(_interval(_one(rows, name, outcome)) for outcome in winning.outcomes)]
+        for name in rows["rating"].unique(maintain_order=True)
+    ]
+    return Headline(winning.title, header, cells, _verdicts(winning), winning.notes)
+
+
+def winning_drawing(path: Path, winning: Winning) -> None:
+    """Correlations with intervals, a panel an outcome, of the last period."""
+    rows = winning.rows.filter(pl.col("period") == winning.periods[-1])
+    names = rows["rating"].unique(maintain_order=True).to_list()
+    with figure(path, 3.2 + 2.6 * len(winning.outcomes), 1.3 + 0.26 * len(names)) as drawn:
+        panels = drawn.subplots(1, len(winning.outcomes), sharey=True, squeeze=False)[0]
+        for panel, outcome in zip(panels, winning.outcomes, strict=True):
+            for place, name in enumerate(names):
+                each = _one(rows, name, outcome)
+                colour = OURS if name == winning.ours else KNOWN if name in winning.known else OTHERS
+                value = each["value"]
+                errors = [[value - each["low"]], [each["high"] - value]]
+                panel.errorbar([value], [place], xerr=errors, fmt="o", ms=4, lw=1.2, color=colour)
+            panel.axvline(_one(rows, winning.ours, outcome)["value"], color=OURS, lw=0.7, ls=":")
+            panel.set(xlabel=f"correlation with {OUTCOMES.get(outcome, outcome)}")
+        panels[0].set_yticks(range(len(names)), names)
+        panels[0].invert_yaxis()
+        drawn.suptitle(f"{winning.title}: {winning.periods[-1]}" if len(winning.periods) > 1 else winning.title)
+
+
+def recovery_report(recovery: Recovery) -> list[str]:
+    """Paragraphs of Markdown."""
+    return [recovery.about, _recovery_table(recovery), *_first(recovery)]
+
+
+def recovery_headline(recovery: Recovery) -> Headline:
+    """The whole table, which is small."""
+    attempts = recovery.rows["attempts"].unique(maintain_order=True).to_list()
+    cells = [[name, *(f"{recovery.value(name, n):.3f}" for n in attempts)] for name in recovery.ratings]
+    return Headline(recovery.title, ["rating, by attempts", *map(str, attempts)], cells, _first(recovery))
+
+
+def recovery_drawing(path: Path, recovery: Recovery) -> None:
+    """A line a rating."""
+    markers = "osv^Dx*P"
+    with figure(path, 6.5, 4.0) as drawn:
+        axes = drawn.subplots()
+        for number, name in enumerate(recovery.ratings):
+            rows = recovery.rows.filter(pl.col("rating") == name)
+            colour = OURS if name == recovery.ours else KNOWN if name in recovery.known else OTHERS
+            style = {"color": colour, "marker": markers[number % len(markers)], "ms": 4, "lw": 1.2, "label": name}
+            axes.plot(rows["attempts"], rows["value"], **style)
+        axes.set(xlabel="attempts", ylabel="rank correlation with true skill", title=recovery.title)
+        axes.legend(fontsize=8)
+
+
+def reliability_report(found: Reliabilities) -> list[str]:
+    """Paragraphs of Markdown."""
+    kinds = found.rows["kind"].unique(maintain_order=True).to_list()
+    header, rows = ["rating", *kinds], []
+    for name in found.rows["rating"].unique(maintain_order=True):
+        own = [
+            found.rows.filter((pl.col("rating") == name) & (pl.col("kind") == kind)).row(0, named=True)
+            for kind in kinds
+        ]
+        rows.append([name, *(f"{_interval(each)}, n = {each['pairs']}" for each in own)])
+    return [found.about, markdown(header, rows)]
+
+
+def reliability_headline(found: Reliabilities) -> Headline:
+    """The whole table, without the numbers of pairs."""
+    kinds = found.rows["kind"].unique(maintain_order=True).to_list()
+    rows = []
+    for name in found.rows["rating"].unique(maintain_order=True):
+        own = (
+            found.rows.filter((pl.col("rating") == name) & (pl.col("kind") == kind)).row(0, named=True)
+            for kind in kinds
+        )
+        rows.append([name, *(_interval(each) for each in own)])
+    return Headline(found.title, ["rating", *kinds], rows, [])
+
+
+def reliability_drawing(path: Path, found: Reliabilities) -> None:
+    """Both reliabilities of each rating with their intervals."""
+    kinds = found.rows["kind"].unique(maintain_order=True).to_list()
+    names = found.rows["rating"].unique(maintain_order=True).to_list()
+    with figure(path, 7.0, 1.3 + 0.3 * len(names)) as drawn:
+        axes = drawn.subplots()
+        for number, (kind, colour) in enumerate(zip(kinds, (OURS, OTHERS), strict=False)):
+            own = found.rows.filter(pl.col("kind") == kind)
+            value = own["value"].to_numpy()
+            errors = np.stack([value - own["low"].to_numpy(), own["high"].to_numpy() - value])
+            place = np.arange(len(names)) + 0.16 * (2 * number - 1)
+            axes.errorbar(value, place, xerr=errors, fmt="os"[number], ms=4, lw=1.2, color=colour, label=kind)
+        axes.set_yticks(range(len(names)), names)
+        axes.invert_yaxis()
+        axes.set(xlabel="correlation of a rating with itself on other plays", title=found.title)
+        axes.legend(fontsize=8)
+
+
+def _winning_table(winning: Winning, rows: pl.DataFrame) -> str:
+    header = ["rating"]
+    for outcome in winning.outcomes:
+        header += [OUTCOMES.get(outcome, outcome), f"{winning.ours}'s lead"]
+    cells = []
+    for name in rows["rating"].unique(maintain_order=True):
+        row = [name]
+        for outcome in winning.outcomes:
+            each = _one(rows, name, outcome)
+            lead = f"{each['difference']:+.3f} ({each['difference_low']:+.3f} to {each['difference_high']:+.3f})"
+            row += [_interval(each), "" if name == winning.ours else lead]
+        cells.append(row)
+    for name, values in winning.published.items():
+        row = [f"{name} (published)"]
+        for value in values:
+            row += [f"{value:.3f}", ""]
+        cells.append(row + [""] * (len(header) - len(row)))
+    return markdown(header, cells)
+
+
+def _verdicts(winning: Winning) -> list[str]:
+    """By rule, for each period and outcome: whether ours leads its best rival, and whether the interval says so."""
+    said = []
+    for period in winning.periods:
+        rows = winning.rows.filter(pl.col("period") == period)
+        parts = []
+        for outcome in winning.outcomes:
+            rivals = [r for r in rows["rating"].unique(maintain_order=True) if r not in (winning.ours, *winning.known)]
+            best = max(rivals, key=lambda name: np.nan_to_num(_one(rows, name, outcome)["value"], nan=-2.0))
+            ours, other = _one(rows, winning.ours, outcome), _one(rows, best, outcome)
+            sure = other["difference_low"] > 0 or other["difference_high"] < 0
+            verdict = ("ahead of" if other["difference"] > 0 else "behind") if sure else "not told from"
+            parts.append(
+                f"by {OUTCOMES.get(outcome, outcome)} {winning.ours} ({ours['value']:.3f}) is {verdict} the best "
+                f"other, {best} ({other['value']:.3f})"
+            )
+        lead = f"{period[0].upper()}{period[1:]}: " if len(winning.periods) > 1 else ""
+        text = "; ".join(parts)
+        said.append(f"{lead}{text if lead else text[0].upper() + text[1:]}.")
+    return said
+
+
+def _recovery_table(recovery: Recovery) -> str:
+    attempts = recovery.rows["attempts"].unique(maintain_order=True).to_list()
+    rows = []
+    for name in recovery.ratings:
+        own = recovery.rows.filter(pl.col("rating") == name)
+        rows.append([name, *(f"{v:.3f} ± {d:.3f}" for v, d in own.select("value", "deviation").iter_rows())])
+    return markdown(["rating", *(f"{n} attempts" for n in attempts)], rows) + "\n\n± is the deviation over draws."
+
+
+def _first(recovery: Recovery) -> list[str]:
+    """By rule: at which numbers of attempts ours is first among the ratings that are no bounds."""
+    attempts = recovery.rows["attempts"].unique(maintain_order=True).to_list()
+    rivals = [name for name in recovery.ratings if name not in (recovery.ours, *recovery.known)]
+    lost = []
+    for n in attempts:
+        best = max(rivals, key=lambda name: recovery.value(name, n))
+        if not recovery.value(recovery.ours, n) > recovery.value(best, n):
+            lost.append(f"{n} ({best} {recovery.value(best, n):.3f}, ours {recovery.value(recovery.ours, n):.3f})")
+    if not lost:
+        return [f"The {recovery.ours} is first at every number of attempts."]
+    return [f"The {recovery.ours} is not first at {', '.join(lost)} attempts."]
+
+
+def _one(rows: pl.DataFrame, rating: str, outcome: str) -> dict[str, float]:
+    return rows.filter((pl.col("rating") == rating) & (pl.col("outcome") == outcome)).row(0, named=True)
+
+
+def _interval(each: Mapping[str, float]) -> str:
+    return f"{each['value']:.3f} ({each['low']:.3f} to {each['high']:.3f})"
