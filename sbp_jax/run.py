@@ -12,7 +12,7 @@ import polars as pl
 from flax import nnx
 
 from sbp_jax.config import Config, DataConfig, SeriesConfig
-from sbp_jax.data.batching import Plays
+from sbp_jax.data.batching import Batches, Plays
 from sbp_jax.data.dataset import describe, load
 from sbp_jax.data.facts import facts_of
 from sbp_jax.data.folds import load_fold
@@ -20,7 +20,7 @@ from sbp_jax.data.series_plays import read_windows
 from sbp_jax.errors import InputError
 from sbp_jax.models.network import Network
 from sbp_jax.saved import CONFIG, metrics_of, read_saved
-from sbp_jax.scoring import mid_pit, normal_score
+from sbp_jax.scoring import normal_score, pit_bounds
 from sbp_jax.training import Checkpoints, Predictor
 from sbp_jax.training.build import (
     check_features,
@@ -33,6 +33,7 @@ from sbp_jax.training.build import (
     outcome_of,
     shapes_of,
 )
+from sbp_jax.training.step import arrays
 
 _BATCH_SIZE = 256
 
@@ -84,6 +85,23 @@ class Run:
         plays = plays.last(self.model.receptive_field)
         return self._predictor(self._predictor.params, plays, _BATCH_SIZE, self.config.training.buckets)
 
+    def unfold(self, plays: Plays) -> Any:
+        """Predictive distribution of each play's yards at every frame, from the frames so far, batch shape [N, T].
+
+        T is the longest play's number of frames; what stands beyond a play's own end means nothing. Calibrated at the
+        last frame, and at all of them where the run was trained with `training.per_frame`.
+
+        Raises:
+            InputError: as in `raw_outputs`.
+        """
+        check_features(self.config, plays)
+        longest = int(plays.lengths.max(initial=1))
+        batches = Batches(plays, min(len(plays), _BATCH_SIZE), (longest,), shuffle=False)
+        raw = np.zeros((len(plays), longest, self._predictor.num_outputs), np.float32)
+        for batch in batches:
+            raw[batch.index[batch.valid]] = np.asarray(self._predictor.every_frame(arrays(batch)))[batch.valid]
+        return self.model.head(jax.numpy.asarray(raw))
+
     @cached_property
     def _predictor(self) -> Predictor:
         return Predictor(self.model)
@@ -103,7 +121,8 @@ class Run:
     def residuals(self, plays: Plays) -> pl.DataFrame:
         """The columns of `score` but for the facts, and `residual`, yards less their predictive median, and `log_prob`.
 
-        Of whole numbers `pit` is the mid-PIT, P(Y < y) + P(Y = y) / 2, nothing is drawn at random, and `log_prob` is
+        Of whole numbers `pit` is the mid-PIT, P(Y < y) + P(Y = y) / 2, in the middle of `pit_low` = P(Y < y) and
+        `pit_high` = P(Y <= y), nothing is drawn at random, and `log_prob` is
         log P(Y = y) in nats; of others they are F(y) and the log density. Where the goal line stops gains, as `limit`
         has it, what the law has beyond it counts as a touchdown. `score` is the normal score Phi^-1 of the former.
 
@@ -118,6 +137,7 @@ class Run:
         cut = jax.numpy.asarray(plays.yards >= limit)
         log_prob = -make_judge(self.config.training, self.whole)(distribution, yards, cut)
         median = np.minimum(np.asarray(distribution.median()), limit)
+        low, high = pit_bounds(distribution, yards, width, cut)
         return pl.DataFrame(
             {
                 "game_id": plays.game_id,
@@ -126,7 +146,9 @@ class Run:
                 "passer": plays.passer.astype(str),
                 "yards": plays.yards,
                 "median": median,
-                "pit": np.asarray(mid_pit(distribution, yards, width, cut)),
+                "pit": np.asarray((low + high) / 2),
+                "pit_low": np.asarray(low),
+                "pit_high": np.asarray(high),
                 "score": np.asarray(normal_score(distribution, yards, width, cut)),
                 "residual": plays.yards - median,
                 "log_prob": np.asarray(log_prob),

@@ -2,6 +2,6 @@
 
 from sbp_jax.scoring.aggregate import aggregate
 from sbp_jax.scoring.league import League
-from sbp_jax.scoring.play import mid_pit, normal_score
+from sbp_jax.scoring.play import mid_pit, normal_score, pit_bounds
 
-__all__ = ["League", "aggregate", "mid_pit", "normal_score"]
+__all__ = ["League", "aggregate", "mid_pit", "normal_score", "pit_bounds"]

@@ -16,17 +16,25 @@ from jaxtyping import Array, Bool, Float
 _SMALLEST = float(np.finfo(np.float32).tiny)
 
 
-def mid_pit(
+def pit_bounds(
     distribution: Any, y: Float[Array, "*batch"], width: float = 1.0, cut: Bool[Array, "*batch"] | bool = False
-) -> Float[Array, "*batch"]:
-    """Mid-PIT (F(y - w/2) + F(y + w/2)) / 2 of outcomes on a lattice of the given width, in [0, 1].
+) -> tuple[Float[Array, "*batch"], Float[Array, "*batch"]]:
+    """(F(y - w/2), F(y + w/2)) of outcomes on a lattice of width w: under the true law the PIT is uniform between them.
 
-    Width 0 stands for outcomes that are no whole numbers: the PIT F(y) itself. An outcome that was `cut` has all that
-    lies beyond it: (F(y - w/2) + 1) / 2.
+    Width 0 stands for outcomes that are no whole numbers: both are F(y). An outcome that was `cut` has all that lies
+    beyond it: the upper one is 1.
     """
     half = jnp.asarray(width / 2, y.dtype)
     at = distribution.cdf(y + half)
-    return (distribution.cdf(y - half) + jnp.where(cut, jnp.ones_like(at), at)) / 2
+    return distribution.cdf(y - half), jnp.where(cut, jnp.ones_like(at), at)
+
+
+def mid_pit(
+    distribution: Any, y: Float[Array, "*batch"], width: float = 1.0, cut: Bool[Array, "*batch"] | bool = False
+) -> Float[Array, "*batch"]:
+    """Mid-PIT of outcomes on a lattice, the middle of `pit_bounds`, in [0, 1]."""
+    low, high = pit_bounds(distribution, y, width, cut)
+    return (low + high) / 2
 
 
 @partial(jax.jit, static_argnames="width")

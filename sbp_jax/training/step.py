@@ -107,6 +107,11 @@ class Predictor:
 
         self.raw, self.raw_frames = partial(run, "raw"), partial(run, "raw_frames")
         self._compiled = jax.jit(lambda params, batch: self.raw(params, batch, NO_DROPOUT))
+        self._every_frame = jax.jit(lambda params, batch: self.raw_frames(params, batch, NO_DROPOUT))
+
+    def every_frame(self, batch: dict[str, np.ndarray]) -> jax.Array:
+        """Raw outputs [B, T, num_outputs] of a batch at every frame, with the network's own parameters."""
+        return self._every_frame(self.params, batch)
 
     def __call__(self, params: Any, plays: Plays, batch_size: int, buckets: tuple[int, ...]) -> jax.Array:
         """Raw outputs [N, num_outputs] of all plays, in their order; without buckets padded to the longest of them."""

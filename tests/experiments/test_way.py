@@ -63,11 +63,11 @@ def test_restored_run_predicts_and_scores(run):
     distribution = run.predict(plays)
     assert distribution.batch_shape == (len(plays),)
     table = run.score(plays)
-    own = ["game_id", "play_id", "passer_id", "passer", "yards", "median", "pit", "score"]
-    assert table.columns[:8] == own
+    own = ["game_id", "play_id", "passer_id", "passer", "yards", "median", "pit", "pit_low", "pit_high", "score"]
+    assert table.columns[:10] == own
     facts = ["down", "distance", "yards_to_goal", "quarter", "clock_s", "score_difference", "week", "home"]
     facts += ["team", "result", "season", "pressure", "touchdown", "time_to_throw"]
-    assert table.columns[8:] == facts
+    assert table.columns[10:] == facts
     assert table["time_to_throw"].is_between(0.4, 8).all()
     assert set(table["result"].unique()) <= {"C", "I", "IN"}
     assert table["pit"].is_between(0, 1).all()

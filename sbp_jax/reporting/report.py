@@ -1,0 +1,108 @@
+"""The HTML report: one file that holds its data, its script and Plotly's, and needs no network.
+
+What the page shows is in `page/`; here its parts are made of results: leaderboards, calibration, plays to watch.
+"""
+
+import base64
+import html
+import json
+import math
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from plotly.offline import get_plotlyjs
+
+NOWHERE = -32768  # in place of an absent player's coordinates
+LEVELS = np.concatenate([np.linspace(0.001, 0.049, 25), np.linspace(0.05, 0.95, 91), np.linspace(0.951, 0.999, 25)])
+BARS = 20
+
+
+def write_report(path: Path, data: Mapping[str, Any]) -> None:
+    """Write the page with its data, which become JSON; numbers that are not finite become null."""
+    page = files("sbp_jax.reporting") / "page"
+    # "</script>" within the data would end it
+    content = json.dumps(_plain(data), separators=(",", ":"), ensure_ascii=False, allow_nan=False).replace("</", "<\\/")
+    parts = {
+        "title": html.escape(data["title"]),
+        "css": (page / "page.css").read_text(),
+        "js": (page / "page.js").read_text(),
+        "plotly": get_plotlyjs(),
+        "data": content,
+    }
+    text = (page / "page.html").read_text()
+    for name, value in parts.items():
+        before, after = text.split("{{" + name + "}}")
+        text = before + value + after
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def calibration(plays: pl.DataFrame, strata: Mapping[str, pl.Series]) -> dict[str, Any]:
+    """PIT histogram, PP curve and mean PIT by stratum of scored plays.
+
+    The PIT of a whole number is spread evenly between `pit_low` and `pit_high` (Czado, Gneiting and Held 2009), so that
+    nothing is drawn: it is uniform under the true law.
+
+    Args:
+        plays: `pit`, `pit_low`, `pit_high`, `game_id`.
+        strata: by name the stratum of each play, null in none; means by stratum, with 90 % intervals over games.
+    """
+    low, high = (plays[name].cast(pl.Float64).to_numpy() for name in ("pit_low", "pit_high"))
+    edges = np.linspace(0, 1, BARS + 1)
+    rows = []
+    for name, stratum in strata.items():
+        table = plays.select("game_id", pit=pl.col("pit").cast(pl.Float64)).with_columns(stratum=stratum).drop_nulls()
+        games = table.group_by("stratum", "game_id").agg(total=pl.col("pit").sum(), n=pl.len())
+        for value in table["stratum"].unique().sort():
+            own = games.filter(pl.col("stratum") == value)
+            total, n = own["total"].to_numpy(), own["n"].to_numpy()
+            mean = total.sum() / n.sum()
+            spread = math.sqrt(float(np.sum((total - mean * n) ** 2))) / n.sum()  # of a ratio of sums over games
+            rows.append({"name": f"{name} {value}", "mean": mean, "half": 1.645 * spread, "plays": int(n.sum())})
+    return {
+        "histogram": np.diff(_shares(low, high, edges)) * BARS,
+        "levels": LEVELS,
+        "shares": _shares(low, high, LEVELS),
+        "strata": rows,
+        "note": f"{len(plays):,} plays. Of a calibrated law the histogram is flat, and the curves lie on the diagonal.",
+    }
+
+
+def encode_positions(frames: np.ndarray, present: np.ndarray) -> str:
+    """Positions of 22 players [T, 22, 2] in yards as base64 of whole hundredths, `NOWHERE` where one is not there."""
+    hundredths = np.clip(np.rint(100 * frames), NOWHERE + 1, -NOWHERE - 1)
+    return _base64(np.where(present[:, :, None], hundredths, NOWHERE).astype("<i2"))
+
+
+def encode_densities(mass: np.ndarray) -> tuple[str, float]:
+    """Probabilities [T, bins] as base64 of bytes v, p = peak (v / 255)^2, and the peak."""
+    peak = max(float(mass.max()), 1e-9)
+    return _base64(np.rint(255 * np.sqrt(np.clip(mass, 0, None) / peak)).astype(np.uint8)), peak
+
+
+def _shares(low: np.ndarray, high: np.ndarray, levels: np.ndarray) -> np.ndarray:
+    """Mean over plays of the probability that a PIT spread evenly over [low, high] is at most each level."""
+    width = np.maximum(high - low, 1e-12)
+    return np.array([np.mean(np.clip((level - low) / width, 0, 1)) for level in levels])
+
+
+def _base64(values: np.ndarray) -> str:
+    return base64.b64encode(values.tobytes()).decode()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, np.ndarray):
+        return _plain(value.tolist())
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_plain(each) for each in value]
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    if isinstance(value, float):
+        return float(f"{value:.6g}") if math.isfinite(value) else None
+    return value
