@@ -303,7 +303,11 @@ def _strata(plays: pl.DataFrame) -> dict[str, pl.Series]:
                 *(f"{a:g} to {b:g}" for a, b in itertools.pairwise(breaks)),
                 f"over {breaks[-1]:g}",
             ]
-            found[units[name]] = plays[name].cut(breaks, labels=labels).cast(pl.String).cast(pl.Enum(labels))
+            value = plays[name].cast(pl.Float64).fill_null(float("nan")).to_numpy()
+            stratum = pl.Series(np.array(labels)[np.digitize(value, breaks, right=True) % len(labels)])
+            found[units[name]] = (
+                pl.select(pl.when(pl.Series(np.isfinite(value))).then(stratum)).to_series().cast(pl.Enum(labels))
+            )
     if "pressure" in plays.columns:
         found["pressure"] = plays["pressure"]
     return {name: series for name, series in found.items() if series.null_count() < len(series)}
