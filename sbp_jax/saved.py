@@ -18,7 +18,7 @@ from sbp_jax.training.stored import DamagedError, read_json
 
 CONFIG = "config.json"  # in a run's folder
 _BYTES = 2**20  # of it, at most
-FORMAT = 2  # of config.json; files without a number are of format 0. Raise it with every field that a config gains
+FORMAT = 3  # of config.json; files without a number are of format 0. Raise it with every field that a config gains
 # format -> field that came with it -> what code of all formats before did
 ADDED: dict[int, dict[str, Any]] = {
     1: {
@@ -38,6 +38,11 @@ ADDED: dict[int, dict[str, Any]] = {
         "data.results": ["C", "I", "IN"],
         "data.situation": [],
         "data.test_seasons": [],
+    },
+    3: {
+        "data.folds": 0,
+        "data.fold": 0,
+        "data.fold_by": "game",
     },
 }
 # the same for fields that no value makes what it was

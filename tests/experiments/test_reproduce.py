@@ -45,8 +45,8 @@ def test_the_true_law_is_calibrated_and_sharp():
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "expected a table first; known: mae, pp, scale, twitter, detectors, capabilities, all"),
-        (["mea"], "unknown table 'mea'; known: mae, pp, scale, twitter, detectors, capabilities, all"),
+        ([], "expected a table first; known: mae, pp, scale, twitter, detectors, capabilities, winning, all"),
+        (["mea"], "unknown table 'mea'; known: mae, pp, scale, twitter, detectors, capabilities, winning, all"),
         (["pp", "--seeds", "0"], "--seeds: expected at least 1, got 0"),
         (["pp", "--sedes", "1"], "did you mean --seeds"),
     ],
