@@ -22,7 +22,7 @@ from sbp_jax.reporting.tables import markdown, metrics_table
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
 FIGURES = {
     "pp": "PP plots with both tails enlarged",
-    "leaderboard": "Quarterbacks by passing score, against true skill",
+    "leaderboard": "Quarterbacks by mean play score, against true skill",
 }
 _WIDTH = 126
 

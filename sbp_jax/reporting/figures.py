@@ -99,31 +99,30 @@ class Truth:
 
 
 def leaderboard(path: Path, table: pl.DataFrame, truth: Truth | None = None, most: int = 40) -> None:
-    """Quarterbacks by passing score with 90 % intervals, beside their true skill where it is known.
+    """Quarterbacks by mean play score with 90 % intervals, beside their true skill where it is known.
 
     Args:
         path: PNG to write.
-        table: columns passer_id, passer, plays, passing_score, passing_low, passing_high; best first.
+        table: columns passer_id, passer, plays, score, standard_error; best first.
         truth: true skill by passer_id.
         most: rows drawn.
     """
     table = table.head(most)
     ranks = np.arange(len(table))
-    score = table["passing_score"].to_numpy()
-    error = np.stack([score - table["passing_low"].to_numpy(), table["passing_high"].to_numpy() - score])
+    score, error = table["score"].to_numpy(), 1.645 * table["standard_error"].to_numpy()
     with figure(path, 11.0 if truth else 6.5, 1.2 + 0.2 * len(table)) as drawing:
         axes = drawing.subplots(1, 2 if truth else 1, squeeze=False)[0]
         axes[0].errorbar(score, ranks, xerr=error, fmt="o", ms=4, lw=1, color=COLOURS["sbp"])
-        axes[0].axvline(74.5, color="black", lw=0.7, ls=":")  # the league's average
+        axes[0].axvline(0, color="black", lw=0.7, ls=":")
         names = [f"{row['passer']} ({row['plays']})" for row in table.iter_rows(named=True)]
         axes[0].set_yticks(ranks, names, fontsize=7)
         axes[0].invert_yaxis()
-        axes[0].set(xlabel="passing score, 90 % interval", title="Quarterbacks (plays)")
+        axes[0].set(xlabel="mean play score (normal score), 90 % interval", title="Quarterbacks (plays)")
         if truth:
             skill = np.array([truth.skill.get(i, np.nan) for i in table["passer_id"].to_list()])
             axes[1].errorbar(skill, score, yerr=error, fmt="o", ms=4, lw=0.8, color=COLOURS["oracle"])
             axes[1].set(
                 xlabel="true skill of the simulator (league standard deviations)",
-                ylabel="passing score",
+                ylabel="mean play score",
                 title=f"Rank correlation {truth.rank_correlation:.2f}",
             )

@@ -120,7 +120,8 @@ def aggregate(
     )
     told = ["plays", "games", *scale, "reliability", *values, "score", "standard_error", "pit"]
     # whole order: ties by the groups' names
-    return groups.select(*columns, *told).sort(["shrunk", *columns], descending=[True, *[False] * len(columns)])
+    order = ["shrunk", "score", *columns]
+    return groups.select(*columns, *told).sort(order, descending=[True, True, *[False] * len(columns)])
 
 
 _SCALED = {"passing_score": "shrunk", "passing_low": "low", "passing_high": "high"}

@@ -58,6 +58,13 @@ def test_a_headline_says_what_the_rows_give(file):
             counts = table.group_by("method", maintain_order=True).agg(pl.col("can").sum())
             assert ", ".join(f"{method} {can}" for method, can in counts.iter_rows()) in part["sentences"][0]
             continue
+        if "rating" in table.columns:  # correlations, most with an interval
+            known = {f"{value:.3f}" for value in table["value"]}
+            if "low" in table.columns:
+                rows = table.select("value", "low", "high").iter_rows()
+                known = {f"{value:.3f} ({low:.3f} to {high:.3f})" for value, low, high in rows}
+            assert {cell for row in part["rows"] for cell in row[1:]} <= known
+            continue
         names = [name for name, kind in table.schema.items() if kind.is_float()]
         known = {
             interval(own, arm, name).text(digits)

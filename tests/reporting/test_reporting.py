@@ -27,9 +27,8 @@ def test_every_figure_is_drawn(tmp_path):
             "passer_id": [1, 2],
             "passer": ["A", "B"],
             "plays": [30, 1],
-            "passing_score": [80.0, 71.0],
-            "passing_low": [70.0, 52.0],
-            "passing_high": [90.0, 98.0],
+            "score": [0.2, -0.1],
+            "standard_error": [0.1, 1.0],
         }
     )
     figures.leaderboard(tmp_path / "d.png", board, figures.Truth({1: 1.0, 2: -0.5}, 1.0))
