@@ -178,6 +178,7 @@ def names(tab):
 
 def view(tab, label):
     tab.locator("nav button", has_text=label).click()
+    tab.locator("nav button[aria-current=page]", has_text=label).wait_for()
 
 
 def test_every_view_opens_and_fits(tab, tmp_path):
@@ -215,18 +216,20 @@ def test_the_leaderboard_sorts_and_filters(tab):
 
 def test_from_a_quarterback_to_his_best_play_in_one_click(tab):
     tab.locator("#board .link", has_text="Ann Ace").click()
+    tab.locator("#passer-line", has_text="Ann Ace").wait_for()
     assert (
         "Ann Ace. All seasons: 95.0 (90.0 to 99.0, 300 plays); 2020: 97.0" in tab.locator("#passer-line").inner_text()
     )
     assert tab.locator("#splits tbody tr").count() == 2
     tab.locator("#best .link").first.click()
+    tab.locator("#play-line", has_text="Ann Ace").wait_for()
     assert tab.locator("#play-line").inner_text().startswith("Ann Ace · 2020, week 3 · 12 yards")
     assert tab.locator("#people .man").count() == 22
 
 
 def test_a_play_runs_and_stops(tab):
     view(tab, "Play")
-    assert tab.locator("#clock").inner_text() == "1.1 s"
+    tab.locator("#clock", has_text="1.1 s").wait_for()
     before = tab.locator("#people .man").first.get_attribute("d")
     tab.locator("#run").click()
     assert tab.locator("#run").get_attribute("aria-label") == "Pause"
@@ -239,5 +242,5 @@ def test_a_play_runs_and_stops(tab):
     assert tab.locator("#clock").inner_text() == "0.3 s"
     assert tab.locator("#people .man").first.get_attribute("d") != before
     tab.locator("#play").select_option("4")  # without tracking there is one frame and nobody on the field
-    assert tab.locator("#run").is_disabled()
+    tab.locator("#run:disabled").wait_for()
     assert tab.locator("#people .man").count() == 0
