@@ -45,7 +45,7 @@ COLUMNS = {
     "cpoe": ("CPOE, %", 1),
     "epa_per_play": ("EPA/play", 3),
 }
-_STRATA = ("season", "quarter", "down", "result")
+_STRATA = ("season", "quarter", "down")
 
 
 @dataclass(frozen=True)
@@ -293,7 +293,7 @@ def _passers(plays: pl.DataFrame, league: League, shown: dict[int, dict[str, lis
 
 
 def _strata(plays: pl.DataFrame) -> dict[str, pl.Series]:
-    found = {name: plays[name] for name in _STRATA if name in plays.columns and name != "result"}
+    found = {name: plays[name] for name in _STRATA if name in plays.columns}
     cuts = {"distance": [3, 7, 10], "yards_to_goal": [10, 20, 50], "time_to_throw": [2.0, 2.5, 3.0, 4.0]}
     units = {"distance": "to go", "yards_to_goal": "yards to goal", "time_to_throw": "seconds to throw"}
     for name, breaks in cuts.items():
