@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from experiments.cli import main, parse
 from experiments.score import rated
-from experiments.scored import Of, Target, league_of, open_target, score_plays
+from experiments.scored import Of, Target, league_of, open_target, parts_of, score_plays
 from sbp_jax.data.batching import FEATURES, LEAGUE_YARDS, NET_YARDS, Plays
 from sbp_jax.data.columns import read_file
 from sbp_jax.errors import InputError
@@ -147,7 +147,7 @@ def plays_to_watch(
             listed[passer][kind].append(place[game, play])
     told = {row[:2]: row for row in wanted.select(*keys, pl.struct(pl.all()).alias("all")).iter_rows()}
     watched: list[dict[str, Any]] = [{} for _ in place]
-    for run, own in _parts(target, of):
+    for run, own in parts_of(target, of):
         at = [i for i, key in enumerate(zip(own.game_id.tolist(), own.play_id.tolist(), strict=True)) if key in place]
         if not at:
             continue
@@ -156,14 +156,6 @@ def plays_to_watch(
             key = int(chosen.game_id[number]), int(chosen.play_id[number])
             watched[place[key]] = {**_told(told[key][2]), **play}
     return listed, watched
-
-
-def _parts(target: Target, of: Of) -> Any:
-    if target.cross is not None:
-        return target.cross.parts()
-    run = target.runs[0]
-    names = {"all": ("train", "validation", "test"), "held-out": ("validation", "test")}.get(of, (of,))
-    return ((run, run.plays(name)) for name in names)
 
 
 def _told(row: dict[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The plays of a run or of a cross-fitting with their scores, and whatever else is known of them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -11,7 +11,7 @@ from scipy.special import ndtri
 
 from sbp_jax.config import DataConfig
 from sbp_jax.crossfit import CrossFit, is_crossfit, load_crossfit
-from sbp_jax.data.batching import LEAGUE_YARDS, NET_YARDS
+from sbp_jax.data.batching import LEAGUE_YARDS, NET_YARDS, Plays
 from sbp_jax.data.dataset import PrepareConfig
 from sbp_jax.data.facts import GAIN, listed_facts, with_listed
 from sbp_jax.data.features import read_plays
@@ -56,6 +56,16 @@ def open_target(path: Path) -> Target:
     return target
 
 
+def parts_of(target: Target, of: Of) -> Iterator[tuple[Run, Plays]]:
+    """The plays asked for, each part with the run that scores it; InputError as `Run.plays` and `CrossFit.parts`."""
+    if target.cross is not None:
+        yield from target.cross.parts()
+        return
+    run = target.runs[0]
+    for name in {"all": SPLITS, "held-out": ("validation", "test")}.get(of, (of,)):
+        yield run, run.plays(name)
+
+
 def score_plays(target: Target, of: Of = "all", sources: Sequence[str] = ()) -> pl.DataFrame:
     """One row a play: `Run.score`, the columns of the lists of plays where they are at hand, `gain` and expectations.
 
@@ -75,11 +85,9 @@ def score_plays(target: Target, of: Of = "all", sources: Sequence[str] = ()) -> 
             raise InputError(f"--of: {of}: a cross-fitting scores every play by a run that did not train on it")
         table = target.cross.score()
     else:
-        run = target.runs[0]
-        names = {"all": SPLITS, "held-out": ("validation", "test")}.get(of, (of,))
-        parts = [run.score(plays) for plays in map(run.plays, names) if len(plays)]
+        parts = [run.score(plays) for run, plays in parts_of(target, of) if len(plays)]
         if not parts:
-            raise InputError(f"--of: there are no {of} plays in {run.dataset}")
+            raise InputError(f"--of: there are no {of} plays in {target.runs[0].dataset}")
         table = pl.concat(parts)
     listed = _lists(target.data, sources)
     if listed is not None:
