@@ -80,7 +80,7 @@ def command(args: list[str]) -> None:
     of = options.of or ("all" if target.cross else "held-out")
     with tqdm(total=4, desc="report", unit="part") as bar:
         plays = score_plays(target, of).with_row_index("row")
-        league, _ = league_of(target, plays)
+        league, _ = league_of(target, lambda: plays)
         bar.update()
         counts = plays.group_by("passer_id").len().filter(pl.col("len") >= options.min_plays)
         if counts.is_empty():

@@ -140,7 +140,7 @@ def scored(
     """The plays of the split, the leaderboard, and sentences on the league and the split."""
     every = score_plays(target, of, options.source)
     # later plays are judged by the league that was there before
-    league, new = league_of(target, score_plays(target, of) if options.source else every, options.refit)
+    league, new = league_of(target, lambda: score_plays(target, of) if options.source else every, options.refit)
     said = [
         f"League {'fixed now' if new else 'as fixed before'} on {league.counted:,} plays; variance of a play's score: "
         f"{league.passers:.4f} is between passers, {league.games:.4f} between their games, {league.plays:.3f} within."

@@ -1,6 +1,6 @@
 """The plays of a run or of a cross-fitting with their scores, and whatever else is known of them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -95,12 +95,12 @@ def score_plays(target: Target, of: Of = "all", sources: Sequence[str] = ()) -> 
     return _with_expectation(_with_gain(table, target.data))
 
 
-def league_of(target: Target, plays: pl.DataFrame, refit: bool = False) -> tuple[League, bool]:
-    """The league that was fixed with the target's first scores, and whether it is fixed now, on `plays`."""
+def league_of(target: Target, plays: Callable[[], pl.DataFrame], refit: bool = False) -> tuple[League, bool]:
+    """The league that was fixed with the target's first scores, and whether it is fixed now, on the plays asked for."""
     path = target.path / FOLDER / LEAGUE
     if path.is_file() and not refit:
         return League.load(path), False
-    league = League.fit(plays)
+    league = League.fit(plays())
     league.save(path)
     return league, True
 

@@ -33,6 +33,7 @@ _KEYS: dict[str, tuple[str, ...]] = {
     "season": ("season",),
     "career": (),
 }
+_SCALED = {"passing_score": "shrunk", "passing_low": "low", "passing_high": "high"}
 _CHUNK = 2**22  # entries of the resamples that are in memory at once
 
 
@@ -122,9 +123,6 @@ def aggregate(
     # whole order: ties by the groups' names
     order = ["shrunk", "score", *columns]
     return groups.select(*columns, *told).sort(order, descending=[True, True, *[False] * len(columns)])
-
-
-_SCALED = {"passing_score": "shrunk", "passing_low": "low", "passing_high": "high"}
 
 
 def _resampled(
