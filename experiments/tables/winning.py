@@ -16,7 +16,7 @@ from scipy.special import ndtri
 import configs
 from experiments.crossfit import crossfit
 from experiments.scored import open_target, score_plays
-from experiments.tables.mae import REAL_TAILS
+from experiments.tables.mae import EXTRAS, REAL_TAILS
 from sbp_jax.config import Config, DataConfig, HeadConfig
 from sbp_jax.data.columns import check_column, read_file
 from sbp_jax.data.simulate import LeagueConfig, SimulationConfig, TrueLaw, simulate
@@ -48,7 +48,6 @@ CODES |= {"ARZ": "ARI", "BLT": "BAL", "CLV": "CLE", "HST": "HOU"}
 REGULAR_WEEKS = {2017: 17, 2018: 17, 2019: 17}
 SEASONS, CHOSEN_ON, REPORTED = (2017, 2018, 2019), (2017, 2018), (2019,)
 SIMULATED_PLAYS, EPOCHS = 51_000, 10
-EXTRAS = ("receiver_separation_yards", "rusher_distance_yards", "quarterback_speed_yps", "time_since_snap_s")
 ATTEMPTS = (50, 100, 200, 300, 400, 500, 600)
 DRAWS = 100
 ALL = "dropbacks"
