@@ -20,10 +20,10 @@ from sbp_jax.errors import InputError
 from sbp_jax.run import Run, load_run
 from sbp_jax.scoring import League
 from sbp_jax.scoring.completion import expected_completion
+from sbp_jax.scoring.league import LEAGUE_PATH
 
 Of = Literal["all", "held-out", "train", "validation", "test"]
-LEAGUE = "league.json"
-FOLDER = "scores"
+FOLDER = LEAGUE_PATH.parent
 # what a completion depends on, those that are known
 COMPLETION_COLUMNS = ("air_yards", "down", "distance", "yards_to_goal", "time_to_throw", "pressure")
 
@@ -97,7 +97,7 @@ def score_plays(target: Target, of: Of = "all", sources: Sequence[str] = ()) -> 
 
 def league_of(target: Target, plays: Callable[[], pl.DataFrame], refit: bool = False) -> tuple[League, bool]:
     """The league that was fixed with the target's first scores, and whether it is fixed now, on the plays asked for."""
-    path = target.path / FOLDER / LEAGUE
+    path = target.path / LEAGUE_PATH
     if path.is_file() and not refit:
         return League.load(path), False
     league = League.fit(plays())

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from sbp_jax.distributions import StudentT as StudentT
     from sbp_jax.distributions import TwoTailedHybridPareto as TwoTailedHybridPareto
     from sbp_jax.errors import InputError as InputError
+    from sbp_jax.live import LiveScorer as LiveScorer
     from sbp_jax.run import Run as Run
     from sbp_jax.run import load_run as load_run
 
@@ -25,6 +26,7 @@ _HOMES = {
     "GeneralizedPareto": "sbp_jax.distributions",
     "HybridPareto": "sbp_jax.distributions",
     "InputError": "sbp_jax.errors",
+    "LiveScorer": "sbp_jax.live",
     "Normal": "sbp_jax.distributions",
     "Run": "sbp_jax.run",
     "SplicedBinnedPareto": "sbp_jax.distributions",
@@ -39,6 +41,7 @@ __all__ = [
     "GeneralizedPareto",
     "HybridPareto",
     "InputError",
+    "LiveScorer",
     "Normal",
     "Run",
     "SplicedBinnedPareto",

@@ -2,7 +2,7 @@
 
 from sbp_jax.models.encoders import EntityAttention, EntityGroup, EntityLayout, FlatEncoder, Statistic
 from sbp_jax.models.network import Head, Network, NetworkConfig
-from sbp_jax.models.tcn import NO_DROPOUT, TCN, CausalConv, Dropout, ResidualBlock, receptive_field
+from sbp_jax.models.tcn import NO_DROPOUT, TCN, CausalConv, Dropout, ResidualBlock, Stream, receptive_field
 
 __all__ = [
     "NO_DROPOUT",
@@ -18,5 +18,6 @@ __all__ = [
     "NetworkConfig",
     "ResidualBlock",
     "Statistic",
+    "Stream",
     "receptive_field",
 ]

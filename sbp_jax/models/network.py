@@ -10,7 +10,7 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float
 
 from sbp_jax.models.encoders import Encoder, Standardization, Statistic
-from sbp_jax.models.tcn import NO_DROPOUT, TCN, Dropout
+from sbp_jax.models.tcn import NO_DROPOUT, TCN, Dropout, Stream
 
 
 @runtime_checkable
@@ -163,6 +163,28 @@ class Network(nnx.Module):
         state = self.encode(x, mask, present, first)
         static = jnp.broadcast_to(static[:, None, :], (*state.shape[:2], static.shape[-1]))
         return self.decode(state, static, second)
+
+    def start(self, batch: int) -> Stream:
+        """Streams of that many rows, none of which has had a frame, for `step`."""
+        return Stream((), jnp.zeros((batch,), jnp.int32)) if self.tcn is None else self.tcn.start(batch)
+
+    def step(
+        self,
+        x: Float[Array, "batch features"],
+        present: Bool[Array, "batch entities"],
+        static: Float[Array, "batch statics"],
+        stream: Stream,
+        active: Bool[Array, " batch"],
+    ) -> tuple[Float[Array, "batch outputs"], Stream]:
+        """Raw outputs after one more frame, as `raw_frames` has them there; arguments as of that and of `TCN.step`."""
+        static = jnp.where(active[:, None], static, jnp.zeros_like(static))
+        if self.encoder is None or self.tcn is None:
+            return self.decode(jnp.zeros((len(x), 0), x.dtype), static), Stream(
+                (), stream.count + active.astype(jnp.int32)
+            )
+        encoded = self._encoded(self.encoder, x[:, None], active[:, None], present[:, None])[:, 0]
+        state, stream = self.tcn.step(encoded, stream, active)
+        return self.decode(jnp.concatenate([state, encoded.astype(state.dtype)], axis=-1), static), stream
 
     def __call__(
         self,

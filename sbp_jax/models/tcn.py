@@ -6,12 +6,13 @@ receptive field.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Bool, Float, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 
 def receptive_field(num_layers: int, kernel_size: int) -> int:
@@ -56,6 +57,27 @@ class Dropout:
 NO_DROPOUT = Dropout(0.0, None)
 
 
+@partial(jax.tree_util.register_dataclass, data_fields=["past", "count"], meta_fields=[])
+@dataclass(frozen=True)
+class Stream:
+    """What the network remembers of the frames that each row has had so far.
+
+    Attributes:
+        past: of each convolution that looks back, in order, its inputs at the frames before, [batch, reach, features],
+            the newest last and 0 where there was none. They move up with every frame: for the few that a play's
+            network looks back to, that takes less time than to find one's place in a ring.
+        count: frames so far, int32 [batch].
+    """
+
+    past: tuple[Array, ...]
+    count: Int[Array, " batch"]
+
+    def begin(self, rows: Bool[Array, " batch"]) -> "Stream":
+        """The stream with some rows at their beginning, whatever they were in."""
+        past = (jnp.where(rows[:, None, None], jnp.zeros_like(each), each) for each in self.past)
+        return Stream(tuple(past), jnp.where(rows, 0, self.count))
+
+
 class CausalConv(nnx.Module):
     """Dilated causal convolution, y_t = b + sum_j W_j x_{t - (k - 1 - j) d}, frames before the first being zero.
 
@@ -74,8 +96,8 @@ class CausalConv(nnx.Module):
         self.bias = nnx.Param(jnp.zeros((out_features,)))
 
     def __call__(self, x: Float[Array, "batch frames features"]) -> Float[Array, "batch frames channels"]:
-        frames, reach = x.shape[1], (self.kernel_size - 1) * self.dilation
-        padded = jnp.pad(x, ((0, 0), (reach, 0), (0, 0)))
+        frames = x.shape[1]
+        padded = jnp.pad(x, ((0, 0), (self.reach, 0), (0, 0)))
         return self._product([padded[:, j * self.dilation :][:, :frames] for j in range(self.kernel_size)])
 
     def last(
@@ -89,6 +111,30 @@ class CausalConv(nnx.Module):
         x = jnp.pad(x, ((0, 0), (max(reach - x.shape[1], 0), 0), (0, 0)))[:, -reach:]
         end = reach - self.kernel_size + 1
         return self._product([x[:, j : j + end : stride] for j in range(self.kernel_size)])
+
+    @property
+    def reach(self) -> int:
+        """Frames before the present one that it looks back to."""
+        return (self.kernel_size - 1) * self.dilation
+
+    def step(
+        self,
+        x: Float[Array, "batch features"],
+        past: Float[Array, "batch reach features"] | None,
+        active: Bool[Array, " batch"],
+    ) -> tuple[Float[Array, "batch channels"], Float[Array, "batch reach features"] | None]:
+        """Output at one more frame, and the frames before the next one; those of a row that is not active stay.
+
+        Args:
+            x: the frame.
+            past: the frames before it as in `Stream`; None of a kernel of one frame.
+            active: which rows have a frame at all.
+        """
+        if past is None:
+            return self._product([x[:, None]])[:, 0], None
+        all_frames = jnp.concatenate([past, x.astype(past.dtype)[:, None]], axis=1)
+        seen = all_frames[:, :: self.dilation].reshape(len(x), 1, -1)
+        return self._product([seen])[:, 0], jnp.where(active[:, None, None], all_frames[:, 1:], past)
 
     def _product(self, shifted: Sequence[Array]) -> Array:
         kernel, bias, x = self.kernel[...], self.bias[...], jnp.concatenate(shifted, axis=-1)
@@ -138,6 +184,18 @@ class ResidualBlock(nnx.Module):
         h = second(jax.nn.relu(self.second.last(h, count, stride=2)))
         x, mask = (a[:, (frames - 1) % 2 :: 2][:, -count:] for a in (x, mask))
         return _select(mask, jax.nn.relu(h + (x if self.around is None else self.around(x)))), mask
+
+    def step(
+        self,
+        x: Float[Array, "batch features"],
+        past: tuple[Array | None, Array | None],
+        active: Bool[Array, " batch"],
+    ) -> tuple[Float[Array, "batch channels"], tuple[Array | None, Array | None]]:
+        """Output at one more frame, and what both convolutions remember, as `CausalConv.step`."""
+        h, first = self.first.step(x, past[0], active)
+        h, second = self.second.step(jax.nn.relu(h), past[1], active)
+        around = x if self.around is None else self.around.step(x, None, active)[0]
+        return jax.nn.relu(jax.nn.relu(h) + around), (first, second)
 
 
 def _select(mask: Array, x: Array) -> Array:
@@ -205,3 +263,30 @@ class TCN(nnx.Module):
         for i, (block, count) in enumerate(zip(self.blocks, reversed(counts), strict=True)):
             x, mask = block.last(x, mask, count, dropout.fold_in(i))
         return x[:, -1]
+
+    def start(self, batch: int) -> Stream:
+        """Streams of that many rows, none of which has had a frame."""
+        past = []
+        for conv in (conv for block in self.blocks for conv in (block.first, block.second) if conv.reach):
+            kernel = conv.kernel[...]
+            past.append(jnp.zeros((batch, conv.reach, kernel.shape[1]), self.dtype or kernel.dtype))
+        return Stream(tuple(past), jnp.zeros((batch,), jnp.int32))
+
+    def step(
+        self, x: Float[Array, "batch features"], stream: Stream, active: Bool[Array, " batch"]
+    ) -> tuple[Float[Array, "batch channels"], Stream]:
+        """States after one more frame, what the whole network says of it, at a cost that no frame before it adds to.
+
+        Args:
+            x: the frame; of rows that are not active anything.
+            stream: what is remembered, from `start` on.
+            active: rows that have a frame; the state of others means nothing, and their stream stays as it is.
+        """
+        x = jnp.where(active[:, None], x if self.dtype is None else x.astype(self.dtype), 0)
+        remembered: list[Array] = []
+        for block in self.blocks:
+            at = len(remembered)
+            had = (stream.past[at], stream.past[at + 1]) if self.kernel_size > 1 else (None, None)
+            x, new = block.step(x, had, active)
+            remembered += [past for past in new if past is not None]
+        return x, Stream(tuple(remembered), stream.count + active.astype(jnp.int32))

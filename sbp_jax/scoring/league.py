@@ -39,6 +39,7 @@ from sbp_jax.errors import InputError
 Level = Literal["play", "drive", "game", "season", "career"]
 LEVELS: tuple[Level, ...] = get_args(Level)
 LOWEST, RANGE = 50.0, 49.0
+LEAGUE_PATH = Path("scores/league.json")  # in the folder of a run or of a cross-fitting
 FORMAT = 1
 
 

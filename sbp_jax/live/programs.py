@@ -1,0 +1,175 @@
+"""What is computed live, as pure functions of arrays: one more frame, a whole play, the law in cells, a score."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from sbp_jax.config import DataConfig
+from sbp_jax.data.batching import FRAME_S, LEAGUE_YARDS, NET_YARDS, PLAYERS
+from sbp_jax.data.extras import feature_names
+from sbp_jax.data.features import static_names
+from sbp_jax.errors import InputError
+from sbp_jax.run import Run
+from sbp_jax.scoring import League, normal_score, pit_bounds
+from sbp_jax.scoring.league import LEAGUE_PATH, LOWEST, RANGE
+
+FORMAT = 1
+LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)  # of the quantiles that a summary has
+LOWEST_YARDS, HIGHEST_YARDS = -40, 100  # cells of whole yards; what lies beyond counts in the outermost
+CELLS = 140  # of an outcome that is no gain in yards, over the range of the head's bins
+
+
+@dataclass(frozen=True)
+class Programs:
+    """The functions of a run, pure and not compiled, of B rows at once; the first argument of each is `weights`.
+
+    Attributes:
+        weights: parameters and statistics of the network, a pytree.
+        functions: by name,
+
+            start: (B) -> stream;
+            begin: (stream, rows [B]) -> stream in which those rows are at their beginning;
+            frame: (stream, x [B, 22 F], present [B, 22], static [B, S], marks [B, 2], active [B]) -> (stream, numbers
+                [B, N], raw outputs [B, R]), the stream to be donated;
+            play: (x [B, W, 22 F], mask [B, W], present [B, W, 22], static, marks) -> (numbers, raw) at the mask's last;
+            cells: (raw, marks) -> [B, C], probability of each of the cells between the edges;
+            score: (raw, y [B], cut [B], league [2]) -> [B, 4]: both ends of the PIT, normal score, passing score.
+
+            marks are yards to the first down and to the goal line, NaN where unknown; numbers are the quantiles of
+            `LEVELS`, the expected outcome, and P(first down), P(touchdown), P(loss), NaN where there is no such thing;
+            league is mean and spread of the plays' scores.
+        spec: what a caller must know, in JSON's types.
+    """
+
+    weights: Any
+    functions: Mapping[str, Callable[..., Any]]
+    spec: Mapping[str, Any]
+
+
+def programs_of(run: Run, league: Path | None = None) -> Programs:
+    """The functions of a run.
+
+    Args:
+        run: trained on plays with tracking.
+        league: file of the league by which passing scores are given; by default the one that was fixed with the run's
+            first scores, or with those of the cross-fitting that it belongs to; without one there are none.
+
+    Raises:
+        InputError: the run sees no frames, or the league cannot be read.
+    """
+    data = run.config.data
+    if not isinstance(data, DataConfig) or run.model.tcn is None:
+        raise InputError(f"{run.path}: expected a run that sees frames of plays; this one has none to unfold")
+    graph, params, rest = nnx.split(run.model, nnx.Param, ...)
+    in_yards = data.outcome in (LEAGUE_YARDS, NET_YARDS)
+    judge = _Judge(run.model.head, in_yards, run.whole, run.config.training.objective == "censored", _edges(run))
+
+    def model(weights):
+        return nnx.merge(graph, *weights)
+
+    def frame(weights, stream, x, present, static, marks, active):
+        raw, stream = model(weights).step(x, present, static, stream, active)
+        return stream, judge.numbers(raw, marks), raw
+
+    def play(weights, x, mask, present, static, marks):
+        raw = model(weights).raw(x, mask, present, static)
+        return judge.numbers(raw, marks), raw
+
+    functions = {
+        "start": lambda weights, batch: model(weights).start(batch),
+        "begin": lambda weights, stream, rows: stream.begin(rows),
+        "frame": frame,
+        "play": play,
+        "cells": lambda weights, raw, marks: judge.cells(raw, marks),
+        "score": lambda weights, raw, y, cut, league: judge.score(raw, y, cut, league),
+    }
+    return Programs((params, rest), functions, _spec(run, data, judge, league_numbers(run, league)))
+
+
+def league_numbers(run: Run, path: Path | None) -> tuple[float, float] | None:
+    """Mean and spread of the plays' scores in the league of a run; None where it has none."""
+    files = [path] if path else [run.path / LEAGUE_PATH, run.path.parent / LEAGUE_PATH]
+    for file in files:
+        if path or file.is_file():
+            league = League.load(file)
+            if "play" not in league.spreads:
+                raise InputError(f"{file}: expected a league with the spread of plays")
+            return league.mean, league.spreads["play"]
+    return None
+
+
+@dataclass(frozen=True)
+class _Judge:
+    """Raw outputs -> what is said of them."""
+
+    head: Any
+    in_yards: bool
+    whole: bool
+    censored: bool
+    edges: np.ndarray
+
+    def numbers(self, raw: jax.Array, marks: jax.Array) -> jax.Array:
+        law, limit = self.head(raw), self._limit(marks)
+        quantiles = law.icdf(jnp.asarray(LEVELS, raw.dtype)[:, None])
+        if not self.in_yards:
+            unknown = jnp.full((3, raw.shape[0]), jnp.nan, raw.dtype)
+            return jnp.concatenate([quantiles, law.mean()[None], unknown]).T
+        # a gain of at least m whole yards is one beyond m - 1/2
+        ends = jnp.asarray(self.edges[1:-1])[:, None]
+        places = jnp.concatenate([jnp.broadcast_to(ends, (len(ends), raw.shape[0])), (marks - 0.5).T])
+        below = law.cdf(places)
+        # E min(Y, limit) = limit less the sum of P(Y <= y) over the whole yards y below it
+        expected = limit - jnp.sum(jnp.where(ends < limit, below[:-2], 0.0), axis=0)
+        loss = below[int(np.flatnonzero(self.edges[1:-1] == -0.5)[0])]
+        if self.censored:
+            quantiles = jnp.minimum(quantiles, limit)
+        return jnp.concatenate([quantiles, expected[None], 1 - below[-2:], loss[None]]).T
+
+    def cells(self, raw: jax.Array, marks: jax.Array) -> jax.Array:
+        ends = jnp.asarray(self.edges[1:-1])[:, None]
+        below = self.head(raw).cdf(ends)
+        below = jnp.where(ends < self._limit(marks), below, jnp.ones_like(below))
+        zero = jnp.zeros_like(below[:1])
+        return jnp.diff(jnp.concatenate([zero, below, zero + 1]), axis=0).T
+
+    def score(self, raw: jax.Array, y: jax.Array, cut: jax.Array, league: jax.Array) -> jax.Array:
+        law, width = self.head(raw), 1.0 if self.whole else 0.0
+        z = normal_score(law, y, width, cut)
+        passing = LOWEST + RANGE * jax.scipy.special.ndtr((z - league[0]) / league[1])
+        return jnp.stack([*pit_bounds(law, y, width, cut), z, passing], axis=1)
+
+    def _limit(self, marks: jax.Array) -> jax.Array:
+        """Where the goal line stops a gain; the last cell where that is not known or no gain is predicted."""
+        return jnp.where(marks[:, 1] >= 0, marks[:, 1], self.edges[-1]) if self.in_yards else self.edges[-1]
+
+
+def _edges(run: Run) -> np.ndarray:
+    assert isinstance(run.config.data, DataConfig)
+    if run.config.data.outcome in (LEAGUE_YARDS, NET_YARDS):
+        return np.arange(LOWEST_YARDS, HIGHEST_YARDS + 2, dtype=np.float32) - np.float32(0.5)
+    return np.linspace(run.config.head.low, run.config.head.high, CELLS + 1, dtype=np.float32)
+
+
+def _spec(run: Run, data: DataConfig, judge: _Judge, league: tuple[float, float] | None) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "players": PLAYERS,
+        "features": list(feature_names(data.extras)),
+        "static": list(static_names(data.situation)),
+        "outcome": data.outcome,
+        "in_yards": judge.in_yards,
+        "whole": judge.whole,
+        "censored": judge.censored,
+        "levels": list(LEVELS),
+        "edges": [float(edge) for edge in judge.edges],
+        "window": run.model.receptive_field,
+        "frame_s": FRAME_S,
+        "per_frame": run.config.training.per_frame,
+        "league": league and list(league),
+    }

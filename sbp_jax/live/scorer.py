@@ -1,0 +1,399 @@
+"""A play's value while it unfolds: `sbp.LiveScorer.from_run(path)`, `reset`, `push` a frame, `finish`.
+
+Beside jax and NumPy this file needs nothing that is not loaded by the call that needs it: an exported folder has it as
+it is.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+try:
+    from sbp_jax.errors import InputError
+except ImportError:  # in an exported folder
+
+    class InputError(ValueError):
+        """Bad input; one line that names the argument and what was expected."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What the law says of a play after so many of its frames.
+
+    Attributes:
+        frames: so far.
+        seconds: from the first of them to the last.
+        median: in the unit of the outcome, yards as a rule.
+        quantiles: by level.
+        expected: mean of the outcome; of a gain in yards that of whole yards, which the goal line stops and which is
+            at least -40.
+        first_down, touchdown, loss: probabilities of a gain as far as the first down, as far as the goal line, and
+            below zero; None where the distance is not known or the outcome is no gain in yards.
+    """
+
+    frames: int
+    seconds: float
+    median: float
+    quantiles: Mapping[float, float]
+    expected: float
+    first_down: float | None
+    touchdown: float | None
+    loss: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class Distribution:
+    """The whole law in cells.
+
+    Attributes:
+        edges: [C + 1] of the cells; those of gains in yards are centred on whole yards.
+        probability: [C], summing to 1; what lies beyond counts in the outermost cells.
+    """
+
+    edges: np.ndarray
+    probability: np.ndarray
+
+    @property
+    def centres(self) -> np.ndarray:
+        """[C] middles of the cells: the whole yards themselves."""
+        return (self.edges[:-1] + self.edges[1:]) / 2
+
+
+@dataclass(frozen=True)
+class Score:
+    """The score of a play that has ended, as `Run.score` has it.
+
+    Attributes:
+        yards: the outcome.
+        median: what was predicted at the last frame.
+        pit_low, pit, pit_high: P(Y < y), the (mid-)PIT, P(Y <= y).
+        score: its normal score.
+        passing_score: from 50 to 99, by the league saved with the run; None where there is none.
+    """
+
+    yards: float
+    median: float
+    pit_low: float
+    pit: float
+    pit_high: float
+    score: float
+    passing_score: float | None
+
+
+class LiveScorer:
+    """Scores plays frame by frame, `batch` of them side by side, each in a row of its own.
+
+    Made by `from_run` or, of an exported folder, by `load`. All programs are compiled when it is made: the first play
+    is as fast as the others. Not for several threads at once.
+
+    Attributes:
+        spec: what the programs expect: names of features and static features, edges, and the like.
+        batch: rows.
+    """
+
+    def __init__(self, functions: Mapping[str, Callable[..., Any]], spec: Mapping[str, Any], batch: int = 1) -> None:
+        """Compile pure functions as `programs.Programs` lists them, their weights bound, and call each once."""
+        if isinstance(batch, bool) or not isinstance(batch, int) or batch < 1:
+            raise InputError(f"batch: expected a whole number of at least 1, got {batch!r}")
+        self.spec, self.batch = dict(spec), batch
+        self._names = {name: i for i, name in enumerate(spec["static"])}
+        self._shape = (int(spec["players"]), len(spec["features"]))
+        self._edges = np.asarray(spec["edges"], np.float32)
+        self._levels = tuple(float(level) for level in spec["levels"])
+        league = spec["league"]
+        self._league = np.asarray(league or (np.nan, np.nan), np.float32)
+        self._call = {name: jax.jit(call) for name, call in functions.items() if name != "start"}
+        self._call["frame"] = jax.jit(functions["frame"], donate_argnums=0)
+        self._stream = functions["start"](batch)
+        players, columns = self._shape
+        self._x = np.zeros((batch, players * columns), np.float32)
+        self._present = np.zeros((batch, players), bool)
+        self._static = np.zeros((batch, len(self._names)), np.float32)
+        self._marks = np.full((batch, 2), np.nan, np.float32)
+        self._frames = [-1] * batch  # of the play in each row; -1: none
+        self._raw: Any = None
+        self._numbers = np.full((batch, len(self._levels) + 4), np.nan, np.float32)
+        self._warm()
+
+    @classmethod
+    def from_run(cls, path: str | Path, batch: int = 1, step: int | None = None, league: Path | None = None) -> Any:
+        """A scorer of a run's network.
+
+        At the frames before the last one it is calibrated where the run was trained with `training.per_frame`.
+
+        Args:
+            path: folder of the run, one of those of a cross-fitting too.
+            batch: plays side by side.
+            step: which checkpoint; by default the newest.
+            league: file of the league by which passing scores are given; by default that of the run, or of the
+                cross-fitting around it.
+
+        Raises:
+            InputError: no such run, or one that sees no frames; no such league.
+        """
+        from functools import partial
+
+        from sbp_jax.live.programs import programs_of
+        from sbp_jax.run import load_run
+
+        programs = programs_of(load_run(path, step), league)
+        bound = {name: partial(call, programs.weights) for name, call in programs.functions.items()}
+        return cls(bound, programs.spec, batch)
+
+    def reset(self, static: Mapping[str, float | None] | Sequence[float] | np.ndarray = (), row: int = 0) -> None:
+        """Begin a play.
+
+        Args:
+            static: what is known before the snap, by the names of `spec["static"]`; what is not there or None is
+                unknown. Or all of these as numbers, in order. `distance` and `yards_to_goal` are also those by which
+                first down and touchdown are told.
+            row: of the play; one that is there is dropped.
+
+        Raises:
+            InputError: no such row, name or number.
+        """
+        self._check_row(row)
+        values = self._statics(static)
+        self._static[row] = values
+        self._marks[row] = [self._known(values, name) for name in ("distance", "yards_to_goal")]
+        self._stream = self._call["begin"](self._stream, np.arange(self.batch) == row)
+        self._frames[row] = 0
+
+    def push(self, frame: Any, row: int = 0) -> Summary:
+        """Take one more frame of a row's play, a tenth of a second after the one before.
+
+        Args:
+            frame: [22, F], one player a row in the order of the plays' slots, the features of `spec["features"]`; NaN
+                in all features of a player who is not there.
+            row: of the play.
+
+        Raises:
+            InputError: no play in the row, another shape, or a number that is not finite.
+        """
+        return self.push_many({row: frame})[row]
+
+    def push_many(self, frames: Mapping[int, Any]) -> dict[int, Summary]:
+        """Take one frame each of several rows' plays in one step; the frames by row, and so the summaries.
+
+        Raises:
+            InputError: as `push`; no frame is then taken.
+        """
+        taken = {}
+        for row, frame in frames.items():
+            self._check_play(row)
+            taken[row] = self._frame(frame, f"frame of row {row}" if self.batch > 1 else "frame")
+        active = np.zeros(self.batch, bool)
+        for row, (x, present) in taken.items():
+            self._x[row], self._present[row], active[row] = x, present, True
+            self._frames[row] += 1
+        if not taken:
+            return {}
+        arguments = self._x, self._present, self._static, self._marks, active
+        self._stream, numbers, raw = self._call["frame"](self._stream, *arguments)
+        told = np.asarray(numbers)
+        # rows without a frame keep what they had
+        self._raw = raw if self._raw is None or active.all() else jnp.where(active[:, None], raw, self._raw)
+        self._numbers = np.where(active[:, None], told, self._numbers)
+        return {row: self._summary(told[row], self._frames[row]) for row in taken}
+
+    def summary(self, row: int = 0) -> Summary:
+        """What `push` said last of a row's play; InputError before its first frame."""
+        self._check_frames(row)
+        return self._summary(self._numbers[row], self._frames[row])
+
+    def distribution(self, row: int = 0) -> Distribution:
+        """The whole law after the last frame of a row's play; InputError before its first."""
+        self._check_frames(row)
+        return Distribution(self._edges, np.asarray(self._call["cells"](self._raw, self._marks))[row])
+
+    def finish(self, yards: float, row: int = 0, touchdown: bool | None = None) -> Score:
+        """End a row's play with its outcome; the row is free for the next.
+
+        Args:
+            yards: the outcome, in the unit of the run's; an interception's as the run counts it.
+            row: of the play.
+            touchdown: whether the goal line stopped the gain; by default it did where the gain is as far as that.
+
+        Raises:
+            InputError: no play in the row, no frame of it, or an outcome that is no number such as the run's.
+        """
+        self._check_frames(row)
+        score = self._score(self._raw, self._numbers[row], yards, row, touchdown)
+        self._frames[row] = -1
+        return score
+
+    def whole_play(
+        self, frames: Any, static: Mapping[str, float | None] | Sequence[float] | np.ndarray = ()
+    ) -> Summary:
+        """What the law says after the last of a play's frames [T, 22, F], in one call; rows are not touched.
+
+        Raises:
+            InputError: as `reset` and `push`.
+        """
+        return self._whole(frames, static)[0]
+
+    def score_play(
+        self,
+        frames: Any,
+        static: Mapping[str, float | None] | Sequence[float] | np.ndarray,
+        yards: float,
+        touchdown: bool | None = None,
+    ) -> Score:
+        """The score of a whole play, as `reset`, `push` of every frame and `finish` would give it."""
+        _, numbers, raw, marks = self._whole(frames, static)
+        return self._scored(raw, numbers, yards, marks, touchdown)
+
+    def _whole(self, frames: Any, static: Any) -> tuple[Summary, np.ndarray, Any, np.ndarray]:
+        frames = _numbers(frames, "frames")
+        if frames.ndim != 3 or frames.shape[1:] != self._shape or not len(frames):
+            raise InputError(f"frames: expected shape [T, {self._shape[0]}, {self._shape[1]}], got {frames.shape}")
+        values = self._statics(static)
+        marks = np.asarray([[self._known(values, name) for name in ("distance", "yards_to_goal")]], np.float32)
+        window, seen = int(self.spec["window"]), frames[-int(self.spec["window"]) :]
+        x = np.zeros((1, window, self._shape[0] * self._shape[1]), np.float32)
+        present, mask = np.zeros((1, window, self._shape[0]), bool), np.arange(window)[None] < len(seen)
+        flat, there = self._sound(seen, "frames")
+        x[0, : len(seen)], present[0, : len(seen)] = flat, there
+        numbers, raw = self._call["play"](x, mask, present, values[None], marks)
+        told = np.asarray(numbers)[0]
+        return self._summary(told, len(frames)), told, raw, marks
+
+    def _score(self, raw: Any, numbers: np.ndarray, yards: float, row: int, touchdown: bool | None) -> Score:
+        return self._scored(raw, numbers, yards, self._marks, touchdown, row)
+
+    def _scored(
+        self, raw: Any, numbers: np.ndarray, yards: Any, marks: np.ndarray, touchdown: bool | None, row: int = 0
+    ) -> Score:
+        try:
+            y = float(yards)
+        except (TypeError, ValueError):
+            y = np.nan
+        if not np.isfinite(y) or isinstance(yards, bool) or (self.spec["whole"] and y != round(y)):
+            kind = "a whole number" if self.spec["whole"] else "a finite number"
+            raise InputError(f"yards: expected {kind}, got {yards!r}")
+        cut = bool(y >= marks[row, 1]) if touchdown is None else bool(touchdown)
+        cut &= bool(self.spec["censored"])
+        rows = len(marks)
+        outcome, cuts = np.full(rows, y, np.float32), np.full(rows, cut)
+        low, high, z, passing = (
+            float(v) for v in np.asarray(self._call["score"](raw, outcome, cuts, self._league))[row]
+        )
+        median = float(numbers[self._levels.index(0.5)])
+        return Score(y, median, low, (low + high) / 2, high, z, passing if self.spec["league"] else None)
+
+    def _summary(self, numbers: np.ndarray, frames: int) -> Summary:
+        values = numbers.tolist()
+        levels = len(self._levels)
+        expected, first_down, touchdown, loss = values[levels:]
+        quantiles = dict(zip(self._levels, values[:levels], strict=True))
+        return Summary(
+            frames=frames,
+            seconds=round((frames - 1) * self.spec["frame_s"], 6),
+            median=quantiles[0.5],
+            quantiles=quantiles,
+            expected=expected,
+            first_down=None if first_down != first_down else first_down,
+            touchdown=None if touchdown != touchdown else touchdown,
+            loss=None if loss != loss else loss,
+        )
+
+    def _statics(self, static: Any) -> np.ndarray:
+        """All static features [S]: what is unknown is 0 and has its mark of being so."""
+        if isinstance(static, Mapping):
+            values = np.zeros(len(self._names), np.float32)
+            for name in self._names:
+                if f"{name}_missing" in self._names and static.get(name) is None:
+                    values[self._names[f"{name}_missing"]] = 1.0
+            for name, value in static.items():
+                if name not in self._names:
+                    known = ", ".join(each for each in self._names if not each.endswith("_missing"))
+                    raise InputError(f"static: unknown {name!r}; known: {known}")
+                if value is not None:
+                    values[self._names[name]] = _number(value, f"static: {name}")
+            return values
+        if not len(static):
+            return self._statics({})
+        values = _numbers(static, "static")
+        if values.shape != (len(self._names),):
+            raise InputError(f"static: expected {len(self._names)} numbers or a mapping by name, got {values.shape}")
+        for place in np.flatnonzero(~np.isfinite(values))[:1]:
+            raise InputError(f"static: {list(self._names)[place]}: expected a finite number, got {values[place]}")
+        return values
+
+    def _known(self, values: np.ndarray, name: str) -> float:
+        """A static feature, NaN where it is unknown."""
+        if name not in self._names:
+            return np.nan
+        missing = self._names.get(f"{name}_missing")
+        return np.nan if missing is not None and values[missing] else float(values[self._names[name]])
+
+    def _frame(self, frame: Any, what: str) -> tuple[np.ndarray, np.ndarray]:
+        values = _numbers(frame, what)
+        if values.shape != self._shape:
+            raise InputError(f"{what}: expected shape {self._shape}, a player a row, got {values.shape}")
+        x, present = self._sound(values[None], what)
+        return x[0], present[0]
+
+    def _sound(self, values: np.ndarray, what: str) -> tuple[np.ndarray, np.ndarray]:
+        """Frames [T, 22 F] with 0 for players who are not there, and who is [T, 22]."""
+        finite = np.isfinite(values)
+        if finite.all():
+            return values.reshape(len(values), -1), np.ones(values.shape[:2], bool)
+        present = ~np.isnan(values).all(axis=2)
+        for time, player, column in np.argwhere(~finite & present[:, :, None])[:1]:
+            name = self.spec["features"][column]
+            at = f"{what}: frame {time}, " if len(values) > 1 else f"{what}: "
+            raise InputError(
+                f"{at}player {player}: {name}: expected a finite number, or NaN in all features of a player who is not "
+                f"there, got {values[time, player, column]}"
+            )
+        return np.where(present[:, :, None], values, np.float32(0)).reshape(len(values), -1), present
+
+    def _check_row(self, row: int) -> None:
+        if isinstance(row, bool) or not isinstance(row, int | np.integer) or not 0 <= row < self.batch:
+            raise InputError(f"row: expected a whole number from 0 to {self.batch - 1}, got {row!r}")
+
+    def _check_play(self, row: int) -> None:
+        self._check_row(row)
+        if self._frames[row] < 0:
+            raise InputError(f"row {row}: has no play; call reset first")
+
+    def _check_frames(self, row: int) -> None:
+        self._check_play(row)
+        if not self._frames[row]:
+            raise InputError(f"row {row}: its play has no frame yet")
+
+    def _warm(self) -> None:
+        """Compile everything by a play of zeros in every row."""
+        zeros = np.zeros(self._shape, np.float32)
+        for row in range(self.batch):
+            self.reset((), row)
+        self.push_many(dict.fromkeys(range(self.batch), zeros))
+        if self.batch > 1:
+            self.push(zeros)
+        self.distribution()
+        self.finish(0.0)
+        self.score_play(zeros[None], (), 0.0)
+        self._frames = [-1] * self.batch
+
+
+def _numbers(values: Any, what: str) -> np.ndarray:
+    try:
+        return np.asarray(values, np.float32)
+    except (TypeError, ValueError):
+        raise InputError(f"{what}: expected numbers, got {str(values)[:60]}") from None
+
+
+def _number(value: Any, what: str) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = np.nan
+    if not np.isfinite(number):
+        raise InputError(f"{what}: expected a finite number, got {value!r}")
+    return number
