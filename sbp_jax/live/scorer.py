@@ -17,7 +17,7 @@ try:
     from sbp_jax.errors import InputError
 except ImportError:  # in an exported folder
 
-    class InputError(ValueError):
+    class InputError(ValueError):  # pyright: ignore[reportAssignmentType]
         """Bad input; one line that names the argument and what was expected."""
 
 
@@ -341,10 +341,10 @@ class LiveScorer:
 
     def _sound(self, values: np.ndarray, what: str) -> tuple[np.ndarray, np.ndarray]:
         """Frames [T, 22 F] with 0 for players who are not there, and who is [T, 22]."""
-        finite = np.isfinite(values)
+        finite: np.ndarray = np.isfinite(values)
         if finite.all():
             return values.reshape(len(values), -1), np.ones(values.shape[:2], bool)
-        present = ~np.isnan(values).all(axis=2)
+        present: np.ndarray = ~np.all(np.isnan(values), axis=2)
         for time, player, column in np.argwhere(~finite & present[:, :, None])[:1]:
             name = self.spec["features"][column]
             at = f"{what}: frame {time}, " if len(values) > 1 else f"{what}: "
