@@ -1,11 +1,10 @@
 """A play's value while it unfolds: `sbp.LiveScorer.from_run(path)`, `reset`, `push` a frame, `finish`.
 
-Beside jax and NumPy this file needs nothing that is not loaded by the call that needs it: an exported folder has it as
-it is.
+Beside jax and NumPy this needs nothing that is not loaded by the call that needs it: exported folders have a copy.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,76 +12,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-try:
-    from sbp_jax.errors import InputError
-except ImportError:  # in an exported folder
+from sbp_jax.errors import InputError
+from sbp_jax.live.answers import Distribution, Score, Summary
+from sbp_jax.live.inputs import Inputs, finite
 
-    class InputError(ValueError):  # pyright: ignore[reportAssignmentType]
-        """Bad input; one line that names the argument and what was expected."""
-
-
-@dataclass(frozen=True)
-class Summary:
-    """What the law says of a play after so many of its frames.
-
-    Attributes:
-        frames: so far.
-        seconds: from the first of them to the last.
-        median: in the unit of the outcome, yards as a rule.
-        quantiles: by level.
-        expected: mean of the outcome; of a gain in yards that of whole yards, which the goal line stops and which is
-            at least -40.
-        first_down, touchdown, loss: probabilities of a gain as far as the first down, as far as the goal line, and
-            below zero; None where the distance is not known or the outcome is no gain in yards.
-    """
-
-    frames: int
-    seconds: float
-    median: float
-    quantiles: Mapping[float, float]
-    expected: float
-    first_down: float | None
-    touchdown: float | None
-    loss: float | None
-
-
-@dataclass(frozen=True, eq=False)
-class Distribution:
-    """The whole law in cells.
-
-    Attributes:
-        edges: [C + 1] of the cells; those of gains in yards are centred on whole yards.
-        probability: [C], summing to 1; what lies beyond counts in the outermost cells.
-    """
-
-    edges: np.ndarray
-    probability: np.ndarray
-
-    @property
-    def centres(self) -> np.ndarray:
-        """[C] middles of the cells: the whole yards themselves."""
-        return (self.edges[:-1] + self.edges[1:]) / 2
-
-
-@dataclass(frozen=True)
-class Score:
-    """The score of a play that has ended, as `Run.score` has it.
-
-    Attributes:
-        yards: the outcome.
-        median: what was predicted at the last frame.
-        pit_low, pit, pit_high: P(Y < y), the (mid-)PIT, P(Y <= y).
-        score: its normal score.
-        passing_score: from 50 to 99, by the league saved with the run; None where there is none.
-    """
-
-    yards: float
-    median: float
-    pit_low: float
-    pit: float
-    pit_high: float
-    score: float
-    passing_score: float | None
+Static = Mapping[str, float | None] | Sequence[float] | np.ndarray
 
 
 class LiveScorer:
@@ -101,8 +35,7 @@ class LiveScorer:
         if isinstance(batch, bool) or not isinstance(batch, int) or batch < 1:
             raise InputError(f"batch: expected a whole number of at least 1, got {batch!r}")
         self.spec, self.batch = dict(spec), batch
-        self._names = {name: i for i, name in enumerate(spec["static"])}
-        self._shape = (int(spec["players"]), len(spec["features"]))
+        self._inputs = Inputs(spec)
         self._edges = np.asarray(spec["edges"], np.float32)
         self._levels = tuple(float(level) for level in spec["levels"])
         league = spec["league"]
@@ -110,10 +43,10 @@ class LiveScorer:
         self._call = {name: jax.jit(call) for name, call in functions.items() if name != "start"}
         self._call["frame"] = jax.jit(functions["frame"], donate_argnums=0)
         self._stream = functions["start"](batch)
-        players, columns = self._shape
+        players, columns = self._inputs.shape
         self._x = np.zeros((batch, players * columns), np.float32)
         self._present = np.zeros((batch, players), bool)
-        self._static = np.zeros((batch, len(self._names)), np.float32)
+        self._static = np.zeros((batch, len(spec["static"])), np.float32)
         self._marks = np.full((batch, 2), np.nan, np.float32)
         self._frames = [-1] * batch  # of the play in each row; -1: none
         self._raw: Any = None
@@ -136,16 +69,16 @@ class LiveScorer:
         Raises:
             InputError: no such run, or one that sees no frames; no such league.
         """
-        from functools import partial
-
-        from sbp_jax.live.programs import programs_of
-        from sbp_jax.run import load_run
-
+        try:
+            from sbp_jax.live.programs import programs_of
+            from sbp_jax.run import load_run
+        except ImportError as error:
+            raise InputError(f"from_run: needs sbp_jax; load is for exported folders ({error})") from error
         programs = programs_of(load_run(path, step), league)
         bound = {name: partial(call, programs.weights) for name, call in programs.functions.items()}
         return cls(bound, programs.spec, batch)
 
-    def reset(self, static: Mapping[str, float | None] | Sequence[float] | np.ndarray = (), row: int = 0) -> None:
+    def reset(self, static: Static = (), row: int = 0) -> None:
         """Begin a play.
 
         Args:
@@ -158,9 +91,8 @@ class LiveScorer:
             InputError: no such row, name or number.
         """
         self._check_row(row)
-        values = self._statics(static)
-        self._static[row] = values
-        self._marks[row] = [self._known(values, name) for name in ("distance", "yards_to_goal")]
+        self._static[row] = self._inputs.statics(static)
+        self._marks[row] = self._inputs.marks(self._static[row])
         self._stream = self._call["begin"](self._stream, np.arange(self.batch) == row)
         self._frames[row] = 0
 
@@ -186,7 +118,7 @@ class LiveScorer:
         taken = {}
         for row, frame in frames.items():
             self._check_play(row)
-            taken[row] = self._frame(frame, f"frame of row {row}" if self.batch > 1 else "frame")
+            taken[row] = self._inputs.frame(frame, f"frame of row {row}" if self.batch > 1 else "frame")
         active = np.zeros(self.batch, bool)
         for row, (x, present) in taken.items():
             self._x[row], self._present[row], active[row] = x, present, True
@@ -223,13 +155,11 @@ class LiveScorer:
             InputError: no play in the row, no frame of it, or an outcome that is no number such as the run's.
         """
         self._check_frames(row)
-        score = self._score(self._raw, self._numbers[row], yards, row, touchdown)
+        score = self._scored(self._raw, self._numbers[row], yards, self._marks, touchdown, row)
         self._frames[row] = -1
         return score
 
-    def whole_play(
-        self, frames: Any, static: Mapping[str, float | None] | Sequence[float] | np.ndarray = ()
-    ) -> Summary:
+    def whole_play(self, frames: Any, static: Static = ()) -> Summary:
         """What the law says after the last of a play's frames [T, 22, F], in one call; rows are not touched.
 
         Raises:
@@ -240,7 +170,7 @@ class LiveScorer:
     def score_play(
         self,
         frames: Any,
-        static: Mapping[str, float | None] | Sequence[float] | np.ndarray,
+        static: Static,
         yards: float,
         touchdown: bool | None = None,
     ) -> Score:
@@ -249,33 +179,23 @@ class LiveScorer:
         return self._scored(raw, numbers, yards, marks, touchdown)
 
     def _whole(self, frames: Any, static: Any) -> tuple[Summary, np.ndarray, Any, np.ndarray]:
-        frames = _numbers(frames, "frames")
-        if frames.ndim != 3 or frames.shape[1:] != self._shape or not len(frames):
-            raise InputError(f"frames: expected shape [T, {self._shape[0]}, {self._shape[1]}], got {frames.shape}")
-        values = self._statics(static)
-        marks = np.asarray([[self._known(values, name) for name in ("distance", "yards_to_goal")]], np.float32)
-        window, seen = int(self.spec["window"]), frames[-int(self.spec["window"]) :]
-        x = np.zeros((1, window, self._shape[0] * self._shape[1]), np.float32)
-        present, mask = np.zeros((1, window, self._shape[0]), bool), np.arange(window)[None] < len(seen)
-        flat, there = self._sound(seen, "frames")
-        x[0, : len(seen)], present[0, : len(seen)] = flat, there
-        numbers, raw = self._call["play"](x, mask, present, values[None], marks)
+        window = int(self.spec["window"])
+        count, seen, there = self._inputs.play(frames, window)
+        values = self._inputs.statics(static)[None]
+        marks = self._inputs.marks(values[0])[None]
+        x, present = (np.zeros((1, window, a.shape[1]), a.dtype) for a in (seen, there))
+        x[0, : len(seen)], present[0, : len(seen)] = seen, there
+        mask = np.arange(window)[None] < len(seen)
+        numbers, raw = self._call["play"](x, mask, present, values, marks)
         told = np.asarray(numbers)[0]
-        return self._summary(told, len(frames)), told, raw, marks
-
-    def _score(self, raw: Any, numbers: np.ndarray, yards: float, row: int, touchdown: bool | None) -> Score:
-        return self._scored(raw, numbers, yards, self._marks, touchdown, row)
+        return self._summary(told, count), told, raw, marks
 
     def _scored(
         self, raw: Any, numbers: np.ndarray, yards: Any, marks: np.ndarray, touchdown: bool | None, row: int = 0
     ) -> Score:
-        try:
-            y = float(yards)
-        except (TypeError, ValueError):
-            y = np.nan
-        if not np.isfinite(y) or isinstance(yards, bool) or (self.spec["whole"] and y != round(y)):
-            kind = "a whole number" if self.spec["whole"] else "a finite number"
-            raise InputError(f"yards: expected {kind}, got {yards!r}")
+        y = finite(yards, "yards")
+        if self.spec["whole"] and y != round(y):
+            raise InputError(f"yards: expected a whole number, got {yards!r}")
         cut = bool(y >= marks[row, 1]) if touchdown is None else bool(touchdown)
         cut &= bool(self.spec["censored"])
         rows = len(marks)
@@ -302,58 +222,6 @@ class LiveScorer:
             loss=None if loss != loss else loss,
         )
 
-    def _statics(self, static: Any) -> np.ndarray:
-        """All static features [S]: what is unknown is 0 and has its mark of being so."""
-        if isinstance(static, Mapping):
-            values = np.zeros(len(self._names), np.float32)
-            for name in self._names:
-                if f"{name}_missing" in self._names and static.get(name) is None:
-                    values[self._names[f"{name}_missing"]] = 1.0
-            for name, value in static.items():
-                if name not in self._names:
-                    known = ", ".join(each for each in self._names if not each.endswith("_missing"))
-                    raise InputError(f"static: unknown {name!r}; known: {known}")
-                if value is not None:
-                    values[self._names[name]] = _number(value, f"static: {name}")
-            return values
-        if not len(static):
-            return self._statics({})
-        values = _numbers(static, "static")
-        if values.shape != (len(self._names),):
-            raise InputError(f"static: expected {len(self._names)} numbers or a mapping by name, got {values.shape}")
-        for place in np.flatnonzero(~np.isfinite(values))[:1]:
-            raise InputError(f"static: {list(self._names)[place]}: expected a finite number, got {values[place]}")
-        return values
-
-    def _known(self, values: np.ndarray, name: str) -> float:
-        """A static feature, NaN where it is unknown."""
-        if name not in self._names:
-            return np.nan
-        missing = self._names.get(f"{name}_missing")
-        return np.nan if missing is not None and values[missing] else float(values[self._names[name]])
-
-    def _frame(self, frame: Any, what: str) -> tuple[np.ndarray, np.ndarray]:
-        values = _numbers(frame, what)
-        if values.shape != self._shape:
-            raise InputError(f"{what}: expected shape {self._shape}, a player a row, got {values.shape}")
-        x, present = self._sound(values[None], what)
-        return x[0], present[0]
-
-    def _sound(self, values: np.ndarray, what: str) -> tuple[np.ndarray, np.ndarray]:
-        """Frames [T, 22 F] with 0 for players who are not there, and who is [T, 22]."""
-        finite: np.ndarray = np.isfinite(values)
-        if finite.all():
-            return values.reshape(len(values), -1), np.ones(values.shape[:2], bool)
-        present: np.ndarray = ~np.all(np.isnan(values), axis=2)
-        for time, player, column in np.argwhere(~finite & present[:, :, None])[:1]:
-            name = self.spec["features"][column]
-            at = f"{what}: frame {time}, " if len(values) > 1 else f"{what}: "
-            raise InputError(
-                f"{at}player {player}: {name}: expected a finite number, or NaN in all features of a player who is not "
-                f"there, got {values[time, player, column]}"
-            )
-        return np.where(present[:, :, None], values, np.float32(0)).reshape(len(values), -1), present
-
     def _check_row(self, row: int) -> None:
         if isinstance(row, bool) or not isinstance(row, int | np.integer) or not 0 <= row < self.batch:
             raise InputError(f"row: expected a whole number from 0 to {self.batch - 1}, got {row!r}")
@@ -370,7 +238,7 @@ class LiveScorer:
 
     def _warm(self) -> None:
         """Compile everything by a play of zeros in every row."""
-        zeros = np.zeros(self._shape, np.float32)
+        zeros = np.zeros(self._inputs.shape, np.float32)
         for row in range(self.batch):
             self.reset((), row)
         self.push_many(dict.fromkeys(range(self.batch), zeros))
@@ -380,20 +248,3 @@ class LiveScorer:
         self.finish(0.0)
         self.score_play(zeros[None], (), 0.0)
         self._frames = [-1] * self.batch
-
-
-def _numbers(values: Any, what: str) -> np.ndarray:
-    try:
-        return np.asarray(values, np.float32)
-    except (TypeError, ValueError):
-        raise InputError(f"{what}: expected numbers, got {str(values)[:60]}") from None
-
-
-def _number(value: Any, what: str) -> float:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = np.nan
-    if not np.isfinite(number):
-        raise InputError(f"{what}: expected a finite number, got {value!r}")
-    return number

@@ -1,0 +1,223 @@
+"""A run -> a folder that scores plays with jax and NumPy alone (`exported` says what is in it)."""
+
+import hashlib
+import importlib
+import json
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.export
+import jax.numpy as jnp
+import numpy as np
+
+import sbp_jax
+from sbp_jax.data.whole import building
+from sbp_jax.errors import InputError
+from sbp_jax.live.exported import FORMAT, MANIFEST, WEIGHTS
+from sbp_jax.live.programs import Programs, programs_of
+from sbp_jax.run import Run
+
+PLATFORMS = ("cpu", "cuda")
+PACKAGE = "sbp_live"
+# what a scorer needs of this code; the exported copy imports from its own folder
+_MODULES = ("errors", "live.answers", "live.inputs", "live.scorer", "live.exported")
+_INIT = '''"""Scores plays frame by frame: `load(folder)`; made from sbp_jax {version}."""
+
+from sbp_live.exported import load
+from sbp_live.scorer import LiveScorer
+
+__all__ = ["LiveScorer", "load"]
+'''
+
+
+def export(
+    run: Run,
+    folder: Path,
+    batches: Sequence[int] = (1, 32),
+    platforms: Sequence[str] = PLATFORMS,
+    league: Path | None = None,
+    onnx: bool = False,
+    tell: Callable[[str], None] = lambda _: None,
+) -> dict[str, Any]:
+    """Write the folder and return its manifest.
+
+    Args:
+        run: trained on plays with tracking.
+        folder: a new one, or one that an earlier export wrote, which is replaced.
+        batches: numbers of plays side by side that a scorer can be loaded for.
+        platforms: "cpu", "cuda", of those that `jax.export` knows.
+        league: as of `programs_of`.
+        onnx: write the program of a whole play as ONNX too; needs jax2onnx.
+        tell: called with the name of each program before it is compiled.
+
+    Raises:
+        InputError: as `programs_of`; a folder that is something else; a batch that is no whole number of at least 1;
+            an unknown platform; no converter to ONNX.
+    """
+    if folder.exists() and not (folder / MANIFEST).is_file() and not _empty(folder):
+        raise InputError(f"{folder}: is there and is no exported folder; it is left as it is")
+    for batch in batches:
+        if batch < 1:
+            raise InputError(f"batches: expected whole numbers of at least 1, got {batch}")
+    for platform in platforms:
+        if platform not in ("cpu", "cuda", "rocm", "tpu"):
+            raise InputError(f"platforms: unknown {platform!r}; known: cpu, cuda, rocm, tpu")
+    if not batches or not platforms:
+        raise InputError("batches, platforms: expected at least one of each")
+    programs = programs_of(run, league)
+    leaves, tree = jax.tree.flatten_with_path(programs.weights)
+    names = [jax.tree_util.keystr(path, simple=True, separator="/") for path, _ in leaves]
+    with building(folder, replace=True) as place:
+        arrays: dict[str, Any] = {name: np.asarray(leaf) for name, (_, leaf) in zip(names, leaves, strict=True)}
+        np.savez(place / WEIGHTS, **arrays)
+        (place / "programs").mkdir()
+        for name, rows, call, shapes in _programs(programs, run.model.head.num_outputs, tree, batches):
+            tell(f"{name}, {rows} rows")
+            program = jax.export.export(jax.jit(call), platforms=list(platforms))(*shapes)
+            (place / "programs" / f"{name}_{rows}.bin").write_bytes(program.serialize())
+        if onnx:
+            tell("play, ONNX")
+            _write_onnx(programs, _play_shapes(programs), place / "play.onnx")
+        _write_code(place)
+        files = {str(path.relative_to(place)): _of(path) for path in sorted(place.rglob("*")) if path.is_file()}
+        manifest = {
+            "format": FORMAT,
+            "run": {"folder": run.path.name, "step": run.step, "data": run.fingerprint},
+            "versions": {name: version(name) for name in ("jax", "jaxlib", "flax", "numpy")} | _ours(),
+            "platforms": list(platforms),
+            "batches": sorted(set(batches)),
+            "spec": programs.spec,
+            "weights": names,
+            "files": files,
+        }
+        (place / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
+    return manifest
+
+
+def _programs(
+    programs: Programs, outputs: int, tree: Any, batches: Sequence[int]
+) -> Iterator[tuple[str, int, Callable[..., Any], tuple[Any, ...]]]:
+    """Name, rows, function of lists of arrays, and shapes of its arguments."""
+    spec = programs.spec
+    players, columns, statics = spec["players"], spec["players"] * len(spec["features"]), len(spec["static"])
+    weights = [jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(programs.weights)]
+
+    def plain(name: str) -> Callable[..., Any]:
+        return lambda weights, *rest: programs.functions[name](jax.tree.unflatten(tree, weights), *rest)
+
+    def streaming(name: str, form: Any) -> Callable[..., Any]:
+        """With the stream as a list of arrays, for other code knows no class of ours."""
+
+        def call(weights: Any, stream: Any, *rest: Any) -> Any:
+            done = plain(name)(weights, jax.tree.unflatten(form, stream), *rest)
+            return jax.tree.leaves(done) if name == "begin" else (jax.tree.leaves(done[0]), *done[1:])
+
+        return call
+
+    for rows in sorted({1, *batches}):
+        if rows in batches:
+            stream = jax.eval_shape(partial(programs.functions["start"], batch=rows), programs.weights)
+            past, form = jax.tree.flatten(stream)
+            yield "begin", rows, streaming("begin", form), (weights, past, _boolean(rows))
+            frame = (
+                _number(rows, columns),
+                _boolean(rows, players),
+                _number(rows, statics),
+                _number(rows, 2),
+                _boolean(rows),
+            )
+            yield "frame", rows, streaming("frame", form), (weights, past, *frame)
+        yield "cells", rows, plain("cells"), (weights, _number(rows, outputs), _number(rows, 2))
+        score = _number(rows, outputs), _number(rows), _boolean(rows), _number(2)
+        yield "score", rows, plain("score"), (weights, *score)
+    yield "play", 1, plain("play"), (weights, *_play_shapes(programs))
+
+
+def _play_shapes(programs: Programs) -> tuple[jax.ShapeDtypeStruct, ...]:
+    spec = programs.spec
+    window, players = spec["window"], spec["players"]
+    return (
+        _number(1, window, players * len(spec["features"])),
+        _boolean(1, window),
+        _boolean(1, window, players),
+        _number(1, len(spec["static"])),
+        _number(1, 2),
+    )
+
+
+def _number(*shape: int) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(shape, jnp.float32)
+
+
+def _boolean(*shape: int) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(shape, jnp.bool_)
+
+
+def _write_code(place: Path) -> None:
+    """The code of a scorer as a package of its own, and the one that `jax.export` reads programs by."""
+    package = place / PACKAGE
+    package.mkdir()
+    root = Path(sbp_jax.__file__).parent
+    for module in _MODULES:
+        text = (root / f"{module.replace('.', '/')}.py").read_text()
+        text = text.replace("sbp_jax.live.", f"{PACKAGE}.").replace("sbp_jax.errors", f"{PACKAGE}.errors")
+        (package / f"{module.split('.')[-1]}.py").write_text(text)
+    (package / "__init__.py").write_text(_INIT.format(version=sbp_jax.__version__))
+    flatbuffers = Path(importlib.import_module("flatbuffers").__file__ or "").parent
+    shutil.copytree(flatbuffers, place / "flatbuffers", ignore=shutil.ignore_patterns("__pycache__"))
+    (place / "flatbuffers" / "LICENSE").write_text(
+        "FlatBuffers, copyright Google LLC, under the Apache License 2.0: https://www.apache.org/licenses/LICENSE-2.0\n"
+    )
+
+
+def _write_onnx(programs: Programs, shapes: Sequence[jax.ShapeDtypeStruct], path: Path) -> None:
+    """The program of a whole play, its weights within: x, mask, present, static, marks -> numbers, raw outputs."""
+    try:
+        onnx, jax2onnx = importlib.import_module("onnx"), importlib.import_module("jax2onnx")
+    except ImportError as error:
+        raise InputError(f"onnx: needs the packages onnx and jax2onnx ({error})") from error
+    try:
+        model = jax2onnx.to_onnx(
+            partial(programs.functions["play"], programs.weights), inputs=shapes, model_name="play"
+        )
+    finally:
+        jax.clear_caches()  # what was traced for the converter is of no use to XLA
+    onnx.save(_numbers_for_where(onnx, model), path)
+
+
+def _numbers_for_where(onnx: Any, model: Any) -> Any:
+    """The model, choosing between truth values as whole numbers: ONNX Runtime has no Where for the former."""
+    graph, boolean = model.graph, onnx.TensorProto.BOOL
+    kinds = {v.name: v.type.tensor_type.elem_type for v in (*graph.value_info, *graph.input, *graph.output)}
+    kinds |= {each.name: each.data_type for each in graph.initializer}
+    nodes = []
+    for node in graph.node:
+        if node.op_type != "Where" or boolean not in [kinds.get(name) for name in node.input[1:]]:
+            nodes.append(node)
+            continue
+        numbers = [f"{node.output[0]}_{i}" for i in range(3)]
+        for name, number in zip(node.input[1:], numbers, strict=False):
+            nodes.append(onnx.helper.make_node("Cast", [name], [number], to=onnx.TensorProto.UINT8))
+        nodes.append(onnx.helper.make_node("Where", [node.input[0], *numbers[:2]], numbers[2:]))
+        nodes.append(onnx.helper.make_node("Cast", numbers[2:], [node.output[0]], to=boolean))
+    del graph.node[:]
+    graph.node.extend(nodes)
+    return model
+
+
+def _of(path: Path) -> dict[str, Any]:
+    data = path.read_bytes()
+    return {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+
+
+def _ours() -> dict[str, str]:
+    return {"sbp_jax": sbp_jax.__version__}
+
+
+def _empty(folder: Path) -> bool:
+    return folder.is_dir() and not any(folder.iterdir())

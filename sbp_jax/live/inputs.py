@@ -1,0 +1,105 @@
+"""Frames and static features as a caller gives them -> what the programs take, or one line on what is wrong."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from sbp_jax.errors import InputError
+
+
+class Inputs:
+    """Checks and orders what a scorer is given, by the names and shapes of a specification.
+
+    Attributes:
+        static: names of the static features -> their places.
+        features: names of a player's features.
+        shape: (players, features) of a frame.
+    """
+
+    def __init__(self, spec: Mapping[str, Any]) -> None:
+        self.static = {name: i for i, name in enumerate(spec["static"])}
+        self.features: Sequence[str] = spec["features"]
+        self.shape = (int(spec["players"]), len(self.features))
+
+    def statics(self, static: Any) -> np.ndarray:
+        """All static features [S]: what is unknown is 0 and has its mark of being so."""
+        if isinstance(static, Mapping):
+            values = np.zeros(len(self.static), np.float32)
+            for name in self.static:
+                if f"{name}_missing" in self.static and static.get(name) is None:
+                    values[self.static[f"{name}_missing"]] = 1.0
+            for name, value in static.items():
+                if name not in self.static:
+                    known = ", ".join(each for each in self.static if not each.endswith("_missing"))
+                    raise InputError(f"static: unknown {name!r}; known: {known}")
+                if value is not None:
+                    values[self.static[name]] = finite(value, f"static: {name}")
+            return values
+        if not len(static):
+            return self.statics({})
+        values = _numbers(static, "static")
+        if values.shape != (len(self.static),):
+            raise InputError(f"static: expected {len(self.static)} numbers or a mapping by name, got {values.shape}")
+        for place in np.flatnonzero(~np.isfinite(values))[:1]:
+            raise InputError(f"static: {list(self.static)[place]}: expected a finite number, got {values[place]}")
+        return values
+
+    def marks(self, values: np.ndarray) -> np.ndarray:
+        """Yards to the first down and to the goal line [2] by the static features [S]; NaN where unknown."""
+        marks = np.full(2, np.nan, np.float32)
+        for i, name in enumerate(("distance", "yards_to_goal")):
+            missing = self.static.get(f"{name}_missing")
+            if name in self.static and not (missing is not None and values[missing]):
+                marks[i] = values[self.static[name]]
+        return marks
+
+    def frame(self, frame: Any, what: str) -> tuple[np.ndarray, np.ndarray]:
+        """One frame as [22 F] and who is there [22]."""
+        values = _numbers(frame, what)
+        if values.shape != self.shape:
+            raise InputError(f"{what}: expected shape {self.shape}, a player a row, got {values.shape}")
+        x, present = self._sound(values[None], what)
+        return x[0], present[0]
+
+    def play(self, frames: Any, last: int) -> tuple[int, np.ndarray, np.ndarray]:
+        """How many frames a whole play has, and the `last` of them as [t, 22 F] with who is there [t, 22]."""
+        values = _numbers(frames, "frames")
+        if values.ndim != 3 or values.shape[1:] != self.shape or not len(values):
+            raise InputError(f"frames: expected shape [T, {self.shape[0]}, {self.shape[1]}], got {values.shape}")
+        x, present = self._sound(values, "frames")
+        return len(values), x[-last:], present[-last:]
+
+    def _sound(self, values: np.ndarray, what: str) -> tuple[np.ndarray, np.ndarray]:
+        """Frames [T, 22 F] with 0 for players who are not there, and who is [T, 22]."""
+        finite: np.ndarray = np.isfinite(values)
+        if finite.all():
+            return values.reshape(len(values), -1), np.ones(values.shape[:2], bool)
+        present: np.ndarray = ~np.all(np.isnan(values), axis=2)
+        for time, player, column in np.argwhere(~finite & present[:, :, None])[:1]:
+            name = self.features[column]
+            at = f"{what}: frame {time}, " if len(values) > 1 else f"{what}: "
+            raise InputError(
+                f"{at}player {player}: {name}: expected a finite number, or NaN in all features of a player who is not "
+                f"there, got {values[time, player, column]}"
+            )
+        return np.where(present[:, :, None], values, np.float32(0)).reshape(len(values), -1), present
+
+
+def _numbers(values: Any, what: str) -> np.ndarray:
+    """An array of numbers; what is no number, text that says one too, is refused."""
+    try:
+        numbers = np.asarray(values)
+    except (TypeError, ValueError):
+        numbers = None  # rows of different lengths
+    if numbers is None or numbers.dtype.kind not in "fiub":
+        raise InputError(f"{what}: expected an array of numbers, got {str(values)[:60]}")
+    with np.errstate(over="ignore"):  # what is too large for float32 is found not to be finite
+        return numbers.astype(np.float32, copy=False)
+
+
+def finite(value: Any, what: str) -> float:
+    """A finite number, no text; InputError that names it otherwise."""
+    if isinstance(value, int | float | np.number) and abs(value) <= np.finfo(np.float32).max:
+        return float(value)
+    raise InputError(f"{what}: expected a finite number, got {value!r}")
