@@ -121,8 +121,8 @@ def _programs(
 
     for rows in sorted({1, *batches}):
         if rows in batches:
-            stream = jax.eval_shape(partial(programs.functions["start"], batch=rows), programs.weights)
-            past, form = jax.tree.flatten(stream)
+            leaves, form = jax.tree.flatten(programs.functions["start"](programs.weights, rows))
+            past = [jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in leaves]
             yield "begin", rows, streaming("begin", form), (weights, past, _boolean(rows))
             frame = (
                 _number(rows, columns),

@@ -125,16 +125,16 @@ class _Judge:
         places = jnp.concatenate([jnp.broadcast_to(ends, (len(ends), raw.shape[0])), (marks - 0.5).T])
         below = law.cdf(places)
         # E min(Y, limit) = limit less the sum of P(Y <= y) over the whole yards y below it
-        expected = limit - jnp.sum(jnp.where(ends < limit, below[:-2], 0.0), axis=0)
+        expected = limit - jnp.sum(jnp.where(ends < limit[None], below[:-2], 0.0), axis=0)
         loss = below[int(np.flatnonzero(self.edges[1:-1] == -0.5)[0])]
         if self.censored:
-            quantiles = jnp.minimum(quantiles, limit)
+            quantiles = jnp.minimum(quantiles, limit[None])
         return jnp.concatenate([quantiles, expected[None], 1 - below[-2:], loss[None]]).T
 
     def cells(self, raw: jax.Array, marks: jax.Array) -> jax.Array:
         ends = jnp.asarray(self.edges[1:-1])[:, None]
         below = self.head(raw).cdf(ends)
-        below = jnp.where(ends < self._limit(marks), below, jnp.ones_like(below))
+        below = jnp.where(ends < self._limit(marks)[None], below, jnp.ones_like(below))
         zero = jnp.zeros_like(below[:1])
         return jnp.diff(jnp.concatenate([zero, below, zero + 1]), axis=0).T
 
@@ -145,8 +145,9 @@ class _Judge:
         return jnp.stack([*pit_bounds(law, y, width, cut), z, passing], axis=1)
 
     def _limit(self, marks: jax.Array) -> jax.Array:
-        """Where the goal line stops a gain; the last cell where that is not known or no gain is predicted."""
-        return jnp.where(marks[:, 1] >= 0, marks[:, 1], self.edges[-1]) if self.in_yards else self.edges[-1]
+        """Where the goal line stops a gain [B]; beyond all ends of cells where that is not known or no gain."""
+        goal, end = marks[:, 1], jnp.full_like(marks[:, 1], HIGHEST_YARDS if self.in_yards else np.inf)
+        return jnp.where(goal >= 0, goal, end) if self.in_yards else end
 
 
 def _edges(run: Run) -> np.ndarray:

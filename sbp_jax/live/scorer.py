@@ -3,7 +3,7 @@
 Beside jax and NumPy this needs nothing that is not loaded by the call that needs it: exported folders have a copy.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from sbp_jax.errors import InputError
 from sbp_jax.live.answers import Distribution, Score, Summary
 from sbp_jax.live.inputs import Inputs, finite
 
-Static = Mapping[str, float | None] | Sequence[float] | np.ndarray
+Static = Any  # numbers or None by name, or all in order
 
 
 class LiveScorer:
@@ -143,7 +143,7 @@ class LiveScorer:
         self._check_frames(row)
         return Distribution(self._edges, np.asarray(self._call["cells"](self._raw, self._marks))[row])
 
-    def finish(self, yards: float, row: int = 0, touchdown: bool | None = None) -> Score:
+    def finish(self, yards: Any, row: int = 0, touchdown: bool | None = None) -> Score:
         """End a row's play with its outcome; the row is free for the next.
 
         Args:
@@ -171,7 +171,7 @@ class LiveScorer:
         self,
         frames: Any,
         static: Static,
-        yards: float,
+        yards: Any,
         touchdown: bool | None = None,
     ) -> Score:
         """The score of a whole play, as `reset`, `push` of every frame and `finish` would give it."""
@@ -191,7 +191,7 @@ class LiveScorer:
         return self._summary(told, count), told, raw, marks
 
     def _scored(
-        self, raw: Any, numbers: np.ndarray, yards: Any, marks: np.ndarray, touchdown: bool | None, row: int = 0
+        self, raw: Any, numbers: np.ndarray, yards: Any, marks: np.ndarray, touchdown: bool | None, row: Any = 0
     ) -> Score:
         y = finite(yards, "yards")
         if self.spec["whole"] and y != round(y):
@@ -222,16 +222,16 @@ class LiveScorer:
             loss=None if loss != loss else loss,
         )
 
-    def _check_row(self, row: int) -> None:
+    def _check_row(self, row: Any) -> None:
         if isinstance(row, bool) or not isinstance(row, int | np.integer) or not 0 <= row < self.batch:
             raise InputError(f"row: expected a whole number from 0 to {self.batch - 1}, got {row!r}")
 
-    def _check_play(self, row: int) -> None:
+    def _check_play(self, row: Any) -> None:
         self._check_row(row)
         if self._frames[row] < 0:
             raise InputError(f"row {row}: has no play; call reset first")
 
-    def _check_frames(self, row: int) -> None:
+    def _check_frames(self, row: Any) -> None:
         self._check_play(row)
         if not self._frames[row]:
             raise InputError(f"row {row}: its play has no frame yet")

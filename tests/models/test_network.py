@@ -163,3 +163,30 @@ def test_attention_is_finite_where_a_group_or_all_are_absent():
     together = jnp.zeros((1, 2, ENTITIES, COLUMNS))
     gradient = jax.grad(lambda x: jnp.sum(encoder(x, ~nobody) ** 2))(together)
     assert np.isfinite(gradient).all()
+
+
+@pytest.mark.parametrize("compute", ["float32", "bfloat16"])
+def test_frame_by_frame_says_what_the_network_says_at_every_frame(network, compute):
+    if compute == "bfloat16":
+        config = NetworkConfig(channels=8, layers=2, hidden=(16,), compute=compute)
+        network = Network(config, network.encoder, RawHead(), STATICS, rngs=nnx.Rngs(0))
+        network.last.kernel.set_value(jax.random.normal(jax.random.key(9), (16, 5)))
+    x, mask, present, static = batch(rows=4)
+    whole = network.raw_frames(x, mask, present, static)
+    stream, step = network.start(4), jax.jit(network.step)
+    for t in range(x.shape[1]):
+        frame = jnp.where(mask[:, t, None], x[:, t], jnp.nan)
+        raw, stream = step(frame, present[:, t], static, stream, mask[:, t])
+        assert raw.dtype == jnp.float32
+        tolerance = 2e-6 if compute == "float32" else 2e-2  # of bfloat16's 8 bits, after four products
+        there = np.asarray(mask[:, t])
+        np.testing.assert_allclose(raw[there], whole[there, t], rtol=1e-5, atol=tolerance * np.abs(whole).max())
+
+
+def test_a_network_that_sees_no_frames_can_be_fed_with_them():
+    network = Network(NetworkConfig(encoder="none", hidden=(8,)), None, RawHead(), STATICS, rngs=nnx.Rngs(0))
+    network.last.kernel.set_value(jnp.ones((8, 5)))
+    x, mask, present, static = batch(rows=3)
+    raw, stream = network.step(x[:, 0], present[:, 0], static, network.start(3), jnp.array([True, True, False]))
+    np.testing.assert_allclose(raw[:2], network.raw(x, mask, present, static)[:2], rtol=1e-6)
+    np.testing.assert_array_equal(stream.count, [1, 1, 0])

@@ -86,3 +86,39 @@ def test_dropout_keeps_the_mean_and_is_off_without_a_key():
     traced = jax.jit(lambda rate: Dropout(rate, jax.random.key(0))(x))
     np.testing.assert_array_equal(traced(0.25), dropped)
     np.testing.assert_array_equal(traced(0.0), x)
+
+
+@pytest.mark.parametrize(
+    ("num_layers", "kernel_size"),
+    [(1, 1), (2, 2), (3, 3), *(pytest.param(*sizes, marks=pytest.mark.slow) for sizes in ((1, 5), (5, 3), (3, 4)))],
+)
+def test_frame_by_frame_equals_the_full_network_at_every_frame(num_layers, kernel_size):
+    """Rows have their frames at different times and begin anew in the middle; one without a frame is not touched."""
+    tcn = TCN(5, channels=7, num_layers=num_layers, kernel_size=kernel_size, rngs=nnx.Rngs(3))
+    for block in tcn.blocks:  # biases that are not zero show a frame that is taken for one before the first
+        block.first.bias.set_value(jnp.full((7,), 0.3))
+        block.second.bias.set_value(jnp.full((7,), -0.2))
+    rows, frames = 3, tcn.receptive_field + 4
+    random = np.random.default_rng(0)
+    plays = [random.normal(size=(4, frames, 5)).astype(np.float32) for _ in range(rows)]  # four plays a row
+    whole = [np.asarray(tcn(jnp.asarray(each), jnp.ones((4, frames), bool))) for each in plays]
+    step, stream = jax.jit(tcn.step), tcn.start(rows)
+    at, play = np.zeros(rows, int), np.zeros(rows, int)
+    checked = 0
+    while (play < 3).any():
+        active = (random.random(rows) < 0.7) & (at < frames)
+        x = np.full((rows, 5), np.nan, np.float32)
+        for row in np.flatnonzero(active):
+            x[row] = plays[row][play[row], at[row]]
+        state, stream = step(jnp.asarray(x), stream, jnp.asarray(active))
+        for row in np.flatnonzero(active):
+            np.testing.assert_allclose(state[row], whole[row][play[row], at[row]], rtol=2e-5, atol=2e-6)
+            checked += 1
+        at += active
+        np.testing.assert_array_equal(stream.count, at)
+        done = (at == frames) | (random.random(rows) < 0.5 / frames)  # some end early
+        done &= play < 3
+        stream = stream.begin(jnp.asarray(done))
+        at, play = np.where(done, 0, at), play + done
+    assert checked > 2 * frames
+    assert step._cache_size() == 1

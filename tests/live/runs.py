@@ -1,0 +1,53 @@
+"""A small run in memory, with random parameters, for tests of what is scored live."""
+
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import polars as pl
+
+from sbp_jax.config import Config, DataConfig, HeadConfig, TrainingConfig
+from sbp_jax.data.features import static_names
+from sbp_jax.models.network import NetworkConfig
+from sbp_jax.run import Run
+from sbp_jax.training.build import make_head, make_network, set_statistics
+from tests.plays import random_plays
+
+STATICS = static_names()
+
+
+def small_plays(count=12, seed=0):
+    """Plays of 1 to 12 frames with absent players, whose situation is known or not."""
+    plays = random_plays(count, seed, shortest=1, longest=12, num_static=len(STATICS))
+    missing = np.random.default_rng(seed).random((count, 8)) < 0.3
+    plays.static[:, 8:] = missing
+    plays.static[:, STATICS.index("distance")] = 5
+    plays.static[:, STATICS.index("yards_to_goal")] = 20
+    plays.static[:, :8] = np.where(missing, 0, plays.static[:, :8])
+    return plays
+
+
+def small_run(
+    path=Path("nowhere/run"), objective="interval", outcome="yards", whole=True, kind="sbp", encoder="attention"
+):
+    config = Config(
+        data=DataConfig(outcome=outcome),
+        network=NetworkConfig(encoder=encoder, channels=8, layers=2, hidden=(16,)),
+        head=HeadConfig(kind=kind, bins=41, low=-10.0, high=30.0),
+        training=TrainingConfig(objective=objective),
+    )
+    head = make_head(config.head)
+    model = make_network(config, head, len(STATICS))
+    plays = small_plays(50, seed=9)
+    set_statistics(model, plays, np.zeros(head.num_outputs))
+    width = model.last.kernel[...].shape
+    model.last.kernel.set_value(0.7 * jax.random.normal(jax.random.key(1), width))
+    model.last.bias.set_value(0.3 * jnp.sin(jnp.arange(width[1], dtype=jnp.float32)))
+    return Run(path, config, path, "none", model, 7, pl.DataFrame(), whole=whole)
+
+
+def frames_of(plays, play):
+    """[T, 22, F] as a scorer takes them: NaN where a player is not there."""
+    rows = slice(*plays.offsets[play : play + 2])
+    return np.where(plays.players[rows, :, None], plays.frames[rows], np.nan)

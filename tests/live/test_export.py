@@ -1,0 +1,159 @@
+"""An exported folder: says what the run says, with jax and NumPy alone, and refuses what is not what was written."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from experiments.export import command
+from sbp_jax.errors import InputError
+from sbp_jax.live.export import PACKAGE, export
+from sbp_jax.live.exported import MANIFEST, load
+from sbp_jax.scoring import League
+from sbp_jax.scoring.league import LEAGUE_PATH
+from tests.live.runs import frames_of, small_plays, small_run
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    path = tmp_path_factory.mktemp("runs") / "run"
+    League(0.1, 0.04, 0.09, 1.0, {"play": 0.9}, 100).save(path / LEAGUE_PATH)
+    return small_run(path)
+
+
+@pytest.fixture(scope="module")
+def folder(run, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("exported") / "out"
+    told = []
+    export(run, folder, batches=(2,), tell=told.append)
+    assert told == [
+        "cells, 1 rows",
+        "score, 1 rows",
+        *(f"{n}, 2 rows" for n in ("begin", "frame", "cells", "score")),
+        "play, 1 rows",
+    ]
+    return folder
+
+
+# run where nothing of ours can be imported: prints what a scorer of the folder says, and what was imported
+OUTSIDE = """
+import importlib.abc, json, sys
+sys.path.insert(0, sys.argv[1])
+class Nothing(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("sbp_jax", "flax", "optax", "orbax", "polars", "jaxtyping", "tensorflow_datasets"):
+            raise ImportError(name)
+sys.meta_path.insert(0, Nothing())
+import numpy as np
+from {package} import load
+scorer = load(sys.argv[1], batch=2)
+play = np.load(sys.argv[2])
+scorer.reset(play["static"], 1)
+medians = [scorer.push(frame, 1).median for frame in play["frames"]]
+score = scorer.finish(float(play["yards"]), 1)
+print(json.dumps([medians, score.pit, score.score, score.passing_score, scorer.spec["league"]]))
+"""
+
+
+def test_it_says_what_the_run_says_where_only_jax_and_numpy_are(run, folder, tmp_path):
+    plays = small_plays()
+    table, medians = run.score(plays), np.asarray(run.unfold(plays).median())
+    play = int(np.argmax(plays.lengths))
+    np.savez(tmp_path / "play.npz", frames=frames_of(plays, play), static=plays.static[play], yards=plays.yards[play])
+    words = [sys.executable, "-c", OUTSIDE.replace("{package}", PACKAGE), str(folder), str(tmp_path / "play.npz")]
+    done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 0, done.stderr
+    told, pit, score, passing, league = json.loads(done.stdout)
+    row = table.row(play, named=True)
+    np.testing.assert_allclose(told, medians[play, : plays.lengths[play]], rtol=1e-5, atol=1e-4)
+    assert pit == pytest.approx(row["pit"], abs=1e-5)
+    assert score == pytest.approx(row["score"], rel=1e-4, abs=2e-5)
+    assert league == pytest.approx([0.1, 0.9])
+    assert passing == pytest.approx(
+        League(0.1, 0.04, 0.09, 1.0, {"play": 0.9}).passing_score(np.array([score]), "play")[0], abs=1e-4
+    )
+
+
+def test_the_manifest_says_what_there_is(folder):
+    manifest = json.loads((folder / MANIFEST).read_text())
+    assert set(manifest["files"]) == {
+        str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST
+    } - {str(path.relative_to(folder)) for path in folder.rglob("__pycache__/*")}
+    assert {"jax", "jaxlib", "sbp_jax"} <= set(manifest["versions"])
+    assert manifest["platforms"] == ["cpu", "cuda"]
+    assert manifest["run"]["step"] == 7
+
+
+def changed(folder, tmp_path, change):
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    change(copy)
+    return copy
+
+
+def edit(name, value):
+    def change(copy):
+        manifest = json.loads((copy / MANIFEST).read_text())
+        manifest[name] = value
+        (copy / MANIFEST).write_text(json.dumps(manifest))
+
+    return change
+
+
+def flip(name):
+    def change(copy):
+        data = bytearray((copy / name).read_bytes())
+        data[len(data) // 2] ^= 1
+        (copy / name).write_bytes(data)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (flip("weights.npz"), r"weights\.npz: is not the file that was exported"),
+        (flip("programs/frame_2.bin"), r"frame_2\.bin: is not the file that was exported"),
+        (flip(f"{PACKAGE}/scorer.py"), r"scorer\.py: is not the file that was exported"),
+        (
+            lambda copy: (copy / "programs/play_1.bin").unlink(),
+            r"play_1\.bin: No such file or directory; the manifest has it",
+        ),
+        (lambda copy: (copy / "weights.npz").write_bytes(b""), r"weights\.npz: 0 bytes, the manifest has"),
+        (lambda copy: (copy / MANIFEST).unlink(), "no such file; expected a folder of experiments.export"),
+        (lambda copy: (copy / MANIFEST).write_text("{"), "cannot be read as a manifest"),
+        (edit("format", 99), "expected a manifest of format 1, got 99"),
+        (edit("platforms", ["tpu"]), "exported for tpu; JAX computes on cpu here"),
+        (edit("files", {"weights.npz": {}}), r"files: weights\.npz: expected bytes and sha256"),
+        (edit("files", {"../x": {"bytes": 1, "sha256": ""}, "weights.npz": {}}), "'../x' is not inside the folder"),
+        (edit("spec", None), "spec: expected a dict"),
+    ],
+)
+def test_what_does_not_match_is_refused(folder, tmp_path, change, message):
+    with pytest.raises(InputError, match=message):
+        load(changed(folder, tmp_path, change), batch=2)
+
+
+def test_a_number_of_rows_that_it_was_not_exported_for_is_refused(folder):
+    with pytest.raises(InputError, match="batch: exported for 2, not 1"):
+        load(folder)
+
+
+def test_a_folder_that_is_something_else_is_left_as_it_is(run, folder, tmp_path):
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(InputError, match="is there and is no exported folder"):
+        export(run, tmp_path)
+    assert (tmp_path / "mine.txt").read_text() == "mine"
+    for given, message in (({"batches": (0,)}, "batches"), ({"platforms": ("abacus",)}, "unknown 'abacus'")):
+        with pytest.raises(InputError, match=message):
+            export(run, tmp_path / "new", **given)
+    with pytest.raises(InputError, match="needs the packages onnx and jax2onnx"):
+        export(run, tmp_path / "new", batches=(1,), platforms=("cpu",), onnx=True)
+    assert not (tmp_path / "new").exists()
+
+
+def test_the_command_names_a_run_that_is_none(tmp_path):
+    with pytest.raises(InputError, match="nosuch"):
+        command([str(tmp_path / "nosuch"), str(tmp_path / "out")])

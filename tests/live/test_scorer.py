@@ -1,0 +1,246 @@
+"""The live scorer: against the run that it comes from, play after play, row by row, and what it says of bad input."""
+
+from functools import partial
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from sbp_jax.errors import InputError
+from sbp_jax.live import LiveScorer
+from sbp_jax.live.programs import programs_of
+from sbp_jax.scoring import League
+from sbp_jax.scoring.league import LEAGUE_PATH
+from tests.live.runs import STATICS, frames_of, small_plays, small_run
+
+
+def scorer_of(run, batch=1, league=None):
+    programs = programs_of(run, league)
+    return LiveScorer({n: partial(f, programs.weights) for n, f in programs.functions.items()}, programs.spec, batch)
+
+
+@pytest.fixture(scope="module")
+def run():
+    return small_run()
+
+
+@pytest.fixture(scope="module")
+def plays():
+    return small_plays()
+
+
+@pytest.fixture(scope="module")
+def scorer(run):
+    return scorer_of(run)
+
+
+@pytest.fixture(scope="module")
+def rows(run):
+    return scorer_of(run, batch=3)
+
+
+def test_it_says_frame_by_frame_what_the_run_says(run, plays, scorer):
+    medians, table = np.asarray(run.unfold(plays).median()), run.score(plays)
+    for play, row in enumerate(table.iter_rows(named=True)):
+        scorer.reset(plays.static[play])
+        frames = frames_of(plays, play)
+        for t, frame in enumerate(frames):
+            said = scorer.push(frame)
+            assert (said.frames, said.seconds) == (t + 1, pytest.approx(0.1 * t))
+            assert said.median == pytest.approx(medians[play, t], rel=1e-5, abs=1e-4)
+        assert scorer.summary() == said
+        score, at_once = scorer.finish(row["yards"]), scorer.score_play(frames, plays.static[play], row["yards"])
+        for each in (score, at_once):
+            for name in ("yards", "median", "pit", "pit_low", "pit_high", "score"):
+                assert getattr(each, name) == pytest.approx(row[name], rel=1e-4, abs=2e-5), name
+            assert each.passing_score is None
+        assert scorer.whole_play(frames, plays.static[play]).median == pytest.approx(said.median, abs=1e-4)
+
+
+def test_rows_of_plays_at_different_frames_do_not_mix(plays, scorer, rows):
+    alone = []
+    for play in range(len(plays)):
+        scorer.reset(plays.static[play])
+        alone.append([scorer.push(frame) for frame in frames_of(plays, play)])
+    random = np.random.default_rng(0)
+    waiting, open_rows, told = list(range(len(plays))), {}, {}
+    while waiting or open_rows:
+        for row in set(range(3)) - set(open_rows):
+            if waiting and random.random() < 0.5:
+                play = waiting.pop(0)
+                rows.reset(plays.static[play], row)
+                open_rows[row], told[play] = play, []
+        pushed = {r: frames_of(plays, p)[len(told[p])] for r, p in open_rows.items() if random.random() < 0.6}
+        for row, said in rows.push_many(pushed).items():
+            told[open_rows[row]].append(said)
+        for row, play in list(open_rows.items()):
+            if len(told[play]) == len(alone[play]):
+                assert rows.summary(row) == told[play][-1]
+                rows.finish(plays.yards[play], row)
+                del open_rows[row]
+    for play, summaries in enumerate(alone):
+        for ours, theirs in zip(told[play], summaries, strict=True):
+            assert ours.frames == theirs.frames
+            assert ours.median == pytest.approx(theirs.median, rel=1e-5, abs=1e-4)
+            assert ours.first_down == pytest.approx(theirs.first_down, abs=1e-5)
+
+
+def test_the_numbers_are_those_of_the_law(run, plays, scorer):
+    for play in range(4):
+        frames, static = frames_of(plays, play), plays.static[play]
+        law = run.predict(plays.select(np.array([play])))
+        known = dict(zip(STATICS, static, strict=True))
+        scorer.reset(static)
+        for frame in frames:
+            said = scorer.push(frame)
+        cells = scorer.distribution()
+        yards = np.arange(-40, 101)
+        np.testing.assert_array_equal(cells.centres, yards)
+        below = np.asarray(law.cdf(jnp.asarray(yards[:-1, None] + 0.5)), np.float64)[:, 0]
+        expected = np.diff(np.concatenate([[0.0], below, [1.0]]))
+        goal = 20 if not known["yards_to_goal_missing"] else 100
+        np.testing.assert_allclose(cells.probability[yards < goal], expected[yards < goal], atol=3e-6)
+        assert cells.probability[yards > goal].sum() == 0 or known["yards_to_goal_missing"] or not goal < 100
+        assert cells.probability.sum() == pytest.approx(1, abs=1e-5)
+        mean = np.sum(np.minimum(yards, goal) * expected)
+        assert said.expected == pytest.approx(mean, abs=2e-3)
+        assert said.loss == pytest.approx(float(law.cdf(-0.5)[0]), abs=1e-6)
+        for name, field, at in (("first_down", "distance", 5), ("touchdown", "yards_to_goal", 20)):
+            if known[f"{field}_missing"]:
+                assert getattr(said, name) is None
+            else:
+                assert getattr(said, name) == pytest.approx(float(law.survival_function(at - 0.5)[0]), abs=1e-6)
+        for level, value in said.quantiles.items():
+            assert value == pytest.approx(float(law.icdf(level)[0]), rel=1e-5, abs=1e-4)
+
+
+def test_after_it_is_made_nothing_is_compiled_any_more(plays, run):
+    fresh = scorer_of(run, batch=2)
+    before = {name: call._cache_size() for name, call in fresh._call.items()}
+    assert all(before.values())
+    for play in range(3):
+        fresh.reset(dict(zip(STATICS[:8], plays.static[play][:8], strict=True)), 1)
+        for frame in frames_of(plays, play):
+            fresh.push(frame, 1)
+        fresh.distribution(1)
+        fresh.finish(3, 1)
+        fresh.score_play(frames_of(plays, play), plays.static[play], 3)
+    assert {name: call._cache_size() for name, call in fresh._call.items()} == before
+
+
+def test_the_goal_line_stops_what_a_censored_run_says(plays):
+    run = small_run(objective="censored")
+    scorer = scorer_of(run)
+    scorer.reset({"distance": 3, "yards_to_goal": 3})
+    for frame in frames_of(plays, 0):
+        said = scorer.push(frame)
+    assert max(said.quantiles.values()) <= 3
+    assert said.first_down == said.touchdown
+    cells = scorer.distribution()
+    assert cells.probability[cells.centres > 3].sum() == 0
+    assert cells.probability[cells.centres == 3][0] == pytest.approx(said.touchdown, abs=1e-6)
+    assert scorer.finish(3).pit_high == 1.0
+    scorer.reset({"distance": 3, "yards_to_goal": 3})
+    scorer.push(frames_of(plays, 0)[0])
+    assert scorer.finish(3, touchdown=False).pit_high < 1.0
+
+
+def test_an_outcome_that_is_no_gain_in_yards_has_neither_first_down_nor_goal_line(plays):
+    run = small_run(outcome="epa", whole=False, objective="exact")
+    scorer = scorer_of(run)
+    scorer.reset({"distance": 3, "yards_to_goal": 3})
+    said = scorer.push(frames_of(plays, 0)[0])
+    assert said.first_down is said.touchdown is said.loss is None
+    law = run.predict(plays.last(1).select(np.array([0])))
+    del law  # another situation than that of the play
+    cells = scorer.distribution()
+    assert cells.probability.sum() == pytest.approx(1, abs=1e-5)
+    score = scorer.finish(1.25)
+    assert score.pit_low == score.pit == score.pit_high
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "binned"])
+def test_every_head_has_its_numbers(plays, kind):
+    run = small_run(kind=kind, encoder="flat")
+    scorer = scorer_of(run)
+    scorer.reset(plays.static[0])
+    for frame in frames_of(plays, 0):
+        said = scorer.push(frame)
+    assert said.median == pytest.approx(float(run.predict(plays.select(np.array([0]))).median()[0]), rel=1e-5, abs=1e-4)
+
+
+@pytest.mark.parametrize("where", ["run", "crossfit", "given"])
+def test_the_passing_score_is_by_the_league_that_was_saved(tmp_path, plays, where):
+    league = League(0.1, 0.04, 0.09, 1.0, {"play": 0.9, "game": 0.3}, 100)
+    path = {"run": tmp_path / "x" / "run" / LEAGUE_PATH, "crossfit": tmp_path / "x" / LEAGUE_PATH}
+    file = path.get(where, tmp_path / "league.json")
+    league.save(file)
+    scorer = scorer_of(small_run(tmp_path / "x" / "run"), league=file if where == "given" else None)
+    score = scorer.score_play(frames_of(plays, 0), plays.static[0], 8)
+    assert score.passing_score == pytest.approx(league.passing_score(np.array([score.score]), "play")[0], abs=1e-4)
+    with pytest.raises(InputError, match=r"other\.json"):
+        programs_of(small_run(), tmp_path / "other.json")
+
+
+def frame_with(value, player=3, column=2):
+    frame = np.zeros((22, 8))
+    frame[player, column] = value
+    return frame
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda s: s.push(np.zeros((22, 8)), 1), "row 1: has no play; call reset first"),
+        (lambda s: s.push(np.zeros((22, 8)), 3), "row: expected a whole number from 0 to 2, got 3"),
+        (lambda s: s.push(np.zeros((22, 8)), True), "row: expected a whole number"),
+        (
+            lambda s: s.push(np.zeros((21, 8))),
+            r"frame of row 0: expected shape \(22, 8\), a player a row, got \(21, 8\)",
+        ),
+        (lambda s: s.push(frame_with(np.nan)), "frame of row 0: player 3: vx: expected a finite number, or NaN in all"),
+        (lambda s: s.push(frame_with(np.inf)), "frame of row 0: player 3: vx: expected a finite number"),
+        (lambda s: s.push(frame_with(1e300)), "frame of row 0: player 3: vx: expected a finite number"),
+        (lambda s: s.push([["1"] * 8] * 22), "frame of row 0: expected an array of numbers"),
+        (lambda s: s.push([[1.0] * 8] * 21 + [[1.0]]), "frame of row 0: expected an array of numbers"),
+        (lambda s: s.push_many({0: np.zeros((22, 8)), 2: np.zeros((22, 8))}), "row 2: has no play"),
+        (lambda s: s.reset({"downs": 3}), "static: unknown 'downs'; known: down, distance, yards_to_goal"),
+        (lambda s: s.reset({"down": "3"}), "static: down: expected a finite number, got '3'"),
+        (lambda s: s.reset({"down": np.nan}), "static: down: expected a finite number"),
+        (lambda s: s.reset(np.zeros(5)), r"static: expected 16 numbers or a mapping by name, got \(5,\)"),
+        (lambda s: s.reset(np.full(16, np.inf)), "static: down: expected a finite number, got inf"),
+        (lambda s: s.finish(3), "row 0: its play has no frame yet"),
+        (lambda s: s.distribution(), "row 0: its play has no frame yet"),
+        (lambda s: s.summary(2), "row 2: has no play"),
+        (lambda s: s.whole_play(np.zeros((0, 22, 8))), r"frames: expected shape \[T, 22, 8\], got \(0, 22, 8\)"),
+        (lambda s: s.whole_play(np.zeros((22, 8))), r"frames: expected shape \[T, 22, 8\], got \(22, 8\)"),
+        (lambda s: s.score_play(np.zeros((2, 22, 8)), (), 2.5), "yards: expected a whole number, got 2.5"),
+        (lambda s: s.score_play(np.zeros((2, 22, 8)), (), "7"), "yards: expected a finite number, got '7'"),
+        (lambda s: s.score_play(np.stack([frame_with(0), frame_with(np.nan)]), (), 2), "frames: frame 1, player 3: vx"),
+    ],
+)
+def test_bad_input_is_named_and_changes_nothing(rows, plays, call, message):
+    rows.reset(plays.static[0], 0)
+    rows._frames[1] = rows._frames[2] = -1
+    with pytest.raises(InputError, match=message):
+        call(rows)
+    assert rows.push(np.zeros((22, 8)), 0).frames == 1
+
+
+def test_a_play_that_ended_takes_no_more_frames(scorer, plays):
+    scorer.reset(plays.static[0])
+    scorer.push(frames_of(plays, 0)[0])
+    with pytest.raises(InputError, match="yards: expected a whole number"):
+        scorer.finish(0.5)
+    scorer.finish(0)  # the play was still there
+    with pytest.raises(InputError, match="row 0: has no play"):
+        scorer.push(frames_of(plays, 0)[0])
+
+
+def test_what_cannot_be_unfolded_is_refused(run):
+    with pytest.raises(InputError, match="expected a run that sees frames"):
+        programs_of(small_run(encoder="none"))
+    with pytest.raises(InputError, match="batch: expected a whole number of at least 1, got 0"):
+        scorer_of(run, batch=0)
+    with pytest.raises(InputError, match="nowhere"):
+        LiveScorer.from_run("nowhere")
