@@ -1,4 +1,4 @@
-"""Benchmarks: python -m experiments.benchmark law|batches|training|sweep [--seconds 3] [--out FOLDER].
+"""Benchmarks: python -m experiments.benchmark law|batches|training|sweep|live [--seconds 3] [--out FOLDER].
 
 Runs where only the jax family, NumPy and Matplotlib are installed; the published implementation is measured beside
 ours where the extra `peers` is, reading of records where TFDS and polars are, streaming where the extra `grain` is.
@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from experiments import machine
-from experiments.benchmarks import batches, law, sweep, training
+from experiments.benchmarks import batches, law, live, sweep, training
 from sbp_jax.errors import InputError
 
 # each has its `PARTS` (calls of a number of seconds), `TITLE`, and `report(results, out)`
-BENCHMARKS: dict[str, Any] = {"law": law, "batches": batches, "training": training, "sweep": sweep}
+BENCHMARKS: dict[str, Any] = {"law": law, "batches": batches, "training": training, "sweep": sweep, "live": live}
 
 # glibc hands large freed arrays back to the system and faults them in again at every call, unless told to keep them;
 # in large pages there are 512 times fewer faults

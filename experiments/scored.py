@@ -18,9 +18,8 @@ from sbp_jax.data.features import read_plays
 from sbp_jax.data.splits import SPLITS
 from sbp_jax.errors import InputError
 from sbp_jax.run import Run, load_run
-from sbp_jax.scoring import League
+from sbp_jax.scoring import LEAGUE_PATH, League
 from sbp_jax.scoring.completion import expected_completion
-from sbp_jax.scoring.league import LEAGUE_PATH
 
 Of = Literal["all", "held-out", "train", "validation", "test"]
 FOLDER = LEAGUE_PATH.parent

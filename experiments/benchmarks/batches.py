@@ -2,17 +2,16 @@
 
 import importlib.util
 import json
-import os
 import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from experiments.benchmarks.timing import one_core
 from sbp_jax.data.arrays import ArrayBatches, Arrays
 from sbp_jax.data.batching import PLAYER_FEATURES, PLAYERS, Batch, Batches, Plays
 from sbp_jax.data.buckets import choose_buckets
@@ -64,7 +63,7 @@ def speed(seconds: float) -> list[dict[str, Any]]:
 
     The first epoch after opening is counted apart. A copy of the arrays in their own order, in turn, is the bound.
     """
-    with _one_core():
+    with one_core():
         return [row for empty in (0.0, 0.3) for row in _speed(seconds, empty)]
 
 
@@ -179,20 +178,6 @@ def _speed(seconds: float, empty: float) -> list[dict[str, Any]]:
             row |= {"plays_per_processor_s": PLAYS / processor, "first_epoch_per_s": PLAYS / times[0][0]}
             rows.append(row | {"gb_per_s": arrays.nbytes / wall / 1e9, "epochs": len(times)})
     return rows
-
-
-@contextmanager
-def _one_core() -> Iterator[None]:
-    """Keep this process on one core, where the system can."""
-    if not hasattr(os, "sched_setaffinity"):
-        yield
-        return
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {min(before)})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
 
 
 def _epoch_of(source: Epochs) -> Callable[[int], Any]:

@@ -1,4 +1,4 @@
-"""The peer's training step: a TCN in PyTorch under the published loss, `gluonts.torch`'s Spliced Binned-Pareto."""
+"""The peer's network in PyTorch under the published law, `gluonts.torch`'s Spliced Binned-Pareto: steps and calls."""
 
 from collections.abc import Callable
 from typing import Any
@@ -31,21 +31,55 @@ def training_step(
     frames = torch.tensor(np.swapaxes(x, 1, 2).copy())
     last, outcome = torch.tensor(mask.sum(axis=1) - 1), torch.tensor(yards)
     rows = torch.arange(len(yards))
-    positive = torch.nn.functional.softplus
 
     def step() -> float:
         optimizer.zero_grad()
-        raw = head(network(frames)[rows, :, last])
-        tails = [positive(raw[:, i : i + 1]) for i in range(bins, bins + 4)]
-        law = distributions.SplicedBinnedPareto(
-            -10.0, 60.0, raw[:, :bins], *tails, bins, TAIL_MASS, validate_args=False
-        )
+        law = _law(torch, distributions, head(network(frames)[rows, :, last]), bins)
         loss = -law.log_prob(outcome).mean()
         loss.backward()
         optimizer.step()
         return float(loss.detach())
 
     return step
+
+
+def live_call(peer: Peer, x: np.ndarray, traced: bool) -> Callable[[], Any]:
+    """A call that says three quantiles of plays: network, law and its `icdf`, without gradients, on one thread.
+
+    Args:
+        peer: the installed package.
+        x: float32 `[B, T, players, features]`.
+        traced: the network is compiled by `torch.jit.trace`; the law cannot be.
+    """
+    torch, distributions = peer._torch, peer._distributions
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    frames = torch.tensor(np.swapaxes(x.reshape(*x.shape[:2], -1), 1, 2).copy())
+    whole = torch.nn.Sequential(_network(torch, frames.shape[1], 4, 64, 3), _last(torch), torch.nn.Linear(64, 104))
+    call = torch.jit.trace(whole, frames) if traced else whole
+    levels = [torch.full((len(x),), level) for level in (0.05, 0.5, 0.95)]
+
+    def quantiles() -> list[Any]:
+        with torch.no_grad():
+            law = _law(torch, distributions, call(frames), 100)
+            return [law.icdf(level) for level in levels]
+
+    return quantiles
+
+
+def _last(torch: Any) -> Any:
+    """A module that takes the state of the last frame."""
+
+    class Last(torch.nn.Module):
+        def forward(self, x: Any) -> Any:
+            return x[:, :, -1]
+
+    return Last()
+
+
+def _law(torch: Any, distributions: Any, raw: Any, bins: int) -> Any:
+    tails = [torch.nn.functional.softplus(raw[:, i : i + 1]) for i in range(bins, bins + 4)]
+    return distributions.SplicedBinnedPareto(-10.0, 60.0, raw[:, :bins], *tails, bins, TAIL_MASS, validate_args=False)
 
 
 def _network(torch: Any, features: int, layers: int, channels: int, kernel: int) -> Any:

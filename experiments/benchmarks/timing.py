@@ -1,8 +1,10 @@
 """Times of calls that are measured in turn, so that what disturbs the machine disturbs all of them."""
 
+import os
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import jax
@@ -46,3 +48,17 @@ def median_ms(times: list[float]) -> float:
 def extra_memory(call: Any, size: int) -> float:
     """Bytes that a compiled function (`jit(f).lower(...).compile()`) needs beyond inputs and outputs, over `size`."""
     return call.memory_analysis().temp_size_in_bytes / size
+
+
+@contextmanager
+def one_core() -> Iterator[None]:
+    """Keep this process on one core, where the system can."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)

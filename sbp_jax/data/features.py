@@ -28,6 +28,7 @@ from sbp_jax.data.passers import PLAY
 from sbp_jax.data.report import ReadReport
 from sbp_jax.data.rows import FIELD_WIDTH_YARDS
 from sbp_jax.data.slots import assign_slots
+from sbp_jax.data.static import SITUATION_FEATURES, STATIC_FEATURES, static_names
 from sbp_jax.data.tracking import TrackingChunk, read_tracking
 from sbp_jax.data.windows import Rules
 
@@ -42,7 +43,6 @@ __all__ = [
     "static_names",
 ]
 
-SITUATION_FEATURES = ("down", "distance", "yards_to_goal", "quarter", "clock_s", "score_difference", "week", "home")
 MISSING = -1  # in the integer columns of `Plays.info`
 INFO_TYPES: dict[str, type[np.generic]] = {
     "result": np.str_,
@@ -57,15 +57,6 @@ INFO_TYPES: dict[str, type[np.generic]] = {
     "pressure": np.int64,
     "touchdown": np.bool_,
 }
-
-
-def static_names(situation: Sequence[str] = ()) -> tuple[str, ...]:
-    """Names of the static features, those of `situation`, columns of the list of plays, among them."""
-    names = (*SITUATION_FEATURES, *situation)
-    return (*names, *(f"{name}_missing" for name in names))
-
-
-STATIC_FEATURES = static_names()
 
 
 def plays_from_chunk(chunk: TrackingChunk) -> Plays:

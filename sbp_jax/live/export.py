@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.export
@@ -20,7 +20,9 @@ from sbp_jax.data.whole import building
 from sbp_jax.errors import InputError
 from sbp_jax.live.exported import FORMAT, MANIFEST, WEIGHTS
 from sbp_jax.live.programs import Programs, programs_of
-from sbp_jax.run import Run
+
+if TYPE_CHECKING:
+    from sbp_jax.run import Run
 
 PLATFORMS = ("cpu", "cuda")
 PACKAGE = "sbp_live"
@@ -36,7 +38,7 @@ __all__ = ["LiveScorer", "load"]
 
 
 def export(
-    run: Run,
+    run: "Run",
     folder: Path,
     batches: Sequence[int] = (1, 32),
     platforms: Sequence[str] = PLATFORMS,

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -13,11 +13,13 @@ from flax import nnx
 from sbp_jax.config import DataConfig
 from sbp_jax.data.batching import FRAME_S, LEAGUE_YARDS, NET_YARDS, PLAYERS
 from sbp_jax.data.extras import feature_names
-from sbp_jax.data.features import static_names
+from sbp_jax.data.static import static_names
 from sbp_jax.errors import InputError
-from sbp_jax.run import Run
-from sbp_jax.scoring import League, normal_score, pit_bounds
-from sbp_jax.scoring.league import LEAGUE_PATH, LOWEST, RANGE
+from sbp_jax.scoring import LEAGUE_PATH
+from sbp_jax.scoring.play import LOWEST, RANGE, normal_score, pit_bounds
+
+if TYPE_CHECKING:
+    from sbp_jax.run import Run
 
 FORMAT = 1
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)  # of the quantiles that a summary has
@@ -52,7 +54,7 @@ class Programs:
     spec: Mapping[str, Any]
 
 
-def programs_of(run: Run, league: Path | None = None) -> Programs:
+def programs_of(run: "Run", league: Path | None = None) -> Programs:
     """The functions of a run.
 
     Args:
@@ -61,11 +63,13 @@ def programs_of(run: Run, league: Path | None = None) -> Programs:
             first scores, or with those of the cross-fitting that it belongs to; without one there are none.
 
     Raises:
-        InputError: the run sees no frames, or the league cannot be read.
+        InputError: the run sees no frames, or of these what is not known live; the league cannot be read.
     """
     data = run.config.data
     if not isinstance(data, DataConfig) or run.model.tcn is None:
         raise InputError(f"{run.path}: expected a run that sees frames of plays; this one has none to unfold")
+    if "target_defenders" in data.extras:
+        raise InputError(f"{run.path}: was trained with target_defenders, which is not known before the throw")
     graph, params, rest = nnx.split(run.model, nnx.Param, ...)
     in_yards = data.outcome in (LEAGUE_YARDS, NET_YARDS)
     judge = _Judge(run.model.head, in_yards, run.whole, run.config.training.objective == "censored", _edges(run))
@@ -92,11 +96,13 @@ def programs_of(run: Run, league: Path | None = None) -> Programs:
     return Programs((params, rest), functions, _spec(run, data, judge, league_numbers(run, league)))
 
 
-def league_numbers(run: Run, path: Path | None) -> tuple[float, float] | None:
+def league_numbers(run: "Run", path: Path | None) -> tuple[float, float] | None:
     """Mean and spread of the plays' scores in the league of a run; None where it has none."""
     files = [path] if path else [run.path / LEAGUE_PATH, run.path.parent / LEAGUE_PATH]
     for file in files:
         if path or file.is_file():
+            from sbp_jax.scoring import League  # needs polars
+
             league = League.load(file)
             if "play" not in league.spreads:
                 raise InputError(f"{file}: expected a league with the spread of plays")
@@ -150,14 +156,14 @@ class _Judge:
         return jnp.where(goal >= 0, goal, end) if self.in_yards else end
 
 
-def _edges(run: Run) -> np.ndarray:
+def _edges(run: "Run") -> np.ndarray:
     assert isinstance(run.config.data, DataConfig)
     if run.config.data.outcome in (LEAGUE_YARDS, NET_YARDS):
         return np.arange(LOWEST_YARDS, HIGHEST_YARDS + 2, dtype=np.float32) - np.float32(0.5)
     return np.linspace(run.config.head.low, run.config.head.high, CELLS + 1, dtype=np.float32)
 
 
-def _spec(run: Run, data: DataConfig, judge: _Judge, league: tuple[float, float] | None) -> dict[str, Any]:
+def _spec(run: "Run", data: DataConfig, judge: _Judge, league: tuple[float, float] | None) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "players": PLAYERS,

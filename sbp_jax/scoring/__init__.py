@@ -1,7 +1,22 @@
 """From the outcome's place in its distribution to a quarterback's score."""
 
-from sbp_jax.scoring.aggregate import aggregate
-from sbp_jax.scoring.league import League
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
 from sbp_jax.scoring.play import mid_pit, normal_score, pit_bounds
 
-__all__ = ["League", "aggregate", "mid_pit", "normal_score", "pit_bounds"]
+if TYPE_CHECKING:
+    from sbp_jax.scoring.aggregate import aggregate
+    from sbp_jax.scoring.league import League
+
+LEAGUE_PATH = Path("scores/league.json")  # in the folder of a run or of a cross-fitting
+__all__ = ["LEAGUE_PATH", "League", "aggregate", "mid_pit", "normal_score", "pit_bounds"]
+# loaded on first use: a play is scored where polars is not installed
+_HOMES = {"League": "sbp_jax.scoring.league", "aggregate": "sbp_jax.scoring.aggregate"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'sbp_jax.scoring' has no attribute {name!r}")

@@ -35,11 +35,10 @@ import polars as pl
 from scipy.special import ndtr
 
 from sbp_jax.errors import InputError
+from sbp_jax.scoring.play import LOWEST, RANGE
 
 Level = Literal["play", "drive", "game", "season", "career"]
 LEVELS: tuple[Level, ...] = get_args(Level)
-LOWEST, RANGE = 50.0, 49.0
-LEAGUE_PATH = Path("scores/league.json")  # in the folder of a run or of a cross-fitting
 FORMAT = 1
 
 

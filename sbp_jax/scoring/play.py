@@ -13,6 +13,7 @@ import numpy as np
 from jax.scipy.special import logsumexp, ndtri
 from jaxtyping import Array, Bool, Float
 
+LOWEST, RANGE = 50.0, 49.0  # of the passing score
 _SMALLEST = float(np.finfo(np.float32).tiny)
 
 

@@ -12,8 +12,7 @@ from experiments.export import command
 from sbp_jax.errors import InputError
 from sbp_jax.live.export import PACKAGE, export
 from sbp_jax.live.exported import MANIFEST, load
-from sbp_jax.scoring import League
-from sbp_jax.scoring.league import LEAGUE_PATH
+from sbp_jax.scoring import LEAGUE_PATH, League
 from tests.live.runs import frames_of, small_plays, small_run
 
 

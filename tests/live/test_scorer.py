@@ -9,8 +9,7 @@ import pytest
 from sbp_jax.errors import InputError
 from sbp_jax.live import LiveScorer
 from sbp_jax.live.programs import programs_of
-from sbp_jax.scoring import League
-from sbp_jax.scoring.league import LEAGUE_PATH
+from sbp_jax.scoring import LEAGUE_PATH, League
 from tests.live.runs import STATICS, frames_of, small_plays, small_run
 
 

@@ -1,0 +1,222 @@
+"""Latency of live scoring on one core: a frame, whole plays, plays side by side, against the peer's traced network."""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import jax
+import numpy as np
+
+from experiments.benchmarks.batches import synthetic
+from experiments.benchmarks.peer_network import live_call
+from experiments.benchmarks.timing import one_core
+from experiments.benchmarks.training import BINS, SAME
+from experiments.properties.peer import Peer
+from sbp_jax.config import Config, HeadConfig
+from sbp_jax.data.batching import PLAYER_FEATURES, PLAYERS
+from sbp_jax.data.static import STATIC_FEATURES
+from sbp_jax.live import LiveScorer
+from sbp_jax.live.programs import Programs, programs_of
+from sbp_jax.reporting import live as tables
+from sbp_jax.training import Predictor
+from sbp_jax.training.build import make_head, make_network, set_statistics
+
+PARTS = ("calls", "cold", "season")
+TITLE = "Latency of live scoring"
+LENGTHS = (25, 40, 64)
+TOGETHER = 32
+CALLS, TURN = 2000, 50
+SEASON = 20_000
+FORMS = {"default network": Config(), "the peer's network": Config(network=SAME, head=HeadConfig(bins=BINS))}
+# what is measured -> (median, 99th percentile) in ms that are wanted
+TARGETS = {"frame": (0.1, None), **{f"play of {n}": (0.5, 1.0) for n in LENGTHS}}
+
+
+def programs_for(config: Config) -> Programs:
+    """Those of an initialized network whose predictions differ from play to play."""
+    head = make_head(config.head)
+    network = make_network(config, head, len(STATIC_FEATURES))
+    plays = synthetic(np.full(200, 20))
+    set_statistics(network, plays, head.initial(plays.yards))
+    kernel = network.last.kernel[...]
+    network.last.kernel.set_value(0.05 * jax.random.normal(jax.random.key(0), kernel.shape, kernel.dtype))
+    run: Any = SimpleNamespace(path=Path("none"), config=config, model=network, whole=True)
+    return programs_of(run)
+
+
+def scorer_of(programs: Programs, batch: int = 1) -> LiveScorer:
+    """A scorer of programs in memory."""
+    bound = {name: partial(call, programs.weights) for name, call in programs.functions.items()}
+    return LiveScorer(bound, programs.spec, batch)
+
+
+def calls(seconds: float) -> list[dict[str, Any]]:
+    """One row a work and form: median and 99th percentile in ms of 2,000 calls, all forms in turn, on one core."""
+    del seconds  # the number of calls is fixed
+    with one_core():
+        random = np.random.default_rng(0)
+        frames = random.standard_normal((max(LENGTHS), PLAYERS, PLAYER_FEATURES), np.float32)
+        static = random.standard_normal(len(STATIC_FEATURES), np.float32)
+        works: dict[tuple[str, str], Callable[[], Any]] = {}
+        for form, config in FORMS.items():
+            programs = programs_for(config)
+            scorer, many = scorer_of(programs), scorer_of(programs, TOGETHER)
+            scorer.reset(static)
+            for row in range(TOGETHER):
+                many.reset(static, row)
+            works["frame", form] = partial(scorer.push, frames[0])
+            works["frame, network alone", form] = _network_step(programs)
+            for count in LENGTHS:
+                works[f"play of {count}", form] = partial(scorer.score_play, frames[:count], static, 7)
+            works[f"frame of {TOGETHER} plays", form] = partial(
+                many.push_many, dict.fromkeys(range(TOGETHER), frames[0])
+            )
+        peer = Peer.load()
+        if peer is not None:
+            for kind in ("peer, traced", "peer, eager"):
+                for count in LENGTHS:
+                    works[f"play of {count}", kind] = live_call(peer, frames[None, :count], kind == "peer, traced")
+                batch = np.repeat(frames[None, : LENGTHS[1]], TOGETHER, axis=0)
+                works[f"frame of {TOGETHER} plays", kind] = live_call(peer, batch, kind == "peer, traced")
+                # it has no state: a frame costs the whole play so far
+                works["frame", kind] = works[f"play of {LENGTHS[1]}", kind]
+        times = _in_turn(works)
+    return [
+        {"work": work, "form": form, "median_ms": float(np.median(t)), "p99_ms": float(np.percentile(t, 99))}
+        for (work, form), t in times.items()
+    ]
+
+
+def cold(seconds: float) -> list[dict[str, Any]] | None:
+    """Seconds until a fresh process has its first summary, from an exported folder; None where none can be written."""
+    del seconds
+    if importlib.util.find_spec("flatbuffers") is None:
+        return None
+    from sbp_jax.live.export import PACKAGE, export
+
+    rows = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "exported"
+        config = FORMS["default network"]
+        head = make_head(config.head)
+        network = make_network(config, head, len(STATIC_FEATURES))
+        run: Any = SimpleNamespace(
+            path=Path("none"), config=config, model=network, whole=True, step=0, fingerprint="none"
+        )
+        export(run, folder, batches=(1,), platforms=("cuda" if jax.default_backend() == "gpu" else "cpu",))
+        for _ in range(3):
+            words = [sys.executable, "-c", _COLD.format(package=PACKAGE), str(folder)]
+            started = time.perf_counter()
+            done = subprocess.run(words, capture_output=True, text=True, check=True, cwd=name)
+            told = json.loads(done.stdout)
+            rows.append(told | {"process_s": time.perf_counter() - started})
+    return rows
+
+
+_COLD = """
+import json, sys, time
+begin = time.perf_counter()
+sys.path.insert(0, sys.argv[1])
+import numpy as np
+from {package} import load
+imported = time.perf_counter()
+scorer = load(sys.argv[1])
+loaded = time.perf_counter()
+frame = np.ones(scorer._inputs.shape, np.float32)
+scorer.reset(())
+times = []
+for _ in range(3):
+    before = time.perf_counter()
+    scorer.push(frame)
+    times.append(1e3 * (time.perf_counter() - before))
+told = dict(import_s=imported - begin, load_s=loaded - imported, first_frame_ms=times[0], third_frame_ms=times[2])
+print(json.dumps(told))
+"""
+
+
+def season(seconds: float) -> dict[str, Any]:
+    """Seconds for the scores of a season's plays in batches, all cores; the first pass, with its compilation, apart."""
+    del seconds
+    from sbp_jax.scoring.play import normal_score
+
+    config = FORMS["default network"]
+    head = make_head(config.head)
+    network = make_network(config, head, len(STATIC_FEATURES))
+    lengths = np.clip(np.round(np.exp(np.random.default_rng(0).normal(3.3, 0.3, SEASON))), 10, 64).astype(np.int64)
+    plays = synthetic(lengths)
+    plays = plays.__class__(**{**plays.__dict__, "static": _statics(len(plays))})
+    predictor, times = Predictor(network), []
+    for _ in range(3):
+        before = time.perf_counter()
+        seen = plays.last(network.receptive_field)
+        law = head(predictor(predictor.params, seen, 256, ()))
+        jax.block_until_ready(normal_score(law, plays.yards))
+        times.append(time.perf_counter() - before)
+    return {"plays": SEASON, "frames": int(plays.offsets[-1]), "seconds": times}
+
+
+def report(results: dict[str, Any], out: Path) -> list[str]:
+    """The results as paragraphs of Markdown, with a figure of the latencies."""
+    tables.figure(results["calls"]["default"], out / "live.png")
+    cores = os.cpu_count()
+    return [
+        f"Ours is `LiveScorer`: checked input, network, law, five quantiles, expectation and three probabilities of a "
+        f"frame; of a whole play its score besides. {CALLS:,} calls of each, all forms in turn in one process that is "
+        f"kept on one core{f' of {cores}' if cores else ''}; milliseconds, median / 99th percentile. The peer is the "
+        f"published law behind a TCN of 4 layers, 64 channels and kernel 3, and its three quantiles; `traced` is "
+        f"`torch.jit.trace` of the network. It keeps no state: a frame costs it the play so far, here "
+        f"{LENGTHS[1]} frames. Our default network has attention over the players and an MLP besides; `the peer's "
+        f"network` is ours of its sizes.",
+        tables.calls_table(results["calls"], TARGETS),
+        "![Latencies](live.png)",
+        "## Cold start\n\nA fresh process of an exported folder, three in turn: import, load with compilation, frames.",
+        "Not measured: flatbuffers is not installed."
+        if results["cold"] is None
+        else tables.cold_table(results["cold"]),
+        f"## A season\n\n{tables.season_text(results['season'])}",
+    ]
+
+
+def _network_step(programs: Programs) -> Callable[[], Any]:
+    """One step of the network to its raw outputs, compiled by itself, its stream donated."""
+    scorer = scorer_of(programs)
+    arguments = scorer._x, scorer._present, scorer._static, scorer._marks, np.ones(1, bool)
+
+    def raw(stream: Any, *arguments: Any) -> Any:
+        stream, _, raw = programs.functions["frame"](programs.weights, stream, *arguments)
+        return stream, raw
+
+    step, held = jax.jit(raw, donate_argnums=0), [programs.functions["start"](programs.weights, 1)]
+
+    def call() -> np.ndarray:
+        held[0], told = step(held[0], *arguments)
+        return np.asarray(told)
+
+    return call
+
+
+def _in_turn(works: dict[tuple[str, str], Callable[[], Any]]) -> dict[tuple[str, str], np.ndarray]:
+    """Milliseconds of `CALLS` calls of each, in turns of `TURN`, after one turn that is not counted."""
+    times: dict[tuple[str, str], list[float]] = {name: [] for name in works}
+    for turn in range(1 + CALLS // TURN):
+        for name, call in works.items():
+            for _ in range(TURN):
+                before = time.perf_counter()
+                call()
+                spent = time.perf_counter() - before
+                if turn:
+                    times[name].append(1e3 * spent)
+    return {name: np.asarray(each) for name, each in times.items()}
+
+
+def _statics(count: int) -> np.ndarray:
+    return np.random.default_rng(2).standard_normal((count, len(STATIC_FEATURES)), np.float32)
