@@ -48,6 +48,8 @@ class LiveScorer:
         self._present = np.zeros((batch, players), bool)
         self._static = np.zeros((batch, len(spec["static"])), np.float32)
         self._marks = np.full((batch, 2), np.nan, np.float32)
+        self._situation: tuple[jax.Array, jax.Array] | None = None  # both of them as the device has them
+        self._every = jnp.ones(batch, bool)
         self._frames = [-1] * batch  # of the play in each row; -1: none
         self._raw: Any = None
         self._numbers = np.full((batch, len(self._levels) + 4), np.nan, np.float32)
@@ -93,6 +95,7 @@ class LiveScorer:
         self._check_row(row)
         self._static[row] = self._inputs.statics(static)
         self._marks[row] = self._inputs.marks(self._static[row])
+        self._situation = None
         self._stream = self._call["begin"](self._stream, np.arange(self.batch) == row)
         self._frames[row] = 0
 
@@ -119,19 +122,28 @@ class LiveScorer:
         for row, frame in frames.items():
             self._check_play(row)
             taken[row] = self._inputs.frame(frame, f"frame of row {row}" if self.batch > 1 else "frame")
-        active = np.zeros(self.batch, bool)
-        for row, (x, present) in taken.items():
-            self._x[row], self._present[row], active[row] = x, present, True
-            self._frames[row] += 1
         if not taken:
             return {}
-        arguments = self._x, self._present, self._static, self._marks, active
-        self._stream, numbers, raw = self._call["frame"](self._stream, *arguments)
-        told = np.asarray(numbers)
-        # rows without a frame keep what they had
-        self._raw = raw if self._raw is None or active.all() else jnp.where(active[:, None], raw, self._raw)
-        self._numbers = np.where(active[:, None], told, self._numbers)
-        return {row: self._summary(told[row], self._frames[row]) for row in taken}
+        for row, (x, present) in taken.items():
+            self._x[row], self._present[row] = x, present
+            self._frames[row] += 1
+        if self._situation is None:  # on the device until a play begins: a transfer costs as much as a layer
+            self._situation = jnp.array(self._static), jnp.array(self._marks)
+        if len(taken) == self.batch:
+            self._stream, numbers, raw = self._call["frame"](
+                self._stream, self._x, self._present, *self._situation, self._every
+            )
+            self._raw, self._numbers = raw, np.asarray(numbers)
+        else:
+            active = np.zeros(self.batch, bool)
+            active[list(taken)] = True
+            self._stream, numbers, raw = self._call["frame"](
+                self._stream, self._x, self._present, *self._situation, active
+            )
+            # rows without a frame keep what they had
+            self._raw = raw if self._raw is None else jnp.where(active[:, None], raw, self._raw)
+            self._numbers = np.where(active[:, None], np.asarray(numbers), self._numbers)
+        return {row: self._summary(self._numbers[row], self._frames[row]) for row in taken}
 
     def summary(self, row: int = 0) -> Summary:
         """What `push` said last of a row's play; InputError before its first frame."""

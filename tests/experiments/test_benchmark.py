@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from experiments import benchmark, machine
-from experiments.benchmarks import batches, law, sweep, timing, training, variants
+from experiments.benchmarks import batches, law, live, sweep, timing, training, variants
 
 
 def test_every_variant_is_the_same_log_likelihood():
@@ -66,6 +66,37 @@ def test_tables_and_figure(tmp_path):
     text = benchmark.page("law", results, tmp_path, ["law"])
     assert "not installed" in text
     assert "| copy | 0.300 | 3000 | 100% |" in text
+
+
+def test_live_calls_are_counted_in_turns_and_their_table_has_targets_and_ratio(tmp_path, monkeypatch):
+    order = []
+    monkeypatch.setattr(live, "CALLS", 100)
+    works = {("frame", form): lambda form=form: order.append(form) for form in ("default network", "peer, traced")}
+    times = live._in_turn(works)
+    assert all(len(each) == 100 for each in times.values())
+    assert order[:50] == ["default network"] * 50
+    assert order[50:100] == ["peer, traced"] * 50
+
+    def row(work, form, ms):
+        return {"work": work, "form": form, "median_ms": ms, "p99_ms": 2 * ms}
+
+    found = [row("play of 40", "default network", 0.4), row("play of 40", "peer, traced", 2.0)]
+    cold = [{"import_s": 0.4, "load_s": 5.0, "first_frame_ms": 0.6, "third_frame_ms": 0.3, "process_s": 6.0}]
+    results = {"machine": machine.describe(), "calls": {"default": found, "kept": found}, "cold": cold}
+    results["season"] = {"plays": 20000, "frames": 560000, "seconds": [11.0, 5.5, 5.4]}
+    text = benchmark.page("live", results, tmp_path, ["live"])
+    assert "| play of 40 | default | 0.400 / 0.800 | 2.000 / 4.000 | 0.5 / 1 | 5.0 |" in text
+    assert "11.0 seconds with compilation, then 5.5 and 5.4; 10 are wanted" in text
+    assert (tmp_path / "live.png").stat().st_size > 5000
+    assert "flatbuffers is not installed" in benchmark.page("live", results | {"cold": None}, tmp_path, ["live"])
+
+
+def test_the_network_of_the_live_benchmark_says_something_else_of_every_play():
+    scorer = live.scorer_of(live.programs_for(live.FORMS["the peer's network"]))
+    random = np.random.default_rng(0)
+    frames = random.standard_normal((2, 3, 22, 8), np.float32)
+    medians = [scorer.whole_play(play, ()).median for play in frames]
+    assert medians[0] != medians[1]
 
 
 def test_without_a_gpu_its_bandwidth_is_not_measured():
