@@ -36,6 +36,8 @@ REGULAR_WEEKS = {2017: 17, 2018: 17, 2019: 17}
 SEASONS, CHOSEN_ON, REPORTED = (2017, 2018, 2019), (2017, 2018), (2019,)
 ALL = "dropbacks"
 PLAYS = {"attempts": ("C", "I", "IN"), "attempts and sacks": ("C", "I", "IN", "S"), ALL: ("C", "I", "IN", "S", "R")}
+CANDIDATES = tuple((outcome, which) for outcome in ("yards", "net_yards", "epa") for which in PLAYS)
+QUICK = (("yards", "attempts"), ("yards", ALL), ("epa", ALL))
 
 
 def make(quick: bool, root: Path, source: Path, records: Path, stop: Stop | None = None) -> list[Any]:
@@ -62,13 +64,12 @@ def _real(quick: bool, root: Path, source: Path, records: Path, stop: Stop | Non
     """The pages, and how yards of attempts are averaged best on the seasons of the choice."""
     listed = _records(records)
     scored: dict[tuple[str, str], pl.DataFrame] = {}
-    for outcome in ("yards", "net_yards", "epa"):
-        for which in PLAYS:
-            config = _real_config(outcome, which, source, quick)
-            folder = crossfit(config, len(SEASONS), "season", root / "real", stop)
-            plays = score_plays(open_target(folder))
-            last = pl.col("season").replace_strict(REGULAR_WEEKS, return_dtype=pl.Int64)
-            scored[outcome, which] = plays.filter(pl.col("week") <= last)
+    for outcome, which in QUICK if quick else CANDIDATES:
+        config = _real_config(outcome, which, source, quick)
+        folder = crossfit(config, len(SEASONS), "season", root / "real", stop)
+        plays = score_plays(open_target(folder))
+        last = pl.col("season").replace_strict(REGULAR_WEEKS, return_dtype=pl.Int64)
+        scored[outcome, which] = plays.filter(pl.col("week") <= last)
     choices = [Choice(*key, aggregation) for key in scored for aggregation in (SCORE, PIT)]
     # the raters before ours see all dropbacks, whatever is scored
     dropbacks = scored["yards", ALL]
