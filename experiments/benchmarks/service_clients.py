@@ -91,7 +91,8 @@ class Good:
             # those too that have not noticed that the connection is closed
             for each in (*players, reader):
                 each.cancel()
-            await asyncio.gather(*players, work, reader, return_exceptions=True)
+            every: list[asyncio.Future[Any]] = [*players, work, reader]
+            await asyncio.gather(*every, return_exceptions=True)
 
     async def _read(self, socket: ClientConnection) -> None:
         while True:

@@ -121,22 +121,21 @@ def _programs(
 
         return call
 
-    for rows in sorted({1, *batches}):
-        if rows in batches:
-            leaves, form = jax.tree.flatten(programs.functions["start"](programs.weights, rows))
-            past = [jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in leaves]
-            yield "begin", rows, streaming("begin", form), (weights, past, _boolean(rows))
-            frame = (
-                _number(rows, columns),
-                _boolean(rows, players),
-                _number(rows, statics),
-                _number(rows, 2),
-                _boolean(rows),
-            )
-            yield "frame", rows, streaming("frame", form), (weights, past, *frame)
-        yield "cells", rows, plain("cells"), (weights, _number(rows, outputs), _number(rows, 2))
-        score = _number(rows, outputs), _number(rows), _boolean(rows), _number(2)
-        yield "score", rows, plain("score"), (weights, *score)
+    for rows in sorted(set(batches)):
+        leaves, form = jax.tree.flatten(programs.functions["start"](programs.weights, rows))
+        past = [jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in leaves]
+        yield "begin", rows, streaming("begin", form), (weights, past, _boolean(rows))
+        frame = (
+            _number(rows, columns),
+            _boolean(rows, players),
+            _number(rows, statics),
+            _number(rows, 2),
+            _boolean(rows),
+        )
+        yield "frame", rows, streaming("frame", form), (weights, past, *frame)
+    # of one play at a time, whatever the rows
+    yield "cells", 1, plain("cells"), (weights, _number(1, outputs), _number(1, 2))
+    yield "score", 1, plain("score"), (weights, _number(1, outputs), _number(1), _boolean(1), _number(2))
     yield "play", 1, plain("play"), (weights, *_play_shapes(programs))
 
 

@@ -12,6 +12,7 @@ import hashlib
 import io
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -66,9 +67,7 @@ def load(folder: str | Path, batch: int = 1) -> LiveScorer:
         "start": start,
         "begin": lambda stream, rows: call("begin", len(rows))(weights, stream, rows),
         "frame": lambda stream, x, *rest: call("frame", len(x))(weights, stream, x, *rest),
-        "play": lambda x, *rest: call("play", len(x))(weights, x, *rest),
-        "cells": lambda raw, marks: call("cells", len(raw))(weights, raw, marks),
-        "score": lambda raw, *rest: call("score", len(raw))(weights, raw, *rest),
+        **{name: partial(call(name, 1), weights) for name in ("play", "cells", "score")},
     }
     return LiveScorer(functions, manifest["spec"], batch)
 

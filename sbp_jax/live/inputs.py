@@ -7,6 +7,8 @@ import numpy as np
 
 from sbp_jax.errors import InputError
 
+LARGEST = 1e6  # beyond any yard or second: squares in float32 stay finite
+
 
 class Inputs:
     """Checks and orders what a scorer is given, by the names and shapes of a specification.
@@ -41,8 +43,8 @@ class Inputs:
         values = _numbers(static, "static")
         if values.shape != (len(self.static),):
             raise InputError(f"static: expected {len(self.static)} numbers or a mapping by name, got {values.shape}")
-        for place in np.flatnonzero(~np.isfinite(values))[:1]:
-            raise InputError(f"static: {list(self.static)[place]}: expected a finite number, got {values[place]}")
+        for name, value in zip(self.static, values.tolist(), strict=True):
+            finite(value, f"static: {name}")
         return values
 
     def marks(self, values: np.ndarray) -> np.ndarray:
@@ -72,16 +74,16 @@ class Inputs:
 
     def _sound(self, values: np.ndarray, what: str) -> tuple[np.ndarray, np.ndarray]:
         """Frames [T, 22 F] with 0 for players who are not there, and who is [T, 22]."""
-        finite: np.ndarray = np.isfinite(values)
-        if finite.all():
+        sound: np.ndarray = np.abs(values) <= LARGEST
+        if sound.all():
             return values.reshape(len(values), -1), np.ones(values.shape[:2], bool)
         present: np.ndarray = ~np.all(np.isnan(values), axis=2)
-        for time, player, column in np.argwhere(~finite & present[:, :, None])[:1]:
+        for time, player, column in np.argwhere(~sound & present[:, :, None])[:1]:
             name = self.features[column]
             at = f"{what}: frame {time}, " if len(values) > 1 else f"{what}: "
             raise InputError(
-                f"{at}player {player}: {name}: expected a finite number, or NaN in all features of a player who is not "
-                f"there, got {values[time, player, column]}"
+                f"{at}player {player}: {name}: expected a number of at most {LARGEST:g} in size, or NaN in all "
+                f"features of a player who is not there, got {values[time, player, column]}"
             )
         return np.where(present[:, :, None], values, np.float32(0)).reshape(len(values), -1), present
 
@@ -92,14 +94,14 @@ def _numbers(values: Any, what: str) -> np.ndarray:
         numbers = np.asarray(values)
     except (TypeError, ValueError):
         numbers = None  # rows of different lengths
-    if numbers is None or numbers.dtype.kind not in "fiub":
+    if numbers is None or numbers.dtype.kind not in "fiu":
         raise InputError(f"{what}: expected an array of numbers, got {str(values)[:60]}")
     with np.errstate(over="ignore"):  # what is too large for float32 is found not to be finite
         return numbers.astype(np.float32, copy=False)
 
 
 def finite(value: Any, what: str) -> float:
-    """A finite number, no text; InputError that names it otherwise."""
-    if isinstance(value, int | float | np.number) and abs(value) <= np.finfo(np.float32).max:
+    """A number that float32 has with its square, no text; InputError that names it otherwise."""
+    if isinstance(value, int | float | np.number) and not isinstance(value, bool) and abs(value) <= LARGEST:
         return float(value)
-    raise InputError(f"{what}: expected a finite number, got {value!r}")
+    raise InputError(f"{what}: expected a number of at most {LARGEST:g} in size, got {value!r}")

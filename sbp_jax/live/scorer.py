@@ -153,7 +153,8 @@ class LiveScorer:
     def distribution(self, row: int = 0) -> Distribution:
         """The whole law after the last frame of a row's play; InputError before its first."""
         self._check_frames(row)
-        return Distribution(self._edges, np.asarray(self._call["cells"](self._raw, self._marks))[row])
+        raw, marks = self._of_row(row)
+        return Distribution(self._edges, np.asarray(self._call["cells"](raw, marks))[0])
 
     def finish(self, yards: Any, row: int = 0, touchdown: bool | None = None) -> Score:
         """End a row's play with its outcome; the row is free for the next.
@@ -167,7 +168,7 @@ class LiveScorer:
             InputError: no play in the row, no frame of it, or an outcome that is no number such as the run's.
         """
         self._check_frames(row)
-        score = self._scored(self._raw, self._numbers[row], yards, self._marks, touchdown, row)
+        score = self._scored(*self._of_row(row), self._numbers[row], yards, touchdown)
         self._frames[row] = -1
         return score
 
@@ -188,7 +189,7 @@ class LiveScorer:
     ) -> Score:
         """The score of a whole play, as `reset`, `push` of every frame and `finish` would give it."""
         _, numbers, raw, marks = self._whole(frames, static)
-        return self._scored(raw, numbers, yards, marks, touchdown)
+        return self._scored(raw, marks, numbers, yards, touchdown)
 
     def _whole(self, frames: Any, static: Any) -> tuple[Summary, np.ndarray, Any, np.ndarray]:
         window = int(self.spec["window"])
@@ -202,19 +203,18 @@ class LiveScorer:
         told = np.asarray(numbers)[0]
         return self._summary(told, count), told, raw, marks
 
-    def _scored(
-        self, raw: Any, numbers: np.ndarray, yards: Any, marks: np.ndarray, touchdown: bool | None, row: Any = 0
-    ) -> Score:
+    def _of_row(self, row: int) -> tuple[np.ndarray, np.ndarray]:
+        """Raw outputs and marks of one row, [1, R] and [1, 2]."""
+        return np.asarray(self._raw)[row : row + 1], self._marks[row : row + 1]
+
+    def _scored(self, raw: Any, marks: np.ndarray, numbers: np.ndarray, yards: Any, touchdown: bool | None) -> Score:
         y = finite(yards, "yards")
         if self.spec["whole"] and y != round(y):
             raise InputError(f"yards: expected a whole number, got {yards!r}")
-        cut = bool(y >= marks[row, 1]) if touchdown is None else bool(touchdown)
+        cut = bool(y >= marks[0, 1]) if touchdown is None else bool(touchdown)
         cut &= bool(self.spec["censored"])
-        rows = len(marks)
-        outcome, cuts = np.full(rows, y, np.float32), np.full(rows, cut)
-        low, high, z, passing = (
-            float(v) for v in np.asarray(self._call["score"](raw, outcome, cuts, self._league))[row]
-        )
+        told = self._call["score"](raw, np.full(1, y, np.float32), np.full(1, cut), self._league)
+        low, high, z, passing = np.asarray(told)[0].tolist()
         median = float(numbers[self._levels.index(0.5)])
         return Score(y, median, low, (low + high) / 2, high, z, passing if self.spec["league"] else None)
 

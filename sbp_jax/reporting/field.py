@@ -1,0 +1,266 @@
+"""A play in a terminal: the field from above, the law of its yards, and the numbers; rich shows them, in any width."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from rich.text import Text
+
+from sbp_jax.reporting.sketch import (
+    ACTUAL,
+    DEFENCE,
+    FIRST_DOWN,
+    LAW_EXTRA_ROWS,
+    LOSS,
+    OFFENCE,
+    TOUCHDOWN,
+    Canvas,
+    Glyphs,
+    Law,
+    draw_curve,
+    draw_law,
+)
+
+WIDTH, HEIGHT = 80, 24  # the least that a screen is drawn for
+WIDTH_YARDS, LENGTH_YARDS, ZONE_YARDS = 53.3, 100.0, 10.0
+BEHIND_YARDS, BEYOND_YARDS = 12.0, 40.0  # of the ball that are drawn where there is room
+# the slots of a frame, as the plays have them; who stands before whom in a cell: last drawn first seen
+PASSER, LINE, RECEIVERS = 0, range(1, 6), range(6, 11)
+_LETTERS = "Q" + "o" * 5 + "12345" + "x" * 11
+_STYLES = ("bold reverse", *[OFFENCE] * 5, *[f"bold {OFFENCE}"] * 5, *[DEFENCE] * 11)
+_ORDER = (*LINE, *range(11, 22), *RECEIVERS, PASSER)
+_FIRST_DOWN = "P(1st down)"
+_LEGEND = "Q passer  1-5 receivers  o line  x defence"
+_LAW_COLUMNS, _GAP = 42, 2
+_FIELD_EXTRA_ROWS = 3  # the sidelines and the axis
+_HEAD_ROWS, _FOOT_ROWS, _RESULT_ROWS = 2, 1, 2
+_NUMBERS_ROWS = 3 + 4 + 1 + _RESULT_ROWS  # curves of one row each, numbers, legend, result
+_LEAST_BARS, _MOST_CURVE_ROWS = 6, 4
+_BRAILLE = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
+
+
+@dataclass(frozen=True, eq=False)
+class Moment:
+    """What is known of a play at one of its frames.
+
+    Attributes:
+        head: lines on the play.
+        spots: [T, 22, 2] yards of the frames so far, from the ball at the snap downfield and from the middle to the
+            offence's left; NaN where a player is not there.
+        law: of the outcome.
+        seconds: since the snap.
+        expected: mean of the outcome.
+        first_down, touchdown, loss: probabilities, None where there is none.
+        medians, first_downs: of the frames so far.
+        result: lines on the score, once the play has ended.
+        note: a line at the foot.
+        in_yards: the outcome is a gain in yards.
+    """
+
+    head: Sequence[str]
+    spots: np.ndarray
+    law: Law
+    seconds: float
+    expected: float
+    first_down: float | None
+    touchdown: float | None
+    loss: float | None
+    medians: Sequence[float]
+    first_downs: Sequence[float | None]
+    result: Sequence[str] = field(default=())
+    note: str = ""
+    in_yards: bool = True
+
+
+@dataclass(frozen=True)
+class View:
+    """The part of the field that is drawn: `columns` by `rows` cells, twice as high as wide, from `left` on."""
+
+    left: float
+    rows: int
+    columns: int
+
+    @property
+    def yards(self) -> tuple[float, float]:
+        """Of a column, and of a row."""
+        return WIDTH_YARDS / self.rows / 2, WIDTH_YARDS / self.rows
+
+    def place(self, x: np.ndarray, y: np.ndarray, parts: tuple[int, int] = (1, 1)) -> np.ndarray:
+        """Row and column [2, ...] of spots, in cells or parts of them (rows, columns); -1 off the view or NaN."""
+        wide, high = self.yards
+        place = np.stack([(WIDTH_YARDS / 2 - y) / high * parts[0], (x - self.left) / wide * parts[1]])
+        bounds = np.array([self.rows * parts[0], self.columns * parts[1]]).reshape(2, *[1] * np.ndim(x))
+        inside = np.all((place >= 0) & (place < bounds), axis=0)
+        return np.floor(np.where(inside, place, -1.0)).astype(int)
+
+    def column(self, x: float) -> int:
+        """Column of the line x yards from the ball; -1 off the view."""
+        return int(self.place(np.array(x), np.array(0.0))[1])
+
+
+def view_of(spots: np.ndarray, rows: int, columns: int) -> View:
+    """The view from behind the ball, moved back with the passer, and on with the receivers as far as he allows."""
+    span = columns * WIDTH_YARDS / rows / 2
+    passer = spots[PASSER, 0]
+    behind = np.floor(passer - 2) if np.isfinite(passer) else -BEHIND_YARDS
+    ahead = spots[list(RECEIVERS), 0]
+    deepest = np.max(ahead[np.isfinite(ahead)], initial=0.0) + 2
+    left = max(min(-BEHIND_YARDS, behind), min(behind, np.ceil(deepest - span)))
+    return View(float(left), rows, columns)
+
+
+def draw_field(
+    spots: np.ndarray, first_down: float | None, goal: float | None, rows: int, columns: int, glyphs: Glyphs
+) -> list[Text]:
+    """The field in `rows` rows between its sidelines, one row for each of these and one for the axis.
+
+    Args:
+        spots: [T, 22, 2] as `Moment` has them; the last are where the players stand, the others their ways so far.
+        first_down, goal: yards from the line of scrimmage; None where unknown.
+        rows, columns: of cells, which are twice as high as wide, so that yards are alike both ways.
+        glyphs: letters of the terminal.
+    """
+    view = view_of(spots[-1], rows, columns)
+    inside = Canvas(rows, columns)
+    border = Canvas(_FIELD_EXTRA_ROWS, columns)
+    border.put(0, 0, glyphs.across * columns, "dim")
+    border.put(1, 0, glyphs.across * columns, "dim")
+    _put_lines(inside, border, view, first_down, goal, glyphs)
+    _put_ways(inside, view, spots, glyphs)
+    places = view.place(spots[-1, :, 0], spots[-1, :, 1]).T.tolist()
+    for slot in _ORDER:
+        row, column = places[slot]
+        if row >= 0:
+            inside.put(row, column, _LETTERS[slot], _STYLES[slot])
+    top, bottom, axis = border.lines()
+    return [top, *inside.lines(), bottom, axis]
+
+
+def _put_lines(
+    inside: Canvas, border: Canvas, view: View, first_down: float | None, goal: float | None, glyphs: Glyphs
+) -> None:
+    wide = view.yards[0]
+    right = view.left + view.columns * wide
+    begin, end = (-np.inf, np.inf) if goal is None else (goal - LENGTH_YARDS, goal)
+    centres = view.left + (np.arange(view.columns) + 0.5) * wide
+    for column, x in enumerate(centres):
+        outside = max(begin - x, x - end)
+        if outside > ZONE_YARDS:
+            border.put(0, column, " ")
+            border.put(1, column, " ")
+        elif outside > 0:
+            for row in range(view.rows):
+                inside.put(row, column, glyphs.zone, "dim")
+    for x in range(int(np.ceil(view.left / 5)) * 5, int(right) + 1, 5):
+        column = view.column(float(x))
+        if column >= 0 and begin < x < end:
+            for row in range(0, view.rows, 1 if x % 10 == 0 else 2):
+                inside.put(row, column, glyphs.dashed if x % 10 == 0 else glyphs.dot, "dim")
+        if column >= 0 and x % 10 == 0:
+            label = f"{x:+d}" if x else "0 yd"
+            at = max(column - len(label) // 2, 0)
+            if border.is_free(2, max(at - 1, 0), at + len(label)):
+                border.put(2, at, label, "" if x else "bold")
+    if goal is not None:
+        # the field's own numbers, as they are painted on it
+        for number in range(10, 100, 10):
+            column = view.column(float(goal - number))
+            if 0 < column < view.columns - 1:
+                border.put(0, column - 1, str(min(number, 100 - number)), "dim")
+    marks = [(0.0, glyphs.line, "bold"), (begin, glyphs.goal, TOUCHDOWN), (end, glyphs.goal, TOUCHDOWN)]
+    if first_down is not None and first_down != goal:
+        marks.insert(1, (first_down, glyphs.first_down, FIRST_DOWN))
+    for x, letter, style in marks:
+        column = view.column(x) if np.isfinite(x) else -1
+        if column >= 0:
+            for row in range(view.rows):
+                inside.put(row, column, letter, style)
+
+
+def _put_ways(inside: Canvas, view: View, spots: np.ndarray, glyphs: Glyphs) -> None:
+    """The ways of the passer and the receivers so far, in dots: eight to a cell where the letters allow."""
+    parts = (1, 1) if glyphs.ascii else (4, 2)
+    for slots, style in (([PASSER], "dim"), (list(RECEIVERS), f"dim {OFFENCE}")):
+        dots: dict[tuple[int, int], int] = {}
+        for row, column in view.place(spots[:, slots, 0], spots[:, slots, 1], parts).reshape(2, -1).T.tolist():
+            if row >= 0:
+                cell, bit = (row // parts[0], column // parts[1]), _BRAILLE[row % parts[0]][column % parts[1]]
+                dots[cell] = dots.get(cell, 0) | bit
+        for (row, column), bits in dots.items():
+            inside.put(row, column, glyphs.dot if glyphs.ascii else chr(0x2800 + bits), style)
+
+
+def draw_moment(moment: Moment, width: int, height: int, glyphs: Glyphs) -> Text:
+    """The whole screen: the play, the field beside the law and the numbers, a note; at least 80 by 24 cells."""
+    width, height = max(width, WIDTH), max(height, HEIGHT)
+    body = height - _HEAD_ROWS - _FOOT_ROWS
+    rows, law = body - _FIELD_EXTRA_ROWS, moment.law
+    # nothing is beyond the end zone
+    beyond = BEYOND_YARDS if law.goal is None else min(BEYOND_YARDS, law.goal + ZONE_YARDS + 1)
+    wanted = int(np.ceil((BEHIND_YARDS + beyond) / (WIDTH_YARDS / rows / 2)))
+    columns = min(wanted, width - _GAP - _LAW_COLUMNS)
+    room, spare = width - _GAP - columns, body - LAW_EXTRA_ROWS - _NUMBERS_ROWS - _LEAST_BARS
+    curves = 1 + min(spare // 4, _MOST_CURVE_ROWS - 1)
+    bars = min(_LEAST_BARS + spare - (2 * curves - 1 if curves > 1 else 0), room // 3)
+    left = draw_field(moment.spots, law.first_down, law.goal, rows, columns, glyphs)
+    right = [*draw_law(law, bars, room, glyphs), *_curves(moment, glyphs, curves, room), *_numbers(moment, glyphs)]
+    right += [Text()] * (body - len(right))
+    head = [_line(glyphs.text(line), "" if i else "bold") for i, line in enumerate(moment.head[:_HEAD_ROWS])]
+    lines = [*head, *[Text()] * (_HEAD_ROWS - len(head))]
+    lines += [Text.assemble(one, " " * _GAP, other) for one, other in zip(left, right, strict=True)]
+    lines.append(_line(glyphs.text(moment.note), "dim"))
+    for line in lines:
+        line.truncate(width)
+    return Text("\n", no_wrap=True, overflow="crop").join(lines)
+
+
+def _line(text: str, style: str = "") -> Text:
+    return Text(text, style, no_wrap=True, overflow="crop")
+
+
+def _curves(moment: Moment, glyphs: Glyphs, rows: int, width: int) -> list[Text]:
+    """The median and P(first down) so far, `rows` rows each, apart where they are high, and an empty line."""
+    apart = int(rows > 1)
+    unit = "yd" if moment.in_yards else ""
+    told: list[tuple[str, Sequence[float | None], float, str, str]]
+    told = [("median", moment.medians, 10.0, f"{moment.law.median:.1f} {unit}", "")]
+    if moment.first_down is not None:
+        told.append((_FIRST_DOWN, moment.first_downs, 0.5, f"{moment.first_down:.0%}", FIRST_DOWN))
+    lines = []
+    for name, values, least, said, style in told:
+        known = [value for value in values if value is not None]
+        drawn = draw_curve(values, rows, min(width - 22, 60), min([*known, 0.0]), max([*known, least]), glyphs)
+        for row, letters in enumerate(drawn):
+            last = row == rows - 1
+            lines.append(Text.assemble(f"{name if last else '':<12}", (letters, style), f" {said if last else ''}"))
+        lines += [Text()] * apart
+    return lines + [Text()] * (2 * (rows + apart) + 1 - apart - len(lines))
+
+
+def _numbers(moment: Moment, glyphs: Glyphs) -> list[Text]:
+    law, unit = moment.law, "yd" if moment.in_yards else ""
+    values = [
+        ("since snap", f"{moment.seconds:.1f} s"),
+        ("median", f"{law.median:.1f} {unit}"),
+        ("expected", f"{moment.expected:.1f} {unit}"),
+        ("5 to 95%", f"{_whole(law.low)} to {_whole(law.high)} {unit}"),
+    ]
+    chances = [
+        ("", None, ""),
+        (_FIRST_DOWN, moment.first_down, FIRST_DOWN),
+        ("P(touchdown)", moment.touchdown, TOUCHDOWN),
+        ("P(loss)", moment.loss, LOSS),
+    ]
+    lines = []
+    for (name, said), (what, chance, style) in zip(values, chances, strict=True):
+        line = Text.assemble(f"{name:<10}", (f"{said.strip():>12}", "bold"))
+        if chance is not None:
+            line.append(f"  {what:<12}", style).append(f"{chance:>6.1%}", "bold")
+        lines.append(line)
+    lines.append(_line(_LEGEND, "dim"))
+    return lines + [_line(glyphs.text(line), f"bold {ACTUAL}") for line in moment.result[:_RESULT_ROWS]]
+
+
+def _whole(value: float) -> str:
+    """Rounded, without the sign of nothing."""
+    return f"{round(value) + 0:d}"

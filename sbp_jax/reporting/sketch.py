@@ -1,0 +1,253 @@
+"""Sketches in a terminal's cells: a grid of letters, the law as a histogram, a curve over time; rich shows them."""
+
+import itertools
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from rich.text import Text
+
+# Okabe and Ito's palette; what must be read on any background has the terminal's own colour
+OFFENCE, DEFENCE = "#56B4E9", "#D55E00"
+LOSS, SHORT, FIRST_DOWN, TOUCHDOWN, ACTUAL = "#D55E00", "#56B4E9", "#009E73", "#E69F00", "#CC79A7"
+LAW_EXTRA_ROWS = 5  # beside the histogram: names of the marks, axis, its labels, range, outcome
+_LEAST_YARDS, _MOST_YARDS = -10, 31  # of the axis, which reaches farther where the outcome does
+_WIDEST_BAR = 3
+_FEWEST_APART = 6  # columns between two labels of an axis
+
+
+@dataclass(frozen=True)
+class Glyphs:
+    """The letters of a terminal: all of UTF-8, or ASCII."""
+
+    ascii: bool
+    bars: str  # from nothing to a whole cell
+    curve: str
+    across: str
+    tick: str
+    dashed: str
+    line: str
+    first_down: str
+    goal: str
+    zone: str
+    dot: str
+    low: str
+    high: str
+    median: str
+    actual: str
+    between: str
+
+    def text(self, text: str) -> str:
+        """A text in these letters: accents go where there are none, and what else is unknown becomes '?'."""
+        if not self.ascii:
+            return text
+        plain = text.replace("≥", ">=").replace("·", "|")
+        bare = "".join(c for c in unicodedata.normalize("NFKD", plain) if not unicodedata.combining(c))
+        return bare.encode("ascii", "replace").decode()
+
+
+UNICODE = Glyphs(False, " ▁▂▃▄▅▆▇█", "▁▂▃▄▅▆▇█", "─", "┴", "┊", "│", "┃", "║", "░", "·", "├", "┤", "▲", "◆", "·")
+ASCII = Glyphs(True, " .:#", "_.-=+*#", "-", "+", ":", "|", "!", "$", "/", ".", "[", "]", "^", "@", "|")
+
+
+class Canvas:
+    """A grid of letters with styles; what is put outside it is not drawn."""
+
+    def __init__(self, rows: int, columns: int) -> None:
+        self.letters = np.full((rows, columns), " ", dtype="<U1")
+        self.styles = np.full((rows, columns), "", dtype=object)
+
+    def put(self, row: int, column: int, text: str, style: str = "") -> None:
+        """Write a text into a row, from a column on."""
+        rows, columns = self.letters.shape
+        for at, letter in enumerate(text, column):
+            if 0 <= row < rows and 0 <= at < columns:
+                self.letters[row, at], self.styles[row, at] = letter, style
+
+    def is_free(self, row: int, begin: int, end: int) -> bool:
+        """Whether nothing stands in a row's columns from `begin` to before `end`, all of them on the grid."""
+        inside = begin >= 0 and end <= self.letters.shape[1]
+        return inside and bool(np.all(self.letters[row, begin:end] == " "))
+
+    def lines(self) -> list[Text]:
+        """The rows as texts as wide as the grid."""
+        found = []
+        for letters, styles in zip(self.letters, self.styles, strict=True):
+            line = Text(no_wrap=True, overflow="crop", end="")
+            at = 0
+            for style, run in itertools.groupby(styles):
+                length = len(list(run))
+                line.append("".join(letters[at : at + length]), style or None)
+                at += length
+            found.append(line)
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class Law:
+    """A play's law in cells of equal width, and what marks it.
+
+    Attributes:
+        edges: [C + 1] of the cells.
+        probability: [C].
+        low, median, high: the ends of the 90 % interval and the middle.
+        first_down, goal: gains that reach them; None where unknown or the outcome is no gain in yards.
+        actual: the outcome once the play has ended.
+        in_yards: a gain in yards, its cells centred on whole yards.
+    """
+
+    edges: np.ndarray
+    probability: np.ndarray
+    low: float
+    median: float
+    high: float
+    first_down: float | None = None
+    goal: float | None = None
+    actual: float | None = None
+    in_yards: bool = True
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Values on columns: `grouped` cells of width `step` share `wide` columns, from the value `begin` on."""
+
+    begin: float
+    step: float
+    grouped: int
+    wide: int
+    count: int
+
+    @classmethod
+    def of(cls, law: Law, width: int) -> "Axis":
+        """The axis of a law that fits a width, the same for all of a play's frames as long as it goes on."""
+        first, last = 0, len(law.probability) - 1
+        begin, step = float(law.edges[0]), float(law.edges[1] - law.edges[0])
+        if law.in_yards:
+            reach = _MOST_YARDS if law.actual is None else max(_MOST_YARDS, law.actual + 1)
+            least = _LEAST_YARDS if law.actual is None else min(_LEAST_YARDS, law.actual - 1)
+            first, last = (min(max(round((at - begin) / step - 0.5), 0), last) for at in (least, reach))
+        cells = last - first + 1
+        grouped = -(-cells // width)
+        wide = min(max(width // cells, 1), _WIDEST_BAR)
+        return cls(begin + first * step, step, grouped, wide, min(width // wide, -(-cells // grouped)))
+
+    @property
+    def columns(self) -> int:
+        """Columns that it takes."""
+        return self.count * self.wide
+
+    def column(self, value: float) -> int:
+        """The column of a value, in the middle of its bar; negative or beyond `columns` where it is off the axis."""
+        return int((value - self.begin) // (self.grouped * self.step)) * self.wide + (self.wide - 1) // 2
+
+    def masses(self, law: Law) -> tuple[np.ndarray, float]:
+        """The probability of each bar, and of all that lies beyond the last."""
+        first = round((self.begin - float(law.edges[0])) / self.step)
+        cells = np.asarray(law.probability, np.float64)[first : first + self.count * self.grouped]
+        whole = np.zeros(self.count * self.grouped)
+        whole[: len(cells)] = cells
+        beyond = float(np.sum(law.probability[first + len(cells) :], dtype=np.float64))
+        return whole.reshape(self.count, self.grouped).sum(axis=1), beyond
+
+    def labels(self) -> list[float]:
+        """Round values for its labels, far enough from one another."""
+        span = self.count * self.grouped * self.step
+        least = span * _FEWEST_APART / self.columns
+        power = 10.0 ** np.floor(np.log10(least))
+        apart = next(n * power for n in (1, 2, 5, 10) if n * power >= least * (1 - 1e-9))
+        first = int(np.ceil(self.begin / apart))
+        return [n * apart for n in range(first, first + self.columns) if n * apart < self.begin + span]
+
+
+def draw_law(law: Law, rows: int, width: int, glyphs: Glyphs) -> list[Text]:
+    """The law as a histogram of `rows` rows, with axis, 90 % interval, median, marks and outcome.
+
+    A bar that dwarfs the others, as that of no gain does, is cut at the top and says its probability.
+    """
+    axis = Axis.of(law, width)
+    canvas = Canvas(rows + LAW_EXTRA_ROWS, width)
+    masses, beyond = axis.masses(law)
+    ordered = np.sort(masses)
+    second = ordered[-2] if len(ordered) > 1 else ordered[-1]
+    top = min(ordered[-1], max(1.5 * second, 1e-9))
+    levels = np.minimum(masses / top, 1) * rows * (len(glyphs.bars) - 1) if top > 0 else masses
+    _put_marks(canvas, law, axis, rows, glyphs)
+    for bar, (mass, level) in enumerate(zip(masses, levels, strict=True)):
+        style = _colour(law, axis, bar)
+        full, part = divmod(round(level) if level >= 0.5 or mass < 1e-4 else 1, len(glyphs.bars) - 1)
+        for up in range(full + (part > 0)):
+            letter = glyphs.bars[-1] if up < full else glyphs.bars[part]
+            canvas.put(rows - up, bar * axis.wide, letter * axis.wide, style)
+    if ordered[-1] > top:
+        peak = int(np.argmax(masses))
+        canvas.put(1, (peak + 1) * axis.wide, f" {masses[peak]:.0%}", _colour(law, axis, peak))
+    _put_axis(canvas, axis, rows + 1, beyond, glyphs)
+    low, middle, high = (axis.column(value) for value in (law.low, law.median, law.high))
+    canvas.put(rows + 3, low, glyphs.low + glyphs.across * (high - low - 1) + glyphs.high)
+    canvas.put(rows + 3, middle, glyphs.median, "bold")
+    if law.actual is not None:
+        said = f"actual {law.actual:g}"
+        at = axis.column(law.actual)
+        canvas.put(rows + 4, at, glyphs.actual, f"bold {ACTUAL}")
+        canvas.put(rows + 4, at + 2 if at + 2 + len(said) <= width else at - 1 - len(said), said, f"bold {ACTUAL}")
+    return canvas.lines()
+
+
+def draw_curve(
+    values: Sequence[float | None], rows: int, width: int, low: float, high: float, glyphs: Glyphs
+) -> list[str]:
+    """Values over time, the newest last, filled down to `low`; several share a column where there are too many."""
+    each = max(-(-len(values) // width), 1)
+    last = [values[min(at + each, len(values)) - 1] for at in range(0, len(values), each)]
+    letters = len(glyphs.curve)
+    drawn = np.full((rows, len(last)), " ", dtype="<U1")
+    for column, value in enumerate(last):
+        if value is not None:
+            share = min(max((value - low) / (high - low), 0.0), 1.0)
+            full, part = divmod(round(share * (rows * letters - 1)), letters)
+            drawn[rows - full :, column] = glyphs.curve[-1]
+            drawn[rows - 1 - full, column] = glyphs.curve[part]
+    return ["".join(row) for row in drawn]
+
+
+def _colour(law: Law, axis: Axis, bar: int) -> str:
+    if not law.in_yards:
+        return SHORT
+    # of the bar's middle: a bar of several yards may lie on both sides of a mark
+    gain = axis.begin + (bar + 0.5) * axis.grouped * axis.step
+    if law.goal is not None and gain >= law.goal:
+        return TOUCHDOWN
+    if law.first_down is not None and gain >= law.first_down:
+        return FIRST_DOWN
+    return LOSS if gain < 0 else SHORT
+
+
+def _put_marks(canvas: Canvas, law: Law, axis: Axis, rows: int, glyphs: Glyphs) -> None:
+    for at, name, style, letter in (
+        (law.goal, "goal", TOUCHDOWN, glyphs.goal),
+        (law.first_down, "1st down", FIRST_DOWN, glyphs.first_down),
+    ):
+        column = -1 if at is None else axis.column(at)
+        if not 0 <= column < axis.columns or (name != "goal" and law.first_down == law.goal):
+            continue
+        for row in range(1, rows + 1):
+            canvas.put(row, column, letter, style)
+        begin = min(max(column - len(name) // 2, 0), canvas.letters.shape[1] - len(name))
+        if canvas.is_free(0, begin, begin + len(name)):
+            canvas.put(0, begin, name, style)
+
+
+def _put_axis(canvas: Canvas, axis: Axis, row: int, beyond: float, glyphs: Glyphs) -> None:
+    canvas.put(row, 0, glyphs.across * axis.columns, "dim")
+    for value in axis.labels():
+        label, column = f"{value:g}", axis.column(value)
+        canvas.put(row, column, glyphs.tick, "dim")
+        begin = max(column - len(label) // 2, 0)
+        if canvas.is_free(row + 1, max(begin - 1, 0), begin + len(label)):
+            canvas.put(row + 1, begin, label)
+    if beyond >= 0.005:
+        said, width = f"{beyond:.0%} beyond", canvas.letters.shape[1]
+        free = [above for above in range(row - 1, 0, -1) if canvas.is_free(above, width - len(said), width)]
+        if free:
+            canvas.put(free[0], width - len(said), said, "dim")

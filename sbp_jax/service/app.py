@@ -1,0 +1,216 @@
+"""The service as an ASGI application."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from fastapi import FastAPI, Request, Response, WebSocket
+from prometheus_client import CONTENT_TYPE_LATEST
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from sbp_jax.live import LiveScorer
+from sbp_jax.service import messages, schema
+from sbp_jax.service.batcher import Batcher
+from sbp_jax.service.gate import Gate, refused
+from sbp_jax.service.live import Connection
+from sbp_jax.service.messages import Expected, Refusal
+from sbp_jax.service.metrics import Metrics
+from sbp_jax.service.settings import Settings
+
+_PROBLEMS: dict[int | str, dict[str, Any]] = {
+    code: {"model": schema.Problem, "description": why}
+    for code, why in ((400, "No JSON"), (401, "No token"), (413, "Too large"), (422, "Refused"), (429, "Too many"))
+}
+
+
+def create_app(scorer: LiveScorer, settings: Settings | None = None) -> FastAPI:
+    """The service of a scorer, which belongs to it from then on; as many plays are open at once as it has rows.
+
+    Args:
+        scorer: of a run or an exported folder.
+        settings: its limits and its token.
+    """
+    chosen = settings or Settings()
+    metrics = Metrics()
+    batcher = Batcher(scorer, metrics, chosen.gather_s)
+    service = _Service(batcher, chosen, metrics, Expected.of(scorer.spec), set())
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        batcher.start()
+        sweep = asyncio.create_task(service.sweep())
+        yield
+        sweep.cancel()
+        await batcher.close()
+
+    app = FastAPI(title="Plays, scored while they unfold", description=schema.PROTOCOL, version="1", lifespan=lifespan)
+    app.add_middleware(Gate, settings=chosen, metrics=metrics)
+
+    @app.exception_handler(Refusal)
+    async def refuse(_: Request, refusal: Refusal) -> Response:
+        metrics.errors.labels(str(refusal.code)).inc()
+        return refused(refusal)
+
+    @app.exception_handler(HTTPException)
+    async def refuse_http(request: Request, error: HTTPException) -> Response:
+        metrics.errors.labels(str(error.status_code)).inc()
+        field = "method" if error.status_code == 405 else "path"
+        return refused(Refusal(error.status_code, field, f"{request.method} {request.url.path}: {error.detail}"))
+
+    @app.get("/health", responses={200: {"model": schema.Health}, 503: {"model": schema.Health}})
+    async def health() -> Response:
+        """Whether plays are scored; needs no token."""
+        said = {"status": batcher.broken or "ok", "open_plays": batcher.open_plays, "plays": scorer.batch}
+        return _json(said, 503 if batcher.broken else 200)
+
+    @app.get("/metrics")
+    async def counted() -> Response:
+        """Counters and times, as Prometheus reads them."""
+        return Response(metrics.page(), media_type=CONTENT_TYPE_LATEST)
+
+    @app.get("/v1/spec", responses={200: {"model": schema.Spec}})
+    async def spec() -> Response:
+        """What messages must have."""
+        names = ("players", "frame_s", "outcome", "whole", "in_yards", "levels", "per_frame")
+        expected = {"features": service.expected.features, "static": service.expected.static}
+        said = {name: scorer.spec[name] for name in names} | expected
+        return _json(said | {"passing_score": bool(scorer.spec["league"])})
+
+    body = {"required": True, "content": {"application/json": {"schema": schema.PlayRequest.model_json_schema()}}}
+    answers = {200: {"model": schema.PlayAnswer}, **_PROBLEMS}
+
+    @app.post("/v1/plays", responses=answers, openapi_extra={"requestBody": body})
+    async def play(request: Request) -> Response:
+        """Score a whole play."""
+        return await service.play(request)
+
+    @app.websocket("/v1/live")
+    async def live(socket: WebSocket) -> None:
+        connection = Connection(socket, batcher, chosen, metrics, service.expected)
+        service.connections.add(connection)
+        try:
+            await connection.run()
+        finally:
+            service.connections.discard(connection)
+
+    return app
+
+
+@dataclass(eq=False)
+class _Service:
+    batcher: Batcher
+    settings: Settings
+    metrics: Metrics
+    expected: Expected
+    connections: set[Connection]
+    requests: int = 0
+
+    async def sweep(self) -> None:
+        """Drop idle plays, for ever."""
+        while True:
+            await asyncio.sleep(min(1.0, self.settings.idle_s / 4))
+            for connection in tuple(self.connections):
+                connection.drop_idle(time.perf_counter())
+
+    async def play(self, request: Request) -> Response:
+        """The answer to a whole play."""
+        if self.requests >= self.settings.requests:
+            raise Refusal(429, "message", f"all {self.settings.requests} plays that may be under way at once are")
+        self.requests += 1
+        try:
+            asked, frames, static, yards = self._read(await self._body(request))
+            if asked.distribution or asked.every_frame:
+                said = await self._unfold(asked, frames, static, yards)
+            else:
+                said = await self._at_once(asked, frames, static, yards)
+        finally:
+            self.requests -= 1
+        if yards is not None:
+            self.metrics.scored.inc()
+        return _json(said)
+
+    async def _body(self, request: Request) -> bytes:
+        most = self.settings.max_body_bytes
+        try:
+            declared = int(request.headers.get("content-length", "0"))
+        except ValueError:
+            declared = 0
+        parts, size = [], 0
+        try:
+            async with asyncio.timeout(self.settings.send_s):
+                async for part in request.stream():
+                    parts.append(part)
+                    size += len(part)
+                    if max(size, declared) > most:
+                        raise Refusal(413, "message", f"expected a body of at most {most:,} bytes")
+        except TimeoutError:
+            raise Refusal(408, "message", f"the body did not arrive in {self.settings.send_s:g} s") from None
+        except ClientDisconnect:
+            raise Refusal(400, "message", "the body did not arrive") from None
+        return b"".join(parts)
+
+    def _read(self, body: bytes) -> tuple[schema.PlayRequest, np.ndarray, dict[str, float], float | None]:
+        value = messages.parse(body)
+        if type(value) is not dict:
+            raise Refusal(422, "message", f"expected an object, got {messages.shown(value)}")
+        messages.check_keys(value, schema.PlayRequest.model_fields)
+        try:
+            asked = schema.PlayRequest.model_validate(value)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+            raise Refusal(422, ".".join(map(str, first["loc"])), first["msg"]) from None
+        frames = messages.frames_of(asked.frames, self.expected)
+        yards = None if asked.yards is None else messages.number_of(asked.yards, "yards")
+        return asked, frames, messages.static_of(asked.static, self.expected), yards
+
+    async def _at_once(
+        self, asked: schema.PlayRequest, frames: np.ndarray, static: dict[str, float], yards: float | None
+    ) -> dict[str, Any]:
+        def call(scorer: LiveScorer) -> tuple[Any, Any]:
+            score = None if yards is None else scorer.score_play(frames, static, yards, asked.touchdown)
+            return scorer.whole_play(frames, static), score
+
+        summary, score = await self.batcher.ask(self.batcher.aside(), "call", call)
+        return _said(summary, score)
+
+    async def _unfold(
+        self, asked: schema.PlayRequest, frames: np.ndarray, static: dict[str, float], yards: float | None
+    ) -> dict[str, Any]:
+        """By a row, one frame a step, beside the plays of others."""
+        slot = self.batcher.open()
+        try:
+            kinds: list[tuple[Any, Any]] = [("reset", static), *(("frame", frame) for frame in frames)]
+            kinds += [("distribution", None)] if asked.distribution else []
+            kinds += [] if yards is None else [("finish", (yards, asked.touchdown))]
+            futures = [self.batcher.ask(slot, kind, value) for kind, value in kinds]
+            results: list[Any] = await asyncio.gather(*futures, return_exceptions=True)
+        finally:
+            self.batcher.release(slot)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+        self.metrics.frames.inc(len(frames))
+        summaries, rest = results[1 : len(frames) + 1], results[len(frames) + 1 :]
+        said = _said(summaries[-1], None if yards is None else rest[-1])
+        said["distribution"] = messages.distribution_of(rest[0]) if asked.distribution else None
+        said["every_frame"] = [messages.summary_of(each) for each in summaries] if asked.every_frame else None
+        return said
+
+
+def _said(summary: Any, score: Any) -> dict[str, Any]:
+    return {
+        "summary": messages.summary_of(summary),
+        "score": None if score is None else messages.score_of(score),
+        "distribution": None,
+        "every_frame": None,
+    }
+
+
+def _json(value: Any, code: int = 200) -> Response:
+    return Response(messages.render(value), code, media_type="application/json")

@@ -1,0 +1,79 @@
+"""Who may call: a token, and no more WebSockets than agreed."""
+
+import hmac
+from urllib.parse import parse_qs
+
+from starlette.datastructures import Headers
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocket
+
+from sbp_jax.service import messages
+from sbp_jax.service.messages import Refusal
+from sbp_jax.service.metrics import Metrics
+from sbp_jax.service.settings import Settings
+
+OPEN = ("/health",)  # paths that need no token
+
+
+def refused(refusal: Refusal) -> Response:
+    """A refusal as an answer of REST."""
+    said = {"code": refusal.code, "field": refusal.field, "message": refusal.message}
+    headers = {"WWW-Authenticate": "Bearer"} if refusal.code == 401 else None
+    return Response(messages.render(said), refusal.code, headers, "application/json")
+
+
+class Gate:
+    """The application behind a check of the token, in `Authorization: Bearer`, or a WebSocket's `?token=`."""
+
+    def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics) -> None:
+        self._app, self._settings, self._metrics = app, settings, metrics
+        self._sockets = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a call on, or refuse it."""
+        if scope["type"] == "websocket":
+            await self._socket(scope, receive, send)
+        elif scope["type"] != "http" or scope["path"] in OPEN or self._known(scope):
+            await self._app(scope, receive, send)
+        else:
+            await self._refused()(scope, receive, send)
+
+    async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        refusal = None
+        if not self._known(scope):
+            refusal = self._refused()
+        elif self._sockets >= self._settings.connections:
+            self._metrics.errors.labels("429").inc()
+            most = self._settings.connections
+            refusal = refused(Refusal(429, "connection", f"all {most} connections that may be open at once are"))
+        if refusal:
+            socket = WebSocket(scope, receive, send)
+            await socket.receive()
+            if "websocket.http.response" in scope.get("extensions", {}):
+                await socket.send_denial_response(refusal)
+            else:
+                await socket.close(1008)
+            return
+        self._sockets += 1
+        self._metrics.connections.set(self._sockets)
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._sockets -= 1
+            self._metrics.connections.set(self._sockets)
+
+    def _refused(self) -> Response:
+        self._metrics.errors.labels("401").inc()
+        return refused(Refusal(401, "token", "expected this service's token, as Authorization: Bearer TOKEN"))
+
+    def _known(self, scope: Scope) -> bool:
+        token = self._settings.token
+        if token is None:
+            return True
+        kind, _, shown = Headers(scope=scope).get("authorization", "").partition(" ")
+        offered = [shown.strip()] if kind.lower() == "bearer" else []
+        if scope["type"] == "websocket":
+            offered += parse_qs(scope.get("query_string", b"").decode("latin-1")).get("token", [])
+        # in a time that does not tell how much of it was right
+        return any(hmac.compare_digest(each.encode(), token.encode()) for each in offered)

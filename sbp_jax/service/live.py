@@ -1,0 +1,174 @@
+"""A WebSocket's plays: each message is answered by one message, a play's in their order."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from sbp_jax.service import messages
+from sbp_jax.service.batcher import Batcher, Kind, Slot
+from sbp_jax.service.messages import Expected, Refusal
+from sbp_jax.service.metrics import Metrics
+from sbp_jax.service.settings import Settings
+
+PAUSE_S = 0.01  # after a message that was refused: who sends nothing else does not hold up the others
+KEYS: dict[Kind, tuple[str, ...]] = {
+    "reset": ("type", "play", "static"),
+    "frame": ("type", "play", "frame", "seq"),
+    "distribution": ("type", "play"),
+    "finish": ("type", "play", "yards", "touchdown"),
+    "drop": ("type", "play"),
+}
+ANSWERS = {"reset": "begun", "frame": "summary", "distribution": "distribution", "finish": "score", "drop": "dropped"}
+
+
+@dataclass(eq=False, slots=True)
+class Play:
+    """A play of a connection: its place in the queue, and when it was last heard of."""
+
+    slot: Slot
+    heard: float
+
+
+class Connection:
+    """One WebSocket and the plays that its client has named; the names of others' are others'.
+
+    No more than `settings.waiting` of its messages are under way at once: beyond, none is read until the client reads,
+    so that neither side of a client that stalls can grow.
+    """
+
+    def __init__(
+        self, socket: WebSocket, batcher: Batcher, settings: Settings, metrics: Metrics, expected: Expected
+    ) -> None:
+        self._socket, self._batcher, self._metrics = socket, batcher, metrics
+        self._settings, self._expected = settings, expected
+        self._plays: dict[str, Play] = {}
+        # beside the answers there is at most one line for each play that was dropped as idle
+        self._outbox: asyncio.Queue[tuple[str, float, bool]] = asyncio.Queue(settings.waiting + batcher.scorer.batch)
+        self._room = asyncio.Semaphore(settings.waiting)
+
+    async def run(self) -> None:
+        """Serve until the client leaves, or is cut off because it does not read."""
+        await self._socket.accept()
+        tasks = {asyncio.create_task(self._read()), asyncio.create_task(self._write())}
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for play in self._plays.values():
+                self._batcher.release(play.slot)
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+
+    def drop_idle(self, now: float) -> None:
+        """Drop plays of which nothing was heard for `settings.idle_s`, and say so."""
+        for name, play in list(self._plays.items()):
+            if now - play.heard > self._settings.idle_s:
+                self._end(name)
+                refusal = Refusal(408, "play", f"was dropped: nothing came for {self._settings.idle_s:g} s")
+                if not self._outbox.full():
+                    self._refuse(refusal, {"play": name}, answer=False)
+
+    async def _read(self) -> None:
+        while True:
+            message = await self._socket.receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            await self._room.acquire()
+            about: dict[str, Any] = {}
+            try:
+                self._take(message, about)
+                await asyncio.sleep(0)  # many messages of one client come in one piece: the others have their turn
+            except Refusal as refusal:
+                self._refuse(refusal, about)
+                await asyncio.sleep(PAUSE_S)
+
+    async def _write(self) -> None:
+        while True:
+            text, received, answer = await self._outbox.get()
+            try:
+                async with asyncio.timeout(self._settings.send_s):
+                    await self._socket.send({"type": "websocket.send", "text": text})
+            except (TimeoutError, WebSocketDisconnect, OSError):
+                return
+            if answer:
+                self._room.release()
+            if received:
+                self._metrics.latency.observe(time.perf_counter() - received)
+
+    def _take(self, message: Any, about: dict[str, Any]) -> None:
+        """Check a message and hand it on; `about` is filled with what an answer to it repeats."""
+        received, text = time.perf_counter(), message.get("text")
+        if text is None:
+            raise Refusal(415, "message", "expected text, got binary data")
+        if len(text) > self._settings.max_message_bytes:
+            raise Refusal(413, "message", f"expected at most {self._settings.max_message_bytes:,} characters")
+        value = messages.parse(text)
+        if type(value) is not dict:
+            raise Refusal(422, "message", f"expected an object, got {messages.shown(value)}")
+        name = value.get("play")
+        if type(name) is str and len(name) <= messages.LONGEST_NAME:
+            about["play"] = name
+        kind = _kind_of(value.get("type"))
+        messages.check_keys(value, KEYS[kind])
+        name = messages.name_of(name)
+        if kind == "frame":
+            seq = messages.seq_of(value.get("seq"))
+            if seq is not None:
+                about["seq"] = seq
+        play = self._plays.get(name)
+        if play is None and kind != "reset":
+            raise Refusal(404, "play", "is not open on this connection; reset it first")
+        content = self._content(kind, value)
+        if play is None:
+            play = self._plays[name] = Play(self._batcher.open(), received)
+        play.heard = received
+        self._batcher.submit(play.slot, kind, content, partial(self._answer, name, play, kind, about, received))
+
+    def _content(self, kind: Kind, value: dict[str, Any]) -> Any:
+        if kind == "frame":
+            return messages.frame_of(value.get("frame"), self._expected)
+        if kind == "reset":
+            return messages.static_of(value.get("static"), self._expected)
+        if kind == "finish":
+            yards = messages.number_of(value.get("yards"), "yards")
+            return yards, messages.flag_of(value.get("touchdown"), "touchdown")
+        return None
+
+    def _answer(self, name: str, play: Play, kind: Kind, about: dict[str, Any], received: float, result: Any) -> None:
+        if isinstance(result, Refusal):
+            self._refuse(result, about)
+        else:
+            content = {}
+            if kind == "frame":
+                content = messages.summary_of(result)
+                self._metrics.frames.inc()
+            elif kind == "finish":
+                content = messages.score_of(result)
+                self._metrics.scored.inc()
+            elif kind == "distribution":
+                content = messages.distribution_of(result)
+            text = messages.render({"type": ANSWERS[kind], **about, **content})
+            self._outbox.put_nowait((text, received if kind == "frame" else 0.0, True))
+        if play.slot.frames < 0 and not play.slot.jobs:  # it has ended, and nothing that waits begins it anew
+            self._end(name)
+
+    def _refuse(self, refusal: Refusal, about: dict[str, Any], answer: bool = True) -> None:
+        self._metrics.errors.labels(str(refusal.code)).inc()
+        said = {"type": "error", "code": refusal.code, **about, "field": refusal.field, "message": refusal.message}
+        self._outbox.put_nowait((messages.render(said), 0.0, answer))
+
+    def _end(self, name: str) -> None:
+        self._batcher.release(self._plays.pop(name).slot)
+
+
+def _kind_of(value: Any) -> Kind:
+    for kind in KEYS:
+        if value == kind:
+            return kind
+    raise Refusal(422, "type", f"expected one of {', '.join(KEYS)}, got {messages.shown(value)}")

@@ -1,0 +1,97 @@
+"""The application on a socket, by uvicorn: what of its connections it would leave open, and how it ends."""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from sbp_jax.errors import InputError
+from sbp_jax.service.settings import Settings
+
+GRACE_S = 5.0  # for what is open when the service ends, and for the last words to a client that was cut off
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A socket at an address, which nobody can reach yet; port 0 is any that is free.
+
+    Raises:
+        InputError: no such host, or a port that is in use or not allowed.
+    """
+    if not 0 <= port < 65536:
+        raise InputError(f"port: expected from 0 to 65535, got {port}")
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except OSError as error:
+        raise InputError(f"host: {host}: {error.strerror}") from None
+    listener = socket.socket(family, kind, protocol)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(address)
+    except OSError as error:
+        listener.close()
+        raise InputError(f"port: {host}:{port}: {error.strerror}") from None
+    return listener
+
+
+def serve(app: FastAPI, listener: socket.socket, settings: Settings, ready: Callable[[], None]) -> None:
+    """Serve until SIGTERM or SIGINT; WebSockets are then closed with code 1012, and the signal is raised again.
+
+    Args:
+        app: of `create_app`.
+        listener: of `bind`.
+        settings: those of the application.
+        ready: called when the first client can come.
+    """
+    config = uvicorn.Config(
+        app,
+        http=_protocol(settings.send_s),
+        ws=_WebSocketProtocol,
+        ws_max_size=max(settings.max_body_bytes, settings.max_message_bytes),
+        ws_per_message_deflate=False,  # numbers shrink little, and to deflate them takes longer than to score them
+        access_log=False,  # an address may have a token
+        log_level="warning",
+        log_config=None,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=int(GRACE_S),
+    )
+    _Server(config, ready).run([listener])
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._ready()
+
+
+class _WebSocketProtocol(WebSocketsSansIOProtocol):
+    def on_task_complete(self, task: asyncio.Task[None]) -> None:
+        super().on_task_complete(task)
+        # a client that does not read would keep a connection that is closed, and its buffer, for ever
+        self.loop.call_later(GRACE_S, self.transport.abort)
+
+
+def _protocol(patience_s: float) -> type[asyncio.Protocol]:
+    """The protocol of HTTP, which ends a connection on which no request has come in that time."""
+
+    class Protocol(H11Protocol):
+        def connection_made(self, transport: Any) -> None:
+            super().connection_made(transport)
+            self.loop.call_later(patience_s, self._end_unless_asked)
+
+        def _end_unless_asked(self) -> None:
+            # a WebSocket has another protocol by then
+            if self.cycle is None and self.transport.get_protocol() is self:
+                self.transport.abort()
+
+    return Protocol
