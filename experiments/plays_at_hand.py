@@ -8,13 +8,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from experiments.scored import Of, Target, parts_of
+from experiments.scored import Of, Target, parts_of, rules_of
 from sbp_jax.config import DataConfig
 from sbp_jax.data.batching import Plays
-from sbp_jax.data.dataset import PrepareConfig
 from sbp_jax.data.facts import facts_of
 from sbp_jax.data.features import read_plays
-from sbp_jax.data.windows import Rules
 from sbp_jax.errors import InputError
 from sbp_jax.run import Run
 
@@ -51,18 +49,6 @@ class Found:
         team = self.facts.get("team")
         passer = f"{plays.passer[i] or 'unknown passer'}{f' ({team})' if team else ''}"
         return [passer, f"game {plays.game_id[i]}", f"play {plays.play_id[i]}"]
-
-
-def rules_of(data: DataConfig) -> Rules:
-    """The rules by which a run's plays were read."""
-    return PrepareConfig(
-        malformed=data.malformed,
-        outcome=data.outcome,
-        extras=data.extras,
-        tracking=data.tracking,
-        results=data.results,
-        situation=data.situation,
-    ).rules
 
 
 def plays_of(target: Target, of: Of, sources: Sequence[str]) -> Parts:

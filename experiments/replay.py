@@ -253,7 +253,7 @@ def command(args: list[str]) -> None:
         return
     found = find_play(parts, options.play, options.seed, "the source" if options.source else options.of)
     with Console(stderr=True).status("compiling the network") if console.is_terminal else nullcontext():
-        scorer = LiveScorer.from_run(found.run.path)
+        scorer = LiveScorer.from_run(found.run)
     replay = Replay(scorer, found)
     if options.svg is not None:
         picture(replay, options.at, options.svg)

@@ -16,7 +16,7 @@ from sbp_jax.data.columns import read_file
 from sbp_jax.errors import InputError
 from sbp_jax.reporting.leaderboard import leaderboard_table
 from sbp_jax.scoring import aggregate
-from sbp_jax.scoring.aggregate import BOOTSTRAPS, group_columns
+from sbp_jax.scoring.aggregation import BOOTSTRAPS, group_columns
 from sbp_jax.scoring.ratings import rate, sums
 from sbp_jax.scoring.splits import SPLITS, select_plays
 

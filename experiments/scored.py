@@ -16,6 +16,7 @@ from sbp_jax.data.dataset import PrepareConfig
 from sbp_jax.data.facts import GAIN, listed_facts, with_listed
 from sbp_jax.data.features import read_plays
 from sbp_jax.data.splits import SPLITS
+from sbp_jax.data.windows import Rules
 from sbp_jax.errors import InputError
 from sbp_jax.run import Run, load_run
 from sbp_jax.scoring import LEAGUE_PATH, League
@@ -104,9 +105,9 @@ def league_of(target: Target, plays: Callable[[], pl.DataFrame], refit: bool = F
     return league, True
 
 
-def _score_others(target: Target, sources: Sequence[str]) -> pl.DataFrame:
-    data = target.data
-    rules = PrepareConfig(
+def rules_of(data: DataConfig) -> Rules:
+    """The rules by which a run's plays were read."""
+    return PrepareConfig(
         malformed=data.malformed,
         outcome=data.outcome,
         extras=data.extras,
@@ -114,7 +115,10 @@ def _score_others(target: Target, sources: Sequence[str]) -> pl.DataFrame:
         results=data.results,
         situation=data.situation,
     ).rules
-    plays, _ = read_plays(list(sources), rules)
+
+
+def _score_others(target: Target, sources: Sequence[str]) -> pl.DataFrame:
+    plays, _ = read_plays(list(sources), rules_of(target.data))
     tables = [run.score(plays) for run in target.runs]
     if len(tables) == 1:
         return tables[0]

@@ -117,7 +117,7 @@ class Server:
 def expected_of(path: Path, count: int) -> list[dict[str, Any]]:
     """Test plays of a run as clients send them, with what a scorer that has one play says of each frame."""
     run = load_run(path)
-    plays, scorer = run.plays("test"), LiveScorer.from_run(path)
+    plays, scorer = run.plays("test"), LiveScorer.from_run(run)
     names, outcomes = list(scorer.spec["static"]), []
     for play in np.random.default_rng(0).permutation(len(plays))[:count]:
         rows = slice(*plays.offsets[play : play + 2])

@@ -13,8 +13,8 @@ class Summary:
     Attributes:
         frames: so far.
         seconds: from the first of them to the last.
-        median: in the unit of the outcome, yards as a rule.
-        quantiles: by level.
+        median: in the unit of the outcome, yards as a rule; not beyond the goal line, wherever the network's law is.
+        quantiles: by level; likewise.
         expected: mean of the outcome; of a gain in yards that of whole yards, which the goal line stops and which is
             at least -40.
         first_down, touchdown, loss: probabilities of a gain as far as the first down, as far as the goal line, and
@@ -55,7 +55,7 @@ class Score:
 
     Attributes:
         yards: the outcome.
-        median: what was predicted at the last frame.
+        median: what was predicted at the last frame, not beyond the goal line.
         pit_low, pit, pit_high: P(Y < y), the (mid-)PIT, P(Y <= y).
         score: its normal score.
         passing_score: from 50 to 99, by the league saved with the run; None where there is none.

@@ -44,7 +44,8 @@ class Programs:
             score: (raw, y [B], cut [B], league [2]) -> [B, 4]: both ends of the PIT, normal score, passing score.
 
             marks are yards to the first down and to the goal line, NaN where unknown; numbers are the quantiles of
-            `LEVELS`, the expected outcome, and P(first down), P(touchdown), P(loss), NaN where there is no such thing;
+            `LEVELS` and the expected outcome, which the goal line stops, and P(first down), P(touchdown), P(loss), NaN
+            where there is no such thing;
             league is mean and spread of the plays' scores.
         spec: what a caller must know, in JSON's types.
     """
@@ -133,8 +134,7 @@ class _Judge:
         # E min(Y, limit) = limit less the sum of P(Y <= y) over the whole yards y below it
         expected = limit - jnp.sum(jnp.where(ends < limit[None], below[:-2], 0.0), axis=0)
         loss = below[int(np.flatnonzero(self.edges[1:-1] == -0.5)[0])]
-        if self.censored:
-            quantiles = jnp.minimum(quantiles, limit[None])
+        quantiles = jnp.minimum(quantiles, limit[None])
         return jnp.concatenate([quantiles, expected[None], 1 - below[-2:], loss[None]]).T
 
     def cells(self, raw: jax.Array, marks: jax.Array) -> jax.Array:

@@ -56,15 +56,15 @@ class LiveScorer:
         self._warm()
 
     @classmethod
-    def from_run(cls, path: str | Path, batch: int = 1, step: int | None = None, league: Path | None = None) -> Any:
+    def from_run(cls, run: Any, batch: int = 1, step: int | None = None, league: Path | None = None) -> "LiveScorer":
         """A scorer of a run's network.
 
         At the frames before the last one it is calibrated where the run was trained with `training.per_frame`.
 
         Args:
-            path: folder of the run, one of those of a cross-fitting too.
+            run: folder of the run, one of those of a cross-fitting too; or the run itself, as `load_run` restored it.
             batch: plays side by side.
-            step: which checkpoint; by default the newest.
+            step: which checkpoint of the folder; by default the newest.
             league: file of the league by which passing scores are given; by default that of the run, or of the
                 cross-fitting around it.
 
@@ -76,7 +76,7 @@ class LiveScorer:
             from sbp_jax.run import load_run
         except ImportError as error:
             raise InputError(f"from_run: needs sbp_jax; load is for exported folders ({error})") from error
-        programs = programs_of(load_run(path, step), league)
+        programs = programs_of(load_run(run, step) if isinstance(run, str | Path) else run, league)
         bound = {name: partial(call, programs.weights) for name, call in programs.functions.items()}
         return cls(bound, programs.spec, batch)
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 from sbp_jax.scoring.play import mid_pit, normal_score, pit_bounds
 
 if TYPE_CHECKING:
-    from sbp_jax.scoring.aggregate import aggregate
+    from sbp_jax.scoring.aggregation import aggregate
     from sbp_jax.scoring.league import League
 
 LEAGUE_PATH = Path("scores/league.json")  # in the folder of a run or of a cross-fitting
 __all__ = ["LEAGUE_PATH", "League", "aggregate", "mid_pit", "normal_score", "pit_bounds"]
 # loaded on first use: a play is scored where polars is not installed
-_HOMES = {"League": "sbp_jax.scoring.league", "aggregate": "sbp_jax.scoring.aggregate"}
+_HOMES = {"League": "sbp_jax.scoring.league", "aggregate": "sbp_jax.scoring.aggregation"}
 
 
 def __getattr__(name: str) -> Any:

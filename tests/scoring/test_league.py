@@ -7,7 +7,7 @@ from scipy import stats
 
 from sbp_jax.errors import InputError
 from sbp_jax.scoring import League, aggregate
-from sbp_jax.scoring.aggregate import group_columns
+from sbp_jax.scoring.aggregation import group_columns
 from tests.scoring.plays import drawn
 
 LEAGUE = League(0.0, 0.04, 0.09, 1.0, {"play": 1.0, "game": 0.3, "season": 0.2, "career": 0.2}, 100)
