@@ -17,7 +17,7 @@ _HIDDEN = ("passer_id",)
 
 
 def leaderboard_table(table: pl.DataFrame, most: int = 40) -> str:
-    """The first rows of what `sbp_jax.scoring.aggregation` returns, and further ratings where there are some."""
+    """The first rows of what `sbp_jax.scoring.aggregate` returns, and further ratings where there are some."""
     groups = [name for name in table.columns[: table.columns.index("plays")] if name not in _HIDDEN]
     ours = {"passing_score", "passing_low", "passing_high", "shrunk", "low", "high", "bootstrap_low", "bootstrap_high"}
     ours |= {"standard_error", "pit", "games", "plays", "passer_id", *groups, *SHOWN, "completion_percentage"}
