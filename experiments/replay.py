@@ -101,9 +101,8 @@ class Replay:
 
     def __init__(self, scorer: LiveScorer, found: Found) -> None:
         plays, play = found.plays, found.index
-        rows = slice(*plays.offsets[play : play + 2])
         self.scorer, self.found = scorer, found
-        self.frames = np.where(plays.players[rows, :, None], plays.frames[rows], np.nan)
+        self.frames = plays.unfolded(play)
         self._said: list[Any] = []
         self._score: Any = None
         scorer.reset(plays.static[play])

@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -36,21 +37,21 @@ LENGTHS = (25, 40, 64)
 TOGETHER = 32
 CALLS, TURN = 2000, 50
 SEASON = 20_000
-FORMS = {"default network": Config(), "the peer's network": Config(network=SAME, head=HeadConfig(bins=BINS))}
+DEFAULT = "default network"
+FORMS = {DEFAULT: Config(), "the peer's network": Config(network=SAME, head=HeadConfig(bins=BINS))}
 # what is measured -> (median, 99th percentile) in ms that are wanted
 TARGETS = {"frame": (0.1, None), **{f"play of {n}": (0.5, 1.0) for n in LENGTHS}}
 
 
-def programs_for(config: Config) -> Programs:
-    """Those of an initialized network whose predictions differ from play to play."""
+def run_for(config: Config) -> Any:
+    """What scoring needs of a run: an initialized network whose predictions differ from play to play."""
     head = make_head(config.head)
     network = make_network(config, head, len(STATIC_FEATURES))
     plays = synthetic(np.full(200, 20))
     set_statistics(network, plays, head.initial(plays.yards))
     kernel = network.last.kernel[...]
     network.last.kernel.set_value(0.05 * jax.random.normal(jax.random.key(0), kernel.shape, kernel.dtype))
-    run: Any = SimpleNamespace(path=Path("none"), config=config, model=network, whole=True)
-    return programs_of(run)
+    return SimpleNamespace(path=Path("none"), config=config, model=network, whole=True, step=0, fingerprint="none")
 
 
 def scorer_of(programs: Programs, batch: int = 1) -> LiveScorer:
@@ -68,7 +69,7 @@ def calls(seconds: float) -> list[dict[str, Any]]:
         static = random.standard_normal(len(STATIC_FEATURES), np.float32)
         works: dict[tuple[str, str], Callable[[], Any]] = {}
         for form, config in FORMS.items():
-            programs = programs_for(config)
+            programs = programs_of(run_for(config))
             scorer, many = scorer_of(programs), scorer_of(programs, TOGETHER)
             scorer.reset(static)
             for row in range(TOGETHER):
@@ -106,13 +107,12 @@ def cold(seconds: float) -> list[dict[str, Any]] | None:
     rows = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "exported"
-        config = FORMS["default network"]
-        head = make_head(config.head)
-        network = make_network(config, head, len(STATIC_FEATURES))
-        run: Any = SimpleNamespace(
-            path=Path("none"), config=config, model=network, whole=True, step=0, fingerprint="none"
+        export(
+            run_for(FORMS[DEFAULT]),
+            folder,
+            batches=(1,),
+            platforms=("cuda" if jax.default_backend() == "gpu" else "cpu",),
         )
-        export(run, folder, batches=(1,), platforms=("cuda" if jax.default_backend() == "gpu" else "cpu",))
         for _ in range(3):
             words = [sys.executable, "-c", _COLD.format(package=PACKAGE), str(folder)]
             started = time.perf_counter()
@@ -148,17 +148,15 @@ def season(seconds: float) -> dict[str, Any]:
     del seconds
     from sbp_jax.scoring.play import normal_score
 
-    config = FORMS["default network"]
-    head = make_head(config.head)
-    network = make_network(config, head, len(STATIC_FEATURES))
+    network = run_for(FORMS[DEFAULT]).model
     lengths = np.clip(np.round(np.exp(np.random.default_rng(0).normal(3.3, 0.3, SEASON))), 10, 64).astype(np.int64)
     plays = synthetic(lengths)
-    plays = plays.__class__(**{**plays.__dict__, "static": _statics(len(plays))})
+    plays = replace(plays, static=_statics(len(plays)))
     predictor, times = Predictor(network), []
     for _ in range(3):
         before = time.perf_counter()
         seen = plays.last(network.receptive_field)
-        law = head(predictor(predictor.params, seen, 256, ()))
+        law = network.head(predictor(predictor.params, seen, 256, ()))
         jax.block_until_ready(normal_score(law, plays.yards))
         times.append(time.perf_counter() - before)
     return {"plays": SEASON, "frames": int(plays.offsets[-1]), "seconds": times}

@@ -114,6 +114,11 @@ class Plays:
         """Location and scale, float32 `[N, 2]`, in whose units each outcome's law is predicted; None: all in yards."""
         return units(self.info)
 
+    def unfolded(self, play: int) -> np.ndarray:
+        """Frames of one play [T, 22, F], NaN in all features of a player who is not there: what a live scorer takes."""
+        rows = slice(*self.offsets[play : play + 2])
+        return np.where(self.players[rows, :, None], self.frames[rows], np.float32(np.nan))
+
     def last(self, count: int) -> "Plays":
         """Return the plays with their last `count` frames only, all frames of shorter ones."""
         lengths = np.minimum(self.lengths, count)

@@ -92,7 +92,7 @@ def test_live_calls_are_counted_in_turns_and_their_table_has_targets_and_ratio(t
 
 
 def test_the_network_of_the_live_benchmark_says_something_else_of_every_play():
-    scorer = live.scorer_of(live.programs_for(live.FORMS["the peer's network"]))
+    scorer = live.scorer_of(live.programs_of(live.run_for(live.FORMS["the peer's network"])))
     random = np.random.default_rng(0)
     frames = random.standard_normal((2, 3, 22, 8), np.float32)
     medians = [scorer.whole_play(play, ()).median for play in frames]

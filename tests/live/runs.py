@@ -45,9 +45,3 @@ def small_run(
     model.last.kernel.set_value(0.7 * jax.random.normal(jax.random.key(1), width))
     model.last.bias.set_value(0.3 * jnp.sin(jnp.arange(width[1], dtype=jnp.float32)))
     return Run(path, config, path, "none", model, 7, pl.DataFrame(), whole=whole)
-
-
-def frames_of(plays, play):
-    """[T, 22, F] as a scorer takes them: NaN where a player is not there."""
-    rows = slice(*plays.offsets[play : play + 2])
-    return np.where(plays.players[rows, :, None], plays.frames[rows], np.nan)

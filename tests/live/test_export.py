@@ -13,7 +13,7 @@ from sbp_jax.errors import InputError
 from sbp_jax.live.export import PACKAGE, export
 from sbp_jax.live.exported import MANIFEST, load
 from sbp_jax.scoring import LEAGUE_PATH, League
-from tests.live.runs import frames_of, small_plays, small_run
+from tests.live.runs import small_plays, small_run
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def test_it_says_what_the_run_says_where_only_jax_and_numpy_are(run, folder, tmp
     plays = small_plays()
     table, medians = run.score(plays), np.asarray(run.unfold(plays).median())
     play = int(np.argmax(plays.lengths))
-    np.savez(tmp_path / "play.npz", frames=frames_of(plays, play), static=plays.static[play], yards=plays.yards[play])
+    np.savez(tmp_path / "play.npz", frames=plays.unfolded(play), static=plays.static[play], yards=plays.yards[play])
     words = [sys.executable, "-c", OUTSIDE.replace("{package}", PACKAGE), str(folder), str(tmp_path / "play.npz")]
     done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.returncode == 0, done.stderr

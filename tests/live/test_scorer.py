@@ -8,7 +8,7 @@ from sbp_jax.errors import InputError
 from sbp_jax.live import LiveScorer
 from sbp_jax.live.programs import programs_of
 from sbp_jax.scoring import LEAGUE_PATH, League
-from tests.live.runs import STATICS, frames_of, small_plays, small_run
+from tests.live.runs import STATICS, small_plays, small_run
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def test_it_says_frame_by_frame_what_the_run_says(run, plays, scorer):
     table = table.with_columns(median=np.minimum(table["median"].to_numpy(), goal))
     for play, row in enumerate(table.iter_rows(named=True)):
         scorer.reset(plays.static[play])
-        frames = frames_of(plays, play)
+        frames = plays.unfolded(play)
         for t, frame in enumerate(frames):
             said = scorer.push(frame)
             assert (said.frames, said.seconds) == (t + 1, pytest.approx(0.1 * t))
@@ -56,7 +56,7 @@ def test_rows_of_plays_at_different_frames_do_not_mix(plays, scorer, rows):
     alone = []
     for play in range(len(plays)):
         scorer.reset(plays.static[play])
-        alone.append([scorer.push(frame) for frame in frames_of(plays, play)])
+        alone.append([scorer.push(frame) for frame in plays.unfolded(play)])
     random = np.random.default_rng(0)
     waiting, open_rows, told = list(range(len(plays))), {}, {}
     while waiting or open_rows:
@@ -65,7 +65,7 @@ def test_rows_of_plays_at_different_frames_do_not_mix(plays, scorer, rows):
                 play = waiting.pop(0)
                 rows.reset(plays.static[play], row)
                 open_rows[row], told[play] = play, []
-        pushed = {r: frames_of(plays, p)[len(told[p])] for r, p in open_rows.items() if random.random() < 0.6}
+        pushed = {r: plays.unfolded(p)[len(told[p])] for r, p in open_rows.items() if random.random() < 0.6}
         for row, said in rows.push_many(pushed).items():
             told[open_rows[row]].append(said)
         for row, play in list(open_rows.items()):
@@ -82,7 +82,7 @@ def test_rows_of_plays_at_different_frames_do_not_mix(plays, scorer, rows):
 
 def test_the_numbers_are_those_of_the_law(run, plays, scorer):
     for play in range(4):
-        frames, static = frames_of(plays, play), plays.static[play]
+        frames, static = plays.unfolded(play), plays.static[play]
         law = run.predict(plays.select(np.array([play])))
         known = dict(zip(STATICS, static, strict=True))
         scorer.reset(static)
@@ -95,7 +95,8 @@ def test_the_numbers_are_those_of_the_law(run, plays, scorer):
         expected = np.diff(np.concatenate([[0.0], below, [1.0]]))
         goal = 20 if not known["yards_to_goal_missing"] else 100
         np.testing.assert_allclose(cells.probability[yards < goal], expected[yards < goal], atol=3e-6)
-        assert cells.probability[yards > goal].sum() == 0 or known["yards_to_goal_missing"] or not goal < 100
+        assert cells.probability[yards > goal].sum() == 0
+        assert cells.probability[yards == goal][0] == pytest.approx(expected[yards >= goal].sum(), abs=3e-6)
         assert cells.probability.sum() == pytest.approx(1, abs=1e-5)
         mean = np.sum(np.minimum(yards, goal) * expected)
         assert said.expected == pytest.approx(mean, abs=2e-3)
@@ -115,11 +116,11 @@ def test_after_it_is_made_nothing_is_compiled_any_more(plays, run):
     assert all(before.values())
     for play in range(3):
         fresh.reset(dict(zip(STATICS[:8], plays.static[play][:8], strict=True)), 1)
-        for frame in frames_of(plays, play):
+        for frame in plays.unfolded(play):
             fresh.push(frame, 1)
         fresh.distribution(1)
         fresh.finish(3, 1)
-        fresh.score_play(frames_of(plays, play), plays.static[play], 3)
+        fresh.score_play(plays.unfolded(play), plays.static[play], 3)
     assert {name: call._cache_size() for name, call in fresh._call.items()} == before
 
 
@@ -127,7 +128,7 @@ def test_the_goal_line_stops_what_a_censored_run_says(plays):
     run = small_run(objective="censored")
     scorer = LiveScorer.from_run(run)
     scorer.reset({"distance": 3, "yards_to_goal": 3})
-    for frame in frames_of(plays, 0):
+    for frame in plays.unfolded(0):
         said = scorer.push(frame)
     assert max(said.quantiles.values()) <= 3
     assert said.first_down == said.touchdown
@@ -136,7 +137,7 @@ def test_the_goal_line_stops_what_a_censored_run_says(plays):
     assert cells.probability[cells.centres == 3][0] == pytest.approx(said.touchdown, abs=1e-6)
     assert scorer.finish(3).pit_high == 1.0
     scorer.reset({"distance": 3, "yards_to_goal": 3})
-    scorer.push(frames_of(plays, 0)[0])
+    scorer.push(plays.unfolded(0)[0])
     assert scorer.finish(3, touchdown=False).pit_high < 1.0
 
 
@@ -144,10 +145,8 @@ def test_an_outcome_that_is_no_gain_in_yards_has_neither_first_down_nor_goal_lin
     run = small_run(outcome="epa", whole=False, objective="exact")
     scorer = LiveScorer.from_run(run)
     scorer.reset({"distance": 3, "yards_to_goal": 3})
-    said = scorer.push(frames_of(plays, 0)[0])
+    said = scorer.push(plays.unfolded(0)[0])
     assert said.first_down is said.touchdown is said.loss is None
-    law = run.predict(plays.last(1).select(np.array([0])))
-    del law  # another situation than that of the play
     cells = scorer.distribution()
     assert cells.probability.sum() == pytest.approx(1, abs=1e-5)
     score = scorer.finish(1.25)
@@ -159,7 +158,7 @@ def test_every_head_has_its_numbers(plays, kind):
     run = small_run(kind=kind, encoder="flat")
     scorer = LiveScorer.from_run(run)
     scorer.reset(plays.static[0])
-    for frame in frames_of(plays, 0):
+    for frame in plays.unfolded(0):
         said = scorer.push(frame)
     assert said.median == pytest.approx(float(run.predict(plays.select(np.array([0]))).median()[0]), rel=1e-5, abs=1e-4)
 
@@ -171,7 +170,7 @@ def test_the_passing_score_is_by_the_league_that_was_saved(tmp_path, plays, wher
     file = path.get(where, tmp_path / "league.json")
     league.save(file)
     scorer = LiveScorer.from_run(small_run(tmp_path / "x" / "run"), league=file if where == "given" else None)
-    score = scorer.score_play(frames_of(plays, 0), plays.static[0], 8)
+    score = scorer.score_play(plays.unfolded(0), plays.static[0], 8)
     assert score.passing_score == pytest.approx(league.passing_score(np.array([score.score]), "play")[0], abs=1e-4)
     with pytest.raises(InputError, match=r"other\.json"):
         programs_of(small_run(), tmp_path / "other.json")
@@ -233,12 +232,12 @@ def test_bad_input_is_named_and_changes_nothing(rows, plays, call, message):
 
 def test_a_play_that_ended_takes_no_more_frames(scorer, plays):
     scorer.reset(plays.static[0])
-    scorer.push(frames_of(plays, 0)[0])
+    scorer.push(plays.unfolded(0)[0])
     with pytest.raises(InputError, match="yards: expected a whole number"):
         scorer.finish(0.5)
     scorer.finish(0)  # the play was still there
     with pytest.raises(InputError, match="row 0: has no play"):
-        scorer.push(frames_of(plays, 0)[0])
+        scorer.push(plays.unfolded(0)[0])
 
 
 def test_what_cannot_be_unfolded_is_refused(run):

@@ -148,11 +148,16 @@ def test_bars_marks_and_outcome_are_in_their_columns(width, glyphs):
     wide, lines = {42: 1, 90: 2, 130: 3}[width], lines_of(law, width=width, glyphs=glyphs)
     lowest, span, last = lines[6], lines[9], lines[10]
     full = {column for column, letter in enumerate(lowest) if letter == glyphs.bars[-1]}
-    bar = lambda yards: set(range((yards + 10) * wide, (yards + 11) * wide))  # noqa: E731
+
+    def bar(yards):
+        return set(range((yards + 10) * wide, (yards + 11) * wide))
+
+    def middle(yards):
+        return (yards + 10) * wide + (wide - 1) // 2
+
     assert full == bar(0) | bar(5) | bar(12)
     assert lines[1][10 * wide] == glyphs.bars[-1]
     assert "60%" in lines[1]  # the highest is cut
-    middle = lambda yards: (yards + 10) * wide + (wide - 1) // 2  # noqa: E731
     assert lines[2][middle(10)] == glyphs.first_down
     assert lines[2][middle(25)] == glyphs.goal
     assert last[middle(12)] == glyphs.actual
