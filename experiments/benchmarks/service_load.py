@@ -120,8 +120,7 @@ def expected_of(path: Path, count: int) -> list[dict[str, Any]]:
     plays, scorer = run.plays("test"), LiveScorer.from_run(run)
     names, outcomes = list(scorer.spec["static"]), []
     for play in np.random.default_rng(0).permutation(len(plays))[:count]:
-        rows = slice(*plays.offsets[play : play + 2])
-        frames = np.where(plays.players[rows, :, None], plays.frames[rows].astype(np.float64).round(DECIMALS), np.nan)
+        frames = plays.unfolded(play).astype(np.float64).round(DECIMALS)
         static = {
             name: float(value)
             for name, value in zip(names, plays.static[play], strict=True)
