@@ -117,14 +117,13 @@ def oracle_scores(forecast: IntegerForecast, plays: Plays) -> pl.DataFrame:
 
 def leaderboard(scores: pl.DataFrame, min_plays: int = 1) -> pl.DataFrame:
     """The quarterbacks of scored plays, judged by these plays' own league."""
-    board = aggregate(scores, ("career",), League.fit(scores), min_plays=min_plays, bootstraps=0)
-    return board.sort("score", "passer_id", descending=[True, False])  # few plays may not tell passers apart
+    return aggregate(scores, ("career",), League.fit(scores), min_plays=min_plays, bootstraps=0)
 
 
 def rank_correlation(table: pl.DataFrame, skill: dict[int, float]) -> float:
     """Spearman's correlation of a leaderboard's scores with the true skill."""
     known = pl.Series("skill", [skill[passer] for passer in table["passer_id"].to_list()])
-    return table.select(pl.corr(known, "score", method="spearman")).item()
+    return table.select(pl.corr(known, "passing_score", method="spearman")).item()
 
 
 def qualified(scores: pl.DataFrame) -> int:
@@ -235,7 +234,7 @@ def report(summary: dict[str, Any], table: pl.DataFrame) -> str:
             f"reach {summary['skill_rank_correlation_oracle']:.2f}; "
             f"{summary['skill_rank_correlation_held_out']:.2f} over the few that were not trained on."
         )
-    parts.append("Quarterbacks by mean play score, over all plays, those trained on too (the network sees no names):")
+    parts.append("Quarterbacks by passing score, over all plays, those trained on too (the network sees no names):")
     parts.append(leaderboard_table(table, most=10))
     seconds = ", ".join(f"{name} {value:.0f}" for name, value in summary["seconds"].items())
     parts.append(f"Seconds by stage of this call, which does not repeat what is there already: {seconds}.")

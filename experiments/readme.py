@@ -22,7 +22,7 @@ from sbp_jax.reporting.tables import markdown, metrics_table
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
 FIGURES = {
     "pp": "PP plots with both tails enlarged",
-    "leaderboard": "Quarterbacks by mean play score, against true skill",
+    "leaderboard": "Quarterbacks by passing score, against true skill",
 }
 _WIDTH = 126
 
@@ -92,7 +92,7 @@ def demo(summary: dict[str, Any], page: str) -> list[str]:
                 f"network could do: of the CRPS gap between the two {', '.join(closed)}."
             ),
             _wrapped(
-                "The quarterbacks' mean play scores over all plays (training plays included, the network sees no "
+                "The quarterbacks' passing scores over all plays (training plays included, the network sees no "
                 f"names) have a rank correlation of {summary['skill_rank_correlation']:.2f} with the simulator's true "
                 "skill, where scores by the true law itself reach "
                 f"{summary['skill_rank_correlation_oracle']:.2f}; over the few plays that were not trained on it is "

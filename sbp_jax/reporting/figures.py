@@ -10,6 +10,8 @@ from matplotlib.ticker import MaxNLocator
 
 from sbp_jax.reporting.style import ACTUAL, COLOURS, NAMES, figure
 
+AVERAGE = 74.5  # the league's passing score
+
 
 def training_curves(path: Path, histories: Mapping[str, Sequence[Mapping[str, int | float]]]) -> None:
     """Training and validation loss against the epoch, one panel a model; the kept epoch is marked.
@@ -92,37 +94,38 @@ def pp_plot(path: Path, levels: np.ndarray, shares: Mapping[str, np.ndarray], lo
 
 @dataclass(frozen=True)
 class Truth:
-    """The simulator's true skill of each passer of a leaderboard, and its rank correlation with the score."""
+    """The simulator's true skill of each passer of a leaderboard, and its rank correlation with the passing score."""
 
     skill: Mapping[int, float] = field(default_factory=dict)
     rank_correlation: float = float("nan")
 
 
 def leaderboard(path: Path, table: pl.DataFrame, truth: Truth | None = None, most: int = 40) -> None:
-    """Quarterbacks by mean play score with 90 % intervals, beside their true skill where it is known.
+    """Quarterbacks by passing score with 90 % intervals, beside their true skill where it is known.
 
     Args:
         path: PNG to write.
-        table: columns passer_id, passer, plays, score, standard_error; best first.
+        table: columns passer_id, passer, plays, passing_score, passing_low, passing_high; best first.
         truth: true skill by passer_id.
         most: rows drawn.
     """
     table = table.head(most)
     ranks = np.arange(len(table))
-    score, error = table["score"].to_numpy(), 1.645 * table["standard_error"].to_numpy()
+    score, low, high = (table[name].to_numpy() for name in ("passing_score", "passing_low", "passing_high"))
+    error = np.stack([score - low, high - score])
     with figure(path, 11.0 if truth else 6.5, 1.2 + 0.2 * len(table)) as drawing:
         axes = drawing.subplots(1, 2 if truth else 1, squeeze=False)[0]
         axes[0].errorbar(score, ranks, xerr=error, fmt="o", ms=4, lw=1, color=COLOURS["sbp"])
-        axes[0].axvline(0, color="black", lw=0.7, ls=":")
+        axes[0].axvline(AVERAGE, color="black", lw=0.7, ls=":")
         names = [f"{row['passer']} ({row['plays']})" for row in table.iter_rows(named=True)]
         axes[0].set_yticks(ranks, names, fontsize=7)
         axes[0].invert_yaxis()
-        axes[0].set(xlabel="mean play score (normal score), 90 % interval", title="Quarterbacks (plays)")
+        axes[0].set(xlabel="passing score (50 to 99), 90 % interval", title="Quarterbacks (plays)")
         if truth:
             skill = np.array([truth.skill.get(i, np.nan) for i in table["passer_id"].to_list()])
             axes[1].errorbar(skill, score, yerr=error, fmt="o", ms=4, lw=0.8, color=COLOURS["oracle"])
             axes[1].set(
                 xlabel="true skill of the simulator (league standard deviations)",
-                ylabel="mean play score",
+                ylabel="passing score",
                 title=f"Rank correlation {truth.rank_correlation:.2f}",
             )

@@ -4,8 +4,12 @@ The normal score z of a play of passer-season a in game g is taken as
 
     z = m + p_a + q_ag + e        variances: tau^2 of p, gamma^2 of q, sigma^2 of e
 
-a nested random-effects law. The variances are Henderson's first estimates: the mean squares of the nested analysis of
-variance set equal to their expectations, a negative one taken as 0 (Searle, Casella and McCulloch 1992, chapter 5).
+a nested random-effects law. sigma^2 and gamma^2 are Henderson's first estimates: the mean squares of the nested
+analysis of variance set equal to their expectations, a negative one taken as 0 (Searle, Casella and McCulloch 1992,
+chapter 5). tau^2 is that by which the plays' mean reliability R is its expectation, given the restricted likelihood of
+the passers' means and a flat prior of tau^2 (after Morris 1983, Journal of the American Statistical Association 78):
+that of least squares is 0 in every other league whose passers differ little, as if they were known to be alike. Of
+fewer than four passers, where the posterior is no law, it is Henderson's.
 What is true of a group of plays, and how far its mean z is from that, follow at each level:
 
 | level | what is true of a group | variance of the truth | variance of the mean about it |
@@ -181,8 +185,33 @@ def _components(score: np.ndarray, cells: pl.DataFrame, passers: pl.DataFrame) -
     alone = count - float(np.sum(size**2)) / count
     if len(passers) < 2 or alone <= 0:
         return 0.0, games, plays
+    about = plays / size + games * squares / size**2
+    if len(passers) > 3 and about.min() > 0:
+        return _expected(own, about, size), games, plays
     expected = (len(passers) - 1) * plays + (inner - outer) * games
     return max((between - expected) / alone, 0.0), games, plays
+
+
+def _expected(mean: np.ndarray, about: np.ndarray, size: np.ndarray) -> float:
+    """tau^2 of passers' means [passers], at least four, by these means' variances about the truth and numbers of plays.
+
+    That by which the plays' mean reliability is the posterior's.
+    """
+    spread = float(np.sum((mean - mean.mean()) ** 2)) + about.max()
+    between = np.geomspace(1e-9 * about.min(), 1e9 * spread, 4000)  # four means' posterior falls off as its 3/2 power
+    log_weight = np.log(between)  # the flat prior's, of steps in the logarithm
+    kept = np.zeros(len(between))
+    for start in range(0, len(between), 100):
+        part = slice(start, start + 100)
+        precision = 1 / (about + between[part, None])
+        total = precision.sum(axis=1)
+        middle = precision @ mean / total
+        away = (precision * (mean - middle[:, None]) ** 2).sum(axis=1)
+        log_weight[part] += (np.log(precision).sum(axis=1) - np.log(total) - away) / 2
+        kept[part] = between[part] * (precision @ size) / size.sum()
+    weight = np.exp(log_weight - log_weight.max())
+    # reliability rises with tau^2
+    return float(np.exp(np.interp(np.average(kept, weights=weight), kept, np.log(between))))
 
 
 def _shrunk(league: League, level: Level, table: pl.DataFrame, keys: list[str]) -> tuple[np.ndarray, np.ndarray]:

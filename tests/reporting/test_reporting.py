@@ -27,8 +27,9 @@ def test_every_figure_is_drawn(tmp_path):
             "passer_id": [1, 2],
             "passer": ["A", "B"],
             "plays": [30, 1],
-            "score": [0.2, -0.1],
-            "standard_error": [0.1, 1.0],
+            "passing_score": [80.0, 60.0],
+            "passing_low": [75.0, 52.0],
+            "passing_high": [84.0, 90.0],
         }
     )
     figures.leaderboard(tmp_path / "d.png", board, figures.Truth({1: 1.0, 2: -0.5}, 1.0))

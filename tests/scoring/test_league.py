@@ -3,7 +3,7 @@
 import numpy as np
 import polars as pl
 import pytest
-from scipy import stats
+from scipy import integrate, stats
 
 from sbp_jax.errors import InputError
 from sbp_jax.scoring import League, aggregate
@@ -13,23 +13,71 @@ from tests.scoring.plays import drawn
 LEAGUE = League(0.0, 0.04, 0.09, 1.0, {"play": 1.0, "game": 0.3, "season": 0.2, "career": 0.2}, 100)
 
 
-def test_variances_of_a_balanced_design_are_those_of_the_nested_analysis_of_variance():
+@pytest.mark.parametrize("passers", [3, 7])
+def test_variances_of_a_balanced_design_are_those_of_the_nested_analysis_of_variance(passers):
     r = np.random.default_rng(1)
-    a, g, n = 7, 5, 4
+    a, g, n = passers, 5, 4
     z = r.normal(0, 0.5, (a, 1, 1)) + r.normal(0, 0.7, (a, g, 1)) + r.normal(0, 1, (a, g, n))
     cells = z.mean(axis=2)
     within = ((z - cells[:, :, None]) ** 2).sum() / (a * g * (n - 1))
     among = n * ((cells - cells.mean(axis=1)[:, None]) ** 2).sum() / (a * (g - 1))
-    between = n * g * ((cells.mean(axis=1) - z.mean()) ** 2).sum() / (a - 1)
+    squares = ((cells.mean(axis=1) - z.mean()) ** 2).sum()
     index = np.indices(z.shape).reshape(3, -1)
     table = pl.DataFrame({"passer_id": index[0], "game_id": 10 * index[0] + index[1], "score": z.reshape(-1)})
     found = League.fit(table)
+    v = among / (n * g)
+    assert among > within
     assert found.plays == pytest.approx(within, rel=1e-12)
     assert found.games == pytest.approx((among - within) / n, rel=1e-12)
-    assert found.passers == pytest.approx((between - among) / (n * g), rel=1e-12)
+    if passers == 3:
+        assert found.passers == pytest.approx(squares / (a - 1) - v, rel=1e-12)
+        return
+    # of equal variances v about the truth tau^2 is v R / (1 - R) with R the posterior's mean
+    free = (a - 1) / 2
+    density = [lambda x: x**-free * np.exp(-squares / 2 / x), lambda x: x ** -(free + 1) * np.exp(-squares / 2 / x)]
+    whole, lost = (integrate.quad(each, v, np.inf)[0] for each in density)
+    assert found.passers == pytest.approx(whole / lost - v, rel=1e-3)
 
 
-def test_variances_of_an_unbalanced_league_are_found_without_bias():
+@pytest.mark.parametrize("tau", [0.0, 0.05, 0.2])
+def test_passers_are_shrunk_as_by_the_mean_of_what_their_variance_may_be(tau):
+    r = np.random.default_rng(int(100 * tau))
+    size = r.integers(20, 400, 30)
+    passer = np.repeat(np.arange(30), size)
+    score = (tau * r.standard_normal(30))[passer] + r.standard_normal(size.sum())
+    table = pl.DataFrame({"passer_id": passer, "game_id": passer, "score": score})
+    found = League.fit(table)
+    mean = table.group_by("passer_id", maintain_order=True).agg(pl.col("score").mean())["score"].to_numpy()
+    about = found.plays / size
+
+    def likelihood(a: float) -> float:
+        p = 1 / (about + a)
+        fit = np.sum(p * (mean - np.average(mean, weights=p)) ** 2)
+        return np.exp((np.sum(np.log(p)) - np.log(p.sum()) - fit) / 2 - 60)
+
+    def integral(of) -> float:
+        return sum(integrate.quad(of, low, high)[0] for low, high in ((0, 0.02), (0.02, 1), (1, 50)))
+
+    expected = np.array([integral(lambda a, v=v: likelihood(a) * a / (v + a)) for v in about]) / integral(likelihood)
+    kept = found.reliability("season", size, size**2)
+    assert np.average(kept, weights=size) == pytest.approx(np.average(expected, weights=size), abs=1e-4)
+    np.testing.assert_allclose(kept, expected, atol=0.05)  # each passer's own has another tau^2
+
+
+def test_passers_who_hardly_differ_have_intervals_that_hold_the_truth():
+    held, zero = [], 0
+    for seed in range(30):
+        table, truth = drawn(passers=32, between=0.02, most_games=6, seed=seed)
+        league = League.fit(table)
+        board = aggregate(table, ("season",), league, bootstraps=0)
+        true = truth[board["passer_id"].to_numpy()]
+        held.append((board["low"].to_numpy() < true) & (true < board["high"].to_numpy()))
+        zero += board["passing_score"].n_unique() < 32
+    assert zero == 0
+    assert np.concatenate(held).mean() > 0.9
+
+
+def test_variances_of_an_unbalanced_league_are_found():
     found = [League.fit(drawn(seed=seed)[0]) for seed in range(20)]
     for name, true in (("passers", 0.12**2), ("games", 0.2**2), ("plays", 1.0)):
         values = np.array([getattr(each, name) for each in found])
