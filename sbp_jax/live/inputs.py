@@ -56,11 +56,14 @@ class Inputs:
                 marks[i] = values[self.static[name]]
         return marks
 
-    def frame(self, frame: Any, what: str) -> tuple[np.ndarray, np.ndarray]:
-        """One frame as [22 F] and who is there [22]."""
+    def frame(self, frame: Any, what: str) -> tuple[np.ndarray, np.ndarray | bool]:
+        """One frame as [22 F] and who is there [22]; True where all are."""
         values = _numbers(frame, what)
         if values.shape != self.shape:
             raise InputError(f"{what}: expected shape {self.shape}, a player a row, got {values.shape}")
+        flat = values.reshape(-1)
+        if flat @ flat <= LARGEST**2:  # the usual frame in one pass: so are all of its numbers
+            return flat, True
         x, present = self._sound(values[None], what)
         return x[0], present[0]
 

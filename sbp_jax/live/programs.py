@@ -127,19 +127,20 @@ class _Judge:
         if not self.in_yards:
             unknown = jnp.full((3, raw.shape[0]), jnp.nan, raw.dtype)
             return jnp.concatenate([quantiles, law.mean()[None], unknown]).T
-        # a gain of at least m whole yards is one beyond m - 1/2
-        ends = jnp.asarray(self.edges[1:-1])[:, None]
-        places = jnp.concatenate([jnp.broadcast_to(ends, (len(ends), raw.shape[0])), (marks - 0.5).T])
-        below = law.cdf(places)
+        ends = self.edges[1:-1, None]
+        below = law.cdf(np.repeat(ends, raw.shape[0], axis=1))  # constants: their bins are found by the compiler
         # E min(Y, limit) = limit less the sum of P(Y <= y) over the whole yards y below it
-        expected = limit - jnp.sum(jnp.where(ends < limit[None], below[:-2], 0.0), axis=0)
+        expected = limit - jnp.sum(jnp.where(ends < limit[None], below, 0.0), axis=0)
+        # a gain of at least m yards, which is one of whole yards, is one beyond the end that lies below it
+        first = jnp.clip(jnp.ceil(marks.T) - (ends[0, 0] + 0.5), 0, len(ends) - 1).astype(jnp.int32)
+        reached = jnp.where(jnp.isnan(marks.T), jnp.nan, 1 - jnp.take_along_axis(below, first, axis=0))
         loss = below[int(np.flatnonzero(self.edges[1:-1] == -0.5)[0])]
         quantiles = jnp.minimum(quantiles, limit[None])
-        return jnp.concatenate([quantiles, expected[None], 1 - below[-2:], loss[None]]).T
+        return jnp.concatenate([quantiles, expected[None], reached, loss[None]]).T
 
     def cells(self, raw: jax.Array, marks: jax.Array) -> jax.Array:
-        ends = jnp.asarray(self.edges[1:-1])[:, None]
-        below = self.head(raw).cdf(ends)
+        ends = self.edges[1:-1, None]
+        below = self.head(raw).cdf(np.repeat(ends, raw.shape[0], axis=1))
         below = jnp.where(ends < self._limit(marks)[None], below, jnp.ones_like(below))
         zero = jnp.zeros_like(below[:1])
         return jnp.diff(jnp.concatenate([zero, below, zero + 1]), axis=0).T

@@ -46,6 +46,7 @@ class LiveScorer:
         players, columns = self._inputs.shape
         self._x = np.zeros((batch, players * columns), np.float32)
         self._present = np.zeros((batch, players), bool)
+        self._all_present = jnp.ones((batch, players), bool)
         self._static = np.zeros((batch, len(spec["static"])), np.float32)
         self._marks = np.full((batch, 2), np.nan, np.float32)
         self._situation: tuple[jax.Array, jax.Array] | None = None  # both of them as the device has them
@@ -124,22 +125,24 @@ class LiveScorer:
             taken[row] = self._inputs.frame(frame, f"frame of row {row}" if self.batch > 1 else "frame")
         if not taken:
             return {}
-        for row, (x, present) in taken.items():
-            self._x[row], self._present[row] = x, present
+        whole = True
+        for row, (x, there) in taken.items():
+            self._x[row], self._present[row] = x, there
             self._frames[row] += 1
-        if self._situation is None:  # on the device until a play begins: a transfer costs as much as a layer
+            whole &= there is True
+        # on the device where it stays the same: a transfer costs as much as a layer
+        present = self._all_present if whole else self._present
+        if self._situation is None:
             self._situation = jnp.array(self._static), jnp.array(self._marks)
         if len(taken) == self.batch:
             self._stream, numbers, raw = self._call["frame"](
-                self._stream, self._x, self._present, *self._situation, self._every
+                self._stream, self._x, present, *self._situation, self._every
             )
             self._raw, self._numbers = raw, np.asarray(numbers)
         else:
             active = np.zeros(self.batch, bool)
             active[list(taken)] = True
-            self._stream, numbers, raw = self._call["frame"](
-                self._stream, self._x, self._present, *self._situation, active
-            )
+            self._stream, numbers, raw = self._call["frame"](self._stream, self._x, present, *self._situation, active)
             # rows without a frame keep what they had
             self._raw = raw if self._raw is None else jnp.where(active[:, None], raw, self._raw)
             self._numbers = np.where(active[:, None], np.asarray(numbers), self._numbers)
@@ -219,10 +222,8 @@ class LiveScorer:
         return Score(y, median, low, (low + high) / 2, high, z, passing if self.spec["league"] else None)
 
     def _summary(self, numbers: np.ndarray, frames: int) -> Summary:
-        values = numbers.tolist()
-        levels = len(self._levels)
-        expected, first_down, touchdown, loss = values[levels:]
-        quantiles = dict(zip(self._levels, values[:levels], strict=True))
+        *values, expected, first_down, touchdown, loss = numbers.tolist()
+        quantiles = dict(zip(self._levels, values, strict=True))
         return Summary(
             frames=frames,
             seconds=round((frames - 1) * self.spec["frame_s"], 6),
@@ -249,13 +250,16 @@ class LiveScorer:
             raise InputError(f"row {row}: its play has no frame yet")
 
     def _warm(self) -> None:
-        """Compile everything by a play of zeros in every row."""
+        """Compile everything by a play of zeros in every row, with a player who is not there and without."""
         zeros = np.zeros(self._inputs.shape, np.float32)
+        fewer = zeros.copy()
+        fewer[0] = np.nan
         for row in range(self.batch):
             self.reset((), row)
-        self.push_many(dict.fromkeys(range(self.batch), zeros))
-        if self.batch > 1:
-            self.push(zeros)
+        for frame in (fewer, zeros):
+            self.push_many(dict.fromkeys(range(self.batch), frame))
+            if self.batch > 1:
+                self.push(frame)
         self.distribution()
         self.finish(0.0)
         self.score_play(zeros[None], (), 0.0)
