@@ -1,0 +1,127 @@
+"""The load test's own judgement: what its clients count when a service lies, and the page that it is told on."""
+
+import asyncio
+import json
+import time
+
+import pytest
+
+pytest.importorskip("websockets")
+
+from websockets.asyncio.server import serve
+
+from experiments.benchmarks import service_clients
+from experiments.benchmarks.service_page import page
+
+FRAMES, SUMMARY, SCORE = 3, dict.fromkeys(service_clients.NUMBERS, 1.5), {"yards": 4.0, "pit": 0.25}
+PLAY = {
+    "static": {},
+    "frames": ["[]"] * FRAMES,
+    "yards": 4.0,
+    "summaries": [SUMMARY] * FRAMES,
+    "score": SCORE,
+}
+
+
+def counted(monkeypatch, alter):
+    """What a client counts of a service whose answers `alter` changes, one play at 20 Hz for a second."""
+    monkeypatch.setattr(service_clients, "PATIENCE_S", 0.2)
+    monkeypatch.setattr(service_clients.random, "random", lambda: 0.0)
+
+    async def answer(socket):
+        taken = 0
+        async for text in socket:
+            asked = json.loads(text)
+            taken = 0 if asked["type"] == "reset" else taken + 1
+            said = {"play": asked["play"]}
+            if asked["type"] == "frame":
+                said |= {"type": "summary", "seq": asked["seq"], "frames": taken, **SUMMARY}
+            else:
+                said |= {"reset": {"type": "begun"}, "finish": {"type": "score", **SCORE}}[asked["type"]]
+            for each in alter(said):
+                await socket.send(json.dumps(each))
+
+    async def both():
+        async with serve(answer, "127.0.0.1", 0) as server:
+            address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+            task = {"url": f"ws://{address}", "plays": [PLAY], "hz": 20.0, "until": time.time() + 1.0}
+            return await service_clients.good(task | {"each": 1, "tolerance": 1e-4, "first": 0, "connections": 1})
+
+    return asyncio.run(both())
+
+
+def second(said, **changed):
+    return [said | changed] if said.get("seq") == 1 else [said]
+
+
+def test_a_service_that_says_what_is_expected_has_nothing_counted_against_it(monkeypatch):
+    said = counted(monkeypatch, lambda said: [said])
+    plays = said["count"].pop("plays")
+    assert plays >= 3
+    assert said["count"] == {"frames": FRAMES * plays, "compared": (FRAMES + 2) * plays}
+    assert len(said["latencies"]) == FRAMES * plays
+    assert 0 < min(said["latencies"]) <= max(said["latencies"]) < 0.2
+
+
+@pytest.mark.parametrize(
+    ("what", "alter"),
+    [
+        ("wrong", lambda said: second(said, median=1.5004)),
+        ("wrong", lambda said: second(said, first_down=None)),
+        ("wrong", lambda said: second(said, frames=3)),
+        ("wrong", lambda said: [said | {"pit": 0.2502}] if said["type"] == "score" else [said]),
+        ("mixed", lambda said: second(said, seq=0)),
+        ("mixed", lambda said: second(said, play="play 7")),
+        ("mixed", lambda said: second(said, type="error")),
+        ("lost", lambda said: [] if said.get("seq") == 2 else [said]),
+        ("lost", lambda said: [] if said["type"] == "begun" else [said]),
+    ],
+)
+def test_a_service_that_lies_is_found_out(monkeypatch, what, alter):
+    said = counted(monkeypatch, alter)
+    assert said["count"][what] > 0
+    assert said["wrong"]
+
+
+def test_numbers_agree_to_the_tolerance():
+    assert service_clients.close(None, None, 1e-4)
+    assert not service_clients.close(None, 0.0, 1e-4)
+    assert not service_clients.close(0.0, None, 1e-4)
+    assert service_clients.close(0.50009, 0.5, 1e-4)
+    assert not service_clients.close(0.50011, 0.5, 1e-4)
+    assert service_clients.close(50.004, 50.0, 1e-4)
+    assert not service_clients.close(float("nan"), 0.5, 1e-4)
+
+
+def test_the_page_tells_what_was_counted():
+    def part(restart=None, hostile=None, **count):
+        return {
+            "seconds": 10.0,
+            "count": {"frames": 1000, "plays": 30, "compared": 1060} | count,
+            "latency_ms": {"p50": 1.0, "p95": 2.0, "p99": 3.25, "max": 4.0},
+            "outages_s": [2.5] if restart else [],
+            "restart": restart,
+            "hostile": hostile,
+            "memory_mib": [(0.0, 100.0), (1.0, 101.0), (9.0, 60.0), (10.0, 61.0)],
+            "cores": None if restart else 0.5,
+            "files": [9, 8],
+            "open_after": 0,
+        }
+
+    again = {"ended_s": 0.5, "exit_code": 0, "away_s": 2.0}
+    parts = {
+        "steady": part(lost=2),
+        "hostile": part(hostile={"half requests": 6}, wrong=5),
+        "restart": part(again, None, **{"closed with 1012": 4, "reconnections": 4}),
+        "end": {"ended_s": 0.1, "exit_code": 0, "tracebacks": 3},
+    }
+    asked = {"note": "", "plays": 8, "hz": 10.0, "each": 4, "different": 20, "run": "r", "processes": 2}
+    results = {"machine": None, "asked": asked | {"tolerance": 1e-4}, "packages": {"uvicorn": "1"}, "parts": parts}
+    text = page(results, ["r"])
+    assert "| lost | 2 | 0 | 0 |" in text
+    assert "| wrong | 0 | 5 | 0 |" in text
+    assert "| latency p99, ms | 3.2 | 3.2 | 3.2 |" in text
+    assert "| memory at the beginning, MiB | 100 | 100 | 60 |" in text  # of what came after the restart
+    assert "half requests: 6" in text
+    assert "4 closed with 1012; another answered 2.0 s after" in text
+    assert "3 tracebacks" in text
