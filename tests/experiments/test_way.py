@@ -226,7 +226,7 @@ def test_six_contrasting_plays_are_six_plays(run_folder):
 
 
 def test_rank_correlation_of_known_orders():
-    table = pl.DataFrame({"passer_id": [7, 8, 9], "score": [3.0, 2.0, 1.0]})
+    table = pl.DataFrame({"passer_id": [7, 8, 9], "passing_score": [3.0, 2.0, 1.0]})
     assert demo.rank_correlation(table, {7: 1.0, 8: 0.0, 9: -2.0}) == pytest.approx(1.0)
     assert demo.rank_correlation(table, {7: -1.0, 8: 0.0, 9: 2.0}) == pytest.approx(-1.0)
 
