@@ -4,6 +4,7 @@ REST for whole plays, a WebSocket for frames, a page on both at /docs. A token, 
 or from the environment's SBP_TOKEN, never from the command line, which others on the machine can read.
 """
 
+import gc
 import importlib.util
 import os
 import signal
@@ -110,6 +111,9 @@ def command(args: list[str]) -> None:
         sys.stdout.flush()
 
     sys.setswitchinterval(SWITCH_S)
+    # what is loaded stays: to look through it for garbage would stop all plays for a quarter of a second
+    gc.collect()
+    gc.freeze()
     serve(create_app(scorer, settings), listener, settings, ready)
 
 

@@ -34,6 +34,9 @@ CODES = {"JAC": "JAX", "LAR": "LA", "STL": "LA", "SL": "LA", "SD": "LAC", "OAK":
 CODES |= {"ARZ": "ARI", "BLT": "BAL", "CLV": "CLE", "HST": "HOU"}
 REGULAR_WEEKS = {2017: 17, 2018: 17, 2019: 17}
 SEASONS, CHOSEN_ON, REPORTED = (2017, 2018, 2019), (2017, 2018), (2019,)
+# of a scored play: the list of plays has hundreds of columns
+KEPT = ["season", "week", "team", "game_id", "play_id", "passer_id", "passer", "result", "gain", "touchdown"]
+KEPT += ["epa", "expected_completion", "score", "pit"]
 ALL = "dropbacks"
 PLAYS = {"attempts": ("C", "I", "IN"), "attempts and sacks": ("C", "I", "IN", "S"), ALL: ("C", "I", "IN", "S", "R")}
 CANDIDATES = tuple((outcome, which) for outcome in ("yards", "net_yards", "epa") for which in PLAYS)
@@ -69,7 +72,7 @@ def _real(quick: bool, root: Path, source: Path, records: Path, stop: Stop | Non
         folder = crossfit(config, len(SEASONS), "season", root / "real", stop)
         plays = score_plays(open_target(folder))
         last = pl.col("season").replace_strict(REGULAR_WEEKS, return_dtype=pl.Int64)
-        scored[outcome, which] = plays.filter(pl.col("week") <= last)
+        scored[outcome, which] = plays.filter(pl.col("week") <= last).select(KEPT)
     choices = [Choice(*key, aggregation) for key in scored for aggregation in (SCORE, PIT)]
     # the raters before ours see all dropbacks, whatever is scored
     dropbacks = scored["yards", ALL]
