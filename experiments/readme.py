@@ -25,6 +25,7 @@ FIGURES = {
     "leaderboard": "Quarterbacks by passing score, against true skill",
 }
 _WIDTH = 126
+LONGEST = 12  # rows of a table; one with more is on its page alone
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ def published(tables: dict[str, dict[str, Any]]) -> list[str]:
     said = []
     for page, table in tables.items():
         try:
-            for part in table["parts"]:
+            for part in (part for part in table["parts"] if len(part["rows"]) <= LONGEST):
                 rows = grouped.setdefault(tuple(part["header"]), [])
                 rows += [[f"[{part['title']}]({page})" if i == 0 else "", *row] for i, row in enumerate(part["rows"])]
             words = [word for part in table["parts"] for word in part["sentences"]]
@@ -122,7 +123,7 @@ def published(tables: dict[str, dict[str, Any]]) -> list[str]:
         "### Published tables",
         _wrapped(
             "Each is made anew by its command, which goes on where it was stopped. Means with 95 % intervals over the "
-            "seeds; lower is better. The pages have all models, figures and differences."
+            "seeds; lower is better. The pages have all models, figures and differences, and longer tables."
         ),
         *(markdown(["table", *header], rows) for header, rows in grouped.items() if rows),
         "\n".join(said),
