@@ -20,12 +20,13 @@ from sbp_jax.scoring.aggregation import BOOTSTRAPS, group_columns
 from sbp_jax.scoring.ratings import rate, sums
 from sbp_jax.scoring.splits import SPLITS, select_plays
 
+RELIABLE = 0.3  # below it most of a difference between two groups is chance
 RATINGS = ("passer_rating", "any_a", "completion_percentage", "cpoe", "epa_per_play")
 
 
 @dataclass(frozen=True)
 class Options:
-    """Passing score by quarterback; writes plays and leaderboard as CSV and parquet into RUN/scores.
+    """Passing score by quarterback; writes plays and leaderboard as CSV and parquet into RUN/scores, over earlier ones.
 
     Attributes:
         run: folder of a run as experiments.train printed it, or of a cross-fitting.
@@ -132,6 +133,11 @@ def command(args: list[str]) -> None:
     for line in said:
         print(line)
     print(f"{len(plays):,} plays, {len(board):,} groups of the level {level}; written to {folder}")
+    if (unsure := float((board["reliability"] < RELIABLE).mean() or 0)) >= 0.5:  # pyright: ignore[reportArgumentType]
+        print(
+            f"note: {unsure:.0%} of the groups have a reliability below {RELIABLE:g}: their plays hardly tell them "
+            "apart, and their intervals say more than their order"
+        )
 
 
 def scored(
@@ -139,11 +145,13 @@ def scored(
 ) -> tuple[pl.DataFrame, pl.DataFrame, list[str]]:
     """The plays of the split, the leaderboard, and sentences on the league and the split."""
     every = score_plays(target, of, options.source)
+    whose = f"plays of {', '.join(options.source)}" if options.source else f"{of} plays of {target.path}"
     # later plays are judged by the league that was there before
     league, new = league_of(target, lambda: score_plays(target, of) if options.source else every, options.refit)
     said = [
+        f"Scored: {whose}.",
         f"League {'fixed now' if new else 'as fixed before'} on {league.counted:,} plays; variance of a play's score: "
-        f"{league.passers:.4f} is between passers, {league.games:.4f} between their games, {league.plays:.3f} within."
+        f"{league.passers:.4f} is between passers, {league.games:.4f} between their games, {league.plays:.3f} within.",
     ]
     chosen, centre = every, None
     if options.split:
@@ -158,6 +166,9 @@ def scored(
         if name in chosen.columns and chosen[name].null_count():
             said.append(f"{chosen[name].null_count():,} plays have no {name}: they are a group of their own.")
     board = aggregate(chosen, options.by, league, centre, options.min_plays, options.bootstraps)
+    if options.min_plays > 1:
+        left = chosen.select(columns).n_unique() - len(board)
+        said.append(f"Left out: {left:,} groups of fewer than {options.min_plays} plays.")
     board = board.join(rated(chosen, columns), on=columns, how="left", nulls_equal=True, maintain_order="left")
     return chosen, board, said
 

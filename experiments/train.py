@@ -6,6 +6,7 @@ command on several hosts, or once for each of several processes, trains one netw
 """
 
 import dataclasses
+import sys
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
@@ -166,6 +167,8 @@ def _train(config: Config, dataset: Dataset, setup: Setup, folder: Path, stop: S
     hyperparameters = Hyperparameters.of(config, steps * settings.epochs)
     trainer = Trainer(predictor, head, loss, hyperparameters, nll, frame_weights(settings), mesh)
     validate = _validator(trainer, setup) if len(validation) else None
+    if validate is None and is_first():
+        print(f"note: there is nothing to validate on: all {settings.epochs} epochs are trained, the last is kept")
 
     start = marginal_of(config, setup, network)
     checkpoints = Checkpoints(folder / "checkpoints")
@@ -195,7 +198,7 @@ def _train(config: Config, dataset: Dataset, setup: Setup, folder: Path, stop: S
             bar.set_postfix(
                 epoch=last["epoch"],
                 training=f"{last['training_loss']:.3f}",
-                validation=f"{last['validation_loss']:.3f}",
+                **({} if validate is None else {"validation": f"{last['validation_loss']:.3f}"}),
             )
 
         kept = trainer.place(constants(network))
@@ -233,6 +236,7 @@ def command(args: list[str]) -> None:
             print(dataset.account())
         folder = train(config, dataset, Path("runs") / name, stop, spread=where is not None)
     if is_first():
+        print(f"next: python -m experiments.compare {folder}", file=sys.stderr)
         print(f"{folder}")
 
 

@@ -17,6 +17,7 @@ def page(
     trainings: Mapping[str, Mapping[str, Any]],
     figures: Mapping[str, Mapping[str, Any]],
     notes: Sequence[str],
+    unit: str = "yd",
 ) -> str:
     """Markdown: what differs in the configurations, how each run trained, its figures, and notes.
 
@@ -25,6 +26,7 @@ def page(
         trainings: run -> what is told of its training, the same names for each.
         figures: run -> figures of merit, as of `metrics_table`; runs that were not judged are missing.
         notes: sentences, such as of runs that could not be read.
+        unit: of the outcome, as of `metrics_table`.
     """
     parts = []
     if differing:
@@ -37,7 +39,7 @@ def page(
     table = [[row, *(_cell(each[row]) for each in trainings.values())] for row in rows]
     parts.append(markdown(["training", *trainings], table))
     if figures:
-        parts.append(metrics_table(figures))
+        parts.append(metrics_table(figures, unit))
     if notes:
         parts.append("\n".join(f"- {note}" for note in notes))
     return "\n\n".join(parts) + "\n"

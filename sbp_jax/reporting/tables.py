@@ -12,9 +12,10 @@ def markdown(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     return "\n".join([first, "| --- |" + " ---: |" * (len(header) - 1), *rest])
 
 
-def metrics_table(models: Mapping[str, Mapping[str, Any]]) -> str:
-    """The figures of each model: NLL, CRPS, MAE of the median, PP error by region."""
-    header = ["model", "NLL, nats", "CRPS, yd", "MAE, yd", "PP lower", "PP base", "PP upper", "PP full"]
+def metrics_table(models: Mapping[str, Mapping[str, Any]], unit: str = "yd") -> str:
+    """The figures of each model: NLL, CRPS, MAE of the median, PP error by region; `unit` of outcomes, "" for none."""
+    of = f", {unit}" if unit else ""
+    header = ["model", "NLL, nats", f"CRPS{of}", f"MAE{of}", "PP lower", "PP base", "PP upper", "PP full"]
     rows = [
         [NAMES.get(name, name), f"{m['nll']:.4f}", f"{m['crps']:.4f}", f"{m['mae']:.3f}"]
         + [f"{m['pp'][region]:.4f}" for region in ("lower", "base", "upper", "full")]

@@ -23,14 +23,14 @@ its mean, shrunk toward the league's, is v = m + R (mean - m) (James-Stein, empi
 
     50 + 49 Phi((v - m) / s)
 
-is on the article's scale, with s the deviation of v over the league's own groups of that level, each counted by its
-plays: the league's average is 74.5, and a deviation above it 91.2. m, the variances and s are fixed once and saved, so
-that scores of later games compare.
+is on the article's scale, with s the deviation of the truth of groups of that level: the league's average is 74.5, who
+is truly a deviation above it 91.2, and a group that says little lies near the middle. m, the variances and s are fixed
+once and saved, so that scores of later games compare.
 """
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -55,7 +55,7 @@ class League:
         passers: tau^2.
         games: gamma^2.
         plays: sigma^2.
-        spreads: s by level, of the levels that were measured.
+        spreads: s by level.
         counted: plays that it was measured on.
     """
 
@@ -77,7 +77,7 @@ class League:
         """The league of scored plays: one row a play, `passer_id, game_id, score`, and `season` where it is known.
 
         A passer's seasons are passers of their own. What the plays cannot tell apart is told of the coarser one: where
-        no passer has two games, games differ by 0. The spreads are those of the levels play, game, season and career.
+        no passer has two games, games differ by 0.
 
         Raises:
             InputError: fewer than two plays, or a score that is no finite number.
@@ -92,15 +92,7 @@ class League:
             plays=pl.col("n").sum(), squares=(pl.col("n") ** 2).sum(), total=pl.col("total").sum(), games=pl.len()
         )
         found = cls(float(score.mean()), *_components(score, cells, passers), counted=len(score))
-        career = table.rename({"season": "_season"}) if "season" in table.columns else table
-        values = {
-            "play": (table["score"].to_numpy(), np.ones(len(table))),
-            "game": _shrunk(found, "game", table, [*keys, "game_id"]),
-            "season": _shrunk(found, "season", table, keys),
-            "career": _shrunk(found, "career", career, ["passer_id"]),
-        }
-        spreads = {level: _deviation(value, weight, found.mean) for level, (value, weight) in values.items()}
-        return cls(found.mean, found.passers, found.games, found.plays, spreads, found.counted)
+        return replace(found, spreads={level: float(np.sqrt(found.truth(level))) for level in LEVELS})
 
     def truth(self, level: Level) -> float:
         """Variance of what is true of a group of that level."""
@@ -133,13 +125,13 @@ class League:
 
         Args:
             value: v of each group [groups].
-            level: whose spread is taken; a drive has that of a game.
+            level: whose spread is taken; of a league saved without one for drives, that of a game.
             centre: what stands for the league's average; by default its mean.
 
         Raises:
             InputError: the league has no spread of that level.
         """
-        name = "game" if level == "drive" else level
+        name = "game" if level == "drive" and level not in self.spreads else level
         if name not in self.spreads:
             raise InputError(f"league: no spread of the level {name!r}; there are {', '.join(self.spreads)}")
         spread, away = self.spreads[name], np.asarray(value, float) - (self.mean if centre is None else centre)
@@ -212,18 +204,3 @@ def _expected(mean: np.ndarray, about: np.ndarray, size: np.ndarray) -> float:
     weight = np.exp(log_weight - log_weight.max())
     # reliability rises with tau^2
     return float(np.exp(np.interp(np.average(kept, weights=weight), kept, np.log(between))))
-
-
-def _shrunk(league: League, level: Level, table: pl.DataFrame, keys: list[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Shrunk means of the groups, and their numbers of plays."""
-    games = table.group_by([*dict.fromkeys([*keys, "game_id"])]).agg(n=pl.len(), total=pl.col("score").sum())
-    groups = games.group_by(keys).agg(
-        plays=pl.col("n").sum(), squares=(pl.col("n") ** 2).sum(), total=pl.col("total").sum()
-    )
-    plays = groups["plays"].to_numpy().astype(float)
-    reliability = league.reliability(level, plays, groups["squares"].to_numpy())
-    return league.mean + reliability * (groups["total"].to_numpy() / plays - league.mean), plays
-
-
-def _deviation(value: np.ndarray, weight: np.ndarray, centre: float) -> float:
-    return float(np.sqrt(np.average((value - centre) ** 2, weights=weight)))

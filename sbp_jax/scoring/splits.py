@@ -42,9 +42,12 @@ def select_plays(plays: pl.DataFrame, split: str) -> pl.DataFrame:
     condition = SPLITS.get(split, split)
     try:
         expression = pl.sql_expr(condition)
-        names = [name for name in expression.meta.root_names() if name not in plays.columns]
+        used = expression.meta.root_names()
+        names = [name for name in used if name not in plays.columns]
+        if names and split != condition:
+            raise InputError(f"split {split!r}: is {condition!r}, and these plays have no column {names[0]!r}")
         if names:
-            raise InputError(f"split {split!r}: {_unknown(names[0], plays.columns, split == condition)}")
+            raise InputError(f"split {split!r}: {_unknown(names[0], plays.columns)}")
         kind = plays.select(expression.alias("split")).schema["split"]
         chosen = plays.filter(expression) if kind == pl.Boolean else plays.clear()
     except PolarsError as error:
@@ -53,12 +56,14 @@ def select_plays(plays: pl.DataFrame, split: str) -> pl.DataFrame:
     if kind != pl.Boolean:
         raise InputError(f"split {split!r}: expected a condition such as 'down = 3', got values of type {kind}")
     if chosen.is_empty():
-        raise InputError(f"split {split!r}: none of the {len(plays):,} plays is of it")
+        unknown = [name for name in used if plays[name].is_null().all()]
+        why = f": {unknown[0]!r} is not known of any" if unknown else ""
+        raise InputError(f"split {split!r}: none of the {len(plays):,} plays is of it{why}")
     return chosen
 
 
-def _unknown(name: str, columns: list[str], own: bool) -> str:
-    near = difflib.get_close_matches(name, [*columns, *(SPLITS if own else ())], n=1, cutoff=0.6)
+def _unknown(name: str, columns: list[str]) -> str:
+    near = difflib.get_close_matches(name, [*columns, *SPLITS], n=1, cutoff=0.6)
     hint = f"; did you mean {near[0]!r}?" if near else ""
-    names = f"; named splits: {', '.join(SPLITS)}" if own and not near else ""
+    names = "" if near else f"; named splits: {', '.join(SPLITS)}"
     return f"no column {name!r}{hint}; there are {', '.join(columns)}{names}"

@@ -13,6 +13,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.responses import RedirectResponse
 
 from sbp_jax.live import LiveScorer
 from sbp_jax.service import messages, schema
@@ -62,6 +63,10 @@ def create_app(scorer: LiveScorer, settings: Settings | None = None) -> FastAPI:
         metrics.errors.labels(str(error.status_code)).inc()
         field = "method" if error.status_code == 405 else "path"
         return refused(Refusal(error.status_code, field, f"{request.method} {request.url.path}: {error.detail}"))
+
+    @app.get("/", include_in_schema=False)
+    async def start() -> Response:
+        return RedirectResponse("/docs")
 
     @app.get("/health", responses={200: {"model": schema.Health}, 503: {"model": schema.Health}})
     async def health() -> Response:
