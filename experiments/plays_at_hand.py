@@ -89,7 +89,7 @@ def find_play(parts: Parts, wanted: str, seed: int, among: str) -> Found:
         scores = np.concatenate([run.score(each)["score"].to_numpy() for run, each in parts])
         return _at(parts, int(np.argmax(scores) if wanted == "best" else np.argmin(scores)))
     ids = wanted.split("/")
-    if len(ids) > 2 or not all(each.isascii() and each.isdigit() for each in ids):
+    if len(ids) > 2 or not all(each.isascii() and each.isdigit() and len(each) < 19 for each in ids):
         raise InputError(
             f"{wanted}: expected GAME/PLAY_ID, a play_id, random, best, worst or list; there is {games[0]}/{plays[0]}, "
             "for example"

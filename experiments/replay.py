@@ -29,6 +29,7 @@ from sbp_jax.reporting.field import Moment, draw_moment
 from sbp_jax.reporting.sketch import ASCII, UNICODE, Glyphs, Law
 
 LEVELS = (0.05, 0.95)  # of the interval that is shown
+SLOWEST = 1e-3
 _LONGEST_WAIT_S = 0.25  # between two screens where the terminal or the computation is late
 _PICTURE = (100, 30)
 _FONT = "DejaVu Sans Mono, Menlo, Consolas, monospace"
@@ -225,8 +226,8 @@ def svg_of(console: Console, title: str) -> str:
 
 def check(options: Options) -> None:
     """InputError on an option that cannot be."""
-    if not 0 <= options.speed < np.inf:
-        raise InputError(f"--speed: expected 0 or more, got {options.speed:g}")
+    if options.speed and not SLOWEST <= options.speed < np.inf:
+        raise InputError(f"--speed: expected 0, or {SLOWEST:g} or more, got {options.speed:g}")
     if options.at is not None and options.svg is None:
         raise InputError("--at: is the time of a picture; expected --svg FILE with it")
     if options.at is not None and not 0 <= options.at < np.inf:

@@ -129,6 +129,8 @@ def plays_to_watch(
     target: Target, of: Of, plays: pl.DataFrame, passers: pl.Series, count: int | None
 ) -> tuple[dict[int, dict[str, list[int]]], list[dict[str, Any]]]:
     """The best and the worst plays of each quarterback: their places in the list, and the list."""
+    if count == 0:
+        return {int(passer): {"best": [], "worst": []} for passer in passers}, []
     frames = 1.0
     if target.data.tracking and "time_to_throw" in plays.columns:
         frames += 10 * float(np.mean(plays["time_to_throw"].fill_null(0).to_numpy()))

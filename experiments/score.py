@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import polars as pl
 import tyro
 
@@ -79,21 +80,24 @@ def joined(board: pl.DataFrame, path: Path) -> tuple[pl.DataFrame, str]:
         raise InputError(
             f"{path}: expected a column to join by, one of {', '.join(groups)}; it has {', '.join(table.columns)}"
         )
-    further = [name for name in table.columns if name not in board.columns]
+    further = [name for name in table.columns if name not in groups]
     if not further:
         raise InputError(f"{path}: has no column beside {', '.join(table.columns)}, which the leaderboard has")
-    twice = table.filter(pl.struct(keys).is_duplicated())
+    there = [name for name in further if name in board.columns]
+    if there:
+        raise InputError(f"{path}: {there[0]}: the leaderboard has a column of that name; give it another")
+    nested = [name for name in table.columns if table.schema[name].is_nested() or table.schema[name] == pl.Binary]
+    if nested:
+        raise InputError(f"{path}: {nested[0]}: expected numbers or text, got {table.schema[nested[0]]}")
+    if table.is_empty():
+        raise InputError(f"{path}: has no rows")
+    told = table.select(*(_as_key(path, table[name], board.schema[name]) for name in keys), *further)
+    twice = told.filter(pl.struct(keys).is_duplicated())
     if len(twice):
         first = ", ".join(f"{name} {twice[name][0]!r}" for name in keys)
         raise InputError(
             f"{path}: {len(twice)} of {len(table)} rows share their {', '.join(keys)} with another ({first})"
         )
-    kinds = {name: board.schema[name] for name in keys}
-    try:
-        told = table.select(*(pl.col(name).cast(kind) for name, kind in kinds.items()), *further)
-    except pl.exceptions.PolarsError as error:
-        names = ", ".join(f"{name} as {kind}" for name, kind in kinds.items())
-        raise InputError(f"{path}: expected {names}: {str(error).splitlines()[0]}") from error
     count = len(told.join(board, on=keys, how="semi"))
     if not count:
         example = ", ".join(f"{name} {table[name][0]!r}" for name in keys)
@@ -107,6 +111,20 @@ def joined(board: pl.DataFrame, path: Path) -> tuple[pl.DataFrame, str]:
     said = f"{path.name}: {count} of {len(told)} rows joined by {', '.join(keys)}"
     said += f"; not in the leaderboard: {names}{' ...' if len(lost) > 5 else ''}" if len(lost) else ""
     return board.join(told, on=keys, how="left", maintain_order="left"), said
+
+
+def _as_key(path: Path, values: pl.Series, kind: pl.DataType) -> pl.Series:
+    """A column in the type of the leaderboard's, by which it joins; InputError where that would be other values."""
+    wrong = f"{path}: {values.name}: expected {kind} as in the leaderboard, got such as {values[0]!r}"
+    if values.dtype != pl.String and values.dtype.is_numeric() != kind.is_numeric():
+        raise InputError(wrong)
+    try:
+        cast = values.cast(kind)
+    except pl.exceptions.PolarsError:
+        raise InputError(wrong) from None
+    if values.dtype.is_numeric() and not (cast.cast(pl.Float64) == values.cast(pl.Float64)).all():
+        raise InputError(wrong)
+    return cast
 
 
 def command(args: list[str]) -> None:
@@ -133,7 +151,7 @@ def command(args: list[str]) -> None:
     for line in said:
         print(line)
     print(f"{len(plays):,} plays, {len(board):,} groups of the level {level}; written to {folder}")
-    if (unsure := float((board["reliability"] < RELIABLE).mean() or 0)) >= 0.5:  # pyright: ignore[reportArgumentType]
+    if (unsure := np.mean(board["reliability"].to_numpy() < RELIABLE)) >= 0.5:
         print(
             f"note: {unsure:.0%} of the groups have a reliability below {RELIABLE:g}: their plays hardly tell them "
             "apart, and their intervals say more than their order"

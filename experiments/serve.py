@@ -57,15 +57,21 @@ class Options:
 
 
 def token_of(file: Path | None) -> str | None:
-    """The token of a file or of the environment; None where there is neither."""
-    if file is None:
-        return os.environ.get(TOKEN)
+    """The token of a file or of the environment; None where there is neither.
+
+    Raises:
+        InputError: one that no header can show.
+    """
+    if file is None and TOKEN not in os.environ:
+        return None
     try:
-        token = file.read_text().strip()
+        token = os.environ[TOKEN] if file is None else file.read_text().strip()
     except UnicodeDecodeError:
         raise InputError(f"{file}: expected a token as text") from None
     if not token:
-        raise InputError(f"{file}: expected a token, found nothing")
+        raise InputError(f"{file or TOKEN}: expected a token, found nothing")
+    if not all("!" <= letter <= "~" for letter in token):
+        raise InputError(f"{file or TOKEN}: expected a token of ASCII letters, digits and signs, without spaces")
     return token
 
 
@@ -89,9 +95,13 @@ def command(args: list[str]) -> None:
 
     if options.plays is not None and not 1 <= options.plays <= 4096:
         raise InputError(f"plays: expected from 1 to 4096, got {options.plays}")
+    if not 0 < options.max_body_mb < 1024:
+        raise InputError(f"max_body_mb: expected a positive number below 1024, got {options.max_body_mb}")
+    if not 0 <= options.gather_ms <= 1000:
+        raise InputError(f"gather_ms: expected from 0 to 1000, got {options.gather_ms}")
     settings = Settings(
         token=token_of(options.token_file),
-        max_body_bytes=round(options.max_body_mb * 2**20) if options.max_body_mb < 1024 else 0,
+        max_body_bytes=max(1, round(options.max_body_mb * 2**20)),
         connections=options.connections,
         idle_s=options.idle_s,
         gather_s=options.gather_ms / 1000,

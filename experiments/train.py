@@ -195,11 +195,8 @@ def _train(config: Config, dataset: Dataset, setup: Setup, folder: Path, stop: S
             last = history[-1]
             if record is not None:
                 record.metrics(history)
-            bar.set_postfix(
-                epoch=last["epoch"],
-                training=f"{last['training_loss']:.3f}",
-                **({} if validate is None else {"validation": f"{last['validation_loss']:.3f}"}),
-            )
+            said = {"epoch": last["epoch"], "training": f"{last['training_loss']:.3f}"}
+            bar.set_postfix(said if validate is None else said | {"validation": f"{last['validation_loss']:.3f}"})
 
         kept = trainer.place(constants(network))
         watch = Watch(feed.order, start, setup.identify, predictor.params)

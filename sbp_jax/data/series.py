@@ -19,6 +19,7 @@ from sbp_jax.errors import InputError
 _TIME_NAMES = ("timestamp", "time", "datetime", "date", "ds", "t")
 _SECOND = 1_000_000  # of Polars' microseconds
 # of a training part's own deviation: a window that happens to be flat is no reason to expect no change
+LARGEST = 1e30  # of a value: squares of what is computed in float32 stay finite on its own scale
 _LEAST_DEVIATION = 0.05
 
 
@@ -110,8 +111,11 @@ def read_series(path: str | Path, time: str = "", value: str = "") -> Series:
         raise InputError(f"{path}: column {time!r}: times and values cannot be one column")
     at, dated = _times(table[time], path)
     values = numbers(table[value], path, value).fill_nan(None).to_numpy()
-    if np.isinf(values).any():
-        raise InputError(f"{path}: column {value!r}: row {int(np.argmax(np.isinf(values))) + 1} is infinite")
+    for row in np.flatnonzero(np.abs(values) > LARGEST)[:1]:
+        raise InputError(
+            f"{path}: column {value!r}: row {row + 1}: expected a number of at most {LARGEST:g} in size, got "
+            f"{values[row]:g}"
+        )
     known = ~np.isnan(values)
     if known.sum() < 3:
         raise InputError(f"{path}: column {value!r}: expected at least 3 values, got {int(known.sum())}")
@@ -147,6 +151,10 @@ def windows(series: Series, context: int, lead: int = 1, training: int | None = 
     for name, number in (("context", context), ("lead", lead)):
         if number < 1:
             raise InputError(f"{name}: expected at least 1 step, got {number}")
+        if number > series.cell[-1]:
+            raise InputError(
+                f"{series.name}: {name}: the series is {int(series.cell[-1]) + 1} steps long, too short for {number}"
+            )
     cell, told = series.cell, series.value[:training]
     deviation = float(np.mean(np.abs(told - np.median(told)))) if len(told) else 0.0
     if not deviation > 0:
@@ -210,9 +218,9 @@ def _times(column: pl.Series, path: Path) -> tuple[np.ndarray, bool]:
 
 
 def _parsed(column: pl.Series, path: Path) -> pl.Series:
-    """Text as dates; days and months in an order that only their writer knows are refused."""
+    """Text as dates, the year first: days and months in an order that only their writer knows are refused."""
     parsed = column.str.strip_chars().str.to_datetime(time_unit="us", time_zone="UTC", strict=False)
-    bad = column.is_not_null() & parsed.is_null()
+    bad = column.is_not_null() & (parsed.is_null() | ~column.str.contains(r"^\s*\d{4}"))
     if bad.any():
         row = int(bad.arg_max() or 0)
         raise InputError(

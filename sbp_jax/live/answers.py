@@ -36,7 +36,7 @@ class Distribution:
     """The whole law in cells.
 
     Attributes:
-        edges: [C + 1] of the cells; those of gains in yards are centred on whole yards.
+        edges: [C + 1] of the cells, not to be written to; those of gains in yards are centred on whole yards.
         probability: [C], summing to 1; what lies beyond counts in the outermost cells.
     """
 

@@ -18,7 +18,7 @@ import numpy as np
 import sbp_jax
 from sbp_jax.data.whole import building
 from sbp_jax.errors import InputError
-from sbp_jax.live.exported import FORMAT, MANIFEST, WEIGHTS
+from sbp_jax.live.exported import FORMAT, MANIFEST, WEIGHTS, digest_of
 from sbp_jax.live.programs import Programs, programs_of
 
 if TYPE_CHECKING:
@@ -97,6 +97,7 @@ def export(
             "weights": names,
             "files": files,
         }
+        manifest["sha256"] = digest_of(manifest)
         (place / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
     return manifest
 

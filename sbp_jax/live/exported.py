@@ -1,7 +1,7 @@
 """Exported folders: what is in them, and a scorer from one, with jax and NumPy alone.
 
 folder/
-  manifest.json     format, versions, platforms, specification, and size and SHA-256 of every other file
+  manifest.json     format, versions, platforms, specification, size and SHA-256 of every other file, and its own
   weights.npz       parameters and statistics, by their paths in the network
   programs/         serialized StableHLO of `jax.export`, one file a function and number of rows
   sbp_live/         this code, and flatbuffers/ with its license, which `jax.export` reads the programs by
@@ -81,7 +81,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         manifest = json.loads(path.read_bytes())
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; expected a folder of experiments.export") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: cannot be read as a manifest ({error})") from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         said = manifest.get("format") if isinstance(manifest, dict) else None
@@ -90,9 +90,17 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     for name, kind in kinds.items():
         if not isinstance(manifest.get(name), kind):
             raise InputError(f"{path}: {name}: expected a {kind.__name__}")
+    if manifest.get("sha256") != digest_of(manifest):
+        raise InputError(f"{path}: is not the manifest that was exported: its SHA-256 differs from what it says")
     if WEIGHTS not in manifest["files"]:
         raise InputError(f"{path}: files: expected {WEIGHTS} among them")
     return manifest
+
+
+def digest_of(manifest: Mapping[str, Any]) -> str:
+    """SHA-256 of all that a manifest says beside it."""
+    rest = {name: value for name, value in manifest.items() if name != "sha256"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 
 
 def _checked(folder: Path, name: str, said: Mapping[str, Any]) -> bytes:

@@ -7,6 +7,8 @@ import numpy as np
 
 from sbp_jax.errors import InputError
 
+MARKS = ("distance", "yards_to_goal")  # static features by which first down and touchdown are told
+FIELD_YARDS = 110  # from one goal line to the end of the other end zone
 LARGEST = 1e6  # beyond any yard or second: squares in float32 stay finite
 
 
@@ -35,10 +37,15 @@ class Inputs:
                 if name not in self.static:
                     known = ", ".join(each for each in self.static if not each.endswith("_missing"))
                     raise InputError(f"static: unknown {name!r}; known: {known}")
-                if value is not None:
-                    values[self.static[name]] = finite(value, f"static: {name}")
+                if value is None:
+                    continue
+                number = values[self.static[name]] = finite(value, f"static: {name}")
+                if name in MARKS and not 0 <= number <= FIELD_YARDS:
+                    raise InputError(f"static: {name}: expected from 0 to {FIELD_YARDS} yards, got {value!r}")
             return values
-        if not len(static):
+        if not isinstance(static, Sequence | np.ndarray) and not hasattr(static, "__array__"):
+            raise InputError(f"static: expected a mapping by name or {len(self.static)} numbers, got {static!r}")
+        if not np.size(static):
             return self.statics({})
         values = _numbers(static, "static")
         if values.shape != (len(self.static),):
@@ -50,7 +57,7 @@ class Inputs:
     def marks(self, values: np.ndarray) -> np.ndarray:
         """Yards to the first down and to the goal line [2] by the static features [S]; NaN where unknown."""
         marks = np.full(2, np.nan, np.float32)
-        for i, name in enumerate(("distance", "yards_to_goal")):
+        for i, name in enumerate(MARKS):
             missing = self.static.get(f"{name}_missing")
             if name in self.static and not (missing is not None and values[missing]):
                 marks[i] = values[self.static[name]]
@@ -92,13 +99,16 @@ class Inputs:
 
 
 def _numbers(values: Any, what: str) -> np.ndarray:
-    """An array of numbers; what is no number, text that says one too, is refused."""
+    """An array of numbers; what is no number, text that says one too, is refused, and what hides some or names them."""
+    if isinstance(values, np.ma.MaskedArray) or hasattr(values, "columns"):
+        kind = type(values).__name__
+        raise InputError(f"{what}: expected an array of numbers, got a {kind}; a player who is not there is NaN")
     try:
         numbers = np.asarray(values)
     except (TypeError, ValueError):
         numbers = None  # rows of different lengths
     if numbers is None or numbers.dtype.kind not in "fiu":
-        raise InputError(f"{what}: expected an array of numbers, got {str(values)[:60]}")
+        raise InputError(f"{what}: expected an array of numbers, got {' '.join(str(values)[:60].split())}")
     with np.errstate(over="ignore"):  # what is too large for float32 is found not to be finite
         return numbers.astype(np.float32, copy=False)
 

@@ -37,6 +37,7 @@ class LiveScorer:
         self.spec, self.batch = dict(spec), batch
         self._inputs = Inputs(spec)
         self._edges = np.asarray(spec["edges"], np.float32)
+        self._edges.flags.writeable = False
         self._levels = tuple(float(level) for level in spec["levels"])
         league = spec["league"]
         self._league = np.asarray(league or (np.nan, np.nan), np.float32)

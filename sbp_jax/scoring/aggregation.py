@@ -20,7 +20,7 @@ import polars as pl
 from scipy.special import ndtri, stdtrit
 
 from sbp_jax.errors import InputError
-from sbp_jax.scoring.league import LEVELS, League, Level
+from sbp_jax.scoring.league import LEVELS, League, Level, check_scores
 
 INTERVAL = 0.9
 BOOTSTRAPS = 1000
@@ -34,6 +34,9 @@ _KEYS: dict[str, tuple[str, ...]] = {
     "career": (),
 }
 _SCALED = {"passing_score": "shrunk", "passing_low": "low", "passing_high": "high"}
+# what is said of a group beside its name, and what is counted on the way there
+TOLD = {"plays", "games", "reliability", "shrunk", "low", "high", "bootstrap_low", "bootstrap_high", "score", "pit"}
+TOLD |= {*_SCALED, "standard_error", "n", "total", "squares", "group"}
 _CHUNK = 2**22  # entries of the resamples that are in memory at once
 
 
@@ -83,13 +86,19 @@ def aggregate(
     Raises:
         InputError: a column is missing, or no group has enough plays; the line names it.
     """
+    if isinstance(by, str):
+        raise InputError(f"by: expected words in a list, got {by!r}")
     columns, level = group_columns(by)
     missing = [name for name in (*columns, "game_id", "score", "pit") if name not in plays.columns]
     if missing:
         raise InputError(f"by: no column {missing[0]!r}; there are {', '.join(plays.columns)}")
+    taken = [name for name in columns if name in TOLD]
+    if taken:
+        raise InputError(f"by: {taken[0]!r} is what a leaderboard says of its groups; give the column another name")
+    check_scores(plays)
     table = plays.select(*dict.fromkeys([*columns, "game_id"]), "score", "pit")
     games = table.group_by([*dict.fromkeys([*columns, "game_id"])], maintain_order=True).agg(
-        n=pl.len(), total=pl.col("score").cast(pl.Float64).sum()
+        n=pl.len().cast(pl.Int64), total=pl.col("score").cast(pl.Float64).sum()
     )
     own = {"squares": (pl.col("n") ** 2).sum(), "games": pl.len()}
     groups = games.group_by(columns, maintain_order=True).agg(

@@ -71,6 +71,8 @@ class League:
         for name, value in {**numbers, **{f"spreads.{name}": value for name, value in self.spreads.items()}}.items():
             if not np.isfinite(value) or (value < 0 and name != "mean"):
                 raise InputError(f"league: {name}: expected a finite number of at least 0, got {value}")
+        if self.counted < 0:
+            raise InputError(f"league: counted: expected at least 0 plays, got {self.counted}")
 
     @classmethod
     def fit(cls, plays: pl.DataFrame) -> "League":
@@ -82,12 +84,16 @@ class League:
         Raises:
             InputError: fewer than two plays, or a score that is no finite number.
         """
+        missing = [name for name in ("passer_id", "game_id", "score") if name not in plays.columns]
+        if missing:
+            raise InputError(f"plays: no column {missing[0]!r}; there are {', '.join(plays.columns)}")
+        if len(plays) < 2:
+            raise InputError(f"plays: expected at least two with finite scores, got {len(plays)}")
+        check_scores(plays)
         score = plays["score"].cast(pl.Float64).to_numpy()
-        if len(score) < 2 or not np.isfinite(score).all():
-            raise InputError(f"plays: expected at least two with finite scores, got {len(score)}")
         keys = ["passer_id", *(["season"] if "season" in plays.columns else [])]
         table = plays.select(*keys, "game_id", score=pl.Series(score))
-        cells = table.group_by(*keys, "game_id").agg(n=pl.len(), total=pl.col("score").sum())
+        cells = table.group_by(*keys, "game_id").agg(n=pl.len().cast(pl.Int64), total=pl.col("score").sum())
         passers = cells.group_by(keys).agg(
             plays=pl.col("n").sum(), squares=(pl.col("n") ** 2).sum(), total=pl.col("total").sum(), games=pl.len()
         )
@@ -148,7 +154,7 @@ class League:
         """Read what `save` wrote; InputError where the file is none or of another format."""
         try:
             said = json.loads(path.read_text())
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise InputError(f"{path}: cannot be read as a league ({error})") from error
         if not isinstance(said, dict) or said.pop("format", None) != FORMAT:
             raise InputError(f"{path}: expected a league of format {FORMAT}")
@@ -156,12 +162,25 @@ class League:
             numbers: dict[str, Any] = {name: float(said[name]) for name in ("mean", "passers", "games", "plays")}
             spreads = {str(name): float(value) for name, value in said["spreads"].items()}
             return cls(**numbers, spreads=spreads, counted=int(said["counted"]))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise InputError(f"{path}: expected the numbers of a league ({error})") from error
+
+
+def check_scores(plays: pl.DataFrame) -> None:
+    """See that every play has a score that is a finite number; InputError with the first row that has none."""
+    score = plays["score"]
+    if not score.dtype.is_numeric():
+        raise InputError(f"plays: score: expected numbers, got {score.dtype}")
+    bad = ~score.cast(pl.Float64).is_finite().fill_null(value=False)
+    if bad.any():
+        row = int(bad.arg_true()[0])
+        raise InputError(f"plays: score: expected a finite number in every row, got {score[row]} in row {row}")
 
 
 def _components(score: np.ndarray, cells: pl.DataFrame, passers: pl.DataFrame) -> tuple[float, float, float]:
     """tau^2, gamma^2, sigma^2; `cells` are passers' games."""
+    if np.ptp(score) <= 1e-9 * np.abs(score).max():  # what is left is rounding
+        return 0.0, 0.0, 0.0
     n, total = cells["n"].to_numpy().astype(float), cells["total"].to_numpy()
     size, squares = passers["plays"].to_numpy().astype(float), passers["squares"].to_numpy().astype(float)
     count, mean = float(len(score)), float(score.mean())

@@ -113,7 +113,12 @@ def test_a_flat_window_has_a_scale_from_the_training_part_alone():
         (lambda t: t.with_columns(value=pl.lit(2.5)), r"'value': a constant series, every value is 2.5"),
         (lambda t: t.with_columns(value=pl.lit(None, pl.Float64)), r"expected at least 3 values, got 0"),
         (lambda t: t[:2], r"expected at least 3 rows, got 2"),
-        (lambda t: t.with_columns(value=pl.Series([1.0, float("inf")] * 25)), r"'value': row 2 is infinite"),
+        (lambda t: t.with_columns(value=pl.Series([1.0, float("inf")] * 25)), r"'value': row 2: expected .* at most"),
+        (lambda t: t.with_columns(value=t["value"] * 1e39), r"'value': row \d+: expected .* at most 1e\+30"),
+        (
+            lambda t: t.with_columns(timestamp=pl.lit("01/02/2020")),
+            r"row 1: expected a date such as .* got '01/02/2020'",
+        ),
         (
             lambda t: t.with_columns(timestamp=pl.lit("02/26/2015")),
             r"row 1: expected a date such as .* got '02/26/2015'",
@@ -141,8 +146,11 @@ def test_what_is_wrong_is_told_with_its_row(tmp_path, change, message):
     [
         ({"context": 0}, "context: expected at least 1 step, got 0"),
         ({"context": 5, "lead": 0}, "lead: expected at least 1 step, got 0"),
-        ({"context": 90}, "line: 40 observations are too short a series for a context of 90 and a lead of 1 steps"),
-        ({"context": 5, "lead": 60}, "too short a series"),
+        ({"context": 90}, "line: context: the series is 40 steps long, too short for 90"),
+        ({"context": 10**9}, "line: context: the series is 40 steps long, too short for 1000000000"),
+        ({"context": 5, "lead": 60}, "line: lead: the series is 40 steps long, too short for 60"),
+        ({"context": 5, "lead": 10**30}, "lead: the series is 40 steps long"),
+        ({"context": 35, "lead": 30}, "line: 40 observations are too short a series for a context of 35 and a lead of"),
     ],
 )
 def test_windows_that_cannot_be(arguments, message):

@@ -147,8 +147,12 @@ def test_further_ratings_join_by_what_both_have(target, tmp_path, capsys):
         ({"name": ["A"], "qbr": [1]}, "expected a column to join by, one of passer_id, passer"),
         ({"passer": ["A", "B"], "qbr": [1, 2]}, "none of its 2 rows joins by passer: its first has passer 'A'"),
         ({"passer": ["A", "A"], "qbr": [1, 2]}, "2 of 2 rows share their passer"),
-        ({"passer": ["A"], "plays": [1]}, "has no column beside passer, plays"),
-        ({"passer_id": ["A"], "qbr": [1]}, "expected passer_id as Int64"),
+        ({"passer": ["A"]}, "has no column beside passer, which"),
+        ({"passer": ["A"], "plays": [1], "qbr": [1]}, "plays: the leaderboard has a column of that name"),
+        ({"passer_id": ["A"], "qbr": [1]}, "passer_id: expected Int64 as in the leaderboard, got such as 'A'"),
+        ({"passer_id": [1.25, 1.5], "qbr": [1, 2]}, "passer_id: expected Int64 .* got such as 1.25"),
+        ({"passer_id": ["01", "1"], "qbr": [1, 2]}, "share their passer_id|none of its 2 rows"),
+        ({"passer": pl.Series([], dtype=pl.String), "qbr": pl.Series([], dtype=pl.Int64)}, "has no rows"),
     ],
 )
 def test_a_file_that_does_not_join_is_told(target, tmp_path, rows, said):
@@ -165,6 +169,7 @@ def test_a_file_that_does_not_join_is_told(target, tmp_path, rows, said):
         (["--min-plays", "5000"], "has 5000 plays"),
         (["--bootstraps", "-1"], "--bootstraps"),
         (["--by", "coach"], "no column 'coach'"),
+        (["--by", "score"], "by: 'score' is what a leaderboard says of its groups"),
         (["--of", "test"], "a cross-fitting scores every play"),
         (["--source", "nowhere.csv"], "nowhere.csv: no such file"),
     ],
@@ -195,6 +200,7 @@ def test_a_report_of_nothing_is_refused(target, tmp_path):
         report.command([str(target), "--min-plays", "5000"])
     with pytest.raises(InputError, match="--watch"):
         report.command([str(target), "--watch", "99"])
+    assert report.plays_to_watch(None, "all", None, pl.Series([7]), 0) == ({7: {"best": [], "worst": []}}, [])
     with pytest.raises(InputError, match="config"):
         report.command([str(tmp_path)])
     for run in load_crossfit(target).runs:

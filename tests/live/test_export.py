@@ -11,7 +11,7 @@ import pytest
 from experiments.export import command
 from sbp_jax.errors import InputError
 from sbp_jax.live.export import PACKAGE, export
-from sbp_jax.live.exported import MANIFEST, load
+from sbp_jax.live.exported import MANIFEST, digest_of, load
 from sbp_jax.scoring import LEAGUE_PATH, League
 from tests.live.runs import small_plays, small_run
 
@@ -87,10 +87,12 @@ def changed(folder, tmp_path, change):
     return copy
 
 
-def edit(name, value):
+def edit(name, value, digest=True):
     def change(copy):
         manifest = json.loads((copy / MANIFEST).read_text())
-        manifest[name] = value
+        manifest[name] = value(manifest[name]) if callable(value) else value
+        if digest:
+            manifest["sha256"] = digest_of(manifest)
         (copy / MANIFEST).write_text(json.dumps(manifest))
 
     return change
@@ -123,6 +125,11 @@ def flip(name):
         (edit("files", {"weights.npz": {}}), r"files: weights\.npz: expected bytes and sha256"),
         (edit("files", {"../x": {"bytes": 1, "sha256": ""}, "weights.npz": {}}), "'../x' is not inside the folder"),
         (edit("spec", None), "spec: expected a dict"),
+        (
+            edit("spec", lambda spec: spec | {"static": spec["static"][::-1]}, digest=False),
+            "is not the manifest that was exported",
+        ),
+        (lambda copy: (copy / MANIFEST).write_text("[" * 100_000), "cannot be read as a manifest"),
     ],
 )
 def test_what_does_not_match_is_refused(folder, tmp_path, change, message):

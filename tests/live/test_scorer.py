@@ -2,6 +2,7 @@
 
 import jax.numpy as jnp
 import numpy as np
+import polars as pl
 import pytest
 
 from sbp_jax.errors import InputError
@@ -199,6 +200,18 @@ def frame_with(value, player=3, column=2):
         (lambda s: s.push(frame_with(np.inf)), "frame of row 0: player 3: vx: expected a number of at most 1e\\+06"),
         (lambda s: s.push(frame_with(1e300)), "frame of row 0: player 3: vx: expected a number of at most 1e\\+06"),
         (lambda s: s.push(np.ones((22, 8), bool)), "frame of row 0: expected an array of numbers"),
+        (
+            lambda s: s.push(np.ma.masked_array(np.zeros((22, 8)))),
+            "frame of row 0: expected an array of numbers, got a",
+        ),
+        (lambda s: s.push(pl.DataFrame(np.zeros((22, 8)))), "expected an array of numbers, got a DataFrame"),
+        (lambda s: s.push(np.zeros((22, 8), "m8[s]")), "frame of row 0: expected an array of numbers"),
+        (
+            lambda s: s.reset({"yards_to_goal": 1e5}),
+            "static: yards_to_goal: expected from 0 to 110 yards, got 100000.0",
+        ),
+        (lambda s: s.reset({"distance": -1}), "static: distance: expected from 0 to 110 yards, got -1"),
+        (lambda s: s.reset(None), "static: expected a mapping by name or 16 numbers, got None"),
         (lambda s: s.push(frame_with(2e6)), "frame of row 0: player 3: vx: expected a number of at most"),
         (lambda s: s.reset({"down": True}), "static: down: expected a number of at most"),
         (lambda s: s.push([["1"] * 8] * 22), "frame of row 0: expected an array of numbers"),
@@ -225,9 +238,17 @@ def frame_with(value, player=3, column=2):
 def test_bad_input_is_named_and_changes_nothing(rows, plays, call, message):
     rows.reset(plays.static[0], 0)
     rows._frames[1] = rows._frames[2] = -1
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(InputError, match=message) as told:
         call(rows)
+    assert "\n" not in str(told.value)
     assert rows.push(np.zeros((22, 8)), 0).frames == 1
+
+
+def test_the_edges_of_a_distribution_are_nobodys_to_change(scorer, plays):
+    scorer.reset(plays.static[0])
+    scorer.push(np.zeros((22, 8)))
+    with pytest.raises(ValueError, match="read-only"):
+        scorer.distribution().edges[:] = 0
 
 
 def test_a_play_that_ended_takes_no_more_frames(scorer, plays):

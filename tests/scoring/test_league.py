@@ -212,7 +212,32 @@ def test_a_missing_value_is_a_group_of_its_own():
     assert np.isfinite(board["bootstrap_low"].to_numpy()).all()
 
 
+@pytest.mark.parametrize("score", [0.1, 0.3, 1e-9])
+def test_equal_scores_tell_nobody_apart(score):
+    passers = np.repeat(np.arange(5), 21)
+    table = pl.DataFrame({"passer_id": passers, "passer": passers.astype(str), "game_id": np.arange(105) // 7})
+    table = table.with_columns(score=pl.lit(score), pit=0.5)
+    for by in (("career",), ("game",), ("play",)):
+        board = aggregate(table.with_columns(play_id=pl.int_range(105)), by, League.fit(table))
+        assert set(board["passing_score"].to_list()) == {74.5}
+
+
+def test_a_game_of_many_plays_is_counted_whole():
+    table = pl.DataFrame({"passer_id": np.repeat([1, 2], 70_000), "passer": "A", "game_id": np.repeat([1, 2], 70_000)})
+    table = table.with_columns(score=pl.Series(np.random.default_rng(0).standard_normal(140_000)), pit=0.5)
+    league = League(0.0, 0.01, 0.01, 1.0, {"career": 0.1})
+    board = aggregate(table, ("career",), league, bootstraps=0)
+    assert board["standard_error"].to_list() == pytest.approx([np.sqrt(0.01 + 1 / 70_000)] * 2)
+
+
 def test_bad_input_is_named():
+    scored, _ = drawn(passers=3)
+    with pytest.raises(InputError, match="score: expected a finite number in every row, got None in row 2"):
+        aggregate(scored.with_columns(score=pl.when(pl.int_range(pl.len()) != 2).then("score")), ("season",), LEAGUE)
+    with pytest.raises(InputError, match="by: expected words in a list, got 'season'"):
+        aggregate(scored, "season", LEAGUE)
+    with pytest.raises(InputError, match="plays: no column 'game_id'"):
+        League.fit(scored.drop("game_id"))
     table, _ = drawn(passers=3)
     with pytest.raises(InputError, match="no column 'team'"):
         aggregate(table, ("team",), LEAGUE)

@@ -38,7 +38,7 @@ def test_what_a_split_chooses(split, rows):
     ("split", "said"),
     [
         ("dwn = 3", "no column 'dwn'; did you mean 'down'"),
-        ("deep", "no column 'air_yards'"),
+        ("deep", "is 'air_yards >= 20', and these plays have no column 'air_yards'"),
         ("presure", "did you mean 'pressure'"),
         ("x = 1", "named splits: pressure"),
         ("down", "expected a condition such as"),
@@ -54,6 +54,11 @@ def test_what_is_no_split_is_told_in_one_line(split, said):
     with pytest.raises(InputError, match=said) as caught:
         select_plays(PLAYS, split)
     assert "\n" not in str(caught.value)
+
+
+def test_a_split_by_what_is_not_known_says_so():
+    with pytest.raises(InputError, match="none of the 4 plays is of it: 'pressure' is not known of any"):
+        select_plays(PLAYS.with_columns(pressure=pl.lit(None, pl.Boolean)), "pressure")
 
 
 def test_every_named_split_can_be_read():
