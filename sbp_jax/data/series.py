@@ -148,13 +148,13 @@ def windows(series: Series, context: int, lead: int = 1, training: int | None = 
     Raises:
         InputError: a context or lead below 1; no outcome has a window; a constant training part.
     """
-    for name, number in (("context", context), ("lead", lead)):
+    length = int(series.cell[-1]) + 1
+    # half of a window must be seen
+    for name, number, most in (("context", context, 2 * length), ("lead", lead, length - 1)):
         if number < 1:
             raise InputError(f"{name}: expected at least 1 step, got {number}")
-        if number > series.cell[-1]:
-            raise InputError(
-                f"{series.name}: {name}: the series is {int(series.cell[-1]) + 1} steps long, too short for {number}"
-            )
+        if number > most:
+            raise InputError(f"{series.name}: {name}: the series is {length} steps long, too short for {number}")
     cell, told = series.cell, series.value[:training]
     deviation = float(np.mean(np.abs(told - np.median(told)))) if len(told) else 0.0
     if not deviation > 0:
