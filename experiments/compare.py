@@ -18,7 +18,7 @@ from tqdm import tqdm
 from experiments.cli import main, parse
 from experiments.judge import LEVELS, Judged, judge
 from sbp_jax.config import DataConfig
-from sbp_jax.data.batching import LEAGUE_YARDS, NET_YARDS, Plays
+from sbp_jax.data.batching import Plays, in_yards
 from sbp_jax.errors import InputError
 from sbp_jax.reporting import compare as reporting
 from sbp_jax.run import load_run
@@ -136,11 +136,6 @@ def told(training: Training, differ: bool) -> dict[str, Any]:
     }
 
 
-def in_yards(data: Any) -> bool:
-    """Whether a configuration's outcomes are gains in yards."""
-    return isinstance(data, DataConfig) and data.outcome in (LEAGUE_YARDS, NET_YARDS)
-
-
 def judge_all(folders: Mapping[str, Path], split: str) -> tuple[dict[str, Judged], list[str]]:
     """Figures of each run on the split's plays, and a sentence for each that could not be judged."""
     judged: dict[str, Judged] = {}
@@ -185,7 +180,8 @@ def command(args: list[str]) -> None:
         notes += failed
     figures = {name: each.metrics.to_dict() for name, each in judged.items()}
     columns = {name: told(training, differ) for name, training in trainings.items()}
-    unit = "yd" if all(in_yards(training.saved.config.data) for training in trainings.values()) else ""
+    kinds = [training.saved.config.data for training in trainings.values()]
+    unit = "yd" if all(isinstance(data, DataConfig) and in_yards(data.outcome) for data in kinds) else ""
     text = reporting.page(differing(trainings), columns, figures, notes, unit)
     options.out.mkdir(parents=True, exist_ok=True)
     written = ["compare.md"]

@@ -29,7 +29,7 @@ from sbp_jax.reporting.field import Moment, draw_moment
 from sbp_jax.reporting.sketch import ASCII, UNICODE, Glyphs, Law
 
 LEVELS = (0.05, 0.95)  # of the interval that is shown
-SLOWEST = 1e-3
+SLOWEST = 1e-3  # speed: a play takes hours, and no clock overflows
 _LONGEST_WAIT_S = 0.25  # between two screens where the terminal or the computation is late
 _PICTURE = (100, 30)
 _FONT = "DejaVu Sans Mono, Menlo, Consolas, monospace"

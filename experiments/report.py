@@ -19,7 +19,7 @@ from tqdm import tqdm
 from experiments.cli import main, parse
 from experiments.score import rated
 from experiments.scored import Of, Target, league_of, open_target, parts_of, score_plays
-from sbp_jax.data.batching import FEATURES, LEAGUE_YARDS, NET_YARDS, Plays
+from sbp_jax.data.batching import FEATURES, LEAGUE_YARDS, Plays, in_yards
 from sbp_jax.data.columns import read_file
 from sbp_jax.errors import InputError
 from sbp_jax.reporting.report import calibration, encode_densities, encode_positions, write_report
@@ -215,7 +215,7 @@ def _data(
         for name, text in SPLITS.items()
         if any(board["split"] == name for board in boards)
     }
-    yards = data.outcome in (LEAGUE_YARDS, NET_YARDS)
+    yards = in_yards(data.outcome)
     places = {name: 1 + at for at, name in enumerate(COLUMNS)}
     rows = [row for board in boards for row in board["rows"]]
     kept = [name for name, at in places.items() if any(row[at] is not None for row in rows)]

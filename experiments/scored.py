@@ -11,7 +11,7 @@ from scipy.special import ndtri
 
 from sbp_jax.config import DataConfig
 from sbp_jax.crossfit import CrossFit, is_crossfit, load_crossfit
-from sbp_jax.data.batching import LEAGUE_YARDS, NET_YARDS, Plays
+from sbp_jax.data.batching import Plays, in_yards
 from sbp_jax.data.dataset import PrepareConfig
 from sbp_jax.data.facts import GAIN, listed_facts, with_listed
 from sbp_jax.data.features import read_plays
@@ -147,7 +147,7 @@ def _lists(data: DataConfig, sources: Sequence[str]) -> pl.DataFrame | None:
 
 def _with_gain(table: pl.DataFrame, data: DataConfig) -> pl.DataFrame:
     """Yards as the league counts them: from the lists, else from the outcome where that tells."""
-    if GAIN in table.columns or data.outcome not in (LEAGUE_YARDS, NET_YARDS):
+    if GAIN in table.columns or not in_yards(data.outcome):
         return table
     nothing = pl.col("result").is_in(["I", "IN"])
     return table.with_columns(pl.when(nothing).then(0.0).otherwise(pl.col("yards").cast(pl.Float64)).alias(GAIN))

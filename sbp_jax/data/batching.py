@@ -27,6 +27,7 @@ __all__ = [
     "Plays",
     "assemble",
     "check_mirror",
+    "in_yards",
 ]
 
 PLAYERS = 22
@@ -38,6 +39,11 @@ PLAYER_FEATURES = len(FEATURES)
 FRAME_FEATURES = PLAYERS * PLAYER_FEATURES  # columns of a frame without extras
 # of a cell of a series' window: asinh of the scaled value, so that no spike drowns the rest, and whether it is seen
 WINDOW_FEATURES = ("value", "seen")
+
+
+def in_yards(outcome: str) -> bool:
+    """Whether an outcome of plays is a gain in yards, and no column of a file in a unit of its own."""
+    return outcome in (LEAGUE_YARDS, NET_YARDS)
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
-from sbp_jax.data.batching import LEAGUE_YARDS, NET_YARDS
+from sbp_jax.data.batching import LEAGUE_YARDS, in_yards
 from sbp_jax.data.formats import (
     GAME_NAMES,
     PLAY_NAMES,
@@ -69,7 +69,7 @@ def read_listing(
             else:
                 plays.append(listed)
     names = ", ".join(str(table.path) for table in tables if table.role == "plays") or "no list of plays"
-    if outcome not in (LEAGUE_YARDS, NET_YARDS) and not any("listed_outcome" in each.columns for each in plays):
+    if not in_yards(outcome) and not any("listed_outcome" in each.columns for each in plays):
         raise InputError(
             f"outcome: expected yards, net_yards or a column of a list of plays, got {outcome!r} ({names})"
         )

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 import polars as pl
 
-from sbp_jax.data.batching import LEAGUE_YARDS, NET_YARDS
+from sbp_jax.data.batching import in_yards
 from sbp_jax.data.descriptions import is_reversed, parse_description, parse_return
 from sbp_jax.data.formats import Table, cast_columns, numbers, read_table
 from sbp_jax.errors import InputError
@@ -108,7 +108,7 @@ def read_play_list(table: Table, outcome: str, further: Sequence[str]) -> pl.Dat
     if flagged:
         frame = frame.with_columns(result=_by_flags(rows))
     frame = frame.with_columns(yards=_gain(rows, frame, table, names["yards"]))
-    if outcome in table.columns and outcome not in (LEAGUE_YARDS, NET_YARDS):
+    if outcome in table.columns and not in_yards(outcome):
         frame = frame.with_columns(listed_outcome=numbers(rows[outcome], table.path, outcome))
     frame = cast_by_name(frame, table, names, text=TEXT, flags=FLAGS, real={*REAL, "listed_outcome"})
     if frame.select(pl.col("game_id", "play_id").is_null().any()).row(0) != (False, False):

@@ -11,7 +11,7 @@ import numpy as np
 from flax import nnx
 
 from sbp_jax.config import DataConfig
-from sbp_jax.data.batching import FRAME_S, LEAGUE_YARDS, NET_YARDS, PLAYERS
+from sbp_jax.data.batching import FRAME_S, PLAYERS, in_yards
 from sbp_jax.data.extras import feature_names
 from sbp_jax.data.static import static_names
 from sbp_jax.errors import InputError
@@ -72,8 +72,8 @@ def programs_of(run: "Run", league: Path | None = None) -> Programs:
     if "target_defenders" in data.extras:
         raise InputError(f"{run.path}: was trained with target_defenders, which is not known before the throw")
     graph, params, rest = nnx.split(run.model, nnx.Param, ...)
-    in_yards = data.outcome in (LEAGUE_YARDS, NET_YARDS)
-    judge = _Judge(run.model.head, in_yards, run.whole, run.config.training.objective == "censored", _edges(run))
+    gains = in_yards(data.outcome)
+    judge = _Judge(run.model.head, gains, run.whole, run.config.training.objective == "censored", _edges(run))
 
     def model(weights):
         return nnx.merge(graph, *weights)
@@ -159,7 +159,7 @@ class _Judge:
 
 def _edges(run: "Run") -> np.ndarray:
     assert isinstance(run.config.data, DataConfig)
-    if run.config.data.outcome in (LEAGUE_YARDS, NET_YARDS):
+    if in_yards(run.config.data.outcome):
         return np.arange(LOWEST_YARDS, HIGHEST_YARDS + 2, dtype=np.float32) - np.float32(0.5)
     return np.linspace(run.config.head.low, run.config.head.high, CELLS + 1, dtype=np.float32)
 

@@ -46,8 +46,10 @@ def group_columns(by: Sequence[str]) -> tuple[list[str], Level]:
     The finest of the levels named counts; without one the groups are of careers.
 
     Raises:
-        InputError: a word comes twice.
+        InputError: a word comes twice, or all are one text.
     """
+    if isinstance(by, str):
+        raise InputError(f"by: expected words in a list, got {by!r}")
     twice = sorted({word for word in by if by.count(word) > 1})
     if twice:
         raise InputError(f"by: {twice[0]!r} is named twice")
@@ -86,8 +88,6 @@ def aggregate(
     Raises:
         InputError: a column is missing, or no group has enough plays; the line names it.
     """
-    if isinstance(by, str):
-        raise InputError(f"by: expected words in a list, got {by!r}")
     columns, level = group_columns(by)
     missing = [name for name in (*columns, "game_id", "score", "pit") if name not in plays.columns]
     if missing:

@@ -10,12 +10,11 @@ from sbp_jax.config import Config, DataConfig, HeadConfig, SeriesConfig, Trainin
 from sbp_jax.data.batching import (
     FEATURES,
     FRAME_S,
-    LEAGUE_YARDS,
-    NET_YARDS,
     PLAYER_FEATURES,
     PLAYERS,
     WINDOW_FEATURES,
     Plays,
+    in_yards,
 )
 from sbp_jax.data.extras import feature_names
 from sbp_jax.data.slots import MARKERS, OTHERS, PASSER, RECEIVERS
@@ -224,7 +223,7 @@ def check_outcomes(config: Config, plays: Plays) -> None:
         )
     if name != "censored":
         return
-    if outcome not in (LEAGUE_YARDS, NET_YARDS):
+    if not in_yards(outcome):
         raise InputError(
             f"training.objective: censored presumes a gain in yards that the goal line stops, not {outcome}"
         )
@@ -245,7 +244,7 @@ def goal_line(outcome: str, plays: Plays) -> np.ndarray:
     Raises:
         InputError: the plays lack the column.
     """
-    if outcome not in (LEAGUE_YARDS, NET_YARDS):
+    if not in_yards(outcome):
         return np.full(len(plays), np.inf, np.float32)
     if "yards_to_goal" not in plays.info:
         raise InputError("plays: expected the column yards_to_goal among their info")
