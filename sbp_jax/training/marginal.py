@@ -1,13 +1,14 @@
 """The marginal distribution of the outcomes, no network: where every network starts, and a row of every table."""
 
-import functools
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import scipy.optimize
 
 from sbp_jax.models.network import Head
 
@@ -46,10 +47,42 @@ def fit_marginal(
     Returns:
         float32 [num_outputs], the best iterate; never worse than the head's own estimate.
     """
-    start = jnp.asarray(head.initial(np.asarray(outcomes)), jnp.float32)
+    start = np.asarray(head.initial(np.asarray(outcomes)), np.float32)
     values, counted, counts = condensed(*distinct(outcomes, cut))
-    weight = jnp.asarray(counts / len(outcomes), jnp.float32)
-    return np.asarray(_minimize(start, values, counted, weight, prior / len(outcomes), head, loss, steps))
+    more = (0, _rows_for(len(values)) - len(values))
+    values, counted = (jnp.pad(a, more, mode="edge") for a in (values, counted))
+    shares = counts / len(outcomes)
+    weight = jnp.pad(jnp.asarray(shares, jnp.float32), more)
+    fixed = (jnp.asarray(start), values, counted, weight, prior / len(outcomes))
+    best, least = start, np.inf
+
+    def evaluate(raw: np.ndarray) -> tuple[float, np.ndarray]:
+        nonlocal best, least
+        raw = raw.astype(np.float32)
+        gradient, losses = _gradient(raw, *fixed, head=head, loss=loss)
+        # summed in float64: the last steps gain less than a float32 of the sum can show
+        value = np.dot(shares, np.asarray(losses, np.float64)[: len(shares)])
+        value += 0.5 * prior / len(outcomes) * np.sum(np.square(raw - start, dtype=np.float64))
+        if value < least:
+            best, least = raw, value
+        return value, np.asarray(gradient, np.float64)
+
+    adam = optax.adam(optax.cosine_decay_schedule(0.05, steps))
+    update, raw = jax.jit(adam.update), start
+    state = adam.init(jnp.asarray(raw))
+    for _ in range(steps):
+        change, state = update(evaluate(raw)[1].astype(np.float32), state)
+        raw = raw + np.asarray(change)
+    evaluate(raw)
+    scale = 0.01  # a search's first step is one long, which on this scale does not land beyond a jump
+
+    def scaled(x: np.ndarray) -> tuple[float, np.ndarray]:
+        value, gradient = evaluate(scale * x)
+        return value, scale * gradient
+
+    options = {"maxiter": steps, "ftol": 0.0, "gtol": 1e-9}  # valleys are flat: a small gain is no end
+    scipy.optimize.minimize(scaled, best / scale, jac=True, method="L-BFGS-B", options=options)
+    return best
 
 
 def distinct(outcomes: np.ndarray, cut: np.ndarray | None = None) -> tuple[jax.Array, jax.Array, np.ndarray]:
@@ -75,26 +108,20 @@ def condensed(values: jax.Array, cut: jax.Array, counts: np.ndarray) -> tuple[ja
     return values[middle], cut[middle], np.add.reduceat(counts, starts)
 
 
-@functools.partial(jax.jit, static_argnames=("head", "loss", "steps"))
-def _minimize(start, y, cut, weight, prior, head, loss, steps):
-    """The best iterate for the weighted outcomes; compiled once for a head, a loss and a number of values."""
+def _rows_for(count: int) -> int:
+    """Rows that so many values are filled up to, so that few numbers of them are compiled for: a power of two."""
+    return max(64, 1 << (count - 1).bit_length())
 
-    def objective(raw: jax.Array) -> jax.Array:
+
+@partial(jax.jit, static_argnames=("head", "loss"))
+def _gradient(raw, start, y, cut, weight, prior, *, head, loss):
+    """The gradient of what `fit_marginal` minimizes, of weighted outcomes, and the loss of each.
+
+    The methods that call it run on the host: inside of them it would be compiled four times over, which takes longer.
+    """
+
+    def value(raw: jax.Array) -> tuple[jax.Array, jax.Array]:
         losses = loss(head(raw[None]), y, cut)  # one law for all outcomes
-        return jnp.sum(weight * losses) + 0.5 * prior * jnp.sum((raw - start) ** 2)
+        return jnp.sum(weight * losses) + 0.5 * prior * jnp.sum((raw - start) ** 2), losses
 
-    def descend(solver: optax.GradientTransformationExtraArgs, raw: jax.Array) -> jax.Array:
-        def improve(carry, _):
-            raw, state, best, best_value = carry
-            value, gradient = jax.value_and_grad(objective)(raw)
-            best, best_value = (jnp.where(value < best_value, a, b) for a, b in ((raw, best), (value, best_value)))
-            updates, state = solver.update(gradient, state, raw, value=value, grad=gradient, value_fn=objective)
-            return (raw + jnp.asarray(updates), state, best, best_value), None
-
-        first = (raw, solver.init(raw), raw, jnp.asarray(jnp.inf, raw.dtype))
-        # one more than the steps, so that the last iterate is judged too
-        (_, _, best, _), _ = jax.lax.scan(improve, first, length=steps + 1)
-        return best
-
-    adam = optax.with_extra_args_support(optax.adam(optax.cosine_decay_schedule(0.05, steps)))
-    return descend(optax.lbfgs(), descend(adam, start))
+    return jax.grad(value, has_aux=True)(raw)

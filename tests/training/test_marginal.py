@@ -30,7 +30,11 @@ def test_spliced_marginal_improves_on_its_start(name):
         return float(jnp.mean(objective(name)(head(rows), jnp.asarray(y, jnp.float32))))
 
     assert np.isfinite(fitted).all()
-    assert mean_loss(fitted) < mean_loss(start)
+    least = mean_loss(fitted)
+    assert least < mean_loss(start)
+    if name == "interval":  # the others jump where a threshold passes a whole number
+        directions = np.random.default_rng(0).normal(0.0, 0.02, (50, len(fitted))).astype(np.float32)
+        assert min(mean_loss(fitted + away) for away in directions) > least - 1e-5
 
 
 @pytest.mark.parametrize("y", [np.zeros(50), np.full(3, 500.0), np.array([4.0]), np.array([-300.0, 300.0])])
