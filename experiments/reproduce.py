@@ -34,7 +34,8 @@ class Options:
 
     Attributes:
         seeds: of the data, where they are drawn, and of the trainings.
-        quick: an epoch or two of one seed: to see that it works, not what comes out.
+        quick: an epoch or two of one seed, of this project's laws SBP and the Gaussian alone: to see that it works,
+            not what comes out.
         out: folder of the results; without, runs/reproduce/TABLE, where the runs are.
         play_by_play: list of real plays of the seasons 2017 to 2019, for the tables "mae" and "winning".
         team_seasons: table of team-seasons with win percentage, playoffs and listed ratings, for the table "winning".

@@ -28,7 +28,7 @@ class Trees:
     rounds: int
 
 
-def tuned(x: np.ndarray, y: np.ndarray, groups: np.ndarray, loss: Loss, file: Path) -> Trees:
+def tuned(x: np.ndarray, y: np.ndarray, groups: np.ndarray, loss: Loss, file: Path, quick: bool = False) -> Trees:
     """The trees that do best by their own loss over folds of whole groups; kept in `file`, and read from there.
 
     Args:
@@ -37,6 +37,7 @@ def tuned(x: np.ndarray, y: np.ndarray, groups: np.ndarray, loss: Loss, file: Pa
         groups: of rows that folds must not part, such as games [N].
         loss: what is minimized.
         file: where the choice is kept.
+        quick: the first of the settings alone, and few trees.
     """
     if file.is_file():
         return Trees(**json.loads(file.read_text()))
@@ -47,8 +48,11 @@ def tuned(x: np.ndarray, y: np.ndarray, groups: np.ndarray, loss: Loss, file: Pa
     folds = [(np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in range(FOLDS)]
     data, found = xgb.DMatrix(x, y), {}
     stopping = {"folds": folds, "early_stopping_rounds": PATIENCE, "as_pandas": False, "verbose_eval": False}
-    for depth, weight in itertools.product(DEPTHS, WEIGHTS):
-        history = xgb.cv(_settings(loss, depth, weight, 0), data, MOST_ROUNDS, **stopping)
+    settings, rounds = list(itertools.product(DEPTHS, WEIGHTS)), MOST_ROUNDS
+    if quick:
+        settings, rounds = settings[:1], 20
+    for depth, weight in settings:
+        history = xgb.cv(_settings(loss, depth, weight, 0), data, rounds, **stopping)
         (scores,) = (scores for name, scores in history.items() if name.startswith("test") and name.endswith("mean"))
         found[Trees(depth, weight, len(scores))] = scores[-1]
     best = min(found, key=lambda trees: found[trees])

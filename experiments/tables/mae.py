@@ -18,7 +18,7 @@ from experiments.judge import judge_law, oracle_forecast
 from experiments.start import marginal_law
 from experiments.tables.boosting import OBJECTIVES, grown, tuned
 from experiments.tables.summary import situation, summary
-from experiments.tables.trained import rows_of, trained
+from experiments.tables.trained import chosen_models, rows_of, trained
 from sbp_jax.config import Config, DataConfig, Kind
 from sbp_jax.data.batching import Plays
 from sbp_jax.errors import InputError
@@ -142,7 +142,8 @@ def _rows(
 ) -> tuple[pl.DataFrame, Dataset]:
     """The figures of all models, one row a model and seed, and the data; `columns` is what XGBoost sees of plays."""
     dataset = open_dataset(base.data)
-    chosen = {(name, seed): _model(base, kind, seed, quick) for name, kind in MODELS.items() for seed in range(seeds)}
+    models = chosen_models(MODELS, quick)
+    chosen = {(name, seed): _model(base, kind, seed, quick) for name, kind in models.items() for seed in range(seeds)}
     found, folders = trained(chosen, dataset, root, _judge, stop, may_diverge=True)
     test, run = sampled(dataset.split("test")), load_run(folders["SBP", 0])
     fixed = {"Marginal": _figures(marginal_law(run.model, test), test)}
@@ -151,7 +152,7 @@ def _rows(
     known = Plays.concatenate([dataset.split("train"), dataset.split("validation")])
     x, y = columns(known), known.yards
     for loss in OBJECTIVES:
-        trees = tuned(x, y, known.game_id, loss, root / f"xgboost-{loss}-{dataset.fingerprint}.json")
+        trees = tuned(x, y, known.game_id, loss, root / f"xgboost-{loss}-{dataset.fingerprint}.json", quick)
         for seed in range(seeds):
             error = grown(trees, x, y, loss, seed)(columns(test)) - test.yards
             found[f"XGBoost, {loss} error", seed] = {"mae": float(np.mean(np.abs(error)))}

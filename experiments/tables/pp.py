@@ -15,7 +15,7 @@ import polars as pl
 import configs
 from experiments.data import SeriesDataset, open_dataset
 from experiments.start import marginal_law
-from experiments.tables.trained import Figures, rows_of, trained
+from experiments.tables.trained import Figures, chosen_models, rows_of, trained
 from sbp_jax.config import Config, SeriesConfig
 from sbp_jax.data.batching import Plays
 from sbp_jax.data.sinusoid import TrueLaw, draw, sinusoid
@@ -91,7 +91,8 @@ def networks(
         values = draw(TRAIN + VALIDATION + TEST, seed)
         table = pl.DataFrame({"time": np.arange(len(values)), "value": values})
         write_whole(file, table.write_csv().encode())
-    chosen = {name: configuration(file, kind, seed, quick) for name, kind in MODELS.items()}
+    models = chosen_models(MODELS, quick)
+    chosen = {name: configuration(file, kind, seed, quick) for name, kind in models.items()}
     dataset = open_dataset(chosen["SBP"].data)
     assert isinstance(dataset, SeriesDataset)
     found, folders = trained(chosen, dataset, root, _judge, stop, may_diverge=True)

@@ -18,8 +18,14 @@ from sbp_jax.run import Run, load_run
 from sbp_jax.training.stop import Stop
 
 K = TypeVar("K")
+V = TypeVar("V")
 Figures = dict[str, Any]
 Judge = Callable[[Run, Plays], dict[str, float]]
+
+
+def chosen_models(models: Mapping[str, V], quick: bool) -> dict[str, V]:
+    """The models of a table by name; quick, SBP and the Gaussian alone, as every law is a program to compile."""
+    return {name: model for name, model in models.items() if not quick or name in ("SBP", "Gaussian")}
 
 
 def trained(

@@ -15,7 +15,7 @@ import numpy as np
 import configs
 from experiments.data import SeriesDataset, open_dataset
 from experiments.start import marginal_law
-from experiments.tables.trained import Figures, rows_of, trained
+from experiments.tables.trained import Figures, chosen_models, rows_of, trained
 from sbp_jax.config import Config, Kind, SeriesConfig
 from sbp_jax.data.batching import Plays
 from sbp_jax.data.series import Series
@@ -71,9 +71,9 @@ def networks(
     seeds: int, quick: bool, root: Path, source: Path, stop: Stop | None = None
 ) -> tuple[dict[tuple[str, int], Figures], dict[tuple[str, int], Path], SeriesDataset]:
     """The figures and the runs of each model and seed, trained where they are missing, and the data."""
-    files = files_of(source, quick)
+    files, models = files_of(source, quick), chosen_models(MODELS, quick)
     chosen = {
-        (name, seed): configuration(files, kind, seed, quick) for name, kind in MODELS.items() for seed in range(seeds)
+        (name, seed): configuration(files, kind, seed, quick) for name, kind in models.items() for seed in range(seeds)
     }
     dataset = open_dataset(chosen["SBP", 0].data)
     assert isinstance(dataset, SeriesDataset)

@@ -40,7 +40,7 @@ KEPT += ["epa", "expected_completion", "score", "pit"]
 ALL = "dropbacks"
 PLAYS = {"attempts": ("C", "I", "IN"), "attempts and sacks": ("C", "I", "IN", "S"), ALL: ("C", "I", "IN", "S", "R")}
 CANDIDATES = tuple((outcome, which) for outcome in ("yards", "net_yards", "epa") for which in PLAYS)
-QUICK = (("yards", "attempts"), ("yards", ALL), ("epa", ALL))
+QUICK = (("yards", "attempts"), ("yards", ALL))
 
 
 def make(quick: bool, root: Path, source: Path, records: Path, stop: Stop | None = None) -> list[Any]:

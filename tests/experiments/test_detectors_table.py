@@ -75,7 +75,7 @@ def test_the_tables_of_series_are_made(tmp_path, monkeypatch, capsys):
     reproduce.command(["twitter", *words])
     reproduce.command(["detectors", *words])
     rows = pl.read_parquet("results/twitter/twitter.parquet")
-    assert rows["arm"].to_list() == ["SBP", "Binned", "Student-t", "Gaussian", "Marginal"]
+    assert rows["arm"].to_list() == ["SBP", "Gaussian", "Marginal"]
     assert rows["crps"].is_between(0.0, 2.0).all()  # in units of each series
     page = (tmp_path / "results/detectors/detectors.md").read_text()
     for title in ("One-sided alarms on the demo's series", "Two-sided alarms on mention counts"):

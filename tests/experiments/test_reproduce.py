@@ -75,7 +75,7 @@ def test_the_table_is_made_and_gone_on_with(tmp_path, monkeypatch, capsys):
         monkeypatch.setattr(pp, name, count)
     reproduce.command(["pp", "--quick", "--seeds", "1", "--out", "results"])
     table = pl.read_parquet("results/pp/pp.parquet")
-    assert table["arm"].to_list() == [*pp.MODELS, "Marginal", "Oracle"]
+    assert table["arm"].to_list() == ["SBP", "Gaussian", "Marginal", "Oracle"]
     assert table.select(pp.FIGURES.keys()).null_count().sum_horizontal().item() == 0
     crps = dict(table.select("arm", "crps").iter_rows())
     assert crps["Oracle"] < crps["SBP"] < crps["Marginal"]
