@@ -12,6 +12,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from tqdm import tqdm
 
@@ -64,7 +65,8 @@ def check(config: Config) -> None:
     check_size(config)
     _check_fit(config)
     head, data, training = make_head(config.head), config.data, config.training
-    make_loss(training)(head(jnp.zeros(head.num_outputs)), jnp.zeros(()), jnp.zeros((), bool))
+    loss, outcome = make_loss(training), (jnp.zeros(()), jnp.zeros((), bool))
+    jax.eval_shape(lambda raw: loss(head(raw), *outcome), jnp.zeros(head.num_outputs))
     positive = {
         **({"data.plays": data.plays} if isinstance(data, DataConfig) else {}),
         "training.epochs": training.epochs,

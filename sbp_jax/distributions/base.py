@@ -115,6 +115,11 @@ def compiled(method: M) -> M:
     return cast(M, jax.jit(method, inline=True))
 
 
+def compiled_by(method: M) -> M:
+    """`compiled`, of an object that is no pytree but hashable: once for each that differs."""
+    return cast(M, jax.jit(method, static_argnums=0, inline=True))
+
+
 def set_fields(self: object, **fields: object) -> None:
     """Set fields of a frozen dataclass under construction."""
     for name, value in fields.items():

@@ -3,11 +3,12 @@
 import dataclasses
 from collections.abc import Callable
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from sbp_jax.distributions.base import Distribution
+from sbp_jax.distributions.base import Distribution, compiled_by
 from sbp_jax.distributions.baselines import Normal
 from sbp_jax.distributions.binned import Binned
 from sbp_jax.distributions.blended import BlendedPareto, Masses
@@ -67,6 +68,7 @@ class NormalHead(_LocationScaleHead):
         """2."""
         return 2
 
+    @compiled_by
     def __call__(self, raw: Float[Array, "*batch outputs"]) -> Normal:
         """The distributions of raw outputs [..., 2], batch shape [...]; InputError for another last axis."""
         check_outputs(raw, 2)
@@ -101,6 +103,7 @@ class StudentTHead(_LocationScaleHead):
         """3."""
         return 3
 
+    @compiled_by
     def __call__(self, raw: Float[Array, "*batch outputs"]) -> StudentT:
         """The distributions of raw outputs [..., 3], batch shape [...]; InputError for another last axis."""
         check_outputs(raw, 3)
@@ -150,6 +153,7 @@ class HybridParetoHead(_HybridHead):
         """3."""
         return 3
 
+    @compiled_by
     def __call__(self, raw: Float[Array, "*batch outputs"]) -> HybridPareto:
         """The distributions of raw outputs [..., 3], batch shape [...]; InputError for another last axis."""
         check_outputs(raw, 3)
@@ -169,6 +173,7 @@ class TwoTailedHybridParetoHead(_HybridHead):
         """4."""
         return 4
 
+    @compiled_by
     def __call__(self, raw: Float[Array, "*batch outputs"]) -> TwoTailedHybridPareto:
         """The distributions of raw outputs [..., 4], batch shape [...]; InputError for another last axis."""
         check_outputs(raw, 4)
@@ -200,6 +205,7 @@ class BinnedHead:
         """K."""
         return len(self.edges) - 1
 
+    @compiled_by
     def __call__(self, raw: Float[Array, "*batch outputs"]) -> Binned:
         """The distributions of raw outputs [..., K], batch shape [...]; InputError for another last axis."""
         check_outputs(raw, self.num_outputs)
@@ -239,13 +245,14 @@ class BlendedParetoHead:
         object.__setattr__(self, "lower_mass", lower_mass)
         object.__setattr__(self, "upper_mass", upper_mass)
         object.__setattr__(self, "shape_bounds", checked_bounds(shape_bounds))
-        self(jnp.zeros(self.num_outputs))  # the law's own checks of the masses
+        jax.eval_shape(self, jnp.zeros(self.num_outputs))  # the law's own checks of the masses
 
     @property
     def num_outputs(self) -> int:
         """K + 2."""
         return len(self.edges) + 1
 
+    @compiled_by
     def __call__(self, raw: Float[Array, "*batch outputs"]) -> BlendedPareto:
         """The distributions of raw outputs [..., K + 2], batch shape [...]; InputError for another last axis."""
         check_outputs(raw, self.num_outputs)

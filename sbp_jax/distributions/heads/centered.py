@@ -6,7 +6,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Array, Float
 
-from sbp_jax.distributions.base import Distribution
+from sbp_jax.distributions.base import Distribution, compiled_by
 
 
 @runtime_checkable
@@ -43,6 +43,7 @@ class CenteredHead:
         """That of the head inside."""
         return self.head.num_outputs
 
+    @compiled_by
     def __call__(self, raw: Float[Array, "*batch outputs"]) -> Distribution:
         """The head's distributions at raw + offset, batch shape [...]."""
         offset = np.asarray(self.offset).astype(raw.dtype).reshape((1,) * (raw.ndim - 1) + (-1,))

@@ -2,10 +2,12 @@
 
 import dataclasses
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from sbp_jax.distributions.base import compiled_by
 from sbp_jax.distributions.binned import Binned
 from sbp_jax.distributions.heads.checks import (
     check_outputs,
@@ -72,7 +74,7 @@ class SplicedBinnedParetoHead:
         object.__setattr__(self, "tail_mass", tuple(float(m) for m in tail_mass))
         object.__setattr__(self, "parameterization", parameterization)
         object.__setattr__(self, "shape_bounds", bounds)
-        self(jnp.zeros(self.num_outputs))  # the law's own checks of edges and tail masses
+        jax.eval_shape(self, jnp.zeros(self.num_outputs))  # the law's own checks of edges and tail masses
 
     @property
     def bins(self) -> int:
@@ -84,6 +86,7 @@ class SplicedBinnedParetoHead:
         """K + 4."""
         return self.bins + 4
 
+    @compiled_by
     def __call__(self, raw: Float[Array, "*batch outputs"]) -> SplicedBinnedPareto:
         """The distributions of raw outputs [..., K + 4], batch shape [...]; InputError for another last axis."""
         check_outputs(raw, self.num_outputs)
@@ -109,15 +112,16 @@ class SplicedBinnedParetoHead:
         edges = np.asarray(self.edges)
         bins, width = len(edges) - 1, float(np.mean(np.diff(edges)))
         raw = np.concatenate([initial_logits(y, edges), np.zeros(4)])
-        law = self(jnp.asarray(raw))
-        low, high = (float(t) for t in law.thresholds())
+        start = jnp.asarray(raw)
+        body = Binned(start[:bins], edges)
+        low, high = (float(t) for t in jax.jit(lambda raw: self(raw).thresholds())(start))
         for upper, excess in enumerate((low - y[y < low], y[y > high] - high)):
             mean_excess = float(np.mean(excess)) if excess.size else width
             # a sliver of an excess is rounding of the threshold, not the scale of a tail
             mean_excess = max(mean_excess, 1e-3 * width)
-            inputs = self._tail_inputs(jnp.asarray(raw), law.body, bool(upper))
-            start = PARAMETERIZATIONS[self.parameterization].start(mean_excess, inputs)
-            raw[bins + 2 * upper : bins + 2 * upper + 2] = start
+            inputs = self._tail_inputs(start, body, bool(upper))
+            first = bins + 2 * upper
+            raw[first : first + 2] = PARAMETERIZATIONS[self.parameterization].start(mean_excess, inputs)
         return raw
 
 
