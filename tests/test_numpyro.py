@@ -58,7 +58,7 @@ LAWS = {
     "Affine": lambda: Affine(GeneralizedPareto(jnp.array([-0.4, 0.0, 0.3]), 1.0), jnp.array([-1.0, 0.0, 0.5]), 1.5),
 }
 # half a minute of compilation each, for what the others show too
-SLOW = {"Binned", "BlendedPareto", "HybridPareto", "StudentT", "TwoTailedHybridPareto"}
+SLOW = {"Affine", "Binned", "BlendedPareto", "HybridPareto", "StudentT", "TwoTailedHybridPareto"}
 EVERY = pytest.mark.parametrize(
     "family", [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in LAWS]
 )

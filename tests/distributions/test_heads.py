@@ -49,7 +49,7 @@ def test_outputs_are_in_the_domain_for_any_raw_values(name):
             assert jnp.all((tail.shape >= -0.5) & (tail.shape <= np.float32(0.95)))
         else:
             assert jnp.all(tail.shape >= 0)
-    value, slope = jax.vmap(jax.value_and_grad(loss))(raw, jnp.full(6, 3.0))
+    value, slope = jax.jit(jax.vmap(jax.value_and_grad(loss)))(raw, jnp.full(6, 3.0))
     assert not jnp.any(jnp.isnan(value))
     assert jnp.all(jnp.isfinite(slope))
 
@@ -64,7 +64,7 @@ def test_every_output_receives_a_gradient():
     for name, used in USED.items():
         head = make(name)
         raw = jnp.asarray(head.initial(np.random.default_rng(1).normal(5, 6, 500)), jnp.float32)
-        slope = jax.grad(lambda r, head=head: -jnp.mean(head(r).log_prob(y)))(raw)
+        slope = jax.jit(jax.grad(lambda r, head=head: -jnp.mean(head(r).log_prob(y))))(raw)
         assert int(jnp.sum(slope != 0)) == used
 
 
@@ -184,7 +184,7 @@ def test_any_raw_outputs_give_finite_gradients(name):
     head = HEADS[name]
     scales = jnp.array([[0.1], [1], [10], [100], [1e4]])
     raw = scales * jnp.asarray(np.random.default_rng(8).normal(size=(5, head.num_outputs)), jnp.float32)
-    value, slope = jax.vmap(jax.value_and_grad(lambda r: head(r).interval_log_prob(2.5, 3.5)))(raw)
+    value, slope = jax.jit(jax.vmap(jax.value_and_grad(lambda r: head(r).interval_log_prob(2.5, 3.5))))(raw)
     assert not jnp.any(jnp.isnan(value))
     assert jnp.all(jnp.isfinite(slope))
 

@@ -43,7 +43,7 @@ LAWS = {
     "two-tailed hybrid": lambda: TwoTailedHybridPareto(0.5, 2.0, jnp.array([0.1, -0.3, 0.0]), 0.2),
 }
 # laws to compare with whose every method compiles slowly
-LONG = {"blended", "hybrid", "student", "two-tailed hybrid"}
+LONG = {"affine", "blended", "hybrid", "student", "two-tailed hybrid"}
 EVERY = pytest.mark.parametrize(
     "name", [pytest.param(name, marks=pytest.mark.slow if name in LONG else ()) for name in LAWS]
 )

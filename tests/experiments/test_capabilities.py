@@ -73,6 +73,7 @@ def test_gaussian(found):
     assert cells(found, "Gaussian") == expected("Gaussian")
 
 
+@pytest.mark.slow
 def test_ours_on_two_samples():
     rows = measured({"SBP": law("sbp")}, OF_TWO_SAMPLES)
     assert cells(rows, "SBP") == {probe.name: expected("SBP")[probe.name] for probe in OF_TWO_SAMPLES}

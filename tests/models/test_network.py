@@ -51,7 +51,13 @@ def batch(rows=6, frames=11, seed=0):
 
 def loss_and_gradient(network, x, mask, present, static):
     graph, params, rest = nnx.split(network, nnx.Param, ...)
-    return jax.value_and_grad(lambda p: jnp.sum(nnx.merge(graph, p, rest).raw(x, mask, present, static) ** 2))(params)
+
+    @jax.jit
+    @jax.value_and_grad
+    def squares(params):
+        return jnp.sum(nnx.merge(graph, params, rest).raw(x, mask, present, static) ** 2)
+
+    return squares(params)
 
 
 def assert_trees_equal(a, b):

@@ -15,10 +15,11 @@ from sbp_jax.training.build import check_outcomes, goal_line, make_head, make_lo
 from tests.plays import random_plays
 
 KINDS = get_args(get_type_hints(HeadConfig)["kind"])
+LONG = {"blended_pareto", "two_tailed_hybrid_pareto"}  # to compile
 YARDS = jnp.asarray([-99.0, -10.0, 0.0, 7.0, 45.0, 60.0, 99.0])
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [pytest.param(k, marks=pytest.mark.slow if k in LONG else ()) for k in KINDS])
 def test_no_outcome_of_a_play_is_impossible(kind):
     head = make_head(HeadConfig(kind=kind, bins=15))
     start = head.initial(np.asarray([0.0, 0, 3, 5, 8, 12, 30, -4]))

@@ -73,6 +73,7 @@ def test_batches_are_the_host_s(steps):
                 np.testing.assert_array_equal(seen, expected, err_msg=name)
 
 
+@pytest.mark.slow  # the batches and the number of programs are held by the tests around it
 def test_steps_are_the_host_s_and_compile_once():
     host, resident = feeds()
     _, predictor, trainer, _ = build()
