@@ -1,5 +1,6 @@
 """Shared test set-up: strict JAX promotion, shape-checked signatures, and the optional real data."""
 
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,9 @@ from jaxtyping import install_import_hook
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_num_cpu_devices", 2)  # for what is spread over devices; all else uses the first
 install_import_hook("sbp_jax", "beartype.beartype")
+gc.set_threshold(
+    100_000, 20, 20
+)  # what was compiled stays: looking it through over and over took a fifteenth of the time
 
 # The optimizer's library mixes integers and floats, so that training tests cannot be strict.
 STRICT_ROOMS = {"distributions", "evaluation", "models", "scoring"}
@@ -18,7 +22,14 @@ STRICT_ROOMS = {"distributions", "evaluation", "models", "scoring"}
 # Long files first: one that starts last leaves a processor idle.
 UNOPTIMIZED = [
     *("test_heads.py", "test_network.py", "test_extremes.py", "test_transformations.py"),
-    *("test_numpyro_inference.py", "test_finite.py", "test_tcn.py", "test_cli.py"),
+    *(
+        "test_numpyro_inference.py",
+        "test_finite.py",
+        "test_tcn.py",
+        "test_cli.py",
+        "test_family.py",
+        "test_benchmark.py",
+    ),
     *("test_fit.py", "test_diverged.py", "test_resident.py", "test_sweep.py", "test_build.py", "test_feed.py"),
     *("test_units.py", "test_marginal.py", "test_extras.py", "test_masked_players.py"),
     *("test_scorer.py", "test_export.py", "test_batching.py", "test_replay.py"),

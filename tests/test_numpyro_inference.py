@@ -12,6 +12,8 @@ from numpyro.infer.autoguide import AutoNormal
 from sbp_jax.distributions import GeneralizedPareto, SplicedBinnedPareto
 from sbp_jax.numpyro import Continuous, Rounded
 
+pytestmark = pytest.mark.slow  # minutes of sampling
+
 
 def test_nuts_recovers_the_tail_and_keeps_to_a_moving_support(loose):
     truth = {"shape": 0.25, "scale": 2.0}
@@ -47,7 +49,6 @@ def test_nuts_recovers_the_tail_and_keeps_to_a_moving_support(loose):
     assert not bool(jnp.any(mcmc.get_extra_fields()["diverging"]))
 
 
-@pytest.mark.slow  # NUTS above and the spliced law's adapter in test_numpyro.py stay in the fast suite
 def test_svi_recovers_bins_and_tails_from_rounded_outcomes(loose):
     edges = np.linspace(-4.0, 4.0, 9)
     p = np.array([0.04, 0.08, 0.15, 0.25, 0.2, 0.14, 0.09, 0.05])

@@ -60,6 +60,7 @@ def test_the_pipeline_gives_the_plain_path_s_data_set(source, tmp_path, flags):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["files", "piped", "plain"]
 
 
+@pytest.mark.slow
 def test_an_empty_split_is_no_obstacle(tmp_path):
     source = fabricate.folder(tmp_path / "files", games=2)
     plain = prepare(source, tmp_path / "plain")
@@ -103,6 +104,7 @@ def test_without_beam_the_line_says_how_to_get_it(source, tmp_path, monkeypatch)
         prepare(source, tmp_path / "set", beam_flags=LOCAL)
 
 
+@pytest.mark.slow
 def test_the_command_takes_beam_options(source, tmp_path, capsys):
     command.command([str(source), "--out", str(tmp_path / "set"), "--beam", "runner=DirectRunner"])
     assert "| plays kept | 23 | |" in capsys.readouterr().out

@@ -10,6 +10,7 @@ from sbp_jax.distributions import Affine, GeneralizedPareto, Normal, SplicedBinn
 from sbp_jax.errors import InputError
 from tests import oracles
 from tests.oracles_baselines import assert_probabilities
+from tests.slow import marked
 
 X64 = [pytest.param(False, id="float32"), pytest.param(True, id="float64")]
 LOC, SCALE = 40.0, 3.0
@@ -27,7 +28,7 @@ LOGITS = np.array([0.3, -0.8, 1.1, 0.2, 1.7, 0.4, -0.3, -1.2])
 
 
 @pytest.mark.parametrize("x64", X64)
-@pytest.mark.parametrize("name", BASES)
+@pytest.mark.parametrize("name", marked(BASES, ["student"]))
 def test_against_scipy(name, x64):
     bound = 1e-11 if x64 else 2e-5
     base, want = BASES[name]
@@ -59,7 +60,7 @@ def test_scores_are_the_base_s_in_the_outcome_s_unit():
 
 
 @pytest.mark.parametrize("x64", X64)
-@pytest.mark.parametrize("xi", [-0.3, 0.0, 0.4])
+@pytest.mark.parametrize("xi", marked([-0.3, 0.0, 0.4], [-0.3]))
 def test_gradients_against_50_digits(xi, x64):
     """The law's own slopes and those in loc and scale, in both tails and the body."""
 

@@ -39,8 +39,10 @@ def test_intervals_have_no_cancellation(x64):
     with jax.enable_x64(x64):
         low, high = jnp.asarray(pairs).T
         high = jnp.where(high > low, high, jnp.nextafter(low, jnp.inf))
-        value, slopes = jax.vmap(
-            jax.value_and_grad(lambda p, a, b: Normal(p[0], p[1]).interval_log_prob(a, b)), in_axes=(None, 0, 0)
+        value, slopes = jax.jit(
+            jax.vmap(
+                jax.value_and_grad(lambda p, a, b: Normal(p[0], p[1]).interval_log_prob(a, b)), in_axes=(None, 0, 0)
+            )
         )(jnp.array([0.5, 1.5]), low, high)
         for i in range(len(pairs)):
             a, b = oracles.exact(low[i]), oracles.exact(high[i])

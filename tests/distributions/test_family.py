@@ -7,6 +7,7 @@ import pytest
 
 from sbp_jax.distributions.heads import PARAMETERIZATIONS, SplicedBinnedParetoHead, SplicedFamily, objective
 from sbp_jax.errors import InputError
+from tests.slow import marked
 
 SUPPORT = (-110.0, 110.0)
 BINS = dict(zip(PARAMETERIZATIONS, (40, 7, 25, 40, 1, 12), strict=True))
@@ -37,7 +38,7 @@ def losses_and_gradients(law, raw):
 of_family = jax.jit(lambda wide, values: losses_and_gradients(lambda raw: FAMILY(raw, values), wide))
 
 
-@pytest.mark.parametrize("name", PARAMETERIZATIONS)
+@pytest.mark.parametrize("name", marked(PARAMETERIZATIONS, ["orthogonal", "exponential", "endpoint"]))
 def test_a_member_is_its_head(name):
     head = HEADS[name]
     with jax.enable_x64(True):

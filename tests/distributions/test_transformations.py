@@ -17,6 +17,7 @@ from sbp_jax.distributions import (
     TwoTailedHybridPareto,
 )
 from sbp_jax.distributions.binned import EdgesLike
+from tests.slow import marked
 
 EDGES = np.linspace(-4.0, 4.0, 9)
 BATCH = 3
@@ -44,9 +45,7 @@ LAWS = {
 }
 # laws to compare with whose every method compiles slowly
 LONG = {"affine", "blended", "hybrid", "student", "two-tailed hybrid"}
-EVERY = pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow if name in LONG else ()) for name in LAWS]
-)
+EVERY = pytest.mark.parametrize("name", marked(LAWS, LONG))
 Y = jnp.array([0.3, 1.2, 3.9])
 
 

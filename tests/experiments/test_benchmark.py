@@ -91,6 +91,7 @@ def test_live_calls_are_counted_in_turns_and_their_table_has_targets_and_ratio(t
     assert "flatbuffers is not installed" in benchmark.page("live", results | {"cold": None}, tmp_path, ["live"])
 
 
+@pytest.mark.slow
 def test_the_network_of_the_live_benchmark_says_something_else_of_every_play():
     scorer = live.scorer_of(live.programs_of(live.run_for(live.FORMS["the peer's network"])))
     random = np.random.default_rng(0)

@@ -79,6 +79,7 @@ def test_a_run_on_whole_numbers_judges_no_others(run):
     assert yards_run.score(replace(plays, yards=np.round(plays.yards)))["pit"].is_between(0, 1).all()
 
 
+@pytest.mark.slow
 def test_a_law_of_gains_that_no_line_stops_is_judged_at_the_line(config, tmp_path):
     censored = TrainingConfig(objective="censored", epochs=1, batch_size=8, buckets=(16,))
     yards = replace(config, data=replace(config.data, outcome="net_yards"), training=censored)

@@ -173,6 +173,7 @@ def test_run_is_judged_beside_itself_with_its_plays_gone(run, run_folder, tmp_pa
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["compare.md", "losses.png", "pp.png"]
 
 
+@pytest.mark.slow
 def test_gradients_of_a_trained_network(run_folder, capsys):
     gradients.command(["--run", str(run_folder), "--plays", "1"])
     out = capsys.readouterr().out

@@ -52,6 +52,7 @@ print(json.dumps([medians, score.pit, score.score, score.passing_score, scorer.s
 """
 
 
+@pytest.mark.slow
 def test_it_says_what_the_run_says_where_only_jax_and_numpy_are(run, folder, tmp_path):
     plays = small_plays()
     table, medians = run.score(plays), np.asarray(run.unfold(plays).median())

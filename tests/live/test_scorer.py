@@ -10,6 +10,7 @@ from sbp_jax.live import LiveScorer
 from sbp_jax.live.programs import programs_of
 from sbp_jax.scoring import LEAGUE_PATH, League
 from tests.live.runs import STATICS, small_plays, small_run
+from tests.slow import marked
 
 
 @pytest.fixture(scope="module")
@@ -154,7 +155,7 @@ def test_an_outcome_that_is_no_gain_in_yards_has_neither_first_down_nor_goal_lin
     assert score.pit_low == score.pit == score.pit_high
 
 
-@pytest.mark.parametrize("kind", ["gaussian", "binned"])
+@pytest.mark.parametrize("kind", marked(["gaussian", "binned"], ["binned"]))
 def test_every_head_has_its_numbers(plays, kind):
     run = small_run(kind=kind, encoder="flat")
     scorer = LiveScorer.from_run(run)
@@ -164,7 +165,7 @@ def test_every_head_has_its_numbers(plays, kind):
     assert said.median == pytest.approx(float(run.predict(plays.select(np.array([0]))).median()[0]), rel=1e-5, abs=1e-4)
 
 
-@pytest.mark.parametrize("where", ["run", "crossfit", "given"])
+@pytest.mark.parametrize("where", marked(["run", "crossfit", "given"], ["given"]))
 def test_the_passing_score_is_by_the_league_that_was_saved(tmp_path, plays, where):
     league = League(0.1, 0.04, 0.09, 1.0, {"play": 0.9, "game": 0.3}, 100)
     path = {"run": tmp_path / "x" / "run" / LEAGUE_PATH, "crossfit": tmp_path / "x" / LEAGUE_PATH}

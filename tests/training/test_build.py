@@ -13,13 +13,14 @@ from sbp_jax.distributions import SplicedBinnedPareto
 from sbp_jax.errors import InputError
 from sbp_jax.training.build import check_outcomes, goal_line, make_head, make_loss
 from tests.plays import random_plays
+from tests.slow import marked
 
 KINDS = get_args(get_type_hints(HeadConfig)["kind"])
-LONG = {"blended_pareto", "two_tailed_hybrid_pareto"}  # to compile
+LONG = {"blended_pareto", "student_t", "two_tailed_hybrid_pareto"}  # to compile
 YARDS = jnp.asarray([-99.0, -10.0, 0.0, 7.0, 45.0, 60.0, 99.0])
 
 
-@pytest.mark.parametrize("kind", [pytest.param(k, marks=pytest.mark.slow if k in LONG else ()) for k in KINDS])
+@pytest.mark.parametrize("kind", marked(KINDS, LONG))
 def test_no_outcome_of_a_play_is_impossible(kind):
     head = make_head(HeadConfig(kind=kind, bins=15))
     start = head.initial(np.asarray([0.0, 0, 3, 5, 8, 12, 30, -4]))
@@ -80,7 +81,7 @@ def test_held_thresholds_move_no_bin_by_an_excess(objective):
             law = head(raw)
             return loss(SplicedBinnedPareto(logits, law.edges, law.lower, law.upper, law.tail_mass), jnp.asarray(y))
 
-        return jax.value_and_grad(total)(raw[:15])
+        return jax.jit(jax.value_and_grad(total))(raw[:15])
 
     (value, held), (same, through), (_, habit) = (of_logits(setting) for setting in ("off", "on", "habit"))
     assert value == same

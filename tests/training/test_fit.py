@@ -30,6 +30,7 @@ from sbp_jax.training import (
 from sbp_jax.training.build import constants, make_head, make_network, set_statistics
 from sbp_jax.training.stop import Stop, Stopped
 from tests.plays import random_plays
+from tests.slow import marked
 
 CONFIG = Config(
     network=NetworkConfig(channels=8, layers=2, hidden=(16,), dropout=0.2),
@@ -75,7 +76,7 @@ def test_one_batch_overfits():
     assert history[-1]["training_loss"] < 0.3
 
 
-@pytest.mark.parametrize("killed_at", [1, 3, 8, 11])
+@pytest.mark.parametrize("killed_at", marked([1, 3, 8, 11], [1, 11]))
 def test_resuming_equals_never_stopping(tmp_path, killed_at):
     network, _, trainer, batches = build()
     whole = fit(trainer, HostFeed(batches), None, CONFIG.training, Checkpoints(tmp_path / "whole"), constants(network))
