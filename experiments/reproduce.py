@@ -1,4 +1,4 @@
-"""Published tables, made anew: python -m experiments.reproduce TABLE [--seeds 5] [--quick] [--out FOLDER].
+"""Published tables, made anew: python -m experiments.reproduce TABLE [--seeds 3] [--quick] [--out FOLDER].
 
 Trains what is missing, judges it, and writes a Markdown table with intervals over the seeds, a parquet of all rows and
 a figure. Interrupted, the same command goes on with what is missing. TABLE is one of the tables or "all".
@@ -42,7 +42,7 @@ class Options:
         counts: folder of CSV files, each a series of counts, for the tables "twitter" and "detectors".
     """
 
-    seeds: int = 5
+    seeds: int = 3
     quick: bool = False
     out: Path | None = None
     play_by_play: Path = Path("../shared/data/play_by_play/dropbacks_2017_2019.parquet")
