@@ -110,6 +110,7 @@ def window_areas():
         ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("x64", X64)
 def test_scores_of_windows_against_quadrature(x64):
     """Value and slopes in loc and scale."""

@@ -18,6 +18,7 @@ NAMES = [prop.name for prop in PROPERTIES]
 SHAPES = (0.0, 1e-8, 1e-6, 1e-3, 4.9e-3, 5.1e-3, 0.1, 0.9, -1e-8, -1e-3, -0.2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prop", PROPERTIES, ids=NAMES)
 def test_ours_has_the_property(prop):
     finding = measure(prop, Ours())

@@ -11,6 +11,7 @@ from sbp_jax.training import Checkpoints, HostFeed, ResidentFeed, State, Trainer
 from sbp_jax.training.build import constants
 from sbp_jax.training.scan import scan_steps
 from tests.plays import random_plays
+from tests.slow import marked
 from tests.training.test_fit import CONFIG, Killed, assert_trees_equal, build
 
 NOTHING = State(*(jnp.zeros(()),) * 6)
@@ -96,7 +97,7 @@ def test_the_step_is_traced_once_a_bucket():
     assert recorder.scan._cache_size() == 1
 
 
-@pytest.mark.parametrize("killed_at", [3, 7])
+@pytest.mark.parametrize("killed_at", marked([3, 7], [7]))
 def test_resuming_equals_never_stopping(tmp_path, killed_at):
     _, resident = feeds()
     network, _, trainer, _ = build()

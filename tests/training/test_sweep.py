@@ -79,8 +79,12 @@ def separate(config):
     return fit(trainer, feed, lambda params: float(trainer.evaluate(params, resident, ORDER.epoch(0))), settings)
 
 
-@cache
 def compiled(configs=CONFIGS, together=1, devices=1):
+    return _compiled(configs, together, devices)
+
+
+@cache
+def _compiled(configs, together, devices):
     widest = max(configs, key=lambda config: config.head.bins)
     return Sweep(configs, network_of(widest), True, together, jax.devices()[:devices])
 
