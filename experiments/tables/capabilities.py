@@ -19,6 +19,7 @@ from experiments.properties import Peer
 from experiments.tables.approaches import BINS, HOLD, LAWS, SIZE, STEPS, Approach, Fitted, law
 from experiments.tables.probes import PROBES, Probe
 from experiments.tables.rivals import Point, Watch, published
+from experiments.tables.trained import chosen_models
 from sbp_jax.reporting.headline import Headline
 from sbp_jax.reporting.style import figure
 from sbp_jax.reporting.tables import markdown
@@ -95,7 +96,7 @@ def make(quick: bool) -> Capabilities:
     Raises:
         InputError: as `measured`.
     """
-    left_out = set(LAWS) - {"SBP", "Gaussian"} if quick else set()
+    left_out = set(LAWS) - set(chosen_models(LAWS, quick))
     return measured({name: approach for name, approach in approaches().items() if name not in left_out})
 
 

@@ -1,7 +1,7 @@
 """The marginal distribution of the outcomes, no network: where every network starts, and a row of every table."""
 
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from typing import Protocol, runtime_checkable
 
 import jax
@@ -67,11 +67,10 @@ def fit_marginal(
             best, least = raw, value
         return value, np.asarray(gradient, np.float64)
 
-    adam = optax.adam(optax.cosine_decay_schedule(0.05, steps))
-    update, raw = jax.jit(adam.update), start
+    adam, raw = _adam(steps), start
     state = adam.init(jnp.asarray(raw))
     for _ in range(steps):
-        change, state = update(evaluate(raw)[1].astype(np.float32), state)
+        change, state = adam.update(evaluate(raw)[1].astype(np.float32), state)
         raw = raw + np.asarray(change)
     evaluate(raw)
     scale = 0.01  # a search's first step is one long, which on this scale does not land beyond a jump
@@ -83,6 +82,13 @@ def fit_marginal(
     options = {"maxiter": steps, "ftol": 0.0, "gtol": 1e-9}  # valleys are flat: a small gain is no end
     scipy.optimize.minimize(scaled, best / scale, jac=True, method="L-BFGS-B", options=options)
     return best
+
+
+@cache
+def _adam(steps: int) -> optax.GradientTransformation:
+    """Adam with its update compiled, once for a number of steps."""
+    adam = optax.adam(optax.cosine_decay_schedule(0.05, steps))
+    return adam._replace(update=jax.jit(adam.update))
 
 
 def distinct(outcomes: np.ndarray, cut: np.ndarray | None = None) -> tuple[jax.Array, jax.Array, np.ndarray]:
