@@ -1,11 +1,13 @@
 """Shared test set-up: strict JAX promotion, shape-checked signatures, and the optional real data."""
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import jax
 import pytest
+from jax._src import compiler  # no public switch chooses XLA's code generator from file to file
 from jaxtyping import install_import_hook
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -17,8 +19,9 @@ gc.set_threshold(
 
 # The optimizer's library mixes integers and floats, so that training tests cannot be strict.
 STRICT_ROOMS = {"distributions", "evaluation", "models", "scoring"}
-# Tests about finiteness, shapes, training and files, most of whose time goes into compiling: LLVM's optimizer is off.
-# XLA's own passes stay, and every comparison with 50 digits is in another file and runs the code that users run.
+# Tests about finiteness, shapes, training and files, most of whose time goes into compiling: LLVM's optimizer is off,
+# and XLA generates code in its plainer way, which halves that time. XLA's own passes stay, and every comparison with
+# 50 digits is in another file and runs the code that users run.
 # Long files first: one that starts last leaves a processor idle.
 UNOPTIMIZED = [
     *("test_heads.py", "test_network.py", "test_extremes.py", "test_transformations.py", "test_family.py"),
@@ -39,6 +42,17 @@ def place(path: Path, names: list[str]) -> int:
 
 def unoptimized(path: Path) -> bool:
     return place(path, UNOPTIMIZED) < len(UNOPTIMIZED)
+
+
+def compile_options(*args: Any, made: Callable[..., Any] = compiler.get_compile_options, **kwargs: Any) -> Any:
+    """JAX's options, without the emitters of fused code where the optimizer is off."""
+    options = made(*args, **kwargs)
+    if jax.config.read("jax_disable_most_optimizations"):
+        options.env_option_overrides = [*options.env_option_overrides, ("xla_cpu_use_fusion_emitters", False)]
+    return options
+
+
+compiler.get_compile_options = compile_options
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
