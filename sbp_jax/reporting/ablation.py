@@ -46,19 +46,20 @@ class Context:
 
 @dataclass(frozen=True)
 class Interval:
-    """Mean of a sample with Student's interval of level 0.95; without a width for a single value."""
+    """Mean of a sample of `count` with Student's interval of level 0.95; without a width for a single value."""
 
     mean: float
     half: float
+    count: int
 
     @classmethod
     def of(cls, values: np.ndarray) -> "Interval":
         """That of values [n], n at least 1."""
         count = len(values)
         if count < 2:
-            return cls(float(np.mean(values)), float("nan"))
+            return cls(float(np.mean(values)), float("nan"), count)
         spread = float(np.std(values, ddof=1)) / count**0.5
-        return cls(float(np.mean(values)), float(student.ppf(0.5 + LEVEL / 2, count - 1)) * spread)
+        return cls(float(np.mean(values)), float(student.ppf(0.5 + LEVEL / 2, count - 1)) * spread, count)
 
     @property
     def sign(self) -> int:

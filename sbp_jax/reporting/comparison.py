@@ -1,7 +1,7 @@
 """Models side by side over several seeds: a table with intervals, paired differences, a figure, sentences by rule."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -79,14 +79,23 @@ class Comparison:
         found = [model for model in self.rivals if self.has(model, name)]
         return min(found, key=lambda model: self.mean(model, name).mean, default=None)
 
+    def common(self, rival: str, name: str) -> "Comparison":
+        """What ours and a rival have both: the rows of the seeds for which neither lacks a figure."""
+        both = self.rows.filter(pl.col("arm").is_in([self.ours, rival]), pl.col(name).is_not_null())
+        seeds = both["seed"].value_counts().filter(pl.col("count") == 2)["seed"]
+        return replace(self, rows=self.rows.filter(pl.col("seed").is_in(seeds.implode())))
+
+    def text(self, found: Interval, name: str) -> str:
+        """A mean with its interval, and of how many seeds it is where some are lacking."""
+        lacking = found.count < self.rows["seed"].n_unique()
+        return found.text(self.figures[name].digits) + (f" ({_seeds(found.count)})" if lacking else "")
+
 
 def table(comparison: Comparison) -> str:
     """The means with their intervals; then what was published."""
     tabled = {name: each for name, each in comparison.figures.items() if each.tabled}
     header = ["model", *(each.heading for each in tabled.values())]
-    rows = [
-        [model, *(_cell(comparison, model, name, each) for name, each in tabled.items())] for model in comparison.models
-    ]
+    rows = [[model, *(_cell(comparison, model, name) for name in tabled)] for model in comparison.models]
     for name, known in comparison.published.items():
         cells = (f"{known[key]:.{each.digits}f}" if key in known else "" for key, each in tabled.items())
         rows.append([name, *cells])
@@ -95,12 +104,12 @@ def table(comparison: Comparison) -> str:
 
 def differences(comparison: Comparison) -> str:
     """Ours less each rival, seed by seed: negative is better."""
-    judged = {name: each for name, each in comparison.figures.items() if each.judged}
-    header = [f"{comparison.ours} less", *(each.heading for each in judged.values())]
+    judged = [name for name, each in comparison.figures.items() if each.judged]
+    header = [f"{comparison.ours} less", *(comparison.figures[name].heading for name in judged)]
     rows = []
     for rival in comparison.rivals:
         cells = [difference(comparison.rows, comparison.ours, rival, name) for name in judged]
-        texts = ("" if gap is None else gap.text(each.digits) for gap, each in zip(cells, judged.values(), strict=True))
+        texts = ("" if gap is None else comparison.text(gap, name) for gap, name in zip(cells, judged, strict=True))
         rows.append([rival, *texts])
     return markdown(header, rows)
 
@@ -112,12 +121,16 @@ def verdicts(comparison: Comparison) -> list[str]:
         rival = comparison.best_rival(name) if each.judged else None
         if rival is None:
             continue
-        ours, other = comparison.mean(comparison.ours, name), comparison.mean(rival, name)
         gap = difference(comparison.rows, comparison.ours, rival, name)
-        verdict = {-1: "better than", 0: "not told from", 1: "worse than"}[gap.sign if gap is not None else 0]
+        sign, seeds = (gap.sign, gap.count) if gap is not None else (0, 0)
+        some = 0 < seeds < comparison.rows["seed"].n_unique()
+        compared = comparison.common(rival, name) if some else comparison
+        ours, other = compared.mean(comparison.ours, name), compared.mean(rival, name)
+        verdict = {-1: "better than", 0: "not told from", 1: "worse than"}[sign]
+        where = f" on the {_seeds(seeds)} that both have" if some else ""
         said.append(
             f"{each.heading}: {comparison.ours} ({ours.mean:.{each.digits}f}) is {verdict} its best rival {rival} "
-            f"({other.mean:.{each.digits}f})."
+            f"({other.mean:.{each.digits}f}){where}."
         )
     return said
 
@@ -187,5 +200,9 @@ def drawing(path: Path, comparison: Comparison) -> None:
         page.suptitle(f"{comparison.title} (lower is better)")
 
 
-def _cell(comparison: Comparison, model: str, name: str, each: Figure) -> str:
-    return comparison.mean(model, name).text(each.digits) if comparison.has(model, name) else ""
+def _seeds(count: int) -> str:
+    return "1 seed" if count == 1 else f"{count} seeds"
+
+
+def _cell(comparison: Comparison, model: str, name: str) -> str:
+    return comparison.text(comparison.mean(model, name), name) if comparison.has(model, name) else ""

@@ -37,9 +37,9 @@ def headline(comparison: Comparison) -> Headline:
             continue
         means = {model: comparison.mean(model, name) for model in comparison.models if comparison.has(model, name)}
         gap = difference(comparison.rows, ours, rival, name)
-        verdict = "" if gap is None else f"{gap.text(each.digits)}, {VERDICTS[gap.sign]}"
+        verdict = "" if gap is None else f"{comparison.text(gap, name)}, {VERDICTS[gap.sign]}"
         bounds = [f"{model} {means[model].mean:.{each.digits}f}" for model in comparison.known if model in means]
-        own, other = means[ours].text(each.digits), f"{rival} {means[rival].text(each.digits)}"
+        own, other = comparison.text(means[ours], name), f"{rival} {comparison.text(means[rival], name)}"
         rows.append([each.heading, own, other, verdict, ", ".join(bounds)])
         if "Marginal" in means and "Oracle" in means:
             share = closed(means[ours].mean, means["Marginal"].mean, means["Oracle"].mean)

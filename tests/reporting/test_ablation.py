@@ -41,7 +41,7 @@ def test_intervals_are_student_s():
     assert found.mean - found.half == pytest.approx(low)
     assert found.mean + found.half == pytest.approx(high)
     assert Interval.of(values[:1]).text(2) == "2.00"
-    assert [Interval(m, h).sign for m, h in ((1.0, 0.5), (-1.0, 0.5), (0.1, 0.5), (1.0, np.nan))] == [1, -1, 0, 0]
+    assert [Interval(m, h, 5).sign for m, h in ((1.0, 0.5), (-1.0, 0.5), (0.1, 0.5), (1.0, np.nan))] == [1, -1, 0, 0]
 
 
 def test_sentences_follow_from_the_numbers(table):

@@ -18,6 +18,7 @@ from sbp_jax.reporting.comparison import (
     table,
     verdicts,
 )
+from sbp_jax.reporting.headline import headline
 
 SEEDS = 5
 NOISE = np.array([0.1, -0.2, 0.3, 0.0, -0.1])
@@ -84,6 +85,17 @@ def test_a_training_that_went_wrong_is_told_and_leaves_the_others():
     ]
     assert diverged(found)[0] in report(found)
     assert found.mean("Rival", "nll").mean == pytest.approx(3.0 + (5.1 * NOISE)[[0, 2, 4]].mean())
+    # of all five seeds ours has another mean, 2.1
+    closer = found.rows.with_columns(nll=pl.when(pl.col("arm") == "Rival").then(pl.col("nll") - 0.9).otherwise("nll"))
+    closer = replace(found, rows=closer)
+    kept = [0, 2, 4]
+    ours, rival = 2.0 + 5 * NOISE[kept].mean(), 2.1 + 5.1 * NOISE[kept].mean()
+    assert verdicts(closer) == [
+        f"NLL, nats: Ours ({ours:.3f}) is better than its best rival Rival ({rival:.3f}) on the 3 seeds that both have."
+    ]
+    assert table(closer).splitlines()[3].split("|")[2].strip().endswith(" (3 seeds)")
+    assert differences(closer).splitlines()[2].endswith(" (3 seeds) |")
+    assert headline(closer).rows[0][3].endswith(" (3 seeds), better")
     none_stands = found.rows.filter(pl.col("arm") == "Rival", pl.col("seed") == 1)
     assert diverged(replace(found, rows=none_stands)) == [
         "Rival: 1 of 1 trainings went wrong (seed 1: loss is inf at step 9)."
