@@ -30,6 +30,9 @@ UNOPTIMIZED = [
     *("test_units.py", "test_marginal.py", "test_extras.py", "test_masked_players.py"),
     *("test_series.py", "test_listed.py", "test_scored.py", "test_outcomes.py"),
     *("test_scorer.py", "test_export.py", "test_batching.py", "test_replay.py"),
+    *("experiments/test_thresholds.py", "test_grid.py", "test_marginals.py", "test_reproduce.py"),
+    *("test_scale_table.py", "test_detectors_table.py", "test_checkpoints.py", "test_optimizer.py"),
+    *("test_refusals.py", "test_serve.py", "test_service.py", "test_saved.py", "test_untrusted.py"),
 ]
 LONG = ["test_exactness.py", "test_way.py", "test_numpyro.py", "test_parity.py", "test_blended.py", "test_spliced.py"]
 REAL_DATA = Path(__file__).parents[2] / "shared" / "data"
