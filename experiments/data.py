@@ -3,7 +3,7 @@
 import abc
 import dataclasses
 from dataclasses import dataclass
-from functools import cache, lru_cache, partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -134,7 +134,7 @@ class PlayDataset(Dataset):
         return {"read": reading.read, "kept": reading.kept, "rejected": reading.rejected, "repaired": reading.repaired}
 
 
-@cache
+@lru_cache(maxsize=len(SPLITS))  # of one data set: many in turn would fill the memory
 def _split(path: Path, name: str) -> Plays:
     return dataset.load(path, name)
 
