@@ -94,9 +94,15 @@ def interval(table: pl.DataFrame, arm: str, name: str) -> Interval:
 
 def difference(table: pl.DataFrame, arm: str, reference: str, name: str) -> Interval | None:
     """A figure of an arm less that of the reference, seed by seed; None where they share no seed."""
+    one, two = pairs(table, arm, reference, name)
+    return Interval.of(one - two) if len(one) else None
+
+
+def pairs(table: pl.DataFrame, arm: str, reference: str, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """A figure of an arm and that of the reference, of the seeds that have both."""
     one, two = (table.filter(pl.col("arm") == each).select("seed", name) for each in (arm, reference))
     both = one.join(two, on="seed", suffix="_reference").drop_nulls()
-    return Interval.of((both[name] - both[f"{name}_reference"]).to_numpy()) if len(both) else None
+    return both[name].to_numpy(), both[f"{name}_reference"].to_numpy()
 
 
 def report(

@@ -1,13 +1,13 @@
 """Models side by side over several seeds: a table with intervals, paired differences, a figure, sentences by rule."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
-from sbp_jax.reporting.ablation import LEVEL, Interval, difference, interval
+from sbp_jax.reporting.ablation import LEVEL, Interval, difference, interval, pairs
 from sbp_jax.reporting.style import figure
 from sbp_jax.reporting.tables import markdown
 
@@ -79,12 +79,6 @@ class Comparison:
         found = [model for model in self.rivals if self.has(model, name)]
         return min(found, key=lambda model: self.mean(model, name).mean, default=None)
 
-    def common(self, rival: str, name: str) -> "Comparison":
-        """What ours and a rival have both: the rows of the seeds for which neither lacks a figure."""
-        both = self.rows.filter(pl.col("arm").is_in([self.ours, rival]), pl.col(name).is_not_null())
-        seeds = both["seed"].value_counts().filter(pl.col("count") == 2)["seed"]
-        return replace(self, rows=self.rows.filter(pl.col("seed").is_in(seeds.implode())))
-
     def text(self, found: Interval, name: str) -> str:
         """A mean with its interval, and of how many seeds it is where some are lacking."""
         lacking = found.count < self.rows["seed"].n_unique()
@@ -121,16 +115,18 @@ def verdicts(comparison: Comparison) -> list[str]:
         rival = comparison.best_rival(name) if each.judged else None
         if rival is None:
             continue
-        gap = difference(comparison.rows, comparison.ours, rival, name)
-        sign, seeds = (gap.sign, gap.count) if gap is not None else (0, 0)
-        some = 0 < seeds < comparison.rows["seed"].n_unique()
-        compared = comparison.common(rival, name) if some else comparison
-        ours, other = compared.mean(comparison.ours, name), compared.mean(rival, name)
+        both = pairs(comparison.rows, comparison.ours, rival, name)
+        seeds, sign, where = len(both[0]), 0, ""
+        if seeds:
+            (ours, other), sign = (float(np.mean(values)) for values in both), Interval.of(both[0] - both[1]).sign
+        else:
+            ours, other = comparison.mean(comparison.ours, name).mean, comparison.mean(rival, name).mean
+        if 0 < seeds < comparison.rows["seed"].n_unique():
+            where = f" on the {_seeds(seeds)} that both have"
         verdict = {-1: "better than", 0: "not told from", 1: "worse than"}[sign]
-        where = f" on the {_seeds(seeds)} that both have" if some else ""
         said.append(
-            f"{each.heading}: {comparison.ours} ({ours.mean:.{each.digits}f}) is {verdict} its best rival {rival} "
-            f"({other.mean:.{each.digits}f}){where}."
+            f"{each.heading}: {comparison.ours} ({ours:.{each.digits}f}) is {verdict} its best rival {rival} "
+            f"({other:.{each.digits}f}){where}."
         )
     return said
 
