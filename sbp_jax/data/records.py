@@ -114,6 +114,11 @@ def _builder(folder: Path) -> Any:
     return tfds.builder_from_directory(str(folder / PassingPlays.name / str(VERSION)))
 
 
+class _LocalInfo(tfds.core.DatasetInfo):
+    def initialize_from_bucket(self) -> None:
+        """Ask no bucket for what nobody publishes: TFDS would leave an empty temporary folder for each data set."""
+
+
 class PassingPlays(tfds.core.GeneratorBasedBuilder):
     """The TFDS builder; it takes plays already read, one file of arrays a chunk.
 
@@ -143,7 +148,7 @@ class PassingPlays(tfds.core.GeneratorBasedBuilder):
         super().__init__(**kwargs)
 
     def _info(self) -> tfds.core.DatasetInfo:
-        return self.dataset_info_from_configs(features=_features(self._columns, self._static), supervised_keys=None)
+        return _LocalInfo(builder=self, features=_features(self._columns, self._static))
 
     def _split_generators(self, dl_manager: Any) -> dict[str, Any]:
         # TFDS refuses splits without examples; load() knows the sizes

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -166,6 +167,14 @@ def test_a_folder_of_something_else_is_not_overwritten(source, tmp_path):
     with pytest.raises(InputError, match="not a prepared data set"):
         prepare(source, tmp_path / "set")
     assert (tmp_path / "set" / "thesis.txt").read_text() == "do not lose me"
+
+
+def test_nothing_stays_among_temporary_files(source, tmp_path, monkeypatch):
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    prepare(source, tmp_path / "set")
+    load(tmp_path / "set", "train")
+    assert list((tmp_path / "temporary").iterdir()) == []
 
 
 def test_bad_arguments_are_named(source, tmp_path):
