@@ -43,6 +43,7 @@ COLUMNS = {
     "any_a": ("ANY/A", 2),
     "completion_percentage": ("Completions, %", 1),
     "cpoe": ("CPOE, %", 1),
+    "success_over_expectation": ("Success over expectation, %", 1),
     "epa_per_play": ("EPA/play", 3),
 }
 _STRATA = ("season", "quarter", "down")

@@ -22,7 +22,7 @@ from sbp_jax.scoring.ratings import rate, sums
 from sbp_jax.scoring.splits import SPLITS, select_plays
 
 RELIABLE = 0.3  # below it most of a difference between two groups is chance
-RATINGS = ("passer_rating", "any_a", "completion_percentage", "cpoe", "epa_per_play")
+RATINGS = ("passer_rating", "any_a", "completion_percentage", "cpoe", "success_over_expectation", "epa_per_play")
 
 
 @dataclass(frozen=True)

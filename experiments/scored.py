@@ -92,7 +92,7 @@ def score_plays(target: Target, of: Of = "all", sources: Sequence[str] = ()) -> 
     listed = _lists(target.data, sources)
     if listed is not None:
         table = with_listed(table, listed)
-    return _with_expectation(_with_gain(table, target.data))
+    return with_expectation(_with_gain(table, target.data))
 
 
 def league_of(target: Target, plays: Callable[[], pl.DataFrame], refit: bool = False) -> tuple[League, bool]:
@@ -127,8 +127,9 @@ def _score_others(target: Target, sources: Sequence[str]) -> pl.DataFrame:
     score = np.where(
         (pit > 0) & (pit < 1), ndtri(pit), np.mean([table["score"].to_numpy() for table in tables], axis=0)
     )
-    median = np.mean([table["median"].to_numpy() for table in tables], axis=0)
-    values = {"pit": pit, "score": score, "median": median}
+    averaged = ("median", "success_chance")
+    means = {name: np.mean([table[name].to_numpy() for table in tables], axis=0) for name in averaged}
+    values = {"pit": pit, "score": score, **means}
     return tables[0].with_columns(**{name: pl.Series(value.astype(np.float32)) for name, value in values.items()})
 
 
@@ -153,7 +154,8 @@ def _with_gain(table: pl.DataFrame, data: DataConfig) -> pl.DataFrame:
     return table.with_columns(pl.when(nothing).then(0.0).otherwise(pl.col("yards").cast(pl.Float64)).alias(GAIN))
 
 
-def _with_expectation(table: pl.DataFrame) -> pl.DataFrame:
+def with_expectation(table: pl.DataFrame) -> pl.DataFrame:
+    """The plays with `expected_completion` by what they tell of `COMPLETION_COLUMNS`; as they were without a down."""
     known = [name for name in COMPLETION_COLUMNS if name in table.columns and table[name].null_count() < len(table)]
     if table["game_id"].n_unique() < 2 or not {"down", "distance"} <= set(known):
         return table

@@ -107,7 +107,7 @@ class Run:
         return Predictor(self.model)
 
     def score(self, plays: Plays) -> pl.DataFrame:
-        """One row a play: ids, passer, yards, predictive median, (mid-)PIT and normal score of the outcome.
+        """One row a play: ids, passer, yards, predictive median, (mid-)PIT, normal score, and chance of success.
 
         Then what is known of the play beside its frames, as `sbp_jax.data.facts.facts_of` has it: team, season, down,
         time to throw and the like, for splits and groups.
@@ -120,6 +120,8 @@ class Run:
 
     def residuals(self, plays: Plays) -> pl.DataFrame:
         """The columns of `score` but for the facts, and `residual`, yards less their predictive median, and `log_prob`.
+
+        `success_chance` is P(Y > 0): of yards a gain, of expected points a play that adds some.
 
         Of whole numbers `pit` is the mid-PIT, P(Y < y) + P(Y = y) / 2, in the middle of `pit_low` = P(Y < y) and
         `pit_high` = P(Y <= y), nothing is drawn at random, and `log_prob` is
@@ -138,6 +140,7 @@ class Run:
         log_prob = -make_judge(self.config.training, self.whole)(distribution, yards, cut)
         median = np.minimum(np.asarray(distribution.median()), limit)
         low, high = pit_bounds(distribution, yards, width, cut)
+        success = distribution.survival_function(jax.numpy.full_like(yards, width / 2))
         return pl.DataFrame(
             {
                 "game_id": plays.game_id,
@@ -150,6 +153,7 @@ class Run:
                 "pit_low": np.asarray(low),
                 "pit_high": np.asarray(high),
                 "score": np.asarray(normal_score(distribution, yards, width, cut)),
+                "success_chance": np.asarray(success),
                 "residual": plays.yards - median,
                 "log_prob": np.asarray(log_prob),
             }

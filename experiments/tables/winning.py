@@ -15,7 +15,7 @@ import configs
 from experiments.crossfit import crossfit
 from experiments.scored import open_target, score_plays
 from experiments.tables import skill
-from experiments.tables.choice import OUTCOMES, PIT, RATINGS, SCORE, Choice, averaged, rated
+from experiments.tables.choice import AVERAGED, OUTCOMES, RATINGS, SUCCESS, Choice, rated
 from experiments.tables.mae import REAL_TAILS
 from sbp_jax.config import Config, DataConfig, HeadConfig
 from sbp_jax.data.columns import check_column, read_file
@@ -36,7 +36,7 @@ REGULAR_WEEKS = {2017: 17, 2018: 17, 2019: 17}
 SEASONS, CHOSEN_ON, REPORTED = (2017, 2018, 2019), (2017, 2018), (2019,)
 # of a scored play: the list of plays has hundreds of columns
 KEPT = ["season", "week", "team", "game_id", "play_id", "passer_id", "passer", "result", "gain", "touchdown"]
-KEPT += ["epa", "expected_completion", "score", "pit"]
+KEPT += ["epa", "expected_completion", "yards", "score", "pit", "success_chance"]
 ALL = "dropbacks"
 PLAYS = {"attempts": ("C", "I", "IN"), "attempts and sacks": ("C", "I", "IN", "S"), ALL: ("C", "I", "IN", "S", "R")}
 CANDIDATES = tuple((outcome, which) for outcome in ("yards", "net_yards", "epa") for which in PLAYS)
@@ -73,7 +73,7 @@ def _real(quick: bool, root: Path, source: Path, records: Path, stop: Stop | Non
         plays = score_plays(open_target(folder))
         last = pl.col("season").replace_strict(REGULAR_WEEKS, return_dtype=pl.Int64)
         scored[outcome, which] = plays.filter(pl.col("week") <= last).select(KEPT)
-    choices = [Choice(*key, aggregation) for key in scored for aggregation in (SCORE, PIT)]
+    choices = [Choice(*key, aggregation) for key in scored for aggregation in AVERAGED]
     # the raters before ours see all dropbacks, whatever is scored
     dropbacks = scored["yards", ALL]
     before = rate(sums(dropbacks.drop("score"), ["season", "team", "passer_id", "passer"]))
@@ -132,13 +132,15 @@ def _real(quick: bool, root: Path, source: Path, records: Path, stop: Stop | Non
         ),
         ours=best,
     )
-    plays = scored[chosen.outcome, chosen.plays].with_columns(score=averaged(chosen))
-    aggregation = max((SCORE, PIT), key=lambda how: means[Choice("yards", "attempts", how).name])
+    plays = scored[chosen.outcome, chosen.plays].with_columns(score=AVERAGED[chosen.aggregation])
+    aggregation = max(AVERAGED, key=lambda how: means[Choice("yards", "attempts", how).name])
     return [winning, picked, _reliability(plays)], aggregation
 
 
 def _reliability(plays: pl.DataFrame) -> Reliabilities:
-    known = {"mean_score": "mean play score"} | {column: name for name, column in RATINGS.items()}
+    known = {"mean_score": "mean play score", "success_over_expectation": SUCCESS} | {
+        column: name for name, column in RATINGS.items()
+    }
     columns = [name for name in known if name in rate(sums(plays.head(1), ["passer_id"])).columns]
     rows = [
         {"kind": kind, **vars(each), "rating": known[each.rating]}

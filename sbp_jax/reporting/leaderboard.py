@@ -11,6 +11,7 @@ SHOWN = {
     "passer_rating": ("passer rating", 1),
     "any_a": ("ANY/A", 2),
     "cpoe": ("CPOE", 1),
+    "success_over_expectation": ("success over expectation", 1),
     "epa_per_play": ("EPA/play", 3),
 }
 _HIDDEN = ("passer_id",)

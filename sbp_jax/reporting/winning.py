@@ -12,6 +12,7 @@ from sbp_jax.reporting.style import figure
 from sbp_jax.reporting.tables import markdown
 
 OURS, OTHERS, KNOWN = "#0072B2", "#555555", "#009E73"
+_SURE = 1.645  # standard errors, half of a 90 % interval
 OUTCOMES = {"win_pct": "win percentage", "made_playoffs": "playoffs", "skill": "true skill"}
 
 
@@ -49,12 +50,19 @@ class Winning:
 
 @dataclass(frozen=True)
 class Recovery:
-    """Rank correlations with true skill: rows of `attempts, rating, value, deviation`."""
+    """Rank correlations with true skill in many leagues.
+
+    Attributes:
+        title, about: of the part, and what was done.
+        rows: as `scoring.winning.rank_correlations` has them.
+        ours: the ratings that are set against the others.
+        known: ratings that are bounds, no rivals.
+    """
 
     title: str
     about: str
     rows: pl.DataFrame
-    ours: str
+    ours: tuple[str, ...]
     known: tuple[str, ...] = ()
 
     @property
@@ -62,10 +70,19 @@ class Recovery:
         """In order."""
         return self.rows["rating"].unique(maintain_order=True).to_list()
 
-    def value(self, rating: str, attempts: int) -> float:
-        """A rating's correlation at a number of attempts."""
+    @property
+    def attempts(self) -> list[int]:
+        """In order."""
+        return self.rows["attempts"].unique(maintain_order=True).to_list()
+
+    def of(self, rating: str, attempts: int) -> np.ndarray:
+        """A rating's correlation in each league at a number of attempts, [leagues]."""
         chosen = self.rows.filter((pl.col("rating") == rating) & (pl.col("attempts") == attempts))
-        return float(chosen["value"][0])
+        return chosen.sort("league")["value"].to_numpy()
+
+    def value(self, rating: str, attempts: int) -> float:
+        """Its mean over the leagues; NaN where it has none in any."""
+        return _mean_error(self.of(rating, attempts))[0]
 
 
 @dataclass(frozen=True)
@@ -126,9 +143,8 @@ def recovery_report(recovery: Recovery) -> list[str]:
 
 def recovery_headline(recovery: Recovery) -> Headline:
     """The whole table, which is small."""
-    attempts = recovery.rows["attempts"].unique(maintain_order=True).to_list()
-    cells = [[name, *(f"{recovery.value(name, n):.3f}" for n in attempts)] for name in recovery.ratings]
-    return Headline(recovery.title, ["rating, by attempts", *map(str, attempts)], cells, _first(recovery))
+    cells = [[name, *(f"{recovery.value(name, n):.3f}" for n in recovery.attempts)] for name in recovery.ratings]
+    return Headline(recovery.title, ["rating, by attempts", *map(str, recovery.attempts)], cells, _first(recovery))
 
 
 def recovery_drawing(path: Path, recovery: Recovery) -> None:
@@ -137,10 +153,9 @@ def recovery_drawing(path: Path, recovery: Recovery) -> None:
     with figure(path, 6.5, 4.0) as drawn:
         axes = drawn.subplots()
         for number, name in enumerate(recovery.ratings):
-            rows = recovery.rows.filter(pl.col("rating") == name)
-            colour = OURS if name == recovery.ours else KNOWN if name in recovery.known else OTHERS
+            colour = OURS if name in recovery.ours else KNOWN if name in recovery.known else OTHERS
             style = {"color": colour, "marker": markers[number % len(markers)], "ms": 4, "lw": 1.2, "label": name}
-            axes.plot(rows["attempts"], rows["value"], **style)
+            axes.plot(recovery.attempts, [recovery.value(name, n) for n in recovery.attempts], **style)
         axes.set(xlabel="attempts", ylabel="rank correlation with true skill", title=recovery.title)
         axes.legend(fontsize=8)
 
@@ -232,26 +247,35 @@ def _verdicts(winning: Winning) -> list[str]:
 
 
 def _recovery_table(recovery: Recovery) -> str:
-    attempts = recovery.rows["attempts"].unique(maintain_order=True).to_list()
     rows = []
     for name in recovery.ratings:
-        own = recovery.rows.filter(pl.col("rating") == name)
-        rows.append([name, *(f"{v:.3f} ± {d:.3f}" for v, d in own.select("value", "deviation").iter_rows())])
-    return markdown(["rating", *(f"{n} attempts" for n in attempts)], rows) + "\n\n± is the deviation over draws."
+        each = [_mean_error(recovery.of(name, n)) for n in recovery.attempts]
+        rows.append([name, *(f"{mean:.3f} ± {error:.3f}" for mean, error in each)])
+    table = markdown(["rating", *(f"{n} attempts" for n in recovery.attempts)], rows)
+    return f"{table}\n\n± is the standard error over leagues."
 
 
 def _first(recovery: Recovery) -> list[str]:
-    """By rule: at which numbers of attempts ours is first among the ratings that are no bounds."""
-    attempts = recovery.rows["attempts"].unique(maintain_order=True).to_list()
-    rivals = [name for name in recovery.ratings if name not in (recovery.ours, *recovery.known)]
-    lost = []
-    for n in attempts:
-        best = max(rivals, key=lambda name: recovery.value(name, n))
-        if not recovery.value(recovery.ours, n) > recovery.value(best, n):
-            lost.append(f"{n} ({best} {recovery.value(best, n):.3f}, ours {recovery.value(recovery.ours, n):.3f})")
-    if not lost:
-        return [f"The {recovery.ours} is first at every number of attempts."]
-    return [f"The {recovery.ours} is not first at {', '.join(lost)} attempts."]
+    """By rule, of each rating of ours: at which numbers of attempts it leads the best rival in the same leagues."""
+    rivals = [name for name in recovery.ratings if name not in (*recovery.ours, *recovery.known)]
+    said = []
+    for ours in recovery.ours:
+        found: dict[str, list[str]] = {"ahead of": [], "not told from": [], "behind": []}
+        for n in recovery.attempts:
+            best = max(rivals, key=lambda name: np.nan_to_num(recovery.value(name, n), nan=-2.0))
+            lead, error = _mean_error(recovery.of(ours, n) - recovery.of(best, n))
+            verdict = "not told from" if not abs(lead) > _SURE * error else "ahead of" if lead > 0 else "behind"
+            found[verdict].append(f"{best} at {n} attempts ({lead:+.3f} ± {error:.3f})")
+        parts = [f"{verdict} {', '.join(each)}" for verdict, each in found.items() if each]
+        said.append(f"{ours[0].upper()}{ours[1:]} against the best rival: {'; '.join(parts)}.")
+    return said
+
+
+def _mean_error(values: np.ndarray) -> tuple[float, float]:
+    """Mean and standard error over the leagues that have a value; of fewer than two the error is infinite."""
+    known = values[np.isfinite(values)]
+    error = known.std(ddof=1) / np.sqrt(len(known)) if len(known) > 1 else np.inf
+    return float(known.mean()) if len(known) else float("nan"), float(error)
 
 
 def _one(rows: pl.DataFrame, rating: str, outcome: str) -> dict[str, float]:

@@ -2,12 +2,15 @@
 
 Each is a function of sums over plays, so that any grouping has it: `sums` adds them up, `rate` divides. Plays are
 dropbacks with the columns `result` (C complete, I incomplete, IN intercepted, S sack, R run), `gain` [yards as the
-league counts them, a sack's negative], `touchdown`, and where given `epa` [points] and `expected_completion`.
+league counts them, a sack's negative], `touchdown`, and where given `epa` [points], `expected_completion`, and of a
+run's `yards`, the outcome that it scores, the `success_chance`.
 
     passer rating     100 (a + b + c + d) / 6, each term within [0, 2.375]: a = 5 (cmp/att - 0.3),
                       b = (yds/att - 3) / 4, c = 20 td/att, d = 2.375 - 25 int/att   (the league's formula of 1973)
     ANY/A             (yds - sack yards + 20 td - 45 int) / (att + sacks)
     CPOE              100 (cmp - expected completions) / att
+    success over      100 (plays with an outcome above 0 - their sum of success_chance) / plays: like CPOE, expected of
+    expectation       the predictive law instead of a regression; of EPA the success rate over expectation
 """
 
 from collections.abc import Sequence
@@ -50,6 +53,9 @@ def sums(plays: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
         known = attempt & expected.is_not_null()
         parts["over_expectation"] = (complete.cast(pl.Float64) - expected).filter(known).sum()
         parts["with_expectation"] = known.sum()
+    if {"yards", "success_chance"} <= set(plays.columns):
+        chance = pl.col("success_chance").cast(pl.Float64)
+        parts["over_chance"] = ((pl.col("yards") > 0).cast(pl.Float64) - chance).sum()
     if "score" in plays.columns:
         parts["rated"] = pl.col("score").cast(pl.Float64).sum()
     return plays.group_by(list(by), maintain_order=True).agg(**parts)
@@ -58,8 +64,8 @@ def sums(plays: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
 def rate(sums: pl.DataFrame) -> pl.DataFrame:
     """`sums` with the ratings of each row, null where it has no attempt: those that the sums allow.
 
-    `passer_rating`, `any_a`, `completion_percentage`, `yards_per_attempt`, `cpoe` (percentage points), `epa_per_play`
-    and `mean_score`.
+    `passer_rating`, `any_a`, `completion_percentage`, `yards_per_attempt`, `cpoe` and `success_over_expectation`
+    (percentage points), `epa_per_play` and `mean_score`.
     """
     attempts = _positive("attempts")
     share = {name: pl.col(name) / attempts for name in ("completions", "yards", "touchdowns", "interceptions")}
@@ -81,6 +87,8 @@ def rate(sums: pl.DataFrame) -> pl.DataFrame:
         found["cpoe"] = 100 * pl.col("over_expectation") / _positive("with_expectation")
     if "epa" in sums.columns:
         found["epa_per_play"] = pl.col("epa") / _positive("with_epa")
+    if "over_chance" in sums.columns:
+        found["success_over_expectation"] = 100 * pl.col("over_chance") / pl.col("plays")
     if "rated" in sums.columns:
         found["mean_score"] = pl.col("rated") / pl.col("plays")
     return sums.with_columns(**found)

@@ -88,34 +88,24 @@ def primary_passers(plays: pl.DataFrame) -> pl.DataFrame:
     return counted.unique(["season", "team"], keep="first", maintain_order=True).sort("season", "team")
 
 
-def rank_correlations(
-    rated: Mapping[int, pl.DataFrame], ratings: Sequence[str], truth: str
-) -> list[dict[str, float | str | int]]:
-    """Spearman's correlation of each rating with the truth, by number of attempts.
+def rank_correlations(rated: Mapping[int, pl.DataFrame], ratings: Sequence[str], truth: str) -> pl.DataFrame:
+    """Spearman's correlation of each rating with the truth in each league, by number of attempts.
 
     Args:
-        rated: by number of attempts a table of passers, one row a passer and draw (`draw`), with the ratings and the
-            truth.
+        rated: by number of attempts a table of passers, one row a passer and league (`league`), with the ratings and
+            the truth.
         ratings: columns.
         truth: column.
 
     Returns:
-        Rows of `attempts, rating, value` (the mean over draws) and `deviation` (over draws).
+        Rows of `attempts, league, rating, value`, in that order; NaN where all passers of a league are rated alike.
     """
-    rows = []
+    found = []
     for attempts, table in rated.items():
-        for name in ratings:
-            by_draw = table.group_by("draw").agg(pl.corr(name, truth, method="spearman").alias("value"))["value"]
-            values = by_draw.drop_nulls().drop_nans().to_numpy()
-            rows.append(
-                {
-                    "attempts": attempts,
-                    "rating": name,
-                    "value": float(values.mean()) if len(values) else float("nan"),
-                    "deviation": float(values.std(ddof=1)) if len(values) > 1 else float("nan"),
-                }
-            )
-    return rows
+        by_league = table.group_by("league").agg(pl.corr(name, truth, method="spearman") for name in ratings)
+        long = by_league.sort("league").unpivot(ratings, index="league", variable_name="rating")
+        found.append(long.select(pl.lit(attempts).alias("attempts"), "league", "rating", "value"))
+    return pl.concat(found)
 
 
 def _weighted(a: np.ndarray, b: np.ndarray, weight: np.ndarray) -> np.ndarray:

@@ -64,14 +64,16 @@ def test_restored_run_predicts_and_scores(run):
     assert distribution.batch_shape == (len(plays),)
     table = run.score(plays)
     own = ["game_id", "play_id", "passer_id", "passer", "yards", "median", "pit", "pit_low", "pit_high", "score"]
-    assert table.columns[:10] == own
+    own += ["success_chance"]
+    assert table.columns[:11] == own
     facts = ["down", "distance", "yards_to_goal", "quarter", "clock_s", "score_difference", "week", "home"]
     facts += ["team", "result", "season", "pressure", "touchdown", "time_to_throw"]
-    assert table.columns[10:] == facts
+    assert table.columns[11:] == facts
     assert table["time_to_throw"].is_between(0.4, 8).all()
     assert set(table["result"].unique()) <= {"C", "I", "IN"}
     assert table["pit"].is_between(0, 1).all()
     assert table["score"].is_finite().all()
+    np.testing.assert_allclose(table["success_chance"], 1 - distribution.cdf(0.5), atol=1e-6)
     np.testing.assert_array_equal(table["yards"].to_numpy(), plays.yards)
     loss = -np.mean(np.asarray(distribution.interval_log_prob(plays.yards - 0.5, plays.yards + 0.5)))
     assert 1.5 < loss < 4.5

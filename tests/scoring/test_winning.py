@@ -72,10 +72,16 @@ def test_the_primary_passer_has_the_most_plays():
 
 
 def test_rank_correlations_by_attempts():
-    table = pl.DataFrame({"draw": [0, 0, 0, 1, 1, 1], "skill": [1.0, 2, 3, 1, 2, 3], "score": [1.0, 5, 9, 3, 2, 1]})
-    (row,) = rank_correlations({100: table}, ["score"], "skill")
-    assert row["value"] == pytest.approx(0.0)
-    assert row["deviation"] == pytest.approx(np.sqrt(2))
+    r = np.random.default_rng(0)
+    ratings = {"score": r.standard_normal(60), "rival": r.standard_normal(60)}
+    table = pl.DataFrame({"league": np.repeat([1, 0], 30), "skill": r.standard_normal(60), **ratings})
+    found = rank_correlations({100: table, 200: table.reverse()}, ["score", "rival"], "skill")
+    assert found.select("attempts", "rating", "league").rows() == [
+        (attempts, rating, league) for attempts in (100, 200) for rating in ratings for league in (0, 1)
+    ]
+    for row in found.iter_rows(named=True):
+        own = table.filter(pl.col("league") == row["league"])
+        assert row["value"] == pytest.approx(stats.spearmanr(own[row["rating"]], own["skill"]).statistic, abs=1e-12)
 
 
 def test_what_does_not_vary_has_no_correlation():

@@ -21,6 +21,7 @@ class Purpose(IntEnum):
     CAREER = 8
     STRENGTH = 9
     RESULT = 10
+    REDRAW = 11
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,8 @@ from sbp_jax.data.simulation.law import (
     return_survival,
     run_cdfs,
 )
+from sbp_jax.data.simulation.outcome import Outcomes, draw_outcomes
+from sbp_jax.data.simulation.streams import GameBlock, GameStreams, Purpose
 from sbp_jax.errors import InputError
 
 Outcome = Literal["yards", "net_yards"]
@@ -91,7 +93,7 @@ class TrueLaw:
         if rows.null_count():
             game, play = asked.row(int(rows.is_null().arg_max() or 0))
             raise InputError(f"play {play} of game {game}: not among the simulated plays")
-        return self._rows(rows.to_numpy().astype(np.int64))
+        return self.take(rows.to_numpy().astype(np.int64))
 
     def pmf(self, values: np.ndarray) -> np.ndarray:
         """P(Y = value) for whole `values` [V] (yards), [N, V]; zero outside the support."""
@@ -138,7 +140,8 @@ class TrueLaw:
         complete, intercepted, _, _ = self._weights()
         return np.stack([complete, 1 - complete - intercepted, intercepted], axis=1)
 
-    def _rows(self, rows: np.ndarray) -> "TrueLaw":
+    def take(self, rows: np.ndarray) -> "TrueLaw":
+        """The plays at the places `rows` [M], in that order."""
         return replace(
             self,
             game_id=self.game_id[rows],
@@ -146,6 +149,14 @@ class TrueLaw:
             parameters=self.parameters.take(rows),
             own_skill=self.own_skill[rows],
         )
+
+    def redrawn(self, skill: np.ndarray, seed: int) -> Outcomes:
+        """New outcomes of the same plays, thrown by quarterbacks of `skill` [N]: no frame depends on who throws."""
+        skill = np.asarray(skill, float)
+        if skill.shape != (len(self),):
+            raise InputError(f"skill: expected one of each of the {len(self)} plays, got shape {skill.shape}")
+        all_plays = GameBlock([0], [len(self)], [np.arange(len(self))])
+        return draw_outcomes(self.parameters, skill, GameStreams(seed, Purpose.REDRAW, all_plays))
 
     def _weights(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """P(complete), P(intercepted), P(complete and tackled), P(complete and breaks away), [N] each."""

@@ -1,0 +1,116 @@
+"""How well each rating finds true skill, by attempts: leagues whose outcomes are drawn anew on simulated plays.
+
+No frame of the simulator depends on the passer's skill, so any passer may be given any play, its outcome drawn from the
+true law at his skill. The networks' laws of a play stay what they are. One league of sixty passers hardly tells two
+good ratings apart; hundreds do.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import polars as pl
+
+from experiments.scored import Target, parts_of
+from experiments.tables.choice import AVERAGED, KNOWN, TRUE, normal, under_the_true_law
+from sbp_jax.data.simulate import TrueLaw
+from sbp_jax.reporting.winning import Recovery
+from sbp_jax.scoring.play import mid_pit, normal_score
+from sbp_jax.scoring.ratings import rate, sums
+from sbp_jax.scoring.winning import rank_correlations
+
+ATTEMPTS = (50, 100, 200, 300, 400, 500, 600)
+PASSERS, LEAGUES = 60, 200
+
+
+def recovery(
+    target: Target, plays: pl.DataFrame, folder: Path, ratings: dict[str, str], leagues: int = LEAGUES, seed: int = 0
+) -> Recovery:
+    """Rank correlation with true skill of every rating, by number of attempts.
+
+    Args:
+        target: the networks, each scoring the plays that it did not train on.
+        plays: what they scored, with `expected_completion`.
+        folder: the simulated files, with their truth.
+        ratings: the raters before ours: column of `ratings.rate` by name.
+        leagues: how many are drawn for each number of attempts.
+        seed: of all draws.
+    """
+    law, grades, chances = every_outcome(target, TrueLaw.read(folder))
+    ids = pl.DataFrame({"game_id": law.game_id, "play_id": law.play_id})
+    joined = ids.join(plays, on=["game_id", "play_id"], how="left", maintain_order="left")
+    expected, goal = joined["expected_completion"].to_numpy(), law.parameters.yards_to_goal
+    generator = np.random.default_rng(seed)
+    rated: dict[int, pl.DataFrame] = {}
+    passers = {attempts: min(PASSERS, len(law) // attempts) for attempts in ATTEMPTS}
+    for attempts, count in passers.items():
+        if count < 3:
+            continue
+        tables = []
+        for league in range(leagues):
+            rows = generator.permutation(len(law))[: count * attempts]
+            skill, passer = generator.standard_normal(count), np.repeat(np.arange(count), attempts)
+            drawn = law.take(rows).redrawn(skill[passer], int(generator.integers(2**31)))
+            place = drawn.yards - law.support()[0]
+            thrown = pl.DataFrame(
+                {
+                    "passer_id": passer,
+                    "result": drawn.result,
+                    "gain": drawn.yards,
+                    "touchdown": (drawn.result == "C") & (drawn.yards >= goal[rows]),
+                    "yards": drawn.yards,
+                    "expected_completion": expected[rows],
+                    **{name: values[rows, place] for name, values in grades.items()},
+                    **{name: values[rows] for name, values in chances.items()},
+                }
+            )
+            table = rate(sums(thrown, ["passer_id"])).rename({column: name for name, column in ratings.items()})
+            for told, names in ((thrown, {how: how for how in AVERAGED}), (under_the_true_law(thrown), KNOWN)):
+                means = {names[how]: what.mean() for how, what in AVERAGED.items()}
+                table = table.join(told.group_by("passer_id").agg(**means), on="passer_id")
+            true = pl.DataFrame({"passer_id": np.arange(count), "skill": skill})
+            tables.append(table.join(true, on="passer_id").with_columns(league=pl.lit(league)))
+        rated[attempts] = pl.concat(tables)
+    few = [f"{count} of {attempts}" for attempts, count in passers.items() if attempts in rated and count < PASSERS]
+    fewer = f" (or of {', '.join(few)})" if few else ""
+    return Recovery(
+        title="Rank correlation with true skill, by attempts",
+        about=(
+            f"{leagues} leagues of {PASSERS} passers for each number of attempts{fewer}: skills and plays drawn at "
+            "random, and the plays' outcomes drawn anew from the true law at those skills, as no frame depends on the "
+            "passer. Spearman's correlation of the rating with the skill, mean over the leagues."
+        ),
+        rows=rank_correlations(rated, [*AVERAGED, *KNOWN.values(), *ratings], "skill"),
+        ours=tuple(AVERAGED),
+        known=tuple(KNOWN.values()),
+    )
+
+
+def every_outcome(target: Target, law: TrueLaw) -> tuple[TrueLaw, dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """The plays in the networks' order: their law, the grades of each outcome of its support, chances of success.
+
+    Grades [N, V] and chances [N] are the columns of scored plays, and with the prefix `TRUE` those by the true law.
+    """
+    support, parts = law.support(), []
+    for run, plays in parts_of(target, "all"):
+        if not len(plays):
+            continue
+        distribution, limit = run.predict(plays), run.limit(plays)
+        yards = [(jnp.full(len(plays), float(k)), jnp.asarray(limit <= k)) for k in support]
+        grades = [_grade(distribution, *each) for each in yards]
+        pit, score = (np.stack([np.asarray(values) for values in each], axis=1) for each in zip(*grades, strict=True))
+        chance = np.asarray(distribution.survival_function(jnp.full(len(plays), 0.5)))
+        parts.append((plays.game_id, plays.play_id, pit, score, chance))
+    game, play, pit, score, chance = (np.concatenate(each) for each in zip(*parts, strict=True))
+    law = law.select(game, play)
+    true = law.pmf(support)
+    middle = np.cumsum(true, axis=1) - true / 2
+    grades = {"pit": pit, "score": score, f"{TRUE}pit": middle, f"{TRUE}score": normal(middle)}
+    return law, grades, {"success_chance": chance, f"{TRUE}success_chance": 1 - law.cdf(0)}
+
+
+@jax.jit
+def _grade(distribution: Any, yards: jax.Array, cut: jax.Array) -> tuple[jax.Array, jax.Array]:
+    return mid_pit(distribution, yards, cut=cut), normal_score(distribution, yards, cut=cut)

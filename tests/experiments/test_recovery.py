@@ -1,0 +1,80 @@
+"""True skill by attempts: the grades of outcomes drawn anew are those that the outcomes themselves were given."""
+
+import numpy as np
+import polars as pl
+import pytest
+from scipy import stats
+
+from experiments.crossfit import crossfit
+from experiments.scored import open_target, score_plays, with_expectation
+from experiments.tables import recovery
+from experiments.tables.choice import AVERAGED, KNOWN, RATINGS
+from experiments.tables.skill import with_truth
+from sbp_jax.config import Config, DataConfig, HeadConfig, TrainingConfig
+from sbp_jax.data.simulate import SimulationConfig, TrueLaw, simulate
+from sbp_jax.models.network import NetworkConfig
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("recovery") / "files"
+    simulate(folder, SimulationConfig(plays=600, seed=3))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def target(folder):
+    config = Config(
+        data=DataConfig(source=(str(folder / "plays.csv"),), cache=str(folder.parent / "data"), tracking=False),
+        network=NetworkConfig(encoder="none", hidden=(16,)),
+        head=HeadConfig(bins=71),
+        training=TrainingConfig(epochs=2, batch_size=32),
+    )
+    return open_target(crossfit(config, 2, "game", folder.parent / "runs"))
+
+
+@pytest.fixture(scope="module")
+def plays(target, folder):
+    return with_expectation(with_truth(score_plays(target), folder))
+
+
+def test_every_outcome_is_graded_as_the_one_that_came(target, folder, plays):
+    law, grades, chances = recovery.every_outcome(target, TrueLaw.read(folder))
+    ids = pl.DataFrame({"game_id": law.game_id, "play_id": law.play_id})
+    came = ids.join(plays, on=["game_id", "play_id"], maintain_order="left")
+    assert len(came) == 600
+    place = came["yards"].to_numpy().astype(int) - law.support()[0]
+    for name, values in grades.items():
+        np.testing.assert_allclose(values[np.arange(600), place], came[name], rtol=1e-5, atol=1e-6)
+    for name, values in chances.items():
+        np.testing.assert_allclose(values, came[name], rtol=1e-5, atol=1e-6)
+
+
+def test_leagues_are_rated_by_everything_and_skill_is_found(target, folder, plays, monkeypatch):
+    monkeypatch.setattr(recovery, "ATTEMPTS", (20, 50, 300))
+    ratings = {name: column for name, column in RATINGS.items() if column != "epa_per_play"}
+    drawn = {}
+    true = TrueLaw.redrawn
+    monkeypatch.setattr(
+        TrueLaw, "redrawn", lambda law, skill, seed: drawn.setdefault(seed, true(law, 12 * skill, seed))
+    )
+    found = recovery.recovery(target, plays, folder, ratings, leagues=4)
+    assert found.attempts == [20, 50]  # of 300 attempts there are two passers
+    assert "or of 30 of 20, 12 of 50" in found.about
+    assert found.ratings == [*AVERAGED, *KNOWN.values(), *ratings]
+    assert len(drawn) == 8
+    for name in found.ratings:
+        assert found.of(name, 50).shape == (4,)
+        assert found.value(name, 50) > 0.6  # skills twelve times as far apart as they are
+
+
+def test_outcomes_drawn_anew_follow_the_law_at_their_skill(folder):
+    law = TrueLaw.read(folder)
+    pit = []
+    for seed in range(10):
+        skill = np.random.default_rng(seed).choice([-3.0, 3.0], len(law))
+        yards = law.redrawn(skill, seed).yards
+        at = np.where(skill > 0, law.given(3).cdf(yards), law.given(-3).cdf(yards))
+        below = np.where(skill > 0, law.given(3).cdf(yards - 1), law.given(-3).cdf(yards - 1))
+        pit.append(below + np.random.default_rng(100 + seed).random(len(law)) * (at - below))
+    assert stats.kstest(np.concatenate(pit), "uniform").pvalue > 1e-3
