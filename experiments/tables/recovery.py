@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import polars as pl
+from tqdm import tqdm
 
 from experiments.scored import Target, parts_of
 from experiments.tables.choice import AVERAGED, KNOWN, TRUE, normal, under_the_true_law
@@ -23,6 +24,7 @@ from sbp_jax.scoring.winning import rank_correlations
 
 ATTEMPTS = (50, 100, 200, 300, 400, 500, 600)
 PASSERS, LEAGUES = 60, 200
+_FEWEST = 3  # passers in a league
 
 
 def recovery(
@@ -35,7 +37,7 @@ def recovery(
         plays: what they scored, with `expected_completion`.
         folder: the simulated files, with their truth.
         ratings: the raters before ours: column of `ratings.rate` by name.
-        leagues: how many are drawn for each number of attempts.
+        leagues: how many are drawn.
         seed: of all draws.
     """
     law, grades, chances = every_outcome(target, TrueLaw.read(folder))
@@ -43,46 +45,44 @@ def recovery(
     joined = ids.join(plays, on=["game_id", "play_id"], how="left", maintain_order="left")
     expected, goal = joined["expected_completion"].to_numpy(), law.parameters.yards_to_goal
     generator = np.random.default_rng(seed)
-    rated: dict[int, pl.DataFrame] = {}
-    passers = {attempts: min(PASSERS, len(law) // attempts) for attempts in ATTEMPTS}
-    for attempts, count in passers.items():
-        if count < 3:
-            continue
-        tables = []
-        for league in range(leagues):
-            rows = generator.permutation(len(law))[: count * attempts]
-            skill, passer = generator.standard_normal(count), np.repeat(np.arange(count), attempts)
-            drawn = law.take(rows).redrawn(skill[passer], int(generator.integers(2**31)))
-            place = drawn.yards - law.support()[0]
-            thrown = pl.DataFrame(
-                {
-                    "passer_id": passer,
-                    "result": drawn.result,
-                    "gain": drawn.yards,
-                    "touchdown": (drawn.result == "C") & (drawn.yards >= goal[rows]),
-                    "yards": drawn.yards,
-                    "expected_completion": expected[rows],
-                    **{name: values[rows, place] for name, values in grades.items()},
-                    **{name: values[rows] for name, values in chances.items()},
-                }
-            )
-            table = rate(sums(thrown, ["passer_id"])).rename({column: name for name, column in ratings.items()})
-            for told, names in ((thrown, {how: how for how in AVERAGED}), (under_the_true_law(thrown), KNOWN)):
+    told = [attempts for attempts in ATTEMPTS if len(law) // attempts >= _FEWEST]
+    most, passers = told[-1], min(PASSERS, len(law) // told[-1])
+    passer, number = np.divmod(np.arange(passers * most), most)
+    rated: dict[int, list[pl.DataFrame]] = {attempts: [] for attempts in told}
+    for league in tqdm(range(leagues), desc="leagues", unit=" leagues"):
+        rows = generator.permutation(len(law))[: len(passer)]
+        skill = generator.standard_normal(passers)
+        drawn = law.take(rows).redrawn(skill[passer], int(generator.integers(2**31)))
+        place = drawn.yards - law.support()[0]
+        thrown = pl.DataFrame(
+            {
+                "passer_id": passer,
+                "result": drawn.result,
+                "gain": drawn.yards,
+                "touchdown": (drawn.result == "C") & (drawn.yards >= goal[rows]),
+                "yards": drawn.yards,
+                "expected_completion": expected[rows],
+                **{name: values[rows, place] for name, values in grades.items()},
+                **{name: values[rows] for name, values in chances.items()},
+            }
+        )
+        true = pl.DataFrame({"passer_id": np.arange(passers), "skill": skill, "league": league})
+        for attempts in told:
+            first = thrown.filter(number < attempts)
+            table = rate(sums(first, ["passer_id"])).rename({column: name for name, column in ratings.items()})
+            for by, names in ((first, {how: how for how in AVERAGED}), (under_the_true_law(first), KNOWN)):
                 means = {names[how]: what.mean() for how, what in AVERAGED.items()}
-                table = table.join(told.group_by("passer_id").agg(**means), on="passer_id")
-            true = pl.DataFrame({"passer_id": np.arange(count), "skill": skill})
-            tables.append(table.join(true, on="passer_id").with_columns(league=pl.lit(league)))
-        rated[attempts] = pl.concat(tables)
-    few = [f"{count} of {attempts}" for attempts, count in passers.items() if attempts in rated and count < PASSERS]
-    fewer = f" (or of {', '.join(few)})" if few else ""
+                table = table.join(by.group_by("passer_id").agg(**means), on="passer_id")
+            rated[attempts].append(table.join(true, on="passer_id"))
+    tables = {attempts: pl.concat(each) for attempts, each in rated.items()}
     return Recovery(
         title="Rank correlation with true skill, by attempts",
         about=(
-            f"{leagues} leagues of {PASSERS} passers for each number of attempts{fewer}: skills and plays drawn at "
-            "random, and the plays' outcomes drawn anew from the true law at those skills, as no frame depends on the "
-            "passer. Spearman's correlation of the rating with the skill, mean over the leagues."
+            f"{leagues} leagues of {passers} passers: skills and plays drawn at random, and the plays' outcomes drawn "
+            "anew from the true law at those skills, as no frame depends on the passer. Fewer attempts are the first "
+            "of the most. Spearman's correlation of the rating with the skill, mean over the leagues."
         ),
-        rows=rank_correlations(rated, [*AVERAGED, *KNOWN.values(), *ratings], "skill"),
+        rows=rank_correlations(tables, [*AVERAGED, *KNOWN.values(), *ratings], "skill"),
         ours=tuple(AVERAGED),
         known=tuple(KNOWN.values()),
     )
