@@ -2,9 +2,7 @@
 
 from dataclasses import dataclass
 
-import numpy as np
 import polars as pl
-from scipy.special import ndtri
 
 from sbp_jax.scoring import League, aggregate
 
@@ -25,9 +23,6 @@ AVERAGED = {
     PIT: pl.col("pit").cast(pl.Float64),
     SUCCESS: (pl.col("yards") > 0).cast(pl.Float64) - pl.col("success_chance").cast(pl.Float64),
 }
-# the same of the columns that the simulator's own law gives, which are named so
-TRUE = "true_"
-KNOWN = {how: f"{how} by the true law" for how in AVERAGED}
 
 
 @dataclass(frozen=True)
@@ -42,16 +37,6 @@ class Choice:
     def name(self) -> str:
         """For tables."""
         return f"{self.outcome} of {self.plays}, {self.aggregation}"
-
-
-def under_the_true_law(plays: pl.DataFrame) -> pl.DataFrame:
-    """Scored plays with what the true law says of them in the place of what a network does."""
-    return plays.with_columns(**{name: pl.col(f"{TRUE}{name}") for name in ("pit", "score", "success_chance")})
-
-
-def normal(pit: np.ndarray) -> np.ndarray:
-    """Normal scores of PITs."""
-    return ndtri(np.clip(pit, 1e-12, 1 - 1e-12))
 
 
 def rated(plays: pl.DataFrame, choice: Choice) -> pl.DataFrame:

@@ -15,7 +15,8 @@ import polars as pl
 from tqdm import tqdm
 
 from experiments.scored import Target, parts_of
-from experiments.tables.choice import AVERAGED, KNOWN, TRUE, normal, under_the_true_law
+from experiments.tables.choice import AVERAGED
+from experiments.tables.truth import KNOWN, TRUE, normal, under_the_true_law
 from sbp_jax.data.simulate import TrueLaw
 from sbp_jax.reporting.winning import Recovery
 from sbp_jax.scoring.play import mid_pit, normal_score

@@ -10,20 +10,11 @@ import configs
 from experiments.crossfit import crossfit
 from experiments.scored import open_target, score_plays, with_expectation
 from experiments.tables import mae
-from experiments.tables.choice import (
-    AVERAGED,
-    KNOWN,
-    OUTCOMES,
-    RATINGS,
-    TRUE,
-    Choice,
-    normal,
-    rated,
-    under_the_true_law,
-)
+from experiments.tables.choice import AVERAGED, OUTCOMES, RATINGS, Choice, rated
 from experiments.tables.recovery import LEAGUES, recovery
+from experiments.tables.truth import KNOWN, under_the_true_law, with_truth
 from sbp_jax.config import DataConfig
-from sbp_jax.data.simulate import LeagueConfig, SimulationConfig, TrueLaw, simulate
+from sbp_jax.data.simulate import LeagueConfig, SimulationConfig, simulate
 from sbp_jax.reporting.winning import Winning
 from sbp_jax.scoring.ratings import rate, sums
 from sbp_jax.scoring.winning import correlations, primary_passers
@@ -94,13 +85,3 @@ def make(quick: bool, root: Path, aggregation: str, stop: Stop | None = None) ->
         notes=(SEEN,),
     )
     return [winning, recovery(target, plays, folder, ratings, leagues=5 if quick else LEAGUES)]
-
-
-def with_truth(plays: pl.DataFrame, folder: Path) -> pl.DataFrame:
-    """The plays with what the simulator's own law says of them, and with the depth that the pass was aimed at."""
-    law = TrueLaw.read(folder).select(plays["game_id"].to_numpy(), plays["play_id"].to_numpy())
-    yards = plays["yards"].to_numpy()
-    pit = (law.cdf(yards - 1) + law.cdf(yards)) / 2
-    told = {"pit": pit, "score": normal(pit), "success_chance": 1 - law.cdf(0)}
-    told = {f"{TRUE}{name}": values for name, values in told.items()} | {"air_yards": law.parameters.depth_yards}
-    return plays.with_columns(**{name: pl.Series(values) for name, values in told.items()})

@@ -8,8 +8,8 @@ from scipy import stats
 from experiments.crossfit import crossfit
 from experiments.scored import open_target, score_plays, with_expectation
 from experiments.tables import recovery
-from experiments.tables.choice import AVERAGED, KNOWN, RATINGS
-from experiments.tables.skill import with_truth
+from experiments.tables.choice import AVERAGED, RATINGS
+from experiments.tables.truth import KNOWN, with_truth
 from sbp_jax.config import Config, DataConfig, HeadConfig, TrainingConfig
 from sbp_jax.data.simulate import SimulationConfig, TrueLaw, simulate
 from sbp_jax.models.network import NetworkConfig
