@@ -82,6 +82,7 @@ def make(quick: bool, root: Path, aggregation: str, stop: Stop | None = None) ->
         rows=pl.DataFrame(rows),
         ours=aggregation,
         known=tuple(KNOWN.values()),
+        siblings=tuple(how for how in AVERAGED if how != aggregation),
         notes=(SEEN,),
     )
     return [winning, recovery(target, plays, folder, ratings, leagues=5 if quick else LEAGUES)]

@@ -25,6 +25,7 @@ class Winning:
         rows: `period`, and the fields of `scoring.winning.Correlation`.
         ours: the rating whose lead the differences are.
         known: ratings that are bounds, no rivals.
+        siblings: other ratings of ours, no rivals either.
         published: others' correlations with win percentage and playoffs, by name.
         notes: sentences.
     """
@@ -34,6 +35,7 @@ class Winning:
     rows: pl.DataFrame
     ours: str
     known: tuple[str, ...] = ()
+    siblings: tuple[str, ...] = ()
     published: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     notes: Sequence[str] = ()
 
@@ -125,7 +127,9 @@ def winning_drawing(path: Path, winning: Winning) -> None:
         for panel, outcome in zip(panels, winning.outcomes, strict=True):
             for place, name in enumerate(names):
                 each = _one(rows, name, outcome)
-                colour = OURS if name == winning.ours else KNOWN if name in winning.known else OTHERS
+                colour = (
+                    OURS if name in (winning.ours, *winning.siblings) else KNOWN if name in winning.known else OTHERS
+                )
                 value = each["value"]
                 errors = [[value - each["low"]], [each["high"] - value]]
                 panel.errorbar([value], [place], xerr=errors, fmt="o", ms=4, lw=1.2, color=colour)
@@ -231,7 +235,8 @@ def _verdicts(winning: Winning) -> list[str]:
         rows = winning.rows.filter(pl.col("period") == period)
         parts = []
         for outcome in winning.outcomes:
-            rivals = [r for r in rows["rating"].unique(maintain_order=True) if r not in (winning.ours, *winning.known)]
+            none = (winning.ours, *winning.siblings, *winning.known)
+            rivals = [name for name in rows["rating"].unique(maintain_order=True) if name not in none]
             best = max(rivals, key=lambda name: np.nan_to_num(_one(rows, name, outcome)["value"], nan=-2.0))
             ours, other = _one(rows, winning.ours, outcome), _one(rows, best, outcome)
             sure = other["difference_low"] > 0 or other["difference_high"] < 0

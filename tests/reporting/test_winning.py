@@ -1,10 +1,19 @@
-"""True skill by attempts in words: who leads, by leagues in pairs."""
+"""Ratings against winning and true skill in words: who leads, and by leagues in pairs."""
 
 import numpy as np
 import polars as pl
 import pytest
 
-from sbp_jax.reporting.winning import Recovery, recovery_drawing, recovery_headline, recovery_report
+from sbp_jax.reporting.winning import (
+    Recovery,
+    Winning,
+    recovery_drawing,
+    recovery_headline,
+    recovery_report,
+    winning_drawing,
+    winning_headline,
+)
+from sbp_jax.scoring.winning import correlations
 
 LEAGUES = 40
 
@@ -42,3 +51,26 @@ def test_one_league_tells_nothing():
 def test_the_drawing_is_written(tmp_path):
     recovery_drawing(tmp_path / "skill.png", recovery(0.1))
     assert (tmp_path / "skill.png").read_bytes().startswith(b"\x89PNG")
+
+
+def winning(**kinds):
+    r = np.random.default_rng(0)
+    wins = r.standard_normal(300)
+    noise = {"ours": 1.0, "rival": 2.0, "sibling": 0.5, "bound": 0.3}
+    ratings = {name: wins + scale * r.standard_normal(300) for name, scale in noise.items()}
+    table = pl.DataFrame({"team": np.arange(300) % 30, "win_pct": wins, **ratings})
+    rows = [{"period": "all", **vars(each)} for each in correlations(table, list(noise), ["win_pct"], "ours", 200)]
+    return Winning("Winning", "About.", pl.DataFrame(rows), "ours", **kinds)
+
+
+def test_neither_bounds_nor_other_ratings_of_ours_are_rivals():
+    (said,) = winning_headline(winning(known=("bound",), siblings=("sibling",))).sentences
+    assert "ours" in said
+    assert "is ahead of the best other, rival (" in said
+    (said,) = winning_headline(winning(known=("bound",))).sentences
+    assert "is behind the best other, sibling (" in said
+
+
+def test_the_drawing_of_correlations_is_written(tmp_path):
+    winning_drawing(tmp_path / "winning.png", winning())
+    assert (tmp_path / "winning.png").read_bytes().startswith(b"\x89PNG")
