@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -283,9 +284,9 @@ def _mean_error(values: np.ndarray) -> tuple[float, float]:
     return float(known.mean()) if len(known) else float("nan"), float(error)
 
 
-def _one(rows: pl.DataFrame, rating: str, outcome: str) -> dict[str, float]:
+def _one(rows: pl.DataFrame, rating: str, outcome: str) -> dict[str, Any]:
     return rows.filter((pl.col("rating") == rating) & (pl.col("outcome") == outcome)).row(0, named=True)
 
 
-def _interval(each: Mapping[str, float]) -> str:
+def _interval(each: Mapping[str, Any]) -> str:
     return f"{each['value']:.3f} ({each['low']:.3f} to {each['high']:.3f})"
