@@ -266,13 +266,17 @@ def _first(recovery: Recovery) -> list[str]:
     rivals = [name for name in recovery.ratings if name not in (*recovery.ours, *recovery.known)]
     said = []
     for ours in recovery.ours:
-        found: dict[str, list[str]] = {"ahead of": [], "not told from": [], "behind": []}
+        found: dict[str, dict[str, list[str]]] = {"ahead of": {}, "not told from": {}, "behind": {}}
         for n in recovery.attempts:
             best = max(rivals, key=lambda name: np.nan_to_num(recovery.value(name, n), nan=-2.0))
             lead, error = _mean_error(recovery.of(ours, n) - recovery.of(best, n))
             verdict = "not told from" if not abs(lead) > _SURE * error else "ahead of" if lead > 0 else "behind"
-            found[verdict].append(f"{best} at {n} attempts ({lead:+.3f} ± {error:.3f})")
-        parts = [f"{verdict} {', '.join(each)}" for verdict, each in found.items() if each]
+            found[verdict].setdefault(best, []).append(f"{n} ({lead:+.3f} ± {error:.3f})")
+        parts = [
+            f"{verdict} {best} at {', '.join(each)} attempts"
+            for verdict, by_rival in found.items()
+            for best, each in by_rival.items()
+        ]
         said.append(f"{ours[0].upper()}{ours[1:]} against the best rival: {'; '.join(parts)}.")
     return said
 

@@ -34,7 +34,7 @@ def recovery(lead, leagues=LEAGUES):
 def test_the_verdict_is_of_pairs_and_no_bound_is_a_rival(lead, verdict):
     found = recovery(lead)
     (said,) = recovery_headline(found).sentences
-    assert said.startswith(f"Ours against the best rival: {verdict} rival at 50 attempts (")
+    assert said.startswith(f"Ours against the best rival: {verdict} rival at 50 (")
     expected = (found.of("ours", 50) - found.of("rival", 50)).mean()
     assert f"({expected:+.3f} ± " in said
     text = "\n".join(recovery_report(found))
@@ -45,7 +45,7 @@ def test_the_verdict_is_of_pairs_and_no_bound_is_a_rival(lead, verdict):
 
 def test_one_league_tells_nothing():
     (said,) = recovery_headline(recovery(0.5, leagues=1)).sentences
-    assert "not told from rival at 50 attempts" in said
+    assert "not told from rival at 50 (" in said
 
 
 def test_the_drawing_is_written(tmp_path):
