@@ -190,7 +190,7 @@ def drawing(path: Path, table: pl.DataFrame, baselines: Mapping[str, Mapping[str
                 _listed(axes[-1, column], table, apart, name, named=column == 0)
             # as a line it would flatten all that tells the arms apart
             known = [f"{NAMES[each]} {figures[name]:.{SHOWN[name][1]}f}" for each, figures in baselines.items()]
-            axes[0, column].set_title("; ".join(known))
+            axes[0, column].set_title("\n".join(known))
         page.suptitle(f"{context.title} (lower is better)")
 
 
