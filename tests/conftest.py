@@ -28,7 +28,7 @@ UNOPTIMIZED = [
     *("test_numpyro_inference.py", "test_finite.py", "test_tcn.py", "test_cli.py", "test_benchmark.py"),
     *("test_fit.py", "test_diverged.py", "test_resident.py", "test_sweep.py", "test_build.py", "test_feed.py"),
     *("test_units.py", "test_marginal.py", "test_extras.py", "test_masked_players.py"),
-    *("test_series.py", "test_listed.py", "test_scored.py", "test_outcomes.py"),
+    *("test_series.py", "test_listed.py", "test_scored.py", "test_recovery.py", "test_outcomes.py"),
     *("test_scorer.py", "test_export.py", "test_batching.py", "test_replay.py"),
     *("experiments/test_thresholds.py", "test_grid.py", "test_marginals.py", "test_reproduce.py"),
     *("test_scale_table.py", "test_detectors_table.py", "test_checkpoints.py", "test_optimizer.py"),
