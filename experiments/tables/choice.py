@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from sbp_jax.scoring import League, aggregate
+from sbp_jax.scoring.ratings import OVER_CHANCE
 
 OUTCOMES = ("win_pct", "made_playoffs")
 SCORE, PIT, SUCCESS = "passing score", "mean PIT", "success over expectation"
@@ -21,7 +22,7 @@ RATINGS = {
 AVERAGED = {
     SCORE: pl.col("score").cast(pl.Float64),
     PIT: pl.col("pit").cast(pl.Float64),
-    SUCCESS: (pl.col("yards") > 0).cast(pl.Float64) - pl.col("success_chance").cast(pl.Float64),
+    SUCCESS: OVER_CHANCE,
 }
 
 

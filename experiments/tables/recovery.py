@@ -35,16 +35,17 @@ def recovery(
 
     Args:
         target: the networks, each scoring the plays that it did not train on.
-        plays: what they scored, with `expected_completion`.
+        plays: what they scored, as `truth.with_truth` has it, with `expected_completion`.
         folder: the simulated files, with their truth.
         ratings: the raters before ours: column of `ratings.rate` by name.
         leagues: how many are drawn.
         seed: of all draws.
     """
-    law, grades, chances = every_outcome(target, TrueLaw.read(folder))
+    law, grades = every_outcome(target, TrueLaw.read(folder))
     ids = pl.DataFrame({"game_id": law.game_id, "play_id": law.play_id})
     joined = ids.join(plays, on=["game_id", "play_id"], how="left", maintain_order="left")
-    expected, goal = joined["expected_completion"].to_numpy(), law.parameters.yards_to_goal
+    known = joined.select("expected_completion", "success_chance", f"{TRUE}success_chance")
+    goal = law.parameters.yards_to_goal
     generator = np.random.default_rng(seed)
     told = [attempts for attempts in ATTEMPTS if len(law) // attempts >= _FEWEST]
     most, passers = told[-1], min(PASSERS, len(law) // told[-1])
@@ -62,11 +63,9 @@ def recovery(
                 "gain": drawn.yards,
                 "touchdown": (drawn.result == "C") & (drawn.yards >= goal[rows]),
                 "yards": drawn.yards,
-                "expected_completion": expected[rows],
                 **{name: values[rows, place] for name, values in grades.items()},
-                **{name: values[rows] for name, values in chances.items()},
             }
-        )
+        ).hstack(known[rows])
         true = pl.DataFrame({"passer_id": np.arange(passers), "skill": skill, "league": league})
         for attempts in told:
             first = thrown.filter(number < attempts)
@@ -89,10 +88,10 @@ def recovery(
     )
 
 
-def every_outcome(target: Target, law: TrueLaw) -> tuple[TrueLaw, dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """The plays in the networks' order: their law, the grades of each outcome of its support, chances of success.
+def every_outcome(target: Target, law: TrueLaw) -> tuple[TrueLaw, dict[str, np.ndarray]]:
+    """The law of the plays in the networks' order, and what each outcome of its support would be given, [N, V].
 
-    Grades [N, V] and chances [N] are the columns of scored plays, and with the prefix `TRUE` those by the true law.
+    By name of the column of scored plays, and with the prefix `TRUE` by the true law.
     """
     support, parts = law.support(), []
     for run, plays in parts_of(target, "all"):
@@ -102,14 +101,12 @@ def every_outcome(target: Target, law: TrueLaw) -> tuple[TrueLaw, dict[str, np.n
         yards = [(jnp.full(len(plays), float(k)), jnp.asarray(limit <= k)) for k in support]
         grades = [_grade(distribution, *each) for each in yards]
         pit, score = (np.stack([np.asarray(values) for values in each], axis=1) for each in zip(*grades, strict=True))
-        chance = np.asarray(distribution.survival_function(jnp.full(len(plays), 0.5)))
-        parts.append((plays.game_id, plays.play_id, pit, score, chance))
-    game, play, pit, score, chance = (np.concatenate(each) for each in zip(*parts, strict=True))
+        parts.append((plays.game_id, plays.play_id, pit, score))
+    game, play, pit, score = (np.concatenate(each) for each in zip(*parts, strict=True))
     law = law.select(game, play)
     true = law.pmf(support)
     middle = np.cumsum(true, axis=1) - true / 2
-    grades = {"pit": pit, "score": score, f"{TRUE}pit": middle, f"{TRUE}score": normal(middle)}
-    return law, grades, {"success_chance": chance, f"{TRUE}success_chance": 1 - law.cdf(0)}
+    return law, {"pit": pit, "score": score, f"{TRUE}pit": middle, f"{TRUE}score": normal(middle)}
 
 
 @jax.jit

@@ -10,6 +10,7 @@ from experiments.tables.choice import AVERAGED
 from sbp_jax.data.simulate import TrueLaw
 
 TRUE = "true_"  # prefix of its columns
+_SAID = ("pit", "score", "success_chance")
 KNOWN = {how: f"{how} by the true law" for how in AVERAGED}
 
 
@@ -18,14 +19,14 @@ def with_truth(plays: pl.DataFrame, folder: Path) -> pl.DataFrame:
     law = TrueLaw.read(folder).select(plays["game_id"].to_numpy(), plays["play_id"].to_numpy())
     yards = plays["yards"].to_numpy()
     pit = (law.cdf(yards - 1) + law.cdf(yards)) / 2
-    told = {"pit": pit, "score": normal(pit), "success_chance": 1 - law.cdf(0)}
-    told = {f"{TRUE}{name}": values for name, values in told.items()} | {"air_yards": law.parameters.depth_yards}
+    said = zip(_SAID, (pit, normal(pit), 1 - law.cdf(0)), strict=True)
+    told = {f"{TRUE}{name}": values for name, values in said} | {"air_yards": law.parameters.depth_yards}
     return plays.with_columns(**{name: pl.Series(values) for name, values in told.items()})
 
 
 def under_the_true_law(plays: pl.DataFrame) -> pl.DataFrame:
     """Scored plays with what the true law says of them in the place of what a network does."""
-    return plays.with_columns(**{name: pl.col(f"{TRUE}{name}") for name in ("pit", "score", "success_chance")})
+    return plays.with_columns(**{name: pl.col(f"{TRUE}{name}") for name in _SAID})
 
 
 def normal(pit: np.ndarray) -> np.ndarray:

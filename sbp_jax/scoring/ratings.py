@@ -21,6 +21,8 @@ from sbp_jax.errors import InputError
 
 ATTEMPTS = ("C", "I", "IN")
 NEEDED = ("result", "gain", "touchdown")
+# of a scored play: whether its outcome was above 0, over the predictive law's chance of that
+OVER_CHANCE = (pl.col("yards") > 0).cast(pl.Float64) - pl.col("success_chance").cast(pl.Float64)
 
 
 def sums(plays: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
@@ -54,8 +56,7 @@ def sums(plays: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
         parts["over_expectation"] = (complete.cast(pl.Float64) - expected).filter(known).sum()
         parts["with_expectation"] = known.sum()
     if {"yards", "success_chance"} <= set(plays.columns):
-        chance = pl.col("success_chance").cast(pl.Float64)
-        parts["over_chance"] = ((pl.col("yards") > 0).cast(pl.Float64) - chance).sum()
+        parts["over_chance"] = OVER_CHANCE.sum()
     if "score" in plays.columns:
         parts["rated"] = pl.col("score").cast(pl.Float64).sum()
     return plays.group_by(list(by), maintain_order=True).agg(**parts)

@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from experiments.crossfit import crossfit
-from experiments.scored import open_target, score_plays, with_expectation
+from experiments.scored import open_target, parts_of, score_plays, with_expectation
 from experiments.tables import recovery
 from experiments.tables.choice import AVERAGED, RATINGS
 from experiments.tables.truth import KNOWN, with_truth
@@ -39,15 +39,17 @@ def plays(target, folder):
 
 
 def test_every_outcome_is_graded_as_the_one_that_came(target, folder, plays):
-    law, grades, chances = recovery.every_outcome(target, TrueLaw.read(folder))
+    law, grades = recovery.every_outcome(target, TrueLaw.read(folder))
     ids = pl.DataFrame({"game_id": law.game_id, "play_id": law.play_id})
     came = ids.join(plays, on=["game_id", "play_id"], maintain_order="left")
     assert len(came) == 600
     place = came["yards"].to_numpy().astype(int) - law.support()[0]
     for name, values in grades.items():
         np.testing.assert_allclose(values[np.arange(600), place], came[name], rtol=1e-5, atol=1e-6)
-    for name, values in chances.items():
-        np.testing.assert_allclose(values, came[name], rtol=1e-5, atol=1e-6)
+    gains = law.pmf(law.support()) @ (law.support() > 0)
+    np.testing.assert_allclose(came["true_success_chance"], gains, rtol=1e-12)
+    chances = np.concatenate([1 - run.predict(part).cdf(0.5) for run, part in parts_of(target, "all")])
+    np.testing.assert_allclose(came["success_chance"], chances, rtol=1e-5, atol=1e-6)
 
 
 def test_leagues_are_rated_by_everything_and_skill_is_found(target, folder, plays, monkeypatch):
