@@ -20,4 +20,4 @@ def get(name: str) -> Config:
     """
     if name not in names():
         raise InputError(f"unknown configuration {name!r}; known: {', '.join(names())}")
-    return importlib.import_module(f"configs.{name}").CONFIG
+    return importlib.import_module(f"{__name__}.{name}").CONFIG

@@ -3,6 +3,6 @@
 Command: .venv/bin/python -m experiments.ablation NAME, NAME being a grid; 10 minutes to an hour a grid on 2 cores.
 """
 
-from configs.demo import CONFIG as DEMO
+from .demo import CONFIG as DEMO
 
 CONFIG = DEMO

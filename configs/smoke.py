@@ -5,7 +5,7 @@ Command: scripts/demo --smoke, about a minute.
 
 from dataclasses import replace
 
-from configs.demo import CONFIG as DEMO
+from .demo import CONFIG as DEMO
 
 CONFIG = replace(
     DEMO,

@@ -5,6 +5,7 @@ of the positions.
 """
 
 import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,17 +15,17 @@ import polars as pl
 import tyro
 from tqdm import tqdm
 
-from experiments import machine
-from experiments.cli import main, parse
-from sbp_jax.data.formats import Table, cast_columns, find_tables, read_table
-from sbp_jax.data.kinematics import FRAME_S, VELOCITY_WINDOW, trailing_slope
-from sbp_jax.data.passers import PLAY
-from sbp_jax.data.report import ReadReport
-from sbp_jax.data.rows import read_rows
-from sbp_jax.data.tracking import read_tracking
-from sbp_jax.data.windows import Rules
+from sbp_jax.cli.flags import parse, run
+from sbp_jax.data.readers.formats import Table, cast_columns, find_tables, read_table
+from sbp_jax.data.readers.kinematics import FRAME_S, VELOCITY_WINDOW, trailing_slope
+from sbp_jax.data.readers.passers import PLAY
+from sbp_jax.data.readers.report import ReadReport
+from sbp_jax.data.readers.rows import read_rows
+from sbp_jax.data.readers.rules import Rules
+from sbp_jax.data.readers.tracking import read_tracking
 from sbp_jax.errors import InputError
 from sbp_jax.reporting.tables import markdown
+from sbp_jax.runs import provenance
 
 # why a play may be left out, where the reason's name does not say it all
 EXPLANATIONS = {
@@ -166,11 +167,11 @@ def command(words: list[str]) -> None:
     rows = [account(table, outcomes, listed) for table in tqdm(tracking, desc="agreement", unit=" files")]
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "agreement.json").write_text(json.dumps(rows, indent=1) + "\n")
-    heading = machine.heading("Every play of real files", "experiments.agreement", words)
+    heading = provenance.heading("Every play of real files", "experiments.agreement", words)
     text = f"{heading}\n\n{tables(rows)}\n"
     (options.out / "agreement.md").write_text(text)
     print(text)
 
 
 if __name__ == "__main__":
-    main(command)
+    run(command, sys.argv[1:])

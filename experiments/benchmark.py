@@ -13,9 +13,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from experiments import machine
 from experiments.benchmarks import batches, law, live, sweep, training
 from sbp_jax.errors import InputError
+from sbp_jax.runs import provenance
 
 # each has its `PARTS` (calls of a number of seconds), `TITLE`, and `report(results, out)`
 BENCHMARKS: dict[str, Any] = {"law": law, "batches": batches, "training": training, "sweep": sweep, "live": live}
@@ -45,7 +45,7 @@ def in_a_process(what: str, part: str, seconds: float, keeping: bool) -> Any:
 
 def page(what: str, results: dict[str, Any], out: Path, words: list[str]) -> str:
     """The results as Markdown; figures are drawn beside it."""
-    heading = machine.heading(BENCHMARKS[what].TITLE, "experiments.benchmark", words, results["machine"])
+    heading = provenance.heading(BENCHMARKS[what].TITLE, "experiments.benchmark", words, results["machine"])
     note = [f"**{results['note']}**"] if results.get("note") else []
     return "\n\n".join([heading, *note, *BENCHMARKS[what].report(results, out)]) + "\n"
 
@@ -70,7 +70,7 @@ def command(words: list[str]) -> None:
         return
     out = options.out or Path("experiments/results") / options.what
     first, *others = BENCHMARKS[options.what].PARTS
-    results: dict[str, Any] = {"machine": machine.describe(), "note": options.note, first: {}}
+    results: dict[str, Any] = {"machine": provenance.describe(), "note": options.note, first: {}}
     for setting, keeping in (("default", False), ("kept", True)):
         print(f"{first}, allocator {setting} ...", file=sys.stderr)
         results[first][setting] = in_a_process(options.what, first, options.seconds, keeping)

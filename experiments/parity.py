@@ -10,12 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from experiments import machine
-from experiments.cli import main, parse
-from experiments.properties import PROPERTIES, Case, Ours, Peer, Side, measure
+from experiments.properties import PROPERTIES, Case, Ours, Peer, Side, measure, page
 from experiments.properties.case import pareto_log_density
 from experiments.properties.measures import EXCESS, SCALE
-from sbp_jax.reporting import parity
+from sbp_jax.cli.flags import parse, run
+from sbp_jax.runs import provenance
 
 PROGRAM = "python -m experiments.parity"
 INSTALL = "pip install -e '.[peers]' -c constraints.txt"
@@ -34,7 +33,7 @@ class Options:
     """Measure the published distributions (gluonts, where installed) and ours; exit code 1 if ours fails a property.
 
     Attributes:
-        out: folder for parity.md, parity.json and parity.png.
+        out: folder for page.md, page.json and page.png.
     """
 
     out: Path = Path("experiments/results/parity")
@@ -88,33 +87,33 @@ def command(args: list[str]) -> None:
     heading = "gluonts.torch" if peer is None else f"gluonts.torch {version('gluonts')}"
     properties = compare(Ours(), peer)
     drawn = curves(Ours(), peer)
-    described = machine.describe()
-    table = parity.table(properties, heading)
+    described = provenance.describe()
+    table = page.table(properties, heading)
     failing = [row["name"] for row in properties if not row["ours"]["holds"]]
     summary = _summary(properties, peer is not None)
 
     options.out.mkdir(parents=True, exist_ok=True)
     result = {
-        "command": machine.command_line("experiments.parity", args),
+        "command": provenance.command_line("experiments.parity", args),
         "machine": described,
         "peer": heading,
         "properties": properties,
         "curves": drawn,
     }
-    (options.out / "parity.json").write_text(json.dumps(_finite(result), indent=1, allow_nan=False) + "\n")
-    parity.draw(options.out / "parity.png", drawn, heading)
+    (options.out / "page.json").write_text(json.dumps(_finite(result), indent=1, allow_nan=False) + "\n")
+    page.draw(options.out / "page.png", drawn, heading)
     text = [
-        machine.heading(
+        provenance.heading(
             "The published distributions and ours, property by property", "experiments.parity", args, described
         ),
         summary,
         table,
-        "![total mass, integrated density, and a tail near shape zero](parity.png)",
+        "![total mass, integrated density, and a tail near shape zero](page.png)",
         NOTES,
     ]
-    (options.out / "parity.md").write_text("\n\n".join(text) + "\n")
-    print(f"{table}\n\n{summary}\n{machine.sentence(described)}")
-    print(f"written to {options.out}: parity.md, parity.json, parity.png")
+    (options.out / "page.md").write_text("\n\n".join(text) + "\n")
+    print(f"{table}\n\n{summary}\n{provenance.sentence(described)}")
+    print(f"written to {options.out}: page.md, page.json, page.png")
     if failing:
         print(f"error: ours fails: {'; '.join(failing)}", file=sys.stderr)
         sys.exit(1)
@@ -143,4 +142,4 @@ def _finite(value: Any) -> Any:
 
 
 if __name__ == "__main__":
-    main(command)
+    run(command, sys.argv[1:])

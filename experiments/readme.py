@@ -8,13 +8,14 @@ is told in one line.
 import json
 import os
 import re
+import sys
 import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from experiments.cli import main, parse
 from experiments.reproduce import TABLES
+from sbp_jax.cli.flags import parse, run
 from sbp_jax.errors import InputError
 from sbp_jax.reporting.style import NAMES
 from sbp_jax.reporting.tables import markdown, metrics_table
@@ -167,4 +168,4 @@ def _told(error: Exception) -> str:
 
 
 if __name__ == "__main__":
-    main(command)
+    run(command, sys.argv[1:])

@@ -5,26 +5,37 @@ a figure. Interrupted, the same command goes on with what is missing. TABLE is o
 """
 
 import json
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from experiments import machine
-from experiments.cli import main, parse
-from experiments.compiled import compiled_once
-from experiments.signals import listening
-from experiments.tables import capabilities, detectors, mae, pp, scale, twitter
+from experiments.tables import (
+    capabilities,
+    comparison_page,
+    detectors,
+    growth_page,
+    headline_page,
+    mae,
+    pp,
+    scale,
+    twitter,
+    winning_page,
+)
 from experiments.tables import winning as winning_table
 from experiments.tables.capabilities import Capabilities
-from sbp_jax.data.whole import write_whole
+from experiments.tables.comparison_page import Comparison
+from experiments.tables.growth_page import Growth
+from experiments.tables.headline_page import Headline
+from experiments.tables.winning_page import Recovery, Reliabilities, Winning
+from sbp_jax.atomic import write_whole
+from sbp_jax.cli.flags import parse, run
 from sbp_jax.errors import InputError
-from sbp_jax.reporting import comparison, growth, headline, winning
-from sbp_jax.reporting.comparison import Comparison
-from sbp_jax.reporting.growth import Growth
-from sbp_jax.reporting.headline import Headline
-from sbp_jax.reporting.winning import Recovery, Reliabilities, Winning
+from sbp_jax.runs import provenance
+from sbp_jax.runs.compiled import compiled_once
+from sbp_jax.runs.signals import listening
 from sbp_jax.training.stop import Stop
 
 
@@ -66,12 +77,14 @@ class Shown(NamedTuple):
 
 
 SHOWN: dict[type, Shown] = {
-    Comparison: Shown(comparison.report, comparison.drawing, headline.headline),
-    Growth: Shown(growth.page, growth.drawing, growth.headline),
+    Comparison: Shown(comparison_page.report, comparison_page.drawing, headline_page.headline),
+    Growth: Shown(growth_page.page, growth_page.drawing, growth_page.headline),
     Capabilities: Shown(capabilities.page, capabilities.drawing, capabilities.headline),
-    Winning: Shown(winning.winning_report, winning.winning_drawing, winning.winning_headline),
-    Recovery: Shown(winning.recovery_report, winning.recovery_drawing, winning.recovery_headline),
-    Reliabilities: Shown(winning.reliability_report, winning.reliability_drawing, winning.reliability_headline),
+    Winning: Shown(winning_page.winning_report, winning_page.winning_drawing, winning_page.winning_headline),
+    Recovery: Shown(winning_page.recovery_report, winning_page.recovery_drawing, winning_page.recovery_headline),
+    Reliabilities: Shown(
+        winning_page.reliability_report, winning_page.reliability_drawing, winning_page.reliability_headline
+    ),
 }
 
 
@@ -129,15 +142,15 @@ def write(name: str, options: Options, words: list[str], stop: Stop | None = Non
         each.rows.write_parquet(out / f"{stem}.parquet")
         SHOWN[type(each)].drawing(out / f"{stem}.png", each)
         parts += [f"## {each.title}", *SHOWN[type(each)].report(each), f"![{each.title}]({stem}.png)"]
-    measured = machine.describe()
+    measured = provenance.describe()
     said = {
         "title": TABLES[name].title,
-        "command": machine.command_line("experiments.reproduce", words),
+        "command": provenance.command_line("experiments.reproduce", words),
         "date": measured["date"],
         "parts": [asdict(SHOWN[type(each)].headline(each)) for each in found],
     }
     write_whole(out / f"{name}.json", (json.dumps(said, indent=1, ensure_ascii=False) + "\n").encode())
-    heading = machine.heading(TABLES[name].title, "experiments.reproduce", words, measured)
+    heading = provenance.heading(TABLES[name].title, "experiments.reproduce", words, measured)
     trained = sum(float(each.rows["seconds"].sum()) for each in found if "seconds" in each.rows)
     minutes = (time.perf_counter() - started) / 60
     took = f"This call took {minutes:.1f} minutes."
@@ -180,4 +193,4 @@ def command(args: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(command, "interrupted; the same command goes on with what is missing")
+    run(command, sys.argv[1:], "interrupted; the same command goes on with what is missing")

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from sbp_jax.distributions import TwoTailedHybridPareto as TwoTailedHybridPareto
     from sbp_jax.errors import InputError as InputError
     from sbp_jax.live import LiveScorer as LiveScorer
-    from sbp_jax.run import Run as Run
-    from sbp_jax.run import load_run as load_run
+    from sbp_jax.runs.run import Run as Run
+    from sbp_jax.runs.run import load_run as load_run
 
 # Loaded on first use: the law alone needs jax only, a run needs the rest of the house.
 _HOMES = {
@@ -28,11 +28,11 @@ _HOMES = {
     "InputError": "sbp_jax.errors",
     "LiveScorer": "sbp_jax.live",
     "Normal": "sbp_jax.distributions",
-    "Run": "sbp_jax.run",
+    "Run": "sbp_jax.runs.run",
     "SplicedBinnedPareto": "sbp_jax.distributions",
     "StudentT": "sbp_jax.distributions",
     "TwoTailedHybridPareto": "sbp_jax.distributions",
-    "load_run": "sbp_jax.run",
+    "load_run": "sbp_jax.runs.run",
 }
 __all__ = [
     "Affine",

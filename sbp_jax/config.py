@@ -8,59 +8,49 @@ import typing
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from sbp_jax.data.extras import check_extras
-from sbp_jax.data.series_config import SeriesConfig
-from sbp_jax.data.splits import Fold
-from sbp_jax.errors import InputError
-from sbp_jax.models.network import NetworkConfig
+from sbp_jax.data.prepared.splits import Fold, check_shares
+from sbp_jax.data.readers.rules import ReaderConfig
+from sbp_jax.data.series.config import SeriesConfig
+from sbp_jax.errors import InputError, positive, seed, share
+from sbp_jax.models.config import NetworkConfig
 
 
 @dataclass(frozen=True)
-class DataConfig:
-    """Where the plays come from and how they are split.
+class DataConfig(ReaderConfig):
+    """Where the plays come from and how they are split; what is read of them, `ReaderConfig` has.
 
     Attributes:
         source: a folder or files of tracking data; none: simulate plays.
         plays: number of simulated plays.
         seed: of the simulation and of the split.
-        malformed: a malformed play stops the run ("stop") or is left out and counted ("reject").
         test: share of the games kept for the test.
         validation: share of the games kept for early stopping.
         cache: folder for simulated files and prepared datasets.
-        outcome: what is predicted: "yards" as the league counts, "net_yards" (an interception is its return), or a
-            numeric column of the list of plays, whose unit is then that of the head's fields.
-        extras: further features of the players by name (`sbp_jax.data.extras`), such as "time_since_snap_s".
-        tracking: the source has tracking; without, it is lists of plays alone, and `network.encoder` none.
-        results: of the plays kept: C complete, I incomplete, IN intercepted; of lists of plays also S sack, R run.
-        situation: numeric columns of the list of plays that the network sees beside the situation, such as "air_yards".
         test_seasons: seasons whose games are the test, instead of a share of all games.
         folds: of a cross-fitting, in which every game tests once; 0: none. Of seasons there are as many as folds.
         fold: which of them tests.
         fold_by: folds are games dealt out by `seed`, or whole seasons.
 
     Raises:
-        InputError: an extra that is unknown or named twice.
+        InputError: as `ReaderConfig`.
     """
 
     source: tuple[str, ...] = ()
     plays: int = 8000
     seed: int = 0
-    malformed: Literal["stop", "reject"] = "stop"
     test: float = 0.15
     validation: float = 0.15
     cache: str = "runs/data"
-    outcome: str = "yards"
-    extras: tuple[str, ...] = ()
-    tracking: bool = True
-    results: tuple[str, ...] = ("C", "I", "IN")
-    situation: tuple[str, ...] = ()
     test_seasons: tuple[int, ...] = ()
     folds: int = 0
     fold: int = 0
     fold_by: Literal["game", "season"] = "game"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "extras", check_extras(self.extras))
+        super().__post_init__()
+        positive("data.plays", self.plays)
+        seed("data.seed", self.seed)
+        check_shares(self.test, self.validation)
 
     @property
     def cross(self) -> Fold | None:
@@ -98,6 +88,10 @@ class HeadConfig:
     shape_bounds: tuple[float, float] = (-0.5, 0.95)
     support: tuple[float, float] = (-110.0, 110.0)
 
+    def __post_init__(self) -> None:
+        if self.bins < 2 or not self.low < self.high:
+            raise InputError(f"head: expected at least 2 bins and low < high, got {self.bins}, {self.low}, {self.high}")
+
 
 @dataclass(frozen=True)
 class OptimizerConfig:
@@ -116,6 +110,14 @@ class OptimizerConfig:
     warmup: float = 0.05
     clip: float = 1.0
     average: float = 0.99
+
+    def __post_init__(self) -> None:
+        positive("optimizer.learning_rate", self.learning_rate)
+        positive("optimizer.clip", self.clip)
+        share("optimizer.warmup", self.warmup)
+        share("optimizer.average", self.average)
+        if self.weight_decay < 0:
+            raise InputError(f"optimizer.weight-decay: expected at least 0, got {self.weight_decay}")
 
 
 @dataclass(frozen=True)
@@ -157,16 +159,44 @@ class TrainingConfig:
     seed: int = 0
     checkpoint_every: int = 500
 
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "patience", "checkpoint_every"):
+            positive(f"training.{name}", getattr(self, name))
+        seed("training.seed", self.seed)
+        if self.frame_half_life_s < 0:
+            raise InputError(f"training.frame-half-life-s: expected at least 0 seconds, got {self.frame_half_life_s}")
+        if sorted({*self.buckets, 0}) != [0, *self.buckets]:
+            raise InputError(f"training.buckets: expected increasing numbers of frames, got {self.buckets}")
+
 
 @dataclass(frozen=True)
 class Config:
-    """A run: data, plays or windows of time series, network, head, optimizer and training."""
+    """A run: data, plays or windows of time series, network, head, optimizer and training.
+
+    Raises:
+        InputError: a field out of range, in its section or against another's; the line names the field.
+    """
 
     data: DataConfig | SeriesConfig = field(default_factory=DataConfig)
     network: NetworkConfig = field(default_factory=NetworkConfig)
     head: HeadConfig = field(default_factory=HeadConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
+
+    def __post_init__(self) -> None:
+        encoder, training = self.network.encoder, self.training
+        if isinstance(self.data, DataConfig):
+            if not self.data.tracking and encoder != "none":
+                raise InputError(
+                    f"network.encoder: {encoder} presumes tracking, and data.tracking is False; choose none"
+                )
+            return
+        if encoder == "attention":
+            raise InputError("network.encoder: attention presumes players, and the data are time series; choose flat")
+        if training.per_frame:
+            raise InputError("training.per-frame: presumes plays, and the data are time series")
+        if training.objective == "censored":
+            raise InputError("training.objective: censored presumes plays; choose composite, exact or interval")
 
 
 def digest(*parts: Any) -> str:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sbp_jax.data.batching import PLAYER_FEATURES, PLAYERS, Plays
+from sbp_jax.data.plays import PLAYER_FEATURES, PLAYERS, Plays
 
 
 def random_plays(count: int, seed: int = 0, shortest: int = 5, longest: int = 30, num_static: int = 4) -> Plays:

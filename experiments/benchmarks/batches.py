@@ -11,14 +11,15 @@ from typing import Any
 
 import numpy as np
 
+from experiments.benchmarks import batches_page as tables
 from experiments.benchmarks.timing import one_core
-from sbp_jax.data.arrays import ArrayBatches, Arrays
-from sbp_jax.data.batching import PLAYER_FEATURES, PLAYERS, Batch, Batches, Plays
-from sbp_jax.data.buckets import choose_buckets
-from sbp_jax.data.epochs import Epochs, Order
-from sbp_jax.data.storage import open_folder, save
-from sbp_jax.data.symmetry import mirror_of
-from sbp_jax.reporting import batches as tables
+from sbp_jax.data.batches.arrays import ArrayBatches, Arrays
+from sbp_jax.data.batches.batching import Batch, Batches
+from sbp_jax.data.batches.buckets import choose_buckets
+from sbp_jax.data.batches.epochs import Epochs, Order
+from sbp_jax.data.batches.symmetry import mirror_of
+from sbp_jax.data.plays import PLAYER_FEATURES, PLAYERS, Plays
+from sbp_jax.data.prepared.storage import open_folder, save
 
 PARTS = ("speed", "start", "waste", "records")
 TITLE = "Speed and waste of batches"
@@ -106,8 +107,8 @@ def records(seconds: float) -> list[dict[str, Any]] | None:
     """Plays a second from records: in order, by batch at random, and read ahead by Grain; None without the readers."""
     if any(importlib.util.find_spec(name) is None for name in ("tensorflow_datasets", "polars")):
         return None
-    from sbp_jax.data.dataset import load
-    from sbp_jax.data.records import RecordSource
+    from sbp_jax.data.prepared.dataset import load
+    from sbp_jax.data.prepared.records import RecordSource
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "set"
@@ -124,7 +125,7 @@ def records(seconds: float) -> list[dict[str, Any]] | None:
         calls: dict[str, Callable[[], Any]] = {"all in order, as Plays": lambda: load(folder, "train")}
         calls["array_record by batch, no batches made"] = at_random
         if importlib.util.find_spec("grain") is not None:
-            from sbp_jax.data.stream import StreamedBatches
+            from sbp_jax.data.prepared.stream import StreamedBatches
 
             for ahead in (1, 2, 4, 8):
                 streamed = StreamedBatches(folder, "train", BATCH_SIZE, ahead=ahead)
@@ -215,12 +216,12 @@ def _in_turn(calls: dict[str, Callable[[int], Any]], seconds: float) -> dict[str
 
 def _write_records(plays: Plays, folder: Path) -> None:
     """A prepared data set of plays in memory, all of them in the training split."""
-    from sbp_jax.data.dataset import RECIPE, report_of
     from sbp_jax.data.features import INFO_TYPES
-    from sbp_jax.data.quality import Distributions
-    from sbp_jax.data.records import save_chunk, write_records
-    from sbp_jax.data.report import ReadReport
-    from sbp_jax.data.splits import SPLITS
+    from sbp_jax.data.prepared.dataset import RECIPE, report_of
+    from sbp_jax.data.prepared.quality import Distributions
+    from sbp_jax.data.prepared.records import save_chunk, write_records
+    from sbp_jax.data.prepared.splits import SPLITS
+    from sbp_jax.data.readers.report import ReadReport
 
     folder.mkdir()
     info = {name: np.zeros(len(plays), kind) for name, kind in INFO_TYPES.items()}

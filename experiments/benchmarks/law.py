@@ -8,10 +8,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from experiments.benchmarks import distribution_page as tables
 from experiments.benchmarks import variants
 from experiments.benchmarks.timing import extra_memory, in_turn, median_ms
 from experiments.properties.peer import Peer
-from sbp_jax.reporting import benchmark as tables
 
 PARTS = ("peer", "steps", "growth", "bandwidth")
 TITLE = "Speed and memory of the law"

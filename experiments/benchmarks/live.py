@@ -17,17 +17,16 @@ from typing import Any
 import jax
 import numpy as np
 
+from experiments.benchmarks import live_page as tables
 from experiments.benchmarks.batches import synthetic
 from experiments.benchmarks.peer_network import live_call
 from experiments.benchmarks.timing import one_core
 from experiments.benchmarks.training import BINS, SAME
 from experiments.properties.peer import Peer
 from sbp_jax.config import Config, HeadConfig
-from sbp_jax.data.batching import PLAYER_FEATURES, PLAYERS
-from sbp_jax.data.static import STATIC_FEATURES
+from sbp_jax.data.plays import PLAYER_FEATURES, PLAYERS, STATIC_FEATURES
 from sbp_jax.live import LiveScorer
 from sbp_jax.live.programs import Programs, programs_of
-from sbp_jax.reporting import live as tables
 from sbp_jax.training import Predictor
 from sbp_jax.training.build import make_head, make_network, set_statistics
 

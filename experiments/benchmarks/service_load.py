@@ -23,13 +23,13 @@ from typing import Annotated, Any
 import numpy as np
 import tyro
 
-from experiments import machine
 from experiments.benchmarks.service_clients import NUMBERS
 from experiments.benchmarks.service_page import page
-from experiments.cli import main, parse
+from sbp_jax.cli.flags import parse, run
 from sbp_jax.errors import InputError
 from sbp_jax.live import LiveScorer
-from sbp_jax.run import load_run
+from sbp_jax.runs import provenance
+from sbp_jax.runs.run import load_run
 
 TOLERANCE = 1e-4  # relative above 1
 DIFFERENT = 200  # plays that the clients replay
@@ -242,7 +242,7 @@ def command(words: list[str]) -> None:
         "tolerance": TOLERANCE,
         "note": options.note,
     }
-    results = {"machine": machine.describe(), "asked": asked, "packages": packages, "parts": parts}
+    results = {"machine": provenance.describe(), "asked": asked, "packages": packages, "parts": parts}
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "service.json").write_text(json.dumps(results, indent=1) + "\n")
     text = page(results, words)
@@ -272,4 +272,4 @@ def _counters(text: str) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    main(command, interrupted="interrupted; nothing is written")
+    run(command, sys.argv[1:], "interrupted; nothing is written")

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from experiments import machine
 from experiments.benchmarks.service_clients import PATIENCE_S
+from sbp_jax.runs import provenance
 
 TITLE = "The service under load"
 
@@ -13,7 +13,7 @@ TITLE = "The service under load"
 def page(results: dict[str, Any], words: list[str]) -> str:
     """The results as Markdown."""
     asked = results["asked"]
-    lines = [machine.heading(TITLE, "experiments.benchmarks.service_load", words, results["machine"])]
+    lines = [provenance.heading(TITLE, "experiments.benchmarks.service_load", words, results["machine"])]
     lines += [f"**{asked['note']}**"] if asked["note"] else []
     packages = ", ".join(f"{name} {number}" for name, number in results["packages"].items())
     lines.append(

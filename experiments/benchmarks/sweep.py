@@ -10,15 +10,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from experiments.benchmarks import sweep_page as tables
 from experiments.benchmarks.batches import NUM_STATIC, synthetic
 from experiments.benchmarks.timing import in_turn, median_ms
 from experiments.benchmarks.training import WINDOW
 from sbp_jax.config import Config
-from sbp_jax.data.arrays import Arrays
-from sbp_jax.data.batching import Plays
+from sbp_jax.data.batches.arrays import Arrays
+from sbp_jax.data.plays import Plays
 from sbp_jax.distributions.heads import objective
 from sbp_jax.models import Network
-from sbp_jax.reporting import sweep as tables
 from sbp_jax.training import Hyperparameters, Predictor, Schedule, State, Trainer, to_device
 from sbp_jax.training.build import make_head, make_network, set_statistics
 from sbp_jax.training.sweep import Sweep, stack

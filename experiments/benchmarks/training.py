@@ -10,19 +10,20 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from experiments.benchmarks import training_page as tables
 from experiments.benchmarks.batches import NUM_STATIC, synthetic
 from experiments.benchmarks.peer_network import training_step
 from experiments.benchmarks.timing import in_turn, median_ms
 from experiments.properties.peer import Peer
 from sbp_jax.config import Config, HeadConfig
-from sbp_jax.data.arrays import Arrays
-from sbp_jax.data.batching import PLAYER_FEATURES, PLAYERS, Batches, Plays
-from sbp_jax.data.symmetry import mirror_of
+from sbp_jax.data.batches.arrays import Arrays
+from sbp_jax.data.batches.batching import Batches
+from sbp_jax.data.batches.symmetry import mirror_of
+from sbp_jax.data.plays import PLAYER_FEATURES, PLAYERS, Plays
 from sbp_jax.distributions.heads import objective
 from sbp_jax.models import FlatEncoder, Network, receptive_field
 from sbp_jax.models.network import NetworkConfig
 from sbp_jax.models.tcn import NO_DROPOUT
-from sbp_jax.reporting import training as tables
 from sbp_jax.training import Hyperparameters, Predictor, ResidentFeed, Trainer, arrays
 from sbp_jax.training.build import make_head, make_network, set_statistics
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from sbp_jax.data.whole import write_whole
+from sbp_jax.atomic import write_whole
 from sbp_jax.errors import InputError
 
 FOLDS, MOST_ROUNDS, PATIENCE = 5, 1000, 30

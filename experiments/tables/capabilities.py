@@ -17,10 +17,10 @@ from tqdm import tqdm
 
 from experiments.properties import Peer
 from experiments.tables.approaches import BINS, HOLD, LAWS, SIZE, STEPS, Approach, Fitted, law
+from experiments.tables.headline_page import Headline
 from experiments.tables.probes import PROBES, Probe
 from experiments.tables.rivals import Point, Watch, published
 from experiments.tables.trained import chosen_models
-from sbp_jax.reporting.headline import Headline
 from sbp_jax.reporting.style import figure
 from sbp_jax.reporting.tables import markdown
 

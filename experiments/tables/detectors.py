@@ -14,18 +14,18 @@ import numpy as np
 import polars as pl
 from tqdm import tqdm
 
-from experiments.data import SeriesDataset
 from experiments.tables import pp, twitter
-from sbp_jax.data.batching import Plays
-from sbp_jax.data.series import Series, windows
-from sbp_jax.data.series_plays import as_plays
-from sbp_jax.data.sinusoid import TrueLaw, draw, sinusoid
-from sbp_jax.data.splits import SPLITS
+from experiments.tables.comparison_page import Comparison, Figure
+from sbp_jax.data.plays import Plays
+from sbp_jax.data.prepared.splits import SPLITS
+from sbp_jax.data.series.reading import Series, windows
+from sbp_jax.data.series.sinusoid import TrueLaw, draw, sinusoid
+from sbp_jax.data.series.windows import as_plays
 from sbp_jax.errors import InputError
 from sbp_jax.evaluation.alarms import Injected, found, inject
 from sbp_jax.evaluation.detectors import SIDES, Alarms, NoTail, Side, Spot, dspot, nn_spot, spot, tail_alarms
-from sbp_jax.reporting.comparison import Comparison, Figure
-from sbp_jax.run import Run, load_run
+from sbp_jax.runs.datasets import SeriesDataset
+from sbp_jax.runs.run import Run, load_run
 from sbp_jax.training.stop import Stop
 
 RATES = (1e-2, 1e-3, 1e-4)

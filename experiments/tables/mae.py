@@ -12,20 +12,20 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-import configs
-from experiments.data import Dataset, PlayDataset, open_dataset
-from experiments.judge import judge_law, oracle_forecast
-from experiments.start import marginal_law
 from experiments.tables.boosting import OBJECTIVES, grown, tuned
+from experiments.tables.comparison_page import Comparison, Figure
 from experiments.tables.summary import situation, summary
 from experiments.tables.trained import chosen_models, rows_of, trained
+from sbp_jax import configs
 from sbp_jax.config import Config, DataConfig, Kind
-from sbp_jax.data.batching import Plays
+from sbp_jax.data.plays import Plays
 from sbp_jax.errors import InputError
 from sbp_jax.evaluation import evaluate
 from sbp_jax.reporting.ablation import flat
-from sbp_jax.reporting.comparison import Comparison, Figure
-from sbp_jax.run import Run, load_run
+from sbp_jax.runs.datasets import Dataset, PlayDataset, open_dataset
+from sbp_jax.runs.evaluate import judge_law, oracle_forecast
+from sbp_jax.runs.run import Run, load_run
+from sbp_jax.runs.setup import marginal_law
 from sbp_jax.training.stop import Stop
 
 TEST_PLAYS, SIMULATED_PLAYS = 5000, 40_000

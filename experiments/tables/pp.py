@@ -12,17 +12,17 @@ import jax.numpy as jnp
 import numpy as np
 import polars as pl
 
-import configs
-from experiments.data import SeriesDataset, open_dataset
-from experiments.start import marginal_law
+from experiments.tables.comparison_page import Comparison, Figure
 from experiments.tables.trained import Figures, chosen_models, rows_of, trained
+from sbp_jax import configs
+from sbp_jax.atomic import write_whole
 from sbp_jax.config import Config, SeriesConfig
-from sbp_jax.data.batching import Plays
-from sbp_jax.data.sinusoid import TrueLaw, draw, sinusoid
-from sbp_jax.data.whole import write_whole
+from sbp_jax.data.plays import Plays
+from sbp_jax.data.series.sinusoid import TrueLaw, draw, sinusoid
 from sbp_jax.evaluation.metrics import pp_error_between
-from sbp_jax.reporting.comparison import Comparison, Figure
-from sbp_jax.run import Run, load_run
+from sbp_jax.runs.datasets import SeriesDataset, open_dataset
+from sbp_jax.runs.run import Run, load_run
+from sbp_jax.runs.setup import marginal_law
 from sbp_jax.training.stop import Stop
 
 CONTEXT = 100  # values that a network sees

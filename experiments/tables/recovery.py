@@ -14,11 +14,11 @@ import numpy as np
 import polars as pl
 from tqdm import tqdm
 
-from experiments.scored import Target, parts_of
 from experiments.tables.choice import AVERAGED
 from experiments.tables.truth import KNOWN, TRUE, normal, under_the_true_law
-from sbp_jax.data.simulate import TrueLaw
-from sbp_jax.reporting.winning import Recovery
+from experiments.tables.winning_page import Recovery
+from sbp_jax.data.simulator.simulate import TrueLaw
+from sbp_jax.runs.score import Target, parts_of
 from sbp_jax.scoring.play import mid_pit, normal_score
 from sbp_jax.scoring.ratings import rate, sums
 from sbp_jax.scoring.winning import rank_correlations

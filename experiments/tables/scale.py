@@ -1,6 +1,6 @@
 """How far the SBP network comes with how many plays and parameters, between training marginal and true law.
 
-Not `experiments.scale`, which measures how reading files grows with them. One set of simulated plays with tracking, its
+Not `experiments.simulator.scale`, which measures how reading files grows. One set of simulated plays with tracking, its
 test and validation games the same for all; the training sets are the first games of one order, so that each holds the
 smaller ones. Passes over the plays are fixed beforehand, more of them where plays are few, and each training stops
 early by itself.
@@ -19,19 +19,19 @@ import numpy as np
 import polars as pl
 from flax import nnx
 
-import configs
-from experiments.data import Dataset, open_plays
-from experiments.judge import judge_law, oracle_forecast
-from experiments.start import marginal_law
+from experiments.tables.growth_page import FIGURES, MARGINAL, ORACLE, Axis, Growth
 from experiments.tables.mae import sampled
 from experiments.tables.trained import trained
+from sbp_jax import configs
 from sbp_jax.config import Config, DataConfig, digest
-from sbp_jax.data.batching import Plays
+from sbp_jax.data.plays import Plays
 from sbp_jax.errors import InputError
 from sbp_jax.evaluation import evaluate
 from sbp_jax.reporting.ablation import flat
-from sbp_jax.reporting.growth import FIGURES, MARGINAL, ORACLE, Axis, Growth
-from sbp_jax.run import Run, load_run
+from sbp_jax.runs.datasets import Dataset, open_plays
+from sbp_jax.runs.evaluate import judge_law, oracle_forecast
+from sbp_jax.runs.run import Run, load_run
+from sbp_jax.runs.setup import marginal_law
 from sbp_jax.training.stop import Stop
 
 

@@ -6,16 +6,16 @@ from typing import Any
 
 import polars as pl
 
-import configs
-from experiments.crossfit import crossfit
-from experiments.scored import open_target, score_plays, with_expectation
 from experiments.tables import mae
 from experiments.tables.choice import AVERAGED, OUTCOMES, RATINGS, Choice, rated
 from experiments.tables.recovery import LEAGUES, recovery
 from experiments.tables.truth import KNOWN, under_the_true_law, with_truth
+from experiments.tables.winning_page import Winning
+from sbp_jax import configs
 from sbp_jax.config import DataConfig
-from sbp_jax.data.simulate import LeagueConfig, SimulationConfig, simulate
-from sbp_jax.reporting.winning import Winning
+from sbp_jax.data.simulator.simulate import LeagueConfig, SimulationConfig, simulate
+from sbp_jax.runs.crossfit import crossfit
+from sbp_jax.runs.score import open_target, score_plays, with_expectation
 from sbp_jax.scoring.ratings import rate, sums
 from sbp_jax.scoring.winning import correlations, primary_passers
 from sbp_jax.training.stop import Stop

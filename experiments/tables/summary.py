@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sbp_jax.data.batching import FEATURES, FRAME_S, Plays
+from sbp_jax.data.plays import FEATURES, FRAME_S, Plays
 from sbp_jax.data.slots import MARKERS, OTHERS, PASSER, RECEIVERS
 
 _CLOSE_YARDS, _NEAR_YARDS, _OPEN_YARDS = 2.0, 5.0, 3.0

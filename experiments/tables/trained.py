@@ -8,13 +8,14 @@ from typing import Any, TypeVar
 
 import polars as pl
 
-from experiments.data import Dataset
-from experiments.members import RESULT, leave_result, train_members
-from experiments.train import check, run_folder
 from sbp_jax.config import Config
-from sbp_jax.data.batching import Plays
+from sbp_jax.data.plays import Plays
 from sbp_jax.errors import InputError
-from sbp_jax.run import Run, load_run
+from sbp_jax.runs.datasets import Dataset
+from sbp_jax.runs.members import RESULT, leave_result, train_members
+from sbp_jax.runs.run import Run, load_run
+from sbp_jax.runs.train import run_folder
+from sbp_jax.training.check import check
 from sbp_jax.training.stop import Stop
 
 K = TypeVar("K")

@@ -7,7 +7,7 @@ import polars as pl
 from scipy.special import ndtri
 
 from experiments.tables.choice import AVERAGED
-from sbp_jax.data.simulate import TrueLaw
+from sbp_jax.data.simulator.simulate import TrueLaw
 
 TRUE = "true_"  # prefix of its columns
 _SAID = ("pit", "score", "success_chance")

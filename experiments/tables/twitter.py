@@ -12,18 +12,18 @@ from typing import Any
 
 import numpy as np
 
-import configs
-from experiments.data import SeriesDataset, open_dataset
-from experiments.start import marginal_law
+from experiments.tables.comparison_page import Comparison, Figure
 from experiments.tables.trained import Figures, chosen_models, rows_of, trained
+from sbp_jax import configs
 from sbp_jax.config import Config, Kind, SeriesConfig
-from sbp_jax.data.batching import Plays
-from sbp_jax.data.series import Series
+from sbp_jax.data.plays import Plays
+from sbp_jax.data.series.reading import Series
 from sbp_jax.errors import InputError
 from sbp_jax.evaluation import evaluate_counts
 from sbp_jax.reporting.ablation import flat
-from sbp_jax.reporting.comparison import Comparison, Figure
-from sbp_jax.run import Run, load_run
+from sbp_jax.runs.datasets import SeriesDataset, open_dataset
+from sbp_jax.runs.run import Run, load_run
+from sbp_jax.runs.setup import marginal_law
 from sbp_jax.training.stop import Stop
 
 MODELS: dict[str, Kind] = {"SBP": "sbp", "Binned": "binned", "Student-t": "student_t", "Gaussian": "gaussian"}

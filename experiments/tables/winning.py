@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-import configs
-from experiments.crossfit import crossfit
-from experiments.scored import open_target, score_plays
 from experiments.tables import skill
 from experiments.tables.choice import AVERAGED, OUTCOMES, RATINGS, SUCCESS, Choice, rated
 from experiments.tables.mae import REAL_TAILS
+from experiments.tables.winning_page import Reliabilities, Winning
+from sbp_jax import configs
 from sbp_jax.config import Config, DataConfig, HeadConfig
-from sbp_jax.data.columns import check_column, read_file
+from sbp_jax.data.readers.columns import check_column, read_file
 from sbp_jax.errors import InputError
-from sbp_jax.reporting.winning import Reliabilities, Winning
+from sbp_jax.runs.crossfit import crossfit
+from sbp_jax.runs.score import open_target, score_plays
 from sbp_jax.scoring.ratings import rate, sums
 from sbp_jax.scoring.reliability import split_half, year_to_year
 from sbp_jax.scoring.winning import correlations, primary_passers

@@ -28,7 +28,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sbp_jax.data.batching import FEATURES
+from sbp_jax.data.plays import FEATURES
 from sbp_jax.data.slots import PASSER, RECEIVERS
 from sbp_jax.errors import InputError
 

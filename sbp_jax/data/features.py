@@ -21,16 +21,23 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from sbp_jax.data.batching import FEATURES, PLAYER_FEATURES, PLAYERS, Plays
 from sbp_jax.data.extras import Scene, feature_names, measure
-from sbp_jax.data.kinematics import FRAME_S
-from sbp_jax.data.passers import PLAY
-from sbp_jax.data.report import ReadReport
-from sbp_jax.data.rows import FIELD_WIDTH_YARDS
+from sbp_jax.data.plays import (
+    FEATURES,
+    PLAYER_FEATURES,
+    PLAYERS,
+    SITUATION_FEATURES,
+    STATIC_FEATURES,
+    Plays,
+    static_names,
+)
+from sbp_jax.data.readers.kinematics import FRAME_S
+from sbp_jax.data.readers.passers import PLAY
+from sbp_jax.data.readers.report import ReadReport
+from sbp_jax.data.readers.rows import FIELD_WIDTH_YARDS
+from sbp_jax.data.readers.rules import Rules
+from sbp_jax.data.readers.tracking import TrackingChunk, read_tracking
 from sbp_jax.data.slots import assign_slots
-from sbp_jax.data.static import SITUATION_FEATURES, STATIC_FEATURES, static_names
-from sbp_jax.data.tracking import TrackingChunk, read_tracking
-from sbp_jax.data.windows import Rules
 
 __all__ = [
     "FEATURES",

@@ -15,7 +15,6 @@ Empty slots stay empty; only a player who finds no slot of his own kind takes an
 """
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 SLOTS = 22
 PASSER = 0
@@ -65,6 +64,8 @@ def assign_slots(
     _fill(slot, receivers, RECEIVERS)
     defenders = [i for i in nearest_first if not offence[i] and there[i]]
     if receivers and defenders:
+        from scipy.optimize import linear_sum_assignment  # half a second, for those who read files
+
         gap = np.hypot(x[receivers][:, None] - x[defenders], y[receivers][:, None] - y[defenders])
         rushers = (x - ball[0] < _BOX_DEPTH_YARDS) & (np.abs(y - ball[1]) < _BOX_WIDTH_YARDS)
         gap += np.where(rushers[defenders], _RUSHER_YARDS, 0.0)

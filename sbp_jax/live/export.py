@@ -16,13 +16,13 @@ import jax.numpy as jnp
 import numpy as np
 
 import sbp_jax
-from sbp_jax.data.whole import building
+from sbp_jax.atomic import building
 from sbp_jax.errors import InputError
 from sbp_jax.live.exported import FORMAT, MANIFEST, WEIGHTS, digest_of
 from sbp_jax.live.programs import Programs, programs_of
 
 if TYPE_CHECKING:
-    from sbp_jax.run import Run
+    from sbp_jax.runs.run import Run
 
 PLATFORMS = ("cpu", "cuda")
 PACKAGE = "sbp_live"

@@ -11,15 +11,14 @@ import numpy as np
 from flax import nnx
 
 from sbp_jax.config import DataConfig
-from sbp_jax.data.batching import FRAME_S, PLAYERS, in_yards
 from sbp_jax.data.extras import feature_names
-from sbp_jax.data.static import static_names
+from sbp_jax.data.plays import FRAME_S, PLAYERS, in_yards, static_names
 from sbp_jax.errors import InputError
 from sbp_jax.scoring import LEAGUE_PATH
 from sbp_jax.scoring.play import LOWEST, RANGE, normal_score, pit_bounds
 
 if TYPE_CHECKING:
-    from sbp_jax.run import Run
+    from sbp_jax.runs.run import Run
 
 FORMAT = 1
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)  # of the quantiles that a summary has

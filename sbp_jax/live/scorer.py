@@ -75,7 +75,7 @@ class LiveScorer:
         """
         try:
             from sbp_jax.live.programs import programs_of
-            from sbp_jax.run import load_run
+            from sbp_jax.runs.run import load_run
         except ImportError as error:
             raise InputError(f"from_run: needs sbp_jax; load is for exported folders ({error})") from error
         programs = programs_of(load_run(run, step) if isinstance(run, str | Path) else run, league)

@@ -1,23 +1,36 @@
-"""Flax NNX networks; they know nothing of football."""
+"""Flax NNX networks; they know nothing of football. Imported on first use: a configuration needs none of them."""
 
-from sbp_jax.models.encoders import EntityAttention, EntityGroup, EntityLayout, FlatEncoder, Statistic
-from sbp_jax.models.network import Head, Network, NetworkConfig
-from sbp_jax.models.tcn import NO_DROPOUT, TCN, CausalConv, Dropout, ResidualBlock, Stream, receptive_field
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-__all__ = [
-    "NO_DROPOUT",
-    "TCN",
-    "CausalConv",
-    "Dropout",
-    "EntityAttention",
-    "EntityGroup",
-    "EntityLayout",
-    "FlatEncoder",
-    "Head",
-    "Network",
-    "NetworkConfig",
-    "ResidualBlock",
-    "Statistic",
-    "Stream",
-    "receptive_field",
-]
+if TYPE_CHECKING:
+    from sbp_jax.models.config import NetworkConfig as NetworkConfig
+    from sbp_jax.models.encoders import EntityAttention as EntityAttention
+    from sbp_jax.models.encoders import EntityGroup as EntityGroup
+    from sbp_jax.models.encoders import EntityLayout as EntityLayout
+    from sbp_jax.models.encoders import FlatEncoder as FlatEncoder
+    from sbp_jax.models.encoders import Statistic as Statistic
+    from sbp_jax.models.network import Head as Head
+    from sbp_jax.models.network import Network as Network
+    from sbp_jax.models.tcn import NO_DROPOUT as NO_DROPOUT
+    from sbp_jax.models.tcn import TCN as TCN
+    from sbp_jax.models.tcn import CausalConv as CausalConv
+    from sbp_jax.models.tcn import Dropout as Dropout
+    from sbp_jax.models.tcn import ResidualBlock as ResidualBlock
+    from sbp_jax.models.tcn import Stream as Stream
+    from sbp_jax.models.tcn import receptive_field as receptive_field
+
+_MODULES = {
+    "config": ("NetworkConfig",),
+    "encoders": ("EntityAttention", "EntityGroup", "EntityLayout", "FlatEncoder", "Statistic"),
+    "network": ("Head", "Network"),
+    "tcn": ("NO_DROPOUT", "TCN", "CausalConv", "Dropout", "ResidualBlock", "Stream", "receptive_field"),
+}
+__all__ = [name for names in _MODULES.values() for name in names]  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _MODULES.items():
+        if name in names:
+            return getattr(import_module(f"{__name__}.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,14 +1,14 @@
 """The conditional law as a network: TCN over the frames, an MLP over its last state and the static features, a head."""
 
 import itertools
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Bool, Float
 
+from sbp_jax.models.config import NetworkConfig
 from sbp_jax.models.encoders import Encoder, Standardization, Statistic
 from sbp_jax.models.tcn import NO_DROPOUT, TCN, Dropout, Stream
 
@@ -21,36 +21,6 @@ class Head(Protocol):
     def num_outputs(self) -> int: ...
 
     def __call__(self, raw: Array, /) -> Any: ...
-
-
-@dataclass(frozen=True)
-class NetworkConfig:
-    """Size of the network.
-
-    Attributes:
-        encoder: "attention" (entities share weights, see `EntityAttention`), "flat" (all columns side by side) or
-            "none": the network sees the static features alone, no frame, and has no TCN.
-        channels: width of the TCN's state.
-        layers: residual blocks; with kernel 3 the network sees 1 + 4 (2^layers - 1) frames.
-        kernel_size: frames that a convolution combines.
-        hidden: widths of the MLP's hidden layers.
-        dropout: probability of dropping an activation while training.
-        compute: format of the products; "bfloat16" is for accelerators. Parameters, the raw outputs and the law are
-            float32 in either case.
-    """
-
-    encoder: Literal["attention", "flat", "none"] = "attention"
-    channels: int = 64
-    layers: int = 3
-    kernel_size: int = 3
-    hidden: tuple[int, ...] = (256, 128)
-    dropout: float = 0.3
-    compute: Literal["float32", "bfloat16"] = "float32"
-
-    @property
-    def dtype(self) -> Any:
-        """What modules take as their dtype: None where it is that of the parameters."""
-        return jnp.bfloat16 if self.compute == "bfloat16" else None
 
 
 class Network(nnx.Module):

@@ -35,7 +35,7 @@ LEVEL = 0.95
 
 @dataclass(frozen=True)
 class Context:
-    """What a grid says of itself: see `experiments.grid.Grid`."""
+    """What a grid says of itself: see `sbp_jax.cli.grid.Grid`."""
 
     title: str
     about: str

@@ -7,16 +7,8 @@ import numpy as np
 from flax import nnx
 
 from sbp_jax.config import Config, DataConfig, HeadConfig, SeriesConfig, TrainingConfig
-from sbp_jax.data.batching import (
-    FEATURES,
-    FRAME_S,
-    PLAYER_FEATURES,
-    PLAYERS,
-    WINDOW_FEATURES,
-    Plays,
-    in_yards,
-)
 from sbp_jax.data.extras import feature_names
+from sbp_jax.data.plays import FRAME_S, PLAYER_FEATURES, PLAYERS, WINDOW_FEATURES, Plays, in_yards
 from sbp_jax.data.slots import MARKERS, OTHERS, PASSER, RECEIVERS
 from sbp_jax.distributions import Affine
 from sbp_jax.distributions.heads import (
@@ -33,33 +25,6 @@ from sbp_jax.distributions.heads import (
 from sbp_jax.errors import InputError
 from sbp_jax.models import EntityAttention, EntityGroup, EntityLayout, FlatEncoder, Network, Statistic
 from sbp_jax.training.step import FrameWeights
-
-# Far beyond any network of plays; what is more would exhaust the memory before its shapes could be compared.
-LIMITS = {"channels": 2**16, "layers": 32, "kernel_size": 2**10, "widths": 2**20, "entries": 64, "bins": 2**13}
-MOST_FRAMES, MOST_STATIC = 2**16, 2**16
-
-
-def check_size(config: Config, num_static: int = 0) -> None:
-    """See that a configuration's numbers are such that its head and the shapes of its network can be built at all.
-
-    Raises:
-        InputError: a number beyond its limit; the message names the field.
-    """
-    network, buckets = config.network, config.training.buckets
-    sizes = {
-        "network.channels": (network.channels, LIMITS["channels"]),
-        "network.layers": (network.layers, LIMITS["layers"]),
-        "network.kernel-size": (network.kernel_size, LIMITS["kernel_size"]),
-        "network.hidden, number of layers": (len(network.hidden), LIMITS["entries"]),
-        "network.hidden": (max(network.hidden, default=0), LIMITS["widths"]),
-        "head.bins": (config.head.bins, LIMITS["bins"]),
-        "training.buckets, number of them": (len(buckets), LIMITS["entries"]),
-        "training.buckets": (max(buckets, default=0), MOST_FRAMES),
-        "static features": (num_static, MOST_STATIC),
-    }
-    for name, (value, limit) in sizes.items():
-        if value > limit:
-            raise InputError(f"{name}: expected at most {limit}, got {str(value)[:20]}")
 
 
 def make_head(config: HeadConfig) -> Any:
@@ -162,80 +127,6 @@ def frame_weights(config: TrainingConfig) -> FrameWeights | None:
 def shapes_of(config: Config, head: Any, num_static: int) -> Network:
     """The network of `make_network` with the shapes of its arrays in their place: nothing is allocated."""
     return nnx.eval_shape(lambda: make_network(config, head, num_static))
-
-
-def check_features(config: Config, plays: Plays) -> None:
-    """Compare what a configuration's network takes of a player with what plays have.
-
-    Raises:
-        InputError: they differ; the line names both sides' extras.
-    """
-    expected = features_of(config.data)
-    if plays.features == expected:
-        return
-    if not set(FEATURES) <= {*plays.features} & {*expected}:
-        takes, have = (", ".join(names) for names in (expected, plays.features))
-        raise InputError(f"plays: the network takes the features {takes}, these have {have}")
-    takes, have = (", ".join(names[PLAYER_FEATURES:]) or "no extras" for names in (expected, plays.features))
-    raise InputError(f"plays: the network takes {takes} beside the eight features, the plays have {have}")
-
-
-def check_finite(plays: Plays, static_names: tuple[str, ...] = ()) -> None:
-    """See that all that a network sees of plays is finite; what is in the slots of absent players is not seen.
-
-    Args:
-        plays: any.
-        static_names: of the static features, for the line.
-
-    Raises:
-        InputError: a value that is not; the line names the play and the column.
-    """
-
-    def refuse(play: Any, column: str, value: Any) -> None:
-        name = f"play {plays.play_id[play]} of game {plays.game_id[play]}"
-        raise InputError(f"{name}: {column} is {value}, expected a finite number")
-
-    bad = np.argwhere(~np.isfinite(plays.frames) & plays.players[:, :, None])
-    for row, player, feature in bad[:1]:
-        play = int(np.searchsorted(plays.offsets, row, side="right")) - 1
-        where = f"frame {row - plays.offsets[play]}, player {player}"
-        refuse(play, f"{plays.features[feature]} ({where})", plays.frames[row, player, feature])
-    for play, column in np.argwhere(~np.isfinite(plays.static))[:1]:
-        name = static_names[column] if column < len(static_names) else str(column)
-        refuse(play, f"static feature {name}", plays.static[play, column])
-    for (play,) in np.argwhere(~np.isfinite(plays.yards))[:1]:
-        refuse(play, "the outcome", plays.yards[play])
-
-
-def check_outcomes(config: Config, plays: Plays) -> None:
-    """See that the outcomes are such as the objective presumes.
-
-    Raises:
-        InputError: the objective "interval" or "censored", and an outcome that is not a whole number; "censored" and
-            an outcome that is not counted in yards, or a completion of which it is not known how far the goal line was.
-    """
-    name, outcome = config.training.objective, outcome_of(config.data)
-    if name in ("interval", "censored") and not plays.is_whole:
-        broken = plays.yards[plays.yards != np.round(plays.yards)][0]
-        raise InputError(
-            f"training.objective: {name} presumes whole numbers, and the outcome {outcome} has values such as "
-            f"{broken:g}; choose exact"
-        )
-    if name != "censored":
-        return
-    if not in_yards(outcome):
-        raise InputError(
-            f"training.objective: censored presumes a gain in yards that the goal line stops, not {outcome}"
-        )
-    if not {"touchdown", "result", "yards_to_goal"} <= set(plays.info):
-        raise InputError("training.objective: censored presumes plays that tell touchdowns; these do not")
-    unknown = (plays.info["result"] == "C") & ~(plays.info["yards_to_goal"] >= 0)
-    for play in np.flatnonzero(unknown)[:1]:
-        raise InputError(
-            f"training.objective: censored presumes to know touchdowns, and of {int(unknown.sum())} completions the "
-            f"distance to the goal line is not told, such as play {plays.play_id[play]} of game {plays.game_id[play]}; "
-            f"choose interval"
-        )
 
 
 def goal_line(outcome: str, plays: Plays) -> np.ndarray:

@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from sbp_jax.data.epochs import Order
+from sbp_jax.data.batches.epochs import Order
 
 _log = logging.getLogger(__name__)
 

@@ -6,8 +6,8 @@ from typing import Any, Protocol, runtime_checkable
 import jax
 import numpy as np
 
-from sbp_jax.data.arrays import Arrays
-from sbp_jax.data.epochs import Epochs, Mirror, Order
+from sbp_jax.data.batches.arrays import Arrays
+from sbp_jax.data.batches.epochs import Epochs, Mirror, Order
 from sbp_jax.training.resident import to_device
 from sbp_jax.training.step import Metrics, State, Trainer, arrays
 

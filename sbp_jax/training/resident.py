@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sbp_jax.data.arrays import Arrays
+from sbp_jax.data.batches.arrays import Arrays
 from sbp_jax.errors import InputError
 
 

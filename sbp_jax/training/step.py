@@ -12,7 +12,8 @@ import optax
 from flax import nnx
 from jax.sharding import Mesh
 
-from sbp_jax.data.batching import Batch, Batches, Plays
+from sbp_jax.data.batches.batching import Batch, Batches
+from sbp_jax.data.plays import Plays
 from sbp_jax.distributions import Affine
 from sbp_jax.distributions.heads import Loss
 from sbp_jax.models import NO_DROPOUT, Dropout, Head, Network

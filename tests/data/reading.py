@@ -2,11 +2,11 @@
 
 import pytest
 
-from sbp_jax.data.batching import Plays
 from sbp_jax.data.features import read_plays
-from sbp_jax.data.report import ReadReport
-from sbp_jax.data.tracking import read_tracking
-from sbp_jax.data.windows import Rules
+from sbp_jax.data.plays import Plays
+from sbp_jax.data.readers.report import ReadReport
+from sbp_jax.data.readers.rules import Rules
+from sbp_jax.data.readers.tracking import read_tracking
 from sbp_jax.errors import InputError
 
 

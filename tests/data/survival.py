@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from sbp_jax.data.tracking import read_tracking
-from sbp_jax.data.windows import Rules
+from sbp_jax.data.readers.rules import Rules
+from sbp_jax.data.readers.tracking import read_tracking
 from sbp_jax.errors import InputError
 from tests.data.mutations import MUTATIONS
 

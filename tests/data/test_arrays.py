@@ -7,10 +7,11 @@ import sys
 import numpy as np
 import pytest
 
-from sbp_jax.data.arrays import ArrayBatches, Arrays
-from sbp_jax.data.batching import Batch, Batches, Plays
-from sbp_jax.data.storage import DamagedError, open_folder, save
-from sbp_jax.data.symmetry import mirror_of, mirror_of_slots
+from sbp_jax.data.batches.arrays import ArrayBatches, Arrays
+from sbp_jax.data.batches.batching import Batch, Batches
+from sbp_jax.data.batches.symmetry import mirror_of, mirror_of_slots
+from sbp_jax.data.plays import Plays
+from sbp_jax.data.prepared.storage import DamagedError, open_folder, save
 from sbp_jax.errors import InputError
 from tests.data.test_batching import random_plays
 from tests.plays import random_plays as plays_with_gaps
@@ -209,7 +210,7 @@ def test_arrays_that_disagree_are_refused():
 def test_arrays_need_numpy_alone():
     code = (
         "import sys\nfor name in ('polars', 'tensorflow_datasets', 'scipy', 'jax', 'grain'): sys.modules[name] = None\n"
-        "import sbp_jax.data.storage; print('imported')"
+        "import sbp_jax.data.prepared.storage; print('imported')"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stdout.strip() == "imported", done.stderr

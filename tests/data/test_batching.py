@@ -7,7 +7,8 @@ import sys
 import numpy as np
 import pytest
 
-from sbp_jax.data.batching import Batch, Batches, Plays
+from sbp_jax.data.batches.batching import Batch, Batches
+from sbp_jax.data.plays import Plays
 from sbp_jax.errors import InputError
 
 
@@ -202,7 +203,7 @@ def test_plays_whose_arrays_disagree_are_refused(plays):
 def test_batching_imports_neither_polars_nor_the_dataset_builder():
     code = (
         "import sys, types; sys.modules['polars'] = None; sys.modules['tensorflow_datasets'] = None; "
-        "sys.modules['scipy'] = None; import sbp_jax.data.batching; print('imported')"
+        "sys.modules['scipy'] = None; import sbp_jax.data.batches.batching; print('imported')"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.strip() == "imported", done.stderr

@@ -5,9 +5,9 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from sbp_jax.data.batching import Batches
-from sbp_jax.data.buckets import choose_buckets, fit_buckets
-from sbp_jax.data.epochs import Order
+from sbp_jax.data.batches.batching import Batches
+from sbp_jax.data.batches.buckets import choose_buckets, fit_buckets
+from sbp_jax.data.batches.epochs import Order
 from sbp_jax.errors import InputError
 from tests.data.test_batching import random_plays
 

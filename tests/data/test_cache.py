@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sbp_jax.data import cache, lengths
-from sbp_jax.data.arrays import ArrayBatches
-from sbp_jax.data.batching import Batches
-from sbp_jax.data.cache import Layout, open_arrays
-from sbp_jax.data.dataset import PrepareConfig, describe, load, prepare
-from sbp_jax.data.lengths import read_lengths
-from sbp_jax.data.splits import SPLITS
+from sbp_jax.data.batches.arrays import ArrayBatches
+from sbp_jax.data.batches.batching import Batches
+from sbp_jax.data.prepared import cache, lengths
+from sbp_jax.data.prepared.cache import Layout, open_arrays
+from sbp_jax.data.prepared.dataset import PrepareConfig, describe, load, prepare
+from sbp_jax.data.prepared.lengths import read_lengths
+from sbp_jax.data.prepared.splits import SPLITS
 from sbp_jax.errors import InputError
 from tests.data import fabricate
 from tests.data.test_arrays import assert_identical, assert_same_plays, flip

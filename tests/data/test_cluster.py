@@ -8,9 +8,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from experiments import prepare as command
-from sbp_jax.data.dataset import PrepareConfig, load, prepare
-from sbp_jax.data.splits import SPLITS
+from sbp_jax.cli import prepare as command
+from sbp_jax.data.prepared.dataset import PrepareConfig, load, prepare
+from sbp_jax.data.prepared.splits import SPLITS
 from sbp_jax.errors import InputError
 from tests.data import fabricate
 

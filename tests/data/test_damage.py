@@ -3,8 +3,8 @@
 import polars as pl
 import pytest
 
-from sbp_jax.data.simulate import SimulationConfig, simulate
-from sbp_jax.data.tracking import read_tracking
+from sbp_jax.data.readers.tracking import read_tracking
+from sbp_jax.data.simulator.simulate import SimulationConfig, simulate
 from sbp_jax.errors import InputError
 
 

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from tensorflow_datasets.core import shuffle
 
-from sbp_jax.data import dataset, spill
-from sbp_jax.data.dataset import PrepareConfig, describe, load, prepare
 from sbp_jax.data.features import read_plays
-from sbp_jax.data.splits import SPLITS
+from sbp_jax.data.prepared import dataset, spill
+from sbp_jax.data.prepared.dataset import PrepareConfig, describe, load, prepare
+from sbp_jax.data.prepared.splits import SPLITS
 from sbp_jax.errors import InputError
 from tests.data import fabricate
 
@@ -121,7 +121,7 @@ def test_a_failure_leaves_nothing_behind_and_the_old_data_set_whole(source, tmp_
 
 def test_a_killed_build_leaves_nothing_half_and_the_next_one_cleans_up(source, tmp_path):
     code = (
-        "import sys, time; from sbp_jax.data import dataset; from sbp_jax.data.records import write_records\n"
+        "import sys, time; from sbp_jax.data import dataset; from sbp_jax.data.prepared.records import write_records\n"
         "def slow(*call):\n"
         "    write_records(*call); print('written', flush=True); time.sleep(60)\n"
         f"dataset.write_records = slow; dataset.prepare({str(source)!r}, {str(tmp_path / 'set')!r})"

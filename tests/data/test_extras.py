@@ -9,10 +9,10 @@ import pytest
 
 from sbp_jax.data.extras import EXTRAS, check_extras, feature_names
 from sbp_jax.data.features import FEATURES, plays_from_chunk, read_plays
-from sbp_jax.data.rows import FIELD_WIDTH_YARDS
+from sbp_jax.data.readers.rows import FIELD_WIDTH_YARDS
+from sbp_jax.data.readers.rules import Rules
+from sbp_jax.data.readers.tracking import read_tracking
 from sbp_jax.data.slots import RECEIVERS
-from sbp_jax.data.tracking import read_tracking
-from sbp_jax.data.windows import Rules
 from sbp_jax.errors import InputError
 from tests.data import fabricate, publishers
 

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from sbp_jax.data.features import STATIC_FEATURES
-from sbp_jax.data.windows import Rules
+from sbp_jax.data.readers.rules import Rules
 from sbp_jax.errors import InputError
 from tests.data import fabricate
 from tests.data.reading import fails, read

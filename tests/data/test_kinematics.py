@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from sbp_jax.data.kinematics import add_motion, orientation_turns, smoothed_games, trailing_slope
+from sbp_jax.data.readers.kinematics import add_motion, orientation_turns, smoothed_games, trailing_slope
 
 KEY = {"game_id": 1, "play_id": 2, "player_id": 3}
 

@@ -6,11 +6,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from sbp_jax.data import tracking
 from sbp_jax.data.features import read_plays
-from sbp_jax.data.formats import find_tables
-from sbp_jax.data.layouts import LAYOUTS
-from sbp_jax.data.tracking import FRAME_COLUMNS, PLAY_COLUMNS, read_tracking
+from sbp_jax.data.readers import tracking
+from sbp_jax.data.readers.formats import find_tables
+from sbp_jax.data.readers.layouts import LAYOUTS
+from sbp_jax.data.readers.tracking import FRAME_COLUMNS, PLAY_COLUMNS, read_tracking
 from sbp_jax.errors import InputError
 from tests.data import fabricate, publishers
 

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from sbp_jax.data.features import STATIC_FEATURES, read_plays
-from sbp_jax.data.windows import Rules
+from sbp_jax.data.readers.rules import Rules
 from tests.data.test_listed import LISTED, nflverse
 
 

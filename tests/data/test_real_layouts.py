@@ -6,9 +6,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from sbp_jax.data.descriptions import parse_return
-from sbp_jax.data.tracking import read_tracking
-from sbp_jax.data.windows import Rules
+from sbp_jax.data.readers.descriptions import parse_return
+from sbp_jax.data.readers.rules import Rules
+from sbp_jax.data.readers.tracking import read_tracking
 
 NUMBERS = ("x", "y", "vx", "vy", "ax", "ay", "orientation")
 TEAMS = {"home": "TEN", "away": "JAX"}

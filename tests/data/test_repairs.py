@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from sbp_jax.data.tracking import read_tracking
+from sbp_jax.data.readers.tracking import read_tracking
 from tests.data import fabricate, publishers
 
 STEP = "frame numbers out of step with the time: aligned by it"

@@ -1,6 +1,6 @@
 """The account of a reading adds up, survives a file, and reads well."""
 
-from sbp_jax.data.report import EXAMPLES, ReadReport
+from sbp_jax.data.readers.report import EXAMPLES, ReadReport
 
 
 def filled() -> ReadReport:

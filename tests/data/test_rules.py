@@ -4,11 +4,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from sbp_jax.data.dataset import PrepareConfig, load, prepare
-from sbp_jax.data.descriptions import parse_return
 from sbp_jax.data.features import read_plays
-from sbp_jax.data.tracking import read_tracking
-from sbp_jax.data.windows import Rules
+from sbp_jax.data.prepared.dataset import PrepareConfig, load, prepare
+from sbp_jax.data.readers.descriptions import parse_return
+from sbp_jax.data.readers.rules import Rules
+from sbp_jax.data.readers.tracking import read_tracking
 from sbp_jax.errors import InputError
 from tests.data import fabricate, publishers
 

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from sbp_jax.data.series import Series, read_series, windows
+from sbp_jax.data.series.reading import Series, read_series, windows
 from sbp_jax.errors import InputError
 
 START = datetime(2015, 2, 26, 21, 42, 53)

@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 
 from sbp_jax.config import SeriesConfig
-from sbp_jax.data.batching import WINDOW_FEATURES
-from sbp_jax.data.series_plays import WINDOW_STATIC, read_windows
+from sbp_jax.data.plays import WINDOW_FEATURES
+from sbp_jax.data.series.windows import WINDOW_STATIC, read_windows
 from sbp_jax.errors import InputError
 
 

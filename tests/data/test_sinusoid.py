@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import t
 
-from sbp_jax.data.sinusoid import TrueLaw, draw, sinusoid
+from sbp_jax.data.series.sinusoid import TrueLaw, draw, sinusoid
 
 COUNT = 200_000
 

@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from sbp_jax.data.features import SITUATION_FEATURES, STATIC_FEATURES, read_plays
-from sbp_jax.data.tracking import read_tracking
+from sbp_jax.data.readers.tracking import read_tracking
 from tests.data import fabricate, publishers
 
 # of the lists in `publishers`, the same in all layouts but for the highlights, which have theirs in the tracking

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sbp_jax.data.splits import SPLITS, split_by_season, split_games
+from sbp_jax.data.prepared.splits import SPLITS, split_by_season, split_games
 from sbp_jax.errors import InputError
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sbp_jax.data.batching import Batches
-from sbp_jax.data.dataset import describe, load, prepare
-from sbp_jax.data.stream import StreamedBatches
-from sbp_jax.data.symmetry import mirror_of
+from sbp_jax.data.batches.batching import Batches
+from sbp_jax.data.batches.symmetry import mirror_of
+from sbp_jax.data.prepared.dataset import describe, load, prepare
+from sbp_jax.data.prepared.stream import StreamedBatches
 from sbp_jax.errors import InputError
 from tests.data import fabricate
 from tests.data.test_arrays import assert_identical
@@ -114,7 +114,7 @@ def test_damaged_records_are_one_line(tmp_path):
 def test_without_grain_one_line_names_the_extra(folder):
     code = (
         "import sys; sys.modules['grain'] = None\n"
-        "from sbp_jax.data.stream import StreamedBatches\nfrom sbp_jax.errors import InputError\n"
+        "from sbp_jax.data.prepared.stream import StreamedBatches\nfrom sbp_jax.errors import InputError\n"
         f"try: StreamedBatches({str(folder)!r}, 'train', 4)\nexcept InputError as error: print(error)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

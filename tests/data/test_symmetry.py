@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 
-from sbp_jax.data.batching import Batches
+from sbp_jax.data.batches.batching import Batches
+from sbp_jax.data.batches.symmetry import mirror_of
 from sbp_jax.data.features import plays_from_chunk
-from sbp_jax.data.rows import FIELD_WIDTH_YARDS
-from sbp_jax.data.simulate import SimulationConfig, simulate
-from sbp_jax.data.symmetry import mirror_of
-from sbp_jax.data.tracking import TrackingChunk, read_tracking
+from sbp_jax.data.readers.rows import FIELD_WIDTH_YARDS
+from sbp_jax.data.readers.tracking import TrackingChunk, read_tracking
+from sbp_jax.data.simulator.simulate import SimulationConfig, simulate
 from tests.plays import random_plays
 
 

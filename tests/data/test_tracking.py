@@ -4,15 +4,17 @@ import numpy as np
 import polars as pl
 import pytest
 
-from sbp_jax.data.descriptions import parse_description
 from sbp_jax.data.features import FEATURES, read_plays
-from sbp_jax.data.formats import find_tables
-from sbp_jax.data.kinematics import VELOCITY_WINDOW, trailing_slope
-from sbp_jax.data.passers import find_offence, nearest_to_ball
-from sbp_jax.data.report import ReadReport
-from sbp_jax.data.rows import read_rows
-from sbp_jax.data.tracking import FRAME_COLUMNS, PLAY_COLUMNS, read_tracking
-from sbp_jax.data.windows import Rules, Screen, cut
+from sbp_jax.data.readers.descriptions import parse_description
+from sbp_jax.data.readers.formats import find_tables
+from sbp_jax.data.readers.kinematics import VELOCITY_WINDOW, trailing_slope
+from sbp_jax.data.readers.passers import find_offence, nearest_to_ball
+from sbp_jax.data.readers.report import ReadReport
+from sbp_jax.data.readers.rows import read_rows
+from sbp_jax.data.readers.rules import Rules
+from sbp_jax.data.readers.screen import Screen
+from sbp_jax.data.readers.tracking import FRAME_COLUMNS, PLAY_COLUMNS, read_tracking
+from sbp_jax.data.readers.windows import cut
 
 GAME_2019, GAME_2021 = 2017090700, 2018120600
 

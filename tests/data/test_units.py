@@ -5,8 +5,8 @@ import math
 import polars as pl
 import pytest
 
-from sbp_jax.data.tracking import read_tracking
-from sbp_jax.data.windows import Rules
+from sbp_jax.data.readers.rules import Rules
+from sbp_jax.data.readers.tracking import read_tracking
 from tests.data import fabricate, publishers
 from tests.data.reading import fails
 

@@ -5,8 +5,8 @@ import threading
 
 import pytest
 
-from sbp_jax.data import whole
-from sbp_jax.data.whole import building, discard, write_whole
+from sbp_jax import atomic
+from sbp_jax.atomic import building, discard, write_whole
 from sbp_jax.errors import InputError
 
 
@@ -39,7 +39,7 @@ def test_a_reader_finds_the_old_or_the_new_at_every_moment(tmp_path):
 
 
 def test_systems_that_cannot_swap_replace_all_the_same(tmp_path, monkeypatch):
-    monkeypatch.setattr(whole, "_exchange", lambda *_: False)
+    monkeypatch.setattr(atomic, "_exchange", lambda *_: False)
     fill(tmp_path / "set", "old")
     fill(tmp_path / "set", "new", replace=True)
     assert (tmp_path / "set" / "word").read_text() == "new"
@@ -78,7 +78,7 @@ def test_an_error_of_another_file_is_not_blamed_on_the_folder(tmp_path):
 
 
 def test_remains_of_dead_builders_go_and_those_of_living_ones_stay(tmp_path):
-    dead, living = (tmp_path / whole._aside(tmp_path / "set").name for _ in range(2))
+    dead, living = (tmp_path / atomic._aside(tmp_path / "set").name for _ in range(2))
     dead = dead.with_name(dead.name.rsplit("-", 1)[0] + "-999999999")
     dead.mkdir()
     living.mkdir()
@@ -99,7 +99,7 @@ def test_a_file_is_written_whole(tmp_path, monkeypatch):
     def fail(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(whole.os, "replace", fail)
+    monkeypatch.setattr(atomic.os, "replace", fail)
     with pytest.raises(OSError, match="No space"):
         write_whole(tmp_path / "file", b"new")
     assert (tmp_path / "file").read_bytes() == b"old"

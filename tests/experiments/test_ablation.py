@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 import sbp_jax as sbp
-from experiments import train
+from sbp_jax.cli import train
 from tests.experiments.test_grid import GOOD
 
 ROOT = Path(__file__).parents[2]

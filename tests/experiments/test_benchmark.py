@@ -11,8 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments import benchmark, machine
+from experiments import benchmark
 from experiments.benchmarks import batches, law, live, sweep, timing, training, variants
+from sbp_jax.runs import provenance
 
 
 def test_every_variant_is_the_same_log_likelihood():
@@ -48,7 +49,7 @@ def test_calls_take_turns():
 def test_tables_and_figure(tmp_path):
     row = {"work": "cdf", "rows": 16384, "ours_ms": 2.0, "target": 10}
     results = {
-        "machine": machine.describe(),
+        "machine": provenance.describe(),
         "peer": {"default": [row | {"peer_ms": 50.0}], "kept": [row | {"peer_ms": 40.0}]},
         "steps": [
             {"form": "plain", "rows": 9, "forward_ms": 1, "gradient_ms": 2, "forward_memory": 3, "gradient_memory": 4}
@@ -82,7 +83,7 @@ def test_live_calls_are_counted_in_turns_and_their_table_has_targets_and_ratio(t
 
     found = [row("play of 40", "default network", 0.4), row("play of 40", "peer, traced", 2.0)]
     cold = [{"import_s": 0.4, "load_s": 5.0, "first_frame_ms": 0.6, "third_frame_ms": 0.3, "process_s": 6.0}]
-    results = {"machine": machine.describe(), "calls": {"default": found, "kept": found}, "cold": cold}
+    results = {"machine": provenance.describe(), "calls": {"default": found, "kept": found}, "cold": cold}
     results["season"] = {"plays": 20000, "frames": 560000, "seconds": [11.0, 5.5, 5.4]}
     text = benchmark.page("live", results, tmp_path, ["live"])
     assert "| play of 40 | default | 0.400 / 0.800 | 2.000 / 4.000 | 0.5 / 1 | 5.0 |" in text
@@ -121,7 +122,7 @@ def test_batches_are_measured_and_reported(monkeypatch, tmp_path):
     cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
     results = {part: getattr(batches, part)(0.0) for part in batches.PARTS}
     assert cores is None or os.sched_getaffinity(0) == cores
-    results |= {"machine": machine.describe(), "note": "quiet", "speed": {"default": results["speed"]}}
+    results |= {"machine": provenance.describe(), "note": "quiet", "speed": {"default": results["speed"]}}
     text = benchmark.page("batches", results, tmp_path, ["batches"])
     for words in (
         "| mapped arrays, mirrored | 30% | default |",
@@ -152,7 +153,7 @@ def test_training_is_measured_and_reported(monkeypatch, tmp_path):
         monkeypatch.setattr(training, name, value)
     results = {part: getattr(training, part)(0.0) for part in training.PARTS if part != "shares"}
     results["shares"] = [{"network": "ours", "piece": "law", "ms": 1.25}]
-    results |= {"machine": machine.describe(), "note": "", "step": {"kept": results["step"]}}
+    results |= {"machine": provenance.describe(), "note": "", "step": {"kept": results["step"]}}
     text = benchmark.page("training", results, tmp_path, ["training"])
     assert "| ours | law | 1.2 |" in text
     assert "300 plays of 29 frames" in text
@@ -170,5 +171,5 @@ def test_sweeps_are_measured_and_reported(monkeypatch, tmp_path):
     rows = sweep.members(0.0)
     assert [row["way"] for row in rows] == ["in sequence", "a loop over members", "2 vectorized"]
     assert rows[0]["ratio"] == 1.0
-    text = benchmark.page("sweep", {"machine": machine.describe(), "members": {"kept": rows}}, tmp_path, ["sweep"])
+    text = benchmark.page("sweep", {"machine": provenance.describe(), "members": {"kept": rows}}, tmp_path, ["sweep"])
     assert "| 2, a loop over members | kept |" in text

@@ -5,14 +5,14 @@ import sys
 
 import pytest
 
-import configs
-from experiments import cli, demo, score, train
+from sbp_jax import configs
+from sbp_jax.cli import demo, flags, score, train
 from sbp_jax.errors import InputError
 
 
 def test_flags_change_the_named_configuration():
     words = ["demo", "--optimizer.learning-rate", "3e-4", "--head.tail-mass", "0.1", "0.02", "--data.source", "a", "b"]
-    name, config = cli.parse_config(words, "train")
+    name, config = flags.parse_config(words, "train")
     assert name == "demo"
     assert config.optimizer.learning_rate == 3e-4
     assert config.head.tail_mass == (0.1, 0.02)
@@ -21,8 +21,8 @@ def test_flags_change_the_named_configuration():
 
 
 def test_no_flags_give_the_defaults():
-    assert cli.parse(demo.Options, [], "scripts/demo") == demo.Options()
-    assert cli.parse_config(["demo"], "train") == ("demo", configs.get("demo"))
+    assert flags.parse(demo.Options, [], "scripts/demo") == demo.Options()
+    assert flags.parse_config(["demo"], "train") == ("demo", configs.get("demo"))
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_no_flags_give_the_defaults():
 )
 def test_mistake_is_one_line(words, message):
     with pytest.raises(InputError, match=message) as caught:
-        cli.parse_config(words, "train")
+        flags.parse_config(words, "train")
     assert "\n" not in str(caught.value)
     assert "─" not in str(caught.value)
 

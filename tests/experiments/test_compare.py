@@ -7,11 +7,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from experiments import compare
-from experiments.record import Record
+from sbp_jax.cli import compare
 from sbp_jax.config import Config
 from sbp_jax.errors import InputError
-from sbp_jax.saved import Saved
+from sbp_jax.runs.config_file import Saved
+from sbp_jax.runs.record import Record
 
 BASE = Config()
 SHORT = replace(BASE, training=replace(BASE.training, epochs=2))

@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from experiments import demo
+from sbp_jax.cli import demo
 
 
 def test_rank_correlation_of_known_orders():

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from experiments import cli
+from sbp_jax.cli import flags
 from sbp_jax.errors import InputError
 from sbp_jax.training.distributed import connect
 
@@ -70,10 +70,10 @@ def test_what_is_no_place_is_refused(where):
 
 
 def test_option_is_taken_out_of_the_words():
-    assert cli.option(["demo", "--distributed", "auto", "--data.seed", "1"], "--distributed") == (
+    assert flags.option(["demo", "--distributed", "auto", "--data.seed", "1"], "--distributed") == (
         "auto",
         ["demo", "--data.seed", "1"],
     )
-    assert cli.option(["demo"], "--distributed") == (None, ["demo"])
+    assert flags.option(["demo"], "--distributed") == (None, ["demo"])
     with pytest.raises(InputError, match="--distributed: expected a value"):
-        cli.option(["demo", "--distributed"], "--distributed")
+        flags.option(["demo", "--distributed"], "--distributed")

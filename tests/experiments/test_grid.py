@@ -2,10 +2,10 @@
 
 import pytest
 
-from experiments import grid
-from experiments.ablation import Options, trials
-from experiments.train import check
+from sbp_jax.cli import grid
+from sbp_jax.cli.sweep import Options, trials
 from sbp_jax.errors import InputError
+from sbp_jax.training.check import check
 
 GOOD = """
 title = "Masses"

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from experiments import train
+from sbp_jax.cli import train
 
 WORDS = ["smoke", "--data.plays", "250", "--training.epochs", "14", "--training.patience", "14"]
 COMMAND = [sys.executable, "-m", "experiments.train", *WORDS, "--training.checkpoint-every", "2"]

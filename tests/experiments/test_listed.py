@@ -5,11 +5,11 @@ import polars as pl
 import pytest
 
 import sbp_jax as sbp
-from experiments import score, train
-from experiments.data import open_dataset
-from experiments.judge import judge
+from sbp_jax.cli import score, train
 from sbp_jax.config import Config, DataConfig, HeadConfig, TrainingConfig
 from sbp_jax.models.network import NetworkConfig
+from sbp_jax.runs.datasets import open_dataset
+from sbp_jax.runs.evaluate import judge
 
 GAMES, PLAYS = 24, 20
 

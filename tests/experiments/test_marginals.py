@@ -4,10 +4,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from experiments import marginals
-from sbp_jax.data.simulate import SimulationConfig, simulate
+from experiments.simulator import marginals
+from experiments.simulator.marginals_page import Sample
+from sbp_jax.data.simulator.simulate import SimulationConfig, simulate
 from sbp_jax.errors import InputError
-from sbp_jax.reporting.marginals import Sample
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def test_table_figure_and_gaps_are_written(simulated, real, tmp_path, capsys):
     text = (out / "marginals.md").read_text(encoding="utf-8")
     assert "| plays | 200 | 400 |" in text
     assert "200 plays, 1 seasons filled game by game, seed 1" in text
-    assert "python -m experiments.marginals" in text
+    assert "python -m experiments.simulator.marginals" in text
     row = next(line for line in text.splitlines() if line.startswith("| complete, % |")).split("|")
     share = 100 * (pl.read_csv(simulated / "plays.csv")["passResult"] == "C").mean()
     assert [row[2].strip(), row[3].strip()] == [f"{share:.2f}", "50.00"]

@@ -7,15 +7,15 @@ import polars as pl
 import pytest
 
 import sbp_jax as sbp
-from experiments import train
-from experiments.data import open_dataset
-from experiments.judge import judge
+from sbp_jax.cli import train
 from sbp_jax.config import Config, DataConfig, HeadConfig, TrainingConfig
-from sbp_jax.data.batching import FEATURES
-from sbp_jax.data.dataset import load
 from sbp_jax.data.extras import feature_names
+from sbp_jax.data.plays import FEATURES
+from sbp_jax.data.prepared.dataset import load
 from sbp_jax.errors import InputError
 from sbp_jax.models.network import NetworkConfig
+from sbp_jax.runs.datasets import open_dataset
+from sbp_jax.runs.evaluate import judge
 from tests.data import fabricate
 
 EXTRAS = ("rusher_distance_yards", "time_since_snap_s")

@@ -7,11 +7,12 @@ import mpmath as mp
 import numpy as np
 import pytest
 
-from experiments import machine, parity
+from experiments import parity
 from experiments.properties import PROPERTIES, Case, Finding, Ours, Peer, Property, measure
 from experiments.properties.case import pareto_log_density
 from experiments.properties.measures import WIDTHS
 from sbp_jax.errors import InputError
+from sbp_jax.runs import provenance
 from tests.oracles import Pareto, Spliced, derivative, exact
 
 NAMES = [prop.name for prop in PROPERTIES]
@@ -154,7 +155,7 @@ class TestPeer:
         assert {"ours", "peer"} <= saved["curves"]["mass"].keys()
         text = (tmp_path / "parity.md").read_text()
         assert "only ours: the body is a bin's probability, not a density |" in text
-        assert machine.sentence(saved["machine"]) in text
+        assert provenance.sentence(saved["machine"]) in text
         assert f"python -m experiments.parity --out {tmp_path}" in text
         assert (tmp_path / "parity.png").stat().st_size > 10_000
 
@@ -200,10 +201,10 @@ def test_failing_property_is_named_with_exit_code_1(monkeypatch, tmp_path, capsy
 
 
 def test_machine_is_described():
-    described = machine.describe()
+    described = provenance.describe()
     assert described["cores"] >= 1
     assert described["packages"]["jax"]
-    text = machine.sentence(described)
+    text = provenance.sentence(described)
     assert described["processor"] in text
     assert f"Python {described['python']}" in text
     assert "\n" not in text

@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from experiments import prepare
+from sbp_jax.cli import prepare
 from sbp_jax.errors import InputError
 from tests.data import fabricate
 from tests.data.test_listed import nflverse

@@ -7,8 +7,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from experiments.record import Record
 from sbp_jax.config import Config
+from sbp_jax.runs.record import Record
 
 ROW = {"epoch": 1, "step": 15, "training_loss": 2.5, "validation_loss": float("nan"), "seconds": 3.0}
 

@@ -5,14 +5,14 @@ import polars as pl
 import pytest
 from scipy import stats
 
-from experiments.crossfit import crossfit
-from experiments.scored import open_target, parts_of, score_plays, with_expectation
 from experiments.tables import recovery
 from experiments.tables.choice import AVERAGED, RATINGS
 from experiments.tables.truth import KNOWN, with_truth
 from sbp_jax.config import Config, DataConfig, HeadConfig, TrainingConfig
-from sbp_jax.data.simulate import SimulationConfig, TrueLaw, simulate
+from sbp_jax.data.simulator.simulate import SimulationConfig, TrueLaw, simulate
 from sbp_jax.models.network import NetworkConfig
+from sbp_jax.runs.crossfit import crossfit
+from sbp_jax.runs.score import open_target, parts_of, score_plays, with_expectation
 
 
 @pytest.fixture(scope="module")

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from experiments import plays_at_hand, replay
-from experiments.scored import Target
+from sbp_jax.cli import replay
 from sbp_jax.errors import InputError
 from sbp_jax.live import LiveScorer
 from sbp_jax.live.programs import programs_of
 from sbp_jax.reporting.sketch import UNICODE
-from sbp_jax.run import Run
+from sbp_jax.runs import play_selection
+from sbp_jax.runs.run import Run
+from sbp_jax.runs.score import Target
 from tests.live.runs import small_plays, small_run
 
 COUNT = 20
@@ -84,7 +85,7 @@ def test_the_list_has_plays_that_there_are(opened, run, plays, capsys):
     opened("list")
     head, *lines, last = capsys.readouterr().out.splitlines()
     assert head.split() == ["game/play", "passer", "down", "yards", "score"]
-    assert len(lines) == plays_at_hand.LISTED
+    assert len(lines) == play_selection.LISTED
     assert last == f"20 of {COUNT} plays; --seed draws others"
     scores = run.score(plays)["score"].to_numpy()
     for line in lines:
@@ -115,7 +116,7 @@ def screen():
 
 
 def found(run, plays, play):
-    return plays_at_hand.Found(run, plays, play)
+    return play_selection.Found(run, plays, play)
 
 
 def test_the_screen_is_left_as_it_was(run, scorer, plays):
@@ -208,7 +209,7 @@ def test_a_play_id_of_several_games(run, plays):
     twice = type(plays).concatenate([plays, plays])
     twice.game_id[COUNT:] += 100
     with pytest.raises(InputError, match="7: expected GAME/PLAY_ID, as 2 games have such a play: 0/7, 100/7"):
-        plays_at_hand.find_play([(run, twice)], "7", 0, "all")
+        play_selection.find_play([(run, twice)], "7", 0, "all")
 
 
 def test_a_run_without_frames(opened, monkeypatch):

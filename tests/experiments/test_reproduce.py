@@ -8,7 +8,7 @@ import scipy.stats
 
 from experiments import reproduce
 from experiments.tables import pp
-from sbp_jax.data.sinusoid import draw, sinusoid
+from sbp_jax.data.series.sinusoid import draw, sinusoid
 from sbp_jax.distributions import Normal
 from sbp_jax.errors import InputError
 from tests.plays import bare_plays

@@ -9,10 +9,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from experiments import machine
-from experiments.record import Record, read_events
 from sbp_jax.config import Config
-from sbp_jax.saved import read_saved
+from sbp_jax.runs import provenance
+from sbp_jax.runs.config_file import read_saved
+from sbp_jax.runs.record import Record, read_events
 
 HISTORY = [
     {"epoch": i, "step": 10 * i, "training_loss": 3.0 / i, "validation_loss": float("nan"), "seconds": 2.0}
@@ -39,7 +39,7 @@ def call(folder, step, epochs):
 def test_first_start_stays_and_later_ones_are_listed(tmp_path, monkeypatch):
     call(tmp_path, 0, [1])
     first = json.loads((tmp_path / "config.json").read_text())["starts"]
-    monkeypatch.setattr(machine, "commit", lambda: None)
+    monkeypatch.setattr(provenance, "commit", lambda: None)
     call(tmp_path, 10, [2])
     call(tmp_path, None, [2])  # done: no call that trained
     starts = read_saved(tmp_path).starts
@@ -79,19 +79,19 @@ def test_metrics_are_a_row_an_epoch_with_its_pace(tmp_path):
 
 
 def test_commit_is_that_of_the_checkout_or_none(tmp_path, monkeypatch):
-    repository, source = tmp_path / "repository", tmp_path / "repository" / "machine.py"
+    repository, source = tmp_path / "repository", tmp_path / "repository" / "provenance.py"
     repository.mkdir()
     source.write_text("")
-    monkeypatch.setattr(machine, "__file__", str(source))
+    monkeypatch.setattr(provenance, "__file__", str(source))
     git = ["git", "-C", str(repository), "-c", "user.name=a", "-c", "user.email=a@b"]
     subprocess.run([*git, "init", "-q"], check=True)
-    assert machine.commit() is None  # a checkout, but not of this code
-    subprocess.run([*git, "add", "machine.py"], check=True)
+    assert provenance.commit() is None  # a checkout, but not of this code
+    subprocess.run([*git, "add", "provenance.py"], check=True)
     subprocess.run([*git, "commit", "-qm", "first"], check=True)
-    commit = machine.commit()
+    commit = provenance.commit()
     assert commit is not None
     assert len(commit) == 40
     source.write_text("changed")
-    assert machine.commit() == f"{commit}+"
+    assert provenance.commit() == f"{commit}+"
     monkeypatch.setenv("PATH", str(tmp_path))  # no git
-    assert machine.commit() is None
+    assert provenance.commit() is None

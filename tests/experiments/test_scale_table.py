@@ -6,11 +6,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from experiments.data import Dataset
-from experiments.tables import scale
+from experiments.tables import growth_page, scale
+from experiments.tables.growth_page import Growth
 from sbp_jax.errors import InputError
-from sbp_jax.reporting import growth
-from sbp_jax.reporting.growth import Growth
+from sbp_jax.runs.datasets import Dataset
 from tests.plays import bare_plays
 
 
@@ -93,46 +92,46 @@ def made_up(seeds=3):
 
 
 def test_sentences_follow_from_the_numbers():
-    assert growth.shares(made_up(), "plays") == [
+    assert growth_page.shares(made_up(), "plays") == [
         "Of the NLL gap between training marginal and true law it closes 10% at 100 plays, 50% at 200 plays and 50% at "
         "400 plays.",
         "Of the CRPS gap between training marginal and true law it closes 50% at 100 plays, 75% at 200 plays and 100% "
         "at 400 plays.",
     ]
-    assert growth.helps(made_up(), "plays") == [
+    assert growth_page.helps(made_up(), "plays") == [
         "NLL: more training plays are, seed by seed, better from 100 plays to 200 plays (-0.4000); not told apart from "
         "200 plays to 400 plays (+0.0000); the best mean is at 200 plays.",
         "CRPS: more training plays are, seed by seed, better from 100 plays to 200 plays (-0.5000) and from 200 plays "
         "to 400 plays (-0.5000); the best mean is at 400 plays.",
         "The last step, from 200 plays to 400 plays, still helps by CRPS.",
     ]
-    network = growth.helps(made_up(), "parameters")
+    network = growth_page.helps(made_up(), "parameters")
     assert network[0].startswith("NLL: a larger network is, seed by seed, better from 1,000 parameters to 2,000")
     assert "not told apart from 1,000 parameters to 2,000 parameters" in network[1]
     assert network[2].endswith("still helps by NLL.")
 
 
 def test_one_seed_tells_nothing_apart():
-    said = growth.helps(made_up(seeds=1), "plays")
+    said = growth_page.helps(made_up(seeds=1), "plays")
     assert "better" not in " ".join(said)
     assert said[-1] == "The last step, from 200 plays to 400 plays, is not seen to help by either figure."
 
 
 def test_the_page_has_every_size_with_its_interval():
-    text = "\n\n".join(growth.page(made_up()))
+    text = "\n\n".join(growth_page.page(made_up()))
     assert text.startswith("About. 3 seeds; mean and 95% interval over them.\n\n### By training plays\n")
     assert "| 100 | 2.9000 ± 0.0248 | 5.0000 ± 0.0248 | 5.0000 ± 0.0000 | 0.0100 ± 0.0000 | 10% | 50% |" in text
     assert "| Oracle | 2.0000 | 4.0000 | 6.0000 | 0.0200 |  |  |" in text
     assert "| 400 plays less 200 plays | 0.0000 ± 0.0497 | -0.5000 ± 0.0497 |" in text.replace("-0.0000", "0.0000")
     assert text.index("### By parameters") < text.index("| 2,000 |")
-    short = growth.headline(made_up())
+    short = growth_page.headline(made_up())
     assert [row[0] for row in short.rows] == ["100 plays", "200 plays", "400 plays", "Marginal", "Oracle"]
     assert short.rows[0][-2:] == ["10%", "50%"]
     assert len(short.sentences) == 4
 
 
 def test_the_figure_is_drawn(tmp_path):
-    growth.drawing(tmp_path / "scale.png", made_up())
+    growth_page.drawing(tmp_path / "scale.png", made_up())
     assert (tmp_path / "scale.png").stat().st_size > 10_000
 
 
@@ -143,7 +142,7 @@ def test_a_tiny_table_is_made_and_gone_on_with(tmp_path, monkeypatch, capsys):
     found = scale.make(1, True, tmp_path / "runs")
     rows = found.rows
     assert rows["axis"].to_list() == ["plays", "plays", "parameters", "parameters", None, None]
-    assert rows.select(growth.FIGURES.keys()).null_count().sum_horizontal().item() == 0
+    assert rows.select(growth_page.FIGURES.keys()).null_count().sum_horizontal().item() == 0
     assert rows["seconds"].is_null().to_list() == [False, False, False, True, True, True]
     crps = dict(rows.select("arm", "crps").iter_rows())
     assert crps["Oracle"] < min(value for arm, value in crps.items() if arm != "Oracle")

@@ -8,12 +8,11 @@ import polars as pl
 import pytest
 
 import sbp_jax as sbp
-from experiments import report, score
-from experiments.crossfit import crossfit, folds_of
+from sbp_jax.cli import report, score
 from sbp_jax.config import Config, DataConfig, HeadConfig, TrainingConfig
-from sbp_jax.crossfit import load_crossfit
 from sbp_jax.errors import InputError
 from sbp_jax.models.network import NetworkConfig
+from sbp_jax.runs.crossfit import crossfit, folds_of, load_crossfit
 from sbp_jax.scoring import League
 from tests.experiments.test_listed import GAMES, PLAYS, table
 

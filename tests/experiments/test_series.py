@@ -7,16 +7,16 @@ import numpy as np
 import polars as pl
 import pytest
 
-import configs
 import sbp_jax as sbp
-from experiments import compare, train
-from experiments.cli import parse_config
-from experiments.data import open_dataset
-from experiments.judge import judge, judge_law
-from experiments.start import marginal_law
+from sbp_jax import configs
+from sbp_jax.cli import compare, train
+from sbp_jax.cli.flags import parse_config
 from sbp_jax.config import Config, HeadConfig, SeriesConfig, TrainingConfig
 from sbp_jax.errors import InputError
 from sbp_jax.models.network import NetworkConfig
+from sbp_jax.runs.datasets import open_dataset
+from sbp_jax.runs.evaluate import judge, judge_law
+from sbp_jax.runs.setup import marginal_law
 
 WAVE, NOISE = 50.0, 3.0
 

@@ -7,7 +7,7 @@ import sys
 import polars as pl
 import pytest
 
-from experiments import simulate
+from sbp_jax.cli import simulate
 from sbp_jax.errors import InputError
 
 FEW = ["--plays", "12", "--seasons", "1", "--processes", "1"]

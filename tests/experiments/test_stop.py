@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from experiments import train
-from experiments.lock import held
-from experiments.signals import PATIENCE_S
+from sbp_jax.cli import train
 from sbp_jax.errors import InputError
+from sbp_jax.runs.lock import held
+from sbp_jax.runs.signals import PATIENCE_S
 
 ROOT = Path(train.__file__).parents[1]
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"}
@@ -22,7 +22,7 @@ ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"}
 # Stands for a training: `phase` says where the signal finds it.
 PROGRAM = """
 import hashlib, sys, time
-from experiments.signals import listening
+from sbp_jax.runs.signals import listening
 from sbp_jax.training.stop import Stopped
 phase = sys.argv[1]
 with listening() as stop:
@@ -90,7 +90,7 @@ def test_second_signal_ends_at_once():
 HOLDER = """
 import sys, time
 from pathlib import Path
-from experiments.lock import held
+from sbp_jax.runs.lock import held
 with held(Path(sys.argv[1])):
     print("ready", flush=True)
     time.sleep(60)

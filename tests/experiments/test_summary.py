@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from experiments.tables.summary import situation, summary
-from sbp_jax.data.batching import FEATURES, Plays
+from sbp_jax.data.plays import FEATURES, Plays
 from sbp_jax.data.slots import MARKERS, OTHERS, PASSER, RECEIVERS
 from tests.plays import random_plays
 

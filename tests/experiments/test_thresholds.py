@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 from scipy import stats
 
-from experiments import thresholds
-from sbp_jax.data.columns import read_column
+from sbp_jax.cli import thresholds
+from sbp_jax.data.readers.columns import read_column
 from sbp_jax.errors import InputError
 from sbp_jax.evaluation import fit_tail, return_levels
 

@@ -15,11 +15,12 @@ import polars as pl
 import pytest
 
 import sbp_jax as sbp
-from experiments import compare, demo, gradients, judge, score, train
-from experiments.data import open_dataset
-from experiments.record import read_events
-from sbp_jax.data.dataset import load
+from sbp_jax.cli import compare, demo, gradients, score, train
+from sbp_jax.data.prepared.dataset import load
 from sbp_jax.errors import InputError
+from sbp_jax.runs import evaluate
+from sbp_jax.runs.datasets import open_dataset
+from sbp_jax.runs.record import read_events
 from sbp_jax.training import checkpoints
 
 WORDS = ["smoke", "--data.plays", "250", "--training.epochs", "2"]
@@ -210,7 +211,7 @@ def test_folders_that_are_no_run_are_named(run_folder, tmp_path):
 def test_oracle_is_the_true_law_at_the_outcomes(run_folder):
     dataset = open_dataset(sbp.load_run(run_folder).config.data)
     plays = dataset.split("test")
-    forecast = judge.oracle_forecast(dataset.truth(), plays)
+    forecast = evaluate.oracle_forecast(dataset.truth(), plays)
     law = dataset.truth().select(plays.game_id, plays.play_id)
     np.testing.assert_allclose(forecast.cdf_at, law.cdf(plays.yards), atol=1e-12)
     np.testing.assert_allclose(forecast.cdf_below, law.cdf(plays.yards - 1), atol=1e-12)
@@ -221,10 +222,10 @@ def test_oracle_is_the_true_law_at_the_outcomes(run_folder):
 
 def test_six_contrasting_plays_are_six_plays(run_folder):
     dataset = open_dataset(sbp.load_run(run_folder).config.data)
-    forecast = judge.oracle_forecast(dataset.truth(), dataset.split("test"))
+    forecast = evaluate.oracle_forecast(dataset.truth(), dataset.split("test"))
     chosen = demo.contrasting_plays(forecast)
     assert len({play for _, play in chosen}) == 6
-    few = demo.contrasting_plays(judge.oracle_forecast(dataset.truth(), dataset.split("test").select(np.arange(2))))
+    few = demo.contrasting_plays(evaluate.oracle_forecast(dataset.truth(), dataset.split("test").select(np.arange(2))))
     assert len(few) == 2
 
 

@@ -10,7 +10,7 @@ import polars as pl
 from sbp_jax.config import Config, DataConfig, HeadConfig, TrainingConfig
 from sbp_jax.data.features import static_names
 from sbp_jax.models.network import NetworkConfig
-from sbp_jax.run import Run
+from sbp_jax.runs.run import Run
 from sbp_jax.training.build import make_head, make_network, set_statistics
 from tests.plays import random_plays
 

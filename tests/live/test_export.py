@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from experiments.export import command
+from sbp_jax.cli.export import command
 from sbp_jax.errors import InputError
 from sbp_jax.live.export import PACKAGE, export
 from sbp_jax.live.exported import MANIFEST, digest_of, load

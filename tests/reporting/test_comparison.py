@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from scipy.stats import t
 
-from sbp_jax.reporting.comparison import (
+from experiments.tables.comparison_page import (
     Comparison,
     Figure,
     against_published,
@@ -18,7 +18,7 @@ from sbp_jax.reporting.comparison import (
     table,
     verdicts,
 )
-from sbp_jax.reporting.headline import headline
+from experiments.tables.headline_page import headline
 
 SEEDS = 5
 NOISE = np.array([0.1, -0.2, 0.3, 0.0, -0.1])

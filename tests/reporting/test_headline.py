@@ -3,8 +3,8 @@
 import polars as pl
 import pytest
 
-from sbp_jax.reporting.comparison import Comparison, Figure
-from sbp_jax.reporting.headline import closed, headline, listed
+from experiments.tables.comparison_page import Comparison, Figure
+from experiments.tables.headline_page import closed, headline, listed
 
 FIGURES = {
     "nll": Figure("NLL", 2, judged=True),

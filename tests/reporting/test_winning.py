@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from sbp_jax.reporting.winning import (
+from experiments.tables.winning_page import (
     Recovery,
     Winning,
     recovery_drawing,

@@ -18,14 +18,14 @@ pytest.importorskip("websockets")
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from experiments import serve
+from sbp_jax.cli import serve
 from sbp_jax.errors import InputError
 from tests.service.scorers import frame, total
 
 CODE = """
 import sys
 from experiments import serve
-from experiments.cli import main
+from sbp_jax.cli.flags import main
 from tests.service.scorers import sums
 serve.scorer_of = lambda options: sums(options.plays)
 main(serve.command)

@@ -11,7 +11,8 @@ import pytest
 from sbp_jax.config import Config, DataConfig, HeadConfig, TrainingConfig
 from sbp_jax.distributions import SplicedBinnedPareto
 from sbp_jax.errors import InputError
-from sbp_jax.training.build import check_outcomes, goal_line, make_head, make_loss
+from sbp_jax.training.build import goal_line, make_head, make_loss
+from sbp_jax.training.check import check_outcomes
 from tests.plays import random_plays
 from tests.slow import marked
 

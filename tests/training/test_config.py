@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-import configs
+from sbp_jax import configs
 from sbp_jax.config import Config, DataConfig, digest, from_dict
 from sbp_jax.errors import InputError
 

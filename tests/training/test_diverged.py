@@ -10,7 +10,8 @@ import pytest
 
 from sbp_jax.errors import InputError
 from sbp_jax.training import Checkpoints, DivergedError, HostFeed, Hyperparameters, Marginal, Watch, fit
-from sbp_jax.training.build import check_finite, constants
+from sbp_jax.training.build import constants
+from sbp_jax.training.check import check_finite
 from sbp_jax.training.step import State, take_step
 from tests.plays import random_plays
 from tests.training.test_fit import CONFIG, build

@@ -7,15 +7,16 @@ import numpy as np
 import pytest
 
 from sbp_jax.config import Config, DataConfig, HeadConfig, OptimizerConfig, TrainingConfig, from_dict
-from sbp_jax.data.batching import Batches
+from sbp_jax.data.batches.batching import Batches
+from sbp_jax.data.batches.symmetry import mirror_of
 from sbp_jax.data.extras import EXTRAS, feature_names
-from sbp_jax.data.symmetry import mirror_of
 from sbp_jax.distributions.heads import objective
 from sbp_jax.errors import InputError
 from sbp_jax.models import EntityAttention
 from sbp_jax.models.network import NetworkConfig
 from sbp_jax.training import Hyperparameters, Predictor, Trainer, arrays
-from sbp_jax.training.build import check_features, check_outcomes, make_head, make_network, set_statistics
+from sbp_jax.training.build import make_head, make_network, set_statistics
+from sbp_jax.training.check import check_features, check_outcomes
 from tests.plays import random_plays
 
 NAMES = feature_names(EXTRAS)

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from sbp_jax.data.arrays import ArrayBatches, Arrays
-from sbp_jax.data.symmetry import mirror_of
+from sbp_jax.data.batches.arrays import ArrayBatches, Arrays
+from sbp_jax.data.batches.symmetry import mirror_of
 from sbp_jax.training import Checkpoints, HostFeed, ResidentFeed, State, Trainer, fit
 from sbp_jax.training.build import constants
 from sbp_jax.training.scan import scan_steps

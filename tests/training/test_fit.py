@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from sbp_jax.config import Config, HeadConfig, OptimizerConfig, TrainingConfig
-from sbp_jax.data.batching import Batches
-from sbp_jax.data.symmetry import mirror_of
+from sbp_jax.data.batches.batching import Batches
+from sbp_jax.data.batches.symmetry import mirror_of
 from sbp_jax.distributions.heads import objective
 from sbp_jax.errors import InputError
 from sbp_jax.models import NO_DROPOUT

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from sbp_jax.data.arrays import Arrays
-from sbp_jax.data.storage import open_folder, save
+from sbp_jax.data.batches.arrays import Arrays
+from sbp_jax.data.prepared.storage import open_folder, save
 from sbp_jax.errors import InputError
 from sbp_jax.training import device_bytes, to_device
 from tests.plays import random_plays

@@ -10,8 +10,8 @@ import pytest
 from flax import nnx
 
 from sbp_jax.config import Config, HeadConfig, OptimizerConfig, TrainingConfig
-from sbp_jax.data.arrays import Arrays
-from sbp_jax.data.symmetry import mirror_of
+from sbp_jax.data.batches.arrays import Arrays
+from sbp_jax.data.batches.symmetry import mirror_of
 from sbp_jax.errors import InputError
 from sbp_jax.models.network import NetworkConfig
 from sbp_jax.training import (

@@ -9,8 +9,9 @@ import pytest
 from flax import nnx
 
 from sbp_jax.config import Config, HeadConfig, TrainingConfig
-from sbp_jax.data.arrays import Arrays
-from sbp_jax.data.batching import Batches, Plays
+from sbp_jax.data.batches.arrays import Arrays
+from sbp_jax.data.batches.batching import Batches
+from sbp_jax.data.plays import Plays
 from sbp_jax.distributions import Affine, objective
 from sbp_jax.models import NO_DROPOUT, FlatEncoder, Network, NetworkConfig
 from sbp_jax.training import HostFeed, Hyperparameters, Predictor, ResidentFeed, Trainer, fit

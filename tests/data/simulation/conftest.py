@@ -5,7 +5,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from sbp_jax.data.simulate import SimulationConfig, simulate
+from sbp_jax.data.simulator.simulate import SimulationConfig, simulate
 
 
 @pytest.fixture(scope="session")

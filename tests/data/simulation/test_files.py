@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from sbp_jax.data.simulate import SimulationConfig, TrueLaw, simulate
+from sbp_jax.data.simulator.simulate import SimulationConfig, TrueLaw, simulate
 from sbp_jax.errors import InputError
 from tests.data.simulation.files import PLAY, checksums, event_frame
 

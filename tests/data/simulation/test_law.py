@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 from scipy import stats
 
-from sbp_jax.data.simulate import TrueLaw
+from sbp_jax.data.simulator.simulate import TrueLaw
 from sbp_jax.errors import InputError
 from tests.data.simulation.files import PLAY, event_frame
 

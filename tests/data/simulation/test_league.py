@@ -12,9 +12,9 @@ import pytest
 from polars.testing import assert_frame_equal
 from scipy import stats
 
-from sbp_jax.data.formats import find_tables
-from sbp_jax.data.simulate import LeagueConfig, SimulationConfig, TrueLaw, simulate
-from sbp_jax.data.tracking import read_tracking
+from sbp_jax.data.readers.formats import find_tables
+from sbp_jax.data.readers.tracking import read_tracking
+from sbp_jax.data.simulator.simulate import LeagueConfig, SimulationConfig, TrueLaw, simulate
 from sbp_jax.errors import InputError
 from tests.data.simulation.files import PLAY, checksums
 

@@ -7,13 +7,13 @@ import polars as pl
 import pytest
 from scipy import stats
 
-from sbp_jax.data.simulate import LeagueConfig
-from sbp_jax.data.simulation.calendar import draw_calendar
-from sbp_jax.data.simulation.careers import draw_absences, passers
-from sbp_jax.data.simulation.league import TEAMS, found_league
-from sbp_jax.data.simulation.season import Season, play_seasons, season_tables, show_plays
-from sbp_jax.data.simulation.standings import standings_table
-from sbp_jax.data.simulation.strength import MARGIN_SD_POINTS
+from sbp_jax.data.simulator.calendar import draw_calendar
+from sbp_jax.data.simulator.careers import draw_absences, passers
+from sbp_jax.data.simulator.league import TEAMS, found_league
+from sbp_jax.data.simulator.season import Season, play_seasons, season_tables, show_plays
+from sbp_jax.data.simulator.simulate import LeagueConfig
+from sbp_jax.data.simulator.standings import standings_table
+from sbp_jax.data.simulator.strength import MARGIN_SD_POINTS
 from sbp_jax.errors import InputError
 
 SEEDS = range(12)

@@ -1,0 +1,138 @@
+"""Grids of configurations as data: TOML files of `configs/ablations`, or of your own.
+
+A grid has a `title`, `about` (what varies), a `base` configuration, the name of its `reference` arm, and `arms`: each a
+`name` and what it changes of the base, by section and field as on the command line (`head.bins = 10`). A numeric `x` in
+the arms puts them on an axis of figures, which `axis` names and `logarithmic` scales. With `tracking = true` the arms
+differ in what they make of frames: the base must have tracked plays.
+"""
+
+import dataclasses
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sbp_jax import configs
+from sbp_jax.config import Config, DataConfig, from_dict
+from sbp_jax.errors import InputError
+
+FOLDER = Path(configs.__file__).parent / "ablations"
+KEYS = {"title", "about", "base", "reference", "axis", "logarithmic", "tracking", "arms"}
+SECTIONS = [field.name for field in dataclasses.fields(Config)]
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One configuration of a grid, to be trained with several seeds.
+
+    Attributes:
+        name: in tables and figures.
+        config: the base with the arm's changes.
+        x: its place on the grid's axis.
+    """
+
+    name: str
+    config: Config
+    x: float | None = None
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Arms to compare.
+
+    Attributes:
+        name: of its file, and of the base where that is another than its own.
+        title, about: for the report.
+        reference: name of the arm that the others are compared with.
+        arms: in the order of the file.
+        axis: what `Arm.x` is; empty where arms are categories.
+        logarithmic: the axis is.
+    """
+
+    name: str
+    title: str
+    about: str
+    reference: str
+    arms: tuple[Arm, ...]
+    axis: str = ""
+    logarithmic: bool = False
+
+
+def names() -> list[str]:
+    """The grids that there are."""
+    return sorted(path.stem for path in FOLDER.glob("*.toml"))
+
+
+def read(name: str, base: str | None = None) -> Grid:
+    """The grid of that name, or of the TOML file at that path, on another base configuration than its own if named.
+
+    Raises:
+        InputError: there is none, or it is no grid; the line names the file and the key. The base has no tracking, and
+            the grid needs it.
+    """
+    path = Path(name) if name.endswith(".toml") else FOLDER / f"{name}.toml"
+    if not path.is_file():
+        raise InputError(f"{name}: no such grid; known: {', '.join(names())}, or a path that ends in .toml")
+    try:
+        content = tomllib.loads(path.read_text())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: expected TOML: {error}") from error
+    unknown = sorted(set(content) - KEYS)
+    if unknown:
+        raise InputError(f"{path}: unknown key {unknown[0]!r}; known: {', '.join(sorted(KEYS))}")
+    for key, kind in (("title", str), ("about", str), ("base", str), ("reference", str), ("arms", list)):
+        if not isinstance(content.get(key), kind):
+            raise InputError(f"{path}: {key}: expected a {kind.__name__}, got {content.get(key)!r}")
+    origin = base or content["base"]
+    start = configs.get(origin)
+    arms = tuple(_arm(entry, start, f"{path}: arms[{i}]") for i, entry in enumerate(content["arms"]))
+    known = [arm.name for arm in arms]
+    if len(set(known)) < len(known):
+        raise InputError(f"{path}: arms: expected different names, got {known}")
+    if content["reference"] not in known:
+        raise InputError(f"{path}: reference: expected one of {known}, got {content['reference']!r}")
+    axis, logarithmic = content.get("axis", ""), content.get("logarithmic", False)
+    tracking = content.get("tracking", False)
+    if not isinstance(axis, str) or not isinstance(logarithmic, bool) or not isinstance(tracking, bool):
+        raise InputError(f"{path}: expected a text as axis and true or false as logarithmic and tracking")
+    if tracking and not (isinstance(start.data, DataConfig) and start.data.tracking):
+        raise InputError(f"{path}: its arms differ in what they make of frames, and {origin} has no tracking")
+    stem, title = path.stem, content["title"]
+    if base is not None:
+        stem, title = f"{stem}-{base}", f"{title}: {base}"
+    return Grid(stem, title, content["about"], content["reference"], arms, axis, logarithmic)
+
+
+def change(config: Config, changes: dict[str, Any], where: str) -> Config:
+    """The configuration with fields changed, given by section.
+
+    Raises:
+        InputError: an unknown section or field, or a value of another type; the line begins with `where`.
+    """
+    values = dataclasses.asdict(config)
+    for section, fields in changes.items():
+        if section not in values or not isinstance(fields, dict):
+            raise InputError(f"{where}: expected sections of {', '.join(SECTIONS)}, got {section} = {fields!r}")
+        unknown = sorted(set(fields) - set(values[section]))
+        if unknown:
+            known = ", ".join(values[section])
+            raise InputError(f"{where}: {section} has no field {unknown[0]!r}; known: {known}")
+        values[section] |= fields
+    return from_dict(Config, _as_json(values), where)
+
+
+def _arm(entry: Any, base: Config, where: str) -> Arm:
+    if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
+        raise InputError(f"{where}: expected a table with a name, got {entry!r}")
+    changes = {key: value for key, value in entry.items() if key not in ("name", "x")}
+    x = entry.get("x")
+    if x is not None and (isinstance(x, bool) or not isinstance(x, int | float)):
+        raise InputError(f"{where}: x: expected a number, got {x!r}")
+    return Arm(entry["name"], change(base, changes, where), None if x is None else float(x))
+
+
+def _as_json(value: Any) -> Any:
+    """Tuples as lists, as a configuration read back from JSON has them."""
+    if isinstance(value, dict):
+        return {key: _as_json(each) for key, each in value.items()}
+    return [_as_json(each) for each in value] if isinstance(value, list | tuple) else value

@@ -1,0 +1,60 @@
+"""Tracking files, or lists of plays, to a prepared data set: python -m experiments.prepare SOURCE... --out DIR."""
+
+import json
+import sys
+from dataclasses import dataclass, fields
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+from tqdm import tqdm
+
+from sbp_jax.cli.flags import parse
+from sbp_jax.data.prepared import dataset
+from sbp_jax.errors import InputError
+from sbp_jax.reporting.quality import quality_page
+from sbp_jax.runs.datasets import move
+
+REJECTED = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(dataset.PrepareConfig):
+    """Read tracking files of any known format, or lists of plays alone, and write a data set with its quality report.
+
+    Attributes:
+        sources: folders or files (CSV, TSV, parquet), told apart by their columns.
+        out: folder of the data set; the same files and options find it done there.
+        strict: exit with code 3 if any play was rejected.
+        malformed: a damaged play is left out and counted ("reject"), or stops the reading ("stop").
+        beam: an Apache Beam pipeline with these options does the work: runner=DirectRunner on this machine,
+            runner=FlinkRunner flink_master=HOST:8081 on a cluster.
+    """
+
+    sources: Annotated[tuple[str, ...], tyro.conf.Positional]
+    out: Path
+    strict: bool = False
+    malformed: Literal["stop", "reject"] = "reject"
+    beam: tuple[str, ...] | None = None
+
+
+def command(words: list[str]) -> None:
+    """Prepare, print the report, draw its page; exit code 3 with `--strict` where plays were rejected."""
+    options = parse(Options, words, "scripts/prepare_data.py")
+    if not options.sources:
+        raise InputError("expected folders or files of tracking data, or lists of plays, first")
+    names = (field.name for field in fields(dataset.PrepareConfig))
+    config = dataset.PrepareConfig(**{name: getattr(options, name) for name in names})
+    with tqdm(desc="prepare", unit=" plays") as bar:
+        flags = None if options.beam is None else [f"--{option}" for option in options.beam]
+        prepared = dataset.prepare(options.sources, options.out, config, partial(move, bar), flags)
+    page = options.out / "report.png"
+    if not page.exists():
+        quality_page(page, json.loads((options.out / dataset.REPORT).read_text()))
+    print((options.out / dataset.SUMMARY).read_text())
+    sizes = ", ".join(f"{name} {count:,}" for name, count in prepared.plays.items())
+    print(f"{options.out}: {sizes} plays; {dataset.REPORT}, {dataset.SUMMARY}, {page.name}")
+    if options.strict and prepared.reading.rejected:
+        print(f"strict: rejected {prepared.reading.reasons()}", file=sys.stderr)
+        sys.exit(REJECTED)

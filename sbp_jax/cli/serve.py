@@ -1,0 +1,130 @@
+"""Serve a run's scores of plays while they unfold: python -m experiments.serve RUN [--port 8000]; needs extra `serve`.
+
+REST for whole plays, a WebSocket for frames, a page on both at /docs. A token, where one is wanted, comes from a file
+or from the environment's SBP_TOKEN, never from the command line, which others on the machine can read.
+"""
+
+import gc
+import importlib.util
+import os
+import signal
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from sbp_jax.cli.flags import parse
+from sbp_jax.errors import InputError
+from sbp_jax.live import LiveScorer
+from sbp_jax.live.exported import MANIFEST, load, read_manifest
+
+PACKAGES = ("fastapi", "prometheus_client", "pydantic", "uvicorn", "websockets")
+TOKEN = "SBP_TOKEN"
+PLAYS = 256
+SWITCH_S = 0.0005  # the scorer's thread hands the interpreter back that soon to the one that reads and writes
+
+
+INTERRUPTED = "interrupted; all connections are closed"
+
+
+@dataclass(frozen=True)
+class Options:
+    """Score plays for others: whole ones by POST /v1/plays, frame by frame over the WebSocket /v1/live.
+
+    Attributes:
+        run: folder of a run as experiments.train printed it, or one that experiments.export wrote.
+        host: address to listen at; 0.0.0.0 is all of the machine's, which should not be without a token.
+        port: to listen at; 0 is any that is free.
+        plays: that may be open at once, 256 by default; every step computes that many. Of an exported folder one of
+            the numbers that it was exported for, by default the largest.
+        connections: WebSockets that may be open at once.
+        max_body_mb: largest body of a request.
+        idle_s: a play of which nothing is heard for so long is dropped.
+        gather_ms: how long a step waits for frames of other plays.
+        token_file: file with the token that callers must show; the environment's SBP_TOKEN does the same.
+        step: which checkpoint of a run; by default the newest.
+    """
+
+    run: Annotated[Path, tyro.conf.Positional]
+    host: str = "127.0.0.1"
+    port: int = 8000
+    plays: int | None = None
+    connections: int = 512
+    max_body_mb: float = 1.0
+    idle_s: float = 60.0
+    gather_ms: float = 4.0
+    token_file: Path | None = None
+    step: int | None = None
+
+
+def token_of(file: Path | None) -> str | None:
+    """The token of a file or of the environment; None where there is neither.
+
+    Raises:
+        InputError: one that no header can show.
+    """
+    if file is None and TOKEN not in os.environ:
+        return None
+    try:
+        token = os.environ[TOKEN] if file is None else file.read_text().strip()
+    except UnicodeDecodeError:
+        raise InputError(f"{file}: expected a token as text") from None
+    if not token:
+        raise InputError(f"{file or TOKEN}: expected a token, found nothing")
+    if not all("!" <= letter <= "~" for letter in token):
+        raise InputError(f"{file or TOKEN}: expected a token of ASCII letters, digits and signs, without spaces")
+    return token
+
+
+def scorer_of(options: Options) -> LiveScorer:
+    """The scorer of a run or of an exported folder."""
+    if (options.run / MANIFEST).is_file():
+        if options.step is not None:
+            raise InputError("step: an exported folder has one only")
+        return load(options.run, options.plays or max(read_manifest(options.run)["batches"]))
+    return LiveScorer.from_run(options.run, options.plays or PLAYS, options.step)
+
+
+def command(args: list[str]) -> None:
+    """Serve until a signal comes."""
+    options = parse(Options, args, "python -m experiments.serve")
+    missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
+    if missing:
+        raise InputError(f"{', '.join(missing)}: not installed; install the extra serve: pip install 'sbp_jax[serve]'")
+    from sbp_jax.service import Settings, create_app
+    from sbp_jax.service.server import bind, serve
+
+    if options.plays is not None and not 1 <= options.plays <= 4096:
+        raise InputError(f"plays: expected from 1 to 4096, got {options.plays}")
+    if not 0 < options.max_body_mb < 1024:
+        raise InputError(f"max_body_mb: expected a positive number below 1024, got {options.max_body_mb}")
+    if not 0 <= options.gather_ms <= 1000:
+        raise InputError(f"gather_ms: expected from 0 to 1000, got {options.gather_ms}")
+    settings = Settings(
+        token=token_of(options.token_file),
+        max_body_bytes=max(1, round(options.max_body_mb * 2**20)),
+        connections=options.connections,
+        idle_s=options.idle_s,
+        gather_s=options.gather_ms / 1000,
+    )
+    listener = bind(options.host, options.port)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # whether it comes while this starts, or when all is closed
+    scorer = scorer_of(options)
+    host, port = listener.getsockname()[:2]
+    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+    def ready() -> None:
+        print(f"{options.run}: http://{address} for up to {scorer.batch} plays at once; how to call it: /docs")
+        if not scorer.spec["per_frame"]:
+            print("note: not trained at every frame (training.per_frame): calibrated at the last frame of a play only")
+        if settings.token is None and not host.startswith(("127.", "::1")):
+            print(f"note: anybody who reaches {address} may call; --token-file or {TOKEN} asks for a token")
+        sys.stdout.flush()
+
+    sys.setswitchinterval(SWITCH_S)
+    # what is loaded stays: to look through it for garbage would stop all plays for a quarter of a second
+    gc.collect()
+    gc.freeze()
+    serve(create_app(scorer, settings), listener, settings, ready)

@@ -1,0 +1,71 @@
+"""Full seasons of passing plays with a known law, as files: python -m experiments.simulate OUT --plays 50000."""
+
+import time
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+from tqdm import tqdm
+
+from sbp_jax.cli.flags import parse
+from sbp_jax.data.simulator.simulate import LeagueConfig, SimulationConfig, simulate
+from sbp_jax.errors import InputError
+from sbp_jax.runs import provenance
+from sbp_jax.runs.datasets import move
+
+INTERRUPTED = "interrupted; nothing was written"
+
+
+@dataclass(frozen=True)
+class Options:
+    """Simulate seasons of 32 teams, 17 games each, and write their passing plays in the layout of the Big Data Bowl.
+
+    The folder then holds games, plays, players and one tracking file a week for readers; results/ with scores, team
+    records and playoffs; truth/ with the law of every play, skills, strengths and expected margins.
+
+    Attributes:
+        out: folder to write; must not exist yet or be empty.
+        plays: in all, spread evenly over the games of all seasons, at most 66 a game.
+        seasons: how many.
+        first_season: year of the first one.
+        seed: of everything; the same seed gives the same bytes, whatever the number of processes.
+        format: of the tracking files.
+        processes: that share the weeks; none: one a core. Each takes up to 1 GiB of memory.
+        overwrite: replace a folder that the simulator wrote earlier.
+        league: what wins games, and what changes between seasons.
+    """
+
+    out: Annotated[Path, tyro.conf.Positional]
+    plays: int = 50_000
+    seasons: int = 3
+    first_season: int = 2018
+    seed: int = 0
+    format: Literal["parquet", "csv"] = "parquet"
+    processes: int | None = None
+    overwrite: bool = False
+    league: LeagueConfig = field(default_factory=LeagueConfig)
+
+
+def command(args: list[str]) -> None:
+    """Simulate, with a progress bar, and say what was written."""
+    options = parse(Options, args, "python -m experiments.simulate")
+    if not options.overwrite and (options.out.is_file() or (options.out.is_dir() and any(options.out.iterdir()))):
+        raise InputError(f"{options.out}: exists already; name a new folder, or --overwrite one that was simulated")
+    config = SimulationConfig(
+        plays=options.plays,
+        seed=options.seed,
+        seasons=options.seasons,
+        first_season=options.first_season,
+        tracking_format=options.format,
+        league=options.league,
+    )
+    processes = provenance.cores() if options.processes is None else options.processes
+    started = time.perf_counter()
+    with tqdm(total=options.plays, desc="simulate", unit=" plays", delay=1) as bar:
+        simulate(options.out, config, partial(move, bar), processes)
+    seconds = time.perf_counter() - started
+    written = [path for path in options.out.rglob("*") if path.is_file()]
+    size = sum(path.stat().st_size for path in written) / 1e6
+    print(f"{options.plays:,} plays in {seconds:.0f} s: {len(written)} files, {size:,.0f} MB, written to {options.out}")

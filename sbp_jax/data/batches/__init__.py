@@ -1,0 +1,1 @@
+"""Masked, bucketed batches of plays."""

@@ -1,0 +1,264 @@
+"""Plays of a split as padded arrays, one a bucket, in memory or mapped from files, and their batches; NumPy alone.
+
+A batch is one gather of whole padded plays: nothing is padded, masked or copied twice when it is asked for.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from sbp_jax.data.batches.batching import check_mirror, gather_columns
+from sbp_jax.data.batches.buckets import fit_buckets
+from sbp_jax.data.batches.epochs import Batch, Epochs, Mirror
+from sbp_jax.data.plays import FEATURES, PLAYERS, Plays, touchdowns, units
+from sbp_jax.errors import InputError
+
+IDENTITIES = ("game_id", "play_id", "passer_id", "passer")
+
+# (name, shape, dtype) -> array of zeros
+Allocate = Callable[[str, tuple[int, ...], type[np.generic]], np.ndarray]
+
+
+def zeros(name: str, shape: tuple[int, ...], dtype: type[np.generic]) -> np.ndarray:
+    """An array in memory, whatever its name."""
+    return np.zeros(shape, dtype)
+
+
+@dataclass(frozen=True, eq=False)
+class Arrays:
+    """Plays of one split, each padded at the end of time to the shortest bucket that holds it.
+
+    Args:
+        buckets: increasing lengths in frames T_b.
+        x: float32 `[n_b, T_b, 22 * F]` for each bucket, its plays in the split's order; 0.0 on padding and empty slots.
+        players: bool `[n_b, T_b, 22]` for each bucket, True where the slot has a player, False on padding.
+        lengths: int64 `[N]`, frames of each play, in the split's order as all that follow.
+        occupied: bool `[N, 22]`, slots that have a player in some frame.
+        steady: bool `[N]`, True where the same slots have players in every frame.
+        static: float32 `[N, S]`.
+        yards: float32 `[N]`.
+        identities: `game_id`, `play_id`, `passer_id`, `passer` as in `Plays`, each `[N]`.
+        info: further columns, each `[N]`.
+        features: the names of a player's F features.
+
+    Raises:
+        InputError: an array's shape disagrees with the others; the line names the array and both shapes.
+    """
+
+    buckets: tuple[int, ...]
+    x: tuple[np.ndarray, ...]
+    players: tuple[np.ndarray, ...]
+    lengths: np.ndarray
+    occupied: np.ndarray
+    steady: np.ndarray
+    static: np.ndarray
+    yards: np.ndarray
+    identities: Mapping[str, np.ndarray]
+    info: Mapping[str, np.ndarray] = field(default_factory=dict)
+    features: tuple[str, ...] = FEATURES
+
+    def __post_init__(self) -> None:
+        count = len(self.lengths)
+        if self.static.ndim != 2:
+            raise InputError(f"static: expected two dimensions (plays, features), got shape {self.static.shape}")
+        columns = {"occupied": self.occupied, "steady": self.steady, "static": self.static, "yards": self.yards}
+        shapes = {name: (array.shape, (count, *array.shape[1:])) for name, array in columns.items()}
+        shapes |= {name: (array.shape, (count,)) for name, array in {**self.identities, **self.info}.items()}
+        sizes, entities = np.bincount(self.bucket, minlength=len(self.buckets)).tolist(), self.occupied.shape[-1]
+        for b, (frames, n) in enumerate(zip(self.buckets, sizes, strict=True)):
+            shapes[f"x[{b}]"] = self.x[b].shape, (n, frames, entities * len(self.features))
+            shapes[f"players[{b}]"] = self.players[b].shape, (n, frames, entities)
+        for name, (shape, expected) in shapes.items():
+            if shape != expected:
+                raise InputError(f"{name}: expected shape {expected}, got {shape}")
+
+    @classmethod
+    def of(cls, plays: Plays, buckets: tuple[int, ...] | None = None) -> "Arrays":
+        """Return the plays padded in memory; without buckets, those with the least padding are chosen."""
+        fitted = fit_buckets(buckets, plays.lengths) if len(plays) else buckets or ()
+        filling = Filling(plays.lengths, fitted, features=plays.features, entities=plays.players.shape[1])
+        for i, (begin, end) in enumerate(zip(plays.offsets[:-1], plays.offsets[1:], strict=True)):
+            filling.put(i, plays.frames[begin:end], plays.players[begin:end])
+        identities = {name: getattr(plays, name) for name in IDENTITIES}
+        return filling.arrays(plays.static, plays.yards, identities, plays.info)
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    @property
+    def cut(self) -> np.ndarray:
+        """As `Plays.cut`, bool `[N]`."""
+        return touchdowns(self.info, len(self))
+
+    @property
+    def unit(self) -> np.ndarray | None:
+        """As `Plays.unit`, float32 `[N, 2]` or None."""
+        return units(self.info)
+
+    @property
+    def bucket(self) -> np.ndarray:
+        """Which bucket each play is in, int64 `[N]`."""
+        return np.searchsorted(np.asarray(self.buckets, np.int64), self.lengths)
+
+    @property
+    def row(self) -> np.ndarray:
+        """Which row of its bucket's arrays each play is, int64 `[N]`."""
+        return rows_of(self.bucket)
+
+    @property
+    def padding(self) -> float:
+        """The share of the arrays' frames that is padding, in [0, 1); batches waste that and what fills them up."""
+        frames = sum(x.shape[0] * x.shape[1] for x in self.x)
+        return 1.0 - int(self.lengths.sum()) / frames if frames else 0.0
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the padded arrays."""
+        return sum(array.nbytes for array in (*self.x, *self.players))
+
+    def plays(self) -> Plays:
+        """Return the plays with their frames concatenated, in memory and without padding; empty slots hold 0.0."""
+        offsets = np.concatenate([[0], np.cumsum(self.lengths)]).astype(np.int64)
+        entities = self.occupied.shape[1]
+        frames = np.empty((int(offsets[-1]), entities, len(self.features)), np.float32)
+        players = np.empty((int(offsets[-1]), entities), bool)
+        places = zip(*(a.tolist() for a in (self.bucket, self.row, offsets[:-1], offsets[1:])), strict=True)
+        for bucket, row, begin, end in places:
+            own = self.x[bucket][row, : end - begin]
+            frames[begin:end] = own.reshape(-1, *frames.shape[1:])
+            players[begin:end] = self.players[bucket][row, : end - begin]
+        return Plays(
+            frames=frames,
+            offsets=offsets,
+            players=players,
+            static=self.static,
+            yards=self.yards,
+            info=self.info,
+            features=self.features,
+            **self.identities,
+        )
+
+
+class Filling:
+    """Padded arrays being filled play by play.
+
+    Args:
+        lengths: int64 `[N]`, frames of each play that will be put.
+        buckets: lengths in frames that hold them all.
+        allocate: where the large arrays lie; in memory by default.
+        features: the names of a player's F features.
+        entities: players of a frame.
+    """
+
+    def __init__(
+        self,
+        lengths: np.ndarray,
+        buckets: tuple[int, ...],
+        allocate: Allocate = zeros,
+        features: tuple[str, ...] = FEATURES,
+        entities: int = PLAYERS,
+    ) -> None:
+        self.lengths, self.buckets, self.features = lengths, buckets, features
+        self.bucket = np.searchsorted(np.asarray(buckets, np.int64), lengths)
+        self.row = rows_of(self.bucket)
+        sizes = np.bincount(self.bucket, minlength=len(buckets)).tolist()
+        places = list(zip(sizes, buckets, strict=True))
+        self.x = tuple(allocate(f"x-{t}", (n, t, entities * len(features)), np.float32) for n, t in places)
+        self.players = tuple(allocate(f"players-{t}", (n, t, entities), np.bool_) for n, t in places)
+        self.occupied = np.zeros((len(lengths), entities), bool)
+        self.steady = np.zeros(len(lengths), bool)
+
+    def put(self, i: int, frames: np.ndarray, players: np.ndarray) -> None:
+        """Set play `i`: its frames `[T, 22, F]`, T its length, and the mask of its players `[T, 22]`."""
+        bucket, row, length = self.bucket[i], self.row[i], len(frames)
+        own = self.x[bucket][row, :length].reshape(*players.shape, len(self.features))  # a view
+        own[:] = frames
+        self.players[bucket][row, :length] = players
+        self.occupied[i] = players.any(axis=0)
+        self.steady[i] = np.all(players == self.occupied[i])
+        if not players.all():
+            own[~players] = 0.0
+
+    def arrays(
+        self,
+        static: np.ndarray,
+        yards: np.ndarray,
+        identities: Mapping[str, np.ndarray],
+        info: Mapping[str, np.ndarray],
+    ) -> Arrays:
+        """Return the arrays, once every play is put."""
+        padded = (self.buckets, self.x, self.players, self.lengths, self.occupied, self.steady)
+        return Arrays(*padded, static=static, yards=yards, identities=identities, info=info, features=self.features)
+
+
+class ArrayBatches(Epochs):
+    """Batches of padded arrays; what `Epochs` says of order and arguments holds, and the buckets are the arrays'.
+
+    Args:
+        arrays: the plays; at least one.
+        mirror: with it, half of the plays are reflected, drawn anew in every epoch.
+    """
+
+    def __init__(
+        self,
+        arrays: Arrays,
+        batch_size: int,
+        seed: int = 0,
+        shuffle: bool = True,
+        drop_remainder: bool = False,
+        mirror: Mirror | None = None,
+    ) -> None:
+        super().__init__(arrays.lengths, batch_size, arrays.buckets or None, seed, shuffle, drop_remainder)
+        self.arrays = arrays
+        self.mirror = check_mirror(mirror, len(arrays.features))
+        self._row = arrays.row
+
+    def _assemble(self, length: int, indices: np.ndarray, reflected: np.ndarray) -> Batch:
+        arrays, size, count = self.arrays, self.batch_size, len(indices)
+        lengths = np.zeros(size, np.int64)
+        lengths[:count] = arrays.lengths[indices]
+        bucket, row = self._bucket[indices], self._row[indices]
+        home = self.buckets.index(length)
+        at_home = bucket == home
+        # one gather of whole padded plays; the few rows that it gets wrong are set after it
+        rows = np.zeros(size, np.int64)
+        rows[:count] = np.where(at_home, row, 0)
+        x, players = arrays.x[home][rows], arrays.players[home][rows]
+        x[count:], players[count:] = 0.0, False
+        for i in np.flatnonzero(~at_home):  # carried over from a shorter bucket
+            b, frames = bucket[i], lengths[i]
+            x[i, :frames], players[i, :frames] = arrays.x[b][row[i], :frames], arrays.players[b][row[i], :frames]
+            x[i, frames:], players[i, frames:] = 0.0, False
+        if self.mirror is not None:
+            rows = np.flatnonzero(reflected[indices])
+            _reflect(x, players, rows, arrays, indices[rows], self.mirror)
+        mask = np.arange(length) < lengths[:, None]
+        return Batch(x, mask, players, **gather_columns(arrays, indices, size))
+
+
+def rows_of(bucket: np.ndarray) -> np.ndarray:
+    """Return each play's rank among the plays of its bucket, int64 `[N]`."""
+    order = np.argsort(bucket, kind="stable")
+    rows = np.empty(len(bucket), np.int64)
+    begins = np.searchsorted(bucket[order], bucket[order], side="left")
+    rows[order] = np.arange(len(bucket)) - begins
+    return rows
+
+
+def _reflect(
+    x: np.ndarray, players: np.ndarray, rows: np.ndarray, arrays: Arrays, indices: np.ndarray, mirror: Mirror
+) -> None:
+    """Reflect, in place, the rows of a batch that hold the plays at `indices`."""
+    sources = mirror.slots[indices]
+    occupied = np.take_along_axis(arrays.occupied[indices], sources, axis=1)
+    factors = np.where(occupied[:, :, None], mirror.signs, np.float32(1.0))  # an empty slot keeps 0.0, never -0.0
+    for k, (row, i) in enumerate(zip(rows, indices, strict=True)):
+        frames = arrays.lengths[i]
+        own = x[row, :frames].reshape(frames, PLAYERS, len(mirror.signs))  # a view
+        np.multiply(np.take(own, sources[k], axis=1), factors[k], out=own)
+        if arrays.steady[i]:
+            players[row, :frames] = occupied[k]
+        else:
+            players[row, :frames] = np.take(players[row, :frames], sources[k], axis=1)
+            own[~players[row, :frames]] = 0.0

@@ -1,0 +1,113 @@
+"""Masked, bucketed batches of plays in memory.
+
+A batch is padded at the end of time to one of a few lengths (buckets), so that a compiled step sees a few shapes only.
+"""
+
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+from sbp_jax.data.batches.epochs import Batch, Epochs, Mirror
+from sbp_jax.data.plays import Plays
+from sbp_jax.errors import InputError
+
+__all__ = ["Batch", "Batches", "Mirror", "assemble", "check_mirror"]
+
+
+class Batches(Epochs):
+    """Batches of plays in memory; what `Epochs` says of order, buckets and arguments holds.
+
+    Args:
+        plays: the plays; at least one.
+        mirror: with it, half of the plays are reflected, drawn anew in every epoch.
+    """
+
+    def __init__(
+        self,
+        plays: Plays,
+        batch_size: int,
+        buckets: tuple[int, ...] | None = None,
+        seed: int = 0,
+        shuffle: bool = True,
+        drop_remainder: bool = False,
+        mirror: Mirror | None = None,
+    ) -> None:
+        super().__init__(plays.lengths, batch_size, buckets, seed, shuffle, drop_remainder)
+        self.plays = plays
+        self.mirror = check_mirror(mirror, len(plays.features))
+
+    def _assemble(self, length: int, indices: np.ndarray, reflected: np.ndarray) -> Batch:
+        return assemble(self.plays, indices, length, self.batch_size, self.mirror, reflected)
+
+
+@runtime_checkable
+class Columns(Protocol):
+    """What plays have beside frames, whatever holds them."""
+
+    @property
+    def static(self) -> np.ndarray: ...
+
+    @property
+    def yards(self) -> np.ndarray: ...
+
+    @property
+    def cut(self) -> np.ndarray: ...
+
+    @property
+    def unit(self) -> np.ndarray | None: ...
+
+
+def gather_columns(plays: Columns, indices: np.ndarray, size: int) -> dict[str, np.ndarray]:
+    """The fields of a `Batch` of `size` rows that have no frames: those of the plays at `indices`, then filling."""
+    index = np.full(size, -1, np.int64)
+    index[: len(indices)] = indices
+    columns = {"index": index, "valid": index >= 0}
+    for name in ("static", "yards", "cut", "unit"):
+        values = getattr(plays, name)
+        if values is not None:
+            columns[name] = np.zeros((size, *values.shape[1:]), bool if name == "cut" else np.float32)
+            columns[name][: len(indices)] = values[indices]
+    return columns
+
+
+def check_mirror(mirror: Mirror | None, features: int) -> Mirror | None:
+    """Return the mirror; InputError unless it has a sign for each of the features."""
+    if mirror is not None and mirror.signs.shape != (features,):
+        raise InputError(f"mirror: expected {features} signs, one a feature, got shape {mirror.signs.shape}")
+    return mirror
+
+
+def assemble(
+    plays: Plays, indices: np.ndarray, length: int, size: int, mirror: Mirror | None, reflected: np.ndarray
+) -> Batch:
+    """Return the batch of some plays.
+
+    Args:
+        plays: where they are.
+        indices: their positions, int64 `[at most size]`.
+        length: frames to pad to; no play at `indices` is longer.
+        size: rows of the batch.
+        mirror: how plays are reflected; None reflects none.
+        reflected: bool `[N]`, which of `plays` are reflected.
+    """
+    count = len(indices)
+    lengths = np.zeros(size, np.int64)
+    lengths[:count] = plays.offsets[indices + 1] - plays.offsets[indices]
+    mask = np.arange(length) < lengths[:, None]
+    x = np.zeros((size, length, *plays.frames.shape[1:]), np.float32)
+    players = np.zeros((size, length, plays.players.shape[1]), bool)
+    for row, (begin, frames) in enumerate(zip(plays.offsets[indices], lengths, strict=False)):
+        x[row, :frames] = plays.frames[begin : begin + frames]
+        players[row, :frames] = plays.players[begin : begin + frames]
+        if mirror is not None and reflected[indices[row]]:
+            source = mirror.slots[indices[row]]
+            x[row, :frames] = x[row, :frames, source].swapaxes(0, 1) * mirror.signs
+            players[row, :frames] = players[row, :frames, source].T
+    if not players[mask].all():
+        x[~players] = 0.0
+    return Batch(
+        x.reshape(size, length, -1),
+        mask,
+        players,
+        **gather_columns(plays, indices, size),
+    )

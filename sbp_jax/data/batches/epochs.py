@@ -1,0 +1,161 @@
+"""The order of batches, whatever holds the plays: fixed by seed and epoch, resumable anywhere; needs NumPy alone."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from sbp_jax.data.batches.buckets import fit_buckets
+from sbp_jax.errors import InputError
+
+
+@dataclass(frozen=True, eq=False)
+class Mirror:
+    """How plays are reflected: `sbp_jax.data.batches.symmetry` makes it.
+
+    Args:
+        slots: int `[N, 22]`, the slot that each slot's player comes from.
+        signs: float32 `[F]`, factor of each of a player's features.
+    """
+
+    slots: np.ndarray
+    signs: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Plays of about one length, padded at the end of time to a common one; padding and empty slots hold 0.0.
+
+    Args:
+        x: float32 `[B, T, 22 * F]`, player-major: column `F * slot + feature`; F is 8 without extras, so 176.
+        mask: bool `[B, T]`, True on the play's own frames.
+        players: bool `[B, T, 22]`, True where the slot has a player; False on padding.
+        static: float32 `[B, S]`.
+        yards: float32 `[B]`.
+        cut: bool `[B]`, True where the goal line stopped the gain: a touchdown.
+        valid: bool `[B]`, False on the rows that fill a last batch up: there all else is 0 or False.
+        index: int64 `[B]`, the play's position in its split, -1 where not valid.
+        unit: float32 `[B, 2]`, location and scale in whose units the outcome's law is predicted; None: in yards.
+    """
+
+    x: np.ndarray
+    mask: np.ndarray
+    players: np.ndarray
+    static: np.ndarray
+    yards: np.ndarray
+    cut: np.ndarray
+    valid: np.ndarray
+    index: np.ndarray
+    unit: np.ndarray | None = None
+
+
+class Order:
+    """Which plays are in which batch: one size, a few lengths, fixed by the plays' lengths and `(seed, epoch)`.
+
+    A play goes to the shortest bucket that holds it. What does not fill a batch of its bucket moves to the next longer
+    one, so that an epoch has at most one batch that is not full. Plays longer than the longest bucket get a bucket of
+    their own, appended at the next multiple of 8 frames: no frame is ever cut.
+
+    Args:
+        lengths: int64 `[N]`, frames of each play; at least one play.
+        batch_size: rows of every batch.
+        buckets: increasing lengths in frames; None takes the few with the least padding (`buckets.choose_buckets`).
+        seed: with the epoch's number, decides the order.
+        shuffle: False keeps the order of the plays within a bucket, shorter buckets first, in every epoch.
+        drop_remainder: True leaves out the one batch that is not full.
+
+    Raises:
+        InputError: no plays, a batch size below 1, buckets that do not increase, or fewer plays than one full batch
+            with `drop_remainder`.
+    """
+
+    def __init__(
+        self,
+        lengths: np.ndarray,
+        batch_size: int,
+        buckets: tuple[int, ...] | None = None,
+        seed: int = 0,
+        shuffle: bool = True,
+        drop_remainder: bool = False,
+    ) -> None:
+        if len(lengths) == 0:
+            raise InputError("plays: expected at least one play, got none")
+        if batch_size < 1:
+            raise InputError(f"batch_size: expected at least 1, got {batch_size}")
+        if drop_remainder and len(lengths) < batch_size:
+            raise InputError(
+                f"batch_size: {batch_size} exceeds the {len(lengths)} plays, and drop_remainder leaves none"
+            )
+        self.lengths = lengths
+        self.batch_size = batch_size
+        self.buckets = fit_buckets(buckets, lengths, batch_size)
+        self.seed = seed
+        self.shuffle = shuffle
+        self.drop_remainder = drop_remainder
+        self._bucket = np.searchsorted(np.asarray(self.buckets), lengths)
+        self._shapes = [length for length, _ in self.plan(0)]
+
+    def __len__(self) -> int:
+        """Batches of one epoch, the same in every epoch."""
+        return len(self._shapes)
+
+    @property
+    def shapes(self) -> tuple[int, ...]:
+        """The distinct lengths in frames that batches have: as many as a compiled step is compiled for."""
+        return tuple(sorted(set(self._shapes)))
+
+    def position(self, step: int) -> tuple[int, int]:
+        """Return `(epoch, batch)` of the batch that step number `step` (from 0) takes."""
+        return divmod(step, len(self))
+
+    def waste(self, epoch: int = 0) -> float:
+        """Return the share of an epoch's frames that is padding or belongs to filled-up rows, in [0, 1)."""
+        plan = self.plan(epoch)
+        used = sum(int(self.lengths[indices].sum()) for _, indices in plan)
+        return 1.0 - used / sum(self.batch_size * length for length, _ in plan)
+
+    def reflected(self, epoch: int) -> np.ndarray:
+        """Return which plays an epoch reflects where there is a mirror, bool `[N]`."""
+        return np.random.default_rng([self.seed, epoch, 1]).random(len(self.lengths)) < 0.5
+
+    def plan(self, epoch: int) -> list[tuple[int, np.ndarray]]:
+        """Return each batch of an epoch as its length in frames and its plays' positions, int64 `[at most B]`."""
+        random = np.random.default_rng([self.seed, epoch])
+        filled = np.unique(self._bucket)
+        plan: list[tuple[int, np.ndarray]] = []
+        carried = np.empty(0, np.int64)
+        for bucket in filled:
+            members = np.concatenate([carried, np.flatnonzero(self._bucket == bucket)])
+            if self.shuffle:
+                members = random.permutation(members)
+            last = bucket == filled[-1] and not self.drop_remainder
+            end = len(members) if last else len(members) // self.batch_size * self.batch_size
+            starts = range(0, end, self.batch_size)
+            plan += [(self.buckets[bucket], members[begin : begin + self.batch_size]) for begin in starts]
+            carried = members[end:]
+        if self.shuffle:
+            plan = [plan[i] for i in random.permutation(len(plan))]
+        return plan
+
+
+class Epochs(Order, ABC):
+    """The batches of an order; its arguments are those of `Order`.
+
+    Whatever holds the plays, the same arguments give the same batches: plays in memory (`batching.Batches`), padded
+    arrays, in memory or mapped from files (`arrays.ArrayBatches`), records on disk (`stream.StreamedBatches`).
+    """
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Yield epoch 0; a training loop asks for `epoch(number)`."""
+        return self.epoch(0)
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """Yield the batches of an epoch from number `start` on; the same arguments give the same batches."""
+        reflected = self.reflected(epoch)
+        for length, indices in self.plan(epoch)[start:]:
+            yield self._assemble(length, indices, reflected)
+
+    @abstractmethod
+    def _assemble(self, length: int, indices: np.ndarray, reflected: np.ndarray) -> Batch:
+        """The batch of the plays at `indices`, padded to `length` frames and filled up to the batch size."""

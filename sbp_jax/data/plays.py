@@ -1,0 +1,172 @@
+"""Plays in memory, as every part of the package takes them; needs NumPy alone, so that training machines have them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from sbp_jax.errors import InputError
+
+PLAYERS = 22
+LEAGUE_YARDS, NET_YARDS = "yards", "net_yards"  # outcomes that are no column of a file
+FRAME_S = 0.1  # seconds from one frame to the next
+# features that every player has (see `sbp_jax.data.features`); `sbp_jax.data.extras` has those chosen by name
+FEATURES = ("x", "y", "vx", "vy", "ax", "ay", "orientation_cos", "orientation_sin")
+PLAYER_FEATURES = len(FEATURES)
+FRAME_FEATURES = PLAYERS * PLAYER_FEATURES  # columns of a frame without extras
+# of a cell of a series' window: asinh of the scaled value, so that no spike drowns the rest, and whether it is seen
+WINDOW_FEATURES = ("value", "seen")
+# what is known of a play before the snap
+SITUATION_FEATURES = ("down", "distance", "yards_to_goal", "quarter", "clock_s", "score_difference", "week", "home")
+
+
+def static_names(situation: Sequence[str] = ()) -> tuple[str, ...]:
+    """Names of the static features, those of `situation`, columns of the list of plays, among them."""
+    names = (*SITUATION_FEATURES, *situation)
+    return (*names, *(f"{name}_missing" for name in names))
+
+
+STATIC_FEATURES = static_names()
+
+
+def in_yards(outcome: str) -> bool:
+    """Whether an outcome of plays is a gain in yards, and no column of a file in a unit of its own."""
+    return outcome in (LEAGUE_YARDS, NET_YARDS)
+
+
+@dataclass(frozen=True, eq=False)
+class Plays:
+    """Plays of one split, their frames concatenated: play `i` owns rows `offsets[i]:offsets[i + 1]`.
+
+    A window of a time series (`sbp_jax.data.series`) is a play too: its entity is the series alone, one in place of 22.
+
+    Args:
+        frames: float32 `[sum T, 22, F]`; the eight of `FEATURES`, then extras where the reading was asked for them.
+        offsets: int64 `[N + 1]`, from 0 to `sum T`.
+        players: bool `[sum T, 22]`, False where a slot is empty; its features are then 0.
+        static: float32 `[N, S]`; columns as named by `sbp_jax.data.features.STATIC_FEATURES`.
+        yards: float32 `[N]`, what each play is worth: unless the reading asked for another outcome, the gain as the
+            league counts it (an incompletion or an interception gains 0).
+        game_id, play_id, passer_id: int64 `[N]`.
+        passer: the passers' names `[N]`.
+        info: further columns, each `[N]`.
+        features: the names of the F features.
+
+    Raises:
+        InputError: an array's shape disagrees with the others; the line names the array and both shapes.
+    """
+
+    frames: np.ndarray
+    offsets: np.ndarray
+    players: np.ndarray
+    static: np.ndarray
+    yards: np.ndarray
+    game_id: np.ndarray
+    play_id: np.ndarray
+    passer_id: np.ndarray
+    passer: np.ndarray
+    info: Mapping[str, np.ndarray] = field(default_factory=dict)
+    features: tuple[str, ...] = FEATURES
+
+    def __post_init__(self) -> None:
+        count = len(self.yards)
+        if self.static.ndim != 2:
+            raise InputError(f"static: expected two dimensions (plays, features), got shape {self.static.shape}")
+        if self.offsets.shape != (count + 1,) or self.offsets[0] != 0 or np.any(np.diff(self.offsets) < 1):
+            raise InputError(f"offsets: expected {count + 1} increasing numbers from 0, got shape {self.offsets.shape}")
+        rows, entities = int(self.offsets[-1]), self.players.shape[-1]
+        expected = {"frames": (rows, entities, len(self.features)), "players": (rows, entities)}
+        expected |= {"static": (count, self.static.shape[1])}
+        expected |= dict.fromkeys(("yards", "game_id", "play_id", "passer_id", "passer"), (count,))
+        for name, shape in expected.items():
+            if getattr(self, name).shape != shape:
+                raise InputError(f"{name}: expected shape {shape}, got {getattr(self, name).shape}")
+        for name, column in self.info.items():
+            if column.shape != (count,):
+                raise InputError(f"info[{name!r}]: expected shape {(count,)}, got {column.shape}")
+
+    def __len__(self) -> int:
+        return len(self.yards)
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Frames of each play, int64 `[N]`."""
+        return np.diff(self.offsets)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every outcome is a whole number, as yards are; of no plays it is."""
+        return bool(np.all(self.yards == np.round(self.yards)))
+
+    @property
+    def cut(self) -> np.ndarray:
+        """Whether the goal line stopped the gain, which would have been as long at least: a touchdown; bool `[N]`."""
+        return touchdowns(self.info, len(self))
+
+    @property
+    def unit(self) -> np.ndarray | None:
+        """Location and scale, float32 `[N, 2]`, in whose units each outcome's law is predicted; None: all in yards."""
+        return units(self.info)
+
+    def unfolded(self, play: int) -> np.ndarray:
+        """Frames of one play [T, 22, F], NaN in all features of a player who is not there: what a live scorer takes."""
+        rows = slice(*self.offsets[play : play + 2])
+        return np.where(self.players[rows, :, None], self.frames[rows], np.float32(np.nan))
+
+    def last(self, count: int) -> "Plays":
+        """Return the plays with their last `count` frames only, all frames of shorter ones."""
+        lengths = np.minimum(self.lengths, count)
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        rows = np.repeat(self.offsets[1:] - offsets[1:], lengths) + np.arange(offsets[-1])
+        return replace(self, frames=self.frames[rows], players=self.players[rows], offsets=offsets)
+
+    @classmethod
+    def concatenate(cls, parts: Sequence["Plays"]) -> "Plays":
+        """Return the plays of all parts, one after the other; InputError where there is no part or features differ."""
+        if not parts:
+            raise InputError("parts: expected at least one, got none")
+        for part in parts:
+            if part.features != parts[0].features:
+                names = " and ".join(", ".join(each.features) for each in (parts[0], part))
+                raise InputError(f"parts: expected the same features in all, got {names}")
+        ends = np.cumsum([0, *(part.offsets[-1] for part in parts)])
+        offsets = [part.offsets[1:] + begin for part, begin in zip(parts, ends, strict=False)]
+        columns = ("frames", "players", "static", "yards", "game_id", "play_id", "passer_id", "passer")
+        return cls(
+            offsets=np.concatenate([np.zeros(1, np.int64), *offsets]),
+            info={name: np.concatenate([part.info[name] for part in parts]) for name in parts[0].info},
+            features=parts[0].features,
+            **{name: np.concatenate([getattr(part, name) for part in parts]) for name in columns},
+        )
+
+    def select(self, indices: np.ndarray) -> "Plays":
+        """Return the plays at `indices` (int `[M]`, any order, repeats allowed) or where a bool mask `[N]` holds."""
+        indices = np.arange(len(self))[np.asarray(indices)]
+        lengths = self.lengths[indices]
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        rows = np.repeat(self.offsets[indices] - offsets[:-1], lengths) + np.arange(offsets[-1])
+        return Plays(
+            frames=self.frames[rows],
+            offsets=offsets,
+            players=self.players[rows],
+            static=self.static[indices],
+            yards=self.yards[indices],
+            game_id=self.game_id[indices],
+            play_id=self.play_id[indices],
+            passer_id=self.passer_id[indices],
+            passer=self.passer[indices],
+            info={name: column[indices] for name, column in self.info.items()},
+            features=self.features,
+        )
+
+
+def touchdowns(info: Mapping[str, np.ndarray], count: int) -> np.ndarray:
+    """Which of `count` plays are touchdowns, bool `[count]`, by their further columns; none where those do not tell."""
+    return info["touchdown"] if "touchdown" in info else np.zeros(count, bool)
+
+
+def units(info: Mapping[str, np.ndarray]) -> np.ndarray | None:
+    """Location and scale of outcomes, float32 `[N, 2]`, by the further columns of plays; None where those have none."""
+    if "location" not in info:
+        return None
+    return np.stack([info["location"], info["scale"]], axis=1).astype(np.float32)

@@ -1,0 +1,1 @@
+"""Prepared data sets: built once, read in any order."""

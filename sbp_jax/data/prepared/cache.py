@@ -1,0 +1,141 @@
+"""A prepared data set as padded arrays: built once beside its records, then mapped.
+
+path/                          the prepared data set (`dataset.prepare`)
+  passing_plays/               its records
+  arrays-0123456789abcdef/     its arrays (`storage`), named by data set, layout and format
+
+A data set that is prepared anew takes its arrays with it. Arrays of another layout lie beside them and may be removed.
+"""
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sbp_jax.atomic import building, discard
+from sbp_jax.data.batches.arrays import IDENTITIES, Arrays, Filling
+from sbp_jax.data.batches.buckets import COUNT, choose_buckets, fit_buckets
+from sbp_jax.data.prepared import storage
+from sbp_jax.data.prepared.dataset import Prepared, describe, read_columns
+from sbp_jax.data.prepared.lengths import read_lengths
+from sbp_jax.data.prepared.splits import SPLITS
+from sbp_jax.errors import InputError
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How plays are padded.
+
+    Args:
+        buckets: increasing lengths in frames; None chooses those that waste least of the training split's epochs.
+        count: buckets at most, where they are chosen.
+        batch_size: rows of a batch, where they are chosen (`buckets.choose_buckets`); other sizes can be asked for.
+        last: frames kept of each play, its last ones; None keeps all.
+
+    Raises:
+        InputError: a number below 1, or buckets that do not increase.
+    """
+
+    buckets: tuple[int, ...] | None = None
+    count: int = COUNT
+    batch_size: int = 128
+    last: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("count", "batch_size", "last"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise InputError(f"{name}: expected at least 1, got {value}")
+        if self.buckets is not None:
+            fit_buckets(self.buckets, np.zeros(0, np.int64))
+
+    def key(self, fingerprint: str) -> dict[str, Any]:
+        """What decides the files, JSON-serializable."""
+        chosen = {"count": self.count, "batch_size": self.batch_size}
+        buckets = chosen if self.buckets is None else list(self.buckets)
+        return {
+            "fingerprint": fingerprint,
+            "buckets": buckets,
+            "last": self.last,
+            "format": storage.FORMAT,
+            "dtype": "float32",
+        }
+
+
+def open_arrays(
+    path: str | Path,
+    split: str,
+    layout: Layout | None = None,
+    folder: str | Path | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Arrays:
+    """Return a split of the data set at `path` as mapped arrays, building those of all splits the first time.
+
+    The arrays are built in a temporary folder and moved in place when complete: a build that is killed leaves nothing
+    half done, and builders at the same time do not disturb each other. They are compared with their checksums each time
+    they are opened; damaged ones are built again, and the log "sbp_jax.data.prepared.cache" says so. A build reads the
+    records twice (once where the lengths are known) and keeps one play in memory.
+
+    Args:
+        path: the prepared data set.
+        split: "train", "validation" or "test".
+        layout: how plays are padded.
+        folder: where the arrays' folder lies; the data set's own folder by default.
+        progress: called with the number of plays written so far.
+
+    Raises:
+        InputError: no data set at `path`, a damaged one, no such split, or a folder that cannot be written to.
+    """
+    layout, prepared = layout or Layout(), describe(path)
+    if split not in SPLITS:
+        raise InputError(f"split: expected one of {', '.join(SPLITS)}, got {split!r}")
+    key = layout.key(prepared.fingerprint)
+    name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
+    target = Path(folder or path) / f"arrays-{name}"
+    if target.is_dir():
+        try:
+            return storage.open_folder(target, split)
+        except storage.DamagedError as error:
+            _log.warning("%s; they are built again", error)
+            discard(target)
+    _build(prepared, layout, key, target, progress)
+    return storage.open_folder(target, split)
+
+
+def _build(
+    prepared: Prepared, layout: Layout, key: dict[str, Any], target: Path, progress: Callable[[int], None] | None
+) -> None:
+    lengths = {split: np.minimum(read_lengths(prepared, split), layout.last or np.inf).astype(int) for split in SPLITS}
+    buckets = layout.buckets
+    if buckets is None:
+        # one play as long as the longest of any split: all splits have the same shapes
+        longest = max(int(np.max(of_split, initial=1)) for of_split in lengths.values())
+        buckets = choose_buckets(np.append(lengths["train"], longest), layout.count, layout.batch_size)
+    done = 0
+    with building(target, is_same=storage.is_complete) as place:
+        fitted = {}
+        for split in SPLITS:
+            fitted[split] = fit_buckets(buckets, lengths[split])
+            (place / split).mkdir()
+            allocate = storage.allocate_files(place / split)
+            filling = Filling(lengths[split], fitted[split], allocate, prepared.features)
+
+            def put(i: int, play: dict[str, Any], filling: Filling = filling, done: int = done) -> None:
+                kept = slice(-int(filling.lengths[i]), None)
+                filling.put(i, play["frames"][kept], play["players"][kept])
+                if progress:
+                    progress(done + i + 1)
+
+            columns, info = read_columns(prepared, split, put)
+            identities = {name: columns[name] for name in IDENTITIES}
+            arrays = filling.arrays(columns["static"], columns["yards"], identities, info)
+            storage.finish(arrays, place / split)
+            done += len(arrays)
+        storage.write_manifest(place, fitted, key, prepared.features)

@@ -1,0 +1,189 @@
+"""One record a play, as a TFDS array_record data set: written by `PassingPlays`, read without TensorFlow."""
+
+import contextlib
+import io
+import itertools
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from sbp_jax.atomic import write_whole
+from sbp_jax.data.features import INFO_TYPES, STATIC_FEATURES
+from sbp_jax.data.plays import PLAYER_FEATURES, PLAYERS, Plays
+from sbp_jax.data.prepared.spill import spilling
+
+VERSION = tfds.core.Version("1.0.0")
+SCALAR_TYPES: dict[str, type[np.generic]] = {
+    "yards": np.float32,
+    "game_id": np.int64,
+    "play_id": np.int64,
+    "passer_id": np.int64,
+    "passer": np.str_,
+}
+
+
+def save_chunk(plays: Plays, stem: Path) -> Path:
+    """Write plays to `stem`.npz, for `PassingPlays` to take up, and return that path."""
+    columns = {name: value for name, value in vars(plays).items() if name != "info"}
+    columns |= {f"info_{name}": value for name, value in plays.info.items()}
+    columns["features"] = np.array(plays.features)
+    content = io.BytesIO()
+    np.savez(content, allow_pickle=False, **columns)
+    path = stem.with_suffix(".npz")
+    write_whole(path, content.getvalue())
+    return path
+
+
+def games_seasons_lengths(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return game, season and number of frames of each play of a chunk, int64 `[plays]`, without reading the rest."""
+    with np.load(path) as arrays:
+        return arrays["game_id"], arrays["info_season"], np.diff(arrays["offsets"])
+
+
+def load_chunk(path: Path) -> Plays:
+    """Return the plays that `save_chunk` wrote."""
+    with np.load(path) as arrays:
+        info = {name: arrays[f"info_{name}"] for name in INFO_TYPES}
+        own = {name: arrays[name] for name in arrays.files if not name.startswith("info_")}
+        features = tuple(own.pop("features").tolist())
+        return Plays(**own, info=info, features=features)
+
+
+def write_records(
+    chunks: Sequence[Path], games: dict[str, list[int]], folder: Path, beam_options: Any | None = None
+) -> None:
+    """Write the plays of `chunks` below `folder`, each to the split whose games have it.
+
+    Args:
+        chunks: what `save_chunk` wrote.
+        games: the games of each split.
+        folder: where to.
+        beam_options: Apache Beam's `PipelineOptions`: the records are made in its pipeline; None makes them here.
+    """
+    with np.load(chunks[0]) as arrays:  # all of a reading have the same features
+        columns, static = len(arrays["features"]), arrays["static"].shape[1]
+    builder = PassingPlays(
+        chunks=chunks,
+        games=games,
+        columns=columns,
+        static=static,
+        by_pipeline=beam_options is not None,
+        data_dir=str(folder),
+        file_format="array_record",
+    )
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()), spilling():
+        builder.download_and_prepare(download_config=tfds.download.DownloadConfig(beam_options=beam_options))
+    shutil.rmtree(folder / "downloads", ignore_errors=True)
+
+
+def read_records(folder: Path, split: str) -> Iterator[dict[str, Any]]:
+    """Yield the records of a split that has plays, in the data set's fixed order."""
+    builder: Any = _builder(folder)
+    yield from builder.as_data_source(split)
+
+
+class RecordSource:
+    """A split that has plays, to be read in any order and by any thread.
+
+    Args:
+        folder: the prepared data set.
+        split: its name.
+        names: what to decode of a record: decoding takes longer than reading, and most columns are seldom needed.
+    """
+
+    def __init__(self, folder: Path, split: str, names: Sequence[str]) -> None:
+        builder: Any = _builder(folder)
+        features = builder.info.features
+        self._features = tfds.features.FeaturesDict({name: features[name] for name in names})
+        self._bytes = builder.as_data_source(split, deserialize_method=tfds.decode.DeserializeMethod.RAW_BYTES)
+
+    def __len__(self) -> int:
+        return len(self._bytes)
+
+    def read(self, indices: Sequence[int]) -> list[dict[str, Any]]:
+        """Return the records at `indices`."""
+        decode: Any = self._features.deserialize_example_np
+        return [decode(content) for content in self._bytes.__getitems__(indices)]
+
+
+def _builder(folder: Path) -> Any:
+    return tfds.builder_from_directory(str(folder / PassingPlays.name / str(VERSION)))
+
+
+class _LocalInfo(tfds.core.DatasetInfo):
+    def initialize_from_bucket(self) -> None:
+        """Ask no bucket for what nobody publishes: TFDS would leave an empty temporary folder for each data set."""
+
+
+class PassingPlays(tfds.core.GeneratorBasedBuilder):
+    """The TFDS builder; it takes plays already read, one file of arrays a chunk.
+
+    Args:
+        chunks: what `save_chunk` wrote.
+        games: the games of each split.
+        columns: features of a player.
+        static: static features of a play.
+        by_pipeline: records are made by an Apache Beam pipeline, a chunk a piece of work.
+        kwargs: as for every TFDS builder.
+    """
+
+    VERSION = VERSION
+
+    def __init__(
+        self,
+        *,
+        chunks: Sequence[Path] = (),
+        games: dict[str, list[int]] | None = None,
+        columns: int = PLAYER_FEATURES,
+        static: int = len(STATIC_FEATURES),
+        by_pipeline: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        self._chunks, self._games, self._by_pipeline = chunks, games or {}, by_pipeline
+        self._columns, self._static = columns, static
+        super().__init__(**kwargs)
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        return _LocalInfo(builder=self, features=_features(self._columns, self._static))
+
+    def _split_generators(self, dl_manager: Any) -> dict[str, Any]:
+        # TFDS refuses splits without examples; load() knows the sizes
+        return {split: self._generate_examples(games) for split, games in self._games.items() if games}
+
+    def _generate_examples(self, games: list[int]) -> Any:
+        if not self._by_pipeline:
+            return itertools.chain.from_iterable(_examples(path, games) for path in self._chunks)
+        import apache_beam as beam
+
+        return beam.Create(list(self._chunks)) | beam.Reshuffle() | beam.FlatMap(_examples, games)
+
+
+def _examples(path: Path, games: list[int]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield key and record of a chunk's plays of some games."""
+    plays = load_chunk(path)
+    for i in np.flatnonzero(np.isin(plays.game_id, np.array(games))):
+        rows = slice(plays.offsets[i], plays.offsets[i + 1])
+        record = {"frames": plays.frames[rows], "players": plays.players[rows], "static": plays.static[i]}
+        record |= {name: getattr(plays, name)[i] for name in SCALAR_TYPES}
+        record |= {name: plays.info[name][i] for name in INFO_TYPES}
+        yield f"{plays.game_id[i]}-{plays.play_id[i]}", record
+
+
+def _features(columns: int, static: int) -> tfds.features.FeaturesDict:
+    raw = tfds.features.Encoding.BYTES  # ten times faster to write than a list of numbers
+    kinds = {**SCALAR_TYPES, **INFO_TYPES}
+    return tfds.features.FeaturesDict(
+        {
+            "frames": tfds.features.Tensor(shape=(None, PLAYERS, columns), dtype=np.float32, encoding=raw),
+            "players": tfds.features.Tensor(shape=(None, PLAYERS), dtype=np.bool_, encoding=raw),
+            "static": tfds.features.Tensor(shape=(static,), dtype=np.float32, encoding=raw),
+            **{
+                name: tfds.features.Text() if kind is np.str_ else tfds.features.Scalar(kind)
+                for name, kind in kinds.items()
+            },
+        }
+    )

@@ -1,0 +1,191 @@
+"""Padded arrays as files, mapped when opened; needs NumPy alone.
+
+folder/
+  manifest.json            what it was made from; names of the features; bytes and CRC-32 of every file
+  train/
+    x-40.npy               float32 [plays, 40, 22 * features]: a bucket's plays, padded
+    players-40.npy         bool [plays, 40, 22]
+    columns.npz            one entry a play: lengths, static, yards, ids, info
+  validation/ test/
+"""
+
+import errno
+import io
+import json
+import os
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sbp_jax.atomic import building
+from sbp_jax.data.batches.arrays import IDENTITIES, Allocate, Arrays
+from sbp_jax.data.plays import FEATURES
+from sbp_jax.errors import InputError
+
+FORMAT = 1  # raise it when the files are laid out otherwise
+MANIFEST = "manifest.json"
+_COLUMNS = "columns.npz"
+_OWN = ("lengths", "occupied", "steady", "static", "yards")
+
+
+class DamagedError(InputError):
+    """Files that are missing, cut or changed since they were written."""
+
+
+def allocate_files(folder: Path) -> Allocate:
+    """Return what allocates arrays as mapped files of zeros in `folder`, with their room on the disk reserved."""
+
+    def allocate(name: str, shape: tuple[int, ...], dtype: type[np.generic]) -> np.ndarray:
+        path = folder / f"{name}.npy"
+        if 0 in shape:  # nothing to map
+            empty = np.zeros(shape, dtype)
+            np.save(path, empty)
+            return empty
+        array = np.lib.format.open_memmap(path, "w+", dtype, shape)
+        _reserve(path)
+        return array
+
+    return allocate
+
+
+def finish(arrays: Arrays, folder: Path) -> None:
+    """Write what `allocate_files(folder)` has not: the columns; and force all to the disk."""
+    for array in (*arrays.x, *arrays.players):
+        if isinstance(array, np.memmap):
+            array.flush()
+    own = {name: getattr(arrays, name) for name in _OWN} | dict(arrays.identities)
+    np.savez(folder / _COLUMNS, allow_pickle=False, **own, **{f"info_{k}": v for k, v in arrays.info.items()})
+    for path in folder.iterdir():
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+
+
+def write_manifest(
+    folder: Path, splits: dict[str, tuple[int, ...]], made_from: dict[str, Any], features: tuple[str, ...] = FEATURES
+) -> None:
+    """Write the manifest of a folder whose splits (name -> buckets) are finished; `features` are a player's names."""
+    described = {
+        split: {
+            "buckets": buckets,
+            "files": {path.name: _describe(_map(path)) for path in sorted((folder / split).iterdir())},
+        }
+        for split, buckets in splits.items()
+    }
+    content = {"format": FORMAT, "made_from": made_from, "features": features, "splits": described}
+    text = json.dumps(content, indent=1)
+    with (folder / MANIFEST).open("w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def open_folder(folder: str | Path, split: str) -> Arrays:
+    """Return a split's arrays, mapped read-only; sizes and checksums are compared first, at some GB a second.
+
+    Raises:
+        InputError: no such folder or split.
+        DamagedError: a file that is missing, cut or changed (also an InputError).
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder of arrays")
+    manifest = _manifest(folder)
+    if split not in manifest["splits"]:
+        raise InputError(f"split: expected one of {', '.join(manifest['splits'])}, got {split!r}")
+    entry = manifest["splits"][split]
+    try:
+        content = {name: _checked(folder / split / name, described) for name, described in entry["files"].items()}
+        buckets = tuple(entry["buckets"])
+        x, players = (tuple(_array(content[f"{name}-{t}.npy"]) for t in buckets) for name in ("x", "players"))
+        with np.load(io.BytesIO(content[_COLUMNS].data)) as columns:
+            info = {name[5:]: columns[name] for name in columns.files if name.startswith("info_")}
+            own = {name: columns[name] for name in _OWN}
+            identities = {name: columns[name] for name in IDENTITIES}
+        features = tuple(manifest.get("features", FEATURES))  # before there were extras, all had the same
+        return Arrays(buckets, x, players, **own, identities=identities, info=info, features=features)
+    except DamagedError:
+        raise
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, zipfile.BadZipFile) as error:
+        raise DamagedError(f"{folder / split}: damaged arrays ({error})") from error
+
+
+def save(splits: dict[str, Arrays], folder: str | Path) -> None:
+    """Write arrays in memory as a folder that `open_folder` opens.
+
+    Raises:
+        InputError: the folder exists or cannot be written; the splits differ in their features.
+    """
+    folder = Path(folder)
+    if folder.exists():
+        raise InputError(f"{folder}: exists; choose another folder")
+    features = {arrays.features for arrays in splits.values()} or {FEATURES}
+    if len(features) > 1:
+        raise InputError(f"splits: expected the same features in all, got {' and '.join(map(', '.join, features))}")
+    with building(folder, is_same=is_complete) as place:
+        for split, arrays in splits.items():
+            (place / split).mkdir()
+            allocate = allocate_files(place / split)
+            for t, x, players in zip(arrays.buckets, arrays.x, arrays.players, strict=True):
+                allocate(f"x-{t}", x.shape, np.float32)[:] = x
+                allocate(f"players-{t}", players.shape, np.bool_)[:] = players
+            finish(arrays, place / split)
+        write_manifest(place, {split: arrays.buckets for split, arrays in splits.items()}, {}, features.pop())
+
+
+def is_complete(folder: Path) -> bool:
+    """Tell whether a builder has finished a folder of arrays."""
+    return (folder / MANIFEST).is_file()
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text())
+        if manifest["format"] == FORMAT and isinstance(manifest["splits"], dict):
+            return manifest
+        reason = f"format {manifest['format']}, this version reads {FORMAT}"
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = type(error).__name__
+    raise DamagedError(f"{folder / MANIFEST}: damaged manifest ({reason})")
+
+
+def _map(path: Path) -> np.ndarray:
+    return np.asarray(np.memmap(path, np.uint8, "r"))
+
+
+def _reserve(path: Path) -> None:
+    """Take a sparse file's room on the disk: where there is none, an error here, not a bus error while writing."""
+    if not hasattr(os, "posix_fallocate"):
+        return
+    with path.open("r+b") as file:
+        try:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+        except OSError as error:
+            if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):  # file systems that cannot reserve
+                raise
+
+
+def _describe(content: np.ndarray) -> dict[str, int]:
+    return {"bytes": len(content), "crc32": zlib.crc32(content.data)}
+
+
+def _array(content: np.ndarray) -> np.ndarray:
+    """The array of a mapped .npy file: the mapping whose pages the checksum has just brought in, not another one."""
+    header = io.BytesIO(content[:4096].tobytes())
+    np.lib.format.read_magic(header)
+    shape, _, dtype = np.lib.format.read_array_header_1_0(header)
+    return content[header.tell() :].view(dtype).reshape(shape)
+
+
+def _checked(path: Path, described: dict[str, int]) -> np.ndarray:
+    size = path.stat().st_size if path.is_file() else None
+    if size is None:
+        raise DamagedError(f"{path}: damaged arrays (the file is missing)")
+    if size != described["bytes"]:
+        raise DamagedError(f"{path}: damaged arrays ({size} bytes, {described['bytes']} were written)")
+    content = _map(path)
+    if _describe(content) != described:
+        raise DamagedError(f"{path}: damaged arrays (the checksum differs from what was written)")
+    return content

@@ -1,0 +1,114 @@
+"""Batches of a prepared data set that is larger than memory, read ahead from its records by Grain (extra `grain`).
+
+The order is that of `Epochs`, which knows the plays of every batch beforehand: Grain reads several batches at once and
+hands them over in order, and an epoch can begin at any batch without reading those before it.
+"""
+
+import importlib
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sbp_jax.data.batches.arrays import IDENTITIES
+from sbp_jax.data.batches.batching import Batch, assemble
+from sbp_jax.data.batches.epochs import Epochs
+from sbp_jax.data.batches.symmetry import mirror_of
+from sbp_jax.data.plays import Plays
+from sbp_jax.data.prepared.dataset import damage_named, describe
+from sbp_jax.data.prepared.lengths import read_lengths
+from sbp_jax.data.prepared.records import RecordSource
+from sbp_jax.data.prepared.splits import SPLITS
+from sbp_jax.errors import InputError
+
+
+class StreamedBatches(Epochs):
+    """Batches read from records as they are asked for; what `Epochs` says of order, buckets and arguments holds.
+
+    In memory are the batches read ahead, and the lengths of the split's plays (8 bytes each): they are read once, and
+    kept beside the records.
+
+    Args:
+        path: the prepared data set.
+        split: "train", "validation" or "test"; it has a play at least.
+        last: frames kept of each play, its last ones; None keeps all.
+        mirrored: half of the plays are reflected, drawn anew in every epoch, as with a mirror elsewhere.
+        ahead: batches that are read ahead, and threads that read.
+
+    Raises:
+        InputError: Grain is not installed; no data set at `path`, a damaged one, no such split; a number below 1.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        split: str,
+        batch_size: int,
+        buckets: tuple[int, ...] | None = None,
+        seed: int = 0,
+        shuffle: bool = True,
+        drop_remainder: bool = False,
+        last: int | None = None,
+        mirrored: bool = False,
+        ahead: int = 4,
+    ) -> None:
+        self._grain = _import_grain()
+        prepared = describe(path)
+        if split not in SPLITS:
+            raise InputError(f"split: expected one of {', '.join(SPLITS)}, got {split!r}")
+        for name, value in (("last", last), ("ahead", ahead)):
+            if value is not None and value < 1:
+                raise InputError(f"{name}: expected at least 1, got {value}")
+        lengths = read_lengths(prepared, split)
+        lengths = lengths if last is None else np.minimum(lengths, last)
+        super().__init__(lengths, batch_size, buckets, seed, shuffle, drop_remainder)
+        self.path, self.features, self.mirrored, self.ahead = prepared.path, prepared.features, mirrored, ahead
+        with damage_named(self.path):
+            self._source = RecordSource(self.path, split, ("frames", "players", "static", "yards", "touchdown"))
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """Yield the batches of an epoch from number `start` on, reading ahead; an abandoned iterator stops reading."""
+        reflected = self.reflected(epoch)
+        batches = self._grain.MapDataset.source(self.plan(epoch)[start:])
+        batches = batches.map(lambda planned: self._assemble(planned[0], planned[1], reflected))
+        options = self._grain.ReadOptions(num_threads=self.ahead, prefetch_buffer_size=self.ahead)
+        reading = iter(batches.to_iter_dataset(options))
+        try:
+            yield from reading
+        finally:
+            reading.close()
+
+    def _assemble(self, length: int, indices: np.ndarray, reflected: np.ndarray) -> Batch:
+        with damage_named(self.path):
+            records = self._source.read(indices.tolist())
+        plays = _plays(records, self.lengths[indices], self.features)
+        own = np.arange(len(indices))
+        mirror = mirror_of(plays) if self.mirrored else None
+        batch = assemble(plays, own, length, self.batch_size, mirror, reflected[indices])
+        index = np.full(self.batch_size, -1, np.int64)
+        index[: len(indices)] = indices
+        return replace(batch, index=index)
+
+
+def _plays(records: Sequence[dict[str, Any]], lengths: np.ndarray, features: tuple[str, ...]) -> Plays:
+    """The plays of some records, each with its last frames only: as many as `lengths` says."""
+    unknown = np.zeros(len(records), np.int64)  # a batch has no identities
+    return Plays(
+        frames=np.concatenate([record["frames"][-t:] for record, t in zip(records, lengths, strict=True)]),
+        players=np.concatenate([record["players"][-t:] for record, t in zip(records, lengths, strict=True)]),
+        offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        static=np.stack([record["static"] for record in records]),
+        yards=np.array([record["yards"] for record in records], np.float32),
+        info={"touchdown": np.array([record["touchdown"] for record in records], bool)},
+        features=features,
+        **dict.fromkeys(IDENTITIES, unknown),
+    )
+
+
+def _import_grain() -> Any:
+    try:
+        return importlib.import_module("grain")
+    except ImportError as error:
+        raise InputError(f"streaming needs Grain: pip install 'sbp_jax[grain]' ({error})") from error

@@ -1,0 +1,85 @@
+"""Which plays a reader keeps: one set of fields for configurations, prepared data sets and command lines; no polars."""
+
+from dataclasses import dataclass, fields
+from typing import Any, Literal
+
+from sbp_jax.data.extras import check_extras
+from sbp_jax.data.plays import LEAGUE_YARDS
+from sbp_jax.errors import InputError
+
+# codes of results: complete, incomplete, intercepted; a sack and a run are no attempts
+ATTEMPTS = ("C", "I", "IN")
+RESULTS = (*ATTEMPTS, "S", "R")
+
+
+@dataclass(frozen=True)
+class ReaderConfig:
+    """What is read, and which plays are kept.
+
+    Attributes:
+        malformed: a malformed play stops the reading ("stop") or is left out and counted ("reject").
+        outcome: what is predicted. "yards": the gain as the league counts it, 0 on an incompletion or interception.
+            "net_yards": the same, but an interception is its return, negative, and a touchdown the distance to the goal
+            line, so that the line can censor it (`touchdown` tells which plays). Any other name: that numeric column of
+            the list of plays, such as "expectedPointsAdded"; plays without a value there are rejected. The unit of the
+            head's fields is the outcome's.
+        extras: further features of the players by name (see `sbp_jax.data.extras`), in the order given there:
+            receiver_separation_yards, target_defenders, rusher_distance_yards, quarterback_speed_yps,
+            time_since_snap_s.
+        tracking: the source has tracking; without, it is lists of plays alone, a play is one frame without players, and
+            `network.encoder` is none.
+        results: of the plays kept: C complete, I incomplete, IN intercepted; of lists of plays also S sack, R run.
+        situation: numeric columns of the list of plays that are static features too, such as air_yards.
+
+    Raises:
+        InputError: an unknown `malformed`, no outcome, an extra that is unknown or named twice, a result that there is
+            not or none, a column of the situation named twice, extras of players without tracking.
+    """
+
+    malformed: Literal["stop", "reject"] = "stop"
+    outcome: str = LEAGUE_YARDS
+    extras: tuple[str, ...] = ()
+    tracking: bool = True
+    results: tuple[str, ...] = ATTEMPTS
+    situation: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "extras", check_extras(self.extras))
+        unknown = [result for result in self.results if result not in RESULTS]
+        if unknown or not self.results:
+            got = unknown[0] if unknown else "none"
+            raise InputError(f"results: expected some of {', '.join(RESULTS)}, got {got}")
+        if len(set(self.situation)) < len(self.situation):
+            raise InputError(f"situation: expected different columns, got {', '.join(self.situation)}")
+        if self.extras and not self.tracking:
+            raise InputError(f"extras: {self.extras[0]} presumes tracking")
+        if self.malformed not in ("stop", "reject"):
+            raise InputError(f"malformed: expected 'stop' or 'reject', got {self.malformed!r}")
+        if not self.outcome:
+            raise InputError("outcome: expected yards, net_yards or a column of the list of plays, got nothing")
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        """The reader's own fields, for another of these classes."""
+        return {field.name: getattr(self, field.name) for field in fields(ReaderConfig)}
+
+
+@dataclass(frozen=True)
+class Rules(ReaderConfig):
+    """A `ReaderConfig` with bounds on a play's length.
+
+    Attributes:
+        min_frames: fewest frames (10 Hz) from snap to release.
+        max_frames: most of them.
+
+    Raises:
+        InputError: bounds out of order, and as `ReaderConfig`.
+    """
+
+    min_frames: int = 5
+    max_frames: int = 120
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 1 <= self.min_frames <= self.max_frames:
+            raise InputError(f"min_frames, max_frames: expected 1 <= {self.min_frames} <= {self.max_frames}")

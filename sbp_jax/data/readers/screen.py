@@ -1,0 +1,48 @@
+"""Takes plays out of the running: every one that is left out is counted, with its reason."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from sbp_jax.data.readers.passers import PLAY
+from sbp_jax.data.readers.report import ReadReport
+from sbp_jax.data.readers.rules import Rules
+from sbp_jax.errors import InputError
+
+
+@dataclass
+class Screen:
+    """Takes plays out of the running, each with its reason.
+
+    Args:
+        path: the file being read, for messages.
+        rules: what to do with malformed plays.
+        report: where plays are counted.
+    """
+
+    path: Path
+    rules: Rules
+    report: ReadReport
+
+    def reject(self, frame: pl.DataFrame, bad: pl.DataFrame, reason: str) -> pl.DataFrame:
+        """Count the plays of `bad` that are still in `frame` and return `frame` without them."""
+        bad = _still_in(frame, bad).select(PLAY).unique().sort(PLAY)
+        self.report.reject(reason, bad.iter_rows())
+        return frame.join(bad, on=PLAY, how="anti") if len(bad) else frame
+
+    def malformed(self, frame: pl.DataFrame, bad: pl.DataFrame, reason: str) -> pl.DataFrame:
+        """Stop at the first play of `bad`, whose column `found` tells what was found, or count them all."""
+        bad = _still_in(frame, bad)
+        if len(bad) and self.rules.malformed == "stop":
+            first = bad.sort(PLAY).row(0, named=True)
+            path = self.path if self.rules.tracking else first["file"]
+            raise InputError(
+                f"{path}: game {first['game_id']} play {first['play_id']}: {reason}: {first['found']} "
+                "(to leave such plays out and count them: malformed = reject)"
+            )
+        return self.reject(frame, bad, f"malformed: {reason}")
+
+
+def _still_in(frame: pl.DataFrame, bad: pl.DataFrame) -> pl.DataFrame:
+    return bad.join(frame, on=PLAY, how="semi") if len(bad) else bad

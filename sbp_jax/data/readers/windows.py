@@ -1,0 +1,220 @@
+"""From a tracking file's rows to the windows of its passes, snap to release; every play left out is accounted for."""
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from sbp_jax.data.plays import LEAGUE_YARDS, NET_YARDS
+from sbp_jax.data.readers.descriptions import parse_description, parse_return
+from sbp_jax.data.readers.kinematics import LEAD
+from sbp_jax.data.readers.passers import PLAY
+from sbp_jax.data.readers.rows import SNAP_EVENTS
+from sbp_jax.data.readers.rules import RESULTS
+from sbp_jax.data.readers.screen import Screen
+
+RELEASE_EVENTS = ("pass_forward", "pass_shovel")
+AUTOMATIC = {"autoevent_ballsnap": "ball_snap", "autoevent_passforward": "pass_forward"}
+FIELD_X = (-15.0, 135.0)  # the field is 120 by 53.3 yards; players do run out of it
+FIELD_Y = (-15.0, 75.0)
+LONGEST_GAIN = 109.0  # yards: end line to goal line
+FASTEST_YPS = 30.0  # two and a half times the fastest ever tracked
+MAX_PLAYERS = 22
+_LEAST_SIDE, _MIXED = 4, 0.1
+
+
+def drop_copies(rows: pl.DataFrame, seen: set[tuple[int, int]], screen: Screen) -> pl.DataFrame:
+    """Count the plays of `rows` as read and return them without empty rows and without second copies.
+
+    A copy is the same play from another source file in one table, or a play already in `seen`, which is added to.
+    """
+    empty = pl.all_horizontal(pl.col(c).is_null() for c in ("x", "y", "s"))
+    filled = rows.filter(~empty)
+    screen.report.repair("empty rows dropped", len(rows) - len(filled))
+    plays = rows.select(PLAY).unique().sort(PLAY)
+    screen.report.read += len(plays)
+    rows = screen.reject(rows, plays.join(filled, on=PLAY, how="anti"), "empty rows only")
+    again = plays.filter(pl.Series([play in seen for play in plays.iter_rows()], dtype=pl.Boolean))
+    seen.update(plays.iter_rows())
+    if "copy" in rows.columns:
+        first = filled.group_by(PLAY).agg(first=pl.col("copy").min(), copies=pl.col("copy").n_unique())
+        double = first.filter(pl.col("copies") > 1)
+        extras = double.sort(PLAY).select(pl.col(*PLAY).repeat_by(pl.col("copies") - 1)).explode(PLAY)
+        screen.report.read += len(extras)
+        screen.report.reject("duplicate copy", extras.iter_rows())
+        filled = filled.join(first, on=PLAY).filter(pl.col("copy").eq_missing(pl.col("first"))).drop("first", "copies")
+    return screen.reject(filled, again, "duplicate copy")
+
+
+def cut(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
+    """Return the rows from `LEAD` frames before the snap to the release, `frame` counted from the snap.
+
+    The snap is the first `ball_snap` or `snap_direct`, the release the first `pass_forward` or `pass_shovel` after it.
+    Automatic events stand in where a play has no event of that kind set by hand.
+    """
+    events = rows.filter(pl.col("event").is_not_null()).select(*PLAY, "clock", "event")
+    hand, automatic = _moments(events), _moments(events.with_columns(pl.col("event").replace(AUTOMATIC)))
+    plays = rows.select(PLAY).unique()
+    moments = plays.join(hand, on=PLAY, how="left").join(automatic, on=PLAY, how="left", suffix="_automatic")
+    moments = moments.select(*PLAY, snap=pl.coalesce("snap", "snap_automatic"))
+    moments = screen.reject(moments, moments.filter(pl.col("snap").is_null()), "no snap")
+    release = _first_release(events, moments).join(
+        _first_release(events.with_columns(pl.col("event").replace(AUTOMATIC)), moments),
+        on=PLAY,
+        how="full",
+        coalesce=True,
+        suffix="_automatic",
+    )
+    moments = moments.join(release, on=PLAY, how="left").select(
+        *PLAY, "snap", release=pl.coalesce("release", "release_automatic")
+    )
+    moments = screen.reject(moments, moments.filter(pl.col("release").is_null()), "no release")
+    length = pl.col("release") - pl.col("snap") + 1
+    moments = screen.reject(moments, moments.filter(length < screen.rules.min_frames), "too few frames")
+    moments = screen.reject(moments, moments.filter(length > screen.rules.max_frames), "too many frames")
+    window = (
+        rows.join(moments, on=PLAY)
+        .filter(pl.col("clock") >= pl.col("snap") - LEAD, pl.col("clock") <= pl.col("release"))
+        .with_columns(frame=pl.col("clock") - pl.col("snap"), frames=length)
+        .drop("clock", "snap", "release")
+    )
+    single = window.unique([*PLAY, "player_id", "frame"], keep="first", maintain_order=True)
+    screen.report.repair("duplicate (player, time) rows dropped", len(window) - len(single))
+    return single
+
+
+def join_outcomes(rows: pl.DataFrame, listed: pl.DataFrame, screen: Screen) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return `rows` of plays with a counted attempt, and those plays with `result`, `yards` and what the rules ask for.
+
+    A list of plays decides; where it has no row, the description in the tracking does. Where both speak and differ, the
+    list is believed and the difference counted.
+    """
+    plays = rows.select(PLAY).unique().sort(PLAY).join(listed, on=PLAY, how="left")
+    plays = screen.malformed(
+        plays,
+        plays.filter("two_outcomes").with_columns(found=pl.lit("the lists of plays disagree about it")),
+        "two different outcomes",
+    )
+    if "description" in rows.columns:
+        plays = _with_text(plays, rows.group_by(PLAY).agg(text=pl.col("description").drop_nulls().first()), screen)
+    plays = screen.reject(plays, plays.filter(pl.col("has_outcome").is_null()), "no outcome listed")
+    plays = screen.reject(plays, plays.filter(pl.col("two_point").fill_null(value=False)), "two-point try")
+    plays = screen.reject(plays, plays.filter(pl.col("nullified").fill_null(value=False)), "nullified")
+    plays = screen.reject(plays, plays.filter(pl.col("spike").fill_null(value=False)), "spike or kneel")
+    wanted = pl.col("result").is_in(screen.rules.results).fill_null(value=False)
+    if not screen.rules.tracking:
+        unknown = plays.filter(~pl.col("result").is_in(RESULTS))
+        plays = screen.reject(plays, unknown, f"of a result that is none of {', '.join(RESULTS)}")
+    plays = screen.reject(plays, plays.filter(~wanted), "not a pass" if screen.rules.tracking else "of another result")
+    overruled = int(plays["overruled"].sum())
+    screen.report.repair("result listed as before a replay: its ruling taken, as the gain agrees", overruled)
+    missing = plays.filter(~pl.col("yards").is_finite().fill_null(value=False))
+    found = pl.format("result {} without a gain", "result")
+    plays = screen.malformed(plays, missing.with_columns(found=found), "yards missing on a completion")
+    whole = pl.col("yards").is_between(-LONGEST_GAIN, LONGEST_GAIN) & (pl.col("yards") == pl.col("yards").round())
+    plays = screen.malformed(
+        plays, plays.filter(~whole).with_columns(found=pl.format("{} yards", "yards")), "yards that no play can gain"
+    )
+    plays = _with_asked_outcome(plays, screen)
+    return rows.join(plays.select(PLAY), on=PLAY, how="semi"), plays
+
+
+def _with_asked_outcome(plays: pl.DataFrame, screen: Screen) -> pl.DataFrame:
+    asked = screen.rules.outcome
+    if asked == NET_YARDS:
+        untold = plays.filter(pl.col("result") == "IN", pl.col("return_yards").is_null())
+        return screen.reject(plays, untold, "no return told of an interception")
+    if asked != LEAGUE_YARDS:
+        known = pl.col("listed_outcome").is_finite().fill_null(value=False)
+        return screen.reject(plays, plays.filter(~known), f"no {asked} listed")
+    return plays
+
+
+def check(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
+    """Return the window rows without plays whose tracking is damaged (malformed) or has holes (rejected)."""
+    inside = rows.filter(pl.col("frame") >= 0)
+    place = pl.format("{} at frame {}", pl.coalesce("name", pl.lit("a player")), "frame")
+    finite = pl.all_horizontal(pl.col(c).is_finite().fill_null(value=False) for c in ("x", "y"))
+    where = pl.format("x = {}, y = {}, ", "x", "y") + place
+    rows = screen.malformed(
+        rows, inside.filter(~finite).with_columns(found=where), "coordinates are not finite numbers"
+    )
+    fast = pl.col("s").abs() > FASTEST_YPS if "s" in rows.columns else pl.lit(False)
+    speeding = inside.filter(~pl.col("is_ball") & fast.fill_null(value=False))
+    found = pl.format("s = {} yd/s, ", "s") + place if "s" in rows.columns else where
+    rows = screen.malformed(rows, speeding.with_columns(found=found), "a speed that no player reaches")
+    on_field = pl.col("x").is_between(*FIELD_X) & pl.col("y").is_between(*FIELD_Y)
+    rows = screen.malformed(
+        rows, inside.filter(finite & ~on_field).with_columns(found=where), "coordinates far off the field"
+    )
+    crowd = inside.filter(~pl.col("is_ball")).group_by(*PLAY, "frame").agg(count=pl.len()).sort(*PLAY, "frame")
+    rows = screen.malformed(
+        rows,
+        crowd.filter(pl.col("count") > MAX_PLAYERS).with_columns(
+            found=pl.format("{} players at frame {}", "count", "frame")
+        ),
+        "more than 22 players in a frame",
+    )
+    names = inside.filter(~pl.col("is_ball")).group_by(PLAY).agg(count=pl.col("player_id").n_unique())
+    rows = screen.malformed(
+        rows,
+        names.filter(pl.col("count") > MAX_PLAYERS).with_columns(found=pl.format("{} different players", "count")),
+        "more than 22 players in a play",
+    )
+    there = crowd.group_by(PLAY).agg(there=pl.len()).join(rows.select(*PLAY, "frames").unique(PLAY), on=PLAY)
+    torn = there.filter(pl.col("there") < pl.col("frames"))
+    rows = screen.reject(rows, torn, "frames missing between snap and release")
+    ball = rows.filter("is_ball", pl.col("frame") == 0)
+    return screen.reject(rows, rows.join(ball, on=PLAY, how="anti"), "no ball at the snap")
+
+
+def check_facing(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
+    """Return `rows` (with `offence`) without plays of one team alone or of teams mixed along x at the snap (malformed).
+
+    Judged by the share of pairs in which the player of the offence stands behind the defender: all pairs of
+    282 real plays, about a half where x and y are swapped. Plays with under four players on a side are kept.
+    """
+    snap = rows.filter(pl.col("frame") == 0, ~pl.col("is_ball"), pl.col("side").is_not_null())
+    ranked = snap.select(*PLAY, "offence", rank=pl.col("x").rank().over(PLAY))
+    own, other = pl.col("offence").sum(), (~pl.col("offence")).sum()
+    ahead = (pl.col("rank").filter("offence").sum() - own * (own + 1) / 2) / (own * other)
+    plays = ranked.group_by(PLAY).agg(own=own, other=other, ahead=ahead)
+    alone = plays.filter(pl.min_horizontal("own", "other") == 0)
+    found = pl.format("{} players", pl.col("own") + pl.col("other"))
+    rows = screen.malformed(rows, alone.with_columns(found=found), "one team alone at the snap")
+    mixed = plays.filter(
+        pl.min_horizontal("own", "other") >= _LEAST_SIDE, pl.col("ahead").is_between(_MIXED, 1 - _MIXED)
+    )
+    found = pl.format("in {} % of pairs the offence is ahead", (100 * pl.col("ahead")).round())
+    return screen.malformed(rows, mixed.with_columns(found=found), "the teams do not face each other along x")
+
+
+def _moments(events: pl.DataFrame) -> pl.DataFrame:
+    return events.filter(pl.col("event").is_in(SNAP_EVENTS)).group_by(PLAY).agg(snap=pl.col("clock").min())
+
+
+def _first_release(events: pl.DataFrame, moments: pl.DataFrame) -> pl.DataFrame:
+    thrown = events.filter(pl.col("event").is_in(RELEASE_EVENTS)).join(moments, on=PLAY)
+    return thrown.filter(pl.col("clock") > pl.col("snap")).group_by(PLAY).agg(release=pl.col("clock").min())
+
+
+def _with_text(plays: pl.DataFrame, texts: pl.DataFrame, screen: Screen) -> pl.DataFrame:
+    plays = plays.join(texts, on=PLAY, how="left")
+    said: Sequence[tuple] = [(*parse_description(text or ""), parse_return(text or "")) for text in plays["text"]]
+    columns = {"result": pl.String, "yards": pl.Float64, "nullified": pl.Boolean, "two_point": pl.Boolean}
+    columns |= {"return_yards": pl.Float64}
+    spoken = pl.DataFrame(said, schema={f"{name}_said": kind for name, kind in columns.items()}, orient="row")
+    plays = plays.hstack(spoken)
+    both = plays.filter(pl.col("has_outcome") & pl.col("result_said").is_not_null())
+    differ = (pl.col("result") != pl.col("result_said")) | (pl.col("yards") != pl.col("yards_said"))
+    screen.report.repair("outcome listed differs from the description (the list is kept)", len(both.filter(differ)))
+    unlisted = pl.col("has_outcome").is_null() & pl.col("result_said").is_not_null()
+    return plays.with_columns(
+        *(
+            pl.when(unlisted).then(f"{name}_said").otherwise(name).alias(name)
+            for name in columns
+            if name != "return_yards"
+        ),
+        # a list that knows the result seldom knows the return
+        return_yards=pl.coalesce("return_yards", "return_yards_said"),
+        has_outcome=pl.when(unlisted).then(True).otherwise("has_outcome"),
+    ).drop("text", *(f"{name}_said" for name in columns))

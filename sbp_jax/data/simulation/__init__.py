@@ -1,1 +1,0 @@
-"""Parts of the play simulator; its public module is `sbp_jax.data.simulate`."""

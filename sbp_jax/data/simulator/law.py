@@ -1,0 +1,179 @@
+"""The true conditional law of every simulated play, in closed form over whole yards.
+
+Everything is a function of the frame of the release, as written in the tracking file, of the situation, and of one
+thing that no frame shows: the quarterback's skill z, N(0, 1) over the league and independent of all else.
+
+Measured at the release (yards; x beyond the ball's place at the snap):
+    target    the eligible receiver, at least 5 yards from the quarterback, whose bearing is nearest the orientation
+    sep       distance from the target to his nearest defender, within [0.4, 9]
+    room      mean over the five eligible receivers of the distance to the nearest defender, each within [0.4, 9]
+    gap       distance from the quarterback to the nearest defender, within [0.8, 8]
+    depth     D = x_target + vx_target min(1.5 s, 0.2 s + |target - quarterback| / (22 yd/s)), at most 9 beyond the goal
+From these, the down and the yards to the goal, `law_of` makes four logits c, i, t, b and the run w:
+    P(complete)                             = logistic(c + 0.145 z)
+    P(intercepted | not complete)           = logistic(i - 0.1 z)
+    P(tackled at the catch | complete)      = logistic(t - 0.05 z)
+    P(breaks away | complete, not tackled)  = logistic(b + 0.05 z)
+A completed pass gains A + C yards, stopped by the goal line (a touchdown gains exactly the yards to the goal) and by a
+loss of 12 yards or the offence's own goal line:
+    A  catch depth: D + L rounded, L logistic with standard deviation 0.9 + 0.045 max(D, 0), cut 20 yards from rounded D
+    C  tackled at the catch:  P(C <= k) = logistic((k + 1/2 - 0.5) / 0.55)
+       not tackled:           P(C <= k) = 1 - exp(-((k + 1) / w)^1.7), k >= 0
+       breaks away:           C = w rounded + E, P(E <= k) = 1 - (1 + xi (k + 1) / beta)^(-1 / xi), xi = 0.3, beta = 10
+Incompletions and interceptions gain 0 yards. For `net_yards` an interception counts minus its return R, with
+P(R > r) = 0.6 (1 + 0.1 r / 14)^(-10) for r >= 0, at most the yards to the other goal line.
+"""
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+import polars as pl
+
+from sbp_jax.data.simulator.formation import DEFENCE, ELIGIBLE, QUARTERBACK
+from sbp_jax.data.simulator.situation import Situation
+
+SKILL_ON_COMPLETION, SKILL_ON_INTERCEPTION, SKILL_ON_TACKLED, SKILL_ON_BREAKAWAY = 0.145, -0.1, -0.05, 0.05
+LARGEST_LOSS = 12
+LONGEST_RETURN = 100
+CATCH_REACH = 20  # yards either way within which the catch depth scatters
+TACKLED_CENTRE, TACKLED_SCALE = 0.5, 0.55
+RUN_POWER = 1.7
+TAIL_SHAPE, TAIL_SCALE = 0.3, 10.0
+RETURN_NONE, RETURN_SHAPE, RETURN_SCALE = 0.4, 0.1, 14.0
+
+
+@dataclass(frozen=True)
+class ReleaseView:
+    """What the frame of the release shows, [plays] each: the quantities of this module's docstring (yards, degrees)."""
+
+    target: np.ndarray
+    separation: np.ndarray
+    room: np.ndarray
+    pressure_gap: np.ndarray
+    depth: np.ndarray
+
+
+@dataclass(frozen=True)
+class LawParameters:
+    """Parameters of the law at average skill, [plays] each: logits, yards, and the limits of the field."""
+
+    completion_logit: np.ndarray
+    interception_logit: np.ndarray
+    tackled_logit: np.ndarray
+    breakaway_logit: np.ndarray
+    depth_yards: np.ndarray
+    depth_sd_yards: np.ndarray
+    run_yards: np.ndarray
+    yards_to_goal: np.ndarray
+    return_limit_yards: np.ndarray
+
+    @classmethod
+    def names(cls) -> tuple[str, ...]:
+        """Column names of the parameters."""
+        return tuple(field.name for field in fields(cls))
+
+    @classmethod
+    def from_table(cls, table: pl.DataFrame) -> "LawParameters":
+        """Parameters from the columns of a table."""
+        return cls(**{name: table[name].to_numpy() for name in cls.names()})
+
+    def take(self, rows: np.ndarray) -> "LawParameters":
+        """The parameters of some plays."""
+        return LawParameters(**{name: getattr(self, name)[rows] for name in self.names()})
+
+
+def view_release(position: np.ndarray, velocity: np.ndarray, facing: np.ndarray, to_goal: np.ndarray) -> ReleaseView:
+    """Measure the frame of the release; `position`, `velocity` [plays, 22, 2], `facing` [plays] radians from +x."""
+    rows = np.arange(len(position))
+    passer, eligible = position[:, [QUARTERBACK]], position[:, ELIGIBLE]
+    bearing = eligible - passer
+    away = np.hypot(bearing[..., 0], bearing[..., 1])
+    turn = np.arctan2(bearing[..., 1], bearing[..., 0]) - facing[:, None]
+    turn = np.abs((turn + np.pi) % (2 * np.pi) - np.pi) + np.where(away < 5.0, np.pi, 0.0)
+    target = np.argmin(turn, axis=1)
+    gaps = eligible[:, :, None] - position[:, None, DEFENCE]
+    nearest = np.clip(np.min(np.hypot(gaps[..., 0], gaps[..., 1]), axis=2), 0.4, 9.0)
+    rush = passer - position[:, DEFENCE]
+    pressure_gap = np.clip(np.min(np.hypot(rush[..., 0], rush[..., 1]), axis=1), 0.8, 8.0)
+    flight_s = np.minimum(1.5, 0.2 + away[rows, target] / 22.0)
+    depth = eligible[rows, target, 0] + velocity[rows, ELIGIBLE.start + target, 0] * flight_s
+    return ReleaseView(
+        target=target,
+        separation=nearest[rows, target],
+        room=np.mean(nearest, axis=1),
+        pressure_gap=pressure_gap,
+        depth=np.minimum(depth, to_goal + 9.0),
+    )
+
+
+def law_of(view: ReleaseView, situation: Situation) -> LawParameters:
+    """The law's parameters; the coefficients of the four linear forms are here and nowhere else."""
+    separation, room = np.log(view.separation / 3.0), (view.room - 3.5) / 3.0
+    gap = np.log(view.pressure_gap / 3.0)
+    deep = np.maximum(view.depth, 0.0) / 10.0
+    close = np.exp(-situation.to_goal / 7.0)
+    late = (situation.down >= 3).astype(float)
+    behind = np.clip(3.0 - view.depth, 0.0, 8.0)
+    completion = (
+        1.21 + 0.6 * separation + 1.55 * room + 1.1 * gap - 0.9 * deep + 0.085 * deep**2 - 0.5 * close - 0.2 * late
+    )
+    interception = -3.28 - 0.4 * separation - 0.6 * room - 0.6 * gap + 0.22 * deep + 0.1 * late - 0.4 * close
+    tackled = -0.6 - 0.7 * separation - 1.2 * room + 0.5 * np.minimum(deep, 1.5) + 0.3 * close - 0.35 * behind
+    breakaway = -2.5 + 0.5 * separation + 1.2 * room + 0.3 * np.minimum(deep, 3.0)
+    run = np.exp(1.5 + 0.2 * separation + 0.5 * room + 0.1 * deep) + 0.8 * behind
+    return LawParameters(
+        completion_logit=completion,
+        interception_logit=interception,
+        tackled_logit=tackled,
+        breakaway_logit=breakaway,
+        depth_yards=view.depth,
+        depth_sd_yards=0.9 + 0.45 * deep,
+        run_yards=run,
+        yards_to_goal=situation.to_goal.astype(np.int64),
+        return_limit_yards=np.clip(np.rint(100 - situation.to_goal + view.depth), 0, LONGEST_RETURN).astype(np.int64),
+    )
+
+
+def chances(law: LawParameters, skill: np.ndarray | float) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """P(complete), P(intercepted), P(tackled | complete), P(breaks away | complete); `skill` is a number or [plays]."""
+    complete = logistic(law.completion_logit + SKILL_ON_COMPLETION * skill)
+    intercepted = (1 - complete) * logistic(law.interception_logit + SKILL_ON_INTERCEPTION * skill)
+    tackled = logistic(law.tackled_logit + SKILL_ON_TACKLED * skill)
+    breakaway = (1 - tackled) * logistic(law.breakaway_logit + SKILL_ON_BREAKAWAY * skill)
+    return complete, intercepted, tackled, breakaway
+
+
+def catch_offset_pmf(law: LawParameters) -> tuple[np.ndarray, np.ndarray]:
+    """Centre [plays] and P(catch depth = centre + j), j = -20 .. 20, [plays, 41]; sums to one."""
+    centre = np.rint(law.depth_yards)
+    edges = np.arange(-CATCH_REACH, CATCH_REACH) + 0.5
+    scale = law.depth_sd_yards * np.sqrt(3.0) / np.pi
+    cdf = logistic((edges + (centre - law.depth_yards)[:, None]) / scale[:, None])
+    return centre.astype(np.int64), np.diff(cdf, prepend=0.0, append=1.0, axis=1)
+
+
+def run_cdfs(law: LawParameters, yards: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """P(C <= yards) for a receiver tackled at the catch, not tackled, breaking away; `yards` [plays, values]."""
+    tackled = logistic((yards + 0.5 - TACKLED_CENTRE) / TACKLED_SCALE)
+    run = law.run_yards[:, None]
+    ahead = np.maximum(yards + 1.0, 0.0)
+    free = -np.expm1(-((ahead / run) ** RUN_POWER))
+    beyond = np.maximum(yards + 1.0 - np.rint(run), 0.0)
+    away = -np.expm1(-np.log1p(TAIL_SHAPE * beyond / TAIL_SCALE) / TAIL_SHAPE)
+    return tackled, free, away
+
+
+def return_survival(yards: np.ndarray) -> np.ndarray:
+    """P(interception return > yards), yards >= 0, before the field's end stops it."""
+    return (1 - RETURN_NONE) * np.exp(-np.log1p(RETURN_SHAPE * yards / RETURN_SCALE) / RETURN_SHAPE)
+
+
+def largest_loss(law: LawParameters) -> np.ndarray:
+    """Yards a completed pass can lose at most, [plays]."""
+    return np.minimum(LARGEST_LOSS, 100 - law.yards_to_goal)
+
+
+def logistic(x: np.ndarray) -> np.ndarray:
+    """1 / (1 + exp(-x)) without overflow."""
+    small = np.exp(-np.abs(x))
+    return np.where(x >= 0, 1.0, small) / (1.0 + small)

@@ -1,0 +1,129 @@
+"""The league of the simulator: 32 invented teams, their players, the schedule, and each quarterback's skill."""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from statistics import NormalDist
+
+import numpy as np
+import polars as pl
+
+from sbp_jax.data.simulator.streams import Purpose
+
+TEAMS = (
+    "ABQ", "ALB", "ANC", "AUS", "BHM", "BOI", "BUR", "CHS", "COL", "DSM", "ELP", "FRE", "HFD", "HON", "KNX", "LEX",
+    "LOU", "LRK", "MAD", "MEM", "MOB", "OKC", "OMA", "ORL", "PDX", "PRO", "RAL", "RIC", "SAC", "SAT", "SLC", "TUC",
+)  # fmt: skip
+ROSTER = {  # players a team by position, in roster order
+    "QB": 2, "C": 1, "G": 2, "T": 2, "WR": 4, "TE": 2, "RB": 2, "FB": 1,
+    "DT": 2, "NT": 1, "DE": 2, "OLB": 3, "ILB": 3, "CB": 4, "SS": 2, "FS": 1,
+}  # fmt: skip
+ROSTER_SIZE = sum(ROSTER.values())
+ROSTER_START = dict(zip(ROSTER, np.cumsum([0, *ROSTER.values()])[:-1].tolist(), strict=True))
+WEEKS, GAMES_A_WEEK = 17, 16
+GAMES_A_SEASON = WEEKS * GAMES_A_WEEK
+PLAYS_A_GAME = 66  # passing attempts of both teams in one game
+BACKUP_STARTS = 0.06  # probability that a team's second quarterback plays a game
+
+_BODY = {  # mean height in inches, mean weight in pounds, first and last jersey number
+    "QB": (75, 225, 1, 19), "C": (75, 305, 50, 69), "G": (76, 315, 60, 79), "T": (77, 318, 60, 79),
+    "WR": (73, 200, 10, 19), "TE": (77, 250, 80, 89), "RB": (70, 212, 20, 39), "FB": (72, 245, 40, 49),
+    "DT": (75, 305, 90, 99), "NT": (75, 325, 90, 99), "DE": (76, 270, 90, 99), "OLB": (75, 245, 50, 59),
+    "ILB": (74, 240, 50, 59), "CB": (71, 193, 20, 39), "SS": (72, 208, 20, 49), "FS": (72, 203, 20, 49),
+}  # fmt: skip
+_FIRST = (
+    "Aaron", "Ben", "Cal", "Dario", "Eli", "Finn", "Gus", "Hugo", "Ivan", "Jonah", "Kai", "Leo", "Milo", "Ned",
+    "Omar", "Pax", "Quinn", "Rory", "Saul", "Theo", "Ulric", "Vito", "Wade", "Xavi", "Yuri", "Zane", "Abel", "Bram",
+    "Cyrus", "Dov",
+)  # fmt: skip
+_LAST = (
+    "Abara", "Brandt", "Castell", "Dufour", "Eklund", "Farrow", "Garnier", "Hollis", "Ibarra", "Jansson", "Kessel",
+    "Lindahl", "Marchetti", "Novak", "Okafor", "Pruitt", "Quade", "Rask", "Sorrell", "Tamm", "Ullman", "Varga",
+    "Whitlock", "Xu", "Yates", "Zeller", "Ashdown", "Birch", "Corwin", "Draper", "Ellery", "Fenn", "Gault",
+    "Harrow", "Innes", "Juel", "Kerr", "Lomax", "Mott", "Nye",
+)  # fmt: skip
+_COLLEGES = ("Northern State", "Lakeview", "Coastal Tech", "Plains A&M", "Old Mill", "Western Union", "Highland")
+
+
+@dataclass(frozen=True)
+class League:
+    """Players (row = team x ROSTER_SIZE + roster slot), the teams' quarterbacks of one season and their skill.
+
+    Attributes: `players`, a table with nflId, displayName, position, height, weight, birthDate, collegeName, team and
+    jerseyNumber; `passer` [teams, 2], rows of that table, and `skill` [teams, 2], in league standard deviations, of the
+    starter and the second quarterback.
+    """
+
+    players: pl.DataFrame
+    passer: np.ndarray
+    skill: np.ndarray
+
+    def quarterbacks(self) -> pl.DataFrame:
+        """One row a quarterback: nflId, displayName, team, skill (league standard deviations)."""
+        table = self.players.select("nflId", "displayName")[self.passer.ravel()]
+        return table.with_columns(
+            pl.Series("team", np.repeat(TEAMS, 2).tolist()), pl.Series("skill", self.skill.ravel())
+        )
+
+
+@dataclass(frozen=True)
+class Game:
+    """One game: `index` over all seasons, id, date, teams as indices into TEAMS, and which quarterback each plays."""
+
+    index: int
+    season: int
+    week: int
+    game_id: int
+    day: date
+    home: int
+    away: int
+    home_quarterback: int
+    away_quarterback: int
+
+
+def found_league(seed: int) -> League:
+    """The league of a seed; skills are a stratified N(0, 1) sample: each is N(0, 1), yet no league is lopsided."""
+    generator = np.random.default_rng([seed, int(Purpose.LEAGUE)])
+    count = len(TEAMS) * ROSTER_SIZE
+    position = np.tile([name for name, number in ROSTER.items() for _ in range(number)], len(TEAMS))
+    body = np.array([_BODY[name] for name in position])
+    inches = np.rint(body[:, 0] + generator.normal(0, 1.3, count)).astype(int)
+    names = generator.permutation(len(_FIRST) * len(_LAST))[:count]
+    born = [date(1990, 1, 1) + timedelta(days=int(days)) for days in generator.integers(0, 2900, count)]
+    players = pl.DataFrame(
+        {
+            "nflId": 2_500_000 + 11 * generator.permutation(count),
+            "height": [f"{value // 12}-{value % 12}" for value in inches],
+            "weight": np.rint(body[:, 1] * (1 + generator.normal(0, 0.03, count))).astype(int),
+            "birthDate": born,
+            "collegeName": np.array(_COLLEGES)[generator.integers(0, len(_COLLEGES), count)],
+            "position": position,
+            "displayName": [f"{_FIRST[name % len(_FIRST)]} {_LAST[name // len(_FIRST)]}" for name in names],
+            "team": np.repeat(TEAMS, ROSTER_SIZE),
+            "jerseyNumber": body[:, 2] + generator.integers(0, body[:, 3] - body[:, 2] + 1),
+        }
+    )
+    strata = np.stack([generator.permutation(len(TEAMS)) for _ in range(2)], axis=1)
+    probability = (strata + generator.uniform(size=strata.shape)) / len(TEAMS)
+    passer = np.arange(len(TEAMS))[:, None] * ROSTER_SIZE + ROSTER_START["QB"] + np.arange(2)
+    return League(players, passer, np.vectorize(NormalDist().inv_cdf)(probability))
+
+
+def schedule(seed: int, season: int, season_index: int) -> list[Game]:
+    """The games of one season in order of play: 17 rounds of a round robin of 32 teams, 16 games each."""
+    generator = np.random.default_rng([seed, int(Purpose.LEAGUE), season_index])
+    teams = generator.permutation(len(TEAMS))
+    september = date(season, 9, 1)
+    opening = september + timedelta(days=(6 - september.weekday()) % 7 + 7)
+    games = []
+    for week in range(1, WEEKS + 1):
+        day = opening + timedelta(days=7 * (week - 1))
+        others = np.roll(teams[1:], week)
+        circle = np.concatenate([teams[:1], others])
+        for number in range(GAMES_A_WEEK):
+            pair = (int(circle[number]), int(circle[-1 - number]))
+            home, away = pair if (week + number) % 2 else pair[::-1]
+            backup = generator.random(2) < BACKUP_STARTS
+            index = season_index * GAMES_A_SEASON + len(games)
+            game_id = int(f"{day:%Y%m%d}{number:02d}")
+            games.append(Game(index, season, week, game_id, day, home, away, int(backup[0]), int(backup[1])))
+    return games

@@ -1,0 +1,138 @@
+"""Passing plays whose conditional law of yards is known, written in the file layout of the Big Data Bowl 2021.
+
+A play is simulated in four steps: the situation (down, distance, field position, score), the intentions of both teams
+(formation, concept, routes, coverage, rush), the motion of 22 players at 10 Hz up to the release, and the outcome. The
+outcome is drawn from a law that is an explicit function of what the frame of the release shows, the situation, and the
+quarterback's skill: formulas in `sbp_jax.data.simulator.law`. `TrueLaw` evaluates it, so the calibration of a network
+and the quarterbacks' scores can be judged against the truth.
+
+Files: games.csv, plays.csv, players.csv, tracking_week_NN.parquet (or .csv; tracking_SEASON_week_NN with several
+seasons), truth/plays.parquet (law and latent facts of every play), truth/quarterbacks.parquet (skills) and
+truth/simulation.json (the configuration). Full seasons have results/games.csv and results/teams.csv (scores, records,
+playoffs) as well, and truth/games.parquet, truth/teams.parquet and truth/quarterback_seasons.parquet (expected margins,
+strengths, skills by season). Readers of the folder see neither results/ nor truth/. Teams and players are invented.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import polars as pl
+
+from sbp_jax.atomic import building
+from sbp_jax.data.simulator.block import Seeds
+from sbp_jax.data.simulator.league import GAMES_A_SEASON, PLAYS_A_GAME, found_league
+from sbp_jax.data.simulator.pool import write_weeks
+from sbp_jax.data.simulator.season import play_seasons, season_tables, show_plays
+from sbp_jax.data.simulator.strength import LeagueConfig
+from sbp_jax.data.simulator.tables import games_table
+from sbp_jax.data.simulator.truth import TrueLaw
+from sbp_jax.data.simulator.weeks import fill_rounds
+from sbp_jax.errors import InputError
+
+__all__ = ["RECIPE", "LeagueConfig", "SimulationConfig", "TrueLaw", "simulate"]
+
+RECIPE = 1  # raise it when the same configuration gives other plays or another law
+
+
+@dataclass(frozen=True)
+class SimulationConfig:
+    """What to simulate.
+
+    `plays` in all, spread evenly over `seasons` from `first_season` on, each filled game by game with 66 passes a game
+    (more when a season's 272 games would not hold them); `seed` of everything, `outcome_seed` of what follows the
+    release alone (None: `seed`); `tracking_format` "parquet" or "csv". With a `league` the seasons are full ones: 18
+    weeks, 272 games won by true strength, and the plays spread evenly over all of them, at most 66 a game.
+    """
+
+    plays: int = 8000
+    seed: int = 0
+    seasons: int = 1
+    first_season: int = 2018
+    tracking_format: Literal["parquet", "csv"] = "parquet"
+    outcome_seed: int | None = None
+    league: LeagueConfig | None = None
+
+    def __post_init__(self):
+        for name, lowest in (("plays", 1), ("seed", 0), ("seasons", 1), ("first_season", 1920)):
+            if getattr(self, name) < lowest:
+                raise InputError(f"{name}: expected a whole number of at least {lowest}, got {getattr(self, name)}")
+        if self.seasons > self.plays:
+            raise InputError(f"seasons: expected at most one a play, got {self.seasons} for {self.plays} plays")
+        if self.outcome_seed is not None and self.outcome_seed < 0:
+            raise InputError(f"outcome_seed: expected a whole number of at least 0, got {self.outcome_seed}")
+        held = self.seasons * GAMES_A_SEASON * PLAYS_A_GAME
+        if self.league and self.plays > held:
+            raise InputError(f"plays: expected at most {held} in {self.seasons} full season(s), got {self.plays}")
+        if self.tracking_format not in ("parquet", "csv"):
+            raise InputError(f"tracking_format: expected 'parquet' or 'csv', got {self.tracking_format!r}")
+
+
+def simulate(
+    out: str | Path,
+    config: SimulationConfig | None = None,
+    progress: Callable[[int], None] | None = None,
+    processes: int = 1,
+) -> Path:
+    """Simulate plays and write them to the folder `out`; returns its path.
+
+    The folder appears complete or not at all, and its files are the same to the bit for the same configuration. A play
+    does not depend on how many others are simulated, as long as games hold 66 passes. `progress` is called with the
+    number of plays done so far. With several `processes` the weeks are shared out; a script then needs the guard
+    `if __name__ == "__main__"`. Raises InputError when `out` exists, is not empty and was not written by this function.
+    """
+    config = config or SimulationConfig()
+    if processes < 1:
+        raise InputError(f"processes: expected a whole number of at least 1, got {processes}")
+    out = Path(out)
+    _refuse_foreign(out)
+    with building(out, replace=True) as place:
+        _write(place, config, progress or (lambda done: None), processes)
+        _refuse_foreign(out)
+    return out
+
+
+def _refuse_foreign(out: Path) -> None:
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out}: is a file; expected a folder to write to")
+    if out.is_dir() and any(out.iterdir()) and not (out / "truth" / "simulation.json").is_file():
+        raise InputError(f"{out}: holds files that the simulator did not write; name a new or empty folder")
+
+
+def _write(folder: Path, config: SimulationConfig, progress: Callable[[int], None], processes: int) -> None:
+    (folder / "truth").mkdir()
+    league = found_league(config.seed)
+    numbers = range(config.first_season, config.first_season + config.seasons)
+    seasons = play_seasons(config.league, config.seed, numbers, league) if config.league else []
+    weeks = (
+        show_plays(seasons, config.plays, config.seed)
+        if seasons
+        else fill_rounds(config.plays, config.seed, numbers, league)
+    )
+    seeds = Seeds(config.seed, config.seed if config.outcome_seed is None else config.outcome_seed)
+    paths = []
+    for week in weeks:
+        name = f"{week.season}_week_{week.number:02d}" if config.seasons > 1 else f"week_{week.number:02d}"
+        paths.append(folder / f"tracking_{name}.{config.tracking_format}")
+    tables = write_weeks(weeks, paths, seeds, processes, progress)
+
+    pl.concat([table.plays for table in tables]).write_csv(folder / "plays.csv")
+    people = ("nflId", "height", "weight", "birthDate", "collegeName", "position", "displayName")
+    league.players.select(people).write_csv(folder / "players.csv")
+    pl.concat([table.truth for table in tables]).write_parquet(folder / "truth" / "plays.parquet")
+    if config.league:
+        games_table([game for season in seasons for game in season.games]).write_csv(folder / "games.csv")
+        (folder / "results").mkdir()
+        for name, table in season_tables(config.league, seasons).items():
+            path = folder / name
+            table.write_csv(path) if path.suffix == ".csv" else table.write_parquet(path)
+    else:
+        points = np.concatenate([table.points for table in tables])
+        games = games_table([game for week in weeks for game in week.games])
+        games = games.with_columns(homeFinalScore=points[:, 0], visitorFinalScore=points[:, 1])
+        games.write_csv(folder / "games.csv")
+        league.quarterbacks().write_parquet(folder / "truth" / "quarterbacks.parquet")
+    (folder / "truth" / "simulation.json").write_text(json.dumps(asdict(config), indent=2) + "\n")

@@ -1,0 +1,212 @@
+"""`TrueLaw`: the known conditional distribution of simulated plays, evaluated for many plays at once."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import polars as pl
+
+from sbp_jax.data.simulator.law import (
+    CATCH_REACH,
+    LARGEST_LOSS,
+    LONGEST_RETURN,
+    LawParameters,
+    catch_offset_pmf,
+    chances,
+    largest_loss,
+    return_survival,
+    run_cdfs,
+)
+from sbp_jax.data.simulator.outcome import Outcomes, draw_outcomes
+from sbp_jax.data.simulator.streams import GameBlock, GameStreams, Purpose
+from sbp_jax.errors import InputError
+
+Outcome = Literal["yards", "net_yards"]
+Skill = float | int | Literal["true"] | None
+_YARDS = np.arange(-LARGEST_LOSS, 100)
+_NET_YARDS = np.arange(-LONGEST_RETURN, 100)
+# 15 nodes integrate the skill to 1e-13: the probabilities are smooth in it (logit slopes of at most 0.13).
+_NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(15)
+
+
+@dataclass(frozen=True)
+class TrueLaw:
+    """Conditional law of yards of N simulated plays, a distribution over whole numbers.
+
+    The law, term by term, is in the docstring of `sbp_jax.data.simulator.law`. `skill` says whose passes these are:
+    None, a quarterback drawn from the league, z ~ N(0, 1), integrated by Gauss-Hermite quadrature with 15 nodes (error
+    below 1e-12): this is the conditional law given frames and situation, what a network can at best learn; "true", each
+    play's own quarterback; or a number z. `outcome` is "yards" as the league counts (an interception gains 0) or
+    "net_yards" (an interception counts minus its return).
+
+    Attributes: `game_id`, `play_id` [N]; `parameters`; `own_skill` [N].
+    """
+
+    game_id: np.ndarray
+    play_id: np.ndarray
+    parameters: LawParameters
+    own_skill: np.ndarray
+    outcome: Outcome = "yards"
+    skill: Skill = None
+
+    @classmethod
+    def read(cls, folder: str | Path, outcome: Outcome = "yards", skill: Skill = None) -> "TrueLaw":
+        """The law of all plays of a folder written by `simulate`, in the order of its plays.
+
+        Raises InputError when the folder holds no `truth/plays.parquet` or the file lacks a column.
+        """
+        path = Path(folder) / "truth" / "plays.parquet"
+        if not path.is_file():
+            raise InputError(f"{path}: not found; expected the truth of a folder written by the simulator")
+        table = pl.read_parquet(path)
+        missing = {"gameId", "playId", "skill", *LawParameters.names()} - set(table.columns)
+        if missing:
+            raise InputError(f"{path}: lacks the columns {', '.join(sorted(missing))}")
+        return cls(
+            game_id=table["gameId"].to_numpy(),
+            play_id=table["playId"].to_numpy(),
+            parameters=LawParameters.from_table(table),
+            own_skill=table["skill"].to_numpy(),
+            outcome=outcome,
+            skill=skill,
+        )
+
+    def __post_init__(self):
+        if self.outcome not in ("yards", "net_yards"):
+            raise InputError(f"outcome: expected 'yards' or 'net_yards', got {self.outcome!r}")
+        if isinstance(self.skill, str) and self.skill != "true":
+            raise InputError(f"skill: expected None, 'true' or a number, got {self.skill!r}")
+
+    def __len__(self) -> int:
+        return len(self.game_id)
+
+    def given(self, skill: Skill = None, outcome: Outcome | None = None) -> "TrueLaw":
+        """The same plays with another `skill`, and another `outcome` when one is named."""
+        return replace(self, skill=skill, outcome=outcome or self.outcome)
+
+    def select(self, game_id: np.ndarray, play_id: np.ndarray) -> "TrueLaw":
+        """The plays named by `game_id`, `play_id` [M], in that order; InputError names a play that is not there."""
+        known = pl.DataFrame({"game": self.game_id, "play": self.play_id}).with_row_index("row")
+        asked = pl.DataFrame({"game": np.asarray(game_id, np.int64), "play": np.asarray(play_id, np.int64)})
+        rows = asked.join(known, on=["game", "play"], how="left", maintain_order="left")["row"]
+        if rows.null_count():
+            game, play = asked.row(int(rows.is_null().arg_max() or 0))
+            raise InputError(f"play {play} of game {game}: not among the simulated plays")
+        return self.take(rows.to_numpy().astype(np.int64))
+
+    def pmf(self, values: np.ndarray) -> np.ndarray:
+        """P(Y = value) for whole `values` [V] (yards), [N, V]; zero outside the support."""
+        values = np.asarray(values)
+        return self._cdf_at(values) - self._cdf_at(values - 1)
+
+    def cdf(self, y: np.ndarray | float | int) -> np.ndarray:
+        """P(Y <= y), right-continuous, for `y` a number, [N] or [N, V] (yards); same shape as y against [N]."""
+        y = np.asarray(y, dtype=float)
+        table, first = self._table()
+        index = np.clip(np.floor(y) - first, -1, table.shape[1] - 1).astype(np.int64) + 1
+        padded = np.concatenate([np.zeros((len(self), 1)), table], axis=1)
+        index = np.broadcast_to(index, (len(self),)) if index.ndim < 2 else index
+        columns = index.reshape(len(self), -1)
+        return np.take_along_axis(padded, columns, axis=1).reshape(index.shape)
+
+    def quantile(self, q: np.ndarray | float | int) -> np.ndarray:
+        """Smallest whole y with P(Y <= y) >= q: [N] for a number, [N, Q] for `q` [Q] or [N, Q], q in [0, 1]."""
+        levels = np.asarray(q, dtype=float)
+        if np.any(~((levels >= 0) & (levels <= 1))):
+            raise InputError("q: expected probabilities in [0, 1]")
+        table, first = self._table()
+        wide = np.broadcast_to(np.atleast_1d(levels), (len(self), np.atleast_1d(levels).shape[-1]))
+        # One level at a time: an [N, Q, V] comparison would not fit for many levels.
+        below = np.stack([np.sum(table < wide[:, [k]], axis=1) for k in range(wide.shape[1])], axis=1)
+        result = first + np.minimum(below, table.shape[1] - 1)
+        return result[:, 0] if levels.ndim == 0 else result
+
+    def median(self) -> np.ndarray:
+        """Smallest median, [N] (yards)."""
+        return self.quantile(0.5)
+
+    def mean(self) -> np.ndarray:
+        """Expected yards, [N]."""
+        support = self.support()
+        return self.pmf(support) @ support
+
+    def support(self) -> np.ndarray:
+        """All whole numbers that any play can yield, [V] (yards)."""
+        return _NET_YARDS if self.outcome == "net_yards" else _YARDS
+
+    def result_probabilities(self) -> np.ndarray:
+        """P(complete), P(incomplete), P(intercepted), [N, 3]."""
+        complete, intercepted, _, _ = self._weights()
+        return np.stack([complete, 1 - complete - intercepted, intercepted], axis=1)
+
+    def take(self, rows: np.ndarray) -> "TrueLaw":
+        """The plays at the places `rows` [M], in that order."""
+        return replace(
+            self,
+            game_id=self.game_id[rows],
+            play_id=self.play_id[rows],
+            parameters=self.parameters.take(rows),
+            own_skill=self.own_skill[rows],
+        )
+
+    def redrawn(self, skill: np.ndarray, seed: int) -> Outcomes:
+        """New outcomes of the same plays, thrown by quarterbacks of `skill` [N]: no frame depends on who throws."""
+        skill = np.asarray(skill, float)
+        if skill.shape != (len(self),):
+            raise InputError(f"skill: expected one of each of the {len(self)} plays, got shape {skill.shape}")
+        all_plays = GameBlock([0], [len(self)], [np.arange(len(self))])
+        return draw_outcomes(self.parameters, skill, GameStreams(seed, Purpose.REDRAW, all_plays))
+
+    def _weights(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """P(complete), P(intercepted), P(complete and tackled), P(complete and breaks away), [N] each."""
+        if self.skill is None:
+            total = [np.zeros(len(self)) for _ in range(4)]
+            for node, weight in zip(_NODES, _WEIGHTS / _WEIGHTS.sum(), strict=True):
+                complete, intercepted, tackled, breakaway = chances(self.parameters, node)
+                terms = (complete, intercepted, complete * tackled, complete * breakaway)
+                total = [sum_ + weight * term for sum_, term in zip(total, terms, strict=True)]
+            return total[0], total[1], total[2], total[3]
+        skill = self.own_skill if self.skill == "true" else np.full(len(self), float(self.skill))
+        complete, intercepted, tackled, breakaway = chances(self.parameters, skill)
+        return complete, intercepted, complete * tackled, complete * breakaway
+
+    def _cdf_at(self, values: np.ndarray) -> np.ndarray:
+        table, first = self._table()
+        index = np.clip(values - first, -1, table.shape[1] - 1).astype(np.int64) + 1
+        return np.concatenate([np.zeros((len(self), 1)), table], axis=1)[:, index]
+
+    def _table(self) -> tuple[np.ndarray, int]:
+        """P(Y <= k) over the support, [N, V], and the first value of the support."""
+        law = self.parameters
+        complete, intercepted, tackled, breakaway = self._weights()
+        centre, offset = catch_offset_pmf(law)
+        # C <= k - centre - j for all k and j: one grid of run yards a play, then 41 shifted sums.
+        reach = np.arange(_YARDS[0] - CATCH_REACH, _YARDS[-1] + CATCH_REACH + 1)
+        runs = run_cdfs(law, (reach - centre[:, None]).astype(float))
+        mixed = np.zeros(runs[0].shape)
+        for weight, run in zip((tackled, complete - tackled - breakaway, breakaway), runs, strict=True):
+            mixed += weight[:, None] * run
+        width, yards = len(_YARDS), _YARDS
+        cdf = np.zeros((len(self), width))
+        for j in range(2 * CATCH_REACH + 1):
+            start = 2 * CATCH_REACH - j
+            cdf += offset[:, [j]] * mixed[:, start : start + width]
+        cdf = np.where(yards < -largest_loss(law)[:, None], 0.0, cdf)
+        cdf = np.where(yards >= law.yards_to_goal[:, None], complete[:, None], cdf)
+        cdf += np.where(yards >= 0, (1 - complete - intercepted)[:, None], 0.0)
+        if self.outcome == "yards":
+            cdf += np.where(yards >= 0, intercepted[:, None], 0.0)
+            return self._closed(cdf, _YARDS), int(_YARDS[0])
+        lead = np.zeros((len(self), len(_NET_YARDS) - width))
+        cdf = np.concatenate([lead, cdf], axis=1)
+        # net <= k < 0 means a return of at least -k yards, possible only within the field.
+        length = -_NET_YARDS[None, :].astype(float)
+        survival = np.where(length > 0, return_survival(np.maximum(length - 1, 0.0)), 1.0)
+        survival = np.where(length > law.return_limit_yards[:, None], 0.0, survival)
+        survival = np.where(length <= 0, 1.0, survival)
+        return self._closed(cdf + intercepted[:, None] * survival, _NET_YARDS), int(_NET_YARDS[0])
+
+    def _closed(self, cdf: np.ndarray, support: np.ndarray) -> np.ndarray:
+        """Exactly one from the goal line on: sums of the three results may differ from one by rounding."""
+        return np.where(support >= self.parameters.yards_to_goal[:, None], 1.0, np.minimum(cdf, 1.0))

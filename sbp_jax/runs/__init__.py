@@ -1,0 +1,1 @@
+"""A training on disk, from its configuration to its restoration."""

@@ -1,0 +1,186 @@
+"""What a run is trained on: plays, simulated where no source is named and prepared once, or windows of time series."""
+
+import abc
+import dataclasses
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from tqdm import tqdm
+
+from sbp_jax.config import DataConfig, SeriesConfig, digest
+from sbp_jax.data.plays import Plays
+from sbp_jax.data.prepared import dataset
+from sbp_jax.data.prepared.dataset import Prepared
+from sbp_jax.data.prepared.folds import fold_of, load_every
+from sbp_jax.data.prepared.splits import SPLITS, Fold
+from sbp_jax.data.series.windows import SeriesSet, read_windows
+from sbp_jax.data.simulator.simulate import RECIPE, SimulationConfig, TrueLaw, simulate
+from sbp_jax.errors import InputError
+from sbp_jax.reporting.tables import markdown
+
+
+class Dataset(abc.ABC):
+    """Plays in three splits."""
+
+    @property
+    @abc.abstractmethod
+    def path(self) -> Path:
+        """Where they come from, for `sbp_jax.load_run`."""
+
+    @property
+    @abc.abstractmethod
+    def fingerprint(self) -> str:
+        """Name of the data set's content."""
+
+    @abc.abstractmethod
+    def split(self, name: str) -> Plays:
+        """Plays of "train", "validation" or "test"."""
+
+    @abc.abstractmethod
+    def account(self) -> str:
+        """What was read, and what became of it, as a Markdown table."""
+
+
+@dataclass(frozen=True)
+class SeriesDataset(Dataset):
+    """Windows of time series."""
+
+    windows: SeriesSet
+
+    @property
+    def path(self) -> Path:
+        """The folder of the files."""
+        return self.windows.folder.absolute()
+
+    @property
+    def fingerprint(self) -> str:
+        """Name of the files' content and of how they were cut."""
+        return self.windows.fingerprint
+
+    def split(self, name: str) -> Plays:
+        """Windows of "train", "validation" or "test"."""
+        return self.windows.split(name)
+
+    def account(self) -> str:
+        """Each series with its length, step and gaps, as a Markdown table."""
+        counts = {number: [0, 0, 0] for number in range(len(self.windows.series))}
+        for at, name in enumerate(SPLITS):
+            for number, count in zip(*np.unique(self.split(name).game_id, return_counts=True), strict=True):
+                counts[int(number)][at] = int(count)
+        header = ["series", "observations", "step", "gaps", "without a value", *SPLITS]
+        rows = [
+            [s.name, f"{len(s):,}", f"{s.step:g}{' s' if s.dated else ''}", f"{s.gaps:,}", f"{s.missing:,}"]
+            + [f"{count:,}" for count in counts[number]]
+            for number, s in enumerate(self.windows.series)
+        ]
+        return markdown(header, rows)
+
+
+@dataclass(frozen=True)
+class PlayDataset(Dataset):
+    """Prepared plays, with the truth where they are simulated.
+
+    Attributes:
+        prepared: the data set on disk and the account of its reading.
+        simulated: folder of the simulator's files; None for real plays.
+        fold: of a cross-fitting, in place of the data set's own splits.
+    """
+
+    prepared: Prepared
+    simulated: Path | None
+    fold: Fold | None = None
+
+    @property
+    def path(self) -> Path:
+        """Folder of the prepared data set, for `sbp_jax.data.prepared.dataset.load`."""
+        return self.prepared.path
+
+    @property
+    def fingerprint(self) -> str:
+        """Name of the data set's content."""
+        return self.prepared.fingerprint
+
+    def split(self, name: str) -> Plays:
+        """Plays of "train", "validation" or "test"."""
+        if self.fold is None:
+            return _split(self.path, name)
+        return fold_of(_every_play(self.path), self.fold, name)
+
+    def truth(self) -> TrueLaw:
+        """The simulator's conditional law of every play."""
+        if self.simulated is None:
+            raise InputError(f"{self.path}: real plays have no known law")
+        return TrueLaw.read(self.simulated)
+
+    def skill(self) -> dict[int, float]:
+        """The simulator's true skill of every quarterback, in league standard deviations, by player id."""
+        if self.simulated is None:
+            raise InputError(f"{self.path}: real quarterbacks have no known skill")
+        table = pl.read_parquet(self.simulated / "truth" / "quarterbacks.parquet")
+        return dict(zip(table["nflId"].to_list(), table["skill"].to_list(), strict=True))
+
+    def account(self) -> str:
+        """What was read, kept, rejected and repaired, as a Markdown table."""
+        return self.prepared.reading.to_markdown()
+
+    def report(self) -> dict[str, Any]:
+        """The same as plain numbers."""
+        reading = self.prepared.reading
+        return {"read": reading.read, "kept": reading.kept, "rejected": reading.rejected, "repaired": reading.repaired}
+
+
+@lru_cache(maxsize=len(SPLITS))  # of one data set: many in turn would fill the memory
+def _split(path: Path, name: str) -> Plays:
+    return dataset.load(path, name)
+
+
+@lru_cache(maxsize=1)
+def _every_play(path: Path) -> Plays:
+    return load_every(path)
+
+
+def move(bar: tqdm, done: int) -> None:
+    """Move a progress bar to `done`."""
+    bar.update(done - bar.n)
+
+
+def open_dataset(config: DataConfig | SeriesConfig) -> Dataset:
+    """Plays as `open_plays`, or time series read and cut into windows; InputError as there and as `read_windows`."""
+    return SeriesDataset(read_windows(config)) if isinstance(config, SeriesConfig) else open_plays(config)
+
+
+def open_plays(config: DataConfig) -> PlayDataset:
+    """Simulate where no source is named, and prepare; what is there already is not done again.
+
+    Raises:
+        InputError: what is wrong with the source or a field.
+    """
+    if not (config.tracking or config.source):
+        raise InputError("data.source: expected lists of plays: those that are simulated have tracking")
+    simulated = None if config.source else _simulate(config)
+    sources: tuple[str | Path, ...] = (simulated,) if simulated else config.source
+    choice = dataset.PrepareConfig(
+        seed=config.seed,
+        fractions=(1.0 - config.validation - config.test, config.validation, config.test),
+        **config.reading,
+        test_seasons=config.test_seasons,
+    )
+    where = [str(Path(source).absolute()) for source in sources]
+    stem = simulated.name if simulated else Path(sources[0]).name or "plays"
+    out = Path(config.cache).absolute() / f"prepared-{stem}-{digest(where, choice.recorded())}"
+    with tqdm(desc="prepare", unit=" plays") as bar:
+        prepared = dataset.prepare(sources, out, choice, partial(move, bar))
+    return PlayDataset(prepared, simulated, config.cross)
+
+
+def _simulate(config: DataConfig) -> Path:
+    settings = SimulationConfig(plays=config.plays, seed=config.seed)
+    folder = Path(config.cache).absolute() / f"simulated-{config.plays}-{digest(dataclasses.asdict(settings), RECIPE)}"
+    if not folder.is_dir():
+        with tqdm(total=config.plays, desc="simulate", unit=" plays") as bar:
+            simulate(folder, settings, partial(move, bar))
+    return folder

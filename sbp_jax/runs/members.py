@@ -1,0 +1,162 @@
+"""Runs of many configurations: trained together where they fit into one program, each left as if trained alone."""
+
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from tqdm import tqdm
+
+from sbp_jax.atomic import write_whole
+from sbp_jax.config import Config, digest
+from sbp_jax.data.batches.arrays import Arrays
+from sbp_jax.runs.datasets import Dataset
+from sbp_jax.runs.lock import held
+from sbp_jax.runs.record import Record
+from sbp_jax.runs.setup import Setup, marginal_of, network_of, set_up
+from sbp_jax.runs.train import run_folder
+from sbp_jax.training import Checkpoints, Schedule, Watch, to_device
+from sbp_jax.training.fit_sweep import Finished, Plan, fit_sweep
+from sbp_jax.training.stop import Stop
+from sbp_jax.training.sweep import Sweep, program
+
+RESULT = "result.json"  # in a run's folder, written last: what came of it
+OnDone = Callable[[Config, Path, str | None], None]
+
+
+def train_members(
+    configs: Sequence[Config], dataset: Dataset, root: Path, on_done: OnDone, stop: Stop | None = None
+) -> None:
+    """Train every configuration that has no result; what a killed call had begun is gone on with.
+
+    Args:
+        configs: different ones, on the same data.
+        dataset: prepared plays.
+        root: folder of the runs.
+        on_done: called for each with its run's folder, and with what went wrong where it diverged: the folder has no
+            run then, but diverged.json; it writes `RESULT` there.
+        stop: asks the training to stop.
+
+    Raises:
+        InputError: the plays do not fit a configuration, see `train.set_up`; another process trains the same ones.
+        Stopped: as asked; the same call goes on.
+    """
+    begun, fresh = groups(configs, dataset, root)
+    for group in begun + fresh:
+        names = [run_folder(root, config, dataset.fingerprint).name for config in group]
+        folder = root / "groups" / digest(names)
+        with held(folder):
+            _train_group(group, names, dataset, folder, on_done, stop)
+            shutil.rmtree(folder)
+
+
+def leave_result(
+    judge: Callable[[Path, Dataset], dict[str, Any]],
+    dataset: Dataset,
+    config: Config,
+    folder: Path,
+    diverged: str | None,
+) -> None:
+    """Judge a training that has come to an end, and leave its result in its folder: an `OnDone`, but for the first two.
+
+    Args:
+        judge: (run's folder, data) -> figures.
+        dataset: what it was trained on.
+        config, folder, diverged: as `train_members` tells them.
+    """
+    del config
+    folder.mkdir(parents=True, exist_ok=True)
+    result = {"diverged": diverged} if diverged else judge(folder, dataset)
+    write_whole(folder / RESULT, (json.dumps(result, indent=1) + "\n").encode())
+
+
+def is_done(root: Path, config: Config, dataset: Dataset) -> bool:
+    """Whether a configuration has a result."""
+    return (run_folder(root, config, dataset.fingerprint) / RESULT).is_file()
+
+
+def groups(configs: Sequence[Config], dataset: Dataset, root: Path) -> tuple[list[list[Config]], list[list[Config]]]:
+    """Configurations without a result that fit into one program: those begun together by a killed call, and others.
+
+    A group that was begun comes with those of its members that have a result already.
+    """
+    known = {run_folder(root, config, dataset.fingerprint).name: config for config in configs}
+    waiting = {name: config for name, config in known.items() if not is_done(root, config, dataset)}
+    begun = []
+    for file in sorted((root / "groups").glob("*/members.json")):
+        names = json.loads(file.read_text())
+        if all(name in known for name in names):
+            if any(name in waiting for name in names):
+                begun.append([known[name] for name in names])
+                waiting = {name: config for name, config in waiting.items() if name not in names}
+            else:
+                shutil.rmtree(file.parent)  # killed after its last member's result
+    alike: dict[Config, list[Config]] = {}
+    for config in waiting.values():
+        alike.setdefault(program(config), []).append(config)
+    return begun, list(alike.values())
+
+
+def _train_group(
+    configs: list[Config], names: list[str], dataset: Dataset, group: Path, on_done: OnDone, stop: Stop | None
+) -> None:
+    root = group.parent.parent
+    setup, settings = set_up(configs[0], dataset), configs[0].training
+    networks = [network_of(config, setup.plays) for config in configs]
+    widest = max(networks, key=lambda network: network.head.num_outputs)
+    # several devices share the members; one that is alone takes them as `Sweep` finds best
+    sweep = Sweep(configs, widest, setup.whole, devices=jax.devices()[: len(configs)])
+    padded = Arrays.of(setup.plays, setup.buckets)
+    schedules = [Schedule(padded, setup.batch_size, config.training.seed, setup.mirror) for config in configs]
+    per_epoch = len(schedules[0].order)
+    held_out, order = setup.held_out() if len(setup.validation) else (None, {})
+    signs = None if setup.mirror is None else jnp.asarray(setup.mirror.signs)
+    plan = Plan(to_device(padded), schedules, signs, held_out, order)
+    members = [sweep.member(i, networks[i], per_epoch * config.training.epochs) for i, config in enumerate(configs)]
+    checkpoints = Checkpoints(group / "checkpoints")
+    (group / "members.json").write_text(json.dumps(names))  # last: what it names can be gone on with
+
+    total = per_epoch * sum(config.training.epochs for config in configs)
+    with tqdm(total=total, desc=f"train {len(configs)} members", unit="step") as bar:
+        at = [0]
+
+        def on_step(step: int, alive: int) -> None:
+            bar.update(alive * max(step - at[0], 0))
+            at[0] = step
+            bar.set_postfix(training=alive)
+
+        def on_finished(finished: Finished) -> None:
+            config, folder = configs[finished.index], root / names[finished.index]
+            _leave(folder, config, dataset, setup, finished)
+            wrong = finished.diverged
+            on_done(config, folder, None if wrong is None else f"{wrong.what} at step {wrong.step}")
+
+        watches = [
+            Watch(schedules[i].order, marginal_of(config, setup, networks[i]), setup.identify, members[i][1].params)
+            for i, config in enumerate(configs)
+        ]
+        every = settings.checkpoint_every if per_epoch > settings.checkpoint_every else 0
+        told = {"on_step": on_step, "on_finished": on_finished, "stop": stop, "watches": watches}
+        fit_sweep(sweep, members, plan, checkpoints, every, **told)
+    checkpoints.close()
+
+
+def _leave(folder: Path, config: Config, dataset: Dataset, setup: Setup, finished: Finished) -> None:
+    """Write the run of a member as its own training would have; of one that went wrong without checkpoints."""
+    num_static = setup.plays.static.shape[1]
+    record = Record(folder, config, dataset.path, dataset.fingerprint, num_static, setup.whole)
+    history: list[dict[str, Any]] = finished.record["history"]
+    record.metrics(history)
+    record.close()
+    if finished.diverged is not None:
+        record.diverged(finished.diverged)
+        return
+    checkpoints = Checkpoints(folder / "checkpoints")
+    step = int(finished.state.step)
+    if checkpoints.latest != step:
+        trees = {"state": finished.state, "best": finished.params, "constants": finished.constants}
+        checkpoints.save(step, trees, finished.record)
+    checkpoints.close()

@@ -1,0 +1,185 @@
+"""What a training leaves beside its checkpoints: config.json, metrics.parquet, TensorBoard events, diverged.json."""
+
+import dataclasses
+import io
+import json
+import math
+import os
+import shlex
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from tensorboardX.event_file_writer import EventsWriter
+from tensorboardX.proto.event_pb2 import Event  # pyright: ignore[reportAttributeAccessIssue] made when imported
+from tensorboardX.summary import scalar
+
+from sbp_jax.atomic import write_whole
+from sbp_jax.config import Config
+from sbp_jax.runs import provenance
+from sbp_jax.runs.config_file import CONFIG, FORMAT, metrics_of
+from sbp_jax.training.diverged import DivergedError
+from sbp_jax.training.fit import Row
+from sbp_jax.training.room import no_room
+
+DIVERGED = "diverged.json"
+VERSIONS = ("sbp_jax", "jax", "flax", "optax", "orbax-checkpoint", "numpy")
+_EVENT_BYTES = 2**10  # of an epoch, about
+
+
+def start(step: int) -> dict[str, Any]:
+    """When, by which command, commit and versions, and on what a call goes on with a training from `step`."""
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": shlex.join(sys.orig_argv),
+        "commit": provenance.commit(),
+        "machine": provenance.place(),
+        "versions": {name: version(name) for name in VERSIONS},
+        "step": step,
+    }
+
+
+class Record:
+    """Writer of a run's folder.
+
+    Its config.json lists every call that trained the run under `starts`, the first one's values first: one that went on
+    under other versions, on another commit or machine is told by its own entry.
+
+    Args:
+        folder: the run's; made when missing.
+        config: its configuration.
+        dataset: folder of the prepared plays.
+        fingerprint: of the prepared plays.
+        num_static: static features a play.
+        whole: the outcomes are whole numbers, and judged so.
+        plays: plays of an epoch, where its seconds are its own; None leaves plays a second out.
+        step: where the training goes on; None: it is done, and this call is none that trained it.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        config: Config,
+        dataset: Path,
+        fingerprint: str,
+        num_static: int,
+        whole: bool = True,
+        plays: int | None = None,
+        step: int | None = 0,
+    ):
+        self.folder, self.plays = folder, plays
+        folder.mkdir(parents=True, exist_ok=True)
+        self.starts = _starts(folder / CONFIG)
+        if step is not None:
+            self.starts.append(start(step))
+        content = {
+            "format": FORMAT,
+            "config": dataclasses.asdict(config),
+            "dataset": str(dataset.absolute()),
+            "fingerprint": fingerprint,
+            "num_static": num_static,
+            "whole": whole,
+            "training_plays": plays,
+            "starts": self.starts,
+        }
+        self._write(CONFIG, (json.dumps(content, indent=2) + "\n").encode())
+        (folder / DIVERGED).unlink(missing_ok=True)  # of a call before this one
+        events = folder / "events"
+        events.mkdir(exist_ok=True)
+        if step == 0:  # what lies there is of a training whose checkpoints are gone
+            for file in events.iterdir():
+                file.unlink()
+        self._told = {(event.step, value.tag) for event in self._events_there() for value in event.summary.value}
+        self._events: EventsWriter | None = None  # a call with nothing to tell leaves no file
+
+    def metrics(self, history: list[Row]) -> None:
+        """Write the history so far: metrics.parquet, and as events those of its rows that none tells yet.
+
+        A call that was killed after a checkpoint has not told its last epoch; one that went back to an older checkpoint
+        comes to epochs again that are told: each is one point of a curve.
+
+        Raises:
+            OSError: the disk is full; the line has the room that is needed.
+        """
+        content = io.BytesIO()
+        metrics_of(history, self.starts, self.plays).write_parquet(content)
+        self._write("metrics.parquet", content.getvalue())
+        with self._room("events", _EVENT_BYTES):
+            self._tell(history)
+
+    def diverged(self, error: DivergedError) -> None:
+        """Write at which step a training went wrong, and all plays of its batch; OSError as `metrics`."""
+        content = json.dumps({"step": error.step, "what": error.what, "plays": error.names}, indent=1) + "\n"
+        self._write(DIVERGED, content.encode())
+
+    def close(self) -> None:
+        """Close the events."""
+        if self._events is not None:
+            self._events.close()
+            self._events = None
+
+    def _tell(self, history: list[Row]) -> None:
+        for row in history:
+            for name, value in row.items():
+                key = int(row["step"]), name
+                if name in ("epoch", "step") or not math.isfinite(value) or key in self._told:
+                    continue
+                self._events = self._events or self._open()
+                self._events.write_event(Event(step=key[0], wall_time=time.time(), summary=scalar(name, value)))
+                self._told.add(key)
+        if self._events is not None:
+            self._events.flush()
+
+    def _open(self) -> EventsWriter:
+        # A file of its own, told from those of the same second and process number, as calls in containers have. It is
+        # written by this thread: one of its own could not tell that the disk is full.
+        folder = self.folder / "events"
+        return EventsWriter(str(folder / "events"), f".{os.getpid()}.{len(list(folder.iterdir()))}")
+
+    def _events_there(self) -> Iterator[Event]:
+        for file in sorted((self.folder / "events").iterdir()):
+            yield from read_events(file)
+
+    def _write(self, name: str, content: bytes) -> None:
+        with self._room(name, len(content)):
+            write_whole(self.folder / name, content)
+
+    @contextmanager
+    def _room(self, name: str, needed: int) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            full = no_room(error, self.folder / name, needed, "the newest checkpoint is good")
+            if full is None:
+                raise
+            raise full from error
+
+
+def read_events(file: Path) -> Iterator[Event]:
+    """The scalars of a TensorBoard file, up to what a killed process left unfinished or something damaged."""
+    content, at = file.read_bytes(), 0
+    while at + 12 <= len(content):
+        length = int.from_bytes(content[at : at + 8], "little")
+        if at + length + 16 > len(content):
+            return
+        try:
+            event = Event.FromString(content[at + 12 : at + 12 + length])
+        except ValueError:  # the decoder's own error is one
+            return
+        if event.HasField("summary"):
+            yield event
+        at += length + 16
+
+
+def _starts(file: Path) -> list[Any]:
+    """Those of earlier calls; of the formats before there were any, what they say of the first."""
+    try:
+        saved = json.loads(file.read_text())
+        return list(saved["starts"]) if "starts" in saved else [{"versions": saved["versions"]}]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []

@@ -1,0 +1,155 @@
+"""The plays of a run or of a cross-fitting with their scores, and whatever else is known of them."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import polars as pl
+from scipy.special import ndtri
+
+from sbp_jax.config import DataConfig
+from sbp_jax.data.facts import GAIN, listed_facts, with_listed
+from sbp_jax.data.features import read_plays
+from sbp_jax.data.plays import Plays, in_yards
+from sbp_jax.data.prepared.splits import SPLITS
+from sbp_jax.data.readers.rules import Rules
+from sbp_jax.errors import InputError
+from sbp_jax.runs.crossfit import CrossFit, is_crossfit, load_crossfit
+from sbp_jax.runs.run import Run, load_run
+from sbp_jax.scoring import LEAGUE_PATH, League
+from sbp_jax.scoring.completion import expected_completion
+
+Of = Literal["all", "held-out", "train", "validation", "test"]
+FOLDER = LEAGUE_PATH.parent
+# what a completion depends on, those that are known
+COMPLETION_COLUMNS = ("air_yards", "down", "distance", "yards_to_goal", "time_to_throw", "pressure")
+
+
+@dataclass(frozen=True)
+class Target:
+    """What scores: a run, or the runs of a cross-fitting."""
+
+    path: Path
+    runs: tuple[Run, ...]
+    cross: CrossFit | None
+
+    @property
+    def data(self) -> DataConfig:
+        """What it was trained on."""
+        data = self.runs[0].config.data
+        if not isinstance(data, DataConfig):
+            raise InputError(f"{self.path}: trained on time series, whose windows are nobody's plays")
+        return data
+
+
+def open_target(path: Path) -> Target:
+    """A run or a cross-fitting; InputError where the folder is neither."""
+    if is_crossfit(path):
+        cross = load_crossfit(path)
+        target = Target(path, cross.runs, cross)
+    else:
+        target = Target(path, (load_run(path),), None)
+    _ = target.data
+    return target
+
+
+def parts_of(target: Target, of: Of) -> Iterator[tuple[Run, Plays]]:
+    """The plays asked for, each part with the run that scores it; InputError as `Run.plays` and `CrossFit.parts`."""
+    if target.cross is not None:
+        yield from target.cross.parts()
+        return
+    run = target.runs[0]
+    for name in {"all": SPLITS, "held-out": ("validation", "test")}.get(of, (of,)):
+        yield run, run.plays(name)
+
+
+def score_plays(target: Target, of: Of = "all", sources: Sequence[str] = ()) -> pl.DataFrame:
+    """One row a play: `Run.score`, the columns of the lists of plays where they are at hand, `gain` and expectations.
+
+    Args:
+        target: what scores.
+        of: which of the plays trained with; a cross-fitting scores all, each by the run that did not train on it.
+        sources: files of other plays, read by the same rules, to be scored instead; of a cross-fitting every run
+            scores them, and the PIT is the mean of theirs.
+
+    Raises:
+        InputError: there are no such plays, or they cannot be read.
+    """
+    if sources:
+        table = _score_others(target, sources)
+    elif target.cross is not None:
+        if of not in ("all", "held-out"):
+            raise InputError(f"--of: {of}: a cross-fitting scores every play by a run that did not train on it")
+        table = target.cross.score()
+    else:
+        parts = [run.score(plays) for run, plays in parts_of(target, of) if len(plays)]
+        if not parts:
+            raise InputError(f"--of: there are no {of} plays in {target.runs[0].dataset}")
+        table = pl.concat(parts)
+    listed = _lists(target.data, sources)
+    if listed is not None:
+        table = with_listed(table, listed)
+    return with_expectation(_with_gain(table, target.data))
+
+
+def league_of(target: Target, plays: Callable[[], pl.DataFrame], refit: bool = False) -> tuple[League, bool]:
+    """The league that was fixed with the target's first scores, and whether it is fixed now, on the plays asked for."""
+    path = target.path / LEAGUE_PATH
+    if path.is_file() and not refit:
+        return League.load(path), False
+    league = League.fit(plays())
+    league.save(path)
+    return league, True
+
+
+def rules_of(data: DataConfig) -> Rules:
+    """The rules by which a run's plays were read."""
+    return Rules(**data.reading)
+
+
+def _score_others(target: Target, sources: Sequence[str]) -> pl.DataFrame:
+    plays, _ = read_plays(list(sources), rules_of(target.data))
+    tables = [run.score(plays) for run in target.runs]
+    if len(tables) == 1:
+        return tables[0]
+    pit = np.mean([table["pit"].to_numpy() for table in tables], axis=0)
+    # of an outcome that all runs find beyond every other the mean score, as its PIT rounds to 0 or 1
+    score = np.where(
+        (pit > 0) & (pit < 1), ndtri(pit), np.mean([table["score"].to_numpy() for table in tables], axis=0)
+    )
+    averaged = ("median", "success_chance")
+    means = {name: np.mean([table[name].to_numpy() for table in tables], axis=0) for name in averaged}
+    values = {"pit": pit, "score": score, **means}
+    return tables[0].with_columns(**{name: pl.Series(value.astype(np.float32)) for name, value in values.items()})
+
+
+def _lists(data: DataConfig, sources: Sequence[str]) -> pl.DataFrame | None:
+    """The lists of plays among the files, None where they have gone or there is none."""
+    files = [Path(source) for source in (sources or data.source)]
+    if not files or not all(file.exists() for file in files):
+        return None
+    try:
+        return listed_facts(files)
+    except InputError:
+        if sources:
+            raise
+        return None
+
+
+def _with_gain(table: pl.DataFrame, data: DataConfig) -> pl.DataFrame:
+    """Yards as the league counts them: from the lists, else from the outcome where that tells."""
+    if GAIN in table.columns or not in_yards(data.outcome):
+        return table
+    nothing = pl.col("result").is_in(["I", "IN"])
+    return table.with_columns(pl.when(nothing).then(0.0).otherwise(pl.col("yards").cast(pl.Float64)).alias(GAIN))
+
+
+def with_expectation(table: pl.DataFrame) -> pl.DataFrame:
+    """The plays with `expected_completion` by what they tell of `COMPLETION_COLUMNS`; as they were without a down."""
+    known = [name for name in COMPLETION_COLUMNS if name in table.columns and table[name].null_count() < len(table)]
+    if table["game_id"].n_unique() < 2 or not {"down", "distance"} <= set(known):
+        return table
+    chance = expected_completion(table, known)
+    return table.with_columns(expected_completion=pl.Series(chance).fill_nan(None))

@@ -1,0 +1,158 @@
+"""Where a training starts: its plays, as far as the network sees them, and its network at the marginal distribution."""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from sbp_jax.config import Config, DataConfig
+from sbp_jax.data.batches.arrays import Arrays
+from sbp_jax.data.batches.batching import Mirror
+from sbp_jax.data.batches.symmetry import mirror_of
+from sbp_jax.data.features import static_names
+from sbp_jax.data.plays import Plays
+from sbp_jax.data.series.windows import WINDOW_STATIC
+from sbp_jax.distributions import objective
+from sbp_jax.errors import InputError
+from sbp_jax.models import Network, receptive_field
+from sbp_jax.runs.datasets import Dataset
+from sbp_jax.training import Marginal, Resident, Schedule, fit_marginal, to_device
+from sbp_jax.training.build import in_own_units, make_head, make_judge, make_loss, make_network, set_statistics
+from sbp_jax.training.check import check_features, check_finite, check_outcomes
+from sbp_jax.training.marginal import MarginalHead, distinct
+from sbp_jax.training.step import Loss
+
+
+@dataclass(frozen=True)
+class Setup:
+    """The plays of a training, as far as the network sees them, and how they are taken.
+
+    Attributes:
+        plays, validation: for training, and to stop by; the latter may be none.
+        whole: all outcomes are whole numbers, and are judged so.
+        batch_size: plays a step.
+        buckets: frames that batches are padded to.
+        mirror: how plays are reflected; None reflects none.
+    """
+
+    plays: Plays
+    validation: Plays
+    whole: bool
+    batch_size: int
+    buckets: tuple[int, ...]
+    mirror: Mirror | None
+
+    def held_out(self) -> tuple[Resident, dict[str, np.ndarray]]:
+        """The validation plays on the device, and an order in which each is once."""
+        padded = Arrays.of(self.validation, (max(*self.buckets, int(self.validation.lengths.max())),))
+        return to_device(padded), Schedule(padded, self.batch_size, shuffle=False).epoch(0)
+
+    def identify(self, positions: np.ndarray) -> list[str]:
+        """Names of training plays, "game_id/play_id"."""
+        return [f"{self.plays.game_id[i]}/{self.plays.play_id[i]}" for i in positions]
+
+
+def set_up(config: Config, dataset: Dataset) -> Setup:
+    """The plays that a configuration trains on.
+
+    Raises:
+        InputError: there are no training plays; they lack the configuration's extras or have others, have values that
+            are not finite, or outcomes that the objective does not presume, see `check_outcomes`.
+    """
+    plays, validation = dataset.split("train"), dataset.split("validation")
+    if not len(plays):
+        raise InputError(f"{dataset.path}: no plays are left to train on beside those of validation and test")
+    of_plays = isinstance(config.data, DataConfig)
+    names = static_names(config.data.situation) if isinstance(config.data, DataConfig) else WINDOW_STATIC
+    for split in (plays, validation):
+        check_features(config, split)
+        check_finite(split, names)
+        check_outcomes(config, split)
+    # The law of the last frame depends on no more than these frames.
+    network, settings = config.network, config.training
+    reach = 1 if network.encoder == "none" else receptive_field(network.layers, network.kernel_size)
+    validation = validation.last(reach)
+    plays = plays if settings.per_frame else plays.last(reach)
+    return Setup(
+        plays=plays,
+        validation=validation,
+        whole=plays.is_whole and validation.is_whole,
+        batch_size=min(settings.batch_size, -(-len(plays) // 16)),
+        buckets=settings.buckets or (int(plays.lengths.max()),),
+        mirror=mirror_of(plays) if settings.mirror and of_plays else None,
+    )
+
+
+def network_of(config: Config, plays: Plays) -> Network:
+    """The network of a configuration, with the statistics of the plays and their marginal distribution."""
+    head = make_head(config.head)
+    network = make_network(config, head, plays.static.shape[1])
+    if plays.unit is None:
+        marginal = _fitted(head, make_loss(config.training), _Values(plays.yards), _Values(known_cut(config, plays)))
+    else:  # in units of each row's own location and scale, where no outcome is on a lattice
+        location, scale = plays.unit.T.astype(np.float64)
+        marginal = _fitted(head, objective("exact"), _Values((plays.yards - location) / scale), _Values(None))
+    set_statistics(network, plays, marginal)
+    return network
+
+
+@dataclass(frozen=True, eq=False)
+class _Values:
+    """An array, or None, that equals one of the same values."""
+
+    array: np.ndarray | None
+
+    @cached_property
+    def content(self) -> bytes | None:
+        return None if self.array is None else self.array.tobytes()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Values) and self.content == other.content
+
+    def __hash__(self) -> int:
+        return hash(self.content)
+
+
+@lru_cache(maxsize=16)
+def _fitted(head: MarginalHead, loss: Loss, outcomes: _Values, cut: _Values) -> np.ndarray:
+    """`fit_marginal`, once for the members of a sweep that start from the same."""
+    assert outcomes.array is not None
+    return fit_marginal(head, outcomes.array, loss, cut.array)
+
+
+def known_cut(config: Config, plays: Plays) -> np.ndarray | None:
+    """Which outcomes count as cut: touchdowns, where the objective is "censored"; None otherwise."""
+    return plays.cut if config.training.objective == "censored" else None
+
+
+def marginal_of(config: Config, setup: Setup, network: Network) -> Marginal:
+    """Mean losses of the marginal distribution that a configuration's network starts from."""
+    starts = (
+        (make_loss(config.training), setup.plays),
+        (make_judge(config.training, setup.whole), setup.validation),
+    )
+    return Marginal(*(marginal_loss(network, of, each, known_cut(config, each)) for of, each in starts))
+
+
+def marginal_loss(network: Network, loss: Loss, plays: Plays, cut: np.ndarray | None = None) -> float:
+    """Mean loss of outcomes under the marginal distribution that a network starts from; NaN of none."""
+    if not len(plays):
+        return math.nan
+    if plays.unit is None:
+        values, counted, counts = distinct(plays.yards, cut)
+        return float(np.average(np.asarray(loss(_repeated(network, len(values)), values, counted)), weights=counts))
+    losses = loss(marginal_law(network, plays), jnp.asarray(plays.yards), jnp.zeros(len(plays), bool))
+    return float(np.mean(np.asarray(losses)))
+
+
+def marginal_law(network: Network, plays: Plays) -> Any:
+    """The marginal distribution that a network starts from, of each play; of windows in units of each one's own."""
+    return in_own_units(_repeated(network, len(plays)), plays)
+
+
+def _repeated(network: Network, count: int) -> Any:
+    raw = network.offset[...]
+    return network.head(jnp.broadcast_to(raw[None], (count, *raw.shape)))
