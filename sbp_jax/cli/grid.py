@@ -85,18 +85,18 @@ def read(name: str, base: str | None = None) -> Grid:
             raise InputError(f"{path}: {key}: expected a {kind.__name__}, got {content.get(key)!r}")
     origin = base or content["base"]
     start = configs.get(origin)
-    arms = tuple(_arm(entry, start, f"{path}: arms[{i}]") for i, entry in enumerate(content["arms"]))
-    known = [arm.name for arm in arms]
-    if len(set(known)) < len(known):
-        raise InputError(f"{path}: arms: expected different names, got {known}")
-    if content["reference"] not in known:
-        raise InputError(f"{path}: reference: expected one of {known}, got {content['reference']!r}")
     axis, logarithmic = content.get("axis", ""), content.get("logarithmic", False)
     tracking = content.get("tracking", False)
     if not isinstance(axis, str) or not isinstance(logarithmic, bool) or not isinstance(tracking, bool):
         raise InputError(f"{path}: expected a text as axis and true or false as logarithmic and tracking")
     if tracking and not (isinstance(start.data, DataConfig) and start.data.tracking):
         raise InputError(f"{path}: its arms differ in what they make of frames, and {origin} has no tracking")
+    arms = tuple(_arm(entry, start, f"{path}: arms[{i}]") for i, entry in enumerate(content["arms"]))
+    known = [arm.name for arm in arms]
+    if len(set(known)) < len(known):
+        raise InputError(f"{path}: arms: expected different names, got {known}")
+    if content["reference"] not in known:
+        raise InputError(f"{path}: reference: expected one of {known}, got {content['reference']!r}")
     stem, title = path.stem, content["title"]
     if base is not None:
         stem, title = f"{stem}-{base}", f"{title}: {base}"
