@@ -25,16 +25,23 @@ STRICT_ROOMS = {"distributions", "evaluation", "models", "scoring"}
 # Long files first: one that starts last leaves a processor idle.
 UNOPTIMIZED = [
     *("test_heads.py", "test_network.py", "test_extremes.py", "test_transformations.py", "test_family.py"),
-    *("test_numpyro_inference.py", "test_finite.py", "test_tcn.py", "test_cli.py", "test_benchmark.py"),
+    *("test_inference.py", "test_finite.py", "test_tcn.py", "test_flags.py", "test_benchmark.py"),
     *("test_fit.py", "test_diverged.py", "test_resident.py", "test_sweep.py", "test_build.py", "test_feed.py"),
     *("test_units.py", "test_marginal.py", "test_extras.py", "test_masked_players.py"),
-    *("test_series.py", "test_listed.py", "test_scored.py", "test_recovery.py", "test_outcomes.py"),
+    *("test_series.py", "runs/test_play_lists.py", "test_score.py", "test_recovery.py", "test_outcomes.py"),
     *("test_scorer.py", "test_export.py", "test_batching.py", "test_replay.py"),
-    *("experiments/test_thresholds.py", "test_grid.py", "test_marginals.py", "test_reproduce.py"),
+    *("cli/test_thresholds.py", "test_grid.py", "test_marginals.py", "test_reproduce.py"),
     *("test_scale_table.py", "test_detectors_table.py", "test_checkpoints.py", "test_optimizer.py"),
-    *("test_refusals.py", "test_serve.py", "test_service.py", "test_saved.py", "test_untrusted.py"),
+    *("test_refusals.py", "test_serve.py", "test_service.py", "test_config_file.py", "test_untrusted.py"),
 ]
-LONG = ["test_exactness.py", "test_way.py", "test_numpyro.py", "test_parity.py", "test_blended.py", "test_spliced.py"]
+LONG = [
+    "test_exactness.py",
+    "test_end_to_end.py",
+    "test_adapters.py",
+    "test_parity.py",
+    "test_blended.py",
+    "test_spliced.py",
+]
 REAL_DATA = Path(__file__).parents[2] / "shared" / "data"
 
 

@@ -29,7 +29,7 @@ from sbp_jax.data.slots import RECEIVERS
 from sbp_jax.errors import InputError
 from sbp_jax.training import device_bytes, to_device
 from tests.data import fabricate
-from tests.data.test_arrays import assert_identical, assert_same_plays
+from tests.data.batches.test_arrays import assert_identical, assert_same_plays
 
 ALL = tuple(EXTRAS)
 NAMES = feature_names(ALL)

@@ -7,7 +7,7 @@ from scipy import stats
 
 from sbp_jax.data.simulator.simulate import TrueLaw
 from sbp_jax.errors import InputError
-from tests.data.simulation.files import PLAY, event_frame
+from tests.data.simulator.files import PLAY, event_frame
 
 YARDS = np.arange(-12, 100)
 

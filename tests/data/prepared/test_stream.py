@@ -15,7 +15,7 @@ from sbp_jax.data.prepared.dataset import describe, load, prepare
 from sbp_jax.data.prepared.stream import StreamedBatches
 from sbp_jax.errors import InputError
 from tests.data import fabricate
-from tests.data.test_arrays import assert_identical
+from tests.data.batches.test_arrays import assert_identical
 
 try:
     import grain

@@ -14,7 +14,7 @@ from sbp_jax.errors import InputError
 from sbp_jax.models.network import NetworkConfig
 from sbp_jax.runs.crossfit import crossfit, folds_of, load_crossfit
 from sbp_jax.scoring import League
-from tests.experiments.test_listed import GAMES, PLAYS, table
+from tests.runs.test_play_lists import GAMES, PLAYS, table
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from sbp_jax.data.prepared.lengths import read_lengths
 from sbp_jax.data.prepared.splits import SPLITS
 from sbp_jax.errors import InputError
 from tests.data import fabricate
-from tests.data.test_arrays import assert_identical, assert_same_plays, flip
+from tests.data.batches.test_arrays import assert_identical, assert_same_plays, flip
 
 
 @pytest.fixture(scope="module")

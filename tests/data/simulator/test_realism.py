@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 
 from sbp_jax.data.simulator.simulate import TrueLaw
-from tests.data.simulation.files import PLAY, event_frame
+from tests.data.simulator.files import PLAY, event_frame
 
 YARDS = np.arange(-12, 100)
 

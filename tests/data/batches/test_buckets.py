@@ -9,7 +9,7 @@ from sbp_jax.data.batches.batching import Batches
 from sbp_jax.data.batches.buckets import choose_buckets, fit_buckets
 from sbp_jax.data.batches.epochs import Order
 from sbp_jax.errors import InputError
-from tests.data.test_batching import random_plays
+from tests.data.batches.test_batching import random_plays
 
 
 def padding(lengths: np.ndarray, buckets: tuple[int, ...]) -> int:

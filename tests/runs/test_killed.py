@@ -12,11 +12,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from sbp_jax.cli import train
-
 WORDS = ["smoke", "--data.plays", "250", "--training.epochs", "14", "--training.patience", "14"]
-COMMAND = [sys.executable, "-m", "experiments.train", *WORDS, "--training.checkpoint-every", "2"]
-ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(train.__file__).parents[1]), "JAX_PLATFORMS": "cpu"}
+COMMAND = [sys.executable, "-m", "sbp_jax", "train", *WORDS, "--training.checkpoint-every", "2"]
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2]), "JAX_PLATFORMS": "cpu"}
 KILLS = 20
 
 

@@ -8,8 +8,8 @@ import pytest
 from sbp_jax.data.simulator.simulate import SimulationConfig, simulate
 from tests.conftest import REAL_DATA
 from tests.data import fabricate
-from tests.data.mutations import MUTATIONS, PLAYS, TRACKING
-from tests.data.survival import Noise, read, survives
+from tests.data.readers.mutations import MUTATIONS, PLAYS, TRACKING
+from tests.data.readers.survival import Noise, read, survives
 
 # of the smoothed speeds of 2017 nothing can be told: only ten passers tell whether their places are yards
 PLAYS_CUT = {"2019": 12}

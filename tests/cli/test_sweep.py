@@ -13,7 +13,7 @@ import pytest
 
 import sbp_jax as sbp
 from sbp_jax.cli import train
-from tests.experiments.test_grid import GOOD
+from tests.cli.test_grid import GOOD
 
 ROOT = Path(__file__).parents[2]
 WORDS = ["mine.toml", "--seeds", "2", "--epochs", "6", "--plays", "250"]

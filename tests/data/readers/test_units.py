@@ -8,7 +8,7 @@ import pytest
 from sbp_jax.data.readers.rules import Rules
 from sbp_jax.data.readers.tracking import read_tracking
 from tests.data import fabricate, publishers
-from tests.data.reading import fails
+from tests.data.readers.reading import fails
 
 CONTRADICTED = "plays with given speeds or directions that the positions contradict: derived from them"
 SMOOTHED = "plays with speeds smoothed over the future: derived from the positions"

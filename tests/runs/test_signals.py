@@ -11,12 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from sbp_jax.cli import train
 from sbp_jax.errors import InputError
 from sbp_jax.runs.lock import held
 from sbp_jax.runs.signals import PATIENCE_S
 
-ROOT = Path(train.__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"}
 
 # Stands for a training: `phase` says where the signal finds it.

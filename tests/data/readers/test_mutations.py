@@ -6,8 +6,8 @@ import polars as pl
 import pytest
 
 from tests.data import fabricate
-from tests.data.mutations import MUTATIONS, PLAYS, TRACKING
-from tests.data.survival import KEY, read, survives
+from tests.data.readers.mutations import MUTATIONS, PLAYS, TRACKING
+from tests.data.readers.survival import KEY, read, survives
 
 LAYOUTS = {
     "2019": fabricate.as_2019,

@@ -8,7 +8,7 @@ import pytest
 
 from sbp_jax.data.simulator.simulate import SimulationConfig, TrueLaw, simulate
 from sbp_jax.errors import InputError
-from tests.data.simulation.files import PLAY, checksums, event_frame
+from tests.data.simulator.files import PLAY, checksums, event_frame
 
 SCHEMA_2021 = {
     "time": pl.Datetime("ns"),

@@ -5,7 +5,7 @@ import pytest
 
 from sbp_jax.data.readers.tracking import read_tracking
 from tests.data import fabricate, publishers
-from tests.data.reading import fails, read
+from tests.data.readers.reading import fails, read
 
 SETTLED = "plays with two quarterbacks: the thrower told by the description or the ball"
 DOUBT = "two quarterbacks of the offence"

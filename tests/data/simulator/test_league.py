@@ -16,7 +16,7 @@ from sbp_jax.data.readers.formats import find_tables
 from sbp_jax.data.readers.tracking import read_tracking
 from sbp_jax.data.simulator.simulate import LeagueConfig, SimulationConfig, TrueLaw, simulate
 from sbp_jax.errors import InputError
-from tests.data.simulation.files import PLAY, checksums
+from tests.data.simulator.files import PLAY, checksums
 
 CONFIG = SimulationConfig(plays=40, seed=3, seasons=2, league=LeagueConfig())
 

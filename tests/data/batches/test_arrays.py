@@ -13,7 +13,7 @@ from sbp_jax.data.batches.symmetry import mirror_of, mirror_of_slots
 from sbp_jax.data.plays import Plays
 from sbp_jax.data.prepared.storage import DamagedError, open_folder, save
 from sbp_jax.errors import InputError
-from tests.data.test_batching import random_plays
+from tests.data.batches.test_batching import random_plays
 from tests.plays import random_plays as plays_with_gaps
 
 BUCKETS = (24, 40, 64)

@@ -11,7 +11,7 @@ import pytest
 from sbp_jax.cli import prepare
 from sbp_jax.errors import InputError
 from tests.data import fabricate
-from tests.data.test_listed import nflverse
+from tests.data.readers.test_listed import nflverse
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "prepare_data.py"
 

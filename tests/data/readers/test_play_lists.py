@@ -6,7 +6,7 @@ import pytest
 
 from sbp_jax.data.features import STATIC_FEATURES, read_plays
 from sbp_jax.data.readers.rules import Rules
-from tests.data.test_listed import LISTED, nflverse
+from tests.data.readers.test_listed import LISTED, nflverse
 
 
 def read(tmp_path, table, rules=LISTED):

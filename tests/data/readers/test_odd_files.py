@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from tests.data import fabricate, publishers
-from tests.data.reading import fails, read
+from tests.data.readers.reading import fails, read
 
 FILES = ("tracking.csv", "plays.csv", "games.csv")
 

@@ -9,7 +9,7 @@ import polars as pl
 from sbp_jax.data.readers.rules import Rules
 from sbp_jax.data.readers.tracking import read_tracking
 from sbp_jax.errors import InputError
-from tests.data.mutations import MUTATIONS
+from tests.data.readers.mutations import MUTATIONS
 
 KEY = ["game_id", "play_id", "frame", "player_id"]
 

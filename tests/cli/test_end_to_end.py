@@ -23,6 +23,7 @@ from sbp_jax.runs.datasets import open_dataset
 from sbp_jax.runs.record import read_events
 from sbp_jax.training import checkpoints
 
+ROOT = Path(__file__).parents[2]
 WORDS = ["smoke", "--data.plays", "250", "--training.epochs", "2"]
 
 
@@ -280,8 +281,8 @@ def test_checkpoint_of_an_older_version_says_so(run_folder, tmp_path):
 
 @pytest.mark.slow
 def test_killed_process_goes_on_to_the_same_numbers(run_folder, tmp_path):
-    command = [sys.executable, "-m", "experiments.train", *WORDS, "--training.checkpoint-every", "3"]
-    environment = os.environ | {"PYTHONPATH": str(Path(train.__file__).parents[1])}
+    command = [sys.executable, "-m", "sbp_jax", "train", *WORDS, "--training.checkpoint-every", "3"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
     metrics, events, starts = [], [], []
     for name, kills in (("whole", 0), ("killed", 2)):
         folder = tmp_path / name
@@ -307,13 +308,13 @@ def test_killed_process_goes_on_to_the_same_numbers(run_folder, tmp_path):
 @pytest.mark.slow
 def test_notebook_runs_on_a_run_s_folder_alone(run_folder, tmp_path):
     """Its cells in order, in a process of its own, far from where the run was trained."""
-    notebook = Path(compare.__file__).parent / "analysis.ipynb"
+    notebook = ROOT / "experiments" / "analysis.ipynb"
     content = json.loads(notebook.read_text())
     code = [cell for cell in content["cells"] if cell["cell_type"] == "code"]
     assert all(cell["outputs"] == [] and cell["execution_count"] is None for cell in code)
     counted = "\nprint(len(plt.get_fignums()), 'figures')"
     cells = "\n".join("".join(cell["source"]) for cell in code) + counted
-    environment = os.environ | {"RUN": str(run_folder), "MPLBACKEND": "Agg", "PYTHONPATH": str(notebook.parents[1])}
+    environment = os.environ | {"RUN": str(run_folder), "MPLBACKEND": "Agg", "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-W", "error::UserWarning:matplotlib", "-c", cells]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr

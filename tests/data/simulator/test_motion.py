@@ -3,7 +3,7 @@
 import numpy as np
 import polars as pl
 
-from tests.data.simulation.files import PLAY, event_frame
+from tests.data.simulator.files import PLAY, event_frame
 
 
 def test_every_frame_has_22_players_the_ball_and_one_quarterback(tracking):

@@ -8,7 +8,7 @@ from sbp_jax.data.features import STATIC_FEATURES
 from sbp_jax.data.readers.rules import Rules
 from sbp_jax.errors import InputError
 from tests.data import fabricate
-from tests.data.reading import fails, read
+from tests.data.readers.reading import fails, read
 
 COMPLETE = "(:10) (Shotgun) Q.Back pass short left to W.Receiver to CLE 41 for 7 yards (A.Tackler)."
 
