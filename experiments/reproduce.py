@@ -34,8 +34,8 @@ from sbp_jax.atomic import write_whole
 from sbp_jax.cli.flags import parse, run
 from sbp_jax.errors import InputError
 from sbp_jax.runs import provenance
-from sbp_jax.runs.compiled import compiled_once
 from sbp_jax.runs.signals import listening
+from sbp_jax.runs.train import compiled_once
 from sbp_jax.training.stop import Stop
 
 

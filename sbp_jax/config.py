@@ -12,6 +12,7 @@ from sbp_jax.data.prepared.splits import Fold, check_shares
 from sbp_jax.data.readers.rules import ReaderConfig
 from sbp_jax.data.series.config import SeriesConfig
 from sbp_jax.errors import InputError, positive, seed, share
+from sbp_jax.extensions import check_name, is_extension
 from sbp_jax.models.config import NetworkConfig
 
 
@@ -59,6 +60,7 @@ class DataConfig(ReaderConfig):
 
 
 Kind = Literal["sbp", "binned", "blended_pareto", "hybrid_pareto", "two_tailed_hybrid_pareto", "student_t", "gaussian"]
+Objective = Literal["exact", "composite", "interval", "censored"]
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,8 @@ class HeadConfig:
     Attributes:
         kind: "sbp" (Spliced Binned-Pareto), "binned" (no tails: the end bins reach to the ends of `support`),
             "blended_pareto" (tails blended in between `tail_mass` and four times as much), "hybrid_pareto" (a Gaussian
-            with an upper tail), "two_tailed_hybrid_pareto", "student_t" or "gaussian".
+            with an upper tail), "two_tailed_hybrid_pareto", "student_t", "gaussian", or a class of your own as
+            "package.module:Class", called with this configuration for a `distributions.heads.Head`.
         low: centre of the first bin, yards.
         high: centre of the last bin, yards.
         bins: number of bins of equal width; 71 from -10 to 60 are one yard wide, centred on integers.
@@ -79,7 +82,7 @@ class HeadConfig:
         support: yards that must stay possible whatever the shape: no play gains or loses more than the field is long.
     """
 
-    kind: Kind = "sbp"
+    kind: Kind | str = "sbp"
     low: float = -10.0
     high: float = 60.0
     bins: int = 71
@@ -89,6 +92,7 @@ class HeadConfig:
     support: tuple[float, float] = (-110.0, 110.0)
 
     def __post_init__(self) -> None:
+        check_name("head.kind", self.kind, typing.get_args(Kind))
         if self.bins < 2 or not self.low < self.high:
             raise InputError(f"head: expected at least 2 bins and low < high, got {self.bins}, {self.low}, {self.high}")
 
@@ -126,7 +130,9 @@ class TrainingConfig:
 
     Attributes:
         objective: loss by name: "exact", "composite", "interval", or "censored": a touchdown says only that the gain
-            would have been as long at least, and the law is that of gains which no goal line stops.
+            would have been as long at least, and the law is that of gains which no goal line stops. Or a function of
+            your own as "package.module:function", of (distribution, y, censored) -> loss of each; validation is then by
+            "interval" or "exact", as the outcomes are.
         threshold_gradient: whether gradients flow through the thresholds between bins and tails: "on", "off", or as is
             the objective's habit: off for "composite", else on.
         epochs: passes over the training plays at most.
@@ -146,7 +152,7 @@ class TrainingConfig:
             end of every epoch in any case.
     """
 
-    objective: Literal["exact", "composite", "interval", "censored"] = "interval"
+    objective: Objective | str = "interval"
     threshold_gradient: Literal["habit", "on", "off"] = "habit"
     epochs: int = 15
     patience: int = 6
@@ -160,6 +166,7 @@ class TrainingConfig:
     checkpoint_every: int = 500
 
     def __post_init__(self) -> None:
+        check_name("training.objective", self.objective, typing.get_args(Objective))
         for name in ("epochs", "batch_size", "patience", "checkpoint_every"):
             positive(f"training.{name}", getattr(self, name))
         seed("training.seed", self.seed)
@@ -167,6 +174,16 @@ class TrainingConfig:
             raise InputError(f"training.frame-half-life-s: expected at least 0 seconds, got {self.frame_half_life_s}")
         if sorted({*self.buckets, 0}) != [0, *self.buckets]:
             raise InputError(f"training.buckets: expected increasing numbers of frames, got {self.buckets}")
+
+
+def extensions_of(config: "Config") -> dict[str, str]:
+    """Return the fields of a configuration that name code of one's own, with the names."""
+    fields = {
+        "head.kind": config.head.kind,
+        "network.encoder": config.network.encoder,
+        "training.objective": config.training.objective,
+    }
+    return {field: name for field, name in fields.items() if is_extension(name)}
 
 
 @dataclass(frozen=True)
@@ -230,6 +247,8 @@ def _restore(hint: Any, value: Any, where: str) -> Any:
     elif origin in (types.UnionType, typing.Union):
         if value is None and type(None) in args:
             return None
+        if isinstance(value, str) and str in args:
+            return value
         if isinstance(value, dict):  # of several dataclasses the one that has the fields
             kinds = [arg for arg in args if dataclasses.is_dataclass(arg) and isinstance(arg, type)]
             fitting = [kind for kind in kinds if set(value) <= {each.name for each in dataclasses.fields(kind)}]

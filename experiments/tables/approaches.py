@@ -14,7 +14,7 @@ import numpy as np
 import optax
 
 from sbp_jax.config import HeadConfig, Kind
-from sbp_jax.distributions.heads import BlendedParetoHead, HybridParetoHead, OutcomeHead, objective
+from sbp_jax.distributions.heads import BlendedParetoHead, Head, HybridParetoHead, objective
 from sbp_jax.evaluation.detectors import Side
 from sbp_jax.training.build import make_head
 
@@ -127,7 +127,7 @@ class FittedLaw(Fitted):
         raw: raw outputs after it, [S, outputs].
     """
 
-    head: OutcomeHead
+    head: Head
     start: jax.Array
     slope: jax.Array
     raw: jax.Array
@@ -162,7 +162,7 @@ def edges_of(y: np.ndarray) -> np.ndarray:
     return np.linspace(low, high, BINS + 1)
 
 
-def head_of(kind: Kind, y: np.ndarray) -> OutcomeHead:
+def head_of(kind: Kind, y: np.ndarray) -> Head:
     """A law's head for outcomes [S, n]: its unit and bins from their bulk; whatever was drawn must stay possible."""
     edges = edges_of(y)
     half = (edges[1] - edges[0]) / 2
@@ -183,13 +183,13 @@ def law(kind: Kind) -> Approach:
     return fit
 
 
-def losses(head: OutcomeHead, raw: jax.Array, y: jax.Array) -> jax.Array:
+def losses(head: Head, raw: jax.Array, y: jax.Array) -> jax.Array:
     """Mean negative log-density in each state, [S]."""
     return jnp.mean(objective("exact")(head(raw[:, None]), y), axis=1)
 
 
 @partial(jax.jit, static_argnums=0)
-def descended(head: OutcomeHead, start: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:
+def descended(head: Head, start: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:
     """The loss's gradient at `start`, and the raw outputs of the least loss in each state on Adam's way from there.
 
     Both are [S, outputs].

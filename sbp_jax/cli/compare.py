@@ -23,7 +23,7 @@ from sbp_jax.reporting import compare as reporting
 from sbp_jax.runs.config_file import CONFIG, Saved, read_saved
 from sbp_jax.runs.evaluate import LEVELS, Judged, judge
 from sbp_jax.runs.run import load_run
-from sbp_jax.training.fit import is_done
+from sbp_jax.training.early_stopping import is_done
 
 INTERRUPTED = "interrupted"
 

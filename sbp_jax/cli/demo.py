@@ -26,7 +26,7 @@ from sbp_jax.runs.evaluate import LEVELS, oracle_forecast
 from sbp_jax.runs.run import Run, load_run
 from sbp_jax.runs.setup import marginal_law
 from sbp_jax.runs.signals import listening
-from sbp_jax.runs.train import train
+from sbp_jax.runs.train import train_folder
 from sbp_jax.scoring import League, aggregate
 from sbp_jax.training.check import check
 from sbp_jax.training.stop import Stop
@@ -162,7 +162,7 @@ def make(options: Options, stop: Stop) -> None:
     for kind in ("sbp", "gaussian"):
         with clock.stage(f"train_{kind}"):
             own = replace(config, head=replace(config.head, kind=kind))
-            runs[kind] = load_run(train(own, dataset, options.out, stop))
+            runs[kind] = load_run(train_folder(own, dataset, options.out, stop))
 
     with clock.stage("evaluate"):
         forecasts = {

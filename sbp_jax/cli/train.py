@@ -11,7 +11,7 @@ from pathlib import Path
 from sbp_jax.cli.flags import option, parse_config
 from sbp_jax.runs.datasets import open_dataset
 from sbp_jax.runs.signals import listening
-from sbp_jax.runs.train import train
+from sbp_jax.runs.train import train_folder
 from sbp_jax.training.check import check
 from sbp_jax.training.distributed import connect, is_first, wait_for_all
 
@@ -30,7 +30,7 @@ def command(args: list[str]) -> None:
         if is_first():
             wait_for_all("plays are prepared")
             print(dataset.account())
-        folder = train(config, dataset, Path("runs") / name, stop, spread=where is not None)
+        folder = train_folder(config, dataset, Path("runs") / name, stop, spread=where is not None)
     if is_first():
         print(f"next: python -m experiments.compare {folder}", file=sys.stderr)
         print(f"{folder}")

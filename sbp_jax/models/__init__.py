@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from sbp_jax.models.encoders import EntityLayout as EntityLayout
     from sbp_jax.models.encoders import FlatEncoder as FlatEncoder
     from sbp_jax.models.encoders import Statistic as Statistic
-    from sbp_jax.models.network import Head as Head
     from sbp_jax.models.network import Network as Network
     from sbp_jax.models.tcn import NO_DROPOUT as NO_DROPOUT
     from sbp_jax.models.tcn import TCN as TCN
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 _MODULES = {
     "config": ("NetworkConfig",),
     "encoders": ("EntityAttention", "EntityGroup", "EntityLayout", "FlatEncoder", "Statistic"),
-    "network": ("Head", "Network"),
+    "network": ("Network",),
     "tcn": ("NO_DROPOUT", "TCN", "CausalConv", "Dropout", "ResidualBlock", "Stream", "receptive_field"),
 }
 __all__ = [name for names in _MODULES.values() for name in names]  # pyright: ignore[reportUnsupportedDunderAll]

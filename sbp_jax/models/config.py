@@ -1,9 +1,12 @@
 """Sizes of the network: a plain dataclass, which imports nothing that computes."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from sbp_jax.errors import InputError, positive, share
+from sbp_jax.extensions import check_name
+
+EncoderKind = Literal["attention", "flat", "none"]
 
 
 @dataclass(frozen=True)
@@ -12,7 +15,8 @@ class NetworkConfig:
 
     Attributes:
         encoder: "attention" (entities share weights, see `EntityAttention`), "flat" (all columns side by side) or
-            "none": the network sees the static features alone, no frame, and has no TCN.
+            "none": the network sees the static features alone, no frame, and has no TCN. Or a class of your own as
+            "package.module:Class", called with (entities, columns, rngs=...) for an `encoders.Encoder`.
         channels: width of the TCN's state.
         layers: residual blocks; with kernel 3 the network sees 1 + 4 (2^layers - 1) frames.
         kernel_size: frames that a convolution combines.
@@ -25,7 +29,7 @@ class NetworkConfig:
         InputError: a number out of range; the line names the field.
     """
 
-    encoder: Literal["attention", "flat", "none"] = "attention"
+    encoder: EncoderKind | str = "attention"
     channels: int = 64
     layers: int = 3
     kernel_size: int = 3
@@ -34,6 +38,7 @@ class NetworkConfig:
     compute: Literal["float32", "bfloat16"] = "float32"
 
     def __post_init__(self) -> None:
+        check_name("network.encoder", self.encoder, get_args(EncoderKind))
         for name in ("channels", "layers", "kernel_size"):
             positive(f"network.{name}", getattr(self, name))
         share("network.dropout", self.dropout)

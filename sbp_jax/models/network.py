@@ -1,26 +1,17 @@
 """The conditional law as a network: TCN over the frames, an MLP over its last state and the static features, a head."""
 
 import itertools
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Bool, Float
 
+from sbp_jax.distributions.heads import Head
 from sbp_jax.models.config import NetworkConfig
 from sbp_jax.models.encoders import Encoder, Standardization, Statistic
 from sbp_jax.models.tcn import NO_DROPOUT, TCN, Dropout, Stream
-
-
-@runtime_checkable
-class Head(Protocol):
-    """Raw network outputs [..., num_outputs] -> distribution of batch shape [...]."""
-
-    @property
-    def num_outputs(self) -> int: ...
-
-    def __call__(self, raw: Array, /) -> Any: ...
 
 
 class Network(nnx.Module):

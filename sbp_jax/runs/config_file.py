@@ -1,10 +1,11 @@
-"""What a run's folder says without its checkpoints: config.json of every format, and how fast each epoch was.
+"""A run's config.json, written and read: of every format so far; and how fast each epoch was.
 
 A configuration read from an older file means what the code of its time did: `ADDED` has that value for each field which
 came later, `CHANGED` the fields whose absence no value stands for.
 """
 
 import dataclasses
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,6 +78,36 @@ class Saved:
     starts: tuple[Mapping[str, Any], ...]
 
 
+def to_json(saved: Saved) -> bytes:
+    """Return the content of a run's config.json, in the newest format."""
+    content = {
+        "format": FORMAT,
+        "config": dataclasses.asdict(saved.config),
+        "dataset": str(saved.dataset),
+        "fingerprint": saved.fingerprint,
+        "num_static": saved.num_static,
+        "whole": saved.whole,
+        "training_plays": saved.training_plays,
+        "starts": list(saved.starts),
+    }
+    return (json.dumps(content, indent=2) + "\n").encode()
+
+
+def read_starts(path: Path) -> tuple[Mapping[str, Any], ...]:
+    """Return the calls that a run's config.json lists, none where there is no such file or it is damaged."""
+    try:
+        return _starts(json.loads((path / CONFIG).read_text()))
+    except (OSError, ValueError, KeyError, TypeError):
+        return ()
+
+
+def _starts(saved: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
+    """Calls of a file of any format; before they were listed, a file has the first one's versions at most."""
+    if "starts" in saved:
+        return tuple(saved["starts"])
+    return ({"versions": saved["versions"]},) if "versions" in saved else ()
+
+
 def read_saved(path: str | Path) -> Saved:
     """Read config.json of a run's folder.
 
@@ -93,10 +124,10 @@ def read_saved(path: str | Path) -> Saved:
         number, values = int(saved.get("format", 0)), saved["config"]
         dataset, num_static = Path(saved["dataset"]), int(saved["num_static"])
         plays, fingerprint = saved.get("training_plays"), saved["fingerprint"]
-        starts = saved.get("starts", [{"versions": saved["versions"]}] if "versions" in saved else [])
+        starts = _starts(saved)
         if num_static < 1 or not isinstance(plays, int | None) or not isinstance(fingerprint, str):
             raise ValueError("a value out of range")
-        if not isinstance(starts, list) or not all(isinstance(start, dict) for start in starts):
+        if not isinstance(saved.get("starts", []), list) or not all(isinstance(start, dict) for start in starts):
             raise ValueError("starts that are no list of objects")
     except DamagedError as error:
         raise InputError(f"{file}: expected the JSON that a training wrote, but {error}") from error
@@ -109,7 +140,7 @@ def read_saved(path: str | Path) -> Saved:
     except InputError as error:
         raise InputError(f"{file}: {error}") from error
     whole = bool(saved.get("whole", True))
-    return Saved(path, config, dataset, fingerprint, num_static, whole, plays, tuple(starts))
+    return Saved(path, config, dataset, fingerprint, num_static, whole, plays, starts)
 
 
 def completed(values: Any, number: int) -> dict[str, dict[str, Any]]:

@@ -12,11 +12,10 @@ from sbp_jax.data.plays import Plays
 from sbp_jax.data.prepared.dataset import describe
 from sbp_jax.data.prepared.folds import fold_of, load_every
 from sbp_jax.errors import InputError
-from sbp_jax.runs.compiled import compiled_once
 from sbp_jax.runs.config_file import CONFIG
 from sbp_jax.runs.datasets import open_dataset
 from sbp_jax.runs.run import Run, load_run
-from sbp_jax.runs.train import train
+from sbp_jax.runs.train import compiled_once, train_folder
 from sbp_jax.training.check import check
 from sbp_jax.training.stop import Stop
 
@@ -137,5 +136,5 @@ def crossfit(config: Config, folds: int, by: str, root: Path, stop: Stop | None 
     with compiled_once():
         for number, each in enumerate(configs, start=1):
             print(f"fold {number} of {folds}")
-            train(each, open_dataset(each.data), folder, stop)
+            train_folder(each, open_dataset(each.data), folder, stop)
     return folder

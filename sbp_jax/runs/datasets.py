@@ -2,21 +2,24 @@
 
 import abc
 import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from sbp_jax.config import DataConfig, SeriesConfig, digest
 from sbp_jax.data.plays import Plays
 from sbp_jax.data.prepared import dataset
 from sbp_jax.data.prepared.dataset import Prepared
 from sbp_jax.data.prepared.folds import fold_of, load_every
-from sbp_jax.data.prepared.splits import SPLITS, Fold
+from sbp_jax.data.prepared.splits import SPLITS, Fold, split_games
 from sbp_jax.data.series.windows import SeriesSet, read_windows
 from sbp_jax.data.simulator.simulate import RECIPE, SimulationConfig, TrueLaw, simulate
 from sbp_jax.errors import InputError
@@ -78,6 +81,62 @@ class SeriesDataset(Dataset):
             for number, s in enumerate(self.windows.series)
         ]
         return markdown(header, rows)
+
+
+@dataclass(frozen=True, eq=False)
+class MemoryDataset(Dataset):
+    """Plays in memory, of any origin.
+
+    Attributes:
+        splits: plays of "train", "validation" and "test"; without validation every epoch is run.
+
+    Raises:
+        InputError: a split of another name, or none to train on.
+    """
+
+    splits: Mapping[str, Plays]
+
+    def __post_init__(self) -> None:
+        unknown = sorted(set(self.splits) - set(SPLITS))
+        if unknown:
+            raise InputError(f"plays: unknown split {unknown[0]!r}; expected {', '.join(SPLITS)}")
+        if "train" not in self.splits:
+            raise InputError("plays: expected a split 'train'")
+
+    @classmethod
+    def of(cls, plays: Plays, config: DataConfig) -> "MemoryDataset":
+        """Split plays by game, as a prepared data set of the configuration's seed and shares would be."""
+        fractions = 1.0 - config.validation - config.test, config.validation, config.test
+        games = split_games(plays.game_id.tolist(), config.seed, fractions)
+        return cls({name: plays.select(np.isin(plays.game_id, members)) for name, members in games.items()})
+
+    @property
+    def path(self) -> Path:
+        """No folder has them: `Run.plays` says so."""
+        return Path("plays-in-memory")
+
+    @property
+    def fingerprint(self) -> str:
+        """Name of the arrays' content."""
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> str:
+        content = hashlib.sha256()
+        for name in SPLITS:
+            plays = self.split(name)
+            content.update(json.dumps([name, len(plays), plays.features]).encode())
+            for values in (plays.frames, plays.offsets, plays.players, plays.static, plays.yards):
+                content.update(np.ascontiguousarray(values).tobytes())
+        return content.hexdigest()[:16]
+
+    def split(self, name: str) -> Plays:
+        """Plays of "train", "validation" or "test"; of a split that is not given, none."""
+        return self.splits[name] if name in self.splits else self.splits["train"].select(np.zeros(0, np.int64))
+
+    def account(self) -> str:
+        """How many plays each split has, as a Markdown table."""
+        return markdown(["split", "plays"], [[name, f"{len(self.split(name)):,}"] for name in SPLITS])
 
 
 @dataclass(frozen=True)
@@ -143,25 +202,56 @@ def _every_play(path: Path) -> Plays:
     return load_every(path)
 
 
-def move(bar: tqdm, done: int) -> None:
+def move(bar: Any, done: int) -> None:
     """Move a progress bar to `done`."""
     bar.update(done - bar.n)
 
 
-def open_dataset(config: DataConfig | SeriesConfig) -> Dataset:
+def open_dataset(config: DataConfig | SeriesConfig, progress: bool = True) -> Dataset:
     """Plays as `open_plays`, or time series read and cut into windows; InputError as there and as `read_windows`."""
-    return SeriesDataset(read_windows(config)) if isinstance(config, SeriesConfig) else open_plays(config)
+    return SeriesDataset(read_windows(config)) if isinstance(config, SeriesConfig) else open_plays(config, progress)
 
 
-def open_plays(config: DataConfig) -> PlayDataset:
+def dataset_of(config: DataConfig | SeriesConfig, data: Any = None, progress: bool = True) -> Dataset:
+    """Return the data set that a training takes.
+
+    Args:
+        config: where plays or series come from, and how they are split.
+        data: a `Dataset`; `Plays`, which are split by game; a mapping from "train", "validation" and "test" to `Plays`;
+            None opens what the configuration names.
+        progress: show progress bars.
+
+    Raises:
+        InputError: as `open_dataset`; plays for a configuration of time series, or fewer than two games of them.
+    """
+    if data is None:
+        return open_dataset(config, progress)
+    if isinstance(data, Dataset):
+        return data
+    if isinstance(data, Plays):
+        if not isinstance(config, DataConfig):
+            raise InputError(
+                "data: the configuration is of time series; expected a mapping from splits to their windows"
+            )
+        return MemoryDataset.of(data, config)
+    if isinstance(data, Mapping):
+        return MemoryDataset(data)
+    raise InputError(f"data: expected plays, a mapping from splits to plays, or a data set, got {type(data).__name__}")
+
+
+def open_plays(config: DataConfig, progress: bool = True) -> PlayDataset:
     """Simulate where no source is named, and prepare; what is there already is not done again.
+
+    Args:
+        config: the plays.
+        progress: show progress bars.
 
     Raises:
         InputError: what is wrong with the source or a field.
     """
     if not (config.tracking or config.source):
         raise InputError("data.source: expected lists of plays: those that are simulated have tracking")
-    simulated = None if config.source else _simulate(config)
+    simulated = None if config.source else _simulate(config, progress)
     sources: tuple[str | Path, ...] = (simulated,) if simulated else config.source
     choice = dataset.PrepareConfig(
         seed=config.seed,
@@ -172,15 +262,15 @@ def open_plays(config: DataConfig) -> PlayDataset:
     where = [str(Path(source).absolute()) for source in sources]
     stem = simulated.name if simulated else Path(sources[0]).name or "plays"
     out = Path(config.cache).absolute() / f"prepared-{stem}-{digest(where, choice.recorded())}"
-    with tqdm(desc="prepare", unit=" plays") as bar:
+    with tqdm(desc="prepare", unit=" plays", disable=not progress) as bar:
         prepared = dataset.prepare(sources, out, choice, partial(move, bar))
     return PlayDataset(prepared, simulated, config.cross)
 
 
-def _simulate(config: DataConfig) -> Path:
+def _simulate(config: DataConfig, progress: bool) -> Path:
     settings = SimulationConfig(plays=config.plays, seed=config.seed)
     folder = Path(config.cache).absolute() / f"simulated-{config.plays}-{digest(dataclasses.asdict(settings), RECIPE)}"
     if not folder.is_dir():
-        with tqdm(total=config.plays, desc="simulate", unit=" plays") as bar:
+        with tqdm(total=config.plays, desc="simulate", unit=" plays", disable=not progress) as bar:
             simulate(folder, settings, partial(move, bar))
     return folder

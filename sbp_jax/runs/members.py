@@ -3,22 +3,27 @@
 import json
 import shutil
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from sbp_jax.atomic import write_whole
 from sbp_jax.config import Config, digest
 from sbp_jax.data.batches.arrays import Arrays
-from sbp_jax.runs.datasets import Dataset
+from sbp_jax.errors import InputError
+from sbp_jax.runs.datasets import Dataset, dataset_of
 from sbp_jax.runs.lock import held
 from sbp_jax.runs.record import Record
+from sbp_jax.runs.run import Run, load_run
 from sbp_jax.runs.setup import Setup, marginal_of, network_of, set_up
 from sbp_jax.runs.train import run_folder
 from sbp_jax.training import Checkpoints, Schedule, Watch, to_device
+from sbp_jax.training.check import check
 from sbp_jax.training.fit_sweep import Finished, Plan, fit_sweep
 from sbp_jax.training.stop import Stop
 from sbp_jax.training.sweep import Sweep, program
@@ -27,8 +32,88 @@ RESULT = "result.json"  # in a run's folder, written last: what came of it
 OnDone = Callable[[Config, Path, str | None], None]
 
 
+@dataclass(frozen=True)
+class Trained:
+    """What came of one of many configurations.
+
+    Attributes:
+        config: the configuration.
+        path: the run's folder.
+        diverged: what went wrong, at which step; None where nothing did.
+    """
+
+    config: Config
+    path: Path
+    diverged: str | None
+
+    @cached_property
+    def run(self) -> Run:
+        """The run, restored on first use; InputError where the training diverged."""
+        if self.diverged is not None:
+            raise InputError(f"{self.path}: {self.diverged}; the training diverged and left no run")
+        return load_run(self.path, trust=True)
+
+
+def train_many(
+    configs: Sequence[Config],
+    data: Any = None,
+    *,
+    out: str | Path = "runs",
+    progress: bool = True,
+    stop: Stop | None = None,
+) -> list[Trained]:
+    """Train many configurations on the same data, as one compiled program where they differ in values alone.
+
+    Each leaves the folder that `train` of it alone would leave; the same call goes on with what is missing.
+
+    Args:
+        configs: different ones, with the same `data`.
+        data: as for `train`.
+        out: folder of the runs.
+        progress: show a progress bar.
+        stop: asks the training to stop.
+
+    Returns:
+        What came of each, in the order of the configurations.
+
+    Raises:
+        InputError: no configuration, two equal ones or two of different data, and as `train`.
+        Stopped: as asked; the same call goes on.
+
+    Example:
+        >>> seeds = [dataclasses.replace(c, training=TrainingConfig(seed=i)) for i in range(5)]  # doctest: +SKIP
+        >>> [each.run.metrics for each in sbp.train_many(seeds)]  # doctest: +SKIP
+    """
+    configs = list(configs)
+    if not configs:
+        raise InputError("configs: expected at least one, got none")
+    if len(set(configs)) < len(configs):
+        raise InputError("configs: expected different ones, two are equal")
+    if len({config.data for config in configs}) > 1:
+        raise InputError("configs: expected the same data in all of them")
+    for config in configs:
+        check(config)
+    dataset, root = dataset_of(configs[0].data, data, progress), Path(out)
+
+    def leave(_config: Config, folder: Path, diverged: str | None) -> None:
+        leave_result(lambda *_: {}, dataset, _config, folder, diverged)
+
+    train_members(configs, dataset, root, leave, stop, progress)
+    folders = [run_folder(root, config, dataset.fingerprint) for config in configs]
+    results = [json.loads((folder / RESULT).read_text()) for folder in folders]
+    return [
+        Trained(config, folder, result.get("diverged"))
+        for config, folder, result in zip(configs, folders, results, strict=True)
+    ]
+
+
 def train_members(
-    configs: Sequence[Config], dataset: Dataset, root: Path, on_done: OnDone, stop: Stop | None = None
+    configs: Sequence[Config],
+    dataset: Dataset,
+    root: Path,
+    on_done: OnDone,
+    stop: Stop | None = None,
+    progress: bool = True,
 ) -> None:
     """Train every configuration that has no result; what a killed call had begun is gone on with.
 
@@ -39,9 +124,10 @@ def train_members(
         on_done: called for each with its run's folder, and with what went wrong where it diverged: the folder has no
             run then, but diverged.json; it writes `RESULT` there.
         stop: asks the training to stop.
+        progress: show a progress bar.
 
     Raises:
-        InputError: the plays do not fit a configuration, see `train.set_up`; another process trains the same ones.
+        InputError: the plays do not fit a configuration, see `setup.set_up`; another process trains the same ones.
         Stopped: as asked; the same call goes on.
     """
     begun, fresh = groups(configs, dataset, root)
@@ -49,7 +135,7 @@ def train_members(
         names = [run_folder(root, config, dataset.fingerprint).name for config in group]
         folder = root / "groups" / digest(names)
         with held(folder):
-            _train_group(group, names, dataset, folder, on_done, stop)
+            _train_group(group, names, dataset, folder, on_done, stop, progress)
             shutil.rmtree(folder)
 
 
@@ -101,7 +187,13 @@ def groups(configs: Sequence[Config], dataset: Dataset, root: Path) -> tuple[lis
 
 
 def _train_group(
-    configs: list[Config], names: list[str], dataset: Dataset, group: Path, on_done: OnDone, stop: Stop | None
+    configs: list[Config],
+    names: list[str],
+    dataset: Dataset,
+    group: Path,
+    on_done: OnDone,
+    stop: Stop | None,
+    progress: bool,
 ) -> None:
     root = group.parent.parent
     setup, settings = set_up(configs[0], dataset), configs[0].training
@@ -120,7 +212,7 @@ def _train_group(
     (group / "members.json").write_text(json.dumps(names))  # last: what it names can be gone on with
 
     total = per_epoch * sum(config.training.epochs for config in configs)
-    with tqdm(total=total, desc=f"train {len(configs)} members", unit="step") as bar:
+    with tqdm(total=total, desc=f"train {len(configs)} members", unit="step", disable=not progress) as bar:
         at = [0]
 
         def on_step(step: int, alive: int) -> None:

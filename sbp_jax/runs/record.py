@@ -1,6 +1,5 @@
 """What a training leaves beside its checkpoints: config.json, metrics.parquet, TensorBoard events, diverged.json."""
 
-import dataclasses
 import io
 import json
 import math
@@ -22,9 +21,9 @@ from tensorboardX.summary import scalar
 from sbp_jax.atomic import write_whole
 from sbp_jax.config import Config
 from sbp_jax.runs import provenance
-from sbp_jax.runs.config_file import CONFIG, FORMAT, metrics_of
+from sbp_jax.runs.config_file import CONFIG, Saved, metrics_of, read_starts, to_json
 from sbp_jax.training.diverged import DivergedError
-from sbp_jax.training.fit import Row
+from sbp_jax.training.early_stopping import Row
 from sbp_jax.training.room import no_room
 
 DIVERGED = "diverged.json"
@@ -74,20 +73,11 @@ class Record:
     ):
         self.folder, self.plays = folder, plays
         folder.mkdir(parents=True, exist_ok=True)
-        self.starts = _starts(folder / CONFIG)
+        self.starts = list(read_starts(folder))
         if step is not None:
             self.starts.append(start(step))
-        content = {
-            "format": FORMAT,
-            "config": dataclasses.asdict(config),
-            "dataset": str(dataset.absolute()),
-            "fingerprint": fingerprint,
-            "num_static": num_static,
-            "whole": whole,
-            "training_plays": plays,
-            "starts": self.starts,
-        }
-        self._write(CONFIG, (json.dumps(content, indent=2) + "\n").encode())
+        saved = Saved(folder, config, dataset.absolute(), fingerprint, num_static, whole, plays, tuple(self.starts))
+        self._write(CONFIG, to_json(saved))
         (folder / DIVERGED).unlink(missing_ok=True)  # of a call before this one
         events = folder / "events"
         events.mkdir(exist_ok=True)
@@ -174,12 +164,3 @@ def read_events(file: Path) -> Iterator[Event]:
         if event.HasField("summary"):
             yield event
         at += length + 16
-
-
-def _starts(file: Path) -> list[Any]:
-    """Those of earlier calls; of the formats before there were any, what they say of the first."""
-    try:
-        saved = json.loads(file.read_text())
-        return list(saved["starts"]) if "starts" in saved else [{"versions": saved["versions"]}]
-    except (OSError, ValueError, KeyError, TypeError):
-        return []

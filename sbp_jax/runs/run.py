@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 from flax import nnx
 
-from sbp_jax.config import Config, DataConfig, SeriesConfig
+from sbp_jax.config import Config, DataConfig, SeriesConfig, extensions_of
 from sbp_jax.data.batches.batching import Batches
 from sbp_jax.data.facts import facts_of
 from sbp_jax.data.plays import Plays
@@ -199,15 +199,16 @@ class Run:
         return Checkpoints(self.path / "checkpoints", read_only=True).steps
 
 
-def load_run(path: str | Path, step: int | None = None) -> Run:
+def load_run(path: str | Path, step: int | None = None, trust: bool = False) -> Run:
     """Restore a run from its folder, in progress or done, on this machine's first device whatever it was trained on.
 
     Args:
         path: folder with config.json and checkpoints/; the data set need not be there.
-        step: which checkpoint; by default the newest that is not damaged: what is passed over is told on the log.
+        step: which checkpoint; by default the newest that is not damaged: what is passed over is logged.
+        trust: import what the configuration names as `package.module:Name`, a head, encoder or objective of one's own.
 
-    The folder may be a stranger's: nothing in it is run, and no more memory is taken than its arrays have bytes on the
-    disk.
+    The folder may be untrusted: without `trust` nothing that it names is imported or run, and no more memory is taken
+    than its arrays have bytes on the disk.
 
     Raises:
         InputError: the folder is no run, has no checkpoint, the one of `step` or every one is damaged, or its
@@ -216,6 +217,8 @@ def load_run(path: str | Path, step: int | None = None) -> Run:
     path = Path(path)
     saved = read_saved(path)
     config = saved.config
+    for field, name in () if trust else extensions_of(config).items():
+        raise InputError(f"{path / CONFIG}: {field}: {name} is code of your own, imported by load_run(..., trust=True)")
     checkpoints = Checkpoints(path / "checkpoints", read_only=True)
     if checkpoints.latest is None:
         raise InputError(f"{path}: the run has no checkpoint yet")

@@ -16,13 +16,14 @@ from sbp_jax.data.features import static_names
 from sbp_jax.data.plays import Plays
 from sbp_jax.data.series.windows import WINDOW_STATIC
 from sbp_jax.distributions import objective
+from sbp_jax.distributions.heads import Head
 from sbp_jax.errors import InputError
 from sbp_jax.models import Network, receptive_field
 from sbp_jax.runs.datasets import Dataset
 from sbp_jax.training import Marginal, Resident, Schedule, fit_marginal, to_device
 from sbp_jax.training.build import in_own_units, make_head, make_judge, make_loss, make_network, set_statistics
 from sbp_jax.training.check import check_features, check_finite, check_outcomes
-from sbp_jax.training.marginal import MarginalHead, distinct
+from sbp_jax.training.marginal import distinct
 from sbp_jax.training.step import Loss
 
 
@@ -117,7 +118,7 @@ class _Values:
 
 
 @lru_cache(maxsize=16)
-def _fitted(head: MarginalHead, loss: Loss, outcomes: _Values, cut: _Values) -> np.ndarray:
+def _fitted(head: Head, loss: Loss, outcomes: _Values, cut: _Values) -> np.ndarray:
     """`fit_marginal`, once for the members of a sweep that start from the same."""
     assert outcomes.array is not None
     return fit_marginal(head, outcomes.array, loss, cut.array)

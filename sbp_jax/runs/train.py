@@ -1,19 +1,23 @@
 """Train a network on prepared plays or series, or go on training it: a run's folder comes of it."""
 
 import dataclasses
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from tqdm import tqdm
+import jax
+from jax.experimental.compilation_cache import compilation_cache
+from tqdm.auto import tqdm
 
 from sbp_jax.config import Config, digest
 from sbp_jax.data.batches.arrays import Arrays
 from sbp_jax.data.batches.batching import Batches
-from sbp_jax.runs.datasets import Dataset
+from sbp_jax.runs.datasets import Dataset, dataset_of
 from sbp_jax.runs.lock import held
 from sbp_jax.runs.record import Record
+from sbp_jax.runs.run import Run, load_run
 from sbp_jax.runs.setup import Setup, marginal_of, network_of, set_up
 from sbp_jax.training import (
     Checkpoints,
@@ -27,45 +31,90 @@ from sbp_jax.training import (
     fit,
 )
 from sbp_jax.training.build import constants, frame_weights, make_head, make_judge, make_loss
+from sbp_jax.training.check import check
 from sbp_jax.training.distributed import all_devices, everywhere, is_first
+from sbp_jax.training.early_stopping import is_done
 from sbp_jax.training.feed import STEPS_TOGETHER
-from sbp_jax.training.fit import is_done
 from sbp_jax.training.stop import Stop
 
 
 def run_folder(root: Path, config: Config, fingerprint: str) -> Path:
     """The folder of a run: the same configuration on the same plays has the same one."""
-    return root / f"{config.head.kind}-{digest(dataclasses.asdict(config), fingerprint)}"
+    kind = config.head.kind.rpartition(":")[2]
+    return root / f"{kind}-{digest(dataclasses.asdict(config), fingerprint)}"
 
 
-def train(config: Config, dataset: Dataset, root: Path, stop: Stop | None = None, spread: bool = False) -> Path:
-    """Train, or go on training, the network of a configuration.
+def train(
+    config: Config,
+    data: Any = None,
+    *,
+    out: str | Path = "runs",
+    progress: bool = True,
+    stop: Stop | None = None,
+    spread: bool = False,
+) -> Run:
+    """Train, or go on training, the network of a configuration, and return the run.
+
+    The run's folder is named by the configuration and the data: the same call goes on with what a killed one had
+    reached, and one that is done is loaded.
 
     Args:
         config: the run's configuration.
-        dataset: prepared plays; validation plays may be missing, then every epoch is run.
-        root: folder of the runs of one configuration.
+        data: plays, split by game; a mapping from "train", "validation" and "test" to plays; a `Dataset`; or None for
+            what the configuration names, files or simulated plays. Without validation plays every epoch is run.
+        out: folder of the runs.
+        progress: show progress bars, and what is trained on.
         stop: asks the training to stop.
-        spread: the plays of a batch are shared by all devices, those of other processes too (see `distributed`).
+        spread: share the plays of a batch among all devices, those of other processes too (see `distributed`).
 
     Returns:
-        The run's folder, for `sbp_jax.load_run`.
+        The run with the parameters of its best epoch, as `load_run` restores it.
 
     Raises:
-        InputError: as `set_up`; another process holds the run's folder; all its checkpoints are damaged.
+        InputError: the configuration and the plays do not fit; another process holds the run's folder; all its
+            checkpoints are damaged.
         Stopped: as asked; the same call goes on.
         DivergedError: the training went wrong; the newest checkpoint is good.
         OSError: the disk is full; the newest checkpoint is good.
+
+    Example:
+        >>> run = sbp.train(sbp.Config(), out="runs/demo")  # doctest: +SKIP
+        >>> run.predict(run.plays("test")).icdf(0.95)  # doctest: +SKIP
     """
+    dataset = dataset_of(config.data, data, progress)
+    return load_run(train_folder(config, dataset, Path(out), stop, spread, progress), trust=True)
+
+
+def train_folder(
+    config: Config,
+    dataset: Dataset,
+    root: Path,
+    stop: Stop | None = None,
+    spread: bool = False,
+    progress: bool = True,
+) -> Path:
+    """Train as `train` does and return the run's folder, which needs no network restored.
+
+    Args:
+        config, stop, spread, progress: as for `train`.
+        dataset: prepared plays or windows.
+        root: folder of the runs of one configuration.
+
+    Raises:
+        InputError, Stopped, DivergedError, OSError: as `train`.
+    """
+    check(config)
     setup = set_up(config, dataset)
     folder = run_folder(root, config, dataset.fingerprint)
     # of several processes the first one writes, and holds the folder for all
     with held(folder) if is_first() else nullcontext():
-        _train(config, dataset, setup, folder, stop or Stop(), spread)
+        _train(config, dataset, setup, folder, stop or Stop(), spread, progress and is_first())
     return folder
 
 
-def _train(config: Config, dataset: Dataset, setup: Setup, folder: Path, stop: Stop, spread: bool) -> None:
+def _train(
+    config: Config, dataset: Dataset, setup: Setup, folder: Path, stop: Stop, spread: bool, progress: bool
+) -> None:
     settings, plays, validation, whole = config.training, setup.plays, setup.validation, setup.whole
     head, loss = make_head(config.head), make_loss(settings)
     network = network_of(config, plays)
@@ -78,13 +127,16 @@ def _train(config: Config, dataset: Dataset, setup: Setup, folder: Path, stop: S
     else:
         feed = HostFeed(Batches(plays, setup.batch_size, setup.buckets, settings.seed, mirror=setup.mirror))
     steps, frames = len(feed.order), ", ".join(map(str, feed.order.shapes))
-    print(f"batches: {steps} of {setup.batch_size} plays padded to {frames} frames; padding {feed.order.waste():.1%}")
+    if progress:
+        print(
+            f"batches: {steps} of {setup.batch_size} plays padded to {frames} frames; padding {feed.order.waste():.1%}"
+        )
     predictor = Predictor(network)
     nll = make_judge(settings, whole)
     hyperparameters = Hyperparameters.of(config, steps * settings.epochs)
     trainer = Trainer(predictor, head, loss, hyperparameters, nll, frame_weights(settings), mesh)
     validate = _validator(trainer, setup) if len(validation) else None
-    if validate is None and is_first():
+    if validate is None and progress:
         print(f"note: there is nothing to validate on: all {settings.epochs} epochs are trained, the last is kept")
 
     start = marginal_of(config, setup, network)
@@ -102,7 +154,7 @@ def _train(config: Config, dataset: Dataset, setup: Setup, folder: Path, stop: S
         if so_far is not None and so_far.record["history"]:
             record.metrics(so_far.record["history"])  # a run killed between its checkpoint and its metrics
     with tqdm(
-        total=steps * settings.epochs, desc=f"train {config.head.kind}", unit="step", disable=not is_first()
+        total=steps * settings.epochs, desc=f"train {config.head.kind}", unit="step", disable=not progress
     ) as bar:
 
         def on_step(step: int) -> None:
@@ -132,3 +184,22 @@ def _validator(trainer: Trainer, setup: Setup) -> Callable[[Any], float]:
     """(parameters) -> mean loss of the plays, which lie on the device."""
     held, order = (trainer.place(each) for each in setup.held_out())
     return lambda params: float(trainer.evaluate(params, held, order))
+
+
+@contextmanager
+def compiled_once() -> Iterator[None]:
+    """Programs that trainings on other data share are compiled once: JAX's cache, in a folder of this call's own."""
+    with TemporaryDirectory(prefix="compiled-") as folder:
+        values = {"jax_compilation_cache_dir": folder, "jax_persistent_cache_min_compile_time_secs": 0.3}
+        before = {name: getattr(jax.config, name) for name in values}
+        try:
+            _configure(values)
+            yield
+        finally:
+            _configure(before)
+
+
+def _configure(values: Mapping[str, Any]) -> None:
+    for name, value in values.items():
+        jax.config.update(name, value)
+    compilation_cache.reset_cache()  # else it stays with the folder that it was first used with

@@ -23,6 +23,7 @@ from sbp_jax.distributions.heads import (
     objective,
 )
 from sbp_jax.errors import InputError
+from sbp_jax.extensions import is_extension, load_extension
 from sbp_jax.models import EntityAttention, EntityGroup, EntityLayout, FlatEncoder, Network, Statistic
 from sbp_jax.training.step import FrameWeights
 
@@ -43,6 +44,8 @@ def make_head(config: HeadConfig) -> Any:
     unit = (config.high - config.low) / 7
     above_zero = max(config.shape_bounds[0], 0.0), config.shape_bounds[1]
     match config.kind:
+        case name if is_extension(name):
+            return load_extension("head.kind", name)(config)
         case "gaussian":
             return NormalHead(unit=unit)
         case "student_t":
@@ -66,10 +69,13 @@ def make_head(config: HeadConfig) -> Any:
                 shape_bounds=config.shape_bounds,
                 support=config.support,
             )
+    raise AssertionError(config.kind)  # a `HeadConfig` knows its kinds
 
 
 def make_loss(config: TrainingConfig) -> Loss:
     """The loss that a configuration trains by, as `objective` has it; InputError as there."""
+    if is_extension(config.objective):
+        return load_extension("training.objective", config.objective)
     return objective(config.objective, 1.0, {"habit": None, "on": True, "off": False}[config.threshold_gradient])
 
 
@@ -96,12 +102,15 @@ def make_network(config: Config, head: Any, num_static: int) -> Network:
     """An initialized network for frames of all players with the data's extras, its statistics still neutral."""
     rngs = nnx.Rngs(config.training.seed)
     features = len(features_of(config.data))
+    entities = PLAYERS if isinstance(config.data, DataConfig) else 1
     match config.network.encoder:
+        case name if is_extension(name):
+            encoder = load_extension("network.encoder", name)(entities, features, rngs=rngs)
         case "none":
             encoder = None
         case "flat":
-            encoder = FlatEncoder(PLAYERS if isinstance(config.data, DataConfig) else 1, features)
-        case "attention":
+            encoder = FlatEncoder(entities, features)
+        case _:
             scalars = features - PLAYER_FEATURES
             encoder = EntityAttention(
                 PLAYER_FEATURES, PLAYERS_LAYOUT, scalars=scalars, dtype=config.network.dtype, rngs=rngs

@@ -13,11 +13,10 @@ from sbp_jax.config import TrainingConfig
 from sbp_jax.training.checkpoints import Checkpoints
 from sbp_jax.training.distributed import anywhere
 from sbp_jax.training.diverged import Watch
+from sbp_jax.training.early_stopping import Row, is_done, new_record, with_epoch
 from sbp_jax.training.feed import Feed
 from sbp_jax.training.step import Metrics, State, Trainer
 from sbp_jax.training.stop import Stop, Stopped
-
-Row = dict[str, int | float]
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ def fit(
     """
     stop, watch = stop or Stop(), watch or Watch(feed.order)
     state = trainer.initial(config.seed)
-    best, record = state.average, {"history": [], "best_loss": None, "best_epoch": -1}
+    best, record = state.average, new_record()
     if checkpoints is not None and checkpoints.latest is not None:
         saved = checkpoints.load({"state": state, "best": best})
         state, best, record = *(trainer.place(saved.trees[name]) for name in ("state", "best")), saved.record
@@ -115,10 +114,9 @@ def fit(
         row: Row = {"epoch": epoch + 1, "step": step, "training_loss": float(state.loss_sum) / per_epoch}
         row |= {"gradient_norm": float(metrics["gradient_norm"][-1])} if metrics else {}
         row |= {"validation_loss": math.nan if loss is None else loss, "seconds": time.perf_counter() - started}
-        record = {**record, "history": [*record["history"], row]}
-        if loss is None or record["best_loss"] is None or loss < record["best_loss"]:
+        record, better = with_epoch(record, row)
+        if better:
             best = jax.tree.map(jnp.copy, state.average)
-            record = {**record, "best_loss": loss, "best_epoch": epoch}
         state = replace(state, loss_sum=jnp.zeros_like(state.loss_sum))
         save(state)
         watch.epochs(record["history"])
@@ -126,10 +124,3 @@ def fit(
         if anywhere(stop.asked):
             raise Stopped(step)
     return Fitted(best, record["history"], step)
-
-
-def is_done(record: dict[str, Any], config: TrainingConfig) -> bool:
-    """Whether a training has no epoch left: all are used up, or validation has not improved for `patience` of them."""
-    count = len(record["history"])
-    stale = record["best_loss"] is not None and count - 1 - record["best_epoch"] >= config.patience
-    return count >= config.epochs or stale

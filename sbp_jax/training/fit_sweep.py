@@ -13,8 +13,8 @@ import numpy as np
 
 from sbp_jax.training.checkpoints import Checkpoints
 from sbp_jax.training.diverged import DivergedError, Watch
+from sbp_jax.training.early_stopping import Record, Row, is_done, new_record, with_epoch
 from sbp_jax.training.feed import STEPS_TOGETHER, Schedule
-from sbp_jax.training.fit import Row, is_done
 from sbp_jax.training.resident import Resident
 from sbp_jax.training.step import Metrics, State
 from sbp_jax.training.stop import Stop, Stopped
@@ -141,9 +141,7 @@ class _Group:
 
     def __init__(self, sweep: Sweep, members: Sequence[tuple[Member, State]], plan: Plan, watches: Sequence[Watch]):
         self.sweep, self.plan, self._members, self._watches = sweep, plan, members, watches
-        self.records: list[dict[str, Any]] = [
-            {"history": [], "best_loss": None, "best_epoch": -1, "diverged": None} for _ in members
-        ]
+        self.records: list[Record] = [{**new_record(), "diverged": None} for _ in members]
         self.step = 0
         self.alive = list(range(len(members)))
         self._resident, self._validation = (
@@ -233,11 +231,8 @@ class _Group:
                 row: Row = {"epoch": len(record["history"]) + 1, "step": self.step}
                 row |= {"training_loss": float(sums[lane]) / per_epoch, "validation_loss": loss}
                 row |= {"seconds": seconds / len(self.alive)}
-                record["history"] = [*record["history"], row]
-                if math.isnan(loss) or record["best_loss"] is None or loss < record["best_loss"]:
-                    better[lane] = True
-                    record["best_loss"] = None if math.isnan(loss) else loss
-                    record["best_epoch"] = len(record["history"]) - 1
+                record, better[lane] = with_epoch(record, row)
+                self.records[i] = record
             if is_done(record, settings) or record["diverged"] is not None:
                 gone.append(i)
         self.best = _where(jnp.asarray(better), self.state.average, self.best)

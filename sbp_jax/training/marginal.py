@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from functools import cache, partial
-from typing import Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -10,20 +9,13 @@ import numpy as np
 import optax
 import scipy.optimize
 
-from sbp_jax.models.network import Head
+from sbp_jax.distributions.heads import Head
 
 MOST_VALUES = 8192  # different outcomes that a marginal law is fitted to
 
 
-@runtime_checkable
-class MarginalHead(Head, Protocol):
-    """A head that knows a first estimate of its raw outputs."""
-
-    def initial(self, y: np.ndarray, /) -> np.ndarray: ...
-
-
 def fit_marginal(
-    head: MarginalHead,
+    head: Head,
     outcomes: np.ndarray,
     loss: Callable[..., jax.Array],
     cut: np.ndarray | None = None,

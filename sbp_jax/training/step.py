@@ -15,8 +15,8 @@ from jax.sharding import Mesh
 from sbp_jax.data.batches.batching import Batch, Batches
 from sbp_jax.data.plays import Plays
 from sbp_jax.distributions import Affine
-from sbp_jax.distributions.heads import Loss
-from sbp_jax.models import NO_DROPOUT, Dropout, Head, Network
+from sbp_jax.distributions.heads import Head, Loss
+from sbp_jax.models import NO_DROPOUT, Dropout, Network
 from sbp_jax.training.distributed import everywhere, replicated, shared
 from sbp_jax.training.optimizer import Hyperparameters
 from sbp_jax.training.scan import mean_over, scan_steps

@@ -262,7 +262,7 @@ def test_start_after_a_damaged_checkpoint_is_the_step_gone_on_from(run_folder, t
     other = damage(run_folder, tmp_path, "state/*/0*")
     older, _ = sorted(int(p.name) for p in (other / "checkpoints").iterdir())
     saved = sbp.load_run(run_folder)
-    train.train(saved.config, open_dataset(saved.config.data), tmp_path)
+    train_folder(saved.config, open_dataset(saved.config.data), tmp_path)
     assert f"the one of step {older} is used" in caplog.text
     assert [start["step"] for start in sbp.load_run(other).starts] == [0, older]
     assert (

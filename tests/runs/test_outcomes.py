@@ -7,7 +7,6 @@ import polars as pl
 import pytest
 
 import sbp_jax as sbp
-from sbp_jax.cli import train
 from sbp_jax.config import Config, DataConfig, HeadConfig, TrainingConfig
 from sbp_jax.data.extras import feature_names
 from sbp_jax.data.plays import FEATURES
@@ -39,7 +38,7 @@ def config(tmp_path_factory) -> Config:
 @pytest.fixture(scope="module")
 def run(config, tmp_path_factory):
     dataset = open_dataset(config.data)
-    return sbp.load_run(train.train(config, dataset, tmp_path_factory.mktemp("runs")))
+    return sbp.load_run(train_folder(config, dataset, tmp_path_factory.mktemp("runs")))
 
 
 def test_the_data_are_those_asked_for(config):
@@ -83,7 +82,7 @@ def test_a_run_on_whole_numbers_judges_no_others(run):
 def test_a_law_of_gains_that_no_line_stops_is_judged_at_the_line(config, tmp_path):
     censored = TrainingConfig(objective="censored", epochs=1, batch_size=8, buckets=(16,))
     yards = replace(config, data=replace(config.data, outcome="net_yards"), training=censored)
-    run = sbp.load_run(train.train(yards, open_dataset(yards.data), tmp_path))
+    run = sbp.load_run(train_folder(yards, open_dataset(yards.data), tmp_path))
     plays = run.plays("train")
     cut = np.arange(len(plays)) % 3 == 1
     plays = replace(plays, yards=np.where(cut, plays.info["yards_to_goal"], plays.yards))
@@ -110,8 +109,8 @@ def test_interval_stops_before_training_and_so_do_other_plays(config, tmp_path):
     with pytest.raises(
         InputError, match=r"^training\.objective: interval presumes whole numbers, .* epa .* choose exact$"
     ):
-        train.train(interval, dataset, tmp_path)
+        train_folder(interval, dataset, tmp_path)
     other = replace(config, data=replace(config.data, extras=()))
     with pytest.raises(InputError, match=r"^plays: the network takes no extras"):
-        train.train(other, dataset, tmp_path)
+        train_folder(other, dataset, tmp_path)
     assert list(tmp_path.iterdir()) == []

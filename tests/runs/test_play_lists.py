@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 import sbp_jax as sbp
-from sbp_jax.cli import score, train
+from sbp_jax.cli import score
 from sbp_jax.config import Config, DataConfig, HeadConfig, TrainingConfig
 from sbp_jax.models.network import NetworkConfig
 from sbp_jax.runs.datasets import open_dataset
@@ -48,7 +48,7 @@ def run(tmp_path_factory):
         head=HeadConfig(bins=71),
         training=TrainingConfig(epochs=30, batch_size=32),
     )
-    return sbp.load_run(train.train(config, open_dataset(config.data), root / "runs"))
+    return sbp.load_run(train_folder(config, open_dataset(config.data), root / "runs"))
 
 
 def test_it_learns_from_the_situation_alone(run):

@@ -41,7 +41,7 @@ def config(tmp_path_factory):
 @pytest.fixture(scope="module")
 def run(config, tmp_path_factory):
     train.check(config)
-    return sbp.load_run(train.train(config, open_dataset(config.data), tmp_path_factory.mktemp("runs")))
+    return sbp.load_run(train_folder(config, open_dataset(config.data), tmp_path_factory.mktemp("runs")))
 
 
 def test_it_learns_what_comes_next_whatever_the_size(run):

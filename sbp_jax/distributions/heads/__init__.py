@@ -8,9 +8,10 @@ from sbp_jax.distributions.heads.baselines import (
     StudentTHead,
     TwoTailedHybridParetoHead,
 )
-from sbp_jax.distributions.heads.centered import CenteredHead, OutcomeHead
+from sbp_jax.distributions.heads.centered import CenteredHead
 from sbp_jax.distributions.heads.family import SplicedFamily, SplicedValues
 from sbp_jax.distributions.heads.objectives import OBJECTIVES, Loss, objective
+from sbp_jax.distributions.heads.protocol import Head
 from sbp_jax.distributions.heads.spliced import SplicedBinnedParetoHead
 from sbp_jax.distributions.heads.tails import PARAMETERIZATIONS, SMALLEST_SCALE, Parameterization, TailInputs
 
@@ -21,10 +22,10 @@ __all__ = [
     "BinnedHead",
     "BlendedParetoHead",
     "CenteredHead",
+    "Head",
     "HybridParetoHead",
     "Loss",
     "NormalHead",
-    "OutcomeHead",
     "Parameterization",
     "SplicedBinnedParetoHead",
     "SplicedFamily",

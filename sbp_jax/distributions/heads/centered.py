@@ -1,24 +1,12 @@
 """A head whose zero outputs are a given marginal distribution."""
 
 import dataclasses
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Array, Float
 
 from sbp_jax.distributions.base import Distribution, compiled_by
-
-
-@runtime_checkable
-class OutcomeHead(Protocol):
-    """What every head of this package offers."""
-
-    @property
-    def num_outputs(self) -> int: ...
-
-    def __call__(self, raw: Array, /) -> Distribution: ...
-
-    def initial(self, y: np.ndarray, /) -> np.ndarray: ...
+from sbp_jax.distributions.heads.protocol import Head
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,11 +18,11 @@ class CenteredHead:
         offset: raw outputs [num_outputs] of the marginal, such as `head.initial(y)`; kept as a tuple.
     """
 
-    head: OutcomeHead
+    head: Head
     offset: tuple[float, ...]
 
     @classmethod
-    def on(cls, head: OutcomeHead, y: np.ndarray) -> "CenteredHead":
+    def on(cls, head: Head, y: np.ndarray) -> "CenteredHead":
         """The head centered on its own estimate of the marginal of outcomes `y`; InputError as in `initial`."""
         return cls(head, tuple(head.initial(y).tolist()))
 
