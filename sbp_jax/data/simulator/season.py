@@ -11,7 +11,8 @@ from sbp_jax.data.simulator.careers import draw_absences, draw_careers, passers,
 from sbp_jax.data.simulator.league import GAMES_A_SEASON, PLAYS_A_GAME, TEAMS, Game, League
 from sbp_jax.data.simulator.standings import results_table, standings_table
 from sbp_jax.data.simulator.streams import Purpose
-from sbp_jax.data.simulator.strength import LeagueConfig, draw_rests, draw_scores, expected_margins
+from sbp_jax.data.simulator.config import LeagueConfig
+from sbp_jax.data.simulator.strength import draw_rests, draw_scores, expected_margins
 from sbp_jax.data.simulator.weeks import Week, group_weeks
 
 
