@@ -38,7 +38,9 @@ EXTRAS = {
 }
 
 
-def parse(kind: type[T], args: Sequence[str], program: str, default: T | None = None, about: str | None = None) -> T:
+def parse(
+    kind: Callable[..., T], args: Sequence[str], program: str, default: T | None = None, about: str | None = None
+) -> T:
     """Fill a dataclass from command-line options; print the help text and exit where one is `-h` or `--help`.
 
     A boolean option takes the forms `--flag`, `--no-flag`, `--flag True` and `--flag=False`.
@@ -75,7 +77,7 @@ def parse(kind: type[T], args: Sequence[str], program: str, default: T | None = 
     return value
 
 
-def parse_named(kind: type[T], args: Sequence[str], program: str) -> tuple[str, T]:
+def parse_named(kind: Callable[..., T], args: Sequence[str], program: str) -> tuple[str, T]:
     """Fill a dataclass whose field `config` is a named configuration: `demo --optimizer.learning-rate 3e-4`.
 
     Args:
@@ -91,7 +93,7 @@ def parse_named(kind: type[T], args: Sequence[str], program: str) -> tuple[str, 
     """
     if not args or args[0].startswith("-"):
         if any(word in ("-h", "--help") for word in args):
-            parse(kind, ["--help"], f"{program} CONFIG", kind(config=configs.get("demo")), _configurations(kind, program))
+            parse(kind, ["--help"], f"{program} CONFIG", kind(config=configs.get("demo")), _configurations(kind))
         raise InputError(f"expected a configuration first; known: {', '.join(configs.names())}")
     default = kind(config=configs.get(args[0]))
     return args[0], parse(kind, args[1:], f"{program} {args[0]}", default)
@@ -215,7 +217,7 @@ def _name(word: str) -> str:
     return word.removeprefix("--").replace("_", "-")
 
 
-def _configurations(kind: Any, program: str) -> str:
+def _configurations(kind: Any) -> str:
     width = max(map(len, configs.names()))
     lines = [f"  {name:<{width}}  {configs.about(name)}" for name in configs.names()]
     summary = (kind.__doc__ or "").split("\n\n")[0]
@@ -226,8 +228,7 @@ def _configurations(kind: Any, program: str) -> str:
             "CONFIG is the name of a configuration:",
             *lines,
             "",
-            f"The options change its fields. Below are those of plays; time series have other --data options: "
-            f"{program} series --help.",
+            "The options change its fields. Below are those of plays; see sbp train series --help for time series.",
         ]
     )
 

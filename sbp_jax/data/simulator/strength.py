@@ -22,7 +22,6 @@ from sbp_jax.data.simulator.config import LeagueConfig
 from sbp_jax.data.simulator.league import PLAYS_A_GAME, TEAMS, Game, League
 from sbp_jax.data.simulator.situation import draw_situations
 from sbp_jax.data.simulator.streams import GameBlock, Purpose
-from sbp_jax.errors import InputError
 
 MARGIN_SD_POINTS = 14.5  # of the final margin around the expected one: measured, see the tests
 _CLOSING_POINTS = 6.0  # m: points a team adds after the last snap against an equal
