@@ -10,6 +10,7 @@ import pytest
 from sbp_jax.cli import compare
 from sbp_jax.config import Config
 from sbp_jax.errors import InputError
+from sbp_jax.runs.comparison import Training, names_of, progress
 from sbp_jax.runs.config_file import Saved
 from sbp_jax.runs.record import Record
 
@@ -75,7 +76,7 @@ def test_a_training_without_an_epoch_left_is_finished():
     saved = Saved(Path(), patient, Path(), "f", 16, True, 100, ())
 
     def said(losses):
-        return compare.progress("run", compare.Training(saved, pl.DataFrame(history(losses))))
+        return progress("run", Training(saved, pl.DataFrame(history(losses))))
 
     assert said([2.0, 2.5, 2.25]) is None  # stopped early
     assert said([2.0] * 9) is None
@@ -124,5 +125,5 @@ def test_mistakes_are_one_line(runs, tmp_path):
 
 
 def test_names_are_the_shortest_that_tell_apart(tmp_path):
-    assert compare.names_of([tmp_path / "a" / "sbp-1", tmp_path / "b" / "sbp-2"]) == ["sbp-1", "sbp-2"]
-    assert compare.names_of([tmp_path / "a" / "sbp-1", tmp_path / "b" / "sbp-1"]) == ["a/sbp-1", "b/sbp-1"]
+    assert names_of([tmp_path / "a" / "sbp-1", tmp_path / "b" / "sbp-2"]) == ["sbp-1", "sbp-2"]
+    assert names_of([tmp_path / "a" / "sbp-1", tmp_path / "b" / "sbp-1"]) == ["a/sbp-1", "b/sbp-1"]
