@@ -39,10 +39,10 @@ def command(args: list[str]) -> None:
     if not options.runs:
         raise InputError("expected the folders of runs; see --help")
     from sbp_jax.reporting import compare as reporting
-    from sbp_jax.runs.comparison import Training, differing, found, judge_all, names_of, progress, read, told
+    from sbp_jax.runs.comparison import Training, column, differing, evaluate_all, names_of, progress, read, run_folders
     from sbp_jax.runs.evaluate import LEVELS, Judged
 
-    folders = found(options.runs)
+    folders = run_folders(options.runs)
     trainings: dict[str, Training] = {}
     notes: list[str] = []
     by_name = dict(zip(names_of(folders), folders, strict=True))
@@ -56,13 +56,13 @@ def command(args: list[str]) -> None:
     notes += [note for name, training in trainings.items() if (note := progress(name, training)) is not None]
     differ = len({training.saved.fingerprint for training in trainings.values()}) > 1
     if differ:
-        notes.append("The runs were trained on different plays: their losses and figures cannot be compared.")
+        notes.append("The runs were trained on different plays: their losses and metrics cannot be compared.")
     judged: dict[str, Judged] = {}
     if options.split != "none":
-        judged, failed = judge_all({name: by_name[name] for name in trainings}, options.split)
+        judged, failed = evaluate_all({name: by_name[name] for name in trainings}, options.split)
         notes += failed
     figures = {name: each.metrics.to_dict() for name, each in judged.items()}
-    columns = {name: told(training, differ) for name, training in trainings.items()}
+    columns = {name: column(training, differ) for name, training in trainings.items()}
     kinds = [training.saved.config.data for training in trainings.values()]
     unit = "yd" if all(isinstance(data, DataConfig) and in_yards(data.outcome) for data in kinds) else ""
     text = reporting.page(differing(trainings), columns, figures, notes, unit)

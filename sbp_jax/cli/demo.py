@@ -38,8 +38,8 @@ def configuration(options: Options) -> Config:
 def command(args: list[str]) -> None:
     """Run the demo."""
     options = parse(Options, args, "sbp demo")
-    from sbp_jax.runs.demo import make
+    from sbp_jax.runs.demo import run_demo
     from sbp_jax.runs.signals import listening
 
     with listening() as stop:
-        make(configuration(options), options.out, stop)
+        run_demo(configuration(options), options.out, stop)

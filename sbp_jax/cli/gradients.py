@@ -15,7 +15,7 @@ class Options:
     Attributes:
         run: folder of a trained run, whose own raw outputs and objective are checked.
         plays: number of the run's test plays.
-        out: folder for the table, the rows and the figure; by default runs/gradients, with --run RUN/gradients.
+        out: folder for the table, the rows and the figure; by default RUN/gradients, or runs/gradients without a run.
     """
 
     run: Path | None = None

@@ -29,8 +29,8 @@ class Training:
     metrics: pl.DataFrame
 
 
-def found(paths: Sequence[Path]) -> list[Path]:
-    """The runs' folders among the paths and right below them, each once.
+def run_folders(paths: Sequence[Path]) -> list[Path]:
+    """Return the folders of the runs among the paths and right below them, each once.
 
     Raises:
         InputError: a path that is no folder, or has no run.
@@ -46,14 +46,14 @@ def found(paths: Sequence[Path]) -> list[Path]:
 
 
 def names_of(folders: Sequence[Path]) -> list[str]:
-    """The shortest ends of the paths that tell the folders apart."""
+    """Return the shortest ends of the paths that distinguish the folders."""
     parts = [folder.resolve().parts for folder in folders]
     length = next(n for n in range(1, max(map(len, parts)) + 1) if len({part[-n:] for part in parts}) == len(parts))
     return ["/".join(part[-length:]) for part in parts]
 
 
 def read(folder: Path) -> Training:
-    """What a run's folder says; InputError where config.json or metrics.parquet is damaged."""
+    """Read what a run's folder says; raise an InputError where config.json or metrics.parquet is damaged."""
     saved, file = read_saved(folder), folder / "metrics.parquet"
     if not file.is_file():
         return Training(saved, pl.DataFrame())
@@ -61,16 +61,16 @@ def read(folder: Path) -> Training:
         metrics = pl.read_parquet(file.read_bytes())  # at once: a training puts another file in its place
     except (OSError, pl.exceptions.PolarsError) as error:
         raise InputError(
-            f"{file}: damaged ({type(error).__name__}); the same training command writes it anew"
+            f"{file}: damaged ({type(error).__name__}); the same training command writes it again"
         ) from error
     missing = [name for name in ("epoch", "step", "training_loss", "validation_loss", "seconds") if name not in metrics]
     if missing:
-        raise InputError(f"{file}: expected one row an epoch, there is no column {missing[0]!r}")
+        raise InputError(f"{file}: expected one row per epoch, there is no column {missing[0]!r}")
     return Training(saved, metrics)
 
 
 def differing(trainings: Mapping[str, Training]) -> dict[str, list[Any]]:
-    """Fields of the configurations that are not the same in all runs, with each run's value."""
+    """Return the fields of the configurations that differ between the runs, with the value of each run."""
     flat: list[dict[str, Any]] = []
     for training in trainings.values():
         parts = dataclasses.asdict(training.saved.config)
@@ -79,13 +79,13 @@ def differing(trainings: Mapping[str, Training]) -> dict[str, list[Any]]:
 
 
 def best_of(metrics: pl.DataFrame) -> int | None:
-    """Position of the row with the smallest validation loss; None without validation."""
+    """Return the position of the row with the smallest validation loss; None without validation."""
     losses = metrics["validation_loss"].to_numpy() if len(metrics) else np.array([])
     return int(np.nanargmin(losses)) if np.isfinite(losses).any() else None
 
 
 def progress(name: str, training: Training) -> str | None:
-    """A sentence where a training has epochs left."""
+    """Return a sentence where a training has epochs left."""
     config, metrics = training.saved.config.training, training.metrics
     best = best_of(metrics)
     record = {"history": [None] * len(metrics), "best_epoch": -1 if best is None else best}
@@ -95,8 +95,8 @@ def progress(name: str, training: Training) -> str | None:
     return f"{name} is not finished: {len(metrics)} of at most {config.epochs} epochs."
 
 
-def told(training: Training, differ: bool) -> dict[str, Any]:
-    """A column of the table of trainings; `differ`: not all were trained on the same plays."""
+def column(training: Training, differ: bool) -> dict[str, Any]:
+    """Return a column of the table of training; `differ`: not all runs were trained on the same plays."""
     saved, metrics = training.saved, training.metrics
     best = best_of(metrics)
     commits = dict.fromkeys(_short(start.get("commit")) for start in saved.starts)
@@ -116,12 +116,12 @@ def told(training: Training, differ: bool) -> dict[str, Any]:
     }
 
 
-def judge_all(folders: Mapping[str, Path], split: str) -> tuple[dict[str, Judged], list[str]]:
-    """Figures of each run on the split's plays, and a sentence for each that could not be judged."""
+def evaluate_all(folders: Mapping[str, Path], split: str) -> tuple[dict[str, Judged], list[str]]:
+    """Return the metrics of each run on the plays of a split, and a sentence for each that could not be evaluated."""
     judged: dict[str, Judged] = {}
     notes: list[str] = []
     read_once: dict[tuple[Path, str], Plays] = {}
-    for name, folder in tqdm(folders.items(), desc="judge", unit="run"):
+    for name, folder in tqdm(folders.items(), desc="evaluate", unit="run"):
         try:
             run = load_run(folder)
             key = run.dataset, run.fingerprint
@@ -130,7 +130,7 @@ def judge_all(folders: Mapping[str, Path], split: str) -> tuple[dict[str, Judged
                 raise InputError(f"there are no {split} plays in {run.dataset}")
             judged[name] = judge(run, plays)
         except InputError as error:
-            notes.append(f"{name} is not judged: {error}.")
+            notes.append(f"{name} is not evaluated: {error}.")
     return judged, notes
 
 

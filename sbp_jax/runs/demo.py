@@ -111,7 +111,7 @@ def qualified(scores: pl.DataFrame) -> int:
     return 50 if isinstance(most, int) and most >= 50 else 1
 
 
-def make(config: Config, out: Path, stop: Stop | None = None) -> None:
+def run_demo(config: Config, out: Path, stop: Stop | None = None) -> None:
     """Train the SBP and the Gaussian network of a configuration and write the results; `stop` asks training to stop."""
     check(config)
     clock = Clock()

@@ -88,7 +88,7 @@ def test_other_plays_are_warned_of_in_the_table_and_below(runs, tmp_path, capsys
     left(tmp_path / "other", SHORT, [2.0, 1.5], "b" * 16)
     text = compared(capsys, runs / "slow", tmp_path / "other", "--out", tmp_path / "out", "--split", "none")
     assert row(text, "data (differ: not comparable)") == ["aaaaaaaaa", "bbbbbbbbb"]
-    assert "trained on different plays: their losses and figures cannot be compared" in text
+    assert "trained on different plays: their losses and metrics cannot be compared" in text
     assert "The configurations are the same." in text
 
 
@@ -102,7 +102,7 @@ def test_damaged_runs_and_missing_plays_are_a_line_each(runs, tmp_path, capsys):
     assert [note.split(":")[0] for note in notes] == [
         "- begun is left out",
         "- fast is left out",
-        "- slow is not judged",
+        "- slow is not evaluated",
     ]
     assert "config.json: expected the JSON that a training wrote" in notes[0]
     assert "metrics.parquet: damaged" in notes[1]

@@ -172,7 +172,7 @@ def test_run_is_judged_beside_itself_with_its_plays_gone(run, run_folder, tmp_pa
     text = capsys.readouterr().out
     (figures,) = (line for line in text.splitlines() if line.startswith(f"| {run_folder.name} | "))
     assert float(figures.split("|")[2]) == pytest.approx(-log_prob.mean(), abs=1e-4)
-    assert f"- moved is not judged: {tmp_path / 'gone'}: the plays that" in text
+    assert f"- moved is not evaluated: {tmp_path / 'gone'}: the plays that" in text
     assert f"| training | {run_folder.name} | moved |" in text
     assert "not finished" not in text
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["compare.md", "losses.png", "pp.png"]

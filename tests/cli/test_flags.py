@@ -84,7 +84,7 @@ def test_help_of_series_has_the_options_of_series():
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_option_has_a_help_text(name, capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "400")  # every option in one line
+    monkeypatch.setenv("COLUMNS", "100")  # one column of options
     module = import_module(f"sbp_jax.cli.{name}")
     with pytest.raises(SystemExit):
         module.command(["--help"])
