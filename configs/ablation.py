@@ -1,6 +1,6 @@
-"""What the grids of `configs/ablations` start from: the demo's configuration, trained on every grid's arms and seeds.
+"""The base of the ablation grids: the configuration of the demo.
 
-Command: .venv/bin/python -m experiments.ablation NAME, NAME being a grid; 10 minutes to an hour a grid on 2 cores.
+Command: sbp sweep GRID; 10 minutes to an hour per grid on 2 cores.
 """
 
 from .demo import CONFIG as DEMO

@@ -1,8 +1,8 @@
-"""Time series of one's own: the law of a value some steps ahead, from what was seen before.
+"""Time series: the distribution of a value some steps ahead, given the values before.
 
-Command: .venv/bin/python -m experiments.train series --data.path FILE, FILE having a column of times and one of values;
-several files are several series of one network. Counts take --training.objective interval, other heads than SBP exact.
-The unit of the head's fields is each window's own deviation.
+Command: sbp train series --data.path FILE, where FILE has a column of times and one of values; several files are
+several series of one network. Counts need --training.objective interval, heads other than SBP need exact.
+The unit of the head's fields is the standard deviation of each window.
 Time: two minutes on 2 cores for 16,000 observations.
 """
 

@@ -1,6 +1,6 @@
-"""Everything that the demo does, on 900 plays with a small network, to see that it runs; its figures mean nothing.
+"""900 simulated plays and a small network, to see that everything runs; its metrics mean nothing.
 
-Command: scripts/demo --smoke, about a minute.
+Command: sbp demo --smoke, about a minute.
 """
 
 from dataclasses import replace

@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # the names of `_MODULES` once more: type checkers read no dictionary
     from sbp_jax.distributions import Affine as Affine
     from sbp_jax.distributions import Binned as Binned
     from sbp_jax.distributions import BlendedPareto as BlendedPareto
@@ -18,43 +18,32 @@ if TYPE_CHECKING:
     from sbp_jax.runs.run import Run as Run
     from sbp_jax.runs.run import load_run as load_run
 
-# Loaded on first use: the law alone needs jax only, a run needs the rest of the house.
-_HOMES = {
-    "Affine": "sbp_jax.distributions",
-    "Binned": "sbp_jax.distributions",
-    "BlendedPareto": "sbp_jax.distributions",
-    "GeneralizedPareto": "sbp_jax.distributions",
-    "HybridPareto": "sbp_jax.distributions",
-    "InputError": "sbp_jax.errors",
-    "LiveScorer": "sbp_jax.live",
-    "Normal": "sbp_jax.distributions",
-    "Run": "sbp_jax.runs.run",
-    "SplicedBinnedPareto": "sbp_jax.distributions",
-    "StudentT": "sbp_jax.distributions",
-    "TwoTailedHybridPareto": "sbp_jax.distributions",
-    "load_run": "sbp_jax.runs.run",
+__version__ = "0.1.0"  # pyproject.toml reads it here
+
+# module -> public names; a module is imported when one of its names is first used
+_MODULES = {
+    "sbp_jax.distributions": (
+        "Affine",
+        "Binned",
+        "BlendedPareto",
+        "GeneralizedPareto",
+        "HybridPareto",
+        "Normal",
+        "SplicedBinnedPareto",
+        "StudentT",
+        "TwoTailedHybridPareto",
+    ),
+    "sbp_jax.errors": ("InputError",),
+    "sbp_jax.live": ("LiveScorer",),
+    "sbp_jax.runs.run": ("Run", "load_run"),
 }
-__all__ = [
-    "Affine",
-    "Binned",
-    "BlendedPareto",
-    "GeneralizedPareto",
-    "HybridPareto",
-    "InputError",
-    "LiveScorer",
-    "Normal",
-    "Run",
-    "SplicedBinnedPareto",
-    "StudentT",
-    "TwoTailedHybridPareto",
-    "load_run",
-]
-__version__ = "0.1.0"
+__all__ = [name for names in _MODULES.values() for name in names]  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
+    for module, names in _MODULES.items():
+        if name in names:
+            return getattr(import_module(module), name)
     raise AttributeError(f"module 'sbp_jax' has no attribute {name!r}")
 
 

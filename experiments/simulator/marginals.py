@@ -32,7 +32,7 @@ class Options:
     """Compare the marginals of simulated passes with those of real ones, over all downs and by down.
 
     Attributes:
-        folder: written by experiments.simulate or by the demo's simulator.
+        folder: written by sbp simulate or by the demo's simulator.
         real: play-by-play with result, yards_gained, down, week and nullified, parquet or CSV; none: no real column.
         real_tracking: files or folders of real tracking, for the frames from the snap to the throw.
         out: folder for the results.

@@ -1,25 +1,36 @@
-"""Train a network a fold, so that no play is scored by one that saw its game: python -m experiments.crossfit CONFIG.
+"""Train one network per fold, so that each play is scored by a network that never saw its game: sbp crossfit CONFIG.
 
-Writes runs/CONFIG/crossfit-.../, one run a fold, for experiments.score and experiments.report; interrupted, the same
-command goes on where it was. --folds sets how many there are (5), --by whether they are made of games or of seasons.
+Writes runs/CONFIG/crossfit-.../, one run per fold, for sbp score and sbp report; interrupted, the same command resumes.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Literal
 
-from sbp_jax.cli.flags import option, parse_config
-from sbp_jax.errors import InputError
-from sbp_jax.runs.crossfit import FOLDS, crossfit
-from sbp_jax.runs.signals import listening
+from sbp_jax.cli.flags import FLAT, parse_named
+from sbp_jax.config import Config
+
+
+@dataclass(frozen=True)
+class Options:
+    """Train one network per fold, so that each play is scored by a network that never saw its game.
+
+    Attributes:
+        config: configuration of every fold.
+        folds: number of folds; of seasons, as many as there are seasons.
+        by: make folds of games or of whole seasons.
+    """
+
+    config: Annotated[Config, FLAT]
+    folds: int = 5
+    by: Literal["game", "season"] = "game"
 
 
 def command(args: list[str]) -> None:
     """Train the folds that the command line asks for."""
-    by, args = option(args, "--by")
-    said, args = option(args, "--folds")
-    name, config = parse_config(args, "python -m experiments.crossfit")
-    try:
-        folds = FOLDS if said is None else int(said)
-    except ValueError as error:
-        raise InputError(f"--folds: expected a whole number, got {said!r}") from error
+    name, options = parse_named(Options, args, "sbp crossfit")
+    from sbp_jax.runs.crossfit import crossfit
+    from sbp_jax.runs.signals import listening
+
     with listening() as stop:
-        print(crossfit(config, folds, by or "game", Path("runs") / name, stop))
+        print(crossfit(options.config, options.folds, options.by, Path("runs") / name, stop))

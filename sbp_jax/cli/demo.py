@@ -1,38 +1,12 @@
-"""The whole way: tracking files in; trained networks, figures of merit, scored quarterbacks and figures out."""
+"""The demo: tracking files, or simulated plays, in; trained networks, metrics, scored quarterbacks and figures out."""
 
-import json
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
-
-import numpy as np
-import polars as pl
-from scipy.special import ndtri
+from typing import Literal
 
 from sbp_jax import configs
 from sbp_jax.cli.flags import parse
-from sbp_jax.config import Config, DataConfig
-from sbp_jax.data.plays import Plays
-from sbp_jax.data.prepared.splits import SPLITS
-from sbp_jax.evaluation import YARDS, IntegerForecast, evaluate, integer_forecast, pp_curve
-from sbp_jax.reporting import figures
-from sbp_jax.reporting.leaderboard import leaderboard_table
-from sbp_jax.reporting.tables import metrics_table
-from sbp_jax.runs.datasets import open_plays
-from sbp_jax.runs.evaluate import LEVELS, oracle_forecast
-from sbp_jax.runs.run import Run, load_run
-from sbp_jax.runs.setup import marginal_law
-from sbp_jax.runs.signals import listening
-from sbp_jax.runs.train import train_folder
-from sbp_jax.scoring import League, aggregate
-from sbp_jax.training.check import check
-from sbp_jax.training.stop import Stop
-
-# Below it no network beats the marginal: what is learnt is the few plays themselves.
-FEW_PLAYS = 1000
+from sbp_jax.config import Config
 
 
 @dataclass(frozen=True)
@@ -40,10 +14,10 @@ class Options:
     """Simulate or read plays, train an SBP and a Gaussian network, evaluate them, score quarterbacks, draw figures.
 
     Attributes:
-        data: a folder or files of real tracking data; none: 8,000 simulated plays.
-        smoke: 900 simulated plays and small networks, to see that everything runs.
-        seed: of the simulation and of the split by game.
-        malformed: a malformed play stops the demo ("stop") or is left out and counted ("reject").
+        data: a folder or files of real tracking data; by default 8,000 plays are simulated.
+        smoke: simulate 900 plays and train small networks, to see that everything runs.
+        seed: seed of the simulation and of the split by game.
+        malformed: stop at a malformed play ("stop"), or leave it out and count it ("reject").
         out: folder for the results.
     """
 
@@ -54,87 +28,8 @@ class Options:
     out: Path = Path("runs/demo")
 
 
-@dataclass
-class Clock:
-    """Seconds by stage."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Time a stage."""
-        started = time.perf_counter()
-        yield
-        self.seconds[name] = round(time.perf_counter() - started, 2)
-
-
-def contrasting_plays(forecast: IntegerForecast) -> list[tuple[str, int]]:
-    """Six plays whose predictive distributions differ most, each with what it stands for."""
-    mass = np.diff(forecast.cdf, axis=1, prepend=0.0)
-    zero = mass[:, np.flatnonzero(forecast.grid == 0)[0]]
-    far = 1.0 - forecast.cdf[:, np.flatnonzero(forecast.grid == 30)[0]]
-    loss = forecast.cdf[:, np.flatnonzero(forecast.grid == -1)[0]]
-    spread = np.sum(forecast.cdf * (1.0 - forecast.cdf), axis=1)
-    criteria = {
-        "surest to gain nothing": zero,
-        "least likely to gain nothing": -zero,
-        "likeliest to gain over 30": far,
-        "likeliest to lose yards": loss,
-        "narrowest": -spread,
-        "least likely outcome": -forecast.log_prob,
-    }
-    chosen: list[tuple[str, int]] = []
-    for name, value in criteria.items():
-        taken = [play for _, play in chosen]
-        order = [int(i) for i in np.argsort(-value) if int(i) not in taken]
-        if order:
-            chosen.append((name, order[0]))
-    return chosen
-
-
-def density_panels(forecasts: dict[str, IntegerForecast], run: Run, plays: Plays) -> list[figures.DensityPanel]:
-    """The predictive probabilities of six contrasting plays."""
-    chosen = contrasting_plays(forecasts["sbp"])
-    lower, upper = run.predict(plays.select(np.array([i for _, i in chosen]))).thresholds()
-    inside = (YARDS >= -20) & (YARDS <= 80)
-    panels = []
-    for k, (name, i) in enumerate(chosen):
-        probability = {
-            model: np.diff(f.cdf[i], prepend=0.0)[inside] for model, f in forecasts.items() if model != "marginal"
-        }
-        thresholds = float(lower[k]), float(upper[k])
-        panels.append(figures.DensityPanel(name, YARDS[inside], probability, float(plays.yards[i]), thresholds))
-    return panels
-
-
-def oracle_scores(forecast: IntegerForecast, plays: Plays) -> pl.DataFrame:
-    """The plays scored by the true law: what the noise of the outcomes leaves to see of the skill."""
-    pit = (forecast.cdf_below + forecast.cdf_at) / 2
-    return pl.DataFrame(
-        {"passer_id": plays.passer_id, "passer": plays.passer.astype(str), "game_id": plays.game_id}
-        | {"pit": pit, "score": ndtri(pit)}
-    )
-
-
-def leaderboard(scores: pl.DataFrame, min_plays: int = 1) -> pl.DataFrame:
-    """The quarterbacks of scored plays, judged by these plays' own league."""
-    return aggregate(scores, ("career",), League.fit(scores), min_plays=min_plays, bootstraps=0)
-
-
-def rank_correlation(table: pl.DataFrame, skill: dict[int, float]) -> float:
-    """Spearman's correlation of a leaderboard's scores with the true skill."""
-    known = pl.Series("skill", [skill[passer] for passer in table["passer_id"].to_list()])
-    return table.select(pl.corr(known, "passing_score", method="spearman")).item()
-
-
-def qualified(scores: pl.DataFrame) -> int:
-    """Plays that a quarterback needs for the leaderboard: 50, or 1 where nobody has as many."""
-    most = scores.group_by("passer_id").len()["len"].max()
-    return 50 if isinstance(most, int) and most >= 50 else 1
-
-
 def configuration(options: Options) -> Config:
-    """The demo's configuration for its options."""
+    """Return the demo's configuration for its options."""
     config = configs.get("smoke" if options.smoke else "demo")
     data = replace(config.data, source=options.data, seed=options.seed, malformed=options.malformed)
     return replace(config, data=data)
@@ -142,101 +37,9 @@ def configuration(options: Options) -> Config:
 
 def command(args: list[str]) -> None:
     """Run the demo."""
-    options = parse(Options, args, "scripts/demo")
+    options = parse(Options, args, "sbp demo")
+    from sbp_jax.runs.demo import run_demo
+    from sbp_jax.runs.signals import listening
+
     with listening() as stop:
-        make(options, stop)
-
-
-def make(options: Options, stop: Stop) -> None:
-    """Train both networks and write the results; `stop` asks a training to stop."""
-    config = configuration(options)
-    check(config)
-    clock = Clock()
-    with clock.stage("data"):
-        assert isinstance(config.data, DataConfig), "the demo's configurations are of plays"
-        dataset = open_plays(config.data)
-        test = dataset.split("test")
-    print(dataset.account())
-
-    runs: dict[str, Run] = {}
-    for kind in ("sbp", "gaussian"):
-        with clock.stage(f"train_{kind}"):
-            own = replace(config, head=replace(config.head, kind=kind))
-            runs[kind] = load_run(train_folder(own, dataset, options.out, stop))
-
-    with clock.stage("evaluate"):
-        forecasts = {
-            kind: integer_forecast(run.predict(test), test.yards, run.limit(test)) for kind, run in runs.items()
-        }
-        forecasts["marginal"] = integer_forecast(marginal_law(runs["sbp"].model, test), test.yards)
-        if dataset.simulated is not None:
-            forecasts["oracle"] = oracle_forecast(dataset.truth(), test)
-        models = {name: evaluate(forecast, test.yards).to_dict() for name, forecast in forecasts.items()}
-
-    summary: dict[str, Any] = {
-        "models": models,
-        "plays": {split: len(dataset.split(split)) for split in SPLITS},
-    }
-    with clock.stage("score"):
-        every = [plays for plays in map(dataset.split, SPLITS) if len(plays)]
-        scores = pl.concat([runs["sbp"].score(plays) for plays in every])
-        table = leaderboard(scores, min_plays=qualified(scores))
-        truth = None
-        if dataset.simulated is not None:
-            skill, law = dataset.skill(), dataset.truth()
-            truth = figures.Truth(skill, rank_correlation(table, skill))
-            ideal = pl.concat([oracle_scores(oracle_forecast(law, plays), plays) for plays in every])
-            ideal = leaderboard(ideal, min_plays=qualified(scores))
-            summary["skill_rank_correlation"] = truth.rank_correlation
-            summary["skill_rank_correlation_oracle"] = rank_correlation(ideal, skill)
-            held_out = leaderboard(pl.concat([runs["sbp"].score(plays) for plays in every[1:]]))
-            summary["skill_rank_correlation_held_out"] = rank_correlation(held_out, skill)
-            gap = models["marginal"]["crps"] - models["oracle"]["crps"]
-            summary["crps_gap_closed"] = {
-                kind: (models["marginal"]["crps"] - models[kind]["crps"]) / gap for kind in ("sbp", "gaussian")
-            }
-
-    with clock.stage("figures"):
-        folder = options.out / "figures"
-        figures.training_curves(
-            folder / "training.png", {k: list(r.metrics.iter_rows(named=True)) for k, r in runs.items()}
-        )
-        figures.predictive_densities(folder / "densities.png", density_panels(forecasts, runs["sbp"], test))
-        shares = {name: pp_curve(forecast, LEVELS) for name, forecast in forecasts.items()}
-        figures.pp_plot(folder / "pp.png", LEVELS, shares, lower=0.05, upper=0.95)
-        figures.leaderboard(folder / "leaderboard.png", table, truth)
-
-    summary |= {"data": dataset.report(), "seconds": clock.seconds}
-    options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
-    text = report(summary, table) + "\n" + dataset.account() + "\n"
-    (options.out / "summary.md").write_text(text)
-    print("\n" + report(summary, table))
-    print(f"written to {options.out}: summary.json, summary.md, figures/")
-
-
-def report(summary: dict[str, Any], table: pl.DataFrame) -> str:
-    """The results as Markdown."""
-    plays = summary["plays"]
-    parts = [
-        f"Test plays: {plays['test']}; trained on {plays['train']}, stopped by {plays['validation']}.",
-        metrics_table(summary["models"]),
-    ]
-    if plays["train"] < FEW_PLAYS:
-        parts.append(
-            f"Fewer than {FEW_PLAYS} training plays: this shows that the files can be used, not how good a network is."
-        )
-    if "crps_gap_closed" in summary:
-        closed = summary["crps_gap_closed"]
-        parts.append(
-            f"Of the CRPS gap between marginal and oracle, the SBP network closes {closed['sbp']:.0%}, "
-            f"the Gaussian network {closed['gaussian']:.0%}. Rank correlation of the quarterbacks' scores with their "
-            f"true skill: {summary['skill_rank_correlation']:.2f} over all plays, where scores by the true law itself "
-            f"reach {summary['skill_rank_correlation_oracle']:.2f}; "
-            f"{summary['skill_rank_correlation_held_out']:.2f} over the few that were not trained on."
-        )
-    parts.append("Quarterbacks by passing score, over all plays, those trained on too (the network sees no names):")
-    parts.append(leaderboard_table(table, most=10))
-    seconds = ", ".join(f"{name} {value:.0f}" for name, value in summary["seconds"].items())
-    parts.append(f"Seconds by stage of this call, which does not repeat what is there already: {seconds}.")
-    return "\n\n".join(parts) + "\n"
+        run_demo(configuration(options), options.out, stop)

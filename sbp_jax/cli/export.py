@@ -1,15 +1,12 @@
-"""Export a run's scorer: python -m experiments.export RUN OUT; the folder runs with jax and NumPy alone."""
+"""Export a run's scorer: sbp export RUN OUT; the folder runs with jax and NumPy alone."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import tyro
-from tqdm import tqdm
 
 from sbp_jax.cli.flags import parse
-from sbp_jax.live.export import PACKAGE, PLATFORMS, export
-from sbp_jax.runs.run import load_run
 
 
 @dataclass(frozen=True)
@@ -17,20 +14,20 @@ class Options:
     """Write compiled functions, weights, specification, the score's scale and the code that loads them into a folder.
 
     Attributes:
-        run: folder of a run as experiments.train printed it.
+        run: folder of a run, as sbp train printed it.
         out: folder to write; one that an earlier export wrote is replaced.
-        batches: numbers of plays side by side that a scorer can be loaded for.
+        batches: numbers of concurrent plays that a scorer can be loaded for.
         platforms: what the functions run on: cpu, cuda, rocm, tpu.
         step: which checkpoint; by default the newest.
-        league: file of the league by which passing scores are given; by default RUN/scores/league.json, which
-            experiments.score fixes, or that of the cross-fitting around the run.
+        league: file of the league that gives passing scores; by default RUN/scores/league.json, which sbp score writes,
+            or that of the cross-fitting around the run.
         onnx: write the function of a whole play as ONNX too (needs jax2onnx).
     """
 
-    run: Annotated[Path, tyro.conf.Positional]
-    out: Annotated[Path, tyro.conf.Positional]
+    run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    out: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")]
     batches: tuple[int, ...] = (1, 32)
-    platforms: tuple[str, ...] = PLATFORMS
+    platforms: tuple[str, ...] = ("cpu", "cuda")
     step: int | None = None
     league: Path | None = None
     onnx: bool = False
@@ -38,7 +35,12 @@ class Options:
 
 def command(args: list[str]) -> None:
     """Export a run and say what was written."""
-    options = parse(Options, args, "python -m experiments.export")
+    options = parse(Options, args, "sbp export")
+    from tqdm import tqdm
+
+    from sbp_jax.live.export import PACKAGE, export
+    from sbp_jax.runs.run import load_run
+
     run = load_run(options.run, options.step)
     with tqdm(desc="export", unit="program") as bar:
 
@@ -51,5 +53,5 @@ def command(args: list[str]) -> None:
     count = len(manifest["files"])
     print(f"{options.run} at step {run.step}: {count} files, {size / 1e6:.1f} MB, written to {options.out}")
     if manifest["spec"]["league"] is None:
-        print(f"No league is saved with the run: plays get no passing score until experiments.score {options.run} ran.")
+        print(f"No league is saved with the run: run sbp score {options.run} first to get passing scores.")
     print(f"Put {options.out} on Python's path, then: from {PACKAGE} import load; scorer = load({str(options.out)!r})")

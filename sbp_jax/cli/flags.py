@@ -1,73 +1,102 @@
-"""Command lines: a named configuration with fields changed by flags; a user's mistake is one line and exit code 2."""
+"""Parse command lines: options fill a dataclass, and a user's mistake is one line and exit code 2."""
 
 import contextlib
 import dataclasses
 import difflib
 import io
 import itertools
+import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+import typing
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import tyro
 
 from sbp_jax import configs
-from sbp_jax.config import Config
 from sbp_jax.errors import InputError
 
 T = TypeVar("T")
+# marks a nested dataclass whose options have no prefix: --data.source, not --config.data.source
+FLAT: Any = tyro.conf.arg(name="")
+# top-level module -> the extra that installs it
+EXTRAS = {
+    "apache_beam": "beam",
+    "fastapi": "serve",
+    "grain": "grain",
+    "matplotlib": "report",
+    "mpmath": "check",
+    "plotly": "report",
+    "prometheus_client": "serve",
+    "pydantic": "serve",
+    "ray": "ray",
+    "rich": "report",
+    "tensorboardX": "report",
+    "uvicorn": "serve",
+    "websockets": "serve",
+}
 
 
-def parse(kind: Any, args: Sequence[str], program: str, default: T | None = None) -> T:
-    """Fill a dataclass from flags.
+def parse(
+    kind: Callable[..., T], args: Sequence[str], program: str, default: T | None = None, about: str | None = None
+) -> T:
+    """Fill a dataclass from command-line options; print the help text and exit where one is `-h` or `--help`.
+
+    A boolean option takes the forms `--flag`, `--no-flag`, `--flag True` and `--flag=False`.
 
     Args:
-        kind: the dataclass; its docstring is the help text.
+        kind: the dataclass; its docstring is the help text, its `Attributes` describe the options.
         args: command-line words.
-        program: name for the help text.
-        default: values of the fields that no flag names.
+        program: name of the program in the help text.
+        default: values of the fields that no option names.
+        about: help text instead of the docstring's summary.
 
     Raises:
-        InputError: an unknown flag, or a value of the wrong type; one line.
+        InputError: an unknown option, or a value of the wrong type; one line.
     """
+    # the kind of data is the default's: a union of dataclasses is no choice of subcommands
+    options: dict[str, Any] = {"prog": program, "default": default, "description": about}
+    shape: Any = tyro.conf.AvoidSubcommands[kind]
     if any(word in ("-h", "--help") for word in args):
-        tyro.cli(kind, prog=program, default=default, args=["--help"])
+        tyro.cli(shape, args=["--help"], **options)
+    options_of_kind = list(_leaves(kind, default))
+    words = _plain_booleans(args, options_of_kind)
     complaint = io.StringIO()
     try:
         with contextlib.redirect_stderr(complaint):
-            value, unknown = tyro.cli(kind, prog=program, default=default, args=args, return_unknown_args=True)
+            value, unknown = tyro.cli(shape, args=words, return_unknown_args=True, **options)
     except SystemExit as error:
         raise InputError(_first_paragraph(complaint.getvalue())) from error
-    for word, following in itertools.pairwise([*args, "--"]):
-        if following.startswith("--") and _is_empty(value, word):
+    values = {leaf.name: leaf.value for leaf in _leaves(kind, value)}
+    for word, following in itertools.pairwise([*words, "--"]):
+        if following.startswith("--") and values.get(_name(word)) == ():
             raise InputError(f"{word}: expected a value")
     if unknown:
-        raise InputError(f"unknown argument {unknown[0]!r}{_nearest(unknown[0], value)}")
+        raise InputError(f"unknown argument {unknown[0]!r}{_nearest(unknown[0], list(values))}")
     return value
 
 
-def parse_config(args: Sequence[str], program: str) -> tuple[str, Config]:
-    """The first word names a configuration, flags change its fields: `demo --optimizer.learning-rate 3e-4`."""
+def parse_named(kind: Callable[..., T], args: Sequence[str], program: str) -> tuple[str, T]:
+    """Fill a dataclass whose field `config` is a named configuration: `demo --optimizer.learning-rate 3e-4`.
+
+    Args:
+        kind: a dataclass with a field `config: Annotated[Config, FLAT]` and defaults for the others.
+        args: command-line words; the first one names the configuration, options change its fields.
+        program: name of the program in the help text.
+
+    Returns:
+        the name of the configuration, and the dataclass.
+
+    Raises:
+        InputError: as `parse`; no configuration is named, or there is none of that name.
+    """
     if not args or args[0].startswith("-"):
-        if args and args[0] in ("-h", "--help"):
-            print(f"usage: {program} CONFIG [--field value ...]\nconfigurations: {', '.join(configs.names())}\n")
-            parse(Config, ["--help"], f"{program} CONFIG", configs.get("demo"))
+        if any(word in ("-h", "--help") for word in args):
+            parse(kind, ["--help"], f"{program} CONFIG", kind(config=configs.get("demo")), _configurations(kind))
         raise InputError(f"expected a configuration first; known: {', '.join(configs.names())}")
-    # the kind of data is the named configuration's
-    kind = tyro.conf.AvoidSubcommands[Config]
-    return args[0], parse(kind, args[1:], f"{program} {args[0]}", configs.get(args[0]))
-
-
-def option(args: Sequence[str], flag: str) -> tuple[str | None, list[str]]:
-    """The value of a flag that is no field, None where it is not given, and the other words; InputError without one."""
-    words = list(args)
-    if flag not in words:
-        return None, words
-    at = words.index(flag)
-    if at + 1 == len(words) or words[at + 1].startswith("--"):
-        raise InputError(f"{flag}: expected a value")
-    return words[at + 1], words[:at] + words[at + 2 :]
+    default = kind(config=configs.get(args[0]))
+    return args[0], parse(kind, args[1:], f"{program} {args[0]}", default)
 
 
 def run(command: Callable[[list[str]], None], words: list[str], interrupted: str | None = None) -> None:
@@ -76,18 +105,27 @@ def run(command: Callable[[list[str]], None], words: list[str], interrupted: str
     Args:
         command: what to run.
         words: of the command line, after the command's name.
-        interrupted: the line that tells what an interrupt from the keyboard leaves behind.
+        interrupted: the line that says what an interrupt from the keyboard leaves behind.
     """
     try:
         command(words)
+        sys.stdout.flush()
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+    except BrokenPipeError:  # the reader of the output has stopped reading, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
         print(f"error: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
         sys.exit(2)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in EXTRAS:
+            raise
+        print(f"error: {package}: not installed; pip install 'sbp_jax[{EXTRAS[package]}]'", file=sys.stderr)
+        sys.exit(2)
     except KeyboardInterrupt:
-        print(interrupted or "interrupted; the same command goes on from the newest checkpoint", file=sys.stderr)
+        print(interrupted or "interrupted; the same command resumes from the newest checkpoint", file=sys.stderr)
         sys.exit(130)
     except RuntimeError as error:
         from sbp_jax.training import DivergedError
@@ -98,34 +136,113 @@ def run(command: Callable[[list[str]], None], words: list[str], interrupted: str
         sys.exit(1)
 
 
-def _is_empty(value: Any, word: str) -> bool:
-    if not word.startswith("--") or "=" in word:
-        return False
-    for name in word.removeprefix("--").replace("-", "_").split("."):
-        value = getattr(value, name, None)
-    return value == ()
+@dataclasses.dataclass(frozen=True)
+class _Leaf:
+    """An option: its name without dashes, whether it is a boolean or a positional argument, and its default value."""
+
+    name: str
+    boolean: bool
+    positional: bool
+    value: Any
+
+
+def _leaves(kind: Any, value: Any, prefix: str = "") -> Iterator[_Leaf]:
+    """Yield the options of a dataclass, those of nested ones too."""
+    if not dataclasses.is_dataclass(kind):
+        return
+    hints = typing.get_type_hints(kind, include_extras=True)
+    for field in dataclasses.fields(kind):
+        hint, marks = hints[field.name], ()
+        if typing.get_origin(hint) is typing.Annotated:
+            hint, *marks = typing.get_args(hint)
+        inner = getattr(value, field.name) if value is not None else _default(field)
+        name = prefix + field.name.replace("_", "-")
+        if dataclasses.is_dataclass(inner):
+            flat = any(mark is FLAT for mark in marks)
+            yield from _leaves(type(inner), inner, prefix if flat else f"{name}.")
+        else:
+            yield _Leaf(name, hint is bool, tyro.conf.Positional in marks, inner)
+
+
+def _default(field: Any) -> Any:
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return None if field.default is dataclasses.MISSING else field.default
+
+
+def _plain_booleans(args: Sequence[str], leaves: Sequence[_Leaf]) -> list[str]:
+    """Return the words with every boolean option in the two forms that tyro reads, `--a.flag` and `--a.no-flag`."""
+    booleans = {leaf.name for leaf in leaves if leaf.boolean}
+    positional = any(leaf.positional for leaf in leaves)
+    words: list[str] = []
+    waiting = list(args)
+    while waiting:
+        word = waiting.pop(0)
+        name, _, given = word.partition("=")
+        name = _name(name)
+        if name.startswith("no-") and name.removeprefix("no-") in booleans and word.startswith("--"):
+            words.append(_switch(name.removeprefix("no-"), False))
+            continue
+        if not word.startswith("--") or name not in booleans:
+            words.append(word)
+            continue
+        following = waiting[0] if waiting else "--"
+        if "=" in word:
+            chosen = _truth(given)
+        elif following.startswith("-"):
+            chosen, given = True, ""
+        else:
+            chosen, given = _truth(following), following
+            if chosen is not None:
+                waiting.pop(0)
+            elif positional:  # the next word is an argument of its own
+                chosen = True
+        if chosen is None:
+            raise InputError(f"--{name}: expected True or False, got {given!r}")
+        words.append(_switch(name, chosen))
+    return words
+
+
+def _truth(word: str) -> bool | None:
+    return {"true": True, "false": False}.get(word.lower())
+
+
+def _switch(name: str, on: bool) -> str:
+    section, dot, last = name.rpartition(".")
+    return f"--{section}{dot}{'' if on else 'no-'}{last}"
+
+
+def _name(word: str) -> str:
+    """The name of an option as `_Leaf` has it."""
+    return word.removeprefix("--").replace("_", "-")
+
+
+def _configurations(kind: Any) -> str:
+    width = max(map(len, configs.names()))
+    lines = [f"  {name:<{width}}  {configs.about(name)}" for name in configs.names()]
+    summary = (kind.__doc__ or "").split("\n\n")[0]
+    return "\n".join(
+        [
+            summary,
+            "",
+            "CONFIG is the name of a configuration:",
+            *lines,
+            "",
+            "The options change its fields. Below are those of plays; see sbp train series --help for time series.",
+        ]
+    )
 
 
 def _first_paragraph(text: str) -> str:
     # tyro draws a box, or rules where the terminal has no such letters: the first paragraph says what is wrong.
     if text.lstrip().startswith("╭"):
         inside = [line.strip("│ \t") for line in text.splitlines() if not line.startswith(("╭", "╰"))]
-        said = itertools.takewhile(lambda line: not re.fullmatch("─{10,}", line), inside)
-        return " ".join(" ".join(said).split())
+        message = itertools.takewhile(lambda line: not re.fullmatch("─{10,}", line), inside)
+        return " ".join(" ".join(message).split())
     parts = re.split(r"\n[ \t]*[─-]{10,}[ \t]*\n", text)
     return " ".join((parts[1] if len(parts) > 1 else text).split())
 
 
-def _nearest(word: str, value: Any) -> str:
-    known = [f"--{name}" for name in _flags(value)]
-    found = difflib.get_close_matches(word.split("=")[0], known, n=1)
-    return f"; did you mean {found[0]}?" if found else "; --help lists the known ones"
-
-
-def _flags(value: Any, prefix: str = "") -> list[str]:
-    names = []
-    for field in dataclasses.fields(value):
-        name = prefix + field.name.replace("_", "-")
-        inner = getattr(value, field.name)
-        names += _flags(inner, name + ".") if dataclasses.is_dataclass(inner) else [name]
-    return names
+def _nearest(word: str, names: Sequence[str]) -> str:
+    near = difflib.get_close_matches(word.split("=")[0], [f"--{name}" for name in names], n=1)
+    return f"; did you mean {near[0]}?" if near else "; --help lists the known ones"

@@ -1,38 +1,33 @@
-"""Tracking files, or lists of plays, to a prepared data set: python -m experiments.prepare SOURCE... --out DIR."""
+"""Prepare a data set from tracking files, or from lists of plays: sbp prepare SOURCE... --out FOLDER."""
 
-import json
 import sys
 from dataclasses import dataclass, fields
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
-from tqdm import tqdm
 
 from sbp_jax.cli.flags import parse
-from sbp_jax.data.prepared import dataset
+from sbp_jax.data.prepared.config import PrepareConfig
 from sbp_jax.errors import InputError
-from sbp_jax.reporting.quality import quality_page
-from sbp_jax.runs.datasets import move
 
 REJECTED = 3
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(dataset.PrepareConfig):
+class Options(PrepareConfig):
     """Read tracking files of any known format, or lists of plays alone, and write a data set with its quality report.
 
     Attributes:
-        sources: folders or files (CSV, TSV, parquet), told apart by their columns.
-        out: folder of the data set; the same files and options find it done there.
+        sources: folders or files (CSV, TSV, parquet), recognized by their columns.
+        out: folder of the data set; with the same files and options, one that is complete is kept.
         strict: exit with code 3 if any play was rejected.
-        malformed: a damaged play is left out and counted ("reject"), or stops the reading ("stop").
-        beam: an Apache Beam pipeline with these options does the work: runner=DirectRunner on this machine,
+        malformed: leave out and count a malformed play ("reject"), or stop at it ("stop").
+        beam: let an Apache Beam pipeline with these options do the work: runner=DirectRunner on this machine,
             runner=FlinkRunner flink_master=HOST:8081 on a cluster.
     """
 
-    sources: Annotated[tuple[str, ...], tyro.conf.Positional]
+    sources: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE...")]
     out: Path
     strict: bool = False
     malformed: Literal["stop", "reject"] = "reject"
@@ -41,11 +36,20 @@ class Options(dataset.PrepareConfig):
 
 def command(words: list[str]) -> None:
     """Prepare, print the report, draw its page; exit code 3 with `--strict` where plays were rejected."""
-    options = parse(Options, words, "scripts/prepare_data.py")
+    options = parse(Options, words, "sbp prepare")
     if not options.sources:
         raise InputError("expected folders or files of tracking data, or lists of plays, first")
-    names = (field.name for field in fields(dataset.PrepareConfig))
-    config = dataset.PrepareConfig(**{name: getattr(options, name) for name in names})
+    import json
+    from functools import partial
+
+    from tqdm import tqdm
+
+    from sbp_jax.data.prepared import dataset
+    from sbp_jax.reporting.quality import quality_page
+    from sbp_jax.runs.datasets import move
+
+    names = (field.name for field in fields(PrepareConfig))
+    config = PrepareConfig(**{name: getattr(options, name) for name in names})
     with tqdm(desc="prepare", unit=" plays") as bar:
         flags = None if options.beam is None else [f"--{option}" for option in options.beam]
         prepared = dataset.prepare(options.sources, options.out, config, partial(move, bar), flags)

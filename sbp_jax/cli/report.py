@@ -1,82 +1,58 @@
-"""One HTML file of a run: python -m experiments.report RUN [--out FILE].
+"""Write one HTML file of a run: sbp report RUN [--out FILE].
 
 Leaderboards by season and split, each quarterback's plays, calibration, training, and plays to watch with their
-predictive law at every tenth of a second. RUN is a run, or a cross-fitting of experiments.crossfit.
+predictive distribution at every tenth of a second.
 """
 
-import dataclasses
-import itertools
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import jax.numpy as jnp
-import numpy as np
-import polars as pl
 import tyro
-from tqdm import tqdm
 
 from sbp_jax.cli.flags import parse
-from sbp_jax.cli.score import rated
-from sbp_jax.data.plays import FEATURES, LEAGUE_YARDS, Plays, in_yards
-from sbp_jax.data.readers.columns import read_file
+from sbp_jax.data.prepared.splits import Of
 from sbp_jax.errors import InputError
-from sbp_jax.reporting.report import calibration, encode_densities, encode_positions, write_report
-from sbp_jax.runs.run import Run
-from sbp_jax.runs.score import Of, Target, league_of, open_target, parts_of, score_plays
-from sbp_jax.scoring import League, aggregate
-from sbp_jax.scoring.splits import SPLITS, select_plays
 
-LARGEST_MB = 8.0
-_PLAYS_BYTES = 2.0e6  # of the plays to watch
-_A_FRAME, _A_PLAY = 270, 400  # bytes of them, about
-# column of a leaderboard -> label and digits; the first five are what the page's table begins with
-COLUMNS = {
-    "plays": ("Plays", 0),
-    "games": ("Games", 0),
-    "passing_score": ("Passing score", 1),
-    "passing_low": ("", 1),
-    "passing_high": ("", 1),
-    "score": ("Mean normal score", 3),
-    "reliability": ("Reliability", 2),
-    "passer_rating": ("Passer rating", 1),
-    "any_a": ("ANY/A", 2),
-    "completion_percentage": ("Completions, %", 1),
-    "cpoe": ("CPOE, %", 1),
-    "success_over_expectation": ("Success over expectation, %", 1),
-    "epa_per_play": ("EPA/play", 3),
-}
-_STRATA = ("season", "quarter", "down")
+MAX_MB = 8.0
 
 
 @dataclass(frozen=True)
 class Options:
-    """Write the report of a run or a cross-fitting.
+    """Write one HTML file of a run or a cross-fitting: leaderboards, calibration, training, plays to watch.
 
     Attributes:
-        run: its folder.
-        out: the file; by default RUN/report.html.
-        of: which of a run's plays, as in experiments.score.
-        min_plays: quarterbacks with fewer plays are left out.
-        watch: plays to watch of each quarterback, best and worst; none: as many as the file has room for, ten at most.
-        tables: results of experiments.ablation or other tables to show beside the training, CSV or parquet.
+        run: folder of the run, as sbp train printed it, or of a cross-fitting, as sbp crossfit printed it.
+        out: the file to write; by default RUN/report.html.
+        of: which of the run's plays: all, or those of a split; "held-out" is validation and test. By default all of a
+            cross-fitting, held-out of a run.
+        min_plays: leave out quarterbacks with fewer plays.
+        watch: best and worst plays to watch of each quarterback; by default as many as fit into the file, at most ten.
+        tables: results of sbp sweep or other tables to show next to the training, CSV or parquet.
     """
 
-    run: Annotated[Path, tyro.conf.Positional]
+    run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     out: Path | None = None
     of: Of | None = None
     min_plays: int = 50
     watch: int | None = None
-    tables: tuple[Path, ...] = field(default=())
+    tables: tuple[Path, ...] = ()
 
 
 def command(args: list[str]) -> None:
     """Write the report that the command line asks for."""
-    options = parse(Options, args, "python -m experiments.report")
+    options = parse(Options, args, "sbp report")
     if options.min_plays < 1:
         raise InputError(f"--min-plays: expected at least 1, got {options.min_plays}")
     if options.watch is not None and not 0 <= options.watch <= 50:
         raise InputError(f"--watch: expected 0 to 50, got {options.watch}")
+    import polars as pl
+    from tqdm import tqdm
+
+    from sbp_jax.reporting.report import write_report
+    from sbp_jax.runs.report import leaderboards, page_data, plays_to_watch
+    from sbp_jax.runs.score import league_of, open_target, score_plays
+
     target = open_target(options.run)
     of = options.of or ("all" if target.cross else "held-out")
     with tqdm(total=4, desc="report", unit="part") as bar:
@@ -90,231 +66,11 @@ def command(args: list[str]) -> None:
         bar.update()
         shown, watched = plays_to_watch(target, of, plays, counts["passer_id"], options.watch)
         bar.update()
-        data = _data(target, plays, league, boards, shown, watched, options)
+        data = page_data(target, plays, league, boards, shown, watched, options.min_plays, options.tables)
         path = options.out or options.run / "report.html"
         write_report(path, data)
         bar.update()
     size = path.stat().st_size / 1e6
     print(f"{path}: {size:.1f} MB, {len(plays):,} plays, {len(counts)} quarterbacks, {len(watched)} plays to watch")
-    if size > LARGEST_MB:
-        raise InputError(f"{path}: {size:.1f} MB is more than {LARGEST_MB:g}; ask for fewer plays with --watch")
-
-
-def leaderboards(plays: pl.DataFrame, league: League, passers: pl.Series) -> list[dict[str, Any]]:
-    """A leaderboard of each season, and of all, and of each split that the plays' columns allow."""
-    known = "season" in plays.columns and plays["season"].null_count() < len(plays)
-    seasons = sorted(plays["season"].drop_nulls().unique()) if known else []
-    found = []
-    for season, (split, _) in itertools.product(["", *seasons], {"": "", **SPLITS}.items()):
-        chosen = plays if season == "" else plays.filter(pl.col("season") == season)
-        try:
-            chosen = select_plays(chosen, split) if split else chosen
-        except InputError:  # no such column, or no play
-            continue
-        centre = float(np.mean(chosen["score"].to_numpy()))
-        by = ("career",) if season == "" else ("season",)
-        board = aggregate(chosen, by, league, centre if split else None, bootstraps=0)
-        keys = ["passer_id", "passer"]
-        board = board.join(rated(chosen, keys), on=keys, how="left").filter(
-            pl.col("passer_id").is_in(passers.implode())
-        )
-        for name in COLUMNS:
-            if name not in board.columns:
-                board = board.with_columns(pl.lit(None, pl.Float64).alias(name))
-        rows = [[str(row[0]), *row[1:]] for row in board.select("passer_id", *COLUMNS).iter_rows()]
-        found.append({"season": str(season), "split": split, "rows": rows, "centre": centre})
-    return found
-
-
-def plays_to_watch(
-    target: Target, of: Of, plays: pl.DataFrame, passers: pl.Series, count: int | None
-) -> tuple[dict[int, dict[str, list[int]]], list[dict[str, Any]]]:
-    """The best and the worst plays of each quarterback: their places in the list, and the list."""
-    if count == 0:
-        return {int(passer): {"best": [], "worst": []} for passer in passers}, []
-    frames = 1.0
-    if target.data.tracking and "time_to_throw" in plays.columns:
-        frames += 10 * float(np.mean(plays["time_to_throw"].fill_null(0).to_numpy()))
-    each = _A_PLAY + _A_FRAME * frames
-    room = int(_PLAYS_BYTES / each / max(2 * len(passers), 1))
-    count = min(max(room, 1), 10) if count is None else count
-    ordered = plays.filter(pl.col("passer_id").is_in(passers.implode())).sort("score", "row", descending=[True, False])
-    best = ordered.group_by("passer_id", maintain_order=True).head(count)
-    worst = ordered.reverse().group_by("passer_id", maintain_order=True).head(count)
-    keys = ["game_id", "play_id"]
-    wanted = pl.concat([best, worst]).unique(keys, maintain_order=True)
-    place = {row: i for i, row in enumerate(wanted.select(keys).iter_rows())}
-    listed: dict[int, dict[str, list[int]]] = {int(passer): {"best": [], "worst": []} for passer in passers}
-    for kind, chosen in (("best", best), ("worst", worst)):
-        for passer, game, play in chosen.select("passer_id", *keys).iter_rows():
-            listed[passer][kind].append(place[game, play])
-    told = {row[:2]: row for row in wanted.select(*keys, pl.struct(pl.all()).alias("all")).iter_rows()}
-    watched: list[dict[str, Any]] = [{} for _ in place]
-    for run, own in parts_of(target, of):
-        at = [i for i, key in enumerate(zip(own.game_id.tolist(), own.play_id.tolist(), strict=True)) if key in place]
-        if not at:
-            continue
-        chosen = own.select(np.array(at))
-        for number, play in enumerate(_unfolded(run, chosen)):
-            key = int(chosen.game_id[number]), int(chosen.play_id[number])
-            watched[place[key]] = {**_told(told[key][2]), **play}
-    return listed, watched
-
-
-def _told(row: dict[str, Any]) -> dict[str, Any]:
-    kept = {name: row.get(name) for name in ("season", "week", "down", "distance", "yards", "median", "pit")}
-    return {**kept, "passer": str(row["passer_id"]), "to_goal": row.get("yards_to_goal")}
-
-
-def grid_of(run: Run) -> np.ndarray:
-    """Outcomes at which the page shows a law: about 80, over the bins."""
-    head = run.config.head
-    if run.whole:
-        return np.arange(max(int(head.low) - 5, -20), min(int(head.high), 60) + 1, dtype=float)
-    return np.linspace(head.low, head.high, 81)
-
-
-def _unfolded(run: Run, plays: Plays) -> list[dict[str, Any]]:
-    """Of each play its positions, its law at every frame, and numbers of that law."""
-    law, grid = run.unfold(plays), grid_of(run)
-    step = float(grid[1] - grid[0])
-    edges = np.append(grid - step / 2, grid[-1] + step / 2).astype(np.float32)
-    cdf = np.stack([np.asarray(law.cdf(jnp.asarray(edge))) for edge in edges], axis=-1)
-    mass, medians = np.diff(cdf, axis=-1), np.asarray(law.median())
-    ends = [np.asarray(end) for end in law.thresholds()] if run.config.head.kind == "sbp" else None
-    has_players = bool(plays.players.any())
-    found = []
-    for i in range(len(plays)):
-        begin, end = plays.offsets[i], plays.offsets[i + 1]
-        n = int(end - begin)
-        density, peak = encode_densities(mass[i, :n])
-        spots, there = plays.frames[begin:end, :, :2], plays.players[begin:end]
-        play = {"count": n, "density": density, "peak": peak, "medians": np.round(medians[i, :n], 2)}
-        if ends is not None:
-            play |= {"lower": np.round(ends[0][i, :n], 2), "upper": np.round(ends[1][i, :n], 2)}
-        play["reach"] = max(float(plays.yards[i]), 0.0)
-        if has_players:
-            play["frames"] = encode_positions(spots, there)
-            play["reach"] = max(play["reach"], float(spots[..., FEATURES.index("x")][there].max(initial=0.0)))
-        found.append(play)
-    return found
-
-
-def _data(
-    target: Target,
-    plays: pl.DataFrame,
-    league: League,
-    boards: list[dict[str, Any]],
-    shown: dict[int, dict[str, list[int]]],
-    watched: list[dict[str, Any]],
-    options: Options,
-) -> dict[str, Any]:
-    run, data = target.runs[0], target.data
-    splits = {"": {"name": "all plays", "condition": "", "text": "All plays."}}
-    splits |= {
-        name: {"name": name.replace("_", " "), "condition": text, "text": f"Plays with {text}."}
-        for name, text in SPLITS.items()
-        if any(board["split"] == name for board in boards)
-    }
-    yards = in_yards(data.outcome)
-    places = {name: 1 + at for at, name in enumerate(COLUMNS)}
-    rows = [row for board in boards for row in board["rows"]]
-    kept = [name for name, at in places.items() if any(row[at] is not None for row in rows)]
-    for each in boards:
-        each["rows"] = [[row[0], *(row[places[name]] for name in kept)] for row in each["rows"]]
-    scorer = "one network"
-    if target.cross:
-        scorer = f"{len(target.runs)} networks, each play by one that did not train on its game"
-    viewer = f"The law of {data.outcome} as the play unfolds."
-    if data.tracking and not run.config.training.per_frame:
-        viewer += (
-            " This run was trained on the frame of the release alone: what it says of earlier frames is not calibrated "
-            "(train with --training.per-frame True for that)."
-        )
-    return {
-        "title": f"Passing scores: {target.path.name}",
-        "about": (
-            f"{len(plays):,} plays scored by {scorer}. A play's rank in the law that an average quarterback would face "
-            "is its PIT; a passing score of 74.5 is the league's average, 91.2 a deviation above it. League fixed on "
-            f"{league.counted:,} plays."
-        ),
-        "columns": [{"key": name, "label": COLUMNS[name][0], "digits": COLUMNS[name][1]} for name in kept],
-        "boards": boards,
-        "seasons": list(dict.fromkeys(board["season"] for board in boards)),
-        "splits": splits,
-        "least": options.min_plays,
-        "passers": _passers(plays, league, shown),
-        "plays": watched,
-        "grid": grid_of(run),
-        "outcome": "yards gained" if data.outcome == LEAGUE_YARDS else data.outcome.replace("_", " "),
-        "unit": "yards" if yards else data.outcome,
-        "digits": 0 if run.whole else 2,
-        "calibration": calibration(plays, _strata(plays)),
-        "training": [
-            {"name": f"fold {k}" if target.cross else each.path.name}
-            | {name: each.metrics[name].to_list() for name in ("epoch", "training_loss", "validation_loss")}
-            for k, each in enumerate(target.runs)
-        ],
-        "config": [
-            [f"{part}.{name}", str(value)]
-            for part, values in dataclasses.asdict(run.config).items()
-            for name, value in values.items()
-        ],
-        "tables": [_table(path) for path in options.tables],
-        "notes": {"viewer": viewer},
-    }
-
-
-def _passers(plays: pl.DataFrame, league: League, shown: dict[int, dict[str, list[int]]]) -> list[dict[str, Any]]:
-    known = "season" in plays.columns and plays["season"].null_count() < len(plays)
-    seasons = ["season"] if known else []
-    own = plays.filter(pl.col("passer_id").is_in(list(shown)))
-    games = aggregate(own, ("game", *seasons), league, bootstraps=0)
-    weeks = own.select("game_id", week=pl.col("week") if "week" in own.columns else pl.lit(None, pl.Int64)).unique(
-        "game_id"
-    )
-    games = games.join(weeks, on="game_id", how="left").sort("game_id")
-    season = pl.col("season") if known else pl.lit(None, pl.Int64).alias("season")
-    table = games.select("passer_id", season, "week", "plays", "passing_score", "passing_low", "passing_high")
-    by_passer = {
-        key[0]: [row[1:] for row in part.iter_rows()] for key, part in table.group_by("passer_id", maintain_order=True)
-    }
-    found = []
-    for (passer,), part in own.sort("passer_id").group_by("passer_id", maintain_order=True):
-        places = np.histogram(part["pit"].to_numpy(), bins=10, range=(0, 1))[0]
-        entry = {"id": str(passer), "name": part["passer"][0], "games": by_passer[passer], "places": places}
-        found.append({**entry, **shown[int(passer)]})  # pyright: ignore[reportArgumentType]
-    return sorted(found, key=lambda each: each["name"])
-
-
-def _strata(plays: pl.DataFrame) -> dict[str, pl.Series]:
-    found = {name: plays[name] for name in _STRATA if name in plays.columns}
-    cuts = {"distance": [3, 7, 10], "yards_to_goal": [10, 20, 50], "time_to_throw": [2.0, 2.5, 3.0, 4.0]}
-    units = {"distance": "to go", "yards_to_goal": "yards to goal", "time_to_throw": "seconds to throw"}
-    for name, breaks in cuts.items():
-        if name in plays.columns and plays[name].null_count() < len(plays):
-            labels = [
-                f"to {breaks[0]:g}",
-                *(f"{a:g} to {b:g}" for a, b in itertools.pairwise(breaks)),
-                f"over {breaks[-1]:g}",
-            ]
-            value = plays[name].cast(pl.Float64).fill_null(float("nan")).to_numpy()
-            stratum = pl.Series(np.array(labels)[np.digitize(value, breaks, right=True) % len(labels)])
-            found[units[name]] = (
-                pl.select(pl.when(pl.Series(np.isfinite(value))).then(stratum)).to_series().cast(pl.Enum(labels))
-            )
-    if "pressure" in plays.columns:
-        found["pressure"] = plays["pressure"]
-    return {name: series for name, series in found.items() if series.null_count() < len(series)}
-
-
-def _table(path: Path) -> dict[str, Any]:
-    table = read_file(path)
-    if "arm" in table.columns:  # trainings of a grid: their means
-        numbers = [name for name in table.columns if table.schema[name].is_float()]
-        table = table.group_by("arm", maintain_order=True).agg(pl.col(numbers).mean())
-    rows = [
-        [f"{v:.4g}" if isinstance(v, float) else "" if v is None else str(v) for v in row]
-        for row in table.head(200).iter_rows()
-    ]
-    return {"title": path.stem, "header": table.columns, "rows": rows}
+    if size > MAX_MB:
+        raise InputError(f"{path}: {size:.1f} MB is more than {MAX_MB:g}; ask for fewer plays with --watch")

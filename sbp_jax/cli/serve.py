@@ -1,4 +1,4 @@
-"""Serve a run's scores of plays while they unfold: python -m experiments.serve RUN [--port 8000]; needs extra `serve`.
+"""Serve a run's scores of plays while they unfold: sbp serve RUN [--port 8000]; needs the extra `serve`.
 
 REST for whole plays, a WebSocket for frames, a page on both at /docs. A token, where one is wanted, comes from a file
 or from the environment's SBP_TOKEN, never from the command line, which others on the machine can read.
@@ -11,43 +11,42 @@ import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
 from sbp_jax.cli.flags import parse
 from sbp_jax.errors import InputError
-from sbp_jax.live import LiveScorer
-from sbp_jax.live.exported import MANIFEST, load, read_manifest
+
+if TYPE_CHECKING:
+    from sbp_jax.live import LiveScorer
 
 PACKAGES = ("fastapi", "prometheus_client", "pydantic", "uvicorn", "websockets")
 TOKEN = "SBP_TOKEN"
 PLAYS = 256
 SWITCH_S = 0.0005  # the scorer's thread hands the interpreter back that soon to the one that reads and writes
-
-
 INTERRUPTED = "interrupted; all connections are closed"
 
 
 @dataclass(frozen=True)
 class Options:
-    """Score plays for others: whole ones by POST /v1/plays, frame by frame over the WebSocket /v1/live.
+    """Serve scores: of whole plays by POST /v1/plays, frame by frame over the WebSocket /v1/live; a page at /docs.
 
     Attributes:
-        run: folder of a run as experiments.train printed it, or one that experiments.export wrote.
-        host: address to listen at; 0.0.0.0 is all of the machine's, which should not be without a token.
-        port: to listen at; 0 is any that is free.
-        plays: that may be open at once, 256 by default; every step computes that many. Of an exported folder one of
-            the numbers that it was exported for, by default the largest.
-        connections: WebSockets that may be open at once.
-        max_body_mb: largest body of a request.
-        idle_s: a play of which nothing is heard for so long is dropped.
-        gather_ms: how long a step waits for frames of other plays.
-        token_file: file with the token that callers must show; the environment's SBP_TOKEN does the same.
+        run: folder of a run, as sbp train printed it, or one that sbp export wrote.
+        host: address to listen on; 0.0.0.0 is all of the machine's, which should not be without a token.
+        port: port to listen on; 0 is any free one.
+        plays: number of plays that may be open at once, 256 by default; every step computes that many. For an exported
+            folder one of the numbers that it was exported for, by default the largest.
+        connections: number of WebSockets that may be open at once.
+        max_body_mb: largest body of a request, in MB.
+        idle_s: seconds without a frame after which a play is dropped.
+        gather_ms: milliseconds that a step waits for frames of other plays.
+        token_file: file with the token that callers must send; the environment variable SBP_TOKEN does the same.
         step: which checkpoint of a run; by default the newest.
     """
 
-    run: Annotated[Path, tyro.conf.Positional]
+    run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     host: str = "127.0.0.1"
     port: int = 8000
     plays: int | None = None
@@ -78,8 +77,11 @@ def token_of(file: Path | None) -> str | None:
     return token
 
 
-def scorer_of(options: Options) -> LiveScorer:
-    """The scorer of a run or of an exported folder."""
+def scorer_of(options: Options) -> "LiveScorer":
+    """Return the scorer of a run or of an exported folder."""
+    from sbp_jax.live import LiveScorer
+    from sbp_jax.live.exported import MANIFEST, load, read_manifest
+
     if (options.run / MANIFEST).is_file():
         if options.step is not None:
             raise InputError("step: an exported folder has one only")
@@ -89,7 +91,7 @@ def scorer_of(options: Options) -> LiveScorer:
 
 def command(args: list[str]) -> None:
     """Serve until a signal comes."""
-    options = parse(Options, args, "python -m experiments.serve")
+    options = parse(Options, args, "sbp serve")
     missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
         raise InputError(f"{', '.join(missing)}: not installed; install the extra serve: pip install 'sbp_jax[serve]'")

@@ -1,19 +1,14 @@
-"""Full seasons of passing plays with a known law, as files: python -m experiments.simulate OUT --plays 50000."""
+"""Simulate full seasons of passing plays with a known distribution, as files: sbp simulate OUT --plays 50000."""
 
-import time
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
-from tqdm import tqdm
 
 from sbp_jax.cli.flags import parse
-from sbp_jax.data.simulator.simulate import LeagueConfig, SimulationConfig, simulate
+from sbp_jax.data.simulator.config import LeagueConfig
 from sbp_jax.errors import InputError
-from sbp_jax.runs import provenance
-from sbp_jax.runs.datasets import move
 
 INTERRUPTED = "interrupted; nothing was written"
 
@@ -22,22 +17,22 @@ INTERRUPTED = "interrupted; nothing was written"
 class Options:
     """Simulate seasons of 32 teams, 17 games each, and write their passing plays in the layout of the Big Data Bowl.
 
-    The folder then holds games, plays, players and one tracking file a week for readers; results/ with scores, team
-    records and playoffs; truth/ with the law of every play, skills, strengths and expected margins.
+    The folder then holds games, plays, players and one tracking file per week for readers; results/ with scores, team
+    records and playoffs; truth/ with the distribution of every play, skills, strengths and expected margins.
 
     Attributes:
         out: folder to write; must not exist yet or be empty.
-        plays: in all, spread evenly over the games of all seasons, at most 66 a game.
-        seasons: how many.
-        first_season: year of the first one.
-        seed: of everything; the same seed gives the same bytes, whatever the number of processes.
-        format: of the tracking files.
-        processes: that share the weeks; none: one a core. Each takes up to 1 GiB of memory.
+        plays: number of plays, spread evenly over the games of all seasons, at most 66 per game.
+        seasons: number of seasons.
+        first_season: year of the first season.
+        seed: seed of everything; the same seed gives the same bytes, whatever the number of processes.
+        format: format of the tracking files.
+        processes: number of processes that share the weeks, by default one per core; each takes up to 1 GiB of memory.
         overwrite: replace a folder that the simulator wrote earlier.
         league: what wins games, and what changes between seasons.
     """
 
-    out: Annotated[Path, tyro.conf.Positional]
+    out: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")]
     plays: int = 50_000
     seasons: int = 3
     first_season: int = 2018
@@ -50,7 +45,16 @@ class Options:
 
 def command(args: list[str]) -> None:
     """Simulate, with a progress bar, and say what was written."""
-    options = parse(Options, args, "python -m experiments.simulate")
+    options = parse(Options, args, "sbp simulate")
+    import time
+    from functools import partial
+
+    from tqdm import tqdm
+
+    from sbp_jax.data.simulator.simulate import SimulationConfig, simulate
+    from sbp_jax.runs import provenance
+    from sbp_jax.runs.datasets import move
+
     if not options.overwrite and (options.out.is_file() or (options.out.is_dir() and any(options.out.iterdir()))):
         raise InputError(f"{options.out}: exists already; name a new folder, or --overwrite one that was simulated")
     config = SimulationConfig(

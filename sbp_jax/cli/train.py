@@ -1,27 +1,46 @@
-"""Train one network: python -m experiments.train CONFIG [--field value ...] [--distributed WHERE].
+"""Train one network: sbp train CONFIG [--field value ...] [--distributed WHERE].
 
-Writes runs/CONFIG/RUN/; the same command goes on where it was, or says that it is done. With --distributed, the same
-command on several hosts, or once for each of several processes, trains one network on all their devices: WHERE is
-"auto" under Slurm and the like, else HOST:PORT,COUNT,NUMBER, the address of process 0, their count and each one's own.
+Writes runs/CONFIG/RUN/; the same command resumes an interrupted training, or reports that it is complete.
 """
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
-from sbp_jax.cli.flags import option, parse_config
-from sbp_jax.runs.datasets import open_dataset
-from sbp_jax.runs.signals import listening
-from sbp_jax.runs.train import train_folder
-from sbp_jax.training.check import check
-from sbp_jax.training.distributed import connect, is_first, wait_for_all
+import tyro
+
+from sbp_jax.cli.flags import FLAT, parse_named
+from sbp_jax.config import Config
+
+
+@dataclass(frozen=True)
+class Options:
+    """Train one network from a named configuration.
+
+    Attributes:
+        config: the run's configuration.
+        distributed: train one network on the devices of several hosts or processes, each of which runs this command:
+            "auto" under Slurm and the like, else HOST:PORT,COUNT,NUMBER, the address of process 0, the number of
+            processes, and the number of this one.
+    """
+
+    config: Annotated[Config, FLAT]
+    distributed: Annotated[str | None, tyro.conf.arg(metavar="WHERE")] = None
 
 
 def command(args: list[str]) -> None:
     """Train the configuration that the command line names."""
-    where, args = option(args, "--distributed")
-    name, config = parse_config(args, "python -m experiments.train")
-    if where is not None:
-        connect(where)  # before JAX does anything
+    name, options = parse_named(Options, args, "sbp train")
+    config = options.config
+    from sbp_jax.runs.datasets import open_dataset
+    from sbp_jax.runs.signals import listening
+    from sbp_jax.runs.train import train_folder
+    from sbp_jax.training.check import check
+    from sbp_jax.training.distributed import connect, is_first, wait_for_all
+
+    if options.distributed is not None:
+        connect(options.distributed)  # before JAX does anything
     check(config)
     with listening() as stop:
         if not is_first():
@@ -30,7 +49,7 @@ def command(args: list[str]) -> None:
         if is_first():
             wait_for_all("plays are prepared")
             print(dataset.account())
-        folder = train_folder(config, dataset, Path("runs") / name, stop, spread=where is not None)
+        folder = train_folder(config, dataset, Path("runs") / name, stop, spread=options.distributed is not None)
     if is_first():
-        print(f"next: python -m experiments.compare {folder}", file=sys.stderr)
+        print(f"next: sbp compare {folder}", file=sys.stderr)
         print(f"{folder}")

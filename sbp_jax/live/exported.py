@@ -36,7 +36,7 @@ def load(folder: str | Path, batch: int = 1) -> LiveScorer:
     can neither read files nor run other code.
 
     Args:
-        folder: as `experiments.export` wrote it.
+        folder: as `sbp export` wrote it.
         batch: plays side by side, one of those that it was exported for.
 
     Raises:
@@ -80,7 +80,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             raise InputError(f"{path}: larger than any manifest")
         manifest = json.loads(path.read_bytes())
     except FileNotFoundError:
-        raise InputError(f"{path}: no such file; expected a folder of experiments.export") from None
+        raise InputError(f"{path}: no such file; expected a folder of sbp export") from None
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: cannot be read as a manifest ({error})") from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:

@@ -86,12 +86,12 @@ def load_crossfit(path: str | Path) -> CrossFit:
         data = run.config.data
         fold = data.cross if isinstance(data, DataConfig) else None
         if fold is None:
-            raise InputError(f"{run.path}: no run of a fold; expected a folder made by experiments.crossfit")
+            raise InputError(f"{run.path}: no run of a fold; expected a folder of sbp crossfit")
         if fold.number in told:
             raise InputError(f"{path}: two runs of fold {fold.number}: {told[fold.number].path.name}, {run.path.name}")
         told[fold.number] = run
     if not told:
-        raise InputError(f"{path}: holds no run; expected a folder made by experiments.crossfit")
+        raise InputError(f"{path}: holds no run; expected a folder of sbp crossfit")
     data = next(iter(told.values())).config.data
     assert isinstance(data, DataConfig)
     lacking = [str(number) for number in range(data.folds) if number not in told]
@@ -104,9 +104,6 @@ def load_crossfit(path: str | Path) -> CrossFit:
 
 def _folders(path: Path) -> list[Path]:
     return sorted(folder for folder in path.iterdir() if (folder / CONFIG).is_file())
-
-
-FOLDS = 5
 
 
 def folds_of(config: Config, folds: int, by: str) -> Iterator[Config]:

@@ -42,9 +42,15 @@ def sentence(machine: Mapping[str, Any] | None = None) -> str:
     )
 
 
-def command_line(module: str, words: Sequence[str]) -> str:
-    """The call that a page of results names."""
-    return shlex.join(["python", "-m", module, *words])
+def command_line(program: str, words: Sequence[str]) -> str:
+    """Return the call that a page of results names.
+
+    Args:
+        program: a command, such as "sbp sweep", or the module of a study, such as "experiments.parity".
+        words: of the command line, after the program.
+    """
+    call = ["python", "-m", program] if program.startswith("experiments.") else program.split()
+    return shlex.join([*call, *words])
 
 
 def commit() -> str | None:
@@ -68,9 +74,9 @@ def place() -> dict[str, Any]:
     return {name: everything[name] for name in ("processor", "cores", "system", "python", "device")}
 
 
-def heading(title: str, module: str, words: Sequence[str], machine: Mapping[str, Any] | None = None) -> str:
-    """The beginning of a page of results: title, command line, and `sentence(machine)`."""
-    return f"# {title}\n\n`{command_line(module, words)}`\n\n{sentence(machine)}"
+def heading(title: str, program: str, words: Sequence[str], machine: Mapping[str, Any] | None = None) -> str:
+    """Return the beginning of a page of results: title, `command_line(program, words)`, and `sentence(machine)`."""
+    return f"# {title}\n\n`{command_line(program, words)}`\n\n{sentence(machine)}"
 
 
 def _processor() -> str:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -13,7 +12,7 @@ from sbp_jax.config import DataConfig
 from sbp_jax.data.facts import GAIN, listed_facts, with_listed
 from sbp_jax.data.features import read_plays
 from sbp_jax.data.plays import Plays, in_yards
-from sbp_jax.data.prepared.splits import SPLITS
+from sbp_jax.data.prepared.splits import SPLITS, Of
 from sbp_jax.data.readers.rules import Rules
 from sbp_jax.errors import InputError
 from sbp_jax.runs.crossfit import CrossFit, is_crossfit, load_crossfit
@@ -21,7 +20,6 @@ from sbp_jax.runs.run import Run, load_run
 from sbp_jax.scoring import LEAGUE_PATH, League
 from sbp_jax.scoring.completion import expected_completion
 
-Of = Literal["all", "held-out", "train", "validation", "test"]
 FOLDER = LEAGUE_PATH.parent
 # what a completion depends on, those that are known
 COMPLETION_COLUMNS = ("air_yards", "down", "distance", "yards_to_goal", "time_to_throw", "pressure")

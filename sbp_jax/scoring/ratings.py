@@ -21,6 +21,7 @@ from sbp_jax.errors import InputError
 
 ATTEMPTS = ("C", "I", "IN")
 NEEDED = ("result", "gain", "touchdown")
+RATINGS = ("passer_rating", "any_a", "completion_percentage", "cpoe", "success_over_expectation", "epa_per_play")
 # of a scored play: whether its outcome was above 0, over the predictive law's chance of that
 OVER_CHANCE = (pl.col("yards") > 0).cast(pl.Float64) - pl.col("success_chance").cast(pl.Float64)
 
@@ -93,6 +94,14 @@ def rate(sums: pl.DataFrame) -> pl.DataFrame:
     if "rated" in sums.columns:
         found["mean_score"] = pl.col("rated") / pl.col("plays")
     return sums.with_columns(**found)
+
+
+def rated(plays: pl.DataFrame, columns: list[str]) -> pl.DataFrame:
+    """Return the traditional ratings of each group of plays, those that the columns allow."""
+    if "gain" not in plays.columns or "result" not in plays.columns:
+        return plays.select(columns).unique()
+    table = rate(sums(plays.drop("score"), columns))
+    return table.select(*columns, *(name for name in RATINGS if name in table.columns))
 
 
 def _positive(name: str) -> pl.Expr:

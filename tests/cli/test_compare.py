@@ -10,6 +10,7 @@ import pytest
 from sbp_jax.cli import compare
 from sbp_jax.config import Config
 from sbp_jax.errors import InputError
+from sbp_jax.runs.comparison import Training, names_of, progress
 from sbp_jax.runs.config_file import Saved
 from sbp_jax.runs.record import Record
 
@@ -75,7 +76,7 @@ def test_a_training_without_an_epoch_left_is_finished():
     saved = Saved(Path(), patient, Path(), "f", 16, True, 100, ())
 
     def said(losses):
-        return compare.progress("run", compare.Training(saved, pl.DataFrame(history(losses))))
+        return progress("run", Training(saved, pl.DataFrame(history(losses))))
 
     assert said([2.0, 2.5, 2.25]) is None  # stopped early
     assert said([2.0] * 9) is None
@@ -87,7 +88,7 @@ def test_other_plays_are_warned_of_in_the_table_and_below(runs, tmp_path, capsys
     left(tmp_path / "other", SHORT, [2.0, 1.5], "b" * 16)
     text = compared(capsys, runs / "slow", tmp_path / "other", "--out", tmp_path / "out", "--split", "none")
     assert row(text, "data (differ: not comparable)") == ["aaaaaaaaa", "bbbbbbbbb"]
-    assert "trained on different plays: their losses and figures cannot be compared" in text
+    assert "trained on different plays: their losses and metrics cannot be compared" in text
     assert "The configurations are the same." in text
 
 
@@ -101,7 +102,7 @@ def test_damaged_runs_and_missing_plays_are_a_line_each(runs, tmp_path, capsys):
     assert [note.split(":")[0] for note in notes] == [
         "- begun is left out",
         "- fast is left out",
-        "- slow is not judged",
+        "- slow is not evaluated",
     ]
     assert "config.json: expected the JSON that a training wrote" in notes[0]
     assert "metrics.parquet: damaged" in notes[1]
@@ -124,5 +125,5 @@ def test_mistakes_are_one_line(runs, tmp_path):
 
 
 def test_names_are_the_shortest_that_tell_apart(tmp_path):
-    assert compare.names_of([tmp_path / "a" / "sbp-1", tmp_path / "b" / "sbp-2"]) == ["sbp-1", "sbp-2"]
-    assert compare.names_of([tmp_path / "a" / "sbp-1", tmp_path / "b" / "sbp-1"]) == ["a/sbp-1", "b/sbp-1"]
+    assert names_of([tmp_path / "a" / "sbp-1", tmp_path / "b" / "sbp-2"]) == ["sbp-1", "sbp-2"]
+    assert names_of([tmp_path / "a" / "sbp-1", tmp_path / "b" / "sbp-1"]) == ["a/sbp-1", "b/sbp-1"]

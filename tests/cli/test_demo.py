@@ -7,12 +7,13 @@ import polars as pl
 import pytest
 
 from sbp_jax.cli import demo
+from sbp_jax.runs.demo import rank_correlation
 
 
 def test_rank_correlation_of_known_orders():
     table = pl.DataFrame({"passer_id": [7, 8, 9], "passing_score": [3.0, 2.0, 1.0]})
-    assert demo.rank_correlation(table, {7: 1.0, 8: 0.0, 9: -2.0}) == pytest.approx(1.0)
-    assert demo.rank_correlation(table, {7: -1.0, 8: 0.0, 9: 2.0}) == pytest.approx(-1.0)
+    assert rank_correlation(table, {7: 1.0, 8: 0.0, 9: -2.0}) == pytest.approx(1.0)
+    assert rank_correlation(table, {7: -1.0, 8: 0.0, 9: 2.0}) == pytest.approx(-1.0)
 
 
 @pytest.mark.slow

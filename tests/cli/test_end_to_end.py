@@ -15,11 +15,12 @@ import polars as pl
 import pytest
 
 import sbp_jax as sbp
-from sbp_jax.cli import compare, demo, gradients, score, train
+from sbp_jax.cli import compare, gradients, score, train
 from sbp_jax.data.prepared.dataset import load
 from sbp_jax.errors import InputError
 from sbp_jax.runs import evaluate
 from sbp_jax.runs.datasets import open_dataset
+from sbp_jax.runs.demo import contrasting_plays
 from sbp_jax.runs.record import read_events
 from sbp_jax.training import checkpoints
 
@@ -171,7 +172,7 @@ def test_run_is_judged_beside_itself_with_its_plays_gone(run, run_folder, tmp_pa
     text = capsys.readouterr().out
     (figures,) = (line for line in text.splitlines() if line.startswith(f"| {run_folder.name} | "))
     assert float(figures.split("|")[2]) == pytest.approx(-log_prob.mean(), abs=1e-4)
-    assert f"- moved is not judged: {tmp_path / 'gone'}: the plays that" in text
+    assert f"- moved is not evaluated: {tmp_path / 'gone'}: the plays that" in text
     assert f"| training | {run_folder.name} | moved |" in text
     assert "not finished" not in text
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["compare.md", "losses.png", "pp.png"]
@@ -224,9 +225,9 @@ def test_oracle_is_the_true_law_at_the_outcomes(run_folder):
 def test_six_contrasting_plays_are_six_plays(run_folder):
     dataset = open_dataset(sbp.load_run(run_folder).config.data)
     forecast = evaluate.oracle_forecast(dataset.truth(), dataset.split("test"))
-    chosen = demo.contrasting_plays(forecast)
+    chosen = contrasting_plays(forecast)
     assert len({play for _, play in chosen}) == 6
-    few = demo.contrasting_plays(evaluate.oracle_forecast(dataset.truth(), dataset.split("test").select(np.arange(2))))
+    few = contrasting_plays(evaluate.oracle_forecast(dataset.truth(), dataset.split("test").select(np.arange(2))))
     assert len(few) == 2
 
 

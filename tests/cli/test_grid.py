@@ -2,9 +2,9 @@
 
 import pytest
 
-from sbp_jax.cli import grid
-from sbp_jax.cli.sweep import Options, trials
 from sbp_jax.errors import InputError
+from sbp_jax.runs import grid
+from sbp_jax.runs.sweep import trials
 from sbp_jax.training.check import check
 
 GOOD = """
@@ -89,17 +89,17 @@ def test_no_such_grid():
 
 def test_trials_are_arms_times_seeds(tmp_path):
     chosen = grid.read(written(tmp_path, GOOD))
-    found = trials(chosen, Options(seeds=3, plays=300, epochs=2))
+    found = trials(chosen, seeds=3, plays=300, epochs=2)
     assert [(trial.arm.name, trial.seed) for trial in found] == [(a, s) for a in ("small", "large") for s in range(3)]
     assert {trial.config.training.seed for trial in found} == {0, 1, 2}
     assert {(trial.config.data.plays, trial.config.training.epochs) for trial in found} == {(300, 2)}
-    assert {trial.arm.name for trial in trials(chosen, Options(arms=("large",)))} == {"small", "large"}
+    assert {trial.arm.name for trial in trials(chosen, arms=("large",))} == {"small", "large"}
     with pytest.raises(InputError, match="mine has no arm 'huge'; known: small, large"):
-        trials(chosen, Options(arms=("huge",)))
+        trials(chosen, arms=("huge",))
     with pytest.raises(InputError, match="--seeds: expected at least 1"):
-        trials(chosen, Options(seeds=0))
+        trials(chosen, seeds=0)
     with pytest.raises(InputError, match="--plays: a number of simulated plays, and these are read from files"):
-        trials(grid.read("bins", "play_by_play"), Options(plays=300))
+        trials(grid.read("bins", "play_by_play"), plays=300)
     broken = grid.read(written(tmp_path, GOOD.replace("[0.2, 0.2]", "[0.7, 0.2]")))
     with pytest.raises(InputError, match=r"mine, arm .large.: .*below 1/2"):
-        trials(broken, Options())
+        trials(broken)

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from sbp_jax.cli import replay
+from sbp_jax.cli.replay import command
 from sbp_jax.errors import InputError
-from sbp_jax.live import LiveScorer
+from sbp_jax.live import LiveScorer, replay
 from sbp_jax.live.programs import programs_of
 from sbp_jax.reporting.sketch import UNICODE
 from sbp_jax.runs import play_selection
+from sbp_jax.runs import score as runs_score
 from sbp_jax.runs.run import Run
 from sbp_jax.runs.score import Target
 from tests.live.runs import small_plays, small_run
@@ -43,9 +44,9 @@ def opened(run, scorer, plays, monkeypatch):
     """The command, its run in memory: all plays test, none validate."""
     parts = {"train": [], "validation": [], "test": np.arange(COUNT)}
     monkeypatch.setattr(Run, "plays", lambda self, split: plays.select(np.array(parts[split], np.int64)))
-    monkeypatch.setattr(replay, "open_target", lambda path: Target(path, (run,), None))
+    monkeypatch.setattr(runs_score, "open_target", lambda path: Target(path, (run,), None))
     monkeypatch.setattr(LiveScorer, "from_run", lambda path: scorer)
-    return lambda *words: replay.command(["run", *words])
+    return lambda *words: command(["run", *words])
 
 
 def frames(plays, play):
@@ -214,6 +215,6 @@ def test_a_play_id_of_several_games(run, plays):
 
 def test_a_run_without_frames(opened, monkeypatch):
     bare = small_run(encoder="none")
-    monkeypatch.setattr(replay, "open_target", lambda path: Target(path, (bare,), None))
+    monkeypatch.setattr(runs_score, "open_target", lambda path: Target(path, (bare,), None))
     with pytest.raises(InputError, match="expected a run that sees frames of plays"):
         opened("7")

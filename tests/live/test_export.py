@@ -119,7 +119,7 @@ def flip(name):
             r"play_1\.bin: No such file or directory; the manifest has it",
         ),
         (lambda copy: (copy / "weights.npz").write_bytes(b""), r"weights\.npz: 0 bytes, the manifest has"),
-        (lambda copy: (copy / MANIFEST).unlink(), "no such file; expected a folder of experiments.export"),
+        (lambda copy: (copy / MANIFEST).unlink(), "no such file; expected a folder of sbp export"),
         (lambda copy: (copy / MANIFEST).write_text("{"), "cannot be read as a manifest"),
         (edit("format", 99), "expected a manifest of format 1, got 99"),
         (edit("platforms", ["tpu"]), "exported for tpu; JAX computes on cpu here"),

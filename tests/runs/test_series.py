@@ -10,7 +10,7 @@ import pytest
 import sbp_jax as sbp
 from sbp_jax import configs
 from sbp_jax.cli import compare, train
-from sbp_jax.cli.flags import parse_config
+from sbp_jax.cli.flags import parse_named
 from sbp_jax.config import Config, HeadConfig, SeriesConfig, TrainingConfig
 from sbp_jax.errors import InputError
 from sbp_jax.models.network import NetworkConfig
@@ -87,10 +87,13 @@ def test_runs_are_compared(run, tmp_path, capsys):
 
 
 def test_the_command_line_knows_series():
-    name, config = parse_config(["series", "--data.path", "a.csv", "b.csv", "--data.lead", "3"], "train")
-    assert (name, config.data) == ("series", replace(configs.get("series").data, path=("a.csv", "b.csv"), lead=3))
+    name, options = parse_named(train.Options, ["series", "--data.path", "a.csv", "b.csv", "--data.lead", "3"], "train")
+    assert (name, options.config.data) == (
+        "series",
+        replace(configs.get("series").data, path=("a.csv", "b.csv"), lead=3),
+    )
     with pytest.raises(InputError, match="unknown argument '--data"):
-        parse_config(["series", "--data.source", "a.csv"], "train")
+        parse_named(train.Options, ["series", "--data.source", "a.csv"], "sbp train")
 
 
 @pytest.mark.parametrize(

@@ -24,11 +24,11 @@ from tests.service.scorers import frame, total
 
 CODE = """
 import sys
-from experiments import serve
-from sbp_jax.cli.flags import main
+from sbp_jax.cli import serve
+from sbp_jax.cli.flags import run
 from tests.service.scorers import sums
 serve.scorer_of = lambda options: sums(options.plays)
-main(serve.command)
+run(serve.command, sys.argv[1:])
 """
 
 

@@ -12,7 +12,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from sbp_jax.cli import flags
+from sbp_jax.cli import train
+from sbp_jax.cli.flags import parse_named
 from sbp_jax.errors import InputError
 from sbp_jax.training.distributed import connect
 
@@ -69,11 +70,9 @@ def test_what_is_no_place_is_refused(where):
         connect(where)
 
 
-def test_option_is_taken_out_of_the_words():
-    assert flags.option(["demo", "--distributed", "auto", "--data.seed", "1"], "--distributed") == (
-        "auto",
-        ["demo", "--data.seed", "1"],
-    )
-    assert flags.option(["demo"], "--distributed") == (None, ["demo"])
-    with pytest.raises(InputError, match="--distributed: expected a value"):
-        flags.option(["demo", "--distributed"], "--distributed")
+def test_the_place_is_an_option_of_its_own():
+    _, options = parse_named(train.Options, ["demo", "--distributed", "auto", "--data.seed", "1"], "sbp train")
+    assert (options.distributed, options.config.data.seed) == ("auto", 1)
+    assert parse_named(train.Options, ["demo"], "sbp train")[1].distributed is None
+    with pytest.raises(InputError, match="Missing value for argument '--distributed'"):
+        parse_named(train.Options, ["demo", "--distributed"], "sbp train")

@@ -11,7 +11,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,19 +23,18 @@ from sbp_jax.data.features import INFO_TYPES, STATIC_FEATURES, static_names
 from sbp_jax.data.plays import FEATURES, PLAYERS, Plays
 from sbp_jax.data.prepared import quality
 from sbp_jax.data.prepared.cluster import pipeline_options, read_on_cluster, run_named
+from sbp_jax.data.prepared.config import PrepareConfig
 from sbp_jax.data.prepared.parts import Part, read_in_turn
 from sbp_jax.data.prepared.quality import Distributions
 from sbp_jax.data.prepared.records import SCALAR_TYPES, games_seasons_lengths, read_records, write_records
 from sbp_jax.data.prepared.splits import SPLITS, split_by_season, split_games
 from sbp_jax.data.readers.formats import find_tables
 from sbp_jax.data.readers.report import ReadReport
-from sbp_jax.data.readers.rules import Rules
 from sbp_jax.data.readers.tracking import Sources, open_sources
 from sbp_jax.errors import InputError
 
 REPORT, SUMMARY = "report.json", "report.md"
 RECIPE = 6  # raise it when the same files give other arrays
-_YOUNGER = ("extras", "tracking", "results", "situation", "test_seasons")  # fields that not all data sets had
 # the report's own keys -> fields of `ReadReport`
 _READING = {
     "plays": "kept",
@@ -46,34 +45,6 @@ _READING = {
     "files": "formats",
     "ignored": "ignored",
 }
-
-
-@dataclass(frozen=True)
-class PrepareConfig(Rules):
-    """How plays are chosen and split.
-
-    Attributes:
-        seed: decides which game goes to train, validation and test.
-        fractions: shares of the games for train, validation and test, summing to 1.
-        test_seasons: seasons whose games are the test, instead of a share of all games.
-
-    Raises:
-        InputError: fractions that are negative or do not sum to 1, and as `Rules`.
-    """
-
-    seed: int = 0
-    fractions: tuple[float, float, float] = (0.7, 0.15, 0.15)
-    test_seasons: tuple[int, ...] = ()
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if len(self.fractions) != 3 or min(self.fractions) < 0 or abs(sum(self.fractions) - 1) > 1e-9:
-            raise InputError(f"fractions: expected three shares of at least 0 that sum to 1, got {self.fractions}")
-
-    def recorded(self) -> dict[str, Any]:
-        """Return the fields as a data set's report has them; younger ones only if set, so that older sets are found."""
-        default = {name: PrepareConfig.__dataclass_fields__[name].default for name in _YOUNGER}
-        return {name: value for name, value in asdict(self).items() if name not in default or value != default[name]}
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import numpy as np
 from sbp_jax.errors import InputError, share
 
 SPLITS = ("train", "validation", "test")
+Of = Literal["all", "held-out", "train", "validation", "test"]  # plays of a run; held out: of validation and test
 
 
 def check_shares(test: float, validation: float) -> None:

@@ -8,10 +8,11 @@ import polars as pl
 
 from sbp_jax.data.simulator.calendar import GAMES_A_TEAM, draw_calendar, game_day
 from sbp_jax.data.simulator.careers import draw_absences, draw_careers, passers, quarterback_seasons
+from sbp_jax.data.simulator.config import LeagueConfig
 from sbp_jax.data.simulator.league import GAMES_A_SEASON, PLAYS_A_GAME, TEAMS, Game, League
 from sbp_jax.data.simulator.standings import results_table, standings_table
 from sbp_jax.data.simulator.streams import Purpose
-from sbp_jax.data.simulator.strength import LeagueConfig, draw_rests, draw_scores, expected_margins
+from sbp_jax.data.simulator.strength import draw_rests, draw_scores, expected_margins
 from sbp_jax.data.simulator.weeks import Week, group_weeks
 
 

@@ -13,50 +13,20 @@ Phi(d / 14.5).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
 
 from sbp_jax.data.simulator.careers import passers
+from sbp_jax.data.simulator.config import LeagueConfig
 from sbp_jax.data.simulator.league import PLAYS_A_GAME, TEAMS, Game, League
 from sbp_jax.data.simulator.situation import draw_situations
 from sbp_jax.data.simulator.streams import GameBlock, Purpose
-from sbp_jax.errors import InputError
 
 MARGIN_SD_POINTS = 14.5  # of the final margin around the expected one: measured, see the tests
 _CLOSING_POINTS = 6.0  # m: points a team adds after the last snap against an equal
 _TOUCHDOWN_SHARE, _TOUCHDOWN, _FIELD_GOAL = 0.6, 7, 3
 _POINTS_A_DRIVE = _TOUCHDOWN_SHARE * _TOUCHDOWN + (1 - _TOUCHDOWN_SHARE) * _FIELD_GOAL
-
-
-@dataclass(frozen=True)
-class LeagueConfig:
-    """Full seasons whose games are won by true strength; the formula is in `sbp_jax.data.simulator.strength`.
-
-    Attributes:
-        quarterback_points: q, points of margin that a standard deviation of quarterback skill is worth.
-        team_points: s, standard deviation of the rest of the team, in points.
-        home_points: h, home advantage in points.
-        team_kept: correlation of a team's rest from one season to the next.
-        skill_kept: correlation of a quarterback's skill from one season to the next.
-        moves: share of the quarterbacks who change places between two seasons.
-    """
-
-    quarterback_points: float = 5.0
-    team_points: float = 4.0
-    home_points: float = 2.0
-    team_kept: float = 0.6
-    skill_kept: float = 0.97
-    moves: float = 0.2
-
-    def __post_init__(self):
-        for name in ("quarterback_points", "team_points", "home_points"):
-            if not 0 <= getattr(self, name) <= 30:
-                raise InputError(f"{name}: expected points from 0 to 30, got {getattr(self, name)}")
-        for name in ("team_kept", "skill_kept", "moves"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise InputError(f"{name}: expected a number from 0 to 1, got {getattr(self, name)}")
 
 
 def draw_rests(config: LeagueConfig, seed: int, seasons: int) -> np.ndarray:

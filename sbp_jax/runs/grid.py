@@ -7,6 +7,7 @@ differ in what they make of frames: the base must have tracked plays.
 """
 
 import dataclasses
+import difflib
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,8 +60,13 @@ class Grid:
 
 
 def names() -> list[str]:
-    """The grids that there are."""
+    """Return the names of all grids."""
     return sorted(path.stem for path in FOLDER.glob("*.toml"))
+
+
+def title(name: str) -> str:
+    """Return the title of a grid of `names()`."""
+    return tomllib.loads((FOLDER / f"{name}.toml").read_text())["title"]
 
 
 def read(name: str, base: str | None = None) -> Grid:
@@ -72,7 +78,9 @@ def read(name: str, base: str | None = None) -> Grid:
     """
     path = Path(name) if name.endswith(".toml") else FOLDER / f"{name}.toml"
     if not path.is_file():
-        raise InputError(f"{name}: no such grid; known: {', '.join(names())}, or a path that ends in .toml")
+        near = difflib.get_close_matches(name, names(), n=1)
+        hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(names())}, or a path that ends in .toml"
+        raise InputError(f"{name}: no such grid; {hint}")
     try:
         content = tomllib.loads(path.read_text())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

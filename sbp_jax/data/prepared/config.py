@@ -1,0 +1,37 @@
+"""How plays are chosen and split for a prepared data set; a command line reads it, so that it imports nothing heavy."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sbp_jax.data.readers.rules import Rules
+from sbp_jax.errors import InputError
+
+_YOUNGER = ("extras", "tracking", "results", "situation", "test_seasons")  # fields that not all data sets had
+
+
+@dataclass(frozen=True)
+class PrepareConfig(Rules):
+    """How plays are chosen and split.
+
+    Attributes:
+        seed: decides which game goes to train, validation and test.
+        fractions: shares of the games for train, validation and test, summing to 1.
+        test_seasons: seasons whose games are the test, instead of a share of all games.
+
+    Raises:
+        InputError: fractions that are negative or do not sum to 1, and as `Rules`.
+    """
+
+    seed: int = 0
+    fractions: tuple[float, float, float] = (0.7, 0.15, 0.15)
+    test_seasons: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len(self.fractions) != 3 or min(self.fractions) < 0 or abs(sum(self.fractions) - 1) > 1e-9:
+            raise InputError(f"fractions: expected three shares of at least 0 that sum to 1, got {self.fractions}")
+
+    def recorded(self) -> dict[str, Any]:
+        """Return the fields as a data set's report has them; younger ones only if set, so that older sets are found."""
+        default = {name: PrepareConfig.__dataclass_fields__[name].default for name in _YOUNGER}
+        return {name: value for name, value in asdict(self).items() if name not in default or value != default[name]}

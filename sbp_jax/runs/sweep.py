@@ -1,0 +1,160 @@
+"""Arms of a grid, trained with several seeds and evaluated on the test plays next to the marginal and the oracle."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from sbp_jax.config import Config, DataConfig
+from sbp_jax.data.plays import Plays
+from sbp_jax.errors import InputError
+from sbp_jax.evaluation import evaluate
+from sbp_jax.reporting import ablation as reporting
+from sbp_jax.runs.cluster import train_on_ray
+from sbp_jax.runs.datasets import Dataset, PlayDataset, open_dataset
+from sbp_jax.runs.evaluate import judge_law, oracle_forecast
+from sbp_jax.runs.grid import Arm, Grid
+from sbp_jax.runs.members import RESULT, is_done, leave_result, train_members
+from sbp_jax.runs.run import Run, load_run
+from sbp_jax.runs.setup import marginal_law
+from sbp_jax.runs.train import run_folder
+from sbp_jax.training.build import goal_line, outcome_of
+from sbp_jax.training.check import check
+from sbp_jax.training.stop import Stop
+
+
+@dataclass(frozen=True)
+class Trial:
+    """An arm with a seed."""
+
+    arm: Arm
+    seed: int
+    config: Config
+
+
+def trials(
+    chosen: Grid,
+    seeds: int = 5,
+    arms: Sequence[str] = (),
+    plays: int | None = None,
+    epochs: int | None = None,
+    source: Sequence[str] = (),
+) -> list[Trial]:
+    """Return all training runs of a grid.
+
+    Args:
+        chosen: the grid.
+        seeds: training runs per arm.
+        arms: names of the arms to train; all by default. The reference is always one of them.
+        plays: simulated plays, instead of the base configuration's number.
+        epochs: instead of the base configuration's.
+        source: files of plays, instead of the base configuration's.
+
+    Raises:
+        InputError: an unknown arm, a number out of range, a field of an arm out of range.
+    """
+    if seeds < 1:
+        raise InputError(f"--seeds: expected at least 1, got {seeds}")
+    known = [arm.name for arm in chosen.arms]
+    for name in arms:
+        if name not in known:
+            raise InputError(f"--arms: {chosen.name} has no arm {name!r}; known: {', '.join(known)}")
+    found = []
+    for arm in chosen.arms:
+        if arms and arm.name not in (*arms, chosen.reference):
+            continue
+        config = arm.config
+        if source:
+            if not isinstance(config.data, DataConfig):
+                raise InputError("--source: expected a base configuration of plays, and this one is of time series")
+            config = replace(config, data=replace(config.data, source=tuple(source)))
+        if plays is not None:
+            if not isinstance(config.data, DataConfig) or config.data.source or not config.data.tracking:
+                raise InputError("--plays: a number of simulated plays, and these are read from files")
+            config = replace(config, data=replace(config.data, plays=plays))
+        if epochs is not None:
+            config = replace(config, training=replace(config.training, epochs=epochs))
+        try:
+            check(config)
+        except InputError as error:
+            raise InputError(f"{chosen.name}, arm {arm.name!r}: {error}") from error
+        for seed in range(seeds):
+            seeded = replace(config, training=replace(config.training, seed=config.training.seed + seed))
+            found.append(Trial(arm, seed, seeded))
+    return found
+
+
+def figures_of(folder: Path, dataset: Dataset) -> dict[str, Any]:
+    """Figures of a run on the test plays."""
+    run, plays = load_run(folder), dataset.split("test")
+    law, metrics = run.predict(plays), run.metrics
+    best = metrics["validation_loss"].arg_min() if len(metrics) else None
+    return {
+        **_figures(law, run, plays),
+        "epochs": len(metrics),
+        "best_epoch": None if best is None else best + 1,
+        "seconds": float(metrics["seconds"].sum()),
+    }
+
+
+def baselines(folder: Path, dataset: Dataset) -> dict[str, dict[str, float]]:
+    """Figures of the marginal distribution that a run began with, and of the true law where it is known."""
+    run, plays = load_run(folder), dataset.split("test")
+    found = {"marginal": _figures(marginal_law(run.model, plays), run, plays)}
+    if isinstance(dataset, PlayDataset) and dataset.simulated is not None:
+        figures = evaluate(oracle_forecast(dataset.truth(), plays), plays.yards)
+        found["oracle"] = reporting.flat(figures.to_dict()) | {"nll_goal": figures.nll}  # it knows of the goal line
+    return found
+
+
+def _figures(law: Any, run: Run, plays: Plays) -> dict[str, float]:
+    """Figures of a law as the run's is judged, and its NLL where what it has beyond the goal line is a touchdown."""
+    goal = goal_line(outcome_of(run.config.data), plays)
+    figures, cut = (judge_law(law, plays, run.whole, limit).metrics for limit in (run.limit(plays), goal))
+    return reporting.flat(figures.to_dict()) | {"nll_goal": cut.nll}
+
+
+def ablate(
+    chosen: Grid, every: Sequence[Trial], root: Path, stop: Stop | None = None, ray: str = "", ray_cpus: float = 1.0
+) -> tuple[pl.DataFrame, dict[str, dict[str, float]], Dataset]:
+    """Train and evaluate what is missing; return one row per trial, the metrics of the baselines, and the data.
+
+    Args:
+        chosen: the grid.
+        every: its trials, see `trials`.
+        root: folder of the runs.
+        stop: asks the training to stop.
+        ray: address of a Ray cluster that trains, see `train_on_ray`; without, this process does.
+        ray_cpus: processors of a task there.
+
+    Raises:
+        InputError: the arms differ in their data; no training run completed; as `train_members` and `train_on_ray`.
+    """
+    data = {trial.config.data for trial in every}
+    if len(data) > 1:
+        raise InputError(f"{chosen.name}: expected the same data in all arms, or their losses cannot be compared")
+    dataset = open_dataset(every[0].config.data)
+    folders = {trial.config: run_folder(root, trial.config, dataset.fingerprint) for trial in every}
+
+    configs = [trial.config for trial in every]
+    there = sum(is_done(root, config, dataset) for config in configs)
+    print(f"{chosen.title}: {len(configs)} training runs, {there} of them complete")
+    on_done = partial(leave_result, figures_of, dataset)
+    if ray and there < len(configs):
+        train_on_ray(configs, dataset, root, on_done, ray, ray_cpus)
+    else:
+        train_members(configs, dataset, root, on_done, stop)
+    rows = []
+    for trial in every:
+        result = json.loads((folders[trial.config] / RESULT).read_text())
+        rows.append({"arm": trial.arm.name, "x": trial.arm.x, "seed": trial.seed, "diverged": None, **result})
+    table = pl.DataFrame(rows, infer_schema_length=None)
+    ended = [trial for trial, row in zip(every, rows, strict=True) if row["diverged"] is None]
+    if not ended:
+        raise InputError(f"{chosen.name}: no training run completed: {table['diverged'][0]}")
+    of_reference = next((trial for trial in ended if trial.arm.name == chosen.reference), ended[0])
+    return table, baselines(folders[of_reference.config], dataset), dataset
