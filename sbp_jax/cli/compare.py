@@ -17,7 +17,8 @@ from tqdm import tqdm
 
 from sbp_jax.cli.flags import parse
 from sbp_jax.config import DataConfig
-from sbp_jax.data.plays import Plays, in_yards
+from sbp_jax.data.plays import Plays
+from sbp_jax.data.readers.rules import in_yards
 from sbp_jax.errors import InputError
 from sbp_jax.reporting import compare as reporting
 from sbp_jax.runs.config_file import CONFIG, Saved, read_saved

@@ -18,8 +18,9 @@ from tqdm import tqdm
 
 from sbp_jax.cli.flags import parse
 from sbp_jax.cli.score import rated
-from sbp_jax.data.plays import FEATURES, LEAGUE_YARDS, Plays, in_yards
+from sbp_jax.data.plays import FEATURES, Plays
 from sbp_jax.data.readers.columns import read_file
+from sbp_jax.data.readers.rules import LEAGUE_YARDS, in_yards
 from sbp_jax.errors import InputError
 from sbp_jax.reporting.report import calibration, encode_densities, encode_positions, write_report
 from sbp_jax.runs.run import Run

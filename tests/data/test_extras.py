@@ -7,10 +7,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from sbp_jax.data.extras import EXTRAS, check_extras, feature_names
-from sbp_jax.data.features import FEATURES, plays_from_chunk, read_plays
-from sbp_jax.data.readers.rows import FIELD_WIDTH_YARDS
-from sbp_jax.data.readers.rules import Rules
+from sbp_jax.data.extras import feature_names
+from sbp_jax.data.features import plays_from_chunk, read_plays
+from sbp_jax.data.plays import FEATURES
+from sbp_jax.data.readers.kinematics import FIELD_WIDTH_YARDS
+from sbp_jax.data.readers.rules import EXTRAS, Rules, check_extras
 from sbp_jax.data.readers.tracking import read_tracking
 from sbp_jax.data.slots import RECEIVERS
 from sbp_jax.errors import InputError

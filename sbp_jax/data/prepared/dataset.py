@@ -19,8 +19,7 @@ import numpy as np
 
 from sbp_jax.atomic import building
 from sbp_jax.data.extras import feature_names
-from sbp_jax.data.features import INFO_TYPES, STATIC_FEATURES, static_names
-from sbp_jax.data.plays import FEATURES, PLAYERS, Plays
+from sbp_jax.data.plays import FEATURES, INFO_TYPES, PLAYERS, STATIC_FEATURES, Plays, static_names
 from sbp_jax.data.prepared import quality
 from sbp_jax.data.prepared.cluster import pipeline_options, read_on_cluster, run_named
 from sbp_jax.data.prepared.parts import Part, read_in_turn

@@ -12,8 +12,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from sbp_jax.atomic import write_whole
-from sbp_jax.data.features import INFO_TYPES, STATIC_FEATURES
-from sbp_jax.data.plays import PLAYER_FEATURES, PLAYERS, Plays
+from sbp_jax.data.plays import INFO_TYPES, PLAYER_FEATURES, PLAYERS, STATIC_FEATURES, Plays
 from sbp_jax.data.prepared.spill import spilling
 
 VERSION = tfds.core.Version("1.0.0")
