@@ -243,7 +243,7 @@ def test_later_frames_change_no_earlier_extra(tmp_path):
 def test_names(tmp_path):
     assert feature_names() == FEATURES
     assert len(set(feature_names(ALL))) == len(FEATURES) + len(COLUMNS)
-    assert all(name in extra.columns for name, extra in EXTRAS.items())
+    assert all(name in columns for name, columns in EXTRAS.items())
     assert check_extras(reversed(ALL)) == ALL
     assert Rules(extras=("time_since_snap_s", "target_defenders")).extras == ("target_defenders", "time_since_snap_s")
     with pytest.raises(InputError, match=r"^extras: unknown 'height'; known: receiver_separation_yards, .*_snap_s$"):
