@@ -11,7 +11,8 @@ import tyro
 from tqdm import tqdm
 
 from sbp_jax.cli.flags import parse
-from sbp_jax.data.prepared import dataset
+from sbp_jax.data.prepared.build import PrepareConfig, prepare
+from sbp_jax.data.prepared.dataset import REPORT, SUMMARY
 from sbp_jax.errors import InputError
 from sbp_jax.reporting.quality import quality_page
 from sbp_jax.runs.datasets import move
@@ -20,7 +21,7 @@ REJECTED = 3
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(dataset.PrepareConfig):
+class Options(PrepareConfig):
     """Read tracking files of any known format, or lists of plays alone, and write a data set with its quality report.
 
     Attributes:
@@ -44,17 +45,17 @@ def command(words: list[str]) -> None:
     options = parse(Options, words, "scripts/prepare_data.py")
     if not options.sources:
         raise InputError("expected folders or files of tracking data, or lists of plays, first")
-    names = (field.name for field in fields(dataset.PrepareConfig))
-    config = dataset.PrepareConfig(**{name: getattr(options, name) for name in names})
+    names = (field.name for field in fields(PrepareConfig))
+    config = PrepareConfig(**{name: getattr(options, name) for name in names})
     with tqdm(desc="prepare", unit=" plays") as bar:
         flags = None if options.beam is None else [f"--{option}" for option in options.beam]
-        prepared = dataset.prepare(options.sources, options.out, config, partial(move, bar), flags)
+        prepared = prepare(options.sources, options.out, config, partial(move, bar), flags)
     page = options.out / "report.png"
     if not page.exists():
-        quality_page(page, json.loads((options.out / dataset.REPORT).read_text()))
-    print((options.out / dataset.SUMMARY).read_text())
+        quality_page(page, json.loads((options.out / REPORT).read_text()))
+    print((options.out / SUMMARY).read_text())
     sizes = ", ".join(f"{name} {count:,}" for name, count in prepared.plays.items())
-    print(f"{options.out}: {sizes} plays; {dataset.REPORT}, {dataset.SUMMARY}, {page.name}")
+    print(f"{options.out}: {sizes} plays; {REPORT}, {SUMMARY}, {page.name}")
     if options.strict and prepared.reading.rejected:
         print(f"strict: rejected {prepared.reading.reasons()}", file=sys.stderr)
         sys.exit(REJECTED)

@@ -15,9 +15,9 @@ from sbp_jax.data.batches.symmetry import mirror_of, mirror_of_slots
 from sbp_jax.data.extras import feature_names
 from sbp_jax.data.features import plays_from_chunk, read_plays
 from sbp_jax.data.plays import FEATURES, Plays
+from sbp_jax.data.prepared.build import PrepareConfig, prepare, read_part
 from sbp_jax.data.prepared.cache import Layout, open_arrays
-from sbp_jax.data.prepared.dataset import PrepareConfig, describe, load, prepare
-from sbp_jax.data.prepared.parts import read_part
+from sbp_jax.data.prepared.dataset import describe, load
 from sbp_jax.data.prepared.records import load_chunk, save_chunk
 from sbp_jax.data.prepared.splits import SPLITS
 from sbp_jax.data.prepared.storage import open_folder, save
