@@ -16,9 +16,9 @@ import tyro
 from tqdm import tqdm
 
 from sbp_jax.cli.flags import parse, run
+from sbp_jax.data.plays import PLAY
 from sbp_jax.data.readers.formats import Table, cast_columns, find_tables, read_table
 from sbp_jax.data.readers.kinematics import FRAME_S, VELOCITY_WINDOW, trailing_slope
-from sbp_jax.data.readers.passers import PLAY
 from sbp_jax.data.readers.report import ReadReport
 from sbp_jax.data.readers.rows import read_rows
 from sbp_jax.data.readers.rules import Rules

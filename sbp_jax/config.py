@@ -225,13 +225,20 @@ def from_dict(kind: type, values: dict[str, Any], where: str = "config") -> Any:
     """Rebuild a dataclass from `dataclasses.asdict` of it, read back from JSON.
 
     Raises:
-        InputError: a field that the dataclass lacks, or a value of another type; the message names the field.
+        InputError: a field that the dataclass lacks, or a value of another type or out of range; the message names the
+            field.
     """
     hints = typing.get_type_hints(kind)
     unknown = sorted(set(values) - set(hints))
     if unknown:
         raise InputError(f"{where}: unknown field {unknown[0]!r}; known: {', '.join(hints)}")
-    return kind(**{name: _restore(hints[name], value, f"{where}.{name}") for name, value in values.items()})
+    restored = {name: _restore(hints[name], value, f"{where}.{name}") for name, value in values.items()}
+    try:
+        return kind(**restored)
+    except InputError as error:  # its line begins with the section, which `where` ends with
+        section, line = where.rpartition(".")[2], str(error)
+        own = line.startswith((f"{section}.", f"{section}:"))
+        raise InputError(f"{where}{line.removeprefix(section)}" if own else f"{where}: {line}") from error
 
 
 def _restore(hint: Any, value: Any, where: str) -> Any:

@@ -216,8 +216,9 @@ def _in_turn(calls: dict[str, Callable[[int], Any]], seconds: float) -> dict[str
 
 def _write_records(plays: Plays, folder: Path) -> None:
     """A prepared data set of plays in memory, all of them in the training split."""
-    from sbp_jax.data.features import INFO_TYPES
-    from sbp_jax.data.prepared.dataset import RECIPE, report_of
+    from sbp_jax.data.plays import INFO_TYPES
+    from sbp_jax.data.prepared.build import report_of
+    from sbp_jax.data.prepared.dataset import RECIPE
     from sbp_jax.data.prepared.quality import Distributions
     from sbp_jax.data.prepared.records import save_chunk, write_records
     from sbp_jax.data.prepared.splits import SPLITS

@@ -12,7 +12,7 @@ import tyro
 
 from sbp_jax.cli.flags import parse
 from sbp_jax.config import DataConfig
-from sbp_jax.data.plays import in_yards
+from sbp_jax.data.readers.rules import in_yards
 from sbp_jax.errors import InputError
 
 INTERRUPTED = "interrupted"

@@ -45,6 +45,7 @@ def command(words: list[str]) -> None:
     from tqdm import tqdm
 
     from sbp_jax.data.prepared import dataset
+    from sbp_jax.data.prepared.build import prepare
     from sbp_jax.reporting.quality import quality_page
     from sbp_jax.runs.datasets import move
 
@@ -52,7 +53,7 @@ def command(words: list[str]) -> None:
     config = PrepareConfig(**{name: getattr(options, name) for name in names})
     with tqdm(desc="prepare", unit=" plays") as bar:
         flags = None if options.beam is None else [f"--{option}" for option in options.beam]
-        prepared = dataset.prepare(options.sources, options.out, config, partial(move, bar), flags)
+        prepared = prepare(options.sources, options.out, config, partial(move, bar), flags)
     page = options.out / "report.png"
     if not page.exists():
         quality_page(page, json.loads((options.out / dataset.REPORT).read_text()))

@@ -23,17 +23,16 @@ scoring live, and a play whose target no file tells has no 1 in `target`, in any
 No column depends on left and right: a reflected play (`symmetry`) has the same ones.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
 from sbp_jax.data.plays import FEATURES
+from sbp_jax.data.readers.rules import EXTRAS, TARGET_DEFENDERS, check_extras
 from sbp_jax.data.slots import PASSER, RECEIVERS
-from sbp_jax.errors import InputError
 
 TARGET_YARDS = 2.0
-TARGET_DEFENDERS = "target_defenders"
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,29 +65,14 @@ class Scene:
 
 def measure(names: Iterable[str], scene: Scene) -> np.ndarray:
     """Return the columns of the extras `names`, float32 `[frames, 22, columns]`, 0 on absent players."""
-    parts = [EXTRAS[name].measure(scene) for name in check_extras(names)]
+    parts = [_MEASURES[name](scene) for name in check_extras(names)]
     values = np.concatenate(parts, axis=-1) if parts else np.zeros((*scene.present.shape, 0))
     return np.where(scene.present[:, :, None], values, 0.0).astype(np.float32)
 
 
-def check_extras(names: Iterable[str]) -> tuple[str, ...]:
-    """Return the names of extras in their one order, that of `EXTRAS`.
-
-    Raises:
-        InputError: an unknown name, the line lists the known ones; or a name that comes twice.
-    """
-    names = tuple(names)
-    for name in names:
-        if name not in EXTRAS:
-            raise InputError(f"extras: unknown {name!r}; known: {', '.join(EXTRAS)}")
-        if names.count(name) > 1:
-            raise InputError(f"extras: {name} is named {names.count(name)} times; once is enough")
-    return tuple(name for name in EXTRAS if name in names)
-
-
 def feature_names(names: Iterable[str] = ()) -> tuple[str, ...]:
     """Return the names of a player's features with the extras `names`: the eight, then each extra's columns."""
-    return (*FEATURES, *(column for name in check_extras(names) for column in EXTRAS[name].columns))
+    return (*FEATURES, *(column for name in check_extras(names) for column in EXTRAS[name]))
 
 
 def _receiver_separation(scene: Scene) -> np.ndarray:
@@ -134,20 +118,10 @@ def _time_since_snap(scene: Scene) -> np.ndarray:
     return np.broadcast_to(scene.seconds[:, None, None], (*scene.present.shape, 1))
 
 
-@dataclass(frozen=True)
-class Extra:
-    """An extra: the names of its columns, and what they are in a scene, `[frames, 22, columns]`."""
-
-    columns: tuple[str, ...]
-    measure: Callable[[Scene], np.ndarray]
-
-
-EXTRAS = {
-    "receiver_separation_yards": Extra(
-        ("receiver_separation_yards", "receiver_separation_known"), _receiver_separation
-    ),
-    TARGET_DEFENDERS: Extra(("target", "target_defenders", "target_defenders_known"), _target_defenders),
-    "rusher_distance_yards": Extra(("rusher_distance_yards", "rusher_distance_known"), _rusher_distance),
-    "quarterback_speed_yps": Extra(("quarterback_speed_yps",), _quarterback_speed),
-    "time_since_snap_s": Extra(("time_since_snap_s",), _time_since_snap),
+_MEASURES = {
+    "receiver_separation_yards": _receiver_separation,
+    TARGET_DEFENDERS: _target_defenders,
+    "rusher_distance_yards": _rusher_distance,
+    "quarterback_speed_yps": _quarterback_speed,
+    "time_since_snap_s": _time_since_snap,
 }

@@ -9,11 +9,10 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from sbp_jax.data.features import MISSING, SITUATION_FEATURES, static_names
-from sbp_jax.data.plays import LEAGUE_YARDS, Plays
+from sbp_jax.data.plays import MISSING, PLAY, SITUATION_FEATURES, Plays, static_names
 from sbp_jax.data.readers.formats import find_tables, read_table
-from sbp_jax.data.readers.passers import PLAY
 from sbp_jax.data.readers.play_lists import NAMES, read_play_list
+from sbp_jax.data.readers.rules import LEAGUE_YARDS
 from sbp_jax.errors import InputError
 
 GAIN = "gain"  # yards as the league counts them, whatever outcome was asked for

@@ -24,46 +24,20 @@ import polars as pl
 from sbp_jax.data.extras import Scene, feature_names, measure
 from sbp_jax.data.plays import (
     FEATURES,
+    INFO_TYPES,
+    MISSING,
+    PLAY,
     PLAYER_FEATURES,
     PLAYERS,
     SITUATION_FEATURES,
-    STATIC_FEATURES,
     Plays,
     static_names,
 )
-from sbp_jax.data.readers.kinematics import FRAME_S
-from sbp_jax.data.readers.passers import PLAY
+from sbp_jax.data.readers.kinematics import FIELD_WIDTH_YARDS, FRAME_S
 from sbp_jax.data.readers.report import ReadReport
-from sbp_jax.data.readers.rows import FIELD_WIDTH_YARDS
 from sbp_jax.data.readers.rules import Rules
 from sbp_jax.data.readers.tracking import TrackingChunk, read_tracking
 from sbp_jax.data.slots import assign_slots
-
-__all__ = [
-    "FEATURES",
-    "INFO_TYPES",
-    "MISSING",
-    "SITUATION_FEATURES",
-    "STATIC_FEATURES",
-    "plays_from_chunk",
-    "read_plays",
-    "static_names",
-]
-
-MISSING = -1  # in the integer columns of `Plays.info`
-INFO_TYPES: dict[str, type[np.generic]] = {
-    "result": np.str_,
-    "team": np.str_,
-    "format": np.str_,
-    "season": np.int64,
-    "week": np.int64,
-    "quarter": np.int64,
-    "down": np.int64,
-    "yards_to_goal": np.float32,
-    "time_to_throw_s": np.float32,
-    "pressure": np.int64,
-    "touchdown": np.bool_,
-}
 
 
 def plays_from_chunk(chunk: TrackingChunk) -> Plays:

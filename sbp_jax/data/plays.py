@@ -7,8 +7,8 @@ import numpy as np
 
 from sbp_jax.errors import InputError
 
+PLAY = ["game_id", "play_id"]  # what names a play, in every table
 PLAYERS = 22
-LEAGUE_YARDS, NET_YARDS = "yards", "net_yards"  # outcomes that are no column of a file
 FRAME_S = 0.1  # seconds from one frame to the next
 # features that every player has (see `sbp_jax.data.features`); `sbp_jax.data.extras` has those chosen by name
 FEATURES = ("x", "y", "vx", "vy", "ax", "ay", "orientation_cos", "orientation_sin")
@@ -27,11 +27,21 @@ def static_names(situation: Sequence[str] = ()) -> tuple[str, ...]:
 
 
 STATIC_FEATURES = static_names()
-
-
-def in_yards(outcome: str) -> bool:
-    """Whether an outcome of plays is a gain in yards, and no column of a file in a unit of its own."""
-    return outcome in (LEAGUE_YARDS, NET_YARDS)
+# further columns of plays that are read from files; text is "" and a whole number `MISSING` where unknown
+MISSING = -1
+INFO_TYPES: dict[str, type[np.generic]] = {
+    "result": np.str_,
+    "team": np.str_,
+    "format": np.str_,
+    "season": np.int64,
+    "week": np.int64,
+    "quarter": np.int64,
+    "down": np.int64,
+    "yards_to_goal": np.float32,
+    "time_to_throw_s": np.float32,
+    "pressure": np.int64,
+    "touchdown": np.bool_,
+}
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,8 @@ from flax import nnx
 
 from sbp_jax.config import DataConfig
 from sbp_jax.data.extras import feature_names
-from sbp_jax.data.plays import FRAME_S, PLAYERS, in_yards, static_names
+from sbp_jax.data.plays import FRAME_S, PLAYERS, static_names
+from sbp_jax.data.readers.rules import in_yards
 from sbp_jax.errors import InputError
 from sbp_jax.scoring import LEAGUE_PATH
 from sbp_jax.scoring.play import LOWEST, RANGE, normal_score, pit_bounds

@@ -9,8 +9,7 @@ import polars as pl
 
 from sbp_jax.config import Config, DataConfig, digest
 from sbp_jax.data.plays import Plays
-from sbp_jax.data.prepared.dataset import describe
-from sbp_jax.data.prepared.folds import fold_of, load_every
+from sbp_jax.data.prepared.dataset import describe, fold_of, load_every
 from sbp_jax.errors import InputError
 from sbp_jax.runs.config_file import CONFIG
 from sbp_jax.runs.datasets import open_dataset

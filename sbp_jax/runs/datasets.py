@@ -17,8 +17,9 @@ from tqdm.auto import tqdm
 from sbp_jax.config import DataConfig, SeriesConfig, digest
 from sbp_jax.data.plays import Plays
 from sbp_jax.data.prepared import dataset
-from sbp_jax.data.prepared.dataset import Prepared
-from sbp_jax.data.prepared.folds import fold_of, load_every
+from sbp_jax.data.prepared.build import prepare
+from sbp_jax.data.prepared.config import PrepareConfig
+from sbp_jax.data.prepared.dataset import Prepared, fold_of, load_every
 from sbp_jax.data.prepared.splits import SPLITS, Fold, split_games
 from sbp_jax.data.series.windows import SeriesSet, read_windows
 from sbp_jax.data.simulator.simulate import RECIPE, SimulationConfig, TrueLaw, simulate
@@ -253,7 +254,7 @@ def open_plays(config: DataConfig, progress: bool = True) -> PlayDataset:
         raise InputError("data.source: expected lists of plays: those that are simulated have tracking")
     simulated = None if config.source else _simulate(config, progress)
     sources: tuple[str | Path, ...] = (simulated,) if simulated else config.source
-    choice = dataset.PrepareConfig(
+    choice = PrepareConfig(
         seed=config.seed,
         fractions=(1.0 - config.validation - config.test, config.validation, config.test),
         **config.reading,
@@ -263,7 +264,7 @@ def open_plays(config: DataConfig, progress: bool = True) -> PlayDataset:
     stem = simulated.name if simulated else Path(sources[0]).name or "plays"
     out = Path(config.cache).absolute() / f"prepared-{stem}-{digest(where, choice.recorded())}"
     with tqdm(desc="prepare", unit=" plays", disable=not progress) as bar:
-        prepared = dataset.prepare(sources, out, choice, partial(move, bar))
+        prepared = prepare(sources, out, choice, partial(move, bar))
     return PlayDataset(prepared, simulated, config.cross)
 
 

@@ -15,8 +15,7 @@ from sbp_jax.config import Config, DataConfig, SeriesConfig, extensions_of
 from sbp_jax.data.batches.batching import Batches
 from sbp_jax.data.facts import facts_of
 from sbp_jax.data.plays import Plays
-from sbp_jax.data.prepared.dataset import describe, load
-from sbp_jax.data.prepared.folds import load_fold
+from sbp_jax.data.prepared.dataset import describe, load, load_fold
 from sbp_jax.data.series.windows import read_windows
 from sbp_jax.errors import InputError
 from sbp_jax.models.network import Network

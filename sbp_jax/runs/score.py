@@ -11,9 +11,9 @@ from scipy.special import ndtri
 from sbp_jax.config import DataConfig
 from sbp_jax.data.facts import GAIN, listed_facts, with_listed
 from sbp_jax.data.features import read_plays
-from sbp_jax.data.plays import Plays, in_yards
+from sbp_jax.data.plays import Plays
 from sbp_jax.data.prepared.splits import SPLITS, Of
-from sbp_jax.data.readers.rules import Rules
+from sbp_jax.data.readers.rules import Rules, in_yards
 from sbp_jax.errors import InputError
 from sbp_jax.runs.crossfit import CrossFit, is_crossfit, load_crossfit
 from sbp_jax.runs.run import Run, load_run

@@ -12,8 +12,7 @@ from sbp_jax.config import Config, DataConfig
 from sbp_jax.data.batches.arrays import Arrays
 from sbp_jax.data.batches.batching import Mirror
 from sbp_jax.data.batches.symmetry import mirror_of
-from sbp_jax.data.features import static_names
-from sbp_jax.data.plays import Plays
+from sbp_jax.data.plays import Plays, static_names
 from sbp_jax.data.series.windows import WINDOW_STATIC
 from sbp_jax.distributions import objective
 from sbp_jax.distributions.heads import Head

@@ -8,7 +8,8 @@ from flax import nnx
 
 from sbp_jax.config import Config, DataConfig, HeadConfig, SeriesConfig, TrainingConfig
 from sbp_jax.data.extras import feature_names
-from sbp_jax.data.plays import FRAME_S, PLAYER_FEATURES, PLAYERS, WINDOW_FEATURES, Plays, in_yards
+from sbp_jax.data.plays import FRAME_S, PLAYER_FEATURES, PLAYERS, WINDOW_FEATURES, Plays
+from sbp_jax.data.readers.rules import in_yards
 from sbp_jax.data.slots import MARKERS, OTHERS, PASSER, RECEIVERS
 from sbp_jax.distributions import Affine
 from sbp_jax.distributions.heads import (

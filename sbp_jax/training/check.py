@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from sbp_jax.config import Config
-from sbp_jax.data.plays import FEATURES, PLAYER_FEATURES, Plays, in_yards
+from sbp_jax.data.plays import FEATURES, PLAYER_FEATURES, Plays
+from sbp_jax.data.readers.rules import in_yards
 from sbp_jax.errors import InputError
 from sbp_jax.training.build import features_of, make_head, make_loss, outcome_of
 

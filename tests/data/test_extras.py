@@ -7,10 +7,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from sbp_jax.data.extras import EXTRAS, check_extras, feature_names
-from sbp_jax.data.features import FEATURES, plays_from_chunk, read_plays
-from sbp_jax.data.readers.rows import FIELD_WIDTH_YARDS
-from sbp_jax.data.readers.rules import Rules
+from sbp_jax.data.extras import feature_names
+from sbp_jax.data.features import plays_from_chunk, read_plays
+from sbp_jax.data.plays import FEATURES
+from sbp_jax.data.readers.kinematics import FIELD_WIDTH_YARDS
+from sbp_jax.data.readers.rules import EXTRAS, Rules, check_extras
 from sbp_jax.data.readers.tracking import read_tracking
 from sbp_jax.data.slots import RECEIVERS
 from sbp_jax.errors import InputError
@@ -242,7 +243,7 @@ def test_later_frames_change_no_earlier_extra(tmp_path):
 def test_names(tmp_path):
     assert feature_names() == FEATURES
     assert len(set(feature_names(ALL))) == len(FEATURES) + len(COLUMNS)
-    assert all(name in extra.columns for name, extra in EXTRAS.items())
+    assert all(name in columns for name, columns in EXTRAS.items())
     assert check_extras(reversed(ALL)) == ALL
     assert Rules(extras=("time_since_snap_s", "target_defenders")).extras == ("target_defenders", "time_since_snap_s")
     with pytest.raises(InputError, match=r"^extras: unknown 'height'; known: receiver_separation_yards, .*_snap_s$"):

@@ -12,18 +12,18 @@ import pytest
 from sbp_jax.data.batches.arrays import ArrayBatches, Arrays
 from sbp_jax.data.batches.batching import Batches
 from sbp_jax.data.batches.symmetry import mirror_of, mirror_of_slots
-from sbp_jax.data.extras import EXTRAS, feature_names
+from sbp_jax.data.extras import feature_names
 from sbp_jax.data.features import plays_from_chunk, read_plays
 from sbp_jax.data.plays import FEATURES, Plays
+from sbp_jax.data.prepared.build import PrepareConfig, prepare, read_part
 from sbp_jax.data.prepared.cache import Layout, open_arrays
-from sbp_jax.data.prepared.dataset import PrepareConfig, describe, load, prepare
-from sbp_jax.data.prepared.parts import read_part
+from sbp_jax.data.prepared.dataset import describe, load
 from sbp_jax.data.prepared.records import load_chunk, save_chunk
 from sbp_jax.data.prepared.splits import SPLITS
 from sbp_jax.data.prepared.storage import open_folder, save
 from sbp_jax.data.prepared.stream import StreamedBatches
-from sbp_jax.data.readers.rows import FIELD_WIDTH_YARDS
-from sbp_jax.data.readers.rules import Rules
+from sbp_jax.data.readers.kinematics import FIELD_WIDTH_YARDS
+from sbp_jax.data.readers.rules import EXTRAS, Rules
 from sbp_jax.data.readers.tracking import open_sources, read_tracking
 from sbp_jax.data.slots import RECEIVERS
 from sbp_jax.errors import InputError

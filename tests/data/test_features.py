@@ -4,7 +4,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from sbp_jax.data.features import FEATURES, INFO_TYPES, SITUATION_FEATURES, STATIC_FEATURES, read_plays
+from sbp_jax.data.features import read_plays
+from sbp_jax.data.plays import FEATURES, INFO_TYPES, SITUATION_FEATURES, STATIC_FEATURES
 from sbp_jax.data.slots import LINE_POSITIONS, assign_slots
 from sbp_jax.errors import InputError
 from tests.data import fabricate

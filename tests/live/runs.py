@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from sbp_jax.config import Config, DataConfig, HeadConfig, TrainingConfig
-from sbp_jax.data.features import static_names
+from sbp_jax.data.plays import static_names
 from sbp_jax.models.network import NetworkConfig
 from sbp_jax.runs.run import Run
 from sbp_jax.training.build import make_head, make_network, set_statistics

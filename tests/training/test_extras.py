@@ -9,7 +9,8 @@ import pytest
 from sbp_jax.config import Config, DataConfig, HeadConfig, OptimizerConfig, TrainingConfig, from_dict
 from sbp_jax.data.batches.batching import Batches
 from sbp_jax.data.batches.symmetry import mirror_of
-from sbp_jax.data.extras import EXTRAS, feature_names
+from sbp_jax.data.extras import feature_names
+from sbp_jax.data.readers.rules import EXTRAS
 from sbp_jax.distributions.heads import objective
 from sbp_jax.errors import InputError
 from sbp_jax.models import EntityAttention

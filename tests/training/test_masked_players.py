@@ -10,7 +10,8 @@ from flax import nnx
 
 from sbp_jax.config import Config, HeadConfig
 from sbp_jax.data.batches.batching import Batches
-from sbp_jax.data.features import STATIC_FEATURES, read_plays
+from sbp_jax.data.features import read_plays
+from sbp_jax.data.plays import STATIC_FEATURES
 from sbp_jax.models import NetworkConfig
 from sbp_jax.training.build import make_head, make_network, set_statistics
 from tests.data import fabricate, publishers

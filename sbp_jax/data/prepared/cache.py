@@ -21,8 +21,7 @@ from sbp_jax.atomic import building, discard
 from sbp_jax.data.batches.arrays import IDENTITIES, Arrays, Filling
 from sbp_jax.data.batches.buckets import COUNT, choose_buckets, fit_buckets
 from sbp_jax.data.prepared import storage
-from sbp_jax.data.prepared.dataset import Prepared, describe, read_columns
-from sbp_jax.data.prepared.lengths import read_lengths
+from sbp_jax.data.prepared.dataset import Prepared, describe, read_columns, read_lengths
 from sbp_jax.data.prepared.splits import SPLITS
 from sbp_jax.errors import InputError
 

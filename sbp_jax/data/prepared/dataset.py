@@ -8,35 +8,27 @@ path/
 
 import contextlib
 import hashlib
+import io
 import json
-import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from sbp_jax.atomic import building
-from sbp_jax.data.extras import feature_names
-from sbp_jax.data.features import INFO_TYPES, STATIC_FEATURES, static_names
-from sbp_jax.data.plays import FEATURES, PLAYERS, Plays
-from sbp_jax.data.prepared import quality
-from sbp_jax.data.prepared.cluster import pipeline_options, read_on_cluster, run_named
-from sbp_jax.data.prepared.config import PrepareConfig
-from sbp_jax.data.prepared.parts import Part, read_in_turn
-from sbp_jax.data.prepared.quality import Distributions
-from sbp_jax.data.prepared.records import SCALAR_TYPES, games_seasons_lengths, read_records, write_records
-from sbp_jax.data.prepared.splits import SPLITS, split_by_season, split_games
-from sbp_jax.data.readers.formats import find_tables
+from sbp_jax.atomic import write_whole
+from sbp_jax.data.plays import FEATURES, INFO_TYPES, PLAYERS, STATIC_FEATURES, Plays
+from sbp_jax.data.prepared.records import SCALAR_TYPES, RecordSource, read_records
+from sbp_jax.data.prepared.splits import SPLITS, Fold
 from sbp_jax.data.readers.report import ReadReport
-from sbp_jax.data.readers.tracking import Sources, open_sources
 from sbp_jax.errors import InputError
 
 REPORT, SUMMARY = "report.json", "report.md"
 RECIPE = 6  # raise it when the same files give other arrays
+_TOGETHER = 256  # records read at a time
 # the report's own keys -> fields of `ReadReport`
-_READING = {
+READING = {
     "plays": "kept",
     "read": "read",
     "rejected": "rejected",
@@ -71,75 +63,34 @@ class Prepared:
     static: tuple[str, ...] = STATIC_FEATURES
 
 
-def prepare(
-    sources: str | Path | Sequence[str | Path],
-    out: str | Path,
-    config: PrepareConfig | None = None,
-    progress: Callable[[int], None] | None = None,
-    beam_flags: Sequence[str] | None = None,
-) -> Prepared:
-    """Read `sources` and write the data set to `out`; nothing is done where the same was prepared there before.
-
-    The same files (by content) and configuration give the same data set. It is built beside `out` and moved there when
-    complete, so a build that is killed leaves nothing half done; a different data set at `out` is replaced.
-
-    Args:
-        sources: a folder, a file, or several of either, as for `tracking.read_tracking`.
-        out: the data set's folder.
-        config: choice and split of plays.
-        progress: called with the number of plays kept so far; not by a pipeline.
-        beam_flags: options of Apache Beam, such as "--runner=FlinkRunner": its pipeline does the work (see `cluster`),
-            to the same data set; none of them for its local runner. None does the work here.
-
-    Raises:
-        InputError: bad sources (see `read_tracking`); fewer than two games; an `out` that holds something else; with
-            `beam_flags`, those that Beam does not take, or a run that fails.
-    """
-    config, out = config or PrepareConfig(), Path(out)
-    options = None if beam_flags is None else pipeline_options(beam_flags)
-    files = sorted(table.path for table in find_tables(sources, config.tracking))
-    recipe = {"recipe": RECIPE, "config": config.recorded(), "sources": [_describe(path) for path in files]}
-    recipe = json.loads(json.dumps(recipe))
-    if _is_prepared(out):
-        with contextlib.suppress(InputError):  # damaged: made again
-            if _report(out)["prepared_from"] == recipe:
-                return describe(out)
-    elif out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(f"{out}: exists and is not a prepared data set; choose another folder")
-    with building(out, replace=True) as place:
-        report = _build(open_sources(sources, config), place, config, progress, options)
-        summary = f"{_reading(report).to_markdown()}\n\n{quality.to_markdown(report['distributions'])}\n"
-        (place / SUMMARY).write_text(summary)
-        (place / REPORT).write_text(json.dumps({**report, "prepared_from": recipe}, indent=2))
-    return describe(out)
-
-
 def describe(path: str | Path) -> Prepared:
     """Return what is recorded of the data set at `path`; InputError where there is none."""
     path = Path(path)
-    if not _is_prepared(path):
+    if not is_prepared(path):
         raise InputError(f"{path}: not a prepared data set (no {REPORT}); prepare the tracking files first")
-    report = _report(path)
+    report = read_report(path)
     columns = ("games", "plays", "frames")
     by_split = {column: {split: report["splits"][split][column] for split in SPLITS} for column in columns}
     fingerprint = hashlib.sha256(json.dumps(report["prepared_from"], sort_keys=True).encode()).hexdigest()[:16]
     # before there were extras or further columns, all had the same
     features, static = tuple(report.get("features", FEATURES)), tuple(report.get("static", STATIC_FEATURES))
-    return Prepared(path, _reading(report), **by_split, fingerprint=fingerprint, features=features, static=static)
+    return Prepared(path, reading_of(report), **by_split, fingerprint=fingerprint, features=features, static=static)
 
 
-def _report(path: Path) -> dict[str, Any]:
+def read_report(path: Path) -> dict[str, Any]:
+    """Return the report of the data set at `path`; InputError where it is damaged."""
     with contextlib.suppress(ValueError):
         report = json.loads((path / REPORT).read_text())
-        wanted = {*_READING, "distributions", "splits", "prepared_from"}
+        wanted = {*READING, "distributions", "splits", "prepared_from"}
         named = all(isinstance(report.get(names, []), list) for names in ("features", "static"))
         if wanted <= set(report) and named and (path / "passing_plays").is_dir():
             return report
     raise InputError(f"{path}: damaged data set; prepare the tracking files again")
 
 
-def _reading(report: dict[str, Any]) -> ReadReport:
-    return ReadReport(**{name: report[key] for key, name in _READING.items()})
+def reading_of(report: dict[str, Any]) -> ReadReport:
+    """Return the account of the reading in a data set's report."""
+    return ReadReport(**{name: report[key] for key, name in READING.items()})
 
 
 def load(path: str | Path, split: str) -> Plays:
@@ -149,7 +100,7 @@ def load(path: str | Path, split: str) -> Plays:
         InputError: no data set at `path`, one of another version, or no such split.
     """
     prepared = describe(path)
-    if _report(prepared.path)["prepared_from"].get("recipe") != RECIPE:
+    if read_report(prepared.path)["prepared_from"].get("recipe") != RECIPE:
         raise InputError(f"{path}: prepared by another version of sbp_jax; prepare the tracking files again")
     if split not in SPLITS:
         raise InputError(f"split: expected one of {', '.join(SPLITS)}, got {split!r}")
@@ -210,59 +161,52 @@ def read_columns(
     return {"static": static, **columns}, info
 
 
-def _build(
-    sources: Sources,
-    place: Path,
-    config: PrepareConfig,
-    progress: Callable[[int], None] | None,
-    beam_options: Any | None,
-) -> dict[str, Any]:
-    spool = place / "spool"
-    spool.mkdir()
-    if beam_options is None:
-        parts = read_in_turn(sources, spool, progress)
-    else:
-        parts = read_on_cluster(sources, spool, beam_options)
-    whole = sum(parts, start=Part(sources.report))
-    sources.check_kept(whole.report)
-    columns = zip(*(games_seasons_lengths(path) for path in whole.chunks), strict=True)
-    game, season, length = (np.concatenate(column) for column in columns)
-    if config.test_seasons:
-        games, seasons = game.tolist(), season.tolist()
-        split = split_by_season(games, seasons, config.test_seasons, config.seed, config.fractions)
-    else:
-        split = split_games(game.tolist(), config.seed, config.fractions)
-    with contextlib.nullcontext() if beam_options is None else run_named():
-        write_records(whole.chunks, split, place, beam_options)
-    shutil.rmtree(spool)
-    sizes = {}
-    for name, members in split.items():
-        inside = np.isin(game, members)
-        sizes[name] = {"games": members, "plays": int(inside.sum()), "frames": int(length[inside].sum())}
-    names = feature_names(config.extras), static_names(config.situation)
-    return report_of(whole.report, whole.distributions, sizes, *names)
-
-
-def report_of(
-    reading: ReadReport,
-    seen: Distributions,
-    splits: Mapping[str, Any],
-    features: tuple[str, ...] = FEATURES,
-    static: tuple[str, ...] = STATIC_FEATURES,
-) -> dict[str, Any]:
-    """A data set's report but for what it was prepared from: account, format, features, distributions, splits."""
-    account = {key: getattr(reading, name) for key, name in _READING.items()}
-    distributions = seen.as_dict()
-    names = ", ".join(distributions["formats"])
-    account |= {"format": names, "features": list(features), "static": list(static)}
-    return {**account, "distributions": distributions, "splits": dict(splits)}
-
-
-def _is_prepared(path: Path) -> bool:
+def is_prepared(path: Path) -> bool:
+    """Return whether a data set was prepared at `path`."""
     return (path / REPORT).is_file()
 
 
-def _describe(path: Path) -> dict[str, Any]:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return {"name": path.name, "bytes": path.stat().st_size, "sha256": digest}
+def read_lengths(prepared: Prepared, split: str) -> np.ndarray:
+    """Return the frames of each play, int64 `[N]`, in the split's fixed order.
+
+    They are kept as `lengths-SPLIT-FINGERPRINT.npy` in the data set's folder, and read again where that file is missing
+    or disagrees with the data set's account; where the folder cannot be written to, nothing is kept.
+
+    Raises:
+        InputError: the records are damaged.
+    """
+    path = prepared.path / f"lengths-{split}-{prepared.fingerprint}.npy"
+    with contextlib.suppress(OSError, ValueError, EOFError):
+        lengths = np.load(path)
+        if lengths.shape == (prepared.plays[split],) and int(lengths.sum()) == prepared.frames[split]:
+            return lengths
+    lengths = np.zeros(prepared.plays[split], np.int64)
+    source = None
+    with damage_named(prepared.path):
+        for indices in np.split(np.arange(len(lengths)), range(_TOGETHER, len(lengths), _TOGETHER)):
+            if len(indices):  # a split without plays has no records
+                source = source or RecordSource(prepared.path, split, ("players",))
+                lengths[indices] = [len(record["players"]) for record in source.read(indices.tolist())]
+    content = io.BytesIO()
+    np.save(content, lengths)
+    with contextlib.suppress(OSError):
+        write_whole(path, content.getvalue())
+    return lengths
+
+
+def load_every(path: str | Path) -> Plays:
+    """Return the plays of all splits of the data set at `path`; InputError as `dataset.load`."""
+    return Plays.concatenate([load(path, split) for split in SPLITS if describe(path).plays[split]])
+
+
+def fold_of(plays: Plays, fold: Fold, split: str) -> Plays:
+    """Return the plays of a split of a fold, of all plays; InputError as `Fold.games`, or no such split."""
+    if split not in SPLITS:
+        raise InputError(f"split: expected one of {', '.join(SPLITS)}, got {split!r}")
+    games = fold.games(plays.game_id.tolist(), plays.info["season"].tolist())
+    return plays.select(np.isin(plays.game_id, games[split]))
+
+
+def load_fold(path: str | Path, fold: Fold, split: str) -> Plays:
+    """Return the plays of a split of a fold of the data set at `path`; InputError as `load_every` and `fold_of`."""
+    return fold_of(load_every(path), fold, split)

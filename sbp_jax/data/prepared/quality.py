@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import polars as pl
 
-from sbp_jax.data.readers.passers import PLAY
+from sbp_jax.data.plays import PLAY
 from sbp_jax.data.readers.tracking import TrackingChunk
 
 UNKNOWN = "unknown"

@@ -4,17 +4,18 @@ import contextlib
 import io
 import itertools
 import shutil
+import struct
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import tensorflow_datasets as tfds
+from tensorflow_datasets.core import shuffle
 
 from sbp_jax.atomic import write_whole
-from sbp_jax.data.features import INFO_TYPES, STATIC_FEATURES
-from sbp_jax.data.plays import PLAYER_FEATURES, PLAYERS, Plays
-from sbp_jax.data.prepared.spill import spilling
+from sbp_jax.data.plays import INFO_TYPES, PLAYER_FEATURES, PLAYERS, STATIC_FEATURES, Plays
 
 VERSION = tfds.core.Version("1.0.0")
 SCALAR_TYPES: dict[str, type[np.generic]] = {
@@ -187,3 +188,50 @@ def _features(columns: int, static: int) -> tfds.features.FeaturesDict:
             },
         }
     )
+
+
+_HEAD = struct.Struct("=16sQ")  # key and length of a record
+
+
+class Bucket:
+    """Records of a range of keys in a file, with the methods of TFDS's own bucket; open while it is written alone."""
+
+    def __init__(self, path: Any) -> None:
+        self._path = Path(path)
+        self._length = 0
+        self._size = 0
+
+    @property
+    def size(self) -> int:
+        """Bytes of the records."""
+        return self._size
+
+    def __len__(self) -> int:
+        return self._length
+
+    def add(self, key: int, data: bytes) -> None:
+        """Append a record."""
+        if not self._length:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._path.open("ab") as file:  # a thousand buckets are more files than a process may have open
+            file.write(_HEAD.pack(key.to_bytes(16, "little"), len(data)) + data)
+        self._length += 1
+        self._size += len(data)
+
+    def read_values(self) -> Iterator[tuple[int, bytes]]:
+        """Yield key and record in the order they came."""
+        if not self._path.exists():
+            return
+        with self._path.open("rb") as file:
+            while head := file.read(_HEAD.size):
+                key, size = _HEAD.unpack(head)
+                yield int.from_bytes(key, "little"), file.read(size)
+
+    def del_file(self) -> None:
+        """Remove the file."""
+        self._path.unlink(missing_ok=True)
+
+
+def spilling() -> contextlib.AbstractContextManager[Any]:
+    """While it holds, TFDS keeps what it shuffles in `Bucket`s; the order of the records is the same."""
+    return mock.patch.object(shuffle, "_Bucket", Bucket)

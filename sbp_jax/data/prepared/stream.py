@@ -17,8 +17,7 @@ from sbp_jax.data.batches.batching import Batch, assemble
 from sbp_jax.data.batches.epochs import Epochs
 from sbp_jax.data.batches.symmetry import mirror_of
 from sbp_jax.data.plays import Plays
-from sbp_jax.data.prepared.dataset import damage_named, describe
-from sbp_jax.data.prepared.lengths import read_lengths
+from sbp_jax.data.prepared.dataset import damage_named, describe, read_lengths
 from sbp_jax.data.prepared.records import RecordSource
 from sbp_jax.data.prepared.splits import SPLITS
 from sbp_jax.errors import InputError

@@ -5,6 +5,8 @@ Where a replay REVERSED the ruling, the text after the last such word counts.
 
 import re
 
+import polars as pl
+
 _GAIN = re.compile(r"for (?:(-?\d+) yards?|no gain)")
 _BREAK = re.compile(r"FUMBLES|MUFFS|PENALTY|Penalty")
 _REVERSED = "REVERSED"
@@ -65,3 +67,10 @@ def parse_return(text: str) -> float | None:
         return None
     after = _BREAK.split(final.split(_INTERCEPTED, 1)[1], maxsplit=1)[0]
     return float(sum(int(gain or 0) for gain in _GAIN.findall(after)))
+
+
+def clock_seconds(clock: pl.Expr) -> pl.Expr:
+    """Return seconds left from a game clock "12:34", "12:34:00" or ":34"; null where it does not read so."""
+    minutes = clock.str.extract(r"^(\d*):\d\d", 1)
+    seconds = clock.str.extract(r"^\d*:(\d\d)", 1).cast(pl.Int64)
+    return pl.when(minutes == "").then(0).otherwise(minutes.cast(pl.Int64, strict=False)) * 60 + seconds

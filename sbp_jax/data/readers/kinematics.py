@@ -9,6 +9,10 @@ import polars as pl
 
 from sbp_jax.data.plays import FRAME_S
 
+FIELD_LENGTH_YARDS, FIELD_WIDTH_YARDS = 120.0, 53.3
+# at the snap event the ball is already on its way back: 0.9 yards behind the listed line, median of 145 plays of 2018
+BALL_BEHIND_LINE_YARDS = 0.9
+
 # frames of the least-squares lines. Against the magnitudes that files of 2021 publish, accelerations from a line over 3
 # frames correlate 0.95 (over 5: 0.89, over 7: 0.78); positions are coarser than speeds: what is derived twice takes 5
 VELOCITY_WINDOW = 3
@@ -138,3 +142,14 @@ def smoothed_games(rows: pl.DataFrame) -> list[int]:
     judged = judged.filter(pl.col("step") == 2, pl.col("gap").is_finite()).group_by("game_id")
     medians = judged.agg(pl.col("gap").median(), rows=pl.len())
     return medians.filter(pl.col("rows") >= _SMOOTHED_ROWS, pl.col("gap") > _SMOOTHED_YPS)["game_id"].to_list()
+
+
+def toward_positive_x(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return `rows` turned so that the offence moves toward +x: plays to the left by a half turn."""
+    left = pl.col("direction") == "left"
+    return rows.with_columns(
+        x=pl.when(left).then(FIELD_LENGTH_YARDS - pl.col("x")).otherwise("x"),
+        y=pl.when(left).then(FIELD_WIDTH_YARDS - pl.col("y")).otherwise("y"),
+        dir=pl.when(left).then(pl.col("dir") + 180.0).otherwise("dir"),
+        o=pl.when(left).then(pl.col("o") + 180.0).otherwise("o"),
+    )

@@ -19,6 +19,8 @@ from typing import Literal
 
 from sbp_jax.errors import InputError
 
+SNAP_EVENTS = ("ball_snap", "snap_direct")
+
 
 @dataclass(frozen=True)
 class Layout:

@@ -2,22 +2,13 @@
 
 import polars as pl
 
+from sbp_jax.data.plays import PLAY
 from sbp_jax.data.readers.kinematics import FRAME_S
-from sbp_jax.data.readers.passers import PLAY
 from sbp_jax.data.readers.report import ReadReport
 
 _OUT_OF_STEP = "frame numbers out of step with the time: aligned by it"
 _TICKING_SHARE = 0.8
 _TRACK = [*PLAY, "player_id"]
-_POSSIBLE = {
-    "season": (1920, 2100),
-    "week": (0, 30),
-    "quarter": (1, 8),
-    "clock_s": (0, 900),
-    "down": (1, 4),
-    "distance": (0, 100),
-    "score_difference": (-100, 100),
-}
 
 
 def align_clocks(rows: pl.DataFrame, report: ReadReport) -> pl.DataFrame:
@@ -85,12 +76,3 @@ def fill_holes(rows: pl.DataFrame, report: ReadReport) -> pl.DataFrame:
     filled = filled.join(rows.filter(~pl.col("is_ball")), on=[*PLAY, "frame"], how="semi")
     report.repair("single missing frames of a player filled from his past", len(filled))
     return pl.concat([rows, filled.select(rows.columns)]) if len(filled) else rows
-
-
-def drop_impossible(plays: pl.DataFrame, report: ReadReport) -> pl.DataFrame:
-    """Return canonical plays without the values of a situation that no play can have: null, and counted."""
-    for name, (low, high) in _POSSIBLE.items():
-        wrong = ~pl.col(name).is_between(low, high)
-        report.repair(f"plays with a {name} that cannot be: taken as unknown", len(plays.filter(wrong)))
-        plays = plays.with_columns(pl.when(~wrong).then(name).alias(name))
-    return plays

@@ -6,16 +6,13 @@ from pathlib import Path
 
 import polars as pl
 
+from sbp_jax.data.plays import PLAY
 from sbp_jax.data.readers.formats import NULLS, Table, cast_columns, collect, scan
-from sbp_jax.data.readers.layouts import Layout
-from sbp_jax.data.readers.passers import PLAY
+from sbp_jax.data.readers.kinematics import BALL_BEHIND_LINE_YARDS, FIELD_WIDTH_YARDS
+from sbp_jax.data.readers.layouts import SNAP_EVENTS, Layout
 from sbp_jax.errors import InputError
 
 PIECE_ROWS = 4_000_000  # larger files are read a few games at a time, which bounds the memory
-FIELD_LENGTH_YARDS, FIELD_WIDTH_YARDS = 120.0, 53.3
-SNAP_EVENTS = ("ball_snap", "snap_direct")
-# at the snap event the ball is already on its way back: 0.9 yards behind the listed line, median of 145 plays of 2018
-BALL_BEHIND_LINE_YARDS = 0.9
 
 _FLOATS = {"x", "y", "s", "dir", "o"}
 _INTEGERS = {"game_id", "play_id", "player_id", "frame", "possession", "at_home", "season", "week", "quarter", "down"}

@@ -1,15 +1,40 @@
 """Which plays a reader keeps: one set of fields for configurations, prepared data sets and command lines; no polars."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
-from sbp_jax.data.extras import check_extras
-from sbp_jax.data.plays import LEAGUE_YARDS
 from sbp_jax.errors import InputError
+
+LEAGUE_YARDS, NET_YARDS = "yards", "net_yards"  # outcomes that are no column of a file
 
 # codes of results: complete, incomplete, intercepted; a sack and a run are no attempts
 ATTEMPTS = ("C", "I", "IN")
 RESULTS = (*ATTEMPTS, "S", "R")
+TARGET_DEFENDERS = "target_defenders"
+# optional features of a player (`sbp_jax.data.extras` measures them) and the columns that each appends
+EXTRAS = {
+    "receiver_separation_yards": ("receiver_separation_yards", "receiver_separation_known"),
+    TARGET_DEFENDERS: ("target", "target_defenders", "target_defenders_known"),
+    "rusher_distance_yards": ("rusher_distance_yards", "rusher_distance_known"),
+    "quarterback_speed_yps": ("quarterback_speed_yps",),
+    "time_since_snap_s": ("time_since_snap_s",),
+}
+
+
+def check_extras(names: Iterable[str]) -> tuple[str, ...]:
+    """Return the names of extras in their one order, that of `EXTRAS`.
+
+    Raises:
+        InputError: an unknown name, the line lists the known ones; or a name that comes twice.
+    """
+    names = tuple(names)
+    for name in names:
+        if name not in EXTRAS:
+            raise InputError(f"extras: unknown {name!r}; known: {', '.join(EXTRAS)}")
+        if names.count(name) > 1:
+            raise InputError(f"extras: {name} is named {names.count(name)} times; once is enough")
+    return tuple(name for name in EXTRAS if name in names)
 
 
 @dataclass(frozen=True)
@@ -83,3 +108,8 @@ class Rules(ReaderConfig):
         super().__post_init__()
         if not 1 <= self.min_frames <= self.max_frames:
             raise InputError(f"min_frames, max_frames: expected 1 <= {self.min_frames} <= {self.max_frames}")
+
+
+def in_yards(outcome: str) -> bool:
+    """Whether an outcome of plays is a gain in yards, and no column of a file in a unit of its own."""
+    return outcome in (LEAGUE_YARDS, NET_YARDS)

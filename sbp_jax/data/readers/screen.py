@@ -5,7 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
-from sbp_jax.data.readers.passers import PLAY
+from sbp_jax.data.plays import PLAY
 from sbp_jax.data.readers.report import ReadReport
 from sbp_jax.data.readers.rules import Rules
 from sbp_jax.errors import InputError

@@ -1,23 +1,44 @@
-"""The situation that a play was played in, from the tracking and the lists beside it: one row a play."""
+"""The outcome and the situation of each play, one row a play, from the tracking and the lists beside it.
 
+Plays without tracking, from lists of plays alone: each is its situation and outcome, and one frame without players.
+
+A passer whom no column names is told by the description. His number is that of the list's own code where it has one,
+here or at another play of his ("00-0019596" and "19596.0": 19596, others by a digest), else a digest of his name: two
+passers of one name are then one.
+"""
+
+from collections.abc import Sequence
+from hashlib import blake2b
 from typing import Any
 
 import polars as pl
 
-from sbp_jax.data.plays import LEAGUE_YARDS, NET_YARDS
-from sbp_jax.data.readers.directions import toward_positive_x
-from sbp_jax.data.readers.outcomes import Listing
-from sbp_jax.data.readers.passers import PLAY
-from sbp_jax.data.readers.play_lists import clock_seconds
-from sbp_jax.data.readers.repairs import drop_impossible
-from sbp_jax.data.readers.rows import BALL_BEHIND_LINE_YARDS, FIELD_LENGTH_YARDS
+from sbp_jax.data.plays import PLAY
+from sbp_jax.data.readers.descriptions import clock_seconds, parse_description, parse_passer, parse_return
+from sbp_jax.data.readers.kinematics import BALL_BEHIND_LINE_YARDS, FIELD_LENGTH_YARDS, toward_positive_x
+from sbp_jax.data.readers.report import ReadReport
+from sbp_jax.data.readers.rules import LEAGUE_YARDS, NET_YARDS, RESULTS
 from sbp_jax.data.readers.screen import Screen
 
+FORMAT = "list of plays"
+NO_PASSER = -1
+LONGEST_GAIN = 109.0  # yards: end line to goal line
+_POSSIBLE = {
+    "season": (1920, 2100),
+    "week": (0, 30),
+    "quarter": (1, 8),
+    "clock_s": (0, 900),
+    "down": (1, 4),
+    "distance": (0, 100),
+    "score_difference": (-100, 100),
+}
 _GOAL_LINE_X, _MIDFIELD = 110.0, 50.0
 _LISTED_LINE_TOLERANCE_YARDS = 10.0
+# what tracking would tell of a player at a frame
+_UNKNOWN = {"x": pl.Float64, "y": pl.Float64, "dir": pl.Float64, "o": pl.Float64, "direction": pl.String}
 
 
-def situations(rows: pl.DataFrame, plays: pl.DataFrame, listing: Listing, screen: Screen) -> pl.DataFrame:
+def situations(rows: pl.DataFrame, plays: pl.DataFrame, games: pl.DataFrame, screen: Screen) -> pl.DataFrame:
     """Return the canonical plays, but for `target_id` and `format`, of window rows and the outcomes `plays`."""
     first = ["passer_id", "offence_side", "direction", "frames"]
     told = [
@@ -36,7 +57,7 @@ def situations(rows: pl.DataFrame, plays: pl.DataFrame, listing: Listing, screen
     passer = thrower.agg(passer=pl.col("name").first(), at_home=at_home.first())
     for beside in (ball, passer, plays):
         own = own.join(beside, on=PLAY, how="left", suffix="_listed")
-    plays = own.join(listing.games, on="game_id", how="left", suffix="_game")
+    plays = own.join(games, on="game_id", how="left", suffix="_game")
     return _derive(plays, screen)
 
 
@@ -114,3 +135,124 @@ def _derive(plays: pl.DataFrame, screen: Screen) -> pl.DataFrame:
         **{name: pl.col(f"listed:{name}") for name in screen.rules.situation},
     )
     return drop_impossible(plays, screen.report)
+
+
+def listed_plays(listed: pl.DataFrame, games: pl.DataFrame, screen: Screen) -> pl.DataFrame:
+    """Return the canonical plays of a listing, but for `target_id`, in order of game and play.
+
+    What is left out is counted in the screen's report, as of tracked plays.
+
+    Raises:
+        InputError: a malformed play where the rules say stop.
+    """
+    said = pl.Series([parse_passer(text or "") for text in listed["description"]], dtype=pl.String)
+    passer = pl.coalesce("passer", said)
+    plays = listed.select(*PLAY, "passer_code", "possession_team", passer=passer)
+    screen.report.read += len(plays)
+    rows = plays.select(
+        *PLAY,
+        name="passer",
+        player_id=_numbers(plays),
+        offence_side="possession_team",
+        frames=pl.lit(1, pl.Int64),
+        frame=pl.lit(0, pl.Int64),
+        is_ball=pl.lit(value=False),
+        **{name: pl.lit(None, kind) for name, kind in _UNKNOWN.items()},
+    ).with_columns(passer_id="player_id")
+    rows, plays = join_outcomes(rows, listed.drop("passer"), screen)
+    plays = situations(rows, plays, games, screen).with_columns(format=pl.lit(FORMAT))
+    # the length of its window is no time to throw
+    return plays.with_columns(pl.col("time_to_throw_s").fill_null(float("nan"))).sort(PLAY)
+
+
+def _numbers(plays: pl.DataFrame) -> pl.Series:
+    only = pl.col("passer_code").drop_nulls()
+    names = plays.drop_nulls("passer").group_by("passer").agg(code=only.first(), codes=only.n_unique())
+    names = names.select("passer", known=pl.when(pl.col("codes") == 1).then("code"))
+    told = plays.join(names, on="passer", how="left", maintain_order="left")
+    told = told.select("passer", code=pl.coalesce("passer_code", "known"))
+    whole = told["code"].str.extract(r"^(?:\d\d-)?(\d{1,15})(?:\.0)?$", 1).cast(pl.Int64)
+    others = told.select(pl.coalesce(pl.format("code {}", "code"), "passer")).to_series()
+    distinct = others.unique().drop_nulls().to_list()
+    digests = {name: int.from_bytes(blake2b(name.encode(), digest_size=8).digest()) >> 1 for name in distinct}
+    digest = others.replace_strict(digests, default=None, return_dtype=pl.Int64)
+    return pl.select(pl.coalesce(whole, digest, pl.lit(NO_PASSER, pl.Int64)).alias("player_id"))["player_id"]
+
+
+def drop_impossible(plays: pl.DataFrame, report: ReadReport) -> pl.DataFrame:
+    """Return canonical plays without the values of a situation that no play can have: null, and counted."""
+    for name, (low, high) in _POSSIBLE.items():
+        wrong = ~pl.col(name).is_between(low, high)
+        report.repair(f"plays with a {name} that cannot be: taken as unknown", len(plays.filter(wrong)))
+        plays = plays.with_columns(pl.when(~wrong).then(name).alias(name))
+    return plays
+
+
+def join_outcomes(rows: pl.DataFrame, listed: pl.DataFrame, screen: Screen) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return `rows` of plays with a counted attempt, and those plays with `result`, `yards` and what the rules ask for.
+
+    A list of plays decides; where it has no row, the description in the tracking does. Where both speak and differ, the
+    list is believed and the difference counted.
+    """
+    plays = rows.select(PLAY).unique().sort(PLAY).join(listed, on=PLAY, how="left")
+    plays = screen.malformed(
+        plays,
+        plays.filter("two_outcomes").with_columns(found=pl.lit("the lists of plays disagree about it")),
+        "two different outcomes",
+    )
+    if "description" in rows.columns:
+        plays = _with_text(plays, rows.group_by(PLAY).agg(text=pl.col("description").drop_nulls().first()), screen)
+    plays = screen.reject(plays, plays.filter(pl.col("has_outcome").is_null()), "no outcome listed")
+    plays = screen.reject(plays, plays.filter(pl.col("two_point").fill_null(value=False)), "two-point try")
+    plays = screen.reject(plays, plays.filter(pl.col("nullified").fill_null(value=False)), "nullified")
+    plays = screen.reject(plays, plays.filter(pl.col("spike").fill_null(value=False)), "spike or kneel")
+    wanted = pl.col("result").is_in(screen.rules.results).fill_null(value=False)
+    if not screen.rules.tracking:
+        unknown = plays.filter(~pl.col("result").is_in(RESULTS))
+        plays = screen.reject(plays, unknown, f"of a result that is none of {', '.join(RESULTS)}")
+    plays = screen.reject(plays, plays.filter(~wanted), "not a pass" if screen.rules.tracking else "of another result")
+    overruled = int(plays["overruled"].sum())
+    screen.report.repair("result listed as before a replay: its ruling taken, as the gain agrees", overruled)
+    missing = plays.filter(~pl.col("yards").is_finite().fill_null(value=False))
+    found = pl.format("result {} without a gain", "result")
+    plays = screen.malformed(plays, missing.with_columns(found=found), "yards missing on a completion")
+    whole = pl.col("yards").is_between(-LONGEST_GAIN, LONGEST_GAIN) & (pl.col("yards") == pl.col("yards").round())
+    plays = screen.malformed(
+        plays, plays.filter(~whole).with_columns(found=pl.format("{} yards", "yards")), "yards that no play can gain"
+    )
+    plays = _with_asked_outcome(plays, screen)
+    return rows.join(plays.select(PLAY), on=PLAY, how="semi"), plays
+
+
+def _with_asked_outcome(plays: pl.DataFrame, screen: Screen) -> pl.DataFrame:
+    asked = screen.rules.outcome
+    if asked == NET_YARDS:
+        untold = plays.filter(pl.col("result") == "IN", pl.col("return_yards").is_null())
+        return screen.reject(plays, untold, "no return told of an interception")
+    if asked != LEAGUE_YARDS:
+        known = pl.col("listed_outcome").is_finite().fill_null(value=False)
+        return screen.reject(plays, plays.filter(~known), f"no {asked} listed")
+    return plays
+
+
+def _with_text(plays: pl.DataFrame, texts: pl.DataFrame, screen: Screen) -> pl.DataFrame:
+    plays = plays.join(texts, on=PLAY, how="left")
+    said: Sequence[tuple] = [(*parse_description(text or ""), parse_return(text or "")) for text in plays["text"]]
+    columns = {"result": pl.String, "yards": pl.Float64, "nullified": pl.Boolean, "two_point": pl.Boolean}
+    columns |= {"return_yards": pl.Float64}
+    spoken = pl.DataFrame(said, schema={f"{name}_said": kind for name, kind in columns.items()}, orient="row")
+    plays = plays.hstack(spoken)
+    both = plays.filter(pl.col("has_outcome") & pl.col("result_said").is_not_null())
+    differ = (pl.col("result") != pl.col("result_said")) | (pl.col("yards") != pl.col("yards_said"))
+    screen.report.repair("outcome listed differs from the description (the list is kept)", len(both.filter(differ)))
+    unlisted = pl.col("has_outcome").is_null() & pl.col("result_said").is_not_null()
+    return plays.with_columns(
+        *(
+            pl.when(unlisted).then(f"{name}_said").otherwise(name).alias(name)
+            for name in columns
+            if name != "return_yards"
+        ),
+        # a list that knows the result seldom knows the return
+        return_yards=pl.coalesce("return_yards", "return_yards_said"),
+        has_outcome=pl.when(unlisted).then(True).otherwise("has_outcome"),
+    ).drop("text", *(f"{name}_said" for name in columns))

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from sbp_jax.data.plays import PLAY
 from sbp_jax.data.readers.formats import GAME_NAMES, PLAY_NAMES, PLAYER_NAMES, Table, cast_columns, read_table
-from sbp_jax.data.readers.passers import PLAY
 from sbp_jax.data.readers.report import ReadReport
 from sbp_jax.errors import InputError
 

@@ -17,13 +17,13 @@ The canonical frames have one row a player and frame, from the snap to the relea
 The canonical plays have one row a play: `game_id, play_id, season, week, quarter, clock_s` (left in the quarter),
 `down, distance` (yards), `yards_to_goal, score_difference` (offence minus defence before the snap), `home` (offence
 plays at home), `team` (abbreviation, "" where unknown), `passer_id, passer, result, yards` (as the league counts),
-`touchdown, outcome` (what the rules ask for, see `windows.Rules`), `time_to_throw_s` (seconds, as listed), `pressure`
+`touchdown, outcome` (what the rules ask for, see `rules.Rules`), `time_to_throw_s` (seconds, as listed), `pressure`
 (whether any defender's pressure is listed), `target_id` (to whom the ball was thrown, read where the extras ask for it,
 see `targets`), `frames, ball_x, ball_y` (at the snap), `format`. What no file tells of a situation, the time to throw,
 the pressure or the target, and what no situation can be, is null.
 
 The offence's way is the file's where it tells one, and is held against where the teams stand at the snap: medians of x
-that differ the other way by `directions.CLEAR_LEAD_YARDS` or more win, and are counted. The release and the frames
+that differ the other way by `passers.CLEAR_LEAD_YARDS` or more win, and are counted. The release and the frames
 before it are all that is read: 2026's frames after the throw and the spot where the ball lands are not.
 """
 
@@ -33,24 +33,20 @@ from pathlib import Path
 
 import polars as pl
 
-from sbp_jax.data.extras import TARGET_DEFENDERS
-from sbp_jax.data.readers.directions import settle_direction, toward_positive_x, turn_orientation
+from sbp_jax.data.plays import PLAY
 from sbp_jax.data.readers.formats import Table, find_tables
-from sbp_jax.data.readers.kinematics import add_motion, smoothed_games
-from sbp_jax.data.readers.listed import listed_plays
-from sbp_jax.data.readers.outcomes import Listing, read_listing
-from sbp_jax.data.readers.passers import PLAY, find_offence
-from sbp_jax.data.readers.play_lists import OUTCOMES
-from sbp_jax.data.readers.quarterbacks import settle_quarterbacks
+from sbp_jax.data.readers.kinematics import add_motion, smoothed_games, toward_positive_x
+from sbp_jax.data.readers.passers import find_offence, settle_direction, settle_quarterbacks, turn_orientation
+from sbp_jax.data.readers.play_lists import OUTCOMES, Listing, read_listing
 from sbp_jax.data.readers.repairs import align_clocks, fill_holes
 from sbp_jax.data.readers.report import ReadReport
 from sbp_jax.data.readers.rows import play_ids, read_rows
-from sbp_jax.data.readers.rules import Rules
+from sbp_jax.data.readers.rules import TARGET_DEFENDERS, Rules
 from sbp_jax.data.readers.screen import Screen
-from sbp_jax.data.readers.situations import situations
+from sbp_jax.data.readers.situations import join_outcomes, listed_plays, situations
 from sbp_jax.data.readers.targets import read_targets, settle_targets
 from sbp_jax.data.readers.units import check_places, check_rate, settle_motion, settle_pace
-from sbp_jax.data.readers.windows import check, check_facing, cut, drop_copies, join_outcomes
+from sbp_jax.data.readers.windows import check, check_facing, cut, drop_copies
 from sbp_jax.errors import InputError
 
 FRAME_COLUMNS = (*PLAY, "frame", "player_id", "name", "position", "offence", "x", "y", "vx", "vy", "ax", "ay")
@@ -110,7 +106,9 @@ class Sources:
         table, rules = self.tables[number], self.rules
         if not rules.tracking:
             screen = Screen(table.path, rules, ReadReport())
-            plays = settle_targets(listed_plays(self.listing, screen), _NO_FRAMES, None, screen.report)
+            plays = settle_targets(
+                listed_plays(self.listing.plays, self.listing.games, screen), _NO_FRAMES, None, screen.report
+            )
             screen.report.kept = len(plays)
             plays = plays.select(*PLAY_COLUMNS, *rules.situation)
             yield TrackingChunk(_NO_FRAMES, plays, screen.report, rules.extras, rules.situation)
@@ -210,7 +208,9 @@ def _canonical(
     rows = turn_orientation(rows, screen)
     if table.layout and table.layout.whole_play:
         screen.report.repair("ball at the snap placed by the line of scrimmage", rows.select(PLAY).n_unique())
-    plays = situations(rows, plays, listing, screen).with_columns(format=pl.lit(table.layout and table.layout.name))
+    plays = situations(rows, plays, listing.games, screen).with_columns(
+        format=pl.lit(table.layout and table.layout.name)
+    )
     rows = toward_positive_x(rows.filter(~pl.col("is_ball"))).sort(*PLAY, "player_id", "frame")
     rows = _drop_smoothed_speeds(rows, screen)
     plays = plays.join(rows, on=PLAY, how="semi")

@@ -8,8 +8,8 @@ from math import pi
 
 import polars as pl
 
+from sbp_jax.data.plays import PLAY
 from sbp_jax.data.readers.kinematics import FRAME_S
-from sbp_jax.data.readers.passers import PLAY
 from sbp_jax.data.readers.screen import Screen
 
 # tenths a second by the time stamps, median of a game's plays: 10.0 in both real games, though 3 to 12 in single plays

@@ -1,22 +1,16 @@
 """From a tracking file's rows to the windows of its passes, snap to release; every play left out is accounted for."""
 
-from collections.abc import Sequence
-
 import polars as pl
 
-from sbp_jax.data.plays import LEAGUE_YARDS, NET_YARDS
-from sbp_jax.data.readers.descriptions import parse_description, parse_return
+from sbp_jax.data.plays import PLAY
 from sbp_jax.data.readers.kinematics import LEAD
-from sbp_jax.data.readers.passers import PLAY
-from sbp_jax.data.readers.rows import SNAP_EVENTS
-from sbp_jax.data.readers.rules import RESULTS
+from sbp_jax.data.readers.layouts import SNAP_EVENTS
 from sbp_jax.data.readers.screen import Screen
 
 RELEASE_EVENTS = ("pass_forward", "pass_shovel")
 AUTOMATIC = {"autoevent_ballsnap": "ball_snap", "autoevent_passforward": "pass_forward"}
 FIELD_X = (-15.0, 135.0)  # the field is 120 by 53.3 yards; players do run out of it
 FIELD_Y = (-15.0, 75.0)
-LONGEST_GAIN = 109.0  # yards: end line to goal line
 FASTEST_YPS = 30.0  # two and a half times the fastest ever tracked
 MAX_PLAYERS = 22
 _LEAST_SIDE, _MIXED = 4, 0.1
@@ -80,53 +74,6 @@ def cut(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
     single = window.unique([*PLAY, "player_id", "frame"], keep="first", maintain_order=True)
     screen.report.repair("duplicate (player, time) rows dropped", len(window) - len(single))
     return single
-
-
-def join_outcomes(rows: pl.DataFrame, listed: pl.DataFrame, screen: Screen) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return `rows` of plays with a counted attempt, and those plays with `result`, `yards` and what the rules ask for.
-
-    A list of plays decides; where it has no row, the description in the tracking does. Where both speak and differ, the
-    list is believed and the difference counted.
-    """
-    plays = rows.select(PLAY).unique().sort(PLAY).join(listed, on=PLAY, how="left")
-    plays = screen.malformed(
-        plays,
-        plays.filter("two_outcomes").with_columns(found=pl.lit("the lists of plays disagree about it")),
-        "two different outcomes",
-    )
-    if "description" in rows.columns:
-        plays = _with_text(plays, rows.group_by(PLAY).agg(text=pl.col("description").drop_nulls().first()), screen)
-    plays = screen.reject(plays, plays.filter(pl.col("has_outcome").is_null()), "no outcome listed")
-    plays = screen.reject(plays, plays.filter(pl.col("two_point").fill_null(value=False)), "two-point try")
-    plays = screen.reject(plays, plays.filter(pl.col("nullified").fill_null(value=False)), "nullified")
-    plays = screen.reject(plays, plays.filter(pl.col("spike").fill_null(value=False)), "spike or kneel")
-    wanted = pl.col("result").is_in(screen.rules.results).fill_null(value=False)
-    if not screen.rules.tracking:
-        unknown = plays.filter(~pl.col("result").is_in(RESULTS))
-        plays = screen.reject(plays, unknown, f"of a result that is none of {', '.join(RESULTS)}")
-    plays = screen.reject(plays, plays.filter(~wanted), "not a pass" if screen.rules.tracking else "of another result")
-    overruled = int(plays["overruled"].sum())
-    screen.report.repair("result listed as before a replay: its ruling taken, as the gain agrees", overruled)
-    missing = plays.filter(~pl.col("yards").is_finite().fill_null(value=False))
-    found = pl.format("result {} without a gain", "result")
-    plays = screen.malformed(plays, missing.with_columns(found=found), "yards missing on a completion")
-    whole = pl.col("yards").is_between(-LONGEST_GAIN, LONGEST_GAIN) & (pl.col("yards") == pl.col("yards").round())
-    plays = screen.malformed(
-        plays, plays.filter(~whole).with_columns(found=pl.format("{} yards", "yards")), "yards that no play can gain"
-    )
-    plays = _with_asked_outcome(plays, screen)
-    return rows.join(plays.select(PLAY), on=PLAY, how="semi"), plays
-
-
-def _with_asked_outcome(plays: pl.DataFrame, screen: Screen) -> pl.DataFrame:
-    asked = screen.rules.outcome
-    if asked == NET_YARDS:
-        untold = plays.filter(pl.col("result") == "IN", pl.col("return_yards").is_null())
-        return screen.reject(plays, untold, "no return told of an interception")
-    if asked != LEAGUE_YARDS:
-        known = pl.col("listed_outcome").is_finite().fill_null(value=False)
-        return screen.reject(plays, plays.filter(~known), f"no {asked} listed")
-    return plays
 
 
 def check(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
@@ -195,26 +142,3 @@ def _moments(events: pl.DataFrame) -> pl.DataFrame:
 def _first_release(events: pl.DataFrame, moments: pl.DataFrame) -> pl.DataFrame:
     thrown = events.filter(pl.col("event").is_in(RELEASE_EVENTS)).join(moments, on=PLAY)
     return thrown.filter(pl.col("clock") > pl.col("snap")).group_by(PLAY).agg(release=pl.col("clock").min())
-
-
-def _with_text(plays: pl.DataFrame, texts: pl.DataFrame, screen: Screen) -> pl.DataFrame:
-    plays = plays.join(texts, on=PLAY, how="left")
-    said: Sequence[tuple] = [(*parse_description(text or ""), parse_return(text or "")) for text in plays["text"]]
-    columns = {"result": pl.String, "yards": pl.Float64, "nullified": pl.Boolean, "two_point": pl.Boolean}
-    columns |= {"return_yards": pl.Float64}
-    spoken = pl.DataFrame(said, schema={f"{name}_said": kind for name, kind in columns.items()}, orient="row")
-    plays = plays.hstack(spoken)
-    both = plays.filter(pl.col("has_outcome") & pl.col("result_said").is_not_null())
-    differ = (pl.col("result") != pl.col("result_said")) | (pl.col("yards") != pl.col("yards_said"))
-    screen.report.repair("outcome listed differs from the description (the list is kept)", len(both.filter(differ)))
-    unlisted = pl.col("has_outcome").is_null() & pl.col("result_said").is_not_null()
-    return plays.with_columns(
-        *(
-            pl.when(unlisted).then(f"{name}_said").otherwise(name).alias(name)
-            for name in columns
-            if name != "return_yards"
-        ),
-        # a list that knows the result seldom knows the return
-        return_yards=pl.coalesce("return_yards", "return_yards_said"),
-        has_outcome=pl.when(unlisted).then(True).otherwise("has_outcome"),
-    ).drop("text", *(f"{name}_said" for name in columns))

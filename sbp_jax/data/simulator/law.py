@@ -22,6 +22,8 @@ loss of 12 yards or the offence's own goal line:
        breaks away:           C = w rounded + E, P(E <= k) = 1 - (1 + xi (k + 1) / beta)^(-1 / xi), xi = 0.3, beta = 10
 Incompletions and interceptions gain 0 yards. For `net_yards` an interception counts minus its return R, with
 P(R > r) = 0.6 (1 + 0.1 r / 14)^(-10) for r >= 0, at most the yards to the other goal line.
+
+`draw_outcomes` draws what happens after the release step by step, from a random stream of its own.
 """
 
 from dataclasses import dataclass, fields
@@ -29,8 +31,17 @@ from dataclasses import dataclass, fields
 import numpy as np
 import polars as pl
 
-from sbp_jax.data.simulator.formation import DEFENCE, ELIGIBLE, QUARTERBACK
-from sbp_jax.data.simulator.situation import Situation
+from sbp_jax.data.simulator.play import (
+    COMPLETE,
+    DEFENCE,
+    ELIGIBLE,
+    INCOMPLETE,
+    INTERCEPTED,
+    QUARTERBACK,
+    Outcomes,
+    Situation,
+)
+from sbp_jax.data.simulator.streams import GameStreams
 
 SKILL_ON_COMPLETION, SKILL_ON_INTERCEPTION, SKILL_ON_TACKLED, SKILL_ON_BREAKAWAY = 0.145, -0.1, -0.05, 0.05
 LARGEST_LOSS = 12
@@ -177,3 +188,39 @@ def logistic(x: np.ndarray) -> np.ndarray:
     """1 / (1 + exp(-x)) without overflow."""
     small = np.exp(-np.abs(x))
     return np.where(x >= 0, 1.0, small) / (1.0 + small)
+
+
+def draw_outcomes(law: LawParameters, skill: np.ndarray, streams: GameStreams) -> Outcomes:
+    """One outcome a play, for quarterbacks of the given `skill` [plays]."""
+    complete, intercepted, tackled, breakaway = chances(law, skill)
+    u = streams.uniform()
+    result = np.where(u < complete, COMPLETE, np.where(u < complete + intercepted, INTERCEPTED, INCOMPLETE))
+    scatter = law.depth_sd_yards * np.sqrt(3.0) / np.pi * _logit(streams.uniform())
+    centre = np.rint(law.depth_yards)
+    catch = np.clip(np.rint(law.depth_yards + scatter), centre - CATCH_REACH, centre + CATCH_REACH)
+
+    kind, u = streams.uniform(), streams.uniform()
+    held = np.ceil(TACKLED_CENTRE + TACKLED_SCALE * _logit(u) - 0.5)
+    free = np.floor(law.run_yards * (-np.log1p(-u)) ** (1 / RUN_POWER))
+    away = np.rint(law.run_yards) + np.floor(_pareto(u, TAIL_SHAPE, TAIL_SCALE))
+    after = np.where(kind < tackled, held, np.where(kind < tackled + breakaway, away, free))
+    gained = np.clip(catch + after, -largest_loss(law), law.yards_to_goal)
+
+    returned = np.where(
+        streams.uniform() < RETURN_NONE, 0, 1 + np.floor(_pareto(streams.uniform(), RETURN_SHAPE, RETURN_SCALE))
+    )
+    returned = np.minimum(returned, law.return_limit_yards)
+    yards = np.where(result == COMPLETE, gained, 0)
+    net = np.where(result == INTERCEPTED, -returned, yards)
+    return Outcomes(result, catch.astype(np.int64), yards.astype(np.int64), net.astype(np.int64))
+
+
+def _logit(u: np.ndarray) -> np.ndarray:
+    """Quantile of the standard logistic distribution; zero probability is moved to the smallest double above it."""
+    u = np.maximum(u, np.finfo(float).tiny)
+    return np.log(u) - np.log1p(-u)
+
+
+def _pareto(u: np.ndarray, shape: float, scale: float) -> np.ndarray:
+    """Quantile of the generalized Pareto distribution."""
+    return scale * np.expm1(-shape * np.log1p(-u)) / shape

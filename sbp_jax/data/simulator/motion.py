@@ -1,22 +1,34 @@
-"""Motion of 22 players at 10 Hz by steering: each accelerates, within limits, toward the velocity his task asks for.
+"""Motion of 22 players at 10 Hz, the ball's flight after the release, and what the tracking system reports of both.
 
-Coordinates as in `formation`. Frames 0-9 come before the snap, frame 10 is the snap.
+Players steer: each accelerates, within limits, toward the velocity that his task asks for. Coordinates as in `play`.
+Frames 0-9 come before the snap, frame 10 is the snap. Reported are positions with centimeter noise, speeds and angles
+with errors of their own, all to two decimals.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
-from sbp_jax.data.simulator import formation as slots
-from sbp_jax.data.simulator.calls import BLOCK, HITCH, SCREEN, Call, Concept
-from sbp_jax.data.simulator.formation import (
+from sbp_jax.data.simulator.play import (
+    BLOCK,
+    COMPLETE,
     COVERAGE,
+    DEFENCE,
     ELIGIBLE,
     HALF_WIDTH_YARDS,
+    HITCH,
+    INCOMPLETE,
+    INTERCEPTED,
     LINEMEN,
+    MAX_RELEASE_FRAMES,
     OTHERS,
+    PLAYERS,
     QUARTERBACK,
+    SCREEN,
+    Call,
+    Concept,
     Formation,
+    Outcomes,
 )
 from sbp_jax.data.simulator.streams import GameStreams
 
@@ -190,7 +202,7 @@ def run_to_release(steering: Steering) -> Motion:
     last = int(steering.call.release.max())
     before = np.arange(-SNAP_FRAME, 0)[:, None, None] * STEP_S
     calm = steering.formation.start[:, None] + steering.formation.drift[:, None] * before
-    shape = (len(calm), SNAP_FRAME + last + 1, slots.PLAYERS, 2)
+    shape = (len(calm), SNAP_FRAME + last + 1, PLAYERS, 2)
     position, velocity, facing = np.empty(shape), np.empty(shape), np.empty(shape)
     position[:, :SNAP_FRAME] = calm
     velocity[:, :SNAP_FRAME] = steering.formation.drift[:, None]
@@ -211,3 +223,198 @@ def _toward(goal: np.ndarray, place: np.ndarray, within_s: float, top_yps: float
     velocity = (goal - place) / within_s
     speed = np.hypot(velocity[..., 0], velocity[..., 1])
     return velocity * np.minimum(1.0, top_yps / np.maximum(speed, 1e-9))[..., None]
+
+
+LONGEST_FLIGHT_FRAMES = 30
+FRAMES_AFTER_ARRIVAL = 3
+MAX_FRAMES = SNAP_FRAME + MAX_RELEASE_FRAMES + LONGEST_FLIGHT_FRAMES + FRAMES_AFTER_ARRIVAL
+_BALL_SPEED_YPS = 22.0
+EVENTS = (
+    "None",
+    "ball_snap",
+    "pass_forward",
+    "pass_arrived",
+    "pass_outcome_caught",
+    "pass_outcome_touchdown",
+    "pass_outcome_incomplete",
+    "pass_outcome_interception",
+    "tackle",
+)
+
+
+@dataclass(frozen=True)
+class Play:
+    """Whole plays: `motion`, `ball` [plays, frames, 2], `event` codes [plays, frames], length in `frames`."""
+
+    motion: Motion
+    ball: np.ndarray
+    event: np.ndarray
+    frames: np.ndarray
+
+
+def finish(
+    steering: Steering, before: Motion, call: Call, formation: Formation, target: np.ndarray, outcomes: Outcomes
+) -> Play:
+    """Frames after the release, given the outcome; the frames up to it are those of `before`, untouched."""
+    plays = len(target)
+    rows = np.arange(plays)
+    release = SNAP_FRAME + call.release
+    place, pace, facing = (track[rows, release] for track in (before.position, before.velocity, before.facing))
+    slot = ELIGIBLE.start + target
+    flight_yards = np.hypot(
+        outcomes.catch_yards - place[:, QUARTERBACK, 0], place[rows, slot, 1] - place[:, QUARTERBACK, 1]
+    )
+    flight = np.clip(np.rint((0.2 + flight_yards / _BALL_SPEED_YPS) / STEP_S), 3, LONGEST_FLIGHT_FRAMES).astype(int)
+    catch_y = place[rows, slot, 1] + pace[rows, slot, 1] * np.minimum(1.5, flight * STEP_S)
+    catch = np.stack([outcomes.catch_yards, np.clip(catch_y, -HALF_WIDTH_YARDS + 1, HALF_WIDTH_YARDS - 1)], axis=-1)
+    frames = release + flight + FRAMES_AFTER_ARRIVAL + 1
+
+    width = int(frames.max())
+    tracks = [np.zeros((plays, width, *track.shape[2:])) for track in (before.position, before.velocity, before.facing)]
+    shared = min(width, before.position.shape[1])
+    for track, start in zip(tracks, (before.position, before.velocity, before.facing), strict=True):
+        track[:, :shared] = start[:, :shared]
+    steering.position, steering.velocity, steering.facing = place.copy(), pace.copy(), facing.copy()
+    chaser = _chasers(place, catch, target, outcomes)
+    for step in range(1, int((frames - release).max())):
+        steering.step(*_after_release(steering, step, flight, catch, slot, chaser))
+        live = np.flatnonzero(release + step < frames)
+        for track, now in zip(tracks, (steering.position, steering.velocity, steering.facing), strict=True):
+            track[live, release[live] + step] = now[live]
+    motion = Motion(*tracks)
+    ball = _ball(motion.position, formation, release, flight, catch, frames, outcomes)
+    return Play(motion, ball, _events(outcomes, steering.to_goal, release, flight, frames, width), frames)
+
+
+def _chasers(place: np.ndarray, catch: np.ndarray, target: np.ndarray, outcomes: Outcomes) -> np.ndarray:
+    """The defender who plays the ball: the target's own, or on an interception whoever is nearest to the catch."""
+    gap = place[:, DEFENCE] - catch[:, None]
+    nearest = DEFENCE.start + np.argmin(np.hypot(gap[..., 0], gap[..., 1]), axis=1)
+    return np.where(outcomes.result == INTERCEPTED, nearest, COVERAGE.start + target)
+
+
+def _after_release(steering: Steering, step: int, flight, catch, slot, chaser) -> tuple[np.ndarray, np.ndarray]:
+    rows = np.arange(len(flight))
+    wanted = 0.93 * steering.velocity
+    wanted[:, :6] *= 0.8
+    left_s = np.maximum((flight - step) * STEP_S, 0.25)
+    arrived = (step > flight)[:, None]
+    for who in (slot, chaser):
+        rush = (catch - steering.position[rows, who]) / left_s[:, None]
+        wanted[rows, who] = np.where(arrived, 0.7 * steering.velocity[rows, who], rush)
+    return wanted, catch[:, None] - steering.position
+
+
+def _ball(position, formation: Formation, release, flight, catch, frames, outcomes: Outcomes) -> np.ndarray:
+    """The ball: at the line, with the quarterback, in flight, then with the catcher or on the grass."""
+    plays, width = position.shape[:2]
+    frame = np.arange(width)[None, :, None]
+    spot = np.stack([np.zeros(plays), formation.ball_y], axis=-1)[:, None]
+    held = position[:, :, QUARTERBACK] + [0.3, 0.0]
+    share = np.clip((frame - SNAP_FRAME) / np.where(formation.shotgun, 6, 2)[:, None, None], 0, 1)
+    ball = spot + share * (held - spot)
+    thrown = position[np.arange(plays), release, QUARTERBACK][:, None] + [0.3, 0.0]
+    flown = np.clip((frame - release[:, None, None]) / flight[:, None, None], 0, 1)
+    ball = np.where(frame > release[:, None, None], thrown + flown * (catch[:, None] - thrown), ball)
+    # An incomplete pass rolls on in the direction of its flight.
+    beyond = np.maximum(frame - (release + flight)[:, None, None], 0) * (outcomes.result == INCOMPLETE)[:, None, None]
+    way = catch[:, None] - thrown
+    return ball + 0.5 * beyond * way / np.maximum(np.hypot(way[..., 0], way[..., 1]), 1e-9)[..., None]
+
+
+def _events(outcomes: Outcomes, to_goal, release, flight, frames, width: int) -> np.ndarray:
+    """Codes into EVENTS, [plays, frames]."""
+    rows = np.arange(len(release))
+    event = np.zeros((len(rows), width), dtype=np.int64)
+    event[:, SNAP_FRAME] = EVENTS.index("ball_snap")
+    event[rows, release] = EVENTS.index("pass_forward")
+    event[rows, release + flight] = EVENTS.index("pass_arrived")
+    scored = (outcomes.result == COMPLETE) & (outcomes.catch_yards >= to_goal)
+    name = np.select(
+        [scored, outcomes.result == COMPLETE, outcomes.result == INTERCEPTED],
+        [EVENTS.index(f"pass_outcome_{kind}") for kind in ("touchdown", "caught", "interception")],
+        EVENTS.index("pass_outcome_incomplete"),
+    )
+    event[rows, release + flight + 1] = name
+    short = (outcomes.result == COMPLETE) & ~scored & (outcomes.yards - outcomes.catch_yards <= 2)
+    event[rows[short], frames[short] - 1] = EVENTS.index("tackle")
+    return event
+
+
+_OFFSET_YARDS, _JITTER_YARDS = 0.03, 0.008  # of a player's chips through a play, and from frame to frame
+_SPEED_ERROR_YPS, _ACCELERATION_ERROR, _ORIENTATION_ERROR_DEG = 0.03, 0.1, 1.5
+_DIRECTION_ERROR_DEG, _STANDSTILL_ERROR_DEG, _STANDSTILL_YPS = 1.0, 70.0, 0.15
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Errors of measurement for every frame a play could have, so that none depends on how long the play lasts.
+
+    `offset` [plays, 23, 2] and `jitter` [plays, MAX_FRAMES, 23, 2] (yards; the last of the 23 is the ball), `speed`,
+    `acceleration`, `direction`, `orientation` [plays, MAX_FRAMES, 22] in standard deviations.
+    """
+
+    offset: np.ndarray
+    jitter: np.ndarray
+    speed: np.ndarray
+    acceleration: np.ndarray
+    direction: np.ndarray
+    orientation: np.ndarray
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Reported values, [plays, frames, 22 or 23]: `x`, `y` as in `formation` (yards; the ball last when there is one),
+    `speed` (yd/s), `acceleration` (yd/s^2), and the angles counter-clockwise from +x in degrees, of players.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    speed: np.ndarray
+    acceleration: np.ndarray
+    direction: np.ndarray
+    orientation: np.ndarray
+
+
+def draw_noise(streams: GameStreams) -> Noise:
+    """Errors of one block of plays."""
+    return Noise(
+        offset=_OFFSET_YARDS * streams.normal(23, 2),
+        jitter=_JITTER_YARDS * streams.normal_single(MAX_FRAMES, 23, 2),
+        speed=streams.normal_single(MAX_FRAMES, 22),
+        acceleration=streams.normal_single(MAX_FRAMES, 22),
+        direction=streams.normal_single(MAX_FRAMES, 22),
+        orientation=streams.normal_single(MAX_FRAMES, 22),
+    )
+
+
+def one_frame(motion: Motion, noise: Noise, frame: np.ndarray) -> tuple[Motion, Noise]:
+    """Motion and errors of one frame a play, `frame` [plays]; `measure` reports of it what it reports of all frames."""
+    rows = np.arange(len(frame))
+    tracks = (getattr(motion, field.name)[rows, frame][:, None] for field in fields(motion))
+    errors = (getattr(noise, field.name)[rows, frame][:, None] for field in fields(noise)[1:])
+    return Motion(*tracks), Noise(noise.offset, *errors)
+
+
+def measure(motion: Motion, ball: np.ndarray | None, noise: Noise) -> Measured:
+    """Reported values of every frame, rounded to two decimals; without `ball` for the players alone."""
+    frames = motion.position.shape[1]
+    true = motion.position if ball is None else np.concatenate([motion.position, ball[:, :, None]], axis=2)
+    bodies = true.shape[2]
+    place = true + noise.offset[:, None, :bodies] + noise.jitter[:, :frames, :bodies]
+    speed = np.hypot(motion.velocity[..., 0], motion.velocity[..., 1])
+    change = np.diff(motion.velocity, axis=1, prepend=motion.velocity[:, :1]) / STEP_S
+    heading = np.rad2deg(np.arctan2(motion.velocity[..., 1], motion.velocity[..., 0]))
+    # A player who stands has no direction of motion: what is reported then is mostly noise, as in real files.
+    blur = _DIRECTION_ERROR_DEG + _STANDSTILL_ERROR_DEG * np.exp(-speed / _STANDSTILL_YPS)
+    body = np.rad2deg(np.arctan2(motion.facing[..., 1], motion.facing[..., 0]))
+    return Measured(
+        x=np.round(place[..., 0], 2),
+        y=np.round(place[..., 1], 2),
+        speed=np.round(np.abs(speed + _SPEED_ERROR_YPS * noise.speed[:, :frames]), 2),
+        acceleration=np.round(
+            np.abs(np.hypot(change[..., 0], change[..., 1]) + _ACCELERATION_ERROR * noise.acceleration[:, :frames]), 2
+        ),
+        direction=np.round(heading + blur * noise.direction[:, :frames], 2),
+        orientation=np.round(body + _ORIENTATION_ERROR_DEG * noise.orientation[:, :frames], 2),
+    )

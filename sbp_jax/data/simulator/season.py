@@ -1,19 +1,303 @@
-"""Full seasons: calendar, quarterbacks, strength and results of all games, and the plays that are shown of them."""
+"""Full seasons: calendar, quarterbacks, strength and results of all games, and the plays that are shown of them.
+
+True strength of teams in points, and the final scores drawn from it.
+
+A game's expected margin, home minus away, is
+
+    d = q (z_home - z_away) + r_home - r_away + h
+
+with z the skill of the quarterback who plays, r ~ N(0, s^2) the rest of the team, which keeps a part of itself from
+season to season, and h the home advantage. The scoreboard before each snap is a background process that knows nothing
+of d, so that no feature of a play betrays a skill. Strength shows after the last snap only: closing drives bring the
+home team m + d / 2 points on average and the away team m - d / 2 (or |d| and 0, where that would be negative), and so
+the final margin is d on average. A field goal in overtime decides a tie, the home team's with probability
+Phi(d / 14.5).
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
+from itertools import groupby
+from statistics import NormalDist
 
 import numpy as np
 import polars as pl
 
-from sbp_jax.data.simulator.calendar import GAMES_A_TEAM, draw_calendar, game_day
-from sbp_jax.data.simulator.careers import draw_absences, draw_careers, passers, quarterback_seasons
 from sbp_jax.data.simulator.config import LeagueConfig
-from sbp_jax.data.simulator.league import GAMES_A_SEASON, PLAYS_A_GAME, TEAMS, Game, League
-from sbp_jax.data.simulator.standings import results_table, standings_table
-from sbp_jax.data.simulator.streams import Purpose
-from sbp_jax.data.simulator.strength import draw_rests, draw_scores, expected_margins
-from sbp_jax.data.simulator.weeks import Week, group_weeks
+from sbp_jax.data.simulator.league import (
+    GAMES_A_SEASON,
+    GAMES_A_WEEK,
+    PLAYS_A_GAME,
+    TEAMS,
+    Game,
+    League,
+    draw_absences,
+    draw_careers,
+    passers,
+    quarterback_seasons,
+    schedule,
+)
+from sbp_jax.data.simulator.play import draw_situations
+from sbp_jax.data.simulator.streams import GameBlock, Purpose
+
+MARGIN_SD_POINTS = 14.5  # of the final margin around the expected one: measured, see the tests
+_CLOSING_POINTS = 6.0  # m: points a team adds after the last snap against an equal
+_TOUCHDOWN_SHARE, _TOUCHDOWN, _FIELD_GOAL = 0.6, 7, 3
+_POINTS_A_DRIVE = _TOUCHDOWN_SHARE * _TOUCHDOWN + (1 - _TOUCHDOWN_SHARE) * _FIELD_GOAL
+
+
+def draw_rests(config: LeagueConfig, seed: int, seasons: int) -> np.ndarray:
+    """The rest of every team in every season, [seasons, teams] (points)."""
+    rests = np.empty((seasons, len(TEAMS)))
+    for index in range(seasons):
+        fresh = np.random.default_rng([seed, int(Purpose.STRENGTH), index]).standard_normal(len(TEAMS))
+        kept = config.team_kept if index else 0.0
+        rests[index] = kept * rests[index - 1] + np.sqrt(1 - kept**2) * config.team_points * fresh
+    return rests
+
+
+def expected_margins(config: LeagueConfig, games: Sequence[Game], league: League, rest: np.ndarray) -> np.ndarray:
+    """d of every game, [games] (points), from the season's `league` and the teams' `rest` [teams]."""
+    _, skill = passers(games, league)
+    home, away = (np.array([getattr(game, side) for game in games]) for side in ("home", "away"))
+    return config.quarterback_points * (skill[:, 0] - skill[:, 1]) + rest[home] - rest[away] + config.home_points
+
+
+def draw_scores(games: Sequence[Game], margins: np.ndarray, seed: int) -> np.ndarray:
+    """Final points of the home and the away team, [games, 2], never equal, given the expected `margins` [games]."""
+    drawn = [PLAYS_A_GAME] * len(games)
+    block = GameBlock([game.index for game in games], drawn, []).whole()
+    situation = draw_situations(games, seed, block)
+    last = np.cumsum(drawn) - 1
+    points = np.stack([situation.home_score[last], situation.away_score[last]], axis=1)
+    for number, (game, margin) in enumerate(zip(games, margins.tolist(), strict=True)):
+        generator = np.random.default_rng([seed, int(Purpose.RESULT), game.index])
+        home = max(_CLOSING_POINTS + margin / 2, margin, 0.0)
+        points[number] += _closing_points(np.array([home, home - margin]), generator)
+        if points[number, 0] == points[number, 1]:
+            home_wins = generator.uniform() < NormalDist().cdf(margin / MARGIN_SD_POINTS)
+            points[number, 0 if home_wins else 1] += _FIELD_GOAL
+    return points
+
+
+def _closing_points(mean: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Touchdowns and field goals that make `mean` points on average, [2]."""
+    drives = np.floor(mean / _POINTS_A_DRIVE + generator.uniform(size=2)).astype(int)
+    touchdowns = generator.binomial(drives, _TOUCHDOWN_SHARE)
+    return _TOUCHDOWN * touchdowns + _FIELD_GOAL * (drives - touchdowns)
+
+
+WEEKS = 18
+GAMES_A_TEAM = 17
+_BYES = range(4, 14)  # rounds, counted from 0, that give games away
+_MOST_BYES = 3  # games that one of them gives away
+
+Pairing = tuple[int, int]
+
+
+def draw_calendar(seed: int, season_index: int) -> list[list[Pairing]]:
+    """Games (home, away) as indices of teams, by week, the first week first; 272 in all.
+
+    Seventeen rounds of a round robin, so that nobody meets twice. Sixteen of their games, one of each team, leave the
+    fifth to the fourteenth round for a round of their own, which comes before or after these at random: the week that a
+    game leaves is the week off of its two teams, in weeks 5 to 15.
+    """
+    generator = np.random.default_rng([seed, int(Purpose.SCHEDULE), season_index])
+    rounds = _round_robin(generator)
+    moved = _spread_matching([rounds[number] for number in _BYES], generator)
+    for number, pairs in zip(_BYES, moved, strict=True):
+        rounds[number] = [pair for pair in rounds[number] if pair not in pairs]
+    extra = [pair for pairs in moved for pair in pairs]
+    rounds.insert(int(generator.choice([*range(_BYES.start + 1), *range(_BYES.stop, WEEKS)])), extra)
+    home = _balance([pair for pairs in rounds for pair in pairs], generator)
+    weeks = [[pair if pair in home else pair[::-1] for pair in pairs] for pairs in rounds]
+    return [[pairs[number] for number in generator.permutation(len(pairs))] for pairs in weeks]
+
+
+def game_day(season: int, week: int) -> date:
+    """Sunday of a week; the first is the second Sunday of September at the earliest."""
+    september = date(season, 9, 1)
+    opening = september + timedelta(days=(6 - september.weekday()) % 7 + 7)
+    return opening + timedelta(days=7 * (week - 1))
+
+
+def _round_robin(generator: np.random.Generator) -> list[list[Pairing]]:
+    """Seventeen of the 31 rounds in which 32 teams meet once each, by the circle method."""
+    teams = generator.permutation(len(TEAMS))
+    chosen = generator.permutation(len(TEAMS) - 1)[:GAMES_A_TEAM]
+    circles = [np.concatenate([teams[:1], np.roll(teams[1:], turn)]) for turn in chosen]
+    return [[(int(circle[i]), int(circle[-1 - i])) for i in range(GAMES_A_WEEK)] for circle in circles]
+
+
+def _spread_matching(rounds: list[list[Pairing]], generator: np.random.Generator) -> list[list[Pairing]]:
+    """Pairs of the rounds that hold every team exactly once, at most three of a round; by search with restarts.
+
+    A greedy pass takes the team with the fewest possible games left; one in a few dozen gets through, and the search
+    is a function of the generator alone.
+    """
+    options = [
+        [(number, pair) for number, pairs in enumerate(rounds) for pair in pairs if team in pair]
+        for team in range(len(TEAMS))
+    ]
+    while True:
+        taken: list[list[Pairing]] = [[] for _ in rounds]
+        free = set(range(len(TEAMS)))
+        while free:
+            possible = {
+                team: [(n, pair) for n, pair in options[team] if free.issuperset(pair) and len(taken[n]) < _MOST_BYES]
+                for team in sorted(free)
+            }
+            team = min(possible, key=lambda each: (len(possible[each]), generator.random()))
+            if not possible[team]:
+                break
+            number, pair = possible[team][int(generator.integers(len(possible[team])))]
+            taken[number].append(pair)
+            free -= set(pair)
+        if not free:
+            return taken
+
+
+def _balance(pairs: list[Pairing], generator: np.random.Generator) -> set[Pairing]:
+    """The pairs whose first team plays at home, such that everybody has eight or nine home games.
+
+    With one more, imagined game a team, every team has an even number of them: following games from team to team
+    until the way closes, each team is left as often as it is entered, and the one left is at home.
+    """
+    at: list[list[int]] = [[] for _ in TEAMS]
+    imagined = generator.permutation(len(TEAMS)).reshape(-1, 2).tolist()
+    edges = [*pairs, *map(tuple, imagined)]
+    for number in generator.permutation(len(edges)).tolist():
+        for team in edges[number]:
+            at[team].append(number)
+    used = np.zeros(len(edges), dtype=bool)
+    home: set[Pairing] = set()
+    for start in range(len(TEAMS)):
+        team = start
+        while True:
+            while at[team] and used[at[team][-1]]:
+                at[team].pop()
+            if not at[team]:
+                break
+            number = at[team].pop()
+            used[number] = True
+            first, second = edges[number]
+            if team == first and number < len(pairs):
+                home.add(edges[number])
+            team = second if team == first else first
+    return home
+
+
+CONFERENCES = ("North", "South")  # the first and the second half of the teams
+PLAYOFF_TEAMS = 7  # of each conference, as in the league since 2020
+
+
+def results_table(games: Sequence[Game], points: np.ndarray) -> pl.DataFrame:
+    """One row a game: teams, final `points` [games, 2] of home and visitor, and the winner's abbreviation."""
+    home, visitor = ([TEAMS[getattr(game, side)] for game in games] for side in ("home", "away"))
+    return pl.DataFrame(
+        {
+            "gameId": [game.game_id for game in games],
+            "season": [game.season for game in games],
+            "week": [game.week for game in games],
+            "homeTeamAbbr": home,
+            "visitorTeamAbbr": visitor,
+            "homeScore": points[:, 0],
+            "visitorScore": points[:, 1],
+            "winner": np.where(points[:, 0] > points[:, 1], home, visitor).tolist(),
+        }
+    )
+
+
+def standings_table(results: pl.DataFrame) -> pl.DataFrame:
+    """One row a season and team, in the names of the public team records: wins, losses, ties, playoffs, points.
+
+    The seven teams of each conference with the most wins make the playoffs; equal wins are told apart by the points
+    difference, then by the points scored, then by the abbreviation's place in the alphabet.
+    """
+    sides = []
+    for us, them in (("home", "visitor"), ("visitor", "home")):
+        sides.append(
+            results.select(
+                "season",
+                team=f"{us}TeamAbbr",
+                own=f"{us}Score",
+                other=f"{them}Score",
+                won=pl.col("winner") == pl.col(f"{us}TeamAbbr"),
+            )
+        )
+    conference = dict(zip(TEAMS, np.repeat(CONFERENCES, len(TEAMS) // 2).tolist(), strict=True))
+    table = (
+        pl.concat(sides)
+        .group_by("season", "team")
+        .agg(
+            wins=pl.col("won").sum().cast(pl.Int64),
+            losses=(~pl.col("won")).sum().cast(pl.Int64),
+            points_for=pl.col("own").sum(),
+            points_against=pl.col("other").sum(),
+        )
+        .with_columns(
+            conference=pl.col("team").replace_strict(conference, return_dtype=pl.String),
+            difference=pl.col("points_for") - pl.col("points_against"),
+            ties=pl.lit(0),
+            win_pct=pl.col("wins") / (pl.col("wins") + pl.col("losses")),
+        )
+        .sort(
+            "season",
+            "conference",
+            "wins",
+            "difference",
+            "points_for",
+            "team",
+            descending=[False, False, *[True] * 3, False],
+        )
+    )
+    rank = pl.int_range(1, pl.len() + 1).over("season", "conference")
+    return table.select(
+        *("season", "team", "conference", "wins", "losses", "ties", "win_pct"),
+        made_playoffs=(rank <= PLAYOFF_TEAMS).cast(pl.Int64),
+        conference_rank=rank,
+        points_for="points_for",
+        points_against="points_against",
+    ).sort("season", "team")
+
+
+@dataclass(frozen=True)
+class Week:
+    """Games of one week with the quarterbacks of their season; `kept` [games] are the wanted of `drawn` plays each."""
+
+    season: int
+    number: int
+    league: League
+    games: Sequence[Game]
+    kept: Sequence[np.ndarray]
+    drawn: int
+
+
+def fill_rounds(plays: int, seed: int, seasons: Sequence[int], league: League) -> list[Week]:
+    """Weeks of a round robin filled game by game with 66 passes each, `plays` spread evenly over `seasons`.
+
+    The last game of a season keeps its first plays; games hold more than 66 when a season would not hold its plays.
+    """
+    weeks = []
+    for index, season in enumerate(seasons):
+        wanted = plays // len(seasons) + (index < plays % len(seasons))
+        a_game = max(PLAYS_A_GAME, -(-wanted // GAMES_A_SEASON))
+        games = schedule(seed, season, index)[: -(-wanted // a_game)]
+        kept = [np.arange(min(a_game, wanted - a_game * number)) for number in range(len(games))]
+        weeks += group_weeks(season, league, games, kept, a_game)
+    return weeks
+
+
+def group_weeks(
+    season: int, league: League, games: Sequence[Game], kept: Sequence[np.ndarray], drawn: int
+) -> list[Week]:
+    """The games of one season, in order of play, by week; games without a kept play are left out."""
+    played = [(game, rows) for game, rows in zip(games, kept, strict=True) if len(rows)]
+    weeks = []
+    for number, group in groupby(played, key=lambda pair: pair[0].week):
+        members = list(group)
+        weeks.append(Week(season, number, league, [g for g, _ in members], [rows for _, rows in members], drawn))
+    return weeks
 
 
 @dataclass(frozen=True)

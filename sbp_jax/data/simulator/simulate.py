@@ -23,14 +23,11 @@ import numpy as np
 import polars as pl
 
 from sbp_jax.atomic import building
-from sbp_jax.data.simulator.block import Seeds
 from sbp_jax.data.simulator.config import LeagueConfig
+from sbp_jax.data.simulator.games import Seeds, games_table, write_weeks
 from sbp_jax.data.simulator.league import GAMES_A_SEASON, PLAYS_A_GAME, found_league
-from sbp_jax.data.simulator.pool import write_weeks
-from sbp_jax.data.simulator.season import play_seasons, season_tables, show_plays
-from sbp_jax.data.simulator.tables import games_table
+from sbp_jax.data.simulator.season import fill_rounds, play_seasons, season_tables, show_plays
 from sbp_jax.data.simulator.truth import TrueLaw
-from sbp_jax.data.simulator.weeks import fill_rounds
 from sbp_jax.errors import InputError
 
 __all__ = ["RECIPE", "LeagueConfig", "SimulationConfig", "TrueLaw", "simulate"]

@@ -14,11 +14,12 @@ from sbp_jax.data.simulator.law import (
     LawParameters,
     catch_offset_pmf,
     chances,
+    draw_outcomes,
     largest_loss,
     return_survival,
     run_cdfs,
 )
-from sbp_jax.data.simulator.outcome import Outcomes, draw_outcomes
+from sbp_jax.data.simulator.play import Outcomes
 from sbp_jax.data.simulator.streams import GameBlock, GameStreams, Purpose
 from sbp_jax.errors import InputError
 

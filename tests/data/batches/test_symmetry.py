@@ -8,7 +8,7 @@ import polars as pl
 from sbp_jax.data.batches.batching import Batches
 from sbp_jax.data.batches.symmetry import mirror_of
 from sbp_jax.data.features import plays_from_chunk
-from sbp_jax.data.readers.rows import FIELD_WIDTH_YARDS
+from sbp_jax.data.readers.kinematics import FIELD_WIDTH_YARDS
 from sbp_jax.data.readers.tracking import TrackingChunk, read_tracking
 from sbp_jax.data.simulator.simulate import SimulationConfig, simulate
 from tests.plays import random_plays

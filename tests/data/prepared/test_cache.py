@@ -12,10 +12,10 @@ import pytest
 
 from sbp_jax.data.batches.arrays import ArrayBatches
 from sbp_jax.data.batches.batching import Batches
-from sbp_jax.data.prepared import cache, lengths
+from sbp_jax.data.prepared import cache, dataset
+from sbp_jax.data.prepared.build import PrepareConfig, prepare
 from sbp_jax.data.prepared.cache import Layout, open_arrays
-from sbp_jax.data.prepared.dataset import PrepareConfig, describe, load, prepare
-from sbp_jax.data.prepared.lengths import read_lengths
+from sbp_jax.data.prepared.dataset import describe, load, read_lengths
 from sbp_jax.data.prepared.splits import SPLITS
 from sbp_jax.errors import InputError
 from tests.data import fabricate
@@ -204,7 +204,7 @@ def test_lengths_are_read_once(folder, monkeypatch):
     (kept,) = folder.glob("lengths-train-*")
     kept.write_bytes(kept.read_bytes()[:-4])
     np.testing.assert_array_equal(read_lengths(prepared, "train"), first["train"])
-    monkeypatch.setattr(lengths, "RecordSource", lambda *_: pytest.fail("the records were read again"))
+    monkeypatch.setattr(dataset, "RecordSource", lambda *_: pytest.fail("the records were read again"))
     np.testing.assert_array_equal(read_lengths(prepared, "train"), first["train"])
 
 

@@ -9,7 +9,8 @@ import polars as pl
 import pytest
 
 from sbp_jax.cli import prepare as command
-from sbp_jax.data.prepared.dataset import PrepareConfig, load, prepare
+from sbp_jax.data.prepared.build import PrepareConfig, prepare
+from sbp_jax.data.prepared.dataset import load
 from sbp_jax.data.prepared.splits import SPLITS
 from sbp_jax.errors import InputError
 from tests.data import fabricate

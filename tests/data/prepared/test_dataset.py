@@ -13,8 +13,9 @@ import pytest
 from tensorflow_datasets.core import shuffle
 
 from sbp_jax.data.features import read_plays
-from sbp_jax.data.prepared import dataset, spill
-from sbp_jax.data.prepared.dataset import PrepareConfig, describe, load, prepare
+from sbp_jax.data.prepared import build, records
+from sbp_jax.data.prepared.build import PrepareConfig, prepare
+from sbp_jax.data.prepared.dataset import describe, load
 from sbp_jax.data.prepared.splits import SPLITS
 from sbp_jax.errors import InputError
 from tests.data import fabricate
@@ -80,7 +81,7 @@ def test_preparing_again_does_nothing(source, tmp_path, monkeypatch):
     first = prepare(source, tmp_path / "set")
     before = contents(tmp_path / "set")
     stamps = {path: path.stat().st_mtime_ns for path in (tmp_path / "set").rglob("*")}
-    monkeypatch.setattr(dataset, "open_sources", lambda *_: pytest.fail("the files were read again"))
+    monkeypatch.setattr(build, "open_sources", lambda *_: pytest.fail("the files were read again"))
     assert prepare(source, tmp_path / "set") == first
     assert contents(tmp_path / "set") == before
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "set").rglob("*")} == stamps
@@ -112,7 +113,7 @@ def test_a_failure_leaves_nothing_behind_and_the_old_data_set_whole(source, tmp_
     def fail(*_):
         raise RuntimeError("disk full")
 
-    monkeypatch.setattr(dataset, "write_records", fail)
+    monkeypatch.setattr(build, "write_records", fail)
     with pytest.raises(RuntimeError, match="disk full"):
         prepare(source, tmp_path / "set", PrepareConfig(seed=1))
     assert contents(tmp_path / "set") == before
@@ -121,10 +122,11 @@ def test_a_failure_leaves_nothing_behind_and_the_old_data_set_whole(source, tmp_
 
 def test_a_killed_build_leaves_nothing_half_and_the_next_one_cleans_up(source, tmp_path):
     code = (
-        "import sys, time; from sbp_jax.data import dataset; from sbp_jax.data.prepared.records import write_records\n"
+        "import sys, time; from sbp_jax.data.prepared import build\n"
+        "from sbp_jax.data.prepared.records import write_records\n"
         "def slow(*call):\n"
         "    write_records(*call); print('written', flush=True); time.sleep(60)\n"
-        f"dataset.write_records = slow; dataset.prepare({str(source)!r}, {str(tmp_path / 'set')!r})"
+        f"build.write_records = slow; build.prepare({str(source)!r}, {str(tmp_path / 'set')!r})"
     )
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
@@ -209,7 +211,7 @@ def test_more_records_than_memory_are_shuffled_to_the_same_data_set(source, tmp_
     prepare(source, tmp_path / "set")
     monkeypatch.setattr(shuffle, "MAX_MEM_BUFFER_SIZE", 20_000)
     seen = []
-    monkeypatch.setattr(spill.Bucket, "del_file", lambda self: seen.append(self.size) or self._path.unlink(True))
+    monkeypatch.setattr(records.Bucket, "del_file", lambda self: seen.append(self.size) or self._path.unlink(True))
     prepare(source, tmp_path / "spilt")
     assert sum(seen) > 20_000
     for split in SPLITS:

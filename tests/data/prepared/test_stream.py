@@ -11,7 +11,8 @@ import pytest
 
 from sbp_jax.data.batches.batching import Batches
 from sbp_jax.data.batches.symmetry import mirror_of
-from sbp_jax.data.prepared.dataset import describe, load, prepare
+from sbp_jax.data.prepared.build import prepare
+from sbp_jax.data.prepared.dataset import describe, load
 from sbp_jax.data.prepared.stream import StreamedBatches
 from sbp_jax.errors import InputError
 from tests.data import fabricate

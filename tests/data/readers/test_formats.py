@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from sbp_jax.data.features import STATIC_FEATURES
+from sbp_jax.data.plays import STATIC_FEATURES
 from sbp_jax.data.readers.rules import Rules
 from sbp_jax.errors import InputError
 from tests.data import fabricate

@@ -4,8 +4,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from sbp_jax.data.features import STATIC_FEATURES, read_plays
-from sbp_jax.data.prepared.dataset import PrepareConfig, describe, load, prepare
+from sbp_jax.data.features import read_plays
+from sbp_jax.data.plays import STATIC_FEATURES
+from sbp_jax.data.prepared.build import PrepareConfig, prepare
+from sbp_jax.data.prepared.dataset import describe, load
 from sbp_jax.data.readers.rules import Rules
 from sbp_jax.errors import InputError
 from tests.data import fabricate

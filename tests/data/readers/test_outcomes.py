@@ -3,10 +3,9 @@
 import polars as pl
 import pytest
 
-from sbp_jax.data.readers.descriptions import parse_description, parse_passer
+from sbp_jax.data.readers.descriptions import clock_seconds, parse_description, parse_passer
 from sbp_jax.data.readers.formats import find_tables
-from sbp_jax.data.readers.outcomes import read_listing
-from sbp_jax.data.readers.play_lists import clock_seconds
+from sbp_jax.data.readers.play_lists import read_listing
 from sbp_jax.errors import InputError
 from tests.data import fabricate
 

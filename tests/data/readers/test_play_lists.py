@@ -4,7 +4,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from sbp_jax.data.features import STATIC_FEATURES, read_plays
+from sbp_jax.data.features import read_plays
+from sbp_jax.data.plays import STATIC_FEATURES
 from sbp_jax.data.readers.rules import Rules
 from tests.data.readers.test_listed import LISTED, nflverse
 

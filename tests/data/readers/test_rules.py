@@ -5,7 +5,8 @@ import polars as pl
 import pytest
 
 from sbp_jax.data.features import read_plays
-from sbp_jax.data.prepared.dataset import PrepareConfig, load, prepare
+from sbp_jax.data.prepared.build import PrepareConfig, prepare
+from sbp_jax.data.prepared.dataset import load
 from sbp_jax.data.readers.descriptions import parse_return
 from sbp_jax.data.readers.rules import Rules
 from sbp_jax.data.readers.tracking import read_tracking

@@ -3,7 +3,8 @@
 import polars as pl
 import pytest
 
-from sbp_jax.data.features import SITUATION_FEATURES, STATIC_FEATURES, read_plays
+from sbp_jax.data.features import read_plays
+from sbp_jax.data.plays import SITUATION_FEATURES, STATIC_FEATURES
 from sbp_jax.data.readers.tracking import read_tracking
 from tests.data import fabricate, publishers
 

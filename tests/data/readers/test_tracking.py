@@ -4,7 +4,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from sbp_jax.data.features import FEATURES, read_plays
+from sbp_jax.data.features import read_plays
+from sbp_jax.data.plays import FEATURES
 from sbp_jax.data.readers.descriptions import parse_description
 from sbp_jax.data.readers.formats import find_tables
 from sbp_jax.data.readers.kinematics import VELOCITY_WINDOW, trailing_slope

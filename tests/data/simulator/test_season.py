@@ -7,13 +7,17 @@ import polars as pl
 import pytest
 from scipy import stats
 
-from sbp_jax.data.simulator.calendar import draw_calendar
-from sbp_jax.data.simulator.careers import draw_absences, passers
-from sbp_jax.data.simulator.league import TEAMS, found_league
-from sbp_jax.data.simulator.season import Season, play_seasons, season_tables, show_plays
+from sbp_jax.data.simulator.league import TEAMS, draw_absences, found_league, passers
+from sbp_jax.data.simulator.season import (
+    MARGIN_SD_POINTS,
+    Season,
+    draw_calendar,
+    play_seasons,
+    season_tables,
+    show_plays,
+    standings_table,
+)
 from sbp_jax.data.simulator.simulate import LeagueConfig
-from sbp_jax.data.simulator.standings import standings_table
-from sbp_jax.data.simulator.strength import MARGIN_SD_POINTS
 from sbp_jax.errors import InputError
 
 SEEDS = range(12)

@@ -1,20 +1,58 @@
-"""Simulated plays as the tables of the Big Data Bowl 2021 layout, and the truth beside them."""
+"""Games simulated together and written as files: blocks of games, the tables of the 2021 layout, weeks, processes.
 
-from collections.abc import Sequence
-from dataclasses import asdict
+A week is written as its tracking file, by several processes at once where asked for; what comes out does not depend on
+their number. Beside the tables of the Big Data Bowl 2021 layout stands the truth.
+"""
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from multiprocessing import active_children, get_context, parent_process
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 
-from sbp_jax.data.simulator.aftermath import EVENTS, Play
-from sbp_jax.data.simulator.calls import ROUTES, Call, Concept
-from sbp_jax.data.simulator.formation import DEFENCE, ELIGIBLE, HALF_WIDTH_YARDS, QUARTERBACK, Formation
-from sbp_jax.data.simulator.law import LawParameters, ReleaseView
+from sbp_jax.data.simulator.law import LawParameters, ReleaseView, draw_outcomes, law_of, view_release
 from sbp_jax.data.simulator.league import TEAMS, Game, League
-from sbp_jax.data.simulator.measurement import Measured
-from sbp_jax.data.simulator.outcome import COMPLETE, INTERCEPTED, Outcomes
-from sbp_jax.data.simulator.situation import Situation
+from sbp_jax.data.simulator.motion import (
+    EVENTS,
+    SNAP_FRAME,
+    Measured,
+    Play,
+    Steering,
+    draw_noise,
+    finish,
+    measure,
+    one_frame,
+    run_to_release,
+)
+from sbp_jax.data.simulator.play import (
+    COMPLETE,
+    DEFENCE,
+    ELIGIBLE,
+    HALF_WIDTH_YARDS,
+    INTERCEPTED,
+    QUARTERBACK,
+    ROUTES,
+    Call,
+    Concept,
+    Formation,
+    Outcomes,
+    Situation,
+    call_plays,
+    draw_situations,
+    line_up,
+)
+from sbp_jax.data.simulator.season import Week
+from sbp_jax.data.simulator.streams import GameBlock, GameStreams, Purpose
+from sbp_jax.errors import InputError
 
 FIELD_LENGTH_YARDS, FIELD_WIDTH_YARDS = 120.0, 2 * HALF_WIDTH_YARDS
 _NANOSECONDS = 1_000_000_000
@@ -215,3 +253,188 @@ def _times(situation: Situation, games: Sequence[Game], which: np.ndarray, frame
     start = (kickoff[situation.game] + 3 * elapsed + order).astype(np.int64) * _NANOSECONDS
     nanoseconds = start[which] + frame.astype(np.int64) * (_NANOSECONDS // 10)
     return pl.Series("time", np.repeat(nanoseconds, bodies)).cast(pl.Datetime("ns"))
+
+
+_PLAYS_A_BLOCK = 530  # simulated at once; bounds memory
+
+
+@dataclass(frozen=True)
+class Seeds:
+    """Seed of everything, and of what follows the release alone."""
+
+    play: int
+    outcome: int
+
+
+@dataclass(frozen=True)
+class Block:
+    """Tables of some games, and the points of the home and the away team, [games, 2], where plays alone decide them."""
+
+    tracking: pl.DataFrame
+    plays: pl.DataFrame
+    truth: pl.DataFrame
+    points: np.ndarray
+
+
+def simulate_games(games: Sequence[Game], block: GameBlock, seeds: Seeds, league: League) -> Block:
+    """The block's plays of `games`, which must hold at least one play each, thrown by the quarterbacks of `league`."""
+    situation = draw_situations(games, seeds.play, block)
+    home, away, home_passer, away_passer = (
+        np.array([getattr(game, name) for game in games])[situation.game]
+        for name in ("home", "away", "home_quarterback", "away_quarterback")
+    )
+    offence, defence = np.where(situation.home_offence, home, away), np.where(situation.home_offence, away, home)
+    slot = np.where(situation.home_offence, home_passer, away_passer)
+    skill = league.skill[offence, slot]
+
+    calls = GameStreams(seeds.play, Purpose.CALL, block)
+    formation = line_up(situation, (offence, defence), league.passer[offence, slot], calls)
+    call = call_plays(situation, formation, calls)
+    steering = Steering(formation, call, situation.to_goal, GameStreams(seeds.play, Purpose.MOTION, block))
+    before = run_to_release(steering)
+    noise = draw_noise(GameStreams(seeds.play, Purpose.MEASUREMENT, block))
+    release = one_frame(before, noise, SNAP_FRAME + call.release)
+    view = _view(measure(release[0], None, release[1]), situation)
+    law = law_of(view, situation)
+
+    chance = GameStreams(seeds.outcome, Purpose.OUTCOME, block)
+    outcomes = draw_outcomes(law, skill, chance)
+    play = finish(steering, before, call, formation, view.target, outcomes)
+    measured = measure(play.motion, play.ball, noise)
+    names = league.players["displayName"].gather(pl.Series(formation.player[:, QUARTERBACK])).to_list()
+    return Block(
+        tracking=tracking_table(situation, games, formation, call, play, measured, league),
+        plays=plays_table(situation, games, formation, outcomes, names),
+        truth=truth_table(situation, games, formation, call, view, law, outcomes, skill, league),
+        points=_points(games, situation, league, chance),
+    )
+
+
+def _view(release: Measured, situation: Situation) -> ReleaseView:
+    """The law's view of the release: reported values, not true ones, so that it can be recomputed from the files."""
+    position = np.stack([release.x[:, 0], release.y[:, 0]], axis=-1)
+    direction = np.deg2rad(release.direction[:, 0])
+    velocity = release.speed[:, 0, :, None] * np.stack([np.cos(direction), np.sin(direction)], axis=-1)
+    return view_release(position, velocity, np.deg2rad(release.orientation[:, 0, QUARTERBACK]), situation.to_goal)
+
+
+def _points(games: Sequence[Game], situation: Situation, league: League, chance: GameStreams) -> np.ndarray:
+    """The last score plus closing drives, more of them for the better quarterback; [games, 2]."""
+    last = np.searchsorted(situation.game, np.arange(len(games)), side="right") - 1
+    drive = chance.uniform(0, 1, 2)[last]
+    quarterbacks = [(league.skill[g.home, g.home_quarterback], league.skill[g.away, g.away_quarterback]) for g in games]
+    edge = np.array([[home - away, away - home] for home, away in quarterbacks])
+    closing = 7 * np.floor(2.6 * drive * np.exp(0.35 * edge)).astype(int)
+    return np.stack([situation.home_score[last], situation.away_score[last]], axis=1) + closing
+
+
+@dataclass(frozen=True)
+class WeekTables:
+    """What a week leaves beside its tracking file: plays, truth, and `points` [games, 2] where plays decide them."""
+
+    plays: pl.DataFrame
+    truth: pl.DataFrame
+    points: np.ndarray
+
+
+def write_week(week: Week, seeds: Seeds, path: Path, report: Callable[[int], None] | None = None) -> WeekTables:
+    """Simulate a week and write its tracking to `path` (.parquet or .csv); `report` is told the plays of each block."""
+    together = max(1, _PLAYS_A_BLOCK // week.drawn)
+    blocks = []
+    for start in range(0, len(week.games), together):
+        games = week.games[start : start + together]
+        kept = week.kept[start : start + together]
+        block = GameBlock([game.index for game in games], [week.drawn] * len(games), kept)
+        blocks.append(simulate_games(games, block, seeds, week.league))
+        if report is not None:
+            report(block.plays)
+    _write_tracking(pl.concat([block.tracking for block in blocks]), path)
+    return WeekTables(
+        plays=pl.concat([block.plays for block in blocks]),
+        truth=pl.concat([block.truth for block in blocks]),
+        points=np.concatenate([block.points for block in blocks]),
+    )
+
+
+def _write_tracking(table: pl.DataFrame, path: Path) -> None:
+    if path.suffix == ".parquet":
+        table.write_parquet(path, compression="zstd", compression_level=1, statistics=False)
+    else:
+        whole = table.with_columns(pl.col("frameId", "gameId", "playId").cast(pl.Int64))
+        whole.write_csv(path, datetime_format="%Y-%m-%dT%H:%M:%S%.3fZ")
+
+
+def write_weeks(
+    weeks: Sequence[Week],
+    paths: Sequence[Path],
+    seeds: Seeds,
+    processes: int,
+    progress: Callable[[int], None],
+) -> list[WeekTables]:
+    """Write each week to its path and return their tables in order; `progress` is told the number of plays done.
+
+    With one process everything happens in this one. More are started afresh, so that a script that calls this needs
+    the guard `if __name__ == "__main__"`. A failure in one of them is raised here, and the other weeks are dropped.
+    Raises InputError when a process is killed from outside.
+    """
+    done = 0
+
+    def count(plays: int) -> None:
+        nonlocal done
+        done += plays
+        progress(done)
+
+    if min(processes, len(weeks)) == 1:
+        return [write_week(week, seeds, path, count) for week, path in zip(weeks, paths, strict=True)]
+    tables: dict[int, WeekTables] = {}
+    others = active_children()
+    with (
+        _one_thread_each(),
+        ProcessPoolExecutor(min(processes, len(weeks)), get_context("spawn"), _begin) as pool,
+    ):
+        jobs = {
+            pool.submit(write_week, week, seeds, path): number
+            for number, (week, path) in enumerate(zip(weeks, paths, strict=True))
+        }
+        try:
+            for job in as_completed(jobs):
+                tables[jobs[job]] = job.result()
+                count(sum(map(len, weeks[jobs[job]].kept)))
+        except BrokenProcessPool as error:
+            raise InputError("processes: one of them ended early, perhaps for want of memory; try fewer") from error
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for child in active_children():
+                if child not in others:
+                    child.terminate()  # nobody wants the weeks they are at, and each takes seconds
+            raise
+    return [tables[number] for number in range(len(weeks))]
+
+
+def _begin() -> None:
+    """An interrupt from the keyboard reaches all processes, and only the first one has to tell of it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A parent that was killed cannot stop its children, which would wait for work for ever."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Processes started within use one thread for tables: all cores are busy with weeks already."""
+    name = "POLARS_MAX_THREADS"
+    before = os.environ.get(name)
+    os.environ[name] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
