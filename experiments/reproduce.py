@@ -56,9 +56,9 @@ class Options:
     seeds: int = 3
     quick: bool = False
     out: Path | None = None
-    play_by_play: Path = Path("../shared/data/play_by_play/dropbacks_2017_2019.parquet")
-    team_seasons: Path = Path("../shared/data/qb_seasons/team_qb_season_joined_2001_2023.csv")
-    counts: Path = Path("../shared/data/twitter_volume")
+    play_by_play: Path | None = None
+    team_seasons: Path | None = None
+    counts: Path | None = None
 
 
 class Table(NamedTuple):

@@ -21,7 +21,6 @@ from sbp_jax.config import Config, DataConfig, Kind
 from sbp_jax.data.plays import Plays
 from sbp_jax.errors import InputError
 from sbp_jax.evaluation import evaluate
-from sbp_jax.reporting.ablation import flat
 from sbp_jax.runs.datasets import Dataset, PlayDataset, open_dataset
 from sbp_jax.runs.evaluate import judge_law, oracle_forecast
 from sbp_jax.runs.run import Run, load_run
@@ -148,7 +147,7 @@ def _rows(
     test, run = sampled(dataset.split("test")), load_run(folders["SBP", 0])
     fixed = {"Marginal": _figures(marginal_law(run.model, test), test)}
     if isinstance(dataset, PlayDataset) and dataset.simulated is not None:
-        fixed["Oracle"] = flat(evaluate(oracle_forecast(dataset.truth(), test), test.yards).to_dict())
+        fixed["Oracle"] = evaluate(oracle_forecast(dataset.truth(), test), test.yards).flat()
     known = Plays.concatenate([dataset.split("train"), dataset.split("validation")])
     x, y = columns(known), known.yards
     for loss in OBJECTIVES:
@@ -177,4 +176,4 @@ def _judge(run: Run, plays: Plays) -> dict[str, float]:
 
 
 def _figures(law: Any, plays: Plays) -> dict[str, float]:
-    return flat(judge_law(law, plays).metrics.to_dict())
+    return judge_law(law, plays).metrics.flat()

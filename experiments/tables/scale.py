@@ -27,7 +27,6 @@ from sbp_jax.config import Config, DataConfig, digest
 from sbp_jax.data.plays import Plays
 from sbp_jax.errors import InputError
 from sbp_jax.evaluation import evaluate
-from sbp_jax.reporting.ablation import flat
 from sbp_jax.runs.datasets import Dataset, open_plays
 from sbp_jax.runs.evaluate import judge_law, oracle_forecast
 from sbp_jax.runs.run import Run, load_run
@@ -130,7 +129,7 @@ def make(seeds: int, quick: bool, root: Path, stop: Stop | None = None) -> Growt
         rows += _rows("parameters", int(own[0]["parameters"]), own)
     test = sampled(whole.split("test"))
     rows += _rows(None, None, {None: _figures(marginal_law(load_run(largest).model, test), test)}, MARGINAL)
-    oracle = flat(evaluate(oracle_forecast(whole.truth(), test), test.yards).to_dict())
+    oracle = evaluate(oracle_forecast(whole.truth(), test), test.yards).flat()
     rows += _rows(None, None, {None: oracle}, ORACLE)
     return Growth(
         title="The network by plays and parameters",
@@ -164,7 +163,7 @@ def _judge(run: Run, plays: Plays) -> dict[str, float]:
 
 
 def _figures(law: Any, plays: Plays) -> dict[str, float]:
-    return flat(judge_law(law, plays).metrics.to_dict())
+    return judge_law(law, plays).metrics.flat()
 
 
 def _rows(

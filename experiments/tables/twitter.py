@@ -20,7 +20,6 @@ from sbp_jax.data.plays import Plays
 from sbp_jax.data.series.reading import Series
 from sbp_jax.errors import InputError
 from sbp_jax.evaluation import evaluate_counts
-from sbp_jax.reporting.ablation import flat
 from sbp_jax.runs.datasets import SeriesDataset, open_dataset
 from sbp_jax.runs.run import Run, load_run
 from sbp_jax.runs.setup import marginal_law
@@ -89,7 +88,7 @@ def networks(
 def figures_of(law: Any, plays: Plays, units: Mapping[int, float]) -> dict[str, float]:
     """The figures of predicted laws of batch shape [N]; `units` is each series' own."""
     unit = np.array([units[number] for number in plays.game_id.tolist()])
-    return flat(evaluate_counts(law, plays.yards, unit).to_dict())
+    return evaluate_counts(law, plays.yards, unit).flat()
 
 
 def deviations(dataset: SeriesDataset) -> dict[int, float]:

@@ -47,7 +47,8 @@ class Options:
         arms: names of arms to train, all without; the reference is always one of them.
         plays: simulated plays, instead of the base configuration's number.
         epochs: instead of the base configuration's.
-        base: named configuration that the arms change, instead of the grid's own; "play_by_play" has real plays.
+        base: named configuration that the arms change, instead of the grid's own; "play_by_play" needs `source`.
+        source: files or folders of plays to train on, instead of the base configuration's.
         out: folder of the results; without, runs/ablation/NAME, where the runs are.
         ray: spread the trainings over the Ray cluster at this address ("auto", host:port; "local" starts one).
         ray_cpus: processors of a task there.
@@ -58,6 +59,7 @@ class Options:
     plays: int | None = None
     epochs: int | None = None
     base: str | None = None
+    source: tuple[str, ...] = ()
     out: Path | None = None
     ray: str = ""
     ray_cpus: float = 1.0
@@ -89,6 +91,12 @@ def trials(chosen: Grid, options: Options) -> list[Trial]:
         if options.arms and arm.name not in (*options.arms, chosen.reference):
             continue
         config = arm.config
+        if options.source:
+            if not isinstance(config.data, DataConfig):
+                raise InputError("--source: plays, and the base configuration is of time series")
+            config = replace(config, data=replace(config.data, source=options.source))
+        if isinstance(config.data, DataConfig) and not (config.data.tracking or config.data.source):
+            raise InputError(f"{chosen.name}: expected lists of plays; say where they are with --source FILE")
         if options.plays is not None:
             if not isinstance(config.data, DataConfig) or config.data.source:
                 raise InputError("--plays: a number of simulated plays, and these are read from files")
@@ -124,7 +132,7 @@ def baselines(folder: Path, dataset: Dataset) -> dict[str, dict[str, float]]:
     found = {"marginal": _figures(marginal_law(run.model, plays), run, plays)}
     if isinstance(dataset, PlayDataset) and dataset.simulated is not None:
         figures = evaluate(oracle_forecast(dataset.truth(), plays), plays.yards)
-        found["oracle"] = reporting.flat(figures.to_dict()) | {"nll_goal": figures.nll}  # it knows of the goal line
+        found["oracle"] = figures.flat() | {"nll_goal": figures.nll}  # it knows of the goal line
     return found
 
 
@@ -132,7 +140,7 @@ def _figures(law: Any, run: Run, plays: Plays) -> dict[str, float]:
     """Figures of a law as the run's is judged, and its NLL where what it has beyond the goal line is a touchdown."""
     goal = goal_line(outcome_of(run.config.data), plays)
     figures, cut = (judge_law(law, plays, run.whole, limit).metrics for limit in (run.limit(plays), goal))
-    return reporting.flat(figures.to_dict()) | {"nll_goal": cut.nll}
+    return figures.flat() | {"nll_goal": cut.nll}
 
 
 def ablate(
