@@ -5,18 +5,18 @@ This project's laws are fitted as their heads have them: raw outputs for each st
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
 from sbp_jax.config import HeadConfig, Kind
-from sbp_jax.distributions.heads import BlendedParetoHead, Head, HybridParetoHead, objective
+from sbp_jax.distributions.heads import BlendedParetoHead, Head, HybridParetoHead
 from sbp_jax.evaluation.detectors import Side
 from sbp_jax.training.build import make_head
+from sbp_jax.training.head_fit import descend
 
 SIZE, HOLD = 4000, 2000  # draws in each state; for how many of them a state of the input lasts
 BINS, COVERED = 100, (0.005, 0.995)  # of the binned laws, and the levels that the bins lie between
@@ -178,50 +178,9 @@ def law(kind: Kind) -> Approach:
         head, y = head_of(kind, sample.y), jnp.asarray(sample.y)
         initial = jnp.asarray(head.initial(sample.y.ravel()), jnp.float32)
         start = jnp.broadcast_to(initial, (len(y), len(initial)))
-        return FittedLaw(head, start, *descended(head, start, y))
+        return FittedLaw(head, start, *descend(head, start, y, STEPS, RATE))
 
     return fit
-
-
-def losses(head: Head, raw: jax.Array, y: jax.Array) -> jax.Array:
-    """Mean negative log-density in each state, [S]."""
-    return jnp.mean(objective("exact")(head(raw[:, None]), y), axis=1)
-
-
-@partial(jax.jit, static_argnums=0)
-def descended(head: Head, start: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The loss's gradient at `start`, and the raw outputs of the least loss in each state on Adam's way from there.
-
-    Both are [S, outputs].
-
-    A step after which a draw would be impossible is halved until none is: such a draw has no gradient that leads back.
-    """
-    rule = optax.adam(optax.cosine_decay_schedule(RATE, STEPS))
-
-    def total(raw: jax.Array) -> tuple[jax.Array, jax.Array]:
-        each = losses(head, raw, y)
-        return jnp.sum(each), each
-
-    def step(carry: Any, _: None) -> tuple[Any, jax.Array]:
-        raw, move, share, state, best, least = carry
-        tried = raw + share[:, None] * move
-        slope, each = jax.grad(total, has_aux=True)(tried)
-        possible = jnp.isfinite(each)
-
-        def chosen(new: jax.Array, old: jax.Array) -> jax.Array:
-            return jnp.where(possible[:, None], new, old) if new.ndim == 2 else new
-
-        after = rule.update(slope, state)
-        raw, move, state = jax.tree.map(chosen, (tried, *after), (raw, move, state))
-        share = jnp.where(possible, jnp.minimum(2 * share, 1.0), share / 2)
-        better = each < least
-        best, least = jnp.where(better[:, None], raw, best), jnp.where(better, each, least)
-        return (raw, move, share, state, best, least), slope
-
-    ones = jnp.ones(len(y), y.dtype)
-    first = start, jnp.zeros_like(start), ones, rule.init(start), start, jnp.inf * ones
-    (*_, best, _), slopes = jax.lax.scan(step, first, None, STEPS)
-    return slopes[0], best
 
 
 LAWS: dict[str, Kind] = {

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 import polars as pl
 from flax import nnx
 
@@ -24,14 +23,14 @@ from experiments.shared.options import Options
 from experiments.shared.passes import sampled
 from experiments.shared.training import trained
 from sbp_jax import configs
-from sbp_jax.config import Config, DataConfig, digest
+from sbp_jax.config import Config, DataConfig
 from sbp_jax.data.plays import Plays
-from sbp_jax.errors import InputError
 from sbp_jax.evaluation import evaluate
-from sbp_jax.runs.datasets import Dataset, open_plays
+from sbp_jax.runs.datasets import open_plays
 from sbp_jax.runs.evaluate import judge_law, oracle_forecast
 from sbp_jax.runs.run import Run, load_run
 from sbp_jax.runs.setup import marginal_law
+from sbp_jax.runs.subset import FirstGames
 from sbp_jax.training.stop import Stop
 
 TITLE = "Plays and parameters"
@@ -58,42 +57,6 @@ FULL = Sizes(62_000, {1_000: 40, 3_000: 25, 10_000: 15, 25_000: 12, 50_000: 10},
 QUICK = Sizes(1_800, {300: 1, 1_100: 1}, (8, 64), 300)
 
 
-@dataclass(frozen=True)
-class First(Dataset):
-    """A data set whose training plays are those of its first games, in an order that is drawn once.
-
-    Attributes:
-        inner: the whole data set.
-        plays: training plays, to the nearest whole game; at least one game.
-    """
-
-    inner: Dataset
-    plays: int
-
-    @property
-    def path(self) -> Path:
-        """Of the whole data set."""
-        return self.inner.path
-
-    @property
-    def fingerprint(self) -> str:
-        """Name of the content: of the whole data set's and of the number of plays."""
-        return digest(self.inner.fingerprint, self.plays)
-
-    def split(self, name: str) -> Plays:
-        """Plays of "train", or all of "validation" or "test".
-
-        Raises:
-            InputError: there are fewer plays to train on.
-        """
-        plays = self.inner.split(name)
-        return plays.select(_first_games(plays.game_id, self.plays)) if name == "train" else plays
-
-    def account(self) -> str:
-        """Of the whole data set."""
-        return self.inner.account()
-
-
 def make(options: Options, root: Path, stop: Stop | None = None) -> list[Growth]:
     """Train what is missing and evaluate it; quick, an epoch of `QUICK`'s sizes.
 
@@ -109,11 +72,11 @@ def make(options: Options, root: Path, stop: Stop | None = None) -> list[Growth]
     rows, largest = [], Path()
     for count, epochs in sizes.epochs.items():
         chosen = {seed: _of(base, epochs, seed) for seed in range(seeds)}
-        part = First(whole, count)
+        part = FirstGames(whole, count)
         found, folders = trained(chosen, part, root, _judge, stop)
         rows += _rows("plays", len(part.split("train")), found)
         largest = folders[0]
-    part = First(whole, sizes.at)
+    part = FirstGames(whole, sizes.at)
     chosen = {
         (channels, seed): _of(base, sizes.epochs[sizes.at], seed, channels)
         for channels in sizes.channels
@@ -135,16 +98,6 @@ def make(options: Options, root: Path, stop: Stop | None = None) -> list[Growth]
         rows=pl.DataFrame(rows, infer_schema_length=None),
     )
     return [growth]
-
-
-def _first_games(games: np.ndarray, plays: int) -> np.ndarray:
-    """Positions of the plays of the first games [n], in their own order; `games` is each play's [N]."""
-    if not 0 < plays <= len(games):
-        raise InputError(f"expected 1 to {len(games):,} training plays, got {plays:,}")
-    names, counts = np.unique(games, return_counts=True)
-    order = np.random.default_rng(0).permutation(len(names))
-    number = 1 + int(np.argmin(np.abs(np.cumsum(counts[order]) - plays)))
-    return np.flatnonzero(np.isin(games, names[order[:number]]))
 
 
 def _of(base: Config, epochs: int, seed: int, channels: int | None = None) -> Config:

@@ -12,6 +12,7 @@ from experiments.growth.page import Growth
 from experiments.shared.options import Options
 from sbp_jax.errors import InputError
 from sbp_jax.runs.datasets import Dataset
+from sbp_jax.runs.subset import FirstGames
 from tests.plays import bare_plays
 
 
@@ -42,7 +43,7 @@ def test_training_sets_are_nested_and_of_whole_games():
     full = whole.split("train")
     before, prints = set(), {whole.fingerprint}
     for count in (30, 100, 400, 1000, len(full)):
-        part = scale.First(whole, count)
+        part = FirstGames(whole, count)
         train = part.split("train")
         assert abs(len(train) - count) <= 35  # half of the longest game
         chosen = set(train.play_id.tolist())
@@ -50,7 +51,7 @@ def test_training_sets_are_nested_and_of_whole_games():
         assert chosen == set(full.play_id[np.isin(full.game_id, np.unique(train.game_id))].tolist())
         assert np.all(np.diff(train.play_id) > 0)
         assert part.fingerprint not in prints
-        assert scale.First(Whole(), count).fingerprint == part.fingerprint
+        assert FirstGames(Whole(), count).fingerprint == part.fingerprint
         assert (part.path, part.account()) == (Path("whole"), "account")
         for name in ("validation", "test"):
             assert part.split(name).play_id.tolist() == whole.split(name).play_id.tolist()
@@ -61,7 +62,7 @@ def test_training_sets_are_nested_and_of_whole_games():
 @pytest.mark.parametrize("count", [0, 1636])
 def test_more_plays_than_there_are_is_one_line(count):
     with pytest.raises(InputError, match=rf"^expected 1 to 1,635 training plays, got {count:,}$"):
-        scale.First(Whole(), count).split("train")
+        FirstGames(Whole(), count).split("train")
 
 
 def test_the_hidden_layers_grow_with_the_width():

@@ -1,7 +1,7 @@
-"""Clients of the service for its load test, in processes of their own: good ones, and those that do harm.
+"""Clients of the service for its load test, in processes of their own: well-behaved and misbehaving ones.
 
-python -m experiments.benchmarks.service_clients KIND TASK.json RESULT.json, as experiments.benchmarks.service_load
-calls it; KIND is "good" or "hostile".
+python -m sbp_jax.service.load.clients KIND TASK.json RESULT.json, as `sbp_jax.service.load.parts` calls it; KIND is
+"good" or "hostile".
 """
 
 import asyncio
