@@ -11,6 +11,7 @@ import tyro
 
 from experiments.marginals.page import Sample, draw
 from sbp_jax.cli.flags import parse
+from sbp_jax.data.readers.columns import check_column, read_file
 from sbp_jax.data.readers.rules import Rules
 from sbp_jax.data.readers.tracking import read_tracking
 from sbp_jax.errors import InputError
@@ -58,16 +59,9 @@ def simulated_sample(folder: Path) -> Sample:
 
 def real_sample(path: Path, tracking: tuple[Path, ...]) -> Sample:
     """Attempts of the regular season that counted, and the frames of tracked ones; InputError names what is missing."""
-    needed = ("result", "yards_gained", "down", "week", "nullified")
-    try:
-        plays = pl.read_parquet(path) if path.suffix == ".parquet" else pl.read_csv(path, infer_schema_length=None)
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file") from error
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-        raise InputError(f"{path}: not a readable table ({str(error).strip().splitlines()[0]})") from error
-    missing = [name for name in needed if name not in plays.columns]
-    if missing:
-        raise InputError(f"{path}: lacks the column(s) {', '.join(missing)}")
+    plays = read_file(path)
+    for name in ("result", "yards_gained", "down", "week", "nullified"):
+        check_column(plays, path, name)
     plays = plays.filter(pl.col("result").is_in(list(_RESULTS)) & ~pl.col("nullified"))
     plays = plays.filter(pl.col("week") <= _LAST_REGULAR_WEEK).drop_nulls(["down", "yards_gained"])
     if plays.is_empty():

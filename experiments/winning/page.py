@@ -1,6 +1,6 @@
 """Ratings against winning and true skill: tables, figures, and sentences by rule."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,10 +9,11 @@ import numpy as np
 import polars as pl
 
 from experiments.shared.headline import Headline
+from sbp_jax.evaluation.statistics import mean_and_error
+from sbp_jax.reporting.comparison import KNOWN, OTHERS, OURS
 from sbp_jax.reporting.style import figure
 from sbp_jax.reporting.tables import markdown
 
-OURS, OTHERS, KNOWN = "#0072B2", "#555555", "#009E73"
 _SURE = 1.645  # standard errors, half of a 90 % interval
 OUTCOMES = {"win_pct": "win percentage", "made_playoffs": "playoffs", "skill": "true skill"}
 
@@ -43,12 +44,16 @@ class Winning:
     @property
     def outcomes(self) -> list[str]:
         """In order."""
-        return self.rows["outcome"].unique(maintain_order=True).to_list()
+        return _distinct(self.rows, "outcome")
 
     @property
     def periods(self) -> list[str]:
         """In order."""
-        return self.rows["period"].unique(maintain_order=True).to_list()
+        return _distinct(self.rows, "period")
+
+    def colour(self, rating: str) -> str:
+        """Of a rating in figures."""
+        return _colour(rating, (self.ours, *self.siblings), self.known)
 
 
 @dataclass(frozen=True)
@@ -71,12 +76,12 @@ class Recovery:
     @property
     def ratings(self) -> list[str]:
         """In order."""
-        return self.rows["rating"].unique(maintain_order=True).to_list()
+        return _distinct(self.rows, "rating")
 
     @property
     def attempts(self) -> list[int]:
         """In order."""
-        return self.rows["attempts"].unique(maintain_order=True).to_list()
+        return _distinct(self.rows, "attempts")
 
     def of(self, rating: str, attempts: int) -> np.ndarray:
         """A rating's correlation in each league at a number of attempts, [leagues]."""
@@ -85,7 +90,7 @@ class Recovery:
 
     def value(self, rating: str, attempts: int) -> float:
         """Its mean over the leagues; NaN where it has none in any."""
-        return _mean_error(self.of(rating, attempts))[0]
+        return mean_and_error(self.of(rating, attempts))[0]
 
 
 @dataclass(frozen=True)
@@ -114,7 +119,7 @@ def winning_headline(winning: Winning) -> Headline:
     header = [f"rating ({winning.periods[-1]})", *(OUTCOMES.get(name, name) for name in winning.outcomes)]
     cells = [
         [name, *(_interval(_one(rows, name, outcome)) for outcome in winning.outcomes)]
-        for name in rows["rating"].unique(maintain_order=True)
+        for name in _distinct(rows, "rating")
     ]
     return Headline(winning.title, header, cells, _verdicts(winning), winning.notes)
 
@@ -122,18 +127,15 @@ def winning_headline(winning: Winning) -> Headline:
 def winning_drawing(path: Path, winning: Winning) -> None:
     """Correlations with intervals, a panel an outcome, of the last period."""
     rows = winning.rows.filter(pl.col("period") == winning.periods[-1])
-    names = rows["rating"].unique(maintain_order=True).to_list()
+    names = _distinct(rows, "rating")
     with figure(path, 3.2 + 2.6 * len(winning.outcomes), 1.3 + 0.26 * len(names)) as drawn:
         panels = drawn.subplots(1, len(winning.outcomes), sharey=True, squeeze=False)[0]
         for panel, outcome in zip(panels, winning.outcomes, strict=True):
             for place, name in enumerate(names):
                 each = _one(rows, name, outcome)
-                colour = (
-                    OURS if name in (winning.ours, *winning.siblings) else KNOWN if name in winning.known else OTHERS
-                )
                 value = each["value"]
                 errors = [[value - each["low"]], [each["high"] - value]]
-                panel.errorbar([value], [place], xerr=errors, fmt="o", ms=4, lw=1.2, color=colour)
+                panel.errorbar([value], [place], xerr=errors, fmt="o", ms=4, lw=1.2, color=winning.colour(name))
             panel.axvline(_one(rows, winning.ours, outcome)["value"], color=OURS, lw=0.7, ls=":")
             panel.set(xlabel=f"correlation with {OUTCOMES.get(outcome, outcome)}")
         panels[0].set_yticks(range(len(names)), names)
@@ -158,7 +160,7 @@ def recovery_drawing(path: Path, recovery: Recovery) -> None:
     with figure(path, 6.5, 4.0) as drawn:
         axes = drawn.subplots()
         for number, name in enumerate(recovery.ratings):
-            colour = OURS if name in recovery.ours else KNOWN if name in recovery.known else OTHERS
+            colour = _colour(name, recovery.ours, recovery.known)
             style = {"color": colour, "marker": markers[number % len(markers)], "ms": 4, "lw": 1.2, "label": name}
             axes.plot(recovery.attempts, [recovery.value(name, n) for n in recovery.attempts], **style)
         axes.set(xlabel="attempts", ylabel="rank correlation with true skill", title=recovery.title)
@@ -167,34 +169,28 @@ def recovery_drawing(path: Path, recovery: Recovery) -> None:
 
 def reliability_report(found: Reliabilities) -> list[str]:
     """Paragraphs of Markdown."""
-    kinds = found.rows["kind"].unique(maintain_order=True).to_list()
-    header, rows = ["rating", *kinds], []
-    for name in found.rows["rating"].unique(maintain_order=True):
-        own = [
-            found.rows.filter((pl.col("rating") == name) & (pl.col("kind") == kind)).row(0, named=True)
-            for kind in kinds
-        ]
-        rows.append([name, *(f"{_interval(each)}, n = {each['pairs']}" for each in own)])
-    return [found.about, markdown(header, rows)]
+    return [found.about, markdown(*_reliability_table(found, lambda each: f", n = {each['pairs']}"))]
 
 
 def reliability_headline(found: Reliabilities) -> Headline:
     """The whole table, without the numbers of pairs."""
-    kinds = found.rows["kind"].unique(maintain_order=True).to_list()
+    return Headline(found.title, *_reliability_table(found, lambda _: ""), [])
+
+
+def _reliability_table(
+    found: Reliabilities, further: Callable[[Mapping[str, Any]], str]
+) -> tuple[list[str], list[list[str]]]:
+    kinds = _distinct(found.rows, "kind")
     rows = []
-    for name in found.rows["rating"].unique(maintain_order=True):
-        own = (
-            found.rows.filter((pl.col("rating") == name) & (pl.col("kind") == kind)).row(0, named=True)
-            for kind in kinds
-        )
-        rows.append([name, *(_interval(each) for each in own)])
-    return Headline(found.title, ["rating", *kinds], rows, [])
+    for name in _distinct(found.rows, "rating"):
+        own = (found.rows.filter(pl.col("rating") == name, pl.col("kind") == kind).row(0, named=True) for kind in kinds)
+        rows.append([name, *(_interval(each) + further(each) for each in own)])
+    return ["rating", *kinds], rows
 
 
 def reliability_drawing(path: Path, found: Reliabilities) -> None:
     """Both reliabilities of each rating with their intervals."""
-    kinds = found.rows["kind"].unique(maintain_order=True).to_list()
-    names = found.rows["rating"].unique(maintain_order=True).to_list()
+    kinds, names = _distinct(found.rows, "kind"), _distinct(found.rows, "rating")
     with figure(path, 7.0, 1.3 + 0.3 * len(names)) as drawn:
         axes = drawn.subplots()
         for number, (kind, colour) in enumerate(zip(kinds, (OURS, OTHERS), strict=False)):
@@ -214,7 +210,7 @@ def _winning_table(winning: Winning, rows: pl.DataFrame) -> str:
     for outcome in winning.outcomes:
         header += [OUTCOMES.get(outcome, outcome), f"{winning.ours}'s lead"]
     cells = []
-    for name in rows["rating"].unique(maintain_order=True):
+    for name in _distinct(rows, "rating"):
         row = [name]
         for outcome in winning.outcomes:
             each = _one(rows, name, outcome)
@@ -237,7 +233,7 @@ def _verdicts(winning: Winning) -> list[str]:
         parts = []
         for outcome in winning.outcomes:
             none = (winning.ours, *winning.siblings, *winning.known)
-            rivals = [name for name in rows["rating"].unique(maintain_order=True) if name not in none]
+            rivals = [name for name in _distinct(rows, "rating") if name not in none]
             best = max(rivals, key=lambda name: np.nan_to_num(_one(rows, name, outcome)["value"], nan=-2.0))
             ours, other = _one(rows, winning.ours, outcome), _one(rows, best, outcome)
             sure = other["difference_low"] > 0 or other["difference_high"] < 0
@@ -255,7 +251,7 @@ def _verdicts(winning: Winning) -> list[str]:
 def _recovery_table(recovery: Recovery) -> str:
     rows = []
     for name in recovery.ratings:
-        each = [_mean_error(recovery.of(name, n)) for n in recovery.attempts]
+        each = [mean_and_error(recovery.of(name, n)) for n in recovery.attempts]
         rows.append([name, *(f"{mean:.3f} ± {error:.3f}" for mean, error in each)])
     table = markdown(["rating", *(f"{n} attempts" for n in recovery.attempts)], rows)
     return f"{table}\n\n± is the standard error over leagues."
@@ -269,7 +265,7 @@ def _first(recovery: Recovery) -> list[str]:
         found: dict[str, dict[str, list[str]]] = {"ahead of": {}, "not told from": {}, "behind": {}}
         for n in recovery.attempts:
             best = max(rivals, key=lambda name: np.nan_to_num(recovery.value(name, n), nan=-2.0))
-            lead, error = _mean_error(recovery.of(ours, n) - recovery.of(best, n))
+            lead, error = mean_and_error(recovery.of(ours, n) - recovery.of(best, n))
             verdict = "not told from" if not abs(lead) > _SURE * error else "ahead of" if lead > 0 else "behind"
             found[verdict].setdefault(best, []).append(f"{n} ({lead:+.3f} ± {error:.3f})")
         parts = [
@@ -281,11 +277,12 @@ def _first(recovery: Recovery) -> list[str]:
     return said
 
 
-def _mean_error(values: np.ndarray) -> tuple[float, float]:
-    """Mean and standard error over the leagues that have a value; of fewer than two the error is infinite."""
-    known = values[np.isfinite(values)]
-    error = known.std(ddof=1) / np.sqrt(len(known)) if len(known) > 1 else np.inf
-    return float(known.mean()) if len(known) else float("nan"), float(error)
+def _distinct(rows: pl.DataFrame, column: str) -> list[Any]:
+    return rows[column].unique(maintain_order=True).to_list()
+
+
+def _colour(rating: str, ours: Sequence[str], known: Sequence[str]) -> str:
+    return OURS if rating in ours else KNOWN if rating in known else OTHERS
 
 
 def _one(rows: pl.DataFrame, rating: str, outcome: str) -> dict[str, Any]:

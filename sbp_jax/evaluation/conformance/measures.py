@@ -24,7 +24,7 @@ class Finding:
 
     text: str
     holds: bool
-    values: dict[str, float] = field(default_factory=dict)
+    values: dict[str, float | int] = field(default_factory=dict)
 
 
 def total_mass(width: float, side: Implementation) -> Finding:
