@@ -17,8 +17,7 @@ from typing import Any
 from experiments.reproduce import TABLES
 from sbp_jax.cli.flags import parse, run
 from sbp_jax.errors import InputError
-from sbp_jax.reporting.style import NAMES
-from sbp_jax.reporting.tables import markdown, metrics_table
+from sbp_jax.reporting.tables import NAMES, markdown, metrics_table
 
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
 FIGURES = {

@@ -8,68 +8,41 @@ import json
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from experiments.tables import (
-    capabilities,
-    comparison_page,
-    detectors,
-    growth_page,
-    headline_page,
-    mae,
-    pp,
-    scale,
-    twitter,
-    winning_page,
-)
-from experiments.tables import winning as winning_table
-from experiments.tables.capabilities import Capabilities
-from experiments.tables.comparison_page import Comparison
-from experiments.tables.growth_page import Growth
-from experiments.tables.headline_page import Headline
-from experiments.tables.winning_page import Recovery, Reliabilities, Winning
+from experiments.capabilities import page as capabilities_page
+from experiments.capabilities import run as capabilities
+from experiments.detectors import run as detectors
+from experiments.growth import page as growth_page
+from experiments.growth import run as growth
+from experiments.mae import run as mae
+from experiments.pp import run as pp
+from experiments.shared.headline import Headline, headline
+from experiments.shared.options import Options
+from experiments.twitter import run as twitter
+from experiments.winning import page as winning_page
+from experiments.winning import run as winning
 from sbp_jax.atomic import write_whole
 from sbp_jax.cli.flags import parse, run
 from sbp_jax.errors import InputError
+from sbp_jax.reporting import comparison
 from sbp_jax.runs import provenance
 from sbp_jax.runs.signals import listening
 from sbp_jax.runs.train import compiled_once
 from sbp_jax.training.stop import Stop
 
 
-@dataclass(frozen=True)
-class Options:
-    """How a table is made.
-
-    Attributes:
-        seeds: of the data, where they are drawn, and of the trainings.
-        quick: an epoch or two of one seed, of this project's laws SBP and the Gaussian alone: to see that it works,
-            not what comes out.
-        out: folder of the results; without, runs/reproduce/TABLE, where the runs are.
-        play_by_play: list of real plays of the seasons 2017 to 2019, for the tables "mae" and "winning".
-        team_seasons: table of team-seasons with win percentage, playoffs and listed ratings, for the table "winning".
-        counts: folder of CSV files, each a series of counts, for the tables "twitter" and "detectors".
-    """
-
-    seeds: int = 3
-    quick: bool = False
-    out: Path | None = None
-    play_by_play: Path = Path("../shared/data/play_by_play/dropbacks_2017_2019.parquet")
-    team_seasons: Path = Path("../shared/data/qb_seasons/team_qb_season_joined_2001_2023.csv")
-    counts: Path = Path("../shared/data/twitter_volume")
-
-
 class Table(NamedTuple):
-    """A table's title, and what makes it: (options, folder of all tables' runs, stop) -> what it says."""
+    """A table's title, and what makes it: (options, folder of all tables' runs, stop) -> its parts."""
 
     title: str
     make: Callable[[Options, Path, Stop | None], Sequence[Any]]
 
 
 class Shown(NamedTuple):
-    """How a part of a page is told: its paragraphs, its figure, and what the README repeats of it."""
+    """How a part of a page is shown: its paragraphs, its figure, and what the README repeats of it."""
 
     report: Callable[[Any], list[str]]
     drawing: Callable[[Path, Any], None]
@@ -77,56 +50,31 @@ class Shown(NamedTuple):
 
 
 SHOWN: dict[type, Shown] = {
-    Comparison: Shown(comparison_page.report, comparison_page.drawing, headline_page.headline),
-    Growth: Shown(growth_page.page, growth_page.drawing, growth_page.headline),
-    Capabilities: Shown(capabilities.page, capabilities.drawing, capabilities.headline),
-    Winning: Shown(winning_page.winning_report, winning_page.winning_drawing, winning_page.winning_headline),
-    Recovery: Shown(winning_page.recovery_report, winning_page.recovery_drawing, winning_page.recovery_headline),
-    Reliabilities: Shown(
+    comparison.Comparison: Shown(comparison.report, comparison.drawing, headline),
+    growth_page.Growth: Shown(growth_page.page, growth_page.drawing, growth_page.headline),
+    capabilities_page.Capabilities: Shown(
+        capabilities_page.page, capabilities_page.drawing, capabilities_page.headline
+    ),
+    winning_page.Winning: Shown(
+        winning_page.winning_report, winning_page.winning_drawing, winning_page.winning_headline
+    ),
+    winning_page.Recovery: Shown(
+        winning_page.recovery_report, winning_page.recovery_drawing, winning_page.recovery_headline
+    ),
+    winning_page.Reliabilities: Shown(
         winning_page.reliability_report, winning_page.reliability_drawing, winning_page.reliability_headline
     ),
 }
-
-
-def _mae(options: Options, root: Path, stop: Stop | None) -> list[Comparison]:
-    return mae.make(options.seeds, options.quick, root / "mae", options.play_by_play, stop)
-
-
-def _pp(options: Options, root: Path, stop: Stop | None) -> list[Comparison]:
-    return pp.make(options.seeds, options.quick, root / "pp", stop)
-
-
-def _twitter(options: Options, root: Path, stop: Stop | None) -> list[Comparison]:
-    return [twitter.make(options.seeds, options.quick, root / "twitter", options.counts, stop)]
-
-
-def _detectors(options: Options, root: Path, stop: Stop | None) -> list[Comparison]:
-    synthetic = detectors.synthetic(options.seeds, options.quick, root / "pp", stop)
-    return [*synthetic, *detectors.counts(options.seeds, options.quick, root / "twitter", options.counts, stop)]
-
-
-def _capabilities(options: Options, root: Path, stop: Stop | None) -> list[Capabilities]:
-    del root, stop  # nothing is trained that is kept
-    return [capabilities.make(options.quick)]
-
-
-def _scale(options: Options, root: Path, stop: Stop | None) -> list[Growth]:
-    return [scale.make(options.seeds, options.quick, root / "scale", stop)]
-
-
-def _winning(options: Options, root: Path, stop: Stop | None) -> list[Any]:
-    return winning_table.make(options.quick, root / "winning", options.play_by_play, options.team_seasons, stop)
-
-
-TABLES = {
-    "mae": Table("Median absolute errors", _mae),
-    "pp": Table("Probability-probability errors", _pp),
-    "scale": Table("Plays and parameters", _scale),
-    "twitter": Table("Counts of mentions", _twitter),
-    "detectors": Table("Alarms on extremes", _detectors),
-    "capabilities": Table("Capabilities", _capabilities),
-    "winning": Table("Ratings and winning", _winning),
+_STUDIES = {
+    "mae": mae,
+    "pp": pp,
+    "scale": growth,
+    "twitter": twitter,
+    "detectors": detectors,
+    "capabilities": capabilities,
+    "winning": winning,
 }
+TABLES = {name: Table(study.TITLE, study.make) for name, study in _STUDIES.items()}
 
 
 def write(name: str, options: Options, words: list[str], stop: Stop | None = None) -> Path:

@@ -11,7 +11,7 @@ import numpy as np
 from experiments.benchmarks import distribution_page as tables
 from experiments.benchmarks import variants
 from experiments.benchmarks.timing import extra_memory, in_turn, median_ms
-from experiments.properties.peer import Peer
+from sbp_jax.evaluation.conformance.reference import Reference
 
 PARTS = ("peer", "steps", "growth", "bandwidth")
 TITLE = "Speed and memory of the law"
@@ -66,7 +66,7 @@ def our_calls(rows: int) -> dict[str, Callable[[], Any]]:
     }
 
 
-def peer_calls(peer: Peer, rows: int) -> dict[str, Callable[[], Any]]:
+def peer_calls(peer: Reference, rows: int) -> dict[str, Callable[[], Any]]:
     """The published implementation's calls, by work."""
     torch, distributions = peer._torch, peer._distributions
     logits, edges, shape, scale, y, q = (torch.tensor(a) for a in inputs(rows, BINS))
@@ -100,7 +100,7 @@ def peer_calls(peer: Peer, rows: int) -> dict[str, Callable[[], Any]]:
 
 def peer(seconds: float) -> list[dict[str, Any]]:
     """One row a work: milliseconds of both sides, measured in turn; the peer's is None where it is not installed."""
-    published, rows = Peer.load(), []
+    published, rows = Reference.load(), []
     for count in (16384, 131072):
         works = [work for work, n in RATIOS if n == count]
         mine, theirs = our_calls(count), {} if published is None else peer_calls(published, count)

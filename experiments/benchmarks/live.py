@@ -22,9 +22,9 @@ from experiments.benchmarks.batches import synthetic
 from experiments.benchmarks.peer_network import live_call
 from experiments.benchmarks.timing import one_core
 from experiments.benchmarks.training import BINS, SAME
-from experiments.properties.peer import Peer
 from sbp_jax.config import Config, HeadConfig
 from sbp_jax.data.plays import PLAYER_FEATURES, PLAYERS, STATIC_FEATURES
+from sbp_jax.evaluation.conformance.reference import Reference
 from sbp_jax.live import LiveScorer
 from sbp_jax.live.programs import Programs, programs_of
 from sbp_jax.training import Predictor
@@ -80,7 +80,7 @@ def calls(seconds: float) -> list[dict[str, Any]]:
             works[f"frame of {TOGETHER} plays", form] = partial(
                 many.push_many, dict.fromkeys(range(TOGETHER), frames[0])
             )
-        peer = Peer.load()
+        peer = Reference.load()
         if peer is not None:
             for kind in ("peer, traced", "peer, eager"):
                 for count in LENGTHS:

@@ -5,14 +5,21 @@ from typing import Any
 
 import numpy as np
 
-from experiments.properties.peer import Peer
+from sbp_jax.evaluation.conformance.reference import Reference
 
 LEARNING_RATE = 1e-7  # the one batch, fitted a thousand times, drives the peer's gradients to NaN
 TAIL_MASS = 0.05
 
 
 def training_step(
-    peer: Peer, x: np.ndarray, mask: np.ndarray, yards: np.ndarray, layers: int, channels: int, kernel: int, bins: int
+    peer: Reference,
+    x: np.ndarray,
+    mask: np.ndarray,
+    yards: np.ndarray,
+    layers: int,
+    channels: int,
+    kernel: int,
+    bins: int,
 ) -> Callable[[], float]:
     """A call that takes one step of Adam and returns its loss.
 
@@ -43,7 +50,7 @@ def training_step(
     return step
 
 
-def live_call(peer: Peer, x: np.ndarray, traced: bool) -> Callable[[], Any]:
+def live_call(peer: Reference, x: np.ndarray, traced: bool) -> Callable[[], Any]:
     """A call that says three quantiles of plays: network, law and its `icdf`, without gradients, on one thread.
 
     Args:

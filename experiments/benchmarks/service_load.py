@@ -4,17 +4,9 @@ Real test plays of the run, many at once over WebSockets; then beside clients th
 service in the middle. Every answer is compared with what a scorer alone says. Server and clients share the machine.
 """
 
-import itertools
 import json
-import os
-import signal
-import socket
-import subprocess
 import sys
 import tempfile
-import time
-import urllib.request
-from collections import Counter
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -23,19 +15,17 @@ from typing import Annotated, Any
 import numpy as np
 import tyro
 
-from experiments.benchmarks.service_clients import NUMBERS
 from experiments.benchmarks.service_page import page
 from sbp_jax.cli.flags import parse, run
 from sbp_jax.errors import InputError
 from sbp_jax.live import LiveScorer
 from sbp_jax.runs import provenance
 from sbp_jax.runs.run import load_run
+from sbp_jax.service.load.clients import NUMBERS
+from sbp_jax.service.load.parts import EACH, TOLERANCE, Load, Part, Server, part
 
-TOLERANCE = 1e-4  # relative above 1
 DIFFERENT = 200  # plays that the clients replay
 DECIMALS = 4  # of a frame's numbers, as a tracking system sends them
-EACH = 4  # plays of a connection at once
-START_S = 180.0  # for the service to load its run
 
 
 @dataclass(frozen=True)
@@ -59,59 +49,6 @@ class Options:
     processes: int = 2
     out: Path = Path("experiments/results/service")
     note: str = ""
-
-
-class Server:
-    """The service in a process of its own."""
-
-    def __init__(self, run: Path, folder: Path, plays: int, port: int = 0) -> None:
-        self.port = port or _free_port()
-        self.log = folder / f"server-{time.time():.3f}.log"
-        words = [str(run), "--port", str(self.port), "--plays", str(plays)]
-        with self.log.open("w") as log:
-            command = [sys.executable, "-m", "experiments.serve", *words]
-            self.process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
-        began = time.monotonic()
-        while not self.health():
-            if self.process.poll() is not None or time.monotonic() > began + START_S:
-                self.process.kill()
-                raise InputError(f"the service did not start: {self.log.read_text()[-400:].strip()}")
-            time.sleep(0.1)
-        self.start_s = time.monotonic() - began
-
-    def health(self) -> dict[str, Any] | None:
-        """What it says of itself; None while nobody answers."""
-        try:
-            return json.loads(self.get("/health"))
-        except OSError:
-            return None
-
-    def get(self, path: str) -> str:
-        """A page of it."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as answer:
-            return answer.read().decode()
-
-    def memory_mib(self) -> float:
-        """Resident memory."""
-        for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
-            if line.startswith("VmRSS:"):
-                return int(line.split()[1]) / 1024
-        raise InputError("the service has ended")
-
-    def cpu_s(self) -> float:
-        """Processor time that it has taken."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-    def files(self) -> int:
-        """Open files and sockets."""
-        return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
-
-    def stop(self) -> tuple[int, float]:
-        """End it by SIGTERM: exit code, and seconds until it ended."""
-        began = time.monotonic()
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=60), time.monotonic() - began
 
 
 def expected_of(path: Path, count: int) -> list[dict[str, Any]]:
@@ -143,76 +80,19 @@ def expected_of(path: Path, count: int) -> list[dict[str, Any]]:
     return outcomes
 
 
-def part(options: Options, server: Server, plays: list[dict[str, Any]], folder: Path, seconds: float, what: str) -> Any:
-    """One part of the test: the good clients, and beside them "hostile" ones or a "restart" of the service."""
-    connections = -(-options.plays // EACH)
-    until = time.time() + seconds
-    shared = {
-        "url": f"ws://127.0.0.1:{server.port}/v1/live",
-        "http": f"http://127.0.0.1:{server.port}",
-        "plays": plays,
-        "hz": options.hz,
-        "until": until,
-        "each": EACH,
-        "tolerance": TOLERANCE,
-    }
-    clients, results = [], []
-    bounds = np.linspace(0, connections, options.processes + 1).astype(int).tolist()
-    tasks = [("good", {"first": a, "connections": b - a}) for a, b in itertools.pairwise(bounds)]
-    for number, (kind, own) in enumerate(tasks + ([("hostile", {})] if what == "hostile" else [])):
-        task, result = folder / f"{what}-{number}.json", folder / f"{what}-{number}-result.json"
-        task.write_text(json.dumps(shared | own))
-        words = [sys.executable, "-m", "experiments.benchmarks.service_clients", kind, str(task), str(result)]
-        clients.append(subprocess.Popen(words))
-        results.append((kind, result))
-    memory: list[tuple[float, float]] = []
-    began, restart = time.time(), None
-    files, cpu_s = 0, server.cpu_s()
-    while any(client.poll() is None for client in clients):
-        if time.time() > until + 60:
-            for client in clients:
-                client.kill()
-            raise InputError("clients did not end")
-        if what == "restart" and not restart and time.time() > began + options.seconds / 4:
-            asked = time.time()
-            code, ended_s = server.stop()
-            again = Server(options.run, folder, _rows(options), server.port)
-            server.process, server.log = again.process, again.log
-            restart = {"exit_code": code, "ended_s": ended_s, "away_s": time.time() - asked}
-        memory.append((time.time() - began, server.memory_mib()))
-        files = max(files, server.files())
-        time.sleep(1.0)
-    if any(client.returncode for client in clients):
-        raise InputError(f"clients ended with exit codes {[client.returncode for client in clients]}")
-    said = [(kind, json.loads(result.read_text())) for kind, result in results]
-    good = [each for kind, each in said if kind == "good"]
-    time.sleep(1.0)
-    return {
-        "seconds": seconds,
-        "count": dict(sum((Counter(each["count"]) for each in good), Counter())),
-        "latency_ms": _quantiles(np.concatenate([each["latencies"] for each in good]) * 1000),
-        "outages_s": [outage for each in good for outage in each["outages"]],
-        "wrong": [line for each in good for line in each["wrong"]],
-        "hostile": next((each["count"] for kind, each in said if kind == "hostile"), None),
-        "restart": restart,
-        "memory_mib": memory,
-        "cores": None if restart else (server.cpu_s() - cpu_s) / (time.time() - began),
-        "files": [files, server.files()],
-        "open_after": (server.health() or {}).get("open_plays"),
-    }
-
-
 def measure(options: Options, folder: Path) -> dict[str, Any]:
     """All three parts, and how the service ended."""
     plays = expected_of(options.run, DIFFERENT)
-    server = Server(options.run, folder, _rows(options))
+    half = options.seconds / 2
+    load = Load(options.plays, options.hz, options.processes, half / 2)
+    server = Server(options.run, folder, load.rows)
     parts: dict[str, Any] = {}
     try:
         # after a restart there must be time left: to load a run beside clients takes longer than alone
-        half = options.seconds / 2
-        for what, seconds in (("steady", 2 * half), ("hostile", half), ("restart", half + 2.5 * server.start_s)):
+        spans: dict[Part, float] = {"steady": 2 * half, "hostile": half, "restart": half + 2.5 * server.start_s}
+        for what, seconds in spans.items():
             print(f"{what}: {seconds:.0f} s ...", file=sys.stderr)
-            parts[what] = part(options, server, plays, folder, seconds, what)
+            parts[what] = part(load, server, plays, folder, seconds, what)
             parts[what]["metrics"] = _counters(server.get("/metrics"))
         code, ended_s = server.stop()
     finally:
@@ -248,22 +128,6 @@ def command(words: list[str]) -> None:
     text = page(results, words)
     (options.out / "service.md").write_text(text)
     print(f"{text}\nwritten to {options.out}")
-
-
-def _rows(options: Options) -> int:
-    """Rows of the service: room for the good clients and for those who do harm."""
-    return options.plays + 56
-
-
-def _free_port() -> int:
-    with socket.socket() as each:
-        each.bind(("127.0.0.1", 0))
-        return each.getsockname()[1]
-
-
-def _quantiles(values: np.ndarray) -> dict[str, float]:
-    found = np.quantile(values, [0.5, 0.95, 0.99, 1.0]).tolist() if len(values) else [float("nan")] * 4
-    return dict(zip(("p50", "p95", "p99", "max"), found, strict=True))
 
 
 def _counters(text: str) -> dict[str, float]:

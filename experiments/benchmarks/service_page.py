@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from experiments.benchmarks.service_clients import PATIENCE_S
 from sbp_jax.runs import provenance
+from sbp_jax.service.load.clients import PATIENCE_S
 
 TITLE = "The service under load"
 

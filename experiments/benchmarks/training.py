@@ -14,13 +14,13 @@ from experiments.benchmarks import training_page as tables
 from experiments.benchmarks.batches import NUM_STATIC, synthetic
 from experiments.benchmarks.peer_network import training_step
 from experiments.benchmarks.timing import in_turn, median_ms
-from experiments.properties.peer import Peer
 from sbp_jax.config import Config, HeadConfig
 from sbp_jax.data.batches.arrays import Arrays
 from sbp_jax.data.batches.batching import Batches
 from sbp_jax.data.batches.symmetry import mirror_of
 from sbp_jax.data.plays import PLAYER_FEATURES, PLAYERS, Plays
 from sbp_jax.distributions.heads import objective
+from sbp_jax.evaluation.conformance.reference import Reference
 from sbp_jax.models import FlatEncoder, Network, receptive_field
 from sbp_jax.models.network import NetworkConfig
 from sbp_jax.models.tcn import NO_DROPOUT
@@ -78,7 +78,7 @@ def steps_call(trainer: Trainer, feed: ResidentFeed) -> Callable[[], Any]:
 
 def step(seconds: float) -> list[dict[str, Any]]:
     """One row a batch size: milliseconds a step of all forms, in turn; the peer's is None where it is not installed."""
-    peer, rows = Peer.load(), []
+    peer, rows = Reference.load(), []
     for size in BATCH_SIZES:
         data = synthetic(np.full(TOGETHER * size, FRAMES))
         feed = ResidentFeed(Arrays.of(data, (FRAMES,)), size, steps=TOGETHER)

@@ -69,6 +69,11 @@ class Metrics:
         """Nested dictionary of plain numbers."""
         return asdict(self)
 
+    def flat(self) -> dict[str, float]:
+        """Return the metrics under one name each: `pp_full` is `full` of `pp`."""
+        pp = {f"pp_{region}": value for region, value in asdict(self.pp).items()}
+        return {"nll": self.nll, "crps": self.crps, "mae": self.mae, **pp}
+
 
 def integer_crps(forecast: IntegerForecast, y: np.ndarray) -> np.ndarray:
     """CRPS of each outcome [N]: sum_k (P(Y <= k) - 1{y <= k})^2, as in Gneiting and Raftery 2007, on the integers."""

@@ -3,15 +3,21 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
-from scipy.stats import t as student
 
-from sbp_jax.reporting.style import COLOURS, NAMES, figure
-from sbp_jax.reporting.tables import markdown
+from sbp_jax.evaluation.statistics import (
+    LEVEL,
+    VERDICTS,
+    Verdict,
+    gap_closed,
+    mean_interval,
+    paired_difference,
+)
+from sbp_jax.reporting.style import COLOURS, figure
+from sbp_jax.reporting.tables import NAMES, markdown
 
 # what the table and the figure show of a member's figures: heading and digits
 SHOWN = {
@@ -30,7 +36,6 @@ JUDGED = {
     "nll_goal": "negative log-likelihood with every law cut at the goal line",
     "crps": "CRPS",
 }
-LEVEL = 0.95
 
 
 @dataclass(frozen=True)
@@ -44,65 +49,10 @@ class Context:
     logarithmic: bool = False
 
 
-@dataclass(frozen=True)
-class Interval:
-    """Mean of a sample of `count` with Student's interval of level 0.95; without a width for a single value."""
-
-    mean: float
-    half: float
-    count: int
-
-    @classmethod
-    def of(cls, values: np.ndarray) -> "Interval":
-        """That of values [n], n at least 1."""
-        count = len(values)
-        if count < 2:
-            return cls(float(np.mean(values)), float("nan"), count)
-        spread = float(np.std(values, ddof=1)) / count**0.5
-        return cls(float(np.mean(values)), float(student.ppf(0.5 + LEVEL / 2, count - 1)) * spread, count)
-
-    @property
-    def sign(self) -> int:
-        """1 or -1 where the interval lies on one side of zero, else 0."""
-        return 0 if not abs(self.mean) > self.half else (1 if self.mean > 0 else -1)
-
-    def text(self, digits: int) -> str:
-        """`mean ± half`."""
-        return f"{self.mean:.{digits}f}" + ("" if np.isnan(self.half) else f" ± {self.half:.{digits}f}")
-
-
-def flat(figures: Mapping[str, Any]) -> dict[str, float]:
-    """Nested figures by one name each: `pp_full` for `pp`'s `full`."""
-    found: dict[str, float] = {}
-    for name, value in figures.items():
-        inner = {f"{name}_{key}": each for key, each in value.items()} if isinstance(value, Mapping) else {name: value}
-        found |= inner
-    return found
-
-
 def arms_of(table: pl.DataFrame) -> list[str]:
     """Names of the arms that have at least one training that came to an end, in their order."""
     ended = table.filter(pl.col("nll").is_not_null())
     return ended["arm"].unique(maintain_order=True).to_list()
-
-
-def interval(table: pl.DataFrame, arm: str, name: str) -> Interval:
-    """A figure of an arm over its seeds."""
-    values = table.filter((pl.col("arm") == arm) & pl.col(name).is_not_null())[name]
-    return Interval.of(values.to_numpy().astype(np.float64))
-
-
-def difference(table: pl.DataFrame, arm: str, reference: str, name: str) -> Interval | None:
-    """A figure of an arm less that of the reference, seed by seed; None where they share no seed."""
-    one, two = pairs(table, arm, reference, name)
-    return Interval.of(one - two) if len(one) else None
-
-
-def pairs(table: pl.DataFrame, arm: str, reference: str, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """A figure of an arm and that of the reference, of the seeds that have both."""
-    one, two = (table.filter(pl.col("arm") == each).select("seed", name) for each in (arm, reference))
-    both = one.join(two, on="seed", suffix="_reference").drop_nulls()
-    return both[name].to_numpy(), both[f"{name}_reference"].to_numpy()
 
 
 def report(
@@ -121,7 +71,7 @@ def report(
     rows = []
     for arm in arms_of(table):
         count = len(table.filter((pl.col("arm") == arm) & pl.col("nll").is_not_null()))
-        cells = [interval(table, arm, name).text(digits) for name, (_, digits) in SHOWN.items()]
+        cells = [mean_interval(table, arm, name).text(digits) for name, (_, digits) in SHOWN.items()]
         rows.append([arm, count, *cells])
     for name, figures in baselines.items():
         rows.append([NAMES.get(name, name), "", *(f"{figures[key]:.{digits}f}" for key, (_, digits) in SHOWN.items())])
@@ -139,31 +89,32 @@ def shown(table: pl.DataFrame, baselines: Mapping[str, Mapping[str, float]], con
     arms = arms_of(table)
     for name, title in JUDGED.items():
         digits = SHOWN[name][1]
-        means = {arm: interval(table, arm, name).mean for arm in arms}
+        means = {arm: mean_interval(table, arm, name).mean for arm in arms}
         best = min(arms, key=lambda arm: means[arm])
         sentences.append(f"By {title} the best arm is {best} ({means[best]:.{digits}f}).")
         if context.reference not in arms:
             continue
-        worse, better, same = [], [], []
+        groups: dict[Verdict, list[str]] = {verdict: [] for verdict in VERDICTS}
         for arm in arms:
-            gap = None if arm == context.reference else difference(table, arm, context.reference, name)
+            gap = None if arm == context.reference else paired_difference(table, arm, context.reference, name)
             if gap is not None:
-                group = {1: worse, -1: better, 0: same}[gap.sign]
-                group.append(f"{arm} ({gap.mean:+.{digits}f})")
-        for group, verb in ((better, "better"), (worse, "worse")):
-            if group:
-                sentences.append(f"Seed by seed {verb} than {context.reference}: {', '.join(group)}.")
+                groups[gap.verdict].append(f"{arm} ({gap.mean:+.{digits}f})")
+        better, worse, same = (", ".join(groups[verdict]) for verdict in VERDICTS)
+        if better:
+            sentences.append(f"Seed by seed better than {context.reference}: {better}.")
+        if worse:
+            sentences.append(f"Seed by seed worse than {context.reference}: {worse}.")
         if same:
-            sentences.append(f"Not told from {context.reference} by these seeds: {', '.join(same)}.")
+            sentences.append(f"Not told from {context.reference} by these seeds: {same}.")
     if "oracle" in baselines:
-        gap = baselines["marginal"]["crps"] - baselines["oracle"]["crps"]
-        closed = {arm: (baselines["marginal"]["crps"] - interval(table, arm, "crps").mean) / gap for arm in arms}
+        bounds = baselines["marginal"]["crps"], baselines["oracle"]["crps"]
+        closed = {arm: gap_closed(mean_interval(table, arm, "crps").mean, *bounds) for arm in arms}
         low, high = min(closed, key=lambda arm: closed[arm]), max(closed, key=lambda arm: closed[arm])
         sentences.append(
             f"Of the CRPS gap between marginal and true law the arms close {closed[low]:.0%} ({low}) to "
             f"{closed[high]:.0%} ({high})."
         )
-    tail = {arm: interval(table, arm, "pp_lower").mean + interval(table, arm, "pp_upper").mean for arm in arms}
+    tail = {arm: sum(mean_interval(table, arm, name).mean for name in ("pp_lower", "pp_upper")) for arm in arms}
     calm = min(arms, key=lambda arm: tail[arm])
     sentences.append(f"The tails of {calm} are calibrated best (PP errors of both add up to {tail[calm]:.4f}).")
     fallen = table.filter(pl.col("nll").is_null())
@@ -198,7 +149,7 @@ def _along(axis: Axes, table: pl.DataFrame, placed: Mapping[str, float], name: s
     points = table.filter(pl.col("arm").is_in(list(placed)) & pl.col(name).is_not_null())
     axis.plot(points["x"], points[name], ".", color="#999999", markersize=4)
     arms = sorted(placed, key=lambda arm: placed[arm])
-    found = [interval(table, arm, name) for arm in arms]
+    found = [mean_interval(table, arm, name) for arm in arms]
     half = np.nan_to_num([each.half for each in found])
     x = [placed[arm] for arm in arms]
     axis.errorbar(
@@ -212,7 +163,7 @@ def _along(axis: Axes, table: pl.DataFrame, placed: Mapping[str, float], name: s
 def _listed(axis: Axes, table: pl.DataFrame, arms: list[str], name: str, named: bool) -> None:
     for row, arm in enumerate(arms):
         values = table.filter((pl.col("arm") == arm) & pl.col(name).is_not_null())[name]
-        found = interval(table, arm, name)
+        found = mean_interval(table, arm, name)
         axis.plot(values, [row] * len(values), ".", color="#999999", markersize=4)
         half = np.nan_to_num(found.half)
         axis.errorbar([found.mean], [row], xerr=[half], color=COLOURS["sbp"], marker="o", markersize=4, capsize=2)

@@ -8,7 +8,8 @@ import numpy as np
 import polars as pl
 from matplotlib.ticker import MaxNLocator
 
-from sbp_jax.reporting.style import ACTUAL, COLOURS, NAMES, figure
+from sbp_jax.reporting.style import ACTUAL, COLOURS, figure
+from sbp_jax.reporting.tables import NAMES
 
 AVERAGE = 74.5  # the league's passing score
 

@@ -14,12 +14,6 @@ COLOURS = {
     "marginal": "#777777",
     "oracle": "#009E73",
 }
-NAMES = {
-    "sbp": "SBP network",
-    "gaussian": "Gaussian network",
-    "marginal": "Marginal SBP",
-    "oracle": "Oracle (true law)",
-}
 ACTUAL = "#CC79A7"
 
 

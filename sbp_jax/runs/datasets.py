@@ -251,7 +251,7 @@ def open_plays(config: DataConfig, progress: bool = True) -> PlayDataset:
         InputError: what is wrong with the source or a field.
     """
     if not (config.tracking or config.source):
-        raise InputError("data.source: expected lists of plays: those that are simulated have tracking")
+        raise InputError("data.source: expected lists of plays, got none (simulated plays always have tracking)")
     simulated = None if config.source else _simulate(config, progress)
     sources: tuple[str | Path, ...] = (simulated,) if simulated else config.source
     choice = PrepareConfig(

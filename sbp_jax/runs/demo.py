@@ -16,6 +16,7 @@ from sbp_jax.config import Config, DataConfig
 from sbp_jax.data.plays import Plays
 from sbp_jax.data.prepared.splits import SPLITS
 from sbp_jax.evaluation import YARDS, IntegerForecast, evaluate, integer_forecast, pp_curve
+from sbp_jax.evaluation.statistics import gap_closed
 from sbp_jax.reporting import figures
 from sbp_jax.reporting.leaderboard import leaderboard_table
 from sbp_jax.reporting.tables import metrics_table
@@ -154,9 +155,9 @@ def run_demo(config: Config, out: Path, stop: Stop | None = None) -> None:
             summary["skill_rank_correlation_oracle"] = rank_correlation(ideal, skill)
             held_out = leaderboard(pl.concat([runs["sbp"].score(plays) for plays in every[1:]]))
             summary["skill_rank_correlation_held_out"] = rank_correlation(held_out, skill)
-            gap = models["marginal"]["crps"] - models["oracle"]["crps"]
+            crps = {name: metrics["crps"] for name, metrics in models.items()}
             summary["crps_gap_closed"] = {
-                kind: (models["marginal"]["crps"] - models[kind]["crps"]) / gap for kind in ("sbp", "gaussian")
+                kind: gap_closed(crps[kind], crps["marginal"], crps["oracle"]) for kind in ("sbp", "gaussian")
             }
 
     with clock.stage("figures"):

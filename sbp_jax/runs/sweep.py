@@ -13,7 +13,6 @@ from sbp_jax.config import Config, DataConfig
 from sbp_jax.data.plays import Plays
 from sbp_jax.errors import InputError
 from sbp_jax.evaluation import evaluate
-from sbp_jax.reporting import ablation as reporting
 from sbp_jax.runs.cluster import train_on_ray
 from sbp_jax.runs.datasets import Dataset, PlayDataset, open_dataset
 from sbp_jax.runs.evaluate import judge_law, oracle_forecast
@@ -72,6 +71,8 @@ def trials(
             if not isinstance(config.data, DataConfig):
                 raise InputError("--source: expected a base configuration of plays, and this one is of time series")
             config = replace(config, data=replace(config.data, source=tuple(source)))
+        if isinstance(config.data, DataConfig) and not (config.data.tracking or config.data.source):
+            raise InputError(f"{chosen.name}: expected lists of plays; name them with --source FILE")
         if plays is not None:
             if not isinstance(config.data, DataConfig) or config.data.source or not config.data.tracking:
                 raise InputError("--plays: a number of simulated plays, and these are read from files")
@@ -90,7 +91,7 @@ def trials(
 
 def figures_of(folder: Path, dataset: Dataset) -> dict[str, Any]:
     """Figures of a run on the test plays."""
-    run, plays = load_run(folder), dataset.split("test")
+    run, plays = load_run(folder, trust=True), dataset.split("test")
     law, metrics = run.predict(plays), run.metrics
     best = metrics["validation_loss"].arg_min() if len(metrics) else None
     return {
@@ -103,11 +104,11 @@ def figures_of(folder: Path, dataset: Dataset) -> dict[str, Any]:
 
 def baselines(folder: Path, dataset: Dataset) -> dict[str, dict[str, float]]:
     """Figures of the marginal distribution that a run began with, and of the true law where it is known."""
-    run, plays = load_run(folder), dataset.split("test")
+    run, plays = load_run(folder, trust=True), dataset.split("test")
     found = {"marginal": _figures(marginal_law(run.model, plays), run, plays)}
     if isinstance(dataset, PlayDataset) and dataset.simulated is not None:
         figures = evaluate(oracle_forecast(dataset.truth(), plays), plays.yards)
-        found["oracle"] = reporting.flat(figures.to_dict()) | {"nll_goal": figures.nll}  # it knows of the goal line
+        found["oracle"] = figures.flat() | {"nll_goal": figures.nll}  # it knows of the goal line
     return found
 
 
@@ -115,7 +116,7 @@ def _figures(law: Any, run: Run, plays: Plays) -> dict[str, float]:
     """Figures of a law as the run's is judged, and its NLL where what it has beyond the goal line is a touchdown."""
     goal = goal_line(outcome_of(run.config.data), plays)
     figures, cut = (judge_law(law, plays, run.whole, limit).metrics for limit in (run.limit(plays), goal))
-    return reporting.flat(figures.to_dict()) | {"nll_goal": cut.nll}
+    return figures.flat() | {"nll_goal": cut.nll}
 
 
 def ablate(

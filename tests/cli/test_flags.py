@@ -184,7 +184,7 @@ def test_mistake_is_one_line(words, message):
         (
             train.command,
             ["smoke", "--data.no-tracking", "--network.encoder", "none"],
-            "data.source: expected lists of plays: those that are simulated have tracking",
+            "data.source: expected lists of plays, got none (simulated plays always have tracking)",
         ),
     ],
 )

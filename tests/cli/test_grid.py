@@ -99,7 +99,9 @@ def test_trials_are_arms_times_seeds(tmp_path):
     with pytest.raises(InputError, match="--seeds: expected at least 1"):
         trials(chosen, seeds=0)
     with pytest.raises(InputError, match="--plays: a number of simulated plays, and these are read from files"):
-        trials(grid.read("bins", "play_by_play"), plays=300)
+        trials(grid.read("bins", "play_by_play"), plays=300, source=("plays.csv",))
+    with pytest.raises(InputError, match="expected lists of plays"):
+        trials(grid.read("bins", "play_by_play"))
     broken = grid.read(written(tmp_path, GOOD.replace("[0.2, 0.2]", "[0.7, 0.2]")))
     with pytest.raises(InputError, match=r"mine, arm .large.: .*below 1/2"):
         trials(broken)

@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from experiments.tables import boosting, mae
+from experiments.shared import passes
+from sbp_jax.evaluation import boosting
 from tests.plays import random_plays
 
 pytest.importorskip("xgboost")
@@ -40,7 +41,7 @@ def test_each_loss_has_its_own_target(sample, tmp_path, monkeypatch):
 def test_the_test_plays_are_the_same_always(monkeypatch):
     monkeypatch.setattr(mae, "TEST_PLAYS", 4)
     plays = random_plays(9)
-    once = mae.sampled(plays)
+    once = passes.sampled(plays)
     assert len(once) == 4
-    assert mae.sampled(plays).play_id.tolist() == once.play_id.tolist()
-    assert len(mae.sampled(random_plays(3))) == 3
+    assert passes.sampled(plays).play_id.tolist() == once.play_id.tolist()
+    assert len(passes.sampled(random_plays(3))) == 3

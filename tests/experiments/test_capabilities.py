@@ -8,13 +8,15 @@ import numpy as np
 import polars as pl
 import pytest
 
-from experiments.tables import boosting, capabilities
-from experiments.tables.approaches import LAWS, Fitted, law
-from experiments.tables.capabilities import Capabilities, differing, drawing, headline, measured, page
-from experiments.tables.probes import PROBES, Probe
-from experiments.tables.rivals import Point, Watch
+from experiments.capabilities import run as capabilities
+from experiments.capabilities.approaches import LAWS, Fitted, law
+from experiments.capabilities.baselines import Point, Watch
+from experiments.capabilities.page import Capabilities, differing, drawing, headline, page
+from experiments.capabilities.probes import PROBES, Probe
+from experiments.capabilities.run import measured
+from experiments.shared.options import Options
 from sbp_jax.errors import InputError
-from sbp_jax.evaluation import detectors
+from sbp_jax.evaluation import boosting, detectors
 
 NAMES = [probe.name for probe in PROBES]
 # in the order of the probes: base, time-varying, learnt, asymmetric, higher order, multimodal, bounded, exact
@@ -184,7 +186,7 @@ def test_a_missing_rival_is_one_line(missing, monkeypatch):
     else:
         monkeypatch.setattr(detectors, "_library", lambda: pytest.fail("asked for"))
     with pytest.raises(InputError, match=rf"^{missing} is not installed: pip install [^\n]*$"):
-        capabilities.make(quick=False)
+        capabilities.make(Options(), Path())
 
 
 def probe_of(name: str) -> Probe:

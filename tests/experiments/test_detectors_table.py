@@ -6,7 +6,8 @@ import polars as pl
 import pytest
 
 from experiments import reproduce
-from experiments.tables import detectors, pp
+from experiments.detectors import run as detectors
+from experiments.shared import sinusoid
 from sbp_jax.distributions import Normal
 from sbp_jax.evaluation.alarms import inject
 
@@ -64,7 +65,7 @@ def test_a_detector_without_a_tail_is_silent_on_that_side():
 def test_the_tables_of_series_are_made(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     for name, count in (("TRAIN", 500), ("VALIDATION", 200), ("TEST", 100)):
-        monkeypatch.setattr(pp, name, count)
+        monkeypatch.setattr(sinusoid, name, count)
     (tmp_path / "counts").mkdir()
     random = np.random.default_rng(0)
     for name, size in (("a", 3.0), ("b", 300.0)):

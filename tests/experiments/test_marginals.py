@@ -4,8 +4,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from experiments.simulator import marginals
-from experiments.simulator.marginals_page import Sample
+from experiments.marginals import run as marginals
+from experiments.marginals.page import Sample
 from sbp_jax.data.simulator.simulate import SimulationConfig, simulate
 from sbp_jax.errors import InputError
 
@@ -33,7 +33,7 @@ def test_table_figure_and_gaps_are_written(simulated, real, tmp_path, capsys):
     text = (out / "marginals.md").read_text(encoding="utf-8")
     assert "| plays | 200 | 400 |" in text
     assert "200 plays, 1 seasons filled game by game, seed 1" in text
-    assert "python -m experiments.simulator.marginals" in text
+    assert "python -m experiments.marginals" in text
     row = next(line for line in text.splitlines() if line.startswith("| complete, % |")).split("|")
     share = 100 * (pl.read_csv(simulated / "plays.csv")["passResult"] == "C").mean()
     assert [row[2].strip(), row[3].strip()] == [f"{share:.2f}", "50.00"]
@@ -71,8 +71,8 @@ def test_measures_of_a_known_sample():
     [
         (["nosuch"], "plays.csv: not found; expected a folder written by the simulator"),
         (["FOLDER", "--real", "nosuch.parquet"], "nosuch.parquet: no such file"),
-        (["FOLDER", "--real", "broken.parquet"], "broken.parquet: not a readable table"),
-        (["FOLDER", "--real", "bare.csv"], r"bare.csv: lacks the column\(s\) yards_gained, down, week, nullified"),
+        (["FOLDER", "--real", "broken.parquet"], "broken.parquet: cannot be read as parquet"),
+        (["FOLDER", "--real", "bare.csv"], "bare.csv has no column 'yards_gained'"),
         (["FOLDER", "--real", "none.csv"], "none.csv: no attempt"),
         (["FOLDER", "--real-tracking", "x"], "real-tracking: given without --real"),
     ],

@@ -7,11 +7,11 @@ import mpmath as mp
 import numpy as np
 import pytest
 
-from experiments import parity
-from experiments.properties import PROPERTIES, Case, Finding, Ours, Peer, Property, measure
-from experiments.properties.case import pareto_log_density
-from experiments.properties.measures import WIDTHS
+from experiments.parity import run as parity
 from sbp_jax.errors import InputError
+from sbp_jax.evaluation.conformance import PROPERTIES, Case, Finding, Ours, Property, Reference, measure
+from sbp_jax.evaluation.conformance.case import pareto_log_density
+from sbp_jax.evaluation.conformance.measures import WIDTHS
 from sbp_jax.runs import provenance
 from tests.oracles import Pareto, Spliced, derivative, exact
 
@@ -109,7 +109,7 @@ def test_exception_is_a_finding():
 def findings():
     pytest.importorskip("torch")
     pytest.importorskip("gluonts")
-    peer = Peer.load()
+    peer = Reference.load()
     assert peer is not None
     return {prop.name: measure(prop, peer) for prop in PROPERTIES}
 
@@ -161,7 +161,7 @@ class TestPeer:
 
 
 def test_command_without_the_peer(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(Peer, "load", lambda: None)
+    monkeypatch.setattr(Reference, "load", lambda: None)
     parity.command(["--out", str(tmp_path)])
     assert "pip install -e '.[peers]' -c constraints.txt" in capsys.readouterr().out.splitlines()[0]
     rows = [line for line in (tmp_path / "parity.md").read_text().splitlines() if line.startswith("| ")][2:]
@@ -174,24 +174,26 @@ def test_command_without_the_peer(monkeypatch, tmp_path, capsys):
 
 def test_peer_needs_both_packages(monkeypatch):
     for absent in ("torch", "gluonts"):
-        monkeypatch.setattr("experiments.properties.peer.find_spec", lambda name, absent=absent: name != absent or None)
-        assert Peer.load() is None
+        monkeypatch.setattr(
+            "sbp_jax.evaluation.conformance.reference.find_spec", lambda name, absent=absent: name != absent or None
+        )
+        assert Reference.load() is None
 
 
 def test_peer_that_cannot_be_imported_is_one_line(monkeypatch):
     def failing(name):
         raise ImportError(f"no part of {name}")
 
-    monkeypatch.setattr("experiments.properties.peer.find_spec", lambda name: True)
-    monkeypatch.setattr("experiments.properties.peer.import_module", failing)
+    monkeypatch.setattr("sbp_jax.evaluation.conformance.reference.find_spec", lambda name: True)
+    monkeypatch.setattr("sbp_jax.evaluation.conformance.reference.import_module", failing)
     with pytest.raises(InputError, match="gluonts is installed but cannot be imported: no part of torch"):
-        Peer.load()
+        Reference.load()
 
 
 def test_failing_property_is_named_with_exit_code_1(monkeypatch, tmp_path, capsys):
     broken = Property("water flows uphill", "no", lambda side: Finding("yes | often", False, {"height": math.inf}))
     monkeypatch.setattr(parity, "PROPERTIES", (broken,))
-    monkeypatch.setattr(Peer, "load", lambda: None)
+    monkeypatch.setattr(Reference, "load", lambda: None)
     with pytest.raises(SystemExit) as caught:
         parity.command(["--out", str(tmp_path)])
     assert caught.value.code == 1

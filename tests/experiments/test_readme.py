@@ -10,7 +10,7 @@ import pytest
 
 from experiments import readme
 from sbp_jax.errors import InputError
-from sbp_jax.reporting.ablation import interval
+from sbp_jax.evaluation.statistics import mean_interval
 
 HOME = Path(__file__).parents[2]
 RESULTS = HOME / "experiments/results"
@@ -67,7 +67,7 @@ def test_a_headline_says_what_the_rows_give(file):
             continue
         names = [name for name, kind in table.schema.items() if kind.is_float()]
         known = {
-            interval(own, arm, name).text(digits)
+            mean_interval(own, arm, name).text(digits)
             for arm in table["arm"].unique()
             for own in [table.filter(pl.col("arm") == arm)]
             for name in names

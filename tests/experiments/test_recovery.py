@@ -5,9 +5,9 @@ import polars as pl
 import pytest
 from scipy import stats
 
-from experiments.tables import recovery
-from experiments.tables.choice import AVERAGED, RATINGS
-from experiments.tables.truth import KNOWN, with_truth
+from experiments.winning import recovery
+from experiments.winning.choice import AVERAGED, RATINGS
+from experiments.winning.truth import KNOWN, with_truth
 from sbp_jax.config import Config, DataConfig, HeadConfig, TrainingConfig
 from sbp_jax.data.simulator.simulate import SimulationConfig, TrueLaw, simulate
 from sbp_jax.models.network import NetworkConfig

@@ -7,13 +7,14 @@ import pytest
 import scipy.stats
 
 from experiments import reproduce
-from experiments.tables import pp
+from experiments.pp import run as pp
+from experiments.shared import sinusoid as networks
 from sbp_jax.data.series.sinusoid import draw, sinusoid
 from sbp_jax.distributions import Normal
 from sbp_jax.errors import InputError
 from tests.plays import bare_plays
 
-COUNT = pp.TRAIN + pp.VALIDATION + pp.TEST
+COUNT = networks.TRAIN + networks.VALIDATION + networks.TEST
 
 
 def test_figures_of_a_known_law():
@@ -21,10 +22,10 @@ def test_figures_of_a_known_law():
     middle, count = np.linspace(-2.0, 2.0, 4000), 4000
     values = middle + 0.5 * random.normal(size=count)
     plays = bare_plays(values)
-    found = pp.figures_of(Normal(jnp.asarray(middle, jnp.float32), 0.5), plays)
+    found = networks.figures_of(Normal(jnp.asarray(middle, jnp.float32), 0.5), plays)
     law = scipy.stats.norm(middle, 0.5)
-    low = np.floor(plays.yards.astype(float) / pp.WIDTH) * pp.WIDTH
-    assert found["nll"] == pytest.approx(-np.log(law.cdf(low + pp.WIDTH) - law.cdf(low)).mean(), rel=1e-5)
+    low = np.floor(plays.yards.astype(float) / networks.WIDTH) * networks.WIDTH
+    assert found["nll"] == pytest.approx(-np.log(law.cdf(low + networks.WIDTH) - law.cdf(low)).mean(), rel=1e-5)
     assert found["crps"] == pytest.approx(0.5 / np.sqrt(np.pi), rel=0.03)
     assert found["mae"] == pytest.approx(np.abs(values - middle).mean(), rel=1e-5)
     assert found["spread"] == pytest.approx(middle.std(), rel=1e-5)
@@ -33,11 +34,11 @@ def test_figures_of_a_known_law():
 
 def test_the_true_law_is_calibrated_and_sharp():
     values = draw(COUNT, 0)
-    index = np.arange(COUNT - pp.TEST, COUNT)
-    found = pp.oracle(bare_plays(values[index], play_id=index))
+    index = np.arange(COUNT - networks.TEST, COUNT)
+    found = networks.oracle(bare_plays(values[index], play_id=index))
     assert found["pp_full"] < 0.03
     assert found["spread"] == pytest.approx(sinusoid(COUNT)[index].std(), rel=1e-3)
-    wide = pp.figures_of(Normal(jnp.full(pp.TEST, 5.0), 1.2), bare_plays(values[index], play_id=index))
+    wide = networks.figures_of(Normal(jnp.full(networks.TEST, 5.0), 1.2), bare_plays(values[index], play_id=index))
     assert found["crps"] < 0.6 * wide["crps"]
     assert found["nll"] < wide["nll"] - 0.5
 
@@ -61,18 +62,27 @@ def test_a_table_without_its_data_does_not_keep_the_others_from_being_made(tmp_p
     monkeypatch.chdir(tmp_path)
     tables = {"mae": reproduce.TABLES["mae"], "pp": reproduce.Table("", lambda *_: made.append("pp") or [])}
     monkeypatch.setattr(reproduce, "TABLES", tables)
-    with pytest.raises(InputError, match=r"not made: mae: nowhere.csv: no list of plays there; say where"):
+    with pytest.raises(InputError, match=r"not made: mae: nowhere.csv: not found; say where it is with --play-by-play"):
         reproduce.command(["all", "--play-by-play", "nowhere.csv"])
     assert made == ["pp"]
-    with pytest.raises(InputError, match=r"^nowhere.csv: no list of plays"):
+    with pytest.raises(InputError, match=r"^nowhere.csv: not found; say where it is with --play-by-play PATH"):
         reproduce.command(["mae", "--play-by-play", "nowhere.csv"])
+
+
+@pytest.mark.parametrize(
+    ("table", "flag"), [("mae", "play-by-play"), ("winning", "play-by-play"), ("twitter", "counts")]
+)
+def test_data_that_is_not_given_is_one_line_with_its_flag(table, flag, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=f"^--{flag}: expected a path, got none"):
+        reproduce.command([table])
 
 
 @pytest.mark.slow
 def test_the_table_is_made_and_gone_on_with(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     for name, count in (("TRAIN", 500), ("VALIDATION", 100), ("TEST", 100)):
-        monkeypatch.setattr(pp, name, count)
+        monkeypatch.setattr(networks, name, count)
     reproduce.command(["pp", "--quick", "--seeds", "1", "--out", "results"])
     table = pl.read_parquet("results/pp/pp.parquet")
     assert table["arm"].to_list() == ["SBP", "Gaussian", "Marginal", "Oracle"]

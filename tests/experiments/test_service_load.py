@@ -10,8 +10,8 @@ pytest.importorskip("websockets")
 
 from websockets.asyncio.server import serve
 
-from experiments.benchmarks import service_clients
 from experiments.benchmarks.service_page import page
+from sbp_jax.service.load import clients as service_clients
 
 FRAMES, SUMMARY, SCORE = 3, dict.fromkeys(service_clients.NUMBERS, 1.5), {"yards": 4.0, "pit": 0.25}
 PLAY = {

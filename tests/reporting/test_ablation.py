@@ -3,10 +3,9 @@
 import numpy as np
 import polars as pl
 import pytest
-from scipy import stats
 
 from sbp_jax.reporting import ablation
-from sbp_jax.reporting.ablation import Context, Interval
+from sbp_jax.reporting.ablation import Context
 
 CONTEXT = Context("Bins", "How many.", "b", "bins")
 NOISE = np.array([0.0, 0.02, -0.01, 0.015, -0.02])
@@ -32,16 +31,6 @@ BASELINES = {
     name: dict.fromkeys(ablation.SHOWN, 0.01) | {"nll": nll, "crps": 2 * nll}
     for name, nll in (("marginal", 2.5), ("oracle", 1.5))
 }
-
-
-def test_intervals_are_student_s():
-    values = 2.0 + NOISE
-    low, high = stats.t.interval(0.95, 4, np.mean(values), stats.sem(values))
-    found = Interval.of(values)
-    assert found.mean - found.half == pytest.approx(low)
-    assert found.mean + found.half == pytest.approx(high)
-    assert Interval.of(values[:1]).text(2) == "2.00"
-    assert [Interval(m, h, 5).sign for m, h in ((1.0, 0.5), (-1.0, 0.5), (0.1, 0.5), (1.0, np.nan))] == [1, -1, 0, 0]
 
 
 def test_sentences_follow_from_the_numbers(table):

@@ -7,7 +7,8 @@ import polars as pl
 import pytest
 from scipy.stats import t
 
-from experiments.tables.comparison_page import (
+from experiments.shared.headline import headline
+from sbp_jax.reporting.comparison import (
     Comparison,
     Figure,
     against_published,
@@ -18,7 +19,6 @@ from experiments.tables.comparison_page import (
     table,
     verdicts,
 )
-from experiments.tables.headline_page import headline
 
 SEEDS = 5
 NOISE = np.array([0.1, -0.2, 0.3, 0.0, -0.1])

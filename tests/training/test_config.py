@@ -38,5 +38,7 @@ def test_digest_tells_configurations_apart():
 
 
 def test_unknown_configuration_lists_the_known():
-    with pytest.raises(InputError, match=r"unknown configuration 'demos'; known: ablation, demo"):
+    with pytest.raises(InputError, match=r"unknown configuration 'demos'; did you mean demo\?"):
         configs.get("demos")
+    with pytest.raises(InputError, match=r"unknown configuration 'x'; known: ablation, demo"):
+        configs.get("x")

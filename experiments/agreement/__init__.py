@@ -1,0 +1,1 @@
+"""What becomes of every play of tracking files."""

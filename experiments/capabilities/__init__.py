@@ -1,0 +1,1 @@
+"""What each approach can do, measured."""

@@ -1,0 +1,148 @@
+"""What the laws are compared with, behind the same interface: SPOT, DSPOT, NN-SPOT, XGBoost, and GluonTS's own SBP."""
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Literal
+
+import numpy as np
+
+from experiments.capabilities.approaches import BINS, RATE, STEPS, Descent, Fitted, Lacking, Sample, edges_of, head_of
+from sbp_jax.errors import InputError
+from sbp_jax.evaluation import boosting
+from sbp_jax.evaluation.conformance import Case, Reference
+from sbp_jax.evaluation.detectors import Side, Spot, dspot, nn_spot, spot
+
+TREES = boosting.Trees(depth=3, weight=1.0, rounds=100)
+TAIL = 0.05  # mass of each tail of the published law
+
+
+@dataclass(frozen=True, eq=False)
+class Watch(Fitted):
+    """A detector of the SPOT family: calibrated on the sample in order of time, then watching other draws of the law.
+
+    Attributes:
+        name: which one; "NN-SPOT" is given the true mean of each state, the best that a network could predict.
+        sample: what it is calibrated on.
+    """
+
+    name: Literal["SPOT", "DSPOT", "NN-SPOT"]
+    sample: Sample
+
+    def lacking(self, what: str) -> Lacking:
+        return Lacking(f"no {what}: tails alone")
+
+    def beyond(self, rate: float, side: Side) -> np.ndarray:
+        """The median of the threshold over the values of each state, [S]."""
+        how = Spot(rate, side)
+        (before, was), (after, state) = self.sample.stream(), self.sample.again().stream()
+        match self.name:
+            case "SPOT":
+                found = spot(before, after, how)
+            case "DSPOT":
+                found = dspot(before, after, how)
+            case "NN-SPOT":
+                means = self.sample.means
+                found = nn_spot(before, after, how, expected_calibration=means[was], expected_stream=means[state])
+        return np.array([np.median(found.threshold[state == k]) for k in range(len(self.sample.states))])
+
+    def cdf(self, y: np.ndarray) -> np.ndarray:
+        try:
+            self.beyond(0.5, "upper")
+        except InputError as error:
+            raise Lacking(f"no law of the base: {error}") from error
+        raise self.lacking("law of the base")
+
+    def descent(self, rate: float) -> Descent:
+        raise Lacking("no gradient: the threshold is counted")
+
+
+@dataclass(frozen=True, eq=False)
+class Point(Fitted):
+    """XGBoost's prediction of the median, [S]."""
+
+    predicted: np.ndarray
+
+    @classmethod
+    def fit(cls, sample: Sample) -> "Point":
+        """Trees on the state of the input, grown by absolute error."""
+        y, state = sample.stream()
+        predict = boosting.grown(TREES, state[:, None].astype(float), y, "absolute", 0)
+        return cls(predict(np.arange(len(sample.states))[:, None].astype(float)))
+
+    def lacking(self, what: str) -> Lacking:
+        return Lacking(f"no {what}: a point ({', '.join(f'{value:.3g}' for value in self.predicted)})")
+
+
+@dataclass(frozen=True, eq=False)
+class Published(Fitted):
+    """GluonTS's SplicedBinnedPareto, trained by its own loss through its own map of outputs.
+
+    Attributes:
+        peer: measures it.
+        cases: what was found in each state.
+        start, slope: of its threshold, before the descent, [S].
+    """
+
+    peer: Reference
+    cases: list[Case]
+    start: np.ndarray
+    slope: np.ndarray
+
+    def beyond(self, rate: float, side: Side) -> np.ndarray:
+        level = np.array([1 - rate if side == "upper" else rate])
+        return np.concatenate([self.peer.icdf(case, level) for case in self.cases])
+
+    def cdf(self, y: np.ndarray) -> np.ndarray:
+        return np.stack([self.peer.cdf(case, row) for case, row in zip(self.cases, y, strict=True)])
+
+    def density(self, y: np.ndarray) -> np.ndarray:
+        return np.stack([self.peer.density(case, row) for case, row in zip(self.cases, y, strict=True)])
+
+    def descent(self, rate: float) -> Descent:
+        if rate != TAIL:
+            raise self.lacking(f"gradient of the threshold of {rate:g}")
+        return Descent(self.start, self.slope, self.beyond(rate, "upper"))
+
+
+def published(peer: Reference, sample: Sample) -> Published:
+    """GluonTS's law fitted to a sample in as many steps as the laws of this project, from the same start."""
+    torch = import_module("torch")
+    edges, head = edges_of(sample.y), head_of("sbp", sample.y)
+    initial = head.initial(sample.y.ravel())
+    logits, (lower_xi, lower_beta, upper_xi, upper_beta) = initial[:BINS], _tails(head, initial)
+    # its map takes absolute values; the same added to all logits changes no probability
+    given = [logits - logits.min() + 1.0, *([value] for value in (upper_xi, upper_beta, lower_xi, lower_beta))]
+    output = import_module("gluonts.torch.distributions").SplicedBinnedParetoOutput(edges[0], edges[-1], BINS, TAIL)
+    cases, starts, slopes = [], [], []
+    for y in torch.tensor(sample.y):
+        raw = [torch.tensor(np.asarray(value), dtype=torch.float32, requires_grad=True) for value in given]
+
+        def law(rows: int, raw: list[Any] = raw) -> Any:
+            return output.distribution([value.expand(rows, -1) for value in output.domain_map(*raw)])
+
+        threshold = law(1).icdf(torch.tensor([1 - TAIL])).sum()
+        along = torch.autograd.grad(threshold, raw, allow_unused=True)
+        down = torch.autograd.grad(-law(len(y)).log_prob(y).mean(), raw)
+        starts.append(threshold.item())
+        slopes.append(-sum(float((a * b).sum()) for a, b in zip(along, down, strict=True) if a is not None))
+        rule = torch.optim.Adam(raw, lr=RATE)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(rule, STEPS)
+        for _ in range(STEPS):
+            rule.zero_grad()
+            (-law(len(y)).log_prob(y).mean()).backward()
+            rule.step()
+            schedule.step()
+        found = [value.detach().numpy().astype(np.float64) for value in output.domain_map(*raw)]
+        upper_xi, upper_beta, lower_xi, lower_beta = (float(value[0]) for value in found[1:])
+        ends = float(edges[0]), float(edges[-1])
+        cases.append(Case(found[0], ends, (lower_xi, upper_xi), (lower_beta, upper_beta), TAIL))
+    return Published(peer, cases, np.array(starts), np.array(slopes))
+
+
+def _tails(head: Any, raw: np.ndarray) -> tuple[float, float, float, float]:
+    """Shape and scale of the lower tail, then of the upper one."""
+    law = head(raw)
+    lower_xi, lower_beta, upper_xi, upper_beta = (
+        float(value) for tail in (law.lower, law.upper) for value in (tail.shape, tail.scale)
+    )
+    return lower_xi, lower_beta, upper_xi, upper_beta

@@ -1,0 +1,1 @@
+"""Alarms on extremes: detectors and predicted tail probabilities."""

@@ -1,0 +1,254 @@
+"""Alarms on extremes: SPOT, DSPOT and NN-SPOT as published against the tail probability of SBP's predicted law.
+
+On the demo's series, whose law is known, and on counts of mentions. A detector that keeps its rate raises a false alarm
+on the share of ordinary values that it was told; the extremes are ramps put into a copy of the stream.
+"""
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+from tqdm import tqdm
+
+from experiments.shared import counts, sinusoid
+from experiments.shared.options import Options
+from sbp_jax.data.plays import Plays
+from sbp_jax.data.prepared.splits import SPLITS
+from sbp_jax.data.series.reading import Series, windows
+from sbp_jax.data.series.sinusoid import TrueLaw, draw
+from sbp_jax.data.series.sinusoid import sinusoid as wave
+from sbp_jax.data.series.windows import as_plays
+from sbp_jax.errors import InputError
+from sbp_jax.evaluation.alarms import Injected, found, inject
+from sbp_jax.evaluation.detectors import SIDES, Alarms, NoTail, Side, Spot, dspot, nn_spot, spot, tail_alarms
+from sbp_jax.reporting.comparison import Comparison, Figure
+from sbp_jax.runs.datasets import SeriesDataset
+from sbp_jax.runs.run import Run, load_run
+from sbp_jax.training.stop import Stop
+
+TITLE = "Alarms on extremes"
+RATES = (1e-2, 1e-3, 1e-4)
+STREAM, EVENTS = 100_000, 400  # values; events in them
+RAMP, HEIGHT = 10, 10.0  # values of the longer events; in mean deviations of the training part
+COUNT_EVENTS, LEAST_EVENTS = 20, 4  # in each series; so many that all kinds of events are there
+FIGURES = {
+    **{f"share_{rate:g}": Figure(f"false alarms / nominal at {rate:g}", 2) for rate in RATES},
+    **{f"spikes_{rate:g}": Figure(f"spikes hit at {rate:g}", 3) for rate in RATES},
+    **{f"ramps_{rate:g}": Figure(f"ramps hit at {rate:g}", 3) for rate in RATES},
+    **{f"delay_{rate:g}": Figure(f"delay on ramps at {rate:g}", 1) for rate in RATES},
+    **{f"off_{rate:g}": Figure(f"relative error of the rate at {rate:g}", 2, True, tabled=False) for rate in RATES},
+}
+ABOUT = (
+    "Half of the events are spikes, one value moved by {height:g} mean deviations of the training part; the others are "
+    "ramps, which reach that with their tenth value. An event is hit if one of its values raises an alarm, and the "
+    "delay is the number of its values before that one. SPOT and DSPOT (mean of 10 values) have level 0.98 and learn "
+    "from the stream; NN-SPOT is SPOT on what the Gaussian network's mean leaves; all three are calibrated on the "
+    "training and validation part. SBP's alarm is a predicted tail probability below the rate. {sides}"
+)
+SIDED = {
+    False: "High values alone raise alarms.",
+    True: "High and low values raise alarms, each at half of the rate; every second event goes down.",
+}
+FAIRNESS = (
+    "What is judged is whether a detector keeps its rate, by |false alarms / nominal - 1|. Hits are told at each one's "
+    "own rate of false alarms, not at a common one: a detector that raises more false alarms than it was told finds "
+    "more events."
+)
+
+
+class View(NamedTuple):
+    """A stream of N values, the Gaussian network's means and SBP's predicted laws of them."""
+
+    values: np.ndarray
+    expected: np.ndarray
+    law: Any
+
+
+@dataclass(frozen=True, eq=False)
+class Stream:
+    """What detectors are judged on.
+
+    Attributes:
+        calibration: values before the stream [M].
+        expected: the Gaussian network's means of them [M].
+        clean: the stream as it is.
+        changed: the same with events.
+        injected: these events.
+        whole: values are counts.
+        truth: the law of each value, where it is known.
+    """
+
+    calibration: np.ndarray
+    expected: np.ndarray
+    clean: View
+    changed: View
+    injected: Injected
+    whole: bool
+    truth: TrueLaw | None = None
+
+
+def _nn_spot(stream: Stream, view: View, how: Spot) -> Alarms:
+    expected = {"expected_calibration": stream.expected, "expected_stream": view.expected}
+    return nn_spot(stream.calibration, view.values, how, **expected)
+
+
+def _oracle(stream: Stream, view: View, how: Spot) -> Alarms:
+    assert stream.truth is not None
+    upper = how.side == "upper"
+    beyond = 1.0 - stream.truth.cdf_below(view.values) if upper else stream.truth.cdf(view.values)
+    return Alarms(beyond < how.rate, np.full(len(view.values), np.nan))
+
+
+DETECTORS: dict[str, Callable[[Stream, View, Spot], Alarms]] = {
+    "SBP": lambda stream, view, how: tail_alarms(view.law, view.values, how.rate, how.side, stream.whole),
+    "SPOT": lambda stream, view, how: spot(stream.calibration, view.values, how),
+    "DSPOT": lambda stream, view, how: dspot(stream.calibration, view.values, how),
+    "NN-SPOT": _nn_spot,
+    "Oracle": _oracle,
+}
+
+
+def raised(name: str, stream: Stream, view: View, rate: float, sides: tuple[Side, ...]) -> np.ndarray:
+    """A detector's alarms on either side at its part of the rate [N]; none on a side where it finds no tail."""
+    alarms = np.zeros(len(view.values), bool)
+    for side in sides:
+        with suppress(NoTail):
+            alarms |= DETECTORS[name](stream, view, Spot(rate / len(sides), side)).raised
+    return alarms
+
+
+def figures_of(name: str, streams: list[Stream], both: bool) -> dict[str, float | None]:
+    """A detector's figures over streams."""
+    figures: dict[str, float | None] = {}
+    sides: tuple[Side, ...] = SIDES if both else ("upper",)
+    for rate in RATES:
+        clean = [raised(name, stream, stream.clean, rate, sides) for stream in streams]
+        changed = [raised(name, stream, stream.changed, rate, sides) for stream in streams]
+        share = float(np.concatenate(clean).mean()) / rate
+        told: dict[str, float | None] = {"share": share, "off": abs(share - 1)}
+        for event, length in (("spikes", 1), ("ramps", RAMP)):
+            of_each = [found(alarms, each.injected, length) for alarms, each in zip(changed, streams, strict=True)]
+            told[event] = sum(each.hits for each in of_each) / sum(each.events for each in of_each)
+            delays = np.concatenate([each.delays for each in of_each])
+        told["delay"] = float(delays.mean()) if len(delays) else None
+        figures |= {f"{key}_{rate:g}": value for key, value in told.items()}
+    return figures
+
+
+def make(options: Options, root: Path, stop: Stop | None = None) -> list[Comparison]:
+    """One- and two-sided alarms on both kinds of series, with the networks of the tables `pp` and `twitter`."""
+    return [*on_the_sinusoid(options, root / "pp", stop), *on_counts(options, root / "twitter", stop)]
+
+
+def on_the_sinusoid(options: Options, root: Path, stop: Stop | None) -> list[Comparison]:
+    """One- and two-sided alarms on the demo's series; `root` is the folder of its runs."""
+    length, events = (5000, 15) if options.quick else (STREAM, EVENTS)
+    rows: dict[bool, list[dict[str, Any]]] = {False: [], True: []}
+    for seed in tqdm(range(options.seeds), desc="detectors, synthetic", unit="seed"):
+        _, folders, dataset = sinusoid.networks(seed, options.quick, root, stop)
+        sbp, gaussian = load_run(folders["SBP"]), load_run(folders["Gaussian"])
+        before = Plays.concatenate([dataset.split("train"), dataset.split("validation")])
+        values = draw(length, 1000 + seed)
+        height = HEIGHT * counts.deviations(dataset)[0]
+        expected, clean = _means(gaussian, before), _view(_windows_of(values), sbp, gaussian)
+        for both, found_rows in rows.items():
+            injected = inject(values[sinusoid.CONTEXT :], events, height, seed=seed, both=both)
+            changed = np.concatenate([values[: sinusoid.CONTEXT], injected.values])
+            stream = Stream(
+                before.yards.astype(np.float64),
+                expected,
+                clean,
+                _view(_windows_of(changed), sbp, gaussian),
+                injected,
+                whole=False,
+                truth=TrueLaw(wave(length)[sinusoid.CONTEXT :]),
+            )
+            found_rows += [{"arm": name, "seed": seed, **figures_of(name, [stream], both)} for name in DETECTORS]
+    about = (
+        f"Every seed has a series and networks of its own, as in the table pp, and a stream of "
+        f"{length - sinusoid.CONTEXT:,} further values, with {events} events in its copy. The oracle "
+        "knows each value's law. "
+    )
+    return [_comparison("the demo's series", about, rows[both], both, ("Oracle",)) for both in (False, True)]
+
+
+def on_counts(options: Options, root: Path, stop: Stop | None) -> list[Comparison]:
+    """One- and two-sided alarms on counts; `root` is the folder of their runs."""
+    _, folders, dataset = counts.networks(options, root, stop)
+    units = counts.deviations(dataset)
+    rows: dict[bool, list[dict[str, Any]]] = {False: [], True: []}
+    for seed in tqdm(range(options.seeds), desc="detectors, counts", unit="seed"):
+        sbp, gaussian = load_run(folders["SBP", seed]), load_run(folders["Gaussian", seed])
+        for both, found_rows in rows.items():
+            streams = [
+                _of_counts(dataset, number, units[number], seed, both, sbp, gaussian)
+                for number in range(len(dataset.windows.series))
+            ]
+            names = [name for name in DETECTORS if name != "Oracle"]  # nobody knows the law
+            found_rows += [{"arm": name, "seed": seed, **figures_of(name, streams, both)} for name in names]
+    about = (
+        f"The test parts of {len(dataset.windows.series)} series of counts, with the networks of the table twitter of "
+        f"each seed; at most {COUNT_EVENTS} events in a copy of each. Which values are ordinary is not known: bursts "
+        "of mentions that did happen count as false alarms. "
+    )
+    return [_comparison("mention counts", about, rows[both], both, ()) for both in (False, True)]
+
+
+def _of_counts(
+    dataset: SeriesDataset, number: int, unit: float, seed: int, both: bool, sbp: Run, gaussian: Run
+) -> Stream:
+    series = dataset.windows.series[number]
+    parts = {split: dataset.split(split) for split in SPLITS}
+    own = {split: plays.select(np.flatnonzero(plays.game_id == number)) for split, plays in parts.items()}
+    before, test = Plays.concatenate([own["train"], own["validation"]]), own["test"]
+    events = min(COUNT_EVENTS, len(test) // (3 * RAMP))
+    if events < LEAST_EVENTS:
+        least = LEAST_EVENTS * 3 * RAMP
+        raise InputError(f"{series.name}: expected at least {least} values to test on, got {len(test)}")
+    injected = inject(test.yards, events, HEIGHT * unit, seed=seed, both=both)
+    values = series.value.copy()
+    values[test.play_id] = np.maximum(np.round(injected.values), 0.0)  # counts still
+    injected = injected._replace(values=values[test.play_id])
+    changed = replace(series, value=values)
+    plays = as_plays(changed, windows(changed, counts.CONTEXT, training=int(own["train"].play_id.max()) + 1), number)
+    plays = plays.select(np.flatnonzero(np.isin(plays.play_id, test.play_id)))
+    return Stream(
+        before.yards.astype(np.float64),
+        _means(gaussian, before),
+        _view(test, sbp, gaussian),
+        _view(plays, sbp, gaussian),
+        injected,
+        whole=True,
+    )
+
+
+def _windows_of(values: np.ndarray) -> Plays:
+    """Windows of a stream that are whole; the values before serve to see."""
+    series = Series("stream", np.arange(len(values), dtype=np.float64), values, 1.0, dated=False)
+    plays = as_plays(series, windows(series, sinusoid.CONTEXT))
+    return plays.select(np.flatnonzero(plays.play_id >= sinusoid.CONTEXT))
+
+
+def _view(plays: Plays, sbp: Run, gaussian: Run) -> View:
+    return View(plays.yards.astype(np.float64), _means(gaussian, plays), sbp.predict(plays))
+
+
+def _means(run: Run, plays: Plays) -> np.ndarray:
+    return np.asarray(run.predict(plays).mean(), np.float64)
+
+
+def _comparison(where: str, about: str, rows: list[dict[str, Any]], both: bool, known: tuple[str, ...]) -> Comparison:
+    sided = "Two-sided" if both else "One-sided"
+    return Comparison(
+        title=f"{sided} alarms on {where}",
+        about=about + ABOUT.format(height=HEIGHT, sides=SIDED[both]),
+        rows=pl.DataFrame(rows, infer_schema_length=None),
+        figures=FIGURES,
+        ours="SBP",
+        known=known,
+        notes=(FAIRNESS,),
+    )

@@ -1,0 +1,1 @@
+"""Metrics by the number of training plays and of parameters."""

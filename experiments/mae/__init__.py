@@ -1,0 +1,1 @@
+"""Errors of the predictive median, on simulated and on real passes."""

@@ -1,0 +1,1 @@
+"""Marginals of simulated passes against real ones."""

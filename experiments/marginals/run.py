@@ -1,0 +1,183 @@
+"""Simulated marginals against real ones: python -m experiments.marginals FOLDER --real PLAY_BY_PLAY."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import polars as pl
+import tyro
+
+from experiments.marginals.page import Sample, draw
+from sbp_jax.cli.flags import parse
+from sbp_jax.data.readers.columns import check_column, read_file
+from sbp_jax.data.readers.rules import Rules
+from sbp_jax.data.readers.tracking import read_tracking
+from sbp_jax.errors import InputError
+from sbp_jax.reporting.tables import markdown
+from sbp_jax.runs import provenance
+
+PROGRAM = "python -m experiments.marginals"
+LEVELS = (0.001, 0.01, 0.05, 0.5, 0.95, 0.99, 0.999)
+DOWNS = {0: "all", 1: "1st", 2: "2nd", 3: "3rd", 4: "4th"}
+_RESULTS = {"C": "complete", "I": "incomplete", "IN": "intercepted"}
+_LAST_REGULAR_WEEK = 17  # of the seasons 2017-2020
+_PLAYS_SHOWN = 30  # below it a column of a down says nothing
+_FAR_POINTS, _FAR_YARDS, _FAR_ERRORS = 1.0, 1.5, 3.0  # what the list of gaps calls far apart
+
+
+@dataclass(frozen=True)
+class Options:
+    """Compare the marginals of simulated passes with those of real ones, over all downs and by down.
+
+    Attributes:
+        folder: written by sbp simulate or by the demo's simulator.
+        real: play-by-play with result, yards_gained, down, week and nullified, parquet or CSV; none: no real column.
+        real_tracking: files or folders of real tracking, for the frames from the snap to the throw.
+        out: folder for the results.
+    """
+
+    folder: Annotated[Path, tyro.conf.Positional]
+    real: Path | None = None
+    real_tracking: tuple[Path, ...] = ()
+    out: Path = Path("experiments/results/simulator")
+
+
+def simulated_sample(folder: Path) -> Sample:
+    """Every play of a simulated folder; InputError where it is none."""
+    listed, truth = folder / "plays.csv", folder / "truth" / "plays.parquet"
+    for path in (listed, truth):
+        if not path.is_file():
+            raise InputError(f"{path}: not found; expected a folder written by the simulator")
+    plays = pl.read_csv(listed, columns=["gameId", "playId", "down", "passResult", "offensePlayResult"])
+    frames = pl.read_parquet(truth, columns=["gameId", "playId", "release_frames"])
+    plays = plays.join(frames, on=["gameId", "playId"], maintain_order="left")
+    down, frames = plays["down"].to_numpy(), plays["release_frames"].to_numpy()
+    return Sample(plays["passResult"].to_numpy(), plays["offensePlayResult"].to_numpy(), down, frames, down)
+
+
+def real_sample(path: Path, tracking: tuple[Path, ...]) -> Sample:
+    """Attempts of the regular season that counted, and the frames of tracked ones; InputError names what is missing."""
+    plays = read_file(path)
+    for name in ("result", "yards_gained", "down", "week", "nullified"):
+        check_column(plays, path, name)
+    plays = plays.filter(pl.col("result").is_in(list(_RESULTS)) & ~pl.col("nullified"))
+    plays = plays.filter(pl.col("week") <= _LAST_REGULAR_WEEK).drop_nulls(["down", "yards_gained"])
+    if plays.is_empty():
+        raise InputError(f"{path}: no attempt (result C, I or IN) that counted")
+    gained = plays.select(pl.when(pl.col("result") == "C").then("yards_gained").otherwise(0)).to_series()
+    frames = down = np.zeros(0)
+    if tracking:
+        rules = Rules(malformed="reject")
+        tracked = pl.concat([chunk.plays for chunk in read_tracking(tracking, rules)], how="vertical_relaxed")
+        frames, down = tracked["frames"].to_numpy(), tracked["down"].fill_null(-1).to_numpy()
+    return Sample(plays["result"].to_numpy(), gained.to_numpy(), plays["down"].to_numpy(), frames, down)
+
+
+def measures(sample: Sample, down: int) -> dict[str, float]:
+    """Name -> value of every marginal, over the plays of one down, or of all where it is 0; NaN where unknown."""
+    here = (sample.down == down) | (down == 0)
+    yards, result = sample.yards[here], sample.result[here]
+    frames = sample.frames[(sample.frames_down == down) | (down == 0)]
+    values: dict[str, float] = {"plays": len(yards)}
+    few = len(yards) < _PLAYS_SHOWN
+    for code, name in _RESULTS.items():
+        values[f"{name}, %"] = np.nan if few else 100 * float(np.mean(result == code))
+    values["gain of zero, %"] = np.nan if few else 100 * float(np.mean(yards == 0))
+    values["gain below zero, %"] = np.nan if few else 100 * float(np.mean(yards < 0))
+    values["mean gain, yd"] = np.nan if few else float(np.mean(yards))
+    for level in LEVELS:
+        name = f"{100 * level:g} % quantile, yd"
+        # a quantile that fewer than one play lies beyond is the extreme itself, and no quantile
+        known = len(yards) * min(level, 1 - level) >= 1
+        values[name] = float(np.quantile(yards, level, method="inverted_cdf")) if known else np.nan
+    values["largest gain, yd"] = np.nan if few else float(yards.max())
+    values["plays with frames"] = len(frames)
+    for level in (0.05, 0.5, 0.95):
+        known = len(frames) * min(level, 1 - level) >= 1 and len(frames) >= _PLAYS_SHOWN
+        name = f"frames from snap to throw, {100 * level:g} % quantile"
+        values[name] = float(np.quantile(frames, level, method="inverted_cdf")) if known else np.nan
+    return values
+
+
+def table(samples: dict[str, Sample]) -> str:
+    """All measures as a Markdown table, a column a down and sample."""
+    columns = {
+        f"{name}, {label}": measures(sample, down) for down, label in DOWNS.items() for name, sample in samples.items()
+    }
+    names = next(iter(columns.values()))
+    return markdown(
+        ["measure", *columns], [[name, *(_text(name, c[name]) for c in columns.values())] for name in names]
+    )
+
+
+def gaps(samples: dict[str, Sample]) -> list[str]:
+    """The measures that lie far apart, in words, each with its down: shares beyond their sampling error as well."""
+    found = []
+    for down, label in DOWNS.items():
+        simulated, real = (measures(samples[name], down) for name in ("simulated", "real"))
+        for name, value in simulated.items():
+            other = real[name]
+            if name.startswith("plays") or not np.isfinite([value, other]).all():
+                continue
+            far = _FAR_YARDS
+            if name.endswith("%"):
+                variance = sum(v * (100 - v) / side["plays"] for v, side in ((value, simulated), (other, real)))
+                far = max(_FAR_POINTS, _FAR_ERRORS * variance**0.5)
+            if abs(value - other) > far:
+                found.append(f"{label} downs, {name}: {_text(name, value)} simulated, {_text(name, other)} real")
+    return found
+
+
+def command(args: list[str]) -> None:
+    """Measure both samples, print the table, write it with a figure."""
+    options = parse(Options, args, PROGRAM)
+    samples = {"simulated": simulated_sample(options.folder)}
+    if options.real is None:
+        if options.real_tracking:
+            raise InputError("real-tracking: given without --real; name the play-by-play as well")
+    else:
+        samples["real"] = real_sample(options.real, options.real_tracking)
+    text = [
+        provenance.heading(
+            "Marginals of simulated passes" + " against real ones" * ("real" in samples),
+            "experiments.marginals",
+            args,
+        ),
+        _origin(options.folder),
+        table(samples),
+    ]
+    if "real" in samples:
+        rule = (
+            f"{_FAR_POINTS:g} percentage point and {_FAR_ERRORS:g} standard errors, or {_FAR_YARDS:g} yards or frames"
+        )
+        far = "\n".join(f"- {line}" for line in gaps(samples)) or "- none"
+        text.append(f"Apart by more than {rule}:\n\n{far}")
+    text += [
+        "Quantiles are the smallest value that reaches the level. An interception gains zero, as the league counts;"
+        " real plays are attempts of regular seasons that counted. Frames are tenths of a second, snap and release"
+        " counted. An empty cell has too few plays.",
+        "![shares of results, probabilities of yards, both tails, and frames to the throw](marginals.png)",
+    ]
+    options.out.mkdir(parents=True, exist_ok=True)
+    draw(options.out / "marginals.png", samples)
+    (options.out / "marginals.md").write_text("\n\n".join(text) + "\n", encoding="utf-8")
+    print("\n\n".join(text[2:-1]))
+    print(f"\nwritten to {options.out}: marginals.md, marginals.png")
+
+
+def _origin(folder: Path) -> str:
+    """How the plays were simulated."""
+    path = folder / "truth" / "simulation.json"
+    if not path.is_file():
+        raise InputError(f"{path}: not found; expected a folder written by the simulator")
+    settings = json.loads(path.read_text())
+    kind = "full seasons" if settings.get("league") else "seasons filled game by game"
+    return f"Simulated: {settings['plays']:,} plays, {settings['seasons']} {kind}, seed {settings['seed']}."
+
+
+def _text(name: str, value: float) -> str:
+    if not np.isfinite(value):
+        return ""
+    return f"{value:.2f}" if name.endswith("%") or name.startswith("mean") else f"{value:,.0f}"

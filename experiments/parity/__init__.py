@@ -1,0 +1,1 @@
+"""The published implementation and this package, property by property."""

@@ -1,0 +1,1 @@
+"""Probability-probability errors on the public demo's series."""

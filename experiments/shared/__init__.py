@@ -1,0 +1,1 @@
+"""What several studies share; nothing here is a command."""

@@ -1,1 +1,0 @@
-"""Published tables, one module each: what `experiments.reproduce` makes."""

@@ -1,0 +1,1 @@
+"""Counts of mentions, one step ahead."""

@@ -1,0 +1,1 @@
+"""Ratings of quarterbacks against winning and true skill."""

@@ -1,0 +1,183 @@
+"""The score against winning and true skill: team-seasons of simulated and real quarterbacks, beside the ratings before.
+
+Every play is scored by a network of other seasons. A team-season is rated by its primary passer's plays, those of the
+regular season, and correlated with its win percentage and with reaching the playoffs.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from experiments.shared.options import Options
+from experiments.shared.passes import REAL_TAILS
+from experiments.winning import skill
+from experiments.winning.choice import AVERAGED, OUTCOMES, RATINGS, SUCCESS, Choice, rated
+from experiments.winning.page import Reliabilities, Winning
+from sbp_jax import configs
+from sbp_jax.config import Config, DataConfig, HeadConfig
+from sbp_jax.data.readers.columns import check_column, read_file
+from sbp_jax.errors import InputError
+from sbp_jax.runs.crossfit import crossfit
+from sbp_jax.runs.score import open_target, score_plays
+from sbp_jax.scoring.ratings import rate, sums
+from sbp_jax.scoring.reliability import split_half, year_to_year
+from sbp_jax.scoring.winning import correlations, primary_passers
+from sbp_jax.training.stop import Stop
+
+TITLE = "Ratings and winning"
+LISTED = {"passer rating, as listed": "passer_rating", "ESPN QBR": "qbr_total", "ANY/A, as listed": "ANY/A"}
+# of team-seasons 2016 to 2023, measured on the same list (win percentage, playoffs)
+PUBLISHED = {"passer rating, 2016 to 2023": (0.614, 0.504), "ESPN QBR, 2016 to 2023": (0.667, 0.540)}
+# other codes of the same franchises
+CODES = {"JAC": "JAX", "LAR": "LA", "STL": "LA", "SL": "LA", "SD": "LAC", "OAK": "LV", "WSH": "WAS"}
+CODES |= {"ARZ": "ARI", "BLT": "BAL", "CLV": "CLE", "HST": "HOU"}
+REGULAR_WEEKS = {2017: 17, 2018: 17, 2019: 17}
+SEASONS, CHOSEN_ON, REPORTED = (2017, 2018, 2019), (2017, 2018), (2019,)
+# of a scored play: the list of plays has hundreds of columns
+KEPT = ["season", "week", "team", "game_id", "play_id", "passer_id", "passer", "result", "gain", "touchdown"]
+KEPT += ["epa", "expected_completion", "yards", "score", "pit", "success_chance"]
+ALL = "dropbacks"
+PLAYS = {"attempts": ("C", "I", "IN"), "attempts and sacks": ("C", "I", "IN", "S"), ALL: ("C", "I", "IN", "S", "R")}
+CANDIDATES = tuple((outcome, which) for outcome in ("yards", "net_yards", "epa") for which in PLAYS)
+QUICK = (("yards", "attempts"), ("yards", ALL))
+
+
+def make(options: Options, root: Path, stop: Stop | None = None) -> list[Any]:
+    """The pages: real team-seasons, their choice and reliability; simulated ones, and true skill.
+
+    Raises:
+        InputError: a file is missing or lacks a column; no team-season joins.
+    """
+    source, records, root = options.path("play_by_play"), options.path("team_seasons"), root / "winning"
+    pages, aggregation = _real(options.quick, root, source, records, stop)
+    return [*pages, *skill.make(options.quick, root, aggregation, stop)]
+
+
+def _real(quick: bool, root: Path, source: Path, records: Path, stop: Stop | None) -> tuple[list[Any], str]:
+    """The pages, and how yards of attempts are averaged best on the seasons of the choice.
+
+    `source` is a list of plays of the seasons `SEASONS`, `records` a table of team-seasons with `season, team, win_pct,
+    made_playoffs` and `LISTED`.
+    """
+    listed = _records(records)
+    scored: dict[tuple[str, str], pl.DataFrame] = {}
+    for outcome, which in QUICK if quick else CANDIDATES:
+        config = _real_config(outcome, which, source, quick)
+        folder = crossfit(config, len(SEASONS), "season", root / "real", stop)
+        plays = score_plays(open_target(folder))
+        last = pl.col("season").replace_strict(REGULAR_WEEKS, return_dtype=pl.Int64)
+        scored[outcome, which] = plays.filter(pl.col("week") <= last).select(KEPT)
+    choices = [Choice(*key, aggregation) for key in scored for aggregation in AVERAGED]
+    # the raters before ours see all dropbacks, whatever is scored
+    dropbacks = scored["yards", ALL]
+    before = rate(sums(dropbacks.drop("score"), ["season", "team", "passer_id", "passer"]))
+    primary = primary_passers(dropbacks).join(before.drop("plays"), on=["season", "team", "passer_id"])
+    table = primary.join(listed, on=["season", "team"], how="inner").rename(
+        {f"listed_{name}": name for name in LISTED} | {column: name for name, column in RATINGS.items()}
+    )
+    if table.is_empty():
+        raise InputError(f"{records}: none of its {len(listed)} team-seasons joins the plays' by season and team")
+    for choice in choices:
+        own = rated(scored[choice.outcome, choice.plays], choice)
+        table = table.join(own, on=["season", "team", "passer_id"], how="left")
+    names = [choice.name for choice in choices]
+    selection = table.filter(pl.col("season").is_in(CHOSEN_ON))
+    on_selection = correlations(selection, names, OUTCOMES, names[0])
+    means = {name: float(np.mean([c.value for c in on_selection if c.rating == name])) for name in names}
+    best = max(means, key=lambda name: means[name])
+    chosen = choices[names.index(best)]
+    ratings = [best, *LISTED, *RATINGS]
+    periods = {
+        f"{REPORTED[0]}, which had no part in the choice": table.filter(pl.col("season").is_in(REPORTED)),
+        f"{CHOSEN_ON[0]} and {CHOSEN_ON[1]}, on which it was chosen": selection,
+        "all three seasons": table,
+    }
+    rows = [
+        {"period": period, **vars(each)}
+        for period, part in periods.items()
+        for each in correlations(part, ratings, OUTCOMES, best)
+    ]
+    common = table.drop_nulls([*ratings, *OUTCOMES])
+    about = (
+        f"{len(common)} of {len(table)} team-seasons have every rating (ESPN lists no QBR of some), each rated by its "
+        "passer with the most dropbacks, sacks and runs among them, of the regular season. Three networks of the "
+        "situation, each of two seasons, score the third. What was scored and how it was averaged were chosen on "
+        f"{CHOSEN_ON[0]} and {CHOSEN_ON[1]} by the mean of both correlations, among {len(choices)}: {best} "
+        f"({means[best]:.3f}). Intervals of 90 % by bootstrap over teams."
+    )
+    winning = Winning(
+        title="Real team-seasons: ratings against winning",
+        about=about,
+        rows=pl.DataFrame(rows),
+        ours=best,
+        published=PUBLISHED,
+        notes=(
+            "The published rows are of other seasons. QBR and EPA count runs, fumbles and the clock, which a score of "
+            "passes does not.",
+            "The candidates with runs among the dropbacks were added after a trial of one epoch whose figures of 2019 "
+            "had been seen: 2019 is not as new to the choice as it should be.",
+        ),
+    )
+    picked = Winning(
+        title=f"What was scored, and how it was averaged, on {CHOSEN_ON[0]} and {CHOSEN_ON[1]}",
+        about="All candidates on the team-seasons of the choice. The differences are the chosen one's lead.",
+        rows=pl.DataFrame(
+            [{"period": "choice", **vars(each)} for each in correlations(selection, names, OUTCOMES, best)]
+        ),
+        ours=best,
+    )
+    plays = scored[chosen.outcome, chosen.plays].with_columns(score=AVERAGED[chosen.aggregation])
+    aggregation = max(AVERAGED, key=lambda how: means[Choice("yards", "attempts", how).name])
+    return [winning, picked, _reliability(plays)], aggregation
+
+
+def _reliability(plays: pl.DataFrame) -> Reliabilities:
+    known = {"mean_score": "mean play score", "success_over_expectation": SUCCESS} | {
+        column: name for name, column in RATINGS.items()
+    }
+    columns = [name for name in known if name in rate(sums(plays.head(1), ["passer_id"])).columns]
+    rows = [
+        {"kind": kind, **vars(each), "rating": known[each.rating]}
+        for kind, found in (
+            ("split halves of a season", split_half(plays, columns)),
+            ("a season and the next", year_to_year(plays, columns)),
+        )
+        for each in found
+    ]
+    return Reliabilities(
+        title="How much of a rating repeats",
+        about=(
+            "Passers with 200 dropbacks in a season, regular season 2017 to 2019: correlation of two random halves of "
+            "their games, stepped up to a season's length (Spearman-Brown), and of one season with the next. Intervals "
+            "of 90 % by bootstrap over passers."
+        ),
+        rows=pl.DataFrame(rows),
+    )
+
+
+def _records(path: Path) -> pl.DataFrame:
+    table = read_file(path)
+    for name in ("season", "team", *OUTCOMES, *LISTED.values()):
+        check_column(table, path, name)
+    return table.select(
+        pl.col("season").cast(pl.Int64),
+        pl.col("team").replace(CODES),
+        *(pl.col(name).cast(pl.Float64) for name in OUTCOMES),
+        *(pl.col(column).cast(pl.Float64, strict=False).alias(f"listed_{name}") for name, column in LISTED.items()),
+    )
+
+
+def _real_config(outcome: str, which: str, source: Path, quick: bool) -> Config:
+    base = configs.get("play_by_play")
+    assert isinstance(base.data, DataConfig)
+    data = replace(base.data, source=(str(source),), outcome=outcome, results=PLAYS[which])
+    low = -20.0 if "S" in PLAYS[which] or outcome == "net_yards" else -10.0
+    head = replace(base.head, tail_mass=REAL_TAILS, low=low, high=99.0, bins=round(99 - low) + 1)
+    training = replace(base.training, epochs=1 if quick else base.training.epochs)
+    if outcome == "epa":
+        head = HeadConfig(low=-8.0, high=8.0, bins=129, tail_mass=(0.01, 0.01), support=(-30.0, 30.0))
+        training = replace(training, objective="exact")
+    return replace(base, data=data, head=head, training=training)

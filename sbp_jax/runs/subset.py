@@ -1,0 +1,59 @@
+"""A data set with fewer training plays, for learning curves: the same validation and test plays for every size."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from sbp_jax.config import digest
+from sbp_jax.data.plays import Plays
+from sbp_jax.errors import InputError
+from sbp_jax.runs.datasets import Dataset
+
+
+@dataclass(frozen=True)
+class FirstGames(Dataset):
+    """A data set whose training plays are those of its first games, in an order that is drawn once.
+
+    Each size holds the plays of the smaller ones.
+
+    Attributes:
+        inner: the whole data set.
+        plays: training plays, to the nearest game; at least one game.
+    """
+
+    inner: Dataset
+    plays: int
+
+    @property
+    def path(self) -> Path:
+        """Return the path of the whole data set."""
+        return self.inner.path
+
+    @property
+    def fingerprint(self) -> str:
+        """Return the name of the content: of the whole data set and of the number of plays."""
+        return digest(self.inner.fingerprint, self.plays)
+
+    def split(self, name: str) -> Plays:
+        """Return the first plays of "train", or all of "validation" or "test".
+
+        Raises:
+            InputError: there are fewer plays to train on.
+        """
+        plays = self.inner.split(name)
+        return plays.select(_first_games(plays.game_id, self.plays)) if name == "train" else plays
+
+    def account(self) -> str:
+        """Return the account of the whole data set."""
+        return self.inner.account()
+
+
+def _first_games(games: np.ndarray, plays: int) -> np.ndarray:
+    """Return positions of the plays of the first games [n], in their own order; `games` is each play's [N]."""
+    if not 0 < plays <= len(games):
+        raise InputError(f"expected 1 to {len(games):,} training plays, got {plays:,}")
+    names, counts = np.unique(games, return_counts=True)
+    order = np.random.default_rng(0).permutation(len(names))
+    number = 1 + int(np.argmin(np.abs(np.cumsum(counts[order]) - plays)))
+    return np.flatnonzero(np.isin(games, names[order[:number]]))

@@ -1,0 +1,279 @@
+"""Clients of the service for its load test, in processes of their own: well-behaved and misbehaving ones.
+
+python -m sbp_jax.service.load.clients KIND TASK.json RESULT.json, as `sbp_jax.service.load.parts` calls it; KIND is
+"good" or "hostile".
+"""
+
+import asyncio
+import json
+import random
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+PATIENCE_S = 15.0  # for an answer; one that is not there by then is lost
+STRIDE = 7  # from one of the plays that are replayed to the next
+NUMBERS = ("median", "expected", "first_down", "touchdown", "loss")
+BAD = [
+    "no JSON",
+    "[" * 50_000,
+    "{}",
+    "NaN",
+    '{"type": "frame", "play": "none", "frame": []}',
+    '{"type": "reset", "play": "a", "static": {"down": NaN}}',
+    '{"type": "reset", "play": "a", "static": {"nothing": 1}}',
+    '{"type": "frame", "play": "a", "frame": [[1e999]]}',
+    '{"type": "frame", "play": "a", "frame": "' + "x" * 60_000 + '"}',
+    '{"type": "frame", "play": ' + "9" * 4000 + "}",
+    "x" * 200_000,
+    b"\x00\xff" * 100,
+]
+
+
+def close(said: Any, expected: Any, tolerance: float) -> bool:
+    """Whether two numbers agree; null agrees with null."""
+    if said is None or expected is None:
+        return said is expected
+    return abs(said - expected) <= tolerance * max(1.0, abs(expected))
+
+
+class Good:
+    """Plays several plays at once over one connection, each at `hz` frames a second, one after another until the end.
+
+    Frames are sent when they are due, whether or not earlier ones have been answered. What is said of each is compared
+    with what a scorer alone says of it.
+    """
+
+    def __init__(self, task: dict[str, Any], number: int) -> None:
+        self.task, self.number = task, number
+        self.plays: list[dict[str, Any]] = task["plays"]
+        self.count: Counter[str] = Counter()
+        self.latencies: list[float] = []
+        self.outages: list[float] = []
+        self.wrong: list[str] = []
+        self.answers: dict[str, asyncio.Queue[dict[str, Any]]] = {}
+
+    async def run(self) -> None:
+        """Until `task["until"]`, a time of the clock; a connection that is closed is opened anew."""
+        names = range(self.number * self.task["each"], self.number * self.task["each"] + self.task["each"])
+        closed = 0.0
+        while time.time() < self.task["until"]:
+            try:
+                async with connect(self.task["url"], compression=None, open_timeout=PATIENCE_S) as socket:
+                    if closed:
+                        self.outages.append(time.time() - closed)
+                        self.count["reconnections"] += 1
+                    await self._serve(socket, names)
+                    return
+            except (ConnectionClosed, OSError, TimeoutError) as error:
+                closed = closed or time.time()
+                if isinstance(error, ConnectionClosed):
+                    closed = time.time()
+                    self.count[f"closed with {error.rcvd.code if error.rcvd else 'nothing'}"] += 1
+                await asyncio.sleep(0.2)
+
+    async def _serve(self, socket: ClientConnection, names: range) -> None:
+        self.answers = {f"play {name}": asyncio.Queue() for name in names}
+        reader = asyncio.create_task(self._read(socket))
+        players = [asyncio.create_task(self._play(socket, name)) for name in names]
+        work = asyncio.gather(*players)
+        try:
+            await asyncio.wait({reader, work}, return_when=asyncio.FIRST_COMPLETED)
+            await (work if work.done() else reader)
+        finally:
+            # those too that have not noticed that the connection is closed
+            for each in (*players, reader):
+                each.cancel()
+            every: list[asyncio.Future[Any]] = [*players, work, reader]
+            await asyncio.gather(*every, return_exceptions=True)
+
+    async def _read(self, socket: ClientConnection) -> None:
+        while True:
+            message = json.loads(await socket.recv())
+            message["at"] = time.perf_counter()
+            if message.get("play") in self.answers:
+                self.answers[message["play"]].put_nowait(message)
+            else:
+                self._complain("mixed", f"an answer for {message.get('play')!r}, which is not ours: {message}")
+
+    async def _play(self, socket: ClientConnection, name: int) -> None:
+        hz, at = self.task["hz"], name
+        await asyncio.sleep(random.random() / hz)
+        due = time.perf_counter()
+        while time.time() < self.task["until"]:
+            play = self.plays[at % len(self.plays)]
+            at += STRIDE
+            due = max(due, time.perf_counter())
+            await self._one(socket, f"play {name}", play, due)
+            due += len(play["frames"]) / hz
+
+    async def _one(self, socket: ClientConnection, name: str, play: dict[str, Any], due: float) -> None:
+        queue = self.answers[name]
+        await socket.send(json.dumps({"type": "reset", "play": name, "static": play["static"]}))
+        await self._expect(queue, "begun", {})
+        sent: dict[int, float] = {}
+
+        async def send() -> None:
+            for seq, frame in enumerate(play["frames"]):
+                await asyncio.sleep(due + seq / self.task["hz"] - time.perf_counter())
+                sent[seq] = time.perf_counter()
+                self.count["frames"] += 1
+                await socket.send(f'{{"type": "frame", "play": "{name}", "seq": {seq}, "frame": {frame}}}')
+
+        sender = asyncio.create_task(send())
+        try:
+            for seq, expected in enumerate(play["summaries"]):
+                said = await self._expect(queue, "summary", expected | {"seq": seq, "frames": seq + 1})
+                if said:
+                    self.latencies.append(said["at"] - sent[said["seq"]])
+        finally:
+            sender.cancel()
+        await socket.send(json.dumps({"type": "finish", "play": name, "yards": play["yards"]}))
+        await self._expect(queue, "score", play["score"])
+        self.count["plays"] += 1
+
+    async def _expect(self, queue: asyncio.Queue, kind: str, expected: dict[str, Any]) -> dict[str, Any] | None:
+        try:
+            said = await asyncio.wait_for(queue.get(), PATIENCE_S)
+        except TimeoutError:
+            self._complain("lost", f"no {kind} {expected} in {PATIENCE_S:g} s")
+            return None
+        if said["type"] != kind or said.get("seq") != expected.get("seq"):
+            self._complain("mixed", f"expected {kind} {expected}, got {said}")
+            return None
+        for field, value in expected.items():
+            if not close(said[field], value, self.task["tolerance"]):
+                self._complain("wrong", f"{kind}: {field}: expected {value}, got {said[field]}")
+                return said
+        self.count["compared"] += 1
+        return said
+
+    def _complain(self, what: str, line: str) -> None:
+        self.count[what] += 1
+        if len(self.wrong) < 5:
+            self.wrong.append(line[:300])
+
+
+async def stall(task: dict[str, Any], count: Counter[str]) -> None:
+    """Send as fast as it is taken and never read."""
+    frame = task["plays"][0]["frames"][0]
+    while time.time() < task["until"]:
+        try:
+            async with connect(task["url"], compression=None, max_queue=1, ping_interval=None) as socket:
+                count["stalled connections"] += 1
+                await socket.send('{"type": "reset", "play": "a"}')
+                while time.time() < task["until"]:
+                    await socket.send(f'{{"type": "frame", "play": "a", "frame": {frame}}}')
+                    count["frames of stalled connections"] += 1
+        except (ConnectionClosed, OSError, TimeoutError):
+            count["stalled connections cut off"] += 1
+        await asyncio.sleep(0.5)
+
+
+async def garbage(task: dict[str, Any], count: Counter[str]) -> None:
+    """Send what is wrong; each must be answered by an error from 400 to 499, but for one message that is too long."""
+    while time.time() < task["until"]:
+        try:
+            async with connect(task["url"], compression=None) as socket:
+                await socket.send('{"type": "reset", "play": "a"}')
+                await socket.recv()
+                for message in BAD * 20:
+                    await socket.send(message)
+                    said = json.loads(await asyncio.wait_for(socket.recv(), PATIENCE_S))
+                    right = said["type"] == "error" and 400 <= said["code"] < 500 and said["field"]
+                    count["bad messages refused" if right else "bad messages taken"] += 1
+                    if time.time() > task["until"]:
+                        return
+                await socket.send("x" * 3_000_000)
+                await socket.recv()
+        except ConnectionClosed as error:
+            count[f"too long messages, closed with {error.rcvd.code if error.rcvd else 'nothing'}"] += 1
+        except (OSError, TimeoutError):
+            count["bad messages without an answer"] += 1
+        await asyncio.sleep(0.05)
+
+
+async def leave(task: dict[str, Any], count: Counter[str]) -> None:
+    """Begin plays and break the connection off in their middle."""
+    frame = task["plays"][0]["frames"][0]
+    while time.time() < task["until"]:
+        try:
+            socket = await connect(task["url"], compression=None)
+            for play in range(3):
+                await socket.send(f'{{"type": "reset", "play": "{play}"}}')
+                await socket.send(f'{{"type": "frame", "play": "{play}", "frame": {frame}}}')
+            await asyncio.sleep(random.random() * 0.05)
+            socket.transport.abort()
+            count["connections broken off"] += 1
+        except (ConnectionClosed, OSError, TimeoutError):
+            count["connections refused"] += 1
+        await asyncio.sleep(0.1)
+
+
+async def post(task: dict[str, Any], count: Counter[str]) -> None:
+    """Bad bodies for REST; each must get a 4xx."""
+    bodies = [b"", b"[" * 100_000, b'{"frames": [[[NaN]]]}', b'{"frames": 7}', b"\xff", b" " * 3_000_000]
+
+    def send(body: bytes) -> int:
+        try:
+            with urllib.request.urlopen(urllib.request.Request(task["http"] + "/v1/plays", body), timeout=10) as answer:
+                return answer.status
+        except urllib.error.HTTPError as error:
+            return error.code
+        except OSError:
+            return 0  # the service stops reading a body that is too large, and the sender may see its breaking off
+
+    while time.time() < task["until"]:
+        for body in bodies:
+            code = await asyncio.to_thread(send, body)
+            right = 400 <= code < 500 or (not code and len(body) > 2**20)
+            count["bad bodies refused" if right else f"bad bodies answered by {code}"] += 1
+            await asyncio.sleep(0.05)
+
+
+async def linger(task: dict[str, Any], count: Counter[str]) -> None:
+    """Open a connection, send half a request, and wait."""
+    port = int(task["http"].rsplit(":", 1)[1])
+    while time.time() < task["until"]:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"POST /v1/plays HT")
+        count["half requests"] += 1
+        try:
+            await asyncio.wait_for(reader.read(1), max(0.1, min(20.0, task["until"] - time.time())))
+            count["half requests ended by the service"] += 1
+        except (TimeoutError, OSError):
+            pass
+        writer.close()
+
+
+async def good(task: dict[str, Any]) -> dict[str, Any]:
+    """All good connections of a process."""
+    every = [Good(task, number) for number in range(task["first"], task["first"] + task["connections"])]
+    await asyncio.gather(*(each.run() for each in every))
+    return {
+        "count": dict(sum((each.count for each in every), Counter())),
+        "latencies": [latency for each in every for latency in each.latencies],
+        "outages": [outage for each in every for outage in each.outages],
+        "wrong": [line for each in every for line in each.wrong][:10],
+    }
+
+
+async def hostile(task: dict[str, Any]) -> dict[str, Any]:
+    """Five kinds of them, several of each."""
+    count: Counter[str] = Counter()
+    await asyncio.gather(*(kind(task, count) for kind in (stall, garbage, leave, post, linger) for _ in range(3)))
+    return {"count": dict(count)}
+
+
+if __name__ == "__main__":
+    kind, task, result = sys.argv[1:]
+    asked = json.loads(Path(task).read_text())
+    said = asyncio.run({"good": good, "hostile": hostile}[kind](asked))
+    Path(result).write_text(json.dumps(said))

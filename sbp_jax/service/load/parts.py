@@ -1,0 +1,185 @@
+"""The parts of a load test: the service in a process of its own, and its clients in others."""
+
+import itertools
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from sbp_jax.errors import InputError
+
+TOLERANCE = 1e-4  # relative above 1
+EACH = 4  # plays of a connection at once
+START_S = 180.0  # for the service to load its run
+Part = Literal["steady", "hostile", "restart"]
+
+
+@dataclass(frozen=True)
+class Load:
+    """What well-behaved clients send.
+
+    Attributes:
+        plays: at once.
+        hz: frames per second of each.
+        processes: of the clients.
+        restart_s: time from the beginning of the part "restart" to the signal that ends the service.
+    """
+
+    plays: int
+    hz: float
+    processes: int
+    restart_s: float
+
+    @property
+    def rows(self) -> int:
+        """Plays that the service must have room for, those of misbehaving clients included."""
+        return self.plays + 56
+
+
+class Server:
+    """The service in a process of its own."""
+
+    def __init__(self, run: Path, folder: Path, plays: int, port: int = 0) -> None:
+        self.run, self.plays, self.port = run, plays, port or _free_port()
+        self.log = folder / f"server-{time.time():.3f}.log"
+        words = [str(run), "--port", str(self.port), "--plays", str(plays)]
+        with self.log.open("w") as log:
+            command = [sys.executable, "-c", "from sbp_jax.cli import main; main('serve')", *words]
+            self.process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+        began = time.monotonic()
+        while not self.health():
+            if self.process.poll() is not None or time.monotonic() > began + START_S:
+                self.process.kill()
+                raise InputError(f"the service did not start: {self.log.read_text()[-400:].strip()}")
+            time.sleep(0.1)
+        self.start_s = time.monotonic() - began
+
+    def health(self) -> dict[str, Any] | None:
+        """What it says of itself; None while nobody answers."""
+        try:
+            return json.loads(self.get("/health"))
+        except OSError:
+            return None
+
+    def get(self, path: str) -> str:
+        """A page of it."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as answer:
+            return answer.read().decode()
+
+    def memory_mib(self) -> float:
+        """Resident memory."""
+        for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) / 1024
+        raise InputError("the service has ended")
+
+    def cpu_s(self) -> float:
+        """Processor time that it has taken."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def files(self) -> int:
+        """Open files and sockets."""
+        return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
+
+    def stop(self) -> tuple[int, float]:
+        """End it by SIGTERM: exit code, and seconds until it ended."""
+        began = time.monotonic()
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=60), time.monotonic() - began
+
+
+def part(load: Load, server: Server, plays: list[dict[str, Any]], folder: Path, seconds: float, what: Part) -> Any:
+    """Run one part of the test: the good clients, next to them "hostile" ones or a "restart" of the service.
+
+    Args:
+        load: what the good clients send.
+        server: the service; after a restart it has another process.
+        plays: what the clients replay: each with `static`, `frames` (as JSON), `yards`, and the expected `summaries`
+            and `score`.
+        folder: of tasks, results and logs.
+        seconds: how long.
+        what: "steady", "hostile" or "restart".
+
+    Returns:
+        Counts, latencies in ms, outages in s, wrong answers, memory in MiB by time, cores and open files.
+
+    Raises:
+        InputError: clients fail or do not end.
+    """
+    connections = -(-load.plays // EACH)
+    until = time.time() + seconds
+    shared = {
+        "url": f"ws://127.0.0.1:{server.port}/v1/live",
+        "http": f"http://127.0.0.1:{server.port}",
+        "plays": plays,
+        "hz": load.hz,
+        "until": until,
+        "each": EACH,
+        "tolerance": TOLERANCE,
+    }
+    clients, results = [], []
+    bounds = np.linspace(0, connections, load.processes + 1).astype(int).tolist()
+    tasks = [("good", {"first": a, "connections": b - a}) for a, b in itertools.pairwise(bounds)]
+    for number, (kind, own) in enumerate(tasks + ([("hostile", {})] if what == "hostile" else [])):
+        task, result = folder / f"{what}-{number}.json", folder / f"{what}-{number}-result.json"
+        task.write_text(json.dumps(shared | own))
+        words = [sys.executable, "-m", "sbp_jax.service.load.clients", kind, str(task), str(result)]
+        clients.append(subprocess.Popen(words))
+        results.append((kind, result))
+    memory: list[tuple[float, float]] = []
+    began, restart = time.time(), None
+    files, cpu_s = 0, server.cpu_s()
+    while any(client.poll() is None for client in clients):
+        if time.time() > until + 60:
+            for client in clients:
+                client.kill()
+            raise InputError("clients did not end")
+        if what == "restart" and not restart and time.time() > began + load.restart_s:
+            asked = time.time()
+            code, ended_s = server.stop()
+            again = Server(server.run, folder, server.plays, server.port)
+            server.process, server.log = again.process, again.log
+            restart = {"exit_code": code, "ended_s": ended_s, "away_s": time.time() - asked}
+        memory.append((time.time() - began, server.memory_mib()))
+        files = max(files, server.files())
+        time.sleep(1.0)
+    if any(client.returncode for client in clients):
+        raise InputError(f"clients ended with exit codes {[client.returncode for client in clients]}")
+    said = [(kind, json.loads(result.read_text())) for kind, result in results]
+    good = [each for kind, each in said if kind == "good"]
+    time.sleep(1.0)
+    return {
+        "seconds": seconds,
+        "count": dict(sum((Counter(each["count"]) for each in good), Counter())),
+        "latency_ms": _quantiles(np.concatenate([each["latencies"] for each in good]) * 1000),
+        "outages_s": [outage for each in good for outage in each["outages"]],
+        "wrong": [line for each in good for line in each["wrong"]],
+        "hostile": next((each["count"] for kind, each in said if kind == "hostile"), None),
+        "restart": restart,
+        "memory_mib": memory,
+        "cores": None if restart else (server.cpu_s() - cpu_s) / (time.time() - began),
+        "files": [files, server.files()],
+        "open_after": (server.health() or {}).get("open_plays"),
+    }
+
+
+def _free_port() -> int:
+    with socket.socket() as each:
+        each.bind(("127.0.0.1", 0))
+        return each.getsockname()[1]
+
+
+def _quantiles(values: np.ndarray) -> dict[str, float]:
+    found = np.quantile(values, [0.5, 0.95, 0.99, 1.0]).tolist() if len(values) else [float("nan")] * 4
+    return dict(zip(("p50", "p95", "p99", "max"), found, strict=True))

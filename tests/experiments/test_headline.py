@@ -1,0 +1,51 @@
+"""What the README repeats of a comparison: ours, its best rival and the bounds by each judged figure."""
+
+import polars as pl
+
+from experiments.shared.headline import headline, listed
+from sbp_jax.reporting.comparison import Comparison, Figure
+
+FIGURES = {
+    "nll": Figure("NLL", 2, judged=True),
+    "pp_full": Figure("PP full"),
+    "missed": Figure("missed", 1, judged=True, tabled=False),
+}
+
+
+def comparison(seeds=3, **changes):
+    means = {"SBP": (2.0, 3.0), "Binned": (2.5, 2.0), "Marginal": (4.0, 9.0), "Oracle": (1.5, None)}
+    rows = [
+        {"arm": arm, "seed": seed, "nll": nll + 0.1 * seed, "pp_full": 0.01, "missed": missed}
+        for arm, (nll, missed) in means.items()
+        for seed in range(seeds)
+    ]
+    said = {
+        "title": "T",
+        "about": "",
+        "rows": pl.DataFrame(rows),
+        "figures": FIGURES,
+        "ours": "SBP",
+        "known": ("Oracle",),
+    }
+    return Comparison(**{**said, **changes})
+
+
+def test_a_row_for_each_judged_figure():
+    found = headline(comparison(notes=["Note."]))
+    assert found.header == ["figure", "SBP", "best rival", "SBP less it, seed by seed", "bound"]
+    assert found.rows == [
+        ["NLL", "2.10 ± 0.25", "Binned 2.60 ± 0.25", "-0.50 ± 0.00, better", "Oracle 1.60"],
+        ["missed", "3.0 ± 0.0", "Binned 2.0 ± 0.0", "1.0 ± 0.0, worse", ""],
+    ]
+    assert found.sentences == ["Of the gap between Marginal and Oracle SBP closes 80% (NLL)."]
+    assert (found.title, found.notes) == ("T", ["Note."])
+
+
+def test_the_published_rows_are_told_and_one_seed_tells_nothing_apart():
+    found = headline(comparison(seeds=1, published={"P": {"pp_full": 0.02}}))
+    assert found.rows[0][3] == "-0.50, not told apart"
+    assert found.sentences[1:] == ["SBP is better than P in every column."]
+
+
+def test_the_gap_and_the_list():
+    assert [listed(parts) for parts in (["a"], ["a", "b"], ["a", "b", "c"])] == ["a", "a and b", "a, b and c"]
