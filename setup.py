@@ -1,4 +1,4 @@
-"""Packages of the wheel: `sbp_jax` and all below it, and the folder `configs` as `sbp_jax.configs`; see pyproject.toml."""
+"""The wheel's packages: `sbp_jax` with all below it, and the folder `configs` as `sbp_jax.configs`."""
 
 from setuptools import find_packages, setup
 

@@ -3,15 +3,17 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
-from matplotlib.axes import Axes
 from scipy.stats import t as student
 
 from sbp_jax.reporting.style import COLOURS, NAMES, figure
 from sbp_jax.reporting.tables import markdown
+
+if TYPE_CHECKING:
+    import matplotlib.axes
 
 # what the table and the figure show of a member's figures: heading and digits
 SHOWN = {
@@ -194,7 +196,9 @@ def drawing(path: Path, table: pl.DataFrame, baselines: Mapping[str, Mapping[str
         page.suptitle(f"{context.title} (lower is better)")
 
 
-def _along(axis: Axes, table: pl.DataFrame, placed: Mapping[str, float], name: str, context: Context) -> None:
+def _along(
+    axis: "matplotlib.axes.Axes", table: pl.DataFrame, placed: Mapping[str, float], name: str, context: Context
+) -> None:
     points = table.filter(pl.col("arm").is_in(list(placed)) & pl.col(name).is_not_null())
     axis.plot(points["x"], points[name], ".", color="#999999", markersize=4)
     arms = sorted(placed, key=lambda arm: placed[arm])
@@ -209,7 +213,7 @@ def _along(axis: Axes, table: pl.DataFrame, placed: Mapping[str, float], name: s
         axis.set_xscale("log")
 
 
-def _listed(axis: Axes, table: pl.DataFrame, arms: list[str], name: str, named: bool) -> None:
+def _listed(axis: "matplotlib.axes.Axes", table: pl.DataFrame, arms: list[str], name: str, named: bool) -> None:
     for row, arm in enumerate(arms):
         values = table.filter((pl.col("arm") == arm) & pl.col(name).is_not_null())[name]
         found = interval(table, arm, name)
