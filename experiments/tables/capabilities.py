@@ -1,7 +1,7 @@
 """What each approach can do, measured: every cell is a number of an approach fitted to draws of a known law.
 
-The criteria are those of `experiments.tables.probes`. Needs the extra `rivals`; GluonTS's law is measured as well where
-the extra `peers` is installed.
+The criteria are those of `experiments.tables.probes`. Needs the extra `baselines`; GluonTS's law is measured as well where
+the extra `reference` is installed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -190,7 +190,7 @@ def _about(names: list[str]) -> str:
         "the outcome from the state of the input."
     )
     if "GluonTS SBP" not in names:
-        return f"{said} GluonTS's own law is not installed here (extra `peers`)."
+        return f"{said} GluonTS's own law is not installed here (extra `reference`)."
     return f"{said} GluonTS SBP: its own loss and its own map of outputs, from the same start in as many steps of Adam."
 
 
