@@ -1,7 +1,7 @@
 """Benchmarks: python -m experiments.benchmark law|batches|training|sweep|live [--seconds 3] [--out FOLDER].
 
 Runs where only the jax family, NumPy and Matplotlib are installed; the published implementation is measured beside
-ours where the extra `peers` is, reading of records where TFDS and polars are, streaming where the extra `grain` is.
+ours where the extra `reference` is, reading of records where TFDS and polars are, streaming where the extra `grain` is.
 """
 
 import argparse

@@ -1,8 +1,8 @@
 """Files and folders that are there whole or not at all, whoever is killed while writing them."""
 
-import ctypes
 import os
 import shutil
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -13,6 +13,7 @@ from socket import gethostname
 from sbp_jax.errors import InputError
 
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # of Linux, linux/fcntl.h and linux/fs.h
+_SYNCHRONIZE, _INVALID_PARAMETER = 0x00100000, 87  # of Windows, winnt.h and winerror.h
 
 
 @contextmanager
@@ -79,20 +80,26 @@ def _unwritable(folder: Path, error: OSError) -> InputError:
 def _move(place: Path, folder: Path, replace: bool, is_same: Callable[[Path], bool]) -> None:
     if replace and folder.is_dir() and _exchange(place, folder):
         return  # the old one is aside now, and goes
+    aside = _aside(folder)
     if replace and folder.is_dir():
-        discard(folder)
+        os.rename(folder, aside)  # refused by Windows while a file in it is open
     try:
         os.rename(place, folder)
     except OSError:
+        if aside.is_dir():
+            os.rename(aside, folder)
         if replace or not is_same(folder):
             raise
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def _exchange(one: Path, other: Path) -> bool:
-    """Swap two folders in one step; False where the system or the file system cannot."""
+    """Swap two folders in one step; False where the system, its C library or the file system cannot."""
     try:
+        import ctypes
+
         rename = ctypes.CDLL(None).renameat2
-    except (AttributeError, OSError, TypeError):
+    except (ImportError, AttributeError, OSError, TypeError):
         return False
     return rename(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) == 0
 
@@ -104,8 +111,31 @@ def _aside(folder: Path) -> Path:
 
 def _remove_remains(parent: Path) -> None:
     for remains in parent.glob(f".*.building-{gethostname()}-*"):
-        with suppress(ValueError, PermissionError):
-            try:
-                os.kill(int(remains.name.rsplit("-", 1)[-1]), 0)
-            except ProcessLookupError:
+        with suppress(ValueError):
+            if not _is_running(int(remains.name.rsplit("-", 1)[-1])):
                 shutil.rmtree(remains, ignore_errors=True)
+
+
+def _is_running(process: int) -> bool:
+    if sys.platform == "win32":
+        return _is_running_on_windows(process)
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):  # another user's; no process number at all
+        pass
+    return True
+
+
+def _is_running_on_windows(process: int) -> bool:
+    import ctypes  # os.kill would end the process there
+
+    kernel = ctypes.WinDLL("kernel32", use_last_error=True)  # pyright: ignore[reportAttributeAccessIssue] Windows only
+    kernel.OpenProcess.restype = ctypes.c_void_p  # a handle has 64 bits
+    handle = kernel.OpenProcess(_SYNCHRONIZE, False, process)
+    if not handle:
+        return ctypes.get_last_error() != _INVALID_PARAMETER  # pyright: ignore[reportAttributeAccessIssue]
+    ended = kernel.WaitForSingleObject(ctypes.c_void_p(handle), 0) == 0
+    kernel.CloseHandle(ctypes.c_void_p(handle))
+    return not ended

@@ -1,8 +1,24 @@
 """The one exception for a user's mistake, which the command line prints as one line, and the checks that many share."""
 
+from importlib.util import find_spec
+
+# extras of pyproject.toml that parts of the library and of the command line need -> what they import of them
+EXTRAS = {"check": ("mpmath",), "report": ("matplotlib", "plotly", "rich", "tensorboardX")}
+
 
 class InputError(ValueError):
     """Bad input from the user; one line that names the file, the column or the argument and what was expected."""
+
+
+def needs(extra: str) -> None:
+    """Raise an InputError unless every package of an extra is installed; its line says how to install them.
+
+    Args:
+        extra: one of `EXTRAS`.
+    """
+    for package in EXTRAS[extra]:
+        if find_spec(package) is None:
+            raise InputError(f"{package} is not installed: pip install 'sbp_jax[{extra}]'")
 
 
 def positive(name: str, value: float | int) -> None:

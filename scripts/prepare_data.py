@@ -12,8 +12,8 @@ from pathlib import Path
 root = Path(__file__).resolve().parents[1]
 environment = root / ".venv"
 if Path(sys.prefix).resolve() != environment.resolve():
-    made = subprocess.run(["bash", "-c", 'source "$0"', str(root / "scripts" / "setup")], check=False)
+    made = subprocess.run(["bash", "-c", 'source "$0" report', str(root / "scripts" / "setup")], check=False)
     if made.returncode:
         sys.exit(made.returncode)
 python = str(environment / "bin" / "python")
-os.execv(python, [python, "-m", "experiments.prepare", *sys.argv[1:]])
+os.execv(python, [python, "-m", "sbp_jax", "prepare", *sys.argv[1:]])

@@ -136,7 +136,7 @@ def _about(names: list[str]) -> str:
         "the outcome from the state of the input."
     )
     if "GluonTS SBP" not in names:
-        return f"{said} GluonTS's own law is not installed here (extra `peers`)."
+        return f"{said} GluonTS's own law is not installed here (extra `reference`)."
     return f"{said} GluonTS SBP: its own loss and its own map of outputs, from the same start in as many steps of Adam."
 
 

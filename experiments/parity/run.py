@@ -18,7 +18,7 @@ from sbp_jax.evaluation.conformance.measures import EXCESS, SCALE
 from sbp_jax.runs import provenance
 
 PROGRAM = "python -m experiments.parity"
-INSTALL = "pip install -e '.[peers]' -c constraints.txt"
+INSTALL = "pip install 'sbp_jax[reference]'"
 NOTES = """\
 - Each row is one measuring function applied to both sides, in float32 unless it says otherwise: 100 uneven bins, tail
   mass 0.05, shapes 0.2 and 0.3, scales 1.5 and 2.5 bin widths. What is right is computed from the formulas in float64.

@@ -21,6 +21,18 @@ COMMANDS = {
     "gradients": "check values and gradients against 50 digits",
 }
 
+# name -> extras that it needs whatever its options are; the others' lines are given where they are used
+NEEDS = {
+    "compare": ("report",),
+    "demo": ("report",),
+    "gradients": ("check", "report"),
+    "prepare": ("report",),
+    "replay": ("report",),
+    "report": ("report",),
+    "sweep": ("report",),
+    "thresholds": ("report",),
+}
+
 
 def usage() -> str:
     """The help text of `sbp` alone."""
@@ -55,5 +67,12 @@ def main(name: str | None = None) -> None:
             sys.exit(2)
     module = import_module(f"{__name__}.{name}")
     from sbp_jax.cli.flags import run
+    from sbp_jax.errors import needs
 
-    run(module.command, words, getattr(module, "INTERRUPTED", None))
+    def command(words: list[str]) -> None:
+        if not {"-h", "--help"} & set(words):
+            for extra in NEEDS.get(name, ()):
+                needs(extra)
+        module.command(words)
+
+    run(command, words, getattr(module, "INTERRUPTED", None))

@@ -1,4 +1,4 @@
-"""XGBoost's point prediction, tuned by cross-validation: the rival of a median. Needs the extra `rivals`."""
+"""XGBoost's point prediction, tuned by cross-validation: the rival of a median. Needs the extra `baselines`."""
 
 import itertools
 import json
@@ -85,5 +85,5 @@ def _library() -> Any:
     try:
         import xgboost
     except ImportError as error:
-        raise InputError("xgboost is not installed: pip install -e '.[rivals]' -c constraints.txt") from error
+        raise InputError("xgboost is not installed: pip install 'sbp_jax[baselines]'") from error
     return xgboost

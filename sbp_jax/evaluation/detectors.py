@@ -3,7 +3,7 @@
 Every detector is given a rate, the share of ordinary values on which it may raise a false alarm, and the direction that
 it watches. SPOT and DSPOT are those of Siffer, Fouque, Termier and Largouët (2017): a generalized Pareto law is fitted
 to the excesses over a high quantile and taken up to date with every value; what alarms teaches nothing. SPOT itself is
-its author's own library, `libspot` (extra `rivals`); NN-SPOT is SPOT on what a network's prediction leaves.
+its author's own library, `libspot` (extra `baselines`); NN-SPOT is SPOT on what a network's prediction leaves.
 """
 
 from collections import deque
@@ -186,5 +186,5 @@ def _library() -> Any:
     try:
         import libspot
     except ImportError as error:
-        raise InputError("libspot is not installed: pip install -e '.[rivals]' -c constraints.txt") from error
+        raise InputError("libspot is not installed: pip install 'sbp_jax[baselines]'") from error
     return libspot

@@ -3,10 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import mpmath as mp
-
 from sbp_jax.distributions.heads import SplicedBinnedParetoHead
-from sbp_jax.evaluation.exact import Pareto, Spliced, exact
+from sbp_jax.evaluation.exact import Pareto, Spliced, exact, mp
 
 Tail = Callable[[Any, Any, Any, Any, Any], tuple[Any, Any]]
 

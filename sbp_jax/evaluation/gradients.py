@@ -11,12 +11,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import mpmath as mp
 import numpy as np
 
 from sbp_jax.distributions.heads import PARAMETERIZATIONS, SplicedBinnedParetoHead, objective
 from sbp_jax.errors import InputError
-from sbp_jax.evaluation.exact import INF, Spliced, derivative, exact
+from sbp_jax.evaluation.exact import INF, Spliced, derivative, exact, mp
 from sbp_jax.evaluation.exact_heads import law_of
 
 VALUE_BOUND = {"float32": 5e-6, "float64": 1e-12}

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
-from matplotlib.axes import Axes
 
 from sbp_jax.evaluation.statistics import (
     LEVEL,
@@ -18,6 +18,9 @@ from sbp_jax.evaluation.statistics import (
 )
 from sbp_jax.reporting.style import COLOURS, figure
 from sbp_jax.reporting.tables import NAMES, markdown
+
+if TYPE_CHECKING:
+    import matplotlib.axes
 
 # what the table and the figure show of a member's figures: heading and digits
 SHOWN = {
@@ -145,7 +148,9 @@ def drawing(path: Path, table: pl.DataFrame, baselines: Mapping[str, Mapping[str
         page.suptitle(f"{context.title} (lower is better)")
 
 
-def _along(axis: Axes, table: pl.DataFrame, placed: Mapping[str, float], name: str, context: Context) -> None:
+def _along(
+    axis: "matplotlib.axes.Axes", table: pl.DataFrame, placed: Mapping[str, float], name: str, context: Context
+) -> None:
     points = table.filter(pl.col("arm").is_in(list(placed)) & pl.col(name).is_not_null())
     axis.plot(points["x"], points[name], ".", color="#999999", markersize=4)
     arms = sorted(placed, key=lambda arm: placed[arm])
@@ -160,7 +165,7 @@ def _along(axis: Axes, table: pl.DataFrame, placed: Mapping[str, float], name: s
         axis.set_xscale("log")
 
 
-def _listed(axis: Axes, table: pl.DataFrame, arms: list[str], name: str, named: bool) -> None:
+def _listed(axis: "matplotlib.axes.Axes", table: pl.DataFrame, arms: list[str], name: str, named: bool) -> None:
     for row, arm in enumerate(arms):
         values = table.filter((pl.col("arm") == arm) & pl.col(name).is_not_null())[name]
         found = mean_interval(table, arm, name)

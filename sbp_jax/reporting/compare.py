@@ -4,9 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.ticker import MaxNLocator
 
 from sbp_jax.reporting.style import figure
 from sbp_jax.reporting.tables import markdown, metrics_table
@@ -47,8 +45,11 @@ def page(
 
 def losses(path: Path, histories: Mapping[str, Sequence[Mapping[str, int | float]]]) -> None:
     """Training (thin) and validation losses of all runs against the epoch, in one panel; the best epochs are marked."""
-    colours = mpl.colormaps["tab10"]
     with figure(path, 7.0, 4.0) as drawing:
+        from matplotlib import colormaps
+        from matplotlib.ticker import MaxNLocator
+
+        colours = colormaps["tab10"]
         ax = drawing.subplots()
         for i, (name, history) in enumerate(histories.items()):
             if not history:
@@ -67,8 +68,10 @@ def losses(path: Path, histories: Mapping[str, Sequence[Mapping[str, int | float
 
 def pp(path: Path, levels: np.ndarray, curves: Mapping[str, np.ndarray]) -> None:
     """How far the share of outcomes below each predictive quantile is from its level, by run; 0 is a true law."""
-    colours = mpl.colormaps["tab10"]
     with figure(path, 7.0, 3.2) as drawing:
+        from matplotlib import colormaps
+
+        colours = colormaps["tab10"]
         ax = drawing.subplots()
         for i, (name, share) in enumerate(curves.items()):
             ax.plot(levels, share - levels, color=colours(i % 10), label=name)

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
-from rich.text import Text
 
 from sbp_jax.reporting.sketch import (
     ACTUAL,
@@ -20,6 +20,9 @@ from sbp_jax.reporting.sketch import (
     draw_curve,
     draw_law,
 )
+
+if TYPE_CHECKING:
+    import rich.text
 
 WIDTH, HEIGHT = 80, 24  # the least that a screen is drawn for
 WIDTH_YARDS, LENGTH_YARDS, ZONE_YARDS = 53.3, 100.0, 10.0
@@ -111,7 +114,7 @@ def view_of(spots: np.ndarray, rows: int, columns: int) -> View:
 
 def draw_field(
     spots: np.ndarray, first_down: float | None, goal: float | None, rows: int, columns: int, glyphs: Glyphs
-) -> list[Text]:
+) -> list["rich.text.Text"]:
     """The field in `rows` rows between its sidelines, one row for each of these and one for the axis.
 
     Args:
@@ -190,8 +193,10 @@ def _put_ways(inside: Canvas, view: View, spots: np.ndarray, glyphs: Glyphs) -> 
             inside.put(row, column, glyphs.dot if glyphs.ascii else chr(0x2800 + bits), style)
 
 
-def draw_moment(moment: Moment, width: int, height: int, glyphs: Glyphs) -> Text:
+def draw_moment(moment: Moment, width: int, height: int, glyphs: Glyphs) -> "rich.text.Text":
     """The whole screen: the play, the field beside the law and the numbers, a note; at least 80 by 24 cells."""
+    from rich.text import Text
+
     width, height = max(width, WIDTH), max(height, HEIGHT)
     body = height - _HEAD_ROWS - _FOOT_ROWS
     rows, law = body - _FIELD_EXTRA_ROWS, moment.law
@@ -214,12 +219,16 @@ def draw_moment(moment: Moment, width: int, height: int, glyphs: Glyphs) -> Text
     return Text("\n", no_wrap=True, overflow="crop").join(lines)
 
 
-def _line(text: str, style: str = "") -> Text:
+def _line(text: str, style: str = "") -> "rich.text.Text":
+    from rich.text import Text
+
     return Text(text, style, no_wrap=True, overflow="crop")
 
 
-def _curves(moment: Moment, glyphs: Glyphs, rows: int, width: int) -> list[Text]:
+def _curves(moment: Moment, glyphs: Glyphs, rows: int, width: int) -> list["rich.text.Text"]:
     """The median and P(first down) so far, `rows` rows each, apart where they are high, and an empty line."""
+    from rich.text import Text
+
     apart = int(rows > 1)
     unit = "yd" if moment.in_yards else ""
     told: list[tuple[str, Sequence[float | None], float, str, str]]
@@ -237,7 +246,9 @@ def _curves(moment: Moment, glyphs: Glyphs, rows: int, width: int) -> list[Text]
     return lines + [Text()] * (2 * (rows + apart) + 1 - apart - len(lines))
 
 
-def _numbers(moment: Moment, glyphs: Glyphs) -> list[Text]:
+def _numbers(moment: Moment, glyphs: Glyphs) -> list["rich.text.Text"]:
+    from rich.text import Text
+
     law, unit = moment.law, "yd" if moment.in_yards else ""
     values = [
         ("since snap", f"{moment.seconds:.1f} s"),

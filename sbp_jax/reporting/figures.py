@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from matplotlib.ticker import MaxNLocator
 
 from sbp_jax.reporting.style import ACTUAL, COLOURS, figure
 from sbp_jax.reporting.tables import NAMES
@@ -22,6 +21,8 @@ def training_curves(path: Path, histories: Mapping[str, Sequence[Mapping[str, in
         histories: rows of `epoch`, `training_loss`, `validation_loss` (nats a play) by model.
     """
     with figure(path, 4.2 * len(histories), 3.2) as drawing:
+        from matplotlib.ticker import MaxNLocator
+
         axes = drawing.subplots(1, len(histories), squeeze=False)[0]
         for ax, (model, history) in zip(axes, histories.items(), strict=True):
             epochs = [row["epoch"] for row in history]

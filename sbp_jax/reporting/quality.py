@@ -3,12 +3,12 @@
 import textwrap
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
+from typing import TYPE_CHECKING, Any
 
 from sbp_jax.reporting.style import COLOURS, figure
+
+if TYPE_CHECKING:
+    import matplotlib.axes
 
 _LINE, _LEAST_ROOM, _MOST_BARS = 26, 6, 16
 
@@ -33,7 +33,9 @@ def quality_page(path: Path, report: Mapping[str, Any]) -> None:
         drawing.suptitle(f"{report['format']}: {report['plays']:,} plays")
 
 
-def _bars(ax: Axes, counts: Mapping[str, int], title: str) -> None:
+def _bars(ax: "matplotlib.axes.Axes", counts: Mapping[str, int], title: str) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     ax.set_title(title)
     if not counts:
         ax.text(0.5, 0.5, "none", ha="center", va="center", transform=ax.transAxes)
@@ -49,7 +51,9 @@ def _bars(ax: Axes, counts: Mapping[str, int], title: str) -> None:
     ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
 
 
-def _numbers(ax: Axes, counts: Mapping[str, int], title: str, logarithmic: bool = False) -> None:
+def _numbers(ax: "matplotlib.axes.Axes", counts: Mapping[str, int], title: str, logarithmic: bool = False) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     ax.bar([float(value) for value in counts], list(counts.values()), width=0.9, color=COLOURS["sbp"])
     ax.set(title=title, ylabel="plays")
     ax.xaxis.set_major_locator(MaxNLocator(8, integer=True))

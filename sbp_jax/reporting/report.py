@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from plotly.offline import get_plotlyjs
+
+from sbp_jax.errors import needs
 
 NOWHERE = -32768  # in place of an absent player's coordinates
 LEVELS = np.concatenate([np.linspace(0.001, 0.049, 25), np.linspace(0.05, 0.95, 91), np.linspace(0.951, 0.999, 25)])
@@ -22,7 +23,14 @@ BARS = 20
 
 
 def write_report(path: Path, data: Mapping[str, Any]) -> None:
-    """Write the page with its data, which become JSON; numbers that are not finite become null."""
+    """Write the page with its data, which become JSON; numbers that are not finite become null.
+
+    Raises:
+        InputError: the extra `report` is not installed.
+    """
+    needs("report")
+    from plotly.offline import get_plotlyjs
+
     page = files("sbp_jax.reporting") / "page"
     # "</script>" within the data would end it
     content = json.dumps(_plain(data), separators=(",", ":"), ensure_ascii=False, allow_nan=False).replace("</", "<\\/")

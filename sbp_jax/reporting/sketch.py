@@ -4,9 +4,12 @@ import itertools
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from rich.text import Text
+
+if TYPE_CHECKING:
+    import rich.text
 
 # Okabe and Ito's palette; what must be read on any background has the terminal's own colour
 OFFENCE, DEFENCE = "#56B4E9", "#D55E00"
@@ -70,8 +73,10 @@ class Canvas:
         inside = begin >= 0 and end <= self.letters.shape[1]
         return inside and bool(np.all(self.letters[row, begin:end] == " "))
 
-    def lines(self) -> list[Text]:
+    def lines(self) -> list["rich.text.Text"]:
         """The rows as texts as wide as the grid."""
+        from rich.text import Text
+
         found = []
         for letters, styles in zip(self.letters, self.styles, strict=True):
             line = Text(no_wrap=True, overflow="crop", end="")
@@ -160,7 +165,7 @@ class Axis:
         return [n * apart for n in range(first, first + self.columns) if n * apart < self.begin + span]
 
 
-def draw_law(law: Law, rows: int, width: int, glyphs: Glyphs) -> list[Text]:
+def draw_law(law: Law, rows: int, width: int, glyphs: Glyphs) -> list["rich.text.Text"]:
     """The law as a histogram of `rows` rows, with axis, 90 % interval, median, marks and outcome.
 
     A bar that dwarfs the others, as that of no gain does, is cut at the top and says its probability.

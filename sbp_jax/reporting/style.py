@@ -3,9 +3,12 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import matplotlib as mpl
-from matplotlib.figure import Figure
+from sbp_jax.errors import needs
+
+if TYPE_CHECKING:
+    import matplotlib.figure
 
 # Okabe and Ito's palette; a model keeps its colour in every figure.
 COLOURS = {
@@ -18,8 +21,16 @@ ACTUAL = "#CC79A7"
 
 
 @contextmanager
-def figure(path: Path, width: float, height: float) -> Iterator[Figure]:
-    """A figure of the given size in inches, saved as PNG on leaving; no window system is touched."""
+def figure(path: Path, width: float, height: float) -> Iterator["matplotlib.figure.Figure"]:
+    """A figure of the given size in inches, saved as PNG on leaving; no window system is touched.
+
+    Raises:
+        InputError: the extra `report` is not installed.
+    """
+    needs("report")
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
     with mpl.rc_context(
         {
             "font.size": 9,

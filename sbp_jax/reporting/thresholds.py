@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.axis import Axis
-from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from sbp_jax.reporting.style import ACTUAL, COLOURS, figure
+
+if TYPE_CHECKING:
+    import matplotlib.axes
+    import matplotlib.axis
 
 LINE, CHOICE, POINT = COLOURS["sbp"], ACTUAL, "#333333"
 
@@ -106,7 +108,7 @@ def residual_page(path: Path, title: str, pp: Curve, qq: Curve, level: float = 0
         right.set(title="QQ plot", xlabel="exponential quantile", ylabel="residual −log S")
 
 
-def mean_excess(ax: Axes, page: Page) -> None:
+def mean_excess(ax: "matplotlib.axes.Axes", page: Page) -> None:
     """Mean excess against the threshold: straight beyond a threshold from which the law holds."""
     curve = page.mean_excess
     ax.fill_between(curve.x, curve.low, curve.high, color=LINE, alpha=0.18, lw=0, label=f"{page.level:.0%} interval")
@@ -121,7 +123,7 @@ def mean_excess(ax: Axes, page: Page) -> None:
     ax.legend(fontsize=7)
 
 
-def stability(ax: Axes, curve: Curve, mass: float, name: str, level: float = 0.95) -> None:
+def stability(ax: "matplotlib.axes.Axes", curve: Curve, mass: float, name: str, level: float = 0.95) -> None:
     """A parameter against the tail mass, farther out to the right: constant, up to chance, where the law holds."""
     errors = np.nan_to_num(np.stack([curve.y - curve.low, curve.high - curve.y]))
     known = np.isfinite(curve.low) & np.isfinite(curve.high)
@@ -148,7 +150,7 @@ def stability(ax: Axes, curve: Curve, mass: float, name: str, level: float = 0.9
     ax.legend(fontsize=7, loc="lower left" if above else "upper left")
 
 
-def return_levels(ax: Axes, levels: Levels, unit: str, level: float = 0.95) -> None:
+def return_levels(ax: "matplotlib.axes.Axes", levels: Levels, unit: str, level: float = 0.95) -> None:
     """Return levels against the period on a logarithmic axis, with the observations at their plotting positions."""
     curve = levels.curve
     ax.fill_between(
@@ -167,7 +169,7 @@ def return_levels(ax: Axes, levels: Levels, unit: str, level: float = 0.95) -> N
     ax.legend(fontsize=7, loc="best")
 
 
-def agreement(ax: Axes, points: Curve, level: float = 0.95) -> None:
+def agreement(ax: "matplotlib.axes.Axes", points: Curve, level: float = 0.95) -> None:
     """Observed against expected, with the diagonal and the pointwise band in which each point belongs."""
     order = np.argsort(points.x)
     x = points.x[order]
@@ -188,8 +190,10 @@ def number(value: float, digits: int = 6) -> str:
     return f"{value:.{digits}g}".replace("-", "−")
 
 
-def _mark(axis: Axis) -> None:
+def _mark(axis: "matplotlib.axis.Axis") -> None:
     """On a logarithmic axis of less than two decades, numbers at 1, 2 and 5: powers of ten alone would be too few."""
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
     low, high = sorted(axis.get_view_interval())
     if axis.get_scale() == "log":
         axis.set_minor_formatter(NullFormatter())
@@ -203,7 +207,7 @@ def _is_long(outwards: np.ndarray, others: np.ndarray) -> bool:
     return bool(outwards[-1] > 20 * outwards[0] > 0 and others.min() > 0)
 
 
-def _limit(ax: Axes, seen: np.ndarray, band: np.ndarray, slack: float) -> None:
+def _limit(ax: "matplotlib.axes.Axes", seen: np.ndarray, band: np.ndarray, slack: float) -> None:
     """Show all that is `seen`, and of the intervals as much as fits in `slack` times its range on either side."""
     scale = ax.yaxis.get_transform()
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -10,13 +10,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
-
-from tensorboardX.event_file_writer import EventsWriter
-from tensorboardX.proto.event_pb2 import Event  # pyright: ignore[reportAttributeAccessIssue] made when imported
-from tensorboardX.summary import scalar
 
 from sbp_jax.atomic import write_whole
 from sbp_jax.config import Config
@@ -85,7 +83,7 @@ class Record:
             for file in events.iterdir():
                 file.unlink()
         self._told = {(event.step, value.tag) for event in self._events_there() for value in event.summary.value}
-        self._events: EventsWriter | None = None  # a call with nothing to tell leaves no file
+        self._events: Any = None  # the open writer: a call with nothing to tell leaves no file
 
     def metrics(self, history: list[Row]) -> None:
         """Write the history so far: metrics.parquet, and as events those of its rows that none tells yet.
@@ -114,6 +112,11 @@ class Record:
             self._events = None
 
     def _tell(self, history: list[Row]) -> None:
+        if not _has_tensorboard():
+            return
+        from tensorboardX.proto.event_pb2 import Event  # pyright: ignore[reportAttributeAccessIssue] made when imported
+        from tensorboardX.summary import scalar
+
         for row in history:
             for name, value in row.items():
                 key = int(row["step"]), name
@@ -125,13 +128,17 @@ class Record:
         if self._events is not None:
             self._events.flush()
 
-    def _open(self) -> EventsWriter:
+    def _open(self) -> Any:
         # A file of its own, told from those of the same second and process number, as calls in containers have. It is
         # written by this thread: one of its own could not tell that the disk is full.
+        from tensorboardX.event_file_writer import EventsWriter
+
         folder = self.folder / "events"
         return EventsWriter(str(folder / "events"), f".{os.getpid()}.{len(list(folder.iterdir()))}")
 
-    def _events_there(self) -> Iterator[Event]:
+    def _events_there(self) -> Iterator[Any]:
+        if not _has_tensorboard():
+            return
         for file in sorted((self.folder / "events").iterdir()):
             yield from read_events(file)
 
@@ -150,8 +157,18 @@ class Record:
             raise full from error
 
 
-def read_events(file: Path) -> Iterator[Event]:
+@cache
+def _has_tensorboard() -> bool:
+    if find_spec("tensorboardX") is not None:
+        return True
+    print("note: no TensorBoard events are written: pip install 'sbp_jax[report]'", file=sys.stderr)
+    return False
+
+
+def read_events(file: Path) -> Iterator[Any]:
     """The scalars of a TensorBoard file, up to what a killed process left unfinished or something damaged."""
+    from tensorboardX.proto.event_pb2 import Event  # pyright: ignore[reportAttributeAccessIssue] made when imported
+
     content, at = file.read_bytes(), 0
     while at + 12 <= len(content):
         length = int.from_bytes(content[at : at + 8], "little")

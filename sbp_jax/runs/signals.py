@@ -3,6 +3,7 @@
 import os
 import shlex
 import signal
+import socket
 import sys
 import threading
 import time
@@ -34,8 +35,8 @@ def listening() -> Iterator[Stop]:
         return
     told: list[int] = []  # signals, in the order of their arrival
     over = threading.Event()
-    read, write = os.pipe()
-    os.set_blocking(write, False)
+    read, write = socket.socketpair()  # Windows can wait for no pipe
+    write.setblocking(False)
 
     def react(_number: int, _frame: FrameType | None) -> None:
         stop.asked = True
@@ -43,8 +44,8 @@ def listening() -> Iterator[Stop]:
             raise Stopped
 
     def watch() -> None:
-        # The interpreter's handlers wait until compiled code returns; the numbers on the pipe do not.
-        while content := os.read(read, 64):
+        # The interpreter's handlers wait until compiled code returns; the numbers on the socket do not.
+        while content := read.recv(64):
             for number in content:
                 if number in SIGNALS:
                     told.append(number)
@@ -60,7 +61,7 @@ def listening() -> Iterator[Stop]:
 
     watcher = threading.Thread(target=watch, daemon=True)
     previous = {number: signal.signal(number, react) for number in SIGNALS}
-    outer = signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+    outer = signal.set_wakeup_fd(write.fileno(), warn_on_full_buffer=False)
     watcher.start()
     try:
         yield stop
@@ -75,9 +76,9 @@ def listening() -> Iterator[Stop]:
         signal.set_wakeup_fd(outer)
         for number, handler in previous.items():
             signal.signal(number, handler)
-        os.close(write)
+        write.close()
         watcher.join()
-        os.close(read)
+        read.close()
 
 
 def farewell(number: int, step: int | None) -> str:

@@ -15,7 +15,7 @@ COUNT = 20_000
 
 @pytest.fixture(scope="module", autouse=True)
 def _libspot():
-    pytest.importorskip("libspot", reason="needs the extra rivals")
+    pytest.importorskip("libspot", reason="needs the extra baselines")
 
 
 @pytest.fixture(scope="module")

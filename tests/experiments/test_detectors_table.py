@@ -14,7 +14,7 @@ from sbp_jax.evaluation.alarms import inject
 
 @pytest.fixture(scope="module", autouse=True)
 def _libspot():
-    pytest.importorskip("libspot", reason="needs the extra rivals")
+    pytest.importorskip("libspot", reason="needs the extra baselines")
 
 
 def stream_of(count, both, seed=0):

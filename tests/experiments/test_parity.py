@@ -163,7 +163,7 @@ class TestPeer:
 def test_command_without_the_peer(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(Reference, "load", lambda: None)
     parity.command(["--out", str(tmp_path)])
-    assert "pip install -e '.[peers]' -c constraints.txt" in capsys.readouterr().out.splitlines()[0]
+    assert "pip install 'sbp_jax[reference]'" in capsys.readouterr().out.splitlines()[0]
     rows = [line for line in (tmp_path / "parity.md").read_text().splitlines() if line.startswith("| ")][2:]
     assert len(rows) == len(PROPERTIES)
     for row in rows:

@@ -59,7 +59,7 @@ def finish(arrays: Arrays, folder: Path) -> None:
     own = {name: getattr(arrays, name) for name in _OWN} | dict(arrays.identities)
     np.savez(folder / _COLUMNS, allow_pickle=False, **own, **{f"info_{k}": v for k, v in arrays.info.items()})
     for path in folder.iterdir():
-        with path.open("rb") as file:
+        with path.open("r+b") as file:  # Windows flushes no file that is open for reading alone
             os.fsync(file.fileno())
 
 
