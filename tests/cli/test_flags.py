@@ -16,6 +16,8 @@ from sbp_jax import configs
 from sbp_jax.cli import COMMANDS, demo, flags, prepare, replay, score, train
 from sbp_jax.errors import InputError
 
+pytestmark = pytest.mark.unoptimized
+
 ROOT = Path(__file__).parents[2]
 HEAVY = ("jax", "flax", "optax", "orbax", "polars", "scipy", "tensorflow_datasets", "matplotlib", "plotly", "rich")
 # what `sbp NAME --help` runs, and then prints: the heavy modules that it has loaded

@@ -13,6 +13,8 @@ from sbp_jax.data.readers.columns import read_column
 from sbp_jax.errors import InputError
 from sbp_jax.evaluation import fit_tail, return_levels
 
+pytestmark = pytest.mark.unoptimized
+
 TABLES = ("fit", "mean_excess", "stability", "return_levels", "pp", "qq")
 
 

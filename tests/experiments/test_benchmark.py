@@ -15,6 +15,8 @@ from experiments import benchmark
 from experiments.benchmarks import batches, law, live, sweep, timing, training, variants
 from sbp_jax.runs import provenance
 
+pytestmark = pytest.mark.unoptimized
+
 
 def test_every_variant_is_the_same_log_likelihood():
     logits, edges, shape, scale, y, _ = law.inputs(500, 50)

@@ -10,6 +10,8 @@ from experiments.tables import detectors, pp
 from sbp_jax.distributions import Normal
 from sbp_jax.evaluation.alarms import inject
 
+pytestmark = pytest.mark.unoptimized
+
 
 @pytest.fixture(scope="module", autouse=True)
 def _libspot():

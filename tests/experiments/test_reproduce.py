@@ -13,6 +13,8 @@ from sbp_jax.distributions import Normal
 from sbp_jax.errors import InputError
 from tests.plays import bare_plays
 
+pytestmark = pytest.mark.unoptimized
+
 COUNT = pp.TRAIN + pp.VALIDATION + pp.TEST
 
 

@@ -12,6 +12,8 @@ from sbp_jax.errors import InputError
 from sbp_jax.runs.datasets import Dataset
 from tests.plays import bare_plays
 
+pytestmark = pytest.mark.unoptimized
+
 
 def plays_of(games):
     return bare_plays(np.zeros(len(games)), game_id=games)

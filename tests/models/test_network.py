@@ -11,6 +11,8 @@ from flax import nnx
 from sbp_jax.models import EntityAttention, EntityGroup, EntityLayout, FlatEncoder, Network, NetworkConfig
 from tests.slow import marked
 
+pytestmark = pytest.mark.unoptimized
+
 ENTITIES, COLUMNS, STATICS = 5, 4, 4
 
 

@@ -8,6 +8,8 @@ from flax import nnx
 
 from sbp_jax.models.tcn import NO_DROPOUT, TCN, CausalConv, Dropout, receptive_field
 
+pytestmark = pytest.mark.unoptimized
+
 
 @pytest.mark.parametrize(("kernel_size", "dilation", "frames"), [(1, 1, 4), (2, 1, 5), (3, 2, 9), (3, 4, 3), (5, 3, 1)])
 def test_causal_convolution_equals_its_definition(kernel_size, dilation, frames):

@@ -22,6 +22,8 @@ from sbp_jax.cli import serve
 from sbp_jax.errors import InputError
 from tests.service.scorers import frame, total
 
+pytestmark = pytest.mark.unoptimized
+
 CODE = """
 import sys
 from sbp_jax.cli import serve

@@ -15,6 +15,8 @@ from sbp_jax.service import Settings, create_app
 from tests.service.clients import ask, open_plays, serving, wait_until
 from tests.service.scorers import FEATURES, PLAYERS, SPEC, frame, sums, total
 
+pytestmark = pytest.mark.unoptimized
+
 
 def test_what_is_expected_is_told(client):
     spec = client.get("/v1/spec").json()

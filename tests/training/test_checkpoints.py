@@ -15,6 +15,8 @@ import pytest
 from sbp_jax.errors import InputError
 from sbp_jax.training import Checkpoints
 
+pytestmark = pytest.mark.unoptimized
+
 TREES = {
     "state": {
         "params": {"kernel": jnp.arange(12.0).reshape(3, 4), "bias": jnp.ones(3)},

@@ -20,6 +20,8 @@ from sbp_jax.training.build import make_head, make_network, set_statistics
 from sbp_jax.training.check import check_features, check_outcomes
 from tests.plays import random_plays
 
+pytestmark = pytest.mark.unoptimized
+
 NAMES = feature_names(EXTRAS)
 CONFIG = Config(
     data=DataConfig(extras=tuple(EXTRAS)),

@@ -14,6 +14,8 @@ from tests.plays import random_plays
 from tests.slow import marked
 from tests.training.test_fit import CONFIG, Killed, assert_trees_equal, build
 
+pytestmark = pytest.mark.unoptimized
+
 NOTHING = State(*(jnp.zeros(()),) * 6)
 
 

@@ -32,6 +32,8 @@ from sbp_jax.training.stop import Stop, Stopped
 from tests.plays import random_plays
 from tests.slow import marked
 
+pytestmark = pytest.mark.unoptimized
+
 CONFIG = Config(
     network=NetworkConfig(channels=8, layers=2, hidden=(16,), dropout=0.2),
     head=HeadConfig(bins=36, low=-10.0, high=25.0),

@@ -16,6 +16,8 @@ from sbp_jax.models import NetworkConfig
 from sbp_jax.training.build import make_head, make_network, set_statistics
 from tests.data import fabricate, publishers
 
+pytestmark = pytest.mark.unoptimized
+
 BUILT: dict = {}
 
 

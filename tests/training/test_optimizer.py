@@ -12,6 +12,8 @@ from sbp_jax.config import Config, OptimizerConfig
 from sbp_jax.models.network import NetworkConfig
 from sbp_jax.training import Hyperparameters
 
+pytestmark = pytest.mark.unoptimized
+
 
 @pytest.mark.parametrize(("warmup", "total"), [(0.1, 50), (0.0, 7), (0.9, 3), (0.05, 1)])
 def test_rate_is_the_warmed_up_cosine(warmup, total):

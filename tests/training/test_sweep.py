@@ -32,6 +32,8 @@ from sbp_jax.training.sweep import Sweep, check_members
 from tests.plays import random_plays
 from tests.training.test_fit import Killed
 
+pytestmark = pytest.mark.unoptimized
+
 BASE = Config(
     network=NetworkConfig(encoder="flat", channels=4, layers=1, hidden=(6,), dropout=0.1),
     head=HeadConfig(bins=8, low=-10.0, high=25.0),

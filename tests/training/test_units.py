@@ -18,6 +18,8 @@ from sbp_jax.training import HostFeed, Hyperparameters, Predictor, ResidentFeed,
 from sbp_jax.training.build import make_head
 from sbp_jax.training.step import FrameWeights, arrays, in_units, training_loss
 
+pytestmark = pytest.mark.unoptimized
+
 CONFIG = Config(
     network=NetworkConfig(channels=4, layers=1, hidden=(8,), dropout=0.0),
     head=HeadConfig(low=-4.0, high=8.0, bins=24),
