@@ -295,7 +295,7 @@ def test_killed_process_goes_on_to_the_same_numbers(run_folder, tmp_path):
                     time.sleep(0.05)
                 process.send_signal(signal.SIGKILL)
             assert process.returncode == -signal.SIGKILL
-        subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True, timeout=300)
+        subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True, timeout=600)
         (path,) = folder.glob("runs/smoke/*/metrics.parquet")
         metrics.append(pl.read_parquet(path).drop("seconds", "plays_per_s"))
         told = (event for file in path.parent.glob("events/*") for event in read_events(file))
@@ -317,6 +317,6 @@ def test_notebook_runs_on_a_run_s_folder_alone(run_folder, tmp_path):
     cells = "\n".join("".join(cell["source"]) for cell in code) + counted
     environment = os.environ | {"RUN": str(run_folder), "MPLBACKEND": "Agg", "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-W", "error::UserWarning:matplotlib", "-c", cells]
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip().endswith("4 figures")

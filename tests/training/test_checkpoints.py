@@ -139,7 +139,7 @@ def test_no_room_for_a_checkpoint_is_told_and_the_newest_is_intact(tmp_path):
     # The kernel refuses to write beyond a file's largest size, as it does on a full disk.
     folder = tmp_path / "checkpoints"
     out = subprocess.run(
-        [sys.executable, "-c", LIMITED, folder], capture_output=True, text=True, timeout=120, check=True
+        [sys.executable, "-c", LIMITED, folder], capture_output=True, text=True, timeout=600, check=True
     )
     told, kept, after = out.stdout.splitlines()
     assert told.startswith(f"{errno.EFBIG} {folder} {os.strerror(errno.EFBIG)}; about 1.23 MB are needed, ")
