@@ -16,4 +16,4 @@ if Path(sys.prefix).resolve() != environment.resolve():
     if made.returncode:
         sys.exit(made.returncode)
 python = str(environment / "bin" / "python")
-os.execv(python, [python, "-m", "experiments.prepare", *sys.argv[1:]])
+os.execv(python, [python, "-m", "sbp_jax", "prepare", *sys.argv[1:]])
