@@ -24,6 +24,8 @@ from sbp_jax.runs.demo import contrasting_plays
 from sbp_jax.runs.record import read_events
 from sbp_jax.training import checkpoints
 
+pytestmark = [pytest.mark.unoptimized, pytest.mark.long]
+
 ROOT = Path(__file__).parents[2]
 WORDS = ["smoke", "--data.plays", "250", "--training.epochs", "2"]
 
