@@ -82,7 +82,9 @@ def test_every_member_is_a_run_of_its_own(alone):
 @pytest.mark.slow
 def test_killed_it_goes_on(alone):
     folder = alone.parent / "killed"
-    process = start(folder, program=("tests.killed", r"mine/groups/.*/checkpoints/[0-9]+$", "2", "sweep"))
+    process = start(
+        folder, program=("tests.killed", r"mine/groups/.*/checkpoints/\d+\.orbax-checkpoint-tmp$", "3", "sweep")
+    )
     process.communicate(timeout=600)
     assert process.returncode == -signal.SIGKILL
     assert "4 trainings, 0 of them there already" in finish(start(folder))
