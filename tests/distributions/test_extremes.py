@@ -10,7 +10,7 @@ import pytest
 from sbp_jax.distributions import Binned, GeneralizedPareto, SplicedBinnedPareto
 from tests.distributions.test_transformations import EVERY, LAWS
 
-pytestmark = pytest.mark.unoptimized
+pytestmark = [pytest.mark.unoptimized, pytest.mark.long]
 
 EDGES = np.arange(-3.0, 5.0)
 BINS = len(EDGES) - 1

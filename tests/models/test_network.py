@@ -12,7 +12,7 @@ from flax import nnx
 from sbp_jax.models import EntityAttention, EntityGroup, EntityLayout, FlatEncoder, Network, NetworkConfig
 from tests.slow import marked
 
-pytestmark = pytest.mark.unoptimized
+pytestmark = [pytest.mark.unoptimized, pytest.mark.long]
 
 ENTITIES, COLUMNS, STATICS = 5, 4, 4
 

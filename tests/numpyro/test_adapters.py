@@ -37,6 +37,8 @@ from sbp_jax.numpyro.supports import Lattice, Span
 from tests import oracles
 from tests.slow import marked
 
+pytestmark = pytest.mark.long
+
 EDGES = np.array([-3.0, -1.0, 0.5, 2.0, 4.0])
 LOGITS = np.array([[0.3, 1.2, 0.4, -0.5], [0.0, 0.1, 0.2, 0.3], [-1.0, 2.0, 1.0, 0.0]])
 

@@ -33,7 +33,7 @@ from sbp_jax.training.stop import Stop, Stopped
 from tests.plays import random_plays
 from tests.slow import marked
 
-pytestmark = pytest.mark.unoptimized
+pytestmark = [pytest.mark.unoptimized, pytest.mark.long]
 
 CONFIG = Config(
     network=NetworkConfig(channels=8, layers=2, hidden=(16,), dropout=0.2),
