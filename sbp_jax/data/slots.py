@@ -16,7 +16,6 @@ Empty slots stay empty; only a player who finds no slot of his own kind takes an
 
 import numpy as np
 
-SLOTS = 22
 PASSER = 0
 LINEMEN = range(1, 6)
 RECEIVERS = range(6, 11)

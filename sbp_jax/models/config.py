@@ -42,7 +42,7 @@ class NetworkConfig:
         for name in ("channels", "layers", "kernel_size"):
             positive(f"network.{name}", getattr(self, name))
         share("network.dropout", self.dropout)
-        if not self.hidden or min(self.hidden) < 1:
+        if min(self.hidden, default=1) < 1:
             raise InputError(f"network.hidden: expected widths of at least 1, got {self.hidden}")
 
     @property

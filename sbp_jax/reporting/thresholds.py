@@ -97,17 +97,6 @@ def tail_page(path: Path, page: Page) -> None:
         )
 
 
-def residual_page(path: Path, title: str, pp: Curve, qq: Curve, level: float = 0.95) -> None:
-    """PP plot and exponential QQ plot of a conditional model's residuals in one tail."""
-    with figure(path, 8.6, 4.2) as drawing:
-        left, right = drawing.subplots(1, 2)
-        drawing.suptitle(title, fontsize=11)
-        agreement(left, pp, level)
-        left.set(title="PP plot", xlabel="expected probability", ylabel="predicted probability")
-        agreement(right, qq, level)
-        right.set(title="QQ plot", xlabel="exponential quantile", ylabel="residual −log S")
-
-
 def mean_excess(ax: "matplotlib.axes.Axes", page: Page) -> None:
     """Mean excess against the threshold: straight beyond a threshold from which the law holds."""
     curve = page.mean_excess

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import chex
 import jax
 import numpy as np
 
@@ -107,9 +108,12 @@ class Watch:
     def state(self, step: int, **trees: Any) -> None:
         """Judge what would be saved after a step, by name; DivergedError names the first array that is not finite."""
         for name, tree in trees.items():
-            for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]:
-                if not np.isfinite(np.asarray(leaf)).all():
-                    raise self._error(step, f"{name} {_name(path)} is not finite")
+            try:
+                chex.assert_tree_all_finite(tree)
+            except AssertionError:
+                leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
+                first = next(path for path, leaf in leaves if not np.isfinite(leaf).all())
+                raise self._error(step, f"{name} {_name(first)} is not finite") from None
 
     def validation(self, step: int, loss: float | None) -> None:
         """Judge a validation loss; DivergedError where it is not finite."""

@@ -16,6 +16,8 @@ from sbp_jax import configs
 from sbp_jax.cli import COMMANDS, demo, flags, prepare, replay, score, train
 from sbp_jax.errors import InputError
 
+pytestmark = pytest.mark.unoptimized
+
 ROOT = Path(__file__).parents[2]
 HEAVY = ("jax", "flax", "optax", "orbax", "polars", "scipy", "tensorflow_datasets", "matplotlib", "plotly", "rich")
 # what `sbp NAME --help` runs, and then prints: the heavy modules that it has loaded
@@ -30,7 +32,7 @@ except SystemExit as error:
 
 
 def printed(*words):
-    return subprocess.run([sys.executable, *words], capture_output=True, text=True, timeout=120, cwd=ROOT)
+    return subprocess.run([sys.executable, *words], capture_output=True, text=True, timeout=600, cwd=ROOT)
 
 
 def parsed(words):
@@ -233,7 +235,7 @@ def test_no_command_imports_another():
 
 def test_a_reader_that_stops_reading_is_no_error():
     command = f"{sys.executable} -m sbp_jax train --help | head -1"
-    done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=120, cwd=ROOT)
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=600, cwd=ROOT)
     assert done.stdout == "usage: sbp train CONFIG [-h] [OPTIONS]\n"
     assert done.stderr == ""
 

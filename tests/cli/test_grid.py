@@ -7,6 +7,8 @@ from sbp_jax.runs import grid
 from sbp_jax.runs.sweep import trials
 from sbp_jax.training.check import check
 
+pytestmark = pytest.mark.unoptimized
+
 GOOD = """
 title = "Masses"
 about = "Tail masses."

@@ -19,6 +19,8 @@ from sbp_jax.runs.run import Run
 from sbp_jax.runs.score import Target
 from tests.live.runs import small_plays, small_run
 
+pytestmark = pytest.mark.unoptimized
+
 COUNT = 20
 
 

@@ -17,6 +17,8 @@ from sbp_jax.runs.report import plays_to_watch
 from sbp_jax.scoring import League
 from tests.runs.test_play_lists import GAMES, PLAYS, table
 
+pytestmark = pytest.mark.unoptimized
+
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):

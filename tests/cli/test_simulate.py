@@ -61,10 +61,10 @@ def test_mistake_is_one_line(tmp_path, monkeypatch, words, message):
 
 def test_exit_code_and_help(tmp_path):
     program = [sys.executable, "-m", "experiments.simulate"]
-    done = subprocess.run([*program, str(tmp_path), "--seed", "-1"], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([*program, str(tmp_path), "--seed", "-1"], capture_output=True, text=True, timeout=600)
     assert done.returncode == 2
     assert done.stderr == "error: seed: expected a whole number of at least 0, got -1\n"
-    done = subprocess.run([*program, "--help"], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([*program, "--help"], capture_output=True, text=True, timeout=600)
     assert done.returncode == 0
     for word in ("--plays", "--seasons", "--format", "--processes", "--overwrite", "--league.quarterback-points"):
         assert word in done.stdout

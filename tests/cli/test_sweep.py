@@ -19,16 +19,16 @@ ROOT = Path(__file__).parents[2]
 WORDS = ["mine.toml", "--seeds", "2", "--epochs", "6", "--plays", "250"]
 
 
-def start(folder, *words):
+def start(folder, *words, program=("experiments.ablation",)):
     folder.mkdir(exist_ok=True)
     (folder / "mine.toml").write_text(GOOD)
-    command = [sys.executable, "-m", "experiments.ablation", *WORDS, *words]
+    command = [sys.executable, "-m", *program, *WORDS, *words]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "XLA_FLAGS": ""}
     return subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 
 def finish(process):
-    output, _ = process.communicate(timeout=500)
+    output, _ = process.communicate(timeout=600)
     assert process.returncode == 0, output.decode()[-3000:]
     return output.decode()
 
@@ -82,10 +82,11 @@ def test_every_member_is_a_run_of_its_own(alone):
 @pytest.mark.slow
 def test_killed_it_goes_on(alone):
     folder = alone.parent / "killed"
-    process = start(folder)
-    wait_for(folder, "runs/ablation/mine/groups/*/checkpoints/[0-9]*", process)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    process = start(
+        folder, program=("tests.killed", r"mine/groups/.*/checkpoints/\d+\.orbax-checkpoint-tmp$", "3", "sweep")
+    )
+    process.communicate(timeout=600)
+    assert process.returncode == -signal.SIGKILL
     assert "4 trainings, 0 of them there already" in finish(start(folder))
     assert result(folder).equals(result(alone))
 

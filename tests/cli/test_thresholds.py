@@ -13,6 +13,8 @@ from sbp_jax.data.readers.columns import read_column
 from sbp_jax.errors import InputError
 from sbp_jax.evaluation import fit_tail, return_levels
 
+pytestmark = pytest.mark.unoptimized
+
 TABLES = ("fit", "mean_excess", "stability", "return_levels", "pp", "qq")
 
 
@@ -117,13 +119,13 @@ def test_mistake_is_one_line(folder, words, message):
 
 def test_exit_code_and_help():
     program = [sys.executable, "-m", "experiments.thresholds"]
-    done = subprocess.run([*program, "nosuch.csv"], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([*program, "nosuch.csv"], capture_output=True, text=True, timeout=600)
     assert (done.returncode, done.stdout, done.stderr) == (2, "", "error: nosuch.csv: no such file\n")
-    done = subprocess.run([*program, "--help"], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([*program, "--help"], capture_output=True, text=True, timeout=600)
     assert done.returncode == 0
     for word in ("--column", "--tail-mass", "--tail", "--level", "--out", "mean excess"):
         assert word in done.stdout
-    done = subprocess.run(program, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(program, capture_output=True, text=True, timeout=600)
     assert done.returncode == 2
     assert done.stderr.startswith("error: ")
     assert done.stderr.count("\n") == 1

@@ -11,6 +11,8 @@ from sbp_jax.errors import InputError
 from tests.oracles import derivative, exact, mp
 from tests.oracles_blended import Blended
 
+pytestmark = pytest.mark.long
+
 X64 = [pytest.param(False, id="float32"), pytest.param(True, id="float64")]
 VALUE = {False: 5e-6, True: 1e-12}
 DERIVATIVE = {False: 1e-4, True: 1e-9}

@@ -15,6 +15,8 @@ from sbp_jax.distributions import GeneralizedPareto, SplicedBinnedPareto
 from tests import oracles
 from tests.slow import marked
 
+pytestmark = pytest.mark.long
+
 VALUE = {False: 5e-6, True: 1e-12}
 DERIVATIVE = {False: 1e-4, True: 1e-9}
 EDGES = np.array([-4.0, -2.5, -1.0, -0.5, 0.0, 0.75, 1.5, 3.0, 5.0])  # exact in float32

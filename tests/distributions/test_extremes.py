@@ -10,6 +10,8 @@ import pytest
 from sbp_jax.distributions import Binned, GeneralizedPareto, SplicedBinnedPareto
 from tests.distributions.test_transformations import EVERY, LAWS
 
+pytestmark = [pytest.mark.unoptimized, pytest.mark.long]
+
 EDGES = np.arange(-3.0, 5.0)
 BINS = len(EDGES) - 1
 SIZES = [0.0, 1e-38, 1e-20, 1.0, 4.0, 1e10, 1e20, 1e38, 3e38, np.inf]

@@ -9,6 +9,8 @@ from sbp_jax.distributions.heads import PARAMETERIZATIONS, SplicedBinnedParetoHe
 from sbp_jax.errors import InputError
 from tests.slow import marked
 
+pytestmark = pytest.mark.unoptimized
+
 SUPPORT = (-110.0, 110.0)
 BINS = dict(zip(PARAMETERIZATIONS, (40, 7, 25, 40, 1, 12), strict=True))
 MASSES = dict(

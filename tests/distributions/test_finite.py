@@ -7,6 +7,8 @@ import pytest
 
 from sbp_jax.distributions import GeneralizedPareto, Normal, SplicedBinnedPareto
 
+pytestmark = pytest.mark.unoptimized
+
 EDGES = np.arange(-3.0, 5.0)
 BINS = len(EDGES) - 1
 SHAPES = [0.0, 1e-12, -1e-12, 1e-6, -1e-6, 1e-3, -1e-3, 0.3, -0.3, 0.95, -0.95, 1.0, -1.0]

@@ -23,6 +23,8 @@ from sbp_jax.distributions.heads import (
 from sbp_jax.errors import InputError
 from tests.slow import marked
 
+pytestmark = [pytest.mark.unoptimized, pytest.mark.long]
+
 EDGES = tuple(np.linspace(-10.0, 30.0, 21).tolist())
 SUPPORT = (-110.0, 110.0)
 

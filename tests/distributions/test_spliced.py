@@ -10,6 +10,8 @@ from sbp_jax.distributions import Binned, GeneralizedPareto, SplicedBinnedPareto
 from sbp_jax.errors import InputError
 from tests import oracles
 
+pytestmark = pytest.mark.long
+
 X64 = [pytest.param(False, id="float32"), pytest.param(True, id="float64")]
 VALUE = {False: 5e-6, True: 1e-12}
 DERIVATIVE = {False: 1e-4, True: 1e-9}

@@ -19,6 +19,8 @@ from sbp_jax.distributions import (
 from sbp_jax.distributions.binned import EdgesLike
 from tests.slow import marked
 
+pytestmark = [pytest.mark.unoptimized, pytest.mark.long]
+
 EDGES = np.linspace(-4.0, 4.0, 9)
 BATCH = 3
 

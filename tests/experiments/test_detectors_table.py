@@ -11,6 +11,8 @@ from experiments.shared import sinusoid
 from sbp_jax.distributions import Normal
 from sbp_jax.evaluation.alarms import inject
 
+pytestmark = pytest.mark.unoptimized
+
 
 @pytest.fixture(scope="module", autouse=True)
 def _libspot():

@@ -15,6 +15,8 @@ from sbp_jax.runs.datasets import Dataset
 from sbp_jax.runs.subset import FirstGames
 from tests.plays import bare_plays
 
+pytestmark = pytest.mark.unoptimized
+
 
 def plays_of(games):
     return bare_plays(np.zeros(len(games)), game_id=games)

@@ -9,6 +9,8 @@ from experiments.marginals.page import Sample
 from sbp_jax.data.simulator.simulate import SimulationConfig, simulate
 from sbp_jax.errors import InputError
 
+pytestmark = pytest.mark.unoptimized
+
 
 @pytest.fixture(scope="module")
 def simulated(tmp_path_factory):

@@ -15,6 +15,8 @@ from sbp_jax.evaluation.conformance.measures import WIDTHS
 from sbp_jax.runs import provenance
 from tests.oracles import Pareto, Spliced, derivative, exact
 
+pytestmark = pytest.mark.long
+
 NAMES = [prop.name for prop in PROPERTIES]
 SHAPES = (0.0, 1e-8, 1e-6, 1e-3, 4.9e-3, 5.1e-3, 0.1, 0.9, -1e-8, -1e-3, -0.2)
 

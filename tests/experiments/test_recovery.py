@@ -14,6 +14,8 @@ from sbp_jax.models.network import NetworkConfig
 from sbp_jax.runs.crossfit import crossfit
 from sbp_jax.runs.score import open_target, parts_of, score_plays, with_expectation
 
+pytestmark = pytest.mark.unoptimized
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):

@@ -14,6 +14,8 @@ from sbp_jax.distributions import Normal
 from sbp_jax.errors import InputError
 from tests.plays import bare_plays
 
+pytestmark = pytest.mark.unoptimized
+
 COUNT = networks.TRAIN + networks.VALIDATION + networks.TEST
 
 

@@ -15,6 +15,8 @@ from sbp_jax.live.exported import MANIFEST, digest_of, load
 from sbp_jax.scoring import LEAGUE_PATH, League
 from tests.live.runs import small_plays, small_run
 
+pytestmark = pytest.mark.unoptimized
+
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):

@@ -12,6 +12,8 @@ from sbp_jax.scoring import LEAGUE_PATH, League
 from tests.live.runs import STATICS, small_plays, small_run
 from tests.slow import marked
 
+pytestmark = pytest.mark.unoptimized
+
 
 @pytest.fixture(scope="module")
 def run():

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,6 +11,8 @@ from flax import nnx
 
 from sbp_jax.models import EntityAttention, EntityGroup, EntityLayout, FlatEncoder, Network, NetworkConfig
 from tests.slow import marked
+
+pytestmark = [pytest.mark.unoptimized, pytest.mark.long]
 
 ENTITIES, COLUMNS, STATICS = 5, 4, 4
 
@@ -66,18 +69,13 @@ def loss_and_gradient(network, x, mask, present, static):
     return squares(params)
 
 
-def assert_trees_equal(a, b):
-    for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
-        np.testing.assert_array_equal(x, y)
-
-
 def test_nan_in_padding_and_in_absent_entities_changes_neither_loss_nor_gradient(network):
     x, mask, present, static = batch()
     there = jnp.repeat(present & mask[:, :, None], COLUMNS, axis=-1)
     clean = loss_and_gradient(network, jnp.where(there, x, 0.0), mask, present, static)
     dirty = loss_and_gradient(network, jnp.where(there, x, jnp.nan), mask, present, static)
     assert np.isfinite(clean[0])
-    assert_trees_equal(clean, dirty)
+    chex.assert_trees_all_equal(clean, dirty)
 
 
 def test_output_is_that_of_the_last_valid_frame(network):

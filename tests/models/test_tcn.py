@@ -1,5 +1,6 @@
 """The TCN: against a loop, its causality and receptive field by gradient."""
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,6 +8,8 @@ import pytest
 from flax import nnx
 
 from sbp_jax.models.tcn import NO_DROPOUT, TCN, CausalConv, Dropout, receptive_field
+
+pytestmark = pytest.mark.unoptimized
 
 
 @pytest.mark.parametrize(("kernel_size", "dilation", "frames"), [(1, 1, 4), (2, 1, 5), (3, 2, 9), (3, 4, 3), (5, 3, 1)])
@@ -72,9 +75,8 @@ def test_last_state_by_its_dependencies_equals_the_full_network(num_layers, kern
             x = jax.random.normal(jax.random.key(frames), (2, frames, 5), float)
             mask = np.arange(frames)[None, :] >= np.array([[0], [frames // 2]])
             held = jnp.where(mask[:, :, None], x, jnp.nan)
-            full, tree = (jax.tree.leaves(both(params, held, mask, whole)) for whole in (True, False))
-            for a, b in zip(full, tree, strict=True):
-                np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)
+            full, tree = (both(params, held, mask, whole) for whole in (True, False))
+            chex.assert_trees_all_close(full, tree, rtol=1e-10, atol=1e-12)
 
 
 def test_dropout_keeps_the_mean_and_is_off_without_a_key():
@@ -98,11 +100,12 @@ def test_frame_by_frame_equals_the_full_network_at_every_frame(num_layers, kerne
     for block in tcn.blocks:  # biases that are not zero show a frame that is taken for one before the first
         block.first.bias.set_value(jnp.full((7,), 0.3))
         block.second.bias.set_value(jnp.full((7,), -0.2))
+    chex.clear_trace_counter()
     rows, frames = 3, tcn.receptive_field + 4
     random = np.random.default_rng(0)
     plays = [random.normal(size=(4, frames, 5)).astype(np.float32) for _ in range(rows)]  # four plays a row
     whole = [np.asarray(tcn(jnp.asarray(each), jnp.ones((4, frames), bool))) for each in plays]
-    step, stream = jax.jit(tcn.step), tcn.start(rows)
+    step, stream = jax.jit(chex.assert_max_traces(tcn.step, n=1)), tcn.start(rows)
     at, play = np.zeros(rows, int), np.zeros(rows, int)
     checked = 0
     while (play < 3).any():
@@ -121,4 +124,3 @@ def test_frame_by_frame_equals_the_full_network_at_every_frame(num_layers, kerne
         stream = stream.begin(jnp.asarray(done))
         at, play = np.where(done, 0, at), play + done
     assert checked > 2 * frames
-    assert step._cache_size() == 1

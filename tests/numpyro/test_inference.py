@@ -12,7 +12,7 @@ from numpyro.infer.autoguide import AutoNormal
 from sbp_jax.distributions import GeneralizedPareto, SplicedBinnedPareto
 from sbp_jax.numpyro import Continuous, Rounded
 
-pytestmark = pytest.mark.slow  # minutes of sampling
+pytestmark = [pytest.mark.unoptimized, pytest.mark.slow]  # minutes of sampling
 
 
 def test_nuts_recovers_the_tail_and_keeps_to_a_moving_support(loose):

@@ -10,6 +10,8 @@ from sbp_jax.config import Config
 from sbp_jax.errors import InputError
 from sbp_jax.runs.config_file import ADDED, FORMAT, metrics_of, read_saved
 
+pytestmark = pytest.mark.unoptimized
+
 CONFIGS = Path(__file__).parent / "configs"  # by the commit whose code wrote them, and by format
 
 

@@ -17,6 +17,8 @@ from sbp_jax.runs.datasets import open_dataset
 from sbp_jax.runs.evaluate import judge
 from tests.data import fabricate
 
+pytestmark = pytest.mark.unoptimized
+
 EXTRAS = ("rusher_distance_yards", "time_since_snap_s")
 
 

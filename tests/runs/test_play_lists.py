@@ -11,6 +11,8 @@ from sbp_jax.models.network import NetworkConfig
 from sbp_jax.runs.datasets import open_dataset
 from sbp_jax.runs.evaluate import judge
 
+pytestmark = pytest.mark.unoptimized
+
 GAMES, PLAYS = 24, 20
 
 

@@ -18,6 +18,8 @@ from sbp_jax.runs.datasets import open_dataset
 from sbp_jax.runs.evaluate import judge, judge_law
 from sbp_jax.runs.setup import marginal_law
 
+pytestmark = pytest.mark.unoptimized
+
 WAVE, NOISE = 50.0, 3.0
 
 

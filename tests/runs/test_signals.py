@@ -6,41 +6,63 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from sbp_jax.errors import InputError
 from sbp_jax.runs.lock import held
-from sbp_jax.runs.signals import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"}
 
-# Stands for a training: `phase` says where the signal finds it.
+HANG_S = 600  # only ends a test that hangs
+
+# Stands for a training: `phase` says where the signal finds it. Where the interpreter reacts, the watcher is given no
+# reason to end the process itself, and elsewhere it has no patience: what happens depends on no speed.
 PROGRAM = """
-import hashlib, sys, time
-from sbp_jax.runs.signals import listening
-from sbp_jax.training.stop import Stopped
+import hashlib, sys, threading
+from sbp_jax.runs import signals
+from sbp_jax.training.stop import Stop, Stopped
+
 phase = sys.argv[1]
-with listening() as stop:
-    stop.unsaved = phase in ("training", "deaf")
+signals.PATIENCE_S = 600.0 if phase == "python" else 0.0
+
+class Watched(Stop):
+    seen = threading.Event()  # the watcher has seen whether steps would be lost
+
+    def __getattribute__(self, name):
+        value = super().__getattribute__(name)
+        if name == "unsaved" and threading.current_thread() is not threading.main_thread():
+            Watched.seen.set()
+        return value
+
+def ready():
     print("ready", flush=True)
-    if phase == "python":  # data are prepared
-        while True:
-            time.sleep(0.05)
-    if phase == "compiling":  # the interpreter runs no handler
-        hashlib.pbkdf2_hmac("sha256", b"", b"", 200_000_000)
-    if phase == "training":
-        while not stop.asked:
-            time.sleep(0.05)
-        time.sleep(0.5)
-        stop.unsaved = False
-        raise Stopped(7)
-    if phase == "deaf":
-        while True:
-            time.sleep(0.05)
+
+signals.Stop = Watched
+with signals.listening() as stop:
+    stop.unsaved = phase in ("training", "deaf")
+    try:
+        if phase == "compiling":  # the interpreter runs no handler
+            sys.setswitchinterval(1000.0)  # so that "ready" is printed while the main thread is in C
+            called = threading.Event()
+            threading.Thread(target=lambda: (called.wait(), ready()), daemon=True).start()
+            called.set()
+            hashlib.pbkdf2_hmac("sha256", b"", b"", 2**31 - 1)
+        ready()
+        if phase == "python":  # data are prepared
+            threading.Event().wait()
+        Watched.seen.wait()
+        assert stop.asked
+        if phase == "training":
+            stop.unsaved = False
+            raise Stopped(7)
+        print("asked", flush=True)
+        threading.Event().wait()
+    finally:
+        print("left", flush=True)
 """
 
 
@@ -65,12 +87,10 @@ def start(phase, *words):
 )
 def test_first_signal_stops_and_says_how_to_go_on(phase, number, code, saved):
     process = start(phase, "two words")
-    time.sleep(0.3)  # well within the phase
-    began = time.monotonic()
     process.send_signal(number)
-    _, told = process.communicate(timeout=20)
+    printed, told = process.communicate(timeout=HANG_S)
     assert process.returncode == code
-    assert (time.monotonic() - began > PATIENCE_S) == (phase == "compiling")  # ended from beside
+    assert printed == ("" if phase == "compiling" else "left\n")  # a main thread in C is ended by the watcher
     command = shlex.join([sys.executable, "-c", PROGRAM, phase, "two words"])
     assert told.strip() == f"stopped by {number.name}, {saved}; to go on: {command}"
 
@@ -78,27 +98,29 @@ def test_first_signal_stops_and_says_how_to_go_on(phase, number, code, saved):
 def test_second_signal_ends_at_once():
     process = start("deaf")
     process.send_signal(signal.SIGTERM)
-    time.sleep(0.3)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "asked\n"
     assert process.poll() is None
     process.send_signal(signal.SIGTERM)
-    _, told = process.communicate(timeout=2)
+    printed, told = process.communicate(timeout=HANG_S)
     assert process.returncode == 143
+    assert printed == ""  # the main thread had no say
     assert told.strip() == "ended at once by a second signal"
 
 
 HOLDER = """
-import sys, time
+import sys
 from pathlib import Path
 from sbp_jax.runs.lock import held
 with held(Path(sys.argv[1])):
     print("ready", flush=True)
-    time.sleep(60)
+    sys.stdin.read()
 """
 
 
 def test_second_run_on_a_folder_is_refused_until_the_first_is_gone(tmp_path):
     folder = tmp_path / "run"
-    holder = subprocess.Popen([sys.executable, "-c", HOLDER, folder], env=ENVIRONMENT, stdout=-1, text=True)
+    holder = subprocess.Popen([sys.executable, "-c", HOLDER, folder], env=ENVIRONMENT, stdin=-1, stdout=-1, text=True)
     assert holder.stdout is not None
     assert holder.stdout.readline() == "ready\n"
     line = f"{folder}: in use by process {holder.pid} on {socket.gethostname()}; two runs must not write one folder"
@@ -111,27 +133,52 @@ def test_second_run_on_a_folder_is_refused_until_the_first_is_gone(tmp_path):
         pass
 
 
+# The command asks itself to stop: as it makes the folder of its data, as it compiles the program that trains, as its
+# first checkpoint takes its place.
+ASKED = """
+import glob, os, signal, sys
+import jax
+from sbp_jax.cli import main
+
+phase = sys.argv.pop(1)
+asked = False
+
+def ask():
+    global asked
+    if not asked:
+        asked = True
+        os.kill(os.getpid(), signal.SIGTERM)
+
+def audit(event, words):
+    if phase == "data" and event == "os.mkdir" and "runs/data" in str(words[0]):
+        ask()
+    if phase == "train" and event == "os.rename" and "checkpoints" in str(words[0]):
+        ask()
+
+def compiling(event, *_, **__):
+    if phase == "compile" and "jaxpr_to_mlir" in event and glob.glob("runs/smoke/*/config.json"):
+        ask()
+
+sys.addaudithook(audit)
+jax.monitoring.register_event_duration_secs_listener(compiling)
+main("train")
+"""
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("phase", ["data", "compile", "train"])
 def test_training_that_gets_sigterm_is_gone_on_with(tmp_path, phase):
-    words = [sys.executable, "-m", "experiments.train", "smoke", "--data.plays", "250", "--training.epochs", "60"]
+    words = [sys.executable, "-c", ASKED, phase, "smoke", "--data.plays", "250", "--training.epochs", "60"]
     words += ["--training.patience", "60"]
-    with subprocess.Popen(words, cwd=tmp_path, env=ENVIRONMENT, stdout=-1, stderr=-1, text=True) as process:
-        wanted = {"data": "runs/data", "compile": "runs/smoke/*/config.json", "train": "runs/smoke/*/checkpoints/*0"}
-        while not list(tmp_path.glob(wanted[phase])):
-            time.sleep(0.02)
-        time.sleep(0.3 if phase == "data" else 1)
-        began = time.monotonic()
-        process.send_signal(signal.SIGTERM)
-        _, told = process.communicate(timeout=60)
-    assert process.returncode == 0, told
-    assert time.monotonic() - began < 15
-    line = told.strip().splitlines()[-1]
-    head, command = line.split("; to go on: ")
+    done = subprocess.run(words, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, timeout=HANG_S)
+    assert done.returncode == 0, done.stderr
+    head, command = done.stderr[done.stderr.rindex("stopped by") :].split("; to go on: ")
     assert shlex.split(command) == words
+    saved = [int(path.name) for path in tmp_path.glob("runs/smoke/*/checkpoints/*") if path.name.isdigit()]
     if phase != "train":
         assert head == "stopped by SIGTERM, nothing new to save"
+        assert not saved
         return
-    step = int(head.removeprefix("stopped by SIGTERM, saved at step "))
-    (folder,) = tmp_path.glob("runs/smoke/*")
-    assert max(int(p.name) for p in (folder / "checkpoints").iterdir()) == step
+    (metrics,) = tmp_path.glob("runs/smoke/*/metrics.parquet")
+    assert pl.read_parquet(metrics).height < 10  # of 60 epochs
+    assert head in ("stopped by SIGTERM, nothing new to save", f"stopped by SIGTERM, saved at step {max(saved)}")

@@ -21,6 +21,8 @@ from sbp_jax.training import Checkpoints
 from sbp_jax.training.build import constants, make_head, make_network
 from sbp_jax.training.checkpoints import digest_of_record
 
+pytestmark = pytest.mark.unoptimized
+
 CONFIG = Config(network=NetworkConfig(channels=8, layers=2, hidden=(16,)), head=HeadConfig(bins=36))
 HUGE = 10 * 2**30  # of a sparse file: it takes no room on the disk
 MOST_MEMORY = 200 * 2**20

@@ -15,6 +15,8 @@ from sbp_jax.service.metrics import Metrics
 from tests.service.clients import serving
 from tests.service.scorers import FEATURES, PLAYERS, array, frame, network, total
 
+pytestmark = pytest.mark.unoptimized
+
 
 def test_concurrent_plays_of_a_network_are_as_each_alone():
     """Twelve plays over three connections, sent as they come, against a scorer that has one play."""

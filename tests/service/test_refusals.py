@@ -15,6 +15,8 @@ from sbp_jax.service.messages import LARGEST, Expected, frame_of
 from tests.service.clients import ask, open_plays
 from tests.service.scorers import PLAYERS, SPEC, array, frame, total
 
+pytestmark = pytest.mark.unoptimized
+
 
 def changed(place, column, value):
     message = frame()

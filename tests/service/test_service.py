@@ -15,6 +15,8 @@ from sbp_jax.service import Settings, create_app
 from tests.service.clients import ask, open_plays, serving, wait_until
 from tests.service.scorers import FEATURES, PLAYERS, SPEC, frame, sums, total
 
+pytestmark = pytest.mark.unoptimized
+
 
 def test_what_is_expected_is_told(client):
     spec = client.get("/v1/spec").json()
@@ -199,7 +201,7 @@ def test_a_client_that_never_reads_is_cut_off_and_holds_up_nobody(scorer):
         wait_until(lambda: stalled.sent)
         for seq in range(5):
             assert ask(socket, "frame", frame=frame(), seq=seq)["seq"] == seq
-        call.result(5.0)
+        call.result(600.0)
         assert stalled.taken <= 16 + 3
         assert stalled.sent == 1
         wait_until(lambda: open_plays(client) == 1)

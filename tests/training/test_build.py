@@ -16,6 +16,8 @@ from sbp_jax.training.check import check_outcomes
 from tests.plays import random_plays
 from tests.slow import marked
 
+pytestmark = pytest.mark.unoptimized
+
 KINDS = get_args(get_type_hints(HeadConfig)["kind"])
 LONG = {"blended_pareto", "student_t", "two_tailed_hybrid_pareto"}  # to compile
 YARDS = jnp.asarray([-99.0, -10.0, 0.0, 7.0, 45.0, 60.0, 99.0])

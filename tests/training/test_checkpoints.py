@@ -15,6 +15,8 @@ import pytest
 from sbp_jax.errors import InputError
 from sbp_jax.training import Checkpoints
 
+pytestmark = pytest.mark.unoptimized
+
 TREES = {
     "state": {
         "params": {"kernel": jnp.arange(12.0).reshape(3, 4), "bias": jnp.ones(3)},
@@ -137,7 +139,7 @@ def test_no_room_for_a_checkpoint_is_told_and_the_newest_is_intact(tmp_path):
     # The kernel refuses to write beyond a file's largest size, as it does on a full disk.
     folder = tmp_path / "checkpoints"
     out = subprocess.run(
-        [sys.executable, "-c", LIMITED, folder], capture_output=True, text=True, timeout=120, check=True
+        [sys.executable, "-c", LIMITED, folder], capture_output=True, text=True, timeout=600, check=True
     )
     told, kept, after = out.stdout.splitlines()
     assert told.startswith(f"{errno.EFBIG} {folder} {os.strerror(errno.EFBIG)}; about 1.23 MB are needed, ")

@@ -41,7 +41,7 @@ def losses(folder):
 
 
 def finish(process):
-    output, _ = process.communicate(timeout=300)
+    output, _ = process.communicate(timeout=600)
     assert process.returncode == 0, output.decode()[-2000:]
 
 
@@ -58,7 +58,7 @@ def test_two_processes_train_as_one(tmp_path):
         time.sleep(0.05)
     killed[1].send_signal(signal.SIGKILL)
     for process in killed:
-        process.wait(timeout=300)  # the other one does not wait for ever
+        process.wait(timeout=600)  # the other one does not wait for ever
     for process in start_two(tmp_path / "killed"):
         finish(process)
     np.testing.assert_array_equal(losses(tmp_path / "killed"), losses(tmp_path / "two"))

@@ -16,6 +16,8 @@ from sbp_jax.training.step import State, take_step
 from tests.plays import random_plays
 from tests.training.test_fit import CONFIG, build
 
+pytestmark = pytest.mark.unoptimized
+
 
 def with_losses(trainer, losses):
     """A trainer whose steps are taken as they are, and tell other losses."""

@@ -4,6 +4,7 @@ from copy import copy
 from dataclasses import replace
 from functools import cache
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -32,6 +33,8 @@ from sbp_jax.training.stop import Stop, Stopped
 from tests.plays import random_plays
 from tests.slow import marked
 
+pytestmark = [pytest.mark.unoptimized, pytest.mark.long]
+
 CONFIG = Config(
     network=NetworkConfig(channels=8, layers=2, hidden=(16,), dropout=0.2),
     head=HeadConfig(bins=36, low=-10.0, high=25.0),
@@ -56,11 +59,6 @@ def build(config=CONFIG, count=80, longest=30):
     loss = objective(config.training.objective)
     trainer = Trainer(predictor, head, loss, Hyperparameters.of(config, len(batches) * settings.epochs))
     return network, predictor, trainer, batches
-
-
-def assert_trees_equal(a, b):
-    for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
-        np.testing.assert_array_equal(x, y)
 
 
 def test_one_batch_overfits():
@@ -101,11 +99,11 @@ def test_resuming_equals_never_stopping(tmp_path, killed_at):
     saved = (0, 2, 4, 5, 6, 8, 10)  # every second step, and the end of each epoch of five
     assert steps[0] == max(step for step in saved if step < killed_at)
     assert resumed.step == whole.step
-    assert_trees_equal(resumed.params, whole.params)
-    assert_trees_equal(checkpoints.restore("best", whole.params), whole.params)
+    chex.assert_trees_all_equal(resumed.params, whole.params)
+    chex.assert_trees_all_equal(checkpoints.restore("best", whole.params), whole.params)
     start = trainer.initial(0)
     states = [Checkpoints(tmp_path / name).restore("state", start) for name in ("whole", "killed")]
-    assert_trees_equal(*states)
+    chex.assert_trees_all_equal(*states)
     assert not np.array_equal(jax.tree.leaves(states[0].params)[0], jax.tree.leaves(start.params)[0])
     for a, b in zip(resumed.history, whole.history, strict=True):
         assert a["training_loss"] == b["training_loss"]
@@ -121,7 +119,7 @@ def test_damaged_newest_checkpoint_costs_steps_and_nothing_else(tmp_path, caplog
     assert steps == [14, 15]
     assert len(caplog.messages) == 1
     assert "15: damaged checkpoint (state: an array has changed since it was written)" in caplog.text
-    assert_trees_equal(again.params, whole.params)
+    chex.assert_trees_all_equal(again.params, whole.params)
     assert checkpoints.steps == [14, 15]
 
 
@@ -133,7 +131,7 @@ def test_finished_training_takes_no_further_step(tmp_path):
         trainer, HostFeed(batches), None, CONFIG.training, Checkpoints(tmp_path), constants(network), steps.append
     )
     assert steps == [done.step]
-    assert_trees_equal(again.params, done.params)
+    chex.assert_trees_all_equal(again.params, done.params)
 
 
 def test_nan_in_padding_and_in_filled_up_rows_changes_neither_loss_nor_gradient():
@@ -152,7 +150,7 @@ def test_nan_in_padding_and_in_filled_up_rows_changes_neither_loss_nor_gradient(
     dirty_loss, gradient = trainer.value_and_grad(predictor.params, dirty, key)
     assert np.isfinite(clean_loss)
     assert clean_loss == dirty_loss
-    assert_trees_equal(clean, gradient)
+    chex.assert_trees_all_equal(clean, gradient)
 
 
 def test_filled_up_rows_change_nothing():
@@ -160,8 +158,7 @@ def test_filled_up_rows_change_nothing():
     _, predictor, trainer, _ = build()
     full, filled = (arrays(next(iter(Batches(plays, size, (16,), shuffle=False)))) for size in (11, 16))
     a, b = (trainer.value_and_grad(predictor.params, batch, None) for batch in (full, filled))
-    for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
-        np.testing.assert_allclose(x, y, rtol=2e-5, atol=2e-6)
+    chex.assert_trees_all_close(a, b, rtol=2e-5, atol=2e-6)
 
 
 def test_one_compilation_a_bucket():
@@ -194,7 +191,7 @@ def test_early_stopping_keeps_the_best_epoch():
 
     fitted = fit(trainer, HostFeed(batches), validate, config)
     assert [row["validation_loss"] for row in fitted.history] == [2.0, 1.0, 1.5, 1.5]
-    assert_trees_equal(fitted.params, seen[1])
+    chex.assert_trees_all_equal(fitted.params, seen[1])
 
 
 def test_non_finite_loss_names_its_step_and_keeps_the_last_good_state(tmp_path):
@@ -212,7 +209,7 @@ def test_non_finite_loss_names_its_step_and_keeps_the_last_good_state(tmp_path):
     checkpoints = Checkpoints(tmp_path)
     assert checkpoints.latest == 6
     state = checkpoints.restore("state", trainer.initial(0))
-    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(state.params))
+    chex.assert_tree_all_finite(state.params)
 
 
 def test_stop_saves_the_state_between_two_calls(tmp_path):
@@ -230,7 +227,7 @@ def test_stop_saves_the_state_between_two_calls(tmp_path):
     assert stopped.value.step == 3 == Checkpoints(tmp_path).latest
     assert not stop.unsaved
     again = fit(trainer, HostFeed(batches), None, CONFIG.training, Checkpoints(tmp_path), constants(network))
-    assert_trees_equal(again.params, whole.params)
+    chex.assert_trees_all_equal(again.params, whole.params)
 
 
 def test_non_finite_gradient_of_a_finite_loss_stops_the_training():
@@ -284,8 +281,7 @@ def test_the_last_frame_alone_is_the_limit_of_all_frames():
     batch["x"] = np.where(batch["mask"][:, :, None], batch["x"], np.nan)
     one, all_frames = (each.value_and_grad(predictor.params, batch, None) for each in (trainer, frames))
     np.testing.assert_allclose(all_frames[0], one[0], rtol=1e-6)
-    for a, b in zip(jax.tree.leaves(all_frames[1]), jax.tree.leaves(one[1]), strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+    chex.assert_trees_all_close(all_frames[1], one[1], rtol=1e-4, atol=1e-6)
 
 
 def test_every_frame_s_loss_counts():

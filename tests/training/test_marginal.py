@@ -10,6 +10,8 @@ from sbp_jax.training import fit_marginal
 from sbp_jax.training.build import make_head
 from sbp_jax.training.marginal import MOST_VALUES, condensed, distinct
 
+pytestmark = pytest.mark.unoptimized
+
 
 def test_normal_marginal_is_the_maximum_likelihood_fit():
     y = np.random.default_rng(0).normal(7.0, 3.0, 4000)

@@ -11,6 +11,8 @@ from sbp_jax.errors import InputError
 from sbp_jax.training import device_bytes, to_device
 from tests.plays import random_plays
 
+pytestmark = pytest.mark.unoptimized
+
 BUCKETS = (8, 16, 32, 64)
 
 

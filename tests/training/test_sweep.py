@@ -3,6 +3,7 @@
 from dataclasses import replace
 from functools import cache
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -31,6 +32,8 @@ from sbp_jax.training.fit_sweep import Plan, fit_sweep
 from sbp_jax.training.sweep import Sweep, check_members
 from tests.plays import random_plays
 from tests.training.test_fit import Killed
+
+pytestmark = pytest.mark.unoptimized
 
 BASE = Config(
     network=NetworkConfig(encoder="flat", channels=4, layers=1, hidden=(6,), dropout=0.1),
@@ -116,9 +119,7 @@ def assert_same(member, alone, rtol, atol):
         np.testing.assert_allclose(
             [row[name] for row in member.record["history"]], [row[name] for row in alone.history], rtol=rtol
         )
-    for a, b in zip(jax.tree.leaves(member.params), jax.tree.leaves(alone.params), strict=True):
-        assert a.shape == b.shape
-        np.testing.assert_allclose(a, b, rtol=rtol, atol=atol)
+    chex.assert_trees_all_close(member.params, alone.params, rtol=rtol, atol=atol)
 
 
 # the trainings of all members alone are as many programs
@@ -162,8 +163,7 @@ def test_resuming_equals_never_stopping(tmp_path, killed_at):
             swept(sweep, checkpoints=Checkpoints(tmp_path), on_step=kill, **options)
         resumed = swept(sweep, checkpoints=Checkpoints(tmp_path), **options)
     for i, member in resumed.items():
-        for a, b in zip(jax.tree.leaves(member.params), jax.tree.leaves(whole[i].params), strict=True):
-            np.testing.assert_array_equal(a, b)
+        chex.assert_trees_all_equal(member.params, whole[i].params)
         losses = [[row["validation_loss"] for row in each.record["history"]] for each in (member, whole[i])]
         assert losses[0] == losses[1]
 
@@ -175,7 +175,7 @@ def test_a_member_that_diverges_leaves_the_others_alone():
     assert len(finished[0].record["history"]) == 3
     assert finished[1].diverged.step >= 1
     assert finished[1].diverged.plays
-    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(finished[1].params))
+    chex.assert_tree_all_finite(finished[1].params)
 
 
 def test_a_member_s_watch_stops_it_alone():

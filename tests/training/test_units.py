@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,6 +18,8 @@ from sbp_jax.models import NO_DROPOUT, FlatEncoder, Network, NetworkConfig
 from sbp_jax.training import HostFeed, Hyperparameters, Predictor, ResidentFeed, Trainer, fit
 from sbp_jax.training.build import make_head
 from sbp_jax.training.step import FrameWeights, arrays, in_units, training_loss
+
+pytestmark = pytest.mark.unoptimized
 
 CONFIG = Config(
     network=NetworkConfig(channels=4, layers=1, hidden=(8,), dropout=0.0),
@@ -74,7 +77,7 @@ def test_loss_is_that_of_the_law_in_the_outcomes_own_unit(name):
     for batch in batches(plays):
         loss, gradient = trainer.value_and_grad(predictor.params, arrays(batch), None)
         np.testing.assert_allclose(loss, each[batch.index[batch.valid]].mean(), rtol=1e-5)
-        assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
+        chex.assert_tree_all_finite(gradient)
 
 
 def test_gradient_is_that_of_standardized_outcomes():
@@ -87,8 +90,7 @@ def test_gradient_is_that_of_standardized_outcomes():
         (a, da), (b, db) = (trainer.value_and_grad(predictor.params, arrays(batch), None) for batch in (one, other))
         shift = np.log(plays.info["scale"][one.index[one.valid]]).mean()
         np.testing.assert_allclose(a, b + shift, rtol=1e-4)
-        for x, y in zip(jax.tree.leaves(da), jax.tree.leaves(db), strict=True):
-            np.testing.assert_allclose(x, y, rtol=2e-3, atol=2e-4)
+        chex.assert_trees_all_close(da, db, rtol=2e-3, atol=2e-4)
 
 
 def test_on_the_device_as_on_the_host():
@@ -99,8 +101,7 @@ def test_on_the_device_as_on_the_host():
     feed = ResidentFeed(Arrays.of(plays, (8,)), CONFIG.training.batch_size, 0, None, 2, None)
     device = fit(trainer, feed, None, CONFIG.training)
     assert host.history[-1]["training_loss"] == pytest.approx(device.history[-1]["training_loss"], rel=1e-5)
-    for x, y in zip(jax.tree.leaves(host.params), jax.tree.leaves(device.params), strict=True):
-        np.testing.assert_allclose(x, y, rtol=1e-4, atol=1e-6)
+    chex.assert_trees_all_close(host.params, device.params, rtol=1e-4, atol=1e-6)
 
 
 def test_every_frame_predicts_in_the_row_s_unit():

@@ -1,8 +1,7 @@
 """The account of a reading: what was read, kept, rejected and repaired, by reason."""
 
-import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 EXAMPLES = 5
@@ -55,15 +54,6 @@ class ReadReport:
             formats=_add(self.formats, other.formats),
             ignored=self.ignored + other.ignored,
         )
-
-    def to_json(self) -> str:
-        """Return the report as indented JSON text."""
-        return json.dumps(asdict(self), indent=2, sort_keys=True)
-
-    @classmethod
-    def from_json(cls, text: str) -> "ReadReport":
-        """Return the report that `to_json` wrote."""
-        return cls(**json.loads(text))
 
     def to_markdown(self) -> str:
         """Return the report as a Markdown table, one line a reason, with example plays."""

@@ -114,11 +114,11 @@ def test_damaged_records_are_one_line_and_leave_nothing(folder):
 
 def test_a_killed_build_leaves_nothing_half_and_the_next_one_cleans_up(folder):
     code = (
-        "import time\nfrom sbp_jax.data import cache, storage\n"
-        "def slow(*_):\n    print('written', flush=True); time.sleep(60)\n"
+        "import sys\nfrom sbp_jax.data.prepared import cache, storage\n"
+        "def slow(*_):\n    print('written', flush=True); sys.stdin.read()\n"
         f"storage.write_manifest = slow; cache.open_arrays({str(folder)!r}, 'train')"
     )
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen([sys.executable, "-c", code], stdin=-1, stdout=-1, text=True)
     assert process.stdout is not None
     assert process.stdout.readline().strip() == "written"
     assert [name.startswith(".arrays-") for name in folders(folder)] == [True]
@@ -134,7 +134,7 @@ def test_a_killed_build_leaves_nothing_half_and_the_next_one_cleans_up(folder):
 
 def test_two_processes_build_at_once(folder):
     code = (
-        "import sys\nfrom sbp_jax.data import cache, storage\n"
+        "import sys\nfrom sbp_jax.data.prepared import cache, storage\n"
         "write = storage.write_manifest\n"
         "def wait(*arguments):\n"
         "    write(*arguments); print('written', flush=True); sys.stdin.readline()\n"
@@ -146,7 +146,7 @@ def test_two_processes_build_at_once(folder):
     for process in processes:  # both have built all there is to build before either moves it
         assert process.stdout is not None
         assert process.stdout.readline().strip() == "written"
-    outputs = [process.communicate("go\n", timeout=60)[0] for process in processes]
+    outputs = [process.communicate("go\n", timeout=600)[0] for process in processes]
     assert [process.returncode for process in processes] == [0, 0]
     assert {float(output) for output in outputs} == {float(load(folder, "train").frames.sum())}
     assert len(folders(folder)) == 1

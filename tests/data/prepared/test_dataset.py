@@ -122,13 +122,13 @@ def test_a_failure_leaves_nothing_behind_and_the_old_data_set_whole(source, tmp_
 
 def test_a_killed_build_leaves_nothing_half_and_the_next_one_cleans_up(source, tmp_path):
     code = (
-        "import sys, time; from sbp_jax.data.prepared import build\n"
+        "import sys; from sbp_jax.data.prepared import build\n"
         "from sbp_jax.data.prepared.records import write_records\n"
         "def slow(*call):\n"
-        "    write_records(*call); print('written', flush=True); time.sleep(60)\n"
+        "    write_records(*call); print('written', flush=True); sys.stdin.read()\n"
         f"build.write_records = slow; build.prepare({str(source)!r}, {str(tmp_path / 'set')!r})"
     )
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen([sys.executable, "-c", code], stdin=-1, stdout=-1, text=True)
     assert process.stdout is not None
     assert process.stdout.readline().strip() == "written"
     remains = [path.name for path in tmp_path.iterdir() if path.name.startswith(".set")]

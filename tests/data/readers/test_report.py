@@ -32,10 +32,6 @@ def test_reports_add_up():
     assert ReadReport() + filled() == filled()
 
 
-def test_json_comes_back():
-    assert ReadReport.from_json(filled().to_json()) == filled()
-
-
 def test_markdown_has_a_line_for_everything():
     lines = filled().to_markdown().splitlines()
     assert lines[2:4] == ["| plays read | 12 | |", "| plays kept | 3 | |"]

@@ -1,0 +1,33 @@
+"""`python -m tests.killed PATTERN COUNT COMMAND ...`: `sbp COMMAND ...`, killed as it touches the COUNT-th such path.
+
+What is counted are the files and folders that Python opens, makes, moves and removes, so that the moment is one of the
+command's own order of events and not of the clock.
+"""
+
+import os
+import re
+import signal
+import sys
+from typing import Any
+
+EVENTS = {"open", "os.mkdir", "os.remove", "os.rename", "os.rmdir"}
+
+
+def main() -> None:
+    pattern, left, sys.argv[1:] = re.compile(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
+
+    def audit(event: str, arguments: tuple[Any, ...]) -> None:
+        nonlocal left
+        if event in EVENTS and pattern.search(str(arguments[0])):
+            left -= 1
+            if left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(audit)
+    from sbp_jax import cli  # its imports count
+
+    cli.main()
+
+
+if __name__ == "__main__":
+    main()
