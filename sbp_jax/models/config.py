@@ -42,7 +42,7 @@ class NetworkConfig:
         for name in ("channels", "layers", "kernel_size"):
             positive(f"network.{name}", getattr(self, name))
         share("network.dropout", self.dropout)
-        if not self.hidden or min(self.hidden) < 1:
+        if any(width < 1 for width in self.hidden):
             raise InputError(f"network.hidden: expected widths of at least 1, got {self.hidden}")
 
     @property
