@@ -1,7 +1,7 @@
 """What each approach can do, measured: every cell is a number of an approach fitted to draws of a known law.
 
-The criteria are those of `experiments.capabilities.probes`. Needs the extra `baselines`; GluonTS's distribution is
-measured as well where the extra `reference` is installed.
+The criteria are those of `experiments.capabilities.probes`. Needs the extra `baselines`; GluonTS's law is measured as
+well where the extra `reference` is installed.
 """
 
 from collections.abc import Mapping, Sequence

@@ -39,7 +39,7 @@ def test_each_loss_has_its_own_target(sample, tmp_path, monkeypatch):
 
 
 def test_the_test_plays_are_the_same_always(monkeypatch):
-    monkeypatch.setattr(mae, "TEST_PLAYS", 4)
+    monkeypatch.setattr(passes, "TEST_PLAYS", 4)
     plays = random_plays(9)
     once = passes.sampled(plays)
     assert len(once) == 4

@@ -3,6 +3,7 @@
 import builtins
 from collections.abc import Callable
 from functools import cache, partial
+from pathlib import Path
 
 import numpy as np
 import polars as pl
