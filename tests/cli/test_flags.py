@@ -2,7 +2,6 @@
 
 import ast
 import dataclasses
-import itertools
 import re
 import subprocess
 import sys
@@ -90,11 +89,12 @@ def test_every_option_has_a_help_text(name, capsys, monkeypatch):
     module = import_module(f"sbp_jax.cli.{name}")
     with pytest.raises(SystemExit):
         module.command(["--help"])
-    lines = [line.strip("│ ") for line in capsys.readouterr().out.splitlines()]
-    for line, following in itertools.pairwise(lines):
-        if re.match("--[a-z]", line):
-            text = line.split("  ", 1)[1] if "  " in line else following
-            assert len(text.split("(default")[0].split()) > 1, line
+    text = re.sub(r"[│╭╰─╮╯]", " ", capsys.readouterr().out)
+    blocks = re.split(r"^ *(?=--[a-z]|-{10,})", text, flags=re.MULTILINE)
+    options = [block for block in blocks if re.match("--[a-z]", block)]
+    assert len(options) > 2
+    for block in options:
+        assert len(re.findall(r"(?<=\s)[a-z]{2,}(?=[\s,.;:])", block.split("(default")[0])) > 1, block
 
 
 def test_options_change_the_named_configuration():

@@ -16,7 +16,8 @@ from sbp_jax.errors import InputError
 from sbp_jax.models.network import NetworkConfig
 from sbp_jax.runs.datasets import open_dataset
 from sbp_jax.runs.evaluate import judge, judge_law
-from sbp_jax.runs.setup import marginal_law
+from sbp_jax.runs.setup import marginal_law, set_up
+from sbp_jax.training.check import check
 
 pytestmark = pytest.mark.unoptimized
 
