@@ -17,6 +17,7 @@ from sbp_jax.models.network import NetworkConfig
 from sbp_jax.runs.datasets import open_dataset
 from sbp_jax.runs.evaluate import judge, judge_law
 from sbp_jax.runs.setup import marginal_law, set_up
+from sbp_jax.runs.train import train_folder
 from sbp_jax.training.check import check
 
 pytestmark = pytest.mark.unoptimized
