@@ -20,22 +20,6 @@ from sbp_jax.errors import InputError
 T = TypeVar("T")
 # marks a nested dataclass whose options have no prefix: --data.source, not --config.data.source
 FLAT: Any = tyro.conf.arg(name="")
-# top-level module -> the extra that installs it
-EXTRAS = {
-    "apache_beam": "beam",
-    "fastapi": "serve",
-    "grain": "grain",
-    "matplotlib": "report",
-    "mpmath": "check",
-    "plotly": "report",
-    "prometheus_client": "serve",
-    "pydantic": "serve",
-    "ray": "ray",
-    "rich": "report",
-    "tensorboardX": "report",
-    "uvicorn": "serve",
-    "websockets": "serve",
-}
 
 
 def parse(
@@ -117,12 +101,6 @@ def run(command: Callable[[list[str]], None], words: list[str], interrupted: str
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
         print(f"error: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
-        sys.exit(2)
-    except ModuleNotFoundError as error:
-        package = (error.name or "").partition(".")[0]
-        if package not in EXTRAS:
-            raise
-        print(f"error: {package}: not installed; pip install 'sbp_jax[{EXTRAS[package]}]'", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print(interrupted or "interrupted; the same command resumes from the newest checkpoint", file=sys.stderr)

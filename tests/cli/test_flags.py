@@ -2,7 +2,6 @@
 
 import ast
 import dataclasses
-import itertools
 import re
 import subprocess
 import sys
@@ -90,11 +89,12 @@ def test_every_option_has_a_help_text(name, capsys, monkeypatch):
     module = import_module(f"sbp_jax.cli.{name}")
     with pytest.raises(SystemExit):
         module.command(["--help"])
-    lines = [line.strip("│ ") for line in capsys.readouterr().out.splitlines()]
-    for line, following in itertools.pairwise(lines):
-        if re.match("--[a-z]", line):
-            text = line.split("  ", 1)[1] if "  " in line else following
-            assert len(text.split("(default")[0].split()) > 1, line
+    text = re.sub(r"[│╭╰─╮╯]", " ", capsys.readouterr().out)
+    blocks = re.split(r"^ *(?=--[a-z]|-{10,})", text, flags=re.MULTILINE)
+    options = [block for block in blocks if re.match("--[a-z]", block)]
+    assert len(options) > 1
+    for block in options:
+        assert len(re.findall(r"(?<=\s)[a-z]{2,}(?=[\s,.;:])", block.split("(default")[0])) > 1, block
 
 
 def test_options_change_the_named_configuration():
@@ -186,7 +186,7 @@ def test_mistake_is_one_line(words, message):
         (
             train.command,
             ["smoke", "--data.no-tracking", "--network.encoder", "none"],
-            "data.source: expected lists of plays, got none (simulated plays always have tracking)",
+            r"data.source: expected lists of plays, got none \(simulated plays always have tracking\)",
         ),
     ],
 )
@@ -238,16 +238,6 @@ def test_a_reader_that_stops_reading_is_no_error():
     done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=600, cwd=ROOT)
     assert done.stdout == "usage: sbp train CONFIG [-h] [OPTIONS]\n"
     assert done.stderr == ""
-
-
-def test_a_missing_package_names_its_extra(monkeypatch, capsys):
-    def command(words):
-        raise ModuleNotFoundError("No module named 'plotly.offline'", name="plotly.offline")
-
-    with pytest.raises(SystemExit) as ended:
-        flags.run(command, [])
-    assert ended.value.code == 2
-    assert capsys.readouterr().err == "error: plotly: not installed; pip install 'sbp_jax[report]'\n"
 
 
 def test_version_and_public_names_are_written_once():

@@ -14,6 +14,7 @@ from sbp_jax.errors import InputError
 from sbp_jax.models.network import NetworkConfig
 from sbp_jax.runs.crossfit import crossfit, folds_of, load_crossfit
 from sbp_jax.runs.report import plays_to_watch
+from sbp_jax.runs.score import open_target
 from sbp_jax.scoring import League
 from tests.runs.test_play_lists import GAMES, PLAYS, table
 
@@ -202,7 +203,8 @@ def test_a_report_of_nothing_is_refused(target, tmp_path):
         report.command([str(target), "--min-plays", "5000"])
     with pytest.raises(InputError, match="--watch"):
         report.command([str(target), "--watch", "99"])
-    assert plays_to_watch(None, "all", None, pl.Series([7]), 0) == ({7: {"best": [], "worst": []}}, [])
+    scores = open_target(target)
+    assert plays_to_watch(scores, "all", pl.DataFrame(), pl.Series([7]), 0) == ({7: {"best": [], "worst": []}}, [])
     with pytest.raises(InputError, match="config"):
         report.command([str(tmp_path)])
     for run in load_crossfit(target).runs:

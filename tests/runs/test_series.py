@@ -16,7 +16,9 @@ from sbp_jax.errors import InputError
 from sbp_jax.models.network import NetworkConfig
 from sbp_jax.runs.datasets import open_dataset
 from sbp_jax.runs.evaluate import judge, judge_law
-from sbp_jax.runs.setup import marginal_law
+from sbp_jax.runs.setup import marginal_law, set_up
+from sbp_jax.runs.train import train_folder
+from sbp_jax.training.check import check
 
 pytestmark = pytest.mark.unoptimized
 
@@ -42,7 +44,7 @@ def config(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def run(config, tmp_path_factory):
-    train.check(config)
+    check(config)
     return sbp.load_run(train_folder(config, open_dataset(config.data), tmp_path_factory.mktemp("runs")))
 
 
@@ -117,10 +119,10 @@ def test_the_command_line_knows_series():
 )
 def test_what_only_plays_have_is_refused(config, section, change, message):
     with pytest.raises(InputError, match=message):
-        train.check(replace(config, **{section: replace(getattr(config, section), **change)}))
+        check(replace(config, **{section: replace(getattr(config, section), **change)}))
 
 
 def test_counts_are_asked_for_as_such(config):
     dataset = open_dataset(config.data)
     with pytest.raises(InputError, match=r"interval presumes whole numbers, and the outcome value has"):
-        train.set_up(replace(config, training=replace(config.training, objective="interval")), dataset)
+        set_up(replace(config, training=replace(config.training, objective="interval")), dataset)
