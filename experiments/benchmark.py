@@ -1,5 +1,7 @@
 """Benchmarks: python -m experiments.benchmark law|batches|training|sweep|live [--seconds 3] [--out FOLDER].
 
+`python -m experiments.benchmark device` runs the one for a borrowed accelerator, which has options of its own.
+
 Runs where only the jax family, NumPy and Matplotlib are installed; the published implementation is measured beside
 ours where the extra `reference` is, reading of records where TFDS and polars are, streaming where the extra `grain` is.
 """
@@ -13,7 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from experiments.benchmarks import batches, law, live, sweep, training
+from experiments.benchmarks import batches, device, law, live, sweep, training
 from sbp_jax.errors import InputError
 from sbp_jax.runs import provenance
 
@@ -51,9 +53,11 @@ def page(what: str, results: dict[str, Any], out: Path, words: list[str]) -> str
 
 
 def command(words: list[str]) -> None:
-    """Measure, print the tables and write them."""
+    """Measure, print the tables and write them; exit with 1 where a part of the device benchmark is not done."""
+    if words[:1] == [device.NAME]:
+        sys.exit(device.command(words[1:]))
     parser = argparse.ArgumentParser(prog="python -m experiments.benchmark", description=__doc__)
-    parser.add_argument("what", choices=list(BENCHMARKS), help="what to measure")
+    parser.add_argument("what", choices=[*BENCHMARKS, device.NAME], help="what to measure")
     parser.add_argument("--seconds", type=float, default=3.0, help="for each comparison (default: 3)")
     parser.add_argument("--out", type=Path, help="folder for the results (default: experiments/results/WHAT)")
     parser.add_argument("--note", default="", help="a remark for the report, on what else ran on the machine say")

@@ -2,6 +2,7 @@
 
 import gc
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from jaxtyping import install_import_hook
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_num_cpu_devices", 2)  # for tests that spread over devices; the others use the first
-install_import_hook("sbp_jax", "beartype.beartype")
+if find_spec("beartype"):  # a borrowed accelerator may not have it; the device benchmark reports that
+    install_import_hook("sbp_jax", "beartype.beartype")
 gc.set_threshold(100_000, 20, 20)  # programs stay: collecting them over and over took a fifteenth of the time
 
 # Optax mixes integers and floats, so that training tests cannot be strict.

@@ -1,0 +1,203 @@
+"""The page of the device benchmark, from results that may be incomplete."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sbp_jax.reporting.tables import markdown
+from sbp_jax.runs import provenance
+
+TITLE = "Speed and correctness on an accelerator"
+Result = Mapping[str, Any]
+FAILED_SHOWN = 40
+
+
+def page(results: Result, words: Sequence[str]) -> str:
+    """The results as Markdown: what ran on which device, and a section for each part."""
+    command = provenance.command_line("experiments.benchmark", words)
+    machine = results["machine"]
+    blocks = [f"# {TITLE}", f"`{command}`"]
+    blocks += [provenance.sentence(machine)] if machine else ["No part has described the machine."]
+    if results["smoke"]:
+        blocks.append("**Tiny sizes (`--smoke`): the numbers show that everything runs, and nothing else.**")
+    elif machine and machine["device"] == "cpu":
+        blocks.append("**Measured on a CPU: the page is meant for an accelerator.**")
+    blocks.append(_summary(results))
+    for part, record in results["parts"].items():
+        title, section = SECTIONS[part]
+        blocks.append(f"## {title}")
+        if record["status"] != "done":
+            blocks.append(f"**{status(record)}**")
+        if record.get("result"):
+            blocks += section(record["result"])
+    return "\n\n".join(blocks) + "\n"
+
+
+def status(record: Result) -> str:
+    """One line on how far a part has come."""
+    seconds = f" after {record['seconds']:.0f} seconds" if "seconds" in record else ""
+    reason = f": {record['reason']}" if "reason" in record else ""
+    return f"{record['status']}{seconds}{reason}"
+
+
+def _summary(results: Result) -> str:
+    cells = [
+        [
+            part,
+            record["status"],
+            f"{record['seconds']:.0f}" if "seconds" in record else "",
+            _gib(record.get("device_peak_bytes")),
+            _gib(record.get("host_peak_bytes")),
+        ]
+        for part, record in results["parts"].items()
+    ]
+    table = markdown(["part", "status", "seconds", "peak on the device, GiB", "peak on the host, GiB"], cells)
+    return f"Each part runs in a process of its own; {results['budget_s']:.0f} seconds for all of them.\n\n{table}"
+
+
+def _gib(size: int | None) -> str:
+    return "not counted" if size is None else f"{size / 2**30:.2f}"
+
+
+def _likelihood(result: Result) -> list[str]:
+    cells = [
+        [
+            f"{row['rows']:,}: {row['work']}",
+            f"{row['ms']:.4f}",
+            f"{row['bytes'] / 1e6:,.1f}",
+            "" if row["xla_bytes"] is None else f"{row['xla_bytes'] / 1e6:,.1f}",
+            f"{row['gb_per_s']:,.0f}",
+            f"{row['share_of_copy']:.0%}",
+        ]
+        for row in result["rows"]
+    ]
+    return [
+        f"Log-likelihood of the Spliced Binned-Pareto distribution with {result['bins']} bins, float32. Bytes are the "
+        "lower bound of what must move: every input read once and every output written once (of the gradient: logits, "
+        "shapes, scales and outcomes in; the loss and the derivatives in logits, shapes and scales out). `XLA` is the "
+        "compiler's own count of bytes accessed. The copy is `x + 1` of a large array; the share is of its rate, in "
+        "turn in one process. Calls are dispatched without waiting; an empty program shows what a dispatch costs. "
+        "Arrays that fit into the device's cache can exceed the copy.",
+        markdown(["rows: work", "ms", "MB, at least", "MB, XLA", "GB/s", "share of the copy"], cells),
+    ]
+
+
+def _training(result: Result) -> list[str]:
+    blocks = [
+        f"The default network on {result['plays']:,} synthetic plays of {result['frames']} frames whose outcomes "
+        f"depend on them, {result['epochs']} epochs from the same seed and in the same order of plays; metrics on "
+        f"{result['held_out']:,} held-out plays. Parameters, raw outputs and distribution are float32 in both. "
+        f"A float32 matrix product in JAX's default precision has a relative error of {result['product_error']:.0e} "
+        f"here (jax_default_matmul_precision: {result['precision'] or 'default'})."
+    ]
+    if result.get("metrics"):
+        header = ["compute", "NLL, nats", "CRPS, yd", "MAE, yd", "PP error", "training, s", "first epoch, s"]
+        cells = [
+            [r["compute"], *(f"{r[name]:.4f}" for name in ("nll", "crps", "mae")), f"{r['pp']['full']:.4f}"]
+            + [f"{r['seconds']:.1f}", f"{r['first_epoch_s']:.1f}"]
+            for r in result["metrics"]
+        ]
+        blocks.append(markdown(header, cells))
+    if result.get("differences"):
+        text = ", ".join(
+            f"{name.upper()} {each['mean']:+.5f} (standard error {each['standard_error']:.5f})"
+            for name, each in result["differences"].items()
+        )
+        blocks.append(f"bfloat16 - float32, paired by play: {text}.")
+    if result.get("speed"):
+        cells = []
+        for row in result["speed"]:
+            rates = row["plays_per_s"]
+            ratio = rates["bfloat16"] / rates["float32"]
+            cells.append([f"{row['batch_size']:,}", f"{rates['float32']:,.0f}", f"{rates['bfloat16']:,.0f}"])
+            cells[-1].append(f"{ratio:.2f}")
+        blocks.append("Whole epochs in turn in one process, after compilation; medians.")
+        blocks.append(markdown(["plays per step", "float32, plays/s", "bfloat16, plays/s", "ratio"], cells))
+    return blocks
+
+
+def _epochs(result: Result) -> list[str]:
+    seconds = result["epoch_s"]
+    verdict = "under" if result["seconds"] < result["target_s"] else "not under"
+    return [
+        f"{result['plays']:,} synthetic plays of {result['frames']} frames, {result['epochs']} epochs of the default "
+        f"network in float32 in batches of {result['batch_size']}, half of the plays reflected, with "
+        f"{result['validation']:,} validation plays after every epoch: **{result['seconds']:.1f} seconds** from plays "
+        f"in memory to parameters, {verdict} the target of {result['target_s']:.0f}. Statistics and transfer "
+        f"{result['setup_s']:.1f} s; first epoch with compilation {seconds[0]:.1f} s; then "
+        f"{result['plays_per_s']:,.0f} plays/s (median epoch)."
+    ]
+
+
+def _sweep(result: Result) -> list[str]:
+    blocks = [
+        f"{result['members']} members that differ in seed, learning rate, tail masses and number of bins; batches of "
+        f"{result['batch_size']} plays of {result['frames']} frames, {result['steps']} steps per call. First call with "
+        f"compilation: {result['together_first_s']:.1f} s as one program"
+        + (f", {result['single_first_s']:.1f} s for one member" if "single_first_s" in result else "")
+        + (
+            f", {result['others_first_s']:.1f} s for all others, compiled in threads"
+            if "others_first_s" in result
+            else ""
+        )
+        + "."
+    ]
+    if result.get("rows"):
+        cells = [[row["way"], f"{row['ms']:.2f}", f"{row['plays_per_s']:,.0f}"] for row in result["rows"]]
+        blocks.append(markdown(["way", "ms per step of all", "plays/s"], cells))
+        blocks.append(f"As one program the sweep is {result['ratio']:.1f} times as fast.")
+    return blocks
+
+
+def _live(result: Result) -> list[str]:
+    header = ["work", "plays", "median, ms", "99th percentile, ms", "frames/s"]
+    cells = [
+        [row["work"], row["plays"], f"{row['median_ms']:.3f}", f"{row['p99_ms']:.3f}", f"{row['frames_per_s']:,.0f}"]
+        for row in result["latency"]
+    ]
+    blocks = [
+        "One more frame of a play to its quantiles, expectation and probabilities; the host waits for each. "
+        f"Exported for {result['platform']}"
+        + (f" in {result['export_s']:.1f} s" if "export_s" in result else " (not finished)")
+        + (f", loaded in {result['load_s']:.1f} s with compilation." if "load_s" in result else "."),
+        markdown(header, cells),
+    ]
+    if result.get("fresh"):
+        header = ["fresh process on", "import, s", "load, s", "first frame, ms", "median frame, ms", "process, s"]
+        cells = [
+            [row["platform"], f"{row['import_s']:.1f}", f"{row['load_s']:.1f}", f"{row['first_frame_ms']:.2f}"]
+            + [f"{row['median_frame_ms']:.3f}", f"{row['process_s']:.1f}"]
+            for row in result["fresh"]
+        ]
+        blocks.append(markdown(header, cells))
+    if result.get("differences"):
+        cells = [[row["scorer"], f"{row['largest_yards']:.1e}"] for row in result["differences"]]
+        blocks.append(
+            f"Largest difference of quantiles and expectations from this process, {result['frames']} frames of a play."
+        )
+        blocks.append(markdown(["scorer", "yards"], cells))
+    return blocks
+
+
+def _tests(result: Result) -> list[str]:
+    folders = ", ".join(f"`{each}`" for each in result["tests"])
+    missing = f" Not installed here: {', '.join(result['missing'])}." if result["missing"] else ""
+    if not result.get("counts"):
+        return [f"{folders} without the slow tests: no outcome.{missing}"]
+    counts = ", ".join(f"{count} {outcome}" for outcome, count in result["counts"].items())
+    ended = "" if result["ended"] else " The time was over before the last test."
+    blocks = [f"{folders} without the slow tests: **{counts}** in {result['seconds']:.0f} seconds.{ended}{missing}"]
+    if failed := result["failed"]:
+        cells = [[f"`{each['test']}`", each["reason"].replace("\n", " ")] for each in failed[:FAILED_SHOWN]]
+        more = f"\n\n... and {len(failed) - FAILED_SHOWN} more, in the JSON." if len(failed) > FAILED_SHOWN else ""
+        blocks.append(markdown(["test that failed", "error"], cells) + more)
+    return blocks
+
+
+SECTIONS = {
+    "likelihood": ("Bytes moved by the likelihood", _likelihood),
+    "training": ("Training in float32 and bfloat16", _training),
+    "epochs": ("A long training run", _epochs),
+    "sweep": ("A sweep as one program", _sweep),
+    "live": ("Live scoring, export and load", _live),
+    "tests": ("Tests on the device", _tests),
+}

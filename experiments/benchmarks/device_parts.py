@@ -1,0 +1,427 @@
+"""Parts of the device benchmark: generators of results, so that a part that is stopped keeps what it has measured.
+
+Nothing here needs polars, TFDS, tyro or a network connection: a borrowed accelerator has none of them.
+"""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from experiments.benchmarks import law, live, sweep, variants
+from experiments.benchmarks.batches import NUM_STATIC, synthetic
+from experiments.benchmarks.device_sizes import Sizes
+from experiments.benchmarks.timing import in_turn, median_ms
+from experiments.benchmarks.training import steps_call
+from sbp_jax.config import Config
+from sbp_jax.data.batches.arrays import Arrays
+from sbp_jax.data.batches.symmetry import mirror_of
+from sbp_jax.data.plays import PLAYER_FEATURES, PLAYERS, STATIC_FEATURES, Plays
+from sbp_jax.errors import InputError
+from sbp_jax.evaluation import evaluate, integer_forecast
+from sbp_jax.evaluation.metrics import integer_crps
+from sbp_jax.live import LiveScorer
+from sbp_jax.live.export import PACKAGE, export
+from sbp_jax.live.exported import load
+from sbp_jax.live.programs import programs_of
+from sbp_jax.models import receptive_field
+from sbp_jax.runs import provenance
+from sbp_jax.training import Hyperparameters, Predictor, ResidentFeed, Schedule, Trainer, fit, to_device
+from sbp_jax.training.build import make_head, make_judge, make_loss, make_network, set_statistics
+
+Result = dict[str, Any]
+TARGET_S = 60.0  # of the long training run
+COMPUTE = ("float32", "bfloat16")
+_ROOT = Path(__file__).parents[2]
+_TEST_PACKAGES = ("pytest", "xdist", "beartype", "mpmath", "hypothesis", "scipy", "polars")
+
+
+def likelihood(sizes: Sizes) -> Iterator[Result]:
+    """Bytes that the log-likelihood and its gradient must move, against a copy of a large array, in turn."""
+    large = jnp.zeros(sizes.copy_floats, jnp.float32)
+    copy = law.compiled(lambda x: x + 1, large)
+    empty = law.compiled(lambda x: x + 1, large[:1])
+    rows: list[Result] = []
+    for count in sizes.rows:
+        logits, edges, shape, scale, y, _ = law.inputs(count, sizes.bins)
+        parameters, y = tuple(jnp.asarray(a) for a in (logits, shape, scale)), jnp.asarray(y)
+        forward = law.compiled(lambda p, y, edges=edges: variants.ours(p[0], edges, p[1], p[2], y), parameters, y)
+        both = law.compiled(law.gradient_of(variants.ours, edges), parameters, y)
+        same = law.compiled(lambda x: x + 1, parameters[0])
+        programs: dict[str, tuple[Any, tuple[Any, ...]]] = {
+            "copy": (copy, (large,)),
+            "copy of the logits": (same, parameters[:1]),
+            "likelihood": (forward, (parameters, y)),
+            "likelihood and gradient": (both, (parameters, y)),
+            "empty program": (empty, (large[:1],)),
+        }
+        calls = {name: _pipelined(each, given, sizes.pipelined) for name, (each, given) in programs.items()}
+        times = in_turn(calls, sizes.seconds)
+        ms = {name: median_ms(each) / sizes.pipelined for name, each in times.items()}
+        moved = {name: _bytes(given) + _bytes(each(*given)) for name, (each, given) in programs.items()}
+        bandwidth = moved["copy"] / ms["copy"]
+        for name, (each, _) in programs.items():
+            row: Result = {"work": name, "rows": count, "ms": ms[name]}
+            row |= {"bytes": moved[name], "xla_bytes": _xla_bytes(each), "gb_per_s": moved[name] / ms[name] / 1e6}
+            rows.append(row | {"share_of_copy": moved[name] / ms[name] / bandwidth})
+        yield {"bins": sizes.bins, "rows": rows}
+
+
+def training(sizes: Sizes) -> Iterator[Result]:
+    """Training in float32 and bfloat16 from the same seed: metrics after the same epochs, then plays/s in turn."""
+    window = _window(sizes)
+    data, held_out = learnable(sizes.plays, window, seed=0), learnable(sizes.held_out, window, seed=1)
+    result: Result = {"product_error": _product_error(), "precision": jax.config.jax_default_matmul_precision}
+    result |= {"plays": sizes.plays, "held_out": sizes.held_out, "epochs": sizes.epochs, "frames": window}
+    first, *larger = sizes.batch_sizes
+    forms = {compute: _Form(sizes, compute, data, first, sizes.epochs) for compute in COMPUTE}
+    losses: dict[str, dict[str, np.ndarray]] = {}
+    metrics: list[Result] = []
+    for compute, form in forms.items():
+        config = replace(form.config.training, epochs=sizes.epochs, patience=sizes.epochs)
+        started = time.perf_counter()
+        fitted = fit(form.trainer, form.feed, None, config, on_epoch=_progress(compute, sizes.epochs))
+        seconds = time.perf_counter() - started
+        distribution = form.network.head(form.predictor(fitted.params, held_out, 1024, (window,)))
+        forecast = integer_forecast(distribution, held_out.yards)
+        losses[compute] = {"nll": -forecast.log_prob, "crps": integer_crps(forecast, held_out.yards)}
+        row = {"compute": compute, "seconds": seconds, "first_epoch_s": fitted.history[0]["seconds"]}
+        metrics.append(row | evaluate(forecast, held_out.yards).to_dict())
+        yield result | {"metrics": metrics}
+    differences = {name: losses["bfloat16"][name] - losses["float32"][name] for name in ("nll", "crps")}
+    result |= {"metrics": metrics, "differences": {name: _mean_and_error(each) for name, each in differences.items()}}
+    result["speed"] = []
+    for size in (first, *larger):
+        if size != first:
+            forms = {compute: _Form(sizes, compute, data, size, sizes.epochs) for compute in COMPUTE}
+        calls = {compute: steps_call(form.trainer, form.feed) for compute, form in forms.items()}
+        times = in_turn(calls, sizes.seconds)
+        rates = {compute: 1e3 * sizes.plays / median_ms(each) for compute, each in times.items()}
+        result["speed"].append({"batch_size": size, "plays_per_s": rates})
+        yield result
+
+
+def epochs(sizes: Sizes) -> Iterator[Result]:
+    """A training run from plays in memory to parameters: statistics, transfer, compilation, epochs and validation."""
+    window = _window(sizes)
+    data, validation = learnable(sizes.long_plays, window, 0), learnable(sizes.long_validation, window, 1)
+    started = time.perf_counter()
+    size = Config().training.batch_size if sizes.long_plays >= 1000 else sizes.batch_sizes[0]
+    form = _Form(sizes, "float32", data, size, sizes.long_epochs)
+    padded = Arrays.of(validation, (window,))
+    held, order = to_device(padded), Schedule(padded, size, shuffle=False).epoch(0)
+    setup_s = time.perf_counter() - started
+    config = replace(form.config.training, epochs=sizes.long_epochs, patience=sizes.long_epochs)
+    done: list[Any] = []
+    progress = _progress("long run", sizes.long_epochs)
+
+    def on_epoch(history: list[Any]) -> None:
+        done[:] = history
+        progress(history)
+
+    fit(form.trainer, form.feed, lambda p: float(form.trainer.evaluate(p, held, order)), config, on_epoch=on_epoch)
+    total = time.perf_counter() - started
+    seconds = [row["seconds"] for row in done]
+    result: Result = {"plays": sizes.long_plays, "validation": sizes.long_validation, "frames": window}
+    result |= {"batch_size": size, "epochs": len(done), "seconds": total, "setup_s": setup_s, "epoch_s": seconds}
+    rest = float(np.median(seconds[1:] or seconds))
+    yield result | {"plays_per_s": sizes.long_plays / rest, "target_s": TARGET_S, "history": done}
+
+
+def members(sizes: Sizes) -> Iterator[Result]:
+    """A sweep as one program against its members one after another, in turn, compilation aside."""
+    window, steps = _window(sizes), sizes.member_steps
+    configs = [replace(config, network=sizes.network) for config in sweep.configurations(sizes.members)]
+    size = sizes.batch_sizes[0]
+    data = synthetic(np.full(steps * size, window))
+    padded = Arrays.of(data, (window,))
+    resident = to_device(padded)
+    networks = [sweep._network(config, data) for config in configs]
+    orders = [Schedule(padded, size, config.training.seed).epoch(0) for config in configs]
+    result: Result = {"members": sizes.members, "batch_size": size, "steps": steps, "frames": window}
+
+    together = sweep._as_one(configs, networks, resident, orders, sizes.members)
+    result["together_first_s"] = _first(together)
+    yield result
+    singles = [
+        sweep._in_sequence([config], [network], resident, [order])
+        for config, network, order in zip(configs, networks, orders, strict=True)
+    ]
+    result["single_first_s"] = _first(singles[0])
+    started = time.perf_counter()
+    with ThreadPoolExecutor(min(16, provenance.cores())) as pool:  # XLA compiles in threads
+        list(pool.map(_first, singles[1:]))
+    result["others_first_s"] = time.perf_counter() - started
+    yield result
+
+    calls = {"one after another": lambda: [call() for call in singles], "one program": together}
+    times = in_turn(calls, sizes.seconds)
+    result["rows"] = [
+        {"way": way, "ms": median_ms(each) / steps, "plays_per_s": 1e3 * sizes.members * size * steps / median_ms(each)}
+        for way, each in times.items()
+    ]
+    result["ratio"] = result["rows"][0]["ms"] / result["rows"][1]["ms"]
+    yield result
+
+
+def scoring(sizes: Sizes) -> Iterator[Result]:
+    """Live scoring here: frames pushed, export, `load`, and the exported numbers against those of this process."""
+    platform = "cuda" if jax.default_backend() == "gpu" else "cpu"
+    random = np.random.default_rng(0)
+    frames = random.standard_normal((sizes.frames, PLAYERS, PLAYER_FEATURES), np.float32)
+    static = random.standard_normal(len(STATIC_FEATURES), np.float32)
+    static[8:] = 0.0  # the whole situation is known
+    static[[STATIC_FEATURES.index(name) for name in ("distance", "yards_to_goal")]] = 10.0, 40.0
+    run = live.run_for(Config(network=sizes.network))
+    programs = programs_of(run)
+    own, many = live.scorer_of(programs), live.scorer_of(programs, sizes.rows_together)
+    numbers = {"this process": push(own, frames, static)}
+    result: Result = {"platform": platform, "frames": sizes.frames, "rows_together": sizes.rows_together}
+    result["latency"] = [_latency("in process, one play", own, frames, static, sizes.calls)]
+    result["latency"].append(_latency("in process, plays side by side", many, frames, static, sizes.calls))
+    yield result
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "exported"
+        started = time.perf_counter()
+        export(run, folder, (1, sizes.rows_together), tuple(dict.fromkeys(("cpu", platform))))
+        result["export_s"] = time.perf_counter() - started
+        started = time.perf_counter()
+        loaded = load(folder)
+        result["load_s"] = time.perf_counter() - started
+        numbers["exported"] = push(loaded, frames, static)
+        result["latency"].append(_latency("exported, one play", loaded, frames, static, sizes.calls))
+        result["differences"] = _differences(numbers)
+        yield result
+
+        np.savez(Path(name) / "play.npz", frames=frames, static=static)
+        result["fresh"] = []
+        for backend in dict.fromkeys((platform, "cpu")):
+            fresh = _fresh_process(folder, backend)
+            numbers[f"fresh process on {backend}"] = np.asarray(fresh.pop("numbers"))
+            result["fresh"].append({"platform": backend} | fresh)
+            result["differences"] = _differences(numbers)
+            yield result
+
+
+def tests(sizes: Sizes) -> Iterator[Result]:
+    """The fast tests of distributions, models and training on this device, as far as the time goes."""
+    missing = [name for name in _TEST_PACKAGES if importlib.util.find_spec(name) is None]
+    result: Result = {"tests": list(sizes.tests), "missing": missing}
+    yield result
+    if "pytest" in missing:
+        raise InputError("pytest is not installed here")
+    workers = 0 if "xdist" in missing or provenance.cores() < 4 else min(8, provenance.cores() // 2)
+    words = [sys.executable, "-m", "pytest", *sizes.tests, "-m", "not slow", "-q", "-p", "no:cacheprovider"]
+    words += ["-p", "experiments.benchmarks.device_reports", "--continue-on-collection-errors", "--tb=short"]
+    words += ["-n", str(workers), "--dist", "loadfile"] if workers else []
+    with tempfile.TemporaryDirectory() as name:
+        reports, log = Path(name) / "reports.jsonl", Path(name) / "log"
+        environment = os.environ | {"SBP_TEST_REPORTS": str(reports)}
+        started = time.perf_counter()
+        with log.open("wb") as out:
+            process = subprocess.Popen(words, cwd=_ROOT, env=environment, stdout=out, stderr=subprocess.STDOUT)
+            try:
+                while process.poll() is None:
+                    time.sleep(0.2 if sizes.seconds == 0 else 2.0)
+                    yield result | read_reports(reports) | {"ended": False, "seconds": time.perf_counter() - started}
+            finally:
+                process.kill()
+                process.wait()
+        counted = read_reports(reports)
+        result |= counted | {"ended": True, "seconds": time.perf_counter() - started, "exit_code": process.returncode}
+        yield result
+        if not counted["counts"]:
+            lines = log.read_text(errors="replace").strip().splitlines()
+            raise InputError(f"pytest ran no test: {lines[-1] if lines else 'no output'}")
+
+
+PARTS: dict[str, Callable[[Sizes], Iterator[Result]]] = {
+    "likelihood": likelihood,
+    "training": training,
+    "epochs": epochs,
+    "sweep": members,
+    "live": scoring,
+    "tests": tests,
+}
+
+
+def learnable(count: int, frames: int, seed: int) -> Plays:
+    """Plays of noise whose outcomes depend on them: on a static feature and on where the players are at the end.
+
+    The noise is Student's t with three degrees of freedom, scale 4 yards; reflecting a play changes nothing.
+    """
+    plays = synthetic(np.full(count, frames))
+    random = np.random.default_rng([7, seed])
+    values = random.standard_normal((count * frames, PLAYERS, PLAYER_FEATURES), np.float32)
+    static = random.standard_normal((count, NUM_STATIC), np.float32)
+    forward = values.reshape(count, frames, PLAYERS, PLAYER_FEATURES)[:, -1, :, 0].sum(axis=1) / np.sqrt(PLAYERS)
+    yards = 5 + 4 * static[:, 0] + 3 * forward + 4 * random.standard_t(3, count)
+    outcomes = np.clip(np.round(yards), -40, 99).astype(np.float32)
+    return replace(plays, frames=values, static=static, yards=outcomes)
+
+
+def push(scorer: LiveScorer, frames: np.ndarray, static: np.ndarray) -> np.ndarray:
+    """Quantiles and expected outcome after each frame of a play, [T, 6]."""
+    scorer.reset(static)
+    summaries = [scorer.push(frame) for frame in frames]
+    return np.array([[*summary.quantiles.values(), summary.expected] for summary in summaries])
+
+
+def read_reports(path: Path) -> Result:
+    """Counts by outcome, failed tests and files that could not be imported, of what `device_reports` has written."""
+    last: dict[str, Result] = {}
+    if path.is_file():
+        for line in path.read_text().splitlines():
+            if line.endswith("}"):  # the last line may be half written
+                report = json.loads(line)
+                if last.get(report["test"], {}).get("outcome") not in ("failed", "error"):
+                    last[report["test"]] = report
+    outcomes = [report["outcome"] for report in last.values()]
+    return {
+        "counts": {outcome: outcomes.count(outcome) for outcome in sorted(set(outcomes))},
+        "failed": [report for report in last.values() if report["outcome"] in ("failed", "error")],
+    }
+
+
+class _Form:
+    """A training run in one number format: network, plays on the device and compiled functions."""
+
+    def __init__(self, sizes: Sizes, compute: Any, data: Plays, batch_size: int, epochs: int) -> None:
+        base = Config()
+        self.config = replace(base, network=replace(sizes.network, compute=compute))
+        head = make_head(self.config.head)
+        self.network = make_network(self.config, head, NUM_STATIC)
+        set_statistics(self.network, data, head.initial(data.yards))
+        window = int(data.lengths.max())
+        self.feed = ResidentFeed(Arrays.of(data, (window,)), batch_size, mirror=mirror_of(data))
+        settings = Hyperparameters.of(self.config, epochs * len(self.feed.order))
+        loss, judge = make_loss(base.training), make_judge(base.training, whole=True)
+        self.predictor = Predictor(self.network)
+        self.trainer = Trainer(self.predictor, head, loss, settings, judge)
+
+
+def _window(sizes: Sizes) -> int:
+    return receptive_field(sizes.network.layers, sizes.network.kernel_size)
+
+
+def _progress(what: str, total: int) -> Callable[[list[Any]], None]:
+    def on_epoch(history: list[Any]) -> None:
+        row = history[-1]
+        print(f"  {what}: epoch {row['epoch']} of {total}, {row['seconds']:.2f} s", file=sys.stderr, flush=True)
+
+    return on_epoch
+
+
+def _pipelined(program: Any, arguments: Sequence[Any], count: int) -> Callable[[], Any]:
+    """A call that dispatches a compiled program `count` times and returns the last result."""
+
+    def call() -> Any:
+        result = None
+        for _ in range(count):
+            result = program(*arguments)
+        return result
+
+    return call
+
+
+def _bytes(tree: Any) -> int:
+    return sum(leaf.nbytes for leaf in jax.tree.leaves(tree))
+
+
+def _xla_bytes(program: Any) -> float | None:
+    """Bytes accessed by XLA's cost analysis of a compiled program; None where the backend has none."""
+    try:
+        analysis: Any = program.cost_analysis()
+    except (NotImplementedError, RuntimeError):
+        return None
+    first = analysis[0] if isinstance(analysis, list) and analysis else analysis
+    return float(first["bytes accessed"]) if isinstance(first, dict) and "bytes accessed" in first else None
+
+
+def _product_error() -> float:
+    """Largest relative error of a float32 matrix product in JAX's default precision: 1e-3 with TF32, 1e-6 without."""
+    a, b = np.random.default_rng(0).standard_normal((2, 256, 256)).astype(np.float32)
+    exact = a.astype(np.float64) @ b.astype(np.float64)
+    return float(np.max(np.abs(np.asarray(jnp.matmul(a, b)) - exact)) / np.max(np.abs(exact)))
+
+
+def _mean_and_error(differences: np.ndarray) -> Result:
+    spread = float(np.std(differences, ddof=1)) / np.sqrt(len(differences))
+    return {"mean": float(np.mean(differences)), "standard_error": float(spread)}
+
+
+def _first(call: Callable[[], Any]) -> float:
+    """Seconds of a first call, with its compilation."""
+    started = time.perf_counter()
+    jax.block_until_ready(call())
+    return time.perf_counter() - started
+
+
+def _latency(what: str, scorer: LiveScorer, frames: np.ndarray, static: np.ndarray, calls: int) -> Result:
+    times: list[float] = []
+    while len(times) < calls:
+        for row in range(scorer.batch):
+            scorer.reset(static, row)
+        for frame in frames:
+            each = dict.fromkeys(range(scorer.batch), frame)
+            before = time.perf_counter()
+            scorer.push_many(each)
+            times.append(1e3 * (time.perf_counter() - before))
+    ms = {"median_ms": float(np.median(times)), "p99_ms": float(np.percentile(times, 99))}
+    return {"work": what, "plays": scorer.batch, "frames_per_s": 1e3 * scorer.batch / ms["median_ms"]} | ms
+
+
+def _differences(numbers: dict[str, np.ndarray]) -> list[Result]:
+    base = numbers["this process"]
+    return [
+        {"scorer": name, "largest_yards": float(np.max(np.abs(each - base)))}
+        for name, each in numbers.items()
+        if each is not base
+    ]
+
+
+def _fresh_process(folder: Path, backend: str) -> Result:
+    """What a process that has only jax, NumPy and an exported folder computes on a backend, and how long it takes."""
+    environment = os.environ | {"JAX_PLATFORMS": "cuda,cpu" if backend == "cuda" else "cpu"}
+    words = [sys.executable, "-c", _FRESH.format(package=PACKAGE), str(folder), str(folder.parent / "play.npz")]
+    started = time.perf_counter()
+    done = subprocess.run(words, env=environment, cwd=folder.parent, capture_output=True, text=True, check=False)
+    if done.returncode:
+        lines = done.stderr.strip().splitlines()
+        raise InputError(f"the exported scorer failed in a fresh process: {lines[-1] if lines else done.returncode}")
+    return json.loads(done.stdout) | {"process_s": time.perf_counter() - started}
+
+
+_FRESH = """
+import json, sys, time
+begin = time.perf_counter()
+sys.path.insert(0, sys.argv[1])
+import numpy as np
+from {package} import load
+imported = time.perf_counter()
+scorer = load(sys.argv[1])
+loaded = time.perf_counter()
+play = np.load(sys.argv[2])
+scorer.reset(play["static"])
+numbers, times = [], []
+for frame in play["frames"]:
+    before = time.perf_counter()
+    summary = scorer.push(frame)
+    times.append(1e3 * (time.perf_counter() - before))
+    numbers.append([*summary.quantiles.values(), summary.expected])
+seconds = dict(import_s=imported - begin, load_s=loaded - imported, first_frame_ms=times[0])
+print(json.dumps(seconds | dict(median_frame_ms=float(np.median(times)), numbers=numbers)))
+"""
