@@ -150,8 +150,8 @@ def _run_part(settings: Settings, results: Record, part: str, limit_s: float) ->
             [*words, "--result", str(path)],
             env=environment,
             cwd=Path(__file__).parents[2],
-            stdout=sys.stderr,
-            start_new_session=True,
+            stdout=2,  # progress: what is printed is the page
+            process_group=0,  # ends with all that it has started
         )
         seen, stopped = 0.0, False
         try:

@@ -92,9 +92,13 @@ def _training(result: Result) -> list[str]:
     if result.get("metrics"):
         header = ["compute", "NLL, nats", "CRPS, yd", "MAE, yd", "PP error", "training, s", "first epoch, s"]
         cells = [
-            [r["compute"], *(f"{r[name]:.4f}" for name in ("nll", "crps", "mae")), f"{r['pp']['full']:.4f}"]
-            + [f"{r['seconds']:.1f}", f"{r['first_epoch_s']:.1f}"]
-            for r in result["metrics"]
+            [
+                row["compute"],
+                *(f"{row[name]:.4f}" for name in ("nll", "crps", "mae")),
+                f"{row['pp']['full']:.4f}",
+                *(f"{row[name]:.1f}" for name in ("seconds", "first_epoch_s")),
+            ]
+            for row in result["metrics"]
         ]
         blocks.append(markdown(header, cells))
     if result.get("differences"):
@@ -116,6 +120,8 @@ def _training(result: Result) -> list[str]:
 
 
 def _epochs(result: Result) -> list[str]:
+    if not result["epochs"]:
+        return [f"Statistics and transfer {result['setup_s']:.1f} s; the epochs had no end."]
     seconds = result["epoch_s"]
     verdict = "under" if result["seconds"] < result["target_s"] else "not under"
     return [
@@ -164,8 +170,12 @@ def _live(result: Result) -> list[str]:
     if result.get("fresh"):
         header = ["fresh process on", "import, s", "load, s", "first frame, ms", "median frame, ms", "process, s"]
         cells = [
-            [row["platform"], f"{row['import_s']:.1f}", f"{row['load_s']:.1f}", f"{row['first_frame_ms']:.2f}"]
-            + [f"{row['median_frame_ms']:.3f}", f"{row['process_s']:.1f}"]
+            [
+                row["platform"],
+                *(f"{row[name]:.1f}" for name in ("import_s", "load_s")),
+                *(f"{row[name]:.3f}" for name in ("first_frame_ms", "median_frame_ms")),
+                f"{row['process_s']:.1f}",
+            ]
             for row in result["fresh"]
         ]
         blocks.append(markdown(header, cells))

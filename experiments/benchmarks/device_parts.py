@@ -83,7 +83,10 @@ def training(sizes: Sizes) -> Iterator[Result]:
     """Training in float32 and bfloat16 from the same seed: metrics after the same epochs, then plays/s in turn."""
     window = _window(sizes)
     data, held_out = learnable(sizes.plays, window, seed=0), learnable(sizes.held_out, window, seed=1)
-    result: Result = {"product_error": _product_error(), "precision": jax.config.jax_default_matmul_precision}
+    result: Result = {
+        "product_error": _product_error(),
+        "precision": getattr(jax.config, "jax_default_matmul_precision", None),
+    }
     result |= {"plays": sizes.plays, "held_out": sizes.held_out, "epochs": sizes.epochs, "frames": window}
     first, *larger = sizes.batch_sizes
     forms = {compute: _Form(sizes, compute, data, first, sizes.epochs) for compute in COMPUTE}
@@ -122,7 +125,9 @@ def epochs(sizes: Sizes) -> Iterator[Result]:
     form = _Form(sizes, "float32", data, size, sizes.long_epochs)
     padded = Arrays.of(validation, (window,))
     held, order = to_device(padded), Schedule(padded, size, shuffle=False).epoch(0)
-    setup_s = time.perf_counter() - started
+    result: Result = {"plays": sizes.long_plays, "validation": sizes.long_validation, "frames": window}
+    result |= {"batch_size": size, "setup_s": time.perf_counter() - started, "target_s": TARGET_S}
+    yield result | {"epochs": 0}
     config = replace(form.config.training, epochs=sizes.long_epochs, patience=sizes.long_epochs)
     done: list[Any] = []
     progress = _progress("long run", sizes.long_epochs)
@@ -134,10 +139,9 @@ def epochs(sizes: Sizes) -> Iterator[Result]:
     fit(form.trainer, form.feed, lambda p: float(form.trainer.evaluate(p, held, order)), config, on_epoch=on_epoch)
     total = time.perf_counter() - started
     seconds = [row["seconds"] for row in done]
-    result: Result = {"plays": sizes.long_plays, "validation": sizes.long_validation, "frames": window}
-    result |= {"batch_size": size, "epochs": len(done), "seconds": total, "setup_s": setup_s, "epoch_s": seconds}
     rest = float(np.median(seconds[1:] or seconds))
-    yield result | {"plays_per_s": sizes.long_plays / rest, "target_s": TARGET_S, "history": done}
+    result |= {"epochs": len(done), "seconds": total, "epoch_s": seconds, "history": done}
+    yield result | {"plays_per_s": sizes.long_plays / rest}
 
 
 def members(sizes: Sizes) -> Iterator[Result]:

@@ -19,7 +19,7 @@ from tests.slow import marked
 pytestmark = pytest.mark.unoptimized
 ROOT = Path(__file__).parents[2]
 # what a borrowed accelerator does not have
-ABSENT = ("polars", "tensorflow_datasets", "array_record", "tyro", "tqdm", "grain", "gluonts", "torch", "beartype")
+ABSENT = ("polars", "tensorflow_datasets", "array_record", "tyro", "tqdm", "grain", "gluonts", "beartype")
 
 # part -> what its complete record has
 COMPLETE = {
