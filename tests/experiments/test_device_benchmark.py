@@ -17,7 +17,6 @@ from sbp_jax.runs import provenance
 from tests.slow import marked
 
 pytestmark = pytest.mark.unoptimized
-
 ROOT = Path(__file__).parents[2]
 # what a borrowed accelerator does not have
 ABSENT = ("polars", "tensorflow_datasets", "array_record", "tyro", "tqdm", "grain", "gluonts", "beartype")
