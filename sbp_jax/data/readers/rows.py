@@ -7,9 +7,10 @@ from pathlib import Path
 import polars as pl
 
 from sbp_jax.data.plays import PLAY
-from sbp_jax.data.readers.formats import NULLS, Table, cast_columns, collect, scan
+from sbp_jax.data.readers.formats import Table
 from sbp_jax.data.readers.kinematics import BALL_BEHIND_LINE_YARDS, FIELD_WIDTH_YARDS
 from sbp_jax.data.readers.layouts import SNAP_EVENTS, Layout
+from sbp_jax.data.readers.tables import NULLS, cast_columns, collect, scan
 from sbp_jax.errors import InputError
 
 PIECE_ROWS = 4_000_000  # larger files are read a few games at a time, which bounds the memory
