@@ -7,7 +7,6 @@ path/
 """
 
 import contextlib
-import hashlib
 import io
 import json
 from collections.abc import Callable, Iterator
@@ -22,6 +21,7 @@ from sbp_jax.data.plays import FEATURES, INFO_TYPES, PLAYERS, STATIC_FEATURES, P
 from sbp_jax.data.prepared.records import SCALAR_TYPES, RecordSource, read_records
 from sbp_jax.data.prepared.splits import SPLITS, Fold
 from sbp_jax.data.readers.report import ReadReport
+from sbp_jax.digests import json_digest
 from sbp_jax.errors import InputError
 
 REPORT, SUMMARY = "report.json", "report.md"
@@ -71,7 +71,7 @@ def describe(path: str | Path) -> Prepared:
     report = read_report(path)
     columns = ("games", "plays", "frames")
     by_split = {column: {split: report["splits"][split][column] for split in SPLITS} for column in columns}
-    fingerprint = hashlib.sha256(json.dumps(report["prepared_from"], sort_keys=True).encode()).hexdigest()[:16]
+    fingerprint = json_digest(report["prepared_from"])[:16]
     # before there were extras or further columns, all had the same
     features, static = tuple(report.get("features", FEATURES)), tuple(report.get("static", STATIC_FEATURES))
     return Prepared(path, reading_of(report), **by_split, fingerprint=fingerprint, features=features, static=static)
