@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from sbp_jax.atomic import building, discard
-from sbp_jax.data.batches.arrays import IDENTITIES, Arrays, Filling
+from sbp_jax.data.batches.arrays import Arrays, Filling
 from sbp_jax.data.batches.buckets import COUNT, choose_buckets, fit_buckets
 from sbp_jax.data.prepared import storage
 from sbp_jax.data.prepared.dataset import Prepared, describe, read_columns, read_lengths
@@ -131,8 +131,7 @@ def _build(
                     progress(done + i + 1)
 
             columns, info = read_columns(prepared, split, put)
-            identities = {name: columns[name] for name in IDENTITIES}
-            arrays = filling.arrays(columns["static"], columns["yards"], identities, info)
+            arrays = filling.arrays(columns, info)
             storage.finish(arrays, place / split)
             done += len(arrays)
         storage.write_manifest(place, fitted, key, prepared.features)
