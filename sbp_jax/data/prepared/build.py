@@ -124,7 +124,7 @@ def prepare(
         out: the data set's folder.
         config: choice and split of plays.
         progress: called with the number of plays kept so far; not by a pipeline.
-        beam_flags: options of Apache Beam, such as "--runner=FlinkRunner": its pipeline does the work (see above),
+        beam_flags: options of Apache Beam, such as "--runner=FlinkRunner": its pipeline does the work,
             to the same data set; none of them for its local runner. None does the work here.
 
     Raises:
