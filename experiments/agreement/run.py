@@ -16,11 +16,12 @@ from tqdm import tqdm
 
 from sbp_jax.cli.flags import parse
 from sbp_jax.data.plays import PLAY
-from sbp_jax.data.readers.formats import Table, cast_columns, find_tables, read_table
+from sbp_jax.data.readers.formats import Table, find_tables, read_table
 from sbp_jax.data.readers.kinematics import FRAME_S, VELOCITY_WINDOW, trailing_slope
 from sbp_jax.data.readers.report import ReadReport
 from sbp_jax.data.readers.rows import read_rows
 from sbp_jax.data.readers.rules import Rules
+from sbp_jax.data.readers.tables import cast_columns
 from sbp_jax.data.readers.tracking import read_tracking
 from sbp_jax.errors import InputError
 from sbp_jax.reporting.tables import markdown

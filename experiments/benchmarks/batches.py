@@ -14,9 +14,10 @@ import numpy as np
 from experiments.benchmarks import batches_page as tables
 from experiments.benchmarks.timing import one_core
 from sbp_jax.data.batches.arrays import ArrayBatches, Arrays
-from sbp_jax.data.batches.batching import Batch, Batches
+from sbp_jax.data.batches.batching import Batches
 from sbp_jax.data.batches.buckets import choose_buckets
 from sbp_jax.data.batches.epochs import Epochs, Order
+from sbp_jax.data.batches.fields import Batch
 from sbp_jax.data.batches.symmetry import mirror_of
 from sbp_jax.data.plays import PLAYER_FEATURES, PLAYERS, Plays
 from sbp_jax.data.prepared.storage import open_folder, save

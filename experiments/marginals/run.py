@@ -11,8 +11,8 @@ import tyro
 
 from experiments.marginals.page import Sample, draw
 from sbp_jax.cli.flags import parse
-from sbp_jax.data.readers.columns import check_column, read_file
 from sbp_jax.data.readers.rules import Rules
+from sbp_jax.data.readers.tables import check_column, read_file
 from sbp_jax.data.readers.tracking import read_tracking
 from sbp_jax.errors import InputError
 from sbp_jax.reporting.tables import markdown

@@ -23,9 +23,9 @@ from sbp_jax.runs import provenance
 _PREPARE = """
 import json, resource, sys
 from pathlib import Path
-from sbp_jax.data import dataset
+from sbp_jax.data.prepared.build import PrepareConfig, prepare
 source, out = sys.argv[1:]
-dataset.prepare(source, out, dataset.PrepareConfig(malformed="reject"))
+prepare(source, out, PrepareConfig(malformed="reject"))
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss + resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
 print(json.dumps({"peak_kib": peak}))
 """

@@ -18,7 +18,7 @@ from experiments.winning.choice import AVERAGED, OUTCOMES, RATINGS, SUCCESS, Cho
 from experiments.winning.page import Reliabilities, Winning
 from sbp_jax import configs
 from sbp_jax.config import Config, DataConfig, HeadConfig
-from sbp_jax.data.readers.columns import check_column, read_file
+from sbp_jax.data.readers.tables import check_column, read_file
 from sbp_jax.errors import InputError
 from sbp_jax.runs.crossfit import crossfit
 from sbp_jax.runs.score import open_target, score_plays

@@ -59,7 +59,7 @@ def command(args: list[str]) -> None:
         raise InputError(f"--bootstraps: expected 0 to 100,000, got {options.bootstraps}")
     import numpy as np
 
-    from sbp_jax.data.readers.columns import read_file
+    from sbp_jax.data.readers.tables import read_file
     from sbp_jax.reporting.leaderboard import leaderboard_table
     from sbp_jax.runs.leaderboard import scored
     from sbp_jax.runs.score import FOLDER, open_target

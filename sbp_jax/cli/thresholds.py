@@ -36,7 +36,7 @@ def command(args: list[str]) -> None:
     options = parse(Options, args, "sbp thresholds")
     import polars as pl
 
-    from sbp_jax.data.readers.columns import read_column
+    from sbp_jax.data.readers.tables import read_column
     from sbp_jax.evaluation.exceedances import Tail
     from sbp_jax.reporting.thresholds import tail_page
     from sbp_jax.runs.tail_diagnosis import diagnose, page, summary, tables

@@ -28,6 +28,15 @@ def static_names(situation: Sequence[str] = ()) -> tuple[str, ...]:
 
 STATIC_FEATURES = static_names()
 # further columns of plays that are read from files; text is "" and a whole number `MISSING` where unknown
+# what a play has beside frames, static features and further columns
+COLUMN_TYPES: dict[str, type[np.generic]] = {
+    "yards": np.float32,
+    "game_id": np.int64,
+    "play_id": np.int64,
+    "passer_id": np.int64,
+    "passer": np.str_,
+}
+IDENTITIES = tuple(name for name in COLUMN_TYPES if name != "yards")
 MISSING = -1
 INFO_TYPES: dict[str, type[np.generic]] = {
     "result": np.str_,
@@ -87,7 +96,7 @@ class Plays:
         rows, entities = int(self.offsets[-1]), self.players.shape[-1]
         expected = {"frames": (rows, entities, len(self.features)), "players": (rows, entities)}
         expected |= {"static": (count, self.static.shape[1])}
-        expected |= dict.fromkeys(("yards", "game_id", "play_id", "passer_id", "passer"), (count,))
+        expected |= dict.fromkeys(COLUMN_TYPES, (count,))
         for name, shape in expected.items():
             if getattr(self, name).shape != shape:
                 raise InputError(f"{name}: expected shape {shape}, got {getattr(self, name).shape}")
@@ -141,7 +150,7 @@ class Plays:
                 raise InputError(f"parts: expected the same features in all, got {names}")
         ends = np.cumsum([0, *(part.offsets[-1] for part in parts)])
         offsets = [part.offsets[1:] + begin for part, begin in zip(parts, ends, strict=False)]
-        columns = ("frames", "players", "static", "yards", "game_id", "play_id", "passer_id", "passer")
+        columns = ("frames", "players", "static", *COLUMN_TYPES)
         return cls(
             offsets=np.concatenate([np.zeros(1, np.int64), *offsets]),
             info={name: np.concatenate([part.info[name] for part in parts]) for name in parts[0].info},
@@ -160,13 +169,9 @@ class Plays:
             offsets=offsets,
             players=self.players[rows],
             static=self.static[indices],
-            yards=self.yards[indices],
-            game_id=self.game_id[indices],
-            play_id=self.play_id[indices],
-            passer_id=self.passer_id[indices],
-            passer=self.passer[indices],
             info={name: column[indices] for name, column in self.info.items()},
             features=self.features,
+            **{name: getattr(self, name)[indices] for name in COLUMN_TYPES},
         )
 
 

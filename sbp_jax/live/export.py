@@ -1,6 +1,5 @@
 """A run -> a folder that scores plays with jax and NumPy alone (`exported` says what is in it)."""
 
-import hashlib
 import importlib
 import json
 import shutil
@@ -17,6 +16,7 @@ import numpy as np
 
 import sbp_jax
 from sbp_jax.atomic import building
+from sbp_jax.digests import bytes_digest
 from sbp_jax.errors import InputError
 from sbp_jax.live.exported import FORMAT, MANIFEST, WEIGHTS, digest_of
 from sbp_jax.live.programs import Programs, programs_of
@@ -214,7 +214,7 @@ def _numbers_for_where(onnx: Any, model: Any) -> Any:
 
 def _of(path: Path) -> dict[str, Any]:
     data = path.read_bytes()
-    return {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    return {"bytes": len(data), "sha256": bytes_digest(data)}
 
 
 def _ours() -> dict[str, str]:

@@ -12,8 +12,8 @@ import polars as pl
 
 from sbp_jax.data.plays import FEATURES, Plays
 from sbp_jax.data.prepared.splits import Of
-from sbp_jax.data.readers.columns import read_file
 from sbp_jax.data.readers.rules import LEAGUE_YARDS, in_yards
+from sbp_jax.data.readers.tables import read_file
 from sbp_jax.errors import InputError
 from sbp_jax.reporting.report import calibration, encode_densities, encode_positions
 from sbp_jax.runs.run import Run

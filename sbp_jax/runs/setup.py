@@ -10,7 +10,7 @@ import numpy as np
 
 from sbp_jax.config import Config, DataConfig
 from sbp_jax.data.batches.arrays import Arrays
-from sbp_jax.data.batches.batching import Mirror
+from sbp_jax.data.batches.epochs import Mirror
 from sbp_jax.data.batches.symmetry import mirror_of
 from sbp_jax.data.plays import Plays, static_names
 from sbp_jax.data.series.windows import WINDOW_STATIC

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from sbp_jax.data.readers.columns import Column
+from sbp_jax.data.readers.tables import Column
 from sbp_jax.evaluation.exceedances import Tail, shape_interval
 from sbp_jax.evaluation.returns import ReturnLevels, return_levels
 from sbp_jax.evaluation.tails import FittedTail, Interval, fit_tail, sign, tail_masses, threshold_at

@@ -6,7 +6,7 @@ from sbp_jax.training.feed import HostFeed, ResidentFeed, Schedule
 from sbp_jax.training.fit import Fitted, fit
 from sbp_jax.training.marginal import fit_marginal
 from sbp_jax.training.optimizer import Hyperparameters
-from sbp_jax.training.resident import Resident, ResidentBucket, device_bytes, to_device
+from sbp_jax.training.resident import Resident, device_bytes, to_device
 from sbp_jax.training.step import FrameWeights, Predictor, State, Trainer, arrays
 
 __all__ = [
@@ -19,7 +19,6 @@ __all__ = [
     "Marginal",
     "Predictor",
     "Resident",
-    "ResidentBucket",
     "ResidentFeed",
     "Schedule",
     "State",

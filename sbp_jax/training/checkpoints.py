@@ -1,7 +1,5 @@
 """Checkpoints of arrays by name, with a JSON record beside them: Orbax writes them, `stored` reads what it wrote."""
 
-import hashlib
-import json
 import logging
 import os
 import shutil
@@ -16,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 
+from sbp_jax.digests import json_digest
 from sbp_jax.errors import InputError
 from sbp_jax.training.room import no_room
 from sbp_jax.training.stored import DamagedError, describe, digest_of, read_arrays, read_json
@@ -223,4 +222,4 @@ class Checkpoints:
 
 def digest_of_record(content: dict[str, Any]) -> str:
     """SHA-256 of what a checkpoint's JSON file says beside it, in hexadecimal digits."""
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    return json_digest(content)

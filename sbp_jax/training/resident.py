@@ -9,37 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from sbp_jax.data.batches.arrays import Arrays
+from sbp_jax.data.batches.fields import PLAY_FIELDS
 from sbp_jax.errors import InputError
-
-
-@partial(
-    jax.tree_util.register_dataclass,
-    data_fields=["x", "mask", "players", "static", "yards", "cut", "index", "unit"],
-    meta_fields=[],
-)
-@dataclass(frozen=True)
-class ResidentBucket:
-    """The plays of one bucket on the device, in their split's order; padding and empty slots hold 0.0.
-
-    Attributes:
-        x: float32 `[n, T, 22 * F]`, F features a player (8 without extras).
-        mask: bool `[n, T]`, True on the play's own frames.
-        players: bool `[n, T, 22]`, True where the slot has a player.
-        static: float32 `[n, S]`.
-        yards: float32 `[n]`.
-        cut: bool `[n]`, True where the goal line stopped the gain.
-        index: int32 `[n]`, the play's position in its split.
-        unit: float32 `[n, 2]`, location and scale in whose units the outcome's law is predicted; None: in yards.
-    """
-
-    x: jax.Array
-    mask: jax.Array
-    players: jax.Array
-    static: jax.Array
-    yards: jax.Array
-    cut: jax.Array
-    index: jax.Array
-    unit: jax.Array | None = None
 
 
 @partial(jax.tree_util.register_dataclass, data_fields=["buckets"], meta_fields=[])
@@ -48,14 +19,16 @@ class Resident:
     """A split on the device: a pytree, to be an argument of compiled functions, never a constant in them.
 
     Attributes:
-        buckets: by increasing length; those without plays are left out.
+        buckets: by increasing length; those without plays are left out. Each has the `fields` of a batch (`x`, `mask`,
+            `players`, `static`, `yards`, `cut`, and `unit` where the plays have one) for its n plays, in their split's
+            order, and `index`, int32 `[n]`, their positions in the split; padding and empty slots hold 0.0.
     """
 
-    buckets: tuple[ResidentBucket, ...]
+    buckets: tuple[dict[str, jax.Array], ...]
 
     def __len__(self) -> int:
         """Number of plays."""
-        return sum(len(bucket.yards) for bucket in self.buckets)
+        return sum(len(bucket["yards"]) for bucket in self.buckets)
 
     @property
     def nbytes(self) -> int:
@@ -66,8 +39,8 @@ class Resident:
 def device_bytes(arrays: Arrays) -> int:
     """Return the bytes that `to_device` will take, without touching the device."""
     frames = sum(x.shape[0] * x.shape[1] for x in arrays.x)
-    static, yards, cut, index, unit = 4 * arrays.static.shape[1], 4, 1, 4, 0 if arrays.unit is None else 8
-    return arrays.nbytes + frames + len(arrays) * (static + yards + cut + index + unit)
+    index = 4 * len(arrays)
+    return arrays.nbytes + frames + index + sum(column.nbytes for column in _columns(arrays).values())
 
 
 def to_device(arrays: Arrays, limit_bytes: int | None = None, device: Any = None) -> Resident:
@@ -100,24 +73,23 @@ def to_device(arrays: Arrays, limit_bytes: int | None = None, device: Any = None
         # a CPU shares the memory that it is given, a mapped file's even, whatever `may_alias` says
         return jax.device_put(np.array(array) if on_cpu else array, device)
 
-    buckets, unit = [], arrays.unit
+    buckets, columns = [], _columns(arrays)
     for b, frames in enumerate(arrays.buckets):
         members = np.flatnonzero(arrays.bucket == b)
         if len(members):
             mask = np.arange(frames) < arrays.lengths[members, None]
-            buckets.append(
-                ResidentBucket(
-                    x=put(arrays.x[b]),
-                    mask=put(mask),
-                    players=put(arrays.players[b]),
-                    static=put(arrays.static[members]),
-                    yards=put(arrays.yards[members]),
-                    cut=put(arrays.cut[members]),
-                    index=put(members.astype(np.int32)),
-                    unit=None if unit is None else put(unit[members]),
-                )
-            )
+            held = {"x": arrays.x[b], "mask": mask, "players": arrays.players[b], "index": members.astype(np.int32)}
+            held |= {name: column[members] for name, column in columns.items()}
+            buckets.append({name: put(values) for name, values in held.items()})
     return jax.block_until_ready(Resident(tuple(buckets)))
+
+
+def _columns(arrays: Arrays) -> dict[str, np.ndarray]:
+    """What the plays have beside frames, as a batch has it."""
+    columns = {name: getattr(arrays, name) for name in PLAY_FIELDS}
+    return {
+        name: values.astype(PLAY_FIELDS[name], copy=False) for name, values in columns.items() if values is not None
+    }
 
 
 def _devices(device: Any) -> list[Any]:

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from sbp_jax.data.batches.fields import FRAME_FIELDS
 from sbp_jax.training.resident import Resident
 
 
@@ -50,16 +51,16 @@ def mean_over(losses: Any, resident: Resident, order: dict[str, jax.Array]) -> j
 
 def _gather(resident: Resident, bucket: int, one: dict[str, jax.Array], signs: Any) -> dict[str, jax.Array]:
     """A batch as `step.arrays` has it, padded to the bucket; some of its plays may come from shorter ones."""
-    frames = resident.buckets[bucket].x.shape[1]
+    frames = resident.buckets[bucket]["x"].shape[1]
     batch: dict[str, jax.Array] = {}
     for b, held in enumerate(resident.buckets[: bucket + 1]):
         here = one["home"] == b
         rows = jnp.where(here, one["row"], 0)
-        for name in ("x", "mask", "players", "static", "yards", "cut", "unit"):
-            if (column := getattr(held, name)) is None:
+        for name, column in held.items():
+            if name == "index":
                 continue
             values = jnp.take(column, rows, axis=0, mode="clip")
-            if name in ("x", "mask", "players"):
+            if name in FRAME_FIELDS:
                 values = jnp.pad(values, ((0, 0), (0, frames - values.shape[1]), *((0, 0),) * (values.ndim - 2)))
             batch[name] = values if name not in batch else jnp.where(_along(here, values), values, batch[name])
     valid = one["valid"]

@@ -12,7 +12,8 @@ import optax
 from flax import nnx
 from jax.sharding import Mesh
 
-from sbp_jax.data.batches.batching import Batch, Batches
+from sbp_jax.data.batches.batching import Batches
+from sbp_jax.data.batches.fields import FRAME_FIELDS, PLAY_FIELDS, Batch
 from sbp_jax.data.plays import Plays
 from sbp_jax.distributions import Affine
 from sbp_jax.distributions.heads import Head, Loss
@@ -257,5 +258,5 @@ class Trainer:
 
 def arrays(batch: Batch) -> dict[str, np.ndarray]:
     """What the device needs of a batch."""
-    names = ("x", "mask", "players", "static", "yards", "cut", "valid", "unit")
+    names = (*FRAME_FIELDS, *PLAY_FIELDS, "valid")
     return {name: values for name in names if (values := getattr(batch, name)) is not None}

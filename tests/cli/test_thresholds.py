@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from sbp_jax.cli import thresholds
-from sbp_jax.data.readers.columns import read_column
+from sbp_jax.data.readers.tables import read_column
 from sbp_jax.errors import InputError
 from sbp_jax.evaluation import fit_tail, return_levels
 
@@ -97,8 +97,8 @@ def test_missing_values_are_counted_and_ties_are_said(folder, capsys):
         (["plays.csv", "--column"], "--column"),
         (["infinite.csv"], "holds an infinite number in row 2"),
         (["notes.xlsx"], "notes.xlsx: expected a file that ends in .csv"),
-        (["broken.parquet"], "broken.parquet: cannot be read as parquet"),
-        (["empty.csv"], "empty.csv: cannot be read as csv"),
+        (["broken.parquet"], "broken.parquet: not a readable table"),
+        (["empty.csv"], "empty.csv: the file is empty"),
         (["constant.csv"], "expected at least 10 numbers that are not all equal"),
         (["none.parquet"], "expected at least 10 numbers that are not all equal, got 0"),
     ],

@@ -117,7 +117,7 @@ def test_batches_are_the_same_whatever_holds_the_plays(prepared, plays, mirrored
 def test_the_device_has_the_width(plays):
     arrays = Arrays.of(plays, BUCKETS)
     resident = to_device(arrays)
-    assert {bucket.x.shape[2] for bucket in resident.buckets} == {22 * len(NAMES)}
+    assert {bucket["x"].shape[2] for bucket in resident.buckets} == {22 * len(NAMES)}
     assert resident.nbytes == device_bytes(arrays)
 
 

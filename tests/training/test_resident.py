@@ -25,17 +25,17 @@ def test_the_device_has_what_the_host_has(mapped, tmp_path):
         arrays = open_folder(tmp_path / "arrays", "train")
     resident = to_device(arrays)
     assert len(resident) == len(plays)
-    assert [bucket.x.shape[1] for bucket in resident.buckets] == [8, 16, 32]  # no play is longer
-    seen = np.concatenate([bucket.index for bucket in resident.buckets])
+    assert [bucket["x"].shape[1] for bucket in resident.buckets] == [8, 16, 32]  # no play is longer
+    seen = np.concatenate([bucket["index"] for bucket in resident.buckets])
     np.testing.assert_array_equal(np.sort(seen), np.arange(60))
     for b, bucket in enumerate(resident.buckets):
-        np.testing.assert_array_equal(bucket.x, arrays.x[b])
-        np.testing.assert_array_equal(bucket.players, arrays.players[b])
-        index = np.asarray(bucket.index)
-        np.testing.assert_array_equal(np.asarray(bucket.mask).sum(axis=1), plays.lengths[index])
-        np.testing.assert_array_equal(bucket.static, plays.static[index])
-        np.testing.assert_array_equal(bucket.yards, plays.yards[index])
-        np.testing.assert_array_equal(bucket.cut, plays.cut[index])
+        np.testing.assert_array_equal(bucket["x"], arrays.x[b])
+        np.testing.assert_array_equal(bucket["players"], arrays.players[b])
+        index = np.asarray(bucket["index"])
+        np.testing.assert_array_equal(np.asarray(bucket["mask"]).sum(axis=1), plays.lengths[index])
+        np.testing.assert_array_equal(bucket["static"], plays.static[index])
+        np.testing.assert_array_equal(bucket["yards"], plays.yards[index])
+        np.testing.assert_array_equal(bucket["cut"], plays.cut[index])
         assert {leaf.dtype.name for leaf in jax.tree.leaves(bucket)} == {"float32", "bool", "int32"}
 
 
@@ -51,11 +51,11 @@ def test_its_bytes_are_known_before_and_limited():
 def test_later_changes_on_the_host_do_not_reach_it():
     arrays = Arrays.of(random_plays(20), BUCKETS)
     resident = to_device(arrays)
-    before = np.array(resident.buckets[0].x)
+    before = np.array(resident.buckets[0]["x"])
     arrays.x[0][:] = np.nan
     arrays.players[0][:] = False
-    np.testing.assert_array_equal(resident.buckets[0].x, before)
-    assert np.asarray(resident.buckets[0].players).any()
+    np.testing.assert_array_equal(resident.buckets[0]["x"], before)
+    assert np.asarray(resident.buckets[0]["players"]).any()
 
 
 def test_it_is_an_argument_of_compiled_functions():
@@ -64,7 +64,7 @@ def test_it_is_an_argument_of_compiled_functions():
 
     @jax.jit
     def mean_yards(split):
-        return sum(jnp.sum(bucket.yards) for bucket in split.buckets) / len(split)
+        return sum(jnp.sum(bucket["yards"]) for bucket in split.buckets) / len(split)
 
     assert float(mean_yards(resident)) == pytest.approx(float(plays.yards.mean()), rel=1e-5)
 

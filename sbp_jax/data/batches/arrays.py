@@ -10,11 +10,10 @@ import numpy as np
 
 from sbp_jax.data.batches.batching import check_mirror, gather_columns
 from sbp_jax.data.batches.buckets import fit_buckets
-from sbp_jax.data.batches.epochs import Batch, Epochs, Mirror
-from sbp_jax.data.plays import FEATURES, PLAYERS, Plays, touchdowns, units
+from sbp_jax.data.batches.epochs import Epochs, Mirror
+from sbp_jax.data.batches.fields import Batch
+from sbp_jax.data.plays import COLUMN_TYPES, FEATURES, IDENTITIES, PLAYERS, Plays, touchdowns, units
 from sbp_jax.errors import InputError
-
-IDENTITIES = ("game_id", "play_id", "passer_id", "passer")
 
 # (name, shape, dtype) -> array of zeros
 Allocate = Callable[[str, tuple[int, ...], type[np.generic]], np.ndarray]
@@ -80,8 +79,7 @@ class Arrays:
         filling = Filling(plays.lengths, fitted, features=plays.features, entities=plays.players.shape[1])
         for i, (begin, end) in enumerate(zip(plays.offsets[:-1], plays.offsets[1:], strict=True)):
             filling.put(i, plays.frames[begin:end], plays.players[begin:end])
-        identities = {name: getattr(plays, name) for name in IDENTITIES}
-        return filling.arrays(plays.static, plays.yards, identities, plays.info)
+        return filling.arrays({name: getattr(plays, name) for name in ("static", *COLUMN_TYPES)}, plays.info)
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -180,16 +178,12 @@ class Filling:
         if not players.all():
             own[~players] = 0.0
 
-    def arrays(
-        self,
-        static: np.ndarray,
-        yards: np.ndarray,
-        identities: Mapping[str, np.ndarray],
-        info: Mapping[str, np.ndarray],
-    ) -> Arrays:
-        """Return the arrays, once every play is put."""
+    def arrays(self, columns: Mapping[str, np.ndarray], info: Mapping[str, np.ndarray]) -> Arrays:
+        """Return the arrays, once every play is put; `columns` has `static` and those of `plays.COLUMN_TYPES`."""
         padded = (self.buckets, self.x, self.players, self.lengths, self.occupied, self.steady)
-        return Arrays(*padded, static=static, yards=yards, identities=identities, info=info, features=self.features)
+        identities = {name: columns[name] for name in IDENTITIES}
+        own = {name: columns[name] for name in columns if name not in identities}
+        return Arrays(*padded, **own, identities=identities, info=info, features=self.features)
 
 
 class ArrayBatches(Epochs):

@@ -3,15 +3,14 @@
 A batch is padded at the end of time to one of a few lengths (buckets), so that a compiled step sees a few shapes only.
 """
 
-from typing import Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 
-from sbp_jax.data.batches.epochs import Batch, Epochs, Mirror
+from sbp_jax.data.batches.epochs import Epochs, Mirror
+from sbp_jax.data.batches.fields import PLAY_FIELDS, Batch
 from sbp_jax.data.plays import Plays
 from sbp_jax.errors import InputError
-
-__all__ = ["Batch", "Batches", "Mirror", "assemble", "check_mirror"]
 
 
 class Batches(Epochs):
@@ -40,32 +39,20 @@ class Batches(Epochs):
         return assemble(self.plays, indices, length, self.batch_size, self.mirror, reflected)
 
 
-@runtime_checkable
-class Columns(Protocol):
-    """What plays have beside frames, whatever holds them."""
+def gather_columns(plays: Any, indices: np.ndarray, size: int) -> dict[str, np.ndarray]:
+    """Return the fields of a batch that have no frames.
 
-    @property
-    def static(self) -> np.ndarray: ...
-
-    @property
-    def yards(self) -> np.ndarray: ...
-
-    @property
-    def cut(self) -> np.ndarray: ...
-
-    @property
-    def unit(self) -> np.ndarray | None: ...
-
-
-def gather_columns(plays: Columns, indices: np.ndarray, size: int) -> dict[str, np.ndarray]:
-    """The fields of a `Batch` of `size` rows that have no frames: those of the plays at `indices`, then filling."""
+    Args:
+        plays: whatever has `PLAY_FIELDS` as attributes, such as `Plays` or `arrays.Arrays`.
+        indices: positions of the batch's plays.
+        size: rows of the batch; those beyond the plays are 0, and not valid.
+    """
     index = np.full(size, -1, np.int64)
     index[: len(indices)] = indices
     columns = {"index": index, "valid": index >= 0}
-    for name in ("static", "yards", "cut", "unit"):
-        values = getattr(plays, name)
-        if values is not None:
-            columns[name] = np.zeros((size, *values.shape[1:]), bool if name == "cut" else np.float32)
+    for name, dtype in PLAY_FIELDS.items():
+        if (values := getattr(plays, name)) is not None:
+            columns[name] = np.zeros((size, *values.shape[1:]), dtype)
             columns[name][: len(indices)] = values[indices]
     return columns
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sbp_jax.data.batches.buckets import fit_buckets
+from sbp_jax.data.batches.fields import Batch
 from sbp_jax.errors import InputError
 
 
@@ -21,33 +22,6 @@ class Mirror:
 
     slots: np.ndarray
     signs: np.ndarray
-
-
-@dataclass(frozen=True, eq=False)
-class Batch:
-    """Plays of about one length, padded at the end of time to a common one; padding and empty slots hold 0.0.
-
-    Args:
-        x: float32 `[B, T, 22 * F]`, player-major: column `F * slot + feature`; F is 8 without extras, so 176.
-        mask: bool `[B, T]`, True on the play's own frames.
-        players: bool `[B, T, 22]`, True where the slot has a player; False on padding.
-        static: float32 `[B, S]`.
-        yards: float32 `[B]`.
-        cut: bool `[B]`, True where the goal line stopped the gain: a touchdown.
-        valid: bool `[B]`, False on the rows that fill a last batch up: there all else is 0 or False.
-        index: int64 `[B]`, the play's position in its split, -1 where not valid.
-        unit: float32 `[B, 2]`, location and scale in whose units the outcome's law is predicted; None: in yards.
-    """
-
-    x: np.ndarray
-    mask: np.ndarray
-    players: np.ndarray
-    static: np.ndarray
-    yards: np.ndarray
-    cut: np.ndarray
-    valid: np.ndarray
-    index: np.ndarray
-    unit: np.ndarray | None = None
 
 
 class Order:

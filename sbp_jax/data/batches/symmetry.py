@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sbp_jax.data.batches.batching import Mirror
+from sbp_jax.data.batches.epochs import Mirror
 from sbp_jax.data.plays import FEATURES, PLAYERS, Plays
 from sbp_jax.data.slots import LINEMEN, MARKERS, RECEIVERS
 

@@ -9,7 +9,6 @@ depend on what was kept. Sources and data set must be in storage that every work
 """
 
 import contextlib
-import hashlib
 import io
 import json
 import pickle
@@ -44,6 +43,7 @@ from sbp_jax.data.prepared.splits import split_by_season, split_games
 from sbp_jax.data.readers.formats import find_tables
 from sbp_jax.data.readers.report import ReadReport
 from sbp_jax.data.readers.tracking import Sources, open_sources
+from sbp_jax.digests import file_digest
 from sbp_jax.errors import InputError
 
 _PART, _ERROR = ".part", ".error"
@@ -124,7 +124,7 @@ def prepare(
         out: the data set's folder.
         config: choice and split of plays.
         progress: called with the number of plays kept so far; not by a pipeline.
-        beam_flags: options of Apache Beam, such as "--runner=FlinkRunner": its pipeline does the work (see `cluster`),
+        beam_flags: options of Apache Beam, such as "--runner=FlinkRunner": its pipeline does the work,
             to the same data set; none of them for its local runner. None does the work here.
 
     Raises:
@@ -199,9 +199,7 @@ def report_of(
 
 
 def _describe(path: Path) -> dict[str, Any]:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return {"name": path.name, "bytes": path.stat().st_size, "sha256": digest}
+    return {"name": path.name, "bytes": path.stat().st_size, "sha256": file_digest(path)}
 
 
 def pipeline_options(flags: Sequence[str]) -> Any:

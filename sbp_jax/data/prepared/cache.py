@@ -7,8 +7,6 @@ path/                          the prepared data set (`dataset.prepare`)
 A data set that is prepared anew takes its arrays with it. Arrays of another layout lie beside them and may be removed.
 """
 
-import hashlib
-import json
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,11 +16,12 @@ from typing import Any
 import numpy as np
 
 from sbp_jax.atomic import building, discard
-from sbp_jax.data.batches.arrays import IDENTITIES, Arrays, Filling
+from sbp_jax.data.batches.arrays import Arrays, Filling
 from sbp_jax.data.batches.buckets import COUNT, choose_buckets, fit_buckets
 from sbp_jax.data.prepared import storage
 from sbp_jax.data.prepared.dataset import Prepared, describe, read_columns, read_lengths
 from sbp_jax.data.prepared.splits import SPLITS
+from sbp_jax.digests import json_digest
 from sbp_jax.errors import InputError
 
 _log = logging.getLogger(__name__)
@@ -96,8 +95,7 @@ def open_arrays(
     if split not in SPLITS:
         raise InputError(f"split: expected one of {', '.join(SPLITS)}, got {split!r}")
     key = layout.key(prepared.fingerprint)
-    name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
-    target = Path(folder or path) / f"arrays-{name}"
+    target = Path(folder or path) / f"arrays-{json_digest(key)[:16]}"
     if target.is_dir():
         try:
             return storage.open_folder(target, split)
@@ -133,8 +131,7 @@ def _build(
                     progress(done + i + 1)
 
             columns, info = read_columns(prepared, split, put)
-            identities = {name: columns[name] for name in IDENTITIES}
-            arrays = filling.arrays(columns["static"], columns["yards"], identities, info)
+            arrays = filling.arrays(columns, info)
             storage.finish(arrays, place / split)
             done += len(arrays)
         storage.write_manifest(place, fitted, key, prepared.features)

@@ -7,7 +7,6 @@ path/
 """
 
 import contextlib
-import hashlib
 import io
 import json
 from collections.abc import Callable, Iterator
@@ -18,10 +17,11 @@ from typing import Any
 import numpy as np
 
 from sbp_jax.atomic import write_whole
-from sbp_jax.data.plays import FEATURES, INFO_TYPES, PLAYERS, STATIC_FEATURES, Plays
-from sbp_jax.data.prepared.records import SCALAR_TYPES, RecordSource, read_records
+from sbp_jax.data.plays import COLUMN_TYPES, FEATURES, INFO_TYPES, PLAYERS, STATIC_FEATURES, Plays
+from sbp_jax.data.prepared.records import RecordSource, read_records
 from sbp_jax.data.prepared.splits import SPLITS, Fold
 from sbp_jax.data.readers.report import ReadReport
+from sbp_jax.digests import json_digest
 from sbp_jax.errors import InputError
 
 REPORT, SUMMARY = "report.json", "report.md"
@@ -71,7 +71,7 @@ def describe(path: str | Path) -> Prepared:
     report = read_report(path)
     columns = ("games", "plays", "frames")
     by_split = {column: {split: report["splits"][split][column] for split in SPLITS} for column in columns}
-    fingerprint = hashlib.sha256(json.dumps(report["prepared_from"], sort_keys=True).encode()).hexdigest()[:16]
+    fingerprint = json_digest(report["prepared_from"])[:16]
     # before there were extras or further columns, all had the same
     features, static = tuple(report.get("features", FEATURES)), tuple(report.get("static", STATIC_FEATURES))
     return Prepared(path, reading_of(report), **by_split, fingerprint=fingerprint, features=features, static=static)
@@ -144,19 +144,19 @@ def read_columns(
         put: called with each play's position and its record, of which `frames` and `players` are not kept.
 
     Returns:
-        `static` and the columns of `records.SCALAR_TYPES`; the columns of `features.INFO_TYPES`; one entry a play.
+        `static` and the columns of `plays.COLUMN_TYPES`; those of `plays.INFO_TYPES`; one entry a play.
 
     Raises:
         InputError: the records are damaged.
     """
     static = np.zeros((prepared.plays[split], len(prepared.static)), np.float32)
-    scalars: dict[str, list[Any]] = {name: [] for name in (*SCALAR_TYPES, *INFO_TYPES)}
+    scalars: dict[str, list[Any]] = {name: [] for name in (*COLUMN_TYPES, *INFO_TYPES)}
     for i, play in enumerate(whole_records(prepared, split)):
         put(i, play)
         static[i] = play["static"]
         for name, values in scalars.items():
             values.append(play[name].decode() if isinstance(play[name], bytes) else play[name])
-    columns = {name: np.array(values, {**SCALAR_TYPES, **INFO_TYPES}[name]) for name, values in scalars.items()}
+    columns = {name: np.array(values, {**COLUMN_TYPES, **INFO_TYPES}[name]) for name, values in scalars.items()}
     info = {name: columns.pop(name) for name in INFO_TYPES}
     return {"static": static, **columns}, info
 

@@ -15,16 +15,9 @@ import tensorflow_datasets as tfds
 from tensorflow_datasets.core import shuffle
 
 from sbp_jax.atomic import write_whole
-from sbp_jax.data.plays import INFO_TYPES, PLAYER_FEATURES, PLAYERS, STATIC_FEATURES, Plays
+from sbp_jax.data.plays import COLUMN_TYPES, INFO_TYPES, PLAYER_FEATURES, PLAYERS, STATIC_FEATURES, Plays
 
 VERSION = tfds.core.Version("1.0.0")
-SCALAR_TYPES: dict[str, type[np.generic]] = {
-    "yards": np.float32,
-    "game_id": np.int64,
-    "play_id": np.int64,
-    "passer_id": np.int64,
-    "passer": np.str_,
-}
 
 
 def save_chunk(plays: Plays, stem: Path) -> Path:
@@ -169,14 +162,14 @@ def _examples(path: Path, games: list[int]) -> Iterator[tuple[str, dict[str, Any
     for i in np.flatnonzero(np.isin(plays.game_id, np.array(games))):
         rows = slice(plays.offsets[i], plays.offsets[i + 1])
         record = {"frames": plays.frames[rows], "players": plays.players[rows], "static": plays.static[i]}
-        record |= {name: getattr(plays, name)[i] for name in SCALAR_TYPES}
+        record |= {name: getattr(plays, name)[i] for name in COLUMN_TYPES}
         record |= {name: plays.info[name][i] for name in INFO_TYPES}
         yield f"{plays.game_id[i]}-{plays.play_id[i]}", record
 
 
 def _features(columns: int, static: int) -> tfds.features.FeaturesDict:
     raw = tfds.features.Encoding.BYTES  # ten times faster to write than a list of numbers
-    kinds = {**SCALAR_TYPES, **INFO_TYPES}
+    kinds = {**COLUMN_TYPES, **INFO_TYPES}
     return tfds.features.FeaturesDict(
         {
             "frames": tfds.features.Tensor(shape=(None, PLAYERS, columns), dtype=np.float32, encoding=raw),

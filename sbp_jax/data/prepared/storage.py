@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 
 from sbp_jax.atomic import building
-from sbp_jax.data.batches.arrays import IDENTITIES, Allocate, Arrays
-from sbp_jax.data.plays import FEATURES
+from sbp_jax.data.batches.arrays import Allocate, Arrays
+from sbp_jax.data.plays import FEATURES, IDENTITIES
 from sbp_jax.errors import InputError
 
 FORMAT = 1  # raise it when the files are laid out otherwise

@@ -12,15 +12,17 @@ from typing import Any
 
 import numpy as np
 
-from sbp_jax.data.batches.arrays import IDENTITIES
-from sbp_jax.data.batches.batching import Batch, assemble
+from sbp_jax.data.batches.batching import assemble
 from sbp_jax.data.batches.epochs import Epochs
+from sbp_jax.data.batches.fields import Batch
 from sbp_jax.data.batches.symmetry import mirror_of
-from sbp_jax.data.plays import Plays
+from sbp_jax.data.plays import IDENTITIES, Plays
 from sbp_jax.data.prepared.dataset import damage_named, describe, read_lengths
 from sbp_jax.data.prepared.records import RecordSource
 from sbp_jax.data.prepared.splits import SPLITS
 from sbp_jax.errors import InputError
+
+_READ = ("frames", "players", "static", "yards", "touchdown")  # all that a batch needs of a record
 
 
 class StreamedBatches(Epochs):
@@ -65,7 +67,7 @@ class StreamedBatches(Epochs):
         super().__init__(lengths, batch_size, buckets, seed, shuffle, drop_remainder)
         self.path, self.features, self.mirrored, self.ahead = prepared.path, prepared.features, mirrored, ahead
         with damage_named(self.path):
-            self._source = RecordSource(self.path, split, ("frames", "players", "static", "yards", "touchdown"))
+            self._source = RecordSource(self.path, split, _READ)
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """Yield the batches of an epoch from number `start` on, reading ahead; an abandoned iterator stops reading."""

@@ -1,32 +1,23 @@
 """Source files: which table each holds, told by its columns, and its content. CSV, TSV or parquet, also gzipped."""
 
-import gzip
-import io
-import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, Literal
+from typing import Literal
 
 import polars as pl
-import polars.selectors as cs
 
 from sbp_jax.data.readers.layouts import Layout, find_layout, is_flight
+from sbp_jax.data.readers.tables import SUFFIXES, collect, column_names, kind, refuse_twice, scan
 from sbp_jax.errors import InputError
 
-SUFFIXES = (".csv", ".tsv", ".txt", ".parquet")
 PACKED = (".zip", ".xlsx", ".xls", ".7z", ".tar", ".bz2", ".xz", ".zst", ".feather", ".arrow")  # tables, but not read
-SEPARATORS = ",\t;"
-LARGEST_WHOLE = 2**53  # beyond it whole numbers read as Float64 are no longer told apart
-NULLS = ["", "NA", "None", "null"]
 GAME_NAMES, PLAY_NAMES = {"gameId", "game_id", "old_game_id"}, {"playId", "play_id"}
 PLAYER_NAMES = {"nflId", "nfl_id"}
 POSITION_NAMES = {"position", "PositionAbbr", "positionAbbr", "officialPosition"}
 PRESSURE_NAMES = {"causedPressure", "caused_pressure"}
 RESULT_NAMES = {"passResult", "PassResult", "pass_result", "offensePlayResult", "yards_gained"}
 
-_TWICE = "_duplicated_"  # how the reader of text names the second of two columns
 
 Role = Literal["tracking", "plays", "players", "games", "pressures", "frames after the throw", "unknown"]
 
@@ -78,87 +69,6 @@ def read_table(table: Table) -> pl.DataFrame:
     return collect(scan(table.path, {}, infer_rows=None), table.path)
 
 
-def cast_columns(
-    frame: pl.DataFrame,
-    path: Path,
-    whole: Mapping[str, str],
-    real: Mapping[str, str] = MappingProxyType({}),
-    text: Sequence[str] = (),
-) -> pl.DataFrame:
-    """Return `frame` with columns as Int64 (`whole`), Float64 (`real`) or String.
-
-    Args:
-        frame: of the file at `path`.
-        path: for messages.
-        whole, real: the columns' names -> the file's names for them.
-        text: names of columns; what stands for a missing value is null.
-
-    Raises:
-        InputError: a value does not read as a number, or one of `whole` is not a whole number or too large a one.
-    """
-    columns = [numbers(frame[name], path, column).alias(name) for name, column in {**whole, **real}.items()]
-    words = (pl.col(name).cast(pl.String) for name in text)
-    frame = frame.with_columns(columns).with_columns(pl.when(~each.is_in(NULLS)).then(each) for each in words)
-    for name, column in whole.items():
-        value = frame[name].fill_nan(None)
-        broken = value.filter(value % 1 != 0)
-        if len(broken):
-            raise InputError(f"{path}: column {column!r}: expected whole numbers, got {broken[0]}")
-        if (value.abs() > LARGEST_WHOLE).any():
-            raise InputError(f"{path}: column {column!r}: expected whole numbers of at most 15 digits")
-        frame = frame.with_columns(value.cast(pl.Int64))
-    return frame
-
-
-def numbers(column: pl.Series, path: Path, name: str) -> pl.Series:
-    """Return the column as Float64, null where it is missing; InputError names the first value that is no number."""
-    if column.dtype.is_numeric() or column.dtype == pl.Null:
-        return column.cast(pl.Float64)
-    value = None
-    if column.dtype == pl.String:
-        # parquet may hold as text what in a text file is recognized as missing
-        column = column.set(column.str.strip_chars().is_in(NULLS), None)
-        value = column.str.strip_chars().cast(pl.Float64, strict=False)
-    bad = column.filter(column.is_not_null() & (value.is_null() if value is not None else True))
-    if len(bad):
-        raise InputError(f"{path}: column {name!r}: expected numbers, got {str(bad[0])[:40]!r}")
-    return column.cast(pl.Float64) if value is None else value
-
-
-def scan(path: Path, types: Mapping[str, Any], infer_rows: int | None = 0) -> pl.LazyFrame:
-    """Open a file; of a text file, columns not in `types` are text unless `infer_rows` (None: all) tell otherwise.
-
-    Raises:
-        InputError: a gzipped file is damaged.
-    """
-    packed = path.suffix.lower() == ".gz"
-    try:
-        if _kind(path) == ".parquet":
-            return pl.scan_parquet(io.BytesIO(gzip.decompress(path.read_bytes())) if packed else path, glob=False)
-        with gzip.open(path, "rt", encoding="utf-8", errors="replace") if packed else _open(path) as file:
-            header = file.readline()
-            separator = max(SEPARATORS, key=header.count)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise InputError(f"{path}: not a readable table ({_first_line(error)})") from error
-    return pl.scan_csv(
-        path,
-        separator=separator,
-        null_values=NULLS,
-        schema_overrides=dict(types),
-        infer_schema_length=infer_rows,
-        glob=False,  # brackets and stars in a name are part of it
-    )
-
-
-def collect(frame: pl.LazyFrame, path: Path) -> pl.DataFrame:
-    """Return the rows of a scan of `path`, categories as text; InputError where they do not read."""
-    try:
-        return frame.with_columns(cs.by_dtype(pl.Categorical, pl.Enum).cast(pl.String)).collect()
-    # A damaged parquet file panics in the reader, which is no Exception.
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
-        raise InputError(f"{path}: {_first_line(error)}") from error
-
-
 def _inside(folder: Path) -> list[Table]:
     tables = [_recognize(path, given=False) for path in _files(folder)]
     closed = [p for p in sorted(folder.iterdir()) if p.is_file() and p.suffix.lower() in PACKED]
@@ -171,22 +81,15 @@ def _inside(folder: Path) -> list[Table]:
 
 
 def _files(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.iterdir() if p.is_file() and _kind(p) in SUFFIXES)
-
-
-def _kind(path: Path) -> str:
-    """The suffix that tells the kind of file, without that of gzip."""
-    return Path(path.stem).suffix.lower() if path.suffix.lower() == ".gz" else path.suffix.lower()
+    return sorted(p for p in folder.iterdir() if p.is_file() and kind(p) in SUFFIXES)
 
 
 def _recognize(path: Path, given: bool) -> Table:
-    table = _told_by_columns(path, _columns(path), given)
+    table = _told_by_columns(path, column_names(path), given)
     if table.role == "unknown":
         _refuse_misspelt(table)
     else:
-        twice = [c for c in table.columns if _TWICE in c and c.split(_TWICE)[0] in table.columns]
-        if twice:
-            raise InputError(f"{path}: two columns are named {twice[0].split(_TWICE)[0]!r}")
+        refuse_twice(path, table.columns)
     return table
 
 
@@ -230,25 +133,3 @@ def _told_by_columns(path: Path, columns: tuple[str, ...], given: bool) -> Table
             f"{path}: neither tracking, plays, players nor games by its columns ({', '.join(columns[:8])})"
         )
     return Table(path, "unknown", columns)
-
-
-def _columns(path: Path) -> tuple[str, ...]:
-    if path.stat().st_size == 0:
-        raise InputError(f"{path}: the file is empty")
-    with path.open("rb") as file:
-        begin = file.read(4)
-    if begin.startswith(b"PK") or (begin == b"PAR1" and _kind(path) != ".parquet"):
-        what = "parquet; name it .parquet" if begin == b"PAR1" else "a zip archive or a workbook; unpack it to CSV"
-        raise InputError(f"{path}: is {what}")
-    try:
-        return tuple(scan(path, {}).collect_schema().names())
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise InputError(f"{path}: not a readable table ({_first_line(error)})") from error
-
-
-def _open(path: Path) -> io.TextIOWrapper:
-    return path.open(encoding="utf-8", errors="replace")
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().splitlines()[0]

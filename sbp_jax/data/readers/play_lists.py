@@ -18,11 +18,10 @@ from sbp_jax.data.readers.formats import (
     POSITION_NAMES,
     PRESSURE_NAMES,
     Table,
-    cast_columns,
-    numbers,
     read_table,
 )
 from sbp_jax.data.readers.rules import ATTEMPTS, LEAGUE_YARDS, in_yards
+from sbp_jax.data.readers.tables import cast_columns, numbers
 from sbp_jax.errors import InputError
 
 # common name -> the names that publishers give the column, the first one present is taken

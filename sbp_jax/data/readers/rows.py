@@ -1,15 +1,16 @@
 """The rows of a tracking file of any layout under common names; what a layout leaves to be inferred is filled in."""
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
 
 from sbp_jax.data.plays import PLAY
-from sbp_jax.data.readers.formats import NULLS, Table, cast_columns, collect, scan
+from sbp_jax.data.readers.formats import Table
 from sbp_jax.data.readers.kinematics import BALL_BEHIND_LINE_YARDS, FIELD_WIDTH_YARDS
 from sbp_jax.data.readers.layouts import SNAP_EVENTS, Layout
+from sbp_jax.data.readers.tables import NULLS, cast_columns, collect, scan
+from sbp_jax.digests import text_number
 from sbp_jax.errors import InputError
 
 PIECE_ROWS = 4_000_000  # larger files are read a few games at a time, which bounds the memory
@@ -143,8 +144,7 @@ def _with_ball_and_events(rows: pl.DataFrame) -> pl.DataFrame:
 def _numbers(rows: pl.DataFrame) -> dict[str, int]:
     """A negative number for every name, the same on every machine."""
     names = rows.filter(pl.col("player_id").is_null() & ~pl.col("is_ball"))["name"].drop_nulls().unique()
-    digests = {name: hashlib.blake2b(name.encode(), digest_size=7).digest() for name in names}
-    return {name: -1 - int.from_bytes(digest, "big") for name, digest in digests.items()} or {"": -1}
+    return {name: -1 - text_number(name, 7) for name in names} or {"": -1}
 
 
 def _stamps(rows: pl.DataFrame) -> pl.Expr:

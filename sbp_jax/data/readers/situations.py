@@ -8,7 +8,6 @@ passers of one name are then one.
 """
 
 from collections.abc import Sequence
-from hashlib import blake2b
 from typing import Any
 
 import polars as pl
@@ -19,6 +18,7 @@ from sbp_jax.data.readers.kinematics import BALL_BEHIND_LINE_YARDS, FIELD_LENGTH
 from sbp_jax.data.readers.report import ReadReport
 from sbp_jax.data.readers.rules import LEAGUE_YARDS, NET_YARDS, RESULTS
 from sbp_jax.data.readers.screen import Screen
+from sbp_jax.digests import text_number
 
 FORMAT = "list of plays"
 NO_PASSER = -1
@@ -174,7 +174,7 @@ def _numbers(plays: pl.DataFrame) -> pl.Series:
     whole = told["code"].str.extract(r"^(?:\d\d-)?(\d{1,15})(?:\.0)?$", 1).cast(pl.Int64)
     others = told.select(pl.coalesce(pl.format("code {}", "code"), "passer")).to_series()
     distinct = others.unique().drop_nulls().to_list()
-    digests = {name: int.from_bytes(blake2b(name.encode(), digest_size=8).digest()) >> 1 for name in distinct}
+    digests = {name: text_number(name, 8) >> 1 for name in distinct}
     digest = others.replace_strict(digests, default=None, return_dtype=pl.Int64)
     return pl.select(pl.coalesce(whole, digest, pl.lit(NO_PASSER, pl.Int64)).alias("player_id"))["player_id"]
 

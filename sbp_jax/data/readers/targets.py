@@ -14,8 +14,9 @@ from collections.abc import Sequence
 import polars as pl
 
 from sbp_jax.data.plays import PLAY
-from sbp_jax.data.readers.formats import GAME_NAMES, PLAY_NAMES, PLAYER_NAMES, Table, cast_columns, read_table
+from sbp_jax.data.readers.formats import GAME_NAMES, PLAY_NAMES, PLAYER_NAMES, Table, read_table
 from sbp_jax.data.readers.report import ReadReport
+from sbp_jax.data.readers.tables import cast_columns
 from sbp_jax.errors import InputError
 
 TARGET_NAMES = {"targetNflId", "target_nfl_id"}

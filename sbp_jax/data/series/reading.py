@@ -12,8 +12,7 @@ import numpy as np
 import polars as pl
 import polars.selectors as cs
 
-from sbp_jax.data.readers.columns import check_column, read_file
-from sbp_jax.data.readers.formats import numbers
+from sbp_jax.data.readers.tables import check_column, numbers, read_file
 from sbp_jax.errors import InputError
 
 _TIME_NAMES = ("timestamp", "time", "datetime", "date", "ds", "t")

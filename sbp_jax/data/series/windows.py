@@ -1,8 +1,6 @@
 """Windows of time series as what a network trains on: a window is a play of one entity, its cells are the frames."""
 
 import dataclasses
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +11,7 @@ from sbp_jax.data.plays import WINDOW_FEATURES, Plays
 from sbp_jax.data.prepared.splits import SPLITS
 from sbp_jax.data.series.config import SeriesConfig
 from sbp_jax.data.series.reading import Series, Windows, read_series, windows
+from sbp_jax.digests import json_digest
 from sbp_jax.errors import InputError
 
 _SCALES = ("log_scale", "level")
@@ -77,11 +76,8 @@ def read_windows(config: SeriesConfig, folder: Path | None = None) -> SeriesSet:
                 )
             parts[split].append(plays.select(members))
     cut = {name: value for name, value in dataclasses.asdict(config).items() if name != "path"}
-    digest = hashlib.sha256(json.dumps(cut, sort_keys=True).encode())
-    for file in files:
-        digest.update(hashlib.sha256(file.read_bytes()).digest())
     splits = {split: Plays.concatenate(members) for split, members in parts.items()}
-    return SeriesSet(files[0].parent, series, splits, digest.hexdigest()[:16])
+    return SeriesSet(files[0].parent, series, splits, json_digest(cut, files)[:16])
 
 
 def _files(paths: Sequence[str], folder: Path | None) -> list[Path]:

@@ -7,7 +7,7 @@ from sbp_jax.errors import InputError
 
 @dataclass(frozen=True)
 class LeagueConfig:
-    """Full seasons whose games are won by true strength; the formula is in `sbp_jax.data.simulator.strength`.
+    """Full seasons whose games are won by true strength; the formula is in `sbp_jax.data.simulator.season`.
 
     Attributes:
         quarterback_points: q, points of margin that a standard deviation of quarterback skill is worth.

@@ -364,7 +364,7 @@ class Noise:
 
 @dataclass(frozen=True)
 class Measured:
-    """Reported values, [plays, frames, 22 or 23]: `x`, `y` as in `formation` (yards; the ball last when there is one),
+    """Reported values, [plays, frames, 22 or 23]: `x`, `y` as in `play` (yards; the ball last when there is one),
     `speed` (yd/s), `acceleration` (yd/s^2), and the angles counter-clockwise from +x in degrees, of players.
     """
 

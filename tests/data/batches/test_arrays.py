@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from sbp_jax.data.batches.arrays import ArrayBatches, Arrays
-from sbp_jax.data.batches.batching import Batch, Batches
+from sbp_jax.data.batches.batching import Batches
+from sbp_jax.data.batches.fields import Batch
 from sbp_jax.data.batches.symmetry import mirror_of, mirror_of_slots
 from sbp_jax.data.plays import Plays
 from sbp_jax.data.prepared.storage import DamagedError, open_folder, save

@@ -7,7 +7,8 @@ import sys
 import numpy as np
 import pytest
 
-from sbp_jax.data.batches.batching import Batch, Batches
+from sbp_jax.data.batches.batching import Batches
+from sbp_jax.data.batches.fields import Batch
 from sbp_jax.data.plays import Plays
 from sbp_jax.errors import InputError
 

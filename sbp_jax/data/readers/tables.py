@@ -1,0 +1,231 @@
+"""Tables in files: CSV, TSV, other text or parquet, each also gzipped, read by the same rules by all who read one.
+
+The separator of a text file is the one of comma, tab and semicolon that its header has most of; in a .tsv or .txt file
+with a tab in its header it is the tab. A byte order mark is no part of the first column's name. `NULLS` stand for a
+missing value. Text is UTF-8.
+"""
+
+import difflib
+import gzip
+import io
+import re
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import polars as pl
+import polars.selectors as cs
+
+from sbp_jax.errors import InputError
+
+SUFFIXES = (".csv", ".tsv", ".txt", ".parquet")
+SEPARATORS = ",\t;"
+NULLS = ["", "NA", "N/A", "#N/A", "NaN", "nan", "None", "null"]
+LARGEST_WHOLE = 2**53  # beyond it whole numbers read as Float64 are no longer told apart
+_TWICE = "_duplicated_"  # how the reader of text names the second of two columns
+_GZIP = b"\x1f\x8b"
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+_DAMAGED_GZIP = (EOFError, zlib.error, gzip.BadGzipFile)
+
+
+@dataclass(frozen=True)
+class Column:
+    """Values of a column.
+
+    Attributes:
+        name: of the column.
+        values: finite numbers, in the file's order.
+        missing: rows left out because they hold no number.
+    """
+
+    name: str
+    values: np.ndarray
+    missing: int
+
+    @property
+    def distinct(self) -> int:
+        """Number of different values."""
+        return len(np.unique(self.values))
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every value is a whole number."""
+        return bool((self.values == np.round(self.values)).all())
+
+
+def read_file(path: Path) -> pl.DataFrame:
+    """Return the table of a file; the line of an InputError names the file.
+
+    Raises:
+        InputError: a file that is missing, empty, unreadable or of another kind, or two columns of one name.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    if kind(path) not in SUFFIXES:
+        raise InputError(
+            f"{path}: expected a file that ends in .csv, .tsv, .txt or .parquet, or in one of them and .gz"
+        )
+    refuse_twice(path, column_names(path))
+    return collect(scan(path, {}, infer_rows=None), path)
+
+
+def read_column(path: Path, name: str | None = None) -> Column:
+    """A numeric column of a CSV, TSV or parquet file; without a name, the only numeric one.
+
+    Raises:
+        InputError: a missing or unreadable file, a missing column, or one that holds no numbers.
+    """
+    table = read_file(path)
+    numeric = [column for column in table.columns if table.schema[column].is_numeric()]
+    if name is None:
+        if len(numeric) != 1:
+            known = f"has the numeric columns {', '.join(numeric)}" if numeric else "has no numeric column"
+            raise InputError(f"column: say which with --column NAME; {path} {known}")
+        name = numeric[0]
+    check_column(table, path, name)
+    try:
+        values = numbers(table[name], path, name).fill_null(float("nan")).to_numpy()
+    except InputError as error:
+        first = next((value for value in table[name].to_list() if value is not None), None)
+        raise InputError(f"column: {name!r} of {path} holds no numbers, but values like {first!r}") from error
+    infinite = np.isinf(values)
+    if infinite.any():
+        raise InputError(f"column: {name!r} of {path} holds an infinite number in row {int(np.argmax(infinite)) + 1}")
+    missing = np.isnan(values)
+    return Column(name, values[~missing], int(missing.sum()))
+
+
+def check_column(table: pl.DataFrame, path: Path, name: str) -> None:
+    """See that a table has a column; InputError with the nearest name if it has not."""
+    if name not in table.columns:
+        near = difflib.get_close_matches(name, table.columns, n=1, cutoff=0.4)
+        hint = f"; did you mean {near[0]!r}?" if near else f"; it has {', '.join(table.columns)}"
+        raise InputError(f"column: {path} has no column {name!r}{hint}")
+
+
+def kind(path: Path) -> str:
+    """Return the suffix that tells the kind of file, in lower case and without that of gzip."""
+    return Path(path.stem).suffix.lower() if path.suffix.lower() == ".gz" else path.suffix.lower()
+
+
+def column_names(path: Path) -> tuple[str, ...]:
+    """Return the names of a file's columns; InputError where it is empty or not the table that its name says."""
+    if path.stat().st_size == 0:
+        raise InputError(f"{path}: the file is empty")
+    with path.open("rb") as file:
+        begin = file.read(4)
+    if begin.startswith(b"PK") or (begin == b"PAR1" and kind(path) != ".parquet"):
+        what = "parquet; name it .parquet" if begin == b"PAR1" else "a zip archive or a workbook; unpack it to CSV"
+        raise InputError(f"{path}: is {what}")
+    try:
+        return tuple(scan(path, {}).collect_schema().names())
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise InputError(f"{path}: not a readable table ({first_line(error)})") from error
+
+
+def refuse_twice(path: Path, columns: Sequence[str]) -> None:
+    """Raise InputError where two columns have one name."""
+    twice = [name for name in columns if _TWICE in name and name.split(_TWICE)[0] in columns]
+    if twice:
+        raise InputError(f"{path}: two columns are named {twice[0].split(_TWICE)[0]!r}")
+
+
+def scan(path: Path, types: Mapping[str, Any], infer_rows: int | None = 0) -> pl.LazyFrame:
+    """Open a file; of a text file, columns not in `types` are text unless `infer_rows` (None: all) tell otherwise.
+
+    Raises:
+        InputError: a gzipped file is damaged, or text is UTF-16.
+    """
+    try:
+        if kind(path) == ".parquet":
+            packed = path.suffix.lower() == ".gz"
+            return pl.scan_parquet(io.BytesIO(gzip.decompress(path.read_bytes())) if packed else path, glob=False)
+        separator = _separator(path)
+    except _DAMAGED_GZIP as error:
+        raise InputError(f"{path}: not a readable table ({first_line(error)})") from error
+    return pl.scan_csv(
+        path,
+        separator=separator,
+        null_values=NULLS,
+        schema_overrides=dict(types),
+        infer_schema_length=infer_rows,
+        glob=False,  # brackets and stars in a name are part of it
+    )
+
+
+def collect(frame: pl.LazyFrame, path: Path) -> pl.DataFrame:
+    """Return the rows of a scan of `path`, categories as text; InputError where they do not read."""
+    try:
+        return frame.with_columns(cs.by_dtype(pl.Categorical, pl.Enum).cast(pl.String)).collect()
+    # A damaged parquet file panics in the reader, which is no Exception.
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
+        raise InputError(f"{path}: {first_line(error)}") from error
+
+
+def cast_columns(
+    frame: pl.DataFrame,
+    path: Path,
+    whole: Mapping[str, str],
+    real: Mapping[str, str] = MappingProxyType({}),
+    text: Sequence[str] = (),
+) -> pl.DataFrame:
+    """Return `frame` with columns as Int64 (`whole`), Float64 (`real`) or String.
+
+    Args:
+        frame: of the file at `path`.
+        path: for messages.
+        whole, real: the columns' names -> the file's names for them.
+        text: names of columns; what stands for a missing value is null.
+
+    Raises:
+        InputError: a value does not read as a number, or one of `whole` is not a whole number or too large a one.
+    """
+    columns = [numbers(frame[name], path, column).alias(name) for name, column in {**whole, **real}.items()]
+    words = (pl.col(name).cast(pl.String) for name in text)
+    frame = frame.with_columns(columns).with_columns(pl.when(~each.is_in(NULLS)).then(each) for each in words)
+    for name, column in whole.items():
+        value = frame[name].fill_nan(None)
+        broken = value.filter(value % 1 != 0)
+        if len(broken):
+            raise InputError(f"{path}: column {column!r}: expected whole numbers, got {broken[0]}")
+        if (value.abs() > LARGEST_WHOLE).any():
+            raise InputError(f"{path}: column {column!r}: expected whole numbers of at most 15 digits")
+        frame = frame.with_columns(value.cast(pl.Int64))
+    return frame
+
+
+def numbers(column: pl.Series, path: Path, name: str) -> pl.Series:
+    """Return the column as Float64, null where it is missing; InputError names the first value that is no number."""
+    if column.dtype.is_numeric() or column.dtype == pl.Null:
+        return column.cast(pl.Float64)
+    value = None
+    if column.dtype == pl.String:
+        # parquet may hold as text what in a text file is recognized as missing
+        column = column.set(column.str.strip_chars().is_in(NULLS), None)
+        value = column.str.strip_chars().cast(pl.Float64, strict=False)
+    bad = column.filter(column.is_not_null() & (value.is_null() if value is not None else True))
+    if len(bad):
+        raise InputError(f"{path}: column {name!r}: expected numbers, got {str(bad[0])[:40]!r}")
+    return column.cast(pl.Float64) if value is None else value
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of what an error says, or its name."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
+def _separator(path: Path) -> str:
+    with path.open("rb") as file:
+        packed = file.read(2) == _GZIP
+    with gzip.open(path) if packed else path.open("rb") as file:
+        header = file.readline()
+    if header.startswith(_UTF_16):
+        raise InputError(f"{path}: is UTF-16 text; save it as UTF-8")
+    names = re.sub(r'"[^"]*"', "", header.decode(errors="replace"))
+    if kind(path) in (".tsv", ".txt") and "\t" in names:
+        return "\t"
+    return max(SEPARATORS, key=names.count)
