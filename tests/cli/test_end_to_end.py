@@ -21,6 +21,7 @@ from sbp_jax.runs import evaluate
 from sbp_jax.runs.datasets import open_dataset
 from sbp_jax.runs.demo import contrasting_plays
 from sbp_jax.runs.record import read_events
+from sbp_jax.runs.train import train_folder
 from sbp_jax.training import checkpoints
 
 pytestmark = [pytest.mark.unoptimized, pytest.mark.long]

@@ -15,6 +15,7 @@ from sbp_jax.errors import InputError
 from sbp_jax.models.network import NetworkConfig
 from sbp_jax.runs.datasets import open_dataset
 from sbp_jax.runs.evaluate import judge
+from sbp_jax.runs.train import train_folder
 from tests.data import fabricate
 
 pytestmark = pytest.mark.unoptimized

@@ -10,6 +10,7 @@ from sbp_jax.config import Config, DataConfig, HeadConfig, TrainingConfig
 from sbp_jax.models.network import NetworkConfig
 from sbp_jax.runs.datasets import open_dataset
 from sbp_jax.runs.evaluate import judge
+from sbp_jax.runs.train import train_folder
 
 pytestmark = pytest.mark.unoptimized
 

@@ -1,0 +1,257 @@
+"""What the first version left on disk: its runs load, predict and score the same, and its commands resume them."""
+
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+import polars as pl
+import pytest
+
+import sbp_jax as sbp
+from sbp_jax.live.exported import load as load_exported
+from tests.slow import marked
+
+FIXTURES = Path(__file__).parent / "fixtures" / "first_version"  # its README.md has how every file was made
+HOME = "/tmp/fixture"  # where they were made
+PARTS = ("tracking", "play_by_play", "series")
+RUNS = [(part, file.stem) for part in PARTS for file in sorted((FIXTURES / part / "expected").glob("*.npz"))]
+FOLDS = [name for part, name in RUNS if not (FIXTURES / part / "trained" / f"{name}.tar.xz").is_file()]
+FAST = [("tracking", "sbp-1a7c12d3"), ("play_by_play", "sbp-f7d2c438")]  # resumed by the fast tests
+ONE = "sbp-7ecde077"  # kept with one checkpoint: the others have two
+RESUMED = [(part, name) for part, name in RUNS if name not in (*FOLDS, ONE)]
+
+
+def unpack(folder: Path, part: str) -> Path:
+    """The working folder of a part as its commands left it; what the runs say of where it is follows."""
+    folder = folder / part
+    shutil.copytree(FIXTURES / part, folder, ignore=shutil.ignore_patterns("*.tar.xz", "expected", "trained"))
+    for packed in sorted((FIXTURES / part).rglob("*.tar.xz")):
+        with tarfile.open(packed) as archive:
+            archive.extractall(folder, filter="data")
+    for config in (folder / "runs").rglob("config.json"):
+        config.write_text(config.read_text().replace(f'"{HOME}/{part}', f'"{folder}'))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory):
+    """Working folders by part, for tests that change nothing in them."""
+    folder = tmp_path_factory.mktemp("first_version")
+    return {part: unpack(folder, part) for part in PARTS}
+
+
+def folders(folder: Path) -> list[Path]:
+    """All runs of a working folder, those of folds too."""
+    return sorted(config.parent for config in (folder / "runs").rglob("config.json"))
+
+
+def find(folder: Path, name: str) -> Path:
+    (run,) = (path for path in folders(folder) if path.name == name)
+    return run
+
+
+def expected(part: str, name: str) -> dict[str, np.ndarray]:
+    with np.load(FIXTURES / part / "expected" / f"{name}.npz") as arrays:
+        return dict(arrays)
+
+
+def dataset(folder: Path) -> Path:
+    """The prepared plays of a part; of series the folder of their files."""
+    return next(folder.glob("runs/data/prepared-*"), folder)
+
+
+def close(found, wanted, rtol=2e-4, atol=1e-4):
+    np.testing.assert_allclose(np.asarray(found, float), np.asarray(wanted, float), rtol=rtol, atol=atol)
+
+
+def call(folder: Path, *words: str) -> None:
+    """Run a command of the project in a working folder."""
+    path = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
+    environment = os.environ | {"PYTHONPATH": path}
+    done = subprocess.run(
+        [sys.executable, *words], capture_output=True, text=True, cwd=folder, env=environment, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def predictions(run, plays, want) -> dict[str, np.ndarray]:
+    predicted, outcome = run.predict(plays), jnp.asarray(plays.yards)
+    return {
+        "icdf": np.stack([np.asarray(predicted.icdf(float(level))) for level in want["levels"]], -1),
+        "log_prob": np.asarray(predicted.log_prob(outcome)),
+        "cdf": np.asarray(predicted.cdf(outcome)),
+    }
+
+
+@pytest.fixture(scope="module")
+def loaded(parts):
+    """Runs by part and name with their test plays, each loaded once."""
+    kept = {}
+
+    def load(part, name):
+        if (part, name) not in kept:
+            run = sbp.load_run(find(parts[part], name))
+            kept[part, name] = run, run.plays("test", dataset=dataset(parts[part]))
+        return kept[part, name]
+
+    return load
+
+
+@pytest.mark.parametrize("which", marked(RUNS, [run for run in RUNS if run[1] in FOLDS]))
+def test_a_run_predicts_what_it_did(loaded, which):
+    part, name = which
+    run, plays = loaded(part, name)
+    want = expected(part, name)
+    assert run.step == int(want["step"])
+    for column in ("game_id", "play_id", "yards"):
+        np.testing.assert_array_equal(getattr(plays, column), want[column])
+    found = predictions(run, plays, want)
+    close(found["icdf"], want["icdf"], atol=1e-3)
+    close(found["log_prob"], want["log_prob"])
+    close(found["cdf"], want["cdf"])
+    close(run.raw_outputs(plays)[: len(want["raw"])], want["raw"])
+    for column in ("training_loss", "validation_loss"):
+        close(run.metrics[column].to_numpy(), want[column])
+    residuals = run.residuals(plays)
+    columns = [column for column in want if column.startswith("score_")]
+    assert "score_log_prob" in columns
+    for column in columns:
+        close(residuals[column.removeprefix("score_")].to_numpy(), want[column], atol=1e-3)
+
+
+def same_table(found: pl.DataFrame, wanted: pl.DataFrame) -> None:
+    """Every column that was there is still there, with the same values; rows in the same order."""
+    assert set(wanted.columns) <= set(found.columns)
+    for name in wanted.columns:
+        if wanted.schema[name].is_float():
+            assert found[name].is_null().to_list() == wanted[name].is_null().to_list()
+            close(found[name].fill_null(0), wanted[name].fill_null(0), rtol=1e-3, atol=1e-3)
+        else:
+            assert found[name].to_list() == wanted[name].to_list(), name
+
+
+@pytest.mark.parametrize(
+    "scored",
+    marked(
+        [("tracking", "sbp-*"), ("play_by_play", "sbp-*"), ("play_by_play", "crossfit-*")],
+        [("play_by_play", "sbp-*"), ("play_by_play", "crossfit-*")],
+    ),
+)
+def test_scores_by_the_saved_league_are_the_saved_ones(parts, loaded, tmp_path, scored):
+    part, name = scored
+    (scores,) = (parts[part] / "runs").glob(f"*/{name}/scores")
+    saved = {path.stem: pl.read_parquet(path) for path in scores.glob("*.parquet")}
+    league = (scores / "league.json").read_text()
+    call(parts[part], "-m", "experiments.score", str(scores.parent.relative_to(parts[part])), "--out", str(tmp_path))
+    assert (scores / "league.json").read_text() == league
+    assert set(saved) == {"plays", "leaderboard"}
+    for table, wanted in saved.items():
+        same_table(pl.read_parquet(tmp_path / f"{table}.parquet"), wanted)
+    if (scores.parent / "config.json").is_file():
+        run, plays = loaded(part, scores.parent.name)
+        ids = ["game_id", "play_id"]
+        both = run.score(plays).join(saved["plays"], on=ids, suffix="_saved", maintain_order="left")
+        assert len(both) == len(plays)
+        for column in ("pit", "score", "success_chance", "median"):
+            close(both[column].to_numpy(), both[f"{column}_saved"].to_numpy(), atol=1e-3)
+
+
+def same_live(scorer, plays, want) -> None:
+    """A scorer says of a play, frame by frame and at its end, what it did."""
+    i = int(want["live_play"])
+    scorer.reset(plays.static[i])
+    said = [scorer.push(frame) for frame in plays.unfolded(i)]
+    names = ("median", "expected", "first_down", "touchdown", "loss")
+    close([[getattr(each, name) for name in names] for each in said], want["live_frames"], atol=1e-3)
+    close([list(each.quantiles.values()) for each in said], want["live_quantiles"], atol=1e-3)
+    close(scorer.distribution().probability, want["live_probability"])
+    score = scorer.finish(float(plays.yards[i]))
+    names = ("pit_low", "pit", "pit_high", "score", "passing_score")
+    close([getattr(score, name) for name in names], want["live_score"], rtol=1e-3, atol=1e-3)
+
+
+def test_an_exported_folder_says_what_it_did(parts, loaded):
+    folder = parts["tracking"] / "exported"
+    name = json.loads((folder / "manifest.json").read_text())["run"]["folder"]
+    same_live(load_exported(folder), loaded("tracking", name)[1], expected("tracking", name))
+
+
+@pytest.mark.parametrize("name", marked([name for part, name in RUNS if part == "tracking"], [ONE]))
+def test_a_live_scorer_says_what_it_did(loaded, name):
+    run, plays = loaded("tracking", name)
+    want = expected("tracking", name)
+    median = np.asarray(run.unfold(plays).median())
+    own = np.arange(median.shape[1])[None] < plays.lengths[:, None]
+    close(median[own], want["unfolded"][own], atol=1e-3)
+    same_live(sbp.LiveScorer.from_run(run), plays, want)
+
+
+def starts(run: Path) -> list[dict]:
+    return json.loads((run / "config.json").read_text())["starts"]
+
+
+def steps(run: Path) -> list[int]:
+    return sorted(int(path.name) for path in (run / "checkpoints").iterdir() if path.name.isdecimal())
+
+
+def state(run: Path) -> dict[str, bytes]:
+    """Files of a run by name but for what any call may write."""
+    files = [path for path in run.rglob("*") if path.is_file() and path.name != "lock"]
+    return {str(path.relative_to(run)): path.read_bytes() for path in files}
+
+
+def check_resumed(folder: Path, part: str, names: list[str], again: bool = True) -> None:
+    """The command that made runs goes on from their older checkpoints to the same end; then it has nothing to do.
+
+    Args:
+        folder: working folder of the part.
+        part: one of `PARTS`.
+        names: of the runs that one command made.
+        again: call it once more.
+    """
+    before, runs = folders(folder), [find(folder, name) for name in names]
+    first = [starts(run) for run in runs]
+    kept = [steps(run) for run in runs]
+    for run, (_, newest) in zip(runs, kept, strict=True):
+        shutil.rmtree(run / "checkpoints" / str(newest))
+    command = shlex.split(first[0][0]["command"])[1:]  # without the interpreter
+    call(folder, *command)
+    assert folders(folder) == before
+    for run, name, earlier, (older, newest) in zip(runs, names, first, kept, strict=True):
+        now = starts(run)
+        assert now[:-1] == earlier
+        assert now[-1]["step"] == older
+        assert steps(run) == [older, newest]
+        want, restored = expected(part, name), sbp.load_run(run)
+        plays = restored.plays("test")
+        found = predictions(restored, plays, want)
+        # on the CPU that made them they agree to the last bit
+        close(found["icdf"], want["icdf"], rtol=1e-3, atol=1e-2)
+        close(found["log_prob"], want["log_prob"], rtol=1e-3, atol=1e-3)
+        close(found["cdf"], want["cdf"], rtol=1e-3, atol=1e-3)
+        for column in ("training_loss", "validation_loss"):
+            close(restored.metrics[column].to_numpy(), want[column], rtol=1e-3)
+    if not again:
+        return
+    done = [state(run) for run in runs]
+    call(folder, *command)
+    assert folders(folder) == before
+    assert [state(run) for run in runs] == done
+
+
+@pytest.mark.parametrize("resumed", marked(RESUMED, set(RESUMED) - set(FAST)))
+def test_the_command_that_made_a_run_resumes_it(tmp_path, resumed):
+    part, name = resumed
+    check_resumed(unpack(tmp_path, part), part, [name], again=part != "tracking")  # its compilation takes long
+
+
+@pytest.mark.slow
+def test_the_command_that_made_a_cross_fitting_resumes_it(tmp_path):
+    check_resumed(unpack(tmp_path, "play_by_play"), "play_by_play", FOLDS)
