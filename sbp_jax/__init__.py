@@ -4,6 +4,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # the names of `_MODULES` once more: type checkers read no dictionary
+    from sbp_jax.config import Config as Config
+    from sbp_jax.config import DataConfig as DataConfig
+    from sbp_jax.config import HeadConfig as HeadConfig
+    from sbp_jax.config import OptimizerConfig as OptimizerConfig
+    from sbp_jax.config import SeriesConfig as SeriesConfig
+    from sbp_jax.config import TrainingConfig as TrainingConfig
     from sbp_jax.distributions import Affine as Affine
     from sbp_jax.distributions import Binned as Binned
     from sbp_jax.distributions import BlendedPareto as BlendedPareto
@@ -15,8 +21,15 @@ if TYPE_CHECKING:  # the names of `_MODULES` once more: type checkers read no di
     from sbp_jax.distributions import TwoTailedHybridPareto as TwoTailedHybridPareto
     from sbp_jax.errors import InputError as InputError
     from sbp_jax.live import LiveScorer as LiveScorer
+    from sbp_jax.models.config import NetworkConfig as NetworkConfig
+    from sbp_jax.runs.evaluate import Evaluation as Evaluation
+    from sbp_jax.runs.evaluate import evaluate as evaluate
+    from sbp_jax.runs.members import train_many as train_many
     from sbp_jax.runs.run import Run as Run
     from sbp_jax.runs.run import load_run as load_run
+    from sbp_jax.runs.score import Scores as Scores
+    from sbp_jax.runs.score import score as score
+    from sbp_jax.runs.train import train as train
 
 __version__ = "0.1.0"  # pyproject.toml reads it here
 
@@ -35,7 +48,20 @@ _MODULES = {
     ),
     "sbp_jax.errors": ("InputError",),
     "sbp_jax.live": ("LiveScorer",),
+    "sbp_jax.config": (
+        "Config",
+        "DataConfig",
+        "HeadConfig",
+        "OptimizerConfig",
+        "SeriesConfig",
+        "TrainingConfig",
+    ),
+    "sbp_jax.models.config": ("NetworkConfig",),
+    "sbp_jax.runs.evaluate": ("Evaluation", "evaluate"),
+    "sbp_jax.runs.members": ("train_many",),
     "sbp_jax.runs.run": ("Run", "load_run"),
+    "sbp_jax.runs.score": ("Scores", "score"),
+    "sbp_jax.runs.train": ("train",),
 }
 __all__ = [name for names in _MODULES.values() for name in names]  # pyright: ignore[reportUnsupportedDunderAll]
 

@@ -27,7 +27,7 @@ from sbp_jax.config import Config, DataConfig
 from sbp_jax.data.plays import Plays
 from sbp_jax.evaluation import evaluate
 from sbp_jax.runs.datasets import open_plays
-from sbp_jax.runs.evaluate import judge_law, oracle_forecast
+from sbp_jax.runs.evaluate import evaluate_distribution, oracle_forecast
 from sbp_jax.runs.run import Run, load_run
 from sbp_jax.runs.setup import marginal_law
 from sbp_jax.runs.subset import FirstGames
@@ -115,7 +115,7 @@ def _judge(run: Run, plays: Plays) -> dict[str, float]:
 
 
 def _figures(law: Any, plays: Plays) -> dict[str, float]:
-    return judge_law(law, plays).metrics.flat()
+    return evaluate_distribution(law, plays).metrics.flat()
 
 
 def _rows(

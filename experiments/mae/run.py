@@ -23,7 +23,7 @@ from sbp_jax.evaluation import evaluate
 from sbp_jax.evaluation.boosting import OBJECTIVES, grown, tuned
 from sbp_jax.reporting.comparison import PP_ERRORS, Comparison, Figure
 from sbp_jax.runs.datasets import Dataset, PlayDataset, open_dataset
-from sbp_jax.runs.evaluate import judge_law, oracle_forecast
+from sbp_jax.runs.evaluate import evaluate_distribution, oracle_forecast
 from sbp_jax.runs.run import Run, load_run
 from sbp_jax.runs.setup import marginal_law
 from sbp_jax.training.stop import Stop
@@ -164,4 +164,4 @@ def _judge(run: Run, plays: Plays) -> dict[str, float]:
 
 
 def _figures(law: Any, plays: Plays) -> dict[str, float]:
-    return judge_law(law, plays).metrics.flat()
+    return evaluate_distribution(law, plays).metrics.flat()

@@ -40,7 +40,7 @@ def command(args: list[str]) -> None:
         raise InputError("expected the folders of runs; see --help")
     from sbp_jax.reporting import compare as reporting
     from sbp_jax.runs.comparison import Training, column, differing, evaluate_all, names_of, progress, read, run_folders
-    from sbp_jax.runs.evaluate import LEVELS, Judged
+    from sbp_jax.runs.evaluate import LEVELS, Evaluation
 
     folders = run_folders(options.runs)
     trainings: dict[str, Training] = {}
@@ -57,7 +57,7 @@ def command(args: list[str]) -> None:
     differ = len({training.saved.fingerprint for training in trainings.values()}) > 1
     if differ:
         notes.append("The runs were trained on different plays: their losses and metrics cannot be compared.")
-    judged: dict[str, Judged] = {}
+    judged: dict[str, Evaluation] = {}
     if options.split != "none":
         judged, failed = evaluate_all({name: by_name[name] for name in trainings}, options.split)
         notes += failed

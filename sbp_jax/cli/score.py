@@ -61,16 +61,23 @@ def command(args: list[str]) -> None:
 
     from sbp_jax.data.readers.tables import read_file
     from sbp_jax.reporting.leaderboard import leaderboard_table
-    from sbp_jax.runs.leaderboard import scored
-    from sbp_jax.runs.score import FOLDER, open_target
+    from sbp_jax.runs.score import FOLDER, open_target, score
     from sbp_jax.scoring.aggregation import group_columns
     from sbp_jax.scoring.join import joined
 
     _, level = group_columns(options.by)
     target = open_target(options.run)
-    of = options.of or ("all" if target.cross else "held-out")
-    choice = (options.by, options.split, options.min_plays, options.source, options.bootstraps, options.refit)
-    plays, board, notes = scored(target, of, *choice)
+    scores = score(
+        target,
+        by=options.by,
+        split=options.split,
+        of=options.of,
+        source=options.source,
+        min_plays=options.min_plays,
+        bootstraps=options.bootstraps,
+        refit=options.refit,
+    )
+    plays, board, notes = scores.plays, scores.leaderboard, list(scores.notes)
     for path in options.join:
         board, note = joined(board, read_file(path), path)
         notes.append(note)

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from sbp_jax.data.plays import Plays
 from sbp_jax.errors import InputError
 from sbp_jax.runs.config_file import CONFIG, Saved, read_saved
-from sbp_jax.runs.evaluate import Judged, judge
+from sbp_jax.runs.evaluate import Evaluation, evaluate
 from sbp_jax.runs.run import load_run
 from sbp_jax.training.early_stopping import is_done
 
@@ -116,9 +116,9 @@ def column(training: Training, differ: bool) -> dict[str, Any]:
     }
 
 
-def evaluate_all(folders: Mapping[str, Path], split: str) -> tuple[dict[str, Judged], list[str]]:
+def evaluate_all(folders: Mapping[str, Path], split: str) -> tuple[dict[str, Evaluation], list[str]]:
     """Return the metrics of each run on the plays of a split, and a sentence for each that could not be evaluated."""
-    judged: dict[str, Judged] = {}
+    judged: dict[str, Evaluation] = {}
     notes: list[str] = []
     read_once: dict[tuple[Path, str], Plays] = {}
     for name, folder in tqdm(folders.items(), desc="evaluate", unit="run"):
@@ -128,7 +128,7 @@ def evaluate_all(folders: Mapping[str, Path], split: str) -> tuple[dict[str, Jud
             plays = read_once[key] if key in read_once else read_once.setdefault(key, run.plays(split))
             if not len(plays):
                 raise InputError(f"there are no {split} plays in {run.dataset}")
-            judged[name] = judge(run, plays)
+            judged[name] = evaluate(run, plays)
         except InputError as error:
             notes.append(f"{name} is not evaluated: {error}.")
     return judged, notes

@@ -17,8 +17,12 @@ from sbp_jax.data.readers.rules import Rules, in_yards
 from sbp_jax.errors import InputError
 from sbp_jax.runs.crossfit import CrossFit, is_crossfit, load_crossfit
 from sbp_jax.runs.run import Run, load_run
-from sbp_jax.scoring import LEAGUE_PATH, League
+from sbp_jax.scoring import LEAGUE_PATH, League, aggregate
+from sbp_jax.scoring.aggregation import BOOTSTRAPS, group_columns
 from sbp_jax.scoring.completion import expected_completion
+from sbp_jax.scoring.ratings import rated
+from sbp_jax.scoring.splits import SPLITS as NAMED_SPLITS
+from sbp_jax.scoring.splits import select_plays
 
 FOLDER = LEAGUE_PATH.parent
 # what a completion depends on, those that are known
@@ -86,6 +90,10 @@ def score_plays(target: Target, of: Of = "all", sources: Sequence[str] = ()) -> 
         if not parts:
             raise InputError(f"--of: there are no {of} plays in {target.runs[0].dataset}")
         table = pl.concat(parts)
+    return _complete(table, target, sources)
+
+
+def _complete(table: pl.DataFrame, target: Target, sources: Sequence[str]) -> pl.DataFrame:
     listed = _lists(target.data, sources)
     if listed is not None:
         table = with_listed(table, listed)
@@ -109,6 +117,10 @@ def rules_of(data: DataConfig) -> Rules:
 
 def _score_others(target: Target, sources: Sequence[str]) -> pl.DataFrame:
     plays, _ = read_plays(list(sources), rules_of(target.data))
+    return _score_memory(target, plays)
+
+
+def _score_memory(target: Target, plays: Plays) -> pl.DataFrame:
     tables = [run.score(plays) for run in target.runs]
     if len(tables) == 1:
         return tables[0]
@@ -151,3 +163,93 @@ def with_expectation(table: pl.DataFrame) -> pl.DataFrame:
         return table
     chance = expected_completion(table, known)
     return table.with_columns(expected_completion=pl.Series(chance).fill_nan(None))
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Quarterbacks' scores.
+
+    Attributes:
+        plays: one row a play of the split: ids, passer, PIT, score, and what else is known of it.
+        leaderboard: one row a group, the best first.
+        league: the scale of the scores.
+        notes: sentences on the league, the split and what was left out.
+    """
+
+    plays: pl.DataFrame
+    leaderboard: pl.DataFrame
+    league: League
+    notes: tuple[str, ...]
+
+
+def score(
+    target: Target | Run | str | Path,
+    plays: Plays | None = None,
+    *,
+    by: Sequence[str] = ("career",),
+    split: str = "",
+    of: Of | None = None,
+    source: Sequence[str] = (),
+    min_plays: int = 1,
+    bootstraps: int = BOOTSTRAPS,
+    refit: bool = False,
+) -> Scores:
+    """Score plays and aggregate them to a leaderboard on the league's scale.
+
+    The league is fitted with the target's first scores and saved in its folder, so that later plays are on its scale.
+
+    Args:
+        target: a run, or the folder of a run or of a cross-fitting.
+        plays: plays in memory to score; by default those of the target's own data set.
+        by: what is scored: play, drive, game, season or career, and columns of the plays ("season", "down").
+        split: which plays: a condition in SQL on their columns, or a name of `sbp_jax.scoring.splits`; all by default.
+        of: which of the target's plays; by default all of a cross-fitting, and "held-out" (validation and test) of a
+            run.
+        source: files of other plays to score instead.
+        min_plays: leave out groups with fewer plays.
+        bootstraps: resamples of the games for the bootstrap intervals; 0 for none.
+        refit: fit the league again, instead of using the one that was saved.
+
+    Raises:
+        InputError: there are no such plays, they cannot be read, or the split is no condition on their columns.
+
+    Example:
+        >>> sbp.score("runs/demo/sbp-1a2b3c4d", by=("season",)).leaderboard  # doctest: +SKIP
+    """
+    if isinstance(target, Run):
+        target = Target(target.path, (target,), None)
+    elif not isinstance(target, Target):
+        target = open_target(Path(target))
+    of = of or ("all" if target.cross else "held-out")
+    columns, _ = group_columns(by)
+    if plays is not None:
+        every, whose = _complete(_score_memory(target, plays), target, source), "plays in memory"
+    else:
+        every = score_plays(target, of, source)
+        whose = f"plays of {', '.join(source)}" if source else f"{of} plays of {target.path}"
+    # later plays are scored by the league that was there before
+    own = plays is None and not source
+    league, new = league_of(target, lambda: every if own or plays is not None else score_plays(target, of), refit)
+    notes = [
+        f"Scored: {whose}.",
+        f"League {'fixed now' if new else 'as fixed before'} on {league.counted:,} plays; variance of a play's score: "
+        f"{league.passers:.4f} is between passers, {league.games:.4f} between their games, {league.plays:.3f} within.",
+    ]
+    chosen, center = every, None
+    if split:
+        chosen = select_plays(every, split)
+        center = float(chosen["score"].cast(pl.Float64).mean())  # pyright: ignore[reportArgumentType]
+        condition = NAMED_SPLITS.get(split, split)
+        notes.append(
+            f"Split {condition}: {len(chosen):,} of {len(every):,} plays; the league's mean score on them is "
+            f"{center:+.3f}."
+        )
+    for name in columns:
+        if name in chosen.columns and chosen[name].null_count():
+            notes.append(f"{chosen[name].null_count():,} plays have no {name}: they are a group of their own.")
+    board = aggregate(chosen, by, league, center, min_plays, bootstraps)
+    if min_plays > 1:
+        left = chosen.select(columns).n_unique() - len(board)
+        notes.append(f"Left out: {left:,} groups of fewer than {min_plays} plays.")
+    board = board.join(rated(chosen, columns), on=columns, how="left", nulls_equal=True, maintain_order="left")
+    return Scores(chosen, board, league, tuple(notes))

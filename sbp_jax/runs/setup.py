@@ -7,6 +7,7 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+from flax import nnx
 
 from sbp_jax.config import Config, DataConfig
 from sbp_jax.data.batches.arrays import Arrays
@@ -19,8 +20,16 @@ from sbp_jax.distributions.heads import Head
 from sbp_jax.errors import InputError
 from sbp_jax.models import Network, receptive_field
 from sbp_jax.runs.datasets import Dataset
-from sbp_jax.training import Marginal, Resident, Schedule, fit_marginal, to_device
-from sbp_jax.training.build import in_own_units, make_head, make_judge, make_loss, make_network, set_statistics
+from sbp_jax.training import Checkpoints, Marginal, Resident, Schedule, fit_marginal, to_device
+from sbp_jax.training.build import (
+    constants,
+    in_own_units,
+    make_head,
+    make_judge,
+    make_loss,
+    make_network,
+    set_statistics,
+)
 from sbp_jax.training.check import check_features, check_finite, check_outcomes
 from sbp_jax.training.marginal import distinct
 from sbp_jax.training.step import Loss
@@ -96,6 +105,16 @@ def network_of(config: Config, plays: Plays) -> Network:
         location, scale = plays.unit.T.astype(np.float64)
         marginal = _fitted(head, objective("exact"), _Values((plays.yards - location) / scale), _Values(None))
     set_statistics(network, plays, marginal)
+    return network
+
+
+def restored_network(config: Config, plays: Plays, checkpoints: Checkpoints) -> Network:
+    """The network of a configuration, with the statistics and the marginal distribution that its checkpoints have.
+
+    They are not measured again: another machine, or another compiler, would find slightly different ones.
+    """
+    network = make_network(config, make_head(config.head), plays.static.shape[1])
+    nnx.update(network, checkpoints.load({"constants": constants(network)}).trees["constants"])
     return network
 
 

@@ -15,7 +15,7 @@ from sbp_jax.errors import InputError
 from sbp_jax.evaluation import evaluate
 from sbp_jax.runs.cluster import train_on_ray
 from sbp_jax.runs.datasets import Dataset, PlayDataset, open_dataset
-from sbp_jax.runs.evaluate import judge_law, oracle_forecast
+from sbp_jax.runs.evaluate import evaluate_distribution, oracle_forecast
 from sbp_jax.runs.grid import Arm, Grid
 from sbp_jax.runs.members import RESULT, is_done, leave_result, train_members
 from sbp_jax.runs.run import Run, load_run
@@ -115,7 +115,7 @@ def baselines(folder: Path, dataset: Dataset) -> dict[str, dict[str, float]]:
 def _figures(law: Any, run: Run, plays: Plays) -> dict[str, float]:
     """Figures of a law as the run's is judged, and its NLL where what it has beyond the goal line is a touchdown."""
     goal = goal_line(outcome_of(run.config.data), plays)
-    figures, cut = (judge_law(law, plays, run.whole, limit).metrics for limit in (run.limit(plays), goal))
+    figures, cut = (evaluate_distribution(law, plays, run.whole, limit).metrics for limit in (run.limit(plays), goal))
     return figures.flat() | {"nll_goal": cut.nll}
 
 

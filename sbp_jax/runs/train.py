@@ -18,7 +18,7 @@ from sbp_jax.runs.datasets import Dataset, dataset_of
 from sbp_jax.runs.lock import held
 from sbp_jax.runs.record import Record
 from sbp_jax.runs.run import Run, load_run
-from sbp_jax.runs.setup import Setup, marginal_of, network_of, set_up
+from sbp_jax.runs.setup import Setup, marginal_of, network_of, restored_network, set_up
 from sbp_jax.training import (
     Checkpoints,
     DivergedError,
@@ -117,7 +117,8 @@ def _train(
 ) -> None:
     settings, plays, validation, whole = config.training, setup.plays, setup.validation, setup.whole
     head, loss = make_head(config.head), make_loss(settings)
-    network = network_of(config, plays)
+    checkpoints = Checkpoints(folder / "checkpoints")
+    network = network_of(config, plays) if checkpoints.latest is None else restored_network(config, plays, checkpoints)
     mesh = all_devices() if spread else None
     whole_on_each = None if mesh is None else everywhere(mesh)
     if settings.resident:
@@ -140,7 +141,6 @@ def _train(
         print(f"note: there is nothing to validate on: all {settings.epochs} epochs are trained, the last is kept")
 
     start = marginal_of(config, setup, network)
-    checkpoints = Checkpoints(folder / "checkpoints")
     so_far = None
     if checkpoints.latest is not None:
         initial = trainer.initial(settings.seed)  # the arrays too: the newest checkpoint counts if all of it is good

@@ -14,7 +14,7 @@ from sbp_jax.data.prepared.dataset import load
 from sbp_jax.errors import InputError
 from sbp_jax.models.network import NetworkConfig
 from sbp_jax.runs.datasets import open_dataset
-from sbp_jax.runs.evaluate import judge
+from sbp_jax.runs.evaluate import evaluate
 from sbp_jax.runs.train import train_folder
 from tests.data import fabricate
 
@@ -99,7 +99,7 @@ def test_a_law_of_gains_that_no_line_stops_is_judged_at_the_line(config, tmp_pat
     at = np.where(cut, 1.0, np.asarray(law.cdf(plays.yards + 0.5)))
     np.testing.assert_allclose(table["pit"], (np.asarray(law.cdf(plays.yards - 0.5)) + at) / 2, atol=1e-6)
     assert np.all(table["median"].to_numpy() <= limit)
-    assert judge(run, plays).metrics.nll == pytest.approx(-table["log_prob"].mean(), rel=1e-5)
+    assert evaluate(run, plays).metrics.nll == pytest.approx(-table["log_prob"].mean(), rel=1e-5)
     kept = run.residuals(run.plays("validation"))["log_prob"]
     assert run.metrics["validation_loss"][0] == pytest.approx(-kept.mean(), rel=1e-5)
     with pytest.raises(InputError, match="expected the column yards_to_goal"):

@@ -9,7 +9,7 @@ from sbp_jax.cli import score
 from sbp_jax.config import Config, DataConfig, HeadConfig, TrainingConfig
 from sbp_jax.models.network import NetworkConfig
 from sbp_jax.runs.datasets import open_dataset
-from sbp_jax.runs.evaluate import judge
+from sbp_jax.runs.evaluate import evaluate
 from sbp_jax.runs.train import train_folder
 
 pytestmark = pytest.mark.unoptimized
@@ -59,7 +59,7 @@ def test_it_learns_from_the_situation_alone(run):
     assert not plays.players.any()
     distance = plays.static[:, 1]
     assert np.corrcoef(run.predict(plays).median(), distance)[0, 1] > 0.9
-    found = judge(run, plays)
+    found = evaluate(run, plays)
     assert np.isfinite(found.metrics.nll)
 
 

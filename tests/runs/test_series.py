@@ -15,7 +15,7 @@ from sbp_jax.config import Config, HeadConfig, SeriesConfig, TrainingConfig
 from sbp_jax.errors import InputError
 from sbp_jax.models.network import NetworkConfig
 from sbp_jax.runs.datasets import open_dataset
-from sbp_jax.runs.evaluate import judge, judge_law
+from sbp_jax.runs.evaluate import evaluate, evaluate_distribution
 from sbp_jax.runs.setup import marginal_law, set_up
 from sbp_jax.runs.train import train_folder
 from sbp_jax.training.check import check
@@ -68,12 +68,12 @@ def test_validation_loss_is_recorded_in_the_series_unit(run):
 
 def test_figures_and_residuals(run):
     plays = run.plays("test")
-    found = judge(run, plays).metrics
+    found = evaluate(run, plays).metrics
     table = run.residuals(plays)
     assert found.nll == pytest.approx(-table["log_prob"].mean(), rel=1e-5)
     assert found.mae == pytest.approx(table["residual"].abs().mean(), rel=1e-4)
     assert set(table["passer"]) == {"small", "large"}
-    assert found.nll < judge_law(marginal_law(run.model, plays), plays, whole=False).metrics.nll
+    assert found.nll < evaluate_distribution(marginal_law(run.model, plays), plays, whole=False).metrics.nll
 
 
 def test_moved_files_are_found_and_changed_ones_refused(run, config, tmp_path):

@@ -117,7 +117,7 @@ def check(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
 def check_facing(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
     """Return `rows` (with `offence`) without plays of one team alone or of teams mixed along x at the snap (malformed).
 
-    Judged by the share of pairs in which the player of the offence stands behind the defender: all pairs of
+    Evaluation by the share of pairs in which the player of the offence stands behind the defender: all pairs of
     282 real plays, about a half where x and y are swapped. Plays with under four players on a side are kept.
     """
     snap = rows.filter(pl.col("frame") == 0, ~pl.col("is_ball"), pl.col("side").is_not_null())
