@@ -19,10 +19,15 @@ ENTITIES, COLUMNS, STATICS = 5, 4, 4
 
 @dataclass(frozen=True)
 class RawHead:
+    """A head whose distributions are the raw outputs themselves."""
+
     num_outputs: int = 5
 
     def __call__(self, raw):
         return raw
+
+    def initial(self, y):
+        return np.zeros(self.num_outputs)
 
 
 LAYOUT = EntityLayout(reference=0, groups=(EntityGroup((1, 2), (3, 4), width=6), EntityGroup((3, 4), width=5)))
