@@ -156,8 +156,9 @@ def completed(values: Any, number: int) -> dict[str, dict[str, Any]]:
     if not isinstance(values, dict) or not all(isinstance(part, dict) for part in values.values()):
         raise InputError("config: expected sections of fields, got a damaged one")
     of_series = "context" in values.get("data", {})  # a window's; plays have none
-    like = Config(data=SeriesConfig() if of_series else DataConfig())
-    known = {section: list(part) for section, part in dataclasses.asdict(like).items()}
+    sections = {field.name: getattr(Config(), field.name) for field in dataclasses.fields(Config)}
+    sections["data"] = SeriesConfig() if of_series else DataConfig()  # the default network is not one of series
+    known = {section: [field.name for field in dataclasses.fields(part)] for section, part in sections.items()}
     found = {f"{section}.{name}": value for section, part in values.items() for name, value in part.items()}
     fields = [f"{section}.{name}" for section, names in known.items() for name in names]
     strange = sorted({*(section for section in values if section not in known), *(set(found) - set(fields))})
