@@ -17,7 +17,7 @@ def check_shares(test: float, validation: float) -> None:
     share("data.test", test)
     share("data.validation", validation)
     if not test + validation < 1:
-        raise InputError(f"data.test: no games are left to train on beside it and {validation} for validation")
+        raise InputError(f"data.test: nothing is left to train on beside it and {validation} for validation")
 
 
 def split_games(games: Sequence[int], seed: int, fractions: Sequence[float]) -> dict[str, list[int]]:

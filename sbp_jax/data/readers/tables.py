@@ -221,6 +221,8 @@ def first_line(error: BaseException) -> str:
 def _separator(path: Path) -> str:
     with path.open("rb") as file:
         packed = file.read(2) == _GZIP
+    if path.suffix.lower() == ".gz" and not packed:
+        raise InputError(f"{path}: not a readable table (not a gzipped file)")
     with gzip.open(path) if packed else path.open("rb") as file:
         header = file.readline()
     if header.startswith(_UTF_16):

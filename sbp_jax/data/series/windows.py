@@ -54,13 +54,11 @@ def read_windows(config: SeriesConfig, folder: Path | None = None) -> SeriesSet:
         folder: that the files are in, where it is another one than the configuration says.
 
     Raises:
-        InputError: no file, or two of one name; shares that are none; a split without a window; as `read_series` and
+        InputError: no file, or two of one name; a split without a window; as `read_series` and
             `windows`.
     """
     files = _files(config.path, folder)
     fractions = (1.0 - config.validation - config.test, config.validation, config.test)
-    if min(fractions) < 0 or not fractions[0] > 0:
-        raise InputError(f"data.validation, data.test: expected shares with a rest to train on, got {fractions[1:]}")
     series = tuple(read_series(file, config.time, config.value) for file in files)
     parts: dict[str, list[Plays]] = {split: [] for split in SPLITS}
     for number, (file, each) in enumerate(zip(files, series, strict=True)):

@@ -7,11 +7,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from sbp_jax.cli.score import joined
 from sbp_jax.data.facts import listed_facts
 from sbp_jax.data.readers.tables import read_column, read_file
 from sbp_jax.data.series.reading import read_series
 from sbp_jax.errors import InputError
+from sbp_jax.scoring.join import joined
 
 HEADER = "gameId,playId,passResult,yards,day,epa"
 ROWS = [
@@ -52,7 +52,6 @@ ODD = {
     "excel.csv": lambda content: b"\xef\xbb\xbf" + semicolons(content).replace(b"\n", b"\r\n") + b"\r\n",
     "packed.csv.gz": gzip.compress,
     "packed.txt.gz": lambda content: gzip.compress(semicolons(content)),
-    "not packed.csv.gz": lambda content: content,
     "packed under a plain name.csv": lambda content: gzip.compress(tabs(content)),
     "table.parquet": None,
     "table.parquet.gz": None,
@@ -94,7 +93,7 @@ def test_everybody_reads_the_same(tmp_path, name):
     assert plays["gain"].to_list() == [5.0, 0.0, 7.0, 12.0, 3.0]
     np.testing.assert_array_equal(plays["epa"].cast(pl.Float64).fill_null(np.nan), EXPECTED)
     board = pl.DataFrame({"playId": [75, 99, 120, 150, 171], "plays": 1})
-    board, _ = joined(board, path)
+    board, _ = joined(board, read_file(path), path)
     np.testing.assert_array_equal(board["epa"].cast(pl.Float64).fill_null(np.nan), EXPECTED)
 
 
@@ -107,6 +106,7 @@ def test_everybody_reads_the_same(tmp_path, name):
         ("other.csv", b"PAR1", "is parquet; name it .parquet"),
         ("broken.parquet", b"not a table", "not a readable table"),
         ("broken.csv.gz", gzip.compress(PLAIN)[:40], "not a readable table"),
+        ("text.csv.gz", PLAIN, "not a gzipped file"),
         ("unicode.txt", PLAIN.decode().replace(",", "\t").encode("utf-16"), "is UTF-16 text; save it as UTF-8"),
         ("latin.csv", PLAIN.replace(b",C,", b",\xe9,"), "utf-8"),
         ("twice.csv", PLAIN.replace(b"epa", b"yards", 1), "two columns are named 'yards'"),
