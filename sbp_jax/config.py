@@ -18,19 +18,19 @@ from sbp_jax.models.config import NetworkConfig
 
 @dataclass(frozen=True)
 class DataConfig(ReaderConfig):
-    """Where the plays come from and how they are split; what is read of them, `ReaderConfig` has.
+    """Where the plays come from and how they are split; `ReaderConfig` has the fields of the reader.
 
     Attributes:
-        source: a folder or files of tracking data; none: simulate plays.
+        source: folders or files of plays; without any, plays are simulated.
         plays: number of simulated plays.
-        seed: of the simulation and of the split.
-        test: share of the games kept for the test.
-        validation: share of the games kept for early stopping.
-        cache: folder for simulated files and prepared datasets.
-        test_seasons: seasons whose games are the test, instead of a share of all games.
-        folds: of a cross-fitting, in which every game tests once; 0: none. Of seasons there are as many as folds.
-        fold: which of them tests.
-        fold_by: folds are games dealt out by `seed`, or whole seasons.
+        seed: seed of the simulation and of the split by game.
+        test: share of the games in the test split.
+        validation: share of the games in the validation split, which stops training early.
+        cache: folder for simulated files and prepared data sets.
+        test_seasons: seasons whose games are the test split, instead of a share of all games.
+        folds: number of folds of a cross-fitting, in which every game is tested once; 0 for none.
+        fold: number of the fold that is the test split.
+        fold_by: folds of games, dealt out by `seed`, or of whole seasons.
 
     Raises:
         InputError: as `ReaderConfig`.
@@ -65,21 +65,26 @@ Objective = Literal["exact", "composite", "interval", "censored"]
 
 @dataclass(frozen=True)
 class HeadConfig:
-    """The conditional distribution.
+    """The head: from raw network outputs to the conditional distribution.
 
     Attributes:
         kind: "sbp" (Spliced Binned-Pareto), "binned" (no tails: the end bins reach to the ends of `support`),
             "blended_pareto" (tails blended in between `tail_mass` and four times as much), "hybrid_pareto" (a Gaussian
             with an upper tail), "two_tailed_hybrid_pareto", "student_t", "gaussian", or a class of your own as
             "package.module:Class", called with this configuration for a `distributions.heads.Head`.
-        low: centre of the first bin, yards.
-        high: centre of the last bin, yards.
-        bins: number of bins of equal width; 71 from -10 to 60 are one yard wide, centred on integers.
-        tail_mass: probability below the lower threshold and above the upper one.
-        parameterization: map from raw outputs to the generalized Pareto tails, by its name in `distributions.heads`.
-        shape_bounds: range of the tail shape where the parameterization is bounded; of the blended and hybrid kinds,
-            whose tails know no `support`, what is above 0 of it: no outcome is impossible then.
-        support: yards that must stay possible whatever the shape: no play gains or loses more than the field is long.
+        low: center of the first bin, in the outcome's unit (yards).
+        high: center of the last bin.
+        bins: number of bins of equal width; 71 from -10 to 60 are one yard wide and centered on integers.
+        tail_mass: probability below the lower threshold and above the upper one, each from 0 to below 1/2.
+        parameterization: map from raw outputs to the generalized Pareto tails, a name of
+            `distributions.heads.PARAMETERIZATIONS`.
+        shape_bounds: range of the tail shape where the parameterization is bounded. The blended and hybrid kinds, whose
+            tails have no `support`, use the part above 0, so that no outcome is impossible.
+        support: interval of outcomes that stay possible for every shape: no play gains or loses more than the field's
+            length.
+
+    Raises:
+        InputError: a field out of range; the line names it.
     """
 
     kind: Kind | str = "sbp"
@@ -95,6 +100,12 @@ class HeadConfig:
         check_name("head.kind", self.kind, typing.get_args(Kind))
         if self.bins < 2 or not self.low < self.high:
             raise InputError(f"head: expected at least 2 bins and low < high, got {self.bins}, {self.low}, {self.high}")
+        if not all(0 <= mass < 0.5 for mass in self.tail_mass):
+            raise InputError(f"head.tail-mass: expected masses from 0 to below 1/2, got {self.tail_mass}")
+        if not -1 < self.shape_bounds[0] < self.shape_bounds[1]:
+            raise InputError(f"head.shape-bounds: expected increasing bounds above -1, got {self.shape_bounds}")
+        if not self.support[0] < self.support[1]:
+            raise InputError(f"head.support: expected an interval, got {self.support}")
 
 
 @dataclass(frozen=True)
@@ -102,11 +113,11 @@ class OptimizerConfig:
     """AdamW with warm-up and cosine decay.
 
     Attributes:
-        learning_rate: at its peak.
-        weight_decay: of the kernels; biases do not decay.
-        warmup: share of the steps over which the rate rises from zero.
-        clip: largest global norm of the gradient.
-        average: memory of the parameters' exponential moving average, a share a step; 0 turns averaging off.
+        learning_rate: peak learning rate.
+        weight_decay: decay of the kernels; biases do not decay.
+        warmup: share of the steps over which the learning rate rises from zero.
+        clip: maximum global norm of the gradient.
+        average: decay of the parameters' exponential moving average per step; 0 turns averaging off.
     """
 
     learning_rate: float = 2e-3
@@ -126,30 +137,33 @@ class OptimizerConfig:
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """Length and rhythm of the training.
+    """Objective, length and batches of the training.
 
     Attributes:
-        objective: loss by name: "exact", "composite", "interval", or "censored": a touchdown says only that the gain
-            would have been as long at least, and the law is that of gains which no goal line stops. Or a function of
-            your own as "package.module:function", of (distribution, y, censored) -> loss of each; validation is then by
-            "interval" or "exact", as the outcomes are.
-        threshold_gradient: whether gradients flow through the thresholds between bins and tails: "on", "off", or as is
-            the objective's habit: off for "composite", else on.
-        epochs: passes over the training plays at most.
+        objective: loss by name: "exact", "composite", "interval" or "censored" (a touchdown means that the gain would
+            have been at least that long; the distribution is that of gains without a goal line). Or a function of your
+            own as "package.module:function", of (distribution, y, censored) -> loss of each; validation then uses
+            "interval" for integer outcomes and "exact" for others.
+        threshold_gradient: whether gradients flow through the thresholds between bins and tails: "on", "off", or
+            "habit", the objective's default: off for "composite", on for the others.
+        epochs: maximum number of passes over the training plays.
         patience: epochs without a better validation loss before training stops.
-        batch_size: plays a step; a small data set takes a sixteenth of its plays, or its epochs would be a step or two.
-        mirror: reflect half of the plays across the long axis of the field, drawn anew in every epoch.
-        buckets: frames that batches are padded to, no play being longer than the network's receptive field; none: the
-            longest play's.
-        resident: the training plays lie on the device, an epoch is a compiled scan over them; else batches are made on
-            the host, step by step: for plays that do not fit.
-        per_frame: every frame predicts the play's outcome, as a live score does, not the last one alone; plays are then
-            taken whole, and a step takes about three times as long.
-        frame_half_life_s: with it, seconds before the release at which a frame counts half of the last one; 0: all
-            frames of a play count alike. A play counts as much as another in either case.
-        seed: of the initial weights, the order of the plays and dropout.
-        checkpoint_every: steps between checkpoints, up to the end of a compiled call of at most 50; there is one at the
-            end of every epoch in any case.
+        batch_size: plays per step, at most a sixteenth of the training plays.
+        mirror: reflect a random half of the plays across the long axis of the field, another half every epoch.
+        buckets: numbers of frames that batches are padded to; by default the longest play's, up to the network's
+            receptive field.
+        resident: keep the training plays on the device and scan over an epoch's steps in compiled calls. Without it
+            batches are made on the host, for plays that do not fit on the device.
+        per_frame: predict the outcome at every frame, as live scoring needs it, instead of the last frame only. A step
+            then takes about three times as long.
+        frame_half_life_s: with `per_frame`, seconds before the release at which a frame has half the weight of the last
+            one; 0 weights all frames of a play equally. Every play has the same total weight.
+        seed: seed of the initial weights, the order of the plays and dropout.
+        checkpoint_every: steps between checkpoints within an epoch, rounded up to the end of a compiled call of at most
+            50 steps; every epoch ends with a checkpoint.
+
+    Raises:
+        InputError: a field out of range; the line names it.
     """
 
     objective: Objective | str = "interval"

@@ -18,12 +18,12 @@ class NetworkConfig:
             "none": the network sees the static features alone, no frame, and has no TCN. Or a class of your own as
             "package.module:Class", called with (entities, columns, rngs=...) for an `encoders.Encoder`.
         channels: width of the TCN's state.
-        layers: residual blocks; with kernel 3 the network sees 1 + 4 (2^layers - 1) frames.
-        kernel_size: frames that a convolution combines.
+        layers: number of residual blocks; with kernel size 3 the receptive field is 1 + 4 (2^layers - 1) frames.
+        kernel_size: number of frames in a convolution's kernel.
         hidden: widths of the MLP's hidden layers.
-        dropout: probability of dropping an activation while training.
-        compute: format of the products; "bfloat16" is for accelerators. Parameters, the raw outputs and the law are
-            float32 in either case.
+        dropout: probability of dropping an activation in training.
+        compute: floating-point format of matrix products; "bfloat16" is for accelerators. Parameters, raw outputs and
+            the distribution are float32 in either case.
 
     Raises:
         InputError: a number out of range; the line names the field.

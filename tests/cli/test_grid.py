@@ -104,6 +104,8 @@ def test_trials_are_arms_times_seeds(tmp_path):
         trials(grid.read("bins", "play_by_play"), plays=300, source=("plays.csv",))
     with pytest.raises(InputError, match="expected lists of plays"):
         trials(grid.read("bins", "play_by_play"))
-    broken = grid.read(written(tmp_path, GOOD.replace("[0.2, 0.2]", "[0.7, 0.2]")))
-    with pytest.raises(InputError, match=r"mine, arm .large.: .*below 1/2"):
-        trials(broken)
+    with pytest.raises(InputError, match=r"arms\[1\].head.tail-mass: expected masses from 0 to below 1/2"):
+        grid.read(written(tmp_path, GOOD.replace("[0.2, 0.2]", "[0.7, 0.2]")))
+    narrow = grid.read(written(tmp_path, GOOD.replace("[0.2, 0.2]", "[0.2, 0.2], support = [-5.0, 5.0]")))
+    with pytest.raises(InputError, match=r"mine, arm .large.: support must hold the edges"):
+        trials(narrow)
