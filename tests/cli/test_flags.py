@@ -68,7 +68,7 @@ def test_help_has_all_sections_of_a_configuration_of_plays(words):
     known = list(options_of(type(configs.get("demo"))))
     assert len(known) > 40
     assert not [name for name in known if f"--{name}" not in done.stdout]
-    assert "share of the games kept for early stopping" in " ".join(done.stdout.split())  # of the class
+    assert "share of the games in the validation split" in " ".join(done.stdout.split())  # of the class
     assert "numeric columns of the list of plays" in " ".join(done.stdout.split())  # of the class it inherits from
     if len(words) == 1:
         for name in configs.names():
