@@ -8,6 +8,7 @@ folder/
   play.onnx         where a converter was at hand: the program of a whole play with its weights
 """
 
+import hashlib  # an exported folder holds this file: nothing of the rest of the library
 import io
 import json
 from collections.abc import Callable, Mapping
@@ -19,7 +20,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sbp_jax.digests import bytes_digest, json_digest
 from sbp_jax.errors import InputError
 from sbp_jax.live.scorer import LiveScorer
 
@@ -100,7 +100,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 def digest_of(manifest: Mapping[str, Any]) -> str:
     """SHA-256 of all that a manifest says beside it."""
     rest = {name: value for name, value in manifest.items() if name != "sha256"}
-    return json_digest(rest)
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 
 
 def _checked(folder: Path, name: str, said: Mapping[str, Any]) -> bytes:
@@ -113,7 +113,7 @@ def _checked(folder: Path, name: str, said: Mapping[str, Any]) -> bytes:
         if path.stat().st_size != said["bytes"]:
             raise InputError(f"{path}: {path.stat().st_size} bytes, the manifest has {said['bytes']}")
         data = path.read_bytes()
-        if bytes_digest(data) != said["sha256"]:
+        if hashlib.sha256(data).hexdigest() != said["sha256"]:
             raise InputError(f"{path}: is not the file that was exported: its SHA-256 differs from the manifest's")
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}; the manifest has it") from error
