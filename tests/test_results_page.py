@@ -1,28 +1,35 @@
-"""The README's results: what stands there is what the results say, and what the results say is what the rows give."""
+"""The generated tables: docs/results.md and the README agree with the results, and the results with their rows."""
 
+import importlib.util
 import json
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import polars as pl
 import pytest
 
-from experiments import readme
+from experiments.reproduce import TABLES
 from sbp_jax.errors import InputError
 from sbp_jax.evaluation.statistics import mean_interval
 
-HOME = Path(__file__).parents[2]
+HOME = Path(__file__).parents[1]
 RESULTS = HOME / "experiments/results"
 HEADLINES = sorted((RESULTS / "reproduce").glob("*/*.json"))
-FLAGS = ["--readme", "README.md", "--results", "experiments/results"]
+PAGE, README = "docs/results.md", "README.md"
+
+_spec = importlib.util.spec_from_file_location("results_page", HOME / "scripts" / "results_page.py")
+assert _spec is not None
+assert _spec.loader is not None
+results_page = sys.modules["results_page"] = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(results_page)
 
 
 @pytest.fixture
 def copied(tmp_path, monkeypatch):
-    """A README and its results, to be changed, in the working folder."""
-    shutil.copy(HOME / "README.md", tmp_path)
-    for file in [RESULTS / "demo/summary.json", *HEADLINES]:
+    """Both files and their results, to be changed, in the working folder."""
+    for file in [HOME / PAGE, HOME / README, RESULTS / "demo/summary.json", *HEADLINES]:
         to = tmp_path / file.relative_to(HOME)
         to.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(file, to)
@@ -38,14 +45,26 @@ def changed(file, *keys, value):
     file.write_text(json.dumps(content))
 
 
-def test_the_readme_says_what_the_results_have(monkeypatch):
+def test_both_files_agree_with_the_results(monkeypatch):
     monkeypatch.chdir(HOME)
-    readme.command(["--check"])
+    results_page.command(["--check"])
 
 
-def test_links_lead_somewhere():
-    for page in re.findall(r"\]\(([^)#:]+)\)", "\n".join(readme.section(RESULTS, HOME))):
-        assert (HOME / page).exists(), page
+def test_the_tables_are_those_that_are_made():
+    assert tuple(TABLES) == results_page.TABLES
+
+
+def test_the_readme_has_eight_rows_with_losses():
+    table = results_page.headlines(RESULTS, HOME)[0].splitlines()[2:]
+    assert len(table) <= 8
+    assert sum(row.endswith("worse |") for row in table) >= 2
+
+
+@pytest.mark.parametrize("file", HEADLINES, ids=lambda file: file.stem)
+def test_no_wording_of_saved_results_is_left(file):
+    words = r"\b(told|rival|law|anew|judged|trainings)\b"
+    text = "\n".join(results_page.published({"page.md": json.loads(file.read_text())}))
+    assert not re.findall(words, text)
 
 
 @pytest.mark.parametrize("file", HEADLINES, ids=lambda file: file.stem)
@@ -78,29 +97,43 @@ def test_a_headline_says_what_the_rows_give(file):
         assert ours <= known
 
 
-def test_a_changed_figure_is_found_and_written(copied, capsys):
-    readme.command(["--check", *FLAGS])
+def test_a_changed_number_is_found_and_written(copied):
+    results_page.command(["--check"])
     changed(copied / "experiments/results/demo/summary.json", "models", "sbp", "nll", value=2.5)
-    with pytest.raises(InputError, match=r"^README.md: says other than experiments/results; python -m"):
-        readme.command(["--check", *FLAGS])
-    assert "| SBP network | 2.5000 |" not in (copied / "README.md").read_text()
-    readme.command(FLAGS)
-    assert "| SBP network | 2.5000 |" in (copied / "README.md").read_text()
-    readme.command(["--check", *FLAGS])
-    table = copied / HEADLINES[0].relative_to(HOME)
-    changed(table, "parts", 0, "sentences", value=["All is well."])
-    with pytest.raises(InputError, match=r"^README.md: says other than"):
-        readme.command(["--check", *FLAGS])
+    with pytest.raises(InputError, match=r"^docs/results.md: differs from experiments/results; python scripts/"):
+        results_page.command(["--check"])
+    assert "| SBP network | 2.5000 |" not in Path(PAGE).read_text()
+    results_page.command([])
+    assert "| SBP network | 2.5000 |" in Path(PAGE).read_text()
+    results_page.command(["--check"])
+    changed(copied / HEADLINES[0].relative_to(HOME), "parts", 0, "sentences", value=["All is well."])
+    with pytest.raises(InputError, match=r"^docs/results.md: differs from"):
+        results_page.command(["--check"])
 
 
-def test_only_what_is_between_the_marks_changes(copied):
-    before = (copied / "README.md").read_text()
+def test_a_changed_headline_is_found_and_written(copied):
+    file = copied / "experiments/results/reproduce/mae/mae.json"
+    row = json.loads(file.read_text())["parts"][0]["rows"][1]
+    assert f"| {row[0]} | {row[1]} |" in Path(README).read_text()
+    changed(file, "parts", 0, "rows", 1, value=[row[0], "9.99", *row[2:]])
+    results_page.command([])
+    assert f"| {row[0]} | 9.99 |" in Path(README).read_text()
+    shutil.copy(HOME / README, README)
+    with pytest.raises(InputError, match=r"^README.md: differs from"):
+        results_page.command(["--check"])
+
+
+@pytest.mark.parametrize("name", [PAGE, README])
+def test_only_what_is_between_the_marks_changes(copied, name):
+    before = Path(name).read_text()
     changed(copied / "experiments/results/demo/summary.json", "plays", "test", value=12_345)
-    readme.command(FLAGS)
-    after = (copied / "README.md").read_text()
-    assert "12,345 simulated test plays" in after
-    assert before.split(readme.BEGIN)[0] == after.split(readme.BEGIN)[0]
-    assert before.split(readme.END)[1] == after.split(readme.END)[1]
+    changed(copied / "experiments/results/demo/summary.json", "crps_gap_closed", "sbp", value=0.11)
+    results_page.command([])
+    after = Path(name).read_text()
+    assert before != after
+    assert "12,345 simulated test plays" in Path(PAGE).read_text()
+    assert before.split(results_page.BEGIN)[0] == after.split(results_page.BEGIN)[0]
+    assert before.split(results_page.END)[1] == after.split(results_page.END)[1]
 
 
 def test_tables_of_one_header_are_one_and_none_is_needed(copied):
@@ -114,36 +147,42 @@ def test_tables_of_one_header_are_one_and_none_is_needed(copied):
     none = {**part, "header": [], "rows": []}
     folder = copied / "experiments/results/reproduce"
     shutil.rmtree(folder)
-    readme.command(FLAGS)
-    assert "### Published tables" not in (copied / "README.md").read_text()
+    results_page.command([])
+    assert "## Published tables" not in Path(PAGE).read_text()
+    assert "| data | metric |" not in Path(README).read_text()
+    page = "../experiments/results/reproduce/pp/pp.md"
     for name, parts in (
-        ("mae", [part, {**part, "title": "Two"}]),
-        ("pp", [{**part, "header": ["plays", "SBP"]}, none]),
+        ("pp", [part, {**part, "title": "Two"}]),
+        ("scale", [{**part, "header": ["plays", "SBP"]}, none]),
     ):
         (folder / name).mkdir(parents=True)
         table = {"title": name.upper(), "command": f"make {name}", "date": "2026-01-02", "parts": parts}
         (folder / name / f"{name}.json").write_text(json.dumps(table))
-    readme.command(FLAGS)
-    text = (copied / "README.md").read_text()
-    page = "experiments/results/reproduce/mae/mae.md"
+    results_page.command([])
+    text = Path(PAGE).read_text()
     assert f"| [One]({page}) | CRPS | 1.0 |\n| [Two]({page}) | CRPS | 1.0 |" in text
-    assert text.count("| table | figure | SBP |") == text.count("| table | plays | SBP |") == 1
+    assert text.count("| table | metric | SBP |") == text.count("| table | plays | SBP |") == 1
     assert "| table |\n" not in text
-    assert f"- [MAE]({page}): `make mae`, 2026-01-02. So. So. N.\n- [PP](" in text
+    assert f"- [PP]({page}): `make pp`, 2026-01-02. So. So. N.\n- [SCALE](" in text
 
 
 def test_damage_is_one_line(copied):
-    (copied / "README.md").write_text("# without marks\n")
-    with pytest.raises(InputError, match=r"^README.md: expected one <!-- results: begin --> and after it one"):
-        readme.command(FLAGS)
-    shutil.copy(HOME / "README.md", copied)
+    Path(PAGE).write_text("# without marks\n")
+    with pytest.raises(InputError, match=r"^docs/results.md: expected one <!-- results: begin --> and after it one"):
+        results_page.command([])
+    shutil.copy(HOME / PAGE, PAGE)
     summary = copied / "experiments/results/demo/summary.json"
     (copied / HEADLINES[0].relative_to(HOME)).write_text('{"title": "T"}')
-    with pytest.raises(InputError, match=rf"{HEADLINES[0].name}: lacks 'parts'; make the table anew"):
-        readme.command(FLAGS)
+    with pytest.raises(InputError, match=rf"{HEADLINES[0].name}: has no 'parts'; regenerate the table"):
+        results_page.command([])
+    winning = copied / "experiments/results/reproduce/winning/winning.json"
+    shutil.copy(HEADLINES[0], copied / HEADLINES[0].relative_to(HOME))
+    changed(winning, "parts", 0, "sentences", value=["All is well."])
+    with pytest.raises(InputError, match=r"winning.json: no sentence on the playoffs of 2019; regenerate the table"):
+        results_page.command([])
     summary.write_text("{}")
-    with pytest.raises(InputError, match=r"summary.json: lacks 'plays'; scripts/demo writes it anew"):
-        readme.command(FLAGS)
+    with pytest.raises(InputError, match=r"summary.json: has no 'plays'; scripts/demo writes it again"):
+        results_page.command([])
     summary.write_text("{")
     with pytest.raises(InputError, match=r"summary.json: expected JSON, "):
-        readme.command(FLAGS)
+        results_page.command([])
