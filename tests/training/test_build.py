@@ -1,14 +1,14 @@
 """Every kind of head that a configuration names can be trained on any outcome of a play, by every loss."""
 
 from dataclasses import replace
-from typing import get_args, get_type_hints
+from typing import get_args
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from sbp_jax.config import Config, DataConfig, HeadConfig, TrainingConfig
+from sbp_jax.config import Config, DataConfig, HeadConfig, Kind, TrainingConfig
 from sbp_jax.distributions import SplicedBinnedPareto
 from sbp_jax.errors import InputError
 from sbp_jax.training.build import goal_line, make_head, make_loss
@@ -18,7 +18,7 @@ from tests.slow import marked
 
 pytestmark = pytest.mark.unoptimized
 
-KINDS = get_args(get_type_hints(HeadConfig)["kind"])
+KINDS = get_args(Kind)
 LONG = {"blended_pareto", "student_t", "two_tailed_hybrid_pareto"}  # to compile
 YARDS = jnp.asarray([-99.0, -10.0, 0.0, 7.0, 45.0, 60.0, 99.0])
 
