@@ -26,11 +26,13 @@ class Options:
         runs: folders of runs, or of folders of runs; complete, in progress or damaged.
         split: plays to evaluate on, of the data set that each was trained on; "none" compares the training alone.
         out: folder for the table and the figures.
+        trust: import the head, encoder or objective of your own that the run's configuration names.
     """
 
     runs: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN...")]
     split: Literal["test", "validation", "train", "none"] = "test"
     out: Path = Path("runs/compare")
+    trust: bool = False
 
 
 def command(args: list[str]) -> None:
@@ -59,7 +61,7 @@ def command(args: list[str]) -> None:
         notes.append("The runs were trained on different plays: their losses and metrics cannot be compared.")
     judged: dict[str, Evaluation] = {}
     if options.split != "none":
-        judged, failed = evaluate_all({name: by_name[name] for name in trainings}, options.split)
+        judged, failed = evaluate_all({name: by_name[name] for name in trainings}, options.split, options.trust)
         notes += failed
     figures = {name: each.metrics.to_dict() for name, each in judged.items()}
     columns = {name: column(training, differ) for name, training in trainings.items()}

@@ -22,6 +22,7 @@ class Options:
         league: file of the league that gives passing scores; by default RUN/scores/league.json, which sbp score writes,
             or that of the cross-fitting around the run.
         onnx: write the function of a whole play as ONNX too (needs jax2onnx).
+        trust: import the head, encoder or objective of your own that the run's configuration names.
     """
 
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
@@ -31,6 +32,7 @@ class Options:
     step: int | None = None
     league: Path | None = None
     onnx: bool = False
+    trust: bool = False
 
 
 def command(args: list[str]) -> None:
@@ -41,7 +43,7 @@ def command(args: list[str]) -> None:
     from sbp_jax.live.export import PACKAGE, export
     from sbp_jax.runs.run import load_run
 
-    run = load_run(options.run, options.step)
+    run = load_run(options.run, options.step, trust=options.trust)
     with tqdm(desc="export", unit="program") as bar:
 
         def tell(name: str) -> None:

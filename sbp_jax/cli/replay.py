@@ -32,6 +32,7 @@ class Options:
         svg: write the last screen as a picture into this file instead of showing the play.
         at: time of the picture, in seconds since the snap; by default after the play, with its score.
         seed: seed of random.
+        trust: import the head, encoder or objective of your own that the run's configuration names.
     """
 
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
@@ -43,6 +44,7 @@ class Options:
     svg: Path | None = None
     at: float | None = None
     seed: int = 0
+    trust: bool = False
 
 
 def check(options: Options) -> None:
@@ -73,7 +75,7 @@ def command(args: list[str]) -> None:
 
     console = Console()
     glyphs = UNICODE if console.encoding.lower().replace("-", "").startswith("utf") else ASCII
-    target = open_target(options.run)
+    target = open_target(options.run, trust=options.trust)
     for run in target.runs:
         if run.model.tcn is None:
             raise InputError(f"{run.path}: expected a run that sees frames of plays; this one has none to replay")

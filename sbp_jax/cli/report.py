@@ -29,6 +29,7 @@ class Options:
         min_plays: leave out quarterbacks with fewer plays.
         watch: best and worst plays to watch of each quarterback; by default as many as fit into the file, at most ten.
         tables: results of sbp sweep or other tables to show next to the training, CSV or parquet.
+        trust: import the head, encoder or objective of your own that the run's configuration names.
     """
 
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
@@ -37,6 +38,7 @@ class Options:
     min_plays: int = 50
     watch: int | None = None
     tables: tuple[Path, ...] = ()
+    trust: bool = False
 
 
 def command(args: list[str]) -> None:
@@ -53,7 +55,7 @@ def command(args: list[str]) -> None:
     from sbp_jax.runs.report import leaderboards, page_data, plays_to_watch
     from sbp_jax.runs.score import league_of, open_target, score_plays
 
-    target = open_target(options.run)
+    target = open_target(options.run, trust=options.trust)
     of = options.of or ("all" if target.cross else "held-out")
     with tqdm(total=4, desc="report", unit="part") as bar:
         plays = score_plays(target, of).with_row_index("row")

@@ -34,6 +34,7 @@ class Options:
         refit: fit the league again instead of using RUN/scores/league.json.
         out: folder for the results; by default RUN/scores.
         top: number of rows to print.
+        trust: import the head, encoder or objective of your own that the run's configuration names.
     """
 
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
@@ -47,6 +48,7 @@ class Options:
     refit: bool = False
     out: Path | None = None
     top: int = 40
+    trust: bool = False
 
 
 def command(args: list[str]) -> None:
@@ -66,7 +68,7 @@ def command(args: list[str]) -> None:
     from sbp_jax.scoring.join import joined
 
     _, level = group_columns(options.by)
-    target = open_target(options.run)
+    target = open_target(options.run, trust=options.trust)
     scores = score(
         target,
         by=options.by,

@@ -44,6 +44,7 @@ class Options:
         gather_ms: milliseconds that a step waits for frames of other plays.
         token_file: file with the token that callers must send; the environment variable SBP_TOKEN does the same.
         step: which checkpoint of a run; by default the newest.
+        trust: import the head, encoder or objective of your own that the run's configuration names.
     """
 
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
@@ -56,6 +57,7 @@ class Options:
     gather_ms: float = 4.0
     token_file: Path | None = None
     step: int | None = None
+    trust: bool = False
 
 
 def token_of(file: Path | None) -> str | None:
@@ -81,12 +83,13 @@ def scorer_of(options: Options) -> "LiveScorer":
     """Return the scorer of a run or of an exported folder."""
     from sbp_jax.live import LiveScorer
     from sbp_jax.live.exported import MANIFEST, load, read_manifest
+    from sbp_jax.runs.run import load_run
 
     if (options.run / MANIFEST).is_file():
         if options.step is not None:
             raise InputError("step: an exported folder has one only")
         return load(options.run, options.plays or max(read_manifest(options.run)["batches"]))
-    return LiveScorer.from_run(options.run, options.plays or PLAYS, options.step)
+    return LiveScorer.from_run(load_run(options.run, options.step, options.trust), options.plays or PLAYS)
 
 
 def command(args: list[str]) -> None:

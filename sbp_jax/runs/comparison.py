@@ -116,14 +116,19 @@ def column(training: Training, differ: bool) -> dict[str, Any]:
     }
 
 
-def evaluate_all(folders: Mapping[str, Path], split: str) -> tuple[dict[str, Evaluation], list[str]]:
-    """Return the metrics of each run on the plays of a split, and a sentence for each that could not be evaluated."""
+def evaluate_all(
+    folders: Mapping[str, Path], split: str, trust: bool = False
+) -> tuple[dict[str, Evaluation], list[str]]:
+    """Return the metrics of each run on the plays of a split, and a sentence for each that could not be evaluated.
+
+    `trust` as for `load_run`.
+    """
     judged: dict[str, Evaluation] = {}
     notes: list[str] = []
     read_once: dict[tuple[Path, str], Plays] = {}
     for name, folder in tqdm(folders.items(), desc="evaluate", unit="run"):
         try:
-            run = load_run(folder)
+            run = load_run(folder, trust=trust)
             key = run.dataset, run.fingerprint
             plays = read_once[key] if key in read_once else read_once.setdefault(key, run.plays(split))
             if not len(plays):

@@ -70,8 +70,8 @@ def is_crossfit(path: Path) -> bool:
     return path.is_dir() and not (path / CONFIG).is_file() and bool(_folders(path))
 
 
-def load_crossfit(path: str | Path) -> CrossFit:
-    """Restore the runs of a cross-fitting from their folder.
+def load_crossfit(path: str | Path, trust: bool = False) -> CrossFit:
+    """Restore the runs of a cross-fitting from their folder; `trust` as for `load_run`.
 
     Raises:
         InputError: a run cannot be restored; the folder has none, lacks one of a fold, or has runs of different data.
@@ -79,7 +79,7 @@ def load_crossfit(path: str | Path) -> CrossFit:
     path = Path(path)
     if not path.is_dir():
         raise InputError(f"{path}: no such folder")
-    runs = [load_run(folder) for folder in _folders(path)]
+    runs = [load_run(folder, trust=trust) for folder in _folders(path)]
     told: dict[int, Run] = {}
     for run in runs:
         data = run.config.data

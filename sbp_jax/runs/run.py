@@ -217,7 +217,9 @@ def load_run(path: str | Path, step: int | None = None, trust: bool = False) -> 
     saved = read_saved(path)
     config = saved.config
     for field, name in () if trust else extensions_of(config).items():
-        raise InputError(f"{path / CONFIG}: {field}: {name} is code of your own, imported by load_run(..., trust=True)")
+        raise InputError(
+            f"{path / CONFIG}: {field}: {name} is code of your own; --trust, or load_run(..., trust=True), imports it"
+        )
     checkpoints = Checkpoints(path / "checkpoints", read_only=True)
     if checkpoints.latest is None:
         raise InputError(f"{path}: the run has no checkpoint yet")

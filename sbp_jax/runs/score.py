@@ -46,13 +46,13 @@ class Target:
         return data
 
 
-def open_target(path: Path) -> Target:
-    """A run or a cross-fitting; InputError where the folder is neither."""
+def open_target(path: Path, trust: bool = False) -> Target:
+    """A run or a cross-fitting, `trust` as for `load_run`; InputError where the folder is neither."""
     if is_crossfit(path):
-        cross = load_crossfit(path)
+        cross = load_crossfit(path, trust)
         target = Target(path, cross.runs, cross)
     else:
-        target = Target(path, (load_run(path),), None)
+        target = Target(path, (load_run(path, trust=trust),), None)
     _ = target.data
     return target
 
