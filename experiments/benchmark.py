@@ -45,11 +45,11 @@ def in_a_process(what: str, part: str, seconds: float, keeping: bool) -> Any:
         return json.loads(result.read_text())
 
 
-def page(what: str, results: dict[str, Any], out: Path, words: list[str]) -> str:
-    """The results as Markdown; figures are drawn beside it."""
+def page(what: str, results: dict[str, Any], out: Path, words: list[str]) -> list[str]:
+    """The results as paragraphs of Markdown; figures are drawn to `out`."""
     heading = provenance.heading(BENCHMARKS[what].TITLE, "experiments.benchmark", words, results["machine"])
     note = [f"**{results['note']}**"] if results.get("note") else []
-    return "\n\n".join([heading, *note, *BENCHMARKS[what].report(results, out)]) + "\n"
+    return [heading, *note, *BENCHMARKS[what].report(results, out)]
 
 
 def command(words: list[str]) -> None:
@@ -81,10 +81,7 @@ def command(words: list[str]) -> None:
     for part in others:
         print(f"{part} ...", file=sys.stderr)
         results[part] = in_a_process(options.what, part, options.seconds, True)
-    out.mkdir(parents=True, exist_ok=True)
-    (out / f"{options.what}.json").write_text(json.dumps(results, indent=1) + "\n")
-    text = page(options.what, results, out, words)
-    (out / f"{options.what}.md").write_text(text)
+    text = provenance.write_page(out, options.what, page(options.what, results, out, words), results)
     print(f"{text}\nwritten to {out}: {', '.join(sorted(path.name for path in out.iterdir()))}")
 
 

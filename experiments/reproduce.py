@@ -7,23 +7,15 @@ a figure. Interrupted, the same command goes on with what is missing. TABLE is o
 import json
 import sys
 import time
-from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from experiments.capabilities import page as capabilities_page
+from experiments import detectors, growth, mae, pp, twitter
 from experiments.capabilities import run as capabilities
-from experiments.detectors import run as detectors
-from experiments.growth import page as growth_page
-from experiments.growth import run as growth
-from experiments.mae import run as mae
-from experiments.pp import run as pp
-from experiments.shared.headline import Headline, headline
-from experiments.shared.options import Options
-from experiments.twitter import run as twitter
-from experiments.winning import page as winning_page
+from experiments.shared.study import Options
 from experiments.winning import run as winning
+from experiments.winning.page import Recovery, Reliabilities, Winning
 from sbp_jax.atomic import write_whole
 from sbp_jax.cli.flags import parse, run
 from sbp_jax.errors import InputError
@@ -33,48 +25,16 @@ from sbp_jax.runs.signals import listening
 from sbp_jax.runs.train import compiled_once
 from sbp_jax.training.stop import Stop
 
-
-class Table(NamedTuple):
-    """A table's title, and what makes it: (options, folder of all tables' runs, stop) -> its parts."""
-
-    title: str
-    make: Callable[[Options, Path, Stop | None], Sequence[Any]]
-
-
-class Shown(NamedTuple):
-    """How a part of a page is shown: its paragraphs, its figure, and what the README repeats of it."""
-
-    report: Callable[[Any], list[str]]
-    drawing: Callable[[Path, Any], None]
-    headline: Callable[[Any], Headline]
-
-
-SHOWN: dict[type, Shown] = {
-    comparison.Comparison: Shown(comparison.report, comparison.drawing, headline),
-    growth_page.Growth: Shown(growth_page.page, growth_page.drawing, growth_page.headline),
-    capabilities_page.Capabilities: Shown(
-        capabilities_page.page, capabilities_page.drawing, capabilities_page.headline
-    ),
-    winning_page.Winning: Shown(
-        winning_page.winning_report, winning_page.winning_drawing, winning_page.winning_headline
-    ),
-    winning_page.Recovery: Shown(
-        winning_page.recovery_report, winning_page.recovery_drawing, winning_page.recovery_headline
-    ),
-    winning_page.Reliabilities: Shown(
-        winning_page.reliability_report, winning_page.reliability_drawing, winning_page.reliability_headline
-    ),
+# the studies, each with its `TITLE` and `make`: (options, folder of all runs, stop) -> parts of its page
+TABLES: dict[str, Any] = {"mae": mae, "pp": pp, "scale": growth, "twitter": twitter, "detectors": detectors}
+TABLES |= {"capabilities": capabilities, "winning": winning}
+# how a part of a page is shown: `report` (its paragraphs), `drawing` and `headline` (what the README repeats)
+SHOWN: dict[type, Any] = {
+    comparison.Comparison: comparison,
+    growth.Growth: growth,
+    capabilities.Capabilities: capabilities,
+    **{kind: kind for kind in (Winning, Recovery, Reliabilities)},
 }
-_STUDIES = {
-    "mae": mae,
-    "pp": pp,
-    "scale": growth,
-    "twitter": twitter,
-    "detectors": detectors,
-    "capabilities": capabilities,
-    "winning": winning,
-}
-TABLES = {name: Table(study.TITLE, study.make) for name, study in _STUDIES.items()}
 
 
 def write(name: str, options: Options, words: list[str], stop: Stop | None = None) -> Path:
@@ -88,17 +48,17 @@ def write(name: str, options: Options, words: list[str], stop: Stop | None = Non
     for number, each in enumerate(found, start=1):
         stem = name if len(found) == 1 else f"{name}-{number}"
         each.rows.write_parquet(out / f"{stem}.parquet")
-        SHOWN[type(each)].drawing(out / f"{stem}.png", each)
+        SHOWN[type(each)].drawing(each, out / f"{stem}.png")
         parts += [f"## {each.title}", *SHOWN[type(each)].report(each), f"![{each.title}]({stem}.png)"]
     measured = provenance.describe()
     said = {
-        "title": TABLES[name].title,
+        "title": TABLES[name].TITLE,
         "command": provenance.command_line("experiments.reproduce", words),
         "date": measured["date"],
         "parts": [asdict(SHOWN[type(each)].headline(each)) for each in found],
     }
     write_whole(out / f"{name}.json", (json.dumps(said, indent=1, ensure_ascii=False) + "\n").encode())
-    heading = provenance.heading(TABLES[name].title, "experiments.reproduce", words, measured)
+    heading = provenance.heading(TABLES[name].TITLE, "experiments.reproduce", words, measured)
     trained = sum(float(each.rows["seconds"].sum()) for each in found if "seconds" in each.rows)
     minutes = (time.perf_counter() - started) / 60
     took = f"This call took {minutes:.1f} minutes."

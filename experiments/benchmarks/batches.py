@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from experiments.benchmarks import batches_page as tables
-from experiments.benchmarks.timing import one_core
+from experiments.benchmarks.timing import by_setting, one_core
+from sbp_jax.config import Config
 from sbp_jax.data.batches.arrays import ArrayBatches, Arrays
 from sbp_jax.data.batches.batching import Batches
 from sbp_jax.data.batches.buckets import choose_buckets
@@ -21,6 +21,9 @@ from sbp_jax.data.batches.fields import Batch
 from sbp_jax.data.batches.symmetry import mirror_of
 from sbp_jax.data.plays import PLAYER_FEATURES, PLAYERS, Plays
 from sbp_jax.data.prepared.storage import open_folder, save
+from sbp_jax.models import Network
+from sbp_jax.reporting.tables import markdown, records_table
+from sbp_jax.training.build import make_head, make_network, set_statistics
 
 PARTS = ("speed", "start", "waste", "records")
 TITLE = "Speed and waste of batches"
@@ -28,6 +31,16 @@ PLAYS, RECORDS = 16384, 2048
 BATCH_SIZE = 256
 TARGET_PLAYS_PER_S = 50_000
 NUM_STATIC = 16  # as the features have
+
+SPEED_TABLE = """
+source | empty slots | allocator | plays/s | plays/s of processor time | first epoch | GB/s
+{source} | {empty_slots:.0%} | {allocator} | {plays_per_s:,.0f} | {processor:,.0f} | {first:,.0f} | {gb_per_s:.1f}
+"""
+START_TABLE = """
+work | plays | GB | seconds | processor seconds
+{work} | {plays:,} | {gb:.2f} | {seconds:.2f} | {processor_seconds:.2f}
+"""
+RECORDS_TABLE = "source | plays/s\n{source} | {plays_per_s:,.0f}"
 
 
 def lengths(count: int) -> np.ndarray:
@@ -58,6 +71,14 @@ def synthetic(frames: np.ndarray, empty: float = 0.0) -> Plays:
         passer_id=ids % 32,
         passer=np.array([f"Passer {i % 32}" for i in range(count)]),
     )
+
+
+def network_of(config: Config, plays: Plays, num_static: int = NUM_STATIC) -> Network:
+    """An initialized network whose statistics are those of the plays."""
+    head = make_head(config.head)
+    network = make_network(config, head, num_static)
+    set_statistics(network, plays, head.initial(plays.yards))
+    return network
 
 
 def speed(seconds: float) -> list[dict[str, Any]]:
@@ -114,10 +135,8 @@ def records(seconds: float) -> list[dict[str, Any]] | None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "set"
         _write_records(synthetic(lengths(RECORDS), 0.0), folder)
-        source, order = (
-            RecordSource(folder, "train", ("frames", "players", "static", "yards")),
-            Order(lengths(RECORDS), BATCH_SIZE),
-        )
+        source = RecordSource(folder, "train", ("frames", "players", "static", "yards"))
+        order = Order(lengths(RECORDS), BATCH_SIZE)
 
         def at_random() -> None:
             for _, indices in order.plan(0):
@@ -139,6 +158,14 @@ def records(seconds: float) -> list[dict[str, Any]] | None:
 def report(results: dict[str, Any], out: Path) -> list[str]:
     """The results as paragraphs of Markdown; nothing is drawn to `out`."""
     del out
+    speeds = [
+        row | {"first": row["first_epoch_per_s"], "processor": row["plays_per_processor_s"]}
+        for row in by_setting(results["speed"])
+    ]
+    waste = [
+        [len(row["buckets"]), ", ".join(map(str, row["buckets"])), f"{row['waste']:.1%}", f"{row['equal_steps']:.1%}"]
+        for row in results["waste"]
+    ]
     return [
         f"Synthetic plays of 15 to 60 frames (mean {lengths(PLAYS).mean():.0f}) by 176 float32, in "
         f"batches of {BATCH_SIZE}.",
@@ -146,16 +173,16 @@ def report(results: dict[str, Any], out: Path) -> list[str]:
         f"turn; {TARGET_PLAYS_PER_S:,} are wanted. Processor time is what counts where other work shares the "
         "core. Mirrored: half of the plays are reflected. Kept: glibc is told to keep freed memory, in large pages. "
         "The copy is of the mapped arrays in their own order, a batch at a time to new memory.",
-        tables.speed_table(results["speed"]),
+        records_table(SPEED_TABLE, speeds),
         "## Until plays are there",
-        tables.start_table(results["start"]),
+        records_table(START_TABLE, results["start"]),
         f"## Padding\n\nShare of an epoch's frames, batches of {BATCH_SIZE}, that which fills up the last one "
         "included.",
-        tables.waste_table(results["waste"]),
+        markdown(["buckets", "chosen lengths", "waste", "waste of equal steps"], waste),
         "## From records",
         "Not measured: TFDS or polars is not installed."
         if results["records"] is None
-        else f"{RECORDS:,} plays, all cores.\n\n{tables.records_table(results['records'])}",
+        else f"{RECORDS:,} plays, all cores.\n\n{records_table(RECORDS_TABLE, results['records'])}",
     ]
 
 
@@ -172,7 +199,9 @@ def _speed(seconds: float, empty: float) -> list[dict[str, Any]]:
             "plays in memory": Batches(plays, BATCH_SIZE, arrays.buckets),
             "plays in memory, mirrored": Batches(plays, BATCH_SIZE, arrays.buckets, mirror=mirror),
         }
-        calls: dict[str, Callable[[int], Any]] = {name: _epoch_of(source) for name, source in sources.items()}
+        calls: dict[str, Callable[[int], Any]] = {
+            name: lambda number, source=source: _exhaust(source.epoch(number)) for name, source in sources.items()
+        }
         calls["copy of the arrays"] = _copies(arrays)
         for name, times in _in_turn(calls, seconds).items():
             wall, processor = (statistics.median(t[k] for t in times[1:]) for k in (0, 1))
@@ -180,10 +209,6 @@ def _speed(seconds: float, empty: float) -> list[dict[str, Any]]:
             row |= {"plays_per_processor_s": PLAYS / processor, "first_epoch_per_s": PLAYS / times[0][0]}
             rows.append(row | {"gb_per_s": arrays.nbytes / wall / 1e9, "epochs": len(times)})
     return rows
-
-
-def _epoch_of(source: Epochs) -> Callable[[int], Any]:
-    return lambda number: _exhaust(source.epoch(number))
 
 
 def _exhaust(batches: Iterator[Batch]) -> None:
@@ -232,7 +257,6 @@ def _write_records(plays: Plays, folder: Path) -> None:
     write_records([chunk], games, folder)
     sizes = {"games": games["train"], "plays": len(plays), "frames": int(plays.offsets[-1])}
     splits = {split: sizes if split == "train" else {"games": [], "plays": 0, "frames": 0} for split in SPLITS}
-    report = report_of(ReadReport(), Distributions(), splits) | {
-        "prepared_from": {"recipe": RECIPE, "synthetic": len(plays)}
-    }
+    report = report_of(ReadReport(), Distributions(), splits)
+    report |= {"prepared_from": {"recipe": RECIPE, "synthetic": len(plays)}}
     (folder / "report.json").write_text(json.dumps(report))

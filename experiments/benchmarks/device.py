@@ -13,12 +13,10 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 import traceback
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,25 +32,6 @@ MIN_S = 10.0  # a part does not start with less
 Record = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Settings:
-    """A call of the benchmark.
-
-    Attributes:
-        parts: in the order in which they run.
-        smoke: tiny sizes.
-        budget_s: seconds for all parts.
-        out: folder of `device.json` and `device.md`.
-        words: the command line's, for the page.
-    """
-
-    parts: tuple[str, ...]
-    smoke: bool
-    budget_s: float
-    out: Path
-    words: tuple[str, ...]
-
-
 def command(words: list[str]) -> int:
     """Run the parts and write the page; return 0 if every part is done, else 1."""
     parser = argparse.ArgumentParser(
@@ -63,129 +42,111 @@ def command(words: list[str]) -> int:
     parser.add_argument("--parts", nargs="+", choices=list(SHARES), default=list(SHARES), help="default: all")
     parser.add_argument("--smoke", action="store_true", help="tiny sizes, to see that everything runs, on a CPU too")
     parser.add_argument("--budget-s", type=float, default=BUDGET_S, help=f"for all parts (default: {BUDGET_S:.0f})")
-    parser.add_argument(
-        "--out",
-        type=Path,
-        default=Path("experiments/results/device"),
-        help="folder for device.json and device.md (default: experiments/results/device)",
-    )
+    folder = Path("experiments/results/device")
+    parser.add_argument("--out", type=Path, default=folder, help=f"for device.json and device.md (default: {folder})")
     parser.add_argument("--measure", choices=list(SHARES), help=argparse.SUPPRESS)
-    parser.add_argument("--result", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args(words)
     if not options.budget_s > 0:
         parser.error(f"--budget-s: expected a positive number, got {options.budget_s}")
     if options.measure:
-        return measure(options.measure, options.smoke, options.result)
-    parts = tuple(part for part in SHARES if part in options.parts)
-    return run(Settings(parts, options.smoke, options.budget_s, options.out, (NAME, *words)))
+        return measure(options.measure, options.out)
+    parts = [part for part in SHARES if part in options.parts]
+    return run(parts, options.smoke, options.budget_s, options.out, [NAME, *words])
 
 
-def measure(part: str, smoke: bool, path: Path) -> int:
-    """Run one part in this process; its record is written to a file after every step of it."""
-    from experiments.benchmarks import device_parts, device_sizes
+def measure(part: str, out: Path) -> int:
+    """Run one part in this process; results and page are rewritten after every step of it."""
+    from experiments.benchmarks import device_parts
     from sbp_jax.runs import provenance
 
-    record: Record = {"machine": provenance.describe(), "result": {}}
-    _write(path, record)
+    results, started = read(out), time.perf_counter()
+    results["machine"] = results["machine"] or provenance.describe()
+
+    def enter(**record: Any) -> None:
+        results["parts"][part] |= record | {"seconds": time.perf_counter() - started} | _memory()
+        write(out, results)
+
+    enter(status="running")
     try:
-        for result in device_parts.PARTS[part](device_sizes.SMOKE if smoke else device_sizes.FULL):
-            record |= {"result": result} | _memory()
-            _write(path, record)
+        for result in device_parts.PARTS[part](device_parts.SMOKE if results["smoke"] else device_parts.FULL):
+            enter(result=result)
     except Exception as error:  # whatever it is, the page names it and the other parts run
         lines = str(error).strip().splitlines()
         kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
-        record |= {"error": f"{kind}{lines[0] if lines else 'no message'}"} | _memory()
-        _write(path, record)
+        enter(status="failed", reason=f"{kind}{lines[0] if lines else 'no message'}")
         traceback.print_exc()
         return 1
+    enter(status="done")
     return 0
 
 
-def run(settings: Settings) -> int:
-    """Run the parts one after another, each until its deadline; return 0 if all are done, else 1."""
+def run(parts: list[str], smoke: bool, budget_s: float, out: Path, words: list[str]) -> int:
+    """Run the parts one after another, each until its deadline; return 0 if all are done, else 1.
+
+    Args:
+        parts: in the order in which they run.
+        smoke: tiny sizes.
+        budget_s: seconds for all parts.
+        out: folder of `device.json` and `device.md`.
+        words: the command line's, for the page.
+    """
     try:
-        settings.out.mkdir(parents=True, exist_ok=True)
+        out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"{settings.out}: cannot be written ({error.strerror or error})") from error
+        raise InputError(f"{out}: cannot be written ({error.strerror or error})") from error
     started = time.perf_counter()
-    results: Record = {"machine": None, "smoke": settings.smoke, "budget_s": settings.budget_s}
-    results["parts"] = {part: {"status": "not started"} for part in settings.parts}
-    total, until = sum(SHARES[part] for part in settings.parts), 0.0
-    for part in settings.parts:
+    results: Record = {"machine": None, "smoke": smoke, "budget_s": budget_s, "words": words}
+    results["parts"] = {part: {"status": "not started", "result": {}} for part in parts}
+    total, until = sum(SHARES[part] for part in parts), 0.0
+    for part in parts:
         until += SHARES[part] / total
-        left = started + until * settings.budget_s - time.perf_counter()
+        left = started + until * budget_s - time.perf_counter()
+        write(out, results)
         if left < MIN_S:
-            reason = f"{max(left, 0):.0f} of {settings.budget_s:.0f} seconds were left for it"
-            results["parts"][part] = {"status": "skipped", "reason": reason}
-            write(settings, results)
-            continue
-        print(f"{part}: at most {left:.0f} seconds ...", file=sys.stderr, flush=True)
-        _run_part(settings, results, part, left)
-        done = results["parts"][part]
-        print(f"{part}: {device_page.status(done)}", file=sys.stderr, flush=True)
+            changes = {"status": "skipped", "reason": f"{max(left, 0):.0f} of {budget_s:.0f} seconds were left for it"}
+        else:
+            print(f"{part}: at most {left:.0f} seconds ...", file=sys.stderr, flush=True)
+            changes = _run_part(part, smoke, out, left)
+        results = read(out)
+        results["parts"][part] |= changes
+        print(f"{part}: {device_page.status(results['parts'][part])}", file=sys.stderr, flush=True)
     results["seconds"] = time.perf_counter() - started
-    print(f"{write(settings, results)}\nwritten to {settings.out}: device.json, device.md")
+    print(f"{write(out, results)}\nwritten to {out}: device.json, device.md")
     return 0 if all(each["status"] == "done" for each in results["parts"].values()) else 1
 
 
-def write(settings: Settings, results: Mapping[str, Any]) -> str:
+def write(out: Path, results: Mapping[str, Any]) -> str:
     """Write the results so far and their page, and return the page."""
-    text = device_page.page(results, settings.words)
-    write_whole(settings.out / f"{NAME}.json", (json.dumps(results, indent=1) + "\n").encode())
-    write_whole(settings.out / f"{NAME}.md", text.encode())
+    text = device_page.page(results)
+    write_whole(out / f"{NAME}.json", (json.dumps(results, indent=1) + "\n").encode())
+    write_whole(out / f"{NAME}.md", text.encode())
     return text
 
 
-def _run_part(settings: Settings, results: Record, part: str, limit_s: float) -> None:
-    """One part in a process of its own; its record in `results` follows what the process has written."""
-    words = [sys.executable, "-m", "experiments.benchmark", NAME, "--measure", part]
-    words += ["--smoke"] if settings.smoke else []
+def read(out: Path) -> Record:
+    """The results so far."""
+    return json.loads((out / f"{NAME}.json").read_bytes())
+
+
+def _run_part(part: str, smoke: bool, out: Path, limit_s: float) -> Record:
+    """Run one part in a process of its own, which enters its results; return what it could not enter itself."""
+    words = [sys.executable, "-m", "experiments.benchmark", NAME, "--measure", part, "--out", str(out.absolute())]
     # what a process does not use stays free for those that it starts
     environment = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"} | os.environ
-    environment |= {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"} if settings.smoke else {}  # compiling is all of the time
-    started = time.perf_counter()
-    with tempfile.TemporaryDirectory() as name:
-        path = Path(name) / "result.json"
-        process = subprocess.Popen(
-            [*words, "--result", str(path)],
-            env=environment,
-            cwd=Path(__file__).parents[2],
-            stdout=2,  # progress: what is printed is the page
-            process_group=0,  # ends with all that it has started
-        )
-        seen, stopped = 0.0, False
-        try:
-            while True:
-                with suppress(subprocess.TimeoutExpired):
-                    process.wait(min(1.0, max(0.01, started + limit_s - time.perf_counter())))
-                record, ended = _read(path), process.poll() is not None
-                stopped = not ended and time.perf_counter() - started >= limit_s
-                changed = path.stat().st_mtime if path.is_file() else 0.0
-                if changed > seen and not ended:
-                    seen = changed
-                    _enter(results, part, record, "running", time.perf_counter() - started)
-                    write(settings, results)
-                if ended or stopped:
-                    break
-        finally:
-            _end(process)
-        record = _read(path)
-    if stopped:
-        status, record["error"] = "stopped", f"its {limit_s:.0f} seconds were over"
-    elif process.returncode == 0:
-        status = "done"
+    environment |= {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"} if smoke else {}  # compiling is all of the time
+    started, root = time.perf_counter(), Path(__file__).parents[2]
+    # its standard output is progress, as what is printed is the page; its group ends with all that it has started
+    process = subprocess.Popen(words, env=environment, cwd=root, stdout=2, process_group=0)
+    try:
+        process.wait(limit_s)
+    except subprocess.TimeoutExpired:
+        changes: Record = {"status": "stopped", "reason": f"its {limit_s:.0f} seconds were over"}
     else:
-        status = "failed"
-        record.setdefault("error", _exit(process.returncode))
-    _enter(results, part, record, status, time.perf_counter() - started)
-    write(settings, results)
-
-
-def _enter(results: Record, part: str, record: Record, status: str, seconds: float) -> None:
-    entry: Record = {"status": status, "seconds": seconds, "result": record.get("result", {})}
-    entry |= {name: record[name] for name in ("device_peak_bytes", "host_peak_bytes") if name in record}
-    results["parts"][part] = entry | ({"reason": record["error"]} if "error" in record else {})
-    results["machine"] = results["machine"] or record.get("machine")
+        ended = read(out)["parts"][part]["status"] in ("done", "failed")
+        changes = {} if ended else {"status": "failed", "reason": _exit(process.returncode)}
+    finally:
+        _end(process)
+    return changes | {"seconds": time.perf_counter() - started}
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -199,19 +160,9 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _exit(code: int) -> str:
-    if code >= 0:
-        return f"its process ended with exit code {code}"
-    with suppress(ValueError):
+    if code < 0:
         return f"its process was ended by {signal.Signals(-code).name}"
-    return f"its process was ended by signal {-code}"
-
-
-def _read(path: Path) -> Record:
-    return json.loads(path.read_bytes()) if path.is_file() else {}
-
-
-def _write(path: Path, record: Record) -> None:
-    write_whole(path, json.dumps(record).encode())
+    return f"its process ended with exit code {code}"
 
 
 def _memory() -> Record:

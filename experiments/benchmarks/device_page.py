@@ -1,19 +1,47 @@
 """The page of the device benchmark, from results that may be incomplete."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from sbp_jax.reporting.tables import markdown
+from sbp_jax.reporting.tables import records_table
 from sbp_jax.runs import provenance
 
 TITLE = "Speed and correctness on an accelerator"
 Result = Mapping[str, Any]
 FAILED_SHOWN = 40
 
+SUMMARY = """
+part | status | seconds | peak on the device, GiB | peak on the host, GiB
+{part} | {status} | {seconds:.0f} | {device} | {host}
+"""
+LIKELIHOOD = """
+rows: work | ms | MB, at least | MB, XLA | GB/s | share of the copy
+{rows:,}: {work} | {ms:.4f} | {mb:,.1f} | {xla_mb:,.1f} | {gb_per_s:,.0f} | {share_of_copy:.0%}
+"""
+METRICS = """
+compute | NLL, nats | CRPS, yd | MAE, yd | PP error | training, s | first epoch, s
+{compute} | {nll:.4f} | {crps:.4f} | {mae:.4f} | {pp[full]:.4f} | {seconds:.1f} | {first_epoch_s:.1f}
+"""
+SPEED = """
+plays per step | float32, plays/s | bfloat16, plays/s | ratio
+{batch_size:,} | {float32:,.0f} | {bfloat16:,.0f} | {ratio:.2f}
+"""
+SWEEP = "way | ms per step of all | plays/s\n{way} | {ms:.2f} | {plays_per_s:,.0f}"
+LATENCY = """
+work | plays | median, ms | 99th percentile, ms | frames/s
+{work} | {plays} | {median_ms:.3f} | {p99_ms:.3f} | {frames_per_s:,.0f}
+"""
+FRESH = """
+fresh process on | import, s | load, s | first frame, ms | median frame, ms | process, s
+{platform} | {import_s:.1f} | {load_s:.1f} | {first_frame_ms:.3f} | {median_frame_ms:.3f} | {process_s:.1f}
+"""
+DIFFERENCES = "scorer | yards\n{scorer} | {largest_yards:.1e}"
+FAILED = "test that failed | error\n`{test}` | {reason}"
 
-def page(results: Result, words: Sequence[str]) -> str:
+
+def page(results: Result) -> str:
     """The results as Markdown: what ran on which device, and a section for each part."""
-    command = provenance.command_line("experiments.benchmark", words)
+    command = provenance.command_line("experiments.benchmark", results["words"])
     machine = results["machine"]
     blocks = [f"# {TITLE}", f"`{command}`"]
     blocks += [provenance.sentence(machine)] if machine else ["No part has described the machine."]
@@ -40,34 +68,19 @@ def status(record: Result) -> str:
 
 
 def _summary(results: Result) -> str:
-    cells = [
-        [
-            part,
-            record["status"],
-            f"{record['seconds']:.0f}" if "seconds" in record else "",
-            _gib(record.get("device_peak_bytes")),
-            _gib(record.get("host_peak_bytes")),
-        ]
-        for part, record in results["parts"].items()
-    ]
-    table = markdown(["part", "status", "seconds", "peak on the device, GiB", "peak on the host, GiB"], cells)
+    rows = [{"part": part, "seconds": None} | record for part, record in results["parts"].items()]
+    for row in rows:
+        for place in ("device", "host"):
+            peak = row.get(f"{place}_peak_bytes")
+            row[place] = "not counted" if peak is None else f"{peak / 2**30:.2f}"
+    table = records_table(SUMMARY, rows)
     return f"Each part runs in a process of its own; {results['budget_s']:.0f} seconds for all of them.\n\n{table}"
 
 
-def _gib(size: int | None) -> str:
-    return "not counted" if size is None else f"{size / 2**30:.2f}"
-
-
 def _likelihood(result: Result) -> list[str]:
-    cells = [
-        [
-            f"{row['rows']:,}: {row['work']}",
-            f"{row['ms']:.4f}",
-            f"{row['bytes'] / 1e6:,.1f}",
-            "" if row["xla_bytes"] is None else f"{row['xla_bytes'] / 1e6:,.1f}",
-            f"{row['gb_per_s']:,.0f}",
-            f"{row['share_of_copy']:.0%}",
-        ]
+    megabytes = {"bytes": "mb", "xla_bytes": "xla_mb"}
+    rows = [
+        row | {mb: None if row[name] is None else row[name] / 1e6 for name, mb in megabytes.items()}
         for row in result["rows"]
     ]
     return [
@@ -77,7 +90,7 @@ def _likelihood(result: Result) -> list[str]:
         "compiler's own count of bytes accessed. The copy is `x + 1` of a large array; the share is of its rate, in "
         "turn in one process. Calls are dispatched without waiting; an empty program shows what a dispatch costs. "
         "Arrays that fit into the device's cache can exceed the copy.",
-        markdown(["rows: work", "ms", "MB, at least", "MB, XLA", "GB/s", "share of the copy"], cells),
+        records_table(LIKELIHOOD, rows),
     ]
 
 
@@ -90,17 +103,7 @@ def _training(result: Result) -> list[str]:
         f"here (jax_default_matmul_precision: {result['precision'] or 'default'})."
     ]
     if result.get("metrics"):
-        header = ["compute", "NLL, nats", "CRPS, yd", "MAE, yd", "PP error", "training, s", "first epoch, s"]
-        cells = [
-            [
-                row["compute"],
-                *(f"{row[name]:.4f}" for name in ("nll", "crps", "mae")),
-                f"{row['pp']['full']:.4f}",
-                *(f"{row[name]:.1f}" for name in ("seconds", "first_epoch_s")),
-            ]
-            for row in result["metrics"]
-        ]
-        blocks.append(markdown(header, cells))
+        blocks.append(records_table(METRICS, result["metrics"]))
     if result.get("differences"):
         text = ", ".join(
             f"{name.upper()} {each['mean']:+.5f} (standard error {each['standard_error']:.5f})"
@@ -108,14 +111,10 @@ def _training(result: Result) -> list[str]:
         )
         blocks.append(f"bfloat16 - float32, paired by play: {text}.")
     if result.get("speed"):
-        cells = []
-        for row in result["speed"]:
-            rates = row["plays_per_s"]
-            ratio = rates["bfloat16"] / rates["float32"]
-            cells.append([f"{row['batch_size']:,}", f"{rates['float32']:,.0f}", f"{rates['bfloat16']:,.0f}"])
-            cells[-1].append(f"{ratio:.2f}")
         blocks.append("Whole epochs in turn in one process, after compilation; medians.")
-        blocks.append(markdown(["plays per step", "float32, plays/s", "bfloat16, plays/s", "ratio"], cells))
+        rates = [(row, row["plays_per_s"]) for row in result["speed"]]
+        rows = [row | rate | {"ratio": rate["bfloat16"] / rate["float32"]} for row, rate in rates]
+        blocks.append(records_table(SPEED, rows))
     return blocks
 
 
@@ -135,56 +134,34 @@ def _epochs(result: Result) -> list[str]:
 
 
 def _sweep(result: Result) -> list[str]:
+    firsts = {"together": "as one program", "single": "for one member", "others": "for all others, compiled in threads"}
+    told = [f"{result[f'{name}_first_s']:.1f} s {what}" for name, what in firsts.items() if f"{name}_first_s" in result]
     blocks = [
         f"{result['members']} members that differ in seed, learning rate, tail masses and number of bins; batches of "
         f"{result['batch_size']} plays of {result['frames']} frames, {result['steps']} steps per call. First call with "
-        f"compilation: {result['together_first_s']:.1f} s as one program"
-        + (f", {result['single_first_s']:.1f} s for one member" if "single_first_s" in result else "")
-        + (
-            f", {result['others_first_s']:.1f} s for all others, compiled in threads"
-            if "others_first_s" in result
-            else ""
-        )
-        + "."
+        f"compilation: {', '.join(told)}."
     ]
     if result.get("rows"):
-        cells = [[row["way"], f"{row['ms']:.2f}", f"{row['plays_per_s']:,.0f}"] for row in result["rows"]]
-        blocks.append(markdown(["way", "ms per step of all", "plays/s"], cells))
+        blocks.append(records_table(SWEEP, result["rows"]))
         blocks.append(f"As one program the sweep is {result['ratio']:.1f} times as fast.")
     return blocks
 
 
 def _live(result: Result) -> list[str]:
-    header = ["work", "plays", "median, ms", "99th percentile, ms", "frames/s"]
-    cells = [
-        [row["work"], row["plays"], f"{row['median_ms']:.3f}", f"{row['p99_ms']:.3f}", f"{row['frames_per_s']:,.0f}"]
-        for row in result["latency"]
-    ]
     blocks = [
         "One more frame of a play to its quantiles, expectation and probabilities; the host waits for each. "
         f"Exported for {result['platform']}"
         + (f" in {result['export_s']:.1f} s" if "export_s" in result else " (not finished)")
         + (f", loaded in {result['load_s']:.1f} s with compilation." if "load_s" in result else "."),
-        markdown(header, cells),
+        records_table(LATENCY, result["latency"]),
     ]
     if result.get("fresh"):
-        header = ["fresh process on", "import, s", "load, s", "first frame, ms", "median frame, ms", "process, s"]
-        cells = [
-            [
-                row["platform"],
-                *(f"{row[name]:.1f}" for name in ("import_s", "load_s")),
-                *(f"{row[name]:.3f}" for name in ("first_frame_ms", "median_frame_ms")),
-                f"{row['process_s']:.1f}",
-            ]
-            for row in result["fresh"]
-        ]
-        blocks.append(markdown(header, cells))
+        blocks.append(records_table(FRESH, result["fresh"]))
     if result.get("differences"):
-        cells = [[row["scorer"], f"{row['largest_yards']:.1e}"] for row in result["differences"]]
         blocks.append(
             f"Largest difference of quantiles and expectations from this process, {result['frames']} frames of a play."
         )
-        blocks.append(markdown(["scorer", "yards"], cells))
+        blocks.append(records_table(DIFFERENCES, result["differences"]))
     return blocks
 
 
@@ -197,9 +174,8 @@ def _tests(result: Result) -> list[str]:
     ended = "" if result["ended"] else " The time was over before the last test."
     blocks = [f"{folders} without the slow tests: **{counts}** in {result['seconds']:.0f} seconds.{ended}{missing}"]
     if failed := result["failed"]:
-        cells = [[f"`{each['test']}`", each["reason"].replace("\n", " ")] for each in failed[:FAILED_SHOWN]]
         more = f"\n\n... and {len(failed) - FAILED_SHOWN} more, in the JSON." if len(failed) > FAILED_SHOWN else ""
-        blocks.append(markdown(["test that failed", "error"], cells) + more)
+        blocks.append(records_table(FAILED, failed[:FAILED_SHOWN]) + more)
     return blocks
 
 

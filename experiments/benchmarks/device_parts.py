@@ -4,7 +4,6 @@ Nothing here needs polars, TFDS, tyro or a network connection: a borrowed accele
 """
 
 import importlib.util
-import json
 import os
 import subprocess
 import sys
@@ -12,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +19,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.benchmarks import law, live, sweep, variants
-from experiments.benchmarks.batches import NUM_STATIC, synthetic
-from experiments.benchmarks.device_sizes import Sizes
+from experiments.benchmarks import law, live, sweep
+from experiments.benchmarks.batches import NUM_STATIC, network_of, synthetic
 from experiments.benchmarks.timing import in_turn, median_ms
 from experiments.benchmarks.training import steps_call
 from sbp_jax.config import Config
@@ -32,20 +30,86 @@ from sbp_jax.data.plays import PLAYER_FEATURES, PLAYERS, STATIC_FEATURES, Plays
 from sbp_jax.errors import InputError
 from sbp_jax.evaluation import evaluate, integer_forecast
 from sbp_jax.evaluation.metrics import integer_crps
+from sbp_jax.evaluation.statistics import mean_and_error
 from sbp_jax.live import LiveScorer
-from sbp_jax.live.export import PACKAGE, export
+from sbp_jax.live.export import export
 from sbp_jax.live.exported import load
 from sbp_jax.live.programs import programs_of
 from sbp_jax.models import receptive_field
+from sbp_jax.models.config import NetworkConfig
 from sbp_jax.runs import provenance
 from sbp_jax.training import Hyperparameters, Predictor, ResidentFeed, Schedule, Trainer, fit, to_device
-from sbp_jax.training.build import make_head, make_judge, make_loss, make_network, set_statistics
+from sbp_jax.training.build import make_judge, make_loss
 
 Result = dict[str, Any]
 TARGET_S = 60.0  # of the long training run
 COMPUTE = ("float32", "bfloat16")
 _ROOT = Path(__file__).parents[2]
 _TEST_PACKAGES = ("pytest", "xdist", "beartype", "mpmath", "hypothesis", "scipy", "polars")
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What each part of the device benchmark measures.
+
+    Attributes:
+        seconds: for each comparison; every call is timed at least nine times.
+        network: of all parts that train or score.
+        bins: of the likelihood.
+        rows: of the likelihood, one row of results each.
+        copy_floats: elements of the array whose copy gives the bandwidth.
+        pipelined: calls between two waits for the device.
+        plays, held_out, epochs: of the comparison of float32 with bfloat16.
+        batch_sizes: at which plays/s are measured; the first is also that of the metrics.
+        long_plays, long_epochs, long_validation: of the long training run.
+        members, member_steps: of the sweep, and steps of a compiled call.
+        rows_together, frames, calls: of live scoring: plays side by side, frames of a play, timed frames.
+        tests: folders or files of tests.
+    """
+
+    seconds: float = 3.0
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    bins: int = 100
+    rows: tuple[int, ...] = (131_072, 1_048_576)
+    copy_floats: int = 2**28
+    pipelined: int = 20
+    plays: int = 16_384
+    held_out: int = 8_192
+    epochs: int = 8
+    batch_sizes: tuple[int, ...] = (128, 1024, 4096)
+    long_plays: int = 50_000
+    long_epochs: int = 20
+    long_validation: int = 5_000
+    members: int = 16
+    member_steps: int = 50
+    rows_together: int = 32
+    frames: int = 40
+    calls: int = 500
+    tests: tuple[str, ...] = ("tests/distributions", "tests/models", "tests/training")
+
+
+FULL = Sizes()
+SMOKE = Sizes(
+    seconds=0.0,
+    network=NetworkConfig(encoder="flat", channels=4, layers=1, hidden=(8,), dropout=0.1),
+    bins=20,
+    rows=(64, 128),
+    copy_floats=1024,
+    pipelined=2,
+    plays=64,
+    held_out=32,
+    epochs=2,
+    batch_sizes=(16, 32),
+    long_plays=64,
+    long_epochs=2,
+    long_validation=32,
+    members=2,
+    member_steps=2,
+    rows_together=2,
+    frames=3,
+    calls=6,
+    tests=("tests/training/test_config.py",),
+)
 
 
 def likelihood(sizes: Sizes) -> Iterator[Result]:
@@ -55,16 +119,12 @@ def likelihood(sizes: Sizes) -> Iterator[Result]:
     empty = law.compiled(lambda x: x + 1, large[:1])
     rows: list[Result] = []
     for count in sizes.rows:
-        logits, edges, shape, scale, y, _ = law.inputs(count, sizes.bins)
-        parameters, y = tuple(jnp.asarray(a) for a in (logits, shape, scale)), jnp.asarray(y)
-        forward = law.compiled(lambda p, y, edges=edges: variants.ours(p[0], edges, p[1], p[2], y), parameters, y)
-        both = law.compiled(law.gradient_of(variants.ours, edges), parameters, y)
-        same = law.compiled(lambda x: x + 1, parameters[0])
+        ours = law.Likelihood(count, sizes.bins)
         programs: dict[str, tuple[Any, tuple[Any, ...]]] = {
             "copy": (copy, (large,)),
-            "copy of the logits": (same, parameters[:1]),
-            "likelihood": (forward, (parameters, y)),
-            "likelihood and gradient": (both, (parameters, y)),
+            "copy of the logits": (ours.copy, ours.parameters[:1]),
+            "likelihood": (ours.forward, (ours.parameters, ours.y)),
+            "likelihood and gradient": (ours.both, (ours.parameters, ours.y)),
             "empty program": (empty, (large[:1],)),
         }
         calls = {name: _pipelined(each, given, sizes.pipelined) for name, (each, given) in programs.items()}
@@ -103,8 +163,11 @@ def training(sizes: Sizes) -> Iterator[Result]:
         row = {"compute": compute, "seconds": seconds, "first_epoch_s": fitted.history[0]["seconds"]}
         metrics.append(row | evaluate(forecast, held_out.yards).to_dict())
         yield result | {"metrics": metrics}
-    differences = {name: losses["bfloat16"][name] - losses["float32"][name] for name in ("nll", "crps")}
-    result |= {"metrics": metrics, "differences": {name: _mean_and_error(each) for name, each in differences.items()}}
+    differences = {
+        name: dict(zip(("mean", "standard_error"), mean_and_error(losses["bfloat16"][name] - each), strict=True))
+        for name, each in losses["float32"].items()
+    }
+    result |= {"metrics": metrics, "differences": differences}
     result["speed"] = []
     for size in (first, *larger):
         if size != first:
@@ -129,18 +192,17 @@ def epochs(sizes: Sizes) -> Iterator[Result]:
     result |= {"batch_size": size, "setup_s": time.perf_counter() - started, "target_s": TARGET_S}
     yield result | {"epochs": 0}
     config = replace(form.config.training, epochs=sizes.long_epochs, patience=sizes.long_epochs)
-    done: list[Any] = []
-    progress = _progress("long run", sizes.long_epochs)
-
-    def on_epoch(history: list[Any]) -> None:
-        done[:] = history
-        progress(history)
-
-    fit(form.trainer, form.feed, lambda p: float(form.trainer.evaluate(p, held, order)), config, on_epoch=on_epoch)
+    fitted = fit(
+        form.trainer,
+        form.feed,
+        lambda params: float(form.trainer.evaluate(params, held, order)),
+        config,
+        on_epoch=_progress("long run", sizes.long_epochs),
+    )
     total = time.perf_counter() - started
-    seconds = [row["seconds"] for row in done]
+    seconds = [row["seconds"] for row in fitted.history]
     rest = float(np.median(seconds[1:] or seconds))
-    result |= {"epochs": len(done), "seconds": total, "epoch_s": seconds, "history": done}
+    result |= {"epochs": len(seconds), "seconds": total, "epoch_s": seconds, "history": fitted.history}
     yield result | {"plays_per_s": sizes.long_plays / rest}
 
 
@@ -149,24 +211,20 @@ def members(sizes: Sizes) -> Iterator[Result]:
     window, steps = _window(sizes), sizes.member_steps
     configs = [replace(config, network=sizes.network) for config in sweep.configurations(sizes.members)]
     size = sizes.batch_sizes[0]
-    data = synthetic(np.full(steps * size, window))
-    padded = Arrays.of(data, (window,))
-    resident = to_device(padded)
-    networks = [sweep._network(config, data) for config in configs]
-    orders = [Schedule(padded, size, config.training.seed).epoch(0) for config in configs]
+    networks, resident, orders = sweep.prepared(configs, size, steps, window)
     result: Result = {"members": sizes.members, "batch_size": size, "steps": steps, "frames": window}
 
-    together = sweep._as_one(configs, networks, resident, orders, sizes.members)
-    result["together_first_s"] = _first(together)
+    together = sweep.as_one(configs, networks, resident, orders, sizes.members)
+    result["together_first_s"] = sweep.first_call(together)
     yield result
     singles = [
-        sweep._in_sequence([config], [network], resident, [order])
+        sweep.in_sequence([config], [network], resident, [order])
         for config, network, order in zip(configs, networks, orders, strict=True)
     ]
-    result["single_first_s"] = _first(singles[0])
+    result["single_first_s"] = sweep.first_call(singles[0])
     started = time.perf_counter()
     with ThreadPoolExecutor(min(16, provenance.cores())) as pool:  # XLA compiles in threads
-        list(pool.map(_first, singles[1:]))
+        list(pool.map(sweep.first_call, singles[1:]))
     result["others_first_s"] = time.perf_counter() - started
     yield result
 
@@ -210,12 +268,13 @@ def scoring(sizes: Sizes) -> Iterator[Result]:
         result["differences"] = _differences(numbers)
         yield result
 
-        np.savez(Path(name) / "play.npz", frames=frames, static=static)
         result["fresh"] = []
         for backend in dict.fromkeys((platform, "cpu")):
-            fresh = _fresh_process(folder, backend)
-            numbers[f"fresh process on {backend}"] = np.asarray(fresh.pop("numbers"))
-            result["fresh"].append({"platform": backend} | fresh)
+            platforms = "cuda,cpu" if backend == "cuda" else "cpu"
+            seconds, times, found = live.fresh_process(folder, frames, static, platforms)
+            numbers[f"fresh process on {backend}"] = np.asarray(found)
+            seconds |= {"first_frame_ms": times[0], "median_frame_ms": float(np.median(times))}
+            result["fresh"].append({"platform": backend} | seconds)
             result["differences"] = _differences(numbers)
             yield result
 
@@ -229,7 +288,7 @@ def tests(sizes: Sizes) -> Iterator[Result]:
         raise InputError("pytest is not installed here")
     workers = 0 if "xdist" in missing or provenance.cores() < 4 else min(8, provenance.cores() // 2)
     words = [sys.executable, "-m", "pytest", *sizes.tests, "-m", "not slow", "-q", "-p", "no:cacheprovider"]
-    words += ["-p", "experiments.benchmarks.device_reports", "--continue-on-collection-errors", "--tb=short"]
+    words += ["-p", "tests.outcomes", "--continue-on-collection-errors", "--tb=short"]
     words += ["-n", str(workers), "--dist", "loadfile"] if workers else []
     with tempfile.TemporaryDirectory() as name:
         reports, log = Path(name) / "reports.jsonl", Path(name) / "log"
@@ -285,7 +344,7 @@ def push(scorer: LiveScorer, frames: np.ndarray, static: np.ndarray) -> np.ndarr
 
 
 def read_reports(path: Path) -> Result:
-    """Counts by outcome, failed tests and files that could not be imported, of what `device_reports` has written."""
+    """Counts by outcome, failed tests and files that could not be imported, of what `tests/outcomes.py` has written."""
     last: dict[str, Result] = {}
     if path.is_file():
         for line in path.read_text().splitlines():
@@ -306,15 +365,13 @@ class _Form:
     def __init__(self, sizes: Sizes, compute: Any, data: Plays, batch_size: int, epochs: int) -> None:
         base = Config()
         self.config = replace(base, network=replace(sizes.network, compute=compute))
-        head = make_head(self.config.head)
-        self.network = make_network(self.config, head, NUM_STATIC)
-        set_statistics(self.network, data, head.initial(data.yards))
+        self.network = network_of(self.config, data)
         window = int(data.lengths.max())
         self.feed = ResidentFeed(Arrays.of(data, (window,)), batch_size, mirror=mirror_of(data))
         settings = Hyperparameters.of(self.config, epochs * len(self.feed.order))
         loss, judge = make_loss(base.training), make_judge(base.training, whole=True)
         self.predictor = Predictor(self.network)
-        self.trainer = Trainer(self.predictor, head, loss, settings, judge)
+        self.trainer = Trainer(self.predictor, self.network.head, loss, settings, judge)
 
 
 def _window(sizes: Sizes) -> int:
@@ -362,18 +419,6 @@ def _product_error() -> float:
     return float(np.max(np.abs(np.asarray(jnp.matmul(a, b)) - exact)) / np.max(np.abs(exact)))
 
 
-def _mean_and_error(differences: np.ndarray) -> Result:
-    spread = float(np.std(differences, ddof=1)) / np.sqrt(len(differences))
-    return {"mean": float(np.mean(differences)), "standard_error": float(spread)}
-
-
-def _first(call: Callable[[], Any]) -> float:
-    """Seconds of a first call, with its compilation."""
-    started = time.perf_counter()
-    jax.block_until_ready(call())
-    return time.perf_counter() - started
-
-
 def _latency(what: str, scorer: LiveScorer, frames: np.ndarray, static: np.ndarray, calls: int) -> Result:
     times: list[float] = []
     while len(times) < calls:
@@ -390,42 +435,5 @@ def _latency(what: str, scorer: LiveScorer, frames: np.ndarray, static: np.ndarr
 
 def _differences(numbers: dict[str, np.ndarray]) -> list[Result]:
     base = numbers["this process"]
-    return [
-        {"scorer": name, "largest_yards": float(np.max(np.abs(each - base)))}
-        for name, each in numbers.items()
-        if each is not base
-    ]
-
-
-def _fresh_process(folder: Path, backend: str) -> Result:
-    """What a process that has only jax, NumPy and an exported folder computes on a backend, and how long it takes."""
-    environment = os.environ | {"JAX_PLATFORMS": "cuda,cpu" if backend == "cuda" else "cpu"}
-    words = [sys.executable, "-c", _FRESH.format(package=PACKAGE), str(folder), str(folder.parent / "play.npz")]
-    started = time.perf_counter()
-    done = subprocess.run(words, env=environment, cwd=folder.parent, capture_output=True, text=True, check=False)
-    if done.returncode:
-        lines = done.stderr.strip().splitlines()
-        raise InputError(f"the exported scorer failed in a fresh process: {lines[-1] if lines else done.returncode}")
-    return json.loads(done.stdout) | {"process_s": time.perf_counter() - started}
-
-
-_FRESH = """
-import json, sys, time
-begin = time.perf_counter()
-sys.path.insert(0, sys.argv[1])
-import numpy as np
-from {package} import load
-imported = time.perf_counter()
-scorer = load(sys.argv[1])
-loaded = time.perf_counter()
-play = np.load(sys.argv[2])
-scorer.reset(play["static"])
-numbers, times = [], []
-for frame in play["frames"]:
-    before = time.perf_counter()
-    summary = scorer.push(frame)
-    times.append(1e3 * (time.perf_counter() - before))
-    numbers.append([*summary.quantiles.values(), summary.expected])
-seconds = dict(import_s=imported - begin, load_s=loaded - imported, first_frame_ms=times[0])
-print(json.dumps(seconds | dict(median_frame_ms=float(np.median(times)), numbers=numbers)))
-"""
+    gaps = {name: float(np.max(np.abs(each - base))) for name, each in numbers.items() if each is not base}
+    return [{"scorer": name, "largest_yards": gap} for name, gap in gaps.items()]

@@ -1,6 +1,7 @@
 """Speed and memory of the law: against the published implementation, over rows and bins, and on a GPU."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +9,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.benchmarks import distribution_page as tables
-from experiments.benchmarks import variants
-from experiments.benchmarks.timing import extra_memory, in_turn, median_ms
+from experiments.benchmarks.timing import by_setting, extra_memory, in_turn, median_ms
+from sbp_jax.distributions import GeneralizedPareto, SplicedBinnedPareto
 from sbp_jax.evaluation.conformance.reference import Reference
+from sbp_jax.reporting.style import COLOURS, figure
+from sbp_jax.reporting.tables import records_table
 
 PARTS = ("peer", "steps", "growth", "bandwidth")
 TITLE = "Speed and memory of the law"
@@ -19,7 +21,75 @@ BINS = 100
 # what the project means to reach: times faster than the published implementation
 RATIOS = {("likelihood and gradient", 16384): 8, ("likelihood and gradient", 131072): 4, ("cdf", 16384): 10}
 RATIOS[("icdf", 16384)] = 10
-LARGEST_GIB = 4.0
+
+PEER_TABLE = """
+work | rows | allocator | gluonts, ms | ours, ms | times faster | to reach
+{work} | {rows:,} | {allocator} | {peer} | {ours_ms:.2f} | {ratio:.1f} | {target}
+"""
+STEPS_TABLE = """
+form | rows | forward, ms | with gradient, ms | memory forward | memory with gradient
+{form} | {rows:,} | {forward_ms:.2f} | {gradient_ms:.2f} | {forward_memory:.2f} | {gradient_memory:.2f}
+"""
+GROWTH_TABLE = """
+rows | bins | with gradient, ms | ns per row and bin | copy of the logits, ns
+{rows:,} | {bins} | {gradient_ms:.2f} | {gradient_ns:.2f} | {copy_ns:.2f}
+"""
+BANDWIDTH_TABLE = """
+work at 2^20 x 100 | ms | GB/s | share of the copy
+{work} | {ms:.3f} | {gb_per_s:.0f} | {share_of_copy:.0%}
+"""
+TAIL_MASS = 0.05
+
+
+def ours(logits, edges, shape, scale, y):
+    """The package's, values and derivatives in closed form."""
+    return _law(logits, edges, shape, scale).log_prob(y)
+
+
+def plain(logits, edges, shape, scale, y):
+    """Cumulative sums and gathers, differentiated automatically."""
+    p = jax.nn.softmax(logits)
+    return _spliced(p, jnp.cumsum(p, -1), jnp.cumsum(p[:, ::-1], -1)[:, ::-1], _gather, edges, shape, scale, y)
+
+
+def triangle(logits, edges, shape, scale, y):
+    """Cumulative sums as a product with a triangle of ones, bins picked by comparison instead of a gather."""
+    p = jax.nn.softmax(logits)
+    ones = jnp.triu(jnp.ones((p.shape[-1], p.shape[-1]), p.dtype))
+    precise = jax.lax.Precision.HIGHEST
+    below, above = jnp.matmul(p, ones, precision=precise), jnp.matmul(p, ones.T, precision=precise)
+    return _spliced(p, below, above, _compare, edges, shape, scale, y)
+
+
+VARIANTS = {"plain": plain, "triangle and comparison": triangle, "closed forms": ours}
+
+
+def _law(logits, edges, shape, scale):
+    tail = GeneralizedPareto(shape, scale)
+    return SplicedBinnedPareto(logits, edges, tail, tail, (TAIL_MASS, TAIL_MASS))
+
+
+def _spliced(p, below, above, pick, edges, shape, scale, y):
+    """log f for equal shapes and scales on both sides; `below` and `above` are inclusive sums from either end."""
+    edges = jnp.asarray(edges, p.dtype)
+    width = edges[1:] - edges[:-1]
+    k_l = jnp.sum(below < TAIL_MASS, axis=-1)
+    t_l = edges[k_l + 1] - width[k_l] * (pick(below, k_l) - TAIL_MASS) / pick(p, k_l)
+    k_u = p.shape[-1] - 1 - jnp.sum(above < TAIL_MASS, axis=-1)
+    t_u = edges[k_u] + width[k_u] * (pick(above, k_u) - TAIL_MASS) / pick(p, k_u)
+    k = jnp.clip(jnp.searchsorted(edges, y, side="right") - 1, 0, p.shape[-1] - 1)
+    body = jnp.log(pick(p, k)) - jnp.log(width[k])
+    excess = jnp.maximum(jnp.where(y < t_l, t_l - y, y - t_u), 0.0)
+    tail = jnp.log(TAIL_MASS) - jnp.log(scale) - (1 + 1 / shape) * jnp.log1p(shape * excess / scale)
+    return jnp.where((y < t_l) | (y > t_u), tail, body)
+
+
+def _gather(values, index):
+    return jnp.take_along_axis(values, index[:, None], axis=-1)[:, 0]
+
+
+def _compare(values, index):
+    return jnp.sum(jnp.where(jnp.arange(values.shape[-1])[None, :] == index[:, None], values, 0.0), axis=-1)
 
 
 def inputs(rows: int, bins: int) -> tuple[np.ndarray, ...]:
@@ -51,16 +121,47 @@ def gradient_of(log_prob: Callable[..., Any], edges: np.ndarray) -> Callable[...
     return jax.value_and_grad(loss)
 
 
+class Likelihood:
+    """A form of the log-likelihood of so many rows and bins: itself, with its gradient, and a copy of the logits."""
+
+    def __init__(self, rows: int, bins: int, form: Callable[..., Any] = ours) -> None:
+        logits, self.edges, shape, scale, y, _ = inputs(rows, bins)
+        self.form, self.y = form, jnp.asarray(y)
+        self.parameters = tuple(jnp.asarray(a) for a in (logits, shape, scale))
+
+    @cached_property
+    def forward(self) -> Any:
+        """Compiled: (parameters, y) -> log-densities."""
+        return compiled(lambda p, y: self.form(p[0], self.edges, p[1], p[2], y), self.parameters, self.y)
+
+    @cached_property
+    def both(self) -> Any:
+        """Compiled: (parameters, y) -> the mean negative log-likelihood and its gradient."""
+        return compiled(gradient_of(self.form, self.edges), self.parameters, self.y)
+
+    @cached_property
+    def copy(self) -> Any:
+        """Compiled: logits -> logits plus one."""
+        return compiled(lambda x: x + 1, self.parameters[0])
+
+    def calls(self) -> dict[str, Callable[[], Any]]:
+        """All three by name."""
+        return {
+            "copy": lambda: self.copy(self.parameters[0]),
+            "forward": lambda: self.forward(self.parameters, self.y),
+            "forward and gradient": lambda: self.both(self.parameters, self.y),
+        }
+
+
 def our_calls(rows: int) -> dict[str, Callable[[], Any]]:
     """The package's calls, compiled, by work."""
-    logits, edges, shape, scale, y, q = inputs(rows, BINS)
-    parameters = tuple(jnp.asarray(a) for a in (logits, shape, scale))
-    y, q = jnp.asarray(y), jnp.asarray(q)
-    gradient = compiled(gradient_of(variants.ours, edges), parameters, y)
-    cdf = compiled(lambda p, y: variants._law(p[0], edges, *p[1:]).cdf(y), parameters, y)
-    icdf = compiled(lambda p, q: variants._law(p[0], edges, *p[1:]).icdf(q), parameters, q)
+    _, edges, _, _, _, q = inputs(rows, BINS)
+    ours = Likelihood(rows, BINS)
+    parameters, y = ours.parameters, ours.y
+    cdf = compiled(lambda p, y: _law(p[0], edges, *p[1:]).cdf(y), parameters, y)
+    icdf = compiled(lambda p, q: _law(p[0], edges, *p[1:]).icdf(q), parameters, q)
     return {
-        "likelihood and gradient": lambda: gradient(parameters, y),
+        "likelihood and gradient": ours.calls()["forward and gradient"],
         "cdf": lambda: cdf(parameters, y),
         "icdf": lambda: icdf(parameters, q),
     }
@@ -75,7 +176,7 @@ def peer_calls(peer: Reference, rows: int) -> dict[str, Callable[[], Any]]:
     def law(logits, shape, scale):
         low, high = float(edges[0]), float(edges[-1])
         return distributions.SplicedBinnedPareto(
-            low, high, logits, shape, scale, shape, scale, BINS, variants.TAIL_MASS, validate_args=False
+            low, high, logits, shape, scale, shape, scale, BINS, TAIL_MASS, validate_args=False
         )
 
     def gradient():
@@ -114,30 +215,20 @@ def peer(seconds: float) -> list[dict[str, Any]]:
 
 def steps(seconds: float) -> list[dict[str, Any]]:
     """What each form of the log-likelihood costs: milliseconds, and memory in arrays of the logits' size."""
-    return [row for rows in (16384, 131072) for row in _steps(seconds, rows)]
-
-
-def _steps(seconds: float, rows: int) -> list[dict[str, Any]]:
-    logits, edges, shape, scale, y, _ = inputs(rows, BINS)
-    parameters, y = tuple(jnp.asarray(a) for a in (logits, shape, scale)), jnp.asarray(y)
-    forward = {
-        name: compiled(lambda p, y, f=f: f(p[0], edges, p[1], p[2], y), parameters, y)
-        for name, f in variants.VARIANTS.items()
-    }
-    both = {name: compiled(gradient_of(f, edges), parameters, y) for name, f in variants.VARIANTS.items()}
-    forward_times = in_turn({n: lambda c=c: c(parameters, y) for n, c in forward.items()}, seconds)
-    both_times = in_turn({n: lambda c=c: c(parameters, y) for n, c in both.items()}, seconds)
-    return [
-        {
-            "form": name,
-            "rows": rows,
-            "forward_ms": median_ms(forward_times[name]),
-            "gradient_ms": median_ms(both_times[name]),
-            "forward_memory": extra_memory(forward[name], logits.nbytes),
-            "gradient_memory": extra_memory(both[name], logits.nbytes),
+    table = []
+    for rows in (16384, 131072):
+        forms = {name: Likelihood(rows, BINS, form) for name, form in VARIANTS.items()}
+        times = {
+            work: in_turn({name: each.calls()[work] for name, each in forms.items()}, seconds)
+            for work in ("forward", "forward and gradient")
         }
-        for name in variants.VARIANTS
-    ]
+        for name, each in forms.items():
+            row = {"form": name, "rows": rows, "forward_ms": median_ms(times["forward"][name])}
+            row |= {"gradient_ms": median_ms(times["forward and gradient"][name])}
+            size = each.parameters[0].nbytes
+            memory = {"forward_memory": each.forward, "gradient_memory": each.both}
+            table.append(row | {key: extra_memory(program, size) for key, program in memory.items()})
+    return table
 
 
 def growth(seconds: float) -> list[dict[str, Any]]:
@@ -150,11 +241,8 @@ def growth(seconds: float) -> list[dict[str, Any]]:
     sizes += [(16384, bins) for bins in (20, 50, 100, 200, 400, 800)]
     rows = []
     for count, bins in sizes:
-        logits, edges, shape, scale, y, _ = inputs(count, bins)
-        parameters, y = tuple(jnp.asarray(a) for a in (logits, shape, scale)), jnp.asarray(y)
-        call = compiled(gradient_of(variants.ours, edges), parameters, y)
-        copy = compiled(lambda x: x + 1, parameters[0])
-        calls = {"ours": lambda c=call, p=parameters, y=y: c(p, y), "copy": lambda c=copy, x=parameters[0]: c(x)}
+        calls = Likelihood(count, bins).calls()
+        calls = {work: calls[work] for work in ("forward and gradient", "copy")}
         ours, copies = (median_ms(times) for times in in_turn(calls, seconds).values())
         rows.append({"rows": count, "bins": bins, "gradient_ms": ours, "copy_ms": copies})
     return rows
@@ -164,45 +252,61 @@ def bandwidth(seconds: float) -> list[dict[str, Any]] | None:
     """On a GPU: bytes that must move at 2^20 x 100 against the device's own copy; None without one."""
     if jax.devices()[0].platform == "cpu":
         return None
-    logits, edges, shape, scale, y, _ = inputs(2**20, BINS)
-    parameters, y = tuple(jnp.asarray(a) for a in (logits, shape, scale)), jnp.asarray(y)
-    copy = compiled(lambda x: x + 1, parameters[0])
-    forward = compiled(lambda p, y: variants.ours(p[0], edges, p[1], p[2], y), parameters, y)
-    both = compiled(gradient_of(variants.ours, edges), parameters, y)
-    calls = {
-        "copy": lambda: copy(parameters[0]),
-        "forward": lambda: forward(parameters, y),
-        "forward and gradient": lambda: both(parameters, y),
-    }
-    times = in_turn(calls, seconds)
     # each array once: read by the forward pass, and the gradient written besides
     moved = {"copy": 2.0, "forward": 1.0, "forward and gradient": 2.0}
-    rates = {n: moved[n] * logits.nbytes / (median_ms(t) * 1e6) for n, t in times.items()}
+    ms = {work: median_ms(times) for work, times in in_turn(Likelihood(2**20, BINS).calls(), seconds).items()}
+    rates = {work: moved[work] * 2**20 * BINS * 4 / (each * 1e6) for work, each in ms.items()}
     return [
-        {"work": n, "gb_per_s": rates[n], "share_of_copy": rates[n] / rates["copy"], "ms": median_ms(times[n])}
-        for n in calls
+        {"work": work, "gb_per_s": rate, "share_of_copy": rate / rates["copy"], "ms": ms[work]}
+        for work, rate in rates.items()
     ]
 
 
 def report(results: dict[str, Any], out: Path) -> list[str]:
     """The results as paragraphs of Markdown; the figure is drawn beside them."""
-    tables.growth_figure(out / "growth.png", results["growth"], BINS)
+    _growth_figure(out / "growth.png", results["growth"])
     gpu = results["bandwidth"]
+    growth = [
+        row | {f"{work}_ns": 1e6 * row[f"{work}_ms"] / (row["rows"] * row["bins"]) for work in ("gradient", "copy")}
+        for row in results["growth"]
+    ]
     return [
         "## Against the published implementation\n\n100 bins, float32, both sides in turn in one process, medians. "
         '"Kept": glibc is told to keep freed memory, in large pages. A ratio is of the '
         "two figures of its line; at 131,072 rows the published implementation's better figure is the one to beat.",
-        tables.peer_table(results["peer"]),
+        records_table(PEER_TABLE, [_against_peer(row) for row in by_setting(results["peer"])]),
         "## What each step gained\n\nThe same log-likelihood as plain JAX code, differentiated automatically; with its "
         "cumulative sums as matrix products and bins picked by comparison; and in this package's closed forms. Memory: "
         "what the compiled function needs beyond inputs and outputs, in arrays of the logits' size.",
-        tables.steps_table(results["steps"]),
+        records_table(STEPS_TABLE, results["steps"]),
         "## Growth with rows and bins\n\nBeside a copy of the logits (`x + 1`), measured in turn: it reads and writes "
         "what a gradient must.",
-        tables.growth_table(results["growth"]),
+        records_table(GROWTH_TABLE, growth),
         "![time against rows and bins](growth.png)",
         "## Bytes moved on a GPU",
         "Not measured: JAX found no GPU on this machine. The same command measures it where there is one."
         if gpu is None
-        else tables.bandwidth_table(gpu),
+        else records_table(BANDWIDTH_TABLE, gpu),
     ]
+
+
+def _against_peer(row: dict[str, Any]) -> dict[str, Any]:
+    if row["peer_ms"] is None:
+        return row | {"peer": "not installed", "ratio": None}
+    return row | {"peer": f"{row['peer_ms']:.1f}", "ratio": row["peer_ms"] / row["ours_ms"]}
+
+
+def _growth_figure(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Time against rows and against bins, on logarithmic axes, beside lines of linear growth."""
+    by_rows = [r for r in rows if r["bins"] == BINS and r["rows"] != 16384]
+    by_bins = [r for r in rows if r["rows"] == 16384]
+    with figure(path, 9.0, 3.6) as drawing:
+        panels = ((by_rows, "rows", f"{BINS} bins"), (by_bins, "bins", "16,384 rows"))
+        for ax, (points, axis, title) in zip(drawing.subplots(1, 2), panels, strict=True):
+            x, y = [p[axis] for p in points], [p["gradient_ms"] for p in points]
+            ax.loglog(x, y, "o-", color=COLOURS["sbp"], label="likelihood and gradient")
+            ax.loglog(x, [p["copy_ms"] for p in points], "--", color="grey", label="copy of the logits")
+            middle = len(x) // 2
+            ax.loglog(x, [y[middle] * v / x[middle] for v in x], ":", color="black", label="linear")
+            ax.set(xlabel=axis, ylabel="milliseconds", title=title)
+            ax.legend()

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,19 +17,21 @@ from typing import Any
 import jax
 import numpy as np
 
-from experiments.benchmarks import live_page as tables
-from experiments.benchmarks.batches import synthetic
+from experiments.benchmarks.batches import network_of, synthetic
 from experiments.benchmarks.peer_network import live_call
-from experiments.benchmarks.timing import one_core
+from experiments.benchmarks.timing import by_setting, one_core
 from experiments.benchmarks.training import BINS, SAME
 from sbp_jax.config import Config, HeadConfig
 from sbp_jax.data.plays import PLAYER_FEATURES, PLAYERS, STATIC_FEATURES
+from sbp_jax.errors import InputError
 from sbp_jax.evaluation.conformance.reference import Reference
 from sbp_jax.live import LiveScorer
 from sbp_jax.live.programs import Programs, programs_of
+from sbp_jax.reporting.style import figure
+from sbp_jax.reporting.tables import markdown, records_table
 from sbp_jax.training import Predictor
-from sbp_jax.training.build import make_head, make_network, set_statistics
 
+Rows = Sequence[Mapping[str, Any]]
 PARTS = ("calls", "cold", "season")
 TITLE = "Latency of live scoring"
 LENGTHS = (25, 40, 64)
@@ -40,14 +42,15 @@ DEFAULT = "default network"
 FORMS = {DEFAULT: Config(), "the peer's network": Config(network=SAME, head=HeadConfig(bins=BINS))}
 # what is measured -> (median, 99th percentile) in ms that are wanted
 TARGETS = {"frame": (0.1, None), **{f"play of {n}": (0.5, 1.0) for n in LENGTHS}}
+COLD_TABLE = """
+import, s | load, s | first frame, ms | third frame, ms | whole process, s
+{import_s:.2f} | {load_s:.2f} | {first_frame_ms:.2f} | {third_frame_ms:.2f} | {process_s:.2f}
+"""
 
 
 def run_for(config: Config) -> Any:
     """What scoring needs of a run: an initialized network whose predictions differ from play to play."""
-    head = make_head(config.head)
-    network = make_network(config, head, len(STATIC_FEATURES))
-    plays = synthetic(np.full(200, 20))
-    set_statistics(network, plays, head.initial(plays.yards))
+    network = network_of(config, synthetic(np.full(200, 20)), len(STATIC_FEATURES))
     kernel = network.last.kernel[...]
     network.last.kernel.set_value(0.05 * jax.random.normal(jax.random.key(0), kernel.shape, kernel.dtype))
     return SimpleNamespace(path=Path("none"), config=config, model=network, whole=True, step=0, fingerprint="none")
@@ -101,27 +104,48 @@ def cold(seconds: float) -> list[dict[str, Any]] | None:
     del seconds
     if importlib.util.find_spec("flatbuffers") is None:
         return None
-    from sbp_jax.live.export import PACKAGE, export
+    from sbp_jax.live.export import export
 
-    rows = []
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name) / "exported"
-        export(
-            run_for(FORMS[DEFAULT]),
-            folder,
-            batches=(1,),
-            platforms=("cuda" if jax.default_backend() == "gpu" else "cpu",),
-        )
+        platform = "cuda" if jax.default_backend() == "gpu" else "cpu"
+        export(run_for(FORMS[DEFAULT]), Path(name) / "exported", batches=(1,), platforms=(platform,))
+        frames, rows = np.ones((3, PLAYERS, PLAYER_FEATURES), np.float32), []
         for _ in range(3):
-            words = [sys.executable, "-c", _COLD.format(package=PACKAGE), str(folder)]
-            started = time.perf_counter()
-            done = subprocess.run(words, capture_output=True, text=True, check=True, cwd=name)
-            told = json.loads(done.stdout)
-            rows.append(told | {"process_s": time.perf_counter() - started})
+            row, times, _ = fresh_process(Path(name) / "exported", frames, np.zeros(0, np.float32))
+            rows.append(row | {"first_frame_ms": times[0], "third_frame_ms": times[2]})
     return rows
 
 
-_COLD = """
+def fresh_process(
+    folder: Path, frames: np.ndarray, static: np.ndarray, platforms: str | None = None
+) -> tuple[dict[str, float], list[float], list[list[float]]]:
+    """What a process that has only jax, NumPy and an exported folder needs, and computes, for the frames of a play.
+
+    Args:
+        folder: written by `export`.
+        frames, static: of the play.
+        platforms: of JAX, in its order of preference; those of this process by default.
+
+    Returns:
+        seconds of the import, of the load with its compilation and of the process; milliseconds of each frame; the
+        quantiles and the expectation after each.
+    """
+    from sbp_jax.live.export import PACKAGE
+
+    play = folder.parent / "play.npz"
+    np.savez(play, frames=frames, static=static)
+    environment = os.environ | ({} if platforms is None else {"JAX_PLATFORMS": platforms})
+    words = [sys.executable, "-c", _FRESH.format(package=PACKAGE), str(folder), str(play)]
+    started = time.perf_counter()
+    done = subprocess.run(words, env=environment, cwd=folder.parent, capture_output=True, text=True, check=False)
+    if done.returncode:
+        lines = done.stderr.strip().splitlines()
+        raise InputError(f"the exported scorer failed in a fresh process: {lines[-1] if lines else done.returncode}")
+    seconds, times, numbers = json.loads(done.stdout)
+    return seconds | {"process_s": time.perf_counter() - started}, times, numbers
+
+
+_FRESH = """
 import json, sys, time
 begin = time.perf_counter()
 sys.path.insert(0, sys.argv[1])
@@ -130,15 +154,15 @@ from {package} import load
 imported = time.perf_counter()
 scorer = load(sys.argv[1])
 loaded = time.perf_counter()
-frame = np.ones(scorer._inputs.shape, np.float32)
-scorer.reset(())
-times = []
-for _ in range(3):
+play = np.load(sys.argv[2])
+scorer.reset(play["static"])
+numbers, times = [], []
+for frame in play["frames"]:
     before = time.perf_counter()
-    scorer.push(frame)
+    summary = scorer.push(frame)
     times.append(1e3 * (time.perf_counter() - before))
-told = dict(import_s=imported - begin, load_s=loaded - imported, first_frame_ms=times[0], third_frame_ms=times[2])
-print(json.dumps(told))
+    numbers.append([*summary.quantiles.values(), summary.expected])
+print(json.dumps([dict(import_s=imported - begin, load_s=loaded - imported), times, numbers]))
 """
 
 
@@ -150,7 +174,8 @@ def season(seconds: float) -> dict[str, Any]:
     network = run_for(FORMS[DEFAULT]).model
     lengths = np.clip(np.round(np.exp(np.random.default_rng(0).normal(3.3, 0.3, SEASON))), 10, 64).astype(np.int64)
     plays = synthetic(lengths)
-    plays = replace(plays, static=_statics(len(plays)))
+    static = np.random.default_rng(2).standard_normal((len(plays), len(STATIC_FEATURES)), np.float32)
+    plays = replace(plays, static=static)
     predictor, times = Predictor(network), []
     for _ in range(3):
         before = time.perf_counter()
@@ -163,7 +188,7 @@ def season(seconds: float) -> dict[str, Any]:
 
 def report(results: dict[str, Any], out: Path) -> list[str]:
     """The results as paragraphs of Markdown, with a figure of the latencies."""
-    tables.figure(results["calls"]["default"], out / "live.png")
+    _figure(results["calls"]["default"], out / "live.png")
     cores = os.cpu_count()
     return [
         f"Ours is `LiveScorer`: checked input, network, law, five quantiles, expectation and three probabilities of a "
@@ -173,13 +198,13 @@ def report(results: dict[str, Any], out: Path) -> list[str]:
         f"`torch.jit.trace` of the network. It keeps no state: a frame costs it the play so far, here "
         f"{LENGTHS[1]} frames. Our default network has attention over the players and an MLP besides; `the peer's "
         f"network` is ours of its sizes.",
-        tables.calls_table(results["calls"], TARGETS),
+        _calls_table(by_setting(results["calls"])),
         "![Latencies](live.png)",
         "## Cold start\n\nA fresh process of an exported folder, three in turn: import, load with compilation, frames.",
         "Not measured: flatbuffers is not installed."
         if results["cold"] is None
-        else tables.cold_table(results["cold"]),
-        f"## A season\n\n{tables.season_text(results['season'])}",
+        else records_table(COLD_TABLE, results["cold"]),
+        f"## A season\n\n{_season_text(results['season'])}",
     ]
 
 
@@ -215,5 +240,52 @@ def _in_turn(works: dict[tuple[str, str], Callable[[], Any]]) -> dict[tuple[str,
     return {name: np.asarray(each) for name, each in times.items()}
 
 
-def _statics(count: int) -> np.ndarray:
-    return np.random.default_rng(2).standard_normal((count, len(STATIC_FEATURES)), np.float32)
+def _calls_table(rows: Rows) -> str:
+    """Median / 99th percentile in ms by work and form, what is wanted, and how often ours is as fast as the peer."""
+    forms = list(dict.fromkeys(row["form"] for row in rows))
+    told: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in rows:
+        told.setdefault((row["work"], row["allocator"]), {})[row["form"]] = row
+    cells = []
+    for (work, setting), found in told.items():
+        times = [
+            f"{found[form]['median_ms']:.3f} / {found[form]['p99_ms']:.3f}" if form in found else "" for form in forms
+        ]
+        wanted = " / ".join(f"{each:g}" for each in TARGETS.get(work, ()) if each is not None)
+        peer, ours = found.get("peer, traced"), found.get(DEFAULT)
+        ratio = "" if peer is None or ours is None else f"{peer['median_ms'] / ours['median_ms']:.1f}"
+        cells.append([work, setting, *times, wanted, ratio])
+    return markdown(["work", "allocator", *forms, "wanted", "traced peer / default"], cells)
+
+
+def _season_text(result: Mapping[str, Any]) -> str:
+    """Seconds of a season's scores."""
+    first, *others = result["seconds"]
+    mean = result["frames"] / result["plays"]
+    return (
+        f"{result['plays']:,} plays of {mean:.0f} frames in the mean, in batches of 256 on all cores, to their play "
+        f"scores: {first:.1f} seconds with compilation, then "
+        f"{' and '.join(f'{each:.1f}' for each in others)}; 10 are wanted."
+    )
+
+
+def _figure(rows: Rows, path: Path) -> None:
+    """Median latency by work and form with the 99th percentile, on a logarithmic axis."""
+    works = list(dict.fromkeys(row["work"] for row in rows))
+    forms = list(dict.fromkeys(row["form"] for row in rows))
+    colours = ["#0072B2", "#56B4E9", "#D55E00", "#E69F00"]
+    with figure(path, 7.5, 0.45 * len(works) + 1.6) as fig:
+        axes = fig.subplots()
+        for i, form in enumerate(forms):
+            told = {row["work"]: row for row in rows if row["form"] == form}
+            place = [works.index(work) + 0.17 * (i - (len(forms) - 1) / 2) for work in told]
+            median = [row["median_ms"] for row in told.values()]
+            beyond = [row["p99_ms"] - row["median_ms"] for row in told.values()]
+            axes.errorbar(
+                median, place, xerr=[[0] * len(beyond), beyond], fmt="o", ms=4, color=colours[i % 4], label=form
+            )
+        axes.set(xscale="log", xlabel="latency, ms (point: median; bar: to the 99th percentile)")
+        axes.set_yticks(range(len(works)), works)
+        axes.invert_yaxis()
+        axes.grid(axis="x", alpha=0.3)
+        axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)

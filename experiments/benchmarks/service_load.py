@@ -15,15 +15,16 @@ from typing import Annotated, Any
 import numpy as np
 import tyro
 
-from experiments.benchmarks.service_page import page
 from sbp_jax.cli.flags import parse, run
 from sbp_jax.errors import InputError
 from sbp_jax.live import LiveScorer
+from sbp_jax.reporting.tables import markdown
 from sbp_jax.runs import provenance
 from sbp_jax.runs.run import load_run
-from sbp_jax.service.load.clients import NUMBERS
+from sbp_jax.service.load.clients import NUMBERS, PATIENCE_S
 from sbp_jax.service.load.parts import EACH, TOLERANCE, Load, Part, Server, part
 
+TITLE = "The service under load"
 DIFFERENT = 200  # plays that the clients replay
 DECIMALS = 4  # of a frame's numbers, as a tracking system sends them
 
@@ -112,27 +113,81 @@ def command(words: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         parts = measure(options, Path(folder))
     packages = {name: version(name) for name in ("fastapi", "uvicorn", "websockets")}
-    asked = {
-        "run": str(options.run),
-        "plays": options.plays,
-        "hz": options.hz,
-        "processes": options.processes,
-        "each": EACH,
-        "different": DIFFERENT,
-        "tolerance": TOLERANCE,
-        "note": options.note,
-    }
+    asked = {"run": str(options.run), "each": EACH, "different": DIFFERENT, "tolerance": TOLERANCE}
+    asked |= {name: getattr(options, name) for name in ("plays", "hz", "processes", "note")}
     results = {"machine": provenance.describe(), "asked": asked, "packages": packages, "parts": parts}
-    options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "service.json").write_text(json.dumps(results, indent=1) + "\n")
-    text = page(results, words)
-    (options.out / "service.md").write_text(text)
+    text = provenance.write_page(options.out, "service", page(results, words), results)
     print(f"{text}\nwritten to {options.out}")
 
 
 def _counters(text: str) -> dict[str, float]:
     lines = [line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#")]
     return {name: float(value) for name, value in lines if "_bucket" not in name and "_created" not in name}
+
+
+def page(results: dict[str, Any], words: list[str]) -> list[str]:
+    """The results as paragraphs of Markdown."""
+    asked = results["asked"]
+    lines = [provenance.heading(TITLE, "experiments.benchmarks.service_load", words, results["machine"])]
+    lines += [f"**{asked['note']}**"] if asked["note"] else []
+    packages = ", ".join(f"{name} {number}" for name, number in results["packages"].items())
+    lines.append(
+        f"{asked['plays']} plays at once at {asked['hz']:g} Hz, {asked['each']} to a connection, replayed from "
+        f"{asked['different']} test plays of `{asked['run']}` by {asked['processes']} processes on the machine of the "
+        f"service; {packages}. Latency is from the call that sends a frame to the reading of its summary, in the "
+        "client. An answer is wrong where a number of it differs by more than "
+        f"{asked['tolerance']:g} (relative above 1) from what a scorer that has one play says of it; lost is what did "
+        f"not come in {PATIENCE_S:g} s; mixed is what came to another play or in another order."
+    )
+    names = ("steady", "hostile", "restart")
+    titles = ("alone", "beside hostile clients", "with a restart")
+    parts = [results["parts"][name] for name in names]
+    rows = [["seconds", *(f"{each['seconds']:.0f}" for each in parts)]]
+    counts = {"frames sent": "frames", "plays finished": "plays", "answers compared": "compared"}
+    for title, what in (counts | {name: name for name in ("wrong", "lost", "mixed")}).items():
+        rows.append([title, *(f"{each['count'].get(what, 0):,}" for each in parts)])
+    for name in ("p50", "p95", "p99", "max"):
+        rows.append([f"latency {name}, ms", *(f"{each['latency_ms'][name]:.1f}" for each in parts)])
+    cores = ("" if each["cores"] is None else f"{each['cores']:.2f}" for each in parts)
+    rows += [
+        ["cores that the service took", *cores],
+        ["memory at the beginning, MiB", *(f"{_settled(each)[0]:.0f}" for each in parts)],
+        ["memory at the end, MiB", *(f"{_settled(each)[1]:.0f}" for each in parts)],
+        ["largest memory, MiB", *(f"{max(m for _, m in each['memory_mib']):.0f}" for each in parts)],
+        ["open files: largest, after", *(" / ".join(map(str, each["files"])) for each in parts)],
+        ["plays open a second after", *(each["open_after"] for each in parts)],
+    ]
+    lines.append(markdown(["", *titles], rows))
+    lines.append(
+        "Memory is the service's resident memory; at the beginning and at the end are medians of the first and the "
+        "last fifth of the part, after a restart of what came since."
+    )
+    hostile = results["parts"]["hostile"]["hostile"]
+    lines.append("Hostile clients: " + "; ".join(f"{name}: {n:,}" for name, n in sorted(hostile.items())) + ".")
+    again, count = results["parts"]["restart"]["restart"], results["parts"]["restart"]["count"]
+    closed = ", ".join(f"{n} {name}" for name, n in sorted(count.items()) if name.startswith("closed"))
+    outages = results["parts"]["restart"]["outages_s"]
+    lines.append(
+        f"Restart: SIGTERM ended the service in {again['ended_s']:.1f} s with exit code {again['exit_code']}; "
+        f"connections: {closed or 'none closed'}; another answered {again['away_s']:.1f} s after the signal, "
+        f"{count.get('reconnections', 0)} connections were opened anew after at most {max(outages, default=0):.1f} s, "
+        "and their plays begun anew."
+    )
+    end = results["parts"]["end"]
+    lines.append(
+        f"In the end SIGTERM ended it in {end['ended_s']:.1f} s with exit code {end['exit_code']}; "
+        f"its logs have {end['tracebacks']} tracebacks."
+    )
+    return lines
+
+
+def _settled(each: dict[str, Any]) -> tuple[float, float]:
+    memory = [m for _, m in each["memory_mib"]]
+    if each["restart"]:
+        times = [t for t, _ in each["memory_mib"]]
+        memory = memory[int(np.argmax(np.diff(times))) + 1 :]  # the longest pause is the restart
+    fifth = max(1, len(memory) // 5)
+    return float(np.median(memory[:fifth])), float(np.median(memory[-fifth:]))
 
 
 if __name__ == "__main__":

@@ -10,23 +10,26 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.benchmarks import sweep_page as tables
-from experiments.benchmarks.batches import NUM_STATIC, synthetic
-from experiments.benchmarks.timing import in_turn, median_ms
+from experiments.benchmarks.batches import network_of, synthetic
+from experiments.benchmarks.timing import by_setting, in_turn, median_ms
 from experiments.benchmarks.training import WINDOW
 from sbp_jax.config import Config
 from sbp_jax.data.batches.arrays import Arrays
-from sbp_jax.data.plays import Plays
 from sbp_jax.distributions.heads import objective
 from sbp_jax.models import Network
+from sbp_jax.reporting.tables import records_table
 from sbp_jax.training import Hyperparameters, Predictor, Schedule, State, Trainer, to_device
-from sbp_jax.training.build import make_head, make_network, set_statistics
+from sbp_jax.training.build import make_head
 from sbp_jax.training.sweep import Sweep, stack
 
 PARTS = ("members",)
 TITLE = "Speed of a sweep"
 COUNTS = (1, 4, 16)
 STEPS = 4  # of a compiled call
+TABLE = """
+members, way | allocator | ms a step of all | plays/s | times in sequence | first call, s
+{members}, {way} | {allocator} | {ms:,.1f} | {plays_per_s:,.0f} | {ratio:.2f} | {first_s:.1f}
+"""
 
 
 def configurations(count: int) -> list[Config]:
@@ -47,23 +50,15 @@ def configurations(count: int) -> list[Config]:
 
 def members(seconds: float) -> list[dict[str, Any]]:
     """One row a number of members and way: milliseconds a step of all, as one program and in sequence, in turn."""
-    size = Config().training.batch_size
-    data = synthetic(np.full(STEPS * size, WINDOW))
-    padded = Arrays.of(data, (WINDOW,))
-    resident, rows = to_device(padded), []
+    size, rows = Config().training.batch_size, []
     for count in COUNTS:
         configs = configurations(count)
-        networks = [_network(config, data) for config in configs]
-        orders = [Schedule(padded, size, config.training.seed).epoch(0) for config in configs]
-        calls: dict[str, Callable[[], Any]] = {"in sequence": _in_sequence(configs, networks, resident, orders)}
+        networks, resident, orders = prepared(configs, size, STEPS, WINDOW)
+        calls: dict[str, Callable[[], Any]] = {"in sequence": in_sequence(configs, networks, resident, orders)}
         for together in sorted({1, min(count, 8), count}):
             way = "a loop over members" if together == 1 else f"{together} vectorized"
-            calls[way] = _as_one(configs, networks, resident, orders, together)
-        firsts = {}
-        for way, call in calls.items():
-            started = time.perf_counter()
-            jax.block_until_ready(call())
-            firsts[way] = time.perf_counter() - started
+            calls[way] = as_one(configs, networks, resident, orders, together)
+        firsts = {way: first_call(call) for way, call in calls.items()}
         times = in_turn(calls, seconds)
         base = median_ms(times["in sequence"])
         for way in calls:
@@ -82,18 +77,26 @@ def report(results: dict[str, Any], out: Path) -> list[str]:
         "member has its own compiled training and takes its steps after the other's; as one program all take theirs "
         "in one call, one after another in a compiled loop or vectorized. Measured in turn, compilation aside; the "
         "first call of each, with its compilation, is beside it.",
-        tables.sweep_table(results["members"]),
+        records_table(TABLE, by_setting(results["members"])),
     ]
 
 
-def _network(config: Config, data: Plays) -> Network:
-    head = make_head(config.head)
-    network = make_network(config, head, NUM_STATIC)
-    set_statistics(network, data, head.initial(data.yards))
-    return network
+def prepared(configs: Sequence[Config], size: int, steps: int, window: int) -> tuple[list[Network], Any, list[Any]]:
+    """The networks of the members, `steps` batches of `size` plays on the device, and each member's order of them."""
+    data = synthetic(np.full(steps * size, window))
+    padded = Arrays.of(data, (window,))
+    orders = [Schedule(padded, size, config.training.seed).epoch(0) for config in configs]
+    return [network_of(config, data) for config in configs], to_device(padded), orders
 
 
-def _in_sequence(configs: Sequence[Config], networks: Sequence[Network], resident: Any, orders: Any) -> Any:
+def first_call(call: Callable[[], Any]) -> float:
+    """Seconds of a first call, with its compilation."""
+    started = time.perf_counter()
+    jax.block_until_ready(call())
+    return time.perf_counter() - started
+
+
+def in_sequence(configs: Sequence[Config], networks: Sequence[Network], resident: Any, orders: Any) -> Any:
     trainers, states = [], []
     for config, network in zip(configs, networks, strict=True):
         settings, loss = Hyperparameters.of(config, 1000), objective(config.training.objective)
@@ -108,7 +111,7 @@ def _in_sequence(configs: Sequence[Config], networks: Sequence[Network], residen
     return call
 
 
-def _as_one(
+def as_one(
     configs: Sequence[Config], networks: Sequence[Network], resident: Any, orders: Any, together: int
 ) -> Callable[[], State]:
     widest = max(networks, key=lambda network: network.head.num_outputs)

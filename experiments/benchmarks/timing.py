@@ -3,7 +3,7 @@
 import os
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -43,6 +43,11 @@ def _turn(call: Callable[[], Any]) -> list[float]:
 def median_ms(times: list[float]) -> float:
     """The median in milliseconds."""
     return 1e3 * statistics.median(times)
+
+
+def by_setting(settings: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:
+    """The rows of all settings of the allocator, each with its setting as `allocator`."""
+    return [{**row, "allocator": setting} for setting, rows in settings.items() for row in rows]
 
 
 def extra_memory(call: Any, size: int) -> float:

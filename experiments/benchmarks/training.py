@@ -1,7 +1,7 @@
 """Speed of training: steps against the peer's network, the machine's floor, where a step goes, and whole epochs."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from experiments.benchmarks import training_page as tables
-from experiments.benchmarks.batches import NUM_STATIC, synthetic
+from experiments.benchmarks.batches import NUM_STATIC, network_of, synthetic
 from experiments.benchmarks.peer_network import training_step
-from experiments.benchmarks.timing import in_turn, median_ms
+from experiments.benchmarks.timing import by_setting, in_turn, median_ms
 from sbp_jax.config import Config, HeadConfig
 from sbp_jax.data.batches.arrays import Arrays
 from sbp_jax.data.batches.batching import Batches
@@ -24,8 +23,9 @@ from sbp_jax.evaluation.conformance.reference import Reference
 from sbp_jax.models import FlatEncoder, Network, receptive_field
 from sbp_jax.models.network import NetworkConfig
 from sbp_jax.models.tcn import NO_DROPOUT
+from sbp_jax.reporting.tables import markdown, records_table
 from sbp_jax.training import Hyperparameters, Predictor, ResidentFeed, Trainer, arrays
-from sbp_jax.training.build import make_head, make_network, set_statistics
+from sbp_jax.training.build import make_head, set_statistics
 
 PARTS = ("step", "floor", "shares", "epochs")
 TITLE = "Speed of training"
@@ -57,9 +57,9 @@ def trainer_of(form: str, data: Plays) -> Trainer:
     if form == "all frames":
         encoder = FlatEncoder(PLAYERS, PLAYER_FEATURES)
         network = WholeNetwork(config.network, encoder, head, NUM_STATIC, rngs=nnx.Rngs(0))
+        set_statistics(network, data, head.initial(data.yards))
     else:
-        network = make_network(config, head, NUM_STATIC)
-    set_statistics(network, data, head.initial(data.yards))
+        network = network_of(config, data)
     loss = objective("interval" if form == DEFAULT else "exact")
     return Trainer(Predictor(network), head, loss, Hyperparameters.of(config, 1000))
 
@@ -147,14 +147,45 @@ def report(results: dict[str, Any], out: Path) -> list[str]:
         "one process. Ours computes what the last frame's state depends on; beside it the same over all frames, and "
         "the default network (attention, two hidden layers, interval likelihood, dropout). The peer is the same "
         f"network in PyTorch under gluonts' loss. {TARGET_RATIO} times the peer is wanted at 256 plays.",
-        tables.step_table(results["step"], FORMS),
+        _step_table(results["step"]),
         "## Against the machine's floor",
-        tables.floor_table(results["floor"], results["step"]["kept"]),
+        _floor_table(results["floor"], results["step"]["kept"]),
         "## Where a step of 256 plays goes\n\nEach piece with its gradient, compiled by itself outside of a loop.",
-        tables.shares_table(results["shares"]),
+        records_table("network | piece | ms\n{network} | {piece} | {ms:.1f}", results["shares"]),
         "## Whole epochs",
-        tables.epochs_text(results["epochs"]),
+        _epochs_text(results["epochs"]),
     ]
+
+
+def _step_table(settings: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+    """Plays a second by batch size and allocator setting, and how often ours is as fast as the peer."""
+    cells = []
+    for row in by_setting(settings):
+        speeds = ["not installed" if row[form] is None else f"{1e3 * row['plays'] / row[form]:,.0f}" for form in FORMS]
+        ratio = "" if row["peer"] is None else f"{row['peer'] / row['ours']:.2f}"
+        cells.append([f"{row['plays']:,}", row["allocator"], *speeds, ratio])
+    return markdown(["plays a step", "allocator", *FORMS, "ours / peer"], cells)
+
+
+def _floor_table(floor: Mapping[str, Any], steps: Sequence[Mapping[str, Any]]) -> str:
+    """Operations of a step of 256 plays, and their rate as a share of a large matrix product's."""
+    (at,) = (row for row in steps if row["plays"] == 256)
+    cells = [["matrix product", f"{2 * floor['size'] ** 3 / 1e9:.2f}", f"{floor['flops_per_s'] / 1e9:,.0f}", "100%"]]
+    for form, flops in floor["step_flops"].items():
+        rate = flops / (1e-3 * at[form])
+        cells.append([form, f"{flops / 1e9:.2f}", f"{rate / 1e9:,.0f}", f"{rate / floor['flops_per_s']:.0%}"])
+    return markdown(["work", "10^9 operations", "10^9 a second", "share of the product's"], cells)
+
+
+def _epochs_text(result: Mapping[str, Any]) -> str:
+    """Seconds of whole epochs on the device."""
+    times = result["seconds"]
+    rest = sum(times[1:]) / max(len(times) - 1, 1)
+    return (
+        f"{result['plays']:,} plays of {result['frames']} frames, half of them reflected, {len(times)} epochs of the "
+        f"default network in batches of {result['batch_size']}: {sum(times):.0f} seconds, {times[0]:.1f} of them for "
+        f"the first one with its compilation; {result['plays'] / rest:,.0f} plays/s after it."
+    )
 
 
 def _batch(data: Plays) -> dict[str, jax.Array]:
@@ -167,7 +198,7 @@ def _pieces(form: str) -> dict[str, Callable[[], Any]]:
     data = synthetic(np.full(256, FRAMES))
     config = Config() if form == DEFAULT else Config(network=SAME)
     batch, head, loss = _batch(data), make_head(config.head), objective("interval")
-    network, trainer = make_network(config, head, NUM_STATIC), trainer_of(form, data)
+    network, trainer = network_of(config, data), trainer_of(form, data)
     graph, params, constants = nnx.split(network, nnx.Param, ...)
     encoder, window = network.encoder, slice(-network.receptive_field, None)
     assert encoder is not None, "the forms that are timed look at frames"

@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from experiments.shared.options import Options
-from experiments.shared.training import Figures, chosen_models, trained
+from experiments.shared.study import Figures, Options, chosen_models
 from sbp_jax import configs
 from sbp_jax.config import Config, Kind, SeriesConfig
 from sbp_jax.data.plays import Plays
 from sbp_jax.errors import InputError
 from sbp_jax.evaluation import evaluate_counts
 from sbp_jax.runs.datasets import SeriesDataset, open_dataset
+from sbp_jax.runs.members import train_and_evaluate
 from sbp_jax.runs.run import Run
 from sbp_jax.training.stop import Stop
 
@@ -53,10 +53,10 @@ def networks(
     assert isinstance(dataset, SeriesDataset)
     units = deviations(dataset)
 
-    def judge(run: Run, plays: Plays) -> dict[str, float]:
+    def evaluate(run: Run, plays: Plays) -> dict[str, float]:
         return figures_of(run.predict(plays), plays, units)
 
-    found, folders = trained(chosen, dataset, root, judge, stop, may_diverge=True)
+    found, folders = train_and_evaluate(chosen, dataset, root, evaluate, stop, may_diverge=True)
     return found, folders, dataset
 
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import polars as pl
 
-from experiments.shared.training import Figures, chosen_models, trained
+from experiments.shared.study import Figures, chosen_models
 from sbp_jax import configs
 from sbp_jax.atomic import write_whole
 from sbp_jax.config import Config, SeriesConfig
@@ -16,6 +16,7 @@ from sbp_jax.data.plays import Plays
 from sbp_jax.data.series.sinusoid import TrueLaw, draw, sinusoid
 from sbp_jax.evaluation.metrics import Metrics, pp_error_between
 from sbp_jax.runs.datasets import SeriesDataset, open_dataset
+from sbp_jax.runs.members import train_and_evaluate
 from sbp_jax.runs.run import Run
 from sbp_jax.training.stop import Stop
 
@@ -68,12 +69,12 @@ def networks(
     chosen = {name: configuration(file, kind, seed, quick) for name, kind in models.items()}
     dataset = open_dataset(chosen["SBP"].data)
     assert isinstance(dataset, SeriesDataset)
-    found, folders = trained(chosen, dataset, root, _judge, stop, may_diverge=True)
+
+    def evaluate(run: Run, plays: Plays) -> dict[str, float]:
+        return figures_of(run.predict(plays), plays)
+
+    found, folders = train_and_evaluate(chosen, dataset, root, evaluate, stop, may_diverge=True)
     return found, folders, dataset
-
-
-def _judge(run: Run, plays: Plays) -> dict[str, float]:
-    return figures_of(run.predict(plays), plays)
 
 
 def _figures(

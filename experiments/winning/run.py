@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from experiments.shared.options import Options
-from experiments.shared.passes import REAL_TAILS
-from experiments.winning import skill
+from experiments.shared.study import REAL_TAILS, Options
+from experiments.winning import simulated
 from experiments.winning.choice import AVERAGED, OUTCOMES, RATINGS, SUCCESS, Choice, rated
 from experiments.winning.page import Reliabilities, Winning
 from sbp_jax import configs
@@ -53,7 +52,7 @@ def make(options: Options, root: Path, stop: Stop | None = None) -> list[Any]:
     """
     source, records, root = options.path("play_by_play"), options.path("team_seasons"), root / "winning"
     pages, aggregation = _real(options.quick, root, source, records, stop)
-    return [*pages, *skill.make(options.quick, root, aggregation, stop)]
+    return [*pages, *simulated.make(options.quick, root, aggregation, stop)]
 
 
 def _real(quick: bool, root: Path, source: Path, records: Path, stop: Stop | None) -> tuple[list[Any], str]:

@@ -62,7 +62,7 @@ def command(args: list[str]) -> None:
     import numpy as np
 
     from sbp_jax.data.readers.tables import read_file
-    from sbp_jax.reporting.leaderboard import leaderboard_table
+    from sbp_jax.reporting.tables import leaderboard_table
     from sbp_jax.runs.score import FOLDER, open_target, score
     from sbp_jax.scoring.aggregation import group_columns
     from sbp_jax.scoring.join import joined

@@ -1,7 +1,11 @@
 """Markdown tables from results; imports nothing but the standard library."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import string
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import polars as pl
 
 # how tables and figures call the models
 NAMES = {
@@ -11,11 +15,45 @@ NAMES = {
     "oracle": "Oracle (true law)",
 }
 
+# column -> heading and digits; those that a leaderboard has
+SHOWN = {
+    "score": ("mean score", 3),
+    "reliability": ("reliability", 2),
+    "passer_rating": ("passer rating", 1),
+    "any_a": ("ANY/A", 2),
+    "cpoe": ("CPOE", 1),
+    "success_over_expectation": ("success over expectation", 1),
+    "epa_per_play": ("EPA/play", 3),
+}
+_HIDDEN = ("passer_id",)
+
+
+class _Fields(string.Formatter):
+    """Format strings in which a field that is None is empty."""
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        return "" if value is None else format(value, format_spec)
+
+
+_FIELDS = _Fields()
+
 
 def markdown(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     """A Markdown table; the first column is text, the others are numbers."""
     first, *rest = ("| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |" for row in (header, *rows))
     return "\n".join([first, "| --- |" + " ---: |" * (len(header) - 1), *rest])
+
+
+def records_table(template: str, records: Iterable[Mapping[str, Any]]) -> str:
+    """Return a Markdown table with one row per record.
+
+    Args:
+        template: two lines, the headings and a row, with cells between "|"; a cell is a format string of a record's
+            fields, such as `{seconds:.1f}`, and a field that is None leaves its place empty.
+        records: the rows.
+    """
+    header, row = ([cell.strip() for cell in line.split("|")] for line in template.strip().splitlines())
+    return markdown(header, [[_FIELDS.vformat(cell, (), record) for cell in row] for record in records])
 
 
 def metrics_table(models: Mapping[str, Mapping[str, Any]], unit: str = "yd") -> str:
@@ -28,3 +66,27 @@ def metrics_table(models: Mapping[str, Mapping[str, Any]], unit: str = "yd") -> 
         for name, m in models.items()
     ]
     return markdown(header, rows)
+
+
+def leaderboard_table(table: "pl.DataFrame", most: int = 40) -> str:
+    """The first rows of what `sbp_jax.scoring.aggregate` returns, and further ratings where there are some."""
+    groups = [name for name in table.columns[: table.columns.index("plays")] if name not in _HIDDEN]
+    ours = {"passing_score", "passing_low", "passing_high", "shrunk", "low", "high", "bootstrap_low", "bootstrap_high"}
+    ours |= {"standard_error", "pit", "games", "plays", "passer_id", *groups, *SHOWN, "completion_percentage"}
+    shown = {name: each for name, each in SHOWN.items() if name in table.columns}
+    further = [name for name in table.columns if name not in ours]
+    header = ["rank", *groups, "plays", "games", "passing score", "90 % interval"]
+    header += [heading for heading, _ in shown.values()] + further
+    rows = []
+    for rank, row in enumerate(table.head(most).iter_rows(named=True), start=1):
+        cells = [rank, *(_text(row[name]) for name in groups), row["plays"], row["games"]]
+        cells += [f"{row['passing_score']:.1f}", f"{row['passing_low']:.1f} to {row['passing_high']:.1f}"]
+        cells += ["" if row[name] is None else f"{row[name]:.{digits}f}" for name, (_, digits) in shown.items()]
+        rows.append([*cells, *(_text(row[name]) for name in further)])
+    return markdown(header, rows)
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return ""
+    return f"{value:.2f}" if isinstance(value, float) else str(value)

@@ -18,8 +18,7 @@ from sbp_jax.data.prepared.splits import SPLITS
 from sbp_jax.evaluation import YARDS, IntegerForecast, evaluate, integer_forecast, pp_curve
 from sbp_jax.evaluation.statistics import gap_closed
 from sbp_jax.reporting import figures
-from sbp_jax.reporting.leaderboard import leaderboard_table
-from sbp_jax.reporting.tables import metrics_table
+from sbp_jax.reporting.tables import leaderboard_table, metrics_table
 from sbp_jax.runs.datasets import open_plays
 from sbp_jax.runs.evaluate import LEVELS, oracle_forecast
 from sbp_jax.runs.run import Run, load_run

@@ -2,11 +2,11 @@
 
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +15,7 @@ from tqdm.auto import tqdm
 from sbp_jax.atomic import write_whole
 from sbp_jax.config import Config, digest
 from sbp_jax.data.batches.arrays import Arrays
+from sbp_jax.data.plays import Plays
 from sbp_jax.errors import InputError
 from sbp_jax.runs.datasets import Dataset, dataset_of
 from sbp_jax.runs.lock import held
@@ -29,6 +30,7 @@ from sbp_jax.training.stop import Stop
 from sbp_jax.training.sweep import Sweep, program
 
 RESULT = "result.json"  # in a run's folder, written last: what came of it
+K = TypeVar("K")
 OnDone = Callable[[Config, Path, str | None], None]
 
 
@@ -105,6 +107,48 @@ def train_many(
         Trained(config, folder, result.get("diverged"))
         for config, folder, result in zip(configs, folders, results, strict=True)
     ]
+
+
+def train_and_evaluate(
+    configs: Mapping[K, Config],
+    dataset: Dataset,
+    root: Path,
+    evaluate: Callable[[Run, Plays], dict[str, float]],
+    stop: Stop | None = None,
+    *,
+    may_diverge: bool = False,
+) -> tuple[dict[K, dict[str, Any]], dict[K, Path]]:
+    """Train many configurations and evaluate each on the test plays; those that have a result already are not repeated.
+
+    Args:
+        configs: by any key, such as the model's name and the seed; different ones, with the same data.
+        dataset: that data.
+        root: folder of the runs.
+        evaluate: (run, test plays) -> metrics.
+        stop: asks the training to stop.
+        may_diverge: accept a training run that diverged; its metrics are then the reason alone, as `diverged`.
+
+    Returns:
+        the metrics of each, with the `seconds` of its training, and its folder.
+
+    Raises:
+        InputError: a configuration that cannot be trained; a training run that diverged, unless it may.
+        Stopped: as asked; the same call resumes.
+    """
+    for config in configs.values():
+        check(config)
+
+    def metrics(folder: Path, dataset: Dataset) -> dict[str, float]:
+        run = load_run(folder)
+        return {**evaluate(run, dataset.split("test")), "seconds": float(run.metrics["seconds"].sum())}
+
+    train_members(list(configs.values()), dataset, root, partial(leave_result, metrics, dataset), stop)
+    folders = {key: run_folder(root, config, dataset.fingerprint) for key, config in configs.items()}
+    results = {key: json.loads((folder / RESULT).read_text()) for key, folder in folders.items()}
+    for key, result in results.items():
+        if "diverged" in result and not may_diverge:
+            raise InputError(f"{folders[key]}: the training of {key!s} diverged: {result['diverged']}")
+    return results, folders
 
 
 def train_members(

@@ -1,5 +1,6 @@
 """What a table of results was measured on: processor, system, versions, date."""
 
+import json
 import os
 import platform
 import shlex
@@ -77,6 +78,16 @@ def place() -> dict[str, Any]:
 def heading(title: str, program: str, words: Sequence[str], machine: Mapping[str, Any] | None = None) -> str:
     """Return the beginning of a page of results: title, `command_line(program, words)`, and `sentence(machine)`."""
     return f"# {title}\n\n`{command_line(program, words)}`\n\n{sentence(machine)}"
+
+
+def write_page(out: Path, name: str, paragraphs: Sequence[str], data: Any = None) -> str:
+    """Write a page of results as `NAME.md`, and its data as `NAME.json` next to it; return the page."""
+    out.mkdir(parents=True, exist_ok=True)
+    text = "\n\n".join(paragraphs) + "\n"
+    (out / f"{name}.md").write_text(text, encoding="utf-8")
+    if data is not None:
+        (out / f"{name}.json").write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+    return text
 
 
 def _processor() -> str:

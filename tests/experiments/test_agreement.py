@@ -5,7 +5,7 @@ import json
 import polars as pl
 import pytest
 
-from experiments.agreement import run as agreement
+from experiments import agreement
 from sbp_jax.errors import InputError
 from tests.data import fabricate
 

@@ -13,19 +13,23 @@ import numpy as np
 import pytest
 
 from experiments import benchmark
-from experiments.benchmarks import batches, law, live, sweep, timing, training, variants
+from experiments.benchmarks import batches, law, live, sweep, timing, training
 from sbp_jax.runs import provenance
 
 pytestmark = pytest.mark.unoptimized
 
 
+def page_of(what, results, out, words):
+    return "\n\n".join(benchmark.page(what, results, out, words))
+
+
 def test_every_variant_is_the_same_log_likelihood():
     logits, edges, shape, scale, y, _ = law.inputs(500, 50)
-    want = variants.ours(logits, edges, shape, scale, y)
-    for name, function in variants.VARIANTS.items():
+    want = law.ours(logits, edges, shape, scale, y)
+    for name, function in law.VARIANTS.items():
         np.testing.assert_allclose(function(logits, edges, shape, scale, y), want, rtol=2e-4, atol=2e-4, err_msg=name)
         grads = law.gradient_of(function, edges)((logits, shape, scale), y)[1]
-        wants = law.gradient_of(variants.ours, edges)((logits, shape, scale), y)[1]
+        wants = law.gradient_of(law.ours, edges)((logits, shape, scale), y)[1]
         for got, expected in zip(grads, wants, strict=True):
             np.testing.assert_allclose(got, expected, rtol=2e-3, atol=2e-6, err_msg=name)
 
@@ -34,8 +38,8 @@ def test_every_variant_is_the_same_log_likelihood():
 def test_memory_beyond_inputs_and_outputs_is_at_most_a_fifth_more_than_the_logits(bins):
     logits, edges, shape, scale, y, _ = law.inputs(4096, bins)
     parameters, y = tuple(jnp.asarray(a) for a in (logits, shape, scale)), jnp.asarray(y)
-    forward = law.compiled(lambda p, y: variants.ours(p[0], edges, p[1], p[2], y), parameters, y)
-    both = law.compiled(law.gradient_of(variants.ours, edges), parameters, y)
+    forward = law.compiled(lambda p, y: law.ours(p[0], edges, p[1], p[2], y), parameters, y)
+    both = law.compiled(law.gradient_of(law.ours, edges), parameters, y)
     assert timing.extra_memory(forward, logits.nbytes) <= 1.2
     assert timing.extra_memory(both, logits.nbytes) <= 1.2
 
@@ -60,14 +64,14 @@ def test_tables_and_figure(tmp_path):
         "growth": [{"rows": r, "bins": 100, "gradient_ms": r / 1e3, "copy_ms": r / 1e4} for r in (1000, 10000, 16384)],
         "bandwidth": None,
     }
-    text = benchmark.page("law", results, tmp_path, ["law"])
+    text = page_of("law", results, tmp_path, ["law"])
     assert "| cdf | 16,384 | default | 50.0 | 2.00 | 25.0 | 10 |" in text
     assert "| cdf | 16,384 | kept | 40.0 | 2.00 | 20.0 | 10 |" in text
     assert "JAX found no GPU" in text
     assert (tmp_path / "growth.png").stat().st_size > 5000
     results["peer"] = {"default": [row | {"peer_ms": None}]}
     results["bandwidth"] = [{"work": "copy", "ms": 0.3, "gb_per_s": 3000.0, "share_of_copy": 1.0}]
-    text = benchmark.page("law", results, tmp_path, ["law"])
+    text = page_of("law", results, tmp_path, ["law"])
     assert "not installed" in text
     assert "| copy | 0.300 | 3000 | 100% |" in text
 
@@ -88,11 +92,11 @@ def test_live_calls_are_counted_in_turns_and_their_table_has_targets_and_ratio(t
     cold = [{"import_s": 0.4, "load_s": 5.0, "first_frame_ms": 0.6, "third_frame_ms": 0.3, "process_s": 6.0}]
     results = {"machine": provenance.describe(), "calls": {"default": found, "kept": found}, "cold": cold}
     results["season"] = {"plays": 20000, "frames": 560000, "seconds": [11.0, 5.5, 5.4]}
-    text = benchmark.page("live", results, tmp_path, ["live"])
+    text = page_of("live", results, tmp_path, ["live"])
     assert "| play of 40 | default | 0.400 / 0.800 | 2.000 / 4.000 | 0.5 / 1 | 5.0 |" in text
     assert "11.0 seconds with compilation, then 5.5 and 5.4; 10 are wanted" in text
     assert (tmp_path / "live.png").stat().st_size > 5000
-    assert "flatbuffers is not installed" in benchmark.page("live", results | {"cold": None}, tmp_path, ["live"])
+    assert "flatbuffers is not installed" in page_of("live", results | {"cold": None}, tmp_path, ["live"])
 
 
 @pytest.mark.slow
@@ -126,7 +130,7 @@ def test_batches_are_measured_and_reported(monkeypatch, tmp_path):
     results = {part: getattr(batches, part)(0.0) for part in batches.PARTS}
     assert cores is None or os.sched_getaffinity(0) == cores
     results |= {"machine": provenance.describe(), "note": "quiet", "speed": {"default": results["speed"]}}
-    text = benchmark.page("batches", results, tmp_path, ["batches"])
+    text = page_of("batches", results, tmp_path, ["batches"])
     for words in (
         "| mapped arrays, mirrored | 30% | default |",
         "**quiet**",
@@ -135,7 +139,7 @@ def test_batches_are_measured_and_reported(monkeypatch, tmp_path):
     ):
         assert words in text
     assert all(row["waste"] <= row["equal_steps"] for row in results["waste"])
-    assert "not installed" in benchmark.page("batches", results | {"records": None}, tmp_path, ["batches"])
+    assert "not installed" in page_of("batches", results | {"records": None}, tmp_path, ["batches"])
 
 
 def test_all_frames_and_those_that_count_are_the_same_function():
@@ -155,7 +159,7 @@ def test_training_is_measured_and_reported(monkeypatch, tmp_path):
     results = {part: getattr(training, part)(0.0) for part in training.PARTS if part != "shares"}
     results["shares"] = [{"network": "ours", "piece": "law", "ms": 1.25}]
     results |= {"machine": provenance.describe(), "note": "", "step": {"kept": results["step"]}}
-    text = benchmark.page("training", results, tmp_path, ["training"])
+    text = page_of("training", results, tmp_path, ["training"])
     assert "| ours | law | 1.2 |" in text
     assert "300 plays of 29 frames" in text
     assert ("not installed" in text) == (results["step"]["kept"][0]["peer"] is None)
@@ -172,5 +176,5 @@ def test_sweeps_are_measured_and_reported(monkeypatch, tmp_path):
     rows = sweep.members(0.0)
     assert [row["way"] for row in rows] == ["in sequence", "a loop over members", "2 vectorized"]
     assert rows[0]["ratio"] == 1.0
-    text = benchmark.page("sweep", {"machine": provenance.describe(), "members": {"kept": rows}}, tmp_path, ["sweep"])
+    text = page_of("sweep", {"machine": provenance.describe(), "members": {"kept": rows}}, tmp_path, ["sweep"])
     assert "| 2, a loop over members | kept |" in text

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from experiments.shared import passes
+from experiments.shared import study as passes
 from sbp_jax.evaluation import boosting
 from tests.plays import random_plays
 

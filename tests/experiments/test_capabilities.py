@@ -12,10 +12,9 @@ import pytest
 from experiments.capabilities import run as capabilities
 from experiments.capabilities.approaches import LAWS, Fitted, law
 from experiments.capabilities.baselines import Point, Watch
-from experiments.capabilities.page import Capabilities, differing, drawing, headline, page
 from experiments.capabilities.probes import PROBES, Probe
-from experiments.capabilities.run import measured
-from experiments.shared.options import Options
+from experiments.capabilities.run import Capabilities, differing, drawing, headline, measured, report
+from experiments.shared.study import Options
 from sbp_jax.errors import InputError
 from sbp_jax.evaluation import boosting, detectors
 
@@ -152,14 +151,14 @@ def test_what_is_lacking_is_the_figure():
 
 
 def test_page_and_drawing(found, tmp_path):
-    text = "\n\n".join(page(found))
+    text = "\n\n".join(report(found))
     assert "| Gaussian | yes | yes | yes | no | no | no | no | yes |" in text
     for probe in PROBES:
         assert f"### {probe.name.capitalize()}" in text
         assert probe.criterion in text
     for row in found.rows.iter_rows(named=True):
         assert f"| {row['method']} | {'yes' if row['can'] else 'no'} | {row['measured']} |" in text
-    drawing(tmp_path / "capabilities.png", found)
+    drawing(found, tmp_path / "capabilities.png")
     assert (tmp_path / "capabilities.png").stat().st_size > 10_000
 
 

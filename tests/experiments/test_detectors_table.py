@@ -5,8 +5,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from experiments import reproduce
-from experiments.detectors import run as detectors
+from experiments import detectors, reproduce
 from experiments.shared import sinusoid
 from sbp_jax.distributions import Normal
 from sbp_jax.evaluation.alarms import inject

@@ -12,7 +12,7 @@ import pytest
 
 from experiments import benchmark
 from experiments.benchmarks import device, device_page, device_parts
-from experiments.benchmarks.device_sizes import FULL, SMOKE
+from experiments.benchmarks.device_parts import FULL, SMOKE
 from sbp_jax.runs import provenance
 from tests.slow import marked
 
@@ -35,8 +35,8 @@ COMPLETE = {
 def page_of(part, result, status="running"):
     """The page of one part."""
     record = {"status": status, "seconds": 1.0, "result": result, "device_peak_bytes": 2**30}
-    results = {"machine": provenance.describe(), "smoke": False, "budget_s": 480.0, "parts": {part: record}}
-    return device_page.page(results, ["device"])
+    results = {"machine": provenance.describe(), "smoke": False, "budget_s": 480.0, "words": ["device"]}
+    return device_page.page(results | {"parts": {part: record}})
 
 
 def environment_without(names, folder):
@@ -149,19 +149,19 @@ def test_all_parts_run_where_little_is_installed(tmp_path):
     assert results["parts"]["tests"]["result"]["counts"]["passed"] > 5
 
 
-def settings(tmp_path, parts, budget_s):
-    return device.Settings(parts, True, budget_s, tmp_path, ("device", "--smoke"))
+def run(out, parts, budget_s):
+    return device.run(parts, True, budget_s, out, ["device", "--smoke"])
 
 
 def test_a_part_is_stopped_at_its_deadline_and_the_page_says_so(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(device, "MIN_S", 0.0)
-    assert device.run(settings(tmp_path, ("likelihood",), 0.05)) == 1
+    assert run(tmp_path, ["likelihood"], 0.05) == 1
     assert "stopped" in (tmp_path / "device.md").read_text()
     assert "seconds were over" in capsys.readouterr().out
 
 
 def test_a_part_with_too_little_time_is_skipped_and_the_page_says_so(tmp_path):
-    assert device.run(settings(tmp_path, ("likelihood", "tests"), 1.0)) == 1
+    assert run(tmp_path, ["likelihood", "tests"], 1.0) == 1
     results = json.loads((tmp_path / "device.json").read_text())
     assert [record["status"] for record in results["parts"].values()] == ["skipped", "skipped"]
     text = (tmp_path / "device.md").read_text()
@@ -175,12 +175,15 @@ def test_what_a_part_has_measured_before_it_crashes_is_kept(tmp_path, monkeypatc
         raise RuntimeError("out of memory\nmore")
 
     monkeypatch.setitem(device_parts.PARTS, "tests", broken)
-    path = tmp_path / "result.json"
-    assert device.measure("tests", True, path) == 1
-    record = json.loads(path.read_text())
-    assert record["error"] == "RuntimeError: out of memory"
+    parts = {"tests": {"status": "not started", "result": {}}}
+    device.write(tmp_path, {"machine": None, "smoke": True, "budget_s": 1.0, "words": ["device"], "parts": parts})
+    assert device.measure("tests", tmp_path) == 1
+    results = device.read(tmp_path)
+    record = results["parts"]["tests"]
+    assert (record["status"], record["reason"]) == ("failed", "RuntimeError: out of memory")
     assert record["result"] == {"tests": ["a"], "missing": []}
-    assert record["machine"]["python"]
+    assert results["machine"]["python"]
+    assert "failed after 0 seconds: RuntimeError: out of memory" in (tmp_path / "device.md").read_text()
     assert device._exit(-9) == "its process was ended by SIGKILL"
     assert device._exit(3) == "its process ended with exit code 3"
 

@@ -6,10 +6,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from experiments.growth import page as growth_page
-from experiments.growth import run as scale
-from experiments.growth.page import Growth
-from experiments.shared.options import Options
+from experiments import growth as growth_page
+from experiments import growth as scale
+from experiments.growth import Growth
+from experiments.shared.study import Options
 from sbp_jax.errors import InputError
 from sbp_jax.runs.datasets import Dataset
 from sbp_jax.runs.subset import FirstGames
@@ -123,7 +123,7 @@ def test_one_seed_tells_nothing_apart():
 
 
 def test_the_page_has_every_size_with_its_interval():
-    text = "\n\n".join(growth_page.page(made_up()))
+    text = "\n\n".join(growth_page.report(made_up()))
     assert text.startswith("About. 3 seeds; mean and 95% interval over them.\n\n### By training plays\n")
     assert "| 100 | 2.9000 ± 0.0248 | 5.0000 ± 0.0248 | 5.0000 ± 0.0000 | 0.0100 ± 0.0000 | 10% | 50% |" in text
     assert "| Oracle | 2.0000 | 4.0000 | 6.0000 | 0.0200 |  |  |" in text
@@ -136,7 +136,7 @@ def test_the_page_has_every_size_with_its_interval():
 
 
 def test_the_figure_is_drawn(tmp_path):
-    growth_page.drawing(tmp_path / "scale.png", made_up())
+    growth_page.drawing(made_up(), tmp_path / "scale.png")
     assert (tmp_path / "scale.png").stat().st_size > 10_000
 
 

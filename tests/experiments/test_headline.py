@@ -2,8 +2,7 @@
 
 import polars as pl
 
-from experiments.shared.headline import headline, listed
-from sbp_jax.reporting.comparison import Comparison, Figure
+from sbp_jax.reporting.comparison import Comparison, Figure, headline, listed
 
 FIGURES = {
     "nll": Figure("NLL", 2, judged=True),

@@ -4,8 +4,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from experiments.marginals import run as marginals
-from experiments.marginals.page import Sample
+from experiments import marginals
+from experiments.marginals import Sample
 from sbp_jax.data.simulator.simulate import SimulationConfig, simulate
 from sbp_jax.errors import InputError
 

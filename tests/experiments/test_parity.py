@@ -7,7 +7,7 @@ import mpmath as mp
 import numpy as np
 import pytest
 
-from experiments.parity import run as parity
+from experiments import parity
 from sbp_jax.errors import InputError
 from sbp_jax.evaluation.conformance import PROPERTIES, Case, Finding, Ours, Property, Reference, measure
 from sbp_jax.evaluation.conformance.case import pareto_log_density

@@ -5,9 +5,8 @@ import polars as pl
 import pytest
 from scipy import stats
 
-from experiments.winning import recovery
-from experiments.winning.choice import AVERAGED, RATINGS
-from experiments.winning.truth import KNOWN, with_truth
+from experiments.winning import simulated as recovery
+from experiments.winning.choice import AVERAGED, KNOWN, RATINGS, with_truth
 from sbp_jax.config import Config, DataConfig, HeadConfig, TrainingConfig
 from sbp_jax.data.simulator.simulate import SimulationConfig, TrueLaw, simulate
 from sbp_jax.models.network import NetworkConfig

@@ -1,13 +1,14 @@
 """Published tables: figures of known laws, the command's mistakes, and the whole way on a few values."""
 
+from types import SimpleNamespace
+
 import jax.numpy as jnp
 import numpy as np
 import polars as pl
 import pytest
 import scipy.stats
 
-from experiments import reproduce
-from experiments.pp import run as pp
+from experiments import pp, reproduce
 from experiments.shared import sinusoid as networks
 from sbp_jax.data.series.sinusoid import draw, sinusoid
 from sbp_jax.distributions import Normal
@@ -62,7 +63,7 @@ def test_mistakes_are_one_line(words, message):
 def test_a_table_without_its_data_does_not_keep_the_others_from_being_made(tmp_path, monkeypatch, capsys):
     made = []
     monkeypatch.chdir(tmp_path)
-    tables = {"mae": reproduce.TABLES["mae"], "pp": reproduce.Table("", lambda *_: made.append("pp") or [])}
+    tables = {"mae": reproduce.TABLES["mae"], "pp": SimpleNamespace(TITLE="", make=lambda *_: made.append("pp") or [])}
     monkeypatch.setattr(reproduce, "TABLES", tables)
     with pytest.raises(InputError, match=r"not made: mae: nowhere.csv: not found; say where it is with --play-by-play"):
         reproduce.command(["all", "--play-by-play", "nowhere.csv"])

@@ -11,7 +11,7 @@ pytest.importorskip("websockets")
 
 from websockets.asyncio.server import serve
 
-from experiments.benchmarks.service_page import page
+from experiments.benchmarks.service_load import page
 from sbp_jax.service.load import clients as service_clients
 
 PLAYS, FRAMES, SUMMARY, SCORE = 3, 3, dict.fromkeys(service_clients.NUMBERS, 1.5), {"yards": 4.0, "pit": 0.25}
@@ -121,7 +121,7 @@ def test_the_page_tells_what_was_counted():
     }
     asked = {"note": "", "plays": 8, "hz": 10.0, "each": 4, "different": 20, "run": "r", "processes": 2}
     results = {"machine": None, "asked": asked | {"tolerance": 1e-4}, "packages": {"uvicorn": "1"}, "parts": parts}
-    text = page(results, ["r"])
+    text = "\n\n".join(page(results, ["r"]))
     assert "| lost | 2 | 0 | 0 |" in text
     assert "| wrong | 0 | 5 | 0 |" in text
     assert "| latency p99, ms | 3.2 | 3.2 | 3.2 |" in text

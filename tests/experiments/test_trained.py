@@ -1,6 +1,6 @@
 """Rows of tables from what trainings left."""
 
-from experiments.shared.training import rows_of
+from experiments.shared.study import rows_of
 
 
 def test_rows_have_every_figure_and_why_one_is_missing():

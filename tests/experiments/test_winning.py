@@ -7,11 +7,6 @@ import pytest
 from experiments.winning.page import (
     Recovery,
     Winning,
-    recovery_drawing,
-    recovery_headline,
-    recovery_report,
-    winning_drawing,
-    winning_headline,
 )
 from sbp_jax.scoring.winning import correlations
 
@@ -33,23 +28,23 @@ def recovery(lead, leagues=LEAGUES):
 @pytest.mark.parametrize(("lead", "verdict"), [(0.05, "ahead of"), (-0.05, "behind"), (0.0, "not told from")])
 def test_the_verdict_is_of_pairs_and_no_bound_is_a_rival(lead, verdict):
     found = recovery(lead)
-    (said,) = recovery_headline(found).sentences
+    (said,) = found.headline().sentences
     assert said.startswith(f"Ours against the best rival: {verdict} rival at 50 (")
     expected = (found.of("ours", 50) - found.of("rival", 50)).mean()
     assert f"({expected:+.3f} ± " in said
-    text = "\n".join(recovery_report(found))
+    text = "\n".join(found.report())
     error = found.of("ours", 100).std(ddof=1) / np.sqrt(LEAGUES)
     assert f"{found.value('ours', 100):.3f} ± {error:.3f}" in text
     assert "bound" not in said
 
 
 def test_one_league_tells_nothing():
-    (said,) = recovery_headline(recovery(0.5, leagues=1)).sentences
+    (said,) = recovery(0.5, leagues=1).headline().sentences
     assert "not told from rival at 50 (" in said
 
 
 def test_the_drawing_is_written(tmp_path):
-    recovery_drawing(tmp_path / "skill.png", recovery(0.1))
+    recovery(0.1).drawing(tmp_path / "skill.png")
     assert (tmp_path / "skill.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -64,13 +59,13 @@ def winning(**kinds):
 
 
 def test_neither_bounds_nor_other_ratings_of_ours_are_rivals():
-    (said,) = winning_headline(winning(known=("bound",), siblings=("sibling",))).sentences
+    (said,) = winning(known=("bound",), siblings=("sibling",)).headline().sentences
     assert "ours" in said
     assert "is ahead of the best other, rival (" in said
-    (said,) = winning_headline(winning(known=("bound",))).sentences
+    (said,) = winning(known=("bound",)).headline().sentences
     assert "is behind the best other, sibling (" in said
 
 
 def test_the_drawing_of_correlations_is_written(tmp_path):
-    winning_drawing(tmp_path / "winning.png", winning())
+    winning().drawing(tmp_path / "winning.png")
     assert (tmp_path / "winning.png").read_bytes().startswith(b"\x89PNG")

@@ -7,7 +7,6 @@ import polars as pl
 import pytest
 from scipy.stats import t
 
-from experiments.shared.headline import headline
 from sbp_jax.reporting.comparison import (
     Comparison,
     Figure,
@@ -15,6 +14,7 @@ from sbp_jax.reporting.comparison import (
     differences,
     diverged,
     drawing,
+    headline,
     report,
     table,
     verdicts,
@@ -127,5 +127,5 @@ def test_report_and_figure(tmp_path):
     text = "\n\n".join(report(comparison()))
     assert text.startswith("Two models. 5 seeds; mean and 95% interval over them.")
     assert text.endswith("A note.")
-    drawing(tmp_path / "models.png", comparison())
+    drawing(comparison(), tmp_path / "models.png")
     assert (tmp_path / "models.png").stat().st_size > 5000

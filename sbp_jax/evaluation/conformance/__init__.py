@@ -5,10 +5,10 @@ is measured through the methods of `Implementation`; `Ours` is this package and 
 """
 
 from sbp_jax.evaluation.conformance.case import Case
-from sbp_jax.evaluation.conformance.catalogue import PROPERTIES, Property, measure
+from sbp_jax.evaluation.conformance.catalogue import PROPERTIES, Property, compare, measure
 from sbp_jax.evaluation.conformance.implementation import Implementation
 from sbp_jax.evaluation.conformance.measures import Finding
 from sbp_jax.evaluation.conformance.ours import Ours
 from sbp_jax.evaluation.conformance.reference import Reference
 
-__all__ = ["PROPERTIES", "Case", "Finding", "Implementation", "Ours", "Property", "Reference", "measure"]
+__all__ = ["PROPERTIES", "Case", "Finding", "Implementation", "Ours", "Property", "Reference", "compare", "measure"]

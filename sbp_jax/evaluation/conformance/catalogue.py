@@ -1,8 +1,9 @@
 """The properties, each with what is right and what is known to be wrong."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -28,6 +29,20 @@ def measure(prop: Property, side: Implementation) -> Finding:
         return prop.finding(side)
     except Exception as error:  # an implementation may fail in any way, and the table says how
         return Finding(f"raises {type(error).__name__}", False)
+
+
+def compare(ours: Implementation, other: Implementation | None) -> list[dict[str, Any]]:
+    """Measure every property on two implementations; the findings on the `peer` are None where there is no other."""
+    return [
+        {
+            "name": each.name,
+            "right": each.right,
+            "defect": each.defect,
+            "ours": asdict(measure(each, ours)),
+            "peer": None if other is None else asdict(measure(each, other)),
+        }
+        for each in PROPERTIES
+    ]
 
 
 def _properties() -> tuple[Property, ...]:

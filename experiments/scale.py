@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -12,13 +13,17 @@ from typing import Literal
 import polars as pl
 from tqdm import tqdm
 
-from experiments.scale.page import growth_figure
-from sbp_jax.cli.flags import parse
+from sbp_jax.cli.flags import parse, run
 from sbp_jax.data.simulator.simulate import SimulationConfig, simulate
 from sbp_jax.errors import InputError
-from sbp_jax.reporting.tables import markdown
+from sbp_jax.reporting.style import COLOURS, figure
+from sbp_jax.reporting.tables import records_table
 from sbp_jax.runs import provenance
 
+TABLE = """
+plays | kept | files, GiB | simulate, s | prepare, s | plays/s | peak memory, GiB
+{plays:,} | {kept:,} | {files_gib:.2f} | {simulate_s:.0f} | {prepare_s:.0f} | {plays_per_s:.0f} | {peak_gib:.2f}
+"""
 # prepares in a process of its own, which then tells its peak memory
 _PREPARE = """
 import json, resource, sys
@@ -77,26 +82,34 @@ def command(words: list[str]) -> None:
     if not options.plays or min(options.plays) < 1:
         raise InputError(f"--plays: expected numbers of at least 1, got {options.plays}")
     rows = [measure(plays, options) for plays in tqdm(options.plays, desc="scale", unit=" sizes")]
-    header = ["plays", "kept", "files, GiB", "simulate, s", "prepare, s", "plays/s", "peak memory, GiB"]
-    table = markdown(
-        header,
-        [
-            [
-                f"{row['plays']:,}",
-                f"{row['kept']:,}",
-                f"{row['files_gib']:.2f}",
-                f"{row['simulate_s']:.0f}",
-                f"{row['prepare_s']:.0f}",
-                f"{row['plays'] / row['prepare_s']:.0f}",
-                f"{row['peak_gib']:.2f}",
-            ]
-            for row in rows
-        ],
-    )
+    table = records_table(TABLE, [row | {"plays_per_s": row["plays"] / row["prepare_s"]} for row in rows])
     options.out.mkdir(parents=True, exist_ok=True)
     growth_figure(options.out / "scale.png", rows)
     pl.DataFrame(rows).write_csv(options.out / "scale.csv")
     title = f"From {options.format} files to the prepared data set"
-    text = f"{provenance.heading(title, 'experiments.scale', words)}\n\n{table}\n\n![growth](scale.png)\n"
-    (options.out / "scale.md").write_text(text)
-    print(text)
+    heading = provenance.heading(title, "experiments.scale", words)
+    print(provenance.write_page(options.out, "scale", [heading, table, "![growth](scale.png)"]))
+
+
+def growth_figure(path: Path, rows: Sequence[Mapping[str, float]]) -> None:
+    """Seconds and peak memory against plays, beside a line through the origin and the largest point.
+
+    Args:
+        path: PNG to write.
+        rows: `plays`, `simulate_s`, `prepare_s` [seconds] and `peak_gib`, one a size.
+    """
+    plays = [row["plays"] for row in rows]
+    with figure(path, 9.0, 3.4) as drawing:
+        seconds, memory = drawing.subplots(1, 2)
+        for column, label, colour in (("prepare_s", "prepare", "sbp"), ("simulate_s", "simulate", "marginal")):
+            seconds.plot(plays, [row[column] for row in rows], "o-", color=COLOURS[colour], label=label)
+        last = rows[-1]
+        seconds.plot([0, last["plays"]], [0, last["prepare_s"]], ":", color="black", label="linear")
+        seconds.set(xlabel="plays", ylabel="seconds", title="time")
+        seconds.legend()
+        memory.plot(plays, [row["peak_gib"] for row in rows], "o-", color=COLOURS["sbp"])
+        memory.set(xlabel="plays", ylabel="GiB", title="peak memory of preparing", ylim=(0, None))
+
+
+if __name__ == "__main__":
+    run(command, sys.argv[1:])

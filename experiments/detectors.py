@@ -15,7 +15,7 @@ import polars as pl
 from tqdm import tqdm
 
 from experiments.shared import counts, sinusoid
-from experiments.shared.options import Options
+from experiments.shared.study import Options
 from sbp_jax.data.plays import Plays
 from sbp_jax.data.prepared.splits import SPLITS
 from sbp_jax.data.series.reading import Series, windows

@@ -7,8 +7,7 @@ negative log-likelihood of cells of one width, CRPS, the error of the median, an
 from pathlib import Path
 
 from experiments.shared import sinusoid
-from experiments.shared.options import Options
-from experiments.shared.training import Figures, rows_of
+from experiments.shared.study import Figures, Options, rows_of
 from sbp_jax.reporting.comparison import PP_ERRORS, Comparison, Figure
 from sbp_jax.runs.run import load_run
 from sbp_jax.runs.setup import marginal_law

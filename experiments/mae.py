@@ -7,14 +7,11 @@ with the air yards, which are known only after the throw. XGBoost predicts a poi
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
 
-from experiments.shared.options import Options
-from experiments.shared.passes import EXTRAS, REAL_TAILS, TEST_PLAYS, sampled
-from experiments.shared.training import chosen_models, rows_of, trained
+from experiments.shared.study import EXTRAS, REAL_TAILS, TEST_PLAYS, Options, chosen_models, evaluated, rows_of, sampled
 from sbp_jax import configs
 from sbp_jax.config import Config, DataConfig, Kind
 from sbp_jax.data.plays import Plays
@@ -24,7 +21,8 @@ from sbp_jax.evaluation.boosting import OBJECTIVES, grown, tuned
 from sbp_jax.reporting.comparison import PP_ERRORS, Comparison, Figure
 from sbp_jax.runs.datasets import Dataset, PlayDataset, open_dataset
 from sbp_jax.runs.evaluate import evaluate_distribution, oracle_forecast
-from sbp_jax.runs.run import Run, load_run
+from sbp_jax.runs.members import train_and_evaluate
+from sbp_jax.runs.run import load_run
 from sbp_jax.runs.setup import marginal_law
 from sbp_jax.training.stop import Stop
 
@@ -136,10 +134,15 @@ def _rows(
     """The figures of all models, one row a model and seed, and the data; `columns` is what XGBoost sees of plays."""
     seeds, quick, dataset = options.seeds, options.quick, open_dataset(base.data)
     models = chosen_models(MODELS, quick)
-    chosen = {(name, seed): _model(base, kind, seed, quick) for name, kind in models.items() for seed in range(seeds)}
-    found, folders = trained(chosen, dataset, root, _judge, stop, may_diverge=True)
+    training = replace(base.training, epochs=1) if quick else base.training
+    chosen = {
+        (name, seed): replace(base, head=replace(base.head, kind=kind), training=replace(training, seed=seed))
+        for name, kind in models.items()
+        for seed in range(seeds)
+    }
+    found, folders = train_and_evaluate(chosen, dataset, root, evaluated, stop, may_diverge=True)
     test, run = sampled(dataset.split("test")), load_run(folders["SBP", 0])
-    fixed = {"Marginal": _figures(marginal_law(run.model, test), test)}
+    fixed = {"Marginal": evaluate_distribution(marginal_law(run.model, test), test).metrics.flat()}
     if isinstance(dataset, PlayDataset) and dataset.simulated is not None:
         fixed["Oracle"] = evaluate(oracle_forecast(dataset.truth(), test), test.yards).flat()
     known = Plays.concatenate([dataset.split("train"), dataset.split("validation")])
@@ -151,17 +154,3 @@ def _rows(
             found[f"XGBoost, {loss} error", seed] = {"mae": float(np.mean(np.abs(error)))}
     found |= {(name, seed): figures for name, figures in fixed.items() for seed in range(seeds)}
     return rows_of(found, FIGURES), dataset
-
-
-def _model(base: Config, kind: Kind, seed: int, quick: bool) -> Config:
-    training = replace(base.training, seed=seed, epochs=1 if quick else base.training.epochs)
-    return replace(base, head=replace(base.head, kind=kind), training=training)
-
-
-def _judge(run: Run, plays: Plays) -> dict[str, float]:
-    plays = sampled(plays)
-    return _figures(run.predict(plays), plays)
-
-
-def _figures(law: Any, plays: Plays) -> dict[str, float]:
-    return evaluate_distribution(law, plays).metrics.flat()

@@ -8,8 +8,7 @@ units of each series' mean deviation in its training part, so that no series is 
 from pathlib import Path
 
 from experiments.shared import counts
-from experiments.shared.options import Options
-from experiments.shared.training import rows_of
+from experiments.shared.study import Options, rows_of
 from sbp_jax.data.series.reading import Series
 from sbp_jax.reporting.comparison import PP_ERRORS, Comparison, Figure
 from sbp_jax.runs.run import load_run

@@ -4,7 +4,7 @@ Kept plays are held against the lists of outcomes, which here are read apart fro
 of the positions.
 """
 
-import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,7 +14,7 @@ import polars as pl
 import tyro
 from tqdm import tqdm
 
-from sbp_jax.cli.flags import parse
+from sbp_jax.cli.flags import parse, run
 from sbp_jax.data.plays import PLAY
 from sbp_jax.data.readers.formats import Table, find_tables, read_table
 from sbp_jax.data.readers.kinematics import FRAME_S, VELOCITY_WINDOW, trailing_slope
@@ -112,22 +112,20 @@ def speeds(table: Table) -> dict[str, float]:
         given = rows["s"].to_numpy()[:, None] * np.stack([np.sin(angle), np.cos(angle)], axis=1)
         trailing = trailing_slope(places, clock, track, VELOCITY_WINDOW)
         found["trailing"].append(np.linalg.norm(given - trailing, axis=1))
-        found["centred"].append(_difference(given, places, clock, track, 1, 0))
-        found["second"].append(_difference(given, places, clock, track, 1, _CENTRED))
+        for name, smooth in (("centred", 0), ("second", _CENTRED)):
+            found[name].append(_difference(given, places, clock, track, smooth))
     return {f"{name}_yps": float(np.nanmedian(np.concatenate(values))) for name, values in found.items()}
 
 
-def _difference(
-    given: np.ndarray, places: np.ndarray, clock: np.ndarray, track: np.ndarray, step: int, smooth: int
-) -> np.ndarray:
+def _difference(given: np.ndarray, places: np.ndarray, clock: np.ndarray, track: np.ndarray, smooth: int) -> np.ndarray:
     """Length of the given velocity minus the mean of centred differences over `smooth` frames to either side."""
-    reach = step + smooth
+    reach = 1 + smooth
     middle = np.arange(reach, len(places) - reach)
     first, last = middle - reach, middle + reach
     middle = middle[(track[first] == track[last]) & (clock[last] - clock[first] == 2 * reach)]
     lags = range(-smooth, smooth + 1)
-    total = sum(places[middle + lag + step] - places[middle + lag - step] for lag in lags)
-    return np.linalg.norm(given[middle] - total / (len(lags) * 2 * step * FRAME_S), axis=1)
+    total = sum(places[middle + lag + 1] - places[middle + lag - 1] for lag in lags)
+    return np.linalg.norm(given[middle] - total / (len(lags) * 2 * FRAME_S), axis=1)
 
 
 def tables(rows: list[dict[str, Any]]) -> str:
@@ -165,9 +163,9 @@ def command(words: list[str]) -> None:
     tracking = [table for table in found if table.role == "tracking"]
     listed = pl.concat([_listed(file) for file in outcomes])
     rows = [account(table, outcomes, listed) for table in tqdm(tracking, desc="agreement", unit=" files")]
-    options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "agreement.json").write_text(json.dumps(rows, indent=1) + "\n")
     heading = provenance.heading("Every play of real files", "experiments.agreement", words)
-    text = f"{heading}\n\n{tables(rows)}\n"
-    (options.out / "agreement.md").write_text(text)
-    print(text)
+    print(provenance.write_page(options.out, "agreement", [heading, tables(rows)], rows))
+
+
+if __name__ == "__main__":
+    run(command, sys.argv[1:])

@@ -1,30 +1,54 @@
 """Simulated marginals against real ones: python -m experiments.marginals FOLDER --real PLAY_BY_PLAY."""
 
 import json
+import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import polars as pl
 import tyro
+from matplotlib.axes import Axes
 
-from experiments.marginals.page import Sample, draw
-from sbp_jax.cli.flags import parse
+from sbp_jax.cli.flags import parse, run
 from sbp_jax.data.readers.rules import Rules
 from sbp_jax.data.readers.tables import check_column, read_file
 from sbp_jax.data.readers.tracking import read_tracking
 from sbp_jax.errors import InputError
+from sbp_jax.reporting.style import ACTUAL, COLOURS, figure
 from sbp_jax.reporting.tables import markdown
 from sbp_jax.runs import provenance
 
 PROGRAM = "python -m experiments.marginals"
+TAILS = {"Lower": "most", "Upper": "least"}
 LEVELS = (0.001, 0.01, 0.05, 0.5, 0.95, 0.99, 0.999)
 DOWNS = {0: "all", 1: "1st", 2: "2nd", 3: "3rd", 4: "4th"}
+_COLOURS = {"simulated": COLOURS["oracle"], "real": ACTUAL}
 _RESULTS = {"C": "complete", "I": "incomplete", "IN": "intercepted"}
 _LAST_REGULAR_WEEK = 17  # of the seasons 2017-2020
 _PLAYS_SHOWN = 30  # below it a column of a down says nothing
 _FAR_POINTS, _FAR_YARDS, _FAR_ERRORS = 1.0, 1.5, 3.0  # what the list of gaps calls far apart
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Passes of one source.
+
+    Attributes:
+        result: C, I or IN, [plays].
+        yards: whole yards gained, [plays].
+        down: 1 to 4, [plays].
+        frames: from the snap to the release, both counted, [tracked plays]; may be empty.
+        frames_down: down of those, [tracked plays].
+    """
+
+    result: np.ndarray
+    yards: np.ndarray
+    down: np.ndarray
+    frames: np.ndarray
+    frames_down: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -139,12 +163,9 @@ def command(args: list[str]) -> None:
             raise InputError("real-tracking: given without --real; name the play-by-play as well")
     else:
         samples["real"] = real_sample(options.real, options.real_tracking)
+    title = "Marginals of simulated passes" + " against real ones" * ("real" in samples)
     text = [
-        provenance.heading(
-            "Marginals of simulated passes" + " against real ones" * ("real" in samples),
-            "experiments.marginals",
-            args,
-        ),
+        provenance.heading(title, "experiments.marginals", args),
         _origin(options.folder),
         table(samples),
     ]
@@ -160,9 +181,8 @@ def command(args: list[str]) -> None:
         " counted. An empty cell has too few plays.",
         "![shares of results, probabilities of yards, both tails, and frames to the throw](marginals.png)",
     ]
-    options.out.mkdir(parents=True, exist_ok=True)
     draw(options.out / "marginals.png", samples)
-    (options.out / "marginals.md").write_text("\n\n".join(text) + "\n", encoding="utf-8")
+    provenance.write_page(options.out, "marginals", text)
     print("\n\n".join(text[2:-1]))
     print(f"\nwritten to {options.out}: marginals.md, marginals.png")
 
@@ -181,3 +201,72 @@ def _text(name: str, value: float) -> str:
     if not np.isfinite(value):
         return ""
     return f"{value:.2f}" if name.endswith("%") or name.startswith("mean") else f"{value:,.0f}"
+
+
+def draw(path: Path, samples: Mapping[str, Sample]) -> None:
+    """Six panels of the samples ("simulated", "real") as PNG."""
+    with figure(path, 12.6, 6.8) as drawing:
+        axes = drawing.subplots(2, 3)
+        _shares(axes[0, 0], samples)
+        _steps(axes[0, 1], samples, np.arange(-8, 36), np.equal, "Probability of every gain")
+        _quantiles(axes[0, 2], samples)
+        lower, upper = (f"{tail} tail: share of at {end} so many yards" for tail, end in TAILS.items())
+        _steps(axes[1, 0], samples, np.arange(-25, 1), np.less_equal, lower)
+        _steps(axes[1, 1], samples, np.arange(0, 100), np.greater_equal, upper)
+        _frames(axes[1, 2], samples)
+
+
+def _shares(ax: Axes, samples: Mapping[str, Sample]) -> None:
+    width = 0.8 / len(samples)
+    for k, (name, sample) in enumerate(samples.items()):
+        at = np.arange(1, 5) + (k - (len(samples) - 1) / 2) * width
+        bottom = np.zeros(4)
+        for code, shade in zip(_RESULTS, (0.95, 0.5, 0.2), strict=True):
+            here = [sample.result[sample.down == down] for down in range(1, 5)]
+            share = np.array([np.mean(codes == code) if len(codes) else 0.0 for codes in here])
+            ax.bar(
+                at, share, 0.92 * width, bottom, color=_COLOURS[name], alpha=shade, label=name if code == "C" else None
+            )
+            bottom += share
+    ax.set(title="Complete, incomplete, intercepted (from below)", xlabel="down", ylabel="share", xticks=range(1, 5))
+    ax.legend(loc="lower left", frameon=True)
+
+
+def _steps(ax: Axes, samples: Mapping[str, Sample], values: np.ndarray, compare: Any, title: str) -> None:
+    """The share of plays whose yards compare so with each value; none where there is no play."""
+    for name, sample in samples.items():
+        share = np.array([np.mean(compare(sample.yards, value)) for value in values])
+        share = np.where(share > 0, share, np.nan)
+        ax.step(values, share, where="mid", color=_COLOURS[name], lw=1.4, label=name)
+    ax.set(title=title, xlabel="yards", ylabel="share", yscale="log")
+    ax.legend()
+
+
+def _quantiles(ax: Axes, samples: Mapping[str, Sample]) -> None:
+    if len(samples) < 2:
+        ax.set_axis_off()
+        return
+    simulated, real = (samples[name].yards for name in ("simulated", "real"))
+    fewest = min(len(simulated), len(real))
+    levels = np.unique(np.concatenate([np.geomspace(1 / fewest, 0.5, 60), 1 - np.geomspace(1 / fewest, 0.5, 60)]))
+    x, y = (np.quantile(values, levels, method="inverted_cdf") for values in (real, simulated))
+    ends = [min(x.min(), y.min()), max(x.max(), y.max())]
+    ax.plot(ends, ends, color="#333333", lw=0.8, ls=":")
+    ax.plot(x, y, "o", ms=3.5, color=_COLOURS["simulated"])
+    ax.set(title="Quantiles of yards", xlabel="real, yards", ylabel="simulated, yards")
+
+
+def _frames(ax: Axes, samples: Mapping[str, Sample]) -> None:
+    bins = np.arange(5.5, 80.5, 3.0)
+    for name, sample in samples.items():
+        if len(sample.frames):
+            label = f"{name}, {len(sample.frames):,} plays"
+            ax.hist(
+                sample.frames, bins.tolist(), density=True, histtype="step", color=_COLOURS[name], lw=1.4, label=label
+            )
+    ax.set(title="Frames from the snap to the throw", xlabel="tenths of a second", ylabel="density")
+    ax.legend()
+
+
+if __name__ == "__main__":
+    run(command, sys.argv[1:])

@@ -1,1 +1,0 @@
-"""What becomes of every play of tracking files."""

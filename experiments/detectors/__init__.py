@@ -1,1 +1,0 @@
-"""Alarms on extremes: detectors and predicted tail probabilities."""

@@ -1,1 +1,0 @@
-"""Metrics by the number of training plays and of parameters."""

@@ -1,1 +1,0 @@
-"""Errors of the predictive median, on simulated and on real passes."""

@@ -1,1 +1,0 @@
-"""Marginals of simulated passes against real ones."""

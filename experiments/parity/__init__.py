@@ -1,1 +1,0 @@
-"""The published implementation and this package, property by property."""

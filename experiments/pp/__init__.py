@@ -1,1 +1,0 @@
-"""Probability-probability errors on the public demo's series."""

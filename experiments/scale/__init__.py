@@ -1,1 +1,0 @@
-"""How reading grows with the number of plays."""

@@ -1,1 +1,0 @@
-"""Counts of mentions, one step ahead."""

@@ -1,0 +1,326 @@
+#!/usr/bin/env python3
+"""Print the packages of this project and their imports, and check them: python scripts/structure.py [--before REF].
+
+Only the standard library is needed. The exit code is 1 where a rule is broken:
+
+- no cycle among modules, and no import against the arrows, which are the table `ALLOWED`;
+- sbp_jax never imports experiments, and sbp_jax.configs is imported by `CONFIGS_FOR` alone;
+- less than `MAX_EXPERIMENTS_LINES` lines of Python in experiments/;
+- at most `MAX_DATA_LAYERS` layers in each subpackage of sbp_jax/data, and among the subpackages;
+- no file under `MIN_LINES` lines, except for `__init__.py`, `__main__.py` and those of `SMALL`, which are one idea.
+
+The rules are about imports that run when a module is imported. Those inside functions and under TYPE_CHECKING are
+printed apart.
+"""
+
+import argparse
+import ast
+import io
+import json
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+LIBRARY, STUDIES = "sbp_jax", "experiments"
+MAX_EXPERIMENTS_LINES, MAX_DATA_LAYERS, MIN_LINES, MAX_LINES = 6000, 6, 60, 500
+
+# the arrows: package or module of sbp_jax -> those that it may import; `FOUNDATION` is open to all
+FOUNDATION = {"errors", "atomic", "digests", "extensions", "sbp_jax"}
+ALLOWED: dict[str, set[str]] = {
+    "distributions": set(),
+    "models": {"distributions"},
+    "data": set(),
+    "config": {"models", "data"},
+    "configs": {"config"},
+    "training": {"distributions", "models", "data", "config"},
+    "evaluation": {"distributions"},
+    "scoring": {"distributions"},
+    "numpyro": {"distributions"},
+    "reporting": {"evaluation", "scoring"},
+    "runs": {"training", "models", "distributions", "data", "config", "configs", "evaluation", "scoring", "reporting"},
+    "live": {"runs", "training", "models", "distributions", "data", "config", "scoring", "reporting"},
+    "service": {"live"},
+    "estimator": {"runs", "training", "models", "distributions", "data", "config", "evaluation"},
+    "nfl": {"runs", "data", "config", "scoring"},
+    "cli": {"runs", "data", "config", "configs", "evaluation", "scoring", "reporting", "training", "live", "service"},
+    "__main__": {"cli"},
+}
+# package -> packages of others that none of its modules imports, even inside a function
+FORBIDDEN = {"reporting": {"jax", "flax"}, "data": {"jax", "flax", "optax"}}
+# modules that may import the named configurations, besides those of experiments
+CONFIGS_FOR = ("sbp_jax.cli.", "sbp_jax.runs.grid")
+
+# files under `MIN_LINES` lines that are one idea of their own
+SMALL: dict[str, str] = {}
+
+
+@dataclass(frozen=True)
+class Module:
+    """A Python file.
+
+    Attributes:
+        name: dotted.
+        path: relative to the root, with slashes.
+        lines: of the file.
+        now: modules that it imports when it is imported itself, as dotted names.
+        later: those that it imports inside functions or for types alone.
+    """
+
+    name: str
+    path: str
+    lines: int
+    now: frozenset[str]
+    later: frozenset[str]
+
+    @property
+    def package(self) -> str:
+        """The package or module of sbp_jax that it belongs to; for others, the top-level package."""
+        return package_of(self.name)
+
+
+def package_of(name: str) -> str:
+    """The package or module of sbp_jax that a dotted name belongs to; for others, the top-level package."""
+    first, _, rest = name.partition(".")
+    return rest.split(".")[0] if first == LIBRARY and rest else first
+
+
+def read_modules(root: Path) -> dict[str, Module]:
+    """The modules of the library, of its named configurations and of the studies, by name."""
+    files = {}
+    for folder, name in ((LIBRARY, LIBRARY), ("configs", f"{LIBRARY}.configs"), (STUDIES, STUDIES)):
+        for file in sorted((root / folder).rglob("*.py")):
+            parts = file.relative_to(root / folder).with_suffix("").parts
+            parts = parts[:-1] if parts[-1] == "__init__" else parts
+            files[".".join([name, *parts])] = file
+    modules = {}
+    for name, file in files.items():
+        text = file.read_text(encoding="utf-8")
+        imports = list(_imports(ast.parse(text), name, file.name == "__init__.py"))
+        now, later = (
+            frozenset(_resolved(target, files) for target, is_later in imports if is_later is which) - {name}
+            for which in (False, True)
+        )
+        path = file.relative_to(root).as_posix()
+        modules[name] = Module(name, path, len(text.splitlines()), now, later - now)
+    return modules
+
+
+def _imports(tree: ast.AST, name: str, is_package: bool, later: bool = False) -> Iterator[tuple[str, bool]]:
+    """Dotted names that a module imports, and whether it does so later than at its own import."""
+    for node in ast.iter_child_nodes(tree):
+        inside = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        typing = isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, later) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                parents = name.split(".") if is_package else name.split(".")[:-1]
+                parents = parents[: len(parents) - node.level + 1]
+                base = ".".join([*parents, base] if base else parents)
+            yield from ((f"{base}.{alias.name}", later) for alias in node.names)
+        yield from _imports(node, name, is_package, later or inside or typing)
+
+
+def _resolved(target: str, files: Mapping[str, Path]) -> str:
+    """The module that a name is in, where it is one of this project; else the name."""
+    known = target
+    while known not in files and "." in known:
+        known = known.rpartition(".")[0]
+    return known if known in files else target
+
+
+def cycle(graph: Mapping[str, set[str]]) -> list[str]:
+    """The nodes of a cycle, the first one again at its end; empty where there is none."""
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return error.args[1][::-1]
+    return []
+
+
+def longest_chain(graph: Mapping[str, set[str]]) -> list[str]:
+    """The longest chain of nodes of which each imports the next one, in a graph without cycles."""
+    chains: dict[str, list[str]] = {}
+    for node in TopologicalSorter(graph).static_order():
+        chains[node] = [node, *max((chains[each] for each in graph.get(node, ())), key=len, default=[])]
+    return max(chains.values(), key=len, default=[])
+
+
+def graph_of(modules: Mapping[str, Module], prefix: str = "") -> dict[str, set[str]]:
+    """The imports among the modules whose names begin with a prefix."""
+    own = {name for name in modules if name.startswith(prefix)}
+    return {name: set(modules[name].now & own) for name in own}
+
+
+def data_layers(modules: Mapping[str, Module]) -> dict[str, list[str]]:
+    """The longest chain in each subpackage of sbp_jax/data, among the subpackages, and of all its modules."""
+    prefix = f"{LIBRARY}.data."
+    graph = graph_of(modules, prefix)
+
+    def part(name: str) -> str:
+        first, _, rest = name.removeprefix(prefix).partition(".")
+        return f"{first}/" if rest or any(each.startswith(f"{name}.") for each in graph) else first
+
+    parts: dict[str, set[str]] = {}
+    for name, imports in graph.items():
+        parts.setdefault(part(name), set()).update({part(each) for each in imports} - {part(name)})
+    if found := cycle(parts):
+        raise ValueError(f"{LIBRARY}/data: a cycle of subpackages: {' -> '.join(found)}")
+    chains = {
+        each.rstrip("/"): longest_chain(graph_of(modules, f"{prefix}{each.rstrip('/')}."))
+        for each in sorted(parts)
+        if each.endswith("/")
+    }
+    subpackages = {each: {other for other in _reached(parts, each) if other.endswith("/")} for each in parts}
+    among = longest_chain({each: own for each, own in subpackages.items() if each.endswith("/")})
+    return chains | {"among subpackages": among, "all modules": longest_chain(graph)}
+
+
+def _reached(graph: Mapping[str, set[str]], start: str) -> set[str]:
+    """Nodes that are reached from one, itself not among them."""
+    found: set[str] = set()
+    waiting = list(graph[start])
+    while waiting:
+        node = waiting.pop()
+        if node not in found:
+            found.add(node)
+            waiting += graph[node]
+    return found
+
+
+def broken(modules: Mapping[str, Module]) -> list[str]:
+    """What breaks a rule, one line each."""
+    lines = []
+    if found := cycle(graph_of(modules)):
+        return [f"a cycle of imports: {' -> '.join(found)}"]
+    for module in modules.values():
+        lines += _against_the_arrows(module)
+        is_small = module.lines < MIN_LINES and not module.path.endswith(("__init__.py", "__main__.py"))
+        if is_small and module.path not in SMALL and not module.path.startswith("configs/"):
+            lines.append(f"{module.path}: {module.lines} lines; merge it, or give it a reason in SMALL")
+    paths = {module.path: module.lines for module in modules.values()}
+    lines += [
+        f"{path}: listed in SMALL, but not a file of under {MIN_LINES} lines"
+        for path in SMALL
+        if path.startswith(LIBRARY) and paths.get(path, MIN_LINES) >= MIN_LINES and LIBRARY in modules
+    ]
+    total = sum(module.lines for module in modules.values() if module.package == STUDIES)
+    if total >= MAX_EXPERIMENTS_LINES:
+        lines.append(f"{STUDIES}/: {total:,} lines, expected less than {MAX_EXPERIMENTS_LINES:,}")
+    try:
+        chains = data_layers(modules)
+    except ValueError as error:
+        return [*lines, str(error)]
+    for part, chain in chains.items():
+        if part != "all modules" and len(chain) > MAX_DATA_LAYERS:
+            lines.append(f"{LIBRARY}/data, {part}: {len(chain)} layers: {' -> '.join(chain)}")
+    return lines
+
+
+def _against_the_arrows(module: Module) -> list[str]:
+    lines = []
+    for target in sorted(module.now | module.later):
+        own, other = module.package, package_of(target)
+        if other in FORBIDDEN.get(own, ()) and not target.startswith(LIBRARY):
+            lines.append(f"{module.path}: imports {target}, which {own} does without")
+        if not target.startswith((LIBRARY, STUDIES)):
+            continue
+        in_studies = own == STUDIES
+        if other == STUDIES and not in_studies:
+            lines.append(f"{module.path}: imports {target}; nothing in {LIBRARY} imports {STUDIES}")
+        elif other == "configs" != own and not in_studies and not module.name.startswith(CONFIGS_FOR):
+            lines.append(f"{module.path}: imports {target}; only {', '.join(CONFIGS_FOR)} and {STUDIES} do")
+        elif target in module.now and not in_studies and own not in (other, LIBRARY) and other not in FOUNDATION:
+            if own not in ALLOWED:
+                lines.append(f"{module.path}: {own} has no line in ALLOWED")
+            elif other not in ALLOWED[own]:
+                lines.append(f"{module.path}: imports {target}; {own} may not import {other}")
+    return lines
+
+
+def sizes(modules: Mapping[str, Module]) -> dict[str, dict[str, Any]]:
+    """Package -> files, lines, and the packages that it imports at once and later."""
+    table: dict[str, dict[str, Any]] = {}
+    for module in modules.values():
+        name = module.package if module.path.count("/") > 1 or not module.path.startswith(LIBRARY) else LIBRARY
+        row = table.setdefault(name, {"files": 0, "lines": 0, "now": set(), "later": set()})
+        row["files"] += 1
+        row["lines"] += module.lines
+        for when in ("now", "later"):
+            names = {package_of(each) for each in getattr(module, when) if each.startswith((LIBRARY, STUDIES))}
+            row[when] |= names - {name}
+    for row in table.values():
+        row["now"], row["later"] = sorted(row["now"]), sorted(row["later"] - row["now"])
+    return dict(sorted(table.items()))
+
+
+def modules_at(ref: str) -> dict[str, Module]:
+    """The modules of a git revision."""
+    command = ["git", "-C", str(ROOT), "archive", ref]
+    archive = subprocess.run(command, capture_output=True, check=True).stdout
+    with tempfile.TemporaryDirectory() as folder, tarfile.open(fileobj=io.BytesIO(archive)) as files:
+        files.extractall(folder, filter="data")
+        return read_modules(Path(folder))
+
+
+def report(modules: Mapping[str, Module], before: Mapping[str, Module] | None) -> str:
+    """All that is printed, but for the rules that are broken."""
+    lines, old = [], {} if before is None else sizes(before)
+    table = sizes(modules)
+    empty: dict[str, Any] = {"files": 0, "lines": 0, "now": [], "later": []}
+    for name in sorted({*table, *old}):
+        row = table.get(name, empty)
+        counts = f"{row['files']:4} files {row['lines']:7,} lines"
+        if before is not None:
+            was = old.get(name, empty)
+            counts = f"{was['files']:4} -> {row['files']:3} files {was['lines']:7,} -> {row['lines']:6,} lines"
+        later = f"; later: {', '.join(row['later'])}" if row["later"] else ""
+        lines.append(f"{name:<14}{counts}   {', '.join(row['now'])}{later}")
+    for title, found in (("now", modules), *((("before", before),) if before is not None else ())):
+        each = list(found.values())
+        lines.append(f"{title}: {len(each)} files, {sum(module.lines for module in each):,} lines")
+    lines.append("")
+    try:
+        for part, chain in data_layers(modules).items():
+            lines.append(f"{LIBRARY}/data, {part}: {len(chain)} layers: {' -> '.join(chain)}")
+    except ValueError as error:
+        lines.append(str(error))
+    lines.append("")
+    lines += [
+        f"over {MAX_LINES} lines: {each.path} ({each.lines})" for each in modules.values() if each.lines > MAX_LINES
+    ]
+    lines += [f"small: {path}: {reason}" for path, reason in SMALL.items()]
+    return "\n".join(lines)
+
+
+def main(words: list[str] | None = None) -> int:
+    """Print and check; return 1 where a rule is broken."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--before", metavar="REF", help="print files and lines of this git revision next to those of now"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--root", type=Path, default=ROOT, help="folder of the project (default: this one)")
+    options = parser.parse_args(words)
+    modules = read_modules(options.root)
+    before = None if options.before is None else modules_at(options.before)
+    rules = broken(modules)
+    if options.json:
+        tables = {"now": sizes(modules)} | ({} if before is None else {"before": sizes(before)})
+        print(json.dumps(tables | {"broken": rules}, indent=1))
+    else:
+        print(report(modules, before))
+        print("\n".join(f"BROKEN {rule}" for rule in rules) or "every rule holds")
+    return 1 if rules else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
