@@ -4,6 +4,7 @@ Nothing here needs polars, TFDS, tyro or a network connection: a borrowed accele
 """
 
 import importlib.util
+import json
 import os
 import subprocess
 import sys

@@ -16,13 +16,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from sbp_jax.atomic import write_whole
+from sbp_jax.atomic import no_room, write_whole
 from sbp_jax.config import Config
 from sbp_jax.runs import provenance
 from sbp_jax.runs.config_file import CONFIG, Saved, metrics_of, read_starts, to_json
 from sbp_jax.training.diverged import DivergedError
 from sbp_jax.training.early_stopping import Row
-from sbp_jax.training.room import no_room
 
 DIVERGED = "diverged.json"
 VERSIONS = ("sbp_jax", "jax", "flax", "optax", "orbax-checkpoint", "numpy")

@@ -14,9 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 
+from sbp_jax.atomic import no_room
 from sbp_jax.digests import json_digest
 from sbp_jax.errors import InputError
-from sbp_jax.training.room import no_room
 from sbp_jax.training.stored import DamagedError, describe, digest_of, read_arrays, read_json
 
 # Orbax and its storage layer tell every save at INFO and WARNING; a failed one raises.

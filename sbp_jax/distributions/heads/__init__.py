@@ -1,5 +1,6 @@
 """Raw network outputs to distributions: the only place where outputs are constrained, by a named parameterization."""
 
+from sbp_jax.distributions.heads.base import CenteredHead, Head
 from sbp_jax.distributions.heads.baselines import (
     BinnedHead,
     BlendedParetoHead,
@@ -8,10 +9,8 @@ from sbp_jax.distributions.heads.baselines import (
     StudentTHead,
     TwoTailedHybridParetoHead,
 )
-from sbp_jax.distributions.heads.centered import CenteredHead
 from sbp_jax.distributions.heads.family import SplicedFamily, SplicedValues
 from sbp_jax.distributions.heads.objectives import OBJECTIVES, Loss, objective
-from sbp_jax.distributions.heads.protocol import Head
 from sbp_jax.distributions.heads.spliced import SplicedBinnedParetoHead
 from sbp_jax.distributions.heads.tails import PARAMETERIZATIONS, SMALLEST_SCALE, Parameterization, TailInputs
 

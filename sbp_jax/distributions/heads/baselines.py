@@ -12,7 +12,7 @@ from sbp_jax.distributions.base import Distribution, compiled_by
 from sbp_jax.distributions.baselines import Normal
 from sbp_jax.distributions.binned import Binned
 from sbp_jax.distributions.blended import BlendedPareto, Masses
-from sbp_jax.distributions.heads.checks import (
+from sbp_jax.distributions.heads.base import (
     check_outputs,
     checked_bounds,
     checked_edges,

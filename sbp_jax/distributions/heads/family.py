@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from sbp_jax.distributions.binned import Binned
-from sbp_jax.distributions.heads.checks import check_outputs
+from sbp_jax.distributions.heads.base import check_outputs
 from sbp_jax.distributions.heads.spliced import SplicedBinnedParetoHead, tail_inputs
 from sbp_jax.distributions.heads.tails import PARAMETERIZATIONS
 from sbp_jax.distributions.pareto import GeneralizedPareto

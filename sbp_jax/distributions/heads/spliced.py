@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 
 from sbp_jax.distributions.base import compiled_by
 from sbp_jax.distributions.binned import Binned
-from sbp_jax.distributions.heads.checks import (
+from sbp_jax.distributions.heads.base import (
     check_outputs,
     checked_bounds,
     checked_edges,

@@ -1,0 +1,101 @@
+"""What a head is, the one place where raw network outputs become a distribution, and what all heads share."""
+
+import dataclasses
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float
+
+from sbp_jax.distributions.base import Distribution, compiled_by
+from sbp_jax.errors import InputError
+
+
+@runtime_checkable
+class Head(Protocol):
+    """Map raw outputs [..., num_outputs] to distributions of batch shape [...].
+
+    A head is hashable: what is compiled for one is found again for an equal one.
+    """
+
+    @property
+    def num_outputs(self) -> int: ...
+
+    def __call__(self, raw: Array, /) -> Distribution: ...
+
+    def initial(self, y: np.ndarray, /) -> np.ndarray:
+        """Return raw outputs [num_outputs] that estimate the marginal distribution of outcomes y [N]."""
+        ...
+
+
+def check_outputs(raw: ArrayLike, expected: int) -> None:
+    """InputError unless raw outputs have that last axis."""
+    shape = np.shape(raw)
+    if not shape or shape[-1] != expected:
+        raise InputError(f"raw outputs must have shape [..., {expected}], got {list(shape)}")
+
+
+def checked_outcomes(y: np.ndarray) -> np.ndarray:
+    """Outcomes as float64 [N]; InputError if there are none or one is not finite."""
+    y = np.asarray(y, dtype=np.float64).ravel()
+    if y.size == 0 or not np.all(np.isfinite(y)):
+        raise InputError(f"y must hold finite outcomes, got {y.size} values, {int(np.sum(~np.isfinite(y)))} not finite")
+    return y
+
+
+def checked_edges(edges: tuple[float, ...] | list[float] | np.ndarray) -> tuple[float, ...]:
+    """Edges as a tuple; InputError unless they are at least two, finite and increasing."""
+    grid = np.asarray(edges, dtype=np.float64)
+    if grid.ndim != 1 or grid.size < 2:
+        raise InputError(f"edges must have shape [K + 1] with K >= 1 bins, got {list(grid.shape)}")
+    if not (np.all(np.isfinite(grid)) and np.all(np.diff(grid) > 0)):
+        raise InputError(f"edges must be finite and increasing, got {grid.tolist()}")
+    return tuple(grid.tolist())
+
+
+def checked_bounds(bounds: tuple[float, float]) -> tuple[float, float]:
+    """Bounds of a shape; InputError unless increasing and above -1, where a density is unbounded."""
+    low, high = (float(b) for b in bounds)
+    if not -1 < low < high:
+        raise InputError(f"shape_bounds must be increasing and above -1, got {bounds}")
+    return low, high
+
+
+def initial_logits(y: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Logs of bin counts plus 1/2 [K]; outcomes outside the edges count in the end bins."""
+    bins = len(edges) - 1
+    index = np.clip(np.searchsorted(edges, checked_outcomes(y), side="right") - 1, 0, bins - 1)
+    return np.log(np.bincount(index, minlength=bins) + 0.5)
+
+
+@dataclasses.dataclass(frozen=True)
+class CenteredHead:
+    """Adds constant raw outputs to a network's, so that a network that outputs zeros predicts their distribution.
+
+    Args:
+        head: maps raw outputs [..., num_outputs] to a distribution.
+        offset: raw outputs [num_outputs] of the marginal, such as `head.initial(y)`; kept as a tuple.
+    """
+
+    head: Head
+    offset: tuple[float, ...]
+
+    @classmethod
+    def on(cls, head: Head, y: np.ndarray) -> "CenteredHead":
+        """The head centered on its own estimate of the marginal of outcomes `y`; InputError as in `initial`."""
+        return cls(head, tuple(head.initial(y).tolist()))
+
+    @property
+    def num_outputs(self) -> int:
+        """That of the head inside."""
+        return self.head.num_outputs
+
+    @compiled_by
+    def __call__(self, raw: Float[Array, "*batch outputs"]) -> Distribution:
+        """The head's distributions at raw + offset, batch shape [...]."""
+        offset = np.asarray(self.offset).astype(raw.dtype).reshape((1,) * (raw.ndim - 1) + (-1,))
+        return self.head(raw + offset)
+
+    def initial(self, y: np.ndarray) -> np.ndarray:
+        """Raw outputs that estimate the marginal of `y`, seen from the offset."""
+        return self.head.initial(y) - np.asarray(self.offset)
