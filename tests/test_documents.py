@@ -1,11 +1,14 @@
 """README and docs: commands parse, code runs, links lead somewhere, numbers agree with the results."""
 
 import ast
+import contextlib
 import dataclasses
 import importlib
 import importlib.util
+import io
 import re
 import shlex
+import sys
 from pathlib import Path
 from typing import get_args
 
@@ -14,7 +17,7 @@ import pytest
 import sbp_jax as sbp
 from sbp_jax import cli, configs
 from sbp_jax.cli.flags import parse, parse_named
-from sbp_jax.config import SeriesConfig
+from sbp_jax.config import Kind, SeriesConfig
 from sbp_jax.distributions.heads import OBJECTIVES, PARAMETERIZATIONS
 from sbp_jax.runs import grid
 
@@ -71,9 +74,6 @@ def options_of(name: str) -> set[str]:
 
 
 def help_of(command, words: list[str]) -> set[str]:
-    import contextlib
-    import io
-
     text = io.StringIO()
     with contextlib.redirect_stdout(text), pytest.raises(SystemExit):
         command(words)
@@ -185,15 +185,9 @@ def test_choices_are_listed():
     assert set(re.findall(r"^\| `(\w+)` \|", text, re.M)) == set(PARAMETERIZATIONS)
     assert set(re.findall(r"^- `(\w+)`", text, re.M)) == set(OBJECTIVES)
     kinds = prose(HOME / "docs" / "training.md")
-    from sbp_jax.config import Kind
-
     assert all(f"`{kind}`" in kinds for kind in get_args(Kind))
-    readme = " ".join(commands_text(README))
+    readme = " ".join(blocks(README, "bash"))
     assert all(name in readme for name in grid.names())
-
-
-def commands_text(page: Path) -> list[str]:
-    return "".join(blocks(page, "bash")).splitlines()
 
 
 def test_every_command_is_in_the_readme():
@@ -249,7 +243,7 @@ def test_exported_code_and_batches_of_the_docs_run(tmp_path, monkeypatch):
     run = sbp.train(dataclasses.replace(smoke, data=data, training=training), progress=False)
     Path("RUN").symlink_to(run.path)
     export(["RUN", "OUT", "--batches", "1", "--platforms", "cpu"])
-    monkeypatch.setattr("sys.path", list(importlib.import_module("sys").path))
+    monkeypatch.setattr("sys.path", list(sys.path))  # a block puts the export's folder on it
     for page in ("data", "live"):
         for block in blocks(HOME / "docs" / f"{page}.md", "python"):
             exec(compile(block, f"{page}.md", "exec"), {})
