@@ -28,7 +28,7 @@ from sbp_jax.training.stop import Stop
 # the studies, each with its `TITLE` and `make`: (options, folder of all runs, stop) -> parts of its page
 TABLES: dict[str, Any] = {"mae": mae, "pp": pp, "scale": growth, "twitter": twitter, "detectors": detectors}
 TABLES |= {"capabilities": capabilities, "winning": winning}
-# how a part of a page is shown: `report` (its paragraphs), `drawing` and `headline` (what the README repeats)
+# how a part of a page is shown: `report` (its paragraphs), `drawing` and `headline` (what docs/results.md repeats)
 SHOWN: dict[type, Any] = {
     comparison.Comparison: comparison,
     growth.Growth: growth,

@@ -144,7 +144,7 @@ def train_and_evaluate(
 
     train_members(list(configs.values()), dataset, root, partial(leave_result, metrics, dataset), stop)
     folders = {key: run_folder(root, config, dataset.fingerprint) for key, config in configs.items()}
-    results = {key: json.loads((folder / RESULT).read_text()) for key, folder in folders.items()}
+    results = {key: read_result(metrics, dataset, configs[key], folder) for key, folder in folders.items()}
     for key, result in results.items():
         if "diverged" in result and not may_diverge:
             raise InputError(f"{folders[key]}: the training of {key!s} diverged: {result['diverged']}")
@@ -201,6 +201,17 @@ def leave_result(
     folder.mkdir(parents=True, exist_ok=True)
     result = {"diverged": diverged} if diverged else judge(folder, dataset)
     write_whole(folder / RESULT, (json.dumps(result, indent=1) + "\n").encode())
+
+
+def read_result(
+    judge: Callable[[Path, Dataset], dict[str, Any]], dataset: Dataset, config: Config, folder: Path
+) -> dict[str, Any]:
+    """Return the result in a run's folder; one that `train_many` left is empty, and judged now."""
+    result = json.loads((folder / RESULT).read_text())
+    if not result:
+        leave_result(judge, dataset, config, folder, None)
+        result = json.loads((folder / RESULT).read_text())
+    return result
 
 
 def is_done(root: Path, config: Config, dataset: Dataset) -> bool:

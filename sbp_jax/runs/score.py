@@ -248,8 +248,7 @@ def score(
         if name in chosen.columns and chosen[name].null_count():
             notes.append(f"{chosen[name].null_count():,} plays have no {name}: they are a group of their own.")
     board = aggregate(chosen, by, league, center, min_plays, bootstraps)
-    if min_plays > 1:
-        left = chosen.select(columns).n_unique() - len(board)
-        notes.append(f"Left out: {left:,} groups of fewer than {min_plays} plays.")
+    if left := chosen.select(columns).n_unique() - len(board):
+        notes.append(f"Left out: {left:,} group{'s' * (left > 1)} of fewer than {min_plays} plays.")
     board = board.join(rated(chosen, columns), on=columns, how="left", nulls_equal=True, maintain_order="left")
     return Scores(chosen, board, league, tuple(notes))

@@ -1,6 +1,5 @@
 """Arms of a grid, trained with several seeds and evaluated on the test plays next to the marginal and the oracle."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,7 +16,7 @@ from sbp_jax.runs.cluster import train_on_ray
 from sbp_jax.runs.datasets import Dataset, PlayDataset, open_dataset
 from sbp_jax.runs.evaluate import evaluate_distribution, oracle_forecast
 from sbp_jax.runs.grid import Arm, Grid
-from sbp_jax.runs.members import RESULT, is_done, leave_result, train_members
+from sbp_jax.runs.members import is_done, leave_result, read_result, train_members
 from sbp_jax.runs.run import Run, load_run
 from sbp_jax.runs.setup import marginal_law
 from sbp_jax.runs.train import run_folder
@@ -143,7 +142,8 @@ def ablate(
 
     configs = [trial.config for trial in every]
     there = sum(is_done(root, config, dataset) for config in configs)
-    print(f"{chosen.title}: {len(configs)} training runs, {there} of them complete")
+    count = f"{len(configs)} training run{'s' * (len(configs) > 1)}"
+    print(f"{chosen.title}: {count}, {there} complete")
     on_done = partial(leave_result, figures_of, dataset)
     if ray and there < len(configs):
         train_on_ray(configs, dataset, root, on_done, ray, ray_cpus)
@@ -151,7 +151,7 @@ def ablate(
         train_members(configs, dataset, root, on_done, stop)
     rows = []
     for trial in every:
-        result = json.loads((folders[trial.config] / RESULT).read_text())
+        result = read_result(figures_of, dataset, trial.config, folders[trial.config])
         rows.append({"arm": trial.arm.name, "x": trial.arm.x, "seed": trial.seed, "diverged": None, **result})
     table = pl.DataFrame(rows, infer_schema_length=None)
     ended = [trial for trial, row in zip(every, rows, strict=True) if row["diverged"] is None]

@@ -1,4 +1,4 @@
-"""What the README repeats of a comparison: ours, its best rival and the bounds by each judged figure."""
+"""What docs/results.md repeats of a comparison: our model, the best baseline and the bounds, by each metric."""
 
 import polars as pl
 

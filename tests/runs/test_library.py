@@ -9,6 +9,8 @@ import pytest
 
 import sbp_jax as sbp
 from sbp_jax.errors import InputError
+from sbp_jax.runs.datasets import MemoryDataset
+from sbp_jax.runs.members import read_result
 from tests.plays import random_plays
 
 pytestmark = pytest.mark.unoptimized
@@ -107,6 +109,20 @@ def test_many_configurations_leave_what_each_alone_would(run, plays, tmp_path):
     for wrong, message in (([], "at least one"), (configs[:1] * 2, "two are equal")):
         with pytest.raises(InputError, match=message):
             sbp.train_many(wrong, plays, out=tmp_path)
+
+
+def test_what_train_many_left_is_evaluated_by_the_first_that_asks(plays, tmp_path):
+    dataset = MemoryDataset.of(plays, sbp.DataConfig())
+    (trained,) = sbp.train_many([SMALL], dataset, out=tmp_path, progress=False)
+    judged = []
+
+    def judge(folder, data):
+        judged.append((folder, data))
+        return {"nll": 1.0}
+
+    for _ in range(2):
+        assert read_result(judge, dataset, SMALL, trained.path) == {"nll": 1.0}
+    assert judged == [(trained.path, dataset)]
 
 
 def test_evaluate_and_score_take_plays_in_memory(run, plays):
