@@ -267,12 +267,8 @@ def make(options: Options, root: Path, stop: Stop | None = None) -> list[Growth]
             own = {seed: {**figures, "seconds": None} for seed, figures in own.items()}
         rows += _rows("parameters", int(own[0]["parameters"]), own)
     test = sampled(whole.split("test"))
-    rows += _rows(
-        None,
-        None,
-        {None: evaluate_distribution(marginal_law(load_run(largest).model, test), test).metrics.flat()},
-        MARGINAL,
-    )
+    marginal = marginal_law(load_run(largest).model, test)
+    rows += _rows(None, None, {None: evaluate_distribution(marginal, test).metrics.flat()}, MARGINAL)
     oracle = evaluate(oracle_forecast(whole.truth(), test), test.yards).flat()
     rows += _rows(None, None, {None: oracle}, ORACLE)
     growth = Growth(
