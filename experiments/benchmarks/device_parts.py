@@ -31,7 +31,6 @@ from sbp_jax.data.plays import PLAYER_FEATURES, PLAYERS, STATIC_FEATURES, Plays
 from sbp_jax.errors import InputError
 from sbp_jax.evaluation import evaluate, integer_forecast
 from sbp_jax.evaluation.metrics import integer_crps
-from sbp_jax.evaluation.statistics import mean_and_error
 from sbp_jax.live import LiveScorer
 from sbp_jax.live.export import export
 from sbp_jax.live.exported import load
@@ -164,10 +163,7 @@ def training(sizes: Sizes) -> Iterator[Result]:
         row = {"compute": compute, "seconds": seconds, "first_epoch_s": fitted.history[0]["seconds"]}
         metrics.append(row | evaluate(forecast, held_out.yards).to_dict())
         yield result | {"metrics": metrics}
-    differences = {
-        name: dict(zip(("mean", "standard_error"), mean_and_error(losses["bfloat16"][name] - each), strict=True))
-        for name, each in losses["float32"].items()
-    }
+    differences = {name: _mean_and_error(losses["bfloat16"][name] - each) for name, each in losses["float32"].items()}
     result |= {"metrics": metrics, "differences": differences}
     result["speed"] = []
     for size in (first, *larger):
@@ -418,6 +414,10 @@ def _product_error() -> float:
     a, b = np.random.default_rng(0).standard_normal((2, 256, 256)).astype(np.float32)
     exact = a.astype(np.float64) @ b.astype(np.float64)
     return float(np.max(np.abs(np.asarray(jnp.matmul(a, b)) - exact)) / np.max(np.abs(exact)))
+
+
+def _mean_and_error(values: np.ndarray) -> Result:
+    return {"mean": float(values.mean()), "standard_error": float(values.std(ddof=1) / np.sqrt(len(values)))}
 
 
 def _latency(what: str, scorer: LiveScorer, frames: np.ndarray, static: np.ndarray, calls: int) -> Result:

@@ -73,7 +73,7 @@ def test_measures_of_a_known_sample():
     [
         (["nosuch"], "plays.csv: not found; expected a folder written by the simulator"),
         (["FOLDER", "--real", "nosuch.parquet"], "nosuch.parquet: no such file"),
-        (["FOLDER", "--real", "broken.parquet"], "broken.parquet: cannot be read as parquet"),
+        (["FOLDER", "--real", "broken.parquet"], "broken.parquet: not a readable table"),
         (["FOLDER", "--real", "bare.csv"], "bare.csv has no column 'yards_gained'"),
         (["FOLDER", "--real", "none.csv"], "none.csv: no attempt"),
         (["FOLDER", "--real-tracking", "x"], "real-tracking: given without --real"),

@@ -9,7 +9,7 @@ import pytest
 
 from experiments import parity
 from sbp_jax.errors import InputError
-from sbp_jax.evaluation.conformance import PROPERTIES, Case, Finding, Ours, Property, Reference, measure
+from sbp_jax.evaluation.conformance import PROPERTIES, Case, Finding, Ours, Property, Reference, catalogue, measure
 from sbp_jax.evaluation.conformance.case import pareto_log_density
 from sbp_jax.evaluation.conformance.measures import WIDTHS
 from sbp_jax.runs import provenance
@@ -194,7 +194,7 @@ def test_peer_that_cannot_be_imported_is_one_line(monkeypatch):
 
 def test_failing_property_is_named_with_exit_code_1(monkeypatch, tmp_path, capsys):
     broken = Property("water flows uphill", "no", lambda side: Finding("yes | often", False, {"height": math.inf}))
-    monkeypatch.setattr(parity, "PROPERTIES", (broken,))
+    monkeypatch.setattr(catalogue, "PROPERTIES", (broken,))
     monkeypatch.setattr(Reference, "load", lambda: None)
     with pytest.raises(SystemExit) as caught:
         parity.command(["--out", str(tmp_path)])
