@@ -78,7 +78,7 @@ def test_what_is_not_asked_for_is_not_read(folder, monkeypatch):
     some = batches.epoch(0, start=10)
     next(some)
     some.close()
-    assert len(read) <= 4
+    assert len(read) <= 1 + 2 * batches.ahead  # the one delivered, those waiting, and one in each thread
     assert not set(read) & {int(i) for _, indices in batches.plan(0)[:10] for i in indices}
     for thread in set(threading.enumerate()) - before:
         thread.join(600)  # only ends a test that hangs
