@@ -1,8 +1,6 @@
 """Configuration of a run: plain frozen dataclasses, saved as JSON beside the run and read back from there."""
 
 import dataclasses
-import hashlib
-import json
 import types
 import typing
 from dataclasses import dataclass, field
@@ -228,11 +226,6 @@ class Config:
             raise InputError("training.per-frame: presumes plays, and the data are time series")
         if training.objective == "censored":
             raise InputError("training.objective: censored presumes plays; choose composite, exact or interval")
-
-
-def digest(*parts: Any) -> str:
-    """Eight hexadecimal digits that name the JSON-serializable parts: equal parts, equal name."""
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:8]
 
 
 def from_dict(kind: type, values: dict[str, Any], where: str = "config") -> Any:

@@ -2,9 +2,11 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 
 def bytes_digest(content: bytes) -> str:
@@ -27,6 +29,24 @@ def json_digest(content: Any, files: Iterable[Path] = ()) -> str:
     for path in files:
         total.update(bytes.fromhex(file_digest(path)))
     return total.hexdigest()
+
+
+def short_digest(*parts: Any) -> str:
+    """Return eight hexadecimal digits that name JSON-serializable parts: equal parts have equal names."""
+    return json_digest(parts)[:8]
+
+
+def arrays_digest(arrays: Mapping[str, np.ndarray]) -> str:
+    """Return the SHA-256 of the names, types, shapes and bytes of all arrays, 64 hexadecimal digits."""
+    total = hashlib.sha256(json.dumps(described(arrays)).encode())
+    for name in sorted(arrays):
+        total.update(np.ascontiguousarray(arrays[name]).tobytes())
+    return total.hexdigest()
+
+
+def described(arrays: Mapping[str, np.ndarray]) -> dict[str, list[Any]]:
+    """Return type and shape of each array, as JSON has them: {"params.kernel.value": ["float32", [3, 4]], ...}."""
+    return {name: [np.dtype(array.dtype).name, list(array.shape)] for name, array in sorted(arrays.items())}
 
 
 def text_number(text: str, size: int) -> int:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import polars as pl
 
-from sbp_jax.config import Config, DataConfig, digest
+from sbp_jax.config import Config, DataConfig
 from sbp_jax.data.plays import Plays
 from sbp_jax.data.prepared.dataset import describe, fold_of, load_every
+from sbp_jax.digests import short_digest
 from sbp_jax.errors import InputError
 from sbp_jax.runs.config_file import CONFIG
 from sbp_jax.runs.datasets import open_dataset
@@ -128,7 +129,7 @@ def crossfit(config: Config, folds: int, by: str, root: Path, stop: Stop | None 
     for each in configs:
         check(each)
     first = open_dataset(configs[0].data)
-    folder = root / f"crossfit-{digest(dataclasses.asdict(configs[0]), first.fingerprint)}"
+    folder = root / f"crossfit-{short_digest(dataclasses.asdict(configs[0]), first.fingerprint)}"
     with compiled_once():
         for number, each in enumerate(configs, start=1):
             print(f"fold {number} of {folds}")

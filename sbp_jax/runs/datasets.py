@@ -2,8 +2,6 @@
 
 import abc
 import dataclasses
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
@@ -14,7 +12,7 @@ import numpy as np
 import polars as pl
 from tqdm.auto import tqdm
 
-from sbp_jax.config import DataConfig, SeriesConfig, digest
+from sbp_jax.config import DataConfig, SeriesConfig
 from sbp_jax.data.plays import Plays
 from sbp_jax.data.prepared import dataset
 from sbp_jax.data.prepared.build import prepare
@@ -23,6 +21,7 @@ from sbp_jax.data.prepared.dataset import Prepared, fold_of, load_every
 from sbp_jax.data.prepared.splits import SPLITS, Fold, split_games
 from sbp_jax.data.series.windows import SeriesSet, read_windows
 from sbp_jax.data.simulator.simulate import RECIPE, SimulationConfig, TrueLaw, simulate
+from sbp_jax.digests import arrays_digest, short_digest
 from sbp_jax.errors import InputError
 from sbp_jax.reporting.tables import markdown
 
@@ -123,13 +122,17 @@ class MemoryDataset(Dataset):
 
     @cached_property
     def _digest(self) -> str:
-        content = hashlib.sha256()
+        arrays = {}
         for name in SPLITS:
             plays = self.split(name)
-            content.update(json.dumps([name, len(plays), plays.features]).encode())
-            for values in (plays.frames, plays.offsets, plays.players, plays.static, plays.yards):
-                content.update(np.ascontiguousarray(values).tobytes())
-        return content.hexdigest()[:16]
+            for field in ("frames", "offsets", "players", "static", "yards", "game_id", "play_id"):
+                arrays[f"{name}/{field}"] = getattr(plays, field)
+            texts = {
+                **{f"info/{field}": values.tolist() for field, values in plays.info.items()},
+                "names": plays.features,
+            }
+            arrays |= {f"{name}/{field}": np.array([str(v).encode() for v in texts[field]], "S") for field in texts}
+        return arrays_digest(arrays)[:16]
 
     def split(self, name: str) -> Plays:
         """Plays of "train", "validation" or "test"; of a split that is not given, none."""
@@ -262,7 +265,7 @@ def open_plays(config: DataConfig, progress: bool = True) -> PlayDataset:
     )
     where = [str(Path(source).absolute()) for source in sources]
     stem = simulated.name if simulated else Path(sources[0]).name or "plays"
-    out = Path(config.cache).absolute() / f"prepared-{stem}-{digest(where, choice.recorded())}"
+    out = Path(config.cache).absolute() / f"prepared-{stem}-{short_digest(where, choice.recorded())}"
     with tqdm(desc="prepare", unit=" plays", disable=not progress) as bar:
         prepared = prepare(sources, out, choice, partial(move, bar))
     return PlayDataset(prepared, simulated, config.cross)
@@ -270,7 +273,9 @@ def open_plays(config: DataConfig, progress: bool = True) -> PlayDataset:
 
 def _simulate(config: DataConfig, progress: bool) -> Path:
     settings = SimulationConfig(plays=config.plays, seed=config.seed)
-    folder = Path(config.cache).absolute() / f"simulated-{config.plays}-{digest(dataclasses.asdict(settings), RECIPE)}"
+    folder = (
+        Path(config.cache).absolute() / f"simulated-{config.plays}-{short_digest(dataclasses.asdict(settings), RECIPE)}"
+    )
     if not folder.is_dir():
         with tqdm(total=config.plays, desc="simulate", unit=" plays", disable=not progress) as bar:
             simulate(folder, settings, partial(move, bar))

@@ -13,9 +13,10 @@ import jax.numpy as jnp
 from tqdm.auto import tqdm
 
 from sbp_jax.atomic import write_whole
-from sbp_jax.config import Config, digest
+from sbp_jax.config import Config
 from sbp_jax.data.batches.arrays import Arrays
 from sbp_jax.data.plays import Plays
+from sbp_jax.digests import short_digest
 from sbp_jax.errors import InputError
 from sbp_jax.runs.datasets import Dataset, dataset_of
 from sbp_jax.runs.lock import held
@@ -177,7 +178,7 @@ def train_members(
     begun, fresh = groups(configs, dataset, root)
     for group in begun + fresh:
         names = [run_folder(root, config, dataset.fingerprint).name for config in group]
-        folder = root / "groups" / digest(names)
+        folder = root / "groups" / short_digest(names)
         with held(folder):
             _train_group(group, names, dataset, folder, on_done, stop, progress)
             shutil.rmtree(folder)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from sbp_jax.config import digest
 from sbp_jax.data.plays import Plays
+from sbp_jax.digests import short_digest
 from sbp_jax.errors import InputError
 from sbp_jax.runs.datasets import Dataset
 
@@ -33,7 +33,7 @@ class FirstGames(Dataset):
     @property
     def fingerprint(self) -> str:
         """Return the name of the content: of the whole data set and of the number of plays."""
-        return digest(self.inner.fingerprint, self.plays)
+        return short_digest(self.inner.fingerprint, self.plays)
 
     def split(self, name: str) -> Plays:
         """Return the first plays of "train", or all of "validation" or "test".

@@ -11,9 +11,10 @@ import jax
 from jax.experimental.compilation_cache import compilation_cache
 from tqdm.auto import tqdm
 
-from sbp_jax.config import Config, digest
+from sbp_jax.config import Config
 from sbp_jax.data.batches.arrays import Arrays
 from sbp_jax.data.batches.batching import Batches
+from sbp_jax.digests import short_digest
 from sbp_jax.runs.datasets import Dataset, dataset_of
 from sbp_jax.runs.lock import held
 from sbp_jax.runs.record import Record
@@ -41,7 +42,7 @@ from sbp_jax.training.stop import Stop
 def run_folder(root: Path, config: Config, fingerprint: str) -> Path:
     """The folder of a run: the same configuration on the same plays has the same one."""
     kind = config.head.kind.rpartition(":")[2]
-    return root / f"{kind}-{digest(dataclasses.asdict(config), fingerprint)}"
+    return root / f"{kind}-{short_digest(dataclasses.asdict(config), fingerprint)}"
 
 
 def train(

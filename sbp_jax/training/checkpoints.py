@@ -15,9 +15,9 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from sbp_jax.atomic import no_room
-from sbp_jax.digests import json_digest
+from sbp_jax.digests import arrays_digest, described, json_digest
 from sbp_jax.errors import InputError
-from sbp_jax.training.stored import DamagedError, describe, digest_of, read_arrays, read_json
+from sbp_jax.training.stored import DamagedError, read_arrays, read_json
 
 # Orbax and its storage layer tell every save at INFO and WARNING; a failed one raises.
 logging.getLogger("absl").setLevel(logging.ERROR)
@@ -89,7 +89,7 @@ class Checkpoints:
             OSError: the disk is full; the line has the room that is needed. The checkpoints before are as they were.
         """
         host = {name: {key: np.asarray(leaf) for key, leaf in named(tree).items()} for name, tree in trees.items()}
-        written = {name: {"sha256": digest_of(tree), "arrays": describe(tree)} for name, tree in host.items()}
+        written = {name: {"sha256": arrays_digest(tree), "arrays": described(tree)} for name, tree in host.items()}
         content = {"format": FORMAT, "record": record, "trees": written}
         items: dict[str, Any] = {name: ocp.args.PyTreeSave(tree) for name, tree in host.items()}
         items["record"] = ocp.args.JsonSave({**content, "sha256": digest_of_record(content)})
@@ -195,7 +195,7 @@ class Checkpoints:
                     where, there = f"{folder}: {name} {key}", saved[name].get(key)
                     raise InputError(f"{where}: the configuration expects {here}, saved is {there}")
             arrays = read_arrays(folder / name, wanted)
-            if digest_of(arrays) != written[name].get("sha256"):
+            if arrays_digest(arrays) != written[name].get("sha256"):
                 raise DamagedError(f"{name}: an array has changed since it was written")
             leaves = [jnp.array(arrays[key]) for key in wanted]  # copies: a step may be given them to overwrite
             trees[name] = jax.tree.unflatten(jax.tree.structure(tree), leaves)

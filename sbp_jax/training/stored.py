@@ -7,7 +7,6 @@ tree/
 A file's size is compared with what is expected of it before it is read, so that memory is bounded by the expectation.
 """
 
-import hashlib
 import json
 import math
 from collections.abc import Mapping
@@ -21,19 +20,6 @@ _DESCRIPTION_BYTES = 4096  # of a .zarray; Orbax writes some 200
 
 class DamagedError(Exception):
     """A file that is missing, cut, changed or not what was written; the message says which and why."""
-
-
-def describe(arrays: Mapping[str, np.ndarray]) -> dict[str, list[Any]]:
-    """Type and shape of each array, as JSON has them: {"params.kernel.value": ["float32", [3, 4]], ...}."""
-    return {name: [np.dtype(array.dtype).name, list(array.shape)] for name, array in sorted(arrays.items())}
-
-
-def digest_of(arrays: Mapping[str, np.ndarray]) -> str:
-    """SHA-256 of the names, types, shapes and bytes of all arrays, in hexadecimal digits."""
-    total = hashlib.sha256(json.dumps(describe(arrays)).encode())
-    for name in sorted(arrays):
-        total.update(np.ascontiguousarray(arrays[name]).tobytes())
-    return total.hexdigest()
 
 
 def read_arrays(folder: Path, expected: Mapping[str, tuple[np.dtype, tuple[int, ...]]]) -> dict[str, np.ndarray]:
