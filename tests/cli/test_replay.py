@@ -46,7 +46,7 @@ def opened(run, scorer, plays, monkeypatch):
     """The command, its run in memory: all plays test, none validate."""
     parts = {"train": [], "validation": [], "test": np.arange(COUNT)}
     monkeypatch.setattr(Run, "plays", lambda self, split: plays.select(np.array(parts[split], np.int64)))
-    monkeypatch.setattr(runs_score, "open_target", lambda path: Target(path, (run,), None))
+    monkeypatch.setattr(runs_score, "open_target", lambda path, trust=False: Target(path, (run,), None))
     monkeypatch.setattr(LiveScorer, "from_run", lambda path: scorer)
     return lambda *words: command(["run", *words])
 
@@ -217,6 +217,6 @@ def test_a_play_id_of_several_games(run, plays):
 
 def test_a_run_without_frames(opened, monkeypatch):
     bare = small_run(encoder="none")
-    monkeypatch.setattr(runs_score, "open_target", lambda path: Target(path, (bare,), None))
+    monkeypatch.setattr(runs_score, "open_target", lambda path, trust=False: Target(path, (bare,), None))
     with pytest.raises(InputError, match="expected a run that sees frames of plays"):
         opened("7")
