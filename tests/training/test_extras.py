@@ -135,7 +135,7 @@ def test_a_configuration_has_one_order_of_extras_and_names_unknown_ones():
         "target_defenders",
         "time_since_snap_s",
     )
-    with pytest.raises(InputError, match=r"^extras: unknown 'speed'; known: receiver_separation_yards, "):
+    with pytest.raises(InputError, match=r"^config.data: extras: unknown 'speed'; known: receiver_separation_yards, "):
         from_dict(Config, {"data": {"extras": ["speed"]}})
     assert from_dict(Config, {"data": {"plays": 9}}).data.extras == ()
 
