@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -78,11 +79,13 @@ def test_what_is_not_asked_for_is_not_read(folder, monkeypatch):
     some = batches.epoch(0, start=10)
     next(some)
     some.close()
-    assert len(read) <= 1 + 2 * batches.ahead  # the one delivered, those waiting, and one in each thread
+    assert len(read) <= 4
     assert not set(read) & {int(i) for _, indices in batches.plan(0)[:10] for i in indices}
-    for thread in set(threading.enumerate()) - before:
-        thread.join(600)  # only ends a test that hangs
-        assert not thread.is_alive()
+    for _ in range(60_000):  # only ends a test that hangs; a thread that is listed may not have started, to be joined
+        if not set(threading.enumerate()) - before:
+            break
+        time.sleep(0.01)
+    assert not set(threading.enumerate()) - before
 
 
 @needs_grain
