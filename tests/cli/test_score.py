@@ -182,6 +182,7 @@ def test_what_cannot_be_scored_is_one_line(target, words, said):
         score.command([str(target), *words])
 
 
+@pytest.mark.slow
 def test_the_report_of_it(target, tmp_path, capsys):
     report.command([str(target), "--min-plays", "20", "--out", str(tmp_path / "report.html")])
     text = (tmp_path / "report.html").read_text()

@@ -64,6 +64,7 @@ def test_every_format_holds_the_same_column(folder, suffix):
     assert column.missing == 0
 
 
+@pytest.mark.slow
 def test_the_only_numeric_column_needs_no_name(folder):
     thresholds.command(["one.csv", "--out", "here"])
     assert (folder / "here" / "upper.png").is_file()
@@ -71,6 +72,7 @@ def test_the_only_numeric_column_needs_no_name(folder):
     assert not (folder / "runs").exists()
 
 
+@pytest.mark.slow
 def test_missing_values_are_counted_and_ties_are_said(folder, capsys):
     rows = ["yards", *map(str, np.random.default_rng(0).poisson(6.0, 500)), "", "NaN", "NA"]
     (folder / "gaps.csv").write_text("\n".join(rows) + "\n")
@@ -131,6 +133,7 @@ def test_exit_code_and_help():
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_real_yards(real_data, tmp_path, capsys):
     source = real_data / "play_by_play" / "dropbacks_2017_2019.parquet"
     thresholds.command([str(source), "--column", "yards_gained", "--out", str(tmp_path)])

@@ -43,6 +43,7 @@ def test_against_scipy(name, x64):
         np.testing.assert_allclose(law.interval_log_prob(Y - 0.5, Y + 0.5), within, rtol=bound, atol=bound)
 
 
+@pytest.mark.slow
 def test_scores_are_the_base_s_in_the_outcome_s_unit():
     with jax.enable_x64(True):
         base = SplicedBinnedPareto(

@@ -33,9 +33,9 @@ def test_the_grid_holds_every_parameterization_regime_and_sign_of_the_shape(poin
 @pytest.mark.parametrize("dtype", [np.float32, pytest.param(np.float64, marks=pytest.mark.slow)])
 def test_the_law_is_within_its_bounds(dtype):
     with jax.enable_x64(dtype is np.float64):
-        rows = gradients.check(list(gradients.cells(dtype))[::9], dtype)
+        rows = gradients.check(list(gradients.cells(dtype))[::18], dtype)
     assert len({r["parameterization"] for r in rows}) >= 5
-    assert len(rows) > 800
+    assert len(rows) > 400
     assert all(r["ratio"] <= 1 for r in rows), max(rows, key=lambda r: r["ratio"])
 
 

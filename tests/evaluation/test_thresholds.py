@@ -235,6 +235,7 @@ def test_residuals_of_a_conditional_law_judge_it():
 # Real samples.
 
 
+@pytest.mark.slow
 def test_real_counts_of_mentions(real_data):
     for path in sorted((real_data / "twitter_volume").glob("*.csv")):
         y = pl.read_csv(path)["value"].to_numpy()

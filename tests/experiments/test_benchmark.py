@@ -142,6 +142,7 @@ def test_batches_are_measured_and_reported(monkeypatch, tmp_path):
     assert "not installed" in page_of("batches", results | {"records": None}, tmp_path, ["batches"])
 
 
+@pytest.mark.slow
 def test_all_frames_and_those_that_count_are_the_same_function():
     data = batches.synthetic(np.full(3, training.FRAMES))
     batch = training._batch(data)

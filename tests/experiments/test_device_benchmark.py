@@ -115,6 +115,7 @@ def test_a_report_that_is_half_written_waits(tmp_path):
     assert device_parts.read_reports(tmp_path / "none")["counts"] == {}
 
 
+@pytest.mark.slow
 def test_a_part_that_fails_is_reported_and_the_rest_runs_where_little_is_installed(tmp_path):
     out = tmp_path / "out"
     environment = environment_without([*ABSENT, "pytest"], tmp_path)

@@ -162,6 +162,7 @@ class TestPeer:
         assert (tmp_path / "parity.png").stat().st_size > 10_000
 
 
+@pytest.mark.slow
 def test_command_without_the_peer(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(Reference, "load", lambda: None)
     parity.command(["--out", str(tmp_path)])

@@ -13,7 +13,7 @@ from sbp_jax.models.network import NetworkConfig
 from sbp_jax.runs.crossfit import crossfit
 from sbp_jax.runs.score import open_target, parts_of, score_plays, with_expectation
 
-pytestmark = pytest.mark.unoptimized
+pytestmark = [pytest.mark.unoptimized, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

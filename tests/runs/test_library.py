@@ -84,6 +84,7 @@ def test_the_same_call_loads_what_is_done_and_other_plays_are_another_run(run, p
     assert "train sbp" in err
 
 
+@pytest.mark.slow
 def test_splits_are_taken_as_given(plays, tmp_path):
     held_out = plays.select(plays.game_id == plays.game_id.max())
     rest = plays.select(plays.game_id != plays.game_id.max())

@@ -31,6 +31,7 @@ from sbp_jax.training.feed import Schedule
 from sbp_jax.training.fit_sweep import Plan, fit_sweep
 from sbp_jax.training.sweep import Sweep, check_members
 from tests.plays import random_plays
+from tests.slow import marked
 from tests.training.test_fit import Killed
 
 pytestmark = pytest.mark.unoptimized
@@ -148,7 +149,7 @@ def test_one_program_trains_all():
     assert sweep.evaluate._cache_size() == 1
 
 
-@pytest.mark.parametrize("killed_at", [1, 4])
+@pytest.mark.parametrize("killed_at", marked([1, 4], [4]))
 def test_resuming_equals_never_stopping(tmp_path, killed_at):
     sweep, whole = compiled(), None
 

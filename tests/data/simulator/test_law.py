@@ -52,6 +52,7 @@ def seen_at_release(tracking: pl.DataFrame, plays: pl.DataFrame) -> pl.DataFrame
     return pl.DataFrame(rows)
 
 
+@pytest.mark.slow
 def test_the_law_can_be_recomputed_from_the_files(tracking, plays, truth):
     seen = seen_at_release(tracking, plays)
     joined = seen.join(truth, on=PLAY, suffix="_true")
