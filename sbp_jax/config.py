@@ -58,7 +58,7 @@ class DataConfig(ReaderConfig):
 
 
 Kind = Literal["sbp", "binned", "blended_pareto", "hybrid_pareto", "two_tailed_hybrid_pareto", "student_t", "gaussian"]
-Objective = Literal["exact", "composite", "interval", "censored"]
+Objective = Literal["exact", "composite", "interval", "censored", "pointwise"]
 
 
 @dataclass(frozen=True)
@@ -138,10 +138,12 @@ class TrainingConfig:
     """Objective, length and batches of the training.
 
     Attributes:
-        objective: loss by name: "exact", "composite", "interval" or "censored" (a touchdown means that the gain would
-            have been at least that long; the distribution is that of gains without a goal line). Or a function of your
-            own as "package.module:function", of (distribution, y, censored) -> loss of each; validation then uses
-            "interval" for integer outcomes and "exact" for others.
+        objective: loss by name: "exact" (the log-density, averaged over an eighth of a bin where it jumps at a
+            threshold), "composite", "interval", "censored" (a touchdown means that the gain would have been at least
+            that long; the distribution is that of gains without a goal line) or "pointwise" (the log-density as it is,
+            whose gradient is wrong where the density jumps). Or a function of your own as "package.module:function",
+            of (distribution, y, censored) -> loss of each; validation then uses "interval" for integer outcomes and
+            the log-density for others.
         threshold_gradient: whether gradients flow through the thresholds between bins and tails: "on", "off", or
             "habit", the objective's default: off for "composite", on for the others.
         epochs: maximum number of passes over the training plays.

@@ -366,7 +366,7 @@ class _Form:
         window = int(data.lengths.max())
         self.feed = ResidentFeed(Arrays.of(data, (window,)), batch_size, mirror=mirror_of(data))
         settings = Hyperparameters.of(self.config, epochs * len(self.feed.order))
-        loss, judge = make_loss(base.training), make_judge(base.training, whole=True)
+        loss, judge = make_loss(base), make_judge(base.training, whole=True)
         self.predictor = Predictor(self.network)
         self.trainer = Trainer(self.predictor, self.network.head, loss, settings, judge)
 

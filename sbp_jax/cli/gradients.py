@@ -12,6 +12,8 @@ from sbp_jax.errors import InputError
 class Options:
     """Autodiff against 50 digits in both precisions: every parameterization and regime, or a trained network's outputs.
 
+    Without a run every objective is also started at the truth: its mean gradient there, and where training goes.
+
     Attributes:
         run: folder of a trained run, whose own raw outputs and objective are checked.
         plays: number of the run's test plays.
@@ -32,7 +34,7 @@ def command(args: list[str]) -> None:
 
     from sbp_jax.reporting import gradients as figures
     from sbp_jax.runs import provenance
-    from sbp_jax.runs.gradients import of_a_run, of_the_grid
+    from sbp_jax.runs.gradients import at_the_truth, of_a_run, of_the_grid
 
     rows = of_the_grid() if options.run is None else of_a_run(options.run, options.plays)
     default = Path("runs/gradients") if options.run is None else options.run / "gradients"
@@ -55,8 +57,24 @@ def command(args: list[str]) -> None:
         figures.table(rows),
         "![error over bound](gradients.png)",
     ]
+    names = ["gradients.md", "gradients.parquet", "gradients.png"]
+    left: list[dict] = []
+    if options.run is None:
+        started = at_the_truth()
+        left = [row for row in started if row["consistent"] and not row["ratio"] <= 1]
+        pl.DataFrame(started).write_parquet(out / "truth.parquet")
+        figures.draw_truth(out / "truth.png")
+        names += ["truth.parquet", "truth.png"]
+        text += ["## Started at the truth", figures.TRUTH, figures.truth_table(started), "![truth](truth.png)"]
     (out / "gradients.md").write_text("\n\n".join(text) + "\n")
-    print(f"{figures.table(rows)}\n\n{summary}\nwritten to {out}: gradients.md, gradients.parquet, gradients.png")
+    print("\n\n".join(part for part in text[2:] if not part.startswith("![")))
+    print(f"written to {out}: {', '.join(names)}")
+    for row in left:
+        print(
+            f"missed: {row['objective']} with {row['parameterization']}, {row['start']}: mean gradient "
+            f"{row['gradient']:.2e}, drift {row['drift']:.2e} nats; expected to stay at the truth",
+            file=sys.stderr,
+        )
     if missed:
         for row in sorted(missed, key=lambda r: -r["ratio"])[:20]:
             print(
@@ -64,4 +82,5 @@ def command(args: list[str]) -> None:
                 f"{row['value']:.9g}, exact {row['exact']:.9g}, error / bound {row['ratio']:.3g}",
                 file=sys.stderr,
             )
+    if missed or left:
         sys.exit(1)

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from sbp_jax.distributions.heads import PARAMETERIZATIONS, SplicedBinnedParetoHead, objective
+from sbp_jax.distributions.spliced import CELLS_PER_BIN
 from sbp_jax.errors import InputError
 from sbp_jax.evaluation.exact import INF, Spliced, derivative, exact, mp
 from sbp_jax.evaluation.exact_heads import law_of
@@ -30,6 +31,7 @@ LOGITS = {
 RAW_SHAPES = (-14.0, -4.0, -0.641854, -0.6418538861723947, 0.5, 3.0)
 RAW_SCALES = (-5.0, 0.5, 6.0)
 REGIMES = ("body", "inside threshold", "outside threshold", "lower tail", "upper tail", "far tail", "near the end")
+LOSSES = ("pointwise", "exact", "interval")
 NEAR_ZERO = "shape near zero"  # the upper tail where |xi| < 1e-3
 Row = dict[str, Any]
 
@@ -86,24 +88,25 @@ def cells(dtype: Any) -> Iterator[Cell]:
 
 
 def check(
-    points: Sequence[Cell], dtype: Any, loss: str = "exact", tick: Callable[[], object] = lambda: None
+    points: Sequence[Cell], dtype: Any, loss: str = "pointwise", tick: Callable[[], object] = lambda: None
 ) -> list[Row]:
     """One row for each cell and quantity (the loss, and its derivative in every raw output and in the outcome).
 
     Args:
         points: cells of one float type.
         dtype: that type; float64 needs JAX's x64 mode.
-        loss: "exact", "interval" or another objective of `heads` that 50 digits know: these two.
+        loss: one of `LOSSES`, objectives that 50 digits know.
         tick: called after each cell.
     Raises:
         InputError: another loss.
     """
-    if loss not in ("exact", "interval"):
-        raise InputError(f"loss: expected exact or interval, got {loss!r}")
-    precision, compute, rows = np.dtype(dtype).name, objective(loss), []
+    if loss not in LOSSES:
+        raise InputError(f"loss: expected {', '.join(LOSSES)}, got {loss!r}")
+    precision, rows = np.dtype(dtype).name, []
     for head in dict.fromkeys(cell.head for cell in points):
         mine = [cell for cell in points if cell.head == head]
-        function = jax.jit(jax.vmap(jax.value_and_grad(lambda r, y, h=head: compute(h(r), y), (0, 1))))
+        compute = objective(_loss_of(head, loss))
+        function = jax.jit(jax.vmap(jax.value_and_grad(lambda r, y, h=head, loss=compute: loss(h(r), y), (0, 1))))
         raw, y = jnp.asarray(np.stack([c.raw for c in mine])), jnp.asarray([c.y for c in mine], dtype)
         values, (by_raw, by_outcome) = jax.tree.map(np.asarray, function(raw, y))
         for i, cell in enumerate(mine):
@@ -114,6 +117,24 @@ def check(
             ]
             tick()
     return rows
+
+
+def _loss_of(head: SplicedBinnedParetoHead, loss: str) -> str:
+    """Return the loss that an objective is for a head: a density without a jump is taken as it is."""
+    return "pointwise" if loss == "exact" and PARAMETERIZATIONS[head.parameterization].continuous else loss
+
+
+def exact_log_likelihood(law: Spliced, y: Any, loss: str) -> Any:
+    """Return minus the loss of one outcome, in 50 digits."""
+    half = mp.mpf("0.5")
+    if loss == "interval":
+        return law.log_interval(y - half, y + half)
+    if loss == "pointwise" or not law.edges[0] <= y <= law.edges[-1]:
+        return law.log_prob(y)
+    k = law.bin(y)
+    width = (law.edges[k + 1] - law.edges[k]) / CELLS_PER_BIN
+    low = law.edges[k] + min(mp.floor((y - law.edges[k]) / width), CELLS_PER_BIN - 1) * width
+    return law.log_interval(low, low + width) - mp.log(width)
 
 
 @dataclass(frozen=True)
@@ -133,11 +154,10 @@ def _rows(cell: Cell, dtype: Any, loss: str, value: Any, gradient: np.ndarray) -
     # beside raw outputs and outcome the law's own inputs, shapes and scales, are floats that rounding moves
     x = [exact(r) for r in [*cell.raw, cell.y, 1, 1, 1, 1]]
     masses, eps, precision = _masses(cell.head, dtype), exact(np.finfo(dtype).eps), np.dtype(dtype).name
-    half = mp.mpf("0.5")
+    taken = _loss_of(cell.head, loss)
 
     def exact_loss(x: Sequence[Any]) -> Any:
-        law, y = law_of(cell.head, x[:-5], masses, x[-4:]), x[-5]
-        return -(law.log_prob(y) if loss == "exact" else law.log_interval(y - half, y + half))
+        return -exact_log_likelihood(law_of(cell.head, x[:-5], masses, x[-4:]), x[-5], taken)
 
     def slope(j: int) -> Callable[[Sequence[Any]], Any]:
         return lambda x: derivative(lambda v: exact_loss([*x[:j], v, *x[j + 1 :]]), x[j])

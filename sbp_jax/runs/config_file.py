@@ -15,11 +15,12 @@ import polars as pl
 
 from sbp_jax.config import Config, DataConfig, SeriesConfig, from_dict
 from sbp_jax.errors import InputError
+from sbp_jax.training.build import density_jumps
 from sbp_jax.training.stored import DamagedError, read_json
 
 CONFIG = "config.json"  # in a run's folder
 _BYTES = 2**20  # of it, at most
-FORMAT = 3  # of config.json; files without a number are of format 0. Raise it with every field that a config gains
+FORMAT = 4  # of config.json; files without a number are of format 0. Raise it with every field that a config gains
 # format -> field that came with it -> what code of all formats before did
 ADDED: dict[int, dict[str, Any]] = {
     1: {
@@ -45,11 +46,13 @@ ADDED: dict[int, dict[str, Any]] = {
         "data.fold": 0,
         "data.fold_by": "game",
     },
+    4: {},
 }
 # the same for fields that no value makes what it was
 CHANGED: dict[int, dict[str, str]] = {
     1: {"head.support": "the tails made no room for the whole field then, now they do; train it again"},
 }
+EXACT_BY_CELLS = 4  # since this format `exact` averages a density that jumps over cells; before it was `pointwise`
 
 
 @dataclass(frozen=True)
@@ -174,7 +177,24 @@ def completed(values: Any, number: int) -> dict[str, dict[str, Any]]:
         if field not in added:
             raise InputError(f"config.{field}: missing{': ' + changed[field] if field in changed else ''}")
         found[field] = added[field]
+    jumps = found["head.kind"] == "sbp" and found["head.parameterization"] != "continuous"
+    if number < EXACT_BY_CELLS and jumps and found["training.objective"] == "exact":
+        found["training.objective"] = "pointwise"
     return {section: {name: found[f"{section}.{name}"] for name in names} for section, names in known.items()}
+
+
+def identity(config: Config) -> dict[str, Any]:
+    """Return the values that name a configuration's folder, in the words of the first version: folders keep names.
+
+    A loss has the name that it had then: `pointwise` was `exact`, and `exact` of a density that jumps has a new one.
+    """
+    values = dataclasses.asdict(config)
+    training = values["training"]
+    if training["objective"] == "pointwise":
+        training["objective"] = "exact"
+    elif training["objective"] == "exact" and density_jumps(config.head):
+        training["objective"] = "exact by cells"
+    return values
 
 
 def metrics_of(

@@ -1,6 +1,5 @@
 """A cross-fitting on disk: one run a fold, so that every play is scored by a network that never trained on its game."""
 
-import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +11,7 @@ from sbp_jax.data.plays import Plays
 from sbp_jax.data.prepared.dataset import describe, fold_of, load_every
 from sbp_jax.digests import short_digest
 from sbp_jax.errors import InputError
-from sbp_jax.runs.config_file import CONFIG
+from sbp_jax.runs.config_file import CONFIG, identity
 from sbp_jax.runs.datasets import open_dataset
 from sbp_jax.runs.run import Run, load_run
 from sbp_jax.runs.train import compiled_once, train_folder
@@ -129,7 +128,7 @@ def crossfit(config: Config, folds: int, by: str, root: Path, stop: Stop | None 
     for each in configs:
         check(each)
     first = open_dataset(configs[0].data)
-    folder = root / f"crossfit-{short_digest(dataclasses.asdict(configs[0]), first.fingerprint)}"
+    folder = root / f"crossfit-{short_digest(identity(configs[0]), first.fingerprint)}"
     with compiled_once():
         for number, each in enumerate(configs, start=1):
             print(f"fold {number} of {folds}")

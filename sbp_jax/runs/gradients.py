@@ -1,4 +1,4 @@
-"""Gradients checked against 50 digits: of every parameterization and regime, or of a trained network's outputs."""
+"""Gradients against 50 digits, of every parameterization and regime or of a run's raw outputs, and at the truth."""
 
 from pathlib import Path
 
@@ -8,7 +8,8 @@ from tqdm import tqdm
 
 from sbp_jax.distributions.heads import SplicedBinnedParetoHead
 from sbp_jax.errors import InputError
-from sbp_jax.evaluation.gradients import Cell, Row, cells, check
+from sbp_jax.evaluation.consistency import cases, measure
+from sbp_jax.evaluation.gradients import LOSSES, Cell, Row, cells, check
 from sbp_jax.runs.run import load_run
 
 
@@ -23,16 +24,26 @@ def of_the_grid() -> list[Row]:
     return rows
 
 
+def at_the_truth() -> list[Row]:
+    """Return a row for each start, parameterization and objective: does training from the truth stay there?"""
+    with jax.enable_x64(True):
+        return [measure(case) for case in tqdm(list(cases()), desc="started at the truth", unit="case")]
+
+
 def of_a_run(path: Path, count: int) -> list[Row]:
     """Rows of the raw outputs that a trained network gives for its test plays.
 
     Raises:
-        InputError: no SBP head, another objective than exact or interval, or no plays.
+        InputError: no SBP head, an objective that 50 digits do not know, or no plays.
     """
     run = load_run(path)
     head = run.model.head
     if not isinstance(head, SplicedBinnedParetoHead):
         raise InputError(f"{path}: expected a run with an SBP head, got {type(head).__name__}")
+    if run.config.training.objective not in LOSSES:
+        raise InputError(
+            f"{path}: was trained by the objective {run.config.training.objective}; 50 digits know {', '.join(LOSSES)}"
+        )
     plays = next((p for p in (run.plays(split) for split in ("test", "validation", "train")) if len(p)), None)
     if plays is None:
         raise InputError(f"{run.dataset}: holds no plays")

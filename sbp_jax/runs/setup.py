@@ -100,7 +100,7 @@ def network_of(config: Config, plays: Plays) -> Network:
     head = make_head(config.head)
     network = make_network(config, head, plays.static.shape[1])
     if plays.unit is None:
-        marginal = _fitted(head, make_loss(config.training), _Values(plays.yards), _Values(known_cut(config, plays)))
+        marginal = _fitted(head, make_loss(config), _Values(plays.yards), _Values(known_cut(config, plays)))
     else:  # in units of each row's own location and scale, where no outcome is on a lattice
         location, scale = plays.unit.T.astype(np.float64)
         marginal = _fitted(head, objective("exact"), _Values((plays.yards - location) / scale), _Values(None))
@@ -150,7 +150,7 @@ def known_cut(config: Config, plays: Plays) -> np.ndarray | None:
 def marginal_of(config: Config, setup: Setup, network: Network) -> Marginal:
     """Mean losses of the marginal distribution that a configuration's network starts from."""
     starts = (
-        (make_loss(config.training), setup.plays),
+        (make_loss(config), setup.plays),
         (make_judge(config.training, setup.whole), setup.validation),
     )
     return Marginal(*(marginal_loss(network, of, each, known_cut(config, each)) for of, each in starts))

@@ -1,6 +1,5 @@
 """Train a network on prepared plays or series, or go on training it: a run's folder comes of it."""
 
-import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -15,6 +14,7 @@ from sbp_jax.config import Config
 from sbp_jax.data.batches.arrays import Arrays
 from sbp_jax.data.batches.batching import Batches
 from sbp_jax.digests import short_digest
+from sbp_jax.runs.config_file import identity
 from sbp_jax.runs.datasets import Dataset, dataset_of
 from sbp_jax.runs.lock import held
 from sbp_jax.runs.record import Record
@@ -42,7 +42,7 @@ from sbp_jax.training.stop import Stop
 def run_folder(root: Path, config: Config, fingerprint: str) -> Path:
     """The folder of a run: the same configuration on the same plays has the same one."""
     kind = config.head.kind.rpartition(":")[2]
-    return root / f"{kind}-{short_digest(dataclasses.asdict(config), fingerprint)}"
+    return root / f"{kind}-{short_digest(identity(config), fingerprint)}"
 
 
 def train(
@@ -117,7 +117,7 @@ def _train(
     config: Config, dataset: Dataset, setup: Setup, folder: Path, stop: Stop, spread: bool, progress: bool
 ) -> None:
     settings, plays, validation, whole = config.training, setup.plays, setup.validation, setup.whole
-    head, loss = make_head(config.head), make_loss(settings)
+    head, loss = make_head(config.head), make_loss(config)
     checkpoints = Checkpoints(folder / "checkpoints")
     network = network_of(config, plays) if checkpoints.latest is None else restored_network(config, plays, checkpoints)
     mesh = all_devices() if spread else None

@@ -13,6 +13,7 @@ from sbp_jax.data.readers.rules import in_yards
 from sbp_jax.data.slots import MARKERS, OTHERS, PASSER, RECEIVERS
 from sbp_jax.distributions import Affine
 from sbp_jax.distributions.heads import (
+    PARAMETERIZATIONS,
     BinnedHead,
     BlendedParetoHead,
     HybridParetoHead,
@@ -73,11 +74,20 @@ def make_head(config: HeadConfig) -> Any:
     raise AssertionError(config.kind)  # a `HeadConfig` knows its kinds
 
 
-def make_loss(config: TrainingConfig) -> Loss:
-    """The loss that a configuration trains by, as `objective` has it; InputError as there."""
-    if is_extension(config.objective):
-        return load_extension("training.objective", config.objective)
-    return objective(config.objective, 1.0, {"habit": None, "on": True, "off": False}[config.threshold_gradient])
+def make_loss(config: Config) -> Loss:
+    """Return the loss that a configuration trains by, as `objective` has it; InputError as there."""
+    training = config.training
+    if is_extension(training.objective):
+        return load_extension("training.objective", training.objective)
+    gradient = {"habit": None, "on": True, "off": False}[training.threshold_gradient]
+    # only `exact` asks: other losses stay one function, and one branch of a sweep's program
+    continuous = training.objective == "exact" and not density_jumps(config.head)
+    return objective(training.objective, 1.0, gradient, continuous)
+
+
+def density_jumps(config: HeadConfig) -> bool:
+    """Return whether the density of a head's distributions may jump at a threshold that moves."""
+    return config.kind == "sbp" and not PARAMETERIZATIONS[config.parameterization].continuous
 
 
 def make_judge(config: TrainingConfig, whole: bool) -> Loss:
@@ -89,7 +99,7 @@ def make_judge(config: TrainingConfig, whole: bool) -> Loss:
     """
     if config.objective == "censored":
         return objective("censored")
-    return objective("interval" if whole else "exact")
+    return objective("interval" if whole else "pointwise")
 
 
 # The passer sees his receivers, each with the defender matched to him, and all defenders.

@@ -26,7 +26,7 @@ def check(config: Config) -> None:
         InputError: a number beyond its limit, or a head that cannot be built; the message names the field.
     """
     check_size(config)
-    head, loss = make_head(config.head), make_loss(config.training)
+    head, loss = make_head(config.head), make_loss(config)
     outcome = jnp.zeros(()), jnp.zeros((), bool)
     jax.eval_shape(lambda raw: loss(head(raw), *outcome), jnp.zeros(head.num_outputs))
 

@@ -96,7 +96,7 @@ class Sweep:
         self._heads = [make_head(config.head) for config in configs]
         spliced = [head for head in self._heads if isinstance(head, SplicedBinnedParetoHead)]
         self._family = SplicedFamily(spliced) if spliced else None
-        self._losses, self._loss_of = _numbered([make_loss(config.training) for config in configs])
+        self._losses, self._loss_of = _numbered([make_loss(config) for config in configs])
         self._judges, self._judge_of = _numbered([make_judge(config.training, whole) for config in configs])
         self._predictor, self._frames = Predictor(network), frame_weights(configs[0].training)
         self._mesh = Mesh(np.asarray(devices), ("members",)) if devices is not None and len(devices) > 1 else None

@@ -196,12 +196,15 @@ def test_objectives():
     head = SplicedBinnedParetoHead(EDGES)
     law = head(jnp.zeros((2, 24)))
     y = jnp.array([3.0, 28.0])
-    assert OBJECTIVES == ("exact", "composite", "interval", "censored")
-    np.testing.assert_array_equal(objective("exact")(law, y), -law.log_prob(y))
+    assert OBJECTIVES == ("exact", "composite", "interval", "censored", "pointwise")
+    np.testing.assert_array_equal(objective("pointwise")(law, y), -law.log_prob(y))
+    np.testing.assert_array_equal(objective("exact")(law, y), -law.cell_log_density(y))
+    np.testing.assert_array_equal(objective("exact", continuous=True)(law, y), -law.log_prob(y))
+    np.testing.assert_array_equal(objective("exact")(law.upper, y), -law.upper.log_prob(y))
     np.testing.assert_array_equal(objective("composite")(law, y), -law.composite_log_prob(y))
     np.testing.assert_array_equal(objective("interval")(law, y), -law.interval_log_prob(y - 0.5, y + 0.5))
     np.testing.assert_array_equal(objective("interval", 2.0)(law, y), -law.interval_log_prob(y - 1, y + 1))
-    for name in ("exact", "composite", "interval"):  # what is cut is nothing to them
+    for name in ("exact", "composite", "interval", "pointwise"):  # what is cut is nothing to them
         np.testing.assert_array_equal(objective(name)(law, y, y > 0), objective(name)(law, y))
     assert isinstance(law, SplicedBinnedPareto)
     with pytest.raises(InputError, match="needs a SplicedBinnedPareto, got Normal"):

@@ -8,7 +8,7 @@ import pytest
 
 from sbp_jax.config import Config
 from sbp_jax.errors import InputError
-from sbp_jax.runs.config_file import ADDED, FORMAT, metrics_of, read_saved
+from sbp_jax.runs.config_file import ADDED, FORMAT, identity, metrics_of, read_saved
 
 pytestmark = pytest.mark.unoptimized
 
@@ -98,3 +98,25 @@ def test_plays_a_second_are_those_of_the_call_that_took_the_seconds():
     assert table["plays_per_s"].to_list() == [50.0, 25.0, 50.0]
     assert metrics_of(history, starts)["plays_per_s"].to_list() == [None, None, None]
     assert metrics_of([]).height == 0
+
+
+def test_exact_of_a_density_that_jumps_was_pointwise(tmp_path):
+    """An older run means what it trained by, and its folder keeps its name; the loss of that name now has another."""
+
+    def exact(saved, parameterization="bounded"):
+        saved["config"]["training"]["objective"] = "exact"
+        saved["config"]["head"]["parameterization"] = parameterization
+
+    old = read_saved(written(tmp_path, "format3", exact)).config
+    assert old.training.objective == "pointwise"
+    assert identity(old) == dataclasses.asdict(exact_of(old))
+    new = read_saved(written(tmp_path, "format4", exact)).config
+    assert new.training.objective == "exact"
+    assert identity(new) != identity(old)
+    smooth = read_saved(written(tmp_path, "format3", lambda saved: exact(saved, "continuous"))).config
+    assert smooth.training.objective == "exact"
+    assert identity(smooth) == dataclasses.asdict(smooth)
+
+
+def exact_of(config):
+    return dataclasses.replace(config, training=dataclasses.replace(config.training, objective="exact"))

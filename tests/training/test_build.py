@@ -11,7 +11,7 @@ import pytest
 from sbp_jax.config import Config, DataConfig, HeadConfig, Kind, TrainingConfig
 from sbp_jax.distributions import SplicedBinnedPareto
 from sbp_jax.errors import InputError
-from sbp_jax.training.build import goal_line, make_head, make_loss
+from sbp_jax.training.build import density_jumps, goal_line, make_head, make_loss
 from sbp_jax.training.check import check_outcomes
 from tests.plays import random_plays
 from tests.slow import marked
@@ -30,7 +30,7 @@ def test_no_outcome_of_a_play_is_impossible(kind):
     noise = np.random.default_rng(0).normal(size=(len(YARDS), head.num_outputs))
     raw = jnp.asarray(start + noise, jnp.float32)
     for objective in ("exact", "interval"):
-        loss = make_loss(TrainingConfig(objective=objective))
+        loss = make_loss(Config(head=HeadConfig(kind=kind), training=TrainingConfig(objective=objective)))
         value, gradient = jax.jit(jax.value_and_grad(lambda raw, loss=loss: jnp.sum(loss(head(raw), YARDS))))(raw)
         assert np.isfinite(value)
         assert np.isfinite(gradient).all()
@@ -78,7 +78,7 @@ def test_held_thresholds_move_no_bin_by_an_excess(objective):
     y = 75.0
 
     def of_logits(setting):
-        loss = make_loss(TrainingConfig(objective=objective, threshold_gradient=setting))
+        loss = make_loss(Config(training=TrainingConfig(objective=objective, threshold_gradient=setting)))
 
         def total(logits):
             law = head(raw)
@@ -95,6 +95,25 @@ def test_held_thresholds_move_no_bin_by_an_excess(objective):
 
 
 def test_what_has_no_thresholds_cannot_hold_them():
-    loss = make_loss(TrainingConfig(objective="exact", threshold_gradient="off"))
+    loss = make_loss(Config(training=TrainingConfig(objective="exact", threshold_gradient="off")))
     with pytest.raises(InputError, match="without threshold gradients needs a SplicedBinnedPareto, got Normal"):
         loss(make_head(HeadConfig(kind="gaussian"))(jnp.zeros(2)), jnp.zeros(()))
+
+
+def test_exact_is_the_density_where_it_has_no_jump():
+    """Of `exact` a configuration takes the density itself, but for a Spliced Binned-Pareto that may jump."""
+    y = jnp.asarray(7.0)
+    for kind, parameterization, jumps in (
+        ("sbp", "bounded", True),
+        ("sbp", "continuous", False),
+        ("gaussian", "bounded", False),
+    ):
+        config = Config(
+            head=HeadConfig(kind=kind, bins=15, parameterization=parameterization),
+            training=TrainingConfig(objective="exact"),
+        )
+        assert density_jumps(config.head) == jumps
+        head = make_head(config.head)
+        dist = head(jnp.asarray(head.initial(np.asarray([0.0, 3, 5, 8, 30, -4])), jnp.float32))
+        density = dist.cell_log_density(y) if jumps else dist.log_prob(y)
+        assert make_loss(config)(dist, y) == -density

@@ -78,7 +78,7 @@ def separate(config):
     predictor = Predictor(network_of(config))
     feed = ResidentFeed(Arrays.of(PLAYS, settings.buckets), settings.batch_size, settings.seed, mirror_of(PLAYS))
     hyper = Hyperparameters.of(config, len(feed.order) * settings.epochs)
-    trainer = Trainer(predictor, head, make_loss(settings), hyper, make_judge(settings, whole=True))
+    trainer = Trainer(predictor, head, make_loss(config), hyper, make_judge(settings, whole=True))
     resident = to_device(Arrays.of(VALIDATION, (30,)))
     return fit(trainer, feed, lambda params: float(trainer.evaluate(params, resident, ORDER.epoch(0))), settings)
 

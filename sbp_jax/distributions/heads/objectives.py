@@ -13,33 +13,55 @@ from sbp_jax.distributions.spliced import SplicedBinnedPareto
 from sbp_jax.errors import InputError
 
 Loss = Callable[..., Float[Array, "..."]]
-OBJECTIVES = ("exact", "composite", "interval", "censored")
+OBJECTIVES = ("exact", "composite", "interval", "censored", "pointwise")
 
 
 @functools.cache
-def objective(name: str, width: float = 1.0, threshold_gradient: bool | None = None) -> Loss:
-    """The training loss of that name, a function (distribution, y, cut) -> loss per outcome.
+def objective(name: str, width: float = 1.0, threshold_gradient: bool | None = None, continuous: bool = False) -> Loss:
+    """Return the training loss of that name, a function (distribution, y, censored) -> loss per outcome.
 
     | name | loss |
     | --- | --- |
-    | `exact` | -log f(y) |
+    | `exact` | -log f(y); of a `SplicedBinnedPareto` -`cell_log_density`, averaged over an eighth of a bin |
     | `composite` | the published surrogate, -`composite_log_prob`; InputError for a distribution without one |
     | `interval` | -log P(y - width/2 < Y <= y + width/2), for outcomes rounded to multiples of `width` |
-    | `censored` | `interval`, but -log P(Y > y - width/2) where the outcome was `cut` |
+    | `censored` | `interval`, but -log P(Y > y - width/2) where the outcome was `censored` |
+    | `pointwise` | -log f(y) of every distribution: a metric, and no loss where the density jumps at a threshold |
 
-    With `threshold_gradient` False the thresholds of a `SplicedBinnedPareto` are constants to the gradient, with True
-    it flows through them; None is the objective's own habit, False for `composite` and True for the others. The value
-    is the same. A distribution without thresholds has nothing to hold: False is an InputError for it.
+    Where the density jumps at a threshold t, log f(y) jumps as t passes y. Automatic differentiation misses the jump:
+    the mean gradient of `pointwise` is not the slope of the mean, which has a kink at the truth, and training by it
+    leaves the truth. The other four have a mean gradient of zero at the truth (`sbp gradients` measures it),
+    `pointwise` only where the density is continuous.
 
-    Equal arguments give the same function, so that what was compiled for it is found again.
-    `cut` is boolean and broadcasts against y: an outcome that the goal line stopped says only that the gain would have
-    been at least that long. The other objectives pass over it, and do without. Of an `Affine` they take its base's
-    thresholds, and the Jacobian of its scale once.
+    Args:
+        name: of the loss.
+        width: of the grid to which outcomes were rounded, for `interval` and `censored`.
+        threshold_gradient: False makes the thresholds of a `SplicedBinnedPareto` constants to the gradient, True lets
+            it flow through them; None is False for `composite` and True for the others. The value is the same. A
+            distribution without thresholds has nothing to hold constant: False is an InputError for it.
+        continuous: the density of every distribution is continuous at its thresholds, as with the parameterization
+            "continuous": `exact` is then -log f(y) for a `SplicedBinnedPareto` too.
+
+    Returns:
+        The loss. Equal arguments give the same function, so that what was compiled for it is found again. `censored`
+        is boolean and broadcasts against y: an outcome stopped by a bound, which says only that it would have been at
+        least that large. The other losses ignore it and do without. Of an `Affine` they take its base's thresholds and
+        cells, and the Jacobian of its scale once.
 
     Raises:
         InputError: unknown name, or width not positive.
+
+    Example:
+        >>> loss = objective("interval")
+        >>> loss(Normal(0.0, 1.0), 2.0)  # doctest: +SKIP
     """
-    losses: dict[str, Loss] = {"exact": _exact, "composite": _composite, "interval": _interval, "censored": _censored}
+    losses: dict[str, Loss] = {
+        "exact": _pointwise if continuous else _exact,
+        "composite": _composite,
+        "interval": _interval,
+        "censored": _censored,
+        "pointwise": _pointwise,
+    }
     if name not in losses:
         raise InputError(f"unknown objective {name!r}; known: {', '.join(losses)}")
     if not width > 0:
@@ -62,9 +84,17 @@ def _held(distribution: Distribution, name: str) -> Distribution:
     return distribution.held()
 
 
-def _exact(distribution: Distribution, y: Float[Array, "..."], cut: object = None) -> Float[Array, "..."]:
+def _pointwise(distribution: Distribution, y: Float[Array, "..."], cut: object = None) -> Float[Array, "..."]:
     del cut
     return -distribution.log_prob(y)
+
+
+def _exact(distribution: Distribution, y: Float[Array, "..."], cut: object = None) -> Float[Array, "..."]:
+    if isinstance(distribution, Affine):
+        return _exact(distribution.base, distribution.standardized(y)) + jnp.log(distribution.scale)
+    if isinstance(distribution, SplicedBinnedPareto):
+        return -distribution.cell_log_density(y)
+    return _pointwise(distribution, y, cut)
 
 
 def _composite(distribution: Distribution, y: Float[Array, "..."], cut: object = None) -> Float[Array, "..."]:

@@ -62,11 +62,13 @@ class Parameterization:
         start: (mean excess, inputs) -> raw outputs (raw_shape, raw_scale) of a tail with about that mean excess, of
             shape `INITIAL_SHAPE` where the shape is free; of the inputs those that are not raw outputs are used.
         needs_end: the map needs an end of the support.
+        continuous: the density has no jump at the threshold.
     """
 
     tail: Callable[[TailInputs], GeneralizedPareto]
     start: Callable[[float, TailInputs], tuple[float, float]]
     needs_end: bool = False
+    continuous: bool = False
 
 
 def at_least_smallest(scale: Float[Array, "..."]) -> Float[Array, "..."]:
@@ -183,7 +185,7 @@ PARAMETERIZATIONS: dict[str, Parameterization] = {
     # xi as in `bounded`, beta = softplus(b) / (1 + xi): orthogonal in Fisher information (Cox and Reid 1987)
     "orthogonal": Parameterization(_orthogonal, lambda m, inputs: _start_bounded(m * (1 + INITIAL_SHAPE), inputs)),
     # xi as in `bounded`, beta = tau w_k / p_k: no jump of the density at the threshold; the raw scale is ignored
-    "continuous": Parameterization(_continuous, _start_continuous),
+    "continuous": Parameterization(_continuous, _start_continuous, continuous=True),
     # xi = 0, beta = softplus(b); the raw shape is ignored and receives no gradient
     "exponential": Parameterization(_exponential, lambda m, _: (0.0, inverse_softplus(m))),
     # xi in (-1/2, 0), beta = -xi room: the tail ends at the end of the support, exactly; the raw scale is ignored
