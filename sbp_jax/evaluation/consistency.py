@@ -44,7 +44,7 @@ class Case:
     start: str
     parameterization: str
     objective: str
-    head: Head
+    head: SplicedBinnedParetoHead
     raw: np.ndarray
     consistent: bool
 

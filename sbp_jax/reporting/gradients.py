@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from sbp_jax.distributions.heads import OBJECTIVES
 from sbp_jax.evaluation.consistency import DRIFT_BOUND, GRADIENT_BOUND, POINTS, STEPS, profile
 from sbp_jax.reporting.style import COLOURS, figure
 from sbp_jax.reporting.tables import markdown
@@ -70,7 +69,8 @@ def truth_table(rows: Rows) -> str:
     """Return a line for each start, objective and parameterization: mean gradient, drift, and whether it must stay."""
     header = ["bins", "objective", "parameterization", "mean gradient", "drift, nats", "largest shape", "stays"]
     lines = []
-    for row in sorted(rows, key=lambda row: (row["start"] != "three bins", OBJECTIVES.index(row["objective"]))):
+    starts, objectives = (list(dict.fromkeys(row[name] for row in rows)) for name in ("start", "objective"))
+    for row in sorted(rows, key=lambda row: (starts.index(row["start"]), objectives.index(row["objective"]))):
         stays = (
             ("yes" if row["ratio"] <= 1 else "MISSED") if row["consistent"] else "no" if row["ratio"] > 1 else "here"
         )
