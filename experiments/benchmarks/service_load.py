@@ -21,7 +21,7 @@ from sbp_jax.live import LiveScorer
 from sbp_jax.reporting.tables import markdown
 from sbp_jax.runs import provenance
 from sbp_jax.runs.run import load_run
-from sbp_jax.service.load.clients import NUMBERS, PATIENCE_S
+from sbp_jax.service.load.clients import NUMBERS, TIMEOUT_S
 from sbp_jax.service.load.parts import EACH, TOLERANCE, Load, Part, Server, part
 
 TITLE = "The service under load"
@@ -137,7 +137,7 @@ def page(results: dict[str, Any], words: list[str]) -> list[str]:
         f"service; {packages}. Latency is from the call that sends a frame to the reading of its summary, in the "
         "client. An answer is wrong where a number of it differs by more than "
         f"{asked['tolerance']:g} (relative above 1) from what a scorer that has one play says of it; lost is what did "
-        f"not come in {PATIENCE_S:g} s; mixed is what came to another play or in another order."
+        f"not come in {TIMEOUT_S:g} s; mixed is what came to another play or in another order."
     )
     names = ("steady", "hostile", "restart")
     titles = ("alone", "beside hostile clients", "with a restart")

@@ -14,7 +14,7 @@ from types import FrameType
 from sbp_jax.training.stop import Stop, Stopped
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
-PATIENCE_S = 2.0  # for the interpreter to react; compiled code and the compiler keep it from it
+TIMEOUT_S = 2.0  # for the interpreter to react; compiled code and the compiler keep it from it
 
 
 @contextmanager
@@ -56,7 +56,7 @@ def listening() -> Iterator[Stop]:
 
     def end_if_nothing_is_lost() -> None:
         # a training with unsaved steps looks at `asked` itself
-        if not over.wait(PATIENCE_S) and not stop.unsaved:
+        if not over.wait(TIMEOUT_S) and not stop.unsaved:
             _end(_code(told[0]), farewell(told[0], None))
 
     watcher = threading.Thread(target=watch, daemon=True)

@@ -1,4 +1,4 @@
-"""A service that scores plays while they unfold: REST for whole plays, a WebSocket for frames; the extra `serve`."""
+"""A service that scores plays as they unfold: REST for complete plays, a WebSocket for frames; the extra `serve`."""
 
 from sbp_jax.service.app import create_app
 from sbp_jax.service.settings import Settings

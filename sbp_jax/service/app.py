@@ -26,16 +26,16 @@ from sbp_jax.service.settings import Settings
 
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
     code: {"model": schema.Problem, "description": why}
-    for code, why in ((400, "No JSON"), (401, "No token"), (413, "Too large"), (422, "Refused"), (429, "Too many"))
+    for code, why in ((400, "Not JSON"), (401, "No token"), (413, "Too large"), (422, "Rejected"), (429, "Too many"))
 }
 
 
 def create_app(scorer: LiveScorer, settings: Settings | None = None) -> FastAPI:
-    """The service of a scorer, which belongs to it from then on; as many plays are open at once as it has rows.
+    """Create the service of a scorer, which takes ownership of it; each of the scorer's rows holds one open play.
 
     Args:
-        scorer: of a run or an exported folder.
-        settings: its limits and its token.
+        scorer: from a run or an exported folder.
+        settings: limits and token of the service.
     """
     chosen = settings or Settings()
     metrics = Metrics()
@@ -70,29 +70,29 @@ def create_app(scorer: LiveScorer, settings: Settings | None = None) -> FastAPI:
 
     @app.get("/health", responses={200: {"model": schema.Health}, 503: {"model": schema.Health}})
     async def health() -> Response:
-        """Whether plays are scored; needs no token."""
-        said = {"status": batcher.broken or "ok", "open_plays": batcher.open_plays, "plays": scorer.batch}
-        return _json(said, 503 if batcher.broken else 200)
+        """Report whether plays are scored; needs no token."""
+        status = {"status": batcher.broken or "ok", "open_plays": batcher.open_plays, "plays": scorer.batch}
+        return _json(status, 503 if batcher.broken else 200)
 
     @app.get("/metrics")
     async def counted() -> Response:
-        """Counters and times, as Prometheus reads them."""
+        """Return counters and times in Prometheus' format."""
         return Response(metrics.page(), media_type=CONTENT_TYPE_LATEST)
 
     @app.get("/v1/spec", responses={200: {"model": schema.Spec}})
     async def spec() -> Response:
-        """What messages must have."""
+        """Return the required content of messages."""
         names = ("players", "frame_s", "outcome", "whole", "in_yards", "levels", "per_frame")
         expected = {"features": service.expected.features, "static": service.expected.static}
-        said = {name: scorer.spec[name] for name in names} | expected
-        return _json(said | {"passing_score": bool(scorer.spec["league"])})
+        content = {name: scorer.spec[name] for name in names} | expected
+        return _json(content | {"passing_score": bool(scorer.spec["league"])})
 
     body = {"required": True, "content": {"application/json": {"schema": schema.PlayRequest.model_json_schema()}}}
     answers = {200: {"model": schema.PlayAnswer}, **_PROBLEMS}
 
     @app.post("/v1/plays", responses=answers, openapi_extra={"requestBody": body})
     async def play(request: Request) -> Response:
-        """Score a whole play."""
+        """Score a complete play."""
         return await service.play(request)
 
     @app.websocket("/v1/live")
@@ -117,31 +117,31 @@ class _Service:
     requests: int = 0
 
     async def sweep(self) -> None:
-        """Drop idle plays, for ever."""
+        """Drop idle plays until cancelled."""
         while True:
             await asyncio.sleep(min(1.0, self.settings.idle_s / 4))
             for connection in tuple(self.connections):
                 connection.drop_idle(time.perf_counter())
 
     async def play(self, request: Request) -> Response:
-        """The answer to a whole play."""
+        """Answer a complete play."""
         if self.requests >= self.settings.requests:
-            raise Refusal(429, "message", f"all {self.settings.requests} plays that may be under way at once are")
+            raise Refusal(429, "message", f"all {self.settings.requests} plays that may be in progress at once are")
         self.requests += 1
         try:
             asked, frames, static, yards = self._read(await self._body(request))
             if asked.distribution or asked.every_frame:
-                said = await self._unfold(asked, frames, static, yards)
+                content = await self._unfold(asked, frames, static, yards)
             else:
-                said = await self._at_once(asked, frames, static, yards)
+                content = await self._at_once(asked, frames, static, yards)
         finally:
             self.requests -= 1
         if yards is not None:
             self.metrics.scored.inc()
-        return _json(said)
+        return _json(content)
 
     async def _body(self, request: Request) -> bytes:
-        most = self.settings.max_body_bytes
+        limit = self.settings.max_body_bytes
         try:
             declared = int(request.headers.get("content-length", "0"))
         except ValueError:
@@ -152,8 +152,8 @@ class _Service:
                 async for part in request.stream():
                     parts.append(part)
                     size += len(part)
-                    if max(size, declared) > most:
-                        raise Refusal(413, "message", f"expected a body of at most {most:,} bytes")
+                    if max(size, declared) > limit:
+                        raise Refusal(413, "message", f"expected a body of at most {limit:,} bytes")
         except TimeoutError:
             raise Refusal(408, "message", f"the body did not arrive in {self.settings.send_s:g} s") from None
         except ClientDisconnect:
@@ -182,12 +182,12 @@ class _Service:
             return scorer.whole_play(frames, static), score
 
         summary, score = await self.batcher.ask(self.batcher.aside(), "call", call)
-        return _said(summary, score)
+        return _content(summary, score)
 
     async def _unfold(
         self, asked: schema.PlayRequest, frames: np.ndarray, static: dict[str, float], yards: float | None
     ) -> dict[str, Any]:
-        """By a row, one frame a step, beside the plays of others."""
+        """Score frame by frame in a row of the scorer, next to the plays of other clients."""
         slot = self.batcher.open()
         try:
             kinds: list[tuple[Any, Any]] = [("reset", static), *(("frame", frame) for frame in frames)]
@@ -202,13 +202,13 @@ class _Service:
                 raise result
         self.metrics.frames.inc(len(frames))
         summaries, rest = results[1 : len(frames) + 1], results[len(frames) + 1 :]
-        said = _said(summaries[-1], None if yards is None else rest[-1])
-        said["distribution"] = messages.distribution_of(rest[0]) if asked.distribution else None
-        said["every_frame"] = [messages.summary_of(each) for each in summaries] if asked.every_frame else None
-        return said
+        content = _content(summaries[-1], None if yards is None else rest[-1])
+        content["distribution"] = messages.distribution_of(rest[0]) if asked.distribution else None
+        content["every_frame"] = [messages.summary_of(each) for each in summaries] if asked.every_frame else None
+        return content
 
 
-def _said(summary: Any, score: Any) -> dict[str, Any]:
+def _content(summary: Any, score: Any) -> dict[str, Any]:
     return {
         "summary": messages.summary_of(summary),
         "score": None if score is None else messages.score_of(score),

@@ -1,7 +1,7 @@
-"""One scorer behind one thread: what concurrent plays ask for is gathered, and each step takes a frame of all of them.
+"""One scorer in one thread: jobs of concurrent plays are gathered, and each step takes a frame of all of them.
 
-A play's jobs are done in the order they came in, one a step; so a play waits for two steps at most, whatever the others
-ask for.
+The jobs of a play run in the order of their arrival, one per step, so that a play waits for at most two steps whatever
+the others request.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from sbp_jax.service.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
-BUDGET_S = 0.01  # of a step for all that is no frame; what is beyond it waits for the next
+BUDGET_S = 0.01  # of a step for all jobs but frames; the rest waits for the next step
 _LATER = object()
 
 Kind = Literal["reset", "frame", "distribution", "finish", "drop", "call"]
@@ -28,7 +28,7 @@ Kind = Literal["reset", "frame", "distribution", "finish", "drop", "call"]
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Something to do, and who is told the result: what the scorer returned, or a Refusal."""
+    """A job and the callback for its result: what the scorer returned, or a Refusal."""
 
     kind: Kind
     value: Any
@@ -37,14 +37,14 @@ class Job:
 
 @dataclass(eq=False, slots=True)
 class Slot:
-    """A place in the queue, of a play as a rule.
+    """A place in the queue, usually of a play.
 
     Attributes:
-        row: of the scorer; None: for calls that need none.
-        jobs: that wait, the oldest first.
-        frames: that the play has had; -1: none has begun. The scorer's thread writes it.
-        queued: whether it is in line or in the step that runs.
-        gone: released; nobody wants to hear of it.
+        row: row of the scorer; None for calls that need none.
+        jobs: waiting jobs, the oldest first.
+        frames: number of frames of the play so far, -1 before it starts; written by the scorer's thread.
+        queued: whether it is in line or in the running step.
+        gone: whether it has been released, so that results are discarded.
     """
 
     row: int | None
@@ -55,11 +55,11 @@ class Slot:
 
 
 class Batcher:
-    """Hands out a scorer's rows and runs its steps; all methods are for the event loop's thread.
+    """Assign a scorer's rows and run its steps; call all methods from the event loop's thread.
 
     Attributes:
-        scorer: not to be touched by others once this has started.
-        broken: what went wrong in a step; the rows' states are then not to be trusted, and every job is refused.
+        scorer: used by no one else after `start`.
+        broken: error of a failed step; the rows' states are then unreliable, and every job is rejected.
     """
 
     def __init__(self, scorer: LiveScorer, metrics: Metrics, gather_s: float) -> None:
@@ -73,22 +73,22 @@ class Batcher:
 
     @property
     def open_plays(self) -> int:
-        """Rows that are taken."""
+        """Number of rows in use."""
         return self.scorer.batch - len(self._free)
 
     def start(self) -> None:
-        """Begin to take steps, in the running event loop."""
+        """Start taking steps in the running event loop."""
         self._task = asyncio.get_running_loop().create_task(self._run())
 
     async def close(self) -> None:
-        """End after the step that runs."""
+        """Stop after the running step."""
         if self._task:
             self._task.cancel()
             await asyncio.wait({self._task})
         self._pool.shutdown()
 
     def open(self) -> Slot:
-        """A row for a play, whose first job must be a reset; Refusal where all are taken."""
+        """Assign a row to a play, whose first job must be a reset; raise Refusal if none is free."""
         if not self._free:
             raise Refusal(429, "play", f"all {self.scorer.batch} plays that may be open at once are")
         slot = Slot(self._free.popleft())
@@ -96,11 +96,11 @@ class Batcher:
         return slot
 
     def aside(self) -> Slot:
-        """A place in line for a call that needs no row."""
+        """Return a place in line for a call that needs no row."""
         return Slot(None)
 
     def release(self, slot: Slot) -> None:
-        """Give a row back; what waits is forgotten, and what runs is told to nobody."""
+        """Return a row; waiting jobs are dropped, and the result of a running one is discarded."""
         if slot.gone:
             return
         slot.gone = True
@@ -110,7 +110,7 @@ class Batcher:
             self._metrics.plays.set(self.open_plays)
 
     def submit(self, slot: Slot, kind: Kind, value: Any, answer: Callable[[Any], None]) -> None:
-        """Put a job at the end of a slot's; `answer` is called with its result, or with a Refusal."""
+        """Append a job to a slot; `answer` is called with its result, or with a Refusal."""
         slot.jobs.append(Job(kind, value, answer))
         if not slot.queued:
             slot.queued = True
@@ -118,7 +118,7 @@ class Batcher:
             self._wake.set()
 
     def ask(self, slot: Slot, kind: Kind, value: Any = None) -> asyncio.Future[Any]:
-        """As `submit`, for one who waits; awaiting it raises the Refusal."""
+        """Submit a job and return a future of its result; awaiting it raises the Refusal."""
         future = asyncio.get_running_loop().create_future()
 
         def answer(result: Any) -> None:
@@ -143,14 +143,14 @@ class Batcher:
             work = [(slot, slot.jobs.popleft()) for slot in line if slot.jobs]
             if work:
                 results = await loop.run_in_executor(self._pool, self._step, work)
-                self._tell(work, results)
+                self._deliver(work, results)
             for slot in line:
                 slot.queued = bool(slot.jobs)
                 if slot.queued:
                     self._line.append(slot)
                     self._wake.set()
 
-    def _tell(self, work: Sequence[tuple[Slot, Job]], results: Sequence[Any]) -> None:
+    def _deliver(self, work: Sequence[tuple[Slot, Job]], results: Sequence[Any]) -> None:
         for (slot, job), result in zip(work, results, strict=True):
             if slot.gone:
                 continue
@@ -159,11 +159,11 @@ class Batcher:
                 continue
             try:
                 job.answer(result)
-            except Exception:  # one who cannot be told must not keep the others from being told
-                log.exception("an answer was not taken")
+            except Exception:  # a callback that fails must not keep the others from their results
+                log.exception("an answer could not be delivered")
 
     def _step(self, work: Sequence[tuple[Slot, Job]]) -> list[Any]:
-        """In the scorer's thread: one job of each slot, all frames together."""
+        """Run one job of each slot, all frames in one call, in the scorer's thread."""
         began, others = time.perf_counter(), 0
         results: list[Any] = [None] * len(work)
         frames: dict[int, int] = {}
@@ -177,12 +177,12 @@ class Batcher:
                 results[place] = self._guarded(self._do, slot, job)
         if frames:
             values = {row: work[place][1].value for row, place in frames.items()}
-            said = self._guarded(self.scorer.push_many, values)
+            summaries = self._guarded(self.scorer.push_many, values)
             for row, place in frames.items():
-                if isinstance(said, Refusal):
-                    results[place] = said
+                if isinstance(summaries, Refusal):
+                    results[place] = summaries
                 else:
-                    results[place] = said[row]
+                    results[place] = summaries[row]
                     work[place][0].frames += 1
             self._metrics.fill.observe(len(frames))
         self._metrics.step.observe(time.perf_counter() - began)
@@ -198,7 +198,7 @@ class Batcher:
             slot.frames = 0
             return None
         if slot.frames < 0:
-            raise Refusal(404, "play", "has ended or never begun; reset it first")
+            raise Refusal(404, "play", "has ended or never started; reset it first")
         if job.kind == "drop":
             slot.frames = -1
             return None
@@ -212,7 +212,7 @@ class Batcher:
 
     def _guarded(self, call: Callable[..., Any], *arguments: Any) -> Any:
         if self.broken:
-            return Refusal(500, "message", "the scorer has failed; the service must be started anew")
+            return Refusal(500, "message", "the scorer has failed; restart the service")
         try:
             return call(*arguments)
         except Refusal as refusal:
@@ -222,4 +222,4 @@ class Batcher:
         except Exception as error:
             log.exception("a step failed")
             self.broken = f"{type(error).__name__}: {error}".splitlines()[0][:200]
-            return Refusal(500, "message", "the scorer has failed; the service must be started anew")
+            return Refusal(500, "message", "the scorer has failed; restart the service")

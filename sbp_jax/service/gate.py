@@ -1,4 +1,4 @@
-"""Who may call: a token, and no more WebSockets than agreed."""
+"""Access control: a token, and a limit on the number of WebSockets."""
 
 import hmac
 from urllib.parse import parse_qs
@@ -17,21 +17,21 @@ OPEN = ("/health",)  # paths that need no token
 
 
 def refused(refusal: Refusal) -> Response:
-    """A refusal as an answer of REST."""
-    said = {"code": refusal.code, "field": refusal.field, "message": refusal.message}
+    """Return a rejection as a REST response."""
+    content = {"code": refusal.code, "field": refusal.field, "message": refusal.message}
     headers = {"WWW-Authenticate": "Bearer"} if refusal.code == 401 else None
-    return Response(messages.render(said), refusal.code, headers, "application/json")
+    return Response(messages.render(content), refusal.code, headers, "application/json")
 
 
 class Gate:
-    """The application behind a check of the token, in `Authorization: Bearer`, or a WebSocket's `?token=`."""
+    """The application behind a token check: `Authorization: Bearer`, or `?token=` of a WebSocket."""
 
     def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics) -> None:
         self._app, self._settings, self._metrics = app, settings, metrics
         self._sockets = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a call on, or refuse it."""
+        """Forward a call or reject it."""
         if scope["type"] == "websocket":
             await self._socket(scope, receive, send)
         elif scope["type"] != "http" or scope["path"] in OPEN or self._known(scope):
@@ -45,8 +45,8 @@ class Gate:
             refusal = self._refused()
         elif self._sockets >= self._settings.connections:
             self._metrics.errors.labels("429").inc()
-            most = self._settings.connections
-            refusal = refused(Refusal(429, "connection", f"all {most} connections that may be open at once are"))
+            limit = self._settings.connections
+            refusal = refused(Refusal(429, "connection", f"all {limit} connections that may be open at once are"))
         if refusal:
             socket = WebSocket(scope, receive, send)
             await socket.receive()
@@ -75,5 +75,5 @@ class Gate:
         offered = [shown.strip()] if kind.lower() == "bearer" else []
         if scope["type"] == "websocket":
             offered += parse_qs(scope.get("query_string", b"").decode("latin-1")).get("token", [])
-        # in a time that does not tell how much of it was right
+        # in a time that does not depend on how much of it is right
         return any(hmac.compare_digest(each.encode(), token.encode()) for each in offered)

@@ -1,4 +1,4 @@
-"""A WebSocket's plays: each message is answered by one message, a play's in their order."""
+"""Plays of a WebSocket: each message gets one answer, and those of a play are answered in order."""
 
 import asyncio
 import time
@@ -14,7 +14,7 @@ from sbp_jax.service.messages import Expected, Refusal
 from sbp_jax.service.metrics import Metrics
 from sbp_jax.service.settings import Settings
 
-PAUSE_S = 0.01  # after a message that was refused: who sends nothing else does not hold up the others
+PAUSE_S = 0.01  # after a rejected message: a client that sends nothing else does not delay the others
 KEYS: dict[Kind, tuple[str, ...]] = {
     "reset": ("type", "play", "static"),
     "frame": ("type", "play", "frame", "seq"),
@@ -27,17 +27,17 @@ ANSWERS = {"reset": "begun", "frame": "summary", "distribution": "distribution",
 
 @dataclass(eq=False, slots=True)
 class Play:
-    """A play of a connection: its place in the queue, and when it was last heard of."""
+    """A play of a connection: its place in the queue, and the time of its last message."""
 
     slot: Slot
     heard: float
 
 
 class Connection:
-    """One WebSocket and the plays that its client has named; the names of others' are others'.
+    """One WebSocket and the plays that its client has named, which no other client sees.
 
-    No more than `settings.waiting` of its messages are under way at once: beyond, none is read until the client reads,
-    so that neither side of a client that stalls can grow.
+    At most `settings.waiting` of its messages are in progress at once. Beyond that none is read until the client reads,
+    so that the buffers of a stalled client stay bounded.
     """
 
     def __init__(
@@ -46,12 +46,12 @@ class Connection:
         self._socket, self._batcher, self._metrics = socket, batcher, metrics
         self._settings, self._expected = settings, expected
         self._plays: dict[str, Play] = {}
-        # beside the answers there is at most one line for each play that was dropped as idle
+        # besides the answers at most one line for each play that was dropped as idle
         self._outbox: asyncio.Queue[tuple[str, float, bool]] = asyncio.Queue(settings.waiting + batcher.scorer.batch)
         self._room = asyncio.Semaphore(settings.waiting)
 
     async def run(self) -> None:
-        """Serve until the client leaves, or is cut off because it does not read."""
+        """Serve until the client leaves, or is disconnected because it does not read."""
         await self._socket.accept()
         tasks = {asyncio.create_task(self._read()), asyncio.create_task(self._write())}
         try:
@@ -66,11 +66,11 @@ class Connection:
             await asyncio.wait(tasks)
 
     def drop_idle(self, now: float) -> None:
-        """Drop plays of which nothing was heard for `settings.idle_s`, and say so."""
+        """Drop plays without a message for `settings.idle_s` seconds, and report them."""
         for name, play in list(self._plays.items()):
             if now - play.heard > self._settings.idle_s:
                 self._end(name)
-                refusal = Refusal(408, "play", f"was dropped: nothing came for {self._settings.idle_s:g} s")
+                refusal = Refusal(408, "play", f"was dropped: no message for {self._settings.idle_s:g} s")
                 if not self._outbox.full():
                     self._refuse(refusal, {"play": name}, answer=False)
 
@@ -83,7 +83,7 @@ class Connection:
             about: dict[str, Any] = {}
             try:
                 self._take(message, about)
-                await asyncio.sleep(0)  # many messages of one client come in one piece: the others have their turn
+                await asyncio.sleep(0)  # messages of one client may arrive together: let the others take their turn
             except Refusal as refusal:
                 self._refuse(refusal, about)
                 await asyncio.sleep(PAUSE_S)
@@ -102,7 +102,7 @@ class Connection:
                 self._metrics.latency.observe(time.perf_counter() - received)
 
     def _take(self, message: Any, about: dict[str, Any]) -> None:
-        """Check a message and hand it on; `about` is filled with what an answer to it repeats."""
+        """Check a message and submit it; fill `about` with the fields that its answer repeats."""
         received, text = time.perf_counter(), message.get("text")
         if text is None:
             raise Refusal(415, "message", "expected text, got binary data")
@@ -112,7 +112,7 @@ class Connection:
         if type(value) is not dict:
             raise Refusal(422, "message", f"expected an object, got {messages.shown(value)}")
         name = value.get("play")
-        if type(name) is str and len(name) <= messages.LONGEST_NAME:
+        if type(name) is str and len(name) <= messages.MAX_NAME_LENGTH:
             about["play"] = name
         kind = _kind_of(value.get("type"))
         messages.check_keys(value, KEYS[kind])
@@ -155,13 +155,13 @@ class Connection:
                 content = messages.distribution_of(result)
             text = messages.render({"type": ANSWERS[kind], **about, **content})
             self._outbox.put_nowait((text, received if kind == "frame" else 0.0, True))
-        if play.slot.frames < 0 and not play.slot.jobs:  # it has ended, and nothing that waits begins it anew
+        if play.slot.frames < 0 and not play.slot.jobs:  # it has ended, and no waiting job restarts it
             self._end(name)
 
     def _refuse(self, refusal: Refusal, about: dict[str, Any], answer: bool = True) -> None:
         self._metrics.errors.labels(str(refusal.code)).inc()
-        said = {"type": "error", "code": refusal.code, **about, "field": refusal.field, "message": refusal.message}
-        self._outbox.put_nowait((messages.render(said), 0.0, answer))
+        content = {"type": "error", "code": refusal.code, **about, "field": refusal.field, "message": refusal.message}
+        self._outbox.put_nowait((messages.render(content), 0.0, answer))
 
     def _end(self, name: str) -> None:
         self._batcher.release(self._plays.pop(name).slot)

@@ -1,6 +1,6 @@
-"""From JSON to frames, static features and outcomes, and back; what is wrong with a message names its field.
+"""JSON to frames, static features and outcomes, and back; an error names the field of its message.
 
-Frames are checked by hand: thousands of them a second pass here, and a model of nested lists takes ten times as long.
+Frames are checked by hand: thousands per second pass here, and a model of nested lists takes ten times as long.
 """
 
 import json
@@ -15,20 +15,20 @@ import numpy as np
 from sbp_jax.errors import InputError
 from sbp_jax.live import Distribution, Score, Summary
 
-LARGEST = 1e6  # of any number in any unit; beyond it float32 loses the yard, and squares of it the range
-LONGEST_NAME = 64  # characters of a play's name
-LARGEST_SEQ = 2**53  # beyond it JSON's readers in other languages round
+MAX_NUMBER = 1e6  # of any number in any unit; beyond it float32 loses the yard, and squares of it the range
+MAX_NAME_LENGTH = 64  # characters of a play's name
+MAX_SEQ = 2**53  # beyond it JSON's readers in other languages round
 _NUMBERS = {float, int}
 _decode = json.JSONDecoder().decode
 _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 
 class Refusal(Exception):
-    """A message that is refused.
+    """A rejected message.
 
     Attributes:
-        code: as HTTP has it, from 400 to 499 where the fault is the sender's.
-        field: what is wrong, as "frame[3][2]" or "static.down"; "message" where it is the whole.
+        code: HTTP status code, from 400 to 499 where the sender is at fault.
+        field: place of the error, such as "frame[3][2]" or "static.down"; "message" for the entire message.
         message: one line.
     """
 
@@ -39,7 +39,7 @@ class Refusal(Exception):
 
 @dataclass(frozen=True)
 class Expected:
-    """What a scorer's messages must have.
+    """Required content of a scorer's messages.
 
     Attributes:
         players: rows of a frame.
@@ -53,69 +53,69 @@ class Expected:
 
     @classmethod
     def of(cls, spec: Mapping[str, Any]) -> "Expected":
-        """From `LiveScorer.spec`; that a static feature is missing is said by null, not by a feature of its own."""
+        """Read `LiveScorer.spec`; a missing static feature is null, not a feature of its own."""
         named = tuple(name for name in spec["static"] if not name.endswith("_missing"))
         return cls(int(spec["players"]), tuple(spec["features"]), named)
 
 
 def parse(text: str | bytes) -> Any:
-    """A message's JSON; NaN and Infinity, which Python's reader lets pass, are refused where a number is looked at.
+    """Parse a message's JSON; NaN and Infinity, which Python's parser accepts, are rejected where numbers are checked.
 
     Raises:
-        Refusal: no JSON, or nested too deeply.
+        Refusal: not JSON, or nested too deeply.
     """
     try:
         return _decode(text if isinstance(text, str) else text.decode())
     except json.JSONDecodeError as error:
-        raise Refusal(400, "message", f"is no JSON: {error.msg} at character {error.pos}") from None
+        raise Refusal(400, "message", f"is not JSON: {error.msg} at character {error.pos}") from None
     except RecursionError:
-        raise Refusal(400, "message", "is no JSON that is accepted: nested too deeply") from None
-    except ValueError:  # bytes that are no UTF-8, integers of thousands of digits
-        raise Refusal(400, "message", "is no JSON that is accepted: no UTF-8, or a number of too many digits") from None
+        raise Refusal(400, "message", "is not accepted: nested too deeply") from None
+    except ValueError:  # bytes that are not UTF-8, integers of thousands of digits
+        raise Refusal(400, "message", "is not accepted: not UTF-8, or a number with too many digits") from None
 
 
 def render(value: Any) -> str:
-    """As JSON, in ASCII: any name that was accepted can be sent back."""
+    """Return JSON in ASCII, so that any accepted name can be sent back."""
     return _encode(value)
 
 
 def check_keys(value: Mapping[str, Any], known: Collection[str]) -> None:
-    """Refuse fields that mean nothing: as a rule they are misspelt."""
+    """Reject unknown fields, which are misspelled as a rule."""
     for name in value:
         if name not in known:
             raise Refusal(422, shorten(name), f"is not known; known: {', '.join(known)}")
 
 
 def number_of(value: Any, field: str) -> float:
-    """A number of a size that can be meant; Refusal for any other, NaN and booleans too."""
-    if type(value) not in _NUMBERS or not -LARGEST <= value <= LARGEST:
-        raise Refusal(422, field, f"expected a number from {-LARGEST:g} to {LARGEST:g}, got {shown(value)}")
+    """Return a number of plausible size; raise Refusal for any other value, NaN and booleans included."""
+    if type(value) not in _NUMBERS or not -MAX_NUMBER <= value <= MAX_NUMBER:
+        raise Refusal(422, field, f"expected a number from {-MAX_NUMBER:g} to {MAX_NUMBER:g}, got {shown(value)}")
     return float(value)
 
 
 def flag_of(value: Any, field: str) -> bool | None:
-    """True, false, or nothing said."""
+    """Return True, False or None."""
     if value is not None and type(value) is not bool:
         raise Refusal(422, field, f"expected true or false, got {shown(value)}")
     return value
 
 
 def name_of(value: Any, field: str = "play") -> str:
-    """The name of a play."""
-    if type(value) is not str or not 0 < len(value) <= LONGEST_NAME:
-        raise Refusal(422, field, f"expected a name of 1 to {LONGEST_NAME} characters, got {shown(value)}")
+    """Return the name of a play."""
+    if type(value) is not str or not 0 < len(value) <= MAX_NAME_LENGTH:
+        raise Refusal(422, field, f"expected a name of 1 to {MAX_NAME_LENGTH} characters, got {shown(value)}")
     return value
 
 
 def seq_of(value: Any, field: str = "seq") -> int | None:
-    """A frame's number, which its summary has too; None where none is given."""
-    if value is not None and (type(value) is not int or not 0 <= value <= LARGEST_SEQ):
-        raise Refusal(422, field, f"expected a whole number from 0 to 2^53, got {shown(value)}")
+    """Return a frame's number, which its summary repeats; None where it is missing."""
+    if value is not None and (type(value) is not int or not 0 <= value <= MAX_SEQ):
+        raise Refusal(422, field, f"expected an integer from 0 to 2^53, got {shown(value)}")
     return value
 
 
 def static_of(value: Any, expected: Expected, field: str = "static") -> dict[str, float]:
-    """What is known before the snap, by name; null is unknown."""
+    """Return the static features known before the snap, by name; null is unknown."""
     if value is None:
         return {}
     if type(value) is not dict:
@@ -128,15 +128,15 @@ def static_of(value: Any, expected: Expected, field: str = "static") -> dict[str
 
 
 def frame_of(value: Any, expected: Expected, field: str = "frame") -> np.ndarray:
-    """A frame, float32 [22, F], NaN in the rows of players who are not there.
+    """Return a frame, float32 [22, F], with NaN in the rows of absent players.
 
     Args:
-        value: a list of a list of numbers a player; null in place of a player who is not there.
-        expected: how many of each.
-        field: its name.
+        value: a list with one list of numbers per player, or null for an absent player.
+        expected: the numbers of players and features.
+        field: name of the field.
 
     Raises:
-        Refusal: another shape, or a number that is none or too large; the field is the place.
+        Refusal: wrong shape, or a value that is not a number or too large; the field names the place.
     """
     players, columns = expected.players, len(expected.features)
     if type(value) is not list or len(value) != players:
@@ -155,7 +155,7 @@ def frame_of(value: Any, expected: Expected, field: str = "frame") -> np.ndarray
         array = np.array(numbers, np.float64)
     except OverflowError:
         raise _wrong(value, field) from None
-    if not (np.abs(array) <= LARGEST).all():
+    if not (np.abs(array) <= MAX_NUMBER).all():
         raise _wrong(value, field)
     frame = array.astype(np.float32).reshape(players, columns)
     frame[absent] = np.nan
@@ -163,20 +163,20 @@ def frame_of(value: Any, expected: Expected, field: str = "frame") -> np.ndarray
 
 
 def frames_of(value: Any, expected: Expected, field: str = "frames") -> np.ndarray:
-    """All frames of a play, float32 [T, 22, F]; Refusal as `frame_of`, or for no frame."""
+    """Return all frames of a play, float32 [T, 22, F]; raise Refusal like `frame_of`, or for an empty list."""
     if type(value) is not list or not value:
         raise Refusal(422, field, f"expected a list of at least one frame, got {shown(value)}")
     return np.stack([frame_of(each, expected, f"{field}[{time}]") for time, each in enumerate(value)])
 
 
 def refusal_of(error: InputError) -> Refusal:
-    """What the scorer refuses: its line begins with the field."""
+    """Convert an error of the scorer, whose line begins with the field."""
     name, colon, line = str(error).partition(": ")
     return Refusal(422, name, line) if colon else Refusal(422, "message", name)
 
 
 def summary_of(summary: Summary) -> dict[str, Any]:
-    """As a message has it."""
+    """Return the content of a message."""
     return {
         "frames": summary.frames,
         "seconds": summary.seconds,
@@ -190,28 +190,28 @@ def summary_of(summary: Summary) -> dict[str, Any]:
 
 
 def score_of(score: Score) -> dict[str, Any]:
-    """As a message has it."""
+    """Return the content of a message."""
     names = ("yards", "median", "pit_low", "pit", "pit_high", "score", "passing_score")
     return {name: finite(getattr(score, name)) for name in names}
 
 
-def distribution_of(law: Distribution) -> dict[str, Any]:
-    """As a message has it."""
-    return {"edges": law.edges.tolist(), "probability": [finite(each) for each in law.probability.tolist()]}
+def distribution_of(dist: Distribution) -> dict[str, Any]:
+    """Return the content of a message."""
+    return {"edges": dist.edges.tolist(), "probability": [finite(each) for each in dist.probability.tolist()]}
 
 
 def finite(value: float | None) -> float | None:
-    """The number, None where JSON has no word for it."""
+    """Return the number, or None where JSON cannot represent it."""
     return value if value is not None and math.isfinite(value) else None
 
 
 def shorten(text: str, length: int = 40) -> str:
-    """A name from outside, in a line."""
+    """Shorten a name from a client to fit a line."""
     return text if len(text) <= length else text[:length] + "..."
 
 
 def shown(value: Any) -> str:
-    """A value from outside, in a few words; a long one is not written out to be cut."""
+    """Describe a value from a client in a few words, without rendering long ones."""
     if type(value) is list:
         return f"a list of {len(value)}"
     if type(value) is dict:

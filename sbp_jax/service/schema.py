@@ -1,4 +1,4 @@
-"""What the service's OpenAPI page says of its messages."""
+"""Message schemas of the service's OpenAPI page."""
 
 from typing import Annotated, Any
 
@@ -10,46 +10,46 @@ _ROW = {"anyOf": [{"type": "array", "items": _NUMBER}, {"type": "null"}]}
 _FRAMES = {"type": "array", "minItems": 1, "items": {"type": "array", "items": _ROW}}
 
 PROTOCOL = """\
-Scores plays: whole ones by `POST /v1/plays`, frame by frame over the WebSocket `/v1/live`.
+Score plays: complete ones with `POST /v1/plays`, frame by frame over the WebSocket `/v1/live`.
 
-A frame is a list of players in the order of the plays' slots, each a list of numbers in the order of `features` of
-`GET /v1/spec`, or `null` for a player who is not there. Frames follow each other in `frame_s` seconds. Static features
-are given by name; one that is `null` or not given is unknown.
+A frame is a list of players in slot order. Each player is a list of numbers in the order of `features` in
+`GET /v1/spec`, or `null` for an absent player. Consecutive frames are `frame_s` seconds apart. Static features are
+given by name; a feature that is `null` or missing is unknown.
 
-**WebSocket `/v1/live`.** One connection carries any number of plays, each under a name of the client's choice. Every
-message is answered by one; a play's messages are dealt with in their order.
+**WebSocket `/v1/live`.** One connection carries any number of plays, each under a name that the client chooses. Every
+message gets one answer; the messages of a play are processed in order.
 
 | message | answer |
 | --- | --- |
-| `{"type": "reset", "play": "a", "static": {"down": 3}}` begins a play, or begins it anew | `begun` |
-| `{"type": "frame", "play": "a", "frame": [...], "seq": 7}`; `seq` is optional and comes back | `summary` |
+| `{"type": "reset", "play": "a", "static": {"down": 3}}` starts a play, or restarts it | `begun` |
+| `{"type": "frame", "play": "a", "frame": [...], "seq": 7}`; `seq` is optional and is returned | `summary` |
 | `{"type": "distribution", "play": "a"}` | `distribution`: `edges`, `probability` |
 | `{"type": "finish", "play": "a", "yards": 12, "touchdown": false}`; `touchdown` is optional | `score` |
 | `{"type": "drop", "play": "a"}` | `dropped` |
 
-What is refused is answered by `{"type": "error", "code": 422, "play": "a", "field": "frame[3][2]", "message": "..."}`,
-with a code as HTTP has it, and changes nothing. A play of which nothing is heard for a while is dropped, with an error
-of code 408. A token is shown as `Authorization: Bearer TOKEN`, or as `?token=TOKEN` of the WebSocket's address.
+A rejected message changes nothing and is answered with an HTTP status code:
+`{"type": "error", "code": 422, "play": "a", "field": "frame[3][2]", "message": "..."}`. An idle play is dropped with an
+error of code 408. Send the token as `Authorization: Bearer TOKEN`, or as `?token=TOKEN` in the WebSocket's address.
 """
 
 
 class PlayRequest(BaseModel):
-    """A whole play."""
+    """A complete play."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    frames: Annotated[Any, WithJsonSchema(_FRAMES)] = Field(description="[T][22][F]; null for a player not there")
+    frames: Annotated[Any, WithJsonSchema(_FRAMES)] = Field(description="[T][22][F]; null for an absent player")
     static: Annotated[Any, WithJsonSchema({"type": "object", "additionalProperties": _MAYBE})] = Field(
-        default=None, description="what is known before the snap, by name"
+        default=None, description="static features known before the snap, by name"
     )
-    yards: Annotated[Any, WithJsonSchema(_MAYBE)] = Field(default=None, description="the outcome, to be scored")
+    yards: Annotated[Any, WithJsonSchema(_MAYBE)] = Field(default=None, description="the outcome to score")
     touchdown: bool | None = Field(default=None, description="whether the goal line stopped the gain")
-    distribution: bool = Field(default=False, description="answer with the whole law too")
-    every_frame: bool = Field(default=False, description="answer with what was said after each frame too")
+    distribution: bool = Field(default=False, description="include the predictive distribution")
+    every_frame: bool = Field(default=False, description="include the summary after each frame")
 
 
 class Summary(BaseModel):
-    """What is said of a play after so many frames; probabilities are null where the distance is not known."""
+    """Summary of a play after a number of frames; probabilities are null where the distance is unknown."""
 
     frames: int
     seconds: float
@@ -74,14 +74,14 @@ class Score(BaseModel):
 
 
 class Distribution(BaseModel):
-    """The law in cells, one edge more than probabilities."""
+    """Predictive distribution in cells, with one more edge than probabilities."""
 
     edges: list[float]
     probability: list[float | None]
 
 
 class PlayAnswer(BaseModel):
-    """What is said of a whole play: after its last frame, and whatever else was asked for."""
+    """Summary of a complete play after its last frame, and what else was requested."""
 
     summary: Summary
     score: Score | None
@@ -90,17 +90,17 @@ class PlayAnswer(BaseModel):
 
 
 class Spec(BaseModel):
-    """What messages must have."""
+    """Required content of messages."""
 
     players: int
     features: list[str]
     static: list[str]
     frame_s: float
     outcome: str
-    whole: bool = Field(description="outcomes are whole numbers")
+    whole: bool = Field(description="outcomes are integers")
     in_yards: bool = Field(description="outcomes are gains: first down, touchdown and loss have probabilities")
-    levels: list[float] = Field(description="of the quantiles")
-    per_frame: bool = Field(description="trained at every frame; else what is said before the last is not calibrated")
+    levels: list[float] = Field(description="levels of the quantiles")
+    per_frame: bool = Field(description="trained at every frame; otherwise only the last frame is calibrated")
     passing_score: bool = Field(description="the run has a league")
 
 
@@ -113,7 +113,7 @@ class Health(BaseModel):
 
 
 class Problem(BaseModel):
-    """Why something was refused."""
+    """Reason for a rejection."""
 
     code: int
     field: str

@@ -1,4 +1,4 @@
-"""The application on a socket, by uvicorn: what of its connections it would leave open, and how it ends."""
+"""Serve the application on a socket with uvicorn; close connections that it would leave open."""
 
 import asyncio
 import socket
@@ -13,14 +13,14 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from sbp_jax.errors import InputError
 from sbp_jax.service.settings import Settings
 
-GRACE_S = 5.0  # for what is open when the service ends, and for the last words to a client that was cut off
+GRACE_S = 5.0  # for open connections when the service stops, and for the last message to a disconnected client
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A socket at an address, which nobody can reach yet; port 0 is any that is free.
+    """Bind a socket to an address without listening yet; port 0 is any free port.
 
     Raises:
-        InputError: no such host, or a port that is in use or not allowed.
+        InputError: unknown host, or a port that is in use or not allowed.
     """
     if not 0 <= port < 65536:
         raise InputError(f"port: expected from 0 to 65535, got {port}")
@@ -42,10 +42,10 @@ def serve(app: FastAPI, listener: socket.socket, settings: Settings, ready: Call
     """Serve until SIGTERM or SIGINT; WebSockets are then closed with code 1012, and the signal is raised again.
 
     Args:
-        app: of `create_app`.
-        listener: of `bind`.
-        settings: those of the application.
-        ready: called when the first client can come.
+        app: from `create_app`.
+        listener: from `bind`.
+        settings: of the application.
+        ready: called when clients can connect.
     """
     config = uvicorn.Config(
         app,
@@ -77,12 +77,12 @@ class _Server(uvicorn.Server):
 class _WebSocketProtocol(WebSocketsSansIOProtocol):
     def on_task_complete(self, task: asyncio.Task[None]) -> None:
         super().on_task_complete(task)
-        # a client that does not read would keep a connection that is closed, and its buffer, for ever
+        # a client that does not read would keep a closed connection and its buffer forever
         self.loop.call_later(GRACE_S, self.transport.abort)
 
 
 def _protocol(patience_s: float) -> type[asyncio.Protocol]:
-    """The protocol of HTTP, which ends a connection on which no request has come in that time."""
+    """Return the HTTP protocol that closes a connection without a request within that time."""
 
     class Protocol(H11Protocol):
         def connection_made(self, transport: Any) -> None:

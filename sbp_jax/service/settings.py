@@ -1,4 +1,4 @@
-"""What a service allows."""
+"""Limits of the service."""
 
 from dataclasses import dataclass, field
 
@@ -7,18 +7,18 @@ from sbp_jax.errors import InputError
 
 @dataclass(frozen=True)
 class Settings:
-    """Limits of a service; how many plays are open at once is the scorer's `batch`.
+    """Limits of a service; the number of plays open at once is the scorer's `batch`.
 
     Attributes:
-        token: what callers must show; None: anybody may call.
-        max_body_bytes: of a request's body.
-        max_message_bytes: of a WebSocket's message, far more than a frame has.
-        connections: WebSockets open at once.
-        requests: REST plays that are read or scored at once.
-        waiting: messages of one WebSocket that wait for their answer or for its being read; beyond, no more are read.
-        idle_s: after so long without a message of it a play is dropped.
-        send_s: after so long without reading its answers a client is cut off; within as long a body must arrive.
-        gather_s: how long a step waits for frames of other plays; more is slower for one play and cheaper for many.
+        token: token that callers must send; None lets anyone call.
+        max_body_bytes: maximum size of a request's body.
+        max_message_bytes: maximum size of a WebSocket message, far more than a frame needs.
+        connections: maximum number of open WebSockets.
+        requests: maximum number of REST plays that are read or scored at once.
+        waiting: maximum number of unanswered messages of one WebSocket; beyond it no more are read.
+        idle_s: seconds without a message after which a play is dropped.
+        send_s: seconds without reading answers after which a client is disconnected; also the time limit of a body.
+        gather_s: seconds that a step waits for frames of other plays; more is slower for one play and cheaper for many.
 
     Raises:
         InputError: a limit that is not positive, or an empty token.
@@ -41,4 +41,4 @@ class Settings:
         if not 0 <= self.gather_s <= 1:
             raise InputError(f"gather_s: expected from 0 to 1 second, got {self.gather_s}")
         if self.token is not None and not self.token:
-            raise InputError("token: expected one that is not empty")
+            raise InputError("token: expected a nonempty one")

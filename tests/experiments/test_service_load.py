@@ -29,7 +29,7 @@ def counted(monkeypatch, alter, patience_s=600.0):
     finished = 0
     clock = SimpleNamespace(time=lambda: finished, perf_counter=time.perf_counter)
     monkeypatch.setattr(service_clients, "time", clock)
-    monkeypatch.setattr(service_clients, "PATIENCE_S", patience_s)
+    monkeypatch.setattr(service_clients, "TIMEOUT_S", patience_s)
     monkeypatch.setattr(service_clients.random, "random", lambda: 0.0)
 
     async def answer(socket):
@@ -88,13 +88,13 @@ def test_a_service_that_lies_is_found_out(monkeypatch, what, alter):
 
 
 def test_numbers_agree_to_the_tolerance():
-    assert service_clients.close(None, None, 1e-4)
-    assert not service_clients.close(None, 0.0, 1e-4)
-    assert not service_clients.close(0.0, None, 1e-4)
-    assert service_clients.close(0.50009, 0.5, 1e-4)
-    assert not service_clients.close(0.50011, 0.5, 1e-4)
-    assert service_clients.close(50.004, 50.0, 1e-4)
-    assert not service_clients.close(float("nan"), 0.5, 1e-4)
+    assert service_clients.agree(None, None, 1e-4)
+    assert not service_clients.agree(None, 0.0, 1e-4)
+    assert not service_clients.agree(0.0, None, 1e-4)
+    assert service_clients.agree(0.50009, 0.5, 1e-4)
+    assert not service_clients.agree(0.50011, 0.5, 1e-4)
+    assert service_clients.agree(50.004, 50.0, 1e-4)
+    assert not service_clients.agree(float("nan"), 0.5, 1e-4)
 
 
 def test_the_page_tells_what_was_counted():

@@ -27,7 +27,7 @@ from sbp_jax.runs import signals
 from sbp_jax.training.stop import Stop, Stopped
 
 phase = sys.argv[1]
-signals.PATIENCE_S = 600.0 if phase == "python" else 0.0
+signals.TIMEOUT_S = 600.0 if phase == "python" else 0.0
 
 class Watched(Stop):
     seen = threading.Event()  # the watcher has seen whether steps would be lost

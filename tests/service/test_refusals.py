@@ -11,7 +11,7 @@ pytest.importorskip("httpx")
 
 from sbp_jax.errors import InputError
 from sbp_jax.service import Settings
-from sbp_jax.service.messages import LARGEST, Expected, frame_of
+from sbp_jax.service.messages import MAX_NUMBER, Expected, frame_of
 from tests.service.clients import ask, open_plays
 from tests.service.scorers import PLAYERS, SPEC, array, frame, total
 
@@ -63,7 +63,7 @@ BAD = [
     ({"type": "reset", "play": "a", "static": {"distance_missing": 1}}, 422, "static.distance_missing"),
     ({"type": "reset", "play": "a", "static": {"down": "1"}}, 422, "static.down"),
     ({"type": "reset", "play": "a", "static": {"down": float("inf")}}, 422, "static.down"),
-    ({"type": "reset", "play": "a", "static": {"down": 2 * LARGEST}}, 422, "static.down"),
+    ({"type": "reset", "play": "a", "static": {"down": 2 * MAX_NUMBER}}, 422, "static.down"),
     ({"type": "finish", "play": "a"}, 422, "yards"),
     ({"type": "finish", "play": "a", "yards": True}, 422, "yards"),
     ({"type": "finish", "play": "a", "yards": 2.5}, 422, "yards"),

@@ -1,4 +1,4 @@
-"""Clients of the service for its load test, in processes of their own: well-behaved and misbehaving ones.
+"""Clients for the load test of the service, each kind in its own processes: well-behaved and misbehaving ones.
 
 python -m sbp_jax.service.load.clients KIND TASK.json RESULT.json, as `sbp_jax.service.load.parts` calls it; KIND is
 "good" or "hostile".
@@ -18,11 +18,11 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-PATIENCE_S = 15.0  # for an answer; one that is not there by then is lost
-STRIDE = 7  # from one of the plays that are replayed to the next
+TIMEOUT_S = 15.0  # for an answer; one that has not arrived by then is lost
+STRIDE = 7  # from one replayed play to the next
 NUMBERS = ("median", "expected", "first_down", "touchdown", "loss")
 BAD = [
-    "no JSON",
+    "not JSON",
     "[" * 50_000,
     "{}",
     "NaN",
@@ -37,18 +37,18 @@ BAD = [
 ]
 
 
-def close(said: Any, expected: Any, tolerance: float) -> bool:
-    """Whether two numbers agree; null agrees with null."""
-    if said is None or expected is None:
-        return said is expected
-    return abs(said - expected) <= tolerance * max(1.0, abs(expected))
+def agree(value: Any, expected: Any, tolerance: float) -> bool:
+    """Return whether two numbers agree; null agrees with null."""
+    if value is None or expected is None:
+        return value is expected
+    return abs(value - expected) <= tolerance * max(1.0, abs(expected))
 
 
 class Good:
-    """Plays several plays at once over one connection, each at `hz` frames a second, one after another until the end.
+    """Replay several plays at once over one connection, each at `hz` frames per second, until the end of the test.
 
-    Frames are sent when they are due, whether or not earlier ones have been answered. What is said of each is compared
-    with what a scorer alone says of it.
+    Frames are sent when they are due, whether or not earlier ones have been answered. Every answer is compared with
+    that of a scorer on its own.
     """
 
     def __init__(self, task: dict[str, Any], number: int) -> None:
@@ -61,12 +61,12 @@ class Good:
         self.answers: dict[str, asyncio.Queue[dict[str, Any]]] = {}
 
     async def run(self) -> None:
-        """Until `task["until"]`, a time of the clock; a connection that is closed is opened anew."""
+        """Replay until the clock shows `task["until"]`; reopen a closed connection."""
         names = range(self.number * self.task["each"], self.number * self.task["each"] + self.task["each"])
         closed = 0.0
         while time.time() < self.task["until"]:
             try:
-                async with connect(self.task["url"], compression=None, open_timeout=PATIENCE_S) as socket:
+                async with connect(self.task["url"], compression=None, open_timeout=TIMEOUT_S) as socket:
                     if closed:
                         self.outages.append(time.time() - closed)
                         self.count["reconnections"] += 1
@@ -88,7 +88,7 @@ class Good:
             await asyncio.wait({reader, work}, return_when=asyncio.FIRST_COMPLETED)
             await (work if work.done() else reader)
         finally:
-            # those too that have not noticed that the connection is closed
+            # also those that have not noticed that the connection is closed
             for each in (*players, reader):
                 each.cancel()
             every: list[asyncio.Future[Any]] = [*players, work, reader]
@@ -101,7 +101,7 @@ class Good:
             if message.get("play") in self.answers:
                 self.answers[message["play"]].put_nowait(message)
             else:
-                self._complain("mixed", f"an answer for {message.get('play')!r}, which is not ours: {message}")
+                self._complain("mixed", f"an answer for {message.get('play')!r}, a play of another client: {message}")
 
     async def _play(self, socket: ClientConnection, name: int) -> None:
         hz, at = self.task["hz"], name
@@ -130,9 +130,9 @@ class Good:
         sender = asyncio.create_task(send())
         try:
             for seq, expected in enumerate(play["summaries"]):
-                said = await self._expect(queue, "summary", expected | {"seq": seq, "frames": seq + 1})
-                if said:
-                    self.latencies.append(said["at"] - sent[said["seq"]])
+                summary = await self._expect(queue, "summary", expected | {"seq": seq, "frames": seq + 1})
+                if summary:
+                    self.latencies.append(summary["at"] - sent[summary["seq"]])
         finally:
             sender.cancel()
         await socket.send(json.dumps({"type": "finish", "play": name, "yards": play["yards"]}))
@@ -141,19 +141,19 @@ class Good:
 
     async def _expect(self, queue: asyncio.Queue, kind: str, expected: dict[str, Any]) -> dict[str, Any] | None:
         try:
-            said = await asyncio.wait_for(queue.get(), PATIENCE_S)
+            answer = await asyncio.wait_for(queue.get(), TIMEOUT_S)
         except TimeoutError:
-            self._complain("lost", f"no {kind} {expected} in {PATIENCE_S:g} s")
+            self._complain("lost", f"no {kind} {expected} in {TIMEOUT_S:g} s")
             return None
-        if said["type"] != kind or said.get("seq") != expected.get("seq"):
-            self._complain("mixed", f"expected {kind} {expected}, got {said}")
+        if answer["type"] != kind or answer.get("seq") != expected.get("seq"):
+            self._complain("mixed", f"expected {kind} {expected}, got {answer}")
             return None
         for field, value in expected.items():
-            if not close(said[field], value, self.task["tolerance"]):
-                self._complain("wrong", f"{kind}: {field}: expected {value}, got {said[field]}")
-                return said
+            if not agree(answer[field], value, self.task["tolerance"]):
+                self._complain("wrong", f"{kind}: {field}: expected {value}, got {answer[field]}")
+                return answer
         self.count["compared"] += 1
-        return said
+        return answer
 
     def _complain(self, what: str, line: str) -> None:
         self.count[what] += 1
@@ -162,7 +162,7 @@ class Good:
 
 
 async def stall(task: dict[str, Any], count: Counter[str]) -> None:
-    """Send as fast as it is taken and never read."""
+    """Send as fast as the service accepts and never read."""
     frame = task["plays"][0]["frames"][0]
     while time.time() < task["until"]:
         try:
@@ -178,7 +178,7 @@ async def stall(task: dict[str, Any], count: Counter[str]) -> None:
 
 
 async def garbage(task: dict[str, Any], count: Counter[str]) -> None:
-    """Send what is wrong; each must be answered by an error from 400 to 499, but for one message that is too long."""
+    """Send bad messages; each must be answered by an error from 400 to 499, except for one that is too long."""
     while time.time() < task["until"]:
         try:
             async with connect(task["url"], compression=None) as socket:
@@ -186,8 +186,8 @@ async def garbage(task: dict[str, Any], count: Counter[str]) -> None:
                 await socket.recv()
                 for message in BAD * 20:
                     await socket.send(message)
-                    said = json.loads(await asyncio.wait_for(socket.recv(), PATIENCE_S))
-                    right = said["type"] == "error" and 400 <= said["code"] < 500 and said["field"]
+                    answer = json.loads(await asyncio.wait_for(socket.recv(), TIMEOUT_S))
+                    right = answer["type"] == "error" and 400 <= answer["code"] < 500 and answer["field"]
                     count["bad messages refused" if right else "bad messages taken"] += 1
                     if time.time() > task["until"]:
                         return
@@ -201,7 +201,7 @@ async def garbage(task: dict[str, Any], count: Counter[str]) -> None:
 
 
 async def leave(task: dict[str, Any], count: Counter[str]) -> None:
-    """Begin plays and break the connection off in their middle."""
+    """Start plays and drop the connection in the middle of them."""
     frame = task["plays"][0]["frames"][0]
     while time.time() < task["until"]:
         try:
@@ -228,7 +228,7 @@ async def post(task: dict[str, Any], count: Counter[str]) -> None:
         except urllib.error.HTTPError as error:
             return error.code
         except OSError:
-            return 0  # the service stops reading a body that is too large, and the sender may see its breaking off
+            return 0  # the service stops reading a body that is too large, and the sender may see a broken connection
 
     while time.time() < task["until"]:
         for body in bodies:
@@ -254,7 +254,7 @@ async def linger(task: dict[str, Any], count: Counter[str]) -> None:
 
 
 async def good(task: dict[str, Any]) -> dict[str, Any]:
-    """All good connections of a process."""
+    """Run all well-behaved connections of a process."""
     every = [Good(task, number) for number in range(task["first"], task["first"] + task["connections"])]
     await asyncio.gather(*(each.run() for each in every))
     return {
@@ -266,7 +266,7 @@ async def good(task: dict[str, Any]) -> dict[str, Any]:
 
 
 async def hostile(task: dict[str, Any]) -> dict[str, Any]:
-    """Five kinds of them, several of each."""
+    """Run three clients of each of the five misbehaving kinds."""
     count: Counter[str] = Counter()
     await asyncio.gather(*(kind(task, count) for kind in (stall, garbage, leave, post, linger) for _ in range(3)))
     return {"count": dict(count)}
@@ -275,5 +275,5 @@ async def hostile(task: dict[str, Any]) -> dict[str, Any]:
 if __name__ == "__main__":
     kind, task, result = sys.argv[1:]
     asked = json.loads(Path(task).read_text())
-    said = asyncio.run({"good": good, "hostile": hostile}[kind](asked))
-    Path(result).write_text(json.dumps(said))
+    report = asyncio.run({"good": good, "hostile": hostile}[kind](asked))
+    Path(result).write_text(json.dumps(report))

@@ -1,4 +1,4 @@
-"""The parts of a load test: the service in a process of its own, and its clients in others."""
+"""The parts of a load test: the service in one process, its clients in others."""
 
 import itertools
 import json
@@ -26,13 +26,13 @@ Part = Literal["steady", "hostile", "restart"]
 
 @dataclass(frozen=True)
 class Load:
-    """What well-behaved clients send.
+    """Load from well-behaved clients.
 
     Attributes:
-        plays: at once.
-        hz: frames per second of each.
-        processes: of the clients.
-        restart_s: time from the beginning of the part "restart" to the signal that ends the service.
+        plays: number of concurrent plays.
+        hz: frames per second of each play.
+        processes: number of client processes.
+        restart_s: seconds from the start of the part "restart" to the signal that stops the service.
     """
 
     plays: int
@@ -42,12 +42,12 @@ class Load:
 
     @property
     def rows(self) -> int:
-        """Plays that the service must have room for, those of misbehaving clients included."""
+        """Number of rows that the service needs, including those of misbehaving clients."""
         return self.plays + 56
 
 
 class Server:
-    """The service in a process of its own."""
+    """The service in its own process."""
 
     def __init__(self, run: Path, folder: Path, plays: int, port: int = 0) -> None:
         self.run, self.plays, self.port = run, plays, port or _free_port()
@@ -65,35 +65,35 @@ class Server:
         self.start_s = time.monotonic() - began
 
     def health(self) -> dict[str, Any] | None:
-        """What it says of itself; None while nobody answers."""
+        """Return the service's status; None while it does not answer."""
         try:
             return json.loads(self.get("/health"))
         except OSError:
             return None
 
     def get(self, path: str) -> str:
-        """A page of it."""
+        """Return the content of a page."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as answer:
             return answer.read().decode()
 
     def memory_mib(self) -> float:
-        """Resident memory."""
+        """Return the resident memory in MiB."""
         for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
             if line.startswith("VmRSS:"):
                 return int(line.split()[1]) / 1024
-        raise InputError("the service has ended")
+        raise InputError("the service has exited")
 
     def cpu_s(self) -> float:
-        """Processor time that it has taken."""
+        """Return the processor time used, in seconds."""
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def files(self) -> int:
-        """Open files and sockets."""
+        """Return the number of open files and sockets."""
         return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
 
     def stop(self) -> tuple[int, float]:
-        """End it by SIGTERM: exit code, and seconds until it ended."""
+        """Stop the service with SIGTERM; return its exit code and the seconds until it exited."""
         began = time.monotonic()
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(timeout=60), time.monotonic() - began
@@ -103,19 +103,19 @@ def part(load: Load, server: Server, plays: list[dict[str, Any]], folder: Path, 
     """Run one part of the test: the good clients, next to them "hostile" ones or a "restart" of the service.
 
     Args:
-        load: what the good clients send.
-        server: the service; after a restart it has another process.
-        plays: what the clients replay: each with `static`, `frames` (as JSON), `yards`, and the expected `summaries`
+        load: load from the well-behaved clients.
+        server: the service; a restart replaces its process.
+        plays: the plays to replay, each with `static`, `frames` (as JSON), `yards`, and the expected `summaries`
             and `score`.
-        folder: of tasks, results and logs.
-        seconds: how long.
+        folder: folder for tasks, results and logs.
+        seconds: duration.
         what: "steady", "hostile" or "restart".
 
     Returns:
-        Counts, latencies in ms, outages in s, wrong answers, memory in MiB by time, cores and open files.
+        Counts, latencies in ms, outages in s, wrong answers, memory in MiB over time, cores and open files.
 
     Raises:
-        InputError: clients fail or do not end.
+        InputError: clients fail or do not exit.
     """
     connections = -(-load.plays // EACH)
     until = time.time() + seconds
@@ -144,7 +144,7 @@ def part(load: Load, server: Server, plays: list[dict[str, Any]], folder: Path, 
         if time.time() > until + 60:
             for client in clients:
                 client.kill()
-            raise InputError("clients did not end")
+            raise InputError("clients did not exit")
         if what == "restart" and not restart and time.time() > began + load.restart_s:
             asked = time.time()
             code, ended_s = server.stop()
@@ -155,9 +155,9 @@ def part(load: Load, server: Server, plays: list[dict[str, Any]], folder: Path, 
         files = max(files, server.files())
         time.sleep(1.0)
     if any(client.returncode for client in clients):
-        raise InputError(f"clients ended with exit codes {[client.returncode for client in clients]}")
-    said = [(kind, json.loads(result.read_text())) for kind, result in results]
-    good = [each for kind, each in said if kind == "good"]
+        raise InputError(f"clients exited with codes {[client.returncode for client in clients]}")
+    reports = [(kind, json.loads(result.read_text())) for kind, result in results]
+    good = [each for kind, each in reports if kind == "good"]
     time.sleep(1.0)
     return {
         "seconds": seconds,
@@ -165,7 +165,7 @@ def part(load: Load, server: Server, plays: list[dict[str, Any]], folder: Path, 
         "latency_ms": _quantiles(np.concatenate([each["latencies"] for each in good]) * 1000),
         "outages_s": [outage for each in good for outage in each["outages"]],
         "wrong": [line for each in good for line in each["wrong"]],
-        "hostile": next((each["count"] for kind, each in said if kind == "hostile"), None),
+        "hostile": next((each["count"] for kind, each in reports if kind == "hostile"), None),
         "restart": restart,
         "memory_mib": memory,
         "cores": None if restart else (server.cpu_s() - cpu_s) / (time.time() - began),
