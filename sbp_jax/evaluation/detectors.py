@@ -1,9 +1,9 @@
-"""Alarms on values that are too extreme: SPOT, DSPOT and NN-SPOT, and the tail probability of a predicted law.
+"""Alarms on values that are too extreme: SPOT, DSPOT and NN-SPOT, and the tail probability of a predicted distribution.
 
 Every detector is given a rate, the share of ordinary values on which it may raise a false alarm, and the direction that
-it watches. SPOT and DSPOT are those of Siffer, Fouque, Termier and Largouët (2017): a generalized Pareto law is fitted
-to the excesses over a high quantile and taken up to date with every value; what alarms teaches nothing. SPOT itself is
-its author's own library, `libspot` (extra `baselines`); NN-SPOT is SPOT on what a network's prediction leaves.
+it watches. SPOT and DSPOT are those of Siffer, Fouque, Termier and Largouët (2017): a generalized Pareto distribution
+is fitted to the excesses over a high quantile and taken up to date with every value; what alarms teaches nothing. SPOT
+itself is its author's own library, `libspot` (extra `baselines`); NN-SPOT is SPOT on a network's residuals.
 """
 
 from collections import deque
@@ -129,11 +129,11 @@ def nn_spot(
     return Alarms(found.raised, found.threshold + expected_stream)
 
 
-def tail_alarms(law: Any, stream: np.ndarray, rate: float, side: Side = "upper", whole: bool = False) -> Alarms:
-    """Alarms where a predicted law gives a value, and all beyond it, a probability below the rate.
+def tail_alarms(dist: Any, stream: np.ndarray, rate: float, side: Side = "upper", whole: bool = False) -> Alarms:
+    """Alarms where a predicted distribution gives a value, and all beyond it, a probability below the rate.
 
     Args:
-        law: the predicted law of each value, batch shape [N].
+        dist: the predicted distribution of each value, batch shape [N].
         stream: the values [N].
         rate: of false alarms, between 0 and 1.
         side: that is watched.
@@ -147,15 +147,15 @@ def tail_alarms(law: Any, stream: np.ndarray, rate: float, side: Side = "upper",
         raise InputError(f"rate: expected a probability between 0 and 1, got {rate}")
     if side not in SIDES:
         raise InputError(f"side: expected one of {', '.join(SIDES)}, got {side!r}")
-    if law.batch_shape != stream.shape:
-        raise InputError(f"law: expected batch shape {stream.shape}, got {law.batch_shape}")
+    if dist.batch_shape != stream.shape:
+        raise InputError(f"dist: expected batch shape {stream.shape}, got {dist.batch_shape}")
     half = 0.5 if whole else 0.0
     if side == "upper":
-        beyond = law.survival_function(jnp.asarray(stream - half, law.dtype))
-        threshold = law.isf(rate)
+        beyond = dist.survival_function(jnp.asarray(stream - half, dist.dtype))
+        threshold = dist.isf(rate)
     else:
-        beyond = law.cdf(jnp.asarray(stream + half, law.dtype))
-        threshold = law.icdf(rate)
+        beyond = dist.cdf(jnp.asarray(stream + half, dist.dtype))
+        threshold = dist.icdf(rate)
     return Alarms(np.asarray(beyond) < rate, np.asarray(threshold, np.float64))
 
 

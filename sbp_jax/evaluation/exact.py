@@ -1,4 +1,4 @@
-"""The law in 50 digits, typed from its documented formulas: plain, slow and independent of `distributions`.
+"""The distribution in 50 digits, typed from its documented formulas: plain, slow and independent of `distributions`.
 
 Importing it sets mpmath to 50 digits, and raises an InputError without the extra `check`.
 """
@@ -41,7 +41,7 @@ def expm1_ratio(xi, v):
 
 @dataclass
 class Pareto:
-    """Generalized Pareto law of an excess."""
+    """Generalized Pareto distribution of an excess."""
 
     xi: Any
     beta: Any
@@ -90,7 +90,7 @@ class Pareto:
 
 @dataclass
 class Spliced:
-    """Spliced Binned-Pareto law; the same names as the package's methods."""
+    """Spliced Binned-Pareto distribution; the same names as the package's methods."""
 
     logits: list[Any]
     edges: list[Any]

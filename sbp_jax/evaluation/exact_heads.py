@@ -1,4 +1,4 @@
-"""Raw network outputs to the law in 50 digits, typed from the documented formulas of the heads."""
+"""Raw network outputs to the distribution in 50 digits, typed from the documented formulas of the heads."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -46,10 +46,10 @@ TAILS: dict[str, Tail] = {
 WIDENED = ("positive", "bounded", "orthogonal", "exponential")
 
 
-def law_of(
+def dist_of(
     head: SplicedBinnedParetoHead, raw: Sequence[Any], tail_mass: Sequence[Any], factors: Sequence[Any] = (1, 1, 1, 1)
 ) -> Spliced:
-    """The law of raw outputs in 50 digits.
+    """The distribution of raw outputs in 50 digits.
 
     Args:
         head: its edges, bounds, support and parameterization are used.

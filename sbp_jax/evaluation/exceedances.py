@@ -1,4 +1,4 @@
-"""The generalized Pareto law of excesses over a threshold, fitted by maximum likelihood in float64.
+"""The generalized Pareto distribution of excesses over a threshold, fitted by maximum likelihood in float64.
 
 Excess z > 0, shape xi, scale beta, u = z / beta: log g(z) = -log beta - (1 + xi) a and S(z) = exp(-a) with the hazard
 a = log1p(xi u) / xi (u at xi = 0), as in Pickands 1975.
@@ -29,7 +29,7 @@ _SERIES = np.stack([_SIGNED[:16], (_TERMS * _SIGNED)[1:17], (_TERMS * (_TERMS - 
 
 @dataclass(frozen=True)
 class ParetoFit:
-    """A fitted generalized Pareto law.
+    """A fitted generalized Pareto distribution.
 
     Attributes:
         shape: xi, at least -1.
@@ -52,7 +52,7 @@ class ParetoFit:
         return bool(np.isfinite(self.covariance).all())
 
     def hazard(self, excesses: Real[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"]:
-        """a = -log S(z) of excesses z >= 0: standard exponential under the law; inf from the end of the support on."""
+        """Return a = -log S(z) of excesses z >= 0, standard exponential under the fit; inf at the support's end."""
         u = np.asarray(excesses, np.float64) / self.scale
         if self.shape == 0:
             return u
@@ -66,14 +66,14 @@ class ParetoFit:
 
 
 def fit_pareto(excesses: Vector) -> ParetoFit:
-    """Maximum-likelihood generalized Pareto law of excesses, over all shapes xi >= -1.
+    """Maximum-likelihood generalized Pareto distribution of excesses, over all shapes xi >= -1.
 
     With theta = xi / beta the maximum over xi at fixed theta is xi(theta) = mean log1p(theta z) (Grimshaw 1993), which
     leaves one dimension: the profile is searched over the whole interval that can hold a maximum, from the end of the
     support at the largest excess to Grimshaw's upper bound, every local maximum is refined, and the best one is taken.
 
-    For xi < -1 the likelihood has no bound. At xi = -1 its supremum is the uniform law on [0, max z]; where no interior
-    maximum exceeds that, the fit is this boundary one. For xi <= -1/2 the maximum is still the one returned, but it is
+    For xi < -1 the likelihood has no bound. At xi = -1 its supremum is the uniform distribution on [0, max z]; where no
+    interior maximum exceeds that, the fit is this boundary one. For xi <= -1/2 the maximum is still returned, but it is
     not asymptotically normal: its covariance is NaN.
 
     Args:
@@ -88,7 +88,7 @@ def fit_pareto(excesses: Vector) -> ParetoFit:
     if not (np.isfinite(z) & (z > 0)).all():
         raise InputError(f"excesses: expected positive finite numbers, got {z[~(np.isfinite(z) & (z > 0))][0]}")
     if z.min() == z.max():
-        raise InputError(f"excesses: all {len(z)} equal {z[0]}; a law cannot be fitted to a constant")
+        raise InputError(f"excesses: all {len(z)} equal {z[0]}; a distribution cannot be fitted to a constant")
     unit = float(np.mean(z))
     if z.min() < LEAST * unit:
         raise InputError(f"excesses: {z.min()} is a rounded zero beside their mean {unit:g}")

@@ -1,4 +1,4 @@
-"""From the law to an integer forecast, or to its figures where outcomes are no whole numbers."""
+"""From the distribution to an integer forecast, or to its figures where outcomes are no whole numbers."""
 
 from typing import Any
 
@@ -34,7 +34,7 @@ def integer_forecast(
     Args:
         distribution: any of this project's, batch shape [N] or [].
         y: integer outcomes.
-        limit: [N], where the goal line stops a gain: the law's mass beyond counts as mass at it; inf or None, nowhere.
+        limit: [N], where the goal line stops a gain: the mass beyond counts as mass at it; inf or None, nowhere.
         grid: consecutive integers that hold all but a negligible mass.
         cells: values of the cdf computed at once, to bound the memory.
     """

@@ -1,8 +1,8 @@
-"""The gradient check: value and derivatives of the law in its head's raw outputs, against 50 digits.
+"""The gradient check: value and derivatives of the distribution in its head's raw outputs, against 50 digits.
 
 Errors are relative to max(1, |value|). Where rounding the inputs alone (raw outputs, outcome, and the shapes and scales
-that the law is given) moves the exact answer by more than the bound, as near the end of a finite support, ten times
-that movement is allowed, and the row says so.
+that the distribution is given) moves the exact answer by more than the bound, as near the end of a finite support, ten
+times that movement is allowed, and the row says so.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +17,7 @@ from sbp_jax.distributions.heads import PARAMETERIZATIONS, SplicedBinnedParetoHe
 from sbp_jax.distributions.spliced import CELLS_PER_BIN
 from sbp_jax.errors import InputError
 from sbp_jax.evaluation.exact import INF, Spliced, derivative, exact, mp
-from sbp_jax.evaluation.exact_heads import law_of
+from sbp_jax.evaluation.exact_heads import dist_of
 
 VALUE_BOUND = {"float32": 5e-6, "float64": 1e-12}
 DERIVATIVE_BOUND = {"float32": 1e-4, "float64": 1e-9}
@@ -47,17 +47,17 @@ class Cell:
     y: float
 
 
-def outcome(law: Spliced, regime: str) -> Any:
-    """The outcome of a regime, None where the law has none: the end of a support that is infinite."""
+def outcome(dist: Spliced, regime: str) -> Any:
+    """The outcome of a regime, None where the distribution has none: the end of a support that is infinite."""
     spacing = mp.mpf(10) ** -4
     points: dict[str, Callable[[], Any]] = {
-        "body": lambda: law.body_quantile(mp.mpf("0.43")),
-        "inside threshold": lambda: law.t_u - spacing * abs(law.t_u),
-        "outside threshold": lambda: law.t_u + spacing * law.upper.beta,
-        "lower tail": lambda: law.t_l - law.lower.isf(mp.mpf("0.2")),
-        "upper tail": lambda: law.t_u + law.upper.isf(mp.mpf("0.2")),
-        "far tail": lambda: law.t_u + law.upper.isf(mp.mpf(10) ** -9),
-        "near the end": lambda: law.t_u + law.upper.end() * mp.mpf("0.999") if law.upper.xi < 0 else None,
+        "body": lambda: dist.body_quantile(mp.mpf("0.43")),
+        "inside threshold": lambda: dist.t_u - spacing * abs(dist.t_u),
+        "outside threshold": lambda: dist.t_u + spacing * dist.upper.beta,
+        "lower tail": lambda: dist.t_l - dist.lower.isf(mp.mpf("0.2")),
+        "upper tail": lambda: dist.t_u + dist.upper.isf(mp.mpf("0.2")),
+        "far tail": lambda: dist.t_u + dist.upper.isf(mp.mpf(10) ** -9),
+        "near the end": lambda: dist.t_u + dist.upper.end() * mp.mpf("0.999") if dist.upper.xi < 0 else None,
     }
     return points[regime]()
 
@@ -78,11 +78,11 @@ def cells(dtype: Any) -> Iterator[Cell]:
             for k, shape in enumerate(RAW_SHAPES):
                 scale = RAW_SCALES[k % len(RAW_SCALES)]
                 raw = np.asarray([*logits, shape, scale, shape, scale], dtype)
-                law = law_of(head, [exact(r) for r in raw], _masses(head, dtype))
+                dist = dist_of(head, [exact(r) for r in raw], _masses(head, dtype))
                 for regime in REGIMES:
-                    y = outcome(law, regime)
+                    y = outcome(dist, regime)
                     if y is not None and mp.isfinite(y) and abs(y) < mp.mpf(10) ** 30:
-                        near_zero = regime == "upper tail" and abs(law.upper.xi) < mp.mpf("1e-3")
+                        near_zero = regime == "upper tail" and abs(dist.upper.xi) < mp.mpf("1e-3")
                         named = NEAR_ZERO if near_zero else regime
                         yield Cell(head.parameterization, named, head, raw, float(np.asarray(float(y), dtype)))
 
@@ -124,17 +124,17 @@ def _loss_of(head: SplicedBinnedParetoHead, loss: str) -> str:
     return "pointwise" if loss == "exact" and PARAMETERIZATIONS[head.parameterization].continuous else loss
 
 
-def exact_log_likelihood(law: Spliced, y: Any, loss: str) -> Any:
+def exact_log_likelihood(dist: Spliced, y: Any, loss: str) -> Any:
     """Return minus the loss of one outcome, in 50 digits."""
     half = mp.mpf("0.5")
     if loss == "interval":
-        return law.log_interval(y - half, y + half)
-    if loss == "pointwise" or not law.edges[0] <= y <= law.edges[-1]:
-        return law.log_prob(y)
-    k = law.bin(y)
-    width = (law.edges[k + 1] - law.edges[k]) / CELLS_PER_BIN
-    low = law.edges[k] + min(mp.floor((y - law.edges[k]) / width), CELLS_PER_BIN - 1) * width
-    return law.log_interval(low, low + width) - mp.log(width)
+        return dist.log_interval(y - half, y + half)
+    if loss == "pointwise" or not dist.edges[0] <= y <= dist.edges[-1]:
+        return dist.log_prob(y)
+    k = dist.bin(y)
+    width = (dist.edges[k + 1] - dist.edges[k]) / CELLS_PER_BIN
+    low = dist.edges[k] + min(mp.floor((y - dist.edges[k]) / width), CELLS_PER_BIN - 1) * width
+    return dist.log_interval(low, low + width) - mp.log(width)
 
 
 @dataclass(frozen=True)
@@ -151,13 +151,13 @@ class Quantity:
 
 
 def _rows(cell: Cell, dtype: Any, loss: str, value: Any, gradient: np.ndarray) -> Iterator[Row]:
-    # beside raw outputs and outcome the law's own inputs, shapes and scales, are floats that rounding moves
+    # beside raw outputs and outcome the distribution's own inputs, shapes and scales, are floats that rounding moves
     x = [exact(r) for r in [*cell.raw, cell.y, 1, 1, 1, 1]]
     masses, eps, precision = _masses(cell.head, dtype), exact(np.finfo(dtype).eps), np.dtype(dtype).name
     taken = _loss_of(cell.head, loss)
 
     def exact_loss(x: Sequence[Any]) -> Any:
-        return -exact_log_likelihood(law_of(cell.head, x[:-5], masses, x[-4:]), x[-5], taken)
+        return -exact_log_likelihood(dist_of(cell.head, x[:-5], masses, x[-4:]), x[-5], taken)
 
     def slope(j: int) -> Callable[[Sequence[Any]], Any]:
         return lambda x: derivative(lambda v: exact_loss([*x[:j], v, *x[j + 1 :]]), x[j])

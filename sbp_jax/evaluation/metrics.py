@@ -1,7 +1,7 @@
 """Figures of merit of a predictive distribution, the same for every model.
 
 For integer outcomes a distribution counts as the integer-valued forecast that it implies, P(Y <= k) = F(k + 1/2): a
-continuous law, a Gaussian and the simulator's integer law are then judged alike.
+continuous distribution, a Gaussian and the simulator's integer distribution are then judged alike.
 """
 
 from dataclasses import asdict, dataclass
@@ -23,7 +23,7 @@ class IntegerForecast:
     Attributes:
         grid: consecutive integers [V] that hold all but a negligible mass.
         cdf: P(Y <= grid) [N, V].
-        log_prob: log P(Y = y) [N] of the outcomes themselves, from the law and not from differences on the grid.
+        log_prob: log P(Y = y) [N] of the outcomes, from the distribution and not from differences on the grid.
         cdf_below: P(Y <= y - 1) [N].
         cdf_at: P(Y <= y) [N].
     """
@@ -90,7 +90,7 @@ def pp_curve(forecast: IntegerForecast, levels: np.ndarray) -> np.ndarray:
     """Share of outcomes below the predictive q-quantile for each level q [L].
 
     An integer outcome holds the levels from P(Y < y) to P(Y <= y); it counts below a level in between by the share of
-    that interval below it: the non-randomized PIT of Czado, Gneiting and Held 2009, whose mean is q for a true law.
+    that interval below it: the non-randomized PIT of Czado, Gneiting and Held 2009, whose mean is q under the truth.
     """
     return _shares(forecast.cdf_below, forecast.cdf_at, levels)
 
@@ -106,7 +106,7 @@ def pp_error(forecast: IntegerForecast) -> PPError:
 
 
 def pp_error_between(below: np.ndarray, at: np.ndarray) -> PPError:
-    """The same from P(Y < y) and P(Y <= y) of the outcomes, [N] both; equal where the law is continuous."""
+    """The same from P(Y < y) and P(Y <= y) of the outcomes, [N] both; equal where the distribution is continuous."""
     errors = [np.abs(_shares(below, at, levels) - levels) for levels in (LOWER_LEVELS, BASE_LEVELS, UPPER_LEVELS)]
     lower, base, upper = (float(np.mean(e)) for e in errors)
     return PPError(lower, base, upper, float(np.mean(np.concatenate(errors))))

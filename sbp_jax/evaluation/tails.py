@@ -1,4 +1,4 @@
-"""One tail of a sample: its threshold, its excesses and the generalized Pareto law fitted to them."""
+"""One tail of a sample: its threshold, its excesses and the generalized Pareto distribution fitted to them."""
 
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class FittedTail:
-    """The part of a sample beyond a threshold, and the law of its excesses.
+    """The part of a sample beyond a threshold, and the distribution of its excesses.
 
     A lower tail is the upper tail of the negated sample: excesses are positive on either side.
 
@@ -28,7 +28,7 @@ class FittedTail:
         threshold: in the unit and sign of the data.
         excesses: distances beyond the threshold, increasing [count].
         size: observations in the sample.
-        fit: generalized Pareto law of the excesses.
+        fit: generalized Pareto distribution of the excesses.
     """
 
     tail: Tail
@@ -49,7 +49,7 @@ class FittedTail:
 
     @property
     def residuals(self) -> Float[np.ndarray, " count"]:
-        """-log S of each excess under the fit, increasing: standard exponential where the fit is the true law."""
+        """-log S of each excess under the fit, increasing: standard exponential where the fit is the truth."""
         return self.fit.hazard(self.excesses)
 
     def place(self, excesses: Real[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"]:
@@ -58,10 +58,10 @@ class FittedTail:
 
 
 def fit_tail(y: Vector, tail_mass: float, tail: Tail = "upper") -> FittedTail:
-    """Fit a generalized Pareto law to the share of a sample that lies farthest out on one side.
+    """Fit a generalized Pareto distribution to the share of a sample that lies farthest out on one side.
 
     The threshold lies midway between two neighbouring distinct values, where the share beyond it is nearest to
-    `tail_mass`: for whole numbers at a half, so that excesses are 0.5, 1.5, ... as under the law that rounding hides.
+    `tail_mass`: for whole numbers at a half, so that excesses are 0.5, 1.5, ... as before the rounding.
 
     Args:
         y: sample [size], in any unit and order.
@@ -82,7 +82,7 @@ def fit_tail(y: Vector, tail_mass: float, tail: Tail = "upper") -> FittedTail:
     if excesses[0] == excesses[-1]:
         raise InputError(
             f"tail_mass: {tail_mass:g} leaves {len(excesses)} values beyond the {tail} threshold that all equal"
-            f" {sign(tail) * (threshold + excesses[0]):g}; a law cannot be fitted to a constant"
+            f" {sign(tail) * (threshold + excesses[0]):g}; a distribution cannot be fitted to a constant"
         )
     return FittedTail(tail, sign(tail) * threshold, excesses, len(values), fit_pareto(excesses))
 

@@ -36,7 +36,7 @@ class MeanExcess:
 
 @dataclass(frozen=True)
 class ParameterStability:
-    """Parameters fitted beyond each of several thresholds; where the law holds, both are constant up to chance.
+    """Parameters fitted beyond each of several thresholds; where the model holds, both are constant up to chance.
 
     Attributes:
         thresholds: [rows], in the data's unit and sign.
@@ -63,14 +63,14 @@ class ParameterStability:
 
 @dataclass(frozen=True)
 class Points:
-    """Points of a PP or QQ plot; under the law each lies within its band with probability `level`.
+    """Points of a PP or QQ plot; under the distribution each lies within its band with probability `level`.
 
     Equal observations, which rounding leaves, are one point at their mean rank.
 
     Attributes:
         expected: [count], from the innermost outwards.
         observed: [count], likewise.
-        band: pointwise, from the Beta law of order statistics.
+        band: pointwise, from the Beta distribution of order statistics.
     """
 
     expected: Float[np.ndarray, " count"]
@@ -83,7 +83,7 @@ def mean_excess(
 ) -> MeanExcess:
     """Mean excess e(t) = E[Y - t | Y > t] over each threshold, of the sample (Davison and Smith 1990).
 
-    Under a generalized Pareto law with xi < 1 beyond t_0, e(t) = (beta + xi (t - t_0)) / (1 - xi): a straight line.
+    Under a generalized Pareto distribution with xi < 1 beyond t_0, e(t) = (beta + xi (t - t_0)) / (1 - xi), a line.
 
     Args:
         y: sample [size].
@@ -114,8 +114,8 @@ def parameter_stability(
 ) -> ParameterStability:
     """Shape and modified scale fitted beyond the threshold of each tail mass (Coles 2001, section 4.3.4).
 
-    Where excesses over t_0 follow a generalized Pareto law, those over any t > t_0 do, with the same xi and with
-    beta_t = beta + xi (t - t_0), so that beta_t - xi t stays the same too.
+    Where excesses over t_0 follow a generalized Pareto distribution, those over any t > t_0 do, with the same xi and
+    with beta_t = beta + xi (t - t_0), so that beta_t - xi t stays the same too.
 
     Args:
         y: sample [size].
@@ -159,7 +159,7 @@ def pp_points(residuals: Vector, level: float = 0.95) -> Points:
 
     Args:
         residuals: a = -log S [count] >= 0, in any order: of a fitted tail (`FittedTail.residuals`), of a conditional
-            law's tail (`exceedance_residuals`), or -log(1 - PIT) of any PIT. Infinite beyond the end of a support.
+            distribution's tail (`exceedance_residuals`), or -log(1 - PIT) of any PIT; inf beyond the support.
         level: of the band between quantiles of Beta(i, count + 1 - i). The estimation of a fit from the same sample
             narrows the scatter and is not counted, so that for fitted tails the band errs on the wide side.
     """
@@ -179,7 +179,7 @@ def qq_points(residuals: Vector, level: float = 0.95) -> Points:
 
 
 def quantile_points(tail: FittedTail, level: float = 0.95) -> Points:
-    """The QQ points of a fitted tail in the data's unit and sign: the law's quantiles against the sample's.
+    """The QQ points of a fitted tail in the data's unit and sign: the distribution's quantiles against the sample's.
 
     Args:
         tail: from `tails.fit_tail`.
@@ -194,9 +194,9 @@ def quantile_points(tail: FittedTail, level: float = 0.95) -> Points:
 def exceedance_residuals(
     distribution: Any, y: Real[np.ndarray, " n"], tail_mass: float, tail: Tail = "upper"
 ) -> Float[np.ndarray, " exceedances"]:
-    """Residuals of outcomes in one tail of their predictive laws: a = log tail_mass - log S(y) where that is positive.
+    """Return residuals of outcomes in one tail of their predictions: a = log tail_mass - log S(y) where positive.
 
-    Under calibrated continuous predictions they are standard exponential, whatever the laws' shapes, and about
+    Under calibrated continuous predictions they are standard exponential, whatever the distributions' shapes, and about
     n tail_mass of them are left. A discrete outcome needs a uniform number of its own width added first (the randomized
     PIT of Czado, Gneiting and Held 2009).
 
@@ -207,7 +207,7 @@ def exceedance_residuals(
         tail: "lower" takes log F instead of log S.
 
     Returns:
-        Residuals in the order of the outcomes; inf for an outcome beyond the end of its law's support.
+        Residuals in the order of the outcomes; inf for an outcome beyond the end of its distribution's support.
 
     Raises:
         InputError: an outcome is NaN.

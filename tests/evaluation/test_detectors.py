@@ -112,7 +112,7 @@ def test_tail_alarms_of_a_known_law(side):
             lambda v: nn_spot(v, v, Spot(1e-3), expected_calibration=v[1:], expected_stream=v),
             "expected 100 predictions",
         ),
-        (lambda v: tail_alarms(Normal(jnp.zeros(3), 1.0), v, 1e-3), r"law: expected batch shape \(100,\), got \(3,\)"),
+        (lambda v: tail_alarms(Normal(jnp.zeros(3), 1.0), v, 1e-3), r"dist: expected batch shape \(100,\), got \(3,\)"),
         (lambda v: tail_alarms(Normal(jnp.zeros(100), 1.0), v, 1.0), "rate: expected a probability"),
         (lambda v: inject(v, 0, 1.0), "events, lengths, height: expected positive"),
         (lambda v: inject(v, 5, 1.0), "100 are too few for 5 events of up to 10"),

@@ -1,4 +1,4 @@
-"""A distribution to measure, and its law in float64 NumPy, typed from the formulas and independent of both sides."""
+"""A case to measure, and its distribution in float64 NumPy, typed from the formulas and independent of both sides."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -12,7 +12,7 @@ BINS = 100
 class Case:
     """A Spliced Binned-Pareto distribution.
 
-    Numbers are rounded to float32 unless `double`, so that a float32 implementation and the law here get the same.
+    Numbers are rounded to float32 unless `double`, so that a float32 implementation and this one get the same.
 
     Attributes:
         logits: [K].
@@ -32,7 +32,7 @@ class Case:
 
     @classmethod
     def uneven(cls, width: float = 1.0, double: bool = False) -> "Case":
-        """100 bins of the given width, a bell with ripples; the scales grow with the width, so that the law does."""
+        """100 bins of the given width, a bell with ripples; the scales grow with the width."""
         k = np.arange(BINS)
         logits = -0.5 * ((k - 45) / 14) ** 2 + 0.4 * np.sin(1.7 * k)
         return cls(logits, (-40 * width, 60 * width), scales=(1.5 * width, 2.5 * width), double=double)

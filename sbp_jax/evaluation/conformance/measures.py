@@ -177,7 +177,7 @@ def distinct(side: Implementation) -> Finding:
 
 
 def kolmogorov_smirnov(side: Implementation) -> Finding:
-    """Largest distance of the empirical cdf of draws from the law's, times sqrt(n)."""
+    """Largest distance of the empirical cdf of draws from the distribution's, times sqrt(n)."""
     case = Case.uneven()
     draws = side.sample(case, (DRAWS,), (), seed=0)
     distance = float(kstest(draws, case.cdf).statistic * np.sqrt(DRAWS))

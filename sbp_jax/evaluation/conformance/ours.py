@@ -26,40 +26,40 @@ class Ours(Implementation):
         return True
 
     def log_prob(self, case: Case, y: np.ndarray) -> np.ndarray:
-        return _evaluate(case, y, lambda law, at: law.log_prob(at))
+        return _evaluate(case, y, lambda dist, at: dist.log_prob(at))
 
     def density(self, case: Case, y: np.ndarray) -> np.ndarray:
-        return _evaluate(case, y, lambda law, at: jnp.exp(law.log_prob(at)))
+        return _evaluate(case, y, lambda dist, at: jnp.exp(dist.log_prob(at)))
 
     def cdf(self, case: Case, y: np.ndarray) -> np.ndarray:
-        return _evaluate(case, y, lambda law, at: law.cdf(at))
+        return _evaluate(case, y, lambda dist, at: dist.cdf(at))
 
     def icdf(self, case: Case, q: np.ndarray) -> np.ndarray:
-        return _evaluate(case, q, lambda law, at: law.icdf(at))
+        return _evaluate(case, q, lambda dist, at: dist.icdf(at))
 
     def log_survival(self, case: Case, y: np.ndarray) -> np.ndarray:
-        return _evaluate(case, y, lambda law, at: law.log_survival_function(at))
+        return _evaluate(case, y, lambda dist, at: dist.log_survival_function(at))
 
     def cdf_slope(self, case: Case, y: np.ndarray) -> np.ndarray:
-        return _evaluate(case, y, lambda law, at: jax.vmap(jax.grad(law.cdf))(at))
+        return _evaluate(case, y, lambda dist, at: jax.vmap(jax.grad(dist.cdf))(at))
 
     def gradient(self, case: Case, y: np.ndarray) -> np.ndarray:
         def log_prob(parameters, at):
-            return _law(case, parameters).log_prob(at)
+            return _dist(case, parameters).log_prob(at)
 
         return _evaluate(case, y, lambda _, at: jax.jacobian(log_prob)(_parameters(case), at))
 
     def mean(self, case: Case) -> float:
-        return float(_evaluate(case, (), lambda law, _: law.mean()))
+        return float(_evaluate(case, (), lambda dist, _: dist.mean()))
 
     def variance(self, case: Case) -> float:
-        return float(_evaluate(case, (), lambda law, _: law.variance()))
+        return float(_evaluate(case, (), lambda dist, _: dist.variance()))
 
     def sample(self, case: Case, batch: Shape, sample_shape: Shape, seed: int) -> np.ndarray:
-        return np.asarray(_law(case, batch=batch).sample(jax.random.key(seed), sample_shape), np.float64)
+        return np.asarray(_dist(case, batch=batch).sample(jax.random.key(seed), sample_shape), np.float64)
 
     def log_prob_shape(self, case: Case, batch: Shape, outcomes: Shape) -> Shape:
-        return _law(case, batch=batch).log_prob(np.zeros(outcomes, np.float32)).shape
+        return _dist(case, batch=batch).log_prob(np.zeros(outcomes, np.float32)).shape
 
     def pareto(self, xi: np.ndarray, beta: float, z: float) -> tuple[np.ndarray, np.ndarray]:
         def log_prob(shape):
@@ -72,8 +72,8 @@ class Ours(Implementation):
         return float(GeneralizedPareto(np.float32(xi), np.float32(beta)).icdf(q))
 
     def binned(self, case: Case, y: np.ndarray) -> np.ndarray:
-        law = Binned(jnp.asarray(case.logits, jnp.float32), case.edges)
-        return np.asarray(law.log_prob(y), np.float64)
+        dist = Binned(jnp.asarray(case.logits, jnp.float32), case.edges)
+        return np.asarray(dist.log_prob(y), np.float64)
 
     def normal(self, loc: float, scale: float, y: float) -> np.ndarray:
         value, slopes = jax.value_and_grad(lambda a, b: Normal(a, b).log_prob(y), argnums=(0, 1))(loc, scale)
@@ -84,7 +84,7 @@ def _parameters(case: Case) -> jax.Array:
     return jnp.asarray([*case.shapes, *case.scales], case.dtype)
 
 
-def _law(case: Case, parameters: jax.Array | None = None, batch: Shape = ()) -> SplicedBinnedPareto:
+def _dist(case: Case, parameters: jax.Array | None = None, batch: Shape = ()) -> SplicedBinnedPareto:
     xi_l, xi_u, beta_l, beta_u = _parameters(case) if parameters is None else parameters
     logits = jnp.broadcast_to(jnp.asarray(case.logits, case.dtype), (*batch, len(case.logits)))
     lower, upper = GeneralizedPareto(xi_l, beta_l), GeneralizedPareto(xi_u, beta_u)
@@ -93,4 +93,4 @@ def _law(case: Case, parameters: jax.Array | None = None, batch: Shape = ()) -> 
 
 def _evaluate(case: Case, at: Any, function: Callable[[SplicedBinnedPareto, jax.Array], Any]) -> np.ndarray:
     with jax.enable_x64(case.double):
-        return np.asarray(function(_law(case), jnp.asarray(at, case.dtype)), np.float64)
+        return np.asarray(function(_dist(case), jnp.asarray(at, case.dtype)), np.float64)

@@ -60,19 +60,19 @@ class Reference(Implementation):
 
     def log_prob(self, case: Case, y: np.ndarray) -> np.ndarray:
         with self._settings(case.double):
-            return _numpy(self._law(case, y.shape).log_prob(self._torch.tensor(y, dtype=self._dtype(case))))
+            return _numpy(self._dist(case, y.shape).log_prob(self._torch.tensor(y, dtype=self._dtype(case))))
 
     def density(self, case: Case, y: np.ndarray) -> np.ndarray:
         with self._settings(case.double):
-            return _numpy(self._law(case, y.shape).pdf(self._torch.tensor(y, dtype=self._dtype(case))))
+            return _numpy(self._dist(case, y.shape).pdf(self._torch.tensor(y, dtype=self._dtype(case))))
 
     def cdf(self, case: Case, y: np.ndarray) -> np.ndarray:
         with self._settings(case.double):
-            return _numpy(self._law(case, y.shape).cdf(self._torch.tensor(y, dtype=self._dtype(case))))
+            return _numpy(self._dist(case, y.shape).cdf(self._torch.tensor(y, dtype=self._dtype(case))))
 
     def icdf(self, case: Case, q: np.ndarray) -> np.ndarray:
         with self._settings(case.double):
-            return _numpy(self._law(case, q.shape).icdf(self._torch.tensor(q, dtype=self._dtype(case))))
+            return _numpy(self._dist(case, q.shape).icdf(self._torch.tensor(q, dtype=self._dtype(case))))
 
     def log_survival(self, case: Case, y: np.ndarray) -> np.ndarray:
         with np.errstate(divide="ignore"):
@@ -81,37 +81,37 @@ class Reference(Implementation):
     def cdf_slope(self, case: Case, y: np.ndarray) -> np.ndarray:
         with self._settings(case.double):
             at = self._torch.tensor(y, dtype=self._dtype(case), requires_grad=True)
-            return _numpy(*self._torch.autograd.grad(self._law(case, y.shape).cdf(at).sum(), at))
+            return _numpy(*self._torch.autograd.grad(self._dist(case, y.shape).cdf(at).sum(), at))
 
     def gradient(self, case: Case, y: np.ndarray) -> np.ndarray:
         with self._settings(case.double):
             tails = self._tails(case, y.shape)
-            value = self._law(case, y.shape, tails).log_prob(self._torch.tensor(y, dtype=self._dtype(case)))
+            value = self._dist(case, y.shape, tails).log_prob(self._torch.tensor(y, dtype=self._dtype(case)))
             upper_xi, upper_beta, lower_xi, lower_beta = self._torch.autograd.grad(value.sum(), tails)
             return np.concatenate([_numpy(g) for g in (lower_xi, upper_xi, lower_beta, upper_beta)], axis=-1)
 
     def mean(self, case: Case) -> float:
         with self._settings(case.double):
-            return self._law(case, (1,)).mean.item()
+            return self._dist(case, (1,)).mean.item()
 
     def variance(self, case: Case) -> float:
         with self._settings(case.double):
-            return self._law(case, (1,)).variance().item()
+            return self._dist(case, (1,)).variance().item()
 
     def sample(self, case: Case, batch: Shape, sample_shape: Shape, seed: int) -> np.ndarray:
         with self._settings(case.double), self._torch.random.fork_rng(devices=[]):
             self._torch.manual_seed(seed)
-            return _numpy(self._law(case, batch).sample(self._torch.Size(sample_shape)))
+            return _numpy(self._dist(case, batch).sample(self._torch.Size(sample_shape)))
 
     def log_prob_shape(self, case: Case, batch: Shape, outcomes: Shape) -> Shape:
         with self._settings(case.double):
-            return tuple(self._law(case, batch).log_prob(self._torch.zeros(outcomes)).shape)
+            return tuple(self._dist(case, batch).log_prob(self._torch.zeros(outcomes)).shape)
 
     def pareto(self, xi: np.ndarray, beta: float, z: float) -> tuple[np.ndarray, np.ndarray]:
         with self._settings(False):
             shape = self._torch.tensor(np.asarray(xi, np.float32)[:, None], requires_grad=True)
-            law = self._distributions.GeneralizedPareto(shape, self._torch.full_like(shape, beta))
-            value = law.log_prob(self._torch.full(shape.shape[:1], z))
+            dist = self._distributions.GeneralizedPareto(shape, self._torch.full_like(shape, beta))
+            value = dist.log_prob(self._torch.full(shape.shape[:1], z))
             (slope,) = self._torch.autograd.grad(value.sum(), shape)
             return _numpy(value), _numpy(slope)[:, 0]
 
@@ -160,7 +160,7 @@ class Reference(Implementation):
         dtype = self._dtype(case)
         return [self._torch.full((*batch, 1), value, dtype=dtype, requires_grad=True) for value in values]
 
-    def _law(self, case: Case, batch: Shape, tails: list[Any] | None = None) -> Any:
+    def _dist(self, case: Case, batch: Shape, tails: list[Any] | None = None) -> Any:
         return self._distributions.SplicedBinnedPareto(
             *case.ends,
             self._logits(case, batch),
