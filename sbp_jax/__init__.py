@@ -13,9 +13,13 @@ if TYPE_CHECKING:  # the names of `_MODULES` once more: type checkers read no di
     from sbp_jax.distributions import Affine as Affine
     from sbp_jax.distributions import Binned as Binned
     from sbp_jax.distributions import BlendedPareto as BlendedPareto
+    from sbp_jax.distributions import Censored as Censored
+    from sbp_jax.distributions import Deterministic as Deterministic
     from sbp_jax.distributions import GeneralizedPareto as GeneralizedPareto
     from sbp_jax.distributions import HybridPareto as HybridPareto
+    from sbp_jax.distributions import Mixture as Mixture
     from sbp_jax.distributions import Normal as Normal
+    from sbp_jax.distributions import Quantized as Quantized
     from sbp_jax.distributions import SplicedBinnedPareto as SplicedBinnedPareto
     from sbp_jax.distributions import StudentT as StudentT
     from sbp_jax.distributions import TwoTailedHybridPareto as TwoTailedHybridPareto
@@ -39,9 +43,13 @@ _MODULES = {
         "Affine",
         "Binned",
         "BlendedPareto",
+        "Censored",
+        "Deterministic",
         "GeneralizedPareto",
         "HybridPareto",
+        "Mixture",
         "Normal",
+        "Quantized",
         "SplicedBinnedPareto",
         "StudentT",
         "TwoTailedHybridPareto",

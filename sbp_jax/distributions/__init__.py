@@ -5,9 +5,13 @@ from sbp_jax.distributions.base import Distribution
 from sbp_jax.distributions.baselines import Normal
 from sbp_jax.distributions.binned import Binned
 from sbp_jax.distributions.blended import BlendedPareto
+from sbp_jax.distributions.censored import Censored
+from sbp_jax.distributions.deterministic import Deterministic
 from sbp_jax.distributions.heads import NormalHead, SplicedBinnedParetoHead, objective
 from sbp_jax.distributions.hybrid import HybridPareto, TwoTailedHybridPareto
+from sbp_jax.distributions.mixture import Mixture
 from sbp_jax.distributions.pareto import GeneralizedPareto
+from sbp_jax.distributions.quantized import Quantized
 from sbp_jax.distributions.spliced import SplicedBinnedPareto
 from sbp_jax.distributions.student import StudentT
 
@@ -15,11 +19,15 @@ __all__ = [
     "Affine",
     "Binned",
     "BlendedPareto",
+    "Censored",
+    "Deterministic",
     "Distribution",
     "GeneralizedPareto",
     "HybridPareto",
+    "Mixture",
     "Normal",
     "NormalHead",
+    "Quantized",
     "SplicedBinnedPareto",
     "SplicedBinnedParetoHead",
     "StudentT",

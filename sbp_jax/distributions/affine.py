@@ -15,6 +15,7 @@ from sbp_jax.distributions.base import (
     register,
     set_fields,
 )
+from sbp_jax.distributions.cells import Sums
 from sbp_jax.distributions.location import LocationScale
 from sbp_jax.errors import InputError
 
@@ -110,6 +111,40 @@ class Affine(LocationScale):
 
     def _squared_survival_area(self, low, high):
         return self._scaled(self.base._squared_survival_area(self._ends(low), self._ends(high)))
+
+    @compiled
+    def cdf_left(self, y: ArrayLike) -> Float[Array, "..."]:
+        """P(Z < z)."""
+        (y,) = self._outcomes(y)
+        return self._known(self.base.cdf_left(self._ends(y)), y)
+
+    @compiled
+    def log_cdf_left(self, y: ArrayLike) -> Float[Array, "..."]:
+        """log P(Z < z)."""
+        (y,) = self._outcomes(y)
+        return self._known(self.base.log_cdf_left(self._ends(y)), y)
+
+    @compiled
+    def log_survival_left(self, y: ArrayLike) -> Float[Array, "..."]:
+        """log P(Z >= z)."""
+        (y,) = self._outcomes(y)
+        return self._known(self.base.log_survival_left(self._ends(y)), y)
+
+    def _tail_areas(self, near: Array, far: Array, upper: bool) -> tuple[Array, Array]:
+        first, moment = self.base._tail_areas(self._ends(near), self._ends(far), upper)
+        return self._scaled(first), self._scaled(self._scaled(moment))
+
+    def _knots(self, ndim: int) -> list[Array]:
+        return [self._placed(knot) for knot in self.base._knots(ndim)]
+
+    def _atom_below(self, y: Array) -> Array:
+        atom = self.base._atom_below(self._ends(y))
+        return jnp.where(jnp.isfinite(atom), self._placed(jnp.where(jnp.isfinite(atom), atom, 0.0)), atom)
+
+    def _cell_areas(self, near: Array, step: Array, length: Array, upper: bool) -> Sums:
+        scale = leading(self.scale, near.ndim)
+        first, square, moment = self.base._cell_areas(self._ends(near), step / scale, length / scale, upper)
+        return self._scaled(first), self._scaled(square), self._scaled(self._scaled(moment))
 
     def _quantile(self, mass, upper):
         return self._placed(self.base._quantile(mass, upper))

@@ -3,6 +3,7 @@
 import abc
 import dataclasses
 import functools
+import math
 from collections.abc import Callable, Sequence
 from typing import TypeVar, cast
 
@@ -14,11 +15,13 @@ from jax.tree_util import GetAttrKey, register_pytree_with_keys, register_static
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, PRNGKeyArray, UInt32
 
+from sbp_jax.distributions.cells import Sums, cell_areas
 from sbp_jax.errors import InputError
 
 Key = PRNGKeyArray | UInt32[Array, "2"]
 T = TypeVar("T", bound=type)
 M = TypeVar("M", bound=Callable)
+D = TypeVar("D", bound="Distribution")
 
 
 @register_static
@@ -87,6 +90,16 @@ def broadcast_batch(**shapes: tuple[int, ...]) -> tuple[int, ...]:
         raise InputError(f"batch shapes do not broadcast against each other: {listed}") from None
 
 
+def broadcast_to(dist: D, batch: tuple[int, ...]) -> D:
+    """The same distribution for every element of a larger batch: each leaf has the batch's axes in front."""
+    own = len(dist.batch_shape)
+    if dist.batch_shape == batch:
+        return dist
+    return jax.tree.map(
+        lambda leaf: jnp.broadcast_to(leading(leaf, len(batch), leaf.ndim - own), (*batch, *leaf.shape[own:])), dist
+    )
+
+
 def register(cls: T) -> T:
     """Register a dataclass as a pytree whose children are its fields.
 
@@ -136,7 +149,7 @@ def set_parameters(self: object, **parameters: ArrayLike) -> None:
 
 
 class Distribution(abc.ABC):
-    """A batch of continuous distributions on the real line.
+    """A batch of distributions on the real line: continuous, or with atoms where the class says so.
 
     Outcomes `y` of any real dtype are cast to the parameters' dtype and broadcast against `batch_shape` as in NumPy.
     A NaN outcome gives NaN; y = -inf and y = +inf give the limits. No method has state or side effects.
@@ -154,7 +167,7 @@ class Distribution(abc.ABC):
 
     @abc.abstractmethod
     def log_prob(self, y: ArrayLike) -> Float[Array, "..."]:
-        """Logarithm of the density at y; -inf with zero gradient outside the support."""
+        """Logarithm of the density at y, of the probability at an atom; -inf with zero gradient outside the support."""
 
     @abc.abstractmethod
     def cdf(self, y: ArrayLike) -> Float[Array, "..."]:
@@ -195,6 +208,71 @@ class Distribution(abc.ABC):
     @abc.abstractmethod
     def _quantile(self, mass: Float[Array, "..."], upper: Bool[Array, "..."]) -> Float[Array, "..."]:
         """The point with probability `mass` in [0, 1/2] beyond it on the side named by `upper`."""
+
+    def cdf_left(self, y: ArrayLike) -> Float[Array, "..."]:
+        """P(Y < y), the left limit of `cdf`: equal to it where the distribution has no atom."""
+        return self.cdf(y)
+
+    def log_cdf_left(self, y: ArrayLike) -> Float[Array, "..."]:
+        """log P(Y < y), accurate where the probability underflows."""
+        return self.log_cdf(y)
+
+    def log_survival_left(self, y: ArrayLike) -> Float[Array, "..."]:
+        """log P(Y >= y), accurate where the probability underflows."""
+        return self.log_survival_function(y)
+
+    def pit_bounds(self, y: ArrayLike) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
+        """(P(Y < y), P(Y <= y)): the PIT of y is uniform between them under the distribution itself.
+
+        Both are F(y) where there is no atom. A score of the middle of the two, from the nearer tail, takes
+        `log_cdf_left`, `log_cdf`, `log_survival_function` and `log_survival_left`.
+        """
+        return self.cdf_left(y), self.cdf(y)
+
+    def _tail_areas(self, near: Array, far: Array, upper: bool) -> tuple[Array, Array]:
+        """Integrals of T and of |x - near| T between `near`, which is finite, and `far`, outward of it, or infinite.
+
+        T is 1 - F and outward is up for `upper`, else T is F and outward is down; inf where an integral diverges.
+        """
+        raise InputError(f"{type(self).__name__} has no integrals of its cdf: no mean, variance or grid sums of it")
+
+    def _knots(self, ndim: int) -> list[Array]:
+        """Points in increasing order, `ndim` axes, between which the cdf is smooth."""
+        raise InputError(f"{type(self).__name__} does not name the points between which its cdf is smooth")
+
+    def _cell_areas(self, near: Array, step: Array, length: Array, upper: bool) -> Sums:
+        """The sums of `cells` of T over the window of that length outward of `near`, which is finite."""
+        sign = 1 if upper else -1
+
+        def tail(distance):
+            return (self.survival_function if upper else self.cdf)(leading(near, distance.ndim) + sign * distance)
+
+        knots = [sign * (knot - near) for knot in self._knots(near.ndim)[::sign]]
+        return cell_areas(tail, lambda low, high: self._window_areas(near, low, high, upper), knots, step, length)
+
+    def _window_areas(self, near: Array, low: Array, high: Array, upper: bool) -> Sums:
+        """Integrals of T, T^2 and (d - low) T over distances d in [low, high] outward of `near`."""
+        sign = 1 if upper else -1
+        start, stop = (leading(near, low.ndim) + sign * d for d in (low, high))
+        first, moment = self._tail_areas(start, stop, upper)
+        square = self._squared_survival_area(start, stop) if upper else self._squared_cdf_area(stop, start)
+        return first, square, moment
+
+    def _breaks(self, ndim: int) -> list[Array]:
+        """Points, `ndim` axes, between which the cdf is smooth and each tail falls by no more than a factor of 4."""
+        levels = [0.5 * 4.0**-k for k in range(int(-math.log2(float(jnp.finfo(self.dtype).eps)) / 2.6))]
+        masses = [jnp.full((1,) * ndim, level, self.dtype) for level in levels]
+        return self._knots(ndim) + [
+            self._quantile(mass, jnp.asarray(side)) for mass in masses for side in (False, True)
+        ]
+
+    def _at_grid(self, y: Array) -> Array:
+        """y, moved to the grid of the outcomes where it lies on it but for rounding."""
+        return y
+
+    def _atom_below(self, y: Array) -> Array:
+        """The largest possible atom at or below y, of which no gradient is taken; -inf where there is none."""
+        return jnp.full_like(y, -jnp.inf)
 
     @compiled
     def icdf(self, q: ArrayLike) -> Float[Array, "..."]:

@@ -11,6 +11,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float
 
 from sbp_jax.distributions.base import check_positive, compiled, leading, register, set_parameters
+from sbp_jax.distributions.gaussian_areas import tail_areas
 from sbp_jax.distributions.location import LocationScale
 from sbp_jax.distributions.numerics import log1mexp, standardize
 from sbp_jax.distributions.student_areas import remaining, squared_survival_area
@@ -140,6 +141,15 @@ class Normal(LocationScale):
     def _squared_survival_area(self, low: Float[Array, "..."], high: Float[Array, "..."]) -> Float[Array, "..."]:
         """The same mirrored; beyond one scale from loc, where that form cancels, by the rule of `student_areas`."""
         return self._area(self._ends(low), self._ends(high), low, high)
+
+    def _tail_areas(self, near: Array, far: Array, upper: bool) -> tuple[Array, Array]:
+        sign = 1 if upper else -1
+        first, moment = tail_areas(sign * self._ends(near), sign * self._ends(far))
+        return self._scaled(first), self._scaled(self._scaled(moment))
+
+    def _knots(self, ndim: int) -> list[Array]:
+        """loc, from where the cdf flattens on both sides."""
+        return [leading(self.loc, ndim)]
 
     def _area(self, start, stop, low, high):
         return self._known(self._scaled(standard_squared_survival_area(start, stop)), low, high)

@@ -10,6 +10,7 @@ from jaxtyping import Array, Bool, Float
 
 from sbp_jax.distributions.base import Constant, compiled, leading, register, set_fields
 from sbp_jax.distributions.bins import Bins, EdgesLike, checked_bins, set_bins
+from sbp_jax.distributions.cells import Sums, boundary, joined
 from sbp_jax.distributions.histogram import bin_index, crossing, log_probability, log_share, pick, probabilities, share
 
 
@@ -121,6 +122,62 @@ class Binned(Bins):
         first = self._edges(low.ndim)[0][..., 0]
         before = jnp.where(high < first, high, first) - jnp.where(low < first, low, first)
         return jnp.sum((stop - start) * (a * a + a * b + b * b), axis=-1) / 3 + _length(low, high, before)
+
+    def _tail_areas(self, near: Array, far: Array, upper: bool) -> tuple[Array, Array]:
+        """Length times the middle value on each piece, and what its slope adds; the length beyond the end bin."""
+        low, high = (near, far) if upper else (far, near)
+        start, stop, lower, outer, slope, p = self._parts(low, high)
+        length, middle = stop - start, 0.5 * (start + stop)
+        edges = self._edges(low.ndim)[0]
+        if upper:
+            value = _cumulative(p, np.tril, -1) + slope * (outer - middle)
+            distance = middle - near[..., None]
+            end = jnp.where(high < edges[..., 0], high, edges[..., 0])
+            beyond = jnp.where(end > near, end - near, 0.0)
+        else:
+            value = _cumulative(p, np.triu, 1) + slope * (middle - lower)
+            distance = near[..., None] - middle
+            end = jnp.where(low > edges[..., -1], low, edges[..., -1])
+            beyond = jnp.where(end < near, near - end, 0.0)
+        first = jnp.sum(length * value, axis=-1)
+        moment = jnp.sum(length * (distance * value - slope * length**2 / 12), axis=-1)
+        return beyond + first, 0.5 * beyond * beyond + moment
+
+    def _cell_areas(self, near: Array, step: Array, length: Array, upper: bool) -> Sums:
+        """The cells before the first bin on the way outwards, where T is 1, and those of each bin in closed form."""
+        edges, _ = self._edges(near.ndim)
+        first = edges[..., 0] - near if upper else near - edges[..., -1]
+        before = boundary(first, step)
+        before = jnp.where(before > 0, jnp.where(before < length, before, length), 0.0)
+        bins = self.bin_cells(near, step, before, length, upper)
+        return joined((before, before, 0.5 * before * before), (jnp.zeros_like(before), bins))
+
+    def bin_cells(self, near: Array, step: Array, start: Array, stop: Array, upper: bool) -> Sums:
+        """The sums of `cells` over the cells that begin between the distances start and stop and have middles in bins.
+
+        T falls by s = density * step from cell to cell: n of them in a bin, whose mean distance is D and mean value V,
+        sum to step n V, step n (V^2 + s^2 (n^2 - 1) / 12) and step n (D V - step s (n^2 - 1) / 12).
+        """
+        edges, widths = self._edges(near.ndim)
+        lower, outer = edges[..., :-1], edges[..., 1:]
+        p = probabilities(leading(self.logits, near.ndim, 1))
+        slope = p / widths
+        near, step, start, stop = (x[..., None] for x in (near, step, start, stop))
+        ends = boundary(edges - near if upper else near - edges, step)
+        ends = jnp.where(ends > start, jnp.where(ends < stop, ends, stop), start)
+        inner, far = (ends[..., :-1], ends[..., 1:]) if upper else (ends[..., 1:], ends[..., :-1])
+        length, distance = far - inner, 0.5 * (far + inner)
+        if upper:
+            value = _cumulative(p, np.tril, -1) + slope * (outer - (near + distance))
+        else:
+            value = _cumulative(p, np.triu, 1) + slope * ((near - distance) - lower)
+        value = jnp.where(length > 0, value, 0.0)
+        spread = jnp.where(length > 0, (length - step) * (length + step) / 12, 0.0)
+        return (
+            jnp.sum(length * value, axis=-1),
+            jnp.sum(length * (value * value + slope * slope * spread), axis=-1),
+            jnp.sum(length * (distance * value - slope * spread), axis=-1),
+        )
 
     def _parts(self, low, high):
         """Of each bin: start and stop of its part inside [low, high], its edges, its density and probability.

@@ -20,6 +20,7 @@ from sbp_jax.distributions.base import (
 from sbp_jax.distributions.binned import BinnedBody
 from sbp_jax.distributions.bins import EdgesLike, checked_bins, set_bins
 from sbp_jax.distributions.blending import checked_masses
+from sbp_jax.distributions.cells import Sums, cell_areas, quadrature_areas
 from sbp_jax.distributions.numerics import safe_log
 from sbp_jax.distributions.zone import Side
 
@@ -232,6 +233,45 @@ class BlendedPareto(BinnedBody):
     def _squared_survival_area(self, low: Float[Array, "..."], high: Float[Array, "..."]) -> Float[Array, "..."]:
         """The mirror image."""
         return self._area(low, high, True)
+
+    def _tail_areas(self, near: Array, far: Array, upper: bool) -> tuple[Array, Array]:
+        """Of the body's part, and for each side quadrature in the zone and closed forms beyond it."""
+        sign = 1 if upper else -1
+        (_, start), (_, stop) = self._points(near), self._points(far)
+        first, moment = self.body._tail_areas(start, stop, upper)
+        moment = moment + jnp.where(sign * (start - near) > 0, sign * (start - near), 0.0) * first
+        for side in self._sides:
+            area, about = side.tail_areas(near, far, side.upper == upper)
+            first, moment = first + area, moment + about
+        return self._known(first), self._known(moment)
+
+    def _knots(self, ndim: int) -> list[Array]:
+        """The edges between the outer ends of the zones, and the zones' ends."""
+        b_l, a_l, a_u, b_u = (leading(end, ndim) for end in self.thresholds())
+        edges, _ = self._edges(ndim)
+        inner = jnp.where(
+            edges < b_l[..., None], b_l[..., None], jnp.where(edges > b_u[..., None], b_u[..., None], edges)
+        )
+        ends = jnp.stack([b_l, a_l, a_u, b_u], axis=-1)
+        points = jnp.concatenate([jnp.broadcast_to(inner, (*ends.shape[:-1], edges.shape[-1])), ends], axis=-1)
+        points = jnp.sort(jax.lax.stop_gradient(points), axis=-1)
+        return [points[..., k] for k in range(points.shape[-1])]
+
+    def _cell_areas(self, near: Array, step: Array, length: Array, upper: bool) -> Sums:
+        """As any other, but for quadrature between the knots: closed forms would visit all bins for each piece."""
+        sign = 1 if upper else -1
+
+        def tail(distance):
+            at = leading(near, distance.ndim) + sign * distance
+            return self.survival_function(at) if upper else self.cdf(at)
+
+        def areas(low, high):
+            ends = [self._window_areas(near, low[k : k + 1], high[k : k + 1], upper) for k in (0, low.shape[0] - 1)]
+            inner = quadrature_areas(tail, low[1:-1], high[1:-1])
+            return tuple(jnp.concatenate([a, b, c]) for a, b, c in zip(ends[0], inner, ends[1], strict=True))
+
+        knots = [sign * (knot - near) for knot in self._knots(near.ndim)[::sign]]
+        return cell_areas(tail, areas, knots, step, length)
 
     def _quantile(self, mass: Float[Array, "..."], upper: Bool[Array, "..."]) -> Float[Array, "..."]:
         """The body's quantile where mass is at least the inner one, the side's below it."""

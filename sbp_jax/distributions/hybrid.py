@@ -12,7 +12,15 @@ from jaxtyping import Array, Bool, Float
 
 from sbp_jax.distributions.base import check_positive, compiled, leading, register, set_parameters
 from sbp_jax.distributions.baselines import Normal, log_cdf, log_density
-from sbp_jax.distributions.hybrid_tails import Tail, log_interval, no_tail, outward_quantile, squared_cdf_area, tail_of
+from sbp_jax.distributions.hybrid_tails import (
+    Tail,
+    log_interval,
+    no_tail,
+    outward_quantile,
+    squared_cdf_area,
+    tail_areas_between,
+    tail_of,
+)
 from sbp_jax.distributions.location import LocationScale
 from sbp_jax.distributions.numerics import log_sum, safe_log, standardize
 from sbp_jax.errors import InputError
@@ -132,6 +140,21 @@ class _Hybrid(LocationScale):
         lower, upper, log_total = self._parts(low.ndim)
         area = squared_cdf_area(upper, lower, log_total, -self._ends(high), -self._ends(low))
         return self._known(self._scaled(area), low, high)
+
+    def _tail_areas(self, near: Array, far: Array, upper: bool) -> tuple[Array, Array]:
+        """Of S / gamma in the tail ahead, of the Gaussian part in the body, and of 1 - S / gamma in the tail behind."""
+        parts = self._parts(near.ndim)
+        behind, ahead = parts[:2][:: 1 if upper else -1]
+        sign = 1 if upper else -1
+        low, high = sign * self._ends(near), sign * self._ends(far)
+        first, moment = tail_areas_between(behind, ahead, jnp.exp(-parts[2]), low, high)
+        return self._scaled(first), self._scaled(self._scaled(moment))
+
+    def _knots(self, ndim: int) -> list[Array]:
+        """The junctions; loc is within a scale of them."""
+        lower, upper, _ = self._parts(ndim)
+        loc, scale = leading(self.loc, ndim), leading(self.scale, ndim)
+        return [loc + sign * scale * tail.r for tail, sign in ((lower, -1), (upper, 1)) if tail.exists]
 
     def _quantile(self, mass: Float[Array, "..."], upper: Bool[Array, "..."]) -> Float[Array, "..."]:
         lower_tail, upper_tail, log_total = self._parts(mass.ndim)

@@ -8,6 +8,7 @@ from jax.scipy.special import ndtr, ndtri
 from jaxtyping import Array, Bool, Float
 
 from sbp_jax.distributions.baselines import standard_squared_survival_area, tail_area
+from sbp_jax.distributions.gaussian_areas import tail_areas
 from sbp_jax.distributions.numerics import lambert_w, log1mexp
 from sbp_jax.distributions.pareto import GeneralizedPareto
 
@@ -110,3 +111,40 @@ def squared_cdf_area(
         first, second = tail_area(a, b), standard_squared_survival_area(a, b)
     part = b - a - 2 * share * first + square * second
     return total + jnp.where(empty, 0.0, jnp.where(endless, jnp.inf, part))
+
+
+def tail_areas_between(
+    behind: Tail, ahead: Tail, share: Array, low: Float[Array, "..."], high: Float[Array, "..."]
+) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
+    """Integrals of T and of (z - low) T over [low, high], low finite, T the probability beyond z; `share` is 1 / gamma.
+
+    T is 1 - S / gamma in the tail behind, (Phi(r) + Phi(-z)) / gamma in the body with r the junction ahead, and
+    S / gamma in the tail ahead.
+    """
+    first = moment = jnp.zeros_like(low + high)
+    reach = jnp.zeros_like(first)
+    if behind.exists:
+        _, far = behind.split(-low)
+        _, near = behind.split(-high)
+        reach = far - near
+        area, about = behind.law.survival_area(1, near, far), behind.law.survival_moment(near, far)
+        first = reach - share * area
+        moment = 0.5 * reach * reach - share * (reach * area - about)
+    start, stop = (jnp.where(z < -behind.r, -behind.r, z) for z in (low, high))
+    if ahead.exists:
+        start, stop = (jnp.where(z > ahead.r, ahead.r, z) for z in (start, stop))
+    length = jnp.where(stop > start, stop - start, 0.0)
+    area, about = tail_areas(start, stop)
+    if ahead.exists:
+        area, about = area + ahead.body * length, about + 0.5 * ahead.body * length * length
+    area, about = share * area, share * about
+    distance = jnp.where(start > low, start - low, 0.0)
+    first, moment = first + area, moment + about + distance * area
+    if ahead.exists:
+        _, near = ahead.split(low)
+        _, far = ahead.split(high)
+        area, about = ahead.law.survival_area(1, near, far), ahead.law.survival_moment(near, far)
+        distance = jnp.where(ahead.r > low, ahead.r - low, 0.0)
+        shift = jnp.where(distance > 0, distance * jnp.where(distance > 0, area, 0.0), 0.0)
+        first, moment = first + share * area, moment + share * (about + shift)
+    return first, moment

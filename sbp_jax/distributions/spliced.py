@@ -19,9 +19,10 @@ from sbp_jax.distributions.base import (
 )
 from sbp_jax.distributions.binned import BinnedBody
 from sbp_jax.distributions.bins import EdgesLike, checked_bins, set_bins
+from sbp_jax.distributions.cells import Sums, boundary, joined
 from sbp_jax.distributions.histogram import bin_index, pick
 from sbp_jax.distributions.numerics import log_sum, safe_log
-from sbp_jax.distributions.pareto import GeneralizedPareto
+from sbp_jax.distributions.pareto import GeneralizedPareto, complement
 from sbp_jax.errors import InputError
 
 TailMass = tuple[ArrayLike | Constant, ArrayLike | Constant]
@@ -339,6 +340,53 @@ class SplicedBinnedPareto(BinnedBody):
         body = self.body._squared_survival_area(a.within(low), b.within(high))
         near = a.tau_u * term(a.tau_u, self.upper.survival_area(2, a.z_u, b.z_u))
         return near + body + complement_area(self.lower, a.tau_l, b.z_l, a.z_l)
+
+    def _tail_areas(self, near: Array, far: Array, upper: bool) -> tuple[Array, Array]:
+        """Of tau S in the tail ahead, of the body, and of 1 - tau S in the tail behind."""
+        a, b = self._sides(near), self._sides(far)
+        sign = 1 if upper else -1
+        first, moment = self.body._tail_areas(a.within(near), b.within(far), upper)
+        (ahead, tau), (behind, rest) = ((self.upper, a.tau_u), (self.lower, a.tau_l))[::sign]
+        (z, z_far), (z_behind, z_left) = ((a.z_u, b.z_u), (a.z_l, b.z_l))[::sign]
+        # from near to the threshold behind it, from one threshold to the other, and from there on
+        length = z_behind - z_left
+        area = term(rest, behind.survival_area(1, z_left, z_behind))
+        about = term(rest, behind.survival_moment(z_left, z_behind))
+        pieces = [(length - area, 0.5 * length * length - (length * area - about))]
+        pieces.append((first, moment))
+        pieces.append((term(tau, ahead.survival_area(1, z, z_far)), term(tau, ahead.survival_moment(z, z_far))))
+        inside = sign * (a.within(near) - near), sign * ((a.t_u if upper else a.t_l) - near)
+        total, second = pieces[0]
+        for (area, about), distance in zip(pieces[1:], inside, strict=True):
+            some = distance > 0
+            second = second + about + jnp.where(some, distance * jnp.where(some, area, 0.0), 0.0)
+            total = total + area
+        return total, second
+
+    def _cell_areas(self, near: Array, step: Array, length: Array, upper: bool) -> Sums:
+        """As `_tail_areas`, over the cells whose middles lie in each part."""
+        t_l, t_u = (leading(t, near.ndim) for t in self.thresholds())
+        tau_l, tau_u = self._masses(near.ndim)
+        sign = 1 if upper else -1
+        (tau, last), (rest, first) = ((tau_u, t_u), (tau_l, t_l))[::sign]
+        start, stop = (boundary(sign * (t - near), step) for t in (first, last))
+        start = jnp.where(start > 0, jnp.where(start < length, start, length), 0.0)
+        stop = jnp.where(stop > start, jnp.where(stop < length, stop, length), start)
+        # excess of the middles next to both thresholds; one call for both tails
+        innermost = jnp.where(start > 0, sign * (first - near) - start + 0.5 * step, 0.0)
+        outermost = jnp.where(length > stop, stop + 0.5 * step - sign * (last - near), 0.0)
+        excess, window, steps = (
+            jnp.stack(jnp.broadcast_arrays(x, y))
+            for x, y in ((innermost, outermost), (start, length - stop), (step, step))
+        )
+        tails = [(leading(t.shape, near.ndim), leading(t.scale, near.ndim)) for t in (self.lower, self.upper)[::sign]]
+        both = GeneralizedPareto(*(jnp.stack(pair) for pair in zip(*tails, strict=True)))
+        sums = both.excess_cells(excess, steps, window)
+        behind, (once, twice, moment) = (tuple(x[k] for x in sums) for k in (0, 1))
+        nearest = complement(behind, start, rest)
+        body = self.body.bin_cells(near, step, start, stop, upper)
+        tail = term(tau, once), tau * term(tau, twice), term(tau, moment)
+        return joined(nearest, (0 * start, body), (stop, tail))
 
     def _quantile(self, mass: Float[Array, "..."], upper: Bool[Array, "..."]) -> Float[Array, "..."]:
         """The body's quantile where mass >= tau, else the threshold and the excess of survival mass / tau beyond it."""

@@ -11,7 +11,7 @@ from jaxtyping import Array, Bool, Float
 from sbp_jax.distributions.base import check_positive, compiled, leading, register, set_parameters
 from sbp_jax.distributions.location import LocationScale
 from sbp_jax.distributions.numerics import log1mexp, log1p_ratio, standardize
-from sbp_jax.distributions.student_areas import squared_survival_area, squared_tail, tail_area
+from sbp_jax.distributions.student_areas import squared_survival_area, squared_tail, tail_area, tail_areas
 from sbp_jax.distributions.student_numerics import log_density, log_tail, tail_quantile
 
 # df from which the law is the Gaussian's, and |t| from which its square may overflow
@@ -151,6 +151,15 @@ class StudentT(LocationScale):
     def _squared_survival_area(self, low: Float[Array, "..."], high: Float[Array, "..."]) -> Float[Array, "..."]:
         """By parts, in single integrals of positive terms; infinite over an unbounded tail for df <= 1/2."""
         return self._area(low, high, 1)
+
+    def _tail_areas(self, near: Array, far: Array, upper: bool) -> tuple[Array, Array]:
+        sign = 1 if upper else -1
+        first, moment = tail_areas(sign * self._ends(near), sign * self._ends(far), self._inverse(near.ndim))
+        return self._scaled(first), self._scaled(self._scaled(moment))
+
+    def _knots(self, ndim: int) -> list[Array]:
+        """loc, from where the cdf flattens on both sides."""
+        return [leading(self.loc, ndim)]
 
     def _area(self, low, high, sign):
         e = self._inverse(low.ndim)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from sbp_jax.distributions.numerics import expm1_ratio
@@ -157,3 +158,67 @@ def _central_square(t, e):
 def _positive(area):
     """An area that is not negative but for rounding, with the gradient of the area itself."""
     return area + jax.lax.stop_gradient(jnp.where(area < 0, -area, 0.0))
+
+
+def tail_areas(low: Array, high: Array, e: Array) -> tuple[Array, Array]:
+    """Integrals of P(T > x) and of (x - low) P(T > x) over [low, high], low finite, high may be infinite; inf there
+    where 1 / e <= 1, or <= 2 for the second.
+    """
+    low, high, e = jnp.broadcast_arrays(low, high, e)
+    middle = jnp.where(high < 0, high, 0.0)
+    behind = jnp.where(low < 0, middle - low, 0.0)
+    start = jnp.where(low > 0, low, 0.0)
+    stop = jnp.where(high > start, high, start)
+    # the mirrored window below 0, and the one above it
+    a, b = jnp.stack([jnp.where(low < 0, -middle, 0.0), start]), jnp.stack([jnp.where(low < 0, -low, 0.0), stop])
+    (mirrored, first), (about, moment) = _first(a, b, e[None]), _moment(a, b, e[None])
+    shift = jnp.where(behind > 0, behind * jnp.where(behind > 0, first, 0.0), 0.0)
+    return behind - mirrored + first, 0.5 * behind * behind - (behind * mirrored - about) + (moment + shift)
+
+
+def _first(a, b, e):
+    """Integral of P(T > x) over [a, b], 0 <= a <= b, b may be infinite."""
+    endless, light = jnp.isinf(b), e < 1
+    held = jnp.where(light, e, 0.5)
+    whole = jnp.exp(log_normalizer(held) - (1 - held) * exponent(a, held)) / (1 - held) - a * jnp.exp(log_tail(a, held))
+    return jnp.where(endless, jnp.where(light, whole, jnp.inf), tail_area(a, jnp.where(endless, a, b), e))
+
+
+def _moment(a, b, e):
+    """Integral of (x - a) P(T > x) over [a, b]: twelve Gauss-Legendre nodes on pieces that grow with the distance.
+
+    The pieces start as the tail decays at a and go on fourfold, to a million scales: from there on the tail is a power.
+    """
+    decay = jnp.where(a > 1, jnp.where(e < 1, e, 1.0) * a + 1 / jnp.where(a > 1, a, 1.0), 1.0)
+    decay = jax.lax.stop_gradient(decay)
+    ends = jnp.asarray(_MOMENT_ENDS, a.dtype).reshape(-1, *(1,) * a.ndim) * decay[None]
+    width = jnp.where(b > a, b - a, 0.0)
+    ends = jnp.where(ends < width[None], ends, width[None])
+    length = (ends[1:] - ends[:-1])[:, None]
+    nodes, weights = np.polynomial.legendre.leggauss(12)
+    shape = (1, 12, *(1,) * a.ndim)
+    distance = ends[:-1, None] + length * jnp.asarray(0.5 + 0.5 * nodes, a.dtype).reshape(shape)
+    value = jnp.exp(log_tail(a[None, None] + distance, e[None, None]))
+    within = jnp.sum(length * jnp.asarray(0.5 * weights, a.dtype).reshape(shape) * distance * value, axis=(0, 1))
+    # beyond: x^(1 - df) and x^-df, from x = start on
+    gone = ends[-1]
+    start, some = a + gone, width > gone
+    start = jnp.where(some, start, 1.0)
+    df = 1 / jnp.where(e > 0, e, 1.0)
+    rise = jnp.log(jnp.where(some & jnp.isfinite(b), b, start) / start)
+    endless = some & jnp.isinf(b)
+
+    def power(order):
+        converges = df > order
+        closed = jnp.where(converges, 1 / jnp.where(converges, df - order, 1.0), jnp.inf)
+        return jnp.where(endless, closed, expm1_ratio(order - df, rise))
+
+    at = jnp.where(some & (e > 0), jnp.exp(log_tail(start, e)), 0.0) * start
+    present = at > 0
+    first, second = (jnp.where(present, power(order), 0.0) for order in (1, 2))
+    beyond = at * (start * second) - jnp.where(jnp.isfinite(second), a * at * jnp.where(present, first, 0.0), 0.0)
+    return within + beyond
+
+
+# ends of the pieces in units of the tail's decay at the start
+_MOMENT_ENDS = (0.0, 0.75, 1.5, 2.5, 4.0, 6.0, 9.0, 14.0, *(14.0 * 4.0**k for k in range(1, 9)))

@@ -202,6 +202,32 @@ class Side:
         # the same infinity at both ends: nothing lies between them
         return zone + jnp.where(near == far, 0.0, beyond)
 
+    def tail_areas(
+        self, near: Float[Array, "..."], far: Float[Array, "..."], ahead: bool
+    ) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
+        """Integrals of p and of |y - near| p over the part of [near, far] in the zone and beyond it.
+
+        p is T where this side lies `ahead` of near on the way to far, else 1 - T; near is finite, far may be infinite.
+        """
+        start, stop = self.out(near), self.out(far)
+        b, outer = leading(self.ends[1], near.ndim), self.numbers[0]
+        low, high = (start, stop) if ahead else (stop, start)
+        sign = 1 if ahead else -1
+        origin = start[..., None, None]
+        first = self.integral(lambda _, tail: tail if ahead else 1 - tail, low, high)
+        moment = self.integral(lambda x, tail: sign * (x - origin) * (tail if ahead else 1 - tail), low, high)
+        z_low, z_high = (self._snapped(jnp.where(x > b, jnp.where(x > b, x, b) - b, 0.0)) for x in (low, high))
+        area, about = self.tail.survival_area(1, z_low, z_high), self.tail.survival_moment(z_low, z_high)
+        if ahead:
+            distance = jnp.where(b > start, b - start, 0.0)
+            shift = jnp.where(distance > 0, distance * jnp.where(distance > 0, area, 0.0), 0.0)
+            return first + outer * area, moment + outer * (about + shift)
+        reach = jnp.where(high > b, high - b, 0.0) - jnp.where(low > b, low - b, 0.0)
+        return (
+            first + reach - outer * area,
+            moment + (0.5 * reach * reach - outer * (reach * area - about)),
+        )
+
     def integral(self, function, low: Float[Array, "..."], high: Float[Array, "..."]) -> Float[Array, "..."]:
         """Integral of function(x, T) over the part of the zone between the outward coordinates low <= high.
 

@@ -11,10 +11,10 @@ from jax.typing import ArrayLike
 from jaxtyping import Array
 from numpyro.distributions import constraints
 
-from sbp_jax.distributions import Distribution, Normal, StudentT
+from sbp_jax.distributions import Distribution, Normal, Quantized, StudentT
 from sbp_jax.distributions.base import is_traced
 from sbp_jax.errors import InputError
-from sbp_jax.numpyro.supports import Lattice, Span, nearest
+from sbp_jax.numpyro.supports import Lattice, Span
 
 # Families whose support is the whole line whatever their parameters; that of any other may depend on them.
 _WHOLE_LINE = (Normal, StudentT)
@@ -90,6 +90,10 @@ class Continuous(_Adapter):
     Its support runs from `law.icdf(0)` to `law.icdf(1)`: an interval, a half-line or the whole line, element by
     element, as the parameters have it. As a prior it is sampled through a bijection that covers all three.
 
+    A law with atoms (`Censored`, `Mixture`, `Deterministic`) has its own `log_prob`: the logarithm of a probability at
+    an atom, of a density elsewhere. Its dominating measure is Lebesgue's plus a count at the atoms, so that it is a
+    likelihood of observed outcomes, and no prior of a latent site.
+
     Args:
         law: any distribution of `sbp_jax.distributions`, batch shape [...].
         validate_args: check the parameters when built, and warn of outcomes outside the support; NumPyro's default
@@ -133,14 +137,13 @@ class Continuous(_Adapter):
 
 
 class Rounded(_Adapter):
-    """A NumPyro distribution of outcomes of `law` recorded to the nearest multiple of `width`.
+    """A NumPyro distribution of outcomes of `law` recorded to the nearest multiple of `width`: `Quantized(law, width)`.
 
     At y = k width, k an integer, the probability is that of the interval that is rounded to y:
 
         p(y) = P((k - 1/2) width < Y <= (k + 1/2) width)
 
     and 0 elsewhere: the likelihood of outcomes reported in whole units, where a density can grow without bound.
-    Mean and variance have no closed form and raise NotImplementedError, as NumPyro has it.
 
     Args:
         law: any distribution of `sbp_jax.distributions`, batch shape [...].
@@ -160,30 +163,35 @@ class Rounded(_Adapter):
         super().__init__(law, validate_args=validate_args)
 
     @property
+    def quantized(self) -> Quantized:
+        """The same distribution of sbp_jax."""
+        return Quantized(self.law, self.width)
+
+    @property
     def support(self) -> constraints.Constraint:
         return Lattice(self.width)
 
     def sample(self, key: Any, sample_shape: tuple[int, ...] = ()) -> Array:
         """Draws [*sample_shape, ...], in the dtype of the law; their gradient is zero."""
-        return jnp.round(self.law.sample(key, sample_shape) / self.width) * self.width
+        return self.quantized.sample(key, sample_shape)
 
     def log_prob(self, value: ArrayLike, intermediates: list[Any] | None = None) -> Array:
         """log p(y); -inf with zero gradient off the multiples of `width` (but for rounding), NaN for a NaN outcome."""
         self._warn_outside(value)
-        y = jnp.asarray(value).astype(self.law.dtype)
-        k, on_lattice = nearest(y, self.width)
-        k = jnp.where(on_lattice, k, 0.0)
-        # both ends from k: neighbours then share theirs to the last bit, and the probabilities add up to 1
-        score = self.law.interval_log_prob((k - 0.5) * self.width, (k + 0.5) * self.width)
-        on_lattice, missing = (jnp.broadcast_to(x, score.shape) for x in (on_lattice, jnp.isnan(y)))
-        return jnp.where(missing, jnp.nan, jnp.where(on_lattice, score, -jnp.inf))
+        return self.quantized.log_prob(value)
 
     def cdf(self, value: ArrayLike) -> Array:
         """P(rounded outcome <= y), a step at every multiple of `width`."""
-        y = jnp.asarray(value).astype(self.law.dtype)
-        k, on_lattice = nearest(y, self.width)
-        return self.law.cdf((jnp.where(on_lattice, k, jnp.floor(y / self.width)) + 0.5) * self.width)
+        return self.quantized.cdf(value)
 
     def icdf(self, q: ArrayLike) -> Array:
-        """The least multiple of `width` whose cdf is at least q, but for the rounding of `law.icdf`."""
-        return jnp.ceil(self.law.icdf(q) / self.width - 0.5) * self.width
+        """The least multiple of `width` whose cdf is at least q."""
+        return self.quantized.icdf(q)
+
+    @property
+    def mean(self) -> Array:
+        return self.quantized.mean()
+
+    @property
+    def variance(self) -> Array:
+        return self.quantized.variance()

@@ -9,9 +9,12 @@ from sbp_jax.distributions import (
     Affine,
     Binned,
     BlendedPareto,
+    Censored,
     GeneralizedPareto,
     HybridPareto,
+    Mixture,
     Normal,
+    Quantized,
     SplicedBinnedPareto,
     StudentT,
     TwoTailedHybridPareto,
@@ -42,11 +45,14 @@ LAWS = {
     "hybrid": lambda: HybridPareto(jnp.array([0.0, 1.0, -1.0]), 2.0, jnp.array([-0.2, 0.0, 0.4])),
     "normal": lambda: Normal(jnp.array([0.0, 1.0, -1.0]), 2.0),
     "spliced": spliced,
+    "bounded": lambda: Censored(Normal(jnp.array([0.0, 1.0, -1.0]), 2.0), -30.0, jnp.array([30.0, jnp.inf, 20.0])),
+    "mixture": lambda: Mixture([0.25, 0.75], [GeneralizedPareto(jnp.array([-0.2, 0.0, 0.4]), 1.5), Normal(0.5, 2.0)]),
     "student": lambda: StudentT(jnp.array([1.5, 4.0, 1e6]), jnp.array([0.0, 1.0, -1.0]), 2.0),
+    "yards": lambda: Censored(Quantized(spliced()), high=jnp.array([3.0, 5.0, jnp.inf])),
     "two-tailed hybrid": lambda: TwoTailedHybridPareto(0.5, 2.0, jnp.array([0.1, -0.3, 0.0]), 0.2),
 }
 # laws to compare with whose every method compiles slowly
-LONG = {"affine", "blended", "hybrid", "student", "two-tailed hybrid"}
+LONG = {"affine", "blended", "mixture", "hybrid", "student", "two-tailed hybrid"}
 EVERY = pytest.mark.parametrize("name", marked(LAWS, LONG))
 Y = jnp.array([0.3, 1.2, 3.9])
 

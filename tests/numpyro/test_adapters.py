@@ -23,10 +23,12 @@ from sbp_jax.distributions import (
     Affine,
     Binned,
     BlendedPareto,
+    Censored,
     Distribution,
     GeneralizedPareto,
     HybridPareto,
     Normal,
+    Quantized,
     SplicedBinnedPareto,
     StudentT,
     TwoTailedHybridPareto,
@@ -59,6 +61,8 @@ LAWS = {
     "TwoTailedHybridPareto": lambda: TwoTailedHybridPareto(0.3, 1.0, jnp.array([-0.2, 0.0, 0.3]), 0.1),
     "Affine": lambda: Affine(GeneralizedPareto(jnp.array([-0.4, 0.0, 0.3]), 1.0), jnp.array([-1.0, 0.0, 0.5]), 1.5),
 }
+# those made of other distributions have tests of their own
+MADE_OF_OTHERS = {"Censored", "Deterministic", "Mixture", "Quantized"}
 # half a minute of compilation each, for what the others show too
 SLOW = set(LAWS) - {"SplicedBinnedPareto"}
 EVERY = pytest.mark.parametrize("family", marked(LAWS, SLOW))
@@ -74,7 +78,7 @@ def test_every_family_is_listed():
         and issubclass(cls, Distribution)
         and not inspect.isabstract(cls)
     }
-    assert families == set(LAWS)
+    assert families == set(LAWS) | MADE_OF_OTHERS
 
 
 @EVERY
@@ -265,8 +269,28 @@ def test_rounded_is_a_distribution(family, loose):
     assert adapter.support == Lattice(0.1)
     assert adapter.support != Lattice(0.2)
     assert bool(jnp.all(Lattice(2.0)(jnp.array([2, -4]))))
-    with pytest.raises(NotImplementedError):
-        _ = adapter.mean
+    np.testing.assert_array_equal(adapter.mean, Quantized(law, 0.1).mean())
+    np.testing.assert_array_equal(adapter.variance, Quantized(law, 0.1).variance())
+
+
+@X64
+def test_bounded_outcomes_as_a_likelihood(x64, loose):
+    """A mixed distribution scores atoms by their probability; its support ends at the bounds."""
+    with jax.enable_x64(x64):
+        law = Censored(Normal(jnp.array([-1.0, 0.0, 2.0]), 1.5), high=2.5)
+        adapter = Continuous(law, validate_args=False)
+        y = jnp.array([2.5, 0.3, 2.5])
+        np.testing.assert_array_equal(adapter.log_prob(y), law.log_prob(y))
+        np.testing.assert_array_equal(adapter.mean, law.mean())
+        np.testing.assert_array_equal(adapter.support(jnp.array([2.5, 0.3, 2.6])), [True, True, False])
+
+        def model(y):
+            loc = numpyro.sample("loc", dist.Normal(0.0, 1.0))
+            numpyro.sample("y", Continuous(Censored(Normal(loc, 1.5), high=2.5)), obs=y)
+
+        score, _ = log_density(model, (2.5,), {}, {"loc": 0.2})
+        want = Normal(0.2, 1.5).log_survival_function(2.5) + Normal(0.0, 1.0).log_prob(0.2)
+        assert float(score) == pytest.approx(float(want), rel=1e-5)
 
 
 def run_python(code):

@@ -1,0 +1,315 @@
+"""The distribution of an outcome that stops at bounds."""
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+from jaxtyping import Array, Bool, Float
+
+from sbp_jax.distributions.base import (
+    Constant,
+    Distribution,
+    broadcast_batch,
+    broadcast_to,
+    compiled,
+    is_traced,
+    leading,
+    register,
+    set_fields,
+)
+from sbp_jax.distributions.cells import Sums, boundary, joined
+from sbp_jax.errors import InputError
+
+
+@register
+@dataclasses.dataclass(frozen=True, eq=False, init=False)
+class Censored(Distribution):
+    """Distribution of Y = min(max(X, low), high): that of X between the bounds, with an atom at each of them.
+
+        P(Y = low) = P(X <= low)    P(Y = high) = P(X >= high)    P(Y <= y) = F(y) for low <= y < high, 1 from high on
+
+    The dominating measure is Lebesgue's plus a count at the bounds: `log_prob` is a log-density between the bounds and
+    the logarithm of a probability at them. Over a `Quantized` base it counts the grid points and the bounds, and every
+    `log_prob` is that of a probability: the two bases do not compare. A bound that is not on the base's grid is the
+    place of an atom nevertheless, of probability P(X >= high) or P(X <= low).
+
+    Every method is exact if the base's are. Gradients flow into the bounds: that of the mean in `high` is P(X > high).
+
+    Args:
+        base: distribution of X, batch shape [...].
+        low: lower bound, in the unit of the outcome; None or -inf: none.
+        high: upper bound; None or inf: none, also element by element. Numbers are constants of the distribution, arrays
+            and traced values leaves of the pytree; the batch is the common one of the three.
+    Raises:
+        InputError: shapes do not broadcast, or bounds known now are NaN or have low >= high. Traced ones like that give
+            NaN.
+
+    Example:
+        >>> yards = Censored(Quantized(Normal(5.3, 9.0)), high=12.0)
+        >>> yards.log_prob(12.0)  # log P(X >= 12) = log P(touchdown)
+        >>> yards.pit_bounds(12.0)  # (P(Y < 12), 1)
+    """
+
+    base: Distribution
+    low: Constant | Float[Array, "..."] | None
+    high: Constant | Float[Array, "..."] | None
+
+    def __init__(
+        self, base: Distribution, low: ArrayLike | Constant | None = None, high: ArrayLike | Constant | None = None
+    ) -> None:
+        if not isinstance(base, Distribution):
+            raise InputError(f"base must be a distribution of sbp_jax, got {type(base).__name__}")
+        low, high = checked_bound("low", low, base), checked_bound("high", high, base)
+        known = [np.asarray(x) for x in (low, high) if x is not None and not is_traced(x)]
+        shapes = {name: x.shape for name, x in (("low", low), ("high", high)) if x is not None}
+        batch = broadcast_batch(base=base.batch_shape, **shapes)
+        if len(known) == 2 and not np.all(known[0] < known[1]):
+            raise InputError(f"low must be below high, got low {known[0].tolist()} and high {known[1].tolist()}")
+
+        def wide(bound):
+            return bound if bound is None or isinstance(bound, Constant) else jnp.broadcast_to(bound, batch)
+
+        set_fields(self, base=broadcast_to(base, batch), low=wide(low), high=wide(high))
+
+    @property
+    def batch_shape(self) -> tuple[int, ...]:
+        return self.base.batch_shape
+
+    @property
+    def dtype(self) -> jnp.dtype:
+        return self.base.dtype
+
+    @compiled
+    def log_prob(self, y: ArrayLike) -> Float[Array, "..."]:
+        """log f(y) between the bounds, log P(X <= low) and log P(X >= high) at them; -inf, no gradient, outside."""
+        (y,) = self._outcomes(y)
+        low, high = self._bounds(y.ndim)
+        at = self.base._at_grid(y)
+        on_low, on_high = (at == self.base._at_grid(b) for b in (low, high))
+        on_low, on_high = on_low & jnp.isfinite(low), on_high & jnp.isfinite(high)
+        inside = (at > low) & (at < high) & ~on_low & ~on_high
+        value = self.base.log_prob(jnp.where(inside, y, self._inner(low, high)))
+        value = jnp.where(inside, value, -jnp.inf)
+        value = jnp.where(on_low, self.base.log_cdf(jnp.where(jnp.isfinite(low), low, 0.0)), value)
+        value = jnp.where(on_high, self.base.log_survival_left(jnp.where(jnp.isfinite(high), high, 0.0)), value)
+        return self._known(value, y)
+
+    @compiled
+    def cdf(self, y: ArrayLike) -> Float[Array, "..."]:
+        """P(Y <= y): 0 below low, 1 from high on."""
+        return self._between(y, self.base.cdf, 0.0, 1.0, False)
+
+    @compiled
+    def survival_function(self, y: ArrayLike) -> Float[Array, "..."]:
+        """P(Y > y): 1 below low, 0 from high on."""
+        return self._between(y, self.base.survival_function, 1.0, 0.0, False)
+
+    @compiled
+    def log_cdf(self, y: ArrayLike) -> Float[Array, "..."]:
+        """log P(Y <= y)."""
+        return self._between(y, self.base.log_cdf, -jnp.inf, 0.0, False)
+
+    @compiled
+    def log_survival_function(self, y: ArrayLike) -> Float[Array, "..."]:
+        """log P(Y > y)."""
+        return self._between(y, self.base.log_survival_function, 0.0, -jnp.inf, False)
+
+    @compiled
+    def cdf_left(self, y: ArrayLike) -> Float[Array, "..."]:
+        """P(Y < y): 0 up to low, 1 beyond high."""
+        return self._between(y, self.base.cdf_left, 0.0, 1.0, True)
+
+    @compiled
+    def log_cdf_left(self, y: ArrayLike) -> Float[Array, "..."]:
+        """log P(Y < y)."""
+        return self._between(y, self.base.log_cdf_left, -jnp.inf, 0.0, True)
+
+    @compiled
+    def log_survival_left(self, y: ArrayLike) -> Float[Array, "..."]:
+        """log P(Y >= y)."""
+        return self._between(y, self.base.log_survival_left, 0.0, -jnp.inf, True)
+
+    @compiled
+    def interval_log_prob(self, low: ArrayLike, high: ArrayLike) -> Float[Array, "..."]:
+        """log P(low < Y <= high): the base's, where an end at or beyond a bound is infinite."""
+        low, high = self._outcomes(low, high)
+        least, most = self._bounds(low.ndim)
+        below, above = self._is_below(low, least), ~self._is_below(high, most)
+        some = (low < high) & self._is_below(low, most) & ~self._is_below(high, least)
+        start = jnp.where(some, jnp.where(below, -jnp.inf, low), 0.0)
+        stop = jnp.where(some, jnp.where(above, jnp.inf, high), 1.0)
+        value = self.base.interval_log_prob(start, stop)
+        return self._known(jnp.where(some, value, -jnp.inf), low, high)
+
+    @compiled
+    def mean(self) -> Float[Array, "..."]:
+        """c plus the integral of 1 - F from c to high, minus that of F from low to c, c the median of Y."""
+        center, (above, _), (below, _) = self._halves()
+        low, high = self._bounds(len(self.batch_shape))
+        value = center + above - below
+        value = value + _shifted(high, self.base.survival_function) + _shifted(low, self.base.cdf)
+        return self._known(value)
+
+    @compiled
+    def variance(self) -> Float[Array, "..."]:
+        """2 times the integrals of |x - c| times 1 - F from c to high and F from low to c, minus (mean - c)^2."""
+        center, (above, second_above), (below, second_below) = self._halves()
+        low, high = self._bounds(len(self.batch_shape))
+        second = 2 * (second_above + second_below)
+        finite = jnp.isfinite(second)
+        shift = jnp.where(finite, above, 0.0) - jnp.where(finite, below, 0.0)
+        value = jnp.where(finite, second - shift * shift, second)
+        mean = jax.lax.stop_gradient(jnp.where(finite, center + shift, 0.0))
+        for bound, tail in ((high, self.base.survival_function), (low, self.base.cdf)):
+            known = jnp.where(jnp.isfinite(bound), bound, mean)
+            value = value + jnp.where(finite, 2 * (known - mean) * _shifted(bound, tail), 0.0)
+        return self._known(value)
+
+    def _halves(self):
+        """The median between the bounds, and above and below it the integral of T and its moment; no gradient in them.
+
+        The bounds have theirs in closed form: where the median is beyond one, no window is left to differentiate.
+        """
+        ndim = len(self.batch_shape)
+        low, high = jax.lax.stop_gradient(self._bounds(ndim))
+        center = jax.lax.stop_gradient(jnp.broadcast_to(self.base.median(), self.batch_shape))
+        center = jnp.where(jnp.isfinite(center), center, 0.0)
+        center = jnp.where(center < low, low, jnp.where(center > high, high, center))
+        low, high = jnp.broadcast_to(low, center.shape), jnp.broadcast_to(high, center.shape)
+        return center, self.base._tail_areas(center, high, True), self.base._tail_areas(center, low, False)
+
+    def _tail_areas(self, near: Array, far: Array, upper: bool) -> tuple[Array, Array]:
+        """Length before the first bound on the way, where T is 1, and the base's areas up to the other bound."""
+        low, high = self._bounds(near.ndim)
+        near, far, low, high = jnp.broadcast_arrays(near, far, low, high)
+        start, stop = (jnp.where(x < low, low, jnp.where(x > high, high, x)) for x in (near, far))
+        sign = 1 if upper else -1
+        first, moment = self.base._tail_areas(start, stop, upper)
+        passed = jnp.where(sign * (far - start) < 0, far, start)
+        before = jnp.where(sign * (passed - near) > 0, sign * (passed - near), 0.0)
+        shift = jnp.where(before > 0, before * jnp.where(before > 0, first, 0.0), 0.0)
+        return before + first, 0.5 * before * before + moment + shift
+
+    def _knots(self, ndim: int) -> list[Array]:
+        """Those of the base, moved to the bounds where they are beyond them, between the bounds."""
+        low, high = self._bounds(ndim)
+        knots = [jnp.where(k < low, low, jnp.where(k > high, high, k)) for k in self.base._knots(ndim)]
+        inner = knots or [self._inner(low, high)]
+        first = [] if self.low is None else [jnp.where(jnp.isfinite(low), low, inner[0])]
+        last = [] if self.high is None else [jnp.where(jnp.isfinite(high), high, inner[-1])]
+        return [*first, *knots, *last]
+
+    def _breaks(self, ndim: int) -> list[Array]:
+        low, high = self._bounds(ndim)
+        points = [jnp.where(x < low, low, jnp.where(x > high, high, x)) for x in self.base._breaks(ndim)]
+        bounds = [bound for bound, given in ((low, self.low), (high, self.high)) if given is not None]
+        return points + bounds
+
+    def _atom_below(self, y: Array) -> Array:
+        low, high = self._bounds(y.ndim)
+        atom = self.base._atom_below(y)
+        atom = jnp.where(atom > low, atom, -jnp.inf)
+        return jnp.where(y >= high, high, jnp.where(y >= low, jnp.where(atom > low, atom, low), -jnp.inf))
+
+    def _cell_areas(self, near: Array, step: Array, length: Array, upper: bool) -> Sums:
+        """Cells whose middles are before the first bound, where T is 1, and the base's up to the other bound."""
+        sign = 1 if upper else -1
+        first, last = self._bounds(near.ndim)[::sign]
+        start, stop = (boundary(jnp.where(jnp.isfinite(b), sign * (b - near), 0.0), step) for b in (first, last))
+        start = jnp.where(jnp.isfinite(first) & (start > 0), jnp.where(start < length, start, length), 0.0)
+        stop = jnp.where(jnp.isfinite(last) & (stop < length), jnp.where(stop > start, stop, start), length)
+        sums = self.base._cell_areas(near + sign * start, step, stop - start, upper)
+        return joined((start, start, 0.5 * start * start), (start, sums))
+
+    def _squared_cdf_area(self, low: Float[Array, "..."], high: Float[Array, "..."]) -> Float[Array, "..."]:
+        """The base's area between the bounds, and the length above the upper one."""
+        start, stop, least, most = self._clipped(low, high)
+        del least
+        beyond = jnp.where(high > most, high - jnp.where(low > most, low, most), 0.0)
+        return self.base._squared_cdf_area(start, stop) + jnp.where(low < high, beyond, 0.0)
+
+    def _squared_survival_area(self, low: Float[Array, "..."], high: Float[Array, "..."]) -> Float[Array, "..."]:
+        """The base's area between the bounds, and the length below the lower one."""
+        start, stop, least, _ = self._clipped(low, high)
+        before = jnp.where(low < least, jnp.where(high < least, high, least) - low, 0.0)
+        return self.base._squared_survival_area(start, stop) + jnp.where(low < high, before, 0.0)
+
+    def _clipped(self, low, high):
+        least, most = self._bounds(low.ndim)
+        low, high, least, most = jnp.broadcast_arrays(low, high, least, most)
+        start, stop = (jnp.where(x < least, least, jnp.where(x > most, most, x)) for x in (low, high))
+        return start, stop, least, most
+
+    def _quantile(self, mass: Float[Array, "..."], upper: Bool[Array, "..."]) -> Float[Array, "..."]:
+        return self._clip(self.base._quantile(mass, upper))
+
+    def _draw(self, key, sample_shape):
+        """Draws of the base, moved to the bound where they are beyond one; there the gradient is that of the bound."""
+        return self._clip(self.base._draw(key, sample_shape))
+
+    @compiled
+    def _clip(self, x):
+        low, high = self._bounds(x.ndim)
+        value = jnp.where(x < low, low, jnp.where(x > high, high, x))
+        return self._known(jnp.where(jnp.isnan(x), x, value))
+
+    def _missing(self) -> Bool[Array, "..."]:
+        low, high = self._bounds(len(self.batch_shape))
+        # NaN bounds compare false
+        return self.base._missing() | ~(low < high)
+
+    def _bounds(self, ndim):
+        """low and high in the base's dtype with `ndim` axes, infinite where there is none."""
+
+        def values(bound, default):
+            if bound is None:
+                return jnp.full((1,) * ndim, default, self.dtype)
+            return leading(np.asarray(bound).astype(self.dtype) if isinstance(bound, Constant) else bound, ndim)
+
+        return values(self.low, -jnp.inf), values(self.high, jnp.inf)
+
+    def _inner(self, low, high):
+        """A finite point for outcomes that are elsewhere."""
+        return jnp.where(jnp.isfinite(low), low, jnp.where(jnp.isfinite(high), high, 0.0))
+
+    def _is_below(self, y, bound):
+        """y < bound, but not where both are one grid point but for rounding."""
+        return self.base._at_grid(y) < self.base._at_grid(bound)
+
+    def _between(self, y, method, below, above, left):
+        """`method` of the base between the bounds, `below` and `above` elsewhere; `left`: of left limits."""
+        (y,) = self._outcomes(y)
+        low, high = self._bounds(y.ndim)
+        if left:
+            is_below, is_above = ~self._is_below(low, y), self._is_below(high, y)
+        else:
+            is_below, is_above = self._is_below(y, low), ~self._is_below(y, high)
+        outside = is_below | is_above | jnp.isnan(y)
+        value = method(jnp.where(outside, self._inner(low, high), y))
+        return self._known(jnp.where(is_below, below, jnp.where(is_above, above, value)), y)
+
+    def _at_grid(self, y: Array) -> Array:
+        return self.base._at_grid(y)
+
+
+def checked_bound(name: str, bound: Any, base: Distribution) -> Constant | Array | None:
+    """A number as a constant, an array or traced value as a leaf; InputError where a bound known now is NaN."""
+    if bound is None or isinstance(bound, Constant):
+        return bound
+    if not is_traced(bound) and not isinstance(bound, jax.Array):
+        array = np.asarray(bound, dtype=np.float64)
+        if np.any(np.isnan(array)):
+            raise InputError(f"{name} must not be NaN, got {array.tolist()}")
+        if array.ndim == 0:
+            return Constant(array)
+    return jnp.asarray(bound).astype(base.dtype)
+
+
+def _shifted(bound, tail):
+    """0, with the gradient of P(X beyond the bound) in it where it is finite."""
+    finite = jnp.isfinite(bound)
+    bound = jnp.where(finite, bound, 0.0)
+    return jnp.where(finite, jax.lax.stop_gradient(tail(bound)) * (bound - jax.lax.stop_gradient(bound)), 0.0)
