@@ -13,7 +13,8 @@ def tail_sums(tail: Pareto, power, start, step, count=INF):
     """Sums over r = 0, 1, ..., count - 1 of S(start + r step)^power and of r times that, start >= 0."""
     if count == 0 or start >= tail.end():
         return mp.mpf(0), mp.mpf(0)
-    if tail.xi < 0 or (count < INF and count < 3000):
+    # a shape next to 0 ends where nothing is left
+    if tail.xi < -0.001 or count < 3000:
         terms = []
         while len(terms) < min(count, _LAST) and start + len(terms) * step < tail.end():
             terms.append(tail.survival(start + len(terms) * step) ** power)

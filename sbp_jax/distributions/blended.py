@@ -268,7 +268,8 @@ class BlendedPareto(BinnedBody):
         def areas(low, high):
             ends = [self._window_areas(near, low[k : k + 1], high[k : k + 1], upper) for k in (0, low.shape[0] - 1)]
             inner = quadrature_areas(tail, low[1:-1], high[1:-1])
-            return tuple(jnp.concatenate([a, b, c]) for a, b, c in zip(ends[0], inner, ends[1], strict=True))
+            first, square, moment = (jnp.concatenate(each) for each in zip(ends[0], inner, ends[1], strict=True))
+            return first, square, moment
 
         knots = [sign * (knot - near) for knot in self._knots(near.ndim)[::sign]]
         return cell_areas(tail, areas, knots, step, length)

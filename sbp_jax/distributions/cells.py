@@ -127,7 +127,7 @@ def _taper(direct: int, orders: int) -> np.ndarray:
     series = [Fraction((-1) ** k * factorial(2 * k), 4**k * factorial(k) ** 2 * (2 * k + 1)) for k in range(orders + 1)]
     inverse = [Fraction(1)]
     for k in range(1, orders + 1):
-        inverse.append(-sum(series[j] * inverse[k - j] for j in range(1, k + 1)))
+        inverse.append(-sum((series[j] * inverse[k - j] for j in range(1, k + 1)), Fraction(0)))
     weights = [Fraction(1)] * direct + [Fraction(0)] * orders
     for m in range(1, orders + 1):
         gamma = -inverse[m] / 4**m

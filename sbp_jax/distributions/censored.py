@@ -1,6 +1,7 @@
 """The distribution of an outcome that stops at bounds."""
 
 import dataclasses
+import functools
 from typing import Any
 
 import jax
@@ -246,6 +247,7 @@ class Censored(Distribution):
     def _quantile(self, mass: Float[Array, "..."], upper: Bool[Array, "..."]) -> Float[Array, "..."]:
         return self._clip(self.base._quantile(mass, upper))
 
+    @functools.partial(jax.jit, static_argnums=2)
     def _draw(self, key, sample_shape):
         """Draws of the base, moved to the bound where they are beyond one; there the gradient is that of the bound."""
         return self._clip(self.base._draw(key, sample_shape))

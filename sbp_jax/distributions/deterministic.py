@@ -1,7 +1,9 @@
 """The distribution of an outcome that is known."""
 
 import dataclasses
+import functools
 
+import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float
@@ -139,6 +141,7 @@ class Deterministic(Distribution):
     def _quantile(self, mass: Float[Array, "..."], upper: Bool[Array, "..."]) -> Float[Array, "..."]:
         return leading(self.value, mass.ndim) + 0 * mass
 
+    @functools.partial(jax.jit, static_argnums=2)
     def _draw(self, key, sample_shape):
         return jnp.broadcast_to(self.mean(), (*sample_shape, *self.batch_shape))
 

@@ -46,7 +46,10 @@ def _tail_areas_jvp(primals, tangents):
 
 
 def _positive(low, high):
-    """The integrals over [low, high] with low >= 0."""
+    """The integrals over [low, high] with low >= 0.
+
+    An infinite end is no further than the last piece.
+    """
     decay = 1 / jnp.where(low > 1, low, 1.0)
     ends = jnp.asarray(_ENDS, low.dtype).reshape(len(_ENDS), *(1,) * low.ndim) * decay[None]
     width = jnp.where(high > low, high - low, 0.0)

@@ -222,7 +222,8 @@ class GeneralizedPareto(Distribution):
         width = high - low
         first, moment = self.survival_area(1, low, high), self.survival_moment(low, high)
         wide = width - first, 0.5 * width * width - (width * first - moment)
-        return tuple(jnp.where(inside & short, a, b) for a, b in zip(narrow, wide, strict=True))
+        first, moment = (jnp.where(inside & short, a, b) for a, b in zip(narrow, wide, strict=True))
+        return first, moment
 
     def _knots(self, ndim: int) -> list[Array]:
         return [jnp.zeros((1,) * ndim, self.dtype)]

@@ -1,6 +1,7 @@
 """The distribution of an outcome that is rounded to a grid."""
 
 import dataclasses
+import functools
 from typing import Any
 
 import jax
@@ -253,6 +254,7 @@ class Quantized(Distribution):
         point = jnp.where(fine, at, origin + jnp.round(jnp.where(fine, 0.0, ratio)) * width)
         return jax.lax.stop_gradient(jnp.where(finite, point, x))
 
+    @functools.partial(jax.jit, static_argnums=2)
     def _draw(self, key, sample_shape):
         """Draws of the base, rounded: their gradient is zero."""
         return self._rounded(self.base._draw(key, sample_shape))

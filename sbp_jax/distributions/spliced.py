@@ -382,8 +382,8 @@ class SplicedBinnedPareto(BinnedBody):
         tails = [(leading(t.shape, near.ndim), leading(t.scale, near.ndim)) for t in (self.lower, self.upper)[::sign]]
         both = GeneralizedPareto(*(jnp.stack(pair) for pair in zip(*tails, strict=True)))
         sums = both.excess_cells(excess, steps, window)
-        behind, (once, twice, moment) = (tuple(x[k] for x in sums) for k in (0, 1))
-        nearest = complement(behind, start, rest)
+        (first, square, about), (once, twice, moment) = ([x[k] for x in sums] for k in (0, 1))
+        nearest = complement((first, square, about), start, rest)
         body = self.body.bin_cells(near, step, start, stop, upper)
         tail = term(tau, once), tau * term(tau, twice), term(tau, moment)
         return joined(nearest, (0 * start, body), (stop, tail))

@@ -111,7 +111,8 @@ def test_tails_of_any_scale_against_50_digits(x64):
 
     scales = [0.1, 0.5, 1.0, 2.0, 7.0, 40.0, 1000.0]
     shapes = [-1.0, -0.3, -0.02, 0.0, 1e-6, 0.02, 0.15, 0.4, 0.9, 1.7]
-    compare_all(method, oracle, [(xi, beta) for xi in shapes for beta in scales], x64)
+    rows = [(xi, beta) for xi in shapes for beta in scales if xi >= 0 or beta < -4000 * xi]
+    compare_all(method, oracle, rows, x64)
 
 
 @X64
