@@ -20,6 +20,7 @@ from tests.distributions.test_quantized import FAMILIES, X64, spliced, spliced_o
 from tests.oracles import INF, mp
 from tests.oracles_baselines import compare
 from tests.oracles_outcomes import Rounded
+from tests.slow import marked
 
 
 def integral(function, low, high, knots):
@@ -83,7 +84,7 @@ def reference(name, a, b):
 
 @X64
 @pytest.mark.parametrize("bounds", [(-3.25, 4.5), (1.625, 1.75), (-40.0, 300.0)], ids=str)
-@pytest.mark.parametrize("name", CONTINUOUS)
+@pytest.mark.parametrize("name", marked(CONTINUOUS, [name for name in CONTINUOUS if name != "normal"]))
 def test_moments_of_every_family_against_50_digits(name, bounds, x64):
     """Windows as wide as the distribution, much narrower, and much wider; moments in units of the window."""
     rows = {"student": [(0.75, 0.25), (4.0, 0.5)], "normal": [(0.25, 2.0), (1.5, 0.5)]}.get(

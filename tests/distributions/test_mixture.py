@@ -23,6 +23,7 @@ from tests.distributions.test_quantized import X64, spliced, spliced_oracle
 from tests.oracles import INF, Pareto, mp
 from tests.oracles_baselines import Student, compare
 from tests.oracles_outcomes import Excess, Gaussian
+from tests.slow import marked
 
 
 class Mixed:
@@ -93,7 +94,7 @@ PAIRS = {
 
 
 @X64
-@pytest.mark.parametrize("name", PAIRS)
+@pytest.mark.parametrize("name", marked(PAIRS, [name for name in PAIRS if name != "atom and spliced"]))
 def test_crps_against_50_digits(name, x64):
     build, reference = PAIRS[name]
 
