@@ -179,7 +179,7 @@ class GeneralizedPareto(Distribution):
         near = part * (part * jnp.sum(weights * nodes * jnp.exp(-within), axis=0))
 
         long = inside & ~short
-        ahead = remaining.cumulative_hazard(jnp.where(long, width, 1.0))
+        ahead = remaining.cumulative_hazard(jnp.where(long, width, 0.0))
         ended = long & jnp.isinf(ahead)
         a = jnp.where(ended, 1.0, ahead)
         far = jnp.abs(xi) > 0.5
