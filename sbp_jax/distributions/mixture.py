@@ -225,7 +225,10 @@ class Mixture(Distribution):
         open_ = jnp.isfinite(low) & jnp.isfinite(high) & (level > 0)
         # one rounding below the least of the components, where F may already be enough
         least, high = jnp.where(open_, low, 0.0), jnp.where(open_, high, 0.0)
-        least = jnp.nextafter(least, -jnp.inf)
+        tiny = float(jnp.finfo(self.dtype).tiny)
+        least = jnp.where(
+            jnp.abs(least) > tiny, jnp.nextafter(least, -jnp.inf), -2 * tiny
+        )  # subnormal numbers count as 0
 
         def reached(y):
             return jnp.where(upper, fixed.survival_function(y) <= level, fixed.cdf(y) >= level)

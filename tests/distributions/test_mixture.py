@@ -255,7 +255,7 @@ def test_what_does_not_fit_is_refused():
     for weights in ([0.5, 0.6], [1.5, -0.5]):
         with pytest.raises(InputError, match="weights must be nonnegative and sum to 1"):
             Mixture(weights, [one, one])
-    with pytest.raises(InputError, match=r"weights must have shape \[\.\.\., 2\], one a component, got \[3\]"):
+    with pytest.raises(InputError, match=r"weights must have shape \[\.\.\., 2\] for 2 components, got \[3\]"):
         Mixture(np.full(3, 1 / 3), [one, one])
     with pytest.raises(InputError, match="components must be distributions of sbp_jax"):
         Mixture(None, [scipy.stats.norm()])
