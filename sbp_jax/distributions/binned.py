@@ -152,6 +152,10 @@ class Binned(Bins):
         bins = self.bin_cells(near, step, before, length, upper)
         return joined((before, before, 0.5 * before * before), (jnp.zeros_like(before), bins))
 
+    def _knots(self, ndim: int) -> list[Array]:
+        edges, _ = self._edges(ndim)
+        return [edges[..., k] for k in range(edges.shape[-1])]
+
     def bin_cells(self, near: Array, step: Array, start: Array, stop: Array, upper: bool) -> Sums:
         """The sums of `cells` over the cells that begin between the distances start and stop and have middles in bins.
 

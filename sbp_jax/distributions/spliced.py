@@ -363,6 +363,11 @@ class SplicedBinnedPareto(BinnedBody):
             total = total + area
         return total, second
 
+    def _knots(self, ndim: int) -> list[Array]:
+        """The edges, in order, between the thresholds, which may lie anywhere among them."""
+        t_l, t_u = (leading(t, ndim) for t in self.thresholds())
+        return [t_l, *self.body._knots(ndim), t_u]
+
     def _cell_areas(self, near: Array, step: Array, length: Array, upper: bool) -> Sums:
         """As `_tail_areas`, over the cells whose middles lie in each part."""
         t_l, t_u = (leading(t, near.ndim) for t in self.thresholds())
