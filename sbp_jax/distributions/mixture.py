@@ -61,7 +61,9 @@ class Mixture(Distribution):
     log_weights: Float[Array, "*batch components"]
     components: Distribution | tuple[Distribution, ...]
 
-    def __init__(self, weights: ArrayLike | None, components: Distribution | Sequence[Distribution]) -> None:
+    def __init__(
+        self, weights: ArrayLike | Sequence[float] | None, components: Distribution | Sequence[Distribution]
+    ) -> None:
         if weights is None:
             _set(self, None, components)
             return
@@ -72,7 +74,9 @@ class Mixture(Distribution):
         _set(self, safe_log(jnp.asarray(weights, dtype=_dtype(components))), components)
 
     @classmethod
-    def from_logits(cls, logits: ArrayLike, components: Distribution | Sequence[Distribution]) -> "Mixture":
+    def from_logits(
+        cls, logits: ArrayLike | Sequence[float], components: Distribution | Sequence[Distribution]
+    ) -> "Mixture":
         """The mixture with weights softmax(logits), [..., M]; -inf leaves a component out."""
         self = object.__new__(cls)
         _set(self, jax.nn.log_softmax(jnp.asarray(logits, dtype=_dtype(components)), axis=-1), components)
