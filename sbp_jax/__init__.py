@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # the names of `_MODULES` once more: type checkers read no di
     from sbp_jax.distributions import SplicedBinnedPareto as SplicedBinnedPareto
     from sbp_jax.distributions import StudentT as StudentT
     from sbp_jax.distributions import TwoTailedHybridPareto as TwoTailedHybridPareto
+    from sbp_jax.distributions import kl_divergence as kl_divergence
     from sbp_jax.errors import InputError as InputError
     from sbp_jax.live import LiveScorer as LiveScorer
     from sbp_jax.models.config import NetworkConfig as NetworkConfig
@@ -53,6 +54,7 @@ _MODULES = {
         "SplicedBinnedPareto",
         "StudentT",
         "TwoTailedHybridPareto",
+        "kl_divergence",
     ),
     "sbp_jax.errors": ("InputError",),
     "sbp_jax.live": ("LiveScorer",),

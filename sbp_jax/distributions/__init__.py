@@ -7,6 +7,7 @@ from sbp_jax.distributions.binned import Binned
 from sbp_jax.distributions.blended import BlendedPareto
 from sbp_jax.distributions.censored import Censored
 from sbp_jax.distributions.deterministic import Deterministic
+from sbp_jax.distributions.divergence import kl_divergence
 from sbp_jax.distributions.heads import NormalHead, SplicedBinnedParetoHead, objective
 from sbp_jax.distributions.hybrid import HybridPareto, TwoTailedHybridPareto
 from sbp_jax.distributions.mixture import Mixture
@@ -32,5 +33,6 @@ __all__ = [
     "SplicedBinnedParetoHead",
     "StudentT",
     "TwoTailedHybridPareto",
+    "kl_divergence",
     "objective",
 ]

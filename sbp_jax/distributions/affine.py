@@ -17,7 +17,6 @@ from sbp_jax.distributions.base import (
 )
 from sbp_jax.distributions.cells import Sums
 from sbp_jax.distributions.location import LocationScale
-from sbp_jax.errors import InputError
 
 
 @register
@@ -32,12 +31,11 @@ class Affine(LocationScale):
 
     Args:
         base: the law of Z, batch shape [...].
-        loc: broadcast to [...], in the unit of the outcome.
-        scale: broadcast to [...], positive, units of the outcome a unit of Z; a device array is not checked, and gives
-            NaN where not positive.
-    Raises:
-        InputError: loc or scale does not broadcast to the base's batch shape, or a Python or NumPy scale is not
+        loc: in the unit of the outcome; the batch shape is the common one of base, loc and scale.
+        scale: positive, units of the outcome a unit of Z; a device array is not checked, and gives NaN where not
             positive.
+    Raises:
+        InputError: base, loc and scale do not broadcast, or a Python or NumPy scale is not positive.
     """
 
     base: Distribution
@@ -47,9 +45,8 @@ class Affine(LocationScale):
     def __init__(self, base: Distribution, loc: ArrayLike, scale: ArrayLike) -> None:
         check_positive(scale, "scale")
         loc, scale = (jnp.asarray(value, dtype=base.dtype) for value in (loc, scale))
-        batch = base.batch_shape
-        if broadcast_batch(base=batch, loc=loc.shape, scale=scale.shape) != batch:
-            raise InputError(f"loc {loc.shape}, scale {scale.shape}: expected to broadcast to the base's {batch}")
+        batch = broadcast_batch(base=base.batch_shape, loc=loc.shape, scale=scale.shape)
+        base = base if base.batch_shape == batch else base._broadcast_to(batch)
         set_fields(self, base=base, loc=jnp.broadcast_to(loc, batch), scale=jnp.broadcast_to(scale, batch))
 
     def standardized(self, y: ArrayLike) -> Float[Array, "..."]:
@@ -105,6 +102,16 @@ class Affine(LocationScale):
     def variance(self) -> Float[Array, "..."]:
         """scale^2 Var[Z]."""
         return self._known(self._scaled(self._scaled(self.base.variance())))
+
+    @compiled
+    def entropy(self) -> Float[Array, "..."]:
+        """Return the base's plus log scale; InputError where the base's has no closed form."""
+        return self._known(self.base.entropy() + jnp.log(self.scale))
+
+    @compiled
+    def mode(self) -> Float[Array, "..."]:
+        """Return loc + scale times the base's; InputError where that has no closed form."""
+        return self._known(self._placed(self.base.mode()))
 
     def _squared_cdf_area(self, low, high):
         return self._scaled(self.base._squared_cdf_area(self._ends(low), self._ends(high)))

@@ -4,8 +4,8 @@ import abc
 import dataclasses
 import functools
 import math
-from collections.abc import Callable, Sequence
-from typing import TypeVar, cast
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar, cast
 
 import jax
 import jax.numpy as jnp
@@ -54,6 +54,18 @@ class Constant:
 
     def __repr__(self) -> str:
         return f"Constant({self._array.tolist()})"
+
+
+@register_static
+class Name(str):
+    """A string that is part of a distribution's structure: hashable, compared by value, no leaf of a pytree."""
+
+    __slots__ = ()
+
+
+def as_array(value: Constant | Array) -> np.ndarray | Array:
+    """What a user reads of a field: a constant as a read-only NumPy array of float64, a leaf as it is."""
+    return np.asarray(value) if isinstance(value, Constant) else value
 
 
 def is_traced(value: object) -> bool:
@@ -107,12 +119,15 @@ def register(cls: T) -> T:
     validates or converts would break on them.
     """
     names = tuple(field.name for field in dataclasses.fields(cls))
+    if issubclass(cls, Distribution):
+        cls.__repr__ = Distribution.__repr__  # not the dataclass's, which prints every number
 
     def flatten(self):
         return tuple(getattr(self, name) for name in names), None
 
     def flatten_with_keys(self):
-        return tuple((GetAttrKey(name), getattr(self, name)) for name in names), None
+        # a private field is read through the property of its public name
+        return tuple((GetAttrKey(name.lstrip("_")), getattr(self, name)) for name in names), None
 
     def unflatten(_, children):
         self = object.__new__(cls)
@@ -125,12 +140,22 @@ def register(cls: T) -> T:
 
 def compiled(method: M) -> M:
     """Compile a method, so that a call outside of any jit is one dispatch and not one for each operation."""
-    return cast(M, jax.jit(method, inline=True))
+    return _wrapped(method, jax.jit(method, inline=True))
 
 
 def compiled_by(method: M) -> M:
     """`compiled`, of an object that is no pytree but hashable: once for each that differs."""
-    return cast(M, jax.jit(method, static_argnums=0, inline=True))
+    return _wrapped(method, jax.jit(method, static_argnums=0, inline=True))
+
+
+def _wrapped(method: M, program: Callable) -> M:
+    """A function that calls the program: `help` and `inspect` know functions, and no compiled ones."""
+
+    @functools.wraps(method)
+    def call(*args, **kwargs):
+        return program(*args, **kwargs)
+
+    return cast(M, call)
 
 
 def set_fields(self: object, **fields: object) -> None:
@@ -151,8 +176,9 @@ def set_parameters(self: object, **parameters: ArrayLike) -> None:
 class Distribution(abc.ABC):
     """A batch of distributions on the real line: continuous, or with atoms where the class says so.
 
-    Outcomes `y` of any real dtype are cast to the parameters' dtype and broadcast against `batch_shape` as in NumPy.
-    A NaN outcome gives NaN; y = -inf and y = +inf give the limits. No method has state or side effects.
+    Outcomes `y` of any real dtype are cast to the parameters' dtype and broadcast against `batch_shape` as in NumPy;
+    an InputError names both shapes where they do not. A NaN outcome gives NaN; y = -inf and y = +inf give the limits.
+    No method has state or side effects. `d[index]` is the distribution of a part of the batch.
     """
 
     @property
@@ -274,6 +300,91 @@ class Distribution(abc.ABC):
         """The largest possible atom at or below y, of which no gradient is taken; -inf where there is none."""
         return jnp.full_like(y, -jnp.inf)
 
+    def __getitem__(self: D, index: Any) -> D:
+        """Return the distribution of a part of the batch.
+
+        Args:
+            index: what NumPy takes for an array of shape `batch_shape`: integers, slices, None, Ellipsis, arrays of
+                integers and boolean masks. Integers may be traced; then one out of range is clamped, as JAX does.
+        Returns:
+            The distribution, of batch shape `numpy.empty(batch_shape)[index].shape`.
+        Raises:
+            InputError: the index is out of range, has too many axes for `batch_shape`, or is a traced mask.
+        Example:
+            >>> Normal(jnp.arange(3.0), 1.0)[1:].mean()
+            Array([1., 2.], dtype=float32)
+        """
+        batch = self.batch_shape
+        parts = _index_parts(index)
+        try:
+            np.broadcast_to(np.False_, batch)[tuple(_concrete(part) for part in parts)]
+        except IndexError as error:
+            raise InputError(f"index: expected one for batch shape {batch}, got {index!r}: {error}") from None
+        if not any(part is Ellipsis for part in parts):
+            parts = (*parts, Ellipsis)
+
+        def part_of(leaf):
+            return leaf[(*parts, *[slice(None)] * (np.ndim(leaf) - len(batch)))]
+
+        return jax.tree.map(part_of, self)
+
+    def __iter__(self: D) -> Iterator[D]:
+        """Yield the distributions along the first batch axis; InputError where there is none."""
+        if not self.batch_shape:
+            raise InputError("iteration: expected a batch of distributions, got batch shape ()")
+        return (self[i] for i in range(self.batch_shape[0]))
+
+    def __repr__(self) -> str:
+        """One line of at most 120 characters: constants, parameters of a single distribution, batch shape and dtype."""
+        try:
+            ends = [f"batch_shape={self.batch_shape}", f"dtype={self.dtype}"]
+        except AttributeError:  # a pytree of placeholders
+            ends = []
+        lines = (_line(self, ends, depth) for depth in (2, 1, 0, -1))
+        return next((line for line in lines if len(line) <= 120), f"{type(self).__name__}({', '.join(ends)})")
+
+    @compiled
+    def prob(self, low: ArrayLike, high: ArrayLike) -> Float[Array, "..."]:
+        """Return P(low < Y <= high) = exp(interval_log_prob(low, high)), not as a difference of cdfs.
+
+        Args:
+            low: lower end, excluded, broadcast against `batch_shape`; may be -inf.
+            high: upper end, included; may be inf.
+        Returns:
+            The probability; 0 with zero gradient where low >= high.
+        Example:
+            >>> Normal(0.0, 1.0).prob(-1.0, 1.0)
+            Array(0.6826895, dtype=float32)
+        """
+        return jnp.exp(self.interval_log_prob(low, high))
+
+    @compiled
+    def std(self) -> Float[Array, "..."]:
+        """Return the standard deviation, the square root of `variance`, shape `batch_shape`.
+
+        Infinite or NaN where the variance is, and 0 with zero gradient where that is 0.
+        """
+        variance = self.variance()
+        finite = (variance > 0) & (variance < jnp.inf)
+        rest = jnp.where(variance == 0, 0.0, variance)
+        return jnp.where(finite, jnp.sqrt(jnp.where(finite, variance, 1.0)), rest)
+
+    def entropy(self) -> Float[Array, "..."]:
+        """Return the differential entropy -E[log f(Y)] in nats, shape `batch_shape`, where it has a closed form.
+
+        Raises:
+            InputError: it has none for this distribution.
+        """
+        raise InputError(f"entropy: no closed form for {type(self).__name__}")
+
+    def mode(self) -> Float[Array, "..."]:
+        """Return a point where the density is largest, shape `batch_shape`, where it has a closed form.
+
+        Raises:
+            InputError: it has none for this distribution.
+        """
+        raise InputError(f"mode: no closed form for {type(self).__name__}")
+
     @compiled
     def icdf(self, q: ArrayLike) -> Float[Array, "..."]:
         """Quantile function: the y with P(Y <= y) = q, computed from the nearer side.
@@ -369,8 +480,59 @@ class Distribution(abc.ABC):
             missing |= jnp.isnan(y)
         return jnp.where(missing, jnp.nan, value)
 
+    def _broadcast_to(self: D, batch: tuple[int, ...]) -> D:
+        """The same distribution, repeated to a larger batch shape."""
+        ndim = len(self.batch_shape)
+        return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (*batch, *leaf.shape[ndim:])), self)
+
     def _outcomes(self, *ys: ArrayLike) -> tuple[Array, ...]:
         """Outcomes in the parameters' dtype, all of one rank, at least that of the batch."""
         arrays = [jnp.asarray(y).astype(self.dtype) for y in ys]
+        try:
+            np.broadcast_shapes(self.batch_shape, *(a.shape for a in arrays))
+        except ValueError:
+            shapes = " and ".join(str(a.shape) for a in arrays)
+            raise InputError(
+                f"outcomes of shape {shapes} do not broadcast against batch shape {self.batch_shape}"
+            ) from None
         ndim = max(len(self.batch_shape), *(a.ndim for a in arrays))
         return tuple(leading(a, ndim) for a in arrays)
+
+
+def _index_parts(index):
+    """The parts of an index, arrays for lists, as JAX takes them."""
+    parts = index if isinstance(index, tuple) else (index,)
+    return tuple(np.asarray(part) if isinstance(part, list) else part for part in parts)
+
+
+def _concrete(part):
+    """A part of an index that NumPy can check: zeros for what is traced."""
+    if not is_traced(part):
+        return np.asarray(part) if isinstance(part, jax.Array) else part
+    if part.dtype == bool:
+        raise InputError("index: expected a mask that is known when the program is compiled, got a traced one")
+    return np.zeros(part.shape, int)
+
+
+def _line(dist: Distribution, ends: Sequence[str], depth: int) -> str:
+    """A distribution's constants and numbers, those of distributions inside down to a depth, and what it ends with."""
+    shown = {field.name: _shown(getattr(dist, field.name), depth) for field in dataclasses.fields(cast(Any, dist))}
+    parts = [f"{name.lstrip('_')}={text}" for name, text in shown.items() if text is not None]
+    return f"{type(dist).__name__}({', '.join([*parts, *ends])})"
+
+
+def _shown(value: Any, depth: int) -> str | None:
+    """What a line shows of a field; None for an array of a batch or of bins."""
+    if isinstance(value, Constant):
+        numbers = [f"{number:.6g}" for number in np.ravel(np.asarray(value))]
+        if not value.shape:
+            return numbers[0]
+        return f"[{', '.join(numbers if len(numbers) <= 4 else [numbers[0], '...', numbers[-1]])}]"
+    if isinstance(value, Distribution):
+        return None if depth < 0 else _line(value, (), depth - 1).removesuffix("()") if depth else type(value).__name__
+    if isinstance(value, tuple):
+        parts = [_shown(each, depth) for each in value]
+        return None if None in parts else f"({', '.join(cast(list[str], parts))})"
+    if isinstance(value, jax.Array | np.ndarray):
+        return f"{float(value):.6g}" if np.ndim(value) == 0 and not is_traced(value) else None
+    return None if value is None else repr(value)

@@ -127,6 +127,16 @@ class Normal(LocationScale):
         return self._known(self.scale**2)
 
     @compiled
+    def entropy(self) -> Float[Array, "..."]:
+        """Return log scale + log(2 pi e) / 2."""
+        return self._known(jnp.log(self.scale) + (_HALF_LOG_TWO_PI + 0.5))
+
+    @compiled
+    def mode(self) -> Float[Array, "..."]:
+        """Return loc."""
+        return self._known(self.loc)
+
+    @compiled
     def crps(self, y: ArrayLike) -> Float[Array, "..."]:
         """scale (z (2 Phi(z) - 1) + 2 phi(z) - 1 / sqrt(pi)): Gneiting and Raftery (2007), equation 21."""
         (y,) = self._outcomes(y)

@@ -8,8 +8,8 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float
 
-from sbp_jax.distributions.base import Constant, compiled, leading, register, set_fields
-from sbp_jax.distributions.bins import Bins, EdgesLike, checked_bins, set_bins
+from sbp_jax.distributions.base import Constant, broadcast_batch, compiled, leading, register, set_fields
+from sbp_jax.distributions.bins import Bins, EdgesLike, batch_of, checked_bins, set_bins
 from sbp_jax.distributions.cells import Sums, boundary, joined
 from sbp_jax.distributions.histogram import bin_index, crossing, log_probability, log_share, pick, probabilities, share
 
@@ -25,24 +25,26 @@ class Binned(Bins):
 
     Args:
         logits: [..., K], any finite numbers; -inf forbids a bin.
-        edges: [K + 1], increasing, in the unit of the outcome. A concrete array becomes a constant of the distribution,
-            rounded to the dtype of the logits; a traced one becomes a leaf [..., K + 1], through which gradients flow.
+        edges: [K + 1], increasing, in the unit of the outcome, or [..., K + 1], for each element its own. A concrete
+            [K + 1] becomes a constant of the distribution, rounded to the dtype of the logits; a traced array and one
+            with a batch become a leaf [..., K + 1], through which gradients flow.
     Raises:
-        InputError: edges not of shape [K + 1], or concrete and not finite and increasing.
+        InputError: edges not of shape [..., K + 1], not broadcastable against the logits, or concrete and not finite
+            and increasing.
     """
 
     logits: Float[Array, "*batch bins"]
-    edges: Constant | Array
+    _edges: Constant | Array
 
     def __init__(self, logits: ArrayLike, edges: EdgesLike) -> None:
         logits, edges = checked_bins(logits, edges)
-        set_bins(self, logits, edges, logits.shape[:-1])
+        set_bins(self, logits, edges, broadcast_batch(**batch_of(logits, edges)))
 
     @compiled
     def log_prob(self, y: ArrayLike) -> Float[Array, "..."]:
         """log f(y) = logit_k - logsumexp(logits) - log width_k, finite even where the probability underflows."""
         (y,) = self._outcomes(y)
-        edges, _ = self._edges(y.ndim)
+        edges, _ = self._bin_edges(y.ndim)
         return self._known(
             jnp.where((y >= edges[..., 0]) & (y <= edges[..., -1]), self.clamped_log_prob(y), -jnp.inf), y
         )
@@ -51,7 +53,7 @@ class Binned(Bins):
     def clamped_log_prob(self, y: ArrayLike) -> Float[Array, "..."]:
         """`log_prob`, with an outcome outside the edges counted in the nearest end bin."""
         (y,) = self._outcomes(y)
-        edges, widths = self._edges(y.ndim)
+        edges, widths = self._bin_edges(y.ndim)
         index = bin_index(edges, y)
         return self._known(log_probability(leading(self.logits, y.ndim, 1), index) - jnp.log(pick(widths, index)), y)
 
@@ -105,12 +107,34 @@ class Binned(Bins):
         mass, middle, length = self.pieces(*self._ends())
         return jnp.sum(mass * ((middle - self.mean()[..., None]) ** 2 + length**2 / 12), axis=-1)
 
+    @compiled
+    def entropy(self) -> Float[Array, "..."]:
+        """Return -(the sum of p_k (log p_k - log width_k)); a bin without probability adds nothing."""
+        _, widths = self._bin_edges(len(self.batch_shape))
+        return self._known(self.partial_entropy(jnp.broadcast_to(widths, self.logits.shape)))
+
+    @compiled
+    def mode(self) -> Float[Array, "..."]:
+        """Return the middle of the bin of the largest density, the first of several."""
+        edges, widths = self._bin_edges(len(self.batch_shape))
+        index = jnp.argmax(self.logits - jnp.log(widths), axis=-1)
+        return self._known(0.5 * (pick(edges[..., :-1], index) + pick(edges[..., 1:], index)))
+
+    def partial_entropy(self, length: Float[Array, "*batch bins"]) -> Float[Array, "..."]:
+        """-(the integral of f log f) over parts of the bins, of these lengths, shape `batch_shape`."""
+        _, widths = self._bin_edges(len(self.batch_shape))
+        log_p = jax.nn.log_softmax(self.logits)
+        some = (length > 0) & (log_p > -jnp.inf)
+        log_density = jnp.where(some, log_p, 0.0) - jnp.log(widths)
+        mass = jnp.where(some, jnp.exp(jnp.where(some, log_p, 0.0)) * (length / widths), 0.0)
+        return -jnp.sum(mass * log_density, axis=-1)
+
     def _squared_cdf_area(self, low: Float[Array, "..."], high: Float[Array, "..."]) -> Float[Array, "..."]:
         """h (a^2 + a b + b^2) / 3 on each piece of length h where F goes linearly from a to b, and the length above."""
         start, stop, lower, _, slope, p = self._parts(low, high)
         below = _cumulative(p, np.triu, 1)
         a, b = below + slope * (start - lower), below + slope * (stop - lower)
-        last = self._edges(low.ndim)[0][..., -1]
+        last = self._bin_edges(low.ndim)[0][..., -1]
         beyond = jnp.where(high >= last, high, last) - jnp.where(low >= last, low, last)
         return jnp.sum((stop - start) * (a * a + a * b + b * b), axis=-1) / 3 + _length(low, high, beyond)
 
@@ -119,7 +143,7 @@ class Binned(Bins):
         start, stop, _, upper, slope, p = self._parts(low, high)
         above = _cumulative(p, np.tril, -1)
         a, b = above + slope * (upper - start), above + slope * (upper - stop)
-        first = self._edges(low.ndim)[0][..., 0]
+        first = self._bin_edges(low.ndim)[0][..., 0]
         before = jnp.where(high < first, high, first) - jnp.where(low < first, low, first)
         return jnp.sum((stop - start) * (a * a + a * b + b * b), axis=-1) / 3 + _length(low, high, before)
 
@@ -128,7 +152,7 @@ class Binned(Bins):
         low, high = (near, far) if upper else (far, near)
         start, stop, lower, outer, slope, p = self._parts(low, high)
         length, middle = stop - start, 0.5 * (start + stop)
-        edges = self._edges(low.ndim)[0]
+        edges = self._bin_edges(low.ndim)[0]
         if upper:
             value = _cumulative(p, np.tril, -1) + slope * (outer - middle)
             distance = middle - near[..., None]
@@ -145,7 +169,7 @@ class Binned(Bins):
 
     def _cell_areas(self, near: Array, step: Array, length: Array, upper: bool) -> Sums:
         """The cells before the first bin on the way outwards, where T is 1, and those of each bin in closed form."""
-        edges, _ = self._edges(near.ndim)
+        edges, _ = self._bin_edges(near.ndim)
         first = edges[..., 0] - near if upper else near - edges[..., -1]
         before = boundary(first, step)
         before = jnp.where(before > 0, jnp.where(before < length, before, length), 0.0)
@@ -153,7 +177,7 @@ class Binned(Bins):
         return joined((before, before, 0.5 * before * before), (jnp.zeros_like(before), bins))
 
     def _knots(self, ndim: int) -> list[Array]:
-        edges, _ = self._edges(ndim)
+        edges, _ = self._bin_edges(ndim)
         return [edges[..., k] for k in range(edges.shape[-1])]
 
     def bin_cells(self, near: Array, step: Array, start: Array, stop: Array, upper: bool) -> Sums:
@@ -162,7 +186,7 @@ class Binned(Bins):
         T falls by s = density * step from cell to cell: n of them in a bin, whose mean distance is D and mean value V,
         sum to step n V, step n (V^2 + s^2 (n^2 - 1) / 12) and step n (D V - step s (n^2 - 1) / 12).
         """
-        edges, widths = self._edges(near.ndim)
+        edges, widths = self._bin_edges(near.ndim)
         lower, outer = edges[..., :-1], edges[..., 1:]
         p = probabilities(leading(self.logits, near.ndim, 1))
         slope = p / widths
@@ -188,7 +212,7 @@ class Binned(Bins):
 
         Comparisons, not clips: at an edge or a threshold the whole gradient must go to exactly one bin.
         """
-        edges, widths = self._edges(low.ndim)
+        edges, widths = self._bin_edges(low.ndim)
         p = probabilities(leading(self.logits, low.ndim, 1))
         low, high = low[..., None], high[..., None]
         lower, upper = edges[..., :-1], edges[..., 1:]
@@ -202,7 +226,7 @@ class Binned(Bins):
     ) -> tuple[Float[Array, "..."], Float[Array, "..."], Float[Array, "..."]]:
         """Probability, middle and length of the part of each bin inside [low, high], each [..., K]; low, high [...]."""
         ndim = len(self.batch_shape)
-        edges, widths = self._edges(ndim)
+        edges, widths = self._bin_edges(ndim)
         lower, upper = edges[..., :-1], edges[..., 1:]
         low, high = low[..., None], high[..., None]
         start, stop = jnp.where(lower > low, lower, low), jnp.where(upper < high, upper, high)
@@ -218,14 +242,14 @@ class Binned(Bins):
     def tail_log_density(self, mass: float | Float[Array, ""], upper: bool) -> Float[Array, "..."]:
         """log f at `tail_quantile`, from the bin that holds it, shape `batch_shape`."""
         index, _ = crossing(self.logits, self._level(mass), upper)
-        return log_probability(self.logits, index) - jnp.log(pick(self._edges(index.ndim)[1], index))
+        return log_probability(self.logits, index) - jnp.log(pick(self._bin_edges(index.ndim)[1], index))
 
     def _level(self, mass):
         return jnp.full(self.batch_shape, mass, self.dtype)
 
     def _quantile(self, mass: Float[Array, "..."], upper: Bool[Array, "..."] | bool) -> Float[Array, "..."]:
         """Edge of the bin where the probability summed from that side crosses `mass`, plus the fraction of the bin."""
-        edges, widths = self._edges(mass.ndim)
+        edges, widths = self._bin_edges(mass.ndim)
         logits = leading(self.logits, mass.ndim, 1)
         if isinstance(upper, bool):
             index, fraction = crossing(logits, mass, from_last=upper)
@@ -239,12 +263,12 @@ class Binned(Bins):
         return jnp.where(mass > 0, inner, jnp.where(upper, edges[..., -1], edges[..., 0]))
 
     def _ends(self):
-        edges, _ = self._edges(len(self.batch_shape))
+        edges, _ = self._bin_edges(len(self.batch_shape))
         return edges[..., 0], edges[..., -1]
 
     def _sides(self, y):
         """Probability below and above y, each summed over the bins on its side."""
-        edges, widths = self._edges(y.ndim)
+        edges, widths = self._bin_edges(y.ndim)
         logits, index = leading(self.logits, y.ndim, 1), bin_index(edges, y)
         inside = (y >= edges[..., 0]) & (y < edges[..., -1])
         start, stop, width = pick(edges[..., :-1], index), pick(edges[..., 1:], index), pick(widths, index)
@@ -256,7 +280,7 @@ class Binned(Bins):
 
     def _log_mass(self, low, high):
         """log of the probability of [low, high]."""
-        edges, widths = self._edges(low.ndim)
+        edges, widths = self._bin_edges(low.ndim)
         logits, low, high = leading(self.logits, low.ndim, 1), low[..., None], high[..., None]
         lower, upper = edges[..., :-1], edges[..., 1:]
         start = jnp.where(low >= lower, low, lower)
@@ -273,7 +297,7 @@ class BinnedBody(Bins):
     def body(self) -> Binned:
         """The histogram over all bins, of which the law uses the part between its tails."""
         body = object.__new__(Binned)
-        set_fields(body, logits=self.logits, edges=self.edges)
+        set_fields(body, logits=self.logits, _edges=self._edges)
         return body
 
 

@@ -8,17 +8,22 @@ from jax import Array
 from jax.typing import ArrayLike
 from jaxtyping import Float
 
-from sbp_jax.distributions.base import Constant, Distribution, float_dtype, is_traced, leading, set_fields
+from sbp_jax.distributions.base import Constant, Distribution, as_array, float_dtype, is_traced, leading, set_fields
 from sbp_jax.errors import InputError
 
 EdgesLike = ArrayLike | Constant | Sequence[float]
 
 
 class Bins(Distribution):
-    """A law with `logits` and `edges` of bins among its parameters; the logits give it its batch and dtype."""
+    """A distribution with `logits` and `edges` of bins among its parameters; the logits give its batch and dtype."""
 
     logits: Float[Array, "*batch bins"]
-    edges: Constant | Array
+    _edges: Constant | Array
+
+    @property
+    def edges(self) -> np.ndarray | Array:
+        """Edges of the bins in the unit of the outcome: [K + 1] where they are a constant, else [..., K + 1]."""
+        return as_array(self._edges)
 
     @property
     def batch_shape(self) -> tuple[int, ...]:
@@ -28,42 +33,53 @@ class Bins(Distribution):
     def dtype(self) -> jnp.dtype:
         return self.logits.dtype
 
-    def _edges(self, ndim):
+    def _bin_edges(self, ndim):
         """Edges [..., K + 1] and widths [..., K] in the dtype of the logits, `ndim` batch axes."""
-        if isinstance(self.edges, Constant):
+        if isinstance(self._edges, Constant):
             # widths of the rounded edges: those of the exact edges would not add up to them
-            edges = np.asarray(self.edges).astype(self.dtype)
+            edges = np.asarray(self._edges).astype(self.dtype)
             widths = np.diff(edges.astype(np.float64)).astype(self.dtype)
         else:
-            edges = self.edges.astype(self.dtype)
+            edges = self._edges.astype(self.dtype)
             widths = edges[..., 1:] - edges[..., :-1]
         return leading(edges, ndim, 1), leading(widths, ndim, 1)
 
 
 def checked_bins(logits: ArrayLike, edges: EdgesLike) -> tuple[Array, Constant | Array]:
-    """Logits as an array, and their edges as a constant (or leaf, where traced); raises InputError."""
+    """Logits as an array, and their edges as a constant, or as a leaf where they are traced or have a batch.
+
+    Raises:
+        InputError: edges not of shape [..., K + 1], or known and not finite and increasing in the logits' dtype.
+    """
     logits = jnp.asarray(logits, dtype=float_dtype(logits))
     if logits.ndim == 0 or logits.shape[-1] == 0:
         raise InputError(f"logits must have shape [..., K] with K >= 1 bins, got {list(logits.shape)}")
     expected = logits.shape[-1] + 1
     checked = jnp.asarray(edges) if is_traced(edges) else edges if isinstance(edges, Constant) else Constant(edges)
-    if checked.shape != (expected,):
+    if checked.shape[-1:] != (expected,):
         raise InputError(
             f"edges must have shape [{expected}] for logits of shape {list(logits.shape)}, got {list(checked.shape)}"
         )
     if isinstance(checked, Constant):
-        rounded = np.asarray(checked).astype(logits.dtype).astype(np.float64)
-        if not (np.all(np.isfinite(rounded)) and np.all(np.diff(rounded) > 0)):
+        rounded = np.asarray(checked).astype(logits.dtype)
+        if not (np.all(np.isfinite(rounded)) and np.all(np.diff(rounded.astype(np.float64)) > 0)):
             raise InputError(
                 f"edges must be finite and increasing in {logits.dtype}, got {np.asarray(checked).tolist()}"
             )
+        if rounded.ndim > 1:  # a batch of edges, which transformations map over
+            return logits, jnp.asarray(rounded)
     return logits, checked
 
 
-def set_bins(law: Bins, logits: Array, edges: Constant | Array, batch: tuple[int, ...]) -> None:
-    """Set both fields: every leaf has the whole batch shape, so that vmap over the distribution needs no in_axes."""
+def batch_of(logits: Array, edges: Constant | Array) -> dict[str, tuple[int, ...]]:
+    """The batch shapes of both, by name, for `broadcast_batch`."""
+    return {"logits": logits.shape[:-1], "edges": edges.shape[:-1]}
+
+
+def set_bins(dist: Bins, logits: Array, edges: Constant | Array, batch: tuple[int, ...]) -> None:
+    """Set both fields: every leaf has the batch shape, so that vmap over the distribution needs no in_axes."""
     set_fields(
-        law,
+        dist,
         logits=jnp.broadcast_to(logits, (*batch, *logits.shape[-1:])),
-        edges=edges if isinstance(edges, Constant) else jnp.broadcast_to(edges, (*batch, *edges.shape[-1:])),
+        _edges=edges if isinstance(edges, Constant) else jnp.broadcast_to(edges, (*batch, *edges.shape[-1:])),
     )

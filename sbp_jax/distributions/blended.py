@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float
 
@@ -18,7 +19,7 @@ from sbp_jax.distributions.base import (
     set_fields,
 )
 from sbp_jax.distributions.binned import BinnedBody
-from sbp_jax.distributions.bins import EdgesLike, checked_bins, set_bins
+from sbp_jax.distributions.bins import EdgesLike, batch_of, checked_bins, set_bins
 from sbp_jax.distributions.blending import checked_masses
 from sbp_jax.distributions.cells import Sums, cell_areas, quadrature_areas
 from sbp_jax.distributions.numerics import safe_log
@@ -64,7 +65,7 @@ class BlendedPareto(BinnedBody):
 
     Args:
         logits: [..., K], of the bins' probabilities; they give the distribution its dtype.
-        edges: [K + 1], increasing, in the unit of the outcome; a constant unless traced (see `Binned`).
+        edges: [K + 1] or [..., K + 1], increasing, in the unit of the outcome; see `Binned`.
         lower_shape, upper_shape: xi of each tail, any real number, [...]. None: no tail on that side, the body ends at
             the last edge. A shape beyond 40 / log(tau_a / tau_b) in float32 (320 in float64) in size counts as that
             number, with zero gradient: its tail is a step. The tail's scale is at least 4e-19 in float32 (6e-154 in
@@ -76,11 +77,11 @@ class BlendedPareto(BinnedBody):
     """
 
     logits: Float[Array, "*batch bins"]
-    edges: Constant | Array
+    _edges: Constant | Array
     lower_shape: Float[Array, "*batch"] | None
     upper_shape: Float[Array, "*batch"] | None
-    lower_mass: Constant | None
-    upper_mass: Constant | None
+    _lower_mass: Constant | None
+    _upper_mass: Constant | None
 
     def __init__(
         self,
@@ -97,7 +98,7 @@ class BlendedPareto(BinnedBody):
             if shape is not None and mass is not None:
                 sides[name] = jnp.asarray(shape).astype(logits.dtype), checked_masses(mass, name, logits.dtype)
         batch = broadcast_batch(
-            logits=logits.shape[:-1], **{f"{name}_shape": shape.shape for name, (shape, _) in sides.items()}
+            **batch_of(logits, edges), **{f"{name}_shape": shape.shape for name, (shape, _) in sides.items()}
         )
         shapes = {name: jnp.broadcast_to(shape, batch) for name, (shape, _) in sides.items()}
         set_bins(self, logits, edges, batch)
@@ -105,9 +106,19 @@ class BlendedPareto(BinnedBody):
             self,
             lower_shape=shapes.get("lower"),
             upper_shape=shapes.get("upper"),
-            lower_mass=sides["lower"][1] if "lower" in sides else None,
-            upper_mass=sides["upper"][1] if "upper" in sides else None,
+            _lower_mass=sides["lower"][1] if "lower" in sides else None,
+            _upper_mass=sides["upper"][1] if "upper" in sides else None,
         )
+
+    @property
+    def lower_mass(self) -> np.ndarray | None:
+        """(tau_b, tau_a) of the lower side, [2]; None without a tail there."""
+        return None if self._lower_mass is None else np.asarray(self._lower_mass)
+
+    @property
+    def upper_mass(self) -> np.ndarray | None:
+        """(tau_b, tau_a) of the upper side, [2]; None without a tail there."""
+        return None if self._upper_mass is None else np.asarray(self._upper_mass)
 
     @compiled
     def thresholds(self) -> tuple[Float[Array, "..."], Float[Array, "..."], Float[Array, "..."], Float[Array, "..."]]:
@@ -115,7 +126,7 @@ class BlendedPareto(BinnedBody):
 
         Shape `batch_shape`; the end edge, twice, on a side without tail.
         """
-        edges, _ = self.body._edges(len(self.batch_shape))
+        edges, _ = self.body._bin_edges(len(self.batch_shape))
         ends = [jnp.broadcast_to(edges[..., i], self.batch_shape) for i in (0, 0, -1, -1)]
         for side in self._sides:
             a, b = (side.out(end) for end in side.ends)
@@ -248,7 +259,7 @@ class BlendedPareto(BinnedBody):
     def _knots(self, ndim: int) -> list[Array]:
         """The edges between the outer ends of the zones, and the zones' ends."""
         b_l, a_l, a_u, b_u = (leading(end, ndim) for end in self.thresholds())
-        edges, _ = self._edges(ndim)
+        edges, _ = self._bin_edges(ndim)
         inner = jnp.where(
             edges < b_l[..., None], b_l[..., None], jnp.where(edges > b_u[..., None], b_u[..., None], edges)
         )
@@ -286,7 +297,7 @@ class BlendedPareto(BinnedBody):
     @property
     def _sides(self):
         """The sides that have a tail."""
-        sides = ((self.lower_shape, self.lower_mass, False), (self.upper_shape, self.upper_mass, True))
+        sides = ((self.lower_shape, self._lower_mass, False), (self.upper_shape, self._upper_mass, True))
         return [Side(self.body, xi, mass, upper) for xi, mass, upper in sides if xi is not None and mass is not None]
 
     def _points(self, y):

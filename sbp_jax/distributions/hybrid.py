@@ -2,6 +2,7 @@
 
 import abc
 import dataclasses
+import math
 
 import jax
 import jax.numpy as jnp
@@ -129,6 +130,28 @@ class _Hybrid(LocationScale):
         finite &= scale < jnp.inf
         scale = jnp.where(finite, scale, 1.0)
         return self._known(jnp.where(finite, scale**2 * (second * jnp.exp(-log_total) - mean * mean), jnp.inf))
+
+    @compiled
+    def entropy(self) -> Float[Array, "..."]:
+        """Return log scale + log gamma plus 1 / gamma times the sum of
+
+        1 + xi + log b                                  of each tail, b its scale in units of the body's
+        P log(2 pi) / 2 + (P - sum of r phi(r)) / 2     of the body, P its Gaussian probability between junctions r
+        """
+        lower, upper, log_total = self._parts(len(self.batch_shape))
+        mass, moment, tails = jnp.ones_like(self.loc), jnp.zeros_like(self.loc), jnp.zeros_like(self.loc)
+        for tail in (lower, upper):
+            if tail.exists:
+                mass = mass - ndtr(-tail.r)
+                moment = moment + tail.r * jnp.exp(log_density(tail.r))
+                tails = tails + tail.law.entropy()
+        body = 0.5 * math.log(2 * math.pi) * mass + 0.5 * (mass - moment)
+        return self._known(jnp.log(self.scale) + log_total + (tails + body) * jnp.exp(-log_total))
+
+    @compiled
+    def mode(self) -> Float[Array, "..."]:
+        """Return loc: the junctions lie beyond it, and the density falls in both tails."""
+        return self._known(self.loc)
 
     def _squared_cdf_area(self, low: Float[Array, "..."], high: Float[Array, "..."]) -> Float[Array, "..."]:
         lower, upper, log_total = self._parts(low.ndim)

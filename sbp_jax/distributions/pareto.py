@@ -128,6 +128,20 @@ class GeneralizedPareto(Distribution):
         return self._known(jnp.where(finite, value, jnp.inf))
 
     @compiled
+    def entropy(self) -> Float[Array, "..."]:
+        """Return log beta + xi + 1, for every xi."""
+        return self._known(jnp.log(self.scale) + self.shape + 1)
+
+    @compiled
+    def mode(self) -> Float[Array, "..."]:
+        """Return 0 for xi >= -1 (at -1 every point of the support is as good), else the end -beta / xi of the support.
+
+        Beyond -1 the density is infinite there.
+        """
+        at_end = self.shape < -1
+        return self._known(jnp.where(at_end, self.scale / -jnp.where(at_end, self.shape, -1.0), 0.0))
+
+    @compiled
     def integrated_survival(self, y: ArrayLike) -> Float[Array, "..."]:
         """Integral of S from 0 to y, 0 for y < 0; the mean at infinity."""
         (z,) = self._outcomes(y)

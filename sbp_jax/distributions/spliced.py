@@ -10,6 +10,7 @@ from jaxtyping import Array, Bool, Float
 
 from sbp_jax.distributions.base import (
     Constant,
+    as_array,
     broadcast_batch,
     compiled,
     is_traced,
@@ -18,7 +19,7 @@ from sbp_jax.distributions.base import (
     set_fields,
 )
 from sbp_jax.distributions.binned import BinnedBody
-from sbp_jax.distributions.bins import EdgesLike, checked_bins, set_bins
+from sbp_jax.distributions.bins import EdgesLike, batch_of, checked_bins, set_bins
 from sbp_jax.distributions.cells import Sums, boundary, joined
 from sbp_jax.distributions.histogram import bin_index, pick
 from sbp_jax.distributions.numerics import log_sum, safe_log
@@ -97,7 +98,7 @@ class SplicedBinnedPareto(BinnedBody):
 
     Args:
         logits: [..., K], of the bins' probabilities; they give the distribution its dtype.
-        edges: [K + 1], increasing, in the unit of the outcome; a constant unless traced (see `Binned`).
+        edges: [K + 1] or [..., K + 1], increasing, in the unit of the outcome; see `Binned`.
         lower, upper: tails, with batch shapes that broadcast against [...].
         tail_mass: (tau_l, tau_u), each in [0, 1/2). Numbers become constants; arrays of the batch's shape and traced
             values become leaves, through which gradients flow.
@@ -106,10 +107,10 @@ class SplicedBinnedPareto(BinnedBody):
     """
 
     logits: Float[Array, "*batch bins"]
-    edges: Constant | Array
+    _edges: Constant | Array
     lower: GeneralizedPareto
     upper: GeneralizedPareto
-    tail_mass: tuple[Constant | Array, Constant | Array]
+    _tail_mass: tuple[Constant | Array, Constant | Array]
 
     def __init__(
         self,
@@ -124,7 +125,7 @@ class SplicedBinnedPareto(BinnedBody):
             raise InputError(f"tail_mass must be a pair (lower, upper), got {len(tail_mass)} values")
         masses = [checked_mass(m, side, logits.dtype) for m, side in zip(tail_mass, ("lower", "upper"), strict=True)]
         batch = broadcast_batch(
-            logits=logits.shape[:-1],
+            **batch_of(logits, edges),
             lower=lower.batch_shape,
             upper=upper.batch_shape,
             lower_tail_mass=masses[0].shape,
@@ -142,8 +143,14 @@ class SplicedBinnedPareto(BinnedBody):
             self,
             lower=tail(lower),
             upper=tail(upper),
-            tail_mass=tuple(m if isinstance(m, Constant) else jnp.broadcast_to(m, batch) for m in masses),
+            _tail_mass=tuple(m if isinstance(m, Constant) else jnp.broadcast_to(m, batch) for m in masses),
         )
+
+    @property
+    def tail_mass(self) -> tuple[np.ndarray | Array, np.ndarray | Array]:
+        """(tau_l, tau_u): scalars where they are constants, else arrays of shape `batch_shape`."""
+        lower, upper = self._tail_mass
+        return as_array(lower), as_array(upper)
 
     def _missing(self) -> Bool[Array, "..."]:
         return super()._missing() | self.lower._missing() | self.upper._missing()
@@ -197,7 +204,7 @@ class SplicedBinnedPareto(BinnedBody):
             True
         """
         (y,) = self._outcomes(y)
-        edges, widths = (jax.lax.stop_gradient(each) for each in self._edges(y.ndim))
+        edges, widths = (jax.lax.stop_gradient(each) for each in self._bin_edges(y.ndim))
         inside = (y >= edges[..., 0]) & (y <= edges[..., -1])
         at = jnp.where(inside, y, edges[..., 0])
         index = bin_index(edges, at)
@@ -327,6 +334,40 @@ class SplicedBinnedPareto(BinnedBody):
         tails = term(tau_l, (mean_l - mean) ** 2 + var_l) + term(tau_u, (mean_u - mean) ** 2 + var_u)
         return self._known(jnp.where(finite, body + tails, jnp.inf))
 
+    @compiled
+    def entropy(self) -> Float[Array, "..."]:
+        """Return the body's -(integral of f_b log f_b) between the thresholds, plus of each tail
+
+        tau (1 + xi + log beta - log tau)
+        """
+        t_l, t_u = self.thresholds()
+        _, _, length = self.body.pieces(t_l, t_u)
+        total = self.body.partial_entropy(length)
+        for tau, tail in zip(self._masses(len(self.batch_shape)), (self.lower, self.upper), strict=True):
+            total = total + term(tau, tail.entropy() - jnp.where(tau > 0, safe_log(tau), 0.0))
+        return self._known(total)
+
+    @compiled
+    def mode(self) -> Float[Array, "..."]:
+        """Return where the density is largest: the middle of a bin's part between the thresholds, or a tail's mode.
+
+        A tail's mode is its threshold for xi >= -1, just beyond which the density is largest, else the end of its
+        support, where the density is infinite. Of equal densities the body's is taken, and of the body's the first.
+        """
+        t_l, t_u = self.thresholds()
+        mass, middle, length = self.body.pieces(t_l, t_u)
+        some = (length > 0) & (mass > 0)
+        density = jnp.where(some, mass, 0.0) / jnp.where(some, length, 1.0)
+        index = jnp.argmax(density, axis=-1)
+        best, value = jnp.max(density, axis=-1), pick(middle, index)
+        masses = self._masses(len(self.batch_shape))
+        for tau, tail, threshold, sign in zip(masses, (self.lower, self.upper), (t_l, t_u), (-1, 1), strict=True):
+            excess = tail.mode()
+            peak = jnp.where(tail.shape < -1, jnp.inf, tau / tail.scale)
+            better = (tau > 0) & (peak > best)
+            best, value = jnp.where(better, peak, best), jnp.where(better, threshold + sign * excess, value)
+        return self._known(value)
+
     def _squared_cdf_area(self, low: Float[Array, "..."], high: Float[Array, "..."]) -> Float[Array, "..."]:
         """Integral of tau^2 S^2 in the lower tail, of F_b^2 in the body, of (1 - tau S)^2 in the upper tail."""
         a, b = self._sides(low), self._sides(high)
@@ -409,11 +450,11 @@ class SplicedBinnedPareto(BinnedBody):
     @property
     def _has_tails(self) -> bool:
         """Both tail masses are known to be positive: no threshold is an outer edge."""
-        return all(isinstance(mass, Constant) and np.all(np.asarray(mass) > 0) for mass in self.tail_mass)
+        return all(isinstance(mass, Constant) and np.all(np.asarray(mass) > 0) for mass in self._tail_mass)
 
     def _outer_edges(self, ndim):
         """The outer edges of the first and the last bin whose logit is not -inf."""
-        edges, _ = self._edges(ndim)
+        edges, _ = self._bin_edges(ndim)
         allowed = leading(self.logits, ndim, 1) > -jnp.inf
         first = jnp.min(jnp.where(allowed, edges[..., :-1], jnp.inf), axis=-1)
         return first, jnp.max(jnp.where(allowed, edges[..., 1:], -jnp.inf), axis=-1)
@@ -428,7 +469,7 @@ class SplicedBinnedPareto(BinnedBody):
         """(tau_l, tau_u) in the distribution's dtype with `ndim` axes."""
         return tuple(
             leading(np.asarray(m).astype(self.dtype) if isinstance(m, Constant) else m.astype(self.dtype), ndim)
-            for m in self.tail_mass
+            for m in self._tail_mass
         )
 
     def _sides(self, y):

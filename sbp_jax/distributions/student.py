@@ -12,7 +12,13 @@ from sbp_jax.distributions.base import check_positive, compiled, leading, regist
 from sbp_jax.distributions.location import LocationScale
 from sbp_jax.distributions.numerics import log1mexp, log1p_ratio, standardize
 from sbp_jax.distributions.student_areas import squared_survival_area, squared_tail, tail_area, tail_areas
-from sbp_jax.distributions.student_numerics import log_density, log_tail, tail_quantile
+from sbp_jax.distributions.student_numerics import (
+    log_density,
+    log_normalizer,
+    log_tail,
+    mean_exponent,
+    tail_quantile,
+)
 
 # df from which the law is the Gaussian's, and |t| from which its square may overflow
 _GAUSSIAN_FROM = _FAR = 1e15
@@ -144,6 +150,21 @@ class StudentT(LocationScale):
         ratio = jnp.where(self.df < jnp.inf, df / (df - 2), 1.0)
         value = jnp.where(finite, self.scale**2 * ratio, jnp.where(self.df > 1, jnp.inf, jnp.nan))
         return self._known(value)
+
+    @compiled
+    def entropy(self) -> Float[Array, "..."]:
+        """Return log scale - log c + (df + 1) / 2 (psi((df + 1) / 2) - psi(df / 2)), psi the digamma function.
+
+        The last term is E[(df + 1) / 2 log(1 + T^2 / df)], from sums of positive terms: the difference of two digamma
+        functions loses digits as df grows.
+        """
+        e = self._inverse(len(self.batch_shape))
+        return self._known(jnp.log(self.scale) - log_normalizer(e) + mean_exponent(e))
+
+    @compiled
+    def mode(self) -> Float[Array, "..."]:
+        """Return loc."""
+        return self._known(self.loc)
 
     def _squared_cdf_area(self, low: Float[Array, "..."], high: Float[Array, "..."]) -> Float[Array, "..."]:
         return self._area(low, high, -1)

@@ -70,6 +70,26 @@ def log_normalizer(e: Float[Array, "..."]) -> Float[Array, "..."]:
     return reciprocal * series + jnp.where(low, jnp.log(ratio), 0.0) - 0.5 * math.log(2 * math.pi)
 
 
+def mean_exponent(e: Float[Array, "..."]) -> Float[Array, "..."]:
+    """E[(1 + e) W(T)] = (x + 1/2) (psi(x + 1/2) - psi(x)) with x = df / 2; 1/2 at e = 0.
+
+    The recurrence of the digamma function raises x by 10, each step a positive term 1 / (2 (x + k) (x + k + 1/2)); from
+    there the series of `log_normalizer` is differentiated. Everything is written in r = 1 / x, so that e = 0 is no
+    special case.
+    """
+    r = 2 * e
+    reciprocal = r / (1 + _GAMMA_SHIFT * r)
+    square = reciprocal * reciprocal
+    coefficients = [-(2 * m + 1) * c for m, c in enumerate(_GAMMA_RATIO)]
+    series = jnp.full_like(square, coefficients[-1])
+    for coefficient in reversed(coefficients[:-1]):
+        series = series * square + coefficient
+    total = (0.5 + reciprocal * series) / (1 + _GAMMA_SHIFT * r)
+    for k in range(_GAMMA_SHIFT):
+        total = total + 0.5 * r / (1 + k * r) / (1 + (k + 0.5) * r)
+    return (1 + 0.5 * r) * total
+
+
 def log_density(t: Float[Array, "..."], e: Float[Array, "..."]) -> Float[Array, "..."]:
     """log c - (1 + e) W(t)."""
     return log_normalizer(e) - (1 + e) * exponent(t, e)

@@ -263,7 +263,7 @@ class Side:
 
     def _edges(self, ndim):
         """The bins from the inside out: edges [..., K + 1], widths and probabilities [..., K], T at outer edges."""
-        edges, widths = self.body._edges(ndim)
+        edges, widths = self.body._bin_edges(ndim)
         p = probabilities(leading(self.body.logits, ndim, 1))
         if not self.upper:
             edges, widths, p = -edges[..., ::-1], widths[..., ::-1], p[..., ::-1]

@@ -143,8 +143,8 @@ def test_shapes():
     law = Affine(base, jnp.arange(3.0), jnp.ones((2, 1)))
     assert (law.batch_shape, law.loc.shape, law.log_prob(jnp.zeros((4, 1, 1))).shape) == ((2, 3), (2, 3), (4, 2, 3))
     assert law.dtype == jnp.float32
-    with pytest.raises(InputError, match=r"loc \(2,\), scale \(\): expected to broadcast to the base's \(\)"):
-        Affine(Normal(0.0, 1.0), np.zeros(2), 1.0)
+    wider = Affine(base, np.zeros((4, 1, 1)), 1.0)
+    assert (wider.batch_shape, wider.base.batch_shape, wider.mean().shape) == ((4, 2, 3), (4, 2, 3), (4, 2, 3))
     with pytest.raises(InputError, match=r"base \(2, 3\), loc \(4,\)"):
         Affine(base, np.zeros(4), 1.0)
     with pytest.raises(InputError, match="scale must be positive, got 0"):
