@@ -57,7 +57,16 @@ class DataConfig(ReaderConfig):
         return Fold(self.fold, self.folds, self.fold_by, self.seed, self.validation) if self.folds else None
 
 
-Kind = Literal["sbp", "binned", "blended_pareto", "hybrid_pareto", "two_tailed_hybrid_pareto", "student_t", "gaussian"]
+Kind = Literal[
+    "sbp",
+    "binned",
+    "blended_pareto",
+    "blended_pareto_published",
+    "hybrid_pareto",
+    "two_tailed_hybrid_pareto",
+    "student_t",
+    "gaussian",
+]
 Objective = Literal["exact", "composite", "interval", "censored", "pointwise"]
 
 
@@ -67,9 +76,11 @@ class HeadConfig:
 
     Attributes:
         kind: "sbp" (Spliced Binned-Pareto), "binned" (no tails: the end bins reach to the ends of `support`),
-            "blended_pareto" (tails blended in between `tail_mass` and four times as much), "hybrid_pareto" (a Gaussian
-            with an upper tail), "two_tailed_hybrid_pareto", "student_t", "gaussian", or a class of your own as
-            "package.module:Class", called with this configuration for a `distributions.heads.Head`.
+            "blended_pareto" (tails blended in between `tail_mass` and four times as much, by densities),
+            "blended_pareto_published" (the same by cdfs, as published: not a distribution for every parameter, and
+            some training runs diverge), "hybrid_pareto" (a Gaussian with an upper tail), "two_tailed_hybrid_pareto",
+            "student_t", "gaussian", or a class of your own as "package.module:Class", called with this configuration
+            for a `distributions.heads.Head`.
         low: center of the first bin, in the outcome's unit (yards).
         high: center of the last bin.
         bins: number of bins of equal width; 71 from -10 to 60 are one yard wide and centered on integers.

@@ -1,7 +1,10 @@
 """The blended generalized Pareto law in 50 digits, typed from its documented formulas."""
 
+import functools
 from dataclasses import dataclass, field
 from itertools import pairwise
+
+from mpmath.calculus.quadrature import GaussLegendre
 
 from tests.oracles import INF, Pareto, Spliced, expm1_ratio, log1p_ratio, mp
 
@@ -30,6 +33,7 @@ class Upper:
         near, far = (expm1_ratio(self.xi, -mp.log(tau)) for tau in (self.tau_a, self.tau_b))
         self.sigma = (self.b - self.a) / (far - near)
         self.m = self.a - self.sigma * near
+        self.mass = self.tau_b
 
     def standard(self, y):
         return (y - self.m) / self.sigma
@@ -80,6 +84,66 @@ class Upper:
         return (low + high) / 2
 
 
+@functools.cache
+def rule(digits):
+    """48 Gauss-Legendre nodes on [-1, 1] and their weights."""
+    return GaussLegendre(mp.mp).calc_nodes(5, int(4 * digits))
+
+
+def smooth_integral(function, low, high):
+    """Integral of a function that is smooth on [low, high]."""
+    half, middle = (high - low) / 2, (high + low) / 2
+    return half * mp.fsum(w * function(middle + half * x) for x, w in rule(mp.mp.dps))
+
+
+@dataclass
+class UpperByDensity(Upper):
+    """The upper side with f = (1 - w) f_b + c w g in the zone, and f = c g beyond it."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        self.places = [self.a, *(e for e in self.body.edges if self.a < e < self.b), self.b]
+        body = self.over_zone(lambda y: self.weight(y) * self.body_density(y), self.a)
+        pareto = self.over_zone(lambda y: self.weight(y) * self.pareto_density(y), self.a)
+        self.c = (self.tau_b + body) / (self.tau_b + pareto)
+        self.mass = self.c * self.tau_b
+
+    def weight(self, y):
+        """The Beta(5, 5) cdf as its polynomial: 126 t^5 - 420 t^6 + 540 t^7 - 315 t^8 + 70 t^9."""
+        t = (y - self.a) / (self.b - self.a)
+        return t**5 * (126 + t * (-420 + t * (540 + t * (-315 + 70 * t))))
+
+    def body_density(self, y):
+        return mp.exp(self.body.body_log_prob(y))
+
+    def over_zone(self, function, low):
+        """Integral from `low` to b, piece by piece between edges."""
+        places = [low, *(x for x in self.places if x > low)]
+        return mp.fsum(smooth_integral(function, *ends) for ends in pairwise(places))
+
+    def density(self, y):
+        if y > self.b:
+            return self.c * self.pareto_density(y)
+        w = self.weight(y)
+        return (1 - w) * self.body_density(y) + self.c * w * self.pareto_density(y)
+
+    def tail(self, y):
+        return self.c * self.pareto_tail(y) if y > self.b else self.mass + self.over_zone(self.density, y)
+
+    def isf(self, s):
+        """Beyond b in closed form; in the zone by bisection and then Newton's method."""
+        if s < self.mass:
+            return self.b + self.beyond().isf(s / self.mass)
+        low, high = self.a, self.b
+        for _ in range(24):
+            middle = (low + high) / 2
+            low, high = (middle, high) if self.tail(middle) > s else (low, middle)
+        y = (low + high) / 2
+        for _ in range(4):
+            y += (self.tail(y) - s) / self.density(y)
+        return y
+
+
 @dataclass
 class Blended:
     """Both sides around the histogram; the lower one is the upper side of the mirrored histogram."""
@@ -90,12 +154,14 @@ class Blended:
     xi_u: mp.mpf
     lower: tuple | None
     upper: tuple | None
+    blend: str = "published"
 
     def __post_init__(self):
+        kind = {"published": Upper, "density": UpperByDensity}[self.blend]
         self.body = Histogram(self.logits, self.edges)
         mirrored = Histogram(self.logits[::-1], [-e for e in self.edges[::-1]])
-        self.up = Upper(self.body, self.xi_u, *self.upper) if self.upper else None
-        self.down = Upper(mirrored, self.xi_l, *self.lower) if self.lower else None
+        self.up = kind(self.body, self.xi_u, *self.upper) if self.upper else None
+        self.down = kind(mirrored, self.xi_l, *self.lower) if self.lower else None
 
     def log_prob(self, y):
         side, x = self.side(y)
@@ -149,14 +215,16 @@ class Blended:
         """Integral of a function that is smooth between knots, by quadrature on each of those pieces."""
         knots = self.knots(low, high)
         with mp.workdps(20):
-            return mp.fsum(mp.quad(function, [a, b]) for a, b in pairwise(knots) if low <= a and b <= high)
+            # where the function is itself an integral, a rule of few nodes: it is a polynomial, or nearly
+            integral = smooth_integral if self.blend == "density" else lambda f, a, b: mp.quad(f, [a, b])
+            return mp.fsum(integral(function, a, b) for a, b in pairwise(knots) if low <= a and b <= high)
 
     def mean(self):
         """From the integrals of 1 - F above 0 and of F below it."""
         b_l, _, _, b_u = self.thresholds()
         total = b_l + self.between(self.survival, b_l, b_u)
-        total += self.upper[0] * self.up.beyond().mean() if self.up else 0
-        return total - (self.lower[0] * self.down.beyond().mean() if self.down else 0)
+        total += self.up.mass * self.up.beyond().mean() if self.up else 0
+        return total - (self.down.mass * self.down.beyond().mean() if self.down else 0)
 
     def variance(self):
         """E(Y - c)^2 with c = b_l is the integral of 2 (y - c) (1 - F) above c and of 2 (c - y) F below it."""
@@ -164,10 +232,10 @@ class Blended:
         total = self.between(lambda y: 2 * (y - b_l) * self.survival(y), b_l, b_u)
         if self.up:
             z = self.up.beyond()
-            total += self.upper[0] * (z.variance() + z.mean() ** 2 + 2 * (b_u - b_l) * z.mean())
+            total += self.up.mass * (z.variance() + z.mean() ** 2 + 2 * (b_u - b_l) * z.mean())
         if self.down:
             z = self.down.beyond()
-            total += self.lower[0] * (z.variance() + z.mean() ** 2)
+            total += self.down.mass * (z.variance() + z.mean() ** 2)
         return total - (self.mean() - b_l) ** 2
 
     def crps(self, y, low=-INF, high=INF):
@@ -176,15 +244,15 @@ class Blended:
         total = self.between(lambda x: self.cdf(x) ** 2, max(low, b_l), min(y, b_u)) if y > b_l else mp.mpf(0)
         total += self.between(lambda x: self.survival(x) ** 2, max(y, b_l), min(high, b_u)) if y < b_u else 0
         sides = (
-            (self.up, self.upper, y - b_u, low - b_u, high - b_u),
-            (self.down, self.lower, b_l - y, b_l - high, b_l - low),
+            (self.up, y - b_u, low - b_u, high - b_u),
+            (self.down, b_l - y, b_l - high, b_l - low),
         )
-        for side, masses, z, start, stop in sides:
+        for side, z, start, stop in sides:
             z, start, stop = (max(v, mp.mpf(0)) for v in (z, start, stop))
             if side is None:
                 total += z - start
                 continue
-            tau, tail = masses[0], side.beyond()
+            tau, tail = side.mass, side.beyond()
             total += tau**2 * tail.integral(2, z, stop)
             reach = min(z, tail.end())
             if start < reach:

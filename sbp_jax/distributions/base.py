@@ -340,8 +340,8 @@ class Distribution(abc.ABC):
             ends = [f"batch_shape={self.batch_shape}", f"dtype={self.dtype}"]
         except AttributeError:  # a pytree of placeholders
             ends = []
-        lines = (_line(self, ends, depth) for depth in (2, 1, 0, -1))
-        return next((line for line in lines if len(line) <= 120), f"{type(self).__name__}({', '.join(ends)})")
+        lines = (_line(self, ends, depth, kept) for depth, kept in [(2, 99), (1, 99), (0, 99), *_FEWER])
+        return next(line for line in lines if len(line) <= 120)
 
     @compiled
     def prob(self, low: ArrayLike, high: ArrayLike) -> Float[Array, "..."]:
@@ -514,11 +514,15 @@ def _concrete(part):
     return np.zeros(part.shape, int)
 
 
-def _line(dist: Distribution, ends: Sequence[str], depth: int) -> str:
+# without distributions inside, and with as many fields as fit
+_FEWER = [(-1, kept) for kept in reversed(range(9))]
+
+
+def _line(dist: Distribution, ends: Sequence[str], depth: int, kept: int = 99) -> str:
     """A distribution's constants and numbers, those of distributions inside down to a depth, and what it ends with."""
     shown = {field.name: _shown(getattr(dist, field.name), depth) for field in dataclasses.fields(cast(Any, dist))}
     parts = [f"{name.lstrip('_')}={text}" for name, text in shown.items() if text is not None]
-    return f"{type(dist).__name__}({', '.join([*parts, *ends])})"
+    return f"{type(dist).__name__}({', '.join([*parts[:kept], *ends])})"
 
 
 def _shown(value: Any, depth: int) -> str | None:

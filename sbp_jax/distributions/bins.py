@@ -72,8 +72,8 @@ def checked_bins(logits: ArrayLike, edges: EdgesLike) -> tuple[Array, Constant |
 
 
 def batch_of(logits: Array, edges: Constant | Array) -> dict[str, tuple[int, ...]]:
-    """The batch shapes of both, by name, for `broadcast_batch`."""
-    return {"logits": logits.shape[:-1], "edges": edges.shape[:-1]}
+    """The batch shapes by name, for `broadcast_batch`: of the logits, and of edges that have one."""
+    return {"logits": logits.shape[:-1]} | ({"edges": edges.shape[:-1]} if len(edges.shape) > 1 else {})
 
 
 def set_bins(dist: Bins, logits: Array, edges: Constant | Array, batch: tuple[int, ...]) -> None:

@@ -1,4 +1,4 @@
-"""The blended generalized Pareto distribution over a binned body: a baseline without thresholds of its own."""
+"""The blended generalized Pareto distribution over a binned body: a baseline whose tail has no scale of its own."""
 
 import dataclasses
 import functools
@@ -12,6 +12,7 @@ from jaxtyping import Array, Bool, Float
 
 from sbp_jax.distributions.base import (
     Constant,
+    Name,
     broadcast_batch,
     compiled,
     leading,
@@ -23,45 +24,62 @@ from sbp_jax.distributions.bins import EdgesLike, batch_of, checked_bins, set_bi
 from sbp_jax.distributions.blending import checked_masses
 from sbp_jax.distributions.cells import Sums, cell_areas, quadrature_areas
 from sbp_jax.distributions.numerics import safe_log
-from sbp_jax.distributions.zone import Side
+from sbp_jax.distributions.spliced import term
+from sbp_jax.distributions.zone_density import DensitySide
+from sbp_jax.distributions.zone_published import PublishedSide
+from sbp_jax.errors import InputError
 
 Masses = ArrayLike | Sequence[float] | Constant
+_BLENDS = {"density": DensitySide, "published": PublishedSide}
 
 
 @register
 @dataclasses.dataclass(frozen=True, eq=False, init=False)
 class BlendedPareto(BinnedBody):
-    """Histogram that passes smoothly into a generalized Pareto law between two of its own quantiles on each side.
+    """Histogram that passes smoothly into a generalized Pareto tail between two of its own quantiles on each side.
 
     Upper side, with the histogram's density f_b and cdf F_b, inner and outer tail probabilities tau_a > tau_b, their
     quantiles a = F_b^-1(1 - tau_a) < b = F_b^-1(1 - tau_b), the generalized Pareto cdf G of shape xi whose location and
     scale make G(a) = F_b(a) and G(b) = F_b(b), its density g, and the Beta(5, 5) cdf w of (y - a) / (b - a):
 
-        y <= a       F(y) = F_b(y)                    f(y) = f_b(y)
-        a < y <= b   F(y) = F_b(y)^(1 - w) G(y)^w     f(y) = F ((1 - w) f_b / F_b + w g / G + w' (log G - log F_b))
-        y > b        F(y) = G(y)                      f(y) = g(y)
+        y <= a       f(y) = f_b(y)
+        a < y <= b   f(y) = (1 - w) f_b(y) + c w g(y)
+        y > b        f(y) = c g(y)
+        c = (tau_b + integral of w f_b over [a, b]) / (tau_b + integral of w g over [a, b])
 
-    The lower side is its mirror image: the same with survival functions, on the reflected axis. w and four derivatives
-    are flat at both ends, so that the density is continuous at a and at b; between them the bins' steps, times 1 - w,
-    remain. Source: Castro-Camilo, Huser and Rue (2022), Environmetrics 33, for the blend of two cdfs; Majumder and
-    Richards (2025), arXiv 2504.19994, for a generalized Pareto law over a network's own cdf.
+    The lower side is its mirror image: the same with survival functions, on the reflected axis. Only the shapes are
+    free. w and four derivatives are flat at both ends, so that the density is continuous at a and at b; between them
+    the bins' steps, times 1 - w, remain.
 
-    The published construction is not a distribution for every parameter. The last term of f is negative where
-    G < F_b, that is where the body's mass between a and b lies nearer to a than G's does, and F falls wherever
+    It is a distribution for every parameter: f is a sum of terms that are not negative, since 0 <= w <= 1 and c > 0;
+    and c is what makes the mass above a that of the body,
 
-        w' (log F_b - log G) > (1 - w) f_b / F_b + w g / G.
+        integral of (1 - w) f_b + c (integral of w g + tau_b) = integral of f_b + tau_b = tau_a.
 
-    It cannot where a and b lie in one bin and xi >= -1, nor wherever F_b <= G; it does for bins that are very uneven
-    between a and b. There `log_prob` is -inf with zero gradient, and so is `interval_log_prob` for an interval over
-    which F falls; cdf, moments and scores are those of F as defined, and quantiles are one of the crossings of F.
-    The positive part of f integrates to 1 + `negative_mass()`, which is 0 for a distribution; the authors' training
-    adds a multiple of the same integral to the loss. Measured on 4000 draws, 40 equal bins, xi = 0.1 and the default
-    masses: with logits from N(0, sigma^2) F falls somewhere in 0, 0.1, 7 and 43 % of the laws at sigma = 0.25, 0.5, 1
+    The tail beyond b has probability c tau_b (`tail_masses`), with c between tau_b / tau_a and tau_a / tau_b. A mixture
+    of densities whose weight depends on y is the dynamic mixture of Frigessi, Haug and Rue (2002), Extremes 5; theirs
+    is normalized as a whole, this one in its tail alone, so that the body stays what the bins say.
+
+    `blend="published"` is the blended generalized Pareto distribution of Castro-Camilo, Huser and Rue (2022),
+    Environmetrics 33, which Majumder and Richards (2025), arXiv 2504.19994, put over a network's own cdf. It blends
+    cdfs, with F = G beyond b and in the zone
+
+        F(y) = F_b(y)^(1 - w) G(y)^w     f(y) = F ((1 - w) f_b / F_b + w g / G + w' (log G - log F_b))
+
+    The last term is negative where G < F_b, that is where the body's mass between a and b lies nearer to a than G's
+    does, and F falls wherever w' (log F_b - log G) > (1 - w) f_b / F_b + w g / G. It cannot where a and b lie in one
+    bin and xi >= -1, nor wherever F_b <= G; it does for bins that are very uneven between a and b. There `log_prob` is
+    -inf with zero gradient, and so is `interval_log_prob` for an interval over which F falls, so that a network that
+    trains by it runs into infinite losses; cdf, moments and scores are those of F as defined, and quantiles are one of
+    the crossings of F. The positive part of f integrates to 1 + `negative_mass()`; the authors' training adds a
+    multiple of the same integral to the loss. Measured on 4000 draws, 40 equal bins, xi = 0.1 and the default masses:
+    with logits from N(0, sigma^2) F falls somewhere in 0, 0.1, 7 and 43 % of the distributions at sigma = 0.25, 0.5, 1
     and 2 (0, 0.1, 14 and 51 % with a Gaussian's log-density added), by 0.005 on average at sigma = 2.
 
-    Mean, variance, CRPS and twCRPS are closed forms in the body and beyond b; in the blending zone they are
-    Gauss-Legendre quadrature on each piece between edges, 12 nodes in float32 and 24 in float64. Measured against
-    50 digits, for xi in [-1, 1] and one to twelve pieces: below the rounding of the dtype (see the tests).
+    Mean, variance, CRPS and twCRPS are closed forms in the body and beyond b; in the zone they are Gauss-Legendre
+    quadrature on each piece between edges, 12 nodes in float32 and 24 in float64, and so is the integral of w g.
+    Measured against 50 digits, for xi in [-1, 1] and one to twelve pieces: below the rounding of the dtype (see the
+    tests).
 
     Args:
         logits: [..., K], of the bins' probabilities; they give the distribution its dtype.
@@ -70,10 +88,15 @@ class BlendedPareto(BinnedBody):
             the last edge. A shape beyond 40 / log(tau_a / tau_b) in float32 (320 in float64) in size counts as that
             number, with zero gradient: its tail is a step. The tail's scale is at least 4e-19 in float32 (6e-154 in
             float64) units of the outcome, so that its derivatives do not overflow.
-        lower_mass, upper_mass: tail probabilities (tau_b, tau_a) beyond the outer and the inner end of the blending
-            zone, numbers with 0 < tau_b < tau_a < 1/2, constants of the distribution. None: no tail on that side.
+        lower_mass, upper_mass: tail probabilities (tau_b, tau_a) of the body beyond the outer and the inner end of the
+            blending zone, numbers with 0 < tau_b < tau_a < 1/2, constants of the distribution. None: no tail there.
+        blend: "density" or "published".
     Raises:
-        InputError: shapes do not fit, edges not increasing, or a pair of masses that is none.
+        InputError: shapes do not fit, edges not increasing, a pair of masses that is none, or an unknown blend.
+    Example:
+        >>> d = BlendedPareto(jnp.zeros(40), np.linspace(-10.0, 10.0, 41), 0.1, 0.3)
+        >>> d.prob(-jnp.inf, jnp.inf)
+        Array(1., dtype=float32)
     """
 
     logits: Float[Array, "*batch bins"]
@@ -82,6 +105,7 @@ class BlendedPareto(BinnedBody):
     upper_shape: Float[Array, "*batch"] | None
     _lower_mass: Constant | None
     _upper_mass: Constant | None
+    blend: Name
 
     def __init__(
         self,
@@ -91,7 +115,10 @@ class BlendedPareto(BinnedBody):
         upper_shape: ArrayLike | None,
         lower_mass: Masses | None = (0.05, 0.2),
         upper_mass: Masses | None = (0.05, 0.2),
+        blend: str = "density",
     ) -> None:
+        if blend not in _BLENDS:
+            raise InputError(f"blend: expected one of {', '.join(_BLENDS)}, got {blend!r}")
         logits, edges = checked_bins(logits, edges)
         sides = {}
         for name, shape, mass in (("lower", lower_shape, lower_mass), ("upper", upper_shape, upper_mass)):
@@ -108,6 +135,7 @@ class BlendedPareto(BinnedBody):
             upper_shape=shapes.get("upper"),
             _lower_mass=sides["lower"][1] if "lower" in sides else None,
             _upper_mass=sides["upper"][1] if "upper" in sides else None,
+            blend=Name(blend),
         )
 
     @property
@@ -135,12 +163,23 @@ class BlendedPareto(BinnedBody):
         return b_l, a_l, a_u, b_u
 
     @compiled
-    def negative_mass(self) -> Float[Array, "..."]:
-        """Integral of the negative part of f, how far F falls in all, shape `batch_shape`: 0 for a distribution.
+    def tail_masses(self) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
+        """Return the probabilities beyond the outer ends of the zones, lower and upper, each of shape `batch_shape`.
 
-        Rises of the tail probability from one quadrature node to the next, added up; dips between two nodes (12 in
-        float32, 24 in float64 on each piece between edges) and below eight roundings are not seen. Differentiable: as
-        a penalty it keeps a network where the blend is a distribution.
+        c tau_b where densities are blended, tau_b where it is published, 0 on a side without tail.
+        """
+        masses = [jnp.zeros(self.batch_shape, self.dtype)] * 2
+        for side in self._sides:
+            masses[side.upper] = self._known(jnp.broadcast_to(jnp.asarray(side.mass, self.dtype), self.batch_shape))
+        return masses[0], masses[1]
+
+    @compiled
+    def negative_mass(self) -> Float[Array, "..."]:
+        """Return the integral of the negative part of f, how far F falls in all, shape `batch_shape`.
+
+        0 where densities are blended. Of the published blend: rises of the tail probability from one quadrature node to
+        the next, added up; dips between two nodes (12 in float32, 24 in float64 on each piece between edges) and below
+        eight roundings are not seen. Differentiable: as a penalty it keeps a network where the blend is a distribution.
         """
         total = jnp.zeros(self.batch_shape, self.dtype)
         for side in self._sides:
@@ -149,7 +188,7 @@ class BlendedPareto(BinnedBody):
 
     @compiled
     def log_prob(self, y: ArrayLike) -> Float[Array, "..."]:
-        """log f(y); -inf with zero gradient beyond a finite tail's end, and where F falls."""
+        """log f(y); -inf with zero gradient beyond a finite tail's end, and where the published F falls."""
         (y,) = self._outcomes(y)
         points, centre = self._points(y)
         value = self.body.log_prob(centre)
@@ -181,7 +220,8 @@ class BlendedPareto(BinnedBody):
     def interval_log_prob(self, low: ArrayLike, high: ArrayLike) -> Float[Array, "..."]:
         """log(F(high) - F(low)): the parts in the tails, the blending zones and the body, each without cancellation.
 
-        -inf with zero gradient for an interval without mass, or over which F falls; infinite ends are allowed.
+        -inf with zero gradient for an interval without mass, or over which the published F falls; infinite ends are
+        allowed.
         """
         low, high = self._outcomes(low, high)
         (_, start), (_, stop) = self._points(low), self._points(high)
@@ -200,24 +240,25 @@ class BlendedPareto(BinnedBody):
     def mean(self) -> Float[Array, "..."]:
         """Sum over the body's pieces, plus for each side, in outward coordinates, with T the tail probability:
 
-            a tau_a + integral of T over the zone + tau_b times the tail's mean excess
+            a tau_a + integral of T over the zone + tail mass times the tail's mean excess
 
         Infinite where a tail has xi >= 1; NaN, being undefined, where both have.
         """
         mass, middle, _ = self._pieces()
         total = jnp.sum(mass * middle, axis=-1)
         for side in self._sides:
-            outer, inner, _ = side.numbers
-            (a, _), whole = side.ends, jnp.full((1,) * len(self.batch_shape), jnp.inf, self.dtype)
-            zone = side.integral(lambda x, tail: tail, -whole, whole)
-            total = total + side.out(a * inner + zone + outer * side.tail.mean())
+            inner, a = side.numbers[1], side.ends[0]
+            endless = jnp.full((1,) * len(self.batch_shape), jnp.inf, self.dtype)
+            zone = side.integral(lambda x, tail: tail, -endless, endless)
+            excess = term(jnp.asarray(side.mass, self.dtype), side.tail.mean())
+            total = total + side.out(a * inner + zone + excess)
         return self._known(total)
 
     @compiled
     def variance(self) -> Float[Array, "..."]:
         """Second moment about the mean m, the sum over the body's pieces plus for each side, in outward coordinates:
 
-            (a - m)^2 tau_a + 2 integral of (x - m) T over the zone + tau_b (E z^2 + 2 (b - m) E z)
+            (a - m)^2 tau_a + 2 integral of (x - m) T over the zone + tail mass (E z^2 + 2 (b - m) E z)
 
         with z the tail's excess. Infinite where a tail has xi >= 1/2.
         """
@@ -228,10 +269,10 @@ class BlendedPareto(BinnedBody):
         mean = jnp.where(finite, self.mean(), 0.0)
         total = jnp.sum(mass * ((middle - mean[..., None]) ** 2 + length**2 / 12), axis=-1)
         for side in self._sides:
-            outer, inner, _ = side.numbers
-            (a, b), whole = side.ends, jnp.full((1,) * len(self.batch_shape), jnp.inf, self.dtype)
+            inner, outer = side.numbers[1], jnp.asarray(side.mass, self.dtype)
+            (a, b), endless = side.ends, jnp.full((1,) * len(self.batch_shape), jnp.inf, self.dtype)
             about = side.out(mean)
-            zone = side.integral(lambda x, tail, c=about: (x - c[..., None, None]) * tail, -whole, whole)
+            zone = side.integral(lambda x, tail, c=about: (x - c[..., None, None]) * tail, -endless, endless)
             first = jnp.where(finite, side.tail.mean(), 0.0)
             second = jnp.where(finite, side.tail.variance(), 0.0) + first**2
             total = total + (a - about) ** 2 * inner + 2 * zone + outer * (second + 2 * (b - about) * first)
@@ -298,7 +339,8 @@ class BlendedPareto(BinnedBody):
     def _sides(self):
         """The sides that have a tail."""
         sides = ((self.lower_shape, self._lower_mass, False), (self.upper_shape, self._upper_mass, True))
-        return [Side(self.body, xi, mass, upper) for xi, mass, upper in sides if xi is not None and mass is not None]
+        kind = _BLENDS[self.blend]
+        return [kind(self.body, xi, mass, upper) for xi, mass, upper in sides if xi is not None and mass is not None]
 
     def _points(self, y):
         """y from every side, and y moved to the inner end of the zone whose side it is on: the body's outcome."""

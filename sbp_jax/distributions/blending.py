@@ -1,4 +1,4 @@
-"""The blend of two laws over a zone: weights, ingredients and density, as functions of the place t in [0, 1].
+"""The blend of two distributions over a zone: weights and ingredients, as functions of the place t in [0, 1].
 
 Everything is written for the outward direction and the tail probability T that lies beyond a point, so that a lower
 side is the mirror image of an upper one.
@@ -20,7 +20,7 @@ from sbp_jax.errors import InputError
 
 
 def weight(t: Float[Array, "..."], s: Float[Array, "..."]) -> Float[Array, "..."]:
-    """Cdf of the Beta(5, 5) law at t in [0, 1], s = 1 - t: a sum of positive terms, accurate where either is small.
+    """Cdf of Beta(5, 5) at t in [0, 1], s = 1 - t: a sum of positive terms, accurate where either is small.
 
     t^5 (126 s^4 + 84 t s^3 + 36 t^2 s^2 + 9 t^3 s + t^4) is the Bernstein form of the polynomial of degree 9; the
     complement 1 - w(t, s) is w(s, t).
@@ -30,7 +30,7 @@ def weight(t: Float[Array, "..."], s: Float[Array, "..."]) -> Float[Array, "..."
 
 
 def weight_slope(t: Float[Array, "..."], s: Float[Array, "..."]) -> Float[Array, "..."]:
-    """Density 630 t^4 s^4 of the Beta(5, 5) law: it and its first three derivatives vanish at both ends."""
+    """Density 630 t^4 s^4 of the Beta(5, 5) distribution: it and its first three derivatives vanish at both ends."""
     return 630 * (t * s) ** 2 * (t * s) ** 2
 
 
@@ -48,9 +48,9 @@ class Blend:
     t: Float[Array, "..."]  # from 0 at the inner end to 1 at the outer end
     s: Float[Array, "..."]  # 1 - t
     body: Float[Array, "..."]  # -log(1 - T) of the body
-    pareto: Float[Array, "..."]  # -log(1 - T) of the generalized Pareto law
-    survival: Float[Array, "..."]  # T of the generalized Pareto law
-    rate: Float[Array, "..."]  # slope in t of -log T of the generalized Pareto law
+    pareto: Float[Array, "..."]  # -log(1 - T) of the generalized Pareto distribution
+    survival: Float[Array, "..."]  # T of the generalized Pareto distribution
+    rate: Float[Array, "..."]  # slope in t of -log T of the generalized Pareto distribution
 
     @property
     def hazard(self) -> Float[Array, "..."]:
@@ -72,18 +72,14 @@ class Blend:
         return jnp.exp(-self.hazard) * (parts + weight_slope(self.t, self.s) * (self.body - self.pareto))
 
 
-def mixed(
-    numbers: tuple[float, float, float],
-    t: Float[Array, "..."],
-    s: Float[Array, "..."],
-    xi: Float[Array, "..."],
-    body_tail: Float[Array, "..."],
-) -> Blend:
-    """The blend at t, s = 1 - t, where the body's tail probability is `body_tail`; xi of the rank of t.
+def pareto(
+    numbers: tuple[float, float, float], t: Float[Array, "..."], s: Float[Array, "..."], xi: Float[Array, "..."]
+) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
+    """T of the generalized Pareto distribution through both ends, and the slope in t of -log T, at t, s = 1 - t.
 
-    `numbers` are outer and inner tail probability and rise = log(inner / outer). The generalized Pareto law through
-    both falls as inner exp(-rise r), r = log1p(t expm1(k)) / k with k = xi rise, whatever the zone's place and width.
-    Seen from the outer end k changes its sign: the nearer end keeps the digits.
+    `numbers` are outer and inner tail probability and rise = log(inner / outer); xi is of the rank of t. T falls as
+    inner exp(-rise r), r = log1p(t expm1(k)) / k with k = xi rise, whatever the zone's place and width. Seen from the
+    outer end k changes its sign: the nearer end keeps the digits.
     """
     outer, inner, rise = numbers
     near, k = t <= s, xi * rise
@@ -91,7 +87,19 @@ def mixed(
     slope = expm1_ratio(k, jnp.ones_like(k))
     u = slope * place
     survival = jnp.where(near, inner, outer) * jnp.exp(jnp.where(near, -rise, rise) * log1p_ratio(k, u))
-    return Blend(t, s, -jnp.log1p(-body_tail), -jnp.log1p(-survival), survival, rise * slope / (1 + k * u))
+    return survival, rise * slope / (1 + k * u)
+
+
+def mixed(
+    numbers: tuple[float, float, float],
+    t: Float[Array, "..."],
+    s: Float[Array, "..."],
+    xi: Float[Array, "..."],
+    body_tail: Float[Array, "..."],
+) -> Blend:
+    """The blend at t, s = 1 - t, where the body's tail probability is `body_tail`; the rest as for `pareto`."""
+    survival, rate = pareto(numbers, t, s, xi)
+    return Blend(t, s, -jnp.log1p(-body_tail), -jnp.log1p(-survival), survival, rate)
 
 
 @functools.cache
@@ -102,7 +110,7 @@ def unit_rule(count):
 
 
 def checked_masses(masses: ArrayLike | Sequence[float] | Constant, side: str, dtype: jnp.dtype) -> Constant:
-    """The pair (outer, inner) as a constant; InputError unless 0 < outer < inner < 1/2 in the law's dtype."""
+    """The pair (outer, inner) as a constant; InputError unless 0 < outer < inner < 1/2 in the distribution's dtype."""
     message = f"{side}_mass must be a pair of numbers (outer, inner) with 0 < outer < inner < 1/2"
     if isinstance(masses, Constant):
         pair = masses
@@ -116,3 +124,18 @@ def checked_masses(masses: ArrayLike | Sequence[float] | Constant, side: str, dt
     if not (0 < outer < inner < 0.5):
         raise InputError(f"{message}, got {np.asarray(pair).tolist()}")
     return pair
+
+
+@functools.cache
+def running_rule(count):
+    """Matrix [count, count] that takes values at the nodes of `unit_rule` to integrals from each node to 1.
+
+    Exact for polynomials of degree count - 1, through their Legendre coefficients: with P_m on [-1, 1], the integral of
+    P_m from x to 1 is (P_{m-1}(x) - P_{m+1}(x)) / (2 m + 1), and 1 - x for m = 0.
+    """
+    x, weights = np.polynomial.legendre.leggauss(count)
+    p = np.polynomial.legendre.legvander(x, count)
+    degrees = np.arange(1, count)
+    integrals = np.column_stack([1 - x, (p[:, :-2] - p[:, 2:]) / (2 * degrees + 1)])
+    coefficients = (2 * np.arange(count)[:, None] + 1) / 2 * weights * p[:, :count].T
+    return 0.5 * integrals @ coefficients

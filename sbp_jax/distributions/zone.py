@@ -1,8 +1,10 @@
-"""One side of the blended generalized Pareto law: from its body's inner quantile, through the blending zone, outwards.
+"""One side of the blended generalized Pareto distribution: from its body's inner quantile, through the zone, outwards.
 
-The outward coordinate x is y itself on the upper side and -y on the lower.
+The outward coordinate x is y itself on the upper side and -y on the lower. What both constructions share is here; how
+they blend in the zone is in `zone_published` and `zone_density`.
 """
 
+import abc
 import dataclasses
 import functools
 import math
@@ -14,9 +16,8 @@ from jaxtyping import Array, Bool, Float
 
 from sbp_jax.distributions.base import Constant, leading
 from sbp_jax.distributions.binned import Binned
-from sbp_jax.distributions.blending import Blend, mixed, unit_rule, weight, weight_gain
 from sbp_jax.distributions.histogram import pick, probabilities
-from sbp_jax.distributions.numerics import expm1_ratio, log1p_ratio, safe_log
+from sbp_jax.distributions.numerics import expm1_ratio, safe_log
 from sbp_jax.distributions.pareto import GeneralizedPareto
 
 # Gauss-Legendre nodes on each piece of the blending zone between two edges
@@ -28,18 +29,30 @@ _NODES_DEFAULT = 12
 class Point:
     """An outcome seen from one side: in the blending zone, beyond it, or neither.
 
-    `excess` over the outer end is 0 unless beyond. Outside the zone, `y` and `blend` are those of the zone's middle.
+    `excess` over the outer end is 0 unless beyond. Outside the zone, the outward coordinate `x` is the zone's middle.
     """
 
     inside: Bool[Array, "..."]
     beyond: Bool[Array, "..."]
     excess: Float[Array, "..."]
-    y: Float[Array, "..."]
-    blend: Blend
+    x: Float[Array, "..."]
 
 
 @dataclasses.dataclass(frozen=True)
-class Side:
+class Piece:
+    """The part of one bin inside the zone, seen from the inside out; each [...]."""
+
+    low: Float[Array, "..."]  # inner end, outward coordinate
+    high: Float[Array, "..."]
+    edge: Float[Array, "..."]  # outer edge of the bin
+    width: Float[Array, "..."]  # of the bin
+    p: Float[Array, "..."]  # probability of the bin
+    beyond: Float[Array, "..."]  # the body's tail probability at the outer edge
+    index: Array
+
+
+@dataclasses.dataclass(frozen=True)
+class Side(abc.ABC):
     """The upper or the lower side: the body, the tail's shape and the static tail probabilities (outer, inner)."""
 
     body: Binned
@@ -47,9 +60,42 @@ class Side:
     masses: Constant
     upper: bool
 
+    @property
+    @abc.abstractmethod
+    def mass(self) -> float | Float[Array, "..."]:
+        """Probability beyond the outer end, a number or of the batch's shape."""
+
+    @abc.abstractmethod
+    def zone_density(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
+        """-dT/dt at the outward coordinate x in the zone, t being the place between its ends from 0 to 1."""
+
+    @abc.abstractmethod
+    def zone_tail(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
+        """T at the outward coordinate x in the zone."""
+
+    @abc.abstractmethod
+    def zone_interval(
+        self, x: Float[Array, "..."], stop: Float[Array, "..."]
+    ) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
+        """log |T(x) - T(stop)| and the sign of the difference, x <= stop in the zone."""
+
+    @abc.abstractmethod
+    def nodes(
+        self, low: Float[Array, "..."], high: Float[Array, "..."]
+    ) -> tuple[Float[Array, "..."], Float[Array, "..."], Float[Array, "..."], Bool[Array, "..."]]:
+        """Nodes [..., K, n] of the pieces between low and high: x, T, weight times length, and which are in use."""
+
+    @abc.abstractmethod
+    def tails_at_edges(self, ndim: int) -> Float[Array, "... bins"]:
+        """T at the outer edge of each bin from the inside out, [..., K]; anything where that is not in the zone."""
+
+    @abc.abstractmethod
+    def tail_in(self, piece: Piece, x: Float[Array, "..."]) -> Float[Array, "..."]:
+        """T at the outward coordinate x in a piece, at a lower price than `zone_tail`; without gradient."""
+
     @functools.cached_property
     def numbers(self) -> tuple[float, float, float]:
-        """Outer and inner tail probability as the law's dtype holds them, and the logarithm of inner over outer."""
+        """Outer and inner tail probability as the dtype holds them, and the logarithm of inner over outer."""
         outer, inner = (float(m) for m in np.asarray(self.masses).astype(self.body.dtype))
         return outer, inner, math.log(inner / outer)
 
@@ -81,7 +127,10 @@ class Side:
 
     @functools.cached_property
     def tail(self) -> GeneralizedPareto:
-        """The law of the excess over the outer end: S_G through both ends makes its scale (b - a) xi / (1 - r^-xi)."""
+        """The distribution of the excess over the outer end: S_G through both ends makes its scale
+
+        (b - a) xi / (1 - r^-xi).
+        """
         xi = self.shape
         scale = self.width / expm1_ratio(-xi, jnp.full_like(xi, self.numbers[2]))
         # derivatives divide by its square, which must not underflow
@@ -94,75 +143,52 @@ class Side:
         x = self.out(y)
         inside, beyond = (x > a) & (x <= b), x > b
         safe = jnp.where(inside, x, a + 0.5 * (b - a))
-        excess = jnp.where(beyond, jnp.where(beyond, x, b) - b, 0.0)
-        return Point(inside, beyond, excess, self.out(safe), self._blend(safe))
+        return Point(inside, beyond, jnp.where(beyond, jnp.where(beyond, x, b) - b, 0.0), safe)
 
     def log_prob(self, point: Point) -> Float[Array, "..."]:
-        """log-density in the zone and beyond it; in the zone -inf with zero gradient where the blend rises."""
-        log_width = jnp.log(leading(self.width, point.y.ndim))
-        density = point.blend.density(jnp.exp(self.body.clamped_log_prob(point.y) + log_width))
+        """log-density in the zone and beyond it; in the zone -inf with zero gradient where T rises."""
+        log_width = jnp.log(leading(self.width, point.x.ndim))
+        density = self.zone_density(point.x)
         zone = jnp.where(density > 0, safe_log(density) - log_width, -jnp.inf)
-        return jnp.where(point.beyond, math.log(self.numbers[0]) + self.tail.log_prob(point.excess), zone)
+        return jnp.where(point.beyond, self._log_mass(point.x.ndim) + self.tail.log_prob(point.excess), zone)
 
     def tail_probability(self, point: Point) -> Float[Array, "..."]:
         """T in the zone and beyond it."""
-        beyond = self.numbers[0] * self.tail.survival_function(point.excess)
-        return jnp.where(point.beyond, beyond, point.blend.tail)
+        beyond = self._mass(point.x.ndim) * self.tail.survival_function(point.excess)
+        return jnp.where(point.beyond, beyond, self.zone_tail(point.x))
 
     def log_tail_probability(self, point: Point) -> Float[Array, "..."]:
         """log T in the zone and beyond it."""
-        beyond = math.log(self.numbers[0]) + self.tail.log_survival_function(point.excess)
-        return jnp.where(point.beyond, beyond, safe_log(point.blend.tail))
+        beyond = self._log_mass(point.x.ndim) + self.tail.log_survival_function(point.excess)
+        return jnp.where(point.beyond, beyond, safe_log(self.zone_tail(point.x)))
 
     def log_complement(self, point: Point) -> Float[Array, "..."]:
         """log(1 - T) in the zone and beyond it."""
-        beyond = jnp.log1p(-self.numbers[0] * self.tail.survival_function(point.excess))
-        return jnp.where(point.beyond, beyond, -point.blend.hazard)
+        return jnp.log1p(-self.tail_probability(point))
 
     def interval(
         self, near: Float[Array, "..."], far: Float[Array, "..."]
     ) -> tuple[tuple[Float[Array, "..."], Float[Array, "..."]], Float[Array, "..."]]:
-        """Probability of the part in the zone as (log of its size, sign), and log of that beyond; far outside near.
-
-        With H = -log(1 - T), T(near) - T(far) = exp(-H_far) (1 - exp(-d)) and
-
-            d = H_near - H_far = (1 - w_near) dh_b + w_near dh_G + dw (h_b - h_G at far)
-
-        where dh_b comes from the body's interval probability, dh_G from threshold stability and dw from quadrature of
-        w', so that no term is a difference of nearly equal numbers.
-        """
+        """Probability of the part in the zone as (log of its size, sign), and log of that beyond; far outside near."""
         a, b = (leading(e, near.ndim) for e in self.ends)
-        width = leading(self.width, near.ndim)
         x, stop = self.out(near), self.out(far)
-        outer, _, rise = self.numbers
-        log_beyond = math.log(outer) + self.tail.interval_log_prob(
+        log_beyond = self._log_mass(near.ndim) + self.tail.interval_log_prob(
             self._snapped(jnp.where(x > b, x - jnp.where(x > b, b, 0.0), 0.0)),
             jnp.where(stop > b, stop - jnp.where(stop > b, b, 0.0), 0.0),
         )
         x, stop = jnp.where(x > a, x, a), jnp.where(stop < b, stop, b)
         some = x < stop
-        x, stop = jnp.where(some, x, a), jnp.where(some, stop, b)
-        p, q = self._blend(x), self._blend(stop)
-        low, high = (self.out(x), self.out(stop)) if self.upper else (self.out(stop), self.out(x))
-        body = jnp.log1p(jnp.exp(self.body.interval_log_prob(low, high) + p.body))
-        step = (stop - x) / width
-        # by threshold stability, from the end where the law is flatter: there 1 + k u keeps its digits
-        k = leading(self.shape, near.ndim) * rise
-        ahead = log1p_ratio(jnp.where(k < 0, -k, k), step * jnp.where(k < 0, q.rate, p.rate) / rise)
-        pareto = jnp.log1p(-p.survival * jnp.expm1(-rise * ahead) * jnp.exp(p.pareto))
-        gain = weight_gain(p.t, p.s, step) * (q.body - q.pareto)
-        drop = weight(p.s, p.t) * body + weight(p.t, p.s) * pareto + gain
-        size = safe_log(jnp.abs(jnp.expm1(-drop))) - q.hazard
-        return (jnp.where(some, size, -jnp.inf), jnp.sign(drop)), log_beyond
+        size, sign = self.zone_interval(jnp.where(some, x, a), jnp.where(some, stop, b))
+        return (jnp.where(some, size, -jnp.inf), sign), log_beyond
 
     def quantile(self, mass: Float[Array, "..."]) -> Float[Array, "..."]:
         """Outward coordinate with tail probability `mass` at most inner: closed form beyond the zone, bisection in it.
 
         The piece between two edges is found first, from the inner end: its T is smooth and costs the same for any
         number of bins. Halving it to machine precision cannot fail. The gradient is that of the implicit function;
-        zero where the blend does not fall.
+        zero where T does not fall.
         """
-        outer, inner, _ = self.numbers
+        inner, outer = self.numbers[1], self._mass(mass.ndim)
         a, b = (leading(e, mass.ndim) for e in self.ends)
         in_tail, in_zone = mass < outer, (mass >= outer) & (mass < inner)
         hazard = -safe_log(jnp.where(in_tail, mass, outer) / outer)
@@ -171,11 +197,10 @@ class Side:
         excess = jnp.where(overflows, jnp.inf, self.tail.excess_at(jnp.where(overflows, 0.0, hazard)))
         target = jnp.where(in_zone, mass, 0.5 * (outer + inner))
         x = jax.lax.stop_gradient(self._bisect(jax.lax.stop_gradient(target)))
-        blend, width = self._blend(x), leading(self.width, mass.ndim)
-        slope = blend.density(jnp.exp(self.body.clamped_log_prob(self.out(x)) + jnp.log(width)))
-        slope = jax.lax.stop_gradient(slope)
+        width = leading(self.width, mass.ndim)
+        slope = jax.lax.stop_gradient(self.zone_density(x))
         solid = slope > float(jnp.finfo(mass.dtype).eps) * inner
-        shortfall = blend.tail - target
+        shortfall = self.zone_tail(x) - target
         moved = jnp.where(solid, shortfall - jax.lax.stop_gradient(shortfall), 0.0) / jnp.where(solid, slope, 1.0)
         zone = x + jax.lax.stop_gradient(width) * moved
         return jnp.where(in_tail, b + excess, jnp.where(in_zone, zone, a))
@@ -183,7 +208,7 @@ class Side:
     def squared_area(self, low: Float[Array, "..."], high: Float[Array, "..."], of_tail: bool) -> Float[Array, "..."]:
         """Integral of T^2 or, else, of (1 - T)^2 over [low, high] in the zone and beyond it; infinite ends allowed."""
         near, far = (low, high) if self.upper else (-high, -low)
-        b, outer = leading(self.ends[1], low.ndim), self.numbers[0]
+        b, outer = leading(self.ends[1], low.ndim), self._mass(low.ndim)
         start, stop = (jnp.where(e > b, jnp.where(e > b, e, b) - b, 0.0) for e in (near, far))
         if of_tail:
             # an infinite area has no gradient: its shape is replaced before the mathematics
@@ -233,36 +258,15 @@ class Side:
 
         Gauss-Legendre quadrature on each piece between two edges: 12 nodes in float32, 24 in float64.
         """
-        x, tail, step, touched = self._nodes(low, high)
+        x, tail, step, touched = self.nodes(low, high)
         return jnp.sum(jnp.where(touched, step * jnp.where(touched, function(x, tail), 0.0), 0.0), axis=(-2, -1))
-
-    def _snapped(self, z):
-        """An excess, and infinity within rounding of the tail's end: what remains there has a scale of no digits."""
-        xi, beta = leading(self.shape, z.ndim), leading(self.tail.scale, z.ndim)
-        return jnp.where(xi * z < (8 * float(jnp.finfo(z.dtype).eps) - 1) * beta, jnp.inf, z)
 
     def rises(self) -> Float[Array, "..."]:
         """Sum of the rises of T, which should only fall, from node to node of the quadrature; shape of the batch."""
-        rank = len(self.body.batch_shape)
-        outer, inner, _ = self.numbers
-        whole = jnp.full((1,) * rank, jnp.inf, self.body.dtype)
-        _, tail, _, touched = self._nodes(-whole, whole)
-        before = self._edges(rank)[0][..., 1:, None] <= leading(self.ends[0], rank)[..., None, None]
-        tail = jnp.where(touched, tail, jnp.where(before, inner, outer))
-        tail = tail.reshape(*tail.shape[:-2], -1)
-        ends = [jnp.full((*tail.shape[:-1], 1), m, tail.dtype) for m in (inner, outer)]
-        rise = jnp.diff(jnp.concatenate([ends[0], tail, ends[1]], axis=-1), axis=-1)
-        return jnp.sum(jnp.where(rise > 8 * float(jnp.finfo(tail.dtype).eps) * inner, rise, 0.0), axis=-1)
+        return jnp.zeros(self.body.batch_shape, self.body.dtype)
 
-    def _blend(self, x):
-        """The blend at the outward coordinate x, which lies in the zone, its ends included."""
-        a, b = (leading(e, x.ndim) for e in self.ends)
-        width, y = leading(self.width, x.ndim), self.out(x)
-        body_tail = self.body.survival_function(y) if self.upper else self.body.cdf(y)
-        return mixed(self.numbers, (x - a) / width, (b - x) / width, leading(self.shape, x.ndim), body_tail)
-
-    def _edges(self, ndim):
-        """The bins from the inside out: edges [..., K + 1], widths and probabilities [..., K], T at outer edges."""
+    def edges_outwards(self, ndim: int) -> tuple[Array, Array, Array, Array]:
+        """The bins from the inside out: edges [..., K + 1], widths and probabilities [..., K], T_b at outer edges."""
         edges, widths = self.body._bin_edges(ndim)
         p = probabilities(leading(self.body.logits, ndim, 1))
         if not self.upper:
@@ -270,53 +274,64 @@ class Side:
         above = jnp.cumsum(p[..., ::-1], axis=-1)[..., ::-1]
         return edges, widths, p, jnp.concatenate([above[..., 1:], jnp.zeros_like(above[..., :1])], axis=-1)
 
-    def _nodes(self, low, high):
-        """Nodes [..., K, n] of the pieces between low and high: x, T, weight times length, and which are in use."""
+    def pieces(
+        self, low: Float[Array, "..."], high: Float[Array, "..."]
+    ) -> tuple[Float[Array, "..."], Float[Array, "..."], Bool[Array, "..."]]:
+        """Start and stop of the part of each bin between low and high in the zone, [..., K], and where there is one."""
         a, b = (leading(e, low.ndim)[..., None] for e in self.ends)
         low, high = low[..., None], high[..., None]
         low, high = jnp.where(low > a, low, a), jnp.where(high < b, high, b)
-        edges, widths, p, beyond = self._edges(low.ndim - 1)
+        edges = self.edges_outwards(low.ndim - 1)[0]
         inner, outer = edges[..., :-1], edges[..., 1:]
         start, stop = jnp.where(inner > low, inner, low), jnp.where(outer < high, outer, high)
         touched = start < stop
-        start, stop = jnp.where(touched, start, a), jnp.where(touched, stop, b)
-        nodes, weights = (v.astype(low.dtype) for v in unit_rule(_NODES.get(low.dtype, _NODES_DEFAULT)))
-        nodes, weights = leading(nodes, low.ndim, 1), leading(weights, low.ndim, 1)
-        length = (stop - start)[..., None]
-        x, rest = start[..., None] + length * nodes, (outer - stop)[..., None] + length * (1 - nodes)
-        body_tail = beyond[..., None] + p[..., None] * rest / widths[..., None]
-        used = touched[..., None] & jnp.ones_like(x, bool)
-        a, b, width = a[..., None], b[..., None], leading(self.width, low.ndim - 1)[..., None, None]
-        t, s = (jnp.where(used, v / width, 0.5) for v in (x - a, b - x))
-        xi = leading(self.shape, low.ndim - 1)[..., None, None]
-        return x, mixed(self.numbers, t, s, xi, jnp.where(used, body_tail, 0.25)).tail, length * weights, used
+        return jnp.where(touched, start, a), jnp.where(touched, stop, b), touched
+
+    def place(self, x: Float[Array, "..."], extra: int = 0) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
+        """t and 1 - t of the outward coordinate x, which has `extra` axes behind those of the batch."""
+        ndim = x.ndim - extra
+        a, b, width = (
+            leading(v, ndim).reshape(leading(v, ndim).shape + (1,) * extra) for v in (*self.ends, self.width)
+        )
+        return (x - a) / width, (b - x) / width
+
+    def _mass(self, ndim):
+        return self.mass if isinstance(self.mass, float) else leading(self.mass, ndim)
+
+    def _log_mass(self, ndim):
+        mass = self._mass(ndim)
+        return math.log(mass) if isinstance(mass, float) else jnp.log(mass)
+
+    def _snapped(self, z):
+        """An excess, and infinity within rounding of the tail's end: what remains there has a scale of no digits."""
+        xi, beta = leading(self.shape, z.ndim), leading(self.tail.scale, z.ndim)
+        return jnp.where(xi * z < (8 * float(jnp.finfo(z.dtype).eps) - 1) * beta, jnp.inf, z)
 
     def _bisect(self, target):
         """Where T crosses `target` in (outer, inner), in the first piece from the inside whose outer end is below."""
         a, b = (leading(e, target.ndim) for e in self.ends)
-        width, xi = leading(self.width, target.ndim), leading(self.shape, target.ndim)
-        edges, widths, p, beyond = self._edges(target.ndim)
+        edges, widths, p, beyond = self.edges_outwards(target.ndim)
         inner, outer = edges[..., :-1], edges[..., 1:]
         within = (outer > a[..., None]) & (outer < b[..., None])
-        t, s = ((outer - a[..., None]) / width[..., None], (b[..., None] - outer) / width[..., None])
-        t, s = jnp.where(within, t, 0.5), jnp.where(within, s, 0.5)
-        tail = mixed(self.numbers, t, s, xi[..., None], jnp.where(within, beyond, 0.25)).tail
-        below = jnp.where(within, tail <= target[..., None], outer >= b[..., None])
+        below = jnp.where(within, self.tails_at_edges(target.ndim) <= target[..., None], outer >= b[..., None])
         index = jnp.argmax(below, axis=-1).astype(jnp.int32)
         inner, outer, p, widths, beyond = (
             pick(jnp.broadcast_to(v, below.shape), index) for v in (inner, outer, p, widths, beyond)
         )
         low, high = jnp.where(inner > a, inner, a), jnp.where(outer < b, outer, b)
+        low, high = jnp.broadcast_arrays(low, high)
+        piece = Piece(low, high, outer, widths, p, beyond, index)
 
         def halve(_, bracket):
             low, high = bracket
             x = 0.5 * (low + high)
-            above = (
-                mixed(self.numbers, (x - a) / width, (b - x) / width, xi, beyond + p * ((outer - x) / widths)).tail
-                > target
-            )
+            above = self.tail_in(piece, x) > target
             return jnp.where(above, x, low), jnp.where(above, high, x)
 
-        low, high = jnp.broadcast_arrays(low, high)
         low, high = jax.lax.fori_loop(0, jnp.finfo(target.dtype).nmant + 4, halve, (low, high))
         return 0.5 * (low + high)
+
+
+def nodes_per_piece(dtype: jnp.dtype) -> int:
+    """Number of Gauss-Legendre nodes on a piece."""
+    return _NODES.get(jnp.dtype(dtype), _NODES_DEFAULT)

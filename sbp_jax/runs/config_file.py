@@ -1,7 +1,7 @@
 """A run's config.json, written and read: of every format so far; and how fast each epoch was.
 
 A configuration read from an older file means what the code of its time did: `ADDED` has that value for each field which
-came later, `CHANGED` the fields whose absence no value stands for.
+came later, `CHANGED` the fields whose absence no value stands for, `RENAMED` the values that mean something else now.
 """
 
 import dataclasses
@@ -20,7 +20,7 @@ from sbp_jax.training.stored import DamagedError, read_json
 
 CONFIG = "config.json"  # in a run's folder
 _BYTES = 2**20  # of it, at most
-FORMAT = 4  # of config.json; files without a number are of format 0. Raise it with every field that a config gains
+FORMAT = 5  # of config.json; files without a number are of format 0. Raise it with every new field or renamed value
 # format -> field that came with it -> what code of all formats before did
 ADDED: dict[int, dict[str, Any]] = {
     1: {
@@ -47,11 +47,17 @@ ADDED: dict[int, dict[str, Any]] = {
         "data.fold_by": "game",
     },
     4: {},
+    5: {},
+}
+# format -> field -> value of all formats before -> what it is called since
+RENAMED: dict[int, dict[str, dict[str, str]]] = {
+    5: {"head.kind": {"blended_pareto": "blended_pareto_published"}},
 }
 # the same for fields that no value makes what it was
 CHANGED: dict[int, dict[str, str]] = {
     1: {"head.support": "the tails made no room for the whole field then, now they do; train it again"},
 }
+_FIRST_KINDS = {"blended_pareto": "blended_pareto_density", "blended_pareto_published": "blended_pareto"}
 EXACT_BY_CELLS = 4  # since this format `exact` averages a density that jumps over cells; before it was `pointwise`
 
 
@@ -180,16 +186,22 @@ def completed(values: Any, number: int) -> dict[str, dict[str, Any]]:
     jumps = found["head.kind"] == "sbp" and found["head.parameterization"] != "continuous"
     if number < EXACT_BY_CELLS and jumps and found["training.objective"] == "exact":
         found["training.objective"] = "pointwise"
+    for renamed in (part for of, part in RENAMED.items() if of > number):
+        for field, names in renamed.items():
+            if isinstance(found[field], str):
+                found[field] = names.get(found[field], found[field])
     return {section: {name: found[f"{section}.{name}"] for name in names} for section, names in known.items()}
 
 
 def identity(config: Config) -> dict[str, Any]:
     """Return the values that name a configuration's folder, in the words of the first version: folders keep names.
 
-    A loss has the name that it had then: `pointwise` was `exact`, and `exact` of a density that jumps has a new one.
+    A loss has the name that it had then: `pointwise` was `exact`, and `exact` of a density that jumps has a new one. So
+    has a head: `blended_pareto_published` was `blended_pareto`.
     """
     values = dataclasses.asdict(config)
-    training = values["training"]
+    training, head = values["training"], values["head"]
+    head["kind"] = _FIRST_KINDS.get(head["kind"], head["kind"])
     if training["objective"] == "pointwise":
         training["objective"] = "exact"
     elif training["objective"] == "exact" and density_jumps(config.head):

@@ -41,8 +41,8 @@ from sbp_jax.training.stop import Stop
 
 def run_folder(root: Path, config: Config, fingerprint: str) -> Path:
     """The folder of a run: the same configuration on the same plays has the same one."""
-    kind = config.head.kind.rpartition(":")[2]
-    return root / f"{kind}-{short_digest(identity(config), fingerprint)}"
+    values = identity(config)
+    return root / f"{values['head']['kind'].rpartition(':')[2]}-{short_digest(values, fingerprint)}"
 
 
 def train(

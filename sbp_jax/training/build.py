@@ -60,9 +60,10 @@ def make_head(config: HeadConfig) -> Any:
             if not config.support[0] < edges[1] < edges[-2] < config.support[1]:
                 raise InputError(f"head.support: expected more than the bins' range, got {config.support}")
             return BinnedHead((config.support[0], *edges[1:-1], config.support[1]))
-        case "blended_pareto":
+        case "blended_pareto" | "blended_pareto_published":
             lower, upper = (None if mass == 0 else (mass, min(4 * mass, 0.45)) for mass in config.tail_mass)
-            return BlendedParetoHead(tuple(edges), lower, upper, above_zero)
+            blend = "published" if config.kind.endswith("_published") else "density"
+            return BlendedParetoHead(tuple(edges), lower, upper, above_zero, blend)
         case "sbp":
             return SplicedBinnedParetoHead(
                 edges=tuple(edges),

@@ -29,6 +29,7 @@ CASES = {
 OUTCOMES = [-9.0, -4.2, -3.9, -3.0, -2.5, -1.4, -1.0, 0.1, 1.5, 1.9, 2.5, 3.0, 3.3, 4.2, 5.0, 5.1, 11.0]
 PROBABILITIES = [1e-6, 0.0005, 0.03, 0.06, 0.17, 0.3, 0.63, 0.81, 0.87, 0.97, 0.995]
 INTERVALS = [(-9, -8), (-3.5, -3.25), (-3.5, -3.4990234375), (-5, 5), (2, 2.0625), (1.25, 3.25), (4, np.inf), (2, 1)]
+BLENDS = ("density", "published")
 METHODS = ("log_prob", "cdf", "survival_function", "log_cdf", "log_survival_function")
 
 
@@ -39,7 +40,7 @@ def oracle_of(law, edges):
         for m in (law.lower_mass, law.upper_mass)
     ]
     shapes = [mp.mpf(0) if xi is None else exact(xi) for xi in (law.lower_shape, law.upper_shape)]
-    return Blended([exact(v) for v in law.logits], [exact(e) for e in edges], *shapes, *masses)
+    return Blended([exact(v) for v in law.logits], [exact(e) for e in edges], *shapes, *masses, blend=str(law.blend))
 
 
 def log(p):
@@ -71,22 +72,30 @@ def evaluate(law, y, q, low, high):
         "variance": law.variance(),
         "thresholds": law.thresholds(),
         "negative": law.negative_mass(),
+        "tail masses": law.tail_masses(),
     }
 
 
 @pytest.mark.parametrize(
-    ("case", "x64"),
+    ("case", "blend", "x64"),
     [
         # as many programs of half a minute: one of them is held at every change
-        pytest.param(case, x64, id=f"{case}-{dtype}", marks=pytest.mark.slow if x64 or CASES[case][4] else ())
+        pytest.param(
+            case,
+            blend,
+            x64,
+            id=f"{case}-{blend}-{dtype}",
+            marks=pytest.mark.slow if x64 or CASES[case][4] or blend == "published" else (),
+        )
         for case in CASES
+        for blend in BLENDS
         for x64, dtype in ((False, "float32"), (True, "float64"))
     ],
 )
-def test_values(case, x64):
+def test_values(case, blend, x64):
     with jax.enable_x64(x64):
         logits, edges, *rest = CASES[case]
-        law = BlendedPareto(jnp.asarray(logits), edges, *rest)
+        law = BlendedPareto(jnp.asarray(logits), edges, *rest, blend)
         oracle, bound = oracle_of(law, edges), VALUE[x64]
         y, q = jnp.asarray(OUTCOMES), jnp.asarray(PROBABILITIES)
         low, high = jnp.asarray(np.array(INTERVALS).T)
@@ -94,6 +103,8 @@ def test_values(case, x64):
         assert got["negative"] == 0
         for a, b in zip(got["thresholds"], oracle.thresholds(), strict=True):
             assert close(a, b, bound)
+        for mass, side in zip(got["tail masses"], (oracle.down, oracle.up), strict=True):
+            assert close(mass, side.mass if side else 0, bound)
         functions = {
             "log_prob": oracle.log_prob,
             "cdf": oracle.cdf,
@@ -135,15 +146,16 @@ def test_weights_keep_digits_at_both_ends(x64):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("x64", X64)
+@pytest.mark.parametrize("blend", BLENDS)
 @pytest.mark.parametrize("case", ["heavy and bounded", "exponential"])
-def test_derivatives(case, x64):
+def test_derivatives(case, blend, x64):
     """In the outcome, every logit and both shapes: density, tail probability, interval and quantile."""
     with jax.enable_x64(x64):
         logits, edges, xi_l, xi_u, *masses = CASES[case]
         arrays = tuple(jnp.asarray(a) for a in (logits, xi_l, xi_u))
 
         def law(arrays):
-            return BlendedPareto(arrays[0], edges, *arrays[1:], *masses)
+            return BlendedPareto(arrays[0], edges, *arrays[1:], *masses, blend)
 
         oracle = oracle_of(law(arrays), edges)
         methods = {
@@ -165,7 +177,7 @@ def test_derivatives(case, x64):
                             moved = [list(oracle.logits), [oracle.xi_l], [oracle.xi_u]]
                             moved[which][i] = x
                             moved = Blended(
-                                moved[0], oracle.edges, moved[1][0], moved[2][0], oracle.lower, oracle.upper
+                                moved[0], oracle.edges, moved[1][0], moved[2][0], oracle.lower, oracle.upper, blend
                             )
                             return f(moved, exact(at))
 
@@ -175,7 +187,7 @@ def test_derivatives(case, x64):
 
 def test_one_bin_is_a_distribution_for_every_shape_from_minus_one():
     shapes = jnp.concatenate([jnp.linspace(-1.0, 3.0, 41), jnp.array([-5.0])])
-    law = BlendedPareto(jnp.zeros((42, 1)), [0.0, 1.0], None, shapes)
+    law = BlendedPareto(jnp.zeros((42, 1)), [0.0, 1.0], None, shapes, blend="published")
     assert jnp.all(law.negative_mass()[:-1] == 0)
     assert law.negative_mass()[-1] > 1e-3
     y = jnp.linspace(0.81, 0.949, 200)[:, None]
@@ -231,5 +243,7 @@ def test_user_errors_name_the_argument():
         BlendedPareto(jnp.zeros((2, 3)), edges, np.zeros(3), 0.1)
     with pytest.raises(InputError, match="edges must have shape"):
         BlendedPareto(logits, edges[:-1], 0.1, 0.1)
+    with pytest.raises(InputError, match="blend: expected one of density, published, got 'cdf'"):
+        BlendedPareto(logits, edges, 0.1, 0.1, blend="cdf")
     with pytest.raises(InputError, match="lower_mass must be a pair of numbers"):
         jax.jit(lambda m: BlendedPareto(logits, edges, 0.1, 0.1, lower_mass=m).log_prob(1.0))(jnp.array([0.1, 0.2]))

@@ -7,7 +7,7 @@ import pytest
 import scipy.stats
 
 from sbp_jax.distributions import BlendedPareto
-from tests.distributions.test_blended import CASES, EDGES, LOGITS, MASSES, METHODS, VALUE, X64, close, oracle_of
+from tests.distributions.test_blended import BLENDS, CASES, EDGES, LOGITS, MASSES, METHODS, VALUE, X64, close, oracle_of
 from tests.oracles import exact, mp
 from tests.oracles_blended import Blended
 
@@ -38,7 +38,7 @@ def density_on(edges, logits, lower_shape, upper_shape, y):
 @jax.jit
 def places(edges, *parameters):
     law = BlendedPareto(parameters[0], edges, *parameters[1:], *MASSES)
-    return law.thresholds(), law.negative_mass()
+    return law.thresholds(), law.tail_masses(), law.negative_mass()
 
 
 @jax.jit
@@ -60,17 +60,20 @@ def test_total_mass_is_one(width, shapes):
     logits = 0.4 * np.random.default_rng(3).normal(size=40)
     with jax.enable_x64(True):
         parameters = [jnp.asarray(p) for p in (edges, logits, *shapes)]
-        ends, negative = places(*parameters)
+        ends, beyond, negative = places(*parameters)
         assert negative == 0
+        lower, upper = (float(mass) for mass in beyond)
+        assert 0.05**2 / 0.2 < lower < 0.2
+        assert 0.02**2 / 0.15 < upper < 0.15
         b_l, a_l, a_u, b_u = (float(t) for t in ends)
         knots = np.array(sorted({b_l, a_l, a_u, b_u, *(e for e in edges if b_l < e < b_u)}))
         total = composite(lambda y: density_on(*parameters, y), knots)
-        assert total == pytest.approx(0.93, abs=1e-9)
-        for sign, end, xi, mass, inner, zone in (
-            (-1, b_l, shapes[0], 0.05, 0.2, a_l - b_l),
-            (1, b_u, shapes[1], 0.02, 0.15, b_u - a_u),
+        assert total == pytest.approx(1 - lower - upper, abs=1e-9)
+        for sign, end, xi, mass, outer, inner, zone in (
+            (-1, b_l, shapes[0], lower, 0.05, 0.2, a_l - b_l),
+            (1, b_u, shapes[1], upper, 0.02, 0.15, b_u - a_u),
         ):
-            rise = np.log(inner / mass)
+            rise = np.log(inner / outer)
             beta = zone / (rise if xi == 0 else (1 - np.exp(-xi * rise)) / xi)
 
             def by_hazard(a, sign=sign, end=end, xi=xi, beta=beta):
@@ -82,7 +85,9 @@ def test_total_mass_is_one(width, shapes):
             total += share
         assert total == pytest.approx(1, abs=1e-9)
     single = [jnp.asarray(p, jnp.float32) for p in parameters]
-    assert composite(lambda y: density_on(*single, jnp.asarray(y, jnp.float32)), knots) == pytest.approx(0.93, abs=1e-6)
+    assert composite(lambda y: density_on(*single, jnp.asarray(y, jnp.float32)), knots) == pytest.approx(
+        1 - lower - upper, abs=1e-6
+    )
 
 
 def test_slope_of_the_cdf_is_the_density_which_is_continuous_at_the_ends_of_the_zones():
@@ -102,15 +107,17 @@ def test_slope_of_the_cdf_is_the_density_which_is_continuous_at_the_ends_of_the_
         np.testing.assert_allclose(falling, value, rtol=1e-12)
         step = 1e-9
         np.testing.assert_allclose(density(law, ends - step), density(law, ends + step), rtol=1e-7)
-        np.testing.assert_allclose(law.cdf(ends), [0.05, 0.2, 0.85, 0.98], rtol=1e-14)
+        lower, upper = law.tail_masses()
+        np.testing.assert_allclose(law.cdf(ends), [lower, 0.2, 0.85, 1 - upper], rtol=1e-14)
 
 
 @pytest.mark.parametrize("x64", X64)
 @pytest.mark.parametrize("case", CASES)
-def test_quantiles_invert(case, x64):
+@pytest.mark.parametrize("blend", BLENDS)
+def test_quantiles_invert(case, blend, x64):
     with jax.enable_x64(x64):
         logits, edges, *rest = CASES[case]
-        law = BlendedPareto(jnp.asarray(logits), edges, *rest)
+        law = BlendedPareto(jnp.asarray(logits), edges, *rest, blend)
         q = jnp.concatenate([jnp.logspace(-7, -0.4, 90), jnp.linspace(0.1, 0.97, 90)])
 
         back, tail, moved, icdf = quantiles_and_back(law, q)
@@ -183,8 +190,8 @@ SHAPES = [0.0, 1e-12, -1e-6, 1e-3, 0.3, -0.3, 0.95, 1.0, -1.0, -3.0, 30.0, -30.0
 UNEVEN = {"unit": np.arange(-3.0, 5.0), "narrow": np.array([-3.0, -2.0, -1.0, 0.0, 1e-6, 1.0, 1.0000001, 1e6])}
 
 
-def ugly(parameters):
-    return BlendedPareto(parameters["logits"], parameters["edges"], parameters["xi"], -parameters["xi"])
+def ugly(parameters, blend="density"):
+    return BlendedPareto(parameters["logits"], parameters["edges"], parameters["xi"], -parameters["xi"], blend=blend)
 
 
 @jax.jit
@@ -208,16 +215,17 @@ QUANTITIES = {
 }
 
 
-def per_row(quantity):
-    one = jax.value_and_grad(lambda p, *points: quantity(ugly(p), *points), (0, 1, 2))
+def per_row(quantity, blend):
+    one = jax.value_and_grad(lambda p, *points: quantity(ugly(p, blend), *points), (0, 1, 2))
     return jax.jit(jax.vmap(jax.vmap(one, (None, 0, 0, 0)), (AXES, 0, None, None)))
 
 
-ROWS = {name: per_row(quantity) for name, quantity in QUANTITIES.items()}
+ROWS = {blend: {name: per_row(quantity, blend) for name, quantity in QUANTITIES.items()} for blend in BLENDS}
 
 
+@pytest.mark.parametrize("blend", BLENDS)
 @pytest.mark.parametrize("edges", UNEVEN)
-def test_no_value_or_gradient_is_nan(edges):
+def test_no_value_or_gradient_is_nan(edges, blend):
     """Every method and its gradients in outcome, logits, edges and shapes, for every body, shape and point.
 
     Gradients are finite too for shapes up to 1; those beyond may overflow float32, as their laws do.
@@ -237,7 +245,7 @@ def test_no_value_or_gradient_is_nan(edges):
     y = jnp.concatenate([moving, middle, jnp.broadcast_to(fixed, (len(grid), len(fixed)))], axis=-1)
     q = jnp.linspace(0.0, 1.0, y.shape[-1]).at[1].set(1e-7)
     w = jnp.resize(jnp.array([0.0, 1e-3, 1.0, 1e6]), q.shape)
-    for name, rows in ROWS.items():
+    for name, rows in ROWS[blend].items():
         value, slopes = rows(parameters, y, q, w)
         assert faults(np.isnan(value), grid) == [], name
         for slope in jax.tree.leaves(slopes):
@@ -252,6 +260,33 @@ def faults(bad, grid):
     return [grid[i] for i in np.unique(np.nonzero(np.asarray(bad))[0])]
 
 
+@jax.jit
+def slopes_and_steps(law, y):
+    cdf = jnp.concatenate([law.cdf(y), 1 - law.survival_function(y[-1:])])
+    return jnp.diff(cdf[:-1]), law.log_prob(y), law.interval_log_prob(y[:-1], y[1:])
+
+
+@pytest.mark.parametrize("sigma", [1.0, 3.0, 30.0])
+def test_a_blend_of_densities_rises_for_every_body(sigma):
+    """Where the published one falls in half of the draws: F never does, and the outcomes in a zone stay possible."""
+    logits = sigma * np.random.default_rng(5).normal(size=(64, 40))
+    shapes = np.linspace(-0.9, 1.5, 64)
+    with jax.enable_x64(True):
+        dist = BlendedPareto(jnp.asarray(logits), np.linspace(-10.0, 10.0, 41), jnp.asarray(shapes), shapes[::-1])
+        published = BlendedPareto(
+            jnp.asarray(logits), np.linspace(-10.0, 10.0, 41), jnp.asarray(shapes), shapes[::-1], blend="published"
+        )
+        assert np.mean(published.negative_mass() > 0) > 0.05
+        assert jnp.all(dist.negative_mass() == 0)
+        b_l, _, _, b_u = dist.thresholds()
+        y = b_l + (b_u - b_l) * jnp.linspace(1e-9, 1 - 1e-9, 2001)[:, None]
+        steps, log_density, log_interval = slopes_and_steps(dist, y)
+        assert jnp.all(steps >= -1e-15)
+        assert jnp.all(jnp.isfinite(log_density) | (sigma == 30.0))
+        np.testing.assert_allclose(jnp.exp(log_interval), steps, atol=1e-14)
+        np.testing.assert_allclose(dist.prob(-jnp.inf, jnp.inf), 1, rtol=1e-13)
+
+
 # almost all of the mass between the ends of the upper zone lies at its inner end, then none for a while
 
 
@@ -264,7 +299,7 @@ def test_where_the_published_blend_is_no_distribution():
     with jax.enable_x64(True):
 
         def law(logits):
-            return BlendedPareto(logits, STEPS, None, jnp.asarray(0.1))
+            return BlendedPareto(logits, STEPS, None, jnp.asarray(0.1), blend="published")
 
         logits = jnp.asarray(STEEP)
         d = law(logits)

@@ -9,6 +9,8 @@ import pytest
 from sbp_jax.config import Config
 from sbp_jax.errors import InputError
 from sbp_jax.runs.config_file import ADDED, FORMAT, identity, metrics_of, read_saved
+from sbp_jax.runs.train import run_folder
+from sbp_jax.training.build import make_head
 
 pytestmark = pytest.mark.unoptimized
 
@@ -61,6 +63,18 @@ def test_a_new_field_has_a_format_and_what_code_before_it_did(tmp_path):
     newest = json.loads((CONFIGS / f"format{FORMAT}.json").read_text())["config"]
     now = dataclasses.asdict(Config())
     assert {section: set(part) for section, part in newest.items()} == {s: set(part) for s, part in now.items()}
+
+
+def test_a_blended_pareto_of_before_is_the_published_one(tmp_path):
+    """It blended cdfs; the name now stands for the blend of densities, in folders of its own."""
+    for number, kind in ((1, "blended_pareto_published"), (4, "blended_pareto_published"), (5, "blended_pareto")):
+        saved = read_saved(written(tmp_path, f"format{number}", change("head", "kind", "blended_pareto")))
+        assert saved.config.head.kind == kind
+        assert make_head(saved.config.head).blend == ("density" if number == 5 else "published")
+        assert (run_folder(tmp_path, saved.config, "").name.startswith("blended_pareto-")) == (number < 5)
+    assert read_saved(written(tmp_path, "format3", change("head", "kind", "binned"))).config.head.kind == "binned"
+    with pytest.raises(InputError, match=r"head\.kind"):
+        read_saved(written(tmp_path, "format3", change("head", "kind", ["blended_pareto"])))
 
 
 def change(section, name, value):

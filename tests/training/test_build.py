@@ -19,7 +19,7 @@ from tests.slow import marked
 pytestmark = pytest.mark.unoptimized
 
 KINDS = get_args(Kind)
-LONG = {"blended_pareto", "student_t", "two_tailed_hybrid_pareto"}  # to compile
+LONG = {"blended_pareto", "blended_pareto_published", "student_t", "two_tailed_hybrid_pareto"}  # to compile
 YARDS = jnp.asarray([-99.0, -10.0, 0.0, 7.0, 45.0, 60.0, 99.0])
 
 

@@ -225,14 +225,17 @@ class BlendedParetoHead:
         lower_mass, upper_mass: (outer, inner) tail probabilities between which a side blends (see `BlendedPareto`);
             None: the side has no tail.
         shape_bounds: (low, high) of the shapes, above -1.
+        blend: "density" or "published", as of `BlendedPareto`.
     Raises:
-        InputError: edges not finite and increasing, bad masses, or bounds not increasing or not above -1.
+        InputError: edges not finite and increasing, bad masses, bounds not increasing or not above -1, or an unknown
+            blend.
     """
 
     edges: tuple[float, ...]
     lower_mass: Masses | None
     upper_mass: Masses | None
     shape_bounds: tuple[float, float]
+    blend: str
 
     def __init__(
         self,
@@ -240,8 +243,10 @@ class BlendedParetoHead:
         lower_mass: Masses | None = (0.05, 0.2),
         upper_mass: Masses | None = (0.05, 0.2),
         shape_bounds: tuple[float, float] = (-0.5, 0.95),
+        blend: str = "density",
     ) -> None:
         object.__setattr__(self, "edges", checked_edges(edges))
+        object.__setattr__(self, "blend", blend)
         object.__setattr__(self, "lower_mass", lower_mass)
         object.__setattr__(self, "upper_mass", upper_mass)
         object.__setattr__(self, "shape_bounds", checked_bounds(shape_bounds))
@@ -258,7 +263,8 @@ class BlendedParetoHead:
         check_outputs(raw, self.num_outputs)
         bins = len(self.edges) - 1
         lower, upper = (bounded_shape(raw[..., k], self.shape_bounds) for k in (bins, bins + 1))
-        return BlendedPareto(raw[..., :bins], np.asarray(self.edges), lower, upper, self.lower_mass, self.upper_mass)
+        masses = self.lower_mass, self.upper_mass
+        return BlendedPareto(raw[..., :bins], np.asarray(self.edges), lower, upper, *masses, self.blend)
 
     def initial(self, y: np.ndarray) -> np.ndarray:
         """Raw outputs [K + 2]: the logs of bin counts plus 1/2, and `INITIAL_SHAPE` on both sides."""
