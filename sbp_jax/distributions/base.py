@@ -116,9 +116,12 @@ def register(cls: T) -> T:
     """Register a dataclass as a pytree whose children are its fields.
 
     Rebuilding bypasses the constructor: transformations put placeholders where the arrays were, and a constructor that
-    validates or converts would break on them.
+    validates or converts would break on them. Parameters that are known stay known inside a jit, so that they can be
+    checked there.
     """
     names = tuple(field.name for field in dataclasses.fields(cls))
+    if "__init__" in vars(cls):
+        cls.__init__ = _at_once(cls.__init__)
     if issubclass(cls, Distribution):
         cls.__repr__ = Distribution.__repr__  # not the dataclass's, which prints every number
 
@@ -136,6 +139,17 @@ def register(cls: T) -> T:
 
     register_pytree_with_keys(cls, flatten_with_keys, unflatten, flatten)
     return cls
+
+
+def _at_once(init: Callable) -> Callable:
+    """A constructor whose operations on known numbers are evaluated and not traced."""
+
+    @functools.wraps(init)
+    def call(self, *args, **kwargs):
+        with jax.ensure_compile_time_eval():
+            init(self, *args, **kwargs)
+
+    return call
 
 
 def compiled(method: M) -> M:

@@ -235,7 +235,7 @@ class Side(abc.ABC):
         p is T where this side lies `ahead` of near on the way to far, else 1 - T; near is finite, far may be infinite.
         """
         start, stop = self.out(near), self.out(far)
-        b, outer = leading(self.ends[1], near.ndim), self.numbers[0]
+        b, outer = leading(self.ends[1], near.ndim), self._mass(near.ndim)
         low, high = (start, stop) if ahead else (stop, start)
         sign = 1 if ahead else -1
         origin = start[..., None, None]

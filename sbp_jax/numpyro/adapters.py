@@ -1,7 +1,9 @@
 """The two adapters: outcomes on the line, and outcomes rounded to a lattice."""
 
+import dataclasses
 import math
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -11,13 +13,24 @@ from jax.typing import ArrayLike
 from jaxtyping import Array
 from numpyro.distributions import constraints
 
-from sbp_jax.distributions import Distribution, Normal, Quantized, StudentT
-from sbp_jax.distributions.base import is_traced
+from sbp_jax.distributions import (
+    Affine,
+    Binned,
+    BlendedPareto,
+    Distribution,
+    HybridPareto,
+    Normal,
+    Quantized,
+    StudentT,
+    TwoTailedHybridPareto,
+)
+from sbp_jax.distributions.base import Constant, is_traced
 from sbp_jax.errors import InputError
-from sbp_jax.numpyro.supports import Lattice, Span
+from sbp_jax.numpyro.supports import FixedSpan, Lattice, Span
 
-# Families whose support is the whole line whatever their parameters; that of any other may depend on them.
-_WHOLE_LINE = (Normal, StudentT)
+# Families whose support is the real line whatever their parameters; that of any other may depend on them.
+_REAL_LINE = (Normal, StudentT)
+_HYBRIDS = (HybridPareto, TwoTailedHybridPareto)
 _POSITIVE = {"df", "scale"}
 _PARAMETERS = {"law": constraints.dependent}
 _NAMES = list(_PARAMETERS)
@@ -30,14 +43,23 @@ class _Adapter(dist.Distribution):
     """
 
     arg_constraints = _PARAMETERS
-    pytree_data_fields = ("law",)
+    pytree_data_fields = ("law", "_named_support")
     _static = ("_validate_args",)
     law: Distribution
+    _named_support: constraints.Constraint | None = None
 
-    def __init__(self, law: Distribution, *, validate_args: bool | None = None) -> None:
+    def __init__(
+        self,
+        law: Distribution,
+        *,
+        support: constraints.Constraint | None = None,
+        validate_args: bool | None = None,
+    ) -> None:
         if not isinstance(law, Distribution):
             raise InputError(f"law must be a distribution of sbp_jax, got {type(law).__name__}")
-        self.law = law
+        if not isinstance(support, constraints.Constraint | None):
+            raise InputError(f"support must be a constraint of NumPyro or None, got {type(support).__name__}")
+        self.law, self._named_support = law, support
         super().__init__(law.batch_shape, (), validate_args=validate_args)
 
     @property
@@ -49,30 +71,25 @@ class _Adapter(dist.Distribution):
         return ()
 
     def validate_args(self, strict: bool = True) -> None:
-        """Reject NaN parameters and scales that are not positive; traced ones cannot be checked.
+        """Reject parameters that describe no distribution; traced ones cannot be checked.
 
         Raises:
-            InputError: a parameter known now is invalid.
+            InputError: a parameter known now is NaN or out of its range, or a published `BlendedPareto` falls.
             RuntimeError: `strict`, and a parameter is traced.
         """
-        for path, leaf in jax.tree.leaves_with_path(self.law):
-            if is_traced(leaf):
-                if strict:
-                    raise RuntimeError("Cannot validate arguments inside jitted code.")
-                continue
-            name = jax.tree_util.keystr(path, simple=True, separator=".")
-            if np.any(np.isnan(leaf)):
-                raise InputError(f"{name} of {type(self.law).__name__} must not be NaN")
-            if name.rpartition(".")[2] in _POSITIVE and not np.all(np.asarray(leaf) > 0):
-                raise InputError(f"{name} of {type(self.law).__name__} must be positive")
+        with jax.ensure_compile_time_eval():
+            if strict and any(is_traced(leaf) for leaf in jax.tree.leaves(self.law)):
+                raise RuntimeError("Cannot validate arguments inside jitted code.")
+            for name, owner in reversed(list(_with_inner(self.law))):  # the innermost says more
+                _check_parameters(owner, name, type(self.law).__name__)
 
     def tree_flatten(self) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-        return (self.law,), tuple(self.__dict__.get(name) for name in self._static)
+        return (self.law, self._named_support), tuple(self.__dict__.get(name) for name in self._static)
 
     @classmethod
     def tree_unflatten(cls, aux_data: tuple[Any, ...], params: tuple[Any, ...]) -> "_Adapter":
         self = cls.__new__(cls)
-        (self.law,) = params
+        self.law, self._named_support = params
         for name, value in zip(cls._static, aux_data, strict=True):
             if value is not None:
                 setattr(self, name, value)
@@ -81,14 +98,51 @@ class _Adapter(dist.Distribution):
     def _warn_outside(self, value: ArrayLike) -> None:
         # The warning only: NumPyro would also turn the score of a NaN outcome into -inf.
         if self._validate_args:
-            self._validate_sample(value)
+            with jax.ensure_compile_time_eval():  # outcomes and supports that are known inside a jit
+                self._validate_sample(value)
+
+
+def _with_inner(dist: Distribution, name: str = "") -> Iterator[tuple[str, Distribution]]:
+    """A distribution and those that its fields are, with the names of the fields that lead to them."""
+    yield name, dist
+    for field in dataclasses.fields(cast(Any, dist)):
+        value = getattr(dist, field.name)
+        for i, each in enumerate(value) if isinstance(value, tuple) else [(None, value)]:
+            if isinstance(each, Distribution):
+                index = "" if i is None else f"[{i}]"
+                yield from _with_inner(each, f"{name}{field.name.lstrip('_')}{index}.")
+
+
+def _check_parameters(dist: Distribution, prefix: str, kind: str) -> None:
+    """InputError for a parameter that is known and not one of a distribution."""
+    for field in dataclasses.fields(cast(Any, dist)):
+        name = field.name.lstrip("_")
+        for leaf in jax.tree.leaves(getattr(dist, field.name), is_leaf=lambda x: isinstance(x, Distribution)):
+            if isinstance(leaf, Distribution) or is_traced(leaf):
+                continue
+            values, line = np.asarray(leaf), f"{prefix}{name} of {kind} must"
+            if np.any(np.isnan(values)):
+                raise InputError(f"{line} not be NaN")
+            if name in _POSITIVE and not np.all(values > 0):
+                raise InputError(f"{line} be positive")
+            if isinstance(dist, _HYBRIDS) and name.endswith("shape") and not np.all(values > -1):
+                raise InputError(f"{line} be above -1")
+    missing = dist._missing()
+    if not is_traced(missing) and np.any(missing):
+        raise InputError(f"parameters of {kind} must be those of a distribution, got some that are out of range")
+    if isinstance(dist, BlendedPareto) and dist.blend == "published":
+        negative = dist.negative_mass()
+        if not is_traced(negative) and np.any(np.asarray(negative) > 0):
+            raise InputError(f"parameters of {kind} must be those of a distribution: its published cdf falls")
 
 
 class Continuous(_Adapter):
     """A NumPyro distribution with the density of `law`: univariate, one for each element of its batch.
 
-    Its support runs from `law.icdf(0)` to `law.icdf(1)`: an interval, a half-line or the whole line, element by
-    element, as the parameters have it. As a prior it is sampled through a bijection that covers all three.
+    Its support runs from `law.icdf(0)` to `law.icdf(1)`: an interval, a half-line or the real line, element by
+    element, as the parameters have it. As a prior it is sampled through a bijection that covers all three. Of `Normal`,
+    `StudentT`, `Binned` with constant edges and `Affine` of the first two it does not depend on parameters, so that
+    they can be components of NumPyro's mixtures; another distribution can where `support` names it.
 
     A law with atoms (`Censored`, `Mixture`, `Deterministic`) has its own `log_prob`: the logarithm of a probability at
     an atom, of a density elsewhere. Its dominating measure is Lebesgue's plus a count at the atoms, so that it is a
@@ -96,19 +150,28 @@ class Continuous(_Adapter):
 
     Args:
         law: any distribution of `sbp_jax.distributions`, batch shape [...].
+        support: a constraint that holds for every outcome of `law`, such as `constraints.real` for tails that have no
+            end; what `law` says if None. It is not checked, and changes no score.
         validate_args: check the parameters when built, and warn of outcomes outside the support; NumPyro's default
             if None. Neither changes a score: that is -inf outside the support, and NaN for a NaN outcome.
     Raises:
-        InputError: `law` is not a distribution, or (validating) a known parameter is NaN or a known scale not positive.
+        InputError: `law` is not a distribution or `support` no constraint, or (validating) parameters that are known
+            describe no distribution.
     """
 
     reparametrized_params = _NAMES
 
     @property
     def support(self) -> constraints.Constraint:
-        if isinstance(self.law, _WHOLE_LINE):
+        if self._named_support is not None:
+            return self._named_support
+        if _on_real_line(self.law):
             return constraints.real
-        return Span(*(jnp.broadcast_to(self.law.icdf(q), self.batch_shape) for q in (0.0, 1.0)))
+        if isinstance(self.law, Binned) and isinstance(self.law._edges, Constant):
+            edges = np.asarray(self.law.edges).astype(self.law.dtype)
+            return FixedSpan(float(edges[0]), float(edges[-1]))
+        with jax.ensure_compile_time_eval():
+            return Span(*(jnp.broadcast_to(self.law.icdf(q), self.batch_shape) for q in (0.0, 1.0)))
 
     def sample(self, key: Any, sample_shape: tuple[int, ...] = ()) -> Array:
         """Draws [*sample_shape, ...], differentiable in the parameters."""
@@ -123,6 +186,10 @@ class Continuous(_Adapter):
         """`law.cdf(value)`, broadcast."""
         return self.law.cdf(value)
 
+    def log_cdf(self, value: ArrayLike) -> Array:
+        """`law.log_cdf(value)`, broadcast."""
+        return self.law.log_cdf(value)
+
     def icdf(self, q: ArrayLike) -> Array:
         """`law.icdf(q)`, broadcast."""
         return self.law.icdf(q)
@@ -134,6 +201,25 @@ class Continuous(_Adapter):
     @property
     def variance(self) -> Array:
         return self.law.variance()
+
+    @property
+    def mode(self) -> Array:
+        return _closed(self.law.mode)
+
+    def entropy(self) -> Array:
+        """`law.entropy()`; NotImplementedError, as NumPyro has it, where it has no closed form."""
+        return _closed(self.law.entropy)
+
+
+def _on_real_line(law: Distribution) -> bool:
+    return isinstance(law, _REAL_LINE) or (isinstance(law, Affine) and _on_real_line(law.base))
+
+
+def _closed(method: Callable[[], Array]) -> Array:
+    try:
+        return method()
+    except InputError as error:
+        raise NotImplementedError(str(error)) from None
 
 
 class Rounded(_Adapter):
@@ -148,7 +234,7 @@ class Rounded(_Adapter):
     Args:
         law: any distribution of `sbp_jax.distributions`, batch shape [...].
         width: the unit of recording, a positive number, in the unit of the outcome.
-        validate_args: as for `Continuous`.
+        support, validate_args: as for `Continuous`.
     Raises:
         InputError: as for `Continuous`, or `width` is not a positive finite number.
     """
@@ -156,11 +242,18 @@ class Rounded(_Adapter):
     _static = ("_validate_args", "width")
     width: float
 
-    def __init__(self, law: Distribution, width: float = 1.0, *, validate_args: bool | None = None) -> None:
+    def __init__(
+        self,
+        law: Distribution,
+        width: float = 1.0,
+        *,
+        support: constraints.Constraint | None = None,
+        validate_args: bool | None = None,
+    ) -> None:
         if not isinstance(width, int | float | np.number) or not (width > 0 and math.isfinite(width)):
             raise InputError(f"width must be a positive finite number, got {width}")
         self.width = float(width)
-        super().__init__(law, validate_args=validate_args)
+        super().__init__(law, support=support, validate_args=validate_args)
 
     @property
     def quantized(self) -> Quantized:
@@ -169,7 +262,7 @@ class Rounded(_Adapter):
 
     @property
     def support(self) -> constraints.Constraint:
-        return Lattice(self.width)
+        return Lattice(self.width) if self._named_support is None else self._named_support
 
     def sample(self, key: Any, sample_shape: tuple[int, ...] = ()) -> Array:
         """Draws [*sample_shape, ...], in the dtype of the law; their gradient is zero."""
@@ -183,6 +276,10 @@ class Rounded(_Adapter):
     def cdf(self, value: ArrayLike) -> Array:
         """P(rounded outcome <= y), a step at every multiple of `width`."""
         return self.quantized.cdf(value)
+
+    def log_cdf(self, value: ArrayLike) -> Array:
+        """The logarithm of `cdf`, accurate where the probability underflows."""
+        return self.quantized.log_cdf(value)
 
     def icdf(self, q: ArrayLike) -> Array:
         """The least multiple of `width` whose cdf is at least q."""

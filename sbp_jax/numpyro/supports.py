@@ -17,8 +17,9 @@ class Span(constraints.interval):
     """
 
     def __call__(self, x: ArrayLike) -> Bool[Array, "..."]:
-        x, lower, upper = _broadcast(x, self.lower_bound, self.upper_bound)
-        return (x >= lower) & (x <= upper) & jnp.isfinite(x)
+        with jax.ensure_compile_time_eval():  # what is known inside a jit is checked there
+            x, lower, upper = _broadcast(x, self.lower_bound, self.upper_bound)
+            return (x >= lower) & (x <= upper) & jnp.isfinite(x)
 
     def feasible_like(self, prototype: ArrayLike) -> Float[Array, "..."]:
         return SpanTransform(self)(jnp.zeros_like(prototype))
@@ -80,7 +81,35 @@ class SpanTransform(Transform):
 biject_to.register(Span, SpanTransform)
 
 
-class Lattice(constraints.Constraint):
+class FixedSpan(constraints.ParameterFreeConstraint):
+    """Numbers between two finite ends that are no parameters: NumPyro's mixtures take components of such a support."""
+
+    def __init__(self, lower_bound: float, upper_bound: float) -> None:
+        self.lower_bound, self.upper_bound = lower_bound, upper_bound
+
+    def __call__(self, x: ArrayLike) -> Bool[Array, "..."]:
+        with jax.ensure_compile_time_eval():
+            x = jnp.asarray(x)
+            x = x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(float)
+            return (x >= self.lower_bound) & (x <= self.upper_bound)
+
+    def feasible_like(self, prototype: ArrayLike) -> Float[Array, "..."]:
+        return jnp.full(jnp.shape(prototype), 0.5 * self.lower_bound + 0.5 * self.upper_bound)
+
+    def tree_flatten(self) -> tuple[Any, Any]:
+        return (), ((), {"lower_bound": self.lower_bound, "upper_bound": self.upper_bound})
+
+    def eq(self, other: object, static: bool = False) -> ArrayLike:
+        ends = self.lower_bound, self.upper_bound
+        return isinstance(other, FixedSpan) and ends == (other.lower_bound, other.upper_bound)
+
+
+@biject_to.register(FixedSpan)
+def _fixed_transform(constraint: FixedSpan) -> "SpanTransform":
+    return SpanTransform(Span(jnp.asarray(constraint.lower_bound), jnp.asarray(constraint.upper_bound)))
+
+
+class Lattice(constraints.ParameterFreeConstraint):
     """Integer multiples of a positive width, but for rounding."""
 
     is_discrete = True
@@ -89,8 +118,9 @@ class Lattice(constraints.Constraint):
         self.width = width
 
     def __call__(self, x: ArrayLike) -> Bool[Array, "..."]:
-        x = jnp.asarray(x)
-        return nearest(x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(float), self.width)[1]
+        with jax.ensure_compile_time_eval():
+            x = jnp.asarray(x)
+            return nearest(x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(float), self.width)[1]
 
     def feasible_like(self, prototype: ArrayLike) -> Array:
         return jnp.zeros_like(prototype)
