@@ -296,7 +296,8 @@ class Side(abc.ABC):
         return (x - a) / width, (b - x) / width
 
     def _mass(self, ndim):
-        return self.mass if isinstance(self.mass, float) else leading(self.mass, ndim)
+        mass = self.mass
+        return leading(mass, ndim) if isinstance(mass, jax.Array) else mass
 
     def _log_mass(self, ndim):
         mass = self._mass(ndim)
