@@ -111,8 +111,7 @@ def test_repr_shows_constants_and_numbers():
     )
     blended = BlendedPareto(jnp.zeros(8), EDGES, 0.1, 0.2)
     assert repr(blended) == (
-        "BlendedPareto(edges=[-4, ..., 4], lower_shape=0.1, upper_shape=0.2, lower_mass=[0.05, 0.2], batch_shape=(), "
-        "dtype=float32)"
+        "BlendedPareto(edges=[-4, ..., 4], lower_shape=0.1, upper_shape=0.2, batch_shape=(), dtype=float32)"
     )
     moved = Affine(GeneralizedPareto(0.25, 1.0), -1.0, 2.0)
     inner = "base=GeneralizedPareto(shape=0.25, scale=1)"
