@@ -163,8 +163,12 @@ class TrainingConfig:
         mirror: reflect a random half of the plays across the long axis of the field, another half every epoch.
         buckets: numbers of frames that batches are padded to; by default the longest play's, up to the network's
             receptive field.
-        resident: keep the training plays on the device and scan over an epoch's steps in compiled calls. Without it
-            batches are made on the host, for plays that do not fit on the device.
+        batch_source: where batches come from: "memory" (plays read into memory), "mapped" (padded arrays in files that
+            are built once, next to the prepared data set), "stream" (its records, read ahead by Grain, extra `grain`),
+            or "auto", the first of these that has room: a quarter of the available memory, then the disk. The trained
+            parameters and the name of the run's folder do not depend on it: a run may resume with another source.
+        resident: let plays stay on an accelerator where they take at most half of its free memory, so that an epoch is
+            a few compiled scans over them. Without it, and on a CPU, batches are made on the host.
         per_frame: predict the outcome at every frame, as live scoring needs it, instead of the last frame only. A step
             then takes about three times as long.
         frame_half_life_s: with `per_frame`, seconds before the release at which a frame has half the weight of the last
@@ -184,6 +188,7 @@ class TrainingConfig:
     batch_size: int = 128
     mirror: bool = True
     buckets: tuple[int, ...] = ()
+    batch_source: Literal["auto", "memory", "mapped", "stream"] = "auto"
     resident: bool = True
     per_frame: bool = False
     frame_half_life_s: float = 0.0

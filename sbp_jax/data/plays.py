@@ -1,6 +1,6 @@
 """Plays in memory, as every part of the package takes them; needs NumPy alone, so that training machines have them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -8,6 +8,7 @@ import numpy as np
 from sbp_jax.errors import InputError
 
 PLAY = ["game_id", "play_id"]  # what names a play, in every table
+CHUNK_FRAMES = 2**14  # frames read at a time where a split need not fit into memory: some 12 MB
 PLAYERS = 22
 FRAME_S = 0.1  # seconds from one frame to the next
 # features that every player has (see `sbp_jax.data.features`); `sbp_jax.data.extras` has those chosen by name
@@ -115,7 +116,7 @@ class Plays:
     @property
     def is_whole(self) -> bool:
         """Whether every outcome is a whole number, as yards are; of no plays it is."""
-        return bool(np.all(self.yards == np.round(self.yards)))
+        return integers(self.yards)
 
     @property
     def cut(self) -> np.ndarray:
@@ -126,6 +127,20 @@ class Plays:
     def unit(self) -> np.ndarray | None:
         """Location and scale, float32 `[N, 2]`, in whose units each outcome's law is predicted; None: all in yards."""
         return units(self.info)
+
+    def chunks(self, frames: int = CHUNK_FRAMES) -> "Iterator[Plays]":
+        """Yield the plays in their order, some at a time, as views; see `ranges` for `frames`."""
+        for begin, end in ranges(self.lengths, frames):
+            rows = slice(self.offsets[begin], self.offsets[end])
+            yield Plays(
+                frames=self.frames[rows],
+                offsets=self.offsets[begin : end + 1] - self.offsets[begin],
+                players=self.players[rows],
+                static=self.static[begin:end],
+                info={name: column[begin:end] for name, column in self.info.items()},
+                features=self.features,
+                **{name: getattr(self, name)[begin:end] for name in COLUMN_TYPES},
+            )
 
     def unfolded(self, play: int) -> np.ndarray:
         """Frames of one play [T, 22, F], NaN in all features of a player who is not there: what a live scorer takes."""
@@ -173,6 +188,69 @@ class Plays:
             features=self.features,
             **{name: getattr(self, name)[indices] for name in COLUMN_TYPES},
         )
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Plays of one split wherever their frames lie: in memory, in mapped files, or in records on disk.
+
+    All but the frames is in memory, under a kilobyte per play; the frames are read chunk by chunk.
+
+    Args:
+        lengths: int64 `[N]`, frames of each play.
+        static, yards, game_id, play_id, info, features: as in `Plays`.
+        chunks: () -> the plays in their order, some at a time; each call reads them again from the first on.
+        whole: all of them, where they are in memory.
+    """
+
+    lengths: np.ndarray
+    static: np.ndarray
+    yards: np.ndarray
+    game_id: np.ndarray
+    play_id: np.ndarray
+    info: Mapping[str, np.ndarray]
+    features: tuple[str, ...]
+    chunks: Callable[[], Iterator[Plays]]
+    whole: Plays | None = None
+
+    @classmethod
+    def of(cls, plays: Plays) -> "Split":
+        """Return the split of plays in memory."""
+        own = {name: getattr(plays, name) for name in ("static", "yards", *PLAY, "info", "features")}
+        return cls(lengths=plays.lengths, **own, chunks=plays.chunks, whole=plays)
+
+    def __len__(self) -> int:
+        return len(self.yards)
+
+    @property
+    def is_whole(self) -> bool:
+        """As `Plays.is_whole`."""
+        return integers(self.yards)
+
+    @property
+    def cut(self) -> np.ndarray:
+        """As `Plays.cut`, bool `[N]`."""
+        return touchdowns(self.info, len(self))
+
+    @property
+    def unit(self) -> np.ndarray | None:
+        """As `Plays.unit`, float32 `[N, 2]` or None."""
+        return units(self.info)
+
+
+def ranges(lengths: np.ndarray, frames: int = CHUNK_FRAMES) -> Iterator[tuple[int, int]]:
+    """Yield (begin, end) of consecutive runs of plays with at most `frames` frames each, or of one longer play."""
+    ends, begin = np.cumsum(lengths), 0
+    while begin < len(lengths):
+        before = int(ends[begin - 1]) if begin else 0
+        end = max(begin + 1, int(np.searchsorted(ends, before + frames, side="right")))
+        yield begin, end
+        begin = end
+
+
+def integers(outcomes: np.ndarray) -> bool:
+    """Return whether every outcome is an integer; True for none."""
+    return bool(np.all(outcomes == np.round(outcomes)))
 
 
 def touchdowns(info: Mapping[str, np.ndarray], count: int) -> np.ndarray:

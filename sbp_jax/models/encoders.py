@@ -1,5 +1,6 @@
 """From the columns of a frame to the TCN's input: scaled as they are, or entities that move in the plane and attend."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -14,9 +15,17 @@ class Statistic(nnx.Variable):
     """A constant measured on the training set: saved with the parameters, never trained."""
 
 
+# () -> (frames [rows, entities, columns], present [rows, entities]), chunk by chunk; each call starts from the first
+Chunks = Callable[[], Iterable[tuple[np.ndarray, np.ndarray]]]
+
+
 @runtime_checkable
 class Encoder(Protocol):
-    """Frames of entities -> features of each frame; what is not present is ignored, whatever it holds."""
+    """Frames of entities -> features of each frame; what is not present is ignored, whatever it holds.
+
+    An encoder with a method `fit_chunks(chunks: Chunks)` is measured by it, and can be trained on plays that do not
+    fit into memory; the encoders of this module have one, whose result does not depend on the chunks.
+    """
 
     num_features: int
 
@@ -48,6 +57,19 @@ class Standardization(nnx.Module):
         return (x - self.mean[...].reshape(shape)) / self.scale[...].reshape(shape)
 
 
+def _zeroed(chunks: Chunks) -> Iterable[tuple[np.ndarray, np.ndarray]]:
+    """Yield each chunk's frames, 0 where the entity is absent, and where it is present, in the frames' shape."""
+    for frames, present in chunks():
+        there = np.broadcast_to(present[:, :, None], frames.shape)
+        yield np.where(there, frames, np.zeros((), frames.dtype)), there
+
+
+def _added(total: np.ndarray | None, values: np.ndarray) -> np.ndarray:
+    """Return a running sum over the first axis, row after row: the bits of `np.sum(..., axis=0)` over all chunks."""
+    rows = values if total is None else np.concatenate([total[None], values])
+    return np.add.reduce(rows, axis=0)
+
+
 class FlatEncoder(nnx.Module):
     """All columns of all entities side by side, standardized; an absent entity is at its mean."""
 
@@ -57,11 +79,22 @@ class FlatEncoder(nnx.Module):
 
     def fit(self, frames: np.ndarray, present: np.ndarray) -> None:
         """Mean and deviation of every column over the frames in which its entity is present."""
-        there = np.broadcast_to(present[:, :, None], frames.shape)
-        count = np.maximum(there.sum(axis=0), 1)
-        mean = np.sum(frames, axis=0, where=there, dtype=np.float64) / count
-        variance = np.sum((frames - mean.astype(np.float32)) ** 2, axis=0, where=there) / count
-        self.scale.fit(mean.reshape(-1), np.sqrt(variance).reshape(-1))
+        self.fit_chunks(lambda: [(frames, present)])
+
+    def fit_chunks(self, chunks: Chunks) -> None:
+        """Measure as `fit` does, of frames that need not fit into memory, to the same bits; they are read twice."""
+        count: Any = 0
+        total: Any = None
+        for frames, there in _zeroed(chunks):
+            count = count + there.sum(axis=0)
+            total = _added(total, frames.astype(np.float64))
+        count = np.maximum(count, 1)
+        mean = total / count
+        squares: Any = None
+        for frames, there in _zeroed(chunks):
+            away = (frames - mean.astype(np.float32)) ** 2
+            squares = _added(squares, np.where(there, away, np.float32(0)))
+        self.scale.fit(mean.reshape(-1), np.sqrt(squares / count).reshape(-1))
 
     def __call__(
         self,
@@ -166,11 +199,19 @@ class EntityAttention(nnx.Module):
 
         Of a scalar it is that of the values other than 0: most entities have none.
         """
-        there = np.broadcast_to(present[:, :, None], frames.shape)
-        total = np.asarray(np.sum(np.square(frames), axis=(0, 1), where=there, dtype=np.float64))
-        said = np.count_nonzero(np.where(present[:, :, None], frames[:, :, self.columns :], 0), axis=(0, 1))
-        vectors = total[: self.columns] / max(int(present.sum()), 1)
-        scalars = total[self.columns :] / np.maximum(said, 1)
+        self.fit_chunks(lambda: [(frames, present)])
+
+    def fit_chunks(self, chunks: Chunks) -> None:
+        """Measure as `fit` does, of frames that need not fit into memory, to the same bits."""
+        total: Any = None
+        nonzero: Any = 0
+        count = 0
+        for frames, there in _zeroed(chunks):
+            total = _added(total, np.square(frames).astype(np.float64).reshape(-1, frames.shape[2]))
+            nonzero = nonzero + np.count_nonzero(frames[:, :, self.columns :], axis=(0, 1))
+            count += int(there[:, :, 0].sum())
+        vectors = total[: self.columns] / max(count, 1)
+        scalars = total[self.columns :] / np.maximum(nonzero, 1)
         length = np.sqrt(np.concatenate([vectors.reshape(-1, 2).sum(axis=1), scalars]))
         self.scale.set_value(jnp.asarray(np.where(length > 1e-6, length, 1.0), jnp.float32))
 

@@ -47,12 +47,16 @@ ADDED: dict[int, dict[str, Any]] = {
         "data.fold_by": "game",
     },
     4: {},
-    5: {},
+    5: {
+        "training.batch_source": "auto",  # it took plays in memory: those that fit still are
+    },
 }
 # format -> field -> value of all formats before -> what it is called since
 RENAMED: dict[int, dict[str, dict[str, str]]] = {
     5: {"head.kind": {"blended_pareto": "blended_pareto_published"}},
 }
+# fields that do not change what is trained: see `identity`
+UNNAMED = ("training.batch_source",)
 # the same for fields that no value makes what it was
 CHANGED: dict[int, dict[str, str]] = {
     1: {"head.support": "the tails made no room for the whole field then, now they do; train it again"},
@@ -196,10 +200,13 @@ def completed(values: Any, number: int) -> dict[str, dict[str, Any]]:
 def identity(config: Config) -> dict[str, Any]:
     """Return the values that name a configuration's folder, in the words of the first version: folders keep names.
 
-    A loss has the name that it had then: `pointwise` was `exact`, and `exact` of a density that jumps has a new one. So
-    has a head: `blended_pareto_published` was `blended_pareto`.
+    Fields of `UNNAMED` are left out. A loss has the name that it had then: `pointwise` was `exact`, and `exact` of a
+    density that jumps has a new one. So has a head: `blended_pareto_published` was `blended_pareto`.
     """
     values = dataclasses.asdict(config)
+    for name in UNNAMED:
+        section, field = name.split(".")
+        del values[section][field]
     training, head = values["training"], values["head"]
     head["kind"] = _FIRST_KINDS.get(head["kind"], head["kind"])
     if training["objective"] == "pointwise":

@@ -70,7 +70,8 @@ def train_many(
     Each leaves the folder that `train` of it alone would leave; the same call goes on with what is missing.
 
     Args:
-        configs: different ones, with the same `data`.
+        configs: different ones, with the same `data`; they train on plays in memory, so that their
+            `training.batch_source` is "auto" or "memory".
         data: as for `train`.
         out: folder of the runs.
         progress: show a progress bar.
@@ -252,17 +253,17 @@ def _train_group(
     progress: bool,
 ) -> None:
     root = group.parent.parent
-    setup, settings = set_up(configs[0], dataset), configs[0].training
+    setup, settings = set_up(configs[0], dataset, "members train together on plays in memory"), configs[0].training
     networks = [network_of(config, setup.plays) for config in configs]
     widest = max(networks, key=lambda network: network.head.num_outputs)
     # several devices share the members; one that is alone takes them as `Sweep` finds best
     sweep = Sweep(configs, widest, setup.whole, devices=jax.devices()[: len(configs)])
-    padded = Arrays.of(setup.plays, setup.buckets)
+    padded, held_out = _padded(setup)
     schedules = [Schedule(padded, setup.batch_size, config.training.seed, setup.mirror) for config in configs]
     per_epoch = len(schedules[0].order)
-    held_out, order = setup.held_out() if len(setup.validation) else (None, {})
+    validation, order = (None, {}) if held_out is None else setup.held_out(held_out)
     signs = None if setup.mirror is None else jnp.asarray(setup.mirror.signs)
-    plan = Plan(to_device(padded), schedules, signs, held_out, order)
+    plan = Plan(to_device(padded), schedules, signs, validation, order)
     members = [sweep.member(i, networks[i], per_epoch * config.training.epochs) for i, config in enumerate(configs)]
     checkpoints = Checkpoints(group / "checkpoints")
     (group / "members.json").write_text(json.dumps(names))  # last: what it names can be gone on with
@@ -290,6 +291,13 @@ def _train_group(
         told = {"on_step": on_step, "on_finished": on_finished, "stop": stop, "watches": watches}
         fit_sweep(sweep, members, plan, checkpoints, every, **told)
     checkpoints.close()
+
+
+def _padded(setup: Setup) -> tuple[Arrays, Arrays | None]:
+    """The plays of training and validation, which are in memory, padded; None without the latter."""
+    padded = setup.source.arrays("train", setup.buckets)
+    assert padded is not None
+    return padded, setup.validation_arrays() if len(setup.validation) else None
 
 
 def _leave(folder: Path, config: Config, dataset: Dataset, setup: Setup, finished: Finished) -> None:

@@ -73,8 +73,8 @@ class Run:
         expected = self.model.static_scale.mean[...].shape[0]
         if plays.static.shape[1] != expected:
             raise InputError(f"plays: expected {expected} static features, got {plays.static.shape[1]}")
-        plays = plays.last(self.model.receptive_field)
-        return self._predictor(self._predictor.params, plays, _BATCH_SIZE, self.config.training.buckets)
+        settings, last = self.config.training, self.model.receptive_field
+        return self._predictor(self._predictor.params, plays, _BATCH_SIZE, settings.buckets, last)
 
     def unfold(self, plays: Plays) -> Any:
         """Predictive distribution of each play's yards at every frame, from the frames so far, batch shape [N, T].
@@ -166,7 +166,8 @@ class Run:
     def plays(self, split: str = "test", dataset: str | Path | None = None) -> Plays:
         """The plays of a split ("train", "validation" or "test") of the data set that the run was trained on.
 
-        The windows of time series are cut anew from their files, in the folder that all of them are in.
+        The windows of time series are cut anew from their files, in the folder that all of them are in. Frames that do
+        not fit into memory (`sbp_jax.data.memory.fits`) are in a temporary file, mapped into it.
 
         Args:
             split: which.

@@ -11,15 +11,16 @@ from flax import nnx
 
 from sbp_jax.config import Config, DataConfig
 from sbp_jax.data.batches.arrays import Arrays
-from sbp_jax.data.batches.epochs import Mirror
-from sbp_jax.data.batches.symmetry import mirror_of
-from sbp_jax.data.plays import Plays, static_names
+from sbp_jax.data.batches.epochs import Epochs, Mirror
+from sbp_jax.data.batches.symmetry import mirror_of_slots
+from sbp_jax.data.plays import PLAYERS, Plays, Split, static_names
 from sbp_jax.data.series.windows import WINDOW_STATIC
 from sbp_jax.distributions import objective
 from sbp_jax.distributions.heads import Head
 from sbp_jax.errors import InputError
 from sbp_jax.models import Network, receptive_field
 from sbp_jax.runs.datasets import Dataset
+from sbp_jax.runs.sources import Source, buckets_of, no_training_plays, open_source
 from sbp_jax.training import Checkpoints, Marginal, Resident, Schedule, fit_marginal, to_device
 from sbp_jax.training.build import (
     constants,
@@ -40,23 +41,51 @@ class Setup:
     """The plays of a training, as far as the network sees them, and how they are taken.
 
     Attributes:
+        source: where batches of them come from.
         plays, validation: for training, and to stop by; the latter may be none.
         whole: all outcomes are whole numbers, and are judged so.
         batch_size: plays a step.
         buckets: frames that batches are padded to.
-        mirror: how plays are reflected; None reflects none.
+        mirrored: half of the training plays are reflected, drawn again in every epoch.
     """
 
-    plays: Plays
-    validation: Plays
+    source: Source
+    plays: Split
+    validation: Split
     whole: bool
     batch_size: int
     buckets: tuple[int, ...]
-    mirror: Mirror | None
+    mirrored: bool
 
-    def held_out(self) -> tuple[Resident, dict[str, np.ndarray]]:
-        """The validation plays on the device, and an order in which each is once."""
-        padded = Arrays.of(self.validation, (max(*self.buckets, int(self.validation.lengths.max())),))
+    @property
+    def mirror(self) -> Mirror | None:
+        """How plays on a device are reflected; None reflects none."""
+        return self.source.mirror if self.mirrored else None
+
+    @property
+    def _longest(self) -> tuple[int, ...]:
+        """The one length that validation batches are padded to."""
+        return (max(*self.buckets, int(self.validation.lengths.max())),)
+
+    @property
+    def signs(self) -> np.ndarray | None:
+        """Factor of each feature of a reflected player; None reflects none."""
+        return mirror_of_slots(np.zeros((0, PLAYERS), bool), self.plays.features).signs if self.mirrored else None
+
+    def batches(self, seed: int) -> Epochs:
+        """The training batches, made on the host, none of them reflected."""
+        return self.source.batches("train", self.buckets, batch_size=self.batch_size, seed=seed)
+
+    def validation_batches(self) -> Epochs:
+        """The validation plays in batches of the same order in every epoch, made on the host."""
+        return self.source.batches("validation", self._longest, batch_size=self.batch_size, shuffle=False)
+
+    def validation_arrays(self) -> Arrays | None:
+        """The validation plays padded for a device; None where they are not arrays."""
+        return self.source.arrays("validation", self._longest)
+
+    def held_out(self, padded: Arrays) -> tuple[Resident, dict[str, np.ndarray]]:
+        """The padded validation plays on the device, and an order in which each is once."""
         return to_device(padded), Schedule(padded, self.batch_size, shuffle=False).epoch(0)
 
     def identify(self, positions: np.ndarray) -> list[str]:
@@ -64,38 +93,44 @@ class Setup:
         return [f"{self.plays.game_id[i]}/{self.plays.play_id[i]}" for i in positions]
 
 
-def set_up(config: Config, dataset: Dataset) -> Setup:
+def set_up(config: Config, dataset: Dataset, in_memory: str = "", progress: bool = False) -> Setup:
     """The plays that a configuration trains on.
+
+    Args:
+        config: the configuration.
+        dataset: its plays.
+        in_memory, progress: as for `open_source`.
 
     Raises:
         InputError: there are no training plays; they lack the configuration's extras or have others, have values that
-            are not finite, or outcomes that the objective does not presume, see `check_outcomes`.
+            are not finite, or outcomes that the objective does not presume, see `check_outcomes`; as `open_source`.
     """
-    plays, validation = dataset.split("train"), dataset.split("validation")
-    if not len(plays):
-        raise InputError(f"{dataset.path}: no plays are left to train on beside those of validation and test")
     of_plays = isinstance(config.data, DataConfig)
     names = static_names(config.data.situation) if isinstance(config.data, DataConfig) else WINDOW_STATIC
+    # The law of the last frame depends on no more than these frames.
+    network, settings = config.network, config.training
+    reach = 1 if network.encoder == "none" else receptive_field(network.layers, network.kernel_size)
+    last = {"train": None if settings.per_frame else reach, "validation": reach}
+    source = open_source(config, dataset, last, in_memory, progress)
+    plays, validation = source.splits["train"], source.splits["validation"]
+    if not len(plays):
+        raise InputError(no_training_plays(dataset))
     for split in (plays, validation):
         check_features(config, split)
         check_finite(split, names)
         check_outcomes(config, split)
-    # The law of the last frame depends on no more than these frames.
-    network, settings = config.network, config.training
-    reach = 1 if network.encoder == "none" else receptive_field(network.layers, network.kernel_size)
-    validation = validation.last(reach)
-    plays = plays if settings.per_frame else plays.last(reach)
     return Setup(
+        source=source,
         plays=plays,
         validation=validation,
         whole=plays.is_whole and validation.is_whole,
         batch_size=min(settings.batch_size, -(-len(plays) // 16)),
-        buckets=settings.buckets or (int(plays.lengths.max()),),
-        mirror=mirror_of(plays) if settings.mirror and of_plays else None,
+        buckets=buckets_of(settings, plays.lengths),
+        mirrored=settings.mirror and of_plays,
     )
 
 
-def network_of(config: Config, plays: Plays) -> Network:
+def network_of(config: Config, plays: Plays | Split) -> Network:
     """The network of a configuration, with the statistics of the plays and their marginal distribution."""
     head = make_head(config.head)
     network = make_network(config, head, plays.static.shape[1])
@@ -108,7 +143,7 @@ def network_of(config: Config, plays: Plays) -> Network:
     return network
 
 
-def restored_network(config: Config, plays: Plays, checkpoints: Checkpoints) -> Network:
+def restored_network(config: Config, plays: Plays | Split, checkpoints: Checkpoints) -> Network:
     """The network of a configuration, with the statistics and the marginal distribution that its checkpoints have.
 
     They are not measured again: another machine, or another compiler, would find slightly different ones.
@@ -142,7 +177,7 @@ def _fitted(head: Head, loss: Loss, outcomes: _Values, cut: _Values) -> np.ndarr
     return fit_marginal(head, outcomes.array, loss, cut.array)
 
 
-def known_cut(config: Config, plays: Plays) -> np.ndarray | None:
+def known_cut(config: Config, plays: Plays | Split) -> np.ndarray | None:
     """Which outcomes count as cut: touchdowns, where the objective is "censored"; None otherwise."""
     return plays.cut if config.training.objective == "censored" else None
 
@@ -156,7 +191,7 @@ def marginal_of(config: Config, setup: Setup, network: Network) -> Marginal:
     return Marginal(*(marginal_loss(network, of, each, known_cut(config, each)) for of, each in starts))
 
 
-def marginal_loss(network: Network, loss: Loss, plays: Plays, cut: np.ndarray | None = None) -> float:
+def marginal_loss(network: Network, loss: Loss, plays: Plays | Split, cut: np.ndarray | None = None) -> float:
     """Mean loss of outcomes under the marginal distribution that a network starts from; NaN of none."""
     if not len(plays):
         return math.nan
@@ -167,7 +202,7 @@ def marginal_loss(network: Network, loss: Loss, plays: Plays, cut: np.ndarray | 
     return float(np.mean(np.asarray(losses)))
 
 
-def marginal_law(network: Network, plays: Plays) -> Any:
+def marginal_law(network: Network, plays: Plays | Split) -> Any:
     """The marginal distribution that a network starts from, of each play; of windows in units of each one's own."""
     return in_own_units(_repeated(network, len(plays)), plays)
 

@@ -10,9 +10,7 @@ import jax
 from jax.experimental.compilation_cache import compilation_cache
 from tqdm.auto import tqdm
 
-from sbp_jax.config import Config
-from sbp_jax.data.batches.arrays import Arrays
-from sbp_jax.data.batches.batching import Batches
+from sbp_jax.config import Config, TrainingConfig
 from sbp_jax.digests import short_digest
 from sbp_jax.runs.config_file import identity
 from sbp_jax.runs.datasets import Dataset, dataset_of
@@ -20,22 +18,24 @@ from sbp_jax.runs.lock import held
 from sbp_jax.runs.record import Record
 from sbp_jax.runs.run import Run, load_run
 from sbp_jax.runs.setup import Setup, marginal_of, network_of, restored_network, set_up
+from sbp_jax.runs.sources import fits_device
 from sbp_jax.training import (
     Checkpoints,
     DivergedError,
-    HostFeed,
     Hyperparameters,
     Predictor,
     ResidentFeed,
     Trainer,
     Watch,
+    WindowFeed,
     fit,
 )
 from sbp_jax.training.build import constants, frame_weights, make_head, make_judge, make_loss
 from sbp_jax.training.check import check
 from sbp_jax.training.distributed import all_devices, everywhere, is_first
 from sbp_jax.training.early_stopping import is_done
-from sbp_jax.training.feed import STEPS_TOGETHER
+from sbp_jax.training.feed import STEPS_TOGETHER, Feed
+from sbp_jax.training.resident import is_cpu
 from sbp_jax.training.stop import Stop
 
 
@@ -66,7 +66,8 @@ def train(
         out: folder of the runs.
         progress: show progress bars, and what is trained on.
         stop: asks the training to stop.
-        spread: share the plays of a batch among all devices, those of other processes too (see `distributed`).
+        spread: share the plays of a batch among all devices, those of other processes too (see `distributed`); every
+            process reads the whole of each batch, from any source.
 
     Returns:
         The run with the parameters of its best epoch, as `load_run` restores it.
@@ -105,7 +106,7 @@ def train_folder(
         InputError, Stopped, DivergedError, OSError: as `train`.
     """
     check(config)
-    setup = set_up(config, dataset)
+    setup = set_up(config, dataset, progress=progress and is_first())
     folder = run_folder(root, config, dataset.fingerprint)
     # of several processes the first one writes, and holds the folder for all
     with held(folder) if is_first() else nullcontext():
@@ -116,28 +117,23 @@ def train_folder(
 def _train(
     config: Config, dataset: Dataset, setup: Setup, folder: Path, stop: Stop, spread: bool, progress: bool
 ) -> None:
-    settings, plays, validation, whole = config.training, setup.plays, setup.validation, setup.whole
+    settings, plays, whole = config.training, setup.plays, setup.whole
     head, loss = make_head(config.head), make_loss(config)
     checkpoints = Checkpoints(folder / "checkpoints")
     network = network_of(config, plays) if checkpoints.latest is None else restored_network(config, plays, checkpoints)
     mesh = all_devices() if spread else None
     whole_on_each = None if mesh is None else everywhere(mesh)
-    if settings.resident:
-        together = min(STEPS_TOGETHER, settings.checkpoint_every)
-        padded = Arrays.of(plays, setup.buckets)
-        feed = ResidentFeed(padded, setup.batch_size, settings.seed, setup.mirror, together, whole_on_each)
-    else:
-        feed = HostFeed(Batches(plays, setup.batch_size, setup.buckets, settings.seed, mirror=setup.mirror))
+    feed, resident = _feed(setup, settings, whole_on_each)
     steps, frames = len(feed.order), ", ".join(map(str, feed.order.shapes))
     if progress:
-        print(
-            f"batches: {steps} of {setup.batch_size} plays padded to {frames} frames; padding {feed.order.waste():.1%}"
-        )
+        where = f"{setup.source.kind}{', on the device' if resident else ''}"
+        padding = f"padding {feed.order.waste():.1%}; source: {where}"
+        print(f"batches: {steps} of {setup.batch_size} plays padded to {frames} frames; {padding}")
     predictor = Predictor(network)
     nll = make_judge(settings, whole)
     hyperparameters = Hyperparameters.of(config, steps * settings.epochs)
     trainer = Trainer(predictor, head, loss, hyperparameters, nll, frame_weights(settings), mesh)
-    validate = _validator(trainer, setup) if len(validation) else None
+    validate = _validator(trainer, setup, resident) if len(setup.validation) else None
     if validate is None and progress:
         print(f"note: there is nothing to validate on: all {settings.epochs} epochs are trained, the last is kept")
 
@@ -181,10 +177,24 @@ def _train(
         record.close()
 
 
-def _validator(trainer: Trainer, setup: Setup) -> Callable[[Any], float]:
-    """(parameters) -> mean loss of the plays, which lie on the device."""
-    held, order = (trainer.place(each) for each in setup.held_out())
-    return lambda params: float(trainer.evaluate(params, held, order))
+def _feed(setup: Setup, settings: TrainingConfig, device: Any) -> tuple[Feed, bool]:
+    """The training plays as the steps take them, and whether they are on an accelerator."""
+    together = min(STEPS_TOGETHER, settings.checkpoint_every)
+    if settings.resident and not is_cpu(device):
+        padded = setup.source.arrays("train", setup.buckets)
+        if padded is not None and fits_device(padded, device):
+            return ResidentFeed(padded, setup.batch_size, settings.seed, setup.mirror, together, device), True
+    return WindowFeed(setup.batches(settings.seed), setup.signs, together), False
+
+
+def _validator(trainer: Trainer, setup: Setup, resident: bool) -> Callable[[Any], float]:
+    """(parameters) -> mean loss of the plays, which lie on the accelerator if the training plays do and if they fit."""
+    padded = setup.validation_arrays() if resident else None
+    if padded is not None and fits_device(padded):
+        held, order = (trainer.place(each) for each in setup.held_out(padded))
+        return lambda params: float(trainer.evaluate(params, held, order))
+    feed = WindowFeed(setup.validation_batches())
+    return lambda params: trainer.evaluate_windows(params, feed.windows(0))
 
 
 @contextmanager

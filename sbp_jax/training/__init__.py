@@ -2,7 +2,7 @@
 
 from sbp_jax.training.checkpoints import Checkpoints
 from sbp_jax.training.diverged import DivergedError, Marginal, Watch
-from sbp_jax.training.feed import HostFeed, ResidentFeed, Schedule
+from sbp_jax.training.feed import HostFeed, ResidentFeed, Schedule, WindowFeed
 from sbp_jax.training.fit import Fitted, fit
 from sbp_jax.training.marginal import fit_marginal
 from sbp_jax.training.optimizer import Hyperparameters
@@ -24,6 +24,7 @@ __all__ = [
     "State",
     "Trainer",
     "Watch",
+    "WindowFeed",
     "arrays",
     "device_bytes",
     "fit",

@@ -8,7 +8,7 @@ from flax import nnx
 
 from sbp_jax.config import Config, DataConfig, HeadConfig, SeriesConfig, TrainingConfig
 from sbp_jax.data.extras import feature_names
-from sbp_jax.data.plays import FRAME_S, PLAYER_FEATURES, PLAYERS, WINDOW_FEATURES, Plays
+from sbp_jax.data.plays import FRAME_S, PLAYER_FEATURES, PLAYERS, WINDOW_FEATURES, Plays, Split
 from sbp_jax.data.readers.rules import in_yards
 from sbp_jax.data.slots import MARKERS, OTHERS, PASSER, RECEIVERS
 from sbp_jax.distributions import Affine
@@ -164,16 +164,33 @@ def goal_line(outcome: str, plays: Plays) -> np.ndarray:
     return np.where(yards >= 0, yards, np.float32(np.inf)).astype(np.float32)
 
 
-def in_own_units(law: Any, plays: Plays) -> Any:
+def in_own_units(law: Any, plays: Plays | Split) -> Any:
     """The law of the plays' outcomes, batch shape [N], from one in units of their own location and scale, if any."""
     unit = plays.unit
     return law if unit is None else Affine(law, unit[:, 0], unit[:, 1])
 
 
-def set_statistics(network: Network, plays: Plays, marginal: np.ndarray) -> None:
-    """Measure the training plays: scales of frames and static features; and set the marginal's raw outputs."""
-    if network.encoder is not None:
-        network.encoder.fit(plays.frames, plays.players)
+def set_statistics(network: Network, plays: Plays | Split, marginal: np.ndarray) -> None:
+    """Measure the training plays: scales of frames and static features; and set the marginal's raw outputs.
+
+    Frames are measured chunk by chunk; an encoder without `fit_chunks` (see `models.encoders.Encoder`) takes them all
+    at once.
+
+    Raises:
+        InputError: an encoder without `fit_chunks`, and plays that are not in memory.
+    """
+    whole = plays if isinstance(plays, Plays) else plays.whole
+    fit_chunks = getattr(network.encoder, "fit_chunks", None)
+    if fit_chunks is not None:
+        fit_chunks(lambda: ((part.frames, part.players) for part in plays.chunks()))
+    elif network.encoder is not None:
+        if whole is None:
+            name = type(network.encoder).__name__
+            raise InputError(
+                f"network.encoder: {name} has no fit_chunks to measure plays that are not in memory; choose "
+                "training.batch-source memory"
+            )
+        network.encoder.fit(whole.frames, whole.players)
     network.static_scale.fit(plays.static.mean(axis=0), plays.static.std(axis=0))
     network.offset.set_value(jnp.asarray(marginal, jnp.float32))
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from sbp_jax.config import Config
-from sbp_jax.data.plays import FEATURES, PLAYER_FEATURES, Plays
+from sbp_jax.data.plays import FEATURES, PLAYER_FEATURES, Plays, Split
 from sbp_jax.data.readers.rules import in_yards
 from sbp_jax.errors import InputError
 from sbp_jax.training.build import features_of, make_head, make_loss, outcome_of
@@ -54,7 +54,7 @@ def check_size(config: Config, num_static: int = 0) -> None:
             raise InputError(f"{name}: expected at most {limit}, got {str(value)[:20]}")
 
 
-def check_features(config: Config, plays: Plays) -> None:
+def check_features(config: Config, plays: Plays | Split) -> None:
     """Compare what a configuration's network takes of a player with what plays have.
 
     Raises:
@@ -70,7 +70,7 @@ def check_features(config: Config, plays: Plays) -> None:
     raise InputError(f"plays: the network takes {takes} beside the eight features, the plays have {have}")
 
 
-def check_finite(plays: Plays, static_names: tuple[str, ...] = ()) -> None:
+def check_finite(plays: Plays | Split, static_names: tuple[str, ...] = ()) -> None:
     """See that all that a network sees of plays is finite; what is in the slots of absent players is not seen.
 
     Args:
@@ -81,23 +81,24 @@ def check_finite(plays: Plays, static_names: tuple[str, ...] = ()) -> None:
         InputError: a value that is not; the line names the play and the column.
     """
 
-    def refuse(play: Any, column: str, value: Any) -> None:
-        name = f"play {plays.play_id[play]} of game {plays.game_id[play]}"
+    def refuse(of: Plays | Split, play: Any, column: str, value: Any) -> None:
+        name = f"play {of.play_id[play]} of game {of.game_id[play]}"
         raise InputError(f"{name}: {column} is {value}, expected a finite number")
 
-    bad = np.argwhere(~np.isfinite(plays.frames) & plays.players[:, :, None])
-    for row, player, feature in bad[:1]:
-        play = int(np.searchsorted(plays.offsets, row, side="right")) - 1
-        where = f"frame {row - plays.offsets[play]}, player {player}"
-        refuse(play, f"{plays.features[feature]} ({where})", plays.frames[row, player, feature])
+    for part in plays.chunks():
+        bad = np.argwhere(~np.isfinite(part.frames) & part.players[:, :, None])
+        for row, player, feature in bad[:1]:
+            play = int(np.searchsorted(part.offsets, row, side="right")) - 1
+            where = f"frame {row - part.offsets[play]}, player {player}"
+            refuse(part, play, f"{part.features[feature]} ({where})", part.frames[row, player, feature])
     for play, column in np.argwhere(~np.isfinite(plays.static))[:1]:
         name = static_names[column] if column < len(static_names) else str(column)
-        refuse(play, f"static feature {name}", plays.static[play, column])
+        refuse(plays, play, f"static feature {name}", plays.static[play, column])
     for (play,) in np.argwhere(~np.isfinite(plays.yards))[:1]:
-        refuse(play, "the outcome", plays.yards[play])
+        refuse(plays, play, "the outcome", plays.yards[play])
 
 
-def check_outcomes(config: Config, plays: Plays) -> None:
+def check_outcomes(config: Config, plays: Plays | Split) -> None:
     """See that the outcomes are such as the objective presumes.
 
     Raises:

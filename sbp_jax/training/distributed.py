@@ -54,6 +54,11 @@ def anywhere(flag: bool) -> bool:
     return flag if jax.process_count() == 1 else bool(np.any(multihost_utils.process_allgather(np.asarray(flag))))
 
 
+def smallest(value: float) -> float:
+    """Return the smallest of the processes' values, all of which ask at the same point: they decide alike by it."""
+    return value if jax.process_count() == 1 else float(np.min(multihost_utils.process_allgather(np.asarray(value))))
+
+
 def all_devices() -> Mesh:
     """All devices of all processes along the plays of a batch."""
     return Mesh(np.asarray(jax.devices()), (PLAYS,))

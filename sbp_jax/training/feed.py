@@ -8,10 +8,13 @@ import numpy as np
 
 from sbp_jax.data.batches.arrays import Arrays
 from sbp_jax.data.batches.epochs import Epochs, Mirror, Order
-from sbp_jax.training.resident import to_device
+from sbp_jax.data.batches.fields import FRAME_FIELDS, PLAY_FIELDS, Batch
+from sbp_jax.data.batches.symmetry import mirror_of_slots
+from sbp_jax.training.resident import Resident, to_device
 from sbp_jax.training.step import Metrics, State, Trainer, arrays
 
 STEPS_TOGETHER = 50  # progress is told after so many
+WINDOW_BYTES = 2**25  # of the plays that host batches hand to the device at once
 
 
 @runtime_checkable
@@ -73,7 +76,8 @@ class Schedule:
         order = {"bucket": np.array([self._frames.index(frames) for frames, _ in plan], np.int32)}
         order |= {"valid": valid, "home": self._home[index], "row": self._row[index]}
         if self._mirror is not None:
-            order |= {"reflected": reflected[index], "slots": self._mirror.slots[index].astype(np.int8)}
+            # a row that fills a batch up is not reflected: it holds no play
+            order |= {"reflected": reflected[index] & valid, "slots": self._mirror.slots[index].astype(np.int8)}
         return order
 
     def part(self, order: dict[str, np.ndarray], start: int, count: int) -> dict[str, np.ndarray]:
@@ -121,3 +125,104 @@ class ResidentFeed:
             state, metrics = trainer.scan(state, self.resident, trainer.place(part), self._signs)
             yield state, {name: values[: stop - start] for name, values in metrics.items()}
             start = stop
+
+
+class WindowFeed:
+    """Batches made on the host, whatever holds the plays: the scan of `ResidentFeed` over a few steps' plays at a time.
+
+    The program and the shapes of its arguments depend on the batches alone: whatever holds the plays, the steps are the
+    same to the last bit. On the host are three windows at most (one that is computed, one that waits, one that is
+    filled), and as many copies on a CPU, whose device memory is the host's.
+
+    Args:
+        epochs: the batches, none of them reflected.
+        signs: factor of each feature of a reflected player; with them half of the plays are reflected, drawn again in
+            every epoch. None reflects none.
+        steps: most steps of one call.
+        limit_bytes: of a window; two steps are taken together even where they are more.
+    """
+
+    def __init__(
+        self,
+        epochs: Epochs,
+        signs: np.ndarray | None = None,
+        steps: int = STEPS_TOGETHER,
+        limit_bytes: int = WINDOW_BYTES,
+    ):
+        self.order = self._epochs = epochs
+        self._signs = signs
+        self._frames = np.asarray(epochs.filled)
+        self._steps, self._limit_bytes = min(steps, len(epochs)), limit_bytes
+
+    def run(self, trainer: Trainer, state: State, epoch: int, start: int) -> Iterator[tuple[State, Metrics]]:
+        """As `Feed.run`, a window at a time."""
+        for window, part, count in self.windows(epoch, start):
+            state, metrics = trainer.scan(state, *(trainer.place(each) for each in (window, part, self._signs)))
+            yield state, {name: values[:count] for name, values in metrics.items()}
+
+    def windows(self, epoch: int, start: int = 0) -> Iterator[tuple[Resident, dict[str, np.ndarray], int]]:
+        """Yield plays of a few steps, the plan by which `scan_steps` takes them, and the number of steps."""
+        reflected = self.order.reflected(epoch)
+        window = None
+        for batch in self._epochs.epoch(epoch, start):
+            if window is None:
+                window = _Window(batch, self._frames, self._together(batch), self._signs is not None)
+            window.add(batch, reflected)
+            if window.count == window.steps:
+                yield window.plays, window.plan, window.count
+                window = None
+        if window is not None:
+            yield window.plays, window.plan, window.count
+
+    def _together(self, batch: Batch) -> int:
+        frame = sum(getattr(batch, name)[0, 0].nbytes for name in FRAME_FIELDS)
+        step = self.order.batch_size * frame * int(self._frames.sum())
+        # a loop of one turn would be compiled otherwise
+        return max(2, min(self._steps, self._limit_bytes // step))
+
+
+class _Window:
+    """The plays of a few steps by bucket, as `Resident` has a split, with room for every play in any bucket."""
+
+    def __init__(self, batch: Batch, frames: np.ndarray, steps: int, mirrored: bool):
+        size = len(batch.valid)
+        self.steps, self.count = steps, 0
+        self._frames, self._used = frames, [0] * len(frames)
+        names = [name for name in (*FRAME_FIELDS, *PLAY_FIELDS) if getattr(batch, name) is not None]
+        like = {name: getattr(batch, name) for name in names}
+        self._buckets: list[dict[str, np.ndarray]] = []
+        for length in frames.tolist():
+            bucket = {}
+            for name, values in like.items():
+                own = (length, *values.shape[2:]) if name in FRAME_FIELDS else values.shape[1:]
+                bucket[name] = np.zeros((steps * size, *own), values.dtype)
+            self._buckets.append(bucket | {"index": np.zeros(steps * size, np.int32)})
+        shape = steps, size
+        self.plan = {"bucket": np.full(steps, len(frames), np.int32), "valid": np.zeros(shape, bool)}
+        self.plan |= {"home": np.zeros(shape, np.int32), "row": np.zeros(shape, np.int32)}
+        if mirrored:
+            slots = np.zeros((*shape, batch.players.shape[2]), np.int8)
+            self.plan |= {"reflected": np.zeros(shape, bool), "slots": slots}
+
+    @property
+    def plays(self) -> Resident:
+        return Resident(tuple(self._buckets))
+
+    def add(self, batch: Batch, reflected: np.ndarray) -> None:
+        """Add a batch as the next step; `reflected` is of all plays of the split."""
+        plan, k = self.plan, self.count
+        plan["bucket"][k] = np.searchsorted(self._frames, batch.x.shape[1])
+        plan["valid"][k] = batch.valid
+        home = np.searchsorted(self._frames, batch.mask.sum(axis=1))
+        for b in np.unique(home[batch.valid]).tolist():
+            rows = np.flatnonzero((home == b) & batch.valid)
+            begin, end = self._used[b], self._used[b] + len(rows)
+            for name, values in self._buckets[b].items():
+                own = getattr(batch, name)[rows]
+                values[begin:end] = own[:, : self._frames[b]] if name in FRAME_FIELDS else own
+            plan["home"][k, rows], plan["row"][k, rows] = b, np.arange(begin, end)
+            self._used[b] = end
+        if "slots" in plan:
+            plan["reflected"][k] = reflected[np.maximum(batch.index, 0)] & batch.valid
+            plan["slots"][k] = mirror_of_slots(np.asarray(batch.players.any(axis=1))).slots
+        self.count += 1

@@ -24,7 +24,7 @@ class Resident:
             order, and `index`, int32 `[n]`, their positions in the split; padding and empty slots hold 0.0.
     """
 
-    buckets: tuple[dict[str, jax.Array], ...]
+    buckets: tuple[dict[str, Any], ...]  # jax.Array, or NumPy's before it is handed to the device
 
     def __len__(self) -> int:
         """Number of plays."""
@@ -60,14 +60,13 @@ def to_device(arrays: Arrays, limit_bytes: int | None = None, device: Any = None
     """
     if len(arrays) == 0:
         raise InputError("plays: expected at least one play, got none")
-    devices = _devices(device)
-    needed, limit = device_bytes(arrays), _free_bytes(devices) if limit_bytes is None else limit_bytes
+    needed, limit = device_bytes(arrays), free_bytes(device) if limit_bytes is None else limit_bytes
     if limit is not None and needed > limit:
         raise InputError(
             f"plays: {len(arrays)} plays need {needed / 2**30:.2f} GiB on the device, more than the limit of "
             f"{limit / 2**30:.2f} GiB; keep fewer last frames, use more buckets, or take batches from the host"
         )
-    on_cpu = any(one.platform == "cpu" for one in devices)
+    on_cpu = is_cpu(device)
 
     def put(array: np.ndarray) -> jax.Array:
         # a CPU shares the memory that it is given, a mapped file's even, whatever `may_alias` says
@@ -98,9 +97,14 @@ def _devices(device: Any) -> list[Any]:
     return list(device.device_set) if isinstance(device, jax.sharding.Sharding) else [device]
 
 
-def _free_bytes(devices: list[Any]) -> int | None:
-    """What the device with the least has left, of those of this process; None where none says."""
-    own = [one for one in devices if one.process_index == jax.process_index()]
+def is_cpu(device: Any = None) -> bool:
+    """Return whether a device, as for `to_device`, is a CPU, whose memory is the host's."""
+    return any(one.platform == "cpu" for one in _devices(device))
+
+
+def free_bytes(device: Any = None) -> int | None:
+    """Return what is left on a device, as for `to_device`: of several the least of this process's; None: unknown."""
+    own = [one for one in _devices(device) if one.process_index == jax.process_index()]
     statistics = [one.memory_stats() or {} for one in own]
     free = [s["bytes_limit"] - s.get("bytes_in_use", 0) for s in statistics if "bytes_limit" in s]
     return min(free, default=None)

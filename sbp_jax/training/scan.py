@@ -42,11 +42,17 @@ def mean_over(losses: Any, resident: Resident, order: dict[str, jax.Array]) -> j
         order: in which each play is once.
     """
 
+    return add_losses(losses, jnp.zeros(()), resident, order) / len(resident)
+
+
+def add_losses(losses: Any, total: jax.Array, resident: Resident, order: dict[str, jax.Array]) -> jax.Array:
+    """Return a total with the losses of the plays of an order added; arguments as for `mean_over`."""
+
     def add(total: jax.Array, batch: dict[str, jax.Array]) -> tuple[jax.Array, dict[str, jax.Array]]:
         each = losses(batch)
         return total + jnp.sum(jnp.where(batch["valid"], each, jnp.zeros_like(each))), {}
 
-    return scan_steps(add, jnp.zeros(()), resident, order, None)[0] / len(resident)
+    return scan_steps(add, total, resident, order, None)[0]
 
 
 def _gather(resident: Resident, bucket: int, one: dict[str, jax.Array], signs: Any) -> dict[str, jax.Array]:

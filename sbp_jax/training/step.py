@@ -1,6 +1,7 @@
 """The training state and its step, pure functions of arrays: the network is split once, outside of jit."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -20,7 +21,8 @@ from sbp_jax.distributions.heads import Head, Loss
 from sbp_jax.models import NO_DROPOUT, Dropout, Network
 from sbp_jax.training.distributed import everywhere, replicated, shared
 from sbp_jax.training.optimizer import Hyperparameters
-from sbp_jax.training.scan import mean_over, scan_steps
+from sbp_jax.training.resident import Resident
+from sbp_jax.training.scan import add_losses, mean_over, scan_steps
 
 MeanLoss = Callable[[Any, dict[str, jax.Array], Dropout], jax.Array]  # (params, batch, dropout) -> nats a play
 # "loss", in nats a play, "gradient_norm", and "gradient_leaf", the place among the parameters of the first one whose
@@ -115,10 +117,22 @@ class Predictor:
         """Raw outputs [B, T, num_outputs] of a batch at every frame, with the network's own parameters."""
         return self._every_frame(self.params, batch)
 
-    def __call__(self, params: Any, plays: Plays, batch_size: int, buckets: tuple[int, ...]) -> jax.Array:
-        """Raw outputs [N, num_outputs] of all plays, in their order; without buckets padded to the longest of them."""
+    def __call__(
+        self, params: Any, plays: Plays, batch_size: int, buckets: tuple[int, ...], last: int | None = None
+    ) -> jax.Array:
+        """Return the raw outputs [N, num_outputs] of all plays, in their order, a batch of frames in memory at a time.
+
+        Args:
+            params: of the network.
+            plays: any.
+            batch_size: plays per batch.
+            buckets: frames that batches are padded to; none: the longest of the plays.
+            last: frames taken of each play, its last ones; None takes all.
+        """
         outputs = np.empty((len(plays), self.num_outputs), np.float32)
-        for batch in Batches(plays, batch_size, buckets or (int(plays.lengths.max(initial=1)),), shuffle=False):
+        longest = int(plays.lengths.max(initial=1))
+        buckets = buckets or (longest if last is None else min(longest, last),)
+        for batch in Batches(plays, batch_size, buckets, shuffle=False, last=last):
             outputs[batch.index[batch.valid]] = np.asarray(self._compiled(params, arrays(batch)))[batch.valid]
         return jnp.asarray(outputs)
 
@@ -230,19 +244,22 @@ class Trainer:
         def mean_loss(params, batch, dropout):
             return of_batch(params, shared(batch, mesh), dropout)
 
-        def evaluate(params, resident, order):
-            def losses(batch):
-                rows, batch = len(batch["valid"]), shared(batch, mesh)
-                law = in_units(head(predictor.raw(params, batch, NO_DROPOUT)), batch)
-                return (judge or loss)(law, *outcomes(batch))[:rows]
+        def losses(params, batch):
+            rows, batch = len(batch["valid"]), shared(batch, mesh)
+            law = in_units(head(predictor.raw(params, batch, NO_DROPOUT)), batch)
+            return (judge or loss)(law, *outcomes(batch))[:rows]
 
-            return mean_over(losses, resident, order)
+        def evaluate(params, resident, order):
+            return mean_over(partial(losses, params), resident, order)
 
         step = partial(take_step, mean_loss, settings)
         out = None if mesh is None else everywhere(mesh)
         self.step = jax.jit(step, donate_argnums=0, out_shardings=out)
         self.scan = jax.jit(partial(scan_steps, step), donate_argnums=0, out_shardings=out)
         self.evaluate = jax.jit(evaluate, out_shardings=out)
+        self._add = jax.jit(lambda params, *call: add_losses(partial(losses, params), *call), out_shardings=out)
+        # by a constant, as `mean_over` does: a division by it is compiled to a product
+        self._mean = jax.jit(lambda total, count: total / count, static_argnums=1)
         self.value_and_grad = jax.jit(
             jax.value_and_grad(lambda params, batch, key: mean_loss(params, batch, Dropout(settings.dropout, key)))
         )
@@ -250,6 +267,14 @@ class Trainer:
     def initial(self, seed: int) -> State:
         """State before the first step; `seed` starts dropout's stream."""
         return self.place(State.initial(self._params, seed))
+
+    def evaluate_windows(self, params: Any, windows: Iterable[tuple[Resident, dict[str, np.ndarray], int]]) -> float:
+        """As `evaluate`, of the windows of a `feed.WindowFeed` in which each play is once; NaN without plays."""
+        total, count = self.place(jnp.zeros(())), 0
+        for window, plan, _ in windows:
+            total = self._add(params, total, self.place(window), self.place(plan))
+            count += int(plan["valid"].sum())
+        return float(self._mean(total, count)) if count else math.nan
 
     def place(self, tree: Any) -> Any:
         """A tree of arrays as the compiled functions take it."""

@@ -123,13 +123,20 @@ def test_exact_of_a_density_that_jumps_was_pointwise(tmp_path):
 
     old = read_saved(written(tmp_path, "format3", exact)).config
     assert old.training.objective == "pointwise"
-    assert identity(old) == dataclasses.asdict(exact_of(old))
+    assert identity(old) == named(exact_of(old))
     new = read_saved(written(tmp_path, "format4", exact)).config
     assert new.training.objective == "exact"
     assert identity(new) != identity(old)
     smooth = read_saved(written(tmp_path, "format3", lambda saved: exact(saved, "continuous"))).config
     assert smooth.training.objective == "exact"
-    assert identity(smooth) == dataclasses.asdict(smooth)
+    assert identity(smooth) == named(smooth)
+
+
+def named(config):
+    """The fields of a configuration but for those that do not change what is trained."""
+    values = dataclasses.asdict(config)
+    del values["training"]["batch_source"]
+    return values
 
 
 def exact_of(config):

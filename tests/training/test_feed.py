@@ -8,7 +8,7 @@ import pytest
 
 from sbp_jax.data.batches.arrays import ArrayBatches, Arrays
 from sbp_jax.data.batches.symmetry import mirror_of
-from sbp_jax.training import Checkpoints, HostFeed, ResidentFeed, State, Trainer, fit
+from sbp_jax.training import Checkpoints, HostFeed, ResidentFeed, State, Trainer, WindowFeed, fit
 from sbp_jax.training.build import constants
 from sbp_jax.training.scan import scan_steps
 from tests.plays import random_plays
@@ -76,6 +76,24 @@ def test_batches_are_the_host_s(steps):
                     assert not seen[:, frames:].any()
                     seen = seen[:, :frames]
                 np.testing.assert_array_equal(seen, expected, err_msg=name)
+
+
+@pytest.mark.parametrize(("limit", "together"), [(0, 2), (2**21, 3), (2**30, 5)])
+@pytest.mark.parametrize("start", [0, 2])
+def test_windows_have_the_batches_of_a_split_on_the_device(limit, together, start):
+    plays = random_plays(75, longest=30, seed=3)
+    padded, mirror = Arrays.of(plays, (9, 16, 30)), mirror_of(plays)
+
+    def batches(feed):
+        kept = [metrics for _, metrics in feed.run(Recorder(3), NOTHING, 1, start)]
+        return {name: np.concatenate([each[name] for each in kept]) for name in kept[0]}, len(kept)
+
+    found, calls = batches(WindowFeed(ArrayBatches(padded, 16, seed=5), mirror.signs, limit_bytes=limit))
+    expected, _ = batches(ResidentFeed(padded, 16, seed=5, mirror=mirror))
+    assert calls == -(-(5 - start) // together)  # two steps at least, whatever the limit
+    assert set(found) == set(expected)
+    for name, values in expected.items():
+        np.testing.assert_array_equal(found[name], values, err_msg=name)
 
 
 @pytest.mark.slow  # the batches and the number of programs are held by the tests around it

@@ -3,7 +3,7 @@
 A batch is one gather of whole padded plays: nothing is padded, masked or copied twice when it is asked for.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,7 +12,18 @@ from sbp_jax.data.batches.batching import check_mirror, gather_columns
 from sbp_jax.data.batches.buckets import fit_buckets
 from sbp_jax.data.batches.epochs import Epochs, Mirror
 from sbp_jax.data.batches.fields import Batch
-from sbp_jax.data.plays import COLUMN_TYPES, FEATURES, IDENTITIES, PLAYERS, Plays, touchdowns, units
+from sbp_jax.data.plays import (
+    COLUMN_TYPES,
+    FEATURES,
+    IDENTITIES,
+    PLAY,
+    PLAYERS,
+    Plays,
+    Split,
+    ranges,
+    touchdowns,
+    units,
+)
 from sbp_jax.errors import InputError
 
 # (name, shape, dtype) -> array of zeros
@@ -117,24 +128,46 @@ class Arrays:
 
     def plays(self) -> Plays:
         """Return the plays with their frames concatenated, in memory and without padding; empty slots hold 0.0."""
-        offsets = np.concatenate([[0], np.cumsum(self.lengths)]).astype(np.int64)
+        return self._plays(slice(0, len(self)), self.bucket, self.row)
+
+    def split(self, last: int | None = None) -> Split:
+        """Return the plays as a split, whose frames are copied chunk by chunk.
+
+        Args:
+            last: frames taken of each play, its last ones; None takes all.
+        """
+
+        def chunks() -> Iterator[Plays]:
+            bucket, row = self.bucket, self.row
+            for begin, end in ranges(self.lengths):
+                part = self._plays(slice(begin, end), bucket, row)
+                yield part if last is None else part.last(last)
+
+        own = {name: getattr(self, name) for name in ("static", "yards", "info", "features")}
+        own |= {name: self.identities[name] for name in PLAY}
+        lengths = self.lengths if last is None else np.minimum(self.lengths, last)
+        return Split(lengths=lengths, **own, chunks=chunks)
+
+    def _plays(self, some: slice, bucket: np.ndarray, row: np.ndarray) -> Plays:
+        """Consecutive plays; `bucket` and `row` are those of all."""
+        offsets = np.concatenate([[0], np.cumsum(self.lengths[some])]).astype(np.int64)
         entities = self.occupied.shape[1]
         frames = np.empty((int(offsets[-1]), entities, len(self.features)), np.float32)
         players = np.empty((int(offsets[-1]), entities), bool)
-        places = zip(*(a.tolist() for a in (self.bucket, self.row, offsets[:-1], offsets[1:])), strict=True)
-        for bucket, row, begin, end in places:
-            own = self.x[bucket][row, : end - begin]
+        places = zip(*(a.tolist() for a in (bucket[some], row[some], offsets[:-1], offsets[1:])), strict=True)
+        for home, place, begin, end in places:
+            own = self.x[home][place, : end - begin]
             frames[begin:end] = own.reshape(-1, *frames.shape[1:])
-            players[begin:end] = self.players[bucket][row, : end - begin]
+            players[begin:end] = self.players[home][place, : end - begin]
         return Plays(
             frames=frames,
             offsets=offsets,
             players=players,
-            static=self.static,
-            yards=self.yards,
-            info=self.info,
+            static=self.static[some],
+            yards=self.yards[some],
+            info={name: column[some] for name, column in self.info.items()},
             features=self.features,
-            **self.identities,
+            **{name: column[some] for name, column in self.identities.items()},
         )
 
 
@@ -187,11 +220,13 @@ class Filling:
 
 
 class ArrayBatches(Epochs):
-    """Batches of padded arrays; what `Epochs` says of order and arguments holds, and the buckets are the arrays'.
+    """Batches of padded arrays; what `Epochs` says of order and arguments holds.
 
     Args:
         arrays: the plays; at least one.
         mirror: with it, half of the plays are reflected, drawn anew in every epoch.
+        buckets: lengths in frames of the batches; None takes the arrays', whose rows are gathered at once.
+        last: frames taken of each play, its last ones; None takes all.
     """
 
     def __init__(
@@ -202,31 +237,40 @@ class ArrayBatches(Epochs):
         shuffle: bool = True,
         drop_remainder: bool = False,
         mirror: Mirror | None = None,
+        buckets: tuple[int, ...] | None = None,
+        last: int | None = None,
     ) -> None:
-        super().__init__(arrays.lengths, batch_size, arrays.buckets or None, seed, shuffle, drop_remainder)
+        lengths = arrays.lengths if last is None else np.minimum(arrays.lengths, last)
+        super().__init__(lengths, batch_size, buckets or arrays.buckets or None, seed, shuffle, drop_remainder)
         self.arrays = arrays
         self.mirror = check_mirror(mirror, len(arrays.features))
-        self._row = arrays.row
+        self._home, self._row = arrays.bucket, arrays.row
 
     def _assemble(self, length: int, indices: np.ndarray, reflected: np.ndarray) -> Batch:
         arrays, size, count = self.arrays, self.batch_size, len(indices)
         lengths = np.zeros(size, np.int64)
-        lengths[:count] = arrays.lengths[indices]
-        bucket, row = self._bucket[indices], self._row[indices]
-        home = self.buckets.index(length)
-        at_home = bucket == home
-        # one gather of whole padded plays; the few rows that it gets wrong are set after it
-        rows = np.zeros(size, np.int64)
-        rows[:count] = np.where(at_home, row, 0)
-        x, players = arrays.x[home][rows], arrays.players[home][rows]
-        x[count:], players[count:] = 0.0, False
-        for i in np.flatnonzero(~at_home):  # carried over from a shorter bucket
-            b, frames = bucket[i], lengths[i]
-            x[i, :frames], players[i, :frames] = arrays.x[b][row[i], :frames], arrays.players[b][row[i], :frames]
+        lengths[:count] = self.lengths[indices]
+        home, row, full = self._home[indices], self._row[indices], arrays.lengths[indices]
+        gathered = np.zeros(count, bool)
+        own = arrays.buckets.index(length) if length in arrays.buckets else None
+        if own is not None and len(arrays.x[own]):
+            # one gather of whole padded plays; the few rows that it gets wrong are set after it
+            gathered = (home == own) & (full == lengths[:count])
+            rows = np.zeros(size, np.int64)
+            rows[:count] = np.where(gathered, row, 0)
+            x, players = arrays.x[own][rows], arrays.players[own][rows]
+            x[count:], players[count:] = 0.0, False
+        else:
+            entities = arrays.occupied.shape[1]
+            x = np.zeros((size, length, entities * len(arrays.features)), np.float32)
+            players = np.zeros((size, length, entities), bool)
+        for i in np.flatnonzero(~gathered):  # of another bucket, or without its first frames
+            b, frames, taken = home[i], lengths[i], slice(full[i] - lengths[i], full[i])
+            x[i, :frames], players[i, :frames] = arrays.x[b][row[i], taken], arrays.players[b][row[i], taken]
             x[i, frames:], players[i, frames:] = 0.0, False
         if self.mirror is not None:
             rows = np.flatnonzero(reflected[indices])
-            _reflect(x, players, rows, arrays, indices[rows], self.mirror)
+            _reflect(x, players, rows, arrays, indices[rows], self.lengths, self.mirror)
         mask = np.arange(length) < lengths[:, None]
         return Batch(x, mask, players, **gather_columns(arrays, indices, size))
 
@@ -241,14 +285,20 @@ def rows_of(bucket: np.ndarray) -> np.ndarray:
 
 
 def _reflect(
-    x: np.ndarray, players: np.ndarray, rows: np.ndarray, arrays: Arrays, indices: np.ndarray, mirror: Mirror
+    x: np.ndarray,
+    players: np.ndarray,
+    rows: np.ndarray,
+    arrays: Arrays,
+    indices: np.ndarray,
+    lengths: np.ndarray,
+    mirror: Mirror,
 ) -> None:
     """Reflect, in place, the rows of a batch that hold the plays at `indices`."""
     sources = mirror.slots[indices]
     occupied = np.take_along_axis(arrays.occupied[indices], sources, axis=1)
     factors = np.where(occupied[:, :, None], mirror.signs, np.float32(1.0))  # an empty slot keeps 0.0, never -0.0
     for k, (row, i) in enumerate(zip(rows, indices, strict=True)):
-        frames = arrays.lengths[i]
+        frames = lengths[i]
         own = x[row, :frames].reshape(frames, PLAYERS, len(mirror.signs))  # a view
         np.multiply(np.take(own, sources[k], axis=1), factors[k], out=own)
         if arrays.steady[i]:

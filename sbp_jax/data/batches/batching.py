@@ -19,6 +19,7 @@ class Batches(Epochs):
     Args:
         plays: the plays; at least one.
         mirror: with it, half of the plays are reflected, drawn anew in every epoch.
+        last: frames taken of each play, its last ones, without a copy of the plays; None takes all.
     """
 
     def __init__(
@@ -30,13 +31,15 @@ class Batches(Epochs):
         shuffle: bool = True,
         drop_remainder: bool = False,
         mirror: Mirror | None = None,
+        last: int | None = None,
     ) -> None:
-        super().__init__(plays.lengths, batch_size, buckets, seed, shuffle, drop_remainder)
+        lengths = plays.lengths if last is None else np.minimum(plays.lengths, last)
+        super().__init__(lengths, batch_size, buckets, seed, shuffle, drop_remainder)
         self.plays = plays
         self.mirror = check_mirror(mirror, len(plays.features))
 
     def _assemble(self, length: int, indices: np.ndarray, reflected: np.ndarray) -> Batch:
-        return assemble(self.plays, indices, length, self.batch_size, self.mirror, reflected)
+        return assemble(self.plays, indices, length, self.batch_size, self.mirror, reflected, self.lengths[indices])
 
 
 def gather_columns(plays: Any, indices: np.ndarray, size: int) -> dict[str, np.ndarray]:
@@ -65,7 +68,13 @@ def check_mirror(mirror: Mirror | None, features: int) -> Mirror | None:
 
 
 def assemble(
-    plays: Plays, indices: np.ndarray, length: int, size: int, mirror: Mirror | None, reflected: np.ndarray
+    plays: Plays,
+    indices: np.ndarray,
+    length: int,
+    size: int,
+    mirror: Mirror | None,
+    reflected: np.ndarray,
+    last: np.ndarray | None = None,
 ) -> Batch:
     """Return the batch of some plays.
 
@@ -76,14 +85,15 @@ def assemble(
         size: rows of the batch.
         mirror: how plays are reflected; None reflects none.
         reflected: bool `[N]`, which of `plays` are reflected.
+        last: frames taken of each play at `indices`, its last ones; None takes all.
     """
-    count = len(indices)
+    count, ends = len(indices), plays.offsets[indices + 1]
     lengths = np.zeros(size, np.int64)
-    lengths[:count] = plays.offsets[indices + 1] - plays.offsets[indices]
+    lengths[:count] = ends - plays.offsets[indices] if last is None else last
     mask = np.arange(length) < lengths[:, None]
     x = np.zeros((size, length, *plays.frames.shape[1:]), np.float32)
     players = np.zeros((size, length, plays.players.shape[1]), bool)
-    for row, (begin, frames) in enumerate(zip(plays.offsets[indices], lengths, strict=False)):
+    for row, (begin, frames) in enumerate(zip(ends - lengths[:count], lengths, strict=False)):
         x[row, :frames] = plays.frames[begin : begin + frames]
         players[row, :frames] = plays.players[begin : begin + frames]
         if mirror is not None and reflected[indices[row]]:

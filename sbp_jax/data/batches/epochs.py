@@ -79,6 +79,11 @@ class Order:
         """The distinct lengths in frames that batches have: as many as a compiled step is compiled for."""
         return tuple(sorted(set(self._shapes)))
 
+    @property
+    def filled(self) -> tuple[int, ...]:
+        """The buckets that have plays of their own, in frames."""
+        return tuple(self.buckets[b] for b in np.unique(self._bucket))
+
     def position(self, step: int) -> tuple[int, int]:
         """Return `(epoch, batch)` of the batch that step number `step` (from 0) takes."""
         return divmod(step, len(self))

@@ -18,6 +18,8 @@ import numpy as np
 from sbp_jax.atomic import building, discard
 from sbp_jax.data.batches.arrays import Arrays, Filling
 from sbp_jax.data.batches.buckets import COUNT, choose_buckets, fit_buckets
+from sbp_jax.data.memory import frame_bytes
+from sbp_jax.data.plays import PLAYERS
 from sbp_jax.data.prepared import storage
 from sbp_jax.data.prepared.dataset import Prepared, describe, read_columns, read_lengths
 from sbp_jax.data.prepared.splits import SPLITS
@@ -94,8 +96,7 @@ def open_arrays(
     layout, prepared = layout or Layout(), describe(path)
     if split not in SPLITS:
         raise InputError(f"split: expected one of {', '.join(SPLITS)}, got {split!r}")
-    key = layout.key(prepared.fingerprint)
-    target = Path(folder or path) / f"arrays-{json_digest(key)[:16]}"
+    key, target = layout.key(prepared.fingerprint), folder_of(prepared, layout, folder)
     if target.is_dir():
         try:
             return storage.open_folder(target, split)
@@ -104,6 +105,27 @@ def open_arrays(
             discard(target)
     _build(prepared, layout, key, target, progress)
     return storage.open_folder(target, split)
+
+
+def folder_of(prepared: Prepared, layout: Layout, folder: str | Path | None = None) -> Path:
+    """Return where the arrays of a data set lie, or will be built; `folder` as for `open_arrays`."""
+    return Path(folder or prepared.path) / f"arrays-{json_digest(layout.key(prepared.fingerprint))[:16]}"
+
+
+def arrays_bytes(prepared: Prepared, buckets: tuple[int, ...], last: int | None = None) -> int:
+    """Return the bytes on disk that the arrays of all splits take in a layout of these buckets.
+
+    Args:
+        prepared: the data set.
+        buckets: increasing lengths in frames.
+        last: as for `Layout`.
+    """
+    frames = 0
+    for split in SPLITS:
+        lengths = np.minimum(read_lengths(prepared, split), last or np.inf).astype(np.int64)
+        fitted = np.asarray(fit_buckets(buckets, lengths))
+        frames += int(fitted[np.searchsorted(fitted, lengths)].sum())
+    return frames * frame_bytes(PLAYERS, len(prepared.features))
 
 
 def _build(

@@ -11,12 +11,14 @@ import io
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from sbp_jax.atomic import write_whole
+from sbp_jax.data.memory import fits, frame_bytes, scratch
 from sbp_jax.data.plays import COLUMN_TYPES, FEATURES, INFO_TYPES, PLAYERS, STATIC_FEATURES, Plays
 from sbp_jax.data.prepared.records import RecordSource, read_records
 from sbp_jax.data.prepared.splits import SPLITS, Fold
@@ -93,8 +95,14 @@ def reading_of(report: dict[str, Any]) -> ReadReport:
     return ReadReport(**{name: report[key] for key, name in READING.items()})
 
 
-def load(path: str | Path, split: str) -> Plays:
+def load(path: str | Path, split: str, mapped: bool | None = None) -> Plays:
     """Return the plays of a split ("train", "validation" or "test") of the data set at `path`, in its fixed order.
+
+    Args:
+        path: the prepared data set.
+        split: its name.
+        mapped: keep the frames in a temporary file, mapped into memory, whose pages the system may drop; None does so
+            where they do not fit into memory, see `sbp_jax.data.memory.fits`.
 
     Raises:
         InputError: no data set at `path`, one of another version, or no such split.
@@ -104,8 +112,10 @@ def load(path: str | Path, split: str) -> Plays:
         raise InputError(f"{path}: prepared by another version of sbp_jax; prepare the tracking files again")
     if split not in SPLITS:
         raise InputError(f"split: expected one of {', '.join(SPLITS)}, got {split!r}")
-    frames = np.zeros((prepared.frames[split], PLAYERS, len(prepared.features)), np.float32)
-    players = np.zeros((prepared.frames[split], PLAYERS), bool)
+    count, features = prepared.frames[split], len(prepared.features)
+    mapped = not fits(count * frame_bytes(PLAYERS, features)) if mapped is None else mapped
+    zeros = partial(scratch, folder=prepared.path) if mapped else np.zeros
+    frames, players = zeros((count, PLAYERS, features), np.float32), zeros((count, PLAYERS), np.bool_)
     offsets = np.zeros(prepared.plays[split] + 1, np.int64)
 
     def put(i: int, play: dict[str, Any]) -> None:

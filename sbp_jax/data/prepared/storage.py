@@ -9,7 +9,6 @@ folder/
   validation/ test/
 """
 
-import errno
 import io
 import json
 import os
@@ -22,6 +21,7 @@ import numpy as np
 
 from sbp_jax.atomic import building
 from sbp_jax.data.batches.arrays import Allocate, Arrays
+from sbp_jax.data.memory import reserve
 from sbp_jax.data.plays import FEATURES, IDENTITIES
 from sbp_jax.errors import InputError
 
@@ -45,7 +45,8 @@ def allocate_files(folder: Path) -> Allocate:
             np.save(path, empty)
             return empty
         array = np.lib.format.open_memmap(path, "w+", dtype, shape)
-        _reserve(path)
+        with path.open("r+b") as file:
+            reserve(file.fileno(), path.stat().st_size)
         return array
 
     return allocate
@@ -153,18 +154,6 @@ def _manifest(folder: Path) -> dict[str, Any]:
 
 def _map(path: Path) -> np.ndarray:
     return np.asarray(np.memmap(path, np.uint8, "r"))
-
-
-def _reserve(path: Path) -> None:
-    """Take a sparse file's room on the disk: where there is none, an error here, not a bus error while writing."""
-    if not hasattr(os, "posix_fallocate"):
-        return
-    with path.open("r+b") as file:
-        try:
-            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
-        except OSError as error:
-            if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):  # file systems that cannot reserve
-                raise
 
 
 def _describe(content: np.ndarray) -> dict[str, int]:

@@ -16,8 +16,8 @@ from sbp_jax.data.batches.batching import assemble
 from sbp_jax.data.batches.epochs import Epochs
 from sbp_jax.data.batches.fields import Batch
 from sbp_jax.data.batches.symmetry import mirror_of
-from sbp_jax.data.plays import IDENTITIES, Plays
-from sbp_jax.data.prepared.dataset import damage_named, describe, read_lengths
+from sbp_jax.data.plays import IDENTITIES, PLAY, Plays, Split, ranges
+from sbp_jax.data.prepared.dataset import Prepared, damage_named, describe, read_columns, read_lengths
 from sbp_jax.data.prepared.records import RecordSource
 from sbp_jax.data.prepared.splits import SPLITS
 from sbp_jax.errors import InputError
@@ -55,7 +55,7 @@ class StreamedBatches(Epochs):
         mirrored: bool = False,
         ahead: int = 4,
     ) -> None:
-        self._grain = _import_grain()
+        self._grain = import_grain()
         prepared = describe(path)
         if split not in SPLITS:
             raise InputError(f"split: expected one of {', '.join(SPLITS)}, got {split!r}")
@@ -93,6 +93,34 @@ class StreamedBatches(Epochs):
         return replace(batch, index=index)
 
 
+def open_split(prepared: Prepared, split: str, last: int | None = None) -> Split:
+    """Return a split whose frames are read from its records chunk by chunk, in the split's fixed order.
+
+    Args:
+        prepared: the data set.
+        split: "train", "validation" or "test".
+        last: frames taken of each play, its last ones; None takes all.
+
+    Raises:
+        InputError: damaged records.
+    """
+    lengths = read_lengths(prepared, split)
+    lengths = lengths if last is None else np.minimum(lengths, last)
+    columns, info = read_columns(prepared, split, lambda i, play: None)
+
+    def chunks() -> Iterator[Plays]:
+        source = None
+        for begin, end in ranges(lengths):
+            with damage_named(prepared.path):
+                source = source or RecordSource(prepared.path, split, _READ)
+                records = source.read(range(begin, end))
+            plays = _plays(records, lengths[begin:end], prepared.features)
+            yield replace(plays, **{name: columns[name][begin:end] for name in PLAY})
+
+    own: dict[str, Any] = {name: columns[name] for name in ("static", "yards", *PLAY)}
+    return Split(lengths=lengths, **own, info=info, features=prepared.features, chunks=chunks)
+
+
 def _plays(records: Sequence[dict[str, Any]], lengths: np.ndarray, features: tuple[str, ...]) -> Plays:
     """The plays of some records, each with its last frames only: as many as `lengths` says."""
     unknown = np.zeros(len(records), np.int64)  # a batch has no identities
@@ -108,7 +136,8 @@ def _plays(records: Sequence[dict[str, Any]], lengths: np.ndarray, features: tup
     )
 
 
-def _import_grain() -> Any:
+def import_grain() -> Any:
+    """Return Grain; InputError where it is not installed."""
     try:
         return importlib.import_module("grain")
     except ImportError as error:

@@ -75,6 +75,26 @@ def test_batches_are_those_of_the_plays_bit_for_bit(kind, batch_size, mirrored, 
             assert_identical(left, right)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("buckets", "last"), [((64,), None), (None, 20), ((17, 24, 64), 21), ((40, 64), 1)])
+def test_batches_of_other_lengths_and_of_last_frames_are_those_of_the_plays(kind, buckets, last):
+    plays = KINDS[kind]()
+    arrays = Arrays.of(plays, BUCKETS)
+    taken = plays if last is None else plays.last(last)
+    want = list(Batches(taken, 16, buckets or BUCKETS, seed=2).epoch(1))
+    for batches in (
+        Batches(plays, 16, buckets or BUCKETS, seed=2, last=last),
+        ArrayBatches(arrays, 16, seed=2, buckets=buckets, last=last),
+    ):
+        for left, right in zip(want, batches.epoch(1), strict=True):
+            assert_identical(left, right)
+    split = arrays.split(last)
+    np.testing.assert_array_equal(split.lengths, taken.lengths)
+    for name in ("frames", "players", "yards", "game_id", "passer"):
+        parts = [getattr(part, name) for part in split.chunks()]
+        np.testing.assert_array_equal(np.concatenate(parts), getattr(taken, name))
+
+
 def test_an_epoch_resumes_at_any_batch_and_differs_from_the_next():
     batches = ArrayBatches(Arrays.of(KINDS["steady gaps"](), BUCKETS), 16, seed=4)
     whole = list(batches.epoch(5))
