@@ -10,7 +10,7 @@ last bit. On an accelerator a split that fits is put there once (`training.feed.
 | mapped | in padded arrays in files, mapped into memory | 6 windows, 1 batch |
 | stream | in the records of the prepared data set, which Grain reads ahead | 6 windows, 1 + 4 `AHEAD` batches |
 
-A window has `feed.WINDOW_BYTES` (32 MiB) or two steps if those are more. Beside these there are under a kilobyte per
+A window has `feed.WINDOW_BYTES` (8 MiB) or two steps if those are more. Beside these there are under a kilobyte per
 play, and while a training is set up a few chunks of `plays.CHUNK_FRAMES` frames.
 """
 

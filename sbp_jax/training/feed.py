@@ -14,7 +14,7 @@ from sbp_jax.training.resident import Resident, to_device
 from sbp_jax.training.step import Metrics, State, Trainer, arrays
 
 STEPS_TOGETHER = 50  # progress is told after so many
-WINDOW_BYTES = 2**25  # of the plays that host batches hand to the device at once
+WINDOW_BYTES = 2**23  # of the plays that host batches hand to the device at once
 
 
 @runtime_checkable
