@@ -31,7 +31,7 @@ def integral(function, low, high, knots):
 
 
 @X64
-@pytest.mark.parametrize("quantity", ["crps", "mean", "variance", "atom"])
+@pytest.mark.parametrize("quantity", marked(["crps", "mean", "variance", "atom"], ["crps", "variance"]))
 def test_yards_against_50_digits(quantity, x64):
     """A rounded outcome that stops at both bounds, in shape, scale, logit: finite sums."""
     low, high, y = -7.0, 12.0, 3.0
@@ -53,7 +53,10 @@ def test_yards_against_50_digits(quantity, x64):
             return sum(d.crps(mp.mpf(min(at, high)), mp.mpf(low), mp.mpf(high)) for at in (y, high, 15.0)) + 15 - high
         return d.moments(mp.mpf(low), mp.mpf(high))[quantity == "variance"]
 
-    compare(method, oracle, [(xi, beta, 0.25) for xi in (-0.3, 0.0, 0.6, 1.3) for beta in (0.5, 4.0)], x64)
+    tails = [(xi, beta) for xi in (-0.3, 0.0, 0.6, 1.3) for beta in (0.5, 4.0)]
+    if quantity == "atom":  # where both tails reach the bounds
+        tails.remove((-0.3, 0.5))
+    compare(method, oracle, [(xi, beta, 0.25) for xi, beta in tails], x64)
 
 
 CONTINUOUS = {
@@ -83,8 +86,9 @@ def reference(name, a, b):
 
 
 @X64
+@pytest.mark.slow
 @pytest.mark.parametrize("bounds", [(-3.25, 4.5), (1.625, 1.75), (-40.0, 300.0)], ids=str)
-@pytest.mark.parametrize("name", marked(CONTINUOUS, [name for name in CONTINUOUS if name != "normal"]))
+@pytest.mark.parametrize("name", CONTINUOUS)
 def test_moments_of_every_family_against_50_digits(name, bounds, x64):
     """Windows as wide as the distribution, much narrower, and much wider; moments in units of the window."""
     rows = {"student": [(0.75, 0.25), (4.0, 0.5)], "normal": [(0.25, 2.0), (1.5, 0.5)]}.get(
@@ -223,7 +227,7 @@ def test_draws_follow_the_distribution():
     assert float(slope(2.5)) == pytest.approx(law.sf(2.5), abs=0.01)
 
 
-@pytest.mark.parametrize("high", [1e-38, 1.0, 1e20, 3e38])
+@pytest.mark.parametrize("high", marked([1e-38, 1.0, 1e20, 3e38], [1e-38, 1e20, 3e38]))
 def test_no_nan_for_any_size(high):
     y = jnp.array([-3e38, -1e20, -1.0, 0.0, 1e-38, 0.5, 1.0, 1e20, 3e38])
 

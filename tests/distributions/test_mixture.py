@@ -23,7 +23,6 @@ from tests.distributions.test_quantized import X64, spliced, spliced_oracle
 from tests.oracles import INF, Pareto, mp
 from tests.oracles_baselines import Student, compare
 from tests.oracles_outcomes import Excess, Gaussian
-from tests.slow import marked
 
 
 class Mixed:
@@ -94,7 +93,8 @@ PAIRS = {
 
 
 @X64
-@pytest.mark.parametrize("name", marked(PAIRS, [name for name in PAIRS if name != "atom and spliced"]))
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PAIRS)
 def test_crps_against_50_digits(name, x64):
     build, reference = PAIRS[name]
 
@@ -147,6 +147,7 @@ def test_an_ensemble_is_the_mixture_of_its_members():
     np.testing.assert_allclose(same.variance(), jax.tree.map(lambda x: x[:, 0], stacked).variance(), rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", ["rounded first", "mixed first"])
 def test_rounded_ensembles_are_summed_over_the_grid(order):
     bound = jnp.array([3.0, 6.0, 40.0])

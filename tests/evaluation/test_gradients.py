@@ -68,7 +68,7 @@ def test_movement_is_what_half_an_ulp_in_each_input_does():
 def test_interval_loss_and_unknown_losses(points):
     rows = gradients.check([p for p in points if p.regime == "upper tail"][:2], np.float32, "interval")
     assert all(r["ratio"] <= 1 for r in rows)
-    with pytest.raises(InputError, match="expected exact or interval"):
+    with pytest.raises(InputError, match="expected pointwise, exact, interval"):
         gradients.check(points[:1], np.float32, "composite")
 
 
