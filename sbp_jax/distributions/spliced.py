@@ -181,7 +181,7 @@ class SplicedBinnedPareto(BinnedBody):
 
     @compiled
     def cell_log_density(self, y: ArrayLike) -> Float[Array, "..."]:
-        """Return the log of the density averaged over the cell of y, an eighth of a bin; beyond the edges log f(y).
+        """Return the log of the density averaged over the cell of y, an eighth of a bin; beyond the bins log f(y).
 
             log(P(cell) / width of the cell)
 
@@ -205,8 +205,10 @@ class SplicedBinnedPareto(BinnedBody):
         """
         (y,) = self._outcomes(y)
         edges, widths = (jax.lax.stop_gradient(each) for each in self._bin_edges(y.ndim))
-        inside = (y >= edges[..., 0]) & (y <= edges[..., -1])
-        at = jnp.where(inside, y, edges[..., 0])
+        # bins that are forbidden beyond all others are none, as those that a family fills its smaller heads up with
+        lowest, highest = jax.lax.stop_gradient(self._outer_edges(y.ndim))
+        inside = (y >= lowest) & (y <= highest)
+        at = self._within_bins(jnp.where(inside, y, lowest))
         index = bin_index(edges, at)
         first, last = pick(edges[..., :-1], index), pick(edges[..., 1:], index)
         width = pick(widths, index) / CELLS_PER_BIN
@@ -224,7 +226,7 @@ class SplicedBinnedPareto(BinnedBody):
         lower = log_term(a.tau_l, self.lower.interval_log_prob(b.z_l, a.z_l)) - jnp.log(high - low)
         upper = log_term(a.tau_u, self.upper.interval_log_prob(a.z_u, b.z_u)) - jnp.log(high - low)
         averaged = log_sum(lower, body, upper)
-        beyond = self.log_prob(jnp.where(inside, edges[..., -1] + 1, y))
+        beyond = self.log_prob(jnp.where(inside, highest + 1, y))
         return self._known(jnp.where(inside, averaged, beyond), y)
 
     def composite_log_prob(self, y: ArrayLike) -> Float[Array, "..."]:

@@ -227,7 +227,8 @@ def test_draws_follow_the_distribution():
     assert float(slope(2.5)) == pytest.approx(law.sf(2.5), abs=0.01)
 
 
-@pytest.mark.parametrize("high", marked([1e-38, 1.0, 1e20, 3e38], [1e-38, 1e20, 3e38]))
+@pytest.mark.slow
+@pytest.mark.parametrize("high", [1e-38, 1.0, 1e20, 3e38])
 def test_no_nan_for_any_size(high):
     y = jnp.array([-3e38, -1e20, -1.0, 0.0, 1e-38, 0.5, 1.0, 1e20, 3e38])
 

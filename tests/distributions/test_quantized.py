@@ -316,7 +316,8 @@ def test_outcomes_of_any_size():
     np.testing.assert_allclose(fine.variance(), 1e10, rtol=1e-4)
 
 
-@pytest.mark.parametrize("width", marked([1e-38, 1e-20, 1e-3, 1.0, 1e10, 1e30], [1e-38, 1e-20, 1e-3, 1e10, 1e30]))
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [1e-38, 1e-20, 1e-3, 1.0, 1e10, 1e30])
 def test_no_nan_for_any_size(width):
     y = jnp.array([-3e38, -1e20, -1.0, 0.0, 1e-38, 2.0, 1e10, 3e38])
 
