@@ -30,8 +30,10 @@ def command(args: list[str]) -> None:
     options = parse(Options, args, "sbp gradients")
     if options.plays < 1:
         raise InputError(f"plays: expected at least 1, got {options.plays}")
+    import numpy as np
     import polars as pl
 
+    from sbp_jax.evaluation.consistency import TRUTH, profile
     from sbp_jax.reporting import gradients as figures
     from sbp_jax.runs import provenance
     from sbp_jax.runs.gradients import at_the_truth, of_a_run, of_the_grid
@@ -63,9 +65,12 @@ def command(args: list[str]) -> None:
         started = at_the_truth()
         left = [row for row in started if row["consistent"] and not row["ratio"] <= 1]
         pl.DataFrame(started).write_parquet(out / "truth.parquet")
-        figures.draw_truth(out / "truth.png")
+        offsets = np.linspace(-0.3, 0.3, 121)
+        figures.draw_truth(
+            out / "truth.png", offsets, {name: profile(name, offsets) for name in ("pointwise", "exact")}
+        )
         names += ["truth.parquet", "truth.png"]
-        text += ["## Started at the truth", figures.TRUTH, figures.truth_table(started), "![truth](truth.png)"]
+        text += ["## Started at the truth", TRUTH, figures.truth_table(started), "![truth](truth.png)"]
     (out / "gradients.md").write_text("\n\n".join(text) + "\n")
     print("\n\n".join(part for part in text[2:] if not part.startswith("![")))
     print(f"written to {out}: {', '.join(names)}")

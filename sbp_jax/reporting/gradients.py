@@ -6,17 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from sbp_jax.evaluation.consistency import DRIFT_BOUND, GRADIENT_BOUND, POINTS, STEPS, profile
 from sbp_jax.reporting.style import COLOURS, figure
 from sbp_jax.reporting.tables import markdown
 
 Rows = Sequence[Mapping[str, Any]]
-TRUTH = (
-    f"Outcomes are the distribution's own: {POINTS:,} quantiles of it, or the integers with their probabilities. Where "
-    "a loss is consistent the mean gradient in the raw outputs is zero there, and training does not leave: bounds "
-    f"{GRADIENT_BOUND:g} on its largest component, and {DRIFT_BOUND:g} nats on what {STEPS} steps of Adam add to the "
-    "NLL. `pointwise` misses that log f(y) jumps as a threshold passes y: it stays where the density is continuous."
-)
 
 
 def worst(rows: Rows) -> list[Mapping[str, Any]]:
@@ -79,12 +72,11 @@ def truth_table(rows: Rows) -> str:
     return markdown(header, lines)
 
 
-def draw_truth(path: Path) -> None:
-    """Draw the expected log-likelihood around the truth, `pointwise` with its kink and `exact`, and both gradients."""
-    offsets = np.linspace(-0.3, 0.3, 121)
+def draw_truth(path: Path, offsets: np.ndarray, profiles: Mapping[str, tuple[np.ndarray, float]]) -> None:
+    """Draw the expected log-likelihood by offset from the truth and the mean gradient there, a panel per objective."""
     with figure(path, 10.0, 4.2) as drawing:
-        for ax, name in zip(drawing.subplots(1, 2, sharey=True), ("pointwise", "exact"), strict=True):
-            values, slope = profile(name, offsets)
+        panels = drawing.subplots(1, len(profiles), sharey=True)
+        for ax, (name, (values, slope)) in zip(panels, profiles.items(), strict=True):
             ax.plot(offsets, values - values[len(offsets) // 2], color="black", label="expected log-likelihood")
             ax.plot(offsets, slope * offsets, color=COLOURS["sbp"], ls="--", label="mean gradient by autodiff")
             ax.axvline(0, color="grey", lw=0.6)
