@@ -205,7 +205,7 @@ class SplicedBinnedPareto(BinnedBody):
         """
         (y,) = self._outcomes(y)
         edges, widths = (jax.lax.stop_gradient(each) for each in self._bin_edges(y.ndim))
-        # bins that are forbidden beyond all others are none, as those that a family fills its smaller heads up with
+        # ignore forbidden bins beyond all others, such as those with which a family pads its smaller heads
         lowest, highest = jax.lax.stop_gradient(self._outer_edges(y.ndim))
         inside = (y >= lowest) & (y <= highest)
         at = self._within_bins(jnp.where(inside, y, lowest))

@@ -107,7 +107,7 @@ def set_up(config: Config, dataset: Dataset, in_memory: str = "", progress: bool
     """
     of_plays = isinstance(config.data, DataConfig)
     names = static_names(config.data.situation) if isinstance(config.data, DataConfig) else WINDOW_STATIC
-    # The law of the last frame depends on no more than these frames.
+    # The distribution at the last frame depends on these frames only.
     network, settings = config.network, config.training
     reach = 1 if network.encoder == "none" else receptive_field(network.layers, network.kernel_size)
     last = {"train": None if settings.per_frame else reach, "validation": reach}
