@@ -166,7 +166,7 @@ class Run:
     def plays(self, split: str = "test", dataset: str | Path | None = None) -> Plays:
         """The plays of a split ("train", "validation" or "test") of the data set that the run was trained on.
 
-        The windows of time series are read again from their files, in the folder that all of them are in. Frames that do
+        Windows of time series are read again from their files, in the folder that all of them are in. Frames that do
         not fit into memory (`sbp_jax.data.memory.fits`) are in a temporary file, mapped into it.
 
         Args:
