@@ -22,6 +22,7 @@ from sbp_jax.data.series.reading import Series, windows
 from sbp_jax.data.series.sinusoid import TrueLaw, draw
 from sbp_jax.data.series.sinusoid import sinusoid as wave
 from sbp_jax.data.series.windows import as_plays
+from sbp_jax.distributions.base import Distribution
 from sbp_jax.errors import InputError
 from sbp_jax.evaluation.alarms import Injected, found, inject
 from sbp_jax.evaluation.detectors import SIDES, Alarms, NoTail, Side, Spot, dspot, nn_spot, spot, tail_alarms
@@ -61,11 +62,11 @@ FAIRNESS = (
 
 
 class View(NamedTuple):
-    """A stream of N values, the Gaussian network's means and SBP's predicted laws of them."""
+    """A stream of N values, the Gaussian network's means and SBP's predicted distributions of them."""
 
     values: np.ndarray
     expected: np.ndarray
-    law: Any
+    dist: Distribution
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +79,6 @@ class Stream:
         clean: the stream as it is.
         changed: the same with events.
         injected: these events.
-        whole: values are counts.
         truth: the law of each value, where it is known.
     """
 
@@ -87,7 +87,6 @@ class Stream:
     clean: View
     changed: View
     injected: Injected
-    whole: bool
     truth: TrueLaw | None = None
 
 
@@ -104,7 +103,7 @@ def _oracle(stream: Stream, view: View, how: Spot) -> Alarms:
 
 
 DETECTORS: dict[str, Callable[[Stream, View, Spot], Alarms]] = {
-    "SBP": lambda stream, view, how: tail_alarms(view.law, view.values, how.rate, how.side, stream.whole),
+    "SBP": lambda stream, view, how: tail_alarms(view.dist, view.values, how.rate, how.side),
     "SPOT": lambda stream, view, how: spot(stream.calibration, view.values, how),
     "DSPOT": lambda stream, view, how: dspot(stream.calibration, view.values, how),
     "NN-SPOT": _nn_spot,
@@ -164,7 +163,6 @@ def on_the_sinusoid(options: Options, root: Path, stop: Stop | None) -> list[Com
                 clean,
                 _view(_windows_of(changed), sbp, gaussian),
                 injected,
-                whole=False,
                 truth=TrueLaw(wave(length)[sinusoid.CONTEXT :]),
             )
             found_rows += [{"arm": name, "seed": seed, **figures_of(name, [stream], both)} for name in DETECTORS]
@@ -222,7 +220,6 @@ def _of_counts(
         _view(test, sbp, gaussian),
         _view(plays, sbp, gaussian),
         injected,
-        whole=True,
     )
 
 
@@ -238,7 +235,7 @@ def _view(plays: Plays, sbp: Run, gaussian: Run) -> View:
 
 
 def _means(run: Run, plays: Plays) -> np.ndarray:
-    return np.asarray(run.predict(plays).mean(), np.float64)
+    return np.asarray(run.predict_latent(plays).mean(), np.float64)
 
 
 def _comparison(where: str, about: str, rows: list[dict[str, Any]], both: bool, known: tuple[str, ...]) -> Comparison:

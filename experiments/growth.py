@@ -31,10 +31,9 @@ from sbp_jax.reporting.comparison import PP_ERRORS, VERDICTS, Figure, Headline, 
 from sbp_jax.reporting.style import COLOURS, figure
 from sbp_jax.reporting.tables import markdown
 from sbp_jax.runs.datasets import open_plays
-from sbp_jax.runs.evaluate import evaluate_distribution, oracle_forecast
+from sbp_jax.runs.evaluate import oracle
 from sbp_jax.runs.members import train_and_evaluate
 from sbp_jax.runs.run import Run, load_run
-from sbp_jax.runs.setup import marginal_law
 from sbp_jax.runs.subset import FirstGames
 from sbp_jax.training.stop import Stop
 
@@ -267,10 +266,10 @@ def make(options: Options, root: Path, stop: Stop | None = None) -> list[Growth]
             own = {seed: {**figures, "seconds": None} for seed, figures in own.items()}
         rows += _rows("parameters", int(own[0]["parameters"]), own)
     test = sampled(whole.split("test"))
-    marginal = evaluate_distribution(marginal_law(load_run(largest).model, test), test).metrics.flat()
-    rows += _rows(None, None, {None: marginal}, MARGINAL)
-    oracle = evaluate(oracle_forecast(whole.truth(), test), test.yards).flat()
-    rows += _rows(None, None, {None: oracle}, ORACLE)
+    run = load_run(largest)
+    y = run.outcome.bounded(test)
+    for dist, name in ((run.marginal(test), MARGINAL), (oracle(whole.truth(), test), ORACLE)):
+        rows += _rows(None, None, {None: evaluate(dist, y).flat()}, name)
     growth = Growth(
         title="The network by plays and parameters",
         about=_about(sizes, len(part.split("train")), len(test), len(whole.split("validation"))),

@@ -20,10 +20,9 @@ from sbp_jax.evaluation import evaluate
 from sbp_jax.evaluation.boosting import OBJECTIVES, grown, tuned
 from sbp_jax.reporting.comparison import PP_ERRORS, Comparison, Figure
 from sbp_jax.runs.datasets import Dataset, PlayDataset, open_dataset
-from sbp_jax.runs.evaluate import evaluate_distribution, oracle_forecast
+from sbp_jax.runs.evaluate import oracle
 from sbp_jax.runs.members import train_and_evaluate
 from sbp_jax.runs.run import load_run
-from sbp_jax.runs.setup import marginal_law
 from sbp_jax.training.stop import Stop
 
 TITLE = "Median absolute errors"
@@ -142,9 +141,10 @@ def _rows(
     }
     found, folders = train_and_evaluate(chosen, dataset, root, evaluated, stop, may_diverge=True)
     test, run = sampled(dataset.split("test")), load_run(folders["SBP", 0])
-    fixed = {"Marginal": evaluate_distribution(marginal_law(run.model, test), test).metrics.flat()}
+    y = run.outcome.bounded(test)
+    fixed = {"Marginal": evaluate(run.marginal(test), y).flat()}
     if isinstance(dataset, PlayDataset) and dataset.simulated is not None:
-        fixed["Oracle"] = evaluate(oracle_forecast(dataset.truth(), test), test.yards).flat()
+        fixed["Oracle"] = evaluate(oracle(dataset.truth(), test), y).flat()
     known = Plays.concatenate([dataset.split("train"), dataset.split("validation")])
     x, y = columns(known), known.yards
     for loss in OBJECTIVES:

@@ -10,7 +10,6 @@ from experiments.shared import sinusoid
 from experiments.shared.study import Figures, Options, rows_of
 from sbp_jax.reporting.comparison import PP_ERRORS, Comparison, Figure
 from sbp_jax.runs.run import load_run
-from sbp_jax.runs.setup import marginal_law
 from sbp_jax.training.stop import Stop
 
 TITLE = "Probability-probability errors"
@@ -40,7 +39,7 @@ def make(options: Options, root: Path, stop: Stop | None = None) -> list[Compari
         found, folders, dataset = sinusoid.networks(seed, options.quick, root / "pp", stop)
         test = dataset.split("test")
         run = load_run(folders["SBP"])
-        found |= {"Marginal": sinusoid.figures_of(marginal_law(run.model, test), test), "Oracle": sinusoid.oracle(test)}
+        found |= {"Marginal": sinusoid.figures_of(run.marginal(test), test), "Oracle": sinusoid.oracle(test)}
         all_found |= {(name, seed): figures for name, figures in found.items()}
     comparison = Comparison(
         title="The public demo's series",

@@ -12,7 +12,6 @@ from experiments.shared.study import Options, rows_of
 from sbp_jax.data.series.reading import Series
 from sbp_jax.reporting.comparison import PP_ERRORS, Comparison, Figure
 from sbp_jax.runs.run import load_run
-from sbp_jax.runs.setup import marginal_law
 from sbp_jax.training.stop import Stop
 
 TITLE = "Counts of mentions"
@@ -34,9 +33,7 @@ def make(options: Options, root: Path, stop: Stop | None = None) -> list[Compari
     """The table of all series in the folder of counts."""
     found, folders, dataset = counts.networks(options, root / "twitter", stop)
     test = dataset.split("test")
-    marginal = counts.figures_of(
-        marginal_law(load_run(folders["SBP", 0]).model, test), test, counts.deviations(dataset)
-    )
+    marginal = counts.figures_of(load_run(folders["SBP", 0]).marginal(test), test, counts.deviations(dataset))
     found |= {("Marginal", seed): marginal for seed in range(options.seeds)}
     sizes = {split: len(dataset.split(split)) for split in ("train", "validation", "test")}
     table = Comparison(

@@ -67,7 +67,7 @@ Kind = Literal[
     "student_t",
     "gaussian",
 ]
-Objective = Literal["exact", "composite", "interval", "censored", "pointwise"]
+Objective = Literal["auto", "exact", "composite", "interval", "censored", "pointwise"]
 
 
 @dataclass(frozen=True)
@@ -150,9 +150,10 @@ class TrainingConfig:
 
     Attributes:
         objective: loss by name: "exact" (the log-density, averaged over an eighth of a bin where it jumps at a
-            threshold), "composite", "interval", "censored" (a touchdown means that the gain would have been at least
-            that long; the distribution is that of gains without a goal line) or "pointwise" (the log-density as it is,
-            whose gradient is wrong where the density jumps). Or a function of your own as "package.module:function",
+            threshold), "composite", "interval" (the probability of an integer), "censored" (the same, but a touchdown
+            means that the gain would have been at least that long), "pointwise" (the log-density as it is, whose
+            gradient is wrong where the density jumps), or "auto": "censored" for integer yards with known touchdowns,
+            "interval" for other integers, else "exact". Or a function of your own as "package.module:function",
             of (distribution, y, censored) -> loss of each; validation then uses "interval" for integer outcomes and
             the log-density for others.
         threshold_gradient: whether gradients flow through the thresholds between bins and tails: "on", "off", or
@@ -181,7 +182,7 @@ class TrainingConfig:
         InputError: a field out of range; the line names it.
     """
 
-    objective: Objective | str = "interval"
+    objective: Objective | str = "auto"
     threshold_gradient: Literal["habit", "on", "off"] = "habit"
     epochs: int = 15
     patience: int = 6

@@ -13,9 +13,11 @@ import jax.numpy as jnp
 import numpy as np
 import polars as pl
 import pytest
+from scipy.special import ndtri
 
 import sbp_jax as sbp
 from sbp_jax.live.exported import load as load_exported
+from sbp_jax.scoring import League, aggregate
 from tests.slow import marked
 
 FIXTURES = Path(__file__).parent / "fixtures" / "first_version"  # its README.md has how every file was made
@@ -83,7 +85,8 @@ def call(folder: Path, *words: str) -> None:
 
 
 def predictions(run, plays, want) -> dict[str, np.ndarray]:
-    predicted, outcome = run.predict(plays), jnp.asarray(plays.yards)
+    """Predict as the first version did, without rounding and bounds."""
+    predicted, outcome = run.predict_latent(plays), jnp.asarray(plays.yards)
     return {
         "icdf": np.stack([np.asarray(predicted.icdf(float(level))) for level in want["levels"]], -1),
         "log_prob": np.asarray(predicted.log_prob(outcome)),
@@ -124,7 +127,33 @@ def test_a_run_predicts_what_it_did(loaded, which):
     columns = [column for column in want if column.startswith("score_")]
     assert "score_log_prob" in columns
     for column in columns:
-        close(residuals[column.removeprefix("score_")].to_numpy(), want[column], atol=1e-3)
+        name = column.removeprefix("score_")
+        close(residuals[name].to_numpy(), as_observed(run, plays, name, want[column]), atol=1e-3)
+
+
+def as_observed(run, plays, name: str, scores: np.ndarray) -> np.ndarray:
+    """A score of the first version as it is since predictions are rounded and end at the goal line.
+
+    It knew a touchdown, and a median beyond the line, where the run was trained on censored gains alone; medians were
+    not integers.
+    """
+    if not run.integer:
+        return scores
+    goal = run.outcome.upper_bound(plays)
+    goal = np.full(len(plays), np.inf) if goal is None else goal
+    if name == "median":
+        return rounded(scores, goal)
+    if name == "residual":
+        return plays.yards - as_observed(run, plays, "median", plays.yards - scores)
+    latent, y = run.predict_latent(plays), np.asarray(plays.yards)
+    below = np.asarray(latent.cdf(y - 0.5), np.float64)
+    bounded = {
+        "pit_high": np.ones_like(below),
+        "pit": (1 + below) / 2,
+        "score": ndtri((1 + below) / 2),
+        "log_prob": np.asarray(latent.log_survival_function(y - 0.5)),
+    }
+    return np.where(y >= goal, bounded[name], scores) if name in bounded else scores
 
 
 def same_table(found: pl.DataFrame, wanted: pl.DataFrame) -> None:
@@ -153,15 +182,39 @@ def test_scores_by_the_saved_league_are_the_saved_ones(parts, loaded, tmp_path, 
     call(parts[part], "-m", "experiments.score", str(scores.parent.relative_to(parts[part])), "--out", str(tmp_path))
     assert (scores / "league.json").read_text() == league
     assert set(saved) == {"plays", "leaderboard"}
-    for table, wanted in saved.items():
-        same_table(pl.read_parquet(tmp_path / f"{table}.parquet"), wanted)
+    found = {table: pl.read_parquet(tmp_path / f"{table}.parquet") for table in saved}
+    scored = found["plays"]
+    same_table(scored, at_the_goal_line(saved["plays"]))
+    # a quarterback's plays average to a rating as they did, with the touchdowns as they are scored now
+    board = aggregate(scored, ("career",), League.load(scores / "league.json"), bootstraps=0)
+    rated = board.join(saved["leaderboard"].select("passer_id"), on="passer_id")
+    assert len(rated) == len(saved["leaderboard"])
+    found["leaderboard"] = found["leaderboard"].sort("passer_id")
+    for name in ("plays", "passing_score"):
+        close(found["leaderboard"][name].to_numpy(), rated.sort("passer_id")[name].to_numpy(), rtol=1e-6)
+    untouched = saved["leaderboard"].select("passer_id", "plays").sort("passer_id")
+    same_table(found["leaderboard"], untouched)
     if (scores.parent / "config.json").is_file():
         run, plays = loaded(part, scores.parent.name)
-        ids = ["game_id", "play_id"]
-        both = run.score(plays).join(saved["plays"], on=ids, suffix="_saved", maintain_order="left")
+        both = run.score(plays).join(scored, on=["game_id", "play_id"], suffix="_saved", maintain_order="left")
         assert len(both) == len(plays)
         for column in ("pit", "score", "success_chance", "median"):
             close(both[column].to_numpy(), both[f"{column}_saved"].to_numpy(), atol=1e-3)
+
+
+def at_the_goal_line(saved: pl.DataFrame) -> pl.DataFrame:
+    """The first version's table of plays as they are scored now: see `as_observed`."""
+    goal = pl.col("yards_to_goal").fill_null(np.inf)
+    reached = pl.col("yards") >= goal
+    low = pl.col("pit_low")
+    middle = (1 + low) / 2
+    normal = pl.Series("normal", ndtri(saved.select(middle).to_series().to_numpy()))
+    return saved.with_columns(
+        median=pl.min_horizontal((pl.col("median") - 0.5 - 1e-5).ceil(), goal),
+        pit=pl.when(reached).then(middle).otherwise(pl.col("pit")),
+        pit_high=pl.when(reached).then(1.0).otherwise(pl.col("pit_high")),
+        score=pl.when(reached).then(normal).otherwise(pl.col("score")),
+    )
 
 
 def same_live(scorer, plays, want) -> None:
@@ -189,10 +242,26 @@ def test_an_exported_folder_says_what_it_did(parts, loaded):
 def test_a_live_scorer_says_what_it_did(loaded, name):
     run, plays = loaded("tracking", name)
     want = expected("tracking", name)
+    goal = run.outcome.upper_bound(plays)
     median = np.asarray(run.unfold(plays).median())
     own = np.arange(median.shape[1])[None] < plays.lengths[:, None]
-    close(median[own], want["unfolded"][own], atol=1e-3)
-    same_live(sbp.LiveScorer.from_run(run), plays, want)
+    close(median[own], rounded(want["unfolded"], goal[:, None])[own])
+    i = int(want["live_play"])
+    frames, score = want["live_frames"].copy(), want["live_score"].copy()
+    frames[:, 0] = rounded(frames[:, 0], goal[i])
+    quantiles = rounded(want["live_quantiles"], goal[i])
+    if plays.yards[i] >= goal[i]:
+        score[1:4] = (1 + score[0]) / 2, 1.0, ndtri((1 + score[0]) / 2)
+    same_live(
+        sbp.LiveScorer.from_run(run),
+        plays,
+        want | {"live_frames": frames, "live_quantiles": quantiles, "live_score": score},
+    )
+
+
+def rounded(quantiles: np.ndarray, goal: np.ndarray) -> np.ndarray:
+    """Quantiles of integers that end at the goal line, from those of the latent distribution."""
+    return np.minimum(np.ceil(quantiles - 0.5 - 1e-5), goal)
 
 
 def starts(run: Path) -> list[dict]:
@@ -224,6 +293,8 @@ def check_resumed(folder: Path, part: str, names: list[str], again: bool = True)
     for run, (_, newest) in zip(runs, kept, strict=True):
         shutil.rmtree(run / "checkpoints" / str(newest))
     command = shlex.split(first[0][0]["command"])[1:]  # without the interpreter
+    if "--training.objective" not in command and part != "series":  # it was the default then
+        command += ["--training.objective", "interval"]
     call(folder, *command)
     assert folders(folder) == before
     for run, name, earlier, (older, newest) in zip(runs, names, first, kept, strict=True):

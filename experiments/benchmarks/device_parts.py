@@ -28,9 +28,9 @@ from sbp_jax.config import Config
 from sbp_jax.data.batches.arrays import Arrays
 from sbp_jax.data.batches.symmetry import mirror_of
 from sbp_jax.data.plays import PLAYER_FEATURES, PLAYERS, STATIC_FEATURES, Plays
+from sbp_jax.distributions import Quantized
 from sbp_jax.errors import InputError
-from sbp_jax.evaluation import evaluate, integer_forecast
-from sbp_jax.evaluation.metrics import integer_crps
+from sbp_jax.evaluation import Metrics, score_outcomes
 from sbp_jax.live import LiveScorer
 from sbp_jax.live.export import export
 from sbp_jax.live.exported import load
@@ -39,7 +39,8 @@ from sbp_jax.models import receptive_field
 from sbp_jax.models.config import NetworkConfig
 from sbp_jax.runs import provenance
 from sbp_jax.training import Hyperparameters, Predictor, ResidentFeed, Schedule, Trainer, fit, to_device
-from sbp_jax.training.build import make_judge, make_loss
+from sbp_jax.training.build import make_loss, make_validation_loss
+from sbp_jax.training.check import with_objective
 
 Result = dict[str, Any]
 TARGET_S = 60.0  # of the long training run
@@ -158,10 +159,10 @@ def training(sizes: Sizes) -> Iterator[Result]:
         fitted = fit(form.trainer, form.feed, None, config, on_epoch=_progress(compute, sizes.epochs))
         seconds = time.perf_counter() - started
         distribution = form.network.head(form.predictor(fitted.params, held_out, 1024, (window,)))
-        forecast = integer_forecast(distribution, held_out.yards)
-        losses[compute] = {"nll": -forecast.log_prob, "crps": integer_crps(forecast, held_out.yards)}
+        scores = score_outcomes(Quantized(distribution), held_out.yards)
+        losses[compute] = {"nll": -scores.log_prob, "crps": scores.crps}
         row = {"compute": compute, "seconds": seconds, "first_epoch_s": fitted.history[0]["seconds"]}
-        metrics.append(row | evaluate(forecast, held_out.yards).to_dict())
+        metrics.append(row | Metrics.of(scores, held_out.yards).to_dict())
         yield result | {"metrics": metrics}
     differences = {name: _mean_and_error(losses["bfloat16"][name] - each) for name, each in losses["float32"].items()}
     result |= {"metrics": metrics, "differences": differences}
@@ -360,15 +361,15 @@ class _Form:
     """A training run in one number format: network, plays on the device and compiled functions."""
 
     def __init__(self, sizes: Sizes, compute: Any, data: Plays, batch_size: int, epochs: int) -> None:
-        base = Config()
+        base = with_objective(Config(), "interval")
         self.config = replace(base, network=replace(sizes.network, compute=compute))
         self.network = network_of(self.config, data)
         window = int(data.lengths.max())
         self.feed = ResidentFeed(Arrays.of(data, (window,)), batch_size, mirror=mirror_of(data))
         settings = Hyperparameters.of(self.config, epochs * len(self.feed.order))
-        loss, judge = make_loss(base), make_judge(base.training, whole=True)
+        loss, validation = make_loss(base), make_validation_loss(base.training, integer=True)
         self.predictor = Predictor(self.network)
-        self.trainer = Trainer(self.predictor, self.network.head, loss, settings, judge)
+        self.trainer = Trainer(self.predictor, self.network.head, loss, settings, validation)
 
 
 def _window(sizes: Sizes) -> int:

@@ -23,6 +23,7 @@ from experiments.benchmarks.timing import by_setting, one_core
 from experiments.benchmarks.training import BINS, SAME
 from sbp_jax.config import Config, HeadConfig
 from sbp_jax.data.plays import PLAYER_FEATURES, PLAYERS, STATIC_FEATURES
+from sbp_jax.distributions import Quantized
 from sbp_jax.errors import InputError
 from sbp_jax.evaluation.conformance.reference import Reference
 from sbp_jax.live import LiveScorer
@@ -30,6 +31,7 @@ from sbp_jax.live.programs import Programs, programs_of
 from sbp_jax.reporting.style import figure
 from sbp_jax.reporting.tables import markdown, records_table
 from sbp_jax.training import Predictor
+from sbp_jax.training.outcome import Outcome
 
 Rows = Sequence[Mapping[str, Any]]
 PARTS = ("calls", "cold", "season")
@@ -53,7 +55,8 @@ def run_for(config: Config) -> Any:
     network = network_of(config, synthetic(np.full(200, 20)), len(STATIC_FEATURES))
     kernel = network.last.kernel[...]
     network.last.kernel.set_value(0.05 * jax.random.normal(jax.random.key(0), kernel.shape, kernel.dtype))
-    return SimpleNamespace(path=Path("none"), config=config, model=network, whole=True, step=0, fingerprint="none")
+    outcome = Outcome.of(config.data, integer=True)
+    return SimpleNamespace(path=Path("none"), config=config, model=network, outcome=outcome, step=0, fingerprint="none")
 
 
 def scorer_of(programs: Programs, batch: int = 1) -> LiveScorer:
@@ -181,7 +184,7 @@ def season(seconds: float) -> dict[str, Any]:
         before = time.perf_counter()
         seen = plays.last(network.receptive_field)
         law = network.head(predictor(predictor.params, seen, 256, ()))
-        jax.block_until_ready(normal_score(law, plays.yards))
+        jax.block_until_ready(normal_score(Quantized(law), plays.yards))
         times.append(time.perf_counter() - before)
     return {"plays": SEASON, "frames": int(plays.offsets[-1]), "seconds": times}
 

@@ -20,6 +20,7 @@ from sbp_jax.models import Network
 from sbp_jax.reporting.tables import records_table
 from sbp_jax.training import Hyperparameters, Predictor, Schedule, State, Trainer, to_device
 from sbp_jax.training.build import make_head
+from sbp_jax.training.check import with_objective
 from sbp_jax.training.sweep import Sweep, stack
 
 PARTS = ("members",)
@@ -34,7 +35,7 @@ members, way | allocator | ms a step of all | plays/s | times in sequence | firs
 
 def configurations(count: int) -> list[Config]:
     """Members that differ in seed, learning rate, tail masses and number of bins."""
-    base, found = Config(), []
+    base, found = with_objective(Config(), "interval"), []
     for i in range(count):
         mass = 0.02 + 0.01 * (i % 8)
         found.append(

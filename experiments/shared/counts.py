@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -11,8 +10,9 @@ from experiments.shared.study import Figures, Options, chosen_models
 from sbp_jax import configs
 from sbp_jax.config import Config, Kind, SeriesConfig
 from sbp_jax.data.plays import Plays
+from sbp_jax.distributions.base import Distribution
 from sbp_jax.errors import InputError
-from sbp_jax.evaluation import evaluate_counts
+from sbp_jax.evaluation import evaluate
 from sbp_jax.runs.datasets import SeriesDataset, open_dataset
 from sbp_jax.runs.members import train_and_evaluate
 from sbp_jax.runs.run import Run
@@ -53,17 +53,17 @@ def networks(
     assert isinstance(dataset, SeriesDataset)
     units = deviations(dataset)
 
-    def evaluate(run: Run, plays: Plays) -> dict[str, float]:
+    def evaluated(run: Run, plays: Plays) -> dict[str, float]:
         return figures_of(run.predict(plays), plays, units)
 
-    found, folders = train_and_evaluate(chosen, dataset, root, evaluate, stop, may_diverge=True)
+    found, folders = train_and_evaluate(chosen, dataset, root, evaluated, stop, may_diverge=True)
     return found, folders, dataset
 
 
-def figures_of(law: Any, plays: Plays, units: Mapping[int, float]) -> dict[str, float]:
+def figures_of(dist: Distribution, plays: Plays, units: Mapping[int, float]) -> dict[str, float]:
     """Return the metrics of predictive distributions of batch shape [N], in the `units` of each series."""
     unit = np.array([units[number] for number in plays.game_id.tolist()])
-    return evaluate_counts(law, plays.yards, unit).flat()
+    return evaluate(dist, plays.yards, unit).flat()
 
 
 def deviations(dataset: SeriesDataset) -> dict[int, float]:

@@ -10,7 +10,7 @@ import polars as pl
 
 from sbp_jax.data.plays import Plays
 from sbp_jax.errors import InputError
-from sbp_jax.runs.evaluate import evaluate_distribution
+from sbp_jax.evaluation import evaluate
 from sbp_jax.runs.run import Run
 
 
@@ -80,4 +80,4 @@ def sampled(plays: Plays) -> Plays:
 def evaluated(run: Run, plays: Plays) -> dict[str, float]:
     """Return the metrics of a run on `sampled` plays."""
     plays = sampled(plays)
-    return evaluate_distribution(run.predict(plays), plays).metrics.flat()
+    return evaluate(run.predict(plays), run.outcome.bounded(plays)).flat()

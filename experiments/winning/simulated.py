@@ -33,6 +33,7 @@ from experiments.winning.page import Recovery, Winning
 from sbp_jax import configs
 from sbp_jax.config import DataConfig
 from sbp_jax.data.simulator.simulate import LeagueConfig, SimulationConfig, TrueLaw, simulate
+from sbp_jax.distributions.base import Distribution
 from sbp_jax.runs.crossfit import crossfit
 from sbp_jax.runs.score import Target, open_target, parts_of, score_plays, with_expectation
 from sbp_jax.scoring.play import mid_pit, normal_score
@@ -114,9 +115,8 @@ def every_outcome(target: Target, law: TrueLaw) -> tuple[TrueLaw, dict[str, np.n
     for run, plays in parts_of(target, "all"):
         if not len(plays):
             continue
-        distribution, limit = run.predict(plays), run.limit(plays)
-        yards = [(jnp.full(len(plays), float(k)), jnp.asarray(limit <= k)) for k in support]
-        grades = [_grade(distribution, *each) for each in yards]
+        dist = run.predict(plays)
+        grades = [_grade(dist, jnp.full(len(plays), float(k))) for k in support]
         pit, score = (np.stack([np.asarray(values) for values in each], axis=1) for each in zip(*grades, strict=True))
         parts.append((plays.game_id, plays.play_id, pit, score))
     game, play, pit, score = (np.concatenate(each) for each in zip(*parts, strict=True))
@@ -127,8 +127,8 @@ def every_outcome(target: Target, law: TrueLaw) -> tuple[TrueLaw, dict[str, np.n
 
 
 @jax.jit
-def _grade(distribution: Any, yards: jax.Array, cut: jax.Array) -> tuple[jax.Array, jax.Array]:
-    return mid_pit(distribution, yards, cut=cut), normal_score(distribution, yards, cut=cut)
+def _grade(dist: Distribution, yards: jax.Array) -> tuple[jax.Array, jax.Array]:
+    return mid_pit(dist, yards), normal_score(dist, yards)
 
 
 PLAYS, EPOCHS = 51_000, 15

@@ -40,9 +40,10 @@ def command(args: list[str]) -> None:
     options = parse(Options, args, "sbp compare")
     if not options.runs:
         raise InputError("expected the folders of runs; see --help")
+    from sbp_jax.evaluation.metrics import LEVELS
     from sbp_jax.reporting import compare as reporting
     from sbp_jax.runs.comparison import Training, column, differing, evaluate_all, names_of, progress, read, run_folders
-    from sbp_jax.runs.evaluate import LEVELS, Evaluation
+    from sbp_jax.runs.evaluate import Evaluation
 
     folders = run_folders(options.runs)
     trainings: dict[str, Training] = {}
@@ -77,7 +78,7 @@ def command(args: list[str]) -> None:
     if histories:
         reporting.losses(options.out / "losses.png", histories)
         written.append("losses.png")
-    if curves := {name: each.shares for name, each in judged.items() if each.shares is not None}:
+    if curves := {name: each.shares for name, each in judged.items()}:
         reporting.pp(options.out / "pp.png", LEVELS, curves)
         written.append("pp.png")
     print(f"\n{text}\nwritten to {options.out}: {', '.join(written)}")

@@ -114,13 +114,13 @@ class Plays:
         return np.diff(self.offsets)
 
     @property
-    def is_whole(self) -> bool:
-        """Whether every outcome is a whole number, as yards are; of no plays it is."""
+    def is_integer(self) -> bool:
+        """Whether every outcome is an integer, as yards are; True for no plays."""
         return integers(self.yards)
 
     @property
-    def cut(self) -> np.ndarray:
-        """Whether the goal line stopped the gain, which would have been as long at least: a touchdown; bool `[N]`."""
+    def censored(self) -> np.ndarray:
+        """Whether the goal line stopped the gain, which would have been at least as long: a touchdown; bool `[N]`."""
         return touchdowns(self.info, len(self))
 
     @property
@@ -223,13 +223,13 @@ class Split:
         return len(self.yards)
 
     @property
-    def is_whole(self) -> bool:
-        """As `Plays.is_whole`."""
+    def is_integer(self) -> bool:
+        """As `Plays.is_integer`."""
         return integers(self.yards)
 
     @property
-    def cut(self) -> np.ndarray:
-        """As `Plays.cut`, bool `[N]`."""
+    def censored(self) -> np.ndarray:
+        """As `Plays.censored`, bool `[N]`."""
         return touchdowns(self.info, len(self))
 
     @property

@@ -7,16 +7,13 @@ if TYPE_CHECKING:
     from sbp_jax.evaluation.exceedances import ParetoFit as ParetoFit
     from sbp_jax.evaluation.exceedances import fit_pareto as fit_pareto
     from sbp_jax.evaluation.exceedances import shape_interval as shape_interval
-    from sbp_jax.evaluation.forecast import YARDS as YARDS
-    from sbp_jax.evaluation.forecast import evaluate_continuous as evaluate_continuous
-    from sbp_jax.evaluation.forecast import evaluate_counts as evaluate_counts
-    from sbp_jax.evaluation.forecast import integer_forecast as integer_forecast
-    from sbp_jax.evaluation.metrics import IntegerForecast as IntegerForecast
     from sbp_jax.evaluation.metrics import Metrics as Metrics
+    from sbp_jax.evaluation.metrics import OutcomeScores as OutcomeScores
     from sbp_jax.evaluation.metrics import PPError as PPError
-    from sbp_jax.evaluation.metrics import evaluate as evaluate
     from sbp_jax.evaluation.metrics import pp_curve as pp_curve
     from sbp_jax.evaluation.metrics import pp_error as pp_error
+    from sbp_jax.evaluation.predictions import evaluate as evaluate
+    from sbp_jax.evaluation.predictions import score_outcomes as score_outcomes
     from sbp_jax.evaluation.returns import ReturnLevels as ReturnLevels
     from sbp_jax.evaluation.returns import return_levels as return_levels
     from sbp_jax.evaluation.statistics import MeanInterval as MeanInterval
@@ -41,8 +38,8 @@ if TYPE_CHECKING:
 # Loaded on first use: what works on plain numbers, as reports do, does not load jax.
 _HOMES = {
     "exceedances": ("ParetoFit", "fit_pareto", "shape_interval"),
-    "forecast": ("YARDS", "evaluate_continuous", "evaluate_counts", "integer_forecast"),
-    "metrics": ("IntegerForecast", "Metrics", "PPError", "evaluate", "pp_curve", "pp_error"),
+    "metrics": ("Metrics", "OutcomeScores", "PPError", "pp_curve", "pp_error"),
+    "predictions": ("evaluate", "score_outcomes"),
     "returns": ("ReturnLevels", "return_levels"),
     "statistics": ("MeanInterval", "gap_closed", "mean_interval", "paired_difference"),
     "tails": ("FittedTail", "Interval", "fit_tail", "tail_masses", "threshold_at"),

@@ -129,15 +129,14 @@ def nn_spot(
     return Alarms(found.raised, found.threshold + expected_stream)
 
 
-def tail_alarms(dist: Any, stream: np.ndarray, rate: float, side: Side = "upper", whole: bool = False) -> Alarms:
+def tail_alarms(dist: Any, stream: np.ndarray, rate: float, side: Side = "upper") -> Alarms:
     """Alarms where a predicted distribution gives a value, and all beyond it, a probability below the rate.
 
     Args:
-        dist: the predicted distribution of each value, batch shape [N].
+        dist: the predicted distribution of each value, batch shape [N]; of counts `Quantized`.
         stream: the values [N].
         rate: of false alarms, between 0 and 1.
         side: that is watched.
-        whole: values are counts: the probability is that of the value's cell and all beyond.
 
     Raises:
         InputError: values that are not finite or not [N]; a rate that is no probability; an unknown side.
@@ -149,14 +148,12 @@ def tail_alarms(dist: Any, stream: np.ndarray, rate: float, side: Side = "upper"
         raise InputError(f"side: expected one of {', '.join(SIDES)}, got {side!r}")
     if dist.batch_shape != stream.shape:
         raise InputError(f"dist: expected batch shape {stream.shape}, got {dist.batch_shape}")
-    half = 0.5 if whole else 0.0
+    values = jnp.asarray(stream, dist.dtype)
     if side == "upper":
-        beyond = dist.survival_function(jnp.asarray(stream - half, dist.dtype))
-        threshold = dist.isf(rate)
+        log_beyond, threshold = dist.log_survival_left(values), dist.isf(rate)
     else:
-        beyond = dist.cdf(jnp.asarray(stream + half, dist.dtype))
-        threshold = dist.icdf(rate)
-    return Alarms(np.asarray(beyond) < rate, np.asarray(threshold, np.float64))
+        log_beyond, threshold = dist.log_cdf(values), dist.icdf(rate)
+    return Alarms(np.exp(np.asarray(log_beyond)) < rate, np.asarray(threshold, np.float64))
 
 
 def _fitted(calibration: np.ndarray, how: Spot) -> Any:

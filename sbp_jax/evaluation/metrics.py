@@ -1,42 +1,34 @@
-"""Figures of merit of a predictive distribution, the same for every model.
-
-For integer outcomes a distribution counts as the integer-valued forecast that it implies, P(Y <= k) = F(k + 1/2): a
-continuous distribution, a Gaussian and the simulator's integer distribution are then judged alike.
-"""
+"""Metrics of predictive distributions, the same for every model, and what they are made of."""
 
 from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from sbp_jax.errors import InputError
-
 # Levels of the public notebook of the method: 25 in each tail from 0.001, 81 in the base.
 LOWER_LEVELS = np.linspace(0.001, 0.049, 25)
 BASE_LEVELS = np.linspace(0.05, 0.95, 81)
 UPPER_LEVELS = np.linspace(0.951, 0.999, 25)
+LEVELS = np.concatenate([LOWER_LEVELS, BASE_LEVELS, UPPER_LEVELS])
 
 
-@dataclass(frozen=True)
-class IntegerForecast:
-    """Predictive distributions of integer outcomes on a common grid.
+@dataclass(frozen=True, eq=False)
+class OutcomeScores:
+    """Scores of predictive distributions, one value per outcome, float64 [N] each.
 
     Attributes:
-        grid: consecutive integers [V] that hold all but a negligible mass.
-        cdf: P(Y <= grid) [N, V].
-        log_prob: log P(Y = y) [N] of the outcomes, from the distribution and not from differences on the grid.
-        cdf_below: P(Y <= y - 1) [N].
-        cdf_at: P(Y <= y) [N].
+        log_prob: log P(Y = y) in nats where y is an atom, as of a `Quantized` distribution; else log f(y), f per unit
+            of the outcome. Sums over models compare where all take one measure.
+        crps: continuous ranked probability score, in the outcome's unit.
+        median: predictive median; of integers the least k with P(Y <= k) >= 1/2.
+        pit_low: P(Y < y).
+        pit_high: P(Y <= y).
     """
 
-    grid: np.ndarray
-    cdf: np.ndarray
     log_prob: np.ndarray
-    cdf_below: np.ndarray
-    cdf_at: np.ndarray
-
-    def __post_init__(self) -> None:
-        if self.cdf.shape != (len(self.log_prob), len(self.grid)):
-            raise InputError(f"cdf: expected shape {(len(self.log_prob), len(self.grid))}, got {self.cdf.shape}")
+    crps: np.ndarray
+    median: np.ndarray
+    pit_low: np.ndarray
+    pit_high: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -51,10 +43,10 @@ class PPError:
 
 @dataclass(frozen=True)
 class Metrics:
-    """Figures of one model on one test set; all but `pp` are means over the outcomes.
+    """Metrics of one model on one test set; all but `pp` are means over the outcomes.
 
     Attributes:
-        nll: -log P(Y = y), nats; of outcomes that are no whole numbers -log f(y), f per unit of the outcome.
+        nll: negative log score in nats, of `OutcomeScores.log_prob`.
         crps: continuous ranked probability score, in the outcome's unit.
         mae: |y - predictive median|, in the outcome's unit.
         pp: error of the probability-probability plot.
@@ -64,6 +56,22 @@ class Metrics:
     crps: float
     mae: float
     pp: PPError
+
+    @classmethod
+    def of(cls, scores: OutcomeScores, y: np.ndarray, unit: np.ndarray | float = 1.0) -> "Metrics":
+        """Return the metrics of scored outcomes.
+
+        Args:
+            scores: of the outcomes.
+            y: the outcomes [N].
+            unit: [N], or one for all, in which CRPS and error are stated, so that outcomes of any size count alike.
+        """
+        return cls(
+            nll=float(-np.mean(scores.log_prob)),
+            crps=float(np.mean(scores.crps / unit)),
+            mae=float(np.mean(np.abs(y - scores.median) / unit)),
+            pp=pp_error(scores.pit_low, scores.pit_high),
+        )
 
     def to_dict(self) -> dict:
         """Nested dictionary of plain numbers."""
@@ -75,57 +83,23 @@ class Metrics:
         return {"nll": self.nll, "crps": self.crps, "mae": self.mae, **pp}
 
 
-def integer_crps(forecast: IntegerForecast, y: np.ndarray) -> np.ndarray:
-    """CRPS of each outcome [N]: sum_k (P(Y <= k) - 1{y <= k})^2, as in Gneiting and Raftery 2007, on the integers."""
-    reached = np.asarray(y)[:, None] <= forecast.grid[None, :]
-    return np.sum((forecast.cdf - reached) ** 2, axis=1)
+def pp_curve(low: np.ndarray, high: np.ndarray, levels: np.ndarray = LEVELS) -> np.ndarray:
+    """Return the share of outcomes below the predictive q-quantile for each level q [L].
 
+    An outcome at an atom holds the levels from P(Y < y) to P(Y <= y); it counts below a level in between by the share
+    of that interval below it: the non-randomized PIT of Czado, Gneiting and Held 2009, whose mean is q under the truth.
 
-def integer_median(forecast: IntegerForecast) -> np.ndarray:
-    """Smallest integer k with P(Y <= k) >= 1/2 [N]."""
-    return forecast.grid[np.argmax(forecast.cdf >= 0.5, axis=1)]
-
-
-def pp_curve(forecast: IntegerForecast, levels: np.ndarray) -> np.ndarray:
-    """Share of outcomes below the predictive q-quantile for each level q [L].
-
-    An integer outcome holds the levels from P(Y < y) to P(Y <= y); it counts below a level in between by the share of
-    that interval below it: the non-randomized PIT of Czado, Gneiting and Held 2009, whose mean is q under the truth.
+    Args:
+        low: P(Y < y) [N].
+        high: P(Y <= y) [N], equal where there is no atom.
+        levels: probabilities.
     """
-    return _shares(forecast.cdf_below, forecast.cdf_at, levels)
+    width = np.maximum(high - low, np.finfo(np.float64).tiny)[:, None]
+    return np.mean(np.clip((levels[None, :] - low[:, None]) / width, 0.0, 1.0), axis=0)
 
 
-def _shares(below: np.ndarray, at: np.ndarray, levels: np.ndarray) -> np.ndarray:
-    width = np.maximum(at - below, np.finfo(np.float64).tiny)[:, None]
-    return np.mean(np.clip((levels[None, :] - below[:, None]) / width, 0.0, 1.0), axis=0)
-
-
-def pp_error(forecast: IntegerForecast) -> PPError:
-    """Error of the PP plot by region."""
-    return pp_error_between(forecast.cdf_below, forecast.cdf_at)
-
-
-def pp_error_between(below: np.ndarray, at: np.ndarray) -> PPError:
-    """The same from P(Y < y) and P(Y <= y) of the outcomes, [N] both; equal where the distribution is continuous."""
-    errors = [np.abs(_shares(below, at, levels) - levels) for levels in (LOWER_LEVELS, BASE_LEVELS, UPPER_LEVELS)]
+def pp_error(low: np.ndarray, high: np.ndarray) -> PPError:
+    """Return the error of the PP plot by region, from P(Y < y) and P(Y <= y) [N]."""
+    errors = [np.abs(pp_curve(low, high, levels) - levels) for levels in (LOWER_LEVELS, BASE_LEVELS, UPPER_LEVELS)]
     lower, base, upper = (float(np.mean(e)) for e in errors)
     return PPError(lower, base, upper, float(np.mean(np.concatenate(errors))))
-
-
-def evaluate(forecast: IntegerForecast, y: np.ndarray) -> Metrics:
-    """All figures of the forecasts of the outcomes y [N].
-
-    Raises:
-        InputError: an outcome is not an integer, or there is none.
-    """
-    y = np.asarray(y)
-    if len(y) == 0 or len(y) != len(forecast.log_prob):
-        raise InputError(f"y: expected {len(forecast.log_prob)} outcomes and at least one, got {len(y)}")
-    if not np.all(y == np.round(y)):
-        raise InputError(f"y: expected integer outcomes, got {y[y != np.round(y)][0]}")
-    return Metrics(
-        nll=float(-np.mean(forecast.log_prob)),
-        crps=float(np.mean(integer_crps(forecast, y))),
-        mae=float(np.mean(np.abs(y - integer_median(forecast)))),
-        pp=pp_error(forecast),
-    )

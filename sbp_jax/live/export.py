@@ -136,7 +136,7 @@ def _programs(
         yield "frame", rows, streaming("frame", form), (weights, past, *frame)
     # of one play at a time, whatever the rows
     yield "cells", 1, plain("cells"), (weights, _number(1, outputs), _number(1, 2))
-    yield "score", 1, plain("score"), (weights, _number(1, outputs), _number(1), _boolean(1), _number(2))
+    yield "score", 1, plain("score"), (weights, _number(1, outputs), _number(1), _number(1, 2), _number(2))
     yield "play", 1, plain("play"), (weights, *_play_shapes(programs))
 
 

@@ -23,7 +23,8 @@ import numpy as np
 from sbp_jax.errors import InputError
 from sbp_jax.live.scorer import LiveScorer
 
-FORMAT = 1
+FORMAT = 2
+READABLE = (1, FORMAT)
 MANIFEST, WEIGHTS = "manifest.json", "weights.npz"
 _MANIFEST_BYTES = 2**22
 _PLATFORMS = {"cpu": "cpu", "gpu": "cuda", "cuda": "cuda"}  # JAX's names of backends -> of `jax.export`
@@ -69,7 +70,19 @@ def load(folder: str | Path, batch: int = 1) -> LiveScorer:
         "frame": lambda stream, x, *rest: call("frame", len(x))(weights, stream, x, *rest),
         **{name: partial(call(name, 1), weights) for name in ("play", "cells", "score")},
     }
-    return LiveScorer(functions, manifest["spec"], batch)
+    spec = manifest["spec"]
+    if manifest["format"] == 1:
+        spec, functions["score"] = _first_format(spec, functions["score"])
+    return LiveScorer(functions, spec, batch)
+
+
+def _first_format(spec: Mapping[str, Any], score: Callable[..., Any]) -> tuple[dict[str, Any], Callable[..., Any]]:
+    """The specification and the score of a folder of format 1, whose program takes whether the outcome is censored."""
+
+    def call(raw: Any, y: Any, marks: Any, league: Any) -> Any:
+        return score(raw, y, np.asarray(y >= marks[:, 1]) & bool(spec["censored"]), league)
+
+    return {**spec, "integer": spec["whole"]}, call
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -83,9 +96,11 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise InputError(f"{path}: no such file; expected a folder of sbp export") from None
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: cannot be read as a manifest ({error})") from error
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+    if not isinstance(manifest, dict) or manifest.get("format") not in READABLE:
         said = manifest.get("format") if isinstance(manifest, dict) else None
-        raise InputError(f"{path}: expected a manifest of format {FORMAT}, got {said!r}; export the run again")
+        raise InputError(
+            f"{path}: expected a manifest of format {' or '.join(map(str, READABLE))}, got {said!r}; export the run again"
+        )
     kinds = {"batches": list, "platforms": list, "files": dict, "weights": list, "spec": dict}
     for name, kind in kinds.items():
         if not isinstance(manifest.get(name), kind):

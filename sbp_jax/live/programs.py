@@ -1,4 +1,4 @@
-"""What is computed live, as pure functions of arrays: one more frame, a whole play, the law in cells, a score."""
+"""What is computed live, as pure functions of arrays: a frame, a whole play, cells of the distribution, a score."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,17 +13,18 @@ from flax import nnx
 from sbp_jax.config import DataConfig
 from sbp_jax.data.extras import feature_names
 from sbp_jax.data.plays import FRAME_S, PLAYERS, static_names
-from sbp_jax.data.readers.rules import in_yards
+from sbp_jax.distributions.base import Distribution
 from sbp_jax.errors import InputError
 from sbp_jax.scoring import LEAGUE_PATH
-from sbp_jax.scoring.play import LOWEST, RANGE, normal_score, pit_bounds
+from sbp_jax.scoring.play import LOWEST, RANGE, normal_score
+from sbp_jax.training.outcome import Outcome
 
 if TYPE_CHECKING:
     from sbp_jax.runs.run import Run
 
-FORMAT = 1
+FORMAT = 2
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)  # of the quantiles that a summary has
-LOWEST_YARDS, HIGHEST_YARDS = -40, 100  # cells of whole yards; what lies beyond counts in the outermost
+MIN_YARDS, MAX_YARDS = -40, 100  # of the cells, a yard each; what lies beyond counts in the outermost
 CELLS = 140  # of an outcome that is no gain in yards, over the range of the head's bins
 
 
@@ -41,11 +42,11 @@ class Programs:
                 [B, N], raw outputs [B, R]), the stream to be donated;
             play: (x [B, W, 22 F], mask [B, W], present [B, W, 22], static, marks) -> (numbers, raw) at the mask's last;
             cells: (raw, marks) -> [B, C], probability of each of the cells between the edges;
-            score: (raw, y [B], cut [B], league [2]) -> [B, 4]: both ends of the PIT, normal score, passing score.
+            score: (raw, y [B], marks, league [2]) -> [B, 4]: both ends of the PIT, normal score, passing score.
 
             marks are yards to the first down and to the goal line, NaN where unknown; numbers are the quantiles of
-            `LEVELS` and the expected outcome, which the goal line stops, and P(first down), P(touchdown), P(loss), NaN
-            where there is no such thing;
+            `LEVELS`, the expected outcome, P(first down), P(touchdown) and P(loss), NaN where there is no such thing,
+            all of the distribution of the observed outcome, which the goal line bounds;
             league is mean and spread of the plays' scores.
         spec: what a caller must know, in JSON's types.
     """
@@ -72,29 +73,28 @@ def programs_of(run: "Run", league: Path | None = None) -> Programs:
     if "target_defenders" in data.extras:
         raise InputError(f"{run.path}: was trained with target_defenders, which is not known before the throw")
     graph, params, rest = nnx.split(run.model, nnx.Param, ...)
-    gains = in_yards(data.outcome)
-    judge = _Judge(run.model.head, gains, run.whole, run.config.training.objective == "censored", _edges(run))
+    readout = _Readout(run.model.head, run.outcome, _edges(run))
 
     def model(weights):
         return nnx.merge(graph, *weights)
 
     def frame(weights, stream, x, present, static, marks, active):
         raw, stream = model(weights).step(x, present, static, stream, active)
-        return stream, judge.numbers(raw, marks), raw
+        return stream, readout.numbers(raw, marks), raw
 
     def play(weights, x, mask, present, static, marks):
         raw = model(weights).raw(x, mask, present, static)
-        return judge.numbers(raw, marks), raw
+        return readout.numbers(raw, marks), raw
 
     functions = {
         "start": lambda weights, batch: model(weights).start(batch),
         "begin": lambda weights, stream, rows: stream.begin(rows),
         "frame": frame,
         "play": play,
-        "cells": lambda weights, raw, marks: judge.cells(raw, marks),
-        "score": lambda weights, raw, y, cut, league: judge.score(raw, y, cut, league),
+        "cells": lambda weights, raw, marks: readout.cells(raw, marks),
+        "score": lambda weights, raw, y, cut, league: readout.score(raw, y, cut, league),
     }
-    return Programs((params, rest), functions, _spec(run, data, judge, league_numbers(run, league)))
+    return Programs((params, rest), functions, _spec(run, data, readout, league_numbers(run, league)))
 
 
 def league_numbers(run: "Run", path: Path | None) -> tuple[float, float] | None:
@@ -112,70 +112,78 @@ def league_numbers(run: "Run", path: Path | None) -> tuple[float, float] | None:
 
 
 @dataclass(frozen=True)
-class _Judge:
-    """Raw outputs -> what is said of them."""
+class _Readout:
+    """Raw outputs -> numbers of the distribution of the observed outcome."""
 
     head: Any
-    in_yards: bool
-    whole: bool
-    censored: bool
+    outcome: Outcome
     edges: np.ndarray
 
+    def distribution(self, raw: jax.Array, marks: jax.Array) -> Distribution:
+        """The outcome's distribution, bounded at the goal line where that is known, batch shape [B]."""
+        goal = marks[:, 1]
+        upper = jnp.where(goal >= 0, goal, jnp.inf) if self.outcome.in_yards else None
+        return self.outcome.observed(self.head(raw), upper)
+
     def numbers(self, raw: jax.Array, marks: jax.Array) -> jax.Array:
-        law, limit = self.head(raw), self._limit(marks)
-        quantiles = law.icdf(jnp.asarray(LEVELS, raw.dtype)[:, None])
-        if not self.in_yards:
+        dist, levels = self.distribution(raw, marks), jnp.asarray(LEVELS, raw.dtype)[:, None]
+        if not self.outcome.in_yards:
             unknown = jnp.full((3, raw.shape[0]), jnp.nan, raw.dtype)
-            return jnp.concatenate([quantiles, law.mean()[None], unknown]).T
-        ends = self.edges[1:-1, None]
-        below = law.cdf(np.repeat(ends, raw.shape[0], axis=1))  # constants: their bins are found by the compiler
-        # E min(Y, limit) = limit less the sum of P(Y <= y) over the whole yards y below it
-        expected = limit - jnp.sum(jnp.where(ends < limit[None], below, 0.0), axis=0)
-        # a gain of at least m yards, which is one of whole yards, is one beyond the end that lies below it
+            return jnp.concatenate([dist.icdf(levels), dist.mean()[None], unknown]).T
+        goal = jnp.where(marks[:, 1] >= 0, marks[:, 1], MAX_YARDS)
+        ends, below = self._below(dist)
+        # E[Y] = goal - the sum of P(Y <= y) over the integers y below it
+        expected = goal - jnp.sum(jnp.where(ends < goal[None], below, 0.0), axis=0)
+        # a gain of at least m yards is beyond the cell of the last integer below m
         first = jnp.clip(jnp.ceil(marks.T) - (ends[0, 0] + 0.5), 0, len(ends) - 1).astype(jnp.int32)
         reached = jnp.where(jnp.isnan(marks.T), jnp.nan, 1 - jnp.take_along_axis(below, first, axis=0))
         loss = below[int(np.flatnonzero(self.edges[1:-1] == -0.5)[0])]
-        quantiles = jnp.minimum(quantiles, limit[None])
-        return jnp.concatenate([quantiles, expected[None], reached, loss[None]]).T
+        return jnp.concatenate([self._quantiles(dist, levels, below, goal), expected[None], reached, loss[None]]).T
+
+    def _quantiles(self, dist: Distribution, levels: jax.Array, below: jax.Array, goal: jax.Array) -> jax.Array:
+        """Quantiles [levels, B]; of integers the least one with that probability below, which the cells know."""
+        if not self.outcome.integer:
+            return dist.icdf(levels)
+        slack = 1 - 4 * float(jnp.finfo(below.dtype).eps)  # as `Quantized.icdf`: programs round a cdf differently
+        count = jnp.sum(below[:, None] < levels[None] * slack, axis=0)
+        return jnp.minimum(MIN_YARDS + count.astype(below.dtype), goal[None])
 
     def cells(self, raw: jax.Array, marks: jax.Array) -> jax.Array:
-        ends = self.edges[1:-1, None]
-        below = self.head(raw).cdf(np.repeat(ends, raw.shape[0], axis=1))
-        below = jnp.where(ends < self._limit(marks)[None], below, jnp.ones_like(below))
+        _, below = self._below(self.distribution(raw, marks))
         zero = jnp.zeros_like(below[:1])
         return jnp.diff(jnp.concatenate([zero, below, zero + 1]), axis=0).T
 
-    def score(self, raw: jax.Array, y: jax.Array, cut: jax.Array, league: jax.Array) -> jax.Array:
-        law, width = self.head(raw), 1.0 if self.whole else 0.0
-        z = normal_score(law, y, width, cut)
+    def score(self, raw: jax.Array, y: jax.Array, marks: jax.Array, league: jax.Array) -> jax.Array:
+        dist = self.distribution(raw, marks)
+        z = normal_score(dist, y)
         passing = LOWEST + RANGE * jax.scipy.special.ndtr((z - league[0]) / league[1])
-        return jnp.stack([*pit_bounds(law, y, width, cut), z, passing], axis=1)
+        return jnp.stack([*dist.pit_bounds(y), z, passing], axis=1)
 
-    def _limit(self, marks: jax.Array) -> jax.Array:
-        """Where the goal line stops a gain [B]; beyond all ends of cells where that is not known or no gain."""
-        goal, end = marks[:, 1], jnp.full_like(marks[:, 1], HIGHEST_YARDS if self.in_yards else np.inf)
-        return jnp.where(goal >= 0, goal, end) if self.in_yards else end
+    def _below(self, dist: Distribution) -> tuple[np.ndarray, jax.Array]:
+        """The inner edges of the cells [C - 1, 1] and the cdf at them [C - 1, B]."""
+        ends = self.edges[1:-1, None]
+        # constants: their bins are found by the compiler
+        return ends, dist.cdf(np.repeat(ends, dist.batch_shape[0], axis=1))
 
 
 def _edges(run: "Run") -> np.ndarray:
     assert isinstance(run.config.data, DataConfig)
-    if in_yards(run.config.data.outcome):
-        return np.arange(LOWEST_YARDS, HIGHEST_YARDS + 2, dtype=np.float32) - np.float32(0.5)
+    if run.outcome.in_yards:
+        return np.arange(MIN_YARDS, MAX_YARDS + 2, dtype=np.float32) - np.float32(0.5)
     return np.linspace(run.config.head.low, run.config.head.high, CELLS + 1, dtype=np.float32)
 
 
-def _spec(run: "Run", data: DataConfig, judge: _Judge, league: tuple[float, float] | None) -> dict[str, Any]:
+def _spec(run: "Run", data: DataConfig, readout: _Readout, league: tuple[float, float] | None) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "players": PLAYERS,
         "features": list(feature_names(data.extras)),
         "static": list(static_names(data.situation)),
         "outcome": data.outcome,
-        "in_yards": judge.in_yards,
-        "whole": judge.whole,
-        "censored": judge.censored,
+        "in_yards": readout.outcome.in_yards,
+        "integer": readout.outcome.integer,
         "levels": list(LEVELS),
-        "edges": [float(edge) for edge in judge.edges],
+        "edges": [float(edge) for edge in readout.edges],
         "window": run.model.receptive_field,
         "frame_s": FRAME_S,
         "per_frame": run.config.training.per_frame,

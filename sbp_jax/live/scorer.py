@@ -166,7 +166,7 @@ class LiveScorer:
         Args:
             yards: the outcome, in the unit of the run's; an interception's as the run counts it.
             row: of the play.
-            touchdown: whether the goal line stopped the gain; by default it did where the gain is as far as that.
+            touchdown: whether the goal line stopped the gain; by default it did where the gain is at least as far.
 
         Raises:
             InputError: no play in the row, no frame of it, or an outcome that is no number such as the run's.
@@ -213,12 +213,14 @@ class LiveScorer:
 
     def _scored(self, raw: Any, marks: np.ndarray, numbers: np.ndarray, yards: Any, touchdown: bool | None) -> Score:
         y = finite(yards, "yards")
-        if self.spec["whole"] and y != round(y):
-            raise InputError(f"yards: expected a whole number, got {yards!r}")
-        cut = bool(y >= marks[0, 1]) if touchdown is None else bool(touchdown)
-        cut &= bool(self.spec["censored"])
-        told = self._call["score"](raw, np.full(1, y, np.float32), np.full(1, cut), self._league)
-        low, high, z, passing = np.asarray(told)[0].tolist()
+        if self.spec["integer"] and y != round(y):
+            raise InputError(f"yards: expected an integer, got {yards!r}")
+        marks, goal = marks.copy(), float(marks[0, 1])
+        if touchdown is not None and bool(touchdown) != (y >= goal):
+            marks[0, 1] = y if touchdown else np.nan  # the caller knows better where the goal line is
+        outcome = min(y, goal) if touchdown is None and y >= goal else y
+        values = self._call["score"](raw, np.full(1, outcome, np.float32), marks, self._league)
+        low, high, z, passing = np.asarray(values)[0].tolist()
         median = float(numbers[self._levels.index(0.5)])
         return Score(y, median, low, (low + high) / 2, high, z, passing if self.spec["league"] else None)
 

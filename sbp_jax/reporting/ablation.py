@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 # what the table and the figure show of a member's figures: heading and digits
 SHOWN = {
     "nll": ("NLL, nats", 4),
-    "nll_goal": ("NLL, cut at the goal line", 4),
     "crps": ("CRPS, yd", 4),
     "mae": ("MAE, yd", 3),
     "pp_lower": ("PP lower", 4),
@@ -36,7 +35,6 @@ SHOWN = {
 # proper scores: lower is better, the true law is best
 JUDGED = {
     "nll": "negative log-likelihood",
-    "nll_goal": "negative log-likelihood with every law cut at the goal line",
     "crps": "CRPS",
 }
 

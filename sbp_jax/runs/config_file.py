@@ -75,7 +75,7 @@ class Saved:
         dataset: folder of the prepared plays.
         fingerprint: of those plays when the run was trained.
         num_static: static features a play.
-        whole: the outcomes are whole numbers, and judged so.
+        integer: the outcomes are integers.
         training_plays: how many plays it trained on; None where the file does not say.
         starts: one a call that trained, in order: `date`, `command`, `commit`, `machine`, `versions`, and the `step` it
             went on from; older files say less.
@@ -86,7 +86,7 @@ class Saved:
     dataset: Path
     fingerprint: str
     num_static: int
-    whole: bool
+    integer: bool
     training_plays: int | None
     starts: tuple[Mapping[str, Any], ...]
 
@@ -99,7 +99,7 @@ def to_json(saved: Saved) -> bytes:
         "dataset": str(saved.dataset),
         "fingerprint": saved.fingerprint,
         "num_static": saved.num_static,
-        "whole": saved.whole,
+        "whole": saved.integer,
         "training_plays": saved.training_plays,
         "starts": list(saved.starts),
     }
@@ -152,8 +152,8 @@ def read_saved(path: str | Path) -> Saved:
         config = from_dict(Config, completed(values, number))
     except InputError as error:
         raise InputError(f"{file}: {error}") from error
-    whole = bool(saved.get("whole", True))
-    return Saved(path, config, dataset, fingerprint, num_static, whole, plays, starts)
+    integer = bool(saved.get("whole", True))
+    return Saved(path, config, dataset, fingerprint, num_static, integer, plays, starts)
 
 
 def completed(values: Any, number: int) -> dict[str, dict[str, Any]]:

@@ -8,23 +8,25 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 import polars as pl
-from scipy.special import ndtri
 
 from sbp_jax.config import Config, DataConfig
 from sbp_jax.data.plays import Plays
 from sbp_jax.data.prepared.splits import SPLITS
-from sbp_jax.evaluation import YARDS, IntegerForecast, evaluate, integer_forecast, pp_curve
+from sbp_jax.data.simulator.simulate import TrueLaw
+from sbp_jax.distributions.base import Distribution
+from sbp_jax.evaluation.metrics import LEVELS, Metrics, pp_curve
+from sbp_jax.evaluation.predictions import score_outcomes
 from sbp_jax.evaluation.statistics import gap_closed
 from sbp_jax.reporting import figures
 from sbp_jax.reporting.tables import leaderboard_table, metrics_table
 from sbp_jax.runs.datasets import open_plays
-from sbp_jax.runs.evaluate import LEVELS, oracle_forecast
+from sbp_jax.runs.evaluate import oracle
 from sbp_jax.runs.run import Run, load_run
-from sbp_jax.runs.setup import marginal_law
 from sbp_jax.runs.train import train_folder
-from sbp_jax.scoring import League, aggregate
+from sbp_jax.scoring import League, aggregate, mid_pit, normal_score
 from sbp_jax.training.check import check
 from sbp_jax.training.stop import Stop
 
@@ -46,20 +48,24 @@ class Clock:
         self.seconds[name] = round(time.perf_counter() - started, 2)
 
 
-def contrasting_plays(forecast: IntegerForecast) -> list[tuple[str, int]]:
-    """Six plays whose predictive distributions differ most, each with what it stands for."""
-    mass = np.diff(forecast.cdf, axis=1, prepend=0.0)
-    zero = mass[:, np.flatnonzero(forecast.grid == 0)[0]]
-    far = 1.0 - forecast.cdf[:, np.flatnonzero(forecast.grid == 30)[0]]
-    loss = forecast.cdf[:, np.flatnonzero(forecast.grid == -1)[0]]
-    spread = np.sum(forecast.cdf * (1.0 - forecast.cdf), axis=1)
+def contrasting_plays(dist: Distribution, log_prob: np.ndarray) -> list[tuple[str, int]]:
+    """Return six plays whose predictive distributions differ most, each with what it stands for.
+
+    Args:
+        dist: of the plays' yards, batch shape [N].
+        log_prob: of their outcomes [N].
+    """
+
+    def chance(low: float, high: float) -> np.ndarray:
+        return np.asarray(dist.prob(low, high))
+
     criteria = {
-        "surest to gain nothing": zero,
-        "least likely to gain nothing": -zero,
-        "likeliest to gain over 30": far,
-        "likeliest to lose yards": loss,
-        "narrowest": -spread,
-        "least likely outcome": -forecast.log_prob,
+        "surest to gain nothing": chance(-0.5, 0.5),
+        "least likely to gain nothing": -chance(-0.5, 0.5),
+        "likeliest to gain over 30": chance(30.5, np.inf),
+        "likeliest to lose yards": chance(-np.inf, -0.5),
+        "narrowest": -np.asarray(dist.crps(dist.median())),
+        "least likely outcome": -log_prob,
     }
     chosen: list[tuple[str, int]] = []
     for name, value in criteria.items():
@@ -70,27 +76,29 @@ def contrasting_plays(forecast: IntegerForecast) -> list[tuple[str, int]]:
     return chosen
 
 
-def density_panels(forecasts: dict[str, IntegerForecast], run: Run, plays: Plays) -> list[figures.DensityPanel]:
-    """The predictive probabilities of six contrasting plays."""
-    chosen = contrasting_plays(forecasts["sbp"])
-    lower, upper = run.predict(plays.select(np.array([i for _, i in chosen]))).thresholds()
-    inside = (YARDS >= -20) & (YARDS <= 80)
+def density_panels(
+    dists: dict[str, Distribution], chosen: list[tuple[str, int]], run: Run, plays: Plays
+) -> list[figures.DensityPanel]:
+    """The predictive probabilities of contrasting plays, as `contrasting_plays` returns them."""
+    shown = np.array([i for _, i in chosen])
+    lower, upper = run.predict_latent(plays.select(shown)).thresholds()
+    yards = np.arange(-20, 81)
+    cells = jnp.asarray(yards[:, None], jnp.float32)
+    mass = {model: np.exp(np.asarray(dist[shown].log_prob(cells))) for model, dist in dists.items()}
     panels = []
     for k, (name, i) in enumerate(chosen):
-        probability = {
-            model: np.diff(f.cdf[i], prepend=0.0)[inside] for model, f in forecasts.items() if model != "marginal"
-        }
+        probability = {model: each[:, k] for model, each in mass.items() if model != "marginal"}
         thresholds = float(lower[k]), float(upper[k])
-        panels.append(figures.DensityPanel(name, YARDS[inside], probability, float(plays.yards[i]), thresholds))
+        panels.append(figures.DensityPanel(name, yards, probability, float(plays.yards[i]), thresholds))
     return panels
 
 
-def oracle_scores(forecast: IntegerForecast, plays: Plays) -> pl.DataFrame:
-    """The plays scored by the true law: what the noise of the outcomes leaves to see of the skill."""
-    pit = (forecast.cdf_below + forecast.cdf_at) / 2
+def oracle_scores(truth: TrueLaw, plays: Plays) -> pl.DataFrame:
+    """The plays scored by the oracle: what the noise of the outcomes leaves to see of the skill."""
+    dist, y = oracle(truth, plays), jnp.asarray(plays.yards)
     return pl.DataFrame(
         {"passer_id": plays.passer_id, "passer": plays.passer.astype(str), "game_id": plays.game_id}
-        | {"pit": pit, "score": ndtri(pit)}
+        | {"pit": np.asarray(mid_pit(dist, y)), "score": np.asarray(normal_score(dist, y))}
     )
 
 
@@ -128,13 +136,13 @@ def run_demo(config: Config, out: Path, stop: Stop | None = None) -> None:
             runs[kind] = load_run(train_folder(own, dataset, out, stop), trust=True)
 
     with clock.stage("evaluate"):
-        forecasts = {
-            kind: integer_forecast(run.predict(test), test.yards, run.limit(test)) for kind, run in runs.items()
-        }
-        forecasts["marginal"] = integer_forecast(marginal_law(runs["sbp"].model, test), test.yards)
+        dists = {kind: run.predict(test) for kind, run in runs.items()}
+        dists["marginal"] = runs["sbp"].marginal(test)
         if dataset.simulated is not None:
-            forecasts["oracle"] = oracle_forecast(dataset.truth(), test)
-        models = {name: evaluate(forecast, test.yards).to_dict() for name, forecast in forecasts.items()}
+            dists["oracle"] = oracle(dataset.truth(), test)
+        y = runs["sbp"].outcome.bounded(test)
+        scored = {name: score_outcomes(dist, y) for name, dist in dists.items()}
+        models = {name: Metrics.of(each, y).to_dict() for name, each in scored.items()}
 
     summary: dict[str, Any] = {
         "models": models,
@@ -146,9 +154,9 @@ def run_demo(config: Config, out: Path, stop: Stop | None = None) -> None:
         table = leaderboard(scores, min_plays=qualified(scores))
         truth = None
         if dataset.simulated is not None:
-            skill, law = dataset.skill(), dataset.truth()
+            skill, truth_of_plays = dataset.skill(), dataset.truth()
             truth = figures.Truth(skill, rank_correlation(table, skill))
-            ideal = pl.concat([oracle_scores(oracle_forecast(law, plays), plays) for plays in every])
+            ideal = pl.concat([oracle_scores(truth_of_plays, plays) for plays in every])
             ideal = leaderboard(ideal, min_plays=qualified(scores))
             summary["skill_rank_correlation"] = truth.rank_correlation
             summary["skill_rank_correlation_oracle"] = rank_correlation(ideal, skill)
@@ -164,8 +172,9 @@ def run_demo(config: Config, out: Path, stop: Stop | None = None) -> None:
         figures.training_curves(
             folder / "training.png", {k: list(r.metrics.iter_rows(named=True)) for k, r in runs.items()}
         )
-        figures.predictive_densities(folder / "densities.png", density_panels(forecasts, runs["sbp"], test))
-        shares = {name: pp_curve(forecast, LEVELS) for name, forecast in forecasts.items()}
+        chosen = contrasting_plays(dists["sbp"], scored["sbp"].log_prob)
+        figures.predictive_densities(folder / "densities.png", density_panels(dists, chosen, runs["sbp"], test))
+        shares = {name: pp_curve(each.pit_low, each.pit_high) for name, each in scored.items()}
         figures.pp_plot(folder / "pp.png", LEVELS, shares, lower=0.05, upper=0.95)
         figures.leaderboard(folder / "leaderboard.png", table, truth)
 

@@ -1,27 +1,19 @@
 """How good a run's predictions are on plays: one evaluation for every command and study."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from sbp_jax.data.plays import Plays
 from sbp_jax.data.simulator.simulate import TrueLaw
+from sbp_jax.distributions import Binned, Quantized
+from sbp_jax.distributions.base import Distribution
 from sbp_jax.errors import InputError
-from sbp_jax.evaluation import (
-    YARDS,
-    IntegerForecast,
-    Metrics,
-    evaluate_continuous,
-    evaluate_counts,
-    integer_forecast,
-    pp_curve,
-)
-from sbp_jax.evaluation import evaluate as evaluate_forecast
-from sbp_jax.evaluation.metrics import BASE_LEVELS, LOWER_LEVELS, UPPER_LEVELS
+from sbp_jax.evaluation.metrics import Metrics, pp_curve
+from sbp_jax.evaluation.predictions import score_outcomes
 from sbp_jax.runs.run import Run
 
-LEVELS = np.concatenate([LOWER_LEVELS, BASE_LEVELS, UPPER_LEVELS])
+YARDS = np.arange(-100, 111)  # no play gains or loses more than the field is long
 
 
 @dataclass(frozen=True)
@@ -29,12 +21,12 @@ class Evaluation:
     """How good predictive distributions are on plays.
 
     Attributes:
-        metrics: log score, CRPS, absolute error of the median, PP error and the rest.
-        shares: the PP curve at `LEVELS`; None where outcomes are not integers.
+        metrics: log score, CRPS, absolute error of the median and PP error.
+        shares: the PP curve at `evaluation.metrics.LEVELS`.
     """
 
     metrics: Metrics
-    shares: np.ndarray | None
+    shares: np.ndarray
 
 
 def evaluate(run: Run, plays: Plays | None = None) -> Evaluation:
@@ -53,32 +45,14 @@ def evaluate(run: Run, plays: Plays | None = None) -> Evaluation:
     plays = run.plays("test") if plays is None else plays
     if not len(plays):
         raise InputError("plays: expected at least one to evaluate on, got none")
-    return evaluate_distribution(run.predict(plays), plays, run.whole, run.limit(plays))
+    y = run.outcome.bounded(plays)
+    scores = score_outcomes(run.predict(plays), y)
+    return Evaluation(Metrics.of(scores, y), pp_curve(scores.pit_low, scores.pit_high))
 
 
-def evaluate_distribution(
-    distribution: Any, plays: Plays, whole: bool = True, limit: np.ndarray | None = None
-) -> Evaluation:
-    """Evaluate distributions of batch shape [N].
-
-    Args:
-        distribution: the distributions.
-        plays: what they predict.
-        whole: outcomes are integers, and evaluated by their probabilities; else by the density.
-        limit: where the goal line bounds integer outcomes [N], see `integer_forecast`.
-    """
-    if not whole:
-        return Evaluation(evaluate_continuous(distribution, plays.yards), None)
-    if plays.unit is not None:  # counts of any size: no grid holds them all
-        return Evaluation(evaluate_counts(distribution, plays.yards), None)
-    forecast = integer_forecast(distribution, plays.yards, limit)
-    return Evaluation(evaluate_forecast(forecast, plays.yards), pp_curve(forecast, LEVELS))
-
-
-def oracle_forecast(law: TrueLaw, plays: Plays) -> IntegerForecast:
-    """The simulator's law of each play, integrated over the league's skill."""
-    law = law.select(plays.game_id, plays.play_id)
-    mass = law.pmf(YARDS)
-    cdf = np.cumsum(mass, axis=1)
-    at = np.arange(len(plays)), (plays.yards - YARDS[0]).astype(int)
-    return IntegerForecast(YARDS, cdf, np.log(mass[at]), cdf[at] - mass[at], cdf[at])
+def oracle(truth: TrueLaw, plays: Plays) -> Distribution:
+    """Return the simulator's conditional distribution of each play's yards, averaged over the league's skill, [N]."""
+    truth = truth.select(plays.game_id, plays.play_id)
+    with np.errstate(divide="ignore"):  # what cannot happen has log-probability -inf
+        log_mass = np.log(truth.pmf(YARDS)).astype(np.float32)
+    return Quantized(Binned(log_mass, np.append(YARDS, YARDS[-1] + 1) - 0.5))

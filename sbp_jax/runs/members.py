@@ -254,10 +254,11 @@ def _train_group(
 ) -> None:
     root = group.parent.parent
     setup, settings = set_up(configs[0], dataset, "members train together on plays in memory"), configs[0].training
+    configs = [setup.settled(config) for config in configs]
     networks = [network_of(config, setup.plays) for config in configs]
     widest = max(networks, key=lambda network: network.head.num_outputs)
     # several devices share the members; one that is alone takes them as `Sweep` finds best
-    sweep = Sweep(configs, widest, setup.whole, devices=jax.devices()[: len(configs)])
+    sweep = Sweep(configs, widest, setup.outcome.integer, devices=jax.devices()[: len(configs)])
     padded, held_out = _padded(setup)
     schedules = [Schedule(padded, setup.batch_size, config.training.seed, setup.mirror) for config in configs]
     per_epoch = len(schedules[0].order)
@@ -303,7 +304,7 @@ def _padded(setup: Setup) -> tuple[Arrays, Arrays | None]:
 def _leave(folder: Path, config: Config, dataset: Dataset, setup: Setup, finished: Finished) -> None:
     """Write the run of a member as its own training would have; of one that went wrong without checkpoints."""
     num_static = setup.plays.static.shape[1]
-    record = Record(folder, config, dataset.path, dataset.fingerprint, num_static, setup.whole)
+    record = Record(folder, config, dataset.path, dataset.fingerprint, num_static, setup.outcome.integer)
     history: list[dict[str, Any]] = finished.record["history"]
     record.metrics(history)
     record.close()

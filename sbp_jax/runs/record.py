@@ -52,7 +52,7 @@ class Record:
         dataset: folder of the prepared plays.
         fingerprint: of the prepared plays.
         num_static: static features a play.
-        whole: the outcomes are whole numbers, and judged so.
+        integer: the outcomes are integers.
         plays: plays of an epoch, where its seconds are its own; None leaves plays a second out.
         step: where the training goes on; None: it is done, and this call is none that trained it.
     """
@@ -64,7 +64,7 @@ class Record:
         dataset: Path,
         fingerprint: str,
         num_static: int,
-        whole: bool = True,
+        integer: bool = True,
         plays: int | None = None,
         step: int | None = 0,
     ):
@@ -73,7 +73,7 @@ class Record:
         self.starts = list(read_starts(folder))
         if step is not None:
             self.starts.append(start(step))
-        saved = Saved(folder, config, dataset.absolute(), fingerprint, num_static, whole, plays, tuple(self.starts))
+        saved = Saved(folder, config, dataset.absolute(), fingerprint, num_static, integer, plays, tuple(self.starts))
         self._write(CONFIG, to_json(saved))
         (folder / DIVERGED).unlink(missing_ok=True)  # of a call before this one
         events = folder / "events"

@@ -110,21 +110,23 @@ def _told(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def grid_of(run: Run) -> np.ndarray:
-    """Outcomes at which the page shows a law: about 80, over the bins."""
+    """Return the outcomes at which the page shows a distribution: about 80, over the bins."""
     head = run.config.head
-    if run.whole:
+    if run.integer:
         return np.arange(max(int(head.low) - 5, -20), min(int(head.high), 60) + 1, dtype=float)
     return np.linspace(head.low, head.high, 81)
 
 
 def _unfolded(run: Run, plays: Plays) -> list[dict[str, Any]]:
-    """Of each play its positions, its law at every frame, and numbers of that law."""
-    law, grid = run.unfold(plays), grid_of(run)
+    """Return the positions of each play, its distribution at every frame, and numbers of that distribution."""
+    latent, grid = run.model.head(jnp.asarray(run.raw_outputs_by_frame(plays))), grid_of(run)
+    upper = run.outcome.upper_bound(plays)
+    dist = run.outcome.observed(latent, None if upper is None else upper[:, None])
     step = float(grid[1] - grid[0])
     edges = np.append(grid - step / 2, grid[-1] + step / 2).astype(np.float32)
-    cdf = np.stack([np.asarray(law.cdf(jnp.asarray(edge))) for edge in edges], axis=-1)
-    mass, medians = np.diff(cdf, axis=-1), np.asarray(law.median())
-    ends = [np.asarray(end) for end in law.thresholds()] if run.config.head.kind == "sbp" else None
+    cdf = np.stack([np.asarray(dist.cdf(jnp.asarray(edge))) for edge in edges], axis=-1)
+    mass, medians = np.diff(cdf, axis=-1), np.asarray(dist.median())
+    ends = [np.asarray(end) for end in latent.thresholds()] if run.config.head.kind == "sbp" else None
     has_players = bool(plays.players.any())
     found = []
     for i in range(len(plays)):
@@ -203,7 +205,7 @@ def page_data(
         "grid": grid_of(run),
         "outcome": "yards gained" if data.outcome == LEAGUE_YARDS else data.outcome.replace("_", " "),
         "unit": "yards" if yards else data.outcome,
-        "digits": 0 if run.whole else 2,
+        "digits": 0 if run.integer else 2,
         "calibration": calibration(plays, _strata(plays)),
         "training": [
             {"name": f"fold {k}" if target.cross else each.path.name}

@@ -17,13 +17,16 @@ from sbp_jax.data.facts import facts_of
 from sbp_jax.data.plays import Plays
 from sbp_jax.data.prepared.dataset import describe, load, load_fold
 from sbp_jax.data.series.windows import read_windows
+from sbp_jax.distributions.base import Distribution
 from sbp_jax.errors import InputError
 from sbp_jax.models.network import Network
 from sbp_jax.runs.config_file import CONFIG, metrics_of, read_saved
-from sbp_jax.scoring import normal_score, pit_bounds
+from sbp_jax.scoring import normal_score
 from sbp_jax.training import Checkpoints, Predictor
-from sbp_jax.training.build import constants, goal_line, in_own_units, make_head, make_judge, outcome_of, shapes_of
+from sbp_jax.training.build import constants, make_head, shapes_of
 from sbp_jax.training.check import check_features, check_size
+from sbp_jax.training.marginal import marginal_distribution
+from sbp_jax.training.outcome import Outcome, in_own_units
 from sbp_jax.training.step import arrays
 
 _BATCH_SIZE = 256
@@ -40,9 +43,9 @@ class Run:
         model: the network with the parameters of its best epoch.
         fingerprint: of that data set when the run was trained.
         step: step of the checkpoint it came from.
-        metrics: one row an epoch up to that checkpoint: `epoch`, `step`, `training_loss` and `validation_loss` (nats a
-            play), `gradient_norm`, `seconds`, `plays_per_s`.
-        whole: the outcomes are whole numbers, as yards are, and are judged so; else as they are.
+        metrics: one row per epoch up to that checkpoint: `epoch`, `step`, `training_loss` and `validation_loss` (nats
+            per play), `gradient_norm`, `seconds`, `plays_per_s`.
+        integer: the outcomes are integers, as yards are.
         starts: the calls that trained it, as `sbp_jax.runs.config_file.Saved` says.
     """
 
@@ -53,15 +56,43 @@ class Run:
     model: Network
     step: int
     metrics: pl.DataFrame
-    whole: bool = True
+    integer: bool = True
     starts: tuple[Mapping[str, Any], ...] = ()
 
-    def predict(self, plays: Plays) -> Any:
-        """Predictive distribution of each play's yards, batch shape [N]; InputError as in `raw_outputs`.
+    @property
+    def outcome(self) -> Outcome:
+        """What the run predicts."""
+        return Outcome.of(self.config.data, self.integer)
 
-        Of a window of a time series it is that of its outcome, in the series' unit.
+    def predict(self, plays: Plays) -> Distribution:
+        """Predict the distribution of each play's outcome as it is observed, batch shape [N].
+
+        Of integer outcomes it is `Quantized`: `log_prob` is the log-probability of an integer. Of gains in yards it is
+        `Censored` at the plays' goal line, where the probability of a touchdown is. Of a window of a time series it is
+        in the series' unit. `predict_latent` has the distribution before rounding and bounds.
+
+        Raises:
+            InputError: as `raw_outputs`.
+        """
+        return self.outcome.observed(self.predict_latent(plays), self.outcome.upper_bound(plays))
+
+    def predict_latent(self, plays: Plays) -> Any:
+        """Predict the distribution of each play's outcome before it is rounded and bounded, batch shape [N].
+
+        This is the distribution of the run's head, with its thresholds and tails.
+
+        Raises:
+            InputError: as `raw_outputs`.
         """
         return in_own_units(self.model.head(self.raw_outputs(plays)), plays)
+
+    def marginal(self, plays: Plays) -> Distribution:
+        """Return the distribution that the network started from, of each play's outcome, batch shape [N].
+
+        It is fitted to the training outcomes alone and bounded as `predict` is: what is predicted without seeing a
+        play.
+        """
+        return self.outcome.distribution(marginal_distribution(self.model, len(plays)), plays)
 
     def raw_outputs(self, plays: Plays) -> jax.Array:
         """What the network hands to its head for each play, [N, num_outputs].
@@ -76,11 +107,21 @@ class Run:
         settings, last = self.config.training, self.model.receptive_field
         return self._predictor(self._predictor.params, plays, _BATCH_SIZE, settings.buckets, last)
 
-    def unfold(self, plays: Plays) -> Any:
-        """Predictive distribution of each play's yards at every frame, from the frames so far, batch shape [N, T].
+    def unfold(self, plays: Plays) -> Distribution:
+        """Predict the distribution of each play's outcome at every frame, from the frames so far, batch shape [N, T].
 
         T is the longest play's number of frames; what stands beyond a play's own end means nothing. Calibrated at the
         last frame, and at all of them where the run was trained with `training.per_frame`.
+
+        Raises:
+            InputError: as in `raw_outputs`.
+        """
+        upper = self.outcome.upper_bound(plays)
+        latent = self.model.head(jax.numpy.asarray(self.raw_outputs_by_frame(plays)))
+        return self.outcome.observed(latent, None if upper is None else upper[:, None])
+
+    def raw_outputs_by_frame(self, plays: Plays) -> np.ndarray:
+        """Return what the network hands to its head at every frame, [N, T, num_outputs]; see `unfold`.
 
         Raises:
             InputError: as in `raw_outputs`.
@@ -91,7 +132,7 @@ class Run:
         raw = np.zeros((len(plays), longest, self._predictor.num_outputs), np.float32)
         for batch in batches:
             raw[batch.index[batch.valid]] = np.asarray(self._predictor.every_frame(arrays(batch)))[batch.valid]
-        return self.model.head(jax.numpy.asarray(raw))
+        return raw
 
     @cached_property
     def _predictor(self) -> Predictor:
@@ -104,34 +145,27 @@ class Run:
         time to throw and the like, for splits and groups.
 
         Raises:
-            InputError: as in `raw_outputs`; outcomes that are not whole numbers where those trained on were.
+            InputError: as in `raw_outputs`; outcomes that are not integers where those trained on were.
         """
         situation = self.config.data.situation if isinstance(self.config.data, DataConfig) else ()
         return self.residuals(plays).drop("residual", "log_prob").hstack(facts_of(plays, situation))
 
     def residuals(self, plays: Plays) -> pl.DataFrame:
-        """The columns of `score` but for the facts, and `residual`, yards less their predictive median, and `log_prob`.
+        """The columns of `score` without the facts, and `residual`, the outcome minus its median, and `log_prob`.
 
+        All are of the distribution of `predict`: `pit` is the mid-PIT, in the middle of `pit_low` = P(Y < y) and
+        `pit_high` = P(Y <= y), which are equal where there is no atom; nothing is drawn at random. `log_prob` is
+        log P(Y = y) in nats at an atom, and the log-density elsewhere. `score` is the normal score Phi^-1(pit).
         `success_chance` is P(Y > 0): of yards a gain, of expected points a play that adds some.
-
-        Of whole numbers `pit` is the mid-PIT, P(Y < y) + P(Y = y) / 2, in the middle of `pit_low` = P(Y < y) and
-        `pit_high` = P(Y <= y), nothing is drawn at random, and `log_prob` is
-        log P(Y = y) in nats; of others they are F(y) and the log density. Where the goal line stops gains, as `limit`
-        has it, what the law has beyond it counts as a touchdown. `score` is the normal score Phi^-1 of the former.
 
         Raises:
             InputError: as in `score`.
         """
-        if self.whole and not plays.is_whole:
-            raise InputError("plays: the run was trained on whole numbers, and some of these outcomes are none")
-        width = 1.0 if self.whole else 0.0
-        distribution, limit = self.predict(plays), self.limit(plays)
-        yards = jax.numpy.asarray(plays.yards)
-        cut = jax.numpy.asarray(plays.yards >= limit)
-        log_prob = -make_judge(self.config.training, self.whole)(distribution, yards, cut)
-        median = np.minimum(np.asarray(distribution.median()), limit)
-        low, high = pit_bounds(distribution, yards, width, cut)
-        success = distribution.survival_function(jax.numpy.full_like(yards, width / 2))
+        if self.integer and not plays.is_integer:
+            raise InputError("plays: the run was trained on integers, and some of these outcomes are not")
+        dist, bounded = self.predict(plays), self.outcome.bounded(plays)
+        y, median = jax.numpy.asarray(bounded), np.asarray(dist.median())
+        low, high = dist.pit_bounds(y)
         return pl.DataFrame(
             {
                 "game_id": plays.game_id,
@@ -143,25 +177,12 @@ class Run:
                 "pit": np.asarray((low + high) / 2),
                 "pit_low": np.asarray(low),
                 "pit_high": np.asarray(high),
-                "score": np.asarray(normal_score(distribution, yards, width, cut)),
-                "success_chance": np.asarray(success),
-                "residual": plays.yards - median,
-                "log_prob": np.asarray(log_prob),
+                "score": np.asarray(normal_score(dist, y)),
+                "success_chance": np.asarray(dist.survival_function(jax.numpy.zeros_like(y))),
+                "residual": bounded - median,
+                "log_prob": np.asarray(dist.log_prob(y)),
             }
         )
-
-    def limit(self, plays: Plays) -> np.ndarray:
-        """Yards at which the goal line stops a gain, float32 [N]; inf where it is not told.
-
-        inf for all plays unless the run was trained by the objective "censored": the law of `predict` is then one of
-        gains that nothing stops, and what it has beyond the line is the probability of a touchdown.
-
-        Raises:
-            InputError: the run needs the plays' `yards_to_goal`, and they do not have that column.
-        """
-        if self.config.training.objective != "censored":
-            return np.full(len(plays), np.inf, np.float32)
-        return goal_line(outcome_of(self.config.data), plays)
 
     def plays(self, split: str = "test", dataset: str | Path | None = None) -> Plays:
         """The plays of a split ("train", "validation" or "test") of the data set that the run was trained on.
@@ -246,6 +267,6 @@ def load_run(path: str | Path, step: int | None = None, trust: bool = False) -> 
         model=model,
         step=restored.step,
         metrics=metrics,
-        whole=saved.whole,
+        integer=saved.integer,
         starts=saved.starts,
     )

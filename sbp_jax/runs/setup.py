@@ -3,7 +3,6 @@
 import math
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -24,15 +23,15 @@ from sbp_jax.runs.sources import Source, buckets_of, no_training_plays, open_sou
 from sbp_jax.training import Checkpoints, Marginal, Resident, Schedule, fit_marginal, to_device
 from sbp_jax.training.build import (
     constants,
-    in_own_units,
     make_head,
-    make_judge,
     make_loss,
     make_network,
+    make_validation_loss,
     set_statistics,
 )
-from sbp_jax.training.check import check_features, check_finite, check_outcomes
-from sbp_jax.training.marginal import distinct
+from sbp_jax.training.check import check_features, check_finite, check_outcomes, with_known_objective
+from sbp_jax.training.marginal import distinct, marginal_distribution
+from sbp_jax.training.outcome import Outcome, in_own_units
 from sbp_jax.training.step import Loss
 
 
@@ -43,7 +42,7 @@ class Setup:
     Attributes:
         source: where batches of them come from.
         plays, validation: for training, and to stop by; the latter may be none.
-        whole: all outcomes are whole numbers, and are judged so.
+        outcome: what is predicted.
         batch_size: plays a step.
         buckets: frames that batches are padded to.
         mirrored: half of the training plays are reflected, drawn again in every epoch.
@@ -52,7 +51,7 @@ class Setup:
     source: Source
     plays: Split
     validation: Split
-    whole: bool
+    outcome: Outcome
     batch_size: int
     buckets: tuple[int, ...]
     mirrored: bool
@@ -71,6 +70,10 @@ class Setup:
     def signs(self) -> np.ndarray | None:
         """Factor of each feature of a reflected player; None reflects none."""
         return mirror_of_slots(np.zeros((0, PLAYERS), bool), self.plays.features).signs if self.mirrored else None
+
+    def settled(self, config: Config) -> Config:
+        """Return a configuration of these plays with the objective that "auto" stands for, or as it is."""
+        return with_known_objective(config, self.outcome, _nonempty(self.plays, self.validation))
 
     def batches(self, seed: int) -> Epochs:
         """The training batches, made on the host, none of them reflected."""
@@ -115,19 +118,26 @@ def set_up(config: Config, dataset: Dataset, in_memory: str = "", progress: bool
     plays, validation = source.splits["train"], source.splits["validation"]
     if not len(plays):
         raise InputError(no_training_plays(dataset))
-    for split in (plays, validation):
+    splits = _nonempty(plays, validation)
+    outcome = Outcome.of(config.data, all(split.is_integer for split in splits))
+    config = with_known_objective(config, outcome, splits)
+    for split in splits:
         check_features(config, split)
         check_finite(split, names)
-        check_outcomes(config, split)
+        check_outcomes(config, outcome, split)
     return Setup(
         source=source,
         plays=plays,
         validation=validation,
-        whole=plays.is_whole and validation.is_whole,
+        outcome=outcome,
         batch_size=min(settings.batch_size, -(-len(plays) // 16)),
         buckets=buckets_of(settings, plays.lengths),
         mirrored=settings.mirror and of_plays,
     )
+
+
+def _nonempty(*splits: Split) -> list[Split]:
+    return [split for split in splits if len(split)]
 
 
 def network_of(config: Config, plays: Plays | Split) -> Network:
@@ -135,7 +145,7 @@ def network_of(config: Config, plays: Plays | Split) -> Network:
     head = make_head(config.head)
     network = make_network(config, head, plays.static.shape[1])
     if plays.unit is None:
-        marginal = _fitted(head, make_loss(config), _Values(plays.yards), _Values(known_cut(config, plays)))
+        marginal = _fitted(head, make_loss(config), _Values(plays.yards), _Values(known_censored(config, plays)))
     else:  # in units of each row's own location and scale, where no outcome is on a lattice
         location, scale = plays.unit.T.astype(np.float64)
         marginal = _fitted(head, objective("exact"), _Values((plays.yards - location) / scale), _Values(None))
@@ -171,42 +181,35 @@ class _Values:
 
 
 @lru_cache(maxsize=16)
-def _fitted(head: Head, loss: Loss, outcomes: _Values, cut: _Values) -> np.ndarray:
+def _fitted(head: Head, loss: Loss, outcomes: _Values, censored: _Values) -> np.ndarray:
     """`fit_marginal`, once for the members of a sweep that start from the same."""
     assert outcomes.array is not None
-    return fit_marginal(head, outcomes.array, loss, cut.array)
+    return fit_marginal(head, outcomes.array, loss, censored.array)
 
 
-def known_cut(config: Config, plays: Plays | Split) -> np.ndarray | None:
-    """Which outcomes count as cut: touchdowns, where the objective is "censored"; None otherwise."""
-    return plays.cut if config.training.objective == "censored" else None
+def known_censored(config: Config, plays: Plays | Split) -> np.ndarray | None:
+    """Which outcomes count as censored: touchdowns, where the objective is "censored"; None otherwise."""
+    return plays.censored if config.training.objective == "censored" else None
 
 
 def marginal_of(config: Config, setup: Setup, network: Network) -> Marginal:
     """Mean losses of the marginal distribution that a configuration's network starts from."""
     starts = (
         (make_loss(config), setup.plays),
-        (make_judge(config.training, setup.whole), setup.validation),
+        (make_validation_loss(config.training, setup.outcome.integer), setup.validation),
     )
-    return Marginal(*(marginal_loss(network, of, each, known_cut(config, each)) for of, each in starts))
+    return Marginal(*(marginal_loss(network, of, each, known_censored(config, each)) for of, each in starts))
 
 
-def marginal_loss(network: Network, loss: Loss, plays: Plays | Split, cut: np.ndarray | None = None) -> float:
+def marginal_loss(network: Network, loss: Loss, plays: Plays | Split, censored: np.ndarray | None = None) -> float:
     """Mean loss of outcomes under the marginal distribution that a network starts from; NaN of none."""
     if not len(plays):
         return math.nan
     if plays.unit is None:
-        values, counted, counts = distinct(plays.yards, cut)
-        return float(np.average(np.asarray(loss(_repeated(network, len(values)), values, counted)), weights=counts))
-    losses = loss(marginal_law(network, plays), jnp.asarray(plays.yards), jnp.zeros(len(plays), bool))
+        values, known, counts = distinct(plays.yards, censored)
+        return float(
+            np.average(np.asarray(loss(marginal_distribution(network, len(values)), values, known)), weights=counts)
+        )
+    marginal = in_own_units(marginal_distribution(network, len(plays)), plays)
+    losses = loss(marginal, jnp.asarray(plays.yards), jnp.zeros(len(plays), bool))
     return float(np.mean(np.asarray(losses)))
-
-
-def marginal_law(network: Network, plays: Plays | Split) -> Any:
-    """The marginal distribution that a network starts from, of each play; of windows in units of each one's own."""
-    return in_own_units(_repeated(network, len(plays)), plays)
-
-
-def _repeated(network: Network, count: int) -> Any:
-    raw = network.offset[...]
-    return network.head(jnp.broadcast_to(raw[None], (count, *raw.shape)))

@@ -9,18 +9,15 @@ from typing import Any
 import polars as pl
 
 from sbp_jax.config import Config, DataConfig
-from sbp_jax.data.plays import Plays
 from sbp_jax.errors import InputError
-from sbp_jax.evaluation import evaluate
+from sbp_jax.evaluation.predictions import evaluate
 from sbp_jax.runs.cluster import train_on_ray
 from sbp_jax.runs.datasets import Dataset, PlayDataset, open_dataset
-from sbp_jax.runs.evaluate import evaluate_distribution, oracle_forecast
+from sbp_jax.runs.evaluate import oracle
 from sbp_jax.runs.grid import Arm, Grid
 from sbp_jax.runs.members import is_done, leave_result, read_result, train_members
-from sbp_jax.runs.run import Run, load_run
-from sbp_jax.runs.setup import marginal_law
+from sbp_jax.runs.run import load_run
 from sbp_jax.runs.train import run_folder
-from sbp_jax.training.build import goal_line, outcome_of
 from sbp_jax.training.check import check
 from sbp_jax.training.stop import Stop
 
@@ -91,10 +88,10 @@ def trials(
 def figures_of(folder: Path, dataset: Dataset) -> dict[str, Any]:
     """Figures of a run on the test plays."""
     run, plays = load_run(folder, trust=True), dataset.split("test")
-    law, metrics = run.predict(plays), run.metrics
+    metrics = run.metrics
     best = metrics["validation_loss"].arg_min() if len(metrics) else None
     return {
-        **_figures(law, run, plays),
+        **evaluate(run.predict(plays), run.outcome.bounded(plays)).flat(),
         "epochs": len(metrics),
         "best_epoch": None if best is None else best + 1,
         "seconds": float(metrics["seconds"].sum()),
@@ -102,20 +99,13 @@ def figures_of(folder: Path, dataset: Dataset) -> dict[str, Any]:
 
 
 def baselines(folder: Path, dataset: Dataset) -> dict[str, dict[str, float]]:
-    """Figures of the marginal distribution that a run began with, and of the true law where it is known."""
+    """Metrics of the marginal distribution that a run began with, and of the oracle where it is known."""
     run, plays = load_run(folder, trust=True), dataset.split("test")
-    found = {"marginal": _figures(marginal_law(run.model, plays), run, plays)}
+    y = run.outcome.bounded(plays)
+    dists = {"marginal": run.marginal(plays)}
     if isinstance(dataset, PlayDataset) and dataset.simulated is not None:
-        figures = evaluate(oracle_forecast(dataset.truth(), plays), plays.yards)
-        found["oracle"] = figures.flat() | {"nll_goal": figures.nll}  # it knows of the goal line
-    return found
-
-
-def _figures(law: Any, run: Run, plays: Plays) -> dict[str, float]:
-    """Figures of a law as the run's is judged, and its NLL where what it has beyond the goal line is a touchdown."""
-    goal = goal_line(outcome_of(run.config.data), plays)
-    figures, cut = (evaluate_distribution(law, plays, run.whole, limit).metrics for limit in (run.limit(plays), goal))
-    return figures.flat() | {"nll_goal": cut.nll}
+        dists["oracle"] = oracle(dataset.truth(), plays)
+    return {name: evaluate(dist, y).flat() for name, dist in dists.items()}
 
 
 def ablate(

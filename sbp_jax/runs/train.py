@@ -30,7 +30,7 @@ from sbp_jax.training import (
     WindowFeed,
     fit,
 )
-from sbp_jax.training.build import constants, frame_weights, make_head, make_judge, make_loss
+from sbp_jax.training.build import constants, frame_weights, make_head, make_loss, make_validation_loss
 from sbp_jax.training.check import check
 from sbp_jax.training.distributed import all_devices, everywhere, is_first
 from sbp_jax.training.early_stopping import is_done
@@ -117,7 +117,8 @@ def train_folder(
 def _train(
     config: Config, dataset: Dataset, setup: Setup, folder: Path, stop: Stop, spread: bool, progress: bool
 ) -> None:
-    settings, plays, whole = config.training, setup.plays, setup.whole
+    config = setup.settled(config)
+    settings, plays, integer = config.training, setup.plays, setup.outcome.integer
     head, loss = make_head(config.head), make_loss(config)
     checkpoints = Checkpoints(folder / "checkpoints")
     network = network_of(config, plays) if checkpoints.latest is None else restored_network(config, plays, checkpoints)
@@ -128,9 +129,10 @@ def _train(
     if progress:
         where = f"{setup.source.kind}{', on the device' if resident else ''}"
         padding = f"padding {feed.order.waste():.1%}; source: {where}"
+        print(f"objective: {settings.objective}")
         print(f"batches: {steps} of {setup.batch_size} plays padded to {frames} frames; {padding}")
     predictor = Predictor(network)
-    nll = make_judge(settings, whole)
+    nll = make_validation_loss(settings, integer)
     hyperparameters = Hyperparameters.of(config, steps * settings.epochs)
     trainer = Trainer(predictor, head, loss, hyperparameters, nll, frame_weights(settings), mesh)
     validate = _validator(trainer, setup, resident) if len(setup.validation) else None
@@ -147,7 +149,7 @@ def _train(
         done = so_far is not None and is_done(so_far.record, settings)
         step = None if done else 0 if so_far is None else so_far.step
         num_static = plays.static.shape[1]
-        record = Record(folder, config, dataset.path, dataset.fingerprint, num_static, whole, len(plays), step)
+        record = Record(folder, config, dataset.path, dataset.fingerprint, num_static, integer, len(plays), step)
         if so_far is not None and so_far.record["history"]:
             record.metrics(so_far.record["history"])  # a run killed between its checkpoint and its metrics
     with tqdm(

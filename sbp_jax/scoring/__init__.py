@@ -4,14 +4,14 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sbp_jax.scoring.play import mid_pit, normal_score, pit_bounds
+from sbp_jax.scoring.play import mid_pit, normal_score
 
 if TYPE_CHECKING:
     from sbp_jax.scoring.aggregation import aggregate
     from sbp_jax.scoring.league import League
 
 LEAGUE_PATH = Path("scores/league.json")  # in the folder of a run or of a cross-fitting
-__all__ = ["LEAGUE_PATH", "League", "aggregate", "mid_pit", "normal_score", "pit_bounds"]
+__all__ = ["LEAGUE_PATH", "League", "aggregate", "mid_pit", "normal_score"]
 # loaded on first use: a play is scored where polars is not installed
 _HOMES = {"League": "sbp_jax.scoring.league", "aggregate": "sbp_jax.scoring.aggregation"}
 

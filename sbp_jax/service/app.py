@@ -82,7 +82,7 @@ def create_app(scorer: LiveScorer, settings: Settings | None = None) -> FastAPI:
     @app.get("/v1/spec", responses={200: {"model": schema.Spec}})
     async def spec() -> Response:
         """Return the required content of messages."""
-        names = ("players", "frame_s", "outcome", "whole", "in_yards", "levels", "per_frame")
+        names = ("players", "frame_s", "outcome", "integer", "in_yards", "levels", "per_frame")
         expected = {"features": service.expected.features, "static": service.expected.static}
         content = {name: scorer.spec[name] for name in names} | expected
         return _json(content | {"passing_score": bool(scorer.spec["league"])})

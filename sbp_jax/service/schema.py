@@ -97,7 +97,7 @@ class Spec(BaseModel):
     static: list[str]
     frame_s: float
     outcome: str
-    whole: bool = Field(description="outcomes are integers")
+    integer: bool = Field(description="outcomes are integers")
     in_yards: bool = Field(description="outcomes are gains: first down, touchdown and loss have probabilities")
     levels: list[float] = Field(description="levels of the quantiles")
     per_frame: bool = Field(description="trained at every frame; otherwise only the last frame is calibrated")

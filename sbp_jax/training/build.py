@@ -9,9 +9,7 @@ from flax import nnx
 from sbp_jax.config import Config, DataConfig, HeadConfig, SeriesConfig, TrainingConfig
 from sbp_jax.data.extras import feature_names
 from sbp_jax.data.plays import FRAME_S, PLAYER_FEATURES, PLAYERS, WINDOW_FEATURES, Plays, Split
-from sbp_jax.data.readers.rules import in_yards
 from sbp_jax.data.slots import MARKERS, OTHERS, PASSER, RECEIVERS
-from sbp_jax.distributions import Affine
 from sbp_jax.distributions.heads import (
     PARAMETERIZATIONS,
     BinnedHead,
@@ -91,16 +89,16 @@ def density_jumps(config: HeadConfig) -> bool:
     return config.kind == "sbp" and not PARAMETERIZATIONS[config.parameterization].continuous
 
 
-def make_judge(config: TrainingConfig, whole: bool) -> Loss:
-    """The loss that validates, whatever the objective: -log of the probability of the outcomes as they were seen.
+def make_validation_loss(config: TrainingConfig, integer: bool) -> Loss:
+    """Return the loss that validates, whatever the objective: -log of the probability of the outcomes as they were seen.
 
     Args:
-        config: "censored" makes a law of gains that no goal line stops: it is judged as such.
-        whole: the outcomes are whole numbers, and their unit intervals count; else it is the density.
+        config: "censored" validates touchdowns as censored too.
+        integer: the outcomes are integers, and their unit intervals count; else it is the density.
     """
     if config.objective == "censored":
         return objective("censored")
-    return objective("interval" if whole else "pointwise")
+    return objective("interval" if integer else "pointwise")
 
 
 # The passer sees his receivers, each with the defender matched to him, and all defenders.
@@ -135,11 +133,6 @@ def features_of(data: DataConfig | SeriesConfig) -> tuple[str, ...]:
     return WINDOW_FEATURES if isinstance(data, SeriesConfig) else feature_names(data.extras)
 
 
-def outcome_of(data: DataConfig | SeriesConfig) -> str:
-    """The name of what is predicted."""
-    return data.outcome if isinstance(data, DataConfig) else data.value or "value"
-
-
 def frame_weights(config: TrainingConfig) -> FrameWeights | None:
     """How frames count in the training of a configuration; None where the last one does alone."""
     return FrameWeights(config.frame_half_life_s / FRAME_S) if config.per_frame else None
@@ -148,26 +141,6 @@ def frame_weights(config: TrainingConfig) -> FrameWeights | None:
 def shapes_of(config: Config, head: Any, num_static: int) -> Network:
     """The network of `make_network` with the shapes of its arrays in their place: nothing is allocated."""
     return nnx.eval_shape(lambda: make_network(config, head, num_static))
-
-
-def goal_line(outcome: str, plays: Plays) -> np.ndarray:
-    """Where the goal line stops an outcome, float32 [N] yards; inf where that is not told or it is no gain in yards.
-
-    Raises:
-        InputError: the plays lack the column.
-    """
-    if not in_yards(outcome):
-        return np.full(len(plays), np.inf, np.float32)
-    if "yards_to_goal" not in plays.info:
-        raise InputError("plays: expected the column yards_to_goal among their info")
-    yards = plays.info["yards_to_goal"]
-    return np.where(yards >= 0, yards, np.float32(np.inf)).astype(np.float32)
-
-
-def in_own_units(law: Any, plays: Plays | Split) -> Any:
-    """The law of the plays' outcomes, batch shape [N], from one in units of their own location and scale, if any."""
-    unit = plays.unit
-    return law if unit is None else Affine(law, unit[:, 0], unit[:, 1])
 
 
 def set_statistics(network: Network, plays: Plays | Split, marginal: np.ndarray) -> None:

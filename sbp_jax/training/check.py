@@ -1,5 +1,7 @@
 """What is wrong with a configuration, alone or with the plays that it meets, before any work is done."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -8,9 +10,9 @@ import numpy as np
 
 from sbp_jax.config import Config
 from sbp_jax.data.plays import FEATURES, PLAYER_FEATURES, Plays, Split
-from sbp_jax.data.readers.rules import in_yards
 from sbp_jax.errors import InputError
-from sbp_jax.training.build import features_of, make_head, make_loss, outcome_of
+from sbp_jax.training.build import features_of, make_head, make_loss
+from sbp_jax.training.outcome import GOAL_LINE, Outcome
 
 # Far beyond any network of plays; what is more would exhaust the memory before its shapes could be compared.
 LIMITS = {"channels": 2**16, "layers": 32, "kernel_size": 2**10, "widths": 2**20, "entries": 64, "bins": 2**13}
@@ -26,7 +28,9 @@ def check(config: Config) -> None:
         InputError: a number beyond its limit, or a head that cannot be built; the message names the field.
     """
     check_size(config)
-    head, loss = make_head(config.head), make_loss(config)
+    # "auto" is one of the losses that every head has
+    settled = config if config.training.objective != "auto" else with_objective(config, "interval")
+    head, loss = make_head(config.head), make_loss(settled)
     outcome = jnp.zeros(()), jnp.zeros((), bool)
     jax.eval_shape(lambda raw: loss(head(raw), *outcome), jnp.zeros(head.num_outputs))
 
@@ -98,32 +102,56 @@ def check_finite(plays: Plays | Split, static_names: tuple[str, ...] = ()) -> No
         refuse(plays, play, "the outcome", plays.yards[play])
 
 
-def check_outcomes(config: Config, plays: Plays | Split) -> None:
+def with_objective(config: Config, name: str) -> Config:
+    """Return the configuration with another objective."""
+    return replace(config, training=replace(config.training, objective=name))
+
+
+def with_known_objective(config: Config, outcome: Outcome, splits: Sequence[Plays | Split]) -> Config:
+    """Return the configuration with the objective that "auto" stands for on these plays; else as it is."""
+    if config.training.objective != "auto":
+        return config
+    if not outcome.integer:
+        return with_objective(config, "exact")
+    known = outcome.in_yards and all(_knows_touchdowns(plays) and not np.any(_unknown(plays)) for plays in splits)
+    return with_objective(config, "censored" if known else "interval")
+
+
+def check_outcomes(config: Config, outcome: Outcome, plays: Plays | Split) -> None:
     """See that the outcomes are such as the objective presumes.
 
     Raises:
-        InputError: the objective "interval" or "censored", and an outcome that is not a whole number; "censored" and
-            an outcome that is not counted in yards, or a completion of which it is not known how far the goal line was.
+        InputError: the objective "interval" or "censored", and an outcome that is not an integer; "censored" and an
+            outcome that is not counted in yards, or a completion with an unknown distance to the goal line.
     """
-    name, outcome = config.training.objective, outcome_of(config.data)
-    if name in ("interval", "censored") and not plays.is_whole:
+    name = config.training.objective
+    if name in ("interval", "censored") and not plays.is_integer:
         broken = plays.yards[plays.yards != np.round(plays.yards)][0]
         raise InputError(
-            f"training.objective: {name} presumes whole numbers, and the outcome {outcome} has values such as "
+            f"training.objective: {name} presumes integers, and the outcome {outcome.name} has values such as "
             f"{broken:g}; choose exact"
         )
     if name != "censored":
         return
-    if not in_yards(outcome):
+    if not outcome.in_yards:
         raise InputError(
-            f"training.objective: censored presumes a gain in yards that the goal line stops, not {outcome}"
+            f"training.objective: censored presumes a gain in yards that the goal line stops, not {outcome.name}"
         )
-    if not {"touchdown", "result", "yards_to_goal"} <= set(plays.info):
-        raise InputError("training.objective: censored presumes plays that tell touchdowns; these do not")
-    unknown = (plays.info["result"] == "C") & ~(plays.info["yards_to_goal"] >= 0)
+    if not _knows_touchdowns(plays):
+        raise InputError("training.objective: censored presumes plays with known touchdowns; these have none")
+    unknown = _unknown(plays)
     for play in np.flatnonzero(unknown)[:1]:
         raise InputError(
-            f"training.objective: censored presumes to know touchdowns, and of {int(unknown.sum())} completions the "
-            f"distance to the goal line is not told, such as play {plays.play_id[play]} of game {plays.game_id[play]}; "
+            f"training.objective: censored presumes known touchdowns, and of {int(unknown.sum())} completions the "
+            f"distance to the goal line is unknown, such as play {plays.play_id[play]} of game {plays.game_id[play]}; "
             f"choose interval"
         )
+
+
+def _knows_touchdowns(plays: Plays | Split) -> bool:
+    return {"touchdown", "result", GOAL_LINE} <= set(plays.info)
+
+
+def _unknown(plays: Plays | Split) -> np.ndarray:
+    """Which plays are completions with an unknown distance to the goal line, bool [N]."""
+    return (plays.info["result"] == "C") & ~(plays.info[GOAL_LINE] >= 0)

@@ -9,7 +9,9 @@ import numpy as np
 import optax
 import scipy.optimize
 
+from sbp_jax.distributions.base import Distribution
 from sbp_jax.distributions.heads import Head
+from sbp_jax.models.network import Network
 
 MOST_VALUES = 8192  # different outcomes that a marginal law is fitted to
 
@@ -18,7 +20,7 @@ def fit_marginal(
     head: Head,
     outcomes: np.ndarray,
     loss: Callable[..., jax.Array],
-    cut: np.ndarray | None = None,
+    censored: np.ndarray | None = None,
     steps: int = 200,
     prior: float = 1.0,
 ) -> np.ndarray:
@@ -31,8 +33,8 @@ def fit_marginal(
     Args:
         head: raw outputs -> distribution; hashable, as is `loss`.
         outcomes: training outcomes [N].
-        loss: (distribution, outcomes, which of them were cut) -> loss of each.
-        cut: bool [N], which outcomes a loss that knows of it should take for cut; None of them.
+        loss: (distribution, outcomes, which of them are censored) -> loss of each.
+        censored: bool [N], which outcomes are censored; None: none of them.
         steps: iterations of either method.
         prior: weight of the quadratic prior.
 
@@ -40,7 +42,7 @@ def fit_marginal(
         float32 [num_outputs], the best iterate; never worse than the head's own estimate.
     """
     start = np.asarray(head.initial(np.asarray(outcomes)), np.float32)
-    values, counted, counts = condensed(*distinct(outcomes, cut))
+    values, counted, counts = condensed(*distinct(outcomes, censored))
     more = (0, _rows_for(len(values)) - len(values))
     values, counted = (jnp.pad(a, more, mode="edge") for a in (values, counted))
     shares = counts / len(outcomes)
@@ -76,6 +78,12 @@ def fit_marginal(
     return best
 
 
+def marginal_distribution(network: Network, count: int) -> Distribution:
+    """Return the latent distribution that a network starts from, batch shape [count], the same for every play."""
+    raw = network.offset[...]
+    return network.head(jnp.broadcast_to(raw[None], (count, *raw.shape)))
+
+
 @cache
 def _adam(steps: int) -> optax.GradientTransformation:
     """Adam with its update compiled, once for a number of steps."""
@@ -83,27 +91,27 @@ def _adam(steps: int) -> optax.GradientTransformation:
     return adam._replace(update=jax.jit(adam.update))
 
 
-def distinct(outcomes: np.ndarray, cut: np.ndarray | None = None) -> tuple[jax.Array, jax.Array, np.ndarray]:
-    """The different outcomes [n], which of them are cut [n], and how often each is there [n]."""
-    flags = np.zeros(len(outcomes), bool) if cut is None else cut
+def distinct(outcomes: np.ndarray, censored: np.ndarray | None = None) -> tuple[jax.Array, jax.Array, np.ndarray]:
+    """The different outcomes [n], which of them are censored [n], and how often each is there [n]."""
+    flags = np.zeros(len(outcomes), bool) if censored is None else censored
     pairs, counts = np.unique(np.stack([flags, outcomes], axis=1).astype(np.float32), axis=0, return_counts=True)
     return jnp.asarray(pairs[:, 1]), jnp.asarray(pairs[:, 0] > 0), counts
 
 
-def condensed(values: jax.Array, cut: jax.Array, counts: np.ndarray) -> tuple[jax.Array, jax.Array, np.ndarray]:
+def condensed(values: jax.Array, censored: jax.Array, counts: np.ndarray) -> tuple[jax.Array, jax.Array, np.ndarray]:
     """The same [m] with at most `MOST_VALUES`: outcomes that are no whole numbers are as many as the plays.
 
     The outermost quarter on either side stays as it is, a run of neighbours between them becomes the one in its middle.
     """
     count = len(values)
     if count <= MOST_VALUES:
-        return values, cut, counts
+        return values, censored, counts
     edge = MOST_VALUES // 4
     inner = np.round(np.linspace(edge, count - edge, MOST_VALUES - 2 * edge + 1)).astype(int)
     starts = np.concatenate([np.arange(edge), inner[:-1], np.arange(count - edge, count)])
     ends = np.append(starts[1:], count)
     middle = (starts + ends - 1) // 2
-    return values[middle], cut[middle], np.add.reduceat(counts, starts)
+    return values[middle], censored[middle], np.add.reduceat(counts, starts)
 
 
 def _rows_for(count: int) -> int:
@@ -112,14 +120,14 @@ def _rows_for(count: int) -> int:
 
 
 @partial(jax.jit, static_argnames=("head", "loss"))
-def _gradient(raw, start, y, cut, weight, prior, *, head, loss):
+def _gradient(raw, start, y, censored, weight, prior, *, head, loss):
     """The gradient of what `fit_marginal` minimizes, of weighted outcomes, and the loss of each.
 
     The methods that call it run on the host: inside of them it would be compiled four times over, which takes longer.
     """
 
     def value(raw: jax.Array) -> tuple[jax.Array, jax.Array]:
-        losses = loss(head(raw[None]), y, cut)  # one law for all outcomes
+        losses = loss(head(raw[None]), y, censored)  # one law for all outcomes
         return jnp.sum(weight * losses) + 0.5 * prior * jnp.sum((raw - start) ** 2), losses
 
     return jax.grad(value, has_aux=True)(raw)

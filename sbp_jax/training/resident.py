@@ -20,7 +20,7 @@ class Resident:
 
     Attributes:
         buckets: by increasing length; those without plays are left out. Each has the `fields` of a batch (`x`, `mask`,
-            `players`, `static`, `yards`, `cut`, and `unit` where the plays have one) for its n plays, in their split's
+            `players`, `static`, `yards`, `censored`, and `unit` where the plays have one) for its n plays, in their split's
             order, and `index`, int32 `[n]`, their positions in the split; padding and empty slots hold 0.0.
     """
 

@@ -149,7 +149,7 @@ def training_loss(
     Args:
         predictor: the network.
         law: raw outputs -> distribution.
-        loss: (distribution, outcomes, which of them were cut) -> loss of each.
+        loss: (distribution, outcomes, which of them are censored) -> loss of each.
         frames: with them every frame predicts the outcome, and a play counts by its frames' weighted mean; without, the
             last frame alone.
         constants: the network's statistics, where they are not the predictor's own.
@@ -157,12 +157,12 @@ def training_loss(
     constants = predictor.constants if constants is None else constants
 
     def mean_loss(params: Any, batch: dict[str, jax.Array], dropout: Dropout) -> jax.Array:
-        y, cut = outcomes(batch)
+        y, censored = outcomes(batch)
         if frames is None:
-            losses = loss(in_units(law(predictor.raw(params, batch, dropout, constants)), batch), y, cut)
+            losses = loss(in_units(law(predictor.raw(params, batch, dropout, constants)), batch), y, censored)
         else:
             distribution = in_units(law(predictor.raw_frames(params, batch, dropout, constants)), batch)
-            each = loss(distribution, y[:, None], cut[:, None])
+            each = loss(distribution, y[:, None], censored[:, None])
             weights = frames(batch["mask"]).astype(each.dtype)
             losses = jnp.sum(jnp.where(batch["mask"], weights * each, jnp.zeros_like(each)), axis=1)
         total = jnp.sum(jnp.where(batch["valid"], losses, jnp.zeros_like(losses)))
@@ -172,8 +172,8 @@ def training_loss(
 
 
 def outcomes(batch: dict[str, jax.Array]) -> tuple[jax.Array, jax.Array]:
-    """The outcomes of a batch [B], 0 in rows that fill it up, and which of them were cut."""
-    return jnp.where(batch["valid"], batch["yards"], jnp.zeros_like(batch["yards"])), batch["valid"] & batch["cut"]
+    """The outcomes of a batch [B], 0 in rows that fill it up, and which of them are censored."""
+    return jnp.where(batch["valid"], batch["yards"], jnp.zeros_like(batch["yards"])), batch["valid"] & batch["censored"]
 
 
 def in_units(law: Any, batch: dict[str, jax.Array]) -> Any:
@@ -214,7 +214,7 @@ class Trainer:
     Args:
         predictor: the network.
         head: raw outputs -> distribution.
-        loss: (distribution, outcomes, which of them were cut) -> loss of each row.
+        loss: (distribution, outcomes, which of them are censored) -> loss of each row.
         settings: of the optimizer and dropout.
         judge: loss that validates, of the last frame; without, the one that trains.
         frames: as for `training_loss`.

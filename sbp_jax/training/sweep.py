@@ -15,7 +15,7 @@ from sbp_jax.config import Config
 from sbp_jax.distributions.heads import SplicedBinnedParetoHead, SplicedFamily, SplicedValues
 from sbp_jax.errors import InputError
 from sbp_jax.models import NO_DROPOUT, Network
-from sbp_jax.training.build import constants, frame_weights, make_head, make_judge, make_loss
+from sbp_jax.training.build import constants, frame_weights, make_head, make_loss, make_validation_loss
 from sbp_jax.training.optimizer import Hyperparameters
 from sbp_jax.training.resident import Resident
 from sbp_jax.training.scan import mean_over, scan_steps
@@ -46,7 +46,9 @@ def program(config: Config) -> Config:
 
 
 @partial(
-    jax.tree_util.register_dataclass, data_fields=["settings", "law", "objective", "judge", "constants"], meta_fields=[]
+    jax.tree_util.register_dataclass,
+    data_fields=["settings", "law", "objective", "validation", "constants"],
+    meta_fields=[],
 )
 @dataclass(frozen=True)
 class Member:
@@ -55,14 +57,14 @@ class Member:
     Attributes:
         settings: of the optimizer and dropout.
         law: of its head in the family; None where all heads are one.
-        objective, judge: int32, positions among the sweep's losses that train and that validate.
+        objective, validation: int32, positions among the sweep's losses that train and that validate.
         constants: the statistics of its network, as NNX state.
     """
 
     settings: Hyperparameters
     law: SplicedValues | None
     objective: jax.Array
-    judge: jax.Array
+    validation: jax.Array
     constants: Any
 
 
@@ -75,7 +77,7 @@ class Sweep:
     Args:
         configs: of the members; `program` of all is the same.
         network: the network of a member with most outputs; what is like it in all is its graph.
-        whole: the outcomes are whole numbers, and are judged so.
+        integer: the outcomes are integers.
         together: members vectorized; None takes one on a CPU, else all of a device.
         devices: over which members are spread; without, one alone, JAX's default.
 
@@ -87,7 +89,7 @@ class Sweep:
         self,
         configs: Sequence[Config],
         network: Network,
-        whole: bool = True,
+        integer: bool = True,
         together: int | None = None,
         devices: Sequence[Any] | None = None,
     ):
@@ -97,7 +99,9 @@ class Sweep:
         spliced = [head for head in self._heads if isinstance(head, SplicedBinnedParetoHead)]
         self._family = SplicedFamily(spliced) if spliced else None
         self._losses, self._loss_of = _numbered([make_loss(config) for config in configs])
-        self._judges, self._judge_of = _numbered([make_judge(config.training, whole) for config in configs])
+        self._validations, self._validation_of = _numbered(
+            [make_validation_loss(config.training, integer) for config in configs]
+        )
         self._predictor, self._frames = Predictor(network), frame_weights(configs[0].training)
         self._mesh = Mesh(np.asarray(devices), ("members",)) if devices is not None and len(devices) > 1 else None
         platform = jax.devices()[0].platform if not devices else devices[0].platform
@@ -115,7 +119,7 @@ class Sweep:
             settings=jax.tree.map(jnp.asarray, Hyperparameters.of(config, total_steps)),
             law=None if self._family is None else jax.tree.map(jnp.asarray, self._family.values(head)),
             objective=jnp.asarray(self._loss_of[index], jnp.int32),
-            judge=jnp.asarray(self._judge_of[index], jnp.int32),
+            validation=jnp.asarray(self._validation_of[index], jnp.int32),
             constants=constants(network),
         )
         member = self.widen(index, member)
@@ -163,13 +167,13 @@ class Sweep:
 
     @cached_property
     def evaluate(self) -> Callable[..., jax.Array]:
-        """(parameters, members, order, resident) -> mean loss `[members]` of the plays, by `build.make_judge`."""
+        """(parameters, members, order, resident) -> mean loss `[members]` of the plays, by `build.make_validation_loss`."""
 
         def one(params: Any, member: Member, order: Any, resident: Resident) -> jax.Array:
             def losses(batch):
                 law = self._law(self._predictor.raw(params, batch, NO_DROPOUT, member.constants), member)
                 law = in_units(law, batch)
-                return jax.lax.switch(member.judge, self._judges, law, *outcomes(batch))
+                return jax.lax.switch(member.validation, self._validations, law, *outcomes(batch))
 
             return mean_over(losses, resident, order)
 

@@ -78,9 +78,9 @@ def test_restored_run_predicts_and_scores(run):
     assert set(table["result"].unique()) <= {"C", "I", "IN"}
     assert table["pit"].is_between(0, 1).all()
     assert table["score"].is_finite().all()
-    np.testing.assert_allclose(table["success_chance"], 1 - distribution.cdf(0.5), atol=1e-6)
+    np.testing.assert_allclose(table["success_chance"], run.predict_latent(plays).survival_function(0.5), atol=1e-6)
     np.testing.assert_array_equal(table["yards"].to_numpy(), plays.yards)
-    loss = -np.mean(np.asarray(distribution.interval_log_prob(plays.yards - 0.5, plays.yards + 0.5)))
+    loss = -np.mean(np.asarray(distribution.log_prob(plays.yards)))
     assert 1.5 < loss < 4.5
     residuals = run.residuals(plays)
     assert residuals.columns == [*own, "residual", "log_prob"]
@@ -143,7 +143,7 @@ def test_checkpoints_name_no_device(run_folder):
 
 def test_validation_loss_of_the_restored_run_is_the_recorded_one(run):
     plays = run.plays("validation")
-    loss = -np.mean(np.asarray(run.predict(plays).interval_log_prob(plays.yards - 0.5, plays.yards + 0.5)))
+    loss = -np.mean(np.asarray(run.predict(plays).log_prob(plays.yards)))
     np.testing.assert_allclose(loss, run.metrics["validation_loss"].min(), rtol=1e-5)
 
 
@@ -212,25 +212,26 @@ def test_folders_that_are_no_run_are_named(run_folder, tmp_path):
         sbp.load_run(tmp_path)
 
 
-def test_oracle_is_the_true_law_at_the_outcomes(run_folder):
+def test_oracle_is_the_simulator_s_distribution(run_folder):
     dataset = open_dataset(sbp.load_run(run_folder).config.data)
     plays = dataset.split("test")
-    forecast = evaluate.oracle_forecast(dataset.truth(), plays)
-    law = dataset.truth().select(plays.game_id, plays.play_id)
-    np.testing.assert_allclose(forecast.cdf_at, law.cdf(plays.yards), atol=1e-12)
-    np.testing.assert_allclose(forecast.cdf_below, law.cdf(plays.yards - 1), atol=1e-12)
-    np.testing.assert_allclose(np.exp(forecast.log_prob), law.cdf(plays.yards) - law.cdf(plays.yards - 1), atol=1e-12)
-    np.testing.assert_allclose(forecast.cdf[:, 110], law.cdf(np.full(len(plays), 10.0)), atol=1e-12)
-    assert forecast.grid[110] == 10
+    dist = evaluate.oracle(dataset.truth(), plays)
+    truth = dataset.truth().select(plays.game_id, plays.play_id)
+    for yards in (plays.yards, np.full(len(plays), 10.0)):
+        at, below = truth.cdf(yards), truth.cdf(yards - 1)
+        np.testing.assert_allclose(dist.cdf(yards), at, atol=1e-6)
+        np.testing.assert_allclose(dist.cdf_left(yards), below, atol=1e-6)
+        np.testing.assert_allclose(np.exp(dist.log_prob(yards)), at - below, atol=1e-6)
+    assert not np.isnan(dist.crps(plays.yards)).any()
 
 
 def test_six_contrasting_plays_are_six_plays(run_folder):
     dataset = open_dataset(sbp.load_run(run_folder).config.data)
-    forecast = evaluate.oracle_forecast(dataset.truth(), dataset.split("test"))
-    chosen = contrasting_plays(forecast)
-    assert len({play for _, play in chosen}) == 6
-    few = contrasting_plays(evaluate.oracle_forecast(dataset.truth(), dataset.split("test").select(np.arange(2))))
-    assert len(few) == 2
+    plays = dataset.split("test")
+    dist = evaluate.oracle(dataset.truth(), plays)
+    log_prob = np.asarray(dist.log_prob(plays.yards))
+    assert len({play for _, play in contrasting_plays(dist, log_prob)}) == 6
+    assert len(contrasting_plays(dist[:2], log_prob[:2])) == 2
 
 
 def test_changed_data_set_is_not_scored(run_folder, tmp_path):

@@ -204,7 +204,7 @@ def test_objectives():
     np.testing.assert_array_equal(objective("composite")(law, y), -law.composite_log_prob(y))
     np.testing.assert_array_equal(objective("interval")(law, y), -law.interval_log_prob(y - 0.5, y + 0.5))
     np.testing.assert_array_equal(objective("interval", 2.0)(law, y), -law.interval_log_prob(y - 1, y + 1))
-    for name in ("exact", "composite", "interval", "pointwise"):  # what is cut is nothing to them
+    for name in ("exact", "composite", "interval", "pointwise"):  # they ignore what is censored
         np.testing.assert_array_equal(objective(name)(law, y, y > 0), objective(name)(law, y))
     assert isinstance(law, SplicedBinnedPareto)
     with pytest.raises(InputError, match="needs a SplicedBinnedPareto, got Normal"):
@@ -217,11 +217,11 @@ def test_objectives():
 
 def test_censored_outcomes_count_what_lies_beyond():
     law = SplicedBinnedParetoHead(EDGES)(jnp.zeros((3, 24)))
-    y, cut = jnp.array([3.0, 28.0, 1e5]), jnp.array([False, True, True])
-    value = objective("censored")(law, y, cut)
+    y, censored = jnp.array([3.0, 28.0, 1e5]), jnp.array([False, True, True])
+    value = objective("censored")(law, y, censored)
     np.testing.assert_allclose(value[0], -law.interval_log_prob(2.5, 3.5)[0], rtol=1e-6)
     np.testing.assert_allclose(value[1:], -law.log_survival_function(y - 0.5)[1:], rtol=1e-6)
-    slope = jax.jit(jax.grad(lambda r: jnp.sum(objective("censored")(SplicedBinnedParetoHead(EDGES)(r), y, cut))))
+    slope = jax.jit(jax.grad(lambda r: jnp.sum(objective("censored")(SplicedBinnedParetoHead(EDGES)(r), y, censored))))
     assert jnp.all(jnp.isfinite(slope(jnp.zeros((3, 24)))))
     # an outcome that one branch could not hold leaves no NaN in the other
     bounded = make("endpoint")

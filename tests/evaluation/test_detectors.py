@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm, t
 
-from sbp_jax.distributions import Normal
+from sbp_jax.distributions import Normal, Quantized
 from sbp_jax.errors import InputError
 from sbp_jax.evaluation.alarms import Injected, found, inject
 from sbp_jax.evaluation.detectors import NoTail, Spot, dspot, nn_spot, spot, tail_alarms
@@ -94,7 +94,7 @@ def test_tail_alarms_of_a_known_law(side):
     limit = norm.isf(1e-3, 1.0, 2.0) if side == "upper" else norm.ppf(1e-3, 1.0, 2.0)
     np.testing.assert_allclose(alarms.threshold, limit, rtol=1e-5)
     np.testing.assert_array_equal(alarms.raised, values > limit if side == "upper" else values < limit)
-    counts = tail_alarms(law, np.round(values), 1e-3, side, whole=True)
+    counts = tail_alarms(Quantized(law), np.round(values), 1e-3, side)
     cell = norm.sf(np.round(values) - 0.5, 1, 2) if side == "upper" else norm.cdf(np.round(values) + 0.5, 1, 2)
     np.testing.assert_array_equal(counts.raised, cell < 1e-3)
 

@@ -27,7 +27,7 @@ def stream_of(count, both, seed=0):
     expected = middle[count:]
     law = Normal(jnp.asarray(expected, jnp.float32), jnp.ones(count, jnp.float32))
     clean, changed = (detectors.View(each, expected, law) for each in (values[count:], injected.values))
-    return detectors.Stream(values[:count], middle[:count], clean, changed, injected, whole=False)
+    return detectors.Stream(values[:count], middle[:count], clean, changed, injected)
 
 
 @pytest.mark.parametrize("both", [False, True])
@@ -52,7 +52,6 @@ def test_a_detector_without_a_tail_is_silent_on_that_side():
         stream.clean._replace(values=np.maximum(np.round(stream.clean.values), 0.0)),
         stream.changed,
         stream.injected,
-        whole=True,
     )
     assert not detectors.raised("SPOT", counts, counts.clean, 1e-3, ("lower",)).any()
     both, upper = (

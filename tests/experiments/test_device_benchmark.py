@@ -85,7 +85,7 @@ def test_outcomes_of_the_training_plays_depend_on_the_plays_and_are_the_same_for
     plays, again, others = (device_parts.learnable(2000, 3, seed) for seed in (0, 0, 1))
     assert np.array_equal(plays.yards, again.yards)
     assert not np.array_equal(plays.yards, others.yards)
-    assert plays.is_whole
+    assert plays.is_integer
     assert np.corrcoef(plays.static[:, 0], plays.yards)[0, 1] > 0.3
     last = plays.frames.reshape(2000, 3, 22, -1)[:, -1, :, 0].sum(axis=1)
     assert np.corrcoef(last, plays.yards)[0, 1] > 0.2

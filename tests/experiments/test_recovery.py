@@ -49,7 +49,7 @@ def test_every_outcome_is_graded_as_the_one_that_came(target, folder, plays):
         np.testing.assert_allclose(values[np.arange(600), place], came[name], rtol=1e-5, atol=1e-6)
     gains = law.pmf(law.support()) @ (law.support() > 0)
     np.testing.assert_allclose(came["true_success_chance"], gains, rtol=1e-12)
-    chances = np.concatenate([1 - run.predict(part).cdf(0.5) for run, part in parts_of(target, "all")])
+    chances = np.concatenate([run.predict_latent(part).survival_function(0.5) for run, part in parts_of(target, "all")])
     np.testing.assert_allclose(came["success_chance"], chances, rtol=1e-5, atol=1e-6)
 
 

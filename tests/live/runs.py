@@ -25,11 +25,12 @@ def small_plays(count=12, seed=0):
     plays.static[:, STATICS.index("distance")] = 5
     plays.static[:, STATICS.index("yards_to_goal")] = 20
     plays.static[:, :8] = np.where(missing, 0, plays.static[:, :8])
+    plays.info["yards_to_goal"][:] = np.where(missing[:, STATICS.index("yards_to_goal")], -1, 20)
     return plays
 
 
 def small_run(
-    path=Path("nowhere/run"), objective="interval", outcome="yards", whole=True, kind="sbp", encoder="attention"
+    path=Path("nowhere/run"), objective="interval", outcome="yards", integer=True, kind="sbp", encoder="attention"
 ):
     config = Config(
         data=DataConfig(outcome=outcome),
@@ -44,4 +45,4 @@ def small_run(
     width = model.last.kernel[...].shape
     model.last.kernel.set_value(0.7 * jax.random.normal(jax.random.key(1), width))
     model.last.bias.set_value(0.3 * jnp.sin(jnp.arange(width[1], dtype=jnp.float32)))
-    return Run(path, config, path, "none", model, 7, pl.DataFrame(), whole=whole)
+    return Run(path, config, path, "none", model, 7, pl.DataFrame(), integer=integer)

@@ -28,7 +28,7 @@ def test_a_run_from_before_outcomes_extras_and_resident_plays_means_what_it_did(
     saved = read_saved(written(tmp_path, "9885f92"))
     assert (saved.config.training.resident, saved.config.data.outcome, saved.config.data.extras) == (False, "yards", ())
     assert (saved.config.training.epochs, saved.config.training.buckets) == (18, (32,))
-    assert (saved.whole, saved.training_plays, saved.fingerprint) == (True, None, "5f0c1d2e3a4b5c6d")
+    assert (saved.integer, saved.training_plays, saved.fingerprint) == (True, None, "5f0c1d2e3a4b5c6d")
     assert saved.starts[0]["versions"]["jax"] == "0.10.2"
 
 

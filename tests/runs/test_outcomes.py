@@ -1,4 +1,4 @@
-"""A network trained with extras on an outcome that is no whole number: refused, trained, restored, scored."""
+"""A network trained with extras on an outcome that is no integer: refused, trained, restored, scored."""
 
 from dataclasses import replace
 
@@ -48,15 +48,15 @@ def test_the_data_are_those_asked_for(config):
     dataset = open_dataset(config.data)
     plays = dataset.split("train")
     assert plays.features == feature_names(EXTRAS)
-    assert not plays.is_whole
+    assert not plays.is_integer
     assert open_dataset(replace(config.data, extras=EXTRAS[::-1])).path == dataset.path
     others = [replace(config.data, extras=()), replace(config.data, outcome="yards")]
     assert len({dataset.path, *(open_dataset(data).path for data in others)}) == 3
 
 
-def test_the_run_is_restored_with_its_width_and_judged_continuously(run, config):
+def test_the_run_is_restored_and_evaluated_by_its_density(run, config):
     assert run.config == config
-    assert not run.whole
+    assert not run.integer
     plays = load(run.dataset, "validation")
     law = run.predict(plays)
     np.testing.assert_allclose(run.metrics["validation_loss"][0], -np.mean(law.log_prob(plays.yards)), rtol=1e-5)
@@ -73,45 +73,47 @@ def test_plays_with_other_features_are_refused(run):
         run.predict(plain)
 
 
-def test_a_run_on_whole_numbers_judges_no_others(run):
+def test_a_run_on_integers_scores_no_others(run):
     plays = load(run.dataset, "test")
-    yards_run = replace(run, whole=True)
-    with pytest.raises(InputError, match=r"^plays: the run was trained on whole numbers"):
+    yards_run = replace(run, integer=True)
+    with pytest.raises(InputError, match=r"^plays: the run was trained on integers"):
         yards_run.score(plays)
     assert yards_run.score(replace(plays, yards=np.round(plays.yards)))["pit"].is_between(0, 1).all()
 
 
 @pytest.mark.slow
-def test_a_law_of_gains_that_no_line_stops_is_judged_at_the_line(config, tmp_path):
-    censored = TrainingConfig(objective="censored", epochs=1, batch_size=8, buckets=(16,))
-    yards = replace(config, data=replace(config.data, outcome="net_yards"), training=censored)
+@pytest.mark.parametrize("objective", ["auto", "interval"])
+def test_gains_end_at_the_goal_line_whatever_the_objective(config, tmp_path, objective):
+    settings = TrainingConfig(objective=objective, epochs=1, batch_size=8, buckets=(16,))
+    yards = replace(config, data=replace(config.data, outcome="net_yards"), training=settings)
     run = sbp.load_run(train_folder(yards, open_dataset(yards.data), tmp_path))
+    assert run.config.training.objective == ("censored" if objective == "auto" else "interval")
     plays = run.plays("train")
-    cut = np.arange(len(plays)) % 3 == 1
-    plays = replace(plays, yards=np.where(cut, plays.info["yards_to_goal"], plays.yards))
-    law, limit = run.predict(plays), run.limit(plays)
-    np.testing.assert_array_equal(limit, plays.info["yards_to_goal"])
-    np.testing.assert_array_equal(plays.yards >= limit, cut)
-    within = np.asarray(law.interval_log_prob(plays.yards - 0.5, plays.yards + 0.5))
-    beyond = np.asarray(law.log_survival_function(plays.yards - 0.5))
+    touchdown = np.arange(len(plays)) % 3 == 1
+    plays = replace(plays, yards=np.where(touchdown, plays.info["yards_to_goal"], plays.yards))
+    latent = run.predict_latent(plays)
+    np.testing.assert_array_equal(plays.yards >= plays.info["yards_to_goal"], touchdown)
+    within = np.asarray(latent.interval_log_prob(plays.yards - 0.5, plays.yards + 0.5))
+    beyond = np.asarray(latent.log_survival_function(plays.yards - 0.5))
     table = run.residuals(plays)
-    np.testing.assert_allclose(table["log_prob"], np.where(cut, beyond, within), rtol=1e-5)
-    at = np.where(cut, 1.0, np.asarray(law.cdf(plays.yards + 0.5)))
-    np.testing.assert_allclose(table["pit"], (np.asarray(law.cdf(plays.yards - 0.5)) + at) / 2, atol=1e-6)
-    assert np.all(table["median"].to_numpy() <= limit)
+    np.testing.assert_allclose(table["log_prob"], np.where(touchdown, beyond, within), rtol=1e-5)
+    at = np.where(touchdown, 1.0, np.asarray(latent.cdf(plays.yards + 0.5)))
+    np.testing.assert_allclose(table["pit"], (np.asarray(latent.cdf(plays.yards - 0.5)) + at) / 2, atol=1e-6)
+    assert np.all(table["median"].to_numpy() <= plays.info["yards_to_goal"])
     assert evaluate(run, plays).metrics.nll == pytest.approx(-table["log_prob"].mean(), rel=1e-5)
-    kept = run.residuals(run.plays("validation"))["log_prob"]
-    assert run.metrics["validation_loss"][0] == pytest.approx(-kept.mean(), rel=1e-5)
-    with pytest.raises(InputError, match="expected the column yards_to_goal"):
+    validation = run.plays("validation")
+    scored = run.residuals(validation)["log_prob"].to_numpy()
+    if objective == "interval":
+        scored = run.predict_latent(validation).interval_log_prob(validation.yards - 0.5, validation.yards + 0.5)
+    assert run.metrics["validation_loss"][0] == pytest.approx(-np.mean(scored), rel=1e-5)
+    with pytest.warns(UserWarning, match="no column yards_to_goal"):
         run.score(replace(plays, info={}))
 
 
 def test_interval_stops_before_training_and_so_do_other_plays(config, tmp_path):
     dataset = open_dataset(config.data)
     interval = replace(config, training=replace(config.training, objective="interval"))
-    with pytest.raises(
-        InputError, match=r"^training\.objective: interval presumes whole numbers, .* epa .* choose exact$"
-    ):
+    with pytest.raises(InputError, match=r"^training\.objective: interval presumes integers, .* epa .* choose exact$"):
         train_folder(interval, dataset, tmp_path)
     other = replace(config, data=replace(config.data, extras=()))
     with pytest.raises(InputError, match=r"^plays: the network takes no extras"):

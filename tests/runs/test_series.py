@@ -13,10 +13,11 @@ from sbp_jax.cli import compare, train
 from sbp_jax.cli.flags import parse_named
 from sbp_jax.config import Config, HeadConfig, SeriesConfig, TrainingConfig
 from sbp_jax.errors import InputError
+from sbp_jax.evaluation import evaluate as metrics
 from sbp_jax.models.network import NetworkConfig
 from sbp_jax.runs.datasets import open_dataset
-from sbp_jax.runs.evaluate import evaluate, evaluate_distribution
-from sbp_jax.runs.setup import marginal_law, set_up
+from sbp_jax.runs.evaluate import evaluate
+from sbp_jax.runs.setup import set_up
 from sbp_jax.runs.train import train_folder
 from sbp_jax.training.check import check
 
@@ -53,7 +54,7 @@ def test_it_learns_what_comes_next_whatever_the_size(run):
     for number, factor in ((0, 1.0), (1, 1e3)):
         chosen = plays.select(plays.game_id == number)
         error = np.abs(np.asarray(run.predict(chosen).median()) - chosen.yards).mean() / factor
-        marginal = np.abs(np.asarray(marginal_law(run.model, chosen).median()) - chosen.yards).mean() / factor
+        marginal = np.abs(np.asarray(run.marginal(chosen).median()) - chosen.yards).mean() / factor
         assert error < 0.4 * marginal
         # the density is in the series' unit
         shift = -np.asarray(run.predict(chosen).log_prob(chosen.yards)).mean() - np.log(factor)
@@ -73,7 +74,7 @@ def test_figures_and_residuals(run):
     assert found.nll == pytest.approx(-table["log_prob"].mean(), rel=1e-5)
     assert found.mae == pytest.approx(table["residual"].abs().mean(), rel=1e-4)
     assert set(table["passer"]) == {"small", "large"}
-    assert found.nll < evaluate_distribution(marginal_law(run.model, plays), plays, whole=False).metrics.nll
+    assert found.nll < metrics(run.marginal(plays), plays.yards).nll
 
 
 def test_moved_files_are_found_and_changed_ones_refused(run, config, tmp_path):

@@ -19,8 +19,7 @@ SPEC = {
     "static": list(STATIC),
     "outcome": "yards",
     "in_yards": True,
-    "whole": True,
-    "censored": False,
+    "integer": True,
     "levels": list(LEVELS),
     "edges": [-0.5, 0.5, 1.5],
     "window": 64,
@@ -69,7 +68,7 @@ def sums(batch=4):
         "frame": step,
         "play": play,
         "cells": lambda raw, marks: jnp.broadcast_to(jnp.asarray([0.25, 0.75], jnp.float32), (len(raw), 2)),
-        "score": lambda raw, y, cut, league: jnp.stack([y, y, raw[:, 0], y], axis=1),
+        "score": lambda raw, y, marks, league: jnp.stack([y, y, raw[:, 0], y], axis=1),
     }
     return LiveScorer(functions, SPEC, batch)
 
@@ -96,7 +95,7 @@ def network(batch):
         raw = nnx.merge(graph, state).raw(x, mask, present, static)
         return numbers(raw), raw
 
-    def score(raw, y, cut, league):
+    def score(raw, y, marks, league):
         below = head(raw).cdf(y)
         return jnp.stack([below] * 4, axis=1)
 

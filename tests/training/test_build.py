@@ -11,8 +11,9 @@ import pytest
 from sbp_jax.config import Config, DataConfig, HeadConfig, Kind, TrainingConfig
 from sbp_jax.distributions import SplicedBinnedPareto
 from sbp_jax.errors import InputError
-from sbp_jax.training.build import density_jumps, goal_line, make_head, make_loss
-from sbp_jax.training.check import check_outcomes
+from sbp_jax.training.build import density_jumps, make_head, make_loss
+from sbp_jax.training.check import check_outcomes, with_known_objective
+from sbp_jax.training.outcome import Outcome
 from tests.plays import random_plays
 from tests.slow import marked
 
@@ -37,30 +38,44 @@ def test_no_outcome_of_a_play_is_impossible(kind):
         assert np.abs(gradient).max() > 0
 
 
-def test_touchdowns_must_be_known_to_be_cut():
+def test_touchdowns_must_be_known_to_be_censored():
     plays, config = random_plays(12), Config(training=TrainingConfig(objective="censored"))
-    check_outcomes(config, plays)
+    yards = Outcome.of(config.data, integer=True)
+    check_outcomes(config, yards, plays)
     untold = plays.info["yards_to_goal"].copy()
     untold[[4, 7]] = -1.0
     for broken, outcome, message in (
-        (replace(plays, info={}), "yards", "censored presumes plays that tell touchdowns"),
+        (replace(plays, info={}), "yards", "censored presumes plays with known touchdowns"),
         (
             replace(plays, info=plays.info | {"yards_to_goal": untold}),
             "net_yards",
             "of 2 completions .* play 4 of game 0",
         ),
-        (replace(plays, yards=plays.yards + np.float32(0.5)), "yards", "censored presumes whole numbers"),
+        (replace(plays, yards=plays.yards + np.float32(0.5)), "yards", "censored presumes integers"),
         (plays, "air_yards", "the goal line stops, not air_yards"),
     ):
         with pytest.raises(InputError, match=message) as error:
-            check_outcomes(replace(config, data=DataConfig(outcome=outcome)), broken)
+            check_outcomes(config, Outcome.of(DataConfig(outcome=outcome), integer=True), broken)
         assert "\n" not in str(error.value)
     incomplete = np.full(12, "I")
-    check_outcomes(config, replace(plays, info=plays.info | {"yards_to_goal": untold, "result": incomplete}))
-    np.testing.assert_array_equal(goal_line("epa", plays), np.inf)
-    np.testing.assert_array_equal(
-        goal_line("yards", replace(plays, info={"yards_to_goal": untold})), np.where(untold < 0, np.inf, untold)
-    )
+    check_outcomes(config, yards, replace(plays, info=plays.info | {"yards_to_goal": untold, "result": incomplete}))
+
+
+def test_the_objective_follows_from_what_the_outcomes_are():
+    plays, config = random_plays(12), Config()
+    yards = Outcome.of(config.data, integer=True)
+    unknown = replace(plays, info=plays.info | {"yards_to_goal": np.full(12, -1, np.float32)})
+    for outcome, splits, expected in (
+        (yards, [plays], "censored"),
+        (yards, [plays, unknown], "interval"),
+        (yards, [replace(plays, info={})], "interval"),
+        (Outcome.of(DataConfig(outcome="air_yards"), integer=True), [plays], "interval"),
+        (Outcome.of(DataConfig(outcome="epa"), integer=False), [plays], "exact"),
+        (replace(yards, integer=False), [plays], "exact"),
+    ):
+        assert with_known_objective(config, outcome, splits).training.objective == expected
+    chosen = Config(training=TrainingConfig(objective="composite"))
+    assert with_known_objective(chosen, yards, [plays]) is chosen
 
 
 def test_bins_without_tails_reach_to_the_ends_of_the_support():

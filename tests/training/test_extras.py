@@ -127,7 +127,7 @@ def test_outcomes_that_are_no_whole_numbers_are_refused_by_interval_alone():
     with pytest.raises(InputError, match=message):
         check_outcomes(config, broken)
     check_outcomes(replace(config, training=replace(CONFIG.training, objective="exact")), broken)
-    assert random_plays(3).select(np.zeros(0, int)).is_whole
+    assert random_plays(3).select(np.zeros(0, int)).is_integer
 
 
 def test_a_configuration_has_one_order_of_extras_and_names_unknown_ones():

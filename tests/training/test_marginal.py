@@ -49,9 +49,9 @@ def test_degenerate_outcomes_give_a_finite_start(y):
 
 def test_many_outcomes_are_condensed_in_the_middle_alone():
     y = np.random.default_rng(2).standard_t(3, 5 * MOST_VALUES).astype(np.float32)
-    values, cut, counts = distinct(np.append(y, y[:7]))
-    few, few_cut, few_counts = condensed(values, cut, counts)
-    assert len(few) == len(few_cut) == len(few_counts) == MOST_VALUES
+    values, censored, counts = distinct(np.append(y, y[:7]))
+    few, few_censored, few_counts = condensed(values, censored, counts)
+    assert len(few) == len(few_censored) == len(few_counts) == MOST_VALUES
     assert few_counts.sum() == counts.sum() == len(y) + 7
     edge = MOST_VALUES // 4
     for outer in (slice(None, edge), slice(-edge, None)):
@@ -62,7 +62,7 @@ def test_many_outcomes_are_condensed_in_the_middle_alone():
     shares = np.cumsum(few_counts) / few_counts.sum()
     whole = np.searchsorted(np.sort(y), np.asarray(few), side="right") / len(y)
     assert np.abs(shares - whole).max() < 1e-3
-    untouched = condensed(values[:100], cut[:100], counts[:100])
+    untouched = condensed(values[:100], censored[:100], counts[:100])
     np.testing.assert_array_equal(untouched[0], values[:100])
 
 

@@ -35,7 +35,7 @@ def test_the_device_has_what_the_host_has(mapped, tmp_path):
         np.testing.assert_array_equal(np.asarray(bucket["mask"]).sum(axis=1), plays.lengths[index])
         np.testing.assert_array_equal(bucket["static"], plays.static[index])
         np.testing.assert_array_equal(bucket["yards"], plays.yards[index])
-        np.testing.assert_array_equal(bucket["cut"], plays.cut[index])
+        np.testing.assert_array_equal(bucket["censored"], plays.censored[index])
         assert {leaf.dtype.name for leaf in jax.tree.leaves(bucket)} == {"float32", "bool", "int32"}
 
 

@@ -26,7 +26,7 @@ from sbp_jax.training import (
     fit,
     to_device,
 )
-from sbp_jax.training.build import make_head, make_judge, make_loss, make_network, set_statistics
+from sbp_jax.training.build import make_head, make_loss, make_network, make_validation_loss, set_statistics
 from sbp_jax.training.feed import Schedule
 from sbp_jax.training.fit_sweep import Plan, fit_sweep
 from sbp_jax.training.sweep import Sweep, check_members
@@ -78,7 +78,7 @@ def separate(config):
     predictor = Predictor(network_of(config))
     feed = ResidentFeed(Arrays.of(PLAYS, settings.buckets), settings.batch_size, settings.seed, mirror_of(PLAYS))
     hyper = Hyperparameters.of(config, len(feed.order) * settings.epochs)
-    trainer = Trainer(predictor, head, make_loss(config), hyper, make_judge(settings, whole=True))
+    trainer = Trainer(predictor, head, make_loss(config), hyper, make_validation_loss(settings, integer=True))
     resident = to_device(Arrays.of(VALIDATION, (30,)))
     return fit(trainer, feed, lambda params: float(trainer.evaluate(params, resident, ORDER.epoch(0))), settings)
 

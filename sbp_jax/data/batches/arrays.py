@@ -96,8 +96,8 @@ class Arrays:
         return len(self.lengths)
 
     @property
-    def cut(self) -> np.ndarray:
-        """As `Plays.cut`, bool `[N]`."""
+    def censored(self) -> np.ndarray:
+        """As `Plays.censored`, bool `[N]`."""
         return touchdowns(self.info, len(self))
 
     @property

@@ -20,7 +20,7 @@ class Batch:
         players: bool `[B, T, 22]`, True where the slot has a player; False on padding.
         static: float32 `[B, S]`.
         yards: float32 `[B]`.
-        cut: bool `[B]`, True where the goal line stopped the gain: a touchdown.
+        censored: bool `[B]`, True where the goal line stopped the gain: a touchdown.
         valid: bool `[B]`, False on the rows that fill a last batch up: there all else is 0 or False.
         index: int64 `[B]`, the play's position in its split, -1 where not valid.
         unit: float32 `[B, 2]`, location and scale in whose units the outcome's law is predicted; None: in yards.
@@ -31,7 +31,7 @@ class Batch:
     players: np.ndarray = field(metadata=_kind("frames", np.bool_))
     static: np.ndarray = field(metadata=_kind("plays", np.float32))
     yards: np.ndarray = field(metadata=_kind("plays", np.float32))
-    cut: np.ndarray = field(metadata=_kind("plays", np.bool_))
+    censored: np.ndarray = field(metadata=_kind("plays", np.bool_))
     valid: np.ndarray = field(metadata=_kind("rows", np.bool_))
     index: np.ndarray = field(metadata=_kind("rows", np.int64))
     unit: np.ndarray | None = field(metadata=_kind("plays", np.float32), default=None)

@@ -84,21 +84,21 @@ def _held(distribution: Distribution, name: str) -> Distribution:
     return distribution.held()
 
 
-def _pointwise(distribution: Distribution, y: Float[Array, "..."], cut: object = None) -> Float[Array, "..."]:
-    del cut
+def _pointwise(distribution: Distribution, y: Float[Array, "..."], censored: object = None) -> Float[Array, "..."]:
+    del censored
     return -distribution.log_prob(y)
 
 
-def _exact(distribution: Distribution, y: Float[Array, "..."], cut: object = None) -> Float[Array, "..."]:
+def _exact(distribution: Distribution, y: Float[Array, "..."], censored: object = None) -> Float[Array, "..."]:
     if isinstance(distribution, Affine):
         return _exact(distribution.base, distribution.standardized(y)) + jnp.log(distribution.scale)
     if isinstance(distribution, SplicedBinnedPareto):
         return -distribution.cell_log_density(y)
-    return _pointwise(distribution, y, cut)
+    return _pointwise(distribution, y, censored)
 
 
-def _composite(distribution: Distribution, y: Float[Array, "..."], cut: object = None) -> Float[Array, "..."]:
-    del cut
+def _composite(distribution: Distribution, y: Float[Array, "..."], censored: object = None) -> Float[Array, "..."]:
+    del censored
     if isinstance(distribution, Affine):
         return _composite(distribution.base, distribution.standardized(y)) + jnp.log(distribution.scale)
     if not isinstance(distribution, SplicedBinnedPareto):
@@ -107,21 +107,21 @@ def _composite(distribution: Distribution, y: Float[Array, "..."], cut: object =
 
 
 def _interval(
-    distribution: Distribution, y: Float[Array, "..."], cut: object = None, *, half: float
+    distribution: Distribution, y: Float[Array, "..."], censored: object = None, *, half: float
 ) -> Float[Array, "..."]:
-    del cut
+    del censored
     return -distribution.interval_log_prob(y - half, y + half)
 
 
 def _censored(
-    distribution: Distribution, y: Float[Array, "..."], cut: Bool[Array, "..."], *, half: float
+    distribution: Distribution, y: Float[Array, "..."], censored: Bool[Array, "..."], *, half: float
 ) -> Float[Array, "..."]:
-    y, cut = jnp.broadcast_arrays(jnp.asarray(y, distribution.dtype), cut)
+    y, censored = jnp.broadcast_arrays(jnp.asarray(y, distribution.dtype), censored)
     # each branch is computed where it is meant alone: the other's outcome is moved to the median, where it is finite
     middle = jax.lax.stop_gradient(distribution.median())
     middle = jnp.broadcast_to(middle, jnp.broadcast_shapes(y.shape, middle.shape))
-    y, cut = jnp.broadcast_to(y, middle.shape), jnp.broadcast_to(cut, middle.shape)
-    whole, reached = jnp.where(cut, middle, y), jnp.where(cut, y, middle)
+    y, censored = jnp.broadcast_to(y, middle.shape), jnp.broadcast_to(censored, middle.shape)
+    exact, reached = jnp.where(censored, middle, y), jnp.where(censored, y, middle)
     return jnp.where(
-        cut, -distribution.log_survival_function(reached - half), _interval(distribution, whole, half=half)
+        censored, -distribution.log_survival_function(reached - half), _interval(distribution, exact, half=half)
     )

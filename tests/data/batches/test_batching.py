@@ -62,12 +62,12 @@ def test_a_batch_holds_its_plays_frames_and_zeros_elsewhere(plays):
             np.testing.assert_array_equal(batch.x[row, :length], own)
             np.testing.assert_array_equal(batch.mask[row], np.arange(batch.x.shape[1]) < length)
             np.testing.assert_array_equal(batch.static[row], plays.static[i])
-            assert (batch.yards[row], batch.cut[row]) == (plays.yards[i], plays.cut[i])
+            assert (batch.yards[row], batch.censored[row]) == (plays.yards[i], plays.censored[i])
         assert not batch.x[~batch.mask].any()
         assert not batch.players[~batch.mask].any()
         assert not batch.mask[~batch.valid].any()
         assert (batch.index[~batch.valid] == -1).all()
-        assert not batch.cut[~batch.valid].any()
+        assert not batch.censored[~batch.valid].any()
 
 
 def test_masked_players_hold_zeros_even_where_the_plays_hold_nan():

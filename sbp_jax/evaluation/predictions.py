@@ -1,0 +1,64 @@
+"""From predictive distributions and outcomes to scores and metrics: one evaluation for every distribution."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from sbp_jax.distributions.base import Distribution
+from sbp_jax.errors import InputError
+from sbp_jax.evaluation.metrics import Metrics, OutcomeScores
+
+_ROWS = 8192  # scored at once, to bound the memory
+
+
+@jax.jit
+def _scores(dist: Distribution, y: jax.Array) -> tuple[jax.Array, ...]:
+    return dist.log_prob(y), dist.crps(y), dist.median(), *dist.pit_bounds(y)
+
+
+def score_outcomes(dist: Distribution, y: np.ndarray) -> OutcomeScores:
+    """Score outcomes under their predictive distributions.
+
+    Whatever the outcomes are is in the distribution: of integers it is `Quantized`, of a bounded outcome `Censored`.
+    Then the log score is that of a probability, and no grid has to hold the outcomes.
+
+    Args:
+        dist: any of this project's, batch shape [N] or [].
+        y: outcomes [N].
+
+    Raises:
+        InputError: no outcome, one that is not finite, or another number of distributions.
+    """
+    y = np.asarray(y, np.float32)
+    count = len(y)
+    if count == 0 or not np.all(np.isfinite(y)):
+        raise InputError(f"y: expected finite outcomes, at least one, got {count}")
+    if dist.batch_shape not in ((), (count,)):
+        raise InputError(f"y: expected outcomes for batch shape {dist.batch_shape}, got {count}")
+    rows = -(-count // -(-count // _ROWS))  # as even as they come: one program for all parts
+    parts = []
+    for end in [*range(rows, count, rows), count]:
+        # the last part begins where all have as many rows, and leaves out what is scored already
+        begin, fresh = end - rows, end - len(parts) * rows
+        part = dist if dist.batch_shape == () else dist[begin:end]
+        values = _scores(part, jnp.asarray(y[begin:end]))
+        parts.append([np.broadcast_to(np.asarray(each, np.float64), (rows,))[-fresh:] for each in values])
+    return OutcomeScores(*(np.concatenate(each) for each in zip(*parts, strict=True)))
+
+
+def evaluate(dist: Distribution, y: np.ndarray, unit: np.ndarray | float = 1.0) -> Metrics:
+    """Return the metrics of predictive distributions on outcomes.
+
+    Args:
+        dist: of the outcomes as they are observed, batch shape [N] or []; see `score_outcomes`.
+        y: outcomes [N].
+        unit: [N], or one for all, in which CRPS and error are stated.
+
+    Raises:
+        InputError: as `score_outcomes`.
+
+    Example:
+        >>> evaluate(Quantized(Normal(jnp.zeros(3), 4.0)), np.array([-1.0, 0.0, 2.0])).mae
+        1.0
+    """
+    return Metrics.of(score_outcomes(dist, y), np.asarray(y, np.float32), unit)

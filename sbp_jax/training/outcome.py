@@ -1,0 +1,83 @@
+"""What a network predicts: the outcome's name and grid, and the goal line that bounds a gain."""
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from jax.typing import ArrayLike
+
+from sbp_jax.config import DataConfig, SeriesConfig
+from sbp_jax.data.plays import Plays, Split
+from sbp_jax.data.readers.rules import in_yards
+from sbp_jax.distributions import Affine, Censored, Quantized
+from sbp_jax.distributions.base import Distribution
+
+GOAL_LINE = "yards_to_goal"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The outcome of a play or of a window, and the distribution of it as it is observed.
+
+    A network predicts a latent variable: a gain that is neither rounded nor stopped. Integer outcomes are that
+    variable rounded, `Quantized`; a gain in yards ends at the goal line, `Censored`.
+
+    Attributes:
+        name: the column that is predicted.
+        integer: outcomes are integers.
+        in_yards: outcomes are gains in yards, which the goal line bounds.
+    """
+
+    name: str
+    integer: bool
+    in_yards: bool
+
+    @classmethod
+    def of(cls, data: DataConfig | SeriesConfig, integer: bool) -> "Outcome":
+        """Return the outcome that a configuration's data have."""
+        if isinstance(data, DataConfig):
+            return cls(data.outcome, integer, in_yards(data.outcome))
+        return cls(data.value or "value", integer, False)
+
+    def upper_bound(self, plays: Plays | Split) -> np.ndarray | None:
+        """Return the goal line of each play, float32 [N] in yards, inf where it is unknown.
+
+        None without a bound: the outcome is no gain in yards, or the plays have no column `yards_to_goal`, of which a
+        UserWarning informs.
+        """
+        if not self.in_yards:
+            return None
+        if GOAL_LINE not in plays.info:
+            warnings.warn(
+                f"plays: no column {GOAL_LINE} in their info: predictions are not bounded by the goal line",
+                UserWarning,
+                stacklevel=2,
+            )
+            return None
+        yards = plays.info[GOAL_LINE]
+        return np.where(yards >= 0, yards, np.float32(np.inf)).astype(np.float32)
+
+    def observed(self, latent: Distribution, upper: ArrayLike | None = None) -> Distribution:
+        """Return the distribution of the observed outcome.
+
+        Args:
+            latent: distribution of the latent variable.
+            upper: bound of the outcome, broadcast against the batch shape, inf where there is none; None: none at all.
+        """
+        dist = Quantized(latent) if self.integer else latent
+        return dist if upper is None else Censored(dist, high=upper)
+
+    def distribution(self, latent: Distribution, plays: Plays | Split) -> Distribution:
+        """Return the distribution of each play's outcome, batch shape [N], from that in units of `plays.unit`."""
+        return self.observed(in_own_units(latent, plays), self.upper_bound(plays))
+
+    def bounded(self, plays: Plays | Split) -> np.ndarray:
+        """Return the outcomes [N]; a gain that is listed as longer than the way to the goal line ends there."""
+        upper = self.upper_bound(plays)
+        return plays.yards if upper is None else np.minimum(plays.yards, upper)
+
+
+def in_own_units(dist: Distribution, plays: Plays | Split) -> Distribution:
+    """Return the distribution of the plays' outcomes from one in units of their own location and scale, if any."""
+    unit = plays.unit
+    return dist if unit is None else Affine(dist, unit[:, 0], unit[:, 1])
