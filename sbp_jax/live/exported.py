@@ -98,9 +98,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise InputError(f"{path}: cannot be read as a manifest ({error})") from error
     if not isinstance(manifest, dict) or manifest.get("format") not in READABLE:
         said = manifest.get("format") if isinstance(manifest, dict) else None
-        raise InputError(
-            f"{path}: expected a manifest of format {' or '.join(map(str, READABLE))}, got {said!r}; export the run again"
-        )
+        known = " or ".join(map(str, READABLE))
+        raise InputError(f"{path}: expected a manifest of format {known}, got {said!r}; export the run again")
     kinds = {"batches": list, "platforms": list, "files": dict, "weights": list, "spec": dict}
     for name, kind in kinds.items():
         if not isinstance(manifest.get(name), kind):

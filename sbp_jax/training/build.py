@@ -90,7 +90,7 @@ def density_jumps(config: HeadConfig) -> bool:
 
 
 def make_validation_loss(config: TrainingConfig, integer: bool) -> Loss:
-    """Return the loss that validates, whatever the objective: -log of the probability of the outcomes as they were seen.
+    """Return the loss that validates, whatever the objective: minus the log-probability of the observed outcomes.
 
     Args:
         config: "censored" validates touchdowns as censored too.

@@ -20,8 +20,8 @@ class Resident:
 
     Attributes:
         buckets: by increasing length; those without plays are left out. Each has the `fields` of a batch (`x`, `mask`,
-            `players`, `static`, `yards`, `censored`, and `unit` where the plays have one) for its n plays, in their split's
-            order, and `index`, int32 `[n]`, their positions in the split; padding and empty slots hold 0.0.
+            `players`, `static`, `yards`, `censored`, and `unit` where the plays have one) for its n plays, in the order
+            of their split, and `index`, int32 `[n]`, their positions in the split; padding and empty slots hold 0.0.
     """
 
     buckets: tuple[dict[str, Any], ...]  # jax.Array, or NumPy's before it is handed to the device

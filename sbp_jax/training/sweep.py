@@ -167,7 +167,7 @@ class Sweep:
 
     @cached_property
     def evaluate(self) -> Callable[..., jax.Array]:
-        """(parameters, members, order, resident) -> mean loss `[members]` of the plays, by `build.make_validation_loss`."""
+        """(parameters, members, order, resident) -> mean validation loss `[members]` of the plays."""
 
         def one(params: Any, member: Member, order: Any, resident: Resident) -> jax.Array:
             def losses(batch):
