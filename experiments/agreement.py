@@ -33,12 +33,12 @@ EXPLANATIONS = {
     "no release": "no pass_forward or pass_shovel after the snap: runs, sacks, kicks, spikes",
     "not a pass": "the list says a run or a sack",
     "nullified": "a penalty took the play back",
-    "no passer": "nobody of the offence to tell the side by",
+    "no passer": "nobody of the offense to tell the side by",
     "duplicate copy": "the same play once more in the files",
 }
 RESULTS = ("result", "outcome", "passResult", "pass_result")
 YARDS = ("yards_gained", "yards", "prePenaltyPlayResult", "offensePlayResult", "playResult")
-_CENTRED = 5  # frames to either side of a smoothing over a second
+_CENTERED = 5  # frames to either side of a smoothing over a second
 
 
 @dataclass(frozen=True)
@@ -98,10 +98,10 @@ def _listed(file: Path) -> pl.DataFrame:
 def speeds(table: Table) -> dict[str, float]:
     """Median length, yards a second, of the given velocity minus the derived one, over all rows of players.
 
-    `trailing`: derived as features are, from this frame and those before; `centred`: from the frames on both sides;
+    `trailing`: derived as features are, from this frame and those before; `centered`: from the frames on both sides;
     `second`: the same, averaged over a second.
     """
-    found: dict[str, list[np.ndarray]] = {"trailing": [], "centred": [], "second": []}
+    found: dict[str, list[np.ndarray]] = {"trailing": [], "centered": [], "second": []}
     key = [*PLAY, "player_id"]
     for rows in read_rows(table):
         rows = rows.filter(~pl.col("is_ball"), pl.col("x").is_finite(), pl.col("s").is_finite())
@@ -112,13 +112,13 @@ def speeds(table: Table) -> dict[str, float]:
         given = rows["s"].to_numpy()[:, None] * np.stack([np.sin(angle), np.cos(angle)], axis=1)
         trailing = trailing_slope(places, clock, track, VELOCITY_WINDOW)
         found["trailing"].append(np.linalg.norm(given - trailing, axis=1))
-        for name, smooth in (("centred", 0), ("second", _CENTRED)):
+        for name, smooth in (("centered", 0), ("second", _CENTERED)):
             found[name].append(_difference(given, places, clock, track, smooth))
     return {f"{name}_yps": float(np.nanmedian(np.concatenate(values))) for name, values in found.items()}
 
 
 def _difference(given: np.ndarray, places: np.ndarray, clock: np.ndarray, track: np.ndarray, smooth: int) -> np.ndarray:
-    """Length of the given velocity minus the mean of centred differences over `smooth` frames to either side."""
+    """Length of the given velocity minus the mean of centerd differences over `smooth` frames to either side."""
     reach = 1 + smooth
     middle = np.arange(reach, len(places) - reach)
     first, last = middle - reach, middle + reach
@@ -136,7 +136,7 @@ def tables(rows: list[dict[str, Any]]) -> str:
     rejected = [(r["file"], *item) for r in rows for item in r["rejected"].items()]
     reasons = [[file, reason, count, EXPLANATIONS.get(reason, "")] for file, reason, count in rejected]
     repairs = [[r["file"], kind, f"{count:,}"] for r in rows for kind, count in r["repaired"].items()]
-    pace = [[r["file"], *(f"{r[f'{name}_yps']:.2f}" for name in ("trailing", "centred", "second"))] for r in rows]
+    pace = [[r["file"], *(f"{r[f'{name}_yps']:.2f}" for name in ("trailing", "centered", "second"))] for r in rows]
     return "\n\n".join(
         [
             "## Plays and outcomes",
@@ -146,9 +146,9 @@ def tables(rows: list[dict[str, Any]]) -> str:
             "## Repaired or noted",
             markdown(["file", "kind", "rows or plays"], repairs),
             "## Velocities from positions against given ones\n\nMedian length of the difference, yards a second. "
-            "Trailing: as features derive them, from the past alone; centred: from both neighbours; over a second: the "
-            "mean of eleven centred ones, future and past.",
-            markdown(["file", "trailing", "centred", "over a second"], pace),
+            "Trailing: as features derive them, from the past alone; centerd: from both neighbors; over a second: the "
+            "mean of eleven centerd ones, future and past.",
+            markdown(["file", "trailing", "centered", "over a second"], pace),
         ]
     )
 

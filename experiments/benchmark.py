@@ -1,4 +1,4 @@
-"""Benchmarks: python -m experiments.benchmark law|batches|training|sweep|live [--seconds 3] [--out FOLDER].
+"""Benchmarks: python -m experiments.benchmark distribution|batches|training|sweep|live [--seconds 3] [--out FOLDER].
 
 `python -m experiments.benchmark device` runs the one for a borrowed accelerator, which has options of its own.
 
@@ -15,12 +15,18 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from experiments.benchmarks import batches, device, law, live, sweep, training
+from experiments.benchmarks import batches, device, distribution, live, sweep, training
 from sbp_jax.errors import InputError
 from sbp_jax.runs import provenance
 
 # each has its `PARTS` (calls of a number of seconds), `TITLE`, and `report(results, out)`
-BENCHMARKS: dict[str, Any] = {"law": law, "batches": batches, "training": training, "sweep": sweep, "live": live}
+BENCHMARKS: dict[str, Any] = {
+    "distribution": distribution,
+    "batches": batches,
+    "training": training,
+    "sweep": sweep,
+    "live": live,
+}
 
 # glibc hands large freed arrays back to the system and faults them in again at every call, unless told to keep them;
 # in large pages there are 512 times fewer faults

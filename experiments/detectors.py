@@ -1,7 +1,8 @@
-"""Alarms on extremes: SPOT, DSPOT and NN-SPOT as published against the tail probability of SBP's predicted law.
+"""Alarms on extremes: SPOT, DSPOT and NN-SPOT as published against the tail probability of SBP's predicted
+distribution.
 
-On the demo's series, whose law is known, and on counts of mentions. A detector that keeps its rate raises a false alarm
-on the share of ordinary values that it was told; the extremes are ramps put into a copy of the stream.
+On the demo's series, whose distribution is known, and on counts of mentions. A detector that keeps its rate raises a
+false alarm on the share of ordinary values that it was told; the extremes are ramps put into a copy of the stream.
 """
 
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from experiments.shared.study import Options
 from sbp_jax.data.plays import Plays
 from sbp_jax.data.prepared.splits import SPLITS
 from sbp_jax.data.series.reading import Series, windows
-from sbp_jax.data.series.sinusoid import TrueLaw, draw
+from sbp_jax.data.series.sinusoid import TrueDistribution, draw
 from sbp_jax.data.series.sinusoid import sinusoid as wave
 from sbp_jax.data.series.windows import as_plays
 from sbp_jax.distributions.base import Distribution
@@ -79,7 +80,7 @@ class Stream:
         clean: the stream as it is.
         changed: the same with events.
         injected: these events.
-        truth: the law of each value, where it is known.
+        truth: the distribution of each value, where it is known.
     """
 
     calibration: np.ndarray
@@ -87,7 +88,7 @@ class Stream:
     clean: View
     changed: View
     injected: Injected
-    truth: TrueLaw | None = None
+    truth: TrueDistribution | None = None
 
 
 def _nn_spot(stream: Stream, view: View, how: Spot) -> Alarms:
@@ -163,13 +164,13 @@ def on_the_sinusoid(options: Options, root: Path, stop: Stop | None) -> list[Com
                 clean,
                 _view(_windows_of(changed), sbp, gaussian),
                 injected,
-                truth=TrueLaw(wave(length)[sinusoid.CONTEXT :]),
+                truth=TrueDistribution(wave(length)[sinusoid.CONTEXT :]),
             )
             found_rows += [{"arm": name, "seed": seed, **figures_of(name, [stream], both)} for name in DETECTORS]
     about = (
         f"Every seed has a series and networks of its own, as in the table pp, and a stream of "
         f"{length - sinusoid.CONTEXT:,} further values, with {events} events in its copy. The oracle "
-        "knows each value's law. "
+        "knows each value's distribution. "
     )
     return [_comparison("the demo's series", about, rows[both], both, ("Oracle",)) for both in (False, True)]
 
@@ -186,7 +187,7 @@ def on_counts(options: Options, root: Path, stop: Stop | None) -> list[Compariso
                 _of_counts(dataset, number, units[number], seed, both, sbp, gaussian)
                 for number in range(len(dataset.windows.series))
             ]
-            names = [name for name in DETECTORS if name != "Oracle"]  # nobody knows the law
+            names = [name for name in DETECTORS if name != "Oracle"]  # nobody knows the distribution
             found_rows += [{"arm": name, "seed": seed, **figures_of(name, streams, both)} for name in names]
     about = (
         f"The test parts of {len(dataset.windows.series)} series of counts, with the networks of the table twitter of "

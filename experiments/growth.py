@@ -1,4 +1,4 @@
-"""How far the SBP network comes with how many plays and parameters, between training marginal and true law.
+"""How far the SBP network comes with how many plays and parameters, between training marginal and true distribution.
 
 Not `experiments.scale`, which measures how reading files grows. One set of simulated plays with tracking, its
 test and validation games the same for all; the training sets are the first games of one order, so that each holds the
@@ -6,7 +6,7 @@ smaller ones. Passes over the plays are fixed beforehand, more of them where pla
 early by itself.
 
 Time on 2 idle cores: 4 minutes to simulate and prepare the plays, once; 2 minutes to compile; a seed is 1.7 million
-plays in training, 6 minutes at the default network's 5,500 plays a second: 24 minutes for 3 seeds, 36 for 5.
+plays in training, 6 minutes at the default network's 5,500 plays per second: 24 minutes for 3 seeds, 36 for 5.
 """
 
 import itertools
@@ -28,7 +28,7 @@ from sbp_jax.data.plays import Plays
 from sbp_jax.evaluation import evaluate
 from sbp_jax.evaluation.statistics import LEVEL, MeanInterval, gap_closed, mean_interval, paired_difference
 from sbp_jax.reporting.comparison import PP_ERRORS, VERDICTS, Figure, Headline, listed
-from sbp_jax.reporting.style import COLOURS, figure
+from sbp_jax.reporting.style import COLORS, figure
 from sbp_jax.reporting.tables import markdown
 from sbp_jax.runs.datasets import open_plays
 from sbp_jax.runs.evaluate import oracle
@@ -59,7 +59,7 @@ class Growth:
     Attributes:
         title: of the page.
         about: what was done, with units and sizes.
-        rows: one row a training, and one for each of `MARGINAL` and `ORACLE`: `arm`, which is the size in words,
+        rows: one row per training, and one for each of `MARGINAL` and `ORACLE`: `arm`, which is the size in words,
             `axis` ("plays" or "parameters", null of the two), `value` (the size), `seed`, the figures, and `seconds`,
             null where the same training stands in a row of the other axis.
     """
@@ -78,7 +78,7 @@ class Growth:
         return mean_interval(self.rows, arm, name)
 
     def closed(self, arm: str, name: str) -> float:
-        """Share of the gap between the training marginal and the true law that a size closes."""
+        """Share of the gap between the training marginal and the true distribution that a size closes."""
         return gap_closed(*(self.mean(each, name).mean for each in (arm, MARGINAL, ORACLE)))
 
     def steps(self, axis: Axis, name: str) -> dict[tuple[str, str], MeanInterval]:
@@ -92,7 +92,8 @@ class Growth:
 
 
 def table(growth: Growth, axis: Axis) -> str:
-    """The means with their intervals and the share of the gap that each size closes; then marginal and true law."""
+    """The means with their intervals and the share of the gap that each size closes; then marginal and true
+    distribution."""
     header = [HEADINGS[axis], *(each.heading for each in FIGURES.values()), *CLOSED]
     rows = [[f"{value:,}", *_means(growth, arm), *_closed(growth, arm)] for arm, value in growth.arms(axis).items()]
     rows += [[arm, *_means(growth, arm), *([""] * len(JUDGED))] for arm in (MARGINAL, ORACLE)]
@@ -110,10 +111,10 @@ def differences(growth: Growth, axis: Axis) -> str:
 
 
 def shares(growth: Growth, axis: Axis) -> list[str]:
-    """By rule: the share of the gap between training marginal and true law that each size closes."""
+    """By rule: the share of the gap between training marginal and true distribution that each size closes."""
     found = {name: [f"{growth.closed(arm, name):.0%} at {arm}" for arm in growth.arms(axis)] for name in JUDGED}
     return [
-        f"Of the {_short(name)} gap between training marginal and true law it closes {listed(parts)}."
+        f"Of the {_short(name)} gap between training marginal and true distribution it closes {listed(parts)}."
         for name, parts in found.items()
     ]
 
@@ -155,7 +156,8 @@ def report(growth: Growth) -> list[str]:
 
 
 def headline(growth: Growth) -> Headline:
-    """Each number of training plays with marginal and true law, and whether more plays help or a larger network."""
+    """Each number of training plays with marginal and true distribution, and whether more plays help or a larger
+    network."""
     rows = [
         [arm, *(growth.mean(arm, name).text(each.digits) for name, each in JUDGED.items()), *_closed(growth, arm)]
         for arm in growth.arms("plays")
@@ -191,11 +193,11 @@ def _panel(panel: Axes, growth: Growth, axis: Axis, name: str) -> None:
     arms = growth.arms(axis)
     found = [growth.mean(arm, name) for arm in arms]
     half = np.nan_to_num([each.half for each in found])
-    drawn = {"color": COLOURS["sbp"], "marker": "o", "markersize": 4, "capsize": 2, "label": "SBP network"}
+    drawn = {"color": COLORS["sbp"], "marker": "o", "markersize": 4, "capsize": 2, "label": "SBP network"}
     panel.errorbar(list(arms.values()), [each.mean for each in found], yerr=half, **drawn)
     for arm, style in ((MARGINAL, ":"), (ORACLE, "--")):
         level = growth.mean(arm, name).mean
-        panel.axhline(level, color=COLOURS[arm.lower()], linestyle=style, label=arm)
+        panel.axhline(level, color=COLORS[arm.lower()], linestyle=style, label=arm)
     panel.set_xscale("log")
     panel.set_xticks(list(arms.values()), [f"{value:,}" for value in arms.values()])
     panel.minorticks_off()
@@ -262,7 +264,7 @@ def make(options: Options, root: Path, stop: Stop | None = None) -> list[Growth]
     found, _ = train_and_evaluate(chosen, part, root, _evaluated, stop)
     for channels in sizes.channels:
         own = {seed: figures for (width, seed), figures in found.items() if width == channels}
-        if channels == base.network.channels:  # its trainings are rows of the other axis too
+        if channels == base.network.channels:  # its training runs are rows of the other axis too
             own = {seed: {**figures, "seconds": None} for seed, figures in own.items()}
         rows += _rows("parameters", int(own[0]["parameters"]), own)
     test = sampled(whole.split("test"))
@@ -308,5 +310,5 @@ def _about(sizes: Sizes, at: int, test: int, validation: int) -> str:
         f"the fewest plays and {low} over the most, fixed beforehand. The networks of other sizes, whose hidden layers "
         f"are four and two times as wide as the TCN's state, learn from {at:,} plays. The intervals are over the "
         "network's start, order of plays and dropout, on one draw of the games. The marginal is that of the largest "
-        "training set, without a network; the oracle the simulator's law for a league-average passer."
+        "training set, without a network; the oracle the simulator's distribution for a league-average passer."
     )

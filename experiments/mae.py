@@ -75,7 +75,7 @@ def make(options: Options, root: Path, stop: Stop | None = None) -> list[Compari
 
 
 def simulated(options: Options, root: Path, stop: Stop | None) -> Comparison:
-    """The table of simulated plays with tracking, whose true law is known."""
+    """The table of simulated plays with tracking, whose true distribution is known."""
     base = configs.get("demo")
     assert isinstance(base.data, DataConfig)
     plays = 1500 if options.quick else SIMULATED_PLAYS
@@ -90,7 +90,7 @@ def simulated(options: Options, root: Path, stop: Stop | None) -> Comparison:
             f"train on and {counts['validation']:,} to stop by, both of them XGBoost's. The networks see all frames to "
             "the throw, with the distances to the nearest defender; XGBoost sees the situation and hand-made columns "
             "of the last frame, and its trees are tuned by cross-validation over games. The oracle is the simulator's "
-            "law for a league-average passer."
+            "distribution for a league-average passer."
         ),
         rows=rows,
         figures=FIGURES,
@@ -117,8 +117,8 @@ def real(options: Options, root: Path, source: Path, variant: str, stop: Stop | 
         about=(
             f"{TEST_PLAYS:,} attempts of {TEST_SEASON}, drawn once, by {variant}; {counts[0]:,} of the seasons before "
             f"to train on and {counts[1]:,} to stop by, both of them XGBoost's, whose trees are tuned by "
-            f"cross-validation over games. Bins are of a yard, from {low:g} to {high:g}; laws with thresholds have "
-            f"{REAL_TAILS[0]:.0%} below and {REAL_TAILS[1]:.0%} above."
+            f"cross-validation over games. Bins are of a yard, from {low:g} to {high:g}; distributions with "
+            f"thresholds have {REAL_TAILS[0]:.0%} below and {REAL_TAILS[1]:.0%} above."
         ),
         rows=rows,
         figures=FIGURES,
@@ -130,7 +130,7 @@ def real(options: Options, root: Path, source: Path, variant: str, stop: Stop | 
 def _rows(
     base: Config, options: Options, root: Path, columns: Callable[[Plays], np.ndarray], stop: Stop | None
 ) -> tuple[pl.DataFrame, Dataset]:
-    """The figures of all models, one row a model and seed, and the data; `columns` is what XGBoost sees of plays."""
+    """The figures of all models, one row per model and seed, and the data; `columns` is what XGBoost sees of plays."""
     seeds, quick, dataset = options.seeds, options.quick, open_dataset(base.data)
     models = chosen_models(MODELS, quick)
     training = replace(base.training, epochs=1) if quick else base.training

@@ -17,7 +17,7 @@ from sbp_jax.data.readers.rules import Rules
 from sbp_jax.data.readers.tables import check_column, read_file
 from sbp_jax.data.readers.tracking import read_tracking
 from sbp_jax.errors import InputError
-from sbp_jax.reporting.style import ACTUAL, COLOURS, figure
+from sbp_jax.reporting.style import ACTUAL, COLORS, figure
 from sbp_jax.reporting.tables import markdown
 from sbp_jax.runs import provenance
 
@@ -25,7 +25,7 @@ PROGRAM = "python -m experiments.marginals"
 TAILS = {"Lower": "most", "Upper": "least"}
 LEVELS = (0.001, 0.01, 0.05, 0.5, 0.95, 0.99, 0.999)
 DOWNS = {0: "all", 1: "1st", 2: "2nd", 3: "3rd", 4: "4th"}
-_COLOURS = {"simulated": COLOURS["oracle"], "real": ACTUAL}
+_COLORS = {"simulated": COLORS["oracle"], "real": ACTUAL}
 _RESULTS = {"C": "complete", "I": "incomplete", "IN": "intercepted"}
 _LAST_REGULAR_WEEK = 17  # of the seasons 2017-2020
 _PLAYS_SHOWN = 30  # below it a column of a down says nothing
@@ -38,7 +38,7 @@ class Sample:
 
     Attributes:
         result: C, I or IN, [plays].
-        yards: whole yards gained, [plays].
+        yards: integer yards gained, [plays].
         down: 1 to 4, [plays].
         frames: from the snap to the release, both counted, [tracked plays]; may be empty.
         frames_down: down of those, [tracked plays].
@@ -225,7 +225,7 @@ def _shares(ax: Axes, samples: Mapping[str, Sample]) -> None:
             here = [sample.result[sample.down == down] for down in range(1, 5)]
             share = np.array([np.mean(codes == code) if len(codes) else 0.0 for codes in here])
             ax.bar(
-                at, share, 0.92 * width, bottom, color=_COLOURS[name], alpha=shade, label=name if code == "C" else None
+                at, share, 0.92 * width, bottom, color=_COLORS[name], alpha=shade, label=name if code == "C" else None
             )
             bottom += share
     ax.set(title="Complete, incomplete, intercepted (from below)", xlabel="down", ylabel="share", xticks=range(1, 5))
@@ -237,7 +237,7 @@ def _steps(ax: Axes, samples: Mapping[str, Sample], values: np.ndarray, compare:
     for name, sample in samples.items():
         share = np.array([np.mean(compare(sample.yards, value)) for value in values])
         share = np.where(share > 0, share, np.nan)
-        ax.step(values, share, where="mid", color=_COLOURS[name], lw=1.4, label=name)
+        ax.step(values, share, where="mid", color=_COLORS[name], lw=1.4, label=name)
     ax.set(title=title, xlabel="yards", ylabel="share", yscale="log")
     ax.legend()
 
@@ -252,7 +252,7 @@ def _quantiles(ax: Axes, samples: Mapping[str, Sample]) -> None:
     x, y = (np.quantile(values, levels, method="inverted_cdf") for values in (real, simulated))
     ends = [min(x.min(), y.min()), max(x.max(), y.max())]
     ax.plot(ends, ends, color="#333333", lw=0.8, ls=":")
-    ax.plot(x, y, "o", ms=3.5, color=_COLOURS["simulated"])
+    ax.plot(x, y, "o", ms=3.5, color=_COLORS["simulated"])
     ax.set(title="Quantiles of yards", xlabel="real, yards", ylabel="simulated, yards")
 
 
@@ -262,7 +262,7 @@ def _frames(ax: Axes, samples: Mapping[str, Sample]) -> None:
         if len(sample.frames):
             label = f"{name}, {len(sample.frames):,} plays"
             ax.hist(
-                sample.frames, bins.tolist(), density=True, histtype="step", color=_COLOURS[name], lw=1.4, label=label
+                sample.frames, bins.tolist(), density=True, histtype="step", color=_COLORS[name], lw=1.4, label=label
             )
     ax.set(title="Frames from the snap to the throw", xlabel="tenths of a second", ylabel="density")
     ax.legend()

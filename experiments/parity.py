@@ -15,7 +15,7 @@ from sbp_jax.cli.flags import parse, run
 from sbp_jax.evaluation.conformance import Case, Implementation, Ours, Reference, compare
 from sbp_jax.evaluation.conformance.case import pareto_log_density
 from sbp_jax.evaluation.conformance.measures import EXCESS, SCALE, total_mass
-from sbp_jax.reporting.style import COLOURS, figure
+from sbp_jax.reporting.style import COLORS, figure
 from sbp_jax.reporting.tables import markdown
 from sbp_jax.runs import provenance
 
@@ -118,8 +118,8 @@ def _finite(value: Any) -> Any:
 
 ABSENT = "not installed"
 _STYLES = {
-    "ours": {"color": COLOURS["sbp"], "lw": 1.8},
-    "peer": {"color": COLOURS["gaussian"], "lw": 1.8},
+    "ours": {"color": COLORS["sbp"], "lw": 1.8},
+    "peer": {"color": COLORS["gaussian"], "lw": 1.8},
     "right": {"color": "#222222", "lw": 1.2, "ls": (0, (1, 2)), "zorder": 5},
 }
 

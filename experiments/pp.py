@@ -1,7 +1,8 @@
 """The public demo's table: probability-probability errors on a sinusoid with asymmetric heavy-tailed noise and spikes.
 
-The table alone misleads: a network that predicts the same law everywhere does well in it. So every row also has the
-negative log-likelihood of cells of one width, CRPS, the error of the median, and the spread of the predicted medians.
+The table alone misleads: a network that predicts the same distribution everywhere does well in it. So every row also
+has the negative log-likelihood of cells of one width, CRPS, the error of the median, and the spread of the predicted
+medians.
 """
 
 from pathlib import Path
@@ -47,7 +48,8 @@ def make(options: Options, root: Path, stop: Stop | None = None) -> list[Compari
             f"A sinusoid with asymmetric heavy-tailed noise and spikes, one step ahead from 100: {sinusoid.TRAIN:,} "
             f"values to train on, {sinusoid.VALIDATION:,} to stop by, {sinusoid.TEST:,} to test, a series of its own "
             "for every seed. SBP is trained by its composite likelihood, the others by their density. The marginal "
-            "is one law for all windows in units of each window's own deviation; the oracle knows the sinusoid."
+            "is one distribution for all windows in units of each window's own deviation; the oracle knows the "
+            "sinusoid."
         ),
         rows=rows_of(all_found, FIGURES),
         figures=FIGURES,

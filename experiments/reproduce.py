@@ -64,7 +64,7 @@ def write(name: str, options: Options, words: list[str], stop: Stop | None = Non
     took = f"This call took {minutes:.1f} minutes."
     if trained:
         took = (
-            f"The trainings took {trained / 60:.1f} minutes in all, compilation included; this call, which trained "
+            f"The training runs took {trained / 60:.1f} minutes in all, compilation included; this call, which trained "
             f"what was missing, took {minutes:.1f}."
         )
     page = out / f"{name}.md"

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from sbp_jax.cli.flags import parse, run
 from sbp_jax.data.simulator.simulate import SimulationConfig, simulate
 from sbp_jax.errors import InputError
-from sbp_jax.reporting.style import COLOURS, figure
+from sbp_jax.reporting.style import COLORS, figure
 from sbp_jax.reporting.tables import records_table
 from sbp_jax.runs import provenance
 
@@ -101,13 +101,13 @@ def growth_figure(path: Path, rows: Sequence[Mapping[str, float]]) -> None:
     plays = [row["plays"] for row in rows]
     with figure(path, 9.0, 3.4) as drawing:
         seconds, memory = drawing.subplots(1, 2)
-        for column, label, colour in (("prepare_s", "prepare", "sbp"), ("simulate_s", "simulate", "marginal")):
-            seconds.plot(plays, [row[column] for row in rows], "o-", color=COLOURS[colour], label=label)
+        for column, label, color in (("prepare_s", "prepare", "sbp"), ("simulate_s", "simulate", "marginal")):
+            seconds.plot(plays, [row[column] for row in rows], "o-", color=COLORS[color], label=label)
         last = rows[-1]
         seconds.plot([0, last["plays"]], [0, last["prepare_s"]], ":", color="black", label="linear")
         seconds.set(xlabel="plays", ylabel="seconds", title="time")
         seconds.legend()
-        memory.plot(plays, [row["peak_gib"] for row in rows], "o-", color=COLOURS["sbp"])
+        memory.plot(plays, [row["peak_gib"] for row in rows], "o-", color=COLORS["sbp"])
         memory.set(xlabel="plays", ylabel="GiB", title="peak memory of preparing", ylim=(0, None))
 
 

@@ -1,8 +1,8 @@
 """Counts of mentions every five minutes, the kind of data of the method's paper: one network for all series.
 
-The series differ by orders of magnitude, and each within itself: windows are in units of their own deviation, the law
-is that of the count. NLL is of the count's own cell, the same for every row; CRPS and the error of the median are in
-units of each series' mean deviation in its training part, so that no series is all of the mean.
+The series differ by orders of magnitude, and each within itself: windows are in units of their own deviation, the
+distribution is that of the count. NLL is of the count's own cell, the same for every row; CRPS and the error of the
+median are in units of each series' mean deviation in its training part, so that no series is all of the mean.
 """
 
 from pathlib import Path
@@ -23,7 +23,7 @@ FIGURES = {
 }
 NOTES = (
     "The paper reports its counts as figures, on a data set of its own that is not public: no row of it stands here. "
-    "No law is known to be the true one, and none is told that a count is never negative.",
+    "No distribution is known to be the true one, and none is told that a count is never negative.",
     "Binned's end bins reach to where a value is possible at all, ten thousand deviations away: its likelihood can do "
     "with that, its CRPS and median cannot, which is what tails are for.",
 )
@@ -43,7 +43,8 @@ def make(options: Options, root: Path, stop: Stop | None = None) -> list[Compari
             f"{_span(dataset.windows.series)} observations; one network for all of them sees the "
             f"{counts.CONTEXT} before. In order of time {sizes['train']:,} windows to train on, "
             f"{sizes['validation']:,} to stop by and {sizes['test']:,} to test. All are trained by the likelihood of "
-            "the count's cell. The marginal is one law for all windows in units of each window's own deviation."
+            "the count's cell. The marginal is one distribution for all windows in units of each window's own "
+            "deviation."
         ),
         rows=rows_of(found, FIGURES),
         figures=FIGURES,

@@ -41,7 +41,7 @@ def share(name: str, value: float | int) -> None:
 def seed(name: str, value: int) -> None:
     """Raise an InputError unless a field's value is the seed of a random stream; arguments as for `positive`."""
     if not 0 <= value < 2**32:
-        raise InputError(f"{flag(name)}: expected a whole number from 0 to 2^32 - 1, got {value}")
+        raise InputError(f"{flag(name)}: expected an integer from 0 to 2^32 - 1, got {value}")
 
 
 def flag(name: str) -> str:

@@ -1,4 +1,5 @@
-"""Student-t and hybrid Pareto laws in 50 digits, typed from their documented formulas, and grids that compare."""
+"""Student-t and hybrid Pareto distributions in 50 digits, typed from their documented formulas, and grids that
+compare."""
 
 import functools
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ VALUE = {False: 5e-6, True: 1e-12}
 DERIVATIVE = {False: 1e-4, True: 1e-9}
 
 
-class Law:
+class DrawnDistribution:
     """What follows from a cdf and a survival function, both accurate in their own tail."""
 
     def log_cdf(self, y):
@@ -57,7 +58,7 @@ def student_tail(nu, t, _digits):
 
 
 @dataclass
-class Student(Law):
+class Student(DrawnDistribution):
     df: mp.mpf
     loc: mp.mpf
     scale: mp.mpf
@@ -80,7 +81,7 @@ class Student(Law):
 
 
 @dataclass
-class Hybrid(Law):
+class Hybrid(DrawnDistribution):
     """Gaussian body with an upper tail, and a lower one unless `xi_l` is None."""
 
     loc: mp.mpf
@@ -191,7 +192,7 @@ def partial(oracle, point, j):
     return derivative(lambda x: oracle(*point[:j], x, *point[j + 1 :]), point[j])
 
 
-def assert_probabilities(law, want, y, bound):
+def assert_probabilities(dist, want, y, bound):
     """Density, probabilities and their logarithms at y are those of a SciPy distribution."""
     for method, reference in (
         ("log_prob", want.logpdf),
@@ -200,4 +201,4 @@ def assert_probabilities(law, want, y, bound):
         ("log_cdf", want.logcdf),
         ("log_survival_function", want.logsf),
     ):
-        np.testing.assert_allclose(getattr(law, method)(y), reference(y), rtol=bound, atol=bound, err_msg=method)
+        np.testing.assert_allclose(getattr(dist, method)(y), reference(y), rtol=bound, atol=bound, err_msg=method)

@@ -1,4 +1,4 @@
-"""The blended generalized Pareto law in 50 digits, typed from its documented formulas."""
+"""The blended generalized Pareto distribution in 50 digits, typed from its documented formulas."""
 
 import functools
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from tests.oracles import INF, Pareto, Spliced, expm1_ratio, log1p_ratio, mp
 
 @dataclass
 class Histogram(Spliced):
-    """The histogram alone: a spliced law without tails."""
+    """The histogram alone: a spliced distribution without tails."""
 
     lower: Pareto | None = None
     upper: Pareto | None = None
@@ -71,7 +71,7 @@ class Upper:
         return (1 - self.tail(y)) * (parts + slope * (mp.log(pareto) - mp.log(body)))
 
     def beyond(self):
-        """The law of the excess over b."""
+        """The distribution of the excess over b."""
         return Pareto(self.xi, self.sigma + self.xi * (self.b - self.m))
 
     def isf(self, s):

@@ -217,7 +217,7 @@ def _exhaust(batches: Iterator[Batch]) -> None:
 
 
 def _copies(arrays: Arrays) -> Callable[[int], Any]:
-    """Copies of as many neighbouring plays as a batch has, each to new memory: a split without any order."""
+    """Copies of as many neighboring plays as a batch has, each to new memory: a split without any order."""
     places = [(x, begin) for x in arrays.x for begin in range(0, len(x), BATCH_SIZE)]
 
     def copy(_: int) -> None:

@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.benchmarks import law, live, sweep
+from experiments.benchmarks import dist, live, sweep
 from experiments.benchmarks.batches import NUM_STATIC, network_of, synthetic
 from experiments.benchmarks.timing import in_turn, median_ms
 from experiments.benchmarks.training import steps_call
@@ -116,11 +116,11 @@ SMOKE = Sizes(
 def likelihood(sizes: Sizes) -> Iterator[Result]:
     """Bytes that the log-likelihood and its gradient must move, against a copy of a large array, in turn."""
     large = jnp.zeros(sizes.copy_floats, jnp.float32)
-    copy = law.compiled(lambda x: x + 1, large)
-    empty = law.compiled(lambda x: x + 1, large[:1])
+    copy = dist.compiled(lambda x: x + 1, large)
+    empty = dist.compiled(lambda x: x + 1, large[:1])
     rows: list[Result] = []
     for count in sizes.rows:
-        ours = law.Likelihood(count, sizes.bins)
+        ours = dist.Likelihood(count, sizes.bins)
         programs: dict[str, tuple[Any, tuple[Any, ...]]] = {
             "copy": (copy, (large,)),
             "copy of the logits": (ours.copy, ours.parameters[:1]),

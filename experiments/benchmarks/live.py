@@ -183,8 +183,8 @@ def season(seconds: float) -> dict[str, Any]:
     for _ in range(3):
         before = time.perf_counter()
         seen = plays.last(network.receptive_field)
-        law = network.head(predictor(predictor.params, seen, 256, ()))
-        jax.block_until_ready(normal_score(Quantized(law), plays.yards))
+        dist = network.head(predictor(predictor.params, seen, 256, ()))
+        jax.block_until_ready(normal_score(Quantized(dist), plays.yards))
         times.append(time.perf_counter() - before)
     return {"plays": SEASON, "frames": int(plays.offsets[-1]), "seconds": times}
 
@@ -194,11 +194,12 @@ def report(results: dict[str, Any], out: Path) -> list[str]:
     _figure(results["calls"]["default"], out / "live.png")
     cores = os.cpu_count()
     return [
-        f"Ours is `LiveScorer`: checked input, network, law, five quantiles, expectation and three probabilities of a "
+        "Ours is `LiveScorer`: checked input, network, distribution, five quantiles, expectation and three "
+        "probabilities of a "
         f"frame; of a whole play its score besides. {CALLS:,} calls of each, all forms in turn in one process that is "
         f"kept on one core{f' of {cores}' if cores else ''}; milliseconds, median / 99th percentile. The peer is the "
-        f"published law behind a TCN of 4 layers, 64 channels and kernel 3, and its three quantiles; `traced` is "
-        f"`torch.jit.trace` of the network. It keeps no state: a frame costs it the play so far, here "
+        "published distribution behind a TCN of 4 layers, 64 channels and kernel 3, and its three quantiles; "
+        f"`traced` is `torch.jit.trace` of the network. It keeps no state: a frame costs it the play so far, here "
         f"{LENGTHS[1]} frames. Our default network has attention over the players and an MLP besides; `the peer's "
         f"network` is ours of its sizes.",
         _calls_table(by_setting(results["calls"])),
@@ -276,7 +277,7 @@ def _figure(rows: Rows, path: Path) -> None:
     """Median latency by work and form with the 99th percentile, on a logarithmic axis."""
     works = list(dict.fromkeys(row["work"] for row in rows))
     forms = list(dict.fromkeys(row["form"] for row in rows))
-    colours = ["#0072B2", "#56B4E9", "#D55E00", "#E69F00"]
+    colors = ["#0072B2", "#56B4E9", "#D55E00", "#E69F00"]
     with figure(path, 7.5, 0.45 * len(works) + 1.6) as fig:
         axes = fig.subplots()
         for i, form in enumerate(forms):
@@ -285,7 +286,7 @@ def _figure(rows: Rows, path: Path) -> None:
             median = [row["median_ms"] for row in told.values()]
             beyond = [row["p99_ms"] - row["median_ms"] for row in told.values()]
             axes.errorbar(
-                median, place, xerr=[[0] * len(beyond), beyond], fmt="o", ms=4, color=colours[i % 4], label=form
+                median, place, xerr=[[0] * len(beyond), beyond], fmt="o", ms=4, color=colors[i % 4], label=form
             )
         axes.set(xscale="log", xlabel="latency, ms (point: median; bar: to the 99th percentile)")
         axes.set_yticks(range(len(works)), works)

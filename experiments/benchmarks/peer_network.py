@@ -1,4 +1,5 @@
-"""The peer's network in PyTorch under the published law, `gluonts.torch`'s Spliced Binned-Pareto: steps and calls."""
+"""The peer's network in PyTorch under the published distribution, `gluonts.torch`'s Spliced Binned-Pareto: steps and
+calls."""
 
 from collections.abc import Callable
 from typing import Any
@@ -29,7 +30,7 @@ def training_step(
         mask: bool `[B, T]`; the state of the last True frame decides.
         yards: float32 `[B]`.
         layers, channels, kernel: of the TCN: residual blocks of two dilated causal convolutions, as ours.
-        bins: of the law, between -10 and 60 yards.
+        bins: of the distribution, between -10 and 60 yards.
     """
     torch, distributions = peer._torch, peer._distributions
     torch.manual_seed(0)
@@ -41,8 +42,8 @@ def training_step(
 
     def step() -> float:
         optimizer.zero_grad()
-        law = _law(torch, distributions, head(network(frames)[rows, :, last]), bins)
-        loss = -law.log_prob(outcome).mean()
+        dist = _dist(torch, distributions, head(network(frames)[rows, :, last]), bins)
+        loss = -dist.log_prob(outcome).mean()
         loss.backward()
         optimizer.step()
         return float(loss.detach())
@@ -51,12 +52,13 @@ def training_step(
 
 
 def live_call(peer: Reference, x: np.ndarray, traced: bool) -> Callable[[], Any]:
-    """A call that says three quantiles of plays: network, law and its `icdf`, without gradients, on one thread.
+    """A call that says three quantiles of plays: network, distribution and its `icdf`, without gradients, on one
+    thread.
 
     Args:
         peer: the installed package.
         x: float32 `[B, T, players, features]`.
-        traced: the network is compiled by `torch.jit.trace`; the law cannot be.
+        traced: the network is compiled by `torch.jit.trace`; the distribution cannot be.
     """
     torch, distributions = peer._torch, peer._distributions
     torch.set_num_threads(1)
@@ -68,8 +70,8 @@ def live_call(peer: Reference, x: np.ndarray, traced: bool) -> Callable[[], Any]
 
     def quantiles() -> list[Any]:
         with torch.no_grad():
-            law = _law(torch, distributions, call(frames), 100)
-            return [law.icdf(level) for level in levels]
+            dist = _dist(torch, distributions, call(frames), 100)
+            return [dist.icdf(level) for level in levels]
 
     return quantiles
 
@@ -84,7 +86,7 @@ def _last(torch: Any) -> Any:
     return Last()
 
 
-def _law(torch: Any, distributions: Any, raw: Any, bins: int) -> Any:
+def _dist(torch: Any, distributions: Any, raw: Any, bins: int) -> Any:
     tails = [torch.nn.functional.softplus(raw[:, i : i + 1]) for i in range(bins, bins + 4)]
     return distributions.SplicedBinnedPareto(-10.0, 60.0, raw[:, :bins], *tails, bins, TAIL_MASS, validate_args=False)
 

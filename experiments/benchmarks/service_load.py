@@ -37,7 +37,7 @@ class Options:
         run: folder of the run; its test plays are replayed.
         seconds: of the first part; the second lasts half as long, the third that and what a restart takes.
         plays: at once.
-        hz: frames a second of each.
+        hz: frames per second of each.
         processes: of the clients.
         out: folder of what is written.
         note: a remark for the page, on what else ran on the machine say.

@@ -50,7 +50,7 @@ def configurations(count: int) -> list[Config]:
 
 
 def members(seconds: float) -> list[dict[str, Any]]:
-    """One row a number of members and way: milliseconds a step of all, as one program and in sequence, in turn."""
+    """One row per number of members and way: milliseconds a step of all, as one program and in sequence, in turn."""
     size, rows = Config().training.batch_size, []
     for count in COUNTS:
         configs = configurations(count)
@@ -74,7 +74,7 @@ def report(results: dict[str, Any], out: Path) -> list[str]:
     del out
     return [
         "Members of the default network that differ in seed, learning rate, tail masses and number of bins, "
-        f"{Config().training.batch_size} plays of {WINDOW} frames a step, {STEPS} steps a call. In sequence each "
+        f"{Config().training.batch_size} plays of {WINDOW} frames per step, {STEPS} steps per call. In sequence each "
         "member has its own compiled training and takes its steps after the other's; as one program all take theirs "
         "in one call, one after another in a compiled loop or vectorized. Measured in turn, compilation aside; the "
         "first call of each, with its compilation, is beside it.",

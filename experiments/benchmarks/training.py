@@ -32,7 +32,7 @@ TITLE = "Speed of training"
 BATCH_SIZES = (64, 256, 1024, 4096)
 FRAMES, BINS = 40, 100
 WINDOW = receptive_field(NetworkConfig().layers, NetworkConfig().kernel_size)  # all that the default network sees
-TARGET_RATIO = 5  # times the peer's plays a second, at 256 plays
+TARGET_RATIO = 5  # times the peer's plays per second, at 256 plays
 # the peer's network: a flat TCN whose last state is the head's only input but for what ours adds beside it
 SAME = NetworkConfig(encoder="flat", channels=64, layers=4, kernel_size=3, hidden=(), dropout=0.0)
 DEFAULT = "default network"
@@ -164,7 +164,7 @@ def _step_table(settings: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
         speeds = ["not installed" if row[form] is None else f"{1e3 * row['plays'] / row[form]:,.0f}" for form in FORMS]
         ratio = "" if row["peer"] is None else f"{row['peer'] / row['ours']:.2f}"
         cells.append([f"{row['plays']:,}", row["allocator"], *speeds, ratio])
-    return markdown(["plays a step", "allocator", *FORMS, "ours / peer"], cells)
+    return markdown(["plays per step", "allocator", *FORMS, "ours / peer"], cells)
 
 
 def _floor_table(floor: Mapping[str, Any], steps: Sequence[Mapping[str, Any]]) -> str:
@@ -217,11 +217,11 @@ def _pieces(form: str) -> dict[str, Callable[[], Any]]:
         gradient = jax.jit(jax.grad(lambda params, *given: jnp.sum(run(nnx.merge(graph, params, constants), *given))))
         return lambda: gradient(params, *inputs)
 
-    law = jax.jit(jax.grad(lambda raw, yards: jnp.sum(loss(head(raw), yards))))
+    dist = jax.jit(jax.grad(lambda raw, yards: jnp.sum(loss(head(raw), yards))))
     return {
         "whole step": whole,
         "encoder": of(lambda model, x, there: model.encoder(x, there), x, there),
         "TCN": of(lambda model, encoded, mask: model.tcn.last(encoded, mask), encoded, batch["mask"][:, window]),
         "MLP": of(lambda model, state, static: model.decode(state, static), state, batch["static"]),
-        "law": lambda: law(raw, batch["yards"]),
+        "distribution": lambda: dist(raw, batch["yards"]),
     }

@@ -1,6 +1,6 @@
-"""Approaches behind one interface: fitted to draws of a known law, then asked for what a capability needs.
+"""Approaches behind one interface: fitted to draws of a known distribution, then asked for what a capability needs.
 
-This project's laws are fitted as their heads have them: raw outputs for each state of the input, by gradient.
+This project's distributions are fitted as their heads have them: raw outputs for each state of the input, by gradient.
 """
 
 from collections.abc import Callable
@@ -19,14 +19,14 @@ from sbp_jax.training.build import make_head
 from sbp_jax.training.head_fit import descend
 
 SIZE, HOLD = 4000, 2000  # draws in each state; for how many of them a state of the input lasts
-BINS, COVERED = 100, (0.005, 0.995)  # of the binned laws, and the levels that the bins lie between
+BINS, COVERED = 100, (0.005, 0.995)  # of the binned distributions, and the levels that the bins lie between
 STEPS, RATE = 500, 0.05  # of the descent; its learning rate, which decays to zero
 FIRST = 0.1  # step along the negative gradient by which a threshold's first movement is measured
-SHAPES = (-0.5, 0.95)  # of every tail, so that each law may find an end of its support
+SHAPES = (-0.5, 0.95)  # of every tail, so that each distribution may find an end of its support
 
 
 class State(NamedTuple):
-    """The law of the outcome in one state of the input.
+    """The distribution of the outcome in one state of the input.
 
     Attributes:
         mean: its mean.
@@ -39,7 +39,7 @@ class State(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """Draws of a law in each state of the input, one out of each of `SIZE` equal parts of its probability.
+    """Draws of a distribution in each state of the input, one out of each of `SIZE` equal parts of its probability.
 
     Attributes:
         states: of the input, S of them.
@@ -68,7 +68,7 @@ class Sample:
         return turns.ravel().astype(np.float64), state.ravel()
 
     def again(self) -> "Sample":
-        """Other draws of the same law."""
+        """Other draws of the same distribution."""
         return replace(self, seed=self.seed + 1)
 
 
@@ -103,7 +103,7 @@ class Fitted:
 
     def cdf(self, y: np.ndarray) -> np.ndarray:
         """P(Y <= y) of values in each state, [S, n] both."""
-        raise self.lacking("law of the base")
+        raise self.lacking("distribution of the base")
 
     def density(self, y: np.ndarray) -> np.ndarray:
         """The density at values in each state, [S, n] both."""
@@ -118,11 +118,11 @@ Approach = Callable[[Sample], Fitted]
 
 
 @dataclass(frozen=True, eq=False)
-class FittedLaw(Fitted):
-    """One of this project's laws.
+class FittedDistribution(Fitted):
+    """One of this project's distributions.
 
     Attributes:
-        head: raw outputs to laws.
+        head: raw outputs to distributions.
         start, slope: raw outputs before the descent, and the gradient of the loss there, [S, outputs].
         raw: raw outputs after it, [S, outputs].
     """
@@ -133,18 +133,18 @@ class FittedLaw(Fitted):
     raw: jax.Array
 
     @cached_property
-    def law(self) -> Any:
-        """The laws found, batch shape [S, 1]."""
+    def dist(self) -> Any:
+        """The distributions found, batch shape [S, 1]."""
         return self.head(self.raw[:, None])
 
     def beyond(self, rate: float, side: Side) -> np.ndarray:
-        return _beyond(self.law, rate, side)
+        return _beyond(self.dist, rate, side)
 
     def cdf(self, y: np.ndarray) -> np.ndarray:
-        return np.asarray(self.law.cdf(np.asarray(y, np.float32)), np.float64)
+        return np.asarray(self.dist.cdf(np.asarray(y, np.float32)), np.float64)
 
     def density(self, y: np.ndarray) -> np.ndarray:
-        return np.exp(np.asarray(self.law.log_prob(np.asarray(y, np.float32)), np.float64))
+        return np.exp(np.asarray(self.dist.log_prob(np.asarray(y, np.float32)), np.float64))
 
     def descent(self, rate: float) -> Descent:
         moved = (self.start, self.start - FIRST * self.slope)
@@ -152,8 +152,8 @@ class FittedLaw(Fitted):
         return Descent(start, (first - start) / FIRST, self.beyond(rate, "upper"))
 
 
-def _beyond(law: Any, rate: float, side: Side) -> np.ndarray:
-    return np.asarray(law.isf(rate) if side == "upper" else law.icdf(rate), np.float64)[:, 0]
+def _beyond(dist: Any, rate: float, side: Side) -> np.ndarray:
+    return np.asarray(dist.isf(rate) if side == "upper" else dist.icdf(rate), np.float64)[:, 0]
 
 
 def edges_of(y: np.ndarray) -> np.ndarray:
@@ -163,7 +163,8 @@ def edges_of(y: np.ndarray) -> np.ndarray:
 
 
 def head_of(kind: Kind, y: np.ndarray) -> Head:
-    """A law's head for outcomes [S, n]: its unit and bins from their bulk; whatever was drawn must stay possible."""
+    """A distribution's head for outcomes [S, n]: its unit and bins from their bulk; whatever was drawn must stay
+    possible."""
     edges = edges_of(y)
     half = (edges[1] - edges[0]) / 2
     ends = float(y.min()), float(y.max())
@@ -171,19 +172,19 @@ def head_of(kind: Kind, y: np.ndarray) -> Head:
     return replace(head, shape_bounds=SHAPES) if isinstance(head, HybridParetoHead | BlendedParetoHead) else head
 
 
-def law(kind: Kind) -> Approach:
+def dist(kind: Kind) -> Approach:
     """An approach of this project, by its head's name."""
 
-    def fit(sample: Sample) -> FittedLaw:
+    def fit(sample: Sample) -> FittedDistribution:
         head, y = head_of(kind, sample.y), jnp.asarray(sample.y)
         initial = jnp.asarray(head.initial(sample.y.ravel()), jnp.float32)
         start = jnp.broadcast_to(initial, (len(y), len(initial)))
-        return FittedLaw(head, start, *descend(head, start, y, STEPS, RATE))
+        return FittedDistribution(head, start, *descend(head, start, y, STEPS, RATE))
 
     return fit
 
 
-LAWS: dict[str, Kind] = {
+DISTS: dict[str, Kind] = {
     "SBP": "sbp",
     "Binned": "binned",
     "Student-t": "student_t",

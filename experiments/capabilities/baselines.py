@@ -1,4 +1,5 @@
-"""What the laws are compared with, behind the same interface: SPOT, DSPOT, NN-SPOT, XGBoost, and GluonTS's own SBP."""
+"""What the distributions are compared with, behind the same interface: SPOT, DSPOT, NN-SPOT, XGBoost, and GluonTS's own
+SBP."""
 
 from dataclasses import dataclass
 from importlib import import_module
@@ -13,12 +14,13 @@ from sbp_jax.evaluation.conformance import Case, Reference
 from sbp_jax.evaluation.detectors import Side, Spot, dspot, nn_spot, spot
 
 TREES = boosting.Trees(depth=3, weight=1.0, rounds=100)
-TAIL = 0.05  # mass of each tail of the published law
+TAIL = 0.05  # mass of each tail of the published distribution
 
 
 @dataclass(frozen=True, eq=False)
 class Watch(Fitted):
-    """A detector of the SPOT family: calibrated on the sample in order of time, then watching other draws of the law.
+    """A detector of the SPOT family: calibrated on the sample in order of time, then watching other draws of the
+    distribution.
 
     Attributes:
         name: which one; "NN-SPOT" is given the true mean of each state, the best that a network could predict.
@@ -49,8 +51,8 @@ class Watch(Fitted):
         try:
             self.beyond(0.5, "upper")
         except InputError as error:
-            raise Lacking(f"no law of the base: {error}") from error
-        raise self.lacking("law of the base")
+            raise Lacking(f"no distribution of the base: {error}") from error
+        raise self.lacking("distribution of the base")
 
     def descent(self, rate: float) -> Descent:
         raise Lacking("no gradient: the threshold is counted")
@@ -105,7 +107,8 @@ class Published(Fitted):
 
 
 def published(peer: Reference, sample: Sample) -> Published:
-    """GluonTS's law fitted to a sample in as many steps as the laws of this project, from the same start."""
+    """GluonTS's distribution fitted to a sample in as many steps as the distributions of this project, from the same
+    start."""
     torch = import_module("torch")
     edges, head = edges_of(sample.y), head_of("sbp", sample.y)
     initial = head.initial(sample.y.ravel())
@@ -117,19 +120,19 @@ def published(peer: Reference, sample: Sample) -> Published:
     for y in torch.tensor(sample.y):
         raw = [torch.tensor(np.asarray(value), dtype=torch.float32, requires_grad=True) for value in given]
 
-        def law(rows: int, raw: list[Any] = raw) -> Any:
+        def dist(rows: int, raw: list[Any] = raw) -> Any:
             return output.distribution([value.expand(rows, -1) for value in output.domain_map(*raw)])
 
-        threshold = law(1).icdf(torch.tensor([1 - TAIL])).sum()
+        threshold = dist(1).icdf(torch.tensor([1 - TAIL])).sum()
         along = torch.autograd.grad(threshold, raw, allow_unused=True)
-        down = torch.autograd.grad(-law(len(y)).log_prob(y).mean(), raw)
+        down = torch.autograd.grad(-dist(len(y)).log_prob(y).mean(), raw)
         starts.append(threshold.item())
         slopes.append(-sum(float((a * b).sum()) for a, b in zip(along, down, strict=True) if a is not None))
         rule = torch.optim.Adam(raw, lr=RATE)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(rule, STEPS)
         for _ in range(STEPS):
             rule.zero_grad()
-            (-law(len(y)).log_prob(y).mean()).backward()
+            (-dist(len(y)).log_prob(y).mean()).backward()
             rule.step()
             schedule.step()
         found = [value.detach().numpy().astype(np.float64) for value in output.domain_map(*raw)]
@@ -141,8 +144,8 @@ def published(peer: Reference, sample: Sample) -> Published:
 
 def _tails(head: Any, raw: np.ndarray) -> tuple[float, float, float, float]:
     """Shape and scale of the lower tail, then of the upper one."""
-    law = head(raw)
+    dist = head(raw)
     lower_xi, lower_beta, upper_xi, upper_beta = (
-        float(value) for tail in (law.lower, law.upper) for value in (tail.shape, tail.scale)
+        float(value) for tail in (dist.lower, dist.upper) for value in (tail.shape, tail.scale)
     )
     return lower_xi, lower_beta, upper_xi, upper_beta

@@ -1,4 +1,5 @@
-"""What a capability is: draws of a known law, a number measured of a fitted approach, and a criterion fixed before."""
+"""What a capability is: draws of a known distribution, a number measured of a fitted approach, and a criterion fixed
+before."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -37,7 +38,7 @@ class Probe:
         sample: the draws.
         criterion: what the measured figures must be.
         figures: what is measured, in words.
-        truth: the same figures of the true law.
+        truth: the same figures of the true distribution.
         measure: takes an approach fitted to the sample.
     """
 
@@ -81,7 +82,7 @@ ENDING = Sample((State(0.4, stats.beta(2, 3).ppf),))
 
 
 def true(sample: Sample, level: float) -> np.ndarray:
-    """The quantile of each state's law, [S]."""
+    """The quantile of each state's distribution, [S]."""
     return np.array([float(state.draw(np.asarray(level))) for state in sample.states])
 
 
@@ -175,7 +176,7 @@ PROBES = (
     ),
     Probe(
         "threshold learnt by gradient",
-        "As before; the start is the law of both states together.",
+        "As before; the start is the distribution of both states together.",
         MOVING,
         f"the loss's gradient moves the threshold that is exceeded with probability {LEARNT}, in both states, and "
         f"the descent ends, in each state, with an error of at most {LEARNT_ERROR:.0%} of the true one's distance from "
@@ -214,7 +215,7 @@ PROBES = (
     ),
     Probe(
         "bounded tails",
-        "A Beta(2, 3) law, which ends at 1.",
+        "A Beta(2, 3) distribution, which ends at 1.",
         ENDING,
         f"the quantile exceeded with probability {FARTHEST:g} lies within {END_ERROR:.0%} of the range from the end",
         "quantile",

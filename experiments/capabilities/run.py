@@ -1,7 +1,7 @@
-"""What each approach can do, measured: every cell is a number of an approach fitted to draws of a known law.
+"""What each approach can do, measured: every cell is a number of an approach fitted to draws of a known distribution.
 
-The criteria are those of `experiments.capabilities.probes`. Needs the extra `baselines`; GluonTS's law is measured as
-well where the extra `reference` is installed.
+The criteria are those of `experiments.capabilities.probes`. Needs the extra `baselines`; GluonTS's distribution is
+measured as well where the extra `reference` is installed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ import polars as pl
 from matplotlib.patches import Rectangle
 from tqdm import tqdm
 
-from experiments.capabilities.approaches import BINS, HOLD, LAWS, SIZE, STEPS, Approach, Fitted, law
+from experiments.capabilities.approaches import BINS, DISTS, HOLD, SIZE, STEPS, Approach, Fitted, dist
 from experiments.capabilities.baselines import Point, Watch, published
 from experiments.capabilities.probes import PROBES, Probe
 from experiments.shared.study import Options, chosen_models
@@ -27,7 +27,7 @@ from sbp_jax.training.stop import Stop
 
 TITLE = "Capabilities"
 ANSWER = {True: "yes", False: "no"}
-COLOURS = {True: "#CDE6DC", False: "#F3DCD0"}
+COLORS = {True: "#CDE6DC", False: "#F3DCD0"}
 MOVING = "time-varying threshold"
 
 
@@ -42,7 +42,7 @@ class Claim(NamedTuple):
 
 _HYBRID = (
     "its location, scale and shape are here outputs of a head for each state of the input, and its threshold is found "
-    "as that of the other laws"
+    "as that of the other distributions"
 )
 CLAIMS = (
     *(Claim("SBP", probe.name, True) for probe in PROBES if probe.name != "exact density"),
@@ -71,8 +71,8 @@ class Capabilities:
 
 
 def approaches() -> dict[str, Approach]:
-    """All of them by name, in the order of the table; GluonTS's law where it is installed."""
-    found: dict[str, Approach] = {name: law(kind) for name, kind in LAWS.items()}
+    """All of them by name, in the order of the table; GluonTS's distribution where it is installed."""
+    found: dict[str, Approach] = {name: dist(kind) for name, kind in DISTS.items()}
     found |= {"SPOT": partial(Watch, "SPOT"), "DSPOT": partial(Watch, "DSPOT"), "NN-SPOT": partial(Watch, "NN-SPOT")}
     found["XGBoost"] = Point.fit
     peer = Reference.load()
@@ -93,13 +93,13 @@ def measured(chosen: Mapping[str, Approach], probes: Sequence[Probe] = PROBES) -
 
 
 def make(options: Options, root: Path, stop: Stop | None = None) -> list[Capabilities]:
-    """The table of all approaches, in four minutes; quick, of this project's laws only SBP and the Gaussian.
+    """The table of all approaches, in four minutes; quick, of this project's distributions only SBP and the Gaussian.
 
     Raises:
         InputError: as `measured`.
     """
     del root, stop  # nothing is trained that is kept
-    left_out = set(LAWS) - set(chosen_models(LAWS, options.quick))
+    left_out = set(DISTS) - set(chosen_models(DISTS, options.quick))
     return [measured({name: approach for name, approach in approaches().items() if name not in left_out})]
 
 
@@ -124,7 +124,7 @@ def report(found: Capabilities) -> list[str]:
     parts = [_about(names), markdown(["approach", *(probe.name for probe in PROBES)], answers)]
     for probe in PROBES:
         rows = found.rows.filter(pl.col("capability") == probe.name)
-        lines = [["true law", "", probe.truth]]
+        lines = [["true distribution", "", probe.truth]]
         lines += [[row["method"], ANSWER[row["can"]], row["measured"]] for row in rows.iter_rows(named=True)]
         parts += [
             f"### {probe.name.capitalize()}",
@@ -161,7 +161,7 @@ def drawing(found: Capabilities, path: Path) -> None:
         axis = drawn.subplots()
         for row in found.rows.iter_rows(named=True):
             y, x = names.index(row["method"]), [probe.name for probe in PROBES].index(row["capability"])
-            axis.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=COLOURS[row["can"]], edgecolor="white"))
+            axis.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=COLORS[row["can"]], edgecolor="white"))
             text = f"{ANSWER[row['can']]}\n{fill(row['measured'], 26)}"
             axis.text(x, y, text, ha="center", va="center", fontsize=6)
         axis.set_xticks(range(len(PROBES)), [fill(f"{probe.name}", 18) for probe in PROBES])
@@ -175,13 +175,15 @@ def drawing(found: Capabilities, path: Path) -> None:
 
 
 def _about(names: list[str]) -> str:
-    laws = [name for name in names if name in LAWS]
+    dists = [name for name in names if name in DISTS]
     said = (
-        f"Each approach is fitted to {SIZE:,} draws of a known law in each state of the input; a figure of what was "
-        "found is compared with the law's own, by one criterion for all approaches; one seed. The draws "
+        f"Each approach is fitted to {SIZE:,} draws of a known distribution in each state of the input; a figure of "
+        "what was "
+        "found is compared with the distribution's own, by one criterion for all approaches; one seed. The draws "
         "are one out of each of as many equal parts of the probability, so that the approach is measured and not the "
-        f"luck of a draw. {', '.join(laws)}: a head's raw outputs for each state, found by {STEPS} steps of Adam on "
-        f"the exact likelihood, from the law of all states together; binned laws have {BINS} equal bins over the bulk "
+        f"luck of a draw. {', '.join(dists)}: a head's raw outputs for each state, found by {STEPS} steps of Adam on "
+        f"the exact likelihood, from the distribution of all states together; binned distributions have {BINS} equal "
+        "bins over the bulk "
         "of all states, and Binned's end bins reach to the extremes of the draws. Shapes of tails are free between "
         "-0.5 and 0.95. SPOT, DSPOT, NN-SPOT: calibrated on the same draws in order of time, a state of the input "
         f"lasting for {HOLD:,} of them, then watching as many others; the threshold is its median over a state. "
@@ -189,17 +191,19 @@ def _about(names: list[str]) -> str:
         "the outcome from the state of the input."
     )
     if "GluonTS SBP" not in names:
-        return f"{said} GluonTS's own law is not installed here (extra `reference`)."
+        return f"{said} GluonTS's own distribution is not installed here (extra `reference`)."
     return f"{said} GluonTS SBP: its own loss and its own map of outputs, from the same start in as many steps of Adam."
 
 
 _NOTES = (
     "- SPOT's threshold moves with what its excesses teach alone. Those of DSPOT and NN-SPOT follow the mean: they are "
     "about as far apart in the two states as the means, not as the true thresholds.\n"
-    "- Hybrid Pareto: unlike what the article says of the published one, the threshold of this project's law moves "
+    "- Hybrid Pareto: unlike what the article says of the published one, the threshold of this project's "
+    "distribution moves "
     "with the input and the descent, as outputs of a head make it (see the figures). Where its cells say no, that is "
     "the error of the fit: a single Hybrid Pareto is no Gaussian at any shape, as its tail begins near the middle.\n"
-    "- Blended Pareto: not every blend of uneven bins with a tail is a distribution (see the law's docstring), and a "
+    "- Blended Pareto: not every blend of uneven bins with a tail is a distribution (see the distribution's "
+    "docstring), and a "
     "draw where it is none has no likelihood; the descent does not pass such places, and where bins must move far, as "
     "between the two states, it stops before them.\n"
     "- A Student-t's heaviness varies with the input, but not its symmetry (see its figures in the three states).\n"

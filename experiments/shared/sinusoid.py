@@ -13,7 +13,7 @@ from sbp_jax import configs
 from sbp_jax.atomic import write_whole
 from sbp_jax.config import Config, SeriesConfig
 from sbp_jax.data.plays import Plays
-from sbp_jax.data.series.sinusoid import TrueLaw, draw, sinusoid
+from sbp_jax.data.series.sinusoid import TrueDistribution, draw, sinusoid
 from sbp_jax.evaluation.metrics import Metrics, pp_error_between
 from sbp_jax.runs.datasets import SeriesDataset, open_dataset
 from sbp_jax.runs.members import train_and_evaluate
@@ -36,23 +36,23 @@ def configuration(file: Path, kind: str, seed: int, quick: bool) -> Config:
     return replace(base, data=data, head=replace(base.head, kind=kind), training=training)
 
 
-def figures_of(law: Any, plays: Plays) -> dict[str, float]:
+def figures_of(dist: Any, plays: Plays) -> dict[str, float]:
     """Return the metrics of predictive distributions of batch shape [N]."""
     y = np.asarray(plays.yards, np.float64)
     low = np.floor(y / WIDTH) * WIDTH
-    cells = law.interval_log_prob(jnp.asarray(low, jnp.float32), jnp.asarray(low + WIDTH, jnp.float32))
+    cells = dist.interval_log_prob(jnp.asarray(low, jnp.float32), jnp.asarray(low + WIDTH, jnp.float32))
     outcome = jnp.asarray(plays.yards)
-    at, median = np.asarray(law.cdf(outcome), np.float64), np.asarray(law.median(), np.float64)
-    return _figures(-np.mean(cells), np.mean(law.crps(outcome)), y, median, at, at)
+    at, median = np.asarray(dist.cdf(outcome), np.float64), np.asarray(dist.median(), np.float64)
+    return _figures(-np.mean(cells), np.mean(dist.crps(outcome)), y, median, at, at)
 
 
 def oracle(plays: Plays) -> dict[str, float]:
     """Return the metrics of the true conditional distribution."""
     y = np.asarray(plays.yards, np.float64)
-    law = TrueLaw(sinusoid(TRAIN + VALIDATION + TEST)[plays.play_id])
+    dist = TrueDistribution(sinusoid(TRAIN + VALIDATION + TEST)[plays.play_id])
     low = np.floor(y / WIDTH) * WIDTH
-    cells = np.log(law.probability(low, low + WIDTH))
-    return _figures(-np.mean(cells), np.mean(law.crps(y)), y, law.median(), law.cdf_below(y), law.cdf(y))
+    cells = np.log(dist.probability(low, low + WIDTH))
+    return _figures(-np.mean(cells), np.mean(dist.crps(y)), y, dist.median(), dist.cdf_below(y), dist.cdf(y))
 
 
 def networks(

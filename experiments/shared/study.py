@@ -53,12 +53,13 @@ Figures = dict[str, Any]
 
 
 def chosen_models(models: Mapping[str, V], quick: bool) -> dict[str, V]:
-    """The models of a table by name; quick, SBP and the Gaussian alone, as every law is a program to compile."""
+    """The models of a table by name; quick, SBP and the Gaussian alone, as every distribution is a program to
+    compile."""
     return {name: model for name, model in models.items() if not quick or name in ("SBP", "Gaussian")}
 
 
 def rows_of(found: Mapping[tuple[str, int], Figures], figures: Iterable[str]) -> pl.DataFrame:
-    """One row a model and seed, as `Comparison` has them: a null where there is no such figure."""
+    """One row per model and seed, as `Comparison` has them: a null where there is no such figure."""
     keys = (*figures, "seconds", "diverged")
     rows = [{"arm": name, "seed": seed, **{key: each.get(key) for key in keys}} for (name, seed), each in found.items()]
     return pl.DataFrame(rows, infer_schema_length=None)

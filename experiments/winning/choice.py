@@ -1,4 +1,4 @@
-"""What is scored and how it is averaged, and what the simulator's own law says of the same plays."""
+"""What is scored and how it is averaged, and what the simulator's own distribution says of the same plays."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 from scipy.special import ndtri
 
-from sbp_jax.data.simulator.simulate import TrueLaw
+from sbp_jax.data.simulator.simulate import TrueDistribution
 from sbp_jax.scoring import League, aggregate
 from sbp_jax.scoring.ratings import OVER_CHANCE
 
@@ -55,21 +55,22 @@ def rated(plays: pl.DataFrame, choice: Choice) -> pl.DataFrame:
 
 TRUE = "true_"  # prefix of its columns
 _SAID = ("pit", "score", "success_chance")
-KNOWN = {how: f"{how} by the true law" for how in AVERAGED}
+KNOWN = {how: f"{how} by the true distribution" for how in AVERAGED}
 
 
 def with_truth(plays: pl.DataFrame, folder: Path) -> pl.DataFrame:
-    """The plays with what the simulator's own law says of them, and with the depth that the pass was aimed at."""
-    law = TrueLaw.read(folder).select(plays["game_id"].to_numpy(), plays["play_id"].to_numpy())
+    """The plays with what the simulator's own distribution says of them, and with the depth that the pass was aimed
+    at."""
+    dist = TrueDistribution.read(folder).select(plays["game_id"].to_numpy(), plays["play_id"].to_numpy())
     yards = plays["yards"].to_numpy()
-    pit = (law.cdf(yards - 1) + law.cdf(yards)) / 2
-    said = zip(_SAID, (pit, normal(pit), 1 - law.cdf(0)), strict=True)
-    told = {f"{TRUE}{name}": values for name, values in said} | {"air_yards": law.parameters.depth_yards}
+    pit = (dist.cdf(yards - 1) + dist.cdf(yards)) / 2
+    said = zip(_SAID, (pit, normal(pit), 1 - dist.cdf(0)), strict=True)
+    told = {f"{TRUE}{name}": values for name, values in said} | {"air_yards": dist.parameters.depth_yards}
     return plays.with_columns(**{name: pl.Series(values) for name, values in told.items()})
 
 
-def under_the_true_law(plays: pl.DataFrame) -> pl.DataFrame:
-    """Scored plays with what the true law says of them in the place of what a network does."""
+def under_the_truth(plays: pl.DataFrame) -> pl.DataFrame:
+    """Scored plays with what the true distribution says of them in the place of what a network does."""
     return plays.with_columns(**{name: pl.col(f"{TRUE}{name}") for name in _SAID})
 
 

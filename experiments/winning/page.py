@@ -74,7 +74,7 @@ class Winning:
         """Correlations with intervals, a panel an outcome, of the last period."""
         rows = self.rows.filter(pl.col("period") == self.periods[-1])
         names = _distinct(rows, "rating")
-        colours = {name: _colour(name, (self.ours, *self.siblings), self.known) for name in names}
+        colors = {name: _color(name, (self.ours, *self.siblings), self.known) for name in names}
         with figure(path, 3.2 + 2.6 * len(self.outcomes), 1.3 + 0.26 * len(names)) as drawn:
             panels = drawn.subplots(1, len(self.outcomes), sharey=True, squeeze=False)[0]
             for panel, outcome in zip(panels, self.outcomes, strict=True):
@@ -82,7 +82,7 @@ class Winning:
                     each = _one(rows, name, outcome)
                     value = each["value"]
                     errors = [[value - each["low"]], [each["high"] - value]]
-                    panel.errorbar([value], [place], xerr=errors, fmt="o", ms=4, lw=1.2, color=colours[name])
+                    panel.errorbar([value], [place], xerr=errors, fmt="o", ms=4, lw=1.2, color=colors[name])
                 panel.axvline(_one(rows, self.ours, outcome)["value"], color=OURS, lw=0.7, ls=":")
                 panel.set(xlabel=f"correlation with {OUTCOMES.get(outcome, outcome)}")
             panels[0].set_yticks(range(len(names)), names)
@@ -182,8 +182,8 @@ class Recovery:
         with figure(path, 6.5, 4.0) as drawn:
             axes = drawn.subplots()
             for number, name in enumerate(self.ratings):
-                colour = _colour(name, self.ours, self.known)
-                style = {"color": colour, "marker": markers[number % len(markers)], "ms": 4, "lw": 1.2, "label": name}
+                color = _color(name, self.ours, self.known)
+                style = {"color": color, "marker": markers[number % len(markers)], "ms": 4, "lw": 1.2, "label": name}
                 axes.plot(self.attempts, [self.value(name, n) for n in self.attempts], **style)
             axes.set(xlabel="attempts", ylabel="rank correlation with true skill", title=self.title)
             axes.legend(fontsize=8)
@@ -237,12 +237,12 @@ class Reliabilities:
         kinds, names = _distinct(self.rows, "kind"), _distinct(self.rows, "rating")
         with figure(path, 7.0, 1.3 + 0.3 * len(names)) as drawn:
             axes = drawn.subplots()
-            for number, (kind, colour) in enumerate(zip(kinds, (OURS, OTHERS), strict=False)):
+            for number, (kind, color) in enumerate(zip(kinds, (OURS, OTHERS), strict=False)):
                 own = self.rows.filter(pl.col("kind") == kind)
                 value = own["value"].to_numpy()
                 errors = np.stack([value - own["low"].to_numpy(), own["high"].to_numpy() - value])
                 place = np.arange(len(names)) + 0.16 * (2 * number - 1)
-                axes.errorbar(value, place, xerr=errors, fmt="os"[number], ms=4, lw=1.2, color=colour, label=kind)
+                axes.errorbar(value, place, xerr=errors, fmt="os"[number], ms=4, lw=1.2, color=color, label=kind)
             axes.set_yticks(range(len(names)), names)
             axes.invert_yaxis()
             axes.set(xlabel="correlation of a rating with itself on other plays", title=self.title)
@@ -262,7 +262,7 @@ def _distinct(rows: pl.DataFrame, column: str) -> list[Any]:
     return rows[column].unique(maintain_order=True).to_list()
 
 
-def _colour(rating: str, ours: Sequence[str], known: Sequence[str]) -> str:
+def _color(rating: str, ours: Sequence[str], known: Sequence[str]) -> str:
     return OURS if rating in ours else KNOWN if rating in known else OTHERS
 
 

@@ -26,13 +26,13 @@ from experiments.winning.choice import (
     Choice,
     normal,
     rated,
-    under_the_true_law,
+    under_the_truth,
     with_truth,
 )
 from experiments.winning.page import Recovery, Winning
 from sbp_jax import configs
 from sbp_jax.config import DataConfig
-from sbp_jax.data.simulator.simulate import LeagueConfig, SimulationConfig, TrueLaw, simulate
+from sbp_jax.data.simulator.simulate import LeagueConfig, SimulationConfig, TrueDistribution, simulate
 from sbp_jax.distributions.base import Distribution
 from sbp_jax.runs.crossfit import crossfit
 from sbp_jax.runs.score import Target, open_target, parts_of, score_plays, with_expectation
@@ -59,21 +59,21 @@ def recovery(
         leagues: how many are drawn.
         seed: of all draws.
     """
-    law, grades = every_outcome(target, TrueLaw.read(folder))
-    ids = pl.DataFrame({"game_id": law.game_id, "play_id": law.play_id})
+    dist, grades = every_outcome(target, TrueDistribution.read(folder))
+    ids = pl.DataFrame({"game_id": dist.game_id, "play_id": dist.play_id})
     joined = ids.join(plays, on=["game_id", "play_id"], how="left", maintain_order="left")
     known = joined.select("expected_completion", "success_chance", f"{TRUE}success_chance")
-    goal = law.parameters.yards_to_goal
+    goal = dist.parameters.yards_to_goal
     generator = np.random.default_rng(seed)
-    told = [attempts for attempts in ATTEMPTS if len(law) // attempts >= _FEWEST]
-    most, passers = told[-1], min(PASSERS, len(law) // told[-1])
+    told = [attempts for attempts in ATTEMPTS if len(dist) // attempts >= _FEWEST]
+    most, passers = told[-1], min(PASSERS, len(dist) // told[-1])
     passer, number = np.divmod(np.arange(passers * most), most)
     rated: dict[int, list[pl.DataFrame]] = {attempts: [] for attempts in told}
     for league in tqdm(range(leagues), desc="leagues", unit=" leagues"):
-        rows = generator.permutation(len(law))[: len(passer)]
+        rows = generator.permutation(len(dist))[: len(passer)]
         skill = generator.standard_normal(passers)
-        drawn = law.take(rows).redrawn(skill[passer], int(generator.integers(2**31)))
-        place = drawn.yards - law.support()[0]
+        drawn = dist.take(rows).redrawn(skill[passer], int(generator.integers(2**31)))
+        place = drawn.yards - dist.support()[0]
         thrown = pl.DataFrame(
             {
                 "passer_id": passer,
@@ -88,7 +88,7 @@ def recovery(
         for attempts in told:
             first = thrown.filter(number < attempts)
             table = rate(sums(first, ["passer_id"])).rename({column: name for name, column in ratings.items()})
-            for by, names in ((first, {how: how for how in AVERAGED}), (under_the_true_law(first), KNOWN)):
+            for by, names in ((first, {how: how for how in AVERAGED}), (under_the_truth(first), KNOWN)):
                 means = {names[how]: what.mean() for how, what in AVERAGED.items()}
                 table = table.join(by.group_by("passer_id").agg(**means), on="passer_id")
             rated[attempts].append(table.join(true, on="passer_id"))
@@ -97,8 +97,8 @@ def recovery(
         title="Rank correlation with true skill, by attempts",
         about=(
             f"{leagues} leagues of {passers} passers: skills and plays drawn at random, and the plays' outcomes drawn "
-            "anew from the true law at those skills, as no frame depends on the passer. Fewer attempts are the first "
-            "of the most. Spearman's correlation of the rating with the skill, mean over the leagues."
+            "anew from the true distribution at those skills, as no frame depends on the passer. Fewer attempts are "
+            "the first of the most. Spearman's correlation of the rating with the skill, mean over the leagues."
         ),
         rows=rank_correlations(tables, [*AVERAGED, *KNOWN.values(), *ratings], "skill"),
         ours=tuple(AVERAGED),
@@ -106,12 +106,13 @@ def recovery(
     )
 
 
-def every_outcome(target: Target, law: TrueLaw) -> tuple[TrueLaw, dict[str, np.ndarray]]:
-    """The law of the plays in the networks' order, and what each outcome of its support would be given, [N, V].
+def every_outcome(target: Target, dist: TrueDistribution) -> tuple[TrueDistribution, dict[str, np.ndarray]]:
+    """The distribution of the plays in the networks' order, and what each outcome of its support would be given, [N,
+    V].
 
-    By name of the column of scored plays, and with the prefix `TRUE` by the true law.
+    By name of the column of scored plays, and with the prefix `TRUE` by the true distribution.
     """
-    support, parts = law.support(), []
+    support, parts = dist.support(), []
     for run, plays in parts_of(target, "all"):
         if not len(plays):
             continue
@@ -120,10 +121,10 @@ def every_outcome(target: Target, law: TrueLaw) -> tuple[TrueLaw, dict[str, np.n
         pit, score = (np.stack([np.asarray(values) for values in each], axis=1) for each in zip(*grades, strict=True))
         parts.append((plays.game_id, plays.play_id, pit, score))
     game, play, pit, score = (np.concatenate(each) for each in zip(*parts, strict=True))
-    law = law.select(game, play)
-    true = law.pmf(support)
+    dist = dist.select(game, play)
+    true = dist.pmf(support)
     middle = np.cumsum(true, axis=1) - true / 2
-    return law, {"pit": pit, "score": score, f"{TRUE}pit": middle, f"{TRUE}score": normal(middle)}
+    return dist, {"pit": pit, "score": score, f"{TRUE}pit": middle, f"{TRUE}score": normal(middle)}
 
 
 @jax.jit
@@ -168,7 +169,7 @@ def make(quick: bool, root: Path, aggregation: str, stop: Stop | None = None) ->
     teams = teams.with_columns(win_pct=pl.col("wins") / (pl.col("wins") + pl.col("losses")))
     ratings = {name: column for name, column in RATINGS.items() if column != "epa_per_play"}
     table = primary_passers(plays).drop("plays")
-    for told, names in ((plays, {how: how for how in AVERAGED}), (under_the_true_law(plays), KNOWN)):
+    for told, names in ((plays, {how: how for how in AVERAGED}), (under_the_truth(plays), KNOWN)):
         for how, name in names.items():
             found = rated(told, Choice("yards", "attempts", how))
             table = table.join(found.rename({found.columns[-1]: name}), on=["season", "team", "passer_id"])

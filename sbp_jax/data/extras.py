@@ -43,7 +43,7 @@ class Scene:
         x, y: yards, float64 `[frames, 22]`, anything where nobody is.
         speed: length of the velocity, yards a second, float64 `[frames, 22]`.
         present: bool `[frames, 22]`.
-        defender: bool `[frames, 22]`, the player in the slot plays for the defence, whichever slot it is.
+        defender: bool `[frames, 22]`, the player in the slot plays for the defense, whichever slot it is.
         target: bool `[frames, 22]`, the ball is thrown to him; at most one a frame.
         seconds: since the snap, float64 `[frames]`.
     """
@@ -78,7 +78,7 @@ def feature_names(names: Iterable[str] = ()) -> tuple[str, ...]:
 def _receiver_separation(scene: Scene) -> np.ndarray:
     values = np.zeros((*scene.present.shape, 2))
     for slot in RECEIVERS:
-        # a defender for whom the defence had no slot left may stand in a receiver's
+        # a defender for whom the defense had no slot left may stand in a receiver's
         receiver = scene.present[:, slot] & ~scene.defender[:, slot]
         values[:, slot] = _nearest(scene, slot) * receiver[:, None]
     return values

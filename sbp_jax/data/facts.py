@@ -21,7 +21,7 @@ _PLAIN = {"time_to_throw": "time_to_throw_s"}
 
 
 def facts_of(plays: Plays, situation: Sequence[str] = ()) -> pl.DataFrame:
-    """The situation of each play and what else is known of it, null where it is not; one row a play, in their order.
+    """The situation of each play and what else is known of it, null where it is not; one row per play, in their order.
 
     Args:
         plays: as `features.plays_from_chunk` makes them.
@@ -57,7 +57,7 @@ def facts_of(plays: Plays, situation: Sequence[str] = ()) -> pl.DataFrame:
 
 
 def listed_facts(sources: Sequence[str | Path]) -> pl.DataFrame:
-    """Every column of the lists of plays among the sources, under their own names, one row a play.
+    """Every column of the lists of plays among the sources, under their own names, one row per play.
 
     Beside them `game_id`, `play_id` and `gain`, yards as the league counts them (an incompletion or an interception
     gains 0). Of a play listed twice the first word on each column counts.

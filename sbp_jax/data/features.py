@@ -4,13 +4,13 @@ The eight features of a player at a frame (`FEATURES`):
 
 | feature | unit | meaning |
 | --- | --- | --- |
-| x | yards | from the ball at the snap, toward the goal line the offence attacks |
-| y | yards | from the middle of the field, toward the offence's left |
+| x | yards | from the ball at the snap, toward the goal line the offense attacks |
+| y | yards | from the middle of the field, toward the offense's left |
 | vx, vy | yards a second | the direction of motion is theirs: at a standstill it is noise, and here it vanishes |
 | ax, ay | yards a second squared | |
-| orientation_cos, orientation_sin | | where the shoulders face, (1, 0) being the offence's way; (0, 0) unknown |
+| orientation_cos, orientation_sin | | where the shoulders face, (1, 0) being the offense's way; (0, 0) unknown |
 
-An angle as a pair has no jump: 359 and 1 degree are neighbours. The 22 players' order is that of `slots`.
+An angle as a pair has no jump: 359 and 1 degree are neighbors. The 22 players' order is that of `slots`.
 Further features of a player are chosen by name and follow the eight: `extras` lists them. Of plays without tracking
 there is one frame, without players.
 """
@@ -79,7 +79,7 @@ def _put_players(chunk: TrackingChunk, offsets: np.ndarray, frames: np.ndarray, 
     index = plays.select(*PLAY, "passer_id", "target_id", "ball_x", "ball_y").with_row_index("play")
     rows = chunk.frames.join(index, on=PLAY).sort("play", "player_id", "frame")
     people = rows.group_by("play", "player_id", maintain_order=True).agg(
-        pl.col("offence", "position").first(),
+        pl.col("offense", "position").first(),
         # a player who comes in after the snap is placed after those who were there
         *(pl.when(pl.col("frame").first() == 0).then(pl.col(c).first()).alias(c) for c in ("x", "y")),
         rows=pl.len(),
@@ -123,7 +123,7 @@ def _scene(rows: pl.DataFrame, place: tuple[np.ndarray, np.ndarray], players: np
         "x",
         "y",
         speed=(pl.col("vx") ** 2 + pl.col("vy") ** 2).sqrt(),
-        defender=~pl.col("offence"),
+        defender=~pl.col("offense"),
         target=(pl.col("player_id") == pl.col("target_id")).fill_null(value=False),
     )
     dense = {}
@@ -138,13 +138,13 @@ def _scene(rows: pl.DataFrame, place: tuple[np.ndarray, np.ndarray], players: np
 def _slots(people: pl.DataFrame, plays: pl.DataFrame) -> np.ndarray:
     begin = np.flatnonzero(np.diff(people["play"].to_numpy(), prepend=-1))
     ends = np.append(begin[1:], len(people))
-    x, y, offence = (people[c].to_numpy() for c in ("x", "y", "offence"))
+    x, y, offense = (people[c].to_numpy() for c in ("x", "y", "offense"))
     player_id, position = people["player_id"].to_numpy(), people["position"].to_list()
     passers, ball = plays["passer_id"].to_numpy(), plays.select("ball_x", "ball_y").rows()
     slots = np.empty(len(people), np.int64)
     for play, (b, e) in enumerate(zip(begin, ends, strict=True)):
         passer = int(np.flatnonzero(player_id[b:e] == passers[play])[0])
-        slots[b:e] = assign_slots(x[b:e], y[b:e], offence[b:e], position[b:e], passer, ball[play])
+        slots[b:e] = assign_slots(x[b:e], y[b:e], offense[b:e], position[b:e], passer, ball[play])
     return slots
 
 

@@ -28,7 +28,7 @@ def static_names(situation: Sequence[str] = ()) -> tuple[str, ...]:
 
 
 STATIC_FEATURES = static_names()
-# further columns of plays that are read from files; text is "" and a whole number `MISSING` where unknown
+# further columns of plays that are read from files; text is "" and an integer `MISSING` where unknown
 # what a play has beside frames, static features and further columns
 COLUMN_TYPES: dict[str, type[np.generic]] = {
     "yards": np.float32,
@@ -125,7 +125,8 @@ class Plays:
 
     @property
     def unit(self) -> np.ndarray | None:
-        """Location and scale, float32 `[N, 2]`, in whose units each outcome's law is predicted; None: all in yards."""
+        """Location and scale, float32 `[N, 2]`, in whose units each outcome's distribution is predicted; None: all in
+        yards."""
         return units(self.info)
 
     def chunks(self, frames: int = CHUNK_FRAMES) -> "Iterator[Plays]":

@@ -1,4 +1,4 @@
-"""The law: distributions, and the maps from raw network outputs to them. Imports jax and numpy only."""
+"""The distribution: distributions, and the maps from raw network outputs to them. Imports jax and numpy only."""
 
 from sbp_jax.distributions.affine import Affine
 from sbp_jax.distributions.base import Distribution

@@ -1,4 +1,4 @@
-"""Any distribution moved and stretched: outcomes in their own unit, the law in another."""
+"""Any distribution moved and stretched: outcomes in their own unit, the distribution in another."""
 
 import dataclasses
 
@@ -22,15 +22,15 @@ from sbp_jax.distributions.location import LocationScale
 @register
 @dataclasses.dataclass(frozen=True, eq=False, init=False)
 class Affine(LocationScale):
-    """The law of Y = loc + scale Z, Z having the law `base`; with z = (y - loc) / scale:
+    """The distribution of Y = loc + scale Z, Z having the distribution `base`; with z = (y - loc) / scale:
 
         density   f(y) = f_Z(z) / scale        F(y) = F_Z(z)
 
-    The division is the Jacobian: log-densities of laws with different scales are comparable. An outcome so far from loc
-    that z overflows counts as infinite.
+    The division is the Jacobian: log-densities of distributions with different scales are comparable. An outcome so far
+    from loc that z overflows counts as infinite.
 
     Args:
-        base: the law of Z, batch shape [...].
+        base: the distribution of Z, batch shape [...].
         loc: in the unit of the outcome; the batch shape is the common one of base, loc and scale.
         scale: positive, units of the outcome a unit of Z; a device array is not checked, and gives NaN where not
             positive.

@@ -291,11 +291,11 @@ class Binned(Bins):
 
 
 class BinnedBody(Bins):
-    """A law whose middle is that of a histogram."""
+    """A distribution whose middle is that of a histogram."""
 
     @property
     def body(self) -> Binned:
-        """The histogram over all bins, of which the law uses the part between its tails."""
+        """The histogram over all bins, of which the distribution uses the part between its tails."""
         body = object.__new__(Binned)
         set_fields(body, logits=self.logits, _edges=self._edges)
         return body

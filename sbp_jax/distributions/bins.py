@@ -1,4 +1,4 @@
-"""Bins: logits of their probabilities between increasing edges, and what laws over them share."""
+"""Bins: logits of their probabilities between increasing edges, and what distributions over them share."""
 
 from collections.abc import Sequence
 

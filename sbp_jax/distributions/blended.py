@@ -190,8 +190,8 @@ class BlendedPareto(BinnedBody):
     def log_prob(self, y: ArrayLike) -> Float[Array, "..."]:
         """log f(y); -inf with zero gradient beyond a finite tail's end, and where the published F falls."""
         (y,) = self._outcomes(y)
-        points, centre = self._points(y)
-        value = self.body.log_prob(centre)
+        points, center = self._points(y)
+        value = self.body.log_prob(center)
         for side, point in zip(self._sides, points, strict=True):
             value = jnp.where(point.inside | point.beyond, side.log_prob(point), value)
         return self._known(value, y)
@@ -344,13 +344,13 @@ class BlendedPareto(BinnedBody):
 
     def _points(self, y):
         """y from every side, and y moved to the inner end of the zone whose side it is on: the body's outcome."""
-        points, centre = [], y
+        points, center = [], y
         for side in self._sides:
             point = side.at(y)
             inner = leading(side.out(side.ends[0]), y.ndim)
             points.append(point)
-            centre = jnp.where(point.inside | point.beyond, inner, centre)
-        return points, centre
+            center = jnp.where(point.inside | point.beyond, inner, center)
+        return points, center
 
     def _pieces(self):
         """Probability, middle and length of each bin's part between the two zones."""
@@ -360,8 +360,8 @@ class BlendedPareto(BinnedBody):
     def _probability(self, y, survival, log):
         """F or 1 - F, or its logarithm."""
         (y,) = self._outcomes(y)
-        points, centre = self._points(y)
-        value = getattr(self.body, ("log_" if log else "") + ("survival_function" if survival else "cdf"))(centre)
+        points, center = self._points(y)
+        value = getattr(self.body, ("log_" if log else "") + ("survival_function" if survival else "cdf"))(center)
         for side, point in zip(self._sides, points, strict=True):
             if log:
                 part = side.log_tail_probability(point) if side.upper == survival else side.log_complement(point)

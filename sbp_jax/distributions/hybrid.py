@@ -47,7 +47,7 @@ class _Hybrid(LocationScale):
         lower, upper, log_total = self._parts(y.ndim)
         (in_lower, below), (in_upper, above) = lower.split(-z), upper.split(z)
         body = log_density(jnp.where(in_lower | in_upper, 0.0, z))
-        value = jnp.where(in_lower, lower.law.log_prob(below), jnp.where(in_upper, upper.law.log_prob(above), body))
+        value = jnp.where(in_lower, lower.dist.log_prob(below), jnp.where(in_upper, upper.dist.log_prob(above), body))
         value = value - log_total - jnp.log(leading(self.scale, y.ndim))
         return self._known(jnp.where(finite, value, -jnp.inf), y)
 
@@ -112,7 +112,8 @@ class _Hybrid(LocationScale):
 
     @compiled
     def variance(self) -> Float[Array, "..."]:
-        """scale^2 times the second moment of the standard law less its squared mean; inf where a tail has xi >= 1/2."""
+        """scale^2 times the second moment of the standard distribution less its squared mean; inf where a tail has xi
+        >= 1/2."""
         lower, upper, log_total = self._parts(len(self.batch_shape))
         second, finite = jnp.zeros_like(self.loc), jnp.full(self.batch_shape, True)
         # integral of z^2 phi over the body, 1 - P(beyond) - r phi(r) on each side
@@ -120,7 +121,7 @@ class _Hybrid(LocationScale):
         for tail in (lower, upper):
             if not tail.exists:
                 continue
-            variance, mean = tail.law.variance(), tail.law.mean()
+            variance, mean = tail.dist.variance(), tail.dist.mean()
             has = jnp.isfinite(variance)
             finite &= has
             outer = (tail.r + jnp.where(has, mean, 0.0)) ** 2 + jnp.where(has, variance, 0.0)
@@ -144,7 +145,7 @@ class _Hybrid(LocationScale):
             if tail.exists:
                 mass = mass - ndtr(-tail.r)
                 moment = moment + tail.r * jnp.exp(log_density(tail.r))
-                tails = tails + tail.law.entropy()
+                tails = tails + tail.dist.entropy()
         body = 0.5 * math.log(2 * math.pi) * mass + 0.5 * (mass - moment)
         return self._known(jnp.log(self.scale) + log_total + (tails + body) * jnp.exp(-log_total))
 
@@ -192,7 +193,7 @@ class _Hybrid(LocationScale):
         total = beyond = jnp.zeros_like(self.loc)
         for tail, sign in ((lower, -1.0), (upper, 1.0)):
             if tail.exists:
-                mean = tail.law.mean()
+                mean = tail.dist.mean()
                 finite = jnp.isfinite(mean)
                 total = total + sign * (tail.r + jnp.where(finite, mean, 0.0) - jnp.exp(log_density(tail.r)))
                 beyond = beyond + jnp.where(finite, 0.0, sign * jnp.inf)
@@ -221,8 +222,8 @@ class _Hybrid(LocationScale):
             (in_near, excess), (in_far, beyond) = near.split(-sign * z), far.split(sign * z)
             inner = jnp.where(in_near | in_far, 0.0, z)
             body = log_sum(safe_log(near.body), log_cdf(sign * inner)) - log_total
-            outer = near.law.log_survival_function(excess) - log_total
-            rest = jnp.log1p(-far.law.survival_function(beyond) * jnp.exp(-log_total))
+            outer = near.dist.log_survival_function(excess) - log_total
+            rest = jnp.log1p(-far.dist.survival_function(beyond) * jnp.exp(-log_total))
             value = jnp.where(in_near, outer, jnp.where(in_far, rest, body))
             sides.append(jnp.where(finite, value, jnp.where(above == (sign > 0), 0.0, -jnp.inf)))
         return sides
@@ -287,13 +288,13 @@ class TwoTailedHybridPareto(_Hybrid):
         return self.lower_shape, self.upper_shape
 
 
-def _set_checked(law: _Hybrid, **parameters: ArrayLike) -> None:
+def _set_checked(dist: _Hybrid, **parameters: ArrayLike) -> None:
     """Check the parameters and set them as fields."""
     check_positive(parameters["scale"], "scale")
     for name, value in parameters.items():
         if name.endswith("shape") and not isinstance(value, jax.Array) and not np.all(np.asarray(value) > -1):
             raise InputError(f"{name} must be above -1, got {np.asarray(value).tolist()}")
-    set_parameters(law, **parameters)
+    set_parameters(dist, **parameters)
 
 
 def _finite(r):

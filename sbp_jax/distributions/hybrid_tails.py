@@ -1,4 +1,4 @@
-"""One generalized Pareto tail of a hybrid law, in units of the scale and measured outwards."""
+"""One generalized Pareto tail of a hybrid distribution, in units of the scale and measured outwards."""
 
 import dataclasses
 import math
@@ -15,13 +15,13 @@ from sbp_jax.distributions.pareto import GeneralizedPareto
 
 @dataclasses.dataclass(frozen=True)
 class Tail:
-    """Junction r, law of the excess over it, and `body`, the Gaussian probability Phi(r) below it.
+    """Junction r, distribution of the excess over it, and `body`, the Gaussian probability Phi(r) below it.
 
     Without a tail r is infinite and `body` is 0, as is the tail's probability.
     """
 
     r: Array
-    law: GeneralizedPareto
+    dist: GeneralizedPareto
     body: Array
     exists: bool
 
@@ -48,7 +48,8 @@ def no_tail(ndim: int, dtype: jnp.dtype) -> Tail:
 def log_interval(
     tail: Tail, start: Float[Array, "..."], stop: Float[Array, "..."], width: Float[Array, "..."]
 ) -> Float[Array, "..."]:
-    """log of the excess law's probability between start and stop, stop - start = width; -inf where there is none.
+    """log of the excess distribution's probability between start and stop, stop - start = width; -inf where there is
+    none.
 
     By threshold stability the excess over start is again generalized Pareto, so that only `width` is subtracted.
     """
@@ -56,11 +57,11 @@ def log_interval(
     reached, end = tail.split(stop)
     endless = jnp.isinf(excess)
     excess = jnp.where(endless, 0.0, excess)
-    log_survival = tail.law.log_survival_function(excess)
+    log_survival = tail.dist.log_survival_function(excess)
     inside = reached & ~endless & (log_survival > -jnp.inf)
-    # the law's support may end before `start`
-    scale = jnp.where(inside, tail.law.scale + tail.law.shape * excess, 1.0)
-    remaining = GeneralizedPareto(jnp.broadcast_to(tail.law.shape, scale.shape), jnp.where(scale > 0, scale, 1.0))
+    # the distribution's support may end before `start`
+    scale = jnp.where(inside, tail.dist.scale + tail.dist.shape * excess, 1.0)
+    remaining = GeneralizedPareto(jnp.broadcast_to(tail.dist.shape, scale.shape), jnp.where(scale > 0, scale, 1.0))
     length = jnp.where(inside, jnp.where(beyond, width, end), 1.0)
     value = jnp.where(inside, log_survival, 0.0) + log1mexp(remaining.cumulative_hazard(length))
     return jnp.where(inside, value, -jnp.inf)
@@ -76,8 +77,8 @@ def outward_quantile(near: Tail, far: Tail, weight: Float[Array, "..."]) -> Floa
     hazard = jnp.where(outside, jnp.inf, -jnp.log(jnp.where(in_near & ~outside, weight, 0.5)))
     inner = jnp.where(in_body, weight - near.body, 0.5)
     body = jnp.where(inner > 0, -ndtri(jnp.where(inner > 0, inner, 0.5)), jnp.inf)
-    across = far.law.excess_at(-jnp.log1p(jnp.where(in_far, left, -0.5)))
-    outer = jnp.where(in_near, near.r, 0.0) + near.law.excess_at(hazard)
+    across = far.dist.excess_at(-jnp.log1p(jnp.where(in_far, left, -0.5)))
+    outer = jnp.where(in_near, near.r, 0.0) + near.dist.excess_at(hazard)
     across = -(jnp.where(in_far, far.r, 0.0) + across)
     return jnp.where(in_near, outer, jnp.where(in_far, across, body))
 
@@ -94,7 +95,7 @@ def squared_cdf_area(
     # gamma is divided by before anything is added, so that only the area itself may overflow
     share = jnp.exp(-log_total)
     square = share * share
-    total = square * lower.law.survival_area(2, a, b) if lower.exists else jnp.zeros_like(low)
+    total = square * lower.dist.survival_area(2, a, b) if lower.exists else jnp.zeros_like(low)
     # a body without a tail above is integrated as 1 - Phi(-z) / gamma from its middle on
     cut = upper.r if upper.exists else jnp.zeros_like(upper.r)
     start, stop = (jnp.where(z < -lower.r, -lower.r, jnp.where(z > cut, cut, z)) for z in (low, high))
@@ -106,7 +107,7 @@ def squared_cdf_area(
     endless, empty = jnp.isinf(b), jnp.isinf(a)
     a, b = jnp.where(endless, 0.0, a), jnp.where(endless, 0.0, b)
     if upper.exists:
-        first, second = upper.law.survival_area(1, a, b), upper.law.survival_area(2, a, b)
+        first, second = upper.dist.survival_area(1, a, b), upper.dist.survival_area(2, a, b)
     else:
         first, second = tail_area(a, b), standard_squared_survival_area(a, b)
     part = b - a - 2 * share * first + square * second
@@ -127,7 +128,7 @@ def tail_areas_between(
         _, far = behind.split(-low)
         _, near = behind.split(-high)
         reach = far - near
-        area, about = behind.law.survival_area(1, near, far), behind.law.survival_moment(near, far)
+        area, about = behind.dist.survival_area(1, near, far), behind.dist.survival_moment(near, far)
         first = reach - share * area
         moment = 0.5 * reach * reach - share * (reach * area - about)
     start, stop = (jnp.where(z < -behind.r, -behind.r, z) for z in (low, high))
@@ -143,7 +144,7 @@ def tail_areas_between(
     if ahead.exists:
         _, near = ahead.split(low)
         _, far = ahead.split(high)
-        area, about = ahead.law.survival_area(1, near, far), ahead.law.survival_moment(near, far)
+        area, about = ahead.dist.survival_area(1, near, far), ahead.dist.survival_moment(near, far)
         distance = jnp.where(ahead.r > low, ahead.r - low, 0.0)
         shift = jnp.where(distance > 0, distance * jnp.where(distance > 0, area, 0.0), 0.0)
         first, moment = first + share * area, moment + share * (about + shift)

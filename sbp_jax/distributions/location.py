@@ -9,7 +9,7 @@ from sbp_jax.distributions.numerics import standardize
 
 
 class LocationScale(Distribution):
-    """Laws of (y - loc) / scale with `loc` and `scale` of the batch's shape.
+    """Distributions of (y - loc) / scale with `loc` and `scale` of the batch's shape.
 
     Results are NaN where the scale is not positive. An outcome so far from loc that its standard form overflows counts
     as infinite.

@@ -302,7 +302,8 @@ class GeneralizedPareto(Distribution):
         return super()._missing() | ~(self.scale > 0)
 
     def _beyond(self, low, inside):
-        """The law of the excess over `low`, by threshold stability; scale 1 where `low` is outside the support."""
+        """The distribution of the excess over `low`, by threshold stability; scale 1 where `low` is outside the
+        support."""
         xi, beta = self._parameters(low)
         return GeneralizedPareto(xi, jnp.where(inside, saturated(beta + xi * jnp.where(inside, low, 0.0)), 1.0))
 

@@ -252,9 +252,9 @@ class SplicedBinnedPareto(BinnedBody):
 
         What a head made of the thresholds, such as a scale that reaches an end of the support, still follows them.
         """
-        law = object.__new__(_HeldSplicedBinnedPareto)
-        set_fields(law, **{field.name: getattr(self, field.name) for field in dataclasses.fields(self)})
-        return law
+        dist = object.__new__(_HeldSplicedBinnedPareto)
+        set_fields(dist, **{field.name: getattr(self, field.name) for field in dataclasses.fields(self)})
+        return dist
 
     @compiled
     def cdf(self, y: ArrayLike) -> Float[Array, "..."]:

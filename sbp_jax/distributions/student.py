@@ -20,7 +20,7 @@ from sbp_jax.distributions.student_numerics import (
     tail_quantile,
 )
 
-# df from which the law is the Gaussian's, and |t| from which its square may overflow
+# df from which the distribution is the Gaussian's, and |t| from which its square may overflow
 _GAUSSIAN_FROM = _FAR = 1e15
 
 

@@ -30,7 +30,7 @@ _HEAVY = 0.25
 def squared_survival_area(
     low: Float[Array, "..."], high: Float[Array, "..."], first: Integral, second: Integral
 ) -> Float[Array, "..."]:
-    """Integral of (1 - F)^2 over [low, high] for a law symmetric about 0.
+    """Integral of (1 - F)^2 over [low, high] for a distribution symmetric about 0.
 
     Args:
         low: start, may be infinite.

@@ -1,4 +1,4 @@
-"""Numerics of the standard Student-t law in its inverse degrees of freedom e = 1 / df; e = 0 is the Gaussian.
+"""Numerics of the standard Student-t distribution in its inverse degrees of freedom e = 1 / df; e = 0 is the Gaussian.
 
 With W(t) = log(1 + e t^2) / (2 e), whose limit at e = 0 is t^2 / 2, the density is c exp(-(1 + e) W). Beyond t > 0
 substitute x(w) with W(x) = W(t) + w, so that 1 + e x^2 = (1 + e t^2) exp(2 e w) and

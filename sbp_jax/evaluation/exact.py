@@ -203,7 +203,7 @@ class Spliced:
         knots = self.knots(y)
         for a, b in pairwise(knots):
             side = self.cdf if b <= y else self.survival
-            # inner points only: the cdf is linear inside, and an end may belong to a neighbouring piece
+            # inner points only: the cdf is linear inside, and an end may belong to a neighboring piece
             total += mp.quad(lambda x, side=side: side(x) ** 2, [a, b], method="gauss-legendre", maxdegree=2)
         for tail, tau, z in ((self.lower, self.tau_l, self.t_l - y), (self.upper, self.tau_u, y - self.t_u)):
             z = max(z, mp.mpf(0))

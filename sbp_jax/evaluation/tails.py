@@ -60,8 +60,8 @@ class FittedTail:
 def fit_tail(y: Vector, tail_mass: float, tail: Tail = "upper") -> FittedTail:
     """Fit a generalized Pareto distribution to the share of a sample that lies farthest out on one side.
 
-    The threshold lies midway between two neighbouring distinct values, where the share beyond it is nearest to
-    `tail_mass`: for whole numbers at a half, so that excesses are 0.5, 1.5, ... as before the rounding.
+    The threshold lies midway between two neighboring distinct values, where the share beyond it is nearest to
+    `tail_mass`: for integers at a half, so that excesses are 0.5, 1.5, ... as before the rounding.
 
     Args:
         y: sample [size], in any unit and order.
@@ -137,7 +137,7 @@ def mean_ranks(ordered: Float[np.ndarray, " count"]) -> Float[np.ndarray, " dist
 
 
 def _threshold(values: np.ndarray, tail_mass: float) -> float:
-    """Midway between two neighbouring distinct values of an increasing sample."""
+    """Midway between two neighboring distinct values of an increasing sample."""
     if not 0 < tail_mass < 1:
         raise InputError(f"tail_mass: expected a share in (0, 1), got {tail_mass}")
     steps = np.flatnonzero(np.diff(values) > 0)

@@ -8,14 +8,15 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Summary:
-    """What the law says of a play after so many of its frames.
+    """What the distribution says of a play after so many of its frames.
 
     Attributes:
         frames: so far.
         seconds: from the first of them to the last.
-        median: in the unit of the outcome, yards as a rule; not beyond the goal line, wherever the network's law is.
+        median: in the unit of the outcome, yards as a rule; not beyond the goal line, wherever the network's
+            distribution is.
         quantiles: by level; likewise.
-        expected: mean of the outcome; of a gain in yards that of whole yards, which the goal line stops and which is
+        expected: mean of the outcome; of a gain in yards that of integer yards, which the goal line stops and which is
             at least -40.
         first_down, touchdown, loss: probabilities of a gain as far as the first down, as far as the goal line, and
             below zero; None where the distance is not known or the outcome is no gain in yards.
@@ -33,10 +34,10 @@ class Summary:
 
 @dataclass(frozen=True, eq=False)
 class Distribution:
-    """The whole law in cells.
+    """The whole distribution in cells.
 
     Attributes:
-        edges: [C + 1] of the cells, not to be written to; those of gains in yards are centred on whole yards.
+        edges: [C + 1] of the cells, not to be written to; those of gains in yards are centerd on integer yards.
         probability: [C], summing to 1; what lies beyond counts in the outermost cells.
     """
 
@@ -44,8 +45,8 @@ class Distribution:
     probability: np.ndarray
 
     @property
-    def centres(self) -> np.ndarray:
-        """[C] middles of the cells: the whole yards themselves."""
+    def centers(self) -> np.ndarray:
+        """[C] middles of the cells: the integer yards themselves."""
         return (self.edges[:-1] + self.edges[1:]) / 2
 
 

@@ -58,14 +58,14 @@ def export(
         tell: called with the name of each program before it is compiled.
 
     Raises:
-        InputError: as `programs_of`; a folder that is something else; a batch that is no whole number of at least 1;
+        InputError: as `programs_of`; a folder that is something else; a batch that is not an integer of at least 1;
             an unknown platform; no converter to ONNX.
     """
     if folder.exists() and not (folder / MANIFEST).is_file() and not _empty(folder):
         raise InputError(f"{folder}: is there and is no exported folder; it is left as it is")
     for batch in batches:
         if batch < 1:
-            raise InputError(f"batches: expected whole numbers of at least 1, got {batch}")
+            raise InputError(f"batches: expected integers of at least 1, got {batch}")
     for platform in platforms:
         if platform not in ("cpu", "cuda", "rocm", "tpu"):
             raise InputError(f"platforms: unknown {platform!r}; known: cpu, cuda, rocm, tpu")
@@ -193,7 +193,7 @@ def _write_onnx(programs: Programs, shapes: Sequence[jax.ShapeDtypeStruct], path
 
 
 def _numbers_for_where(onnx: Any, model: Any) -> Any:
-    """The model, choosing between truth values as whole numbers: ONNX Runtime has no Where for the former."""
+    """The model, choosing between truth values as integers: ONNX Runtime has no Where for the former."""
     graph, boolean = model.graph, onnx.TensorProto.BOOL
     kinds = {v.name: v.type.tensor_type.elem_type for v in (*graph.value_info, *graph.input, *graph.output)}
     kinds |= {each.name: each.data_type for each in graph.initializer}

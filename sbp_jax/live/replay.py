@@ -15,7 +15,7 @@ from sbp_jax.data.plays import FRAME_S
 from sbp_jax.errors import InputError
 from sbp_jax.live.scorer import LiveScorer
 from sbp_jax.reporting.field import Moment, draw_moment
-from sbp_jax.reporting.sketch import UNICODE, Glyphs, Law
+from sbp_jax.reporting.sketch import UNICODE, DrawnDistribution, Glyphs
 from sbp_jax.runs.play_selection import Found, head_of
 
 LEVELS = (0.05, 0.95)  # of the interval that is shown
@@ -77,7 +77,7 @@ class Replay:
     def moment(self) -> Moment:
         """What is to be drawn after the last frame that was scored."""
         said, spec = self._said[-1], self.scorer.spec
-        law, facts = self.scorer.distribution(), self.found.facts
+        dist, facts = self.scorer.distribution(), self.found.facts
         marks = {name: facts.get(name) for name in ("distance", "yards_to_goal")} if spec["in_yards"] else {}
         note = ""
         if not spec["per_frame"]:
@@ -85,9 +85,9 @@ class Replay:
         return Moment(
             head=head_of(self.found),
             spots=self.frames[: len(self._said), :, :2],
-            law=Law(
-                edges=law.edges,
-                probability=law.probability,
+            dist=DrawnDistribution(
+                edges=dist.edges,
+                probability=dist.probability,
                 low=said.quantiles[LEVELS[0]],
                 median=said.median,
                 high=said.quantiles[LEVELS[1]],
@@ -123,7 +123,7 @@ class Replay:
         moment = self.moment()
         self._score = self.scorer.finish(float(self.found.plays.yards[self.found.index]))
         return dataclasses.replace(
-            moment, law=dataclasses.replace(moment.law, actual=self._score.yards), result=self.result()
+            moment, dist=dataclasses.replace(moment.dist, actual=self._score.yards), result=self.result()
         )
 
     def result(self) -> list[str]:

@@ -33,7 +33,7 @@ class LiveScorer:
     def __init__(self, functions: Mapping[str, Callable[..., Any]], spec: Mapping[str, Any], batch: int = 1) -> None:
         """Compile pure functions as `programs.Programs` lists them, their weights bound, and call each once."""
         if isinstance(batch, bool) or not isinstance(batch, int) or batch < 1:
-            raise InputError(f"batch: expected a whole number of at least 1, got {batch!r}")
+            raise InputError(f"batch: expected an integer of at least 1, got {batch!r}")
         self.spec, self.batch = dict(spec), batch
         self._inputs = Inputs(spec)
         self._edges = np.asarray(spec["edges"], np.float32)
@@ -155,7 +155,7 @@ class LiveScorer:
         return self._summary(self._numbers[row], self._frames[row])
 
     def distribution(self, row: int = 0) -> Distribution:
-        """The whole law after the last frame of a row's play; InputError before its first."""
+        """The whole distribution after the last frame of a row's play; InputError before its first."""
         self._check_frames(row)
         raw, marks = self._of_row(row)
         return Distribution(self._edges, np.asarray(self._call["cells"](raw, marks))[0])
@@ -177,7 +177,7 @@ class LiveScorer:
         return score
 
     def whole_play(self, frames: Any, static: Static = ()) -> Summary:
-        """What the law says after the last of a play's frames [T, 22, F], in one call; rows are not touched.
+        """What the distribution says after the last of a play's frames [T, 22, F], in one call; rows are not touched.
 
         Raises:
             InputError: as `reset` and `push`.
@@ -240,7 +240,7 @@ class LiveScorer:
 
     def _check_row(self, row: Any) -> None:
         if isinstance(row, bool) or not isinstance(row, int | np.integer) or not 0 <= row < self.batch:
-            raise InputError(f"row: expected a whole number from 0 to {self.batch - 1}, got {row!r}")
+            raise InputError(f"row: expected an integer from 0 to {self.batch - 1}, got {row!r}")
 
     def _check_play(self, row: Any) -> None:
         self._check_row(row)

@@ -1,4 +1,5 @@
-"""The conditional law as a network: TCN over the frames, an MLP over its last state and the static features, a head."""
+"""The conditional distribution as a network: TCN over the frames, an MLP over its last state and the static features, a
+head."""
 
 import itertools
 from typing import Any

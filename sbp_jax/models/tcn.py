@@ -105,7 +105,7 @@ class CausalConv(nnx.Module):
     ) -> Float[Array, "batch count channels"]:
         """Outputs at the last frame and at `count` - 1 before it, `stride` apart, of frames that are `dilation` apart.
 
-        Frames of `x` stand as close as the convolution looks: it combines neighbours, whatever its dilation.
+        Frames of `x` stand as close as the convolution looks: it combines neighbors, whatever its dilation.
         """
         reach = stride * (count - 1) + self.kernel_size
         x = jnp.pad(x, ((0, 0), (max(reach - x.shape[1], 0), 0), (0, 0)))[:, -reach:]

@@ -32,39 +32,39 @@ from sbp_jax.numpyro.supports import FixedSpan, Lattice, Span
 _REAL_LINE = (Normal, StudentT)
 _HYBRIDS = (HybridPareto, TwoTailedHybridPareto)
 _POSITIVE = {"df", "scale"}
-_PARAMETERS = {"law": constraints.dependent}
+_PARAMETERS = {"dist": constraints.dependent}
 _NAMES = list(_PARAMETERS)
 
 
 class _Adapter(dist.Distribution):
-    """What both adapters share: shapes, parameter checks, and a pytree with the law's arrays as its leaves.
+    """What both adapters share: shapes, parameter checks, and a pytree with the distribution's arrays as its leaves.
 
-    Shapes are read from the law each time: they stay true when `vmap` or `scan` adds or removes an axis.
+    Shapes are read from the distribution each time: they stay true when `vmap` or `scan` adds or removes an axis.
     """
 
     arg_constraints = _PARAMETERS
-    pytree_data_fields = ("law", "_named_support")
+    pytree_data_fields = ("dist", "_named_support")
     _static = ("_validate_args",)
-    law: Distribution
+    dist: Distribution
     _named_support: constraints.Constraint | None = None
 
     def __init__(
         self,
-        law: Distribution,
+        dist: Distribution,
         *,
         support: constraints.Constraint | None = None,
         validate_args: bool | None = None,
     ) -> None:
-        if not isinstance(law, Distribution):
-            raise InputError(f"law must be a distribution of sbp_jax, got {type(law).__name__}")
+        if not isinstance(dist, Distribution):
+            raise InputError(f"dist must be a distribution of sbp_jax, got {type(dist).__name__}")
         if not isinstance(support, constraints.Constraint | None):
             raise InputError(f"support must be a constraint of NumPyro or None, got {type(support).__name__}")
-        self.law, self._named_support = law, support
-        super().__init__(law.batch_shape, (), validate_args=validate_args)
+        self.dist, self._named_support = dist, support
+        super().__init__(dist.batch_shape, (), validate_args=validate_args)
 
     @property
     def batch_shape(self) -> tuple[int, ...]:
-        return self.law.batch_shape
+        return self.dist.batch_shape
 
     @property
     def event_shape(self) -> tuple[int, ...]:
@@ -78,18 +78,18 @@ class _Adapter(dist.Distribution):
             RuntimeError: `strict`, and a parameter is traced.
         """
         with jax.ensure_compile_time_eval():
-            if strict and any(is_traced(leaf) for leaf in jax.tree.leaves(self.law)):
+            if strict and any(is_traced(leaf) for leaf in jax.tree.leaves(self.dist)):
                 raise RuntimeError("Cannot validate arguments inside jitted code.")
-            for name, owner in reversed(list(_with_inner(self.law))):  # the innermost says more
-                _check_parameters(owner, name, type(self.law).__name__)
+            for name, owner in reversed(list(_with_inner(self.dist))):  # the innermost says more
+                _check_parameters(owner, name, type(self.dist).__name__)
 
     def tree_flatten(self) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-        return (self.law, self._named_support), tuple(self.__dict__.get(name) for name in self._static)
+        return (self.dist, self._named_support), tuple(self.__dict__.get(name) for name in self._static)
 
     @classmethod
     def tree_unflatten(cls, aux_data: tuple[Any, ...], params: tuple[Any, ...]) -> "_Adapter":
         self = cls.__new__(cls)
-        self.law, self._named_support = params
+        self.dist, self._named_support = params
         for name, value in zip(cls._static, aux_data, strict=True):
             if value is not None:
                 setattr(self, name, value)
@@ -137,25 +137,25 @@ def _check_parameters(dist: Distribution, prefix: str, kind: str) -> None:
 
 
 class Continuous(_Adapter):
-    """A NumPyro distribution with the density of `law`: univariate, one for each element of its batch.
+    """A NumPyro distribution with the density of `dist`: univariate, one for each element of its batch.
 
-    Its support runs from `law.icdf(0)` to `law.icdf(1)`: an interval, a half-line or the real line, element by
+    Its support runs from `dist.icdf(0)` to `dist.icdf(1)`: an interval, a half-line or the real line, element by
     element, as the parameters have it. As a prior it is sampled through a bijection that covers all three. Of `Normal`,
     `StudentT`, `Binned` with constant edges and `Affine` of the first two it does not depend on parameters, so that
     they can be components of NumPyro's mixtures; another distribution can where `support` names it.
 
-    A law with atoms (`Censored`, `Mixture`, `Deterministic`) has its own `log_prob`: the logarithm of a probability at
-    an atom, of a density elsewhere. Its dominating measure is Lebesgue's plus a count at the atoms, so that it is a
-    likelihood of observed outcomes, and no prior of a latent site.
+    A distribution with atoms (`Censored`, `Mixture`, `Deterministic`) has its own `log_prob`: the logarithm of a
+    probability at an atom, of a density elsewhere. Its dominating measure is Lebesgue's plus a count at the atoms, so
+    that it is a likelihood of observed outcomes, and no prior of a latent site.
 
     Args:
-        law: any distribution of `sbp_jax.distributions`, batch shape [...].
-        support: a constraint that holds for every outcome of `law`, such as `constraints.real` for tails that have no
-            end; what `law` says if None. It is not checked, and changes no score.
+        distribution: any distribution of `sbp_jax.distributions`, batch shape [...].
+        support: a constraint that holds for every outcome of `dist`, such as `constraints.real` for tails that have no
+            end; what `dist` says if None. It is not checked, and changes no score.
         validate_args: check the parameters when built, and warn of outcomes outside the support; NumPyro's default
             if None. Neither changes a score: that is -inf outside the support, and NaN for a NaN outcome.
     Raises:
-        InputError: `law` is not a distribution or `support` no constraint, or (validating) parameters that are known
+        InputError: `dist` is not a distribution or `support` no constraint, or (validating) parameters that are known
             describe no distribution.
     """
 
@@ -165,54 +165,54 @@ class Continuous(_Adapter):
     def support(self) -> constraints.Constraint:
         if self._named_support is not None:
             return self._named_support
-        if _on_real_line(self.law):
+        if _on_real_line(self.dist):
             return constraints.real
-        if isinstance(self.law, Binned) and isinstance(self.law._edges, Constant):
-            edges = np.asarray(self.law.edges).astype(self.law.dtype)
+        if isinstance(self.dist, Binned) and isinstance(self.dist._edges, Constant):
+            edges = np.asarray(self.dist.edges).astype(self.dist.dtype)
             return FixedSpan(float(edges[0]), float(edges[-1]))
         with jax.ensure_compile_time_eval():
-            return Span(*(jnp.broadcast_to(self.law.icdf(q), self.batch_shape) for q in (0.0, 1.0)))
+            return Span(*(jnp.broadcast_to(self.dist.icdf(q), self.batch_shape) for q in (0.0, 1.0)))
 
     def sample(self, key: Any, sample_shape: tuple[int, ...] = ()) -> Array:
         """Draws [*sample_shape, ...], differentiable in the parameters."""
-        return self.law.sample(key, sample_shape)
+        return self.dist.sample(key, sample_shape)
 
     def log_prob(self, value: ArrayLike, intermediates: list[Any] | None = None) -> Array:
-        """`law.log_prob(value)`, broadcast."""
+        """`dist.log_prob(value)`, broadcast."""
         self._warn_outside(value)
-        return self.law.log_prob(value)
+        return self.dist.log_prob(value)
 
     def cdf(self, value: ArrayLike) -> Array:
-        """`law.cdf(value)`, broadcast."""
-        return self.law.cdf(value)
+        """`dist.cdf(value)`, broadcast."""
+        return self.dist.cdf(value)
 
     def log_cdf(self, value: ArrayLike) -> Array:
-        """`law.log_cdf(value)`, broadcast."""
-        return self.law.log_cdf(value)
+        """`dist.log_cdf(value)`, broadcast."""
+        return self.dist.log_cdf(value)
 
     def icdf(self, q: ArrayLike) -> Array:
-        """`law.icdf(q)`, broadcast."""
-        return self.law.icdf(q)
+        """`dist.icdf(q)`, broadcast."""
+        return self.dist.icdf(q)
 
     @property
     def mean(self) -> Array:
-        return self.law.mean()
+        return self.dist.mean()
 
     @property
     def variance(self) -> Array:
-        return self.law.variance()
+        return self.dist.variance()
 
     @property
     def mode(self) -> Array:
-        return _closed(self.law.mode)
+        return _closed(self.dist.mode)
 
     def entropy(self) -> Array:
-        """`law.entropy()`; NotImplementedError, as NumPyro has it, where it has no closed form."""
-        return _closed(self.law.entropy)
+        """`dist.entropy()`; NotImplementedError, as NumPyro has it, where it has no closed form."""
+        return _closed(self.dist.entropy)
 
 
-def _on_real_line(law: Distribution) -> bool:
-    return isinstance(law, _REAL_LINE) or (isinstance(law, Affine) and _on_real_line(law.base))
+def _on_real_line(dist: Distribution) -> bool:
+    return isinstance(dist, _REAL_LINE) or (isinstance(dist, Affine) and _on_real_line(dist.base))
 
 
 def _closed(method: Callable[[], Array]) -> Array:
@@ -223,7 +223,8 @@ def _closed(method: Callable[[], Array]) -> Array:
 
 
 class Rounded(_Adapter):
-    """A NumPyro distribution of outcomes of `law` recorded to the nearest multiple of `width`: `Quantized(law, width)`.
+    """A NumPyro distribution of outcomes of `dist` recorded to the nearest multiple of `width`: `Quantized(dist,
+    width)`.
 
     At y = k width, k an integer, the probability is that of the interval that is rounded to y:
 
@@ -232,7 +233,7 @@ class Rounded(_Adapter):
     and 0 elsewhere: the likelihood of outcomes reported in whole units, where a density can grow without bound.
 
     Args:
-        law: any distribution of `sbp_jax.distributions`, batch shape [...].
+        distribution: any distribution of `sbp_jax.distributions`, batch shape [...].
         width: the unit of recording, a positive number, in the unit of the outcome.
         support, validate_args: as for `Continuous`.
     Raises:
@@ -244,7 +245,7 @@ class Rounded(_Adapter):
 
     def __init__(
         self,
-        law: Distribution,
+        dist: Distribution,
         width: float = 1.0,
         *,
         support: constraints.Constraint | None = None,
@@ -253,19 +254,19 @@ class Rounded(_Adapter):
         if not isinstance(width, int | float | np.number) or not (width > 0 and math.isfinite(width)):
             raise InputError(f"width must be a positive finite number, got {width}")
         self.width = float(width)
-        super().__init__(law, support=support, validate_args=validate_args)
+        super().__init__(dist, support=support, validate_args=validate_args)
 
     @property
     def quantized(self) -> Quantized:
         """The same distribution of sbp_jax."""
-        return Quantized(self.law, self.width)
+        return Quantized(self.dist, self.width)
 
     @property
     def support(self) -> constraints.Constraint:
         return Lattice(self.width) if self._named_support is None else self._named_support
 
     def sample(self, key: Any, sample_shape: tuple[int, ...] = ()) -> Array:
-        """Draws [*sample_shape, ...], in the dtype of the law; their gradient is zero."""
+        """Draws [*sample_shape, ...], in the dtype of the distribution; their gradient is zero."""
         return self.quantized.sample(key, sample_shape)
 
     def log_prob(self, value: ArrayLike, intermediates: list[Any] | None = None) -> Array:

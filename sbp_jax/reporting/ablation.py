@@ -16,7 +16,7 @@ from sbp_jax.evaluation.statistics import (
     mean_interval,
     paired_difference,
 )
-from sbp_jax.reporting.style import COLOURS, figure
+from sbp_jax.reporting.style import COLORS, figure
 from sbp_jax.reporting.tables import NAMES, markdown
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ SHOWN = {
     "pp_upper": ("PP upper", 4),
     "pp_full": ("PP full", 4),
 }
-# proper scores: lower is better, the true law is best
+# proper scores: lower is better, the true distribution is best
 JUDGED = {
     "nll": "negative log-likelihood",
     "crps": "CRPS",
@@ -62,8 +62,8 @@ def report(
     """Paragraphs of Markdown: what was done, the table, the figure, what it shows.
 
     Args:
-        table: one row a training: arm, x, seed, diverged, and figures, null where it diverged.
-        baselines: figures of the marginal distribution, and of the true law where it is known.
+        table: one row per training: arm, x, seed, diverged, and figures, null where it diverged.
+        baselines: figures of the marginal distribution, and of the true distribution where it is known.
         context: of the grid.
         plays: training and test plays.
     """
@@ -112,7 +112,7 @@ def shown(table: pl.DataFrame, baselines: Mapping[str, Mapping[str, float]], con
         closed = {arm: gap_closed(mean_interval(table, arm, "crps").mean, *bounds) for arm in arms}
         low, high = min(closed, key=lambda arm: closed[arm]), max(closed, key=lambda arm: closed[arm])
         sentences.append(
-            f"Of the CRPS gap between marginal and true law the arms close {closed[low]:.0%} ({low}) to "
+            f"Of the CRPS gap between marginal and true distribution the arms close {closed[low]:.0%} ({low}) to "
             f"{closed[high]:.0%} ({high})."
         )
     tail = {arm: sum(mean_interval(table, arm, name).mean for name in ("pp_lower", "pp_upper")) for arm in arms}
@@ -155,9 +155,7 @@ def _along(
     found = [mean_interval(table, arm, name) for arm in arms]
     half = np.nan_to_num([each.half for each in found])
     x = [placed[arm] for arm in arms]
-    axis.errorbar(
-        x, [each.mean for each in found], yerr=half, color=COLOURS["sbp"], marker="o", markersize=4, capsize=2
-    )
+    axis.errorbar(x, [each.mean for each in found], yerr=half, color=COLORS["sbp"], marker="o", markersize=4, capsize=2)
     axis.set(xlabel=context.axis, ylabel=SHOWN[name][0])
     if context.logarithmic:
         axis.set_xscale("log")
@@ -169,6 +167,6 @@ def _listed(axis: "matplotlib.axes.Axes", table: pl.DataFrame, arms: list[str], 
         found = mean_interval(table, arm, name)
         axis.plot(values, [row] * len(values), ".", color="#999999", markersize=4)
         half = np.nan_to_num(found.half)
-        axis.errorbar([found.mean], [row], xerr=[half], color=COLOURS["sbp"], marker="o", markersize=4, capsize=2)
+        axis.errorbar([found.mean], [row], xerr=[half], color=COLORS["sbp"], marker="o", markersize=4, capsize=2)
     axis.set_yticks(range(len(arms)), arms if named else [""] * len(arms))
     axis.set(ylim=(len(arms) - 0.5, -0.5), xlabel=SHOWN[name][0])

@@ -21,7 +21,7 @@ def page(
 
     Args:
         differing: field -> value of each run, in their order.
-        trainings: run -> what is told of its training, the same names for each.
+        training runs: run -> what is told of its training, the same names for each.
         figures: run -> figures of merit, as of `metrics_table`; runs that were not judged are missing.
         notes: sentences, such as of runs that could not be read.
         unit: of the outcome, as of `metrics_table`.
@@ -49,32 +49,33 @@ def losses(path: Path, histories: Mapping[str, Sequence[Mapping[str, int | float
         from matplotlib import colormaps
         from matplotlib.ticker import MaxNLocator
 
-        colours = colormaps["tab10"]
+        colors = colormaps["tab10"]
         ax = drawing.subplots()
         for i, (name, history) in enumerate(histories.items()):
             if not history:
                 continue
             epochs = [row["epoch"] for row in history]
             validation = np.array([row["validation_loss"] for row in history])
-            ax.plot(epochs, [row["training_loss"] for row in history], color=colours(i % 10), lw=0.7, alpha=0.6)
-            ax.plot(epochs, validation, color=colours(i % 10), label=name)
+            ax.plot(epochs, [row["training_loss"] for row in history], color=colors(i % 10), lw=0.7, alpha=0.6)
+            ax.plot(epochs, validation, color=colors(i % 10), label=name)
             if np.isfinite(validation).any():
                 best = int(np.nanargmin(validation))
-                ax.plot(epochs[best], validation[best], "o", color=colours(i % 10), markersize=4)
-        ax.set(xlabel="epoch", ylabel="loss, nats a play (thin: training)")
+                ax.plot(epochs[best], validation[best], "o", color=colors(i % 10), markersize=4)
+        ax.set(xlabel="epoch", ylabel="loss, nats per play (thin: training)")
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         ax.legend()
 
 
 def pp(path: Path, levels: np.ndarray, curves: Mapping[str, np.ndarray]) -> None:
-    """How far the share of outcomes below each predictive quantile is from its level, by run; 0 is a true law."""
+    """How far the share of outcomes below each predictive quantile is from its level, by run; 0 is a true
+    distribution."""
     with figure(path, 7.0, 3.2) as drawing:
         from matplotlib import colormaps
 
-        colours = colormaps["tab10"]
+        colors = colormaps["tab10"]
         ax = drawing.subplots()
         for i, (name, share) in enumerate(curves.items()):
-            ax.plot(levels, share - levels, color=colours(i % 10), label=name)
+            ax.plot(levels, share - levels, color=colors(i % 10), label=name)
         ax.axhline(0.0, color="#333333", lw=0.8)
         ax.set(xlabel="level q", ylabel="share below the q-quantile, less q")
         ax.legend()

@@ -60,11 +60,11 @@ class Comparison:
     Attributes:
         title: of the page.
         about: what was done, with units and sizes.
-        rows: one row a model and seed: `arm`, `seed` and the figures, null where a model has none; `diverged` says why
-            a training has none.
+        rows: one row per model and seed: `arm`, `seed` and the figures, null where a model has none; `diverged` says
+            why a training has none.
         figures: the columns, by their names in `rows`.
         ours: the model that the others are rivals of.
-        known: models that are no rivals: bounds, such as the true law.
+        known: models that are no rivals: bounds, such as the true distribution.
         published: figures of others, by the name of their row; they come without seeds.
         notes: sentences about the published figures and what makes them not comparable.
     """
@@ -170,7 +170,7 @@ def against_published(comparison: Comparison) -> list[str]:
 
 
 def diverged(comparison: Comparison) -> list[str]:
-    """A sentence for each model whose trainings did not all come to an end."""
+    """A sentence for each model whose training runs did not all come to an end."""
     if "diverged" not in comparison.rows.columns:
         return []
     said = []
@@ -180,7 +180,7 @@ def diverged(comparison: Comparison) -> list[str]:
         if len(wrong):
             which = "; ".join(f"seed {seed}: {why}" for seed, why in wrong.select("seed", "diverged").iter_rows())
             rest = "; the others stand here" if len(wrong) < len(own) else ""
-            said.append(f"{model}: {len(wrong)} of {len(own)} trainings went wrong ({which}){rest}.")
+            said.append(f"{model}: {len(wrong)} of {len(own)} training runs went wrong ({which}){rest}.")
     return said
 
 
@@ -260,10 +260,10 @@ def drawing(comparison: Comparison, path: Path) -> None:
                     continue
                 values = comparison.rows.filter(pl.col("arm") == model)[name].drop_nulls()
                 found = comparison.mean(model, name)
-                colour = OURS if model == comparison.ours else KNOWN if model in comparison.known else OTHERS
+                color = OURS if model == comparison.ours else KNOWN if model in comparison.known else OTHERS
                 axis.plot(values, [row] * len(values), ".", color="#BBBBBB", markersize=4)
                 half = np.nan_to_num(found.half)
-                axis.errorbar([found.mean], [row], xerr=[half], color=colour, marker="o", markersize=4, capsize=2)
+                axis.errorbar([found.mean], [row], xerr=[half], color=color, marker="o", markersize=4, capsize=2)
             axis.set_yticks(range(len(models)), models if column == 0 else [""] * len(models))
             axis.set(ylim=(len(models) - 0.5, -0.5), xlabel=comparison.figures[name].heading)
         page.suptitle(f"{comparison.title} (lower is better)")

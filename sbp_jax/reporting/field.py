@@ -1,4 +1,5 @@
-"""A play in a terminal: the field from above, the law of its yards, and the numbers; rich shows them, in any width."""
+"""A play in a terminal: the field from above, the distribution of its yards, and the numbers; rich shows them, in any
+width."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -8,17 +9,17 @@ import numpy as np
 
 from sbp_jax.reporting.sketch import (
     ACTUAL,
-    DEFENCE,
+    DEFENSE,
     FIRST_DOWN,
     LAW_EXTRA_ROWS,
     LOSS,
-    OFFENCE,
+    OFFENSE,
     TOUCHDOWN,
     Canvas,
+    DrawnDistribution,
     Glyphs,
-    Law,
     draw_curve,
-    draw_law,
+    draw_dist,
 )
 
 if TYPE_CHECKING:
@@ -30,10 +31,10 @@ BEHIND_YARDS, BEYOND_YARDS = 12.0, 40.0  # of the ball that are drawn where ther
 # the slots of a frame, as the plays have them; who stands before whom in a cell: last drawn first seen
 PASSER, LINE, RECEIVERS = 0, range(1, 6), range(6, 11)
 _LETTERS = "Q" + "o" * 5 + "12345" + "x" * 11
-_STYLES = ("bold reverse", *[OFFENCE] * 5, *[f"bold {OFFENCE}"] * 5, *[DEFENCE] * 11)
+_STYLES = ("bold reverse", *[OFFENSE] * 5, *[f"bold {OFFENSE}"] * 5, *[DEFENSE] * 11)
 _ORDER = (*LINE, *range(11, 22), *RECEIVERS, PASSER)
 _FIRST_DOWN = "P(1st down)"
-_LEGEND = "Q passer  1-5 receivers  o line  x defence"
+_LEGEND = "Q passer  1-5 receivers  o line  x defense"
 _LAW_COLUMNS, _GAP = 42, 2
 _FIELD_EXTRA_ROWS = 3  # the sidelines and the axis
 _HEAD_ROWS, _FOOT_ROWS, _RESULT_ROWS = 2, 1, 2
@@ -49,8 +50,8 @@ class Moment:
     Attributes:
         head: lines on the play.
         spots: [T, 22, 2] yards of the frames so far, from the ball at the snap downfield and from the middle to the
-            offence's left; NaN where a player is not there.
-        law: of the outcome.
+            offense's left; NaN where a player is not there.
+        distribution: of the outcome.
         seconds: since the snap.
         expected: mean of the outcome.
         first_down, touchdown, loss: probabilities, None where there is none.
@@ -62,7 +63,7 @@ class Moment:
 
     head: Sequence[str]
     spots: np.ndarray
-    law: Law
+    dist: DrawnDistribution
     seconds: float
     expected: float
     first_down: float | None
@@ -145,8 +146,8 @@ def _put_lines(
     wide = view.yards[0]
     right = view.left + view.columns * wide
     begin, end = (-np.inf, np.inf) if goal is None else (goal - LENGTH_YARDS, goal)
-    centres = view.left + (np.arange(view.columns) + 0.5) * wide
-    for column, x in enumerate(centres):
+    centers = view.left + (np.arange(view.columns) + 0.5) * wide
+    for column, x in enumerate(centers):
         outside = max(begin - x, x - end)
         if outside > ZONE_YARDS:
             border.put(0, column, " ")
@@ -183,7 +184,7 @@ def _put_lines(
 def _put_ways(inside: Canvas, view: View, spots: np.ndarray, glyphs: Glyphs) -> None:
     """The ways of the passer and the receivers so far, in dots: eight to a cell where the letters allow."""
     parts = (1, 1) if glyphs.ascii else (4, 2)
-    for slots, style in (([PASSER], "dim"), (list(RECEIVERS), f"dim {OFFENCE}")):
+    for slots, style in (([PASSER], "dim"), (list(RECEIVERS), f"dim {OFFENSE}")):
         dots: dict[tuple[int, int], int] = {}
         for row, column in view.place(spots[:, slots, 0], spots[:, slots, 1], parts).reshape(2, -1).T.tolist():
             if row >= 0:
@@ -194,21 +195,22 @@ def _put_ways(inside: Canvas, view: View, spots: np.ndarray, glyphs: Glyphs) -> 
 
 
 def draw_moment(moment: Moment, width: int, height: int, glyphs: Glyphs) -> "rich.text.Text":
-    """The whole screen: the play, the field beside the law and the numbers, a note; at least 80 by 24 cells."""
+    """The whole screen: the play, the field beside the distribution and the numbers, a note; at least 80 by 24
+    cells."""
     from rich.text import Text
 
     width, height = max(width, WIDTH), max(height, HEIGHT)
     body = height - _HEAD_ROWS - _FOOT_ROWS
-    rows, law = body - _FIELD_EXTRA_ROWS, moment.law
+    rows, dist = body - _FIELD_EXTRA_ROWS, moment.dist
     # nothing is beyond the end zone
-    beyond = BEYOND_YARDS if law.goal is None else min(BEYOND_YARDS, law.goal + ZONE_YARDS + 1)
+    beyond = BEYOND_YARDS if dist.goal is None else min(BEYOND_YARDS, dist.goal + ZONE_YARDS + 1)
     wanted = int(np.ceil((BEHIND_YARDS + beyond) / (WIDTH_YARDS / rows / 2)))
     columns = min(wanted, width - _GAP - _LAW_COLUMNS)
     room, spare = width - _GAP - columns, body - LAW_EXTRA_ROWS - _NUMBERS_ROWS - _LEAST_BARS
     curves = 1 + min(spare // 4, _MOST_CURVE_ROWS - 1)
     bars = min(_LEAST_BARS + spare - (2 * curves - 1 if curves > 1 else 0), room // 3)
-    left = draw_field(moment.spots, law.first_down, law.goal, rows, columns, glyphs)
-    right = [*draw_law(law, bars, room, glyphs), *_curves(moment, glyphs, curves, room), *_numbers(moment, glyphs)]
+    left = draw_field(moment.spots, dist.first_down, dist.goal, rows, columns, glyphs)
+    right = [*draw_dist(dist, bars, room, glyphs), *_curves(moment, glyphs, curves, room), *_numbers(moment, glyphs)]
     right += [Text()] * (body - len(right))
     head = [_line(glyphs.text(line), "" if i else "bold") for i, line in enumerate(moment.head[:_HEAD_ROWS])]
     lines = [*head, *[Text()] * (_HEAD_ROWS - len(head))]
@@ -232,7 +234,7 @@ def _curves(moment: Moment, glyphs: Glyphs, rows: int, width: int) -> list["rich
     apart = int(rows > 1)
     unit = "yd" if moment.in_yards else ""
     told: list[tuple[str, Sequence[float | None], float, str, str]]
-    told = [("median", moment.medians, 10.0, f"{moment.law.median:.1f} {unit}", "")]
+    told = [("median", moment.medians, 10.0, f"{moment.dist.median:.1f} {unit}", "")]
     if moment.first_down is not None:
         told.append((_FIRST_DOWN, moment.first_downs, 0.5, f"{moment.first_down:.0%}", FIRST_DOWN))
     lines = []
@@ -249,12 +251,12 @@ def _curves(moment: Moment, glyphs: Glyphs, rows: int, width: int) -> list["rich
 def _numbers(moment: Moment, glyphs: Glyphs) -> list["rich.text.Text"]:
     from rich.text import Text
 
-    law, unit = moment.law, "yd" if moment.in_yards else ""
+    dist, unit = moment.dist, "yd" if moment.in_yards else ""
     values = [
         ("since snap", f"{moment.seconds:.1f} s"),
-        ("median", f"{law.median:.1f} {unit}"),
+        ("median", f"{dist.median:.1f} {unit}"),
         ("expected", f"{moment.expected:.1f} {unit}"),
-        ("5 to 95%", f"{_whole(law.low)} to {_whole(law.high)} {unit}"),
+        ("5 to 95%", f"{_whole(dist.low)} to {_whole(dist.high)} {unit}"),
     ]
     chances = [
         ("", None, ""),

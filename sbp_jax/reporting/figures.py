@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from sbp_jax.reporting.style import ACTUAL, COLOURS, figure
+from sbp_jax.reporting.style import ACTUAL, COLORS, figure
 from sbp_jax.reporting.tables import NAMES
 
 AVERAGE = 74.5  # the league's passing score
@@ -18,7 +18,7 @@ def training_curves(path: Path, histories: Mapping[str, Sequence[Mapping[str, in
 
     Args:
         path: PNG to write.
-        histories: rows of `epoch`, `training_loss`, `validation_loss` (nats a play) by model.
+        histories: rows of `epoch`, `training_loss`, `validation_loss` (nats per play) by model.
     """
     with figure(path, 4.2 * len(histories), 3.2) as drawing:
         from matplotlib.ticker import MaxNLocator
@@ -30,11 +30,11 @@ def training_curves(path: Path, histories: Mapping[str, Sequence[Mapping[str, in
             ax.plot(epochs, [row["training_loss"] for row in history], color="#999999", label="training (with dropout)")
             if np.isfinite(validation).any():
                 best = int(np.nanargmin(validation))
-                ax.plot(epochs, validation, color=COLOURS.get(model), label="validation")
+                ax.plot(epochs, validation, color=COLORS.get(model), label="validation")
                 ax.plot(
-                    epochs[best], validation[best], "o", color=COLOURS.get(model), label=f"kept: {validation[best]:.3f}"
+                    epochs[best], validation[best], "o", color=COLORS.get(model), label=f"kept: {validation[best]:.3f}"
                 )
-            ax.set(title=NAMES.get(model, model), xlabel="epoch", ylabel="loss, nats a play")
+            ax.set(title=NAMES.get(model, model), xlabel="epoch", ylabel="loss, nats per play")
             ax.xaxis.set_major_locator(MaxNLocator(integer=True))
             ax.legend()
 
@@ -60,9 +60,9 @@ def predictive_densities(path: Path, panels: Sequence[DensityPanel]) -> None:
             ax.set_visible(False)
         for ax, panel in zip(axes, panels, strict=False):
             for model, probability in panel.probability.items():
-                ax.step(panel.yards, probability, where="mid", lw=1.3, color=COLOURS[model], label=NAMES[model])
+                ax.step(panel.yards, probability, where="mid", lw=1.3, color=COLORS[model], label=NAMES[model])
             for threshold in panel.thresholds or ():
-                ax.axvline(threshold, color=COLOURS["sbp"], lw=0.7, ls=":")
+                ax.axvline(threshold, color=COLORS["sbp"], lw=0.7, ls=":")
             ax.axvline(panel.actual, color=ACTUAL, lw=1.6, ls="--", label="actual yards")
             ax.set(title=panel.title, xlabel="yards gained", yscale="log", ylim=(1e-5, 1))
         for ax in axes[::columns]:
@@ -87,7 +87,7 @@ def pp_plot(path: Path, levels: np.ndarray, shares: Mapping[str, np.ndarray], lo
             ax.plot([low, high], [low, high], color="black", lw=0.7, ls=":", label="calibrated")
             for model, share in shares.items():
                 inside = (levels >= low - margin) & (levels <= high + margin)
-                ax.plot(levels[inside], share[inside], color=COLOURS[model], lw=1.4, label=NAMES[model])
+                ax.plot(levels[inside], share[inside], color=COLORS[model], lw=1.4, label=NAMES[model])
             ax.set(title=title, xlabel="level q of the predictive quantile", xlim=(low - margin, high + margin))
             ax.set_ylabel("share of outcomes below it")
             if title == "all levels":
@@ -117,7 +117,7 @@ def leaderboard(path: Path, table: pl.DataFrame, truth: Truth | None = None, mos
     error = np.stack([score - low, high - score])
     with figure(path, 11.0 if truth else 6.5, 1.2 + 0.2 * len(table)) as drawing:
         axes = drawing.subplots(1, 2 if truth else 1, squeeze=False)[0]
-        axes[0].errorbar(score, ranks, xerr=error, fmt="o", ms=4, lw=1, color=COLOURS["sbp"])
+        axes[0].errorbar(score, ranks, xerr=error, fmt="o", ms=4, lw=1, color=COLORS["sbp"])
         axes[0].axvline(AVERAGE, color="black", lw=0.7, ls=":")
         names = [f"{row['passer']} ({row['plays']})" for row in table.iter_rows(named=True)]
         axes[0].set_yticks(ranks, names, fontsize=7)
@@ -125,7 +125,7 @@ def leaderboard(path: Path, table: pl.DataFrame, truth: Truth | None = None, mos
         axes[0].set(xlabel="passing score (50 to 99), 90 % interval", title="Quarterbacks (plays)")
         if truth:
             skill = np.array([truth.skill.get(i, np.nan) for i in table["passer_id"].to_list()])
-            axes[1].errorbar(skill, score, yerr=error, fmt="o", ms=4, lw=0.8, color=COLOURS["oracle"])
+            axes[1].errorbar(skill, score, yerr=error, fmt="o", ms=4, lw=0.8, color=COLORS["oracle"])
             axes[1].set(
                 xlabel="true skill of the simulator (league standard deviations)",
                 ylabel="passing score",

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from sbp_jax.reporting.style import COLOURS, figure
+from sbp_jax.reporting.style import COLORS, figure
 from sbp_jax.reporting.tables import markdown
 
 Rows = Sequence[Mapping[str, Any]]
@@ -43,7 +43,7 @@ def draw(path: Path, rows: Rows) -> None:
     """Every error over its bound by regime, one panel a precision; above the line a bound is missed."""
     precisions, regimes = sorted({r["precision"] for r in rows}), list(dict.fromkeys(r["regime"] for r in rows))
     names = list(dict.fromkeys(r["parameterization"] for r in rows))
-    colours = [*COLOURS.values(), "#E69F00", "#56B4E9", "#F0E442"]
+    colors = [*COLORS.values(), "#E69F00", "#56B4E9", "#F0E442"]
     rng = np.random.default_rng(0)
     with figure(path, 6.2 * len(precisions), 4.4) as drawing:
         for ax, precision in zip(drawing.subplots(1, len(precisions), squeeze=False)[0], precisions, strict=True):
@@ -51,7 +51,7 @@ def draw(path: Path, rows: Rows) -> None:
                 mine = [r for r in rows if r["precision"] == precision and r["parameterization"] == name]
                 x = np.array([regimes.index(r["regime"]) for r in mine]) + (k - len(names) / 2) * 0.12
                 y = np.array([max(_ratio(r), 1e-6) for r in mine])
-                ax.plot(x + rng.uniform(-0.04, 0.04, len(x)), y, ".", ms=2.5, color=colours[k], label=name)
+                ax.plot(x + rng.uniform(-0.04, 0.04, len(x)), y, ".", ms=2.5, color=colors[k], label=name)
             ax.axhline(1, color="black", lw=0.8, ls="--")
             ax.set_xticks(range(len(regimes)), regimes, rotation=25, ha="right")
             ax.set(yscale="log", ylabel="error / bound", title=f"{precision}: autodiff against 50 digits")
@@ -78,7 +78,7 @@ def draw_truth(path: Path, offsets: np.ndarray, profiles: Mapping[str, tuple[np.
         panels = drawing.subplots(1, len(profiles), sharey=True)
         for ax, (name, (values, slope)) in zip(panels, profiles.items(), strict=True):
             ax.plot(offsets, values - values[len(offsets) // 2], color="black", label="expected log-likelihood")
-            ax.plot(offsets, slope * offsets, color=COLOURS["sbp"], ls="--", label="mean gradient by autodiff")
+            ax.plot(offsets, slope * offsets, color=COLORS["sbp"], ls="--", label="mean gradient by autodiff")
             ax.axvline(0, color="grey", lw=0.6)
             ax.set(xlabel="first logit - truth", title=name)
             ax.legend(fontsize=8, loc="lower center")

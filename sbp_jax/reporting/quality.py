@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sbp_jax.reporting.style import COLOURS, figure
+from sbp_jax.reporting.style import COLORS, figure
 
 if TYPE_CHECKING:
     import matplotlib.axes
@@ -42,7 +42,7 @@ def _bars(ax: "matplotlib.axes.Axes", counts: Mapping[str, int], title: str) -> 
         ax.set_axis_off()
         return
     ordered = sorted(counts.items(), key=lambda item: item[1])[-_MOST_BARS:]
-    bars = ax.barh(range(len(ordered)), [count for _, count in ordered], height=0.8, color=COLOURS["sbp"])
+    bars = ax.barh(range(len(ordered)), [count for _, count in ordered], height=0.8, color=COLORS["sbp"])
     ax.bar_label(bars, fmt="{:,.0f}", padding=2, fontsize=7)
     ax.set_yticks(range(len(ordered)), [textwrap.fill(name, _LINE) for name, _ in ordered], fontsize=7)
     # few bars stay as thin as many
@@ -54,7 +54,7 @@ def _bars(ax: "matplotlib.axes.Axes", counts: Mapping[str, int], title: str) -> 
 def _numbers(ax: "matplotlib.axes.Axes", counts: Mapping[str, int], title: str, logarithmic: bool = False) -> None:
     from matplotlib.ticker import MaxNLocator
 
-    ax.bar([float(value) for value in counts], list(counts.values()), width=0.9, color=COLOURS["sbp"])
+    ax.bar([float(value) for value in counts], list(counts.values()), width=0.9, color=COLORS["sbp"])
     ax.set(title=title, ylabel="plays")
     ax.xaxis.set_major_locator(MaxNLocator(8, integer=True))
     if logarithmic:

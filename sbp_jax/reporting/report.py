@@ -52,8 +52,8 @@ def write_report(path: Path, data: Mapping[str, Any]) -> None:
 def calibration(plays: pl.DataFrame, strata: Mapping[str, pl.Series]) -> dict[str, Any]:
     """PIT histogram, PP curve and mean PIT by stratum of scored plays.
 
-    The PIT of a whole number is spread evenly between `pit_low` and `pit_high` (Czado, Gneiting and Held 2009), so that
-    nothing is drawn: it is uniform under the true law.
+    The PIT of an integer is spread evenly between `pit_low` and `pit_high` (Czado, Gneiting and Held 2009), so that
+    nothing is drawn: it is uniform under the true distribution.
 
     Args:
         plays: `pit`, `pit_low`, `pit_high`, `game_id`.
@@ -76,7 +76,9 @@ def calibration(plays: pl.DataFrame, strata: Mapping[str, pl.Series]) -> dict[st
         "levels": LEVELS,
         "shares": _shares(low, high, LEVELS),
         "strata": rows,
-        "note": f"{len(plays):,} plays. Of a calibrated law the histogram is flat, and the curves lie on the diagonal.",
+        "note": (
+            f"{len(plays):,} plays. Of a calibrated distribution the histogram is flat, and the curves lie on the diagonal."
+        ),
     }
 
 

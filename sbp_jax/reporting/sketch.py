@@ -1,4 +1,5 @@
-"""Sketches in a terminal's cells: a grid of letters, the law as a histogram, a curve over time; rich shows them."""
+"""Sketches in a terminal's cells: a grid of letters, the distribution as a histogram, a curve over time; rich shows
+them."""
 
 import itertools
 import unicodedata
@@ -11,8 +12,8 @@ import numpy as np
 if TYPE_CHECKING:
     import rich.text
 
-# Okabe and Ito's palette; what must be read on any background has the terminal's own colour
-OFFENCE, DEFENCE = "#56B4E9", "#D55E00"
+# Okabe and Ito's palette; what must be read on any background has the terminal's own color
+OFFENSE, DEFENSE = "#56B4E9", "#D55E00"
 LOSS, SHORT, FIRST_DOWN, TOUCHDOWN, ACTUAL = "#D55E00", "#56B4E9", "#009E73", "#E69F00", "#CC79A7"
 LAW_EXTRA_ROWS = 5  # beside the histogram: names of the marks, axis, its labels, range, outcome
 _LEAST_YARDS, _MOST_YARDS = -10, 31  # of the axis, which reaches farther where the outcome does
@@ -90,8 +91,8 @@ class Canvas:
 
 
 @dataclass(frozen=True, eq=False)
-class Law:
-    """A play's law in cells of equal width, and what marks it.
+class DrawnDistribution:
+    """A play's distribution in cells of equal width, and what marks it.
 
     Attributes:
         edges: [C + 1] of the cells.
@@ -99,7 +100,7 @@ class Law:
         low, median, high: the ends of the 90 % interval and the middle.
         first_down, goal: gains that reach them; None where unknown or the outcome is no gain in yards.
         actual: the outcome once the play has ended.
-        in_yards: a gain in yards, its cells centred on whole yards.
+        in_yards: a gain in yards, its cells centerd on integer yards.
     """
 
     edges: np.ndarray
@@ -124,13 +125,13 @@ class Axis:
     count: int
 
     @classmethod
-    def of(cls, law: Law, width: int) -> "Axis":
-        """The axis of a law that fits a width, the same for all of a play's frames as long as it goes on."""
-        first, last = 0, len(law.probability) - 1
-        begin, step = float(law.edges[0]), float(law.edges[1] - law.edges[0])
-        if law.in_yards:
-            reach = _MOST_YARDS if law.actual is None else max(_MOST_YARDS, law.actual + 1)
-            least = _LEAST_YARDS if law.actual is None else min(_LEAST_YARDS, law.actual - 1)
+    def of(cls, dist: DrawnDistribution, width: int) -> "Axis":
+        """The axis of a distribution that fits a width, the same for all of a play's frames as long as it goes on."""
+        first, last = 0, len(dist.probability) - 1
+        begin, step = float(dist.edges[0]), float(dist.edges[1] - dist.edges[0])
+        if dist.in_yards:
+            reach = _MOST_YARDS if dist.actual is None else max(_MOST_YARDS, dist.actual + 1)
+            least = _LEAST_YARDS if dist.actual is None else min(_LEAST_YARDS, dist.actual - 1)
             first, last = (min(max(round((at - begin) / step - 0.5), 0), last) for at in (least, reach))
         cells = last - first + 1
         grouped = -(-cells // width)
@@ -146,13 +147,13 @@ class Axis:
         """The column of a value, in the middle of its bar; negative or beyond `columns` where it is off the axis."""
         return int((value - self.begin) // (self.grouped * self.step)) * self.wide + (self.wide - 1) // 2
 
-    def masses(self, law: Law) -> tuple[np.ndarray, float]:
+    def masses(self, dist: DrawnDistribution) -> tuple[np.ndarray, float]:
         """The probability of each bar, and of all that lies beyond the last."""
-        first = round((self.begin - float(law.edges[0])) / self.step)
-        cells = np.asarray(law.probability, np.float64)[first : first + self.count * self.grouped]
+        first = round((self.begin - float(dist.edges[0])) / self.step)
+        cells = np.asarray(dist.probability, np.float64)[first : first + self.count * self.grouped]
         whole = np.zeros(self.count * self.grouped)
         whole[: len(cells)] = cells
-        beyond = float(np.sum(law.probability[first + len(cells) :], dtype=np.float64))
+        beyond = float(np.sum(dist.probability[first + len(cells) :], dtype=np.float64))
         return whole.reshape(self.count, self.grouped).sum(axis=1), beyond
 
     def labels(self) -> list[float]:
@@ -165,35 +166,35 @@ class Axis:
         return [n * apart for n in range(first, first + self.columns) if n * apart < self.begin + span]
 
 
-def draw_law(law: Law, rows: int, width: int, glyphs: Glyphs) -> list["rich.text.Text"]:
-    """The law as a histogram of `rows` rows, with axis, 90 % interval, median, marks and outcome.
+def draw_dist(dist: DrawnDistribution, rows: int, width: int, glyphs: Glyphs) -> list["rich.text.Text"]:
+    """The distribution as a histogram of `rows` rows, with axis, 90 % interval, median, marks and outcome.
 
     A bar that dwarfs the others, as that of no gain does, is cut at the top and says its probability.
     """
-    axis = Axis.of(law, width)
+    axis = Axis.of(dist, width)
     canvas = Canvas(rows + LAW_EXTRA_ROWS, width)
-    masses, beyond = axis.masses(law)
+    masses, beyond = axis.masses(dist)
     ordered = np.sort(masses)
     second = ordered[-2] if len(ordered) > 1 else ordered[-1]
     top = min(ordered[-1], max(1.5 * second, 1e-9))
     levels = np.minimum(masses / top, 1) * rows * (len(glyphs.bars) - 1) if top > 0 else masses
-    _put_marks(canvas, law, axis, rows, glyphs)
+    _put_marks(canvas, dist, axis, rows, glyphs)
     for bar, (mass, level) in enumerate(zip(masses, levels, strict=True)):
-        style = _colour(law, axis, bar)
+        style = _color(dist, axis, bar)
         full, part = divmod(round(level) if level >= 0.5 or mass < 1e-4 else 1, len(glyphs.bars) - 1)
         for up in range(full + (part > 0)):
             letter = glyphs.bars[-1] if up < full else glyphs.bars[part]
             canvas.put(rows - up, bar * axis.wide, letter * axis.wide, style)
     if ordered[-1] > top:
         peak = int(np.argmax(masses))
-        canvas.put(1, (peak + 1) * axis.wide, f" {masses[peak]:.0%}", _colour(law, axis, peak))
+        canvas.put(1, (peak + 1) * axis.wide, f" {masses[peak]:.0%}", _color(dist, axis, peak))
     _put_axis(canvas, axis, rows + 1, beyond, glyphs)
-    low, middle, high = (axis.column(value) for value in (law.low, law.median, law.high))
+    low, middle, high = (axis.column(value) for value in (dist.low, dist.median, dist.high))
     canvas.put(rows + 3, low, glyphs.low + glyphs.across * (high - low - 1) + glyphs.high)
     canvas.put(rows + 3, middle, glyphs.median, "bold")
-    if law.actual is not None:
-        said = f"actual {law.actual:g}"
-        at = axis.column(law.actual)
+    if dist.actual is not None:
+        said = f"actual {dist.actual:g}"
+        at = axis.column(dist.actual)
         canvas.put(rows + 4, at, glyphs.actual, f"bold {ACTUAL}")
         canvas.put(rows + 4, at + 2 if at + 2 + len(said) <= width else at - 1 - len(said), said, f"bold {ACTUAL}")
     return canvas.lines()
@@ -216,25 +217,25 @@ def draw_curve(
     return ["".join(row) for row in drawn]
 
 
-def _colour(law: Law, axis: Axis, bar: int) -> str:
-    if not law.in_yards:
+def _color(dist: DrawnDistribution, axis: Axis, bar: int) -> str:
+    if not dist.in_yards:
         return SHORT
     # of the bar's middle: a bar of several yards may lie on both sides of a mark
     gain = axis.begin + (bar + 0.5) * axis.grouped * axis.step
-    if law.goal is not None and gain >= law.goal:
+    if dist.goal is not None and gain >= dist.goal:
         return TOUCHDOWN
-    if law.first_down is not None and gain >= law.first_down:
+    if dist.first_down is not None and gain >= dist.first_down:
         return FIRST_DOWN
     return LOSS if gain < 0 else SHORT
 
 
-def _put_marks(canvas: Canvas, law: Law, axis: Axis, rows: int, glyphs: Glyphs) -> None:
+def _put_marks(canvas: Canvas, dist: DrawnDistribution, axis: Axis, rows: int, glyphs: Glyphs) -> None:
     for at, name, style, letter in (
-        (law.goal, "goal", TOUCHDOWN, glyphs.goal),
-        (law.first_down, "1st down", FIRST_DOWN, glyphs.first_down),
+        (dist.goal, "goal", TOUCHDOWN, glyphs.goal),
+        (dist.first_down, "1st down", FIRST_DOWN, glyphs.first_down),
     ):
         column = -1 if at is None else axis.column(at)
-        if not 0 <= column < axis.columns or (name != "goal" and law.first_down == law.goal):
+        if not 0 <= column < axis.columns or (name != "goal" and dist.first_down == dist.goal):
             continue
         for row in range(1, rows + 1):
             canvas.put(row, column, letter, style)

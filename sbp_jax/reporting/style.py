@@ -1,4 +1,4 @@
-"""One look for all figures: colour-blind safe, the same colour for the same model everywhere."""
+"""One look for all figures: color-blind safe, the same color for the same model everywhere."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,8 +10,8 @@ from sbp_jax.errors import needs
 if TYPE_CHECKING:
     import matplotlib.figure
 
-# Okabe and Ito's palette; a model keeps its colour in every figure.
-COLOURS = {
+# Okabe and Ito's palette; a model keeps its color in every figure.
+COLORS = {
     "sbp": "#0072B2",
     "gaussian": "#D55E00",
     "marginal": "#777777",

@@ -12,7 +12,7 @@ NAMES = {
     "sbp": "SBP network",
     "gaussian": "Gaussian network",
     "marginal": "Marginal SBP",
-    "oracle": "Oracle (true law)",
+    "oracle": "Oracle (true distribution)",
 }
 
 # column -> heading and digits; those that a leaderboard has

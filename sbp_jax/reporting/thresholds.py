@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sbp_jax.reporting.style import ACTUAL, COLOURS, figure
+from sbp_jax.reporting.style import ACTUAL, COLORS, figure
 
 if TYPE_CHECKING:
     import matplotlib.axes
     import matplotlib.axis
 
-LINE, CHOICE, POINT = COLOURS["sbp"], ACTUAL, "#333333"
+LINE, CHOICE, POINT = COLORS["sbp"], ACTUAL, "#333333"
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def tail_page(path: Path, page: Page) -> None:
 
 
 def mean_excess(ax: "matplotlib.axes.Axes", page: Page) -> None:
-    """Mean excess against the threshold: straight beyond a threshold from which the law holds."""
+    """Mean excess against the threshold: straight beyond a threshold from which the distribution holds."""
     curve = page.mean_excess
     ax.fill_between(curve.x, curve.low, curve.high, color=LINE, alpha=0.18, lw=0, label=f"{page.level:.0%} interval")
     ax.plot(curve.x, curve.y, color=LINE, lw=1.4, label="mean excess")
@@ -113,7 +113,8 @@ def mean_excess(ax: "matplotlib.axes.Axes", page: Page) -> None:
 
 
 def stability(ax: "matplotlib.axes.Axes", curve: Curve, mass: float, name: str, level: float = 0.95) -> None:
-    """A parameter against the tail mass, farther out to the right: constant, up to chance, where the law holds."""
+    """A parameter against the tail mass, farther out to the right: constant, up to chance, where the distribution
+    holds."""
     errors = np.nan_to_num(np.stack([curve.y - curve.low, curve.high - curve.y]))
     known = np.isfinite(curve.low) & np.isfinite(curve.high)
     ax.plot(curve.x, curve.y, color=LINE, lw=0.8, alpha=0.5)
@@ -169,7 +170,7 @@ def agreement(ax: "matplotlib.axes.Axes", points: Curve, level: float = 0.95) ->
     outside = (points.y < points.low) | (points.y > points.high)
     ax.plot(points.x[~outside], points.y[~outside], "o", ms=2.5, color=POINT)
     if outside.any():
-        ax.plot(points.x[outside], points.y[outside], "o", ms=3, color=COLOURS["gaussian"], label="outside the band")
+        ax.plot(points.x[outside], points.y[outside], "o", ms=3, color=COLORS["gaussian"], label="outside the band")
     _limit(ax, np.concatenate([points.x, points.y]), np.concatenate([points.low, points.high]), 0.5)
     ax.legend(fontsize=7)
 

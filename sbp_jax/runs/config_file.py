@@ -74,7 +74,7 @@ class Saved:
         config: its configuration.
         dataset: folder of the prepared plays.
         fingerprint: of those plays when the run was trained.
-        num_static: static features a play.
+        num_static: static features per play.
         integer: the outcomes are integers.
         training_plays: how many plays it trained on; None where the file does not say.
         starts: one a call that trained, in order: `date`, `command`, `commit`, `machine`, `versions`, and the `step` it
@@ -219,7 +219,7 @@ def identity(config: Config) -> dict[str, Any]:
 def metrics_of(
     history: Sequence[Mapping[str, int | float]], starts: Sequence[Mapping[str, Any]] = (), plays: int | None = None
 ) -> pl.DataFrame:
-    """One row an epoch: the columns of the history, and `plays_per_s`, validation and compilation included.
+    """One one row per epoch: the columns of the history, and `plays_per_s`, validation and compilation included.
 
     Args:
         history: rows of a training, `step` and `seconds` among their fields.

@@ -20,7 +20,7 @@ from sbp_jax.data.prepared.config import PrepareConfig
 from sbp_jax.data.prepared.dataset import Prepared, fold_of, load_every
 from sbp_jax.data.prepared.splits import SPLITS, Fold, split_games
 from sbp_jax.data.series.windows import SeriesSet, read_windows
-from sbp_jax.data.simulator.simulate import RECIPE, SimulationConfig, TrueLaw, simulate
+from sbp_jax.data.simulator.simulate import RECIPE, SimulationConfig, TrueDistribution, simulate
 from sbp_jax.digests import arrays_digest, short_digest
 from sbp_jax.errors import InputError
 from sbp_jax.reporting.tables import markdown
@@ -173,11 +173,11 @@ class PlayDataset(Dataset):
             return _split(self.path, name)
         return fold_of(_every_play(self.path), self.fold, name)
 
-    def truth(self) -> TrueLaw:
-        """The simulator's conditional law of every play."""
+    def truth(self) -> TrueDistribution:
+        """The simulator's conditional distribution of every play."""
         if self.simulated is None:
-            raise InputError(f"{self.path}: real plays have no known law")
-        return TrueLaw.read(self.simulated)
+            raise InputError(f"{self.path}: real plays have no known distribution")
+        return TrueDistribution.read(self.simulated)
 
     def skill(self) -> dict[int, float]:
         """The simulator's true skill of every quarterback, in league standard deviations, by player id."""

@@ -15,7 +15,7 @@ import polars as pl
 from sbp_jax.config import Config, DataConfig
 from sbp_jax.data.plays import Plays
 from sbp_jax.data.prepared.splits import SPLITS
-from sbp_jax.data.simulator.simulate import TrueLaw
+from sbp_jax.data.simulator.simulate import TrueDistribution
 from sbp_jax.distributions.base import Distribution
 from sbp_jax.evaluation.metrics import LEVELS, Metrics, pp_curve
 from sbp_jax.evaluation.predictions import score_outcomes
@@ -93,7 +93,7 @@ def density_panels(
     return panels
 
 
-def oracle_scores(truth: TrueLaw, plays: Plays) -> pl.DataFrame:
+def oracle_scores(truth: TrueDistribution, plays: Plays) -> pl.DataFrame:
     """The plays scored by the oracle: what the noise of the outcomes leaves to see of the skill."""
     dist, y = oracle(truth, plays), jnp.asarray(plays.yards)
     return pl.DataFrame(
@@ -203,8 +203,8 @@ def report(summary: dict[str, Any], table: pl.DataFrame) -> str:
         parts.append(
             f"Of the CRPS gap between marginal and oracle, the SBP network closes {closed['sbp']:.0%}, "
             f"the Gaussian network {closed['gaussian']:.0%}. Rank correlation of the quarterbacks' scores with their "
-            f"true skill: {summary['skill_rank_correlation']:.2f} over all plays, where scores by the true law itself "
-            f"reach {summary['skill_rank_correlation_oracle']:.2f}; "
+            f"true skill: {summary['skill_rank_correlation']:.2f} over all plays, where scores by the true "
+            f"distribution itself reach {summary['skill_rank_correlation_oracle']:.2f}; "
             f"{summary['skill_rank_correlation_held_out']:.2f} over the few that were not trained on."
         )
     parts.append("Quarterbacks by passing score, over all plays, those trained on too (the network sees no names):")

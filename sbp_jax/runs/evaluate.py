@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sbp_jax.data.plays import Plays
-from sbp_jax.data.simulator.simulate import TrueLaw
+from sbp_jax.data.simulator.simulate import TrueDistribution
 from sbp_jax.distributions import Binned, Quantized
 from sbp_jax.distributions.base import Distribution
 from sbp_jax.errors import InputError
@@ -50,7 +50,7 @@ def evaluate(run: Run, plays: Plays | None = None) -> Evaluation:
     return Evaluation(Metrics.of(scores, y), pp_curve(scores.pit_low, scores.pit_high))
 
 
-def oracle(truth: TrueLaw, plays: Plays) -> Distribution:
+def oracle(truth: TrueDistribution, plays: Plays) -> Distribution:
     """Return the simulator's conditional distribution of each play's yards, averaged over the league's skill, [N]."""
     truth = truth.select(plays.game_id, plays.play_id)
     with np.errstate(divide="ignore"):  # what cannot happen has log-probability -inf

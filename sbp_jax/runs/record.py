@@ -51,9 +51,9 @@ class Record:
         config: its configuration.
         dataset: folder of the prepared plays.
         fingerprint: of the prepared plays.
-        num_static: static features a play.
+        num_static: static features per play.
         integer: the outcomes are integers.
-        plays: plays of an epoch, where its seconds are its own; None leaves plays a second out.
+        plays: plays of an epoch, where its seconds are its own; None leaves plays per second out.
         step: where the training goes on; None: it is done, and this call is none that trained it.
     """
 

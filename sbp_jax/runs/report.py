@@ -54,9 +54,9 @@ def leaderboards(plays: pl.DataFrame, league: League, passers: pl.Series) -> lis
             chosen = select_plays(chosen, split) if split else chosen
         except InputError:  # no such column, or no play
             continue
-        centre = float(np.mean(chosen["score"].to_numpy()))
+        center = float(np.mean(chosen["score"].to_numpy()))
         by = ("career",) if season == "" else ("season",)
-        board = aggregate(chosen, by, league, centre if split else None, bootstraps=0)
+        board = aggregate(chosen, by, league, center if split else None, bootstraps=0)
         keys = ["passer_id", "passer"]
         board = board.join(rated(chosen, keys), on=keys, how="left").filter(
             pl.col("passer_id").is_in(passers.implode())
@@ -65,7 +65,7 @@ def leaderboards(plays: pl.DataFrame, league: League, passers: pl.Series) -> lis
             if name not in board.columns:
                 board = board.with_columns(pl.lit(None, pl.Float64).alias(name))
         rows = [[str(row[0]), *row[1:]] for row in board.select("passer_id", *COLUMNS).iter_rows()]
-        found.append({"season": str(season), "split": split, "rows": rows, "centre": centre})
+        found.append({"season": str(season), "split": split, "rows": rows, "center": center})
     return found
 
 
@@ -182,7 +182,7 @@ def page_data(
     scorer = "one network"
     if target.cross:
         scorer = f"{len(target.runs)} networks, each play by one that did not train on its game"
-    viewer = f"The law of {data.outcome} as the play unfolds."
+    viewer = f"The distribution of {data.outcome} as the play unfolds."
     if data.tracking and not run.config.training.per_frame:
         viewer += (
             " This run was trained on the frame of the release alone: what it says of earlier frames is not calibrated "
@@ -191,7 +191,8 @@ def page_data(
     return {
         "title": f"Passing scores: {target.path.name}",
         "about": (
-            f"{len(plays):,} plays scored by {scorer}. A play's rank in the law that an average quarterback would face "
+            f"{len(plays):,} plays scored by {scorer}. A play's rank in the distribution that an average quarterback "
+            "would face "
             "is its PIT; a passing score of 74.5 is the league's average, 91.2 a deviation above it. League fixed on "
             f"{league.counted:,} plays."
         ),
@@ -267,7 +268,7 @@ def _strata(plays: pl.DataFrame) -> dict[str, pl.Series]:
 
 def _table(path: Path) -> dict[str, Any]:
     table = read_file(path)
-    if "arm" in table.columns:  # trainings of a grid: their means
+    if "arm" in table.columns:  # training runs of a grid: their means
         numbers = [name for name in table.columns if table.schema[name].is_float()]
         table = table.group_by("arm", maintain_order=True).agg(pl.col(numbers).mean())
     rows = [

@@ -139,7 +139,7 @@ class Run:
         return Predictor(self.model)
 
     def score(self, plays: Plays) -> pl.DataFrame:
-        """One row a play: ids, passer, yards, predictive median, (mid-)PIT, normal score, and chance of success.
+        """One row per play: ids, passer, yards, predictive median, (mid-)PIT, normal score, and chance of success.
 
         Then what is known of the play beside its frames, as `sbp_jax.data.facts.facts_of` has it: team, season, down,
         time to throw and the like, for splits and groups.

@@ -68,7 +68,7 @@ def parts_of(target: Target, of: Of) -> Iterator[tuple[Run, Plays]]:
 
 
 def score_plays(target: Target, of: Of = "all", sources: Sequence[str] = ()) -> pl.DataFrame:
-    """One row a play: `Run.score`, the columns of the lists of plays where they are at hand, `gain` and expectations.
+    """One row per play: `Run.score`, the columns of the lists of plays where they are at hand, `gain` and expectations.
 
     Args:
         target: what scores.
@@ -170,7 +170,7 @@ class Scores:
     """Quarterbacks' scores.
 
     Attributes:
-        plays: one row a play of the split: ids, passer, PIT, score, and what else is known of it.
+        plays: one row per play of the split: ids, passer, PIT, score, and what else is known of it.
         leaderboard: one row a group, the best first.
         league: the scale of the scores.
         notes: sentences on the league, the split and what was left out.

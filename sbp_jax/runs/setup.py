@@ -43,7 +43,7 @@ class Setup:
         source: where batches of them come from.
         plays, validation: for training, and to stop by; the latter may be none.
         outcome: what is predicted.
-        batch_size: plays a step.
+        batch_size: plays per step.
         buckets: frames that batches are padded to.
         mirrored: half of the training plays are reflected, drawn again in every epoch.
     """

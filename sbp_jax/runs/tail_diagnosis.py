@@ -134,7 +134,7 @@ def summary(column: Column, source: Path, frames: dict[str, pl.DataFrame], tail_
     lines = [f"# Tail of {column.name} in {source.name}", "", f"{len(column.values)} observations"]
     lines[-1] += f"; {column.missing} rows without a number left out." if column.missing else ", none missing."
     if column.distinct < len(column.values):
-        kind = "whole numbers" if column.is_whole else "values"
+        kind = "integers" if column.is_whole else "values"
         lines += [
             f"Ties: {column.distinct} distinct {kind}. Thresholds lie midway between two of them, so that the share"
             f" beyond may differ from the {tail_mass:g} asked for; equal values are one point."

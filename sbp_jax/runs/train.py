@@ -201,7 +201,8 @@ def _validator(trainer: Trainer, setup: Setup, resident: bool) -> Callable[[Any]
 
 @contextmanager
 def compiled_once() -> Iterator[None]:
-    """Programs that trainings on other data share are compiled once: JAX's cache, in a folder of this call's own."""
+    """Programs that training runs on other data share are compiled once: JAX's cache, in a folder of this call's
+    own."""
     with TemporaryDirectory(prefix="compiled-") as folder:
         values = {"jax_compilation_cache_dir": folder, "jax_persistent_cache_min_compile_time_secs": 0.3}
         before = {name: getattr(jax.config, name) for name in values}

@@ -3,7 +3,7 @@
 With m the league's average, R a group's reliability and u^2 the variance of its mean about the truth (see `league`):
 
     shrunk                    v = m + R (mean - m)
-    90 % interval, analytic   v +- 1.645 sqrt(R) u         the posterior law of the truth
+    90 % interval, analytic   v +- 1.645 sqrt(R) u         the posterior distribution of the truth
     90 % interval, bootstrap  v + sqrt(R) (mean* - mean)   quantiles over resamples mean* of the group's k games
 
 Games are drawn whole, as plays of one game are not independent. mean* - mean is widened by (k / (k - 1))^(1/2) and the
@@ -64,7 +64,7 @@ def aggregate(
     plays: pl.DataFrame,
     by: Sequence[str],
     league: League,
-    centre: float | None = None,
+    center: float | None = None,
     min_plays: int = 1,
     bootstraps: int = BOOTSTRAPS,
     seed: int = 0,
@@ -72,10 +72,10 @@ def aggregate(
     """The passing score of each group of plays, best first.
 
     Args:
-        plays: one row a play: `passer_id, passer, game_id, score, pit`, and what `by` names.
+        plays: one row per play: `passer_id, passer, game_id, score, pit`, and what `by` names.
         by: levels ("play", "drive", "game", "season", "career") and columns, as `group_columns` has it.
         league: what the groups are shrunk toward, and the scale.
-        centre: the league's average on plays of this kind where it is another, as on a split; by default `league.mean`.
+        center: the league's average on plays of this kind where it is another, as on a split; by default `league.mean`.
         min_plays: groups with fewer plays are left out.
         bootstraps: resamples of the games; 0 leaves the columns of the bootstrap out.
         seed: of the resamples.
@@ -110,7 +110,7 @@ def aggregate(
     if groups.is_empty():
         raise InputError(f"min_plays: no group of {', '.join(columns)} has {min_plays} plays")
     n, squares = groups["plays"].to_numpy().astype(float), groups["squares"].to_numpy()
-    middle = league.mean if centre is None else centre
+    middle = league.mean if center is None else center
     mean = groups["total"].to_numpy() / n
     reliability, error = league.reliability(level, n, squares), np.sqrt(league.sampling(level, n, squares))
     shrunk = middle + reliability * (mean - middle)

@@ -4,12 +4,12 @@ The normal score z of a play of passer-season a in game g is taken as
 
     z = m + p_a + q_ag + e        variances: tau^2 of p, gamma^2 of q, sigma^2 of e
 
-a nested random-effects law. sigma^2 and gamma^2 are Henderson's first estimates: the mean squares of the nested
-analysis of variance set equal to their expectations, a negative one taken as 0 (Searle, Casella and McCulloch 1992,
-chapter 5). tau^2 is that by which the plays' mean reliability R is its expectation, given the restricted likelihood of
-the passers' means and a flat prior of tau^2 (after Morris 1983, Journal of the American Statistical Association 78):
-that of least squares is 0 in every other league whose passers differ little, as if they were known to be alike. Of
-fewer than four passers, where the posterior is no law, it is Henderson's.
+a nested random-effects distribution. sigma^2 and gamma^2 are Henderson's first estimates: the mean squares of the
+nested analysis of variance set equal to their expectations, a negative one taken as 0 (Searle, Casella and McCulloch
+1992, chapter 5). tau^2 is that by which the plays' mean reliability R is its expectation, given the restricted
+likelihood of the passers' means and a flat prior of tau^2 (after Morris 1983, Journal of the American Statistical
+Association 78): that of least squares is 0 in every other league whose passers differ little, as if they were known to
+be alike. Of fewer than four passers, where the posterior is no distribution, it is Henderson's.
 What is true of a group of plays, and how far its mean z is from that, follow at each level:
 
 | level | what is true of a group | variance of the truth | variance of the mean about it |
@@ -76,7 +76,7 @@ class League:
 
     @classmethod
     def fit(cls, plays: pl.DataFrame) -> "League":
-        """The league of scored plays: one row a play, `passer_id, game_id, score`, and `season` where it is known.
+        """The league of scored plays: one row per play, `passer_id, game_id, score`, and `season` where it is known.
 
         A passer's seasons are passers of their own. What the plays cannot tell apart is told of the coarser one: where
         no passer has two games, games differ by 0.
@@ -126,13 +126,13 @@ class League:
         total = truth + about
         return np.where(total > 0, truth / np.where(total > 0, total, 1.0), 0.0)
 
-    def passing_score(self, value: np.ndarray, level: Level, centre: float | None = None) -> np.ndarray:
+    def passing_score(self, value: np.ndarray, level: Level, center: float | None = None) -> np.ndarray:
         """Shrunk means on the scale from 50 to 99; 74.5 for all where the league's groups do not differ.
 
         Args:
             value: v of each group [groups].
             level: whose spread is taken; of a league saved without one for drives, that of a game.
-            centre: what stands for the league's average; by default its mean.
+            center: what stands for the league's average; by default its mean.
 
         Raises:
             InputError: the league has no spread of that level.
@@ -140,7 +140,7 @@ class League:
         name = "game" if level == "drive" and level not in self.spreads else level
         if name not in self.spreads:
             raise InputError(f"league: no spread of the level {name!r}; there are {', '.join(self.spreads)}")
-        spread, away = self.spreads[name], np.asarray(value, float) - (self.mean if centre is None else centre)
+        spread, away = self.spreads[name], np.asarray(value, float) - (self.mean if center is None else center)
         return LOWEST + RANGE * (ndtr(away / spread) if spread > 0 else np.full(len(away), 0.5))
 
     def save(self, path: Path) -> None:

@@ -10,7 +10,7 @@ run's `yards`, the outcome that it scores, the `success_chance`.
     ANY/A             (yds - sack yards + 20 td - 45 int) / (att + sacks)
     CPOE              100 (cmp - expected completions) / att
     success over      100 (plays with an outcome above 0 - their sum of success_chance) / plays: like CPOE, expected of
-    expectation       the predictive law instead of a regression; of EPA the success rate over expectation
+    expectation       the predictive distribution instead of a regression; of EPA the success rate over expectation
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ from sbp_jax.errors import InputError
 ATTEMPTS = ("C", "I", "IN")
 NEEDED = ("result", "gain", "touchdown")
 RATINGS = ("passer_rating", "any_a", "completion_percentage", "cpoe", "success_over_expectation", "epa_per_play")
-# of a scored play: whether its outcome was above 0, over the predictive law's chance of that
+# of a scored play: whether its outcome was above 0, over the predictive distribution's chance of that
 OVER_CHANCE = (pl.col("yards") > 0).cast(pl.Float64) - pl.col("success_chance").cast(pl.Float64)
 
 

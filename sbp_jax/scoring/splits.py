@@ -32,7 +32,7 @@ def select_plays(plays: pl.DataFrame, split: str) -> pl.DataFrame:
     """The plays of a split; one of whom it cannot be told is not among them.
 
     Args:
-        plays: one row a play, with the columns that the split names.
+        plays: one row per play, with the columns that the split names.
         split: a name of `SPLITS`, or a condition on the columns in SQL.
 
     Raises:

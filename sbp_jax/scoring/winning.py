@@ -92,7 +92,7 @@ def rank_correlations(rated: Mapping[int, pl.DataFrame], ratings: Sequence[str],
     """Spearman's correlation of each rating with the truth in each league, by number of attempts.
 
     Args:
-        rated: by number of attempts a table of passers, one row a passer and league (`league`), with the ratings and
+        rated: by number of attempts a table of passers, one row per passer and league (`league`), with the ratings and
             the truth.
         ratings: columns.
         truth: column.

@@ -29,7 +29,7 @@ from sbp_jax.training.step import FrameWeights
 
 
 def make_head(config: HeadConfig) -> Any:
-    """The head of a configuration: bins of equal width whose first and last are centred on `low` and `high`.
+    """The head of a configuration: bins of equal width whose first and last are centerd on `low` and `high`.
 
     Raises:
         InputError: bounds or number of bins out of range; the message names the field.

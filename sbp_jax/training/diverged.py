@@ -48,7 +48,7 @@ class DivergedError(RuntimeError):
 
 @dataclass(frozen=True)
 class Marginal:
-    """Mean losses of the marginal distribution, nats a play: where a network starts.
+    """Mean losses of the marginal distribution, nats per play: where a network starts.
 
     Attributes:
         training: of the training plays, by the loss that trains.

@@ -25,8 +25,8 @@ class Fitted:
 
     Attributes:
         params: averaged parameters of the epoch with the smallest validation loss, of the last one without validation.
-        history: one row an epoch: epoch, step, training and validation loss (nats a play), norm of the last gradient,
-            seconds.
+        history: one row per epoch: epoch, step, training and validation loss (nats per play), norm of the last
+            gradient, seconds.
         step: steps taken.
     """
 

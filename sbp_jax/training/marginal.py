@@ -13,7 +13,7 @@ from sbp_jax.distributions.base import Distribution
 from sbp_jax.distributions.heads import Head
 from sbp_jax.models.network import Network
 
-MOST_VALUES = 8192  # different outcomes that a marginal law is fitted to
+MOST_VALUES = 8192  # different outcomes that a marginal distribution is fitted to
 
 
 def fit_marginal(
@@ -99,9 +99,9 @@ def distinct(outcomes: np.ndarray, censored: np.ndarray | None = None) -> tuple[
 
 
 def condensed(values: jax.Array, censored: jax.Array, counts: np.ndarray) -> tuple[jax.Array, jax.Array, np.ndarray]:
-    """The same [m] with at most `MOST_VALUES`: outcomes that are no whole numbers are as many as the plays.
+    """The same [m] with at most `MOST_VALUES`: outcomes that are not integers are as many as the plays.
 
-    The outermost quarter on either side stays as it is, a run of neighbours between them becomes the one in its middle.
+    The outermost quarter on either side stays as it is, a run of neighbors between them becomes the one in its middle.
     """
     count = len(values)
     if count <= MOST_VALUES:
@@ -127,7 +127,7 @@ def _gradient(raw, start, y, censored, weight, prior, *, head, loss):
     """
 
     def value(raw: jax.Array) -> tuple[jax.Array, jax.Array]:
-        losses = loss(head(raw[None]), y, censored)  # one law for all outcomes
+        losses = loss(head(raw[None]), y, censored)  # one distribution for all outcomes
         return jnp.sum(weight * losses) + 0.5 * prior * jnp.sum((raw - start) ** 2), losses
 
     return jax.grad(value, has_aux=True)(raw)

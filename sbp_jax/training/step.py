@@ -24,8 +24,8 @@ from sbp_jax.training.optimizer import Hyperparameters
 from sbp_jax.training.resident import Resident
 from sbp_jax.training.scan import add_losses, mean_over, scan_steps
 
-MeanLoss = Callable[[Any, dict[str, jax.Array], Dropout], jax.Array]  # (params, batch, dropout) -> nats a play
-# "loss", in nats a play, "gradient_norm", and "gradient_leaf", the place among the parameters of the first one whose
+MeanLoss = Callable[[Any, dict[str, jax.Array], Dropout], jax.Array]  # (params, batch, dropout) -> nats per play
+# "loss", in nats per play, "gradient_norm", and "gradient_leaf", the place among the parameters of the first one whose
 # gradient is not finite, -1 without one
 Metrics = dict[str, jax.Array]
 
@@ -139,7 +139,7 @@ class Predictor:
 
 def training_loss(
     predictor: Predictor,
-    law: Callable[[jax.Array], Any],
+    dist: Callable[[jax.Array], Any],
     loss: Loss,
     frames: FrameWeights | None,
     constants: Any = None,
@@ -148,7 +148,7 @@ def training_loss(
 
     Args:
         predictor: the network.
-        law: raw outputs -> distribution.
+        distribution: raw outputs -> distribution.
         loss: (distribution, outcomes, which of them are censored) -> loss of each.
         frames: with them every frame predicts the outcome, and a play counts by its frames' weighted mean; without, the
             last frame alone.
@@ -159,9 +159,9 @@ def training_loss(
     def mean_loss(params: Any, batch: dict[str, jax.Array], dropout: Dropout) -> jax.Array:
         y, censored = outcomes(batch)
         if frames is None:
-            losses = loss(in_units(law(predictor.raw(params, batch, dropout, constants)), batch), y, censored)
+            losses = loss(in_units(dist(predictor.raw(params, batch, dropout, constants)), batch), y, censored)
         else:
-            distribution = in_units(law(predictor.raw_frames(params, batch, dropout, constants)), batch)
+            distribution = in_units(dist(predictor.raw_frames(params, batch, dropout, constants)), batch)
             each = loss(distribution, y[:, None], censored[:, None])
             weights = frames(batch["mask"]).astype(each.dtype)
             losses = jnp.sum(jnp.where(batch["mask"], weights * each, jnp.zeros_like(each)), axis=1)
@@ -176,18 +176,19 @@ def outcomes(batch: dict[str, jax.Array]) -> tuple[jax.Array, jax.Array]:
     return jnp.where(batch["valid"], batch["yards"], jnp.zeros_like(batch["yards"])), batch["valid"] & batch["censored"]
 
 
-def in_units(law: Any, batch: dict[str, jax.Array]) -> Any:
-    """The law of a batch's outcomes `[B, ...]`, from one in units of each row's own location and scale if it has those.
+def in_units(dist: Any, batch: dict[str, jax.Array]) -> Any:
+    """The distribution of a batch's outcomes `[B, ...]`, from one in units of each row's own location and scale if it
+    has those.
 
     Its log-density has the Jacobian: rows with different scales are comparable.
     """
     if "unit" not in batch:
-        return law
-    shape = (-1,) + (1,) * (len(law.batch_shape) - 1)
+        return dist
+    shape = (-1,) + (1,) * (len(dist.batch_shape) - 1)
     valid = batch["valid"]  # a row that fills up is in units of its own: a scale of 0 would make NaN of a gradient
     loc = jnp.where(valid, batch["unit"][:, 0], jnp.zeros_like(batch["unit"][:, 0]))
     scale = jnp.where(valid, batch["unit"][:, 1], jnp.ones_like(batch["unit"][:, 1]))
-    return Affine(law, loc.reshape(shape), scale.reshape(shape))
+    return Affine(dist, loc.reshape(shape), scale.reshape(shape))
 
 
 def take_step(
@@ -246,8 +247,8 @@ class Trainer:
 
         def losses(params, batch):
             rows, batch = len(batch["valid"]), shared(batch, mesh)
-            law = in_units(head(predictor.raw(params, batch, NO_DROPOUT)), batch)
-            return (judge or loss)(law, *outcomes(batch))[:rows]
+            dist = in_units(head(predictor.raw(params, batch, NO_DROPOUT)), batch)
+            return (judge or loss)(dist, *outcomes(batch))[:rows]
 
         def evaluate(params, resident, order):
             return mean_over(partial(losses, params), resident, order)

@@ -1,4 +1,4 @@
-"""Many trainings as one compiled program: configurations that differ in values, mapped over by one function."""
+"""Many training runs as one compiled program: configurations that differ in values, mapped over by one function."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -47,7 +47,7 @@ def program(config: Config) -> Config:
 
 @partial(
     jax.tree_util.register_dataclass,
-    data_fields=["settings", "law", "objective", "validation", "constants"],
+    data_fields=["settings", "dist", "objective", "validation", "constants"],
     meta_fields=[],
 )
 @dataclass(frozen=True)
@@ -56,20 +56,20 @@ class Member:
 
     Attributes:
         settings: of the optimizer and dropout.
-        law: of its head in the family; None where all heads are one.
+        distribution: of its head in the family; None where all heads are one.
         objective, validation: int32, positions among the sweep's losses that train and that validate.
         constants: the statistics of its network, as NNX state.
     """
 
     settings: Hyperparameters
-    law: SplicedValues | None
+    dist: SplicedValues | None
     objective: jax.Array
     validation: jax.Array
     constants: Any
 
 
 class Sweep:
-    """The compiled functions of trainings that differ in values.
+    """The compiled functions of training runs that differ in values.
 
     On a CPU members are taken one after another in a compiled loop: matrix products of several members at once are no
     faster there. On an accelerator they are vectorized, `together` at a time, as batched products.
@@ -117,7 +117,7 @@ class Sweep:
         config, head = self.configs[index], self._heads[index]
         member = Member(
             settings=jax.tree.map(jnp.asarray, Hyperparameters.of(config, total_steps)),
-            law=None if self._family is None else jax.tree.map(jnp.asarray, self._family.values(head)),
+            dist=None if self._family is None else jax.tree.map(jnp.asarray, self._family.values(head)),
             objective=jnp.asarray(self._loss_of[index], jnp.int32),
             validation=jnp.asarray(self._validation_of[index], jnp.int32),
             constants=constants(network),
@@ -154,13 +154,13 @@ class Sweep:
         """
 
         def one(state: State, member: Member, order: Any, resident: Resident, signs: Any) -> tuple[State, Metrics]:
-            def law(raw: jax.Array) -> Any:
-                return self._law(raw, member)
+            def dist(raw: jax.Array) -> Any:
+                return self._dist(raw, member)
 
             def loss(*outcomes: Any) -> jax.Array:
                 return jax.lax.switch(member.objective, self._losses, *outcomes)
 
-            mean_loss = training_loss(self._predictor, law, loss, self._frames, member.constants)
+            mean_loss = training_loss(self._predictor, dist, loss, self._frames, member.constants)
             return scan_steps(partial(take_step, mean_loss, member.settings), state, resident, order, signs)
 
         return self._over_members(one, mapped=3, shared=2, donate=0)
@@ -171,18 +171,18 @@ class Sweep:
 
         def one(params: Any, member: Member, order: Any, resident: Resident) -> jax.Array:
             def losses(batch):
-                law = self._law(self._predictor.raw(params, batch, NO_DROPOUT, member.constants), member)
-                law = in_units(law, batch)
-                return jax.lax.switch(member.validation, self._validations, law, *outcomes(batch))
+                dist = self._dist(self._predictor.raw(params, batch, NO_DROPOUT, member.constants), member)
+                dist = in_units(dist, batch)
+                return jax.lax.switch(member.validation, self._validations, dist, *outcomes(batch))
 
             return mean_over(losses, resident, order)
 
         return self._over_members(one, mapped=2, shared=2)
 
-    def _law(self, raw: jax.Array, member: Member) -> Any:
-        if self._family is None or member.law is None:
+    def _dist(self, raw: jax.Array, member: Member) -> Any:
+        if self._family is None or member.dist is None:
             return self._heads[0](raw)
-        return self._family(raw, member.law)
+        return self._family(raw, member.dist)
 
     def _over_members(self, one: Callable[..., Any], mapped: int, shared: int, donate: int | None = None) -> Any:
         """`one` of the first `mapped` arguments member by member, on the devices that there are."""

@@ -44,8 +44,8 @@ def test_foreign_folder_is_never_replaced(tmp_path):
         ([], "OUT"),
         (["x", "--plays", "60000"], r"plays: expected at most 53856 in 3 full season\(s\), got 60000"),
         (["x", "--plays", "many"], "many"),
-        (["x", "--seasons", "0"], "seasons: expected a whole number of at least 1, got 0"),
-        (["x", "--processes", "0"], "processes: expected a whole number of at least 1, got 0"),
+        (["x", "--seasons", "0"], "seasons: expected an integer of at least 1, got 0"),
+        (["x", "--processes", "0"], "processes: expected an integer of at least 1, got 0"),
         (["x", "--format", "xlsx"], "xlsx"),
         (["x", "--league.moves", "2"], "moves: expected a number from 0 to 1"),
         (["x", "--sed", "1"], "did you mean --seed"),
@@ -63,7 +63,7 @@ def test_exit_code_and_help(tmp_path):
     program = [sys.executable, "-m", "experiments.simulate"]
     done = subprocess.run([*program, str(tmp_path), "--seed", "-1"], capture_output=True, text=True, timeout=600)
     assert done.returncode == 2
-    assert done.stderr == "error: seed: expected a whole number of at least 0, got -1\n"
+    assert done.stderr == "error: seed: expected an integer of at least 0, got -1\n"
     done = subprocess.run([*program, "--help"], capture_output=True, text=True, timeout=600)
     assert done.returncode == 0
     for word in ("--plays", "--seasons", "--format", "--processes", "--overwrite", "--league.quarterback-points"):

@@ -79,7 +79,7 @@ def test_missing_values_are_counted_and_ties_are_said(folder, capsys):
     thresholds.command(["gaps.csv", "--tail-mass", "0.1"])
     printed = capsys.readouterr().out
     assert "500 observations; 3 rows without a number left out." in printed
-    assert "distinct whole numbers" in printed
+    assert "distinct integers" in printed
 
 
 @pytest.mark.parametrize(

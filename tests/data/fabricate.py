@@ -8,7 +8,7 @@ import polars as pl
 LEAD, TAIL = 5, 3
 LINE_OF_SCRIMMAGE_X, BALL_Y = 40.0, 26.65
 # position, x and y against the ball at the snap, speed and direction of motion (degrees counter-clockwise from +x)
-OFFENCE = [
+OFFENSE = [
     ("QB", -5.0, 0.0, 2.0, 180.0),
     *(("T" if abs(y) > 3 else "G" if y else "C", -0.8, y, 0.5, 180.0) for y in (3.6, 1.8, 0.0, -1.8, -3.6)),
     ("WR", -0.5, 20.0, 7.0, 0.0),
@@ -17,7 +17,7 @@ OFFENCE = [
     ("RB", -5.0, -2.0, 4.0, 300.0),
     ("WR", -0.5, -18.0, 8.0, 5.0),
 ]
-DEFENCE = [
+DEFENSE = [
     *(("DE", 1.0, y, 3.0, 180.0) for y in (4.0, -4.0)),
     *(("DT", 1.0, y, 2.0, 170.0) for y in (1.2, -1.2)),
     *(("OLB", 4.5, y, 1.5, 0.0) for y in (6.0, -2.5)),
@@ -32,13 +32,13 @@ def play(
     number: int = 75,
     frames: int = 20,
     direction: str = "right",
-    offence: str = "home",
+    offense: str = "home",
     seed: int = 0,
 ) -> pl.DataFrame:
     """Return a play in the 2021 layout; `seed` varies where the players stand, by up to half a yard."""
     random = np.random.default_rng(seed)
-    defence = "away" if offence == "home" else "home"
-    people = [(offence, *row) for row in OFFENCE] + [(defence, *row) for row in DEFENCE]
+    defense = "away" if offense == "home" else "home"
+    people = [(offense, *row) for row in OFFENSE] + [(defense, *row) for row in DEFENSE]
     frame = np.arange(-LEAD, frames + TAIL)
     rows = []
     for number_of_player, (side, position, dx, dy, speed, heading) in enumerate(people):
@@ -51,7 +51,7 @@ def play(
                     "y": BALL_Y + dy + jy + speed * np.sin(angle) * frame / 10,
                     "s": float(speed),
                     "dir": (90.0 - heading) % 360,
-                    "o": 90.0 if side == offence else 270.0,
+                    "o": 90.0 if side == offense else 270.0,
                     "frameId": frame + LEAD + 1,
                     "nflId": 1000 + number_of_player + (0 if side == "home" else 500),
                     "displayName": f"{position} {number_of_player}",

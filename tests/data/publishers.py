@@ -132,8 +132,8 @@ def _time(form: str) -> pl.Expr:
 def _as_2026(table: pl.DataFrame) -> pl.DataFrame:
     frame = pl.col("frameId") - fabricate.LEAD
     release = table.filter(pl.col("event") == "pass_forward")["frameId"][0] - fabricate.LEAD
-    offence = table.filter(pl.col("position") == "QB")["team"][0]
-    role = pl.when(pl.col("position") == "QB").then(pl.lit("Passer")).when(pl.col("team") != offence)
+    offense = table.filter(pl.col("position") == "QB")["team"][0]
+    role = pl.when(pl.col("position") == "QB").then(pl.lit("Passer")).when(pl.col("team") != offense)
     role = role.then(pl.lit("Defensive Coverage")).otherwise(pl.lit("Other Route Runner"))
     unseen = pl.col("position").is_in([*LINEMEN, *RUSHERS]) | pl.col("nflId").is_null()
     return (
@@ -151,7 +151,7 @@ def _as_2026(table: pl.DataFrame) -> pl.DataFrame:
             player_weight=215,
             player_birth_date=pl.lit("1990-01-02"),
             player_position="position",
-            player_side=pl.when(pl.col("team") == offence).then(pl.lit("Offense")).otherwise(pl.lit("Defense")),
+            player_side=pl.when(pl.col("team") == offense).then(pl.lit("Offense")).otherwise(pl.lit("Defense")),
             player_role=role,
             num_frames_output=10,
             ball_land_x=50.0,

@@ -23,7 +23,7 @@ COLUMNS = feature_names(ALL)[8:]
 RECEIVER = 1006  # the leftmost of the fabricated receivers
 NOBODY = "plays whose target no file tells: nobody is marked"
 TWICE = "plays with two different targets told: nobody is marked"
-UNTRACKED = "plays whose target is not tracked with the offence: nobody is marked"
+UNTRACKED = "plays whose target is not tracked with the offense: nobody is marked"
 
 
 def targets_file(folder, targets: dict[int, int | None], game=2018090900):
@@ -39,14 +39,14 @@ def expected(chunk, plays, i):
     values = {}
     for t in range(facts["frames"]):
         people = [row for row in rows if row["frame"] == t]
-        defenders = [row for row in people if not row["offence"]]
+        defenders = [row for row in people if not row["offense"]]
         own = plays.frames[plays.offsets[i] + t]
         for row in people:
             place = row["x"] - facts["ball_x"], row["y"] - FIELD_WIDTH_YARDS / 2
             slot = min(range(22), key=lambda s, at=place: abs(own[s, 0] - at[0]) + abs(own[s, 1] - at[1]))
             gaps = [math.hypot(row["x"] - d["x"], row["y"] - d["y"]) for d in defenders]
             found = {"time_since_snap_s": t / 10}
-            if slot in RECEIVERS and row["offence"] and gaps:
+            if slot in RECEIVERS and row["offense"] and gaps:
                 found |= {"receiver_separation_yards": min(gaps), "receiver_separation_known": 1}
             if row["player_id"] == facts["passer_id"]:
                 found |= {"quarterback_speed_yps": math.hypot(row["vx"], row["vy"])}
@@ -219,7 +219,7 @@ def test_without_a_tracked_defender_the_indicators_say_so(tmp_path):
     folder = targets_file(publishers.publish("2021", fabricate.play(), tmp_path), {75: RECEIVER})
     (chunk,) = read_tracking(folder, RULES)
     late = pl.col("frame") >= 5
-    plays = assert_as_defined(replace(chunk, frames=chunk.frames.filter(pl.col("offence") | late)))
+    plays = assert_as_defined(replace(chunk, frames=chunk.frames.filter(pl.col("offense") | late)))
     columns = dict(zip(plays.features, np.moveaxis(plays.frames, -1, 0), strict=True))
     for name in ("receiver_separation_known", "rusher_distance_known", "target_defenders_known"):
         assert not columns[name][:5].any()

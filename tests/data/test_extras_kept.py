@@ -151,10 +151,10 @@ def test_reflected_extras_are_those_of_the_reflected_field(source):
     turned = plays_from_chunk(replace(chunk, frames=flipped, plays=field))
     mirror = mirror_of(plays)
     assert mirror.signs[8:].tolist() == [1.0] * (len(NAMES) - 8)
-    offence = [0, *range(1, 6), *RECEIVERS]
+    offense = [0, *range(1, 6), *RECEIVERS]
     for i, (begin, end) in enumerate(zip(plays.offsets[:-1], plays.offsets[1:], strict=True)):
         reflected = plays.frames[begin:end][:, mirror.slots[i]] * mirror.signs
-        np.testing.assert_allclose(reflected[:, offence, 8:], turned.frames[begin:end][:, offence, 8:], atol=1e-5)
+        np.testing.assert_allclose(reflected[:, offense, 8:], turned.frames[begin:end][:, offense, 8:], atol=1e-5)
 
 
 def test_a_worker_that_is_sent_the_sources_reads_the_same(source, plays, tmp_path):

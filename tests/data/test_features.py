@@ -29,14 +29,14 @@ def test_names():
 def test_every_player_stands_in_his_slot(tmp_path):
     plays = read(tmp_path, fabricate.play())
     snap = plays.frames[0]
-    offence = np.array([(dx, dy) for _, dx, dy, _, _ in fabricate.OFFENCE])
-    defence = np.array([(dx, dy) for _, dx, dy, _, _ in fabricate.DEFENCE])
-    receivers = offence[6:][np.argsort(-offence[6:, 1])]
+    offense = np.array([(dx, dy) for _, dx, dy, _, _ in fabricate.OFFENSE])
+    defense = np.array([(dx, dy) for _, dx, dy, _, _ in fabricate.DEFENSE])
+    receivers = offense[6:][np.argsort(-offense[6:, 1])]
     markers = np.array([(6.0, 19.0), (6.0, 11.0), (4.5, 6.0), (4.5, -2.5), (6.0, -17.0)])
-    others = np.array([row for row in defence.tolist() if row not in markers.tolist()])
+    others = np.array([row for row in defense.tolist() if row not in markers.tolist()])
     others = others[np.argsort(np.hypot(*others.T), kind="stable")]
-    np.testing.assert_allclose(snap[0, :2], offence[0], atol=1e-5)
-    np.testing.assert_allclose(snap[1:6, :2], offence[1:6], atol=1e-5)
+    np.testing.assert_allclose(snap[0, :2], offense[0], atol=1e-5)
+    np.testing.assert_allclose(snap[1:6, :2], offense[1:6], atol=1e-5)
     np.testing.assert_allclose(snap[6:11, :2], receivers, atol=1e-5)
     np.testing.assert_allclose(snap[11:16, :2], markers, atol=1e-5)
     np.testing.assert_allclose(np.hypot(*snap[16:, :2].T), np.hypot(*others.T), atol=1e-5)
@@ -46,7 +46,7 @@ def test_every_player_stands_in_his_slot(tmp_path):
 
 def test_features_of_straight_lines(tmp_path):
     plays = read(tmp_path, fabricate.play(frames=25))
-    _, dx, dy, speed, heading = fabricate.OFFENCE[9]  # the running back, the fourth receiver from the left
+    _, dx, dy, speed, heading = fabricate.OFFENSE[9]  # the running back, the fourth receiver from the left
     angle, time = np.deg2rad(heading), np.arange(25) / 10
     back = plays.frames[:, 9]
     np.testing.assert_allclose(back[:, X], dx + speed * np.cos(angle) * time, atol=1e-5)
@@ -67,9 +67,9 @@ def test_a_mirrored_play_has_the_same_features(tmp_path):
     np.testing.assert_array_equal(read(tmp_path / "unsaid", unsaid).frames, left.frames)
 
 
-def test_the_visitors_offence_has_the_same_features(tmp_path):
+def test_the_visitors_offense_has_the_same_features(tmp_path):
     home = read(tmp_path / "home", fabricate.play(seed=3))
-    away = read(tmp_path / "away", fabricate.play(seed=3, offence="away"))
+    away = read(tmp_path / "away", fabricate.play(seed=3, offense="away"))
     np.testing.assert_array_equal(away.frames, home.frames)
 
 
@@ -138,11 +138,11 @@ def test_a_player_who_comes_late_takes_a_free_slot(tmp_path):
 
 @pytest.mark.parametrize("known", [True, False])
 def test_slots_of_a_complete_team(known):
-    offence = np.array([True] * 11 + [False] * 11)
-    people = fabricate.OFFENCE + fabricate.DEFENCE
+    offense = np.array([True] * 11 + [False] * 11)
+    people = fabricate.OFFENSE + fabricate.DEFENSE
     position = [row[0] if known else None for row in people]
     x, y = np.array([row[1] for row in people]), np.array([row[2] for row in people])
-    slot = assign_slots(x, y, offence, position, passer=0, ball=(0.0, 0.0))
+    slot = assign_slots(x, y, offense, position, passer=0, ball=(0.0, 0.0))
     assert sorted(slot.tolist()) == list(range(22))
     assert slot[:6].tolist() == [0, 1, 2, 3, 4, 5]
     by_position = {name for name, s in zip([row[0] for row in people], slot, strict=True) if 1 <= s <= 5}
@@ -161,8 +161,8 @@ def test_a_sixth_receiver_takes_a_linemans_slot_only_when_all_others_are_taken()
 
 def test_twelve_defenders_all_find_a_slot():
     x, y = np.r_[0.0, np.linspace(1, 12, 12)], np.linspace(-20, 20, 13)
-    offence = np.arange(13) == 0
-    slot = assign_slots(x, y, offence, [None] * 13, passer=0, ball=(0.0, 0.0))
+    offense = np.arange(13) == 0
+    slot = assign_slots(x, y, offense, [None] * 13, passer=0, ball=(0.0, 0.0))
     assert len(set(slot.tolist())) == 13
     assert (slot >= 0).all()
 

@@ -1,4 +1,5 @@
-"""A law moved and stretched: SciPy's own location and scale, 50 digits for the gradients, and what has no value."""
+"""A distribution moved and stretched: SciPy's own location and scale, 50 digits for the gradients, and what has no
+value."""
 
 import jax
 import jax.numpy as jnp
@@ -33,14 +34,14 @@ def test_against_scipy(name, x64):
     bound = 1e-11 if x64 else 2e-5
     base, want = BASES[name]
     with jax.enable_x64(x64):
-        law = Affine(base(), LOC, SCALE)
-        assert_probabilities(law, want, Y, bound)
+        dist = Affine(base(), LOC, SCALE)
+        assert_probabilities(dist, want, Y, bound)
         q = np.array([1e-4, 0.02, 0.3, 0.5, 0.9])
-        np.testing.assert_allclose(law.icdf(q), want.ppf(q), rtol=bound)
-        np.testing.assert_allclose(law.isf(q), want.isf(q), rtol=bound)
-        np.testing.assert_allclose([law.mean(), law.variance()], [want.mean(), want.var()], rtol=bound)
+        np.testing.assert_allclose(dist.icdf(q), want.ppf(q), rtol=bound)
+        np.testing.assert_allclose(dist.isf(q), want.isf(q), rtol=bound)
+        np.testing.assert_allclose([dist.mean(), dist.variance()], [want.mean(), want.var()], rtol=bound)
         within = np.log(want.cdf(Y + 0.5) - want.cdf(Y - 0.5))
-        np.testing.assert_allclose(law.interval_log_prob(Y - 0.5, Y + 0.5), within, rtol=bound, atol=bound)
+        np.testing.assert_allclose(dist.interval_log_prob(Y - 0.5, Y + 0.5), within, rtol=bound, atol=bound)
 
 
 @pytest.mark.slow
@@ -49,21 +50,21 @@ def test_scores_are_the_base_s_in_the_outcome_s_unit():
         base = SplicedBinnedPareto(
             LOGITS, EDGES, GeneralizedPareto(-0.2, 1.0), GeneralizedPareto(0.3, 1.5), (0.05, 0.1)
         )
-        law = Affine(base, LOC, SCALE)
+        dist = Affine(base, LOC, SCALE)
         z = (Y - LOC) / SCALE
-        np.testing.assert_allclose(law.crps(Y), SCALE * base.crps(z), rtol=1e-12)
-        np.testing.assert_allclose(law.twcrps(Y, LOC + SCALE), SCALE * base.twcrps(z, 1.0), rtol=1e-12)
+        np.testing.assert_allclose(dist.crps(Y), SCALE * base.crps(z), rtol=1e-12)
+        np.testing.assert_allclose(dist.twcrps(Y, LOC + SCALE), SCALE * base.twcrps(z, 1.0), rtol=1e-12)
         x = np.linspace(LOC - 60 * SCALE, LOC + 200 * SCALE, 2_000_001)
         middle = 0.5 * (x[1:] + x[:-1])
-        integral = np.sum((np.asarray(law.cdf(middle)) - (middle >= Y[3])) ** 2) * (x[1] - x[0])
-        assert float(law.crps(Y[3])) == pytest.approx(integral, rel=1e-4)
-        assert float(jnp.sum(jnp.exp(law.log_prob(middle))) * (x[1] - x[0])) == pytest.approx(1.0, abs=2e-4)
+        integral = np.sum((np.asarray(dist.cdf(middle)) - (middle >= Y[3])) ** 2) * (x[1] - x[0])
+        assert float(dist.crps(Y[3])) == pytest.approx(integral, rel=1e-4)
+        assert float(jnp.sum(jnp.exp(dist.log_prob(middle))) * (x[1] - x[0])) == pytest.approx(1.0, abs=2e-4)
 
 
 @pytest.mark.parametrize("x64", X64)
 @pytest.mark.parametrize("xi", marked([-0.3, 0.0, 0.4], [-0.3]))
 def test_gradients_against_50_digits(xi, x64):
-    """The law's own slopes and those in loc and scale, in both tails and the body."""
+    """The distribution's own slopes and those in loc and scale, in both tails and the body."""
 
     def value(x):
         tails = GeneralizedPareto(x[8], x[9]), GeneralizedPareto(x[10], x[11])
@@ -72,8 +73,8 @@ def test_gradients_against_50_digits(xi, x64):
     def oracle(x):
         edges = [oracles.mp.mpf(edge) for edge in EDGES]
         tails = oracles.Pareto(x[8], x[9]), oracles.Pareto(x[10], x[11])
-        law = oracles.Spliced(list(x[:8]), edges, *tails, oracles.mp.mpf("0.05"), oracles.mp.mpf("0.1"))
-        return law.log_prob((x[12] - x[13]) / x[14]) - oracles.mp.log(x[14])
+        dist = oracles.Spliced(list(x[:8]), edges, *tails, oracles.mp.mpf("0.05"), oracles.mp.mpf("0.1"))
+        return dist.log_prob((x[12] - x[13]) / x[14]) - oracles.mp.log(x[14])
 
     with jax.enable_x64(x64):
         for y in (31.0, 39.0, 44.0, 52.0):
@@ -90,8 +91,8 @@ def test_gradients_against_50_digits(xi, x64):
 @pytest.mark.parametrize("scale", [1e-30, 1e-6, 1.0, 1e6, 1e30])
 def test_far_outcomes_and_extreme_scales_have_finite_gradients(scale):
     def total(loc, scale, y):
-        law = Affine(Normal(jnp.zeros(5), 1.0), loc, scale)
-        values = [law.cdf(y), law.survival_function(y), law.icdf(jnp.full(5, 0.3)), law.mean()]
+        dist = Affine(Normal(jnp.zeros(5), 1.0), loc, scale)
+        values = [dist.cdf(y), dist.survival_function(y), dist.icdf(jnp.full(5, 0.3)), dist.mean()]
         return sum(jnp.sum(value) for value in values)
 
     y = jnp.array([-1e38, -1.0, 0.0, 2.0, 1e38])
@@ -101,27 +102,28 @@ def test_far_outcomes_and_extreme_scales_have_finite_gradients(scale):
 
 
 def test_limits_and_what_has_no_value():
-    law = Affine(Normal(np.zeros(4), 1.0), jnp.array([0.0, 0.0, jnp.nan, 0.0]), jnp.array([2.0, -1.0, 1.0, 0.0]))
-    assert law.cdf(jnp.inf)[0] == 1
-    assert law.cdf(-jnp.inf)[0] == 0
-    assert law.log_prob(jnp.inf)[0] == -jnp.inf
-    for values in (law.log_prob(0.3), law.cdf(0.3), law.mean(), law.crps(0.3), law.icdf(0.3), law.variance()):
+    dist = Affine(Normal(np.zeros(4), 1.0), jnp.array([0.0, 0.0, jnp.nan, 0.0]), jnp.array([2.0, -1.0, 1.0, 0.0]))
+    assert dist.cdf(jnp.inf)[0] == 1
+    assert dist.cdf(-jnp.inf)[0] == 0
+    assert dist.log_prob(jnp.inf)[0] == -jnp.inf
+    for values in (dist.log_prob(0.3), dist.cdf(0.3), dist.mean(), dist.crps(0.3), dist.icdf(0.3), dist.variance()):
         np.testing.assert_array_equal(np.isnan(values), [False, True, True, True])
-    assert np.isnan(law.log_prob(jnp.nan)).all()
+    assert np.isnan(dist.log_prob(jnp.nan)).all()
 
 
 @pytest.mark.parametrize("threshold_gradient", [None, True, False])
 @pytest.mark.parametrize("name", ["exact", "composite", "interval"])
-def test_objectives_are_those_of_the_law_with_moved_edges(name, threshold_gradient):
-    """Value and gradient in the logits; a plain law whose edges and tails are in the outcome's unit is the same law."""
+def test_objectives_are_those_of_the_distribution_with_moved_edges(name, threshold_gradient):
+    """Value and gradient in the logits; a plain distribution whose edges and tails are in the outcome's unit is the
+    same distribution."""
     y = jnp.asarray(Y, jnp.float32)
 
     def total(logits, moved):
         loc, scale = (LOC, SCALE) if moved else (0.0, 1.0)
         tails = GeneralizedPareto(-0.1, 1.0 * scale), GeneralizedPareto(0.3, 1.5 * scale)
-        law = SplicedBinnedPareto(logits, loc + scale * EDGES, *tails, (0.05, 0.1))
-        law = law if moved else Affine(law, LOC, SCALE)
-        return jnp.sum(objective(name, 1.0, threshold_gradient)(law, y, jnp.zeros(len(Y), bool)))
+        dist = SplicedBinnedPareto(logits, loc + scale * EDGES, *tails, (0.05, 0.1))
+        dist = dist if moved else Affine(dist, LOC, SCALE)
+        return jnp.sum(objective(name, 1.0, threshold_gradient)(dist, y, jnp.zeros(len(Y), bool)))
 
     logits = jnp.asarray(LOGITS, jnp.float32)
     differentiated = jax.jit(jax.value_and_grad(total), static_argnums=1)
@@ -132,17 +134,17 @@ def test_objectives_are_those_of_the_law_with_moved_edges(name, threshold_gradie
     np.testing.assert_allclose(by_one, by_other, rtol=2e-4, atol=2e-4)
 
 
-def test_samples_follow_the_law():
-    law = Affine(GeneralizedPareto(0.2, 1.0), LOC, SCALE)
-    draws = np.asarray(law.sample(jax.random.key(0), (20_000,)), np.float64)
+def test_samples_follow_the_distribution():
+    dist = Affine(GeneralizedPareto(0.2, 1.0), LOC, SCALE)
+    draws = np.asarray(dist.sample(jax.random.key(0), (20_000,)), np.float64)
     assert scipy.stats.kstest(draws, scipy.stats.genpareto(0.2, LOC, SCALE).cdf).pvalue > 1e-3
 
 
 def test_shapes():
     base = Normal(jnp.zeros((2, 3)), 1.0)
-    law = Affine(base, jnp.arange(3.0), jnp.ones((2, 1)))
-    assert (law.batch_shape, law.loc.shape, law.log_prob(jnp.zeros((4, 1, 1))).shape) == ((2, 3), (2, 3), (4, 2, 3))
-    assert law.dtype == jnp.float32
+    dist = Affine(base, jnp.arange(3.0), jnp.ones((2, 1)))
+    assert (dist.batch_shape, dist.loc.shape, dist.log_prob(jnp.zeros((4, 1, 1))).shape) == ((2, 3), (2, 3), (4, 2, 3))
+    assert dist.dtype == jnp.float32
     wider = Affine(base, np.zeros((4, 1, 1)), 1.0)
     assert (wider.batch_shape, wider.base.batch_shape, wider.mean().shape) == ((4, 2, 3), (4, 2, 3), (4, 2, 3))
     with pytest.raises(InputError, match=r"base \(2, 3\), loc \(4,\)"):

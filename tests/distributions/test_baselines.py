@@ -22,13 +22,13 @@ WANT = scipy.stats.norm(0.5, 1.5)
 def test_against_scipy(x64):
     bound = 1e-12 if x64 else 5e-6
     with jax.enable_x64(x64):
-        law = Normal(0.5, 1.5)
-        assert_probabilities(law, WANT, Y, bound)
+        dist = Normal(0.5, 1.5)
+        assert_probabilities(dist, WANT, Y, bound)
         q = np.array([1e-6, 0.02, 0.3, 0.5, 0.9])
-        np.testing.assert_allclose(law.icdf(q), WANT.ppf(q), rtol=bound)
-        np.testing.assert_allclose(law.isf(q), WANT.isf(q), rtol=bound)
-        assert float(law.mean()) == 0.5
-        assert float(law.variance()) == pytest.approx(2.25, rel=1e-6)
+        np.testing.assert_allclose(dist.icdf(q), WANT.ppf(q), rtol=bound)
+        np.testing.assert_allclose(dist.isf(q), WANT.isf(q), rtol=bound)
+        assert float(dist.mean()) == 0.5
+        assert float(dist.variance()) == pytest.approx(2.25, rel=1e-6)
 
 
 @pytest.mark.parametrize("x64", X64)
@@ -61,12 +61,12 @@ def test_intervals_have_no_cancellation(x64):
 
 
 def test_infinite_and_empty_intervals():
-    law = Normal(0.5, 1.5)
-    assert law.interval_log_prob(-jnp.inf, jnp.inf) == 0
-    assert float(law.interval_log_prob(-jnp.inf, 0.5)) == pytest.approx(np.log(0.5), rel=1e-6)
-    assert float(law.interval_log_prob(8.0, jnp.inf)) == pytest.approx(WANT.logsf(8.0), rel=1e-6)
-    assert law.interval_log_prob(1.0, 1.0) == -jnp.inf
-    assert law.interval_log_prob(2.0, 1.0) == -jnp.inf
+    dist = Normal(0.5, 1.5)
+    assert dist.interval_log_prob(-jnp.inf, jnp.inf) == 0
+    assert float(dist.interval_log_prob(-jnp.inf, 0.5)) == pytest.approx(np.log(0.5), rel=1e-6)
+    assert float(dist.interval_log_prob(8.0, jnp.inf)) == pytest.approx(WANT.logsf(8.0), rel=1e-6)
+    assert dist.interval_log_prob(1.0, 1.0) == -jnp.inf
+    assert dist.interval_log_prob(2.0, 1.0) == -jnp.inf
 
 
 def test_crps_against_the_integral():
@@ -133,12 +133,12 @@ def test_extreme_inputs_are_no_nan_and_nan_inputs_are():
     signed = np.concatenate([sizes, -sizes[1:]])
     loc, scale, y = (jnp.asarray(x.ravel()) for x in np.meshgrid(signed, sizes[1:-1], signed, indexing="ij"))
     pointwise = ("log_prob", "cdf", "survival_function", "log_cdf", "log_survival_function", "crps")
-    methods = {name: lambda law, y, name=name: getattr(law, name)(y) for name in pointwise} | {
-        "interval_log_prob": lambda law, y: law.interval_log_prob(y - 1, y + 1),
-        "twcrps": lambda law, y: law.twcrps(y, 0.0),
-        "icdf": lambda law, y: law.icdf(jnp.clip(jnp.abs(y), 1e-7, 1)),
-        "isf": lambda law, y: law.isf(jnp.clip(jnp.abs(y), 1e-7, 1)),
-        "variance": lambda law, y: law.variance(),
+    methods = {name: lambda dist, y, name=name: getattr(dist, name)(y) for name in pointwise} | {
+        "interval_log_prob": lambda dist, y: dist.interval_log_prob(y - 1, y + 1),
+        "twcrps": lambda dist, y: dist.twcrps(y, 0.0),
+        "icdf": lambda dist, y: dist.icdf(jnp.clip(jnp.abs(y), 1e-7, 1)),
+        "isf": lambda dist, y: dist.isf(jnp.clip(jnp.abs(y), 1e-7, 1)),
+        "variance": lambda dist, y: dist.variance(),
     }
     for name, method in methods.items():
         function = jax.value_and_grad(lambda p, y, m=method: m(Normal(p[0], p[1]), y), (0, 1))
@@ -147,8 +147,8 @@ def test_extreme_inputs_are_no_nan_and_nan_inputs_are():
             bad = np.flatnonzero(np.isnan(got))
             assert not bad.size, (name, bad.size, loc[bad[0]], scale[bad[0]], y[bad[0]])
         for missing in ((jnp.nan, 1.0, 0.0), (0.0, jnp.nan, 0.0), (0.0, jnp.array(-1.0), 0.0)):
-            law = Normal(jnp.asarray(missing[0]), jnp.asarray(missing[1]))
-            assert jnp.isnan(method(law, jnp.asarray(missing[2]))), (name, missing)
+            dist = Normal(jnp.asarray(missing[0]), jnp.asarray(missing[1]))
+            assert jnp.isnan(method(dist, jnp.asarray(missing[2]))), (name, missing)
 
 
 def test_samples_follow_the_cdf():

@@ -20,31 +20,31 @@ X64 = [pytest.param(False, id="float32"), pytest.param(True, id="float64")]
 def test_against_scipy(x64):
     bound = 1e-12 if x64 else 5e-6
     with jax.enable_x64(x64):
-        law = Binned(jnp.asarray(LOGITS), EDGES)
+        dist = Binned(jnp.asarray(LOGITS), EDGES)
         y = np.array([-4.0, -3.25, -1.0, 0.125, 0.75, 2.0, 4.75])
-        np.testing.assert_allclose(jnp.exp(law.log_prob(y)), WANT.pdf(y), rtol=bound)
-        np.testing.assert_allclose(law.cdf(y), WANT.cdf(y), atol=bound)
-        np.testing.assert_allclose(law.survival_function(y), WANT.sf(y), atol=bound)
-        np.testing.assert_allclose(law.log_cdf(y[1:]), np.log(WANT.cdf(y[1:])), atol=bound)
-        np.testing.assert_allclose(law.log_survival_function(y), np.log(WANT.sf(y)), atol=bound)
+        np.testing.assert_allclose(jnp.exp(dist.log_prob(y)), WANT.pdf(y), rtol=bound)
+        np.testing.assert_allclose(dist.cdf(y), WANT.cdf(y), atol=bound)
+        np.testing.assert_allclose(dist.survival_function(y), WANT.sf(y), atol=bound)
+        np.testing.assert_allclose(dist.log_cdf(y[1:]), np.log(WANT.cdf(y[1:])), atol=bound)
+        np.testing.assert_allclose(dist.log_survival_function(y), np.log(WANT.sf(y)), atol=bound)
         q = np.array([0.0, 0.01, 0.3, 0.5, 0.77, 0.99, 1.0])
-        np.testing.assert_allclose(law.icdf(q), WANT.ppf(q), atol=bound * 5)
-        assert float(law.mean()) == pytest.approx(WANT.mean(), rel=bound)
-        assert float(law.variance()) == pytest.approx(WANT.var(), rel=bound)
+        np.testing.assert_allclose(dist.icdf(q), WANT.ppf(q), atol=bound * 5)
+        assert float(dist.mean()) == pytest.approx(WANT.mean(), rel=bound)
+        assert float(dist.variance()) == pytest.approx(WANT.var(), rel=bound)
 
 
 def test_crps_against_the_integral():
     with jax.enable_x64(True):
-        law = Binned(jnp.asarray(LOGITS), EDGES)
+        dist = Binned(jnp.asarray(LOGITS), EDGES)
         x = np.linspace(-8, 8, 1_600_001)
         middle, step = 0.5 * (x[1:] + x[:-1]), x[1] - x[0]
         cdf = np.interp(middle, EDGES, np.concatenate([[0], np.cumsum(P)]), left=0, right=1)
         for y in (-6.0, -4.0, -0.7, 0.75, 3.1, 5.0, 7.5):
             want = np.sum((cdf - (middle >= y)) ** 2) * step
-            assert float(law.crps(y)) == pytest.approx(want, rel=1e-8)
+            assert float(dist.crps(y)) == pytest.approx(want, rel=1e-8)
             # slope in y is F^2 - (1 - F)^2, at edges and beyond them too
             f = np.interp(y, EDGES, np.concatenate([[0], np.cumsum(P)]), left=0, right=1)
-            assert float(jax.grad(law.crps)(y)) == pytest.approx(f**2 - (1 - f) ** 2, rel=1e-12)
+            assert float(jax.grad(dist.crps)(y)) == pytest.approx(f**2 - (1 - f) ** 2, rel=1e-12)
 
 
 def test_outside_the_edges_there_is_no_gradient():
@@ -52,10 +52,10 @@ def test_outside_the_edges_there_is_no_gradient():
         value, slope = jax.value_and_grad(lambda x, y=y: Binned(x, EDGES).log_prob(y))(jnp.asarray(LOGITS))
         assert value == -jnp.inf
         np.testing.assert_array_equal(slope, 0)
-    law = Binned(jnp.asarray(LOGITS), EDGES)
-    np.testing.assert_array_equal(law.cdf(jnp.array([-9.0, 9.0])), [0, 1])
-    assert law.clamped_log_prob(9.0) == law.log_prob(4.0)
-    assert law.clamped_log_prob(-9.0) == law.log_prob(-3.0)
+    dist = Binned(jnp.asarray(LOGITS), EDGES)
+    np.testing.assert_array_equal(dist.cdf(jnp.array([-9.0, 9.0])), [0, 1])
+    assert dist.clamped_log_prob(9.0) == dist.log_prob(4.0)
+    assert dist.clamped_log_prob(-9.0) == dist.log_prob(-3.0)
 
 
 def test_underflowed_bins_are_skipped_by_quantiles():
@@ -77,17 +77,17 @@ def test_exact_ties_keep_the_quantile_gradient():
 
 
 def test_one_bin_is_the_uniform():
-    law = Binned(jnp.array([3.0]), np.array([0.0, 2.0]))
-    np.testing.assert_allclose(law.log_prob(jnp.array([0.0, 0.5, 2.0])), -np.log(2), rtol=1e-6)
-    np.testing.assert_allclose(law.icdf(jnp.array([0.25, 0.75])), [0.5, 1.5], rtol=1e-6)
-    assert float(law.variance()) == pytest.approx(1 / 3, rel=1e-6)
+    dist = Binned(jnp.array([3.0]), np.array([0.0, 2.0]))
+    np.testing.assert_allclose(dist.log_prob(jnp.array([0.0, 0.5, 2.0])), -np.log(2), rtol=1e-6)
+    np.testing.assert_allclose(dist.icdf(jnp.array([0.25, 0.75])), [0.5, 1.5], rtol=1e-6)
+    assert float(dist.variance()) == pytest.approx(1 / 3, rel=1e-6)
 
 
 def test_narrow_bins_far_from_zero_keep_the_total_mass():
     edges = 50 + 0.02 * np.arange(101)
-    law = Binned(jnp.asarray(np.random.default_rng(0).normal(size=100), jnp.float32), edges)
+    dist = Binned(jnp.asarray(np.random.default_rng(0).normal(size=100), jnp.float32), edges)
     rounded = edges.astype(np.float32).astype(float)
-    density = np.exp(np.asarray(law.log_prob(0.5 * (rounded[1:] + rounded[:-1])), np.float64))
+    density = np.exp(np.asarray(dist.log_prob(0.5 * (rounded[1:] + rounded[:-1])), np.float64))
     assert np.sum(density * np.diff(rounded)) == pytest.approx(1, abs=1e-6)
 
 

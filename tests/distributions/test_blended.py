@@ -33,14 +33,14 @@ BLENDS = ("density", "published")
 METHODS = ("log_prob", "cdf", "survival_function", "log_cdf", "log_survival_function")
 
 
-def oracle_of(law, edges):
-    """The oracle fed the numbers that the law holds."""
+def oracle_of(dist, edges):
+    """The oracle fed the numbers that the distribution holds."""
     masses = [
-        m if m is None else [exact(v) for v in np.asarray(m).astype(law.dtype)]
-        for m in (law.lower_mass, law.upper_mass)
+        m if m is None else [exact(v) for v in np.asarray(m).astype(dist.dtype)]
+        for m in (dist.lower_mass, dist.upper_mass)
     ]
-    shapes = [mp.mpf(0) if xi is None else exact(xi) for xi in (law.lower_shape, law.upper_shape)]
-    return Blended([exact(v) for v in law.logits], [exact(e) for e in edges], *shapes, *masses, blend=str(law.blend))
+    shapes = [mp.mpf(0) if xi is None else exact(xi) for xi in (dist.lower_shape, dist.upper_shape)]
+    return Blended([exact(v) for v in dist.logits], [exact(e) for e in edges], *shapes, *masses, blend=str(dist.blend))
 
 
 def log(p):
@@ -62,17 +62,17 @@ def near(got, function, at, bound):
 
 
 @jax.jit
-def evaluate(law, y, q, low, high):
-    return {name: getattr(law, name)(y) for name in METHODS} | {
-        "icdf": law.icdf(q),
-        "isf": law.isf(q),
-        "interval": law.interval_log_prob(low, high),
-        "crps": law.crps(y[1::6]),
-        "mean": law.mean(),
-        "variance": law.variance(),
-        "thresholds": law.thresholds(),
-        "negative": law.negative_mass(),
-        "tail masses": law.tail_masses(),
+def evaluate(dist, y, q, low, high):
+    return {name: getattr(dist, name)(y) for name in METHODS} | {
+        "icdf": dist.icdf(q),
+        "isf": dist.isf(q),
+        "interval": dist.interval_log_prob(low, high),
+        "crps": dist.crps(y[1::6]),
+        "mean": dist.mean(),
+        "variance": dist.variance(),
+        "thresholds": dist.thresholds(),
+        "negative": dist.negative_mass(),
+        "tail masses": dist.tail_masses(),
     }
 
 
@@ -95,11 +95,11 @@ def evaluate(law, y, q, low, high):
 def test_values(case, blend, x64):
     with jax.enable_x64(x64):
         logits, edges, *rest = CASES[case]
-        law = BlendedPareto(jnp.asarray(logits), edges, *rest, blend)
-        oracle, bound = oracle_of(law, edges), VALUE[x64]
+        dist = BlendedPareto(jnp.asarray(logits), edges, *rest, blend)
+        oracle, bound = oracle_of(dist, edges), VALUE[x64]
         y, q = jnp.asarray(OUTCOMES), jnp.asarray(PROBABILITIES)
         low, high = jnp.asarray(np.array(INTERVALS).T)
-        got = evaluate(law, y, q, low, high)
+        got = evaluate(dist, y, q, low, high)
         assert got["negative"] == 0
         for a, b in zip(got["thresholds"], oracle.thresholds(), strict=True):
             assert close(a, b, bound)
@@ -121,7 +121,7 @@ def test_values(case, blend, x64):
         for i, ends in enumerate(zip(low, high, strict=True)):
             assert close(got["interval"][i], oracle.log_interval(*(exact(e) for e in ends)), bound), ends
         # what quadrature gives in the zone: the bound of the docstring, below the rounding of the dtype
-        tight = float(10 * jnp.finfo(law.dtype).eps)
+        tight = float(10 * jnp.finfo(dist.dtype).eps)
         for i, at in enumerate(y[1::6]):
             assert close(got["crps"][i], oracle.crps(exact(at)), tight), at
         assert close(got["mean"], oracle.mean(), tight)
@@ -154,17 +154,17 @@ def test_derivatives(case, blend, x64):
         logits, edges, xi_l, xi_u, *masses = CASES[case]
         arrays = tuple(jnp.asarray(a) for a in (logits, xi_l, xi_u))
 
-        def law(arrays):
+        def dist(arrays):
             return BlendedPareto(arrays[0], edges, *arrays[1:], *masses, blend)
 
-        oracle = oracle_of(law(arrays), edges)
+        oracle = oracle_of(dist(arrays), edges)
         methods = {
             "log_prob": (lambda o, t: o.log_prob(t), (-9.0, -3.3, -2.0, 0.1, 1.9, 3.3, 4.7)),
             "log_survival_function": (lambda o, t: log(o.survival(t)), (-3.3, 1.9, 4.7)),
             "icdf": (lambda o, q: o.icdf(q), (0.01, 0.06, 0.17, 0.5, 0.87, 0.99)),
         }
         for name, (reference, points) in methods.items():
-            gradient = jax.jit(jax.grad(lambda a, t, name=name: getattr(law(a), name)(t), (0, 1)))
+            gradient = jax.jit(jax.grad(lambda a, t, name=name: getattr(dist(a), name)(t), (0, 1)))
             for point in points:
                 at = jnp.asarray(point)
                 slopes, slope = gradient(arrays, at)
@@ -187,41 +187,41 @@ def test_derivatives(case, blend, x64):
 
 def test_one_bin_is_a_distribution_for_every_shape_from_minus_one():
     shapes = jnp.concatenate([jnp.linspace(-1.0, 3.0, 41), jnp.array([-5.0])])
-    law = BlendedPareto(jnp.zeros((42, 1)), [0.0, 1.0], None, shapes, blend="published")
-    assert jnp.all(law.negative_mass()[:-1] == 0)
-    assert law.negative_mass()[-1] > 1e-3
+    dist = BlendedPareto(jnp.zeros((42, 1)), [0.0, 1.0], None, shapes, blend="published")
+    assert jnp.all(dist.negative_mass()[:-1] == 0)
+    assert dist.negative_mass()[-1] > 1e-3
     y = jnp.linspace(0.81, 0.949, 200)[:, None]
-    assert jnp.all(law.log_prob(y)[:, :-1] > -jnp.inf)
+    assert jnp.all(dist.log_prob(y)[:, :-1] > -jnp.inf)
 
 
 def test_without_tails_it_is_the_histogram():
     logits = jnp.asarray(LOGITS, jnp.float32)
-    law, body, y = (
+    dist, body, y = (
         BlendedPareto(logits, EDGES, None, 0.3, upper_mass=None),
         Binned(logits, EDGES),
         jnp.asarray(OUTCOMES),
     )
     for name in (*METHODS, "crps"):
-        np.testing.assert_allclose(getattr(law, name)(y), getattr(body, name)(y), rtol=1e-6, err_msg=name)
-    np.testing.assert_allclose(law.mean(), body.mean(), rtol=1e-6)
-    np.testing.assert_allclose(law.variance(), body.variance(), rtol=1e-6)
-    np.testing.assert_allclose(law.icdf(jnp.array([0.0, 0.2, 1.0])), body.icdf(jnp.array([0.0, 0.2, 1.0])))
-    np.testing.assert_array_equal(jnp.stack(law.thresholds()), EDGES[[0, 0, -1, -1]])
+        np.testing.assert_allclose(getattr(dist, name)(y), getattr(body, name)(y), rtol=1e-6, err_msg=name)
+    np.testing.assert_allclose(dist.mean(), body.mean(), rtol=1e-6)
+    np.testing.assert_allclose(dist.variance(), body.variance(), rtol=1e-6)
+    np.testing.assert_allclose(dist.icdf(jnp.array([0.0, 0.2, 1.0])), body.icdf(jnp.array([0.0, 0.2, 1.0])))
+    np.testing.assert_array_equal(jnp.stack(dist.thresholds()), EDGES[[0, 0, -1, -1]])
 
 
 @pytest.mark.slow
 def test_infinite_moments_scalars_and_missing_parameters():
-    law = BlendedPareto(
+    dist = BlendedPareto(
         jnp.zeros((5, 4)),
         np.arange(5.0),
         jnp.array([0.0, 1.2, 1.2, 0.0, 0.6]),
         jnp.array([1.2, 0.0, 1.2, jnp.nan, 0.6]),
     )
-    mean, variance = law.mean(), law.variance()
+    mean, variance = dist.mean(), dist.variance()
     np.testing.assert_array_equal(mean[:4], [np.inf, -np.inf, np.nan, np.nan])
     np.testing.assert_allclose(mean[4], 2.0, rtol=1e-6)
     np.testing.assert_array_equal(variance, [np.inf, np.inf, np.inf, np.nan, np.inf])
-    values = jax.jit(lambda d: [getattr(d, name)(1.0) for name in METHODS] + [d.icdf(0.5), d.crps(0.5)])(law)
+    values = jax.jit(lambda d: [getattr(d, name)(1.0) for name in METHODS] + [d.icdf(0.5), d.crps(0.5)])(dist)
     for value in values:
         assert jnp.all(jnp.isfinite(value[:3]))
         assert jnp.isnan(value[3])

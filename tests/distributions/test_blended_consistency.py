@@ -25,8 +25,8 @@ def composite(function, knots, nodes=40):
 
 
 @jax.jit
-def density(law, y):
-    return jnp.exp(law.log_prob(y))
+def density(dist, y):
+    return jnp.exp(dist.log_prob(y))
 
 
 @jax.jit
@@ -37,19 +37,19 @@ def density_on(edges, logits, lower_shape, upper_shape, y):
 
 @jax.jit
 def places(edges, *parameters):
-    law = BlendedPareto(parameters[0], edges, *parameters[1:], *MASSES)
-    return law.thresholds(), law.tail_masses(), law.negative_mass()
+    dist = BlendedPareto(parameters[0], edges, *parameters[1:], *MASSES)
+    return dist.thresholds(), dist.tail_masses(), dist.negative_mass()
 
 
 @jax.jit
-def quantiles_and_back(law, q):
-    icdf, isf = law.icdf(q), law.isf(q)
-    return law.cdf(icdf), law.survival_function(isf), jnp.exp(law.log_prob(isf)) * jnp.abs(isf), icdf
+def quantiles_and_back(dist, q):
+    icdf, isf = dist.icdf(q), dist.isf(q)
+    return dist.cdf(icdf), dist.survival_function(isf), jnp.exp(dist.log_prob(isf)) * jnp.abs(isf), icdf
 
 
 @jax.jit
-def crps_tools(law, y):
-    return law.cdf(y), law.survival_function(y)
+def crps_tools(dist, y):
+    return dist.cdf(y), dist.survival_function(y)
 
 
 @pytest.mark.parametrize("width", [0.02, 0.3, 1.0, 7.0])
@@ -92,23 +92,23 @@ def test_total_mass_is_one(width, shapes):
 
 def test_slope_of_the_cdf_is_the_density_which_is_continuous_at_the_ends_of_the_zones():
     with jax.enable_x64(True):
-        law = BlendedPareto(jnp.asarray(LOGITS), EDGES, jnp.asarray(0.4), jnp.asarray(-0.35), *MASSES)
-        ends = jnp.stack(law.thresholds())
+        dist = BlendedPareto(jnp.asarray(LOGITS), EDGES, jnp.asarray(0.4), jnp.asarray(-0.35), *MASSES)
+        ends = jnp.stack(dist.thresholds())
         y = jnp.concatenate([jnp.linspace(-12.0, 7.0, 200), ends])
 
         @jax.jit
         def slopes(y):
-            up = jax.grad(lambda t: jnp.sum(law.cdf(t)))(y)
-            down = jax.grad(lambda t: jnp.sum(law.survival_function(t)))(y)
-            return up, -down, jnp.exp(law.log_prob(y))
+            up = jax.grad(lambda t: jnp.sum(dist.cdf(t)))(y)
+            down = jax.grad(lambda t: jnp.sum(dist.survival_function(t)))(y)
+            return up, -down, jnp.exp(dist.log_prob(y))
 
         rising, falling, value = slopes(y)
         np.testing.assert_allclose(rising, value, rtol=1e-12)
         np.testing.assert_allclose(falling, value, rtol=1e-12)
         step = 1e-9
-        np.testing.assert_allclose(density(law, ends - step), density(law, ends + step), rtol=1e-7)
-        lower, upper = law.tail_masses()
-        np.testing.assert_allclose(law.cdf(ends), [lower, 0.2, 0.85, 1 - upper], rtol=1e-14)
+        np.testing.assert_allclose(density(dist, ends - step), density(dist, ends + step), rtol=1e-7)
+        lower, upper = dist.tail_masses()
+        np.testing.assert_allclose(dist.cdf(ends), [lower, 0.2, 0.85, 1 - upper], rtol=1e-14)
 
 
 @pytest.mark.parametrize("x64", X64)
@@ -117,15 +117,15 @@ def test_slope_of_the_cdf_is_the_density_which_is_continuous_at_the_ends_of_the_
 def test_quantiles_invert(case, blend, x64):
     with jax.enable_x64(x64):
         logits, edges, *rest = CASES[case]
-        law = BlendedPareto(jnp.asarray(logits), edges, *rest, blend)
+        dist = BlendedPareto(jnp.asarray(logits), edges, *rest, blend)
         q = jnp.concatenate([jnp.logspace(-7, -0.4, 90), jnp.linspace(0.1, 0.97, 90)])
 
-        back, tail, moved, icdf = quantiles_and_back(law, q)
+        back, tail, moved, icdf = quantiles_and_back(dist, q)
         assert jnp.max(jnp.abs(back - q)) <= (1e-12 if x64 else 1e-6)
         assert jnp.all(jnp.abs(tail - q) <= (1e-12 if x64 else 2e-6) * q + 10 * jnp.finfo(q.dtype).eps * moved)
         assert jnp.all(jnp.diff(icdf[jnp.argsort(q)]) >= 0)
-        ends = quantiles_and_back(law, jnp.resize(jnp.array([0.0, 1.0, -0.1, 1.1, jnp.nan]), q.shape))[3][:5]
-        oracle = oracle_of(law, edges)
+        ends = quantiles_and_back(dist, jnp.resize(jnp.array([0.0, 1.0, -0.1, 1.1, jnp.nan]), q.shape))[3][:5]
+        oracle = oracle_of(dist, edges)
         lowest = -oracle.down.end() if oracle.down else oracle.edges[0]
         assert close(ends[0], lowest, VALUE[x64])
         assert close(ends[1], oracle.up.end(), VALUE[x64])
@@ -135,19 +135,19 @@ def test_quantiles_invert(case, blend, x64):
 def test_samples_follow_the_cdf_and_every_parameter_moves_them():
     logits = jnp.asarray(np.stack([0.5 * LOGITS, 0.5 * LOGITS[::-1]]), jnp.float32)
 
-    def law(logits, xi_l, xi_u):
+    def dist(logits, xi_l, xi_u):
         return BlendedPareto(logits, EDGES, xi_l, xi_u)
 
     shapes = jnp.asarray(0.3), jnp.asarray(-0.2)
-    assert jnp.all(law(logits, *shapes).negative_mass() == 0)
-    draws = law(logits, *shapes).sample(jax.random.key(0), (4000,))
+    assert jnp.all(dist(logits, *shapes).negative_mass() == 0)
+    draws = dist(logits, *shapes).sample(jax.random.key(0), (4000,))
     assert draws.shape == (4000, 2)
     for i in range(2):
-        pits = np.asarray(law(logits, *shapes).cdf(draws))[:, i]
+        pits = np.asarray(dist(logits, *shapes).cdf(draws))[:, i]
         assert scipy.stats.kstest(pits, "uniform").pvalue > 1e-3
-    score = jax.jit(jax.grad(lambda *p: jnp.mean(law(*p).sample(jax.random.key(0), (99,))), (0, 1, 2)))
-    fit = jax.jit(jax.grad(lambda *p: jnp.mean(law(*p).log_prob(draws[:99])), (0, 1, 2)))
-    rank = jax.jit(jax.grad(lambda *p: jnp.mean(law(*p).crps(draws[:9])), (0, 1, 2)))
+    score = jax.jit(jax.grad(lambda *p: jnp.mean(dist(*p).sample(jax.random.key(0), (99,))), (0, 1, 2)))
+    fit = jax.jit(jax.grad(lambda *p: jnp.mean(dist(*p).log_prob(draws[:99])), (0, 1, 2)))
+    rank = jax.jit(jax.grad(lambda *p: jnp.mean(dist(*p).crps(draws[:9])), (0, 1, 2)))
     for gradients in (score(logits, *shapes), fit(logits, *shapes), rank(logits, *shapes)):
         for gradient in gradients:
             assert jnp.all(jnp.isfinite(gradient))
@@ -156,8 +156,8 @@ def test_samples_follow_the_cdf_and_every_parameter_moves_them():
 
 def test_crps_of_windows_against_quadrature():
     with jax.enable_x64(True):
-        law = BlendedPareto(jnp.asarray(LOGITS), EDGES, jnp.asarray(0.1), jnp.asarray(-0.3), *MASSES)
-        ends = [float(t) for t in law.thresholds()]
+        dist = BlendedPareto(jnp.asarray(LOGITS), EDGES, jnp.asarray(0.1), jnp.asarray(-0.3), *MASSES)
+        ends = [float(t) for t in dist.thresholds()]
         windows = [(-9.0, 7.0), (-3.0, 3.25), (2.0, 2.5), (3.3, 8.0), (-8.0, -3.2), (4.4, 5.9), (ends[0], ends[2])]
         for y in (-8.5, -3.2, -1.5, 0.2, 2.25, 4.0, 5.5):
             for low, high in windows:
@@ -168,11 +168,11 @@ def test_crps_of_windows_against_quadrature():
                 total = 0.0
                 for start, stop, which in ((low, at, 0), (at, high, 1)):
                     knots = np.array(sorted({start, stop, *(x for x in inner if start < x < stop)}))
-                    total += composite(lambda x, which=which: crps_tools(law, x)[which] ** 2, knots)
-                assert law.twcrps(y, low, high) == pytest.approx(total, abs=1e-9), (y, low, high)
-            whole = law.twcrps(y, -jnp.inf, 1.0) + law.twcrps(y, 1.0, jnp.inf)
-            assert law.crps(y) == pytest.approx(float(whole), abs=1e-12)
-        assert law.crps(jnp.inf) == law.twcrps(-jnp.inf, -jnp.inf) == jnp.inf
+                    total += composite(lambda x, which=which: crps_tools(dist, x)[which] ** 2, knots)
+                assert dist.twcrps(y, low, high) == pytest.approx(total, abs=1e-9), (y, low, high)
+            whole = dist.twcrps(y, -jnp.inf, 1.0) + dist.twcrps(y, 1.0, jnp.inf)
+            assert dist.crps(y) == pytest.approx(float(whole), abs=1e-12)
+        assert dist.crps(jnp.inf) == dist.twcrps(-jnp.inf, -jnp.inf) == jnp.inf
 
 
 ADVERSARIAL = {
@@ -228,7 +228,7 @@ ROWS = {blend: {name: per_row(quantity, blend) for name, quantity in QUANTITIES.
 def test_no_value_or_gradient_is_nan(edges, blend):
     """Every method and its gradients in outcome, logits, edges and shapes, for every body, shape and point.
 
-    Gradients are finite too for shapes up to 1; those beyond may overflow float32, as their laws do.
+    Gradients are finite too for shapes up to 1; those beyond may overflow float32, as their distributions do.
     """
     edges = UNEVEN[edges]
     grid = [(name, xi) for name in ADVERSARIAL for xi in SHAPES]
@@ -256,14 +256,14 @@ def test_no_value_or_gradient_is_nan(edges, blend):
 
 
 def faults(bad, grid):
-    """The laws of the grid with a fault."""
+    """The distributions of the grid with a fault."""
     return [grid[i] for i in np.unique(np.nonzero(np.asarray(bad))[0])]
 
 
 @jax.jit
-def slopes_and_steps(law, y):
-    cdf = jnp.concatenate([law.cdf(y), 1 - law.survival_function(y[-1:])])
-    return jnp.diff(cdf[:-1]), law.log_prob(y), law.interval_log_prob(y[:-1], y[1:])
+def slopes_and_steps(dist, y):
+    cdf = jnp.concatenate([dist.cdf(y), 1 - dist.survival_function(y[-1:])])
+    return jnp.diff(cdf[:-1]), dist.log_prob(y), dist.interval_log_prob(y[:-1], y[1:])
 
 
 @pytest.mark.parametrize("sigma", [1.0, 3.0, 30.0])
@@ -298,11 +298,11 @@ def test_where_the_published_blend_is_no_distribution():
     """log_prob is -inf with zero gradient exactly where the exact density is negative; the rest stays as defined."""
     with jax.enable_x64(True):
 
-        def law(logits):
+        def dist(logits):
             return BlendedPareto(logits, STEPS, None, jnp.asarray(0.1), blend="published")
 
         logits = jnp.asarray(STEEP)
-        d = law(logits)
+        d = dist(logits)
         oracle = Blended(
             [exact(v) for v in STEEP],
             [exact(e) for e in STEPS],
@@ -314,7 +314,7 @@ def test_where_the_published_blend_is_no_distribution():
         a, b = (float(t) for t in d.thresholds()[2:])
         y = np.linspace(a, b, 62)[1:-1]
         values, (slopes, slope) = jax.jit(
-            lambda *p: (law(p[0]).log_prob(p[1]), jax.jacrev(lambda *p: law(p[0]).log_prob(p[1]), (0, 1))(*p))
+            lambda *p: (dist(p[0]).log_prob(p[1]), jax.jacrev(lambda *p: dist(p[0]).log_prob(p[1]), (0, 1))(*p))
         )(logits, jnp.asarray(y))
         densities = [oracle.up.density(exact(t)) for t in y]
         falls = np.array([f <= 0 for f in densities])
@@ -344,6 +344,6 @@ def test_where_the_published_blend_is_no_distribution():
         s = jnp.linspace(0.051, 0.199, 40)
         np.testing.assert_allclose(d.survival_function(d.isf(s)), s, rtol=1e-12)
         # the penalty has a gradient that leads out
-        grad = jax.grad(lambda z: law(z).negative_mass())(logits)
+        grad = jax.grad(lambda z: dist(z).negative_mass())(logits)
         assert jnp.all(jnp.isfinite(grad))
-        assert law(logits - 0.5 * grad).negative_mass() < d.negative_mass()
+        assert dist(logits - 0.5 * grad).negative_mass() < d.negative_mass()

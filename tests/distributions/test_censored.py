@@ -130,25 +130,25 @@ def _knots(d):
 
 def test_methods_of_a_continuous_base():
     low, high = -1.0, 2.5
-    law = scipy.stats.norm(0.5, 1.5)
+    dist = scipy.stats.norm(0.5, 1.5)
     d = Censored(Normal(0.5, 1.5), low, high)
     y = np.array([-3.0, -1.0, 0.3, 2.0, 2.5, 4.0])
-    np.testing.assert_allclose(d.cdf(y), [0, law.cdf(-1), law.cdf(0.3), law.cdf(2), 1, 1], rtol=1e-6)
-    np.testing.assert_allclose(d.cdf_left(y), [0, 0, law.cdf(0.3), law.cdf(2), law.cdf(2.5), 1], rtol=1e-6)
-    np.testing.assert_allclose(d.survival_function(y), [1, law.sf(-1), law.sf(0.3), law.sf(2), 0, 0], rtol=1e-6)
+    np.testing.assert_allclose(d.cdf(y), [0, dist.cdf(-1), dist.cdf(0.3), dist.cdf(2), 1, 1], rtol=1e-6)
+    np.testing.assert_allclose(d.cdf_left(y), [0, 0, dist.cdf(0.3), dist.cdf(2), dist.cdf(2.5), 1], rtol=1e-6)
+    np.testing.assert_allclose(d.survival_function(y), [1, dist.sf(-1), dist.sf(0.3), dist.sf(2), 0, 0], rtol=1e-6)
     np.testing.assert_allclose(
-        np.exp(d.log_survival_left(y)), [1, 1, law.sf(0.3), law.sf(2), law.sf(2.5), 0], rtol=1e-6
+        np.exp(d.log_survival_left(y)), [1, 1, dist.sf(0.3), dist.sf(2), dist.sf(2.5), 0], rtol=1e-6
     )
     np.testing.assert_allclose(np.exp(d.log_cdf_left(y)), d.cdf_left(y), rtol=1e-6)
-    density = [-np.inf, law.logcdf(-1), law.logpdf(0.3), law.logpdf(2), law.logsf(2.5), -np.inf]
+    density = [-np.inf, dist.logcdf(-1), dist.logpdf(0.3), dist.logpdf(2), dist.logsf(2.5), -np.inf]
     np.testing.assert_allclose(d.log_prob(y), density, rtol=1e-6)
     mass = np.exp(
         d.interval_log_prob(np.array([-2.0, -1.0, 0.0, 2.0, 2.5, -9.0]), np.array([-1.0, 0.0, 9.0, 2.5, 9.0, -1.5]))
     )
-    want = [law.cdf(-1), law.cdf(0) - law.cdf(-1), law.sf(0), law.sf(2), 0, 0]
+    want = [dist.cdf(-1), dist.cdf(0) - dist.cdf(-1), dist.sf(0), dist.sf(2), 0, 0]
     np.testing.assert_allclose(mass, want, rtol=2e-5, atol=1e-7)
     np.testing.assert_allclose(d.icdf(jnp.array([0.0, 0.1, 0.5, 0.95, 1.0])), [-1, -1, 0.5, 2.5, 2.5], rtol=1e-6)
-    np.testing.assert_allclose(d.pit_bounds(2.5), [law.cdf(2.5), 1.0], rtol=1e-6)
+    np.testing.assert_allclose(d.pit_bounds(2.5), [dist.cdf(2.5), 1.0], rtol=1e-6)
     x = np.linspace(-6.0, 8.0, 1_400_001)
     middle = 0.5 * (x[1:] + x[:-1])
     for at in (-2.0, 0.3, 2.5, 3.0):
@@ -195,7 +195,7 @@ def test_a_bound_off_the_grid_has_its_atom():
 def test_gradients_in_the_bounds(x64):
     """Of the mean P(X > high), of the variance 2 (high - mean) P(X > high), of the atom minus the hazard."""
     rtol = 1e-9 if x64 else 2e-5
-    law = scipy.stats.norm(0.5, 1.5)
+    dist = scipy.stats.norm(0.5, 1.5)
     with jax.enable_x64(x64):
 
         def at(name):
@@ -204,27 +204,27 @@ def test_gradients_in_the_bounds(x64):
         # the median inside the bounds, above and below them
         for low, high in ((-1.0, 2.5), (-3.0, -2.0), (2.0, 2.5)):
             mean, slopes = jax.value_and_grad(at("mean"), (0, 1))(low, high)
-            np.testing.assert_allclose(slopes, [law.cdf(low), law.sf(high)], rtol=rtol)
+            np.testing.assert_allclose(slopes, [dist.cdf(low), dist.sf(high)], rtol=rtol)
             slopes = jax.grad(at("variance"), (0, 1))(low, high)
-            want = [2 * (low - float(mean)) * law.cdf(low), 2 * (high - float(mean)) * law.sf(high)]
+            want = [2 * (low - float(mean)) * dist.cdf(low), 2 * (high - float(mean)) * dist.sf(high)]
             np.testing.assert_allclose(slopes, want, rtol=20 * rtol)
         slope = jax.grad(lambda high: Censored(Normal(0.5, 1.5), high=high).log_prob(high))(2.5)
-        np.testing.assert_allclose(slope, -law.pdf(2.5) / law.sf(2.5), rtol=rtol)
+        np.testing.assert_allclose(slope, -dist.pdf(2.5) / dist.sf(2.5), rtol=rtol)
         slope = jax.grad(lambda high: Censored(Normal(0.5, 1.5), high=high).crps(0.3))(2.5)
-        np.testing.assert_allclose(slope, law.sf(2.5) ** 2, rtol=rtol)
+        np.testing.assert_allclose(slope, dist.sf(2.5) ** 2, rtol=rtol)
 
 
 def test_draws_follow_the_distribution():
     d = Censored(Normal(0.5, 1.5), -1.0, 2.5)
     draws = np.asarray(d.sample(jax.random.key(0), (20_000,)), np.float64)
-    law = scipy.stats.norm(0.5, 1.5)
-    for at, probability in ((-1.0, law.cdf(-1)), (2.5, law.sf(2.5))):
+    dist = scipy.stats.norm(0.5, 1.5)
+    for at, probability in ((-1.0, dist.cdf(-1)), (2.5, dist.sf(2.5))):
         assert scipy.stats.binomtest(int(np.sum(draws == at)), len(draws), probability).pvalue > 1e-3
     inner = draws[(draws > -1) & (draws < 2.5)]
-    within = (law.cdf(inner) - law.cdf(-1)) / (law.cdf(2.5) - law.cdf(-1))
+    within = (dist.cdf(inner) - dist.cdf(-1)) / (dist.cdf(2.5) - dist.cdf(-1))
     assert scipy.stats.kstest(within, "uniform").pvalue > 1e-3
     slope = jax.grad(lambda high: jnp.mean(Censored(Normal(0.5, 1.5), high=high).sample(jax.random.key(0), (20_000,))))
-    assert float(slope(2.5)) == pytest.approx(law.sf(2.5), abs=0.01)
+    assert float(slope(2.5)) == pytest.approx(dist.sf(2.5), abs=0.01)
 
 
 @pytest.mark.slow

@@ -36,7 +36,7 @@ GRID = list(itertools.product(SHAPES, SCALES))
 CHECKED = (1, 3, 6, 8, 9, 10, 11, 12)  # three logits, the tails, the outcome or level
 
 
-def law(x):
+def dist(x):
     tails = GeneralizedPareto(x[8], x[9]), GeneralizedPareto(x[10], x[11])
     return SplicedBinnedPareto(x[:8], EDGES, *tails, TAIL_MASS)
 
@@ -53,13 +53,13 @@ def isf(o, s):
 
 
 QUANTITIES = {
-    "log_prob": (lambda x: law(x).log_prob(x[12]), lambda o, y: o.log_prob(y)),
-    "log_survival": (lambda x: law(x).log_survival_function(x[12]), lambda o, y: oracles.mp.log(o.survival(y))),
-    "log_cdf": (lambda x: law(x).log_cdf(x[12]), lambda o, y: oracles.mp.log(o.cdf(y))),
-    "isf": (lambda x: law(x).isf(x[12]), isf),
-    "icdf": (lambda x: law(x).icdf(x[12]), lambda o, q: o.icdf(q)),
+    "log_prob": (lambda x: dist(x).log_prob(x[12]), lambda o, y: o.log_prob(y)),
+    "log_survival": (lambda x: dist(x).log_survival_function(x[12]), lambda o, y: oracles.mp.log(o.survival(y))),
+    "log_cdf": (lambda x: dist(x).log_cdf(x[12]), lambda o, y: oracles.mp.log(o.cdf(y))),
+    "isf": (lambda x: dist(x).isf(x[12]), isf),
+    "icdf": (lambda x: dist(x).icdf(x[12]), lambda o, q: o.icdf(q)),
 }
-MIRRORED = ("log_cdf", "isf")  # what the others are of the law turned round
+MIRRORED = ("log_cdf", "isf")  # what the others are of the distribution turned round
 
 
 def rows(logits, quantity, dtype):

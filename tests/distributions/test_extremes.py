@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sbp_jax.distributions import Binned, GeneralizedPareto, SplicedBinnedPareto
-from tests.distributions.test_transformations import EVERY, LAWS
+from tests.distributions.test_transformations import DISTS, EVERY
 
 pytestmark = [pytest.mark.unoptimized, pytest.mark.long]
 
@@ -29,19 +29,19 @@ POINTWISE = ("log_prob", "cdf", "survival_function", "log_cdf", "log_survival_fu
 
 
 # every method of an outcome, and quantiles at a probability made of it
-METHODS = {name: lambda law, y, name=name: getattr(law, name)(y) for name in POINTWISE} | {
-    "interval": lambda law, y: law.interval_log_prob(y - 0.5, y + 0.5),
-    "twcrps": lambda law, y: law.twcrps(y, 1.0),
-    "twcrps below": lambda law, y: law.twcrps(y, -jnp.inf, 1.0),
-    "icdf": lambda law, y: law.icdf(jnp.clip(jnp.abs(y), 0.0, 1.0)),
-    "isf": lambda law, y: law.isf(jnp.clip(jnp.abs(y), 0.0, 1.0)),
-    "median": lambda law, y: law.median(),
-    "variance": lambda law, y: law.variance(),
+METHODS = {name: lambda dist, y, name=name: getattr(dist, name)(y) for name in POINTWISE} | {
+    "interval": lambda dist, y: dist.interval_log_prob(y - 0.5, y + 0.5),
+    "twcrps": lambda dist, y: dist.twcrps(y, 1.0),
+    "twcrps below": lambda dist, y: dist.twcrps(y, -jnp.inf, 1.0),
+    "icdf": lambda dist, y: dist.icdf(jnp.clip(jnp.abs(y), 0.0, 1.0)),
+    "isf": lambda dist, y: dist.isf(jnp.clip(jnp.abs(y), 0.0, 1.0)),
+    "median": lambda dist, y: dist.median(),
+    "variance": lambda dist, y: dist.variance(),
 }
 
 
-def methods(law, y):
-    return {name: method(law, y) for name, method in METHODS.items()}
+def methods(dist, y):
+    return {name: method(dist, y) for name, method in METHODS.items()}
 
 
 BUILD = {
@@ -82,10 +82,10 @@ def test_no_nan_for_finite_inputs_of_any_size(name):
 @EVERY
 def test_nan_parameters_give_nan(name):
     """One NaN in one parameter of one row: every method is NaN in that row, and only there."""
-    law = LAWS[name]()
-    leaves, structure = jax.tree.flatten(law)
-    evaluate = jax.jit(lambda law: methods(law, jnp.full(3, 0.7)) | {"mean": law.mean()})
-    whole = evaluate(law)
+    dist = DISTS[name]()
+    leaves, structure = jax.tree.flatten(dist)
+    evaluate = jax.jit(lambda dist: methods(dist, jnp.full(3, 0.7)) | {"mean": dist.mean()})
+    whole = evaluate(dist)
     for i, leaf in enumerate(leaves):
         first = (1, *(0,) * (leaf.ndim - 1))
         poisoned = jax.tree.unflatten(structure, [*leaves[:i], leaf.at[first].set(jnp.nan), *leaves[i + 1 :]])
@@ -97,6 +97,6 @@ def test_nan_parameters_give_nan(name):
 
 def test_a_scale_that_is_not_positive_gives_nan():
     for scale in (0.0, -1.0):
-        law = GeneralizedPareto(jnp.asarray(0.2), jnp.asarray(scale))
-        for method, value in methods(law, jnp.asarray(0.7)).items():
+        dist = GeneralizedPareto(jnp.asarray(0.2), jnp.asarray(scale))
+        for method, value in methods(dist, jnp.asarray(0.7)).items():
             assert jnp.isnan(value), method

@@ -1,4 +1,5 @@
-"""A family's law is each head's own, in value and gradient, whatever bins, tail masses and parameterization."""
+"""A family's distribution is each head's own, in value and gradient, whatever bins, tail masses and
+parameterization."""
 
 import jax
 import jax.numpy as jnp
@@ -26,11 +27,11 @@ FAMILY = SplicedFamily(list(HEADS.values()))
 Y = np.array([-60.0, -10.0, -9.5, 0.0, 3.2, 20.0, 59.9, 60.0, 61.0, 105.0])
 
 
-def losses_and_gradients(law, raw):
+def losses_and_gradients(dist, raw):
     """Of every loss, its values [N] and the gradient of the sum of the finite ones."""
 
     def total(raw, cost):
-        losses = cost(law(raw), jnp.asarray(Y))
+        losses = cost(dist(raw), jnp.asarray(Y))
         return jnp.sum(jnp.where(jnp.isfinite(losses), losses, 0.0)), losses
 
     return [jax.grad(total, has_aux=True)(raw, objective(loss)) for loss in ("exact", "composite", "interval")]

@@ -26,7 +26,7 @@ LOGITS = {
 METHODS = ("log_prob", "composite_log_prob", "cdf", "survival_function", "log_cdf", "log_survival_function", "crps")
 
 
-def law(p, edges=EDGES):
+def dist(p, edges=EDGES):
     lower, upper = GeneralizedPareto(p["xi"], p["beta"]), GeneralizedPareto(-p["xi"], p["beta"])
     return SplicedBinnedPareto(p["logits"], edges, lower, upper, (p["tau"], p["tau"]))
 
@@ -45,7 +45,8 @@ def per_row(function):
 
 
 def rows(points):
-    """Every combination of logits, shapes and points, and a law for each with its own thresholds among the points."""
+    """Every combination of logits, shapes and points, and a distribution for each with its own thresholds among the
+    points."""
     grid = [(name, xi, i) for name in LOGITS for xi in SHAPES for i in range(points)]
     parameters = {
         "logits": jnp.asarray([LOGITS[name] for name, _, _ in grid], jnp.float32),
@@ -62,7 +63,7 @@ POINTS = [0.0, 0.3, *EDGES, -3.7, 4.6, -1e6, 1e6, "t_l", "t_u", "below t_l", "ab
 @pytest.fixture(scope="module")
 def cases():
     grid, parameters, index = rows(len(POINTS))
-    t_l, t_u = (np.asarray(t) for t in jax.jit(jax.vmap(lambda p: law(p).thresholds()))(parameters))
+    t_l, t_u = (np.asarray(t) for t in jax.jit(jax.vmap(lambda p: dist(p).thresholds()))(parameters))
     low, high = np.float32(-np.inf), np.float32(np.inf)
     moving = {"t_l": t_l, "t_u": t_u, "below t_l": np.nextafter(t_l, low), "above t_u": np.nextafter(t_u, high)}
     table = np.stack([moving[p] if isinstance(p, str) else np.full(len(grid), p, np.float32) for p in POINTS])
@@ -72,21 +73,21 @@ def cases():
 @pytest.mark.parametrize("method", METHODS)
 def test_methods_of_an_outcome(method, cases):
     _, parameters, y = cases
-    value, gradients = per_row(lambda p, y: getattr(law(p), method)(y))(parameters, y)
+    value, gradients = per_row(lambda p, y: getattr(dist(p), method)(y))(parameters, y)
     check(value, gradients, method)
 
 
 @pytest.mark.parametrize("width", [1.0, 1e-3, 0.0, 1e6])
 def test_intervals(width, cases):
     _, parameters, y = cases
-    value, gradients = per_row(lambda p, y: law(p).interval_log_prob(y - 0.5 * width, y + 0.5 * width))(parameters, y)
+    value, gradients = per_row(lambda p, y: dist(p).interval_log_prob(y - 0.5 * width, y + 0.5 * width))(parameters, y)
     check(value, gradients, width)
 
 
 @pytest.mark.parametrize("method", ["mean", "variance"])
 def test_moments(method, cases):
     _, parameters, y = cases
-    value, gradients = per_row(lambda p, y: getattr(law(p), method)() + 0 * y)(parameters, y)
+    value, gradients = per_row(lambda p, y: getattr(dist(p), method)() + 0 * y)(parameters, y)
     check(value, gradients, method)
 
 
@@ -94,7 +95,7 @@ def test_moments(method, cases):
 @pytest.mark.parametrize("q", [1e-7, 0.01, 0.05, 0.3, 0.5, 0.95, 0.999])
 def test_quantiles(method, q, cases):
     grid, parameters, _ = cases
-    some = slice(None, None, len(POINTS))  # one row for each law
+    some = slice(None, None, len(POINTS))  # one row for each distribution
     parameters = jax.tree.map(lambda x: x[some], parameters)
     n = len(grid[some])
     value, gradients = quantile_rows(method)(parameters, jnp.full(n, q, jnp.float32))
@@ -105,7 +106,7 @@ COMPILED = {}
 
 
 def quantile_rows(method):
-    return COMPILED.setdefault(method, per_row(lambda p, q: getattr(law(p), method)(q)))
+    return COMPILED.setdefault(method, per_row(lambda p, q: getattr(dist(p), method)(q)))
 
 
 def test_log_density_stays_informative_where_probability_underflows():

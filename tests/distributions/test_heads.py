@@ -44,9 +44,9 @@ def test_outputs_are_in_the_domain_for_any_raw_values(name):
     def loss(raw, y):
         return head(raw).interval_log_prob(y - 0.5, y + 0.5)
 
-    law = head(raw)
-    assert law.batch_shape == (6,)
-    for tail in (law.lower, law.upper):
+    dist = head(raw)
+    assert dist.batch_shape == (6,)
+    for tail in (dist.lower, dist.upper):
         assert jnp.all(tail.scale >= SMALLEST_SCALE / 2)
         if name != "positive":
             assert jnp.all((tail.shape >= -0.5) & (tail.shape <= np.float32(0.95)))
@@ -73,14 +73,14 @@ def test_every_output_receives_a_gradient():
 
 def test_the_published_map_and_the_bounds():
     raw = jnp.zeros(24).at[20:].set(jnp.array([0.0, 1.0, -2.0, 3.0]))
-    law = SplicedBinnedParetoHead(EDGES, parameterization="positive")(raw)
+    dist = SplicedBinnedParetoHead(EDGES, parameterization="positive")(raw)
     softplus = np.log1p(np.exp([0.0, 1.0, -2.0, 3.0]))
-    got = [law.lower.shape, law.lower.scale, law.upper.shape, law.upper.scale]
+    got = [dist.lower.shape, dist.lower.scale, dist.upper.shape, dist.upper.scale]
     np.testing.assert_allclose(got, softplus, rtol=1e-6)
-    law = SplicedBinnedParetoHead(EDGES, shape_bounds=(-0.2, 0.4))(raw)
-    assert float(law.lower.shape) == pytest.approx(0.1, rel=1e-6)
-    law = SplicedBinnedParetoHead(EDGES, parameterization="orthogonal")(raw)
-    assert float(law.lower.scale * (1 + law.lower.shape)) == pytest.approx(softplus[1], rel=1e-6)
+    dist = SplicedBinnedParetoHead(EDGES, shape_bounds=(-0.2, 0.4))(raw)
+    assert float(dist.lower.shape) == pytest.approx(0.1, rel=1e-6)
+    dist = SplicedBinnedParetoHead(EDGES, parameterization="orthogonal")(raw)
+    assert float(dist.lower.scale * (1 + dist.lower.shape)) == pytest.approx(softplus[1], rel=1e-6)
     assert SplicedBinnedParetoHead(EDGES, parameterization="exponential")(raw).upper.shape == 0
 
 
@@ -89,10 +89,10 @@ def test_initial_estimates_the_marginal(name):
     rng = np.random.default_rng(2)
     y = np.concatenate([rng.normal(5, 4, 4000), 12 + rng.pareto(4, 300) * 12])
     head = make(name, np.linspace(-10.0, 30.0, 81))
-    law = head(jnp.asarray(head.initial(y), jnp.float32))
+    dist = head(jnp.asarray(head.initial(y), jnp.float32))
     for q in (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99):
-        assert np.mean(y <= float(law.icdf(q))) == pytest.approx(q, abs=0.006)
-    marginal = -float(jnp.mean(law.log_prob(y)))
+        assert np.mean(y <= float(dist.icdf(q))) == pytest.approx(q, abs=0.006)
+    marginal = -float(jnp.mean(dist.log_prob(y)))
     gaussian = NormalHead()
     assert marginal < -float(jnp.mean(gaussian(jnp.asarray(gaussian.initial(y), jnp.float32)).log_prob(y))) - 0.05
 
@@ -106,8 +106,8 @@ def test_initial_is_finite_for_any_data(name, y):
     raw = head.initial(y)
     assert raw.shape == (24,)
     assert np.all(np.isfinite(raw))
-    law, inside = head(jnp.asarray(raw, jnp.float32)), (y > SUPPORT[0]) & (y < SUPPORT[1]) | (name != "endpoint")
-    assert jnp.all(jnp.isfinite(law.log_prob(y.astype(np.float32))) | ~inside)
+    dist, inside = head(jnp.asarray(raw, jnp.float32)), (y > SUPPORT[0]) & (y < SUPPORT[1]) | (name != "endpoint")
+    assert jnp.all(jnp.isfinite(dist.log_prob(y.astype(np.float32))) | ~inside)
     gaussian = NormalHead(center=5.0, unit=10.0)
     assert np.all(np.isfinite(gaussian.initial(y)))
 
@@ -115,9 +115,9 @@ def test_initial_is_finite_for_any_data(name, y):
 def test_normal_head():
     head = NormalHead(center=5.0, unit=10.0)
     y = np.random.default_rng(0).normal(8, 3, 1000)
-    law = head(jnp.asarray(head.initial(y), jnp.float32))
-    assert float(law.mean()) == pytest.approx(y.mean(), rel=1e-5)
-    assert float(law.variance()) == pytest.approx(y.var(), rel=1e-5)
+    dist = head(jnp.asarray(head.initial(y), jnp.float32))
+    assert float(dist.mean()) == pytest.approx(y.mean(), rel=1e-5)
+    assert float(dist.variance()) == pytest.approx(y.var(), rel=1e-5)
     assert head.num_outputs == 2
     raw = jnp.array([[0.0, -1e4], [0.0, 1e4]])
     assert jnp.all(jnp.isfinite(head(raw).log_prob(5.0)))
@@ -132,27 +132,27 @@ def test_heads_are_hashable_and_compare_by_value():
 def test_continuous_has_no_jump_at_the_thresholds():
     rng = np.random.default_rng(4)
     for head in (make("continuous"), make("continuous", tail_mass=(0.02, 0.2)), make("continuous", support=SUPPORT)):
-        law = head(jnp.asarray(rng.normal(size=(50, 24)), jnp.float32))
-        for t, out in zip(law.thresholds(), (-np.inf, np.inf), strict=True):
+        dist = head(jnp.asarray(rng.normal(size=(50, 24)), jnp.float32))
+        for t, out in zip(dist.thresholds(), (-np.inf, np.inf), strict=True):
             outside = jnp.asarray(np.nextafter(np.asarray(t), np.float32(out)))
-            np.testing.assert_allclose(law.log_prob(outside), law.log_prob(t), atol=2e-5)
+            np.testing.assert_allclose(dist.log_prob(outside), dist.log_prob(t), atol=2e-5)
 
 
 def test_endpoint_ends_at_the_support():
     raw = jnp.asarray(np.random.default_rng(5).normal(size=(50, 24)) * 3, jnp.float32)
-    law = make("endpoint")(raw)
-    np.testing.assert_allclose(law.icdf(0.0), SUPPORT[0], rtol=1e-5)
-    np.testing.assert_allclose(law.icdf(1.0), SUPPORT[1], rtol=1e-5)
-    assert jnp.all(law.log_prob(jnp.full(50, 110.1)) == -jnp.inf)
-    assert jnp.all(jnp.isfinite(law.log_prob(jnp.full(50, 109.0))))
+    dist = make("endpoint")(raw)
+    np.testing.assert_allclose(dist.icdf(0.0), SUPPORT[0], rtol=1e-5)
+    np.testing.assert_allclose(dist.icdf(1.0), SUPPORT[1], rtol=1e-5)
+    assert jnp.all(dist.log_prob(jnp.full(50, 110.1)) == -jnp.inf)
+    assert jnp.all(jnp.isfinite(dist.log_prob(jnp.full(50, 109.0))))
 
 
 @pytest.mark.parametrize("name", [name for name in PARAMETERIZATIONS if name != "endpoint"])
 def test_no_outcome_inside_the_support_is_impossible(name):
     raw = jnp.asarray(np.random.default_rng(6).normal(size=(200, 24)) * 10, jnp.float32)
-    law = make(name, support=SUPPORT)(raw)
+    dist = make(name, support=SUPPORT)(raw)
     for y in (SUPPORT[0] + 0.01, SUPPORT[1] - 0.01):
-        assert jnp.all(jnp.isfinite(law.log_prob(y)))
+        assert jnp.all(jnp.isfinite(dist.log_prob(y)))
 
 
 HEADS = {
@@ -170,14 +170,14 @@ HEADS = {
 def test_zero_outputs_predict_the_marginal_that_was_given(name):
     y = np.random.default_rng(7).normal(6, 4, 4000)
     if "hybrid" in name:  # most of its mass is in its tails: it can be no Gaussian
-        law = TwoTailedHybridPareto(6.0, 1.5, 0.1, 0.1) if "two" in name else HybridPareto(3.0, 3.0, 0.1)
-        y = np.asarray(law.sample(jax.random.key(0), (4000,)))
+        dist = TwoTailedHybridPareto(6.0, 1.5, 0.1, 0.1) if "two" in name else HybridPareto(3.0, 3.0, 0.1)
+        y = np.asarray(dist.sample(jax.random.key(0), (4000,)))
     y = np.clip(y, -9.0, 29.0)
     head = CenteredHead.on(HEADS[name], y)
-    law = head(jnp.zeros((3, head.num_outputs)))
-    assert law.batch_shape == (3,)
+    dist = head(jnp.zeros((3, head.num_outputs)))
+    assert dist.batch_shape == (3,)
     for q in (0.05, 0.25, 0.5, 0.75, 0.95):
-        assert np.mean(y <= float(law.icdf(q)[0])) == pytest.approx(q, abs=0.03)
+        assert np.mean(y <= float(dist.icdf(q)[0])) == pytest.approx(q, abs=0.03)
     np.testing.assert_allclose(head.initial(y), 0, atol=1e-12)
     assert hash(head) == hash(CenteredHead.on(HEADS[name], y))
 
@@ -194,19 +194,19 @@ def test_any_raw_outputs_give_finite_gradients(name):
 
 def test_objectives():
     head = SplicedBinnedParetoHead(EDGES)
-    law = head(jnp.zeros((2, 24)))
+    dist = head(jnp.zeros((2, 24)))
     y = jnp.array([3.0, 28.0])
     assert OBJECTIVES == ("exact", "composite", "interval", "censored", "pointwise")
-    np.testing.assert_array_equal(objective("pointwise")(law, y), -law.log_prob(y))
-    np.testing.assert_array_equal(objective("exact")(law, y), -law.cell_log_density(y))
-    np.testing.assert_array_equal(objective("exact", continuous=True)(law, y), -law.log_prob(y))
-    np.testing.assert_array_equal(objective("exact")(law.upper, y), -law.upper.log_prob(y))
-    np.testing.assert_array_equal(objective("composite")(law, y), -law.composite_log_prob(y))
-    np.testing.assert_array_equal(objective("interval")(law, y), -law.interval_log_prob(y - 0.5, y + 0.5))
-    np.testing.assert_array_equal(objective("interval", 2.0)(law, y), -law.interval_log_prob(y - 1, y + 1))
+    np.testing.assert_array_equal(objective("pointwise")(dist, y), -dist.log_prob(y))
+    np.testing.assert_array_equal(objective("exact")(dist, y), -dist.cell_log_density(y))
+    np.testing.assert_array_equal(objective("exact", continuous=True)(dist, y), -dist.log_prob(y))
+    np.testing.assert_array_equal(objective("exact")(dist.upper, y), -dist.upper.log_prob(y))
+    np.testing.assert_array_equal(objective("composite")(dist, y), -dist.composite_log_prob(y))
+    np.testing.assert_array_equal(objective("interval")(dist, y), -dist.interval_log_prob(y - 0.5, y + 0.5))
+    np.testing.assert_array_equal(objective("interval", 2.0)(dist, y), -dist.interval_log_prob(y - 1, y + 1))
     for name in ("exact", "composite", "interval", "pointwise"):  # they ignore what is censored
-        np.testing.assert_array_equal(objective(name)(law, y, y > 0), objective(name)(law, y))
-    assert isinstance(law, SplicedBinnedPareto)
+        np.testing.assert_array_equal(objective(name)(dist, y, y > 0), objective(name)(dist, y))
+    assert isinstance(dist, SplicedBinnedPareto)
     with pytest.raises(InputError, match="needs a SplicedBinnedPareto, got Normal"):
         objective("composite")(Normal(0.0, 1.0), y)
     with pytest.raises(InputError, match="unknown objective 'nll'; known: exact, composite, interval, censored"):
@@ -216,11 +216,11 @@ def test_objectives():
 
 
 def test_censored_outcomes_count_what_lies_beyond():
-    law = SplicedBinnedParetoHead(EDGES)(jnp.zeros((3, 24)))
+    dist = SplicedBinnedParetoHead(EDGES)(jnp.zeros((3, 24)))
     y, censored = jnp.array([3.0, 28.0, 1e5]), jnp.array([False, True, True])
-    value = objective("censored")(law, y, censored)
-    np.testing.assert_allclose(value[0], -law.interval_log_prob(2.5, 3.5)[0], rtol=1e-6)
-    np.testing.assert_allclose(value[1:], -law.log_survival_function(y - 0.5)[1:], rtol=1e-6)
+    value = objective("censored")(dist, y, censored)
+    np.testing.assert_allclose(value[0], -dist.interval_log_prob(2.5, 3.5)[0], rtol=1e-6)
+    np.testing.assert_allclose(value[1:], -dist.log_survival_function(y - 0.5)[1:], rtol=1e-6)
     slope = jax.jit(jax.grad(lambda r: jnp.sum(objective("censored")(SplicedBinnedParetoHead(EDGES)(r), y, censored))))
     assert jnp.all(jnp.isfinite(slope(jnp.zeros((3, 24)))))
     # an outcome that one branch could not hold leaves no NaN in the other
@@ -228,7 +228,7 @@ def test_censored_outcomes_count_what_lies_beyond():
     slope = jax.jit(jax.grad(lambda r: objective("censored")(bounded(r), jnp.asarray(500.0), jnp.asarray(False))))
     assert jnp.all(jnp.isfinite(slope(jnp.zeros(24))))
     with pytest.raises(TypeError):
-        objective("censored")(law, y)
+        objective("censored")(dist, y)
 
 
 def test_user_errors_name_the_argument():

@@ -1,4 +1,4 @@
-"""The hybrid Pareto laws against 50 digits: the join, values, derivatives, quantiles, moments and areas."""
+"""The hybrid Pareto distributions against 50 digits: the join, values, derivatives, quantiles, moments and areas."""
 
 import itertools
 
@@ -14,7 +14,7 @@ from sbp_jax.errors import InputError
 from tests import oracles
 from tests.oracles_baselines import Hybrid, compare
 
-pytestmark = pytest.mark.slow  # minutes of compilation; the interface's own tests hold these laws too
+pytestmark = pytest.mark.slow  # minutes of compilation; the interface's own tests hold these distributions too
 
 X64 = [pytest.param(False, id="float32"), pytest.param(True, id="float64")]
 LOC, SCALE = 0.5, 1.5
@@ -32,7 +32,7 @@ def one(loc, scale, xi):
     return Hybrid(loc, scale, None, xi)
 
 
-LAWS = {"one": (HybridPareto, one), "two": (TwoTailedHybridPareto, Hybrid)}
+DISTS = {"one": (HybridPareto, one), "two": (TwoTailedHybridPareto, Hybrid)}
 
 
 def grid(name, points):
@@ -40,8 +40,8 @@ def grid(name, points):
     rows = []
     for xi, y in itertools.product(SHAPES, points):
         parameters = (LOC, SCALE, xi) if name == "one" else (LOC, SCALE, -xi / 2, xi)
-        law = LAWS[name][1](*map(oracles.mp.mpf, parameters))
-        ends = law.alpha + 0.9 * law.tail_u.end(), law.alpha_l - 0.9 * (law.tail_l.end() if law.tail_l else 0)
+        dist = DISTS[name][1](*map(oracles.mp.mpf, parameters))
+        ends = dist.alpha + 0.9 * dist.tail_u.end(), dist.alpha_l - 0.9 * (dist.tail_l.end() if dist.tail_l else 0)
         if ends[1] < y < ends[0]:
             rows.append((*parameters, y))
     return rows
@@ -70,28 +70,28 @@ def test_lambert_w(x64):
 def test_density_is_continuous_in_value_and_slope(xi):
     """The documented formulas in 50 digits from both sides, and the package's own density across the junctions."""
     h = oracles.mp.mpf(10) ** -20
-    law = Hybrid(*map(oracles.mp.mpf, (LOC, SCALE, xi / 2, xi)))
-    for at in (law.alpha, law.alpha_l):
-        below, above = ([law.log_prob(at + k * side * h) for k in (1, 2)] for side in (-1, 1))
+    dist = Hybrid(*map(oracles.mp.mpf, (LOC, SCALE, xi / 2, xi)))
+    for at in (dist.alpha, dist.alpha_l):
+        below, above = ([dist.log_prob(at + k * side * h) for k in (1, 2)] for side in (-1, 1))
         assert abs(below[0] - above[0]) < 1e-18
         assert abs((below[0] - below[1]) / h - (above[1] - above[0]) / h) < 1e-18
     with jax.enable_x64(True):
         subject = TwoTailedHybridPareto(LOC, SCALE, xi / 2, xi)
         slope = jax.grad(lambda y: subject.log_prob(y))
-        for at in (float(law.alpha), float(law.alpha_l)):
+        for at in (float(dist.alpha), float(dist.alpha_l)):
             np.testing.assert_allclose(subject.log_prob(at - 1e-9), subject.log_prob(at + 1e-9), rtol=1e-8)
             np.testing.assert_allclose(slope(at - 1e-9), slope(at + 1e-9), rtol=1e-7)
 
 
 @pytest.mark.parametrize("x64", X64)
-@pytest.mark.parametrize("law", LAWS)
+@pytest.mark.parametrize("dist", DISTS)
 @pytest.mark.parametrize("name", METHODS)
-def test_values_and_derivatives(name, law, x64):
-    subject, oracle = LAWS[law]
+def test_values_and_derivatives(name, dist, x64):
+    subject, oracle = DISTS[dist]
     compare(
         lambda *a: getattr(subject(*a[:-1]), name)(a[-1]),
         lambda *a: METHODS[name](oracle(*a[:-1]), a[-1]),
-        grid(law, POINTS),
+        grid(dist, POINTS),
         x64,
     )
 
@@ -100,10 +100,10 @@ PAIRS = [(-8.0, -7.9), (-5.0, 6.0), (0.0, 1e-3), (0.4, 0.6), (1.0, 2.5), (5.0, 5
 
 
 @pytest.mark.parametrize("x64", X64)
-@pytest.mark.parametrize("law", LAWS)
-def test_intervals_have_no_cancellation(law, x64):
-    subject, oracle = LAWS[law]
-    shapes = [(0.0,), (0.4,), (-0.1,)] if law == "one" else [(0.0, 0.4), (0.3, 0.0), (0.2, -0.1)]
+@pytest.mark.parametrize("dist", DISTS)
+def test_intervals_have_no_cancellation(dist, x64):
+    subject, oracle = DISTS[dist]
+    shapes = [(0.0,), (0.4,), (-0.1,)] if dist == "one" else [(0.0, 0.4), (0.3, 0.0), (0.2, -0.1)]
     compare(
         lambda *a: subject(*a[:-2]).interval_log_prob(*a[-2:]),
         lambda *a: oracle(*a[:-2]).log_interval(*a[-2:]),
@@ -113,13 +113,13 @@ def test_intervals_have_no_cancellation(law, x64):
 
 
 def test_infinite_and_empty_intervals():
-    for law in (HybridPareto(LOC, SCALE, -0.2), TwoTailedHybridPareto(LOC, SCALE, 0.2, -0.2)):
-        np.testing.assert_allclose(law.interval_log_prob(-jnp.inf, jnp.inf), 0, atol=1e-6)
-        np.testing.assert_allclose(law.interval_log_prob(3.0, jnp.inf), law.log_survival_function(3.0), rtol=1e-5)
-        np.testing.assert_allclose(law.interval_log_prob(-jnp.inf, -3.0), law.log_cdf(-3.0), rtol=1e-6)
+    for dist in (HybridPareto(LOC, SCALE, -0.2), TwoTailedHybridPareto(LOC, SCALE, 0.2, -0.2)):
+        np.testing.assert_allclose(dist.interval_log_prob(-jnp.inf, jnp.inf), 0, atol=1e-6)
+        np.testing.assert_allclose(dist.interval_log_prob(3.0, jnp.inf), dist.log_survival_function(3.0), rtol=1e-5)
+        np.testing.assert_allclose(dist.interval_log_prob(-jnp.inf, -3.0), dist.log_cdf(-3.0), rtol=1e-6)
         for low, high in ((1.0, 1.0), (2.0, 1.0), (jnp.inf, jnp.inf), (-jnp.inf, -jnp.inf), (100.0, 101.0)):
             value, slopes = jax.value_and_grad(lambda d, a, b: d.interval_log_prob(a, b), (0, 1, 2))(
-                law, jnp.asarray(low), jnp.asarray(high)
+                dist, jnp.asarray(low), jnp.asarray(high)
             )
             assert value == -jnp.inf
             np.testing.assert_array_equal(jnp.stack(jax.tree.leaves(slopes)), 0)
@@ -129,15 +129,15 @@ MASSES = np.array([1e-20, 1e-12, 1e-6, 1e-3, 0.05, 0.3, 0.45, 0.5])
 
 
 @pytest.mark.parametrize("x64", X64)
-@pytest.mark.parametrize("law", LAWS)
+@pytest.mark.parametrize("dist", DISTS)
 @pytest.mark.parametrize("side", ["icdf", "isf"])
-def test_quantiles(side, law, x64):
+def test_quantiles(side, dist, x64):
     """Against the oracle, within ten times what rounding the inputs moves it, and the implicit derivative in mass."""
-    subject, oracle = LAWS[law]
+    subject, oracle = DISTS[dist]
     with jax.enable_x64(x64):
         eps = float(jnp.finfo(jnp.asarray(0.0).dtype).eps)
         for xi in SHAPES:
-            parameters = (LOC, SCALE, xi) if law == "one" else (LOC, SCALE, -xi / 2, xi)
+            parameters = (LOC, SCALE, xi) if dist == "one" else (LOC, SCALE, -xi / 2, xi)
             exact = oracle(*(oracles.exact(jnp.asarray(p)) for p in parameters))
             y, slope = jax.vmap(jax.value_and_grad(getattr(subject(*parameters), side)))(jnp.asarray(MASSES))
             for i in range(len(MASSES)):
@@ -154,11 +154,11 @@ def test_quantiles(side, law, x64):
 
 
 def test_quantile_ends_and_derivatives_in_the_parameters():
-    law = TwoTailedHybridPareto(LOC, SCALE, jnp.array([-0.5, 0.0, 0.3]), jnp.array([0.0, 0.4, -0.25]))
-    np.testing.assert_array_equal(jnp.isinf(law.icdf(1.0)), [True, True, False])
-    np.testing.assert_array_equal(jnp.isinf(law.icdf(0.0)), [False, True, True])
+    dist = TwoTailedHybridPareto(LOC, SCALE, jnp.array([-0.5, 0.0, 0.3]), jnp.array([0.0, 0.4, -0.25]))
+    np.testing.assert_array_equal(jnp.isinf(dist.icdf(1.0)), [True, True, False])
+    np.testing.assert_array_equal(jnp.isinf(dist.icdf(0.0)), [False, True, True])
     assert HybridPareto(LOC, SCALE, 0.1).icdf(0.0) == -jnp.inf
-    assert np.all(np.isnan(law.icdf(jnp.array([[-0.1], [1.1], [jnp.nan]]))))
+    assert np.all(np.isnan(dist.icdf(jnp.array([[-0.1], [1.1], [jnp.nan]]))))
     with jax.enable_x64(True):
         point = tuple(map(jnp.asarray, (LOC, SCALE, 0.2, -0.3)))
         for q in (1e-6, 0.1, 0.5, 0.6, 0.999):
@@ -169,12 +169,12 @@ def test_quantile_ends_and_derivatives_in_the_parameters():
 
 
 @pytest.mark.parametrize("x64", X64)
-@pytest.mark.parametrize("law", LAWS)
-def test_moments_against_quadrature(law, x64):
-    subject, oracle = LAWS[law]
+@pytest.mark.parametrize("dist", DISTS)
+def test_moments_against_quadrature(dist, x64):
+    subject, oracle = DISTS[dist]
     with jax.enable_x64(x64):
         for xi in (-0.75, -0.25, 0.0, 0.25):
-            shapes = (xi,) if law == "one" else (0.125, xi)
+            shapes = (xi,) if dist == "one" else (0.125, xi)
             exact = oracle(*map(oracles.mp.mpf, (LOC, SCALE, *shapes)))
             first, second = exact.moment(1), exact.moment(2)
             got = subject(LOC, SCALE, *shapes)
@@ -188,14 +188,14 @@ def test_moments_against_quadrature(law, x64):
 
 
 @pytest.mark.parametrize("x64", X64)
-@pytest.mark.parametrize("law", LAWS)
+@pytest.mark.parametrize("dist", DISTS)
 @pytest.mark.parametrize("window", [(-np.inf, np.inf), (2.0, np.inf), (-np.inf, -4.0), (-3.0, 6.0), (20.0, 30.0)])
-def test_crps_and_its_windows_against_quadrature(window, law, x64):
-    subject, oracle = LAWS[law]
+def test_crps_and_its_windows_against_quadrature(window, dist, x64):
+    subject, oracle = DISTS[dist]
     low, high = map(oracles.mp.mpf, window)
     with jax.enable_x64(x64):
         for xi in (-0.5, 0.0, 0.375):
-            shapes = (xi,) if law == "one" else (0.125, xi)
+            shapes = (xi,) if dist == "one" else (0.125, xi)
             exact = oracle(*map(oracles.mp.mpf, (LOC, SCALE, *shapes)))
             end = exact.alpha + exact.tail_u.end()
             knots = [k for k in (exact.alpha_l, exact.loc, exact.alpha, end) if abs(k) < oracles.INF]
@@ -218,8 +218,8 @@ def test_crps_derivatives():
                 return TwoTailedHybridPareto(*a[:4]).crps(a[4])
 
             value, slopes = jax.value_and_grad(crps, range(5))(*point)
-            law = TwoTailedHybridPareto(*point[:4])
-            in_y = law.cdf(y) ** 2 - law.survival_function(y) ** 2
+            dist = TwoTailedHybridPareto(*point[:4])
+            in_y = dist.cdf(y) ** 2 - dist.survival_function(y) ** 2
             in_scale = (value - (y - LOC) * in_y) / SCALE
             np.testing.assert_allclose(jnp.stack([slopes[i] for i in (0, 1, 4)]), [-in_y, in_scale, in_y], rtol=1e-9)
             for i in (2, 3):
@@ -231,18 +231,18 @@ def test_crps_derivatives():
 
 def test_total_mass_and_slope_of_the_cdf():
     with jax.enable_x64(True):
-        for law in (HybridPareto(LOC, SCALE, 0.4), TwoTailedHybridPareto(LOC, SCALE, 0.3, -0.4)):
+        for dist in (HybridPareto(LOC, SCALE, 0.4), TwoTailedHybridPareto(LOC, SCALE, 0.3, -0.4)):
             s = jnp.linspace(-40.0, 40.0, 400_001)
-            density = jnp.exp(law.log_prob(LOC + jnp.sinh(s))) * jnp.cosh(s)
+            density = jnp.exp(dist.log_prob(LOC + jnp.sinh(s))) * jnp.cosh(s)
             np.testing.assert_allclose(jnp.sum(density) * (s[1] - s[0]), 1, rtol=1e-7)
             y = jnp.asarray([-9.0, -1.0, 0.5, 1.1, 3.0])
-            np.testing.assert_allclose(jax.vmap(jax.grad(law.cdf))(y), jnp.exp(law.log_prob(y)), rtol=1e-12)
+            np.testing.assert_allclose(jax.vmap(jax.grad(dist.cdf))(y), jnp.exp(dist.log_prob(y)), rtol=1e-12)
 
 
 def test_samples_follow_the_cdf():
-    for law in (HybridPareto(LOC, SCALE, 0.3), TwoTailedHybridPareto(LOC, SCALE, 0.3, -0.4)):
-        draws = law.sample(jax.random.key(3), (3000,))
-        assert scipy.stats.kstest(np.asarray(draws), lambda y, d=law: np.asarray(d.cdf(y))).pvalue > 1e-3
+    for dist in (HybridPareto(LOC, SCALE, 0.3), TwoTailedHybridPareto(LOC, SCALE, 0.3, -0.4)):
+        draws = dist.sample(jax.random.key(3), (3000,))
+        assert scipy.stats.kstest(np.asarray(draws), lambda y, d=dist: np.asarray(d.cdf(y))).pvalue > 1e-3
 
 
 def rows(shapes, scales, ys):
@@ -259,25 +259,25 @@ ADVERSARIAL = np.concatenate(
     ]
 )
 ORDINARY = 56
-FUNCTIONS = {name: lambda law, y, name=name: getattr(law, name)(y) for name in (*METHODS, "crps")} | {
-    "interval": lambda law, y: law.interval_log_prob(y, y + 1e-3),
-    "wide interval": lambda law, y: law.interval_log_prob(y, y + 1e7),
-    "empty interval": lambda law, y: law.interval_log_prob(y, y),
-    "twcrps": lambda law, y: law.twcrps(y, 0.5),
-    "isf": lambda law, y: law.isf(1e-3) + 0 * jnp.where(jnp.abs(y) < 1, y, 0.0),
-    "mean": lambda law, y: law.mean() + 0 * jnp.where(jnp.abs(y) < 1, y, 0.0),
-    "variance": lambda law, y: law.variance() + 0 * jnp.where(jnp.abs(y) < 1, y, 0.0),
+FUNCTIONS = {name: lambda dist, y, name=name: getattr(dist, name)(y) for name in (*METHODS, "crps")} | {
+    "interval": lambda dist, y: dist.interval_log_prob(y, y + 1e-3),
+    "wide interval": lambda dist, y: dist.interval_log_prob(y, y + 1e7),
+    "empty interval": lambda dist, y: dist.interval_log_prob(y, y),
+    "twcrps": lambda dist, y: dist.twcrps(y, 0.5),
+    "isf": lambda dist, y: dist.isf(1e-3) + 0 * jnp.where(jnp.abs(y) < 1, y, 0.0),
+    "mean": lambda dist, y: dist.mean() + 0 * jnp.where(jnp.abs(y) < 1, y, 0.0),
+    "variance": lambda dist, y: dist.variance() + 0 * jnp.where(jnp.abs(y) < 1, y, 0.0),
 }
 
 
-@pytest.mark.parametrize("law", LAWS)
+@pytest.mark.parametrize("dist", DISTS)
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_adversarial_inputs_and_nan_parameters(name, law):
+def test_adversarial_inputs_and_nan_parameters(name, dist):
     """No NaN for any finite input, finite slopes for all but the extreme ones, and NaN for a NaN parameter."""
-    kept = [0, 1, 2, 3] if law == "two" else [0, 1, 3]
+    kept = [0, 1, 2, 3] if dist == "two" else [0, 1, 3]
 
     def function(*row):
-        return FUNCTIONS[name](LAWS[law][0](*(row[i] for i in kept)), row[4])
+        return FUNCTIONS[name](DISTS[dist][0](*(row[i] for i in kept)), row[4])
 
     bad = np.array([[np.nan if i == j else 0.5 for i in range(5)] for j in kept], np.float32)
     table = jnp.asarray(np.concatenate([ADVERSARIAL, bad]))

@@ -18,7 +18,7 @@ from sbp_jax.distributions import (
     SplicedBinnedPareto,
 )
 from sbp_jax.errors import InputError
-from tests.distributions.test_transformations import BATCH, EDGES, LAWS, logits, spliced
+from tests.distributions.test_transformations import BATCH, DISTS, EDGES, logits, spliced
 
 pytestmark = pytest.mark.unoptimized
 
@@ -52,9 +52,9 @@ def test_attributes_are_arrays():
 PARTS = [0, -1, np.array([True, False, True]), slice(1, 3), (Ellipsis, None), [2, 0], jnp.array([1, 1]), (None, 1), ()]
 
 
-@pytest.mark.parametrize("name", LAWS)
+@pytest.mark.parametrize("name", DISTS)
 def test_indexing_takes_a_part_of_the_batch(name):
-    d = LAWS[name]()
+    d = DISTS[name]()
     mean = np.asarray(d.mean())
     for index in PARTS:
         part = d[index]
@@ -91,9 +91,9 @@ def test_indexing_of_two_axes_and_masks():
         jax.jit(lambda m: d[m].mean())(jnp.ones(4, bool))
 
 
-@pytest.mark.parametrize("name", LAWS)
+@pytest.mark.parametrize("name", DISTS)
 def test_repr_is_one_line(name):
-    d = LAWS[name]()
+    d = DISTS[name]()
     for each in (d, d[0], Affine(d, 0.0, 1.0), d.base if isinstance(d, Affine) else d):
         line = repr(each)
         assert line.startswith(f"{type(each).__name__}(")
@@ -119,9 +119,9 @@ def test_repr_shows_constants_and_numbers():
     assert repr(moved) == f"Affine({inner}, loc=-1, scale=2, batch_shape=(), dtype=float32)"
 
 
-@pytest.mark.parametrize("name", LAWS)
+@pytest.mark.parametrize("name", DISTS)
 def test_help_shows_signature_and_docstring(name):
-    d = LAWS[name]()
+    d = DISTS[name]()
     methods = [m for m, v in inspect.getmembers(type(d), callable) if not m.startswith("_") and m not in ("dtype",)]
     assert {"cdf", "icdf", "crps", "prob", "std", "mean", "entropy", "mode"} <= set(methods)
     for method in methods:
@@ -134,9 +134,9 @@ def test_help_shows_signature_and_docstring(name):
     assert "P(low < Y <= high)" in pydoc.render_doc(d.prob, renderer=pydoc.plaintext)
 
 
-@pytest.mark.parametrize("name", LAWS)
+@pytest.mark.parametrize("name", DISTS)
 def test_shapes_that_do_not_broadcast_are_named(name):
-    d = LAWS[name]()
+    d = DISTS[name]()
     line = r"^outcomes of shape \(4,\) do not broadcast against batch shape \(3,\)"
     for method in ("log_prob", "cdf", "icdf", "crps"):
         with pytest.raises(InputError, match=line):
@@ -145,9 +145,9 @@ def test_shapes_that_do_not_broadcast_are_named(name):
         d.interval_log_prob(jnp.zeros((2, 1)), np.ones(4))
 
 
-@pytest.mark.parametrize("name", LAWS)
+@pytest.mark.parametrize("name", DISTS)
 def test_probability_and_standard_deviation(name):
-    d = LAWS[name]()
+    d = DISTS[name]()
     low, high = jnp.array([[0.1], [0.5], [2.0], [-jnp.inf]]), jnp.array([[0.4], [3.0], [1.0], [jnp.inf]])
     value = d.prob(low, high)
     np.testing.assert_allclose(value, jnp.where(low < high, d.cdf(high) - d.cdf(low), 0.0), atol=1e-6)

@@ -191,19 +191,19 @@ def test_incompletions_and_gains():
 
 def test_an_atom_hides_the_densities_at_its_place():
     d = Mixture([0.4, 0.6], [Deterministic(0.0), Normal(0.5, 2.0)])
-    law = scipy.stats.norm(0.5, 2.0)
+    dist = scipy.stats.norm(0.5, 2.0)
     np.testing.assert_allclose(
-        d.log_prob(jnp.array([0.0, 1.0])), [np.log(0.4), np.log(0.6) + law.logpdf(1.0)], rtol=1e-6
+        d.log_prob(jnp.array([0.0, 1.0])), [np.log(0.4), np.log(0.6) + dist.logpdf(1.0)], rtol=1e-6
     )
-    np.testing.assert_allclose(d.pit_bounds(0.0), [0.6 * law.cdf(0), 0.4 + 0.6 * law.cdf(0)], rtol=1e-6)
-    low, high = 0.6 * law.cdf(0), 0.4 + 0.6 * law.cdf(0)
+    np.testing.assert_allclose(d.pit_bounds(0.0), [0.6 * dist.cdf(0), 0.4 + 0.6 * dist.cdf(0)], rtol=1e-6)
+    low, high = 0.6 * dist.cdf(0), 0.4 + 0.6 * dist.cdf(0)
     assert d.icdf(0.5 * (low + high)) == 0
-    assert float(d.icdf(high + 0.1)) == pytest.approx(law.ppf((high - 0.3) / 0.6), rel=1e-4)
+    assert float(d.icdf(high + 0.1)) == pytest.approx(dist.ppf((high - 0.3) / 0.6), rel=1e-4)
     np.testing.assert_allclose(
-        d.interval_log_prob(-1.0, 0.0), np.log(0.4 + 0.6 * (law.cdf(0) - law.cdf(-1))), rtol=1e-5
+        d.interval_log_prob(-1.0, 0.0), np.log(0.4 + 0.6 * (dist.cdf(0) - dist.cdf(-1))), rtol=1e-5
     )
     none = Mixture([0.0, 1.0], [Deterministic(0.0), Normal(0.5, 2.0)])
-    np.testing.assert_allclose(none.log_prob(0.0), law.logpdf(0.0), rtol=1e-6)
+    np.testing.assert_allclose(none.log_prob(0.0), dist.logpdf(0.0), rtol=1e-6)
 
 
 @X64

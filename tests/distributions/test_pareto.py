@@ -30,18 +30,20 @@ def exact_row(i, xi, beta, z):
     return [oracles.exact(a[i]) for a in (xi, beta, z)]
 
 
-def integrated_survival(law, z):
-    if law.xi == 1:
-        return law.beta * oracles.mp.log1p(z / law.beta)
-    return law.beta * (1 - law.survival(z) ** (1 - law.xi)) / (1 - law.xi)
+def integrated_survival(dist, z):
+    if dist.xi == 1:
+        return dist.beta * oracles.mp.log1p(z / dist.beta)
+    return dist.beta * (1 - dist.survival(z) ** (1 - dist.xi)) / (1 - dist.xi)
 
 
 ORACLES = {
-    "log_prob": lambda law, z: law.log_prob(z),
-    "survival_function": lambda law, z: law.survival(z),
-    "log_survival_function": lambda law, z: oracles.mp.log(law.survival(z)),
-    "cdf": lambda law, z: law.cdf(z),
-    "crps": lambda law, z: z - 2 * integrated_survival(law, z) + law.beta / (2 - law.xi),  # checked by quadrature below
+    "log_prob": lambda dist, z: dist.log_prob(z),
+    "survival_function": lambda dist, z: dist.survival(z),
+    "log_survival_function": lambda dist, z: oracles.mp.log(dist.survival(z)),
+    "cdf": lambda dist, z: dist.cdf(z),
+    "crps": lambda dist, z: (
+        z - 2 * integrated_survival(dist, z) + dist.beta / (2 - dist.xi)
+    ),  # checked by quadrature below
 }
 
 
@@ -77,14 +79,14 @@ def test_near_the_end_of_the_support_only_rounding_of_the_input_is_lost(x64):
     with jax.enable_x64(x64):
         eps = float(jnp.finfo(jnp.asarray(0.0).dtype).eps)
         for xi in (-0.05, -0.3, -0.5, -0.9):
-            law = GeneralizedPareto(xi, 1.5)
-            oracle = oracles.Pareto(oracles.exact(law.shape), oracles.exact(law.scale))
+            dist = GeneralizedPareto(xi, 1.5)
+            oracle = oracles.Pareto(oracles.exact(dist.shape), oracles.exact(dist.scale))
             for gap in (1e-1, 1e-2, 1e-3, 1e-4):
                 z = jnp.asarray(1.5 / -xi * (1 - gap))
                 t = oracles.exact(z)
                 moved = 10 * eps / 2 * abs(float(oracles.derivative(oracle.log_prob, t) * t))
                 want = float(oracle.log_prob(t))
-                assert abs(law.log_prob(z) - want) <= VALUE[x64] * max(1, abs(want)) + moved, (xi, gap)
+                assert abs(dist.log_prob(z) - want) <= VALUE[x64] * max(1, abs(want)) + moved, (xi, gap)
 
 
 @pytest.mark.parametrize("x64", X64)
@@ -102,23 +104,23 @@ def test_derivative_in_the_shape_at_zero_shape():
 
 
 def test_tiny_shape_is_the_exponential():
-    law = GeneralizedPareto(jnp.array([0.0, 1e-8, -1e-8, 1e-30]), 1.5)
-    np.testing.assert_allclose(law.log_prob(6.0), -4 - np.log(1.5), rtol=1e-6)
-    np.testing.assert_allclose(law.icdf(0.5), 1.5 * np.log(2), rtol=1e-6)
+    dist = GeneralizedPareto(jnp.array([0.0, 1e-8, -1e-8, 1e-30]), 1.5)
+    np.testing.assert_allclose(dist.log_prob(6.0), -4 - np.log(1.5), rtol=1e-6)
+    np.testing.assert_allclose(dist.icdf(0.5), 1.5 * np.log(2), rtol=1e-6)
 
 
 def test_outside_the_support_there_is_no_gradient():
-    laws = jnp.array([-0.5, -0.25, 0.3, -0.5, -0.5])
+    dists = jnp.array([-0.5, -0.25, 0.3, -0.5, -0.5])
     y = jnp.array([5.0, 1e6, -1.0, jnp.inf, 4.0])
     value, slopes = jax.vmap(jax.value_and_grad(lambda xi, b, z: GeneralizedPareto(xi, b).log_prob(z), (0, 1, 2)))(
-        laws, jnp.full(5, 2.0), y
+        dists, jnp.full(5, 2.0), y
     )
     np.testing.assert_array_equal(value, -jnp.inf)
     np.testing.assert_array_equal(jnp.stack(slopes), 0)
-    law = GeneralizedPareto(laws, 2.0)
-    np.testing.assert_array_equal(law.cdf(y), [1, 1, 0, 1, 1])
-    np.testing.assert_array_equal(law.log_survival_function(y), [-jnp.inf, -jnp.inf, 0, -jnp.inf, -jnp.inf])
-    np.testing.assert_array_equal(law.log_cdf(y), [0, 0, -jnp.inf, 0, 0])
+    dist = GeneralizedPareto(dists, 2.0)
+    np.testing.assert_array_equal(dist.cdf(y), [1, 1, 0, 1, 1])
+    np.testing.assert_array_equal(dist.log_survival_function(y), [-jnp.inf, -jnp.inf, 0, -jnp.inf, -jnp.inf])
+    np.testing.assert_array_equal(dist.log_cdf(y), [0, 0, -jnp.inf, 0, 0])
 
 
 def test_uniform_special_case_includes_its_end():
@@ -129,14 +131,14 @@ def test_uniform_special_case_includes_its_end():
 def test_quantiles_invert_both_sides(x64):
     with jax.enable_x64(x64):
         xi = jnp.asarray(SHAPES)[:, None]
-        law = GeneralizedPareto(xi, 1.5)
+        dist = GeneralizedPareto(xi, 1.5)
         s = jnp.asarray([[1e-6, 1e-3, 0.05, 0.3, 0.5, 0.7, 0.99]])
-        z = law.isf(s)
+        z = dist.isf(s)
         bound = 1e-12 if x64 else 1e-6
-        moved = 10 * jnp.finfo(z.dtype).eps * jnp.exp(law.log_prob(z)) * z  # what rounding the quantile costs
+        moved = 10 * jnp.finfo(z.dtype).eps * jnp.exp(dist.log_prob(z)) * z  # what rounding the quantile costs
         moved = jnp.where(jnp.isfinite(moved), moved, 0)
-        assert jnp.all(jnp.abs(law.survival_function(z) / s - 1) <= bound + moved / s)
-        assert jnp.all(jnp.abs(law.cdf(law.icdf(s)) - s) <= bound)
+        assert jnp.all(jnp.abs(dist.survival_function(z) / s - 1) <= bound + moved / s)
+        assert jnp.all(jnp.abs(dist.cdf(dist.icdf(s)) - s) <= bound)
         for i, a in enumerate(SHAPES):
             for j in range(s.size):
                 want = float(oracles.Pareto(oracles.exact(xi[i, 0]), oracles.mp.mpf("1.5")).isf(oracles.exact(s[0, j])))
@@ -144,18 +146,18 @@ def test_quantiles_invert_both_sides(x64):
 
 
 def test_quantile_ends():
-    law = GeneralizedPareto(jnp.array([-0.5, 0.0, 0.5]), 1.0)
-    np.testing.assert_array_equal(law.icdf(1.0), [2, jnp.inf, jnp.inf])
-    np.testing.assert_array_equal(law.isf(0.0), [2, jnp.inf, jnp.inf])
-    np.testing.assert_array_equal(law.icdf(0.0), 0)
-    assert np.all(np.isnan(law.icdf(jnp.array([[-0.1], [1.1], [jnp.nan]]))))
+    dist = GeneralizedPareto(jnp.array([-0.5, 0.0, 0.5]), 1.0)
+    np.testing.assert_array_equal(dist.icdf(1.0), [2, jnp.inf, jnp.inf])
+    np.testing.assert_array_equal(dist.isf(0.0), [2, jnp.inf, jnp.inf])
+    np.testing.assert_array_equal(dist.icdf(0.0), 0)
+    assert np.all(np.isnan(dist.icdf(jnp.array([[-0.1], [1.1], [jnp.nan]]))))
 
 
 def test_moments_against_scipy():
     for xi in (-0.9, -0.3, 0.0, 0.2, 0.45):
-        law, want = GeneralizedPareto(xi, 2.5), scipy.stats.genpareto(xi, scale=2.5)
-        assert law.mean() == pytest.approx(want.mean(), rel=1e-6)
-        assert law.variance() == pytest.approx(want.var(), rel=1e-5)
+        dist, want = GeneralizedPareto(xi, 2.5), scipy.stats.genpareto(xi, scale=2.5)
+        assert dist.mean() == pytest.approx(want.mean(), rel=1e-6)
+        assert dist.variance() == pytest.approx(want.var(), rel=1e-5)
     assert GeneralizedPareto(1.0, 1.0).mean() == jnp.inf
     assert GeneralizedPareto(0.5, 1.0).variance() == jnp.inf
     assert GeneralizedPareto(0.5, 1.0).mean() == 2
@@ -164,7 +166,7 @@ def test_moments_against_scipy():
 @pytest.mark.parametrize("xi", [-0.8, -1e-6, 0.0, 0.3, 0.999999, 1.0, 1.000001, 1.6])
 def test_crps_against_quadrature(xi):
     with jax.enable_x64(True):
-        law, oracle = GeneralizedPareto(xi, 1.5), oracles.Pareto(oracles.exact(xi), oracles.mp.mpf("1.5"))
+        dist, oracle = GeneralizedPareto(xi, 1.5), oracles.Pareto(oracles.exact(xi), oracles.mp.mpf("1.5"))
         for y in (-2.0, 0.0, 0.4, 1.7, 6.0):
             t = oracles.exact(y)
             reach = min(max(t, 0), oracle.end())
@@ -173,7 +175,7 @@ def test_crps_against_quadrature(xi):
                 + oracle.integral(2, oracles.mp.mpf(0), oracles.INF)
                 - 2 * oracle.integral(1, oracles.mp.mpf(0), reach)
             )
-            assert law.crps(y) == pytest.approx(float(want), rel=1e-11)
+            assert dist.crps(y) == pytest.approx(float(want), rel=1e-11)
     assert GeneralizedPareto(2.0, 1.0).crps(1.0) == jnp.inf
 
 
@@ -181,13 +183,13 @@ def test_crps_against_quadrature(xi):
 @pytest.mark.parametrize("xi", [-0.4, -1e-7, 0.0, 1e-7, 0.3, 1.0])
 def test_interval_has_no_cancellation(xi, x64):
     with jax.enable_x64(x64):
-        law = GeneralizedPareto(xi, 1.5)
-        oracle = oracles.Pareto(oracles.exact(law.shape), oracles.exact(law.scale))
+        dist = GeneralizedPareto(xi, 1.5)
+        oracle = oracles.Pareto(oracles.exact(dist.shape), oracles.exact(dist.scale))
         pairs = [(-1.0, 0.5), (0.0, 1.0), (1.0, 1.001), (2.0, 2.0001), (3.0, 9.0), (3.0, np.inf), (0.001, 0.0011)]
         for low, high in pairs:
             a, b = oracles.exact(jnp.asarray(low)), oracles.exact(jnp.asarray(high))
             want = float(oracles.mp.log(oracle.survival(a) - oracle.survival(b)))
-            assert abs(law.interval_log_prob(low, high) - want) <= VALUE[x64] * max(1, abs(want)), (low, high)
+            assert abs(dist.interval_log_prob(low, high) - want) <= VALUE[x64] * max(1, abs(want)), (low, high)
 
 
 def test_empty_intervals_have_no_gradient():

@@ -219,24 +219,24 @@ def test_sums_of_student_tails():
 
 def test_probabilities_round_to_the_nearest_point():
     """TensorFlow Probability's QuantizedDistribution would give P(Y = 5) = F(5) - F(4)."""
-    law = scipy.stats.norm(5.3, 2.0)
+    dist = scipy.stats.norm(5.3, 2.0)
     d = Quantized(Normal(5.3, 2.0))
     k = np.arange(-3.0, 14.0)
-    np.testing.assert_allclose(np.exp(d.log_prob(k)), law.cdf(k + 0.5) - law.cdf(k - 0.5), rtol=2e-5)
-    np.testing.assert_allclose(d.cdf(k), law.cdf(k + 0.5), rtol=1e-5)
+    np.testing.assert_allclose(np.exp(d.log_prob(k)), dist.cdf(k + 0.5) - dist.cdf(k - 0.5), rtol=2e-5)
+    np.testing.assert_allclose(d.cdf(k), dist.cdf(k + 0.5), rtol=1e-5)
     np.testing.assert_allclose(d.cdf(k + 0.9), d.cdf(k))
     np.testing.assert_allclose(d.cdf(k - 0.1), d.cdf_left(k), rtol=1e-6)
-    np.testing.assert_allclose(d.survival_function(k), law.sf(k + 0.5), rtol=1e-5)
-    np.testing.assert_allclose(np.exp(d.log_survival_left(k)), law.sf(k - 0.5), rtol=1e-5)
-    np.testing.assert_allclose(np.exp(d.log_cdf_left(k)), law.cdf(k - 0.5), rtol=1e-5)
+    np.testing.assert_allclose(d.survival_function(k), dist.sf(k + 0.5), rtol=1e-5)
+    np.testing.assert_allclose(np.exp(d.log_survival_left(k)), dist.sf(k - 0.5), rtol=1e-5)
+    np.testing.assert_allclose(np.exp(d.log_cdf_left(k)), dist.cdf(k - 0.5), rtol=1e-5)
     low, high = d.pit_bounds(k)
     np.testing.assert_allclose(high - low, np.exp(d.log_prob(k)), atol=1e-6)
     np.testing.assert_allclose(
-        np.exp(d.interval_log_prob(k - 0.2, k + 2.7)), law.cdf(k + 2.5) - law.cdf(k - 0.5), rtol=2e-5
+        np.exp(d.interval_log_prob(k - 0.2, k + 2.7)), dist.cdf(k + 2.5) - dist.cdf(k - 0.5), rtol=2e-5
     )
     assert d.interval_log_prob(3.1, 3.9) == -np.inf
     # far in a tail the probability has all its digits
-    assert d.log_prob(40.0) == pytest.approx(float(law.logsf(39.5)), rel=1e-3)
+    assert d.log_prob(40.0) == pytest.approx(float(dist.logsf(39.5)), rel=1e-3)
 
 
 def test_off_the_grid():

@@ -39,19 +39,19 @@ METHODS = ("log_prob", "cdf", "survival_function", "crps", "log_cdf", "log_survi
 @jax.jit
 def evaluate(parameters, y, q, low, high):
     """All methods at once, with traced tail masses, so that the cases share one compilation."""
-    law = build(parameters[0], EDGES, *parameters[1:])
-    results = {name: getattr(law, name)(y) for name in METHODS}
-    icdf, isf = law.icdf(q), law.isf(q)
+    dist = build(parameters[0], EDGES, *parameters[1:])
+    results = {name: getattr(dist, name)(y) for name in METHODS}
+    icdf, isf = dist.icdf(q), dist.isf(q)
     return results | {
         "icdf": icdf,
         "isf": isf,
-        "cdf(icdf)": law.cdf(icdf),
-        "sf(isf)": law.survival_function(isf),
-        "density(isf)": jnp.exp(law.log_prob(isf)),
-        "interval": law.interval_log_prob(low, high),
-        "mean": law.mean(),
-        "variance": law.variance(),
-        "thresholds": law.thresholds(),
+        "cdf(icdf)": dist.cdf(icdf),
+        "sf(isf)": dist.survival_function(isf),
+        "density(isf)": jnp.exp(dist.log_prob(isf)),
+        "interval": dist.interval_log_prob(low, high),
+        "mean": dist.mean(),
+        "variance": dist.variance(),
+        "thresholds": dist.thresholds(),
     }
 
 
@@ -191,13 +191,13 @@ thresholds_of = jax.jit(lambda parameters: build(*parameters).thresholds())
 
 def test_slope_of_the_cdf_is_the_density():
     with jax.enable_x64(True):
-        law = build(jnp.asarray(LOGITS), EDGES, *CASES["heavy and bounded"])
+        dist = build(jnp.asarray(LOGITS), EDGES, *CASES["heavy and bounded"])
         y = jnp.linspace(-12.0, 8.0, 200)
 
         @jax.jit
         def slopes(y):
-            down = jax.grad(lambda t: jnp.sum(law.survival_function(t)))(y)
-            return jax.grad(lambda t: jnp.sum(law.cdf(t)))(y), -down, jnp.exp(law.log_prob(y))
+            down = jax.grad(lambda t: jnp.sum(dist.survival_function(t)))(y)
+            return jax.grad(lambda t: jnp.sum(dist.cdf(t)))(y), -down, jnp.exp(dist.log_prob(y))
 
         rising, falling, density = slopes(y)
         np.testing.assert_allclose(rising, density, rtol=1e-12)
@@ -205,39 +205,39 @@ def test_slope_of_the_cdf_is_the_density():
 
 
 def test_unsorted_quantiles_come_back_in_their_order():
-    law = build(jnp.asarray(LOGITS, jnp.float32), EDGES, *CASES["exponential"])
+    dist = build(jnp.asarray(LOGITS, jnp.float32), EDGES, *CASES["exponential"])
     q = jnp.array([0.9, 0.1, 0.5, 0.02, 0.99])
     order = jnp.argsort(q)
-    np.testing.assert_array_equal(law.icdf(q)[order], law.icdf(q[order]))
-    assert jnp.all(jnp.diff(law.icdf(jnp.sort(q))) > 0)
+    np.testing.assert_array_equal(dist.icdf(q)[order], dist.icdf(q[order]))
+    assert jnp.all(jnp.diff(dist.icdf(jnp.sort(q))) > 0)
 
 
 def test_composite_is_the_published_surrogate():
     parameters = (LOGITS, *CASES["heavy and bounded"])
     with jax.enable_x64(True):
-        law = build(jnp.asarray(LOGITS), EDGES, *parameters[1:])
+        dist = build(jnp.asarray(LOGITS), EDGES, *parameters[1:])
         oracle = oracle_from([[oracles.exact(x) for x in np.ravel(p)] for p in parameters])
         for y in (-9.0, -3.4, 0.1, 3.4, 5.2):
             want = oracle.composite(oracles.mp.mpf(y), oracle.t_l, oracle.t_u)
-            assert close(law.composite_log_prob(y), want, 1e-12)
+            assert close(dist.composite_log_prob(y), want, 1e-12)
         # thresholds held constant: in a tail the logits receive the histogram's gradient alone
         for y in (-3.4, 3.4):
-            grad = jax.grad(lambda x, y=y: build(x, EDGES, *parameters[1:]).composite_log_prob(y))(law.logits)
-            want = jax.grad(lambda x, y=y: Binned(x, EDGES).log_prob(y))(law.logits)
+            grad = jax.grad(lambda x, y=y: build(x, EDGES, *parameters[1:]).composite_log_prob(y))(dist.logits)
+            want = jax.grad(lambda x, y=y: Binned(x, EDGES).log_prob(y))(dist.logits)
             np.testing.assert_allclose(grad, want, rtol=1e-12)
-            exact = jax.grad(lambda x, y=y: build(x, EDGES, *parameters[1:]).log_prob(y))(law.logits)
+            exact = jax.grad(lambda x, y=y: build(x, EDGES, *parameters[1:]).log_prob(y))(dist.logits)
             assert jnp.max(jnp.abs(exact - want)) > 0.1
 
 
 def test_without_tails_it_is_the_histogram():
     logits = jnp.asarray(LOGITS, jnp.float32)
-    law, body = build(logits, EDGES, *CASES["no tails"]), Binned(logits, EDGES)
+    dist, body = build(logits, EDGES, *CASES["no tails"]), Binned(logits, EDGES)
     y = jnp.asarray(OUTCOMES)
     for name in ("log_prob", "cdf", "survival_function", "log_cdf", "log_survival_function", "crps"):
-        np.testing.assert_allclose(getattr(law, name)(y), getattr(body, name)(y), rtol=1e-6, err_msg=name)
-    np.testing.assert_allclose(law.mean(), body.mean(), rtol=1e-6)
-    np.testing.assert_allclose(law.variance(), body.variance(), rtol=1e-6)
-    np.testing.assert_array_equal(jnp.stack(law.thresholds()), EDGES[[0, -1]])
+        np.testing.assert_allclose(getattr(dist, name)(y), getattr(body, name)(y), rtol=1e-6, err_msg=name)
+    np.testing.assert_allclose(dist.mean(), body.mean(), rtol=1e-6)
+    np.testing.assert_allclose(dist.variance(), body.variance(), rtol=1e-6)
+    np.testing.assert_array_equal(jnp.stack(dist.thresholds()), EDGES[[0, -1]])
 
 
 def test_infinite_moments():
@@ -255,12 +255,12 @@ def test_infinite_moments():
 
 def test_samples_follow_the_cdf_and_differ():
     logits = jnp.asarray(np.stack([LOGITS, LOGITS[::-1]]), jnp.float32)
-    law = build(logits, EDGES, 0.3, 1.0, -0.2, 1.5, 0.05, 0.1)
-    draws = law.sample(jax.random.key(0), (4000,))
+    dist = build(logits, EDGES, 0.3, 1.0, -0.2, 1.5, 0.05, 0.1)
+    draws = dist.sample(jax.random.key(0), (4000,))
     assert draws.shape == (4000, 2)
-    assert law.sample(jax.random.key(1), (2, 3)).shape == (2, 3, 2)
+    assert dist.sample(jax.random.key(1), (2, 3)).shape == (2, 3, 2)
     for i in range(2):
-        pits = np.asarray(law.cdf(draws))[:, i]
+        pits = np.asarray(dist.cdf(draws))[:, i]
         assert scipy.stats.kstest(pits, "uniform").pvalue > 1e-3
     assert len(np.unique(np.asarray(draws))) > 7900
     # reparameterized: moving both tails' scale moves the draws

@@ -1,4 +1,4 @@
-"""The Student-t law against 50 digits, in values and in the derivative of every parameter."""
+"""The Student-t distribution against 50 digits, in values and in the derivative of every parameter."""
 
 import itertools
 
@@ -14,13 +14,14 @@ from sbp_jax.errors import InputError
 from tests import oracles
 from tests.oracles_baselines import Student, compare
 
-pytestmark = pytest.mark.slow  # minutes of compilation; the interface's own tests hold these laws too
+pytestmark = pytest.mark.slow  # minutes of compilation; the interface's own tests hold these distributions too
 
 X64 = [pytest.param(False, id="float32"), pytest.param(True, id="float64")]
 DFS = [0.1, 0.5, 1.0, 2.0, 4.5, 19.0, 300.0, 1e5]
 Z = [-200.0, -6.0, -0.9, 0.0, 0.3, 0.5, 2.0, 40.0]
 LOC, SCALE = 0.5, 1.5
-# far tails of nearly Gaussian laws differ in the exponents of tiny probabilities only, and cost the oracle most
+# far tails of nearly Gaussian distributions differ in the exponents of tiny probabilities only, and cost the oracle
+# most
 GRID = [(df, LOC, SCALE, LOC + SCALE * z) for df, z in itertools.product(DFS, Z) if df < 1e4 or abs(z) < 100]
 METHODS = {
     "log_prob": Student.log_prob,
@@ -48,14 +49,14 @@ def test_tends_to_the_gaussian(x64):
         y = jnp.asarray([-20.0, -3.0, 0.0, 0.4, 1.0, 8.0])
         normal = Normal(0.3, 1.2)
         for df in (1e8, 1e12 if x64 else 1e30, np.inf):
-            law = StudentT(df, 0.3, 1.2)
+            dist = StudentT(df, 0.3, 1.2)
             # the expansion's first term is of order z^4 / df
             bound = max(5e-6 if not x64 else 1e-12, (1e5 if np.isfinite(df) else 0) / df)
             for name in METHODS:
-                np.testing.assert_allclose(getattr(law, name)(y), getattr(normal, name)(y), rtol=bound, atol=bound)
-            np.testing.assert_allclose(law.crps(y), normal.crps(y), rtol=bound, atol=bound)
-            np.testing.assert_allclose(law.isf(1e-12), normal.isf(1e-12), rtol=bound)
-            np.testing.assert_allclose(law.variance(), normal.variance(), rtol=max(bound, 1e-6))
+                np.testing.assert_allclose(getattr(dist, name)(y), getattr(normal, name)(y), rtol=bound, atol=bound)
+            np.testing.assert_allclose(dist.crps(y), normal.crps(y), rtol=bound, atol=bound)
+            np.testing.assert_allclose(dist.isf(1e-12), normal.isf(1e-12), rtol=bound)
+            np.testing.assert_allclose(dist.variance(), normal.variance(), rtol=max(bound, 1e-6))
 
 
 @pytest.mark.parametrize("x64", X64)
@@ -81,10 +82,10 @@ def test_intervals_have_no_cancellation(x64):
 
 
 def test_infinite_and_empty_intervals():
-    law = StudentT(3.0, LOC, SCALE)
-    assert law.interval_log_prob(-jnp.inf, jnp.inf) == 0
-    np.testing.assert_allclose(law.interval_log_prob(4.0, jnp.inf), law.log_survival_function(4.0), rtol=1e-6)
-    np.testing.assert_allclose(law.interval_log_prob(-jnp.inf, 4.0), law.log_cdf(4.0), rtol=1e-6)
+    dist = StudentT(3.0, LOC, SCALE)
+    assert dist.interval_log_prob(-jnp.inf, jnp.inf) == 0
+    np.testing.assert_allclose(dist.interval_log_prob(4.0, jnp.inf), dist.log_survival_function(4.0), rtol=1e-6)
+    np.testing.assert_allclose(dist.interval_log_prob(-jnp.inf, 4.0), dist.log_cdf(4.0), rtol=1e-6)
     for low, high in ((1.0, 1.0), (2.0, 1.0), (jnp.inf, jnp.inf), (-jnp.inf, -jnp.inf)):
         value, slopes = jax.value_and_grad(lambda *a: StudentT(*a[:3]).interval_log_prob(*a[3:]), range(5))(
             *map(jnp.asarray, (3.0, LOC, SCALE, low, high))
@@ -106,11 +107,11 @@ def test_quantiles(x64):
         y = jax.jit(StudentT(df, LOC, SCALE).isf)(s)
         for i in range(len(rows)):
             nu, mass, at = (oracles.exact(x[i]) for x in (df, s, y))
-            law = Student(nu, oracles.mp.mpf(LOC), oracles.mp.mpf(SCALE))
-            density = oracles.mp.exp(law.log_prob(at))
+            dist = Student(nu, oracles.mp.mpf(LOC), oracles.mp.mpf(SCALE))
+            density = oracles.mp.exp(dist.log_prob(at))
             in_df = oracles.derivative(lambda x, at=at: Student(x, LOC, SCALE).survival(at), nu) / density
             moved = 5 * eps * float(abs(in_df * nu) + mass / density)
-            want = float(law.isf_near(mass, at))
+            want = float(dist.isf_near(mass, at))
             assert abs(float(at) - want) <= (1e-12 if x64 else 5e-6) * max(1, abs(want)) + moved, rows[i]
 
 
@@ -118,18 +119,18 @@ def test_quantiles(x64):
 def test_quantiles_invert_both_sides_and_have_implicit_derivatives(x64):
     with jax.enable_x64(x64):
         df = jnp.asarray(DFS[1:])[:, None]
-        law = StudentT(df, LOC, SCALE)
+        dist = StudentT(df, LOC, SCALE)
         s = jnp.asarray([MASSES[1:]])
-        y = law.isf(s)
+        y = dist.isf(s)
         bound = 1e-12 if x64 else 5e-6
         eps = float(jnp.finfo(y.dtype).eps)
         # what rounding the quantile costs, in relative probability
-        moved = 10 * eps * (1 + jnp.exp(law.log_prob(y) - law.log_survival_function(y)) * jnp.abs(y))
-        assert jnp.all(jnp.abs(law.survival_function(y) / s - 1) <= bound + moved)
-        np.testing.assert_allclose(law.cdf(law.icdf(s)) / s, 1, rtol=float(jnp.max(bound + moved)))
+        moved = 10 * eps * (1 + jnp.exp(dist.log_prob(y) - dist.log_survival_function(y)) * jnp.abs(y))
+        assert jnp.all(jnp.abs(dist.survival_function(y) / s - 1) <= bound + moved)
+        np.testing.assert_allclose(dist.cdf(dist.icdf(s)) / s, 1, rtol=float(jnp.max(bound + moved)))
         slope = jax.vmap(jax.vmap(jax.grad(lambda d, m: StudentT(d, LOC, SCALE).isf(m), (0, 1)), (None, 0)))
         in_df, in_s = slope(df[:, 0], jnp.broadcast_to(s, y.shape))
-        density = jnp.exp(law.log_prob(y))
+        density = jnp.exp(dist.log_prob(y))
         np.testing.assert_allclose(in_s * density, -1, rtol=1e-8 if x64 else 2e-4)
         in_df_of_tail = jax.vmap(
             jax.vmap(jax.grad(lambda d, x: StudentT(d, LOC, SCALE).survival_function(x)), (None, 0))
@@ -139,13 +140,13 @@ def test_quantiles_invert_both_sides_and_have_implicit_derivatives(x64):
 
 
 def test_quantile_ends_and_moments():
-    law = StudentT(jnp.array([0.5, 1.0, 1.5, 2.0, 5.0]), 2.0, 3.0)
-    np.testing.assert_array_equal(law.icdf(1.0), jnp.inf)
-    np.testing.assert_array_equal(law.isf(1.0), -jnp.inf)
-    np.testing.assert_array_equal(law.median(), 2)
-    assert np.all(np.isnan(law.icdf(jnp.array([[-0.1], [1.1], [jnp.nan]]))))
-    np.testing.assert_array_equal(law.mean(), [jnp.nan, jnp.nan, 2, 2, 2])
-    np.testing.assert_allclose(law.variance(), [np.nan, np.nan, np.inf, np.inf, 15], rtol=1e-6)
+    dist = StudentT(jnp.array([0.5, 1.0, 1.5, 2.0, 5.0]), 2.0, 3.0)
+    np.testing.assert_array_equal(dist.icdf(1.0), jnp.inf)
+    np.testing.assert_array_equal(dist.isf(1.0), -jnp.inf)
+    np.testing.assert_array_equal(dist.median(), 2)
+    assert np.all(np.isnan(dist.icdf(jnp.array([[-0.1], [1.1], [jnp.nan]]))))
+    np.testing.assert_array_equal(dist.mean(), [jnp.nan, jnp.nan, 2, 2, 2])
+    np.testing.assert_allclose(dist.variance(), [np.nan, np.nan, np.inf, np.inf, 15], rtol=1e-6)
 
 
 @pytest.mark.parametrize("x64", X64)
@@ -153,7 +154,7 @@ def test_quantile_ends_and_moments():
 def test_crps_and_its_windows_against_quadrature(window, x64):
     with jax.enable_x64(x64):
         for df in (0.3125, 0.8125, 3.875, 4.125, 60.0):
-            law = Student(*(oracles.exact(x) for x in (jnp.asarray(df), LOC, SCALE)))
+            dist = Student(*(oracles.exact(x) for x in (jnp.asarray(df), LOC, SCALE)))
             low, high = map(oracles.mp.mpf, window)
             # an unbounded tail: the oracle's truncation at exp(40) bites for small df, and below 1/2 it diverges
             if np.isinf(window).any() and df < 1:
@@ -161,8 +162,8 @@ def test_crps_and_its_windows_against_quadrature(window, x64):
                 continue
             for y in (-7.0, 1.0):
                 at = min(max(oracles.mp.mpf(y), low), high)
-                want = law.area(law.cdf, low, at, [law.loc]) if low < at else 0
-                want += law.area(law.survival, at, high, [law.loc]) if at < high else 0
+                want = dist.area(dist.cdf, low, at, [dist.loc]) if low < at else 0
+                want += dist.area(dist.survival, at, high, [dist.loc]) if at < high else 0
                 got = StudentT(df, LOC, SCALE).twcrps(y, *window)
                 assert abs(got - float(want)) <= (1e-11 if x64 else 5e-6) * max(1, float(want)), (df, y)
 
@@ -170,12 +171,12 @@ def test_crps_and_its_windows_against_quadrature(window, x64):
 def test_areas_of_far_tails_keep_their_digits():
     with jax.enable_x64(True):
         for df, z in ((3.0, 1e5), (60.0, 30.0), (1e3, 9.0)):
-            law, length = Student(oracles.mp.mpf(df), 0, 1), z / df + 1 / z
-            top = law.survival(oracles.mp.mpf(z))
+            dist, length = Student(oracles.mp.mpf(df), 0, 1), z / df + 1 / z
+            top = dist.survival(oracles.mp.mpf(z))
 
-            def share(s, law=law, z=z, length=length, top=top):
+            def share(s, dist=dist, z=z, length=length, top=top):
                 """The squared tail relative to that at z, a distance of `length` expm1(s) further out."""
-                return length * (law.survival(z + length * oracles.mp.expm1(s)) / top) ** 2 * oracles.mp.exp(s)
+                return length * (dist.survival(z + length * oracles.mp.expm1(s)) / top) ** 2 * oracles.mp.exp(s)
 
             with oracles.mp.workdps(20):
                 want = oracles.mp.quad(share, [0, 0.5, 1, 2, 3, 4, 8, 16])
@@ -191,8 +192,8 @@ def test_crps_derivatives():
             for y in (-3.0, 0.7):
                 point = tuple(map(jnp.asarray, (df, LOC, SCALE, y)))
                 value, slopes = jax.value_and_grad(lambda *a: StudentT(*a[:3]).crps(a[3]), range(4))(*point)
-                law = StudentT(*point[:3])
-                in_y = law.cdf(y) ** 2 - law.survival_function(y) ** 2
+                dist = StudentT(*point[:3])
+                in_y = dist.cdf(y) ** 2 - dist.survival_function(y) ** 2
                 in_scale = (value - (y - LOC) * in_y) / SCALE
                 np.testing.assert_allclose(slopes[1:], [-in_y, in_scale, in_y], rtol=1e-9, atol=1e-9)
                 h = 1e-4
@@ -203,10 +204,10 @@ def test_crps_derivatives():
 
 def test_total_mass_and_slope_of_the_cdf():
     with jax.enable_x64(True):
-        law = StudentT(jnp.array([0.5, 3.0, 1e4]), LOC, SCALE)
+        dist = StudentT(jnp.array([0.5, 3.0, 1e4]), LOC, SCALE)
         # y = loc + sinh(s): the heaviest tail beyond exp(90) holds 1e-20
         s = jnp.linspace(-90.0, 90.0, 40_001)[:, None]
-        density = jnp.exp(law.log_prob(LOC + jnp.sinh(s))) * jnp.cosh(s)
+        density = jnp.exp(dist.log_prob(LOC + jnp.sinh(s))) * jnp.cosh(s)
         np.testing.assert_allclose(jnp.sum(density, 0) * (s[1, 0] - s[0, 0]), 1, rtol=1e-9)
         y = jnp.asarray([-30.0, -1.0, 0.5, 1.1, 9.0])
         slope = jax.vmap(jax.grad(StudentT(3.0, LOC, SCALE).cdf))(y)
@@ -230,12 +231,12 @@ ADVERSARIAL = np.concatenate(
     ]
 )
 ORDINARY = 49
-FUNCTIONS = {name: lambda law, y, name=name: getattr(law, name)(y) for name in METHODS} | {
-    "interval": lambda law, y: law.interval_log_prob(y, y + 1e-3),
-    "wide interval": lambda law, y: law.interval_log_prob(y, y + 1e7),
-    "empty interval": lambda law, y: law.interval_log_prob(y, y),
-    "twcrps": lambda law, y: law.twcrps(y, 0.5),
-    "isf": lambda law, y: law.isf(1e-3) + 0 * jnp.where(jnp.abs(y) < 1, y, 0.0),
+FUNCTIONS = {name: lambda dist, y, name=name: getattr(dist, name)(y) for name in METHODS} | {
+    "interval": lambda dist, y: dist.interval_log_prob(y, y + 1e-3),
+    "wide interval": lambda dist, y: dist.interval_log_prob(y, y + 1e7),
+    "empty interval": lambda dist, y: dist.interval_log_prob(y, y),
+    "twcrps": lambda dist, y: dist.twcrps(y, 0.5),
+    "isf": lambda dist, y: dist.isf(1e-3) + 0 * jnp.where(jnp.abs(y) < 1, y, 0.0),
 }
 
 
@@ -264,11 +265,11 @@ def test_adversarial_inputs_and_nan_parameters(name):
 
 def test_nan_parameters_have_nan_moments():
     for bad in range(3):
-        law = StudentT(*(jnp.asarray(jnp.nan if i == bad else 3.0) for i in range(3)))
-        assert np.isnan(law.mean())
-        assert np.isnan(law.variance())
-        assert np.isnan(law.sample(jax.random.key(0)))
-        assert np.isnan(law.crps(1.0))
+        dist = StudentT(*(jnp.asarray(jnp.nan if i == bad else 3.0) for i in range(3)))
+        assert np.isnan(dist.mean())
+        assert np.isnan(dist.variance())
+        assert np.isnan(dist.sample(jax.random.key(0)))
+        assert np.isnan(dist.crps(1.0))
 
 
 def test_user_errors_name_the_argument():

@@ -37,7 +37,7 @@ def spliced(tail_mass=(0.05, 0.1), edges: EdgesLike = EDGES):
     return SplicedBinnedPareto(logits(), edges, GeneralizedPareto(shape, 1.0), GeneralizedPareto(0.1, 2.0), tail_mass)
 
 
-LAWS = {
+DISTS = {
     "affine": lambda: Affine(spliced(), jnp.array([0.0, 1.0, -1.0]), 2.0),
     "pareto": lambda: GeneralizedPareto(jnp.array([-0.2, 0.0, 0.4]), 1.5),
     "binned": lambda: Binned(logits(), EDGES),
@@ -51,52 +51,52 @@ LAWS = {
     "yards": lambda: Censored(Quantized(spliced()), high=jnp.array([3.0, 5.0, jnp.inf])),
     "two-tailed hybrid": lambda: TwoTailedHybridPareto(0.5, 2.0, jnp.array([0.1, -0.3, 0.0]), 0.2),
 }
-# laws to compare with whose every method compiles slowly
+# distributions to compare with whose every method compiles slowly
 LONG = {"affine", "blended", "mixture", "hybrid", "student", "two-tailed hybrid"}
-EVERY = pytest.mark.parametrize("name", marked(LAWS, LONG))
+EVERY = pytest.mark.parametrize("name", marked(DISTS, LONG))
 Y = jnp.array([0.3, 1.2, 3.9])
 
 
-@pytest.mark.parametrize("name", LAWS)
-def test_vmap_over_a_batched_law_needs_no_axes(name):
-    law = LAWS[name]()
-    np.testing.assert_allclose(jax.vmap(lambda d, y: d.log_prob(y))(law, Y), law.log_prob(Y), rtol=1e-6)
-    single = jax.vmap(lambda d: d.mean())(law)
-    np.testing.assert_allclose(single, law.mean(), rtol=1e-6)
+@pytest.mark.parametrize("name", DISTS)
+def test_vmap_over_a_batched_distribution_needs_no_axes(name):
+    dist = DISTS[name]()
+    np.testing.assert_allclose(jax.vmap(lambda d, y: d.log_prob(y))(dist, Y), dist.log_prob(Y), rtol=1e-6)
+    single = jax.vmap(lambda d: d.mean())(dist)
+    np.testing.assert_allclose(single, dist.mean(), rtol=1e-6)
 
 
-@pytest.mark.parametrize("name", LAWS)
+@pytest.mark.parametrize("name", DISTS)
 def test_round_trips(name):
-    law = LAWS[name]()
-    leaves, structure = jax.tree.flatten(law)
+    dist = DISTS[name]()
+    leaves, structure = jax.tree.flatten(dist)
     assert all(leaf.shape[0] == BATCH for leaf in leaves)
-    assert hash(structure) == hash(jax.tree.structure(LAWS[name]()))
+    assert hash(structure) == hash(jax.tree.structure(DISTS[name]()))
     placeholder = jax.tree.unflatten(structure, [object()] * len(leaves))
-    assert type(placeholder) is type(law)
-    moved = jax.tree.map(lambda x: x + 0, law)
-    np.testing.assert_array_equal(moved.log_prob(Y), law.log_prob(Y))
-    assert jax.tree.structure(jax.device_get(law)) == structure
-    assert jax.jit(lambda d: d)(law).batch_shape == (BATCH,)
-    assert all("." in jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_leaves_with_path(law))
+    assert type(placeholder) is type(dist)
+    moved = jax.tree.map(lambda x: x + 0, dist)
+    np.testing.assert_array_equal(moved.log_prob(Y), dist.log_prob(Y))
+    assert jax.tree.structure(jax.device_get(dist)) == structure
+    assert jax.jit(lambda d: d)(dist).batch_shape == (BATCH,)
+    assert all("." in jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_leaves_with_path(dist))
 
 
 def test_scan_checkpoint_and_jvp():
-    law = spliced()
+    dist = spliced()
 
     def step(carry, y):
         return jax.tree.map(lambda x: 0.9 * x, carry), carry.log_prob(y)
 
-    _, values = jax.lax.scan(step, law, jnp.stack([Y, Y]))
-    np.testing.assert_allclose(values[0], law.log_prob(Y), rtol=1e-6)
+    _, values = jax.lax.scan(step, dist, jnp.stack([Y, Y]))
+    np.testing.assert_allclose(values[0], dist.log_prob(Y), rtol=1e-6)
 
     def loss(d):
         return -jnp.sum(d.log_prob(Y))
 
-    plain, saved = jax.jit(jax.grad(loss))(law), jax.jit(jax.grad(jax.checkpoint(loss)))(law)
+    plain, saved = jax.jit(jax.grad(loss))(dist), jax.jit(jax.grad(jax.checkpoint(loss)))(dist)
     for a, b in zip(jax.tree.leaves(plain), jax.tree.leaves(saved), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-6)
-    ones = jax.tree.map(jnp.ones_like, law)
-    _, forward = jax.jit(lambda d, t: jax.jvp(loss, (d,), (t,)))(law, ones)
+    ones = jax.tree.map(jnp.ones_like, dist)
+    _, forward = jax.jit(lambda d, t: jax.jvp(loss, (d,), (t,)))(dist, ones)
     backward = sum(jnp.sum(g) for g in jax.tree.leaves(plain))
     assert float(forward) == pytest.approx(float(backward), rel=1e-5)
 
@@ -133,51 +133,51 @@ def test_gradients_and_sweeps_in_edges_and_tail_masses():
     swept = jax.vmap(lambda t: spliced((t, t)).log_prob(Y))(taus)
     for i, t in enumerate(taus):
         np.testing.assert_allclose(swept[i], spliced((float(t), float(t))).log_prob(Y), rtol=1e-6)
-    # a swept law leaves vmap as a law with an axis more
-    laws = jax.vmap(lambda t: spliced((t, t)))(taus)
-    np.testing.assert_allclose(jax.vmap(lambda d: d.log_prob(Y))(laws), swept, rtol=1e-6)
+    # a swept distribution leaves vmap as a distribution with an axis more
+    dists = jax.vmap(lambda t: spliced((t, t)))(taus)
+    np.testing.assert_allclose(jax.vmap(lambda d: d.log_prob(Y))(dists), swept, rtol=1e-6)
     widened = jax.vmap(lambda s: Binned(logits(), s * edges))(jnp.array([1.0, 2.0]))
     np.testing.assert_allclose(widened.mean()[1], 2 * Binned(logits(), EDGES).mean(), rtol=1e-5)
 
 
 @jax.jit
-def everything(law, y):
+def everything(dist, y):
     probability = 0.5 + 0.0 * y
     return {
         **{
-            m: getattr(law, m)(y)
+            m: getattr(dist, m)(y)
             for m in ("log_prob", "cdf", "log_cdf", "survival_function", "log_survival_function", "crps")
         },
-        "icdf": law.icdf(probability),
-        "isf": law.isf(probability),
-        "interval_log_prob": law.interval_log_prob(y, y + 1),
+        "icdf": dist.icdf(probability),
+        "isf": dist.isf(probability),
+        "interval_log_prob": dist.interval_log_prob(y, y + 1),
     }
 
 
 @EVERY
 def test_outcomes_broadcast_as_in_numpy(name):
-    law = LAWS[name]()
+    dist = DISTS[name]()
     whole = jnp.asarray(np.random.default_rng(1).uniform(0.1, 3.0, size=(2, 4, BATCH)), jnp.float32)
-    wants = everything(law, whole)
+    wants = everything(dist, whole)
     for y in (whole[0, :, :1], whole[0, 0, 0]):
         shape = np.broadcast_shapes(y.shape, (BATCH,))
-        for method, value in everything(law, y).items():
+        for method, value in everything(dist, y).items():
             assert value.shape == shape, method
             want = wants[method][0] if y.ndim == 2 else wants[method][0, 0]
             width = 1 if y.ndim == 0 or y.shape[-1] == 1 else BATCH
             np.testing.assert_allclose(value[..., :width], want[..., :width], rtol=1e-5, atol=1e-6, err_msg=method)
     with pytest.raises((ValueError, TypeError)):
-        law.log_prob(jnp.zeros(4))
-    assert law.median().shape == law.mean().shape == law.variance().shape == (BATCH,)
+        dist.log_prob(jnp.zeros(4))
+    assert dist.median().shape == dist.mean().shape == dist.variance().shape == (BATCH,)
 
 
 @EVERY
 def test_types_and_special_outcomes(name):
-    law = LAWS[name]()
+    dist = DISTS[name]()
     for y in (1, jnp.asarray(1), np.float64(1)):
-        assert law.log_prob(y).dtype == jnp.float32
-        np.testing.assert_array_equal(law.log_prob(y), law.log_prob(1.0))
-    got = everything(law, jnp.array([[-jnp.inf], [jnp.inf], [jnp.nan]]))
+        assert dist.log_prob(y).dtype == jnp.float32
+        np.testing.assert_array_equal(dist.log_prob(y), dist.log_prob(1.0))
+    got = everything(dist, jnp.array([[-jnp.inf], [jnp.inf], [jnp.nan]]))
     assert jnp.all(got["log_prob"][:2] == -jnp.inf)
     np.testing.assert_array_equal(got["cdf"][:2], [[0] * 3, [1] * 3])
     np.testing.assert_array_equal(got["survival_function"][:2], [[1] * 3, [0] * 3])
@@ -186,13 +186,13 @@ def test_types_and_special_outcomes(name):
     np.testing.assert_array_equal(got["crps"][:2], jnp.inf)
     for method, value in got.items():
         assert jnp.all(jnp.isnan(value[2])), method
-    assert jnp.all(jnp.isnan(law.interval_log_prob(0.0, jnp.nan)))
+    assert jnp.all(jnp.isnan(dist.interval_log_prob(0.0, jnp.nan)))
 
 
 def test_permuting_the_batch_permutes_the_result():
-    law, order = spliced(), jnp.array([2, 0, 1])
-    shuffled = jax.tree.map(lambda x: x[order], law)
-    np.testing.assert_array_equal(shuffled.log_prob(Y[order]), law.log_prob(Y)[order])
+    dist, order = spliced(), jnp.array([2, 0, 1])
+    shuffled = jax.tree.map(lambda x: x[order], dist)
+    np.testing.assert_array_equal(shuffled.log_prob(Y[order]), dist.log_prob(Y)[order])
 
 
 def test_float64_under_x64_and_mixed_precision_follows_the_logits():

@@ -1,4 +1,5 @@
-"""Tail detectors: thresholds of known laws, drift, what learns from what, and mistakes; events and what finds them."""
+"""Tail detectors: thresholds of known distributions, drift, what learns from what, and mistakes; events and what finds
+them."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -87,14 +88,14 @@ def test_nn_spot_keeps_its_distance_from_the_prediction():
 
 
 @pytest.mark.parametrize("side", ["upper", "lower"])
-def test_tail_alarms_of_a_known_law(side):
+def test_tail_alarms_of_a_known_distribution(side):
     values = np.linspace(-6.0, 8.0, 400)
-    law = Normal(jnp.full(400, 1.0), jnp.full(400, 2.0))
-    alarms = tail_alarms(law, values, 1e-3, side)
+    dist = Normal(jnp.full(400, 1.0), jnp.full(400, 2.0))
+    alarms = tail_alarms(dist, values, 1e-3, side)
     limit = norm.isf(1e-3, 1.0, 2.0) if side == "upper" else norm.ppf(1e-3, 1.0, 2.0)
     np.testing.assert_allclose(alarms.threshold, limit, rtol=1e-5)
     np.testing.assert_array_equal(alarms.raised, values > limit if side == "upper" else values < limit)
-    counts = tail_alarms(Quantized(law), np.round(values), 1e-3, side)
+    counts = tail_alarms(Quantized(dist), np.round(values), 1e-3, side)
     cell = norm.sf(np.round(values) - 0.5, 1, 2) if side == "upper" else norm.cdf(np.round(values) + 0.5, 1, 2)
     np.testing.assert_array_equal(counts.raised, cell < 1e-3)
 

@@ -18,8 +18,8 @@ def exact_hazard(z, xi, log_beta):
 
 
 def exact_log_likelihood(z, xi, log_beta):
-    law = Pareto(xi, mp.exp(log_beta))
-    return mp.fsum(law.log_prob(mp.mpf(float(x))) for x in z)
+    dist = Pareto(xi, mp.exp(log_beta))
+    return mp.fsum(dist.log_prob(mp.mpf(float(x))) for x in z)
 
 
 def exact_derivatives(function, xi, log_beta):
@@ -55,8 +55,8 @@ def test_fit_is_the_optimum_that_mpmath_finds(xi):
     assert fit.shape > -1
 
     def gradient(s, b):
-        law = Pareto(s, mp.exp(b))
-        u = [mp.mpf(float(x)) / law.beta for x in z]
+        dist = Pareto(s, mp.exp(b))
+        u = [mp.mpf(float(x)) / dist.beta for x in z]
         by_scale = mp.fsum((1 + s) * x / (1 + s * x) - 1 for x in u)
         return derivative(lambda t: exact_log_likelihood(z, t, b), s), by_scale
 
@@ -134,8 +134,8 @@ def test_hazard_and_quantile_are_inverse(xi):
     fit = fit_pareto(draw(xi, 100))
     a = np.array([0.0, 1e-9, 0.1, 2.0, 20.0])
     np.testing.assert_allclose(fit.hazard(fit.quantile(a)), a, rtol=1e-9, atol=1e-15)
-    law = stats.genpareto(fit.shape, scale=fit.scale)
-    np.testing.assert_allclose(fit.quantile(a), law.isf(np.exp(-a)), rtol=1e-8, atol=1e-15)
+    dist = stats.genpareto(fit.shape, scale=fit.scale)
+    np.testing.assert_allclose(fit.quantile(a), dist.isf(np.exp(-a)), rtol=1e-8, atol=1e-15)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The gradient check passes on the law, covers what it should, and catches what is wrong."""
+"""The gradient check passes on the distribution, covers what it should, and catches what is wrong."""
 
 import jax
 import jax.numpy as jnp
@@ -29,9 +29,10 @@ def test_the_grid_holds_every_parameterization_regime_and_sign_of_the_shape(poin
     assert np.any(np.abs(shapes) < 1e-6)
 
 
-# in float64 a trained network is checked in experiments/test_way.py, the law's own derivatives in test_exactness.py
+# in float64 a trained network is checked in experiments/test_way.py, the distribution's own derivatives in
+# test_exactness.py
 @pytest.mark.parametrize("dtype", [np.float32, pytest.param(np.float64, marks=pytest.mark.slow)])
-def test_the_law_is_within_its_bounds(dtype):
+def test_the_distribution_is_within_its_bounds(dtype):
     with jax.enable_x64(dtype is np.float64):
         rows = gradients.check(list(gradients.cells(dtype))[::18], dtype)
     assert len({r["parameterization"] for r in rows}) >= 5
@@ -42,7 +43,7 @@ def test_the_law_is_within_its_bounds(dtype):
 def test_a_wrong_derivative_is_caught(points, monkeypatch):
     def wrong(name):
         right = objective(name)
-        return lambda law, y: right(law, y) + 1e-3 * (y - jax.lax.stop_gradient(y))
+        return lambda dist, y: right(dist, y) + 1e-3 * (y - jax.lax.stop_gradient(y))
 
     monkeypatch.setattr(gradients, "objective", wrong)
     rows = gradients.check([p for p in points if p.regime == "body"][:3], np.float32)
@@ -51,7 +52,7 @@ def test_a_wrong_derivative_is_caught(points, monkeypatch):
 
 
 def test_nan_is_never_within_a_bound(points, monkeypatch):
-    monkeypatch.setattr(gradients, "objective", lambda name: lambda law, y: jnp.nan * y)
+    monkeypatch.setattr(gradients, "objective", lambda name: lambda dist, y: jnp.nan * y)
     rows = gradients.check(points[:1], np.float32)
     assert rows
     assert not any(r["ratio"] <= 1 for r in rows)

@@ -39,8 +39,8 @@ def test_return_levels_and_their_profile_interval(xi, size):
     tail = fit_tail(draw(xi, size, seed=1), 0.1)
     periods = np.array([30.0, 10.0 * size])
     found = return_levels(tail, periods)
-    law = stats.genpareto(tail.fit.shape, scale=tail.fit.scale)
-    np.testing.assert_allclose(found.levels, tail.threshold + law.isf(1 / (periods * tail.mass)), rtol=1e-9)
+    dist = stats.genpareto(tail.fit.shape, scale=tail.fit.scale)
+    np.testing.assert_allclose(found.levels, tail.threshold + dist.isf(1 / (periods * tail.mass)), rtol=1e-9)
     peak = joint_log_likelihood(tail, tail.fit.shape, np.log(tail.fit.scale), np.log(tail.mass))
     for m, low, high in zip(periods, found.profile.low, found.profile.high, strict=True):
         for end in (low, high):

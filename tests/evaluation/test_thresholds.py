@@ -195,8 +195,8 @@ def test_quantile_points_are_in_the_unit_of_the_data():
     tail = fit_tail(y, 0.1)
     points = quantile_points(tail)
     np.testing.assert_array_equal(points.observed, tail.place(tail.excesses))
-    law = stats.genpareto(tail.fit.shape, tail.threshold, tail.fit.scale)
-    np.testing.assert_allclose(points.expected, law.ppf(np.arange(1, 101) / 101), rtol=1e-10)
+    dist = stats.genpareto(tail.fit.shape, tail.threshold, tail.fit.scale)
+    np.testing.assert_allclose(points.expected, dist.ppf(np.arange(1, 101) / 101), rtol=1e-10)
     assert ((points.band.low < points.expected) & (points.expected < points.band.high)).all()
 
 
@@ -213,7 +213,7 @@ def test_extreme_residuals():
             qq_points(np.ones(3), level)
 
 
-def test_residuals_of_a_conditional_law_judge_it():
+def test_residuals_of_a_conditional_distribution_judge_it():
     random = np.random.default_rng(7)
     loc = random.normal(0, 5, 4000).astype(np.float32)
     y = (loc + 2 * random.normal(size=4000)).astype(np.float32)
@@ -226,8 +226,8 @@ def test_residuals_of_a_conditional_law_judge_it():
         beyond = stats.norm.logsf(z if side == "upper" else -z)
         np.testing.assert_allclose(residuals, (np.log(0.1) - beyond)[beyond < np.log(0.1)], rtol=1e-4, atol=1e-5)
         assert stats.kstest(exceedance_residuals(narrow, y, 0.1, side), "expon").pvalue < 1e-6
-    law = GeneralizedPareto(np.float32(-0.5), np.float32(1.0))
-    assert exceedance_residuals(law, np.array([0.5, 3.0]), 0.5)[-1] == np.inf
+    dist = GeneralizedPareto(np.float32(-0.5), np.float32(1.0))
+    assert exceedance_residuals(dist, np.array([0.5, 3.0]), 0.5)[-1] == np.inf
     with pytest.raises(InputError, match="NaN"):
         exceedance_residuals(right, np.full(4000, np.nan), 0.1)
 

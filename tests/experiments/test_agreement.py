@@ -33,7 +33,7 @@ def test_kept_plays_agree_and_all_are_accounted_for(files, tmp_path):
     assert row["read"] == row["kept"] + sum(row["rejected"].values()) == 12
     assert row["agree"] == row["listed"] == row["kept"]
     assert "12 (100%)" in text
-    assert row["centred_yps"] < row["trailing_yps"] < 1.0
+    assert row["centered_yps"] < row["trailing_yps"] < 1.0
 
 
 def test_outcomes_are_needed(files, tmp_path):

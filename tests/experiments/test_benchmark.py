@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from experiments import benchmark
-from experiments.benchmarks import batches, law, live, sweep, timing, training
+from experiments.benchmarks import batches, dist, live, sweep, timing, training
 from sbp_jax.runs import provenance
 
 pytestmark = pytest.mark.unoptimized
@@ -24,22 +24,22 @@ def page_of(what, results, out, words):
 
 
 def test_every_variant_is_the_same_log_likelihood():
-    logits, edges, shape, scale, y, _ = law.inputs(500, 50)
-    want = law.ours(logits, edges, shape, scale, y)
-    for name, function in law.VARIANTS.items():
+    logits, edges, shape, scale, y, _ = dist.inputs(500, 50)
+    want = dist.ours(logits, edges, shape, scale, y)
+    for name, function in dist.VARIANTS.items():
         np.testing.assert_allclose(function(logits, edges, shape, scale, y), want, rtol=2e-4, atol=2e-4, err_msg=name)
-        grads = law.gradient_of(function, edges)((logits, shape, scale), y)[1]
-        wants = law.gradient_of(law.ours, edges)((logits, shape, scale), y)[1]
+        grads = dist.gradient_of(function, edges)((logits, shape, scale), y)[1]
+        wants = dist.gradient_of(dist.ours, edges)((logits, shape, scale), y)[1]
         for got, expected in zip(grads, wants, strict=True):
             np.testing.assert_allclose(got, expected, rtol=2e-3, atol=2e-6, err_msg=name)
 
 
 @pytest.mark.parametrize("bins", [71, 100, 400])
 def test_memory_beyond_inputs_and_outputs_is_at_most_a_fifth_more_than_the_logits(bins):
-    logits, edges, shape, scale, y, _ = law.inputs(4096, bins)
+    logits, edges, shape, scale, y, _ = dist.inputs(4096, bins)
     parameters, y = tuple(jnp.asarray(a) for a in (logits, shape, scale)), jnp.asarray(y)
-    forward = law.compiled(lambda p, y: law.ours(p[0], edges, p[1], p[2], y), parameters, y)
-    both = law.compiled(law.gradient_of(law.ours, edges), parameters, y)
+    forward = dist.compiled(lambda p, y: dist.ours(p[0], edges, p[1], p[2], y), parameters, y)
+    both = dist.compiled(dist.gradient_of(dist.ours, edges), parameters, y)
     assert timing.extra_memory(forward, logits.nbytes) <= 1.2
     assert timing.extra_memory(both, logits.nbytes) <= 1.2
 
@@ -64,14 +64,14 @@ def test_tables_and_figure(tmp_path):
         "growth": [{"rows": r, "bins": 100, "gradient_ms": r / 1e3, "copy_ms": r / 1e4} for r in (1000, 10000, 16384)],
         "bandwidth": None,
     }
-    text = page_of("law", results, tmp_path, ["law"])
+    text = page_of("distribution", results, tmp_path, ["distribution"])
     assert "| cdf | 16,384 | default | 50.0 | 2.00 | 25.0 | 10 |" in text
     assert "| cdf | 16,384 | kept | 40.0 | 2.00 | 20.0 | 10 |" in text
     assert "JAX found no GPU" in text
     assert (tmp_path / "growth.png").stat().st_size > 5000
     results["peer"] = {"default": [row | {"peer_ms": None}]}
     results["bandwidth"] = [{"work": "copy", "ms": 0.3, "gb_per_s": 3000.0, "share_of_copy": 1.0}]
-    text = page_of("law", results, tmp_path, ["law"])
+    text = page_of("distribution", results, tmp_path, ["distribution"])
     assert "not installed" in text
     assert "| copy | 0.300 | 3000 | 100% |" in text
 
@@ -110,12 +110,12 @@ def test_the_network_of_the_live_benchmark_says_something_else_of_every_play():
 
 def test_without_a_gpu_its_bandwidth_is_not_measured():
     if jax.devices()[0].platform == "cpu":
-        assert law.bandwidth(0.1) is None
+        assert dist.bandwidth(0.1) is None
 
 
 def test_wrong_arguments_are_one_line():
     words = [sys.executable, "-m", "experiments.benchmark"]
-    done = subprocess.run([*words, "law", "--seconds", "-1"], capture_output=True, text=True, check=False)
+    done = subprocess.run([*words, "distribution", "--seconds", "-1"], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "--seconds: expected a positive number" in done.stderr
     done = subprocess.run([*words, "nothing"], capture_output=True, text=True, check=False)
@@ -158,10 +158,10 @@ def test_training_is_measured_and_reported(monkeypatch, tmp_path):
     for name, value in {"SAME": small, "BATCH_SIZES": (256,), "PLAYS": 300, "EPOCHS": 2, "FRAMES": 6}.items():
         monkeypatch.setattr(training, name, value)
     results = {part: getattr(training, part)(0.0) for part in training.PARTS if part != "shares"}
-    results["shares"] = [{"network": "ours", "piece": "law", "ms": 1.25}]
+    results["shares"] = [{"network": "ours", "piece": "distribution", "ms": 1.25}]
     results |= {"machine": provenance.describe(), "note": "", "step": {"kept": results["step"]}}
     text = page_of("training", results, tmp_path, ["training"])
-    assert "| ours | law | 1.2 |" in text
+    assert "| ours | distribution | 1.2 |" in text
     assert "300 plays of 29 frames" in text
     assert ("not installed" in text) == (results["step"]["kept"][0]["peer"] is None)
     assert "| all frames |" in text

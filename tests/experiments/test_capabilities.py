@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from experiments.capabilities import run as capabilities
-from experiments.capabilities.approaches import LAWS, Fitted, law
+from experiments.capabilities.approaches import DISTS, Fitted, dist
 from experiments.capabilities.baselines import Point, Watch
 from experiments.capabilities.probes import PROBES, Probe
 from experiments.capabilities.run import Capabilities, differing, drawing, headline, measured, report
@@ -38,8 +38,8 @@ OF_TWO_SAMPLES = [probe for probe in PROBES if probe.sample in (PROBES[0].sample
 
 @pytest.fixture(scope="session")
 def found():
-    """The rows of the law that is quickest to fit."""
-    return measured({"Gaussian": law("gaussian")})
+    """The rows of the distribution that is quickest to fit."""
+    return measured({"Gaussian": dist("gaussian")})
 
 
 @pytest.fixture(scope="session")
@@ -58,8 +58,8 @@ def predicted():
 
 @pytest.fixture(scope="session")
 def others():
-    """The rows of the other laws."""
-    return measured({name: law(kind) for name, kind in LAWS.items() if name != "Gaussian"})
+    """The rows of the other distributions."""
+    return measured({name: dist(kind) for name, kind in DISTS.items() if name != "Gaussian"})
 
 
 def cells(found: Capabilities, method: str) -> dict[str, bool]:
@@ -77,7 +77,7 @@ def test_gaussian(found):
 
 @pytest.mark.slow
 def test_ours_on_two_samples():
-    rows = measured({"SBP": law("sbp")}, OF_TWO_SAMPLES)
+    rows = measured({"SBP": dist("sbp")}, OF_TWO_SAMPLES)
     assert cells(rows, "SBP") == {probe.name: expected("SBP")[probe.name] for probe in OF_TWO_SAMPLES}
     assert len(OF_TWO_SAMPLES) == 5
 
@@ -87,17 +87,17 @@ def test_detectors(watched, method):
     assert cells(watched, method) == expected(method)
 
 
-def test_a_point_has_no_law(predicted):
+def test_a_point_has_no_distribution(predicted):
     assert cells(predicted, "XGBoost") == expected("XGBoost")
     text = predicted.rows.filter(pl.col("capability") == "models the base")["measured"].item()
-    assert text.startswith("no law of the base: a point (")
+    assert text.startswith("no distribution of the base: a point (")
     low, high = (float(part) for part in text.split("(")[1].rstrip(")").split(", "))
     assert (low, high) == (pytest.approx(0.0, abs=0.1), pytest.approx(10.0, abs=0.3))  # the medians, all that it knows
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", [name for name in LAWS if name != "Gaussian"])
-def test_other_laws(others, method):
+@pytest.mark.parametrize("method", [name for name in DISTS if name != "Gaussian"])
+def test_other_distributions(others, method):
     assert cells(others, method) == expected(method)
 
 
@@ -109,7 +109,7 @@ def test_thresholds_of_detectors_follow_the_mean_alone(watched):
 
 
 class Wrong(Fitted):
-    """What a fitted law says, made wrong on purpose in one thing."""
+    """What a fitted distribution says, made wrong on purpose in one thing."""
 
     def __init__(self, right: Fitted, **wrong: Callable) -> None:
         for name in ("beyond", "cdf", "density", "descent"):
@@ -131,7 +131,7 @@ class Wrong(Fitted):
         ("exact density", "cdf", lambda right, y: right.cdf(y + 0.01)),
     ],
 )
-def test_a_wrong_law_fails(name, thing, change):
+def test_a_wrong_distribution_fails(name, thing, change):
     probe = probe_of(name)
     right = gaussian(name)
     assert probe(right).can
@@ -140,7 +140,7 @@ def test_a_wrong_law_fails(name, thing, change):
 
 @cache
 def gaussian(name: str) -> Fitted:
-    return law("gaussian")(probe_of(name).sample)
+    return dist("gaussian")(probe_of(name).sample)
 
 
 def test_what_is_lacking_is_the_figure():

@@ -1,4 +1,4 @@
-"""The table of tail detectors: figures on streams of a known law, and the whole way on a few values."""
+"""The table of tail detectors: figures on streams of a known distribution, and the whole way on a few values."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -19,19 +19,20 @@ def _libspot():
 
 
 def stream_of(count, both, seed=0):
-    """A sinusoid with Gaussian noise whose law and mean are known, with events of eight deviations of the noise."""
+    """A sinusoid with Gaussian noise whose distribution and mean are known, with events of eight deviations of the
+    noise."""
     random = np.random.default_rng(seed)
     middle = 3.0 * np.sin(np.arange(2 * count) / 30)
     values = middle + random.normal(size=2 * count)
     injected = inject(values[count:], 40, 8.0, lengths=(1, detectors.RAMP), both=both)
     expected = middle[count:]
-    law = Normal(jnp.asarray(expected, jnp.float32), jnp.ones(count, jnp.float32))
-    clean, changed = (detectors.View(each, expected, law) for each in (values[count:], injected.values))
+    dist = Normal(jnp.asarray(expected, jnp.float32), jnp.ones(count, jnp.float32))
+    clean, changed = (detectors.View(each, expected, dist) for each in (values[count:], injected.values))
     return detectors.Stream(values[:count], middle[:count], clean, changed, injected)
 
 
 @pytest.mark.parametrize("both", [False, True])
-def test_the_true_law_keeps_its_rate_and_hits(both):
+def test_the_true_distribution_keeps_its_rate_and_hits(both):
     streams = [stream_of(20_000, both, seed) for seed in range(2)]
     found = {name: detectors.figures_of(name, streams, both) for name in ("SBP", "SPOT", "NN-SPOT")}
     assert found["SBP"]["share_0.01"] == pytest.approx(1.0, abs=0.15)

@@ -78,7 +78,7 @@ def test_the_hidden_layers_grow_with_the_width():
 
 
 def made_up(seeds=3):
-    """Marginal at 3 and 6, true law at 2 and 4; more plays help up to 400, a larger network by NLL alone."""
+    """Marginal at 3 and 6, true distribution at 2 and 4; more plays help up to 400, a larger network by NLL alone."""
     sizes = {
         "plays": {100: (2.9, 5.0), 200: (2.5, 4.5), 400: (2.5, 4.0)},
         "parameters": {1000: (2.6, 4.5), 2000: (2.4, 4.5)},
@@ -98,10 +98,10 @@ def made_up(seeds=3):
 
 def test_sentences_follow_from_the_numbers():
     assert growth_page.shares(made_up(), "plays") == [
-        "Of the NLL gap between training marginal and true law it closes 10% at 100 plays, 50% at 200 plays and 50% at "
-        "400 plays.",
-        "Of the CRPS gap between training marginal and true law it closes 50% at 100 plays, 75% at 200 plays and 100% "
-        "at 400 plays.",
+        "Of the NLL gap between training marginal and true distribution it closes 10% at 100 plays, 50% at 200 plays "
+        "and 50% at 400 plays.",
+        "Of the CRPS gap between training marginal and true distribution it closes 50% at 100 plays, 75% at 200 "
+        "plays and 100% at 400 plays.",
     ]
     assert growth_page.helps(made_up(), "plays") == [
         "NLL: more training plays are, seed by seed, better from 100 plays to 200 plays (-0.4000); not told apart from "

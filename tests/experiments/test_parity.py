@@ -41,7 +41,7 @@ def test_closed_form_of_a_tail_against_mpmath(xi):
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_reference_law_against_mpmath(width):
+def test_reference_distribution_against_mpmath(width):
     case = Case.uneven(width, double=True)
     oracle = spliced(case)
     y = case.outcomes()[::7]

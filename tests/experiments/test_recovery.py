@@ -8,7 +8,7 @@ from scipy import stats
 from experiments.winning import simulated as recovery
 from experiments.winning.choice import AVERAGED, KNOWN, RATINGS, with_truth
 from sbp_jax.config import Config, DataConfig, HeadConfig, TrainingConfig
-from sbp_jax.data.simulator.simulate import SimulationConfig, TrueLaw, simulate
+from sbp_jax.data.simulator.simulate import SimulationConfig, TrueDistribution, simulate
 from sbp_jax.models.network import NetworkConfig
 from sbp_jax.runs.crossfit import crossfit
 from sbp_jax.runs.score import open_target, parts_of, score_plays, with_expectation
@@ -40,14 +40,14 @@ def plays(target, folder):
 
 
 def test_every_outcome_is_graded_as_the_one_that_came(target, folder, plays):
-    law, grades = recovery.every_outcome(target, TrueLaw.read(folder))
-    ids = pl.DataFrame({"game_id": law.game_id, "play_id": law.play_id})
+    dist, grades = recovery.every_outcome(target, TrueDistribution.read(folder))
+    ids = pl.DataFrame({"game_id": dist.game_id, "play_id": dist.play_id})
     came = ids.join(plays, on=["game_id", "play_id"], maintain_order="left")
     assert len(came) == 600
-    place = came["yards"].to_numpy().astype(int) - law.support()[0]
+    place = came["yards"].to_numpy().astype(int) - dist.support()[0]
     for name, values in grades.items():
         np.testing.assert_allclose(values[np.arange(600), place], came[name], rtol=1e-5, atol=1e-6)
-    gains = law.pmf(law.support()) @ (law.support() > 0)
+    gains = dist.pmf(dist.support()) @ (dist.support() > 0)
     np.testing.assert_allclose(came["true_success_chance"], gains, rtol=1e-12)
     chances = np.concatenate([run.predict_latent(part).survival_function(0.5) for run, part in parts_of(target, "all")])
     np.testing.assert_allclose(came["success_chance"], chances, rtol=1e-5, atol=1e-6)
@@ -57,9 +57,9 @@ def test_leagues_are_rated_by_everything_and_skill_is_found(target, folder, play
     monkeypatch.setattr(recovery, "ATTEMPTS", (20, 50, 300))
     ratings = {name: column for name, column in RATINGS.items() if column != "epa_per_play"}
     drawn = {}
-    true = TrueLaw.redrawn
+    true = TrueDistribution.redrawn
     monkeypatch.setattr(
-        TrueLaw, "redrawn", lambda law, skill, seed: drawn.setdefault(seed, true(law, 12 * skill, seed))
+        TrueDistribution, "redrawn", lambda dist, skill, seed: drawn.setdefault(seed, true(dist, 12 * skill, seed))
     )
     found = recovery.recovery(target, plays, folder, ratings, leagues=4)
     assert found.attempts == [20, 50]  # of 300 attempts there are two passers
@@ -71,13 +71,13 @@ def test_leagues_are_rated_by_everything_and_skill_is_found(target, folder, play
         assert found.value(name, 50) > 0.6  # skills twelve times as far apart as they are
 
 
-def test_outcomes_drawn_anew_follow_the_law_at_their_skill(folder):
-    law = TrueLaw.read(folder)
+def test_outcomes_drawn_anew_follow_the_distribution_at_their_skill(folder):
+    dist = TrueDistribution.read(folder)
     pit = []
     for seed in range(10):
-        skill = np.random.default_rng(seed).choice([-3.0, 3.0], len(law))
-        yards = law.redrawn(skill, seed).yards
-        at = np.where(skill > 0, law.given(3).cdf(yards), law.given(-3).cdf(yards))
-        below = np.where(skill > 0, law.given(3).cdf(yards - 1), law.given(-3).cdf(yards - 1))
-        pit.append(below + np.random.default_rng(100 + seed).random(len(law)) * (at - below))
+        skill = np.random.default_rng(seed).choice([-3.0, 3.0], len(dist))
+        yards = dist.redrawn(skill, seed).yards
+        at = np.where(skill > 0, dist.given(3).cdf(yards), dist.given(-3).cdf(yards))
+        below = np.where(skill > 0, dist.given(3).cdf(yards - 1), dist.given(-3).cdf(yards - 1))
+        pit.append(below + np.random.default_rng(100 + seed).random(len(dist)) * (at - below))
     assert stats.kstest(np.concatenate(pit), "uniform").pvalue > 1e-3

@@ -1,4 +1,4 @@
-"""Published tables: figures of known laws, the command's mistakes, and the whole way on a few values."""
+"""Published tables: figures of known distributions, the command's mistakes, and the whole way on a few values."""
 
 from types import SimpleNamespace
 
@@ -20,22 +20,22 @@ pytestmark = pytest.mark.unoptimized
 COUNT = networks.TRAIN + networks.VALIDATION + networks.TEST
 
 
-def test_figures_of_a_known_law():
+def test_figures_of_a_known_distribution():
     random = np.random.default_rng(0)
     middle, count = np.linspace(-2.0, 2.0, 4000), 4000
     values = middle + 0.5 * random.normal(size=count)
     plays = bare_plays(values)
     found = networks.figures_of(Normal(jnp.asarray(middle, jnp.float32), 0.5), plays)
-    law = scipy.stats.norm(middle, 0.5)
+    dist = scipy.stats.norm(middle, 0.5)
     low = np.floor(plays.yards.astype(float) / networks.WIDTH) * networks.WIDTH
-    assert found["nll"] == pytest.approx(-np.log(law.cdf(low + networks.WIDTH) - law.cdf(low)).mean(), rel=1e-5)
+    assert found["nll"] == pytest.approx(-np.log(dist.cdf(low + networks.WIDTH) - dist.cdf(low)).mean(), rel=1e-5)
     assert found["crps"] == pytest.approx(0.5 / np.sqrt(np.pi), rel=0.03)
     assert found["mae"] == pytest.approx(np.abs(values - middle).mean(), rel=1e-5)
     assert found["spread"] == pytest.approx(middle.std(), rel=1e-5)
     assert found["pp_full"] < 0.02
 
 
-def test_the_true_law_is_calibrated_and_sharp():
+def test_the_true_distribution_is_calibrated_and_sharp():
     values = draw(COUNT, 0)
     index = np.arange(COUNT - networks.TEST, COUNT)
     found = networks.oracle(bare_plays(values[index], play_id=index))

@@ -1,4 +1,4 @@
-"""Rows of tables from what trainings left."""
+"""Rows of tables from what training runs left."""
 
 from experiments.shared.study import rows_of
 

@@ -91,7 +91,7 @@ def test_the_numbers_are_those_of_the_distribution(run, plays, scorer):
             said = scorer.push(frame)
         cells = scorer.distribution()
         yards = np.arange(-40, 101)
-        np.testing.assert_array_equal(cells.centres, yards)
+        np.testing.assert_array_equal(cells.centers, yards)
         below = np.asarray(latent.cdf(jnp.asarray(yards[:-1, None] + 0.5)), np.float64)[:, 0]
         expected = np.diff(np.concatenate([[0.0], below, [1.0]]))
         goal = 20 if not known["yards_to_goal_missing"] else 100
@@ -135,8 +135,8 @@ def test_the_goal_line_bounds_what_any_run_says(plays):
     assert max(said.quantiles.values()) <= 3
     assert said.first_down == said.touchdown
     cells = scorer.distribution()
-    assert cells.probability[cells.centres > 3].sum() == 0
-    assert cells.probability[cells.centres == 3][0] == pytest.approx(said.touchdown, abs=1e-6)
+    assert cells.probability[cells.centers > 3].sum() == 0
+    assert cells.probability[cells.centers == 3][0] == pytest.approx(said.touchdown, abs=1e-6)
     assert scorer.finish(3).pit_high == 1.0
     scorer.reset({"distance": 3, "yards_to_goal": 3})
     scorer.push(plays.unfolded(0)[0])
@@ -188,8 +188,8 @@ def frame_with(value, player=3, column=2):
     ("call", "message"),
     [
         (lambda s: s.push(np.zeros((22, 8)), 1), "row 1: has no play; call reset first"),
-        (lambda s: s.push(np.zeros((22, 8)), 3), "row: expected a whole number from 0 to 2, got 3"),
-        (lambda s: s.push(np.zeros((22, 8)), True), "row: expected a whole number"),
+        (lambda s: s.push(np.zeros((22, 8)), 3), "row: expected an integer from 0 to 2, got 3"),
+        (lambda s: s.push(np.zeros((22, 8)), True), "row: expected an integer"),
         (
             lambda s: s.push(np.zeros((21, 8))),
             r"frame of row 0: expected shape \(22, 8\), a player a row, got \(21, 8\)",
@@ -265,7 +265,7 @@ def test_a_play_that_ended_takes_no_more_frames(scorer, plays):
 def test_what_cannot_be_unfolded_is_refused(run):
     with pytest.raises(InputError, match="expected a run that sees frames"):
         programs_of(small_run(encoder="none"))
-    with pytest.raises(InputError, match="batch: expected a whole number of at least 1, got 0"):
+    with pytest.raises(InputError, match="batch: expected an integer of at least 1, got 0"):
         LiveScorer.from_run(run, batch=0)
     with pytest.raises(InputError, match="nowhere"):
         LiveScorer.from_run("nowhere")

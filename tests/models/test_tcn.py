@@ -103,7 +103,7 @@ def test_frame_by_frame_equals_the_full_network_at_every_frame(num_layers, kerne
     chex.clear_trace_counter()
     rows, frames = 3, tcn.receptive_field + 4
     random = np.random.default_rng(0)
-    plays = [random.normal(size=(4, frames, 5)).astype(np.float32) for _ in range(rows)]  # four plays a row
+    plays = [random.normal(size=(4, frames, 5)).astype(np.float32) for _ in range(rows)]  # four plays per row
     whole = [np.asarray(tcn(jnp.asarray(each), jnp.ones((4, frames), bool))) for each in plays]
     step, stream = jax.jit(chex.assert_max_traces(tcn.step, n=1)), tcn.start(rows)
     at, play = np.zeros(rows, int), np.zeros(rows, int)

@@ -49,8 +49,8 @@ def spliced(tail_mass=(0.05, 0.1)):
     return SplicedBinnedPareto(jnp.asarray(LOGITS), EDGES, lower, GeneralizedPareto(0.1, 1.3), tail_mass)
 
 
-# One law of batch shape [3] for each family; a new family needs one line here.
-LAWS = {
+# One distribution of batch shape [3] for each family; a new family needs one line here.
+DISTS = {
     "Binned": lambda: Binned(jnp.asarray(LOGITS), EDGES),
     "GeneralizedPareto": lambda: GeneralizedPareto(jnp.array([-0.4, 0.0, 0.3]), jnp.array([1.0, 2.0, 0.5])),
     "Normal": lambda: Normal(jnp.array([-1.0, 0.0, 2.0]), jnp.array([0.5, 1.0, 3.0])),
@@ -64,8 +64,8 @@ LAWS = {
 # those made of other distributions have tests of their own
 MADE_OF_OTHERS = {"Censored", "Deterministic", "Mixture", "Quantized"}
 # half a minute of compilation each, for what the others show too
-SLOW = set(LAWS) - {"SplicedBinnedPareto"}
-EVERY = pytest.mark.parametrize("family", marked(LAWS, SLOW))
+SLOW = set(DISTS) - {"SplicedBinnedPareto"}
+EVERY = pytest.mark.parametrize("family", marked(DISTS, SLOW))
 X64 = pytest.mark.parametrize("x64", [pytest.param(False, id="float32"), pytest.param(True, id="float64")])
 OUTCOMES = np.array([-7.5, -1.0, 0.0, 0.3, 1.9, 2.6, 11.0])
 
@@ -78,41 +78,41 @@ def test_every_family_is_listed():
         and issubclass(cls, Distribution)
         and not inspect.isabstract(cls)
     }
-    assert families == set(LAWS) | MADE_OF_OTHERS
+    assert families == set(DISTS) | MADE_OF_OTHERS
 
 
 @EVERY
 @X64
-def test_methods_are_those_of_the_law(family, x64):
+def test_methods_are_those_of_the_distribution(family, x64):
     with jax.enable_x64(x64):
-        law = LAWS[family]()
-        adapter = Continuous(law, validate_args=False)
+        dist = DISTS[family]()
+        adapter = Continuous(dist, validate_args=False)
         assert isinstance(adapter, dist.Distribution)
         assert (adapter.batch_shape, adapter.event_shape, adapter.has_rsample) == ((3,), (), True)
         y = jnp.asarray(OUTCOMES[:, None])
         for name, x in (("log_prob", y), ("cdf", y), ("icdf", jnp.array([[0.0], [0.01], [0.7], [1.0]]))):
             value = getattr(adapter, name)(x)
-            np.testing.assert_array_equal(value, getattr(law, name)(x), err_msg=name)
+            np.testing.assert_array_equal(value, getattr(dist, name)(x), err_msg=name)
             assert value.dtype == (jnp.float64 if x64 else jnp.float32)
-        np.testing.assert_array_equal(adapter.mean, law.mean())
-        np.testing.assert_array_equal(adapter.variance, law.variance())
+        np.testing.assert_array_equal(adapter.mean, dist.mean())
+        np.testing.assert_array_equal(adapter.variance, dist.variance())
         key = jax.random.key(3)
-        np.testing.assert_array_equal(adapter.sample(key, (4, 2)), law.sample(key, (4, 2)))
+        np.testing.assert_array_equal(adapter.sample(key, (4, 2)), dist.sample(key, (4, 2)))
         assert adapter.sample(key).shape == (3,)
 
 
 @EVERY
 def test_validation_warns_but_changes_no_score(family):
-    law = LAWS[family]()
+    dist = DISTS[family]()
     outside = jnp.array([jnp.nan, -jnp.inf, jnp.inf])
     with pytest.warns(UserWarning, match="Out-of-support"):
-        score = Continuous(law, validate_args=True).log_prob(outside)
-    np.testing.assert_array_equal(score, law.log_prob(outside))
+        score = Continuous(dist, validate_args=True).log_prob(outside)
+    np.testing.assert_array_equal(score, dist.log_prob(outside))
     assert jnp.isnan(score[0])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        Continuous(law, validate_args=False).log_prob(outside)
-        Continuous(law, validate_args=True).log_prob(law.sample(jax.random.key(0), (50,)))
+        Continuous(dist, validate_args=False).log_prob(outside)
+        Continuous(dist, validate_args=True).log_prob(dist.sample(jax.random.key(0), (50,)))
 
 
 def test_validation_of_parameters():
@@ -134,12 +134,12 @@ def test_validation_of_parameters():
 
 @pytest.mark.parametrize(
     "wrap",
-    [lambda law: Continuous(law, validate_args=False), lambda law: Rounded(law, 0.5)],
+    [lambda dist: Continuous(dist, validate_args=False), lambda dist: Rounded(dist, 0.5)],
     ids=["continuous", "rounded"],
 )
 @EVERY
 def test_transformations(family, wrap):
-    adapter = wrap(LAWS[family]())
+    adapter = wrap(DISTS[family]())
     y = jnp.array([-0.5, 0.5, 1.5])
     want = adapter.log_prob(y)
     leaves, structure = jax.tree.flatten(adapter)
@@ -167,34 +167,34 @@ def test_transformations(family, wrap):
 
 @EVERY
 def test_shapes_under_numpyro(family, loose):
-    law = LAWS[family]()
-    adapter = Continuous(law, validate_args=False)
+    dist = DISTS[family]()
+    adapter = Continuous(dist, validate_args=False)
     y = jnp.linspace(-2.0, 3.0, 12).reshape(4, 3)
     expanded = adapter.expand((4, 3))
     assert expanded.batch_shape == (4, 3)
-    np.testing.assert_array_equal(expanded.log_prob(y), law.log_prob(y))
+    np.testing.assert_array_equal(expanded.log_prob(y), dist.log_prob(y))
     assert expanded.sample(jax.random.key(0), (2,)).shape == (2, 4, 3)
     assert expanded.mean.shape == (4, 3)
-    np.testing.assert_array_equal(adapter.expand_by((5,)).log_prob(y[0]), jnp.broadcast_to(law.log_prob(y[0]), (5, 3)))
+    np.testing.assert_array_equal(adapter.expand_by((5,)).log_prob(y[0]), jnp.broadcast_to(dist.log_prob(y[0]), (5, 3)))
     event = adapter.to_event(1)
     assert (event.batch_shape, event.event_shape, event.has_rsample) == ((), (3,), True)
-    np.testing.assert_allclose(event.log_prob(y), jnp.sum(law.log_prob(y), axis=-1), rtol=1e-6)
+    np.testing.assert_allclose(event.log_prob(y), jnp.sum(dist.log_prob(y), axis=-1), rtol=1e-6)
     masked = adapter.mask(jnp.array([True, False, True])).log_prob(y)
-    np.testing.assert_array_equal(masked, jnp.where(jnp.array([True, False, True]), law.log_prob(y), 0.0))
+    np.testing.assert_array_equal(masked, jnp.where(jnp.array([True, False, True]), dist.log_prob(y), 0.0))
 
     def model(y=None):
         with numpyro.plate("rows", 4, dim=-2), numpyro.plate("columns", 3, dim=-1):
             return numpyro.sample("y", adapter, obs=y)
 
-    inside = law.sample(jax.random.key(5), (4,))
+    inside = dist.sample(jax.random.key(5), (4,))
     score, _ = log_density(model, (inside,), {}, {})
-    assert float(score) == pytest.approx(float(jnp.sum(law.log_prob(inside))), rel=1e-5)
+    assert float(score) == pytest.approx(float(jnp.sum(dist.log_prob(inside))), rel=1e-5)
     trace = handlers.trace(handlers.seed(model, 0)).get_trace()
     assert trace["y"]["value"].shape == (4, 3)
     assert handlers.seed(handlers.condition(model, {"y": inside}), 0)() is inside
     draws = Predictive(model, num_samples=7)(jax.random.key(1))["y"]
     assert draws.shape == (7, 4, 3)
-    assert bool(jnp.all(jnp.isfinite(law.log_prob(draws))))
+    assert bool(jnp.all(jnp.isfinite(dist.log_prob(draws))))
 
 
 def test_scan_of_numpyro(loose):
@@ -212,12 +212,12 @@ def test_scan_of_numpyro(loose):
 
 @EVERY
 def test_draws_lie_in_the_support(family):
-    law = LAWS[family]()
-    support = Continuous(law).support
-    assert bool(jnp.all(support(law.sample(jax.random.key(0), (500,)))))
+    dist = DISTS[family]()
+    support = Continuous(dist).support
+    assert bool(jnp.all(support(dist.sample(jax.random.key(0), (500,)))))
     assert not bool(jnp.any(support(jnp.array([[jnp.nan], [jnp.inf], [-jnp.inf]]))))
     near = biject_to(support)(jnp.broadcast_to(jnp.array([[-4.0], [0.0], [4.0]]), (3, 3)))
-    assert near.dtype == law.dtype
+    assert near.dtype == dist.dtype
     assert bool(jnp.all(support(near)))
 
 
@@ -227,7 +227,7 @@ def test_support_follows_the_parameters():
     np.testing.assert_array_equal(span.lower_bound, [0.0, 0.0, 0.0])
     np.testing.assert_array_equal(span(jnp.array([4.5, 4.5, -0.1])), [False, True, False])
     assert Continuous(Normal(0.0, 1.0)).support is constraints.real
-    bins = Continuous(LAWS["Binned"]()).support
+    bins = Continuous(DISTS["Binned"]()).support
     np.testing.assert_array_equal(bins.lower_bound, [-3.0] * 3)
     np.testing.assert_array_equal(bins.upper_bound, [4.0] * 3)
     bounded = Continuous(spliced((0.05, 0.0))).support
@@ -244,15 +244,15 @@ def test_support_follows_the_parameters():
 
 @EVERY
 def test_rounded_is_a_distribution(family, loose):
-    law = LAWS[family]()
-    adapter = Rounded(law, 0.1, validate_args=False)
+    dist = DISTS[family]()
+    adapter = Rounded(dist, 0.1, validate_args=False)
     assert (adapter.batch_shape, adapter.has_rsample, adapter.is_discrete) == ((3,), False, True)
     lattice = jnp.arange(-2000, 2001) * 0.1
     score = adapter.log_prob(lattice[:, None])
-    inside = law.cdf(200.05) - law.cdf(-200.05)
+    inside = dist.cdf(200.05) - dist.cdf(-200.05)
     np.testing.assert_allclose(jnp.sum(jnp.exp(score), axis=0), inside, rtol=2e-5)
     np.testing.assert_allclose(
-        adapter.cdf(jnp.array([[0.3], [0.37]])), jnp.broadcast_to(law.cdf(0.35), (2, 3)), rtol=1e-5, atol=1e-6
+        adapter.cdf(jnp.array([[0.3], [0.37]])), jnp.broadcast_to(dist.cdf(0.35), (2, 3)), rtol=1e-5, atol=1e-6
     )
     q = jnp.array([[0.03], [0.41], [0.9]])
     least = adapter.icdf(q)
@@ -265,23 +265,23 @@ def test_rounded_is_a_distribution(family, loose):
     off = jnp.array([0.25, jnp.nan, jnp.inf])
     np.testing.assert_array_equal(adapter.log_prob(off), [-jnp.inf, jnp.nan, -jnp.inf])
     with pytest.warns(UserWarning, match="Out-of-support"):
-        Rounded(law, 0.1, validate_args=True).log_prob(off)
+        Rounded(dist, 0.1, validate_args=True).log_prob(off)
     assert adapter.support == Lattice(0.1)
     assert adapter.support != Lattice(0.2)
     assert bool(jnp.all(Lattice(2.0)(jnp.array([2, -4]))))
-    np.testing.assert_array_equal(adapter.mean, Quantized(law, 0.1).mean())
-    np.testing.assert_array_equal(adapter.variance, Quantized(law, 0.1).variance())
+    np.testing.assert_array_equal(adapter.mean, Quantized(dist, 0.1).mean())
+    np.testing.assert_array_equal(adapter.variance, Quantized(dist, 0.1).variance())
 
 
 @X64
 def test_bounded_outcomes_as_a_likelihood(x64, loose):
     """A mixed distribution scores atoms by their probability; its support ends at the bounds."""
     with jax.enable_x64(x64):
-        law = Censored(Normal(jnp.array([-1.0, 0.0, 2.0]), 1.5), high=2.5)
-        adapter = Continuous(law, validate_args=False)
+        dist = Censored(Normal(jnp.array([-1.0, 0.0, 2.0]), 1.5), high=2.5)
+        adapter = Continuous(dist, validate_args=False)
         y = jnp.array([2.5, 0.3, 2.5])
-        np.testing.assert_array_equal(adapter.log_prob(y), law.log_prob(y))
-        np.testing.assert_array_equal(adapter.mean, law.mean())
+        np.testing.assert_array_equal(adapter.log_prob(y), dist.log_prob(y))
+        np.testing.assert_array_equal(adapter.mean, dist.mean())
         np.testing.assert_array_equal(adapter.support(jnp.array([2.5, 0.3, 2.6])), [True, True, False])
 
         def model(y):
@@ -302,9 +302,9 @@ def test_module_name_does_not_hide_numpyro():
     assert done.returncode == 0, done.stderr
 
 
-def test_a_law_of_numpyro_is_refused():
+def test_a_distribution_of_numpyro_is_refused():
     done = run_python("import numpyro, sbp_jax.numpyro as n; n.Continuous(numpyro.distributions.Normal(0.0, 1.0))")
-    assert done.stderr.splitlines()[-1].endswith("InputError: law must be a distribution of sbp_jax, got Normal")
+    assert done.stderr.splitlines()[-1].endswith("InputError: dist must be a distribution of sbp_jax, got Normal")
 
 
 def test_missing_numpyro_names_the_extra():

@@ -24,10 +24,10 @@ from sbp_jax.distributions import (
 from sbp_jax.errors import InputError
 from sbp_jax.numpyro import Continuous, Rounded
 from sbp_jax.numpyro.supports import FixedSpan
-from tests.numpyro.test_adapters import EDGES, LAWS, LOGITS, spliced
+from tests.numpyro.test_adapters import DISTS, EDGES, LOGITS, spliced
 
-ADAPTERS = {name: lambda make=make: Continuous(make(), validate_args=True) for name, make in LAWS.items()} | {
-    "Rounded": lambda: Rounded(LAWS["Normal"](), 0.5, validate_args=True)
+ADAPTERS = {name: lambda make=make: Continuous(make(), validate_args=True) for name, make in DISTS.items()} | {
+    "Rounded": lambda: Rounded(DISTS["Normal"](), 0.5, validate_args=True)
 }
 EVERY = [pytest.mark.slow, pytest.mark.unoptimized, pytest.mark.parametrize("name", ADAPTERS)]
 
@@ -137,7 +137,7 @@ def test_mean_and_variance_are_those_of_samples(name):
         pytest.skip("no closed form")
     draws = np.asarray(d.sample(jax.random.key(5), (20_000,)), np.float64)
     variance = np.asarray(d.variance, np.float64)
-    light = np.isfinite(variance) & (np.asarray(d.law.variance()) < 50)
+    light = np.isfinite(variance) & (np.asarray(d.dist.variance()) < 50)
     error = np.abs(draws.mean(axis=0) - np.asarray(d.mean))[light]
     assert np.all(error <= 6 * np.sqrt(variance[light] / 20_000))
 
@@ -179,9 +179,9 @@ def test_parameters_without_a_distribution_are_refused():
 
 def test_the_warning_survives_jit():
     """For outcomes and parameters that are known there, as of NumPyro's own distributions."""
-    law = GeneralizedPareto(0.1, 1.0)
+    dist = GeneralizedPareto(0.1, 1.0)
     for outcome in (np.array(-1.0), jnp.array(-1.0)):
-        for make in (lambda: Continuous(law, validate_args=True), lambda: dist.HalfNormal(1.0, validate_args=True)):
+        for make in (lambda: Continuous(dist, validate_args=True), lambda: dist.HalfNormal(1.0, validate_args=True)):
             if isinstance(outcome, jax.Array) and isinstance(make(), dist.HalfNormal):
                 continue  # NumPyro's own is silent there
             with pytest.warns(UserWarning, match="Out-of-support"):
@@ -190,7 +190,7 @@ def test_the_warning_survives_jit():
         jax.jit(lambda s: s + Rounded(Normal(0.0, 1.0), validate_args=True).log_prob(np.array(0.5)))(1.0)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        jax.jit(lambda y: Continuous(law, validate_args=True).log_prob(y))(-1.0)
+        jax.jit(lambda y: Continuous(dist, validate_args=True).log_prob(y))(-1.0)
 
 
 WEIGHTS = jnp.array([0.3, 0.7])
@@ -235,20 +235,20 @@ def test_mixtures_that_need_a_named_support():
 
 
 def test_a_fixed_span():
-    span = Continuous(LAWS["Binned"]()).support
+    span = Continuous(DISTS["Binned"]()).support
     assert isinstance(span, FixedSpan)
     assert span == Continuous(Binned(jnp.asarray(LOGITS), EDGES)).support
     assert span != Continuous(Binned(jnp.asarray(LOGITS), EDGES + 1)).support
     np.testing.assert_array_equal(span(jnp.array([-3.5, -3.0, 4.0, 4.5, jnp.nan])), [False, True, True, False, False])
-    assert jax.tree.structure(span) == jax.tree.structure(Continuous(LAWS["Binned"]()).support)
+    assert jax.tree.structure(span) == jax.tree.structure(Continuous(DISTS["Binned"]()).support)
     x = jnp.array([-2.0, 0.0, 3.0])
     np.testing.assert_allclose(biject_to(span)(x), -3 + 7 / (1 + np.exp(-np.asarray(x))), rtol=1e-6)
 
 
 def test_mode_and_entropy():
-    law = LAWS["Normal"]()
-    np.testing.assert_array_equal(Continuous(law).mode, law.loc)
-    np.testing.assert_array_equal(Continuous(law).entropy(), law.entropy())
-    np.testing.assert_allclose(Continuous(law).entropy(), dist.Normal(law.loc, law.scale).entropy(), rtol=1e-6)
+    dist = DISTS["Normal"]()
+    np.testing.assert_array_equal(Continuous(dist).mode, dist.loc)
+    np.testing.assert_array_equal(Continuous(dist).entropy(), dist.entropy())
+    np.testing.assert_allclose(Continuous(dist).entropy(), dist.Normal(dist.loc, dist.scale).entropy(), rtol=1e-6)
     with pytest.raises(NotImplementedError, match="entropy: no closed form for BlendedPareto"):
-        Continuous(LAWS["BlendedPareto"]()).entropy()
+        Continuous(DISTS["BlendedPareto"]()).entropy()

@@ -1,4 +1,4 @@
-"""Tails and bins found again by NumPyro's inference: a law as likelihood and as prior, by NUTS and by SVI."""
+"""Tails and bins found again by NumPyro's inference: a distribution as likelihood and as prior, by NUTS and by SVI."""
 
 import jax
 import jax.numpy as jnp
@@ -55,17 +55,17 @@ def test_svi_recovers_bins_and_tails_from_rounded_outcomes(loose):
     truth = {"lower": (0.1, 0.9), "upper": (0.3, 1.6)}
     count = 3000
 
-    def law(logits, lower, upper):
+    def dist(logits, lower, upper):
         return SplicedBinnedPareto(logits, edges, GeneralizedPareto(*lower), GeneralizedPareto(*upper), (0.1, 0.1))
 
-    y = Rounded(law(jnp.log(p), **truth), 0.1).sample(jax.random.key(21), (count,))
+    y = Rounded(dist(jnp.log(p), **truth), 0.1).sample(jax.random.key(21), (count,))
 
     def model(y=None):
         logits = numpyro.sample("logits", dist.Normal(0.0, 2.0).expand((8,)).to_event(1))
         shape = numpyro.sample("shape", dist.Normal(0.0, 0.5).expand((2,)).to_event(1))
         scale = numpyro.sample("scale", dist.LogNormal(0.0, 1.0).expand((2,)).to_event(1))
         with numpyro.plate("outcomes", count):
-            numpyro.sample("y", Rounded(law(logits, (shape[0], scale[0]), (shape[1], scale[1])), 0.1), obs=y)
+            numpyro.sample("y", Rounded(dist(logits, (shape[0], scale[0]), (shape[1], scale[1])), 0.1), obs=y)
 
     guide = AutoNormal(model)
     svi = SVI(model, guide, numpyro.optim.Adam(0.02), Trace_ELBO())

@@ -49,7 +49,7 @@ def test_report_has_a_row_an_arm_and_a_baseline(table):
     lines = rows.splitlines()
     assert len(lines) == 2 + 4 + 2
     assert lines[2].startswith("| a | 5 | 2.1010 ± 0.0")
-    assert lines[-1].startswith("| Oracle (true law) |  | 1.5000 |")
+    assert lines[-1].startswith("| Oracle (true distribution) |  | 1.5000 |")
 
 
 def test_drawing(table, tmp_path):

@@ -80,8 +80,8 @@ def test_a_training_that_went_wrong_is_told_and_leaves_the_others():
     )
     found = replace(comparison(), rows=rows)
     assert diverged(found) == [
-        "Rival: 2 of 5 trainings went wrong (seed 1: loss is inf at step 9; seed 3: loss is inf at step 9); the others "
-        "stand here."
+        "Rival: 2 of 5 training runs went wrong (seed 1: loss is inf at step 9; seed 3: loss is inf at step 9); the "
+        "others stand here."
     ]
     assert diverged(found)[0] in report(found)
     assert found.mean("Rival", "nll").mean == pytest.approx(3.0 + (5.1 * NOISE)[[0, 2, 4]].mean())
@@ -98,7 +98,7 @@ def test_a_training_that_went_wrong_is_told_and_leaves_the_others():
     assert headline(closer).rows[0][3].endswith(" (3 seeds), better")
     none_stands = found.rows.filter(pl.col("arm") == "Rival", pl.col("seed") == 1)
     assert diverged(replace(found, rows=none_stands)) == [
-        "Rival: 1 of 1 trainings went wrong (seed 1: loss is inf at step 9)."
+        "Rival: 1 of 1 training runs went wrong (seed 1: loss is inf at step 9)."
     ]
     none_left = replace(found, rows=rows.with_columns(nll=pl.when(pl.col("arm") == "Ours").then("nll")))
     assert none_left.best_rival("nll") is None

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sbp_jax.reporting.field import Moment, View, draw_field, draw_moment, view_of
-from sbp_jax.reporting.sketch import ASCII, LAW_EXTRA_ROWS, UNICODE, Axis, Law, draw_curve, draw_law
+from sbp_jax.reporting.sketch import ASCII, LAW_EXTRA_ROWS, UNICODE, Axis, DrawnDistribution, draw_curve, draw_dist
 
 ROWS, COLUMNS = 18, 36
 EDGES = np.arange(-40, 102) - 0.5
@@ -21,18 +21,18 @@ def everybody(frames=1, seed=0):
     return np.random.default_rng(seed).normal(0, 8, (frames, 22, 2))
 
 
-def law_of(yards=(0, 5, 12), chances=(0.6, 0.3, 0.1), **changes):
+def dist_of(yards=(0, 5, 12), chances=(0.6, 0.3, 0.1), **changes):
     probability = np.zeros(141)
     probability[np.array(yards) + 40] = chances
     told = {"low": 0.0, "median": 4.0, "high": 12.0, "first_down": 10.0, "goal": 25.0}
-    return Law(EDGES, probability, **{**told, **changes})
+    return DrawnDistribution(EDGES, probability, **{**told, **changes})
 
 
-def moment_of(law=None, **changes):
+def moment_of(dist=None, **changes):
     told = {
         "head": ["José Ünlü (BUF) · 3rd & 10", "2018 · game 1"],
         "spots": everybody(20),
-        "law": law or law_of(),
+        "dist": dist or dist_of(),
         "seconds": 1.9,
         "expected": 3.7,
         "first_down": 0.1,
@@ -134,8 +134,8 @@ def test_the_view_keeps_the_passer():
     assert view_of(spots, ROWS, COLUMNS).left == np.ceil(62 - COLUMNS * 53.3 / 36)
 
 
-def lines_of(law, rows=6, width=42, glyphs=UNICODE):
-    found = [line.plain for line in draw_law(law, rows, width, glyphs)]
+def lines_of(dist, rows=6, width=42, glyphs=UNICODE):
+    found = [line.plain for line in draw_dist(dist, rows, width, glyphs)]
     assert len(found) == rows + LAW_EXTRA_ROWS
     assert {len(line) for line in found} == {width}
     return found
@@ -144,8 +144,8 @@ def lines_of(law, rows=6, width=42, glyphs=UNICODE):
 @GLYPHS
 @pytest.mark.parametrize("width", [42, 90, 130])
 def test_bars_marks_and_outcome_are_in_their_columns(width, glyphs):
-    law = law_of(actual=12.0)
-    wide, lines = {42: 1, 90: 2, 130: 3}[width], lines_of(law, width=width, glyphs=glyphs)
+    dist = dist_of(actual=12.0)
+    wide, lines = {42: 1, 90: 2, 130: 3}[width], lines_of(dist, width=width, glyphs=glyphs)
     lowest, span, last = lines[6], lines[9], lines[10]
     full = {column for column, letter in enumerate(lowest) if letter == glyphs.bars[-1]}
 
@@ -169,28 +169,28 @@ def test_bars_marks_and_outcome_are_in_their_columns(width, glyphs):
     assert labels[middle(20) - 1 :].startswith("20")
 
 
-def test_colours_tell_what_a_gain_is_worth():
-    law = law_of((-3, 5, 10, 25), (0.1, 0.5, 0.3, 0.1))
-    line = draw_law(law, 6, 42, UNICODE)[6]
+def test_colors_tell_what_a_gain_is_worth():
+    dist = dist_of((-3, 5, 10, 25), (0.1, 0.5, 0.3, 0.1))
+    line = draw_dist(dist, 6, 42, UNICODE)[6]
     told = {span.start: str(span.style) for span in line.spans if line.plain[span.start] != " "}
     assert [told[at] for at in (7, 15, 20, 35)] == ["#D55E00", "#56B4E9", "#009E73", "#E69F00"]
 
 
 @pytest.mark.parametrize("actual", [-25.0, 3.0, 31.0, 44.0, 99.0, -60.0, 150.0])
 def test_the_axis_reaches_the_outcome(actual):
-    law = law_of(actual=actual)
-    axis = Axis.of(law, 42)
+    dist = dist_of(actual=actual)
+    axis = Axis.of(dist, 42)
     assert axis.columns <= 42
     if -40 <= actual <= 100:
-        assert lines_of(law)[10][axis.column(actual)] == UNICODE.actual
-    masses, beyond = axis.masses(law)
+        assert lines_of(dist)[10][axis.column(actual)] == UNICODE.actual
+    masses, beyond = axis.masses(dist)
     assert masses.sum() + beyond == pytest.approx(1)
 
 
 def test_what_is_beyond_the_axis_is_told():
-    assert "10% beyond" in lines_of(law_of((0, 5, 60), (0.5, 0.4, 0.1), goal=80.0))[6]
+    assert "10% beyond" in lines_of(dist_of((0, 5, 60), (0.5, 0.4, 0.1), goal=80.0))[6]
     # over a bar, none of which it hides
-    lines = lines_of(law_of((0, 5, 31, 60), (0.4, 0.4, 0.1, 0.1), goal=80.0))
+    lines = lines_of(dist_of((0, 5, 31, 60), (0.4, 0.4, 0.1, 0.1), goal=80.0))
     (row,) = [row for row, line in enumerate(lines) if "10% beyond" in line]
     assert row < 6
     assert lines[6][41] == UNICODE.bars[-1]
@@ -198,9 +198,9 @@ def test_what_is_beyond_the_axis_is_told():
 
 def test_an_outcome_that_is_no_gain_in_yards():
     edges = np.linspace(0, 7, 141)
-    law = Law(edges, np.full(141 - 1, 1 / 140), 0.3, 3.5, 6.7, actual=6.0, in_yards=False)
+    dist = DrawnDistribution(edges, np.full(141 - 1, 1 / 140), 0.3, 3.5, 6.7, actual=6.0, in_yards=False)
     for width in (42, 70, 141, 300):
-        axis, lines = Axis.of(law, width), lines_of(law, width=width)
+        axis, lines = Axis.of(dist, width), lines_of(dist, width=width)
         assert lines[10][axis.column(6.0)] == UNICODE.actual
         assert abs(axis.column(6.0) - 6 / 7 * axis.columns) <= axis.wide
         assert "2" in lines[8]
@@ -219,8 +219,8 @@ def test_curves():
 @pytest.mark.parametrize(("width", "height"), [(80, 24), (120, 24), (120, 40), (200, 60), (60, 10)])
 def test_the_screen_fits(width, height, glyphs):
     result = ["actual 12 yards, PIT 0.912", "play score +1.353, passing score 94.0"]
-    for law, further in ((law_of(), []), (law_of(actual=44.0), result)):
-        for moment in (moment_of(law, result=further), moment_of(law, first_down=None, loss=None, head=["x" * 300])):
+    for dist, further in ((dist_of(), []), (dist_of(actual=44.0), result)):
+        for moment in (moment_of(dist, result=further), moment_of(dist, first_down=None, loss=None, head=["x" * 300])):
             lines = draw_moment(moment, width, height, glyphs).plain.split("\n")
             assert len(lines) == max(height, 24)
             assert max(map(len, lines)) <= max(width, 80)

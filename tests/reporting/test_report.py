@@ -27,7 +27,8 @@ RUN = """() => {
 
 
 def scored(count=4000, seed=0, shift=0.0):
-    """Whole outcomes under their true law, 0 to 9 alike, and their PIT; `shift` makes the law wrong."""
+    """Whole outcomes under their true distribution, 0 to 9 alike, and their PIT; `shift` makes the distribution
+    wrong."""
     r = np.random.default_rng(seed)
     y = r.integers(0, 10, count)
     low, high = np.clip(y / 10 + shift, 0, 1), np.clip((y + 1) / 10 + shift, 0, 1)
@@ -35,7 +36,7 @@ def scored(count=4000, seed=0, shift=0.0):
     return pl.DataFrame(columns | {"down": r.integers(1, 5, count)})
 
 
-def test_a_true_law_is_seen_to_be_calibrated_and_a_wrong_one_not():
+def test_a_true_distribution_is_seen_to_be_calibrated_and_a_wrong_one_not():
     true, wrong = scored(), scored(shift=0.1)
     found = calibration(true, {"down": true["down"]})
     assert np.abs(found["histogram"] - 1).max() < 0.15
@@ -77,7 +78,7 @@ def board(season, split, names, shift=0.0):
                 None if i == 1 else 90.0 + i,
             ]
         )
-    return {"season": season, "split": split, "rows": rows, "centre": 0.0}
+    return {"season": season, "split": split, "rows": rows, "center": 0.0}
 
 
 def page(names=("Ann Ace", "Bob <b>Bold</b>", "Cy </script>")):

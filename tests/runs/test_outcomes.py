@@ -58,10 +58,10 @@ def test_the_run_is_restored_and_evaluated_by_its_density(run, config):
     assert run.config == config
     assert not run.integer
     plays = load(run.dataset, "validation")
-    law = run.predict(plays)
-    np.testing.assert_allclose(run.metrics["validation_loss"][0], -np.mean(law.log_prob(plays.yards)), rtol=1e-5)
+    dist = run.predict(plays)
+    np.testing.assert_allclose(run.metrics["validation_loss"][0], -np.mean(dist.log_prob(plays.yards)), rtol=1e-5)
     table = run.score(plays)
-    np.testing.assert_allclose(table["pit"], law.cdf(plays.yards), atol=1e-6)
+    np.testing.assert_allclose(table["pit"], dist.cdf(plays.yards), atol=1e-6)
 
 
 def test_plays_with_other_features_are_refused(run):

@@ -125,5 +125,5 @@ def test_what_only_plays_have_is_refused(config, section, change, message):
 
 def test_counts_are_asked_for_as_such(config):
     dataset = open_dataset(config.data)
-    with pytest.raises(InputError, match=r"interval presumes whole numbers, and the outcome value has"):
+    with pytest.raises(InputError, match=r"interval presumes integers, and the outcome value has"):
         set_up(replace(config, training=replace(config.training, objective="interval")), dataset)

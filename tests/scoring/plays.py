@@ -1,4 +1,4 @@
-"""Scored plays drawn from the law that a league is measured by."""
+"""Scored plays drawn from the distribution that a league is measured by."""
 
 import numpy as np
 import polars as pl

@@ -1,4 +1,5 @@
-"""Variances of play scores, shrinkage, intervals and the scale: known answers, and laws whose truth is known."""
+"""Variances of play scores, shrinkage, intervals and the scale: known answers, and distributions whose truth is
+known."""
 
 import numpy as np
 import polars as pl
@@ -109,7 +110,7 @@ def test_the_scale():
     score = LEAGUE.passing_score(np.array([-9.0, -0.2, 0.0, 0.2, 9.0]), "season")
     np.testing.assert_allclose(score, 50 + 49 * stats.norm.cdf([-45, -1, 0, 1, 45]))
     np.testing.assert_allclose(LEAGUE.passing_score(np.array([0.3]), "drive"), 50 + 49 * stats.norm.cdf(1.0))
-    np.testing.assert_allclose(LEAGUE.passing_score(np.array([0.3]), "season", centre=0.3), 74.5)
+    np.testing.assert_allclose(LEAGUE.passing_score(np.array([0.3]), "season", center=0.3), 74.5)
 
 
 def test_aggregate_of_one_season_by_hand():

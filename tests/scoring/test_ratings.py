@@ -1,4 +1,5 @@
-"""Ratings before ours against published examples, completion over expectation against a known law, reliability."""
+"""Ratings before ours against published examples, completion over expectation against a known distribution,
+reliability."""
 
 from pathlib import Path
 
@@ -74,7 +75,7 @@ def test_scores_epa_and_expectation_are_averaged_where_known():
     assert row["mean_score"] == pytest.approx(-0.5)
 
 
-def test_success_is_counted_over_what_the_law_expects():
+def test_success_is_counted_over_what_the_distribution_expects():
     plays = season(4, 2, 20, 1, 0, 1, 5).with_columns(
         yards=pl.Series([10.0, 10.0, 0.0, 0.0, -5.0]), success_chance=pl.Series([0.5, 0.75, 0.25, 0.5, 0.6])
     )
@@ -102,7 +103,7 @@ def throws(count=20_000, seed=0):
     ), np.where(known, chance, np.nan)
 
 
-def test_expected_completion_finds_the_law_that_drew_them():
+def test_expected_completion_finds_the_distribution_that_drew_them():
     plays, chance = throws()
     found = expected_completion(plays, ["air_yards", "down"])
     known = np.isfinite(chance)

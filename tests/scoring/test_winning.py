@@ -1,4 +1,4 @@
-"""Ratings against winning: correlations by hand, intervals and paired differences on a known law."""
+"""Ratings against winning: correlations by hand, intervals and paired differences on a known distribution."""
 
 import numpy as np
 import polars as pl

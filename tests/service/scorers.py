@@ -82,10 +82,10 @@ def network(batch):
     graph, state = nnx.split(model)
 
     def numbers(raw):
-        law = head(raw)
+        dist = head(raw)
         unknown = jnp.full((3, len(raw)), jnp.nan, raw.dtype)
-        quantiles = law.icdf(jnp.asarray(LEVELS, raw.dtype)[:, None])
-        return jnp.concatenate([quantiles, law.mean()[None], unknown]).T
+        quantiles = dist.icdf(jnp.asarray(LEVELS, raw.dtype)[:, None])
+        return jnp.concatenate([quantiles, dist.mean()[None], unknown]).T
 
     def step(stream, x, present, static, marks, active):
         raw, stream = nnx.merge(graph, state).step(x, present, static, stream, active)

@@ -57,11 +57,11 @@ def test_concurrent_plays_of_a_network_are_as_each_alone():
             assert answer["touchdown"] is None
         assert score["pit"] == pytest.approx(alone.finish(float(number)).pit, abs=1e-5)
     steps = float(page.split("sbp_batch_fill_count ")[1].split()[0])
-    assert steps < sum(map(len, plays)) / 2  # several plays a step
+    assert steps < sum(map(len, plays)) / 2  # several plays per step
 
 
 def test_a_play_that_asks_for_much_does_not_keep_others_waiting(scorer):
-    """A hundred laws of one play and a frame of another: the frame is in the first or second step."""
+    """A hundred distributions of one play and a frame of another: the frame is in the first or second step."""
 
     async def both():
         batcher = Batcher(scorer, Metrics(), 0.0)
@@ -72,7 +72,7 @@ def test_a_play_that_asks_for_much_does_not_keep_others_waiting(scorer):
             await batcher.ask(slot, "reset", {})
             await batcher.ask(slot, "frame", array(frame()))
         for _ in range(100):
-            batcher.submit(greedy, "distribution", None, lambda _: order.append("law"))
+            batcher.submit(greedy, "distribution", None, lambda _: order.append("dist"))
         batcher.submit(other, "frame", array(frame()), lambda _: order.append("frame"))
         last = batcher.ask(greedy, "frame", array(frame()))
         summary = await last

@@ -96,7 +96,7 @@ def test_a_number_in_a_digit_too_many_is_refused_without_being_read(client):
         assert socket.receive_json()["field"] == "frame[0][0]"
 
 
-def test_a_play_without_a_frame_has_no_score_and_no_law(client):
+def test_a_play_without_a_frame_has_no_score_and_no_distribution(client):
     with client.websocket_connect("/v1/live") as socket:
         ask(socket, "reset")
         for kind, more in (("distribution", {}), ("finish", {"yards": 1})):

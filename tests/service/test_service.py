@@ -41,7 +41,7 @@ def test_a_whole_play_is_scored_as_the_scorer_does(client):
     assert (alone["score"], alone["distribution"], alone["every_frame"]) == (None, None, None)
 
 
-def test_a_whole_play_frame_by_frame_gives_the_same_and_its_law(client):
+def test_a_whole_play_frame_by_frame_gives_the_same_and_its_distribution(client):
     frames = [frame(value) for value in (1.0, 2.0, 4.0)]
     asked = {"frames": frames, "static": {"down": 2}, "yards": 7}
     at_once = client.post("/v1/plays", json=asked).json()

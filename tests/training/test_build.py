@@ -96,8 +96,8 @@ def test_held_thresholds_move_no_bin_by_an_excess(objective):
         loss = make_loss(Config(training=TrainingConfig(objective=objective, threshold_gradient=setting)))
 
         def total(logits):
-            law = head(raw)
-            return loss(SplicedBinnedPareto(logits, law.edges, law.lower, law.upper, law.tail_mass), jnp.asarray(y))
+            dist = head(raw)
+            return loss(SplicedBinnedPareto(logits, dist.edges, dist.lower, dist.upper, dist.tail_mass), jnp.asarray(y))
 
         return jax.jit(jax.value_and_grad(total))(raw[:15])
 

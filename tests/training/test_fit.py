@@ -309,7 +309,7 @@ def test_every_frame_s_loss_counts():
 
 
 @pytest.mark.slow
-def test_bfloat16_products_keep_float32_parameters_and_law():
+def test_bfloat16_products_keep_float32_parameters_and_distribution():
     config = replace(CONFIG, network=replace(CONFIG.network, compute="bfloat16"))
     _, predictor, trainer, batches = build(config)
     _, exact, _, _ = build()

@@ -34,7 +34,7 @@ def test_spliced_marginal_improves_on_its_start(name):
     assert np.isfinite(fitted).all()
     least = mean_loss(fitted)
     assert least < mean_loss(start)
-    if name == "interval":  # the others jump where a threshold passes a whole number
+    if name == "interval":  # the others jump where a threshold passes an integer
         directions = np.random.default_rng(0).normal(0.0, 0.02, (50, len(fitted))).astype(np.float32)
         assert min(mean_loss(fitted + away) for away in directions) > least - 1e-5
 

@@ -1,4 +1,5 @@
-"""Players whom a layout lacks, or who leave or come in during the play, have no say in the law or its gradient."""
+"""Players whom a layout lacks, or who leave or come in during the play, have no say in the distribution or its
+gradient."""
 
 from dataclasses import replace
 
@@ -23,7 +24,7 @@ BUILT: dict = {}
 
 
 def build(encoder):
-    """A small network whose every part shows in its outputs, and the compiled law, loss and gradient."""
+    """A small network whose every part shows in its outputs, and the compiled distribution, loss and gradient."""
     if encoder not in BUILT:
         small = NetworkConfig(encoder=encoder, channels=8, layers=1, hidden=(16,))
         config = replace(Config(), network=small, head=HeadConfig(kind="gaussian"))
@@ -65,12 +66,12 @@ def test_absent_players_change_nothing(layout, encoder, tmp_path):
     set_statistics(network, plays, np.zeros(head.num_outputs))
     _, params, rest = nnx.split(network, nnx.Param, ...)
     fields = {name: getattr(batch, name) for name in ("mask", "players", "static", "yards")}
-    (clean, law), gradient = value_and_gradient(params, rest, batch.x, fields)
-    (dirty, dirty_law), dirty_gradient = value_and_gradient(params, rest, np.where(absent, np.nan, batch.x), fields)
+    (clean, dist), gradient = value_and_gradient(params, rest, batch.x, fields)
+    (dirty, dirty_dist), dirty_gradient = value_and_gradient(params, rest, np.where(absent, np.nan, batch.x), fields)
     assert np.isfinite(clean)
     assert clean == dirty
-    np.testing.assert_array_equal(law, dirty_law)
+    np.testing.assert_array_equal(dist, dirty_dist)
     chex.assert_trees_all_equal(gradient, dirty_gradient)
     # not because nothing mattered: a player who is there does
     moved = np.where(absent, batch.x, batch.x + 1.0).astype(np.float32)
-    assert (np.asarray(value_and_gradient(params, rest, moved, fields)[0][1]) != np.asarray(law)).any()
+    assert (np.asarray(value_and_gradient(params, rest, moved, fields)[0][1]) != np.asarray(dist)).any()

@@ -1,4 +1,4 @@
-"""A sweep's members end where their separate trainings end: in values, stops, on devices, after a kill."""
+"""A sweep's members end where their separate training runs end: in values, stops, on devices, after a kill."""
 
 from dataclasses import replace
 from functools import cache
@@ -94,7 +94,7 @@ def _compiled(configs, together, devices):
 
 
 def swept(sweep, **options):
-    """What a sweep of the same trainings ends in, by member."""
+    """What a sweep of the same training runs ends in, by member."""
     settings, arrays = BASE.training, Arrays.of(PLAYS, BASE.training.buckets)
     schedules = [Schedule(arrays, settings.batch_size, c.training.seed, mirror_of(PLAYS)) for c in sweep.configs]
     plan = Plan(
@@ -123,7 +123,7 @@ def assert_same(member, alone, rtol, atol):
     chex.assert_trees_all_close(member.params, alone.params, rtol=rtol, atol=atol)
 
 
-# the trainings of all members alone are as many programs
+# the training runs of all members alone are as many programs
 MORE = [pytest.param(*case, range(len(CONFIGS)), marks=pytest.mark.slow) for case in ((1, 1), (5, 1), (2, 2))]
 
 

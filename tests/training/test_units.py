@@ -66,12 +66,12 @@ def batches(plays):
 
 
 @pytest.mark.parametrize("name", ["exact", "interval"])
-def test_loss_is_that_of_the_law_in_the_outcomes_own_unit(name):
+def test_loss_is_that_of_the_distribution_in_the_outcomes_own_unit(name):
     plays = windows()
     head, predictor, trainer = build(plays, name)
     raw = predictor(predictor.params, plays, 8, (8,))
-    law = Affine(head(raw), plays.info["location"], plays.info["scale"])
-    each = np.asarray(objective(name)(law, jnp.asarray(plays.yards)))
+    dist = Affine(head(raw), plays.info["location"], plays.info["scale"])
+    each = np.asarray(objective(name)(dist, jnp.asarray(plays.yards)))
     assert np.isfinite(each).all()
     assert not all(batch.valid.all() for batch in batches(plays))  # a row that fills up has no scale
     for batch in batches(plays):
@@ -109,8 +109,8 @@ def test_every_frame_predicts_in_the_row_s_unit():
     head, predictor, _ = build(plays)
     batch = {name: jnp.asarray(value) for name, value in arrays(next(iter(batches(plays)))).items()}
     loss = training_loss(predictor, head, objective("exact"), FrameWeights())
-    law = in_units(head(predictor.raw_frames(predictor.params, batch, NO_DROPOUT)), batch)
-    each = np.where(batch["mask"], -np.asarray(law.log_prob(batch["yards"][:, None])), 0.0)
+    dist = in_units(head(predictor.raw_frames(predictor.params, batch, NO_DROPOUT)), batch)
+    each = np.where(batch["mask"], -np.asarray(dist.log_prob(batch["yards"][:, None])), 0.0)
     valid = np.asarray(batch["valid"])
     wanted = (each.sum(axis=1)[valid] / np.asarray(batch["mask"]).sum(axis=1)[valid]).mean()
     np.testing.assert_allclose(loss(predictor.params, batch, NO_DROPOUT), wanted, rtol=1e-5)

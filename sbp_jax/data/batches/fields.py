@@ -23,7 +23,8 @@ class Batch:
         censored: bool `[B]`, True where the goal line stopped the gain: a touchdown.
         valid: bool `[B]`, False on the rows that fill a last batch up: there all else is 0 or False.
         index: int64 `[B]`, the play's position in its split, -1 where not valid.
-        unit: float32 `[B, 2]`, location and scale in whose units the outcome's law is predicted; None: in yards.
+        unit: float32 `[B, 2]`, location and scale in whose units the outcome's distribution is predicted; None: in
+            yards.
     """
 
     x: np.ndarray = field(metadata=_kind("frames", np.float32))

@@ -2,7 +2,7 @@
 
 The reflection changes the sign of every lateral feature (no extra is one: distances, speeds, counts and times stay as
 they are), and swaps left and right among the players whose slots are
-ordered from the offence's left to its right (`slots`): linemen, receivers, and the defenders matched to the receivers.
+ordered from the offense's left to its right (`slots`): linemen, receivers, and the defenders matched to the receivers.
 """
 
 from collections.abc import Sequence

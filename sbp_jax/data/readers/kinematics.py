@@ -64,7 +64,7 @@ def trailing_slope(values: np.ndarray, frame: np.ndarray, track: np.ndarray, win
 
 
 def add_motion(rows: pl.DataFrame) -> pl.DataFrame:
-    """Add `vx, vy` [yd/s], `ax, ay` [yd/s^2] and `orientation` [rad] to rows whose offence moves toward +x.
+    """Add `vx, vy` [yd/s], `ax, ay` [yd/s^2] and `orientation` [rad] to rows whose offense moves toward +x.
 
     Velocity is speed times direction of motion where both are given, else the trailing slope of the position;
     acceleration is the trailing slope of the velocity.
@@ -106,13 +106,13 @@ def orientation_turns(rows: pl.DataFrame) -> pl.DataFrame:
     game with under 10 such rows or without a clear mean (resultant under 0.4) is left as it is.
 
     Args:
-        rows: `game_id, frame` (0 at the snap), `offence, direction` ("left" or "right": the offence's way), `o` in
+        rows: `game_id, frame` (0 at the snap), `offense, direction` ("left" or "right": the offense's way), `o` in
             degrees clockwise from +y.
 
     Returns:
         `game_id, turns` (0 to 3) for the games with evidence.
     """
-    toward_right = pl.col("offence") == (pl.col("direction") != "left")
+    toward_right = pl.col("offense") == (pl.col("direction") != "left")
     angle = (pl.col("o") - pl.when(toward_right).then(90.0).otherwise(270.0)).radians()
     lined_up = rows.filter(pl.col("frame") == 0, pl.col("o").is_finite())
     means = lined_up.group_by("game_id").agg(rows=pl.len(), cos=angle.cos().mean(), sin=angle.sin().mean())
@@ -125,7 +125,7 @@ def smoothed_games(rows: pl.DataFrame) -> list[int]:
     """Return the games whose given velocities do not follow the positions.
 
     In files of 2017 `s` and `dir` are smoothed over a second, the one to come included: a quarterback moves before the
-    snap, and a release knows what follows it. The median distance between the given velocity and the centred difference
+    snap, and a release knows what follows it. The median distance between the given velocity and the centerd difference
     of the position is 0.49 and 0.51 yd/s in the two games of 2017, and at most 0.23 in the 115 others; the limit is
     0.35. A game with under 200 such rows is not judged.
 
@@ -145,7 +145,7 @@ def smoothed_games(rows: pl.DataFrame) -> list[int]:
 
 
 def toward_positive_x(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return `rows` turned so that the offence moves toward +x: plays to the left by a half turn."""
+    """Return `rows` turned so that the offense moves toward +x: plays to the left by a half turn."""
     left = pl.col("direction") == "left"
     return rows.with_columns(
         x=pl.when(left).then(FIELD_LENGTH_YARDS - pl.col("x")).otherwise("x"),

@@ -8,9 +8,9 @@ from sbp_jax.data.plays import PLAY
 from sbp_jax.data.readers.kinematics import orientation_turns
 from sbp_jax.data.readers.screen import Screen
 
-_SETTLED_FRAMES = 3  # after the snap the ball is with the centre
+_SETTLED_FRAMES = 3  # after the snap the ball is with the center
 _RIVAL_SHARE = 0.25
-DEFENCE_POSITIONS = (
+DEFENSE_POSITIONS = (
     "DE",
     "DT",
     "NT",
@@ -43,7 +43,7 @@ def nearest_to_ball(rows: pl.DataFrame) -> pl.DataFrame:
             [yards], `is_ball`.
 
     Returns:
-        `game_id, play_id, player_id`, one row a play with a ball after the third frame.
+        `game_id, play_id, player_id`, one row per play with a ball after the third frame.
     """
     settled = rows.filter(pl.col("frame") >= _SETTLED_FRAMES)
     ball = settled.filter("is_ball").select(*PLAY, "frame", ball_x="x", ball_y="y")
@@ -67,21 +67,21 @@ def nearest_to_ball(rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def find_offence(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return each play's passer, the offence's side and the way it plays, by where the teams stand.
+def find_offense(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return each play's passer, the offense's side and the way it plays, by where the teams stand.
 
-    The offence is the side with the possession flag, else that of the quarterback nearest to the ball at the snap, else
-    the passer's. The passer is the player whose role says so, else the offence's quarterback by position, else the
-    player nearest to the ball (`nearest_to_ball`) of the offence; where no flag tells it, of those whose position is
+    The offense is the side with the possession flag, else that of the quarterback nearest to the ball at the snap, else
+    the passer's. The passer is the player whose role says so, else the offense's quarterback by position, else the
+    player nearest to the ball (`nearest_to_ball`) of the offense; where no flag tells it, of those whose position is
     not a defender's.
 
     Args:
-        rows: window rows as for `nearest_to_ball`, with `position` and, where files say, `possession` (1 for offence)
+        rows: window rows as for `nearest_to_ball`, with `position` and, where files say, `possession` (1 for offense)
             and `thrower`.
 
     Returns:
-        `game_id, play_id, passer_id, side, direction` ("right" or "left": where the offence stands against the
-        defence at the snap, by their median x), `lead` (yards between the two medians, null where one team is
+        `game_id, play_id, passer_id, side, direction` ("right" or "left": where the offense stands against the
+        defense at the snap, by their median x), `lead` (yards between the two medians, null where one team is
         missing); plays without a passer are absent.
     """
     if "thrower" not in rows.columns:
@@ -93,21 +93,21 @@ def find_offence(rows: pl.DataFrame) -> pl.DataFrame:
     backs = players.filter((pl.col("position") == "QB").fill_null(value=False) | pl.col("thrower"))
     backs = backs.with_columns(gap=gap).sort(~pl.col("thrower"), "gap", maintain_order=True)
     has_ball = pl.col("possession") == 1 if "possession" in rows.columns else pl.lit(False)
-    flagged = players.filter(has_ball).select(*PLAY, offence="side").unique(PLAY)
+    flagged = players.filter(has_ball).select(*PLAY, offense="side").unique(PLAY)
     backs = backs.join(flagged, on=PLAY, how="left").filter(
-        pl.col("offence").is_null() | (pl.col("side") == pl.col("offence"))
+        pl.col("offense").is_null() | (pl.col("side") == pl.col("offense"))
     )
-    # some plays of the 2021 format come without the offence: nobody of it, not the nearest rusher, is the passer
-    defender = pl.col("position").is_in(DEFENCE_POSITIONS).fill_null(value=False)
-    mate = pl.when(pl.col("offence").is_null()).then(~defender).otherwise(pl.col("side") == pl.col("offence"))
+    # some plays of the 2021 format come without the offense: nobody of it, not the nearest rusher, is the passer
+    defender = pl.col("position").is_in(DEFENSE_POSITIONS).fill_null(value=False)
+    mate = pl.when(pl.col("offense").is_null()).then(~defender).otherwise(pl.col("side") == pl.col("offense"))
     rows = rows.join(flagged, on=PLAY, how="left").filter(pl.col("is_ball") | mate)
     backs = backs.unique(PLAY, keep="first", maintain_order=True).select(*PLAY, "player_id")
     others = nearest_to_ball(rows.join(backs, on=PLAY, how="anti"))
     passers = pl.concat([backs, others])
     found = passers.join(players.select(*PLAY, "player_id", "side"), on=[*PLAY, "player_id"])
-    facing = players.join(found.select(*PLAY, offence="side"), on=PLAY)
-    own = pl.col("x").filter(pl.col("side") == pl.col("offence")).median()
-    other = pl.col("x").filter(pl.col("side") != pl.col("offence")).median()
+    facing = players.join(found.select(*PLAY, offense="side"), on=PLAY)
+    own = pl.col("x").filter(pl.col("side") == pl.col("offense")).median()
+    other = pl.col("x").filter(pl.col("side") != pl.col("offense")).median()
     # not against the ball: at the snap event it is already up to two yards behind the line
     facing = facing.group_by(PLAY).agg(lead=other - own, ahead=pl.coalesce(other, pl.col("ball_x").first()) - own)
     return found.join(facing, on=PLAY).select(
@@ -123,7 +123,7 @@ CLEAR_LEAD_YARDS = 1.0  # at least 1.7 in the 285 plays of the real samples, and
 
 
 def settle_direction(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
-    """Return `rows` with the offence's `direction`: the told one unless where the teams stand contradicts it."""
+    """Return `rows` with the offense's `direction`: the told one unless where the teams stand contradicts it."""
     differ = (pl.col("direction") != pl.col("seen_direction")).fill_null(value=False)
     wrong = differ & (pl.col("lead").abs() >= CLEAR_LEAD_YARDS).fill_null(value=False)
     screen.report.repair(
@@ -152,18 +152,18 @@ _NEAR_YARDS, _CLEAR_YARDS = 2.5, 2.0
 
 
 def settle_quarterbacks(rows: pl.DataFrame, plays: pl.DataFrame, screen: Screen) -> pl.DataFrame:
-    """Return `rows` with `passer_id` settled where the offence has two quarterbacks in a frame, each play counted.
+    """Return `rows` with `passer_id` settled where the offense has two quarterbacks in a frame, each play counted.
 
     The thrower is the only one whom the description names before the word pass; where it names neither, the one within
     2.5 yards of the ball at the release, if the other is 2 yards farther from it. A play in which the two disagree, or
     nothing tells, is malformed. Where the file names the passer, a second quarterback is no riddle.
 
     Args:
-        rows: window rows with `offence, passer_id, frames`.
+        rows: window rows with `offense, passer_id, frames`.
         plays: `game_id, play_id, description`.
         screen: counts or stops.
     """
-    backs = rows.filter("offence", pl.col("position") == "QB", pl.col("frame") >= 0)
+    backs = rows.filter("offense", pl.col("position") == "QB", pl.col("frame") >= 0)
     if "thrower" in rows.columns:
         backs = backs.join(rows.filter("thrower"), on=PLAY, how="anti")
     two = backs.group_by(*PLAY, "frame").agg(names=pl.col("name").sort()).filter(pl.col("names").list.len() > 1)
@@ -176,7 +176,7 @@ def settle_quarterbacks(rows: pl.DataFrame, plays: pl.DataFrame, screen: Screen)
     told = told.with_columns(thrower_id=pl.when(agree).then(pl.coalesce("named", "nearest")))
     found = pl.format("{} at frame {}", pl.col("names").list.join(" and "), "frame")
     open_ = two.join(told.filter(pl.col("thrower_id").is_null()), on=PLAY, how="semi").with_columns(found=found)
-    rows = screen.malformed(rows, open_, "two quarterbacks of the offence")
+    rows = screen.malformed(rows, open_, "two quarterbacks of the offense")
     settled = told.filter(pl.col("thrower_id").is_not_null()).select(*PLAY, "thrower_id")
     screen.report.repair("plays with two quarterbacks: the thrower told by the description or the ball", len(settled))
     rows = rows.join(settled, on=PLAY, how="left", maintain_order="left")

@@ -144,7 +144,7 @@ def cast_by_name(
     flags: Collection[str] = (),
     real: Collection[str] = (),
 ) -> pl.DataFrame:
-    """Return a table's columns by their common names, as text, flags, real or else whole numbers.
+    """Return a table's columns by their common names, as text, flags, real or else integers.
 
     Raises:
         InputError: a value does not parse; the line has the file's own name of the column.

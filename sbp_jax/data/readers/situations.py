@@ -1,4 +1,4 @@
-"""The outcome and the situation of each play, one row a play, from the tracking and the lists beside it.
+"""The outcome and the situation of each play, one row per play, from the tracking and the lists beside it.
 
 Plays without tracking, from lists of plays alone: each is its situation and outcome, and one frame without players.
 
@@ -40,7 +40,7 @@ _UNKNOWN = {"x": pl.Float64, "y": pl.Float64, "dir": pl.Float64, "o": pl.Float64
 
 def situations(rows: pl.DataFrame, plays: pl.DataFrame, games: pl.DataFrame, screen: Screen) -> pl.DataFrame:
     """Return the canonical plays, but for `target_id` and `format`, of window rows and the outcomes `plays`."""
-    first = ["passer_id", "offence_side", "direction", "frames"]
+    first = ["passer_id", "offense_side", "direction", "frames"]
     told = [
         c
         for c in ("season", "week", "quarter", "game_clock", "down", "distance", "absolute_yardline")
@@ -68,8 +68,8 @@ def _derive(plays: pl.DataFrame, screen: Screen) -> pl.DataFrame:
 
     home_team, visitor_team = known("home_team", pl.String), known("visitor_team", pl.String)
     # 2026 names the sides by what they do
-    named = pl.col("offence_side").str.to_lowercase() == "offense"
-    side = pl.when(named).then(known("possession_team", pl.String)).otherwise("offence_side")
+    named = pl.col("offense_side").str.to_lowercase() == "offense"
+    side = pl.when(named).then(known("possession_team", pl.String)).otherwise("offense_side")
     home = (
         pl.when(pl.col("at_home").is_not_null())
         .then("at_home")
@@ -93,7 +93,7 @@ def _derive(plays: pl.DataFrame, screen: Screen) -> pl.DataFrame:
     season = pl.when(dated).then(year - (month <= 2).cast(pl.Int64))
     lead = known("home_score") - known("visitor_score")
     ahead = pl.when("is_home").then(lead).when(~pl.col("is_home")).then(-lead)
-    # a list alone does not tell which way the offence plays, and an absolute yard line then tells nothing
+    # a list alone does not tell which way the offense plays, and an absolute yard line then tells nothing
     line, way = known("absolute_yardline"), pl.col("direction")
     absolute = pl.when(way == "left").then(line - (FIELD_LENGTH_YARDS - _GOAL_LINE_X)).when(way == "right")
     absolute = absolute.then(_GOAL_LINE_X - line)
@@ -153,7 +153,7 @@ def listed_plays(listed: pl.DataFrame, games: pl.DataFrame, screen: Screen) -> p
         *PLAY,
         name="passer",
         player_id=_numbers(plays),
-        offence_side="possession_team",
+        offense_side="possession_team",
         frames=pl.lit(1, pl.Int64),
         frame=pl.lit(0, pl.Int64),
         is_ball=pl.lit(value=False),

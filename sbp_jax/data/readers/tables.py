@@ -25,7 +25,7 @@ from sbp_jax.errors import InputError
 SUFFIXES = (".csv", ".tsv", ".txt", ".parquet")
 SEPARATORS = ",\t;"
 NULLS = ["", "NA", "N/A", "#N/A", "NaN", "nan", "None", "null"]
-LARGEST_WHOLE = 2**53  # beyond it whole numbers read as Float64 are no longer told apart
+LARGEST_WHOLE = 2**53  # beyond it integers read as Float64 are no longer told apart
 _TWICE = "_duplicated_"  # how the reader of text names the second of two columns
 _GZIP = b"\x1f\x8b"
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
@@ -53,7 +53,7 @@ class Column:
 
     @property
     def is_whole(self) -> bool:
-        """Whether every value is a whole number."""
+        """Whether every value is an integer."""
         return bool((self.values == np.round(self.values)).all())
 
 
@@ -182,7 +182,7 @@ def cast_columns(
         text: names of columns; what stands for a missing value is null.
 
     Raises:
-        InputError: a value does not read as a number, or one of `whole` is not a whole number or too large a one.
+        InputError: a value does not read as a number, or one of `whole` is not an integer or too large a one.
     """
     columns = [numbers(frame[name], path, column).alias(name) for name, column in {**whole, **real}.items()]
     words = (pl.col(name).cast(pl.String) for name in text)
@@ -191,9 +191,9 @@ def cast_columns(
         value = frame[name].fill_nan(None)
         broken = value.filter(value % 1 != 0)
         if len(broken):
-            raise InputError(f"{path}: column {column!r}: expected whole numbers, got {broken[0]}")
+            raise InputError(f"{path}: column {column!r}: expected integers, got {broken[0]}")
         if (value.abs() > LARGEST_WHOLE).any():
-            raise InputError(f"{path}: column {column!r}: expected whole numbers of at most 15 digits")
+            raise InputError(f"{path}: column {column!r}: expected integers of at most 15 digits")
         frame = frame.with_columns(value.cast(pl.Int64))
     return frame
 

@@ -59,15 +59,15 @@ def settle_targets(
     """Return `plays` with `target_id`, null where no target can be marked; how many plays that are is counted.
 
     Args:
-        plays: one row a play.
-        rows: the plays' rows: `game_id, play_id, player_id, offence`, and `targeted` where the tracking tells roles.
+        plays: one row per play.
+        rows: the plays' rows: `game_id, play_id, player_id, offense`, and `targeted` where the tracking tells roles.
         listed: what `read_targets` returned; None where targets were not asked for: then all are null, uncounted.
         report: where plays are counted of which no file tells the target, of which files tell two, or whose target
-            is not among the offence's tracked players.
+            is not among the offense's tracked players.
     """
     if listed is None:
         return plays.with_columns(target_id=pl.lit(None, pl.Int64))
-    people = rows.filter("offence").select(*PLAY, target_id="player_id").unique()
+    people = rows.filter("offense").select(*PLAY, target_id="player_id").unique()
     role = pl.DataFrame(schema=_SCHEMA)
     if "targeted" in rows.columns:
         role = rows.filter(pl.col("targeted").fill_null(value=False)).select(*PLAY, target_id="player_id")
@@ -77,7 +77,7 @@ def settle_targets(
     marked = single.join(people, on=[*PLAY, "target_id"], how="semi")
     report.repair("plays whose target no file tells: nobody is marked", len(plays) - len(one))
     report.repair("plays with two different targets told: nobody is marked", len(one) - len(single))
-    report.repair("plays whose target is not tracked with the offence: nobody is marked", len(single) - len(marked))
+    report.repair("plays whose target is not tracked with the offense: nobody is marked", len(single) - len(marked))
     return plays.join(marked, on=PLAY, how="left", maintain_order="left")
 
 

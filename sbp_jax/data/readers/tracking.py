@@ -8,21 +8,21 @@ The canonical frames have one row a player and frame, from the snap to the relea
 | frame | Int32 | tenths of a second since the snap; the last one is the release |
 | player_id | Int64 | the league's id; negative, from the name, where a file has none |
 | name, position | String | null where neither the tracking nor a list of players tells |
-| offence | Boolean | |
-| x, y | Float64 | yards from the offence's own end line and its right side line; the offence moves toward +x |
+| offense | Boolean | |
+| x, y | Float64 | yards from the offense's own end line and its right side line; the offense moves toward +x |
 | vx, vy | Float64 | yards a second |
 | ax, ay | Float64 | yards a second squared, from this frame and the few before (`kinematics`) |
 | orientation | Float64 | radians counter-clockwise from +x, where the shoulders face; null where not told |
 
-The canonical plays have one row a play: `game_id, play_id, season, week, quarter, clock_s` (left in the quarter),
-`down, distance` (yards), `yards_to_goal, score_difference` (offence minus defence before the snap), `home` (offence
+The canonical plays have one row per play: `game_id, play_id, season, week, quarter, clock_s` (left in the quarter),
+`down, distance` (yards), `yards_to_goal, score_difference` (offense minus defense before the snap), `home` (offense
 plays at home), `team` (abbreviation, "" where unknown), `passer_id, passer, result, yards` (as the league counts),
 `touchdown, outcome` (what the rules ask for, see `rules.Rules`), `time_to_throw_s` (seconds, as listed), `pressure`
 (whether any defender's pressure is listed), `target_id` (to whom the ball was thrown, read where the extras ask for it,
 see `targets`), `frames, ball_x, ball_y` (at the snap), `format`. What no file tells of a situation, the time to throw,
 the pressure or the target, and what no situation can be, is null.
 
-The offence's way is the file's where it tells one, and is held against where the teams stand at the snap: medians of x
+The offense's way is the file's where it tells one, and is held against where the teams stand at the snap: medians of x
 that differ the other way by `passers.CLEAR_LEAD_YARDS` or more win, and are counted. The release and the frames
 before it are all that is read: 2026's frames after the throw and the spot where the ball lands are not.
 """
@@ -36,7 +36,7 @@ import polars as pl
 from sbp_jax.data.plays import PLAY
 from sbp_jax.data.readers.formats import Table, find_tables
 from sbp_jax.data.readers.kinematics import add_motion, smoothed_games, toward_positive_x
-from sbp_jax.data.readers.passers import find_offence, settle_direction, settle_quarterbacks, turn_orientation
+from sbp_jax.data.readers.passers import find_offense, settle_direction, settle_quarterbacks, turn_orientation
 from sbp_jax.data.readers.play_lists import OUTCOMES, Listing, read_listing
 from sbp_jax.data.readers.repairs import align_clocks, fill_holes
 from sbp_jax.data.readers.report import ReadReport
@@ -49,12 +49,12 @@ from sbp_jax.data.readers.units import check_places, check_rate, settle_motion, 
 from sbp_jax.data.readers.windows import check, check_facing, cut, drop_copies
 from sbp_jax.errors import InputError
 
-FRAME_COLUMNS = (*PLAY, "frame", "player_id", "name", "position", "offence", "x", "y", "vx", "vy", "ax", "ay")
+FRAME_COLUMNS = (*PLAY, "frame", "player_id", "name", "position", "offense", "x", "y", "vx", "vy", "ax", "ay")
 FRAME_COLUMNS += ("orientation",)
 SITUATION = ("season", "week", "quarter", "clock_s", "down", "distance", "yards_to_goal", "score_difference", "home")
 PLAY_COLUMNS = (*PLAY, *SITUATION, "team", "passer_id", "passer", "result", "yards", "touchdown", "outcome")
 PLAY_COLUMNS += ("time_to_throw_s", "pressure", "target_id", "frames", "ball_x", "ball_y", "format")
-_KINDS = {"name": pl.String, "position": pl.String, "offence": pl.Boolean, "frame": pl.Int32}
+_KINDS = {"name": pl.String, "position": pl.String, "offense": pl.Boolean, "frame": pl.Int32}
 _KINDS |= dict.fromkeys((*PLAY, "player_id"), pl.Int64)
 _NO_FRAMES = pl.DataFrame(schema={name: _KINDS.get(name, pl.Float64) for name in FRAME_COLUMNS})
 
@@ -65,7 +65,7 @@ class TrackingChunk:
 
     Args:
         frames: one row a player and frame.
-        plays: one row a play; the columns that the rules ask for beside the situation come last.
+        plays: one row per play; the columns that the rules ask for beside the situation come last.
         report: the account of the reading.
         extras: features of the players that the rules ask for.
         situation: the columns of `plays` beside the canonical ones.
@@ -197,10 +197,10 @@ def _canonical(
             position=pl.coalesce("position", "position_listed"), name=pl.coalesce("name", "listed_name")
         )
     rows = _with_possession(rows, plays)
-    found = find_offence(rows.filter(pl.col("frame") >= 0))
+    found = find_offense(rows.filter(pl.col("frame") >= 0))
     rows = screen.reject(rows, rows.join(found, on=PLAY, how="anti"), "no passer")
-    rows = rows.join(found.rename({"side": "offence_side", "direction": "seen_direction"}), on=PLAY).with_columns(
-        offence=~pl.col("is_ball") & (pl.col("side") == pl.col("offence_side")).fill_null(value=False),
+    rows = rows.join(found.rename({"side": "offense_side", "direction": "seen_direction"}), on=PLAY).with_columns(
+        offense=~pl.col("is_ball") & (pl.col("side") == pl.col("offense_side")).fill_null(value=False),
     )
     rows = settle_direction(rows, screen)
     rows = check_facing(settle_quarterbacks(rows, plays, screen), screen)
@@ -220,7 +220,7 @@ def _canonical(
 
 
 def _with_possession(rows: pl.DataFrame, plays: pl.DataFrame) -> pl.DataFrame:
-    """Rows with the flag of possession where the list of plays names the offence as the tracking names the sides."""
+    """Rows with the flag of possession where the list of plays names the offense as the tracking names the sides."""
     if "possession" in rows.columns:
         return rows
     rows = rows.join(plays.select(*PLAY, "possession_team"), on=PLAY, how="left", maintain_order="left")

@@ -36,7 +36,7 @@ _KEY = [*PLAY, "player_id"]
 
 
 def check_rate(rows: pl.DataFrame, by_time: bool, screen: Screen) -> pl.DataFrame:
-    """Return `rows` without games of another rate than ten frames a second (malformed), with `timed`: it is known.
+    """Return `rows` without games of another rate than ten frames per second (malformed), with `timed`: it is known.
 
     Args:
         rows: `game_id, play_id, clock`, and `stamp_ms` where the file has times beside the frame numbers.
@@ -52,8 +52,8 @@ def check_rate(rows: pl.DataFrame, by_time: bool, screen: Screen) -> pl.DataFram
     games = rates.agg(rate=(pl.col("ticks") / pl.col("seconds")).median())
     rows = rows.join(games.with_columns(timed=pl.lit(True)), on="game_id", how="left", maintain_order="left")
     wrong = rows.filter(~pl.col("rate").is_between(*_RATE)).unique(PLAY)
-    found = pl.format("{} frames a second by the times", pl.col("rate").round(1))
-    rows = screen.malformed(rows, wrong.with_columns(found=found), "not ten frames a second")
+    found = pl.format("{} frames per second by the times", pl.col("rate").round(1))
+    rows = screen.malformed(rows, wrong.with_columns(found=found), "not ten frames per second")
     return rows.drop("rate").with_columns(pl.col("timed").fill_null(value=False))
 
 
@@ -83,7 +83,7 @@ def settle_motion(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
     off = ~pl.col("ratio").is_between(*_PLAY_RATIO)
     lost = off & (~pl.col("timed") | (pl.col("ratio") > _FROZEN))
     found = pl.format("given speeds are {} times those of the positions", pl.col("ratio").round(2))
-    reason = "speeds and positions do not fit: other units, or not ten frames a second"
+    reason = "speeds and positions do not fit: other units, or not ten frames per second"
     rows = screen.malformed(rows, plays.filter(lost).with_columns(found=found), reason)
     wrong = plays.filter((off & ~lost) | (pl.col("along") < _ALONG).fill_null(value=False))
     return _derive(rows.drop("timed"), wrong.select(PLAY), screen)

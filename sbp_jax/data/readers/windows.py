@@ -115,15 +115,15 @@ def check(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
 
 
 def check_facing(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
-    """Return `rows` (with `offence`) without plays of one team alone or of teams mixed along x at the snap (malformed).
+    """Return `rows` (with `offense`) without plays of one team alone or of teams mixed along x at the snap (malformed).
 
-    Evaluation by the share of pairs in which the player of the offence stands behind the defender: all pairs of
+    Evaluation by the share of pairs in which the player of the offense stands behind the defender: all pairs of
     282 real plays, about a half where x and y are swapped. Plays with under four players on a side are kept.
     """
     snap = rows.filter(pl.col("frame") == 0, ~pl.col("is_ball"), pl.col("side").is_not_null())
-    ranked = snap.select(*PLAY, "offence", rank=pl.col("x").rank().over(PLAY))
-    own, other = pl.col("offence").sum(), (~pl.col("offence")).sum()
-    ahead = (pl.col("rank").filter("offence").sum() - own * (own + 1) / 2) / (own * other)
+    ranked = snap.select(*PLAY, "offense", rank=pl.col("x").rank().over(PLAY))
+    own, other = pl.col("offense").sum(), (~pl.col("offense")).sum()
+    ahead = (pl.col("rank").filter("offense").sum() - own * (own + 1) / 2) / (own * other)
     plays = ranked.group_by(PLAY).agg(own=own, other=other, ahead=ahead)
     alone = plays.filter(pl.min_horizontal("own", "other") == 0)
     found = pl.format("{} players", pl.col("own") + pl.col("other"))
@@ -131,7 +131,7 @@ def check_facing(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
     mixed = plays.filter(
         pl.min_horizontal("own", "other") >= _LEAST_SIDE, pl.col("ahead").is_between(_MIXED, 1 - _MIXED)
     )
-    found = pl.format("in {} % of pairs the offence is ahead", (100 * pl.col("ahead")).round())
+    found = pl.format("in {} % of pairs the offense is ahead", (100 * pl.col("ahead")).round())
     return screen.malformed(rows, mixed.with_columns(found=found), "the teams do not face each other along x")
 
 

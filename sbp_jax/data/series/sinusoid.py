@@ -1,4 +1,4 @@
-"""The series of the method's public demo, from its definition, and the true law of each of its values.
+"""The series of the method's public demo, from its definition, and the true distribution of each of its values.
 
 A sinusoid of a hundred steps and amplitude 1 about a level of 5. Added are the negative part of one Student-t noise and
 the positive part of another (ten degrees of freedom, scale 0.25): both are zero, and the value lies exactly on the
@@ -17,7 +17,7 @@ from scipy.stats import genpareto, t
 STEPS_PER_CYCLE, LEVEL = 100, 5.0
 _FREEDOM, _NOISE = 10, 0.25
 _SPIKES = ((0.075, -1, 1 / 50), (0.075, 1, 1 / 25))  # share, direction, shape
-# of the law's grid, which reaches where 1e-12 is left
+# of the distribution's grid, which reaches where 1e-12 is left
 _STEP, _LOW, _HIGH = 1e-3, -40.0, 60.0
 
 
@@ -39,8 +39,8 @@ def draw(count: int, seed: int) -> np.ndarray:
 
 
 @dataclass(frozen=True, eq=False)
-class TrueLaw:
-    """The law of values given their middle, which is known.
+class TrueDistribution:
+    """The distribution of values given their middle, which is known.
 
     Computed on a grid of a thousandth, by convolution of the exact probabilities of its cells.
 
@@ -84,10 +84,10 @@ def _grid() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     points = np.arange(round((_HIGH - _LOW) / _STEP) + 1)
     zero = round(-_LOW / _STEP)
 
-    def cells(law) -> np.ndarray:
-        """Mass of the cell around each point, from the law's cdf; the ends have what lies beyond."""
+    def cells(dist) -> np.ndarray:
+        """Mass of the cell around each point, from the distribution's cdf; the ends have what lies beyond."""
         edges = _LOW + _STEP * (points[:-1] + 0.5)
-        return np.diff(law(edges), prepend=0.0, append=1.0)
+        return np.diff(dist(edges), prepend=0.0, append=1.0)
 
     # each has half of its mass at 0
     lower = cells(lambda x: np.where(x < 0, t.cdf(x / _NOISE, _FREEDOM), 1.0))

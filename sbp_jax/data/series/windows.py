@@ -29,7 +29,7 @@ class SeriesSet:
         series: in order of the files.
         splits: the windows of "train", "validation" and "test". `game_id` is the number of the series, `passer` its
             name, `play_id` the number of the observation that is the outcome, `yards` the outcome itself in the
-            series' unit; `info` has `location` and `scale`, in whose units its law is predicted, and `time`.
+            series' unit; `info` has `location` and `scale`, in whose units its distribution is predicted, and `time`.
         fingerprint: hexadecimal digits that name the files' content and how they were cut.
     """
 

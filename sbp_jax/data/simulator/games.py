@@ -19,7 +19,13 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from sbp_jax.data.simulator.law import LawParameters, ReleaseView, draw_outcomes, law_of, view_release
+from sbp_jax.data.simulator.conditional import (
+    OutcomeParameters,
+    ReleaseView,
+    draw_outcomes,
+    outcome_parameters,
+    view_release,
+)
 from sbp_jax.data.simulator.league import TEAMS, Game, League
 from sbp_jax.data.simulator.motion import (
     EVENTS,
@@ -35,7 +41,7 @@ from sbp_jax.data.simulator.motion import (
 )
 from sbp_jax.data.simulator.play import (
     COMPLETE,
-    DEFENCE,
+    DEFENSE,
     ELIGIBLE,
     HALF_WIDTH_YARDS,
     INTERCEPTED,
@@ -99,7 +105,7 @@ def tracking_table(
     roster = np.concatenate([formation.player, np.full((len(ids), 1), league.players.height)], axis=1)
     person = pl.Series(roster[which[:, None], order].ravel())
     away_body = np.concatenate([np.zeros((1, 11)), np.ones((1, 11)), [[2]]], axis=1).astype(int)
-    side = np.where(away_body < 2, away_body ^ ~situation.home_offence[:, None], 2)
+    side = np.where(away_body < 2, away_body ^ ~situation.home_offense[:, None], 2)
     route = np.full((len(ids), bodies), ROUTES.index(""))
     route[:, ELIGIBLE] = call.route
     people = _people(league)
@@ -129,12 +135,12 @@ def plays_table(
     outcomes: Outcomes,
     quarterback_name: list[str],
 ) -> pl.DataFrame:
-    """One row a play, in the columns of plays.csv."""
+    """One row per play, in the columns of plays.csv."""
     home, away = (np.array([TEAMS[getattr(game, side)] for game in games])[situation.game] for side in ("home", "away"))
-    offence, defence = np.where(situation.home_offence, home, away), np.where(situation.home_offence, away, home)
+    offense, defense = np.where(situation.home_offense, home, away), np.where(situation.home_offense, away, home)
     own_half = situation.to_goal > 50
-    side = pl.Series(np.where(own_half, offence, defence))
-    standing = formation.start[:, DEFENCE]
+    side = pl.Series(np.where(own_half, offense, defense))
+    standing = formation.start[:, DEFENSE]
     in_box = (standing[..., 0] < 8.0) & (np.abs(standing[..., 1] - formation.ball_y[:, None]) < 6.0)
     minutes = [f"{seconds // 60:02d}:{seconds % 60:02d}" for seconds in situation.clock_s.tolist()]
     description = [
@@ -152,7 +158,7 @@ def plays_table(
             "quarter": situation.quarter,
             "down": situation.down,
             "yardsToGo": situation.to_go,
-            "possessionTeam": offence,
+            "possessionTeam": offense,
             "playType": "play_type_pass",
             "yardlineSide": pl.select(pl.when(pl.Series(situation.to_goal != 50)).then(side)).to_series(),
             "yardlineNumber": np.where(own_half, 100 - situation.to_goal, situation.to_goal),
@@ -173,7 +179,7 @@ def plays_table(
 
 
 def games_table(games: Sequence[Game]) -> pl.DataFrame:
-    """One row a game, in the columns of games.csv."""
+    """One row per game, in the columns of games.csv."""
     return pl.DataFrame(
         {
             "gameId": [game.game_id for game in games],
@@ -193,12 +199,13 @@ def truth_table(
     formation: Formation,
     call: Call,
     view: ReleaseView,
-    law: LawParameters,
+    parameters: OutcomeParameters,
     outcomes: Outcomes,
     skill: np.ndarray,
     league: League,
 ) -> pl.DataFrame:
-    """One row a play: the law's parameters, the passer's skill, and the facts behind the play for diagnosis."""
+    """One row per play: the distribution's parameters, the passer's skill, and the facts behind the play for
+    diagnosis."""
     rows = np.arange(len(skill))
     ids = league.players["nflId"].to_numpy()[formation.player]
     facts = {
@@ -219,11 +226,11 @@ def truth_table(
         "yards": outcomes.yards,
         "net_yards": outcomes.net_yards,
     }
-    return pl.DataFrame(facts | asdict(law))
+    return pl.DataFrame(facts | asdict(parameters))
 
 
 def _field_position(situation: Situation, measured: Measured) -> tuple[np.ndarray, np.ndarray]:
-    """Positions on the field of an offence that moves right (yards), [plays, frames, 23] each."""
+    """Positions on the field of an offense that moves right (yards), [plays, frames, 23] each."""
     line = (FIELD_LENGTH_YARDS - 10.0 - situation.to_goal)[:, None, None]
     return measured.x + line, measured.y + HALF_WIDTH_YARDS
 
@@ -241,7 +248,7 @@ def _lookup(name: str, values: tuple[str | None, ...], codes: np.ndarray) -> pl.
 
 
 def _times(situation: Situation, games: Sequence[Game], which: np.ndarray, frame: np.ndarray, bodies: int) -> pl.Series:
-    """Wall-clock time of the rows: the game's seconds stretched to three hours, then ten frames a second."""
+    """Wall-clock time of the rows: the game's seconds stretched to three hours, then ten frames per second."""
     kickoff = np.array(
         [
             int(datetime(game.day.year, game.day.month, game.day.day, _KICKOFF_HOUR_UTC, tzinfo=UTC).timestamp())
@@ -283,35 +290,36 @@ def simulate_games(games: Sequence[Game], block: GameBlock, seeds: Seeds, league
         np.array([getattr(game, name) for game in games])[situation.game]
         for name in ("home", "away", "home_quarterback", "away_quarterback")
     )
-    offence, defence = np.where(situation.home_offence, home, away), np.where(situation.home_offence, away, home)
-    slot = np.where(situation.home_offence, home_passer, away_passer)
-    skill = league.skill[offence, slot]
+    offense, defense = np.where(situation.home_offense, home, away), np.where(situation.home_offense, away, home)
+    slot = np.where(situation.home_offense, home_passer, away_passer)
+    skill = league.skill[offense, slot]
 
     calls = GameStreams(seeds.play, Purpose.CALL, block)
-    formation = line_up(situation, (offence, defence), league.passer[offence, slot], calls)
+    formation = line_up(situation, (offense, defense), league.passer[offense, slot], calls)
     call = call_plays(situation, formation, calls)
     steering = Steering(formation, call, situation.to_goal, GameStreams(seeds.play, Purpose.MOTION, block))
     before = run_to_release(steering)
     noise = draw_noise(GameStreams(seeds.play, Purpose.MEASUREMENT, block))
     release = one_frame(before, noise, SNAP_FRAME + call.release)
     view = _view(measure(release[0], None, release[1]), situation)
-    law = law_of(view, situation)
+    parameters = outcome_parameters(view, situation)
 
     chance = GameStreams(seeds.outcome, Purpose.OUTCOME, block)
-    outcomes = draw_outcomes(law, skill, chance)
+    outcomes = draw_outcomes(parameters, skill, chance)
     play = finish(steering, before, call, formation, view.target, outcomes)
     measured = measure(play.motion, play.ball, noise)
     names = league.players["displayName"].gather(pl.Series(formation.player[:, QUARTERBACK])).to_list()
     return Block(
         tracking=tracking_table(situation, games, formation, call, play, measured, league),
         plays=plays_table(situation, games, formation, outcomes, names),
-        truth=truth_table(situation, games, formation, call, view, law, outcomes, skill, league),
+        truth=truth_table(situation, games, formation, call, view, parameters, outcomes, skill, league),
         points=_points(games, situation, league, chance),
     )
 
 
 def _view(release: Measured, situation: Situation) -> ReleaseView:
-    """The law's view of the release: reported values, not true ones, so that it can be recomputed from the files."""
+    """The distribution's view of the release: reported values, not true ones, so that it can be recomputed from the
+    files."""
     position = np.stack([release.x[:, 0], release.y[:, 0]], axis=-1)
     direction = np.deg2rad(release.direction[:, 0])
     velocity = release.speed[:, 0, :, None] * np.stack([np.cos(direction), np.sin(direction)], axis=-1)

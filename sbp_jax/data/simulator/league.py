@@ -62,7 +62,7 @@ class League:
     skill: np.ndarray
 
     def quarterbacks(self) -> pl.DataFrame:
-        """One row a quarterback: nflId, displayName, team, skill (league standard deviations)."""
+        """One row per quarterback: nflId, displayName, team, skill (league standard deviations)."""
         table = self.players.select("nflId", "displayName")[self.passer.ravel()]
         return table.with_columns(
             pl.Series("team", np.repeat(TEAMS, 2).tolist()), pl.Series("skill", self.skill.ravel())
@@ -141,7 +141,7 @@ def draw_careers(league: League, seed: int, seasons: int, moves: float, kept: fl
 
     Between two seasons a share `moves` of all quarterbacks change places among themselves, whether first or second and
     whatever their skill, and every skill drifts: z' = kept z + sqrt(1 - kept^2) e, e ~ N(0, 1). Each season's skills
-    are therefore N(0, 1) and independent of teams and places, as the true law takes them to be.
+    are therefore N(0, 1) and independent of teams and places, as the true distribution takes them to be.
     """
     leagues = [league]
     for index in range(1, seasons):
@@ -157,7 +157,8 @@ def draw_careers(league: League, seed: int, seasons: int, moves: float, kept: fl
 
 
 def draw_absences(seed: int, season_index: int, games: int) -> np.ndarray:
-    """Whether the second quarterback plays a team's k-th game, [teams, games]: the first misses one stretch at most."""
+    """Whether the second quarterback plays per team's k-th game, [teams, games]: the first misses one stretch at
+    most."""
     generator = np.random.default_rng([seed, int(Purpose.CAREER), season_index, 1])
     u, v = generator.uniform(size=(2, len(TEAMS)))
     missed = np.floor(_LONGEST_ABSENCE * u**_ABSENCE_POWER)
@@ -174,7 +175,7 @@ def passers(games: Sequence[Game], league: League) -> tuple[np.ndarray, np.ndarr
 
 
 def quarterback_seasons(season: int, games: Sequence[Game], league: League) -> pl.DataFrame:
-    """One row a quarterback: season, nflId, displayName, team, skill, games started."""
+    """One row per quarterback: season, nflId, displayName, team, skill, games started."""
     started = np.bincount(passers(games, league)[0].ravel(), minlength=league.players.height)
     table = league.quarterbacks()
     return table.select(

@@ -13,7 +13,7 @@ from sbp_jax.data.simulator.play import (
     BLOCK,
     COMPLETE,
     COVERAGE,
-    DEFENCE,
+    DEFENSE,
     ELIGIBLE,
     HALF_WIDTH_YARDS,
     HITCH,
@@ -288,8 +288,8 @@ def finish(
 
 def _chasers(place: np.ndarray, catch: np.ndarray, target: np.ndarray, outcomes: Outcomes) -> np.ndarray:
     """The defender who plays the ball: the target's own, or on an interception whoever is nearest to the catch."""
-    gap = place[:, DEFENCE] - catch[:, None]
-    nearest = DEFENCE.start + np.argmin(np.hypot(gap[..., 0], gap[..., 1]), axis=1)
+    gap = place[:, DEFENSE] - catch[:, None]
+    nearest = DEFENSE.start + np.argmin(np.hypot(gap[..., 0], gap[..., 1]), axis=1)
     return np.where(outcomes.result == INTERCEPTED, nearest, COVERAGE.start + target)
 
 

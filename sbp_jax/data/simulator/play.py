@@ -1,7 +1,7 @@
 """A play before the ball is thrown: its situation, where everyone stands at the snap, and what both teams intend.
 
-Coordinates of the simulator: yards; x is depth beyond the line of scrimmage (the offence attacks +x), y is the distance
-from the middle of the field, positive to the offence's left. Slots: 0 quarterback, 1-5 linemen, 6-10 eligible
+Coordinates of the simulator: yards; x is depth beyond the line of scrimmage (the offense attacks +x), y is the distance
+from the middle of the field, positive to the offense's left. Slots: 0 quarterback, 1-5 linemen, 6-10 eligible
 receivers, 11-15 the defenders assigned to receivers 6-10, 16-21 the other defenders, of whom the first rush.
 
 Most of what decides a play is shared by several players, as in football: the concept sets the depth of all routes, one
@@ -25,15 +25,15 @@ _TOUCHDOWN_SHARE = 0.6
 
 @dataclass(frozen=True)
 class Situation:
-    """One row a play, all [plays]: indices into the block's games, and what the scoreboard shows before the snap.
+    """One row per play, all [plays]: indices into the block's games, and what the scoreboard shows before the snap.
 
-    `clock_s` is seconds left in the quarter, `to_goal` yards from the line of scrimmage to the goal line the offence
-    attacks, `to_go` yards to a first down; `rightward` says whether the offence moves toward greater x in the files.
+    `clock_s` is seconds left in the quarter, `to_goal` yards from the line of scrimmage to the goal line the offense
+    attacks, `to_go` yards to a first down; `rightward` says whether the offense moves toward greater x in the files.
     """
 
     game: np.ndarray
     play_id: np.ndarray
-    home_offence: np.ndarray
+    home_offense: np.ndarray
     quarter: np.ndarray
     clock_s: np.ndarray
     down: np.ndarray
@@ -62,7 +62,7 @@ def draw_situations(games: Sequence[Game], seed: int, block: GameBlock) -> Situa
     hurry = streams.uniform() < np.where(quarter == 2, 0.25, np.where(quarter == 4, 0.12, 0.0))
     clock = np.where(hurry, streams.uniform(0, 120), streams.uniform(0, 900))
     elapsed = quarter * 900 - clock
-    home_offence = streams.uniform() < 0.5
+    home_offense = streams.uniform() < 0.5
     rightward_home = streams.uniform() < 0.5
     home_score, away_score = (_drive_points(streams) for _ in range(2))
     down = 1 + streams.pick(_DOWNS)
@@ -79,7 +79,7 @@ def draw_situations(games: Sequence[Game], seed: int, block: GameBlock) -> Situa
     whole = Situation(
         game=game,
         play_id=play_id,
-        home_offence=home_offence[order],
+        home_offense=home_offense[order],
         quarter=quarter[order],
         clock_s=np.floor(clock[order]).astype(int),
         down=down[order],
@@ -87,7 +87,7 @@ def draw_situations(games: Sequence[Game], seed: int, block: GameBlock) -> Situa
         to_goal=to_goal[order],
         home_score=_accumulate(home_score[order], game),
         away_score=_accumulate(away_score[order], game),
-        rightward=np.where(home_offence[order], home_right, ~home_right),
+        rightward=np.where(home_offense[order], home_right, ~home_right),
     )
     kept = np.concatenate([start + rows for start, rows in zip(first, block.kept, strict=True)])
     return Situation(**{field.name: getattr(whole, field.name)[kept] for field in fields(whole)})
@@ -131,7 +131,7 @@ LINEMEN = slice(1, 6)
 ELIGIBLE = slice(6, 11)
 COVERAGE = slice(11, 16)
 OTHERS = slice(16, 22)
-DEFENCE = slice(11, 22)
+DEFENSE = slice(11, 22)
 HALF_WIDTH_YARDS = 26.65
 
 _PERSONNEL = (  # positions of slots 6-10, and their share of plays
@@ -168,7 +168,7 @@ class Formation:
 
 
 def line_up(situation: Situation, teams: tuple[np.ndarray, np.ndarray], quarterback: np.ndarray, streams: GameStreams):
-    """The formation of every play; `teams` are offence and defence, `quarterback` rows of the players."""
+    """The formation of every play; `teams` are offense and defense, `quarterback` rows of the players."""
     plays = situation.plays
     personnel = streams.pick(np.array([share for _, share in _PERSONNEL]))
     shotgun = streams.uniform() < 0.8
@@ -178,17 +178,17 @@ def line_up(situation: Situation, teams: tuple[np.ndarray, np.ndarray], quarterb
     strength = np.where(streams.uniform() < 0.5, 1.0, -1.0)
     ball_y = np.clip(streams.uniform(-4.4, 4.4), -3.1, 3.1)  # the hash marks are 3.1 yards from the middle
     start = np.zeros((plays, PLAYERS, 2))
-    _place_offence(start, personnel, shotgun, strength, ball_y, streams)
+    _place_offense(start, personnel, shotgun, strength, ball_y, streams)
     tightness = streams.normal()
     press = 0.8 * tightness[:, None] + 0.6 * streams.normal(5) > 0.5
-    _place_defence(start, press, tightness, rushers, ball_y, situation.to_goal, streams)
+    _place_defense(start, press, tightness, rushers, ball_y, situation.to_goal, streams)
     drift = np.concatenate([np.zeros((plays, 11, 2)), 0.35 * streams.normal(11, 2)], axis=1)
     position = _positions(personnel, rushers)
     player = _players(position, teams, quarterback)
     return Formation(start, drift, shotgun, rushers, tightness, press, position, player, ball_y, strength)
 
 
-def _place_offence(start, personnel, shotgun, strength, ball_y, streams: GameStreams) -> None:
+def _place_offense(start, personnel, shotgun, strength, ball_y, streams: GameStreams) -> None:
     u = streams.uniform(0, 1, 10)
     start[:, QUARTERBACK, 0] = np.where(shotgun, -4.6 - 0.6 * u[:, 0], -1.2)
     start[:, QUARTERBACK, 1] = ball_y
@@ -211,7 +211,7 @@ def _place_offence(start, personnel, shotgun, strength, ball_y, streams: GameStr
     start[:, ELIGIBLE, 1] = np.clip(ball_y[:, None] + strength[:, None] * wide, -24.5, 24.5)
 
 
-def _place_defence(start, press, tightness, rushers, ball_y, to_goal, streams: GameStreams) -> None:
+def _place_defense(start, press, tightness, rushers, ball_y, to_goal, streams: GameStreams) -> None:
     plays = len(start)
     u, z = streams.uniform(0, 1, 5), streams.normal(6, 2)
     cushion = np.where(press, 1.4 + 0.8 * u, 5.2 + 1.6 * u - 1.3 * np.clip(tightness, -2, 2)[:, None])
@@ -427,7 +427,8 @@ COMPLETE, INCOMPLETE, INTERCEPTED = "C", "I", "IN"
 
 @dataclass(frozen=True)
 class Outcomes:
-    """What came of the passes, [plays] each: `result` C, I or IN, catch depth, yards, net yards, all in whole yards."""
+    """What came of the passes, [plays] each: `result` C, I or IN, catch depth, yards, net yards, all in integer
+    yards."""
 
     result: np.ndarray
     catch_yards: np.ndarray

@@ -192,7 +192,7 @@ PLAYOFF_TEAMS = 7  # of each conference, as in the league since 2020
 
 
 def results_table(games: Sequence[Game], points: np.ndarray) -> pl.DataFrame:
-    """One row a game: teams, final `points` [games, 2] of home and visitor, and the winner's abbreviation."""
+    """One row per game: teams, final `points` [games, 2] of home and visitor, and the winner's abbreviation."""
     home, visitor = ([TEAMS[getattr(game, side)] for game in games] for side in ("home", "away"))
     return pl.DataFrame(
         {
@@ -372,7 +372,7 @@ def _games(seed: int, season: int, season_index: int) -> list[Game]:
 
 
 def _true_games(season: Season) -> pl.DataFrame:
-    """One row a game: who threw, how good each was, and the expected margin of the home team in points."""
+    """One row per game: who threw, how good each was, and the expected margin of the home team in points."""
     rows, skill = passers(season.games, season.league)
     ids = season.league.players["nflId"].to_numpy()[rows]
     return pl.DataFrame(

@@ -1,13 +1,13 @@
-"""Passing plays whose conditional law of yards is known, written in the file layout of the Big Data Bowl 2021.
+"""Passing plays whose conditional distribution of yards is known, written in the file layout of the Big Data Bowl 2021.
 
 A play is simulated in four steps: the situation (down, distance, field position, score), the intentions of both teams
 (formation, concept, routes, coverage, rush), the motion of 22 players at 10 Hz up to the release, and the outcome. The
-outcome is drawn from a law that is an explicit function of what the frame of the release shows, the situation, and the
-quarterback's skill: formulas in `sbp_jax.data.simulator.law`. `TrueLaw` evaluates it, so the calibration of a network
-and the quarterbacks' scores can be judged against the truth.
+outcome is drawn from a distribution that is an explicit function of what the frame of the release shows, the situation,
+and the quarterback's skill: formulas in `sbp_jax.data.simulator.conditional`. `TrueDistribution` evaluates it, so the
+calibration of a network and the quarterbacks' scores can be judged against the truth.
 
 Files: games.csv, plays.csv, players.csv, tracking_week_NN.parquet (or .csv; tracking_SEASON_week_NN with several
-seasons), truth/plays.parquet (law and latent facts of every play), truth/quarterbacks.parquet (skills) and
+seasons), truth/plays.parquet (distribution and latent facts of every play), truth/quarterbacks.parquet (skills) and
 truth/simulation.json (the configuration). Full seasons have results/games.csv and results/teams.csv (scores, records,
 playoffs) as well, and truth/games.parquet, truth/teams.parquet and truth/quarterback_seasons.parquet (expected margins,
 strengths, skills by season). Readers of the folder see neither results/ nor truth/. Teams and players are invented.
@@ -27,12 +27,12 @@ from sbp_jax.data.simulator.config import LeagueConfig
 from sbp_jax.data.simulator.games import Seeds, games_table, write_weeks
 from sbp_jax.data.simulator.league import GAMES_A_SEASON, PLAYS_A_GAME, found_league
 from sbp_jax.data.simulator.season import fill_rounds, play_seasons, season_tables, show_plays
-from sbp_jax.data.simulator.truth import TrueLaw
+from sbp_jax.data.simulator.truth import TrueDistribution
 from sbp_jax.errors import InputError
 
-__all__ = ["RECIPE", "LeagueConfig", "SimulationConfig", "TrueLaw", "simulate"]
+__all__ = ["RECIPE", "LeagueConfig", "SimulationConfig", "TrueDistribution", "simulate"]
 
-RECIPE = 1  # raise it when the same configuration gives other plays or another law
+RECIPE = 1  # raise it when the same configuration gives other plays or another distribution
 
 
 @dataclass(frozen=True)
@@ -56,11 +56,11 @@ class SimulationConfig:
     def __post_init__(self):
         for name, lowest in (("plays", 1), ("seed", 0), ("seasons", 1), ("first_season", 1920)):
             if getattr(self, name) < lowest:
-                raise InputError(f"{name}: expected a whole number of at least {lowest}, got {getattr(self, name)}")
+                raise InputError(f"{name}: expected an integer of at least {lowest}, got {getattr(self, name)}")
         if self.seasons > self.plays:
             raise InputError(f"seasons: expected at most one a play, got {self.seasons} for {self.plays} plays")
         if self.outcome_seed is not None and self.outcome_seed < 0:
-            raise InputError(f"outcome_seed: expected a whole number of at least 0, got {self.outcome_seed}")
+            raise InputError(f"outcome_seed: expected an integer of at least 0, got {self.outcome_seed}")
         held = self.seasons * GAMES_A_SEASON * PLAYS_A_GAME
         if self.league and self.plays > held:
             raise InputError(f"plays: expected at most {held} in {self.seasons} full season(s), got {self.plays}")
@@ -83,7 +83,7 @@ def simulate(
     """
     config = config or SimulationConfig()
     if processes < 1:
-        raise InputError(f"processes: expected a whole number of at least 1, got {processes}")
+        raise InputError(f"processes: expected an integer of at least 1, got {processes}")
     out = Path(out)
     _refuse_foreign(out)
     with building(out, replace=True) as place:

@@ -1,4 +1,4 @@
-"""`TrueLaw`: the known conditional distribution of simulated plays, evaluated for many plays at once."""
+"""`TrueDistribution`: the known conditional distribution of simulated plays, evaluated for many plays at once."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -7,11 +7,11 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
-from sbp_jax.data.simulator.law import (
+from sbp_jax.data.simulator.conditional import (
     CATCH_REACH,
     LARGEST_LOSS,
     LONGEST_RETURN,
-    LawParameters,
+    OutcomeParameters,
     catch_offset_pmf,
     chances,
     draw_outcomes,
@@ -32,28 +32,27 @@ _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(15)
 
 
 @dataclass(frozen=True)
-class TrueLaw:
-    """Conditional law of yards of N simulated plays, a distribution over whole numbers.
+class TrueDistribution:
+    """Conditional distribution of yards of N simulated plays, a distribution over integers.
 
-    The law, term by term, is in the docstring of `sbp_jax.data.simulator.law`. `skill` says whose passes these are:
-    None, a quarterback drawn from the league, z ~ N(0, 1), integrated by Gauss-Hermite quadrature with 15 nodes (error
-    below 1e-12): this is the conditional law given frames and situation, what a network can at best learn; "true", each
-    play's own quarterback; or a number z. `outcome` is "yards" as the league counts (an interception gains 0) or
-    "net_yards" (an interception counts minus its return).
+    Its terms are in the docstring of `sbp_jax.data.simulator.conditional`. `skill` states whose passes these are: None, a quarterback drawn from the league, z ~ N(0, 1), integrated by Gauss-Hermite quadrature with 15
+    nodes (error below 1e-12): this is the conditional distribution given frames and situation, what a network can at
+    best learn; "true", each play's own quarterback; or a number z. `outcome` is "yards" as the league counts (an
+    interception gains 0) or "net_yards" (an interception counts minus its return).
 
     Attributes: `game_id`, `play_id` [N]; `parameters`; `own_skill` [N].
     """
 
     game_id: np.ndarray
     play_id: np.ndarray
-    parameters: LawParameters
+    parameters: OutcomeParameters
     own_skill: np.ndarray
     outcome: Outcome = "yards"
     skill: Skill = None
 
     @classmethod
-    def read(cls, folder: str | Path, outcome: Outcome = "yards", skill: Skill = None) -> "TrueLaw":
-        """The law of all plays of a folder written by `simulate`, in the order of its plays.
+    def read(cls, folder: str | Path, outcome: Outcome = "yards", skill: Skill = None) -> "TrueDistribution":
+        """The distribution of all plays of a folder written by `simulate`, in the order of its plays.
 
         Raises InputError when the folder holds no `truth/plays.parquet` or the file lacks a column.
         """
@@ -61,13 +60,13 @@ class TrueLaw:
         if not path.is_file():
             raise InputError(f"{path}: not found; expected the truth of a folder written by the simulator")
         table = pl.read_parquet(path)
-        missing = {"gameId", "playId", "skill", *LawParameters.names()} - set(table.columns)
+        missing = {"gameId", "playId", "skill", *OutcomeParameters.names()} - set(table.columns)
         if missing:
             raise InputError(f"{path}: lacks the columns {', '.join(sorted(missing))}")
         return cls(
             game_id=table["gameId"].to_numpy(),
             play_id=table["playId"].to_numpy(),
-            parameters=LawParameters.from_table(table),
+            parameters=OutcomeParameters.from_table(table),
             own_skill=table["skill"].to_numpy(),
             outcome=outcome,
             skill=skill,
@@ -82,11 +81,11 @@ class TrueLaw:
     def __len__(self) -> int:
         return len(self.game_id)
 
-    def given(self, skill: Skill = None, outcome: Outcome | None = None) -> "TrueLaw":
+    def given(self, skill: Skill = None, outcome: Outcome | None = None) -> "TrueDistribution":
         """The same plays with another `skill`, and another `outcome` when one is named."""
         return replace(self, skill=skill, outcome=outcome or self.outcome)
 
-    def select(self, game_id: np.ndarray, play_id: np.ndarray) -> "TrueLaw":
+    def select(self, game_id: np.ndarray, play_id: np.ndarray) -> "TrueDistribution":
         """The plays named by `game_id`, `play_id` [M], in that order; InputError names a play that is not there."""
         known = pl.DataFrame({"game": self.game_id, "play": self.play_id}).with_row_index("row")
         asked = pl.DataFrame({"game": np.asarray(game_id, np.int64), "play": np.asarray(play_id, np.int64)})
@@ -133,7 +132,7 @@ class TrueLaw:
         return self.pmf(support) @ support
 
     def support(self) -> np.ndarray:
-        """All whole numbers that any play can yield, [V] (yards)."""
+        """All integers that any play can yield, [V] (yards)."""
         return _NET_YARDS if self.outcome == "net_yards" else _YARDS
 
     def result_probabilities(self) -> np.ndarray:
@@ -141,7 +140,7 @@ class TrueLaw:
         complete, intercepted, _, _ = self._weights()
         return np.stack([complete, 1 - complete - intercepted, intercepted], axis=1)
 
-    def take(self, rows: np.ndarray) -> "TrueLaw":
+    def take(self, rows: np.ndarray) -> "TrueDistribution":
         """The plays at the places `rows` [M], in that order."""
         return replace(
             self,
@@ -179,12 +178,12 @@ class TrueLaw:
 
     def _table(self) -> tuple[np.ndarray, int]:
         """P(Y <= k) over the support, [N, V], and the first value of the support."""
-        law = self.parameters
+        dist = self.parameters
         complete, intercepted, tackled, breakaway = self._weights()
-        centre, offset = catch_offset_pmf(law)
-        # C <= k - centre - j for all k and j: one grid of run yards a play, then 41 shifted sums.
+        center, offset = catch_offset_pmf(dist)
+        # C <= k - center - j for all k and j: one grid of run yards a play, then 41 shifted sums.
         reach = np.arange(_YARDS[0] - CATCH_REACH, _YARDS[-1] + CATCH_REACH + 1)
-        runs = run_cdfs(law, (reach - centre[:, None]).astype(float))
+        runs = run_cdfs(dist, (reach - center[:, None]).astype(float))
         mixed = np.zeros(runs[0].shape)
         for weight, run in zip((tackled, complete - tackled - breakaway, breakaway), runs, strict=True):
             mixed += weight[:, None] * run
@@ -193,8 +192,8 @@ class TrueLaw:
         for j in range(2 * CATCH_REACH + 1):
             start = 2 * CATCH_REACH - j
             cdf += offset[:, [j]] * mixed[:, start : start + width]
-        cdf = np.where(yards < -largest_loss(law)[:, None], 0.0, cdf)
-        cdf = np.where(yards >= law.yards_to_goal[:, None], complete[:, None], cdf)
+        cdf = np.where(yards < -largest_loss(dist)[:, None], 0.0, cdf)
+        cdf = np.where(yards >= dist.yards_to_goal[:, None], complete[:, None], cdf)
         cdf += np.where(yards >= 0, (1 - complete - intercepted)[:, None], 0.0)
         if self.outcome == "yards":
             cdf += np.where(yards >= 0, intercepted[:, None], 0.0)
@@ -204,7 +203,7 @@ class TrueLaw:
         # net <= k < 0 means a return of at least -k yards, possible only within the field.
         length = -_NET_YARDS[None, :].astype(float)
         survival = np.where(length > 0, return_survival(np.maximum(length - 1, 0.0)), 1.0)
-        survival = np.where(length > law.return_limit_yards[:, None], 0.0, survival)
+        survival = np.where(length > dist.return_limit_yards[:, None], 0.0, survival)
         survival = np.where(length <= 0, 1.0, survival)
         return self._closed(cdf + intercepted[:, None] * survival, _NET_YARDS), int(_NET_YARDS[0])
 

@@ -250,7 +250,7 @@ class BlendedParetoHead:
         object.__setattr__(self, "lower_mass", lower_mass)
         object.__setattr__(self, "upper_mass", upper_mass)
         object.__setattr__(self, "shape_bounds", checked_bounds(shape_bounds))
-        jax.eval_shape(self, jnp.zeros(self.num_outputs))  # the law's own checks of the masses
+        jax.eval_shape(self, jnp.zeros(self.num_outputs))  # the distribution's own checks of the masses
 
     @property
     def num_outputs(self) -> int:
@@ -273,7 +273,8 @@ class BlendedParetoHead:
 
 
 def _matched(y: np.ndarray, standard: Distribution) -> tuple[float, float, float]:
-    """Location and scale that bring a standard law's quantiles nearest to those of `y`, and the squared error left."""
+    """Location and scale that bring a standard distribution's quantiles nearest to those of `y`, and the squared error
+    left."""
     y, levels = checked_outcomes(y), np.array([0.05, 0.25, 0.5, 0.75, 0.95])
     wanted, given = np.quantile(y, levels), np.asarray(standard.icdf(levels), np.float64)
     scale = float(np.cov(given, wanted, bias=True)[0, 1] / np.var(given))

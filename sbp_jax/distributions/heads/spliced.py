@@ -74,7 +74,7 @@ class SplicedBinnedParetoHead:
         object.__setattr__(self, "tail_mass", tuple(float(m) for m in tail_mass))
         object.__setattr__(self, "parameterization", parameterization)
         object.__setattr__(self, "shape_bounds", bounds)
-        jax.eval_shape(self, jnp.zeros(self.num_outputs))  # the law's own checks of edges and tail masses
+        jax.eval_shape(self, jnp.zeros(self.num_outputs))  # the distribution's own checks of edges and tail masses
 
     @property
     def bins(self) -> int:
@@ -113,13 +113,13 @@ class SplicedBinnedParetoHead:
         bins, width = len(edges) - 1, float(np.mean(np.diff(edges)))
         raw = np.concatenate([initial_logits(y, edges), np.zeros(4)])
         start = jnp.asarray(raw)
-        law = self(start)
-        low, high = (float(t) for t in law.thresholds())
+        dist = self(start)
+        low, high = (float(t) for t in dist.thresholds())
         for upper, excess in enumerate((low - y[y < low], y[y > high] - high)):
             mean_excess = float(np.mean(excess)) if excess.size else width
             # a sliver of an excess is rounding of the threshold, not the scale of a tail
             mean_excess = max(mean_excess, 1e-3 * width)
-            inputs = self._tail_inputs(start, law.body, bool(upper))
+            inputs = self._tail_inputs(start, dist.body, bool(upper))
             first = bins + 2 * upper
             raw[first : first + 2] = PARAMETERIZATIONS[self.parameterization].start(mean_excess, inputs)
         return raw

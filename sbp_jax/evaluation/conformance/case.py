@@ -104,11 +104,11 @@ class Case:
         middle, length = (knots[1:] + knots[:-1]) / 2, np.diff(knots)
         weight = length * np.exp(self.log_density(middle))
         xi, beta = self.rounded(self.shapes), self.rounded(self.scales)
-        centre = np.array([t_l, t_u]) + np.array([-1, 1]) * beta / (1 - xi)
-        mean = float(weight @ middle + tail * centre.sum())
+        center = np.array([t_l, t_u]) + np.array([-1, 1]) * beta / (1 - xi)
+        mean = float(weight @ middle + tail * center.sum())
         within = weight @ ((middle - mean) ** 2 + length**2 / 12)
         spread = beta**2 / ((1 - xi) ** 2 * (1 - 2 * xi))
-        return mean, float(within + tail * np.sum((centre - mean) ** 2 + spread))
+        return mean, float(within + tail * np.sum((center - mean) ** 2 + spread))
 
     def nodes(self) -> tuple[np.ndarray, np.ndarray]:
         """Points and weights that integrate a density of this form over the real line.
@@ -177,5 +177,5 @@ def _panels(start: float, stop: float, count: int) -> tuple[np.ndarray, np.ndarr
     """Gauss-Legendre of eight points on each of `count` equal panels."""
     x, w = np.polynomial.legendre.leggauss(8)
     half = (stop - start) / count / 2
-    centres = start + half * (2 * np.arange(count) + 1)
-    return (centres[:, None] + half * x).ravel(), np.tile(half * w, count)
+    centers = start + half * (2 * np.arange(count) + 1)
+    return (centers[:, None] + half * x).ravel(), np.tile(half * w, count)

@@ -179,11 +179,11 @@ def test_length_bounds(table, write):
 
 def test_unrelated_files_are_ignored_in_a_folder_and_refused_by_name(tmp_path):
     fabricate.folder(tmp_path)
-    (tmp_path / "notes.csv").write_text("colour,taste\nred,sweet\n")
+    (tmp_path / "notes.csv").write_text("color,taste\nred,sweet\n")
     (tmp_path / "pffScoutingData.csv").write_text("gameId,playId,nflId,pff_role\n1,2,3,Pass\n")
     _, report = read(tmp_path)
     assert sorted(name.rsplit("/", 1)[-1] for name in report.ignored) == ["notes.csv", "pffScoutingData.csv"]
-    fails([tmp_path, tmp_path / "notes.csv"], "notes.csv", "colour")
+    fails([tmp_path, tmp_path / "notes.csv"], "notes.csv", "color")
 
 
 def test_bad_rules_are_named():

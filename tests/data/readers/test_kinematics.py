@@ -43,7 +43,7 @@ def test_no_rows_no_slopes():
 
 
 def circle(frames: int = 60, speed: float = 5.0, radius: float = 8.0, given: bool = True) -> pl.DataFrame:
-    """A player on a circle, counter-clockwise: his acceleration points to the centre and measures speed^2 / radius."""
+    """A player on a circle, counter-clockwise: his acceleration points to the center and measures speed^2 / radius."""
     frame = np.arange(frames)
     angle = speed / radius * frame / 10
     heading = np.rad2deg(angle + np.pi / 2)
@@ -72,7 +72,7 @@ def test_motion_on_a_circle(given, lag_s):
     np.testing.assert_allclose(np.angle(np.exp(1j * toward.to_numpy())), -lag_s * 5.0 / 8.0, atol=2e-3)
 
 
-def test_orientation_is_counter_clockwise_from_the_offences_way():
+def test_orientation_is_counter_clockwise_from_the_offenses_way():
     compass = [0.0, 90.0, 180.0, 270.0, 359.0, 1.0]
     rows = circle(6).with_columns(o=pl.Series(compass))
     expected = np.deg2rad([90.0, 0.0, -90.0, 180.0, 91.0, 89.0])
@@ -83,10 +83,10 @@ def test_orientation_is_counter_clockwise_from_the_offences_way():
 
 
 def line_up(turned: float, seed: int = 0, players: int = 22) -> pl.DataFrame:
-    offence = np.arange(players) < players // 2
+    offense = np.arange(players) < players // 2
     noise = np.random.default_rng(seed).normal(scale=25.0, size=players)
     return pl.DataFrame(
-        {"game_id": 7, "frame": 0, "offence": offence, "direction": "left", "o": np.where(offence, 270.0, 90.0)}
+        {"game_id": 7, "frame": 0, "offense": offense, "direction": "left", "o": np.where(offense, 270.0, 90.0)}
     ).with_columns(o=(pl.col("o") + noise + turned) % 360)
 
 
@@ -97,7 +97,7 @@ def test_turned_orientation_is_found(turned, turns):
 
 def test_orientation_without_evidence_is_left_alone():
     assert orientation_turns(line_up(90.0, players=8)).is_empty()
-    every_way = line_up(0.0).with_columns(o=pl.Series(np.linspace(0, 360, 22, endpoint=False)), offence=True)
+    every_way = line_up(0.0).with_columns(o=pl.Series(np.linspace(0, 360, 22, endpoint=False)), offense=True)
     assert orientation_turns(every_way).is_empty()
 
 

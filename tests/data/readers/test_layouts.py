@@ -47,7 +47,7 @@ def test_the_same_play_gives_the_same_canonical_frames(truth, layout, tmp_path):
     assert both["frame"].max() == 19
     for column in ("x", "y", "vx", "vy", "ax", "ay"):
         np.testing.assert_allclose(both[column], both[f"{column}_true"], atol=1e-6, err_msg=column)
-    assert both["offence"].equals(both["offence_true"])
+    assert both["offense"].equals(both["offense_true"])
     assert both["name"].equals(both["name_true"])
     untold = {"orientation", "position"} if layout == "2019" else set()
     for column in {"orientation", "position"}:

@@ -104,7 +104,7 @@ def test_a_value_that_is_no_number_is_named(table, write):
 
 
 def test_a_broken_frame_number_is_named(table, write):
-    fails(write(table.with_columns(frameId=pl.col("frameId") + 0.5)), "frameId", "whole numbers")
+    fails(write(table.with_columns(frameId=pl.col("frameId") + 0.5)), "frameId", "integers")
 
 
 def test_a_broken_time_is_named(table, write):

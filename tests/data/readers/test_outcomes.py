@@ -119,7 +119,7 @@ def test_lists_complete_each_other(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("column", "value", "word"), [("playId", "7a", "playId|play_id|7a"), ("down", "1.5", "whole numbers")]
+    ("column", "value", "word"), [("playId", "7a", "playId|play_id|7a"), ("down", "1.5", "integers")]
 )
 def test_values_that_do_not_read_are_named(tmp_path, column, value, word):
     rows = {"gameId": ["1"], "playId": ["2"], "result": ["C"], "yards_gained": ["4"], "down": ["1"]} | {column: [value]}

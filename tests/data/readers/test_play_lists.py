@@ -32,7 +32,7 @@ def bowl(**columns):
 
 
 def test_the_goal_line_by_the_side_of_the_field(tmp_path):
-    """The absolute yard line tells nothing where no file says which way the offence plays."""
+    """The absolute yard line tells nothing where no file says which way the offense plays."""
     table = bowl(
         possessionTeam=["ATL", "ATL", "ATL", None],
         yardlineSide=["ATL", "PHI", None, "PHI"],

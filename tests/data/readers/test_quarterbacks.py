@@ -1,4 +1,4 @@
-"""Two quarterbacks of the offence: the thrower by the description or the ball, counted; never a guess."""
+"""Two quarterbacks of the offense: the thrower by the description or the ball, counted; never a guess."""
 
 import polars as pl
 import pytest
@@ -8,7 +8,7 @@ from tests.data import fabricate, publishers
 from tests.data.readers.reading import fails, read
 
 SETTLED = "plays with two quarterbacks: the thrower told by the description or the ball"
-DOUBT = "two quarterbacks of the offence"
+DOUBT = "two quarterbacks of the offense"
 STARTER, OTHER = 1000, 1009  # the one who stands behind the ball at the snap, and the running back
 NAMES = {STARTER: "Drew Brees", OTHER: "Taysom Hill Jr."}
 WITH_POSITIONS = [layout for layout in publishers.LAYOUTS if layout != "2019"]

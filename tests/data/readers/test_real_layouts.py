@@ -61,7 +61,7 @@ def test_a_real_game_reads_the_same_in_the_layout_of_2026(game, tmp_path):
     _, outcomes, (frames, plays, _) = game
     published = game[0].with_columns(pl.col("gameId", "playId", "nflId", "frameId").cast(pl.Int64))
     keys = {"game_id": "gameId", "play_id": "playId", "nfl_id": "nflId", "frame_id": "frameId"}
-    released = frames.select("play_id", "player_id", "offence", "frame").with_columns(pl.col("frame").cast(pl.Int64))
+    released = frames.select("play_id", "player_id", "offense", "frame").with_columns(pl.col("frame").cast(pl.Int64))
     snap = published.filter(pl.col("event") == "ball_snap").group_by("playId").agg(snap=pl.col("frameId").min())
     rows = (
         published.join(snap, on="playId")
@@ -75,8 +75,8 @@ def test_a_real_game_reads_the_same_in_the_layout_of_2026(game, tmp_path):
         **keys,
         player_name="displayName",
         player_position="position",
-        player_side=pl.when("offence").then(pl.lit("Offense")).otherwise(pl.lit("Defense")),
-        player_role=role.when("offence").then(pl.lit("Other Route Runner")).otherwise(pl.lit("Defensive Coverage")),
+        player_side=pl.when("offense").then(pl.lit("Offense")).otherwise(pl.lit("Defense")),
+        player_role=role.when("offense").then(pl.lit("Other Route Runner")).otherwise(pl.lit("Defensive Coverage")),
         play_direction="playDirection",
         absolute_yardline_number=pl.when(left)
         .then(10 + pl.col("yards_to_goal"))

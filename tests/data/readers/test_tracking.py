@@ -9,7 +9,7 @@ from sbp_jax.data.plays import FEATURES
 from sbp_jax.data.readers.descriptions import parse_description
 from sbp_jax.data.readers.formats import find_tables
 from sbp_jax.data.readers.kinematics import VELOCITY_WINDOW, trailing_slope
-from sbp_jax.data.readers.passers import find_offence, nearest_to_ball
+from sbp_jax.data.readers.passers import find_offense, nearest_to_ball
 from sbp_jax.data.readers.report import ReadReport
 from sbp_jax.data.readers.rows import read_rows
 from sbp_jax.data.readers.rules import Rules
@@ -63,7 +63,7 @@ def total(chunks) -> ReadReport:
 
 def test_accounting(chunks):
     report = {name: total(parts) for name, parts in chunks.items()}
-    # play 3528 is a scramble with an illegal throw after it; play 1343 comes without anyone of the offence
+    # play 3528 is a scramble with an illegal throw after it; play 1343 comes without anyone of the offense
     assert (report["2019"].read, report["2019"].kept) == (177, 71)
     assert report["2019"].rejected == {"no snap": 13, "no release": 92, "not a pass": 1}
     assert report["2019"].examples["not a pass"] == [f"{GAME_2019}/3528"]
@@ -107,22 +107,22 @@ def test_canonical_columns(chunks):
             assert np.isfinite(chunk.frames.select("x", "y", "vx", "vy", "ax", "ay").to_numpy()).all()
 
 
-def test_the_offence_is_eleven_and_plays_toward_positive_x(chunks):
+def test_the_offense_is_eleven_and_plays_toward_positive_x(chunks):
     for name, parts in chunks.items():
         for chunk in parts:
             snap = chunk.frames.filter(pl.col("frame") == 0).join(
                 chunk.plays.select("game_id", "play_id", "passer_id", "ball_x"), on=["game_id", "play_id"]
             )
             if name != "2021":  # its linemen are not published
-                counts = snap.group_by("game_id", "play_id").agg(pl.col("offence").sum(), players=pl.len())
-                assert counts["offence"].to_list() == [11] * len(counts)
+                counts = snap.group_by("game_id", "play_id").agg(pl.col("offense").sum(), players=pl.len())
+                assert counts["offense"].to_list() == [11] * len(counts)
                 assert counts["players"].to_list() == [22] * len(counts)
             passer = snap.filter(pl.col("player_id") == pl.col("passer_id"))
             assert len(passer) == len(chunk.plays)
-            assert passer["offence"].all()
-            # under the centre the ball is with him when the snap event is set
+            assert passer["offense"].all()
+            # under the center the ball is with him when the snap event is set
             assert (passer["x"] < passer["ball_x"] + 0.2).all()
-            sides = snap.group_by("offence").agg(x=(pl.col("x") - pl.col("ball_x")).median()).sort("offence")
+            sides = snap.group_by("offense").agg(x=(pl.col("x") - pl.col("ball_x")).median()).sort("offense")
             assert sides["x"][0] > 1.0 > -0.3 > sides["x"][1]
 
 
@@ -152,7 +152,7 @@ def test_the_vote_names_the_passer_of_all_72_passes_without_positions(real_data)
         ("Tom Brady", 37),
         ("Alex Smith", 35),
     ]
-    assert len(find_offence(rows)) == 72
+    assert len(find_offense(rows)) == 72
 
 
 def test_orientation_is_turned_where_the_teams_show_it(chunks):
@@ -162,9 +162,9 @@ def test_orientation_is_turned_where_the_teams_show_it(chunks):
     assert turned not in total(chunks["2021"]).repaired
     for chunk in (first, second, *chunks["2021"]):
         snap = chunk.frames.filter(pl.col("frame") == 0)
-        facing = snap.group_by("game_id", "offence").agg(pl.col("orientation").cos().mean())
-        assert (facing.filter("offence")["orientation"] > 0.3).mean() > 0.95
-        assert (facing.filter(~pl.col("offence"))["orientation"] < -0.3).mean() > 0.95
+        facing = snap.group_by("game_id", "offense").agg(pl.col("orientation").cos().mean())
+        assert (facing.filter("offense")["orientation"] > 0.3).mean() > 0.95
+        assert (facing.filter(~pl.col("offense"))["orientation"] < -0.3).mean() > 0.95
 
 
 def test_speeds_agree_with_the_change_of_position(chunks):

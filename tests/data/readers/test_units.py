@@ -12,9 +12,9 @@ from tests.data.readers.reading import fails
 
 CONTRADICTED = "plays with given speeds or directions that the positions contradict: derived from them"
 SMOOTHED = "plays with speeds smoothed over the future: derived from the positions"
-UNFIT = "malformed: speeds and positions do not fit: other units, or not ten frames a second"
+UNFIT = "malformed: speeds and positions do not fit: other units, or not ten frames per second"
 NOT_YARDS = "malformed: positions are not in yards"
-RATE = "malformed: not ten frames a second"
+RATE = "malformed: not ten frames per second"
 METRE = 0.9144
 
 
@@ -100,7 +100,7 @@ def test_another_rate_by_the_times_is_malformed(hertz, tmp_path):
     folder = publishers.publish("2021", pl.concat([sound, table]), tmp_path)
     fabricate.write(pl.concat([publishers.tracking("2021", sound), rows]), folder / "tracking.csv")
     assert read(folder)[0].rejected == {RATE: 1}
-    fails(folder, "game 2018090901 play 75", f"{hertz}.0 frames a second by the times")
+    fails(folder, "game 2018090901 play 75", f"{hertz}.0 frames per second by the times")
 
 
 def test_players_with_speeds_who_stand_still_are_malformed(tmp_path):

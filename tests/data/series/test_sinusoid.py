@@ -1,17 +1,17 @@
-"""The public demo's series: its definition, and its true law against draws and against itself."""
+"""The public demo's series: its definition, and its true distribution against draws and against itself."""
 
 import numpy as np
 import pytest
 from scipy.stats import t
 
-from sbp_jax.data.series.sinusoid import TrueLaw, draw, sinusoid
+from sbp_jax.data.series.sinusoid import TrueDistribution, draw, sinusoid
 
 COUNT = 200_000
 
 
 @pytest.fixture(scope="module")
 def sample():
-    return draw(COUNT, 1), TrueLaw(sinusoid(COUNT))
+    return draw(COUNT, 1), TrueDistribution(sinusoid(COUNT))
 
 
 def test_definition():
@@ -26,8 +26,8 @@ def test_definition():
 
 
 def test_probability_integral_transform_of_draws_is_uniform(sample):
-    values, law = sample
-    below, at = law.cdf_below(values), law.cdf(values)
+    values, dist = sample
+    below, at = dist.cdf_below(values), dist.cdf(values)
     assert np.all(below <= at)
     u = below + np.random.default_rng(0).random(COUNT) * (at - below)
     share = np.sort(u)
@@ -37,23 +37,23 @@ def test_probability_integral_transform_of_draws_is_uniform(sample):
 
 def test_probabilities_without_a_spike_are_student_s():
     """Seen far from zero, where the noise has one side: P(Y < -x) of noise and lower spikes alone."""
-    law = TrueLaw(np.zeros(1))
-    atom = law.cdf(np.zeros(1)) - law.cdf_below(np.zeros(1))
+    dist = TrueDistribution(np.zeros(1))
+    atom = dist.cdf(np.zeros(1)) - dist.cdf_below(np.zeros(1))
     assert 0 < atom[0] - 0.85 / 4 < 0.0015  # its cell of a thousandth holds some of the density beside it
-    assert law.cdf(np.array([60.0]))[0] == pytest.approx(1.0, abs=1e-12)
-    whole = law.probability(np.array([-40.0]), np.array([60.0]))
+    assert dist.cdf(np.array([60.0]))[0] == pytest.approx(1.0, abs=1e-12)
+    whole = dist.probability(np.array([-40.0]), np.array([60.0]))
     assert whole[0] == pytest.approx(1.0, abs=1e-9)
     # both halves of the noise, the other half at zero or beyond: at least this much lies below
-    assert law.cdf(np.array([-0.5]))[0] > 0.85 * 0.5 * t.cdf(-2.0, 10)
+    assert dist.cdf(np.array([-0.5]))[0] > 0.85 * 0.5 * t.cdf(-2.0, 10)
 
 
 def test_crps_is_the_expected_one(sample):
-    values, law = sample
-    mean = law.crps(values).mean()
+    values, dist = sample
+    mean = dist.crps(values).mean()
     other = draw(COUNT, 2) - sinusoid(COUNT)
-    own = values - law.middle
+    own = values - dist.middle
     shuffled = np.random.default_rng(1).permutation(other)
-    # E|X - y| - E|X - X'| / 2 at independent draws of one law
+    # E|X - y| - E|X - X'| / 2 at independent draws of one distribution
     expected = np.abs(shuffled - own).mean() - 0.5 * np.abs(shuffled - other).mean()
     assert mean == pytest.approx(expected, rel=0.02)
-    assert np.abs(law.median() - law.middle).max() < 0.02
+    assert np.abs(dist.median() - dist.middle).max() < 0.02

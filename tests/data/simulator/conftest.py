@@ -16,7 +16,7 @@ def folder(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def tracking(folder) -> pl.DataFrame:
-    """Tracking of the first week, angles and positions turned so that the offence moves toward +x."""
+    """Tracking of the first week, angles and positions turned so that the offense moves toward +x."""
     table = pl.read_parquet(folder / "tracking_week_01.parquet")
     left = pl.col("playDirection") == "left"
     return table.with_columns(

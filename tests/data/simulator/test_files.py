@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from sbp_jax.data.simulator.simulate import SimulationConfig, TrueLaw, simulate
+from sbp_jax.data.simulator.simulate import SimulationConfig, TrueDistribution, simulate
 from sbp_jax.errors import InputError
 from tests.data.simulator.files import PLAY, checksums, event_frame
 
@@ -124,8 +124,8 @@ def test_nothing_before_the_release_depends_on_the_outcome(tmp_path):
     ]
     assert outcomes[0].select(columns).equals(outcomes[1].select(columns))
     assert not outcomes[0]["offensePlayResult"].equals(outcomes[1]["offensePlayResult"])
-    laws = [TrueLaw.read(path).median() for path in paths]
-    np.testing.assert_array_equal(laws[0], laws[1])
+    dists = [TrueDistribution.read(path).median() for path in paths]
+    np.testing.assert_array_equal(dists[0], dists[1])
 
 
 def test_csv_and_seasons(tmp_path):
@@ -169,8 +169,8 @@ def test_writing_is_guarded(tmp_path):
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"plays": 0}, "plays: expected a whole number of at least 1"),
-        ({"seed": -1}, "seed: expected a whole number of at least 0"),
+        ({"plays": 0}, "plays: expected an integer of at least 1"),
+        ({"seed": -1}, "seed: expected an integer of at least 0"),
         ({"seasons": 0}, "seasons: expected"),
         ({"plays": 2, "seasons": 3}, "seasons: expected at most one a play"),
         ({"outcome_seed": -4}, "outcome_seed: expected"),

@@ -14,7 +14,7 @@ from scipy import stats
 
 from sbp_jax.data.readers.formats import find_tables
 from sbp_jax.data.readers.tracking import read_tracking
-from sbp_jax.data.simulator.simulate import LeagueConfig, SimulationConfig, TrueLaw, simulate
+from sbp_jax.data.simulator.simulate import LeagueConfig, SimulationConfig, TrueDistribution, simulate
 from sbp_jax.errors import InputError
 from tests.data.simulator.files import PLAY, checksums
 
@@ -88,7 +88,7 @@ def test_reader_keeps_every_play_with_season_week_and_team(league):
     assert placed.height == CONFIG.plays
     assert (placed["team"] == placed["team_career"]).all()
     np.testing.assert_array_equal(placed["skill"], placed["skill_career"])
-    assert len(TrueLaw.read(league)) == CONFIG.plays
+    assert len(TrueDistribution.read(league)) == CONFIG.plays
 
 
 def test_tables_agree(league):
@@ -130,13 +130,13 @@ def test_csv_holds_what_parquet_holds(tmp_path):
 
 
 @pytest.mark.slow
-def test_yards_of_seasons_follow_the_law(tmp_path):
-    """Quarterbacks who move and drift throw passes of the same law; three seasons on two processes."""
+def test_yards_of_seasons_follow_the_distribution(tmp_path):
+    """Quarterbacks who move and drift throw passes of the same distribution; three seasons on two processes."""
     folder = simulate(tmp_path / "seasons", replace(CONFIG, plays=4000, seasons=3), processes=2)
     yards = pl.read_csv(folder / "plays.csv")["offensePlayResult"].to_numpy().astype(float)
     for skill in (None, "true"):
-        law = TrueLaw.read(folder, skill=skill)
-        below, through = law.cdf(yards - 1), law.cdf(yards)
+        dist = TrueDistribution.read(folder, skill=skill)
+        below, through = dist.cdf(yards - 1), dist.cdf(yards)
         pit = below + np.random.default_rng(1).random(len(yards)) * (through - below)
         assert stats.kstest(pit, "uniform").pvalue > 1e-3
 
@@ -160,6 +160,6 @@ def test_a_stopped_or_killed_process_leaves_nothing(tmp_path):
 def test_wrong_numbers_are_named(tmp_path):
     with pytest.raises(InputError, match=r"plays: expected at most 17952 in 1 full season\(s\), got 17953"):
         SimulationConfig(plays=17_953, league=LeagueConfig())
-    with pytest.raises(InputError, match="processes: expected a whole number of at least 1, got 0"):
+    with pytest.raises(InputError, match="processes: expected an integer of at least 1, got 0"):
         simulate(tmp_path / "none", CONFIG, processes=0)
     assert not (tmp_path / "none").exists()

@@ -1,4 +1,4 @@
-"""Speed and memory of the law: against the published implementation, over rows and bins, and on a GPU."""
+"""Speed and memory of the distribution: against the published implementation, over rows and bins, and on a GPU."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
@@ -12,11 +12,11 @@ import numpy as np
 from experiments.benchmarks.timing import by_setting, extra_memory, in_turn, median_ms
 from sbp_jax.distributions import GeneralizedPareto, SplicedBinnedPareto
 from sbp_jax.evaluation.conformance.reference import Reference
-from sbp_jax.reporting.style import COLOURS, figure
+from sbp_jax.reporting.style import COLORS, figure
 from sbp_jax.reporting.tables import records_table
 
 PARTS = ("peer", "steps", "growth", "bandwidth")
-TITLE = "Speed and memory of the law"
+TITLE = "Speed and memory of the distribution"
 BINS = 100
 # what the project means to reach: times faster than the published implementation
 RATIOS = {("likelihood and gradient", 16384): 8, ("likelihood and gradient", 131072): 4, ("cdf", 16384): 10}
@@ -43,7 +43,7 @@ TAIL_MASS = 0.05
 
 def ours(logits, edges, shape, scale, y):
     """The package's, values and derivatives in closed form."""
-    return _law(logits, edges, shape, scale).log_prob(y)
+    return _dist(logits, edges, shape, scale).log_prob(y)
 
 
 def plain(logits, edges, shape, scale, y):
@@ -64,7 +64,7 @@ def triangle(logits, edges, shape, scale, y):
 VARIANTS = {"plain": plain, "triangle and comparison": triangle, "closed forms": ours}
 
 
-def _law(logits, edges, shape, scale):
+def _dist(logits, edges, shape, scale):
     tail = GeneralizedPareto(shape, scale)
     return SplicedBinnedPareto(logits, edges, tail, tail, (TAIL_MASS, TAIL_MASS))
 
@@ -158,8 +158,8 @@ def our_calls(rows: int) -> dict[str, Callable[[], Any]]:
     _, edges, _, _, _, q = inputs(rows, BINS)
     ours = Likelihood(rows, BINS)
     parameters, y = ours.parameters, ours.y
-    cdf = compiled(lambda p, y: _law(p[0], edges, *p[1:]).cdf(y), parameters, y)
-    icdf = compiled(lambda p, q: _law(p[0], edges, *p[1:]).icdf(q), parameters, q)
+    cdf = compiled(lambda p, y: _dist(p[0], edges, *p[1:]).cdf(y), parameters, y)
+    icdf = compiled(lambda p, q: _dist(p[0], edges, *p[1:]).icdf(q), parameters, q)
     return {
         "likelihood and gradient": ours.calls()["forward and gradient"],
         "cdf": lambda: cdf(parameters, y),
@@ -173,7 +173,7 @@ def peer_calls(peer: Reference, rows: int) -> dict[str, Callable[[], Any]]:
     logits, edges, shape, scale, y, q = (torch.tensor(a) for a in inputs(rows, BINS))
     y, q, shape, scale = (a[:, None] for a in (y, q, shape, scale))
 
-    def law(logits, shape, scale):
+    def dist(logits, shape, scale):
         low, high = float(edges[0]), float(edges[-1])
         return distributions.SplicedBinnedPareto(
             low, high, logits, shape, scale, shape, scale, BINS, TAIL_MASS, validate_args=False
@@ -181,7 +181,7 @@ def peer_calls(peer: Reference, rows: int) -> dict[str, Callable[[], Any]]:
 
     def gradient():
         leaves = [a.clone().requires_grad_() for a in (logits, shape, scale)]
-        (-law(*leaves).log_prob(y[:, 0]).mean()).backward()
+        (-dist(*leaves).log_prob(y[:, 0]).mean()).backward()
         return float(leaves[0].grad[0, 0])
 
     def without_graph(call):
@@ -191,7 +191,7 @@ def peer_calls(peer: Reference, rows: int) -> dict[str, Callable[[], Any]]:
 
         return run
 
-    fixed = law(logits, shape, scale)
+    fixed = dist(logits, shape, scale)
     return {
         "likelihood and gradient": gradient,
         "cdf": without_graph(lambda: fixed.cdf(y[:, 0])),
@@ -304,7 +304,7 @@ def _growth_figure(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
         panels = ((by_rows, "rows", f"{BINS} bins"), (by_bins, "bins", "16,384 rows"))
         for ax, (points, axis, title) in zip(drawing.subplots(1, 2), panels, strict=True):
             x, y = [p[axis] for p in points], [p["gradient_ms"] for p in points]
-            ax.loglog(x, y, "o-", color=COLOURS["sbp"], label="likelihood and gradient")
+            ax.loglog(x, y, "o-", color=COLORS["sbp"], label="likelihood and gradient")
             ax.loglog(x, [p["copy_ms"] for p in points], "--", color="grey", label="copy of the logits")
             middle = len(x) // 2
             ax.loglog(x, [y[middle] * v / x[middle] for v in x], ":", color="black", label="linear")

@@ -1,4 +1,4 @@
-"""The true conditional law of every simulated play, in closed form over whole yards.
+"""The true conditional distribution of every simulated play, in closed form over integer yards.
 
 Everything is a function of the frame of the release, as written in the tracking file, of the situation, and of one
 thing that no frame shows: the quarterback's skill z, N(0, 1) over the league and independent of all else.
@@ -9,13 +9,13 @@ Measured at the release (yards; x beyond the ball's place at the snap):
     room      mean over the five eligible receivers of the distance to the nearest defender, each within [0.4, 9]
     gap       distance from the quarterback to the nearest defender, within [0.8, 8]
     depth     D = x_target + vx_target min(1.5 s, 0.2 s + |target - quarterback| / (22 yd/s)), at most 9 beyond the goal
-From these, the down and the yards to the goal, `law_of` makes four logits c, i, t, b and the run w:
+From these, the down and the yards to the goal, `outcome_parameters` makes four logits c, i, t, b and the run w:
     P(complete)                             = logistic(c + 0.145 z)
     P(intercepted | not complete)           = logistic(i - 0.1 z)
     P(tackled at the catch | complete)      = logistic(t - 0.05 z)
     P(breaks away | complete, not tackled)  = logistic(b + 0.05 z)
 A completed pass gains A + C yards, stopped by the goal line (a touchdown gains exactly the yards to the goal) and by a
-loss of 12 yards or the offence's own goal line:
+loss of 12 yards or the offense's own goal line:
     A  catch depth: D + L rounded, L logistic with standard deviation 0.9 + 0.045 max(D, 0), cut 20 yards from rounded D
     C  tackled at the catch:  P(C <= k) = logistic((k + 1/2 - 0.5) / 0.55)
        not tackled:           P(C <= k) = 1 - exp(-((k + 1) / w)^1.7), k >= 0
@@ -33,7 +33,7 @@ import polars as pl
 
 from sbp_jax.data.simulator.play import (
     COMPLETE,
-    DEFENCE,
+    DEFENSE,
     ELIGIBLE,
     INCOMPLETE,
     INTERCEPTED,
@@ -47,7 +47,7 @@ SKILL_ON_COMPLETION, SKILL_ON_INTERCEPTION, SKILL_ON_TACKLED, SKILL_ON_BREAKAWAY
 LARGEST_LOSS = 12
 LONGEST_RETURN = 100
 CATCH_REACH = 20  # yards either way within which the catch depth scatters
-TACKLED_CENTRE, TACKLED_SCALE = 0.5, 0.55
+TACKLED_CENTER, TACKLED_SCALE = 0.5, 0.55
 RUN_POWER = 1.7
 TAIL_SHAPE, TAIL_SCALE = 0.3, 10.0
 RETURN_NONE, RETURN_SHAPE, RETURN_SCALE = 0.4, 0.1, 14.0
@@ -65,8 +65,8 @@ class ReleaseView:
 
 
 @dataclass(frozen=True)
-class LawParameters:
-    """Parameters of the law at average skill, [plays] each: logits, yards, and the limits of the field."""
+class OutcomeParameters:
+    """Parameters of the distribution at average skill, [plays] each: logits, yards, and the limits of the field."""
 
     completion_logit: np.ndarray
     interception_logit: np.ndarray
@@ -84,13 +84,13 @@ class LawParameters:
         return tuple(field.name for field in fields(cls))
 
     @classmethod
-    def from_table(cls, table: pl.DataFrame) -> "LawParameters":
+    def from_table(cls, table: pl.DataFrame) -> "OutcomeParameters":
         """Parameters from the columns of a table."""
         return cls(**{name: table[name].to_numpy() for name in cls.names()})
 
-    def take(self, rows: np.ndarray) -> "LawParameters":
+    def take(self, rows: np.ndarray) -> "OutcomeParameters":
         """The parameters of some plays."""
-        return LawParameters(**{name: getattr(self, name)[rows] for name in self.names()})
+        return OutcomeParameters(**{name: getattr(self, name)[rows] for name in self.names()})
 
 
 def view_release(position: np.ndarray, velocity: np.ndarray, facing: np.ndarray, to_goal: np.ndarray) -> ReleaseView:
@@ -102,9 +102,9 @@ def view_release(position: np.ndarray, velocity: np.ndarray, facing: np.ndarray,
     turn = np.arctan2(bearing[..., 1], bearing[..., 0]) - facing[:, None]
     turn = np.abs((turn + np.pi) % (2 * np.pi) - np.pi) + np.where(away < 5.0, np.pi, 0.0)
     target = np.argmin(turn, axis=1)
-    gaps = eligible[:, :, None] - position[:, None, DEFENCE]
+    gaps = eligible[:, :, None] - position[:, None, DEFENSE]
     nearest = np.clip(np.min(np.hypot(gaps[..., 0], gaps[..., 1]), axis=2), 0.4, 9.0)
-    rush = passer - position[:, DEFENCE]
+    rush = passer - position[:, DEFENSE]
     pressure_gap = np.clip(np.min(np.hypot(rush[..., 0], rush[..., 1]), axis=1), 0.8, 8.0)
     flight_s = np.minimum(1.5, 0.2 + away[rows, target] / 22.0)
     depth = eligible[rows, target, 0] + velocity[rows, ELIGIBLE.start + target, 0] * flight_s
@@ -117,8 +117,8 @@ def view_release(position: np.ndarray, velocity: np.ndarray, facing: np.ndarray,
     )
 
 
-def law_of(view: ReleaseView, situation: Situation) -> LawParameters:
-    """The law's parameters; the coefficients of the four linear forms are here and nowhere else."""
+def outcome_parameters(view: ReleaseView, situation: Situation) -> OutcomeParameters:
+    """The distribution's parameters; the coefficients of the four linear forms are here and nowhere else."""
     separation, room = np.log(view.separation / 3.0), (view.room - 3.5) / 3.0
     gap = np.log(view.pressure_gap / 3.0)
     deep = np.maximum(view.depth, 0.0) / 10.0
@@ -132,7 +132,7 @@ def law_of(view: ReleaseView, situation: Situation) -> LawParameters:
     tackled = -0.6 - 0.7 * separation - 1.2 * room + 0.5 * np.minimum(deep, 1.5) + 0.3 * close - 0.35 * behind
     breakaway = -2.5 + 0.5 * separation + 1.2 * room + 0.3 * np.minimum(deep, 3.0)
     run = np.exp(1.5 + 0.2 * separation + 0.5 * room + 0.1 * deep) + 0.8 * behind
-    return LawParameters(
+    return OutcomeParameters(
         completion_logit=completion,
         interception_logit=interception,
         tackled_logit=tackled,
@@ -145,28 +145,30 @@ def law_of(view: ReleaseView, situation: Situation) -> LawParameters:
     )
 
 
-def chances(law: LawParameters, skill: np.ndarray | float) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def chances(
+    parameters: OutcomeParameters, skill: np.ndarray | float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """P(complete), P(intercepted), P(tackled | complete), P(breaks away | complete); `skill` is a number or [plays]."""
-    complete = logistic(law.completion_logit + SKILL_ON_COMPLETION * skill)
-    intercepted = (1 - complete) * logistic(law.interception_logit + SKILL_ON_INTERCEPTION * skill)
-    tackled = logistic(law.tackled_logit + SKILL_ON_TACKLED * skill)
-    breakaway = (1 - tackled) * logistic(law.breakaway_logit + SKILL_ON_BREAKAWAY * skill)
+    complete = logistic(parameters.completion_logit + SKILL_ON_COMPLETION * skill)
+    intercepted = (1 - complete) * logistic(parameters.interception_logit + SKILL_ON_INTERCEPTION * skill)
+    tackled = logistic(parameters.tackled_logit + SKILL_ON_TACKLED * skill)
+    breakaway = (1 - tackled) * logistic(parameters.breakaway_logit + SKILL_ON_BREAKAWAY * skill)
     return complete, intercepted, tackled, breakaway
 
 
-def catch_offset_pmf(law: LawParameters) -> tuple[np.ndarray, np.ndarray]:
-    """Centre [plays] and P(catch depth = centre + j), j = -20 .. 20, [plays, 41]; sums to one."""
-    centre = np.rint(law.depth_yards)
+def catch_offset_pmf(parameters: OutcomeParameters) -> tuple[np.ndarray, np.ndarray]:
+    """Centre [plays] and P(catch depth = center + j), j = -20 .. 20, [plays, 41]; sums to one."""
+    center = np.rint(parameters.depth_yards)
     edges = np.arange(-CATCH_REACH, CATCH_REACH) + 0.5
-    scale = law.depth_sd_yards * np.sqrt(3.0) / np.pi
-    cdf = logistic((edges + (centre - law.depth_yards)[:, None]) / scale[:, None])
-    return centre.astype(np.int64), np.diff(cdf, prepend=0.0, append=1.0, axis=1)
+    scale = parameters.depth_sd_yards * np.sqrt(3.0) / np.pi
+    cdf = logistic((edges + (center - parameters.depth_yards)[:, None]) / scale[:, None])
+    return center.astype(np.int64), np.diff(cdf, prepend=0.0, append=1.0, axis=1)
 
 
-def run_cdfs(law: LawParameters, yards: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def run_cdfs(parameters: OutcomeParameters, yards: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """P(C <= yards) for a receiver tackled at the catch, not tackled, breaking away; `yards` [plays, values]."""
-    tackled = logistic((yards + 0.5 - TACKLED_CENTRE) / TACKLED_SCALE)
-    run = law.run_yards[:, None]
+    tackled = logistic((yards + 0.5 - TACKLED_CENTER) / TACKLED_SCALE)
+    run = parameters.run_yards[:, None]
     ahead = np.maximum(yards + 1.0, 0.0)
     free = -np.expm1(-((ahead / run) ** RUN_POWER))
     beyond = np.maximum(yards + 1.0 - np.rint(run), 0.0)
@@ -179,9 +181,9 @@ def return_survival(yards: np.ndarray) -> np.ndarray:
     return (1 - RETURN_NONE) * np.exp(-np.log1p(RETURN_SHAPE * yards / RETURN_SCALE) / RETURN_SHAPE)
 
 
-def largest_loss(law: LawParameters) -> np.ndarray:
+def largest_loss(parameters: OutcomeParameters) -> np.ndarray:
     """Yards a completed pass can lose at most, [plays]."""
-    return np.minimum(LARGEST_LOSS, 100 - law.yards_to_goal)
+    return np.minimum(LARGEST_LOSS, 100 - parameters.yards_to_goal)
 
 
 def logistic(x: np.ndarray) -> np.ndarray:
@@ -190,26 +192,26 @@ def logistic(x: np.ndarray) -> np.ndarray:
     return np.where(x >= 0, 1.0, small) / (1.0 + small)
 
 
-def draw_outcomes(law: LawParameters, skill: np.ndarray, streams: GameStreams) -> Outcomes:
+def draw_outcomes(parameters: OutcomeParameters, skill: np.ndarray, streams: GameStreams) -> Outcomes:
     """One outcome a play, for quarterbacks of the given `skill` [plays]."""
-    complete, intercepted, tackled, breakaway = chances(law, skill)
+    complete, intercepted, tackled, breakaway = chances(parameters, skill)
     u = streams.uniform()
     result = np.where(u < complete, COMPLETE, np.where(u < complete + intercepted, INTERCEPTED, INCOMPLETE))
-    scatter = law.depth_sd_yards * np.sqrt(3.0) / np.pi * _logit(streams.uniform())
-    centre = np.rint(law.depth_yards)
-    catch = np.clip(np.rint(law.depth_yards + scatter), centre - CATCH_REACH, centre + CATCH_REACH)
+    scatter = parameters.depth_sd_yards * np.sqrt(3.0) / np.pi * _logit(streams.uniform())
+    center = np.rint(parameters.depth_yards)
+    catch = np.clip(np.rint(parameters.depth_yards + scatter), center - CATCH_REACH, center + CATCH_REACH)
 
     kind, u = streams.uniform(), streams.uniform()
-    held = np.ceil(TACKLED_CENTRE + TACKLED_SCALE * _logit(u) - 0.5)
-    free = np.floor(law.run_yards * (-np.log1p(-u)) ** (1 / RUN_POWER))
-    away = np.rint(law.run_yards) + np.floor(_pareto(u, TAIL_SHAPE, TAIL_SCALE))
+    held = np.ceil(TACKLED_CENTER + TACKLED_SCALE * _logit(u) - 0.5)
+    free = np.floor(parameters.run_yards * (-np.log1p(-u)) ** (1 / RUN_POWER))
+    away = np.rint(parameters.run_yards) + np.floor(_pareto(u, TAIL_SHAPE, TAIL_SCALE))
     after = np.where(kind < tackled, held, np.where(kind < tackled + breakaway, away, free))
-    gained = np.clip(catch + after, -largest_loss(law), law.yards_to_goal)
+    gained = np.clip(catch + after, -largest_loss(parameters), parameters.yards_to_goal)
 
     returned = np.where(
         streams.uniform() < RETURN_NONE, 0, 1 + np.floor(_pareto(streams.uniform(), RETURN_SHAPE, RETURN_SCALE))
     )
-    returned = np.minimum(returned, law.return_limit_yards)
+    returned = np.minimum(returned, parameters.return_limit_yards)
     yards = np.where(result == COMPLETE, gained, 0)
     net = np.where(result == INTERCEPTED, -returned, yards)
     return Outcomes(result, catch.astype(np.int64), yards.astype(np.int64), net.astype(np.int64))
