@@ -35,8 +35,9 @@ _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(15)
 class TrueDistribution:
     """Conditional distribution of yards of N simulated plays, a distribution over integers.
 
-    Its terms are in the docstring of `sbp_jax.data.simulator.conditional`. `skill` states whose passes these are: None, a quarterback drawn from the league, z ~ N(0, 1), integrated by Gauss-Hermite quadrature with 15
-    nodes (error below 1e-12): this is the conditional distribution given frames and situation, what a network can at
+    Its terms are in the docstring of `sbp_jax.data.simulator.conditional`. `skill` states whose passes these
+    are: None, a quarterback drawn from the league, z ~ N(0, 1), integrated by Gauss-Hermite quadrature with 15 nodes
+    (error below 1e-12): this is the conditional distribution given frames and situation, what a network can at
     best learn; "true", each play's own quarterback; or a number z. `outcome` is "yards" as the league counts (an
     interception gains 0) or "net_yards" (an interception counts minus its return).
 
