@@ -36,7 +36,7 @@ TITLE = "Alarms on extremes"
 RATES = (1e-2, 1e-3, 1e-4)
 STREAM, EVENTS = 100_000, 400  # values; events in them
 RAMP, HEIGHT = 10, 10.0  # values of the longer events; in mean deviations of the training part
-COUNT_EVENTS, LEAST_EVENTS = 20, 4  # in each series; so many that all kinds of events are there
+COUNT_EVENTS, MIN_EVENTS = 20, 4  # in each series; so many that all kinds of events are there
 FIGURES = {
     **{f"share_{rate:g}": Figure(f"false alarms / nominal at {rate:g}", 2) for rate in RATES},
     **{f"spikes_{rate:g}": Figure(f"spikes hit at {rate:g}", 3) for rate in RATES},
@@ -205,8 +205,8 @@ def _of_counts(
     own = {split: plays.select(np.flatnonzero(plays.game_id == number)) for split, plays in parts.items()}
     before, test = Plays.concatenate([own["train"], own["validation"]]), own["test"]
     events = min(COUNT_EVENTS, len(test) // (3 * RAMP))
-    if events < LEAST_EVENTS:
-        least = LEAST_EVENTS * 3 * RAMP
+    if events < MIN_EVENTS:
+        least = MIN_EVENTS * 3 * RAMP
         raise InputError(f"{series.name}: expected at least {least} values to test on, got {len(test)}")
     injected = inject(test.yards, events, HEIGHT * unit, seed=seed, both=both)
     values = series.value.copy()

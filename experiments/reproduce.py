@@ -16,7 +16,7 @@ from experiments.capabilities import run as capabilities
 from experiments.shared.study import Options
 from experiments.winning import run as winning
 from experiments.winning.page import Recovery, Reliabilities, Winning
-from sbp_jax.atomic import write_whole
+from sbp_jax.atomic import atomic_write
 from sbp_jax.cli.flags import parse, run
 from sbp_jax.errors import InputError
 from sbp_jax.reporting import comparison
@@ -57,7 +57,7 @@ def write(name: str, options: Options, words: list[str], stop: Stop | None = Non
         "date": measured["date"],
         "parts": [asdict(SHOWN[type(each)].headline(each)) for each in found],
     }
-    write_whole(out / f"{name}.json", (json.dumps(said, indent=1, ensure_ascii=False) + "\n").encode())
+    atomic_write(out / f"{name}.json", (json.dumps(said, indent=1, ensure_ascii=False) + "\n").encode())
     heading = provenance.heading(TABLES[name].TITLE, "experiments.reproduce", words, measured)
     trained = sum(float(each.rows["seconds"].sum()) for each in found if "seconds" in each.rows)
     minutes = (time.perf_counter() - started) / 60

@@ -63,7 +63,7 @@ def discard(folder: Path) -> None:
     shutil.rmtree(aside, ignore_errors=True)
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def atomic_write(path: Path, content: bytes) -> None:
     """Write a file in one step: readers see all of it or nothing, whoever else writes the same."""
     unfinished = path.with_name(f".{path.name}-{token_hex(4)}-{os.getpid()}-{threading.get_ident()}")
     try:
@@ -145,7 +145,7 @@ def _is_running_on_windows(process: int) -> bool:
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-def no_room(error: BaseException, place: Path, needed: int, kept: str = "") -> OSError | None:
+def disk_full(error: BaseException, place: Path, needed: int, kept: str = "") -> OSError | None:
     """What to raise in place of an error that says that a disk is full, a quota used up or a file too large.
 
     Args:

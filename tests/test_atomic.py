@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from sbp_jax import atomic
-from sbp_jax.atomic import building, discard, write_whole
+from sbp_jax.atomic import atomic_write, building, discard
 from sbp_jax.errors import InputError
 
 
@@ -94,13 +94,13 @@ def test_discarding_what_is_not_there_is_nothing(tmp_path):
 
 
 def test_a_file_is_written_whole(tmp_path, monkeypatch):
-    write_whole(tmp_path / "file", b"old")
+    atomic_write(tmp_path / "file", b"old")
 
     def fail(*_):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(atomic.os, "replace", fail)
     with pytest.raises(OSError, match="No space"):
-        write_whole(tmp_path / "file", b"new")
+        atomic_write(tmp_path / "file", b"new")
     assert (tmp_path / "file").read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["file"]

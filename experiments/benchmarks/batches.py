@@ -16,7 +16,7 @@ from sbp_jax.config import Config
 from sbp_jax.data.batches.arrays import ArrayBatches, Arrays
 from sbp_jax.data.batches.batching import Batches
 from sbp_jax.data.batches.buckets import choose_buckets
-from sbp_jax.data.batches.epochs import Epochs, Order
+from sbp_jax.data.batches.epochs import BatchSampler, Epochs
 from sbp_jax.data.batches.fields import Batch
 from sbp_jax.data.batches.symmetry import mirror_of
 from sbp_jax.data.plays import PLAYER_FEATURES, PLAYERS, Plays
@@ -77,7 +77,7 @@ def network_of(config: Config, plays: Plays, num_static: int = NUM_STATIC) -> Ne
     """An initialized network whose statistics are those of the plays."""
     head = make_head(config.head)
     network = make_network(config, head, num_static)
-    set_statistics(network, plays, head.initial(plays.yards))
+    set_statistics(network, plays, head.init_from_data(plays.yards))
     return network
 
 
@@ -120,7 +120,7 @@ def waste(seconds: float) -> list[dict[str, Any]]:
     for count in range(1, 9):
         chosen = choose_buckets(frames, count, BATCH_SIZE)
         equal = tuple(int(b) for b in np.unique(np.ceil(np.linspace(0, frames.max(), count + 1)[1:])))
-        wastes = [Order(frames, BATCH_SIZE, buckets).waste() for buckets in (chosen, equal)]
+        wastes = [BatchSampler(frames, BATCH_SIZE, buckets).waste() for buckets in (chosen, equal)]
         rows.append({"buckets": chosen, "waste": wastes[0], "equal_steps": wastes[1]})
     return rows
 
@@ -136,7 +136,7 @@ def records(seconds: float) -> list[dict[str, Any]] | None:
         folder = Path(name) / "set"
         _write_records(synthetic(lengths(RECORDS), 0.0), folder)
         source = RecordSource(folder, "train", ("frames", "players", "static", "yards"))
-        order = Order(lengths(RECORDS), BATCH_SIZE)
+        order = BatchSampler(lengths(RECORDS), BATCH_SIZE)
 
         def at_random() -> None:
             for _, indices in order.plan(0):

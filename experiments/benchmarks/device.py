@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.benchmarks import device_page
-from sbp_jax.atomic import write_whole
+from sbp_jax.atomic import atomic_write
 from sbp_jax.errors import InputError
 
 NAME = "device"
@@ -118,8 +118,8 @@ def run(parts: list[str], smoke: bool, budget_s: float, out: Path, words: list[s
 def write(out: Path, results: Mapping[str, Any]) -> str:
     """Write the results so far and their page, and return the page."""
     text = device_page.page(results)
-    write_whole(out / f"{NAME}.json", (json.dumps(results, indent=1) + "\n").encode())
-    write_whole(out / f"{NAME}.md", text.encode())
+    atomic_write(out / f"{NAME}.json", (json.dumps(results, indent=1) + "\n").encode())
+    atomic_write(out / f"{NAME}.md", text.encode())
     return text
 
 

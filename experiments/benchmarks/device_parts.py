@@ -38,7 +38,7 @@ from sbp_jax.live.programs import programs_of
 from sbp_jax.models import receptive_field
 from sbp_jax.models.config import NetworkConfig
 from sbp_jax.runs import provenance
-from sbp_jax.training import Hyperparameters, Predictor, ResidentFeed, Schedule, Trainer, fit, to_device
+from sbp_jax.training import DeviceIndexPlan, Hyperparameters, Predictor, ResidentBatchSource, Trainer, fit, to_device
 from sbp_jax.training.build import make_loss, make_validation_loss
 from sbp_jax.training.check import with_objective
 
@@ -156,7 +156,7 @@ def training(sizes: Sizes) -> Iterator[Result]:
     for compute, form in forms.items():
         config = replace(form.config.training, epochs=sizes.epochs, patience=sizes.epochs)
         started = time.perf_counter()
-        fitted = fit(form.trainer, form.feed, None, config, on_epoch=_progress(compute, sizes.epochs))
+        fitted = fit(form.trainer, form.batch_source, None, config, on_epoch=_progress(compute, sizes.epochs))
         seconds = time.perf_counter() - started
         distribution = form.network.head(form.predictor(fitted.params, held_out, 1024, (window,)))
         scores = score_outcomes(Quantized(distribution), held_out.yards)
@@ -170,7 +170,7 @@ def training(sizes: Sizes) -> Iterator[Result]:
     for size in (first, *larger):
         if size != first:
             forms = {compute: _Form(sizes, compute, data, size, sizes.epochs) for compute in COMPUTE}
-        calls = {compute: steps_call(form.trainer, form.feed) for compute, form in forms.items()}
+        calls = {compute: steps_call(form.trainer, form.batch_source) for compute, form in forms.items()}
         times = in_turn(calls, sizes.seconds)
         rates = {compute: 1e3 * sizes.plays / median_ms(each) for compute, each in times.items()}
         result["speed"].append({"batch_size": size, "plays_per_s": rates})
@@ -185,14 +185,14 @@ def epochs(sizes: Sizes) -> Iterator[Result]:
     size = Config().training.batch_size if sizes.long_plays >= 1000 else sizes.batch_sizes[0]
     form = _Form(sizes, "float32", data, size, sizes.long_epochs)
     padded = Arrays.of(validation, (window,))
-    held, order = to_device(padded), Schedule(padded, size, shuffle=False).epoch(0)
+    held, order = to_device(padded), DeviceIndexPlan(padded, size, shuffle=False).epoch(0)
     result: Result = {"plays": sizes.long_plays, "validation": sizes.long_validation, "frames": window}
     result |= {"batch_size": size, "setup_s": time.perf_counter() - started, "target_s": TARGET_S}
     yield result | {"epochs": 0}
     config = replace(form.config.training, epochs=sizes.long_epochs, patience=sizes.long_epochs)
     fitted = fit(
         form.trainer,
-        form.feed,
+        form.batch_source,
         lambda params: float(form.trainer.evaluate(params, held, order)),
         config,
         on_epoch=_progress("long run", sizes.long_epochs),
@@ -365,8 +365,8 @@ class _Form:
         self.config = replace(base, network=replace(sizes.network, compute=compute))
         self.network = network_of(self.config, data)
         window = int(data.lengths.max())
-        self.feed = ResidentFeed(Arrays.of(data, (window,)), batch_size, mirror=mirror_of(data))
-        settings = Hyperparameters.of(self.config, epochs * len(self.feed.order))
+        self.batch_source = ResidentBatchSource(Arrays.of(data, (window,)), batch_size, mirror=mirror_of(data))
+        settings = Hyperparameters.of(self.config, epochs * len(self.batch_source.sampler))
         loss, validation = make_loss(base), make_validation_loss(base.training, integer=True)
         self.predictor = Predictor(self.network)
         self.trainer = Trainer(self.predictor, self.network.head, loss, settings, validation)

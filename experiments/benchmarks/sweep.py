@@ -18,7 +18,7 @@ from sbp_jax.data.batches.arrays import Arrays
 from sbp_jax.distributions.heads import objective
 from sbp_jax.models import Network
 from sbp_jax.reporting.tables import records_table
-from sbp_jax.training import Hyperparameters, Predictor, Schedule, State, Trainer, to_device
+from sbp_jax.training import DeviceIndexPlan, Hyperparameters, Predictor, State, Trainer, to_device
 from sbp_jax.training.build import make_head
 from sbp_jax.training.check import with_objective
 from sbp_jax.training.sweep import Sweep, stack
@@ -56,9 +56,9 @@ def members(seconds: float) -> list[dict[str, Any]]:
         configs = configurations(count)
         networks, resident, orders = prepared(configs, size, STEPS, WINDOW)
         calls: dict[str, Callable[[], Any]] = {"in sequence": in_sequence(configs, networks, resident, orders)}
-        for together in sorted({1, min(count, 8), count}):
-            way = "a loop over members" if together == 1 else f"{together} vectorized"
-            calls[way] = as_one(configs, networks, resident, orders, together)
+        for vmap_size in sorted({1, min(count, 8), count}):
+            way = "a loop over members" if vmap_size == 1 else f"{vmap_size} vectorized"
+            calls[way] = as_one(configs, networks, resident, orders, vmap_size)
         firsts = {way: first_call(call) for way, call in calls.items()}
         times = in_turn(calls, seconds)
         base = median_ms(times["in sequence"])
@@ -86,7 +86,7 @@ def prepared(configs: Sequence[Config], size: int, steps: int, window: int) -> t
     """The networks of the members, `steps` batches of `size` plays on the device, and each member's order of them."""
     data = synthetic(np.full(steps * size, window))
     padded = Arrays.of(data, (window,))
-    orders = [Schedule(padded, size, config.training.seed).epoch(0) for config in configs]
+    orders = [DeviceIndexPlan(padded, size, config.training.seed).epoch(0) for config in configs]
     return [network_of(config, data) for config in configs], to_device(padded), orders
 
 
@@ -113,10 +113,10 @@ def in_sequence(configs: Sequence[Config], networks: Sequence[Network], resident
 
 
 def as_one(
-    configs: Sequence[Config], networks: Sequence[Network], resident: Any, orders: Any, together: int
+    configs: Sequence[Config], networks: Sequence[Network], resident: Any, orders: Any, vmap_size: int
 ) -> Callable[[], State]:
     widest = max(networks, key=lambda network: network.head.num_outputs)
-    sweep = Sweep(configs, widest, together=together)
+    sweep = Sweep(configs, widest, vmap_size=vmap_size)
     made = [sweep.member(i, network, 1000) for i, network in enumerate(networks)]
     values, held = stack([member for member, _ in made]), [stack([state for _, state in made])]
     order = {name: jnp.stack([jnp.asarray(each[name]) for each in orders]) for name in orders[0]}

@@ -24,7 +24,7 @@ from sbp_jax.models import FlatEncoder, Network, receptive_field
 from sbp_jax.models.network import NetworkConfig
 from sbp_jax.models.tcn import NO_DROPOUT
 from sbp_jax.reporting.tables import markdown, records_table
-from sbp_jax.training import Hyperparameters, Predictor, ResidentFeed, Trainer, arrays
+from sbp_jax.training import Hyperparameters, Predictor, ResidentBatchSource, Trainer, arrays
 from sbp_jax.training.build import make_head, set_statistics
 
 PARTS = ("step", "floor", "shares", "epochs")
@@ -57,19 +57,19 @@ def trainer_of(form: str, data: Plays) -> Trainer:
     if form == "all frames":
         encoder = FlatEncoder(PLAYERS, PLAYER_FEATURES)
         network = WholeNetwork(config.network, encoder, head, NUM_STATIC, rngs=nnx.Rngs(0))
-        set_statistics(network, data, head.initial(data.yards))
+        set_statistics(network, data, head.init_from_data(data.yards))
     else:
         network = network_of(config, data)
     loss = objective("interval" if form == DEFAULT else "exact")
     return Trainer(Predictor(network), head, loss, Hyperparameters.of(config, 1000))
 
 
-def steps_call(trainer: Trainer, feed: ResidentFeed) -> Callable[[], Any]:
+def steps_call(trainer: Trainer, batch_source: ResidentBatchSource) -> Callable[[], Any]:
     """A call that takes an epoch's steps; the state is donated from call to call."""
     held = [trainer.initial(0)]
 
     def call() -> Any:
-        for state, _ in feed.run(trainer, held[0], 0, 0):
+        for state, _ in batch_source.run(trainer, held[0], 0, 0):
             held[0] = state
         return held[0]
 
@@ -81,9 +81,9 @@ def step(seconds: float) -> list[dict[str, Any]]:
     peer, rows = Reference.load(), []
     for size in BATCH_SIZES:
         data = synthetic(np.full(TOGETHER * size, FRAMES))
-        feed = ResidentFeed(Arrays.of(data, (FRAMES,)), size, steps=TOGETHER)
+        batch_source = ResidentBatchSource(Arrays.of(data, (FRAMES,)), size, steps=TOGETHER)
         calls: dict[str, Callable[[], Any]] = {
-            form: steps_call(trainer_of(form, data), feed) for form in FORMS if form != "peer"
+            form: steps_call(trainer_of(form, data), batch_source) for form in FORMS if form != "peer"
         }
         taken = dict.fromkeys(calls, TOGETHER) | {"peer": 1}
         if peer is not None:
@@ -127,11 +127,11 @@ def epochs(seconds: float) -> dict[str, Any]:
     settings = Config().training
     data = synthetic(np.full(PLAYS, WINDOW))
     trainer = trainer_of(DEFAULT, data)
-    feed = ResidentFeed(Arrays.of(data, (WINDOW,)), settings.batch_size, mirror=mirror_of(data))
+    batch_source = ResidentBatchSource(Arrays.of(data, (WINDOW,)), settings.batch_size, mirror=mirror_of(data))
     state, times = trainer.initial(0), []
     for epoch in range(EPOCHS):
         started = time.perf_counter()
-        for after, _ in feed.run(trainer, state, epoch, 0):
+        for after, _ in batch_source.run(trainer, state, epoch, 0):
             state = after
         jax.block_until_ready(state)
         times.append(time.perf_counter() - started)

@@ -177,7 +177,7 @@ def dist(kind: Kind) -> Approach:
 
     def fit(sample: Sample) -> FittedDistribution:
         head, y = head_of(kind, sample.y), jnp.asarray(sample.y)
-        initial = jnp.asarray(head.initial(sample.y.ravel()), jnp.float32)
+        initial = jnp.asarray(head.init_from_data(sample.y.ravel()), jnp.float32)
         start = jnp.broadcast_to(initial, (len(y), len(initial)))
         return FittedDistribution(head, start, *descend(head, start, y, STEPS, RATE))
 

@@ -18,7 +18,7 @@ TAIL = 0.05  # mass of each tail of the published distribution
 
 
 @dataclass(frozen=True, eq=False)
-class Watch(Fitted):
+class Detector(Fitted):
     """A detector of the SPOT family: calibrated on the sample in order of time, then watching other draws of the
     distribution.
 
@@ -111,7 +111,7 @@ def published(peer: Reference, sample: Sample) -> Published:
     start."""
     torch = import_module("torch")
     edges, head = edges_of(sample.y), head_of("sbp", sample.y)
-    initial = head.initial(sample.y.ravel())
+    initial = head.init_from_data(sample.y.ravel())
     logits, (lower_xi, lower_beta, upper_xi, upper_beta) = initial[:BINS], _tails(head, initial)
     # its map takes absolute values; the same added to all logits changes no probability
     given = [logits - logits.min() + 1.0, *([value] for value in (upper_xi, upper_beta, lower_xi, lower_beta))]

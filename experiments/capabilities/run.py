@@ -16,7 +16,7 @@ from matplotlib.patches import Rectangle
 from tqdm import tqdm
 
 from experiments.capabilities.approaches import BINS, DISTS, HOLD, SIZE, STEPS, Approach, Fitted, dist
-from experiments.capabilities.baselines import Point, Watch, published
+from experiments.capabilities.baselines import Detector, Point, published
 from experiments.capabilities.probes import PROBES, Probe
 from experiments.shared.study import Options, chosen_models
 from sbp_jax.evaluation.conformance import Reference
@@ -73,7 +73,11 @@ class Capabilities:
 def approaches() -> dict[str, Approach]:
     """All of them by name, in the order of the table; GluonTS's distribution where it is installed."""
     found: dict[str, Approach] = {name: dist(kind) for name, kind in DISTS.items()}
-    found |= {"SPOT": partial(Watch, "SPOT"), "DSPOT": partial(Watch, "DSPOT"), "NN-SPOT": partial(Watch, "NN-SPOT")}
+    found |= {
+        "SPOT": partial(Detector, "SPOT"),
+        "DSPOT": partial(Detector, "DSPOT"),
+        "NN-SPOT": partial(Detector, "NN-SPOT"),
+    }
     found["XGBoost"] = Point.fit
     peer = Reference.load()
     if peer is not None:

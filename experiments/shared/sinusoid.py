@@ -10,7 +10,7 @@ import polars as pl
 
 from experiments.shared.study import Figures, chosen_models
 from sbp_jax import configs
-from sbp_jax.atomic import write_whole
+from sbp_jax.atomic import atomic_write
 from sbp_jax.config import Config, SeriesConfig
 from sbp_jax.data.plays import Plays
 from sbp_jax.data.series.sinusoid import TrueDistribution, draw, sinusoid
@@ -64,7 +64,7 @@ def networks(
         file.parent.mkdir(parents=True, exist_ok=True)
         values = draw(TRAIN + VALIDATION + TEST, seed)
         table = pl.DataFrame({"time": np.arange(len(values)), "value": values})
-        write_whole(file, table.write_csv().encode())
+        atomic_write(file, table.write_csv().encode())
     models = chosen_models(MODELS, quick)
     chosen = {name: configuration(file, kind, seed, quick) for name, kind in models.items()}
     dataset = open_dataset(chosen["SBP"].data)

@@ -43,7 +43,7 @@ from sbp_jax.training.stop import Stop
 
 ATTEMPTS = (50, 100, 200, 300, 400, 500, 600)
 PASSERS, LEAGUES = 60, 200
-_FEWEST = 3  # passers in a league
+_MIN_PASSERS = 3  # passers in a league
 
 
 def recovery(
@@ -65,7 +65,7 @@ def recovery(
     known = joined.select("expected_completion", "success_chance", f"{TRUE}success_chance")
     goal = dist.parameters.yards_to_goal
     generator = np.random.default_rng(seed)
-    told = [attempts for attempts in ATTEMPTS if len(dist) // attempts >= _FEWEST]
+    told = [attempts for attempts in ATTEMPTS if len(dist) // attempts >= _MIN_PASSERS]
     most, passers = told[-1], min(PASSERS, len(dist) // told[-1])
     passer, number = np.divmod(np.arange(passers * most), most)
     rated: dict[int, list[pl.DataFrame]] = {attempts: [] for attempts in told}

@@ -28,9 +28,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sbp_jax.data.player_slots import PASSER, RECEIVERS
 from sbp_jax.data.plays import FEATURES
 from sbp_jax.data.readers.rules import EXTRAS, TARGET_DEFENDERS, check_extras
-from sbp_jax.data.slots import PASSER, RECEIVERS
 
 TARGET_YARDS = 2.0
 

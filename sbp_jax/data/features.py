@@ -22,6 +22,7 @@ import numpy as np
 import polars as pl
 
 from sbp_jax.data.extras import Scene, feature_names, measure
+from sbp_jax.data.player_slots import assign_slots
 from sbp_jax.data.plays import (
     FEATURES,
     INFO_TYPES,
@@ -37,7 +38,6 @@ from sbp_jax.data.readers.kinematics import FIELD_WIDTH_YARDS, FRAME_S
 from sbp_jax.data.readers.report import ReadReport
 from sbp_jax.data.readers.rules import Rules
 from sbp_jax.data.readers.tracking import TrackingChunk, read_tracking
-from sbp_jax.data.slots import assign_slots
 
 
 def plays_from_chunk(chunk: TrackingChunk) -> Plays:

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from sbp_jax.data.player_slots import MARKERS, OTHERS, PASSER, RECEIVERS
 from sbp_jax.data.plays import FEATURES, FRAME_S, Plays
-from sbp_jax.data.slots import MARKERS, OTHERS, PASSER, RECEIVERS
 
 _CLOSE_YARDS, _NEAR_YARDS, _OPEN_YARDS = 2.0, 5.0, 3.0
 _X, _Y, _VX, _VY, _COS, _SIN = (

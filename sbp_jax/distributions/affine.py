@@ -11,7 +11,7 @@ from sbp_jax.distributions.base import (
     broadcast_batch,
     check_positive,
     compiled,
-    leading,
+    pad_rank,
     register,
     set_fields,
 )
@@ -58,7 +58,7 @@ class Affine(LocationScale):
     def log_prob(self, y: ArrayLike) -> Float[Array, "..."]:
         """log f_Z(z) - log scale."""
         (y,) = self._outcomes(y)
-        return self._known(self.base.log_prob(self._ends(y)) - jnp.log(leading(self.scale, y.ndim)), y)
+        return self._known(self.base.log_prob(self._ends(y)) - jnp.log(pad_rank(self.scale, y.ndim)), y)
 
     @compiled
     def cdf(self, y: ArrayLike) -> Float[Array, "..."]:
@@ -149,7 +149,7 @@ class Affine(LocationScale):
         return jnp.where(jnp.isfinite(atom), self._placed(jnp.where(jnp.isfinite(atom), atom, 0.0)), atom)
 
     def _cell_areas(self, near: Array, step: Array, length: Array, upper: bool) -> Sums:
-        scale = leading(self.scale, near.ndim)
+        scale = pad_rank(self.scale, near.ndim)
         first, square, moment = self.base._cell_areas(self._ends(near), step / scale, length / scale, upper)
         return self._scaled(first), self._scaled(square), self._scaled(self._scaled(moment))
 

@@ -82,7 +82,7 @@ def float_dtype(*values: ArrayLike | Constant) -> jnp.dtype:
         return jnp.result_type(*dtypes)
 
 
-def leading(x: Array | np.ndarray, ndim: int, event_ndim: int = 0) -> Array:
+def pad_rank(x: Array | np.ndarray, ndim: int, event_ndim: int = 0) -> Array:
     """x with axes of length 1 in front, so that its batch part has `ndim` axes."""
     return jnp.asarray(x).reshape((1,) * (ndim + event_ndim - x.ndim) + x.shape)
 
@@ -108,7 +108,7 @@ def broadcast_to(dist: D, batch: tuple[int, ...]) -> D:
     if dist.batch_shape == batch:
         return dist
     return jax.tree.map(
-        lambda leaf: jnp.broadcast_to(leading(leaf, len(batch), leaf.ndim - own), (*batch, *leaf.shape[own:])), dist
+        lambda leaf: jnp.broadcast_to(pad_rank(leaf, len(batch), leaf.ndim - own), (*batch, *leaf.shape[own:])), dist
     )
 
 
@@ -285,7 +285,7 @@ class Distribution(abc.ABC):
         sign = 1 if upper else -1
 
         def tail(distance):
-            return (self.survival_function if upper else self.cdf)(leading(near, distance.ndim) + sign * distance)
+            return (self.survival_function if upper else self.cdf)(pad_rank(near, distance.ndim) + sign * distance)
 
         knots = [sign * (knot - near) for knot in self._knots(near.ndim)[::sign]]
         return cell_areas(tail, lambda low, high: self._window_areas(near, low, high, upper), knots, step, length)
@@ -293,7 +293,7 @@ class Distribution(abc.ABC):
     def _window_areas(self, near: Array, low: Array, high: Array, upper: bool) -> Sums:
         """Integrals of T, T^2 and (d - low) T over distances d in [low, high] outward of `near`."""
         sign = 1 if upper else -1
-        start, stop = (leading(near, low.ndim) + sign * d for d in (low, high))
+        start, stop = (pad_rank(near, low.ndim) + sign * d for d in (low, high))
         first, moment = self._tail_areas(start, stop, upper)
         square = self._squared_survival_area(start, stop) if upper else self._squared_cdf_area(stop, start)
         return first, square, moment
@@ -489,7 +489,7 @@ class Distribution(abc.ABC):
 
     def _known(self, value: Float[Array, "..."], *ys: Float[Array, "..."]) -> Float[Array, "..."]:
         """`value`, but NaN without gradient where a parameter is invalid or an outcome NaN: neither may get a score."""
-        missing = leading(self._missing(), value.ndim)
+        missing = pad_rank(self._missing(), value.ndim)
         for y in ys:
             missing |= jnp.isnan(y)
         return jnp.where(missing, jnp.nan, value)
@@ -510,7 +510,7 @@ class Distribution(abc.ABC):
                 f"outcomes of shape {shapes} do not broadcast against batch shape {self.batch_shape}"
             ) from None
         ndim = max(len(self.batch_shape), *(a.ndim for a in arrays))
-        return tuple(leading(a, ndim) for a in arrays)
+        return tuple(pad_rank(a, ndim) for a in arrays)
 
 
 def _index_parts(index):

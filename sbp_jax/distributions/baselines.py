@@ -10,7 +10,7 @@ from jax.scipy.special import ndtr, ndtri
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float
 
-from sbp_jax.distributions.base import check_positive, compiled, leading, register, set_parameters
+from sbp_jax.distributions.base import check_positive, compiled, pad_rank, register, set_parameters
 from sbp_jax.distributions.gaussian_areas import tail_areas
 from sbp_jax.distributions.location import LocationScale
 from sbp_jax.distributions.numerics import log1mexp, standardize
@@ -48,7 +48,7 @@ class Normal(LocationScale):
         """-z^2 / 2 - log scale - log(2 pi) / 2 with z = (y - loc) / scale."""
         (y,) = self._outcomes(y)
         z, finite = self._standardize(y)
-        return self._known(jnp.where(finite, log_density(z) - jnp.log(leading(self.scale, y.ndim)), -jnp.inf), y)
+        return self._known(jnp.where(finite, log_density(z) - jnp.log(pad_rank(self.scale, y.ndim)), -jnp.inf), y)
 
     @compiled
     def cdf(self, y: ArrayLike) -> Float[Array, "..."]:
@@ -91,14 +91,14 @@ class Normal(LocationScale):
         z_low, low_finite = self._standardize(low)
         z_high, high_finite = self._standardize(high)
         # not z_high - z_low, which would keep few digits of a narrow interval far from loc
-        width, width_finite = standardize(high, low, leading(self.scale, low.ndim))
+        width, width_finite = standardize(high, low, pad_rank(self.scale, low.ndim))
         middle = 0.5 * z_low + 0.5 * z_high
         narrow = ordered & low_finite & high_finite & width_finite & (width * (1 + jnp.abs(middle)) < 1)
         h, m = jnp.where(narrow, width, 0.5), jnp.where(narrow, middle, 0.0)
         nodes, weights = np.polynomial.legendre.leggauss(12)
-        t = 0.5 * h[..., None] * leading(nodes.astype(self.dtype), h.ndim, 1)
+        t = 0.5 * h[..., None] * pad_rank(nodes.astype(self.dtype), h.ndim, 1)
         ratio = jnp.sum(
-            leading(0.5 * weights.astype(self.dtype), h.ndim, 1) * jnp.exp(-t * (m[..., None] + 0.5 * t)), axis=-1
+            pad_rank(0.5 * weights.astype(self.dtype), h.ndim, 1) * jnp.exp(-t * (m[..., None] + 0.5 * t)), axis=-1
         )
         value_narrow = log_density(m) + jnp.log(h) + jnp.log(ratio)
 
@@ -142,7 +142,7 @@ class Normal(LocationScale):
         (y,) = self._outcomes(y)
         z, finite = self._standardize(y)
         value = z * (ndtr(z) - ndtr(-z)) + 2 * jnp.exp(log_density(z)) - 1 / math.sqrt(math.pi)
-        return self._known(jnp.where(finite, leading(self.scale, y.ndim) * value, jnp.inf), y)
+        return self._known(jnp.where(finite, pad_rank(self.scale, y.ndim) * value, jnp.inf), y)
 
     def _squared_cdf_area(self, low: Float[Array, "..."], high: Float[Array, "..."]) -> Float[Array, "..."]:
         """The indefinite integral is scale (z Phi^2 + 2 Phi phi - Phi(sqrt(2) z) / sqrt(pi))."""
@@ -159,7 +159,7 @@ class Normal(LocationScale):
 
     def _knots(self, ndim: int) -> list[Array]:
         """loc, from where the cdf flattens on both sides."""
-        return [leading(self.loc, ndim)]
+        return [pad_rank(self.loc, ndim)]
 
     def _area(self, start, stop, low, high):
         return self._known(self._scaled(standard_squared_survival_area(start, stop)), low, high)

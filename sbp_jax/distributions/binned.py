@@ -8,10 +8,18 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float
 
-from sbp_jax.distributions.base import Constant, broadcast_batch, compiled, leading, register, set_fields
+from sbp_jax.distributions.base import Constant, broadcast_batch, compiled, pad_rank, register, set_fields
 from sbp_jax.distributions.bins import Bins, EdgesLike, batch_of, checked_bins, set_bins
 from sbp_jax.distributions.cells import Sums, boundary, joined
-from sbp_jax.distributions.histogram import bin_index, crossing, log_probability, log_share, pick, probabilities, share
+from sbp_jax.distributions.histogram import (
+    bin_index,
+    log_partial_mass,
+    log_probability,
+    partial_mass,
+    probabilities,
+    quantile_bin,
+    take_last,
+)
 
 
 @register
@@ -55,7 +63,9 @@ class Binned(Bins):
         (y,) = self._outcomes(y)
         edges, widths = self._bin_edges(y.ndim)
         index = bin_index(edges, y)
-        return self._known(log_probability(leading(self.logits, y.ndim, 1), index) - jnp.log(pick(widths, index)), y)
+        return self._known(
+            log_probability(pad_rank(self.logits, y.ndim, 1), index) - jnp.log(take_last(widths, index)), y
+        )
 
     @compiled
     def cdf(self, y: ArrayLike) -> Float[Array, "..."]:
@@ -118,7 +128,7 @@ class Binned(Bins):
         """Return the middle of the bin of the largest density, the first of several."""
         edges, widths = self._bin_edges(len(self.batch_shape))
         index = jnp.argmax(self.logits - jnp.log(widths), axis=-1)
-        return self._known(0.5 * (pick(edges[..., :-1], index) + pick(edges[..., 1:], index)))
+        return self._known(0.5 * (take_last(edges[..., :-1], index) + take_last(edges[..., 1:], index)))
 
     def partial_entropy(self, length: Float[Array, "*batch bins"]) -> Float[Array, "..."]:
         """-(the integral of f log f) over parts of the bins, of these lengths, shape `batch_shape`."""
@@ -188,7 +198,7 @@ class Binned(Bins):
         """
         edges, widths = self._bin_edges(near.ndim)
         lower, outer = edges[..., :-1], edges[..., 1:]
-        p = probabilities(leading(self.logits, near.ndim, 1))
+        p = probabilities(pad_rank(self.logits, near.ndim, 1))
         slope = p / widths
         near, step, start, stop = (x[..., None] for x in (near, step, start, stop))
         ends = boundary(edges - near if upper else near - edges, step)
@@ -213,7 +223,7 @@ class Binned(Bins):
         Comparisons, not clips: at an edge or a threshold the whole gradient must go to exactly one bin.
         """
         edges, widths = self._bin_edges(low.ndim)
-        p = probabilities(leading(self.logits, low.ndim, 1))
+        p = probabilities(pad_rank(self.logits, low.ndim, 1))
         low, high = low[..., None], high[..., None]
         lower, upper = edges[..., :-1], edges[..., 1:]
         touched = (upper > low) & (lower <= high)
@@ -232,7 +242,7 @@ class Binned(Bins):
         start, stop = jnp.where(lower > low, lower, low), jnp.where(upper < high, upper, high)
         touched = (upper > low) & (lower < high)
         length = jnp.where(touched, stop - start, 0.0)
-        p = probabilities(leading(self.logits, ndim, 1))
+        p = probabilities(pad_rank(self.logits, ndim, 1))
         return p * (length / widths), jnp.where(touched, 0.5 * (start + stop), 0.0), length
 
     def tail_quantile(self, mass: float | Float[Array, ""], upper: bool) -> Float[Array, "..."]:
@@ -241,8 +251,8 @@ class Binned(Bins):
 
     def tail_log_density(self, mass: float | Float[Array, ""], upper: bool) -> Float[Array, "..."]:
         """log f at `tail_quantile`, from the bin that holds it, shape `batch_shape`."""
-        index, _ = crossing(self.logits, self._level(mass), upper)
-        return log_probability(self.logits, index) - jnp.log(pick(self._bin_edges(index.ndim)[1], index))
+        index, _ = quantile_bin(self.logits, self._level(mass), upper)
+        return log_probability(self.logits, index) - jnp.log(take_last(self._bin_edges(index.ndim)[1], index))
 
     def _level(self, mass):
         return jnp.full(self.batch_shape, mass, self.dtype)
@@ -250,16 +260,16 @@ class Binned(Bins):
     def _quantile(self, mass: Float[Array, "..."], upper: Bool[Array, "..."] | bool) -> Float[Array, "..."]:
         """Edge of the bin where the probability summed from that side crosses `mass`, plus the fraction of the bin."""
         edges, widths = self._bin_edges(mass.ndim)
-        logits = leading(self.logits, mass.ndim, 1)
+        logits = pad_rank(self.logits, mass.ndim, 1)
         if isinstance(upper, bool):
-            index, fraction = crossing(logits, mass, from_last=upper)
+            index, fraction = quantile_bin(logits, mass, from_last=upper)
         else:
             index, fraction = (
                 jnp.where(upper, high, low)
-                for low, high in zip(crossing(logits, mass, False), crossing(logits, mass, True), strict=True)
+                for low, high in zip(quantile_bin(logits, mass, False), quantile_bin(logits, mass, True), strict=True)
             )
-        offset = pick(widths, index) * fraction
-        inner = jnp.where(upper, pick(edges[..., 1:], index) - offset, pick(edges[..., :-1], index) + offset)
+        offset = take_last(widths, index) * fraction
+        inner = jnp.where(upper, take_last(edges[..., 1:], index) - offset, take_last(edges[..., :-1], index) + offset)
         return jnp.where(mass > 0, inner, jnp.where(upper, edges[..., -1], edges[..., 0]))
 
     def _ends(self):
@@ -269,25 +279,29 @@ class Binned(Bins):
     def _sides(self, y):
         """Probability below and above y, each summed over the bins on its side."""
         edges, widths = self._bin_edges(y.ndim)
-        logits, index = leading(self.logits, y.ndim, 1), bin_index(edges, y)
+        logits, index = pad_rank(self.logits, y.ndim, 1), bin_index(edges, y)
         inside = (y >= edges[..., 0]) & (y < edges[..., -1])
-        start, stop, width = pick(edges[..., :-1], index), pick(edges[..., 1:], index), pick(widths, index)
+        start, stop, width = (
+            take_last(edges[..., :-1], index),
+            take_last(edges[..., 1:], index),
+            take_last(widths, index),
+        )
         y = jnp.where(inside, y, start)
         beyond = jnp.where(index == 0, 0.0, 1.0)
         below = jnp.where(inside, (y - start) / width, beyond)
         above = jnp.where(inside, (stop - y) / width, 1 - beyond)
-        return share(logits, index, below, False), share(logits, index, above, True)
+        return partial_mass(logits, index, below, False), partial_mass(logits, index, above, True)
 
     def _log_mass(self, low, high):
         """log of the probability of [low, high]."""
         edges, widths = self._bin_edges(low.ndim)
-        logits, low, high = leading(self.logits, low.ndim, 1), low[..., None], high[..., None]
+        logits, low, high = pad_rank(self.logits, low.ndim, 1), low[..., None], high[..., None]
         lower, upper = edges[..., :-1], edges[..., 1:]
         start = jnp.where(low >= lower, low, lower)
         stop = jnp.where(high <= upper, high, upper)
         touched = stop > start
         length = jnp.where(touched, stop, 1.0) - jnp.where(touched, start, 0.0)
-        return log_share(logits, jnp.where(touched, length, 0.0) / widths)
+        return log_partial_mass(logits, jnp.where(touched, length, 0.0) / widths)
 
 
 class BinnedBody(Bins):

@@ -8,7 +8,7 @@ from jax import Array
 from jax.typing import ArrayLike
 from jaxtyping import Float
 
-from sbp_jax.distributions.base import Constant, Distribution, as_array, float_dtype, is_traced, leading, set_fields
+from sbp_jax.distributions.base import Constant, Distribution, as_array, float_dtype, is_traced, pad_rank, set_fields
 from sbp_jax.errors import InputError
 
 EdgesLike = ArrayLike | Constant | Sequence[float]
@@ -42,7 +42,7 @@ class Bins(Distribution):
         else:
             edges = self._edges.astype(self.dtype)
             widths = edges[..., 1:] - edges[..., :-1]
-        return leading(edges, ndim, 1), leading(widths, ndim, 1)
+        return pad_rank(edges, ndim, 1), pad_rank(widths, ndim, 1)
 
 
 def checked_bins(logits: ArrayLike, edges: EdgesLike) -> tuple[Array, Constant | Array]:

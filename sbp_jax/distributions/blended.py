@@ -15,7 +15,7 @@ from sbp_jax.distributions.base import (
     Name,
     broadcast_batch,
     compiled,
-    leading,
+    pad_rank,
     register,
     set_fields,
 )
@@ -299,7 +299,7 @@ class BlendedPareto(BinnedBody):
 
     def _knots(self, ndim: int) -> list[Array]:
         """The edges between the outer ends of the zones, and the zones' ends."""
-        b_l, a_l, a_u, b_u = (leading(end, ndim) for end in self.thresholds())
+        b_l, a_l, a_u, b_u = (pad_rank(end, ndim) for end in self.thresholds())
         edges, _ = self._bin_edges(ndim)
         inner = jnp.where(
             edges < b_l[..., None], b_l[..., None], jnp.where(edges > b_u[..., None], b_u[..., None], edges)
@@ -314,7 +314,7 @@ class BlendedPareto(BinnedBody):
         sign = 1 if upper else -1
 
         def tail(distance):
-            at = leading(near, distance.ndim) + sign * distance
+            at = pad_rank(near, distance.ndim) + sign * distance
             return self.survival_function(at) if upper else self.cdf(at)
 
         def areas(low, high):
@@ -347,7 +347,7 @@ class BlendedPareto(BinnedBody):
         points, center = [], y
         for side in self._sides:
             point = side.at(y)
-            inner = leading(side.out(side.ends[0]), y.ndim)
+            inner = pad_rank(side.out(side.ends[0]), y.ndim)
             points.append(point)
             center = jnp.where(point.inside | point.beyond, inner, center)
         return points, center

@@ -17,7 +17,7 @@ from sbp_jax.distributions.base import (
     broadcast_to,
     compiled,
     is_traced,
-    leading,
+    pad_rank,
     register,
     set_fields,
 )
@@ -269,7 +269,7 @@ class Censored(Distribution):
         def values(bound, default):
             if bound is None:
                 return jnp.full((1,) * ndim, default, self.dtype)
-            return leading(np.asarray(bound).astype(self.dtype) if isinstance(bound, Constant) else bound, ndim)
+            return pad_rank(np.asarray(bound).astype(self.dtype) if isinstance(bound, Constant) else bound, ndim)
 
         return values(self.low, -jnp.inf), values(self.high, jnp.inf)
 

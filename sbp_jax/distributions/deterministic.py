@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float
 
-from sbp_jax.distributions.base import Distribution, compiled, leading, register, set_parameters
+from sbp_jax.distributions.base import Distribution, compiled, pad_rank, register, set_parameters
 from sbp_jax.distributions.cells import Sums, boundary
 
 
@@ -41,55 +41,55 @@ class Deterministic(Distribution):
     def log_prob(self, y: ArrayLike) -> Float[Array, "..."]:
         """0 at v, -inf elsewhere."""
         (y,) = self._outcomes(y)
-        return self._where(y == leading(self.value, y.ndim), 0.0, -jnp.inf, y)
+        return self._where(y == pad_rank(self.value, y.ndim), 0.0, -jnp.inf, y)
 
     @compiled
     def cdf(self, y: ArrayLike) -> Float[Array, "..."]:
         """1 from v on, 0 below."""
         (y,) = self._outcomes(y)
-        return self._where(y >= leading(self.value, y.ndim), 1.0, 0.0, y)
+        return self._where(y >= pad_rank(self.value, y.ndim), 1.0, 0.0, y)
 
     @compiled
     def survival_function(self, y: ArrayLike) -> Float[Array, "..."]:
         """1 below v, 0 from v on."""
         (y,) = self._outcomes(y)
-        return self._where(y < leading(self.value, y.ndim), 1.0, 0.0, y)
+        return self._where(y < pad_rank(self.value, y.ndim), 1.0, 0.0, y)
 
     @compiled
     def log_cdf(self, y: ArrayLike) -> Float[Array, "..."]:
         """0 from v on, -inf below."""
         (y,) = self._outcomes(y)
-        return self._where(y >= leading(self.value, y.ndim), 0.0, -jnp.inf, y)
+        return self._where(y >= pad_rank(self.value, y.ndim), 0.0, -jnp.inf, y)
 
     @compiled
     def log_survival_function(self, y: ArrayLike) -> Float[Array, "..."]:
         """0 below v, -inf from v on."""
         (y,) = self._outcomes(y)
-        return self._where(y < leading(self.value, y.ndim), 0.0, -jnp.inf, y)
+        return self._where(y < pad_rank(self.value, y.ndim), 0.0, -jnp.inf, y)
 
     @compiled
     def cdf_left(self, y: ArrayLike) -> Float[Array, "..."]:
         """1 above v, 0 up to v."""
         (y,) = self._outcomes(y)
-        return self._where(y > leading(self.value, y.ndim), 1.0, 0.0, y)
+        return self._where(y > pad_rank(self.value, y.ndim), 1.0, 0.0, y)
 
     @compiled
     def log_cdf_left(self, y: ArrayLike) -> Float[Array, "..."]:
         """0 above v, -inf up to v."""
         (y,) = self._outcomes(y)
-        return self._where(y > leading(self.value, y.ndim), 0.0, -jnp.inf, y)
+        return self._where(y > pad_rank(self.value, y.ndim), 0.0, -jnp.inf, y)
 
     @compiled
     def log_survival_left(self, y: ArrayLike) -> Float[Array, "..."]:
         """0 up to v, -inf above."""
         (y,) = self._outcomes(y)
-        return self._where(y <= leading(self.value, y.ndim), 0.0, -jnp.inf, y)
+        return self._where(y <= pad_rank(self.value, y.ndim), 0.0, -jnp.inf, y)
 
     @compiled
     def interval_log_prob(self, low: ArrayLike, high: ArrayLike) -> Float[Array, "..."]:
         """0 where low < v <= high, -inf elsewhere."""
         low, high = self._outcomes(low, high)
-        value = leading(self.value, low.ndim)
+        value = pad_rank(self.value, low.ndim)
         return self._where((low < value) & (value <= high), 0.0, -jnp.inf, low, high)
 
     @compiled
@@ -115,31 +115,31 @@ class Deterministic(Distribution):
         return length, 0.5 * length * length
 
     def _knots(self, ndim: int) -> list[Array]:
-        return [leading(self.value, ndim)]
+        return [pad_rank(self.value, ndim)]
 
     def _breaks(self, ndim: int) -> list[Array]:
         return self._knots(ndim)
 
     def _atom_below(self, y: Array) -> Array:
-        value = leading(self.value, y.ndim)
+        value = pad_rank(self.value, y.ndim)
         return jnp.where(value <= y, value, -jnp.inf)
 
     def _cell_areas(self, near: Array, step: Array, length: Array, upper: bool) -> Sums:
         """Cells whose middles are before v."""
-        before = boundary((1 if upper else -1) * (leading(self.value, near.ndim) - near), step)
+        before = boundary((1 if upper else -1) * (pad_rank(self.value, near.ndim) - near), step)
         before = jnp.where(before > 0, jnp.where(before < length, before, length), 0.0)
         return before, before, 0.5 * before * before
 
     def _length(self, near, far, upper):
         """Length of [near, far] before v; infinite for an infinite near."""
         sign = 1 if upper else -1
-        value = leading(self.value, near.ndim)
+        value = pad_rank(self.value, near.ndim)
         some = (sign * (value - near) > 0) & (near != far)
         end = jnp.where(sign * (far - value) < 0, far, value)
         return jnp.where(some, sign * (end - jnp.where(some, near, 0.0)), 0.0)
 
     def _quantile(self, mass: Float[Array, "..."], upper: Bool[Array, "..."]) -> Float[Array, "..."]:
-        return leading(self.value, mass.ndim) + 0 * mass
+        return pad_rank(self.value, mass.ndim) + 0 * mass
 
     @functools.partial(jax.jit, static_argnums=2)
     def _draw(self, key, sample_shape):

@@ -19,23 +19,23 @@ from sbp_jax.distributions.numerics import safe_log
 
 
 @jax.custom_jvp
-def pick(values: Float[Array, "... n"], index: Int[Array, "..."]) -> Float[Array, "..."]:
+def take_last(values: Float[Array, "... n"], index: Int[Array, "..."]) -> Float[Array, "..."]:
     """values[..., index], with a gradient by comparison: that of a gather is a scatter, which does not vectorize."""
     return jnp.take_along_axis(values, index[..., None], axis=-1, mode="clip")[..., 0]
 
 
-@pick.defjvp
+@take_last.defjvp
 def _pick_jvp(primals, tangents):
     values, index = primals
     mask = _positions(values) == index[..., None]
-    return pick(values, index), jnp.sum(jnp.where(mask, tangents[0], 0.0), axis=-1)
+    return take_last(values, index), jnp.sum(jnp.where(mask, tangents[0], 0.0), axis=-1)
 
 
 @jax.custom_jvp
 def log_probability(logits: Float[Array, "... n"], index: Int[Array, "..."]) -> Float[Array, "..."]:
     """log p_index, finite where the probability underflows."""
     peak, log_total = _normalizer(logits)
-    return pick(logits, index) - peak - log_total
+    return take_last(logits, index) - peak - log_total
 
 
 @log_probability.defjvp
@@ -46,7 +46,7 @@ def _log_probability_jvp(primals, tangents):
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(3,))
-def share(
+def partial_mass(
     logits: Float[Array, "... n"], index: Int[Array, "..."], fraction: Float[Array, "..."], from_last: bool
 ) -> Float[Array, "..."]:
     """Probability of the bins before (or after) `index`, and of a fraction in [0, 1] of that bin itself."""
@@ -62,18 +62,18 @@ def share(
     return (passed + part) / jnp.sum(blocks, axis=-1)
 
 
-@share.defjvp
+@partial_mass.defjvp
 def _share_jvp(from_last, primals, tangents):
     logits, index, fraction = primals
-    value = share(*primals, from_last)
+    value = partial_mass(*primals, from_last)
     weight = probabilities(logits) * (_passed(logits, index, fraction, from_last) - value[..., None])
     slope = jnp.sum(weight * tangents[0], axis=-1)
     return value, slope + jnp.exp(log_probability(logits, index)) * tangents[2]
 
 
 @jax.custom_jvp
-def log_share(logits: Float[Array, "... n"], part: Float[Array, "... n"]) -> Float[Array, "..."]:
-    """log of `share`, accurate where the probability underflows; -inf with zero gradient for an empty region."""
+def log_partial_mass(logits: Float[Array, "... n"], part: Float[Array, "... n"]) -> Float[Array, "..."]:
+    """log of `partial_mass`, accurate where the probability underflows; -inf with zero gradient for an empty region."""
     peak, log_total = _normalizer(logits)
     touched = jnp.where(part > 0, logits, -jnp.inf)
     near = jnp.max(touched, axis=-1, keepdims=True)
@@ -82,10 +82,10 @@ def log_share(logits: Float[Array, "... n"], part: Float[Array, "... n"]) -> Flo
     return safe_log(mass) + (near[..., 0] - peak) - log_total
 
 
-@log_share.defjvp
+@log_partial_mass.defjvp
 def _log_share_jvp(primals, tangents):
     logits, part = primals
-    value = log_share(logits, part)
+    value = log_partial_mass(logits, part)
     peak, log_total = _normalizer(logits)
     inside = (part > 0) & (value > -jnp.inf)[..., None]
     # p_j / share, masked before the exponential: a bin outside may be likelier by more than a float holds
@@ -105,12 +105,12 @@ def bin_index(edges: Float[Array, "... edges"], y: Float[Array, "..."]) -> Int[A
     index = jnp.zeros(jnp.broadcast_shapes(y.shape, edges.shape[:-1]), jnp.int32)
     for step in (2**k for k in reversed(range((bins - 1).bit_length()))):
         there = index + step
-        reached = (there < bins) & (y >= pick(edges, jnp.minimum(there, bins - 1)))
+        reached = (there < bins) & (y >= take_last(edges, jnp.minimum(there, bins - 1)))
         index = jnp.where(reached, there, index)
     return index
 
 
-def crossing(
+def quantile_bin(
     logits: Float[Array, "... n"], mass: Float[Array, "..."], from_last: bool
 ) -> tuple[Int[Array, "..."], Float[Array, "..."]]:
     """Where the probability summed from the first bin (or from the last bin down) reaches `mass`.
@@ -152,7 +152,7 @@ def _fraction_jvp(from_last, primals, tangents):
 def _solid_weight(logits, index, target):
     """Weight of a bin, 1 where it is below the rounding of the target, and where it is not."""
     peak, _ = _normalizer(logits)
-    weight = jnp.exp(pick(logits, index) - peak)
+    weight = jnp.exp(take_last(logits, index) - peak)
     solid = weight > float(jnp.finfo(logits.dtype).eps) * target
     return jnp.where(solid, weight, 1.0), solid
 

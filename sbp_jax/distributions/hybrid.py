@@ -11,7 +11,7 @@ from jax.scipy.special import ndtr
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float
 
-from sbp_jax.distributions.base import check_positive, compiled, leading, register, set_parameters
+from sbp_jax.distributions.base import check_positive, compiled, pad_rank, register, set_parameters
 from sbp_jax.distributions.baselines import Normal, log_cdf, log_density
 from sbp_jax.distributions.hybrid_tails import (
     Tail,
@@ -48,7 +48,7 @@ class _Hybrid(LocationScale):
         (in_lower, below), (in_upper, above) = lower.split(-z), upper.split(z)
         body = log_density(jnp.where(in_lower | in_upper, 0.0, z))
         value = jnp.where(in_lower, lower.dist.log_prob(below), jnp.where(in_upper, upper.dist.log_prob(above), body))
-        value = value - log_total - jnp.log(leading(self.scale, y.ndim))
+        value = value - log_total - jnp.log(pad_rank(self.scale, y.ndim))
         return self._known(jnp.where(finite, value, -jnp.inf), y)
 
     @compiled
@@ -81,7 +81,7 @@ class _Hybrid(LocationScale):
     def interval_log_prob(self, low: ArrayLike, high: ArrayLike) -> Float[Array, "..."]:
         """log P(low < Y <= high): the parts in the tails and the body, each without cancellation."""
         low, high = self._outcomes(low, high)
-        loc, scale = leading(self.loc, low.ndim), leading(self.scale, low.ndim)
+        loc, scale = pad_rank(self.loc, low.ndim), pad_rank(self.scale, low.ndim)
         lower, upper, log_total = self._parts(low.ndim)
         start, stop = self._ends(low), self._ends(high)
         width, finite = standardize(high, low, scale)
@@ -177,7 +177,7 @@ class _Hybrid(LocationScale):
     def _knots(self, ndim: int) -> list[Array]:
         """The junctions; loc is within a scale of them."""
         lower, upper, _ = self._parts(ndim)
-        loc, scale = leading(self.loc, ndim), leading(self.scale, ndim)
+        loc, scale = pad_rank(self.loc, ndim), pad_rank(self.scale, ndim)
         return [loc + sign * scale * tail.r for tail, sign in ((lower, -1), (upper, 1)) if tail.exists]
 
     def _quantile(self, mass: Float[Array, "..."], upper: Bool[Array, "..."]) -> Float[Array, "..."]:
@@ -202,7 +202,7 @@ class _Hybrid(LocationScale):
     def _parts(self, ndim: int) -> tuple[Tail, Tail, Array]:
         """The lower and the upper tail with `ndim` axes, and log gamma."""
         lower, upper = (
-            no_tail(ndim, self.dtype) if shape is None else tail_of(leading(shape, ndim)) for shape in self._shapes()
+            no_tail(ndim, self.dtype) if shape is None else tail_of(pad_rank(shape, ndim)) for shape in self._shapes()
         )
         return lower, upper, jnp.log(1 + lower.body + upper.body)
 

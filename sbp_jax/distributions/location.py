@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from sbp_jax.distributions.base import Distribution, leading
+from sbp_jax.distributions.base import Distribution, pad_rank
 from sbp_jax.distributions.numerics import standardize
 
 
@@ -32,10 +32,10 @@ class LocationScale(Distribution):
 
     def _standardize(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Bool[Array, "..."]]:
         """(y - loc) / scale, 0 where it counts as infinite, and where it is finite."""
-        return standardize(y, leading(self.loc, y.ndim), leading(self.scale, y.ndim))
+        return standardize(y, pad_rank(self.loc, y.ndim), pad_rank(self.scale, y.ndim))
 
     def _above(self, y: Float[Array, "..."]) -> Bool[Array, "..."]:
-        return y > leading(self.loc, y.ndim)
+        return y > pad_rank(self.loc, y.ndim)
 
     def _ends(self, y: Float[Array, "..."]) -> Float[Array, "..."]:
         """(y - loc) / scale, infinite where it counts as that."""
@@ -44,7 +44,7 @@ class LocationScale(Distribution):
 
     def _placed(self, z: Float[Array, "..."]) -> Float[Array, "..."]:
         """loc + scale z; without gradient where z, or the result, is infinite."""
-        loc, scale = leading(self.loc, z.ndim), leading(self.scale, z.ndim)
+        loc, scale = pad_rank(self.loc, z.ndim), pad_rank(self.scale, z.ndim)
         result = loc + scale * z
         finite = jnp.isfinite(result)
         inner = loc + jnp.where(finite, scale, 1.0) * jnp.where(finite, z, 0.0)
@@ -54,5 +54,5 @@ class LocationScale(Distribution):
         """scale times a value >= 0 of the standard form; without gradient where that is infinite."""
         finite = jnp.isfinite(value)
         return jnp.where(
-            finite, leading(self.scale, value.ndim) * jnp.where(finite, value, 0.0), jax.lax.stop_gradient(value)
+            finite, pad_rank(self.scale, value.ndim) * jnp.where(finite, value, 0.0), jax.lax.stop_gradient(value)
         )

@@ -16,7 +16,7 @@ from sbp_jax.distributions.base import (
     broadcast_to,
     compiled,
     is_traced,
-    leading,
+    pad_rank,
     register,
     set_fields,
 )
@@ -264,7 +264,7 @@ class Mixture(Distribution):
         return jnp.any(missing, axis=-1) | jnp.any(jnp.isnan(self.log_weights), axis=-1)
 
     def _log_weights(self, ndim):
-        return leading(self.log_weights, ndim, 1)
+        return pad_rank(self.log_weights, ndim, 1)
 
     def _each(self, function, *ys):
         """function(component, ys) with the components along a last axis."""

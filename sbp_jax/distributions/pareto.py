@@ -7,7 +7,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float
 
-from sbp_jax.distributions.base import Distribution, check_positive, compiled, leading, register, set_parameters
+from sbp_jax.distributions.base import Distribution, check_positive, compiled, pad_rank, register, set_parameters
 from sbp_jax.distributions.cells import Sums, boundary, cell_areas, joined
 from sbp_jax.distributions.numerics import expm1_ratio, log1mexp, log1p_ratio, quotient, saturated
 
@@ -264,7 +264,7 @@ class GeneralizedPareto(Distribution):
         length = jnp.where(length < end, length, end)
 
         def excess(distance):
-            return leading(start, distance.ndim) + (distance - leading(0.5 * step, distance.ndim))
+            return pad_rank(start, distance.ndim) + (distance - pad_rank(0.5 * step, distance.ndim))
 
         def areas(low, high):
             some = high > low
@@ -308,7 +308,7 @@ class GeneralizedPareto(Distribution):
         return GeneralizedPareto(xi, jnp.where(inside, saturated(beta + xi * jnp.where(inside, low, 0.0)), 1.0))
 
     def _parameters(self, z):
-        return leading(self.shape, z.ndim), leading(self.scale, z.ndim)
+        return pad_rank(self.shape, z.ndim), pad_rank(self.scale, z.ndim)
 
     def _hazard(self, z):
         """Where z is inside the support, where beyond its upper end, and the hazard inside (0 elsewhere)."""

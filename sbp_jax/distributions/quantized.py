@@ -16,7 +16,7 @@ from sbp_jax.distributions.base import (
     broadcast_batch,
     compiled,
     is_traced,
-    leading,
+    pad_rank,
     register,
     set_fields,
 )
@@ -298,7 +298,7 @@ class Quantized(Distribution):
         """Width and origin in the dtype of the base with `ndim` axes."""
 
         def values(x):
-            return leading(np.asarray(x).astype(self.dtype) if isinstance(x, Constant) else x, ndim)
+            return pad_rank(np.asarray(x).astype(self.dtype) if isinstance(x, Constant) else x, ndim)
 
         width, origin = values(self.width), values(self.origin)
         return (width if isinstance(self.width, Constant) else jnp.where(width > 0, width, 1.0)), origin

@@ -14,14 +14,14 @@ from sbp_jax.distributions.base import (
     broadcast_batch,
     compiled,
     is_traced,
-    leading,
+    pad_rank,
     register,
     set_fields,
 )
 from sbp_jax.distributions.binned import BinnedBody
 from sbp_jax.distributions.bins import EdgesLike, batch_of, checked_bins, set_bins
 from sbp_jax.distributions.cells import Sums, boundary, joined
-from sbp_jax.distributions.histogram import bin_index, pick
+from sbp_jax.distributions.histogram import bin_index, take_last
 from sbp_jax.distributions.numerics import log_sum, safe_log
 from sbp_jax.distributions.pareto import GeneralizedPareto, complement
 from sbp_jax.errors import InputError
@@ -210,8 +210,8 @@ class SplicedBinnedPareto(BinnedBody):
         inside = (y >= lowest) & (y <= highest)
         at = self._within_bins(jnp.where(inside, y, lowest))
         index = bin_index(edges, at)
-        first, last = pick(edges[..., :-1], index), pick(edges[..., 1:], index)
-        width = pick(widths, index) / CELLS_PER_BIN
+        first, last = take_last(edges[..., :-1], index), take_last(edges[..., 1:], index)
+        width = take_last(widths, index) / CELLS_PER_BIN
         cell = jnp.clip(jnp.floor((at - first) / width), 0, CELLS_PER_BIN - 1)
         low = first + cell * width
         high = jnp.where(cell == CELLS_PER_BIN - 1, last, first + (cell + 1) * width)
@@ -236,7 +236,7 @@ class SplicedBinnedPareto(BinnedBody):
         value is not comparable with one. An outcome outside the edges, or beyond the last bin on its side that is not
         forbidden, counts in the nearest bin.
         """
-        return self.held().coupled_composite_log_prob(y)
+        return self.stop_threshold_gradient().coupled_composite_log_prob(y)
 
     @compiled
     def coupled_composite_log_prob(self, y: ArrayLike) -> Float[Array, "..."]:
@@ -247,7 +247,7 @@ class SplicedBinnedPareto(BinnedBody):
         upper = jnp.where(side.in_upper, safe_log(side.tau_u) + self.upper.log_prob(side.z_u), 0.0)
         return self._known(self.body.clamped_log_prob(self._within_bins(y)) + lower + upper, y)
 
-    def held(self) -> "SplicedBinnedPareto":
+    def stop_threshold_gradient(self) -> "SplicedBinnedPareto":
         """The same distribution, whose thresholds are constants to every gradient.
 
         What a head made of the thresholds, such as a scale that reaches an end of the support, still follows them.
@@ -361,7 +361,7 @@ class SplicedBinnedPareto(BinnedBody):
         some = (length > 0) & (mass > 0)
         density = jnp.where(some, mass, 0.0) / jnp.where(some, length, 1.0)
         index = jnp.argmax(density, axis=-1)
-        best, value = jnp.max(density, axis=-1), pick(middle, index)
+        best, value = jnp.max(density, axis=-1), take_last(middle, index)
         masses = self._masses(len(self.batch_shape))
         for tau, tail, threshold, sign in zip(masses, (self.lower, self.upper), (t_l, t_u), (-1, 1), strict=True):
             excess = tail.mode()
@@ -408,12 +408,12 @@ class SplicedBinnedPareto(BinnedBody):
 
     def _knots(self, ndim: int) -> list[Array]:
         """The edges, in order, between the thresholds, which may lie anywhere among them."""
-        t_l, t_u = (leading(t, ndim) for t in self.thresholds())
+        t_l, t_u = (pad_rank(t, ndim) for t in self.thresholds())
         return [t_l, *self.body._knots(ndim), t_u]
 
     def _cell_areas(self, near: Array, step: Array, length: Array, upper: bool) -> Sums:
         """As `_tail_areas`, over the cells whose middles lie in each part."""
-        t_l, t_u = (leading(t, near.ndim) for t in self.thresholds())
+        t_l, t_u = (pad_rank(t, near.ndim) for t in self.thresholds())
         tau_l, tau_u = self._masses(near.ndim)
         sign = 1 if upper else -1
         (tau, last), (rest, first) = ((tau_u, t_u), (tau_l, t_l))[::sign]
@@ -427,7 +427,7 @@ class SplicedBinnedPareto(BinnedBody):
             jnp.stack(jnp.broadcast_arrays(x, y))
             for x, y in ((innermost, outermost), (start, length - stop), (step, step))
         )
-        tails = [(leading(t.shape, near.ndim), leading(t.scale, near.ndim)) for t in (self.lower, self.upper)[::sign]]
+        tails = [(pad_rank(t.shape, near.ndim), pad_rank(t.scale, near.ndim)) for t in (self.lower, self.upper)[::sign]]
         both = GeneralizedPareto(*(jnp.stack(pair) for pair in zip(*tails, strict=True)))
         sums = both.excess_cells(excess, steps, window)
         (first, square, about), (once, twice, moment) = ([x[k] for x in sums] for k in (0, 1))
@@ -442,8 +442,8 @@ class SplicedBinnedPareto(BinnedBody):
         in_tail = mass < tau
         body = self.body._quantile(jnp.where(in_tail, tau, mass), upper)
         side = GeneralizedPareto(
-            jnp.where(upper, leading(self.upper.shape, mass.ndim), leading(self.lower.shape, mass.ndim)),
-            jnp.where(upper, leading(self.upper.scale, mass.ndim), leading(self.lower.scale, mass.ndim)),
+            jnp.where(upper, pad_rank(self.upper.shape, mass.ndim), pad_rank(self.lower.shape, mass.ndim)),
+            jnp.where(upper, pad_rank(self.upper.scale, mass.ndim), pad_rank(self.lower.scale, mass.ndim)),
         )
         survival = jnp.where(in_tail, mass, 1.0) / jnp.where(in_tail, tau, 1.0)
         excess = side.excess_at(-safe_log(survival))
@@ -457,7 +457,7 @@ class SplicedBinnedPareto(BinnedBody):
     def _outer_edges(self, ndim):
         """The outer edges of the first and the last bin whose logit is not -inf."""
         edges, _ = self._bin_edges(ndim)
-        allowed = leading(self.logits, ndim, 1) > -jnp.inf
+        allowed = pad_rank(self.logits, ndim, 1) > -jnp.inf
         first = jnp.min(jnp.where(allowed, edges[..., :-1], jnp.inf), axis=-1)
         return first, jnp.max(jnp.where(allowed, edges[..., 1:], -jnp.inf), axis=-1)
 
@@ -470,13 +470,13 @@ class SplicedBinnedPareto(BinnedBody):
     def _masses(self, ndim):
         """(tau_l, tau_u) in the distribution's dtype with `ndim` axes."""
         return tuple(
-            leading(np.asarray(m).astype(self.dtype) if isinstance(m, Constant) else m.astype(self.dtype), ndim)
+            pad_rank(np.asarray(m).astype(self.dtype) if isinstance(m, Constant) else m.astype(self.dtype), ndim)
             for m in self._tail_mass
         )
 
     def _sides(self, y):
         """Which piece y is in, and its excess over each threshold."""
-        t_l, t_u = (leading(t, y.ndim) for t in self.thresholds())
+        t_l, t_u = (pad_rank(t, y.ndim) for t in self.thresholds())
         tau_l, tau_u = self._masses(y.ndim)
         in_lower, in_upper = y < t_l, y > t_u
         return Sides(
@@ -495,7 +495,7 @@ class SplicedBinnedPareto(BinnedBody):
 @register
 @dataclasses.dataclass(frozen=True, eq=False, init=False)
 class _HeldSplicedBinnedPareto(SplicedBinnedPareto):
-    """See `SplicedBinnedPareto.held`."""
+    """See `SplicedBinnedPareto.stop_threshold_gradient`."""
 
     @compiled
     def thresholds(self) -> tuple[Float[Array, "..."], Float[Array, "..."]]:

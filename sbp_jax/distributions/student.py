@@ -8,7 +8,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float
 
-from sbp_jax.distributions.base import check_positive, compiled, leading, register, set_parameters
+from sbp_jax.distributions.base import check_positive, compiled, pad_rank, register, set_parameters
 from sbp_jax.distributions.location import LocationScale
 from sbp_jax.distributions.numerics import log1mexp, log1p_ratio, standardize
 from sbp_jax.distributions.student_areas import squared_survival_area, squared_tail, tail_area, tail_areas
@@ -60,7 +60,7 @@ class StudentT(LocationScale):
         """log c - (df + 1) / 2 log(1 + t^2 / df) - log scale."""
         (y,) = self._outcomes(y)
         t, finite = self._standardize(y)
-        value = log_density(t, self._inverse(y.ndim)) - jnp.log(leading(self.scale, y.ndim))
+        value = log_density(t, self._inverse(y.ndim)) - jnp.log(pad_rank(self.scale, y.ndim))
         return self._known(jnp.where(finite, value, -jnp.inf), y)
 
     @compiled
@@ -100,7 +100,7 @@ class StudentT(LocationScale):
         below 1e-15, and a difference of cdfs would lose digits. -inf with zero gradient where low >= high.
         """
         low, high = self._outcomes(low, high)
-        loc, scale, e = leading(self.loc, low.ndim), leading(self.scale, low.ndim), self._inverse(low.ndim)
+        loc, scale, e = pad_rank(self.loc, low.ndim), pad_rank(self.scale, low.ndim), self._inverse(low.ndim)
         ordered = high > low
         a, a_finite = self._standardize(low)
         b, b_finite = self._standardize(high)
@@ -114,7 +114,7 @@ class StudentT(LocationScale):
         narrow &= size * size * (1 + e) < 16 * around
         h, size = jnp.where(narrow, h, 1e-3), jnp.where(narrow, size, 1e-3)
         m, middle, around = (jnp.where(narrow, x, other) for x, other in ((m, 0.0), (middle, 0.0), (around, 1.0)))
-        nodes, weights = (leading(x.astype(self.dtype), h.ndim, 1) for x in np.polynomial.legendre.leggauss(20))
+        nodes, weights = (pad_rank(x.astype(self.dtype), h.ndim, 1) for x in np.polynomial.legendre.leggauss(20))
         step = 0.5 * size[..., None] * nodes
         rise = log1p_ratio(2 * e[..., None], 0.5 * step * (2 * middle[..., None] + step) / around[..., None])
         inside = jnp.sum(0.5 * weights * jnp.exp(-(1 + e[..., None]) * rise), axis=-1)
@@ -180,7 +180,7 @@ class StudentT(LocationScale):
 
     def _knots(self, ndim: int) -> list[Array]:
         """loc, from where the cdf flattens on both sides."""
-        return [leading(self.loc, ndim)]
+        return [pad_rank(self.loc, ndim)]
 
     def _area(self, low, high, sign):
         e = self._inverse(low.ndim)
@@ -201,14 +201,14 @@ class StudentT(LocationScale):
 
     def _inverse(self, ndim):
         """1 / df, 0 from the largest df on, and 1 where df is not positive."""
-        df = leading(self.df, ndim)
+        df = pad_rank(self.df, ndim)
         gaussian = df >= _GAUSSIAN_FROM
         return jnp.where(gaussian, 0.0, 1 / jnp.where((df > 0) & ~gaussian, df, 1.0))
 
     def _standardize(self, y):
         """t, 0 where it counts as infinite, and where it is finite."""
         t, finite = super()._standardize(y)
-        finite &= (leading(self.df, y.ndim) < _GAUSSIAN_FROM) | (jnp.abs(t) < _FAR)
+        finite &= (pad_rank(self.df, y.ndim) < _GAUSSIAN_FROM) | (jnp.abs(t) < _FAR)
         return jnp.where(finite, t, 0.0), finite
 
     def _nearer_tail(self, y):

@@ -21,7 +21,7 @@ import numpy as np
 from jax.scipy.special import ndtri
 from jaxtyping import Array, Float
 
-from sbp_jax.distributions.base import leading
+from sbp_jax.distributions.base import pad_rank
 from sbp_jax.distributions.numerics import expm1_ratio, log1p_ratio
 
 # where the tail's rule takes over from the density's
@@ -206,11 +206,11 @@ def tail_rule(ndim, dtype):
     w = np.exp(s - 0.1 * np.exp(-s))
     weights = step * w * (1 + 0.1 * np.exp(-s)) * np.exp(-w)
     kept = (w > smallest) & (w < largest)
-    return leading(weights[kept].astype(dtype), ndim, 1), leading(w[kept].astype(dtype), ndim, 1)
+    return pad_rank(weights[kept].astype(dtype), ndim, 1), pad_rank(w[kept].astype(dtype), ndim, 1)
 
 
 def interval_rule(t):
     """Nodes [..., 20] in [0, t] and weights of sum 1."""
     nodes, weights = np.polynomial.legendre.leggauss(20)
-    unit = leading((0.5 + 0.5 * nodes).astype(t.dtype), t.ndim, 1)
-    return t[..., None] * unit, leading((0.5 * weights).astype(t.dtype), t.ndim, 1)
+    unit = pad_rank((0.5 + 0.5 * nodes).astype(t.dtype), t.ndim, 1)
+    return t[..., None] * unit, pad_rank((0.5 * weights).astype(t.dtype), t.ndim, 1)

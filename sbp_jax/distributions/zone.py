@@ -14,9 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from sbp_jax.distributions.base import Constant, leading
+from sbp_jax.distributions.base import Constant, pad_rank
 from sbp_jax.distributions.binned import Binned
-from sbp_jax.distributions.histogram import pick, probabilities
+from sbp_jax.distributions.histogram import probabilities, take_last
 from sbp_jax.distributions.numerics import expm1_ratio, safe_log
 from sbp_jax.distributions.pareto import GeneralizedPareto
 
@@ -139,7 +139,7 @@ class Side(abc.ABC):
 
     def at(self, y: Float[Array, "..."]) -> Point:
         """y from this side."""
-        a, b = (leading(e, y.ndim) for e in self.ends)
+        a, b = (pad_rank(e, y.ndim) for e in self.ends)
         x = self.out(y)
         inside, beyond = (x > a) & (x <= b), x > b
         safe = jnp.where(inside, x, a + 0.5 * (b - a))
@@ -147,7 +147,7 @@ class Side(abc.ABC):
 
     def log_prob(self, point: Point) -> Float[Array, "..."]:
         """log-density in the zone and beyond it; in the zone -inf with zero gradient where T rises."""
-        log_width = jnp.log(leading(self.width, point.x.ndim))
+        log_width = jnp.log(pad_rank(self.width, point.x.ndim))
         density = self.zone_density(point.x)
         zone = jnp.where(density > 0, safe_log(density) - log_width, -jnp.inf)
         return jnp.where(point.beyond, self._log_mass(point.x.ndim) + self.tail.log_prob(point.excess), zone)
@@ -170,7 +170,7 @@ class Side(abc.ABC):
         self, near: Float[Array, "..."], far: Float[Array, "..."]
     ) -> tuple[tuple[Float[Array, "..."], Float[Array, "..."]], Float[Array, "..."]]:
         """Probability of the part in the zone as (log of its size, sign), and log of that beyond; far outside near."""
-        a, b = (leading(e, near.ndim) for e in self.ends)
+        a, b = (pad_rank(e, near.ndim) for e in self.ends)
         x, stop = self.out(near), self.out(far)
         log_beyond = self._log_mass(near.ndim) + self.tail.interval_log_prob(
             self._snapped(jnp.where(x > b, x - jnp.where(x > b, b, 0.0), 0.0)),
@@ -189,15 +189,15 @@ class Side(abc.ABC):
         zero where T does not fall.
         """
         inner, outer = self.numbers[1], self._mass(mass.ndim)
-        a, b = (leading(e, mass.ndim) for e in self.ends)
+        a, b = (pad_rank(e, mass.ndim) for e in self.ends)
         in_tail, in_zone = mass < outer, (mass >= outer) & (mass < inner)
         hazard = -safe_log(jnp.where(in_tail, mass, outer) / outer)
         # a quantile that overflows is infinite without gradient
-        overflows = leading(self.shape, mass.ndim) * hazard > math.log(float(jnp.finfo(mass.dtype).max)) - 5
+        overflows = pad_rank(self.shape, mass.ndim) * hazard > math.log(float(jnp.finfo(mass.dtype).max)) - 5
         excess = jnp.where(overflows, jnp.inf, self.tail.excess_at(jnp.where(overflows, 0.0, hazard)))
         target = jnp.where(in_zone, mass, 0.5 * (outer + inner))
         x = jax.lax.stop_gradient(self._bisect(jax.lax.stop_gradient(target)))
-        width = leading(self.width, mass.ndim)
+        width = pad_rank(self.width, mass.ndim)
         slope = jax.lax.stop_gradient(self.zone_density(x))
         solid = slope > float(jnp.finfo(mass.dtype).eps) * inner
         shortfall = self.zone_tail(x) - target
@@ -208,13 +208,13 @@ class Side(abc.ABC):
     def squared_area(self, low: Float[Array, "..."], high: Float[Array, "..."], of_tail: bool) -> Float[Array, "..."]:
         """Integral of T^2 or, else, of (1 - T)^2 over [low, high] in the zone and beyond it; infinite ends allowed."""
         near, far = (low, high) if self.upper else (-high, -low)
-        b, outer = leading(self.ends[1], low.ndim), self._mass(low.ndim)
+        b, outer = pad_rank(self.ends[1], low.ndim), self._mass(low.ndim)
         start, stop = (jnp.where(e > b, jnp.where(e > b, e, b) - b, 0.0) for e in (near, far))
         if of_tail:
             # an infinite area has no gradient: its shape is replaced before the mathematics
-            xi = leading(self.shape, low.ndim)
+            xi = pad_rank(self.shape, low.ndim)
             diverges = jnp.isinf(stop) & jnp.isfinite(start) & (xi >= 2)
-            tail = GeneralizedPareto(jnp.where(diverges, 0.0, xi), leading(self.tail.scale, low.ndim))
+            tail = GeneralizedPareto(jnp.where(diverges, 0.0, xi), pad_rank(self.tail.scale, low.ndim))
             beyond = jnp.where(
                 diverges, jnp.inf, outer**2 * tail.survival_area(2, self._snapped(start), self._snapped(stop))
             )
@@ -235,7 +235,7 @@ class Side(abc.ABC):
         p is T where this side lies `ahead` of near on the way to far, else 1 - T; near is finite, far may be infinite.
         """
         start, stop = self.out(near), self.out(far)
-        b, outer = leading(self.ends[1], near.ndim), self._mass(near.ndim)
+        b, outer = pad_rank(self.ends[1], near.ndim), self._mass(near.ndim)
         low, high = (start, stop) if ahead else (stop, start)
         sign = 1 if ahead else -1
         origin = start[..., None, None]
@@ -268,7 +268,7 @@ class Side(abc.ABC):
     def edges_outwards(self, ndim: int) -> tuple[Array, Array, Array, Array]:
         """The bins from the inside out: edges [..., K + 1], widths and probabilities [..., K], T_b at outer edges."""
         edges, widths = self.body._bin_edges(ndim)
-        p = probabilities(leading(self.body.logits, ndim, 1))
+        p = probabilities(pad_rank(self.body.logits, ndim, 1))
         if not self.upper:
             edges, widths, p = -edges[..., ::-1], widths[..., ::-1], p[..., ::-1]
         above = jnp.cumsum(p[..., ::-1], axis=-1)[..., ::-1]
@@ -278,7 +278,7 @@ class Side(abc.ABC):
         self, low: Float[Array, "..."], high: Float[Array, "..."]
     ) -> tuple[Float[Array, "..."], Float[Array, "..."], Bool[Array, "..."]]:
         """Start and stop of the part of each bin between low and high in the zone, [..., K], and where there is one."""
-        a, b = (leading(e, low.ndim)[..., None] for e in self.ends)
+        a, b = (pad_rank(e, low.ndim)[..., None] for e in self.ends)
         low, high = low[..., None], high[..., None]
         low, high = jnp.where(low > a, low, a), jnp.where(high < b, high, b)
         edges = self.edges_outwards(low.ndim - 1)[0]
@@ -291,13 +291,13 @@ class Side(abc.ABC):
         """t and 1 - t of the outward coordinate x, which has `extra` axes behind those of the batch."""
         ndim = x.ndim - extra
         a, b, width = (
-            leading(v, ndim).reshape(leading(v, ndim).shape + (1,) * extra) for v in (*self.ends, self.width)
+            pad_rank(v, ndim).reshape(pad_rank(v, ndim).shape + (1,) * extra) for v in (*self.ends, self.width)
         )
         return (x - a) / width, (b - x) / width
 
     def _mass(self, ndim):
         mass = self.mass
-        return leading(mass, ndim) if isinstance(mass, jax.Array) else mass
+        return pad_rank(mass, ndim) if isinstance(mass, jax.Array) else mass
 
     def _log_mass(self, ndim):
         mass = self._mass(ndim)
@@ -305,19 +305,19 @@ class Side(abc.ABC):
 
     def _snapped(self, z):
         """An excess, and infinity within rounding of the tail's end: what remains there has a scale of no digits."""
-        xi, beta = leading(self.shape, z.ndim), leading(self.tail.scale, z.ndim)
+        xi, beta = pad_rank(self.shape, z.ndim), pad_rank(self.tail.scale, z.ndim)
         return jnp.where(xi * z < (8 * float(jnp.finfo(z.dtype).eps) - 1) * beta, jnp.inf, z)
 
     def _bisect(self, target):
         """Where T crosses `target` in (outer, inner), in the first piece from the inside whose outer end is below."""
-        a, b = (leading(e, target.ndim) for e in self.ends)
+        a, b = (pad_rank(e, target.ndim) for e in self.ends)
         edges, widths, p, beyond = self.edges_outwards(target.ndim)
         inner, outer = edges[..., :-1], edges[..., 1:]
         within = (outer > a[..., None]) & (outer < b[..., None])
         below = jnp.where(within, self.tails_at_edges(target.ndim) <= target[..., None], outer >= b[..., None])
         index = jnp.argmax(below, axis=-1).astype(jnp.int32)
         inner, outer, p, widths, beyond = (
-            pick(jnp.broadcast_to(v, below.shape), index) for v in (inner, outer, p, widths, beyond)
+            take_last(jnp.broadcast_to(v, below.shape), index) for v in (inner, outer, p, widths, beyond)
         )
         low, high = jnp.where(inner > a, inner, a), jnp.where(outer < b, outer, b)
         low, high = jnp.broadcast_arrays(low, high)

@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from sbp_jax.distributions.base import leading
+from sbp_jax.distributions.base import pad_rank
 from sbp_jax.distributions.blending import pareto, running_rule, unit_rule, weight
-from sbp_jax.distributions.histogram import bin_index, pick
+from sbp_jax.distributions.histogram import bin_index, take_last
 from sbp_jax.distributions.numerics import safe_log
 from sbp_jax.distributions.zone import Piece, Side, nodes_per_piece
 
@@ -33,7 +33,7 @@ class DensitySide(Side):
         outer, inner, _ = self.numbers
         rank = len(self.body.batch_shape)
         _, _, body = self._bin_masses(rank)
-        a, b = (leading(e, rank) for e in self.ends)
+        a, b = (pad_rank(e, rank) for e in self.ends)
         zero, one = (jnp.full_like(self.shape, v) for v in (0.0, 1.0))
         above = outer + jnp.where(b > a, jnp.sum(body, axis=-1), 0.5 * (inner - outer))
         return above / (outer + self._pareto_mass(zero, one, one, zero, self.shape))
@@ -46,20 +46,20 @@ class DensitySide(Side):
     def zone_density(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
         """-dT/dt = (1 - w) f_b + c w g, per unit of t."""
         t, s = self.place(x)
-        body = jnp.exp(self.body.clamped_log_prob(self.out(x)) + jnp.log(leading(self.width, x.ndim)))
-        return weight(s, t) * body + leading(self.factor, x.ndim) * self._weighted(t, s, leading(self.shape, x.ndim))
+        body = jnp.exp(self.body.clamped_log_prob(self.out(x)) + jnp.log(pad_rank(self.width, x.ndim)))
+        return weight(s, t) * body + pad_rank(self.factor, x.ndim) * self._weighted(t, s, pad_rank(self.shape, x.ndim))
 
     def zone_tail(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
         """T = c tau_b + the integral of the density from x to the outer end: a sum of positive terms."""
         edges, widths, p, _ = self.edges_outwards(x.ndim)
         index = bin_index(edges, jax.lax.stop_gradient(x))
-        b, c = leading(self.ends[1], x.ndim), leading(self.factor, x.ndim)
-        edge = pick(edges[..., 1:], index)
+        b, c = pad_rank(self.ends[1], x.ndim), pad_rank(self.factor, x.ndim)
+        edge = take_last(edges[..., 1:], index)
         stop = jnp.where(edge < b, edge, b)
-        near = pick(p, index) * self._remaining(x, stop) / pick(widths, index)
-        far = pick(self._masses_beyond(x.ndim), index)
+        near = take_last(p, index) * self._remaining(x, stop) / take_last(widths, index)
+        far = take_last(self._masses_beyond(x.ndim), index)
         t, s = self.place(x)
-        outer = self._pareto_mass(t, s, jnp.ones_like(t), jnp.zeros_like(t), leading(self.shape, x.ndim))
+        outer = self._pareto_mass(t, s, jnp.ones_like(t), jnp.zeros_like(t), pad_rank(self.shape, x.ndim))
         return c * self.numbers[0] + near + far + c * outer
 
     def zone_interval(
@@ -75,13 +75,13 @@ class DensitySide(Side):
         between = (numbers > at_x[..., None]) & (numbers < at_stop[..., None])
         total = jnp.sum(jnp.where(between, self._bin_masses(x.ndim)[1], 0.0), axis=-1)
         apart = at_x < at_stop
-        first, last = pick(edges[..., 1:], at_x), pick(edges[..., :-1], at_stop)
-        total = total + pick(p, at_x) / pick(widths, at_x) * self._remaining(x, jnp.where(apart, first, stop))
-        part = pick(p, at_stop) / pick(widths, at_stop) * self._remaining(jnp.where(apart, last, x), stop)
+        first, last = take_last(edges[..., 1:], at_x), take_last(edges[..., :-1], at_stop)
+        total = total + take_last(p, at_x) / take_last(widths, at_x) * self._remaining(x, jnp.where(apart, first, stop))
+        part = take_last(p, at_stop) / take_last(widths, at_stop) * self._remaining(jnp.where(apart, last, x), stop)
         total = total + jnp.where(apart, part, 0.0)
         ends = (*self.place(x), *self.place(stop))
-        pareto_part = self._pareto_mass(*ends, leading(self.shape, x.ndim), (stop - x) / leading(self.width, x.ndim))
-        total = total + leading(self.factor, x.ndim) * pareto_part
+        pareto_part = self._pareto_mass(*ends, pad_rank(self.shape, x.ndim), (stop - x) / pad_rank(self.width, x.ndim))
+        total = total + pad_rank(self.factor, x.ndim) * pareto_part
         return safe_log(total), jnp.ones_like(total)
 
     def nodes(self, low, high):
@@ -92,28 +92,28 @@ class DensitySide(Side):
         ndim, count = low.ndim, nodes_per_piece(low.dtype)
         start, stop, touched = self.pieces(low, high)
         _, widths, p, _ = self.edges_outwards(ndim)
-        nodes, weights = (leading(v.astype(low.dtype), ndim + 1, 1) for v in unit_rule(count))
+        nodes, weights = (pad_rank(v.astype(low.dtype), ndim + 1, 1) for v in unit_rule(count))
         length = (stop - start)[..., None]
         x = start[..., None] + length * nodes
         used = touched[..., None] & jnp.ones_like(x, bool)
         (t, _), (_, s) = self.place(start, 1), self.place(stop, 1)
-        step = length / leading(self.width, ndim)[..., None, None]
+        step = length / pad_rank(self.width, ndim)[..., None, None]
         t, s = (jnp.where(used, v, 0.5) for v in (t[..., None] + step * nodes, s[..., None] + step * (1 - nodes)))
-        xi, c = (leading(v, ndim)[..., None, None] for v in (self.shape, self.factor))
+        xi, c = (pad_rank(v, ndim)[..., None, None] for v in (self.shape, self.factor))
         density = weight(s, t) * (p / widths)[..., None] * length + c * self._weighted(t, s, xi) * step
         density = jnp.where(used, density, 0.0)
         own = jnp.sum(density * weights, axis=-1)
         after = jnp.cumsum(own[..., ::-1], axis=-1)[..., ::-1] - own
         rule = jnp.asarray(running_rule(count).T, density.dtype)
         inner = jnp.matmul(density, rule, precision=jax.lax.Precision.HIGHEST)
-        a, b = (leading(e, ndim) for e in self.ends)
+        a, b = (pad_rank(e, ndim) for e in self.ends)
         end = self.zone_tail(jnp.where(high < b, jnp.where(high > a, high, a), b))
         return x, end[..., None, None] + after[..., None] + inner, length * weights, used
 
     def tails_at_edges(self, ndim):
         """T at the outer edge of each bin from the inside out, [..., K]."""
         edges, _, _, _ = self.edges_outwards(ndim)
-        a, b, xi, c = (leading(v, ndim)[..., None] for v in (*self.ends, self.shape, self.factor))
+        a, b, xi, c = (pad_rank(v, ndim)[..., None] for v in (*self.ends, self.shape, self.factor))
         outer = edges[..., 1:]
         within = (outer > a) & (outer < b)
         t, s = (jnp.where(within, v, 0.5) for v in self.place(outer, 1))
@@ -122,11 +122,11 @@ class DensitySide(Side):
 
     def tail_in(self, piece: Piece, x: Float[Array, "..."]) -> Float[Array, "..."]:
         """T at x: T at the end of the piece and the integral from x to there."""
-        xi, c = leading(self.shape, x.ndim), leading(self.factor, x.ndim)
+        xi, c = pad_rank(self.shape, x.ndim), pad_rank(self.factor, x.ndim)
         ends = (*self.place(x), *self.place(piece.high))
         body = piece.p * self._remaining(x, piece.high) / piece.width
         t, s = ends[2:]
-        beyond = pick(self._masses_beyond(x.ndim), piece.index) + c * self._pareto_mass(
+        beyond = take_last(self._masses_beyond(x.ndim), piece.index) + c * self._pareto_mass(
             t, s, jnp.ones_like(t), jnp.zeros_like(t), xi
         )
         return c * self.numbers[0] + beyond + body + c * self._pareto_mass(*ends, xi)
@@ -142,7 +142,7 @@ class DensitySide(Side):
         In two panels, which part where log T_G has fallen by half: the singularity of a heavy tail's density, close to
         the inner end, is then far from both.
         """
-        nodes, weights = (leading(v.astype(t.dtype), t.ndim, 1) for v in unit_rule(nodes_per_piece(t.dtype)))
+        nodes, weights = (pad_rank(v.astype(t.dtype), t.ndim, 1) for v in unit_rule(nodes_per_piece(t.dtype)))
         step = t_stop - t if step is None else step
         middle = jax.lax.stop_gradient(jax.nn.sigmoid(-0.5 * self.numbers[2] * xi))
         # the second length is what is left of the step, so that a narrow interval keeps its width
@@ -161,10 +161,10 @@ class DensitySide(Side):
 
     def _integrated(self, x, stop, outer, extra=0):
         """Integral of w (outer) or 1 - w from x to stop, which have `extra` axes behind those of the batch."""
-        nodes, weights = (leading(v.astype(x.dtype), x.ndim, 1) for v in unit_rule(5))
+        nodes, weights = (pad_rank(v.astype(x.dtype), x.ndim, 1) for v in unit_rule(5))
         (t, _), (_, s) = self.place(x, extra), self.place(stop, extra)
         length = stop - x
-        width = leading(self.width, x.ndim - extra)
+        width = pad_rank(self.width, x.ndim - extra)
         step = (length / width.reshape(width.shape + (1,) * extra))[..., None]
         t, s = t[..., None] + step * nodes, s[..., None] + step * (1 - nodes)
         return length * jnp.sum(weights * (weight(t, s) if outer else weight(s, t)), axis=-1)

@@ -5,7 +5,7 @@ import dataclasses
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from sbp_jax.distributions.base import leading
+from sbp_jax.distributions.base import pad_rank
 from sbp_jax.distributions.blending import Blend, mixed, unit_rule, weight, weight_gain
 from sbp_jax.distributions.numerics import log1p_ratio, safe_log
 from sbp_jax.distributions.zone import Piece, Point, Side, nodes_per_piece
@@ -22,7 +22,7 @@ class PublishedSide(Side):
 
     def zone_density(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
         """-dT/dt, negative where T rises."""
-        log_width = jnp.log(leading(self.width, x.ndim))
+        log_width = jnp.log(pad_rank(self.width, x.ndim))
         return self._blend(x).density(jnp.exp(self.body.clamped_log_prob(self.out(x)) + log_width))
 
     def zone_tail(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
@@ -44,13 +44,13 @@ class PublishedSide(Side):
         where dh_b comes from the body's interval probability, dh_G from threshold stability and dw from quadrature of
         w', so that no term is a difference of nearly equal numbers.
         """
-        rise, width = self.numbers[2], leading(self.width, x.ndim)
+        rise, width = self.numbers[2], pad_rank(self.width, x.ndim)
         p, q = self._blend(x), self._blend(stop)
         low, high = (self.out(x), self.out(stop)) if self.upper else (self.out(stop), self.out(x))
         body = jnp.log1p(jnp.exp(self.body.interval_log_prob(low, high) + p.body))
         step = (stop - x) / width
         # by threshold stability, from the end where the tail is flatter: there 1 + k u keeps its digits
-        k = leading(self.shape, x.ndim) * rise
+        k = pad_rank(self.shape, x.ndim) * rise
         ahead = log1p_ratio(jnp.where(k < 0, -k, k), step * jnp.where(k < 0, q.rate, p.rate) / rise)
         pareto = jnp.log1p(-p.survival * jnp.expm1(-rise * ahead) * jnp.exp(p.pareto))
         gain = weight_gain(p.t, p.s, step) * (q.body - q.pareto)
@@ -63,7 +63,7 @@ class PublishedSide(Side):
         outer, inner, _ = self.numbers
         endless = jnp.full((1,) * rank, jnp.inf, self.body.dtype)
         _, tail, _, touched = self.nodes(-endless, endless)
-        before = self.edges_outwards(rank)[0][..., 1:, None] <= leading(self.ends[0], rank)[..., None, None]
+        before = self.edges_outwards(rank)[0][..., 1:, None] <= pad_rank(self.ends[0], rank)[..., None, None]
         tail = jnp.where(touched, tail, jnp.where(before, inner, outer))
         tail = tail.reshape(*tail.shape[:-2], -1)
         ends = [jnp.full((*tail.shape[:-1], 1), m, tail.dtype) for m in (inner, outer)]
@@ -75,32 +75,32 @@ class PublishedSide(Side):
         start, stop, touched = self.pieces(low, high)
         edges, widths, p, beyond = self.edges_outwards(low.ndim)
         nodes, weights = (v.astype(low.dtype) for v in unit_rule(nodes_per_piece(low.dtype)))
-        nodes, weights = leading(nodes, low.ndim + 1, 1), leading(weights, low.ndim + 1, 1)
+        nodes, weights = pad_rank(nodes, low.ndim + 1, 1), pad_rank(weights, low.ndim + 1, 1)
         length = (stop - start)[..., None]
         x, rest = start[..., None] + length * nodes, (edges[..., 1:] - stop)[..., None] + length * (1 - nodes)
         body_tail = beyond[..., None] + p[..., None] * rest / widths[..., None]
         used = touched[..., None] & jnp.ones_like(x, bool)
         t, s = (jnp.where(used, v, 0.5) for v in self.place(x, 2))
-        xi = leading(self.shape, low.ndim)[..., None, None]
+        xi = pad_rank(self.shape, low.ndim)[..., None, None]
         return x, mixed(self.numbers, t, s, xi, jnp.where(used, body_tail, 0.25)).tail, length * weights, used
 
     def tails_at_edges(self, ndim):
         """T at the outer edge of each bin from the inside out, [..., K]."""
         edges, _, _, beyond = self.edges_outwards(ndim)
-        a, b = (leading(e, ndim)[..., None] for e in self.ends)
+        a, b = (pad_rank(e, ndim)[..., None] for e in self.ends)
         outer = edges[..., 1:]
         within = (outer > a) & (outer < b)
         t, s = (jnp.where(within, v, 0.5) for v in self.place(outer, 1))
-        xi = leading(self.shape, ndim)[..., None]
+        xi = pad_rank(self.shape, ndim)[..., None]
         return mixed(self.numbers, t, s, xi, jnp.where(within, beyond, 0.25)).tail
 
     def tail_in(self, piece: Piece, x: Float[Array, "..."]) -> Float[Array, "..."]:
         """T at x from the body's tail probability in the piece."""
         body_tail = piece.beyond + piece.p * ((piece.edge - x) / piece.width)
-        return mixed(self.numbers, *self.place(x), leading(self.shape, x.ndim), body_tail).tail
+        return mixed(self.numbers, *self.place(x), pad_rank(self.shape, x.ndim), body_tail).tail
 
     def _blend(self, x) -> Blend:
         """The blend at the outward coordinate x, which lies in the zone, its ends included."""
         y = self.out(x)
         body_tail = self.body.survival_function(y) if self.upper else self.body.cdf(y)
-        return mixed(self.numbers, *self.place(x), leading(self.shape, x.ndim), body_tail)
+        return mixed(self.numbers, *self.place(x), pad_rank(self.shape, x.ndim), body_tail)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from sbp_jax.atomic import write_whole
+from sbp_jax.atomic import atomic_write
 from sbp_jax.errors import InputError
 
 FOLDS, MOST_ROUNDS, PATIENCE = 5, 1000, 30
@@ -57,7 +57,7 @@ def tuned(x: np.ndarray, y: np.ndarray, groups: np.ndarray, loss: Loss, file: Pa
         found[Trees(depth, weight, len(scores))] = scores[-1]
     best = min(found, key=lambda trees: found[trees])
     file.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(file, (json.dumps(asdict(best)) + "\n").encode())
+    atomic_write(file, (json.dumps(asdict(best)) + "\n").encode())
     return best
 
 

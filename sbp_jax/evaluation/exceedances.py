@@ -18,8 +18,8 @@ from sbp_jax.errors import InputError
 
 Tail = Literal["upper", "lower"]
 Vector = Real[np.ndarray, " size"]
-FEWEST = 10  # excesses of a fit: below, the likelihood of two parameters says next to nothing
-LEAST = 1e-100  # times the mean: an excess that is zero but for rounding would draw the scale to itself
+MIN_EXCESSES = 10  # excesses of a fit: below, the likelihood of two parameters says next to nothing
+MIN_RATIO = 1e-100  # times the mean: an excess that is zero but for rounding would draw the scale to itself
 
 # log1p(x) / x = sum (-x)^j / (j + 1); by columns its coefficients and those of its two derivatives.
 _TERMS = np.arange(18)
@@ -83,14 +83,14 @@ def fit_pareto(excesses: Vector) -> ParetoFit:
         InputError: fewer than 10, all equal, or one that is not a positive finite number or below 1e-100 of the mean.
     """
     z = np.asarray(excesses, np.float64)
-    if z.ndim != 1 or len(z) < FEWEST:
-        raise InputError(f"excesses: expected at least {FEWEST} numbers, got {z.size}")
+    if z.ndim != 1 or len(z) < MIN_EXCESSES:
+        raise InputError(f"excesses: expected at least {MIN_EXCESSES} numbers, got {z.size}")
     if not (np.isfinite(z) & (z > 0)).all():
         raise InputError(f"excesses: expected positive finite numbers, got {z[~(np.isfinite(z) & (z > 0))][0]}")
     if z.min() == z.max():
         raise InputError(f"excesses: all {len(z)} equal {z[0]}; a distribution cannot be fitted to a constant")
     unit = float(np.mean(z))
-    if z.min() < LEAST * unit:
+    if z.min() < MIN_RATIO * unit:
         raise InputError(f"excesses: {z.min()} is a rounded zero beside their mean {unit:g}")
     w = z / unit
     shape, scale, best = -1.0, float(w.max()), -float(np.log(w.max()))

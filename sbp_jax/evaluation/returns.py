@@ -15,7 +15,7 @@ from sbp_jax.errors import InputError
 from sbp_jax.evaluation.exceedances import check_level, hazard_derivatives, log_likelihood_derivatives, root
 from sbp_jax.evaluation.tails import FittedTail, Interval, mean_ranks
 
-MOST_STEPS = 60  # of Newton's method
+MAX_STEPS = 60  # of Newton's method
 LOG_THRESHOLD = -30.0  # log excess in units of beta at which a level counts as the threshold itself
 
 
@@ -170,7 +170,7 @@ def _maximize(joint: Joint, start: np.ndarray, moved: float) -> tuple[float, np.
     point, (value, gradient, hessian) = max(
         ((each, joint(each)) for each in (start, start + np.array([0.0, moved]))), key=lambda found: found[1][0]
     )
-    for _ in range(MOST_STEPS):
+    for _ in range(MAX_STEPS):
         values, vectors = np.linalg.eigh(-hessian)
         curvature = np.maximum(np.abs(values), 1e-8 * np.abs(values).max())
         direction = vectors @ ((vectors.T @ gradient) / curvature)

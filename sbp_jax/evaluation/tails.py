@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, Real
 
 from sbp_jax.errors import InputError
-from sbp_jax.evaluation.exceedances import FEWEST, ParetoFit, Tail, Vector, fit_pareto
+from sbp_jax.evaluation.exceedances import MIN_EXCESSES, ParetoFit, Tail, Vector, fit_pareto
 
 
 @dataclass(frozen=True)
@@ -74,10 +74,10 @@ def fit_tail(y: Vector, tail_mass: float, tail: Tail = "upper") -> FittedTail:
     values = sample(y, tail)
     threshold = _threshold(values, tail_mass)
     excesses = values[values > threshold] - threshold
-    if len(excesses) < FEWEST:
+    if len(excesses) < MIN_EXCESSES:
         raise InputError(
             f"tail_mass: {tail_mass:g} of {len(values)} observations leaves {len(excesses)} beyond the {tail} threshold"
-            f" {sign(tail) * threshold:g}; at least {FEWEST} are needed"
+            f" {sign(tail) * threshold:g}; at least {MIN_EXCESSES} are needed"
         )
     if excesses[0] == excesses[-1]:
         raise InputError(
@@ -93,7 +93,7 @@ def threshold_at(y: Vector, tail_mass: float, tail: Tail = "upper") -> float:
 
 
 def tail_masses(
-    y: Vector, tail: Tail = "upper", largest: float = 0.3, fewest: int = 2 * FEWEST, number: int = 30
+    y: Vector, tail: Tail = "upper", largest: float = 0.3, fewest: int = 2 * MIN_EXCESSES, number: int = 30
 ) -> Float[np.ndarray, " rows"]:
     """Tail masses for diagnostics, falling in equal ratios; each is the share beyond a threshold of its own.
 
@@ -118,8 +118,8 @@ def sample(y: Vector, tail: Tail) -> Float[np.ndarray, " size"]:
     values = np.sort(sign(tail) * np.asarray(y, np.float64))
     if values.ndim != 1 or not np.isfinite(values).all():
         raise InputError("y: expected one axis of finite numbers; leave out what is missing first")
-    if len(values) < FEWEST or values[0] == values[-1]:
-        raise InputError(f"y: expected at least {FEWEST} numbers that are not all equal, got {len(values)}")
+    if len(values) < MIN_EXCESSES or values[0] == values[-1]:
+        raise InputError(f"y: expected at least {MIN_EXCESSES} numbers that are not all equal, got {len(values)}")
     return values
 
 

@@ -9,7 +9,7 @@ from sbp_jax.errors import InputError
 
 MARKS = ("distance", "yards_to_goal")  # static features by which first down and touchdown are told
 FIELD_YARDS = 110  # from one goal line to the end of the other end zone
-LARGEST = 1e6  # beyond any yard or second: squares in float32 stay finite
+MAX_ABSOLUTE = 1e6  # beyond any yard or second: squares in float32 stay finite
 
 
 class Inputs:
@@ -69,7 +69,7 @@ class Inputs:
         if values.shape != self.shape:
             raise InputError(f"{what}: expected shape {self.shape}, a player a row, got {values.shape}")
         flat = values.reshape(-1)
-        if flat @ flat <= LARGEST**2:  # the usual frame in one pass: so are all of its numbers
+        if flat @ flat <= MAX_ABSOLUTE**2:  # the usual frame in one pass: so are all of its numbers
             return flat, True
         x, present = self._sound(values[None], what)
         return x[0], present[0]
@@ -84,7 +84,7 @@ class Inputs:
 
     def _sound(self, values: np.ndarray, what: str) -> tuple[np.ndarray, np.ndarray]:
         """Frames [T, 22 F] with 0 for players who are not there, and who is [T, 22]."""
-        sound: np.ndarray = np.abs(values) <= LARGEST
+        sound: np.ndarray = np.abs(values) <= MAX_ABSOLUTE
         if sound.all():
             return values.reshape(len(values), -1), np.ones(values.shape[:2], bool)
         present: np.ndarray = ~np.all(np.isnan(values), axis=2)
@@ -92,7 +92,7 @@ class Inputs:
             name = self.features[column]
             at = f"{what}: frame {time}, " if len(values) > 1 else f"{what}: "
             raise InputError(
-                f"{at}player {player}: {name}: expected a number of at most {LARGEST:g} in size, or NaN in all "
+                f"{at}player {player}: {name}: expected a number of at most {MAX_ABSOLUTE:g} in size, or NaN in all "
                 f"features of a player who is not there, got {values[time, player, column]}"
             )
         return np.where(present[:, :, None], values, np.float32(0)).reshape(len(values), -1), present
@@ -115,6 +115,6 @@ def _numbers(values: Any, what: str) -> np.ndarray:
 
 def finite(value: Any, what: str) -> float:
     """A number that float32 has with its square, no text; InputError that names it otherwise."""
-    if isinstance(value, int | float | np.number) and not isinstance(value, bool) and abs(value) <= LARGEST:
+    if isinstance(value, int | float | np.number) and not isinstance(value, bool) and abs(value) <= MAX_ABSOLUTE:
         return float(value)
-    raise InputError(f"{what}: expected a number of at most {LARGEST:g} in size, got {value!r}")
+    raise InputError(f"{what}: expected a number of at most {MAX_ABSOLUTE:g} in size, got {value!r}")

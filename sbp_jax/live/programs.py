@@ -16,7 +16,7 @@ from sbp_jax.data.plays import FRAME_S, PLAYERS, static_names
 from sbp_jax.distributions.base import Distribution
 from sbp_jax.errors import InputError
 from sbp_jax.scoring import LEAGUE_PATH
-from sbp_jax.scoring.play import LOWEST, RANGE, normal_score
+from sbp_jax.scoring.play import MIN_SCORE, SCORE_RANGE, normal_score
 from sbp_jax.training.outcome import Outcome
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ class _Readout:
     def score(self, raw: jax.Array, y: jax.Array, marks: jax.Array, league: jax.Array) -> jax.Array:
         dist = self.distribution(raw, marks)
         z = normal_score(dist, y)
-        passing = LOWEST + RANGE * jax.scipy.special.ndtr((z - league[0]) / league[1])
+        passing = MIN_SCORE + SCORE_RANGE * jax.scipy.special.ndtr((z - league[0]) / league[1])
         return jnp.stack([*dist.pit_bounds(y), z, passing], axis=1)
 
     def _below(self, dist: Distribution) -> tuple[np.ndarray, jax.Array]:

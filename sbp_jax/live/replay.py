@@ -19,7 +19,7 @@ from sbp_jax.reporting.sketch import UNICODE, DrawnDistribution, Glyphs
 from sbp_jax.runs.play_selection import Found, head_of
 
 LEVELS = (0.05, 0.95)  # of the interval that is shown
-_LONGEST_WAIT_S = 0.25  # between two screens where the terminal or the computation is late
+_MAX_WAIT_S = 0.25  # between two screens where the terminal or the computation is late
 _PICTURE = (100, 30)
 _FONT = "DejaVu Sans Mono, Menlo, Consolas, monospace"
 
@@ -40,7 +40,7 @@ def paced(
     def wanted(frame: int) -> bool:
         nonlocal drawn
         now = clock()
-        due = now < begin + (frame + 1) * step or now - drawn >= _LONGEST_WAIT_S
+        due = now < begin + (frame + 1) * step or now - drawn >= _MAX_WAIT_S
         if due or frame in (0, frames - 1):
             drawn = now
             return True

@@ -39,7 +39,7 @@ _LAW_COLUMNS, _GAP = 42, 2
 _FIELD_EXTRA_ROWS = 3  # the sidelines and the axis
 _HEAD_ROWS, _FOOT_ROWS, _RESULT_ROWS = 2, 1, 2
 _NUMBERS_ROWS = 3 + 4 + 1 + _RESULT_ROWS  # curves of one row each, numbers, legend, result
-_LEAST_BARS, _MOST_CURVE_ROWS = 6, 4
+_MIN_BARS, _MAX_CURVE_ROWS = 6, 4
 _BRAILLE = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 
 
@@ -206,9 +206,9 @@ def draw_moment(moment: Moment, width: int, height: int, glyphs: Glyphs) -> "ric
     beyond = BEYOND_YARDS if dist.goal is None else min(BEYOND_YARDS, dist.goal + ZONE_YARDS + 1)
     wanted = int(np.ceil((BEHIND_YARDS + beyond) / (WIDTH_YARDS / rows / 2)))
     columns = min(wanted, width - _GAP - _LAW_COLUMNS)
-    room, spare = width - _GAP - columns, body - LAW_EXTRA_ROWS - _NUMBERS_ROWS - _LEAST_BARS
-    curves = 1 + min(spare // 4, _MOST_CURVE_ROWS - 1)
-    bars = min(_LEAST_BARS + spare - (2 * curves - 1 if curves > 1 else 0), room // 3)
+    room, spare = width - _GAP - columns, body - LAW_EXTRA_ROWS - _NUMBERS_ROWS - _MIN_BARS
+    curves = 1 + min(spare // 4, _MAX_CURVE_ROWS - 1)
+    bars = min(_MIN_BARS + spare - (2 * curves - 1 if curves > 1 else 0), room // 3)
     left = draw_field(moment.spots, dist.first_down, dist.goal, rows, columns, glyphs)
     right = [*draw_dist(dist, bars, room, glyphs), *_curves(moment, glyphs, curves, room), *_numbers(moment, glyphs)]
     right += [Text()] * (body - len(right))

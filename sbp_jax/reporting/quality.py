@@ -10,7 +10,7 @@ from sbp_jax.reporting.style import COLORS, figure
 if TYPE_CHECKING:
     import matplotlib.axes
 
-_LINE, _LEAST_ROOM, _MOST_BARS = 26, 6, 16
+_LINE, _MIN_ROOM, _MAX_BARS = 26, 6, 16
 
 
 def quality_page(path: Path, report: Mapping[str, Any]) -> None:
@@ -41,12 +41,12 @@ def _bars(ax: "matplotlib.axes.Axes", counts: Mapping[str, int], title: str) -> 
         ax.text(0.5, 0.5, "none", ha="center", va="center", transform=ax.transAxes)
         ax.set_axis_off()
         return
-    ordered = sorted(counts.items(), key=lambda item: item[1])[-_MOST_BARS:]
+    ordered = sorted(counts.items(), key=lambda item: item[1])[-_MAX_BARS:]
     bars = ax.barh(range(len(ordered)), [count for _, count in ordered], height=0.8, color=COLORS["sbp"])
     ax.bar_label(bars, fmt="{:,.0f}", padding=2, fontsize=7)
     ax.set_yticks(range(len(ordered)), [textwrap.fill(name, _LINE) for name, _ in ordered], fontsize=7)
     # few bars stay as thin as many
-    ax.set_ylim(min(-0.6, len(ordered) - 0.4 - _LEAST_ROOM), len(ordered) - 0.4)
+    ax.set_ylim(min(-0.6, len(ordered) - 0.4 - _MIN_ROOM), len(ordered) - 0.4)
     ax.margins(x=0.15)
     ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
 

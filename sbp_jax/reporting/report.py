@@ -77,7 +77,7 @@ def calibration(plays: pl.DataFrame, strata: Mapping[str, pl.Series]) -> dict[st
         "shares": _shares(low, high, LEVELS),
         "strata": rows,
         "note": (
-            f"{len(plays):,} plays. Of a calibrated distribution the histogram is flat, and the curves are on the diagonal."
+            f"{len(plays):,} plays. Of a calibrated distribution the histogram is flat and the curves are diagonal."
         ),
     }
 

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 OFFENSE, DEFENSE = "#56B4E9", "#D55E00"
 LOSS, SHORT, FIRST_DOWN, TOUCHDOWN, ACTUAL = "#D55E00", "#56B4E9", "#009E73", "#E69F00", "#CC79A7"
 LAW_EXTRA_ROWS = 5  # beside the histogram: names of the marks, axis, its labels, range, outcome
-_LEAST_YARDS, _MOST_YARDS = -10, 31  # of the axis, which reaches farther where the outcome does
+_MIN_YARDS, _MAX_YARDS = -10, 31  # of the axis, which reaches farther where the outcome does
 _WIDEST_BAR = 3
-_FEWEST_APART = 6  # columns between two labels of an axis
+_MIN_APART = 6  # columns between two labels of an axis
 
 
 @dataclass(frozen=True)
@@ -130,8 +130,8 @@ class Axis:
         first, last = 0, len(dist.probability) - 1
         begin, step = float(dist.edges[0]), float(dist.edges[1] - dist.edges[0])
         if dist.in_yards:
-            reach = _MOST_YARDS if dist.actual is None else max(_MOST_YARDS, dist.actual + 1)
-            least = _LEAST_YARDS if dist.actual is None else min(_LEAST_YARDS, dist.actual - 1)
+            reach = _MAX_YARDS if dist.actual is None else max(_MAX_YARDS, dist.actual + 1)
+            least = _MIN_YARDS if dist.actual is None else min(_MIN_YARDS, dist.actual - 1)
             first, last = (min(max(round((at - begin) / step - 0.5), 0), last) for at in (least, reach))
         cells = last - first + 1
         grouped = -(-cells // width)
@@ -159,7 +159,7 @@ class Axis:
     def labels(self) -> list[float]:
         """Round values for its labels, far enough from one another."""
         span = self.count * self.grouped * self.step
-        least = span * _FEWEST_APART / self.columns
+        least = span * _MIN_APART / self.columns
         power = 10.0 ** np.floor(np.log10(least))
         apart = next(n * power for n in (1, 2, 5, 10) if n * power >= least * (1 - 1e-9))
         first = int(np.ceil(self.begin / apart))

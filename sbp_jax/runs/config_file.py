@@ -15,8 +15,8 @@ import polars as pl
 
 from sbp_jax.config import Config, DataConfig, SeriesConfig, from_dict
 from sbp_jax.errors import InputError
+from sbp_jax.training.array_files import DamagedError, read_json
 from sbp_jax.training.build import density_jumps
-from sbp_jax.training.stored import DamagedError, read_json
 
 CONFIG = "config.json"  # in a run's folder
 _BYTES = 2**20  # of it, at most

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from tqdm.auto import tqdm
 
-from sbp_jax.atomic import write_whole
+from sbp_jax.atomic import atomic_write
 from sbp_jax.config import Config
 from sbp_jax.data.batches.arrays import Arrays
 from sbp_jax.data.plays import Plays
@@ -24,7 +24,7 @@ from sbp_jax.runs.record import Record
 from sbp_jax.runs.run import Run, load_run
 from sbp_jax.runs.setup import Setup, marginal_of, network_of, set_up
 from sbp_jax.runs.train import run_folder
-from sbp_jax.training import Checkpoints, Schedule, Watch, to_device
+from sbp_jax.training import Checkpoints, DeviceIndexPlan, DivergenceMonitor, to_device
 from sbp_jax.training.check import check
 from sbp_jax.training.fit_sweep import Finished, Plan, fit_sweep
 from sbp_jax.training.stop import Stop
@@ -202,7 +202,7 @@ def leave_result(
     del config
     folder.mkdir(parents=True, exist_ok=True)
     result = {"diverged": diverged} if diverged else judge(folder, dataset)
-    write_whole(folder / RESULT, (json.dumps(result, indent=1) + "\n").encode())
+    atomic_write(folder / RESULT, (json.dumps(result, indent=1) + "\n").encode())
 
 
 def read_result(
@@ -260,11 +260,11 @@ def _train_group(
     # several devices share the members; one that is alone takes them as `Sweep` finds best
     sweep = Sweep(configs, widest, setup.outcome.integer, devices=jax.devices()[: len(configs)])
     padded, held_out = _padded(setup)
-    schedules = [Schedule(padded, setup.batch_size, config.training.seed, setup.mirror) for config in configs]
-    per_epoch = len(schedules[0].order)
+    index_plans = [DeviceIndexPlan(padded, setup.batch_size, config.training.seed, setup.mirror) for config in configs]
+    per_epoch = len(index_plans[0].sampler)
     validation, order = (None, {}) if held_out is None else setup.held_out(held_out)
     signs = None if setup.mirror is None else jnp.asarray(setup.mirror.signs)
-    plan = Plan(to_device(padded), schedules, signs, validation, order)
+    plan = Plan(to_device(padded), index_plans, signs, validation, order)
     members = [sweep.member(i, networks[i], per_epoch * config.training.epochs) for i, config in enumerate(configs)]
     checkpoints = Checkpoints(group / "checkpoints")
     (group / "members.json").write_text(json.dumps(names))  # last: what it names can be gone on with
@@ -284,12 +284,14 @@ def _train_group(
             wrong = finished.diverged
             on_done(config, folder, None if wrong is None else f"{wrong.what} at step {wrong.step}")
 
-        watches = [
-            Watch(schedules[i].order, marginal_of(config, setup, networks[i]), setup.identify, members[i][1].params)
+        monitors = [
+            DivergenceMonitor(
+                index_plans[i].sampler, marginal_of(config, setup, networks[i]), setup.identify, members[i][1].params
+            )
             for i, config in enumerate(configs)
         ]
         every = settings.checkpoint_every if per_epoch > settings.checkpoint_every else 0
-        told = {"on_step": on_step, "on_finished": on_finished, "stop": stop, "watches": watches}
+        told = {"on_step": on_step, "on_finished": on_finished, "stop": stop, "monitors": monitors}
         fit_sweep(sweep, members, plan, checkpoints, every, **told)
     checkpoints.close()
 

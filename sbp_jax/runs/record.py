@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from sbp_jax.atomic import no_room, write_whole
+from sbp_jax.atomic import atomic_write, disk_full
 from sbp_jax.config import Config
 from sbp_jax.runs import provenance
 from sbp_jax.runs.config_file import CONFIG, Saved, metrics_of, read_starts, to_json
@@ -143,14 +143,14 @@ class Record:
 
     def _write(self, name: str, content: bytes) -> None:
         with self._room(name, len(content)):
-            write_whole(self.folder / name, content)
+            atomic_write(self.folder / name, content)
 
     @contextmanager
     def _room(self, name: str, needed: int) -> Iterator[None]:
         try:
             yield
         except OSError as error:
-            full = no_room(error, self.folder / name, needed, "the newest checkpoint is good")
+            full = disk_full(error, self.folder / name, needed, "the newest checkpoint is good")
             if full is None:
                 raise
             raise full from error

@@ -20,7 +20,7 @@ from sbp_jax.errors import InputError
 from sbp_jax.models import Network, receptive_field
 from sbp_jax.runs.datasets import Dataset
 from sbp_jax.runs.sources import Source, buckets_of, no_training_plays, open_source
-from sbp_jax.training import Checkpoints, Marginal, Resident, Schedule, fit_marginal, to_device
+from sbp_jax.training import Checkpoints, DeviceIndexPlan, Marginal, Resident, fit_marginal, to_device
 from sbp_jax.training.build import (
     constants,
     make_head,
@@ -89,7 +89,7 @@ class Setup:
 
     def held_out(self, padded: Arrays) -> tuple[Resident, dict[str, np.ndarray]]:
         """The padded validation plays on the device, and an order in which each is once."""
-        return to_device(padded), Schedule(padded, self.batch_size, shuffle=False).epoch(0)
+        return to_device(padded), DeviceIndexPlan(padded, self.batch_size, shuffle=False).epoch(0)
 
     def identify(self, positions: np.ndarray) -> list[str]:
         """Names of training plays, "game_id/play_id"."""

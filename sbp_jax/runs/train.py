@@ -22,19 +22,19 @@ from sbp_jax.runs.sources import fits_device
 from sbp_jax.training import (
     Checkpoints,
     DivergedError,
+    DivergenceMonitor,
     Hyperparameters,
     Predictor,
-    ResidentFeed,
+    ResidentBatchSource,
     Trainer,
-    Watch,
-    WindowFeed,
+    WindowBatchSource,
     fit,
 )
+from sbp_jax.training.batch_source import STEPS_PER_CALL, BatchSource
 from sbp_jax.training.build import constants, frame_weights, make_head, make_loss, make_validation_loss
 from sbp_jax.training.check import check
 from sbp_jax.training.distributed import all_devices, everywhere, is_first
 from sbp_jax.training.early_stopping import is_done
-from sbp_jax.training.feed import STEPS_TOGETHER, Feed
 from sbp_jax.training.resident import is_cpu
 from sbp_jax.training.stop import Stop
 
@@ -124,11 +124,11 @@ def _train(
     network = network_of(config, plays) if checkpoints.latest is None else restored_network(config, plays, checkpoints)
     mesh = all_devices() if spread else None
     whole_on_each = None if mesh is None else everywhere(mesh)
-    feed, resident = _feed(setup, settings, whole_on_each)
-    steps, frames = len(feed.order), ", ".join(map(str, feed.order.shapes))
+    batch_source, resident = _batch_source(setup, settings, whole_on_each)
+    steps, frames = len(batch_source.sampler), ", ".join(map(str, batch_source.sampler.shapes))
     if progress:
         where = f"{setup.source.kind}{', on the device' if resident else ''}"
-        padding = f"padding {feed.order.waste():.1%}; source: {where}"
+        padding = f"padding {batch_source.sampler.waste():.1%}; source: {where}"
         print(f"objective: {settings.objective}")
         print(f"batches: {steps} of {setup.batch_size} plays padded to {frames} frames; {padding}")
     predictor = Predictor(network)
@@ -167,9 +167,9 @@ def _train(
             bar.set_postfix(said if validate is None else said | {"validation": f"{last['validation_loss']:.3f}"})
 
         kept = trainer.place(constants(network))
-        watch = Watch(feed.order, start, setup.identify, predictor.params)
+        monitor = DivergenceMonitor(batch_source.sampler, start, setup.identify, predictor.params)
         try:
-            fit(trainer, feed, validate, settings, checkpoints, kept, on_step, on_epoch, stop, watch)
+            fit(trainer, batch_source, validate, settings, checkpoints, kept, on_step, on_epoch, stop, monitor)
         except DivergedError as error:
             if record is not None:
                 record.diverged(error)
@@ -179,14 +179,14 @@ def _train(
         record.close()
 
 
-def _feed(setup: Setup, settings: TrainingConfig, device: Any) -> tuple[Feed, bool]:
+def _batch_source(setup: Setup, settings: TrainingConfig, device: Any) -> tuple[BatchSource, bool]:
     """The training plays as the steps take them, and whether they are on an accelerator."""
-    together = min(STEPS_TOGETHER, settings.checkpoint_every)
+    steps = min(STEPS_PER_CALL, settings.checkpoint_every)
     if settings.resident and not is_cpu(device):
         padded = setup.source.arrays("train", setup.buckets)
         if padded is not None and fits_device(padded, device):
-            return ResidentFeed(padded, setup.batch_size, settings.seed, setup.mirror, together, device), True
-    return WindowFeed(setup.batches(settings.seed), setup.signs, together), False
+            return ResidentBatchSource(padded, setup.batch_size, settings.seed, setup.mirror, steps, device), True
+    return WindowBatchSource(setup.batches(settings.seed), setup.signs, steps), False
 
 
 def _validator(trainer: Trainer, setup: Setup, resident: bool) -> Callable[[Any], float]:
@@ -195,8 +195,8 @@ def _validator(trainer: Trainer, setup: Setup, resident: bool) -> Callable[[Any]
     if padded is not None and fits_device(padded):
         held, order = (trainer.place(each) for each in setup.held_out(padded))
         return lambda params: float(trainer.evaluate(params, held, order))
-    feed = WindowFeed(setup.validation_batches())
-    return lambda params: trainer.evaluate_windows(params, feed.windows(0))
+    batch_source = WindowBatchSource(setup.validation_batches())
+    return lambda params: trainer.evaluate_windows(params, batch_source.windows(0))
 
 
 @contextmanager

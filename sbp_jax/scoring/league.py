@@ -39,7 +39,7 @@ import polars as pl
 from scipy.special import ndtr
 
 from sbp_jax.errors import InputError
-from sbp_jax.scoring.play import LOWEST, RANGE
+from sbp_jax.scoring.play import MIN_SCORE, SCORE_RANGE
 
 Level = Literal["play", "drive", "game", "season", "career"]
 LEVELS: tuple[Level, ...] = get_args(Level)
@@ -141,7 +141,7 @@ class League:
         if name not in self.spreads:
             raise InputError(f"league: no spread of the level {name!r}; there are {', '.join(self.spreads)}")
         spread, away = self.spreads[name], np.asarray(value, float) - (self.mean if center is None else center)
-        return LOWEST + RANGE * (ndtr(away / spread) if spread > 0 else np.full(len(away), 0.5))
+        return MIN_SCORE + SCORE_RANGE * (ndtr(away / spread) if spread > 0 else np.full(len(away), 0.5))
 
     def save(self, path: Path) -> None:
         """Write it as JSON."""

@@ -12,8 +12,8 @@ from jaxtyping import Array, Float
 
 from sbp_jax.distributions.base import Distribution
 
-LOWEST, RANGE = 50.0, 49.0  # of the passing score
-_SMALLEST = float(np.finfo(np.float32).tiny)
+MIN_SCORE, SCORE_RANGE = 50.0, 49.0  # of the passing score
+_MIN_PROBABILITY = float(np.finfo(np.float32).tiny)
 
 
 def mid_pit(dist: Distribution, y: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
@@ -38,6 +38,6 @@ def normal_score(dist: Distribution, y: Float[Array, "*batch"]) -> Float[Array, 
     # The smallest normal number stands for a probability of zero: a score of 13, beyond any play.
     return jnp.where(
         lower < upper,
-        ndtri(jnp.maximum(jnp.exp(lower), _SMALLEST)),
-        -ndtri(jnp.maximum(jnp.exp(upper), _SMALLEST)),
+        ndtri(jnp.maximum(jnp.exp(lower), _MIN_PROBABILITY)),
+        -ndtri(jnp.maximum(jnp.exp(upper), _MIN_PROBABILITY)),
     )

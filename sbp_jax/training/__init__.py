@@ -1,8 +1,8 @@
 """State, step, fit, checkpoints; runs where only the jax family and NumPy are installed."""
 
+from sbp_jax.training.batch_source import DeviceIndexPlan, HostBatchSource, ResidentBatchSource, WindowBatchSource
 from sbp_jax.training.checkpoints import Checkpoints
-from sbp_jax.training.diverged import DivergedError, Marginal, Watch
-from sbp_jax.training.feed import HostFeed, ResidentFeed, Schedule, WindowFeed
+from sbp_jax.training.diverged import DivergedError, DivergenceMonitor, Marginal
 from sbp_jax.training.fit import Fitted, fit
 from sbp_jax.training.marginal import fit_marginal
 from sbp_jax.training.optimizer import Hyperparameters
@@ -11,20 +11,20 @@ from sbp_jax.training.step import FrameWeights, Predictor, State, Trainer, array
 
 __all__ = [
     "Checkpoints",
+    "DeviceIndexPlan",
     "DivergedError",
+    "DivergenceMonitor",
     "Fitted",
     "FrameWeights",
-    "HostFeed",
+    "HostBatchSource",
     "Hyperparameters",
     "Marginal",
     "Predictor",
     "Resident",
-    "ResidentFeed",
-    "Schedule",
+    "ResidentBatchSource",
     "State",
     "Trainer",
-    "Watch",
-    "WindowFeed",
+    "WindowBatchSource",
     "arrays",
     "device_bytes",
     "fit",

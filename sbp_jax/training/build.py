@@ -8,8 +8,8 @@ from flax import nnx
 
 from sbp_jax.config import Config, DataConfig, HeadConfig, SeriesConfig, TrainingConfig
 from sbp_jax.data.extras import feature_names
+from sbp_jax.data.player_slots import MARKERS, OTHERS, PASSER, RECEIVERS
 from sbp_jax.data.plays import FRAME_S, PLAYER_FEATURES, PLAYERS, WINDOW_FEATURES, Plays, Split
-from sbp_jax.data.slots import MARKERS, OTHERS, PASSER, RECEIVERS
 from sbp_jax.distributions.heads import (
     PARAMETERIZATIONS,
     BinnedHead,

@@ -16,7 +16,7 @@ from sbp_jax.training.outcome import GOAL_LINE, Outcome
 
 # Far beyond any network of plays; what is more would exhaust the memory before its shapes could be compared.
 LIMITS = {"channels": 2**16, "layers": 32, "kernel_size": 2**10, "widths": 2**20, "entries": 64, "bins": 2**13}
-MOST_FRAMES, MOST_STATIC = 2**16, 2**16
+MAX_FRAMES, MAX_STATIC = 2**16, 2**16
 
 
 def check(config: Config) -> None:
@@ -50,8 +50,8 @@ def check_size(config: Config, num_static: int = 0) -> None:
         "network.hidden": (max(network.hidden, default=0), LIMITS["widths"]),
         "head.bins": (config.head.bins, LIMITS["bins"]),
         "training.buckets, number of them": (len(buckets), LIMITS["entries"]),
-        "training.buckets": (max(buckets, default=0), MOST_FRAMES),
-        "static features": (num_static, MOST_STATIC),
+        "training.buckets": (max(buckets, default=0), MAX_FRAMES),
+        "static features": (num_static, MAX_STATIC),
     }
     for name, (value, limit) in sizes.items():
         if value > limit:

@@ -14,10 +14,10 @@ import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 
-from sbp_jax.atomic import no_room
+from sbp_jax.atomic import disk_full
 from sbp_jax.digests import arrays_digest, described, json_digest
 from sbp_jax.errors import InputError
-from sbp_jax.training.stored import DamagedError, read_arrays, read_json
+from sbp_jax.training.array_files import DamagedError, read_arrays, read_json
 
 # Orbax and its storage layer tell every save at INFO and WARNING; a failed one raises.
 logging.getLogger("absl").setLevel(logging.ERROR)
@@ -100,7 +100,7 @@ class Checkpoints:
             blocks = sum(-(-array.nbytes // _BLOCK) + 2 for tree in host.values() for array in tree.values())
             needed = blocks * _BLOCK
             self._discard_unfinished()  # it would keep the disk full
-            full = no_room(error, self.folder, needed, "the newest checkpoint is good")
+            full = disk_full(error, self.folder, needed, "the newest checkpoint is good")
             if full is None:
                 raise
             raise full from error

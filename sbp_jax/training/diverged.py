@@ -11,7 +11,7 @@ import chex
 import jax
 import numpy as np
 
-from sbp_jax.data.batches.epochs import Order
+from sbp_jax.data.batches.epochs import BatchSampler
 
 _log = logging.getLogger(__name__)
 
@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 # not move a median.
 FAR_NATS = 5.0
 WINDOW = 50  # steps whose median counts
-FEWEST = 10  # of them, that it does
+MIN_STEPS = 10  # of them, that it does
 # Worse than that is reported, not stopped: a network that learns few plays by heart may come back.
 ABOVE_NATS = 1.0
 ABOVE_EPOCHS = 2
@@ -59,11 +59,11 @@ class Marginal:
     validation: float
 
 
-class Watch:
+class DivergenceMonitor:
     """Judges a training's steps, states and epochs.
 
     Args:
-        order: which plays are in which batch.
+        sampler: which plays are in which batch.
         marginal: without it only what is not finite stops a training.
         identify: positions of plays -> their names, for the line.
         params: tree of the trained parameters, by whose paths gradients are named.
@@ -71,12 +71,12 @@ class Watch:
 
     def __init__(
         self,
-        order: Order,
+        sampler: BatchSampler,
         marginal: Marginal | None = None,
         identify: Callable[[np.ndarray], list[str]] | None = None,
         params: Any = None,
     ):
-        self._order, self._marginal, self._identify = order, marginal, identify
+        self._sampler, self._marginal, self._identify = sampler, marginal, identify
         self._names = [_name(path) for path, _ in jax.tree_util.tree_flatten_with_path(params)[0]]
         self._recent: deque[float] = deque(maxlen=WINDOW)
 
@@ -97,7 +97,7 @@ class Watch:
             raise self._error(first + int(i), what)
         for number, value in enumerate(loss, start=first):
             self._recent.append(float(value))
-            if self._marginal is None or len(self._recent) < FEWEST:
+            if self._marginal is None or len(self._recent) < MIN_STEPS:
                 continue
             median = float(np.median(self._recent))
             if median > self._marginal.training + FAR_NATS:
@@ -138,8 +138,8 @@ class Watch:
                 )
 
     def _error(self, step: int, what: str) -> DivergedError:
-        epoch, batch = self._order.position(step - 1)
-        plays = self._order.plan(epoch)[batch][1]
+        epoch, batch = self._sampler.position(step - 1)
+        plays = self._sampler.plan(epoch)[batch][1]
         names = [] if self._identify is None else self._identify(plays)
         return DivergedError(step, what, [int(i) for i in plays], names)
 

@@ -10,11 +10,11 @@ import jax
 import jax.numpy as jnp
 
 from sbp_jax.config import TrainingConfig
+from sbp_jax.training.batch_source import BatchSource
 from sbp_jax.training.checkpoints import Checkpoints
 from sbp_jax.training.distributed import anywhere
-from sbp_jax.training.diverged import Watch
+from sbp_jax.training.diverged import DivergenceMonitor
 from sbp_jax.training.early_stopping import Row, is_done, new_record, with_epoch
-from sbp_jax.training.feed import Feed
 from sbp_jax.training.step import Metrics, State, Trainer
 from sbp_jax.training.stop import Stop, Stopped
 
@@ -37,7 +37,7 @@ class Fitted:
 
 def fit(
     trainer: Trainer,
-    feed: Feed,
+    batch_source: BatchSource,
     validate: Callable[[Any], float] | None,
     config: TrainingConfig,
     checkpoints: Checkpoints | None = None,
@@ -45,7 +45,7 @@ def fit(
     on_step: Callable[[int], None] = lambda step: None,
     on_epoch: Callable[[list[Row]], None] = lambda history: None,
     stop: Stop | None = None,
-    watch: Watch | None = None,
+    monitor: DivergenceMonitor | None = None,
 ) -> Fitted:
     """Train until the epochs are used up or validation stops improving.
 
@@ -66,9 +66,9 @@ def fit(
 
     Raises:
         Stopped: as asked; the state reached is saved.
-        DivergedError: as `watch` judges; nothing that it rejects is saved.
+        DivergedError: as `monitor` judges; nothing that it rejects is saved.
     """
-    stop, watch = stop or Stop(), watch or Watch(feed.order)
+    stop, monitor = stop or Stop(), monitor or DivergenceMonitor(batch_source.sampler)
     state = trainer.initial(config.seed)
     best, record = state.average, new_record()
     if checkpoints is not None and checkpoints.latest is not None:
@@ -79,11 +79,11 @@ def fit(
 
     def save(state: State) -> None:
         if checkpoints is not None and checkpoints.latest != int(state.step):
-            watch.state(int(state.step), params=state.params, average=state.average, optimizer=state.optimizer)
+            monitor.state(int(state.step), params=state.params, average=state.average, optimizer=state.optimizer)
             checkpoints.save(int(state.step), {"state": state, "best": best, "constants": constants}, record)
         stop.unsaved = False
 
-    per_epoch = len(feed.order)
+    per_epoch = len(batch_source.sampler)
     step = int(state.step)
     on_step(step)
     while not is_done(record, config):
@@ -91,26 +91,26 @@ def fit(
         started = time.perf_counter()
         metrics: Metrics = {}
         waiting = False  # the metrics have not been judged
-        steps = feed.run(trainer, state, epoch, start=step - epoch * per_epoch)
+        steps = batch_source.run(trainer, state, epoch, start=step - epoch * per_epoch)
         for state, taken in steps:
             # The steps before are checked while these compute.
             if waiting:
-                watch.steps(step, metrics)
+                monitor.steps(step, metrics)
             metrics, waiting, stop.unsaved = taken, True, True
             before, step = step, step + len(metrics["loss"])
             on_step(step)
             crossed = step // config.checkpoint_every > before // config.checkpoint_every
             asked = anywhere(stop.asked)
             if (crossed or asked) and step < (epoch + 1) * per_epoch:
-                watch.steps(step, metrics)
+                monitor.steps(step, metrics)
                 waiting = False
                 save(state)
                 if asked:
                     raise Stopped(step)
         if waiting:
-            watch.steps(step, metrics)
+            monitor.steps(step, metrics)
         loss = None if validate is None else validate(state.average)
-        watch.validation(step, loss)
+        monitor.validation(step, loss)
         row: Row = {"epoch": epoch + 1, "step": step, "training_loss": float(state.loss_sum) / per_epoch}
         row |= {"gradient_norm": float(metrics["gradient_norm"][-1])} if metrics else {}
         row |= {"validation_loss": math.nan if loss is None else loss, "seconds": time.perf_counter() - started}
@@ -119,7 +119,7 @@ def fit(
             best = jax.tree.map(jnp.copy, state.average)
         state = replace(state, loss_sum=jnp.zeros_like(state.loss_sum))
         save(state)
-        watch.epochs(record["history"])
+        monitor.epochs(record["history"])
         on_epoch(record["history"])
         if anywhere(stop.asked):
             raise Stopped(step)

@@ -11,10 +11,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from sbp_jax.training.batch_source import STEPS_PER_CALL, DeviceIndexPlan
 from sbp_jax.training.checkpoints import Checkpoints
-from sbp_jax.training.diverged import DivergedError, Watch
+from sbp_jax.training.diverged import DivergedError, DivergenceMonitor
 from sbp_jax.training.early_stopping import Record, Row, is_done, new_record, with_epoch
-from sbp_jax.training.feed import STEPS_TOGETHER, Schedule
 from sbp_jax.training.resident import Resident
 from sbp_jax.training.step import Metrics, State
 from sbp_jax.training.stop import Stop, Stopped
@@ -30,11 +30,11 @@ class Plan:
         schedules: of each member, by its seed.
         signs: factor of each feature of a reflected player, None where no play is reflected.
         validation: plays to stop by, None to run every epoch.
-        validation_order: their batches, as `Schedule.epoch` has it.
+        validation_order: their batches, as `DeviceIndexPlan.epoch` has it.
     """
 
     resident: Resident
-    schedules: Sequence[Schedule]
+    index_plans: Sequence[DeviceIndexPlan]
     signs: Any
     validation: Resident | None
     validation_order: dict[str, np.ndarray]
@@ -67,11 +67,11 @@ def fit_sweep(
     plan: Plan,
     checkpoints: Checkpoints | None = None,
     checkpoint_every: int = 0,
-    steps_together: int = STEPS_TOGETHER,
+    steps_together: int = STEPS_PER_CALL,
     on_step: Callable[[int, int], None] = lambda step, alive: None,
     on_finished: Callable[[Finished], None] = lambda finished: None,
     stop: Stop | None = None,
-    watches: Sequence[Watch] = (),
+    monitors: Sequence[DivergenceMonitor] = (),
 ) -> None:
     """Train all members until each has used up its epochs, stopped improving, or diverged.
 
@@ -92,10 +92,12 @@ def fit_sweep(
         Stopped: as asked; the state reached is saved.
     """
     stop = stop or Stop()
-    group = _Group(sweep, members, plan, watches or [Watch(schedule.order) for schedule in plan.schedules])
+    group = _Group(
+        sweep, members, plan, monitors or [DivergenceMonitor(index_plan.sampler) for index_plan in plan.index_plans]
+    )
     if checkpoints is not None and checkpoints.latest is not None:
         group.restore(checkpoints)
-    per_epoch = len(plan.schedules[0].order)
+    per_epoch = len(plan.index_plans[0].sampler)
 
     def save() -> None:
         if checkpoints is not None and checkpoints.latest != group.step:
@@ -139,8 +141,10 @@ class _Taken:
 class _Group:
     """The members that train together, in lanes: places along the first axis of stacked arrays."""
 
-    def __init__(self, sweep: Sweep, members: Sequence[tuple[Member, State]], plan: Plan, watches: Sequence[Watch]):
-        self.sweep, self.plan, self._members, self._watches = sweep, plan, members, watches
+    def __init__(
+        self, sweep: Sweep, members: Sequence[tuple[Member, State]], plan: Plan, monitors: Sequence[DivergenceMonitor]
+    ):
+        self.sweep, self.plan, self._members, self._monitors = sweep, plan, members, monitors
         self.records: list[Record] = [{**new_record(), "diverged": None} for _ in members]
         self.step = 0
         self.alive = list(range(len(members)))
@@ -166,16 +170,16 @@ class _Group:
 
     def take(self, count: int) -> _Taken:
         """Up to `count` steps of each member that still trains, not waited for."""
-        per_epoch = len(self.plan.schedules[0].order)
+        per_epoch = len(self.plan.index_plans[0].sampler)
         epoch, start = self.epoch, self.step - self.epoch * per_epoch
         if self._orders is None or self._orders[0] != epoch:
-            self._orders = epoch, [self.plan.schedules[i].epoch(epoch) for i in self._lanes]
+            self._orders = epoch, [self.plan.index_plans[i].epoch(epoch) for i in self._lanes]
         parts = []
         for i, order in zip(self._lanes, self._orders[1], strict=True):
             # a member that has stopped is given steps beyond the epoch's end
             at = start if i in self.alive else per_epoch
-            parts.append(self.plan.schedules[i].part(order, at, count))
-        still = self.plan.schedules[self._lanes[0]].part(self._orders[1][0], per_epoch, count)
+            parts.append(self.plan.index_plans[i].part(order, at, count))
+        still = self.plan.index_plans[self._lanes[0]].part(self._orders[1][0], per_epoch, count)
         parts += [still] * (-len(parts) % self.sweep.devices)
         part = self.sweep.place({name: np.stack([each[name] for each in parts]) for name in parts[0]}, members=True)
         self.state, metrics = self.sweep.scan(self.state, self._values, part, self._resident, self.plan.signs)
@@ -189,7 +193,7 @@ class _Group:
             values = {name: np.asarray(value)[:, : call.count] for name, value in call.metrics.items()}
             for lane, i in self._good():
                 metrics = {name: value[lane] for name, value in values.items()}
-                self._judge(i, Watch.steps, call.first + call.count, metrics)
+                self._judge(i, DivergenceMonitor.steps, call.first + call.count, metrics)
         taken.clear()
 
     def judge_states(self) -> None:
@@ -197,7 +201,7 @@ class _Group:
         names = ("params", "average", "optimizer")
         trees = {name: jax.tree.map(np.asarray, getattr(self.state, name)) for name in names}
         for lane, i in self._good():
-            self._judge(i, partial(Watch.state, **pick(trees, lane)), self.step)
+            self._judge(i, partial(DivergenceMonitor.state, **pick(trees, lane)), self.step)
 
     def _good(self) -> list[tuple[int, int]]:
         """Lane and number of the members that train and go well."""
@@ -205,7 +209,7 @@ class _Group:
 
     def _judge(self, i: int, judged: Callable[..., None], *seen: Any) -> None:
         try:
-            judged(self._watches[i], *seen)
+            judged(self._monitors[i], *seen)
         except DivergedError as error:
             plays = {"plays": error.plays, "names": error.names}
             self.records[i]["diverged"] = {"step": error.step, "what": error.what, **plays}
@@ -219,14 +223,14 @@ class _Group:
             )
         sums = np.asarray(self.state.loss_sum)
         better = np.zeros(jax.tree.leaves(self.best)[0].shape[0], bool)
-        per_epoch, gone = len(self.plan.schedules[0].order), []
+        per_epoch, gone = len(self.plan.index_plans[0].sampler), []
         for lane, i in enumerate(self._lanes):
             record, settings = self.records[i], self.sweep.configs[i].training
             if i not in self.alive:
                 continue
             loss = float(losses[lane])
             if self._validation is not None and record["diverged"] is None:
-                self._judge(i, Watch.validation, self.step, loss)
+                self._judge(i, DivergenceMonitor.validation, self.step, loss)
             if record["diverged"] is None:
                 row: Row = {"epoch": len(record["history"]) + 1, "step": self.step}
                 row |= {"training_loss": float(sums[lane]) / per_epoch, "validation_loss": loss}
@@ -239,7 +243,7 @@ class _Group:
         self.state = replace(self.state, loss_sum=jnp.zeros_like(self.state.loss_sum))
         finished = [self._finished(i) for i in gone]
         self.alive = [i for i in self.alive if i not in gone]
-        if self.sweep.together > 1 and self.alive and 2 * len(self.alive) <= len(self._lanes):
+        if self.sweep.vmap_size > 1 and self.alive and 2 * len(self.alive) <= len(self._lanes):
             self._close_ranks()
         return finished
 

@@ -13,7 +13,7 @@ from sbp_jax.distributions.base import Distribution
 from sbp_jax.distributions.heads import Head
 from sbp_jax.models.network import Network
 
-MOST_VALUES = 8192  # different outcomes that a marginal distribution is fitted to
+MAX_VALUES = 8192  # different outcomes that a marginal distribution is fitted to
 
 
 def fit_marginal(
@@ -41,7 +41,7 @@ def fit_marginal(
     Returns:
         float32 [num_outputs], the best iterate; never worse than the head's own estimate.
     """
-    start = np.asarray(head.initial(np.asarray(outcomes)), np.float32)
+    start = np.asarray(head.init_from_data(np.asarray(outcomes)), np.float32)
     values, counted, counts = condensed(*distinct(outcomes, censored))
     more = (0, _rows_for(len(values)) - len(values))
     values, counted = (jnp.pad(a, more, mode="edge") for a in (values, counted))
@@ -99,15 +99,15 @@ def distinct(outcomes: np.ndarray, censored: np.ndarray | None = None) -> tuple[
 
 
 def condensed(values: jax.Array, censored: jax.Array, counts: np.ndarray) -> tuple[jax.Array, jax.Array, np.ndarray]:
-    """The same [m] with at most `MOST_VALUES`: outcomes that are not integers are as many as the plays.
+    """The same [m] with at most `MAX_VALUES`: outcomes that are not integers are as many as the plays.
 
     The outermost quarter on either side stays as it is, a run of neighbors between them becomes the one in its middle.
     """
     count = len(values)
-    if count <= MOST_VALUES:
+    if count <= MAX_VALUES:
         return values, censored, counts
-    edge = MOST_VALUES // 4
-    inner = np.round(np.linspace(edge, count - edge, MOST_VALUES - 2 * edge + 1)).astype(int)
+    edge = MAX_VALUES // 4
+    inner = np.round(np.linspace(edge, count - edge, MAX_VALUES - 2 * edge + 1)).astype(int)
     starts = np.concatenate([np.arange(edge), inner[:-1], np.arange(count - edge, count)])
     ends = np.append(starts[1:], count)
     middle = (starts + ends - 1) // 2

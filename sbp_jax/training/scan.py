@@ -17,7 +17,7 @@ def scan_steps(step: Any, state: Any, resident: Resident, order: dict[str, jax.A
         step: (state, batch) -> (state, metrics).
         state: before the first step.
         resident: the plays.
-        order: `[steps]` and `[steps, B]`, as `ResidentFeed` makes it.
+        order: `[steps]` and `[steps, B]`, as `ResidentBatchSource` makes it.
         signs: factor of each feature of a reflected player, None where no play is reflected.
 
     Returns:

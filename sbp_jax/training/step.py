@@ -270,7 +270,7 @@ class Trainer:
         return self.place(State.initial(self._params, seed))
 
     def evaluate_windows(self, params: Any, windows: Iterable[tuple[Resident, dict[str, np.ndarray], int]]) -> float:
-        """As `evaluate`, of the windows of a `feed.WindowFeed` in which each play is once; NaN without plays."""
+        """As `evaluate`, of the windows of a `WindowBatchSource` in which each play is once; NaN without plays."""
         total, count = self.place(jnp.zeros(())), 0
         for window, plan, _ in windows:
             total = self._add(params, total, self.place(window), self.place(plan))

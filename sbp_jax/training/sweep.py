@@ -72,7 +72,7 @@ class Sweep:
     """The compiled functions of training runs that differ in values.
 
     On a CPU members are taken one after another in a compiled loop: matrix products of several members at once are no
-    faster there. On an accelerator they are vectorized, `together` at a time, as batched products.
+    faster there. On an accelerator they are vectorized, `vmap_size` at a time, as batched products.
 
     Args:
         configs: of the members; `program` of all is the same.
@@ -90,7 +90,7 @@ class Sweep:
         configs: Sequence[Config],
         network: Network,
         integer: bool = True,
-        together: int | None = None,
+        vmap_size: int | None = None,
         devices: Sequence[Any] | None = None,
     ):
         check_members(configs)
@@ -105,7 +105,7 @@ class Sweep:
         self._predictor, self._frames = Predictor(network), frame_weights(configs[0].training)
         self._mesh = Mesh(np.asarray(devices), ("members",)) if devices is not None and len(devices) > 1 else None
         platform = jax.devices()[0].platform if not devices else devices[0].platform
-        self.together = (1 if platform == "cpu" else len(configs)) if together is None else together
+        self.vmap_size = (1 if platform == "cpu" else len(configs)) if vmap_size is None else vmap_size
 
     @property
     def devices(self) -> int:
@@ -186,7 +186,7 @@ class Sweep:
 
     def _over_members(self, one: Callable[..., Any], mapped: int, shared: int, donate: int | None = None) -> Any:
         """`one` of the first `mapped` arguments member by member, on the devices that there are."""
-        size = None if self.together == 1 else self.together
+        size = None if self.vmap_size == 1 else self.vmap_size
 
         def all_members(*arguments: Any) -> Any:
             each, rest = arguments[:mapped], arguments[mapped:]

@@ -9,11 +9,11 @@ import pytest
 
 from sbp_jax.data.extras import feature_names
 from sbp_jax.data.features import plays_from_chunk, read_plays
+from sbp_jax.data.player_slots import RECEIVERS
 from sbp_jax.data.plays import FEATURES
 from sbp_jax.data.readers.kinematics import FIELD_WIDTH_YARDS
 from sbp_jax.data.readers.rules import EXTRAS, Rules, check_extras
 from sbp_jax.data.readers.tracking import read_tracking
-from sbp_jax.data.slots import RECEIVERS
 from sbp_jax.errors import InputError
 from tests.data import fabricate, publishers
 

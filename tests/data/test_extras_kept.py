@@ -14,6 +14,7 @@ from sbp_jax.data.batches.batching import Batches
 from sbp_jax.data.batches.symmetry import mirror_of, mirror_of_slots
 from sbp_jax.data.extras import feature_names
 from sbp_jax.data.features import plays_from_chunk, read_plays
+from sbp_jax.data.player_slots import RECEIVERS
 from sbp_jax.data.plays import FEATURES, Plays
 from sbp_jax.data.prepared.build import PrepareConfig, prepare, read_part
 from sbp_jax.data.prepared.cache import Layout, open_arrays
@@ -25,7 +26,6 @@ from sbp_jax.data.prepared.stream import StreamedBatches
 from sbp_jax.data.readers.kinematics import FIELD_WIDTH_YARDS
 from sbp_jax.data.readers.rules import EXTRAS, Rules
 from sbp_jax.data.readers.tracking import open_sources, read_tracking
-from sbp_jax.data.slots import RECEIVERS
 from sbp_jax.errors import InputError
 from sbp_jax.training import device_bytes, to_device
 from tests.data import fabricate

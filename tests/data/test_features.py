@@ -5,8 +5,8 @@ import polars as pl
 import pytest
 
 from sbp_jax.data.features import read_plays
+from sbp_jax.data.player_slots import LINE_POSITIONS, assign_slots
 from sbp_jax.data.plays import FEATURES, INFO_TYPES, SITUATION_FEATURES, STATIC_FEATURES
-from sbp_jax.data.slots import LINE_POSITIONS, assign_slots
 from sbp_jax.errors import InputError
 from tests.data import fabricate
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from sbp_jax.data.player_slots import MARKERS, OTHERS, PASSER, RECEIVERS
 from sbp_jax.data.plays import FEATURES, Plays
-from sbp_jax.data.slots import MARKERS, OTHERS, PASSER, RECEIVERS
 from sbp_jax.data.summary import situation, summary
 from tests.plays import random_plays
 

@@ -7,9 +7,9 @@ import pytest
 
 from sbp_jax.distributions import HybridPareto, Normal, SplicedBinnedPareto, TwoTailedHybridPareto
 from sbp_jax.distributions.heads import (
+    MIN_SCALE,
     OBJECTIVES,
     PARAMETERIZATIONS,
-    SMALLEST_SCALE,
     BinnedHead,
     BlendedParetoHead,
     CenteredHead,
@@ -47,7 +47,7 @@ def test_outputs_are_in_the_domain_for_any_raw_values(name):
     dist = head(raw)
     assert dist.batch_shape == (6,)
     for tail in (dist.lower, dist.upper):
-        assert jnp.all(tail.scale >= SMALLEST_SCALE / 2)
+        assert jnp.all(tail.scale >= MIN_SCALE / 2)
         if name != "positive":
             assert jnp.all((tail.shape >= -0.5) & (tail.shape <= np.float32(0.95)))
         else:
@@ -66,7 +66,7 @@ def test_every_output_receives_a_gradient():
     y = jnp.array([-8.0, -5.0, 3.0, 12.0, 17.0])
     for name, used in USED.items():
         head = make(name)
-        raw = jnp.asarray(head.initial(np.random.default_rng(1).normal(5, 6, 500)), jnp.float32)
+        raw = jnp.asarray(head.init_from_data(np.random.default_rng(1).normal(5, 6, 500)), jnp.float32)
         slope = jax.jit(jax.grad(lambda r, head=head: -jnp.mean(head(r).log_prob(y))))(raw)
         assert int(jnp.sum(slope != 0)) == used
 
@@ -89,12 +89,14 @@ def test_initial_estimates_the_marginal(name):
     rng = np.random.default_rng(2)
     y = np.concatenate([rng.normal(5, 4, 4000), 12 + rng.pareto(4, 300) * 12])
     head = make(name, np.linspace(-10.0, 30.0, 81))
-    dist = head(jnp.asarray(head.initial(y), jnp.float32))
+    dist = head(jnp.asarray(head.init_from_data(y), jnp.float32))
     for q in (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99):
         assert np.mean(y <= float(dist.icdf(q))) == pytest.approx(q, abs=0.006)
     marginal = -float(jnp.mean(dist.log_prob(y)))
     gaussian = NormalHead()
-    assert marginal < -float(jnp.mean(gaussian(jnp.asarray(gaussian.initial(y), jnp.float32)).log_prob(y))) - 0.05
+    assert (
+        marginal < -float(jnp.mean(gaussian(jnp.asarray(gaussian.init_from_data(y), jnp.float32)).log_prob(y))) - 0.05
+    )
 
 
 @pytest.mark.parametrize(
@@ -103,19 +105,19 @@ def test_initial_estimates_the_marginal(name):
 @pytest.mark.parametrize("name", PARAMETERIZATIONS)
 def test_initial_is_finite_for_any_data(name, y):
     head = make(name)
-    raw = head.initial(y)
+    raw = head.init_from_data(y)
     assert raw.shape == (24,)
     assert np.all(np.isfinite(raw))
     dist, inside = head(jnp.asarray(raw, jnp.float32)), (y > SUPPORT[0]) & (y < SUPPORT[1]) | (name != "endpoint")
     assert jnp.all(jnp.isfinite(dist.log_prob(y.astype(np.float32))) | ~inside)
     gaussian = NormalHead(center=5.0, unit=10.0)
-    assert np.all(np.isfinite(gaussian.initial(y)))
+    assert np.all(np.isfinite(gaussian.init_from_data(y)))
 
 
 def test_normal_head():
     head = NormalHead(center=5.0, unit=10.0)
     y = np.random.default_rng(0).normal(8, 3, 1000)
-    dist = head(jnp.asarray(head.initial(y), jnp.float32))
+    dist = head(jnp.asarray(head.init_from_data(y), jnp.float32))
     assert float(dist.mean()) == pytest.approx(y.mean(), rel=1e-5)
     assert float(dist.variance()) == pytest.approx(y.var(), rel=1e-5)
     assert head.num_outputs == 2
@@ -178,7 +180,7 @@ def test_zero_outputs_predict_the_marginal_that_was_given(name):
     assert dist.batch_shape == (3,)
     for q in (0.05, 0.25, 0.5, 0.75, 0.95):
         assert np.mean(y <= float(dist.icdf(q)[0])) == pytest.approx(q, abs=0.03)
-    np.testing.assert_allclose(head.initial(y), 0, atol=1e-12)
+    np.testing.assert_allclose(head.init_from_data(y), 0, atol=1e-12)
     assert hash(head) == hash(CenteredHead.on(HEADS[name], y))
 
 
@@ -243,7 +245,7 @@ def test_user_errors_name_the_argument():
     with pytest.raises(InputError, match=r"raw outputs must have shape \[..., 24\], got \[3, 23\]"):
         SplicedBinnedParetoHead(EDGES)(jnp.zeros((3, 23)))
     with pytest.raises(InputError, match="y must hold finite outcomes"):
-        SplicedBinnedParetoHead(EDGES).initial(np.array([1.0, np.nan]))
+        SplicedBinnedParetoHead(EDGES).init_from_data(np.array([1.0, np.nan]))
     with pytest.raises(InputError, match="unit must be positive"):
         NormalHead(unit=0.0)
     with pytest.raises(InputError, match=r"support must be finite and reach beyond the edges from -10\.0 to 30\.0"):

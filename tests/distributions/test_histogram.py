@@ -7,7 +7,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from sbp_jax.distributions.histogram import bin_index, crossing, log_probability, log_share, pick, probabilities, share
+from sbp_jax.distributions.histogram import (
+    bin_index,
+    log_partial_mass,
+    log_probability,
+    partial_mass,
+    probabilities,
+    quantile_bin,
+    take_last,
+)
 
 SIZES = [1, 2, 3, 7, 10, 16, 17, 71, 100, 101]
 
@@ -27,7 +35,7 @@ def test_crossing_is_where_the_sum_reaches_the_mass(n, from_last):
     logits = jnp.asarray(rows(n), jnp.float32)
     p = softmax(logits)[:, ::-1] if from_last else softmax(logits)
     mass = np.random.default_rng(1).uniform(0.01, 0.99, size=50)
-    index, fraction = crossing(logits, jnp.asarray(mass, jnp.float32), from_last)
+    index, fraction = quantile_bin(logits, jnp.asarray(mass, jnp.float32), from_last)
     index = n - 1 - np.asarray(index) if from_last else np.asarray(index)
     reached = np.array([p[i, :k].sum() + p[i, k] * f for i, (k, f) in enumerate(zip(index, fraction, strict=True))])
     np.testing.assert_allclose(reached, mass, atol=1e-6)
@@ -36,9 +44,9 @@ def test_crossing_is_where_the_sum_reaches_the_mass(n, from_last):
 
 def test_ties_go_to_the_bin_where_the_sum_exceeds_the_mass():
     logits = jnp.zeros(8)  # each bin holds 1/8, exactly
-    index, fraction = crossing(logits, jnp.asarray(0.25), False)
+    index, fraction = quantile_bin(logits, jnp.asarray(0.25), False)
     assert (int(index), float(fraction)) == (2, 0.0)
-    index, fraction = crossing(logits, jnp.asarray(0.25), True)
+    index, fraction = quantile_bin(logits, jnp.asarray(0.25), True)
     assert (int(index), float(fraction)) == (5, 0.0)
 
 
@@ -58,15 +66,15 @@ def plain_share(logits, index, fraction, from_last):
 def test_derivatives_of_first_and_second_order(from_last):
     with jax.enable_x64(True):
         logits, mass = jnp.asarray(rows(13, 1)[0]), jnp.asarray(0.3)
-        index, _ = crossing(logits, mass, from_last)
+        index, _ = quantile_bin(logits, mass, from_last)
         k = int(index)
         pairs = [
-            (lambda x, m: crossing(x, m, from_last)[1], lambda x, m: plain_crossing(x, m, k, from_last)),
-            (lambda x, m: share(x, index, m, from_last), lambda x, m: plain_share(x, k, m, from_last)),
+            (lambda x, m: quantile_bin(x, m, from_last)[1], lambda x, m: plain_crossing(x, m, k, from_last)),
+            (lambda x, m: partial_mass(x, index, m, from_last), lambda x, m: plain_share(x, k, m, from_last)),
             (lambda x, m: log_probability(x, index) + m, lambda x, m: jax.nn.log_softmax(x)[k] + m),
             (lambda x, m: jnp.sum(probabilities(x) ** 2) * m, lambda x, m: jnp.sum(jax.nn.softmax(x) ** 2) * m),
             (
-                lambda x, m: log_share(x, m * jnp.linspace(0.0, 1.0, 13)),
+                lambda x, m: log_partial_mass(x, m * jnp.linspace(0.0, 1.0, 13)),
                 lambda x, m: jnp.log(jnp.sum(jax.nn.softmax(x) * m * jnp.linspace(0.0, 1.0, 13))),
             ),
         ]
@@ -90,18 +98,18 @@ def test_share_from_either_side(n):
     index, fraction = rng.integers(0, n, 50), rng.uniform(size=50)
     args = jnp.asarray(logits, jnp.float32), jnp.asarray(index, jnp.int32), jnp.asarray(fraction, jnp.float32)
     want = [p[i, :k].sum() + p[i, k] * f for i, (k, f) in enumerate(zip(index, fraction, strict=True))]
-    np.testing.assert_allclose(share(*args, False), want, rtol=2e-6)
+    np.testing.assert_allclose(partial_mass(*args, False), want, rtol=2e-6)
     want = [p[i, k + 1 :].sum() + p[i, k] * f for i, (k, f) in enumerate(zip(index, fraction, strict=True))]
-    np.testing.assert_allclose(share(*args, True), want, rtol=2e-6)
+    np.testing.assert_allclose(partial_mass(*args, True), want, rtol=2e-6)
 
 
 def test_log_share_where_the_probability_underflows():
     logits = jnp.array([0.0, 1e4, -1e4, -1e4 - 1])
-    value, slope = jax.value_and_grad(lambda x: log_share(x, jnp.array([0.0, 0.0, 0.5, 1.0])))(logits)
+    value, slope = jax.value_and_grad(lambda x: log_partial_mass(x, jnp.array([0.0, 0.0, 0.5, 1.0])))(logits)
     assert value == pytest.approx(-2e4 + np.log(0.5 + np.exp(-1)), rel=1e-6)
     inside = np.array([0.5, np.exp(-1)]) / (0.5 + np.exp(-1))
     np.testing.assert_allclose(slope, [0, -1, *inside], rtol=1e-3)  # logits of 1e4 are known to 1e-3
-    empty, slope = jax.value_and_grad(lambda x: log_share(x, jnp.zeros(4)))(logits)
+    empty, slope = jax.value_and_grad(lambda x: log_partial_mass(x, jnp.zeros(4)))(logits)
     assert empty == -jnp.inf
     np.testing.assert_array_equal(slope, 0)
 
@@ -119,5 +127,5 @@ def test_bin_index_is_the_bin_that_holds_the_outcome(bins):
 def test_pick_broadcasts_over_axes_of_length_one_and_its_gradient_is_an_indicator():
     values = jnp.arange(12.0).reshape(1, 3, 4)
     index = jnp.array([[0], [3]])
-    np.testing.assert_array_equal(pick(values, index), [[0, 4, 8], [3, 7, 11]])
-    np.testing.assert_array_equal(jax.grad(pick)(jnp.arange(5.0), jnp.asarray(3)), [0, 0, 0, 1, 0])
+    np.testing.assert_array_equal(take_last(values, index), [[0, 4, 8], [3, 7, 11]])
+    np.testing.assert_array_equal(jax.grad(take_last)(jnp.arange(5.0), jnp.asarray(3)), [0, 0, 0, 1, 0])

@@ -11,7 +11,7 @@ import pytest
 
 from experiments.capabilities import run as capabilities
 from experiments.capabilities.approaches import DISTS, Fitted, dist
-from experiments.capabilities.baselines import Point, Watch
+from experiments.capabilities.baselines import Detector, Point
 from experiments.capabilities.probes import PROBES, Probe
 from experiments.capabilities.run import Capabilities, differing, drawing, headline, measured, report
 from experiments.shared.study import Options
@@ -46,7 +46,7 @@ def found():
 def watched():
     """Those of the detectors."""
     pytest.importorskip("libspot")
-    return measured({name: partial(Watch, name) for name in DETECTORS})
+    return measured({name: partial(Detector, name) for name in DETECTORS})
 
 
 @pytest.fixture(scope="session")

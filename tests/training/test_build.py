@@ -27,7 +27,7 @@ YARDS = jnp.asarray([-99.0, -10.0, 0.0, 7.0, 45.0, 60.0, 99.0])
 @pytest.mark.parametrize("kind", marked(KINDS, LONG))
 def test_no_outcome_of_a_play_is_impossible(kind):
     head = make_head(HeadConfig(kind=kind, bins=15))
-    start = head.initial(np.asarray([0.0, 0, 3, 5, 8, 12, 30, -4]))
+    start = head.init_from_data(np.asarray([0.0, 0, 3, 5, 8, 12, 30, -4]))
     noise = np.random.default_rng(0).normal(size=(len(YARDS), head.num_outputs))
     raw = jnp.asarray(start + noise, jnp.float32)
     for objective in ("exact", "interval"):
@@ -129,6 +129,6 @@ def test_exact_is_the_density_where_it_has_no_jump():
         )
         assert density_jumps(config.head) == jumps
         head = make_head(config.head)
-        dist = head(jnp.asarray(head.initial(np.asarray([0.0, 3, 5, 8, 30, -4])), jnp.float32))
+        dist = head(jnp.asarray(head.init_from_data(np.asarray([0.0, 3, 5, 8, 30, -4])), jnp.float32))
         density = dist.cell_log_density(y) if jumps else dist.log_prob(y)
         assert make_loss(config)(dist, y) == -density

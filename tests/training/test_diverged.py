@@ -9,7 +9,15 @@ import numpy as np
 import pytest
 
 from sbp_jax.errors import InputError
-from sbp_jax.training import Checkpoints, DivergedError, HostFeed, Hyperparameters, Marginal, Watch, fit
+from sbp_jax.training import (
+    Checkpoints,
+    DivergedError,
+    DivergenceMonitor,
+    HostBatchSource,
+    Hyperparameters,
+    Marginal,
+    fit,
+)
 from sbp_jax.training.build import constants
 from sbp_jax.training.check import check_finite
 from sbp_jax.training.step import State, take_step
@@ -34,10 +42,18 @@ def with_losses(trainer, losses):
 def test_spike_names_its_plays_and_is_never_saved(tmp_path):
     network, _, trainer, batches = build()
     names = [f"{i // 10}/{i}" for i in range(80)]
-    watch = Watch(batches, Marginal(3.0, 3.0), lambda plays: [names[i] for i in plays])
+    monitor = DivergenceMonitor(batches, Marginal(3.0, 3.0), lambda plays: [names[i] for i in plays])
     spiked = with_losses(trainer, iter([3.0] * 6 + [100.0] * 9))
     with pytest.raises(DivergedError, match=r"in the median of 12 steps 51\.5 nats .* at step 12;") as stopped:
-        fit(spiked, HostFeed(batches), None, CONFIG.training, Checkpoints(tmp_path), constants(network), watch=watch)
+        fit(
+            spiked,
+            HostBatchSource(batches),
+            None,
+            CONFIG.training,
+            Checkpoints(tmp_path),
+            constants(network),
+            monitor=monitor,
+        )
     plays = batches.plan(2)[1][1]
     assert list(stopped.value.plays) == plays.tolist()
     assert ", ".join(names[i] for i in plays[:8]) + " and 8 more; the last good" in str(stopped.value)
@@ -46,9 +62,11 @@ def test_spike_names_its_plays_and_is_never_saved(tmp_path):
 
 def test_single_hard_batches_stop_nothing():
     _, _, trainer, batches = build()
-    watch = Watch(batches, Marginal(3.0, 3.0))
+    monitor = DivergenceMonitor(batches, Marginal(3.0, 3.0))
     losses = iter([3.0, 3.0, 100.0] * 5)
-    assert fit(with_losses(trainer, losses), HostFeed(batches), None, CONFIG.training, watch=watch).step == 15
+    assert (
+        fit(with_losses(trainer, losses), HostBatchSource(batches), None, CONFIG.training, monitor=monitor).step == 15
+    )
 
 
 def test_parameters_that_are_not_finite_are_named_and_never_saved(tmp_path):
@@ -63,7 +81,7 @@ def test_parameters_that_are_not_finite_are_named_and_never_saved(tmp_path):
 
     trainer.step = overflow
     with pytest.raises(DivergedError, match=r"params last\.bias.* is not finite at step 4"):
-        fit(trainer, HostFeed(batches), None, CONFIG.training, Checkpoints(tmp_path), constants(network))
+        fit(trainer, HostBatchSource(batches), None, CONFIG.training, Checkpoints(tmp_path), constants(network))
     assert Checkpoints(tmp_path).latest == 2
 
 
@@ -77,22 +95,22 @@ def test_a_gradient_that_is_not_finite_is_named_by_its_parameters():
     settings = Hyperparameters.of(CONFIG, 10)
     _, metrics = take_step(mean_loss, settings, State.initial(params, 0), {})
     assert not np.isfinite(metrics["gradient_norm"])
-    watch = Watch(build()[3], params=params)
+    monitor = DivergenceMonitor(build()[3], params=params)
     with pytest.raises(DivergedError, match=r"gradient_norm is inf, first of last\.kernel at step 7"):
-        watch.steps(7, {name: value[None] for name, value in metrics.items()})
+        monitor.steps(7, {name: value[None] for name, value in metrics.items()})
     _, metrics = take_step(
         lambda params, *rest: jnp.sum(params["last"]["scale"]), settings, State.initial(params, 0), {}
     )
     assert (metrics["gradient_norm"], metrics["gradient_leaf"]) == (1.0, -1.0)
-    watch.steps(8, {name: value[None] for name, value in metrics.items()})
+    monitor.steps(8, {name: value[None] for name, value in metrics.items()})
 
 
 def test_losses_that_stay_above_the_marginals_are_reported_once(caplog):
-    watch = Watch(build()[3], Marginal(3.0, 3.0))
+    monitor = DivergenceMonitor(build()[3], Marginal(3.0, 3.0))
     history = []
     for loss in (3.0, 4.5, 3.5, 4.5, 4.5, 4.5):
         history.append({"training_loss": 2.0, "validation_loss": loss})
-        watch.epochs(history)
+        monitor.epochs(history)
     (line,) = caplog.messages
     assert line.startswith("epoch 5: validation loss 4.5 has been more than 1 nat above the marginal distribution's 3")
 

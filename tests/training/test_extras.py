@@ -48,7 +48,7 @@ def trained(request):
     plays, head = plays_with_extras(), make_head(CONFIG.head)
     check_features(config, plays)
     network = make_network(config, head, plays.static.shape[1])
-    set_statistics(network, plays, head.initial(plays.yards))
+    set_statistics(network, plays, head.init_from_data(plays.yards))
     batches = Batches(plays, 8, (16,), mirror=mirror_of(plays))
     trainer = Trainer(Predictor(network), head, objective("exact"), Hyperparameters.of(config, 30))
     state = trainer.initial(0)

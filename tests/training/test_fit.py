@@ -21,7 +21,7 @@ from sbp_jax.training import (
     Checkpoints,
     DivergedError,
     FrameWeights,
-    HostFeed,
+    HostBatchSource,
     Hyperparameters,
     Predictor,
     Trainer,
@@ -52,7 +52,7 @@ def build(config=CONFIG, count=80, longest=30):
     plays = random_plays(count, longest=longest)
     head = make_head(config.head)
     network = make_network(config, head, plays.static.shape[1])
-    set_statistics(network, plays, head.initial(plays.yards))
+    set_statistics(network, plays, head.init_from_data(plays.yards))
     settings = config.training
     batches = Batches(plays, settings.batch_size, settings.buckets, seed=settings.seed, mirror=mirror_of(plays))
     predictor = Predictor(network)
@@ -69,7 +69,7 @@ def test_one_batch_overfits():
         optimizer=OptimizerConfig(learning_rate=1e-2, weight_decay=0.0, average=0.0),
     )
     _, _, trainer, batches = build(config, 16, 15)
-    history = fit(trainer, HostFeed(batches), None, config.training).history
+    history = fit(trainer, HostBatchSource(batches), None, config.training).history
     assert history[0]["training_loss"] > 2.0
     assert history[-1]["training_loss"] < 0.3
 
@@ -77,7 +77,9 @@ def test_one_batch_overfits():
 @pytest.mark.parametrize("killed_at", marked([1, 3, 8, 11], [1, 8, 11]))
 def test_resuming_equals_never_stopping(tmp_path, killed_at):
     network, _, trainer, batches = build()
-    whole = fit(trainer, HostFeed(batches), None, CONFIG.training, Checkpoints(tmp_path / "whole"), constants(network))
+    whole = fit(
+        trainer, HostBatchSource(batches), None, CONFIG.training, Checkpoints(tmp_path / "whole"), constants(network)
+    )
 
     def kill(step):
         if step == killed_at:
@@ -86,7 +88,7 @@ def test_resuming_equals_never_stopping(tmp_path, killed_at):
     with pytest.raises(Killed):
         fit(
             trainer,
-            HostFeed(batches),
+            HostBatchSource(batches),
             None,
             CONFIG.training,
             Checkpoints(tmp_path / "killed"),
@@ -95,7 +97,9 @@ def test_resuming_equals_never_stopping(tmp_path, killed_at):
         )
     steps = []
     checkpoints = Checkpoints(tmp_path / "killed")
-    resumed = fit(trainer, HostFeed(batches), None, CONFIG.training, checkpoints, constants(network), steps.append)
+    resumed = fit(
+        trainer, HostBatchSource(batches), None, CONFIG.training, checkpoints, constants(network), steps.append
+    )
     saved = (0, 2, 4, 5, 6, 8, 10)  # every second step, and the end of each epoch of five
     assert steps[0] == max(step for step in saved if step < killed_at)
     assert resumed.step == whole.step
@@ -111,11 +115,11 @@ def test_resuming_equals_never_stopping(tmp_path, killed_at):
 
 def test_damaged_newest_checkpoint_costs_steps_and_nothing_else(tmp_path, caplog):
     network, _, trainer, batches = build()
-    whole = fit(trainer, HostFeed(batches), None, CONFIG.training, Checkpoints(tmp_path), constants(network))
+    whole = fit(trainer, HostBatchSource(batches), None, CONFIG.training, Checkpoints(tmp_path), constants(network))
     (tmp_path / "15" / "state" / "step" / "0").write_bytes(b"\0\0\0\1")
     steps = []
     checkpoints = Checkpoints(tmp_path)
-    again = fit(trainer, HostFeed(batches), None, CONFIG.training, checkpoints, constants(network), steps.append)
+    again = fit(trainer, HostBatchSource(batches), None, CONFIG.training, checkpoints, constants(network), steps.append)
     assert steps == [14, 15]
     assert len(caplog.messages) == 1
     assert "15: damaged checkpoint (state: an array has changed since it was written)" in caplog.text
@@ -125,10 +129,16 @@ def test_damaged_newest_checkpoint_costs_steps_and_nothing_else(tmp_path, caplog
 
 def test_finished_training_takes_no_further_step(tmp_path):
     network, _, trainer, batches = build()
-    done = fit(trainer, HostFeed(batches), None, CONFIG.training, Checkpoints(tmp_path), constants(network))
+    done = fit(trainer, HostBatchSource(batches), None, CONFIG.training, Checkpoints(tmp_path), constants(network))
     steps = []
     again = fit(
-        trainer, HostFeed(batches), None, CONFIG.training, Checkpoints(tmp_path), constants(network), steps.append
+        trainer,
+        HostBatchSource(batches),
+        None,
+        CONFIG.training,
+        Checkpoints(tmp_path),
+        constants(network),
+        steps.append,
     )
     assert steps == [done.step]
     chex.assert_trees_all_equal(again.params, done.params)
@@ -164,15 +174,15 @@ def test_filled_up_rows_change_nothing():
 
 def test_one_compilation_a_bucket():
     _, _, trainer, batches = build()
-    fit(trainer, HostFeed(batches), None, CONFIG.training)
-    fit(trainer, HostFeed(batches), None, CONFIG.training)
+    fit(trainer, HostBatchSource(batches), None, CONFIG.training)
+    fit(trainer, HostBatchSource(batches), None, CONFIG.training)
     assert len(batches.shapes) == 2
     assert trainer.step._cache_size() == len(batches.shapes)
 
 
 def test_predictions_come_in_the_order_of_the_plays_whatever_the_buckets():
     _, predictor, trainer, batches = build()
-    params = fit(trainer, HostFeed(batches), None, CONFIG.training).params
+    params = fit(trainer, HostBatchSource(batches), None, CONFIG.training).params
     plays = random_plays(21, seed=5)
     one = predictor(params, plays, 8, (32,))
     np.testing.assert_allclose(predictor(params, plays, 5, (8, 16, 24, 32)), one, rtol=1e-4, atol=1e-4)
@@ -190,7 +200,7 @@ def test_early_stopping_keeps_the_best_epoch():
         seen.append(jax.tree.map(np.array, params))
         return next(losses)
 
-    fitted = fit(trainer, HostFeed(batches), validate, config)
+    fitted = fit(trainer, HostBatchSource(batches), validate, config)
     assert [row["validation_loss"] for row in fitted.history] == [2.0, 1.0, 1.5, 1.5]
     chex.assert_trees_all_equal(fitted.params, seen[1])
 
@@ -206,7 +216,7 @@ def test_non_finite_loss_names_its_step_and_keeps_the_last_good_state(tmp_path):
 
     trainer.step = poisoned
     with pytest.raises(DivergedError, match="at step 7"):
-        fit(trainer, HostFeed(batches), None, CONFIG.training, Checkpoints(tmp_path), constants(network))
+        fit(trainer, HostBatchSource(batches), None, CONFIG.training, Checkpoints(tmp_path), constants(network))
     checkpoints = Checkpoints(tmp_path)
     assert checkpoints.latest == 6
     state = checkpoints.restore("state", trainer.initial(0))
@@ -216,7 +226,7 @@ def test_non_finite_loss_names_its_step_and_keeps_the_last_good_state(tmp_path):
 @pytest.mark.slow
 def test_stop_saves_the_state_between_two_calls(tmp_path):
     network, _, trainer, batches = build()
-    whole = fit(trainer, HostFeed(batches), None, CONFIG.training)
+    whole = fit(trainer, HostBatchSource(batches), None, CONFIG.training)
     stop = Stop()
 
     def ask(step):
@@ -224,11 +234,18 @@ def test_stop_saves_the_state_between_two_calls(tmp_path):
 
     with pytest.raises(Stopped) as stopped:
         fit(
-            trainer, HostFeed(batches), None, CONFIG.training, Checkpoints(tmp_path), constants(network), ask, stop=stop
+            trainer,
+            HostBatchSource(batches),
+            None,
+            CONFIG.training,
+            Checkpoints(tmp_path),
+            constants(network),
+            ask,
+            stop=stop,
         )
     assert stopped.value.step == 3 == Checkpoints(tmp_path).latest
     assert not stop.unsaved
-    again = fit(trainer, HostFeed(batches), None, CONFIG.training, Checkpoints(tmp_path), constants(network))
+    again = fit(trainer, HostBatchSource(batches), None, CONFIG.training, Checkpoints(tmp_path), constants(network))
     chex.assert_trees_all_equal(again.params, whole.params)
 
 
@@ -240,13 +257,13 @@ def test_non_finite_gradient_of_a_finite_loss_stops_the_training():
         {"loss": jnp.ones(()), "gradient_norm": jnp.asarray(jnp.nan), "gradient_leaf": jnp.zeros(())},
     )
     with pytest.raises(DivergedError, match="gradient_norm is nan at step 1"):
-        fit(trainer, HostFeed(batches), None, CONFIG.training)
+        fit(trainer, HostBatchSource(batches), None, CONFIG.training)
 
 
 @pytest.mark.slow
 def test_checkpoint_of_another_network_is_refused_by_name(tmp_path):
     network, predictor, trainer, batches = build()
-    fit(trainer, HostFeed(batches), None, CONFIG.training, Checkpoints(tmp_path), constants(network))
+    fit(trainer, HostBatchSource(batches), None, CONFIG.training, Checkpoints(tmp_path), constants(network))
     wider = replace(CONFIG, network=replace(CONFIG.network, channels=12))
     with pytest.raises(InputError, match=r"best .*kernel.*: the configuration expects .*, saved is "):
         Checkpoints(tmp_path, read_only=True).restore("best", build(wider)[1].params)
@@ -256,7 +273,7 @@ def test_checkpoint_of_another_network_is_refused_by_name(tmp_path):
 
 def test_masked_player_changes_nothing():
     _, predictor, trainer, batches = build()
-    params = fit(trainer, HostFeed(batches), None, CONFIG.training).params
+    params = fit(trainer, HostBatchSource(batches), None, CONFIG.training).params
     plays = random_plays(9, seed=3)
     frames = np.where(plays.players[:, :, None], plays.frames, np.float32(1e9))
     np.testing.assert_array_equal(

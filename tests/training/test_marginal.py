@@ -8,7 +8,7 @@ from sbp_jax.config import HeadConfig
 from sbp_jax.distributions.heads import objective
 from sbp_jax.training import fit_marginal
 from sbp_jax.training.build import make_head
-from sbp_jax.training.marginal import MOST_VALUES, condensed, distinct
+from sbp_jax.training.marginal import MAX_VALUES, condensed, distinct
 
 pytestmark = pytest.mark.unoptimized
 
@@ -25,7 +25,7 @@ def test_normal_marginal_is_the_maximum_likelihood_fit():
 def test_spliced_marginal_improves_on_its_start(name):
     y = np.round(np.random.default_rng(1).standard_t(2, 3000) * 4 + 5)
     head = make_head(HeadConfig())
-    start, fitted = head.initial(y), fit_marginal(head, y, objective(name))
+    start, fitted = head.init_from_data(y), fit_marginal(head, y, objective(name))
 
     def mean_loss(raw):
         rows = jnp.broadcast_to(jnp.asarray(raw), (len(y), len(raw)))
@@ -48,12 +48,12 @@ def test_degenerate_outcomes_give_a_finite_start(y):
 
 
 def test_many_outcomes_are_condensed_in_the_middle_alone():
-    y = np.random.default_rng(2).standard_t(3, 5 * MOST_VALUES).astype(np.float32)
+    y = np.random.default_rng(2).standard_t(3, 5 * MAX_VALUES).astype(np.float32)
     values, censored, counts = distinct(np.append(y, y[:7]))
     few, few_censored, few_counts = condensed(values, censored, counts)
-    assert len(few) == len(few_censored) == len(few_counts) == MOST_VALUES
+    assert len(few) == len(few_censored) == len(few_counts) == MAX_VALUES
     assert few_counts.sum() == counts.sum() == len(y) + 7
-    edge = MOST_VALUES // 4
+    edge = MAX_VALUES // 4
     for outer in (slice(None, edge), slice(-edge, None)):
         np.testing.assert_array_equal(few[outer], values[outer])
         np.testing.assert_array_equal(few_counts[outer], counts[outer])
@@ -67,7 +67,7 @@ def test_many_outcomes_are_condensed_in_the_middle_alone():
 
 
 def test_normal_marginal_of_many_outcomes_is_still_the_fit():
-    y = np.random.default_rng(3).normal(7.0, 3.0, 4 * MOST_VALUES)
+    y = np.random.default_rng(3).normal(7.0, 3.0, 4 * MAX_VALUES)
     head = make_head(HeadConfig(kind="gaussian"))
     fitted = head(jnp.asarray(fit_marginal(head, y, objective("exact"), prior=0.0)))
     np.testing.assert_allclose(fitted.mean(), y.mean(), rtol=1e-3)

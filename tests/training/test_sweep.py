@@ -17,17 +17,17 @@ from sbp_jax.errors import InputError
 from sbp_jax.models.network import NetworkConfig
 from sbp_jax.training import (
     Checkpoints,
+    DivergenceMonitor,
     Hyperparameters,
     Marginal,
     Predictor,
-    ResidentFeed,
+    ResidentBatchSource,
     Trainer,
-    Watch,
     fit,
     to_device,
 )
+from sbp_jax.training.batch_source import DeviceIndexPlan
 from sbp_jax.training.build import make_head, make_loss, make_network, make_validation_loss, set_statistics
-from sbp_jax.training.feed import Schedule
 from sbp_jax.training.fit_sweep import Plan, fit_sweep
 from sbp_jax.training.sweep import Sweep, check_members
 from tests.plays import random_plays
@@ -60,13 +60,13 @@ CONFIGS = (
     changed(training={"objective": "censored", "seed": 2}),
 )
 PLAYS, VALIDATION = random_plays(40, longest=30), random_plays(24, longest=30, seed=9)
-ORDER = Schedule(Arrays.of(VALIDATION, (30,)), 16, shuffle=False)
+ORDER = DeviceIndexPlan(Arrays.of(VALIDATION, (30,)), 16, shuffle=False)
 
 
 def network_of(config):
     head = make_head(config.head)
     network = make_network(config, head, PLAYS.static.shape[1])
-    set_statistics(network, PLAYS, head.initial(PLAYS.yards))
+    set_statistics(network, PLAYS, head.init_from_data(PLAYS.yards))
     # in float64 under x64: what is left of a difference is then no rounding
     nnx.update(network, jax.tree.map(lambda leaf: leaf.astype(jnp.result_type(float)), nnx.state(network)))
     return network
@@ -76,35 +76,41 @@ def separate(config):
     """The training of one configuration by itself."""
     head, settings = make_head(config.head), config.training
     predictor = Predictor(network_of(config))
-    feed = ResidentFeed(Arrays.of(PLAYS, settings.buckets), settings.batch_size, settings.seed, mirror_of(PLAYS))
-    hyper = Hyperparameters.of(config, len(feed.order) * settings.epochs)
+    batch_source = ResidentBatchSource(
+        Arrays.of(PLAYS, settings.buckets), settings.batch_size, settings.seed, mirror_of(PLAYS)
+    )
+    hyper = Hyperparameters.of(config, len(batch_source.sampler) * settings.epochs)
     trainer = Trainer(predictor, head, make_loss(config), hyper, make_validation_loss(settings, integer=True))
     resident = to_device(Arrays.of(VALIDATION, (30,)))
-    return fit(trainer, feed, lambda params: float(trainer.evaluate(params, resident, ORDER.epoch(0))), settings)
+    return fit(
+        trainer, batch_source, lambda params: float(trainer.evaluate(params, resident, ORDER.epoch(0))), settings
+    )
 
 
-def compiled(configs=CONFIGS, together=1, devices=1):
-    return _compiled(configs, together, devices)
+def compiled(configs=CONFIGS, vmap_size=1, devices=1):
+    return _compiled(configs, vmap_size, devices)
 
 
 @cache
-def _compiled(configs, together, devices):
+def _compiled(configs, vmap_size, devices):
     widest = max(configs, key=lambda config: config.head.bins)
-    return Sweep(configs, network_of(widest), True, together, jax.devices()[:devices])
+    return Sweep(configs, network_of(widest), True, vmap_size, jax.devices()[:devices])
 
 
 def swept(sweep, **options):
     """What a sweep of the same training runs ends in, by member."""
     settings, arrays = BASE.training, Arrays.of(PLAYS, BASE.training.buckets)
-    schedules = [Schedule(arrays, settings.batch_size, c.training.seed, mirror_of(PLAYS)) for c in sweep.configs]
+    index_plans = [
+        DeviceIndexPlan(arrays, settings.batch_size, c.training.seed, mirror_of(PLAYS)) for c in sweep.configs
+    ]
     plan = Plan(
         resident=to_device(arrays),
-        schedules=schedules,
+        index_plans=index_plans,
         signs=jnp.asarray(mirror_of(PLAYS).signs),
         validation=to_device(Arrays.of(VALIDATION, (30,))),
         validation_order=ORDER.epoch(0),
     )
-    per_epoch = len(schedules[0].order)
+    per_epoch = len(index_plans[0].sampler)
     members = [
         sweep.member(i, network_of(config), per_epoch * config.training.epochs)
         for i, config in enumerate(sweep.configs)
@@ -127,10 +133,10 @@ def assert_same(member, alone, rtol, atol):
 MORE = [pytest.param(*case, range(len(CONFIGS)), marks=pytest.mark.slow) for case in ((1, 1), (5, 1), (2, 2))]
 
 
-@pytest.mark.parametrize(("together", "devices", "compared"), [(1, 1, (1, 3)), *MORE])
-def test_members_end_where_they_end_alone(together, devices, compared):
+@pytest.mark.parametrize(("vmap_size", "devices", "compared"), [(1, 1, (1, 3)), *MORE])
+def test_members_end_where_they_end_alone(vmap_size, devices, compared):
     with jax.enable_x64(True):
-        finished = swept(compiled(together=together, devices=devices))
+        finished = swept(compiled(vmap_size=vmap_size, devices=devices))
         assert sorted(finished) == list(range(len(CONFIGS)))
         for i in compared:
             assert_same(finished[i], alone(CONFIGS[i]), rtol=1e-9, atol=1e-11)
@@ -182,10 +188,12 @@ def test_a_member_that_diverges_leaves_the_others_alone():
 def test_a_member_s_watch_stops_it_alone():
     settings = {"epochs": 5, "patience": 5}
     sweep = compiled((changed(training=settings), changed(training={**settings, "seed": 4})))
-    order = Schedule(Arrays.of(PLAYS, (30,)), 16, 4).order
+    order = DeviceIndexPlan(Arrays.of(PLAYS, (30,)), 16, 4).sampler
     names = [f"play {i}" for i in range(len(PLAYS))]
-    watches = [Watch(order, Marginal(at, at), lambda plays: [names[i] for i in plays]) for at in (0.0, -100.0)]
-    finished = swept(sweep, watches=watches)
+    monitors = [
+        DivergenceMonitor(order, Marginal(at, at), lambda plays: [names[i] for i in plays]) for at in (0.0, -100.0)
+    ]
+    finished = swept(sweep, monitors=monitors)
     assert finished[0].diverged is None
     assert len(finished[0].record["history"]) == 5
     found = finished[1].diverged

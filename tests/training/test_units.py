@@ -15,7 +15,7 @@ from sbp_jax.data.batches.batching import Batches
 from sbp_jax.data.plays import Plays
 from sbp_jax.distributions import Affine, objective
 from sbp_jax.models import NO_DROPOUT, FlatEncoder, Network, NetworkConfig
-from sbp_jax.training import HostFeed, Hyperparameters, Predictor, ResidentFeed, Trainer, fit
+from sbp_jax.training import HostBatchSource, Hyperparameters, Predictor, ResidentBatchSource, Trainer, fit
 from sbp_jax.training.build import make_head
 from sbp_jax.training.step import FrameWeights, arrays, in_units, training_loss
 
@@ -96,10 +96,10 @@ def test_gradient_is_that_of_standardized_outcomes():
 def test_on_the_device_as_on_the_host():
     plays = windows()
     _, _, trainer = build(plays)
-    host = fit(trainer, HostFeed(batches(plays)), None, CONFIG.training)
+    host = fit(trainer, HostBatchSource(batches(plays)), None, CONFIG.training)
     _, _, trainer = build(plays)
-    feed = ResidentFeed(Arrays.of(plays, (8,)), CONFIG.training.batch_size, 0, None, 2, None)
-    device = fit(trainer, feed, None, CONFIG.training)
+    batch_source = ResidentBatchSource(Arrays.of(plays, (8,)), CONFIG.training.batch_size, 0, None, 2, None)
+    device = fit(trainer, batch_source, None, CONFIG.training)
     assert host.history[-1]["training_loss"] == pytest.approx(device.history[-1]["training_loss"], rel=1e-5)
     chex.assert_trees_all_close(host.params, device.params, rtol=1e-4, atol=1e-6)
 

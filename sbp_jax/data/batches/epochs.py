@@ -24,7 +24,7 @@ class Mirror:
     signs: np.ndarray
 
 
-class Order:
+class BatchSampler:
     """Which plays are in which batch: one size, a few lengths, fixed by the plays' lengths and `(seed, epoch)`.
 
     A play goes to the shortest bucket that holds it. What does not fill a batch of its bucket moves to the next longer
@@ -118,8 +118,8 @@ class Order:
         return plan
 
 
-class Epochs(Order, ABC):
-    """The batches of an order; its arguments are those of `Order`.
+class Epochs(BatchSampler, ABC):
+    """The batches of an order; its arguments are those of `BatchSampler`.
 
     Whatever holds the plays, the same arguments give the same batches: plays in memory (`batching.Batches`), padded
     arrays, in memory or mapped from files (`arrays.ArrayBatches`), records on disk (`stream.StreamedBatches`).

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from sbp_jax.data.batches.epochs import Mirror
+from sbp_jax.data.player_slots import LINEMEN, MARKERS, RECEIVERS
 from sbp_jax.data.plays import FEATURES, PLAYERS, Plays
-from sbp_jax.data.slots import LINEMEN, MARKERS, RECEIVERS
 
 LATERAL = frozenset({"y", "vy", "ay", "orientation_sin"})
 

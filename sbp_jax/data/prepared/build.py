@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from sbp_jax.atomic import building, write_whole
+from sbp_jax.atomic import atomic_write, building
 from sbp_jax.data.extras import feature_names
 from sbp_jax.data.features import plays_from_chunk
 from sbp_jax.data.plays import FEATURES, STATIC_FEATURES, static_names
@@ -258,7 +258,7 @@ def _plays_of(number: int, sources: Sources, spool: Path) -> tuple[int, set[tupl
     try:
         return number, sources.ids(number)
     except InputError as error:
-        write_whole(spool / f"{number:05d}{_ERROR}", str(error).encode())
+        atomic_write(spool / f"{number:05d}{_ERROR}", str(error).encode())
         return number, set()
 
 
@@ -267,6 +267,6 @@ def _read(number: int, sources: Sources, spool: Path, met: dict[int, set[tuple[i
     try:
         part = read_part(sources, number, seen, spool)
     except InputError as error:
-        write_whole(spool / f"{number:05d}{_ERROR}", str(error).encode())
+        atomic_write(spool / f"{number:05d}{_ERROR}", str(error).encode())
         return
-    write_whole(spool / f"{number:05d}{_PART}", pickle.dumps(part))
+    atomic_write(spool / f"{number:05d}{_PART}", pickle.dumps(part))

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from sbp_jax.atomic import write_whole
+from sbp_jax.atomic import atomic_write
 from sbp_jax.data.memory import fits, frame_bytes, scratch
 from sbp_jax.data.plays import COLUMN_TYPES, FEATURES, INFO_TYPES, PLAYERS, STATIC_FEATURES, Plays
 from sbp_jax.data.prepared.records import RecordSource, read_records
@@ -127,7 +127,7 @@ def load(path: str | Path, split: str, mapped: bool | None = None) -> Plays:
     return Plays(frames=frames, offsets=offsets, players=players, info=info, features=prepared.features, **columns)
 
 
-def whole_records(prepared: Prepared, split: str) -> Iterator[dict[str, Any]]:
+def full_records(prepared: Prepared, split: str) -> Iterator[dict[str, Any]]:
     """Yield a split's records in its fixed order; InputError where they are damaged."""
     with damage_named(prepared.path):
         yield from read_records(prepared.path, split) if prepared.plays[split] else ()
@@ -161,7 +161,7 @@ def read_columns(
     """
     static = np.zeros((prepared.plays[split], len(prepared.static)), np.float32)
     scalars: dict[str, list[Any]] = {name: [] for name in (*COLUMN_TYPES, *INFO_TYPES)}
-    for i, play in enumerate(whole_records(prepared, split)):
+    for i, play in enumerate(full_records(prepared, split)):
         put(i, play)
         static[i] = play["static"]
         for name, values in scalars.items():
@@ -200,7 +200,7 @@ def read_lengths(prepared: Prepared, split: str) -> np.ndarray:
     content = io.BytesIO()
     np.save(content, lengths)
     with contextlib.suppress(OSError):
-        write_whole(path, content.getvalue())
+        atomic_write(path, content.getvalue())
     return lengths
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core import shuffle
 
-from sbp_jax.atomic import write_whole
+from sbp_jax.atomic import atomic_write
 from sbp_jax.data.plays import COLUMN_TYPES, INFO_TYPES, PLAYER_FEATURES, PLAYERS, STATIC_FEATURES, Plays
 
 VERSION = tfds.core.Version("1.0.0")
@@ -28,7 +28,7 @@ def save_chunk(plays: Plays, stem: Path) -> Path:
     content = io.BytesIO()
     np.savez(content, allow_pickle=False, **columns)
     path = stem.with_suffix(".npz")
-    write_whole(path, content.getvalue())
+    atomic_write(path, content.getvalue())
     return path
 
 
@@ -69,7 +69,7 @@ def write_records(
         data_dir=str(folder),
         file_format="array_record",
     )
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()), spilling():
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()), external_shuffle():
         builder.download_and_prepare(download_config=tfds.download.DownloadConfig(beam_options=beam_options))
     shutil.rmtree(folder / "downloads", ignore_errors=True)
 
@@ -225,6 +225,6 @@ class Bucket:
         self._path.unlink(missing_ok=True)
 
 
-def spilling() -> contextlib.AbstractContextManager[Any]:
+def external_shuffle() -> contextlib.AbstractContextManager[Any]:
     """While it holds, TFDS keeps what it shuffles in `Bucket`s; the order of the records is the same."""
     return mock.patch.object(shuffle, "_Bucket", Bucket)

@@ -22,7 +22,7 @@ from sbp_jax.digests import text_number
 
 FORMAT = "list of plays"
 NO_PASSER = -1
-LONGEST_GAIN = 109.0  # yards: end line to goal line
+MAX_GAIN = 109.0  # yards: end line to goal line
 _POSSIBLE = {
     "season": (1920, 2100),
     "week": (0, 30),
@@ -216,7 +216,7 @@ def join_outcomes(rows: pl.DataFrame, listed: pl.DataFrame, screen: Screen) -> t
     missing = plays.filter(~pl.col("yards").is_finite().fill_null(value=False))
     found = pl.format("result {} without a gain", "result")
     plays = screen.malformed(plays, missing.with_columns(found=found), "yards missing on a completion")
-    whole = pl.col("yards").is_between(-LONGEST_GAIN, LONGEST_GAIN) & (pl.col("yards") == pl.col("yards").round())
+    whole = pl.col("yards").is_between(-MAX_GAIN, MAX_GAIN) & (pl.col("yards") == pl.col("yards").round())
     plays = screen.malformed(
         plays, plays.filter(~whole).with_columns(found=pl.format("{} yards", "yards")), "yards that no play can gain"
     )

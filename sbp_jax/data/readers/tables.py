@@ -25,7 +25,7 @@ from sbp_jax.errors import InputError
 SUFFIXES = (".csv", ".tsv", ".txt", ".parquet")
 SEPARATORS = ",\t;"
 NULLS = ["", "NA", "N/A", "#N/A", "NaN", "nan", "None", "null"]
-LARGEST_WHOLE = 2**53  # beyond it integers read as Float64 are no longer told apart
+MAX_EXACT_INTEGER = 2**53  # beyond it integers read as Float64 are no longer told apart
 _TWICE = "_duplicated_"  # how the reader of text names the second of two columns
 _GZIP = b"\x1f\x8b"
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
@@ -192,7 +192,7 @@ def cast_columns(
         broken = value.filter(value % 1 != 0)
         if len(broken):
             raise InputError(f"{path}: column {column!r}: expected integers, got {broken[0]}")
-        if (value.abs() > LARGEST_WHOLE).any():
+        if (value.abs() > MAX_EXACT_INTEGER).any():
             raise InputError(f"{path}: column {column!r}: expected integers of at most 15 digits")
         frame = frame.with_columns(value.cast(pl.Int64))
     return frame

@@ -29,7 +29,7 @@ _GAME_ROWS, _GAME_RATIO = 60, (0.93, 1.05)
 # a passer at the snap: 23.2 to 30.4 in all 882 plays; in metres 32 to 55 % of them would stand outside these bounds
 _BETWEEN_HASH_MARKS = (22.8, 30.9)
 _PASSERS, _OUTSIDE = 10, 0.15
-_LONGEST_STEP_YARDS = 4.0  # in a frame: at most 2.7, once, and 1.1 in all other plays
+_MAX_STEP_YARDS = 4.0  # in a frame: at most 2.7, once, and 1.1 in all other plays
 
 _CONTRADICTED = "plays with given speeds or directions that the positions contradict: derived from them"
 _KEY = [*PLAY, "player_id"]
@@ -119,7 +119,7 @@ def check_places(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
     inside = rows.filter(~pl.col("is_ball"), pl.col("frame") >= 0)
     inside = inside.select(*_KEY, "name", "frame", "x", "y").sort(*_KEY, "frame")
     inside = inside.with_columns(jump=pl.sum_horizontal(way, ignore_nulls=False).sqrt() / step)
-    jumps = inside.filter(pl.col("jump") > _LONGEST_STEP_YARDS)
+    jumps = inside.filter(pl.col("jump") > _MAX_STEP_YARDS)
     # in Python: polars 2.1 panics where it formats these rows
     found = [
         f"{name or 'a player'} by {jump:.1f} yards at frame {frame}"

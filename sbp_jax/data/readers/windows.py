@@ -13,7 +13,7 @@ FIELD_X = (-15.0, 135.0)  # the field is 120 by 53.3 yards; players do run out o
 FIELD_Y = (-15.0, 75.0)
 FASTEST_YPS = 30.0  # two and a half times the fastest ever tracked
 MAX_PLAYERS = 22
-_LEAST_SIDE, _MIXED = 4, 0.1
+_MIN_SIDE, _MIXED = 4, 0.1
 
 
 def drop_copies(rows: pl.DataFrame, seen: set[tuple[int, int]], screen: Screen) -> pl.DataFrame:
@@ -128,9 +128,7 @@ def check_facing(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
     alone = plays.filter(pl.min_horizontal("own", "other") == 0)
     found = pl.format("{} players", pl.col("own") + pl.col("other"))
     rows = screen.malformed(rows, alone.with_columns(found=found), "one team alone at the snap")
-    mixed = plays.filter(
-        pl.min_horizontal("own", "other") >= _LEAST_SIDE, pl.col("ahead").is_between(_MIXED, 1 - _MIXED)
-    )
+    mixed = plays.filter(pl.min_horizontal("own", "other") >= _MIN_SIDE, pl.col("ahead").is_between(_MIXED, 1 - _MIXED))
     found = pl.format("in {} % of pairs the offense is ahead", (100 * pl.col("ahead")).round())
     return screen.malformed(rows, mixed.with_columns(found=found), "the teams do not face each other along x")
 

@@ -18,8 +18,8 @@ from sbp_jax.errors import InputError
 _TIME_NAMES = ("timestamp", "time", "datetime", "date", "ds", "t")
 _SECOND = 1_000_000  # of Polars' microseconds
 # of a training part's own deviation: a window that happens to be flat is no reason to expect no change
-LARGEST = 1e30  # of a value: squares of what is computed in float32 stay finite on its own scale
-_LEAST_DEVIATION = 0.05
+MAX_ABSOLUTE = 1e30  # of a value: squares of what is computed in float32 stay finite on its own scale
+_MIN_DEVIATION = 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,9 +110,9 @@ def read_series(path: str | Path, time: str = "", value: str = "") -> Series:
         raise InputError(f"{path}: column {time!r}: times and values cannot be one column")
     at, dated = _times(table[time], path)
     values = numbers(table[value], path, value).fill_nan(None).to_numpy()
-    for row in np.flatnonzero(np.abs(values) > LARGEST)[:1]:
+    for row in np.flatnonzero(np.abs(values) > MAX_ABSOLUTE)[:1]:
         raise InputError(
-            f"{path}: column {value!r}: row {row + 1}: expected a number of at most {LARGEST:g} in size, got "
+            f"{path}: column {value!r}: row {row + 1}: expected a number of at most {MAX_ABSOLUTE:g} in size, got "
             f"{values[row]:g}"
         )
     known = ~np.isnan(values)
@@ -171,7 +171,7 @@ def windows(series: Series, context: int, lead: int = 1, training: int | None = 
     seen = seen[index]
     value = np.where(seen, series.value[found[index]], np.nan)
     location = np.nanmedian(value, axis=1)
-    scale = np.maximum(np.nanmean(np.abs(value - location[:, None]), axis=1), _LEAST_DEVIATION * deviation)
+    scale = np.maximum(np.nanmean(np.abs(value - location[:, None]), axis=1), _MIN_DEVIATION * deviation)
     return Windows(np.where(seen, value, 0.0), seen, series.value[index], index, location, scale)
 
 

@@ -44,8 +44,8 @@ from sbp_jax.data.simulator.play import (
 from sbp_jax.data.simulator.streams import GameStreams
 
 SKILL_ON_COMPLETION, SKILL_ON_INTERCEPTION, SKILL_ON_TACKLED, SKILL_ON_BREAKAWAY = 0.145, -0.1, -0.05, 0.05
-LARGEST_LOSS = 12
-LONGEST_RETURN = 100
+MAX_LOSS = 12
+MAX_RETURN = 100
 CATCH_REACH = 20  # yards either way within which the catch depth scatters
 TACKLED_CENTER, TACKLED_SCALE = 0.5, 0.55
 RUN_POWER = 1.7
@@ -141,7 +141,7 @@ def outcome_parameters(view: ReleaseView, situation: Situation) -> OutcomeParame
         depth_sd_yards=0.9 + 0.45 * deep,
         run_yards=run,
         yards_to_goal=situation.to_goal.astype(np.int64),
-        return_limit_yards=np.clip(np.rint(100 - situation.to_goal + view.depth), 0, LONGEST_RETURN).astype(np.int64),
+        return_limit_yards=np.clip(np.rint(100 - situation.to_goal + view.depth), 0, MAX_RETURN).astype(np.int64),
     )
 
 
@@ -183,7 +183,7 @@ def return_survival(yards: np.ndarray) -> np.ndarray:
 
 def largest_loss(parameters: OutcomeParameters) -> np.ndarray:
     """Yards a completed pass can lose at most, [plays]."""
-    return np.minimum(LARGEST_LOSS, 100 - parameters.yards_to_goal)
+    return np.minimum(MAX_LOSS, 100 - parameters.yards_to_goal)
 
 
 def logistic(x: np.ndarray) -> np.ndarray:

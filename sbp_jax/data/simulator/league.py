@@ -133,7 +133,7 @@ def schedule(seed: int, season: int, season_index: int) -> list[Game]:
     return games
 
 
-_LONGEST_ABSENCE, _ABSENCE_POWER = 13, 3.5  # games missed: 13 u^3.5 rounded down, none for every other starter
+_MAX_ABSENCE, _ABSENCE_POWER = 13, 3.5  # games missed: 13 u^3.5 rounded down, none for every other starter
 
 
 def draw_careers(league: League, seed: int, seasons: int, moves: float, kept: float) -> list[League]:
@@ -161,7 +161,7 @@ def draw_absences(seed: int, season_index: int, games: int) -> np.ndarray:
     most."""
     generator = np.random.default_rng([seed, int(Purpose.CAREER), season_index, 1])
     u, v = generator.uniform(size=(2, len(TEAMS)))
-    missed = np.floor(_LONGEST_ABSENCE * u**_ABSENCE_POWER)
+    missed = np.floor(_MAX_ABSENCE * u**_ABSENCE_POWER)
     first = np.floor(v * (games - missed + 1))
     number = np.arange(games)
     return (number >= first[:, None]) & (number < (first + missed)[:, None])

@@ -225,9 +225,9 @@ def _toward(goal: np.ndarray, place: np.ndarray, within_s: float, top_yps: float
     return velocity * np.minimum(1.0, top_yps / np.maximum(speed, 1e-9))[..., None]
 
 
-LONGEST_FLIGHT_FRAMES = 30
+MAX_FLIGHT_FRAMES = 30
 FRAMES_AFTER_ARRIVAL = 3
-MAX_FRAMES = SNAP_FRAME + MAX_RELEASE_FRAMES + LONGEST_FLIGHT_FRAMES + FRAMES_AFTER_ARRIVAL
+MAX_FRAMES = SNAP_FRAME + MAX_RELEASE_FRAMES + MAX_FLIGHT_FRAMES + FRAMES_AFTER_ARRIVAL
 _BALL_SPEED_YPS = 22.0
 EVENTS = (
     "None",
@@ -264,7 +264,7 @@ def finish(
     flight_yards = np.hypot(
         outcomes.catch_yards - place[:, QUARTERBACK, 0], place[rows, slot, 1] - place[:, QUARTERBACK, 1]
     )
-    flight = np.clip(np.rint((0.2 + flight_yards / _BALL_SPEED_YPS) / STEP_S), 3, LONGEST_FLIGHT_FRAMES).astype(int)
+    flight = np.clip(np.rint((0.2 + flight_yards / _BALL_SPEED_YPS) / STEP_S), 3, MAX_FLIGHT_FRAMES).astype(int)
     catch_y = place[rows, slot, 1] + pace[rows, slot, 1] * np.minimum(1.5, flight * STEP_S)
     catch = np.stack([outcomes.catch_yards, np.clip(catch_y, -HALF_WIDTH_YARDS + 1, HALF_WIDTH_YARDS - 1)], axis=-1)
     frames = release + flight + FRAMES_AFTER_ARRIVAL + 1

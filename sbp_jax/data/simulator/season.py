@@ -90,7 +90,7 @@ def _closing_points(mean: np.ndarray, generator: np.random.Generator) -> np.ndar
 WEEKS = 18
 GAMES_A_TEAM = 17
 _BYES = range(4, 14)  # rounds, counted from 0, that give games away
-_MOST_BYES = 3  # games that one of them gives away
+_MAX_BYES = 3  # games that one of them gives away
 
 Pairing = tuple[int, int]
 
@@ -144,7 +144,7 @@ def _spread_matching(rounds: list[list[Pairing]], generator: np.random.Generator
         free = set(range(len(TEAMS)))
         while free:
             possible = {
-                team: [(n, pair) for n, pair in options[team] if free.issuperset(pair) and len(taken[n]) < _MOST_BYES]
+                team: [(n, pair) for n, pair in options[team] if free.issuperset(pair) and len(taken[n]) < _MAX_BYES]
                 for team in sorted(free)
             }
             team = min(possible, key=lambda each: (len(possible[each]), generator.random()))

@@ -9,8 +9,8 @@ import polars as pl
 
 from sbp_jax.data.simulator.conditional import (
     CATCH_REACH,
-    LARGEST_LOSS,
-    LONGEST_RETURN,
+    MAX_LOSS,
+    MAX_RETURN,
     OutcomeParameters,
     catch_offset_pmf,
     chances,
@@ -25,8 +25,8 @@ from sbp_jax.errors import InputError
 
 Outcome = Literal["yards", "net_yards"]
 Skill = float | int | Literal["true"] | None
-_YARDS = np.arange(-LARGEST_LOSS, 100)
-_NET_YARDS = np.arange(-LONGEST_RETURN, 100)
+_YARDS = np.arange(-MAX_LOSS, 100)
+_NET_YARDS = np.arange(-MAX_RETURN, 100)
 # 15 nodes integrate the skill to 1e-13: the probabilities are smooth in it (logit slopes of at most 0.13).
 _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(15)
 

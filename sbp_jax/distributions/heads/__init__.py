@@ -12,12 +12,12 @@ from sbp_jax.distributions.heads.baselines import (
 from sbp_jax.distributions.heads.family import SplicedFamily, SplicedValues
 from sbp_jax.distributions.heads.objectives import OBJECTIVES, Loss, objective
 from sbp_jax.distributions.heads.spliced import SplicedBinnedParetoHead
-from sbp_jax.distributions.heads.tails import PARAMETERIZATIONS, SMALLEST_SCALE, Parameterization, TailInputs
+from sbp_jax.distributions.heads.tails import MIN_SCALE, PARAMETERIZATIONS, Parameterization, TailInputs
 
 __all__ = [
+    "MIN_SCALE",
     "OBJECTIVES",
     "PARAMETERIZATIONS",
-    "SMALLEST_SCALE",
     "BinnedHead",
     "BlendedParetoHead",
     "CenteredHead",

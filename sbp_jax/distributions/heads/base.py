@@ -23,7 +23,7 @@ class Head(Protocol):
 
     def __call__(self, raw: Array, /) -> Distribution: ...
 
-    def initial(self, y: np.ndarray, /) -> np.ndarray:
+    def init_from_data(self, y: np.ndarray, /) -> np.ndarray:
         """Return raw outputs [num_outputs] that estimate the marginal distribution of outcomes y [N]."""
         ...
 
@@ -61,7 +61,7 @@ def checked_bounds(bounds: tuple[float, float]) -> tuple[float, float]:
     return low, high
 
 
-def initial_logits(y: np.ndarray, edges: np.ndarray) -> np.ndarray:
+def init_logits(y: np.ndarray, edges: np.ndarray) -> np.ndarray:
     """Logs of bin counts plus 1/2 [K]; outcomes outside the edges count in the end bins."""
     bins = len(edges) - 1
     index = np.clip(np.searchsorted(edges, checked_outcomes(y), side="right") - 1, 0, bins - 1)
@@ -74,7 +74,7 @@ class CenteredHead:
 
     Args:
         head: maps raw outputs [..., num_outputs] to a distribution.
-        offset: raw outputs [num_outputs] of the marginal, such as `head.initial(y)`; kept as a tuple.
+        offset: raw outputs [num_outputs] of the marginal, such as `head.init_from_data(y)`; kept as a tuple.
     """
 
     head: Head
@@ -82,8 +82,8 @@ class CenteredHead:
 
     @classmethod
     def on(cls, head: Head, y: np.ndarray) -> "CenteredHead":
-        """The head centered on its own estimate of the marginal of outcomes `y`; InputError as in `initial`."""
-        return cls(head, tuple(head.initial(y).tolist()))
+        """The head centered on its own estimate of the marginal of outcomes `y`; InputError as in `init_from_data`."""
+        return cls(head, tuple(head.init_from_data(y).tolist()))
 
     @property
     def num_outputs(self) -> int:
@@ -96,6 +96,6 @@ class CenteredHead:
         offset = np.asarray(self.offset).astype(raw.dtype).reshape((1,) * (raw.ndim - 1) + (-1,))
         return self.head(raw + offset)
 
-    def initial(self, y: np.ndarray) -> np.ndarray:
+    def init_from_data(self, y: np.ndarray) -> np.ndarray:
         """Raw outputs that estimate the marginal of `y`, seen from the offset."""
-        return self.head.initial(y) - np.asarray(self.offset)
+        return self.head.init_from_data(y) - np.asarray(self.offset)

@@ -17,7 +17,7 @@ from sbp_jax.distributions.heads.base import (
     checked_bounds,
     checked_edges,
     checked_outcomes,
-    initial_logits,
+    init_logits,
 )
 from sbp_jax.distributions.heads.tails import (
     INITIAL_SHAPE,
@@ -74,7 +74,7 @@ class NormalHead(_LocationScaleHead):
         check_outputs(raw, 2)
         return Normal(*self._location_scale(raw))
 
-    def initial(self, y: np.ndarray) -> np.ndarray:
+    def init_from_data(self, y: np.ndarray) -> np.ndarray:
         """Raw outputs [2] with the mean and standard deviation of `y` (at least a thousandth of the unit)."""
         y = checked_outcomes(y)
         return np.array(self._raw_location_scale(float(np.mean(y)), float(np.std(y))))
@@ -109,7 +109,7 @@ class StudentTHead(_LocationScaleHead):
         check_outputs(raw, 3)
         return StudentT(self.lowest_df + positive_scale(raw[..., 2]), *self._location_scale(raw))
 
-    def initial(self, y: np.ndarray) -> np.ndarray:
+    def init_from_data(self, y: np.ndarray) -> np.ndarray:
         """Raw outputs [3] whose quantiles (5, 25, 50, 75, 95 %) are nearest to those of `y`, df out of a short list."""
         dfs = [d for d in _INITIAL_DF if d > self.lowest_df] or [self.lowest_df + 1.0]
         fits = [_matched(y, StudentT(df, 0.0, 1.0)) for df in dfs]
@@ -159,7 +159,7 @@ class HybridParetoHead(_HybridHead):
         check_outputs(raw, 3)
         return HybridPareto(*self._location_scale(raw), self._shape(raw[..., 2]))
 
-    def initial(self, y: np.ndarray) -> np.ndarray:
+    def init_from_data(self, y: np.ndarray) -> np.ndarray:
         """Raw outputs [3] of `INITIAL_SHAPE` whose quantiles (5, 25, 50, 75, 95 %) are nearest to those of `y`."""
         return np.array(self._start(y, lambda shape: HybridPareto(0.0, 1.0, shape)))
 
@@ -179,7 +179,7 @@ class TwoTailedHybridParetoHead(_HybridHead):
         check_outputs(raw, 4)
         return TwoTailedHybridPareto(*self._location_scale(raw), self._shape(raw[..., 2]), self._shape(raw[..., 3]))
 
-    def initial(self, y: np.ndarray) -> np.ndarray:
+    def init_from_data(self, y: np.ndarray) -> np.ndarray:
         """Raw outputs [4] as those of `HybridParetoHead`, both shapes alike."""
         raw = self._start(y, lambda shape: TwoTailedHybridPareto(0.0, 1.0, shape, shape))
         return np.array([*raw, raw[-1]])
@@ -211,9 +211,9 @@ class BinnedHead:
         check_outputs(raw, self.num_outputs)
         return Binned(raw, np.asarray(self.edges))
 
-    def initial(self, y: np.ndarray) -> np.ndarray:
+    def init_from_data(self, y: np.ndarray) -> np.ndarray:
         """Raw outputs [K], the logs of bin counts plus 1/2 (outcomes outside the edges count in the end bins)."""
-        return initial_logits(y, np.asarray(self.edges))
+        return init_logits(y, np.asarray(self.edges))
 
 
 @dataclasses.dataclass(frozen=True, init=False)
@@ -266,10 +266,10 @@ class BlendedParetoHead:
         masses = self.lower_mass, self.upper_mass
         return BlendedPareto(raw[..., :bins], np.asarray(self.edges), lower, upper, *masses, self.blend)
 
-    def initial(self, y: np.ndarray) -> np.ndarray:
+    def init_from_data(self, y: np.ndarray) -> np.ndarray:
         """Raw outputs [K + 2]: the logs of bin counts plus 1/2, and `INITIAL_SHAPE` on both sides."""
         shape = inverse_bounded(INITIAL_SHAPE, self.shape_bounds)
-        return np.array([*initial_logits(y, np.asarray(self.edges)), shape, shape])
+        return np.array([*init_logits(y, np.asarray(self.edges)), shape, shape])
 
 
 def _matched(y: np.ndarray, standard: Distribution) -> tuple[float, float, float]:

@@ -70,18 +70,18 @@ def objective(name: str, width: float = 1.0, threshold_gradient: bool | None = N
     if name in ("interval", "censored"):
         loss = functools.partial(loss, half=0.5 * width)
     if threshold_gradient is False or (threshold_gradient is None and name == "composite"):
-        return lambda distribution, *outcomes: loss(_held(distribution, name), *outcomes)
+        return lambda distribution, *outcomes: loss(_without_threshold_gradient(distribution, name), *outcomes)
     return loss
 
 
-def _held(distribution: Distribution, name: str) -> Distribution:
+def _without_threshold_gradient(distribution: Distribution, name: str) -> Distribution:
     if isinstance(distribution, Affine):
-        return Affine(_held(distribution.base, name), distribution.loc, distribution.scale)
+        return Affine(_without_threshold_gradient(distribution.base, name), distribution.loc, distribution.scale)
     if not isinstance(distribution, SplicedBinnedPareto):
         kind = type(distribution).__name__
         wanted = "needs" if name == "composite" else "without threshold gradients needs"
         raise InputError(f"objective {name!r} {wanted} a SplicedBinnedPareto, got {kind}")
-    return distribution.held()
+    return distribution.stop_threshold_gradient()
 
 
 def _pointwise(distribution: Distribution, y: Float[Array, "..."], censored: object = None) -> Float[Array, "..."]:

@@ -14,7 +14,7 @@ from sbp_jax.distributions.heads.base import (
     checked_bounds,
     checked_edges,
     checked_outcomes,
-    initial_logits,
+    init_logits,
 )
 from sbp_jax.distributions.heads.tails import PARAMETERIZATIONS, TailInputs
 from sbp_jax.distributions.spliced import SplicedBinnedPareto
@@ -98,7 +98,7 @@ class SplicedBinnedParetoHead:
     def _tail_inputs(self, raw: Array, body: Binned, upper: bool) -> TailInputs:
         return tail_inputs(raw, body, self.tail_mass, self.shape_bounds, self.support, upper)
 
-    def initial(self, y: np.ndarray) -> np.ndarray:
+    def init_from_data(self, y: np.ndarray) -> np.ndarray:
         """Raw outputs [K + 4] whose distribution estimates the marginal of outcomes `y`: a start for a network's bias.
 
         Logits are the logs of bin counts plus 1/2 (outcomes outside the edges count in the end bins). Shapes start at
@@ -111,7 +111,7 @@ class SplicedBinnedParetoHead:
         y = checked_outcomes(y)
         edges = np.asarray(self.edges)
         bins, width = len(edges) - 1, float(np.mean(np.diff(edges)))
-        raw = np.concatenate([initial_logits(y, edges), np.zeros(4)])
+        raw = np.concatenate([init_logits(y, edges), np.zeros(4)])
         start = jnp.asarray(raw)
         dist = self(start)
         low, high = (float(t) for t in dist.thresholds())
@@ -121,7 +121,7 @@ class SplicedBinnedParetoHead:
             mean_excess = max(mean_excess, 1e-3 * width)
             inputs = self._tail_inputs(start, dist.body, bool(upper))
             first = bins + 2 * upper
-            raw[first : first + 2] = PARAMETERIZATIONS[self.parameterization].start(mean_excess, inputs)
+            raw[first : first + 2] = PARAMETERIZATIONS[self.parameterization].init(mean_excess, inputs)
         return raw
 
 

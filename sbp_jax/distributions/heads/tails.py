@@ -12,7 +12,7 @@ from sbp_jax.distributions.binned import Binned
 from sbp_jax.distributions.pareto import GeneralizedPareto
 
 # softplus underflows to 0, where z / scale and its square stop being finite in float32
-SMALLEST_SCALE = 1e-12
+MIN_SCALE = 1e-12
 # the published estimates of sports and financial tails lie around it; 0 would be on the boundary of `positive`
 INITIAL_SHAPE = 0.1
 # shapes of a tail whose end is known: above -1/2, where the Fisher information is finite, and below 0
@@ -55,29 +55,29 @@ class TailInputs:
 
 @dataclasses.dataclass(frozen=True)
 class Parameterization:
-    """A map from raw outputs to a tail, and a start for it.
+    """A map from raw outputs to a tail, and raw outputs to start from.
 
     Attributes:
         tail: the map.
-        start: (mean excess, inputs) -> raw outputs (raw_shape, raw_scale) of a tail with about that mean excess, of
+        init: (mean excess, inputs) -> raw outputs (raw_shape, raw_scale) of a tail with about that mean excess, of
             shape `INITIAL_SHAPE` where the shape is free; of the inputs those that are not raw outputs are used.
         needs_end: the map needs an end of the support.
         continuous: the density has no jump at the threshold.
     """
 
     tail: Callable[[TailInputs], GeneralizedPareto]
-    start: Callable[[float, TailInputs], tuple[float, float]]
+    init: Callable[[float, TailInputs], tuple[float, float]]
     needs_end: bool = False
     continuous: bool = False
 
 
 def at_least_smallest(scale: Float[Array, "..."]) -> Float[Array, "..."]:
-    """`scale`, but not below `SMALLEST_SCALE`, where the gradient is zero; NaN stays NaN."""
-    return jnp.where(scale < SMALLEST_SCALE, SMALLEST_SCALE, scale)
+    """`scale`, but not below `MIN_SCALE`, where the gradient is zero; NaN stays NaN."""
+    return jnp.where(scale < MIN_SCALE, MIN_SCALE, scale)
 
 
 def positive_scale(raw: Float[Array, "..."]) -> Float[Array, "..."]:
-    """softplus(raw), but not below `SMALLEST_SCALE`, where the gradient is zero."""
+    """softplus(raw), but not below `MIN_SCALE`, where the gradient is zero."""
     return at_least_smallest(jax.nn.softplus(raw))
 
 
@@ -157,18 +157,18 @@ def _endpoint(inputs: TailInputs) -> GeneralizedPareto:
     return GeneralizedPareto(xi, at_least_smallest(-xi * room))
 
 
-def _start_bounded(mean_excess: float, inputs: TailInputs) -> tuple[float, float]:
+def _init_bounded(mean_excess: float, inputs: TailInputs) -> tuple[float, float]:
     return inverse_bounded(INITIAL_SHAPE, inputs.shape_bounds), inverse_softplus(mean_excess * (1 - INITIAL_SHAPE))
 
 
-def _start_continuous(mean_excess: float, inputs: TailInputs) -> tuple[float, float]:
+def _init_continuous(mean_excess: float, inputs: TailInputs) -> tuple[float, float]:
     beta = inputs.continuous_scale()
     low, high = _continuous_bounds(inputs, beta)
     # the scale is given, so that the shape has to meet the mean excess beta / (1 - xi)
     return inverse_bounded(min(1 - float(beta) / mean_excess, 0.5), (float(low), high)), 0.0
 
 
-def _start_endpoint(mean_excess: float, inputs: TailInputs) -> tuple[float, float]:
+def _init_endpoint(mean_excess: float, inputs: TailInputs) -> tuple[float, float]:
     room = float(np.asarray(inputs.room()))
     mean_excess = min(mean_excess, 0.3 * room)
     # the shape whose mean excess -xi room / (1 - xi) is the one asked for
@@ -181,13 +181,13 @@ PARAMETERIZATIONS: dict[str, Parameterization] = {
         _positive, lambda m, _: (inverse_softplus(INITIAL_SHAPE), inverse_softplus(m * (1 - INITIAL_SHAPE)))
     ),
     # xi between two bounds by a scaled sigmoid, beta = softplus(b)
-    "bounded": Parameterization(_bounded, _start_bounded),
+    "bounded": Parameterization(_bounded, _init_bounded),
     # xi as in `bounded`, beta = softplus(b) / (1 + xi): orthogonal in Fisher information (Cox and Reid 1987)
-    "orthogonal": Parameterization(_orthogonal, lambda m, inputs: _start_bounded(m * (1 + INITIAL_SHAPE), inputs)),
+    "orthogonal": Parameterization(_orthogonal, lambda m, inputs: _init_bounded(m * (1 + INITIAL_SHAPE), inputs)),
     # xi as in `bounded`, beta = tau w_k / p_k: no jump of the density at the threshold; the raw scale is ignored
-    "continuous": Parameterization(_continuous, _start_continuous, continuous=True),
+    "continuous": Parameterization(_continuous, _init_continuous, continuous=True),
     # xi = 0, beta = softplus(b); the raw shape is ignored and receives no gradient
     "exponential": Parameterization(_exponential, lambda m, _: (0.0, inverse_softplus(m))),
     # xi in (-1/2, 0), beta = -xi room: the tail ends at the end of the support, exactly; the raw scale is ignored
-    "endpoint": Parameterization(_endpoint, _start_endpoint, needs_end=True),
+    "endpoint": Parameterization(_endpoint, _init_endpoint, needs_end=True),
 }

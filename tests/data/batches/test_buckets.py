@@ -7,7 +7,7 @@ import pytest
 
 from sbp_jax.data.batches.batching import Batches
 from sbp_jax.data.batches.buckets import choose_buckets, fit_buckets
-from sbp_jax.data.batches.epochs import Order
+from sbp_jax.data.batches.epochs import BatchSampler
 from sbp_jax.errors import InputError
 from tests.data.batches.test_batching import random_plays
 
@@ -46,11 +46,11 @@ def test_no_other_buckets_waste_less_of_an_epoch(seed, batch_size):
     lengths = random.choice(random.integers(1, 60, 8), 40, p=random.dirichlet(np.ones(8)))
     distinct = np.unique(lengths).tolist()
     wastes = [
-        Order(lengths, batch_size, tuple(sorted({*chosen, distinct[-1]}))).waste()
+        BatchSampler(lengths, batch_size, tuple(sorted({*chosen, distinct[-1]}))).waste()
         for size in range(min(3, len(distinct)))
         for chosen in combinations(distinct, size)
     ]
-    assert Order(lengths, batch_size, choose_buckets(lengths, 3, batch_size)).waste() == min(wastes)
+    assert BatchSampler(lengths, batch_size, choose_buckets(lengths, 3, batch_size)).waste() == min(wastes)
 
 
 @pytest.mark.parametrize("kind", ["uniform", "skewed", "simulated"])
@@ -65,7 +65,7 @@ def test_epochs_waste_less_than_15_percent_with_five_buckets(kind, batch_size):
             random.random(35_000), [0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1], [15, 16, 18, 22, 27, 33, 44, 54, 66]
         ).astype(int),
     }[kind]
-    batches = Order(lengths, batch_size)
+    batches = BatchSampler(lengths, batch_size)
     assert batches.waste() < 0.15
     assert len(batches.shapes) <= 5
 

@@ -8,7 +8,7 @@ import pytest
 
 from sbp_jax.data.batches.arrays import ArrayBatches, Arrays
 from sbp_jax.data.batches.symmetry import mirror_of
-from sbp_jax.training import Checkpoints, HostFeed, ResidentFeed, State, Trainer, WindowFeed, fit
+from sbp_jax.training import Checkpoints, HostBatchSource, ResidentBatchSource, State, Trainer, WindowBatchSource, fit
 from sbp_jax.training.build import constants
 from sbp_jax.training.scan import scan_steps
 from tests.plays import random_plays
@@ -23,14 +23,14 @@ NOTHING = State(*(jnp.zeros(()),) * 6)
 def feeds(count=75, batch_size=16, buckets=(16, 30), steps=2):
     plays = random_plays(count, longest=30, seed=3)
     padded, mirror = Arrays.of(plays, buckets), mirror_of(plays)
-    host = HostFeed(ArrayBatches(padded, batch_size, seed=5, mirror=mirror))
-    return host, ResidentFeed(padded, batch_size, seed=5, mirror=mirror, steps=steps)
+    host = HostBatchSource(ArrayBatches(padded, batch_size, seed=5, mirror=mirror))
+    return host, ResidentBatchSource(padded, batch_size, seed=5, mirror=mirror, steps=steps)
 
 
-def trained(feed, trainer, epochs=2):
+def trained(batch_source, trainer, epochs=2):
     state, losses = trainer.initial(0), []
     for epoch in range(epochs):
-        for after, metrics in feed.run(trainer, state, epoch, 0):
+        for after, metrics in batch_source.run(trainer, state, epoch, 0):
             state = after
             losses += np.asarray(metrics["loss"]).tolist()
     return state, losses
@@ -67,7 +67,7 @@ def test_batches_are_the_host_s(steps):
             pass
         kept = [metrics for _, metrics in resident.run(recorder, NOTHING, epoch, 0)]
         kept = {name: np.concatenate([each[name] for each in kept]) for name in kept[0]}
-        assert len(kept["loss"]) == len(recorder.batches) == len(host.order)
+        assert len(kept["loss"]) == len(recorder.batches) == len(host.sampler)
         for i, batch in enumerate(recorder.batches):
             frames = batch["x"].shape[1]
             for name, expected in batch.items():
@@ -78,19 +78,19 @@ def test_batches_are_the_host_s(steps):
                 np.testing.assert_array_equal(seen, expected, err_msg=name)
 
 
-@pytest.mark.parametrize(("limit", "together"), [(0, 2), (2**21, 3), (2**30, 5)])
+@pytest.mark.parametrize(("limit", "steps"), [(0, 2), (2**21, 3), (2**30, 5)])
 @pytest.mark.parametrize("start", [0, 2])
-def test_windows_have_the_batches_of_a_split_on_the_device(limit, together, start):
+def test_windows_have_the_batches_of_a_split_on_the_device(limit, steps, start):
     plays = random_plays(75, longest=30, seed=3)
     padded, mirror = Arrays.of(plays, (9, 16, 30)), mirror_of(plays)
 
-    def batches(feed):
-        kept = [metrics for _, metrics in feed.run(Recorder(3), NOTHING, 1, start)]
+    def batches(batch_source):
+        kept = [metrics for _, metrics in batch_source.run(Recorder(3), NOTHING, 1, start)]
         return {name: np.concatenate([each[name] for each in kept]) for name in kept[0]}, len(kept)
 
-    found, calls = batches(WindowFeed(ArrayBatches(padded, 16, seed=5), mirror.signs, limit_bytes=limit))
-    expected, _ = batches(ResidentFeed(padded, 16, seed=5, mirror=mirror))
-    assert calls == -(-(5 - start) // together)  # two steps at least, whatever the limit
+    found, calls = batches(WindowBatchSource(ArrayBatches(padded, 16, seed=5), mirror.signs, limit_bytes=limit))
+    expected, _ = batches(ResidentBatchSource(padded, 16, seed=5, mirror=mirror))
+    assert calls == -(-(5 - start) // steps)  # two steps at least, whatever the limit
     assert set(found) == set(expected)
     for name, values in expected.items():
         np.testing.assert_array_equal(found[name], values, err_msg=name)
@@ -101,7 +101,7 @@ def test_steps_are_the_host_s_and_compile_once():
     host, resident = feeds()
     _, predictor, trainer, _ = build()
     (a, losses), (b, others) = trained(host, trainer), trained(resident, trainer)
-    assert len(losses) == 2 * len(host.order) == int(b.step)
+    assert len(losses) == 2 * len(host.sampler) == int(b.step)
     np.testing.assert_allclose(losses, others, rtol=1e-5)
     # of the function, not of each parameter: a softmax does not feel the bias of its scores, whose gradient is rounding
     one, other = (predictor(state.params, random_plays(20), 8, (30,)) for state in (a, b))

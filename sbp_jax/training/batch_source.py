@@ -7,22 +7,22 @@ import jax
 import numpy as np
 
 from sbp_jax.data.batches.arrays import Arrays
-from sbp_jax.data.batches.epochs import Epochs, Mirror, Order
+from sbp_jax.data.batches.epochs import BatchSampler, Epochs, Mirror
 from sbp_jax.data.batches.fields import FRAME_FIELDS, PLAY_FIELDS, Batch
 from sbp_jax.data.batches.symmetry import mirror_of_slots
 from sbp_jax.training.resident import Resident, to_device
 from sbp_jax.training.step import Metrics, State, Trainer, arrays
 
-STEPS_TOGETHER = 50  # progress is told after so many
+STEPS_PER_CALL = 50  # progress is told after so many
 WINDOW_BYTES = 2**23  # of the plays that host batches hand to the device at once
 
 
 @runtime_checkable
-class Feed(Protocol):
-    """The plays of a training, epoch by epoch, in an `Order` that two feeds may share."""
+class BatchSource(Protocol):
+    """The plays of a training, epoch by epoch, in the batches of a `BatchSampler` that two sources may share."""
 
     @property
-    def order(self) -> Order:
+    def sampler(self) -> BatchSampler:
         """It knows the number of steps and the padding."""
         ...
 
@@ -34,32 +34,32 @@ class Feed(Protocol):
         ...
 
 
-class HostFeed:
+class HostBatchSource:
     """Batches made on the host, whatever holds the plays; a step a batch."""
 
     def __init__(self, epochs: Epochs):
-        self.order = self._epochs = epochs
+        self.sampler = self._epochs = epochs
 
     def run(self, trainer: Trainer, state: State, epoch: int, start: int) -> Iterator[tuple[State, Metrics]]:
-        """As `Feed.run`, a step at a time."""
+        """As `BatchSource.run`, a step at a time."""
         for batch in self._epochs.epoch(epoch, start):
             state, metrics = trainer.step(state, trainer.place(arrays(batch)))
             yield state, {name: value[None] for name, value in metrics.items()}
 
 
-class Schedule:
+class DeviceIndexPlan:
     """Where on the device the plays of each step are, as `scan.scan_steps` takes it.
 
     Args:
         plays: the split that is on the device.
-        batch_size, seed, shuffle: of the `Order` that the steps follow.
+        batch_size, seed, shuffle: of the `BatchSampler` that the steps follow.
         mirror: with it, half of the plays are reflected, drawn anew in every epoch.
     """
 
     def __init__(
         self, plays: Arrays, batch_size: int, seed: int = 0, mirror: Mirror | None = None, shuffle: bool = True
     ):
-        self.order = Order(plays.lengths, batch_size, plays.buckets, seed, shuffle)
+        self.sampler = BatchSampler(plays.lengths, batch_size, plays.buckets, seed, shuffle)
         filled = np.unique(plays.bucket)  # buckets without plays are not on the device
         self._home = np.searchsorted(filled, plays.bucket).astype(np.int32)
         self._row = plays.row.astype(np.int32)
@@ -68,8 +68,8 @@ class Schedule:
 
     def epoch(self, epoch: int) -> dict[str, np.ndarray]:
         """Each step's bucket, and of each of its rows the play's bucket, row, and how it is reflected."""
-        plan, reflected = self.order.plan(epoch), self.order.reflected(epoch)
-        index = np.full((len(plan), self.order.batch_size), -1, np.int64)
+        plan, reflected = self.sampler.plan(epoch), self.sampler.reflected(epoch)
+        index = np.full((len(plan), self.sampler.batch_size), -1, np.int64)
         for row, (_, plays) in zip(index, plan, strict=True):
             row[: len(plays)] = plays
         valid, index = index >= 0, np.maximum(index, 0)
@@ -88,14 +88,14 @@ class Schedule:
         return part
 
 
-class ResidentFeed:
+class ResidentBatchSource:
     """A split on the device; steps are a compiled scan over it, which takes the host nothing but an order of plays.
 
     One program serves all buckets and epochs: the step is compiled once a bucket, as a branch of the scan's body.
 
     Args:
         plays: the split; put on the device here (see `to_device`).
-        batch_size, seed, mirror: as for `Schedule`.
+        batch_size, seed, mirror: as for `DeviceIndexPlan`.
         steps: most steps of one call, between which progress is told and checkpoints are written.
         device: as for `to_device`.
     """
@@ -106,29 +106,29 @@ class ResidentFeed:
         batch_size: int,
         seed: int = 0,
         mirror: Mirror | None = None,
-        steps: int = STEPS_TOGETHER,
+        steps: int = STEPS_PER_CALL,
         device: Any = None,
     ):
-        self._schedule = Schedule(plays, batch_size, seed, mirror)
-        self.order = self._schedule.order
+        self._index_plan = DeviceIndexPlan(plays, batch_size, seed, mirror)
+        self.sampler = self._index_plan.sampler
         self.resident = to_device(plays, device=device)
         self._signs = None if mirror is None else jax.device_put(mirror.signs, device)
-        self._steps = min(steps, len(self.order))
+        self._steps = min(steps, len(self.sampler))
 
     def run(self, trainer: Trainer, state: State, epoch: int, start: int) -> Iterator[tuple[State, Metrics]]:
-        """As `Feed.run`, up to `steps` at a time."""
-        order = self._schedule.epoch(epoch)
-        while start < len(self.order):
+        """As `BatchSource.run`, up to `steps` at a time."""
+        order = self._index_plan.epoch(epoch)
+        while start < len(self.sampler):
             # every call has the same shape
-            part = self._schedule.part(order, start, self._steps)
-            stop = min(start + self._steps, len(self.order))
+            part = self._index_plan.part(order, start, self._steps)
+            stop = min(start + self._steps, len(self.sampler))
             state, metrics = trainer.scan(state, self.resident, trainer.place(part), self._signs)
             yield state, {name: values[: stop - start] for name, values in metrics.items()}
             start = stop
 
 
-class WindowFeed:
-    """Batches made on the host, whatever holds the plays: the scan of `ResidentFeed` over a few steps' plays at a time.
+class WindowBatchSource:
+    """Batches made on the host, whatever holds the plays: the scan of `ResidentBatchSource` over a few steps at a time.
 
     The program and the shapes of its arguments depend on the batches alone: whatever holds the plays, the steps are the
     same to the last bit. On the host are three windows at most (one that is computed, one that waits, one that is
@@ -146,23 +146,23 @@ class WindowFeed:
         self,
         epochs: Epochs,
         signs: np.ndarray | None = None,
-        steps: int = STEPS_TOGETHER,
+        steps: int = STEPS_PER_CALL,
         limit_bytes: int = WINDOW_BYTES,
     ):
-        self.order = self._epochs = epochs
+        self.sampler = self._epochs = epochs
         self._signs = signs
         self._frames = np.asarray(epochs.filled)
         self._steps, self._limit_bytes = min(steps, len(epochs)), limit_bytes
 
     def run(self, trainer: Trainer, state: State, epoch: int, start: int) -> Iterator[tuple[State, Metrics]]:
-        """As `Feed.run`, a window at a time."""
+        """As `BatchSource.run`, a window at a time."""
         for window, part, count in self.windows(epoch, start):
             state, metrics = trainer.scan(state, *(trainer.place(each) for each in (window, part, self._signs)))
             yield state, {name: values[:count] for name, values in metrics.items()}
 
     def windows(self, epoch: int, start: int = 0) -> Iterator[tuple[Resident, dict[str, np.ndarray], int]]:
         """Yield plays of a few steps, the plan by which `scan_steps` takes them, and the number of steps."""
-        reflected = self.order.reflected(epoch)
+        reflected = self.sampler.reflected(epoch)
         window = None
         for batch in self._epochs.epoch(epoch, start):
             if window is None:
@@ -176,7 +176,7 @@ class WindowFeed:
 
     def _together(self, batch: Batch) -> int:
         frame = sum(getattr(batch, name)[0, 0].nbytes for name in FRAME_FIELDS)
-        step = self.order.batch_size * frame * int(self._frames.sum())
+        step = self.sampler.batch_size * frame * int(self._frames.sum())
         # a loop of one turn would be compiled otherwise
         return max(2, min(self._steps, self._limit_bytes // step))
 
