@@ -1,8 +1,8 @@
 """Where a training's batches come from: plays in memory, mapped arrays, or records that are streamed.
 
 Every source yields the same plays in the same order in the same batches. On a CPU one compiled program takes the steps
-of all of them, windows of a few steps' plays (`training.batch_source.WindowBatchSource`): the trained parameters are the
-same to the last bit. On an accelerator a split that fits is put there once (`ResidentBatchSource`).
+of all of them, windows of a few steps' plays (`training.batch_source.WindowBatchSource`): the trained parameters are
+the same to the last bit. On an accelerator a split that fits is put there once (`ResidentBatchSource`).
 
 | source | frames lie | of them in the host's memory |
 | --- | --- | --- |
@@ -10,8 +10,8 @@ same to the last bit. On an accelerator a split that fits is put there once (`Re
 | mapped | in padded arrays in files, mapped into memory | 6 windows, 1 batch |
 | stream | in the records of the prepared data set, which Grain reads ahead | 6 windows, 1 + 4 `AHEAD` batches |
 
-A window has `batch_source.WINDOW_BYTES` (8 MiB) or two steps if those are more. There is also under a kilobyte per play,
-and during set-up a few chunks of `plays.CHUNK_FRAMES` frames.
+A window has `batch_source.WINDOW_BYTES` (8 MiB) or two steps if those are more. Under a kilobyte per play
+is there too, and during set-up a few chunks of `plays.CHUNK_FRAMES` frames.
 """
 
 import importlib.util
