@@ -1,16 +1,6 @@
-"""Layouts of tracking files: how each publisher names the columns, and the columns that tell a layout from the others.
+"""Layouts of tracking files: the column names of each publisher, and the columns that identify a layout.
 
-| layout | file | ball | clock | what else |
-| --- | --- | --- | --- | --- |
-| Big Data Bowl 2019 | one a game | yes | `frame.id` | no orientation, no direction of play; times cut to seconds |
-| Big Data Bowl 2021 (and 2022) | one a week | yes | `frameId` | teams as home and away; no linemen |
-| Big Data Bowl 2023 | one a week | yes | `frameId` | no names: they come from the list of players |
-| Big Data Bowl 2024 | one a week | yes | `frameId` | teams as abbreviations in `club` |
-| Big Data Bowl 2025 | one a week | yes | `frameId` | `frameType` marks the snap |
-| Big Data Bowl 2026 | one a week | no | `frame_id` | snap to throw by construction; no events, no linemen |
-| NGS highlights | one a season | yes | `time` | each player counts his own frames; has the play's description |
-
-A new layout is one more `Layout` in `LAYOUTS`.
+The page `docs/explanation/tracking-data.md` lists the layouts. To support a new one, add a `Layout` to `LAYOUTS`.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -24,15 +14,15 @@ SNAP_EVENTS = ("ball_snap", "snap_direct")
 
 @dataclass(frozen=True)
 class Layout:
-    """A tracking layout: the file's column names behind the common ones.
+    """Map the common names of columns to the names in one tracking layout.
 
     Args:
-        name: the layout's name in reports.
-        mark: a column that no other layout has, or the one that decides between two.
-        clock: "frame" where a frame number is shared by all players, "time" where only the time stamp is.
+        name: name of the layout in reports.
+        mark: a column that no other layout has, or one that distinguishes two similar layouts.
+        clock: "frame" if all players share a frame number, "time" if they share only the time stamp.
         required, optional: common name -> the file's column.
-        without: columns that this layout never has: with one of them the file is of another layout.
-        whole_play: the file has a play's frames from the snap to the throw and no others, and no events and no ball.
+        without: columns that never occur in this layout; a file with one of them has another layout.
+        whole_play: the file has exactly the frames from the snap to the throw, no events and no ball.
     """
 
     name: str
@@ -44,16 +34,16 @@ class Layout:
     whole_play: bool = False
 
     def missing(self, columns: Sequence[str]) -> list[str]:
-        """Return the required columns that `columns` lacks."""
+        """Return the required columns that are not in `columns`."""
         return [name for name in self.required.values() if name not in columns]
 
     def present(self, columns: Sequence[str]) -> dict[str, str]:
-        """Return common name -> file column for all that `columns` has."""
+        """Return common name -> file column for every known column in `columns`."""
         return {name: column for name, column in {**self.required, **self.optional}.items() if column in columns}
 
 
-# `a`, the magnitude of the acceleration, is never read: it has no direction, and what publishers smooth it over is not
-# said. The direction is in the velocities, whose derivative from the past alone (`kinematics`) correlates 0.95 with it.
+# `a`, the magnitude of the acceleration, is never read: it has no direction, and its smoothing is undocumented. The
+# derivative of the velocity, from the past alone (`kinematics`), correlates 0.95 with it.
 _ROW = {"game_id": "gameId", "play_id": "playId", "player_id": "nflId", "x": "x", "y": "y", "event": "event"}
 _NAMED = {**_ROW, "name": "displayName"}
 _MOTION = {"s": "s", "dir": "dir", "o": "o", "direction": "playDirection", "position": "position", "time": "time"}
@@ -115,7 +105,7 @@ LAYOUTS = (
             "role": "player_role",
             "absolute_yardline": "absolute_yardline_number",
         },
-        # ball_land_x, ball_land_y and num_frames_output tell what follows the release: they are never read
+        # never read: ball_land_x, ball_land_y and num_frames_output, which reveal what follows the release
         {
             "s": "s",
             "dir": "dir",
@@ -133,11 +123,11 @@ _FLIGHT = {"game_id", "play_id", "nfl_id", "frame_id", "x", "y"}
 
 
 def find_layout(columns: Sequence[str]) -> Layout | None:
-    """Return the layout of a tracking file by its columns, None for a table of something else.
+    """Return the layout that fits a table's columns, or None if the table is not tracking.
 
     Raises:
-        InputError: the columns look like tracking, but no known layout fits; the line (without the file's name) tells
-            what the nearest lack.
+        InputError: the columns look like tracking, but no known layout fits. The message does not name the file; it
+            lists the columns that are missing for the nearest layouts.
     """
     has = set(columns)
     if len(has & _SIGNS) < 2:
@@ -146,12 +136,12 @@ def find_layout(columns: Sequence[str]) -> Layout | None:
     for layout in possible:
         if layout.mark in has and not layout.missing(columns):
             return layout
-    lacks = {layout.name: len(layout.missing(columns)) for layout in possible}
-    nearest = [layout for layout in possible if lacks[layout.name] == min(lacks.values())]
-    lacking = " or ".join(f"{', '.join(each.missing(columns))} ({each.name})" for each in nearest)
-    raise InputError(f"looks like tracking but lacks the column(s) {lacking}")
+    counts = {layout.name: len(layout.missing(columns)) for layout in possible}
+    nearest = [layout for layout in possible if counts[layout.name] == min(counts.values())]
+    missing = " or ".join(f"{', '.join(each.missing(columns))} ({each.name})" for each in nearest)
+    raise InputError(f"looks like tracking but is missing the column(s) {missing}")
 
 
 def is_flight(columns: Sequence[str]) -> bool:
-    """Tell whether columns are those of the frames after the throw (2026, output), which no feature may see."""
+    """Return whether the columns are those of the frames after the throw (2026, output), which no feature may use."""
     return set(columns) == _FLIGHT

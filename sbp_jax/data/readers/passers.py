@@ -1,4 +1,4 @@
-"""Who threw the ball, which team is the offense, and which way it moves, where a file does not say or is wrong."""
+"""Passer, offense and direction of play of each play, if a file does not record them or is wrong."""
 
 import re
 
@@ -8,8 +8,8 @@ from sbp_jax.data.plays import PLAY
 from sbp_jax.data.readers.kinematics import orientation_turns
 from sbp_jax.data.readers.screen import Screen
 
-_SETTLED_FRAMES = 3  # after the snap the ball is with the center
-_RIVAL_SHARE = 0.25
+_SETTLED_FRAMES = 3  # right after the snap the ball is still near the center
+_CANDIDATE_SHARE = 0.25
 DEFENSE_POSITIONS = (
     "DE",
     "DT",
@@ -33,13 +33,13 @@ DEFENSE_POSITIONS = (
 def nearest_to_ball(rows: pl.DataFrame) -> pl.DataFrame:
     """Return each play's passer as the player nearest to the ball, by a vote in two stages.
 
-    The mean distance to the ball between the third frame after the snap and the release names a player for every play.
-    Alone it errs where a lineman or rusher ends up at the passer's feet. So the plays of a game first vote: a team's
-    candidates are the players it names most often (and any with a quarter of that many plays, a substitute); each play
-    then takes the nearest candidate, or, with none on the field, the nearest player.
+    The mean distance to the ball between the third frame after the snap and the release suggests a player for every
+    play. This fails if a lineman or rusher ends up at the passer's feet. So the plays of a game vote first: a team's
+    candidates are the player suggested most often and any (a substitute) with at least a quarter of that number. Each
+    play then gets the nearest candidate, or the nearest player if no candidate is on the field.
 
     Args:
-        rows: window rows, the ball's among them: `game_id, play_id, player_id, side, frame` (0 at the snap), `x, y`
+        rows: window rows including the ball's: `game_id, play_id, player_id, side, frame` (0 at the snap), `x, y`
             [yards], `is_ball`.
 
     Returns:
@@ -55,9 +55,9 @@ def nearest_to_ball(rows: pl.DataFrame) -> pl.DataFrame:
         .agg(side=pl.col("side").first(), gap=gap.mean())
         .sort("gap", maintain_order=True)
     )
-    named = distance.unique(PLAY, keep="first", maintain_order=True)
-    votes = named.group_by("game_id", "side", "player_id").len()
-    enough = pl.col("len") >= _RIVAL_SHARE * pl.col("len").max().over("game_id", "side")
+    nearest = distance.unique(PLAY, keep="first", maintain_order=True)
+    votes = nearest.group_by("game_id", "side", "player_id").len()
+    enough = pl.col("len") >= _CANDIDATE_SHARE * pl.col("len").max().over("game_id", "side")
     candidates = votes.filter(enough).select("game_id", "player_id", candidate=pl.lit(True))
     return (
         distance.join(candidates, on=["game_id", "player_id"], how="left")
@@ -68,21 +68,21 @@ def nearest_to_ball(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def find_offense(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return each play's passer, the offense's side and the way it plays, by where the teams stand.
+    """Return each play's passer, the offense's side and its direction of play, from the positions of the teams.
 
     The offense is the side with the possession flag, else that of the quarterback nearest to the ball at the snap, else
-    the passer's. The passer is the player whose role says so, else the offense's quarterback by position, else the
-    player nearest to the ball (`nearest_to_ball`) of the offense; where no flag tells it, of those whose position is
-    not a defender's.
+    the passer's. The passer is the player with that role, else the offense's quarterback by position, else the
+    offense's player nearest to the ball (`nearest_to_ball`). If no flag identifies the offense, that player is chosen
+    among those whose position is not a defender's.
 
     Args:
-        rows: window rows as for `nearest_to_ball`, with `position` and, where files say, `possession` (1 for offense)
-            and `thrower`.
+        rows: window rows as for `nearest_to_ball`, with `position` and, if files have them, `possession` (1 for
+            offense) and `thrower`.
 
     Returns:
-        `game_id, play_id, passer_id, side, direction` ("right" or "left": where the offense stands against the
-        defense at the snap, by their median x), `lead` (yards between the two medians, null where one team is
-        missing); plays without a passer are absent.
+        `game_id, play_id, passer_id, side, direction` ("right" or "left": the offense relative to the defense at the
+        snap, by their median x), `lead` (yards between the two medians, null if one team is missing); plays without a
+        passer are absent.
     """
     if "thrower" not in rows.columns:
         rows = rows.with_columns(thrower=pl.lit(False))
@@ -97,20 +97,20 @@ def find_offense(rows: pl.DataFrame) -> pl.DataFrame:
     backs = backs.join(flagged, on=PLAY, how="left").filter(
         pl.col("offense").is_null() | (pl.col("side") == pl.col("offense"))
     )
-    # some plays of the 2021 format come without the offense: nobody of it, not the nearest rusher, is the passer
+    # some plays of the 2021 format have no offense: then nobody is the passer, least of all the nearest rusher
     defender = pl.col("position").is_in(DEFENSE_POSITIONS).fill_null(value=False)
     mate = pl.when(pl.col("offense").is_null()).then(~defender).otherwise(pl.col("side") == pl.col("offense"))
     rows = rows.join(flagged, on=PLAY, how="left").filter(pl.col("is_ball") | mate)
     backs = backs.unique(PLAY, keep="first", maintain_order=True).select(*PLAY, "player_id")
     others = nearest_to_ball(rows.join(backs, on=PLAY, how="anti"))
     passers = pl.concat([backs, others])
-    found = passers.join(players.select(*PLAY, "player_id", "side"), on=[*PLAY, "player_id"])
-    facing = players.join(found.select(*PLAY, offense="side"), on=PLAY)
+    passers = passers.join(players.select(*PLAY, "player_id", "side"), on=[*PLAY, "player_id"])
+    facing = players.join(passers.select(*PLAY, offense="side"), on=PLAY)
     own = pl.col("x").filter(pl.col("side") == pl.col("offense")).median()
     other = pl.col("x").filter(pl.col("side") != pl.col("offense")).median()
-    # not against the ball: at the snap event it is already up to two yards behind the line
+    # not relative to the ball: at the snap event it is already up to two yards behind the line
     facing = facing.group_by(PLAY).agg(lead=other - own, ahead=pl.coalesce(other, pl.col("ball_x").first()) - own)
-    return found.join(facing, on=PLAY).select(
+    return passers.join(facing, on=PLAY).select(
         *PLAY,
         "side",
         "lead",
@@ -119,22 +119,23 @@ def find_offense(rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-CLEAR_LEAD_YARDS = 1.0  # at least 1.7 in the 285 plays of the real samples, and always the way the file tells
+CLEAR_LEAD_YARDS = 1.0  # at least 1.7 in the 285 plays of the real samples, always in the direction that the file has
 
 
 def settle_direction(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
-    """Return `rows` with the offense's `direction`: the told one unless where the teams stand contradicts it."""
+    """Return `rows` with the offense's `direction`: the file's, unless the positions at the snap contradict it."""
     differ = (pl.col("direction") != pl.col("seen_direction")).fill_null(value=False)
     wrong = differ & (pl.col("lead").abs() >= CLEAR_LEAD_YARDS).fill_null(value=False)
     screen.report.repair(
-        "direction of play against where the teams stand: taken from there", rows.filter(wrong).select(PLAY).n_unique()
+        "direction of play contradicts the positions at the snap: replaced by theirs",
+        rows.filter(wrong).select(PLAY).n_unique(),
     )
-    told = pl.when(~wrong).then("direction")
-    return rows.with_columns(direction=pl.coalesce(told, "seen_direction")).drop("lead", "seen_direction")
+    recorded = pl.when(~wrong).then("direction")
+    return rows.with_columns(direction=pl.coalesce(recorded, "seen_direction")).drop("lead", "seen_direction")
 
 
 def turn_orientation(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
-    """Return `rows` with `o` put right in the games whose zero is another one (`kinematics.orientation_turns`)."""
+    """Return `rows` with `o` corrected in games with a different zero angle (`kinematics.orientation_turns`)."""
     turned = orientation_turns(rows.filter(~pl.col("is_ball"))).filter(pl.col("turns") != 0)
     if turned.is_empty():
         return rows
@@ -146,22 +147,23 @@ def turn_orientation(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
 
 _THROWER = re.compile(r"(?<![\w.])([A-Z][A-Za-z]*)\.\s?([A-Z][\w'’-]*(?: [A-Z][\w'’-]*)?) (?:pass|spiked)")
 _SUFFIXES = {"jr", "sr", "ii", "iii", "iv", "v"}
-# the ball at the release event is 0.6 yards from the passer in half of the plays of 2021's layout and at most 2.1; in
-# 2017's it is late, at 2.9: nothing is told from it there
+# at the release event the ball is 0.6 yards (median) and at most 2.1 yards from the passer in 2021's layout; in 2017's
+# the event is late and the distance is 2.9 yards, so the ball does not identify the passer
 _NEAR_YARDS, _CLEAR_YARDS = 2.5, 2.0
 
 
 def settle_quarterbacks(rows: pl.DataFrame, plays: pl.DataFrame, screen: Screen) -> pl.DataFrame:
-    """Return `rows` with `passer_id` settled where the offense has two quarterbacks in a frame, each play counted.
+    """Return `rows` with `passer_id` settled if the offense has two quarterbacks in a frame; such plays are counted.
 
-    The thrower is the only one whom the description names before the word pass; where it names neither, the one within
-    2.5 yards of the ball at the release, if the other is 2 yards farther from it. A play in which the two disagree, or
-    nothing tells, is malformed. Where the file names the passer, a second quarterback is no riddle.
+    The thrower is the only one whom the description names before the word pass. If it names neither, he is the one
+    within 2.5 yards of the ball at the release, provided that the other is at least 2 yards farther away. A play is
+    malformed if the two criteria disagree or neither applies. If the file itself names the passer, a second quarterback
+    does not matter.
 
     Args:
         rows: window rows with `offense, passer_id, frames`.
         plays: `game_id, play_id, description`.
-        screen: counts or stops.
+        screen: counts the malformed plays or stops at the first.
     """
     backs = rows.filter("offense", pl.col("position") == "QB", pl.col("frame") >= 0)
     if "thrower" in rows.columns:
@@ -170,26 +172,27 @@ def settle_quarterbacks(rows: pl.DataFrame, plays: pl.DataFrame, screen: Screen)
     if two.is_empty():
         return rows
     two = two.sort("frame").unique(PLAY, keep="first", maintain_order=True)
-    told = two.select(PLAY).join(_by_text(rows, backs, plays), on=PLAY, how="left")
-    told = told.join(_by_ball(rows, backs), on=PLAY, how="left")
+    throwers = two.select(PLAY).join(_by_text(rows, backs, plays), on=PLAY, how="left")
+    throwers = throwers.join(_by_ball(rows, backs), on=PLAY, how="left")
     agree = pl.col("named").eq_missing(pl.col("nearest")) | pl.col("named").is_null() | pl.col("nearest").is_null()
-    told = told.with_columns(thrower_id=pl.when(agree).then(pl.coalesce("named", "nearest")))
-    found = pl.format("{} at frame {}", pl.col("names").list.join(" and "), "frame")
-    open_ = two.join(told.filter(pl.col("thrower_id").is_null()), on=PLAY, how="semi").with_columns(found=found)
-    rows = screen.malformed(rows, open_, "two quarterbacks of the offense")
-    settled = told.filter(pl.col("thrower_id").is_not_null()).select(*PLAY, "thrower_id")
-    screen.report.repair("plays with two quarterbacks: the thrower told by the description or the ball", len(settled))
+    throwers = throwers.with_columns(thrower_id=pl.when(agree).then(pl.coalesce("named", "nearest")))
+    detail = pl.format("{} at frame {}", pl.col("names").list.join(" and "), "frame")
+    unsettled = throwers.filter(pl.col("thrower_id").is_null())
+    unsettled = two.join(unsettled, on=PLAY, how="semi").with_columns(detail=detail)
+    rows = screen.malformed(rows, unsettled, "two quarterbacks of the offense")
+    settled = throwers.filter(pl.col("thrower_id").is_not_null()).select(*PLAY, "thrower_id")
+    screen.report.repair("plays with two quarterbacks: thrower identified by description or ball", len(settled))
     rows = rows.join(settled, on=PLAY, how="left", maintain_order="left")
     return rows.with_columns(passer_id=pl.coalesce("thrower_id", "passer_id")).drop("thrower_id")
 
 
 def _by_text(rows: pl.DataFrame, backs: pl.DataFrame, plays: pl.DataFrame) -> pl.DataFrame:
     """The only quarterback named as the thrower, `named`."""
-    said = plays.select(*PLAY, text="description")
+    texts = plays.select(*PLAY, text="description")
     if "description" in rows.columns:
         own = rows.group_by(PLAY).agg(own=pl.col("description").drop_nulls().first())
-        said = said.join(own, on=PLAY, how="left").select(*PLAY, text=pl.coalesce("text", "own"))
-    people = backs.select(*PLAY, "player_id", "name").unique([*PLAY, "player_id"]).join(said, on=PLAY)
+        texts = texts.join(own, on=PLAY, how="left").select(*PLAY, text=pl.coalesce("text", "own"))
+    people = backs.select(*PLAY, "player_id", "name").unique([*PLAY, "player_id"]).join(texts, on=PLAY)
     hits = [_is_named(name or "", text or "") for name, text in people.select("name", "text").iter_rows()]
     named = people.filter(pl.Series(hits, dtype=pl.Boolean)).group_by(PLAY).agg(pl.len(), pl.col("player_id").first())
     return named.filter(pl.col("len") == 1).select(*PLAY, named="player_id")
@@ -205,7 +208,7 @@ def _is_named(name: str, text: str) -> bool:
 
 
 def _by_ball(rows: pl.DataFrame, backs: pl.DataFrame) -> pl.DataFrame:
-    """The quarterback who clearly is at the ball at the release, `nearest`."""
+    """The quarterback who is clearly nearest to the ball at the release, `nearest`."""
     release = pl.col("frame") == pl.col("frames") - 1
     ball = rows.filter("is_ball", release).select(*PLAY, "frame", ball_x="x", ball_y="y")
     gap = ((pl.col("x") - pl.col("ball_x")) ** 2 + (pl.col("y") - pl.col("ball_y")) ** 2).sqrt()

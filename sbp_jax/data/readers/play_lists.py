@@ -1,7 +1,7 @@
-"""One list of plays, of the Big Data Bowl or of play-by-play such as nflverse's, told by its columns.
+"""Lists of plays, from the Big Data Bowl or from play-by-play such as nflverse's, recognized by their columns.
 
-Result codes: C complete, I incomplete, IN intercepted; S (sack) and R (run) are no attempts. An incompletion and an
-interception gain 0, whatever the return was; a penalty's yards do not count; a lateral's do where the list tells them.
+Result codes: C complete, I incomplete, IN intercepted; S (sack) and R (run) are not attempts. An incompletion and an
+interception gain 0, whatever the return was. Penalty yards do not count; yards of a lateral count if the list has them.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -24,12 +24,12 @@ from sbp_jax.data.readers.rules import ATTEMPTS, LEAGUE_YARDS, in_yards
 from sbp_jax.data.readers.tables import cast_columns, numbers
 from sbp_jax.errors import InputError
 
-# common name -> the names that publishers give the column, the first one present is taken
+# common name -> the names that publishers give the column; the first one present is used
 NAMES = {
     "game_id": ("gameId", "old_game_id", "game_id"),
     "play_id": ("playId", "play_id"),
     "result": ("passResult", "PassResult", "pass_result", "result", "outcome"),
-    # before the penalty where a publisher has both: playResult, yardsGained and, from 2026, yards_gained include it
+    # before the penalty if a publisher has both: playResult, yardsGained and, from 2026, yards_gained include it
     "yards": (
         "prePenaltyYardsGained",
         "prePenaltyPlayResult",
@@ -60,7 +60,7 @@ NAMES = {
     "possession_team": ("possessionTeam", "posteam", "possession_team"),
     "home_team": ("home_team_abbr", "home_team"),
     "visitor_team": ("visitor_team_abbr", "away_team"),
-    # nflverse's first ones know who scrambled too
+    # nflverse's first ones include those who scramble
     "passer": ("passer", "passer_player_name"),
     "passer_code": ("passer_id", "passer_player_id"),
     "season": ("season",),
@@ -75,7 +75,7 @@ REAL = {"yards", "time_to_throw_s"}
 
 _TRUE = ["true", "1", "1.0", "t", "yes", "y"]
 _PLAYS_SIGNS = {"quarter", "down", "yards", "result", "description", "distance", "possession_team"}
-# flags of play-by-play that stand for a result, the first that is set
+# flags of play-by-play that encode a result; the first one that is set counts
 _RESULT_FLAGS = {
     "interception": "IN",
     "complete_pass": "C",
@@ -83,32 +83,33 @@ _RESULT_FLAGS = {
     "sack": "S",
     "qb_scramble": "R",
 }
-_FLAGGED = ("complete_pass", "incomplete_pass", "interception")  # with these a list has flags
-_CODED = ("passResult", "PassResult", "pass_result")  # with these it has codes, whatever flags are beside them
+_FLAGGED = ("complete_pass", "incomplete_pass", "interception")  # a list with these columns has flags
+_CODED = ("passResult", "PassResult", "pass_result")  # a list with one of these has codes, even if it also has flags
 
 
 def read_play_list(table: Table, outcome: str, further: Sequence[str]) -> pl.DataFrame | None:
-    """Return the plays of a list by the common names, None where it is none; arguments as `read_listing`.
+    """Return the plays of a list under the common names, or None if the table is no such list.
 
-    `completed` tells where a replay's ruling, told by the description and the gain, stands for the one listed.
+    A replay's ruling in the description overrides the listed result if the gain agrees with it. Arguments are those of
+    `read_listing`.
 
     Raises:
-        InputError: a list of plays lacks its outcome columns, or a value does not parse.
+        InputError: a list of plays is missing its outcome columns, or a value does not parse.
     """
     names = {name: next((c for c in columns if c in table.columns), None) for name, columns in NAMES.items()}
     names = {name: column for name, column in names.items() if column}
-    lacking = [name for name in _FLAGGED if name not in table.columns]
-    flagged = not lacking
+    missing = [name for name in _FLAGGED if name not in table.columns]
+    flagged = not missing
     if flagged:
         names["result"] = _FLAGGED[0]  # nflverse has a column "result" that is the game's
-    elif len(lacking) < len(_FLAGGED) and names.get("result") not in _CODED:
-        raise InputError(f"{table.path}: looks like play-by-play but lacks the column(s) {', '.join(lacking)}")
+    elif len(missing) < len(_FLAGGED) and names.get("result") not in _CODED:
+        raise InputError(f"{table.path}: looks like play-by-play but is missing the column(s) {', '.join(missing)}")
     if "result" not in names or "yards" not in names:
         if len(names.keys() & _PLAYS_SIGNS) < 2:
             return None
-        untold = "result" if "result" not in names else "yards"
+        absent = "result" if "result" not in names else "yards"
         raise InputError(
-            f"{table.path}: plays without an outcome: expected one of the columns {', '.join(NAMES[untold])}"
+            f"{table.path}: plays without an outcome: expected one of the columns {', '.join(NAMES[absent])}"
         )
     rows = read_table(table)
     _check_plain(rows, [*names.values(), *_RESULT_FLAGS, outcome, *further], table)
@@ -129,10 +130,10 @@ def read_play_list(table: Table, outcome: str, further: Sequence[str]) -> pl.Dat
         )
     frame = frame.with_columns(yards=pl.when(pl.col("result").is_in(["I", "IN"])).then(0.0).otherwise("yards"))
     if "clock" in names:
-        told = clock_seconds(pl.col("clock"))
-        frame = frame.with_columns(clock_s=pl.coalesce("clock_s", told) if "clock_s" in names else told).drop("clock")
-    asked = [name for name in further if name in table.columns]
-    frame = frame.with_columns(numbers(rows[name], table.path, name).alias(f"listed:{name}") for name in asked)
+        left = clock_seconds(pl.col("clock"))
+        frame = frame.with_columns(clock_s=pl.coalesce("clock_s", left) if "clock_s" in names else left).drop("clock")
+    requested = [name for name in further if name in table.columns]
+    frame = frame.with_columns(numbers(rows[name], table.path, name).alias(f"listed:{name}") for name in requested)
     return frame.with_columns(file=pl.lit(str(table.path)))
 
 
@@ -144,43 +145,43 @@ def cast_by_name(
     flags: Collection[str] = (),
     real: Collection[str] = (),
 ) -> pl.DataFrame:
-    """Return a table's columns by their common names, as text, flags, real or else integers.
+    """Return a table's columns under their common names, as text, flags, floats or (all others) integers.
 
     Raises:
-        InputError: a value does not parse; the line has the file's own name of the column.
+        InputError: a value does not parse; the message has the file's own name of the column.
     """
     flagged = [name for name in frame.columns if name in flags]
     rest = [name for name in frame.columns if name not in {*text, *flags, *real}]
     return cast_columns(
         frame.with_columns(_is_true(pl.col(name)) for name in flagged),
         table.path,
-        whole={name: names[name] for name in rest},
+        integers={name: names[name] for name in rest},
         real={name: names.get(name, name) for name in frame.columns if name in real},
         text=[name for name in frame.columns if name in text],
     )
 
 
 def _with_text(frame: pl.DataFrame) -> pl.DataFrame:
-    """What the description tells where the list does not, and what a replay ruled where the gain agrees."""
-    described = "description" in frame.columns
-    text = pl.col("description") if described else pl.lit(None, pl.String)
-    said = {
+    """Fill in from the description what the list leaves open, and apply a replay's ruling if the gain agrees."""
+    has_text = "description" in frame.columns
+    text = pl.col("description") if has_text else pl.lit(None, pl.String)
+    described = {
         "nullified": text.str.contains("No Play"),
         "two_point": text.str.contains("TWO-POINT CONVERSION"),
         "spike": text.str.contains("spiked the ball"),
     }
-    listed = {name: pl.coalesce(name, found) if name in frame.columns else found for name, found in said.items()}
-    frame = frame.with_columns(found.fill_null(value=False).alias(name) for name, found in listed.items())
-    if not described:
+    flags = {name: pl.coalesce(name, flag) if name in frame.columns else flag for name, flag in described.items()}
+    frame = frame.with_columns(flag.fill_null(value=False).alias(name) for name, flag in flags.items())
+    if not has_text:
         return frame
     ruled, returns = [], []
-    for result, gain, told in frame.select("result", "yards", "description").iter_rows():
-        told = told or ""
-        final = parse_description(told)[0] if result in (*ATTEMPTS, "S") and is_reversed(told) else None
+    for result, gain, description in frame.select("result", "yards", "description").iter_rows():
+        words = description or ""
+        final = parse_description(words)[0] if result in (*ATTEMPTS, "S") and is_reversed(words) else None
         gained = gain is not None and gain != 0
         agrees = final in ATTEMPTS and final != result and gained == (final == "C")
         ruled.append(final if agrees else None)
-        returns.append(parse_return(told))
+        returns.append(parse_return(words))
     ruling = pl.Series(ruled, dtype=pl.String)
     return frame.with_columns(
         result=pl.coalesce(ruling, "result"),
@@ -190,7 +191,7 @@ def _with_text(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _gain(rows: pl.DataFrame, frame: pl.DataFrame, table: Table, column: str) -> pl.Series:
-    """The gain that counts, where several columns tell one."""
+    """The gain that counts, if several columns have one."""
     yards = frame["yards"]
     if {"PassLength", "YardsAfterCatch"} <= set(rows.columns):
         # in this format PlayResult counts penalties; the pass and the run after it do not
@@ -206,7 +207,7 @@ def _gain(rows: pl.DataFrame, frame: pl.DataFrame, table: Table, column: str) ->
 
 
 def _by_flags(rows: pl.DataFrame) -> pl.Series:
-    """Result codes by the flags of play-by-play, null where none is set."""
+    """Result codes from the flags of play-by-play, null if none is set."""
     result = pl.lit(None, pl.String)
     for name, code in reversed(_RESULT_FLAGS.items()):
         if name in rows.columns:
@@ -229,17 +230,16 @@ _KEY = ["game_id", "play_id"]
 
 @dataclass(frozen=True)
 class Listing:
-    """Everything known of plays beside their tracking.
+    """Everything known about plays apart from their tracking.
 
     Args:
-        plays: one row a listed play; `has_outcome` tells whether a result is listed, `two_outcomes` whether two
-            different ones are, `overruled` whether a replay's ruling stands for the result listed, `file` which list
-            tells of it; `return_yards` [yd] of an interception, `time_to_throw_s` [s], `pressure`,
-            `listed_outcome` (the column asked for) and `listed:NAME` (those asked for beside it) are null where not
-            told.
+        plays: one row per listed play. `has_outcome` is true if a result is listed, `two_outcomes` if two different
+            ones are, `overruled` if a replay's ruling replaces the listed result; `file` is the list. `return_yards`
+            [yd] of an interception, `time_to_throw_s` [s], `pressure`, `listed_outcome` (the requested column) and
+            `listed:NAME` (further requested columns) are null if unknown.
         players: player_id, position, listed_name.
-        games: game_id with season, week, home_team, visitor_team where given.
-        doubtful: players whom the lists know as quarterback and as something else; their position is null.
+        games: game_id with season, week, home_team, visitor_team if given.
+        doubtful: number of players listed as quarterback and as something else; their position is null.
     """
 
     plays: pl.DataFrame
@@ -251,16 +251,16 @@ class Listing:
 def read_listing(
     tables: Sequence[Table], outcome: str = LEAGUE_YARDS, further: Sequence[str] = ()
 ) -> tuple[Listing, list[Table]]:
-    """Read the plays, players and games among `tables`; return them and the tables that turned out to be neither.
+    """Read the plays, players and games among `tables`; return them and the tables that are none of these.
 
     Args:
-        tables: the tables; those of tracking are passed over.
-        outcome: "yards", "net_yards" or a column of a list of plays, which `listed_outcome` then has.
-        further: numeric columns of a list of plays, which `listed:NAME` then have.
+        tables: all tables; tracking is skipped.
+        outcome: "yards", "net_yards" or a column of a list of plays, which becomes `listed_outcome`.
+        further: numeric columns of a list of plays, which become `listed:NAME`.
 
     Raises:
-        InputError: a list of plays lacks its outcome columns, no list has the column `outcome` or a further one, two
-            lists tell different things of a game, or a value does not parse.
+        InputError: a list of plays is missing its outcome columns, no list has the column `outcome` or a further one,
+            two lists contradict each other about a game, or a value does not parse.
     """
     plays, ignored = [], [table for table in tables if table.role == "unknown"]
     for table in tables:
@@ -281,11 +281,11 @@ def read_listing(
     players = [_read_players(table) for table in tables if table.role == "players"]
     games = [_read_games(t) for t in tables if t.role == "games"]
     pressures = [_read_pressures(t) for t in tables if t.role == "pressures"]
-    people, doubtful = _one_row_a_player(players)
+    people, doubtful = _one_row_per_player(players)
     return Listing(
-        plays=_one_row_a_play(plays).join(_any_pressure(pressures), on=_KEY, how="left"),
+        plays=_one_row_per_play(plays).join(_any_pressure(pressures), on=_KEY, how="left"),
         players=people,
-        games=_one_row_a_game(games, [t.path for t in tables if t.role == "games"]),
+        games=_one_row_per_game(games, [t.path for t in tables if t.role == "games"]),
         doubtful=doubtful,
     ), ignored
 
@@ -311,14 +311,14 @@ def _read_pressures(table: Table) -> pl.DataFrame:
 
 
 def _any_pressure(pressures: Sequence[pl.DataFrame]) -> pl.DataFrame:
-    """Whether any player's pressure is listed, null for a play without a word on it."""
+    """Whether any player's pressure is listed, null for a play without an entry."""
     empty = pl.DataFrame(schema={"game_id": pl.Int64, "play_id": pl.Int64, "pressure": pl.Boolean})
-    told = pl.concat([empty, *pressures]).drop_nulls()
-    return told.group_by(_KEY).agg(pl.col("pressure").any())
+    listed = pl.concat([empty, *pressures]).drop_nulls()
+    return listed.group_by(_KEY).agg(pl.col("pressure").any())
 
 
-def _one_row_a_player(listed: Sequence[pl.DataFrame]) -> tuple[pl.DataFrame, int]:
-    """The first word on every player, but none on the position of whom lists differ in being a quarterback."""
+def _one_row_per_player(listed: Sequence[pl.DataFrame]) -> tuple[pl.DataFrame, int]:
+    """First entry of every player; the position is null if the lists disagree on whether he is a quarterback."""
     empty = pl.DataFrame(schema={"player_id": pl.Int64, "position": pl.String, "listed_name": pl.String})
     players = pl.concat([empty, *listed], how="diagonal").drop_nulls("player_id")
     back = pl.col("position") == "QB"
@@ -329,19 +329,19 @@ def _one_row_a_player(listed: Sequence[pl.DataFrame]) -> tuple[pl.DataFrame, int
     return first.with_columns(position=pl.when(known).then("position")), len(doubtful)
 
 
-def _one_row_a_game(listed: Sequence[pl.DataFrame], paths: Sequence[Path]) -> pl.DataFrame:
+def _one_row_per_game(listed: Sequence[pl.DataFrame], paths: Sequence[Path]) -> pl.DataFrame:
     games = pl.concat([pl.DataFrame(schema={"game_id": pl.Int64}), *listed], how="diagonal").drop_nulls("game_id")
-    told = games.group_by("game_id", maintain_order=True).agg(pl.all().drop_nulls().unique(maintain_order=True))
-    for name in told.columns[1:]:
-        several = told.filter(pl.col(name).list.len() > 1)
+    entries = games.group_by("game_id", maintain_order=True).agg(pl.all().drop_nulls().unique(maintain_order=True))
+    for name in entries.columns[1:]:
+        several = entries.filter(pl.col(name).list.len() > 1)
         if len(several):
             values = " and ".join(str(value) for value in several[name][0].to_list())
             names = ", ".join(str(path) for path in paths)
             raise InputError(f"{names}: game {several['game_id'][0]}: {name} is {values}")
-    return told.with_columns(pl.exclude("game_id").list.first())
+    return entries.with_columns(pl.exclude("game_id").list.first())
 
 
-def _one_row_a_play(listed: Sequence[pl.DataFrame]) -> pl.DataFrame:
+def _one_row_per_play(listed: Sequence[pl.DataFrame]) -> pl.DataFrame:
     empty: dict[str, type[pl.DataType]] = {name: pl.String if name in TEXT else pl.Int64 for name in NAMES}
     del empty["clock"]
     empty["file"] = pl.String
@@ -349,7 +349,7 @@ def _one_row_a_play(listed: Sequence[pl.DataFrame]) -> pl.DataFrame:
     empty |= dict.fromkeys((*FLAGS, "overruled"), pl.Boolean)
     plays = pl.concat([pl.DataFrame(schema=empty), *listed], how="diagonal_relaxed")
     outcome = pl.struct(pl.col("result").fill_null(""), "yards", "nullified", "two_point")
-    asked = pl.col("listed_outcome").drop_nulls()  # only some of the lists may have the column
-    two = plays.group_by(_KEY).agg(two_outcomes=(outcome.n_unique() > 1) | (asked.n_unique() > 1))
+    requested = pl.col("listed_outcome").drop_nulls()  # only some of the lists may have the column
+    two = plays.group_by(_KEY).agg(two_outcomes=(outcome.n_unique() > 1) | (requested.n_unique() > 1))
     first = plays.group_by(_KEY, maintain_order=True).agg(pl.all().drop_nulls().first())
     return first.join(two, on=_KEY, how="left").with_columns(has_outcome=pl.lit(True))

@@ -1,4 +1,4 @@
-"""Which plays a reader keeps: one set of fields for configurations, prepared data sets and command lines; no polars."""
+"""Selection of plays: one set of fields for configurations, prepared data sets and command lines; without polars."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
@@ -6,9 +6,9 @@ from typing import Any, Literal
 
 from sbp_jax.errors import InputError
 
-LEAGUE_YARDS, NET_YARDS = "yards", "net_yards"  # outcomes that are no column of a file
+LEAGUE_YARDS, NET_YARDS = "yards", "net_yards"  # outcomes that are not columns of a file
 
-# codes of results: complete, incomplete, intercepted; a sack and a run are no attempts
+# codes of results: complete, incomplete, intercepted; a sack and a run are not attempts
 ATTEMPTS = ("C", "I", "IN")
 RESULTS = (*ATTEMPTS, "S", "R")
 TARGET_DEFENDERS = "target_defenders"
@@ -23,10 +23,10 @@ EXTRAS = {
 
 
 def check_extras(names: Iterable[str]) -> tuple[str, ...]:
-    """Return the names of extras in their one order, that of `EXTRAS`.
+    """Return the names of extras in canonical order, that of `EXTRAS`.
 
     Raises:
-        InputError: an unknown name, the line lists the known ones; or a name that comes twice.
+        InputError: a name is unknown (the message lists the known ones) or occurs twice.
     """
     names = tuple(names)
     for name in names:
@@ -39,26 +39,27 @@ def check_extras(names: Iterable[str]) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class ReaderConfig:
-    """What is read, and which plays are kept.
+    """What to read, and which plays to keep.
 
     Attributes:
-        malformed: a malformed play stops the reading ("stop") or is left out and counted ("reject").
-        outcome: what is predicted. "yards": the gain as the league counts it, 0 on an incompletion or interception.
-            "net_yards": the same, but an interception is its return, negative, and a touchdown the distance to the goal
-            line, so that the line can censor it (`touchdown` tells which plays). Any other name: that numeric column of
-            the list of plays, such as "expectedPointsAdded"; plays without a value there are rejected. The unit of the
-            head's fields is the outcome's.
-        extras: further features of the players by name (see `sbp_jax.data.extras`), in the order given there:
+        malformed: "stop" raises an error at a malformed play; "reject" leaves it out and counts it.
+        outcome: the quantity to predict. "yards": the gain as the league counts it, 0 on an incompletion or
+            interception. "net_yards": the same, except that an interception counts its return, negative, and a
+            touchdown the distance to the goal line, so that the line can censor it (`touchdown` marks these plays). Any
+            other name: that numeric column of the list of plays, such as "expectedPointsAdded"; plays without a value
+            there are rejected. The fields of the head have the unit of the outcome.
+        extras: additional features of the players by name (see `sbp_jax.data.extras`), in the order given there:
             receiver_separation_yards, target_defenders, rusher_distance_yards, quarterback_speed_yps,
             time_since_snap_s.
-        tracking: the source has tracking; without, it is lists of plays alone, a play is one frame without players, and
-            `network.encoder` is none.
-        results: of the plays kept: C complete, I incomplete, IN intercepted; of lists of plays also S sack, R run.
-        situation: numeric columns of the list of plays that are static features too, such as air_yards.
+        tracking: whether the source has tracking. If not, it consists of lists of plays alone, a play is one frame
+            without players, and `network.encoder` is none.
+        results: results of the plays to keep: C complete, I incomplete, IN intercepted; for lists of plays also S sack,
+            R run.
+        situation: numeric columns of the list of plays to use as static features too, such as air_yards.
 
     Raises:
-        InputError: an unknown `malformed`, no outcome, an extra that is unknown or named twice, a result that there is
-            not or none, a column of the situation named twice, extras of players without tracking.
+        InputError: `malformed` is unknown, the outcome is empty, an extra is unknown or occurs twice, a result is
+            unknown or there is none, a column of the situation occurs twice, or there are extras without tracking.
     """
 
     malformed: Literal["stop", "reject"] = "stop"
@@ -77,7 +78,7 @@ class ReaderConfig:
         if len(set(self.situation)) < len(self.situation):
             raise InputError(f"situation: expected different columns, got {', '.join(self.situation)}")
         if self.extras and not self.tracking:
-            raise InputError(f"extras: {self.extras[0]} presumes tracking")
+            raise InputError(f"extras: {self.extras[0]} requires tracking")
         if self.malformed not in ("stop", "reject"):
             raise InputError(f"malformed: expected 'stop' or 'reject', got {self.malformed!r}")
         if not self.outcome:
@@ -85,7 +86,7 @@ class ReaderConfig:
 
     @property
     def reading(self) -> dict[str, Any]:
-        """The reader's own fields, for another of these classes."""
+        """Fields of the reader alone, for another of these classes."""
         return {field.name: getattr(self, field.name) for field in fields(ReaderConfig)}
 
 
@@ -94,11 +95,11 @@ class Rules(ReaderConfig):
     """A `ReaderConfig` with bounds on a play's length.
 
     Attributes:
-        min_frames: fewest frames (10 Hz) from snap to release.
-        max_frames: most of them.
+        min_frames: minimum number of frames (10 Hz) from snap to release.
+        max_frames: maximum number of frames.
 
     Raises:
-        InputError: bounds out of order, and as `ReaderConfig`.
+        InputError: the bounds are out of order, and as for `ReaderConfig`.
     """
 
     min_frames: int = 5
@@ -111,5 +112,5 @@ class Rules(ReaderConfig):
 
 
 def in_yards(outcome: str) -> bool:
-    """Whether an outcome of plays is a gain in yards, and no column of a file in a unit of its own."""
+    """Return whether an outcome of plays is a gain in yards rather than a column of a file in its own unit."""
     return outcome in (LEAGUE_YARDS, NET_YARDS)

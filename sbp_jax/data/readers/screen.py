@@ -32,13 +32,13 @@ class Screen:
         return frame.join(bad, on=PLAY, how="anti") if len(bad) else frame
 
     def malformed(self, frame: pl.DataFrame, bad: pl.DataFrame, reason: str) -> pl.DataFrame:
-        """Stop at the first play of `bad`, whose column `found` tells what was found, or count them all."""
+        """Stop at the first play of `bad`, whose column `detail` tells what was detail, or count them all."""
         bad = _still_in(frame, bad)
         if len(bad) and self.rules.malformed == "stop":
             first = bad.sort(PLAY).row(0, named=True)
             path = self.path if self.rules.tracking else first["file"]
             raise InputError(
-                f"{path}: game {first['game_id']} play {first['play_id']}: {reason}: {first['found']} "
+                f"{path}: game {first['game_id']} play {first['play_id']}: {reason}: {first['detail']} "
                 "(to leave such plays out and count them: malformed = reject)"
             )
         return self.reject(frame, bad, f"malformed: {reason}")

@@ -1,10 +1,10 @@
-"""The outcome and the situation of each play, one row per play, from the tracking and the lists beside it.
+"""The outcome and the situation of each play, one row per play, from the tracking and the lists of plays.
 
-Plays without tracking, from lists of plays alone: each is its situation and outcome, and one frame without players.
+A play from a list alone has a situation, an outcome and one frame without players.
 
-A passer whom no column names is told by the description. His number is that of the list's own code where it has one,
-here or at another play of his ("00-0019596" and "19596.0": 19596, others by a digest), else a digest of his name: two
-passers of one name are then one.
+If no column names the passer, the description does. The passer's number comes from the list's own code, on this play or
+on another play of the same passer ("00-0019596" and "19596.0" become 19596; any other code is hashed). Without a code
+it is a digest of the name, so two passers of one name become one.
 """
 
 from collections.abc import Sequence
@@ -34,29 +34,29 @@ _POSSIBLE = {
 }
 _GOAL_LINE_X, _MIDFIELD = 110.0, 50.0
 _LISTED_LINE_TOLERANCE_YARDS = 10.0
-# what tracking would tell of a player at a frame
+# the columns that tracking has for a player at a frame
 _UNKNOWN = {"x": pl.Float64, "y": pl.Float64, "dir": pl.Float64, "o": pl.Float64, "direction": pl.String}
 
 
 def situations(rows: pl.DataFrame, plays: pl.DataFrame, games: pl.DataFrame, screen: Screen) -> pl.DataFrame:
-    """Return the canonical plays, but for `target_id` and `format`, of window rows and the outcomes `plays`."""
+    """Return the canonical plays, except `target_id` and `format`, from window rows and the outcomes `plays`."""
     first = ["passer_id", "offense_side", "direction", "frames"]
-    told = [
+    tracked = [
         c
         for c in ("season", "week", "quarter", "game_clock", "down", "distance", "absolute_yardline")
         if c in rows.columns
     ]
-    told += [c for c in ("home_score", "visitor_score") if c in rows.columns]
-    own = rows.group_by(PLAY).agg(pl.col(*first, *told).drop_nulls().first())
-    if "game_clock" in told:
+    tracked += [c for c in ("home_score", "visitor_score") if c in rows.columns]
+    own = rows.group_by(PLAY).agg(pl.col(*first, *tracked).drop_nulls().first())
+    if "game_clock" in tracked:
         own = own.with_columns(clock_s=clock_seconds(pl.col("game_clock"))).drop("game_clock")
     snap = rows.filter(pl.col("frame") == 0)
     ball = toward_positive_x(snap.filter("is_ball")).select(*PLAY, ball_x="x", ball_y="y")
     at_home = pl.col("at_home") == 1 if "at_home" in rows.columns else pl.lit(None, pl.Boolean)
     thrower = rows.filter(pl.col("player_id") == pl.col("passer_id")).group_by(PLAY)
     passer = thrower.agg(passer=pl.col("name").first(), at_home=at_home.first())
-    for beside in (ball, passer, plays):
-        own = own.join(beside, on=PLAY, how="left", suffix="_listed")
+    for other in (ball, passer, plays):
+        own = own.join(other, on=PLAY, how="left", suffix="_listed")
     plays = own.join(games, on="game_id", how="left", suffix="_game")
     return _derive(plays, screen)
 
@@ -67,7 +67,7 @@ def _derive(plays: pl.DataFrame, screen: Screen) -> pl.DataFrame:
         return pl.coalesce(*columns, pl.lit(None, kind)).cast(kind)
 
     home_team, visitor_team = known("home_team", pl.String), known("visitor_team", pl.String)
-    # 2026 names the sides by what they do
+    # 2026 names the sides by their role
     named = pl.col("offense_side").str.to_lowercase() == "offense"
     side = pl.when(named).then(known("possession_team", pl.String)).otherwise("offense_side")
     home = (
@@ -87,13 +87,13 @@ def _derive(plays: pl.DataFrame, screen: Screen) -> pl.DataFrame:
         .then(pl.coalesce(visitor_team, known("possession_team", pl.String)))
         .otherwise(side)
     )
-    # a game's number begins with its date; January and February belong to the season before
+    # a game's number begins with its date; January and February belong to the previous season
     dated = pl.col("game_id").is_between(1_970_000_000, 2_100_000_000)
     month, year = pl.col("game_id") // 10_000 % 100, pl.col("game_id") // 1_000_000
     season = pl.when(dated).then(year - (month <= 2).cast(pl.Int64))
     lead = known("home_score") - known("visitor_score")
     ahead = pl.when("is_home").then(lead).when(~pl.col("is_home")).then(-lead)
-    # a list alone does not tell which way the offense plays, and an absolute yard line then tells nothing
+    # without tracking the direction of play is unknown, and so is the meaning of an absolute yard line
     line, way = known("absolute_yardline"), pl.col("direction")
     absolute = pl.when(way == "left").then(line - (FIELD_LENGTH_YARDS - _GOAL_LINE_X)).when(way == "right")
     absolute = absolute.then(_GOAL_LINE_X - line)
@@ -104,7 +104,7 @@ def _derive(plays: pl.DataFrame, screen: Screen) -> pl.DataFrame:
     tracked = (_GOAL_LINE_X - pl.col("ball_x") - BALL_BEHIND_LINE_YARDS).round().clip(1.0, 99.0)
     wrong = (listed - tracked).abs() > _LISTED_LINE_TOLERANCE_YARDS
     plays = plays.with_columns(listed=listed, tracked=tracked, wrong=wrong.fill_null(value=False), is_home=home)
-    screen.report.repair("line of scrimmage far from the ball: taken from the ball", int(plays["wrong"].sum()))
+    screen.report.repair("line of scrimmage far from the ball: replaced by the ball's", int(plays["wrong"].sum()))
     to_goal = pl.when("wrong").then("tracked").otherwise(pl.coalesce("listed", "tracked"))
     touchdown = pl.col("result").is_in(["C", "R"]) & (pl.col("yards") >= to_goal)
     net = pl.when(pl.col("result") == "IN").then(-pl.col("return_yards")).when(touchdown).then(to_goal)
@@ -138,15 +138,15 @@ def _derive(plays: pl.DataFrame, screen: Screen) -> pl.DataFrame:
 
 
 def listed_plays(listed: pl.DataFrame, games: pl.DataFrame, screen: Screen) -> pl.DataFrame:
-    """Return the canonical plays of a listing, but for `target_id`, in order of game and play.
+    """Return the canonical plays of a listing, except `target_id`, sorted by game and play.
 
-    What is left out is counted in the screen's report, as of tracked plays.
+    The screen's report counts the plays that are left out, as for tracked plays.
 
     Raises:
-        InputError: a malformed play where the rules say stop.
+        InputError: a play is malformed and the rules say stop.
     """
-    said = pl.Series([parse_passer(text or "") for text in listed["description"]], dtype=pl.String)
-    passer = pl.coalesce("passer", said)
+    described = pl.Series([parse_passer(text or "") for text in listed["description"]], dtype=pl.String)
+    passer = pl.coalesce("passer", described)
     plays = listed.select(*PLAY, "passer_code", "possession_team", passer=passer)
     screen.report.read += len(plays)
     rows = plays.select(
@@ -161,7 +161,7 @@ def listed_plays(listed: pl.DataFrame, games: pl.DataFrame, screen: Screen) -> p
     ).with_columns(passer_id="player_id")
     rows, plays = join_outcomes(rows, listed.drop("passer"), screen)
     plays = situations(rows, plays, games, screen).with_columns(format=pl.lit(FORMAT))
-    # the length of its window is no time to throw
+    # the window has one frame: its length is not a time to throw
     return plays.with_columns(pl.col("time_to_throw_s").fill_null(float("nan"))).sort(PLAY)
 
 
@@ -169,35 +169,35 @@ def _numbers(plays: pl.DataFrame) -> pl.Series:
     only = pl.col("passer_code").drop_nulls()
     names = plays.drop_nulls("passer").group_by("passer").agg(code=only.first(), codes=only.n_unique())
     names = names.select("passer", known=pl.when(pl.col("codes") == 1).then("code"))
-    told = plays.join(names, on="passer", how="left", maintain_order="left")
-    told = told.select("passer", code=pl.coalesce("passer_code", "known"))
-    whole = told["code"].str.extract(r"^(?:\d\d-)?(\d{1,15})(?:\.0)?$", 1).cast(pl.Int64)
-    others = told.select(pl.coalesce(pl.format("code {}", "code"), "passer")).to_series()
+    coded = plays.join(names, on="passer", how="left", maintain_order="left")
+    coded = coded.select("passer", code=pl.coalesce("passer_code", "known"))
+    numeric = coded["code"].str.extract(r"^(?:\d\d-)?(\d{1,15})(?:\.0)?$", 1).cast(pl.Int64)
+    others = coded.select(pl.coalesce(pl.format("code {}", "code"), "passer")).to_series()
     distinct = others.unique().drop_nulls().to_list()
     digests = {name: text_number(name, 8) >> 1 for name in distinct}
     digest = others.replace_strict(digests, default=None, return_dtype=pl.Int64)
-    return pl.select(pl.coalesce(whole, digest, pl.lit(NO_PASSER, pl.Int64)).alias("player_id"))["player_id"]
+    return pl.select(pl.coalesce(numeric, digest, pl.lit(NO_PASSER, pl.Int64)).alias("player_id"))["player_id"]
 
 
 def drop_impossible(plays: pl.DataFrame, report: ReadReport) -> pl.DataFrame:
-    """Return canonical plays without the values of a situation that no play can have: null, and counted."""
+    """Return canonical plays with impossible values of the situation replaced by null, and count them."""
     for name, (low, high) in _POSSIBLE.items():
         wrong = ~pl.col(name).is_between(low, high)
-        report.repair(f"plays with a {name} that cannot be: taken as unknown", len(plays.filter(wrong)))
+        report.repair(f"plays with an impossible {name}: treated as unknown", len(plays.filter(wrong)))
         plays = plays.with_columns(pl.when(~wrong).then(name).alias(name))
     return plays
 
 
 def join_outcomes(rows: pl.DataFrame, listed: pl.DataFrame, screen: Screen) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return `rows` of plays with a counted attempt, and those plays with `result`, `yards` and what the rules ask for.
+    """Return `rows` of plays with a counted attempt, and those plays with `result`, `yards` and the requested outcome.
 
-    A list of plays decides; where it has no row, the description in the tracking does. Where both speak and differ, the
-    list is believed and the difference counted.
+    The list of plays decides; for a play not in it, the description in the tracking does. If the two differ,
+    the list wins, and the difference is counted.
     """
     plays = rows.select(PLAY).unique().sort(PLAY).join(listed, on=PLAY, how="left")
     plays = screen.malformed(
         plays,
-        plays.filter("two_outcomes").with_columns(found=pl.lit("the lists of plays disagree about it")),
+        plays.filter("two_outcomes").with_columns(detail=pl.lit("the lists of plays disagree")),
         "two different outcomes",
     )
     if "description" in rows.columns:
@@ -209,50 +209,52 @@ def join_outcomes(rows: pl.DataFrame, listed: pl.DataFrame, screen: Screen) -> t
     wanted = pl.col("result").is_in(screen.rules.results).fill_null(value=False)
     if not screen.rules.tracking:
         unknown = plays.filter(~pl.col("result").is_in(RESULTS))
-        plays = screen.reject(plays, unknown, f"of a result that is none of {', '.join(RESULTS)}")
+        plays = screen.reject(plays, unknown, f"result is not one of {', '.join(RESULTS)}")
     plays = screen.reject(plays, plays.filter(~wanted), "not a pass" if screen.rules.tracking else "of another result")
     overruled = int(plays["overruled"].sum())
-    screen.report.repair("result listed as before a replay: its ruling taken, as the gain agrees", overruled)
+    screen.report.repair("result listed as before a replay: replaced by the ruling, as the gain agrees", overruled)
     missing = plays.filter(~pl.col("yards").is_finite().fill_null(value=False))
-    found = pl.format("result {} without a gain", "result")
-    plays = screen.malformed(plays, missing.with_columns(found=found), "yards missing on a completion")
-    whole = pl.col("yards").is_between(-MAX_GAIN, MAX_GAIN) & (pl.col("yards") == pl.col("yards").round())
+    detail = pl.format("result {} without a gain", "result")
+    plays = screen.malformed(plays, missing.with_columns(detail=detail), "yards missing on a completion")
+    possible = pl.col("yards").is_between(-MAX_GAIN, MAX_GAIN) & (pl.col("yards") == pl.col("yards").round())
     plays = screen.malformed(
-        plays, plays.filter(~whole).with_columns(found=pl.format("{} yards", "yards")), "yards that no play can gain"
+        plays,
+        plays.filter(~possible).with_columns(detail=pl.format("{} yards", "yards")),
+        "yards that no play can gain",
     )
-    plays = _with_asked_outcome(plays, screen)
+    plays = _with_requested_outcome(plays, screen)
     return rows.join(plays.select(PLAY), on=PLAY, how="semi"), plays
 
 
-def _with_asked_outcome(plays: pl.DataFrame, screen: Screen) -> pl.DataFrame:
-    asked = screen.rules.outcome
-    if asked == NET_YARDS:
-        untold = plays.filter(pl.col("result") == "IN", pl.col("return_yards").is_null())
-        return screen.reject(plays, untold, "no return told of an interception")
-    if asked != LEAGUE_YARDS:
+def _with_requested_outcome(plays: pl.DataFrame, screen: Screen) -> pl.DataFrame:
+    name = screen.rules.outcome
+    if name == NET_YARDS:
+        missing = plays.filter(pl.col("result") == "IN", pl.col("return_yards").is_null())
+        return screen.reject(plays, missing, "interception without a listed return")
+    if name != LEAGUE_YARDS:
         known = pl.col("listed_outcome").is_finite().fill_null(value=False)
-        return screen.reject(plays, plays.filter(~known), f"no {asked} listed")
+        return screen.reject(plays, plays.filter(~known), f"no {name} listed")
     return plays
 
 
 def _with_text(plays: pl.DataFrame, texts: pl.DataFrame, screen: Screen) -> pl.DataFrame:
     plays = plays.join(texts, on=PLAY, how="left")
-    said: Sequence[tuple] = [(*parse_description(text or ""), parse_return(text or "")) for text in plays["text"]]
+    parsed: Sequence[tuple] = [(*parse_description(text or ""), parse_return(text or "")) for text in plays["text"]]
     columns = {"result": pl.String, "yards": pl.Float64, "nullified": pl.Boolean, "two_point": pl.Boolean}
     columns |= {"return_yards": pl.Float64}
-    spoken = pl.DataFrame(said, schema={f"{name}_said": kind for name, kind in columns.items()}, orient="row")
-    plays = plays.hstack(spoken)
-    both = plays.filter(pl.col("has_outcome") & pl.col("result_said").is_not_null())
-    differ = (pl.col("result") != pl.col("result_said")) | (pl.col("yards") != pl.col("yards_said"))
-    screen.report.repair("outcome listed differs from the description (the list is kept)", len(both.filter(differ)))
-    unlisted = pl.col("has_outcome").is_null() & pl.col("result_said").is_not_null()
+    described = pl.DataFrame(parsed, schema={f"{name}_text": kind for name, kind in columns.items()}, orient="row")
+    plays = plays.hstack(described)
+    both = plays.filter(pl.col("has_outcome") & pl.col("result_text").is_not_null())
+    differ = (pl.col("result") != pl.col("result_text")) | (pl.col("yards") != pl.col("yards_text"))
+    screen.report.repair("outcome listed differs from the description (the list wins)", len(both.filter(differ)))
+    unlisted = pl.col("has_outcome").is_null() & pl.col("result_text").is_not_null()
     return plays.with_columns(
         *(
-            pl.when(unlisted).then(f"{name}_said").otherwise(name).alias(name)
+            pl.when(unlisted).then(f"{name}_text").otherwise(name).alias(name)
             for name in columns
             if name != "return_yards"
         ),
-        # a list that knows the result seldom knows the return
-        return_yards=pl.coalesce("return_yards", "return_yards_said"),
+        # a list that has the result rarely has the return
+        return_yards=pl.coalesce("return_yards", "return_yards_text"),
         has_outcome=pl.when(unlisted).then(True).otherwise("has_outcome"),
-    ).drop("text", *(f"{name}_said" for name in columns))
+    ).drop("text", *(f"{name}_text" for name in columns))

@@ -1,8 +1,8 @@
-"""Tables in files: CSV, TSV, other text or parquet, each also gzipped, read by the same rules by all who read one.
+"""Tables in files: CSV, TSV, other text or parquet, each also gzipped, read by the same rules everywhere.
 
-The separator of a text file is the one of comma, tab and semicolon that its header has most of; in a .tsv or .txt file
-with a tab in its header it is the tab. A byte order mark is no part of the first column's name. `NULLS` stand for a
-missing value. Text is UTF-8.
+The separator of a text file is the most frequent of comma, tab and semicolon in its header; in a .tsv or .txt file with
+a tab in its header it is the tab. A byte order mark is not part of the first column's name. `NULLS` stand for a missing
+value. Text is UTF-8.
 """
 
 import difflib
@@ -25,8 +25,8 @@ from sbp_jax.errors import InputError
 SUFFIXES = (".csv", ".tsv", ".txt", ".parquet")
 SEPARATORS = ",\t;"
 NULLS = ["", "NA", "N/A", "#N/A", "NaN", "nan", "None", "null"]
-MAX_EXACT_INTEGER = 2**53  # beyond it integers read as Float64 are no longer told apart
-_TWICE = "_duplicated_"  # how the reader of text names the second of two columns
+MAX_EXACT_INTEGER = 2**53  # beyond it, different integers can have the same Float64
+_TWICE = "_duplicated_"  # in the name that the CSV reader gives the second of two columns of one name
 _GZIP = b"\x1f\x8b"
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _DAMAGED_GZIP = (EOFError, zlib.error, gzip.BadGzipFile)
@@ -34,12 +34,12 @@ _DAMAGED_GZIP = (EOFError, zlib.error, gzip.BadGzipFile)
 
 @dataclass(frozen=True)
 class Column:
-    """Values of a column.
+    """Values of a numeric column.
 
     Attributes:
-        name: of the column.
+        name: name of the column.
         values: finite numbers, in the file's order.
-        missing: rows left out because they hold no number.
+        missing: number of rows left out because they have no number.
     """
 
     name: str
@@ -58,10 +58,10 @@ class Column:
 
 
 def read_file(path: Path) -> pl.DataFrame:
-    """Return the table of a file; the line of an InputError names the file.
+    """Return the table of a file; error messages name the file.
 
     Raises:
-        InputError: a file that is missing, empty, unreadable or of another kind, or two columns of one name.
+        InputError: the file is missing, empty, unreadable or of another kind, or two columns have one name.
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file")
@@ -74,10 +74,10 @@ def read_file(path: Path) -> pl.DataFrame:
 
 
 def read_column(path: Path, name: str | None = None) -> Column:
-    """A numeric column of a CSV, TSV or parquet file; without a name, the only numeric one.
+    """Return a numeric column of a CSV, TSV or parquet file; without a name, the only numeric one.
 
     Raises:
-        InputError: a missing or unreadable file, a missing column, or one that holds no numbers.
+        InputError: the file is missing or unreadable, or the column is missing or not numeric.
     """
     table = read_file(path)
     numeric = [column for column in table.columns if table.schema[column].is_numeric()]
@@ -100,7 +100,7 @@ def read_column(path: Path, name: str | None = None) -> Column:
 
 
 def check_column(table: pl.DataFrame, path: Path, name: str) -> None:
-    """See that a table has a column; InputError with the nearest name if it has not."""
+    """Check that a table has a column; raise InputError with the nearest name if it does not."""
     if name not in table.columns:
         near = difflib.get_close_matches(name, table.columns, n=1, cutoff=0.4)
         hint = f"; did you mean {near[0]!r}?" if near else f"; it has {', '.join(table.columns)}"
@@ -108,12 +108,12 @@ def check_column(table: pl.DataFrame, path: Path, name: str) -> None:
 
 
 def kind(path: Path) -> str:
-    """Return the suffix that tells the kind of file, in lower case and without that of gzip."""
+    """Return the suffix for the kind of a file, in lower case and without that of gzip."""
     return Path(path.stem).suffix.lower() if path.suffix.lower() == ".gz" else path.suffix.lower()
 
 
 def column_names(path: Path) -> tuple[str, ...]:
-    """Return the names of a file's columns; InputError where it is empty or not the table that its name says."""
+    """Return the names of a file's columns; InputError if it is empty or not the kind of table its name implies."""
     if path.stat().st_size == 0:
         raise InputError(f"{path}: the file is empty")
     with path.open("rb") as file:
@@ -128,14 +128,17 @@ def column_names(path: Path) -> tuple[str, ...]:
 
 
 def refuse_twice(path: Path, columns: Sequence[str]) -> None:
-    """Raise InputError where two columns have one name."""
+    """Raise InputError if two columns have the same name."""
     twice = [name for name in columns if _TWICE in name and name.split(_TWICE)[0] in columns]
     if twice:
         raise InputError(f"{path}: two columns are named {twice[0].split(_TWICE)[0]!r}")
 
 
 def scan(path: Path, types: Mapping[str, Any], infer_rows: int | None = 0) -> pl.LazyFrame:
-    """Open a file; of a text file, columns not in `types` are text unless `infer_rows` (None: all) tell otherwise.
+    """Open a file lazily.
+
+    In a text file, columns not in `types` are text; with `infer_rows` their types are inferred from so many rows
+    (None: from all).
 
     Raises:
         InputError: a gzipped file is damaged, or text is UTF-16.
@@ -153,15 +156,15 @@ def scan(path: Path, types: Mapping[str, Any], infer_rows: int | None = 0) -> pl
         null_values=NULLS,
         schema_overrides=dict(types),
         infer_schema_length=infer_rows,
-        glob=False,  # brackets and stars in a name are part of it
+        glob=False,  # brackets and asterisks in a name are part of it
     )
 
 
 def collect(frame: pl.LazyFrame, path: Path) -> pl.DataFrame:
-    """Return the rows of a scan of `path`, categories as text; InputError where they do not read."""
+    """Return the rows of a scan of `path`, with categories as text; InputError if they cannot be read."""
     try:
         return frame.with_columns(cs.by_dtype(pl.Categorical, pl.Enum).cast(pl.String)).collect()
-    # A damaged parquet file panics in the reader, which is no Exception.
+    # a damaged parquet file panics in the reader, which is not an Exception
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         raise InputError(f"{path}: {first_line(error)}") from error
 
@@ -169,25 +172,25 @@ def collect(frame: pl.LazyFrame, path: Path) -> pl.DataFrame:
 def cast_columns(
     frame: pl.DataFrame,
     path: Path,
-    whole: Mapping[str, str],
+    integers: Mapping[str, str],
     real: Mapping[str, str] = MappingProxyType({}),
     text: Sequence[str] = (),
 ) -> pl.DataFrame:
-    """Return `frame` with columns as Int64 (`whole`), Float64 (`real`) or String.
+    """Return `frame` with columns as Int64 (`integers`), Float64 (`real`) or String.
 
     Args:
-        frame: of the file at `path`.
-        path: for messages.
-        whole, real: the columns' names -> the file's names for them.
-        text: names of columns; what stands for a missing value is null.
+        frame: table of the file at `path`.
+        path: path for messages.
+        integers, real: the columns' names -> the file's names for them.
+        text: names of columns; entries that stand for a missing value become null.
 
     Raises:
-        InputError: a value does not read as a number, or one of `whole` is not an integer or too large a one.
+        InputError: a value is not a number, or one of `integers` is not an integer or is too large.
     """
-    columns = [numbers(frame[name], path, column).alias(name) for name, column in {**whole, **real}.items()]
+    columns = [numbers(frame[name], path, column).alias(name) for name, column in {**integers, **real}.items()]
     words = (pl.col(name).cast(pl.String) for name in text)
     frame = frame.with_columns(columns).with_columns(pl.when(~each.is_in(NULLS)).then(each) for each in words)
-    for name, column in whole.items():
+    for name, column in integers.items():
         value = frame[name].fill_nan(None)
         broken = value.filter(value % 1 != 0)
         if len(broken):
@@ -199,12 +202,12 @@ def cast_columns(
 
 
 def numbers(column: pl.Series, path: Path, name: str) -> pl.Series:
-    """Return the column as Float64, null where it is missing; InputError names the first value that is no number."""
+    """Return the column as Float64, null where missing; InputError names the first value that is not a number."""
     if column.dtype.is_numeric() or column.dtype == pl.Null:
         return column.cast(pl.Float64)
     value = None
     if column.dtype == pl.String:
-        # parquet may hold as text what in a text file is recognized as missing
+        # parquet may store as text what a text file marks as missing
         column = column.set(column.str.strip_chars().is_in(NULLS), None)
         value = column.str.strip_chars().cast(pl.Float64, strict=False)
     bad = column.filter(column.is_not_null() & (value.is_null() if value is not None else True))
@@ -214,7 +217,7 @@ def numbers(column: pl.Series, path: Path, name: str) -> pl.Series:
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of what an error says, or its name."""
+    """Return the first line of an error's message, or the name of its type."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 

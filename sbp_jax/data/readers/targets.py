@@ -48,7 +48,7 @@ def read_targets(tables: Sequence[Table]) -> tuple[pl.DataFrame, list[Table]]:
             rows = rows.filter(_is_true(rows[targeted], table))
         named = dict(zip(_SCHEMA, (*columns, target or player), strict=True))
         rows = rows.select(pl.col(str(column)).alias(name) for name, column in named.items())
-        parts.append(cast_columns(rows, table.path, whole={name: str(column) for name, column in named.items()}))
+        parts.append(cast_columns(rows, table.path, integers={name: str(column) for name, column in named.items()}))
         told.append(table)
     return pl.concat(parts).drop_nulls().unique(maintain_order=True), told
 

@@ -1,30 +1,6 @@
-"""Tracking files of any known format, read into one canonical form, file by file and in bounded memory.
+"""Read tracking files of any known layout into one canonical form, file by file and in bounded memory.
 
-The canonical frames have one row a player and frame, from the snap to the release of the pass:
-
-| column | type | unit and meaning |
-| --- | --- | --- |
-| game_id, play_id | Int64 | as the league numbers them |
-| frame | Int32 | tenths of a second since the snap; the last one is the release |
-| player_id | Int64 | the league's id; negative, from the name, where a file has none |
-| name, position | String | null where neither the tracking nor a list of players tells |
-| offense | Boolean | |
-| x, y | Float64 | yards from the offense's own end line and its right side line; the offense moves toward +x |
-| vx, vy | Float64 | yards a second |
-| ax, ay | Float64 | yards a second squared, from this frame and the few before (`kinematics`) |
-| orientation | Float64 | radians counter-clockwise from +x, where the shoulders face; null where not told |
-
-The canonical plays have one row per play: `game_id, play_id, season, week, quarter, clock_s` (left in the quarter),
-`down, distance` (yards), `yards_to_goal, score_difference` (offense minus defense before the snap), `home` (offense
-plays at home), `team` (abbreviation, "" where unknown), `passer_id, passer, result, yards` (as the league counts),
-`touchdown, outcome` (what the rules ask for, see `rules.Rules`), `time_to_throw_s` (seconds, as listed), `pressure`
-(whether any defender's pressure is listed), `target_id` (to whom the ball was thrown, read where the extras ask for it,
-see `targets`), `frames, ball_x, ball_y` (at the snap), `format`. What no file tells of a situation, the time to throw,
-the pressure or the target, and what no situation can be, is null.
-
-The offense's way is the file's where it tells one, and is held against where the teams stand at the snap: medians of x
-that differ the other way by `passers.CLEAR_LEAD_YARDS` or more win, and are counted. The release and the frames
-before it are all that is read: 2026's frames after the throw and the spot where the ball lands are not.
+The page `docs/explanation/tracking-data.md` describes the canonical frames and plays and the rules of the reading.
 """
 
 from collections.abc import Iterator, Sequence
@@ -61,14 +37,14 @@ _NO_FRAMES = pl.DataFrame(schema={name: _KINDS.get(name, pl.Float64) for name in
 
 @dataclass(frozen=True)
 class TrackingChunk:
-    """Plays of one file (or of some games of a large one) in canonical form.
+    """Plays of one file, or of some games of a large file, in canonical form.
 
     Args:
-        frames: one row a player and frame.
-        plays: one row per play; the columns that the rules ask for beside the situation come last.
-        report: the account of the reading.
+        frames: one row per player and frame.
+        plays: one row per play; columns that the rules add to the situation come last.
+        report: counts of this reading.
         extras: features of the players that the rules ask for.
-        situation: the columns of `plays` beside the canonical ones.
+        situation: columns of `plays` in addition to the canonical ones.
     """
 
     frames: pl.DataFrame
@@ -80,14 +56,14 @@ class TrackingChunk:
 
 @dataclass(frozen=True)
 class Sources:
-    """Tracking files, and what the files beside them tell, before any tracking is read.
+    """Tracking files and the contents of the other files, before any tracking is read.
 
     Args:
-        tables: the tracking files, in the order of their reading; without tracking the first list of plays, for all.
+        tables: the tracking files in reading order; without tracking, the first list of plays stands for all lists.
         listing: outcomes, situations, players and games.
-        rules: which plays are kept.
-        report: the account so far: files of other kinds.
-        targets: what `targets.read_targets` returned, None where the extras do not ask for it.
+        rules: selection of plays.
+        report: counts so far, of files of other kinds.
+        targets: the result of `targets.read_targets`, or None if the extras do not need it.
     """
 
     tables: tuple[Table, ...]
@@ -101,7 +77,7 @@ class Sources:
 
         Args:
             number: index into `tables`.
-            seen: `(game_id, play_id)` met in earlier tables, whose second copies are left out; this table's are added.
+            seen: `(game_id, play_id)` of earlier tables, whose second copies are dropped; this table's are added.
         """
         table, rules = self.tables[number], self.rules
         if not rules.tracking:
@@ -121,52 +97,53 @@ class Sources:
             yield TrackingChunk(frames, plays, screen.report, rules.extras, rules.situation)
 
     def ids(self, number: int) -> set[tuple[int, int]]:
-        """`(game_id, play_id)` of the plays in table `number`, where other tables may have copies of them."""
+        """Return `(game_id, play_id)` of the plays in table `number`, of which other tables may have copies."""
         return play_ids(self.tables[number]) if self.rules.tracking else set()
 
     def check_kept(self, total: ReadReport) -> None:
-        """Raise InputError, with the counts by reason, if no play was kept of `total`, what all tables came to."""
+        """Raise InputError, with the counts by reason, if `total`, the report of all tables, has no accepted play."""
         if not total.kept:
             names = ", ".join(str(table.path) for table in self.tables)
             raise InputError(f"{names[:200]}: none of {total.read} plays kept ({total.reasons()})")
 
 
 def open_sources(sources: str | Path | Sequence[str | Path], rules: Rules | None = None) -> Sources:
-    """Find the tracking files and read those beside them; arguments and errors as `read_tracking`."""
+    """Find the tracking files and read all other tables; arguments and errors as in `read_tracking`."""
     rules = rules or Rules()
     tables = find_tables(sources, rules.tracking)
     for name in rules.situation:
         if name in PLAY_COLUMNS or name.endswith("_missing"):
-            raise InputError(f"situation: {name} is, or is told beside, what every play has; leave it out")
+            raise InputError(f"situation: {name} is reserved for a column of every play; leave it out")
         if name == rules.outcome or name in OUTCOMES:
-            raise InputError(f"situation: {name} tells the outcome; leave it out")
+            raise InputError(f"situation: {name} reveals the outcome; leave it out")
     listing, ignored = read_listing(tables, rules.outcome, rules.situation)
     role = "tracking" if rules.tracking else "plays"
     tracking = tuple(table for table in tables if table.role == role)[: None if rules.tracking else 1]
-    told = any("description" in table.layout.present(table.columns) for table in tracking if table.layout)
-    if rules.tracking and listing.plays.is_empty() and not told:
+    described = any("description" in table.layout.present(table.columns) for table in tracking if table.layout)
+    if rules.tracking and listing.plays.is_empty() and not described:
         names = ", ".join(str(table.path) for table in tracking)
-        raise InputError(f"{names[:200]}: no list of plays beside it; expected gameId, playId, passResult and yards")
-    targets, telling = read_targets(tables) if TARGET_DEFENDERS in rules.extras else (None, [])
-    report = ReadReport(ignored=[str(table.path) for table in ignored if table not in telling])
+        raise InputError(f"{names[:200]}: no list of plays next to it; expected gameId, playId, passResult and yards")
+    targets, sources_of_targets = read_targets(tables) if TARGET_DEFENDERS in rules.extras else (None, [])
+    report = ReadReport(ignored=[str(table.path) for table in ignored if table not in sources_of_targets])
     report.repair("players listed as quarterback and as something else: position unknown", listing.doubtful)
     for table in tables:
-        role = "targets" if table in telling and table in ignored else table.role
+        role = "targets" if table in sources_of_targets and table in ignored else table.role
         if role not in ("tracking", "unknown"):
             report.formats[role] = report.formats.get(role, 0) + 1
     return Sources(tracking, listing, rules, report, targets)
 
 
 def read_tracking(sources: str | Path | Sequence[str | Path], rules: Rules | None = None) -> Iterator[TrackingChunk]:
-    """Yield the passes among `sources` chunk by chunk, sorted by game, play, player and frame within each.
+    """Yield the passes in `sources` chunk by chunk, each sorted by game, play, player and frame.
 
     Args:
-        sources: a folder, a file, or several of either; CSV, TSV or parquet, told by their columns.
-        rules: which plays are kept, and whether malformed ones stop the reading.
+        sources: a folder, a file, or several of either; CSV, TSV or parquet, recognized by their columns.
+        rules: selection of plays, and whether a malformed play stops the reading.
 
     Raises:
-        InputError: a missing path; an empty or unreadable file; a needed column missing; no tracking file; a malformed
-            play where the rules say stop; after the last chunk, if no play was kept, with the counts by reason.
+        InputError: a path is missing; a file is empty or unreadable; a needed column is missing; there is no tracking
+            file; a play is malformed and the rules say stop; after the last chunk, no play was accepted (the message
+            has the counts by reason).
     """
     opened = open_sources(sources, rules)
     start = total = opened.report
@@ -197,9 +174,9 @@ def _canonical(
             position=pl.coalesce("position", "position_listed"), name=pl.coalesce("name", "listed_name")
         )
     rows = _with_possession(rows, plays)
-    found = find_offense(rows.filter(pl.col("frame") >= 0))
-    rows = screen.reject(rows, rows.join(found, on=PLAY, how="anti"), "no passer")
-    rows = rows.join(found.rename({"side": "offense_side", "direction": "seen_direction"}), on=PLAY).with_columns(
+    passers = find_offense(rows.filter(pl.col("frame") >= 0))
+    rows = screen.reject(rows, rows.join(passers, on=PLAY, how="anti"), "no passer")
+    rows = rows.join(passers.rename({"side": "offense_side", "direction": "seen_direction"}), on=PLAY).with_columns(
         offense=~pl.col("is_ball") & (pl.col("side") == pl.col("offense_side")).fill_null(value=False),
     )
     rows = settle_direction(rows, screen)
@@ -220,7 +197,7 @@ def _canonical(
 
 
 def _with_possession(rows: pl.DataFrame, plays: pl.DataFrame) -> pl.DataFrame:
-    """Rows with the flag of possession where the list of plays names the offense as the tracking names the sides."""
+    """Rows with a possession flag, if the list of plays names the offense as the tracking names the sides."""
     if "possession" in rows.columns:
         return rows
     rows = rows.join(plays.select(*PLAY, "possession_team"), on=PLAY, how="left", maintain_order="left")

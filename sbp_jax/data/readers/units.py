@@ -52,8 +52,8 @@ def check_rate(rows: pl.DataFrame, by_time: bool, screen: Screen) -> pl.DataFram
     games = rates.agg(rate=(pl.col("ticks") / pl.col("seconds")).median())
     rows = rows.join(games.with_columns(timed=pl.lit(True)), on="game_id", how="left", maintain_order="left")
     wrong = rows.filter(~pl.col("rate").is_between(*_RATE)).unique(PLAY)
-    found = pl.format("{} frames per second by the times", pl.col("rate").round(1))
-    rows = screen.malformed(rows, wrong.with_columns(found=found), "not ten frames per second")
+    detail = pl.format("{} frames per second by the times", pl.col("rate").round(1))
+    rows = screen.malformed(rows, wrong.with_columns(detail=detail), "not ten frames per second")
     return rows.drop("rate").with_columns(pl.col("timed").fill_null(value=False))
 
 
@@ -82,9 +82,9 @@ def settle_motion(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
     ).filter(enough.fill_null(value=False))
     off = ~pl.col("ratio").is_between(*_PLAY_RATIO)
     lost = off & (~pl.col("timed") | (pl.col("ratio") > _FROZEN))
-    found = pl.format("given speeds are {} times those of the positions", pl.col("ratio").round(2))
+    detail = pl.format("given speeds are {} times those of the positions", pl.col("ratio").round(2))
     reason = "speeds and positions do not fit: other units, or not ten frames per second"
-    rows = screen.malformed(rows, plays.filter(lost).with_columns(found=found), reason)
+    rows = screen.malformed(rows, plays.filter(lost).with_columns(detail=detail), reason)
     wrong = plays.filter((off & ~lost) | (pl.col("along") < _ALONG).fill_null(value=False))
     return _derive(rows.drop("timed"), wrong.select(PLAY), screen)
 
@@ -100,8 +100,8 @@ def settle_pace(rows: pl.DataFrame, smoothed: list[int], screen: Screen) -> pl.D
     games = _medians(_pace(rows), ["game_id"]).filter(pl.col("rows") >= _GAME_ROWS)
     low, high = _GAME_RATIO
     plays = rows.select(PLAY).unique().join(games, on="game_id")
-    found = pl.format("given speeds are {} times those of the positions", pl.col("ratio").round(3))
-    short = plays.filter(pl.col("ratio") > high).with_columns(found=found)
+    detail = pl.format("given speeds are {} times those of the positions", pl.col("ratio").round(3))
+    short = plays.filter(pl.col("ratio") > high).with_columns(detail=detail)
     rows = screen.malformed(rows, short, "positions are not in yards")
     slow = plays.filter(pl.col("ratio") < low, ~pl.col("game_id").is_in(smoothed))
     return _derive(rows, slow.select(PLAY), screen)
@@ -121,18 +121,18 @@ def check_places(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
     inside = inside.with_columns(jump=pl.sum_horizontal(way, ignore_nulls=False).sqrt() / step)
     jumps = inside.filter(pl.col("jump") > _MAX_STEP_YARDS)
     # in Python: polars 2.1 panics where it formats these rows
-    found = [
+    detail = [
         f"{name or 'a player'} by {jump:.1f} yards at frame {frame}"
         for name, jump, frame in jumps.select("name", "jump", "frame").iter_rows()
     ]
-    jumps = jumps.select(PLAY).with_columns(found=pl.Series(found, dtype=pl.String))
+    jumps = jumps.select(PLAY).with_columns(detail=pl.Series(detail, dtype=pl.String))
     rows = screen.malformed(rows, jumps, "a player jumps from one frame to the next")
     passers = rows.filter(pl.col("player_id") == pl.col("passer_id"), pl.col("frame") == 0)
     outside = ~passers["y"].is_between(*_BETWEEN_HASH_MARKS)
     if len(passers) < _PASSERS or outside.sum() < _OUTSIDE * len(passers):
         return rows
-    found = pl.lit(f"{int(outside.sum())} of {len(passers)} passers stand beside the hash marks at the snap")
-    return screen.malformed(rows, passers.with_columns(found=found), "positions are not in yards")
+    detail = pl.lit(f"{int(outside.sum())} of {len(passers)} passers stand beside the hash marks at the snap")
+    return screen.malformed(rows, passers.with_columns(detail=detail), "positions are not in yards")
 
 
 def _derive(rows: pl.DataFrame, plays: pl.DataFrame, screen: Screen) -> pl.DataFrame:

@@ -83,28 +83,28 @@ def check(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
     finite = pl.all_horizontal(pl.col(c).is_finite().fill_null(value=False) for c in ("x", "y"))
     where = pl.format("x = {}, y = {}, ", "x", "y") + place
     rows = screen.malformed(
-        rows, inside.filter(~finite).with_columns(found=where), "coordinates are not finite numbers"
+        rows, inside.filter(~finite).with_columns(detail=where), "coordinates are not finite numbers"
     )
     fast = pl.col("s").abs() > FASTEST_YPS if "s" in rows.columns else pl.lit(False)
     speeding = inside.filter(~pl.col("is_ball") & fast.fill_null(value=False))
-    found = pl.format("s = {} yd/s, ", "s") + place if "s" in rows.columns else where
-    rows = screen.malformed(rows, speeding.with_columns(found=found), "a speed that no player reaches")
+    detail = pl.format("s = {} yd/s, ", "s") + place if "s" in rows.columns else where
+    rows = screen.malformed(rows, speeding.with_columns(detail=detail), "a speed that no player reaches")
     on_field = pl.col("x").is_between(*FIELD_X) & pl.col("y").is_between(*FIELD_Y)
     rows = screen.malformed(
-        rows, inside.filter(finite & ~on_field).with_columns(found=where), "coordinates far off the field"
+        rows, inside.filter(finite & ~on_field).with_columns(detail=where), "coordinates far off the field"
     )
     crowd = inside.filter(~pl.col("is_ball")).group_by(*PLAY, "frame").agg(count=pl.len()).sort(*PLAY, "frame")
     rows = screen.malformed(
         rows,
         crowd.filter(pl.col("count") > MAX_PLAYERS).with_columns(
-            found=pl.format("{} players at frame {}", "count", "frame")
+            detail=pl.format("{} players at frame {}", "count", "frame")
         ),
         "more than 22 players in a frame",
     )
     names = inside.filter(~pl.col("is_ball")).group_by(PLAY).agg(count=pl.col("player_id").n_unique())
     rows = screen.malformed(
         rows,
-        names.filter(pl.col("count") > MAX_PLAYERS).with_columns(found=pl.format("{} different players", "count")),
+        names.filter(pl.col("count") > MAX_PLAYERS).with_columns(detail=pl.format("{} different players", "count")),
         "more than 22 players in a play",
     )
     there = crowd.group_by(PLAY).agg(there=pl.len()).join(rows.select(*PLAY, "frames").unique(PLAY), on=PLAY)
@@ -126,11 +126,11 @@ def check_facing(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
     ahead = (pl.col("rank").filter("offense").sum() - own * (own + 1) / 2) / (own * other)
     plays = ranked.group_by(PLAY).agg(own=own, other=other, ahead=ahead)
     alone = plays.filter(pl.min_horizontal("own", "other") == 0)
-    found = pl.format("{} players", pl.col("own") + pl.col("other"))
-    rows = screen.malformed(rows, alone.with_columns(found=found), "one team alone at the snap")
+    detail = pl.format("{} players", pl.col("own") + pl.col("other"))
+    rows = screen.malformed(rows, alone.with_columns(detail=detail), "one team alone at the snap")
     mixed = plays.filter(pl.min_horizontal("own", "other") >= _MIN_SIDE, pl.col("ahead").is_between(_MIXED, 1 - _MIXED))
-    found = pl.format("in {} % of pairs the offense is ahead", (100 * pl.col("ahead")).round())
-    return screen.malformed(rows, mixed.with_columns(found=found), "the teams do not face each other along x")
+    detail = pl.format("in {} % of pairs the offense is ahead", (100 * pl.col("ahead")).round())
+    return screen.malformed(rows, mixed.with_columns(detail=detail), "the teams do not face each other along x")
 
 
 def _moments(events: pl.DataFrame) -> pl.DataFrame:

@@ -61,12 +61,14 @@ def test_unknown_direction_is_seen_from_where_the_teams_stand(tmp_path):
 def test_list_of_plays_without_ids_is_named(tmp_path, column):
     folder = simulated(tmp_path)
     pl.read_csv(folder / "plays.csv").drop(column).write_csv(folder / "plays.csv")
-    with pytest.raises(InputError, match=rf"plays\.csv: looks like a list of plays but lacks the column\(s\) {column}"):
+    with pytest.raises(
+        InputError, match=rf"plays\.csv: looks like a list of plays but is missing the column\(s\) {column}"
+    ):
         list(read_tracking(folder))
 
 
 def test_tracking_without_a_list_of_plays_says_so(tmp_path):
     folder = simulated(tmp_path)
     (folder / "plays.csv").unlink()
-    with pytest.raises(InputError, match="no list of plays beside it"):
+    with pytest.raises(InputError, match="no list of plays next to it"):
         list(read_tracking(folder))

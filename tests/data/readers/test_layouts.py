@@ -153,7 +153,7 @@ def test_a_player_without_id_and_name_is_named(tmp_path):
 
 def test_tracking_of_no_known_layout_is_named(tmp_path):
     path = publishers.write(pl.DataFrame({"x": [1.0], "y": [2.0], "player": ["A"]}), tmp_path / "soccer.csv")
-    with pytest.raises(InputError, match=r"soccer\.csv: looks like tracking but lacks the column\(s\) "):
+    with pytest.raises(InputError, match=r"soccer\.csv: looks like tracking but is missing the column\(s\) "):
         find_tables(path)
 
 

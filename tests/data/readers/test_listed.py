@@ -193,8 +193,12 @@ def test_prepared_by_season_and_read_back(tmp_path):
         (lambda t: t.with_columns(sack=pl.lit(b"\xff")), LISTED, r"column 'sack': expected numbers or text, got Bin"),
         (lambda t: t.with_columns(epa=pl.lit(["a"])), Rules(tracking=False, outcome="epa"), r"'epa': expected numbers"),
         (lambda t: t.with_columns(play_id=pl.lit(None)), LISTED, r"row 1: no old_game_id or play_id"),
-        (lambda t: t, Rules(tracking=False, situation=("down",)), r"situation: down is, or is told beside, what every"),
-        (lambda t: t, Rules(tracking=False, situation=("yards_gained",)), r"situation: yards_gained tells the outcome"),
+        (lambda t: t, Rules(tracking=False, situation=("down",)), r"situation: down is reserved for a column of every"),
+        (
+            lambda t: t,
+            Rules(tracking=False, situation=("yards_gained",)),
+            r"situation: yards_gained reveals the outcome",
+        ),
         (lambda t: t.with_columns(yards_gained=pl.lit(None, pl.Float64)), LISTED, r"play 1: yards missing"),
         (lambda t: t.with_columns(yards_gained=pl.lit(400.0)), LISTED, r"yards that no play can gain: 400"),
         (lambda t: t.filter(pl.col("complete_pass") > 2), LISTED, r"none of 0 plays kept"),
@@ -228,7 +232,7 @@ def test_a_folder_of_tracking_alone_has_no_list(tmp_path):
         ({"results": ("C", "X")}, "results: expected some of C, I, IN, S, R, got X"),
         ({"results": ()}, "results: expected some of C, I, IN, S, R, got none"),
         ({"situation": ("a", "a")}, "situation: expected different columns"),
-        ({"tracking": False, "extras": ("time_since_snap_s",)}, "extras: time_since_snap_s presumes tracking"),
+        ({"tracking": False, "extras": ("time_since_snap_s",)}, "extras: time_since_snap_s requires tracking"),
     ],
 )
 def test_rules_that_cannot_be(rules, message):

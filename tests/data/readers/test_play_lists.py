@@ -128,4 +128,4 @@ def test_clock_by_either_column(tmp_path):
 
 def test_results_that_there_are_not(tmp_path):
     _, report = read(tmp_path, bowl(passResult=["C", "complete", "INT"]))
-    assert report.rejected == {"of a result that is none of C, I, IN, S, R": 2}
+    assert report.rejected == {"result is not one of C, I, IN, S, R": 2}

@@ -7,7 +7,7 @@ from sbp_jax.data.readers.tracking import read_tracking
 from tests.data import fabricate, publishers
 from tests.data.readers.reading import fails, read
 
-SETTLED = "plays with two quarterbacks: the thrower told by the description or the ball"
+SETTLED = "plays with two quarterbacks: thrower identified by description or ball"
 DOUBT = "two quarterbacks of the offense"
 STARTER, OTHER = 1000, 1009  # the one who stands behind the ball at the snap, and the running back
 NAMES = {STARTER: "Drew Brees", OTHER: "Taysom Hill Jr."}

@@ -102,7 +102,7 @@ def test_the_real_teams_overrule_a_wrong_direction_in_every_play(game, tmp_path)
     swapped = rows.with_columns(pl.col("playDirection").replace({"left": "right", "right": "left"}))
     swapped.write_parquet(tmp_path / "tracking.parquet")
     later_frames, later_plays, report = merged([tmp_path, outcomes])
-    assert report.repaired == {"direction of play against where the teams stand: taken from there": 65}
+    assert report.repaired == {"direction of play contradicts the positions at the snap: replaced by theirs": 65}
     assert later_frames.equals(frames)
     assert later_plays.equals(plays)
 

@@ -90,7 +90,7 @@ def test_an_interception_without_a_word_on_its_return_is_counted(tmp_path):
     assert read(folder).report.kept == 2
     report = read(folder, "net_yards").report
     assert report.kept == 1
-    assert report.rejected == {"no return told of an interception": 1}
+    assert report.rejected == {"interception without a listed return": 1}
 
 
 @pytest.mark.parametrize(("layout", "column"), [("2025", "expectedPointsAdded"), ("2026", "expected_points_added")])

@@ -115,7 +115,7 @@ def test_values_that_cannot_be_are_unknown_and_counted(layout, feature, value, t
     change(tmp_path / file, lambda rows: rows.with_columns(pl.lit(value).alias(column)))
     assert static(tmp_path) == {**whole, feature: 0.0, f"{feature}_missing": 1.0}
     (chunk,) = read_tracking(tmp_path)
-    assert chunk.report.repaired[f"plays with a {feature} that cannot be: taken as unknown"] == 1
+    assert chunk.report.repaired[f"plays with an impossible {feature}: treated as unknown"] == 1
 
 
 def test_the_list_of_2026_is_read_whole(tmp_path):
