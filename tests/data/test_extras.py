@@ -21,8 +21,8 @@ ALL = tuple(EXTRAS)
 RULES = Rules(extras=ALL)
 COLUMNS = feature_names(ALL)[8:]
 RECEIVER = 1006  # the leftmost of the fabricated receivers
-NOBODY = "plays whose target no file tells: nobody is marked"
-TWICE = "plays with two different targets told: nobody is marked"
+NOBODY = "plays without a recorded target: nobody is marked"
+TWICE = "plays with two different recorded targets: nobody is marked"
 UNTRACKED = "plays whose target is not tracked with the offense: nobody is marked"
 
 

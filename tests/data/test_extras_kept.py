@@ -60,7 +60,7 @@ def test_a_data_set_remembers_its_features(prepared, source):
     report = json.loads((prepared / "report.json").read_text())
     assert report["features"] == list(NAMES)
     assert report["prepared_from"]["config"]["extras"] == list(ALL)
-    assert report["repaired"]["plays whose target no file tells: nobody is marked"] == 8
+    assert report["repaired"]["plays without a recorded target: nobody is marked"] == 8
     assert report["files"]["targets"] == 1
     assert describe(prepared).features == NAMES
     original, _ = read_plays(source, Rules(extras=ALL))

@@ -1,6 +1,6 @@
-"""What the league's description of a play tells of its outcome.
+"""Parse the league's description of a play.
 
-Where a replay REVERSED the ruling, the text after the last such word counts.
+If a replay REVERSED the ruling, the text after the last such word counts.
 """
 
 import re
@@ -21,8 +21,8 @@ _PASSER = re.compile(
 def parse_description(text: str) -> tuple[str | None, float | None, bool, bool]:
     """Return `(result, yards, nullified, two_point)` of a play from the league's text.
 
-    The gain is that of the pass and of laterals after it, up to a fumble or penalty. `result` is None where the text
-    tells of no pass, sack or run.
+    The gain is that of the pass and of laterals after it, up to a fumble or penalty. `result` is None if the text has
+    no pass, sack or run.
     """
     two_point = "TWO-POINT CONVERSION" in text
     nullified = "No Play" in text
@@ -52,15 +52,15 @@ def is_reversed(text: str) -> bool:
 
 
 def parse_passer(text: str) -> str | None:
-    """Return the name of who passes, is sacked, scrambles or spikes the ball; None where the text names nobody so."""
-    found = _PASSER.search(text.rsplit(_REVERSED, 1)[-1])
-    return found[1] if found else None
+    """Return the name of who passes, is sacked, scrambles or spikes the ball; None if the text names nobody so."""
+    match = _PASSER.search(text.rsplit(_REVERSED, 1)[-1])
+    return match[1] if match else None
 
 
 def parse_return(text: str) -> float | None:
     """Return the yards of an interception's return, laterals included, up to a fumble or penalty.
 
-    0 where the text tells of no return (a touchback, a catch out of bounds); None where it tells of no interception.
+    0 if the text has no return (a touchback, a catch out of bounds); None if it has no interception.
     """
     final = text.rsplit(_REVERSED, 1)[-1]
     if _INTERCEPTED not in final:
@@ -70,7 +70,7 @@ def parse_return(text: str) -> float | None:
 
 
 def clock_seconds(clock: pl.Expr) -> pl.Expr:
-    """Return seconds left from a game clock "12:34", "12:34:00" or ":34"; null where it does not read so."""
+    """Return the seconds left on a game clock "12:34", "12:34:00" or ":34"; null if it has another form."""
     minutes = clock.str.extract(r"^(\d*):\d\d", 1)
     seconds = clock.str.extract(r"^\d*:(\d\d)", 1).cast(pl.Int64)
     return pl.when(minutes == "").then(0).otherwise(minutes.cast(pl.Int64, strict=False)) * 60 + seconds

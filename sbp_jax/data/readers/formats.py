@@ -1,4 +1,4 @@
-"""Source files: which table each holds, told by its columns, and its content. CSV, TSV or parquet, also gzipped."""
+"""Source files and the tables in them, recognized by their columns. CSV, TSV or parquet, also gzipped."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,17 +33,18 @@ class Table:
 
 
 def find_tables(sources: str | Path | Sequence[str | Path], tracking: bool = True) -> list[Table]:
-    """Return the tables among `sources`, told by their columns.
+    """Return the tables in `sources`, recognized by their columns.
 
-    A folder stands for the files directly in it and for those in each of its folders that has tracking.
+    A folder stands for the files directly in it and for those in each of its subfolders that has tracking.
 
     Args:
         sources: a folder, a file, or several of either. CSV, TSV or parquet, each also gzipped (`.csv.gz`).
-        tracking: what is sought is tracking, and what lies beside it; else lists of plays, and tracking is passed over.
+        tracking: whether to require tracking and return it with all other tables; if False, require lists of plays
+            and skip tracking.
 
     Raises:
         InputError: a path does not exist; a file is empty or unreadable; a file looks like tracking or like a list of
-            plays but lacks a needed column; a file given by name holds no known table; what is sought is not found.
+            plays but is missing a needed column; a file given by name has no known table; no required table exists.
     """
     given = [Path(p) for p in ([sources] if isinstance(sources, str | Path) else sources)]
     tables: dict[Path, Table] = {}
@@ -65,7 +66,7 @@ def find_tables(sources: str | Path | Sequence[str | Path], tracking: bool = Tru
 
 
 def read_table(table: Table) -> pl.DataFrame:
-    """Return a small table (plays, players, games) with the file's own column names; InputError where unreadable."""
+    """Return a small table (plays, players, games) with the file's own column names; InputError if unreadable."""
     return collect(scan(table.path, {}, infer_rows=None), table.path)
 
 
@@ -73,10 +74,10 @@ def _inside(folder: Path) -> list[Table]:
     tables = [_recognize(path, given=False) for path in _files(folder)]
     closed = [p for p in sorted(folder.iterdir()) if p.is_file() and p.suffix.lower() in PACKED]
     tables += [Table(path, "unknown", ()) for path in closed]
-    # only with tracking: what else lies deeper (results, a simulation's truth) is not meant
+    # only folders with tracking: other folders (results, a simulation's truth) are not input
     for deeper in sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")):
-        found = [_recognize(path, given=False) for path in _files(deeper)]
-        tables += found if any(table.role == "tracking" for table in found) else []
+        inner = [_recognize(path, given=False) for path in _files(deeper)]
+        tables += inner if any(table.role == "tracking" for table in inner) else []
     return tables
 
 
@@ -85,7 +86,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _recognize(path: Path, given: bool) -> Table:
-    table = _told_by_columns(path, column_names(path), given)
+    table = _classify(path, column_names(path), given)
     if table.role == "unknown":
         _refuse_misspelt(table)
     else:
@@ -94,17 +95,17 @@ def _recognize(path: Path, given: bool) -> Table:
 
 
 def _refuse_misspelt(table: Table) -> None:
-    """Stop at tracking or plays whose column names differ from the known ones by spaces or capitals alone."""
+    """Raise InputError for tracking or plays with column names that differ from known ones in spaces or case alone."""
     known = {name.lower(): name for name in sorted({*GAME_NAMES, *PLAY_NAMES, *RESULT_NAMES, "x", "y"})}
     seen = {column: known.get(column.strip().lower()) for column in table.columns}
-    found = set(seen.values())
-    if found & GAME_NAMES and found & PLAY_NAMES and (found & RESULT_NAMES or {"x", "y"} <= found):
+    matches = set(seen.values())
+    if matches & GAME_NAMES and matches & PLAY_NAMES and (matches & RESULT_NAMES or {"x", "y"} <= matches):
         wrong = next(((column, name) for column, name in seen.items() if name not in (None, column)), None)
         if wrong:
-            raise InputError(f"{table.path}: column {wrong[0]!r}: expected {wrong[1]!r}, by letter")
+            raise InputError(f"{table.path}: column {wrong[0]!r}: expected exactly {wrong[1]!r}")
 
 
-def _told_by_columns(path: Path, columns: tuple[str, ...], given: bool) -> Table:
+def _classify(path: Path, columns: tuple[str, ...], given: bool) -> Table:
     has = set(columns)
     if is_flight(columns):
         return Table(path, "frames after the throw", columns)
@@ -116,8 +117,8 @@ def _told_by_columns(path: Path, columns: tuple[str, ...], given: bool) -> Table
         return Table(path, "tracking", columns, layout)
     ids = (GAME_NAMES, PLAY_NAMES)
     if has & RESULT_NAMES and not all(has & names for names in ids):
-        lacking = [sorted(names)[0] for names in ids if not has & names]
-        raise InputError(f"{path}: looks like a list of plays but lacks the column(s) {', '.join(lacking)}")
+        missing = [sorted(names)[0] for names in ids if not has & names]
+        raise InputError(f"{path}: looks like a list of plays but is missing the column(s) {', '.join(missing)}")
     player = has & PLAYER_NAMES
     if all(has & names for names in ids):
         if not player:

@@ -1,7 +1,7 @@
 """Velocity, acceleration and orientation of tracked players, from the past alone.
 
-Every derivative at a frame uses that frame and earlier ones only, so that what is computed at the release is what could
-have been computed live, and nothing of the ball's flight leaks in.
+Every derivative at a frame uses that frame and earlier ones only. Values at the release could therefore have been
+computed live, and nothing about the ball's flight leaks in.
 """
 
 import numpy as np
@@ -10,15 +10,15 @@ import polars as pl
 from sbp_jax.data.plays import FRAME_S
 
 FIELD_LENGTH_YARDS, FIELD_WIDTH_YARDS = 120.0, 53.3
-# at the snap event the ball is already on its way back: 0.9 yards behind the listed line, median of 145 plays of 2018
+# at the snap event the ball is already moving back: 0.9 yards behind the listed line (median of 145 plays of 2018)
 BALL_BEHIND_LINE_YARDS = 0.9
 
-# frames of the least-squares lines. Against the magnitudes that files of 2021 publish, accelerations from a line over 3
-# frames correlate 0.95 (over 5: 0.89, over 7: 0.78); positions are coarser than speeds: what is derived twice takes 5
+# window lengths of the least-squares lines, in frames. Accelerations from 3 frames correlate 0.95 with the magnitudes
+# published in files of 2021 (5 frames: 0.89, 7: 0.78). Positions are coarser than speeds: second derivatives use 5
 VELOCITY_WINDOW = 3
 ACCELERATION_WINDOW = 3
 DERIVED_ACCELERATION_WINDOW = 5
-LEAD = VELOCITY_WINDOW + DERIVED_ACCELERATION_WINDOW - 2  # frames before the snap that the derivatives at it need
+LEAD = VELOCITY_WINDOW + DERIVED_ACCELERATION_WINDOW - 2  # frames before the snap used by the derivatives at the snap
 
 _EVIDENCE_ROWS = 10
 _EVIDENCE_STRENGTH = 0.4
@@ -99,11 +99,12 @@ def add_motion(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def orientation_turns(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return per game by how many quarter turns the files' `o` is off, judged by how the teams face at the snap.
+    """Return by how many quarter turns the files' `o` is off in each game, from the players' orientation at the snap.
 
-    The mean of exp(i (o - e)) over all players at the snap, e being the way their side plays, points to 0 in a sound
-    game (within 32 degrees in 144 of 145 plays of 2018) and to a quarter turn in games of 2017 and a few later ones. A
-    game with under 10 such rows or without a clear mean (resultant under 0.4) is left as it is.
+    Average exp(i (o - e)) over all players at the snap, where e is the direction in which their side plays. The mean
+    points to 0 in a sound game (within 32 degrees in 144 of 145 plays of 2018) and to a quarter turn in games of 2017
+    and a few later ones. A game with fewer than 10 such rows or without a clear mean (resultant under 0.4) is left
+    unchanged.
 
     Args:
         rows: `game_id, frame` (0 at the snap), `offense, direction` ("left" or "right": the offense's way), `o` in
@@ -122,12 +123,12 @@ def orientation_turns(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def smoothed_games(rows: pl.DataFrame) -> list[int]:
-    """Return the games whose given velocities do not follow the positions.
+    """Return the games whose recorded velocities do not follow the positions.
 
-    In files of 2017 `s` and `dir` are smoothed over a second, the one to come included: a quarterback moves before the
-    snap, and a release knows what follows it. The median distance between the given velocity and the centerd difference
-    of the position is 0.49 and 0.51 yd/s in the two games of 2017, and at most 0.23 in the 115 others; the limit is
-    0.35. A game with under 200 such rows is not judged.
+    In files of 2017 `s` and `dir` are smoothed over a second that includes the future: a quarterback moves before the
+    snap, and the values at the release depend on what follows. The median distance between the recorded velocity and
+    the centered difference of the position is 0.49 and 0.51 yd/s in the two games of 2017, and at most 0.23 in the 115
+    others; the threshold is 0.35. Games with fewer than 200 such rows are never returned.
 
     Args:
         rows: sorted by track and frame: `game_id, play_id, player_id, frame, x, y, s, dir`.
@@ -138,14 +139,14 @@ def smoothed_games(rows: pl.DataFrame) -> list[int]:
     heading = pl.col("dir").radians()
     given = [pl.col("s") * heading.sin(), pl.col("s") * heading.cos()]
     gaps = [(change / (2 * FRAME_S) - speed) ** 2 for change, speed in zip(moved, given, strict=True)]
-    judged = rows.select("game_id", gap=pl.sum_horizontal(gaps, ignore_nulls=False).sqrt(), step=step)
-    judged = judged.filter(pl.col("step") == 2, pl.col("gap").is_finite()).group_by("game_id")
-    medians = judged.agg(pl.col("gap").median(), rows=pl.len())
+    distances = rows.select("game_id", gap=pl.sum_horizontal(gaps, ignore_nulls=False).sqrt(), step=step)
+    distances = distances.filter(pl.col("step") == 2, pl.col("gap").is_finite()).group_by("game_id")
+    medians = distances.agg(pl.col("gap").median(), rows=pl.len())
     return medians.filter(pl.col("rows") >= _SMOOTHED_ROWS, pl.col("gap") > _SMOOTHED_YPS)["game_id"].to_list()
 
 
 def toward_positive_x(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return `rows` turned so that the offense moves toward +x: plays to the left by a half turn."""
+    """Return `rows` with plays to the left turned by a half turn, so that every offense moves toward +x."""
     left = pl.col("direction") == "left"
     return rows.with_columns(
         x=pl.when(left).then(FIELD_LENGTH_YARDS - pl.col("x")).otherwise("x"),

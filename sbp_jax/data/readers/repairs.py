@@ -1,4 +1,4 @@
-"""Faults with one sound remedy, each counted: counters, holes of one frame, situations that cannot be."""
+"""Repairs of faults that have a single sound remedy, each counted: counters out of step, gaps of one frame."""
 
 import polars as pl
 
@@ -12,16 +12,16 @@ _TRACK = [*PLAY, "player_id"]
 
 
 def align_clocks(rows: pl.DataFrame, report: ReadReport) -> pl.DataFrame:
-    """Return `rows` with each player's `clock` in step with the others', by the time stamps beside the frame numbers.
+    """Return `rows` with the players' `clock` values in step, corrected by the time stamps.
 
-    At one time all players have one frame number: that of most of them. Where these numbers repeat (nobody's counter
-    can be trusted), the clock of the play is the time itself. Plays whose times do not tick frame by frame (2019: cut
-    to seconds) keep their frame numbers.
+    At any time all players should have one frame number, so the most frequent one is assigned to all. If these numbers
+    repeat within a play, no counter is reliable, and the clock of the play is the time itself. Plays whose times do not
+    advance frame by frame (2019: truncated to seconds) keep their frame numbers.
 
     Args:
-        rows: `game_id, play_id, clock`, and `stamp_ms` where the file has times beside the frame numbers, which is
-            dropped. Where the clock already is the time, `frame` is the number to hold against it.
-        report: where the rows put right are counted.
+        rows: `game_id, play_id, clock`, and `stamp_ms` if the file has times in addition to frame numbers (dropped in
+            the result). If the clock already is the time, `frame` is the frame number to compare it with.
+        report: counts the corrected rows.
     """
     if "stamp_ms" not in rows.columns:
         return _count_out_of_step(rows, report) if "frame" in rows.columns else rows
@@ -50,16 +50,17 @@ def _count_out_of_step(rows: pl.DataFrame, report: ReadReport) -> pl.DataFrame:
 
 
 def fill_holes(rows: pl.DataFrame, report: ReadReport) -> pl.DataFrame:
-    """Return `rows` with every single missing frame of a player or the ball filled from his past alone.
+    """Return `rows` with every single missing frame of a player or the ball filled from the past alone.
 
-    A hole is one frame that others have and he lacks between two that he has. He moves on as his speed and direction of
-    the frame before say (where not given, as he moved into that frame); the rest is that of the frame before. Nothing
-    is taken from the frame after: it would tell a live forecast of the future. Longer holes stay: there he is masked.
+    A hole is one frame that other players have and this one does not, between two that he has. His position in it is
+    extrapolated with the speed and direction of the frame before, or, if these are missing, with the step into that
+    frame; all other values are those of the frame before. Nothing comes from the frame after, which a live forecast
+    would not know yet. Longer holes remain: there the player is masked.
 
     Args:
         rows: window rows: `game_id, play_id, player_id, frame, x, y` [yd], `s` [yd/s], `dir` [degrees clockwise from
             +y], `event, is_ball`.
-        report: where the rows added are counted.
+        report: counts the added rows.
     """
     ordered = rows.sort(*_TRACK, "frame")
     following = pl.col("frame").shift(-1).over(_TRACK) - pl.col("frame")
@@ -72,7 +73,7 @@ def fill_holes(rows: pl.DataFrame, report: ReadReport) -> pl.DataFrame:
         moves[axis] = pl.col(axis) + pl.coalesce(pl.when(given.is_finite()).then(given), seen, pl.lit(0.0))
     before = ordered.with_columns(following=following, **moves).filter(pl.col("following") == 2).drop("following")
     filled = before.with_columns(pl.col("frame") + 1, event=pl.lit(None, pl.String))
-    # a frame that nobody has is a hole of the play, not of a player
+    # a frame that nobody has is missing from the play, not from a player
     filled = filled.join(rows.filter(~pl.col("is_ball")), on=[*PLAY, "frame"], how="semi")
     report.repair("single missing frames of a player filled from his past", len(filled))
     return pl.concat([rows, filled.select(rows.columns)]) if len(filled) else rows

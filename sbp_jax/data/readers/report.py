@@ -1,4 +1,4 @@
-"""The account of a reading: what was read, kept, rejected and repaired, by reason."""
+"""Report of a reading: plays read, kept, rejected and repaired, by reason."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -9,16 +9,16 @@ EXAMPLES = 5
 
 @dataclass
 class ReadReport:
-    """What became of every play that was read; reports of parts add up with `+`.
+    """Counts of the plays that were read, by what became of them; reports of parts add up with `+`.
 
     Args:
-        read: plays met, copies included.
-        kept: plays kept; `read == kept + sum(rejected.values())`.
-        rejected: plays left out, by reason; reasons that mean damaged data begin with "malformed: ".
+        read: number of plays read, copies included.
+        kept: number of plays kept; `read == kept + sum(rejected.values())`.
+        rejected: number of plays left out, by reason; the reason of damaged data begins with "malformed: ".
         examples: the first few plays of each reason as "game/play".
-        repaired: rows or plays put right or left out without losing a play, by kind.
-        formats: files read, by format.
-        ignored: files that are no tracking, outcome, player or game table.
+        repaired: number of rows or plays corrected, or of rows dropped without losing a play, by kind.
+        formats: number of files read, by format.
+        ignored: files that are not a tracking, outcome, player or game table.
     """
 
     read: int = 0
@@ -37,7 +37,7 @@ class ReadReport:
             self.examples[reason] = [*self.examples.get(reason, []), *ids][:EXAMPLES]
 
     def repair(self, kind: str, count: int) -> None:
-        """Count `count` repairs of a kind; nothing is listed for none."""
+        """Count `count` repairs of a kind; a count of 0 leaves no entry."""
         if count:
             self.repaired[kind] = self.repaired.get(kind, 0) + int(count)
 
@@ -56,7 +56,7 @@ class ReadReport:
         )
 
     def to_markdown(self) -> str:
-        """Return the report as a Markdown table, one line a reason, with example plays."""
+        """Return the report as a Markdown table, one row per reason, with example plays."""
         lines = ["| what | count | examples |", "| --- | ---: | --- |"]
         lines += [f"| plays read | {self.read} | |", f"| plays kept | {self.kept} | |"]
         for reason, count in _by_count(self.rejected):

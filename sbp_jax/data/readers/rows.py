@@ -1,4 +1,4 @@
-"""The rows of a tracking file of any layout under common names; what a layout leaves to be inferred is filled in."""
+"""Rows of a tracking file of any layout under common names, with inferred values for what the layout leaves out."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,16 +24,16 @@ _OPTIONAL |= dict.fromkeys(("name", "position", "direction", "side", "event"), p
 
 
 def read_rows(table: Table) -> Iterator[pl.DataFrame]:
-    """Yield a tracking file's rows under common names, whole games at a time, in bounded memory.
+    """Yield a tracking file's rows under common names, complete games at a time, in bounded memory.
 
-    Columns: those of the layout, with ids as Int64, coordinates as Float64, `clock` (Int64, tenths of a second within
-    the play or the frame number), `stamp_ms` (Int64, where the file has times beside frame numbers), `event` null where
-    there is none, `is_ball`, and, where roles are told, `thrower` and `targeted`. Of a layout without ball and events
-    the events at the snap and the throw and the ball at the snap (`BALL_BEHIND_LINE_YARDS` behind the line of
-    scrimmage, as far to the side as the passer) are added.
+    The columns are those of the layout, with ids as Int64 and coordinates as Float64, and `clock` (Int64, tenths of a
+    second within the play, or the frame number), `stamp_ms` (Int64, if the file has times in addition to frame
+    numbers), `event` (null if there is none), `is_ball`, and, if the file has roles, `thrower` and `targeted`. A layout
+    without ball and events gets events at the snap and the throw, and the ball at the snap: `BALL_BEHIND_LINE_YARDS`
+    behind the line of scrimmage, at the passer's y.
 
     Raises:
-        InputError: a value does not parse, or the file has no rows; the line names file and column.
+        InputError: a value does not parse, or the file has no rows; the message names file and column.
     """
     layout = table.layout
     if layout is None:
@@ -52,7 +52,7 @@ def read_rows(table: Table) -> Iterator[pl.DataFrame]:
 
 
 def play_ids(table: Table) -> set[tuple[int, int]]:
-    """Return `(game_id, play_id)` of every play in a tracking file; InputError where they do not read."""
+    """Return `(game_id, play_id)` of every play in a tracking file; InputError if they do not parse."""
     if table.layout is None:
         raise InputError(f"{table.path}: not a tracking file")
     names = {name: table.layout.required[name] for name in PLAY}
@@ -66,10 +66,10 @@ def _common(rows: pl.DataFrame, layout: Layout, table: Table) -> pl.DataFrame:
     rows = rows.with_columns(
         pl.lit(None, kind).alias(name) for name, kind in _OPTIONAL.items() if name not in rows.columns
     )
-    whole, real = (
+    integers, real = (
         {name: names.get(name, name) for name in rows.columns if name in kind} for kind in (_INTEGERS, _FLOATS)
     )
-    rows = cast_columns(rows, path, whole, real, [name for name in rows.columns if name in _WORDS])
+    rows = cast_columns(rows, path, integers, real, [name for name in rows.columns if name in _WORDS])
     for column in ("game_id", "play_id", *(("frame",) if layout.clock == "frame" else ())):
         if rows[column].null_count():
             raise InputError(f"{path}: {rows[column].null_count()} rows have no {layout.required[column]}")
@@ -77,20 +77,20 @@ def _common(rows: pl.DataFrame, layout: Layout, table: Table) -> pl.DataFrame:
 
 
 def _with_labels(rows: pl.DataFrame) -> pl.DataFrame:
-    """Rows with `is_ball`, and with event, direction and role as this project words them."""
+    """Rows with `is_ball`, and with normalized event, direction and role."""
     label = pl.coalesce("side", pl.lit("")).str.to_lowercase()
     ball = label.is_in(["ball", "football"]) | pl.col("name").str.to_lowercase().is_in(["ball", "football"])
     way = pl.col("direction").str.to_lowercase()
     rows = rows.with_columns(
         is_ball=ball.fill_null(False),
         event=pl.when(~pl.col("event").is_in(NULLS)).then(pl.col("event").str.strip_chars()),
-        # any other word tells nothing: the direction is then seen from where the teams stand
+        # any other word carries no information: the direction then follows from the positions
         direction=pl.when(way.is_in(["left", "right"])).then(way),
     )
     if "frame_type" in rows.columns:
         by_hand = pl.col("event").is_in(SNAP_EVENTS).fill_null(value=False)
         marked = ~by_hand & (pl.col("frame_type").str.to_uppercase() == "SNAP")
-        # as good as an automatic event: it stands in where nobody set one by hand
+        # equivalent to an automatic event: used only if nobody set one manually
         rows = rows.with_columns(event=pl.when(marked).then(pl.lit("autoevent_ballsnap")).otherwise("event"))
     if "role" in rows.columns:
         rows = rows.with_columns(
@@ -110,7 +110,7 @@ def _with_clock(rows: pl.DataFrame, layout: Layout, path: Path) -> pl.DataFrame:
 
 
 def _with_identity(rows: pl.DataFrame, layout: Layout, path: Path) -> pl.DataFrame:
-    """Rows with a number for everyone: 0 for the ball, a negative one from the name for a player without an id."""
+    """Rows with an id for everyone: 0 for the ball, a negative number from the name for a player without an id."""
     nobody = pl.col("player_id").is_null() & pl.col("name").is_null() & pl.col("x").is_not_null()
     nameless = rows.filter(nobody, ~pl.col("is_ball"))
     if len(nameless):
@@ -129,11 +129,11 @@ def _with_ball_and_events(rows: pl.DataFrame) -> pl.DataFrame:
     line = pl.col("absolute_yardline").drop_nulls().first()
     own = pl.col("x").filter(pl.col("possession") == 1).median()
     behind = pl.when(own <= line).then(-BALL_BEHIND_LINE_YARDS).otherwise(BALL_BEHIND_LINE_YARDS)
-    beside = pl.coalesce(pl.col("y").filter("thrower").first(), pl.lit(FIELD_WIDTH_YARDS / 2))
+    sideways = pl.coalesce(pl.col("y").filter("thrower").first(), pl.lit(FIELD_WIDTH_YARDS / 2))
     ball = snap.group_by(PLAY, maintain_order=True).agg(
         clock.first(),
         x=line + behind,
-        y=beside,
+        y=sideways,
         player_id=pl.lit(0, pl.Int64).first(),
         is_ball=pl.lit(True).first(),
         thrower=pl.lit(False).first(),
@@ -148,7 +148,7 @@ def _numbers(rows: pl.DataFrame) -> dict[str, int]:
 
 
 def _stamps(rows: pl.DataFrame) -> pl.Expr:
-    """Times as dates with milliseconds, null where they do not read."""
+    """Times as datetimes in milliseconds, null if they do not parse."""
     if rows["time"].dtype == pl.String:
         text = pl.col("time").str.replace("T", " ").str.strip_suffix("Z")
         return text.str.to_datetime("%Y-%m-%d %H:%M:%S%.f", strict=False, time_unit="ms")

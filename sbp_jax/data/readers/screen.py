@@ -1,4 +1,4 @@
-"""Takes plays out of the running: every one that is left out is counted, with its reason."""
+"""Selection of plays: every play that is left out is counted, with its reason."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +13,12 @@ from sbp_jax.errors import InputError
 
 @dataclass
 class Screen:
-    """Takes plays out of the running, each with its reason.
+    """Leave out plays, and count each with its reason.
 
     Args:
         path: the file being read, for messages.
         rules: what to do with malformed plays.
-        report: where plays are counted.
+        report: counts the plays.
     """
 
     path: Path
@@ -32,7 +32,7 @@ class Screen:
         return frame.join(bad, on=PLAY, how="anti") if len(bad) else frame
 
     def malformed(self, frame: pl.DataFrame, bad: pl.DataFrame, reason: str) -> pl.DataFrame:
-        """Stop at the first play of `bad`, whose column `detail` tells what was detail, or count them all."""
+        """Raise InputError at the first play of `bad`, whose column `detail` describes it, or count and drop them."""
         bad = _still_in(frame, bad)
         if len(bad) and self.rules.malformed == "stop":
             first = bad.sort(PLAY).row(0, named=True)

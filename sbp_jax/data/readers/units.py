@@ -1,7 +1,8 @@
-"""Whether a file's numbers are in the units its layout promises: yards, yards a second, degrees, tenths of a second.
+"""Check that a file's numbers have the units of its layout: yards, yards per second, degrees, tenths of a second.
 
-The files tell it themselves. A given speed over that of the positions is near 1; a direction of motion points where the
-player goes; a passer stands between the hash marks at the snap; a hundred angles in degrees do not all lie under 2 pi.
+The data show their units. The ratio of a recorded speed to that of the positions is near 1; a direction of motion
+points where the player goes; a passer stands between the hash marks at the snap; of a hundred angles in degrees, some
+exceed 2 pi.
 """
 
 from math import pi
@@ -12,42 +13,44 @@ from sbp_jax.data.plays import PLAY
 from sbp_jax.data.readers.kinematics import FRAME_S
 from sbp_jax.data.readers.screen import Screen
 
-# tenths a second by the time stamps, median of a game's plays: 10.0 in both real games, though 3 to 12 in single plays
+# frames per second by the time stamps, median of a game's plays: 10.0 in both real games, but 3 to 12 in single plays
 _RATE = (7.5, 13.5)
 _TIMED_S = 2.0
 _ANGLES, _FULL_CIRCLE = 100, 2 * pi + 0.1
 
-# median of given over derived speed where either is over 2 yd/s, by play: 0.82 to 1.02 in 282 real and 600 simulated
-# plays (under 0.94 in those of 2017 alone), the cosine of the angle between them 0.99 and more
+# median ratio of recorded to derived speed by play, where either is over 2 yd/s: 0.82 to 1.02 in 282 real and 600
+# simulated plays (below 0.94 only in 2017); the cosine of the angle between the two is at least 0.99
 _MOVING_YPS = 2.0
 _PLAY_ROWS, _PLAY_RATIO, _ALONG = 40, (0.7, 1.35), 0.8
-_FROZEN = 5.0  # feet or kilometres an hour give 3
-# by game, where speeds are not smoothed: 0.95 to 1.01 in 115 real games and 10 simulated ones. Metres a second
-# over yards give 0.914, yards a second over metres 1.094
+_FROZEN = 5.0  # feet or kilometers per hour give 3
+# the same by game, for speeds that are not smoothed: 0.95 to 1.01 in 115 real games and 10 simulated ones. Speeds in
+# meters per second with positions in yards give 0.914, yards per second with positions in meters 1.094
 _GAME_ROWS, _GAME_RATIO = 60, (0.93, 1.05)
 
-# a passer at the snap: 23.2 to 30.4 in all 882 plays; in metres 32 to 55 % of them would stand outside these bounds
+# y of a passer at the snap: 23.2 to 30.4 in all 882 plays; in meters 32 to 55 % of them would be outside these bounds
 _BETWEEN_HASH_MARKS = (22.8, 30.9)
 _PASSERS, _OUTSIDE = 10, 0.15
-_MAX_STEP_YARDS = 4.0  # in a frame: at most 2.7, once, and 1.1 in all other plays
+_MAX_STEP_YARDS = 4.0  # per frame: 2.7 in one play, at most 1.1 in all others
 
 _CONTRADICTED = "plays with given speeds or directions that the positions contradict: derived from them"
 _KEY = [*PLAY, "player_id"]
 
 
 def check_rate(rows: pl.DataFrame, by_time: bool, screen: Screen) -> pl.DataFrame:
-    """Return `rows` without games of another rate than ten frames per second (malformed), with `timed`: it is known.
+    """Return `rows` without games whose rate is not ten frames per second (malformed).
+
+    The column `timed` marks the games whose rate is known.
 
     Args:
-        rows: `game_id, play_id, clock`, and `stamp_ms` where the file has times beside the frame numbers.
-        by_time: the clock is the time.
-        screen: counts or stops.
+        rows: `game_id, play_id, clock`, and `stamp_ms` if the file has times in addition to frame numbers.
+        by_time: whether the clock is the time.
+        screen: counts the malformed plays or stops at the first.
     """
     if "stamp_ms" not in rows.columns:
         return rows.with_columns(timed=pl.lit(by_time))
     seconds = (pl.col("stamp_ms").max() - pl.col("stamp_ms").min()) / 1000
-    told = rows.filter(pl.col("stamp_ms").is_not_null()).group_by(PLAY)
-    rates = told.agg(seconds=seconds, ticks=pl.col("clock").max() - pl.col("clock").min())
+    stamped = rows.filter(pl.col("stamp_ms").is_not_null()).group_by(PLAY)
+    rates = stamped.agg(seconds=seconds, ticks=pl.col("clock").max() - pl.col("clock").min())
     rates = rates.filter(pl.col("seconds") >= _TIMED_S).group_by("game_id")
     games = rates.agg(rate=(pl.col("ticks") / pl.col("seconds")).median())
     rows = rows.join(games.with_columns(timed=pl.lit(True)), on="game_id", how="left", maintain_order="left")
@@ -57,18 +60,19 @@ def check_rate(rows: pl.DataFrame, by_time: bool, screen: Screen) -> pl.DataFram
     return rows.drop("rate").with_columns(pl.col("timed").fill_null(value=False))
 
 
-def settle_motion(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
-    """Return `rows` (of `check_rate`, cut) without angles in radians and speeds that the positions contradict: null.
 
-    A contradiction in a play is one of units where the rate of the frames is known; else it may be the rate, and the
-    play is malformed, as it is where players are given a speed and stand still. A play too short is judged by its game.
+def settle_motion(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
+    """Return `rows` (of `check_rate`, cut to windows) with angles in radians and contradicted speeds set to null.
+    If the frame rate is known, a contradiction between speeds and positions is one of units. If it is unknown, the rate
+    may be wrong, and the play is malformed; so is a play whose players have a speed but stand still. A play with too
+    few rows gets the median of its game.
     """
     for angle in ("dir", "o"):
         known = pl.col(angle).is_finite()
         rows = rows.with_columns(pl.when(known).then(angle).alias(angle))
-        told = rows[angle].drop_nulls()
-        if len(told) >= _ANGLES and (told.abs() <= _FULL_CIRCLE).all():
-            screen.report.repair(f"plays with {angle} in radians: taken as unknown", rows.select(PLAY).n_unique())
+        angles = rows[angle].drop_nulls()
+        if len(angles) >= _ANGLES and (angles.abs() <= _FULL_CIRCLE).all():
+            screen.report.repair(f"plays with {angle} in radians: treated as unknown", rows.select(PLAY).n_unique())
             rows = rows.with_columns(pl.lit(None, pl.Float64).alias(angle))
     pace = _pace(rows)
     by_play, by_game = (_medians(pace, key) for key in (PLAY, ["game_id"]))
@@ -82,7 +86,7 @@ def settle_motion(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
     ).filter(enough.fill_null(value=False))
     off = ~pl.col("ratio").is_between(*_PLAY_RATIO)
     lost = off & (~pl.col("timed") | (pl.col("ratio") > _FROZEN))
-    detail = pl.format("given speeds are {} times those of the positions", pl.col("ratio").round(2))
+    detail = pl.format("recorded speeds are {} times those of the positions", pl.col("ratio").round(2))
     reason = "speeds and positions do not fit: other units, or not ten frames per second"
     rows = screen.malformed(rows, plays.filter(lost).with_columns(detail=detail), reason)
     wrong = plays.filter((off & ~lost) | (pl.col("along") < _ALONG).fill_null(value=False))
@@ -90,17 +94,17 @@ def settle_motion(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
 
 
 def settle_pace(rows: pl.DataFrame, smoothed: list[int], screen: Screen) -> pl.DataFrame:
-    """Return `rows` without games whose positions are not in yards (malformed); slow speeds, as metres a second, null.
+    """Return `rows` without games whose positions are not in yards (malformed); speeds in meters per second are null.
 
     Args:
-        rows: window rows with `s` in yards a second.
-        smoothed: games whose speeds may be slow: they are not used.
-        screen: counts or stops.
+        rows: window rows with `s` in yards per second.
+        smoothed: games whose speeds may be slow because they are smoothed; they are exempt.
+        screen: counts the malformed plays or stops at the first.
     """
     games = _medians(_pace(rows), ["game_id"]).filter(pl.col("rows") >= _GAME_ROWS)
     low, high = _GAME_RATIO
     plays = rows.select(PLAY).unique().join(games, on="game_id")
-    detail = pl.format("given speeds are {} times those of the positions", pl.col("ratio").round(3))
+    detail = pl.format("recorded speeds are {} times those of the positions", pl.col("ratio").round(3))
     short = plays.filter(pl.col("ratio") > high).with_columns(detail=detail)
     rows = screen.malformed(rows, short, "positions are not in yards")
     slow = plays.filter(pl.col("ratio") < low, ~pl.col("game_id").is_in(smoothed))
@@ -108,30 +112,30 @@ def settle_pace(rows: pl.DataFrame, smoothed: list[int], screen: Screen) -> pl.D
 
 
 def check_places(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
-    """Return `rows` (with `passer_id`) without plays in which a player jumps, or whose passers stand out of bounds.
+    """Return `rows` (with `passer_id`) without malformed plays: a player jumps, or passers stand out of bounds.
 
-    Both are malformed. Passers are judged by file, where it has ten plays.
+    Passers are checked by file, if it has at least ten plays.
     """
-    # the rows being sorted, one comparison of keys is all that a track needs
+    # the rows are sorted, so comparing keys with the previous row delimits the tracks
     own = pl.all_horizontal(pl.col(c) == pl.col(c).shift(1) for c in _KEY)
     step = pl.when(own).then(pl.col("frame") - pl.col("frame").shift(1))
-    way = [(pl.col(c) - pl.col(c).shift(1)) ** 2 for c in ("x", "y")]
+    squares = [(pl.col(c) - pl.col(c).shift(1)) ** 2 for c in ("x", "y")]
     inside = rows.filter(~pl.col("is_ball"), pl.col("frame") >= 0)
     inside = inside.select(*_KEY, "name", "frame", "x", "y").sort(*_KEY, "frame")
-    inside = inside.with_columns(jump=pl.sum_horizontal(way, ignore_nulls=False).sqrt() / step)
+    inside = inside.with_columns(jump=pl.sum_horizontal(squares, ignore_nulls=False).sqrt() / step)
     jumps = inside.filter(pl.col("jump") > _MAX_STEP_YARDS)
-    # in Python: polars 2.1 panics where it formats these rows
-    detail = [
+    # formatted in Python: polars 2.1 panics on these rows
+    details = [
         f"{name or 'a player'} by {jump:.1f} yards at frame {frame}"
         for name, jump, frame in jumps.select("name", "jump", "frame").iter_rows()
     ]
-    jumps = jumps.select(PLAY).with_columns(detail=pl.Series(detail, dtype=pl.String))
+    jumps = jumps.select(PLAY).with_columns(detail=pl.Series(details, dtype=pl.String))
     rows = screen.malformed(rows, jumps, "a player jumps from one frame to the next")
     passers = rows.filter(pl.col("player_id") == pl.col("passer_id"), pl.col("frame") == 0)
     outside = ~passers["y"].is_between(*_BETWEEN_HASH_MARKS)
     if len(passers) < _PASSERS or outside.sum() < _OUTSIDE * len(passers):
         return rows
-    detail = pl.lit(f"{int(outside.sum())} of {len(passers)} passers stand beside the hash marks at the snap")
+    detail = pl.lit(f"{int(outside.sum())} of {len(passers)} passers stand outside the hash marks at the snap")
     return screen.malformed(rows, passers.with_columns(detail=detail), "positions are not in yards")
 
 

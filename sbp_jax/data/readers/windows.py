@@ -1,4 +1,4 @@
-"""From a tracking file's rows to the windows of its passes, snap to release; every play left out is accounted for."""
+"""Cut a tracking file's rows into the windows of its passes, snap to release; count every play that is left out."""
 
 import polars as pl
 
@@ -9,17 +9,18 @@ from sbp_jax.data.readers.screen import Screen
 
 RELEASE_EVENTS = ("pass_forward", "pass_shovel")
 AUTOMATIC = {"autoevent_ballsnap": "ball_snap", "autoevent_passforward": "pass_forward"}
-FIELD_X = (-15.0, 135.0)  # the field is 120 by 53.3 yards; players do run out of it
+FIELD_X = (-15.0, 135.0)  # the field is 120 by 53.3 yards, but players run out of bounds
 FIELD_Y = (-15.0, 75.0)
-FASTEST_YPS = 30.0  # two and a half times the fastest ever tracked
+FASTEST_YPS = 30.0  # two and a half times the highest speed ever tracked
 MAX_PLAYERS = 22
 _MIN_SIDE, _MIXED = 4, 0.1
 
 
 def drop_copies(rows: pl.DataFrame, seen: set[tuple[int, int]], screen: Screen) -> pl.DataFrame:
-    """Count the plays of `rows` as read and return them without empty rows and without second copies.
+    """Count the plays of `rows` as read, and return them without empty rows and second copies.
 
-    A copy is the same play from another source file in one table, or a play already in `seen`, which is added to.
+    A copy is a play that comes from another source file within one table, or that is already in `seen`. The plays are
+    added to `seen`.
     """
     empty = pl.all_horizontal(pl.col(c).is_null() for c in ("x", "y", "s"))
     filled = rows.filter(~empty)
@@ -40,15 +41,15 @@ def drop_copies(rows: pl.DataFrame, seen: set[tuple[int, int]], screen: Screen) 
 
 
 def cut(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
-    """Return the rows from `LEAD` frames before the snap to the release, `frame` counted from the snap.
+    """Return the rows from `LEAD` frames before the snap to the release, with `frame` counted from the snap.
 
     The snap is the first `ball_snap` or `snap_direct`, the release the first `pass_forward` or `pass_shovel` after it.
-    Automatic events stand in where a play has no event of that kind set by hand.
+    Automatic events are used if a play has no manually set event of that kind.
     """
     events = rows.filter(pl.col("event").is_not_null()).select(*PLAY, "clock", "event")
-    hand, automatic = _moments(events), _moments(events.with_columns(pl.col("event").replace(AUTOMATIC)))
+    manual, automatic = _moments(events), _moments(events.with_columns(pl.col("event").replace(AUTOMATIC)))
     plays = rows.select(PLAY).unique()
-    moments = plays.join(hand, on=PLAY, how="left").join(automatic, on=PLAY, how="left", suffix="_automatic")
+    moments = plays.join(manual, on=PLAY, how="left").join(automatic, on=PLAY, how="left", suffix="_automatic")
     moments = moments.select(*PLAY, snap=pl.coalesce("snap", "snap_automatic"))
     moments = screen.reject(moments, moments.filter(pl.col("snap").is_null()), "no snap")
     release = _first_release(events, moments).join(
@@ -77,7 +78,7 @@ def cut(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
 
 
 def check(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
-    """Return the window rows without plays whose tracking is damaged (malformed) or has holes (rejected)."""
+    """Return the window rows without plays whose tracking is damaged (malformed) or has gaps (rejected)."""
     inside = rows.filter(pl.col("frame") >= 0)
     place = pl.format("{} at frame {}", pl.coalesce("name", pl.lit("a player")), "frame")
     finite = pl.all_horizontal(pl.col(c).is_finite().fill_null(value=False) for c in ("x", "y"))
@@ -107,18 +108,18 @@ def check(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
         names.filter(pl.col("count") > MAX_PLAYERS).with_columns(detail=pl.format("{} different players", "count")),
         "more than 22 players in a play",
     )
-    there = crowd.group_by(PLAY).agg(there=pl.len()).join(rows.select(*PLAY, "frames").unique(PLAY), on=PLAY)
-    torn = there.filter(pl.col("there") < pl.col("frames"))
+    tracked = crowd.group_by(PLAY).agg(tracked=pl.len()).join(rows.select(*PLAY, "frames").unique(PLAY), on=PLAY)
+    torn = tracked.filter(pl.col("tracked") < pl.col("frames"))
     rows = screen.reject(rows, torn, "frames missing between snap and release")
     ball = rows.filter("is_ball", pl.col("frame") == 0)
     return screen.reject(rows, rows.join(ball, on=PLAY, how="anti"), "no ball at the snap")
 
 
 def check_facing(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
-    """Return `rows` (with `offense`) without plays of one team alone or of teams mixed along x at the snap (malformed).
+    """Return `rows` (with `offense`) without malformed plays: one team is absent, or the teams mix along x at the snap.
 
-    Evaluation by the share of pairs in which the player of the offense stands behind the defender: all pairs of
-    282 real plays, about a half where x and y are swapped. Plays with under four players on a side are kept.
+    The criterion is the proportion of pairs in which the player of the offense stands behind the defender. It is 1 in
+    all 282 real plays, and about a half if x and y are swapped. Plays with fewer than four players on a side pass.
     """
     snap = rows.filter(pl.col("frame") == 0, ~pl.col("is_ball"), pl.col("side").is_not_null())
     ranked = snap.select(*PLAY, "offense", rank=pl.col("x").rank().over(PLAY))

@@ -62,7 +62,7 @@ def test_list_of_plays_without_ids_is_named(tmp_path, column):
     folder = simulated(tmp_path)
     pl.read_csv(folder / "plays.csv").drop(column).write_csv(folder / "plays.csv")
     with pytest.raises(
-        InputError, match=rf"plays\.csv: looks like a list of plays but is missing the column\(s\) {column}"
+        InputError, match=rf"plays\.csv: looks like a list of plays but is missing the column.s. {column}"
     ):
         list(read_tracking(folder))
 

@@ -131,7 +131,7 @@ def test_a_packed_file_under_a_plain_name(folder, pack, words):
 @pytest.mark.parametrize("how", [bytes.upper, lambda line: line.replace(b",", b", ")], ids=["capitals", "spaces"])
 def test_column_names_that_differ_by_spaces_or_capitals_are_named(folder, name, how):
     bytes_of(folder, header(how), [name])
-    fails(folder, name, ": expected '", "by letter")
+    fails(folder, name, ": expected exactly '")
 
 
 @pytest.mark.parametrize(("name", "column"), [("tracking.csv", "x"), ("plays.csv", "offensePlayResult")])

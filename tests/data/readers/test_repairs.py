@@ -9,7 +9,7 @@ from tests.data import fabricate, publishers
 
 STEP = "frame numbers out of step with the time: aligned by it"
 HOLE = "single missing frames of a player filled from his past"
-TURNED = "direction of play against where the teams stand: taken from there"
+TURNED = "direction of play contradicts the positions at the snap: replaced by theirs"
 
 
 def read(folder):

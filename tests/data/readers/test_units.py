@@ -87,7 +87,7 @@ def test_a_file_with_angles_in_radians_tells_no_orientation(tmp_path):
     rows = scaled(math.pi / 180, "dir", "o")(publishers.tracking("2021", fabricate.play(seed=2)))
     fabricate.write(rows, folder / "tracking.csv")
     report, frames = read(folder)
-    assert report.repaired == {f"plays with {c} in radians: taken as unknown": 1 for c in ("dir", "o")}
+    assert report.repaired == {f"plays with {c} in radians: treated as unknown": 1 for c in ("dir", "o")}
     assert frames["orientation"].null_count() == len(frames)
 
 
