@@ -1,26 +1,8 @@
 """Optional features of a player, chosen by name and appended to the eight of `features`.
 
-| extra | its columns | of whom | what |
-| --- | --- | --- | --- |
-| `receiver_separation_yards` | `receiver_separation_yards`, `receiver_separation_known` | slots 6-10 [1] | yards [2] |
-| `target_defenders` | `target`, `target_defenders`, `target_defenders_known` | the targeted player | 1, a count [3] |
-| `rusher_distance_yards` | `rusher_distance_yards`, `rusher_distance_known` | the passer (slot 0) | yards [2] |
-| `quarterback_speed_yps` | `quarterback_speed_yps` | the passer | yards a second |
-| `time_since_snap_s` | `time_since_snap_s` | everybody there | seconds |
-
-[1] the eligible receivers; [2] to the nearest defender in that frame; [3] of the defenders within two yards of him in
-that frame.
-
-On all others, and where a player is absent, a column is 0. A column `..._known` is 1 where its measure was taken and 0
-everywhere else: on a player of whom it is not taken, and in a frame without a single tracked defender, where there is
-no distance to take. So a 0 beside `known` = 1 is a measure, and a 0 beside `known` = 0 is none. Distances are to the
-defenders that the file tracks: 2021 to 2026 publish no, or not all, linemen, and the nearest man there is often a
-linebacker; `Plays.players` tells who is tracked.
-
-The target is known only once the ball is thrown: `target_defenders` describes a play that is over. It is not for
-scoring live, and a play whose target no file tells has no 1 in `target`, in any frame (see `targets`).
-
-No column depends on left and right: a reflected play (`symmetry`) has the same ones.
+The page `docs/explanation/features.md` lists them. A column is 0 for players without the measurement; a column
+`..._known` is 1 where the value was measured. `target_defenders` describes a completed play, so it is not for live
+scoring.
 """
 
 from collections.abc import Iterable
@@ -37,14 +19,14 @@ TARGET_YARDS = 2.0
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """Where everybody is, by slot.
+    """Positions and roles of the players, by slot.
 
     Args:
-        x, y: yards, float64 `[frames, 22]`, anything where nobody is.
-        speed: length of the velocity, yards a second, float64 `[frames, 22]`.
+        x, y: yards, float64 `[frames, 22]`, arbitrary for absent players.
+        speed: magnitude of the velocity, yards per second, float64 `[frames, 22]`.
         present: bool `[frames, 22]`.
-        defender: bool `[frames, 22]`, the player in the slot plays for the defense, whichever slot it is.
-        target: bool `[frames, 22]`, the ball is thrown to him; at most one a frame.
+        defender: bool `[frames, 22]`, whether the player in the slot plays for the defense, whichever slot it is.
+        target: bool `[frames, 22]`, whether the ball is thrown to the player; at most one per frame.
         seconds: since the snap, float64 `[frames]`.
     """
 
@@ -57,14 +39,14 @@ class Scene:
     seconds: np.ndarray
 
     def to_defenders(self, slot: np.ndarray) -> np.ndarray:
-        """Distance in yards from the player in `slot` (int `[frames]`) to every defender, inf where there is none."""
+        """Return the distance in yards from the player in `slot` (int `[frames]`) to each defender, inf if absent."""
         frame = np.arange(len(slot))
         gap = np.hypot(self.x - self.x[frame, slot][:, None], self.y - self.y[frame, slot][:, None])
         return np.where(self.defender & self.present, gap, np.inf)
 
 
 def measure(names: Iterable[str], scene: Scene) -> np.ndarray:
-    """Return the columns of the extras `names`, float32 `[frames, 22, columns]`, 0 on absent players."""
+    """Return the columns of the extras `names`, float32 `[frames, 22, columns]`, 0 for absent players."""
     parts = [_MEASURES[name](scene) for name in check_extras(names)]
     values = np.concatenate(parts, axis=-1) if parts else np.zeros((*scene.present.shape, 0))
     return np.where(scene.present[:, :, None], values, 0.0).astype(np.float32)
@@ -78,7 +60,7 @@ def feature_names(names: Iterable[str] = ()) -> tuple[str, ...]:
 def _receiver_separation(scene: Scene) -> np.ndarray:
     values = np.zeros((*scene.present.shape, 2))
     for slot in RECEIVERS:
-        # a defender for whom the defense had no slot left may stand in a receiver's
+        # a defender without a free slot of the defense may be in a receiver's slot
         receiver = scene.present[:, slot] & ~scene.defender[:, slot]
         values[:, slot] = _nearest(scene, slot) * receiver[:, None]
     return values

@@ -1,6 +1,6 @@
-"""What is known of plays beside their frames, as a table for splits: their own columns, and those of the lists.
+"""Attributes of plays apart from their frames, as a table for subgroups: their own columns and those of the lists.
 
-`facts_of` reads the plays at hand; `listed_facts` reads the lists of plays again, with every column a publisher gives.
+`facts_of` uses plays in memory; `listed_facts` reads the lists of plays again, with every column of the publisher.
 """
 
 from collections.abc import Sequence
@@ -15,21 +15,21 @@ from sbp_jax.data.readers.play_lists import NAMES, read_play_list
 from sbp_jax.data.readers.rules import LEAGUE_YARDS
 from sbp_jax.errors import InputError
 
-GAIN = "gain"  # yards as the league counts them, whatever outcome was asked for
-_WHOLE = {"down", "quarter", "week", "home", "score_difference"}
-_PLAIN = {"time_to_throw": "time_to_throw_s"}
+GAIN = "gain"  # yards as the league counts them, whatever the outcome
+_INTEGERS = {"down", "quarter", "week", "home", "score_difference"}
+_REALS = {"time_to_throw": "time_to_throw_s"}
 
 
 def facts_of(plays: Plays, situation: Sequence[str] = ()) -> pl.DataFrame:
-    """The situation of each play and what else is known of it, null where it is not; one row per play, in their order.
+    """Return the situation and the other attributes of each play, null if unknown; one row per play, in order.
 
     Args:
-        plays: as `features.plays_from_chunk` makes them.
-        situation: names of the further columns of `static`.
+        plays: the result of `features.plays_from_chunk`.
+        situation: names of the additional columns of `static`.
 
     Returns:
         `SITUATION_FEATURES` and `situation` (yards, seconds left in the quarter, points), `team`, `season`, `result`
-        (C, I, IN, S sack, R run), `touchdown`, `time_to_throw` [seconds] and `pressure`; those that the plays have.
+        (C, I, IN, S sack, R run), `touchdown`, `time_to_throw` [seconds] and `pressure`, as far as the plays have them.
     """
     columns: dict[str, pl.Series] = {}
     names = static_names(situation)
@@ -49,21 +49,21 @@ def facts_of(plays: Plays, situation: Sequence[str] = ()) -> pl.DataFrame:
             number = pl.Series(name, info[name])
             known = number if name == "touchdown" else pl.select(pl.when(number != MISSING).then(number)).to_series()
             columns[name] = known.cast(pl.Boolean) if name != "season" else known
-    for name, held in _PLAIN.items():
-        if held in info:
-            columns[name] = pl.Series(info[held].astype(np.float64)).fill_nan(None)
+    for name, source in _REALS.items():
+        if source in info:
+            columns[name] = pl.Series(info[source].astype(np.float64)).fill_nan(None)
     table = pl.DataFrame([series.alias(name) for name, series in columns.items()])
-    return table.with_columns(pl.col(name).cast(pl.Int64) for name in table.columns if name in _WHOLE)
+    return table.with_columns(pl.col(name).cast(pl.Int64) for name in table.columns if name in _INTEGERS)
 
 
 def listed_facts(sources: Sequence[str | Path]) -> pl.DataFrame:
-    """Every column of the lists of plays among the sources, under their own names, one row per play.
+    """Return every column of the lists of plays in the sources, under its own name, one row per play.
 
-    Beside them `game_id`, `play_id` and `gain`, yards as the league counts them (an incompletion or an interception
-    gains 0). Of a play listed twice the first word on each column counts.
+    The table also has `game_id`, `play_id` and `gain`, yards as the league counts them (an incompletion or an
+    interception gains 0). If a play is listed twice, the first value of each column counts.
 
     Raises:
-        InputError: there is no list of plays, or one that cannot be read.
+        InputError: there is no list of plays, or one cannot be read.
     """
     parts = []
     for table in find_tables([Path(source) for source in sources], tracking=False):
@@ -81,6 +81,6 @@ def listed_facts(sources: Sequence[str | Path]) -> pl.DataFrame:
 
 
 def with_listed(table: pl.DataFrame, listed: pl.DataFrame) -> pl.DataFrame:
-    """A table of plays with the lists' further columns, null on plays that no list has; its own stay as they are."""
+    """Return a table of plays with the lists' additional columns, null for unlisted plays; its own are unchanged."""
     further = [name for name in listed.columns if name not in table.columns]
     return table.join(listed.select(*PLAY, *further), on=PLAY, how="left", maintain_order="left")

@@ -1,18 +1,7 @@
 """Canonical plays as the network's arrays: frames `[T, 22 players, 8 features and extras]` and static features.
 
-The eight features of a player at a frame (`FEATURES`):
-
-| feature | unit | meaning |
-| --- | --- | --- |
-| x | yards | from the ball at the snap, toward the goal line the offense attacks |
-| y | yards | from the middle of the field, toward the offense's left |
-| vx, vy | yards a second | the direction of motion is theirs: at a standstill it is noise, and here it vanishes |
-| ax, ay | yards a second squared | |
-| orientation_cos, orientation_sin | | where the shoulders face, (1, 0) being the offense's way; (0, 0) unknown |
-
-An angle as a pair has no jump: 359 and 1 degree are neighbors. The 22 players' order is that of `slots`.
-Further features of a player are chosen by name and follow the eight: `extras` lists them. Of plays without tracking
-there is one frame, without players.
+The page `docs/explanation/features.md` describes the eight features of a player at a frame (`FEATURES`), the slots and
+the extras.
 """
 
 from collections.abc import Sequence
@@ -44,11 +33,11 @@ def plays_from_chunk(chunk: TrackingChunk) -> Plays:
     """Return a chunk's plays as arrays, in the order of `chunk.plays`.
 
     `static` has the situation (`down, distance` [yards], `yards_to_goal, quarter, clock_s` [left in the quarter],
-    `score_difference, week, home` as 0 or 1, and the further columns of the rules), 0 where unknown, and then for each
-    a column that is 1 where it is unknown: `static_names`. `info` has the columns of `INFO_TYPES`, text "" and whole
-    numbers -1 where unknown (`pressure` is 0 or 1 where known). `time_to_throw_s` is the listed one, else the window's
-    length; of plays without tracking NaN. `yards` is the outcome that the rules of the reading ask for, and `frames`
-    have the extras that they ask for.
+    `score_difference, week, home` as 0 or 1, and the additional columns of the rules), 0 if unknown, followed by an
+    indicator for each that is 1 if it is unknown: `static_names`. `info` has the columns of `INFO_TYPES`; an unknown
+    text is "" and an unknown integer -1 (a known `pressure` is 0 or 1). `time_to_throw_s` is the listed one, else the
+    length of the window, or NaN for plays without tracking. `yards` is the outcome that the rules of the reading ask
+    for, and `frames` include their extras.
     """
     plays = chunk.plays
     lengths = plays["frames"].to_numpy()
@@ -74,13 +63,13 @@ def plays_from_chunk(chunk: TrackingChunk) -> Plays:
 
 
 def _put_players(chunk: TrackingChunk, offsets: np.ndarray, frames: np.ndarray, players: np.ndarray) -> None:
-    """Set the features of the players of all plays, and where they are, in arrays of zeros."""
+    """Set the features and masks of the players of all plays, in arrays of zeros."""
     plays = chunk.plays
     index = plays.select(*PLAY, "passer_id", "target_id", "ball_x", "ball_y").with_row_index("play")
     rows = chunk.frames.join(index, on=PLAY).sort("play", "player_id", "frame")
     people = rows.group_by("play", "player_id", maintain_order=True).agg(
         pl.col("offense", "position").first(),
-        # a player who comes in after the snap is placed after those who were there
+        # a player who comes in after the snap gets a slot after those present at the snap
         *(pl.when(pl.col("frame").first() == 0).then(pl.col(c).first()).alias(c) for c in ("x", "y")),
         rows=pl.len(),
     )
@@ -108,7 +97,7 @@ def _put_players(chunk: TrackingChunk, offsets: np.ndarray, frames: np.ndarray, 
 
 
 def read_plays(sources: str | Path | Sequence[str | Path], rules: Rules | None = None) -> tuple[Plays, ReadReport]:
-    """Return the passes among `sources` as arrays in memory, and the account of the reading (see `read_tracking`)."""
+    """Return the passes in `sources` as arrays in memory, and the report of the reading (see `read_tracking`)."""
     parts, report = [], ReadReport()
     for chunk in read_tracking(sources, rules):
         report = report + chunk.report
@@ -118,7 +107,7 @@ def read_plays(sources: str | Path | Sequence[str | Path], rules: Rules | None =
 
 
 def _scene(rows: pl.DataFrame, place: tuple[np.ndarray, np.ndarray], players: np.ndarray) -> Scene:
-    """The players of canonical rows, each row at its place (frame, slot)."""
+    """The players of canonical rows as dense arrays, each row at its place (frame, slot)."""
     columns = rows.select(
         "x",
         "y",

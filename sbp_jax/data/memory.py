@@ -1,4 +1,4 @@
-"""Memory of this machine, and arrays in files that nobody else sees; needs NumPy alone."""
+"""Available memory of this machine, and arrays in private temporary files; needs NumPy alone."""
 
 import errno
 import math
@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-# of the available memory that plays may have: as they are read, padded, and on a CPU on the device they lie there
-# three times, and programs and states need room too
+# fraction of the available memory that plays may use: they are stored three times (as read, padded, and, on a CPU, on
+# the device), and programs and states need memory too
 MEMORY_SHARE = 0.25
 _CGROUP, _CGROUPS = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
-# controllers of a control group -> where it lies, its limit, what it uses, and the prefix of its statistics
+# controllers of a control group -> its folder, limit, usage, and the prefix of its statistics
 _GROUPS = {
     "": ("", "memory.max", "memory.current", ""),  # version 2
     "memory": ("memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_"),
@@ -21,10 +21,10 @@ _GROUPS = {
 
 
 def available_bytes() -> int | None:
-    """Return the bytes that this process can still allocate without swapping; None where the system does not say.
+    """Return the bytes that this process can still allocate without swapping; None if the system does not report them.
 
-    On Linux that is `MemAvailable` of /proc/meminfo, or what a container's limit leaves if that is less; elsewhere the
-    machine's physical memory.
+    On Linux this is `MemAvailable` of /proc/meminfo, or the remainder of a container's limit if that is smaller; on
+    other systems it is the machine's physical memory.
     """
     if sys.platform == "linux":
         known = [each for each in (_meminfo(), _container()) if each is not None]
@@ -36,29 +36,30 @@ def available_bytes() -> int | None:
 
 
 def fits(needed: int, available: int | float | None = None) -> bool:
-    """Return whether plays of `needed` bytes may lie in memory: at most `MEMORY_SHARE` of what is available.
+    """Return whether plays of `needed` bytes may be stored in memory: at most `MEMORY_SHARE` of the available bytes.
 
     Args:
-        needed: bytes of the frames and masks, once.
-        available: bytes; None asks `available_bytes`. Where nothing is known, everything fits.
+        needed: bytes of one copy of the frames and masks.
+        available: bytes; None calls `available_bytes`. If the number is unknown, everything fits.
     """
     available = available_bytes() if available is None else available
     return available is None or needed <= MEMORY_SHARE * available
 
 
 def frame_bytes(entities: int, features: int) -> int:
-    """Return the bytes of a frame: float32 features of all entities, and which of them are there."""
+    """Return the bytes of a frame: float32 features of all entities, and the mask of those present."""
     return entities * (4 * features + 1)
 
 
 def scratch(shape: tuple[int, ...], dtype: type[np.generic], folder: Path) -> np.ndarray:
-    """Return an array of zeros in a temporary file: the system may write its pages to the disk and drop them.
+    """Return an array of zeros in a temporary file, so that the system can write its pages to disk and evict them.
 
-    The file has no name and goes with the array.
+    The file has no name and disappears with the array.
 
     Args:
-        shape, dtype: of the array.
-        folder: where the file lies; where that cannot be written to, the system's temporary folder has it.
+        shape: shape of the array.
+        dtype: type of the array.
+        folder: folder of the file; if it is not writable, the system's temporary folder.
 
     Raises:
         OSError: the disk is full.
@@ -71,10 +72,10 @@ def scratch(shape: tuple[int, ...], dtype: type[np.generic], folder: Path) -> np
 
 
 def reserve(file: int, size: int) -> None:
-    """Take the room of an open file on the disk: where there is none, an error here, not a bus error while writing.
+    """Allocate the disk space of an open file, so that a full disk raises an error here, not a bus error in a write.
 
     Args:
-        file: its descriptor.
+        file: file descriptor.
         size: bytes.
 
     Raises:
@@ -85,7 +86,7 @@ def reserve(file: int, size: int) -> None:
     try:
         os.posix_fallocate(file, 0, size)
     except OSError as error:
-        if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):  # file systems that cannot reserve
+        if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):  # file systems that cannot preallocate
             raise
 
 
@@ -100,7 +101,7 @@ def _meminfo() -> int | None:
 
 
 def _container() -> int | None:
-    """Bytes that the limits of this process's control groups leave, of either version; None without a limit."""
+    """Bytes left under the limits of this process's control groups, of either version; None without a limit."""
     try:
         lines = _CGROUP.read_text().splitlines()
     except OSError:
@@ -117,13 +118,13 @@ def _container() -> int | None:
             try:
                 allowed = int((folder / limit).read_text())
                 left.append(allowed - int((folder / current).read_text()) + _cached(folder, prefix))
-            except (OSError, ValueError):  # no such group in this container; "max" is no number
+            except (OSError, ValueError):  # no such group in this container; "max" is not a number
                 continue
     return max(min(left), 0) if left else None
 
 
 def _cached(folder: Path, prefix: str) -> int:
-    """Bytes of a control group's file cache, which the system gives back when memory is short."""
+    """Bytes of a control group's file cache, which the system frees when memory is short."""
     names = f"{prefix}active_file", f"{prefix}inactive_file"
     pairs = (line.split() for line in (folder / "memory.stat").read_text().splitlines())
     return sum(int(value) for name, value in pairs if name in names)

@@ -1,17 +1,7 @@
-"""Which of a play's 22 slots each player takes, decided at the snap alone and kept to the release.
+"""Assignment of players to the 22 slots of a play, decided at the snap alone and fixed until the release.
 
-| slots | who | order |
-| --- | --- | --- |
-| 0 | the passer | |
-| 1-5 | linemen | from the offense's left to its right |
-| 6-10 | eligible receivers | from the offense's left to its right |
-| 11-15 | a defender for each of the receivers 6-10, by the assignment of least total distance | as their receivers |
-| 16-21 | the other defenders | by distance to the ball |
-
-A defender in the box at the line (up to 2 yards deep and 6 from the ball) rushes; he is given to a receiver only when
-there is nobody else.
-
-Empty slots stay empty; only a player who finds no slot of his own kind takes another one, his own side's first.
+Slot 0 is the passer, 1-5 the linemen, 6-10 the eligible receivers, 11-15 their matched defenders, 16-21 the other
+defenders. The page `docs/explanation/features.md` has the order within the groups and the matching.
 """
 
 import numpy as np
@@ -24,7 +14,7 @@ OTHERS = range(16, 22)
 LINE_POSITIONS = frozenset({"C", "G", "T", "OC", "OG", "OT", "OL", "LG", "RG", "LT", "RT", "LS"})
 COMPLETE_OFFENSE = 11
 _BOX_DEPTH_YARDS, _BOX_WIDTH_YARDS = 2.0, 6.0
-_RUSHER_YARDS = 1000.0  # added to a rusher's distances: beyond any on the field
+_RUSHER_YARDS = 1000.0  # added to a rusher's distances: more than any distance on the field
 
 
 def assign_slots(
@@ -35,23 +25,23 @@ def assign_slots(
     passer: int,
     ball: tuple[float, float],
 ) -> np.ndarray:
-    """Return the slot of every player, int `[players]`, -1 where all 22 are taken.
+    """Return the slot of every player, int `[players]`, -1 if no slot is free.
 
     Args:
-        x, y: yards at the snap `[players]`, offense moving toward +x; NaN for a player not there at the snap, who takes
-            a slot left over.
+        x, y: yards at the snap `[players]`, the offense moving toward +x; NaN for a player absent at the snap, who gets
+            a remaining slot.
         offense: bool `[players]`.
-        position: the players' positions; where none of the offense's is known, the linemen are the five players nearest
-            to the ball of a complete offense.
+        position: positions of the players. If none of the offense's is known, the linemen are the five players of a
+            complete offense who are nearest to the ball.
         passer: index of the passer.
         ball: x and y of the ball at the snap, yards.
     """
     slot = np.full(len(x), -1)
     slot[passer] = PASSER
-    there = np.isfinite(x)
+    present = np.isfinite(x)
     to_ball = np.hypot(x - ball[0], y - ball[1])
     nearest_first = np.argsort(to_ball, kind="stable").tolist()
-    mates = [i for i in nearest_first if offense[i] and there[i] and i != passer]
+    mates = [i for i in nearest_first if offense[i] and present[i] and i != passer]
     if any(position[i] for i in mates):
         line = [i for i in mates if position[i] in LINE_POSITIONS][: len(LINEMEN)]
     else:
@@ -61,9 +51,9 @@ def assign_slots(
     receivers = sorted(receivers, key=lambda i: -y[i])
     _fill(slot, sorted(line, key=lambda i: -y[i]), LINEMEN)
     _fill(slot, receivers, RECEIVERS)
-    defenders = [i for i in nearest_first if not offense[i] and there[i]]
+    defenders = [i for i in nearest_first if not offense[i] and present[i]]
     if receivers and defenders:
-        from scipy.optimize import linear_sum_assignment  # half a second, for those who read files
+        from scipy.optimize import linear_sum_assignment  # a slow import that only readers of files need
 
         gap = np.hypot(x[receivers][:, None] - x[defenders], y[receivers][:, None] - y[defenders])
         rushers = (x - ball[0] < _BOX_DEPTH_YARDS) & (np.abs(y - ball[1]) < _BOX_WIDTH_YARDS)

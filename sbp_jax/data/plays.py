@@ -1,4 +1,4 @@
-"""Plays in memory, as every part of the package takes them; needs NumPy alone, so that training machines have them."""
+"""Plays in memory, in the form that all parts of the package use; needs NumPy alone, for training machines."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -7,29 +7,28 @@ import numpy as np
 
 from sbp_jax.errors import InputError
 
-PLAY = ["game_id", "play_id"]  # what names a play, in every table
-CHUNK_FRAMES = 2**14  # frames read at a time where a split need not fit into memory: some 12 MB
+PLAY = ["game_id", "play_id"]  # the key of a play, in every table
+CHUNK_FRAMES = 2**14  # frames read at a time if a split need not fit into memory: some 12 MB
 PLAYERS = 22
 FRAME_S = 0.1  # seconds from one frame to the next
-# features that every player has (see `sbp_jax.data.features`); `sbp_jax.data.extras` has those chosen by name
+# features of every player (see `sbp_jax.data.features`); `sbp_jax.data.extras` has the optional ones
 FEATURES = ("x", "y", "vx", "vy", "ax", "ay", "orientation_cos", "orientation_sin")
 PLAYER_FEATURES = len(FEATURES)
 FRAME_FEATURES = PLAYERS * PLAYER_FEATURES  # columns of a frame without extras
-# of a cell of a series' window: asinh of the scaled value, so that no spike drowns the rest, and whether it is seen
+# of a cell of a series' window: asinh of the scaled value, so that spikes do not dominate, and whether it is observed
 WINDOW_FEATURES = ("value", "seen")
 # what is known of a play before the snap
 SITUATION_FEATURES = ("down", "distance", "yards_to_goal", "quarter", "clock_s", "score_difference", "week", "home")
 
 
 def static_names(situation: Sequence[str] = ()) -> tuple[str, ...]:
-    """Names of the static features, those of `situation`, columns of the list of plays, among them."""
+    """Return the names of the static features, including those of `situation`, columns of the list of plays."""
     names = (*SITUATION_FEATURES, *situation)
     return (*names, *(f"{name}_missing" for name in names))
 
 
 STATIC_FEATURES = static_names()
-# further columns of plays that are read from files; text is "" and an integer `MISSING` where unknown
-# what a play has beside frames, static features and further columns
+# columns of a play other than frames and static features; info columns come from files, with "" or `MISSING` if unknown
 COLUMN_TYPES: dict[str, type[np.generic]] = {
     "yards": np.float32,
     "game_id": np.int64,
@@ -58,22 +57,22 @@ INFO_TYPES: dict[str, type[np.generic]] = {
 class Plays:
     """Plays of one split, their frames concatenated: play `i` owns rows `offsets[i]:offsets[i + 1]`.
 
-    A window of a time series (`sbp_jax.data.series`) is a play too: its entity is the series alone, one in place of 22.
+    A window of a time series (`sbp_jax.data.series`) is a play too, with one entity, the series, instead of 22.
 
     Args:
-        frames: float32 `[sum T, 22, F]`; the eight of `FEATURES`, then extras where the reading was asked for them.
+        frames: float32 `[sum T, 22, F]`; the eight of `FEATURES`, then the requested extras.
         offsets: int64 `[N + 1]`, from 0 to `sum T`.
         players: bool `[sum T, 22]`, False where a slot is empty; its features are then 0.
         static: float32 `[N, S]`; columns as named by `sbp_jax.data.features.STATIC_FEATURES`.
-        yards: float32 `[N]`, what each play is worth: unless the reading asked for another outcome, the gain as the
-            league counts it (an incompletion or an interception gains 0).
+        yards: float32 `[N]`, the outcome of each play: by default the gain as the league counts it (an incompletion or
+            an interception gains 0).
         game_id, play_id, passer_id: int64 `[N]`.
-        passer: the passers' names `[N]`.
-        info: further columns, each `[N]`.
-        features: the names of the F features.
+        passer: names of the passers `[N]`.
+        info: additional columns, each `[N]`.
+        features: names of the F features.
 
     Raises:
-        InputError: an array's shape disagrees with the others; the line names the array and both shapes.
+        InputError: the shapes of the arrays do not match; the message names the array and both shapes.
     """
 
     frames: np.ndarray
@@ -110,27 +109,26 @@ class Plays:
 
     @property
     def lengths(self) -> np.ndarray:
-        """Frames of each play, int64 `[N]`."""
+        """Number of frames of each play, int64 `[N]`."""
         return np.diff(self.offsets)
 
     @property
     def is_integer(self) -> bool:
-        """Whether every outcome is an integer, as yards are; True for no plays."""
+        """Whether every outcome is an integer; True for no plays."""
         return integers(self.yards)
 
     @property
     def censored(self) -> np.ndarray:
-        """Whether the goal line stopped the gain, which would have been at least as long: a touchdown; bool `[N]`."""
+        """Whether the goal line censors the gain, that is, whether the play is a touchdown; bool `[N]`."""
         return touchdowns(self.info, len(self))
 
     @property
     def unit(self) -> np.ndarray | None:
-        """Location and scale, float32 `[N, 2]`, in whose units each outcome's distribution is predicted; None: all in
-        yards."""
+        """Location and scale of the unit of the predicted distributions, float32 `[N, 2]`; None means yards."""
         return units(self.info)
 
     def chunks(self, frames: int = CHUNK_FRAMES) -> "Iterator[Plays]":
-        """Yield the plays in their order, some at a time, as views; see `ranges` for `frames`."""
+        """Yield the plays in order, some at a time, as views; see `ranges` for `frames`."""
         for begin, end in ranges(self.lengths, frames):
             rows = slice(self.offsets[begin], self.offsets[end])
             yield Plays(
@@ -144,12 +142,12 @@ class Plays:
             )
 
     def unfolded(self, play: int) -> np.ndarray:
-        """Frames of one play [T, 22, F], NaN in all features of a player who is not there: what a live scorer takes."""
+        """Return the frames of one play `[T, 22, F]`, NaN for absent players, as the live scorer expects them."""
         rows = slice(*self.offsets[play : play + 2])
         return np.where(self.players[rows, :, None], self.frames[rows], np.float32(np.nan))
 
     def last(self, count: int) -> "Plays":
-        """Return the plays with their last `count` frames only, all frames of shorter ones."""
+        """Return the plays with only their last `count` frames; shorter plays keep all frames."""
         lengths = np.minimum(self.lengths, count)
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         rows = np.repeat(self.offsets[1:] - offsets[1:], lengths) + np.arange(offsets[-1])
@@ -157,7 +155,7 @@ class Plays:
 
     @classmethod
     def concatenate(cls, parts: Sequence["Plays"]) -> "Plays":
-        """Return the plays of all parts, one after the other; InputError where there is no part or features differ."""
+        """Return the plays of all parts in order; InputError if there is no part or the features differ."""
         if not parts:
             raise InputError("parts: expected at least one, got none")
         for part in parts:
@@ -175,7 +173,7 @@ class Plays:
         )
 
     def select(self, indices: np.ndarray) -> "Plays":
-        """Return the plays at `indices` (int `[M]`, any order, repeats allowed) or where a bool mask `[N]` holds."""
+        """Return the plays at `indices`: int `[M]` (any order, repeats allowed) or a bool mask `[N]`."""
         indices = np.arange(len(self))[np.asarray(indices)]
         lengths = self.lengths[indices]
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
@@ -193,15 +191,15 @@ class Plays:
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Plays of one split wherever their frames lie: in memory, in mapped files, or in records on disk.
+    """Plays of one split, whether their frames are in memory, in mapped files, or in records on disk.
 
-    All but the frames is in memory, under a kilobyte per play; the frames are read chunk by chunk.
+    Everything except the frames is in memory, under a kilobyte per play. The frames are read chunk by chunk.
 
     Args:
-        lengths: int64 `[N]`, frames of each play.
+        lengths: int64 `[N]`, number of frames of each play.
         static, yards, game_id, play_id, info, features: as in `Plays`.
-        chunks: () -> the plays in their order, some at a time; each call reads them again from the first on.
-        whole: all of them, where they are in memory.
+        chunks: () -> the plays in order, some at a time; each call starts again from the first.
+        whole: all plays, if they are in memory.
     """
 
     lengths: np.ndarray
@@ -255,12 +253,12 @@ def integers(outcomes: np.ndarray) -> bool:
 
 
 def touchdowns(info: Mapping[str, np.ndarray], count: int) -> np.ndarray:
-    """Which of `count` plays are touchdowns, bool `[count]`, by their further columns; none where those do not tell."""
+    """Return which of `count` plays are touchdowns, bool `[count]`; none of them if `info` has no such column."""
     return info["touchdown"] if "touchdown" in info else np.zeros(count, bool)
 
 
 def units(info: Mapping[str, np.ndarray]) -> np.ndarray | None:
-    """Location and scale of outcomes, float32 `[N, 2]`, by the further columns of plays; None where those have none."""
+    """Return location and scale of the outcomes, float32 `[N, 2]`, from `info`; None if it has no such columns."""
     if "location" not in info:
         return None
     return np.stack([info["location"], info["scale"]], axis=1).astype(np.float32)

@@ -1,4 +1,4 @@
-"""A play as the hand-made columns that analysts give to trees: the situation, and the field at the throw."""
+"""Hand-crafted columns of a play, as analysts feed them to trees: the situation, and the field at the throw."""
 
 import numpy as np
 
@@ -12,23 +12,23 @@ _X, _Y, _VX, _VY, _COS, _SIN = (
 
 
 def situation(plays: Plays) -> np.ndarray:
-    """What a network of situations sees, NaN where missing [N, columns]."""
+    """Return the inputs of a network of situations, NaN where missing [N, columns]."""
     half = plays.static.shape[1] // 2
     return np.where(plays.static[:, half:] > 0, np.nan, plays.static[:, :half])
 
 
 def summary(plays: Plays) -> np.ndarray:
-    """The situation and the field in the play's last frame, NaN where missing [N, columns].
+    """Return the situation and a summary of the play's last frame, NaN where missing [N, columns].
 
-    Of the passer: how long he held the ball, where he stands and how fast he moves, how far the nearest defender is and
-    how many are within two and five yards. Of each receiver, from the deepest to the shallowest: depth, distance to the
-    nearest defender, speed, how fast that defender comes nearer, distance from the line that the passer faces. Of the
-    field: depth of the deepest defender, receivers with three yards of room, mean room, depth of the deepest of those,
-    and depth and room of the receiver whom the passer faces most.
+    Passer: time since the snap, position, speed, distance to the nearest defender, and number of defenders within two
+    and within five yards. Receivers, from the deepest to the shallowest: depth, distance to the nearest defender
+    (separation), speed, closing speed of that defender, and distance from the line that the passer faces. Field: depth
+    of the deepest defender, number of receivers with at least three yards of separation, mean separation, depth of the
+    deepest open receiver, and depth and separation of the receiver whom the passer faces most.
     """
     last = plays.offsets[1:] - 1
-    frames, there = plays.frames[last].astype(np.float64), plays.players[last]
-    frames = np.where(there[:, :, None], frames, np.nan)
+    frames, present = plays.frames[last].astype(np.float64), plays.players[last]
+    frames = np.where(present[:, :, None], frames, np.nan)
     with np.errstate(invalid="ignore"):
         return np.concatenate([situation(plays), _passer(plays, frames), *_receivers(frames)], axis=1)
 
@@ -66,7 +66,7 @@ def _receivers(frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     facing = (to_x * passer[:, None, _COS] + to_y * passer[:, None, _SIN]) / range_
     off_line = range_ * np.sqrt(np.maximum(1.0 - facing**2, 0.0))
     speed = np.hypot(receivers[:, :, _VX], receivers[:, :, _VY])
-    order = np.argsort(np.where(np.isnan(x), np.inf, -x), axis=1)  # those who are not there go last
+    order = np.argsort(np.where(np.isnan(x), np.inf, -x), axis=1)  # absent receivers come last
     of_each = [np.take_along_axis(column, order, axis=1) for column in (x, separation, speed, closing, off_line)]
     wide = separation >= _OPEN_YARDS
     faced = np.argmax(np.where(np.isnan(facing), -np.inf, facing), axis=1)[:, None]
@@ -82,13 +82,13 @@ def _receivers(frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _distances(frames: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """From points [N, points] to the defenders, NaN where one is not there [N, points, defenders]."""
+    """Distances from points [N, points] to the defenders, NaN for an absent one [N, points, defenders]."""
     defenders = frames[:, None, [*MARKERS, *OTHERS]]
     return np.hypot(defenders[..., _X] - x[:, :, None], defenders[..., _Y] - y[:, :, None])
 
 
 def _least(values: np.ndarray) -> np.ndarray:
-    """The smallest along the last axis of those known, NaN of none."""
+    """Minimum of the known values along the last axis, NaN if none is known."""
     known = np.where(np.isnan(values), np.inf, values).min(axis=-1)
     return np.where(np.isinf(known), np.nan, known)
 

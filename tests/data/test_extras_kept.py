@@ -135,7 +135,7 @@ def test_plays_carry_their_features(plays):
     with pytest.raises(InputError, match=r"frames: expected shape \(\d+, 22, 8\), got \(\d+, 22, 17\)"):
         replace(plays, features=FEATURES)
     for make in (lambda m: Batches(plays, 4, mirror=m), lambda m: ArrayBatches(Arrays.of(plays), 4, mirror=m)):
-        with pytest.raises(InputError, match=r"mirror: expected 17 signs, one a feature, got shape \(8,\)"):
+        with pytest.raises(InputError, match=r"mirror: expected 17 signs, one per feature, got shape \(8,\)"):
             make(mirror_of(plain))
     with pytest.raises(InputError, match="splits: expected the same features"):
         save({"a": Arrays.of(plays), "b": Arrays.of(plain)}, "never")

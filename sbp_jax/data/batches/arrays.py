@@ -1,6 +1,6 @@
-"""Plays of a split as padded arrays, one a bucket, in memory or mapped from files, and their batches; NumPy alone.
+"""Plays of a split as padded arrays, one per bucket, in memory or mapped from files, and their batches; NumPy alone.
 
-A batch is one gather of whole padded plays: nothing is padded, masked or copied twice when it is asked for.
+A batch is one gather of complete padded plays: nothing is padded, masked or copied a second time.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -31,29 +31,29 @@ Allocate = Callable[[str, tuple[int, ...], type[np.generic]], np.ndarray]
 
 
 def zeros(name: str, shape: tuple[int, ...], dtype: type[np.generic]) -> np.ndarray:
-    """An array in memory, whatever its name."""
+    """Return an array of zeros in memory, whatever its name."""
     return np.zeros(shape, dtype)
 
 
 @dataclass(frozen=True, eq=False)
 class Arrays:
-    """Plays of one split, each padded at the end of time to the shortest bucket that holds it.
+    """Plays of one split, each padded at the end of time to the shortest bucket that fits it.
 
     Args:
         buckets: increasing lengths in frames T_b.
         x: float32 `[n_b, T_b, 22 * F]` for each bucket, its plays in the split's order; 0.0 on padding and empty slots.
         players: bool `[n_b, T_b, 22]` for each bucket, True where the slot has a player, False on padding.
-        lengths: int64 `[N]`, frames of each play, in the split's order as all that follow.
+        lengths: int64 `[N]`, number of frames of each play, in the split's order, like all that follow.
         occupied: bool `[N, 22]`, slots that have a player in some frame.
         steady: bool `[N]`, True where the same slots have players in every frame.
         static: float32 `[N, S]`.
         yards: float32 `[N]`.
         identities: `game_id`, `play_id`, `passer_id`, `passer` as in `Plays`, each `[N]`.
-        info: further columns, each `[N]`.
-        features: the names of a player's F features.
+        info: additional columns, each `[N]`.
+        features: names of a player's F features.
 
     Raises:
-        InputError: an array's shape disagrees with the others; the line names the array and both shapes.
+        InputError: the shapes of the arrays do not match; the message names the array and both shapes.
     """
 
     buckets: tuple[int, ...]
@@ -85,7 +85,7 @@ class Arrays:
 
     @classmethod
     def of(cls, plays: Plays, buckets: tuple[int, ...] | None = None) -> "Arrays":
-        """Return the plays padded in memory; without buckets, those with the least padding are chosen."""
+        """Return the plays padded in memory; without buckets, choose those with the least padding."""
         fitted = fit_buckets(buckets, plays.lengths) if len(plays) else buckets or ()
         filling = Filling(plays.lengths, fitted, features=plays.features, entities=plays.players.shape[1])
         for i, (begin, end) in enumerate(zip(plays.offsets[:-1], plays.offsets[1:], strict=True)):
@@ -107,17 +107,17 @@ class Arrays:
 
     @property
     def bucket(self) -> np.ndarray:
-        """Which bucket each play is in, int64 `[N]`."""
+        """Bucket of each play, int64 `[N]`."""
         return np.searchsorted(np.asarray(self.buckets, np.int64), self.lengths)
 
     @property
     def row(self) -> np.ndarray:
-        """Which row of its bucket's arrays each play is, int64 `[N]`."""
+        """Row of each play in its bucket's arrays, int64 `[N]`."""
         return rows_of(self.bucket)
 
     @property
     def padding(self) -> float:
-        """The share of the arrays' frames that is padding, in [0, 1); batches waste that and what fills them up."""
+        """Fraction of the arrays' frames that is padding, in [0, 1); batches also waste the rows that fill them up."""
         frames = sum(x.shape[0] * x.shape[1] for x in self.x)
         return 1.0 - int(self.lengths.sum()) / frames if frames else 0.0
 
@@ -127,14 +127,14 @@ class Arrays:
         return sum(array.nbytes for array in (*self.x, *self.players))
 
     def plays(self) -> Plays:
-        """Return the plays with their frames concatenated, in memory and without padding; empty slots hold 0.0."""
+        """Return the plays with their frames concatenated, in memory and without padding; empty slots are 0.0."""
         return self._plays(slice(0, len(self)), self.bucket, self.row)
 
     def split(self, last: int | None = None) -> Split:
         """Return the plays as a split, whose frames are copied chunk by chunk.
 
         Args:
-            last: frames taken of each play, its last ones; None takes all.
+            last: number of last frames of each play to use; None uses all.
         """
 
         def chunks() -> Iterator[Plays]:
@@ -149,7 +149,7 @@ class Arrays:
         return Split(lengths=lengths, **own, chunks=chunks)
 
     def _plays(self, some: slice, bucket: np.ndarray, row: np.ndarray) -> Plays:
-        """Consecutive plays; `bucket` and `row` are those of all."""
+        """Return consecutive plays; `bucket` and `row` are those of all plays."""
         offsets = np.concatenate([[0], np.cumsum(self.lengths[some])]).astype(np.int64)
         entities = self.occupied.shape[1]
         frames = np.empty((int(offsets[-1]), entities, len(self.features)), np.float32)
@@ -172,14 +172,14 @@ class Arrays:
 
 
 class Filling:
-    """Padded arrays being filled play by play.
+    """Padded arrays that are filled play by play.
 
     Args:
-        lengths: int64 `[N]`, frames of each play that will be put.
-        buckets: lengths in frames that hold them all.
-        allocate: where the large arrays lie; in memory by default.
-        features: the names of a player's F features.
-        entities: players of a frame.
+        lengths: int64 `[N]`, number of frames of each play to come.
+        buckets: lengths in frames that fit them all.
+        allocate: allocator of the large arrays; in memory by default.
+        features: names of a player's F features.
+        entities: number of players of a frame.
     """
 
     def __init__(
@@ -212,7 +212,7 @@ class Filling:
             own[~players] = 0.0
 
     def arrays(self, columns: Mapping[str, np.ndarray], info: Mapping[str, np.ndarray]) -> Arrays:
-        """Return the arrays, once every play is put; `columns` has `static` and those of `plays.COLUMN_TYPES`."""
+        """Return the arrays after all plays are put; `columns` has `static` and the columns of `plays.COLUMN_TYPES`."""
         padded = (self.buckets, self.x, self.players, self.lengths, self.occupied, self.steady)
         identities = {name: columns[name] for name in IDENTITIES}
         own = {name: columns[name] for name in columns if name not in identities}
@@ -220,13 +220,13 @@ class Filling:
 
 
 class ArrayBatches(Epochs):
-    """Batches of padded arrays; what `Epochs` says of order and arguments holds.
+    """Batches of padded arrays; see `Epochs` for order and the other arguments.
 
     Args:
         arrays: the plays; at least one.
-        mirror: with it, half of the plays are reflected, drawn anew in every epoch.
-        buckets: lengths in frames of the batches; None takes the arrays', whose rows are gathered at once.
-        last: frames taken of each play, its last ones; None takes all.
+        mirror: if given, half of the plays are reflected, drawn again in every epoch.
+        buckets: lengths in frames of the batches; None uses the arrays' own, whose rows need a single gather.
+        last: number of last frames of each play to use; None uses all.
     """
 
     def __init__(
@@ -254,7 +254,7 @@ class ArrayBatches(Epochs):
         gathered = np.zeros(count, bool)
         own = arrays.buckets.index(length) if length in arrays.buckets else None
         if own is not None and len(arrays.x[own]):
-            # one gather of whole padded plays; the few rows that it gets wrong are set after it
+            # one gather of complete padded plays; the few rows that need other frames are set afterwards
             gathered = (home == own) & (full == lengths[:count])
             rows = np.zeros(size, np.int64)
             rows[:count] = np.where(gathered, row, 0)
@@ -264,9 +264,9 @@ class ArrayBatches(Epochs):
             entities = arrays.occupied.shape[1]
             x = np.zeros((size, length, entities * len(arrays.features)), np.float32)
             players = np.zeros((size, length, entities), bool)
-        for i in np.flatnonzero(~gathered):  # of another bucket, or without its first frames
-            b, frames, taken = home[i], lengths[i], slice(full[i] - lengths[i], full[i])
-            x[i, :frames], players[i, :frames] = arrays.x[b][row[i], taken], arrays.players[b][row[i], taken]
+        for i in np.flatnonzero(~gathered):  # of another bucket, or without the first frames
+            b, frames, part = home[i], lengths[i], slice(full[i] - lengths[i], full[i])
+            x[i, :frames], players[i, :frames] = arrays.x[b][row[i], part], arrays.players[b][row[i], part]
             x[i, frames:], players[i, frames:] = 0.0, False
         if self.mirror is not None:
             rows = np.flatnonzero(reflected[indices])
@@ -293,10 +293,10 @@ def _reflect(
     lengths: np.ndarray,
     mirror: Mirror,
 ) -> None:
-    """Reflect, in place, the rows of a batch that hold the plays at `indices`."""
+    """Reflect, in place, the rows of a batch with the plays at `indices`."""
     sources = mirror.slots[indices]
     occupied = np.take_along_axis(arrays.occupied[indices], sources, axis=1)
-    factors = np.where(occupied[:, :, None], mirror.signs, np.float32(1.0))  # an empty slot keeps 0.0, never -0.0
+    factors = np.where(occupied[:, :, None], mirror.signs, np.float32(1.0))  # an empty slot stays 0.0, never -0.0
     for k, (row, i) in enumerate(zip(rows, indices, strict=True)):
         frames = lengths[i]
         own = x[row, :frames].reshape(frames, PLAYERS, len(mirror.signs))  # a view

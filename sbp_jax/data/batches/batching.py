@@ -1,6 +1,6 @@
 """Masked, bucketed batches of plays in memory.
 
-A batch is padded at the end of time to one of a few lengths (buckets), so that a compiled step sees a few shapes only.
+A batch is padded at the end of time to one of a few lengths (buckets), so that a compiled step has only a few shapes.
 """
 
 from typing import Any
@@ -14,12 +14,12 @@ from sbp_jax.errors import InputError
 
 
 class Batches(Epochs):
-    """Batches of plays in memory; what `Epochs` says of order, buckets and arguments holds.
+    """Batches of plays in memory; see `Epochs` for order, buckets and the other arguments.
 
     Args:
         plays: the plays; at least one.
-        mirror: with it, half of the plays are reflected, drawn anew in every epoch.
-        last: frames taken of each play, its last ones, without a copy of the plays; None takes all.
+        mirror: if given, half of the plays are reflected, drawn again in every epoch.
+        last: number of last frames of each play to use, without a copy of the plays; None uses all.
     """
 
     def __init__(
@@ -46,9 +46,9 @@ def gather_columns(plays: Any, indices: np.ndarray, size: int) -> dict[str, np.n
     """Return the fields of a batch that have no frames.
 
     Args:
-        plays: whatever has `PLAY_FIELDS` as attributes, such as `Plays` or `arrays.Arrays`.
+        plays: any object with `PLAY_FIELDS` as attributes, such as `Plays` or `arrays.Arrays`.
         indices: positions of the batch's plays.
-        size: rows of the batch; those beyond the plays are 0, and not valid.
+        size: rows of the batch; rows beyond the plays are 0 and not valid.
     """
     index = np.full(size, -1, np.int64)
     index[: len(indices)] = indices
@@ -61,9 +61,9 @@ def gather_columns(plays: Any, indices: np.ndarray, size: int) -> dict[str, np.n
 
 
 def check_mirror(mirror: Mirror | None, features: int) -> Mirror | None:
-    """Return the mirror; InputError unless it has a sign for each of the features."""
+    """Return the mirror; InputError unless it has one sign per feature."""
     if mirror is not None and mirror.signs.shape != (features,):
-        raise InputError(f"mirror: expected {features} signs, one a feature, got shape {mirror.signs.shape}")
+        raise InputError(f"mirror: expected {features} signs, one per feature, got shape {mirror.signs.shape}")
     return mirror
 
 
@@ -79,13 +79,13 @@ def assemble(
     """Return the batch of some plays.
 
     Args:
-        plays: where they are.
-        indices: their positions, int64 `[at most size]`.
+        plays: the plays to choose from.
+        indices: positions of the chosen plays, int64 `[at most size]`.
         length: frames to pad to; no play at `indices` is longer.
         size: rows of the batch.
         mirror: how plays are reflected; None reflects none.
         reflected: bool `[N]`, which of `plays` are reflected.
-        last: frames taken of each play at `indices`, its last ones; None takes all.
+        last: number of last frames to use of each play at `indices`; None uses all.
     """
     count, ends = len(indices), plays.offsets[indices + 1]
     lengths = np.zeros(size, np.int64)

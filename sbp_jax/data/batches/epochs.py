@@ -1,4 +1,4 @@
-"""The order of batches, whatever holds the plays: fixed by seed and epoch, resumable anywhere; needs NumPy alone."""
+"""Order of batches for any storage of plays: fixed by seed and epoch, resumable anywhere; needs NumPy alone."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -13,11 +13,11 @@ from sbp_jax.errors import InputError
 
 @dataclass(frozen=True, eq=False)
 class Mirror:
-    """How plays are reflected: `sbp_jax.data.batches.symmetry` makes it.
+    """Reflection of plays; `sbp_jax.data.batches.symmetry` builds it.
 
     Args:
-        slots: int `[N, 22]`, the slot that each slot's player comes from.
-        signs: float32 `[F]`, factor of each of a player's features.
+        slots: int `[N, 22]`, the source slot of each slot's player.
+        signs: float32 `[F]`, factor of each feature of a player.
     """
 
     slots: np.ndarray
@@ -25,23 +25,23 @@ class Mirror:
 
 
 class BatchSampler:
-    """Which plays are in which batch: one size, a few lengths, fixed by the plays' lengths and `(seed, epoch)`.
+    """Assignment of plays to batches: one size, a few lengths, fixed by the plays' lengths and `(seed, epoch)`.
 
-    A play goes to the shortest bucket that holds it. What does not fill a batch of its bucket moves to the next longer
-    one, so that an epoch has at most one batch that is not full. Plays longer than the longest bucket get a bucket of
-    their own, appended at the next multiple of 8 frames: no frame is ever cut.
+    A play goes to the shortest bucket that fits it. Plays that do not fill a batch of their bucket move to the next
+    longer one, so that an epoch has at most one batch that is not full. Plays longer than the longest bucket get their
+    own bucket, appended at the next multiple of 8 frames: no frame is ever dropped.
 
     Args:
-        lengths: int64 `[N]`, frames of each play; at least one play.
+        lengths: int64 `[N]`, number of frames of each play; at least one play.
         batch_size: rows of every batch.
-        buckets: increasing lengths in frames; None takes the few with the least padding (`buckets.choose_buckets`).
-        seed: with the epoch's number, decides the order.
+        buckets: increasing lengths in frames; None chooses a few with the least padding (`buckets.choose_buckets`).
+        seed: determines the order, together with the epoch's number.
         shuffle: False keeps the order of the plays within a bucket, shorter buckets first, in every epoch.
         drop_remainder: True leaves out the one batch that is not full.
 
     Raises:
-        InputError: no plays, a batch size below 1, buckets that do not increase, or fewer plays than one full batch
-            with `drop_remainder`.
+        InputError: there are no plays, the batch size is below 1, the buckets do not increase, or there are fewer plays
+            than one full batch with `drop_remainder`.
     """
 
     def __init__(
@@ -71,35 +71,35 @@ class BatchSampler:
         self._shapes = [length for length, _ in self.plan(0)]
 
     def __len__(self) -> int:
-        """Batches of one epoch, the same in every epoch."""
+        """Return the number of batches of one epoch, the same in every epoch."""
         return len(self._shapes)
 
     @property
     def shapes(self) -> tuple[int, ...]:
-        """The distinct lengths in frames that batches have: as many as a compiled step is compiled for."""
+        """Distinct batch lengths in frames; a step is compiled once for each."""
         return tuple(sorted(set(self._shapes)))
 
     @property
     def filled(self) -> tuple[int, ...]:
-        """The buckets that have plays of their own, in frames."""
+        """Buckets that have plays of their own, in frames."""
         return tuple(self.buckets[b] for b in np.unique(self._bucket))
 
     def position(self, step: int) -> tuple[int, int]:
-        """Return `(epoch, batch)` of the batch that step number `step` (from 0) takes."""
+        """Return `(epoch, batch)` of the batch that step number `step` (from 0) uses."""
         return divmod(step, len(self))
 
     def waste(self, epoch: int = 0) -> float:
-        """Return the share of an epoch's frames that is padding or belongs to filled-up rows, in [0, 1)."""
+        """Return the fraction of an epoch's frames that is padding or belongs to fill-up rows, in [0, 1)."""
         plan = self.plan(epoch)
         used = sum(int(self.lengths[indices].sum()) for _, indices in plan)
         return 1.0 - used / sum(self.batch_size * length for length, _ in plan)
 
     def reflected(self, epoch: int) -> np.ndarray:
-        """Return which plays an epoch reflects where there is a mirror, bool `[N]`."""
+        """Return which plays an epoch reflects if there is a mirror, bool `[N]`."""
         return np.random.default_rng([self.seed, epoch, 1]).random(len(self.lengths)) < 0.5
 
     def plan(self, epoch: int) -> list[tuple[int, np.ndarray]]:
-        """Return each batch of an epoch as its length in frames and its plays' positions, int64 `[at most B]`."""
+        """Return each batch of an epoch as its length in frames and the positions of its plays, int64 `[at most B]`."""
         random = np.random.default_rng([self.seed, epoch])
         filled = np.unique(self._bucket)
         plan: list[tuple[int, np.ndarray]] = []
@@ -119,18 +119,18 @@ class BatchSampler:
 
 
 class Epochs(BatchSampler, ABC):
-    """The batches of an order; its arguments are those of `BatchSampler`.
+    """Batches in the order of a `BatchSampler`, whose arguments it shares.
 
-    Whatever holds the plays, the same arguments give the same batches: plays in memory (`batching.Batches`), padded
-    arrays, in memory or mapped from files (`arrays.ArrayBatches`), records on disk (`stream.StreamedBatches`).
+    The same arguments give the same batches for every storage: plays in memory (`batching.Batches`), padded arrays, in
+    memory or mapped from files (`arrays.ArrayBatches`), records on disk (`stream.StreamedBatches`).
     """
 
     def __iter__(self) -> Iterator[Batch]:
-        """Yield epoch 0; a training loop asks for `epoch(number)`."""
+        """Yield epoch 0; a training loop calls `epoch(number)`."""
         return self.epoch(0)
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
-        """Yield the batches of an epoch from number `start` on; the same arguments give the same batches."""
+        """Yield the batches of an epoch from number `start`; the same arguments give the same batches."""
         reflected = self.reflected(epoch)
         for length, indices in self.plan(epoch)[start:]:
             yield self._assemble(length, indices, reflected)

@@ -1,4 +1,4 @@
-"""The fields of a batch, listed once for all who make, gather, store or take one; needs NumPy alone."""
+"""Fields of a batch, listed once for all code that makes, gathers, stores or uses one; needs NumPy alone."""
 
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -12,7 +12,7 @@ def _kind(axis: str, dtype: type[np.generic]) -> dict[str, Any]:
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Plays of about one length, padded at the end of time to a common one; padding and empty slots hold 0.0.
+    """Plays of similar length, padded at the end of time to a common one; padding and empty slots are 0.0.
 
     Args:
         x: float32 `[B, T, 22 * F]`, player-major: column `F * slot + feature`; F is 8 without extras, so 176.
@@ -20,10 +20,10 @@ class Batch:
         players: bool `[B, T, 22]`, True where the slot has a player; False on padding.
         static: float32 `[B, S]`.
         yards: float32 `[B]`.
-        censored: bool `[B]`, True where the goal line stopped the gain: a touchdown.
-        valid: bool `[B]`, False on the rows that fill a last batch up: there all else is 0 or False.
+        censored: bool `[B]`, True where the goal line censors the gain: a touchdown.
+        valid: bool `[B]`, False on the rows that fill up a last batch; all their other fields are 0 or False.
         index: int64 `[B]`, the play's position in its split, -1 where not valid.
-        unit: float32 `[B, 2]`, location and scale in whose units the outcome's distribution is predicted; None: in
+        unit: float32 `[B, 2]`, location and scale of the unit of the outcome's predicted distribution; None means
             yards.
     """
 
@@ -42,5 +42,5 @@ def _fields(axis: str) -> dict[str, type[np.generic]]:
     return {each.name: each.metadata["dtype"] for each in fields(Batch) if each.metadata["axis"] == axis}
 
 
-# name -> type of the fields with frames, and of those that a play has beside them, wherever it lies; `unit` may be None
+# name -> type of the fields with frames, and of the other fields of a play; `unit` may be None
 FRAME_FIELDS, PLAY_FIELDS = _fields("frames"), _fields("plays")

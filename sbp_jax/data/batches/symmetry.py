@@ -1,8 +1,8 @@
-"""The field's mirror symmetry: a play reflected across the long axis is as likely, with the same outcome.
+"""Mirror symmetry of the field: a play reflected across the long axis is as likely, with the same outcome.
 
-The reflection changes the sign of every lateral feature (no extra is one: distances, speeds, counts and times stay as
-they are), and swaps left and right among the players whose slots are
-ordered from the offense's left to its right (`slots`): linemen, receivers, and the defenders matched to the receivers.
+The reflection changes the sign of every lateral feature and swaps left and right among the players whose slots are
+ordered from the offense's left to its right (`player_slots`): linemen, receivers, and the defenders matched to the
+receivers. Extras are not lateral: distances, speeds, counts and times do not change.
 """
 
 from collections.abc import Sequence
@@ -17,22 +17,22 @@ LATERAL = frozenset({"y", "vy", "ay", "orientation_sin"})
 
 
 def mirror_of(plays: Plays) -> Mirror:
-    """The reflection of each play, for `Batches(plays, ..., mirror=mirror_of(plays))`."""
+    """Return the reflection of each play, for `Batches(plays, ..., mirror=mirror_of(plays))`."""
     return mirror_of_slots(np.logical_or.reduceat(plays.players, plays.offsets[:-1], axis=0), plays.features)
 
 
 def mirror_of_slots(occupied: np.ndarray, features: Sequence[str] = FEATURES) -> Mirror:
-    """The reflection of each play by its occupied slots, bool `[N, 22]`, and the names of the features.
+    """Return the reflection of each play from its occupied slots, bool `[N, 22]`, and the names of the features.
 
     `Arrays` has both: `occupied`, `features`.
 
-    The occupied slots of a group are reversed among themselves, so that a group that is not full stays filled from its
-    first slot; the matched defenders go with their receivers.
+    The occupied slots of a group are reversed among themselves, so that a group that is not full is still filled from
+    its first slot; the matched defenders move with their receivers.
     """
     source = np.tile(np.arange(PLAYERS), (len(occupied), 1))
     for group in (LINEMEN, RECEIVERS):
         inside = occupied[:, group.start : group.stop]
-        # Occupied slots first, in order; reading them backwards gives every occupied slot its counterpart.
+        # occupied slots first, in order; reading them backwards gives every occupied slot its counterpart
         order = np.argsort(~inside, axis=1, kind="stable")
         count = inside.sum(axis=1, keepdims=True)
         place = np.arange(inside.shape[1])[None, :]

@@ -1,11 +1,10 @@
-"""Building the prepared data set: source files read once, here or by an Apache Beam pipeline, split by game, written.
+"""Build the prepared data set: read the source files once, here or in an Apache Beam pipeline, split by game, write.
 
-Reading turns each tracking file into files of arrays, which `records.PassingPlays` takes up: a part that can be read by
-itself, on any machine. Here one process reads them in turn. The same preparation is an Apache Beam pipeline for
-Dataflow, Flink, Spark or Beam's own local runner: reading is one pipeline, a tracking file a piece of work; writing the
-records, the way of tensorflow-datasets, another, a file of arrays a piece of work. Between them lie the splits, which
-depend on what was kept. Sources and data set must be in storage that every worker reaches under the same path, and
-`sbp_jax[beam]` must be installed there.
+Reading turns each tracking file into files of arrays for `records.PassingPlays`, independently of the other files, so
+it can run on any machine. By default one process reads them in turn. With Apache Beam (Dataflow, Flink, Spark or the
+local runner) there are two pipelines: one reads, with one tracking file per element; the other writes the records with
+tensorflow-datasets, with one file of arrays per element. The splits are computed between the two, since they depend on
+the kept plays. Every worker must reach sources and data set under the same path, and have `sbp_jax[beam]` installed.
 """
 
 import contextlib
@@ -51,12 +50,12 @@ _PART, _ERROR = ".part", ".error"
 
 @dataclass
 class Part:
-    """What one tracking file, or several of them, came to; parts add up with `+`, in the order of the files.
+    """Result of reading one or several tracking files; parts add up with `+`, in the order of the files.
 
     Args:
-        report: the account of the reading.
-        distributions: what the kept plays look like.
-        chunks: the files of arrays that hold them.
+        report: report of the reading.
+        distributions: distributions of the kept plays.
+        chunks: files of arrays with the kept plays.
     """
 
     report: ReadReport = field(default_factory=ReadReport)
@@ -76,14 +75,14 @@ def read_part(
 ) -> Part:
     """Read tracking file `number` of `sources` into chunks in the folder `spool`.
 
-    The same arguments write the same files, each in one step: where a reading fails or runs twice, it may be repeated.
+    The same arguments write the same files, each atomically, so a reading that fails or runs twice can be repeated.
 
     Args:
-        sources: the tracking files and the lists beside them.
+        sources: the tracking files and all other tables.
         number: index into `sources.tables`.
-        seen: plays met in the files before it, as for `Sources.read`.
+        seen: plays of the preceding files, as for `Sources.read`.
         spool: an existing folder.
-        progress: called with the number of this file's plays kept so far.
+        progress: called with the number of plays kept so far in this file.
     """
     part = Part()
     for chunk in sources.read(number, seen):
@@ -98,12 +97,12 @@ def read_part(
 
 
 def read_in_turn(sources: Sources, spool: Path, progress: Callable[[int], None] | None = None) -> Iterable[Part]:
-    """Yield the parts of all tracking files, one after the other; arguments as `read_part`, of all files together."""
+    """Yield the parts of all tracking files in order; arguments as for `read_part`, with progress over all files."""
     seen: set[tuple[int, int]] = set()
-    kept = 0
+    total = 0
     for number in range(len(sources.tables)):
-        part = read_part(sources, number, seen, spool, progress and (lambda own, before=kept: progress(before + own)))
-        kept += part.report.kept
+        part = read_part(sources, number, seen, spool, progress and (lambda own, before=total: progress(before + own)))
+        total += part.report.kept
         yield part
 
 
@@ -114,22 +113,22 @@ def prepare(
     progress: Callable[[int], None] | None = None,
     beam_flags: Sequence[str] | None = None,
 ) -> Prepared:
-    """Read `sources` and write the data set to `out`; nothing is done where the same was prepared there before.
+    """Read `sources` and write the data set to `out`; do nothing if the same data set is already there.
 
-    The same files (by content) and configuration give the same data set. It is built beside `out` and moved there when
-    complete, so a build that is killed leaves nothing half done; a different data set at `out` is replaced.
+    The same files (by content) and configuration give the same data set. It is built next to `out` and moved there when
+    complete, so an interrupted build leaves no partial files; a different data set at `out` is replaced.
 
     Args:
         sources: a folder, a file, or several of either, as for `tracking.read_tracking`.
-        out: the data set's folder.
+        out: folder of the data set.
         config: choice and split of plays.
-        progress: called with the number of plays kept so far; not by a pipeline.
-        beam_flags: options of Apache Beam, such as "--runner=FlinkRunner": its pipeline does the work,
-            to the same data set; none of them for its local runner. None does the work here.
+        progress: called with the number of plays kept so far; a pipeline does not call it.
+        beam_flags: options of Apache Beam, such as "--runner=FlinkRunner", to run the same preparation in its pipeline;
+            an empty sequence uses its local runner. None runs without Beam.
 
     Raises:
-        InputError: bad sources (see `read_tracking`); fewer than two games; an `out` that holds something else; with
-            `beam_flags`, those that Beam does not take, or a run that fails.
+        InputError: the sources are bad (see `read_tracking`); there are fewer than two games; `out` has other content;
+            Beam rejects one of `beam_flags`, or its run fails.
     """
     config, out = config or PrepareConfig(), Path(out)
     options = None if beam_flags is None else pipeline_options(beam_flags)
@@ -137,7 +136,7 @@ def prepare(
     recipe = {"recipe": RECIPE, "config": config.recorded(), "sources": [_describe(path) for path in files]}
     recipe = json.loads(json.dumps(recipe))
     if is_prepared(out):
-        with contextlib.suppress(InputError):  # damaged: made again
+        with contextlib.suppress(InputError):  # damaged: build it again
             if read_report(out)["prepared_from"] == recipe:
                 return describe(out)
     elif out.exists() and (not out.is_dir() or any(out.iterdir())):
@@ -163,9 +162,9 @@ def _build(
         parts = read_in_turn(sources, spool, progress)
     else:
         parts = read_on_cluster(sources, spool, beam_options)
-    whole = sum(parts, start=Part(sources.report))
-    sources.check_kept(whole.report)
-    columns = zip(*(games_seasons_lengths(path) for path in whole.chunks), strict=True)
+    total = sum(parts, start=Part(sources.report))
+    sources.check_kept(total.report)
+    columns = zip(*(games_seasons_lengths(path) for path in total.chunks), strict=True)
     game, season, length = (np.concatenate(column) for column in columns)
     if config.test_seasons:
         games, seasons = game.tolist(), season.tolist()
@@ -173,14 +172,14 @@ def _build(
     else:
         split = split_games(game.tolist(), config.seed, config.fractions)
     with contextlib.nullcontext() if beam_options is None else run_named():
-        write_records(whole.chunks, split, place, beam_options)
+        write_records(total.chunks, split, place, beam_options)
     shutil.rmtree(spool)
     sizes = {}
     for name, members in split.items():
         inside = np.isin(game, members)
         sizes[name] = {"games": members, "plays": int(inside.sum()), "frames": int(length[inside].sum())}
     names = feature_names(config.extras), static_names(config.situation)
-    return report_of(whole.report, whole.distributions, sizes, *names)
+    return report_of(total.report, total.distributions, sizes, *names)
 
 
 def report_of(
@@ -190,7 +189,7 @@ def report_of(
     features: tuple[str, ...] = FEATURES,
     static: tuple[str, ...] = STATIC_FEATURES,
 ) -> dict[str, Any]:
-    """A data set's report but for what it was prepared from: account, format, features, distributions, splits."""
+    """Return a data set's report except its sources: reading, format, features, distributions, splits."""
     account = {key: getattr(reading, name) for key, name in READING.items()}
     distributions = seen.as_dict()
     names = ", ".join(distributions["formats"])
@@ -206,30 +205,30 @@ def pipeline_options(flags: Sequence[str]) -> Any:
     """Return Beam's options for flags such as "--runner=FlinkRunner".
 
     Raises:
-        InputError: Apache Beam is not installed, a flag is none of Beam's or has no such value.
+        InputError: Apache Beam is not installed, or a flag is not one of Beam's or has an invalid value.
     """
     try:
         from apache_beam.options.pipeline_options import PipelineOptions
     except ImportError as error:
         raise InputError("Apache Beam is not installed: pip install 'sbp_jax[beam]'") from error
-    complaint = io.StringIO()
+    messages = io.StringIO()
     try:
-        with contextlib.redirect_stderr(complaint):
+        with contextlib.redirect_stderr(messages):
             options = PipelineOptions(list(flags))
             known = options.get_all_options()
             unknown = set(options.get_all_options(retain_unknown_options=True)) - set(known)
     except SystemExit as error:
-        raise InputError(f"Apache Beam: {complaint.getvalue().strip().splitlines()[-1]}") from error
+        raise InputError(f"Apache Beam: {messages.getvalue().strip().splitlines()[-1]}") from error
     if unknown:
         raise InputError(f"Apache Beam has no option {', '.join(sorted(unknown))}")
     return options
 
 
 def read_on_cluster(sources: Sources, spool: Path, options: Any) -> Iterable[Part]:
-    """Return the parts of all tracking files in their order, as `parts.read_in_turn` does.
+    """Return the parts of all tracking files in order, as `read_in_turn` does.
 
     Raises:
-        InputError: what reading a file raises, of the first file in order; the pipeline failed.
+        InputError: a file cannot be read (the error of the first such file is raised), or the pipeline failed.
     """
     import apache_beam as beam
     from apache_beam.pvalue import AsDict
@@ -246,7 +245,7 @@ def read_on_cluster(sources: Sources, spool: Path, options: Any) -> Iterable[Par
 
 @contextlib.contextmanager
 def run_named() -> Iterator[None]:
-    """Turn what a pipeline's run raises into an InputError."""
+    """Convert the errors of a pipeline's run into an InputError."""
     try:
         yield
     except (RuntimeError, ValueError, TypeError, OSError) as error:

@@ -1,10 +1,10 @@
-"""A prepared data set as padded arrays: built once beside its records, then mapped.
+"""A prepared data set as padded arrays: built once next to its records, then mapped.
 
-path/                          the prepared data set (`dataset.prepare`)
+path/                          the prepared data set (`build.prepare`)
   passing_plays/               its records
   arrays-0123456789abcdef/     its arrays (`storage`), named by data set, layout and format
 
-A data set that is prepared anew takes its arrays with it. Arrays of another layout lie beside them and may be removed.
+Preparing a data set again removes its arrays. Arrays of other layouts are stored next to each other and may be deleted.
 """
 
 import logging
@@ -31,16 +31,16 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Layout:
-    """How plays are padded.
+    """Padding of plays.
 
     Args:
-        buckets: increasing lengths in frames; None chooses those that waste least of the training split's epochs.
-        count: buckets at most, where they are chosen.
-        batch_size: rows of a batch, where they are chosen (`buckets.choose_buckets`); other sizes can be asked for.
-        last: frames kept of each play, its last ones; None keeps all.
+        buckets: increasing lengths in frames; None chooses those with the least padding in the training split.
+        count: maximum number of buckets, if they are chosen.
+        batch_size: rows of a batch, if buckets are chosen (`buckets.choose_buckets`); batches of other sizes work too.
+        last: number of last frames of each play to store; None stores all.
 
     Raises:
-        InputError: a number below 1, or buckets that do not increase.
+        InputError: a number is below 1, or the buckets do not increase.
     """
 
     buckets: tuple[int, ...] | None = None
@@ -57,7 +57,7 @@ class Layout:
             fit_buckets(self.buckets, np.zeros(0, np.int64))
 
     def key(self, fingerprint: str) -> dict[str, Any]:
-        """What decides the files, JSON-serializable."""
+        """Return the JSON-serializable key that determines the files."""
         chosen = {"count": self.count, "batch_size": self.batch_size}
         buckets = chosen if self.buckets is None else list(self.buckets)
         return {
@@ -76,22 +76,22 @@ def open_arrays(
     folder: str | Path | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Arrays:
-    """Return a split of the data set at `path` as mapped arrays, building those of all splits the first time.
+    """Return a split of the data set at `path` as mapped arrays; the first call builds those of all splits.
 
-    The arrays are built in a temporary folder and moved in place when complete: a build that is killed leaves nothing
-    half done, and builders at the same time do not disturb each other. They are compared with their checksums each time
-    they are opened; damaged ones are built again, and the log "sbp_jax.data.prepared.cache" says so. A build reads the
-    records twice (once where the lengths are known) and keeps one play in memory.
+    The arrays are built in a temporary folder and moved into place when complete, so that an interrupted build leaves
+    no partial files, and concurrent builders do not disturb each other. Their checksums are verified each time they are
+    opened; damaged arrays are built again, with a warning in the log "sbp_jax.data.prepared.cache". A build reads the
+    records twice (once if the lengths are cached) with one play in memory at a time.
 
     Args:
         path: the prepared data set.
         split: "train", "validation" or "test".
-        layout: how plays are padded.
-        folder: where the arrays' folder lies; the data set's own folder by default.
+        layout: padding of plays.
+        folder: parent folder of the arrays' folder; by default the data set's own folder.
         progress: called with the number of plays written so far.
 
     Raises:
-        InputError: no data set at `path`, a damaged one, no such split, or a folder that cannot be written to.
+        InputError: there is no data set at `path`, or it is damaged; there is no such split; a folder is not writable.
     """
     layout, prepared = layout or Layout(), describe(path)
     if split not in SPLITS:
@@ -108,17 +108,17 @@ def open_arrays(
 
 
 def folder_of(prepared: Prepared, layout: Layout, folder: str | Path | None = None) -> Path:
-    """Return where the arrays of a data set lie, or will be built; `folder` as for `open_arrays`."""
+    """Return the folder of the arrays of a data set, built or not; `folder` as for `open_arrays`."""
     return Path(folder or prepared.path) / f"arrays-{json_digest(layout.key(prepared.fingerprint))[:16]}"
 
 
 def arrays_bytes(prepared: Prepared, buckets: tuple[int, ...], last: int | None = None) -> int:
-    """Return the bytes on disk that the arrays of all splits take in a layout of these buckets.
+    """Return the bytes on disk of the arrays of all splits in a layout with these buckets.
 
     Args:
         prepared: the data set.
         buckets: increasing lengths in frames.
-        last: as for `Layout`.
+        last: as in `Layout`.
     """
     frames = 0
     for split in SPLITS:
@@ -134,7 +134,7 @@ def _build(
     lengths = {split: np.minimum(read_lengths(prepared, split), layout.last or np.inf).astype(int) for split in SPLITS}
     buckets = layout.buckets
     if buckets is None:
-        # one play as long as the longest of any split: all splits have the same shapes
+        # add one play as long as the longest of any split, so that all splits have the same shapes
         longest = max(int(np.max(of_split, initial=1)) for of_split in lengths.values())
         buckets = choose_buckets(np.append(lengths["train"], longest), layout.count, layout.batch_size)
     done = 0
@@ -147,8 +147,8 @@ def _build(
             filling = Filling(lengths[split], fitted[split], allocate, prepared.features)
 
             def put(i: int, play: dict[str, Any], filling: Filling = filling, done: int = done) -> None:
-                kept = slice(-int(filling.lengths[i]), None)
-                filling.put(i, play["frames"][kept], play["players"][kept])
+                part = slice(-int(filling.lengths[i]), None)
+                filling.put(i, play["frames"][part], play["players"][part])
                 if progress:
                     progress(done + i + 1)
 

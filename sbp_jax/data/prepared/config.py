@@ -1,4 +1,4 @@
-"""How plays are chosen and split for a prepared data set; a command line reads it, so that it imports nothing heavy."""
+"""Choice and split of plays for a prepared data set; a command line reads it, so it has no heavy imports."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -6,20 +6,20 @@ from typing import Any
 from sbp_jax.data.readers.rules import Rules
 from sbp_jax.errors import InputError
 
-_YOUNGER = ("extras", "tracking", "results", "situation", "test_seasons")  # fields that not all data sets had
+_YOUNGER = ("extras", "tracking", "results", "situation", "test_seasons")  # fields that older data sets do not have
 
 
 @dataclass(frozen=True)
 class PrepareConfig(Rules):
-    """How plays are chosen and split.
+    """Choice and split of plays.
 
     Attributes:
-        seed: decides which game goes to train, validation and test.
-        fractions: shares of the games for train, validation and test, summing to 1.
-        test_seasons: seasons whose games are the test, instead of a share of all games.
+        seed: determines which games go to train, validation and test.
+        fractions: fractions of the games for train, validation and test, summing to 1.
+        test_seasons: seasons whose games are the test split, instead of a fraction of all games.
 
     Raises:
-        InputError: fractions that are negative or do not sum to 1, and as `Rules`.
+        InputError: fractions are negative or do not sum to 1, and as for `Rules`.
     """
 
     seed: int = 0
@@ -32,6 +32,6 @@ class PrepareConfig(Rules):
             raise InputError(f"fractions: expected three shares of at least 0 that sum to 1, got {self.fractions}")
 
     def recorded(self) -> dict[str, Any]:
-        """Return the fields as a data set's report has them; younger ones only if set, so that older sets are found."""
+        """Return the fields as recorded in a data set's report; newer ones only if set, so older sets still match."""
         default = {name: PrepareConfig.__dataclass_fields__[name].default for name in _YOUNGER}
         return {name: value for name, value in asdict(self).items() if name not in default or value != default[name]}

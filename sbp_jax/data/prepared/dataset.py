@@ -1,9 +1,9 @@
-"""The prepared data set: tracking files read once, split by game, kept as a TFDS array_record data set.
+"""The prepared data set: tracking files read once, split by game, stored as a TFDS array_record data set.
 
 path/
-  report.json, report.md       what was read, kept, rejected and repaired, and what the kept plays look like; in the
-                               first also splits, source files with checksums, configuration
-  passing_plays/1.0.0/         TFDS; `tfds.builder_from_directory` reads it too
+  report.json, report.md       counts of plays read, kept, rejected and repaired, and distributions of the kept plays;
+                               report.json also has splits, source files with checksums, configuration
+  passing_plays/1.0.0/         TFDS; `tfds.builder_from_directory` can read it too
 """
 
 import contextlib
@@ -27,9 +27,9 @@ from sbp_jax.digests import json_digest
 from sbp_jax.errors import InputError
 
 REPORT, SUMMARY = "report.json", "report.md"
-RECIPE = 6  # raise it when the same files give other arrays
+RECIPE = 6  # increment when the same files give different arrays
 _TOGETHER = 256  # records read at a time
-# the report's own keys -> fields of `ReadReport`
+# keys of the report -> fields of `ReadReport`
 READING = {
     "plays": "kept",
     "read": "read",
@@ -45,14 +45,13 @@ READING = {
 class Prepared:
     """A prepared data set.
 
-    Args:
-        path: its folder.
-        reading: the account of the reading.
-        games: the games of each split.
-        plays, frames: how many each split has.
-        fingerprint: hexadecimal digits that name the source files' content and the configuration.
-        features: the names of a player's features.
-        static: the names of the static features.
+    path: folder of the data set.
+    reading: report of the reading.
+    games: games of each split.
+    plays, frames: number of plays and of frames in each split.
+    fingerprint: hexadecimal digits that identify the content of the source files and the configuration.
+    features: names of a player's features.
+    static: names of the static features.
     """
 
     path: Path
@@ -66,7 +65,7 @@ class Prepared:
 
 
 def describe(path: str | Path) -> Prepared:
-    """Return what is recorded of the data set at `path`; InputError where there is none."""
+    """Return the recorded description of the data set at `path`; InputError if there is none."""
     path = Path(path)
     if not is_prepared(path):
         raise InputError(f"{path}: not a prepared data set (no {REPORT}); prepare the tracking files first")
@@ -74,13 +73,13 @@ def describe(path: str | Path) -> Prepared:
     columns = ("games", "plays", "frames")
     by_split = {column: {split: report["splits"][split][column] for split in SPLITS} for column in columns}
     fingerprint = json_digest(report["prepared_from"])[:16]
-    # before there were extras or further columns, all had the same
+    # data sets from before extras and additional columns have the default ones
     features, static = tuple(report.get("features", FEATURES)), tuple(report.get("static", STATIC_FEATURES))
     return Prepared(path, reading_of(report), **by_split, fingerprint=fingerprint, features=features, static=static)
 
 
 def read_report(path: Path) -> dict[str, Any]:
-    """Return the report of the data set at `path`; InputError where it is damaged."""
+    """Return the report of the data set at `path`; InputError if it is damaged."""
     with contextlib.suppress(ValueError):
         report = json.loads((path / REPORT).read_text())
         wanted = {*READING, "distributions", "splits", "prepared_from"}
@@ -91,7 +90,7 @@ def read_report(path: Path) -> dict[str, Any]:
 
 
 def reading_of(report: dict[str, Any]) -> ReadReport:
-    """Return the account of the reading in a data set's report."""
+    """Return the `ReadReport` in a data set's report."""
     return ReadReport(**{name: report[key] for key, name in READING.items()})
 
 
@@ -100,12 +99,12 @@ def load(path: str | Path, split: str, mapped: bool | None = None) -> Plays:
 
     Args:
         path: the prepared data set.
-        split: its name.
-        mapped: keep the frames in a temporary file, mapped into memory, whose pages the system may drop; None does so
-            where they do not fit into memory, see `sbp_jax.data.memory.fits`.
+        split: name of the split.
+        mapped: whether to keep the frames in a temporary file, mapped into memory, whose pages the system can evict;
+            None does so if they do not fit into memory, see `sbp_jax.data.memory.fits`.
 
     Raises:
-        InputError: no data set at `path`, one of another version, or no such split.
+        InputError: there is no data set at `path`, it has another version, or there is no such split.
     """
     prepared = describe(path)
     if read_report(prepared.path)["prepared_from"].get("recipe") != RECIPE:
@@ -128,14 +127,14 @@ def load(path: str | Path, split: str, mapped: bool | None = None) -> Plays:
 
 
 def full_records(prepared: Prepared, split: str) -> Iterator[dict[str, Any]]:
-    """Yield a split's records in its fixed order; InputError where they are damaged."""
+    """Yield a split's records in its fixed order; InputError if they are damaged."""
     with damage_named(prepared.path):
         yield from read_records(prepared.path, split) if prepared.plays[split] else ()
 
 
 @contextlib.contextmanager
 def damage_named(path: Path) -> Iterator[None]:
-    """Turn what reading records raises, where they are damaged, into an InputError."""
+    """Convert the errors that damaged records cause into an InputError."""
     try:
         yield
     except (RuntimeError, OSError, ValueError, IndexError) as error:
@@ -151,10 +150,10 @@ def read_columns(
     Args:
         prepared: the data set.
         split: one of `SPLITS`.
-        put: called with each play's position and its record, of which `frames` and `players` are not kept.
+        put: called with each play's position and record; its `frames` and `players` are not stored here.
 
     Returns:
-        `static` and the columns of `plays.COLUMN_TYPES`; those of `plays.INFO_TYPES`; one entry a play.
+        `static` and the columns of `plays.COLUMN_TYPES`; the columns of `plays.INFO_TYPES`; one entry per play.
 
     Raises:
         InputError: the records are damaged.
@@ -177,10 +176,10 @@ def is_prepared(path: Path) -> bool:
 
 
 def read_lengths(prepared: Prepared, split: str) -> np.ndarray:
-    """Return the frames of each play, int64 `[N]`, in the split's fixed order.
+    """Return the number of frames of each play, int64 `[N]`, in the split's fixed order.
 
-    They are kept as `lengths-SPLIT-FINGERPRINT.npy` in the data set's folder, and read again where that file is missing
-    or disagrees with the data set's account; where the folder cannot be written to, nothing is kept.
+    The numbers are cached as `lengths-SPLIT-FINGERPRINT.npy` in the data set's folder, and computed again if that file
+    is missing or contradicts the data set's report. If the folder is not writable, nothing is cached.
 
     Raises:
         InputError: the records are damaged.
@@ -205,12 +204,12 @@ def read_lengths(prepared: Prepared, split: str) -> np.ndarray:
 
 
 def load_every(path: str | Path) -> Plays:
-    """Return the plays of all splits of the data set at `path`; InputError as `dataset.load`."""
+    """Return the plays of all splits of the data set at `path`; InputError as for `load`."""
     return Plays.concatenate([load(path, split) for split in SPLITS if describe(path).plays[split]])
 
 
 def fold_of(plays: Plays, fold: Fold, split: str) -> Plays:
-    """Return the plays of a split of a fold, of all plays; InputError as `Fold.games`, or no such split."""
+    """Return the plays of one split of a fold of `plays`; InputError as for `Fold.games`, or for an unknown split."""
     if split not in SPLITS:
         raise InputError(f"split: expected one of {', '.join(SPLITS)}, got {split!r}")
     games = fold.games(plays.game_id.tolist(), plays.info["season"].tolist())
@@ -218,5 +217,5 @@ def fold_of(plays: Plays, fold: Fold, split: str) -> Plays:
 
 
 def load_fold(path: str | Path, fold: Fold, split: str) -> Plays:
-    """Return the plays of a split of a fold of the data set at `path`; InputError as `load_every` and `fold_of`."""
+    """Return the plays of one split of a fold of the data set at `path`; errors as for `load_every` and `fold_of`."""
     return fold_of(load_every(path), fold, split)

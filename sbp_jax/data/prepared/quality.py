@@ -1,4 +1,4 @@
-"""What a data set's plays look like: how often each number of frames, gain, result and position occurs."""
+"""Distributions of a data set's plays: counts by number of frames, outcome, result and position."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -16,15 +16,15 @@ _WORDS = {"results": "results", "positions": "positions", "formats": "format"}
 
 @dataclass
 class Distributions:
-    """Counts over kept plays, added to chunk by chunk; those of parts add up with `+`.
+    """Counts of kept plays, accumulated chunk by chunk; those of parts add up with `+`.
 
     Args:
-        frames: plays by frames from snap to release, at 10 Hz.
-        outcomes: plays by the outcome asked for.
+        frames: plays by number of frames from snap to release, at 10 Hz.
+        outcomes: plays by the requested outcome.
         results: plays by result code (C, I, IN).
-        players: plays by tracked players, at most 22.
-        positions: players in plays by position, "unknown" where no file tells it.
-        formats: plays by the tracking format they came from.
+        players: plays by number of tracked players, at most 22.
+        positions: players in plays by position, "unknown" if no file has it.
+        formats: plays by the tracking format of their file.
     """
 
     frames: Counter[str] = field(default_factory=Counter)
@@ -50,7 +50,7 @@ class Distributions:
         return Distributions(**{name: getattr(self, name) + getattr(other, name) for name in names})
 
     def as_dict(self) -> dict[str, dict[str, int]]:
-        """Plain counts: numbers in order, words by frequency."""
+        """Return plain counts: numbers in order, words by frequency."""
         numbers = {
             name: dict(sorted(getattr(self, name).items(), key=lambda item: float(item[0]))) for name in _NUMBERS
         }
@@ -61,13 +61,13 @@ class Distributions:
 
 
 def to_markdown(distributions: dict[str, dict[str, int]]) -> str:
-    """The counts as a Markdown table: median and range of numbers, shares of words."""
+    """Return the counts as a Markdown table: median and range of numbers, percentages of words."""
     lines = ["| of kept plays | |", "| --- | --- |"]
     for name, title in _NUMBERS.items():
         counts = distributions[name]
         numbers = np.repeat([float(v) for v in counts], list(counts.values()))
-        least, low, middle, high, most = np.quantile(numbers, (0.0, 0.05, 0.5, 0.95, 1.0), method="nearest")
-        shown = f"median {middle:g}, 5 to 95 %: {low:g} to {high:g}, range {least:g} to {most:g}"
+        lowest, low, middle, high, highest = np.quantile(numbers, (0.0, 0.05, 0.5, 0.95, 1.0), method="nearest")
+        shown = f"median {middle:g}, 5 to 95 %: {low:g} to {high:g}, range {lowest:g} to {highest:g}"
         lines.append(f"| {title} | {shown} |")
     for name, title in _WORDS.items():
         total = sum(distributions[name].values())

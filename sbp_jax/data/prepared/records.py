@@ -1,4 +1,4 @@
-"""One record a play, as a TFDS array_record data set: written by `PassingPlays`, read without TensorFlow."""
+"""One record per play, as a TFDS array_record data set: written by `PassingPlays`, read without TensorFlow."""
 
 import contextlib
 import io
@@ -21,7 +21,7 @@ VERSION = tfds.core.Version("1.0.0")
 
 
 def save_chunk(plays: Plays, stem: Path) -> Path:
-    """Write plays to `stem`.npz, for `PassingPlays` to take up, and return that path."""
+    """Write plays to `stem`.npz, as input of `PassingPlays`, and return that path."""
     columns = {name: value for name, value in vars(plays).items() if name != "info"}
     columns |= {f"info_{name}": value for name, value in plays.info.items()}
     columns["features"] = np.array(plays.features)
@@ -50,15 +50,15 @@ def load_chunk(path: Path) -> Plays:
 def write_records(
     chunks: Sequence[Path], games: dict[str, list[int]], folder: Path, beam_options: Any | None = None
 ) -> None:
-    """Write the plays of `chunks` below `folder`, each to the split whose games have it.
+    """Write the plays of `chunks` below `folder`, each to the split of its game.
 
     Args:
-        chunks: what `save_chunk` wrote.
-        games: the games of each split.
-        folder: where to.
-        beam_options: Apache Beam's `PipelineOptions`: the records are made in its pipeline; None makes them here.
+        chunks: files written by `save_chunk`.
+        games: games of each split.
+        folder: destination.
+        beam_options: Apache Beam's `PipelineOptions` to make the records in its pipeline; None makes them here.
     """
-    with np.load(chunks[0]) as arrays:  # all of a reading have the same features
+    with np.load(chunks[0]) as arrays:  # all chunks of a reading have the same features
         columns, static = len(arrays["features"]), arrays["static"].shape[1]
     builder = PassingPlays(
         chunks=chunks,
@@ -81,12 +81,12 @@ def read_records(folder: Path, split: str) -> Iterator[dict[str, Any]]:
 
 
 class RecordSource:
-    """A split that has plays, to be read in any order and by any thread.
+    """A split with plays, readable in any order and by any thread.
 
     Args:
         folder: the prepared data set.
-        split: its name.
-        names: what to decode of a record: decoding takes longer than reading, and most columns are seldom needed.
+        split: name of the split.
+        names: columns to decode: decoding takes longer than reading, and most columns are rarely needed.
     """
 
     def __init__(self, folder: Path, split: str, names: Sequence[str]) -> None:
@@ -110,18 +110,18 @@ def _builder(folder: Path) -> Any:
 
 class _LocalInfo(tfds.core.DatasetInfo):
     def initialize_from_bucket(self) -> None:
-        """Ask no bucket for what nobody publishes: TFDS would leave an empty temporary folder for each data set."""
+        """Query no bucket for an unpublished data set: TFDS would leave an empty temporary folder each time."""
 
 
 class PassingPlays(tfds.core.GeneratorBasedBuilder):
-    """The TFDS builder; it takes plays already read, one file of arrays a chunk.
+    """TFDS builder for plays that are already read, with one file of arrays per chunk.
 
     Args:
-        chunks: what `save_chunk` wrote.
-        games: the games of each split.
-        columns: features of a player.
-        static: static features of a play.
-        by_pipeline: records are made by an Apache Beam pipeline, a chunk a piece of work.
+        chunks: files written by `save_chunk`.
+        games: games of each split.
+        columns: number of features of a player.
+        static: number of static features of a play.
+        by_pipeline: whether an Apache Beam pipeline makes the records, one chunk per element.
         kwargs: as for every TFDS builder.
     """
 
@@ -145,7 +145,7 @@ class PassingPlays(tfds.core.GeneratorBasedBuilder):
         return _LocalInfo(builder=self, features=_features(self._columns, self._static))
 
     def _split_generators(self, dl_manager: Any) -> dict[str, Any]:
-        # TFDS refuses splits without examples; load() knows the sizes
+        # TFDS rejects splits without examples; load() knows the sizes
         return {split: self._generate_examples(games) for split, games in self._games.items() if games}
 
     def _generate_examples(self, games: list[int]) -> Any:
@@ -157,7 +157,7 @@ class PassingPlays(tfds.core.GeneratorBasedBuilder):
 
 
 def _examples(path: Path, games: list[int]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield key and record of a chunk's plays of some games."""
+    """Keys and records of a chunk's plays in the given games."""
     plays = load_chunk(path)
     for i in np.flatnonzero(np.isin(plays.game_id, np.array(games))):
         rows = slice(plays.offsets[i], plays.offsets[i + 1])
@@ -187,7 +187,7 @@ _HEAD = struct.Struct("=16sQ")  # key and length of a record
 
 
 class Bucket:
-    """Records of a range of keys in a file, with the methods of TFDS's own bucket; open while it is written alone."""
+    """Records of a range of keys in a file, with the interface of TFDS's own bucket; open only during a write."""
 
     def __init__(self, path: Any) -> None:
         self._path = Path(path)
@@ -196,7 +196,7 @@ class Bucket:
 
     @property
     def size(self) -> int:
-        """Bytes of the records."""
+        """Total bytes of the records."""
         return self._size
 
     def __len__(self) -> int:
@@ -206,13 +206,13 @@ class Bucket:
         """Append a record."""
         if not self._length:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._path.open("ab") as file:  # a thousand buckets are more files than a process may have open
+        with self._path.open("ab") as file:  # a thousand open buckets would exceed a process's limit of open files
             file.write(_HEAD.pack(key.to_bytes(16, "little"), len(data)) + data)
         self._length += 1
         self._size += len(data)
 
     def read_values(self) -> Iterator[tuple[int, bytes]]:
-        """Yield key and record in the order they came."""
+        """Yield key and record in the order of insertion."""
         if not self._path.exists():
             return
         with self._path.open("rb") as file:
@@ -226,5 +226,5 @@ class Bucket:
 
 
 def external_shuffle() -> contextlib.AbstractContextManager[Any]:
-    """While it holds, TFDS keeps what it shuffles in `Bucket`s; the order of the records is the same."""
+    """Return a context in which TFDS shuffles in `Bucket`s on disk; the order of the records is the same."""
     return mock.patch.object(shuffle, "_Bucket", Bucket)

@@ -1,4 +1,4 @@
-"""Which games train, validate and test: splits are by game, never by play."""
+"""Splits into train, validation and test: by game, never by play."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,24 +9,24 @@ import numpy as np
 from sbp_jax.errors import InputError, share
 
 SPLITS = ("train", "validation", "test")
-Of = Literal["all", "held-out", "train", "validation", "test"]  # plays of a run; held out: of validation and test
+Of = Literal["all", "held-out", "train", "validation", "test"]  # plays of a run; held-out: validation and test
 
 
 def check_shares(test: float, validation: float) -> None:
-    """Raise an InputError unless the shares of a configuration leave something to train on."""
+    """Raise InputError unless the fractions of a configuration leave something to train on."""
     share("data.test", test)
     share("data.validation", validation)
     if not test + validation < 1:
-        raise InputError(f"data.test: nothing is left to train on beside it and {validation} for validation")
+        raise InputError(f"data.test: nothing is left to train on after it and {validation} for validation")
 
 
 def split_games(games: Sequence[int], seed: int, fractions: Sequence[float]) -> dict[str, list[int]]:
-    """Return the games of each split: shuffled by `seed`, then dealt out by `fractions`.
+    """Return the games of each split: shuffled by `seed`, then divided by `fractions`.
 
-    Every split with a share gets at least one game; with two games there are train and test only.
+    Every split with a positive fraction gets at least one game; two games make up train and test only.
 
     Raises:
-        InputError: fewer than two games.
+        InputError: there are fewer than two games.
     """
     ordered = sorted(set(games))
     if len(ordered) < 2:
@@ -39,31 +39,32 @@ def split_games(games: Sequence[int], seed: int, fractions: Sequence[float]) -> 
 def split_by_season(
     games: Sequence[int], seasons: Sequence[int], test: Sequence[int], seed: int, fractions: Sequence[float]
 ) -> dict[str, list[int]]:
-    """Return the games of each split: those of some seasons test, the others are dealt out for train and validation.
+    """Return the games of each split: some seasons are the test, the other games are divided into train and validation.
 
     Args:
-        games: the game of each play.
-        seasons: the season of each play; negative where it is not known.
-        test: seasons that test.
-        seed: decides which of the other games validate.
-        fractions: shares of train, validation and test; the first two, in proportion, are those of the other games.
+        games: game of each play.
+        seasons: season of each play; negative if unknown.
+        test: seasons of the test split.
+        seed: determines which of the other games go to validation.
+        fractions: fractions of train, validation and test; the first two, in proportion, divide the other games.
 
     Raises:
-        InputError: no play is of a season of `test`; all are; a game has plays of no known season, or of two.
+        InputError: a season of `test` has no play; no other season does; a game has plays of no known season, or of
+            two.
     """
-    told: dict[int, set[int]] = {}
+    seasons_of: dict[int, set[int]] = {}
     for game, season in zip(games, seasons, strict=True):
-        told.setdefault(game, set()).update({season} if season >= 0 else ())
-    for game, found in told.items():
-        if len(found) != 1:
-            what = f"the seasons {' and '.join(map(str, sorted(found)))}" if found else "no season"
+        seasons_of.setdefault(game, set()).update({season} if season >= 0 else ())
+    for game, several in seasons_of.items():
+        if len(several) != 1:
+            what = f"the seasons {' and '.join(map(str, sorted(several)))}" if several else "no season"
             raise InputError(f"test_seasons: game {game} has plays of {what}; expected one")
-    by_game = {game: found.pop() for game, found in told.items()}
+    by_game = {game: single.pop() for game, single in seasons_of.items()}
     known = sorted(set(by_game.values()))
     for season in test:
         if season not in known:
-            found = ", ".join(map(str, known))
-            raise InputError(f"test_seasons: no play is of the season {season}; there are those of {found}")
+            available = ", ".join(map(str, known))
+            raise InputError(f"test_seasons: no play is of the season {season}; there are those of {available}")
     left = sorted(game for game, season in by_game.items() if season not in test)
     if not left:
         raise InputError("test_seasons: no season is left to train on")
@@ -74,17 +75,17 @@ def split_by_season(
 
 @dataclass(frozen=True)
 class Fold:
-    """One fold of a cross-fitting: its games test, and with the other folds each game tests once.
+    """One fold of a cross-fitting: its games are the test, and across folds each game is in the test once.
 
     Attributes:
-        number: which, from 0.
-        count: of folds; with seasons, how many seasons there are.
-        by: what folds are made of: games that `seed` deals out, or whole seasons in order.
-        seed: of the dealing, and of which of the other games validate.
-        validation: share of the other games that validate.
+        number: index of the fold, from 0.
+        count: number of folds; with seasons, the number of seasons.
+        by: units of the folds: games in an order determined by `seed`, or complete seasons in chronological order.
+        seed: determines the folds of the games, and which of the other games go to validation.
+        validation: fraction of the other games that go to validation.
 
     Raises:
-        InputError: fewer than two folds, or no such one.
+        InputError: there are fewer than two folds, or no such fold.
     """
 
     number: int
@@ -101,7 +102,7 @@ class Fold:
         """Return the games of each split; arguments as for `split_by_season`.
 
         Raises:
-            InputError: fewer games than folds, or another number of seasons.
+            InputError: there are fewer games than folds, or another number of seasons.
         """
         if self.by == "season":
             known = sorted({season for season in seasons if season >= 0})
@@ -111,9 +112,9 @@ class Fold:
             return split_by_season(games, seasons, [known[self.number]], self.seed, shares)
         ordered = sorted(set(games))
         if len(ordered) < self.count:
-            raise InputError(f"fold: expected at least {self.count} games, one a fold, got {len(ordered)}")
-        dealt = np.random.default_rng(self.seed).permutation(ordered)
-        own = dealt[self.number :: self.count]
+            raise InputError(f"fold: expected at least {self.count} games, one per fold, got {len(ordered)}")
+        shuffled = np.random.default_rng(self.seed).permutation(ordered)
+        own = shuffled[self.number :: self.count]
         left = sorted(set(ordered) - set(own.tolist()))
         split = _deal(left, self.seed, (1.0 - self.validation, self.validation, 0.0))
         return {**split, "test": sorted(own.tolist())}
@@ -123,7 +124,7 @@ def _deal(ordered: Sequence[int], seed: int, fractions: Sequence[float]) -> dict
     shuffled = np.random.default_rng(seed).permutation(ordered).tolist()
     sizes = np.diff(np.round(np.cumsum([0.0, *fractions]) * len(ordered)).astype(int))
     for split in np.flatnonzero((sizes == 0) & (np.asarray(fractions) > 0)):
-        if split == 0 or sizes.max() > 1:  # training goes first
+        if split == 0 or sizes.max() > 1:  # training has priority
             sizes[np.argmax(sizes)] -= 1
             sizes[split] += 1
     bounds = np.concatenate([[0], np.cumsum(sizes)])

@@ -1,11 +1,11 @@
 """Padded arrays as files, mapped when opened; needs NumPy alone.
 
 folder/
-  manifest.json            what it was made from; names of the features; bytes and CRC-32 of every file
+  manifest.json            origin; names of the features; bytes and CRC-32 of every file
   train/
     x-40.npy               float32 [plays, 40, 22 * features]: a bucket's plays, padded
     players-40.npy         bool [plays, 40, 22]
-    columns.npz            one entry a play: lengths, static, yards, ids, info
+    columns.npz            one entry per play: lengths, static, yards, ids, info
   validation/ test/
 """
 
@@ -25,18 +25,18 @@ from sbp_jax.data.memory import reserve
 from sbp_jax.data.plays import FEATURES, IDENTITIES
 from sbp_jax.errors import InputError
 
-FORMAT = 1  # raise it when the files are laid out otherwise
+FORMAT = 1  # increment when the layout of the files changes
 MANIFEST = "manifest.json"
 _COLUMNS = "columns.npz"
 _OWN = ("lengths", "occupied", "steady", "static", "yards")
 
 
 class DamagedError(InputError):
-    """Files that are missing, cut or changed since they were written."""
+    """Files that are missing, truncated or changed since they were written."""
 
 
 def allocate_files(folder: Path) -> Allocate:
-    """Return what allocates arrays as mapped files of zeros in `folder`, with their room on the disk reserved."""
+    """Return an allocator of arrays as mapped files of zeros in `folder`, with preallocated disk space."""
 
     def allocate(name: str, shape: tuple[int, ...], dtype: type[np.generic]) -> np.ndarray:
         path = folder / f"{name}.npy"
@@ -53,21 +53,21 @@ def allocate_files(folder: Path) -> Allocate:
 
 
 def finish(arrays: Arrays, folder: Path) -> None:
-    """Write what `allocate_files(folder)` has not: the columns; and force all to the disk."""
+    """Write the columns, which `allocate_files(folder)` does not, and flush everything to disk."""
     for array in (*arrays.x, *arrays.players):
         if isinstance(array, np.memmap):
             array.flush()
     own = {name: getattr(arrays, name) for name in _OWN} | dict(arrays.identities)
     np.savez(folder / _COLUMNS, allow_pickle=False, **own, **{f"info_{k}": v for k, v in arrays.info.items()})
     for path in folder.iterdir():
-        with path.open("r+b") as file:  # Windows flushes no file that is open for reading alone
+        with path.open("r+b") as file:  # Windows cannot flush a file that is open only for reading
             os.fsync(file.fileno())
 
 
 def write_manifest(
     folder: Path, splits: dict[str, tuple[int, ...]], made_from: dict[str, Any], features: tuple[str, ...] = FEATURES
 ) -> None:
-    """Write the manifest of a folder whose splits (name -> buckets) are finished; `features` are a player's names."""
+    """Write the manifest of a folder whose splits (name -> buckets) are finished; `features` names the features."""
     described = {
         split: {
             "buckets": buckets,
@@ -84,11 +84,11 @@ def write_manifest(
 
 
 def open_folder(folder: str | Path, split: str) -> Arrays:
-    """Return a split's arrays, mapped read-only; sizes and checksums are compared first, at some GB a second.
+    """Return a split's arrays, mapped read-only, after a check of sizes and checksums at a few GB per second.
 
     Raises:
-        InputError: no such folder or split.
-        DamagedError: a file that is missing, cut or changed (also an InputError).
+        InputError: there is no such folder or split.
+        DamagedError: a file is missing, truncated or changed (also an InputError).
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -105,7 +105,7 @@ def open_folder(folder: str | Path, split: str) -> Arrays:
             info = {name[5:]: columns[name] for name in columns.files if name.startswith("info_")}
             own = {name: columns[name] for name in _OWN}
             identities = {name: columns[name] for name in IDENTITIES}
-        features = tuple(manifest.get("features", FEATURES))  # before there were extras, all had the same
+        features = tuple(manifest.get("features", FEATURES))  # folders from before extras have the default ones
         return Arrays(buckets, x, players, **own, identities=identities, info=info, features=features)
     except DamagedError:
         raise
@@ -114,10 +114,10 @@ def open_folder(folder: str | Path, split: str) -> Arrays:
 
 
 def save(splits: dict[str, Arrays], folder: str | Path) -> None:
-    """Write arrays in memory as a folder that `open_folder` opens.
+    """Write arrays in memory as a folder for `open_folder`.
 
     Raises:
-        InputError: the folder exists or cannot be written; the splits differ in their features.
+        InputError: the folder exists or is not writable; the features of the splits differ.
     """
     folder = Path(folder)
     if folder.exists():
@@ -137,7 +137,7 @@ def save(splits: dict[str, Arrays], folder: str | Path) -> None:
 
 
 def is_complete(folder: Path) -> bool:
-    """Tell whether a builder has finished a folder of arrays."""
+    """Return whether a builder has finished a folder of arrays."""
     return (folder / MANIFEST).is_file()
 
 
@@ -161,7 +161,7 @@ def _describe(content: np.ndarray) -> dict[str, int]:
 
 
 def _array(content: np.ndarray) -> np.ndarray:
-    """The array of a mapped .npy file: the mapping whose pages the checksum has just brought in, not another one."""
+    """The array in a mapped .npy file, on the same mapping, whose pages the checksum has just loaded."""
     header = io.BytesIO(content[:4096].tobytes())
     np.lib.format.read_magic(header)
     shape, _, dtype = np.lib.format.read_array_header_1_0(header)

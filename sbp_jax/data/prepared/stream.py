@@ -1,7 +1,7 @@
-"""Batches of a prepared data set that is larger than memory, read ahead from its records by Grain (extra `grain`).
+"""Batches of a prepared data set larger than memory, prefetched from its records by Grain (extra `grain`).
 
-The order is that of `Epochs`, which knows the plays of every batch beforehand: Grain reads several batches at once and
-hands them over in order, and an epoch can begin at any batch without reading those before it.
+The order is that of `Epochs`, which knows the plays of every batch in advance: Grain reads several batches at once and
+yields them in order, and an epoch can begin at any batch without reading the ones before it.
 """
 
 import importlib
@@ -22,24 +22,25 @@ from sbp_jax.data.prepared.records import RecordSource
 from sbp_jax.data.prepared.splits import SPLITS
 from sbp_jax.errors import InputError
 
-_READ = ("frames", "players", "static", "yards", "touchdown")  # all that a batch needs of a record
+_READ = ("frames", "players", "static", "yards", "touchdown")  # the columns of a record that a batch needs
 
 
 class StreamedBatches(Epochs):
-    """Batches read from records as they are asked for; what `Epochs` says of order, buckets and arguments holds.
+    """Batches read from records on demand; see `Epochs` for order, buckets and the other arguments.
 
-    In memory are the batches read ahead, and the lengths of the split's plays (8 bytes each): they are read once, and
-    kept beside the records.
+    Memory holds the prefetched batches and the lengths of the split's plays (8 bytes each). The lengths are computed
+    once and cached next to the records.
 
     Args:
         path: the prepared data set.
-        split: "train", "validation" or "test"; it has a play at least.
-        last: frames kept of each play, its last ones; None keeps all.
-        mirrored: half of the plays are reflected, drawn anew in every epoch, as with a mirror elsewhere.
-        ahead: batches that are read ahead, and threads that read.
+        split: "train", "validation" or "test"; it has at least one play.
+        last: number of last frames of each play to use; None uses all.
+        mirrored: whether half of the plays are reflected, drawn again in every epoch, as with a mirror elsewhere.
+        ahead: number of prefetched batches and of reading threads.
 
     Raises:
-        InputError: Grain is not installed; no data set at `path`, a damaged one, no such split; a number below 1.
+        InputError: Grain is not installed; there is no data set at `path`, or it is damaged; there is no such split; a
+            number is below 1.
     """
 
     def __init__(
@@ -70,7 +71,7 @@ class StreamedBatches(Epochs):
             self._source = RecordSource(self.path, split, _READ)
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
-        """Yield the batches of an epoch from number `start` on, reading ahead; an abandoned iterator stops reading."""
+        """Yield the batches of an epoch from number `start`, prefetching; an abandoned iterator stops reading."""
         reflected = self.reflected(epoch)
         batches = self._grain.MapDataset.source(self.plan(epoch)[start:])
         batches = batches.map(lambda planned: self._assemble(planned[0], planned[1], reflected))
@@ -99,10 +100,10 @@ def open_split(prepared: Prepared, split: str, last: int | None = None) -> Split
     Args:
         prepared: the data set.
         split: "train", "validation" or "test".
-        last: frames taken of each play, its last ones; None takes all.
+        last: number of last frames of each play to use; None uses all.
 
     Raises:
-        InputError: damaged records.
+        InputError: the records are damaged.
     """
     lengths = read_lengths(prepared, split)
     lengths = lengths if last is None else np.minimum(lengths, last)
@@ -122,7 +123,7 @@ def open_split(prepared: Prepared, split: str, last: int | None = None) -> Split
 
 
 def _plays(records: Sequence[dict[str, Any]], lengths: np.ndarray, features: tuple[str, ...]) -> Plays:
-    """The plays of some records, each with its last frames only: as many as `lengths` says."""
+    """Plays of some records, each with its last frames only, as many as in `lengths`."""
     unknown = np.zeros(len(records), np.int64)  # a batch has no identities
     return Plays(
         frames=np.concatenate([record["frames"][-t:] for record, t in zip(records, lengths, strict=True)]),
@@ -137,7 +138,7 @@ def _plays(records: Sequence[dict[str, Any]], lengths: np.ndarray, features: tup
 
 
 def import_grain() -> Any:
-    """Return Grain; InputError where it is not installed."""
+    """Return Grain; InputError if it is not installed."""
     try:
         return importlib.import_module("grain")
     except ImportError as error:

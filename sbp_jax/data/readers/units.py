@@ -60,7 +60,6 @@ def check_rate(rows: pl.DataFrame, by_time: bool, screen: Screen) -> pl.DataFram
     return rows.drop("rate").with_columns(pl.col("timed").fill_null(value=False))
 
 
-
 def settle_motion(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
     """Return `rows` (of `check_rate`, cut to windows) with angles in radians and contradicted speeds set to null.
     If the frame rate is known, a contradiction between speeds and positions is one of units. If it is unknown, the rate

@@ -1,4 +1,4 @@
-"""Which time series a run is of, and how they are cut into windows; needs NumPy alone."""
+"""Time series of a run and their windows; needs NumPy alone."""
 
 from dataclasses import dataclass
 
@@ -7,19 +7,19 @@ from sbp_jax.data.prepared.splits import check_shares
 
 @dataclass(frozen=True)
 class SeriesConfig:
-    """Time series in files, and how they are cut into windows.
+    """Time series in files, and how to cut them into windows.
 
     Attributes:
-        path: CSV, TSV or parquet files, each a series: a column of times and one of values, in order of time.
-        time: the column of times; none: the only one of dates, or of a usual name.
-        value: the column of values; none: the only numeric one beside it.
-        context: steps that the network sees; gaps among them are masked.
-        lead: steps from the last of them to the outcome.
-        validation: share of each series, before the test, kept for early stopping.
-        test: share of each series, at its end, kept for the test.
+        path: CSV, TSV or parquet files with one series each: a column of times and one of values, in order of time.
+        time: column of times; none: the only one of dates, or one with a usual name.
+        value: column of values; none: the only other numeric column.
+        context: number of steps that the network sees; gaps are masked.
+        lead: number of steps from the last of them to the outcome.
+        validation: fraction of each series, before the test, for early stopping.
+        test: fraction of each series, at its end, for the test.
 
     Raises:
-        InputError: shares that leave nothing to train on.
+        InputError: the fractions leave nothing to train on.
     """
 
     path: tuple[str, ...] = ()

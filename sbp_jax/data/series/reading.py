@@ -1,8 +1,8 @@
-"""Time series as windows: what was seen of a series up to a time, and its value some steps later.
+"""Time series as windows: the observations up to a time, and the value some steps later.
 
-A file has a column of times (dates, or numbers in any unit) and one of values, in order of time. Its grid is the usual
-distance between two times; where an observation is missing, or its value is, the cell of the grid is a gap, masked in
-every window. Needs NumPy and Polars, never JAX.
+A file has a column of times (dates, or numbers in any unit) and one of values, in order of time. The step of the grid
+is the median distance between two times. If an observation or its value is missing, its cell of the grid is a gap,
+masked in every window. Needs NumPy and Polars, never JAX.
 """
 
 from dataclasses import dataclass
@@ -16,9 +16,9 @@ from sbp_jax.data.readers.tables import check_column, numbers, read_file
 from sbp_jax.errors import InputError
 
 _TIME_NAMES = ("timestamp", "time", "datetime", "date", "ds", "t")
-_SECOND = 1_000_000  # of Polars' microseconds
-# of a training part's own deviation: a window that happens to be flat is no reason to expect no change
-MAX_ABSOLUTE = 1e30  # of a value: squares of what is computed in float32 stay finite on its own scale
+_SECOND = 1_000_000  # in Polars' microseconds
+MAX_ABSOLUTE = 1e30  # of a value: squares in float32 stay finite on the series' own scale
+# minimum scale, relative to the deviation of the training part: a flat window does not imply that nothing will change
 _MIN_DEVIATION = 0.05
 
 
@@ -27,12 +27,12 @@ class Series:
     """Observations in order of time.
 
     Attributes:
-        name: of the file, without its suffix.
-        time: float64 `[N]`, increasing: seconds since 1970 where the file has dates, else as the file has them.
+        name: name of the file without its suffix.
+        time: float64 `[N]`, increasing: seconds since 1970 if the file has dates, else as in the file.
         value: float64 `[N]`, finite.
-        step: the usual distance between two times, in their unit.
-        dated: times are dates.
-        missing: rows of the file without a value.
+        step: median distance between two times, in their unit.
+        dated: whether times are dates.
+        missing: number of rows of the file without a value.
     """
 
     name: str
@@ -47,26 +47,26 @@ class Series:
 
     @property
     def cell(self) -> np.ndarray:
-        """Place of each observation on the grid of steps, int64 `[N]` from 0."""
+        """Cell of each observation on the grid of steps, int64 `[N]` from 0."""
         return np.round((self.time - self.time[0]) / self.step).astype(np.int64)
 
     @property
     def gaps(self) -> int:
-        """Cells of the grid between the first and the last observation that have none."""
+        """Number of cells without an observation between the first and the last one."""
         return int(self.cell[-1]) + 1 - len(self)
 
 
 @dataclass(frozen=True, eq=False)
 class Windows:
-    """What was seen before each outcome, on the series' grid; N windows of C cells, the last one `lead` before it.
+    """Observations before each outcome, on the series' grid; N windows of C cells, the last one `lead` before it.
 
     Attributes:
         value: float64 `[N, C]`, in the series' unit; 0 in gaps.
         seen: bool `[N, C]`, False in gaps and before the series began.
         outcome: float64 `[N]`.
-        index: int64 `[N]`, which observation the outcome is.
-        location: float64 `[N]`, the window's median.
-        scale: float64 `[N]`, its mean deviation from that, positive.
+        index: int64 `[N]`, number of the observation that is the outcome.
+        location: float64 `[N]`, median of the window.
+        scale: float64 `[N]`, mean absolute deviation of the window from its median, positive.
     """
 
     value: np.ndarray
@@ -81,7 +81,7 @@ class Windows:
 
     @property
     def scaled(self) -> np.ndarray:
-        """(value - location) / scale, float64 `[N, C]`; 0, the location's own, in gaps."""
+        """(value - location) / scale, float64 `[N, C]`; 0, the value at the location, in gaps."""
         scaled = (self.value - self.location[:, None]) / self.scale[:, None]
         return np.where(self.seen, scaled, 0.0)
 
@@ -91,14 +91,14 @@ def read_series(path: str | Path, time: str = "", value: str = "") -> Series:
 
     Args:
         path: the file.
-        time: its column of times; without, the only one of dates, or one of a usual name ("timestamp", "time", ...).
-        value: its column of values; without, the only numeric one beside the times.
+        time: column of times; empty: the only one of dates, or one with a usual name ("timestamp", "time", ...).
+        value: column of values; empty: the only other numeric column.
 
     Raises:
-        InputError: a missing or unreadable file; a column that is missing, not told or of another kind; times that do
-            not increase, are missing, or are closer together than half of the usual distance; values that are not
-            finite numbers; fewer than three observations, or all of one value. The line names the file and the row,
-            the first one below the header being row 1.
+        InputError: the file is missing or unreadable; a column is missing, ambiguous or of another kind; times do not
+            increase, are missing, or are closer together than half of the median distance; values are not finite
+            numbers; there are fewer than three observations, or all are equal. The message names the file and the row;
+            row 1 is the first one below the header.
     """
     path = Path(path)
     table = read_file(path)
@@ -120,7 +120,7 @@ def read_series(path: str | Path, time: str = "", value: str = "") -> Series:
         raise InputError(f"{path}: column {value!r}: expected at least 3 values, got {int(known.sum())}")
     if np.ptp(values[known]) == 0:
         raise InputError(f"{path}: column {value!r}: a constant series, every value is {values[known][0]:g}")
-    # the grid is that of all rows: one without a value is a gap of it
+    # the grid comes from all rows: a row without a value is a gap
     step = float(np.median(np.diff(at)))
     cells = np.round((at - at[0]) / step)
     for row in np.flatnonzero(np.diff(cells) < 1)[:1]:
@@ -132,36 +132,36 @@ def read_series(path: str | Path, time: str = "", value: str = "") -> Series:
 
 
 def windows(series: Series, context: int, lead: int = 1, training: int | None = None) -> Windows:
-    """Every outcome of a series that has something before it to go by.
+    """Return the window of every outcome of a series that has enough observations before it.
 
-    A window counts if at least half of its cells are seen. Its location and scale are its own median and mean absolute
-    deviation, so that series, and times of a series, that differ by orders of magnitude look alike; the scale is at
+    At least half of a window's cells must be observed. Location and scale are the window's own median and mean absolute
+    deviation, so that series, and parts of a series, that differ by orders of magnitude look alike. The scale is at
     least a twentieth of the deviation of the series' training part.
 
     Args:
         series: the observations.
-        context: cells of a window.
-        lead: steps from its last cell to the outcome.
-        training: how many of the observations, from the first, may tell of the series as a whole; all without.
+        context: number of cells of a window.
+        lead: number of steps from its last cell to the outcome.
+        training: number of observations, from the first, that determine the series' deviation; None uses all.
 
     Raises:
-        InputError: a context or lead below 1; no outcome has a window; a constant training part.
+        InputError: context or lead is below 1; no outcome has a window; the training part is constant.
     """
     length = int(series.cell[-1]) + 1
-    # half of a window must be seen
+    # half of a window must be observed
     for name, number, most in (("context", context, 2 * length), ("lead", lead, length - 1)):
         if number < 1:
             raise InputError(f"{name}: expected at least 1 step, got {number}")
         if number > most:
             raise InputError(f"{series.name}: {name}: the series is {length} steps long, too short for {number}")
-    cell, told = series.cell, series.value[:training]
-    deviation = float(np.mean(np.abs(told - np.median(told)))) if len(told) else 0.0
+    cell, train = series.cell, series.value[:training]
+    deviation = float(np.mean(np.abs(train - np.median(train)))) if len(train) else 0.0
     if not deviation > 0:
-        raise InputError(f"{series.name}: a constant series in its first {len(told)} observations, which train")
+        raise InputError(f"{series.name}: a constant series in its first {len(train)} observations, which train")
     wanted = cell[:, None] + np.arange(1 - context, 1)[None, :] - lead
     place = np.searchsorted(cell, wanted)
-    found = np.minimum(place, len(cell) - 1)
-    seen = (cell[found] == wanted) & (wanted >= 0)
+    nearest = np.minimum(place, len(cell) - 1)
+    seen = (cell[nearest] == wanted) & (wanted >= 0)
     index = np.flatnonzero(2 * seen.sum(axis=1) >= context)
     if not len(index):
         raise InputError(
@@ -169,7 +169,7 @@ def windows(series: Series, context: int, lead: int = 1, training: int | None = 
             f"of {lead} steps"
         )
     seen = seen[index]
-    value = np.where(seen, series.value[found[index]], np.nan)
+    value = np.where(seen, series.value[nearest[index]], np.nan)
     location = np.nanmedian(value, axis=1)
     scale = np.maximum(np.nanmean(np.abs(value - location[:, None]), axis=1), _MIN_DEVIATION * deviation)
     return Windows(np.where(seen, value, 0.0), seen, series.value[index], index, location, scale)
@@ -178,24 +178,24 @@ def windows(series: Series, context: int, lead: int = 1, training: int | None = 
 def _time_column(table: pl.DataFrame, path: Path) -> str:
     dated = table.select(cs.temporal()).columns
     usual = [name for name in table.columns if name.strip().lower() in _TIME_NAMES]
-    for found in (dated, usual):
-        if len(found) == 1:
-            return found[0]
-    raise InputError(f"{path}: say which column has the times; it has {', '.join(table.columns)}")
+    for columns in (dated, usual):
+        if len(columns) == 1:
+            return columns[0]
+    raise InputError(f"{path}: specify the column of times; it has {', '.join(table.columns)}")
 
 
 def _value_column(table: pl.DataFrame, path: Path, time: str) -> str:
-    found = [name for name in table.select(cs.numeric()).columns if name != time]
-    if len(found) == 1:
-        return found[0]
-    beside = [name for name in table.columns if name != time]
-    if len(beside) == 1:
-        return beside[0]  # what is wrong with it is told when it is read
-    raise InputError(f"{path}: say which column has the values; beside {time!r} it has {', '.join(beside) or 'none'}")
+    numeric = [name for name in table.select(cs.numeric()).columns if name != time]
+    if len(numeric) == 1:
+        return numeric[0]
+    others = [name for name in table.columns if name != time]
+    if len(others) == 1:
+        return others[0]  # reading it raises an error that describes the fault
+    raise InputError(f"{path}: specify the column of values; besides {time!r} it has {', '.join(others) or 'none'}")
 
 
 def _times(column: pl.Series, path: Path) -> tuple[np.ndarray, bool]:
-    """The times as numbers, and whether they are dates."""
+    """Times as numbers, and whether they are dates."""
     name, dated = column.name, not column.dtype.is_numeric()
     if column.dtype == pl.String:
         column = _parsed(column, path)
@@ -217,7 +217,7 @@ def _times(column: pl.Series, path: Path) -> tuple[np.ndarray, bool]:
 
 
 def _parsed(column: pl.Series, path: Path) -> pl.Series:
-    """Text as dates, the year first: days and months in an order that only their writer knows are refused."""
+    """Text as dates with the year first; formats with an ambiguous order of day and month are rejected."""
     parsed = column.str.strip_chars().str.to_datetime(time_unit="us", time_zone="UTC", strict=False)
     bad = column.is_not_null() & (parsed.is_null() | ~column.str.contains(r"^\s*\d{4}"))
     if bad.any():

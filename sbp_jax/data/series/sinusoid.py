@@ -1,10 +1,10 @@
 """The series of the method's public demo, from its definition, and the true distribution of each of its values.
 
-A sinusoid of a hundred steps and amplitude 1 about a level of 5. Added are the negative part of one Student-t noise and
-the positive part of another (ten degrees of freedom, scale 0.25): both are zero, and the value lies exactly on the
-sinusoid, with probability 1/4. Fifteen per cent of the values have a spike, half of them down and half up, of a
-generalized Pareto size with shapes 1/50 and 1/25. Source: the notebook beside the method's published code (GluonTS,
-nursery, spliced_binned_pareto).
+It is a sinusoid with a period of 100 steps and amplitude 1 about a level of 5. Added are the negative part of one
+Student-t noise and the positive part of another (ten degrees of freedom, scale 0.25): with probability 1/4 both are
+zero, and the value lies exactly on the sinusoid. Fifteen percent of the values have a spike, half of them down and half
+up, with a generalized Pareto magnitude of shape 1/50 and 1/25. Source: the notebook published with the method's code
+(GluonTS, nursery, spliced_binned_pareto).
 """
 
 from dataclasses import dataclass
@@ -16,18 +16,18 @@ from scipy.stats import genpareto, t
 
 STEPS_PER_CYCLE, LEVEL = 100, 5.0
 _FREEDOM, _NOISE = 10, 0.25
-_SPIKES = ((0.075, -1, 1 / 50), (0.075, 1, 1 / 25))  # share, direction, shape
-# of the distribution's grid, which reaches where 1e-12 is left
+_SPIKES = ((0.075, -1, 1 / 50), (0.075, 1, 1 / 25))  # probability, direction, shape
+# grid of the distribution, up to where the remaining mass is 1e-12
 _STEP, _LOW, _HIGH = 1e-3, -40.0, 60.0
 
 
 def sinusoid(count: int) -> np.ndarray:
-    """The middle of each value, float64 [count]."""
+    """Return the center of each value, float64 [count]."""
     return np.sin(np.linspace(0.0, 2 * np.pi * count / STEPS_PER_CYCLE, count)) + LEVEL
 
 
 def draw(count: int, seed: int) -> np.ndarray:
-    """A series of `count` values, float64 [count]; the same for the same seed."""
+    """Return a series of `count` values, float64 [count]; the same for the same seed."""
     random = np.random.default_rng(seed)
     lower, upper = (random.standard_t(_FREEDOM, count) * _NOISE for _ in range(2))
     values = sinusoid(count) + np.minimum(lower, 0.0) + np.maximum(upper, 0.0)
@@ -40,36 +40,36 @@ def draw(count: int, seed: int) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class TrueDistribution:
-    """The distribution of values given their middle, which is known.
+    """Distribution of values given their centers, which are known.
 
-    Computed on a grid of a thousandth, by convolution of the exact probabilities of its cells.
+    It is computed on a grid of step 0.001, by convolution of the exact probabilities of the cells.
 
     Attributes:
-        middle: float64 [N].
+        middle: centers of the values, float64 [N].
     """
 
     middle: np.ndarray
 
     def cdf(self, y: np.ndarray) -> np.ndarray:
-        """P(Y <= y) [N]; a value on the sinusoid counts in."""
+        """Return P(Y <= y) [N], including the atom on the sinusoid."""
         return self._at(y, _grid()[1])
 
     def cdf_below(self, y: np.ndarray) -> np.ndarray:
-        """P(Y < y) [N]."""
+        """Return P(Y < y) [N]."""
         mass, cumulated = _grid()[:2]
         return self._at(y, cumulated - mass)
 
     def probability(self, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-        """P(low <= Y < high) [N]."""
+        """Return P(low <= Y < high) [N]."""
         return self.cdf_below(high) - self.cdf_below(low)
 
     def median(self) -> np.ndarray:
-        """[N]."""
+        """Return the medians [N]."""
         place = int(np.searchsorted(_grid()[1], 0.5))
         return self.middle + _LOW + _STEP * place
 
     def crps(self, y: np.ndarray) -> np.ndarray:
-        """Continuous ranked probability score [N]."""
+        """Return the continuous ranked probability scores [N]."""
         _, _, below, above = _grid()
         return self._at(y, below) + self._at(y, above)
 
@@ -80,12 +80,12 @@ class TrueDistribution:
 
 @cache
 def _grid() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Of value less middle, on the grid: mass, cdf, and the integrals of F^2 up to and of (1 - F)^2 from each cell."""
+    """Of value minus center, on the grid: mass, cdf, and the integrals of F^2 up to and of (1 - F)^2 from each cell."""
     points = np.arange(round((_HIGH - _LOW) / _STEP) + 1)
     zero = round(-_LOW / _STEP)
 
     def cells(dist) -> np.ndarray:
-        """Mass of the cell around each point, from the distribution's cdf; the ends have what lies beyond."""
+        """Mass of the cell around each point, from the distribution's cdf; the end cells include the tails."""
         edges = _LOW + _STEP * (points[:-1] + 0.5)
         return np.diff(dist(edges), prepend=0.0, append=1.0)
 

@@ -1,4 +1,4 @@
-"""Windows of time series as what a network trains on: a window is a play of one entity, its cells are the frames."""
+"""Windows of time series as training data: a window is a play with one entity, and its cells are the frames."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -22,15 +22,15 @@ _DAY_S, _WEEK_S = 86_400.0, 7 * 86_400.0
 
 @dataclass(frozen=True, eq=False)
 class SeriesSet:
-    """Windows of several series, each split in order of time.
+    """Windows of several series, with splits in order of time.
 
     Attributes:
-        folder: that all files are in.
-        series: in order of the files.
-        splits: the windows of "train", "validation" and "test". `game_id` is the number of the series, `passer` its
-            name, `play_id` the number of the observation that is the outcome, `yards` the outcome itself in the
-            series' unit; `info` has `location` and `scale`, in whose units its distribution is predicted, and `time`.
-        fingerprint: hexadecimal digits that name the files' content and how they were cut.
+        folder: folder of all files.
+        series: the series in the order of the files.
+        splits: windows of "train", "validation" and "test". `game_id` is the number of the series, `passer` its name,
+            `play_id` the number of the observation that is the outcome, `yards` the outcome itself in the series' unit;
+            `info` has `location` and `scale`, which define the unit of the predicted distribution, and `time`.
+        fingerprint: hexadecimal digits that identify the content of the files and the configuration.
     """
 
     folder: Path
@@ -39,7 +39,7 @@ class SeriesSet:
     fingerprint: str
 
     def split(self, name: str) -> Plays:
-        """The windows of a split; InputError where there is none of that name."""
+        """Return the windows of a split; InputError if there is none of that name."""
         if name not in self.splits:
             raise InputError(f"split: expected one of {', '.join(SPLITS)}, got {name!r}")
         return self.splits[name]
@@ -49,12 +49,12 @@ def read_windows(config: SeriesConfig, folder: Path | None = None) -> SeriesSet:
     """Read series and cut them into windows.
 
     Args:
-        config: the files, and how they are cut. The shares of train, validation and test are each series', in this
-            order of time; a window belongs where its outcome does, what it sees may be older.
-        folder: that the files are in, where it is another one than the configuration says.
+        config: files and windows. The fractions of train, validation and test apply to each series, in this order of
+            time; a window belongs to the split of its outcome, and its context may be older.
+        folder: folder of the files, if it is not the one in the configuration.
 
     Raises:
-        InputError: no file, or two of one name; a split without a window; as `read_series` and
+        InputError: there is no file, or two have one name; a split has no window; and as for `read_series` and
             `windows`.
     """
     files = _files(config.path, folder)
@@ -63,23 +63,23 @@ def read_windows(config: SeriesConfig, folder: Path | None = None) -> SeriesSet:
     parts: dict[str, list[Plays]] = {split: [] for split in SPLITS}
     for number, (file, each) in enumerate(zip(files, series, strict=True)):
         ends = np.round(np.cumsum([0.0, *fractions]) * len(each)).astype(int)
-        found = windows(each, config.context, config.lead, training=int(ends[1]))
-        plays = as_plays(each, found, number)
+        cells = windows(each, config.context, config.lead, training=int(ends[1]))
+        plays = as_plays(each, cells, number)
         for split, begin, end in zip(SPLITS, ends[:-1], ends[1:], strict=True):
-            members = np.flatnonzero((found.index >= begin) & (found.index < end))
+            members = np.flatnonzero((cells.index >= begin) & (cells.index < end))
             if not len(members) and end > begin:
                 raise InputError(
                     f"{file}: too short a series: no window of {config.context} steps lies before an outcome among the "
                     f"observations {begin + 1} to {end} of {len(each)}, those of the {split} split"
                 )
             parts[split].append(plays.select(members))
-    cut = {name: value for name, value in dataclasses.asdict(config).items() if name != "path"}
+    cutting = {name: value for name, value in dataclasses.asdict(config).items() if name != "path"}
     splits = {split: Plays.concatenate(members) for split, members in parts.items()}
-    return SeriesSet(files[0].parent, series, splits, json_digest(cut, files)[:16])
+    return SeriesSet(files[0].parent, series, splits, json_digest(cutting, files)[:16])
 
 
 def _files(paths: Sequence[str], folder: Path | None) -> list[Path]:
-    """The files, from `folder` if it is told; they lie in one, so that a run tells where it had its series from."""
+    """Paths of the files, in `folder` if it is given; they share one folder, so that a run can record it."""
     files = [Path(path) for path in paths]
     if not files:
         raise InputError("data.path: expected files with a series each, got none")
@@ -90,14 +90,14 @@ def _files(paths: Sequence[str], folder: Path | None) -> list[Path]:
     return files if folder is None else [folder / file.name for file in files]
 
 
-def as_plays(series: Series, found: Windows, number: int = 0) -> Plays:
-    """The windows of a series as plays of a game that has its number; their columns are those of `SeriesSet`."""
-    count, context = found.value.shape
-    frames = np.stack([np.arcsinh(found.scaled), found.seen], axis=-1).astype(np.float32)
-    time = series.time[found.index]
+def as_plays(series: Series, cells: Windows, number: int = 0) -> Plays:
+    """Return the windows of a series as plays of game `number`, with the columns of `SeriesSet`."""
+    count, context = cells.value.shape
+    frames = np.stack([np.arcsinh(cells.scaled), cells.seen], axis=-1).astype(np.float32)
+    time = series.time[cells.index]
     static = np.zeros((count, len(WINDOW_STATIC)), np.float32)
-    static[:, 0] = np.log(found.scale)
-    static[:, 1] = np.arcsinh(found.location / found.scale)
+    static[:, 0] = np.log(cells.scale)
+    static[:, 1] = np.arcsinh(cells.location / cells.scale)
     if series.dated:
         for column, period in ((2, _DAY_S), (4, _WEEK_S)):
             angle = 2 * np.pi * np.mod(time, period) / period
@@ -107,11 +107,11 @@ def as_plays(series: Series, found: Windows, number: int = 0) -> Plays:
         offsets=np.arange(count + 1, dtype=np.int64) * context,
         players=np.ones((count * context, 1), bool),
         static=static,
-        yards=found.outcome.astype(np.float32),
+        yards=cells.outcome.astype(np.float32),
         game_id=np.full(count, number, np.int64),
-        play_id=found.index.astype(np.int64),
+        play_id=cells.index.astype(np.int64),
         passer_id=np.full(count, number, np.int64),
         passer=np.full(count, series.name),
-        info={"location": found.location, "scale": found.scale, "time": time},
+        info={"location": cells.location, "scale": cells.scale, "time": time},
         features=WINDOW_FEATURES,
     )

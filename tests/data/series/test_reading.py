@@ -42,12 +42,12 @@ def test_columns_are_found_or_named(tmp_path):
     table().with_columns(other=pl.lit(3), when=pl.int_range(pl.len()) * 2).write_csv(path)
     series = read_series(path, "when", "value")
     assert (series.step, series.dated, series.time[1]) == (2.0, False, 2.0)
-    with pytest.raises(InputError, match="say which column has the values; beside 'timestamp' it"):
+    with pytest.raises(InputError, match="specify the column of values; besides 'timestamp' it"):
         read_series(path)
     with pytest.raises(InputError, match="did you mean 'value'"):
         read_series(path, value="valeu")
     table().rename({"timestamp": "moment"}).write_csv(path)
-    with pytest.raises(InputError, match="say which column has the times; it has moment, value"):
+    with pytest.raises(InputError, match="specify the column of times; it has moment, value"):
         read_series(path)
 
 

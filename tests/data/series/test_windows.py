@@ -81,7 +81,7 @@ def test_fingerprint_is_of_content_and_cut(config, tmp_path):
     ("change", "message"),
     [
         ({"path": ()}, "data.path: expected files with a series each, got none"),
-        ({"test": 0.6, "validation": 0.4}, "data.test: nothing is left to train on beside it and 0.4 for validation"),
+        ({"test": 0.6, "validation": 0.4}, "data.test: nothing is left to train on after it and 0.4 for validation"),
         ({"test": -0.1}, "data.test: expected a share from 0 to 0.99, got -0.1"),
         ({"context": 260}, r"a.csv: too short a series: no window of 260 steps .* 1 to 120 of 200, those of the train"),
         ({"context": 0}, "context: expected at least 1 step, got 0"),
