@@ -1,29 +1,9 @@
 """The true conditional distribution of every simulated play, in closed form over integer yards.
 
-Everything is a function of the frame of the release, as written in the tracking file, of the situation, and of one
-thing that no frame shows: the quarterback's skill z, N(0, 1) over the league and independent of all else.
+It is a function of the frame of the release as written in the tracking file, of the situation, and of the quarterback's
+skill z, which no frame shows. The page `docs/explanation/simulator.md` has the formulas.
 
-Measured at the release (yards; x beyond the ball's place at the snap):
-    target    the eligible receiver, at least 5 yards from the quarterback, whose bearing is nearest the orientation
-    sep       distance from the target to his nearest defender, within [0.4, 9]
-    room      mean over the five eligible receivers of the distance to the nearest defender, each within [0.4, 9]
-    gap       distance from the quarterback to the nearest defender, within [0.8, 8]
-    depth     D = x_target + vx_target min(1.5 s, 0.2 s + |target - quarterback| / (22 yd/s)), at most 9 beyond the goal
-From these, the down and the yards to the goal, `outcome_parameters` makes four logits c, i, t, b and the run w:
-    P(complete)                             = logistic(c + 0.145 z)
-    P(intercepted | not complete)           = logistic(i - 0.1 z)
-    P(tackled at the catch | complete)      = logistic(t - 0.05 z)
-    P(breaks away | complete, not tackled)  = logistic(b + 0.05 z)
-A completed pass gains A + C yards, stopped by the goal line (a touchdown gains exactly the yards to the goal) and by a
-loss of 12 yards or the offense's own goal line:
-    A  catch depth: D + L rounded, L logistic with standard deviation 0.9 + 0.045 max(D, 0), cut 20 yards from rounded D
-    C  tackled at the catch:  P(C <= k) = logistic((k + 1/2 - 0.5) / 0.55)
-       not tackled:           P(C <= k) = 1 - exp(-((k + 1) / w)^1.7), k >= 0
-       breaks away:           C = w rounded + E, P(E <= k) = 1 - (1 + xi (k + 1) / beta)^(-1 / xi), xi = 0.3, beta = 10
-Incompletions and interceptions gain 0 yards. For `net_yards` an interception counts minus its return R, with
-P(R > r) = 0.6 (1 + 0.1 r / 14)^(-10) for r >= 0, at most the yards to the other goal line.
-
-`draw_outcomes` draws what happens after the release step by step, from a random stream of its own.
+`draw_outcomes` draws what happens after the release step by step, from its own random stream.
 """
 
 from dataclasses import dataclass, fields
@@ -46,7 +26,7 @@ from sbp_jax.data.simulator.streams import GameStreams
 SKILL_ON_COMPLETION, SKILL_ON_INTERCEPTION, SKILL_ON_TACKLED, SKILL_ON_BREAKAWAY = 0.145, -0.1, -0.05, 0.05
 MAX_LOSS = 12
 MAX_RETURN = 100
-CATCH_REACH = 20  # yards either way within which the catch depth scatters
+CATCH_REACH = 20  # maximum scatter of the catch depth, in yards either way
 TACKLED_CENTER, TACKLED_SCALE = 0.5, 0.55
 RUN_POWER = 1.7
 TAIL_SHAPE, TAIL_SCALE = 0.3, 10.0
@@ -55,7 +35,7 @@ RETURN_NONE, RETURN_SHAPE, RETURN_SCALE = 0.4, 0.1, 14.0
 
 @dataclass(frozen=True)
 class ReleaseView:
-    """What the frame of the release shows, [plays] each: the quantities of this module's docstring (yards, degrees)."""
+    """Measurements in the frame of the release, [plays] each (yards); see `docs/explanation/simulator.md`."""
 
     target: np.ndarray
     separation: np.ndarray
@@ -66,7 +46,7 @@ class ReleaseView:
 
 @dataclass(frozen=True)
 class OutcomeParameters:
-    """Parameters of the distribution at average skill, [plays] each: logits, yards, and the limits of the field."""
+    """Parameters of the distribution at average skill, [plays] each: logits, yards, and the bounds of the field."""
 
     completion_logit: np.ndarray
     interception_logit: np.ndarray
@@ -80,16 +60,16 @@ class OutcomeParameters:
 
     @classmethod
     def names(cls) -> tuple[str, ...]:
-        """Column names of the parameters."""
+        """Return the column names of the parameters."""
         return tuple(field.name for field in fields(cls))
 
     @classmethod
     def from_table(cls, table: pl.DataFrame) -> "OutcomeParameters":
-        """Parameters from the columns of a table."""
+        """Return the parameters in the columns of a table."""
         return cls(**{name: table[name].to_numpy() for name in cls.names()})
 
     def take(self, rows: np.ndarray) -> "OutcomeParameters":
-        """The parameters of some plays."""
+        """Return the parameters of the plays at `rows`."""
         return OutcomeParameters(**{name: getattr(self, name)[rows] for name in self.names()})
 
 
@@ -118,7 +98,7 @@ def view_release(position: np.ndarray, velocity: np.ndarray, facing: np.ndarray,
 
 
 def outcome_parameters(view: ReleaseView, situation: Situation) -> OutcomeParameters:
-    """The distribution's parameters; the coefficients of the four linear forms are here and nowhere else."""
+    """Return the distribution's parameters; the coefficients of the four linear forms are defined only here."""
     separation, room = np.log(view.separation / 3.0), (view.room - 3.5) / 3.0
     gap = np.log(view.pressure_gap / 3.0)
     deep = np.maximum(view.depth, 0.0) / 10.0
@@ -148,7 +128,10 @@ def outcome_parameters(view: ReleaseView, situation: Situation) -> OutcomeParame
 def chances(
     parameters: OutcomeParameters, skill: np.ndarray | float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """P(complete), P(intercepted), P(tackled | complete), P(breaks away | complete); `skill` is a number or [plays]."""
+    """Return P(complete), P(intercepted), P(tackled | complete), P(breaks away | complete).
+
+    `skill` is a number or [plays].
+    """
     complete = logistic(parameters.completion_logit + SKILL_ON_COMPLETION * skill)
     intercepted = (1 - complete) * logistic(parameters.interception_logit + SKILL_ON_INTERCEPTION * skill)
     tackled = logistic(parameters.tackled_logit + SKILL_ON_TACKLED * skill)
@@ -157,7 +140,7 @@ def chances(
 
 
 def catch_offset_pmf(parameters: OutcomeParameters) -> tuple[np.ndarray, np.ndarray]:
-    """Centre [plays] and P(catch depth = center + j), j = -20 .. 20, [plays, 41]; sums to one."""
+    """Return the center [plays] and P(catch depth = center + j), j = -20 .. 20, [plays, 41]; rows sum to one."""
     center = np.rint(parameters.depth_yards)
     edges = np.arange(-CATCH_REACH, CATCH_REACH) + 0.5
     scale = parameters.depth_sd_yards * np.sqrt(3.0) / np.pi
@@ -166,7 +149,7 @@ def catch_offset_pmf(parameters: OutcomeParameters) -> tuple[np.ndarray, np.ndar
 
 
 def run_cdfs(parameters: OutcomeParameters, yards: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """P(C <= yards) for a receiver tackled at the catch, not tackled, breaking away; `yards` [plays, values]."""
+    """Return P(C <= yards) if tackled at the catch, not tackled, and breaking away; `yards` [plays, values]."""
     tackled = logistic((yards + 0.5 - TACKLED_CENTER) / TACKLED_SCALE)
     run = parameters.run_yards[:, None]
     ahead = np.maximum(yards + 1.0, 0.0)
@@ -177,23 +160,23 @@ def run_cdfs(parameters: OutcomeParameters, yards: np.ndarray) -> tuple[np.ndarr
 
 
 def return_survival(yards: np.ndarray) -> np.ndarray:
-    """P(interception return > yards), yards >= 0, before the field's end stops it."""
+    """Return P(interception return > yards), yards >= 0, before the end of the field stops it."""
     return (1 - RETURN_NONE) * np.exp(-np.log1p(RETURN_SHAPE * yards / RETURN_SCALE) / RETURN_SHAPE)
 
 
 def largest_loss(parameters: OutcomeParameters) -> np.ndarray:
-    """Yards a completed pass can lose at most, [plays]."""
+    """Return the maximum loss of a completed pass in yards, [plays]."""
     return np.minimum(MAX_LOSS, 100 - parameters.yards_to_goal)
 
 
 def logistic(x: np.ndarray) -> np.ndarray:
-    """1 / (1 + exp(-x)) without overflow."""
+    """Return 1 / (1 + exp(-x)) without overflow."""
     small = np.exp(-np.abs(x))
     return np.where(x >= 0, 1.0, small) / (1.0 + small)
 
 
 def draw_outcomes(parameters: OutcomeParameters, skill: np.ndarray, streams: GameStreams) -> Outcomes:
-    """One outcome a play, for quarterbacks of the given `skill` [plays]."""
+    """Draw one outcome per play, for quarterbacks with the given `skill` [plays]."""
     complete, intercepted, tackled, breakaway = chances(parameters, skill)
     u = streams.uniform()
     result = np.where(u < complete, COMPLETE, np.where(u < complete + intercepted, INTERCEPTED, INCOMPLETE))
@@ -202,10 +185,10 @@ def draw_outcomes(parameters: OutcomeParameters, skill: np.ndarray, streams: Gam
     catch = np.clip(np.rint(parameters.depth_yards + scatter), center - CATCH_REACH, center + CATCH_REACH)
 
     kind, u = streams.uniform(), streams.uniform()
-    held = np.ceil(TACKLED_CENTER + TACKLED_SCALE * _logit(u) - 0.5)
+    stopped = np.ceil(TACKLED_CENTER + TACKLED_SCALE * _logit(u) - 0.5)
     free = np.floor(parameters.run_yards * (-np.log1p(-u)) ** (1 / RUN_POWER))
     away = np.rint(parameters.run_yards) + np.floor(_pareto(u, TAIL_SHAPE, TAIL_SCALE))
-    after = np.where(kind < tackled, held, np.where(kind < tackled + breakaway, away, free))
+    after = np.where(kind < tackled, stopped, np.where(kind < tackled + breakaway, away, free))
     gained = np.clip(catch + after, -largest_loss(parameters), parameters.yards_to_goal)
 
     returned = np.where(
@@ -218,7 +201,7 @@ def draw_outcomes(parameters: OutcomeParameters, skill: np.ndarray, streams: Gam
 
 
 def _logit(u: np.ndarray) -> np.ndarray:
-    """Quantile of the standard logistic distribution; zero probability is moved to the smallest double above it."""
+    """Quantile of the standard logistic distribution; probability 0 is replaced by the smallest normal double."""
     u = np.maximum(u, np.finfo(float).tiny)
     return np.log(u) - np.log1p(-u)
 

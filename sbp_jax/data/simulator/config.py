@@ -1,4 +1,4 @@
-"""What wins the games of simulated seasons; a command line reads it, so that it imports nothing heavy."""
+"""Determinants of the results in simulated seasons; a command line reads it, so it has no heavy imports."""
 
 from dataclasses import dataclass
 
@@ -7,15 +7,15 @@ from sbp_jax.errors import InputError
 
 @dataclass(frozen=True)
 class LeagueConfig:
-    """Full seasons whose games are won by true strength; the formula is in `sbp_jax.data.simulator.season`.
+    """Full seasons whose results follow true strength; the formula is in `docs/explanation/simulator.md`.
 
     Attributes:
-        quarterback_points: q, points of margin that a standard deviation of quarterback skill is worth.
+        quarterback_points: q, effect of one standard deviation of quarterback skill on the margin, in points.
         team_points: s, standard deviation of the rest of the team, in points.
         home_points: h, home advantage in points.
         team_kept: correlation of a team's rest from one season to the next.
         skill_kept: correlation of a quarterback's skill from one season to the next.
-        moves: share of the quarterbacks who change places between two seasons.
+        moves: fraction of the quarterbacks who change places between two seasons.
     """
 
     quarterback_points: float = 5.0

@@ -1,7 +1,7 @@
-"""Games simulated together and written as files: blocks of games, the tables of the 2021 layout, weeks, processes.
+"""Simulate games and write them as files: blocks of games, the tables of the 2021 layout, weeks, processes.
 
-A week is written as its tracking file, by several processes at once where asked for; what comes out does not depend on
-their number. Beside the tables of the Big Data Bowl 2021 layout stands the truth.
+Each week is written as a tracking file, optionally by several processes; the result does not depend on their number.
+The tables of the truth complement those of the Big Data Bowl 2021 layout.
 """
 
 import os
@@ -74,7 +74,7 @@ def tracking_table(
     measured: Measured,
     league: League,
 ) -> pl.DataFrame:
-    """One row a body and frame, in the columns and types of the 2021 files; frames in order, the ball last in each."""
+    """Return one row per body and frame, as in the 2021 files; frames in order, the ball last in each."""
     bodies = 23
     live = np.arange(play.motion.position.shape[1]) < play.frames[:, None]
     which, frame = np.nonzero(live)
@@ -135,7 +135,7 @@ def plays_table(
     outcomes: Outcomes,
     quarterback_name: list[str],
 ) -> pl.DataFrame:
-    """One row per play, in the columns of plays.csv."""
+    """Return one row per play, in the columns of plays.csv."""
     home, away = (np.array([TEAMS[getattr(game, side)] for game in games])[situation.game] for side in ("home", "away"))
     offense, defense = np.where(situation.home_offense, home, away), np.where(situation.home_offense, away, home)
     own_half = situation.to_goal > 50
@@ -179,7 +179,7 @@ def plays_table(
 
 
 def games_table(games: Sequence[Game]) -> pl.DataFrame:
-    """One row per game, in the columns of games.csv."""
+    """Return one row per game, in the columns of games.csv."""
     return pl.DataFrame(
         {
             "gameId": [game.game_id for game in games],
@@ -204,7 +204,7 @@ def truth_table(
     skill: np.ndarray,
     league: League,
 ) -> pl.DataFrame:
-    """One row per play: the distribution's parameters, the passer's skill, and the facts behind the play for
+    """Return one row per play: the distribution's parameters, the passer's skill, and latent variables for
     diagnosis."""
     rows = np.arange(len(skill))
     ids = league.players["nflId"].to_numpy()[formation.player]
@@ -236,7 +236,7 @@ def _field_position(situation: Situation, measured: Measured) -> tuple[np.ndarra
 
 
 def _people(league: League) -> pl.DataFrame:
-    """What the tracking rows say of each player, with the ball as the last row."""
+    """Columns of the tracking rows that describe a player, with the ball as the last row."""
     players = league.players.select(
         pl.col("nflId").cast(pl.Float64), "displayName", pl.col("jerseyNumber").cast(pl.Float64), "position"
     )
@@ -262,12 +262,12 @@ def _times(situation: Situation, games: Sequence[Game], which: np.ndarray, frame
     return pl.Series("time", np.repeat(nanoseconds, bodies)).cast(pl.Datetime("ns"))
 
 
-_PLAYS_A_BLOCK = 530  # simulated at once; bounds memory
+_PLAYS_PER_BLOCK = 530  # simulated at once; bounds memory
 
 
 @dataclass(frozen=True)
 class Seeds:
-    """Seed of everything, and of what follows the release alone."""
+    """Seed of everything before the outcome, and seed of the outcome."""
 
     play: int
     outcome: int
@@ -275,7 +275,7 @@ class Seeds:
 
 @dataclass(frozen=True)
 class Block:
-    """Tables of some games, and the points of the home and the away team, [games, 2], where plays alone decide them."""
+    """Tables of some games, and the points of home and away team, [games, 2], if plays alone determine them."""
 
     tracking: pl.DataFrame
     plays: pl.DataFrame
@@ -284,7 +284,7 @@ class Block:
 
 
 def simulate_games(games: Sequence[Game], block: GameBlock, seeds: Seeds, league: League) -> Block:
-    """The block's plays of `games`, which must hold at least one play each, thrown by the quarterbacks of `league`."""
+    """Simulate the block's plays of `games`, at least one play each, thrown by the quarterbacks of `league`."""
     situation = draw_situations(games, seeds.play, block)
     home, away, home_passer, away_passer = (
         np.array([getattr(game, name) for game in games])[situation.game]
@@ -318,8 +318,7 @@ def simulate_games(games: Sequence[Game], block: GameBlock, seeds: Seeds, league
 
 
 def _view(release: Measured, situation: Situation) -> ReleaseView:
-    """The distribution's view of the release: reported values, not true ones, so that it can be recomputed from the
-    files."""
+    """The distribution's view of the release, from reported instead of true values, so that the files determine it."""
     position = np.stack([release.x[:, 0], release.y[:, 0]], axis=-1)
     direction = np.deg2rad(release.direction[:, 0])
     velocity = release.speed[:, 0, :, None] * np.stack([np.cos(direction), np.sin(direction)], axis=-1)
@@ -327,7 +326,7 @@ def _view(release: Measured, situation: Situation) -> ReleaseView:
 
 
 def _points(games: Sequence[Game], situation: Situation, league: League, chance: GameStreams) -> np.ndarray:
-    """The last score plus closing drives, more of them for the better quarterback; [games, 2]."""
+    """Last score plus closing drives, more of them for the better quarterback; [games, 2]."""
     last = np.searchsorted(situation.game, np.arange(len(games)), side="right") - 1
     drive = chance.uniform(0, 1, 2)[last]
     quarterbacks = [(league.skill[g.home, g.home_quarterback], league.skill[g.away, g.away_quarterback]) for g in games]
@@ -338,7 +337,7 @@ def _points(games: Sequence[Game], situation: Situation, league: League, chance:
 
 @dataclass(frozen=True)
 class WeekTables:
-    """What a week leaves beside its tracking file: plays, truth, and `points` [games, 2] where plays decide them."""
+    """Tables of a week except its tracking: plays, truth, and `points` [games, 2] if plays determine them."""
 
     plays: pl.DataFrame
     truth: pl.DataFrame
@@ -346,13 +345,13 @@ class WeekTables:
 
 
 def write_week(week: Week, seeds: Seeds, path: Path, report: Callable[[int], None] | None = None) -> WeekTables:
-    """Simulate a week and write its tracking to `path` (.parquet or .csv); `report` is told the plays of each block."""
-    together = max(1, _PLAYS_A_BLOCK // week.drawn)
+    """Simulate a week and write its tracking to `path` (.parquet or .csv); `report` gets the plays of each block."""
+    block_games = max(1, _PLAYS_PER_BLOCK // week.drawn)
     blocks = []
-    for start in range(0, len(week.games), together):
-        games = week.games[start : start + together]
-        kept = week.kept[start : start + together]
-        block = GameBlock([game.index for game in games], [week.drawn] * len(games), kept)
+    for start in range(0, len(week.games), block_games):
+        games = week.games[start : start + block_games]
+        rows = week.kept[start : start + block_games]
+        block = GameBlock([game.index for game in games], [week.drawn] * len(games), rows)
         blocks.append(simulate_games(games, block, seeds, week.league))
         if report is not None:
             report(block.plays)
@@ -368,8 +367,8 @@ def _write_tracking(table: pl.DataFrame, path: Path) -> None:
     if path.suffix == ".parquet":
         table.write_parquet(path, compression="zstd", compression_level=1, statistics=False)
     else:
-        whole = table.with_columns(pl.col("frameId", "gameId", "playId").cast(pl.Int64))
-        whole.write_csv(path, datetime_format="%Y-%m-%dT%H:%M:%S%.3fZ")
+        integers = table.with_columns(pl.col("frameId", "gameId", "playId").cast(pl.Int64))
+        integers.write_csv(path, datetime_format="%Y-%m-%dT%H:%M:%S%.3fZ")
 
 
 def write_weeks(
@@ -379,11 +378,11 @@ def write_weeks(
     processes: int,
     progress: Callable[[int], None],
 ) -> list[WeekTables]:
-    """Write each week to its path and return their tables in order; `progress` is told the number of plays done.
+    """Write each week to its path and return their tables in order; `progress` gets the number of plays done.
 
-    With one process everything happens in this one. More are started afresh, so that a script that calls this needs
-    the guard `if __name__ == "__main__"`. A failure in one of them is raised here, and the other weeks are dropped.
-    Raises InputError when a process is killed from outside.
+    One process does everything in the current process. Several are spawned, so a script that calls this needs the guard
+    `if __name__ == "__main__"`. A failure in one of them is raised here, and the other weeks are abandoned. Raises
+    InputError if a process is killed from outside.
     """
     done = 0
 
@@ -409,24 +408,24 @@ def write_weeks(
                 tables[jobs[job]] = job.result()
                 count(sum(map(len, weeks[jobs[job]].kept)))
         except BrokenProcessPool as error:
-            raise InputError("processes: one of them ended early, perhaps for want of memory; try fewer") from error
+            raise InputError("processes: one of them ended early, perhaps for lack of memory; try fewer") from error
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             for child in active_children():
                 if child not in others:
-                    child.terminate()  # nobody wants the weeks they are at, and each takes seconds
+                    child.terminate()  # nobody needs the weeks in progress, and each takes seconds
             raise
     return [tables[number] for number in range(len(weeks))]
 
 
 def _begin() -> None:
-    """An interrupt from the keyboard reaches all processes, and only the first one has to tell of it."""
+    """Ignore keyboard interrupts, which reach all processes: only the main one reports them."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
 def _end_with_parent() -> None:
-    """A parent that was killed cannot stop its children, which would wait for work for ever."""
+    """Exit when the parent does: a killed parent cannot stop its children, which would wait for work forever."""
     parent = parent_process()
     if parent is not None:
         parent.join()
@@ -435,7 +434,7 @@ def _end_with_parent() -> None:
 
 @contextmanager
 def _one_thread_each() -> Iterator[None]:
-    """Processes started within use one thread for tables: all cores are busy with weeks already."""
+    """Limit spawned processes to one thread for tables: the weeks already use all cores."""
     name = "POLARS_MAX_THREADS"
     before = os.environ.get(name)
     os.environ[name] = "1"

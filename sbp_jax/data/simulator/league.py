@@ -1,6 +1,6 @@
-"""The league of the simulator: 32 invented teams, their players, the schedule, and each quarterback's skill.
+"""The league of the simulator: 32 fictitious teams, their players, the schedule, and each quarterback's skill.
 
-Over several seasons quarterbacks change teams, get better or worse, and miss games.
+Over several seasons quarterbacks change teams, improve or decline, and miss games.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ TEAMS = (
     "ABQ", "ALB", "ANC", "AUS", "BHM", "BOI", "BUR", "CHS", "COL", "DSM", "ELP", "FRE", "HFD", "HON", "KNX", "LEX",
     "LOU", "LRK", "MAD", "MEM", "MOB", "OKC", "OMA", "ORL", "PDX", "PRO", "RAL", "RIC", "SAC", "SAT", "SLC", "TUC",
 )  # fmt: skip
-ROSTER = {  # players a team by position, in roster order
+ROSTER = {  # players per team by position, in roster order
     "QB": 2, "C": 1, "G": 2, "T": 2, "WR": 4, "TE": 2, "RB": 2, "FB": 1,
     "DT": 2, "NT": 1, "DE": 2, "OLB": 3, "ILB": 3, "CB": 4, "SS": 2, "FS": 1,
 }  # fmt: skip
@@ -50,11 +50,13 @@ _COLLEGES = ("Northern State", "Lakeview", "Coastal Tech", "Plains A&M", "Old Mi
 
 @dataclass(frozen=True)
 class League:
-    """Players (row = team x ROSTER_SIZE + roster slot), the teams' quarterbacks of one season and their skill.
+    """Players, and the quarterbacks of one season with their skill.
 
-    Attributes: `players`, a table with nflId, displayName, position, height, weight, birthDate, collegeName, team and
-    jerseyNumber; `passer` [teams, 2], rows of that table, and `skill` [teams, 2], in league standard deviations, of the
-    starter and the second quarterback.
+    Attributes:
+        players: table with nflId, displayName, position, height, weight, birthDate, collegeName, team and jerseyNumber;
+            row = team x ROSTER_SIZE + roster slot.
+        passer: rows of the starter and the second quarterback in that table, [teams, 2].
+        skill: their skill in league standard deviations, [teams, 2].
     """
 
     players: pl.DataFrame
@@ -62,7 +64,7 @@ class League:
     skill: np.ndarray
 
     def quarterbacks(self) -> pl.DataFrame:
-        """One row per quarterback: nflId, displayName, team, skill (league standard deviations)."""
+        """Return one row per quarterback: nflId, displayName, team, skill (league standard deviations)."""
         table = self.players.select("nflId", "displayName")[self.passer.ravel()]
         return table.with_columns(
             pl.Series("team", np.repeat(TEAMS, 2).tolist()), pl.Series("skill", self.skill.ravel())
@@ -71,7 +73,7 @@ class League:
 
 @dataclass(frozen=True)
 class Game:
-    """One game: `index` over all seasons, id, date, teams as indices into TEAMS, and which quarterback each plays."""
+    """One game: `index` over all seasons, id, date, teams as indices into TEAMS, and each team's quarterback."""
 
     index: int
     season: int
@@ -85,7 +87,7 @@ class Game:
 
 
 def found_league(seed: int) -> League:
-    """The league of a seed; skills are a stratified N(0, 1) sample: each is N(0, 1), yet no league is lopsided."""
+    """Create the league of a seed; skills are a stratified N(0, 1) sample, so no league is lopsided."""
     generator = np.random.default_rng([seed, int(Purpose.LEAGUE)])
     count = len(TEAMS) * ROSTER_SIZE
     position = np.tile([name for name, number in ROSTER.items() for _ in range(number)], len(TEAMS))
@@ -113,7 +115,7 @@ def found_league(seed: int) -> League:
 
 
 def schedule(seed: int, season: int, season_index: int) -> list[Game]:
-    """The games of one season in order of play: 17 rounds of a round robin of 32 teams, 16 games each."""
+    """Return the games of one season in order of play: 17 rounds of a round robin of 32 teams, 16 games each."""
     generator = np.random.default_rng([seed, int(Purpose.LEAGUE), season_index])
     teams = generator.permutation(len(TEAMS))
     september = date(season, 9, 1)
@@ -133,15 +135,15 @@ def schedule(seed: int, season: int, season_index: int) -> list[Game]:
     return games
 
 
-_MAX_ABSENCE, _ABSENCE_POWER = 13, 3.5  # games missed: 13 u^3.5 rounded down, none for every other starter
+_MAX_ABSENCE, _ABSENCE_POWER = 13, 3.5  # games missed: 13 u^3.5 rounded down, 0 for every other starter
 
 
 def draw_careers(league: League, seed: int, seasons: int, moves: float, kept: float) -> list[League]:
-    """The league in each season; the first is `league` itself.
+    """Draw the league in each season; the first is `league` itself.
 
-    Between two seasons a share `moves` of all quarterbacks change places among themselves, whether first or second and
-    whatever their skill, and every skill drifts: z' = kept z + sqrt(1 - kept^2) e, e ~ N(0, 1). Each season's skills
-    are therefore N(0, 1) and independent of teams and places, as the true distribution takes them to be.
+    Between two seasons a fraction `moves` of all quarterbacks, whether starter or second and whatever their skill,
+    exchange their places, and every skill drifts: z' = kept z + sqrt(1 - kept^2) e, e ~ N(0, 1). Each season's skills
+    are therefore N(0, 1) and independent of teams and places, as the true distribution assumes.
     """
     leagues = [league]
     for index in range(1, seasons):
@@ -149,16 +151,18 @@ def draw_careers(league: League, seed: int, seasons: int, moves: float, kept: fl
         passer, skill = leagues[-1].passer.ravel().copy(), leagues[-1].skill.ravel().copy()
         skill = kept * skill + np.sqrt(1 - kept**2) * generator.standard_normal(len(skill))
         movers = np.flatnonzero(generator.uniform(size=len(passer)) < moves)
-        taking = generator.permutation(movers)
-        passer[movers], skill[movers] = passer[taking], skill[taking]
+        sources = generator.permutation(movers)
+        passer[movers], skill[movers] = passer[sources], skill[sources]
         shape = league.passer.shape
         leagues.append(replace(league, passer=passer.reshape(shape), skill=skill.reshape(shape)))
     return leagues
 
 
 def draw_absences(seed: int, season_index: int, games: int) -> np.ndarray:
-    """Whether the second quarterback plays per team's k-th game, [teams, games]: the first misses one stretch at
-    most."""
+    """Draw whether the second quarterback plays a team's k-th game, [teams, games].
+
+    The starter misses at most one stretch of games.
+    """
     generator = np.random.default_rng([seed, int(Purpose.CAREER), season_index, 1])
     u, v = generator.uniform(size=(2, len(TEAMS)))
     missed = np.floor(_MAX_ABSENCE * u**_ABSENCE_POWER)
@@ -168,14 +172,14 @@ def draw_absences(seed: int, season_index: int, games: int) -> np.ndarray:
 
 
 def passers(games: Sequence[Game], league: League) -> tuple[np.ndarray, np.ndarray]:
-    """Rows in the player table and skills of the quarterbacks, home and away, [games, 2] each."""
+    """Return rows in the player table and skills of the quarterbacks, home and away, [games, 2] each."""
     team = np.array([(game.home, game.away) for game in games])
     slot = np.array([(game.home_quarterback, game.away_quarterback) for game in games])
     return league.passer[team, slot], league.skill[team, slot]
 
 
 def quarterback_seasons(season: int, games: Sequence[Game], league: League) -> pl.DataFrame:
-    """One row per quarterback: season, nflId, displayName, team, skill, games started."""
+    """Return one row per quarterback: season, nflId, displayName, team, skill, games started."""
     started = np.bincount(passers(games, league)[0].ravel(), minlength=league.players.height)
     table = league.quarterbacks()
     return table.select(

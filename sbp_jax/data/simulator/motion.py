@@ -1,8 +1,8 @@
-"""Motion of 22 players at 10 Hz, the ball's flight after the release, and what the tracking system reports of both.
+"""Motion of 22 players at 10 Hz, the ball's flight after the release, and the tracking system's report of both.
 
-Players steer: each accelerates, within limits, toward the velocity that his task asks for. Coordinates as in `play`.
-Frames 0-9 come before the snap, frame 10 is the snap. Reported are positions with centimeter noise, speeds and angles
-with errors of their own, all to two decimals.
+Each player accelerates, within bounds, toward the velocity that his task requires. Coordinates are those of `play`.
+Frames 0-9 come before the snap, frame 10 is the snap. The reported positions have centimeter noise, and speeds and
+angles have errors of their own; all are rounded to two decimals.
 """
 
 from dataclasses import dataclass, fields
@@ -35,8 +35,8 @@ from sbp_jax.data.simulator.streams import GameStreams
 SNAP_FRAME = 10
 STEP_S = 0.1
 GAZE_S = 1.0  # the quarterback settles on his target this long before the release
-_RESPONSE = 0.42  # share of the wanted change of velocity made in one step
-_TURN = 0.45  # share of the wanted turn of the body made in one step
+_RESPONSE = 0.42  # fraction of the desired change of velocity made in one step
+_TURN = 0.45  # fraction of the desired turn of the body made in one step
 _MAX_SPEED = np.array([6.5] + [5.2] * 5 + [9.3] * 5 + [9.3] * 5 + [7.5] * 6)  # yd/s by slot
 _MAX_ACCELERATION = np.array([5.5] + [4.5] * 5 + [7.0] * 5 + [7.0] * 5 + [6.0] * 6)  # yd/s^2 by slot
 
@@ -63,10 +63,10 @@ class Steering:
         self.velocity = formation.drift.copy()
         self.facing = np.zeros((plays, 22, 2))
         self.facing[:, :11, 0], self.facing[:, 11:, 0] = 1.0, -1.0
-        self.trail = [(self.position.copy(), self.velocity.copy())]  # what the coverage reacts to, some frames late
+        self.trail = [(self.position.copy(), self.velocity.copy())]  # the coverage reacts to it with a lag
 
     def step(self, wanted: np.ndarray, look: np.ndarray) -> None:
-        """One tenth of a second toward the `wanted` velocities, turning toward the `look` directions [plays, 22, 2]."""
+        """Advance 0.1 s toward the `wanted` velocities, turning toward the `look` directions [plays, 22, 2]."""
         wanted = self._inside_the_field(wanted)
         speed = np.hypot(wanted[..., 0], wanted[..., 1])
         wanted = wanted * np.minimum(1.0, self.top_speed / np.maximum(speed, 1e-9))[..., None]
@@ -79,13 +79,13 @@ class Steering:
         self.trail.append((self.position, self.velocity))
 
     def _inside_the_field(self, wanted: np.ndarray) -> np.ndarray:
-        """Slow down before the side lines and the end lines: the rest of the way lasts at least 0.9 seconds."""
+        """Slow down before the sidelines and the end lines: the remaining distance takes at least 0.9 seconds."""
         low = np.stack([self.to_goal - 109.5, np.full(len(self.to_goal), -HALF_WIDTH_YARDS + 0.4)], axis=-1)
         high = np.stack([self.to_goal + 9.5, np.full(len(self.to_goal), HALF_WIDTH_YARDS - 0.4)], axis=-1)
         return np.clip(wanted, (low[:, None] - self.position) / 0.9, (high[:, None] - self.position) / 0.9)
 
     def intentions(self, seconds: float) -> tuple[np.ndarray, np.ndarray]:
-        """Wanted velocities and directions to look, before the release, `seconds` after the snap."""
+        """Return desired velocities and directions to look, before the release, `seconds` after the snap."""
         wanted = np.zeros_like(self.position)
         look = np.where(np.arange(22)[:, None] < 11, np.array([1.0, 0.0]), np.array([-1.0, 0.0])) + 0.0 * self.position
         self._receivers(seconds, wanted, look)
@@ -137,7 +137,7 @@ class Steering:
         look[:, QUARTERBACK] = np.where(gazing[:, None], to_target, scan)
 
     def _rush(self, seconds: float, wanted: np.ndarray, look: np.ndarray) -> None:
-        """Rushers close on the quarterback to their planned distance at the release; linemen stand in their way."""
+        """Rushers close on the quarterback to their planned distance at the release; linemen block their way."""
         call, passer = self.call, self.position[:, [QUARTERBACK]]
         rushing = np.arange(6) < self.formation.rushers[:, None]
         place, start = self.position[:, OTHERS], self.formation.start[:, OTHERS]
@@ -164,7 +164,7 @@ class Steering:
         look[:, LINEMEN] = nearest - self.position[:, LINEMEN] + [0.3, 0.0]
 
     def _cover(self, seconds: float, wanted: np.ndarray, look: np.ndarray) -> None:
-        """Coverage mirrors its receivers a reaction time late, at the planned cushion; safeties stay over the top."""
+        """Coverage mirrors its receivers with a reaction time, at the planned cushion; safeties stay over the top."""
         call, place = self.call, self.position[:, COVERAGE]
         frames = np.rint(call.lag_s / STEP_S).astype(int)
         seen, pace = (np.stack([step[kind][:, ELIGIBLE] for step in self.trail[-6:]]) for kind in (0, 1))
@@ -195,9 +195,9 @@ class Steering:
 
 
 def run_to_release(steering: Steering) -> Motion:
-    """Frames 0 to the latest release of the block, [plays, SNAP_FRAME + max release + 1, 22, 2] each.
+    """Simulate frames 0 to the latest release of the block, [plays, SNAP_FRAME + max release + 1, 22, 2] each.
 
-    A play's rows after its own release show what would have gone on and must be ignored.
+    A play's rows after its own release continue the motion without a throw and must be ignored.
     """
     last = int(steering.call.release.max())
     before = np.arange(-SNAP_FRAME, 0)[:, None, None] * STEP_S
@@ -214,12 +214,12 @@ def run_to_release(steering: Steering) -> Motion:
 
 
 def _unit(vector: np.ndarray) -> np.ndarray:
-    """The vector over its length; zero stays zero."""
+    """The vector divided by its length; zero stays zero."""
     return vector / np.maximum(np.hypot(vector[..., 0], vector[..., 1]), 1e-9)[..., None]
 
 
 def _toward(goal: np.ndarray, place: np.ndarray, within_s: float, top_yps: float) -> np.ndarray:
-    """Velocity that would reach `goal` in `within_s` seconds, at most `top_yps` fast."""
+    """Velocity that would reach `goal` in `within_s` seconds, with speed at most `top_yps`."""
     velocity = (goal - place) / within_s
     speed = np.hypot(velocity[..., 0], velocity[..., 1])
     return velocity * np.minimum(1.0, top_yps / np.maximum(speed, 1e-9))[..., None]
@@ -244,7 +244,7 @@ EVENTS = (
 
 @dataclass(frozen=True)
 class Play:
-    """Whole plays: `motion`, `ball` [plays, frames, 2], `event` codes [plays, frames], length in `frames`."""
+    """Complete plays: `motion`, `ball` [plays, frames, 2], `event` codes [plays, frames], length in `frames`."""
 
     motion: Motion
     ball: np.ndarray
@@ -255,7 +255,7 @@ class Play:
 def finish(
     steering: Steering, before: Motion, call: Call, formation: Formation, target: np.ndarray, outcomes: Outcomes
 ) -> Play:
-    """Frames after the release, given the outcome; the frames up to it are those of `before`, untouched."""
+    """Simulate the frames after the release, given the outcome; the earlier frames are those of `before`."""
     plays = len(target)
     rows = np.arange(plays)
     release = SNAP_FRAME + call.release
@@ -287,7 +287,7 @@ def finish(
 
 
 def _chasers(place: np.ndarray, catch: np.ndarray, target: np.ndarray, outcomes: Outcomes) -> np.ndarray:
-    """The defender who plays the ball: the target's own, or on an interception whoever is nearest to the catch."""
+    """The defender who plays the ball: the target's own, or on an interception the one nearest to the catch."""
     gap = place[:, DEFENSE] - catch[:, None]
     nearest = DEFENSE.start + np.argmin(np.hypot(gap[..., 0], gap[..., 1]), axis=1)
     return np.where(outcomes.result == INTERCEPTED, nearest, COVERAGE.start + target)
@@ -306,20 +306,20 @@ def _after_release(steering: Steering, step: int, flight, catch, slot, chaser) -
 
 
 def _ball(position, formation: Formation, release, flight, catch, frames, outcomes: Outcomes) -> np.ndarray:
-    """The ball: at the line, with the quarterback, in flight, then with the catcher or on the grass."""
+    """The ball: at the line, with the quarterback, in flight, then with the catcher or on the ground."""
     plays, width = position.shape[:2]
     frame = np.arange(width)[None, :, None]
     spot = np.stack([np.zeros(plays), formation.ball_y], axis=-1)[:, None]
-    held = position[:, :, QUARTERBACK] + [0.3, 0.0]
+    carried = position[:, :, QUARTERBACK] + [0.3, 0.0]
     share = np.clip((frame - SNAP_FRAME) / np.where(formation.shotgun, 6, 2)[:, None, None], 0, 1)
-    ball = spot + share * (held - spot)
+    ball = spot + share * (carried - spot)
     thrown = position[np.arange(plays), release, QUARTERBACK][:, None] + [0.3, 0.0]
     flown = np.clip((frame - release[:, None, None]) / flight[:, None, None], 0, 1)
     ball = np.where(frame > release[:, None, None], thrown + flown * (catch[:, None] - thrown), ball)
-    # An incomplete pass rolls on in the direction of its flight.
+    # an incomplete pass keeps rolling in the direction of its flight
     beyond = np.maximum(frame - (release + flight)[:, None, None], 0) * (outcomes.result == INCOMPLETE)[:, None, None]
-    way = catch[:, None] - thrown
-    return ball + 0.5 * beyond * way / np.maximum(np.hypot(way[..., 0], way[..., 1]), 1e-9)[..., None]
+    course = catch[:, None] - thrown
+    return ball + 0.5 * beyond * course / np.maximum(np.hypot(course[..., 0], course[..., 1]), 1e-9)[..., None]
 
 
 def _events(outcomes: Outcomes, to_goal, release, flight, frames, width: int) -> np.ndarray:
@@ -341,14 +341,14 @@ def _events(outcomes: Outcomes, to_goal, release, flight, frames, width: int) ->
     return event
 
 
-_OFFSET_YARDS, _JITTER_YARDS = 0.03, 0.008  # of a player's chips through a play, and from frame to frame
+_OFFSET_YARDS, _JITTER_YARDS = 0.03, 0.008  # of a player's chips: constant within a play, and from frame to frame
 _SPEED_ERROR_YPS, _ACCELERATION_ERROR, _ORIENTATION_ERROR_DEG = 0.03, 0.1, 1.5
 _DIRECTION_ERROR_DEG, _STANDSTILL_ERROR_DEG, _STANDSTILL_YPS = 1.0, 70.0, 0.15
 
 
 @dataclass(frozen=True)
 class Noise:
-    """Errors of measurement for every frame a play could have, so that none depends on how long the play lasts.
+    """Measurement errors for every possible frame of a play, so that none depends on the length of the play.
 
     `offset` [plays, 23, 2] and `jitter` [plays, MAX_FRAMES, 23, 2] (yards; the last of the 23 is the ball), `speed`,
     `acceleration`, `direction`, `orientation` [plays, MAX_FRAMES, 22] in standard deviations.
@@ -364,8 +364,10 @@ class Noise:
 
 @dataclass(frozen=True)
 class Measured:
-    """Reported values, [plays, frames, 22 or 23]: `x`, `y` as in `play` (yards; the ball last when there is one),
-    `speed` (yd/s), `acceleration` (yd/s^2), and the angles counter-clockwise from +x in degrees, of players.
+    """Reported values, [plays, frames, 22 or 23].
+
+    `x`, `y` as in `play` (yards; the ball, if any, comes last); of players also `speed` (yd/s), `acceleration`
+    (yd/s^2), and the angles counterclockwise from +x in degrees.
     """
 
     x: np.ndarray
@@ -377,7 +379,7 @@ class Measured:
 
 
 def draw_noise(streams: GameStreams) -> Noise:
-    """Errors of one block of plays."""
+    """Draw the errors of one block of plays."""
     return Noise(
         offset=_OFFSET_YARDS * streams.normal(23, 2),
         jitter=_JITTER_YARDS * streams.normal_single(MAX_FRAMES, 23, 2),
@@ -389,7 +391,7 @@ def draw_noise(streams: GameStreams) -> Noise:
 
 
 def one_frame(motion: Motion, noise: Noise, frame: np.ndarray) -> tuple[Motion, Noise]:
-    """Motion and errors of one frame a play, `frame` [plays]; `measure` reports of it what it reports of all frames."""
+    """Return motion and errors of one frame per play, `frame` [plays]; `measure` reports the same for it as in full."""
     rows = np.arange(len(frame))
     tracks = (getattr(motion, field.name)[rows, frame][:, None] for field in fields(motion))
     errors = (getattr(noise, field.name)[rows, frame][:, None] for field in fields(noise)[1:])
@@ -397,7 +399,7 @@ def one_frame(motion: Motion, noise: Noise, frame: np.ndarray) -> tuple[Motion, 
 
 
 def measure(motion: Motion, ball: np.ndarray | None, noise: Noise) -> Measured:
-    """Reported values of every frame, rounded to two decimals; without `ball` for the players alone."""
+    """Return the reported values of every frame, rounded to two decimals; without `ball` for the players alone."""
     frames = motion.position.shape[1]
     true = motion.position if ball is None else np.concatenate([motion.position, ball[:, :, None]], axis=2)
     bodies = true.shape[2]
@@ -405,7 +407,7 @@ def measure(motion: Motion, ball: np.ndarray | None, noise: Noise) -> Measured:
     speed = np.hypot(motion.velocity[..., 0], motion.velocity[..., 1])
     change = np.diff(motion.velocity, axis=1, prepend=motion.velocity[:, :1]) / STEP_S
     heading = np.rad2deg(np.arctan2(motion.velocity[..., 1], motion.velocity[..., 0]))
-    # A player who stands has no direction of motion: what is reported then is mostly noise, as in real files.
+    # a player at a standstill has no direction of motion: the reported one is mostly noise, as in real files
     blur = _DIRECTION_ERROR_DEG + _STANDSTILL_ERROR_DEG * np.exp(-speed / _STANDSTILL_YPS)
     body = np.rad2deg(np.arctan2(motion.facing[..., 1], motion.facing[..., 0]))
     return Measured(

@@ -1,11 +1,11 @@
-"""A play before the ball is thrown: its situation, where everyone stands at the snap, and what both teams intend.
+"""A play before the throw: its situation, the positions at the snap, and the intentions of both teams.
 
-Coordinates of the simulator: yards; x is depth beyond the line of scrimmage (the offense attacks +x), y is the distance
-from the middle of the field, positive to the offense's left. Slots: 0 quarterback, 1-5 linemen, 6-10 eligible
-receivers, 11-15 the defenders assigned to receivers 6-10, 16-21 the other defenders, of whom the first rush.
+Coordinates of the simulator are in yards: x is depth beyond the line of scrimmage (the offense attacks +x), y is the
+distance from the middle of the field, positive to the offense's left. Slots: 0 quarterback, 1-5 linemen, 6-10 eligible
+receivers, 11-15 the defenders assigned to receivers 6-10, 16-21 the other defenders, the first of whom rush.
 
-Most of what decides a play is shared by several players, as in football: the concept sets the depth of all routes, one
-tightness moves all coverage defenders, one rush factor moves the whole front. `Outcomes` is what comes of the passes.
+Most determinants of a play are shared by several players, as in football: the concept sets the depth of all routes, one
+tightness applies to all coverage defenders, one rush factor to the entire front. `Outcomes` has the results.
 """
 
 from collections.abc import Sequence
@@ -19,16 +19,16 @@ from sbp_jax.data.simulator.streams import GameBlock, GameStreams, Purpose
 
 _QUARTERS = np.array([0.215, 0.287, 0.222, 0.276])
 _DOWNS = np.array([0.375, 0.34, 0.267, 0.018])
-_SCORES_A_GAME = 3.1  # a team's scoring drives
+_SCORES_PER_GAME = 3.1  # a team's scoring drives
 _TOUCHDOWN_SHARE = 0.6
 
 
 @dataclass(frozen=True)
 class Situation:
-    """One row per play, all [plays]: indices into the block's games, and what the scoreboard shows before the snap.
+    """Situation before the snap, all [plays]: indices into the block's games, and the scoreboard.
 
-    `clock_s` is seconds left in the quarter, `to_goal` yards from the line of scrimmage to the goal line the offense
-    attacks, `to_go` yards to a first down; `rightward` says whether the offense moves toward greater x in the files.
+    `clock_s` is seconds left in the quarter, `to_goal` yards from the line of scrimmage to the goal line that the
+    offense attacks, `to_go` yards to a first down; `rightward` is whether the offense moves toward greater x in files.
     """
 
     game: np.ndarray
@@ -50,11 +50,11 @@ class Situation:
 
 
 def draw_situations(games: Sequence[Game], seed: int, block: GameBlock) -> Situation:
-    """Situations of the block's plays, each game in order of time, of which the block keeps some.
+    """Draw the situations of the block's plays, each game in order of time, and return those that the block keeps.
 
     Marginals follow the regular seasons 2017-2019: 37.5 / 34 / 26.7 / 1.8 % of attempts by down, a third of them
-    closer than 45 yards, 7 % after a touchback, more in the last two minutes of a half. Scores are a background
-    process of their own: they know nothing of the simulated plays or the quarterbacks' skill.
+    closer than 45 yards, 7 % after a touchback, more in the last two minutes of a half. Scores follow a background
+    process, independent of the simulated plays and of the quarterbacks' skill.
     """
     streams = GameStreams(seed, Purpose.SITUATION, block.whole())
     game = np.repeat(np.arange(len(games)), block.drawn)
@@ -74,9 +74,9 @@ def draw_situations(games: Sequence[Game], seed: int, block: GameBlock) -> Situa
     first = np.concatenate([[0], np.cumsum(block.drawn)[:-1]])
     running = np.cumsum(gap)
     play_id = running - np.repeat(running[first] - gap[first], block.drawn)
-    # The home team changes ends with every quarter; which end it defends first is the game's own draw.
+    # the home team changes ends with every quarter; the end that it defends first is drawn per game
     home_right = rightward_home[first][game] ^ (quarter[order] % 2 == 0)
-    whole = Situation(
+    complete = Situation(
         game=game,
         play_id=play_id,
         home_offense=home_offense[order],
@@ -89,12 +89,12 @@ def draw_situations(games: Sequence[Game], seed: int, block: GameBlock) -> Situa
         away_score=_accumulate(away_score[order], game),
         rightward=np.where(home_offense[order], home_right, ~home_right),
     )
-    kept = np.concatenate([start + rows for start, rows in zip(first, block.kept, strict=True)])
-    return Situation(**{field.name: getattr(whole, field.name)[kept] for field in fields(whole)})
+    rows = np.concatenate([start + used for start, used in zip(first, block.kept, strict=True)])
+    return Situation(**{field.name: getattr(complete, field.name)[rows] for field in fields(complete)})
 
 
 def _yards_to_goal(streams: GameStreams) -> np.ndarray:
-    """Touchbacks at 75; else a density that rises from the goal line to 80 yards, or falls from 80 to 99."""
+    """Touchbacks at 75; otherwise a density that rises from the goal line to 80 yards, or falls from 80 to 99."""
     kind = streams.uniform()
     u = streams.uniform()
     rising = 80 * (np.sqrt(0.09 + u * (1.69 - 0.09)) - 0.3)  # density proportional to 0.3 + t, t on (0, 1)
@@ -112,9 +112,9 @@ def _yards_to_go(down: np.ndarray, streams: GameStreams) -> np.ndarray:
 
 
 def _drive_points(streams: GameStreams) -> np.ndarray:
-    """Points one team scores between each play and the next, [plays]."""
+    """Points of one team between each play and the next, [plays]."""
     u = streams.uniform()
-    scoring = _SCORES_A_GAME / PLAYS_A_GAME
+    scoring = _SCORES_PER_GAME / PLAYS_A_GAME
     return np.where(u < scoring * _TOUCHDOWN_SHARE, 7, np.where(u < scoring, 3, 0))
 
 
@@ -134,7 +134,7 @@ OTHERS = slice(16, 22)
 DEFENSE = slice(11, 22)
 HALF_WIDTH_YARDS = 26.65
 
-_PERSONNEL = (  # positions of slots 6-10, and their share of plays
+_PERSONNEL = (  # positions of slots 6-10, and their proportion of plays
     (("WR", "WR", "WR", "TE", "RB"), 0.66),
     (("WR", "WR", "TE", "TE", "RB"), 0.18),
     (("WR", "WR", "WR", "WR", "RB"), 0.08),
@@ -147,7 +147,7 @@ _LINE = ("T", "G", "C", "G", "T")
 
 @dataclass(frozen=True)
 class Formation:
-    """What stands before the snap; first axis plays.
+    """Positions and personnel at the snap; first axis plays.
 
     `start` [plays, 22, 2] positions at the snap; `drift` [plays, 22, 2] velocity before it (yd/s); `shotgun`;
     `rushers` (3-6); `tightness` of the coverage (standard normal, tight above 0); `press` [plays, 5] whether a coverage
@@ -168,7 +168,7 @@ class Formation:
 
 
 def line_up(situation: Situation, teams: tuple[np.ndarray, np.ndarray], quarterback: np.ndarray, streams: GameStreams):
-    """The formation of every play; `teams` are offense and defense, `quarterback` rows of the players."""
+    """Return the formation of every play; `teams` are offense and defense, `quarterback` rows of the players."""
     plays = situation.plays
     personnel = streams.pick(np.array([share for _, share in _PERSONNEL]))
     shotgun = streams.uniform() < 0.8
@@ -202,10 +202,10 @@ def _place_offense(start, personnel, shotgun, strength, ball_y, streams: GameStr
     wide[:, 2] = np.where(tight_end, 4.3 + 1.2 * u[:, 3], np.where(fullback, 1.0 * u[:, 3], wide[:, 2]))
     depth[:, 2] = np.where(fullback, -4.6, depth[:, 2])
     wide[:, 3] = np.where(spread, -(6 + 4 * u[:, 4]), wide[:, 3])
-    beside = np.where(u[:, 9] < 0.5, 1.9, -1.9)
-    wide[:, 4] = np.where(shotgun, beside, 0.4 * beside)
+    sideways = np.where(u[:, 9] < 0.5, 1.9, -1.9)
+    wide[:, 4] = np.where(shotgun, sideways, 0.4 * sideways)
     depth[:, 4] = np.where(shotgun, start[:, QUARTERBACK, 0] + 0.2, -6.8)
-    # The fullback must not stand on the running back of the shotgun.
+    # the fullback must not stand on the running back of the shotgun
     wide[:, 2] = np.where(fullback & shotgun, -np.sign(wide[:, 4]) * strength * 1.9, wide[:, 2])
     start[:, ELIGIBLE, 0] = depth
     start[:, ELIGIBLE, 1] = np.clip(ball_y[:, None] + strength[:, None] * wide, -24.5, 24.5)
@@ -279,7 +279,7 @@ class Concept(IntEnum):
 
 ROUTES = ("GO", "HITCH", "FLAT", "CROSS", "OUT", "IN", "POST", "SLANT", "CORNER", "ANGLE", "SCREEN", "")
 GO, HITCH, FLAT, CROSS, OUT, IN, POST, SLANT, CORNER, ANGLE, SCREEN, BLOCK = range(12)
-# Shares of routes 0-11 by concept, for receivers split wide, for the third and fourth, and for backs.
+# proportions of routes 0-11 by concept, for receivers split wide, for the third and fourth, and for backs
 _WIDE = {
     Concept.SCREEN: (0.25, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0.75),
     Concept.QUICK: (0.03, 0.42, 0, 0, 0.22, 0.03, 0, 0.3, 0, 0, 0, 0),
@@ -298,18 +298,18 @@ _BACK = {
     Concept.INTERMEDIATE: (0, 0.1, 0.4, 0, 0, 0, 0, 0, 0, 0.25, 0, 0.25),
     Concept.DEEP: (0, 0.1, 0.28, 0, 0, 0, 0, 0, 0, 0.12, 0, 0.5),
 }
-# By route: stem as a share of the concept's depth, its offset in yards, and direction after the break in degrees from
-# straight downfield, positive to the outside.
+# by route: stem as a fraction of the concept's depth, its offset in yards, and direction after the break in degrees
+# from straight downfield, positive to the outside
 _STEM_SHARE = np.array([9, 1.0, 0.0, 0.7, 0.95, 1.0, 0.85, 0.6, 0.85, 0.0, 0, 0])
 _STEM_YARDS = np.array([0, 0.3, 1.0, 0.5, 0.0, 0.5, 0.0, 0.0, 0.0, 1.5, 0, 0])
 _BREAK_DEGREES = np.array([0, 180, 78, -80, 84, -88, -33, -52, 38, -50, 0, 0])
 _BREAK_SPEED = np.array([1.0, 0.1, 0.75, 0.85, 0.85, 0.85, 1.0, 0.8, 0.97, 0.7, 0, 0])
-_INTEREST = np.array([0.55, 1.0, 0.75, 1.1, 1.05, 1.05, 1.0, 1.15, 0.9, 0.9, 25.0, 1e-9])  # how often targeted
+_INTEREST = np.array([0.55, 1.0, 0.75, 1.1, 1.05, 1.05, 1.0, 1.15, 0.9, 0.9, 25.0, 1e-9])  # relative target frequency
 
 
 @dataclass(frozen=True)
 class Call:
-    """Plans of both teams; first axis plays, second (where there is one) receivers 6-10.
+    """Plans of both teams; first axis plays, second (if any) receivers 6-10.
 
     `release` frames after the snap; `route` indices into ROUTES; `break_s` seconds after the snap; `stem`, `broken`
     [plays, 5, 2] velocities before and after the break (yd/s); `target` 0-4; `cushion` planned separation (yards);
@@ -334,7 +334,7 @@ class Call:
 
 
 def call_plays(situation: Situation, formation: Formation, streams: GameStreams) -> Call:
-    """Calls for every play; they depend on down, distance and field position, never on a team or its quarterback."""
+    """Draw the calls of every play; they depend on down, distance and field position, never on team or quarterback."""
     plays = situation.plays
     concept, depth = _concept(situation, streams)
     back = formation.start[:, ELIGIBLE, 0] < -3
@@ -343,7 +343,7 @@ def call_plays(situation: Situation, formation: Formation, streams: GameStreams)
     speed = np.clip(5.9 + 0.15 * depth, 6.0, 9.0)[:, None] * effort
     own_depth = depth[:, None] * np.exp(0.08 * streams.normal(5))
     stem_yards = _STEM_SHARE[route] * own_depth + _STEM_YARDS[route]
-    run_up = np.where(back, 0.8, 0.5)  # seconds lost to the start
+    run_up = np.where(back, 0.8, 0.5)  # seconds lost at the start
     break_s = stem_yards / speed + run_up
     outward = np.where(formation.start[:, ELIGIBLE, 1] >= formation.ball_y[:, None], 1.0, -1.0)
     angle = np.deg2rad(_BREAK_DEGREES[route] + 6 * streams.normal(5))
@@ -388,7 +388,7 @@ def call_plays(situation: Situation, formation: Formation, streams: GameStreams)
 
 
 def _concept(situation: Situation, streams: GameStreams) -> tuple[np.ndarray, np.ndarray]:
-    """Concept and depth of its routes in yards: deeper with the distance to go, shallower near the goal line."""
+    """Concept and depth of its routes in yards: deeper for a longer distance to go, shallower near the goal line."""
     long, short = situation.to_go >= 8, situation.to_go <= 3
     late = situation.down >= 3
     weights = np.select(
@@ -404,7 +404,7 @@ def _concept(situation: Situation, streams: GameStreams) -> tuple[np.ndarray, np
 
 
 def _routes(concept, back, streams: GameStreams) -> np.ndarray:
-    """Route indices, [plays, 5]; in a screen the target is the back or, one time in three, the third receiver."""
+    """Route indices, [plays, 5]; in a screen the target is the back or, in one of three cases, the third receiver."""
     shares = np.stack([np.array([table[kind] for kind in Concept]) for table in (_WIDE, _INSIDE, _BACK)])
     group = np.where(back, 2, np.array([0, 0, 1, 1, 2]))
     route = np.stack([streams.pick(shares[group[:, slot], concept]) for slot in range(5)], axis=1)
@@ -427,7 +427,7 @@ COMPLETE, INCOMPLETE, INTERCEPTED = "C", "I", "IN"
 
 @dataclass(frozen=True)
 class Outcomes:
-    """What came of the passes, [plays] each: `result` C, I or IN, catch depth, yards, net yards, all in integer
+    """Results of the passes, [plays] each: `result` C, I or IN, catch depth, yards, net yards, all in integer
     yards."""
 
     result: np.ndarray

@@ -1,17 +1,7 @@
-"""Full seasons: calendar, quarterbacks, strength and results of all games, and the plays that are shown of them.
+"""Full seasons: calendar, quarterbacks, true strength of the teams and results of all games, and a selection of plays.
 
-True strength of teams in points, and the final scores drawn from it.
-
-A game's expected margin, home minus away, is
-
-    d = q (z_home - z_away) + r_home - r_away + h
-
-with z the skill of the quarterback who plays, r ~ N(0, s^2) the rest of the team, which keeps a part of itself from
-season to season, and h the home advantage. The scoreboard before each snap is a background process that knows nothing
-of d, so that no feature of a play betrays a skill. Strength shows after the last snap only: closing drives bring the
-home team m + d / 2 points on average and the away team m - d / 2 (or |d| and 0, where that would be negative), and so
-the final margin is d on average. A field goal in overtime decides a tie, the home team's with probability
-Phi(d / 14.5).
+The expected margin of a game is d = q (z_home - z_away) + r_home - r_away + h, in points. The page
+`docs/explanation/simulator.md` defines the terms and explains how the scores follow from d.
 """
 
 from collections.abc import Sequence
@@ -40,31 +30,31 @@ from sbp_jax.data.simulator.league import (
 from sbp_jax.data.simulator.play import draw_situations
 from sbp_jax.data.simulator.streams import GameBlock, Purpose
 
-MARGIN_SD_POINTS = 14.5  # of the final margin around the expected one: measured, see the tests
-_CLOSING_POINTS = 6.0  # m: points a team adds after the last snap against an equal
+MARGIN_SD_POINTS = 14.5  # of the final margin around the expected one; measured, see the tests
+_CLOSING_POINTS = 6.0  # m: points a team adds after the last snap against an equal opponent
 _TOUCHDOWN_SHARE, _TOUCHDOWN, _FIELD_GOAL = 0.6, 7, 3
-_POINTS_A_DRIVE = _TOUCHDOWN_SHARE * _TOUCHDOWN + (1 - _TOUCHDOWN_SHARE) * _FIELD_GOAL
+_POINTS_PER_DRIVE = _TOUCHDOWN_SHARE * _TOUCHDOWN + (1 - _TOUCHDOWN_SHARE) * _FIELD_GOAL
 
 
 def draw_rests(config: LeagueConfig, seed: int, seasons: int) -> np.ndarray:
-    """The rest of every team in every season, [seasons, teams] (points)."""
+    """Draw the rest r of every team in every season, [seasons, teams] (points)."""
     rests = np.empty((seasons, len(TEAMS)))
     for index in range(seasons):
-        fresh = np.random.default_rng([seed, int(Purpose.STRENGTH), index]).standard_normal(len(TEAMS))
-        kept = config.team_kept if index else 0.0
-        rests[index] = kept * rests[index - 1] + np.sqrt(1 - kept**2) * config.team_points * fresh
+        noise = np.random.default_rng([seed, int(Purpose.STRENGTH), index]).standard_normal(len(TEAMS))
+        correlation = config.team_kept if index else 0.0
+        rests[index] = correlation * rests[index - 1] + np.sqrt(1 - correlation**2) * config.team_points * noise
     return rests
 
 
 def expected_margins(config: LeagueConfig, games: Sequence[Game], league: League, rest: np.ndarray) -> np.ndarray:
-    """d of every game, [games] (points), from the season's `league` and the teams' `rest` [teams]."""
+    """Return d of every game, [games] (points), from the season's `league` and the teams' `rest` [teams]."""
     _, skill = passers(games, league)
     home, away = (np.array([getattr(game, side) for game in games]) for side in ("home", "away"))
     return config.quarterback_points * (skill[:, 0] - skill[:, 1]) + rest[home] - rest[away] + config.home_points
 
 
 def draw_scores(games: Sequence[Game], margins: np.ndarray, seed: int) -> np.ndarray:
-    """Final points of the home and the away team, [games, 2], never equal, given the expected `margins` [games]."""
+    """Draw the final points of home and away team, [games, 2], never equal, given the expected `margins` [games]."""
     drawn = [PLAYS_A_GAME] * len(games)
     block = GameBlock([game.index for game in games], drawn, []).whole()
     situation = draw_situations(games, seed, block)
@@ -81,26 +71,26 @@ def draw_scores(games: Sequence[Game], margins: np.ndarray, seed: int) -> np.nda
 
 
 def _closing_points(mean: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """Touchdowns and field goals that make `mean` points on average, [2]."""
-    drives = np.floor(mean / _POINTS_A_DRIVE + generator.uniform(size=2)).astype(int)
+    """Points of touchdowns and field goals with the given `mean`, [2]."""
+    drives = np.floor(mean / _POINTS_PER_DRIVE + generator.uniform(size=2)).astype(int)
     touchdowns = generator.binomial(drives, _TOUCHDOWN_SHARE)
     return _TOUCHDOWN * touchdowns + _FIELD_GOAL * (drives - touchdowns)
 
 
 WEEKS = 18
 GAMES_A_TEAM = 17
-_BYES = range(4, 14)  # rounds, counted from 0, that give games away
-_MAX_BYES = 3  # games that one of them gives away
+_BYES = range(4, 14)  # rounds, counted from 0, from which games are moved
+_MAX_BYES = 3  # maximum number of games moved from one of them
 
 Pairing = tuple[int, int]
 
 
 def draw_calendar(seed: int, season_index: int) -> list[list[Pairing]]:
-    """Games (home, away) as indices of teams, by week, the first week first; 272 in all.
+    """Draw the games (home, away) as indices of teams, by week in order; 272 in all.
 
-    Seventeen rounds of a round robin, so that nobody meets twice. Sixteen of their games, one of each team, leave the
-    fifth to the fourteenth round for a round of their own, which comes before or after these at random: the week that a
-    game leaves is the week off of its two teams, in weeks 5 to 15.
+    The calendar has seventeen rounds of a round robin, so no pairing repeats. Sixteen games, one for each pair of teams
+    in a perfect matching, are moved from the fifth to the fourteenth round to an additional round, which comes before
+    or after these at random. The week of a moved game becomes the bye of its two teams, in weeks 5 to 15.
     """
     generator = np.random.default_rng([seed, int(Purpose.SCHEDULE), season_index])
     rounds = _round_robin(generator)
@@ -115,7 +105,7 @@ def draw_calendar(seed: int, season_index: int) -> list[list[Pairing]]:
 
 
 def game_day(season: int, week: int) -> date:
-    """Sunday of a week; the first is the second Sunday of September at the earliest."""
+    """Return the Sunday of a week; that of week 1 is the second Sunday of September."""
     september = date(season, 9, 1)
     opening = september + timedelta(days=(6 - september.weekday()) % 7 + 7)
     return opening + timedelta(days=7 * (week - 1))
@@ -130,42 +120,42 @@ def _round_robin(generator: np.random.Generator) -> list[list[Pairing]]:
 
 
 def _spread_matching(rounds: list[list[Pairing]], generator: np.random.Generator) -> list[list[Pairing]]:
-    """Pairs of the rounds that hold every team exactly once, at most three of a round; by search with restarts.
+    """A perfect matching of the teams from pairs of the rounds, at most three per round; by search with restarts.
 
-    A greedy pass takes the team with the fewest possible games left; one in a few dozen gets through, and the search
-    is a function of the generator alone.
+    A greedy pass chooses the team with the fewest possible games. One pass in a few dozen succeeds, and the result
+    depends on the generator alone.
     """
     options = [
         [(number, pair) for number, pairs in enumerate(rounds) for pair in pairs if team in pair]
         for team in range(len(TEAMS))
     ]
     while True:
-        taken: list[list[Pairing]] = [[] for _ in rounds]
+        matching: list[list[Pairing]] = [[] for _ in rounds]
         free = set(range(len(TEAMS)))
         while free:
             possible = {
-                team: [(n, pair) for n, pair in options[team] if free.issuperset(pair) and len(taken[n]) < _MAX_BYES]
+                team: [(n, pair) for n, pair in options[team] if free.issuperset(pair) and len(matching[n]) < _MAX_BYES]
                 for team in sorted(free)
             }
             team = min(possible, key=lambda each: (len(possible[each]), generator.random()))
             if not possible[team]:
                 break
             number, pair = possible[team][int(generator.integers(len(possible[team])))]
-            taken[number].append(pair)
+            matching[number].append(pair)
             free -= set(pair)
         if not free:
-            return taken
+            return matching
 
 
 def _balance(pairs: list[Pairing], generator: np.random.Generator) -> set[Pairing]:
-    """The pairs whose first team plays at home, such that everybody has eight or nine home games.
+    """Pairs whose first team plays at home, such that every team has eight or nine home games.
 
-    With one more, imagined game a team, every team has an even number of them: following games from team to team
-    until the way closes, each team is left as often as it is entered, and the one left is at home.
+    With one auxiliary game per team, every team has an even number of games. A walk from team to team along unused
+    games closes where it started, so it leaves each team as often as it enters it; the team that it leaves is at home.
     """
     at: list[list[int]] = [[] for _ in TEAMS]
-    imagined = generator.permutation(len(TEAMS)).reshape(-1, 2).tolist()
-    edges = [*pairs, *map(tuple, imagined)]
+    auxiliary = generator.permutation(len(TEAMS)).reshape(-1, 2).tolist()
+    edges = [*pairs, *map(tuple, auxiliary)]
     for number in generator.permutation(len(edges)).tolist():
         for team in edges[number]:
             at[team].append(number)
@@ -187,12 +177,12 @@ def _balance(pairs: list[Pairing], generator: np.random.Generator) -> set[Pairin
     return home
 
 
-CONFERENCES = ("North", "South")  # the first and the second half of the teams
-PLAYOFF_TEAMS = 7  # of each conference, as in the league since 2020
+CONFERENCES = ("North", "South")  # first and second half of the teams
+PLAYOFF_TEAMS = 7  # per conference, as in the league since 2020
 
 
 def results_table(games: Sequence[Game], points: np.ndarray) -> pl.DataFrame:
-    """One row per game: teams, final `points` [games, 2] of home and visitor, and the winner's abbreviation."""
+    """Return one row per game: teams, final `points` [games, 2] of home and visitor, and the winner's abbreviation."""
     home, visitor = ([TEAMS[getattr(game, side)] for game in games] for side in ("home", "away"))
     return pl.DataFrame(
         {
@@ -209,10 +199,10 @@ def results_table(games: Sequence[Game], points: np.ndarray) -> pl.DataFrame:
 
 
 def standings_table(results: pl.DataFrame) -> pl.DataFrame:
-    """One row a season and team, in the names of the public team records: wins, losses, ties, playoffs, points.
+    """Return one row per season and team, with the column names of public team records.
 
-    The seven teams of each conference with the most wins make the playoffs; equal wins are told apart by the points
-    difference, then by the points scored, then by the abbreviation's place in the alphabet.
+    The columns have wins, losses, ties, playoffs and points. The seven teams of each conference with the most wins make
+    the playoffs; ties in wins are broken by point difference, then by points scored, then alphabetically.
     """
     sides = []
     for us, them in (("home", "visitor"), ("visitor", "home")):
@@ -263,7 +253,7 @@ def standings_table(results: pl.DataFrame) -> pl.DataFrame:
 
 @dataclass(frozen=True)
 class Week:
-    """Games of one week with the quarterbacks of their season; `kept` [games] are the wanted of `drawn` plays each."""
+    """Games of one week and the quarterbacks of their season; `kept` [games] are the used ones of `drawn` plays."""
 
     season: int
     number: int
@@ -274,24 +264,24 @@ class Week:
 
 
 def fill_rounds(plays: int, seed: int, seasons: Sequence[int], league: League) -> list[Week]:
-    """Weeks of a round robin filled game by game with 66 passes each, `plays` spread evenly over `seasons`.
+    """Return weeks of a round robin filled game by game with 66 passes each, `plays` spread evenly over `seasons`.
 
-    The last game of a season keeps its first plays; games hold more than 66 when a season would not hold its plays.
+    The last game of a season has its first plays only; games have more than 66 if the season's games would not suffice.
     """
     weeks = []
     for index, season in enumerate(seasons):
         wanted = plays // len(seasons) + (index < plays % len(seasons))
-        a_game = max(PLAYS_A_GAME, -(-wanted // GAMES_A_SEASON))
-        games = schedule(seed, season, index)[: -(-wanted // a_game)]
-        kept = [np.arange(min(a_game, wanted - a_game * number)) for number in range(len(games))]
-        weeks += group_weeks(season, league, games, kept, a_game)
+        per_game = max(PLAYS_A_GAME, -(-wanted // GAMES_A_SEASON))
+        games = schedule(seed, season, index)[: -(-wanted // per_game)]
+        rows = [np.arange(min(per_game, wanted - per_game * number)) for number in range(len(games))]
+        weeks += group_weeks(season, league, games, rows, per_game)
     return weeks
 
 
 def group_weeks(
     season: int, league: League, games: Sequence[Game], kept: Sequence[np.ndarray], drawn: int
 ) -> list[Week]:
-    """The games of one season, in order of play, by week; games without a kept play are left out."""
+    """Group the games of one season, in order of play, by week; games without a used play are left out."""
     played = [(game, rows) for game, rows in zip(games, kept, strict=True) if len(rows)]
     weeks = []
     for number, group in groupby(played, key=lambda pair: pair[0].week):
@@ -302,7 +292,7 @@ def group_weeks(
 
 @dataclass(frozen=True)
 class Season:
-    """One season: its games in order of play, the quarterbacks, the teams' rest [teams], margins and points [games]."""
+    """One season: games in order of play, quarterbacks, the teams' rest [teams], margins and points [games]."""
 
     number: int
     games: Sequence[Game]
@@ -313,37 +303,37 @@ class Season:
 
 
 def play_seasons(config: LeagueConfig, seed: int, seasons: Sequence[int], league: League) -> list[Season]:
-    """All games of `seasons`, which must be consecutive, and their results; a season does not depend on later ones."""
+    """Simulate all games and results of consecutive `seasons`; a season does not depend on later ones."""
     rests = draw_rests(config, seed, len(seasons))
     careers = draw_careers(league, seed, len(seasons), config.moves, config.skill_kept)
-    played = []
+    result = []
     for index, (number, own, rest) in enumerate(zip(seasons, careers, rests, strict=True)):
         games = _games(seed, number, index)
         margins = expected_margins(config, games, own, rest)
-        played.append(Season(number, games, own, rest, margins, draw_scores(games, margins, seed)))
-    return played
+        result.append(Season(number, games, own, rest, margins, draw_scores(games, margins, seed)))
+    return result
 
 
 def show_plays(seasons: Sequence[Season], plays: int, seed: int) -> list[Week]:
-    """Weeks of `plays` plays, spread evenly over all games; with more of them, those of fewer are among them."""
+    """Return weeks of `plays` plays, spread evenly over all games; a larger number includes the plays of a smaller."""
     weeks = []
     for index, season in enumerate(seasons):
         wanted = plays // len(seasons) + (index < plays % len(seasons))
-        kept = []
+        selection = []
         for number, game in enumerate(season.games):
             count = wanted // GAMES_A_SEASON + (number < wanted % GAMES_A_SEASON)
             order = np.random.default_rng([seed, int(Purpose.THINNING), game.index]).permutation(PLAYS_A_GAME)
-            kept.append(np.sort(order[:count]))
-        weeks += group_weeks(season.number, season.league, season.games, kept, PLAYS_A_GAME)
+            selection.append(np.sort(order[:count]))
+        weeks += group_weeks(season.number, season.league, season.games, selection, PLAYS_A_GAME)
     return weeks
 
 
 def season_tables(config: LeagueConfig, seasons: Sequence[Season]) -> dict[str, pl.DataFrame]:
-    """Tables by path within the folder: what everybody may know in results/, the truth behind it in truth/."""
+    """Return tables by path within the folder: public results in results/, the truth behind them in truth/."""
     results = pl.concat([results_table(season.games, season.points) for season in seasons])
     standings = standings_table(results)
     passing = pl.concat([quarterback_seasons(season.number, season.games, season.league) for season in seasons])
-    lasting = passing.group_by("nflId", "displayName", maintain_order=True)
+    overall = passing.group_by("nflId", "displayName", maintain_order=True)
     return {
         "results/games.csv": results,
         "results/teams.csv": standings,
@@ -352,8 +342,8 @@ def season_tables(config: LeagueConfig, seasons: Sequence[Season]) -> dict[str, 
             standings.select("season", "team", "wins", "made_playoffs"), on=["season", "team"], maintain_order="left"
         ),
         "truth/quarterback_seasons.parquet": passing,
-        # a quarterback's one number for who asks for one: the mean over the seasons
-        "truth/quarterbacks.parquet": lasting.agg(pl.col("team").last(), pl.col("skill").mean()),
+        # a single number per quarterback: the mean over the seasons
+        "truth/quarterbacks.parquet": overall.agg(pl.col("team").last(), pl.col("skill").mean()),
     }
 
 
@@ -372,7 +362,7 @@ def _games(seed: int, season: int, season_index: int) -> list[Game]:
 
 
 def _true_games(season: Season) -> pl.DataFrame:
-    """One row per game: who threw, how good each was, and the expected margin of the home team in points."""
+    """One row per game: the passers, their skills, and the expected margin of the home team in points."""
     rows, skill = passers(season.games, season.league)
     ids = season.league.players["nflId"].to_numpy()[rows]
     return pl.DataFrame(
@@ -389,7 +379,7 @@ def _true_games(season: Season) -> pl.DataFrame:
 
 
 def _true_teams(config: LeagueConfig, season: Season) -> pl.DataFrame:
-    """One row a team: its strength in points, averaged over its games, and the two parts of it."""
+    """One row per team: its strength in points, averaged over its games, and the two components."""
     _, skill = passers(season.games, season.league)
     team = np.array([(game.home, game.away) for game in season.games])
     mean_skill = np.bincount(team.ravel(), skill.ravel()) / np.bincount(team.ravel())

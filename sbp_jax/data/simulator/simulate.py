@@ -1,16 +1,7 @@
-"""Passing plays whose conditional distribution of yards is known, written in the file layout of the Big Data Bowl 2021.
+"""Simulate passing plays with a known conditional distribution of yards, in the file layout of the Big Data Bowl 2021.
 
-A play is simulated in four steps: the situation (down, distance, field position, score), the intentions of both teams
-(formation, concept, routes, coverage, rush), the motion of 22 players at 10 Hz up to the release, and the outcome. The
-outcome is drawn from a distribution that is an explicit function of what the frame of the release shows, the situation,
-and the quarterback's skill: formulas in `sbp_jax.data.simulator.conditional`. `TrueDistribution` evaluates it, so the
-calibration of a network and the quarterbacks' scores can be judged against the truth.
-
-Files: games.csv, plays.csv, players.csv, tracking_week_NN.parquet (or .csv; tracking_SEASON_week_NN with several
-seasons), truth/plays.parquet (distribution and latent facts of every play), truth/quarterbacks.parquet (skills) and
-truth/simulation.json (the configuration). Full seasons have results/games.csv and results/teams.csv (scores, records,
-playoffs) as well, and truth/games.parquet, truth/teams.parquet and truth/quarterback_seasons.parquet (expected margins,
-strengths, skills by season). Readers of the folder see neither results/ nor truth/. Teams and players are invented.
+The page `docs/explanation/simulator.md` describes the simulation, the distribution and the files. `TrueDistribution`
+evaluates the distribution.
 """
 
 import json
@@ -32,17 +23,23 @@ from sbp_jax.errors import InputError
 
 __all__ = ["RECIPE", "LeagueConfig", "SimulationConfig", "TrueDistribution", "simulate"]
 
-RECIPE = 1  # raise it when the same configuration gives other plays or another distribution
+RECIPE = 1  # increment when the same configuration gives different plays or another distribution
 
 
 @dataclass(frozen=True)
 class SimulationConfig:
-    """What to simulate.
+    """Configuration of a simulation.
 
-    `plays` in all, spread evenly over `seasons` from `first_season` on, each filled game by game with 66 passes a game
-    (more when a season's 272 games would not hold them); `seed` of everything, `outcome_seed` of what follows the
-    release alone (None: `seed`); `tracking_format` "parquet" or "csv". With a `league` the seasons are full ones: 18
-    weeks, 272 games won by true strength, and the plays spread evenly over all of them, at most 66 a game.
+    Attributes:
+        plays: total number, spread evenly over the seasons. Each season is filled game by game with 66 passes per game,
+            or more if its 272 games would not suffice.
+        seed: seed of everything.
+        seasons: number of seasons.
+        first_season: the first of them.
+        tracking_format: "parquet" or "csv".
+        outcome_seed: seed of what follows the release alone; None uses `seed`.
+        league: full seasons with 18 weeks and 272 games, whose results follow true strength; the plays are spread
+            evenly over all games, at most 66 per game.
     """
 
     plays: int = 8000
@@ -58,12 +55,12 @@ class SimulationConfig:
             if getattr(self, name) < lowest:
                 raise InputError(f"{name}: expected an integer of at least {lowest}, got {getattr(self, name)}")
         if self.seasons > self.plays:
-            raise InputError(f"seasons: expected at most one a play, got {self.seasons} for {self.plays} plays")
+            raise InputError(f"seasons: expected at most one per play, got {self.seasons} for {self.plays} plays")
         if self.outcome_seed is not None and self.outcome_seed < 0:
             raise InputError(f"outcome_seed: expected an integer of at least 0, got {self.outcome_seed}")
-        held = self.seasons * GAMES_A_SEASON * PLAYS_A_GAME
-        if self.league and self.plays > held:
-            raise InputError(f"plays: expected at most {held} in {self.seasons} full season(s), got {self.plays}")
+        capacity = self.seasons * GAMES_A_SEASON * PLAYS_A_GAME
+        if self.league and self.plays > capacity:
+            raise InputError(f"plays: expected at most {capacity} in {self.seasons} full season(s), got {self.plays}")
         if self.tracking_format not in ("parquet", "csv"):
             raise InputError(f"tracking_format: expected 'parquet' or 'csv', got {self.tracking_format!r}")
 
@@ -74,12 +71,20 @@ def simulate(
     progress: Callable[[int], None] | None = None,
     processes: int = 1,
 ) -> Path:
-    """Simulate plays and write them to the folder `out`; returns its path.
+    """Simulate plays, write them to the folder `out` and return its path.
 
-    The folder appears complete or not at all, and its files are the same to the bit for the same configuration. A play
-    does not depend on how many others are simulated, as long as games hold 66 passes. `progress` is called with the
-    number of plays done so far. With several `processes` the weeks are shared out; a script then needs the guard
-    `if __name__ == "__main__"`. Raises InputError when `out` exists, is not empty and was not written by this function.
+    The folder appears complete or not at all, and its files are identical to the bit for the same configuration. A play
+    does not depend on how many others are simulated, as long as games have 66 passes.
+
+    Args:
+        out: the folder.
+        config: what to simulate.
+        progress: called with the number of plays done so far.
+        processes: number of processes that share the weeks; with several, a script needs the guard
+            `if __name__ == "__main__"`.
+
+    Raises:
+        InputError: `out` exists, is not empty and was not written by this function.
     """
     config = config or SimulationConfig()
     if processes < 1:
@@ -96,7 +101,7 @@ def _refuse_foreign(out: Path) -> None:
     if out.exists() and not out.is_dir():
         raise InputError(f"{out}: is a file; expected a folder to write to")
     if out.is_dir() and any(out.iterdir()) and not (out / "truth" / "simulation.json").is_file():
-        raise InputError(f"{out}: holds files that the simulator did not write; name a new or empty folder")
+        raise InputError(f"{out}: holds files that the simulator did not write; choose a new or empty folder")
 
 
 def _write(folder: Path, config: SimulationConfig, progress: Callable[[int], None], processes: int) -> None:

@@ -1,4 +1,4 @@
-"""Random numbers drawn game by game: a play's numbers never depend on how many other games are simulated."""
+"""Random numbers by game: the numbers of a play never depend on how many other games are simulated."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -8,7 +8,7 @@ import numpy as np
 
 
 class Purpose(IntEnum):
-    """What a stream is for; the outcome has its own, so nothing before the release can depend on it."""
+    """Purpose of a stream; the outcome has its own, so nothing before the release can depend on it."""
 
     LEAGUE = 0
     SITUATION = 1
@@ -26,9 +26,12 @@ class Purpose(IntEnum):
 
 @dataclass(frozen=True)
 class GameBlock:
-    """Games simulated together: `index` [games] counts games over all seasons, `drawn` is the number of plays of each.
+    """Games simulated together.
 
-    `kept` [games] holds, in rising order, which of a game's drawn plays are wanted; the others are drawn and forgotten.
+    Attributes:
+        index: numbers of the games over all seasons, [games].
+        drawn: number of plays of each game, [games].
+        kept: which of a game's drawn plays are used, in ascending order, [games]; the others are drawn and discarded.
     """
 
     index: Sequence[int]
@@ -37,44 +40,44 @@ class GameBlock:
 
     @property
     def plays(self) -> int:
-        """Number of wanted plays."""
+        """Number of used plays."""
         return sum(map(len, self.kept))
 
     def whole(self) -> "GameBlock":
-        """The same games with every drawn play."""
+        """Return the same games with every drawn play."""
         return replace(self, kept=[np.arange(drawn) for drawn in self.drawn])
 
 
 class GameStreams:
-    """One generator a game and purpose; every draw returns rows for the kept plays of all games, in order."""
+    """One generator per game and purpose; every draw returns rows for the used plays of all games, in order."""
 
     def __init__(self, seed: int, purpose: Purpose, block: GameBlock):
         self._generators = [np.random.default_rng([seed, int(purpose), game]) for game in block.index]
         self._drawn, self._kept = list(block.drawn), list(block.kept)
 
     def normal(self, *shape: int) -> np.ndarray:
-        """Standard normal draws, [plays, *shape]."""
+        """Return standard normal draws, [plays, *shape]."""
         return self._gather(lambda generator, rows: generator.standard_normal((rows, *shape)))
 
     def normal_single(self, *shape: int) -> np.ndarray:
-        """Standard normal draws in single precision, [plays, *shape]: for large noise arrays."""
+        """Return standard normal draws in single precision, [plays, *shape], for large noise arrays."""
         return self._gather(lambda generator, rows: generator.standard_normal((rows, *shape), dtype=np.float32))
 
     def uniform(self, low: float | int = 0.0, high: float | int = 1.0, *shape: int) -> np.ndarray:
-        """Uniform draws on [low, high), [plays, *shape]."""
+        """Return uniform draws on [low, high), [plays, *shape]."""
         return self._gather(lambda generator, rows: generator.uniform(low, high, (rows, *shape)))
 
     def gamma(self, shape_parameter: float, *shape: int) -> np.ndarray:
-        """Gamma draws of unit scale, [plays, *shape]."""
+        """Return gamma draws of unit scale, [plays, *shape]."""
         return self._gather(lambda generator, rows: generator.gamma(shape_parameter, size=(rows, *shape)))
 
     def pick(self, weights: np.ndarray) -> np.ndarray:
-        """Index drawn with the given weights, [options] or [plays, options] (rows need not sum to one); [plays]."""
+        """Return indices [plays] drawn with weights [options] or [plays, options]; rows need not sum to one."""
         cumulative = np.cumsum(weights / np.sum(weights, axis=-1, keepdims=True), axis=-1)
         cumulative[..., -1] = 1.0
         return np.sum(self.uniform()[:, None] >= cumulative, axis=-1)
 
     def _gather(self, draw) -> np.ndarray:
-        # A whole game is drawn even when only some of its plays are kept: a play then stays the same.
+        # draw all plays of a game even if only some are used, so that a play stays the same
         rows = zip(self._generators, self._drawn, self._kept, strict=True)
-        return np.concatenate([draw(generator, drawn)[kept] for generator, drawn, kept in rows])
+        return np.concatenate([draw(generator, drawn)[used] for generator, drawn, used in rows])

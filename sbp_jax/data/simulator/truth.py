@@ -1,4 +1,4 @@
-"""`TrueDistribution`: the known conditional distribution of simulated plays, evaluated for many plays at once."""
+"""`TrueDistribution`: the known conditional distribution of simulated plays, vectorized over plays."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,7 +27,7 @@ Outcome = Literal["yards", "net_yards"]
 Skill = float | int | Literal["true"] | None
 _YARDS = np.arange(-MAX_LOSS, 100)
 _NET_YARDS = np.arange(-MAX_RETURN, 100)
-# 15 nodes integrate the skill to 1e-13: the probabilities are smooth in it (logit slopes of at most 0.13).
+# 15 nodes integrate over the skill to 1e-13: the probabilities are smooth in it (logit slopes of at most 0.13)
 _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(15)
 
 
@@ -35,13 +35,17 @@ _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(15)
 class TrueDistribution:
     """Conditional distribution of yards of N simulated plays, a distribution over integers.
 
-    Its terms are in the docstring of `sbp_jax.data.simulator.conditional`. `skill` states whose passes these
-    are: None, a quarterback drawn from the league, z ~ N(0, 1), integrated by Gauss-Hermite quadrature with 15 nodes
-    (error below 1e-12): this is the conditional distribution given frames and situation, what a network can at
-    best learn; "true", each play's own quarterback; or a number z. `outcome` is "yards" as the league counts (an
-    interception gains 0) or "net_yards" (an interception counts minus its return).
+    The page `docs/explanation/simulator.md` has its terms.
 
-    Attributes: `game_id`, `play_id` [N]; `parameters`; `own_skill` [N].
+    Attributes:
+        game_id, play_id: [N].
+        parameters: parameters at average skill.
+        own_skill: skill of each play's quarterback, [N].
+        outcome: "yards" as the league counts (an interception gains 0) or "net_yards" (an interception counts minus its
+            return).
+        skill: whose passes these are. None: a quarterback drawn from the league, z ~ N(0, 1), integrated by
+            Gauss-Hermite quadrature with 15 nodes (error below 1e-12). This is the conditional distribution given
+            frames and situation, the best that a network can learn. "true": each play's own quarterback. Or a number z.
     """
 
     game_id: np.ndarray
@@ -53,9 +57,10 @@ class TrueDistribution:
 
     @classmethod
     def read(cls, folder: str | Path, outcome: Outcome = "yards", skill: Skill = None) -> "TrueDistribution":
-        """The distribution of all plays of a folder written by `simulate`, in the order of its plays.
+        """Read the distribution of all plays of a folder written by `simulate`, in the order of its plays.
 
-        Raises InputError when the folder holds no `truth/plays.parquet` or the file lacks a column.
+        Raises:
+            InputError: the folder has no `truth/plays.parquet`, or the file is missing a column.
         """
         path = Path(folder) / "truth" / "plays.parquet"
         if not path.is_file():
@@ -63,7 +68,7 @@ class TrueDistribution:
         table = pl.read_parquet(path)
         missing = {"gameId", "playId", "skill", *OutcomeParameters.names()} - set(table.columns)
         if missing:
-            raise InputError(f"{path}: lacks the columns {', '.join(sorted(missing))}")
+            raise InputError(f"{path}: is missing the columns {', '.join(sorted(missing))}")
         return cls(
             game_id=table["gameId"].to_numpy(),
             play_id=table["playId"].to_numpy(),
@@ -83,26 +88,26 @@ class TrueDistribution:
         return len(self.game_id)
 
     def given(self, skill: Skill = None, outcome: Outcome | None = None) -> "TrueDistribution":
-        """The same plays with another `skill`, and another `outcome` when one is named."""
+        """Return the same plays with another `skill`, and another `outcome` if one is given."""
         return replace(self, skill=skill, outcome=outcome or self.outcome)
 
     def select(self, game_id: np.ndarray, play_id: np.ndarray) -> "TrueDistribution":
-        """The plays named by `game_id`, `play_id` [M], in that order; InputError names a play that is not there."""
+        """Return the plays `game_id`, `play_id` [M], in that order; InputError names a play that does not exist."""
         known = pl.DataFrame({"game": self.game_id, "play": self.play_id}).with_row_index("row")
-        asked = pl.DataFrame({"game": np.asarray(game_id, np.int64), "play": np.asarray(play_id, np.int64)})
-        rows = asked.join(known, on=["game", "play"], how="left", maintain_order="left")["row"]
+        wanted = pl.DataFrame({"game": np.asarray(game_id, np.int64), "play": np.asarray(play_id, np.int64)})
+        rows = wanted.join(known, on=["game", "play"], how="left", maintain_order="left")["row"]
         if rows.null_count():
-            game, play = asked.row(int(rows.is_null().arg_max() or 0))
+            game, play = wanted.row(int(rows.is_null().arg_max() or 0))
             raise InputError(f"play {play} of game {game}: not among the simulated plays")
         return self.take(rows.to_numpy().astype(np.int64))
 
     def pmf(self, values: np.ndarray) -> np.ndarray:
-        """P(Y = value) for whole `values` [V] (yards), [N, V]; zero outside the support."""
+        """Return P(Y = value) for integer `values` [V] (yards), [N, V]; zero outside the support."""
         values = np.asarray(values)
         return self._cdf_at(values) - self._cdf_at(values - 1)
 
     def cdf(self, y: np.ndarray | float | int) -> np.ndarray:
-        """P(Y <= y), right-continuous, for `y` a number, [N] or [N, V] (yards); same shape as y against [N]."""
+        """Return P(Y <= y), right-continuous, for `y` a number, [N] or [N, V] (yards); broadcast against [N]."""
         y = np.asarray(y, dtype=float)
         table, first = self._table()
         index = np.clip(np.floor(y) - first, -1, table.shape[1] - 1).astype(np.int64) + 1
@@ -112,37 +117,37 @@ class TrueDistribution:
         return np.take_along_axis(padded, columns, axis=1).reshape(index.shape)
 
     def quantile(self, q: np.ndarray | float | int) -> np.ndarray:
-        """Smallest whole y with P(Y <= y) >= q: [N] for a number, [N, Q] for `q` [Q] or [N, Q], q in [0, 1]."""
+        """Return the smallest integer y with P(Y <= y) >= q: [N] for a number, [N, Q] for `q` [Q] or [N, Q]."""
         levels = np.asarray(q, dtype=float)
         if np.any(~((levels >= 0) & (levels <= 1))):
             raise InputError("q: expected probabilities in [0, 1]")
         table, first = self._table()
         wide = np.broadcast_to(np.atleast_1d(levels), (len(self), np.atleast_1d(levels).shape[-1]))
-        # One level at a time: an [N, Q, V] comparison would not fit for many levels.
+        # one level at a time: an [N, Q, V] comparison would not fit into memory for many levels
         below = np.stack([np.sum(table < wide[:, [k]], axis=1) for k in range(wide.shape[1])], axis=1)
         result = first + np.minimum(below, table.shape[1] - 1)
         return result[:, 0] if levels.ndim == 0 else result
 
     def median(self) -> np.ndarray:
-        """Smallest median, [N] (yards)."""
+        """Return the smallest median, [N] (yards)."""
         return self.quantile(0.5)
 
     def mean(self) -> np.ndarray:
-        """Expected yards, [N]."""
+        """Return the expected yards, [N]."""
         support = self.support()
         return self.pmf(support) @ support
 
     def support(self) -> np.ndarray:
-        """All integers that any play can yield, [V] (yards)."""
+        """Return all integers that any play can yield, [V] (yards)."""
         return _NET_YARDS if self.outcome == "net_yards" else _YARDS
 
     def result_probabilities(self) -> np.ndarray:
-        """P(complete), P(incomplete), P(intercepted), [N, 3]."""
+        """Return P(complete), P(incomplete), P(intercepted), [N, 3]."""
         complete, intercepted, _, _ = self._weights()
         return np.stack([complete, 1 - complete - intercepted, intercepted], axis=1)
 
     def take(self, rows: np.ndarray) -> "TrueDistribution":
-        """The plays at the places `rows` [M], in that order."""
+        """Return the plays at positions `rows` [M], in that order."""
         return replace(
             self,
             game_id=self.game_id[rows],
@@ -152,10 +157,10 @@ class TrueDistribution:
         )
 
     def redrawn(self, skill: np.ndarray, seed: int) -> Outcomes:
-        """New outcomes of the same plays, thrown by quarterbacks of `skill` [N]: no frame depends on who throws."""
+        """Draw new outcomes of the same plays for quarterbacks of `skill` [N]; no frame depends on the passer."""
         skill = np.asarray(skill, float)
         if skill.shape != (len(self),):
-            raise InputError(f"skill: expected one of each of the {len(self)} plays, got shape {skill.shape}")
+            raise InputError(f"skill: expected one for each of the {len(self)} plays, got shape {skill.shape}")
         all_plays = GameBlock([0], [len(self)], [np.arange(len(self))])
         return draw_outcomes(self.parameters, skill, GameStreams(seed, Purpose.REDRAW, all_plays))
 
@@ -182,7 +187,7 @@ class TrueDistribution:
         dist = self.parameters
         complete, intercepted, tackled, breakaway = self._weights()
         center, offset = catch_offset_pmf(dist)
-        # C <= k - center - j for all k and j: one grid of run yards a play, then 41 shifted sums.
+        # C <= k - center - j for all k and j: one grid of run yards per play, then 41 shifted sums
         reach = np.arange(_YARDS[0] - CATCH_REACH, _YARDS[-1] + CATCH_REACH + 1)
         runs = run_cdfs(dist, (reach - center[:, None]).astype(float))
         mixed = np.zeros(runs[0].shape)
@@ -201,7 +206,7 @@ class TrueDistribution:
             return self._closed(cdf, _YARDS), int(_YARDS[0])
         lead = np.zeros((len(self), len(_NET_YARDS) - width))
         cdf = np.concatenate([lead, cdf], axis=1)
-        # net <= k < 0 means a return of at least -k yards, possible only within the field.
+        # net <= k < 0 means a return of at least -k yards, possible only within the field
         length = -_NET_YARDS[None, :].astype(float)
         survival = np.where(length > 0, return_survival(np.maximum(length - 1, 0.0)), 1.0)
         survival = np.where(length > dist.return_limit_yards[:, None], 0.0, survival)
@@ -209,5 +214,5 @@ class TrueDistribution:
         return self._closed(cdf + intercepted[:, None] * survival, _NET_YARDS), int(_NET_YARDS[0])
 
     def _closed(self, cdf: np.ndarray, support: np.ndarray) -> np.ndarray:
-        """Exactly one from the goal line on: sums of the three results may differ from one by rounding."""
+        """Set the cdf to exactly one from the goal line on, where sums of the three results may be off by rounding."""
         return np.where(support >= self.parameters.yards_to_goal[:, None], 1.0, np.minimum(cdf, 1.0))

@@ -152,7 +152,7 @@ def test_a_stopped_or_killed_process_leaves_nothing(tmp_path):
     config = replace(CONFIG, plays=800)
     with pytest.raises(RuntimeError, match="stopped"):
         simulate(tmp_path / "stopped", config, stop, processes=2)
-    with pytest.raises(InputError, match="processes: one of them ended early, perhaps for want of memory"):
+    with pytest.raises(InputError, match="processes: one of them ended early, perhaps for lack of memory"):
         simulate(tmp_path / "killed", config, kill, processes=2)
     assert not list(tmp_path.iterdir())
 
