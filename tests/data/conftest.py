@@ -1,4 +1,4 @@
-"""A handmade play, and its writing with the list of plays beside it."""
+"""A handmade play, and its files together with the list of plays."""
 
 import polars as pl
 import pytest
@@ -13,7 +13,7 @@ def table() -> pl.DataFrame:
 
 @pytest.fixture
 def write(tmp_path):
-    """Writes tracking and, unless told otherwise, the list of its plays; returns the folder."""
+    """Write tracking and, by default, the list of its plays; return the folder."""
 
     def _write(table, name="tracking.csv", outcomes: pl.DataFrame | None = None, listed=True):
         fabricate.write(table, tmp_path / name)

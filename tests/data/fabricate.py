@@ -7,7 +7,7 @@ import polars as pl
 
 LEAD, TAIL = 5, 3
 LINE_OF_SCRIMMAGE_X, BALL_Y = 40.0, 26.65
-# position, x and y against the ball at the snap, speed and direction of motion (degrees counter-clockwise from +x)
+# position, x and y relative to the ball at the snap, speed and direction of motion (degrees counterclockwise from +x)
 OFFENSE = [
     ("QB", -5.0, 0.0, 2.0, 180.0),
     *(("T" if abs(y) > 3 else "G" if y else "C", -0.8, y, 0.5, 180.0) for y in (3.6, 1.8, 0.0, -1.8, -3.6)),
@@ -35,7 +35,7 @@ def play(
     offense: str = "home",
     seed: int = 0,
 ) -> pl.DataFrame:
-    """Return a play in the 2021 layout; `seed` varies where the players stand, by up to half a yard."""
+    """Return a play in the 2021 layout; `seed` shifts the starting positions by up to half a yard."""
     random = np.random.default_rng(seed)
     defense = "away" if offense == "home" else "home"
     people = [(offense, *row) for row in OFFENSE] + [(defense, *row) for row in DEFENSE]
@@ -61,10 +61,10 @@ def play(
             )
         )
     passer = rows[0]
-    held = pl.Series(frame >= 2)
+    carried = pl.Series(frame >= 2)
     ball = passer.with_columns(
-        x=pl.when(held).then(passer["x"]).otherwise(LINE_OF_SCRIMMAGE_X),
-        y=pl.when(held).then(passer["y"]).otherwise(BALL_Y),
+        x=pl.when(carried).then(passer["x"]).otherwise(LINE_OF_SCRIMMAGE_X),
+        y=pl.when(carried).then(passer["y"]).otherwise(BALL_Y),
         dir=pl.lit(None, pl.Float64),
         o=pl.lit(None, pl.Float64),
         nflId=pl.lit(None, pl.Int64),
@@ -137,7 +137,7 @@ def as_2019(table: pl.DataFrame) -> pl.DataFrame:
 
 
 def as_highlights(table: pl.DataFrame, description: str, copy: str = "play_data/a.tsv") -> pl.DataFrame:
-    """Return 2021 rows in the highlights' layout; every player's own frame counter starts elsewhere."""
+    """Return 2021 rows in the highlights' layout; every player has his own frame counter with its own start."""
     ball = pl.col("team") == "football"
     stamp = pl.datetime(2018, 9, 9, 18, 50, 10) + pl.duration(milliseconds=pl.col("frameId") * 100)
     return table.select(
@@ -165,7 +165,7 @@ def as_highlights(table: pl.DataFrame, description: str, copy: str = "play_data/
 
 
 def write(table: pl.DataFrame, path: Path) -> Path:
-    """Write a table as its suffix says."""
+    """Write a table in the format of its suffix."""
     if path.suffix == ".parquet":
         table.write_parquet(path)
     else:

@@ -1,4 +1,4 @@
-"""One true play in the layout of every publisher, with the lists that come beside it: the public schemas, by code."""
+"""One true play in the layout of every publisher, with the lists that accompany it: the public schemas, in code."""
 
 import gzip
 from pathlib import Path
@@ -55,7 +55,7 @@ def tracking(layout: str, table: pl.DataFrame) -> pl.DataFrame:
 
 
 def lists(layout: str, table: pl.DataFrame, result: str = "C", yards: float | None = 7.0) -> dict[str, pl.DataFrame]:
-    """Return the files beside the tracking by name, one play each in `table`, as the layout's publisher has them."""
+    """Return the files other than tracking by name, one play each in `table`, as the layout's publisher has them."""
     plays = fabricate.plays_table(table, result=result, yards=yards)
     games = fabricate.games_table(*table["gameId"].unique().sort())
     left = table.select("gameId", "playId", "playDirection").unique()
@@ -75,7 +75,7 @@ def lists(layout: str, table: pl.DataFrame, result: str = "C", yards: float | No
     people = people.with_columns(**body)
     ids = plays.select("gameId", "playId")
     if layout in ("2023", "2024"):
-        # the penalty's fifteen yards are in the one, not in the other
+        # one of the columns includes the penalty's fifteen yards, the other does not
         plays = plays.with_columns(
             prePenaltyPlayResult="playResult", playResult=pl.col("playResult") + 15, penaltyYards=15
         ).drop("offensePlayResult")
@@ -106,7 +106,7 @@ def lists(layout: str, table: pl.DataFrame, result: str = "C", yards: float | No
 def publish(
     layout: str, table: pl.DataFrame, folder: Path, kind: str = ".csv", result: str = "C", yards: float | None = 7.0
 ) -> Path:
-    """Write a play and its lists, all files of one kind; returns the folder."""
+    """Write a play and its lists, all files of one kind; return the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     tables = {"tracking.csv": tracking(layout, table), **lists(layout, table, result, yards)}
     for name, content in tables.items():
@@ -115,7 +115,7 @@ def publish(
 
 
 def write(table: pl.DataFrame, path: Path) -> Path:
-    """Write a table as its suffix says, gzipped where it ends in .gz; returns the path."""
+    """Write a table in the format of its suffix, gzipped if it ends in .gz; return the path."""
     if path.suffix != ".gz":
         return fabricate.write(table, path)
     plain = fabricate.write(table, path.with_suffix(""))

@@ -1,4 +1,4 @@
-"""Every extra against its definition in plain loops, every source of the target, and what is said where nothing is."""
+"""Every extra against its definition in plain loops, every source of the target, and the missing values."""
 
 import math
 from dataclasses import replace
@@ -33,7 +33,7 @@ def targets_file(folder, targets: dict[int, int | None], game=2018090900):
 
 
 def expected(chunk, plays, i):
-    """The columns of play `i` by the definitions, {(frame, slot, column): value}; what is not in it is 0."""
+    """Columns of play `i` by definition, {(frame, slot, column): value}; missing entries are 0."""
     facts = chunk.plays.row(i, named=True)
     rows = chunk.frames.filter(pl.col("game_id") == facts["game_id"], pl.col("play_id") == facts["play_id"]).to_dicts()
     values = {}
@@ -45,16 +45,16 @@ def expected(chunk, plays, i):
             place = row["x"] - facts["ball_x"], row["y"] - FIELD_WIDTH_YARDS / 2
             slot = min(range(22), key=lambda s, at=place: abs(own[s, 0] - at[0]) + abs(own[s, 1] - at[1]))
             gaps = [math.hypot(row["x"] - d["x"], row["y"] - d["y"]) for d in defenders]
-            found = {"time_since_snap_s": t / 10}
+            columns = {"time_since_snap_s": t / 10}
             if slot in RECEIVERS and row["offense"] and gaps:
-                found |= {"receiver_separation_yards": min(gaps), "receiver_separation_known": 1}
+                columns |= {"receiver_separation_yards": min(gaps), "receiver_separation_known": 1}
             if row["player_id"] == facts["passer_id"]:
-                found |= {"quarterback_speed_yps": math.hypot(row["vx"], row["vy"])}
-                found |= {"rusher_distance_yards": min(gaps), "rusher_distance_known": 1} if gaps else {}
+                columns |= {"quarterback_speed_yps": math.hypot(row["vx"], row["vy"])}
+                columns |= {"rusher_distance_yards": min(gaps), "rusher_distance_known": 1} if gaps else {}
             if row["player_id"] == facts["target_id"]:
                 near = sum(gap <= 2 for gap in gaps)
-                found |= {"target": 1, "target_defenders": near, "target_defenders_known": int(bool(gaps))}
-            values |= {(t, slot, name): value for name, value in found.items()}
+                columns |= {"target": 1, "target_defenders": near, "target_defenders_known": int(bool(gaps))}
+            values |= {(t, slot, name): value for name, value in columns.items()}
     return values
 
 
@@ -89,7 +89,7 @@ def test_columns_are_as_defined_with_players_who_come_and_go(tmp_path):
 
 
 def test_known_distances(tmp_path):
-    """Standing defenders at chosen places, the second one exactly at two yards."""
+    """Motionless defenders at chosen positions, the second one exactly at two yards."""
     table = fabricate.play().with_columns(s=pl.lit(0.0))
     at = {1516: (39.5, 46.65 + 1.5), 1517: (39.5 + 2.0, 46.65), 1518: (39.5, 46.65 - 2.01)}
     fixed = pl.col("x"), pl.col("y")
@@ -126,7 +126,7 @@ def test_a_real_game_is_as_defined(real_data, tmp_path):
 
 
 def marked(folder):
-    """Which player has the 1 of `target`, by where he stands at the snap; and the account."""
+    """The players with the 1 of `target`, by their positions at the snap, and the report."""
     (chunk,) = read_tracking(folder, RULES)
     plays = plays_from_chunk(chunk)
     ones = plays.frames[..., plays.features.index("target")]
@@ -134,8 +134,8 @@ def marked(folder):
     assert (ones.sum(axis=1) == ones[0].sum()).all()
     snap = chunk.frames.filter(pl.col("frame") == 0).with_columns(y=pl.col("y") - FIELD_WIDTH_YARDS / 2)
     places = plays.frames[0, np.flatnonzero(ones[0]), 1].tolist()
-    found = [snap.sort((pl.col("y") - y).abs())["player_id"][0] for y in places]
-    return found, chunk.report
+    players = [snap.sort((pl.col("y") - y).abs())["player_id"][0] for y in places]
+    return players, chunk.report
 
 
 @pytest.mark.parametrize("direction", ["right", "left"])
@@ -164,8 +164,8 @@ def test_every_source_of_the_target(source, direction, tmp_path):
         rows = publishers.tracking("2026", table)
         role = pl.when(pl.col("nfl_id") == RECEIVER).then(pl.lit("Targeted Receiver")).otherwise("player_role")
         publishers.write(rows.with_columns(player_role=role), folder / "tracking.csv")
-    found, report = marked(folder)
-    assert found == [RECEIVER]
+    players, report = marked(folder)
+    assert players == [RECEIVER]
     assert not {NOBODY, TWICE, UNTRACKED} & set(report.repaired)
     alone = source in ("2021", "parquet", "2025 alone")
     assert report.formats.get("targets", 0) == (1 if alone else 0)
@@ -186,8 +186,8 @@ def test_a_target_that_cannot_be_marked_is_counted(targets, reason, tmp_path):
     folder = publishers.publish("2021", fabricate.play(), tmp_path)
     if targets:
         targets_file(folder, targets)
-    found, report = marked(folder)
-    assert found == []
+    players, report = marked(folder)
+    assert players == []
     assert {key: n for key, n in report.repaired.items() if "nobody is marked" in key} == {reason: 1}
 
 
@@ -195,13 +195,13 @@ def test_files_that_disagree_mark_nobody(tmp_path):
     folder = publishers.publish("2021", fabricate.play(), tmp_path)
     lists = publishers.lists("2021", fabricate.play())["plays.csv"]
     publishers.write(lists.with_columns(targetNflId=1007), folder / "plays.csv")
-    found, report = marked(targets_file(folder, {75: RECEIVER}))
-    assert (found, report.repaired[TWICE]) == ([], 1)
+    players, report = marked(targets_file(folder, {75: RECEIVER}))
+    assert (players, report.repaired[TWICE]) == ([], 1)
     publishers.write(lists.with_columns(targetNflId=RECEIVER), folder / "plays.csv")
     assert marked(folder)[0] == [RECEIVER]
 
 
-def test_what_does_not_read_is_named_and_only_where_it_is_asked_for(tmp_path):
+def test_invalid_targets_are_named_only_if_the_extra_is_requested(tmp_path):
     folder = publishers.publish("2025", fabricate.play(), tmp_path)
     flags = pl.DataFrame({"gameId": 2018090900, "playId": 75, "nflId": [1006], "wasTargettedReceiver": ["maybe"]})
     publishers.write(flags, folder / "player_play.csv")
@@ -215,7 +215,7 @@ def test_what_does_not_read_is_named_and_only_where_it_is_asked_for(tmp_path):
     assert not chunk.report.repaired
 
 
-def test_without_a_tracked_defender_the_indicators_say_so(tmp_path):
+def test_without_a_tracked_defender_the_indicators_are_zero(tmp_path):
     folder = targets_file(publishers.publish("2021", fabricate.play(), tmp_path), {75: RECEIVER})
     (chunk,) = read_tracking(folder, RULES)
     late = pl.col("frame") >= 5

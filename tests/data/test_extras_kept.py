@@ -1,4 +1,4 @@
-"""Extras on the way from files to batches: the width and the names come through, wherever the plays are kept."""
+"""Extras from files to batches: width and names are preserved in every storage of the plays."""
 
 import importlib.util
 import json
@@ -94,7 +94,7 @@ def test_without_extras_all_is_as_it_was(source, tmp_path):
 
 
 @pytest.mark.parametrize("mirrored", [False, True])
-def test_batches_are_the_same_whatever_holds_the_plays(prepared, plays, mirrored, tmp_path):
+def test_batches_do_not_depend_on_the_storage_of_the_plays(prepared, plays, mirrored, tmp_path):
     arrays = open_arrays(prepared, "train", Layout(buckets=BUCKETS))
     assert arrays.features == NAMES
     assert_same_plays(arrays.plays(), plays)

@@ -1,4 +1,4 @@
-"""Slots, the eight features, and what must not change them: the field's direction, later frames, the file's order."""
+"""Slots, the eight features, and what must not change them: the field's direction, later frames, the order of rows."""
 
 import numpy as np
 import polars as pl
@@ -88,7 +88,7 @@ def test_later_frames_change_neither_slots_nor_earlier_features(tmp_path):
         s=pl.when(pl.col("frameId") > 20).then(1.0).otherwise("s"),
     )
     first, second = read(tmp_path / "a", table), read(tmp_path / "b", moved)
-    same = 20 - fabricate.LEAD  # frames up to number 20 of the file
+    same = 20 - fabricate.LEAD  # frames up to number 20 in the file
     np.testing.assert_array_equal(second.frames[:same], first.frames[:same])
     assert not np.array_equal(second.frames[same:], first.frames[same:])
 
@@ -119,12 +119,12 @@ def test_missing_players_leave_their_slots_empty(tmp_path):
 def test_a_player_who_vanishes_is_masked_from_then_on(tmp_path):
     table = fabricate.play(frames=20)
     gap = (pl.col("displayName") == "WR 6") & pl.col("frameId").is_between(12, 15)
-    whole, holed = read(tmp_path / "a", table), read(tmp_path / "b", table.filter(~gap))
+    complete, holed = read(tmp_path / "a", table), read(tmp_path / "b", table.filter(~gap))
     absent = np.zeros(20, bool)
     absent[12 - fabricate.LEAD - 1 : 15 - fabricate.LEAD] = True
     np.testing.assert_array_equal(~holed.players[:, 6], absent)
     assert not holed.frames[absent, 6].any()
-    np.testing.assert_array_equal(holed.frames[:, :6], whole.frames[:, :6])
+    np.testing.assert_array_equal(holed.frames[:, :6], complete.frames[:, :6])
 
 
 def test_a_player_who_comes_late_takes_a_free_slot(tmp_path):
@@ -149,7 +149,7 @@ def test_slots_of_a_complete_team(known):
     assert by_position <= LINE_POSITIONS
 
 
-def test_a_sixth_receiver_takes_a_linemans_slot_only_when_all_others_are_taken():
+def test_a_sixth_receiver_gets_a_linemans_slot_only_if_all_others_are_full():
     x, y = np.full(8, -1.0), np.array([0.0, 20.0, 15.0, 10.0, 5.0, -5.0, -15.0, 1.0])
     position = ["QB", "WR", "WR", "WR", "TE", "RB", "WR", "C"]
     slot = assign_slots(x, y, np.ones(8, bool), position, passer=0, ball=(0.0, 0.0))

@@ -1,4 +1,4 @@
-"""Summary columns of a play, by hand on a field of a few players, and with anybody missing."""
+"""Summary columns of a play, against values by hand for a few players, and with any of them missing."""
 
 import numpy as np
 import pytest

@@ -35,7 +35,7 @@ def trailing_slope(values: np.ndarray, frame: np.ndarray, track: np.ndarray, win
     Args:
         values: `[rows]` or `[rows, columns]`; NaN where unknown.
         frame: int `[rows]`, frame numbers of 0.1 s, increasing within a track.
-        track: int `[rows]`, one number a player and play; a track's rows stand together.
+        track: int `[rows]`, one number per player and play; the rows of a track are contiguous.
         window: frames of the line, at least 2.
 
     Returns:

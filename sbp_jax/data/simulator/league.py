@@ -138,18 +138,18 @@ def schedule(seed: int, season: int, season_index: int) -> list[Game]:
 _MAX_ABSENCE, _ABSENCE_POWER = 13, 3.5  # games missed: 13 u^3.5 rounded down, 0 for every other starter
 
 
-def draw_careers(league: League, seed: int, seasons: int, moves: float, kept: float) -> list[League]:
+def draw_careers(league: League, seed: int, seasons: int, moves: float, rho: float) -> list[League]:
     """Draw the league in each season; the first is `league` itself.
 
     Between two seasons a fraction `moves` of all quarterbacks, whether starter or second and whatever their skill,
-    exchange their places, and every skill drifts: z' = kept z + sqrt(1 - kept^2) e, e ~ N(0, 1). Each season's skills
+    exchange their places, and every skill drifts: z' = rho z + sqrt(1 - rho^2) e, e ~ N(0, 1). Each season's skills
     are therefore N(0, 1) and independent of teams and places, as the true distribution assumes.
     """
     leagues = [league]
     for index in range(1, seasons):
         generator = np.random.default_rng([seed, int(Purpose.CAREER), index])
         passer, skill = leagues[-1].passer.ravel().copy(), leagues[-1].skill.ravel().copy()
-        skill = kept * skill + np.sqrt(1 - kept**2) * generator.standard_normal(len(skill))
+        skill = rho * skill + np.sqrt(1 - rho**2) * generator.standard_normal(len(skill))
         movers = np.flatnonzero(generator.uniform(size=len(passer)) < moves)
         sources = generator.permutation(movers)
         passer[movers], skill[movers] = passer[sources], skill[sources]

@@ -279,10 +279,10 @@ def fill_rounds(plays: int, seed: int, seasons: Sequence[int], league: League) -
 
 
 def group_weeks(
-    season: int, league: League, games: Sequence[Game], kept: Sequence[np.ndarray], drawn: int
+    season: int, league: League, games: Sequence[Game], selection: Sequence[np.ndarray], drawn: int
 ) -> list[Week]:
     """Group the games of one season, in order of play, by week; games without a used play are left out."""
-    played = [(game, rows) for game, rows in zip(games, kept, strict=True) if len(rows)]
+    played = [(game, rows) for game, rows in zip(games, selection, strict=True) if len(rows)]
     weeks = []
     for number, group in groupby(played, key=lambda pair: pair[0].week):
         members = list(group)

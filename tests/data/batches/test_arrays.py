@@ -1,4 +1,4 @@
-"""Padded arrays, in memory and as files: the batches of the plays themselves, bit for bit, and damage that is found."""
+"""Padded arrays, in memory and as files: the batches of the plays themselves, bit for bit, and detection of damage."""
 
 import json
 import subprocess
@@ -21,7 +21,7 @@ BUCKETS = (24, 40, 64)
 
 
 def steady_gaps(seed: int = 3) -> Plays:
-    """Plays of which each has other empty slots, the same in all its frames."""
+    """Plays with different empty slots, the same in all frames of a play."""
     random = np.random.default_rng(seed)
     plays = random_plays(random.integers(5, 90, 120), seed)
     plays.players[:] = np.repeat(random.random((len(plays), 22)) > 0.3, plays.lengths, axis=0)
@@ -80,8 +80,8 @@ def test_batches_are_those_of_the_plays_bit_for_bit(kind, batch_size, mirrored, 
 def test_batches_of_other_lengths_and_of_last_frames_are_those_of_the_plays(kind, buckets, last):
     plays = KINDS[kind]()
     arrays = Arrays.of(plays, BUCKETS)
-    taken = plays if last is None else plays.last(last)
-    want = list(Batches(taken, 16, buckets or BUCKETS, seed=2).epoch(1))
+    shortened = plays if last is None else plays.last(last)
+    want = list(Batches(shortened, 16, buckets or BUCKETS, seed=2).epoch(1))
     for batches in (
         Batches(plays, 16, buckets or BUCKETS, seed=2, last=last),
         ArrayBatches(arrays, 16, seed=2, buckets=buckets, last=last),
@@ -89,19 +89,19 @@ def test_batches_of_other_lengths_and_of_last_frames_are_those_of_the_plays(kind
         for left, right in zip(want, batches.epoch(1), strict=True):
             assert_identical(left, right)
     split = arrays.split(last)
-    np.testing.assert_array_equal(split.lengths, taken.lengths)
+    np.testing.assert_array_equal(split.lengths, shortened.lengths)
     for name in ("frames", "players", "yards", "game_id", "passer"):
         parts = [getattr(part, name) for part in split.chunks()]
-        np.testing.assert_array_equal(np.concatenate(parts), getattr(taken, name))
+        np.testing.assert_array_equal(np.concatenate(parts), getattr(shortened, name))
 
 
 def test_an_epoch_resumes_at_any_batch_and_differs_from_the_next():
     batches = ArrayBatches(Arrays.of(KINDS["steady gaps"](), BUCKETS), 16, seed=4)
-    whole = list(batches.epoch(5))
-    for start in range(len(whole) + 1):
+    complete = list(batches.epoch(5))
+    for start in range(len(complete) + 1):
         rest = list(batches.epoch(5, start))
-        assert len(rest) == len(whole) - start
-        for left, right in zip(whole[start:], rest, strict=True):
+        assert len(rest) == len(complete) - start
+        for left, right in zip(complete[start:], rest, strict=True):
             assert_identical(left, right)
     order = [np.concatenate([batch.index for batch in batches.epoch(epoch)]) for epoch in (5, 6)]
     assert not np.array_equal(*order)
@@ -144,7 +144,7 @@ def test_padding_and_bytes_are_counted():
     assert [x.shape[0] for x in arrays.x] == [2, 1]
 
 
-def test_no_plays_are_kept_but_give_no_batches(tmp_path):
+def test_an_empty_split_can_be_saved_but_has_no_batches(tmp_path):
     none = random_plays(np.array([5])).select(np.array([], np.int64))
     save({"validation": Arrays.of(none, BUCKETS), "test": Arrays.of(none)}, tmp_path / "arrays")
     for split in ("validation", "test"):
@@ -169,7 +169,7 @@ def flip(path):
 @pytest.mark.parametrize(
     ("damage", "message"), [(cut, "bytes"), (flip, "checksum"), (lambda path: path.unlink(), "missing")]
 )
-def test_damage_is_found_and_named(tmp_path, name, damage, message):
+def test_damage_is_detected_and_named(tmp_path, name, damage, message):
     save({"train": Arrays.of(KINDS["full"](), BUCKETS)}, tmp_path / "arrays")
     damage(tmp_path / "arrays" / "train" / name)
     with pytest.raises(DamagedError, match=rf"{name}: damaged arrays.*{message}") as caught:
@@ -178,14 +178,14 @@ def test_damage_is_found_and_named(tmp_path, name, damage, message):
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"format": 0, "splits": {}}', "[1]", '{"format": 1, "splits": 3}'])
-def test_a_damaged_manifest_is_found(tmp_path, text):
+def test_a_damaged_manifest_is_detected(tmp_path, text):
     save({"train": Arrays.of(KINDS["one play"](), BUCKETS)}, tmp_path / "arrays")
     (tmp_path / "arrays" / "manifest.json").write_text(text)
     with pytest.raises(DamagedError, match="damaged manifest"):
         open_folder(tmp_path / "arrays", "train")
 
 
-def test_a_manifest_that_disagrees_with_the_files_is_found(tmp_path):
+def test_a_manifest_that_disagrees_with_the_files_is_detected(tmp_path):
     save({"train": Arrays.of(KINDS["full"](), BUCKETS)}, tmp_path / "arrays")
     path = tmp_path / "arrays" / "manifest.json"
     manifest = json.loads(path.read_text())

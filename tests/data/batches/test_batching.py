@@ -45,7 +45,7 @@ def assert_same(left: Batch, right: Batch) -> None:
 
 @pytest.mark.parametrize("shuffle", [True, False])
 @pytest.mark.parametrize("batch_size", [1, 16, 100, 1000])
-def test_every_play_appears_exactly_once_an_epoch(plays, batch_size, shuffle):
+def test_every_play_appears_exactly_once_per_epoch(plays, batch_size, shuffle):
     batches = list(Batches(plays, batch_size, shuffle=shuffle).epoch(3))
     seen = np.concatenate([batch.index[batch.valid] for batch in batches])
     np.testing.assert_array_equal(np.sort(seen), np.arange(len(plays)))
@@ -97,10 +97,10 @@ def test_the_order_of_given_buckets_is_the_one_that_earlier_versions_trained_in(
 
 @pytest.mark.parametrize("start", [0, 1, 7])
 def test_an_epoch_resumes_at_any_batch(plays, start):
-    whole = list(Batches(plays, 16, seed=4).epoch(5))
+    complete = list(Batches(plays, 16, seed=4).epoch(5))
     rest = list(Batches(plays, 16, seed=4).epoch(5, start=start))
-    assert len(rest) == len(whole) - start
-    for left, right in zip(whole[start:], rest, strict=True):
+    assert len(rest) == len(complete) - start
+    for left, right in zip(complete[start:], rest, strict=True):
         assert_same(left, right)
 
 
@@ -153,11 +153,11 @@ def test_waste_counts_padding_and_filled_up_rows():
 def test_concatenation_and_selection_undo_each_other(plays):
     half = len(plays) // 2
     parts = [plays.select(np.arange(half)), plays.select(np.arange(half, len(plays)))]
-    whole = Plays.concatenate(parts)
+    complete = Plays.concatenate(parts)
     for name, value in vars(plays).items():
         if name != "info":
-            np.testing.assert_array_equal(getattr(whole, name), value)
-    np.testing.assert_array_equal(whole.info["result"], plays.info["result"])
+            np.testing.assert_array_equal(getattr(complete, name), value)
+    np.testing.assert_array_equal(complete.info["result"], plays.info["result"])
     with pytest.raises(InputError, match="at least one"):
         Plays.concatenate([])
 

@@ -1,4 +1,4 @@
-"""Bucket lengths: the least padding there is, and under 15 % for plays as they come."""
+"""Bucket lengths: the minimum of padding, and under 15 % for typical plays."""
 
 from itertools import combinations
 
@@ -60,7 +60,7 @@ def test_epochs_waste_less_than_15_percent_with_five_buckets(kind, batch_size):
     lengths = {
         "uniform": random.integers(15, 61, 35_000),
         "skewed": np.clip(np.round(np.exp(random.normal(3.5, 0.3, 35_000))), 5, 120).astype(int),
-        # the quantiles 0, 1, 5, 25, 50, 75, 95, 99 and 100 % of the simulator's plays
+        # quantiles 0, 1, 5, 25, 50, 75, 95, 99 and 100 % of the simulator's plays
         "simulated": np.interp(
             random.random(35_000), [0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1], [15, 16, 18, 22, 27, 33, 44, 54, 66]
         ).astype(int),
@@ -75,7 +75,7 @@ def test_batches_choose_buckets_where_none_are_given():
     assert Batches(plays, 16).buckets == choose_buckets(plays.lengths, batch_size=16)
 
 
-def test_given_buckets_are_kept_and_long_plays_get_their_own():
+def test_given_buckets_are_used_and_long_plays_get_their_own():
     assert fit_buckets((24, 40), np.array([10, 40])) == (24, 40)
     assert fit_buckets((24, 40), np.array([10, 41])) == (24, 40, 48)
 

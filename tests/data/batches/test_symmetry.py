@@ -1,4 +1,4 @@
-"""Reflection: of real features it gives the features of the reflected field, and it is its own inverse."""
+"""Reflection: it maps real features to those of the reflected field, and it is its own inverse."""
 
 from dataclasses import replace
 
@@ -33,7 +33,7 @@ def test_reflected_features_are_those_of_the_reflected_field(tmp_path):
     expected = plays_from_chunk(TrackingChunk(flipped, field, chunk.report))
     plays = plays_from_chunk(chunk)
     reflected = reflect(plays, mirror_of(plays))
-    # Two receivers at the same y have no left and right: their order is not defined by the reflection.
+    # two receivers at the same y have no left and right: the reflection does not define their order
     abreast = np.array([len(set(plays.frames[start, 6:11, 1].tolist())) < 5 for start in plays.offsets[:-1]])
     assert abreast.mean() < 0.1
     reflected, expected = reflected.select(~abreast), expected.select(~abreast)
@@ -54,7 +54,7 @@ def test_twice_reflected_is_the_play_itself_with_players_missing():
     assert not np.array_equal(once.frames, plays.frames)
 
 
-def test_batches_reflect_half_of_the_plays_anew_in_every_epoch():
+def test_every_epoch_reflects_its_own_half_of_the_plays():
     plays = random_plays(200, longest=32)
     mirror = mirror_of(plays)
     plain = Batches(plays, 50, (32,), shuffle=False)

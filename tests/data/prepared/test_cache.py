@@ -1,4 +1,4 @@
-"""The prepared data set as arrays: built once, whole or not at all, the records' plays bit for bit."""
+"""The prepared data set as arrays: built once, completely or not at all, the records' plays bit for bit."""
 
 import logging
 import os
@@ -71,7 +71,7 @@ def test_another_layout_or_data_set_is_another_folder(source, folder):
     open_arrays(folder, "train")
     open_arrays(folder, "train", Layout(buckets=(40,)))
     open_arrays(folder, "train", Layout(last=10))
-    open_arrays(folder, "train", Layout(buckets=(40,), count=3))  # a count means nothing beside given buckets
+    open_arrays(folder, "train", Layout(buckets=(40,), count=3))  # a count has no effect on given buckets
     assert len(folders(folder)) == 3
     prepare(source, folder, PrepareConfig(seed=1))
     assert folders(folder) == []
@@ -123,7 +123,7 @@ def test_a_killed_build_leaves_nothing_half_and_the_next_one_cleans_up(folder):
     assert process.stdout.readline().strip() == "written"
     assert [name.startswith(".arrays-") for name in folders(folder)] == [True]
     open_arrays(folder, "train", Layout(buckets=(40,)))
-    assert len(folders(folder)) == 2  # a build that still runs keeps its folder
+    assert len(folders(folder)) == 2  # a build in progress keeps its folder
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     process.stdout.close()
@@ -143,7 +143,7 @@ def test_two_processes_build_at_once(folder):
     )
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     processes = [subprocess.Popen([sys.executable, "-c", code], **pipes) for _ in range(2)]
-    for process in processes:  # both have built all there is to build before either moves it
+    for process in processes:  # both complete their builds before either moves its folder
         assert process.stdout is not None
         assert process.stdout.readline().strip() == "written"
     outputs = [process.communicate("go\n", timeout=600)[0] for process in processes]
@@ -201,8 +201,8 @@ def test_lengths_are_read_once(folder, monkeypatch):
     first = {split: read_lengths(prepared, split) for split in SPLITS}
     for split in SPLITS:
         np.testing.assert_array_equal(first[split], load(folder, split).lengths)
-    (kept,) = folder.glob("lengths-train-*")
-    kept.write_bytes(kept.read_bytes()[:-4])
+    (cached,) = folder.glob("lengths-train-*")
+    cached.write_bytes(cached.read_bytes()[:-4])
     np.testing.assert_array_equal(read_lengths(prepared, "train"), first["train"])
     monkeypatch.setattr(dataset, "RecordSource", lambda *_: pytest.fail("the records were read again"))
     np.testing.assert_array_equal(read_lengths(prepared, "train"), first["train"])

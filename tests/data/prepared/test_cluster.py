@@ -1,4 +1,4 @@
-"""The Beam pipeline, on its local runner: the same data set and the same complaints."""
+"""The Beam pipeline, on its local runner: the same data set and the same error messages."""
 
 import shutil
 import sys
@@ -21,7 +21,7 @@ TWO_PROCESSES = (*LOCAL, "--direct_num_workers=2", "--direct_running_mode=multi_
 
 @pytest.fixture
 def source(tmp_path) -> Path:
-    """Five files of tracking; the last one holds plays of the first two once more, and one play is damaged."""
+    """Five files of tracking; the last one repeats plays of the first two, and one play is damaged."""
     folder = fabricate.folder(tmp_path / "files", plays=3, games=8)
     (path,) = folder.glob("*track*")
     table = pl.read_csv(path) if path.suffix == ".csv" else pl.read_parquet(path)
@@ -37,7 +37,7 @@ def source(tmp_path) -> Path:
 
 
 def assert_same(one: Path, other: Path) -> None:
-    """Same files, same reports, same plays in the same order; a record's bytes differ between any two processes."""
+    """Same files, same reports, same plays in the same order; the bytes of a record differ between processes."""
     names = [sorted(str(path.relative_to(folder)) for path in folder.rglob("*")) for folder in (one, other)]
     assert names[0] == names[1]
     for name in ("report.json", "report.md"):
@@ -99,7 +99,7 @@ def test_options_that_beam_does_not_take(source, tmp_path, flags, complaint):
     assert not (tmp_path / "set").exists()
 
 
-def test_without_beam_the_line_says_how_to_get_it(source, tmp_path, monkeypatch):
+def test_without_beam_the_message_has_the_install_command(source, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "apache_beam.options.pipeline_options", None)
     with pytest.raises(InputError, match=r"pip install 'sbp_jax\[beam\]'"):
         prepare(source, tmp_path / "set", beam_flags=LOCAL)

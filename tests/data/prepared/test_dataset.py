@@ -106,7 +106,7 @@ def test_the_same_files_give_the_same_plays_wherever_they_lie(source, tmp_path):
         np.testing.assert_array_equal(first.play_id, second.play_id)
 
 
-def test_a_failure_leaves_nothing_behind_and_the_old_data_set_whole(source, tmp_path, monkeypatch):
+def test_a_failure_leaves_nothing_behind_and_the_old_data_set_intact(source, tmp_path, monkeypatch):
     prepare(source, tmp_path / "set")
     before = contents(tmp_path / "set")
 
@@ -207,7 +207,7 @@ def test_a_set_of_another_version_is_named(source, tmp_path):
 
 
 def test_more_records_than_memory_are_shuffled_to_the_same_data_set(source, tmp_path, monkeypatch):
-    # TFDS keeps 1 GB in memory, and then wants TensorFlow
+    # beyond 1 GB in memory TFDS requires TensorFlow
     prepare(source, tmp_path / "set")
     monkeypatch.setattr(shuffle, "MAX_MEM_BUFFER_SIZE", 20_000)
     seen = []

@@ -1,4 +1,4 @@
-"""Which games train, validate and test."""
+"""Assignment of games to train, validation and test."""
 
 import pytest
 
@@ -48,7 +48,7 @@ def test_seasons_that_cannot_test(test, message):
         split_by_season([1, 2], [2017, 2018], test, 0, (0.6, 0.2, 0.2))
 
 
-def test_a_game_is_of_one_season_whatever_some_of_its_plays_tell():
+def test_a_game_has_one_season_even_if_some_of_its_plays_have_none():
     split = split_by_season([1, 1, 2, 3], [2018, -1, 2017, 2017], (2018,), 0, (1.0, 0.0, 0.0))
     assert (split["test"], split["train"]) == ([1], [2, 3])
     with pytest.raises(InputError, match="game 1 has plays of the seasons 2017 and 2018; expected one"):
@@ -57,6 +57,6 @@ def test_a_game_is_of_one_season_whatever_some_of_its_plays_tell():
         split_by_season([1, 2], [2018, -1], (2018,), 0, (1.0, 0.0, 0.0))
 
 
-def test_one_game_beside_the_test_trains():
+def test_a_single_game_outside_the_test_trains():
     split = split_by_season([1, 2], [2017, 2018], (2018,), 0, (0.6, 0.2, 0.2))
     assert (split["train"], split["validation"], split["test"]) == ([1], [], [2])

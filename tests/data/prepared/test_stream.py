@@ -52,11 +52,11 @@ def test_batches_are_those_of_the_plays_bit_for_bit(folder, batch_size, last, mi
 @needs_grain
 def test_an_epoch_resumes_at_any_batch_and_differs_from_the_next(folder):
     batches = StreamedBatches(folder, "train", 4, (16, 24), ahead=2)
-    whole = list(batches.epoch(1))
-    for start in range(len(whole) + 1):
+    complete = list(batches.epoch(1))
+    for start in range(len(complete) + 1):
         rest = list(batches.epoch(1, start))
-        assert len(rest) == len(whole) - start
-        for left, right in zip(whole[start:], rest, strict=True):
+        assert len(rest) == len(complete) - start
+        for left, right in zip(complete[start:], rest, strict=True):
             assert_identical(left, right)
     orders = [np.concatenate([b.index[b.valid] for b in batches.epoch(epoch)]) for epoch in (1, 2)]
     assert not np.array_equal(*orders)
@@ -64,7 +64,7 @@ def test_an_epoch_resumes_at_any_batch_and_differs_from_the_next(folder):
 
 
 @needs_grain
-def test_what_is_not_asked_for_is_not_read(folder, monkeypatch):
+def test_plays_outside_the_request_are_not_read(folder, monkeypatch):
     batches = StreamedBatches(folder, "train", 1, ahead=2)
     read: list[int] = []
     source = batches._source
@@ -81,7 +81,7 @@ def test_what_is_not_asked_for_is_not_read(folder, monkeypatch):
     some.close()
     assert len(read) <= 4
     assert not set(read) & {int(i) for _, indices in batches.plan(0)[:10] for i in indices}
-    for _ in range(60_000):  # only ends a test that hangs; a thread that is listed may not have started, to be joined
+    for _ in range(60_000):  # bounds the wait; a listed thread may not have started, so it cannot be joined
         if not set(threading.enumerate()) - before:
             break
         time.sleep(0.01)

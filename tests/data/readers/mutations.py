@@ -1,4 +1,4 @@
-"""Damage at random to a folder with `tracking.csv` and `plays.csv`, by name."""
+"""Random damage to a folder with `tracking.csv` and `plays.csv`, by name."""
 
 import math
 from collections.abc import Callable
@@ -14,12 +14,12 @@ TRACKING, PLAYS = "tracking.csv", "plays.csv"
 
 
 def text(path: Path) -> pl.DataFrame:
-    """A file's cells as they are written."""
+    """Cells of a file, as text."""
     return pl.read_csv(path, infer_schema_length=0, null_values=["NA", ""])
 
 
 def cells(path: Path, column: str, random: Random, value: str, share: float = 0.0) -> None:
-    """Write `value` into some cells of a column: about a share of them, at least one."""
+    """Write `value` into about a fraction of a column's cells, at least one."""
     table = text(path)
     hit = random.random(len(table)) < share
     hit[random.integers(len(table))] = True
@@ -96,11 +96,11 @@ def radians(folder: Path, random: Random) -> None:
     scale(folder, math.pi / 180, "dir")
 
 
-def metres(folder: Path, random: Random) -> None:
+def meters(folder: Path, random: Random) -> None:
     scale(folder, 0.9144, "x", "y")
 
 
-def metres_a_second(folder: Path, random: Random) -> None:
+def meters_per_second(folder: Path, random: Random) -> None:
     scale(folder, 0.9144, "s")
 
 
@@ -137,7 +137,7 @@ def five_frames_a_second(folder: Path, random: Random) -> None:
     frame = next((name for name in ("frameId", "frame.id") if name in table.columns), None)
     if frame:
         number = pl.col(frame).cast(pl.Float64)
-        # the events stay: at the snap and the throw, whatever their frames
+        # the events remain at the snap and the throw, whatever their frames
         half = table.filter((number % 2 == 0) | pl.col("event").is_in(["ball_snap", "pass_forward"]))
         fabricate.write(half.with_columns((number / 2).floor().cast(pl.String).alias(frame)), folder / TRACKING)
 
@@ -196,7 +196,7 @@ MUTATIONS: dict[str, Callable[[Path, Random], None]] = {
     **{f.__name__: f for f in (drop_column, shuffle_rows, shuffle_columns, repeat_rows, repeat_play, truncate)},
     **{f.__name__: f for f in (overwrite_bytes, no_text, swap_coordinates, feet, miles_an_hour, radians)},
     **{f.__name__: f for f in (drop_rows, drop_event, contradict, leap, mixed_labels)},
-    **{f.__name__: f for f in (metres, metres_a_second, orientation_in_radians, angles_the_other_way)},
+    **{f.__name__: f for f in (meters, meters_per_second, orientation_in_radians, angles_the_other_way)},
     **{f.__name__: f for f in (twenty_frames_a_second, five_frames_a_second)},
     "nan coordinate": in_tracking(None, "NaN"),
     "infinite coordinate": in_tracking(None, "inf"),

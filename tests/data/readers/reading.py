@@ -1,4 +1,4 @@
-"""Reading for tests: the plays and their account, or the one line that says why there are none."""
+"""Reading for tests: the plays and their report, or the one line of the error."""
 
 import pytest
 
@@ -11,12 +11,12 @@ from sbp_jax.errors import InputError
 
 
 def read(path, malformed="stop", **rules) -> tuple[Plays, ReadReport]:
-    """Read with the rules asked for."""
+    """Read with the given rules."""
     return read_plays(path, Rules(malformed, **rules))
 
 
 def fails(path, *words: str, malformed="stop") -> str:
-    """Expect an error of one line that has all `words`; returns it."""
+    """Expect an error of one line that has all `words`; return it."""
     with pytest.raises(InputError) as caught:
         list(read_tracking(path, Rules(malformed)))
     message = str(caught.value)

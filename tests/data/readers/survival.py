@@ -1,4 +1,4 @@
-"""What is left of plays after damage: counted, stopped with one line, or just where it was."""
+"""Plays after damage: counted, stopped with one line, or unchanged in position."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ KEY = ["game_id", "play_id", "frame", "player_id"]
 
 @dataclass(frozen=True)
 class Noise:
-    """How far a kept play may be from what it was: a filled frame, a speed derived from the positions."""
+    """Tolerance for a kept play: a filled frame, a speed derived from the positions."""
 
     place_yards: float = 0.2
     speed_yps: float = 1.5
@@ -24,7 +24,7 @@ class Noise:
 
 
 def read(folder: Path) -> tuple[dict[tuple[int, int], float], pl.DataFrame]:
-    """Yards of each kept play, and where its players were."""
+    """Yards of each kept play, and the positions of its players."""
     chunks = list(read_tracking(folder, Rules(malformed="reject")))
     for chunk in chunks:
         assert chunk.report.read == chunk.report.kept + sum(chunk.report.rejected.values())
@@ -37,7 +37,7 @@ def read(folder: Path) -> tuple[dict[tuple[int, int], float], pl.DataFrame]:
 
 
 def survives(mutation: str, folder: Path, seed: int, sound: tuple, noise: Noise | None = None) -> bool:
-    """Damage a folder; whether plays are kept; all that are must be where they were."""
+    """Damage a folder and return whether plays are kept; all kept ones must be unchanged in position."""
     noise = noise or Noise()
     random = np.random.default_rng([seed, list(MUTATIONS).index(mutation)])
     MUTATIONS[mutation](folder, random)

@@ -1,4 +1,4 @@
-"""Files that are damaged or tell what cannot be: one line that names the file, or a count."""
+"""Files with damage or impossible values: one line that names the file, or a count."""
 
 import polars as pl
 import pytest
@@ -48,7 +48,7 @@ def test_impossible_values_stop_the_reading(tmp_path, file, column, value, messa
         list(read_tracking(folder))
 
 
-def test_unknown_direction_is_seen_from_where_the_teams_stand(tmp_path):
+def test_unknown_direction_follows_from_the_positions(tmp_path):
     folder = simulated(tmp_path)
     (expected,) = read_tracking(folder)
     table = pl.read_csv(folder / "tracking_week_01.csv", infer_schema_length=None)
@@ -67,7 +67,7 @@ def test_list_of_plays_without_ids_is_named(tmp_path, column):
         list(read_tracking(folder))
 
 
-def test_tracking_without_a_list_of_plays_says_so(tmp_path):
+def test_tracking_without_a_list_of_plays_is_an_error(tmp_path):
     folder = simulated(tmp_path)
     (folder / "plays.csv").unlink()
     with pytest.raises(InputError, match="no list of plays next to it"):

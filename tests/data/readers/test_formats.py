@@ -1,4 +1,4 @@
-"""Every known layout and file kind gives the same plays; what no pass is, is counted."""
+"""Every known layout and file kind gives the same plays; plays that are not passes are counted."""
 
 import numpy as np
 import polars as pl
@@ -72,7 +72,7 @@ def test_situation_of_the_highlights_layout(table, write):
     assert plays.info["team"].tolist() == ["PIT"]
 
 
-def test_what_no_file_tells_is_marked_missing(table, write):
+def test_unlisted_features_are_marked_missing(table, write):
     outcomes = pl.DataFrame({"gameId": [2018090900], "playId": [75], "result": ["C"], "yards_gained": [7]})
     plays, _ = read(write(fabricate.as_2019(table), outcomes=outcomes))
     situation = dict(zip(STATIC_FEATURES, plays.static[0].tolist(), strict=True))
@@ -85,11 +85,11 @@ def test_what_no_file_tells_is_marked_missing(table, write):
 
 
 @pytest.mark.parametrize(
-    ("result", "yards", "kept"), [("I", None, 0.0), ("IN", 35.0, 0.0), ("I", 12.0, 0.0), ("C", -3.0, -3.0)]
+    ("result", "yards", "gain"), [("I", None, 0.0), ("IN", 35.0, 0.0), ("I", 12.0, 0.0), ("C", -3.0, -3.0)]
 )
-def test_yards_are_counted_as_the_league_does(table, write, result, yards, kept):
+def test_yards_are_counted_as_the_league_does(table, write, result, yards, gain):
     plays, _ = read(write(table, outcomes=fabricate.plays_table(table, result=result, yards=yards)))
-    assert plays.yards.tolist() == [kept]
+    assert plays.yards.tolist() == [gain]
     assert plays.info["result"].tolist() == [result]
 
 

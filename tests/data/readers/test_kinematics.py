@@ -14,7 +14,7 @@ def test_the_slope_of_a_line_is_exact_across_gaps_and_unknown_values():
     values = 3.0 - 2.0 * frame / 10
     values[2] = np.nan
     slope = trailing_slope(values, frame, np.zeros(6, int), window=3)
-    # frame 2 sees 0 and 1; frame 4 sees itself alone, since 2 is unknown
+    # frame 2 uses 0 and 1; frame 4 uses itself alone, since 2 is unknown
     np.testing.assert_allclose(slope, [0.0, -2.0, -2.0, 0.0, -2.0, -2.0], atol=1e-12)
 
 
@@ -43,7 +43,7 @@ def test_no_rows_no_slopes():
 
 
 def circle(frames: int = 60, speed: float = 5.0, radius: float = 8.0, given: bool = True) -> pl.DataFrame:
-    """A player on a circle, counter-clockwise: his acceleration points to the center and measures speed^2 / radius."""
+    """A player on a circle, counterclockwise: his acceleration points to the center, with size speed^2 / radius."""
     frame = np.arange(frames)
     angle = speed / radius * frame / 10
     heading = np.rad2deg(angle + np.pi / 2)
@@ -91,7 +91,7 @@ def line_up(turned: float, seed: int = 0, players: int = 22) -> pl.DataFrame:
 
 
 @pytest.mark.parametrize(("turned", "turns"), [(0.0, 0), (90.0, 1), (180.0, 2), (270.0, 3), (30.0, 0)])
-def test_turned_orientation_is_found(turned, turns):
+def test_turned_orientation_is_detected(turned, turns):
     assert orientation_turns(line_up(turned)).rows() == [(7, turns)]
 
 
@@ -101,7 +101,7 @@ def test_orientation_without_evidence_is_left_alone():
     assert orientation_turns(every_way).is_empty()
 
 
-def test_speeds_ahead_of_the_positions_are_found():
+def test_speeds_ahead_of_the_positions_are_detected():
     rows = pl.concat([circle(300), circle(300, speed=6.0).with_columns(game_id=pl.lit(9))])
     assert smoothed_games(rows) == []
     ahead = pl.col("dir").shift(-4).over("game_id")

@@ -1,4 +1,4 @@
-"""The same true play in the layout of every publisher: the same canonical frames, as far as the layout tells them."""
+"""The same true play in the layout of every publisher: the same canonical frames, as far as the layout has them."""
 
 import re
 
@@ -31,7 +31,7 @@ def one_play(direction="right", seed=3):
 
 @pytest.fixture(params=["right", "left"])
 def truth(request, tmp_path):
-    """The play as its own 2021 layout gives it."""
+    """The play in its original 2021 layout."""
     table = one_play(request.param)
     return table, read(publishers.publish("2021", table, tmp_path / "truth"))
 
@@ -49,10 +49,10 @@ def test_the_same_play_gives_the_same_canonical_frames(truth, layout, tmp_path):
         np.testing.assert_allclose(both[column], both[f"{column}_true"], atol=1e-6, err_msg=column)
     assert both["offense"].equals(both["offense_true"])
     assert both["name"].equals(both["name_true"])
-    untold = {"orientation", "position"} if layout == "2019" else set()
+    missing = {"orientation", "position"} if layout == "2019" else set()
     for column in {"orientation", "position"}:
         expected = both[f"{column}_true"]
-        assert both[column].null_count() == len(both) if column in untold else both[column].equals(expected)
+        assert both[column].null_count() == len(both) if column in missing else both[column].equals(expected)
     assert chunk.plays["format"].to_list() == [publishers.LAYOUTS[layout]]
 
 
@@ -72,7 +72,7 @@ def test_the_same_play_gives_the_same_situation(truth, layout, tmp_path):
     chunk = read(publishers.publish(layout, table, tmp_path / layout))
     for column in SITUATION:
         assert chunk.plays[column].to_list() == true.plays[column].to_list(), column
-    exact = layout != "2026"  # its ball is placed by the line of scrimmage: 41 - 0.9 yards
+    exact = layout != "2026"  # its ball is placed relative to the line of scrimmage: 41 - 0.9 yards
     np.testing.assert_allclose(chunk.plays["ball_x"], true.plays["ball_x"], atol=1e-9 if exact else 0.11)
     np.testing.assert_allclose(chunk.plays["ball_y"], true.plays["ball_y"], atol=1e-9 if exact else 0.51)
 
@@ -184,7 +184,7 @@ def test_frames_after_the_throw_change_nothing(tmp_path):
 def test_one_file_a_week_or_a_game_in_a_folder_a_folder_below_or_a_list(tmp_path):
     first, second = one_play(), fabricate.play(game=2018090901, seed=4)
     both = pl.concat([first, second])
-    beside = publishers.lists("2024", both)
+    lists = publishers.lists("2024", both)
     week = tmp_path / "week"
     week.mkdir()
     publishers.write(publishers.tracking("2024", both), week / "tracking_week_1.csv")
@@ -194,7 +194,7 @@ def test_one_file_a_week_or_a_game_in_a_folder_a_folder_below_or_a_list(tmp_path
         for number, table in enumerate((first, second)):
             publishers.write(publishers.tracking("2024", table), folder / f"tracking_{number}.csv.gz")
     for folder in (week, games, deep):
-        for name, content in beside.items():
+        for name, content in lists.items():
             publishers.write(content, folder / name)
     listed = [*sorted(games.iterdir()), games / "plays.csv"]  # a file named twice is one file
     expected = pl.concat([chunk.frames for chunk in read_tracking(week)])
@@ -203,7 +203,7 @@ def test_one_file_a_week_or_a_game_in_a_folder_a_folder_below_or_a_list(tmp_path
         assert pl.concat([chunk.frames for chunk in read_tracking(sources)]).equals(expected)
 
 
-def test_folders_below_without_tracking_are_not_meant(tmp_path):
+def test_subfolders_without_tracking_are_ignored(tmp_path):
     folder = publishers.publish("2021", one_play(), tmp_path)
     (folder / "truth").mkdir()
     publishers.write(fabricate.plays_table(one_play(), yards=50.0), folder / "truth" / "plays.csv")

@@ -14,7 +14,7 @@ from tests.data import fabricate
 
 LISTED = Rules(tracking=False)
 
-# by nflverse's column names; each row a play of one game, in its order
+# by nflverse's column names; each row is a play of one game, in order
 FLAGS = ("complete_pass", "incomplete_pass", "interception", "sack", "qb_scramble")
 PLAYS = [
     (("complete_pass",), 12, "A.Back pass short left to B.End for 12 yards."),
@@ -84,15 +84,15 @@ def test_attempts_with_their_situation_and_no_players(listed):
     assert set(plays.passer_id) == {19596}
     assert set(plays.info["team"]) == {"NE"}
     assert np.isnan(plays.info["time_to_throw_s"]).all()
-    told = {"down": 3, "distance": 8, "yards_to_goal": 60, "quarter": 2, "clock_s": 754, "score_difference": -4}
-    told |= {"week": 1, "home": 1}
+    expected = {"down": 3, "distance": 8, "yards_to_goal": 60, "quarter": 2, "clock_s": 754, "score_difference": -4}
+    expected |= {"week": 1, "home": 1}
     static = dict(zip(STATIC_FEATURES, plays.static[0].tolist(), strict=True))
-    assert static == {**told, **{f"{name}_missing": 0 for name in told}}
+    assert static == {**expected, **{f"{name}_missing": 0 for name in expected}}
     assert report.read == len(PLAYS)
     assert report.rejected == {"of another result": 3, "nullified": 1, "spike or kneel": 1}
 
 
-def test_sacks_and_runs_where_asked_for(listed):
+def test_requested_sacks_and_runs(listed):
     plays, report = read_plays(listed, Rules(tracking=False, results=("C", "I", "IN", "S", "R"), outcome="net_yards"))
     assert plays.yards.tolist() == [12.0, 0.0, -25.0, -7.0, 9.0, 60.0]
     assert report.rejected["of another result"] == 1
@@ -107,7 +107,7 @@ def test_further_columns_are_static_features_and_outcomes(listed):
     assert plays.static[:, -1].tolist() == [0.0, 1.0, 0.0]
 
 
-def test_text_and_parquet_say_the_same(listed, tmp_path):
+def test_text_and_parquet_are_equivalent(listed, tmp_path):
     text = tmp_path / "play_by_play.csv"
     pl.read_parquet(listed).write_csv(text)
     one, two = (read_plays(path, LISTED)[0] for path in (listed, text))
@@ -115,7 +115,7 @@ def test_text_and_parquet_say_the_same(listed, tmp_path):
     np.testing.assert_array_equal(one.static, two.static)
 
 
-def test_passers_without_a_code_are_told_apart_by_name(tmp_path):
+def test_passers_without_a_code_are_distinguished_by_name(tmp_path):
     path = tmp_path / "plays.csv"
     table = (
         nflverse()
@@ -156,7 +156,7 @@ def test_the_big_data_bowl_s_list(tmp_path):
     assert plays.yards.tolist() == [6.0, 0.0]
     static = plays.static[0].tolist()
     assert static[:9] == [1.0, 10.0, 75.0, 1.0, 900.0, 0.0, 0.0, 0.0, 2.0]
-    assert static[9:] == [0.0] * 5 + [1.0, 1.0, 1.0, 0.0]  # whose team is at home no file tells
+    assert static[9:] == [0.0] * 5 + [1.0, 1.0, 1.0, 0.0]  # no file has the home team
     assert set(plays.passer_id.tolist()) == {-1}
 
 
@@ -187,7 +187,7 @@ def test_prepared_by_season_and_read_back(tmp_path):
         (
             lambda t: t.drop("incomplete_pass"),
             LISTED,
-            r"looks like play-by-play but lacks .* incomplete_pass",
+            r"looks like play-by-play but is missing .* incomplete_pass",
         ),
         (lambda t: t.with_columns(ydstogo=pl.lit("ten")), LISTED, r"column 'ydstogo': expected numbers, got 'ten'"),
         (lambda t: t.with_columns(sack=pl.lit(b"\xff")), LISTED, r"column 'sack': expected numbers or text, got Bin"),
@@ -204,7 +204,7 @@ def test_prepared_by_season_and_read_back(tmp_path):
         (lambda t: t.filter(pl.col("complete_pass") > 2), LISTED, r"none of 0 plays kept"),
     ],
 )
-def test_what_cannot_be_read_is_told_in_one_line(tmp_path, change, rules, message):
+def test_unreadable_input_is_one_line(tmp_path, change, rules, message):
     path = tmp_path / "list.parquet"
     change(nflverse()).write_parquet(path)
     with pytest.raises(InputError, match=message) as error:
@@ -235,7 +235,7 @@ def test_a_folder_of_tracking_alone_has_no_list(tmp_path):
         ({"tracking": False, "extras": ("time_since_snap_s",)}, "extras: time_since_snap_s requires tracking"),
     ],
 )
-def test_rules_that_cannot_be(rules, message):
+def test_impossible_rules(rules, message):
     with pytest.raises(InputError, match=message):
         Rules(**rules)
 
@@ -245,15 +245,15 @@ def test_real_dropbacks(real_data):
     plays, report = read_plays(path, LISTED)
     assert report.read == 65209
     assert report.kept == len(plays) > 50_000
-    read = pl.DataFrame({"game_id": plays.game_id, "play_id": plays.play_id, "told": plays.info["result"]})
+    read = pl.DataFrame({"game_id": plays.game_id, "play_id": plays.play_id, "read": plays.info["result"]})
     read = read.with_columns(ours=pl.Series(plays.yards), name=pl.Series(plays.passer.astype(str)))
     table = pl.read_parquet(path).filter(~pl.col("nullified")).join(read, on=["game_id", "play_id"], how="left")
-    attempts = table.filter(pl.col("result").is_in(["C", "I", "IN"]) | pl.col("told").is_not_null())
+    attempts = table.filter(pl.col("result").is_in(["C", "I", "IN"]) | pl.col("read").is_not_null())
     assert len(attempts) == report.kept
     assert (attempts["ours"] == attempts["yards_gained"]).all()
     assert (attempts["name"] == attempts["passer"].fill_null("")).all()
     # results as they were before a replay
-    overruled = attempts.filter(pl.col("told") != pl.col("result"))
+    overruled = attempts.filter(pl.col("read") != pl.col("result"))
     assert sum(report.repaired.values()) == len(overruled) > 80
     assert overruled["desc"].str.contains("REVERSED").all()
     shares = {result: np.mean(plays.info["result"] == result) for result in ("C", "I", "IN")}
@@ -266,6 +266,6 @@ def test_real_plays_with_scores(real_data):
     path = real_data / "play_by_play" / "bdb2019_pass_plays_2017_weeks_1_6.parquet"
     plays, _ = read_plays(path, Rules("reject", tracking=False))
     assert len(plays) > 5000
-    told = dict(zip(STATIC_FEATURES, plays.static.mean(axis=0).tolist(), strict=True))
-    assert told["score_difference_missing"] == 1.0  # who is at home, that list does not tell
-    assert told["clock_s_missing"] < 0.01
+    means = dict(zip(STATIC_FEATURES, plays.static.mean(axis=0).tolist(), strict=True))
+    assert means["score_difference_missing"] == 1.0  # that list does not have the home team
+    assert means["clock_s_missing"] < 0.01

@@ -1,4 +1,4 @@
-"""Damaged plays stop the reading with one line, or are counted; a bad file is one line that names it."""
+"""Damaged plays stop the reading with one line, or are counted; a bad file gives one line that names it."""
 
 import polars as pl
 import pytest
@@ -17,7 +17,7 @@ def at(frame: int, column: str, value: float):
 
 
 @pytest.mark.parametrize(
-    ("damage", "reason", "found"),
+    ("damage", "reason", "detail"),
     [
         (extra_player, "more than 22 players in a frame", "23 players"),
         (at(10, "x", float("nan")), "coordinates are not finite numbers", "WR 7 at frame 4"),
@@ -26,10 +26,10 @@ def at(frame: int, column: str, value: float):
         (at(10, "y", 75.01), "coordinates far off the field", "WR 7 at frame 4"),
     ],
 )
-def test_damaged_tracking_stops_or_is_counted(table, write, damage, reason, found):
+def test_damaged_tracking_stops_or_is_counted(table, write, damage, reason, detail):
     folder = write(pl.concat([fabricate.play(number=99), damage(table)]), "tracking.parquet")
     fabricate.write(fabricate.plays_table(table, fabricate.play(number=99)), folder / "plays.csv")
-    fails(folder, "tracking.parquet", "game 2018090900 play 75", reason, found, "malformed = reject")
+    fails(folder, "tracking.parquet", "game 2018090900 play 75", reason, detail, "malformed = reject")
     plays, report = read(folder, "reject")
     assert plays.play_id.tolist() == [99]
     assert report.rejected == {f"malformed: {reason}": 1}

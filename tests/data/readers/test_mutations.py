@@ -1,4 +1,4 @@
-"""Files damaged at random: a counted rejection or one line of error, never a traceback, never a wrong play kept."""
+"""Randomly damaged files: a counted rejection or one line of error, never a traceback, never a wrong play."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Real and simulated files damaged at random: counted or one line, never a traceback, never a wrong play kept."""
+"""Randomly damaged real and simulated files: counted or one line, never a traceback, never a wrong play."""
 
 from pathlib import Path
 
@@ -11,17 +11,17 @@ from tests.data import fabricate
 from tests.data.readers.mutations import MUTATIONS, PLAYS, TRACKING
 from tests.data.readers.survival import Noise, read, survives
 
-# of the smoothed speeds of 2017 nothing can be told: only ten passers tell whether their places are yards
+# the smoothed speeds of 2017 are not evidence of units: only ten or more passers show whether positions are in yards
 PLAYS_CUT = {"2019": 12}
 FEW = 4
 SOURCES = ("2019", "2021", "highlights", "simulated 2021", "simulated 2024")
-# derived speeds of real players differ from the given ones where they turn; damaged units give medians of 0.3 and more
+# derived speeds of real players differ from recorded ones in turns; damaged units give medians of 0.3 and more
 NOISE = Noise(place_yards=1.0, speed_yps=6.0, median_yps=0.3)
 CUT: dict[str, dict[str, pl.DataFrame]] = {}
 
 
 def cut(source: str, folder: Path) -> dict[str, pl.DataFrame]:
-    """A few plays and their lists by file name, from files read once."""
+    """A few plays and their lists by file name, from files that are read once."""
     if source not in CUT:
         tables = simulated(source, folder) if source.startswith("simulated") else real(source)
         ids = pl.col("gameId", "playId").cast(pl.Int64)

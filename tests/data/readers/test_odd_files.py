@@ -1,4 +1,4 @@
-"""Files as nobody meant them: read all the same, or one line that names the file and what to do."""
+"""Odd files: read all the same, or one line that names the file and the remedy."""
 
 import gzip
 import os
@@ -47,7 +47,7 @@ def table(folder, name, how):
     ],
     ids=["byte order mark", "carriage returns", "semicolons", "no last newline"],
 )
-def test_text_of_other_habits_reads_the_same(folder, how):
+def test_text_of_other_conventions_reads_the_same(folder, how):
     expected, _ = read(folder)
     bytes_of(folder, how, FILES if b";" not in how(b",") else FILES[:1])
     plays, report = read(folder)
@@ -80,7 +80,7 @@ def test_negative_frame_numbers_are_numbers(folder):
 
 
 @pytest.mark.parametrize("copy", ["again.csv", "link.csv", "copy.parquet"])
-def test_a_week_under_two_names_is_kept_once(folder, copy):
+def test_a_week_under_two_names_counts_once(folder, copy):
     path = folder / "tracking.csv"
     if copy == "link.csv":
         (folder / copy).symlink_to(path)
@@ -91,7 +91,7 @@ def test_a_week_under_two_names_is_kept_once(folder, copy):
     assert report.rejected == ({} if copy == "link.csv" else {"duplicate copy": 2})
 
 
-def test_what_is_no_file_is_passed_over(folder):
+def test_entries_that_are_not_files_are_skipped(folder):
     (folder / "x.csv").mkdir()
     (folder / "gone.csv").symlink_to(folder / "nowhere.csv")
     (folder / "loop.csv").symlink_to(folder / "loop.csv")
@@ -100,7 +100,7 @@ def test_what_is_no_file_is_passed_over(folder):
     assert len(read(folder)[0]) == 2
 
 
-def test_archives_and_workbooks_are_told_of(folder):
+def test_archives_and_workbooks_are_reported(folder):
     (folder / "plays.xlsx").write_bytes(b"PK\x03\x04")
     assert [name.rsplit("/", 1)[-1] for name in read(folder)[1].ignored] == ["plays.xlsx"]
     fails([folder, folder / "plays.xlsx"], "plays.xlsx", "a zip archive or a workbook; unpack it to CSV")
@@ -143,7 +143,7 @@ def test_two_columns_of_one_name_are_named(folder, name, column):
 
 @pytest.mark.parametrize("column", ["gameId", "playId", "nflId"])
 @pytest.mark.parametrize("digits", ["900719925474099", "9" * 30])
-def test_numbers_too_large_to_be_told_apart_are_named(folder, column, digits):
+def test_numbers_beyond_exact_integers_are_named(folder, column, digits):
     table(folder, "tracking.csv", lambda rows: rows.with_columns((digits + pl.col(column)).alias(column)))
     fails(folder, "tracking.csv", f"'{column}'", "at most 15 digits")
 
@@ -204,5 +204,5 @@ def test_a_quarterback_who_is_listed_as_something_else_too_is_unknown(tmp_path):
     position = pl.col("nflId").replace_strict(other, default=pl.col("officialPosition"), return_dtype=pl.String)
     fabricate.write(rows.with_columns(officialPosition=position), folder / "another.csv")
     plays, report = read(folder)
-    assert plays.passer.tolist() == ["QB 0"]  # whom the ball is with
+    assert plays.passer.tolist() == ["QB 0"]  # the one with the ball
     assert report.repaired == {"players listed as quarterback and as something else: position unknown": 2}

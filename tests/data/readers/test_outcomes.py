@@ -1,4 +1,4 @@
-"""What a play gained, from the league's text and from the lists of every publisher."""
+"""The gain of a play, from the league's text and from the lists of every publisher."""
 
 import polars as pl
 import pytest
@@ -73,8 +73,8 @@ def test_the_passer_by_the_leagues_text(text, passer):
 
 def test_the_passers_of_the_leagues_text_are_the_listed_ones(real_data):
     table = pl.read_parquet(real_data / "play_by_play" / "dropbacks_2017_2019.parquet").drop_nulls("passer")
-    told = pl.Series([parse_passer(text) for text in table["desc"]])
-    assert (told == table["passer"]).mean() > 0.9999
+    parsed = pl.Series([parse_passer(text) for text in table["desc"]])
+    assert (parsed == table["passer"]).mean() > 0.9999
 
 
 def test_clocks():
@@ -121,7 +121,7 @@ def test_lists_complete_each_other(tmp_path):
 @pytest.mark.parametrize(
     ("column", "value", "word"), [("playId", "7a", "playId|play_id|7a"), ("down", "1.5", "integers")]
 )
-def test_values_that_do_not_read_are_named(tmp_path, column, value, word):
+def test_values_that_do_not_parse_are_named(tmp_path, column, value, word):
     rows = {"gameId": ["1"], "playId": ["2"], "result": ["C"], "yards_gained": ["4"], "down": ["1"]} | {column: [value]}
     fabricate.write(pl.DataFrame(rows), tmp_path / "plays.csv")
     with pytest.raises(InputError, match=word) as caught:

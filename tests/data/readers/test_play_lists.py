@@ -1,4 +1,4 @@
-"""What a list tells badly or in its own way: the goal line, spikes, penalties, replays, laterals, passers, clocks."""
+"""Conventions and faults of lists: the goal line, spikes, penalties, replays, laterals, passers, clocks."""
 
 import numpy as np
 import polars as pl
@@ -32,7 +32,7 @@ def bowl(**columns):
 
 
 def test_the_goal_line_by_the_side_of_the_field(tmp_path):
-    """The absolute yard line tells nothing where no file says which way the offense plays."""
+    """The absolute yard line is useless if no file has the direction of play."""
     table = bowl(
         possessionTeam=["ATL", "ATL", "ATL", None],
         yardlineSide=["ATL", "PHI", None, "PHI"],
@@ -46,10 +46,10 @@ def test_the_goal_line_by_the_side_of_the_field(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "told", [{"qbSpike": [False, True]}, {"playDescription": ["A.Back pass", "A.Back spiked the ball"]}]
+    "columns", [{"qbSpike": [False, True]}, {"playDescription": ["A.Back pass", "A.Back spiked the ball"]}]
 )
-def test_spikes_are_left_out(tmp_path, told):
-    plays, report = read(tmp_path, bowl(passResult=["I", "I"], playResult=[0, 0], **told))
+def test_spikes_are_left_out(tmp_path, columns):
+    plays, report = read(tmp_path, bowl(passResult=["I", "I"], playResult=[0, 0], **columns))
     assert plays.play_id.tolist() == [1]
     assert report.rejected == {"spike or kneel": 1}
 
@@ -67,28 +67,28 @@ def test_laterals_count(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("result", "gain", "text", "kept"),
+    ("result", "gain", "text", "final"),
     [
         ("I", 12, "A.Back pass incomplete. The play was REVERSED. A.Back pass to B.End for 12 yards.", "C"),
         ("IN", 5, "A.Back pass INTERCEPTED. The play was REVERSED. A.Back pass to B.End for 5 yards.", "C"),
         ("IN", 0, "A.Back pass INTERCEPTED. The play was REVERSED. A.Back pass incomplete to B.End.", "I"),
         ("S", 0, "A.Back sacked. The play was REVERSED. A.Back pass incomplete to B.End.", "I"),
-        # the gain does not agree: the list is believed
+        # the gain does not agree: the list wins
         ("I", 0, "A.Back pass incomplete. The play was REVERSED. A.Back pass to B.End for 12 yards.", "I"),
         ("C", 7, "A.Back pass to B.End for 7 yards. The play was REVERSED. A.Back pass incomplete.", "C"),
         # no replay
         ("I", 12, "A.Back pass to B.End for 12 yards.", "I"),
     ],
 )
-def test_rulings_of_replays(tmp_path, result, gain, text, kept):
+def test_rulings_of_replays(tmp_path, result, gain, text, final):
     table = bowl(passResult=[result], playResult=[gain], playDescription=[text])
     plays, report = read(tmp_path, table)
-    assert plays.info["result"].tolist() == [kept]
-    assert plays.yards.tolist() == [gain if kept == "C" else 0.0]
-    assert sum(report.repaired.values()) == (kept != result)
+    assert plays.info["result"].tolist() == [final]
+    assert plays.yards.tolist() == [gain if final == "C" else 0.0]
+    assert sum(report.repaired.values()) == (final != result)
 
 
-def test_a_flag_beside_codes_is_no_list_of_flags(tmp_path):
+def test_codes_take_precedence_over_a_flag(tmp_path):
     plays, _ = read(tmp_path, bowl(passResult=["C", "IN"], interception=[False, True]))
     assert plays.info["result"].tolist() == ["C", "IN"]
 
@@ -106,7 +106,7 @@ def test_numbers_of_passers(tmp_path):
     assert brady == again != manning
     one, other, nobody = passers(tmp_path, [None] * 3, ["A", "B", "NA"])
     assert one != other
-    assert nobody == passers(tmp_path, [None], ["A.Back"])[0]  # the description tells
+    assert nobody == passers(tmp_path, [None], ["A.Back"])[0]  # named by the description
 
 
 def test_who_scrambles_has_the_passer_s_number(tmp_path):
@@ -126,6 +126,6 @@ def test_clock_by_either_column(tmp_path):
     np.testing.assert_array_equal(plays.static[:, STATIC_FEATURES.index("clock_s")], 754.0)
 
 
-def test_results_that_there_are_not(tmp_path):
+def test_unknown_results(tmp_path):
     _, report = read(tmp_path, bowl(passResult=["C", "complete", "INT"]))
     assert report.rejected == {"result is not one of C, I, IN, S, R": 2}

@@ -15,7 +15,7 @@ WITH_POSITIONS = [layout for layout in publishers.LAYOUTS if layout != "2019"]
 
 
 def package(ball_with=STARTER, gap=None):
-    """A play with two quarterbacks; the ball goes to one of them, or `gap` yards beside both."""
+    """A play with two quarterbacks; the ball goes to one of them, or `gap` yards away from both."""
     table = fabricate.play()
     who = pl.col("nflId")
     table = table.with_columns(
@@ -24,11 +24,11 @@ def package(ball_with=STARTER, gap=None):
     )
     holder = table.filter(who == ball_with).sort("frameId")
     ball = pl.col("team") == "football"
-    held = ball & (pl.col("frameId") > fabricate.LEAD + 3)
+    carried = ball & (pl.col("frameId") > fabricate.LEAD + 3)
     at = {c: pl.col("frameId").replace_strict(dict(holder.select("frameId", c).iter_rows())) for c in ("x", "y")}
     off = 0.0 if gap is None else gap
     return table.with_columns(
-        x=pl.when(held).then(at["x"] + off).otherwise("x"), y=pl.when(held).then(at["y"]).otherwise("y")
+        x=pl.when(carried).then(at["x"] + off).otherwise("x"), y=pl.when(carried).then(at["y"]).otherwise("y")
     )
 
 
@@ -59,7 +59,7 @@ def published(folder, layout, table, description):
         (STARTER, "X.Nobody", STARTER),
     ],
 )
-def test_the_thrower_is_told(layout, ball_with, named, thrower, tmp_path):
+def test_the_thrower_is_identified(layout, ball_with, named, thrower, tmp_path):
     plays, report = read(published(tmp_path, layout, package(ball_with), text(named)))
     assert plays.passer_id.tolist() == [thrower]
     assert plays.passer.tolist() == [NAMES[thrower]]
@@ -67,7 +67,7 @@ def test_the_thrower_is_told(layout, ball_with, named, thrower, tmp_path):
     assert plays.players[:, 0].all()
 
 
-def test_the_description_tells_where_the_ball_does_not(tmp_path):
+def test_the_description_decides_if_the_ball_does_not(tmp_path):
     plays, report = read(published(tmp_path, "2024", package(STARTER, gap=6.0), text("T.Hill")))
     assert plays.passer_id.tolist() == [OTHER]
     assert report.repaired == {SETTLED: 1}
@@ -77,9 +77,9 @@ def test_the_description_tells_where_the_ball_does_not(tmp_path):
 @pytest.mark.parametrize(
     ("table", "named"),
     [(package(OTHER), "D.Brees"), (package(STARTER, gap=6.0), "X.Nobody"), (package(STARTER, gap=6.0), "B.Hill")],
-    ids=["they disagree", "nothing tells", "another of the name"],
+    ids=["they disagree", "neither applies", "another of the name"],
 )
-def test_where_it_cannot_be_told_the_play_is_malformed(layout, table, named, tmp_path):
+def test_a_play_with_an_unknown_thrower_is_malformed(layout, table, named, tmp_path):
     both = pl.concat([table, package().with_columns(playId=pl.lit(99))])
     folder = published(tmp_path, layout, both, text(named))
     fails(folder, "game 2018090900 play 75", DOUBT, "Drew Brees and Taysom Hill Jr. at frame 0", "malformed = reject")
@@ -88,13 +88,13 @@ def test_where_it_cannot_be_told_the_play_is_malformed(layout, table, named, tmp
     assert report.rejected == {f"malformed: {DOUBT}": 1}
 
 
-def test_a_throw_taken_back_by_replay_names_nobody(tmp_path):
-    said = text("D.Brees") + " The ruling was REVERSED. " + text("T.Hill")
-    plays, _ = read(published(tmp_path, "2024", package(STARTER, gap=6.0), said))
+def test_a_throw_reversed_by_replay_names_nobody(tmp_path):
+    description = text("D.Brees") + " The ruling was REVERSED. " + text("T.Hill")
+    plays, _ = read(published(tmp_path, "2024", package(STARTER, gap=6.0), description))
     assert plays.passer_id.tolist() == [OTHER]
 
 
-def test_a_passer_told_by_role_is_no_riddle(tmp_path):
+def test_a_passer_by_role_needs_no_evidence(tmp_path):
     (chunk,) = read_tracking(publishers.publish("2026", fabricate.play(), tmp_path))
     rows = publishers.tracking("2026", fabricate.play())
     back = pl.when(pl.col("nfl_id") == OTHER).then(pl.lit("QB")).otherwise("player_position")

@@ -22,7 +22,7 @@ def merged(sources, **rules):
 
 @pytest.fixture
 def game(real_data):
-    """The real game of 2018 as published, its outcomes' file and its canonical form."""
+    """The real game of 2018 as published, its file of outcomes and its canonical form."""
     folder = real_data / "big_data_bowl"
     (path,), (outcomes,) = folder.glob("2021*tracking.parquet"), folder.glob("2021*outcomes.csv")
     return pl.read_parquet(path), outcomes, merged([path, outcomes])
@@ -87,7 +87,7 @@ def test_a_real_game_reads_the_same_in_the_layout_of_2026(game, tmp_path):
     later_frames, later_plays, report = merged([tmp_path, outcomes])
     assert (report.read, report.kept) == (65, 65)
     assert report.repaired == {"ball at the snap placed by the line of scrimmage": 65}
-    # there are no frames before the snap to tell the accelerations at it
+    # there are no frames before the snap for the accelerations at the snap
     same(later_frames, frames, ("x", "y", "vx", "vy", "orientation"))
     same(later_frames.filter(pl.col("frame") >= 2), frames)
     assert len(later_frames) == len(frames)
@@ -136,7 +136,7 @@ def test_net_yards_of_the_highlights(real_data):
 
 
 def test_returns_agree_with_the_spots_in_the_leagues_text(real_data):
-    """From where it was caught to where it ended, in three seasons of interceptions without laterals."""
+    """Distance from the spot of the catch to the end, in three seasons of interceptions without laterals."""
     table = pl.read_parquet(real_data / "play_by_play" / "dropbacks_2017_2019.parquet")
     texts = table.filter(pl.col("result") == "IN", ~pl.col("nullified"))["desc"].to_list()
     compared = wrong = 0

@@ -1,4 +1,4 @@
-"""Faults with one sound remedy are put right and counted; whatever is repaired is in the report."""
+"""Faults with one sound remedy are corrected and counted; every repair is in the report."""
 
 import numpy as np
 import polars as pl
@@ -51,8 +51,8 @@ def test_where_no_counter_can_be_trusted_the_time_is_the_clock(tmp_path):
 
 
 def test_times_cut_to_seconds_align_nothing(tmp_path):
-    whole = pl.lit("2018-09-09T17:00:03.000Z")
-    chunk = published(tmp_path, fabricate.play(), change=lambda rows: rows.with_columns(time=whole))
+    second = pl.lit("2018-09-09T17:00:03.000Z")
+    chunk = published(tmp_path, fabricate.play(), change=lambda rows: rows.with_columns(time=second))
     assert chunk.report.repaired == {}
 
 
@@ -69,11 +69,11 @@ def test_a_hole_of_one_frame_is_filled_from_the_past(layout, tmp_path):
     gone = (pl.col("nflId") == 1006).fill_null(value=False) & frame.is_in([4, 9])
     chunk = published(tmp_path / "holes", table, layout, lambda rows: rows.filter(~gone))
     assert chunk.report.repaired == {HOLE: 2}
-    # on a straight line the past tells the next frame exactly
+    # on a straight line the past determines the next frame exactly
     np.testing.assert_allclose(numbers(chunk.frames), numbers(expected.frames), atol=1e-6)
 
 
-def test_the_filling_knows_nothing_of_what_comes_after(tmp_path):
+def test_the_filling_does_not_depend_on_later_frames(tmp_path):
     table = fabricate.play(seed=2)
     jump = (pl.col("nflId") == 1006) & (pl.col("frameId") > fabricate.LEAD + 1 + 9)
 
@@ -109,7 +109,7 @@ def test_a_frame_that_nobody_has_is_no_hole_of_a_player(tmp_path):
 
 @pytest.mark.parametrize("layout", ["2021", "2023", "2024", "2025", "2026", "highlights"])
 @pytest.mark.parametrize("way", ["right", "left"])
-def test_where_the_teams_stand_overrules_the_direction_told(layout, way, tmp_path):
+def test_the_positions_overrule_the_recorded_direction(layout, way, tmp_path):
     table = fabricate.play(direction=way, seed=2)
     expected = published(tmp_path / "sound", table, layout)
     column = "play_direction" if layout == "2026" else "playDirection"
@@ -119,7 +119,7 @@ def test_where_the_teams_stand_overrules_the_direction_told(layout, way, tmp_pat
     assert chunk.frames.equals(expected.frames)
 
 
-def test_teams_that_do_not_stand_clear_leave_the_direction_as_told(tmp_path):
+def test_teams_without_a_clear_lead_leave_the_recorded_direction(tmp_path):
     places = {"home": 39.75, "away": 40.25, "football": 40.0}
     table = fabricate.play(direction="right").with_columns(
         x=pl.col("team").replace_strict(places, return_dtype=pl.Float64), s=0.0, playDirection=pl.lit("left")

@@ -1,4 +1,4 @@
-"""The account of a reading adds up, survives a file, and reads well."""
+"""The report of a reading adds up, survives a file, and is readable."""
 
 from sbp_jax.data.readers.report import EXAMPLES, ReadReport
 

@@ -1,4 +1,4 @@
-"""What a play is worth by the rules asked for, and what comes along with it: time to throw and pressure."""
+"""Outcome of a play by the requested rules, and its time to throw and pressure."""
 
 import numpy as np
 import polars as pl
@@ -67,7 +67,7 @@ def test_yards_and_net_yards(layout, tmp_path):
 
 
 def test_a_touchdown_by_net_yards_is_the_distance_to_the_goal_line(tmp_path):
-    folder = relist("2024", tmp_path, fabricate.play(), "C", 70.0)  # the list is a yard beside the line
+    folder = relist("2024", tmp_path, fabricate.play(), "C", 70.0)  # the list is off by a yard
     plays, _ = read_plays(folder, Rules(outcome="net_yards"))
     assert plays.yards.tolist() == [69.0]
     assert plays.info["touchdown"].tolist() == [True]
@@ -80,7 +80,7 @@ def test_net_yards_by_the_description_in_the_tracking(tmp_path):
     assert read(tmp_path, "net_yards").plays.select("yards", "outcome").row(0) == (0.0, -35.0)
 
 
-def test_an_interception_without_a_word_on_its_return_is_counted(tmp_path):
+def test_an_interception_without_a_listed_return_is_counted(tmp_path):
     table = pl.concat([fabricate.play(), fabricate.play(number=99)])
     folder = publishers.publish("2021", table, tmp_path)
     lists = publishers.lists("2021", table)["plays.csv"]
@@ -141,14 +141,14 @@ def test_results_that_are_no_attempt(code, tmp_path):
 
 
 def test_time_to_throw_and_pressure_come_along(tmp_path):
-    told, _ = read_plays(publishers.publish("2025", fabricate.play(frames=26), tmp_path / "told"))
-    np.testing.assert_allclose(told.info["time_to_throw_s"], [1.9])  # as listed, not the 2.5 of the window
-    assert told.info["pressure"].tolist() == [1]
-    chunk = read(publishers.publish("2024", fabricate.play(frames=26), tmp_path / "untold"))
+    listed, _ = read_plays(publishers.publish("2025", fabricate.play(frames=26), tmp_path / "listed"))
+    np.testing.assert_allclose(listed.info["time_to_throw_s"], [1.9])  # as listed, not the 2.5 of the window
+    assert listed.info["pressure"].tolist() == [1]
+    chunk = read(publishers.publish("2024", fabricate.play(frames=26), tmp_path / "unlisted"))
     assert chunk.plays.select("time_to_throw_s", "pressure").row(0) == (None, None)
-    untold, _ = read_plays(tmp_path / "untold")
-    np.testing.assert_allclose(untold.info["time_to_throw_s"], [2.5])
-    assert untold.info["pressure"].tolist() == [-1]
+    unlisted, _ = read_plays(tmp_path / "unlisted")
+    np.testing.assert_allclose(unlisted.info["time_to_throw_s"], [2.5])
+    assert unlisted.info["pressure"].tolist() == [-1]
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_pressure_is_that_of_any_player(caused, pressure, tmp_path):
     assert read(folder).plays["pressure"].to_list() == [pressure]
 
 
-def test_the_prepared_set_holds_the_outcome_asked_for(tmp_path):
+def test_the_prepared_set_has_the_requested_outcome(tmp_path):
     table = pl.concat([fabricate.play(game=2018090900 + i, seed=1 + i) for i in range(3)])
     folder = publishers.publish("2025", table, tmp_path / "files")
     config = PrepareConfig(fractions=(1.0, 0.0, 0.0), outcome="expectedPointsAdded")

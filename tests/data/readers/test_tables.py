@@ -1,4 +1,4 @@
-"""One odd file is read alike by all who read tables: lists of plays, series, thresholds, files to join."""
+"""All code that reads tables treats an odd file alike: lists of plays, series, thresholds, files to join."""
 
 import gzip
 from pathlib import Path
@@ -70,7 +70,7 @@ def write(folder: Path, name: str) -> Path:
             table.unlink()
         return path
     content = how(PLAIN)
-    # a header with one name more needs a value more
+    # a header with one more name needs one more value
     if b"a,b,c" in content:
         between = b"\t" if b"\t" in content else b";"
         first, *rest = content.split(b"\n")

@@ -1,4 +1,4 @@
-"""The readers on real files: accounting, outcomes, passers, directions, speeds."""
+"""The readers on real files: counts, outcomes, passers, directions, speeds."""
 
 import numpy as np
 import polars as pl
@@ -63,7 +63,7 @@ def total(chunks) -> ReadReport:
 
 def test_accounting(chunks):
     report = {name: total(parts) for name, parts in chunks.items()}
-    # play 3528 is a scramble with an illegal throw after it; play 1343 comes without anyone of the offense
+    # play 3528 is a scramble followed by an illegal throw; play 1343 has nobody of the offense
     assert (report["2019"].read, report["2019"].kept) == (177, 71)
     assert report["2019"].rejected == {"no snap": 13, "no release": 92, "not a pass": 1}
     assert report["2019"].examples["not a pass"] == [f"{GAME_2019}/3528"]
@@ -79,18 +79,18 @@ def test_accounting(chunks):
 
 def test_every_outcome_agrees_with_the_outcome_files(chunks, real_data):
     for name, parts in chunks.items():
-        kept = pl.concat([chunk.plays for chunk in parts])
-        listed = kept.join(outcomes(real_data, name), on=["game_id", "play_id"], suffix="_listed")
-        assert len(listed) == len(kept)
+        plays = pl.concat([chunk.plays for chunk in parts])
+        listed = plays.join(outcomes(real_data, name), on=["game_id", "play_id"], suffix="_listed")
+        assert len(listed) == len(plays)
         assert listed.filter(pl.col("result") != pl.col("result_listed")).is_empty()
         assert listed.filter(pl.col("yards") != pl.col("yards_listed")).is_empty()
         assert not listed["nullified"].any()
 
 
-def test_the_highlights_tell_their_outcomes_without_a_list(real_data):
+def test_the_highlights_have_their_outcomes_without_a_list(real_data):
     paths = sorted((real_data / "ngs_highlights").glob("*.parquet"))
-    kept = pl.concat([chunk.plays for chunk in read_tracking(paths)])
-    listed = kept.join(outcomes(real_data, "highlights"), on=["game_id", "play_id"], suffix="_listed")
+    plays = pl.concat([chunk.plays for chunk in read_tracking(paths)])
+    listed = plays.join(outcomes(real_data, "highlights"), on=["game_id", "play_id"], suffix="_listed")
     assert len(listed) == 146
     assert listed.filter(pl.col("result") != pl.col("result_listed")).is_empty()
     assert listed.filter(pl.col("yards") != pl.col("yards_listed")).is_empty()
@@ -113,14 +113,14 @@ def test_the_offense_is_eleven_and_plays_toward_positive_x(chunks):
             snap = chunk.frames.filter(pl.col("frame") == 0).join(
                 chunk.plays.select("game_id", "play_id", "passer_id", "ball_x"), on=["game_id", "play_id"]
             )
-            if name != "2021":  # its linemen are not published
+            if name != "2021":  # it does not publish linemen
                 counts = snap.group_by("game_id", "play_id").agg(pl.col("offense").sum(), players=pl.len())
                 assert counts["offense"].to_list() == [11] * len(counts)
                 assert counts["players"].to_list() == [22] * len(counts)
             passer = snap.filter(pl.col("player_id") == pl.col("passer_id"))
             assert len(passer) == len(chunk.plays)
             assert passer["offense"].all()
-            # under the center the ball is with him when the snap event is set
+            # in plays from under center the quarterback has the ball at the snap event
             assert (passer["x"] < passer["ball_x"] + 0.2).all()
             sides = snap.group_by("offense").agg(x=(pl.col("x") - pl.col("ball_x")).median()).sort("offense")
             assert sides["x"][0] > 1.0 > -0.3 > sides["x"][1]
@@ -178,7 +178,7 @@ def test_speeds_agree_with_the_change_of_position(chunks):
             assert difference.median() < 0.2
 
 
-def test_speeds_that_know_the_future_are_derived_instead(chunks):
+def test_speeds_that_depend_on_the_future_are_derived_instead(chunks):
     kind = "plays with speeds smoothed over the future: derived from the positions"
     assert total(chunks["2019"]).repaired[kind] == 71
     first, second = chunks["highlights"]  # the seasons 2017 and 2018
@@ -229,14 +229,16 @@ def test_the_description_parser_agrees_with_three_seasons_of_play_by_play(real_d
     table = pl.read_parquet(real_data / "play_by_play" / "dropbacks_2017_2019.parquet").filter(
         ~pl.col("nullified"), ~pl.col("kneel_or_spike"), pl.col("result").is_in(["C", "I", "IN"]), pl.col("down") > 0
     )
-    said = [parse_description(text)[:2] for text in table["desc"]]
-    table = table.with_columns(said=pl.Series([result for result, _ in said]), yards=pl.Series([y for _, y in said]))
-    # what differs in the result are reversed rulings, where the table keeps the ruling before
-    differ = table.filter(pl.col("said").ne_missing(pl.col("result")))
+    parsed = [parse_description(text)[:2] for text in table["desc"]]
+    table = table.with_columns(
+        parsed=pl.Series([result for result, _ in parsed]), yards=pl.Series([y for _, y in parsed])
+    )
+    # differences in the result are reversed rulings, where the table has the ruling before
+    differ = table.filter(pl.col("parsed").ne_missing(pl.col("result")))
     assert len(differ) < 0.002 * len(table)
     assert differ["desc"].str.contains("REVERSED").mean() > 0.8
-    # what differs in yards are fumbles and penalties behind the line where the run ended
-    complete = table.filter(pl.col("said") == "C", pl.col("result") == "C")
+    # differences in yards are fumbles and penalties behind the spot where the run ended
+    complete = table.filter(pl.col("parsed") == "C", pl.col("result") == "C")
     wrong = complete.filter(pl.col("yards").ne_missing(pl.col("yards_gained").cast(pl.Float64)))
     assert len(wrong) < 0.007 * len(complete)
     assert wrong["desc"].str.contains("FUMBLES|PENALTY").mean() > 0.8

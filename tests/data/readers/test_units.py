@@ -1,4 +1,4 @@
-"""Units told by the data: what can be derived is derived and counted, what cannot be trusted is malformed."""
+"""Units inferred from the data: what can be derived is derived and counted, unreliable plays are malformed."""
 
 import math
 
@@ -19,7 +19,7 @@ METRE = 0.9144
 
 
 def read(sources):
-    """The account and the kept plays' frames, damaged plays counted."""
+    """The report and the frames of the kept plays, damaged plays counted."""
     chunks = list(read_tracking(sources, Rules("reject")))
     report = chunks[0].report
     for chunk in chunks[1:]:
@@ -28,7 +28,7 @@ def read(sources):
 
 
 def written(folder, change, layout="2021"):
-    """Two sound plays, of which the second game is changed; a sound play more, so that something is kept."""
+    """Two sound plays, the second of which is changed, and one more sound play, so that something is kept."""
     sound, other = fabricate.play(seed=2), fabricate.play(game=2018090901, seed=3)
     publishers.publish(layout, pl.concat([sound, other]), folder)
     rows = publishers.tracking(layout, pl.concat([sound, other]))
@@ -48,7 +48,7 @@ def scaled(factor, *columns):
 def test_speeds_in_other_units_are_derived_where_the_rate_is_known(layout, factor, tmp_path):
     expected = read(written(tmp_path / "sound", lambda rows: rows, layout))[1]
     report, frames = read(written(tmp_path / "changed", scaled(factor, "s"), layout))
-    if layout in ("2019", "2026"):  # no times, or times cut to the same second: it may be the rate as well
+    if layout in ("2019", "2026"):  # no times, or times truncated to the same second: it may be the rate as well
         assert report.rejected == {UNFIT: 1}
         return
     assert (report.kept, report.repaired[CONTRADICTED]) == (2, 1)
@@ -56,14 +56,14 @@ def test_speeds_in_other_units_are_derived_where_the_rate_is_known(layout, facto
 
 
 @pytest.mark.parametrize("layout", publishers.LAYOUTS)
-def test_metres_a_second_over_yards_are_derived(layout, tmp_path):
+def test_meters_per_second_with_positions_in_yards_are_derived(layout, tmp_path):
     report, _ = read(written(tmp_path, scaled(METRE, "s"), layout))
-    # of few and fast players the speeds look smoothed, which has the same remedy
+    # with few and fast players the speeds look smoothed, which has the same remedy
     assert (report.kept, report.repaired.get(CONTRADICTED, 0) + report.repaired.get(SMOOTHED, 0)) == (2, 1)
 
 
 @pytest.mark.parametrize("layout", publishers.LAYOUTS)
-def test_positions_in_metres_are_malformed(layout, tmp_path):
+def test_positions_in_meters_are_malformed(layout, tmp_path):
     folder = written(tmp_path, scaled(METRE, "x", "y"), layout)
     assert read(folder)[0].rejected == {NOT_YARDS: 1}
     fails(folder, "game 2018090901 play 75", "positions are not in yards", "1.094 times those of the positions")
@@ -74,7 +74,7 @@ def turned(rows):
 
 
 @pytest.mark.parametrize("change", [scaled(math.pi / 180, "dir"), turned])
-def test_directions_that_players_do_not_take_are_derived(change, tmp_path):
+def test_directions_that_contradict_the_motion_are_derived(change, tmp_path):
     expected = read(written(tmp_path / "sound", lambda rows: rows))[1]
     report, frames = read(written(tmp_path / "changed", change))
     assert (report.kept, report.repaired[CONTRADICTED]) == (2, 1)
@@ -82,7 +82,7 @@ def test_directions_that_players_do_not_take_are_derived(change, tmp_path):
         assert (frames[column] - expected[column]).abs().max() < 0.01
 
 
-def test_a_file_with_angles_in_radians_tells_no_orientation(tmp_path):
+def test_a_file_with_angles_in_radians_has_no_orientation(tmp_path):
     folder = publishers.publish("2021", fabricate.play(seed=2), tmp_path)
     rows = scaled(math.pi / 180, "dir", "o")(publishers.tracking("2021", fabricate.play(seed=2)))
     fabricate.write(rows, folder / "tracking.csv")
@@ -123,7 +123,7 @@ def cut_of(real_data, year, *columns, factor=METRE):
 
 @pytest.mark.parametrize("year", ["2019", "2021"])
 @pytest.mark.parametrize("columns", [("x", "y"), ("x", "y", "s")], ids=["positions", "positions and speeds"])
-def test_a_real_game_in_metres_is_malformed_to_the_last_play(real_data, year, columns, tmp_path):
+def test_every_play_of_a_real_game_in_meters_is_malformed(real_data, year, columns, tmp_path):
     rows, outcomes = cut_of(real_data, year, *columns)
     rows.write_parquet(tmp_path / "tracking.parquet")
     fails([tmp_path, outcomes], "none of", "malformed: positions are not in yards", malformed="reject")
@@ -138,5 +138,5 @@ def test_a_real_game_with_other_speeds_is_derived(real_data, factor, tmp_path):
     rows.write_parquet(tmp_path / "tracking.parquet")
     report, frames = read([tmp_path / "tracking.parquet", outcomes])
     assert report.kept == 65
-    assert report.repaired[CONTRADICTED] >= 65  # before it is known which plays are passes that count
+    assert report.repaired[CONTRADICTED] >= 65  # counted before plays that are not passes are left out
     assert (frames["vx"] - expected["vx"]).abs().median() < 0.15

@@ -1,4 +1,4 @@
-"""Time series: columns found or named, gaps masked, windows that see the past alone, mistakes told with their row."""
+"""Time series: columns inferred or named, gaps masked, windows of the past alone, errors that name the row."""
 
 from datetime import datetime, timedelta
 
@@ -37,7 +37,7 @@ def test_files_of_every_kind_hold_the_same_series(tmp_path, suffix):
     assert series.gaps == 0
 
 
-def test_columns_are_found_or_named(tmp_path):
+def test_columns_are_inferred_or_named(tmp_path):
     path = tmp_path / "many.csv"
     table().with_columns(other=pl.lit(3), when=pl.int_range(pl.len()) * 2).write_csv(path)
     series = read_series(path, "when", "value")
@@ -57,34 +57,34 @@ def test_missing_rows_and_values_are_gaps(tmp_path):
     pl.concat([rows[:10], rows[14:]]).write_csv(path)
     series = read_series(path)
     assert (len(series), series.missing, series.gaps) == (25, 1, 5)
-    found = windows(series, context=6)
-    assert found.seen.sum(axis=1).min() == 3
+    result = windows(series, context=6)
+    assert result.seen.sum(axis=1).min() == 3
     # cells 7 and 10 to 13 are gaps; of the six cells before 14, 15 and 16 only two are seen
-    cells = series.cell[found.index]
+    cells = series.cell[result.index]
     assert cells.tolist() == [*range(3, 7), 8, 9, *range(17, 30)]
-    assert found.seen[cells == 17].tolist() == [[False, False, False, True, True, True]]
+    assert result.seen[cells == 17].tolist() == [[False, False, False, True, True, True]]
 
 
 @pytest.mark.parametrize("lead", [1, 3])
 @pytest.mark.parametrize("step", [1.0, 0.1, 86_400.0])
 def test_a_window_ends_lead_steps_before_its_outcome(lead, step):
-    found = windows(line(step=step), context=4, lead=lead)
-    full = found.seen.all(axis=1)
-    np.testing.assert_array_equal(found.value[full, -1], found.outcome[full] - lead)
-    np.testing.assert_array_equal(np.diff(found.value[full], axis=1), 1.0)
-    assert found.outcome[0] == lead + 1  # two of four cells are seen
-    assert found.seen[0].tolist() == [False, False, True, True]
+    result = windows(line(step=step), context=4, lead=lead)
+    full = result.seen.all(axis=1)
+    np.testing.assert_array_equal(result.value[full, -1], result.outcome[full] - lead)
+    np.testing.assert_array_equal(np.diff(result.value[full], axis=1), 1.0)
+    assert result.outcome[0] == lead + 1  # two of four cells are seen
+    assert result.seen[0].tolist() == [False, False, True, True]
 
 
 def test_gaps_and_scaling():
-    found = windows(line(missing=(10, 11)), context=5)
-    row = int(np.flatnonzero(found.outcome == 13)[0])
-    assert found.value[row].tolist() == [8.0, 9.0, 0.0, 0.0, 12.0]
-    assert found.seen[row].tolist() == [True, True, False, False, True]
-    assert found.location[row] == 9.0
-    assert found.scale[row] == pytest.approx((1 + 0 + 3) / 3)
-    np.testing.assert_allclose(found.scaled[row], [-0.75, 0.0, 0.0, 0.0, 2.25])
-    assert not np.isin([10.0, 11.0], found.outcome).any()
+    result = windows(line(missing=(10, 11)), context=5)
+    row = int(np.flatnonzero(result.outcome == 13)[0])
+    assert result.value[row].tolist() == [8.0, 9.0, 0.0, 0.0, 12.0]
+    assert result.seen[row].tolist() == [True, True, False, False, True]
+    assert result.location[row] == 9.0
+    assert result.scale[row] == pytest.approx((1 + 0 + 3) / 3)
+    np.testing.assert_allclose(result.scaled[row], [-0.75, 0.0, 0.0, 0.0, 2.25])
+    assert not np.isin([10.0, 11.0], result.outcome).any()
 
 
 def test_series_that_differ_by_orders_of_magnitude_look_alike():
@@ -97,9 +97,9 @@ def test_series_that_differ_by_orders_of_magnitude_look_alike():
 def test_a_flat_window_has_a_scale_from_the_training_part_alone():
     value = np.concatenate([np.arange(10.0), np.full(20, 5.0), [1e9]])
     series = Series("flat", np.arange(31.0), value, 1.0, dated=False)
-    found = windows(series, context=5, training=20)
-    told = value[:20]
-    assert found.scale[-1] == pytest.approx(0.05 * np.mean(np.abs(told - np.median(told))))
+    result = windows(series, context=5, training=20)
+    train = value[:20]
+    assert result.scale[-1] == pytest.approx(0.05 * np.mean(np.abs(train - np.median(train))))
     with pytest.raises(InputError, match="flat: a constant series in its first 5 observations, which train"):
         windows(Series("flat", np.arange(31.0), np.where(np.arange(31) < 9, 2.0, value), 1.0, False), 5, training=5)
 
@@ -132,7 +132,7 @@ def test_a_flat_window_has_a_scale_from_the_training_part_alone():
         ),
     ],
 )
-def test_what_is_wrong_is_told_with_its_row(tmp_path, change, message):
+def test_errors_name_the_row(tmp_path, change, message):
     path = tmp_path / "mine.csv"
     change(table()).write_csv(path)
     with pytest.raises(InputError, match=message) as caught:
@@ -153,7 +153,7 @@ def test_what_is_wrong_is_told_with_its_row(tmp_path, change, message):
         ({"context": 35, "lead": 30}, "line: 40 observations are too short a series for a context of 35 and a lead of"),
     ],
 )
-def test_windows_that_cannot_be(arguments, message):
+def test_impossible_windows(arguments, message):
     with pytest.raises(InputError, match=message):
         windows(line(), **arguments)
 
@@ -163,6 +163,6 @@ def test_real_counts(real_data):
         series = read_series(path)
         assert len(series) > 15_000
         assert (series.step, series.dated) == (300.0, True)
-        found = windows(series, context=100)
-        assert len(found) > len(series) - 60
-        assert np.isfinite(found.scaled).all()
+        result = windows(series, context=100)
+        assert len(result) > len(series) - 60
+        assert np.isfinite(result.scaled).all()

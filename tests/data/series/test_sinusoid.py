@@ -39,10 +39,10 @@ def test_probabilities_without_a_spike_are_student_s():
     """Seen far from zero, where the noise has one side: P(Y < -x) of noise and lower spikes alone."""
     dist = TrueDistribution(np.zeros(1))
     atom = dist.cdf(np.zeros(1)) - dist.cdf_below(np.zeros(1))
-    assert 0 < atom[0] - 0.85 / 4 < 0.0015  # its cell of a thousandth holds some of the density beside it
+    assert 0 < atom[0] - 0.85 / 4 < 0.0015  # its cell of width 0.001 also has some of the density around it
     assert dist.cdf(np.array([60.0]))[0] == pytest.approx(1.0, abs=1e-12)
-    whole = dist.probability(np.array([-40.0]), np.array([60.0]))
-    assert whole[0] == pytest.approx(1.0, abs=1e-9)
+    total = dist.probability(np.array([-40.0]), np.array([60.0]))
+    assert total[0] == pytest.approx(1.0, abs=1e-9)
     # both halves of the noise, the other half at zero or beyond: at least this much lies below
     assert dist.cdf(np.array([-0.5]))[0] > 0.85 * 0.5 * t.cdf(-2.0, 10)
 

@@ -1,4 +1,4 @@
-"""Windows of series as plays: split in order of time, in units of their own, told by their files' content."""
+"""Windows of series as plays: split in order of time, in their own units, identified by the content of the files."""
 
 import shutil
 from dataclasses import replace
@@ -29,17 +29,17 @@ def config(tmp_path):
 
 
 def test_splits_are_in_order_of_time_in_every_series(config):
-    found = read_windows(config)
+    data = read_windows(config)
     for number, count in ((0, 200), (1, 150)):
         parts = [
-            found.split(name).select(found.split(name).game_id == number) for name in ("train", "validation", "test")
+            data.split(name).select(data.split(name).game_id == number) for name in ("train", "validation", "test")
         ]
         ends = [0.6 * count, 0.8 * count, count]
         assert parts[0].play_id[0] == 6  # five cells of ten are seen, and two steps lie between
         for part, begin, end in zip(parts, [6, *ends[:-1]], ends, strict=True):
             assert part.play_id.tolist() == list(range(int(begin), int(end)))
             assert set(part.passer) == {"ab"[number]}
-    train = found.split("train")
+    train = data.split("train")
     assert (train.features, train.static.shape[1]) == (WINDOW_FEATURES, len(WINDOW_STATIC))
     assert set(train.lengths) == {10}
     assert train.unit.shape == (len(train), 2)

@@ -1,4 +1,4 @@
-"""What the tests of the simulator read from its files."""
+"""Helpers of the simulator's tests that read its files."""
 
 import hashlib
 from pathlib import Path

@@ -13,8 +13,8 @@ YARDS = np.arange(-12, 100)
 
 
 def seen_at_release(tracking: pl.DataFrame, plays: pl.DataFrame) -> pl.DataFrame:
-    """Target, separation, room, pressure gap and depth, computed from the files by the words of the distribution's
-    docstring."""
+    """Target, separation, room, pressure gap and depth, computed from the files by the definitions on the page of the
+    simulator."""
     release = event_frame(tracking, "pass_forward")
     frame = tracking.join(release, on=PLAY).filter(pl.col("frameId") == pl.col("pass_forward"))
     frame = frame.with_columns(pl.col(PLAY).cast(pl.Int64)).join(plays.select(*PLAY, "absoluteYardlineNumber"), on=PLAY)
@@ -98,19 +98,19 @@ def logistic(x):
 def tell_the_story(
     row: dict, count: int, generator: np.random.Generator, skill: float | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Yards and net yards of `count` passes, drawn by the words of the distribution's docstring and nothing else."""
+    """Yards and net yards of `count` passes, drawn from nothing but the formulas on the page of the simulator."""
     z = generator.standard_normal(count) if skill is None else skill
     complete = generator.random(count) < logistic(row["completion_logit"] + 0.145 * z)
     intercepted = ~complete & (generator.random(count) < logistic(row["interception_logit"] - 0.1 * z))
     spread = row["depth_sd_yards"] * np.sqrt(3) / np.pi
     center = np.rint(row["depth_yards"])
     catch = np.clip(np.rint(row["depth_yards"] + generator.logistic(0, spread, count)), center - 20, center + 20)
-    held = np.rint(generator.logistic(0.5, 0.55, count))
+    stopped = np.rint(generator.logistic(0.5, 0.55, count))
     free = np.floor(row["run_yards"] * generator.weibull(1.7, count))
     away = np.rint(row["run_yards"]) + np.floor(stats.genpareto(0.3, scale=10).rvs(count, random_state=generator))
-    is_held = generator.random(count) < logistic(row["tackled_logit"] - 0.05 * z)
+    is_stopped = generator.random(count) < logistic(row["tackled_logit"] - 0.05 * z)
     is_away = generator.random(count) < logistic(row["breakaway_logit"] + 0.05 * z)
-    gain = catch + np.where(is_held, held, np.where(is_away, away, free))
+    gain = catch + np.where(is_stopped, stopped, np.where(is_away, away, free))
     gain = np.clip(gain, -min(12, 100 - row["yards_to_goal"]), row["yards_to_goal"])
     yards = np.where(complete, gain, 0).astype(int)
     returned = 1 + np.floor(stats.genpareto(0.1, scale=14).rvs(count, random_state=generator))
@@ -133,11 +133,11 @@ def test_closed_form_matches_sampling_of_the_story(folder, truth, skill):
             expected = count * given.pmf(given.support())[number]
             observed = np.array([(values == value).sum() for value in given.support()])
             assert observed.sum() == count
-            # Pool what is rare, so that the chi-square approximation holds.
+            # pool rare values, so that the chi-square approximation is valid
             rare = expected < 10
             pooled = [np.append(part[~rare], part[rare].sum()) for part in (observed, expected)]
-            kept = pooled[1] > 0
-            p_values.append(stats.chisquare(pooled[0][kept], pooled[1][kept], sum_check=False).pvalue)
+            positive = pooled[1] > 0
+            p_values.append(stats.chisquare(pooled[0][positive], pooled[1][positive], sum_check=False).pvalue)
     assert min(p_values) > 1e-4 / 2
     assert stats.kstest(p_values, "uniform").pvalue > 1e-4
 
@@ -172,7 +172,7 @@ def test_skill_moves_the_distribution_up(folder):
     complete = np.array([given.result_probabilities()[:, 0].mean() for given in levels])
     assert 0.020 < (complete[3] - complete[1]) / 2 < 0.030
     assert 0.25 < (means[3] - means[1]).mean() / 2 < 0.45
-    # The quadrature agrees with a fine trapezoidal rule over the normal density.
+    # the quadrature agrees with a fine trapezoidal rule over the normal density
     z, step = np.linspace(-8, 8, 321, retstep=True)
     few = dist.select(dist.game_id[:40], dist.play_id[:40])
     rule = sum(step * stats.norm.pdf(node) * few.given(float(node)).pmf(YARDS) for node in z)

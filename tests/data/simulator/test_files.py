@@ -69,7 +69,7 @@ def test_situation_columns_agree(plays, tracking):
     assert (joined["yardsToGo"] <= joined["to_goal"]).all()
     assert joined["offensePlayResult"].to_numpy().max() <= 99
     assert 0.4 < (joined["playDirection"] == "left").mean() < 0.6
-    # Time runs forward and scores never fall within a game.
+    # time runs forward and scores never fall within a game
     clock = (
         900 * table["quarter"]
         - 60 * table["gameClock"].str.slice(0, 2).cast(int)
@@ -101,7 +101,7 @@ def test_a_play_does_not_depend_on_how_many_are_simulated(tmp_path):
 
 
 def test_nothing_before_the_release_depends_on_the_outcome(tmp_path):
-    """With another random stream for outcomes alone, outcomes change and every frame up to the release stays."""
+    """Another random stream for outcomes alone changes outcomes and no frame up to the release."""
     paths = [
         simulate(tmp_path / str(outcome_seed), SimulationConfig(plays=200, seed=2, outcome_seed=outcome_seed))
         for outcome_seed in (10, 11)

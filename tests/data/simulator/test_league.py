@@ -1,4 +1,4 @@
-"""Full seasons written as files: any number of processes, any number of plays, and nothing of the truth to be read."""
+"""Full seasons written as files: any number of processes, any number of plays, and no access to the truth."""
 
 import json
 import shutil
@@ -52,7 +52,7 @@ def test_a_play_does_not_depend_on_how_many_are_simulated(league, tmp_path):
 
 
 def test_strength_is_not_in_what_the_reader_reads(league, tmp_path):
-    """With other effects on winning, results change and every file that a reader uses stays the same to the bit."""
+    """Other effects on winning change the results, but no bit of the files that a reader uses."""
     effects = LeagueConfig(quarterback_points=12.0, team_points=0.0, home_points=9.0)
     other = simulate(tmp_path / "other", replace(CONFIG, league=effects))
     before, after = checksums(league), checksums(other)
@@ -71,9 +71,9 @@ def test_reader_sees_neither_truth_nor_results(league, tmp_path):
     assert not {word for word in seen if "skill" in word or "strength" in word or "margin" in word or "final" in word}
     bare = tmp_path / "bare"
     shutil.copytree(league, bare, ignore=shutil.ignore_patterns("truth", "results"))
-    for whole, part in zip(read_tracking(league), read_tracking(bare), strict=True):
-        assert_frame_equal(whole.frames, part.frames)
-        assert_frame_equal(whole.plays, part.plays)
+    for complete, part in zip(read_tracking(league), read_tracking(bare), strict=True):
+        assert_frame_equal(complete.frames, part.frames)
+        assert_frame_equal(complete.plays, part.plays)
 
 
 def test_reader_keeps_every_play_with_season_week_and_team(league):
@@ -120,13 +120,13 @@ def test_csv_holds_what_parquet_holds(tmp_path):
     parquet = simulate(tmp_path / "parquet", config)
     text = simulate(tmp_path / "csv", replace(config, tracking_format="csv"), processes=2)
     for path in sorted(parquet.glob("tracking_*")):
-        whole = pl.read_parquet(path)
+        complete = pl.read_parquet(path)
         read = pl.read_csv(text / f"{path.stem}.csv", infer_schema_length=None).cast(
-            {name: kind for name, kind in whole.schema.items() if name != "time"}
+            {name: kind for name, kind in complete.schema.items() if name != "time"}
         )
-        assert_frame_equal(read.drop("time"), whole.drop("time"))
-    for whole, part in zip(read_tracking(parquet), read_tracking(text), strict=True):
-        assert_frame_equal(whole.frames, part.frames)
+        assert_frame_equal(read.drop("time"), complete.drop("time"))
+    for complete, part in zip(read_tracking(parquet), read_tracking(text), strict=True):
+        assert_frame_equal(complete.frames, part.frames)
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""Bodies in motion: 22 of them and the ball in every frame, within what humans can do."""
+"""Bodies in motion: 22 of them and the ball in every frame, within human limits."""
 
 import numpy as np
 import polars as pl

@@ -1,4 +1,4 @@
-"""How near the simulated plays are to real ones, and how much of their distribution the frames show."""
+"""Similarity of the simulated plays to real ones, and how much of their distribution the frames reveal."""
 
 import numpy as np
 import polars as pl
@@ -21,8 +21,8 @@ def test_marginals_are_near_the_real_ones(folder, plays):
     assert 0.34 < at[0] - at[-1] < 0.40
     assert 0.010 < at[-1] < 0.030
     quantiles = [int(YARDS[np.searchsorted(marginal, level)]) for level in (0.001, 0.01, 0.05, 0.5, 0.95, 0.99, 0.999)]
-    for found, low, high in zip(quantiles, (-8, -3, -1, 4, 22, 37, 60), (-4, -1, 0, 6, 28, 48, 80), strict=True):
-        assert low <= found <= high, quantiles
+    for quantile, low, high in zip(quantiles, (-8, -3, -1, 4, 22, 37, 60), (-4, -1, 0, 6, 28, 48, 80), strict=True):
+        assert low <= quantile <= high, quantiles
     assert 6.5 < dist.mean().mean() < 8.0
     assert plays["offensePlayResult"].max() <= 99
 

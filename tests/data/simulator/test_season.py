@@ -150,7 +150,7 @@ def test_skills_stay_standard_normal_and_drift_a_little(tables):
 
 
 def test_quarterbacks_share_the_games_as_real_ones_do(tables):
-    """The first passer of 96 real team-seasons threw 85 % of the passes on average, 92 % at the median."""
+    """The first passer of 96 real team-seasons threw 85 % of the passes on average, 92 % in the median."""
     careers = tables["truth/quarterback_seasons.parquet"]
     assert careers.group_by("seed", "season", "team").agg(pl.col("games_started").sum())[
         "games_started"
@@ -183,14 +183,14 @@ def test_plays_are_spread_evenly_and_fewer_are_among_more(leagues):
 
     many, few, most = shown(50_000), shown(500), shown(66 * 816)
     assert sum(map(len, many.values())) == 50_000
-    assert {len(kept) for kept in many.values()} == {61, 62}
+    assert {len(rows) for rows in many.values()} == {61, 62}
     assert len(few) == sum(map(len, few.values())) == 500
-    assert all(kept <= many[index] for index, kept in few.items())
-    assert all(kept == set(range(66)) for kept in most.values())
+    assert all(rows <= many[index] for index, rows in few.items())
+    assert all(rows == set(range(66)) for rows in most.values())
 
 
 def test_playoffs_by_wins_then_difference_then_points_then_name():
-    """Everybody of the first conference has the record written here; the second one's teams lose to them."""
+    """Each team of the first conference has the record in the code; those of the second lose to them."""
     north, south = TEAMS[:16], TEAMS[16:]
     rows = []
 
@@ -198,7 +198,7 @@ def test_playoffs_by_wins_then_difference_then_points_then_name():
         winner = home if home_score > visitor_score else visitor
         rows.append((2018, home, visitor, home_score, visitor_score, winner))
 
-    for team, other in zip(north[:5], south[:5], strict=True):  # certain: two wins
+    for team, other in zip(north[:5], south[:5], strict=True):  # in any case: two wins
         game(team, other, 20, 10)
         game(team, south[5], 20, 10)
     game(north[5], south[6], 30, 10)  # one win by 20
