@@ -137,7 +137,7 @@ def refuse_twice(path: Path, columns: Sequence[str]) -> None:
 def scan(path: Path, types: Mapping[str, Any], infer_rows: int | None = 0) -> pl.LazyFrame:
     """Open a file lazily.
 
-    In a text file, columns not in `types` are text; with `infer_rows` their types are inferred from so many rows
+    In a text file, columns not in `types` are text; with `infer_rows` their types are inferred from that many rows
     (None: from all).
 
     Raises:

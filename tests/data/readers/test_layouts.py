@@ -1,19 +1,20 @@
 """The same true play in the layout of every publisher: the same canonical frames, as far as the layout has them."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 
 from sbp_jax.data.features import read_plays
-from sbp_jax.data.readers import tracking
 from sbp_jax.data.readers.formats import find_tables
 from sbp_jax.data.readers.layouts import LAYOUTS
 from sbp_jax.data.readers.tracking import FRAME_COLUMNS, PLAY_COLUMNS, read_tracking
 from sbp_jax.errors import InputError
 from tests.data import fabricate, publishers
 
+PAGE = Path(__file__).parents[3] / "docs" / "explanation" / "tracking-data.md"
 KEY = ["game_id", "play_id", "player_id", "frame"]
 SITUATION = ("season", "week", "quarter", "clock_s", "down", "distance", "yards_to_goal", "score_difference", "home")
 SITUATION += ("team", "passer_id", "passer", "result", "yards", "touchdown", "frames")
@@ -58,11 +59,12 @@ def test_the_same_play_gives_the_same_canonical_frames(truth, layout, tmp_path):
 
 @layouts
 def test_the_columns_are_as_documented(layout, tmp_path):
-    cells = [line.split("|")[1:3] for line in (tracking.__doc__ or "").splitlines() if line.startswith("| ")][2:]
-    documented = {name.strip(): kind.strip() for names, kind in cells for name in names.split(",")}
+    _, frames, plays = re.split(r"^## Canonical (?:frames|plays)$", PAGE.read_text(encoding="utf-8"), flags=re.M)
+    cells = [line.split("|")[1:3] for line in frames.splitlines() if line.startswith("| ")][2:]
+    documented = {name.strip(" `"): kind.strip() for names, kind in cells for name in names.split(",")}
     chunk = read(publishers.publish(layout, one_play(), tmp_path))
     assert {name: str(kind) for name, kind in chunk.frames.schema.items()} == documented
-    words = set(re.findall(r"\w+", (tracking.__doc__ or "").split("The canonical plays")[1]))
+    words = set(re.findall(r"\w+", plays.split("\n## ")[0]))
     assert set(chunk.plays.columns) <= words
 
 
