@@ -171,8 +171,8 @@ def headlines(results: Path, home: Path) -> list[str]:
         kinds = {"is behind": "worse", "is ahead of": "better"}
         kinds |= dict.fromkeys(("is not told from", "is not significantly different from"), "no significant difference")
         found = re.search(
-            rf"2019,[^.]*?:.*?by playoffs .*?passing score \(([\d.]+)\) ({'|'.join(kinds)}) the best (?:other|baseline), "
-            r"([^()]+?) \(([\d.]+)\)",
+            rf"2019,[^.]*?:.*?by playoffs .*?passing score \(([\d.]+)\) ({'|'.join(kinds)}) the best "
+            r"(?:other|baseline), ([^()]+?) \(([\d.]+)\)",
             real,
         )
         if not found:
