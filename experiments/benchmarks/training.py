@@ -144,9 +144,9 @@ def report(results: dict[str, Any], out: Path) -> list[str]:
     del out
     return [
         f"## Against the reference network\n\nPlays of {FRAMES} frames by 176 columns, 4 residual blocks of 64 "
-        f"channels with kernel 3, the exact likelihood of {BINS} bins and two tails, float32; plays/s of complete steps, in "
-        "turn in one process. Ours computes only what the last frame's state depends on; next to it are the same "
-        "network over all frames, and the default network (attention, two hidden layers, interval likelihood, "
+        f"channels with kernel 3, the exact likelihood of {BINS} bins and two tails, float32; plays/s of complete "
+        "steps, in turn in one process. Ours computes only what the last frame's state depends on; next to it are the "
+        "same network over all frames, and the default network (attention, two hidden layers, interval likelihood, "
         "dropout). The reference is the same network in PyTorch with gluonts' loss. The target at 256 plays is "
         f"{TARGET_RATIO} times the reference.",
         _step_table(results["step"]),
