@@ -176,7 +176,7 @@ def report(results: dict[str, Any], out: Path) -> list[str]:
         records_table(SPEED_TABLE, speeds),
         "## Set-up",
         records_table(START_TABLE, results["start"]),
-        f"## Padding\n\nShare of an epoch's frames in batches of {BATCH_SIZE}, including the padding of the last batch.",
+        f"## Padding\n\nShare of an epoch's frames in batches of {BATCH_SIZE}, including padding of the last batch.",
         markdown(["buckets", "chosen lengths", "waste", "waste of equal steps"], waste),
         "## From records",
         "Not measured: TFDS or polars is not installed."
