@@ -131,9 +131,8 @@ def table(samples: dict[str, Sample]) -> str:
         f"{name}, {label}": measures(sample, down) for down, label in DOWNS.items() for name, sample in samples.items()
     }
     names = next(iter(columns.values()))
-    return markdown(
-        ["measure", *columns], [[name, *(_text(name, c[name]) for c in columns.values())] for name in names]
-    )
+    rows = [[name, *(_text(name, column[name]) for column in columns.values())] for name in names]
+    return markdown(["measure", *columns], rows)
 
 
 def gaps(samples: dict[str, Sample]) -> list[str]:
@@ -164,11 +163,7 @@ def command(args: list[str]) -> None:
     else:
         samples["real"] = real_sample(options.real, options.real_tracking)
     title = "Marginals of simulated passes" + " against real ones" * ("real" in samples)
-    text = [
-        provenance.heading(title, "experiments.marginals", args),
-        _origin(options.folder),
-        table(samples),
-    ]
+    text = [provenance.heading(title, "experiments.marginals", args), _origin(options.folder), table(samples)]
     if "real" in samples:
         rule = (
             f"{_FAR_POINTS:g} percentage point and {_FAR_ERRORS:g} standard errors, or {_FAR_YARDS:g} yards or frames"
@@ -224,9 +219,8 @@ def _shares(ax: Axes, samples: Mapping[str, Sample]) -> None:
         for code, shade in zip(_RESULTS, (0.95, 0.5, 0.2), strict=True):
             here = [sample.result[sample.down == down] for down in range(1, 5)]
             share = np.array([np.mean(codes == code) if len(codes) else 0.0 for codes in here])
-            ax.bar(
-                at, share, 0.92 * width, bottom, color=_COLORS[name], alpha=shade, label=name if code == "C" else None
-            )
+            label = name if code == "C" else None
+            ax.bar(at, share, 0.92 * width, bottom, color=_COLORS[name], alpha=shade, label=label)
             bottom += share
     ax.set(title="Complete, incomplete, intercepted (from below)", xlabel="down", ylabel="share", xticks=range(1, 5))
     ax.legend(loc="lower left", frameon=True)

@@ -168,12 +168,8 @@ def draw(path: Path, curves: Mapping[str, Mapping[str, Sequence[float]]], label:
         curve = curves["integral"]
         integral.plot(curve["y"], curve["cdf"], label="the cdf", **_STYLES["right"])
         _lines(integral, curve, "y", names)
-        integral.set(
-            title=f"Density, integrated up to y (bins {curve['width'][0]:g} wide)",
-            xlabel="outcome y",
-            ylabel="integral",
-            ylim=(-0.03, 1.05),
-        )
+        integral.set(title=f"Density, integrated up to y (bins {curve['width'][0]:g} wide)", ylim=(-0.03, 1.05))
+        integral.set(xlabel="outcome y", ylabel="integral")
         integral.legend(loc="center right", bbox_to_anchor=(1.0, 0.66))
 
         for ax, name, title in (

@@ -88,7 +88,7 @@ def _likelihood(result: Result) -> list[str]:
         "lower bound of what must move: every input read once and every output written once (for the gradient: logits, "
         "shapes, scales and outcomes in; the loss and the derivatives in logits, shapes and scales out). `XLA` is the "
         "compiler's own count of bytes accessed. The copy is `x + 1` of a large array; shares are relative to its "
-        "rate, in turn in one process. Calls are dispatched without waiting; an empty program shows the cost of a dispatch. "
+        "rate, in turn in one process. Calls are dispatched without waiting; an empty program shows the dispatch cost. "
         "Arrays that fit into the device's cache can exceed the copy.",
         records_table(LIKELIHOOD, rows),
     ]

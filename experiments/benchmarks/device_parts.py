@@ -144,10 +144,8 @@ def training(sizes: Sizes) -> Iterator[Result]:
     """Train in float32 and bfloat16 from the same seed: metrics after the same epochs, then plays/s in turn."""
     window = _window(sizes)
     data, held_out = learnable(sizes.plays, window, seed=0), learnable(sizes.held_out, window, seed=1)
-    result: Result = {
-        "product_error": _product_error(),
-        "precision": getattr(jax.config, "jax_default_matmul_precision", None),
-    }
+    precision = getattr(jax.config, "jax_default_matmul_precision", None)
+    result: Result = {"product_error": _product_error(), "precision": precision}
     result |= {"plays": sizes.plays, "held_out": sizes.held_out, "epochs": sizes.epochs, "frames": window}
     first, *larger = sizes.batch_sizes
     forms = {compute: _Form(sizes, compute, data, first, sizes.epochs) for compute in COMPUTE}

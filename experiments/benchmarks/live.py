@@ -83,9 +83,8 @@ def calls(seconds: float) -> list[dict[str, Any]]:
             works["frame, network alone", form] = _network_step(programs)
             for count in LENGTHS:
                 works[f"play of {count}", form] = partial(scorer.score_play, frames[:count], static, 7)
-            works[f"frame of {TOGETHER} plays", form] = partial(
-                many.push_many, dict.fromkeys(range(TOGETHER), frames[0])
-            )
+            together = dict.fromkeys(range(TOGETHER), frames[0])
+            works[f"frame of {TOGETHER} plays", form] = partial(many.push_many, together)
         reference = Reference.load()
         if reference is not None:
             for kind in (TRACED, "reference, eager"):
