@@ -123,7 +123,7 @@ def raised(name: str, stream: Stream, view: View, rate: float, sides: tuple[Side
 
 def figures_of(name: str, streams: list[Stream], both: bool) -> dict[str, float | None]:
     """Return a detector's metrics over streams."""
-    figures: dict[str, float | None] = {}
+    values: dict[str, float | None] = {}
     sides: tuple[Side, ...] = SIDES if both else ("upper",)
     for rate in RATES:
         clean = [raised(name, stream, stream.clean, rate, sides) for stream in streams]
@@ -135,8 +135,8 @@ def figures_of(name: str, streams: list[Stream], both: bool) -> dict[str, float 
             metrics[event] = sum(each.hits for each in of_each) / sum(each.events for each in of_each)
             delays = np.concatenate([each.delays for each in of_each])
         metrics["delay"] = float(delays.mean()) if len(delays) else None
-        figures |= {f"{key}_{rate:g}": value for key, value in metrics.items()}
-    return figures
+        values |= {f"{key}_{rate:g}": value for key, value in metrics.items()}
+    return values
 
 
 def make(options: Options, root: Path, stop: Stop | None = None) -> list[Comparison]:

@@ -44,7 +44,7 @@ FIGURES = {
     "mae": Figure("MAE, yd", 4),
     "pp_full": PP_ERRORS["pp_full"],
 }
-JUDGED = {name: each for name, each in FIGURES.items() if each.judged}
+LOSSES = {name: each for name, each in FIGURES.items() if each.judged}
 CLOSED = ("gap closed, NLL", "gap closed, CRPS")
 MARGINAL, ORACLE = "Marginal", "Oracle"
 HEADINGS: dict[Axis, str] = {"plays": "training plays", "parameters": "parameters"}
@@ -94,23 +94,23 @@ def table(growth: Growth, axis: Axis) -> str:
     """Return a Markdown table of means with intervals and gap closed by size; marginal and oracle come last."""
     header = [HEADINGS[axis], *(each.heading for each in FIGURES.values()), *CLOSED]
     rows = [[f"{value:,}", *_means(growth, arm), *_closed(growth, arm)] for arm, value in growth.arms(axis).items()]
-    rows += [[arm, *_means(growth, arm), *([""] * len(JUDGED))] for arm in (MARGINAL, ORACLE)]
+    rows += [[arm, *_means(growth, arm), *([""] * len(LOSSES))] for arm in (MARGINAL, ORACLE)]
     return markdown(header, rows)
 
 
 def differences(growth: Growth, axis: Axis) -> str:
     """Return a Markdown table of differences between successive sizes, paired by seed; negative is better."""
-    steps = {name: growth.steps(axis, name) for name in JUDGED}
+    steps = {name: growth.steps(axis, name) for name in LOSSES}
     rows = [
-        [f"{larger} - {smaller}", *(steps[name][smaller, larger].text(each.digits) for name, each in JUDGED.items())]
+        [f"{larger} - {smaller}", *(steps[name][smaller, larger].text(each.digits) for name, each in LOSSES.items())]
         for smaller, larger in steps["nll"]
     ]
-    return markdown(["", *(each.heading for each in JUDGED.values())], rows)
+    return markdown(["", *(each.heading for each in LOSSES.values())], rows)
 
 
 def shares(growth: Growth, axis: Axis) -> list[str]:
     """Return sentences on the share of the gap between marginal and true distribution that each size closes."""
-    closed = {name: [f"{growth.closed(arm, name):.0%} at {arm}" for arm in growth.arms(axis)] for name in JUDGED}
+    closed = {name: [f"{growth.closed(arm, name):.0%} at {arm}" for arm in growth.arms(axis)] for name in LOSSES}
     return [
         f"Share of the {_short(name)} gap from training marginal to true distribution that is closed: {listed(parts)}."
         for name, parts in closed.items()
@@ -122,8 +122,8 @@ def helps(growth: Growth, axis: Axis) -> list[str]:
     arms, sentences = growth.arms(axis), []
     if len(arms) < 2:
         return sentences
-    steps = {name: growth.steps(axis, name) for name in JUDGED}
-    for name, each in JUDGED.items():
+    steps = {name: growth.steps(axis, name) for name in LOSSES}
+    for name, each in LOSSES.items():
         means = {arm: growth.mean(arm, name).mean for arm in arms}
         groups = []
         for verdict, word in VERDICTS.items():
@@ -134,7 +134,7 @@ def helps(growth: Growth, axis: Axis) -> list[str]:
         comparison = f"{LARGER[axis]}, paired by seed, {'; '.join(groups)}"
         sentences.append(f"{_short(name)}: {comparison}; the best mean is at {best}.")
     *_, last = itertools.pairwise(arms)
-    better = [_short(name) for name in JUDGED if steps[name][last].verdict == "significantly better"]
+    better = [_short(name) for name in LOSSES if steps[name][last].verdict == "significantly better"]
     by = f"still helps by {listed(better)}" if better else "shows no improvement by either metric"
     return [*sentences, f"The last step, from {last[0]} to {last[1]}, {by}."]
 
@@ -157,25 +157,25 @@ def report(growth: Growth) -> list[str]:
 def headline(growth: Growth) -> Headline:
     """Return the table by training plays, with marginal and oracle, and whether more plays or a larger network help."""
     rows = [
-        [arm, *(growth.mean(arm, name).text(each.digits) for name, each in JUDGED.items()), *_closed(growth, arm)]
+        [arm, *(growth.mean(arm, name).text(each.digits) for name, each in LOSSES.items()), *_closed(growth, arm)]
         for arm in growth.arms("plays")
     ]
     for arm in (MARGINAL, ORACLE):
-        means = [growth.mean(arm, name).text(each.digits) for name, each in JUDGED.items()]
-        rows.append([arm, *means, *([""] * len(JUDGED))])
-    header = ["SBP network", *(each.heading for each in JUDGED.values()), *CLOSED]
+        means = [growth.mean(arm, name).text(each.digits) for name, each in LOSSES.items()]
+        rows.append([arm, *means, *([""] * len(LOSSES))])
+    header = ["SBP network", *(each.heading for each in LOSSES.values()), *CLOSED]
     return Headline(growth.title, header, rows, [*helps(growth, "plays")[-1:], *helps(growth, "parameters")])
 
 
 def drawing(growth: Growth, path: Path) -> None:
     """Draw NLL and CRPS against plays and parameters to a PNG: one point per run, means with intervals, bounds."""
     with figure(path, 8.5, 6.2) as drawn:
-        axes = drawn.subplots(len(JUDGED), len(HEADINGS), squeeze=False, sharey="row")
-        for row, name in enumerate(JUDGED):
+        axes = drawn.subplots(len(LOSSES), len(HEADINGS), squeeze=False, sharey="row")
+        for row, name in enumerate(LOSSES):
             for column, axis in enumerate(HEADINGS):
                 _panel(axes[row, column], growth, axis, name)
-                axes[row, column].set_ylabel(JUDGED[name].heading if column == 0 else "")
-                axes[row, column].set_xlabel(HEADINGS[axis] if row == len(JUDGED) - 1 else "")
+                axes[row, column].set_ylabel(LOSSES[name].heading if column == 0 else "")
+                axes[row, column].set_xlabel(HEADINGS[axis] if row == len(LOSSES) - 1 else "")
         axes[0, 0].legend()
         drawn.suptitle(f"{growth.title} (lower is better)")
 
@@ -197,7 +197,7 @@ def _panel(panel: Axes, growth: Growth, axis: Axis, name: str) -> None:
 
 
 def _short(name: str) -> str:
-    return JUDGED[name].heading.split(",")[0]
+    return LOSSES[name].heading.split(",")[0]
 
 
 def _means(growth: Growth, arm: str) -> list[str]:
@@ -205,7 +205,7 @@ def _means(growth: Growth, arm: str) -> list[str]:
 
 
 def _closed(growth: Growth, arm: str) -> list[str]:
-    return [f"{growth.closed(arm, name):.0%}" for name in JUDGED]
+    return [f"{growth.closed(arm, name):.0%}" for name in LOSSES]
 
 
 @dataclass(frozen=True)

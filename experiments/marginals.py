@@ -169,7 +169,7 @@ def command(args: list[str]) -> None:
             f"{_FAR_POINTS:g} percentage point and {_FAR_ERRORS:g} standard errors, or {_FAR_YARDS:g} yards or frames"
         )
         far = "\n".join(f"- {line}" for line in gaps(samples)) or "- none"
-        text.append(f"Apart by more than {rule}:\n\n{far}")
+        text.append(f"Differences of more than {rule}:\n\n{far}")
     text += [
         "Quantiles are the smallest value that reaches the level. An interception gains zero, as the league counts;"
         " real plays are attempts of regular seasons that counted. Frames are tenths of a second, including snap and"
@@ -205,7 +205,7 @@ def draw(path: Path, samples: Mapping[str, Sample]) -> None:
         _shares(axes[0, 0], samples)
         _steps(axes[0, 1], samples, np.arange(-8, 36), np.equal, "Probability of every gain")
         _quantiles(axes[0, 2], samples)
-        lower, upper = (f"{tail} tail: share of at {end} so many yards" for tail, end in TAILS.items())
+        lower, upper = (f"{tail} tail: share of plays with at {end} x yards" for tail, end in TAILS.items())
         _steps(axes[1, 0], samples, np.arange(-25, 1), np.less_equal, lower)
         _steps(axes[1, 1], samples, np.arange(0, 100), np.greater_equal, upper)
         _frames(axes[1, 2], samples)

@@ -41,12 +41,12 @@ def write(name: str, options: Options, words: list[str], stop: Stop | None = Non
     """Make a table, write it, and return the path of its page."""
     started = time.perf_counter()
     root = Path("runs/reproduce-quick" if options.quick else "runs/reproduce")
-    made = TABLES[name].make(replace(options, seeds=1) if options.quick else options, root, stop)
+    sections = TABLES[name].make(replace(options, seeds=1) if options.quick else options, root, stop)
     out = (options.out or root) / name
     out.mkdir(parents=True, exist_ok=True)
     parts = []
-    for number, each in enumerate(made, start=1):
-        stem = name if len(made) == 1 else f"{name}-{number}"
+    for number, each in enumerate(sections, start=1):
+        stem = name if len(sections) == 1 else f"{name}-{number}"
         each.rows.write_parquet(out / f"{stem}.parquet")
         SHOWN[type(each)].drawing(each, out / f"{stem}.png")
         parts += [f"## {each.title}", *SHOWN[type(each)].report(each), f"![{each.title}]({stem}.png)"]
@@ -55,11 +55,11 @@ def write(name: str, options: Options, words: list[str], stop: Stop | None = Non
         "title": TABLES[name].TITLE,
         "command": provenance.command_line("experiments.reproduce", words),
         "date": measured["date"],
-        "parts": [asdict(SHOWN[type(each)].headline(each)) for each in made],
+        "parts": [asdict(SHOWN[type(each)].headline(each)) for each in sections],
     }
     atomic_write(out / f"{name}.json", (json.dumps(summary, indent=1, ensure_ascii=False) + "\n").encode())
     heading = provenance.heading(TABLES[name].TITLE, "experiments.reproduce", words, measured)
-    trained = sum(float(each.rows["seconds"].sum()) for each in made if "seconds" in each.rows)
+    trained = sum(float(each.rows["seconds"].sum()) for each in sections if "seconds" in each.rows)
     minutes = (time.perf_counter() - started) / 60
     took = f"This call took {minutes:.1f} minutes."
     if trained:

@@ -162,8 +162,8 @@ def page(results: dict[str, Any], words: list[str]) -> list[str]:
         "Memory is the service's resident memory. At the beginning and at the end it is the median of the first and "
         "the last fifth of the part; with a restart, of the time since the restart."
     )
-    hostile = results["parts"]["hostile"]["hostile"]
-    lines.append("Misbehaving clients: " + "; ".join(f"{name}: {n:,}" for name, n in sorted(hostile.items())) + ".")
+    counts = results["parts"]["hostile"]["hostile"]
+    lines.append("Misbehaving clients: " + "; ".join(f"{name}: {n:,}" for name, n in sorted(counts.items())) + ".")
     again, count = results["parts"]["restart"]["restart"], results["parts"]["restart"]["count"]
     closed = ", ".join(f"{n} {name}" for name, n in sorted(count.items()) if name.startswith("closed"))
     outages = results["parts"]["restart"]["outages_s"]

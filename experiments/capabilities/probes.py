@@ -85,7 +85,7 @@ def true(sample: Sample, level: float) -> np.ndarray:
     return np.array([float(state.draw(np.asarray(level))) for state in sample.states])
 
 
-def figures(values: np.ndarray) -> str:
+def numbers(values: np.ndarray) -> str:
     """Return the numbers as comma-separated text."""
     return ", ".join(f"{value:.3g}" for value in np.ravel(values))
 
@@ -105,20 +105,20 @@ def _base(fitted: Fitted, sample: Sample) -> Measured:
 def _watched(fitted: Fitted, sample: Sample) -> Measured:
     upper = fitted.beyond(WATCHED, "upper")
     errors = _errors(upper, sample, 1 - WATCHED)
-    return Measured(bool((errors <= WATCHED_ERROR).all()), f"{figures(upper)} (apart by {upper[1] - upper[0]:.3g})")
+    return Measured(bool((errors <= WATCHED_ERROR).all()), f"{numbers(upper)} (apart by {upper[1] - upper[0]:.3g})")
 
 
 def _learnt(fitted: Fitted, sample: Sample) -> Measured:
     start, slope, end = fitted.descent(LEARNT)
     can = bool((np.abs(slope) > 0).all() and (_errors(end, sample, 1 - LEARNT) <= LEARNT_ERROR).all())
-    return Measured(can, f"{figures(start[:1])} → {figures(end)} (slope {figures(slope)})")
+    return Measured(can, f"{numbers(start[:1])} → {numbers(end)} (slope {numbers(slope)})")
 
 
 def _tails(fitted: Fitted, sample: Sample) -> Measured:
     """Both extreme quantiles in every state."""
     extremes = {side: fitted.beyond(EXTREME, side) for side in SIDES}
     errors = [_errors(extremes["upper"], sample, 1 - EXTREME), _errors(extremes["lower"], sample, EXTREME)]
-    text = "; ".join(figures(np.array(pair)) for pair in zip(extremes["lower"], extremes["upper"], strict=True))
+    text = "; ".join(numbers(np.array(pair)) for pair in zip(extremes["lower"], extremes["upper"], strict=True))
     return Measured(bool((np.array(errors) <= EXTREME_ERROR).all()), text)
 
 
@@ -150,7 +150,7 @@ def _mass(fitted: Fitted, sample: Sample) -> Measured:
 
 def _pairs(sample: Sample) -> str:
     pairs = np.stack([true(sample, EXTREME), true(sample, 1 - EXTREME)], axis=1)
-    return "; ".join(figures(pair) for pair in pairs)
+    return "; ".join(numbers(pair) for pair in pairs)
 
 
 PROBES = (
@@ -170,7 +170,7 @@ PROBES = (
         f"the threshold that is exceeded with probability {WATCHED} is wrong in each state by at most "
         f"{WATCHED_ERROR:.0%} of its distance from that state's mean",
         "thresholds in both states",
-        f"{figures(true(MOVING, 1 - WATCHED))} (apart by {np.diff(true(MOVING, 1 - WATCHED))[0]:.3g}, the means by 10)",
+        f"{numbers(true(MOVING, 1 - WATCHED))} (apart by {np.diff(true(MOVING, 1 - WATCHED))[0]:.3g}, the means by 10)",
         _watched,
     ),
     Probe(
@@ -181,7 +181,7 @@ PROBES = (
         f"the descent ends, in each state, with an error of at most {LEARNT_ERROR:.0%} of the true one's distance from "
         "the mean",
         "threshold: start → end in both states (slopes at the start)",
-        figures(true(MOVING, 1 - LEARNT)),
+        numbers(true(MOVING, 1 - LEARNT)),
         _learnt,
     ),
     Probe(

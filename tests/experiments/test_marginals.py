@@ -49,7 +49,7 @@ def test_without_real_plays_there_is_one_column_per_down(simulated, tmp_path):
     marginals.command([str(simulated), "--out", str(tmp_path)])
     text = (tmp_path / "marginals.md").read_text(encoding="utf-8")
     assert "real, all" not in text
-    assert "Apart" not in text
+    assert "Differences" not in text
 
 
 def test_measures_of_a_known_sample():
