@@ -55,5 +55,6 @@ def make(options: Options, root: Path, stop: Stop | None = None) -> list[Compari
 
 
 def _span(series: tuple[Series, ...]) -> str:
+    """The number of observations of a series, or its range."""
     lengths = sorted({len(each) for each in series})
     return f"{lengths[0]:,}" if len(lengths) == 1 else f"{lengths[0]:,} to {lengths[-1]:,}"
