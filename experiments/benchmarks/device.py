@@ -170,7 +170,7 @@ def _exit(code: int) -> str:
 
 
 def _memory() -> Record:
-    """Peak memory of this process on the host and on the first device, None for a device without a count (a CPU)."""
+    """Peak memory of this process on the host and on the first device, None where it has no count (a CPU)."""
     import jax
 
     statistics: Mapping[str, Any] = jax.local_devices()[0].memory_stats() or {}

@@ -200,7 +200,7 @@ def reference_calls(published: Reference, rows: int) -> dict[str, Callable[[], A
 
 
 def reference(seconds: float) -> list[dict[str, Any]]:
-    """Time both implementations in turn, in ms, one row per work; an uninstalled reference is None."""
+    """Time both implementations in turn, in ms, one row per work; None for a reference that is not installed."""
     published, rows = Reference.load(), []
     for count in (16384, 131072):
         works = [work for work, n in RATIOS if n == count]

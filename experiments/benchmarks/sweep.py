@@ -98,6 +98,7 @@ def first_call(call: Callable[[], Any]) -> float:
 
 
 def in_sequence(configs: Sequence[Config], networks: Sequence[Network], resident: Any, orders: Any) -> Any:
+    """Return a call that takes the steps of all members in sequence."""
     trainers, states = [], []
     for config, network in zip(configs, networks, strict=True):
         settings, loss = Hyperparameters.of(config, 1000), objective(config.training.objective)
@@ -115,6 +116,7 @@ def in_sequence(configs: Sequence[Config], networks: Sequence[Network], resident
 def as_one(
     configs: Sequence[Config], networks: Sequence[Network], resident: Any, orders: Any, vmap_size: int
 ) -> Callable[[], State]:
+    """Return a call that takes the steps of all members as one program."""
     widest = max(networks, key=lambda network: network.head.num_outputs)
     sweep = Sweep(configs, widest, vmap_size=vmap_size)
     built = [sweep.member(i, network, 1000) for i, network in enumerate(networks)]

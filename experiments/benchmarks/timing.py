@@ -9,7 +9,7 @@ from typing import Any
 
 import jax
 
-# a turn has several calls, as caches are cold and the other side's threads may still spin in the first
+# a turn has several calls: in the first, caches are cold and the other side's threads may still be spinning
 _TURN_SECONDS, _TURN_CALLS = 0.1, 3
 
 

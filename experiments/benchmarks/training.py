@@ -78,7 +78,7 @@ def steps_call(trainer: Trainer, batch_source: ResidentBatchSource) -> Callable[
 
 
 def step(seconds: float) -> list[dict[str, Any]]:
-    """Time a step of all forms in turn, in ms, one row per batch size; an uninstalled reference is None."""
+    """Time a step of all forms in turn, in ms, one row per batch size; None for a reference that is not installed."""
     reference, rows = Reference.load(), []
     for size in BATCH_SIZES:
         data = synthetic(np.full(TOGETHER * size, FRAMES))

@@ -14,7 +14,7 @@ pytest.importorskip("xgboost")
 
 @pytest.fixture(scope="module")
 def sample():
-    """A skewed outcome, its mean not its median, of one column of two; the other is missing in half of the rows."""
+    """A skewed outcome that depends on one of two columns; the other is missing in half of the rows."""
     random = np.random.default_rng(0)
     x = random.normal(size=(1500, 2))
     y = 3.0 * (x[:, 0] > 0) + random.exponential(2.0, 1500)

@@ -18,10 +18,10 @@ from tests.slow import marked
 
 pytestmark = pytest.mark.unoptimized
 ROOT = Path(__file__).parents[2]
-# what a borrowed accelerator does not have
+# packages that a borrowed accelerator does not have
 ABSENT = ("polars", "tensorflow_datasets", "array_record", "tyro", "tqdm", "grain", "gluonts", "beartype")
 
-# part -> what its complete record has
+# part -> keys of its complete record
 COMPLETE = {
     "likelihood": {"bins", "rows"},
     "training": {"metrics", "differences", "speed", "plays", "held_out", "epochs", "product_error"},

@@ -88,7 +88,7 @@ def made_up(seeds=3):
     for axis, means in sizes.items():
         for value, (nll, crps) in means.items():
             for seed in range(seeds):
-                # a seed has the same deviation at every size, but for the sign where no difference shall be significant
+                # a seed deviates equally at every size; a flipped sign makes a difference insignificant
                 luck = 0.01 * (seed - 1) * (-1 if value in (400, 2000) else 1)
                 same = {"nll": nll + luck, "crps": crps + luck, "mae": 5.0, "pp_full": 0.01, "seconds": 60.0}
                 rows.append({"arm": f"{value:,} {axis}", "axis": axis, "value": value, "seed": seed, **same})
