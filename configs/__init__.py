@@ -17,7 +17,7 @@ def get(name: str) -> Config:
     """Return the configuration of that name.
 
     Raises:
-        InputError: there is none; the message has the nearest name, or lists them all.
+        InputError: no configuration has that name; the message has the nearest name, or lists all names.
     """
     if name not in names():
         near = difflib.get_close_matches(name, names(), n=1)

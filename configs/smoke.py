@@ -1,4 +1,4 @@
-"""900 simulated plays and a small network, to see that everything runs; its metrics mean nothing.
+"""900 simulated plays and a small network, to check that everything runs; its metrics are meaningless.
 
 Command: sbp demo --smoke, about a minute.
 """

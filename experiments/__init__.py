@@ -1,11 +1,11 @@
-"""Studies, benchmarks and results. `python -m experiments.train` and its like run commands of `sbp`."""
+"""Studies, benchmarks and results. `python -m experiments.train` and similar names run commands of `sbp`."""
 
 import sys
 from importlib.abc import InspectLoader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from typing import Any
 
-# module of this package -> the command of `sbp` that it runs; their files have moved to `sbp_jax.cli`
+# former module of this package -> the command of `sbp` that it runs; the files have moved to `sbp_jax.cli`
 _SAME = "compare crossfit demo export gradients prepare replay report score serve simulate thresholds train"
 ALIASES = {"ablation": "sweep"} | {name: name for name in _SAME.split()}
 

@@ -1,7 +1,7 @@
-"""What becomes of every play of some files: python -m experiments.agreement TRACKING... --outcomes FILE...
+"""Account for every play of some files: python -m experiments.agreement TRACKING... --outcomes FILE...
 
-Kept plays are held against the lists of outcomes, which here are read apart from the reader; given speeds against those
-of the positions.
+Accepted plays are compared with the lists of outcomes, which are read here without the reader, and recorded speeds with
+those derived from the positions.
 """
 
 import sys
@@ -27,14 +27,14 @@ from sbp_jax.errors import InputError
 from sbp_jax.reporting.tables import markdown
 from sbp_jax.runs import provenance
 
-# why a play may be left out, where the reason's name does not say it all
+# explanations of the reasons for excluding a play
 EXPLANATIONS = {
     "no snap": "no ball_snap, snap_direct or automatic event: kicks, and plays dead before the snap",
     "no release": "no pass_forward or pass_shovel after the snap: runs, sacks, kicks, spikes",
-    "not a pass": "the list says a run or a sack",
-    "nullified": "a penalty took the play back",
-    "no passer": "nobody of the offense to tell the side by",
-    "duplicate copy": "the same play once more in the files",
+    "not a pass": "a run or a sack according to the list",
+    "nullified": "nullified by a penalty",
+    "no passer": "no player of the offense that shows the side",
+    "duplicate copy": "a second copy of the play in the files",
 }
 RESULTS = ("result", "outcome", "passResult", "pass_result")
 YARDS = ("yards_gained", "yards", "prePenaltyPlayResult", "offensePlayResult", "playResult")
@@ -43,11 +43,11 @@ _CENTERED = 5  # frames to either side of a smoothing over a second
 
 @dataclass(frozen=True)
 class Options:
-    """Account for every play of tracking files, and hold outcomes and speeds against the files.
+    """Account for every play of tracking files, and compare outcomes and speeds with the files.
 
     Attributes:
-        sources: tracking files or folders, with the lists beside them or in --outcomes.
-        outcomes: lists with gameId, playId, a result and yards, beside those among the sources.
+        sources: tracking files or folders, with the lists next to them or in --outcomes.
+        outcomes: lists with gameId, playId, a result and yards, in addition to those among the sources.
         out: folder for the tables.
     """
 
@@ -57,16 +57,16 @@ class Options:
 
 
 def account(table: Table, outcomes: tuple[Path, ...], listed: pl.DataFrame) -> dict[str, Any]:
-    """The reading of one tracking file: counts by reason, plays that agree with the lists, speeds' differences.
+    """Read one tracking file; return counts by reason, plays that agree with the lists, and differences in speed.
 
-    A file that has the plays' descriptions is read by them alone: the lists then judge what was made of the text.
+    A file with descriptions of the plays is read by them alone; the lists then check the parsed text.
     """
     described = table.layout is not None and "description" in table.layout.present(table.columns)
-    report, kept = ReadReport(), []
+    report, chunks = ReadReport(), []
     for chunk in read_tracking([table.path, *(() if described else outcomes)], Rules(malformed="reject")):
         report = report + chunk.report
-        kept.append(chunk.plays)
-    plays = pl.concat(kept)
+        chunks.append(chunk.plays)
+    plays = pl.concat(chunks)
     both = plays.join(listed, left_on=PLAY, right_on=["gameId", "playId"], how="left")
     agree = (both["result"] == both["listed_result"]) & (both["yards"] == both["listed_yards"])
     return {
@@ -90,18 +90,18 @@ def _listed(file: Path) -> pl.DataFrame:
         expected = " and ".join(f"one of {', '.join(names)}" for names in (RESULTS, YARDS))
         raise InputError(f"{file}: expected the columns gameId, playId, {expected}")
     table = cast_columns(table, file, {"gameId": "gameId", "playId": "playId"}, {yards: yards}, [result])
-    # as the league counts: what was not caught gains nothing
+    # as the league counts: an incompletion gains nothing
     gain = pl.when(pl.col(result) == "C").then(yards).otherwise(0.0)
     return table.select("gameId", "playId", listed_result=result, listed_yards=gain)
 
 
 def speeds(table: Table) -> dict[str, float]:
-    """Median length, yards a second, of the given velocity minus the derived one, over all rows of players.
+    """Return the median length, in yards per second, of recorded minus derived velocity over all rows of players.
 
-    `trailing`: derived as features are, from this frame and those before; `centered`: from the frames on both sides;
+    `trailing`: derived like the features, from this frame and those before; `centered`: from the frames on both sides;
     `second`: the same, averaged over a second.
     """
-    found: dict[str, list[np.ndarray]] = {"trailing": [], "centered": [], "second": []}
+    lengths: dict[str, list[np.ndarray]] = {"trailing": [], "centered": [], "second": []}
     key = [*PLAY, "player_id"]
     for rows in read_rows(table):
         rows = rows.filter(~pl.col("is_ball"), pl.col("x").is_finite(), pl.col("s").is_finite())
@@ -111,14 +111,14 @@ def speeds(table: Table) -> dict[str, float]:
         angle = np.deg2rad(rows["dir"].to_numpy())
         given = rows["s"].to_numpy()[:, None] * np.stack([np.sin(angle), np.cos(angle)], axis=1)
         trailing = trailing_slope(places, clock, track, VELOCITY_WINDOW)
-        found["trailing"].append(np.linalg.norm(given - trailing, axis=1))
+        lengths["trailing"].append(np.linalg.norm(given - trailing, axis=1))
         for name, smooth in (("centered", 0), ("second", _CENTERED)):
-            found[name].append(_difference(given, places, clock, track, smooth))
-    return {f"{name}_yps": float(np.nanmedian(np.concatenate(values))) for name, values in found.items()}
+            lengths[name].append(_difference(given, places, clock, track, smooth))
+    return {f"{name}_yps": float(np.nanmedian(np.concatenate(values))) for name, values in lengths.items()}
 
 
 def _difference(given: np.ndarray, places: np.ndarray, clock: np.ndarray, track: np.ndarray, smooth: int) -> np.ndarray:
-    """Length of the given velocity minus the mean of centerd differences over `smooth` frames to either side."""
+    """Length of recorded velocity minus the mean of centered differences over `smooth` frames to either side."""
     reach = 1 + smooth
     middle = np.arange(reach, len(places) - reach)
     first, last = middle - reach, middle + reach
@@ -129,7 +129,7 @@ def _difference(given: np.ndarray, places: np.ndarray, clock: np.ndarray, track:
 
 
 def tables(rows: list[dict[str, Any]]) -> str:
-    """The accounts as Markdown."""
+    """Return the accounts as Markdown tables."""
     header = ["file", "format", "plays read", "kept", "outcome from", "in the lists", "agree with the lists"]
     names = ("file", "format", "read", "kept", "outcomes", "listed")
     cells = [[*(r[name] for name in names), f"{r['agree']} ({r['agree'] / r['kept']:.0%})"] for r in rows]
@@ -141,13 +141,13 @@ def tables(rows: list[dict[str, Any]]) -> str:
         [
             "## Plays and outcomes",
             markdown(header, cells),
-            "## Left out",
-            markdown(["file", "reason", "plays", "what these are"], reasons),
+            "## Excluded",
+            markdown(["file", "reason", "plays", "explanation"], reasons),
             "## Repaired or noted",
             markdown(["file", "kind", "rows or plays"], repairs),
-            "## Velocities from positions against given ones\n\nMedian length of the difference, yards a second. "
-            "Trailing: as features derive them, from the past alone; centerd: from both neighbors; over a second: the "
-            "mean of eleven centerd ones, future and past.",
+            "## Velocities from positions against recorded ones\n\nMedian length of the difference, in yards per "
+            "second. Trailing: derived like the features, from the past alone; centered: from both neighbors; over a "
+            "second: the mean of eleven centered ones, future and past.",
             markdown(["file", "trailing", "centered", "over a second"], pace),
         ]
     )
@@ -156,11 +156,11 @@ def tables(rows: list[dict[str, Any]]) -> str:
 def command(words: list[str]) -> None:
     """Read every tracking file, print the account and write it."""
     options = parse(Options, words, "python -m experiments.agreement")
-    found = find_tables(list(options.sources))
-    outcomes = (*options.outcomes, *(table.path for table in found if table.role == "plays"))
+    files = find_tables(list(options.sources))
+    outcomes = (*options.outcomes, *(table.path for table in files if table.role == "plays"))
     if not outcomes:
         raise InputError("--outcomes: no list of outcomes among the files; expected gameId, playId, result and yards")
-    tracking = [table for table in found if table.role == "tracking"]
+    tracking = [table for table in files if table.role == "tracking"]
     listed = pl.concat([_listed(file) for file in outcomes])
     rows = [account(table, outcomes, listed) for table in tqdm(tracking, desc="agreement", unit=" files")]
     heading = provenance.heading("Every play of real files", "experiments.agreement", words)

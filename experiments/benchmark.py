@@ -1,9 +1,9 @@
 """Benchmarks: python -m experiments.benchmark distribution|batches|training|sweep|live [--seconds 3] [--out FOLDER].
 
-`python -m experiments.benchmark device` runs the one for a borrowed accelerator, which has options of its own.
+`python -m experiments.benchmark device` runs the benchmark for a borrowed accelerator, which has its own options.
 
-Runs where only the jax family, NumPy and Matplotlib are installed; the published implementation is measured beside
-ours where the extra `reference` is, reading of records where TFDS and polars are, streaming where the extra `grain` is.
+Only the jax family, NumPy and Matplotlib are required. The published implementation is measured as well if the extra
+`reference` is installed, reading of records if TFDS and polars are, and streaming if the extra `grain` is.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from experiments.benchmarks import batches, device, distribution, live, sweep, t
 from sbp_jax.errors import InputError
 from sbp_jax.runs import provenance
 
-# each has its `PARTS` (calls of a number of seconds), `TITLE`, and `report(results, out)`
+# each has `PARTS` (functions of a number of seconds), `TITLE`, and `report(results, out)`
 BENCHMARKS: dict[str, Any] = {
     "distribution": distribution,
     "batches": batches,
@@ -28,8 +28,8 @@ BENCHMARKS: dict[str, Any] = {
     "live": live,
 }
 
-# glibc hands large freed arrays back to the system and faults them in again at every call, unless told to keep them;
-# in large pages there are 512 times fewer faults
+# by default glibc returns large freed arrays to the system and faults them in again at every call; these settings keep
+# them, in large pages with 512 times fewer faults
 KEEPING = {
     "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
     "MALLOC_MMAP_THRESHOLD_": "8589934592",
@@ -39,7 +39,7 @@ KEEPING = {
 
 
 def in_a_process(what: str, part: str, seconds: float, keeping: bool) -> Any:
-    """One part of a benchmark in a process of its own, with the allocator's settings from its start."""
+    """Run one part of a benchmark in a separate process, with the allocator's settings from its start."""
     environment = {name: value for name, value in os.environ.items() if name not in KEEPING}
     environment |= KEEPING if keeping else {}
     with tempfile.TemporaryDirectory() as folder:
@@ -52,21 +52,21 @@ def in_a_process(what: str, part: str, seconds: float, keeping: bool) -> Any:
 
 
 def page(what: str, results: dict[str, Any], out: Path, words: list[str]) -> list[str]:
-    """The results as paragraphs of Markdown; figures are drawn to `out`."""
+    """Return the results as Markdown paragraphs; figures are drawn to `out`."""
     heading = provenance.heading(BENCHMARKS[what].TITLE, "experiments.benchmark", words, results["machine"])
     note = [f"**{results['note']}**"] if results.get("note") else []
     return [heading, *note, *BENCHMARKS[what].report(results, out)]
 
 
 def command(words: list[str]) -> None:
-    """Measure, print the tables and write them; exit with 1 where a part of the device benchmark is not done."""
+    """Measure, print the tables and write them; exit with 1 if a part of the device benchmark is not done."""
     if words[:1] == [device.NAME]:
         sys.exit(device.command(words[1:]))
     parser = argparse.ArgumentParser(prog="python -m experiments.benchmark", description=__doc__)
     parser.add_argument("what", choices=[*BENCHMARKS, device.NAME], help="what to measure")
     parser.add_argument("--seconds", type=float, default=3.0, help="for each comparison (default: 3)")
     parser.add_argument("--out", type=Path, help="folder for the results (default: experiments/results/WHAT)")
-    parser.add_argument("--note", default="", help="a remark for the report, on what else ran on the machine say")
+    parser.add_argument("--note", default="", help="a remark for the report, such as other load on the machine")
     parser.add_argument(
         "--part", choices=[p for each in BENCHMARKS.values() for p in each.PARTS], help=argparse.SUPPRESS
     )

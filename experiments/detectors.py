@@ -1,8 +1,7 @@
-"""Alarms on extremes: SPOT, DSPOT and NN-SPOT as published against the tail probability of SBP's predicted
-distribution.
+"""Alarms on extremes: SPOT, DSPOT and NN-SPOT as published against tail probabilities predicted by SBP.
 
-On the demo's series, whose distribution is known, and on counts of mentions. A detector that keeps its rate raises a
-false alarm on the share of ordinary values that it was told; the extremes are ramps put into a copy of the stream.
+On the demo's series, whose distribution is known, and on counts of mentions. A calibrated detector raises false alarms
+at its nominal rate on ordinary values; the extremes are spikes and ramps injected into a copy of the stream.
 """
 
 from collections.abc import Callable
@@ -34,9 +33,9 @@ from sbp_jax.training.stop import Stop
 
 TITLE = "Alarms on extremes"
 RATES = (1e-2, 1e-3, 1e-4)
-STREAM, EVENTS = 100_000, 400  # values; events in them
-RAMP, HEIGHT = 10, 10.0  # values of the longer events; in mean deviations of the training part
-COUNT_EVENTS, MIN_EVENTS = 20, 4  # in each series; so many that all kinds of events are there
+STREAM, EVENTS = 100_000, 400  # number of values, and of events among them
+RAMP, HEIGHT = 10, 10.0  # values in a ramp; height of events in mean deviations of the training part
+COUNT_EVENTS, MIN_EVENTS = 20, 4  # events in each series; the minimum that has all kinds of events
 FIGURES = {
     **{f"share_{rate:g}": Figure(f"false alarms / nominal at {rate:g}", 2) for rate in RATES},
     **{f"spikes_{rate:g}": Figure(f"spikes hit at {rate:g}", 3) for rate in RATES},
@@ -45,25 +44,26 @@ FIGURES = {
     **{f"off_{rate:g}": Figure(f"relative error of the rate at {rate:g}", 2, True, tabled=False) for rate in RATES},
 }
 ABOUT = (
-    "Half of the events are spikes, one value moved by {height:g} mean deviations of the training part; the others are "
-    "ramps, which reach that with their tenth value. An event is hit if one of its values raises an alarm, and the "
-    "delay is the number of its values before that one. SPOT and DSPOT (mean of 10 values) have level 0.98 and learn "
-    "from the stream; NN-SPOT is SPOT on what the Gaussian network's mean leaves; all three are calibrated on the "
-    "training and validation part. SBP's alarm is a predicted tail probability below the rate. {sides}"
+    "Half of the events are spikes, one value shifted by {height:g} mean deviations of the training part; the others "
+    "are ramps, which reach that height at their tenth value. An event is hit if one of its values raises an alarm; "
+    "the delay is the number of its values before that one. SPOT and DSPOT (mean of 10 values) have level 0.98 and "
+    "adapt to the stream; NN-SPOT is SPOT on the residuals of the Gaussian network's mean; all three are calibrated on "
+    "the training and validation parts. SBP raises an alarm where a predicted tail probability is below the rate. "
+    "{sides}"
 )
 SIDED = {
-    False: "High values alone raise alarms.",
-    True: "High and low values raise alarms, each at half of the rate; every second event goes down.",
+    False: "Only high values raise alarms.",
+    True: "High and low values raise alarms, each at half of the rate; every second event is downward.",
 }
 FAIRNESS = (
-    "What is judged is whether a detector keeps its rate, by |false alarms / nominal - 1|. Hits are told at each one's "
-    "own rate of false alarms, not at a common one: a detector that raises more false alarms than it was told finds "
-    "more events."
+    "The metric is whether a detector keeps its rate, |false alarms / nominal - 1|. Hits are reported at each "
+    "detector's own rate of false alarms, not at a common one: a detector that raises more false alarms than its "
+    "nominal rate finds more events."
 )
 
 
 class View(NamedTuple):
-    """A stream of N values, the Gaussian network's means and SBP's predicted distributions of them."""
+    """A stream of N values with the Gaussian network's means and SBP's predictive distributions."""
 
     values: np.ndarray
     expected: np.ndarray
@@ -72,14 +72,14 @@ class View(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Stream:
-    """What detectors are judged on.
+    """The data on which detectors are evaluated.
 
     Attributes:
         calibration: values before the stream [M].
         expected: the Gaussian network's means of them [M].
-        clean: the stream as it is.
-        changed: the same with events.
-        injected: these events.
+        clean: the stream without events.
+        changed: the same stream with events.
+        injected: the events.
         truth: the distribution of each value, where it is known.
     """
 
@@ -113,7 +113,7 @@ DETECTORS: dict[str, Callable[[Stream, View, Spot], Alarms]] = {
 
 
 def raised(name: str, stream: Stream, view: View, rate: float, sides: tuple[Side, ...]) -> np.ndarray:
-    """A detector's alarms on either side at its part of the rate [N]; none on a side where it finds no tail."""
+    """Return a detector's alarms on `sides`, each at its share of the rate [N]; none on a side without a tail."""
     alarms = np.zeros(len(view.values), bool)
     for side in sides:
         with suppress(NoTail):
@@ -122,30 +122,30 @@ def raised(name: str, stream: Stream, view: View, rate: float, sides: tuple[Side
 
 
 def figures_of(name: str, streams: list[Stream], both: bool) -> dict[str, float | None]:
-    """A detector's figures over streams."""
-    figures: dict[str, float | None] = {}
+    """Return a detector's metrics over streams."""
+    values: dict[str, float | None] = {}
     sides: tuple[Side, ...] = SIDES if both else ("upper",)
     for rate in RATES:
         clean = [raised(name, stream, stream.clean, rate, sides) for stream in streams]
         changed = [raised(name, stream, stream.changed, rate, sides) for stream in streams]
         share = float(np.concatenate(clean).mean()) / rate
-        told: dict[str, float | None] = {"share": share, "off": abs(share - 1)}
+        metrics: dict[str, float | None] = {"share": share, "off": abs(share - 1)}
         for event, length in (("spikes", 1), ("ramps", RAMP)):
             of_each = [found(alarms, each.injected, length) for alarms, each in zip(changed, streams, strict=True)]
-            told[event] = sum(each.hits for each in of_each) / sum(each.events for each in of_each)
+            metrics[event] = sum(each.hits for each in of_each) / sum(each.events for each in of_each)
             delays = np.concatenate([each.delays for each in of_each])
-        told["delay"] = float(delays.mean()) if len(delays) else None
-        figures |= {f"{key}_{rate:g}": value for key, value in told.items()}
-    return figures
+        metrics["delay"] = float(delays.mean()) if len(delays) else None
+        values |= {f"{key}_{rate:g}": value for key, value in metrics.items()}
+    return values
 
 
 def make(options: Options, root: Path, stop: Stop | None = None) -> list[Comparison]:
-    """One- and two-sided alarms on both kinds of series, with the networks of the tables `pp` and `twitter`."""
+    """Make one- and two-sided tables on both kinds of series, with the networks of the tables `pp` and `twitter`."""
     return [*on_the_sinusoid(options, root / "pp", stop), *on_counts(options, root / "twitter", stop)]
 
 
 def on_the_sinusoid(options: Options, root: Path, stop: Stop | None) -> list[Comparison]:
-    """One- and two-sided alarms on the demo's series; `root` is the folder of its runs."""
+    """Make one- and two-sided tables on the demo's series; `root` is the folder of its runs."""
     length, events = (5000, 15) if options.quick else (STREAM, EVENTS)
     rows: dict[bool, list[dict[str, Any]]] = {False: [], True: []}
     for seed in tqdm(range(options.seeds), desc="detectors, synthetic", unit="seed"):
@@ -155,7 +155,7 @@ def on_the_sinusoid(options: Options, root: Path, stop: Stop | None) -> list[Com
         values = draw(length, 1000 + seed)
         height = HEIGHT * counts.deviations(dataset)[0]
         expected, clean = _means(gaussian, before), _view(_windows_of(values), sbp, gaussian)
-        for both, found_rows in rows.items():
+        for both, own in rows.items():
             injected = inject(values[sinusoid.CONTEXT :], events, height, seed=seed, both=both)
             changed = np.concatenate([values[: sinusoid.CONTEXT], injected.values])
             stream = Stream(
@@ -166,33 +166,33 @@ def on_the_sinusoid(options: Options, root: Path, stop: Stop | None) -> list[Com
                 injected,
                 truth=TrueDistribution(wave(length)[sinusoid.CONTEXT :]),
             )
-            found_rows += [{"arm": name, "seed": seed, **figures_of(name, [stream], both)} for name in DETECTORS]
+            own += [{"arm": name, "seed": seed, **figures_of(name, [stream], both)} for name in DETECTORS]
     about = (
-        f"Every seed has a series and networks of its own, as in the table pp, and a stream of "
-        f"{length - sinusoid.CONTEXT:,} further values, with {events} events in its copy. The oracle "
-        "knows each value's distribution. "
+        "Every seed has its own series and networks, as in the table pp, and a stream of "
+        f"{length - sinusoid.CONTEXT:,} further values, with {events} events in its copy. The oracle knows each "
+        "value's distribution. "
     )
     return [_comparison("the demo's series", about, rows[both], both, ("Oracle",)) for both in (False, True)]
 
 
 def on_counts(options: Options, root: Path, stop: Stop | None) -> list[Comparison]:
-    """One- and two-sided alarms on counts; `root` is the folder of their runs."""
+    """Make one- and two-sided tables on counts; `root` is the folder of their runs."""
     _, folders, dataset = counts.networks(options, root, stop)
     units = counts.deviations(dataset)
     rows: dict[bool, list[dict[str, Any]]] = {False: [], True: []}
     for seed in tqdm(range(options.seeds), desc="detectors, counts", unit="seed"):
         sbp, gaussian = load_run(folders["SBP", seed]), load_run(folders["Gaussian", seed])
-        for both, found_rows in rows.items():
+        for both, own in rows.items():
             streams = [
                 _of_counts(dataset, number, units[number], seed, both, sbp, gaussian)
                 for number in range(len(dataset.windows.series))
             ]
-            names = [name for name in DETECTORS if name != "Oracle"]  # nobody knows the distribution
-            found_rows += [{"arm": name, "seed": seed, **figures_of(name, streams, both)} for name in names]
+            names = [name for name in DETECTORS if name != "Oracle"]  # the distribution is unknown
+            own += [{"arm": name, "seed": seed, **figures_of(name, streams, both)} for name in names]
     about = (
-        f"The test parts of {len(dataset.windows.series)} series of counts, with the networks of the table twitter of "
-        f"each seed; at most {COUNT_EVENTS} events in a copy of each. Which values are ordinary is not known: bursts "
-        "of mentions that did happen count as false alarms. "
+        f"The test parts of {len(dataset.windows.series)} series of counts, with each seed's networks of the table "
+        f"twitter; at most {COUNT_EVENTS} events in a copy of each. Ordinary values are not labeled: real bursts of "
+        "mentions count as false alarms. "
     )
     return [_comparison("mention counts", about, rows[both], both, ()) for both in (False, True)]
 
@@ -206,11 +206,11 @@ def _of_counts(
     before, test = Plays.concatenate([own["train"], own["validation"]]), own["test"]
     events = min(COUNT_EVENTS, len(test) // (3 * RAMP))
     if events < MIN_EVENTS:
-        least = MIN_EVENTS * 3 * RAMP
-        raise InputError(f"{series.name}: expected at least {least} values to test on, got {len(test)}")
+        size = MIN_EVENTS * 3 * RAMP
+        raise InputError(f"{series.name}: expected at least {size} test values, got {len(test)}")
     injected = inject(test.yards, events, HEIGHT * unit, seed=seed, both=both)
     values = series.value.copy()
-    values[test.play_id] = np.maximum(np.round(injected.values), 0.0)  # counts still
+    values[test.play_id] = np.maximum(np.round(injected.values), 0.0)  # still counts
     injected = injected._replace(values=values[test.play_id])
     changed = replace(series, value=values)
     plays = as_plays(changed, windows(changed, counts.CONTEXT, training=int(own["train"].play_id.max()) + 1), number)
@@ -225,7 +225,7 @@ def _of_counts(
 
 
 def _windows_of(values: np.ndarray) -> Plays:
-    """Windows of a stream that are whole; the values before serve to see."""
+    """The windows of a stream with a full context."""
     series = Series("stream", np.arange(len(values), dtype=np.float64), values, 1.0, dated=False)
     plays = as_plays(series, windows(series, sinusoid.CONTEXT))
     return plays.select(np.flatnonzero(plays.play_id >= sinusoid.CONTEXT))

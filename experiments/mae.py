@@ -1,7 +1,7 @@
 """The article's comparison: the error of the predictive median on 5,000 passes that no model saw.
 
-Simulated passes with tracking; and real ones, two seasons to train on and the third to test, by the situation alone and
-with the air yards, which are known only after the throw. XGBoost predicts a point, so that it has no other figure.
+Simulated passes with tracking; and real ones, two seasons for training and the third for the test, by the situation
+alone and with the air yards, which are known only after the throw. XGBoost predicts a point and has no other metric.
 """
 
 from collections.abc import Callable
@@ -28,22 +28,22 @@ from sbp_jax.training.stop import Stop
 TITLE = "Median absolute errors"
 SIMULATED_PLAYS = 40_000
 ENOUGH = (
-    "The networks see as extras the distances to the nearest defender that XGBoost's columns hold, and there are "
-    "40,000 plays: without the extras and with 24,000 plays SBP's median was behind XGBoost's on the test plays (5.53 "
-    "yards against 5.35). The extras were chosen by the loss of the validation plays, the number of plays after that."
+    "The networks see the distances to the nearest defender that are among XGBoost's columns as extra features, and "
+    "there are 40,000 plays: without the extras and with 24,000 plays, SBP's median was worse than XGBoost's on the "
+    "test plays (5.53 yards against 5.35). The extras were chosen by validation loss, the number of plays afterwards."
 )
 BLENDED = (
-    "Where a blended Pareto training went wrong, an outcome had probability 0. Its construction allows that: between "
-    "the quantiles that it blends over its cdf can fall where bins are very uneven (see `BlendedPareto`)."
+    "Where a blended Pareto training run diverged, an outcome had probability 0. Its construction allows that: between "
+    "the two quantiles of the blend, its cdf can decrease where bins are very uneven (see `BlendedPareto`)."
 )
 CHOSEN = (
     "The thresholds, bins, dropout and number of epochs on real passes, the same for all networks, were chosen after a "
-    "look at the test figures of an earlier choice: 5 % below, bins to 60 yards, dropout 0.3 and 15 epochs, by which "
-    "plain bins were ahead; dropout by the loss of the validation plays."
+    "look at the test metrics of an earlier choice (5 % below, bins to 60 yards, dropout 0.3 and 15 epochs), where "
+    "plain bins were ahead; dropout was chosen by validation loss."
 )
 NOTES = (
-    "The article reports its comparison as a figure without a table, on tracking that is not public: no row of it "
-    "stands here.",
+    "The article shows its comparison as a plot without a table, on tracking that is not public: none of its rows are "
+    "here.",
     BLENDED,
 )
 MODELS: dict[str, Kind] = {
@@ -61,21 +61,21 @@ FIGURES = {
     **PP_ERRORS,
 }
 TEST_SEASON = 2019
-# 5 % of those seasons' throws of 40 yards in the air, and 8 % of 50, gain more than the default's 60
+# 5 % of those seasons' throws of 40 air yards, and 8 % of those of 50, gain more than the default's 60
 REAL_GRID = (-10.0, 99.0)
-REAL_EPOCHS, REAL_DROPOUT = 30, 0.1  # the losses of the validation plays still fell after 15; the dropout is by them
+REAL_EPOCHS, REAL_DROPOUT = 30, 0.1  # the validation loss still fell after 15 epochs; it chose the dropout
 VARIANTS = {"the situation": (), "the situation and the air yards": ("air_yards",)}
 
 
 def make(options: Options, root: Path, stop: Stop | None = None) -> list[Comparison]:
-    """The tables of simulated tracking, and of real plays by both of `VARIANTS`."""
+    """Make the tables of simulated tracking, and of real plays by both of `VARIANTS`."""
     source, folder = options.path("play_by_play"), root / "mae"
     of_real = [real(options, folder, source, name, stop) for name in VARIANTS]
     return [simulated(options, folder, stop), *of_real]
 
 
 def simulated(options: Options, root: Path, stop: Stop | None) -> Comparison:
-    """The table of simulated plays with tracking, whose true distribution is known."""
+    """Make the table of simulated plays with tracking, whose true distribution is known."""
     base = configs.get("demo")
     assert isinstance(base.data, DataConfig)
     plays = 1500 if options.quick else SIMULATED_PLAYS
@@ -86,11 +86,11 @@ def simulated(options: Options, root: Path, stop: Stop | None) -> Comparison:
     return Comparison(
         title="Predictive medians on simulated passes with tracking",
         about=(
-            f"{min(TEST_PLAYS, counts['test']):,} simulated passes of games that no model saw; {counts['train']:,} to "
-            f"train on and {counts['validation']:,} to stop by, both of them XGBoost's. The networks see all frames to "
-            "the throw, with the distances to the nearest defender; XGBoost sees the situation and hand-made columns "
-            "of the last frame, and its trees are tuned by cross-validation over games. The oracle is the simulator's "
-            "distribution for a league-average passer."
+            f"{min(TEST_PLAYS, counts['test']):,} simulated passes of games that no model saw; {counts['train']:,} "
+            f"training passes and {counts['validation']:,} validation passes, and XGBoost trains on both. The networks "
+            "see all frames up to the throw, with the distances to the nearest defender; XGBoost sees the situation "
+            "and hand-made columns of the last frame, and its trees are tuned by cross-validation over games. The "
+            "oracle is the simulator's distribution for a league-average passer."
         ),
         rows=rows,
         figures=FIGURES,
@@ -101,7 +101,7 @@ def simulated(options: Options, root: Path, stop: Stop | None) -> Comparison:
 
 
 def real(options: Options, root: Path, source: Path, variant: str, stop: Stop | None) -> Comparison:
-    """The table of real plays, by one of `VARIANTS`."""
+    """Make the table of real plays, by one of `VARIANTS`."""
     base = configs.get("play_by_play")
     assert isinstance(base.data, DataConfig)
     data = replace(base.data, source=(str(source),), situation=VARIANTS[variant], test_seasons=(TEST_SEASON,))
@@ -115,9 +115,9 @@ def real(options: Options, root: Path, source: Path, variant: str, stop: Stop | 
     return Comparison(
         title=f"Predictive medians on real passes, by {variant}",
         about=(
-            f"{TEST_PLAYS:,} attempts of {TEST_SEASON}, drawn once, by {variant}; {counts[0]:,} of the seasons before "
-            f"to train on and {counts[1]:,} to stop by, both of them XGBoost's, whose trees are tuned by "
-            f"cross-validation over games. Bins are of a yard, from {low:g} to {high:g}; distributions with "
+            f"{TEST_PLAYS:,} attempts of {TEST_SEASON}, drawn once, by {variant}; {counts[0]:,} training passes and "
+            f"{counts[1]:,} validation passes of the earlier seasons. XGBoost trains on both, and its trees are tuned "
+            f"by cross-validation over games. Bins are one yard wide, from {low:g} to {high:g}; distributions with "
             f"thresholds have {REAL_TAILS[0]:.0%} below and {REAL_TAILS[1]:.0%} above."
         ),
         rows=rows,
@@ -130,7 +130,7 @@ def real(options: Options, root: Path, source: Path, variant: str, stop: Stop | 
 def _rows(
     base: Config, options: Options, root: Path, columns: Callable[[Plays], np.ndarray], stop: Stop | None
 ) -> tuple[pl.DataFrame, Dataset]:
-    """The figures of all models, one row per model and seed, and the data; `columns` is what XGBoost sees of plays."""
+    """The metrics of all models, one row per model and seed, and the data; `columns` are XGBoost's inputs."""
     seeds, quick, dataset = options.seeds, options.quick, open_dataset(base.data)
     models = chosen_models(MODELS, quick)
     training = replace(base.training, epochs=1) if quick else base.training
@@ -139,7 +139,7 @@ def _rows(
         for name, kind in models.items()
         for seed in range(seeds)
     }
-    found, folders = train_and_evaluate(chosen, dataset, root, evaluated, stop, may_diverge=True)
+    results, folders = train_and_evaluate(chosen, dataset, root, evaluated, stop, may_diverge=True)
     test, run = sampled(dataset.split("test")), load_run(folders["SBP", 0])
     y = run.outcome.bounded(test)
     fixed = {"Marginal": evaluate(run.marginal(test), y).flat()}
@@ -151,6 +151,6 @@ def _rows(
         trees = tuned(x, y, known.game_id, loss, root / f"xgboost-{loss}-{dataset.fingerprint}.json", quick)
         for seed in range(seeds):
             error = grown(trees, x, y, loss, seed)(columns(test)) - test.yards
-            found[f"XGBoost, {loss} error", seed] = {"mae": float(np.mean(np.abs(error)))}
-    found |= {(name, seed): figures for name, figures in fixed.items() for seed in range(seeds)}
-    return rows_of(found, FIGURES), dataset
+            results[f"XGBoost, {loss} error", seed] = {"mae": float(np.mean(np.abs(error)))}
+    results |= {(name, seed): metrics for name, metrics in fixed.items() for seed in range(seeds)}
+    return rows_of(results, FIGURES), dataset

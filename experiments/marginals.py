@@ -28,8 +28,8 @@ DOWNS = {0: "all", 1: "1st", 2: "2nd", 3: "3rd", 4: "4th"}
 _COLORS = {"simulated": COLORS["oracle"], "real": ACTUAL}
 _RESULTS = {"C": "complete", "I": "incomplete", "IN": "intercepted"}
 _LAST_REGULAR_WEEK = 17  # of the seasons 2017-2020
-_PLAYS_SHOWN = 30  # below it a column of a down says nothing
-_FAR_POINTS, _FAR_YARDS, _FAR_ERRORS = 1.0, 1.5, 3.0  # what the list of gaps calls far apart
+_PLAYS_SHOWN = 30  # minimum number of plays of a down for its metrics
+_FAR_POINTS, _FAR_YARDS, _FAR_ERRORS = 1.0, 1.5, 3.0  # differences that the list of gaps includes
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,8 @@ class Sample:
         result: C, I or IN, [plays].
         yards: integer yards gained, [plays].
         down: 1 to 4, [plays].
-        frames: from the snap to the release, both counted, [tracked plays]; may be empty.
-        frames_down: down of those, [tracked plays].
+        frames: from the snap to the release, both included, [tracked plays]; may be empty.
+        frames_down: down of those plays, [tracked plays].
     """
 
     result: np.ndarray
@@ -57,7 +57,7 @@ class Options:
 
     Attributes:
         folder: written by sbp simulate or by the demo's simulator.
-        real: play-by-play with result, yards_gained, down, week and nullified, parquet or CSV; none: no real column.
+        real: play-by-play with result, yards_gained, down, week and nullified, parquet or CSV; optional.
         real_tracking: files or folders of real tracking, for the frames from the snap to the throw.
         out: folder for the results.
     """
@@ -69,7 +69,7 @@ class Options:
 
 
 def simulated_sample(folder: Path) -> Sample:
-    """Every play of a simulated folder; InputError where it is none."""
+    """Read every play of a simulated folder; raise InputError where the folder is not one."""
     listed, truth = folder / "plays.csv", folder / "truth" / "plays.parquet"
     for path in (listed, truth):
         if not path.is_file():
@@ -82,7 +82,7 @@ def simulated_sample(folder: Path) -> Sample:
 
 
 def real_sample(path: Path, tracking: tuple[Path, ...]) -> Sample:
-    """Attempts of the regular season that counted, and the frames of tracked ones; InputError names what is missing."""
+    """Read regular-season attempts that counted, and frames of tracked ones; InputError names missing columns."""
     plays = read_file(path)
     for name in ("result", "yards_gained", "down", "week", "nullified"):
         check_column(plays, path, name)
@@ -100,7 +100,7 @@ def real_sample(path: Path, tracking: tuple[Path, ...]) -> Sample:
 
 
 def measures(sample: Sample, down: int) -> dict[str, float]:
-    """Name -> value of every marginal, over the plays of one down, or of all where it is 0; NaN where unknown."""
+    """Return all marginals by name for the plays of one down (0: all downs); NaN where unknown."""
     here = (sample.down == down) | (down == 0)
     yards, result = sample.yards[here], sample.result[here]
     frames = sample.frames[(sample.frames_down == down) | (down == 0)]
@@ -113,7 +113,7 @@ def measures(sample: Sample, down: int) -> dict[str, float]:
     values["mean gain, yd"] = np.nan if few else float(np.mean(yards))
     for level in LEVELS:
         name = f"{100 * level:g} % quantile, yd"
-        # a quantile that fewer than one play lies beyond is the extreme itself, and no quantile
+        # without a play beyond it, a sample quantile is the extreme of the sample
         known = len(yards) * min(level, 1 - level) >= 1
         values[name] = float(np.quantile(yards, level, method="inverted_cdf")) if known else np.nan
     values["largest gain, yd"] = np.nan if few else float(yards.max())
@@ -126,19 +126,18 @@ def measures(sample: Sample, down: int) -> dict[str, float]:
 
 
 def table(samples: dict[str, Sample]) -> str:
-    """All measures as a Markdown table, a column a down and sample."""
+    """Return all measures as a Markdown table, one column per down and sample."""
     columns = {
         f"{name}, {label}": measures(sample, down) for down, label in DOWNS.items() for name, sample in samples.items()
     }
     names = next(iter(columns.values()))
-    return markdown(
-        ["measure", *columns], [[name, *(_text(name, c[name]) for c in columns.values())] for name in names]
-    )
+    rows = [[name, *(_text(name, column[name]) for column in columns.values())] for name in names]
+    return markdown(["measure", *columns], rows)
 
 
 def gaps(samples: dict[str, Sample]) -> list[str]:
-    """The measures that lie far apart, in words, each with its down: shares beyond their sampling error as well."""
-    found = []
+    """Return lines on the measures that differ much, by down; for shares, beyond their sampling error as well."""
+    lines = []
     for down, label in DOWNS.items():
         simulated, real = (measures(samples[name], down) for name in ("simulated", "real"))
         for name, value in simulated.items():
@@ -150,8 +149,8 @@ def gaps(samples: dict[str, Sample]) -> list[str]:
                 variance = sum(v * (100 - v) / side["plays"] for v, side in ((value, simulated), (other, real)))
                 far = max(_FAR_POINTS, _FAR_ERRORS * variance**0.5)
             if abs(value - other) > far:
-                found.append(f"{label} downs, {name}: {_text(name, value)} simulated, {_text(name, other)} real")
-    return found
+                lines.append(f"{label} downs, {name}: {_text(name, value)} simulated, {_text(name, other)} real")
+    return lines
 
 
 def command(args: list[str]) -> None:
@@ -164,21 +163,17 @@ def command(args: list[str]) -> None:
     else:
         samples["real"] = real_sample(options.real, options.real_tracking)
     title = "Marginals of simulated passes" + " against real ones" * ("real" in samples)
-    text = [
-        provenance.heading(title, "experiments.marginals", args),
-        _origin(options.folder),
-        table(samples),
-    ]
+    text = [provenance.heading(title, "experiments.marginals", args), _origin(options.folder), table(samples)]
     if "real" in samples:
         rule = (
             f"{_FAR_POINTS:g} percentage point and {_FAR_ERRORS:g} standard errors, or {_FAR_YARDS:g} yards or frames"
         )
         far = "\n".join(f"- {line}" for line in gaps(samples)) or "- none"
-        text.append(f"Apart by more than {rule}:\n\n{far}")
+        text.append(f"Differences of more than {rule}:\n\n{far}")
     text += [
         "Quantiles are the smallest value that reaches the level. An interception gains zero, as the league counts;"
-        " real plays are attempts of regular seasons that counted. Frames are tenths of a second, snap and release"
-        " counted. An empty cell has too few plays.",
+        " real plays are attempts of regular seasons that counted. Frames are tenths of a second, including snap and"
+        " release. An empty cell has too few plays.",
         "![shares of results, probabilities of yards, both tails, and frames to the throw](marginals.png)",
     ]
     draw(options.out / "marginals.png", samples)
@@ -188,7 +183,7 @@ def command(args: list[str]) -> None:
 
 
 def _origin(folder: Path) -> str:
-    """How the plays were simulated."""
+    """A sentence on how the plays were simulated."""
     path = folder / "truth" / "simulation.json"
     if not path.is_file():
         raise InputError(f"{path}: not found; expected a folder written by the simulator")
@@ -204,13 +199,13 @@ def _text(name: str, value: float) -> str:
 
 
 def draw(path: Path, samples: Mapping[str, Sample]) -> None:
-    """Six panels of the samples ("simulated", "real") as PNG."""
+    """Draw six panels of the samples ("simulated", "real") to a PNG."""
     with figure(path, 12.6, 6.8) as drawing:
         axes = drawing.subplots(2, 3)
         _shares(axes[0, 0], samples)
         _steps(axes[0, 1], samples, np.arange(-8, 36), np.equal, "Probability of every gain")
         _quantiles(axes[0, 2], samples)
-        lower, upper = (f"{tail} tail: share of at {end} so many yards" for tail, end in TAILS.items())
+        lower, upper = (f"{tail} tail: share of plays with at {end} x yards" for tail, end in TAILS.items())
         _steps(axes[1, 0], samples, np.arange(-25, 1), np.less_equal, lower)
         _steps(axes[1, 1], samples, np.arange(0, 100), np.greater_equal, upper)
         _frames(axes[1, 2], samples)
@@ -224,16 +219,15 @@ def _shares(ax: Axes, samples: Mapping[str, Sample]) -> None:
         for code, shade in zip(_RESULTS, (0.95, 0.5, 0.2), strict=True):
             here = [sample.result[sample.down == down] for down in range(1, 5)]
             share = np.array([np.mean(codes == code) if len(codes) else 0.0 for codes in here])
-            ax.bar(
-                at, share, 0.92 * width, bottom, color=_COLORS[name], alpha=shade, label=name if code == "C" else None
-            )
+            label = name if code == "C" else None
+            ax.bar(at, share, 0.92 * width, bottom, color=_COLORS[name], alpha=shade, label=label)
             bottom += share
     ax.set(title="Complete, incomplete, intercepted (from below)", xlabel="down", ylabel="share", xticks=range(1, 5))
     ax.legend(loc="lower left", frameon=True)
 
 
 def _steps(ax: Axes, samples: Mapping[str, Sample], values: np.ndarray, compare: Any, title: str) -> None:
-    """The share of plays whose yards compare so with each value; none where there is no play."""
+    """Draw the share of plays for which `compare` of yards and value holds; gaps where it is zero."""
     for name, sample in samples.items():
         share = np.array([np.mean(compare(sample.yards, value)) for value in values])
         share = np.where(share > 0, share, np.nan)

@@ -22,18 +22,17 @@ from sbp_jax.runs import provenance
 PROGRAM = "python -m experiments.parity"
 INSTALL = "pip install 'sbp_jax[reference]'"
 NOTES = """\
-- Each row is one measuring function applied to both sides, in float32 unless it says otherwise: 100 uneven bins, tail
-  mass 0.05, shapes 0.2 and 0.3, scales 1.5 and 2.5 bin widths. What is right is computed from the formulas in float64.
-- A figure holds within 1e-6 for a probability, 5e-6 of max(1, |value|) for a logarithm or moment, 1e-4 of it for a
-  derivative.
-- gluonts: its density is `pdf`, its default `log_prob` the training loss. Shapes of zero and below are measured with
-  its checks of arguments off. It has no survival function: log(1 − cdf) is what its user can take.
+- Each row is one measurement of both implementations, in float32 unless stated otherwise: 100 uneven bins, tail mass
+  0.05, shapes 0.2 and 0.3, scales 1.5 and 2.5 bin widths. Exact values are computed from the formulas in float64.
+- Tolerances: 1e-6 for a probability, 5e-6 of max(1, |value|) for a logarithm or moment, 1e-4 of it for a derivative.
+- gluonts: its density is `pdf`; its default `log_prob` is the training loss. Shapes of zero and below are measured
+  without its argument checks. It has no survival function; its users have log(1 − cdf).
 - The paper's own code is not an installable package and was not run, so it has no column."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """Measure the published distributions (gluonts, where installed) and ours; exit code 1 if ours fails a property.
+    """Measure the published distributions (gluonts, where installed) and ours; exit with 1 if ours fails a property.
 
     Attributes:
         out: folder for page.md, page.json and page.png.
@@ -42,14 +41,14 @@ class Options:
     out: Path = Path("experiments/results/parity")
 
 
-def curves(ours: Implementation, peer: Implementation | None) -> dict[str, dict[str, list[float]]]:
-    """What the figure shows, by panel."""
-    sides = {"ours": ours} if peer is None else {"ours": ours, "peer": peer}
+def curves(ours: Implementation, reference: Implementation | None) -> dict[str, dict[str, list[float]]]:
+    """Return the curves of the figure by panel."""
+    sides = {"ours": ours} if reference is None else {"ours": ours, "peer": reference}
     widths = np.geomspace(0.02, 10.0, 7)
     case = Case.uneven(0.3)
     points, weights = case.nodes()
-    rising = np.argsort(points)
-    points, weights = points[rising], weights[rising]
+    order = np.argsort(points)
+    points, weights = points[order], weights[order]
     shown = (points > -22.0) & (points < 28.0)
     xi = np.geomspace(1e-9, 0.3, 120)
     value, derivative = pareto_log_density(xi, SCALE, EXCESS)
@@ -70,16 +69,16 @@ def curves(ours: Implementation, peer: Implementation | None) -> dict[str, dict[
 def command(args: list[str]) -> None:
     """Measure, print the table and write the results."""
     options = parse(Options, args, PROGRAM)
-    peer = Reference.load()
-    if peer is None:
+    reference = Reference.load()
+    if reference is None:
         print(f"gluonts and torch are not installed, so their column is empty; to fill it: {INSTALL}\n")
-    heading = "gluonts.torch" if peer is None else f"gluonts.torch {version('gluonts')}"
-    properties = compare(Ours(), peer)
-    drawn = curves(Ours(), peer)
+    heading = "gluonts.torch" if reference is None else f"gluonts.torch {version('gluonts')}"
+    properties = compare(Ours(), reference)
+    drawn = curves(Ours(), reference)
     described = provenance.describe()
     table = table_of(properties, heading)
     failing = [row["name"] for row in properties if not row["ours"]["holds"]]
-    summary = _summary(properties, peer is not None)
+    summary = _summary(properties, reference is not None)
     title = "The published distributions and ours, property by property"
     text = [
         provenance.heading(title, "experiments.parity", args, described),
@@ -103,12 +102,12 @@ def _summary(properties: list[dict[str, Any]], installed: bool) -> str:
     ours = sum(row["ours"]["holds"] for row in properties)
     if not installed:
         return f"Ours has {ours} of {len(properties)} properties; gluonts is not installed ({INSTALL})."
-    theirs = sum(row["peer"]["holds"] for row in properties)
-    return f"Ours has {ours} of {len(properties)} properties, gluonts {theirs}."
+    other = sum(row["peer"]["holds"] for row in properties)
+    return f"Ours has {ours} of {len(properties)} properties, gluonts {other}."
 
 
 def _finite(value: Any) -> Any:
-    """The same for JSON, which knows neither NaN nor infinity: they become their names."""
+    """The value for JSON, which has neither NaN nor infinity: they become text."""
     if isinstance(value, dict):
         return {k: _finite(v) for k, v in value.items()}
     if isinstance(value, list):
@@ -125,40 +124,40 @@ _STYLES = {
 
 
 def verdict(row: Mapping[str, Any]) -> str:
-    """Who has the property, in words, and the published defect's name where it shows."""
-    ours, peer = row["ours"]["holds"], row["peer"] and row["peer"]["holds"]
-    if peer is None:
+    """Return which implementations have the property, as text, and the name of the published defect, if any."""
+    ours, reference = row["ours"]["holds"], row["peer"] and row["peer"]["holds"]
+    if reference is None:
         return "ours holds" if ours else "ours fails"
-    if peer:
+    if reference:
         return "both hold" if ours else "only theirs"
     return ("only ours" if ours else "neither") + (f": {row['defect']}" if row["defect"] else "")
 
 
-def table_of(properties: Sequence[Mapping[str, Any]], peer: str) -> str:
-    """The properties as a Markdown table.
+def table_of(properties: Sequence[Mapping[str, Any]], heading: str) -> str:
+    """Return the properties as a Markdown table.
 
     Args:
         properties: each with `name`, `right`, `defect` and the findings `ours` and `peer`, with `text` and `holds`;
-            `peer` is None where the package is not installed.
-        peer: heading of its column.
+            `peer` is None where the reference implementation is not installed.
+        heading: heading of the reference implementation's column.
     """
     rows = [
         [row["name"], row["right"], row["peer"]["text"] if row["peer"] else ABSENT, row["ours"]["text"], verdict(row)]
         for row in properties
     ]
-    return markdown(["property", "right", peer, "ours", "verdict"], rows)
+    return markdown(["property", "exact", heading, "ours", "verdict"], rows)
 
 
-def draw(path: Path, curves: Mapping[str, Mapping[str, Sequence[float]]], peer: str) -> None:
-    """Total mass against the bin width, cdf against the integrated density, and a tail against its shape near zero.
+def draw(path: Path, curves: Mapping[str, Mapping[str, Sequence[float]]], label: str) -> None:
+    """Draw total mass against bin width, cdf against integrated density, and a tail against its shape near zero.
 
     Args:
         path: PNG to write.
         curves: `mass` with `width`; `integral` with `y`, `cdf` and `width`; `log_density` and `derivative` with `xi`
-            and `right`; each with `ours` and, where it is installed, `peer`.
-        peer: name for the legend.
+            and `right`; each with `ours` and, where it is installed, `peer`, the reference implementation.
+        label: the reference implementation's label in the legend.
     """
-    names = {"ours": "sbp_jax", "peer": peer, "right": "closed form"}
+    names = {"ours": "sbp_jax", "peer": label, "right": "closed form"}
     with figure(path, 9.6, 6.4) as drawing:
         (mass, integral), (value, derivative) = drawing.subplots(2, 2)
         _lines(mass, curves["mass"], "width", names, marker="o", ms=4)
@@ -169,12 +168,8 @@ def draw(path: Path, curves: Mapping[str, Mapping[str, Sequence[float]]], peer: 
         curve = curves["integral"]
         integral.plot(curve["y"], curve["cdf"], label="the cdf", **_STYLES["right"])
         _lines(integral, curve, "y", names)
-        integral.set(
-            title=f"Density, integrated up to y (bins {curve['width'][0]:g} wide)",
-            xlabel="outcome y",
-            ylabel="integral",
-            ylim=(-0.03, 1.05),
-        )
+        integral.set(title=f"Density, integrated up to y (bins {curve['width'][0]:g} wide)", ylim=(-0.03, 1.05))
+        integral.set(xlabel="outcome y", ylabel="integral")
         integral.legend(loc="center right", bbox_to_anchor=(1.0, 0.66))
 
         for ax, name, title in (

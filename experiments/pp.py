@@ -1,8 +1,8 @@
 """The public demo's table: probability-probability errors on a sinusoid with asymmetric heavy-tailed noise and spikes.
 
-The table alone misleads: a network that predicts the same distribution everywhere does well in it. So every row also
-has the negative log-likelihood of cells of one width, CRPS, the error of the median, and the spread of the predicted
-medians.
+PP errors alone mislead: a network that predicts the same distribution everywhere has small ones. Every row therefore
+also has the negative log-likelihood of cells of one width, CRPS, the error of the median, and the spread of the
+predicted medians.
 """
 
 from pathlib import Path
@@ -27,31 +27,32 @@ PUBLISHED: dict[str, dict[str, float]] = {
     "Gaussian, published": dict(zip(PP_ERRORS, (0.1060, 0.3817, 0.0223, 0.2597), strict=True)),
 }
 NOTES = [
-    "The published rows are of one series, from code whose body is not a density and whose Gaussian has no scale, and "
-    "forecasts were compared with the value two steps later; they have no other figure, and say nothing of sharpness.",
+    "The published rows are from one series and from code whose body does not integrate to one and whose Gaussian has "
+    "no scale; forecasts were compared with the value two steps later. They have no other metric, and say nothing "
+    "about sharpness.",
     "SBP's objective and bins were chosen while looking at the test values of two of the first five series.",
 ]
 
 
 def make(options: Options, root: Path, stop: Stop | None = None) -> list[Comparison]:
-    """The table: a series of its own for every seed, all models on it."""
-    all_found: dict[tuple[str, int], Figures] = {}
+    """Make the table: every seed has its own series, on which all models are trained."""
+    results: dict[tuple[str, int], Figures] = {}
     for seed in range(options.seeds):
-        found, folders, dataset = sinusoid.networks(seed, options.quick, root / "pp", stop)
+        metrics, folders, dataset = sinusoid.networks(seed, options.quick, root / "pp", stop)
         test = dataset.split("test")
         run = load_run(folders["SBP"])
-        found |= {"Marginal": sinusoid.figures_of(run.marginal(test), test), "Oracle": sinusoid.oracle(test)}
-        all_found |= {(name, seed): figures for name, figures in found.items()}
+        metrics |= {"Marginal": sinusoid.figures_of(run.marginal(test), test), "Oracle": sinusoid.oracle(test)}
+        results |= {(name, seed): each for name, each in metrics.items()}
     comparison = Comparison(
         title="The public demo's series",
         about=(
-            f"A sinusoid with asymmetric heavy-tailed noise and spikes, one step ahead from 100: {sinusoid.TRAIN:,} "
-            f"values to train on, {sinusoid.VALIDATION:,} to stop by, {sinusoid.TEST:,} to test, a series of its own "
-            "for every seed. SBP is trained by its composite likelihood, the others by their density. The marginal "
-            "is one distribution for all windows in units of each window's own deviation; the oracle knows the "
-            "sinusoid."
+            f"A sinusoid with asymmetric heavy-tailed noise and spikes, predicted one step ahead from 100 values. "
+            f"Every seed has its own series of {sinusoid.TRAIN:,} training, {sinusoid.VALIDATION:,} validation and "
+            f"{sinusoid.TEST:,} test values. SBP is trained by its composite likelihood, the others by their density. "
+            "The marginal is one distribution for all windows in units of each window's own deviation; the oracle "
+            "knows the sinusoid."
         ),
-        rows=rows_of(all_found, FIGURES),
+        rows=rows_of(results, FIGURES),
         figures=FIGURES,
         ours="SBP",
         known=("Oracle",),

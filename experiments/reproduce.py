@@ -1,7 +1,7 @@
-"""Published tables, made anew: python -m experiments.reproduce TABLE [--seeds 3] [--quick] [--out FOLDER].
+"""Reproduce published tables: python -m experiments.reproduce TABLE [--seeds 3] [--quick] [--out FOLDER].
 
-Trains what is missing, judges it, and writes a Markdown table with intervals over the seeds, a parquet of all rows and
-a figure. Interrupted, the same command goes on with what is missing. TABLE is one of the tables or "all".
+Trains and evaluates what is missing, and writes a Markdown table with intervals over the seeds, a parquet file of all
+rows and a figure. After an interruption the same command resumes. TABLE is one of the tables or "all".
 """
 
 import json
@@ -38,34 +38,34 @@ SHOWN: dict[type, Any] = {
 
 
 def write(name: str, options: Options, words: list[str], stop: Stop | None = None) -> Path:
-    """Make a table and write it; returns its page."""
+    """Make a table, write it, and return the path of its page."""
     started = time.perf_counter()
     root = Path("runs/reproduce-quick" if options.quick else "runs/reproduce")
-    found = TABLES[name].make(replace(options, seeds=1) if options.quick else options, root, stop)
+    sections = TABLES[name].make(replace(options, seeds=1) if options.quick else options, root, stop)
     out = (options.out or root) / name
     out.mkdir(parents=True, exist_ok=True)
     parts = []
-    for number, each in enumerate(found, start=1):
-        stem = name if len(found) == 1 else f"{name}-{number}"
+    for number, each in enumerate(sections, start=1):
+        stem = name if len(sections) == 1 else f"{name}-{number}"
         each.rows.write_parquet(out / f"{stem}.parquet")
         SHOWN[type(each)].drawing(each, out / f"{stem}.png")
         parts += [f"## {each.title}", *SHOWN[type(each)].report(each), f"![{each.title}]({stem}.png)"]
     measured = provenance.describe()
-    said = {
+    summary = {
         "title": TABLES[name].TITLE,
         "command": provenance.command_line("experiments.reproduce", words),
         "date": measured["date"],
-        "parts": [asdict(SHOWN[type(each)].headline(each)) for each in found],
+        "parts": [asdict(SHOWN[type(each)].headline(each)) for each in sections],
     }
-    atomic_write(out / f"{name}.json", (json.dumps(said, indent=1, ensure_ascii=False) + "\n").encode())
+    atomic_write(out / f"{name}.json", (json.dumps(summary, indent=1, ensure_ascii=False) + "\n").encode())
     heading = provenance.heading(TABLES[name].TITLE, "experiments.reproduce", words, measured)
-    trained = sum(float(each.rows["seconds"].sum()) for each in found if "seconds" in each.rows)
+    trained = sum(float(each.rows["seconds"].sum()) for each in sections if "seconds" in each.rows)
     minutes = (time.perf_counter() - started) / 60
     took = f"This call took {minutes:.1f} minutes."
     if trained:
         took = (
-            f"The training runs took {trained / 60:.1f} minutes in all, compilation included; this call, which trained "
-            f"what was missing, took {minutes:.1f}."
+            f"The training runs took {trained / 60:.1f} minutes in total, including compilation; this call, which "
+            f"trained the missing ones, took {minutes:.1f}."
         )
     page = out / f"{name}.md"
     page.write_text("\n\n".join([heading, *parts, took]) + "\n")
@@ -85,7 +85,7 @@ def command(args: list[str]) -> None:
     options = parse(Options, args[1:], f"python -m experiments.reproduce {args[0]}")
     if options.seeds < 1:
         raise InputError(f"--seeds: expected at least 1, got {options.seeds}")
-    left_out = []
+    failed = []
     with listening() as stop, compiled_once():
         for name in TABLES if args[0] == "all" else args[:1]:
             try:
@@ -93,12 +93,12 @@ def command(args: list[str]) -> None:
             except InputError as error:
                 if args[0] != "all":
                     raise
-                left_out.append(f"{name}: {error}")
+                failed.append(f"{name}: {error}")
                 continue
             print(f"{page.read_text()}\nwritten to {page.parent}")
-    if left_out:
-        raise InputError(f"not made: {'; '.join(left_out)}")
+    if failed:
+        raise InputError(f"not made: {'; '.join(failed)}")
 
 
 if __name__ == "__main__":
-    run(command, sys.argv[1:], "interrupted; the same command goes on with what is missing")
+    run(command, sys.argv[1:], "interrupted; the same command resumes")

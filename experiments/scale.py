@@ -1,4 +1,4 @@
-"""How reading grows with the number of plays: python -m experiments.scale [--plays 5000 10000 20000]."""
+"""How reading scales with the number of plays: python -m experiments.scale [--plays 5000 10000 20000]."""
 
 import json
 import subprocess
@@ -24,7 +24,7 @@ TABLE = """
 plays | kept | files, GiB | simulate, s | prepare, s | plays/s | peak memory, GiB
 {plays:,} | {kept:,} | {files_gib:.2f} | {simulate_s:.0f} | {prepare_s:.0f} | {plays_per_s:.0f} | {peak_gib:.2f}
 """
-# prepares in a process of its own, which then tells its peak memory
+# prepares in a separate process, which then prints its peak memory
 _PREPARE = """
 import json, resource, sys
 from pathlib import Path
@@ -38,12 +38,12 @@ print(json.dumps({"peak_kib": peak}))
 
 @dataclass(frozen=True)
 class Options:
-    """Simulate plays as files, prepare them, and tell time and peak memory of both.
+    """Simulate plays as files, prepare them, and report time and peak memory.
 
     Attributes:
         plays: numbers of plays to measure.
-        format: of the simulated tracking files.
-        seed: of the simulation.
+        format: format of the simulated tracking files.
+        seed: seed of the simulation.
         out: folder for table and figure.
     """
 
@@ -54,7 +54,7 @@ class Options:
 
 
 def measure(plays: int, options: Options) -> dict[str, float]:
-    """Seconds to simulate and to prepare, peak memory of preparing (GiB), bytes of the files, plays kept."""
+    """Measure seconds to simulate and to prepare, peak memory of preparation and file size (GiB), and plays kept."""
     with tempfile.TemporaryDirectory(prefix="scale-") as folder:
         source, out = Path(folder) / "plays", Path(folder) / "set"
         before = time.perf_counter()
@@ -92,11 +92,11 @@ def command(words: list[str]) -> None:
 
 
 def growth_figure(path: Path, rows: Sequence[Mapping[str, float]]) -> None:
-    """Seconds and peak memory against plays, beside a line through the origin and the largest point.
+    """Draw seconds and peak memory against plays, with a line through the origin and the largest point.
 
     Args:
         path: PNG to write.
-        rows: `plays`, `simulate_s`, `prepare_s` [seconds] and `peak_gib`, one a size.
+        rows: `plays`, `simulate_s`, `prepare_s` [seconds] and `peak_gib`, one row per size.
     """
     plays = [row["plays"] for row in rows]
     with figure(path, 9.0, 3.4) as drawing:
@@ -108,7 +108,7 @@ def growth_figure(path: Path, rows: Sequence[Mapping[str, float]]) -> None:
         seconds.set(xlabel="plays", ylabel="seconds", title="time")
         seconds.legend()
         memory.plot(plays, [row["peak_gib"] for row in rows], "o-", color=COLORS["sbp"])
-        memory.set(xlabel="plays", ylabel="GiB", title="peak memory of preparing", ylim=(0, None))
+        memory.set(xlabel="plays", ylabel="GiB", title="peak memory of preparation", ylim=(0, None))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Counts of mentions every five minutes, the kind of data of the method's paper: one network for all series.
 
-The series differ by orders of magnitude, and each within itself: windows are in units of their own deviation, the
-distribution is that of the count. NLL is of the count's own cell, the same for every row; CRPS and the error of the
-median are in units of each series' mean deviation in its training part, so that no series is all of the mean.
+Counts differ by orders of magnitude, between series and within them: windows are in units of their own deviation, and
+the predicted distribution is that of the count. The NLL is that of the count's cell, the same for every row. CRPS and
+the error of the median are in units of each series' mean deviation in its training part, so that none dominates.
 """
 
 from pathlib import Path
@@ -22,31 +22,31 @@ FIGURES = {
     **PP_ERRORS,
 }
 NOTES = (
-    "The paper reports its counts as figures, on a data set of its own that is not public: no row of it stands here. "
-    "No distribution is known to be the true one, and none is told that a count is never negative.",
-    "Binned's end bins reach to where a value is possible at all, ten thousand deviations away: its likelihood can do "
-    "with that, its CRPS and median cannot, which is what tails are for.",
+    "The paper shows its counts as plots, on a data set of its own that is not public: none of its rows are here. The "
+    "true distribution is unknown, and no model is constrained to nonnegative counts.",
+    "Binned's end bins extend to the end of the support, ten thousand deviations away: its likelihood tolerates that, "
+    "its CRPS and median do not, which is what tails are for.",
 )
 
 
 def make(options: Options, root: Path, stop: Stop | None = None) -> list[Comparison]:
-    """The table of all series in the folder of counts."""
-    found, folders, dataset = counts.networks(options, root / "twitter", stop)
+    """Make the table of all series in the folder of counts."""
+    results, folders, dataset = counts.networks(options, root / "twitter", stop)
     test = dataset.split("test")
     marginal = counts.figures_of(load_run(folders["SBP", 0]).marginal(test), test, counts.deviations(dataset))
-    found |= {("Marginal", seed): marginal for seed in range(options.seeds)}
+    results |= {("Marginal", seed): marginal for seed in range(options.seeds)}
     sizes = {split: len(dataset.split(split)) for split in ("train", "validation", "test")}
     table = Comparison(
         title="Mention counts, one step ahead",
         about=(
             f"{len(dataset.windows.series)} series ({', '.join(each.name for each in dataset.windows.series)}) of "
-            f"{_span(dataset.windows.series)} observations; one network for all of them sees the "
-            f"{counts.CONTEXT} before. In order of time {sizes['train']:,} windows to train on, "
-            f"{sizes['validation']:,} to stop by and {sizes['test']:,} to test. All are trained by the likelihood of "
-            "the count's cell. The marginal is one distribution for all windows in units of each window's own "
-            "deviation."
+            f"{_span(dataset.windows.series)} observations; one network for all of them sees the previous "
+            f"{counts.CONTEXT} values. In order of time, there are {sizes['train']:,} training, "
+            f"{sizes['validation']:,} validation and {sizes['test']:,} test windows. All models are trained by the "
+            "likelihood of the count's cell. The marginal is one distribution for all windows in units of each "
+            "window's own deviation."
         ),
-        rows=rows_of(found, FIGURES),
+        rows=rows_of(results, FIGURES),
         figures=FIGURES,
         ours="SBP",
         notes=NOTES,
@@ -55,5 +55,6 @@ def make(options: Options, root: Path, stop: Stop | None = None) -> list[Compari
 
 
 def _span(series: tuple[Series, ...]) -> str:
+    """The number of observations of a series, or its range."""
     lengths = sorted({len(each) for each in series})
     return f"{lengths[0]:,}" if len(lengths) == 1 else f"{lengths[0]:,} to {lengths[-1]:,}"

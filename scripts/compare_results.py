@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Compare two folders of results: scripts/compare_results.py BEFORE AFTER.
 
-Every JSON and parquet file of either folder is compared with its namesake in the other, value by value and exactly.
-What differs from run to run is ignored: wall-clock times, dates, the machine, versions, commands and commits. Each
-difference is printed on a line; the exit code is 1 where there is any, and 2 where a folder is missing.
+Every JSON and parquet file of either folder is compared with the file of that name in the other, value by value and
+exactly. Fields that differ between runs are ignored: wall-clock times, dates, the machine, versions, commands and
+commits. Each difference is printed on a line. The exit code is 1 if there is one, and 2 if a folder is missing.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from typing import Any
 
 import polars as pl
 
-# keys and columns, at any depth
+# keys and columns to ignore, at any depth
 IGNORED = {"command", "commit", "date", "machine", "minutes", "packages", "path", "python", "seconds", "version"}
 SUFFIXES = (".json", ".parquet")
 

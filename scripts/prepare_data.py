@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Tracking files to a prepared data set with a quality report: scripts/prepare_data.py SOURCE... --out DIR [--strict].
+"""Prepare a data set from tracking files with a quality report: scripts/prepare_data.py SOURCE... --out DIR [--strict].
 
-Runs in the project's own environment, which the first call makes; --help lists the options.
+Runs in the project's own environment, which the first call creates; --help lists the options.
 """
 
 import os
@@ -12,8 +12,8 @@ from pathlib import Path
 root = Path(__file__).resolve().parents[1]
 environment = root / ".venv"
 if Path(sys.prefix).resolve() != environment.resolve():
-    made = subprocess.run(["bash", "-c", 'source "$0" report', str(root / "scripts" / "setup")], check=False)
-    if made.returncode:
-        sys.exit(made.returncode)
+    setup = subprocess.run(["bash", "-c", 'source "$0" report', str(root / "scripts" / "setup")], check=False)
+    if setup.returncode:
+        sys.exit(setup.returncode)
 python = str(environment / "bin" / "python")
 os.execv(python, [python, "-m", "sbp_jax", "prepare", *sys.argv[1:]])

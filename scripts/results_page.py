@@ -104,12 +104,12 @@ PHRASES = {
 
 @dataclass(frozen=True)
 class Options:
-    """Write the generated tables, or check that they are what would be written.
+    """Write the generated tables, or check that they are up to date.
 
     Attributes:
-        check: write nothing; end with 2 where something would change.
+        check: write nothing; exit with 2 if a file would change.
         page: page of all results, with both marks.
-        readme: README, with both marks around its few rows.
+        readme: README, with both marks around its rows.
         results: folder of the demo's results and of the reproduced tables.
     """
 
@@ -168,10 +168,11 @@ def headlines(results: Path, home: Path) -> list[str]:
         file = files["winning"]
         link = _link(file.with_suffix(".md"), home)
         real = " ".join(_part(file, tables["winning"], "Real team-seasons: ratings against winning")["sentences"])
-        kinds = {"is not told from": "no significant difference", "is behind": "worse", "is ahead of": "better"}
+        kinds = {"is behind": "worse", "is ahead of": "better"}
+        kinds |= dict.fromkeys(("is not told from", "is not significantly different from"), "no significant difference")
         found = re.search(
-            rf"2019,[^.]*?:.*?by playoffs .*?passing score \(([\d.]+)\) ({'|'.join(kinds)}) the best other, "
-            r"([^()]+?) \(([\d.]+)\)",
+            rf"2019,[^.]*?:.*?by playoffs .*?passing score \(([\d.]+)\) ({'|'.join(kinds)}) the best "
+            r"(?:other|baseline), ([^()]+?) \(([\d.]+)\)",
             real,
         )
         if not found:

@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
 """Print the packages of this project and their imports, and check them: python scripts/structure.py [--before REF].
 
-Only the standard library is needed. The exit code is 1 where a rule is broken:
+Only the standard library is needed. The exit code is 1 if a rule is broken:
 
 - no cycle among modules, and no import against the arrows, which are the table `ALLOWED`;
 - sbp_jax never imports experiments, and sbp_jax.configs is imported by `CONFIGS_FOR` alone;
-- less than `MAX_EXPERIMENTS_LINES` lines of Python in experiments/;
+- fewer than `MAX_EXPERIMENTS_LINES` lines of Python in experiments/;
 - at most `MAX_DATA_LAYERS` layers in each subpackage of sbp_jax/data, and among the subpackages;
 - no file under `MIN_LINES` lines, except for `__init__.py`, `__main__.py` and those of `SMALL`, which are one idea.
 
-The rules are about imports that run when a module is imported. Those inside functions and under TYPE_CHECKING are
-printed apart.
+The rules cover imports that run when a module is imported. Those inside functions and under TYPE_CHECKING are listed
+separately.
 """
 
 import argparse
@@ -32,7 +32,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LIBRARY, STUDIES = "sbp_jax", "experiments"
 MAX_EXPERIMENTS_LINES, MAX_DATA_LAYERS, MIN_LINES, MAX_LINES = 6000, 6, 60, 500
 
-# the arrows: package or module of sbp_jax -> those that it may import; `FOUNDATION` is open to all
+# the arrows: package or module of sbp_jax -> those that it may import; all may import `FOUNDATION`
 FOUNDATION = {"errors", "atomic", "digests", "extensions", "sbp_jax"}
 ALLOWED: dict[str, set[str]] = {
     "distributions": set(),
@@ -55,7 +55,7 @@ ALLOWED: dict[str, set[str]] = {
 }
 # package -> packages of others that none of its modules imports, even inside a function
 FORBIDDEN = {"reporting": {"jax", "flax"}, "data": {"jax", "flax", "optax"}}
-# modules that may import the named configurations, besides those of experiments
+# modules that may import the named configurations, in addition to those of experiments
 CONFIGS_FOR = ("sbp_jax.cli.", "sbp_jax.runs.grid")
 
 # files under `MIN_LINES` lines that are one idea of their own, by pattern
@@ -86,11 +86,11 @@ class Module:
     """A Python file.
 
     Attributes:
-        name: dotted.
-        path: relative to the root, with slashes.
-        lines: of the file.
-        now: modules that it imports when it is imported itself, as dotted names.
-        later: those that it imports inside functions or for types alone.
+        name: dotted name.
+        path: path relative to the root, with slashes.
+        lines: number of lines of the file.
+        now: dotted names of modules that it imports at import time.
+        later: those that it imports inside functions or only for types.
     """
 
     name: str
@@ -106,13 +106,13 @@ class Module:
 
 
 def package_of(name: str) -> str:
-    """The package or module of sbp_jax that a dotted name belongs to; for others, the top-level package."""
+    """Return the package or module of sbp_jax that a dotted name belongs to; for others, the top-level package."""
     first, _, rest = name.partition(".")
     return rest.split(".")[0] if first == LIBRARY and rest else first
 
 
 def read_modules(root: Path) -> dict[str, Module]:
-    """The modules of the library, of its named configurations and of the studies, by name."""
+    """Read the modules of the library, of its named configurations and of the studies, by name."""
     files = {}
     for folder, name in ((LIBRARY, LIBRARY), ("configs", f"{LIBRARY}.configs"), (STUDIES, STUDIES)):
         for file in sorted((root / folder).rglob("*.py")):
@@ -133,7 +133,7 @@ def read_modules(root: Path) -> dict[str, Module]:
 
 
 def _imports(tree: ast.AST, name: str, is_package: bool, later: bool = False) -> Iterator[tuple[str, bool]]:
-    """Dotted names that a module imports, and whether it does so later than at its own import."""
+    """Dotted names that a module imports, each with whether the import runs later than the module's own."""
     for node in ast.iter_child_nodes(tree):
         inside = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
         typing = isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
@@ -150,7 +150,7 @@ def _imports(tree: ast.AST, name: str, is_package: bool, later: bool = False) ->
 
 
 def _resolved(target: str, files: Mapping[str, Path]) -> str:
-    """The module that a name is in, where it is one of this project; else the name."""
+    """The module that defines a name, if it belongs to this project; else the name."""
     known = target
     while known not in files and "." in known:
         known = known.rpartition(".")[0]
@@ -158,7 +158,7 @@ def _resolved(target: str, files: Mapping[str, Path]) -> str:
 
 
 def cycle(graph: Mapping[str, set[str]]) -> list[str]:
-    """The nodes of a cycle, the first one again at its end; empty where there is none."""
+    """Return the nodes of a cycle, with the first one repeated at the end; empty if there is none."""
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
@@ -167,7 +167,7 @@ def cycle(graph: Mapping[str, set[str]]) -> list[str]:
 
 
 def longest_chain(graph: Mapping[str, set[str]]) -> list[str]:
-    """The longest chain of nodes of which each imports the next one, in a graph without cycles."""
+    """Return the longest chain of nodes in which each imports the next, in a graph without cycles."""
     chains: dict[str, list[str]] = {}
     for node in TopologicalSorter(graph).static_order():
         chains[node] = [node, *max((chains[each] for each in sorted(graph.get(node, ()))), key=len, default=[])]
@@ -175,13 +175,13 @@ def longest_chain(graph: Mapping[str, set[str]]) -> list[str]:
 
 
 def graph_of(modules: Mapping[str, Module], prefix: str = "") -> dict[str, set[str]]:
-    """The imports among the modules whose names begin with a prefix."""
+    """Return the imports among the modules whose names begin with a prefix."""
     own = {name for name in modules if name.startswith(prefix)}
     return {name: set(modules[name].now & own) for name in own}
 
 
 def data_layers(modules: Mapping[str, Module]) -> dict[str, list[str]]:
-    """The longest chain in each subpackage of sbp_jax/data, among the subpackages, and of all its modules."""
+    """Return the longest chain in each subpackage of sbp_jax/data, among the subpackages, and of all modules."""
     prefix = f"{LIBRARY}.data."
     graph = graph_of(modules, prefix)
 
@@ -192,8 +192,8 @@ def data_layers(modules: Mapping[str, Module]) -> dict[str, list[str]]:
     parts: dict[str, set[str]] = {}
     for name, imports in graph.items():
         parts.setdefault(part(name), set()).update({part(each) for each in imports} - {part(name)})
-    if found := cycle(parts):
-        raise ValueError(f"{LIBRARY}/data: a cycle of subpackages: {' -> '.join(found)}")
+    if nodes := cycle(parts):
+        raise ValueError(f"{LIBRARY}/data: a cycle of subpackages: {' -> '.join(nodes)}")
     chains = {
         each.rstrip("/"): longest_chain(graph_of(modules, f"{prefix}{each.rstrip('/')}."))
         for each in sorted(parts)
@@ -205,22 +205,22 @@ def data_layers(modules: Mapping[str, Module]) -> dict[str, list[str]]:
 
 
 def _reached(graph: Mapping[str, set[str]], start: str) -> set[str]:
-    """Nodes that are reached from one, itself not among them."""
-    found: set[str] = set()
+    """Nodes that can be reached from a node, without that node."""
+    reached: set[str] = set()
     waiting = list(graph[start])
     while waiting:
         node = waiting.pop()
-        if node not in found:
-            found.add(node)
+        if node not in reached:
+            reached.add(node)
             waiting += graph[node]
-    return found
+    return reached
 
 
 def broken(modules: Mapping[str, Module]) -> list[str]:
-    """What breaks a rule, one line each."""
+    """Return one line per broken rule."""
     lines = []
-    if found := cycle(graph_of(modules)):
-        return [f"a cycle of imports: {' -> '.join(found)}"]
+    if nodes := cycle(graph_of(modules)):
+        return [f"a cycle of imports: {' -> '.join(nodes)}"]
     for module in modules.values():
         lines += _against_the_arrows(module)
         if is_small(module) and reason_of(module) is None:
@@ -239,12 +239,12 @@ def broken(modules: Mapping[str, Module]) -> list[str]:
 
 
 def is_small(module: Module) -> bool:
-    """Whether a file has under `MIN_LINES` lines; those that stand for a package do not count."""
+    """Return whether a file has fewer than `MIN_LINES` lines; `__init__.py` and `__main__.py` do not count."""
     return module.lines < MIN_LINES and not module.path.endswith(("__init__.py", "__main__.py"))
 
 
 def reason_of(module: Module) -> str | None:
-    """Why a file may be small; None without a reason."""
+    """Return the reason for a small file; None without one."""
     return next((reason for pattern, reason in SMALL.items() if fnmatchcase(module.path, pattern)), None)
 
 
@@ -270,7 +270,7 @@ def _against_the_arrows(module: Module) -> list[str]:
 
 
 def sizes(modules: Mapping[str, Module]) -> dict[str, dict[str, Any]]:
-    """Package -> files, lines, and the packages that it imports at once and later."""
+    """Return files, lines, and packages imported at import time and later, by package."""
     table: dict[str, dict[str, Any]] = {}
     for module in modules.values():
         name = module.package if module.path.count("/") > 1 or not module.path.startswith(LIBRARY) else LIBRARY
@@ -286,7 +286,7 @@ def sizes(modules: Mapping[str, Module]) -> dict[str, dict[str, Any]]:
 
 
 def modules_at(ref: str) -> dict[str, Module]:
-    """The modules of a git revision."""
+    """Read the modules of a git revision."""
     command = ["git", "-C", str(ROOT), "archive", ref]
     archive = subprocess.run(command, capture_output=True, check=True).stdout
     with tempfile.TemporaryDirectory() as folder, tarfile.open(fileobj=io.BytesIO(archive)) as files:
@@ -295,7 +295,7 @@ def modules_at(ref: str) -> dict[str, Module]:
 
 
 def report(modules: Mapping[str, Module], before: Mapping[str, Module] | None) -> str:
-    """All that is printed, but for the rules that are broken."""
+    """Return the text to print, without the broken rules."""
     lines, old = [], {} if before is None else sizes(before)
     table = sizes(modules)
     empty: dict[str, Any] = {"files": 0, "lines": 0, "now": [], "later": []}
@@ -307,8 +307,8 @@ def report(modules: Mapping[str, Module], before: Mapping[str, Module] | None) -
             counts = f"{was['files']:4} -> {row['files']:3} files {was['lines']:7,} -> {row['lines']:6,} lines"
         later = f"; later: {', '.join(row['later'])}" if row["later"] else ""
         lines.append(f"{name:<14}{counts}   {', '.join(row['now'])}{later}")
-    for title, found in (("now", modules), *((("before", before),) if before is not None else ())):
-        each = list(found.values())
+    for title, state in (("now", modules), *((("before", before),) if before is not None else ())):
+        each = list(state.values())
         lines.append(f"{title}: {len(each)} files, {sum(module.lines for module in each):,} lines")
     lines.append("")
     try:
@@ -328,10 +328,10 @@ def report(modules: Mapping[str, Module], before: Mapping[str, Module] | None) -
 
 
 def main(words: list[str] | None = None) -> int:
-    """Print and check; return 1 where a rule is broken."""
+    """Print and check the structure; return 1 if a rule is broken."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "--before", metavar="REF", help="print files and lines of this git revision next to those of now"
+        "--before", metavar="REF", help="print files and lines of this git revision next to the current ones"
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--root", type=Path, default=ROOT, help="folder of the project (default: this one)")

@@ -1,1 +1,1 @@
-"""What `experiments.benchmark` measures; imports the jax family, NumPy and Matplotlib only."""
+"""Benchmarks of `experiments.benchmark`; only the jax family, NumPy and Matplotlib are imported."""

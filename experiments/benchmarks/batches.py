@@ -1,4 +1,4 @@
-"""Speed and waste of batches: plays in memory, mapped arrays, records; on synthetic plays of 15 to 60 frames."""
+"""Speed and padding of batches from plays in memory, mapped arrays and records; synthetic plays of 15 to 60 frames."""
 
 import importlib.util
 import json
@@ -30,7 +30,7 @@ TITLE = "Speed and waste of batches"
 PLAYS, RECORDS = 16384, 2048
 BATCH_SIZE = 256
 TARGET_PLAYS_PER_S = 50_000
-NUM_STATIC = 16  # as the features have
+NUM_STATIC = 16  # as the features of plays
 
 SPEED_TABLE = """
 source | empty slots | allocator | plays/s | plays/s of processor time | first epoch | GB/s
@@ -44,15 +44,15 @@ RECORDS_TABLE = "source | plays/s\n{source} | {plays_per_s:,.0f}"
 
 
 def lengths(count: int) -> np.ndarray:
-    """Frames of synthetic plays, int64 `[count]`: log-normal around 37, from 15 to 60."""
+    """Draw numbers of frames of synthetic plays, int64 `[count]`: log-normal around 37, from 15 to 60."""
     drawn = np.exp(np.random.default_rng(0).normal(3.6, 0.3, count))
     return np.clip(np.round(drawn), 15, 60).astype(np.int64)
 
 
 def synthetic(frames: np.ndarray, empty: float = 0.0) -> Plays:
-    """Plays of noise and of so many frames each.
+    """Draw plays of noise with these numbers of frames.
 
-    `empty` is the share of the slots that have no player, the same in all frames of a play.
+    `empty` is the share of slots without a player, the same slots in all frames of a play.
     """
     random, count = np.random.default_rng(1), len(frames)
     offsets = np.concatenate([[0], np.cumsum(frames)]).astype(np.int64)
@@ -74,7 +74,7 @@ def synthetic(frames: np.ndarray, empty: float = 0.0) -> Plays:
 
 
 def network_of(config: Config, plays: Plays, num_static: int = NUM_STATIC) -> Network:
-    """An initialized network whose statistics are those of the plays."""
+    """Return an initialized network with the statistics of the plays."""
     head = make_head(config.head)
     network = make_network(config, head, num_static)
     set_statistics(network, plays, head.init_from_data(plays.yards))
@@ -82,16 +82,16 @@ def network_of(config: Config, plays: Plays, num_static: int = NUM_STATIC) -> Ne
 
 
 def speed(seconds: float) -> list[dict[str, Any]]:
-    """Plays a second on one core, over whole epochs in turn: wall clock, and processor time where cores are shared.
+    """Measure plays per second on one core over complete epochs in turn, by wall clock and by processor time.
 
-    The first epoch after opening is counted apart. A copy of the arrays in their own order, in turn, is the bound.
+    The first epoch after opening is reported separately. The bound is a copy of the arrays in their own order, in turn.
     """
     with one_core():
         return [row for empty in (0.0, 0.3) for row in _speed(seconds, empty)]
 
 
 def start(seconds: float) -> list[dict[str, Any]]:
-    """Seconds until plays are there: written, opened with their checksums, as `Plays`, on the device."""
+    """Measure seconds to write plays, open them with checksums, make `Plays` of them, and move them to the device."""
     from sbp_jax.training.resident import to_device
 
     plays = synthetic(lengths(PLAYS), 0.0)
@@ -114,7 +114,7 @@ def start(seconds: float) -> list[dict[str, Any]]:
 
 
 def waste(seconds: float) -> list[dict[str, Any]]:
-    """Share of an epoch's frames that is padding, for chosen buckets and for those of equal steps."""
+    """Measure the share of an epoch's frames that is padding, for chosen buckets and for those of equal steps."""
     frames = lengths(PLAYS)
     rows = []
     for count in range(1, 9):
@@ -126,7 +126,7 @@ def waste(seconds: float) -> list[dict[str, Any]]:
 
 
 def records(seconds: float) -> list[dict[str, Any]] | None:
-    """Plays a second from records: in order, by batch at random, and read ahead by Grain; None without the readers."""
+    """Measure plays per second from records in order, by random batch, and by Grain; None without the readers."""
     if any(importlib.util.find_spec(name) is None for name in ("tensorflow_datasets", "polars")):
         return None
     from sbp_jax.data.prepared.dataset import load
@@ -156,7 +156,7 @@ def records(seconds: float) -> list[dict[str, Any]] | None:
 
 
 def report(results: dict[str, Any], out: Path) -> list[str]:
-    """The results as paragraphs of Markdown; nothing is drawn to `out`."""
+    """Return the results as Markdown paragraphs; nothing is drawn to `out`."""
     del out
     speeds = [
         row | {"first": row["first_epoch_per_s"], "processor": row["plays_per_processor_s"]}
@@ -167,17 +167,16 @@ def report(results: dict[str, Any], out: Path) -> list[str]:
         for row in results["waste"]
     ]
     return [
-        f"Synthetic plays of 15 to 60 frames (mean {lengths(PLAYS).mean():.0f}) by 176 float32, in "
-        f"batches of {BATCH_SIZE}.",
-        f"## Plays a second\n\n{PLAYS:,} plays in the page cache, one core, medians of whole epochs in "
-        f"turn; {TARGET_PLAYS_PER_S:,} are wanted. Processor time is what counts where other work shares the "
-        "core. Mirrored: half of the plays are reflected. Kept: glibc is told to keep freed memory, in large pages. "
-        "The copy is of the mapped arrays in their own order, a batch at a time to new memory.",
+        f"Synthetic plays of 15 to 60 frames (mean {lengths(PLAYS).mean():.0f}) by 176 float32, in batches of "
+        f"{BATCH_SIZE}.",
+        f"## Plays per second\n\n{PLAYS:,} plays in the page cache, one core, medians of complete epochs in turn; the "
+        f"target is {TARGET_PLAYS_PER_S:,}. Where other work shares the core, processor time is the relevant measure. "
+        "Mirrored: half of the plays are reflected. Kept: glibc keeps freed memory, in large pages. The copy reads the "
+        "mapped arrays in their own order, batch by batch, into new memory.",
         records_table(SPEED_TABLE, speeds),
-        "## Until plays are there",
+        "## Set-up",
         records_table(START_TABLE, results["start"]),
-        f"## Padding\n\nShare of an epoch's frames, batches of {BATCH_SIZE}, that which fills up the last one "
-        "included.",
+        f"## Padding\n\nShare of an epoch's frames in batches of {BATCH_SIZE}, including padding of the last batch.",
         markdown(["buckets", "chosen lengths", "waste", "waste of equal steps"], waste),
         "## From records",
         "Not measured: TFDS or polars is not installed."
@@ -217,7 +216,7 @@ def _exhaust(batches: Iterator[Batch]) -> None:
 
 
 def _copies(arrays: Arrays) -> Callable[[int], Any]:
-    """Copies of as many neighboring plays as a batch has, each to new memory: a split without any order."""
+    """Copies of batches of neighboring plays to new memory: the bound of a split without shuffling."""
     places = [(x, begin) for x in arrays.x for begin in range(0, len(x), BATCH_SIZE)]
 
     def copy(_: int) -> None:
@@ -228,7 +227,7 @@ def _copies(arrays: Arrays) -> Callable[[int], Any]:
 
 
 def _in_turn(calls: dict[str, Callable[[int], Any]], seconds: float) -> dict[str, list[tuple[float, float]]]:
-    """Wall and processor seconds of each call, in turn; the first turn is that of cold caches."""
+    """Wall and processor seconds of each call, in turn; the first turn has cold caches."""
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in calls}
     started, turn = time.perf_counter(), 0
     while turn < 4 or time.perf_counter() - started < seconds:
@@ -241,7 +240,7 @@ def _in_turn(calls: dict[str, Callable[[int], Any]], seconds: float) -> dict[str
 
 
 def _write_records(plays: Plays, folder: Path) -> None:
-    """A prepared data set of plays in memory, all of them in the training split."""
+    """Write plays in memory as a prepared data set with a training split only."""
     from sbp_jax.data.plays import INFO_TYPES
     from sbp_jax.data.prepared.build import report_of
     from sbp_jax.data.prepared.dataset import RECIPE

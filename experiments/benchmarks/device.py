@@ -1,10 +1,10 @@
 """The device benchmark: speed and correctness of everything on an accelerator, within minutes, as one command.
 
-Each part runs in a process of its own, so that a crash, a lack of memory or a time limit ends that part alone. Results
-and page are rewritten while the parts run: a benchmark that is killed keeps what it has measured. Parts: likelihood
-(bytes moved against a copy), training (float32 and bfloat16), epochs (50,000 plays x 20), sweep (16 members), live
-(streaming, export, load) and tests. The page is to be made on an accelerator: numbers of a CPU are of no use in it.
-Needs jax, flax, optax, orbax, chex, jaxtyping, NumPy and SciPy; polars, TFDS, tyro and a network are not used.
+Each part runs in its own process, so that a crash, a lack of memory or a time limit ends only that part. Results and
+page are rewritten while the parts run, so a killed benchmark keeps what it has measured. Parts: likelihood (bytes moved
+against a copy), training (float32 and bfloat16), epochs (50,000 plays x 20), sweep (16 members), live (streaming,
+export, load) and tests. The page must be made on an accelerator: numbers of a CPU are meaningless in it. Needs jax,
+flax, optax, orbax, chex, jaxtyping, NumPy and SciPy; polars, TFDS, tyro and a network connection are not used.
 """
 
 import argparse
@@ -26,9 +26,9 @@ from sbp_jax.errors import InputError
 
 NAME = "device"
 BUDGET_S = 480.0
-# part -> its share of the budget; what a part leaves goes to those after it
+# part -> its share of the budget; unused time goes to the later parts
 SHARES = {"likelihood": 0.1, "training": 0.2, "epochs": 0.15, "sweep": 0.2, "live": 0.15, "tests": 0.2}
-MIN_S = 10.0  # a part does not start with less
+MIN_S = 10.0  # minimum time for a part to start
 Record = dict[str, Any]
 
 
@@ -40,10 +40,14 @@ def command(words: list[str]) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--parts", nargs="+", choices=list(SHARES), default=list(SHARES), help="default: all")
-    parser.add_argument("--smoke", action="store_true", help="tiny sizes, to see that everything runs, on a CPU too")
-    parser.add_argument("--budget-s", type=float, default=BUDGET_S, help=f"for all parts (default: {BUDGET_S:.0f})")
+    parser.add_argument("--smoke", action="store_true", help="tiny sizes, to check that everything runs, also on a CPU")
+    parser.add_argument(
+        "--budget-s", type=float, default=BUDGET_S, help=f"seconds for all parts (default: {BUDGET_S:.0f})"
+    )
     folder = Path("experiments/results/device")
-    parser.add_argument("--out", type=Path, default=folder, help=f"for device.json and device.md (default: {folder})")
+    parser.add_argument(
+        "--out", type=Path, default=folder, help=f"folder of device.json and device.md (default: {folder})"
+    )
     parser.add_argument("--measure", choices=list(SHARES), help=argparse.SUPPRESS)
     options = parser.parse_args(words)
     if not options.budget_s > 0:
@@ -55,7 +59,7 @@ def command(words: list[str]) -> int:
 
 
 def measure(part: str, out: Path) -> int:
-    """Run one part in this process; results and page are rewritten after every step of it."""
+    """Run one part in this process, and rewrite results and page after each of its steps."""
     from experiments.benchmarks import device_parts
     from sbp_jax.runs import provenance
 
@@ -70,7 +74,7 @@ def measure(part: str, out: Path) -> int:
     try:
         for result in device_parts.PARTS[part](device_parts.SMOKE if results["smoke"] else device_parts.FULL):
             enter(result=result)
-    except Exception as error:  # whatever it is, the page names it and the other parts run
+    except Exception as error:  # the page reports any error, and the other parts run
         lines = str(error).strip().splitlines()
         kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
         enter(status="failed", reason=f"{kind}{lines[0] if lines else 'no message'}")
@@ -81,14 +85,14 @@ def measure(part: str, out: Path) -> int:
 
 
 def run(parts: list[str], smoke: bool, budget_s: float, out: Path, words: list[str]) -> int:
-    """Run the parts one after another, each until its deadline; return 0 if all are done, else 1.
+    """Run the parts in sequence, each until its deadline; return 0 if all are done, else 1.
 
     Args:
-        parts: in the order in which they run.
-        smoke: tiny sizes.
+        parts: parts in the order in which they run.
+        smoke: use tiny sizes.
         budget_s: seconds for all parts.
         out: folder of `device.json` and `device.md`.
-        words: the command line's, for the page.
+        words: words of the command line, for the page.
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -124,18 +128,18 @@ def write(out: Path, results: Mapping[str, Any]) -> str:
 
 
 def read(out: Path) -> Record:
-    """The results so far."""
+    """Read the results so far."""
     return json.loads((out / f"{NAME}.json").read_bytes())
 
 
 def _run_part(part: str, smoke: bool, out: Path, limit_s: float) -> Record:
-    """Run one part in a process of its own, which enters its results; return what it could not enter itself."""
+    """Run one part in its own process, which writes its results; return the changes that it could not write."""
     words = [sys.executable, "-m", "experiments.benchmark", NAME, "--measure", part, "--out", str(out.absolute())]
-    # what a process does not use stays free for those that it starts
+    # memory that a process does not use stays free for its children
     environment = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"} | os.environ
-    environment |= {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"} if smoke else {}  # compiling is all of the time
+    environment |= {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"} if smoke else {}  # compilation dominates
     started, root = time.perf_counter(), Path(__file__).parents[2]
-    # its standard output is progress, as what is printed is the page; its group ends with all that it has started
+    # its output goes to stderr, since stdout is for the page; its process group includes all of its children
     process = subprocess.Popen(words, env=environment, cwd=root, stdout=2, process_group=0)
     try:
         process.wait(limit_s)
@@ -150,7 +154,7 @@ def _run_part(part: str, smoke: bool, out: Path, limit_s: float) -> Record:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a part's process and all that it has started."""
+    """End a part's process and all of its children."""
     if hasattr(os, "killpg"):
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -166,7 +170,7 @@ def _exit(code: int) -> str:
 
 
 def _memory() -> Record:
-    """Peak memory of this process on the first device, None where it keeps no count (a CPU), and on the host."""
+    """Peak memory of this process on the host and on the first device, None where it has no count (a CPU)."""
     import jax
 
     statistics: Mapping[str, Any] = jax.local_devices()[0].memory_stats() or {}

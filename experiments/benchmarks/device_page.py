@@ -1,4 +1,4 @@
-"""The page of the device benchmark, from results that may be incomplete."""
+"""The page of the device benchmark, from results that can be incomplete."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -40,7 +40,7 @@ FAILED = "test that failed | error\n`{test}` | {reason}"
 
 
 def page(results: Result) -> str:
-    """The results as Markdown: what ran on which device, and a section for each part."""
+    """Return the results as Markdown: the device, a summary, and a section for each part."""
     command = provenance.command_line("experiments.benchmark", results["words"])
     machine = results["machine"]
     blocks = [f"# {TITLE}", f"`{command}`"]
@@ -61,7 +61,7 @@ def page(results: Result) -> str:
 
 
 def status(record: Result) -> str:
-    """One line on how far a part has come."""
+    """Return one line on the status of a part."""
     seconds = f" after {record['seconds']:.0f} seconds" if "seconds" in record else ""
     reason = f": {record['reason']}" if "reason" in record else ""
     return f"{record['status']}{seconds}{reason}"
@@ -74,7 +74,7 @@ def _summary(results: Result) -> str:
             peak = row.get(f"{place}_peak_bytes")
             row[place] = "not counted" if peak is None else f"{peak / 2**30:.2f}"
     table = records_table(SUMMARY, rows)
-    return f"Each part runs in a process of its own; {results['budget_s']:.0f} seconds for all of them.\n\n{table}"
+    return f"Each part runs in its own process; all parts together have {results['budget_s']:.0f} seconds.\n\n{table}"
 
 
 def _likelihood(result: Result) -> list[str]:
@@ -85,10 +85,10 @@ def _likelihood(result: Result) -> list[str]:
     ]
     return [
         f"Log-likelihood of the Spliced Binned-Pareto distribution with {result['bins']} bins, float32. Bytes are the "
-        "lower bound of what must move: every input read once and every output written once (of the gradient: logits, "
+        "lower bound of what must move: every input read once and every output written once (for the gradient: logits, "
         "shapes, scales and outcomes in; the loss and the derivatives in logits, shapes and scales out). `XLA` is the "
-        "compiler's own count of bytes accessed. The copy is `x + 1` of a large array; the share is of its rate, in "
-        "turn in one process. Calls are dispatched without waiting; an empty program shows what a dispatch costs. "
+        "compiler's own count of bytes accessed. The copy is `x + 1` of a large array; shares are relative to its "
+        "rate, in turn in one process. Calls are dispatched without waiting; an empty program shows the dispatch cost. "
         "Arrays that fit into the device's cache can exceed the copy.",
         records_table(LIKELIHOOD, rows),
     ]
@@ -111,7 +111,7 @@ def _training(result: Result) -> list[str]:
         )
         blocks.append(f"bfloat16 - float32, paired by play: {text}.")
     if result.get("speed"):
-        blocks.append("Whole epochs in turn in one process, after compilation; medians.")
+        blocks.append("Complete epochs in turn in one process, after compilation; medians.")
         rates = [(row, row["plays_per_s"]) for row in result["speed"]]
         rows = [row | rate | {"ratio": rate["bfloat16"] / rate["float32"]} for row, rate in rates]
         blocks.append(records_table(SPEED, rows))
@@ -120,7 +120,7 @@ def _training(result: Result) -> list[str]:
 
 def _epochs(result: Result) -> list[str]:
     if not result["epochs"]:
-        return [f"Statistics and transfer {result['setup_s']:.1f} s; the epochs had no end."]
+        return [f"Statistics and transfer {result['setup_s']:.1f} s; the epochs did not finish."]
     seconds = result["epoch_s"]
     verdict = "under" if result["seconds"] < result["target_s"] else "not under"
     return [
@@ -135,11 +135,13 @@ def _epochs(result: Result) -> list[str]:
 
 def _sweep(result: Result) -> list[str]:
     firsts = {"together": "as one program", "single": "for one member", "others": "for all others, compiled in threads"}
-    told = [f"{result[f'{name}_first_s']:.1f} s {what}" for name, what in firsts.items() if f"{name}_first_s" in result]
+    times = [
+        f"{result[f'{name}_first_s']:.1f} s {what}" for name, what in firsts.items() if f"{name}_first_s" in result
+    ]
     blocks = [
         f"{result['members']} members that differ in seed, learning rate, tail masses and number of bins; batches of "
         f"{result['batch_size']} plays of {result['frames']} frames, {result['steps']} steps per call. First call with "
-        f"compilation: {', '.join(told)}."
+        f"compilation: {', '.join(times)}."
     ]
     if result.get("rows"):
         blocks.append(records_table(SWEEP, result["rows"]))
@@ -149,7 +151,7 @@ def _sweep(result: Result) -> list[str]:
 
 def _live(result: Result) -> list[str]:
     blocks = [
-        "One more frame of a play to its quantiles, expectation and probabilities; the host waits for each. "
+        "From a frame of a play to its quantiles, expectation and probabilities; the host waits for each. "
         f"Exported for {result['platform']}"
         + (f" in {result['export_s']:.1f} s" if "export_s" in result else " (not finished)")
         + (f", loaded in {result['load_s']:.1f} s with compilation." if "load_s" in result else "."),
@@ -158,9 +160,8 @@ def _live(result: Result) -> list[str]:
     if result.get("fresh"):
         blocks.append(records_table(FRESH, result["fresh"]))
     if result.get("differences"):
-        blocks.append(
-            f"Largest difference of quantiles and expectations from this process, {result['frames']} frames of a play."
-        )
+        frames = result["frames"]
+        blocks.append(f"Largest difference of quantiles and expectations from this process, {frames} frames of a play.")
         blocks.append(records_table(DIFFERENCES, result["differences"]))
     return blocks
 

@@ -1,6 +1,6 @@
-"""Parts of the device benchmark: generators of results, so that a part that is stopped keeps what it has measured.
+"""Parts of the device benchmark: generators of results, so that a stopped part keeps what it has measured.
 
-Nothing here needs polars, TFDS, tyro or a network connection: a borrowed accelerator has none of them.
+Nothing here needs polars, TFDS, tyro or a network connection, which a borrowed accelerator does not have.
 """
 
 import importlib.util
@@ -43,7 +43,7 @@ from sbp_jax.training.build import make_loss, make_validation_loss
 from sbp_jax.training.check import with_objective
 
 Result = dict[str, Any]
-TARGET_S = 60.0  # of the long training run
+TARGET_S = 60.0  # target for the long training run
 COMPUTE = ("float32", "bfloat16")
 _ROOT = Path(__file__).parents[2]
 _TEST_PACKAGES = ("pytest", "xdist", "beartype", "mpmath", "hypothesis", "scipy", "polars")
@@ -51,20 +51,20 @@ _TEST_PACKAGES = ("pytest", "xdist", "beartype", "mpmath", "hypothesis", "scipy"
 
 @dataclass(frozen=True)
 class Sizes:
-    """What each part of the device benchmark measures.
+    """Sizes of each part of the device benchmark.
 
     Attributes:
-        seconds: for each comparison; every call is timed at least nine times.
-        network: of all parts that train or score.
-        bins: of the likelihood.
-        rows: of the likelihood, one row of results each.
-        copy_floats: elements of the array whose copy gives the bandwidth.
-        pipelined: calls between two waits for the device.
-        plays, held_out, epochs: of the comparison of float32 with bfloat16.
-        batch_sizes: at which plays/s are measured; the first is also that of the metrics.
-        long_plays, long_epochs, long_validation: of the long training run.
-        members, member_steps: of the sweep, and steps of a compiled call.
-        rows_together, frames, calls: of live scoring: plays side by side, frames of a play, timed frames.
+        seconds: time for each comparison; every call is timed at least nine times.
+        network: network of all parts that train or score.
+        bins: number of bins of the likelihood.
+        rows: numbers of rows of the likelihood, each with its own results.
+        copy_floats: size of the array whose copy measures the bandwidth.
+        pipelined: number of calls between two waits for the device.
+        plays, held_out, epochs: sizes of the comparison of float32 with bfloat16.
+        batch_sizes: batch sizes for plays/s; the metrics use the first.
+        long_plays, long_epochs, long_validation: sizes of the long training run.
+        members, member_steps: members of the sweep, and steps per compiled call.
+        rows_together, frames, calls: live scoring: concurrent plays, frames of a play, timed frames.
         tests: folders or files of tests.
     """
 
@@ -114,7 +114,7 @@ SMOKE = Sizes(
 
 
 def likelihood(sizes: Sizes) -> Iterator[Result]:
-    """Bytes that the log-likelihood and its gradient must move, against a copy of a large array, in turn."""
+    """Compare the bytes that the log-likelihood and its gradient must move with a copy of a large array, in turn."""
     large = jnp.zeros(sizes.copy_floats, jnp.float32)
     copy = dist.compiled(lambda x: x + 1, large)
     empty = dist.compiled(lambda x: x + 1, large[:1])
@@ -128,10 +128,10 @@ def likelihood(sizes: Sizes) -> Iterator[Result]:
             "likelihood and gradient": (ours.both, (ours.parameters, ours.y)),
             "empty program": (empty, (large[:1],)),
         }
-        calls = {name: _pipelined(each, given, sizes.pipelined) for name, (each, given) in programs.items()}
+        calls = {name: _pipelined(each, args, sizes.pipelined) for name, (each, args) in programs.items()}
         times = in_turn(calls, sizes.seconds)
         ms = {name: median_ms(each) / sizes.pipelined for name, each in times.items()}
-        moved = {name: _bytes(given) + _bytes(each(*given)) for name, (each, given) in programs.items()}
+        moved = {name: _bytes(args) + _bytes(each(*args)) for name, (each, args) in programs.items()}
         bandwidth = moved["copy"] / ms["copy"]
         for name, (each, _) in programs.items():
             row: Result = {"work": name, "rows": count, "ms": ms[name]}
@@ -141,13 +141,11 @@ def likelihood(sizes: Sizes) -> Iterator[Result]:
 
 
 def training(sizes: Sizes) -> Iterator[Result]:
-    """Training in float32 and bfloat16 from the same seed: metrics after the same epochs, then plays/s in turn."""
+    """Train in float32 and bfloat16 from the same seed: metrics after the same epochs, then plays/s in turn."""
     window = _window(sizes)
     data, held_out = learnable(sizes.plays, window, seed=0), learnable(sizes.held_out, window, seed=1)
-    result: Result = {
-        "product_error": _product_error(),
-        "precision": getattr(jax.config, "jax_default_matmul_precision", None),
-    }
+    precision = getattr(jax.config, "jax_default_matmul_precision", None)
+    result: Result = {"product_error": _product_error(), "precision": precision}
     result |= {"plays": sizes.plays, "held_out": sizes.held_out, "epochs": sizes.epochs, "frames": window}
     first, *larger = sizes.batch_sizes
     forms = {compute: _Form(sizes, compute, data, first, sizes.epochs) for compute in COMPUTE}
@@ -178,14 +176,14 @@ def training(sizes: Sizes) -> Iterator[Result]:
 
 
 def epochs(sizes: Sizes) -> Iterator[Result]:
-    """A training run from plays in memory to parameters: statistics, transfer, compilation, epochs and validation."""
+    """Time a training run from plays in memory to parameters, by statistics, transfer, compilation and epochs."""
     window = _window(sizes)
     data, validation = learnable(sizes.long_plays, window, 0), learnable(sizes.long_validation, window, 1)
     started = time.perf_counter()
     size = Config().training.batch_size if sizes.long_plays >= 1000 else sizes.batch_sizes[0]
     form = _Form(sizes, "float32", data, size, sizes.long_epochs)
     padded = Arrays.of(validation, (window,))
-    held, order = to_device(padded), DeviceIndexPlan(padded, size, shuffle=False).epoch(0)
+    resident, order = to_device(padded), DeviceIndexPlan(padded, size, shuffle=False).epoch(0)
     result: Result = {"plays": sizes.long_plays, "validation": sizes.long_validation, "frames": window}
     result |= {"batch_size": size, "setup_s": time.perf_counter() - started, "target_s": TARGET_S}
     yield result | {"epochs": 0}
@@ -193,7 +191,7 @@ def epochs(sizes: Sizes) -> Iterator[Result]:
     fitted = fit(
         form.trainer,
         form.batch_source,
-        lambda params: float(form.trainer.evaluate(params, held, order)),
+        lambda params: float(form.trainer.evaluate(params, resident, order)),
         config,
         on_epoch=_progress("long run", sizes.long_epochs),
     )
@@ -205,15 +203,15 @@ def epochs(sizes: Sizes) -> Iterator[Result]:
 
 
 def members(sizes: Sizes) -> Iterator[Result]:
-    """A sweep as one program against its members one after another, in turn, compilation aside."""
+    """Time a sweep as one program against its members in sequence, in turn, without compilation."""
     window, steps = _window(sizes), sizes.member_steps
     configs = [replace(config, network=sizes.network) for config in sweep.configurations(sizes.members)]
     size = sizes.batch_sizes[0]
     networks, resident, orders = sweep.prepared(configs, size, steps, window)
     result: Result = {"members": sizes.members, "batch_size": size, "steps": steps, "frames": window}
 
-    together = sweep.as_one(configs, networks, resident, orders, sizes.members)
-    result["together_first_s"] = sweep.first_call(together)
+    program = sweep.as_one(configs, networks, resident, orders, sizes.members)
+    result["together_first_s"] = sweep.first_call(program)
     yield result
     singles = [
         sweep.in_sequence([config], [network], resident, [order])
@@ -226,7 +224,7 @@ def members(sizes: Sizes) -> Iterator[Result]:
     result["others_first_s"] = time.perf_counter() - started
     yield result
 
-    calls = {"one after another": lambda: [call() for call in singles], "one program": together}
+    calls = {"one after another": lambda: [call() for call in singles], "one program": program}
     times = in_turn(calls, sizes.seconds)
     result["rows"] = [
         {"way": way, "ms": median_ms(each) / steps, "plays_per_s": 1e3 * sizes.members * size * steps / median_ms(each)}
@@ -237,12 +235,12 @@ def members(sizes: Sizes) -> Iterator[Result]:
 
 
 def scoring(sizes: Sizes) -> Iterator[Result]:
-    """Live scoring here: frames pushed, export, `load`, and the exported numbers against those of this process."""
+    """Measure live scoring: latency, export, `load`, and the exported numbers against those of this process."""
     platform = "cuda" if jax.default_backend() == "gpu" else "cpu"
     random = np.random.default_rng(0)
     frames = random.standard_normal((sizes.frames, PLAYERS, PLAYER_FEATURES), np.float32)
     static = random.standard_normal(len(STATIC_FEATURES), np.float32)
-    static[8:] = 0.0  # the whole situation is known
+    static[8:] = 0.0  # every feature of the situation is known
     static[[STATIC_FEATURES.index(name) for name in ("distance", "yards_to_goal")]] = 10.0, 40.0
     run = live.run_for(Config(network=sizes.network))
     programs = programs_of(run)
@@ -250,7 +248,7 @@ def scoring(sizes: Sizes) -> Iterator[Result]:
     numbers = {"this process": push(own, frames, static)}
     result: Result = {"platform": platform, "frames": sizes.frames, "rows_together": sizes.rows_together}
     result["latency"] = [_latency("in process, one play", own, frames, static, sizes.calls)]
-    result["latency"].append(_latency("in process, plays side by side", many, frames, static, sizes.calls))
+    result["latency"].append(_latency("in process, concurrent plays", many, frames, static, sizes.calls))
     yield result
 
     with tempfile.TemporaryDirectory() as name:
@@ -269,8 +267,8 @@ def scoring(sizes: Sizes) -> Iterator[Result]:
         result["fresh"] = []
         for backend in dict.fromkeys((platform, "cpu")):
             platforms = "cuda,cpu" if backend == "cuda" else "cpu"
-            seconds, times, found = live.fresh_process(folder, frames, static, platforms)
-            numbers[f"fresh process on {backend}"] = np.asarray(found)
+            seconds, times, outputs = live.fresh_process(folder, frames, static, platforms)
+            numbers[f"fresh process on {backend}"] = np.asarray(outputs)
             seconds |= {"first_frame_ms": times[0], "median_frame_ms": float(np.median(times))}
             result["fresh"].append({"platform": backend} | seconds)
             result["differences"] = _differences(numbers)
@@ -278,7 +276,7 @@ def scoring(sizes: Sizes) -> Iterator[Result]:
 
 
 def tests(sizes: Sizes) -> Iterator[Result]:
-    """The fast tests of distributions, models and training on this device, as far as the time goes."""
+    """Run the fast tests of distributions, models and training on this device until the time is over."""
     missing = [name for name in _TEST_PACKAGES if importlib.util.find_spec(name) is None]
     result: Result = {"tests": list(sizes.tests), "missing": missing}
     yield result
@@ -320,9 +318,9 @@ PARTS: dict[str, Callable[[Sizes], Iterator[Result]]] = {
 
 
 def learnable(count: int, frames: int, seed: int) -> Plays:
-    """Plays of noise whose outcomes depend on them: on a static feature and on where the players are at the end.
+    """Draw plays whose outcomes depend on a static feature and on the final positions of the players.
 
-    The noise is Student's t with three degrees of freedom, scale 4 yards; reflecting a play changes nothing.
+    The noise is Student's t with three degrees of freedom and scale 4 yards; reflecting a play changes nothing.
     """
     plays = synthetic(np.full(count, frames))
     random = np.random.default_rng([7, seed])
@@ -335,14 +333,14 @@ def learnable(count: int, frames: int, seed: int) -> Plays:
 
 
 def push(scorer: LiveScorer, frames: np.ndarray, static: np.ndarray) -> np.ndarray:
-    """Quantiles and expected outcome after each frame of a play, [T, 6]."""
+    """Return quantiles and expected outcome after each frame of a play, [T, 6]."""
     scorer.reset(static)
     summaries = [scorer.push(frame) for frame in frames]
     return np.array([[*summary.quantiles.values(), summary.expected] for summary in summaries])
 
 
 def read_reports(path: Path) -> Result:
-    """Counts by outcome, failed tests and files that could not be imported, of what `tests/outcomes.py` has written."""
+    """Return counts by outcome, failed tests and failed imports from the reports that `tests/outcomes.py` writes."""
     last: dict[str, Result] = {}
     if path.is_file():
         for line in path.read_text().splitlines():

@@ -1,4 +1,4 @@
-"""Speed and memory of the distribution: against the published implementation, over rows and bins, and on a GPU."""
+"""Speed and memory of the distribution: against the published implementation, by rows and bins, and on a GPU."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
@@ -15,16 +15,16 @@ from sbp_jax.evaluation.conformance.reference import Reference
 from sbp_jax.reporting.style import COLORS, figure
 from sbp_jax.reporting.tables import records_table
 
-PARTS = ("peer", "steps", "growth", "bandwidth")
+PARTS = ("reference", "steps", "growth", "bandwidth")
 TITLE = "Speed and memory of the distribution"
 BINS = 100
-# what the project means to reach: times faster than the published implementation
+# target speedups over the published implementation
 RATIOS = {("likelihood and gradient", 16384): 8, ("likelihood and gradient", 131072): 4, ("cdf", 16384): 10}
 RATIOS[("icdf", 16384)] = 10
 
-PEER_TABLE = """
-work | rows | allocator | gluonts, ms | ours, ms | times faster | to reach
-{work} | {rows:,} | {allocator} | {peer} | {ours_ms:.2f} | {ratio:.1f} | {target}
+REFERENCE_TABLE = """
+work | rows | allocator | gluonts, ms | ours, ms | times faster | target
+{work} | {rows:,} | {allocator} | {reference} | {ours_ms:.2f} | {ratio:.1f} | {target}
 """
 STEPS_TABLE = """
 form | rows | forward, ms | with gradient, ms | memory forward | memory with gradient
@@ -42,18 +42,18 @@ TAIL_MASS = 0.05
 
 
 def ours(logits, edges, shape, scale, y):
-    """The package's, values and derivatives in closed form."""
+    """Return the package's log-likelihood, with values and derivatives in closed form."""
     return _dist(logits, edges, shape, scale).log_prob(y)
 
 
 def plain(logits, edges, shape, scale, y):
-    """Cumulative sums and gathers, differentiated automatically."""
+    """Compute the log-likelihood by cumulative sums and gathers, differentiated automatically."""
     p = jax.nn.softmax(logits)
     return _spliced(p, jnp.cumsum(p, -1), jnp.cumsum(p[:, ::-1], -1)[:, ::-1], _gather, edges, shape, scale, y)
 
 
 def triangle(logits, edges, shape, scale, y):
-    """Cumulative sums as a product with a triangle of ones, bins picked by comparison instead of a gather."""
+    """Compute cumulative sums as products with a triangle of ones, and select bins by comparison, not by a gather."""
     p = jax.nn.softmax(logits)
     ones = jnp.triu(jnp.ones((p.shape[-1], p.shape[-1]), p.dtype))
     precise = jax.lax.Precision.HIGHEST
@@ -69,16 +69,16 @@ def _dist(logits, edges, shape, scale):
     return SplicedBinnedPareto(logits, edges, tail, tail, (TAIL_MASS, TAIL_MASS))
 
 
-def _spliced(p, below, above, pick, edges, shape, scale, y):
+def _spliced(p, below, above, select, edges, shape, scale, y):
     """log f for equal shapes and scales on both sides; `below` and `above` are inclusive sums from either end."""
     edges = jnp.asarray(edges, p.dtype)
     width = edges[1:] - edges[:-1]
     k_l = jnp.sum(below < TAIL_MASS, axis=-1)
-    t_l = edges[k_l + 1] - width[k_l] * (pick(below, k_l) - TAIL_MASS) / pick(p, k_l)
+    t_l = edges[k_l + 1] - width[k_l] * (select(below, k_l) - TAIL_MASS) / select(p, k_l)
     k_u = p.shape[-1] - 1 - jnp.sum(above < TAIL_MASS, axis=-1)
-    t_u = edges[k_u] + width[k_u] * (pick(above, k_u) - TAIL_MASS) / pick(p, k_u)
+    t_u = edges[k_u] + width[k_u] * (select(above, k_u) - TAIL_MASS) / select(p, k_u)
     k = jnp.clip(jnp.searchsorted(edges, y, side="right") - 1, 0, p.shape[-1] - 1)
-    body = jnp.log(pick(p, k)) - jnp.log(width[k])
+    body = jnp.log(select(p, k)) - jnp.log(width[k])
     excess = jnp.maximum(jnp.where(y < t_l, t_l - y, y - t_u), 0.0)
     tail = jnp.log(TAIL_MASS) - jnp.log(scale) - (1 + 1 / shape) * jnp.log1p(shape * excess / scale)
     return jnp.where((y < t_l) | (y > t_u), tail, body)
@@ -93,7 +93,7 @@ def _compare(values, index):
 
 
 def inputs(rows: int, bins: int) -> tuple[np.ndarray, ...]:
-    """logits [rows, bins], edges [bins + 1], shapes, scales and outcomes [rows], probabilities [rows]; float32."""
+    """Draw logits [rows, bins], edges [bins + 1], shapes, scales, outcomes and probabilities [rows], all float32."""
     rng = np.random.default_rng(0)
     arrays = (
         rng.normal(size=(rows, bins)),
@@ -107,12 +107,12 @@ def inputs(rows: int, bins: int) -> tuple[np.ndarray, ...]:
 
 
 def compiled(function: Callable[..., Any], *arrays: Any) -> Any:
-    """The function compiled for these arrays."""
+    """Compile the function for these arrays."""
     return jax.jit(function).lower(*arrays).compile()
 
 
 def gradient_of(log_prob: Callable[..., Any], edges: np.ndarray) -> Callable[..., Any]:
-    """Mean negative log-likelihood and its gradient in logits, shapes and scales."""
+    """Return the mean negative log-likelihood with its gradient in logits, shapes and scales, as a function."""
 
     def loss(parameters, y):
         logits, shape, scale = parameters
@@ -122,7 +122,7 @@ def gradient_of(log_prob: Callable[..., Any], edges: np.ndarray) -> Callable[...
 
 
 class Likelihood:
-    """A form of the log-likelihood of so many rows and bins: itself, with its gradient, and a copy of the logits."""
+    """A form of the log-likelihood at a number of rows and bins, its gradient, and a copy of the logits."""
 
     def __init__(self, rows: int, bins: int, form: Callable[..., Any] = ours) -> None:
         logits, self.edges, shape, scale, y, _ = inputs(rows, bins)
@@ -145,7 +145,7 @@ class Likelihood:
         return compiled(lambda x: x + 1, self.parameters[0])
 
     def calls(self) -> dict[str, Callable[[], Any]]:
-        """All three by name."""
+        """Return all three calls by name."""
         return {
             "copy": lambda: self.copy(self.parameters[0]),
             "forward": lambda: self.forward(self.parameters, self.y),
@@ -154,7 +154,7 @@ class Likelihood:
 
 
 def our_calls(rows: int) -> dict[str, Callable[[], Any]]:
-    """The package's calls, compiled, by work."""
+    """Return the package's compiled calls by work."""
     _, edges, _, _, _, q = inputs(rows, BINS)
     ours = Likelihood(rows, BINS)
     parameters, y = ours.parameters, ours.y
@@ -167,9 +167,9 @@ def our_calls(rows: int) -> dict[str, Callable[[], Any]]:
     }
 
 
-def peer_calls(peer: Reference, rows: int) -> dict[str, Callable[[], Any]]:
-    """The published implementation's calls, by work."""
-    torch, distributions = peer._torch, peer._distributions
+def reference_calls(published: Reference, rows: int) -> dict[str, Callable[[], Any]]:
+    """Return the published implementation's calls by work."""
+    torch, distributions = published._torch, published._distributions
     logits, edges, shape, scale, y, q = (torch.tensor(a) for a in inputs(rows, BINS))
     y, q, shape, scale = (a[:, None] for a in (y, q, shape, scale))
 
@@ -199,22 +199,22 @@ def peer_calls(peer: Reference, rows: int) -> dict[str, Callable[[], Any]]:
     }
 
 
-def peer(seconds: float) -> list[dict[str, Any]]:
-    """One row a work: milliseconds of both sides, measured in turn; the peer's is None where it is not installed."""
+def reference(seconds: float) -> list[dict[str, Any]]:
+    """Time both implementations in turn, in ms, one row per work; None for a reference that is not installed."""
     published, rows = Reference.load(), []
     for count in (16384, 131072):
         works = [work for work, n in RATIOS if n == count]
-        mine, theirs = our_calls(count), {} if published is None else peer_calls(published, count)
+        own, other = our_calls(count), {} if published is None else reference_calls(published, count)
         for work in works:
-            calls = {"ours": mine[work]} | ({"peer": theirs[work]} if published else {})
+            calls = {"ours": own[work]} | ({"reference": other[work]} if published else {})
             times = in_turn(calls, seconds)
             row = {"work": work, "rows": count, "ours_ms": median_ms(times["ours"]), "target": RATIOS[work, count]}
-            rows.append(row | {"peer_ms": median_ms(times["peer"]) if published else None})
+            rows.append(row | {"reference_ms": median_ms(times["reference"]) if published else None})
     return rows
 
 
 def steps(seconds: float) -> list[dict[str, Any]]:
-    """What each form of the log-likelihood costs: milliseconds, and memory in arrays of the logits' size."""
+    """Measure each form of the log-likelihood: milliseconds, and memory in arrays of the logits' size."""
     table = []
     for rows in (16384, 131072):
         forms = {name: Likelihood(rows, BINS, form) for name, form in VARIANTS.items()}
@@ -232,10 +232,9 @@ def steps(seconds: float) -> list[dict[str, Any]]:
 
 
 def growth(seconds: float) -> list[dict[str, Any]]:
-    """Likelihood and gradient over rows (10^3 to 10^6, at 100 bins) and bins (20 to 800, at 16,384 rows).
+    """Time likelihood and gradient over rows (10^3 to 10^6, at 100 bins) and bins (20 to 800, at 16,384 rows).
 
-    In turn with a copy of the logits, which reads and writes what a gradient must: past the caches' size memory itself
-    is slower.
+    In turn with a copy of the logits, which moves as many bytes as a gradient must: memory is slower than the caches.
     """
     sizes = [(rows, BINS) for rows in (1000, 3162, 10000, 31623, 100000, 316228, 1000000)]
     sizes += [(16384, bins) for bins in (20, 50, 100, 200, 400, 800)]
@@ -249,10 +248,10 @@ def growth(seconds: float) -> list[dict[str, Any]]:
 
 
 def bandwidth(seconds: float) -> list[dict[str, Any]] | None:
-    """On a GPU: bytes that must move at 2^20 x 100 against the device's own copy; None without one."""
+    """Compare the bytes that must move at 2^20 x 100 with the device's own copy; None without a GPU."""
     if jax.devices()[0].platform == "cpu":
         return None
-    # each array once: read by the forward pass, and the gradient written besides
+    # each array once: the forward pass reads it, and the gradient pass also writes it
     moved = {"copy": 2.0, "forward": 1.0, "forward and gradient": 2.0}
     ms = {work: median_ms(times) for work, times in in_turn(Likelihood(2**20, BINS).calls(), seconds).items()}
     rates = {work: moved[work] * 2**20 * BINS * 4 / (each * 1e6) for work, each in ms.items()}
@@ -263,7 +262,7 @@ def bandwidth(seconds: float) -> list[dict[str, Any]] | None:
 
 
 def report(results: dict[str, Any], out: Path) -> list[str]:
-    """The results as paragraphs of Markdown; the figure is drawn beside them."""
+    """Return the results as Markdown paragraphs, and draw the figure."""
     _growth_figure(out / "growth.png", results["growth"])
     gpu = results["bandwidth"]
     growth = [
@@ -272,32 +271,32 @@ def report(results: dict[str, Any], out: Path) -> list[str]:
     ]
     return [
         "## Against the published implementation\n\n100 bins, float32, both sides in turn in one process, medians. "
-        '"Kept": glibc is told to keep freed memory, in large pages. A ratio is of the '
-        "two figures of its line; at 131,072 rows the published implementation's better figure is the one to beat.",
-        records_table(PEER_TABLE, [_against_peer(row) for row in by_setting(results["peer"])]),
-        "## What each step gained\n\nThe same log-likelihood as plain JAX code, differentiated automatically; with its "
-        "cumulative sums as matrix products and bins picked by comparison; and in this package's closed forms. Memory: "
-        "what the compiled function needs beyond inputs and outputs, in arrays of the logits' size.",
+        '"Kept": glibc keeps freed memory, in large pages. A ratio compares the two times of its row; at 131,072 '
+        "rows the published implementation's better time is the one to beat.",
+        records_table(REFERENCE_TABLE, [_against_reference(row) for row in by_setting(results["reference"])]),
+        "## Gain of each step\n\nThe same log-likelihood as plain JAX code, differentiated automatically; with "
+        "cumulative sums as matrix products and bins selected by comparison; and in this package's closed forms. "
+        "Memory is what the compiled function needs beyond inputs and outputs, in arrays of the logits' size.",
         records_table(STEPS_TABLE, results["steps"]),
-        "## Growth with rows and bins\n\nBeside a copy of the logits (`x + 1`), measured in turn: it reads and writes "
-        "what a gradient must.",
+        "## Growth with rows and bins\n\nNext to a copy of the logits (`x + 1`), measured in turn, which moves as many "
+        "bytes as a gradient must.",
         records_table(GROWTH_TABLE, growth),
         "![time against rows and bins](growth.png)",
         "## Bytes moved on a GPU",
-        "Not measured: JAX found no GPU on this machine. The same command measures it where there is one."
+        "Not measured: JAX found no GPU on this machine. The same command measures it on a machine with one."
         if gpu is None
         else records_table(BANDWIDTH_TABLE, gpu),
     ]
 
 
-def _against_peer(row: dict[str, Any]) -> dict[str, Any]:
-    if row["peer_ms"] is None:
-        return row | {"peer": "not installed", "ratio": None}
-    return row | {"peer": f"{row['peer_ms']:.1f}", "ratio": row["peer_ms"] / row["ours_ms"]}
+def _against_reference(row: dict[str, Any]) -> dict[str, Any]:
+    if row["reference_ms"] is None:
+        return row | {"reference": "not installed", "ratio": None}
+    return row | {"reference": f"{row['reference_ms']:.1f}", "ratio": row["reference_ms"] / row["ours_ms"]}
 
 
 def _growth_figure(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Time against rows and against bins, on logarithmic axes, beside lines of linear growth."""
+    """Draw time against rows and bins on logarithmic axes, with lines of linear growth."""
     by_rows = [r for r in rows if r["bins"] == BINS and r["rows"] != 16384]
     by_bins = [r for r in rows if r["rows"] == 16384]
     with figure(path, 9.0, 3.6) as drawing:

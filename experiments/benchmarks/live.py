@@ -1,4 +1,4 @@
-"""Latency of live scoring on one core: a frame, whole plays, plays side by side, against the peer's traced network."""
+"""Latency of live scoring on one core: a frame, complete and concurrent plays, and the reference's traced network."""
 
 import importlib.util
 import json
@@ -18,7 +18,7 @@ import jax
 import numpy as np
 
 from experiments.benchmarks.batches import network_of, synthetic
-from experiments.benchmarks.peer_network import live_call
+from experiments.benchmarks.reference_network import live_call
 from experiments.benchmarks.timing import by_setting, one_core
 from experiments.benchmarks.training import BINS, SAME
 from sbp_jax.config import Config, HeadConfig
@@ -40,18 +40,18 @@ LENGTHS = (25, 40, 64)
 TOGETHER = 32
 CALLS, TURN = 2000, 50
 SEASON = 20_000
-DEFAULT = "default network"
-FORMS = {DEFAULT: Config(), "the peer's network": Config(network=SAME, head=HeadConfig(bins=BINS))}
-# what is measured -> (median, 99th percentile) in ms that are wanted
+DEFAULT, TRACED = "default network", "reference, traced"
+FORMS = {DEFAULT: Config(), "reference network": Config(network=SAME, head=HeadConfig(bins=BINS))}
+# work -> target median and 99th percentile, ms
 TARGETS = {"frame": (0.1, None), **{f"play of {n}": (0.5, 1.0) for n in LENGTHS}}
 COLD_TABLE = """
-import, s | load, s | first frame, ms | third frame, ms | whole process, s
+import, s | load, s | first frame, ms | third frame, ms | complete process, s
 {import_s:.2f} | {load_s:.2f} | {first_frame_ms:.2f} | {third_frame_ms:.2f} | {process_s:.2f}
 """
 
 
 def run_for(config: Config) -> Any:
-    """What scoring needs of a run: an initialized network whose predictions differ from play to play."""
+    """Return the parts of a run that scoring needs: an initialized network whose predictions differ between plays."""
     network = network_of(config, synthetic(np.full(200, 20)), len(STATIC_FEATURES))
     kernel = network.last.kernel[...]
     network.last.kernel.set_value(0.05 * jax.random.normal(jax.random.key(0), kernel.shape, kernel.dtype))
@@ -60,13 +60,13 @@ def run_for(config: Config) -> Any:
 
 
 def scorer_of(programs: Programs, batch: int = 1) -> LiveScorer:
-    """A scorer of programs in memory."""
+    """Return a scorer of programs in memory."""
     bound = {name: partial(call, programs.weights) for name, call in programs.functions.items()}
     return LiveScorer(bound, programs.spec, batch)
 
 
 def calls(seconds: float) -> list[dict[str, Any]]:
-    """One row a work and form: median and 99th percentile in ms of 2,000 calls, all forms in turn, on one core."""
+    """Time 2,000 calls of each work and form in turn on one core; one row has median and 99th percentile in ms."""
     del seconds  # the number of calls is fixed
     with one_core():
         random = np.random.default_rng(0)
@@ -83,17 +83,16 @@ def calls(seconds: float) -> list[dict[str, Any]]:
             works["frame, network alone", form] = _network_step(programs)
             for count in LENGTHS:
                 works[f"play of {count}", form] = partial(scorer.score_play, frames[:count], static, 7)
-            works[f"frame of {TOGETHER} plays", form] = partial(
-                many.push_many, dict.fromkeys(range(TOGETHER), frames[0])
-            )
-        peer = Reference.load()
-        if peer is not None:
-            for kind in ("peer, traced", "peer, eager"):
+            together = dict.fromkeys(range(TOGETHER), frames[0])
+            works[f"frame of {TOGETHER} plays", form] = partial(many.push_many, together)
+        reference = Reference.load()
+        if reference is not None:
+            for kind in (TRACED, "reference, eager"):
                 for count in LENGTHS:
-                    works[f"play of {count}", kind] = live_call(peer, frames[None, :count], kind == "peer, traced")
+                    works[f"play of {count}", kind] = live_call(reference, frames[None, :count], kind == TRACED)
                 batch = np.repeat(frames[None, : LENGTHS[1]], TOGETHER, axis=0)
-                works[f"frame of {TOGETHER} plays", kind] = live_call(peer, batch, kind == "peer, traced")
-                # it has no state: a frame costs the whole play so far
+                works[f"frame of {TOGETHER} plays", kind] = live_call(reference, batch, kind == TRACED)
+                # it has no state: a frame costs a pass over the play so far
                 works["frame", kind] = works[f"play of {LENGTHS[1]}", kind]
         times = _in_turn(works)
     return [
@@ -103,7 +102,7 @@ def calls(seconds: float) -> list[dict[str, Any]]:
 
 
 def cold(seconds: float) -> list[dict[str, Any]] | None:
-    """Seconds until a fresh process has its first summary, from an exported folder; None where none can be written."""
+    """Time a fresh process from an exported folder to its first summary; None where export is unavailable."""
     del seconds
     if importlib.util.find_spec("flatbuffers") is None:
         return None
@@ -122,16 +121,16 @@ def cold(seconds: float) -> list[dict[str, Any]] | None:
 def fresh_process(
     folder: Path, frames: np.ndarray, static: np.ndarray, platforms: str | None = None
 ) -> tuple[dict[str, float], list[float], list[list[float]]]:
-    """What a process that has only jax, NumPy and an exported folder needs, and computes, for the frames of a play.
+    """Score a play in a process that has only jax, NumPy and an exported folder.
 
     Args:
-        folder: written by `export`.
-        frames, static: of the play.
-        platforms: of JAX, in its order of preference; those of this process by default.
+        folder: folder written by `export`.
+        frames, static: frames and static features of the play.
+        platforms: JAX platforms in order of preference; by default those of this process.
 
     Returns:
-        seconds of the import, of the load with its compilation and of the process; milliseconds of each frame; the
-        quantiles and the expectation after each.
+        seconds of the import, of the load with compilation and of the process; milliseconds of each frame; the
+        quantiles and the expectation after each frame.
     """
     from sbp_jax.live.export import PACKAGE
 
@@ -170,7 +169,7 @@ print(json.dumps([dict(import_s=imported - begin, load_s=loaded - imported), tim
 
 
 def season(seconds: float) -> dict[str, Any]:
-    """Seconds for the scores of a season's plays in batches, all cores; the first pass, with its compilation, apart."""
+    """Time three passes of scoring a season's plays in batches on all cores; the first includes compilation."""
     del seconds
     from sbp_jax.scoring.play import normal_score
 
@@ -190,21 +189,20 @@ def season(seconds: float) -> dict[str, Any]:
 
 
 def report(results: dict[str, Any], out: Path) -> list[str]:
-    """The results as paragraphs of Markdown, with a figure of the latencies."""
+    """Return the results as Markdown paragraphs, and draw the latencies."""
     _figure(results["calls"]["default"], out / "live.png")
     cores = os.cpu_count()
     return [
         "Ours is `LiveScorer`: checked input, network, distribution, five quantiles, expectation and three "
-        "probabilities of a "
-        f"frame; of a whole play its score besides. {CALLS:,} calls of each, all forms in turn in one process that is "
-        f"kept on one core{f' of {cores}' if cores else ''}; milliseconds, median / 99th percentile. The peer is the "
-        "published distribution behind a TCN of 4 layers, 64 channels and kernel 3, and its three quantiles; "
-        f"`traced` is `torch.jit.trace` of the network. It keeps no state: a frame costs it the play so far, here "
-        f"{LENGTHS[1]} frames. Our default network has attention over the players and an MLP besides; `the peer's "
-        f"network` is ours of its sizes.",
+        f"probabilities of a frame; of a complete play also its score. {CALLS:,} calls of each, all forms in turn in "
+        f"one process pinned to one core{f' of {cores}' if cores else ''}; milliseconds, median / 99th percentile. The "
+        "reference is the published distribution after a TCN of 4 layers, 64 channels and kernel 3, with three "
+        "quantiles; `traced` is `torch.jit.trace` of the network. It has no state, so a frame costs a pass over the "
+        f"play so far, here {LENGTHS[1]} frames. Our default network also has attention over the players and an MLP; "
+        "`reference network` is our implementation at the reference's sizes.",
         _calls_table(by_setting(results["calls"])),
         "![Latencies](live.png)",
-        "## Cold start\n\nA fresh process of an exported folder, three in turn: import, load with compilation, frames.",
+        "## Cold start\n\nA fresh process with an exported folder, three times: import, load with compilation, frames.",
         "Not measured: flatbuffers is not installed."
         if results["cold"] is None
         else records_table(COLD_TABLE, results["cold"]),
@@ -213,7 +211,7 @@ def report(results: dict[str, Any], out: Path) -> list[str]:
 
 
 def _network_step(programs: Programs) -> Callable[[], Any]:
-    """One step of the network to its raw outputs, compiled by itself, its stream donated."""
+    """One step of the network to its raw outputs, compiled separately, with its stream donated."""
     scorer = scorer_of(programs)
     arguments = scorer._x, scorer._present, scorer._static, scorer._marks, np.ones(1, bool)
 
@@ -221,17 +219,18 @@ def _network_step(programs: Programs) -> Callable[[], Any]:
         stream, _, raw = programs.functions["frame"](programs.weights, stream, *arguments)
         return stream, raw
 
-    step, held = jax.jit(raw, donate_argnums=0), [programs.functions["start"](programs.weights, 1)]
+    step, stream = jax.jit(raw, donate_argnums=0), programs.functions["start"](programs.weights, 1)
 
     def call() -> np.ndarray:
-        held[0], told = step(held[0], *arguments)
-        return np.asarray(told)
+        nonlocal stream
+        stream, outputs = step(stream, *arguments)
+        return np.asarray(outputs)
 
     return call
 
 
 def _in_turn(works: dict[tuple[str, str], Callable[[], Any]]) -> dict[tuple[str, str], np.ndarray]:
-    """Milliseconds of `CALLS` calls of each, in turns of `TURN`, after one turn that is not counted."""
+    """Milliseconds of `CALLS` calls of each, in turns of `TURN`, after one warm-up turn."""
     times: dict[tuple[str, str], list[float]] = {name: [] for name in works}
     for turn in range(1 + CALLS // TURN):
         for name, call in works.items():
@@ -245,46 +244,43 @@ def _in_turn(works: dict[tuple[str, str], Callable[[], Any]]) -> dict[tuple[str,
 
 
 def _calls_table(rows: Rows) -> str:
-    """Median / 99th percentile in ms by work and form, what is wanted, and how often ours is as fast as the peer."""
+    """Median / 99th percentile in ms by work and form, target, and ratio of the traced reference to the default."""
     forms = list(dict.fromkeys(row["form"] for row in rows))
-    told: dict[tuple[str, str], dict[str, Any]] = {}
+    grouped: dict[tuple[str, str], dict[str, Any]] = {}
     for row in rows:
-        told.setdefault((row["work"], row["allocator"]), {})[row["form"]] = row
+        grouped.setdefault((row["work"], row["allocator"]), {})[row["form"]] = row
     cells = []
-    for (work, setting), found in told.items():
-        times = [
-            f"{found[form]['median_ms']:.3f} / {found[form]['p99_ms']:.3f}" if form in found else "" for form in forms
-        ]
-        wanted = " / ".join(f"{each:g}" for each in TARGETS.get(work, ()) if each is not None)
-        peer, ours = found.get("peer, traced"), found.get(DEFAULT)
-        ratio = "" if peer is None or ours is None else f"{peer['median_ms'] / ours['median_ms']:.1f}"
-        cells.append([work, setting, *times, wanted, ratio])
-    return markdown(["work", "allocator", *forms, "wanted", "traced peer / default"], cells)
+    for (work, setting), own in grouped.items():
+        times = [f"{own[form]['median_ms']:.3f} / {own[form]['p99_ms']:.3f}" if form in own else "" for form in forms]
+        target = " / ".join(f"{each:g}" for each in TARGETS.get(work, ()) if each is not None)
+        traced, ours = own.get(TRACED), own.get(DEFAULT)
+        ratio = "" if traced is None or ours is None else f"{traced['median_ms'] / ours['median_ms']:.1f}"
+        cells.append([work, setting, *times, target, ratio])
+    return markdown(["work", "allocator", *forms, "target", "traced reference / default"], cells)
 
 
 def _season_text(result: Mapping[str, Any]) -> str:
-    """Seconds of a season's scores."""
+    """A sentence on the seconds of a season's scores."""
     first, *others = result["seconds"]
     mean = result["frames"] / result["plays"]
     return (
-        f"{result['plays']:,} plays of {mean:.0f} frames in the mean, in batches of 256 on all cores, to their play "
-        f"scores: {first:.1f} seconds with compilation, then "
-        f"{' and '.join(f'{each:.1f}' for each in others)}; 10 are wanted."
+        f"Scores of {result['plays']:,} plays with {mean:.0f} frames on average, in batches of 256 on all cores: "
+        f"{first:.1f} seconds with compilation, then {' and '.join(f'{each:.1f}' for each in others)}; target: 10."
     )
 
 
 def _figure(rows: Rows, path: Path) -> None:
-    """Median latency by work and form with the 99th percentile, on a logarithmic axis."""
+    """Draw the median latency and 99th percentile by work and form on a logarithmic axis."""
     works = list(dict.fromkeys(row["work"] for row in rows))
     forms = list(dict.fromkeys(row["form"] for row in rows))
     colors = ["#0072B2", "#56B4E9", "#D55E00", "#E69F00"]
     with figure(path, 7.5, 0.45 * len(works) + 1.6) as fig:
         axes = fig.subplots()
         for i, form in enumerate(forms):
-            told = {row["work"]: row for row in rows if row["form"] == form}
-            place = [works.index(work) + 0.17 * (i - (len(forms) - 1) / 2) for work in told]
-            median = [row["median_ms"] for row in told.values()]
-            beyond = [row["p99_ms"] - row["median_ms"] for row in told.values()]
+            own = {row["work"]: row for row in rows if row["form"] == form}
+            place = [works.index(work) + 0.17 * (i - (len(forms) - 1) / 2) for work in own]
+            median = [row["median_ms"] for row in own.values()]
+            beyond = [row["p99_ms"] - row["median_ms"] for row in own.values()]
             axes.errorbar(
                 median, place, xerr=[[0] * len(beyond), beyond], fmt="o", ms=4, color=colors[i % 4], label=form
             )

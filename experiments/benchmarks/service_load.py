@@ -1,7 +1,7 @@
 """Load test of the service: python -m experiments.benchmarks.service_load RUN [--seconds 120] [--plays 200] [--hz 10].
 
-Real test plays of the run, many at once over WebSockets; then beside clients that do harm; then with a restart of the
-service in the middle. Every answer is compared with what a scorer alone says. Server and clients share the machine.
+Many test plays of the run at once over WebSockets; then with misbehaving clients in addition; then with a restart of
+the service in the middle. Every answer is compared with that of a local scorer. Server and clients share the machine.
 """
 
 import json
@@ -25,8 +25,8 @@ from sbp_jax.service.load.clients import NUMBERS, TIMEOUT_S
 from sbp_jax.service.load.parts import EACH, TOLERANCE, Load, Part, Server, part
 
 TITLE = "The service under load"
-DIFFERENT = 200  # plays that the clients replay
-DECIMALS = 4  # of a frame's numbers, as a tracking system sends them
+DIFFERENT = 200  # number of plays that the clients replay
+DECIMALS = 4  # decimals of a frame's numbers, as a tracking system sends them
 
 
 @dataclass(frozen=True)
@@ -35,12 +35,12 @@ class Options:
 
     Attributes:
         run: folder of the run; its test plays are replayed.
-        seconds: of the first part; the second lasts half as long, the third that and what a restart takes.
-        plays: at once.
-        hz: frames per second of each.
-        processes: of the clients.
-        out: folder of what is written.
-        note: a remark for the page, on what else ran on the machine say.
+        seconds: duration of the first part; the second lasts half as long, the third longer by the time of a restart.
+        plays: number of concurrent plays.
+        hz: frames per second of each play.
+        processes: number of client processes.
+        out: folder of the results.
+        note: a remark for the page, such as other load on the machine.
     """
 
     run: Annotated[Path, tyro.conf.Positional]
@@ -53,7 +53,7 @@ class Options:
 
 
 def expected_of(path: Path, count: int) -> list[dict[str, Any]]:
-    """Test plays of a run as clients send them, with what a scorer that has one play says of each frame."""
+    """Return test plays of a run as clients send them, with the summaries of a scorer with a single play."""
     run = load_run(path)
     plays, scorer = run.plays("test"), LiveScorer.from_run(run)
     names, outcomes = list(scorer.spec["static"]), []
@@ -66,15 +66,15 @@ def expected_of(path: Path, count: int) -> list[dict[str, Any]]:
             and not (f"{name}_missing" in names and plays.static[play, names.index(f"{name}_missing")])
         }
         scorer.reset(static)
-        said = [scorer.push(frame) for frame in frames]
+        summaries = [scorer.push(frame) for frame in frames]
         score = scorer.finish(float(plays.yards[play]))
-        shown = [[None if np.isnan(row[0]) else row for row in frame.tolist()] for frame in frames]
+        messages = [[None if np.isnan(row[0]) else row for row in frame.tolist()] for frame in frames]
         outcomes.append(
             {
                 "static": static,
-                "frames": [json.dumps(frame) for frame in shown],
+                "frames": [json.dumps(frame) for frame in messages],
                 "yards": float(plays.yards[play]),
-                "summaries": [{name: getattr(each, name) for name in NUMBERS} for each in said],
+                "summaries": [{name: getattr(each, name) for name in NUMBERS} for each in summaries],
                 "score": {name: getattr(score, name) for name in ("yards", "median", "pit", "score", "passing_score")},
             }
         )
@@ -82,14 +82,14 @@ def expected_of(path: Path, count: int) -> list[dict[str, Any]]:
 
 
 def measure(options: Options, folder: Path) -> dict[str, Any]:
-    """All three parts, and how the service ended."""
+    """Run all three parts and stop the service; return their results."""
     plays = expected_of(options.run, DIFFERENT)
     half = options.seconds / 2
     load = Load(options.plays, options.hz, options.processes, half / 2)
     server = Server(options.run, folder, load.rows)
     parts: dict[str, Any] = {}
     try:
-        # after a restart there must be time left: to load a run beside clients takes longer than alone
+        # time must remain after the restart, and loading a run takes longer while clients are active
         spans: dict[Part, float] = {"steady": 2 * half, "hostile": half, "restart": half + 2.5 * server.start_s}
         for what, seconds in spans.items():
             print(f"{what}: {seconds:.0f} s ...", file=sys.stderr)
@@ -126,21 +126,21 @@ def _counters(text: str) -> dict[str, float]:
 
 
 def page(results: dict[str, Any], words: list[str]) -> list[str]:
-    """The results as paragraphs of Markdown."""
+    """Return the results as Markdown paragraphs."""
     asked = results["asked"]
     lines = [provenance.heading(TITLE, "experiments.benchmarks.service_load", words, results["machine"])]
     lines += [f"**{asked['note']}**"] if asked["note"] else []
     packages = ", ".join(f"{name} {number}" for name, number in results["packages"].items())
     lines.append(
-        f"{asked['plays']} plays at once at {asked['hz']:g} Hz, {asked['each']} to a connection, replayed from "
+        f"{asked['plays']} concurrent plays at {asked['hz']:g} Hz, {asked['each']} per connection, replayed from "
         f"{asked['different']} test plays of `{asked['run']}` by {asked['processes']} processes on the machine of the "
-        f"service; {packages}. Latency is from the call that sends a frame to the reading of its summary, in the "
-        "client. An answer is wrong where a number of it differs by more than "
-        f"{asked['tolerance']:g} (relative above 1) from what a scorer that has one play says of it; lost is what did "
-        f"not come in {TIMEOUT_S:g} s; mixed is what came to another play or in another order."
+        f"service; {packages}. Latency is measured in the client, from sending a frame until its summary is read. An "
+        f"answer is wrong if one of its numbers differs by more than {asked['tolerance']:g} (relative above 1) from "
+        f"that of a scorer with a single play, lost if it does not arrive within {TIMEOUT_S:g} s, and mixed if it is "
+        "for another play or out of order."
     )
     names = ("steady", "hostile", "restart")
-    titles = ("alone", "beside hostile clients", "with a restart")
+    titles = ("alone", "with misbehaving clients", "with a restart")
     parts = [results["parts"][name] for name in names]
     rows = [["seconds", *(f"{each['seconds']:.0f}" for each in parts)]]
     counts = {"frames sent": "frames", "plays finished": "plays", "answers compared": "compared"}
@@ -150,7 +150,7 @@ def page(results: dict[str, Any], words: list[str]) -> list[str]:
         rows.append([f"latency {name}, ms", *(f"{each['latency_ms'][name]:.1f}" for each in parts)])
     cores = ("" if each["cores"] is None else f"{each['cores']:.2f}" for each in parts)
     rows += [
-        ["cores that the service took", *cores],
+        ["cores used by the service", *cores],
         ["memory at the beginning, MiB", *(f"{_settled(each)[0]:.0f}" for each in parts)],
         ["memory at the end, MiB", *(f"{_settled(each)[1]:.0f}" for each in parts)],
         ["largest memory, MiB", *(f"{max(m for _, m in each['memory_mib']):.0f}" for each in parts)],
@@ -159,24 +159,24 @@ def page(results: dict[str, Any], words: list[str]) -> list[str]:
     ]
     lines.append(markdown(["", *titles], rows))
     lines.append(
-        "Memory is the service's resident memory; at the beginning and at the end are medians of the first and the "
-        "last fifth of the part, after a restart of what came since."
+        "Memory is the service's resident memory. At the beginning and at the end it is the median of the first and "
+        "the last fifth of the part; with a restart, of the time since the restart."
     )
-    hostile = results["parts"]["hostile"]["hostile"]
-    lines.append("Hostile clients: " + "; ".join(f"{name}: {n:,}" for name, n in sorted(hostile.items())) + ".")
+    counts = results["parts"]["hostile"]["hostile"]
+    lines.append("Misbehaving clients: " + "; ".join(f"{name}: {n:,}" for name, n in sorted(counts.items())) + ".")
     again, count = results["parts"]["restart"]["restart"], results["parts"]["restart"]["count"]
     closed = ", ".join(f"{n} {name}" for name, n in sorted(count.items()) if name.startswith("closed"))
     outages = results["parts"]["restart"]["outages_s"]
     lines.append(
         f"Restart: SIGTERM ended the service in {again['ended_s']:.1f} s with exit code {again['exit_code']}; "
-        f"connections: {closed or 'none closed'}; another answered {again['away_s']:.1f} s after the signal, "
-        f"{count.get('reconnections', 0)} connections were opened anew after at most {max(outages, default=0):.1f} s, "
-        "and their plays begun anew."
+        f"connections: {closed or 'none closed'}; another service answered {again['away_s']:.1f} s after the signal, "
+        f"{count.get('reconnections', 0)} connections were opened again after at most {max(outages, default=0):.1f} s, "
+        "and their plays restarted."
     )
     end = results["parts"]["end"]
     lines.append(
-        f"In the end SIGTERM ended it in {end['ended_s']:.1f} s with exit code {end['exit_code']}; "
-        f"its logs have {end['tracebacks']} tracebacks."
+        f"Finally, SIGTERM ended it in {end['ended_s']:.1f} s with exit code {end['exit_code']}; its logs have "
+        f"{end['tracebacks']} tracebacks."
     )
     return lines
 

@@ -1,4 +1,4 @@
-"""Speed of a sweep: members as one program against the same members one after another, compilation aside."""
+"""Speed of a sweep: members as one program against the same members in sequence, without compilation."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -26,19 +26,19 @@ from sbp_jax.training.sweep import Sweep, stack
 PARTS = ("members",)
 TITLE = "Speed of a sweep"
 COUNTS = (1, 4, 16)
-STEPS = 4  # of a compiled call
+STEPS = 4  # steps per compiled call
 TABLE = """
-members, way | allocator | ms a step of all | plays/s | times in sequence | first call, s
+members, way | allocator | ms per step of all | plays/s | times in sequence | first call, s
 {members}, {way} | {allocator} | {ms:,.1f} | {plays_per_s:,.0f} | {ratio:.2f} | {first_s:.1f}
 """
 
 
 def configurations(count: int) -> list[Config]:
-    """Members that differ in seed, learning rate, tail masses and number of bins."""
-    base, found = with_objective(Config(), "interval"), []
+    """Return members that differ in seed, learning rate, tail masses and number of bins."""
+    base, configs = with_objective(Config(), "interval"), []
     for i in range(count):
         mass = 0.02 + 0.01 * (i % 8)
-        found.append(
+        configs.append(
             replace(
                 base,
                 head=replace(base.head, bins=(71, 36, 50, 60)[i % 4], tail_mass=(mass, mass)),
@@ -46,11 +46,11 @@ def configurations(count: int) -> list[Config]:
                 training=replace(base.training, seed=i),
             )
         )
-    return found
+    return configs
 
 
 def members(seconds: float) -> list[dict[str, Any]]:
-    """One row per number of members and way: milliseconds a step of all, as one program and in sequence, in turn."""
+    """Time a step of all members in turn, as one program and in sequence, in ms; one row per number and way."""
     size, rows = Config().training.batch_size, []
     for count in COUNTS:
         configs = configurations(count)
@@ -70,20 +70,20 @@ def members(seconds: float) -> list[dict[str, Any]]:
 
 
 def report(results: dict[str, Any], out: Path) -> list[str]:
-    """The results as paragraphs of Markdown; nothing is drawn to `out`."""
+    """Return the results as Markdown paragraphs; nothing is drawn to `out`."""
     del out
     return [
         "Members of the default network that differ in seed, learning rate, tail masses and number of bins, "
-        f"{Config().training.batch_size} plays of {WINDOW} frames per step, {STEPS} steps per call. In sequence each "
-        "member has its own compiled training and takes its steps after the other's; as one program all take theirs "
-        "in one call, one after another in a compiled loop or vectorized. Measured in turn, compilation aside; the "
-        "first call of each, with its compilation, is beside it.",
+        f"{Config().training.batch_size} plays of {WINDOW} frames per step, {STEPS} steps per call. In sequence, each "
+        "member has its own compiled training step and the members run one after another. As one program, one call "
+        "runs the steps of all, in a compiled loop or vectorized. Measured in turn, without compilation; the first "
+        "call of each, with compilation, is in the last column.",
         records_table(TABLE, by_setting(results["members"])),
     ]
 
 
 def prepared(configs: Sequence[Config], size: int, steps: int, window: int) -> tuple[list[Network], Any, list[Any]]:
-    """The networks of the members, `steps` batches of `size` plays on the device, and each member's order of them."""
+    """Return the members' networks, `steps` batches of `size` plays on the device, and each member's index plan."""
     data = synthetic(np.full(steps * size, window))
     padded = Arrays.of(data, (window,))
     orders = [DeviceIndexPlan(padded, size, config.training.seed).epoch(0) for config in configs]
@@ -91,13 +91,14 @@ def prepared(configs: Sequence[Config], size: int, steps: int, window: int) -> t
 
 
 def first_call(call: Callable[[], Any]) -> float:
-    """Seconds of a first call, with its compilation."""
+    """Measure the seconds of a first call, with compilation."""
     started = time.perf_counter()
     jax.block_until_ready(call())
     return time.perf_counter() - started
 
 
 def in_sequence(configs: Sequence[Config], networks: Sequence[Network], resident: Any, orders: Any) -> Any:
+    """Return a call that takes the steps of all members in sequence."""
     trainers, states = [], []
     for config, network in zip(configs, networks, strict=True):
         settings, loss = Hyperparameters.of(config, 1000), objective(config.training.objective)
@@ -115,14 +116,16 @@ def in_sequence(configs: Sequence[Config], networks: Sequence[Network], resident
 def as_one(
     configs: Sequence[Config], networks: Sequence[Network], resident: Any, orders: Any, vmap_size: int
 ) -> Callable[[], State]:
+    """Return a call that takes the steps of all members as one program."""
     widest = max(networks, key=lambda network: network.head.num_outputs)
     sweep = Sweep(configs, widest, vmap_size=vmap_size)
-    made = [sweep.member(i, network, 1000) for i, network in enumerate(networks)]
-    values, held = stack([member for member, _ in made]), [stack([state for _, state in made])]
+    built = [sweep.member(i, network, 1000) for i, network in enumerate(networks)]
+    values, states = stack([member for member, _ in built]), stack([state for _, state in built])
     order = {name: jnp.stack([jnp.asarray(each[name]) for each in orders]) for name in orders[0]}
 
     def call() -> State:
-        held[0], _ = sweep.scan(held[0], values, order, resident, None)
-        return held[0]
+        nonlocal states
+        states, _ = sweep.scan(states, values, order, resident, None)
+        return states
 
     return call

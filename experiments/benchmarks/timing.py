@@ -1,4 +1,4 @@
-"""Times of calls that are measured in turn, so that what disturbs the machine disturbs all of them."""
+"""Times of calls that are measured in turn, so that disturbances of the machine affect all of them."""
 
 import os
 import statistics
@@ -9,16 +9,16 @@ from typing import Any
 
 import jax
 
-# a turn is several calls: right after the other side's, caches are cold and its threads may still be spinning
+# a turn has several calls: in the first, caches are cold and the other side's threads may still be spinning
 _TURN_SECONDS, _TURN_CALLS = 0.1, 3
 
 
 def in_turn(calls: Mapping[str, Callable[[], Any]], seconds: float) -> dict[str, list[float]]:
-    """Seconds of each call: the calls take turns of a tenth of a second, after a first call that is not counted.
+    """Measure the seconds of each call, in turns of a tenth of a second, after one warm-up call each.
 
     Args:
-        calls: name -> call; the result is waited for where it is a JAX array.
-        seconds: time for all turns; there are at least three of each call.
+        calls: name -> call; JAX arrays that it returns are waited for.
+        seconds: time for all turns; each call has at least three.
     """
     times: dict[str, list[float]] = {name: [] for name in calls}
     for call in calls.values():
@@ -41,23 +41,23 @@ def _turn(call: Callable[[], Any]) -> list[float]:
 
 
 def median_ms(times: list[float]) -> float:
-    """The median in milliseconds."""
+    """Return the median in milliseconds."""
     return 1e3 * statistics.median(times)
 
 
 def by_setting(settings: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:
-    """The rows of all settings of the allocator, each with its setting as `allocator`."""
+    """Return the rows of all settings of the allocator, with the setting as the column `allocator`."""
     return [{**row, "allocator": setting} for setting, rows in settings.items() for row in rows]
 
 
 def extra_memory(call: Any, size: int) -> float:
-    """Bytes that a compiled function (`jit(f).lower(...).compile()`) needs beyond inputs and outputs, over `size`."""
+    """Return bytes of a compiled function (`jit(f).lower(...).compile()`) beyond inputs and outputs, over `size`."""
     return call.memory_analysis().temp_size_in_bytes / size
 
 
 @contextmanager
 def one_core() -> Iterator[None]:
-    """Keep this process on one core, where the system can."""
+    """Pin this process to one core, where the system supports it."""
     if not hasattr(os, "sched_setaffinity"):
         yield
         return

@@ -1,1 +1,1 @@
-"""What each approach can do, measured."""
+"""Measured capabilities of each approach."""

@@ -1,6 +1,6 @@
-"""Approaches behind one interface: fitted to draws of a known distribution, then asked for what a capability needs.
+"""Approaches behind one interface: fitted to draws of a known distribution, then queried for what a capability needs.
 
-This project's distributions are fitted as their heads have them: raw outputs for each state of the input, by gradient.
+This project's distributions are fitted through their heads: raw outputs for each state of the input, by gradient.
 """
 
 from collections.abc import Callable
@@ -18,11 +18,11 @@ from sbp_jax.evaluation.detectors import Side
 from sbp_jax.training.build import make_head
 from sbp_jax.training.head_fit import descend
 
-SIZE, HOLD = 4000, 2000  # draws in each state; for how many of them a state of the input lasts
-BINS, COVERED = 100, (0.005, 0.995)  # of the binned distributions, and the levels that the bins lie between
-STEPS, RATE = 500, 0.05  # of the descent; its learning rate, which decays to zero
-FIRST = 0.1  # step along the negative gradient by which a threshold's first movement is measured
-SHAPES = (-0.5, 0.95)  # of every tail, so that each distribution may find an end of its support
+SIZE, HOLD = 4000, 2000  # draws in each state; draws for which a state of the input lasts
+BINS, COVERED = 100, (0.005, 0.995)  # number of bins of the binned distributions; levels between which the bins lie
+STEPS, RATE = 500, 0.05  # steps of the descent; its learning rate, which decays to zero
+FIRST = 0.1  # step along the negative gradient that measures a threshold's first movement
+SHAPES = (-0.5, 0.95)  # bounds of every tail's shape, so that each distribution can have a bounded support
 
 
 class State(NamedTuple):
@@ -30,7 +30,7 @@ class State(NamedTuple):
 
     Attributes:
         mean: its mean.
-        draw: uniform numbers between 0 and 1 to outcomes: the quantile function, but for a mixture.
+        draw: map from uniform numbers between 0 and 1 to outcomes: the quantile function, except for a mixture.
     """
 
     mean: float
@@ -39,11 +39,11 @@ class State(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """Draws of a distribution in each state of the input, one out of each of `SIZE` equal parts of its probability.
+    """Stratified draws of a distribution in each state: one from each of `SIZE` equal parts of its probability.
 
     Attributes:
-        states: of the input, S of them.
-        seed: of the draws.
+        states: the S states of the input.
+        seed: seed of the draws.
     """
 
     states: tuple[State, ...]
@@ -51,38 +51,38 @@ class Sample:
 
     @cached_property
     def y(self) -> np.ndarray:
-        """The outcomes in each state, in random order, float32 [S, SIZE]."""
+        """Outcomes in each state, in random order, float32 [S, SIZE]."""
         random = np.random.default_rng(self.seed)
         uniform = [(random.permutation(SIZE) + random.uniform(size=SIZE)) / SIZE for _ in self.states]
         return np.stack([state.draw(u) for state, u in zip(self.states, uniform, strict=True)]).astype(np.float32)
 
     @property
     def means(self) -> np.ndarray:
-        """Of each state, [S]."""
+        """Mean of each state, [S]."""
         return np.array([state.mean for state in self.states])
 
     def stream(self) -> tuple[np.ndarray, np.ndarray]:
-        """The outcomes in order of time and the state of each, [S SIZE]: every state lasts for `HOLD` of them."""
+        """Return the outcomes as a time series and the state of each, [S SIZE]; a state lasts for `HOLD` of them."""
         turns = self.y.reshape(len(self.states), -1, HOLD).swapaxes(0, 1)
         state = np.broadcast_to(np.arange(len(self.states))[:, None], turns.shape)
         return turns.ravel().astype(np.float64), state.ravel()
 
     def again(self) -> "Sample":
-        """Other draws of the same distribution."""
+        """Return new draws from the same distribution."""
         return replace(self, seed=self.seed + 1)
 
 
 class Lacking(Exception):
-    """An approach has nothing that could be measured; the message is the reason."""
+    """An approach does not have the quantity to measure; the message states why."""
 
 
 class Descent(NamedTuple):
-    """How descending the loss moved a threshold, each [S].
+    """A threshold during gradient descent on the loss, each [S].
 
     Attributes:
-        start: where it was, the same in every state.
-        slope: its first movement along the negative gradient of the loss, for a unit of it.
-        end: where it came to.
+        start: its initial value, the same in every state.
+        slope: its first movement along the negative gradient of the loss, per unit step.
+        end: its final value.
     """
 
     start: np.ndarray
@@ -91,26 +91,26 @@ class Descent(NamedTuple):
 
 
 class Fitted:
-    """An approach fitted to a sample of S states; what it has no such quantity for raises `Lacking`."""
+    """An approach fitted to a sample of S states; a method whose quantity it does not have raises `Lacking`."""
 
     def lacking(self, what: str) -> Lacking:
-        """Why it has no `what`."""
+        """Return the exception for a missing quantity, `what`."""
         return Lacking(f"no {what}")
 
     def beyond(self, rate: float, side: Side) -> np.ndarray:
-        """The value that the outcome lies beyond with probability `rate` on a side, in each state [S]."""
+        """Return the value that the outcome lies beyond with probability `rate` on a side, in each state [S]."""
         raise self.lacking("threshold")
 
     def cdf(self, y: np.ndarray) -> np.ndarray:
-        """P(Y <= y) of values in each state, [S, n] both."""
+        """Return P(Y <= y) for values in each state, both [S, n]."""
         raise self.lacking("distribution of the base")
 
     def density(self, y: np.ndarray) -> np.ndarray:
-        """The density at values in each state, [S, n] both."""
+        """Return the density at values in each state, both [S, n]."""
         raise self.lacking("density")
 
     def descent(self, rate: float) -> Descent:
-        """How the value that the outcome exceeds with probability `rate` was learnt."""
+        """Return how training moved the value that the outcome exceeds with probability `rate`."""
         raise self.lacking("threshold")
 
 
@@ -122,9 +122,9 @@ class FittedDistribution(Fitted):
     """One of this project's distributions.
 
     Attributes:
-        head: raw outputs to distributions.
+        head: map from raw outputs to distributions.
         start, slope: raw outputs before the descent, and the gradient of the loss there, [S, outputs].
-        raw: raw outputs after it, [S, outputs].
+        raw: raw outputs after the descent, [S, outputs].
     """
 
     head: Head
@@ -134,7 +134,7 @@ class FittedDistribution(Fitted):
 
     @cached_property
     def dist(self) -> Any:
-        """The distributions found, batch shape [S, 1]."""
+        """The fitted distributions, batch shape [S, 1]."""
         return self.head(self.raw[:, None])
 
     def beyond(self, rate: float, side: Side) -> np.ndarray:
@@ -157,14 +157,13 @@ def _beyond(dist: Any, rate: float, side: Side) -> np.ndarray:
 
 
 def edges_of(y: np.ndarray) -> np.ndarray:
-    """Edges [BINS + 1] of equal bins over the bulk of all states."""
+    """Return the edges [BINS + 1] of equal bins over the bulk of all states."""
     low, high = np.quantile(y, COVERED)
     return np.linspace(low, high, BINS + 1)
 
 
 def head_of(kind: Kind, y: np.ndarray) -> Head:
-    """A distribution's head for outcomes [S, n]: its unit and bins from their bulk; whatever was drawn must stay
-    possible."""
+    """Return a head for outcomes [S, n], with unit and bins from their bulk and a support that covers all draws."""
     edges = edges_of(y)
     half = (edges[1] - edges[0]) / 2
     ends = float(y.min()), float(y.max())
@@ -173,7 +172,7 @@ def head_of(kind: Kind, y: np.ndarray) -> Head:
 
 
 def dist(kind: Kind) -> Approach:
-    """An approach of this project, by its head's name."""
+    """Return the approach with this project's head of that name."""
 
     def fit(sample: Sample) -> FittedDistribution:
         head, y = head_of(kind, sample.y), jnp.asarray(sample.y)

@@ -1,5 +1,4 @@
-"""What the distributions are compared with, behind the same interface: SPOT, DSPOT, NN-SPOT, XGBoost, and GluonTS's own
-SBP."""
+"""Baselines behind the interface of the distributions: SPOT, DSPOT, NN-SPOT, XGBoost, and GluonTS's own SBP."""
 
 from dataclasses import dataclass
 from importlib import import_module
@@ -19,12 +18,11 @@ TAIL = 0.05  # mass of each tail of the published distribution
 
 @dataclass(frozen=True, eq=False)
 class Detector(Fitted):
-    """A detector of the SPOT family: calibrated on the sample in order of time, then watching other draws of the
-    distribution.
+    """A detector of the SPOT family, calibrated on the sample as a time series and applied to further draws.
 
     Attributes:
-        name: which one; "NN-SPOT" is given the true mean of each state, the best that a network could predict.
-        sample: what it is calibrated on.
+        name: name of the detector; "NN-SPOT" is given the true mean of each state, the best possible prediction.
+        sample: calibration sample.
     """
 
     name: Literal["SPOT", "DSPOT", "NN-SPOT"]
@@ -34,18 +32,19 @@ class Detector(Fitted):
         return Lacking(f"no {what}: tails alone")
 
     def beyond(self, rate: float, side: Side) -> np.ndarray:
-        """The median of the threshold over the values of each state, [S]."""
+        """Return the median of the threshold over the values of each state, [S]."""
         how = Spot(rate, side)
-        (before, was), (after, state) = self.sample.stream(), self.sample.again().stream()
+        (before, earlier), (after, state) = self.sample.stream(), self.sample.again().stream()
         match self.name:
             case "SPOT":
-                found = spot(before, after, how)
+                alarms = spot(before, after, how)
             case "DSPOT":
-                found = dspot(before, after, how)
+                alarms = dspot(before, after, how)
             case "NN-SPOT":
                 means = self.sample.means
-                found = nn_spot(before, after, how, expected_calibration=means[was], expected_stream=means[state])
-        return np.array([np.median(found.threshold[state == k]) for k in range(len(self.sample.states))])
+                expected = {"expected_calibration": means[earlier], "expected_stream": means[state]}
+                alarms = nn_spot(before, after, how, **expected)
+        return np.array([np.median(alarms.threshold[state == k]) for k in range(len(self.sample.states))])
 
     def cdf(self, y: np.ndarray) -> np.ndarray:
         try:
@@ -66,7 +65,7 @@ class Point(Fitted):
 
     @classmethod
     def fit(cls, sample: Sample) -> "Point":
-        """Trees on the state of the input, grown by absolute error."""
+        """Fit trees on the state of the input by absolute error."""
         y, state = sample.stream()
         predict = boosting.grown(TREES, state[:, None].astype(float), y, "absolute", 0)
         return cls(predict(np.arange(len(sample.states))[:, None].astype(float)))
@@ -80,25 +79,25 @@ class Published(Fitted):
     """GluonTS's SplicedBinnedPareto, trained by its own loss through its own map of outputs.
 
     Attributes:
-        peer: measures it.
-        cases: what was found in each state.
-        start, slope: of its threshold, before the descent, [S].
+        reference: adapter that evaluates it.
+        cases: fitted parameters in each state.
+        start, slope: value and slope of its threshold before the descent, [S].
     """
 
-    peer: Reference
+    reference: Reference
     cases: list[Case]
     start: np.ndarray
     slope: np.ndarray
 
     def beyond(self, rate: float, side: Side) -> np.ndarray:
         level = np.array([1 - rate if side == "upper" else rate])
-        return np.concatenate([self.peer.icdf(case, level) for case in self.cases])
+        return np.concatenate([self.reference.icdf(case, level) for case in self.cases])
 
     def cdf(self, y: np.ndarray) -> np.ndarray:
-        return np.stack([self.peer.cdf(case, row) for case, row in zip(self.cases, y, strict=True)])
+        return np.stack([self.reference.cdf(case, row) for case, row in zip(self.cases, y, strict=True)])
 
     def density(self, y: np.ndarray) -> np.ndarray:
-        return np.stack([self.peer.density(case, row) for case, row in zip(self.cases, y, strict=True)])
+        return np.stack([self.reference.density(case, row) for case, row in zip(self.cases, y, strict=True)])
 
     def descent(self, rate: float) -> Descent:
         if rate != TAIL:
@@ -106,14 +105,13 @@ class Published(Fitted):
         return Descent(self.start, self.slope, self.beyond(rate, "upper"))
 
 
-def published(peer: Reference, sample: Sample) -> Published:
-    """GluonTS's distribution fitted to a sample in as many steps as the distributions of this project, from the same
-    start."""
+def published(reference: Reference, sample: Sample) -> Published:
+    """Fit GluonTS's distribution to a sample, with the start and number of steps of this project's distributions."""
     torch = import_module("torch")
     edges, head = edges_of(sample.y), head_of("sbp", sample.y)
     initial = head.init_from_data(sample.y.ravel())
     logits, (lower_xi, lower_beta, upper_xi, upper_beta) = initial[:BINS], _tails(head, initial)
-    # its map takes absolute values; the same added to all logits changes no probability
+    # its map takes absolute values; a constant added to all logits changes no probability
     given = [logits - logits.min() + 1.0, *([value] for value in (upper_xi, upper_beta, lower_xi, lower_beta))]
     output = import_module("gluonts.torch.distributions").SplicedBinnedParetoOutput(edges[0], edges[-1], BINS, TAIL)
     cases, starts, slopes = [], [], []
@@ -135,11 +133,11 @@ def published(peer: Reference, sample: Sample) -> Published:
             (-dist(len(y)).log_prob(y).mean()).backward()
             rule.step()
             schedule.step()
-        found = [value.detach().numpy().astype(np.float64) for value in output.domain_map(*raw)]
-        upper_xi, upper_beta, lower_xi, lower_beta = (float(value[0]) for value in found[1:])
+        fitted = [value.detach().numpy().astype(np.float64) for value in output.domain_map(*raw)]
+        upper_xi, upper_beta, lower_xi, lower_beta = (float(value[0]) for value in fitted[1:])
         ends = float(edges[0]), float(edges[-1])
-        cases.append(Case(found[0], ends, (lower_xi, upper_xi), (lower_beta, upper_beta), TAIL))
-    return Published(peer, cases, np.array(starts), np.array(slopes))
+        cases.append(Case(fitted[0], ends, (lower_xi, upper_xi), (lower_beta, upper_beta), TAIL))
+    return Published(reference, cases, np.array(starts), np.array(slopes))
 
 
 def _tails(head: Any, raw: np.ndarray) -> tuple[float, float, float, float]:

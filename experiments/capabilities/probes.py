@@ -1,5 +1,4 @@
-"""What a capability is: draws of a known distribution, a number measured of a fitted approach, and a criterion fixed
-before."""
+"""Definition of a capability: draws of a known distribution, a measurement of a fitted approach, a fixed criterion."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,16 +12,16 @@ from sbp_jax.evaluation.detectors import SIDES
 
 LEVELS = np.linspace(0.1, 0.9, 9)
 BASE_ERROR, MODE_SHARE, MASS_ERROR = 0.03, 0.5, 1e-3
-WATCHED, WATCHED_ERROR = 0.01, 0.2  # probability beyond the time-varying threshold, and the error that it may have
-LEARNT, LEARNT_ERROR = 0.05, 0.2  # the same of the threshold that is learnt; the tails of SBP begin there
+WATCHED, WATCHED_ERROR = 0.01, 0.2  # probability beyond the time-varying threshold, and its maximum error
+LEARNT, LEARNT_ERROR = 0.05, 0.2  # the same for the learned threshold; the tails of SBP begin there
 EXTREME, EXTREME_ERROR = 1e-3, 0.25
 FARTHEST, END_ERROR = 1e-6, 0.1
-CELLS, NODES, OUTSIDE = 500, 64, 1e-5  # of the quadrature; probability on each side that it leaves out
-MODE = 3.0  # of the mixture, on both sides of zero
+CELLS, NODES, OUTSIDE = 500, 64, 1e-5  # cells and nodes per cell of the quadrature; probability outside, per side
+MODE = 3.0  # distance of the mixture's modes from zero
 
 
 class Measured(NamedTuple):
-    """Whether an approach meets a criterion, and the figures in words."""
+    """Whether an approach meets a criterion, and the measurement as text."""
 
     can: bool
     text: str
@@ -30,16 +29,16 @@ class Measured(NamedTuple):
 
 @dataclass(frozen=True)
 class Probe:
-    """A capability as it is measured.
+    """The measurement of one capability.
 
     Attributes:
-        name: of the capability.
-        data: what is drawn, in words.
+        name: name of the capability.
+        data: description of the sample.
         sample: the draws.
-        criterion: what the measured figures must be.
-        figures: what is measured, in words.
-        truth: the same figures of the true distribution.
-        measure: takes an approach fitted to the sample.
+        criterion: description of the condition that the measurement must meet.
+        figures: description of the measured quantities.
+        truth: the same quantities of the true distribution.
+        measure: function of an approach fitted to the sample, and of the sample.
     """
 
     name: str
@@ -51,7 +50,7 @@ class Probe:
     measure: Callable[[Fitted, Sample], Measured]
 
     def __call__(self, fitted: Fitted) -> Measured:
-        """What is measured; an approach that lacks the quantity fails, and the reason stands for the figure."""
+        """Return the measurement; without the quantity, an approach fails and the reason replaces the value."""
         try:
             return self.measure(fitted, self.sample)
         except Lacking as reason:
@@ -82,19 +81,19 @@ ENDING = Sample((State(0.4, stats.beta(2, 3).ppf),))
 
 
 def true(sample: Sample, level: float) -> np.ndarray:
-    """The quantile of each state's distribution, [S]."""
+    """Return the quantile of each state's distribution, [S]."""
     return np.array([float(state.draw(np.asarray(level))) for state in sample.states])
 
 
-def figures(values: np.ndarray) -> str:
-    """Numbers one after another."""
+def numbers(values: np.ndarray) -> str:
+    """Return the numbers as comma-separated text."""
     return ", ".join(f"{value:.3g}" for value in np.ravel(values))
 
 
-def _errors(found: np.ndarray, sample: Sample, level: float) -> np.ndarray:
+def _errors(quantiles: np.ndarray, sample: Sample, level: float) -> np.ndarray:
     """Errors of quantiles as shares of the true quantile's distance from the mean, [S]."""
     right = true(sample, level)
-    return np.abs(found - right) / np.abs(right - sample.means)
+    return np.abs(quantiles - right) / np.abs(right - sample.means)
 
 
 def _base(fitted: Fitted, sample: Sample) -> Measured:
@@ -104,27 +103,27 @@ def _base(fitted: Fitted, sample: Sample) -> Measured:
 
 
 def _watched(fitted: Fitted, sample: Sample) -> Measured:
-    found = fitted.beyond(WATCHED, "upper")
-    errors = _errors(found, sample, 1 - WATCHED)
-    return Measured(bool((errors <= WATCHED_ERROR).all()), f"{figures(found)} (apart by {found[1] - found[0]:.3g})")
+    upper = fitted.beyond(WATCHED, "upper")
+    errors = _errors(upper, sample, 1 - WATCHED)
+    return Measured(bool((errors <= WATCHED_ERROR).all()), f"{numbers(upper)} (apart by {upper[1] - upper[0]:.3g})")
 
 
 def _learnt(fitted: Fitted, sample: Sample) -> Measured:
     start, slope, end = fitted.descent(LEARNT)
     can = bool((np.abs(slope) > 0).all() and (_errors(end, sample, 1 - LEARNT) <= LEARNT_ERROR).all())
-    return Measured(can, f"{figures(start[:1])} → {figures(end)} (slope {figures(slope)})")
+    return Measured(can, f"{numbers(start[:1])} → {numbers(end)} (slope {numbers(slope)})")
 
 
 def _tails(fitted: Fitted, sample: Sample) -> Measured:
     """Both extreme quantiles in every state."""
-    found = {side: fitted.beyond(EXTREME, side) for side in SIDES}
-    errors = [_errors(found["upper"], sample, 1 - EXTREME), _errors(found["lower"], sample, EXTREME)]
-    text = "; ".join(figures(np.array(pair)) for pair in zip(found["lower"], found["upper"], strict=True))
+    extremes = {side: fitted.beyond(EXTREME, side) for side in SIDES}
+    errors = [_errors(extremes["upper"], sample, 1 - EXTREME), _errors(extremes["lower"], sample, EXTREME)]
+    text = "; ".join(numbers(np.array(pair)) for pair in zip(extremes["lower"], extremes["upper"], strict=True))
     return Measured(bool((np.array(errors) <= EXTREME_ERROR).all()), text)
 
 
 def _peaks(fitted: Fitted, sample: Sample) -> Measured:
-    # around each point, so that it is not one bin's noise that is measured
+    # averaged around each point, to smooth the noise of single bins
     around = np.linspace(-0.25, 0.25, 21)
     low, valley, high = (float(fitted.density((at + around)[None]).mean()) for at in (-MODE, 0.0, MODE))
     share = valley / min(low, high) if min(low, high) > 0 else np.inf
@@ -132,9 +131,9 @@ def _peaks(fitted: Fitted, sample: Sample) -> Measured:
 
 
 def _end(fitted: Fitted, sample: Sample) -> Measured:
-    (found,) = fitted.beyond(FARTHEST, "upper")
+    (end,) = fitted.beyond(FARTHEST, "upper")
     low, high = true(sample, 0.0)[0], true(sample, 1.0)[0]
-    return Measured(bool(abs(found - high) <= END_ERROR * (high - low)), f"{found:.3g}")
+    return Measured(bool(abs(end - high) <= END_ERROR * (high - low)), f"{end:.3g}")
 
 
 def _mass(fitted: Fitted, sample: Sample) -> Measured:
@@ -145,13 +144,13 @@ def _mass(fitted: Fitted, sample: Sample) -> Measured:
     levels = fitted.cdf(knots[None])[0]
     mass = float(levels[0] + inside.sum() + 1 - levels[-1])
     gap = float(np.abs(inside - np.diff(levels)).sum())
-    can = abs(mass - 1) <= MASS_ERROR and gap <= MASS_ERROR  # NaN is no
+    can = abs(mass - 1) <= MASS_ERROR and gap <= MASS_ERROR  # False for NaN
     return Measured(can, f"{mass:.4f}; {gap:.4f}")
 
 
 def _pairs(sample: Sample) -> str:
     pairs = np.stack([true(sample, EXTREME), true(sample, 1 - EXTREME)], axis=1)
-    return "; ".join(figures(pair) for pair in pairs)
+    return "; ".join(numbers(pair) for pair in pairs)
 
 
 PROBES = (
@@ -166,23 +165,23 @@ PROBES = (
     ),
     Probe(
         "time-varying threshold",
-        "As before: mean and deviation differ between the states.",
+        "As above: mean and deviation differ between the states.",
         MOVING,
         f"the threshold that is exceeded with probability {WATCHED} is wrong in each state by at most "
         f"{WATCHED_ERROR:.0%} of its distance from that state's mean",
         "thresholds in both states",
-        f"{figures(true(MOVING, 1 - WATCHED))} (apart by {np.diff(true(MOVING, 1 - WATCHED))[0]:.3g}, the means by 10)",
+        f"{numbers(true(MOVING, 1 - WATCHED))} (apart by {np.diff(true(MOVING, 1 - WATCHED))[0]:.3g}, the means by 10)",
         _watched,
     ),
     Probe(
         "threshold learnt by gradient",
-        "As before; the start is the distribution of both states together.",
+        "As above; the start is the distribution of both states together.",
         MOVING,
         f"the loss's gradient moves the threshold that is exceeded with probability {LEARNT}, in both states, and "
         f"the descent ends, in each state, with an error of at most {LEARNT_ERROR:.0%} of the true one's distance from "
         "the mean",
         "threshold: start → end in both states (slopes at the start)",
-        figures(true(MOVING, 1 - LEARNT)),
+        numbers(true(MOVING, 1 - LEARNT)),
         _learnt,
     ),
     Probe(

@@ -1,1 +1,1 @@
-"""What several studies share; nothing here is a command."""
+"""Code that several studies share; nothing here is a command."""

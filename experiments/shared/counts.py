@@ -33,17 +33,17 @@ def configuration(files: list[Path], kind: Kind, seed: int, quick: bool) -> Conf
 
 
 def files_of(source: Path, quick: bool) -> list[Path]:
-    """Return the CSV files of a folder, the first two of them where it is quick; InputError where there is none."""
+    """Return the CSV files of a folder, with `quick` the first two; raise InputError where there is none."""
     files = sorted(source.glob("*.csv"))
     if not files:
-        raise InputError(f"{source}: no CSV files there; say where the counts are with --counts FOLDER")
+        raise InputError(f"{source}: no CSV files; specify the folder of counts with --counts FOLDER")
     return files[:2] if quick else files
 
 
 def networks(
     options: Options, root: Path, stop: Stop | None = None
 ) -> tuple[dict[tuple[str, int], Figures], dict[tuple[str, int], Path], SeriesDataset]:
-    """Train what is missing; return the metrics and the run of each model and seed, and the data."""
+    """Train missing networks; return metrics and run folder of each model and seed, and the data."""
     files, quick = files_of(options.path("counts"), options.quick), options.quick
     models = chosen_models(MODELS, quick).items()
     chosen = {
@@ -56,8 +56,7 @@ def networks(
     def evaluated(run: Run, plays: Plays) -> dict[str, float]:
         return figures_of(run.predict(plays), plays, units)
 
-    found, folders = train_and_evaluate(chosen, dataset, root, evaluated, stop, may_diverge=True)
-    return found, folders, dataset
+    return *train_and_evaluate(chosen, dataset, root, evaluated, stop, may_diverge=True), dataset
 
 
 def figures_of(dist: Distribution, plays: Plays, units: Mapping[int, float]) -> dict[str, float]:
@@ -67,7 +66,7 @@ def figures_of(dist: Distribution, plays: Plays, units: Mapping[int, float]) -> 
 
 
 def deviations(dataset: SeriesDataset) -> dict[int, float]:
-    """Mean absolute deviation from the median of each series' training part, by its number, in its own unit."""
+    """Return the mean absolute deviation of each series' training part, in its own unit, by number of the series."""
     train = dataset.split("train")
     return {
         number: deviation(series.value[: int(train.play_id[train.game_id == number].max()) + 1])
@@ -76,5 +75,5 @@ def deviations(dataset: SeriesDataset) -> dict[int, float]:
 
 
 def deviation(values: np.ndarray) -> float:
-    """Mean absolute deviation from the median."""
+    """Return the mean absolute deviation from the median."""
     return float(np.mean(np.abs(values - np.median(values))))

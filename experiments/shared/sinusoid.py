@@ -21,8 +21,8 @@ from sbp_jax.runs.run import Run
 from sbp_jax.training.stop import Stop
 
 CONTEXT = 100  # values that a network sees
-WIDTH = 0.1  # of the cells whose probability is judged: the same for every row
-TRAIN, VALIDATION, TEST = 5000, 1000, 1000  # as the demo has them
+WIDTH = 0.1  # width of the cells whose probability is evaluated, the same for every row
+TRAIN, VALIDATION, TEST = 5000, 1000, 1000  # as in the demo
 MODELS = {"SBP": "sbp", "Binned": "binned", "Student-t": "student_t", "Gaussian": "gaussian"}
 
 
@@ -58,7 +58,7 @@ def oracle(plays: Plays) -> dict[str, float]:
 def networks(
     seed: int, quick: bool, root: Path, stop: Stop | None = None
 ) -> tuple[dict[str, Figures], dict[str, Path], SeriesDataset]:
-    """Train what is missing on the series of a seed; return each model's metrics and run, and the data."""
+    """Train missing networks on the series of a seed; return metrics and run folder of each model, and the data."""
     file = root / "series" / f"sinusoid-{seed}.csv"
     if not file.is_file():
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -73,8 +73,7 @@ def networks(
     def evaluate(run: Run, plays: Plays) -> dict[str, float]:
         return figures_of(run.predict(plays), plays)
 
-    found, folders = train_and_evaluate(chosen, dataset, root, evaluate, stop, may_diverge=True)
-    return found, folders, dataset
+    return *train_and_evaluate(chosen, dataset, root, evaluate, stop, may_diverge=True), dataset
 
 
 def _figures(

@@ -1,4 +1,4 @@
-"""Ratings against winning and true skill: tables, figures, and sentences by rule."""
+"""Ratings against winning and true skill: tables, figures, and sentences derived from the numbers."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from sbp_jax.reporting.comparison import KNOWN, OTHERS, OURS, Headline
 from sbp_jax.reporting.style import figure
 from sbp_jax.reporting.tables import markdown
 
-_SURE = 1.645  # standard errors, half of a 90 % interval
+_SURE = 1.645  # standard errors in half of a 90 % interval
 OUTCOMES = {"win_pct": "win percentage", "made_playoffs": "playoffs", "skill": "true skill"}
 
 
@@ -22,13 +22,13 @@ class Winning:
     """Correlations of ratings with outcomes of team-seasons.
 
     Attributes:
-        title, about: of the part, and what was done.
+        title, about: title of the part, and description of the study.
         rows: `period`, and the fields of `scoring.winning.Correlation`.
-        ours: the rating whose lead the differences are.
-        known: ratings that are bounds, no rivals.
-        siblings: other ratings of ours, no rivals either.
-        published: others' correlations with win percentage and playoffs, by name.
-        notes: sentences.
+        ours: the rating whose lead the differences measure.
+        known: ratings that are bounds, not baselines.
+        siblings: other ratings of ours, which are not baselines either.
+        published: published correlations with win percentage and playoffs, by name.
+        notes: further sentences.
     """
 
     title: str
@@ -42,16 +42,16 @@ class Winning:
 
     @property
     def outcomes(self) -> list[str]:
-        """In order."""
+        """Outcomes in order."""
         return _distinct(self.rows, "outcome")
 
     @property
     def periods(self) -> list[str]:
-        """In order."""
+        """Periods in order."""
         return _distinct(self.rows, "period")
 
     def report(self) -> list[str]:
-        """Paragraphs of Markdown."""
+        """Return the page as Markdown paragraphs."""
         parts = [self.about]
         for period in self.periods:
             rows = self.rows.filter(pl.col("period") == period)
@@ -61,7 +61,7 @@ class Winning:
         return [*parts, *self.notes]
 
     def headline(self) -> Headline:
-        """Each rating's correlations in the last period."""
+        """Return each rating's correlations in the last period."""
         rows = self.rows.filter(pl.col("period") == self.periods[-1])
         header = [f"rating ({self.periods[-1]})", *(OUTCOMES.get(name, name) for name in self.outcomes)]
         cells = [
@@ -71,7 +71,7 @@ class Winning:
         return Headline(self.title, header, cells, self._verdicts(), self.notes)
 
     def drawing(self, path: Path) -> None:
-        """Correlations with intervals, a panel an outcome, of the last period."""
+        """Draw the correlations of the last period with intervals, one panel per outcome."""
         rows = self.rows.filter(pl.col("period") == self.periods[-1])
         names = _distinct(rows, "rating")
         colors = {name: _color(name, (self.ours, *self.siblings), self.known) for name in names}
@@ -109,26 +109,27 @@ class Winning:
         return markdown(header, cells)
 
     def _verdicts(self) -> list[str]:
-        """By rule, for each period and outcome: whether ours leads its best rival, and whether the interval says so."""
-        said = []
+        """Sentences on whether ours leads the best baseline significantly, for each period and outcome."""
+        sentences = []
         for period in self.periods:
             rows = self.rows.filter(pl.col("period") == period)
             parts = []
             for outcome in self.outcomes:
-                none = (self.ours, *self.siblings, *self.known)
-                rivals = [name for name in _distinct(rows, "rating") if name not in none]
-                best = max(rivals, key=lambda name: np.nan_to_num(_one(rows, name, outcome)["value"], nan=-2.0))
+                excluded = (self.ours, *self.siblings, *self.known)
+                baselines = [name for name in _distinct(rows, "rating") if name not in excluded]
+                best = max(baselines, key=lambda name: np.nan_to_num(_one(rows, name, outcome)["value"], nan=-2.0))
                 ours, other = _one(rows, self.ours, outcome), _one(rows, best, outcome)
                 sure = other["difference_low"] > 0 or other["difference_high"] < 0
-                verdict = ("ahead of" if other["difference"] > 0 else "behind") if sure else "not told from"
+                lead = "ahead of" if other["difference"] > 0 else "behind"
+                verdict = lead if sure else "not significantly different from"
                 parts.append(
                     f"by {OUTCOMES.get(outcome, outcome)} {self.ours} ({ours['value']:.3f}) is {verdict} the best "
-                    f"other, {best} ({other['value']:.3f})"
+                    f"baseline, {best} ({other['value']:.3f})"
                 )
-            lead = f"{period[0].upper()}{period[1:]}: " if len(self.periods) > 1 else ""
+            start = f"{period[0].upper()}{period[1:]}: " if len(self.periods) > 1 else ""
             text = "; ".join(parts)
-            said.append(f"{lead}{text if lead else text[0].upper() + text[1:]}.")
-        return said
+            sentences.append(f"{start}{text if start else text[0].upper() + text[1:]}.")
+        return sentences
 
 
 @dataclass(frozen=True)
@@ -136,10 +137,10 @@ class Recovery:
     """Rank correlations with true skill in many leagues.
 
     Attributes:
-        title, about: of the part, and what was done.
-        rows: as `scoring.winning.rank_correlations` has them.
-        ours: the ratings that are set against the others.
-        known: ratings that are bounds, no rivals.
+        title, about: title of the part, and description of the study.
+        rows: rows of `scoring.winning.rank_correlations`.
+        ours: the ratings that are compared with the baselines.
+        known: ratings that are bounds, not baselines.
     """
 
     title: str
@@ -150,34 +151,34 @@ class Recovery:
 
     @property
     def ratings(self) -> list[str]:
-        """In order."""
+        """Ratings in order."""
         return _distinct(self.rows, "rating")
 
     @property
     def attempts(self) -> list[int]:
-        """In order."""
+        """Numbers of attempts in order."""
         return _distinct(self.rows, "attempts")
 
     def of(self, rating: str, attempts: int) -> np.ndarray:
-        """A rating's correlation in each league at a number of attempts, [leagues]."""
+        """Return a rating's correlation in each league at a number of attempts, [leagues]."""
         chosen = self.rows.filter((pl.col("rating") == rating) & (pl.col("attempts") == attempts))
         return chosen.sort("league")["value"].to_numpy()
 
     def value(self, rating: str, attempts: int) -> float:
-        """Its mean over the leagues; NaN where it has none in any."""
+        """Return the mean correlation over the leagues; NaN where no league has one."""
         return mean_and_error(self.of(rating, attempts))[0]
 
     def report(self) -> list[str]:
-        """Paragraphs of Markdown."""
+        """Return the page as Markdown paragraphs."""
         return [self.about, self._table(), *self._first()]
 
     def headline(self) -> Headline:
-        """The whole table, which is small."""
+        """Return the complete table, which is small."""
         cells = [[name, *(f"{self.value(name, n):.3f}" for n in self.attempts)] for name in self.ratings]
         return Headline(self.title, ["rating, by attempts", *map(str, self.attempts)], cells, self._first())
 
     def drawing(self, path: Path) -> None:
-        """A line a rating."""
+        """Draw one line per rating."""
         markers = "osv^Dx*P"
         with figure(path, 6.5, 4.0) as drawn:
             axes = drawn.subplots()
@@ -197,23 +198,23 @@ class Recovery:
         return f"{table}\n\n± is the standard error over leagues."
 
     def _first(self) -> list[str]:
-        """By rule, of each rating of ours: at which numbers of attempts it leads the best rival in the same leagues."""
-        rivals = [name for name in self.ratings if name not in (*self.ours, *self.known)]
-        said = []
+        """Sentences on the numbers of attempts at which each rating of ours leads the best baseline."""
+        baselines = [name for name in self.ratings if name not in (*self.ours, *self.known)]
+        sentences, none = [], "no significant difference from"
         for ours in self.ours:
-            found: dict[str, dict[str, list[str]]] = {"ahead of": {}, "not told from": {}, "behind": {}}
+            groups: dict[str, dict[str, list[str]]] = {"ahead of": {}, none: {}, "behind": {}}
             for n in self.attempts:
-                best = max(rivals, key=lambda name: np.nan_to_num(self.value(name, n), nan=-2.0))
+                best = max(baselines, key=lambda name: np.nan_to_num(self.value(name, n), nan=-2.0))
                 lead, error = mean_and_error(self.of(ours, n) - self.of(best, n))
-                verdict = "not told from" if not abs(lead) > _SURE * error else "ahead of" if lead > 0 else "behind"
-                found[verdict].setdefault(best, []).append(f"{n} ({lead:+.3f} ± {error:.3f})")
+                verdict = none if not abs(lead) > _SURE * error else "ahead of" if lead > 0 else "behind"
+                groups[verdict].setdefault(best, []).append(f"{n} ({lead:+.3f} ± {error:.3f})")
             parts = [
                 f"{verdict} {best} at {', '.join(each)} attempts"
-                for verdict, by_rival in found.items()
-                for best, each in by_rival.items()
+                for verdict, by_baseline in groups.items()
+                for best, each in by_baseline.items()
             ]
-            said.append(f"{ours[0].upper()}{ours[1:]} against the best rival: {'; '.join(parts)}.")
-        return said
+            sentences.append(f"{ours[0].upper()}{ours[1:]} against the best baseline: {'; '.join(parts)}.")
+        return sentences
 
 
 @dataclass(frozen=True)
@@ -225,15 +226,15 @@ class Reliabilities:
     rows: pl.DataFrame
 
     def report(self) -> list[str]:
-        """Paragraphs of Markdown."""
+        """Return the page as Markdown paragraphs."""
         return [self.about, markdown(*self._table(lambda each: f", n = {each['pairs']}"))]
 
     def headline(self) -> Headline:
-        """The whole table, without the numbers of pairs."""
+        """Return the complete table, without the numbers of pairs."""
         return Headline(self.title, *self._table(lambda _: ""), [])
 
     def drawing(self, path: Path) -> None:
-        """Both reliabilities of each rating with their intervals."""
+        """Draw both reliabilities of each rating with intervals."""
         kinds, names = _distinct(self.rows, "kind"), _distinct(self.rows, "rating")
         with figure(path, 7.0, 1.3 + 0.3 * len(names)) as drawn:
             axes = drawn.subplots()
@@ -252,8 +253,8 @@ class Reliabilities:
         kinds = _distinct(self.rows, "kind")
         rows = []
         for name in _distinct(self.rows, "rating"):
-            found = (self.rows.filter(pl.col("rating") == name, pl.col("kind") == kind) for kind in kinds)
-            own = (each.row(0, named=True) for each in found)
+            parts = (self.rows.filter(pl.col("rating") == name, pl.col("kind") == kind) for kind in kinds)
+            own = (each.row(0, named=True) for each in parts)
             rows.append([name, *(_interval(each) + further(each) for each in own)])
         return ["rating", *kinds], rows
 

@@ -1,7 +1,7 @@
-"""The score against winning and true skill: team-seasons of simulated and real quarterbacks, beside the ratings before.
+"""The score and baseline ratings against winning and true skill, on real and simulated team-seasons.
 
-Every play is scored by a network of other seasons. A team-season is rated by its primary passer's plays, those of the
-regular season, and correlated with its win percentage and with reaching the playoffs.
+Every play is scored by a network trained on other seasons. A team-season is rated by the regular-season plays of its
+primary passer; ratings are correlated with win percentage and with reaching the playoffs.
 """
 
 from dataclasses import replace
@@ -30,14 +30,14 @@ TITLE = "Ratings and winning"
 LISTED = {"passer rating, as listed": "passer_rating", "ESPN QBR": "qbr_total", "ANY/A, as listed": "ANY/A"}
 # of team-seasons 2016 to 2023, measured on the same list (win percentage, playoffs)
 PUBLISHED = {"passer rating, 2016 to 2023": (0.614, 0.504), "ESPN QBR, 2016 to 2023": (0.667, 0.540)}
-# other codes of the same franchises
+# alternative codes of franchises
 CODES = {"JAC": "JAX", "LAR": "LA", "STL": "LA", "SL": "LA", "SD": "LAC", "OAK": "LV", "WSH": "WAS"}
 CODES |= {"ARZ": "ARI", "BLT": "BAL", "CLV": "CLE", "HST": "HOU"}
 REGULAR_WEEKS = {2017: 17, 2018: 17, 2019: 17}
 SEASONS, CHOSEN_ON, REPORTED = (2017, 2018, 2019), (2017, 2018), (2019,)
-# of a scored play: the list of plays has hundreds of columns
-KEPT = ["season", "week", "team", "game_id", "play_id", "passer_id", "passer", "result", "gain", "touchdown"]
-KEPT += ["epa", "expected_completion", "yards", "score", "pit", "success_chance"]
+# columns of a scored play that are used; the list of plays has hundreds
+COLUMNS = ["season", "week", "team", "game_id", "play_id", "passer_id", "passer", "result", "gain", "touchdown"]
+COLUMNS += ["epa", "expected_completion", "yards", "score", "pit", "success_chance"]
 ALL = "dropbacks"
 PLAYS = {"attempts": ("C", "I", "IN"), "attempts and sacks": ("C", "I", "IN", "S"), ALL: ("C", "I", "IN", "S", "R")}
 CANDIDATES = tuple((outcome, which) for outcome in ("yards", "net_yards", "epa") for which in PLAYS)
@@ -45,10 +45,10 @@ QUICK = (("yards", "attempts"), ("yards", ALL))
 
 
 def make(options: Options, root: Path, stop: Stop | None = None) -> list[Any]:
-    """The pages: real team-seasons, their choice and reliability; simulated ones, and true skill.
+    """Make the pages: real team-seasons, the choice and its reliability; simulated team-seasons, and true skill.
 
     Raises:
-        InputError: a file is missing or lacks a column; no team-season joins.
+        InputError: a file or a column is missing, or no team-season joins.
     """
     source, records, root = options.path("play_by_play"), options.path("team_seasons"), root / "winning"
     pages, aggregation = _real(options.quick, root, source, records, stop)
@@ -56,10 +56,10 @@ def make(options: Options, root: Path, stop: Stop | None = None) -> list[Any]:
 
 
 def _real(quick: bool, root: Path, source: Path, records: Path, stop: Stop | None) -> tuple[list[Any], str]:
-    """The pages, and how yards of attempts are averaged best on the seasons of the choice.
+    """The pages, and the best aggregation for yards of attempts on the seasons of the choice.
 
-    `source` is a list of plays of the seasons `SEASONS`, `records` a table of team-seasons with `season, team, win_pct,
-    made_playoffs` and `LISTED`.
+    `source` is a list of plays of the seasons `SEASONS`; `records` is a table of team-seasons with the columns
+    `season`, `team`, `win_pct`, `made_playoffs` and those of `LISTED`.
     """
     listed = _records(records)
     scored: dict[tuple[str, str], pl.DataFrame] = {}
@@ -68,9 +68,9 @@ def _real(quick: bool, root: Path, source: Path, records: Path, stop: Stop | Non
         folder = crossfit(config, len(SEASONS), "season", root / "real", stop)
         plays = score_plays(open_target(folder))
         last = pl.col("season").replace_strict(REGULAR_WEEKS, return_dtype=pl.Int64)
-        scored[outcome, which] = plays.filter(pl.col("week") <= last).select(KEPT)
+        scored[outcome, which] = plays.filter(pl.col("week") <= last).select(COLUMNS)
     choices = [Choice(*key, aggregation) for key in scored for aggregation in AVERAGED]
-    # the raters before ours see all dropbacks, whatever is scored
+    # the baseline ratings use all dropbacks, whatever is scored
     dropbacks = scored["yards", ALL]
     before = rate(sums(dropbacks.drop("score"), ["season", "team", "passer_id", "passer"]))
     primary = primary_passers(dropbacks).join(before.drop("plays"), on=["season", "team", "passer_id"])
@@ -101,11 +101,11 @@ def _real(quick: bool, root: Path, source: Path, records: Path, stop: Stop | Non
     ]
     common = table.drop_nulls([*ratings, *OUTCOMES])
     about = (
-        f"{len(common)} of {len(table)} team-seasons have every rating (ESPN lists no QBR of some), each rated by its "
-        "passer with the most dropbacks, sacks and runs among them, of the regular season. Three networks of the "
-        "situation, each of two seasons, score the third. What was scored and how it was averaged were chosen on "
-        f"{CHOSEN_ON[0]} and {CHOSEN_ON[1]} by the mean of both correlations, among {len(choices)}: {best} "
-        f"({means[best]:.3f}). Intervals of 90 % by bootstrap over teams."
+        f"{len(common)} of {len(table)} team-seasons have every rating (ESPN lists no QBR for some). Each is rated by "
+        "the passer with the most dropbacks of the regular season, sacks and runs included. Three networks that see "
+        "the situation are each trained on two seasons and score the third. The scored outcome and its aggregation "
+        f"were chosen on {CHOSEN_ON[0]} and {CHOSEN_ON[1]} by the mean of both correlations, among {len(choices)} "
+        f"candidates: {best} ({means[best]:.3f}). 90 % intervals by bootstrap over teams."
     )
     winning = Winning(
         title="Real team-seasons: ratings against winning",
@@ -114,15 +114,15 @@ def _real(quick: bool, root: Path, source: Path, records: Path, stop: Stop | Non
         ours=best,
         published=PUBLISHED,
         notes=(
-            "The published rows are of other seasons. QBR and EPA count runs, fumbles and the clock, which a score of "
-            "passes does not.",
-            "The candidates with runs among the dropbacks were added after a trial of one epoch whose figures of 2019 "
-            "had been seen: 2019 is not as new to the choice as it should be.",
+            "The published rows are from other seasons. QBR and EPA account for runs, fumbles and the clock, which a "
+            "score of passes does not.",
+            "The candidates with runs among the dropbacks were added after a trial of one epoch whose metrics for 2019 "
+            "had been seen, so 2019 is not fully independent of the choice.",
         ),
     )
     picked = Winning(
-        title=f"What was scored, and how it was averaged, on {CHOSEN_ON[0]} and {CHOSEN_ON[1]}",
-        about="All candidates on the team-seasons of the choice. The differences are the chosen one's lead.",
+        title=f"Candidates for outcome and aggregation on {CHOSEN_ON[0]} and {CHOSEN_ON[1]}",
+        about="All candidates on the team-seasons of the choice. Differences are the chosen candidate's lead.",
         rows=pl.DataFrame(
             [{"period": "choice", **vars(each)} for each in correlations(selection, names, OUTCOMES, best)]
         ),
@@ -140,18 +140,18 @@ def _reliability(plays: pl.DataFrame) -> Reliabilities:
     columns = [name for name in known if name in rate(sums(plays.head(1), ["passer_id"])).columns]
     rows = [
         {"kind": kind, **vars(each), "rating": known[each.rating]}
-        for kind, found in (
+        for kind, reliabilities in (
             ("split halves of a season", split_half(plays, columns)),
             ("a season and the next", year_to_year(plays, columns)),
         )
-        for each in found
+        for each in reliabilities
     ]
     return Reliabilities(
         title="How much of a rating repeats",
         about=(
-            "Passers with 200 dropbacks in a season, regular season 2017 to 2019: correlation of two random halves of "
-            "their games, stepped up to a season's length (Spearman-Brown), and of one season with the next. Intervals "
-            "of 90 % by bootstrap over passers."
+            "Passers with 200 dropbacks in a regular season, 2017 to 2019: correlation of two random halves of their "
+            "games, stepped up to a season's length (Spearman-Brown), and of one season with the next. 90 % intervals "
+            "by bootstrap over passers."
         ),
         rows=pl.DataFrame(rows),
     )

@@ -1,8 +1,8 @@
-"""Ratings against winning and true skill on simulated seasons, where the distribution of a play and skill are known.
+"""Ratings against winning and true skill on simulated seasons, where each play's distribution and skill are known.
 
-How well a rating finds true skill, by attempts, is measured on leagues whose outcomes are drawn again on simulated
-plays. No frame of the simulator depends on the passer's skill, so any passer may be given any play, its outcome drawn
-from the true distribution at his skill; the networks' predictions stay what they are. One league of sixty passers
+How well a rating recovers true skill, by attempts, is measured on leagues whose outcomes are drawn again on simulated
+plays. No frame of the simulator depends on the passer's skill, so any passer can be assigned any play and its outcome
+drawn from the true distribution at his skill, without changing the networks' predictions. One league of sixty passers
 hardly distinguishes two good ratings; hundreds do.
 """
 
@@ -49,15 +49,15 @@ _MIN_PASSERS = 3  # passers in a league
 def recovery(
     target: Target, plays: pl.DataFrame, folder: Path, ratings: dict[str, str], leagues: int = LEAGUES, seed: int = 0
 ) -> Recovery:
-    """Rank correlation with true skill of every rating, by number of attempts.
+    """Measure the rank correlation of every rating with true skill, by number of attempts.
 
     Args:
-        target: the networks, each scoring the plays that it did not train on.
-        plays: what they scored, as `truth.with_truth` has it, with `expected_completion`.
-        folder: the simulated files, with their truth.
-        ratings: the raters before ours: column of `ratings.rate` by name.
-        leagues: how many are drawn.
-        seed: of all draws.
+        target: the networks, each of which scores the plays that it did not train on.
+        plays: the scored plays from `with_truth`, with `expected_completion`.
+        folder: folder of the simulated files, with their truth.
+        ratings: the baseline ratings: name -> column of `ratings.rate`.
+        leagues: number of leagues to draw.
+        seed: seed of all draws.
     """
     dist, grades = every_outcome(target, TrueDistribution.read(folder))
     ids = pl.DataFrame({"game_id": dist.game_id, "play_id": dist.play_id})
@@ -65,10 +65,10 @@ def recovery(
     known = joined.select("expected_completion", "success_chance", f"{TRUE}success_chance")
     goal = dist.parameters.yards_to_goal
     generator = np.random.default_rng(seed)
-    told = [attempts for attempts in ATTEMPTS if len(dist) // attempts >= _MIN_PASSERS]
-    most, passers = told[-1], min(PASSERS, len(dist) // told[-1])
-    passer, number = np.divmod(np.arange(passers * most), most)
-    rated: dict[int, list[pl.DataFrame]] = {attempts: [] for attempts in told}
+    sizes = [attempts for attempts in ATTEMPTS if len(dist) // attempts >= _MIN_PASSERS]
+    passers = min(PASSERS, len(dist) // sizes[-1])
+    passer, number = np.divmod(np.arange(passers * sizes[-1]), sizes[-1])
+    rated: dict[int, list[pl.DataFrame]] = {attempts: [] for attempts in sizes}
     for league in tqdm(range(leagues), desc="leagues", unit=" leagues"):
         rows = generator.permutation(len(dist))[: len(passer)]
         skill = generator.standard_normal(passers)
@@ -85,7 +85,7 @@ def recovery(
             }
         ).hstack(known[rows])
         true = pl.DataFrame({"passer_id": np.arange(passers), "skill": skill, "league": league})
-        for attempts in told:
+        for attempts in sizes:
             first = thrown.filter(number < attempts)
             table = rate(sums(first, ["passer_id"])).rename({column: name for name, column in ratings.items()})
             for by, names in ((first, {how: how for how in AVERAGED}), (under_the_truth(first), KNOWN)):
@@ -96,9 +96,10 @@ def recovery(
     return Recovery(
         title="Rank correlation with true skill, by attempts",
         about=(
-            f"{leagues} leagues of {passers} passers: skills and plays drawn at random, and the plays' outcomes drawn "
-            "anew from the true distribution at those skills, as no frame depends on the passer. Fewer attempts are "
-            "the first of the most. Spearman's correlation of the rating with the skill, mean over the leagues."
+            f"{leagues} leagues of {passers} passers: skills and plays are drawn at random, and the plays' outcomes "
+            "are drawn again from the true distribution at those skills, as no frame depends on the passer. Smaller "
+            "numbers of attempts are subsets of the largest. Spearman's correlation of the rating with the skill, mean "
+            "over the leagues."
         ),
         rows=rank_correlations(tables, [*AVERAGED, *KNOWN.values(), *ratings], "skill"),
         ours=tuple(AVERAGED),
@@ -107,10 +108,9 @@ def recovery(
 
 
 def every_outcome(target: Target, dist: TrueDistribution) -> tuple[TrueDistribution, dict[str, np.ndarray]]:
-    """The distribution of the plays in the networks' order, and what each outcome of its support would be given, [N,
-    V].
+    """Return the true distribution in the networks' order, and the grades of every outcome of its support, [N, V].
 
-    By name of the column of scored plays, and with the prefix `TRUE` by the true distribution.
+    The grades are named as the columns of scored plays, with the prefix `TRUE` for those of the true distribution.
     """
     support, parts = dist.support(), []
     for run, plays in parts_of(target, "all"):
@@ -136,27 +136,26 @@ PLAYS, EPOCHS = 51_000, 15
 EXTRAS = (*DISTANCES, "target_defenders")
 SEED = 2
 SEEN = (
-    "On seasons of a first seed normal scores of networks that were not told the target, trained for 10 epochs, were "
-    "first in true skill at 50 attempts alone: ranks were averaged beside them, and the networks told more. On seasons "
-    "of a second one mean ranks were first at 100 attempts alone: success over expectation was added, as most of what "
-    "skill does in the simulator is to complete passes, completion over expectation was told the depth of the pass, "
-    "and true skill by attempts was measured on many leagues. These seasons, of a third seed, were simulated after "
-    "that."
+    "On seasons of a first seed, normal scores of networks without the target as an input, trained for 10 epochs, were "
+    "best in true skill at 50 attempts only: ranks were averaged as well, and the networks were given more inputs. On "
+    "seasons of a second seed, mean ranks were best at 100 attempts only: success over expectation was added, since "
+    "skill in the simulator mostly completes passes, completion over expectation was given the depth of the pass, and "
+    "true skill by attempts was measured on many leagues. These seasons, of a third seed, were simulated afterwards."
 )
 
 
 def make(quick: bool, root: Path, aggregation: str, stop: Stop | None = None) -> list[Any]:
-    """The pages: simulated team-seasons against winning and skill, and the recovery of skill by attempts.
+    """Make the pages: simulated team-seasons against winning and skill, and the recovery of skill by attempts.
 
     Args:
-        quick: few plays and an epoch.
+        quick: use few plays and one epoch.
         root: folder of the runs and of the simulated files.
-        aggregation: how scores are averaged, as was chosen on real seasons; the other way has a row too.
-        stop: asks a training to stop.
+        aggregation: aggregation of scores that was chosen on real seasons; the others have rows too.
+        stop: stop request for the training runs.
     """
-    plays_in_all = 3000 if quick else PLAYS
-    settings = SimulationConfig(plays=plays_in_all, seasons=3, seed=SEED, league=LeagueConfig())
-    folder = root / f"seasons-{plays_in_all}-{SEED}"
+    count = 3000 if quick else PLAYS
+    settings = SimulationConfig(plays=count, seasons=3, seed=SEED, league=LeagueConfig())
+    folder = root / f"seasons-{count}-{SEED}"
     if not folder.is_dir():
         simulate(folder, settings)
     base = configs.get("smoke" if quick else "demo")
@@ -169,10 +168,10 @@ def make(quick: bool, root: Path, aggregation: str, stop: Stop | None = None) ->
     teams = teams.with_columns(win_pct=pl.col("wins") / (pl.col("wins") + pl.col("losses")))
     ratings = {name: column for name, column in RATINGS.items() if column != "epa_per_play"}
     table = primary_passers(plays).drop("plays")
-    for told, names in ((plays, {how: how for how in AVERAGED}), (under_the_truth(plays), KNOWN)):
+    for scored, names in ((plays, {how: how for how in AVERAGED}), (under_the_truth(plays), KNOWN)):
         for how, name in names.items():
-            found = rated(told, Choice("yards", "attempts", how))
-            table = table.join(found.rename({found.columns[-1]: name}), on=["season", "team", "passer_id"])
+            rating = rated(scored, Choice("yards", "attempts", how))
+            table = table.join(rating.rename({rating.columns[-1]: name}), on=["season", "team", "passer_id"])
     before = rate(sums(plays.drop("score"), ["season", "team", "passer_id"]))
     table = table.join(before, on=["season", "team", "passer_id"]).rename({v: k for k, v in ratings.items()})
     table = table.join(teams.select("season", "team", *OUTCOMES), on=["season", "team"])
@@ -185,11 +184,12 @@ def make(quick: bool, root: Path, aggregation: str, stop: Stop | None = None) ->
     winning = Winning(
         title="Simulated team-seasons: ratings against winning and true skill",
         about=(
-            f"{len(table)} team-seasons, {len(plays):,} simulated passes with tracking, {len(plays) // len(table)} a "
-            "team and season. Three networks, each of two seasons, score the third; they know whom the pass was thrown "
-            "to, as completion over expectation knows how far. Scores are averaged as was best for yards of attempts "
-            f"on the real seasons of 2017 and 2018: {aggregation}. Games are won by true strength, of which the "
-            "passer's skill is a part. Sacks are not simulated. Intervals of 90 % by bootstrap over teams."
+            f"{len(table)} team-seasons, {len(plays):,} simulated passes with tracking, {len(plays) // len(table)} per "
+            "team and season. Three networks are each trained on two seasons and score the third; their inputs include "
+            "the target of the pass, and completion over expectation uses its depth. The aggregation of scores is the "
+            f"best for yards of attempts on the real seasons of 2017 and 2018: {aggregation}. Games are won by true "
+            "strength, which includes the passer's skill. Sacks are not simulated. 90 % intervals by bootstrap over "
+            "teams."
         ),
         rows=pl.DataFrame(rows),
         ours=aggregation,

@@ -1,4 +1,4 @@
-"""Every play accounted for, and a wrong outcome found."""
+"""Every play is accounted for, and outcomes agree with the lists."""
 
 import json
 
@@ -28,7 +28,7 @@ def run(tmp_path, folder, outcomes):
     return row, (tmp_path / "out" / "agreement.md").read_text()
 
 
-def test_kept_plays_agree_and_all_are_accounted_for(files, tmp_path):
+def test_accepted_plays_agree_and_all_are_accounted_for(files, tmp_path):
     row, text = run(tmp_path, *files)
     assert row["read"] == row["kept"] + sum(row["rejected"].values()) == 12
     assert row["agree"] == row["listed"] == row["kept"]

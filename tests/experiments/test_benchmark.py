@@ -57,7 +57,7 @@ def test_tables_and_figure(tmp_path):
     row = {"work": "cdf", "rows": 16384, "ours_ms": 2.0, "target": 10}
     results = {
         "machine": provenance.describe(),
-        "peer": {"default": [row | {"peer_ms": 50.0}], "kept": [row | {"peer_ms": 40.0}]},
+        "reference": {"default": [row | {"reference_ms": 50.0}], "kept": [row | {"reference_ms": 40.0}]},
         "steps": [
             {"form": "plain", "rows": 9, "forward_ms": 1, "gradient_ms": 2, "forward_memory": 3, "gradient_memory": 4}
         ],
@@ -69,7 +69,7 @@ def test_tables_and_figure(tmp_path):
     assert "| cdf | 16,384 | kept | 40.0 | 2.00 | 20.0 | 10 |" in text
     assert "JAX found no GPU" in text
     assert (tmp_path / "growth.png").stat().st_size > 5000
-    results["peer"] = {"default": [row | {"peer_ms": None}]}
+    results["reference"] = {"default": [row | {"reference_ms": None}]}
     results["bandwidth"] = [{"work": "copy", "ms": 0.3, "gb_per_s": 3000.0, "share_of_copy": 1.0}]
     text = page_of("distribution", results, tmp_path, ["distribution"])
     assert "not installed" in text
@@ -79,29 +79,29 @@ def test_tables_and_figure(tmp_path):
 def test_live_calls_are_counted_in_turns_and_their_table_has_targets_and_ratio(tmp_path, monkeypatch):
     order = []
     monkeypatch.setattr(live, "CALLS", 100)
-    works = {("frame", form): lambda form=form: order.append(form) for form in ("default network", "peer, traced")}
+    works = {("frame", form): lambda form=form: order.append(form) for form in (live.DEFAULT, live.TRACED)}
     times = live._in_turn(works)
     assert all(len(each) == 100 for each in times.values())
     assert order[:50] == ["default network"] * 50
-    assert order[50:100] == ["peer, traced"] * 50
+    assert order[50:100] == ["reference, traced"] * 50
 
     def row(work, form, ms):
         return {"work": work, "form": form, "median_ms": ms, "p99_ms": 2 * ms}
 
-    found = [row("play of 40", "default network", 0.4), row("play of 40", "peer, traced", 2.0)]
+    rows = [row("play of 40", "default network", 0.4), row("play of 40", "reference, traced", 2.0)]
     cold = [{"import_s": 0.4, "load_s": 5.0, "first_frame_ms": 0.6, "third_frame_ms": 0.3, "process_s": 6.0}]
-    results = {"machine": provenance.describe(), "calls": {"default": found, "kept": found}, "cold": cold}
+    results = {"machine": provenance.describe(), "calls": {"default": rows, "kept": rows}, "cold": cold}
     results["season"] = {"plays": 20000, "frames": 560000, "seconds": [11.0, 5.5, 5.4]}
     text = page_of("live", results, tmp_path, ["live"])
     assert "| play of 40 | default | 0.400 / 0.800 | 2.000 / 4.000 | 0.5 / 1 | 5.0 |" in text
-    assert "11.0 seconds with compilation, then 5.5 and 5.4; 10 are wanted" in text
+    assert "11.0 seconds with compilation, then 5.5 and 5.4; target: 10" in text
     assert (tmp_path / "live.png").stat().st_size > 5000
     assert "flatbuffers is not installed" in page_of("live", results | {"cold": None}, tmp_path, ["live"])
 
 
 @pytest.mark.slow
-def test_the_network_of_the_live_benchmark_says_something_else_of_every_play():
-    scorer = live.scorer_of(live.programs_of(live.run_for(live.FORMS["the peer's network"])))
+def test_the_network_of_the_live_benchmark_predicts_differently_for_every_play():
+    scorer = live.scorer_of(live.programs_of(live.run_for(live.FORMS["reference network"])))
     random = np.random.default_rng(0)
     frames = random.standard_normal((2, 3, 22, 8), np.float32)
     medians = [scorer.whole_play(play, ()).median for play in frames]
@@ -143,12 +143,12 @@ def test_batches_are_measured_and_reported(monkeypatch, tmp_path):
 
 
 @pytest.mark.slow
-def test_all_frames_and_those_that_count_are_the_same_function():
+def test_all_frames_and_the_receptive_field_are_the_same_function():
     data = batches.synthetic(np.full(3, training.FRAMES))
     batch = training._batch(data)
-    ours, whole = (training.trainer_of(form, data) for form in ("ours", "all frames"))
+    ours, all_frames = (training.trainer_of(form, data) for form in ("ours", "all frames"))
     params = ours.initial(0).params
-    one, other = (each.value_and_grad(params, batch, None) for each in (ours, whole))
+    one, other = (each.value_and_grad(params, batch, None) for each in (ours, all_frames))
     chex.assert_trees_all_close(one, other, rtol=2e-4, atol=2e-5)
 
 
@@ -163,16 +163,16 @@ def test_training_is_measured_and_reported(monkeypatch, tmp_path):
     text = page_of("training", results, tmp_path, ["training"])
     assert "| ours | distribution | 1.2 |" in text
     assert "300 plays of 29 frames" in text
-    assert ("not installed" in text) == (results["step"]["kept"][0]["peer"] is None)
+    assert ("not installed" in text) == (results["step"]["kept"][0]["reference"] is None)
     assert "| all frames |" in text
 
 
 @pytest.mark.slow
 def test_sweeps_are_measured_and_reported(monkeypatch, tmp_path):
     small = training.NetworkConfig(encoder="flat", channels=4, layers=1, hidden=(), dropout=0.0)
-    found = [replace(config, network=small) for config in sweep.configurations(2)]
-    assert len({config.head.bins for config in found}) == 2
-    monkeypatch.setattr(sweep, "configurations", lambda count: found[:count])
+    configs = [replace(config, network=small) for config in sweep.configurations(2)]
+    assert len({config.head.bins for config in configs}) == 2
+    monkeypatch.setattr(sweep, "configurations", lambda count: configs[:count])
     monkeypatch.setattr(sweep, "COUNTS", (2,))
     rows = sweep.members(0.0)
     assert [row["way"] for row in rows] == ["in sequence", "a loop over members", "2 vectorized"]

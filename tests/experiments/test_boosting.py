@@ -1,4 +1,4 @@
-"""XGBoost as a rival: what it is tuned to, and that it predicts what it can."""
+"""XGBoost as a baseline: its tuning and its predictions."""
 
 import json
 
@@ -14,7 +14,7 @@ pytest.importorskip("xgboost")
 
 @pytest.fixture(scope="module")
 def sample():
-    """A skewed outcome, its mean not its median, of one column of two; the other is missing in half of the rows."""
+    """A skewed outcome that depends on one of two columns; the other is missing in half of the rows."""
     random = np.random.default_rng(0)
     x = random.normal(size=(1500, 2))
     y = 3.0 * (x[:, 0] > 0) + random.exponential(2.0, 1500)
@@ -35,10 +35,10 @@ def test_each_loss_has_its_own_target(sample, tmp_path, monkeypatch):
         assert predicted[~side].mean() == pytest.approx(low, abs=0.25)
         assert predicted[side].mean() == pytest.approx(3.0 + low, abs=0.25)
         file.write_text(json.dumps({"depth": 1, "weight": 1.0, "rounds": 3}))
-        assert boosting.tuned(x, y, games, loss, file) == boosting.Trees(1, 1.0, 3)  # what is kept is not tuned again
+        assert boosting.tuned(x, y, games, loss, file) == boosting.Trees(1, 1.0, 3)  # a saved result is not tuned again
 
 
-def test_the_test_plays_are_the_same_always(monkeypatch):
+def test_the_test_plays_are_always_the_same(monkeypatch):
     monkeypatch.setattr(passes, "TEST_PLAYS", 4)
     plays = random_plays(9)
     once = passes.sampled(plays)

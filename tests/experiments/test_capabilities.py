@@ -1,4 +1,4 @@
-"""The table of capabilities: every cell against what is expected of it, and that a probe can fail."""
+"""The table of capabilities: every cell has the expected answer, and a probe can fail."""
 
 import builtins
 from collections.abc import Callable
@@ -37,21 +37,21 @@ OF_TWO_SAMPLES = [probe for probe in PROBES if probe.sample in (PROBES[0].sample
 
 
 @pytest.fixture(scope="session")
-def found():
-    """The rows of the distribution that is quickest to fit."""
+def table():
+    """The rows of the Gaussian, which is the fastest to fit."""
     return measured({"Gaussian": dist("gaussian")})
 
 
 @pytest.fixture(scope="session")
 def watched():
-    """Those of the detectors."""
+    """The rows of the detectors."""
     pytest.importorskip("libspot")
     return measured({name: partial(Detector, name) for name in DETECTORS})
 
 
 @pytest.fixture(scope="session")
 def predicted():
-    """Those of the point prediction."""
+    """The rows of the point prediction."""
     pytest.importorskip("xgboost")
     return measured({"XGBoost": Point.fit})
 
@@ -62,8 +62,8 @@ def others():
     return measured({name: dist(kind) for name, kind in DISTS.items() if name != "Gaussian"})
 
 
-def cells(found: Capabilities, method: str) -> dict[str, bool]:
-    rows = found.rows.filter(pl.col("method") == method)
+def cells(table: Capabilities, method: str) -> dict[str, bool]:
+    rows = table.rows.filter(pl.col("method") == method)
     return dict(zip(rows["capability"].to_list(), rows["can"].to_list(), strict=True))
 
 
@@ -71,8 +71,8 @@ def expected(method: str) -> dict[str, bool]:
     return dict(zip(NAMES, map(bool, EXPECTED[method]), strict=True))
 
 
-def test_gaussian(found):
-    assert cells(found, "Gaussian") == expected("Gaussian")
+def test_gaussian(table):
+    assert cells(table, "Gaussian") == expected("Gaussian")
 
 
 @pytest.mark.slow
@@ -92,7 +92,7 @@ def test_a_point_has_no_distribution(predicted):
     text = predicted.rows.filter(pl.col("capability") == "models the base")["measured"].item()
     assert text.startswith("no distribution of the base: a point (")
     low, high = (float(part) for part in text.split("(")[1].rstrip(")").split(", "))
-    assert (low, high) == (pytest.approx(0.0, abs=0.1), pytest.approx(10.0, abs=0.3))  # the medians, all that it knows
+    assert (low, high) == (pytest.approx(0.0, abs=0.1), pytest.approx(10.0, abs=0.3))  # the medians, its only output
 
 
 @pytest.mark.slow
@@ -109,7 +109,7 @@ def test_thresholds_of_detectors_follow_the_mean_alone(watched):
 
 
 class Wrong(Fitted):
-    """What a fitted distribution says, made wrong on purpose in one thing."""
+    """A fitted distribution with one method made wrong on purpose."""
 
     def __init__(self, right: Fitted, **wrong: Callable) -> None:
         for name in ("beyond", "cdf", "density", "descent"):
@@ -143,37 +143,37 @@ def gaussian(name: str) -> Fitted:
     return dist("gaussian")(probe_of(name).sample)
 
 
-def test_what_is_lacking_is_the_figure():
+def test_a_missing_quantity_is_reported_instead_of_a_value():
     for probe in PROBES:
         can, text = probe(Fitted())
         assert not can
         assert text.startswith("no ")
 
 
-def test_page_and_drawing(found, tmp_path):
-    text = "\n\n".join(report(found))
+def test_page_and_drawing(table, tmp_path):
+    text = "\n\n".join(report(table))
     assert "| Gaussian | yes | yes | yes | no | no | no | no | yes |" in text
     for probe in PROBES:
         assert f"### {probe.name.capitalize()}" in text
         assert probe.criterion in text
-    for row in found.rows.iter_rows(named=True):
+    for row in table.rows.iter_rows(named=True):
         assert f"| {row['method']} | {'yes' if row['can'] else 'no'} | {row['measured']} |" in text
-    drawing(found, tmp_path / "capabilities.png")
+    drawing(table, tmp_path / "capabilities.png")
     assert (tmp_path / "capabilities.png").stat().st_size > 10_000
 
 
-def test_what_differs_from_the_article_is_told(found):
-    assert differing(found)[0] == "No cell that the article speaks of differs from it."
-    turned = Capabilities(found.rows.with_columns(method=pl.lit("SBP")).filter(pl.col("capability") == "multimodal"))
-    assert differing(turned)[0] == "- SBP, multimodal: the article says yes, measured is no."
+def test_differences_from_the_article_are_reported(table):
+    assert differing(table)[0] == "All cells that the article covers agree with it."
+    turned = Capabilities(table.rows.with_columns(method=pl.lit("SBP")).filter(pl.col("capability") == "multimodal"))
+    assert differing(turned)[0] == "- SBP, multimodal: the article states yes, the measurement is no."
 
 
-def test_headline_counts_what_each_can(found):
-    assert headline(found).sentences == ["Of 8 capabilities, each measured, the approaches have: Gaussian 4."]
+def test_headline_counts_what_each_can(table):
+    assert headline(table).sentences == ["Number of capabilities, out of 8 measured: Gaussian 4."]
 
 
 @pytest.mark.parametrize("missing", ["libspot", "xgboost"])
-def test_a_missing_rival_is_one_line(missing, monkeypatch):
+def test_a_missing_baseline_is_one_line(missing, monkeypatch):
     def without(name, *args, **more):
         if name == missing:
             raise ImportError(name)
@@ -181,7 +181,7 @@ def test_a_missing_rival_is_one_line(missing, monkeypatch):
 
     imported = builtins.__import__
     monkeypatch.setattr(builtins, "__import__", without)
-    if missing == "libspot":  # the other is asked first and may not be there either
+    if missing == "libspot":  # the other is imported first and may be missing as well
         monkeypatch.setattr(boosting, "grown", lambda *_: lambda rows: np.zeros(len(rows)))
     else:
         monkeypatch.setattr(detectors, "_library", lambda: pytest.fail("asked for"))

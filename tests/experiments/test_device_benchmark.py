@@ -18,10 +18,10 @@ from tests.slow import marked
 
 pytestmark = pytest.mark.unoptimized
 ROOT = Path(__file__).parents[2]
-# what a borrowed accelerator does not have
+# packages that a borrowed accelerator does not have
 ABSENT = ("polars", "tensorflow_datasets", "array_record", "tyro", "tqdm", "grain", "gluonts", "beartype")
 
-# part -> what its complete record has
+# part -> keys of its complete record
 COMPLETE = {
     "likelihood": {"bins", "rows"},
     "training": {"metrics", "differences", "speed", "plays", "held_out", "epochs", "product_error"},
@@ -154,14 +154,14 @@ def run(out, parts, budget_s):
     return device.run(parts, True, budget_s, out, ["device", "--smoke"])
 
 
-def test_a_part_is_stopped_at_its_deadline_and_the_page_says_so(tmp_path, monkeypatch, capsys):
+def test_a_part_is_stopped_at_its_deadline_and_the_page_states_it(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(device, "MIN_S", 0.0)
     assert run(tmp_path, ["likelihood"], 0.05) == 1
     assert "stopped" in (tmp_path / "device.md").read_text()
     assert "seconds were over" in capsys.readouterr().out
 
 
-def test_a_part_with_too_little_time_is_skipped_and_the_page_says_so(tmp_path):
+def test_a_part_with_too_little_time_is_skipped_and_the_page_states_it(tmp_path):
     assert run(tmp_path, ["likelihood", "tests"], 1.0) == 1
     results = json.loads((tmp_path / "device.json").read_text())
     assert [record["status"] for record in results["parts"].values()] == ["skipped", "skipped"]
@@ -170,7 +170,7 @@ def test_a_part_with_too_little_time_is_skipped_and_the_page_says_so(tmp_path):
     assert "No part has described the machine." in text
 
 
-def test_what_a_part_has_measured_before_it_crashes_is_kept(tmp_path, monkeypatch):
+def test_results_before_a_crash_are_kept(tmp_path, monkeypatch):
     def broken(sizes):
         yield {"tests": ["a"], "missing": []}
         raise RuntimeError("out of memory\nmore")
@@ -203,7 +203,7 @@ def test_wrong_arguments_are_one_line(words, message, capsys):
     assert message in capsys.readouterr().err
 
 
-def test_help_says_that_the_page_is_made_on_an_accelerator(capsys):
+def test_help_states_that_the_page_is_made_on_an_accelerator(capsys):
     with pytest.raises(SystemExit) as stopped:
         benchmark.command(["device", "--help"])
     assert stopped.value.code == 0

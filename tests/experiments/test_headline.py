@@ -1,4 +1,4 @@
-"""What docs/results.md repeats of a comparison: our model, the best baseline and the bounds, by each metric."""
+"""The part of a comparison that docs/results.md repeats: our model, the best baseline and the bounds, by metric."""
 
 import polars as pl
 
@@ -18,7 +18,7 @@ def comparison(seeds=3, **changes):
         for arm, (nll, missed) in means.items()
         for seed in range(seeds)
     ]
-    said = {
+    fields = {
         "title": "T",
         "about": "",
         "rows": pl.DataFrame(rows),
@@ -26,24 +26,24 @@ def comparison(seeds=3, **changes):
         "ours": "SBP",
         "known": ("Oracle",),
     }
-    return Comparison(**{**said, **changes})
+    return Comparison(**{**fields, **changes})
 
 
-def test_a_row_for_each_judged_figure():
-    found = headline(comparison(notes=["Note."]))
-    assert found.header == ["figure", "SBP", "best rival", "SBP less it, seed by seed", "bound"]
-    assert found.rows == [
+def test_a_row_for_each_metric():
+    summary = headline(comparison(notes=["Note."]))
+    assert summary.header == ["figure", "SBP", "best rival", "SBP less it, seed by seed", "bound"]
+    assert summary.rows == [
         ["NLL", "2.10 ± 0.25", "Binned 2.60 ± 0.25", "-0.50 ± 0.00, better", "Oracle 1.60"],
         ["missed", "3.0 ± 0.0", "Binned 2.0 ± 0.0", "1.0 ± 0.0, worse", ""],
     ]
-    assert found.sentences == ["Of the gap between Marginal and Oracle SBP closes 80% (NLL)."]
-    assert (found.title, found.notes) == ("T", ["Note."])
+    assert summary.sentences == ["Of the gap between Marginal and Oracle SBP closes 80% (NLL)."]
+    assert (summary.title, summary.notes) == ("T", ["Note."])
 
 
-def test_the_published_rows_are_told_and_one_seed_tells_nothing_apart():
-    found = headline(comparison(seeds=1, published={"P": {"pp_full": 0.02}}))
-    assert found.rows[0][3] == "-0.50, not told apart"
-    assert found.sentences[1:] == ["SBP is better than P in every column."]
+def test_published_rows_are_reported_and_one_seed_shows_no_difference():
+    summary = headline(comparison(seeds=1, published={"P": {"pp_full": 0.02}}))
+    assert summary.rows[0][3] == "-0.50, not told apart"
+    assert summary.sentences[1:] == ["SBP is better than P in every column."]
 
 
 def test_the_gap_and_the_list():

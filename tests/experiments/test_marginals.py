@@ -1,4 +1,4 @@
-"""Marginals side by side: the numbers, the gaps in words, and one-line mistakes."""
+"""Marginals of both samples: the numbers, the sentences on gaps, and one-line errors."""
 
 import numpy as np
 import polars as pl
@@ -45,23 +45,23 @@ def test_table_figure_and_gaps_are_written(simulated, real, tmp_path, capsys):
     assert "| complete, % |" in capsys.readouterr().out
 
 
-def test_without_real_plays_there_is_one_column_a_down(simulated, tmp_path):
+def test_without_real_plays_there_is_one_column_per_down(simulated, tmp_path):
     marginals.command([str(simulated), "--out", str(tmp_path)])
     text = (tmp_path / "marginals.md").read_text(encoding="utf-8")
     assert "real, all" not in text
-    assert "Apart" not in text
+    assert "Differences" not in text
 
 
 def test_measures_of_a_known_sample():
     yards = np.concatenate([np.zeros(500), np.arange(1, 501)]).astype(int)
     result = np.where(yards > 0, "C", "I")
     sample = Sample(result, yards, np.repeat([1, 2], 500), np.arange(10, 110), np.full(100, -1))
-    found = marginals.measures(sample, 0)
-    assert found["complete, %"] == 50
-    assert found["gain of zero, %"] == 50
-    assert found["99 % quantile, yd"] == 490
-    assert found["largest gain, yd"] == 500
-    assert found["frames from snap to throw, 50 % quantile"] == 59
+    values = marginals.measures(sample, 0)
+    assert values["complete, %"] == 50
+    assert values["gain of zero, %"] == 50
+    assert values["99 % quantile, yd"] == 490
+    assert values["largest gain, yd"] == 500
+    assert values["frames from snap to throw, 50 % quantile"] == 59
     second = marginals.measures(sample, 2)
     assert second["complete, %"] == 100
     assert np.isnan(second["0.1 % quantile, yd"])

@@ -62,7 +62,7 @@ def test_nodes_integrate_the_reference_density_to_one(width):
 
 
 def test_measurements_see_what_is_wrong():
-    """Each of these sides is ours but for one method, and the property that the method breaks fails."""
+    """Each of these sides differs from ours in one method, and the property that the method breaks fails."""
 
     class Halved(Ours):
         def density(self, case, y):
@@ -111,13 +111,13 @@ def test_exception_is_a_finding():
 def findings():
     pytest.importorskip("torch")
     pytest.importorskip("gluonts")
-    peer = Reference.load()
-    assert peer is not None
-    return {prop.name: measure(prop, peer) for prop in PROPERTIES}
+    reference = Reference.load()
+    assert reference is not None
+    return {prop.name: measure(prop, reference) for prop in PROPERTIES}
 
 
-class TestPeer:
-    """Against the installed gluonts."""
+class TestReferenceImplementation:
+    """The installed gluonts has the named defects."""
 
     def test_named_defects_and_no_others(self, findings):
         agree_at_width_one = "total mass of the density, bins 1 wide"
@@ -129,7 +129,7 @@ class TestPeer:
         mass = findings[f"total mass of the density, bins {width:g} wide"].values["mass"]
         assert mass == pytest.approx(0.1 + 0.9 * width, rel=1e-5)
 
-    def test_figures(self, findings):
+    def test_values(self, findings):
         slope = next(f for name, f in findings.items() if name.startswith("density over"))
         assert slope.values == pytest.approx({f"{width:g}": width for width in WIDTHS}, rel=1e-6)
         near = next(f for name, f in findings.items() if name.startswith("shape ξ = 1e-08"))
@@ -142,14 +142,14 @@ class TestPeer:
         assert exact_zero.text.startswith("rejected")
         assert math.isnan(exact_zero.values["quantile"])
 
-    def test_settings_of_torch_are_put_back(self, findings):
+    def test_settings_of_torch_are_restored(self, findings):
         import torch
 
         assert torch.get_default_dtype() == torch.float32
         with pytest.raises(ValueError, match="constraint"):
             torch.distributions.Normal(torch.zeros(1), -torch.ones(1))
 
-    def test_command_with_the_peer(self, findings, tmp_path, capsys):
+    def test_command_with_the_reference(self, findings, tmp_path, capsys):
         parity.command(["--out", str(tmp_path)])
         saved = json.loads((tmp_path / "parity.json").read_text())
         assert [row["name"] for row in saved["properties"]] == NAMES
@@ -163,7 +163,7 @@ class TestPeer:
 
 
 @pytest.mark.slow
-def test_command_without_the_peer(monkeypatch, tmp_path, capsys):
+def test_command_without_the_reference(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(Reference, "load", lambda: None)
     parity.command(["--out", str(tmp_path)])
     assert "pip install 'sbp_jax[reference]'" in capsys.readouterr().out.splitlines()[0]
@@ -175,7 +175,7 @@ def test_command_without_the_peer(monkeypatch, tmp_path, capsys):
     assert (tmp_path / "parity.png").exists()
 
 
-def test_peer_needs_both_packages(monkeypatch):
+def test_reference_needs_both_packages(monkeypatch):
     for absent in ("torch", "gluonts"):
         monkeypatch.setattr(
             "sbp_jax.evaluation.conformance.reference.find_spec", lambda name, absent=absent: name != absent or None
@@ -183,7 +183,7 @@ def test_peer_needs_both_packages(monkeypatch):
         assert Reference.load() is None
 
 
-def test_peer_that_cannot_be_imported_is_one_line(monkeypatch):
+def test_reference_that_cannot_be_imported_is_one_line(monkeypatch):
     def failing(name):
         raise ImportError(f"no part of {name}")
 

@@ -1,4 +1,4 @@
-"""True skill by attempts: the grades of outcomes drawn anew are those that the outcomes themselves were given."""
+"""True skill by attempts: the grades of all outcomes agree with those of the outcomes that occurred."""
 
 import numpy as np
 import polars as pl
@@ -39,21 +39,21 @@ def plays(target, folder):
     return with_expectation(with_truth(score_plays(target), folder))
 
 
-def test_every_outcome_is_graded_as_the_one_that_came(target, folder, plays):
+def test_every_outcome_is_graded_as_the_one_that_occurred(target, folder, plays):
     dist, grades = recovery.every_outcome(target, TrueDistribution.read(folder))
     ids = pl.DataFrame({"game_id": dist.game_id, "play_id": dist.play_id})
-    came = ids.join(plays, on=["game_id", "play_id"], maintain_order="left")
-    assert len(came) == 600
-    place = came["yards"].to_numpy().astype(int) - dist.support()[0]
+    observed = ids.join(plays, on=["game_id", "play_id"], maintain_order="left")
+    assert len(observed) == 600
+    place = observed["yards"].to_numpy().astype(int) - dist.support()[0]
     for name, values in grades.items():
-        np.testing.assert_allclose(values[np.arange(600), place], came[name], rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(values[np.arange(600), place], observed[name], rtol=1e-5, atol=1e-6)
     gains = dist.pmf(dist.support()) @ (dist.support() > 0)
-    np.testing.assert_allclose(came["true_success_chance"], gains, rtol=1e-12)
+    np.testing.assert_allclose(observed["true_success_chance"], gains, rtol=1e-12)
     chances = np.concatenate([run.predict_latent(part).survival_function(0.5) for run, part in parts_of(target, "all")])
-    np.testing.assert_allclose(came["success_chance"], chances, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(observed["success_chance"], chances, rtol=1e-5, atol=1e-6)
 
 
-def test_leagues_are_rated_by_everything_and_skill_is_found(target, folder, plays, monkeypatch):
+def test_leagues_have_every_rating_and_recover_skill(target, folder, plays, monkeypatch):
     monkeypatch.setattr(recovery, "ATTEMPTS", (20, 50, 300))
     ratings = {name: column for name, column in RATINGS.items() if column != "epa_per_play"}
     drawn = {}
@@ -61,17 +61,17 @@ def test_leagues_are_rated_by_everything_and_skill_is_found(target, folder, play
     monkeypatch.setattr(
         TrueDistribution, "redrawn", lambda dist, skill, seed: drawn.setdefault(seed, true(dist, 12 * skill, seed))
     )
-    found = recovery.recovery(target, plays, folder, ratings, leagues=4)
-    assert found.attempts == [20, 50]  # of 300 attempts there are two passers
-    assert found.about.startswith("4 leagues of 12 passers")
-    assert found.ratings == [*AVERAGED, *KNOWN.values(), *ratings]
+    table = recovery.recovery(target, plays, folder, ratings, leagues=4)
+    assert table.attempts == [20, 50]  # at 300 attempts there are only two passers
+    assert table.about.startswith("4 leagues of 12 passers")
+    assert table.ratings == [*AVERAGED, *KNOWN.values(), *ratings]
     assert len(drawn) == 4
-    for name in found.ratings:
-        assert found.of(name, 50).shape == (4,)
-        assert found.value(name, 50) > 0.6  # skills twelve times as far apart as they are
+    for name in table.ratings:
+        assert table.of(name, 50).shape == (4,)
+        assert table.value(name, 50) > 0.6  # skills are spread twelve times as far as in the simulator
 
 
-def test_outcomes_drawn_anew_follow_the_distribution_at_their_skill(folder):
+def test_redrawn_outcomes_follow_the_distribution_at_their_skill(folder):
     dist = TrueDistribution.read(folder)
     pit = []
     for seed in range(10):

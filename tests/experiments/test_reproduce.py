@@ -1,4 +1,4 @@
-"""Published tables: figures of known distributions, the command's mistakes, and the whole way on a few values."""
+"""Published tables: metrics of known distributions, errors of the command, and a run on a few values end to end."""
 
 from types import SimpleNamespace
 
@@ -20,30 +20,30 @@ pytestmark = pytest.mark.unoptimized
 COUNT = networks.TRAIN + networks.VALIDATION + networks.TEST
 
 
-def test_figures_of_a_known_distribution():
+def test_metrics_of_a_known_distribution():
     random = np.random.default_rng(0)
     middle, count = np.linspace(-2.0, 2.0, 4000), 4000
     values = middle + 0.5 * random.normal(size=count)
     plays = bare_plays(values)
-    found = networks.figures_of(Normal(jnp.asarray(middle, jnp.float32), 0.5), plays)
+    metrics = networks.figures_of(Normal(jnp.asarray(middle, jnp.float32), 0.5), plays)
     dist = scipy.stats.norm(middle, 0.5)
     low = np.floor(plays.yards.astype(float) / networks.WIDTH) * networks.WIDTH
-    assert found["nll"] == pytest.approx(-np.log(dist.cdf(low + networks.WIDTH) - dist.cdf(low)).mean(), rel=1e-5)
-    assert found["crps"] == pytest.approx(0.5 / np.sqrt(np.pi), rel=0.03)
-    assert found["mae"] == pytest.approx(np.abs(values - middle).mean(), rel=1e-5)
-    assert found["spread"] == pytest.approx(middle.std(), rel=1e-5)
-    assert found["pp_full"] < 0.02
+    assert metrics["nll"] == pytest.approx(-np.log(dist.cdf(low + networks.WIDTH) - dist.cdf(low)).mean(), rel=1e-5)
+    assert metrics["crps"] == pytest.approx(0.5 / np.sqrt(np.pi), rel=0.03)
+    assert metrics["mae"] == pytest.approx(np.abs(values - middle).mean(), rel=1e-5)
+    assert metrics["spread"] == pytest.approx(middle.std(), rel=1e-5)
+    assert metrics["pp_full"] < 0.02
 
 
 def test_the_true_distribution_is_calibrated_and_sharp():
     values = draw(COUNT, 0)
     index = np.arange(COUNT - networks.TEST, COUNT)
-    found = networks.oracle(bare_plays(values[index], play_id=index))
-    assert found["pp_full"] < 0.03
-    assert found["spread"] == pytest.approx(sinusoid(COUNT)[index].std(), rel=1e-3)
+    metrics = networks.oracle(bare_plays(values[index], play_id=index))
+    assert metrics["pp_full"] < 0.03
+    assert metrics["spread"] == pytest.approx(sinusoid(COUNT)[index].std(), rel=1e-3)
     wide = networks.figures_of(Normal(jnp.full(networks.TEST, 5.0), 1.2), bare_plays(values[index], play_id=index))
-    assert found["crps"] < 0.6 * wide["crps"]
-    assert found["nll"] < wide["nll"] - 0.5
+    assert metrics["crps"] < 0.6 * wide["crps"]
+    assert metrics["nll"] < wide["nll"] - 0.5
 
 
 @pytest.mark.parametrize(
@@ -60,15 +60,15 @@ def test_mistakes_are_one_line(words, message):
         reproduce.command(words)
 
 
-def test_a_table_without_its_data_does_not_keep_the_others_from_being_made(tmp_path, monkeypatch, capsys):
+def test_a_table_without_its_data_does_not_stop_the_others(tmp_path, monkeypatch, capsys):
     made = []
     monkeypatch.chdir(tmp_path)
     tables = {"mae": reproduce.TABLES["mae"], "pp": SimpleNamespace(TITLE="", make=lambda *_: made.append("pp") or [])}
     monkeypatch.setattr(reproduce, "TABLES", tables)
-    with pytest.raises(InputError, match=r"not made: mae: nowhere.csv: not found; say where it is with --play-by-play"):
+    with pytest.raises(InputError, match=r"not made: mae: nowhere.csv: not found; specify it with --play-by-play"):
         reproduce.command(["all", "--play-by-play", "nowhere.csv"])
     assert made == ["pp"]
-    with pytest.raises(InputError, match=r"^nowhere.csv: not found; say where it is with --play-by-play PATH"):
+    with pytest.raises(InputError, match=r"^nowhere.csv: not found; specify it with --play-by-play PATH"):
         reproduce.command(["mae", "--play-by-play", "nowhere.csv"])
 
 
@@ -82,7 +82,7 @@ def test_data_that_is_not_given_is_one_line_with_its_flag(table, flag, tmp_path,
 
 
 @pytest.mark.slow
-def test_the_table_is_made_and_gone_on_with(tmp_path, monkeypatch, capsys):
+def test_the_table_is_made_and_resumed(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     for name, count in (("TRAIN", 500), ("VALIDATION", 100), ("TEST", 100)):
         monkeypatch.setattr(networks, name, count)

@@ -1,4 +1,4 @@
-"""The load test's own judgement: what its clients count when a service lies, and the page that it is told on."""
+"""The load test: what its clients count when a service gives wrong answers, and the page that reports it."""
 
 import asyncio
 import json
@@ -25,7 +25,7 @@ PLAY = {
 
 
 def counted(monkeypatch, alter, patience_s=600.0):
-    """What a client counts of a service whose answers `alter` changes, in three plays, on a clock that counts plays."""
+    """The report of a client of a service whose answers `alter` changes: three plays, on a clock that counts plays."""
     finished = 0
     clock = SimpleNamespace(time=lambda: finished, perf_counter=time.perf_counter)
     monkeypatch.setattr(service_clients, "time", clock)
@@ -34,17 +34,17 @@ def counted(monkeypatch, alter, patience_s=600.0):
 
     async def answer(socket):
         nonlocal finished
-        taken = 0
+        frames = 0
         async for text in socket:
             asked = json.loads(text)
-            taken = 0 if asked["type"] == "reset" else taken + 1
-            said = {"play": asked["play"]}
+            frames = 0 if asked["type"] == "reset" else frames + 1
+            message = {"play": asked["play"]}
             if asked["type"] == "frame":
-                said |= {"type": "summary", "seq": asked["seq"], "frames": taken, **SUMMARY}
+                message |= {"type": "summary", "seq": asked["seq"], "frames": frames, **SUMMARY}
             else:
-                said |= {"reset": {"type": "begun"}, "finish": {"type": "score", **SCORE}}[asked["type"]]
+                message |= {"reset": {"type": "begun"}, "finish": {"type": "score", **SCORE}}[asked["type"]]
             finished += asked["type"] == "finish"
-            for each in alter(said):
+            for each in alter(message):
                 await socket.send(json.dumps(each))
 
     async def both():
@@ -56,35 +56,35 @@ def counted(monkeypatch, alter, patience_s=600.0):
     return asyncio.run(both())
 
 
-def second(said, **changed):
-    return [said | changed] if said.get("seq") == 1 else [said]
+def second(message, **changed):
+    return [message | changed] if message.get("seq") == 1 else [message]
 
 
-def test_a_service_that_says_what_is_expected_has_nothing_counted_against_it(monkeypatch):
-    said = counted(monkeypatch, lambda said: [said])
-    assert said["count"] == {"plays": PLAYS, "frames": FRAMES * PLAYS, "compared": (FRAMES + 2) * PLAYS}
-    assert len(said["latencies"]) == FRAMES * PLAYS
-    assert min(said["latencies"]) > 0
+def test_a_service_with_the_expected_answers_has_no_errors(monkeypatch):
+    report = counted(monkeypatch, lambda message: [message])
+    assert report["count"] == {"plays": PLAYS, "frames": FRAMES * PLAYS, "compared": (FRAMES + 2) * PLAYS}
+    assert len(report["latencies"]) == FRAMES * PLAYS
+    assert min(report["latencies"]) > 0
 
 
 @pytest.mark.parametrize(
     ("what", "alter"),
     [
-        ("wrong", lambda said: second(said, median=1.5004)),
-        ("wrong", lambda said: second(said, first_down=None)),
-        ("wrong", lambda said: second(said, frames=3)),
-        ("wrong", lambda said: [said | {"pit": 0.2502}] if said["type"] == "score" else [said]),
-        ("mixed", lambda said: second(said, seq=0)),
-        ("mixed", lambda said: second(said, play="play 7")),
-        ("mixed", lambda said: second(said, type="error")),
-        ("lost", lambda said: [] if said.get("seq") == 2 else [said]),
-        ("lost", lambda said: [] if said["type"] == "begun" else [said]),
+        ("wrong", lambda message: second(message, median=1.5004)),
+        ("wrong", lambda message: second(message, first_down=None)),
+        ("wrong", lambda message: second(message, frames=3)),
+        ("wrong", lambda message: [message | {"pit": 0.2502}] if message["type"] == "score" else [message]),
+        ("mixed", lambda message: second(message, seq=0)),
+        ("mixed", lambda message: second(message, play="play 7")),
+        ("mixed", lambda message: second(message, type="error")),
+        ("lost", lambda message: [] if message.get("seq") == 2 else [message]),
+        ("lost", lambda message: [] if message["type"] == "begun" else [message]),
     ],
 )
-def test_a_service_that_lies_is_found_out(monkeypatch, what, alter):
-    said = counted(monkeypatch, alter, 600.0 if what == "wrong" else 0.2)  # an answer that comes late is mixed up, too
-    assert said["count"][what] > 0
-    assert said["wrong"]
+def test_a_service_with_wrong_answers_is_detected(monkeypatch, what, alter):
+    report = counted(monkeypatch, alter, 600.0 if what == "wrong" else 0.2)  # a late answer counts as mixed, too
+    assert report["count"][what] > 0
+    assert report["wrong"]
 
 
 def test_numbers_agree_to_the_tolerance():
@@ -97,7 +97,7 @@ def test_numbers_agree_to_the_tolerance():
     assert not service_clients.agree(float("nan"), 0.5, 1e-4)
 
 
-def test_the_page_tells_what_was_counted():
+def test_the_page_reports_the_counts():
     def part(restart=None, hostile=None, **count):
         return {
             "seconds": 10.0,
@@ -125,7 +125,7 @@ def test_the_page_tells_what_was_counted():
     assert "| lost | 2 | 0 | 0 |" in text
     assert "| wrong | 0 | 5 | 0 |" in text
     assert "| latency p99, ms | 3.2 | 3.2 | 3.2 |" in text
-    assert "| memory at the beginning, MiB | 100 | 100 | 60 |" in text  # of what came after the restart
+    assert "| memory at the beginning, MiB | 100 | 100 | 60 |" in text  # after the restart
     assert "half requests: 6" in text
-    assert "4 closed with 1012; another answered 2.0 s after" in text
+    assert "4 closed with 1012; another service answered 2.0 s after" in text
     assert "3 tracebacks" in text

@@ -1,5 +1,4 @@
-"""The peer's network in PyTorch under the published distribution, `gluonts.torch`'s Spliced Binned-Pareto: steps and
-calls."""
+"""The reference network in PyTorch under the published distribution, `gluonts.torch`'s Spliced Binned-Pareto."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,31 +7,25 @@ import numpy as np
 
 from sbp_jax.evaluation.conformance.reference import Reference
 
-LEARNING_RATE = 1e-7  # the one batch, fitted a thousand times, drives the peer's gradients to NaN
+LEARNING_RATE = 1e-7  # a thousand fits of one batch drive the gradients of gluonts to NaN
 TAIL_MASS = 0.05
 
 
 def training_step(
-    peer: Reference,
-    x: np.ndarray,
-    mask: np.ndarray,
-    yards: np.ndarray,
-    layers: int,
-    channels: int,
-    kernel: int,
-    bins: int,
+    reference: Reference, x: np.ndarray, mask: np.ndarray, yards: np.ndarray, sizes: tuple[int, int, int], bins: int
 ) -> Callable[[], float]:
-    """A call that takes one step of Adam and returns its loss.
+    """Return a call that takes one step of Adam and returns its loss.
 
     Args:
-        peer: the installed package.
+        reference: the installed package.
         x: float32 `[B, T, features]`.
-        mask: bool `[B, T]`; the state of the last True frame decides.
+        mask: bool `[B, T]`; the prediction uses the state of the last True frame.
         yards: float32 `[B]`.
-        layers, channels, kernel: of the TCN: residual blocks of two dilated causal convolutions, as ours.
-        bins: of the distribution, between -10 and 60 yards.
+        sizes: layers, channels and kernel size of the TCN: residual blocks of two dilated causal convolutions, as ours.
+        bins: number of bins of the distribution, between -10 and 60 yards.
     """
-    torch, distributions = peer._torch, peer._distributions
+    torch, distributions = reference._torch, reference._distributions
+    layers, channels, kernel = sizes
     torch.manual_seed(0)
     network, head = _network(torch, x.shape[-1], layers, channels, kernel), torch.nn.Linear(channels, bins + 4)
     optimizer = torch.optim.Adam([*network.parameters(), *head.parameters()], lr=LEARNING_RATE)
@@ -51,21 +44,20 @@ def training_step(
     return step
 
 
-def live_call(peer: Reference, x: np.ndarray, traced: bool) -> Callable[[], Any]:
-    """A call that says three quantiles of plays: network, distribution and its `icdf`, without gradients, on one
-    thread.
+def live_call(reference: Reference, x: np.ndarray, traced: bool) -> Callable[[], Any]:
+    """Return a call that computes three quantiles of plays by network and `icdf`, without gradients, on one thread.
 
     Args:
-        peer: the installed package.
+        reference: the installed package.
         x: float32 `[B, T, players, features]`.
-        traced: the network is compiled by `torch.jit.trace`; the distribution cannot be.
+        traced: compile the network by `torch.jit.trace`; the distribution cannot be compiled.
     """
-    torch, distributions = peer._torch, peer._distributions
+    torch, distributions = reference._torch, reference._distributions
     torch.set_num_threads(1)
     torch.manual_seed(0)
     frames = torch.tensor(np.swapaxes(x.reshape(*x.shape[:2], -1), 1, 2).copy())
-    whole = torch.nn.Sequential(_network(torch, frames.shape[1], 4, 64, 3), _last(torch), torch.nn.Linear(64, 104))
-    call = torch.jit.trace(whole, frames) if traced else whole
+    model = torch.nn.Sequential(_network(torch, frames.shape[1], 4, 64, 3), _last(torch), torch.nn.Linear(64, 104))
+    call = torch.jit.trace(model, frames) if traced else model
     levels = [torch.full((len(x),), level) for level in (0.05, 0.5, 0.95)]
 
     def quantiles() -> list[Any]:
@@ -77,7 +69,7 @@ def live_call(peer: Reference, x: np.ndarray, traced: bool) -> Callable[[], Any]
 
 
 def _last(torch: Any) -> Any:
-    """A module that takes the state of the last frame."""
+    """A module that selects the state of the last frame."""
 
     class Last(torch.nn.Module):
         def forward(self, x: Any) -> Any:
