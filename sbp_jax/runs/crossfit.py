@@ -108,7 +108,7 @@ def _folders(path: Path) -> list[Path]:
 def folds_of(config: Config, folds: int, by: str) -> Iterator[Config]:
     """The configuration of each fold; InputError where they cannot be."""
     if not isinstance(config.data, DataConfig):
-        raise InputError("crossfit: presumes plays, and the data are time series")
+        raise InputError("crossfit: requires plays, and the data are time series")
     if by not in ("game", "season"):
         raise InputError(f"--by: expected game or season, got {by!r}")
     if folds < 2:

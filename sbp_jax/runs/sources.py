@@ -208,7 +208,7 @@ def choose(config: Config, dataset: Dataset, last: Last, in_memory: str = "") ->
         if in_memory:
             raise InputError(f"training.batch-source: {in_memory}, expected memory or auto, got {kind}")
         if reason:
-            raise InputError(f"training.batch-source: {kind} presumes a prepared data set, and {reason}; choose memory")
+            raise InputError(f"training.batch-source: {kind} requires a prepared data set, and {reason}; choose memory")
     if kind != "auto":
         return kind
     return "memory" if in_memory or reason else _by_size(config.training, _prepared(dataset), last)

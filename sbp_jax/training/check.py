@@ -128,21 +128,21 @@ def check_outcomes(config: Config, outcome: Outcome, plays: Plays | Split) -> No
     if name in ("interval", "censored") and not plays.is_integer:
         broken = plays.yards[plays.yards != np.round(plays.yards)][0]
         raise InputError(
-            f"training.objective: {name} presumes integers, and the outcome {outcome.name} has values such as "
+            f"training.objective: {name} requires integers, and the outcome {outcome.name} has values such as "
             f"{broken:g}; choose exact"
         )
     if name != "censored":
         return
     if not outcome.in_yards:
         raise InputError(
-            f"training.objective: censored presumes a gain in yards that the goal line stops, not {outcome.name}"
+            f"training.objective: censored requires a gain in yards that the goal line stops, not {outcome.name}"
         )
     if not _knows_touchdowns(plays):
-        raise InputError("training.objective: censored presumes plays with known touchdowns; these have none")
+        raise InputError("training.objective: censored requires plays with known touchdowns; these have none")
     unknown = _unknown(plays)
     for play in np.flatnonzero(unknown)[:1]:
         raise InputError(
-            f"training.objective: censored presumes known touchdowns, and of {int(unknown.sum())} completions the "
+            f"training.objective: censored requires known touchdowns, and of {int(unknown.sum())} completions the "
             f"distance to the goal line is unknown, such as play {plays.play_id[play]} of game {plays.game_id[play]}; "
             f"choose interval"
         )

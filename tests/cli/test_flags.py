@@ -182,7 +182,7 @@ def test_mistake_is_one_line(words, message):
         (train.command, ["smoke", "--training.epochs", "0"], "training.epochs: expected a positive number"),
         (train.command, ["smoke", "--optimizer.learning-rate", "nan"], "optimizer.learning-rate: expected a positive"),
         (train.command, ["smoke", "--training.seed", "-1"], "training.seed: expected an integer"),
-        (train.command, ["smoke", "--data.no-tracking"], "network.encoder: attention presumes tracking, and data.t"),
+        (train.command, ["smoke", "--data.no-tracking"], "network.encoder: attention requires tracking, and data.t"),
         (
             train.command,
             ["smoke", "--data.no-tracking", "--network.encoder", "none"],

@@ -113,7 +113,7 @@ def test_gains_end_at_the_goal_line_whatever_the_objective(config, tmp_path, obj
 def test_interval_stops_before_training_and_so_do_other_plays(config, tmp_path):
     dataset = open_dataset(config.data)
     interval = replace(config, training=replace(config.training, objective="interval"))
-    with pytest.raises(InputError, match=r"^training\.objective: interval presumes integers, .* epa .* choose exact$"):
+    with pytest.raises(InputError, match=r"^training\.objective: interval requires integers, .* epa .* choose exact$"):
         train_folder(interval, dataset, tmp_path)
     other = replace(config, data=replace(config.data, extras=()))
     with pytest.raises(InputError, match=r"^plays: the network takes no extras"):

@@ -107,13 +107,13 @@ def test_the_command_line_knows_series():
         (
             "network",
             {"encoder": "attention"},
-            "network.encoder: attention presumes players",
+            "network.encoder: attention requires players",
         ),
-        ("training", {"per_frame": True}, "training.per-frame: presumes plays"),
+        ("training", {"per_frame": True}, "training.per-frame: requires plays"),
         (
             "training",
             {"objective": "censored"},
-            "training.objective: censored presumes plays",
+            "training.objective: censored requires plays",
         ),
         ("data", {"test": 1.5}, "data.test: expected a share from 0 to 0.99"),
     ],
@@ -125,5 +125,5 @@ def test_what_only_plays_have_is_refused(config, section, change, message):
 
 def test_counts_are_asked_for_as_such(config):
     dataset = open_dataset(config.data)
-    with pytest.raises(InputError, match=r"interval presumes integers, and the outcome value has"):
+    with pytest.raises(InputError, match=r"interval requires integers, and the outcome value has"):
         set_up(replace(config, training=replace(config.training, objective="interval")), dataset)

@@ -45,13 +45,13 @@ def test_touchdowns_must_be_known_to_be_censored():
     untold = plays.info["yards_to_goal"].copy()
     untold[[4, 7]] = -1.0
     for broken, outcome, message in (
-        (replace(plays, info={}), "yards", "censored presumes plays with known touchdowns"),
+        (replace(plays, info={}), "yards", "censored requires plays with known touchdowns"),
         (
             replace(plays, info=plays.info | {"yards_to_goal": untold}),
             "net_yards",
             "of 2 completions .* play 4 of game 0",
         ),
-        (replace(plays, yards=plays.yards + np.float32(0.5)), "yards", "censored presumes integers"),
+        (replace(plays, yards=plays.yards + np.float32(0.5)), "yards", "censored requires integers"),
         (plays, "air_yards", "the goal line stops, not air_yards"),
     ):
         with pytest.raises(InputError, match=message) as error:

@@ -121,7 +121,7 @@ def test_outcomes_that_are_no_whole_numbers_are_refused_by_interval_alone():
     broken = replace(plays, yards=plays.yards + np.float32(0.25))
     config = replace(CONFIG, data=DataConfig(outcome="expectedPointsAdded"))
     check_outcomes(config, plays)
-    message = r"^training\.objective: interval presumes integers, and the outcome expectedPointsAdded has .*; choose"
+    message = r"^training\.objective: interval requires integers, and the outcome expectedPointsAdded has .*; choose"
     with pytest.raises(InputError, match=message):
         check_outcomes(config, broken)
     check_outcomes(replace(config, training=replace(CONFIG.training, objective="exact")), broken)
