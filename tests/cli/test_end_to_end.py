@@ -256,8 +256,8 @@ def test_run_with_a_damaged_checkpoint_is_restored_from_the_one_before(run_folde
     other = damage(run_folder, tmp_path, "record/metadata")
     older, newest = sorted(int(p.name) for p in (other / "checkpoints").iterdir())
     assert sbp.load_run(other).step == older
-    assert f"the one of step {older} is used" in caplog.text
-    with pytest.raises(InputError, match=rf"{newest}: damaged checkpoint .*; found beside it: \[{older}\]"):
+    assert f"using step {older} instead" in caplog.text
+    with pytest.raises(InputError, match=rf"{newest}: damaged checkpoint .*; other checkpoints: \[{older}\]"):
         sbp.load_run(other, step=newest)
 
 
@@ -267,7 +267,7 @@ def test_start_after_a_damaged_checkpoint_is_the_step_gone_on_from(run_folder, t
     older, _ = sorted(int(p.name) for p in (other / "checkpoints").iterdir())
     saved = sbp.load_run(run_folder)
     train_folder(saved.config, open_dataset(saved.config.data), tmp_path)
-    assert f"the one of step {older} is used" in caplog.text
+    assert f"using step {older} instead" in caplog.text
     assert [start["step"] for start in sbp.load_run(other).starts] == [0, older]
     assert (
         sbp.load_run(other).metrics.drop("seconds", "plays_per_s").equals(saved.metrics.drop("seconds", "plays_per_s"))

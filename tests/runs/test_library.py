@@ -192,7 +192,7 @@ def test_a_name_that_is_neither_known_nor_a_place_is_refused_when_the_configurat
         (lambda: sbp.NetworkConfig(dropout=1.5), "network.dropout: expected a share"),
         (lambda: sbp.DataConfig(test=0.6, validation=0.5), "data.test: nothing is left to train on"),
         (lambda: sbp.SeriesConfig(test=0.6, validation=0.5), "data.test"),
-        (lambda: sbp.Config(data=sbp.SeriesConfig()), "network.encoder: attention presumes players"),
+        (lambda: sbp.Config(data=sbp.SeriesConfig()), "network.encoder: attention requires players"),
     ],
 )
 def test_a_configuration_checks_itself_when_made(make, message):

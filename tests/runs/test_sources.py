@@ -145,7 +145,7 @@ def test_auto_takes_the_first_that_has_room(tmp_path, monkeypatch):
 @pytest.mark.parametrize("kind", ["mapped", "stream"])
 def test_plays_that_are_not_prepared_are_one_line(dataset, tmp_path, kind):
     plays = load(dataset.path, "train")
-    message = f"training.batch-source: {kind} presumes a prepared data set, and "
+    message = f"training.batch-source: {kind} requires a prepared data set, and "
     with pytest.raises(InputError, match=f"^{message}these plays are in memory; choose memory$"):
         train_folder(of(kind), MemoryDataset({"train": plays}), tmp_path, progress=False)
     fold = PlayDataset(dataset.prepared, None, Fold(0, 2))

@@ -81,8 +81,8 @@ def test_damage_of_any_file_falls_back_to_the_checkpoint_before(saved, tmp_path,
         if is_read(file):
             (line,) = caplog.messages
             assert line.startswith(f"{folder / '3'}: damaged checkpoint (")
-            assert line.endswith("the one of step 2 is used")
-            with pytest.raises(InputError, match=r"3: damaged checkpoint \(.*\); found beside it: \[2\]"):
+            assert line.endswith("using step 2 instead")
+            with pytest.raises(InputError, match=r"3: damaged checkpoint \(.*\); other checkpoints: \[2\]"):
                 Checkpoints(folder, read_only=True).load(TREES, step=3)
 
 
@@ -91,7 +91,7 @@ def test_writer_puts_the_damaged_one_aside_and_writes_it_anew(saved, tmp_path, c
     checkpoints = Checkpoints(tmp_path / "checkpoints")
     flipped(checkpoints.folder / "3" / "best" / "kernel" / "0.0")
     assert checkpoints.load(TREES).step == 2
-    assert "is used; kept as damaged-3" in caplog.text
+    assert "instead; renamed to damaged-3" in caplog.text
     assert checkpoints.steps == [2]
     checkpoints.save(3, at(3), {})
     assert checkpoints.load(TREES).step == 3

@@ -44,7 +44,7 @@ def test_spike_names_its_plays_and_is_never_saved(tmp_path):
     names = [f"{i // 10}/{i}" for i in range(80)]
     monitor = DivergenceMonitor(batches, Marginal(3.0, 3.0), lambda plays: [names[i] for i in plays])
     spiked = with_losses(trainer, iter([3.0] * 6 + [100.0] * 9))
-    with pytest.raises(DivergedError, match=r"in the median of 12 steps 51\.5 nats .* at step 12;") as stopped:
+    with pytest.raises(DivergedError, match=r"its median over 12 steps is 51\.5 nats .* at step 12;") as stopped:
         fit(
             spiked,
             HostBatchSource(batches),
@@ -96,7 +96,7 @@ def test_a_gradient_that_is_not_finite_is_named_by_its_parameters():
     _, metrics = take_step(mean_loss, settings, State.initial(params, 0), {})
     assert not np.isfinite(metrics["gradient_norm"])
     monitor = DivergenceMonitor(build()[3], params=params)
-    with pytest.raises(DivergedError, match=r"gradient_norm is inf, first of last\.kernel at step 7"):
+    with pytest.raises(DivergedError, match=r"gradient_norm is inf, first in last\.kernel at step 7"):
         monitor.steps(7, {name: value[None] for name, value in metrics.items()})
     _, metrics = take_step(
         lambda params, *rest: jnp.sum(params["last"]["scale"]), settings, State.initial(params, 0), {}

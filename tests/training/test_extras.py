@@ -109,10 +109,12 @@ def test_extras_that_differ_are_refused():
     plays, plain = plays_with_extras(3), random_plays(3)
     check_features(replace(CONFIG, data=DataConfig()), plain)
     with pytest.raises(
-        InputError, match=r"^plays: the network takes receiver.*_snap_s beside .*, the plays have no extras$"
+        InputError, match=r"^plays: the network takes receiver.*_snap_s in addition to .*, the plays have no extras$"
     ):
         check_features(CONFIG, plain)
-    with pytest.raises(InputError, match=r"^plays: the network takes no extras beside .*, the plays have receiver_"):
+    with pytest.raises(
+        InputError, match=r"^plays: the network takes no extras in addition to .*, the plays have receiver_"
+    ):
         check_features(replace(CONFIG, data=DataConfig()), plays)
 
 

@@ -265,7 +265,7 @@ def test_checkpoint_of_another_network_is_refused_by_name(tmp_path):
     network, predictor, trainer, batches = build()
     fit(trainer, HostBatchSource(batches), None, CONFIG.training, Checkpoints(tmp_path), constants(network))
     wider = replace(CONFIG, network=replace(CONFIG.network, channels=12))
-    with pytest.raises(InputError, match=r"best .*kernel.*: the configuration expects .*, saved is "):
+    with pytest.raises(InputError, match=r"best .*kernel.*: the configuration expects .*, the checkpoint has "):
         Checkpoints(tmp_path, read_only=True).restore("best", build(wider)[1].params)
     with pytest.raises(InputError, match="no checkpoint of step 4444"):
         Checkpoints(tmp_path, read_only=True).restore("best", predictor.params, step=4444)

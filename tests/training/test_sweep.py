@@ -198,7 +198,7 @@ def test_a_member_s_watch_stops_it_alone():
     assert len(finished[0].record["history"]) == 5
     found = finished[1].diverged
     assert (found.step, len(finished[1].record["history"])) == (10, 3)  # three steps an epoch
-    assert "in the median of 10 steps" in found.what
+    assert "its median over 10 steps is" in found.what
     plays = order.plan(3)[0][1]
     assert (found.plays, found.names) == (plays.tolist(), [names[i] for i in plays])
 
