@@ -108,7 +108,7 @@ def swept(sweep, **options):
         index_plans=index_plans,
         signs=jnp.asarray(mirror_of(PLAYS).signs),
         validation=to_device(Arrays.of(VALIDATION, (30,))),
-        validation_order=ORDER.epoch(0),
+        validation_plan=ORDER.epoch(0),
     )
     per_epoch = len(index_plans[0].sampler)
     members = [
@@ -165,7 +165,7 @@ def test_resuming_equals_never_stopping(tmp_path, killed_at):
 
     with jax.enable_x64(True):
         whole = swept(sweep)
-        options = {"checkpoint_every": 1, "steps_together": 1}
+        options = {"checkpoint_every": 1, "steps_per_call": 1}
         with pytest.raises(Killed):
             swept(sweep, checkpoints=Checkpoints(tmp_path), on_step=kill, **options)
         resumed = swept(sweep, checkpoints=Checkpoints(tmp_path), **options)
@@ -204,7 +204,7 @@ def test_a_member_s_watch_stops_it_alone():
 
 
 def test_what_is_no_value_must_be_alike():
-    with pytest.raises(InputError, match=r"network\.channels: the members of a sweep differ in values alone, got 4"):
+    with pytest.raises(InputError, match=r"network\.channels: the members of a sweep may differ only in values, got 4"):
         check_members([BASE, changed(network={"channels": 5})])
     with pytest.raises(InputError, match="at least one configuration"):
         check_members([])
