@@ -104,7 +104,7 @@ def test_damaged_runs_and_missing_plays_are_a_line_each(runs, tmp_path, capsys):
         "- fast is left out",
         "- slow is not evaluated",
     ]
-    assert "config.json: expected the JSON that a training wrote" in notes[0]
+    assert "config.json: expected the JSON of a training run" in notes[0]
     assert "metrics.parquet: damaged" in notes[1]
     assert "no checkpoint yet" in notes[2]
 

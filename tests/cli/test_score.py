@@ -74,13 +74,13 @@ def test_every_play_is_scored_once_by_a_network_of_other_games(crossed):
 def test_a_fold_that_is_missing_is_named(target):
     cross = load_crossfit(target)
     shutil.rmtree(cross.runs[1].path)
-    with pytest.raises(InputError, match="lacks the run of fold 1"):
+    with pytest.raises(InputError, match="has no run of fold 1"):
         load_crossfit(target)
     other = shutil.copytree(cross.runs[0].path, target / "other")
     saved = json.loads((other / "config.json").read_text())
     saved["config"]["data"]["folds"] = 0
     (other / "config.json").write_text(json.dumps(saved))
-    with pytest.raises(InputError, match="no run of a fold"):
+    with pytest.raises(InputError, match="not the run of a fold"):
         load_crossfit(target)
 
 

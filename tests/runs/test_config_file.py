@@ -87,15 +87,15 @@ def change(section, name, value):
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        (lambda s: s.update(format=FORMAT + 1), "of format .*, written by a newer sbp_jax; this one reads up to"),
+        (lambda s: s.update(format=FORMAT + 1), "format .*, written by a newer sbp_jax; this version reads up to"),
         (lambda s: s["config"]["training"].pop("mirror"), r"config\.training\.mirror: missing$"),
-        (change("training", "rhythm", 3), r"config\.training\.rhythm: not known to this version"),
-        (change("teams", "count", 3), r"config\.teams: not known to this version"),
+        (change("training", "rhythm", 3), r"config\.training\.rhythm: unknown to this version"),
+        (change("teams", "count", 3), r"config\.teams: unknown to this version"),
         (change("head", "bins", "many"), r"config\.head\.bins: expected int, got 'many'"),
         (lambda s: s.update(config=[]), "expected sections of fields"),
-        (lambda s: s.update(starts=[3]), "expected the JSON that a training wrote"),
-        (lambda s: s.update(num_static=0), "expected the JSON that a training wrote"),
-        (lambda s: s.pop("dataset"), "expected the JSON that a training wrote"),
+        (lambda s: s.update(starts=[3]), "expected the JSON of a training run"),
+        (lambda s: s.update(num_static=0), "expected the JSON of a training run"),
+        (lambda s: s.pop("dataset"), "expected the JSON of a training run"),
     ],
 )
 def test_what_cannot_be_read_is_named_in_one_line(tmp_path, changed, message):
