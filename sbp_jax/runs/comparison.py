@@ -23,7 +23,7 @@ from sbp_jax.training.early_stopping import is_done
 
 @dataclass(frozen=True)
 class Training:
-    """Training of a run, read from its folder: config.json, and metrics.parquet, without rows before the first epoch."""
+    """Training of a run, read from config.json and metrics.parquet; without rows before the first epoch."""
 
     saved: Saved
     metrics: pl.DataFrame

@@ -80,7 +80,7 @@ def test_a_grid_on_another_base(name):
 
 
 def test_a_grid_of_frames_needs_tracking():
-    with pytest.raises(InputError, match="differ in what they make of frames, and play_by_play has no tracking"):
+    with pytest.raises(InputError, match="differ in their use of frames, and play_by_play has no tracking"):
         grid.read("architecture", "play_by_play")
 
 

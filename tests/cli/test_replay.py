@@ -191,7 +191,7 @@ def test_frames_come_at_their_time_and_none_is_left_out(speed, work, paint, took
     [
         (["1/999"], "1/999: no such play among the 20 of all; the nearest is 1/19"),
         (["999"], "999: no such play among the 20 of all; the nearest is 1/19"),
-        (["bset"], "bset: expected GAME/PLAY_ID, a play_id, random, best, worst or list; there is 0/0, for example"),
+        (["bset"], "bset: expected GAME/PLAY_ID, a play_id, random, best, worst or list; for example 0/0"),
         (["7", "--speed", "-1"], "--speed: expected 0, or 0.001 or more, got -1"),
         (["7", "--speed", "nan"], "--speed: expected 0, or 0.001 or more"),
         (["7", "--at", "1"], "--at: is the time of a picture"),
@@ -211,7 +211,7 @@ def test_what_cannot_be_replayed_is_one_line(opened, words, said):
 def test_a_play_id_of_several_games(run, plays):
     twice = type(plays).concatenate([plays, plays])
     twice.game_id[COUNT:] += 100
-    with pytest.raises(InputError, match="7: expected GAME/PLAY_ID, as 2 games have such a play: 0/7, 100/7"):
+    with pytest.raises(InputError, match="7: expected GAME/PLAY_ID, because 2 games match: 0/7, 100/7"):
         play_selection.find_play([(run, twice)], "7", 0, "all")
 
 

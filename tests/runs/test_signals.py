@@ -123,7 +123,7 @@ def test_second_run_on_a_folder_is_refused_until_the_first_is_gone(tmp_path):
     holder = subprocess.Popen([sys.executable, "-c", HOLDER, folder], env=ENVIRONMENT, stdin=-1, stdout=-1, text=True)
     assert holder.stdout is not None
     assert holder.stdout.readline() == "ready\n"
-    line = f"{folder}: in use by process {holder.pid} on {socket.gethostname()}; two runs must not write one folder"
+    line = f"{folder}: in use by process {holder.pid} on {socket.gethostname()}; two runs must not write to one folder"
     with pytest.raises(InputError) as refused, held(folder):
         pass
     assert str(refused.value) == line
