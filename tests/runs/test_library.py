@@ -159,7 +159,7 @@ def test_head_encoder_and_objective_of_one_s_own(own, plays, tmp_path):
     assert run.path.name.startswith("Head-")
     assert type(run.predict(plays)).__name__ == "Normal"
     sys.modules.pop(own)
-    with pytest.raises(InputError, match=r"head.kind: my_parts:Head is code of your own; .*trust=True"):
+    with pytest.raises(InputError, match=r"head.kind: my_parts:Head is user code; .*trust=True"):
         sbp.load_run(run.path)
     assert own not in sys.modules
     trusted = sbp.load_run(run.path, trust=True)
