@@ -152,10 +152,11 @@ class Run:
     def residuals(self, plays: Plays) -> pl.DataFrame:
         """Return the columns of `score` without the facts, plus `residual` and `log_prob`.
 
-        `residual` is the outcome minus its median. All refer to the distribution from `predict`. `pit` is the mid-PIT, the mean of `pit_low` = P(Y < y) and
-        `pit_high` = P(Y <= y), which are equal without an atom; nothing is random. `log_prob` is log P(Y = y) in nats
-        at an atom, and the log-density elsewhere. `score` is the normal score Phi^-1(pit). `success_chance` is
-        P(Y > 0): the probability of a gain for yards, of added points for expected points.
+        All refer to the distribution from `predict`. `residual` is the outcome minus its median. `pit` is the mid-PIT,
+        the mean of `pit_low` = P(Y < y) and `pit_high` = P(Y <= y), which are equal without an atom; nothing is random.
+        `log_prob` is log P(Y = y) in nats at an atom, and the log-density elsewhere. `score` is the normal score
+        Phi^-1(pit). `success_chance` is P(Y > 0): the probability of a gain for yards, of added points for expected
+        points.
 
         Raises:
             InputError: see `score`.

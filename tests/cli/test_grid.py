@@ -100,7 +100,7 @@ def test_trials_are_arms_times_seeds(tmp_path):
         trials(chosen, arms=("huge",))
     with pytest.raises(InputError, match="--seeds: expected at least 1"):
         trials(chosen, seeds=0)
-    with pytest.raises(InputError, match="--plays: a number of simulated plays, and these are read from files"):
+    with pytest.raises(InputError, match="--plays: applies to simulated plays, and these are read from files"):
         trials(grid.read("bins", "play_by_play"), plays=300, source=("plays.csv",))
     with pytest.raises(InputError, match="expected lists of plays"):
         trials(grid.read("bins", "play_by_play"))

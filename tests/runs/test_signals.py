@@ -92,7 +92,7 @@ def test_first_signal_stops_and_says_how_to_go_on(phase, number, code, saved):
     assert process.returncode == code
     assert printed == ("" if phase == "compiling" else "left\n")  # a main thread in C is ended by the watcher
     command = shlex.join([sys.executable, "-c", PROGRAM, phase, "two words"])
-    assert told.strip() == f"stopped by {number.name}, {saved}; to go on: {command}"
+    assert told.strip() == f"stopped by {number.name}, {saved}; to resume: {command}"
 
 
 def test_second_signal_ends_at_once():
@@ -172,7 +172,7 @@ def test_training_that_gets_sigterm_is_gone_on_with(tmp_path, phase):
     words += ["--training.patience", "60"]
     done = subprocess.run(words, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, timeout=HANG_S)
     assert done.returncode == 0, done.stderr
-    head, command = done.stderr[done.stderr.rindex("stopped by") :].split("; to go on: ")
+    head, command = done.stderr[done.stderr.rindex("stopped by") :].split("; to resume: ")
     assert shlex.split(command) == words
     saved = [int(path.name) for path in tmp_path.glob("runs/smoke/*/checkpoints/*") if path.name.isdigit()]
     if phase != "train":
