@@ -194,7 +194,7 @@ def test_frames_come_at_their_time_and_none_is_left_out(speed, work, paint, took
         (["bset"], "bset: expected GAME/PLAY_ID, a play_id, random, best, worst or list; for example 0/0"),
         (["7", "--speed", "-1"], "--speed: expected 0, or 0.001 or more, got -1"),
         (["7", "--speed", "nan"], "--speed: expected 0, or 0.001 or more"),
-        (["7", "--at", "1"], "--at: is the time of a picture"),
+        (["7", "--at", "1"], "--at: sets the time of a picture"),
         (["7", "--svg", "a.svg", "--at", "nan"], "--at: expected 0 or more seconds"),
         (["7", "--of", "validation"], "--of: there are no validation plays"),
         (["7", "--seed", "-1"], "--seed"),
