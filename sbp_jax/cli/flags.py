@@ -215,7 +215,7 @@ def _configurations(kind: Any) -> str:
 
 
 def _first_paragraph(text: str) -> str:
-    # tyro draws a box, or rules if the terminal lacks these characters; the first paragraph has the error
+    # tyro draws a box, or rules if the terminal cannot show it; the first paragraph has the error
     if text.lstrip().startswith("╭"):
         inside = [line.strip("│ \t") for line in text.splitlines() if not line.startswith(("╭", "╰"))]
         message = itertools.takewhile(lambda line: not re.fullmatch("─{10,}", line), inside)

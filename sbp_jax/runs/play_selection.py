@@ -136,10 +136,10 @@ def list_plays(parts: Parts, seed: int) -> list[str]:
     return [*lines, f"{len(table)} of {count:,} plays; --seed draws others"]
 
 
-def head_of(found: Found) -> list[str]:
+def head_of(play: Found) -> list[str]:
     """Return two lines with the known facts of a play before the snap."""
-    facts = found.facts
-    known = [found.title[0], _down(facts)]
+    facts = play.facts
+    known = [play.title[0], _down(facts)]
     if facts.get("yards_to_goal") is not None:
         goal = facts["yards_to_goal"]
         known.append(f"{goal:g} yard{'' if goal == 1 else 's'} to the goal line")
@@ -149,7 +149,7 @@ def head_of(found: Found) -> list[str]:
     other = [f"{facts['season']}"] if facts.get("season") is not None else []
     if facts.get("week") is not None:
         other.append(f"week {facts['week']}")
-    other += found.title[1:]
+    other += play.title[1:]
     if facts.get("quarter") is not None:
         clock = facts.get("clock_s")
         left = "" if clock is None else f", {int(clock) // 60}:{int(clock) % 60:02d} left"
