@@ -87,7 +87,7 @@ def test_killed_it_goes_on(alone):
     )
     process.communicate(timeout=600)
     assert process.returncode == -signal.SIGKILL
-    assert "4 training runs, 0 of them there already" in finish(start(folder))
+    assert "4 training runs, 0 complete" in finish(start(folder))
     assert result(folder).equals(result(alone))
 
 

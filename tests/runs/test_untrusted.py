@@ -142,7 +142,7 @@ def test_absurd_sizes_are_refused_before_anything_is_allocated(honest, tmp_path,
     content = json.loads(file.read_text())
     (content if section is None else content["config"][section]).update(changes)
     file.write_text(json.dumps(content))
-    with pytest.raises(InputError, match=r"expected at most|expects .*, saved is|config.json has more than"):
+    with pytest.raises(InputError, match=r"expected at most|expects .*, the checkpoint has|config.json has more than"):
         sbp.load_run(tmp_path / "run")
 
 

@@ -49,7 +49,7 @@ def test_touchdowns_must_be_known_to_be_censored():
         (
             replace(plays, info=plays.info | {"yards_to_goal": untold}),
             "net_yards",
-            "of 2 completions .* play 4 of game 0",
+            "and 2 completions .* play 4 of game 0",
         ),
         (replace(plays, yards=plays.yards + np.float32(0.5)), "yards", "censored requires integers"),
         (plays, "air_yards", "the goal line stops, not air_yards"),
