@@ -122,7 +122,9 @@ class Checkpoints:
         """
         steps = self.steps
         if not steps or (step is not None and step not in steps):
-            raise InputError(f"{self.folder}: no checkpoint{'' if step is None else f' of step {step}'}; available: {steps}")
+            raise InputError(
+                f"{self.folder}: no checkpoint{'' if step is None else f' of step {step}'}; available: {steps}"
+            )
         damage: dict[int, str] = {}
         for each in reversed(steps) if step is None else (step,):
             try:

@@ -75,13 +75,13 @@ def test_a_training_without_an_epoch_left_is_finished():
     patient = replace(SHORT, training=replace(SHORT.training, epochs=9, patience=2))
     saved = Saved(Path(), patient, Path(), "f", 16, True, 100, ())
 
-    def said(losses):
+    def note(losses):
         return progress("run", Training(saved, pl.DataFrame(history(losses))))
 
-    assert said([2.0, 2.5, 2.25]) is None  # stopped early
-    assert said([2.0] * 9) is None
-    assert said([2.0, 2.5]) == "run is not finished: 2 of at most 9 epochs."
-    assert said([float("nan")] * 3) == "run is not finished: 3 of at most 9 epochs."
+    assert note([2.0, 2.5, 2.25]) is None  # stopped early
+    assert note([2.0] * 9) is None
+    assert note([2.0, 2.5]) == "run is not finished: 2 of at most 9 epochs."
+    assert note([float("nan")] * 3) == "run is not finished: 3 of at most 9 epochs."
 
 
 def test_other_plays_are_warned_of_in_the_table_and_below(runs, tmp_path, capsys):

@@ -1,4 +1,4 @@
-"""The whole way on a few simulated plays: a run on disk, restored, scored, resumed, and the demo's results."""
+"""End to end on a few simulated plays: a run on disk, restored, scored, resumed, and the demo's results."""
 
 import json
 import os
@@ -165,7 +165,7 @@ def test_score_command_writes_its_tables(run_folder, capsys):
     assert board["plays"].min() >= 2
 
 
-def test_run_is_judged_beside_itself_with_its_plays_gone(run, run_folder, tmp_path, capsys):
+def test_a_run_is_compared_with_itself_after_its_plays_are_gone(run, run_folder, tmp_path, capsys):
     other, log_prob = tmp_path / "moved", run.residuals(run.plays("test"))["log_prob"]
     shutil.copytree(run_folder, other)
     saved = json.loads((other / "config.json").read_text()) | {"dataset": str(tmp_path / "gone")}
@@ -284,13 +284,13 @@ def test_checkpoint_of_an_older_version_says_so(run_folder, tmp_path):
 
 
 @pytest.mark.slow
-def test_killed_process_goes_on_to_the_same_numbers(run_folder, tmp_path):
+def test_a_killed_process_resumes_to_the_same_numbers(run_folder, tmp_path):
     words = ["train", *WORDS, "--training.checkpoint-every", "3"]
     # at its second save: one checkpoint is complete
     killed = ["tests.killed", r"checkpoints/\d+\.orbax-checkpoint-tmp$", "3"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     metrics, events, starts = [], [], []
-    for name, kills in (("whole", 0), ("killed", 2)):
+    for name, kills in (("uninterrupted", 0), ("killed", 2)):
         folder = tmp_path / name
         folder.mkdir()
         for program, code in [*[(killed, -signal.SIGKILL)] * kills, (["sbp_jax"], 0)]:
@@ -299,8 +299,8 @@ def test_killed_process_goes_on_to_the_same_numbers(run_folder, tmp_path):
             assert done.returncode == code, done.stderr.decode()[-3000:]
         (path,) = folder.glob("runs/smoke/*/metrics.parquet")
         metrics.append(pl.read_parquet(path).drop("seconds", "plays_per_s"))
-        told = (event for file in path.parent.glob("events/*") for event in read_events(file))
-        events.append(sorted((event.step, value.tag) for event in told for value in event.summary.value))
+        written = (event for file in path.parent.glob("events/*") for event in read_events(file))
+        events.append(sorted((event.step, value.tag) for event in written for value in event.summary.value))
         starts.append([start["step"] for start in sbp.load_run(path.parent).starts])
     assert metrics[0].equals(metrics[1])
     assert events[0] == events[1]

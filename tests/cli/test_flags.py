@@ -1,4 +1,4 @@
-"""Command lines: options reach the configuration, help lists them all, and a mistake is one line and exit code 2."""
+"""Command lines: options reach the configuration, help lists them all, and a user error is one line, exit code 2."""
 
 import ast
 import dataclasses

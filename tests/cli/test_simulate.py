@@ -1,4 +1,4 @@
-"""The command that simulates full seasons: what it writes and says, what it refuses, and its one-line mistakes."""
+"""The command that simulates full seasons: its files and output, what it rejects, and its one-line errors."""
 
 import json
 import subprocess

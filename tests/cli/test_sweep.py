@@ -1,4 +1,4 @@
-"""A grid as one program, killed and gone on with, and on a cluster one of whose workers is killed: one result."""
+"""A grid gives one result: as one program, killed and resumed, and on a cluster with a killed worker."""
 
 import os
 import signal
@@ -80,7 +80,7 @@ def test_every_member_is_a_run_of_its_own(alone):
 
 
 @pytest.mark.slow
-def test_killed_it_goes_on(alone):
+def test_a_killed_sweep_resumes(alone):
     folder = alone.parent / "killed"
     process = start(
         folder, program=("tests.killed", r"mine/groups/.*/checkpoints/\d+\.orbax-checkpoint-tmp$", "3", "sweep")

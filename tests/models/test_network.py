@@ -146,8 +146,8 @@ def test_last_window_equals_the_whole_play(network):
     x, mask, present, static = batch(rows=9, frames=40)
     assert network.tcn.receptive_field < 40
     last = np.asarray(mask.sum(axis=1)) - 1
-    whole = network.encode(x, mask, present)[jnp.arange(9), last]
-    expected = network.decode(whole, static)
+    full = network.encode(x, mask, present)[jnp.arange(9), last]
+    expected = network.decode(full, static)
     np.testing.assert_allclose(raw_of(network, x, mask, present, static), expected, rtol=1e-5, atol=1e-5)
 
 
@@ -173,8 +173,8 @@ def test_attention_is_finite_where_a_group_or_all_are_absent():
     gradient = jax.jit(jax.grad(lambda x: jnp.sum(encoder(x, nobody) ** 2)))(x)
     np.testing.assert_array_equal(encoder(x, nobody), np.zeros((1, 2, encoder.num_features)))
     np.testing.assert_array_equal(gradient, np.zeros_like(gradient))
-    together = jnp.zeros((1, 2, ENTITIES, COLUMNS))
-    gradient = jax.jit(jax.grad(lambda x: jnp.sum(encoder(x, ~nobody) ** 2)))(together)
+    coincident = jnp.zeros((1, 2, ENTITIES, COLUMNS))
+    gradient = jax.jit(jax.grad(lambda x: jnp.sum(encoder(x, ~nobody) ** 2)))(coincident)
     assert np.isfinite(gradient).all()
 
 
@@ -185,7 +185,7 @@ def test_frame_by_frame_says_what_the_network_says_at_every_frame(network, compu
         network = Network(config, network.encoder, RawHead(), STATICS, rngs=nnx.Rngs(0))
         network.last.kernel.set_value(jax.random.normal(jax.random.key(9), (16, 5)))
     x, mask, present, static = batch(rows=4)
-    whole = network.raw_frames(x, mask, present, static)
+    full = network.raw_frames(x, mask, present, static)
     stream, step = network.start(4), jax.jit(network.step)
     for t in range(x.shape[1]):
         frame = jnp.where(mask[:, t, None], x[:, t], jnp.nan)
@@ -193,7 +193,7 @@ def test_frame_by_frame_says_what_the_network_says_at_every_frame(network, compu
         assert raw.dtype == jnp.float32
         tolerance = 2e-6 if compute == "float32" else 2e-2  # of bfloat16's 8 bits, after four products
         there = np.asarray(mask[:, t])
-        np.testing.assert_allclose(raw[there], whole[there, t], rtol=1e-5, atol=tolerance * np.abs(whole).max())
+        np.testing.assert_allclose(raw[there], full[there, t], rtol=1e-5, atol=tolerance * np.abs(full).max())
 
 
 def test_a_network_that_sees_no_frames_can_be_fed_with_them():

@@ -115,15 +115,15 @@ def test_many_configurations_leave_what_each_alone_would(run, plays, tmp_path):
 def test_what_train_many_left_is_evaluated_by_the_first_that_asks(plays, tmp_path):
     dataset = MemoryDataset.of(plays, sbp.DataConfig())
     (trained,) = sbp.train_many([SMALL], dataset, out=tmp_path, progress=False)
-    judged = []
+    calls = []
 
-    def judge(folder, data):
-        judged.append((folder, data))
+    def evaluate(folder, data):
+        calls.append((folder, data))
         return {"nll": 1.0}
 
     for _ in range(2):
-        assert read_result(judge, dataset, SMALL, trained.path) == {"nll": 1.0}
-    assert judged == [(trained.path, dataset)]
+        assert read_result(evaluate, dataset, SMALL, trained.path) == {"nll": 1.0}
+    assert calls == [(trained.path, dataset)]
 
 
 def test_evaluate_and_score_take_plays_in_memory(run, plays):

@@ -1,4 +1,4 @@
-"""Time series from file to figures: trained, restored, judged in their own unit, refused what only plays have."""
+"""Time series from file to metrics: trained, restored, evaluated in their own unit, denied what only plays have."""
 
 import shutil
 from dataclasses import replace
@@ -69,12 +69,12 @@ def test_validation_loss_is_recorded_in_the_series_unit(run):
 
 def test_figures_and_residuals(run):
     plays = run.plays("test")
-    found = evaluate(run, plays).metrics
+    result = evaluate(run, plays).metrics
     table = run.residuals(plays)
-    assert found.nll == pytest.approx(-table["log_prob"].mean(), rel=1e-5)
-    assert found.mae == pytest.approx(table["residual"].abs().mean(), rel=1e-4)
+    assert result.nll == pytest.approx(-table["log_prob"].mean(), rel=1e-5)
+    assert result.mae == pytest.approx(table["residual"].abs().mean(), rel=1e-4)
     assert set(table["passer"]) == {"small", "large"}
-    assert found.nll < metrics(run.marginal(plays), plays.yards).nll
+    assert result.nll < metrics(run.marginal(plays), plays.yards).nll
 
 
 def test_moved_files_are_found_and_changed_ones_refused(run, config, tmp_path):

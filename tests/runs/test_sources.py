@@ -61,7 +61,7 @@ def outcome(folder: Path) -> dict:
 
 @pytest.fixture(scope="module", autouse=True)
 def programs():
-    """Trainings of the same configuration compile their programs once."""
+    """Compile the programs of training runs with the same configuration once."""
     with compiled_once():
         yield
 
@@ -74,9 +74,9 @@ def expected(dataset, tmp_path_factory) -> Path:
 
 @pytest.mark.parametrize("kind", KINDS[1:])
 def test_every_source_comes_to_the_same_bits(dataset, expected, tmp_path, kind):
-    found = outcome(train_folder(of(kind), dataset, tmp_path, progress=False))
-    assert len(found["history"]) == SMALL.training.epochs
-    assert found == outcome(expected)
+    result = outcome(train_folder(of(kind), dataset, tmp_path, progress=False))
+    assert len(result["history"]) == SMALL.training.epochs
+    assert result == outcome(expected)
 
 
 @pytest.mark.parametrize(
@@ -92,14 +92,14 @@ def test_a_run_resumes_in_the_middle_of_an_epoch_with_another_source(dataset, ex
         config = replace(SMALL, training=replace(of(kind).training, resident=True))
         stop = Stop(asked=number < 2)  # saved after the first compiled call
         if not stop.asked:
-            found = train_folder(config, dataset, tmp_path, progress=False)
+            folder = train_folder(config, dataset, tmp_path, progress=False)
             break
         with pytest.raises(Stopped) as stopped:
             train_folder(config, dataset, tmp_path, stop, progress=False)
         assert stopped.value.step is not None
-    assert found.name == expected.name
-    assert len(json.loads((found / "config.json").read_text())["starts"]) == 3
-    assert outcome(found) == outcome(expected)
+    assert folder.name == expected.name
+    assert len(json.loads((folder / "config.json").read_text())["starts"]) == 3
+    assert outcome(folder) == outcome(expected)
 
 
 def test_the_source_is_no_part_of_a_run_s_name(dataset):

@@ -1,4 +1,4 @@
-"""A run's folder from a stranger: nothing in it runs, and what is crafted is refused before it takes memory."""
+"""An untrusted run folder: nothing in it is executed, and crafted files are rejected before they take memory."""
 
 import dataclasses
 import json
@@ -100,7 +100,7 @@ CRAFTED = [
 @pytest.fixture
 def memory():
     """Fails a test whose peak of memory rises by more than `MOST_MEMORY`."""
-    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    Path("/proc/self/clear_refs").write_text("5")  # resets the peak
 
     def read(name):
         (line,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(name)]

@@ -1,4 +1,4 @@
-"""Trainings that go wrong: the step, the quantity and the plays are named, and nothing bad is saved."""
+"""Training runs that diverge: the step, the quantity and the plays are named, and no bad state is saved."""
 
 from copy import copy
 from dataclasses import replace
@@ -28,14 +28,14 @@ pytestmark = pytest.mark.unoptimized
 
 
 def with_losses(trainer, losses):
-    """A trainer whose steps are taken as they are, and tell other losses."""
+    """A trainer whose steps are unchanged but report other losses."""
     step, trainer = trainer.step, copy(trainer)
 
-    def told(state, batch):
+    def reporting(state, batch):
         state, metrics = step(state, batch)
         return state, {**metrics, "loss": jnp.asarray(next(losses), jnp.float32)}
 
-    trainer.step = told
+    trainer.step = reporting
     return trainer
 
 
