@@ -1,4 +1,4 @@
-"""Runs side by side, from folders that a record wrote: what differs, unfinished and damaged ones, other plays."""
+"""Comparison of runs from folders: differences, unfinished and damaged runs, runs on other plays."""
 
 import re
 from dataclasses import replace
@@ -57,7 +57,7 @@ def test_side_by_side(runs, tmp_path, capsys):
     text = compared(capsys, runs, runs / "slow", "--out", tmp_path / "out", "--split", "none")
     assert row(text, "training") == ["begun", "fast", "slow"]
     assert row(text, "optimizer.learning_rate") == ["0.002", "0.02", "0.002"]
-    assert len(re.findall(r"^\| \w+\.\w+ \|", text, re.MULTILINE)) == 1  # no field that is the same in all
+    assert len(re.findall(r"^\| \w+\.\w+ \|", text, re.MULTILINE)) == 1  # no field that all runs share
     assert row(text, "best validation loss, nats") == ["", "2.2500", "2.5000"]
     assert row(text, "at epoch") == ["", "1", "2"]
     assert row(text, "epochs") == ["0", "2", "2"]

@@ -32,13 +32,13 @@ WORDS = ["smoke", "--data.plays", "250", "--training.epochs", "2"]
 
 @pytest.fixture(scope="module")
 def run(run_folder):
-    """The run, restored once: each restored network compiles its own predictions."""
+    """The run, restored only once, because each restored network compiles its own predictions."""
     return sbp.load_run(run_folder)
 
 
 @pytest.fixture(scope="module")
 def run_folder(tmp_path_factory):
-    """Folder of a small trained run, in a working directory of its own."""
+    """Folder of a small trained run, in a separate working directory."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("work"))
         train.command(WORDS)
@@ -108,7 +108,9 @@ def test_checkpoint_that_a_training_removes_meanwhile_is_not_called_damaged(
     read_whole = checkpoints.read_arrays
 
     def removed(folder, expected):
-        if aside.exists():  # the first read: files are gone, the folder not yet, a newer checkpoint is there
+        if (
+            aside.exists()
+        ):  # at the first read the files are gone, the folder still exists, and there is a newer checkpoint
             shutil.rmtree(older / "best")
             aside.rename(newest)
         return read_whole(folder, expected)
@@ -119,7 +121,7 @@ def test_checkpoint_that_a_training_removes_meanwhile_is_not_called_damaged(
 
 
 def test_run_needs_its_plays_only_where_they_are_asked_for(run_folder, run, tmp_path):
-    """Its folder moved, its data set gone: all but `plays` is there, and `plays` finds them where they are now."""
+    """After its folder has moved and its data set is gone, all but `plays` works; `plays` takes the new location."""
     other = tmp_path / "run"
     shutil.copytree(run_folder, other)
     saved = json.loads((other / "config.json").read_text()) | {"dataset": str(tmp_path / "gone")}
@@ -135,7 +137,7 @@ def test_run_needs_its_plays_only_where_they_are_asked_for(run_folder, run, tmp_
 
 
 def test_checkpoints_name_no_device(run_folder):
-    """What was trained on an accelerator is restored without one: the arrays are the host's when they are written."""
+    """A run trained on an accelerator is restored without one, because checkpoints contain host arrays."""
     files = [path for path in run_folder.glob("checkpoints/*/*/**/*") if path.is_file() and path.name != "0.0"]
     assert len(files) > 100
     assert not [path for path in files if b"device" in path.read_bytes() or jax.devices()[0].platform in path.name]
@@ -309,7 +311,7 @@ def test_a_killed_process_resumes_to_the_same_numbers(run_folder, tmp_path):
 
 @pytest.mark.slow
 def test_notebook_runs_on_a_run_s_folder_alone(run_folder, tmp_path):
-    """Its cells in order, in a process of its own, far from where the run was trained."""
+    """Run its cells in order, in a separate process and another folder than training."""
     notebook = ROOT / "experiments" / "analysis.ipynb"
     content = json.loads(notebook.read_text())
     code = [cell for cell in content["cells"] if cell["cell_type"] == "code"]

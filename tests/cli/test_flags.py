@@ -19,7 +19,7 @@ pytestmark = pytest.mark.unoptimized
 
 ROOT = Path(__file__).parents[2]
 HEAVY = ("jax", "flax", "optax", "orbax", "polars", "scipy", "tensorflow_datasets", "matplotlib", "plotly", "rich")
-# what `sbp NAME --help` runs, and then prints: the heavy modules that it has loaded
+# runs `sbp NAME --help`, and then prints the heavy modules that it has loaded
 HELP = f"""
 import sys
 from sbp_jax.cli import main
@@ -40,7 +40,7 @@ def parsed(words):
 
 
 def options_of(kind, prefix=""):
-    """Names of the options of a dataclass of sections."""
+    """Yield the names of the options of a dataclass of sections."""
     for field in dataclasses.fields(kind):
         name = prefix + field.name.replace("_", "-")
         section = field.default_factory() if field.default_factory is not dataclasses.MISSING else None

@@ -22,7 +22,7 @@ def source(tmp_path) -> Path:
 
 
 def damaged(source: Path) -> Path:
-    """The same folder, one play's coordinates being no numbers."""
+    """The same folder, with coordinates that are not numbers in one play."""
     (tracking,) = source.glob("*track*")
     table = pl.read_csv(tracking) if tracking.suffix == ".csv" else pl.read_parquet(tracking)
     play = (pl.col("gameId") == table["gameId"][0]) & (pl.col("playId") == table["playId"][0])

@@ -26,7 +26,7 @@ COUNT = 20
 
 @pytest.fixture(scope="module")
 def run():
-    return small_run(encoder="flat")  # compiles soonest
+    return small_run(encoder="flat")  # the fastest to compile
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def plays():
 
 @pytest.fixture
 def opened(run, scorer, plays, monkeypatch):
-    """The command, its run in memory: all plays test, none validate."""
+    """The command with its run in memory: all plays are test plays."""
     parts = {"train": [], "validation": [], "test": np.arange(COUNT)}
     monkeypatch.setattr(Run, "plays", lambda self, split: plays.select(np.array(parts[split], np.int64)))
     monkeypatch.setattr(runs_score, "open_target", lambda path, trust=False: Target(path, (run,), None))
@@ -148,7 +148,7 @@ def test_an_interrupt_gives_the_screen_back(run, scorer, plays, monkeypatch):
 
 
 class Clock:
-    """Time that passes while somebody works or sleeps."""
+    """A clock that advances with work and sleep."""
 
     def __init__(self):
         self.now = 0.0
@@ -166,7 +166,7 @@ class Clock:
         (1.0, 0.001, 0.01, 3.9, 40),  # in time
         (2.0, 0.001, 0.01, 1.95, 40),
         (1.0, 0.001, 0.15, 3.9, 27),  # a slow terminal: some frames are left out, and the clock stays right
-        (1.0, 0.2, 0.0, 8.0, 21),  # a slow network: late, and none is left out of scoring
+        (1.0, 0.2, 0.0, 8.0, 21),  # a slow network: the replay is late, but all frames are scored
         (0.0, 0.01, 0.0, 0.4, 3),
     ],
 )

@@ -1,4 +1,4 @@
-"""Cross-fitting, scoring by any group and split, later plays, joined ratings, and the report, as commands."""
+"""The commands for cross-fitting, scores by group and split, later plays, joined ratings, and the report."""
 
 import json
 import shutil
@@ -122,7 +122,7 @@ def test_the_league_is_fixed_once_and_scores_later_plays(target, files, capsys):
     assert "as fixed before on 480 plays" in capsys.readouterr().out
     assert League.load(target / "scores" / "league.json") == league
     assert board(target)["plays"].to_list() == [PLAYS] * 3
-    # the same plays under other ids: every run's PIT, averaged
+    # the same plays with other ids get the mean of the runs' PITs
     later = pl.read_parquet(target / "scores" / "plays.parquet").sort("game_id", "play_id")
     runs = load_crossfit(target).runs
     plays = sbp.load_run(runs[0].path).plays("test")

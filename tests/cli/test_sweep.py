@@ -65,7 +65,7 @@ def test_every_member_is_a_run_of_its_own(alone):
     (folder, *others) = (alone / "runs/ablation/mine").glob("sbp-*")
     assert len(others) == 3
     run = sbp.load_run(folder)
-    # the separate training of the same configuration finds the run complete, under the same name
+    # training the same configuration separately uses the same name, and finds the run complete
     words = ["smoke", "--data.plays", "250", "--training.epochs", "6"]
     words += ["--head.tail-mass", *map(str, run.config.head.tail_mass)]
     words += ["--training.objective", run.config.training.objective, "--training.seed", str(run.config.training.seed)]

@@ -39,7 +39,7 @@ def make_encoder(name):
 
 @pytest.fixture(params=marked(["flat", "attention"], ["flat"]))
 def network(request):
-    """A small network whose last layer is not zero, so that every part of it shows in the output."""
+    """A small network with a nonzero last layer, so that all its parts affect the output."""
     config = NetworkConfig(channels=8, layers=2, hidden=(16,))
     network = Network(config, make_encoder(request.param), RawHead(), STATICS, rngs=nnx.Rngs(0))
     network.last.kernel.set_value(jax.random.normal(jax.random.key(9), (16, 5)))
@@ -142,7 +142,7 @@ def test_fresh_network_predicts_its_offset():
 
 
 def test_last_window_equals_the_whole_play(network):
-    """Only the receptive field is computed; the states of all frames end in the same raw outputs."""
+    """Computing only the receptive field gives the same raw outputs as the states of all frames."""
     x, mask, present, static = batch(rows=9, frames=40)
     assert network.tcn.receptive_field < 40
     last = np.asarray(mask.sum(axis=1)) - 1
@@ -191,7 +191,7 @@ def test_frame_by_frame_says_what_the_network_says_at_every_frame(network, compu
         frame = jnp.where(mask[:, t, None], x[:, t], jnp.nan)
         raw, stream = step(frame, present[:, t], static, stream, mask[:, t])
         assert raw.dtype == jnp.float32
-        tolerance = 2e-6 if compute == "float32" else 2e-2  # of bfloat16's 8 bits, after four products
+        tolerance = 2e-6 if compute == "float32" else 2e-2  # bfloat16 has 8 bits, and there are four products
         there = np.asarray(mask[:, t])
         np.testing.assert_allclose(raw[there], full[there, t], rtol=1e-5, atol=tolerance * np.abs(full).max())
 

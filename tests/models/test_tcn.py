@@ -43,7 +43,7 @@ def test_state_sees_its_receptive_field_and_nothing_else(num_layers, kernel_size
 
 def test_masked_frames_before_the_first_are_no_frames_at_all():
     tcn = TCN(4, channels=8, num_layers=3, kernel_size=3, rngs=nnx.Rngs(2))
-    for block in tcn.blocks:  # biases that are not zero would leak out of a frame that is only zeroed at the input
+    for block in tcn.blocks:  # nonzero biases would leak from a frame that is zeroed only at the input
         block.first.bias.set_value(jnp.full((8,), 0.3))
         block.second.bias.set_value(jnp.full((8,), -0.2))
     x = jax.random.normal(jax.random.key(0), (2, 12, 4))

@@ -1,4 +1,4 @@
-"""A run's config.json of every format, as code of that time wrote it; the pace of its epochs."""
+"""A run's config.json in every format, as written by the code of that time; the speed of its epochs."""
 
 import dataclasses
 import json
@@ -66,7 +66,7 @@ def test_a_new_field_has_a_format_and_what_code_before_it_did(tmp_path):
 
 
 def test_a_blended_pareto_of_before_is_the_published_one(tmp_path):
-    """It blended cdfs; the name now stands for the blend of densities, in folders of its own."""
+    """It blended cdfs; the name now means the blend of densities, in separate folders."""
     for number, kind in ((1, "blended_pareto_published"), (4, "blended_pareto_published"), (5, "blended_pareto")):
         saved = read_saved(written(tmp_path, f"format{number}", change("head", "kind", "blended_pareto")))
         assert saved.config.head.kind == kind

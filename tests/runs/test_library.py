@@ -1,4 +1,4 @@
-"""Training as a library: plays in memory, many configurations, metrics and scores, code of one's own."""
+"""Training as a library: plays in memory, many configurations, metrics and scores, user code."""
 
 import dataclasses
 import sys
@@ -141,7 +141,7 @@ def test_evaluate_and_score_take_plays_in_memory(run, plays):
 
 @pytest.fixture
 def own(tmp_path, monkeypatch):
-    """A module of one's own, on the path for as long as the test runs."""
+    """A user's own module, on the path while the test runs."""
     (tmp_path / "my_parts.py").write_text(OWN)
     monkeypatch.syspath_prepend(str(tmp_path))
     yield "my_parts"

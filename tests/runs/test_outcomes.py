@@ -1,4 +1,4 @@
-"""A network trained with extras on an outcome that is no integer: refused, trained, restored, scored."""
+"""A network with extras on an outcome that is not an integer: refused, trained, restored, scored."""
 
 from dataclasses import replace
 
@@ -25,7 +25,7 @@ EXTRAS = ("rusher_distance_yards", "time_since_snap_s")
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory) -> Config:
-    """A small network on fabricated plays, worth quarters of a point."""
+    """A small network on fabricated plays whose values are multiples of a quarter point."""
     root = tmp_path_factory.mktemp("outcomes")
     source = fabricate.folder(root / "files", plays=4, games=8)
     plays = pl.read_csv(source / "plays.csv", infer_schema_length=None)

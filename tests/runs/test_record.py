@@ -32,7 +32,9 @@ def test_a_full_disk_is_reported_with_the_file_and_the_earlier_record_stays(tmp_
     assert full.value.filename == str(tmp_path / "metrics.parquet")
     assert pl.read_parquet(tmp_path / "metrics.parquet").height == 1
     assert sorted(p.name for p in tmp_path.iterdir()) == ["config.json", "events", "metrics.parquet"]
-    monkeypatch.setattr(record, "_write", lambda name, content: None)  # the parquet has room, the events have none
+    monkeypatch.setattr(
+        record, "_write", lambda name, content: None
+    )  # the parquet file fits on the disk, the events do not
     with room(100), pytest.raises(OSError, match="File too large") as full:
         record.metrics([ROW, ROW | {"step": 30}])
     assert full.value.filename == str(tmp_path / "events")

@@ -45,14 +45,14 @@ signals.Stop = Watched
 with signals.listening() as stop:
     stop.unsaved = phase in ("training", "deaf")
     try:
-        if phase == "compiling":  # the interpreter runs no handler
+        if phase == "compiling":  # the interpreter cannot run a handler
             sys.setswitchinterval(1000.0)  # so that "ready" is printed while the main thread is in C
             called = threading.Event()
             threading.Thread(target=lambda: (called.wait(), ready()), daemon=True).start()
             called.set()
             hashlib.pbkdf2_hmac("sha256", b"", b"", 2**31 - 1)
         ready()
-        if phase == "python":  # data are prepared
+        if phase == "python":  # as while data are prepared
             threading.Event().wait()
         Watched.seen.wait()
         assert stop.asked
@@ -133,8 +133,8 @@ def test_second_run_on_a_folder_is_refused_until_the_first_is_gone(tmp_path):
         pass
 
 
-# The command asks itself to stop: as it makes the folder of its data, as it compiles the program that trains, as its
-# first checkpoint takes its place.
+# The command sends itself a signal: while it creates the folder of its data, while it compiles the training program,
+# or while its first checkpoint is moved into place.
 ASKED = """
 import glob, os, signal, sys
 import jax

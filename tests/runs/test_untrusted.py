@@ -24,7 +24,7 @@ from sbp_jax.training.checkpoints import digest_of_record
 pytestmark = pytest.mark.unoptimized
 
 CONFIG = Config(network=NetworkConfig(channels=8, layers=2, hidden=(16,)), head=HeadConfig(bins=36))
-HUGE = 10 * 2**30  # of a sparse file: it takes no room on the disk
+HUGE = 10 * 2**30  # size of a sparse file, which takes no space on disk
 MOST_MEMORY = 200 * 2**20
 
 
@@ -67,7 +67,7 @@ def nested(file):
 
 
 def bomb(file):
-    """An array whose description claims compressed chunks, and whose chunk is many times as large unpacked."""
+    """An array whose description declares compressed chunks, and whose chunk is many times larger when unpacked."""
     description = file.parent / ".zarray"
     described = json.loads(description.read_text()) | {"compressor": {"id": "zlib", "level": 9}}
     description.write_text(json.dumps(described))
@@ -99,7 +99,7 @@ CRAFTED = [
 
 @pytest.fixture
 def memory():
-    """Fails a test whose peak of memory rises by more than `MOST_MEMORY`."""
+    """Fail a test whose peak memory rises by more than `MOST_MEMORY`."""
     Path("/proc/self/clear_refs").write_text("5")  # resets the peak
 
     def read(name):
@@ -155,7 +155,7 @@ def test_crafted_configuration_is_refused_within_bounds(honest, tmp_path, memory
 
 
 def test_record_that_claims_the_configurations_shapes_allocates_nothing(honest, tmp_path, memory):
-    """The stranger's record agrees with an absurd configuration and has a right digest; the files do not hold it."""
+    """The record matches an absurd configuration and has a valid digest, but the files do not contain the arrays."""
     config = dataclasses.replace(CONFIG, network=NetworkConfig(channels=2**14, layers=2, hidden=(16,)))
     shutil.copytree(honest, tmp_path / "run")
     file = tmp_path / "run" / "config.json"
