@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:  # the names of `_MODULES` once more: type checkers read no dictionary
+if TYPE_CHECKING:  # repeats the names in `_MODULES`, because type checkers cannot read a dictionary
     from sbp_jax.config import Config as Config
     from sbp_jax.config import DataConfig as DataConfig
     from sbp_jax.config import HeadConfig as HeadConfig
@@ -36,9 +36,9 @@ if TYPE_CHECKING:  # the names of `_MODULES` once more: type checkers read no di
     from sbp_jax.runs.score import score as score
     from sbp_jax.runs.train import train as train
 
-__version__ = "0.1.0"  # pyproject.toml reads it here
+__version__ = "0.1.0"  # pyproject.toml reads the version from here
 
-# module -> public names; a module is imported when one of its names is first used
+# module -> public names; a module is imported on first use of one of its names
 _MODULES = {
     "sbp_jax.distributions": (
         "Affine",

@@ -1,4 +1,4 @@
-"""`python -m sbp_jax`: the console command `sbp` where it is not on the path."""
+"""Run the console command `sbp` as `python -m sbp_jax`, for when `sbp` is not on the path."""
 
 from sbp_jax.cli import main
 

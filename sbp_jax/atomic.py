@@ -1,4 +1,4 @@
-"""Files and folders that are there whole or not at all, whoever is killed while writing them."""
+"""Write files and folders atomically: they are complete or absent, even if a writer is killed."""
 
 import errno
 import os
@@ -13,30 +13,30 @@ from socket import gethostname
 
 from sbp_jax.errors import InputError
 
-_AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # of Linux, linux/fcntl.h and linux/fs.h
-_SYNCHRONIZE, _INVALID_PARAMETER = 0x00100000, 87  # of Windows, winnt.h and winerror.h
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # Linux: linux/fcntl.h and linux/fs.h
+_SYNCHRONIZE, _INVALID_PARAMETER = 0x00100000, 87  # Windows: winnt.h and winerror.h
 
 
 @contextmanager
 def building(folder: Path, replace: bool = False, is_same: Callable[[Path], bool] = Path.is_dir) -> Iterator[Path]:
-    """Give an empty folder beside `folder` to fill, and move it there in the end; after an error it is removed.
+    """Yield an empty folder next to `folder` to fill, then move it into place; remove it after an error.
 
-    Builders of the same folder do not disturb each other. Remains of builders of this machine that were killed are
+    Builders of the same folder do not interfere with each other. Leftovers of killed builders on this machine are
     removed.
 
     Args:
         folder: where the result goes.
-        replace: what is there is replaced, on Linux in one step; else the first builder to be done is taken, and the
-            others' work is dropped.
-        is_same: tells whether what another builder put there is what this one would have.
+        replace: replace an existing folder, on Linux in one step. Otherwise the first builder to finish wins, and the
+            work of the others is discarded.
+        is_same: returns whether a folder that another builder put there is equivalent to this builder's result.
 
     Raises:
-        InputError: the folder cannot be written to, or the disk is full.
+        InputError: the folder cannot be written, or the disk is full.
     """
     place = _aside(folder)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        _remove_remains(folder.parent)
+        _remove_leftovers(folder.parent)
         place.mkdir()
     except OSError as error:
         raise _unwritable(folder, error) from error
@@ -46,17 +46,17 @@ def building(folder: Path, replace: bool = False, is_same: Callable[[Path], bool
     except OSError as error:
         touched = None if error.filename is None else Path(os.fsdecode(error.filename))
         if touched is not None and not {place, folder} & {touched, *touched.parents}:
-            raise  # of another file, one that is read
+            raise  # the error is about another file, one that was being read
         raise _unwritable(folder, error) from error
     finally:
         shutil.rmtree(place, ignore_errors=True)
 
 
 def discard(folder: Path) -> None:
-    """Remove a folder in one step, for readers and for a kill: it is whole or gone."""
+    """Remove a folder in one step: readers see it complete or not at all, even if this process is killed."""
     aside = _aside(folder)
     try:
-        with suppress(FileNotFoundError):  # another process was quicker
+        with suppress(FileNotFoundError):  # another process removed it first
             os.replace(folder, aside)
     except OSError as error:
         raise InputError(f"{folder}: damaged, and cannot be removed ({error.strerror})") from error
@@ -64,7 +64,7 @@ def discard(folder: Path) -> None:
 
 
 def atomic_write(path: Path, content: bytes) -> None:
-    """Write a file in one step: readers see all of it or nothing, whoever else writes the same."""
+    """Write a file in one step: readers see all of it or nothing, even with concurrent writers."""
     unfinished = path.with_name(f".{path.name}-{token_hex(4)}-{os.getpid()}-{threading.get_ident()}")
     try:
         unfinished.write_bytes(content)
@@ -80,10 +80,10 @@ def _unwritable(folder: Path, error: OSError) -> InputError:
 
 def _move(place: Path, folder: Path, replace: bool, is_same: Callable[[Path], bool]) -> None:
     if replace and folder.is_dir() and _exchange(place, folder):
-        return  # the old one is aside now, and goes
+        return  # the old folder is now at `place`, which the caller removes
     aside = _aside(folder)
     if replace and folder.is_dir():
-        os.rename(folder, aside)  # refused by Windows while a file in it is open
+        os.rename(folder, aside)  # Windows refuses while a file in it is open
     try:
         os.rename(place, folder)
     except OSError:
@@ -95,7 +95,7 @@ def _move(place: Path, folder: Path, replace: bool, is_same: Callable[[Path], bo
 
 
 def _exchange(one: Path, other: Path) -> bool:
-    """Swap two folders in one step; False where the system, its C library or the file system cannot."""
+    """Swap two folders in one step; False if the system, its C library or the file system cannot."""
     try:
         import ctypes
 
@@ -106,15 +106,15 @@ def _exchange(one: Path, other: Path) -> bool:
 
 
 def _aside(folder: Path) -> Path:
-    # the process is known by its machine and number, so that others can tell whether it still runs
+    # the name has the machine and the process number, so that others can check whether the process still runs
     return folder.with_name(f".{folder.name}.building-{gethostname()}-{token_hex(4)}-{os.getpid()}")
 
 
-def _remove_remains(parent: Path) -> None:
-    for remains in parent.glob(f".*.building-{gethostname()}-*"):
+def _remove_leftovers(parent: Path) -> None:
+    for leftover in parent.glob(f".*.building-{gethostname()}-*"):
         with suppress(ValueError):
-            if not _is_running(int(remains.name.rsplit("-", 1)[-1])):
-                shutil.rmtree(remains, ignore_errors=True)
+            if not _is_running(int(leftover.name.rsplit("-", 1)[-1])):
+                shutil.rmtree(leftover, ignore_errors=True)
 
 
 def _is_running(process: int) -> bool:
@@ -124,16 +124,16 @@ def _is_running(process: int) -> bool:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
-    except (PermissionError, OverflowError):  # another user's; no process number at all
+    except (PermissionError, OverflowError):  # another user's process, or not a process number
         pass
     return True
 
 
 def _is_running_on_windows(process: int) -> bool:
-    import ctypes  # os.kill would end the process there
+    import ctypes  # os.kill would end the process on Windows
 
     kernel = ctypes.WinDLL("kernel32", use_last_error=True)  # pyright: ignore[reportAttributeAccessIssue] Windows only
-    kernel.OpenProcess.restype = ctypes.c_void_p  # a handle has 64 bits
+    kernel.OpenProcess.restype = ctypes.c_void_p  # handles have 64 bits
     handle = kernel.OpenProcess(_SYNCHRONIZE, False, process)
     if not handle:
         return ctypes.get_last_error() != _INVALID_PARAMETER  # pyright: ignore[reportAttributeAccessIssue]
@@ -145,23 +145,23 @@ def _is_running_on_windows(process: int) -> bool:
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-def disk_full(error: BaseException, place: Path, needed: int, kept: str = "") -> OSError | None:
-    """What to raise in place of an error that says that a disk is full, a quota used up or a file too large.
+def disk_full(error: BaseException, place: Path, needed: int, note: str = "") -> OSError | None:
+    """Return the error to raise instead of one that reports a full disk, an exceeded quota or a file too large.
 
     Args:
-        error: of the system, or of a storage layer whose text has the system's name of the cause.
-        place: file or folder that was written.
-        needed: its bytes.
-        kept: what can be relied on now.
+        error: from the system, or from a storage layer whose message has the system's name of the cause.
+        place: the file or folder being written.
+        needed: its size in bytes.
+        note: what is still valid, for the message.
 
     Returns:
-        an OSError with a line for the user; None where the error is about something else.
+        An OSError with a one-line message for the user, or None if the error has another cause.
     """
     text = str(error)
     for code in _FULL:
         if getattr(error, "errno", None) == code or errno.errorcode[code] in text or os.strerror(code) in text:
             folder = next(parent for parent in (place, *place.parents) if parent.is_dir())
             free = shutil.disk_usage(folder).free
-            room = f"about {needed / 1e6:.3g} MB are needed, {free / 1e6:.3g} MB are free"
-            return OSError(code, f"{os.strerror(code)}; {room}{kept and '; '}{kept}", str(place))
+            sizes = f"about {needed / 1e6:.3g} MB are needed, {free / 1e6:.3g} MB are free"
+            return OSError(code, f"{os.strerror(code)}; {sizes}{note and '; '}{note}", str(place))
     return None

@@ -1,4 +1,4 @@
-"""Configuration of a run: plain frozen dataclasses, saved as JSON beside the run and read back from there."""
+"""Configuration of a run: plain frozen dataclasses, saved as JSON in the run's folder and read back from it."""
 
 import dataclasses
 import types
@@ -16,22 +16,22 @@ from sbp_jax.models.config import NetworkConfig
 
 @dataclass(frozen=True)
 class DataConfig(ReaderConfig):
-    """Where the plays come from and how they are split; `ReaderConfig` has the fields of the reader.
+    """Source of the plays and how they are split; `ReaderConfig` has the fields of the reader.
 
     Attributes:
-        source: folders or files of plays; without any, plays are simulated.
+        source: folders or files of plays; if empty, plays are simulated.
         plays: number of simulated plays.
         seed: seed of the simulation and of the split by game.
         test: share of the games in the test split.
-        validation: share of the games in the validation split, which stops training early.
+        validation: share of the games in the validation split, which decides early stopping.
         cache: folder for simulated files and prepared data sets.
-        test_seasons: seasons whose games are the test split, instead of a share of all games.
-        folds: number of folds of a cross-fitting, in which every game is tested once; 0 for none.
+        test_seasons: seasons whose games form the test split, instead of a share of all games.
+        folds: number of cross-fitting folds, in which every game is tested once; 0 for no cross-fitting.
         fold: number of the fold that is the test split.
-        fold_by: folds of games, dealt out by `seed`, or of whole seasons.
+        fold_by: build folds from games, assigned at random by `seed`, or from seasons.
 
     Raises:
-        InputError: as `ReaderConfig`.
+        InputError: see `ReaderConfig`.
     """
 
     source: tuple[str, ...] = ()
@@ -53,7 +53,7 @@ class DataConfig(ReaderConfig):
 
     @property
     def cross(self) -> Fold | None:
-        """The fold that tests, if the data are cross-fitted; InputError where there is no such one."""
+        """Return the test fold if the data are cross-fitted, else None; raise InputError if the fold does not exist."""
         return Fold(self.fold, self.folds, self.fold_by, self.seed, self.validation) if self.folds else None
 
 
@@ -72,28 +72,28 @@ Objective = Literal["auto", "exact", "composite", "interval", "censored", "point
 
 @dataclass(frozen=True)
 class HeadConfig:
-    """The head: from raw network outputs to the conditional distribution.
+    """The head, which maps raw network outputs to the conditional distribution.
 
     Attributes:
-        kind: "sbp" (Spliced Binned-Pareto), "binned" (no tails: the end bins reach to the ends of `support`),
-            "blended_pareto" (tails blended in between `tail_mass` and four times as much, by densities),
-            "blended_pareto_published" (the same by cdfs, as published: not a distribution for every parameter, and
+        kind: "sbp" (Spliced Binned-Pareto), "binned" (no tails: the outermost bins extend to the ends of `support`),
+            "blended_pareto" (densities blend into the tails between `tail_mass` and four times that mass),
+            "blended_pareto_published" (blends cdfs, as published: some parameters do not give a distribution, and
             some training runs diverge), "hybrid_pareto" (a Gaussian with an upper tail), "two_tailed_hybrid_pareto",
-            "student_t", "gaussian", or a class of your own as "package.module:Class", called with this configuration
-            for a `distributions.heads.Head`.
+            "student_t", "gaussian", or your own class as "package.module:Class", called with this configuration to
+            make a `distributions.heads.Head`.
         low: center of the first bin, in the outcome's unit (yards).
         high: center of the last bin.
-        bins: number of bins of equal width; 71 from -10 to 60 are one yard wide and centered on integers.
+        bins: number of bins of equal width; 71 bins from -10 to 60 are one yard wide and centered on integers.
         tail_mass: probability below the lower threshold and above the upper one, each from 0 to below 1/2.
-        parameterization: map from raw outputs to the generalized Pareto tails, a name of
+        parameterization: map from raw outputs to the generalized Pareto tails, a name in
             `distributions.heads.PARAMETERIZATIONS`.
-        shape_bounds: range of the tail shape where the parameterization is bounded. The blended and hybrid kinds, whose
+        shape_bounds: range of the tail shape if the parameterization is bounded. The blended and hybrid kinds, whose
             tails have no `support`, use the part above 0, so that no outcome is impossible.
-        support: interval of outcomes that stay possible for every shape: no play gains or loses more than the field's
-            length.
+        support: interval of outcomes that are possible for every shape: no play gains or loses more than the length of
+            the field.
 
     Raises:
-        InputError: a field out of range; the line names it.
+        InputError: a field is out of range; the message names it.
     """
 
     kind: Kind | str = "sbp"
@@ -126,7 +126,7 @@ class OptimizerConfig:
         weight_decay: decay of the kernels; biases do not decay.
         warmup: share of the steps over which the learning rate rises from zero.
         clip: maximum global norm of the gradient.
-        average: decay of the parameters' exponential moving average per step; 0 turns averaging off.
+        average: decay per step of the exponential moving average of the parameters; 0 turns averaging off.
     """
 
     learning_rate: float = 2e-3
@@ -146,40 +146,41 @@ class OptimizerConfig:
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """Objective, length and batches of the training.
+    """Objective, length and batches of training.
 
     Attributes:
         objective: loss by name: "exact" (the log-density, averaged over an eighth of a bin where it jumps at a
-            threshold), "composite", "interval" (the probability of an integer), "censored" (the same, but a touchdown
-            means that the gain would have been at least that long), "pointwise" (the log-density as it is, whose
-            gradient is wrong where the density jumps), or "auto": "censored" for integer yards with known touchdowns,
-            "interval" for other integers, else "exact". Or a function of your own as "package.module:function",
-            of (distribution, y, censored) -> loss of each; validation then uses "interval" for integer outcomes and
-            the log-density for others.
+            threshold), "composite", "interval" (the probability of an integer), "censored" (like "interval", but a
+            touchdown means that the gain would have been at least that long), "pointwise" (the unsmoothed log-density,
+            whose gradient is wrong where the density jumps), or "auto": "censored" for integer yards with known
+            touchdowns, "interval" for other integers, else "exact". Your own function is
+            "package.module:function", (distribution, y, censored) -> loss of each outcome; validation then uses
+            "interval" for integer outcomes and the log-density for others.
         threshold_gradient: whether gradients flow through the thresholds between bins and tails: "on", "off", or
             "habit", the objective's default: off for "composite", on for the others.
         epochs: maximum number of passes over the training plays.
         patience: epochs without a better validation loss before training stops.
         batch_size: plays per step, at most a sixteenth of the training plays.
-        mirror: reflect a random half of the plays across the long axis of the field, another half every epoch.
-        buckets: numbers of frames that batches are padded to; by default the longest play's, up to the network's
-            receptive field.
+        mirror: reflect a random half of the plays across the long axis of the field, a different half every epoch.
+        buckets: numbers of frames that batches are padded to; by default the length of the longest play, up to the
+            network's receptive field.
         batch_source: where batches come from: "memory" (plays read into memory), "mapped" (padded arrays in files that
             are built once, next to the prepared data set), "stream" (its records, read ahead by Grain, extra `grain`),
-            or "auto", the first of these that has room: a quarter of the available memory, then the disk. The trained
-            parameters and the name of the run's folder do not depend on it: a run may resume with another source.
-        resident: let plays stay on an accelerator where they take at most half of its free memory, so that an epoch is
-            a few compiled scans over them. Without it, and on a CPU, batches are made on the host.
-        per_frame: predict the outcome at every frame, as live scoring needs it, instead of the last frame only. A step
+            or "auto", the first of these that fits: into a quarter of the available memory, then on the disk. The
+            trained parameters and the name of the run's folder do not depend on it: a run may resume with another
+            source.
+        resident: keep the plays on an accelerator if they take at most half of its free memory, so that an epoch is a
+            few compiled scans over them. Without it, and on a CPU, batches are made on the host.
+        per_frame: predict the outcome at every frame, as live scoring needs, instead of at the last frame only. A step
             then takes about three times as long.
-        frame_half_life_s: with `per_frame`, seconds before the release at which a frame has half the weight of the last
-            one; 0 weights all frames of a play equally. Every play has the same total weight.
+        frame_half_life_s: with `per_frame`, how many seconds before the release a frame has half the weight of the
+            last one; 0 weights all frames of a play equally. Every play has the same total weight.
         seed: seed of the initial weights, the order of the plays and dropout.
         checkpoint_every: steps between checkpoints within an epoch, rounded up to the end of a compiled call of at most
             50 steps; every epoch ends with a checkpoint.
 
     Raises:
-        InputError: a field out of range; the line names it.
+        InputError: a field is out of range; the message names it.
     """
 
     objective: Objective | str = "auto"
@@ -208,7 +209,7 @@ class TrainingConfig:
 
 
 def extensions_of(config: "Config") -> dict[str, str]:
-    """Return the fields of a configuration that name code of one's own, with the names."""
+    """Return the fields of a configuration that name user code, with those names."""
     fields = {
         "head.kind": config.head.kind,
         "network.encoder": config.network.encoder,
@@ -219,10 +220,10 @@ def extensions_of(config: "Config") -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Config:
-    """A run: data, plays or windows of time series, network, head, optimizer and training.
+    """A run: data (plays or windows of time series), network, head, optimizer and training.
 
     Raises:
-        InputError: a field out of range, in its section or against another's; the line names the field.
+        InputError: a field is out of range or contradicts another one; the message names the field.
     """
 
     data: DataConfig | SeriesConfig = field(default_factory=DataConfig)
@@ -236,23 +237,23 @@ class Config:
         if isinstance(self.data, DataConfig):
             if not self.data.tracking and encoder != "none":
                 raise InputError(
-                    f"network.encoder: {encoder} presumes tracking, and data.tracking is False; choose none"
+                    f"network.encoder: {encoder} requires tracking, and data.tracking is False; choose none"
                 )
             return
         if encoder == "attention":
-            raise InputError("network.encoder: attention presumes players, and the data are time series; choose flat")
+            raise InputError("network.encoder: attention requires players, and the data are time series; choose flat")
         if training.per_frame:
-            raise InputError("training.per-frame: presumes plays, and the data are time series")
+            raise InputError("training.per-frame: requires plays, and the data are time series")
         if training.objective == "censored":
-            raise InputError("training.objective: censored presumes plays; choose composite, exact or interval")
+            raise InputError("training.objective: censored requires plays; choose composite, exact or interval")
 
 
 def from_dict(kind: type, values: dict[str, Any], where: str = "config") -> Any:
-    """Rebuild a dataclass from `dataclasses.asdict` of it, read back from JSON.
+    """Rebuild a dataclass from its `dataclasses.asdict`, read back from JSON.
 
     Raises:
-        InputError: a field that the dataclass lacks, or a value of another type or out of range; the message names the
-            field.
+        InputError: the dataclass has no such field, or a value has another type or is out of range; the message names
+            the field.
     """
     hints = typing.get_type_hints(kind)
     unknown = sorted(set(values) - set(hints))
@@ -261,10 +262,10 @@ def from_dict(kind: type, values: dict[str, Any], where: str = "config") -> Any:
     restored = {name: _restore(hints[name], value, f"{where}.{name}") for name, value in values.items()}
     try:
         return kind(**restored)
-    except InputError as error:  # its line begins with the section, which `where` ends with
-        section, line = where.rpartition(".")[2], str(error)
-        own = line.startswith((f"{section}.", f"{section}:"))
-        raise InputError(f"{where}{line.removeprefix(section)}" if own else f"{where}: {line}") from error
+    except InputError as error:  # its message begins with the section, which `where` ends with
+        section, message = where.rpartition(".")[2], str(error)
+        own = message.startswith((f"{section}.", f"{section}:"))
+        raise InputError(f"{where}{message.removeprefix(section)}" if own else f"{where}: {message}") from error
 
 
 def _restore(hint: Any, value: Any, where: str) -> Any:
@@ -282,7 +283,7 @@ def _restore(hint: Any, value: Any, where: str) -> Any:
             return None
         if isinstance(value, str) and str in args:
             return value
-        if isinstance(value, dict):  # of several dataclasses the one that has the fields
+        if isinstance(value, dict):  # choose the dataclass that has these fields
             kinds = [arg for arg in args if dataclasses.is_dataclass(arg) and isinstance(arg, type)]
             fitting = [kind for kind in kinds if set(value) <= {each.name for each in dataclasses.fields(kind)}]
             return from_dict((fitting or kinds)[0], value, where)

@@ -1,4 +1,4 @@
-"""Digests that name files, configurations and players; what they name was written with them, so they never change."""
+"""Digests that name files, configurations and players; written files depend on them, so they must never change."""
 
 import hashlib
 import json
@@ -10,7 +10,7 @@ import numpy as np
 
 
 def bytes_digest(content: bytes) -> str:
-    """Return the SHA-256 of some bytes, 64 hexadecimal digits."""
+    """Return the SHA-256 of bytes, 64 hexadecimal digits."""
     return hashlib.sha256(content).hexdigest()
 
 
@@ -21,9 +21,9 @@ def file_digest(path: Path) -> str:
 
 
 def json_digest(content: Any, files: Iterable[Path] = ()) -> str:
-    """Return the SHA-256 of a JSON-serializable value, its keys in order, 64 hexadecimal digits.
+    """Return the SHA-256 of a JSON-serializable value with sorted keys, 64 hexadecimal digits.
 
-    With `files`, the digests of their contents follow, so that the result names both.
+    With `files`, the hash also covers the digests of their contents.
     """
     total = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
     for path in files:
@@ -32,7 +32,7 @@ def json_digest(content: Any, files: Iterable[Path] = ()) -> str:
 
 
 def short_digest(*parts: Any) -> str:
-    """Return eight hexadecimal digits that name JSON-serializable parts: equal parts have equal names."""
+    """Return eight hexadecimal digits that name JSON-serializable parts; equal parts have equal names."""
     return json_digest(parts)[:8]
 
 
@@ -45,10 +45,10 @@ def arrays_digest(arrays: Mapping[str, np.ndarray]) -> str:
 
 
 def described(arrays: Mapping[str, np.ndarray]) -> dict[str, list[Any]]:
-    """Return type and shape of each array, as JSON has them: {"params.kernel.value": ["float32", [3, 4]], ...}."""
+    """Return the type and shape of each array, as in JSON: {"params.kernel.value": ["float32", [3, 4]], ...}."""
     return {name: [np.dtype(array.dtype).name, list(array.shape)] for name, array in sorted(arrays.items())}
 
 
 def text_number(text: str, size: int) -> int:
-    """Return a number of at most `size` bytes, the same on every machine, that stands for a text (BLAKE2b)."""
+    """Return the BLAKE2b hash of a text as an integer of at most `size` bytes, the same on every machine."""
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=size).digest(), "big")

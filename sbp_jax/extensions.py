@@ -1,4 +1,4 @@
-"""Heads, encoders and objectives of one's own: a configuration names them as `package.module:Name`."""
+"""User-defined heads, encoders and objectives: a configuration names them as `package.module:Name`."""
 
 import re
 from importlib import import_module
@@ -10,30 +10,30 @@ PATTERN = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 
 
 def is_extension(name: str) -> bool:
-    """Return whether a name in a configuration is one of `package.module:Name`."""
+    """Return whether a name in a configuration has the form `package.module:Name`."""
     return ":" in name
 
 
 def check_name(field: str, name: str, known: tuple[str, ...]) -> None:
-    """Raise an InputError unless a name is among the known ones or has the form `package.module:Name`.
+    """Raise an InputError unless a name is known or has the form `package.module:Name`.
 
-    Nothing is imported.
+    This check imports nothing.
 
     Args:
-        field: of the configuration, such as "head.kind".
+        field: configuration field, such as "head.kind".
         name: its value.
-        known: names of what this package has.
+        known: names that this package provides.
     """
     if name not in known and not PATTERN.fullmatch(name):
         raise InputError(f"{field}: unknown {name!r}; known: {', '.join(map(repr, known))}, or package.module:Name")
 
 
 def load_extension(field: str, name: str) -> Any:
-    """Import what a configuration names as `package.module:Name`.
+    """Import the object that a configuration names as `package.module:Name`.
 
     Args:
-        field: of the configuration, for the error.
-        name: of the object.
+        field: configuration field, for the error message.
+        name: the object's name.
 
     Raises:
         InputError: the module cannot be imported or has no such name.

@@ -15,33 +15,33 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_num_cpu_devices", 2)  # for tests that spread over devices; the others use the first
 if find_spec("beartype"):  # a borrowed accelerator may not have it; the device benchmark reports that
     install_import_hook("sbp_jax", "beartype.beartype")
-gc.set_threshold(100_000, 20, 20)  # programs stay: collecting them over and over took a fifteenth of the time
+gc.set_threshold(100_000, 20, 20)  # compiled programs stay alive: scanning them took a fifteenth of the time
 
-# Optax mixes integers and floats, so that training tests cannot be strict.
+# Optax mixes integers and floats, so training tests cannot be strict.
 STRICT_PACKAGES = {"distributions", "evaluation", "models", "scoring"}
 REAL_DATA = Path(__file__).parents[2] / "shared" / "data"
 
 
 def compile_options(*args: Any, original: Callable[..., Any] = compiler.get_compile_options, **kwargs: Any) -> Any:
-    """JAX's options, without the emitters of fused code where the optimizer is off."""
+    """Return JAX's compile options, without the fusion emitters if the optimizer is off."""
     options = original(*args, **kwargs)
     if jax.config.read("jax_disable_most_optimizations"):
         options.env_option_overrides = [*options.env_option_overrides, ("xla_cpu_use_fusion_emitters", False)]
     return options
 
 
-# XLA reads XLA_FLAGS once a process, and jit's `compiler_options` reach no program of another caller.
+# XLA reads XLA_FLAGS once per process, and `compiler_options` of jit do not affect the programs of other callers
 compiler.get_compile_options = compile_options
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put files of one compile mode together, as a change empties JAX's caches, and long files first in each."""
+    """Group files by compile mode, because a change clears JAX's caches, with long files first in each group."""
     items.sort(key=lambda item: (bool(item.get_closest_marker("unoptimized")), not item.get_closest_marker("long")))
 
 
 @pytest.fixture(scope="module", autouse=True)
 def compile_mode(request: pytest.FixtureRequest) -> None:
-    """Compile the file's code with or without LLVM's optimizer; drop what was compiled the other way."""
+    """Compile the file's code with or without LLVM's optimizer; drop code compiled in the other mode."""
     off = request.node.get_closest_marker("unoptimized") is not None
     if jax.config.read("jax_disable_most_optimizations") != off:
         jax.config.update("jax_disable_most_optimizations", off)
@@ -50,7 +50,7 @@ def compile_mode(request: pytest.FixtureRequest) -> None:
 
 @pytest.fixture(autouse=True)
 def strict_dtype_promotion(request: pytest.FixtureRequest) -> Iterator[None]:
-    """No silent mixing of dtypes in packages that use no optax."""
+    """Forbid implicit dtype promotion in packages that do not use optax."""
     strict = STRICT_PACKAGES & set(request.path.parts)
     with jax.numpy_dtype_promotion("strict" if strict else "standard"):
         yield
@@ -58,7 +58,7 @@ def strict_dtype_promotion(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.fixture
 def real_data() -> Path:
-    """Folder of real tracking files beside the checkout; the test is skipped where it is missing."""
+    """Folder of real tracking files next to the checkout; the test is skipped if it is missing."""
     if not REAL_DATA.is_dir():
         pytest.skip(f"no real data at {REAL_DATA}")
     return REAL_DATA
@@ -66,6 +66,6 @@ def real_data() -> Path:
 
 @pytest.fixture
 def loose() -> Iterator[None]:
-    """NumPyro promotes ranks itself; tests without this fixture hold the adapters to the strict rule."""
+    """Allow rank promotion, which NumPyro itself uses; other tests require strict adapters."""
     with jax.numpy_rank_promotion("allow"):
         yield

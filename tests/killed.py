@@ -1,7 +1,7 @@
-"""`python -m tests.killed PATTERN COUNT COMMAND ...`: `sbp COMMAND ...`, killed as it touches the COUNT-th such path.
+"""`python -m tests.killed PATTERN COUNT COMMAND ...`: run `sbp COMMAND ...` and kill it at the COUNT-th matching path.
 
-What is counted are the files and folders that Python opens, makes, moves and removes, so that the moment is one of the
-command's own order of events and not of the clock.
+Paths count when Python opens, creates, moves or removes a file or folder, so that the moment depends on the command's
+own sequence of events and not on the clock.
 """
 
 import os
@@ -24,7 +24,7 @@ def main() -> None:
                 os.kill(os.getpid(), signal.SIGKILL)
 
     sys.addaudithook(audit)
-    from sbp_jax import cli  # its imports count
+    from sbp_jax import cli  # its imports count too
 
     cli.main()
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from tests.oracles import INF, Pareto, mp
 
-# tails lighter than that end where their terms are below 1e-60
+# maximum number of terms; lighter tails end where their terms are below 1e-60
 _LAST = 10**5
 
 
@@ -13,7 +13,7 @@ def tail_sums(tail: Pareto, power, start, step, count=INF):
     """Sums over r = 0, 1, ..., count - 1 of S(start + r step)^power and of r times that, start >= 0."""
     if count == 0 or start >= tail.end():
         return mp.mpf(0), mp.mpf(0)
-    # a shape next to 0 ends where nothing is left
+    # with a shape near 0, the sum ends where the terms vanish
     if tail.xi < -0.001 or count < 3000:
         terms = []
         while len(terms) < min(count, _LAST) and start + len(terms) * step < tail.end():
@@ -24,7 +24,7 @@ def tail_sums(tail: Pareto, power, start, step, count=INF):
         first, moment = tail_sums(tail, power, start, step)
         rest, beyond = tail_sums(tail, power, start + count * step, step)
         return first - rest, moment - beyond - count * rest
-    # direct terms until a term changes little from one to the next, or is nothing
+    # direct terms until they change little from one to the next, or vanish
     terms = []
     while power * step > (tail.beta + tail.xi * (start + len(terms) * step)) / 4:
         terms.append(tail.survival(start + len(terms) * step) ** power)
@@ -66,7 +66,7 @@ class Rounded:
         return self.origin + (k + mp.mpf(1) / 2) * self.width
 
     def index(self, y):
-        """Of the last grid point at or below y."""
+        """Index of the last grid point at or below y."""
         return int(mp.floor((y - self.origin) / self.width + mp.mpf(10) ** -25))
 
     def probability(self, k):
@@ -79,12 +79,12 @@ class Rounded:
         return self.base.survival(self.midpoint(self.index(y)))
 
     def sums(self, first, last, upper, power):
-        """Sums over k in [first, last) of T(midpoint k)^power and k T^power, either end may be infinite."""
+        """Sums over k in [first, last) of T(midpoint k)^power and k T^power; either end may be infinite."""
         base = self.base
         side = base.survival if upper else base.cdf
         total = moment = mp.mpf(0)
         if isinstance(first, int) is False or isinstance(last, int) is False:
-            # the infinite part in the tail that T vanishes in
+            # the infinite part, in the tail where T vanishes
             tail = base.upper if upper else base.lower
             tau = (base.tau_u if upper else base.tau_l) ** power
             threshold = base.t_u if upper else base.t_l
@@ -109,11 +109,11 @@ class Rounded:
         return self.width * (below + above)
 
     def moments(self, low=-INF, high=INF, center=0):
-        """Mean and variance of the outcome kept between low and high, on the grid or infinite."""
+        """Mean and variance of the outcome clipped to [low, high], whose ends are on the grid or infinite."""
         first, last = (x if abs(x) == INF else self.index(x) for x in (low, high))
         above, second_above = self.sums(center, last, True, 1)
         below, second_below = self.sums(first, center, False, 1)
-        # of K - center: P(K > k) and P(K <= k) at the midpoints k
+        # moments of K - center from P(K > k) and P(K <= k) at the midpoints k
         mean = above - below
         second = 2 * (second_above - center * above) + above - 2 * (second_below - center * below) - below
         return self.origin + self.width * (center + mean), self.width**2 * (second - mean**2)

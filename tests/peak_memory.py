@@ -18,11 +18,11 @@ def rss_anon() -> int:
 
 
 class Peak:
-    """The largest RssAnon while it is watched."""
+    """The maximum of RssAnon inside the block."""
 
     def __init__(self) -> None:
         self.value, self._ended = rss_anon(), threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread = threading.Thread(target=self._sample, daemon=True)
 
     def __enter__(self) -> "Peak":
         self._thread.start()
@@ -32,7 +32,7 @@ class Peak:
         self._ended.set()
         self._thread.join()
 
-    def _watch(self) -> None:
+    def _sample(self) -> None:
         while not self._ended.wait(0.005):
             self.value = max(self.value, rss_anon())
 

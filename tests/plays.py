@@ -1,4 +1,4 @@
-"""Small random plays for tests of what comes after the readers."""
+"""Small random plays for tests that do not need readers."""
 
 import numpy as np
 
@@ -39,7 +39,7 @@ def random_plays(count: int, seed: int = 0, shortest: int = 5, longest: int = 30
 
 
 def bare_plays(yards, game_id=None, play_id=None):
-    """Plays with outcomes and ids alone, one empty frame each; ids count where none are given."""
+    """Plays with outcomes and ids only, one empty frame each; ids count up by default."""
     count = len(yards)
     ids = np.arange(count, dtype=np.int64)
     return Plays(

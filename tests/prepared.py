@@ -19,7 +19,7 @@ CHUNK = 500  # plays made at a time
 
 
 def prepare_random(folder: Path, counts: Mapping[str, int], shortest: int = 5, longest: int = 30) -> Prepared:
-    """Write a prepared data set of `random_plays` at `folder`, with so many plays in each split, a game of its own."""
+    """Write a prepared data set of `random_plays` to `folder`, with `counts` plays per split; each split is a game."""
     folder.mkdir(parents=True)
     chunks, frames = [], dict.fromkeys(SPLITS, 0)
     for game, split in enumerate(SPLITS):

@@ -1,4 +1,4 @@
-"""Which parameters of a test the fast suite leaves out."""
+"""Mark the parameters of a test that the fast suite skips."""
 
 from collections.abc import Collection, Iterable
 from typing import Any
@@ -7,5 +7,5 @@ import pytest
 
 
 def marked(values: Iterable[Any], slow: Collection[Any]) -> list[Any]:
-    """Parameters of a test; those that are in `slow` are tested by `scripts/test --all` alone."""
+    """Return the parameters of a test; only `scripts/test --all` tests those in `slow`."""
     return [pytest.param(value, marks=pytest.mark.slow) if value in slow else value for value in values]

@@ -1,4 +1,4 @@
-"""Files and folders are there whole or not at all."""
+"""Files and folders are complete or absent."""
 
 import os
 import threading
@@ -16,15 +16,15 @@ def fill(folder, word, **options):
 
 
 def test_a_reader_finds_the_old_or_the_new_at_every_moment(tmp_path):
-    folder, found, done = tmp_path / "set", set(), threading.Event()
+    folder, words, done = tmp_path / "set", set(), threading.Event()
     fill(folder, "0")
 
     def read():
         while not done.is_set():
             try:
-                found.add((folder / "word").read_text())
+                words.add((folder / "word").read_text())
             except FileNotFoundError:
-                found.add(None)
+                words.add(None)
 
     reader = threading.Thread(target=read)
     reader.start()
@@ -32,8 +32,8 @@ def test_a_reader_finds_the_old_or_the_new_at_every_moment(tmp_path):
         fill(folder, str(number), replace=True)
     done.set()
     reader.join()
-    assert None not in found
-    assert len(found) > 2
+    assert None not in words
+    assert len(words) > 2
     assert (folder / "word").read_text() == "299"
     assert os.listdir(tmp_path) == ["set"]
 
@@ -46,7 +46,7 @@ def test_systems_that_cannot_swap_replace_all_the_same(tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == ["set"]
 
 
-def test_without_replacing_the_first_one_done_is_taken(tmp_path):
+def test_without_replacing_the_first_one_done_wins(tmp_path):
     with building(tmp_path / "set") as place:
         fill(tmp_path / "set", "first")
         (place / "word").write_text("second")
@@ -77,7 +77,7 @@ def test_an_error_of_another_file_is_not_blamed_on_the_folder(tmp_path):
         (tmp_path / "source.csv").read_text()
 
 
-def test_remains_of_dead_builders_go_and_those_of_living_ones_stay(tmp_path):
+def test_leftovers_of_dead_builders_are_removed_and_those_of_living_ones_stay(tmp_path):
     dead, living = (tmp_path / atomic._aside(tmp_path / "set").name for _ in range(2))
     dead = dead.with_name(dead.name.rsplit("-", 1)[0] + "-999999999")
     dead.mkdir()
@@ -86,14 +86,14 @@ def test_remains_of_dead_builders_go_and_those_of_living_ones_stay(tmp_path):
     assert sorted(os.listdir(tmp_path)) == sorted(["set", living.name])
 
 
-def test_discarding_what_is_not_there_is_nothing(tmp_path):
+def test_discarding_a_missing_folder_does_nothing(tmp_path):
     discard(tmp_path / "set")
     fill(tmp_path / "set", "old")
     discard(tmp_path / "set")
     assert os.listdir(tmp_path) == []
 
 
-def test_a_file_is_written_whole(tmp_path, monkeypatch):
+def test_a_file_is_written_atomically(tmp_path, monkeypatch):
     atomic_write(tmp_path / "file", b"old")
 
     def fail(*_):

@@ -1,4 +1,4 @@
-"""The structure of this project, and what the check of it finds in trees that break a rule."""
+"""The structure of this project, and what its check reports for trees that break a rule."""
 
 import importlib.util
 import json
@@ -91,9 +91,9 @@ def test_later_imports_are_listed_apart(structure, tree, late):
 )
 def test_an_import_against_the_arrows_is_found(structure, tree, module, text, rule):
     root = tree({module: text, "sbp_jax/runs/b.py": "", "experiments/b.py": "", "configs/__init__.py": ""})
-    (found,) = broken(structure, root)
-    assert found.startswith(f"{module}: ")
-    assert rule in found
+    (message,) = broken(structure, root)
+    assert message.startswith(f"{module}: ")
+    assert rule in message
 
 
 def test_a_tiny_file_is_found_unless_it_has_a_reason(structure, tree):

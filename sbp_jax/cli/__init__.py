@@ -1,27 +1,27 @@
-"""The console command `sbp`: its first word names a job, which is a module of this package; no other is imported."""
+"""The console command `sbp`: its first word names a module of this package, and only that module is imported."""
 
 import sys
 from importlib import import_module
 
-# name -> what it does, in the order of the help text
+# name -> description, in the order of the help text
 COMMANDS = {
     "demo": "simulate or read plays, train, evaluate, score quarterbacks, draw figures",
     "train": "train one network from a named configuration",
-    "crossfit": "train a network a fold, so that no play is scored by one that saw its game",
+    "crossfit": "train one network per fold, so that no play is scored by one trained on its game",
     "sweep": "train every arm of an ablation grid with several seeds and compare them",
     "score": "score quarterbacks with a trained run",
-    "report": "write one HTML file of a run",
+    "report": "write an HTML report of a run",
     "replay": "replay a play in the terminal with its distribution at every tenth of a second",
-    "serve": "serve a run's scores of plays while they unfold",
-    "export": "export a run's scorer, to run with jax and NumPy alone",
-    "prepare": "tracking files, or lists of plays, to a prepared data set",
-    "simulate": "full seasons of passing plays with a known distribution, as files",
-    "compare": "runs side by side: configurations, training, metrics",
-    "thresholds": "where a sample's tail begins, and how heavy it is",
-    "gradients": "check values and gradients against 50 digits",
+    "serve": "serve live scores of plays as they unfold",
+    "export": "export a run's scorer, which needs only jax and NumPy",
+    "prepare": "convert tracking files, or lists of plays, to a prepared data set",
+    "simulate": "simulate full seasons of passing plays with a known distribution, as files",
+    "compare": "compare the configurations, training and metrics of runs",
+    "thresholds": "diagnose where the tail of a sample begins, and how heavy it is",
+    "gradients": "check values and gradients against 50-digit arithmetic",
 }
 
-# name -> extras that it needs whatever its options are; the others' lines are given where they are used
+# name -> extras that it always needs; options that need others report it themselves
 NEEDS = {
     "compare": ("report",),
     "demo": ("report",),
@@ -35,17 +35,17 @@ NEEDS = {
 
 
 def usage() -> str:
-    """The help text of `sbp` alone."""
+    """Return the help text of `sbp` without a command."""
     width = max(map(len, COMMANDS))
     lines = [f"  {name:<{width}}  {about}" for name, about in COMMANDS.items()]
     return "\n".join(["usage: sbp COMMAND [options]", "", *lines, "", "sbp COMMAND --help lists a command's options."])
 
 
 def main(name: str | None = None) -> None:
-    """Run the command that is named, by the command line's first word where no name is given, with the words after it.
+    """Run a command with the words of the command line.
 
     Args:
-        name: one of `COMMANDS`.
+        name: one of `COMMANDS`; by default the first word.
     """
     words = sys.argv[1:]
     if name is None:

@@ -1,6 +1,7 @@
 """Train one network per fold, so that each play is scored by a network that never saw its game: sbp crossfit CONFIG.
 
-Writes runs/CONFIG/crossfit-.../, one run per fold, for sbp score and sbp report; interrupted, the same command resumes.
+The command writes runs/CONFIG/crossfit-.../ with one run per fold, for sbp score and sbp report. After an interrupt,
+the same command resumes.
 """
 
 from dataclasses import dataclass
@@ -17,8 +18,8 @@ class Options:
 
     Attributes:
         config: configuration of every fold.
-        folds: number of folds; of seasons, as many as there are seasons.
-        by: make folds of games or of whole seasons.
+        folds: number of folds; by season, the number of seasons.
+        by: build folds from games or from seasons.
     """
 
     config: Annotated[Config, FLAT]
@@ -27,7 +28,7 @@ class Options:
 
 
 def command(args: list[str]) -> None:
-    """Train the folds that the command line asks for."""
+    """Train the folds of the configuration on the command line."""
     name, options = parse_named(Options, args, "sbp crossfit")
     from sbp_jax.runs.crossfit import crossfit
     from sbp_jax.runs.signals import listening

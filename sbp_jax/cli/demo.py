@@ -1,4 +1,4 @@
-"""The demo: tracking files, or simulated plays, in; trained networks, metrics, scored quarterbacks and figures out."""
+"""The demo: train networks on tracking files or simulated plays, evaluate them, score quarterbacks, draw figures."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +15,7 @@ class Options:
 
     Attributes:
         data: a folder or files of real tracking data; by default 8,000 plays are simulated.
-        smoke: simulate 900 plays and train small networks, to see that everything runs.
+        smoke: simulate 900 plays and train small networks, to check that everything runs.
         seed: seed of the simulation and of the split by game.
         malformed: stop at a malformed play ("stop"), or leave it out and count it ("reject").
         out: folder for the results.
@@ -29,7 +29,7 @@ class Options:
 
 
 def configuration(options: Options) -> Config:
-    """Return the demo's configuration for its options."""
+    """Return the demo's configuration for the options."""
     config = configs.get("smoke" if options.smoke else "demo")
     data = replace(config.data, source=options.data, seed=options.seed, malformed=options.malformed)
     return replace(config, data=data)

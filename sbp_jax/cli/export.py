@@ -1,4 +1,4 @@
-"""Export a run's scorer: sbp export RUN OUT; the folder runs with jax and NumPy alone."""
+"""Export a run's scorer: sbp export RUN OUT; the folder needs only jax and NumPy."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,18 +11,18 @@ from sbp_jax.cli.flags import parse
 
 @dataclass(frozen=True)
 class Options:
-    """Write compiled functions, weights, specification, the score's scale and the code that loads them into a folder.
+    """Write compiled functions, weights, specification, the scale of the scores, and loading code into a folder.
 
     Attributes:
-        run: folder of a run, as sbp train printed it.
-        out: folder to write; one that an earlier export wrote is replaced.
+        run: folder of a run, as printed by sbp train.
+        out: folder to write; an earlier export there is replaced.
         batches: numbers of concurrent plays that a scorer can be loaded for.
-        platforms: what the functions run on: cpu, cuda, rocm, tpu.
-        step: which checkpoint; by default the newest.
-        league: file of the league that gives passing scores; by default RUN/scores/league.json, which sbp score writes,
-            or that of the cross-fitting around the run.
-        onnx: write the function of a whole play as ONNX too (needs jax2onnx).
-        trust: import the head, encoder or objective of your own that the run's configuration names.
+        platforms: platforms of the functions: cpu, cuda, rocm, tpu.
+        step: step of the checkpoint; by default the newest.
+        league: file of the league for passing scores; by default RUN/scores/league.json, which sbp score writes, or the
+            league of the cross-fitting that contains the run.
+        onnx: also write the function of a complete play as ONNX (needs jax2onnx).
+        trust: import your own head, encoder or objective if the run's configuration names one.
     """
 
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
@@ -36,7 +36,7 @@ class Options:
 
 
 def command(args: list[str]) -> None:
-    """Export a run and say what was written."""
+    """Export a run and print a summary."""
     options = parse(Options, args, "sbp export")
     from tqdm import tqdm
 
@@ -46,11 +46,13 @@ def command(args: list[str]) -> None:
     run = load_run(options.run, options.step, trust=options.trust)
     with tqdm(desc="export", unit="program") as bar:
 
-        def tell(name: str) -> None:
+        def on_program(name: str) -> None:
             bar.set_postfix_str(name)
             bar.update()
 
-        manifest = export(run, options.out, options.batches, options.platforms, options.league, options.onnx, tell)
+        manifest = export(
+            run, options.out, options.batches, options.platforms, options.league, options.onnx, on_program
+        )
     size = sum(each["bytes"] for each in manifest["files"].values())
     count = len(manifest["files"])
     print(f"{options.run} at step {run.step}: {count} files, {size / 1e6:.1f} MB, written to {options.out}")

@@ -1,4 +1,4 @@
-"""Parse command lines: options fill a dataclass, and a user's mistake is one line and exit code 2."""
+"""Parse command lines: options fill a dataclass, and a user error is printed as one line with exit code 2."""
 
 import contextlib
 import dataclasses
@@ -25,33 +25,36 @@ FLAT: Any = tyro.conf.arg(name="")
 def parse(
     kind: Callable[..., T], args: Sequence[str], program: str, default: T | None = None, about: str | None = None
 ) -> T:
-    """Fill a dataclass from command-line options; print the help text and exit where one is `-h` or `--help`.
+    """Fill a dataclass from command-line options, or print the help text and exit for `-h` or `--help`.
 
     A boolean option takes the forms `--flag`, `--no-flag`, `--flag True` and `--flag=False`.
 
     Args:
-        kind: the dataclass; its docstring is the help text, its `Attributes` describe the options.
+        kind: the dataclass; its docstring is the help text, and its `Attributes` describe the options.
         args: command-line words.
         program: name of the program in the help text.
-        default: values of the fields that no option names.
+        default: default values of the fields.
         about: help text instead of the docstring's summary.
 
+    Returns:
+        The dataclass with the values of the options.
+
     Raises:
-        InputError: an unknown option, or a value of the wrong type; one line.
+        InputError: an option is unknown or a value has the wrong type; the message has one line.
     """
-    # the kind of data is the default's: a union of dataclasses is no choice of subcommands
+    # the default determines the kind of data: a union of dataclasses does not become subcommands
     options: dict[str, Any] = {"prog": program, "default": default, "description": about}
     shape: Any = tyro.conf.AvoidSubcommands[kind]
     if any(word in ("-h", "--help") for word in args):
         tyro.cli(shape, args=["--help"], **options)
-    options_of_kind = list(_leaves(kind, default))
-    words = _plain_booleans(args, options_of_kind)
-    complaint = io.StringIO()
+    leaves = list(_leaves(kind, default))
+    words = _plain_booleans(args, leaves)
+    errors = io.StringIO()
     try:
-        with contextlib.redirect_stderr(complaint):
+        with contextlib.redirect_stderr(errors):
             value, unknown = tyro.cli(shape, args=words, return_unknown_args=True, **options)
     except SystemExit as error:
-        raise InputError(_first_paragraph(complaint.getvalue())) from error
+        raise InputError(_first_paragraph(errors.getvalue())) from error
     values = {leaf.name: leaf.value for leaf in _leaves(kind, value)}
     for word, following in itertools.pairwise([*words, "--"]):
         if following.startswith("--") and values.get(_name(word)) == ():
@@ -66,14 +69,14 @@ def parse_named(kind: Callable[..., T], args: Sequence[str], program: str) -> tu
 
     Args:
         kind: a dataclass with a field `config: Annotated[Config, FLAT]` and defaults for the others.
-        args: command-line words; the first one names the configuration, options change its fields.
+        args: command-line words; the first one names the configuration, and options change its fields.
         program: name of the program in the help text.
 
     Returns:
-        the name of the configuration, and the dataclass.
+        The name of the configuration, and the dataclass.
 
     Raises:
-        InputError: as `parse`; no configuration is named, or there is none of that name.
+        InputError: see `parse`; or no known configuration is named.
     """
     if not args or args[0].startswith("-"):
         if any(word in ("-h", "--help") for word in args):
@@ -84,12 +87,12 @@ def parse_named(kind: Callable[..., T], args: Sequence[str], program: str) -> tu
 
 
 def run(command: Callable[[list[str]], None], words: list[str], interrupted: str | None = None) -> None:
-    """Run a command; a mistake of the user ends it with one line and exit code 2.
+    """Run a command; a user error ends it with one line and exit code 2.
 
     Args:
-        command: what to run.
-        words: of the command line, after the command's name.
-        interrupted: the line that says what an interrupt from the keyboard leaves behind.
+        command: function to run.
+        words: words of the command line after the command's name.
+        interrupted: message after a keyboard interrupt.
     """
     try:
         command(words)
@@ -97,7 +100,7 @@ def run(command: Callable[[list[str]], None], words: list[str], interrupted: str
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
-    except BrokenPipeError:  # the reader of the output has stopped reading, as `head` does
+    except BrokenPipeError:  # the reader of the output has stopped reading, like `head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
         print(f"error: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
@@ -116,7 +119,7 @@ def run(command: Callable[[list[str]], None], words: list[str], interrupted: str
 
 @dataclasses.dataclass(frozen=True)
 class _Leaf:
-    """An option: its name without dashes, whether it is a boolean or a positional argument, and its default value."""
+    """An option: its name without dashes, whether it is boolean or positional, and its default value."""
 
     name: str
     boolean: bool
@@ -125,7 +128,7 @@ class _Leaf:
 
 
 def _leaves(kind: Any, value: Any, prefix: str = "") -> Iterator[_Leaf]:
-    """Yield the options of a dataclass, those of nested ones too."""
+    """Yield the options of a dataclass, including those of nested dataclasses."""
     if not dataclasses.is_dataclass(kind):
         return
     hints = typing.get_type_hints(kind, include_extras=True)
@@ -149,7 +152,7 @@ def _default(field: Any) -> Any:
 
 
 def _plain_booleans(args: Sequence[str], leaves: Sequence[_Leaf]) -> list[str]:
-    """Return the words with every boolean option in the two forms that tyro reads, `--a.flag` and `--a.no-flag`."""
+    """The words with every boolean option in one of the two forms that tyro reads, `--a.flag` and `--a.no-flag`."""
     booleans = {leaf.name for leaf in leaves if leaf.boolean}
     positional = any(leaf.positional for leaf in leaves)
     words: list[str] = []
@@ -173,7 +176,7 @@ def _plain_booleans(args: Sequence[str], leaves: Sequence[_Leaf]) -> list[str]:
             chosen, given = _truth(following), following
             if chosen is not None:
                 waiting.pop(0)
-            elif positional:  # the next word is an argument of its own
+            elif positional:  # the next word is a positional argument
                 chosen = True
         if chosen is None:
             raise InputError(f"--{name}: expected True or False, got {given!r}")
@@ -191,7 +194,7 @@ def _switch(name: str, on: bool) -> str:
 
 
 def _name(word: str) -> str:
-    """The name of an option as `_Leaf` has it."""
+    """The name of an option as in `_Leaf`."""
     return word.removeprefix("--").replace("_", "-")
 
 
@@ -206,13 +209,13 @@ def _configurations(kind: Any) -> str:
             "CONFIG is the name of a configuration:",
             *lines,
             "",
-            "The options change its fields. Below are those of plays; see sbp train series --help for time series.",
+            "Options change its fields. Below are the options for plays; see sbp train series --help for time series.",
         ]
     )
 
 
 def _first_paragraph(text: str) -> str:
-    # tyro draws a box, or rules where the terminal has no such letters: the first paragraph says what is wrong.
+    # tyro draws a box, or rules if the terminal cannot show it; the first paragraph has the error
     if text.lstrip().startswith("╭"):
         inside = [line.strip("│ \t") for line in text.splitlines() if not line.startswith(("╭", "╰"))]
         message = itertools.takewhile(lambda line: not re.fullmatch("─{10,}", line), inside)
@@ -223,4 +226,4 @@ def _first_paragraph(text: str) -> str:
 
 def _nearest(word: str, names: Sequence[str]) -> str:
     near = difflib.get_close_matches(word.split("=")[0], [f"--{name}" for name in names], n=1)
-    return f"; did you mean {near[0]}?" if near else "; --help lists the known ones"
+    return f"; did you mean {near[0]}?" if near else "; --help lists the known options"

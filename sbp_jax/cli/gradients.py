@@ -10,13 +10,13 @@ from sbp_jax.errors import InputError
 
 @dataclass(frozen=True)
 class Options:
-    """Autodiff against 50 digits in both precisions: every parameterization and regime, or a trained network's outputs.
+    """Compare autodiff with 50-digit arithmetic in both precisions, on a grid of cases or on a network's outputs.
 
-    Without a run every objective is also started at the truth: its mean gradient there, and where training goes.
+    Without a run, every objective is also started at the truth, to check its mean gradient and that training stays.
 
     Attributes:
-        run: folder of a trained run, whose own raw outputs and objective are checked.
-        plays: number of the run's test plays.
+        run: folder of a trained run whose raw outputs and objective are checked.
+        plays: number of test plays of the run to check.
         out: folder for the table, the rows and the figure; by default RUN/gradients, or runs/gradients without a run.
     """
 
@@ -26,7 +26,7 @@ class Options:
 
 
 def command(args: list[str]) -> None:
-    """Check, print the table, write the results; exit code 1 if a bound is missed."""
+    """Check gradients, print the table and write the results; exit with code 1 if an error exceeds its bound."""
     options = parse(Options, args, "sbp gradients")
     if options.plays < 1:
         raise InputError(f"plays: expected at least 1, got {options.plays}")
@@ -48,22 +48,23 @@ def command(args: list[str]) -> None:
     figures.draw(out / "gradients.png", rows)
     allowed = sum(row["allowance"] for row in rows)
     summary = (
-        f"{len(rows)} numbers, {len(missed)} beyond their bound; at {allowed} of them rounding the inputs (raw "
-        "outputs, outcome, shapes, scales) moves the answer by more than the bound: ten times that movement is allowed."
+        f"{len(rows)} numbers, {len(missed)} beyond their bound. For {allowed} of them, rounding the inputs (raw "
+        "outputs, outcome, shapes, scales) changes the result by more than the bound; ten times that change is allowed."
     )
     text = [
         provenance.heading("Gradient check", "sbp gradients", args),
-        "Autodiff of the loss in every raw output and the outcome against 50 digits. Bounds, relative to "
-        "max(1, |value|): values 5e-6 in float32 and 1e-12 in float64, derivatives 1e-4 and 1e-9.",
+        "Derivatives of the loss with respect to every raw output and the outcome, by autodiff, compared with 50-digit "
+        "arithmetic. Bounds, relative to max(1, |value|): values 5e-6 in float32 and 1e-12 in float64, derivatives "
+        "1e-4 and 1e-9.",
         summary,
         figures.table(rows),
         "![error over bound](gradients.png)",
     ]
     names = ["gradients.md", "gradients.parquet", "gradients.png"]
-    left: list[dict] = []
+    drifted: list[dict] = []
     if options.run is None:
         started = at_the_truth()
-        left = [row for row in started if row["consistent"] and not row["ratio"] <= 1]
+        drifted = [row for row in started if row["consistent"] and not row["ratio"] <= 1]
         pl.DataFrame(started).write_parquet(out / "truth.parquet")
         offsets = np.linspace(-0.3, 0.3, 121)
         figures.draw_truth(
@@ -74,7 +75,7 @@ def command(args: list[str]) -> None:
     (out / "gradients.md").write_text("\n\n".join(text) + "\n")
     print("\n\n".join(part for part in text[2:] if not part.startswith("![")))
     print(f"written to {out}: {', '.join(names)}")
-    for row in left:
+    for row in drifted:
         print(
             f"missed: {row['objective']} with {row['parameterization']}, {row['start']}: mean gradient "
             f"{row['gradient']:.2e}, drift {row['drift']:.2e} nats; expected to stay at the truth",
@@ -87,5 +88,5 @@ def command(args: list[str]) -> None:
                 f"{row['value']:.9g}, exact {row['exact']:.9g}, error / bound {row['ratio']:.3g}",
                 file=sys.stderr,
             )
-    if missed or left:
+    if missed or drifted:
         sys.exit(1)

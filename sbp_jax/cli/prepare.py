@@ -20,10 +20,10 @@ class Options(PrepareConfig):
 
     Attributes:
         sources: folders or files (CSV, TSV, parquet), recognized by their columns.
-        out: folder of the data set; with the same files and options, one that is complete is kept.
+        out: folder of the data set; a complete one from the same files and options is reused.
         strict: exit with code 3 if any play was rejected.
         malformed: leave out and count a malformed play ("reject"), or stop at it ("stop").
-        beam: let an Apache Beam pipeline with these options do the work: runner=DirectRunner on this machine,
+        beam: use an Apache Beam pipeline with these options: runner=DirectRunner on this machine, or
             runner=FlinkRunner flink_master=HOST:8081 on a cluster.
     """
 
@@ -35,7 +35,7 @@ class Options(PrepareConfig):
 
 
 def command(words: list[str]) -> None:
-    """Prepare, print the report, draw its page; exit code 3 with `--strict` where plays were rejected."""
+    """Prepare a data set, print the report and draw its page; exit with code 3 for `--strict` and rejected plays."""
     options = parse(Options, words, "sbp prepare")
     if not options.sources:
         raise InputError("expected folders or files of tracking data, or lists of plays, first")

@@ -1,6 +1,6 @@
 """Replay a play in the terminal with its distribution at every tenth of a second: sbp replay RUN PLAY.
 
-PLAY is GAME/PLAY_ID, a play_id, random, best or worst by play score, or list, which prints some of the plays.
+PLAY is GAME/PLAY_ID, a play_id, random, best or worst by play score, or list, which prints a sample of the plays.
 """
 
 import math
@@ -14,25 +14,25 @@ from sbp_jax.cli.flags import parse
 from sbp_jax.data.prepared.splits import Of
 from sbp_jax.errors import InputError
 
-SLOWEST = 1e-3  # speed: a play takes hours, and no clock overflows
+SLOWEST = 1e-3  # minimum speed: a play takes hours, and no clock overflows
 INTERRUPTED = "interrupted; nothing was written"
 
 
 @dataclass(frozen=True)
 class Options:
-    """Replay a play at its own speed: the field from above, the distribution of its yards, and the numbers.
+    """Replay a play in real time: the field from above, the distribution of its yards, and the numbers.
 
     Attributes:
-        run: folder of a run, as sbp train printed it, or of a cross-fitting.
+        run: folder of a run, as printed by sbp train, or of a cross-fitting.
         play: GAME/PLAY_ID, a play_id that only one game has, random, best or worst by play score, or list.
         of: which of the run's plays: all, or those of a split; "held-out" is validation and test.
-        source: files of other plays to choose from instead, read as the run's own were.
-        speed: 2 is twice the play's own speed, 0 as fast as possible.
-        plain: print one line of numbers per frame instead of the screen, as where the output is no terminal.
-        svg: write the last screen as a picture into this file instead of showing the play.
+        source: files of other plays to choose from instead, read by the run's rules.
+        speed: speed of the replay; 1 is real time, 2 is twice as fast, 0 as fast as possible.
+        plain: print one line of numbers per frame instead of the screen; the default if the output is not a terminal.
+        svg: write the last screen as a picture to this file instead of showing the play.
         at: time of the picture, in seconds since the snap; by default after the play, with its score.
         seed: seed of random.
-        trust: import the head, encoder or objective of your own that the run's configuration names.
+        trust: import your own head, encoder or objective if the run's configuration names one.
     """
 
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
@@ -48,11 +48,11 @@ class Options:
 
 
 def check(options: Options) -> None:
-    """Raise an InputError on an option out of range."""
+    """Raise an InputError if an option is out of range."""
     if options.speed and not SLOWEST <= options.speed < math.inf:
         raise InputError(f"--speed: expected 0, or {SLOWEST:g} or more, got {options.speed:g}")
     if options.at is not None and options.svg is None:
-        raise InputError("--at: is the time of a picture; expected --svg FILE with it")
+        raise InputError("--at: sets the time of a picture; expected --svg FILE with it")
     if options.at is not None and not 0 <= options.at < math.inf:
         raise InputError(f"--at: expected 0 or more seconds, got {options.at:g}")
     if options.seed < 0:
@@ -60,7 +60,7 @@ def check(options: Options) -> None:
 
 
 def command(args: list[str]) -> None:
-    """Replay the play that the command line names."""
+    """Replay the play selected on the command line."""
     options = parse(Options, args, "sbp replay")
     check(options)
     from contextlib import nullcontext
@@ -78,19 +78,19 @@ def command(args: list[str]) -> None:
     target = open_target(options.run, trust=options.trust)
     for run in target.runs:
         if run.model.tcn is None:
-            raise InputError(f"{run.path}: expected a run that sees frames of plays; this one has none to replay")
+            raise InputError(f"{run.path}: expected a run that sees frames of plays; this one has no frames to replay")
     parts = plays_of(target, options.of, options.source)
     if options.play == "list":
         for line in list_plays(parts, options.seed):
             print(glyphs.text(line))
         return
-    found = find_play(parts, options.play, options.seed, "the source" if options.source else options.of)
+    play = find_play(parts, options.play, options.seed, "the source" if options.source else options.of)
     with Console(stderr=True).status("compiling the network") if console.is_terminal else nullcontext():
-        scorer = LiveScorer.from_run(found.run)
-    replay = Replay(scorer, found)
+        scorer = LiveScorer.from_run(play.run)
+    replay = Replay(scorer, play)
     if options.svg is not None:
         picture(replay, options.at, options.svg)
-        print(glyphs.text(f"{options.svg}: {', '.join(found.title)}"))
+        print(glyphs.text(f"{options.svg}: {', '.join(play.title)}"))
     elif options.plain or not console.is_terminal:
         show_plain(replay, options.speed, glyphs)
     else:

@@ -1,7 +1,7 @@
-"""Write one HTML file of a run: sbp report RUN [--out FILE].
+"""Write an HTML report of a run: sbp report RUN [--out FILE].
 
-Leaderboards by season and split, each quarterback's plays, calibration, training, and plays to watch with their
-predictive distribution at every tenth of a second.
+The report has leaderboards by season and split, each quarterback's plays, calibration, training, and plays to watch
+with their predictive distribution at every tenth of a second.
 """
 
 from dataclasses import dataclass
@@ -19,17 +19,18 @@ MAX_MB = 8.0
 
 @dataclass(frozen=True)
 class Options:
-    """Write one HTML file of a run or a cross-fitting: leaderboards, calibration, training, plays to watch.
+    """Write an HTML report of a run or a cross-fitting: leaderboards, calibration, training, plays to watch.
 
     Attributes:
-        run: folder of the run, as sbp train printed it, or of a cross-fitting, as sbp crossfit printed it.
-        out: the file to write; by default RUN/report.html.
-        of: which of the run's plays: all, or those of a split; "held-out" is validation and test. By default all of a
-            cross-fitting, held-out of a run.
+        run: folder of a run, as printed by sbp train, or of a cross-fitting, as printed by sbp crossfit.
+        out: file to write; by default RUN/report.html.
+        of: which of the run's plays: all, or those of a split; "held-out" is validation and test. By default all plays
+            of a cross-fitting, and held-out plays of a run.
         min_plays: leave out quarterbacks with fewer plays.
-        watch: best and worst plays to watch of each quarterback; by default as many as fit into the file, at most ten.
-        tables: results of sbp sweep or other tables to show next to the training, CSV or parquet.
-        trust: import the head, encoder or objective of your own that the run's configuration names.
+        watch: number of best and of worst plays to watch per quarterback; by default as many as fit into the file, at
+            most ten.
+        tables: results of sbp sweep, or other CSV or parquet tables, to show next to training.
+        trust: import your own head, encoder or objective if the run's configuration names one.
     """
 
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
@@ -42,7 +43,7 @@ class Options:
 
 
 def command(args: list[str]) -> None:
-    """Write the report that the command line asks for."""
+    """Write the report of the run on the command line."""
     options = parse(Options, args, "sbp report")
     if options.min_plays < 1:
         raise InputError(f"--min-plays: expected at least 1, got {options.min_plays}")
@@ -75,4 +76,4 @@ def command(args: list[str]) -> None:
     size = path.stat().st_size / 1e6
     print(f"{path}: {size:.1f} MB, {len(plays):,} plays, {len(counts)} quarterbacks, {len(watched)} plays to watch")
     if size > MAX_MB:
-        raise InputError(f"{path}: {size:.1f} MB is more than {MAX_MB:g}; ask for fewer plays with --watch")
+        raise InputError(f"{path}: {size:.1f} MB is more than {MAX_MB:g} MB; choose fewer plays with --watch")

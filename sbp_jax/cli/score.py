@@ -1,6 +1,7 @@
 """Score quarterbacks with a trained run: sbp score RUN [--by season] [--split "down = 3"].
 
-RUN is the folder of a run, or one of sbp crossfit, each of whose plays is scored by a network that never saw its game.
+RUN is the folder of a run, or one written by sbp crossfit, where each play is scored by a network that never saw its
+game.
 """
 
 from dataclasses import dataclass
@@ -13,28 +14,28 @@ from sbp_jax.cli.flags import parse
 from sbp_jax.data.prepared.splits import Of
 from sbp_jax.errors import InputError
 
-RELIABLE = 0.3  # below it most of a difference between two groups is chance
+RELIABLE = 0.3  # below this reliability, most of the difference between two groups is chance
 
 
 @dataclass(frozen=True)
 class Options:
-    """Score quarterbacks; write plays and leaderboard as CSV and parquet into RUN/scores, replacing earlier ones.
+    """Score quarterbacks; write plays and leaderboard as CSV and parquet to RUN/scores, replacing earlier ones.
 
     Attributes:
-        run: folder of a run, as sbp train printed it, or of a cross-fitting.
-        by: what is scored: play, drive, game, season or career, and columns of the plays ("season down").
-        split: which plays: a condition in SQL on their columns, or one of pressure, clean, quick, extended, late, deep,
+        run: folder of a run, as printed by sbp train, or of a cross-fitting.
+        by: groups to score: play, drive, game, season or career, and columns of the plays ("season down").
+        split: which plays: an SQL condition on their columns, or one of pressure, clean, quick, extended, late, deep,
             short, first_down, third_down, red_zone, ahead, tied, behind, home, away, two_minutes.
         min_plays: leave out groups with fewer plays.
         of: which of the run's plays: all, or those of a split; "held-out" is validation and test, the plays without
-            influence on the gradients. By default all of a cross-fitting, held-out of a run.
-        source: files of other plays to score instead, on the scale that was fixed with the run's own.
-        join: CSV, TSV or parquet files of further ratings, joined by the columns that they share with the leaderboard.
+            influence on the gradients. By default all plays of a cross-fitting, and held-out plays of a run.
+        source: files of other plays to score instead, on the scale fixed with the run's own plays.
+        join: CSV, TSV or parquet files of other ratings, joined by the columns that they share with the leaderboard.
         bootstraps: resamples of the games for the bootstrap intervals; 0 for none.
         refit: fit the league again instead of using RUN/scores/league.json.
         out: folder for the results; by default RUN/scores.
         top: number of rows to print.
-        trust: import the head, encoder or objective of your own that the run's configuration names.
+        trust: import your own head, encoder or objective if the run's configuration names one.
     """
 
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
@@ -95,5 +96,5 @@ def command(args: list[str]) -> None:
     if (unsure := np.mean(board["reliability"].to_numpy() < RELIABLE)) >= 0.5:
         print(
             f"note: {unsure:.0%} of the groups have a reliability below {RELIABLE:g}: too few plays to rank "
-            "them; read their intervals instead of their order"
+            "them; read their intervals instead of their ranks"
         )

@@ -1,7 +1,8 @@
-"""Serve a run's scores of plays while they unfold: sbp serve RUN [--port 8000]; needs the extra `serve`.
+"""Serve live scores of plays as they unfold: sbp serve RUN [--port 8000]; needs the extra `serve`.
 
-REST for whole plays, a WebSocket for frames, a page on both at /docs. A token, where one is wanted, comes from a file
-or from the environment's SBP_TOKEN, never from the command line, which others on the machine can read.
+The service has REST for complete plays, a WebSocket for frames, and documentation of both at /docs. The optional token
+comes from a file or the environment variable SBP_TOKEN, never from the command line, which others on the machine can
+read.
 """
 
 import gc
@@ -24,27 +25,27 @@ if TYPE_CHECKING:
 PACKAGES = ("fastapi", "prometheus_client", "pydantic", "uvicorn", "websockets")
 TOKEN = "SBP_TOKEN"
 PLAYS = 256
-SWITCH_S = 0.0005  # the scorer's thread hands the interpreter back that soon to the one that reads and writes
+SWITCH_S = 0.0005  # interval after which the scorer's thread yields the interpreter to the I/O thread
 INTERRUPTED = "interrupted; all connections are closed"
 
 
 @dataclass(frozen=True)
 class Options:
-    """Serve scores: of whole plays by POST /v1/plays, frame by frame over the WebSocket /v1/live; a page at /docs.
+    """Serve scores of complete plays at POST /v1/plays and frame by frame on the WebSocket /v1/live; see /docs.
 
     Attributes:
-        run: folder of a run, as sbp train printed it, or one that sbp export wrote.
-        host: address to listen on; 0.0.0.0 is all of the machine's, which should not be without a token.
-        port: port to listen on; 0 is any free one.
+        run: folder of a run, as printed by sbp train, or a folder written by sbp export.
+        host: address to listen on; 0.0.0.0 is every address of the machine, which should not be used without a token.
+        port: port to listen on; 0 is any free port.
         plays: number of plays that may be open at once, 256 by default; every step computes that many. For an exported
-            folder one of the numbers that it was exported for, by default the largest.
+            folder, one of the numbers that it was exported for, by default the largest.
         connections: number of WebSockets that may be open at once.
-        max_body_mb: largest body of a request, in MB.
+        max_body_mb: maximum size of a request's body, in MB.
         idle_s: seconds without a frame after which a play is dropped.
         gather_ms: milliseconds that a step waits for frames of other plays.
-        token_file: file with the token that callers must send; the environment variable SBP_TOKEN does the same.
-        step: which checkpoint of a run; by default the newest.
-        trust: import the head, encoder or objective of your own that the run's configuration names.
+        token_file: file with the token that callers must send; the environment variable SBP_TOKEN is an alternative.
+        step: step of the run's checkpoint; by default the newest.
+        trust: import your own head, encoder or objective if the run's configuration names one.
     """
 
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
@@ -61,10 +62,10 @@ class Options:
 
 
 def token_of(file: Path | None) -> str | None:
-    """The token of a file or of the environment; None where there is neither.
+    """Return the token from a file or the environment; None if there is neither.
 
     Raises:
-        InputError: one that no header can show.
+        InputError: the token is missing, or cannot be sent in a header.
     """
     if file is None and TOKEN not in os.environ:
         return None
@@ -73,9 +74,9 @@ def token_of(file: Path | None) -> str | None:
     except UnicodeDecodeError:
         raise InputError(f"{file}: expected a token as text") from None
     if not token:
-        raise InputError(f"{file or TOKEN}: expected a token, found nothing")
+        raise InputError(f"{file or TOKEN}: expected a token, got nothing")
     if not all("!" <= letter <= "~" for letter in token):
-        raise InputError(f"{file or TOKEN}: expected a token of ASCII letters, digits and signs, without spaces")
+        raise InputError(f"{file or TOKEN}: expected a token of ASCII letters, digits and symbols, without spaces")
     return token
 
 
@@ -87,13 +88,13 @@ def scorer_of(options: Options) -> "LiveScorer":
 
     if (options.run / MANIFEST).is_file():
         if options.step is not None:
-            raise InputError("step: an exported folder has one only")
+            raise InputError("step: an exported folder has only one")
         return load(options.run, options.plays or max(read_manifest(options.run)["batches"]))
     return LiveScorer.from_run(load_run(options.run, options.step, options.trust), options.plays or PLAYS)
 
 
 def command(args: list[str]) -> None:
-    """Serve until a signal comes."""
+    """Serve until a signal arrives."""
     options = parse(Options, args, "sbp serve")
     missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
@@ -115,21 +116,21 @@ def command(args: list[str]) -> None:
         gather_s=options.gather_ms / 1000,
     )
     listener = bind(options.host, options.port)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # whether it comes while this starts, or when all is closed
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # during startup and after shutdown
     scorer = scorer_of(options)
     host, port = listener.getsockname()[:2]
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
     def ready() -> None:
-        print(f"{options.run}: http://{address} for up to {scorer.batch} plays at once; how to call it: /docs")
+        print(f"{options.run}: http://{address} for up to {scorer.batch} plays at once; documentation at /docs")
         if not scorer.spec["per_frame"]:
-            print("note: not trained at every frame (training.per_frame): calibrated at the last frame of a play only")
+            print("note: not trained at every frame (training.per_frame): calibrated only at the last frame of a play")
         if settings.token is None and not host.startswith(("127.", "::1")):
-            print(f"note: anybody who reaches {address} may call; --token-file or {TOKEN} asks for a token")
+            print(f"note: anybody who reaches {address} may call; --token-file or {TOKEN} requires a token")
         sys.stdout.flush()
 
     sys.setswitchinterval(SWITCH_S)
-    # what is loaded stays: to look through it for garbage would stop all plays for a quarter of a second
+    # exclude loaded objects from garbage collection, whose scan would stop all plays for a quarter of a second
     gc.collect()
     gc.freeze()
     serve(create_app(scorer, settings), listener, settings, ready)

@@ -17,19 +17,19 @@ INTERRUPTED = "interrupted; nothing was written"
 class Options:
     """Simulate seasons of 32 teams, 17 games each, and write their passing plays in the layout of the Big Data Bowl.
 
-    The folder then holds games, plays, players and one tracking file per week for readers; results/ with scores, team
-    records and playoffs; truth/ with the distribution of every play, skills, strengths and expected margins.
+    The folder has games, plays, players and one tracking file per week for readers; results/ with scores, team records
+    and playoffs; and truth/ with the distribution of every play, skills, strengths and expected margins.
 
     Attributes:
-        out: folder to write; must not exist yet or be empty.
+        out: folder to write; it must not exist or must be empty.
         plays: number of plays, spread evenly over the games of all seasons, at most 66 per game.
         seasons: number of seasons.
         first_season: year of the first season.
-        seed: seed of everything; the same seed gives the same bytes, whatever the number of processes.
+        seed: seed of the simulation; the same seed gives the same bytes for any number of processes.
         format: format of the tracking files.
         processes: number of processes that share the weeks, by default one per core; each takes up to 1 GiB of memory.
         overwrite: replace a folder that the simulator wrote earlier.
-        league: what wins games, and what changes between seasons.
+        league: what decides games, and what changes between seasons.
     """
 
     out: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")]
@@ -44,7 +44,7 @@ class Options:
 
 
 def command(args: list[str]) -> None:
-    """Simulate, with a progress bar, and say what was written."""
+    """Simulate seasons with a progress bar, and print a summary."""
     options = parse(Options, args, "sbp simulate")
     import time
     from functools import partial
@@ -56,7 +56,7 @@ def command(args: list[str]) -> None:
     from sbp_jax.runs.datasets import move
 
     if not options.overwrite and (options.out.is_file() or (options.out.is_dir() and any(options.out.iterdir()))):
-        raise InputError(f"{options.out}: exists already; name a new folder, or --overwrite one that was simulated")
+        raise InputError(f"{options.out}: exists already; name a new folder, or --overwrite a simulated one")
     config = SimulationConfig(
         plays=options.plays,
         seed=options.seed,

@@ -1,7 +1,7 @@
 """Train every arm of an ablation grid with several seeds: sbp sweep GRID [--seeds 5] [--arms A B] [--base CONFIG].
 
-Arms that differ in values alone are trained as one program. All are evaluated on the test plays; a parquet file of all
-members, a table with intervals and figures are written. Interrupted, the same command resumes.
+Arms that differ only in values are trained as one program, and all are evaluated on the test plays. The command writes
+a parquet file of all members, a table with intervals, and figures. After an interrupt, the same command resumes.
 """
 
 from dataclasses import dataclass
@@ -19,15 +19,15 @@ class Options:
     """Train every arm of a grid with several seeds and compare them on the test plays.
 
     Attributes:
-        seeds: training runs per arm; their spread gives the intervals.
-        arms: names of the arms to train; all by default. The reference is always one of them.
+        seeds: number of training runs per arm; their spread gives the intervals.
+        arms: names of the arms to train; all by default. The reference is always included.
         plays: number of simulated plays, instead of the base configuration's.
         epochs: number of epochs, instead of the base configuration's.
-        base: named configuration that the arms change, instead of the grid's own; "play_by_play" is of real plays.
+        base: named configuration that the arms change, instead of the grid's own; "play_by_play" is for real plays.
         source: files of plays to train on, instead of simulated plays.
-        out: folder for the results; by default runs/ablation/GRID, where the runs are.
-        ray: spread the training runs over the Ray cluster at this address ("auto", host:port; "local" starts one).
-        ray_cpus: processors per task there.
+        out: folder for the results; by default runs/ablation/GRID, which contains the runs.
+        ray: distribute the training runs over the Ray cluster at this address ("auto", host:port; "local" starts one).
+        ray_cpus: processors per task on the cluster.
     """
 
     seeds: int = 5
@@ -42,7 +42,7 @@ class Options:
 
 
 def command(args: list[str]) -> None:
-    """Run the ablation that the command line names."""
+    """Run the ablation named on the command line."""
     if not args or args[0].startswith("-"):
         if any(word in ("-h", "--help") for word in args):
             parse(Options, ["--help"], "sbp sweep GRID", about=_grids())
@@ -80,4 +80,4 @@ def _grids() -> str:
     width = max(map(len, grid.names()))
     lines = [f"  {name:<{width}}  {grid.title(name)}" for name in grid.names()]
     about = (Options.__doc__ or "").split("\n\n")[0]
-    return "\n".join([about, "", "GRID is a TOML file of yours, or the name of a grid:", *lines])
+    return "\n".join([about, "", "GRID is your own TOML file, or the name of a grid:", *lines])

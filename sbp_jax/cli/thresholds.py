@@ -1,4 +1,4 @@
-"""Where does the tail of a sample begin, and how heavy is it: sbp thresholds FILE --column yards."""
+"""Diagnose where the tail of a sample begins and how heavy it is: sbp thresholds FILE --column yards."""
 
 import re
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ class Options:
     """Diagnose the thresholds of one column: mean excess, parameter stability, return levels, PP and QQ plots.
 
     Attributes:
-        file: a CSV, TSV or parquet file, one observation per row.
-        column: name of the numeric column; needed unless there is only one.
-        tail: the side to examine.
+        file: a CSV, TSV or parquet file with one observation per row.
+        column: name of the numeric column; required unless there is only one.
+        tail: side to examine.
         tail_mass: share of the observations beyond the threshold.
         level: confidence level of the intervals and bands.
         out: folder for the results; by default runs/thresholds/FILE-COLUMN.
@@ -32,7 +32,7 @@ class Options:
 
 
 def command(args: list[str]) -> None:
-    """Diagnose the tails of a column, write figures and tables, print the summary."""
+    """Diagnose the tails of a column, write figures and tables, and print the summary."""
     options = parse(Options, args, "sbp thresholds")
     import polars as pl
 
@@ -45,13 +45,13 @@ def command(args: list[str]) -> None:
     label = re.sub(r"[^\w.-]+", "_", f"{options.file.stem}-{column.name}")
     folder = options.out or Path("runs/thresholds") / label
     sides: list[Tail] = ["lower", "upper"] if options.tail == "both" else [options.tail]
-    found = [diagnose(column.values, side, options.tail_mass, options.level) for side in sides]
+    diagnoses = [diagnose(column.values, side, options.tail_mass, options.level) for side in sides]
     folder.mkdir(parents=True, exist_ok=True)
-    parts = [tables(each) for each in found]
+    parts = [tables(each) for each in diagnoses]
     frames = {name: pl.concat([part[name] for part in parts]) for name in parts[0]}
     for name, frame in frames.items():
         frame.write_csv(folder / f"{name}.csv")
-    for each in found:
+    for each in diagnoses:
         tail_page(folder / f"{each.tail.tail}.png", page(each, column.name, options.level))
     text = summary(column, options.file, frames, options.tail_mass, options.level)
     (folder / "summary.md").write_text(text + "\n", encoding="utf-8")

@@ -1,6 +1,6 @@
 """Train one network: sbp train CONFIG [--field value ...] [--distributed WHERE].
 
-Writes runs/CONFIG/RUN/; the same command resumes an interrupted training, or reports that it is complete.
+The command writes runs/CONFIG/RUN/. The same command resumes an interrupted run, or reports that it is complete.
 """
 
 import sys
@@ -21,8 +21,8 @@ class Options:
     Attributes:
         config: the run's configuration.
         distributed: train one network on the devices of several hosts or processes, each of which runs this command:
-            "auto" under Slurm and the like, else HOST:PORT,COUNT,NUMBER, the address of process 0, the number of
-            processes, and the number of this one.
+            "auto" under Slurm and similar schedulers, else HOST:PORT,COUNT,NUMBER: the address of process 0, the number
+            of processes, and the number of this one.
     """
 
     config: Annotated[Config, FLAT]
@@ -30,7 +30,7 @@ class Options:
 
 
 def command(args: list[str]) -> None:
-    """Train the configuration that the command line names."""
+    """Train the configuration named on the command line."""
     name, options = parse_named(Options, args, "sbp train")
     config = options.config
     from sbp_jax.runs.datasets import open_dataset
@@ -40,7 +40,7 @@ def command(args: list[str]) -> None:
     from sbp_jax.training.distributed import connect, is_first, wait_for_all
 
     if options.distributed is not None:
-        connect(options.distributed)  # before JAX does anything
+        connect(options.distributed)  # must precede any other use of JAX
     check(config)
     with listening() as stop:
         if not is_first():

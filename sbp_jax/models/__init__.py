@@ -1,4 +1,4 @@
-"""Flax NNX networks; they know nothing of football. Imported on first use: a configuration needs none of them."""
+"""Flax NNX networks, independent of football; imported on first use, because configurations do not need them."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

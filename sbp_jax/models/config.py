@@ -1,4 +1,4 @@
-"""Sizes of the network: a plain dataclass, which imports nothing that computes."""
+"""Configuration of the network: a plain dataclass that imports no numerical library."""
 
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -11,22 +11,22 @@ EncoderKind = Literal["attention", "flat", "none"]
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """Size of the network.
+    """Architecture of the network.
 
     Attributes:
-        encoder: "attention" (entities share weights, see `EntityAttention`), "flat" (all columns side by side) or
-            "none": the network sees the static features alone, no frame, and has no TCN. Or a class of your own as
-            "package.module:Class", called with (entities, columns, rngs=...) for an `encoders.Encoder`.
+        encoder: "attention" (entities share weights, see `EntityAttention`), "flat" (concatenates all columns), "none"
+            (the network sees only the static features, no frames, and has no TCN), or your own class as
+            "package.module:Class", called with (entities, columns, rngs=...) to make an `encoders.Encoder`.
         channels: width of the TCN's state.
         layers: number of residual blocks; with kernel size 3 the receptive field is 1 + 4 (2^layers - 1) frames.
         kernel_size: number of frames in a convolution's kernel.
         hidden: widths of the MLP's hidden layers.
         dropout: probability of dropping an activation in training.
         compute: floating-point format of matrix products; "bfloat16" is for accelerators. Parameters, raw outputs and
-            the distribution are float32 in either case.
+            the distribution are always float32.
 
     Raises:
-        InputError: a number out of range; the line names the field.
+        InputError: a number is out of range; the message names the field.
     """
 
     encoder: EncoderKind | str = "attention"
@@ -47,7 +47,7 @@ class NetworkConfig:
 
     @property
     def dtype(self) -> Any:
-        """What modules take as their dtype: None where it is that of the parameters."""
+        """The `dtype` argument of the modules; None stands for the dtype of the parameters."""
         if self.compute == "float32":
             return None
         import jax.numpy as jnp

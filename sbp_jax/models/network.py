@@ -1,5 +1,4 @@
-"""The conditional distribution as a network: TCN over the frames, an MLP over its last state and the static features, a
-head."""
+"""Network for the conditional distribution: a TCN over frames, an MLP over its state and static features, a head."""
 
 import itertools
 from typing import Any
@@ -16,16 +15,16 @@ from sbp_jax.models.tcn import NO_DROPOUT, TCN, Dropout, Stream
 
 
 class Network(nnx.Module):
-    """Frames and static features -> distribution of the outcome.
+    """Map frames and static features to the distribution of the outcome.
 
-    The MLP's output is added to `offset`, the raw outputs of the training set's marginal distribution, and the last
-    layer starts at zero: before the first step every prediction is the marginal.
+    The MLP's output is added to `offset`, the raw outputs of the training set's marginal distribution. The last layer
+    is initialized to zero, so that before the first step every prediction is the marginal distribution.
 
     Args:
-        config: sizes.
-        encoder: columns of a frame -> input of the TCN; None: frames are not looked at.
+        config: architecture.
+        encoder: columns of a frame -> input of the TCN; None ignores the frames.
         head: raw outputs -> distribution.
-        num_static: columns of the static features.
+        num_static: number of static features.
         rngs: initialization stream.
     """
 
@@ -43,7 +42,7 @@ class Network(nnx.Module):
 
     @property
     def receptive_field(self) -> int:
-        """Frames before which none changes what is predicted at a frame; 1 where none is looked at."""
+        """Number of frames, up to the current one, that a prediction depends on; 1 without frames."""
         return 1 if self.tcn is None else self.tcn.receptive_field
 
     def encode(
@@ -53,9 +52,9 @@ class Network(nnx.Module):
         present: Bool[Array, "batch frames entities"],
         dropout: Dropout = NO_DROPOUT,
     ) -> Float[Array, "batch frames states"]:
-        """States of all frames, what the TCN makes of the frames so far beside the frame itself.
+        """Return the states of all frames: the TCN's state after the frame, next to the encoded frame itself.
 
-        The features of `x` are equal groups of columns, one an entity, in the order of `present`.
+        The features of `x` are equal groups of columns, one group per entity, in the order of `present`.
         """
         if self.encoder is None or self.tcn is None:
             return jnp.zeros((*x.shape[:2], 0), x.dtype)
@@ -70,7 +69,7 @@ class Network(nnx.Module):
         present: Bool[Array, "batch frames entities"],
         dropout: Dropout = NO_DROPOUT,
     ) -> Float[Array, "batch states"]:
-        """State of the last valid frame of each row: `encode` there, by the frames alone that it depends on."""
+        """Return the state of `encode` at the last valid frame of each row, from its receptive field only."""
         if self.encoder is None or self.tcn is None:
             return jnp.zeros((len(x), 0), x.dtype)
         window = min(x.shape[1], self.tcn.receptive_field)
@@ -93,7 +92,7 @@ class Network(nnx.Module):
         static: Float[Array, "*batch statics"],
         dropout: Dropout = NO_DROPOUT,
     ) -> Float[Array, "*batch outputs"]:
-        """Raw outputs from a state and the static features."""
+        """Return the raw outputs for a state and the static features."""
         h = jnp.concatenate([state, self.static_scale(static).astype(state.dtype)], axis=-1)
         for i, layer in enumerate(self.hidden):
             h = dropout.fold_in(i)(jax.nn.relu(layer(h)))
@@ -108,7 +107,7 @@ class Network(nnx.Module):
         static: Float[Array, "batch statics"],
         dropout: Dropout = NO_DROPOUT,
     ) -> Float[Array, "batch outputs"]:
-        """Raw outputs at the last valid frame of each row."""
+        """Return the raw outputs at the last valid frame of each row."""
         first, second = dropout.split()
         return self.decode(self.encode_last(x, mask, present, first), static, second)
 
@@ -120,14 +119,14 @@ class Network(nnx.Module):
         static: Float[Array, "batch statics"],
         dropout: Dropout = NO_DROPOUT,
     ) -> Float[Array, "batch frames outputs"]:
-        """Raw outputs at every frame, from the frames so far; of no meaning on masked ones."""
+        """Return the raw outputs at every frame, from the frames so far; meaningless at masked frames."""
         first, second = dropout.split()
         state = self.encode(x, mask, present, first)
         static = jnp.broadcast_to(static[:, None, :], (*state.shape[:2], static.shape[-1]))
         return self.decode(state, static, second)
 
     def start(self, batch: int) -> Stream:
-        """Streams of that many rows, none of which has had a frame, for `step`."""
+        """Return the initial streams of `batch` rows, without frames, for `step`."""
         return Stream((), jnp.zeros((batch,), jnp.int32)) if self.tcn is None else self.tcn.start(batch)
 
     def step(
@@ -138,7 +137,7 @@ class Network(nnx.Module):
         stream: Stream,
         active: Bool[Array, " batch"],
     ) -> tuple[Float[Array, "batch outputs"], Stream]:
-        """Raw outputs after one more frame, as `raw_frames` has them there; arguments as of that and of `TCN.step`."""
+        """Return the raw outputs after one more frame, equal to those of `raw_frames`; for arguments see `TCN.step`."""
         static = jnp.where(active[:, None], static, jnp.zeros_like(static))
         if self.encoder is None or self.tcn is None:
             return self.decode(jnp.zeros((len(x), 0), x.dtype), static), Stream(
@@ -155,12 +154,12 @@ class Network(nnx.Module):
         present: Bool[Array, "batch frames entities"],
         static: Float[Array, "batch statics"],
     ) -> Any:
-        """Distribution of batch shape [batch].
+        """Return the distribution, batch shape [batch].
 
         Args:
-            x: frames, padded at the end; padding and absent entities may hold anything, NaN too.
-            mask: which frames are real; True from the first frame to the last real one.
-            present: which entities (players) are there.
+            x: frames, padded at the end; padding and absent entities may have any value, including NaN.
+            mask: valid frames: True from the first frame to the last valid one.
+            present: entities (players) that are present.
             static: static features of the row.
         """
         return self.head(self.raw(x, mask, present, static))

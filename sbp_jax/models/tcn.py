@@ -1,7 +1,7 @@
 """Temporal convolutional network: residual blocks of dilated causal convolutions.
 
-Bai, Kolter and Koltun 2018 (arXiv 1803.01271). The output at frame t depends on frames t - R + 1 .. t only, R being the
-receptive field.
+Bai, Kolter and Koltun 2018 (arXiv 1803.01271). The output at frame t depends only on frames t - R + 1 .. t, where R is
+the receptive field.
 """
 
 from collections.abc import Sequence
@@ -16,40 +16,43 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 
 def receptive_field(num_layers: int, kernel_size: int) -> int:
-    """Frames that the last layer sees: 1 + 2 (k - 1) (2^L - 1), two convolutions a block with dilations 1, 2, 4, ..."""
+    """Return the number of frames that the last layer sees, 1 + 2 (k - 1) (2^L - 1).
+
+    Each block has two convolutions; the dilations of the blocks are 1, 2, 4, ...
+    """
     return 1 + 2 * (kernel_size - 1) * (2**num_layers - 1)
 
 
 @dataclass(frozen=True)
 class Dropout:
-    """Drops activations while a network trains; its streams are told apart as keys are.
+    """Drop activations in training, with random streams that are split and folded like keys.
 
     Attributes:
-        rate: probability of dropping an activation, to the nearest 1/256; may be traced.
-        key: of the stream; None drops nothing.
+        rate: probability of dropping an activation, rounded to the nearest 1/256; may be traced.
+        key: key of the stream; None drops nothing.
     """
 
     rate: float | Array
     key: PRNGKeyArray | None
 
     def fold_in(self, number: int) -> "Dropout":
-        """The stream of that number."""
+        """Return the stream with this number."""
         return self if self.key is None else replace(self, key=jax.random.fold_in(self.key, number))
 
     def split(self) -> tuple["Dropout", "Dropout"]:
-        """Two streams."""
+        """Return two independent streams."""
         if self.key is None:
             return self, self
         first, second = jax.random.split(self.key)
         return replace(self, key=first), replace(self, key=second)
 
     def __call__(self, x: Array) -> Array:
-        """`x` with entries zeroed, the rest rescaled to keep the mean."""
+        """Return `x` with random entries set to zero, and the others rescaled to preserve the mean."""
         fixed = isinstance(self.rate, float)
         if self.key is None or (fixed and round(256 * self.rate) == 0):
             return x
         dropped = round(256 * self.rate) if fixed else jnp.round(256 * self.rate)
-        # One random byte an entry: drawing whole floats would take longer than the layer that is dropped from.
+        # one random byte per entry: drawing floats would take longer than the layer itself
         keep = jax.random.bits(self.key, x.shape, jnp.uint8) >= jnp.asarray(dropped).astype(jnp.uint8)
         return jnp.where(keep, x / jnp.asarray(1.0 - dropped / 256).astype(x.dtype), jnp.zeros_like(x))
 
@@ -60,31 +63,32 @@ NO_DROPOUT = Dropout(0.0, None)
 @partial(jax.tree_util.register_dataclass, data_fields=["past", "count"], meta_fields=[])
 @dataclass(frozen=True)
 class Stream:
-    """What the network remembers of the frames that each row has had so far.
+    """The network's memory of the frames of each row so far.
 
     Attributes:
-        past: of each convolution that looks back, in order, its inputs at the frames before, [batch, reach, features],
-            the newest last and 0 where there was none. They move up with every frame: for the few that a play's
-            network looks back to, that takes less time than to find one's place in a ring.
-        count: frames so far, int32 [batch].
+        past: inputs of each convolution at previous frames, [batch, reach, features], newest last, 0 before the first
+            frame. Only convolutions with kernels longer than 1 have an entry. The arrays shift by one at every frame:
+            for the short reach of these networks, that is faster than indexing a ring buffer.
+        count: number of frames so far, int32 [batch].
     """
 
     past: tuple[Array, ...]
     count: Int[Array, " batch"]
 
     def begin(self, rows: Bool[Array, " batch"]) -> "Stream":
-        """The stream with some rows at their beginning, whatever they were in."""
+        """Return the stream with the given rows reset to their beginning."""
         past = (jnp.where(rows[:, None, None], jnp.zeros_like(each), each) for each in self.past)
         return Stream(tuple(past), jnp.where(rows, 0, self.count))
 
 
 class CausalConv(nnx.Module):
-    """Dilated causal convolution, y_t = b + sum_j W_j x_{t - (k - 1 - j) d}, frames before the first being zero.
+    """Dilated causal convolution, y_t = b + sum_j W_j x_{t - (k - 1 - j) d}, with zeros before the first frame.
 
-    Products are computed in `dtype`, the parameters' own without one.
+    Products are computed in `dtype`, by default that of the parameters.
 
-    It is one matrix product over the k shifted inputs side by side: a batched product under `vmap` over the weights. In
-    a compiled loop XLA's windowed convolution takes five times as long on a CPU, though outside of one it is faster.
+    The convolution is one matrix product over the k concatenated shifted inputs, which becomes a batched product under
+    `vmap` over the weights. In a compiled loop, XLA's windowed convolution takes five times as long on a CPU, although
+    it is faster outside a loop.
     """
 
     def __init__(
@@ -103,9 +107,9 @@ class CausalConv(nnx.Module):
     def last(
         self, x: Float[Array, "batch frames features"], count: int, stride: int = 1
     ) -> Float[Array, "batch count channels"]:
-        """Outputs at the last frame and at `count` - 1 before it, `stride` apart, of frames that are `dilation` apart.
+        """Return the outputs at the last frame and at `count` - 1 frames before it, `stride` apart.
 
-        Frames of `x` stand as close as the convolution looks: it combines neighbors, whatever its dilation.
+        The frames of `x` are already `dilation` apart, so that the convolution combines neighbors in `x`.
         """
         reach = stride * (count - 1) + self.kernel_size
         x = jnp.pad(x, ((0, 0), (max(reach - x.shape[1], 0), 0), (0, 0)))[:, -reach:]
@@ -114,7 +118,7 @@ class CausalConv(nnx.Module):
 
     @property
     def reach(self) -> int:
-        """Frames before the present one that it looks back to."""
+        """Number of previous frames that the convolution depends on."""
         return (self.kernel_size - 1) * self.dilation
 
     def step(
@@ -123,12 +127,12 @@ class CausalConv(nnx.Module):
         past: Float[Array, "batch reach features"] | None,
         active: Bool[Array, " batch"],
     ) -> tuple[Float[Array, "batch channels"], Float[Array, "batch reach features"] | None]:
-        """Output at one more frame, and the frames before the next one; those of a row that is not active stay.
+        """Return the output at one more frame and the updated past; the past of inactive rows is unchanged.
 
         Args:
             x: the frame.
-            past: the frames before it as in `Stream`; None of a kernel of one frame.
-            active: which rows have a frame at all.
+            past: the previous frames as in `Stream`; None for a kernel of one frame.
+            active: rows that have a frame.
         """
         if past is None:
             return self._product([x[:, None]])[:, 0], None
@@ -144,7 +148,7 @@ class CausalConv(nnx.Module):
 
 
 class ResidualBlock(nnx.Module):
-    """Two causal convolutions with rectifier and dropout, and a linear path around them."""
+    """Two causal convolutions with ReLU and dropout, and a linear skip connection."""
 
     def __init__(
         self, in_features: int, channels: int, kernel_size: int, dilation: int, dtype: Any = None, *, rngs: nnx.Rngs
@@ -171,9 +175,9 @@ class ResidualBlock(nnx.Module):
         count: int,
         dropout: Dropout = NO_DROPOUT,
     ) -> tuple[Float[Array, "batch count channels"], Bool[Array, "batch count"]]:
-        """Outputs and mask at the last frame and at up to `count` - 1 before it, two of the block's dilations apart.
+        """Return outputs and mask at the last frame and at up to `count` - 1 frames before it, two dilations apart.
 
-        The frames of `x` are one dilation apart; no output stands before the first of them.
+        The frames of `x` are one dilation apart; there is no output before the first of them.
         """
         first, second = dropout.split()
         frames, kernel_size = x.shape[1], self.second.kernel_size
@@ -191,7 +195,7 @@ class ResidualBlock(nnx.Module):
         past: tuple[Array | None, Array | None],
         active: Bool[Array, " batch"],
     ) -> tuple[Float[Array, "batch channels"], tuple[Array | None, Array | None]]:
-        """Output at one more frame, and what both convolutions remember, as `CausalConv.step`."""
+        """Return the output at one more frame and the updated past of both convolutions; see `CausalConv.step`."""
         h, first = self.first.step(x, past[0], active)
         h, second = self.second.step(jax.nn.relu(h), past[1], active)
         around = x if self.around is None else self.around.step(x, None, active)[0]
@@ -199,19 +203,19 @@ class ResidualBlock(nnx.Module):
 
 
 def _select(mask: Array, x: Array) -> Array:
-    """0 on masked frames: a convolution that reaches them finds what it finds before the first frame."""
+    """Zero the masked frames, so that convolutions see them as frames before the first one."""
     return jnp.where(mask[:, :, None], x, jnp.zeros_like(x))
 
 
 class TCN(nnx.Module):
-    """Stack of residual blocks with dilations 1, 2, 4, ...: one state a frame, a function of it and the frames before.
+    """Stack of residual blocks with dilations 1, 2, 4, ... that maps the frames so far to one state per frame.
 
     Args:
-        in_features: columns of a frame.
+        in_features: number of columns of a frame.
         channels: width of the state.
-        num_layers: residual blocks.
-        kernel_size: frames that each convolution combines.
-        dtype: of the products and states; None for that of the parameters.
+        num_layers: number of residual blocks.
+        kernel_size: number of frames that each convolution combines.
+        dtype: dtype of the products and states; None for that of the parameters.
         rngs: initialization stream.
     """
 
@@ -238,7 +242,7 @@ class TCN(nnx.Module):
         mask: Bool[Array, "batch frames"],
         dropout: Dropout = NO_DROPOUT,
     ) -> Float[Array, "batch frames channels"]:
-        """States of all frames, 0 on masked ones, which stand for no frame at all."""
+        """Return the states of all frames, 0 at masked frames, which are treated as absent."""
         x = _select(mask, x if self.dtype is None else x.astype(self.dtype))
         for i, block in enumerate(self.blocks):
             x = block(x, mask, dropout.fold_in(i))
@@ -250,11 +254,12 @@ class TCN(nnx.Module):
         mask: Bool[Array, "batch frames"],
         dropout: Dropout = NO_DROPOUT,
     ) -> Float[Array, "batch channels"]:
-        """State of the last frame, what the whole network says of it, by the frames of each layer that it depends on.
+        """Return the state of the last frame, computing in each layer only the frames that it depends on.
 
-        Those of a block are two dilations apart, the dilation of the next block: each block computes every second of
-        the frames that it was given. Of 29 frames, three blocks of kernel 3 evaluate 60 convolution outputs, not 174.
-        Dropout drops as many activations in the mean, but others.
+        The outputs of a block are two of its dilations apart, which is the dilation of the next block, so that each
+        block computes every second of its input frames. For 29 frames, three blocks of kernel 3 evaluate 60 convolution
+        outputs instead of 174. The result equals that of the full network, except that dropout drops other activations,
+        with the same rate.
         """
         counts = [1]
         for _ in self.blocks[1:]:
@@ -265,7 +270,7 @@ class TCN(nnx.Module):
         return x[:, -1]
 
     def start(self, batch: int) -> Stream:
-        """Streams of that many rows, none of which has had a frame."""
+        """Return the initial streams of `batch` rows, without frames."""
         past = []
         for conv in (conv for block in self.blocks for conv in (block.first, block.second) if conv.reach):
             kernel = conv.kernel[...]
@@ -275,18 +280,21 @@ class TCN(nnx.Module):
     def step(
         self, x: Float[Array, "batch features"], stream: Stream, active: Bool[Array, " batch"]
     ) -> tuple[Float[Array, "batch channels"], Stream]:
-        """States after one more frame, what the whole network says of it, at a cost that no frame before it adds to.
+        """Return the states after one more frame, equal to those of the full network, at constant cost per frame.
 
         Args:
-            x: the frame; of rows that are not active anything.
-            stream: what is remembered, from `start` on.
-            active: rows that have a frame; the state of others means nothing, and their stream stays as it is.
+            x: the frame; inactive rows may have any value.
+            stream: stream from `start` or the previous step.
+            active: rows that have a frame; the states of other rows are meaningless, and their streams are unchanged.
+
+        Returns:
+            The states and the updated stream.
         """
         x = jnp.where(active[:, None], x if self.dtype is None else x.astype(self.dtype), 0)
-        remembered: list[Array] = []
+        updated: list[Array] = []
         for block in self.blocks:
-            at = len(remembered)
-            had = (stream.past[at], stream.past[at + 1]) if self.kernel_size > 1 else (None, None)
-            x, new = block.step(x, had, active)
-            remembered += [past for past in new if past is not None]
-        return x, Stream(tuple(remembered), stream.count + active.astype(jnp.int32))
+            i = len(updated)
+            past = (stream.past[i], stream.past[i + 1]) if self.kernel_size > 1 else (None, None)
+            x, new = block.step(x, past, active)
+            updated += [each for each in new if each is not None]
+        return x, Stream(tuple(updated), stream.count + active.astype(jnp.int32))

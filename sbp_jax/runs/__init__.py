@@ -1,1 +1,1 @@
-"""A training on disk, from its configuration to its restoration."""
+"""Runs on disk: train from a configuration, restore, score and compare."""

@@ -1,6 +1,6 @@
-"""Members of a grid on a Ray cluster (extra `ray`): each task trains some of them, and is begun again where it dies.
+"""Train the members of a grid on a Ray cluster (extra `ray`): each task trains some of them, and restarts if it dies.
 
-The runs' folder, the prepared plays and this project must be where every node finds them under the same path.
+The runs' folder, the prepared plays and this project must have the same path on every node.
 """
 
 import os
@@ -15,7 +15,7 @@ from sbp_jax.errors import InputError
 from sbp_jax.runs.datasets import Dataset
 from sbp_jax.runs.members import OnDone, groups, is_done, train_members
 
-RETRIES = 5  # of a task whose worker died: it goes on from its newest checkpoint
+RETRIES = 5  # restarts of a task whose worker died; it resumes from its newest checkpoint
 POLL_S = 2.0
 
 
@@ -27,21 +27,22 @@ def train_on_ray(
     address: str,
     cpus: float = 1.0,
 ) -> None:
-    """As `members.train_members`, by tasks of a Ray cluster.
+    """Train every configuration that has no result, in tasks of a Ray cluster.
 
     Args:
-        configs, dataset, root, on_done: as there; `on_done` is called on the worker, and must be picklable.
-        address: of the cluster ("auto", or its head's host:port); "local" starts one on this machine.
-        cpus: processors that a task is given; one that has an accelerator takes one of those too.
+        configs, dataset, root, on_done: see `members.train_members`; `on_done` runs on the worker and must be
+            picklable.
+        address: address of the cluster ("auto", or its head's host:port); "local" starts one on this machine.
+        cpus: processors per task; on a cluster with accelerators, a task also takes one of those.
 
     Raises:
-        InputError: Ray is not installed, there is no cluster, or a task failed for another reason than its worker.
+        InputError: Ray is not installed, there is no cluster, or a task failed.
     """
     try:
         import ray
     except ImportError as error:
         raise InputError("--ray: needs the extra `ray` (pip install 'sbp_jax[ray]')") from error
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anybody
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # do not send usage statistics
     if not cpus > 0:
         raise InputError(f"--ray-cpus: expected a positive number, got {cpus}")
     try:
@@ -56,7 +57,7 @@ def train_on_ray(
         task = ray.remote(max_retries=RETRIES, **options)(train_members)
         parts = shares(configs, dataset, root, slots)
         waiting = [task.remote(part, dataset, root.absolute(), on_done) for part in parts]
-        with tqdm(total=len(configs), desc=f"{len(parts)} tasks on {slots} slots", unit="training") as bar:
+        with tqdm(total=len(configs), desc=f"{len(parts)} tasks on {slots} slots", unit="run") as bar:
             while waiting:
                 done, waiting = ray.wait(waiting, timeout=POLL_S)
                 bar.update(sum(is_done(root, config, dataset) for config in configs) - bar.n)
@@ -67,11 +68,11 @@ def train_on_ray(
 
 
 def shares(configs: Sequence[Config], dataset: Dataset, root: Path, slots: int) -> list[list[Config]]:
-    """The configurations of each task: such as fit into one program, about as many as keep all slots busy alike."""
-    begun, fresh = groups(configs, dataset, root)
-    size = max(1, -(-sum(map(len, fresh)) // slots))
-    parts = list(begun)
-    for group in fresh:
+    """Return the configurations of each task: they fit into one program, and the tasks fill the slots evenly."""
+    started, new = groups(configs, dataset, root)
+    size = max(1, -(-sum(map(len, new)) // slots))
+    parts = list(started)
+    for group in new:
         count = -(-len(group) // size)
         parts += [group[i::count] for i in range(count)]
     return parts
@@ -85,5 +86,5 @@ def _result(ray: Any, reference: Any) -> None:
         raise InputError(f"--ray: a task failed: {type(cause).__name__}: {str(cause).splitlines()[0]}") from error
     except ray.exceptions.WorkerCrashedError as error:
         raise InputError(
-            f"--ray: a task's worker died {RETRIES + 1} times; the rest is trained by the same command"
+            f"--ray: a task's worker died {RETRIES + 1} times; run the same command again to train the rest"
         ) from error

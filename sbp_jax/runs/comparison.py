@@ -1,6 +1,6 @@
-"""Runs side by side: what differs in their configurations, how they trained, and their metrics on the same plays.
+"""Compare runs: the differences of their configurations, their training, and their metrics on the same plays.
 
-Runs may be in progress: what is known of a training comes from config.json and metrics.parquet.
+Runs may be in progress: the state of training comes from config.json and metrics.parquet.
 """
 
 import dataclasses
@@ -23,7 +23,7 @@ from sbp_jax.training.early_stopping import is_done
 
 @dataclass(frozen=True)
 class Training:
-    """What a run's folder says of its training: config.json, and the rows of metrics.parquet, none before an epoch."""
+    """Training of a run, read from config.json and metrics.parquet; without rows before the first epoch."""
 
     saved: Saved
     metrics: pl.DataFrame
@@ -33,7 +33,7 @@ def run_folders(paths: Sequence[Path]) -> list[Path]:
     """Return the folders of the runs among the paths and right below them, each once.
 
     Raises:
-        InputError: a path that is no folder, or has no run.
+        InputError: a path is not a folder or has no run.
     """
     folders: dict[Path, Path] = {}
     for path in paths:
@@ -46,19 +46,19 @@ def run_folders(paths: Sequence[Path]) -> list[Path]:
 
 
 def names_of(folders: Sequence[Path]) -> list[str]:
-    """Return the shortest ends of the paths that distinguish the folders."""
+    """Return the shortest path suffixes that distinguish the folders."""
     parts = [folder.resolve().parts for folder in folders]
     length = next(n for n in range(1, max(map(len, parts)) + 1) if len({part[-n:] for part in parts}) == len(parts))
     return ["/".join(part[-length:]) for part in parts]
 
 
 def read(folder: Path) -> Training:
-    """Read what a run's folder says; raise an InputError where config.json or metrics.parquet is damaged."""
+    """Read the training of a run; raise an InputError if config.json or metrics.parquet is damaged."""
     saved, file = read_saved(folder), folder / "metrics.parquet"
     if not file.is_file():
         return Training(saved, pl.DataFrame())
     try:
-        metrics = pl.read_parquet(file.read_bytes())  # at once: a training puts another file in its place
+        metrics = pl.read_parquet(file.read_bytes())  # in one read: a running training replaces the file
     except (OSError, pl.exceptions.PolarsError) as error:
         raise InputError(
             f"{file}: damaged ({type(error).__name__}); the same training command writes it again"
@@ -69,10 +69,10 @@ def read(folder: Path) -> Training:
     return Training(saved, metrics)
 
 
-def differing(trainings: Mapping[str, Training]) -> dict[str, list[Any]]:
+def differing(runs: Mapping[str, Training]) -> dict[str, list[Any]]:
     """Return the fields of the configurations that differ between the runs, with the value of each run."""
     flat: list[dict[str, Any]] = []
-    for training in trainings.values():
+    for training in runs.values():
         parts = dataclasses.asdict(training.saved.config)
         flat.append({f"{section}.{name}": value for section, part in parts.items() for name, value in part.items()})
     return {name: [each[name] for each in flat] for name in flat[0] if len({repr(each[name]) for each in flat}) > 1}
@@ -85,7 +85,7 @@ def best_of(metrics: pl.DataFrame) -> int | None:
 
 
 def progress(name: str, training: Training) -> str | None:
-    """Return a sentence where a training has epochs left."""
+    """Return a sentence if training has epochs left, else None."""
     config, metrics = training.saved.config.training, training.metrics
     best = best_of(metrics)
     record = {"history": [None] * len(metrics), "best_epoch": -1 if best is None else best}
@@ -96,7 +96,7 @@ def progress(name: str, training: Training) -> str | None:
 
 
 def column(training: Training, differ: bool) -> dict[str, Any]:
-    """Return a column of the table of training; `differ`: not all runs were trained on the same plays."""
+    """Return a column of the table of training; `differ` is whether the runs were trained on different plays."""
     saved, metrics = training.saved, training.metrics
     best = best_of(metrics)
     commits = dict.fromkeys(_short(start.get("commit")) for start in saved.starts)
@@ -121,22 +121,22 @@ def evaluate_all(
 ) -> tuple[dict[str, Evaluation], list[str]]:
     """Return the metrics of each run on the plays of a split, and a sentence for each that could not be evaluated.
 
-    `trust` as for `load_run`.
+    For `trust` see `load_run`.
     """
-    judged: dict[str, Evaluation] = {}
+    evaluations: dict[str, Evaluation] = {}
     notes: list[str] = []
-    read_once: dict[tuple[Path, str], Plays] = {}
+    cache: dict[tuple[Path, str], Plays] = {}
     for name, folder in tqdm(folders.items(), desc="evaluate", unit="run"):
         try:
             run = load_run(folder, trust=trust)
             key = run.dataset, run.fingerprint
-            plays = read_once[key] if key in read_once else read_once.setdefault(key, run.plays(split))
+            plays = cache[key] if key in cache else cache.setdefault(key, run.plays(split))
             if not len(plays):
                 raise InputError(f"there are no {split} plays in {run.dataset}")
-            judged[name] = evaluate(run, plays)
+            evaluations[name] = evaluate(run, plays)
         except InputError as error:
             notes.append(f"{name} is not evaluated: {error}.")
-    return judged, notes
+    return evaluations, notes
 
 
 def _short(commit: str | None) -> str:

@@ -1,7 +1,7 @@
-"""A run's config.json, written and read: of every format so far; and how fast each epoch was.
+"""Write and read a run's config.json, in every format so far, and compute the speed of each epoch.
 
-A configuration read from an older file means what the code of its time did: `ADDED` has that value for each field which
-came later, `CHANGED` the fields whose absence no value stands for, `RENAMED` the values that mean something else now.
+A configuration from an older file means what the code did then: `ADDED` has that value for each field added since,
+`CHANGED` the fields whose old behavior no value reproduces, `RENAMED` the values with another meaning now.
 """
 
 import dataclasses
@@ -19,9 +19,10 @@ from sbp_jax.training.array_files import DamagedError, read_json
 from sbp_jax.training.build import density_jumps
 
 CONFIG = "config.json"  # in a run's folder
-_BYTES = 2**20  # of it, at most
-FORMAT = 5  # of config.json; files without a number are of format 0. Raise it with every new field or renamed value
-# format -> field that came with it -> what code of all formats before did
+_BYTES = 2**20  # maximum size of the file
+# format of config.json; files without a number have format 0. Increment it with every new field or renamed value
+FORMAT = 5
+# format -> field added by it -> value that reproduces the code of all earlier formats
 ADDED: dict[int, dict[str, Any]] = {
     1: {
         "data.outcome": "yards",
@@ -48,21 +49,21 @@ ADDED: dict[int, dict[str, Any]] = {
     },
     4: {},
     5: {
-        "training.batch_source": "auto",  # it took plays in memory: those that fit still are
+        "training.batch_source": "auto",  # plays were always in memory; those that fit still are
     },
 }
-# format -> field -> value of all formats before -> what it is called since
+# format -> field -> value in all earlier formats -> its name since
 RENAMED: dict[int, dict[str, dict[str, str]]] = {
     5: {"head.kind": {"blended_pareto": "blended_pareto_published"}},
 }
-# fields that do not change what is trained: see `identity`
+# fields that do not affect the trained parameters: see `identity`
 UNNAMED = ("training.batch_source",)
-# the same for fields that no value makes what it was
+# format -> field added by it whose earlier behavior no value reproduces -> reason
 CHANGED: dict[int, dict[str, str]] = {
-    1: {"head.support": "the tails made no room for the whole field then, now they do; train it again"},
+    1: {"head.support": "the tails did not cover the complete field then, now they do; train it again"},
 }
 _FIRST_KINDS = {"blended_pareto": "blended_pareto_density", "blended_pareto_published": "blended_pareto"}
-EXACT_BY_CELLS = 4  # since this format `exact` averages a density that jumps over cells; before it was `pointwise`
+EXACT_BY_CELLS = 4  # since this format "exact" averages a density with jumps over cells; before it meant "pointwise"
 
 
 @dataclass(frozen=True)
@@ -73,12 +74,12 @@ class Saved:
         path: the run's folder.
         config: its configuration.
         dataset: folder of the prepared plays.
-        fingerprint: of those plays when the run was trained.
-        num_static: static features per play.
-        integer: the outcomes are integers.
-        training_plays: how many plays it trained on; None where the file does not say.
-        starts: one a call that trained, in order: `date`, `command`, `commit`, `machine`, `versions`, and the `step` it
-            went on from; older files say less.
+        fingerprint: fingerprint of these plays when the run was trained.
+        num_static: number of static features per play.
+        integer: whether the outcomes are integers.
+        training_plays: number of training plays; None if the file does not have it.
+        starts: one entry per call that trained, in order: `date`, `command`, `commit`, `machine`, `versions`, and the
+            `step` it started from; older files have fewer fields.
     """
 
     path: Path
@@ -107,7 +108,7 @@ def to_json(saved: Saved) -> bytes:
 
 
 def read_starts(path: Path) -> tuple[Mapping[str, Any], ...]:
-    """Return the calls that a run's config.json lists, none where there is no such file or it is damaged."""
+    """Return the calls listed in a run's config.json; empty if the file is missing or damaged."""
     try:
         return _starts(json.loads((path / CONFIG).read_text()))
     except (OSError, ValueError, KeyError, TypeError):
@@ -115,7 +116,7 @@ def read_starts(path: Path) -> tuple[Mapping[str, Any], ...]:
 
 
 def _starts(saved: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
-    """Calls of a file of any format; before they were listed, a file has the first one's versions at most."""
+    """The calls in a file of any format; formats without a list have at most the versions of the first call."""
     if "starts" in saved:
         return tuple(saved["starts"])
     return ({"versions": saved["versions"]},) if "versions" in saved else ()
@@ -125,8 +126,8 @@ def read_saved(path: str | Path) -> Saved:
     """Read config.json of a run's folder.
 
     Raises:
-        InputError: the folder is no run, the file is damaged, of a newer format, has a field that this version does not
-            know or lacks one that its own version had; the line names file and field.
+        InputError: the folder is not a run, the file is damaged or has a newer format, a field is unknown, or a field
+            of its format is missing; the message names the file and the field.
     """
     path = Path(path)
     file = path / CONFIG
@@ -141,13 +142,13 @@ def read_saved(path: str | Path) -> Saved:
         if num_static < 1 or not isinstance(plays, int | None) or not isinstance(fingerprint, str):
             raise ValueError("a value out of range")
         if not isinstance(saved.get("starts", []), list) or not all(isinstance(start, dict) for start in starts):
-            raise ValueError("starts that are no list of objects")
+            raise ValueError("starts is not a list of objects")
     except DamagedError as error:
-        raise InputError(f"{file}: expected the JSON that a training wrote, but {error}") from error
+        raise InputError(f"{file}: expected the JSON of a training run, but {error}") from error
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
-        raise InputError(f"{file}: expected the JSON that a training wrote, got {error!r}") from error
+        raise InputError(f"{file}: expected the JSON of a training run, got {error!r}") from error
     if number > FORMAT:
-        raise InputError(f"{file}: of format {number}, written by a newer sbp_jax; this one reads up to {FORMAT}")
+        raise InputError(f"{file}: format {number}, written by a newer sbp_jax; this version reads up to {FORMAT}")
     try:
         config = from_dict(Config, completed(values, number))
     except InputError as error:
@@ -157,51 +158,51 @@ def read_saved(path: str | Path) -> Saved:
 
 
 def completed(values: Any, number: int) -> dict[str, dict[str, Any]]:
-    """A saved configuration with every field of this version's, those that are younger than it as code did before them.
+    """Return a saved configuration with all fields of this version; newer fields get the value of the earlier code.
 
     Args:
-        values: sections of fields, as `dataclasses.asdict` of a `Config` of some version.
+        values: sections of fields, from `dataclasses.asdict` of a `Config` of some version.
         number: format of the file that they are from.
 
     Raises:
-        InputError: a section or field that this version does not know, or that is missing and cannot be completed.
+        InputError: a section or field is unknown to this version, or is missing and cannot be completed.
     """
     if not isinstance(values, dict) or not all(isinstance(part, dict) for part in values.values()):
         raise InputError("config: expected sections of fields, got a damaged one")
-    of_series = "context" in values.get("data", {})  # a window's; plays have none
+    of_series = "context" in values.get("data", {})  # a field of windows; plays do not have it
     sections = {field.name: getattr(Config(), field.name) for field in dataclasses.fields(Config)}
-    sections["data"] = SeriesConfig() if of_series else DataConfig()  # the default network is not one of series
+    sections["data"] = SeriesConfig() if of_series else DataConfig()  # Config() rejects series with its default network
     known = {section: [field.name for field in dataclasses.fields(part)] for section, part in sections.items()}
-    found = {f"{section}.{name}": value for section, part in values.items() for name, value in part.items()}
+    flat = {f"{section}.{name}": value for section, part in values.items() for name, value in part.items()}
     fields = [f"{section}.{name}" for section, names in known.items() for name in names]
-    strange = sorted({*(section for section in values if section not in known), *(set(found) - set(fields))})
-    if strange:
+    unknown = sorted({*(section for section in values if section not in known), *(set(flat) - set(fields))})
+    if unknown:
         raise InputError(
-            f"config.{strange[0]}: not known to this version of sbp_jax, which has no such field or names it otherwise"
+            f"config.{unknown[0]}: unknown to this version of sbp_jax, which does not have the field or has renamed it"
         )
-    added = {field: value for of, part in ADDED.items() if of > number for field, value in part.items()}
-    changed = {field: why for of, part in CHANGED.items() if of > number for field, why in part.items()}
+    added = {field: value for since, part in ADDED.items() if since > number for field, value in part.items()}
+    changed = {field: reason for since, part in CHANGED.items() if since > number for field, reason in part.items()}
     for field in fields:
-        if field in found:
+        if field in flat:
             continue
         if field not in added:
             raise InputError(f"config.{field}: missing{': ' + changed[field] if field in changed else ''}")
-        found[field] = added[field]
-    jumps = found["head.kind"] == "sbp" and found["head.parameterization"] != "continuous"
-    if number < EXACT_BY_CELLS and jumps and found["training.objective"] == "exact":
-        found["training.objective"] = "pointwise"
-    for renamed in (part for of, part in RENAMED.items() if of > number):
+        flat[field] = added[field]
+    jumps = flat["head.kind"] == "sbp" and flat["head.parameterization"] != "continuous"
+    if number < EXACT_BY_CELLS and jumps and flat["training.objective"] == "exact":
+        flat["training.objective"] = "pointwise"
+    for renamed in (part for since, part in RENAMED.items() if since > number):
         for field, names in renamed.items():
-            if isinstance(found[field], str):
-                found[field] = names.get(found[field], found[field])
-    return {section: {name: found[f"{section}.{name}"] for name in names} for section, names in known.items()}
+            if isinstance(flat[field], str):
+                flat[field] = names.get(flat[field], flat[field])
+    return {section: {name: flat[f"{section}.{name}"] for name in names} for section, names in known.items()}
 
 
 def identity(config: Config) -> dict[str, Any]:
-    """Return the values that name a configuration's folder, in the words of the first version: folders keep names.
+    """Return the values that name a configuration's folder, as the first version wrote them, so that names are stable.
 
-    Fields of `UNNAMED` are left out. A loss has the name that it had then: `pointwise` was `exact`, and `exact` of a
-    density that jumps has a new one. So has a head: `blended_pareto_published` was `blended_pareto`.
+    Fields in `UNNAMED` are left out. Losses have their original names: `pointwise` was `exact`, and `exact` for a
+    density with jumps has a new name. Heads too: `blended_pareto_published` was `blended_pareto`.
     """
     values = dataclasses.asdict(config)
     for name in UNNAMED:
@@ -219,12 +220,13 @@ def identity(config: Config) -> dict[str, Any]:
 def metrics_of(
     history: Sequence[Mapping[str, int | float]], starts: Sequence[Mapping[str, Any]] = (), plays: int | None = None
 ) -> pl.DataFrame:
-    """One one row per epoch: the columns of the history, and `plays_per_s`, validation and compilation included.
+    """Return one row per epoch: the columns of the history, and `plays_per_s`, including validation and compilation.
 
     Args:
-        history: rows of a training, `step` and `seconds` among their fields.
-        starts: of the calls that trained; an epoch's seconds are those of its last call, from its start's `step` on.
-        plays: plays of an epoch; None makes the column null.
+        history: rows of a training run, with `step` and `seconds` among their fields.
+        starts: starts of the calls that trained; the seconds of an epoch are those of its last call, from the `step` of
+            that call's start.
+        plays: number of plays per epoch; None makes the column null.
     """
     table = pl.DataFrame(list(history), infer_schema_length=None)
     begins = [start["step"] for start in starts if isinstance(start.get("step"), int)]

@@ -1,4 +1,4 @@
-"""A cross-fitting on disk: one run a fold, so that every play is scored by a network that never trained on its game."""
+"""Cross-fitting on disk: one run per fold, so that every play is scored by a network not trained on its game."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -24,8 +24,8 @@ class CrossFit:
     """The runs of all folds.
 
     Attributes:
-        path: the folder that they are in.
-        runs: one a fold, in order.
+        path: folder that contains the runs.
+        runs: one run per fold, in order.
     """
 
     path: Path
@@ -33,7 +33,7 @@ class CrossFit:
 
     @property
     def config(self) -> Config:
-        """The configuration of the first fold; the others differ in `data.fold` alone."""
+        """Configuration of the first fold; the others differ only in `data.fold`."""
         return self.runs[0].config
 
     @property
@@ -42,10 +42,10 @@ class CrossFit:
         return self.runs[0].dataset
 
     def parts(self, dataset: str | Path | None = None) -> Iterator[tuple[Run, Plays]]:
-        """Each fold's run with the plays that test it; between them every play once.
+        """Yield each fold's run with its test plays; every play occurs once.
 
         Raises:
-            InputError: no data set there, or one with other plays than those trained on.
+            InputError: there is no data set at `dataset`, or it has other plays than those that the runs trained on.
         """
         folder = self.dataset if dataset is None else Path(dataset)
         if not folder.is_dir():
@@ -60,45 +60,51 @@ class CrossFit:
             yield run, fold_of(plays, fold, "test")
 
     def score(self, dataset: str | Path | None = None) -> pl.DataFrame:
-        """Every play of the data set once, as `Run.score`, and `fold`, whose run scored it; InputError as `parts`."""
+        """Return `Run.score` for every play of the data set, with `fold`, the fold whose run scored it.
+
+        Raises:
+            InputError: see `parts`.
+        """
         scored = [run.score(plays).with_columns(fold=pl.lit(k)) for k, (run, plays) in enumerate(self.parts(dataset))]
         return pl.concat(scored)
 
 
 def is_crossfit(path: Path) -> bool:
-    """Whether a folder holds runs of folds instead of being a run."""
+    """Return whether a folder contains the runs of folds instead of being a run."""
     return path.is_dir() and not (path / CONFIG).is_file() and bool(_folders(path))
 
 
 def load_crossfit(path: str | Path, trust: bool = False) -> CrossFit:
-    """Restore the runs of a cross-fitting from their folder; `trust` as for `load_run`.
+    """Restore the runs of a cross-fitting from their folder; for `trust` see `load_run`.
 
     Raises:
-        InputError: a run cannot be restored; the folder has none, lacks one of a fold, or has runs of different data.
+        InputError: a run cannot be restored, or the folder has no runs, misses the run of a fold, or has runs on
+            different data.
     """
     path = Path(path)
     if not path.is_dir():
         raise InputError(f"{path}: no such folder")
     runs = [load_run(folder, trust=trust) for folder in _folders(path)]
-    told: dict[int, Run] = {}
+    by_fold: dict[int, Run] = {}
     for run in runs:
         data = run.config.data
         fold = data.cross if isinstance(data, DataConfig) else None
         if fold is None:
-            raise InputError(f"{run.path}: no run of a fold; expected a folder of sbp crossfit")
-        if fold.number in told:
-            raise InputError(f"{path}: two runs of fold {fold.number}: {told[fold.number].path.name}, {run.path.name}")
-        told[fold.number] = run
-    if not told:
-        raise InputError(f"{path}: holds no run; expected a folder of sbp crossfit")
-    data = next(iter(told.values())).config.data
+            raise InputError(f"{run.path}: not the run of a fold; expected a folder of sbp crossfit")
+        if fold.number in by_fold:
+            names = f"{by_fold[fold.number].path.name}, {run.path.name}"
+            raise InputError(f"{path}: two runs of fold {fold.number}: {names}")
+        by_fold[fold.number] = run
+    if not by_fold:
+        raise InputError(f"{path}: has no run; expected a folder of sbp crossfit")
+    data = next(iter(by_fold.values())).config.data
     assert isinstance(data, DataConfig)
-    lacking = [str(number) for number in range(data.folds) if number not in told]
-    if lacking:
-        raise InputError(f"{path}: lacks the run of fold {', '.join(lacking)}; train the rest of it")
+    missing = [str(number) for number in range(data.folds) if number not in by_fold]
+    if missing:
+        raise InputError(f"{path}: has no run of fold {', '.join(missing)}; train the missing folds")
     if len({run.fingerprint for run in runs}) > 1:
         raise InputError(f"{path}: its runs were trained on different plays")
-    return CrossFit(path, tuple(told[number] for number in sorted(told)))
+    return CrossFit(path, tuple(by_fold[number] for number in sorted(by_fold)))
 
 
 def _folders(path: Path) -> list[Path]:
@@ -106,9 +112,13 @@ def _folders(path: Path) -> list[Path]:
 
 
 def folds_of(config: Config, folds: int, by: str) -> Iterator[Config]:
-    """The configuration of each fold; InputError where they cannot be."""
+    """Yield the configuration of each fold.
+
+    Raises:
+        InputError: the configuration is of time series, or an argument is invalid.
+    """
     if not isinstance(config.data, DataConfig):
-        raise InputError("crossfit: presumes plays, and the data are time series")
+        raise InputError("crossfit: requires plays, and the data are time series")
     if by not in ("game", "season"):
         raise InputError(f"--by: expected game or season, got {by!r}")
     if folds < 2:
@@ -119,10 +129,10 @@ def folds_of(config: Config, folds: int, by: str) -> Iterator[Config]:
 
 
 def crossfit(config: Config, folds: int, by: str, root: Path, stop: Stop | None = None) -> Path:
-    """Train the folds that are missing; returns the folder that all of them are in.
+    """Train the missing folds and return the folder that contains all of them.
 
     Raises:
-        InputError: as `folds_of` and `train`.
+        InputError: see `folds_of` and `train`.
     """
     configs = list(folds_of(config, folds, by))
     for each in configs:

@@ -1,4 +1,4 @@
-"""What a run is trained on: plays, simulated where no source is named and prepared once, or windows of time series."""
+"""Data sets of runs: plays, simulated if no source is named and prepared once, or windows of time series."""
 
 import abc
 import dataclasses
@@ -32,7 +32,7 @@ class Dataset(abc.ABC):
     @property
     @abc.abstractmethod
     def path(self) -> Path:
-        """Where they come from, for `sbp_jax.load_run`."""
+        """Source folder of the plays, for `sbp_jax.load_run`."""
 
     @property
     @abc.abstractmethod
@@ -41,11 +41,11 @@ class Dataset(abc.ABC):
 
     @abc.abstractmethod
     def split(self, name: str) -> Plays:
-        """Plays of "train", "validation" or "test"."""
+        """Return the plays of "train", "validation" or "test"."""
 
     @abc.abstractmethod
     def account(self) -> str:
-        """What was read, and what became of it, as a Markdown table."""
+        """Return what was read and how it was used, as a Markdown table."""
 
 
 @dataclass(frozen=True)
@@ -56,24 +56,24 @@ class SeriesDataset(Dataset):
 
     @property
     def path(self) -> Path:
-        """The folder of the files."""
+        """Folder of the files."""
         return self.windows.folder.absolute()
 
     @property
     def fingerprint(self) -> str:
-        """Name of the files' content and of how they were cut."""
+        """Name of the files' content and of the settings of the windows."""
         return self.windows.fingerprint
 
     def split(self, name: str) -> Plays:
-        """Windows of "train", "validation" or "test"."""
+        """Return the windows of "train", "validation" or "test"."""
         return self.windows.split(name)
 
     def account(self) -> str:
-        """Each series with its length, step and gaps, as a Markdown table."""
+        """Return each series with its length, step and gaps, as a Markdown table."""
         counts = {number: [0, 0, 0] for number in range(len(self.windows.series))}
-        for at, name in enumerate(SPLITS):
+        for column, name in enumerate(SPLITS):
             for number, count in zip(*np.unique(self.split(name).game_id, return_counts=True), strict=True):
-                counts[int(number)][at] = int(count)
+                counts[int(number)][column] = int(count)
         header = ["series", "observations", "step", "gaps", "without a value", *SPLITS]
         rows = [
             [s.name, f"{len(s):,}", f"{s.step:g}{' s' if s.dated else ''}", f"{s.gaps:,}", f"{s.missing:,}"]
@@ -85,13 +85,13 @@ class SeriesDataset(Dataset):
 
 @dataclass(frozen=True, eq=False)
 class MemoryDataset(Dataset):
-    """Plays in memory, of any origin.
+    """Plays in memory from any source.
 
     Attributes:
-        splits: plays of "train", "validation" and "test"; without validation every epoch is run.
+        splits: plays of "train", "validation" and "test"; without validation plays, all epochs run.
 
     Raises:
-        InputError: a split of another name, or none to train on.
+        InputError: a split has another name, or there is no split "train".
     """
 
     splits: Mapping[str, Plays]
@@ -105,14 +105,14 @@ class MemoryDataset(Dataset):
 
     @classmethod
     def of(cls, plays: Plays, config: DataConfig) -> "MemoryDataset":
-        """Split plays by game, as a prepared data set of the configuration's seed and shares would be."""
+        """Split plays by game, like a prepared data set with the seed and shares of the configuration."""
         fractions = 1.0 - config.validation - config.test, config.validation, config.test
         games = split_games(plays.game_id.tolist(), config.seed, fractions)
         return cls({name: plays.select(np.isin(plays.game_id, members)) for name, members in games.items()})
 
     @property
     def path(self) -> Path:
-        """No folder has them: `Run.plays` says so."""
+        """A placeholder, because the plays are in no folder; `Run.plays` reports that it does not exist."""
         return Path("plays-in-memory")
 
     @property
@@ -135,22 +135,22 @@ class MemoryDataset(Dataset):
         return arrays_digest(arrays)[:16]
 
     def split(self, name: str) -> Plays:
-        """Plays of "train", "validation" or "test"; of a split that is not given, none."""
+        """Return the plays of "train", "validation" or "test"; a missing split is empty."""
         return self.splits[name] if name in self.splits else self.splits["train"].select(np.zeros(0, np.int64))
 
     def account(self) -> str:
-        """How many plays each split has, as a Markdown table."""
+        """Return the number of plays in each split, as a Markdown table."""
         return markdown(["split", "plays"], [[name, f"{len(self.split(name)):,}"] for name in SPLITS])
 
 
 @dataclass(frozen=True)
 class PlayDataset(Dataset):
-    """Prepared plays, with the truth where they are simulated.
+    """Prepared plays, with the truth if they are simulated.
 
     Attributes:
-        prepared: the data set on disk and the account of its reading.
+        prepared: the data set on disk and its reading report.
         simulated: folder of the simulator's files; None for real plays.
-        fold: of a cross-fitting, in place of the data set's own splits.
+        fold: cross-fitting fold that replaces the data set's own splits.
     """
 
     prepared: Prepared
@@ -168,35 +168,39 @@ class PlayDataset(Dataset):
         return self.prepared.fingerprint
 
     def split(self, name: str) -> Plays:
-        """Plays of "train", "validation" or "test"."""
+        """Return the plays of "train", "validation" or "test"."""
         if self.fold is None:
             return _split(self.path, name)
         return fold_of(_every_play(self.path), self.fold, name)
 
     def truth(self) -> TrueDistribution:
-        """The simulator's conditional distribution of every play."""
+        """Return the simulator's conditional distribution of every play; raise InputError for real plays."""
         if self.simulated is None:
             raise InputError(f"{self.path}: real plays have no known distribution")
         return TrueDistribution.read(self.simulated)
 
     def skill(self) -> dict[int, float]:
-        """The simulator's true skill of every quarterback, in league standard deviations, by player id."""
+        """Return every quarterback's true skill in the simulator, in league standard deviations, by player id.
+
+        Raises:
+            InputError: the plays are real.
+        """
         if self.simulated is None:
             raise InputError(f"{self.path}: real quarterbacks have no known skill")
         table = pl.read_parquet(self.simulated / "truth" / "quarterbacks.parquet")
         return dict(zip(table["nflId"].to_list(), table["skill"].to_list(), strict=True))
 
     def account(self) -> str:
-        """What was read, kept, rejected and repaired, as a Markdown table."""
+        """Return how many plays were read, used, rejected and repaired, as a Markdown table."""
         return self.prepared.reading.to_markdown()
 
     def report(self) -> dict[str, Any]:
-        """The same as plain numbers."""
+        """Return the numbers of `account`."""
         reading = self.prepared.reading
         return {"read": reading.read, "kept": reading.kept, "rejected": reading.rejected, "repaired": reading.repaired}
 
 
-@lru_cache(maxsize=len(SPLITS))  # of one data set: many in turn would fill the memory
+@lru_cache(maxsize=len(SPLITS))  # the splits of one data set, so that many data sets do not fill the memory
 def _split(path: Path, name: str) -> Plays:
     return dataset.load(path, name)
 
@@ -212,21 +216,22 @@ def move(bar: Any, done: int) -> None:
 
 
 def open_dataset(config: DataConfig | SeriesConfig, progress: bool = True) -> Dataset:
-    """Plays as `open_plays`, or time series read and cut into windows; InputError as there and as `read_windows`."""
+    """Open plays, see `open_plays`, or read time series and cut them into windows, see `read_windows`."""
     return SeriesDataset(read_windows(config)) if isinstance(config, SeriesConfig) else open_plays(config, progress)
 
 
 def dataset_of(config: DataConfig | SeriesConfig, data: Any = None, progress: bool = True) -> Dataset:
-    """Return the data set that a training takes.
+    """Return the data set of a training run.
 
     Args:
-        config: where plays or series come from, and how they are split.
+        config: source of the plays or series, and how they are split.
         data: a `Dataset`; `Plays`, which are split by game; a mapping from "train", "validation" and "test" to `Plays`;
-            None opens what the configuration names.
+            None opens the source that the configuration names.
         progress: show progress bars.
 
     Raises:
-        InputError: as `open_dataset`; plays for a configuration of time series, or fewer than two games of them.
+        InputError: see `open_dataset`; the configuration is of time series but `data` is `Plays`, or the plays have
+            fewer than two games.
     """
     if data is None:
         return open_dataset(config, progress)
@@ -234,9 +239,7 @@ def dataset_of(config: DataConfig | SeriesConfig, data: Any = None, progress: bo
         return data
     if isinstance(data, Plays):
         if not isinstance(config, DataConfig):
-            raise InputError(
-                "data: the configuration is of time series; expected a mapping from splits to their windows"
-            )
+            raise InputError("data: the configuration is of time series; expected a mapping from splits to windows")
         return MemoryDataset.of(data, config)
     if isinstance(data, Mapping):
         return MemoryDataset(data)
@@ -244,14 +247,14 @@ def dataset_of(config: DataConfig | SeriesConfig, data: Any = None, progress: bo
 
 
 def open_plays(config: DataConfig, progress: bool = True) -> PlayDataset:
-    """Simulate where no source is named, and prepare; what is there already is not done again.
+    """Simulate plays if no source is named, and prepare them; existing files are reused.
 
     Args:
-        config: the plays.
+        config: data configuration.
         progress: show progress bars.
 
     Raises:
-        InputError: what is wrong with the source or a field.
+        InputError: the source or a field is invalid.
     """
     if not (config.tracking or config.source):
         raise InputError("data.source: expected lists of plays, got none (simulated plays always have tracking)")

@@ -1,4 +1,4 @@
-"""The demo end to end: plays in; two trained networks, their metrics, scored quarterbacks and figures out."""
+"""The demo end to end: train two networks on plays, evaluate them, score quarterbacks and draw figures."""
 
 import json
 import time
@@ -30,7 +30,7 @@ from sbp_jax.scoring import League, aggregate, mid_pit, normal_score
 from sbp_jax.training.check import check
 from sbp_jax.training.stop import Stop
 
-# Below it no network beats the marginal: what is learnt is the few plays themselves.
+# with fewer training plays a network memorizes them and does not beat the marginal distribution
 FEW_PLAYS = 1000
 
 
@@ -49,11 +49,14 @@ class Clock:
 
 
 def contrasting_plays(dist: Distribution, log_prob: np.ndarray) -> list[tuple[str, int]]:
-    """Return six plays whose predictive distributions differ most, each with what it stands for.
+    """Return the six plays with the most extreme predictive distributions, each with a label.
 
     Args:
-        dist: of the plays' yards, batch shape [N].
-        log_prob: of their outcomes [N].
+        dist: distribution of the plays' yards, batch shape [N].
+        log_prob: log-probability of their outcomes [N].
+
+    Returns:
+        Labels and positions of the plays.
     """
 
     def chance(low: float, high: float) -> np.ndarray:
@@ -69,8 +72,8 @@ def contrasting_plays(dist: Distribution, log_prob: np.ndarray) -> list[tuple[st
     }
     chosen: list[tuple[str, int]] = []
     for name, value in criteria.items():
-        taken = [play for _, play in chosen]
-        order = [int(i) for i in np.argsort(-value) if int(i) not in taken]
+        used = [play for _, play in chosen]
+        order = [int(i) for i in np.argsort(-value) if int(i) not in used]
         if order:
             chosen.append((name, order[0]))
     return chosen
@@ -79,7 +82,7 @@ def contrasting_plays(dist: Distribution, log_prob: np.ndarray) -> list[tuple[st
 def density_panels(
     dists: dict[str, Distribution], chosen: list[tuple[str, int]], run: Run, plays: Plays
 ) -> list[figures.DensityPanel]:
-    """The predictive probabilities of contrasting plays, as `contrasting_plays` returns them."""
+    """Return the panels with the predictive probabilities of the plays from `contrasting_plays`."""
     shown = np.array([i for _, i in chosen])
     lower, upper = run.predict_latent(plays.select(shown)).thresholds()
     yards = np.arange(-20, 81)
@@ -94,7 +97,7 @@ def density_panels(
 
 
 def oracle_scores(truth: TrueDistribution, plays: Plays) -> pl.DataFrame:
-    """The plays scored by the oracle: what the noise of the outcomes leaves to see of the skill."""
+    """Score the plays by the oracle, which shows how much of the skill is visible despite the outcomes' noise."""
     dist, y = oracle(truth, plays), jnp.asarray(plays.yards)
     return pl.DataFrame(
         {"passer_id": plays.passer_id, "passer": plays.passer.astype(str), "game_id": plays.game_id}
@@ -103,28 +106,28 @@ def oracle_scores(truth: TrueDistribution, plays: Plays) -> pl.DataFrame:
 
 
 def leaderboard(scores: pl.DataFrame, min_plays: int = 1) -> pl.DataFrame:
-    """The quarterbacks of scored plays, judged by these plays' own league."""
+    """Return the leaderboard of scored plays, with the league fitted to the same plays."""
     return aggregate(scores, ("career",), League.fit(scores), min_plays=min_plays, bootstraps=0)
 
 
 def rank_correlation(table: pl.DataFrame, skill: dict[int, float]) -> float:
-    """Spearman's correlation of a leaderboard's scores with the true skill."""
+    """Return Spearman's rank correlation between a leaderboard's scores and the true skill."""
     known = pl.Series("skill", [skill[passer] for passer in table["passer_id"].to_list()])
     return table.select(pl.corr(known, "passing_score", method="spearman")).item()
 
 
 def qualified(scores: pl.DataFrame) -> int:
-    """Plays that a quarterback needs for the leaderboard: 50, or 1 where nobody has as many."""
+    """Return the minimum number of plays for the leaderboard: 50, or 1 if no quarterback has that many."""
     most = scores.group_by("passer_id").len()["len"].max()
     return 50 if isinstance(most, int) and most >= 50 else 1
 
 
 def run_demo(config: Config, out: Path, stop: Stop | None = None) -> None:
-    """Train the SBP and the Gaussian network of a configuration and write the results; `stop` asks training to stop."""
+    """Train the SBP and the Gaussian network of a configuration and write the results; `stop` is the stop request."""
     check(config)
     clock = Clock()
     with clock.stage("data"):
-        assert isinstance(config.data, DataConfig), "the demo's configurations are of plays"
+        assert isinstance(config.data, DataConfig), "the demo needs a configuration of plays"
         dataset = open_plays(config.data)
         test = dataset.split("test")
     print(dataset.account())
@@ -160,8 +163,8 @@ def run_demo(config: Config, out: Path, stop: Stop | None = None) -> None:
             ideal = leaderboard(ideal, min_plays=qualified(scores))
             summary["skill_rank_correlation"] = truth.rank_correlation
             summary["skill_rank_correlation_oracle"] = rank_correlation(ideal, skill)
-            held_out = leaderboard(pl.concat([runs["sbp"].score(plays) for plays in every[1:]]))
-            summary["skill_rank_correlation_held_out"] = rank_correlation(held_out, skill)
+            unseen = leaderboard(pl.concat([runs["sbp"].score(plays) for plays in every[1:]]))
+            summary["skill_rank_correlation_held_out"] = rank_correlation(unseen, skill)
             crps = {name: metrics["crps"] for name, metrics in models.items()}
             summary["crps_gap_closed"] = {
                 kind: gap_closed(crps[kind], crps["marginal"], crps["oracle"]) for kind in ("sbp", "gaussian")
@@ -188,15 +191,16 @@ def run_demo(config: Config, out: Path, stop: Stop | None = None) -> None:
 
 
 def report(summary: dict[str, Any], table: pl.DataFrame) -> str:
-    """The results as Markdown."""
+    """Return the results as Markdown."""
     plays = summary["plays"]
     parts = [
-        f"Test plays: {plays['test']}; trained on {plays['train']}, stopped by {plays['validation']}.",
+        f"Plays: {plays['train']} for training, {plays['validation']} for validation, {plays['test']} for testing.",
         metrics_table(summary["models"]),
     ]
     if plays["train"] < FEW_PLAYS:
         parts.append(
-            f"Fewer than {FEW_PLAYS} training plays: this shows that the files can be used, not how good a network is."
+            f"With fewer than {FEW_PLAYS} training plays this run only shows that the files can be used; it does not "
+            "measure how good a network is."
         )
     if "crps_gap_closed" in summary:
         closed = summary["crps_gap_closed"]
@@ -205,10 +209,10 @@ def report(summary: dict[str, Any], table: pl.DataFrame) -> str:
             f"the Gaussian network {closed['gaussian']:.0%}. Rank correlation of the quarterbacks' scores with their "
             f"true skill: {summary['skill_rank_correlation']:.2f} over all plays, where scores by the true "
             f"distribution itself reach {summary['skill_rank_correlation_oracle']:.2f}; "
-            f"{summary['skill_rank_correlation_held_out']:.2f} over the few that were not trained on."
+            f"{summary['skill_rank_correlation_held_out']:.2f} over the held-out plays."
         )
-    parts.append("Quarterbacks by passing score, over all plays, those trained on too (the network sees no names):")
+    parts.append("Quarterbacks by passing score over all plays, including training plays (the network sees no names):")
     parts.append(leaderboard_table(table, most=10))
     seconds = ", ".join(f"{name} {value:.0f}" for name, value in summary["seconds"].items())
-    parts.append(f"Seconds by stage of this call, which does not repeat what is there already: {seconds}.")
+    parts.append(f"Seconds by stage of this call, which reuses existing results: {seconds}.")
     return "\n\n".join(parts) + "\n"

@@ -1,4 +1,4 @@
-"""How good a run's predictions are on plays: one evaluation for every command and study."""
+"""Evaluate a run's predictions on plays, in the same way for every command and study."""
 
 from dataclasses import dataclass
 
@@ -13,12 +13,12 @@ from sbp_jax.evaluation.metrics import Metrics, pp_curve
 from sbp_jax.evaluation.predictions import score_outcomes
 from sbp_jax.runs.run import Run
 
-YARDS = np.arange(-100, 111)  # no play gains or loses more than the field is long
+YARDS = np.arange(-100, 111)  # no play gains or loses more than the length of the field
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How good predictive distributions are on plays.
+    """Metrics of predictive distributions on plays.
 
     Attributes:
         metrics: log score, CRPS, absolute error of the median and PP error.
@@ -34,10 +34,13 @@ def evaluate(run: Run, plays: Plays | None = None) -> Evaluation:
 
     Args:
         run: the run.
-        plays: at least one; the test plays of the data set that it was trained on by default.
+        plays: at least one play; by default the test plays of the run's data set.
+
+    Returns:
+        The metrics and the PP curve.
 
     Raises:
-        InputError: no plays, or as `Run.plays` and `Run.score`.
+        InputError: there are no plays; see also `Run.plays` and `Run.score`.
 
     Example:
         >>> sbp.evaluate(sbp.load_run("runs/demo/sbp-1a2b3c4d")).metrics.crps  # doctest: +SKIP
@@ -51,8 +54,8 @@ def evaluate(run: Run, plays: Plays | None = None) -> Evaluation:
 
 
 def oracle(truth: TrueDistribution, plays: Plays) -> Distribution:
-    """Return the simulator's conditional distribution of each play's yards, averaged over the league's skill, [N]."""
+    """Return the simulator's conditional distribution of each play's yards, averaged over passers' skill, [N]."""
     truth = truth.select(plays.game_id, plays.play_id)
-    with np.errstate(divide="ignore"):  # what cannot happen has log-probability -inf
+    with np.errstate(divide="ignore"):  # impossible outcomes have log-probability -inf
         log_mass = np.log(truth.pmf(YARDS)).astype(np.float32)
     return Quantized(Binned(log_mass, np.append(YARDS, YARDS[-1] + 1) - 0.5))

@@ -1,4 +1,4 @@
-"""Gradients against 50 digits, of every parameterization and regime or of a run's raw outputs, and at the truth."""
+"""Check gradients against 50-digit arithmetic: for all parameterizations, for a run's raw outputs, at the truth."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from sbp_jax.runs.run import load_run
 
 
 def of_the_grid() -> list[Row]:
-    """Rows of both precisions over the whole grid."""
+    """Return the rows of all cells of the grid, in both precisions."""
     rows: list[Row] = []
     for dtype in (np.float32, np.float64):
         with jax.enable_x64(dtype is np.float64):
@@ -25,16 +25,16 @@ def of_the_grid() -> list[Row]:
 
 
 def at_the_truth() -> list[Row]:
-    """Return a row for each start, parameterization and objective: does training from the truth stay there?"""
+    """Return a row for each start, parameterization and objective, on whether training from the truth stays there."""
     with jax.enable_x64(True):
         return [measure(case) for case in tqdm(list(cases()), desc="started at the truth", unit="case")]
 
 
 def of_a_run(path: Path, count: int) -> list[Row]:
-    """Rows of the raw outputs that a trained network gives for its test plays.
+    """Return the rows for the raw outputs of a trained network on its test plays.
 
     Raises:
-        InputError: no SBP head, an objective that 50 digits do not know, or no plays.
+        InputError: the run has no SBP head, its objective has no 50-digit reference, or there are no plays.
     """
     run = load_run(path)
     head = run.model.head
@@ -42,11 +42,11 @@ def of_a_run(path: Path, count: int) -> list[Row]:
         raise InputError(f"{path}: expected a run with an SBP head, got {type(head).__name__}")
     if run.config.training.objective not in LOSSES:
         raise InputError(
-            f"{path}: was trained by the objective {run.config.training.objective}; 50 digits know {', '.join(LOSSES)}"
+            f"{path}: trained with the objective {run.config.training.objective}; expected {', '.join(LOSSES)}"
         )
     plays = next((p for p in (run.plays(split) for split in ("test", "validation", "train")) if len(p)), None)
     if plays is None:
-        raise InputError(f"{run.dataset}: holds no plays")
+        raise InputError(f"{run.dataset}: has no plays")
     plays = plays.select(np.arange(min(count, len(plays))))
     raw = np.asarray(run.raw_outputs(plays))
     rows: list[Row] = []

@@ -1,9 +1,9 @@
-"""Grids of configurations as data: TOML files of `configs/ablations`, or of your own.
+"""Grids of configurations as data: TOML files in `configs/ablations`, or your own.
 
-A grid has a `title`, `about` (what varies), a `base` configuration, the name of its `reference` arm, and `arms`: each a
-`name` and what it changes of the base, by section and field as on the command line (`head.bins = 10`). A numeric `x` in
-the arms puts them on an axis of figures, which `axis` names and `logarithmic` scales. With `tracking = true` the arms
-differ in what they make of frames: the base must have tracked plays.
+A grid has a `title`, `about` (what varies), a `base` configuration, the name of its `reference` arm, and `arms`. Each
+arm has a `name` and its changes to the base, by section and field as on the command line (`head.bins = 10`). A numeric
+`x` places an arm on the axis of the figures, which `axis` names and `logarithmic` scales. With `tracking = true` the
+arms differ in their use of frames, and the base must have tracked plays.
 """
 
 import dataclasses
@@ -24,12 +24,12 @@ SECTIONS = [field.name for field in dataclasses.fields(Config)]
 
 @dataclass(frozen=True)
 class Arm:
-    """One configuration of a grid, to be trained with several seeds.
+    """One configuration of a grid, trained with several seeds.
 
     Attributes:
-        name: in tables and figures.
+        name: name in tables and figures.
         config: the base with the arm's changes.
-        x: its place on the grid's axis.
+        x: position on the grid's axis.
     """
 
     name: str
@@ -42,12 +42,12 @@ class Grid:
     """Arms to compare.
 
     Attributes:
-        name: of its file, and of the base where that is another than its own.
-        title, about: for the report.
+        name: name of the file, with the name of the base if that is not the grid's own.
+        title, about: text for the report.
         reference: name of the arm that the others are compared with.
-        arms: in the order of the file.
-        axis: what `Arm.x` is; empty where arms are categories.
-        logarithmic: the axis is.
+        arms: arms in the order of the file.
+        axis: label of `Arm.x`; empty if the arms are categories.
+        logarithmic: whether the axis is logarithmic.
     """
 
     name: str
@@ -65,16 +65,20 @@ def names() -> list[str]:
 
 
 def title(name: str) -> str:
-    """Return the title of a grid of `names()`."""
+    """Return the title of a grid in `names()`."""
     return tomllib.loads((FOLDER / f"{name}.toml").read_text())["title"]
 
 
 def read(name: str, base: str | None = None) -> Grid:
-    """The grid of that name, or of the TOML file at that path, on another base configuration than its own if named.
+    """Read the grid of a name, or of the TOML file at a path.
+
+    Args:
+        name: name of a grid, or a path that ends in .toml.
+        base: base configuration that replaces the grid's own.
 
     Raises:
-        InputError: there is none, or it is no grid; the line names the file and the key. The base has no tracking, and
-            the grid needs it.
+        InputError: the grid does not exist or is invalid, or it needs tracking and the base has none; the message names
+            the file and the key.
     """
     path = Path(name) if name.endswith(".toml") else FOLDER / f"{name}.toml"
     if not path.is_file():
@@ -98,7 +102,7 @@ def read(name: str, base: str | None = None) -> Grid:
     if not isinstance(axis, str) or not isinstance(logarithmic, bool) or not isinstance(tracking, bool):
         raise InputError(f"{path}: expected a text as axis and true or false as logarithmic and tracking")
     if tracking and not (isinstance(start.data, DataConfig) and start.data.tracking):
-        raise InputError(f"{path}: its arms differ in what they make of frames, and {origin} has no tracking")
+        raise InputError(f"{path}: its arms differ in their use of frames, and {origin} has no tracking")
     arms = tuple(_arm(entry, start, f"{path}: arms[{i}]") for i, entry in enumerate(content["arms"]))
     known = [arm.name for arm in arms]
     if len(set(known)) < len(known):
@@ -112,10 +116,10 @@ def read(name: str, base: str | None = None) -> Grid:
 
 
 def change(config: Config, changes: dict[str, Any], where: str) -> Config:
-    """The configuration with fields changed, given by section.
+    """Return the configuration with changed fields, given by section.
 
     Raises:
-        InputError: an unknown section or field, or a value of another type; the line begins with `where`.
+        InputError: a section or field is unknown, or a value has another type; the message begins with `where`.
     """
     values = dataclasses.asdict(config)
     for section, fields in changes.items():
@@ -140,7 +144,7 @@ def _arm(entry: Any, base: Config, where: str) -> Arm:
 
 
 def _as_json(value: Any) -> Any:
-    """Tuples as lists, as a configuration read back from JSON has them."""
+    """The value with tuples as lists, like a configuration read from JSON."""
     if isinstance(value, dict):
         return {key: _as_json(each) for key, each in value.items()}
     return [_as_json(each) for each in value] if isinstance(value, list | tuple) else value

@@ -1,4 +1,4 @@
-"""Runs of many configurations: trained together where they fit into one program, each left as if trained alone."""
+"""Train many configurations, as one program where possible; each run's folder is as if it had been trained alone."""
 
 import json
 import shutil
@@ -30,19 +30,19 @@ from sbp_jax.training.fit_sweep import Finished, Plan, fit_sweep
 from sbp_jax.training.stop import Stop
 from sbp_jax.training.sweep import Sweep, program
 
-RESULT = "result.json"  # in a run's folder, written last: what came of it
+RESULT = "result.json"  # in a run's folder, written last: metrics, or the reason of divergence
 K = TypeVar("K")
 OnDone = Callable[[Config, Path, str | None], None]
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What came of one of many configurations.
+    """Result of one of many configurations.
 
     Attributes:
         config: the configuration.
         path: the run's folder.
-        diverged: what went wrong, at which step; None where nothing did.
+        diverged: what diverged and at which step; None if training went well.
     """
 
     config: Config
@@ -51,9 +51,9 @@ class Trained:
 
     @cached_property
     def run(self) -> Run:
-        """The run, restored on first use; InputError where the training diverged."""
+        """The run, restored on first use; raises InputError if training diverged."""
         if self.diverged is not None:
-            raise InputError(f"{self.path}: {self.diverged}; the training diverged and left no run")
+            raise InputError(f"{self.path}: {self.diverged}; training diverged, so there is no run")
         return load_run(self.path, trust=True)
 
 
@@ -65,24 +65,24 @@ def train_many(
     progress: bool = True,
     stop: Stop | None = None,
 ) -> list[Trained]:
-    """Train many configurations on the same data, as one compiled program where they differ in values alone.
+    """Train many configurations on the same data, as one compiled program if they differ only in values.
 
-    Each leaves the folder that `train` of it alone would leave; the same call goes on with what is missing.
+    Each run's folder is the one that `train` would write. The same call resumes an interrupted one.
 
     Args:
-        configs: different ones, with the same `data`; they train on plays in memory, so that their
-            `training.batch_source` is "auto" or "memory".
-        data: as for `train`.
+        configs: distinct configurations with the same `data`. They train on plays in memory, so that their
+            `training.batch_source` must be "auto" or "memory".
+        data: see `train`.
         out: folder of the runs.
         progress: show a progress bar.
-        stop: asks the training to stop.
+        stop: stop request.
 
     Returns:
-        What came of each, in the order of the configurations.
+        The results in the order of the configurations.
 
     Raises:
-        InputError: no configuration, two equal ones or two of different data, and as `train`.
-        Stopped: as asked; the same call goes on.
+        InputError: there is no configuration, two are equal or have different data; see also `train`.
+        Stopped: a stop was requested; the same call resumes.
 
     Example:
         >>> seeds = [dataclasses.replace(c, training=TrainingConfig(seed=i)) for i in range(5)]  # doctest: +SKIP
@@ -92,17 +92,17 @@ def train_many(
     if not configs:
         raise InputError("configs: expected at least one, got none")
     if len(set(configs)) < len(configs):
-        raise InputError("configs: expected different ones, two are equal")
+        raise InputError("configs: expected distinct configurations, two are equal")
     if len({config.data for config in configs}) > 1:
         raise InputError("configs: expected the same data in all of them")
     for config in configs:
         check(config)
     dataset, root = dataset_of(configs[0].data, data, progress), Path(out)
 
-    def leave(_config: Config, folder: Path, diverged: str | None) -> None:
-        leave_result(lambda *_: {}, dataset, _config, folder, diverged)
+    def on_done(config: Config, folder: Path, diverged: str | None) -> None:
+        leave_result(lambda *_: {}, dataset, config, folder, diverged)
 
-    train_members(configs, dataset, root, leave, stop, progress)
+    train_members(configs, dataset, root, on_done, stop, progress)
     folders = [run_folder(root, config, dataset.fingerprint) for config in configs]
     results = [json.loads((folder / RESULT).read_text()) for folder in folders]
     return [
@@ -120,22 +120,22 @@ def train_and_evaluate(
     *,
     may_diverge: bool = False,
 ) -> tuple[dict[K, dict[str, Any]], dict[K, Path]]:
-    """Train many configurations and evaluate each on the test plays; those that have a result already are not repeated.
+    """Train many configurations and evaluate each on the test plays, except those that have a result.
 
     Args:
-        configs: by any key, such as the model's name and the seed; different ones, with the same data.
-        dataset: that data.
+        configs: distinct configurations on the same data, by any key, such as the model's name and the seed.
+        dataset: the data.
         root: folder of the runs.
         evaluate: (run, test plays) -> metrics.
-        stop: asks the training to stop.
-        may_diverge: accept a training run that diverged; its metrics are then the reason alone, as `diverged`.
+        stop: stop request.
+        may_diverge: accept diverged training runs, whose only metric is then the reason, `diverged`.
 
     Returns:
-        the metrics of each, with the `seconds` of its training, and its folder.
+        The metrics of each, with the `seconds` of its training, and the folder of each.
 
     Raises:
-        InputError: a configuration that cannot be trained; a training run that diverged, unless it may.
-        Stopped: as asked; the same call resumes.
+        InputError: a configuration cannot be trained, or a training run diverged and `may_diverge` is False.
+        Stopped: a stop was requested; the same call resumes.
     """
     for config in configs.values():
         check(config)
@@ -149,7 +149,7 @@ def train_and_evaluate(
     results = {key: read_result(metrics, dataset, configs[key], folder) for key, folder in folders.items()}
     for key, result in results.items():
         if "diverged" in result and not may_diverge:
-            raise InputError(f"{folders[key]}: the training of {key!s} diverged: {result['diverged']}")
+            raise InputError(f"{folders[key]}: training of {key!s} diverged: {result['diverged']}")
     return results, folders
 
 
@@ -161,23 +161,24 @@ def train_members(
     stop: Stop | None = None,
     progress: bool = True,
 ) -> None:
-    """Train every configuration that has no result; what a killed call had begun is gone on with.
+    """Train every configuration that has no result, and resume those that a killed call had started.
 
     Args:
-        configs: different ones, on the same data.
+        configs: distinct configurations on the same data.
         dataset: prepared plays.
         root: folder of the runs.
-        on_done: called for each with its run's folder, and with what went wrong where it diverged: the folder has no
-            run then, but diverged.json; it writes `RESULT` there.
-        stop: asks the training to stop.
+        on_done: called for each configuration with its run's folder and, if it diverged, the reason. The folder of a
+            diverged run has diverged.json instead of checkpoints. The function writes `RESULT` to the folder.
+        stop: stop request.
         progress: show a progress bar.
 
     Raises:
-        InputError: the plays do not fit a configuration, see `setup.set_up`; another process trains the same ones.
-        Stopped: as asked; the same call goes on.
+        InputError: the plays do not fit a configuration, see `setup.set_up`, or another process is training the same
+            configurations.
+        Stopped: a stop was requested; the same call resumes.
     """
-    begun, fresh = groups(configs, dataset, root)
-    for group in begun + fresh:
+    started, new = groups(configs, dataset, root)
+    for group in started + new:
         names = [run_folder(root, config, dataset.fingerprint).name for config in group]
         folder = root / "groups" / short_digest(names)
         with held(folder):
@@ -186,61 +187,62 @@ def train_members(
 
 
 def leave_result(
-    judge: Callable[[Path, Dataset], dict[str, Any]],
+    evaluate: Callable[[Path, Dataset], dict[str, Any]],
     dataset: Dataset,
     config: Config,
     folder: Path,
     diverged: str | None,
 ) -> None:
-    """Judge a training that has come to an end, and leave its result in its folder: an `OnDone`, but for the first two.
+    """Evaluate a finished training run and write the result to its folder; with two arguments bound, an `OnDone`.
 
     Args:
-        judge: (run's folder, data) -> figures.
-        dataset: what it was trained on.
-        config, folder, diverged: as `train_members` tells them.
+        evaluate: (run's folder, data) -> metrics.
+        dataset: the data of the run.
+        config, folder, diverged: arguments of `OnDone`, see `train_members`.
     """
     del config
     folder.mkdir(parents=True, exist_ok=True)
-    result = {"diverged": diverged} if diverged else judge(folder, dataset)
+    result = {"diverged": diverged} if diverged else evaluate(folder, dataset)
     atomic_write(folder / RESULT, (json.dumps(result, indent=1) + "\n").encode())
 
 
 def read_result(
-    judge: Callable[[Path, Dataset], dict[str, Any]], dataset: Dataset, config: Config, folder: Path
+    evaluate: Callable[[Path, Dataset], dict[str, Any]], dataset: Dataset, config: Config, folder: Path
 ) -> dict[str, Any]:
-    """Return the result in a run's folder; one that `train_many` left is empty, and judged now."""
+    """Return the result in a run's folder; evaluate the run now if `train_many` left the result empty."""
     result = json.loads((folder / RESULT).read_text())
     if not result:
-        leave_result(judge, dataset, config, folder, None)
+        leave_result(evaluate, dataset, config, folder, None)
         result = json.loads((folder / RESULT).read_text())
     return result
 
 
 def is_done(root: Path, config: Config, dataset: Dataset) -> bool:
-    """Whether a configuration has a result."""
+    """Return whether a configuration has a result."""
     return (run_folder(root, config, dataset.fingerprint) / RESULT).is_file()
 
 
 def groups(configs: Sequence[Config], dataset: Dataset, root: Path) -> tuple[list[list[Config]], list[list[Config]]]:
-    """Configurations without a result that fit into one program: those begun together by a killed call, and others.
+    """Group the configurations without a result by program.
 
-    A group that was begun comes with those of its members that have a result already.
+    Returns:
+        The groups that a killed call started, including their members with a result, and the new groups.
     """
     known = {run_folder(root, config, dataset.fingerprint).name: config for config in configs}
     waiting = {name: config for name, config in known.items() if not is_done(root, config, dataset)}
-    begun = []
+    started = []
     for file in sorted((root / "groups").glob("*/members.json")):
         names = json.loads(file.read_text())
         if all(name in known for name in names):
             if any(name in waiting for name in names):
-                begun.append([known[name] for name in names])
+                started.append([known[name] for name in names])
                 waiting = {name: config for name, config in waiting.items() if name not in names}
             else:
-                shutil.rmtree(file.parent)  # killed after its last member's result
-    alike: dict[Config, list[Config]] = {}
+                shutil.rmtree(file.parent)  # killed after the result of its last member
+    by_program: dict[Config, list[Config]] = {}
     for config in waiting.values():
-        alike.setdefault(program(config), []).append(config)
-    return begun, list(alike.values())
+        by_program.setdefault(program(config), []).append(config)
+    return started, list(by_program.values())
 
 
 def _train_group(
@@ -253,36 +255,36 @@ def _train_group(
     progress: bool,
 ) -> None:
     root = group.parent.parent
-    setup, settings = set_up(configs[0], dataset, "members train together on plays in memory"), configs[0].training
+    setup, settings = set_up(configs[0], dataset, "members of a sweep train on plays in memory"), configs[0].training
     configs = [setup.settled(config) for config in configs]
     networks = [network_of(config, setup.plays) for config in configs]
     widest = max(networks, key=lambda network: network.head.num_outputs)
-    # several devices share the members; one that is alone takes them as `Sweep` finds best
+    # several devices share the members; on a single device `Sweep` chooses the vmap size
     sweep = Sweep(configs, widest, setup.outcome.integer, devices=jax.devices()[: len(configs)])
-    padded, held_out = _padded(setup)
+    padded, validation_arrays = _padded(setup)
     index_plans = [DeviceIndexPlan(padded, setup.batch_size, config.training.seed, setup.mirror) for config in configs]
     per_epoch = len(index_plans[0].sampler)
-    validation, order = (None, {}) if held_out is None else setup.held_out(held_out)
+    validation, validation_plan = (None, {}) if validation_arrays is None else setup.held_out(validation_arrays)
     signs = None if setup.mirror is None else jnp.asarray(setup.mirror.signs)
-    plan = Plan(to_device(padded), index_plans, signs, validation, order)
+    plan = Plan(to_device(padded), index_plans, signs, validation, validation_plan)
     members = [sweep.member(i, networks[i], per_epoch * config.training.epochs) for i, config in enumerate(configs)]
     checkpoints = Checkpoints(group / "checkpoints")
-    (group / "members.json").write_text(json.dumps(names))  # last: what it names can be gone on with
+    (group / "members.json").write_text(json.dumps(names))  # written last: from here on the group can resume
 
     total = per_epoch * sum(config.training.epochs for config in configs)
     with tqdm(total=total, desc=f"train {len(configs)} members", unit="step", disable=not progress) as bar:
-        at = [0]
+        previous = [0]
 
         def on_step(step: int, alive: int) -> None:
-            bar.update(alive * max(step - at[0], 0))
-            at[0] = step
+            bar.update(alive * max(step - previous[0], 0))
+            previous[0] = step
             bar.set_postfix(training=alive)
 
         def on_finished(finished: Finished) -> None:
             config, folder = configs[finished.index], root / names[finished.index]
-            _leave(folder, config, dataset, setup, finished)
-            wrong = finished.diverged
-            on_done(config, folder, None if wrong is None else f"{wrong.what} at step {wrong.step}")
+            _write_run(folder, config, dataset, setup, finished)
+            error = finished.diverged
+            on_done(config, folder, None if error is None else f"{error.what} at step {error.step}")
 
         monitors = [
             DivergenceMonitor(
@@ -291,20 +293,20 @@ def _train_group(
             for i, config in enumerate(configs)
         ]
         every = settings.checkpoint_every if per_epoch > settings.checkpoint_every else 0
-        told = {"on_step": on_step, "on_finished": on_finished, "stop": stop, "monitors": monitors}
-        fit_sweep(sweep, members, plan, checkpoints, every, **told)
+        options = {"on_step": on_step, "on_finished": on_finished, "stop": stop, "monitors": monitors}
+        fit_sweep(sweep, members, plan, checkpoints, every, **options)
     checkpoints.close()
 
 
 def _padded(setup: Setup) -> tuple[Arrays, Arrays | None]:
-    """The plays of training and validation, which are in memory, padded; None without the latter."""
+    """The padded training and validation plays, which are in memory; None without validation plays."""
     padded = setup.source.arrays("train", setup.buckets)
     assert padded is not None
     return padded, setup.validation_arrays() if len(setup.validation) else None
 
 
-def _leave(folder: Path, config: Config, dataset: Dataset, setup: Setup, finished: Finished) -> None:
-    """Write the run of a member as its own training would have; of one that went wrong without checkpoints."""
+def _write_run(folder: Path, config: Config, dataset: Dataset, setup: Setup, finished: Finished) -> None:
+    """Write the folder of a member as training it alone would; a diverged member has no checkpoints."""
     num_static = setup.plays.static.shape[1]
     record = Record(folder, config, dataset.path, dataset.fingerprint, num_static, setup.outcome.integer)
     history: list[dict[str, Any]] = finished.record["history"]

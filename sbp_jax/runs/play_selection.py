@@ -1,4 +1,4 @@
-"""Which play is meant: by its ids, by its score, or by chance, among a run's plays or those of other files."""
+"""Select a play by its ids, by its score or at random, among the plays of a run or of other files."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,12 +23,12 @@ _DOWNS = {1: "1st", 2: "2nd", 3: "3rd", 4: "4th"}
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """A play among others.
+    """A selected play.
 
     Attributes:
-        run: what scores it.
-        plays: where it is.
-        index: its place among them.
+        run: run that scores the play.
+        plays: plays that contain it.
+        index: its position among them.
     """
 
     run: Run
@@ -37,14 +37,14 @@ class Found:
 
     @cached_property
     def facts(self) -> dict[str, Any]:
-        """What is known of it beside its frames, None where it is not."""
+        """Facts of the play other than its frames; None where unknown."""
         assert isinstance(self.run.config.data, DataConfig)
         one = self.plays.select(np.array([self.index]))
         return facts_of(one, self.run.config.data.situation).row(0, named=True)
 
     @property
     def title(self) -> list[str]:
-        """Passer, game and play."""
+        """Passer, game and play for a title."""
         plays, i = self.plays, self.index
         team = self.facts.get("team")
         passer = f"{plays.passer[i] or 'unknown passer'}{f' ({team})' if team else ''}"
@@ -52,18 +52,25 @@ class Found:
 
 
 def plays_of(target: Target, of: Of, sources: Sequence[str]) -> Parts:
-    """The plays asked for, each part with its run; InputError where there are none, or as `parts_of`."""
+    """Return the requested plays, each part with its run.
+
+    Args:
+        target: run or cross-fitting.
+        of: which of the target's plays.
+        sources: files of plays to use instead.
+
+    Raises:
+        InputError: there are no such plays; see also `parts_of`.
+    """
     if sources:
         if target.cross is not None:
-            raise InputError(
-                f"--source: expected one run, {target.runs[0].path} for example, not all of a cross-fitting"
-            )
+            raise InputError(f"--source: expected a single run, such as {target.runs[0].path}, not a cross-fitting")
         plays, _ = read_plays(list(sources), rules_of(target.data))
         if not len(plays):
-            raise InputError(f"--source: {', '.join(sources)}: no plays that the run's rules keep")
+            raise InputError(f"--source: {', '.join(sources)}: no plays match the run's rules")
         return [(target.runs[0], plays)]
     if target.cross is not None and of not in ("all", "held-out"):
-        raise InputError(f"--of: {of}: of a cross-fitting every play is one that the run did not train on")
+        raise InputError(f"--of: {of}: in a cross-fitting, every play is held out from the run that scores it")
     parts = [(run, plays) for run, plays in parts_of(target, of) if len(plays)]
     if not parts:
         raise InputError(f"--of: there are no {of} plays in {target.runs[0].dataset}")
@@ -71,16 +78,16 @@ def plays_of(target: Target, of: Of, sources: Sequence[str]) -> Parts:
 
 
 def find_play(parts: Parts, wanted: str, seed: int, among: str) -> Found:
-    """The play that is meant.
+    """Return the play that a text selects.
 
     Args:
         parts: plays, each part with its run.
         wanted: GAME/PLAY_ID, a play_id, random, best or worst.
-        seed: of random.
-        among: name of the plays, for the error.
+        seed: seed of random.
+        among: name of the plays, for the error message.
 
     Raises:
-        InputError: there is no such play, the line has the nearest one; or several have that play_id.
+        InputError: there is no such play (the message has the nearest one), or several have that play_id.
     """
     games, plays = (np.concatenate([getattr(each, name) for _, each in parts]) for name in ("game_id", "play_id"))
     if wanted == "random":
@@ -91,27 +98,28 @@ def find_play(parts: Parts, wanted: str, seed: int, among: str) -> Found:
     ids = wanted.split("/")
     if len(ids) > 2 or not all(each.isascii() and each.isdigit() and len(each) < 19 for each in ids):
         raise InputError(
-            f"{wanted}: expected GAME/PLAY_ID, a play_id, random, best, worst or list; there is {games[0]}/{plays[0]}, "
-            "for example"
+            f"{wanted}: expected GAME/PLAY_ID, a play_id, random, best, worst or list; for example "
+            f"{games[0]}/{plays[0]}"
         )
-    # without the game every one is as near
-    far = np.abs(games - int(ids[0])) if len(ids) == 2 else np.zeros_like(games)
-    near = np.abs(plays - int(ids[-1]))
-    same = np.flatnonzero((far == 0) & (near == 0))
-    if not len(same):
-        at = np.lexsort((near, far))[0]
+    # without a game id all games are equally near
+    game_distance = np.abs(games - int(ids[0])) if len(ids) == 2 else np.zeros_like(games)
+    play_distance = np.abs(plays - int(ids[-1]))
+    matches = np.flatnonzero((game_distance == 0) & (play_distance == 0))
+    if not len(matches):
+        nearest = np.lexsort((play_distance, game_distance))[0]
         raise InputError(
-            f"{wanted}: no such play among the {len(plays):,} of {among}; the nearest is {games[at]}/{plays[at]}"
+            f"{wanted}: no such play among the {len(plays):,} of {among}; the nearest is "
+            f"{games[nearest]}/{plays[nearest]}"
         )
-    if len(same) > 1:
-        some = ", ".join(f"{games[i]}/{plays[i]}" for i in same[:3])
-        more = ", ..." if len(same) > 3 else ""
-        raise InputError(f"{wanted}: expected GAME/PLAY_ID, as {len(same)} games have such a play: {some}{more}")
-    return _at(parts, int(same[0]))
+    if len(matches) > 1:
+        examples = ", ".join(f"{games[i]}/{plays[i]}" for i in matches[:3])
+        more = ", ..." if len(matches) > 3 else ""
+        raise InputError(f"{wanted}: expected GAME/PLAY_ID, because {len(matches)} games match: {examples}{more}")
+    return _at(parts, int(matches[0]))
 
 
 def list_plays(parts: Parts, seed: int) -> list[str]:
-    """Some of the plays, drawn at random, the best first, in lines as wide as a terminal."""
+    """Return a random sample of the plays, best first, as lines that fit a terminal."""
     count = sum(len(plays) for _, plays in parts)
     drawn = np.sort(np.random.default_rng(seed).permutation(count)[:LISTED])
     tables, begin = [], 0
@@ -128,10 +136,10 @@ def list_plays(parts: Parts, seed: int) -> list[str]:
     return [*lines, f"{len(table)} of {count:,} plays; --seed draws others"]
 
 
-def head_of(found: Found) -> list[str]:
-    """Two lines on a play before its snap: what is known."""
-    facts = found.facts
-    known = [found.title[0], _down(facts)]
+def head_of(play: Found) -> list[str]:
+    """Return two lines with the known facts of a play before the snap."""
+    facts = play.facts
+    known = [play.title[0], _down(facts)]
     if facts.get("yards_to_goal") is not None:
         goal = facts["yards_to_goal"]
         known.append(f"{goal:g} yard{'' if goal == 1 else 's'} to the goal line")
@@ -141,7 +149,7 @@ def head_of(found: Found) -> list[str]:
     other = [f"{facts['season']}"] if facts.get("season") is not None else []
     if facts.get("week") is not None:
         other.append(f"week {facts['week']}")
-    other += found.title[1:]
+    other += play.title[1:]
     if facts.get("quarter") is not None:
         clock = facts.get("clock_s")
         left = "" if clock is None else f", {int(clock) // 60}:{int(clock) % 60:02d} left"

@@ -1,4 +1,4 @@
-"""What a table of results was measured on: processor, system, versions, date."""
+"""Provenance of a table of results: processor, system, versions, date and command."""
 
 import json
 import os
@@ -15,10 +15,10 @@ PACKAGES = ("jax", "jaxlib", "numpy", "scipy", "numpyro", "torch", "gluonts", "m
 
 
 def describe() -> dict[str, Any]:
-    """This machine: `date` (UTC), `processor`, `cores`, `memory_gib`, `system`, `python`, `device` and `packages`.
+    """Return this machine: `date` (UTC), `processor`, `cores`, `memory_gib`, `system`, `python`, `device`, `packages`.
 
-    `cores` are those that this process may use, `device` is where JAX computes, `packages` holds the versions of those
-    of `PACKAGES` that are installed. What the system does not tell is None.
+    `cores` is the number that this process may use, `device` is where JAX computes, and `packages` has the versions of
+    the installed packages in `PACKAGES`. Values that the system does not report are None.
     """
     return {
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
@@ -33,7 +33,7 @@ def describe() -> dict[str, Any]:
 
 
 def sentence(machine: Mapping[str, Any] | None = None) -> str:
-    """`describe()`, or what it returned earlier, as one line of text."""
+    """Return the result of `describe()`, now or earlier, as one line of text."""
     machine = describe() if machine is None else machine
     memory = "" if machine["memory_gib"] is None else f", {machine['memory_gib']} GiB memory"
     packages = ", ".join(f"{name} {number}" for name, number in machine["packages"].items())
@@ -44,18 +44,18 @@ def sentence(machine: Mapping[str, Any] | None = None) -> str:
 
 
 def command_line(program: str, words: Sequence[str]) -> str:
-    """Return the call that a page of results names.
+    """Return the command for a page of results.
 
     Args:
         program: a command, such as "sbp sweep", or the module of a study, such as "experiments.parity".
-        words: of the command line, after the program.
+        words: arguments of the command.
     """
     call = ["python", "-m", program] if program.startswith("experiments.") else program.split()
     return shlex.join([*call, *words])
 
 
 def commit() -> str | None:
-    """The commit of the checkout that this code is in, with `+` where files differ from it; None outside of one."""
+    """Return the commit of the checkout that contains this code, with `+` if files were modified; None without one."""
     file = Path(__file__)
 
     def git(*words: str) -> str:
@@ -63,20 +63,20 @@ def commit() -> str | None:
         return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
 
     try:
-        git("ls-files", "--error-unmatch", file.name)  # an environment inside of another project's checkout is none
+        git("ls-files", "--error-unmatch", file.name)  # fails for an environment inside another project's checkout
         return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "--untracked-files=no") else "")
     except (OSError, subprocess.SubprocessError):
         return None
 
 
 def place() -> dict[str, Any]:
-    """On what this process computes: `processor`, `cores`, `system`, `python` and `device`, as `describe()` says."""
-    everything = describe()
-    return {name: everything[name] for name in ("processor", "cores", "system", "python", "device")}
+    """Return the machine of this process: `processor`, `cores`, `system`, `python` and `device` of `describe()`."""
+    machine = describe()
+    return {name: machine[name] for name in ("processor", "cores", "system", "python", "device")}
 
 
 def heading(title: str, program: str, words: Sequence[str], machine: Mapping[str, Any] | None = None) -> str:
-    """Return the beginning of a page of results: title, `command_line(program, words)`, and `sentence(machine)`."""
+    """Return the heading of a page of results: title, `command_line(program, words)` and `sentence(machine)`."""
     return f"# {title}\n\n`{command_line(program, words)}`\n\n{sentence(machine)}"
 
 
@@ -102,7 +102,7 @@ def _processor() -> str:
 
 
 def cores() -> int:
-    """Cores that this process may use."""
+    """Return the number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -116,7 +116,7 @@ def _memory_gib() -> int | None:
 
 
 def device() -> str:
-    """Where JAX computes: "cpu", or the number and kind of accelerators."""
+    """Return where JAX computes: "cpu", or the number and kind of accelerators."""
     import jax
 
     devices = jax.devices()
@@ -126,10 +126,10 @@ def device() -> str:
 
 
 def _versions() -> dict[str, str]:
-    found = {}
+    versions = {}
     for name in PACKAGES:
         try:
-            found[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return versions

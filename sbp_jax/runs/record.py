@@ -1,4 +1,4 @@
-"""What a training leaves beside its checkpoints: config.json, metrics.parquet, TensorBoard events, diverged.json."""
+"""Write the files of a run next to its checkpoints: config.json, metrics.parquet, TensorBoard events, diverged.json."""
 
 import io
 import json
@@ -25,11 +25,11 @@ from sbp_jax.training.early_stopping import Row
 
 DIVERGED = "diverged.json"
 VERSIONS = ("sbp_jax", "jax", "flax", "optax", "orbax-checkpoint", "numpy")
-_EVENT_BYTES = 2**10  # of an epoch, about
+_EVENT_BYTES = 2**10  # approximate size of the events of an epoch
 
 
 def start(step: int) -> dict[str, Any]:
-    """When, by which command, commit and versions, and on what a call goes on with a training from `step`."""
+    """Return the entry of a call that trains from `step`: date, command, commit, machine and versions."""
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": shlex.join(sys.orig_argv),
@@ -43,18 +43,19 @@ def start(step: int) -> dict[str, Any]:
 class Record:
     """Writer of a run's folder.
 
-    Its config.json lists every call that trained the run under `starts`, the first one's values first: one that went on
-    under other versions, on another commit or machine is told by its own entry.
+    In config.json, `starts` lists every call that trained the run, in order, so that a call with other versions, at
+    another commit or on another machine is on record.
 
     Args:
-        folder: the run's; made when missing.
-        config: its configuration.
+        folder: the run's folder, created if missing.
+        config: the run's configuration.
         dataset: folder of the prepared plays.
-        fingerprint: of the prepared plays.
-        num_static: static features per play.
-        integer: the outcomes are integers.
-        plays: plays of an epoch, where its seconds are its own; None leaves plays per second out.
-        step: where the training goes on; None: it is done, and this call is none that trained it.
+        fingerprint: fingerprint of the prepared plays.
+        num_static: number of static features per play.
+        integer: whether the outcomes are integers.
+        plays: number of plays per epoch, if the seconds of an epoch are for this run alone; None leaves out plays per
+            second.
+        step: step that training starts or resumes from; None if it is done, so that this call does not train.
     """
 
     def __init__(
@@ -75,42 +76,42 @@ class Record:
             self.starts.append(start(step))
         saved = Saved(folder, config, dataset.absolute(), fingerprint, num_static, integer, plays, tuple(self.starts))
         self._write(CONFIG, to_json(saved))
-        (folder / DIVERGED).unlink(missing_ok=True)  # of a call before this one
+        (folder / DIVERGED).unlink(missing_ok=True)  # from an earlier call
         events = folder / "events"
         events.mkdir(exist_ok=True)
-        if step == 0:  # what lies there is of a training whose checkpoints are gone
+        if step == 0:  # existing events belong to a training run whose checkpoints are gone
             for file in events.iterdir():
                 file.unlink()
-        self._told = {(event.step, value.tag) for event in self._events_there() for value in event.summary.value}
-        self._events: Any = None  # the open writer: a call with nothing to tell leaves no file
+        self._written = {(event.step, value.tag) for event in self._existing_events() for value in event.summary.value}
+        self._events: Any = None  # the open writer, created at the first event, so that there are no empty files
 
     def metrics(self, history: list[Row]) -> None:
-        """Write the history so far: metrics.parquet, and as events those of its rows that none tells yet.
+        """Write the history so far to metrics.parquet, and those of its rows that have no events yet as events.
 
-        A call that was killed after a checkpoint has not told its last epoch; one that went back to an older checkpoint
-        comes to epochs again that are told: each is one point of a curve.
+        A call killed after a checkpoint has not written the events of its last epoch, and a call that resumed from an
+        older checkpoint repeats epochs. Each epoch is one point of a curve in both cases.
 
         Raises:
-            OSError: the disk is full; the line has the room that is needed.
+            OSError: the disk is full; the message has the space needed.
         """
         content = io.BytesIO()
         metrics_of(history, self.starts, self.plays).write_parquet(content)
         self._write("metrics.parquet", content.getvalue())
-        with self._room("events", _EVENT_BYTES):
-            self._tell(history)
+        with self._disk_full_errors("events", _EVENT_BYTES):
+            self._write_events(history)
 
     def diverged(self, error: DivergedError) -> None:
-        """Write at which step a training went wrong, and all plays of its batch; OSError as `metrics`."""
+        """Write the step at which training diverged and the plays of its batch; raise OSError as `metrics` does."""
         content = json.dumps({"step": error.step, "what": error.what, "plays": error.names}, indent=1) + "\n"
         self._write(DIVERGED, content.encode())
 
     def close(self) -> None:
-        """Close the events."""
+        """Close the event file."""
         if self._events is not None:
             self._events.close()
             self._events = None
 
-    def _tell(self, history: list[Row]) -> None:
+    def _write_events(self, history: list[Row]) -> None:
         if not _has_tensorboard():
             return
         from tensorboardX.proto.event_pb2 import Event  # pyright: ignore[reportAttributeAccessIssue] made when imported
@@ -119,34 +120,34 @@ class Record:
         for row in history:
             for name, value in row.items():
                 key = int(row["step"]), name
-                if name in ("epoch", "step") or not math.isfinite(value) or key in self._told:
+                if name in ("epoch", "step") or not math.isfinite(value) or key in self._written:
                     continue
                 self._events = self._events or self._open()
                 self._events.write_event(Event(step=key[0], wall_time=time.time(), summary=scalar(name, value)))
-                self._told.add(key)
+                self._written.add(key)
         if self._events is not None:
             self._events.flush()
 
     def _open(self) -> Any:
-        # A file of its own, told from those of the same second and process number, as calls in containers have. It is
-        # written by this thread: one of its own could not tell that the disk is full.
+        # A new file, whose suffix distinguishes it from files of the same second and process number, which calls in
+        # containers may share. This thread writes it, because a writer thread could not report a full disk.
         from tensorboardX.event_file_writer import EventsWriter
 
         folder = self.folder / "events"
         return EventsWriter(str(folder / "events"), f".{os.getpid()}.{len(list(folder.iterdir()))}")
 
-    def _events_there(self) -> Iterator[Any]:
+    def _existing_events(self) -> Iterator[Any]:
         if not _has_tensorboard():
             return
         for file in sorted((self.folder / "events").iterdir()):
             yield from read_events(file)
 
     def _write(self, name: str, content: bytes) -> None:
-        with self._room(name, len(content)):
+        with self._disk_full_errors(name, len(content)):
             atomic_write(self.folder / name, content)
 
     @contextmanager
-    def _room(self, name: str, needed: int) -> Iterator[None]:
+    def _disk_full_errors(self, name: str, needed: int) -> Iterator[None]:
         try:
             yield
         except OSError as error:
@@ -165,18 +166,18 @@ def _has_tensorboard() -> bool:
 
 
 def read_events(file: Path) -> Iterator[Any]:
-    """The scalars of a TensorBoard file, up to what a killed process left unfinished or something damaged."""
+    """Yield the scalar events of a TensorBoard file, up to the first unfinished or damaged event."""
     from tensorboardX.proto.event_pb2 import Event  # pyright: ignore[reportAttributeAccessIssue] made when imported
 
-    content, at = file.read_bytes(), 0
-    while at + 12 <= len(content):
-        length = int.from_bytes(content[at : at + 8], "little")
-        if at + length + 16 > len(content):
+    content, position = file.read_bytes(), 0
+    while position + 12 <= len(content):
+        length = int.from_bytes(content[position : position + 8], "little")
+        if position + length + 16 > len(content):
             return
         try:
-            event = Event.FromString(content[at + 12 : at + 12 + length])
-        except ValueError:  # the decoder's own error is one
+            event = Event.FromString(content[position + 12 : position + 12 + length])
+        except ValueError:  # includes the decoder's own error
             return
         if event.HasField("summary"):
             yield event
-        at += length + 16
+        position += length + 16

@@ -1,4 +1,4 @@
-"""The contents of a run's HTML report: leaderboards, quarterbacks, calibration, training, and plays to watch."""
+"""Contents of a run's HTML report: leaderboards, quarterbacks, calibration, training, and plays to watch."""
 
 import dataclasses
 import itertools
@@ -22,9 +22,9 @@ from sbp_jax.scoring import League, aggregate
 from sbp_jax.scoring.ratings import rated
 from sbp_jax.scoring.splits import SPLITS, select_plays
 
-_PLAYS_BYTES = 2.0e6  # of the plays to watch
-_A_FRAME, _A_PLAY = 270, 400  # bytes of them, about
-# column of a leaderboard -> label and digits; the first five are what the page's table begins with
+_PLAYS_BYTES = 2.0e6  # maximum size of the plays to watch
+_FRAME_BYTES, _PLAY_BYTES = 270, 400  # approximate size of a frame, and of a play without frames
+# column of a leaderboard -> label and digits; the first five come first in the page's table
 COLUMNS = {
     "plays": ("Plays", 0),
     "games": ("Games", 0),
@@ -44,15 +44,15 @@ _STRATA = ("season", "quarter", "down")
 
 
 def leaderboards(plays: pl.DataFrame, league: League, passers: pl.Series) -> list[dict[str, Any]]:
-    """A leaderboard of each season, and of all, and of each split that the plays' columns allow."""
+    """Return leaderboards for all seasons and for each one, with every split that the plays' columns support."""
     known = "season" in plays.columns and plays["season"].null_count() < len(plays)
     seasons = sorted(plays["season"].drop_nulls().unique()) if known else []
-    found = []
+    boards = []
     for season, (split, _) in itertools.product(["", *seasons], {"": "", **SPLITS}.items()):
         chosen = plays if season == "" else plays.filter(pl.col("season") == season)
         try:
             chosen = select_plays(chosen, split) if split else chosen
-        except InputError:  # no such column, or no play
+        except InputError:  # there is no such column, or no play
             continue
         center = float(np.mean(chosen["score"].to_numpy()))
         by = ("career",) if season == "" else ("season",)
@@ -65,22 +65,22 @@ def leaderboards(plays: pl.DataFrame, league: League, passers: pl.Series) -> lis
             if name not in board.columns:
                 board = board.with_columns(pl.lit(None, pl.Float64).alias(name))
         rows = [[str(row[0]), *row[1:]] for row in board.select("passer_id", *COLUMNS).iter_rows()]
-        found.append({"season": str(season), "split": split, "rows": rows, "center": center})
-    return found
+        boards.append({"season": str(season), "split": split, "rows": rows, "center": center})
+    return boards
 
 
 def plays_to_watch(
     target: Target, of: Of, plays: pl.DataFrame, passers: pl.Series, count: int | None
 ) -> tuple[dict[int, dict[str, list[int]]], list[dict[str, Any]]]:
-    """The best and the worst plays of each quarterback: their places in the list, and the list."""
+    """Return the best and the worst plays of each quarterback, as positions in a list, and that list."""
     if count == 0:
         return {int(passer): {"best": [], "worst": []} for passer in passers}, []
     frames = 1.0
     if target.data.tracking and "time_to_throw" in plays.columns:
         frames += 10 * float(np.mean(plays["time_to_throw"].fill_null(0).to_numpy()))
-    each = _A_PLAY + _A_FRAME * frames
-    room = int(_PLAYS_BYTES / each / max(2 * len(passers), 1))
-    count = min(max(room, 1), 10) if count is None else count
+    size = _PLAY_BYTES + _FRAME_BYTES * frames
+    capacity = int(_PLAYS_BYTES / size / max(2 * len(passers), 1))
+    count = min(max(capacity, 1), 10) if count is None else count
     ordered = plays.filter(pl.col("passer_id").is_in(passers.implode())).sort("score", "row", descending=[True, False])
     best = ordered.group_by("passer_id", maintain_order=True).head(count)
     worst = ordered.reverse().group_by("passer_id", maintain_order=True).head(count)
@@ -91,26 +91,27 @@ def plays_to_watch(
     for kind, chosen in (("best", best), ("worst", worst)):
         for passer, game, play in chosen.select("passer_id", *keys).iter_rows():
             listed[passer][kind].append(place[game, play])
-    told = {row[:2]: row for row in wanted.select(*keys, pl.struct(pl.all()).alias("all")).iter_rows()}
+    rows = {row[:2]: row[2] for row in wanted.select(*keys, pl.struct(pl.all()).alias("all")).iter_rows()}
     watched: list[dict[str, Any]] = [{} for _ in place]
     for run, own in parts_of(target, of):
-        at = [i for i, key in enumerate(zip(own.game_id.tolist(), own.play_id.tolist(), strict=True)) if key in place]
-        if not at:
+        ids = zip(own.game_id.tolist(), own.play_id.tolist(), strict=True)
+        positions = [i for i, key in enumerate(ids) if key in place]
+        if not positions:
             continue
-        chosen = own.select(np.array(at))
+        chosen = own.select(np.array(positions))
         for number, play in enumerate(_unfolded(run, chosen)):
             key = int(chosen.game_id[number]), int(chosen.play_id[number])
-            watched[place[key]] = {**_told(told[key][2]), **play}
+            watched[place[key]] = {**_facts(rows[key]), **play}
     return listed, watched
 
 
-def _told(row: dict[str, Any]) -> dict[str, Any]:
-    kept = {name: row.get(name) for name in ("season", "week", "down", "distance", "yards", "median", "pit")}
-    return {**kept, "passer": str(row["passer_id"]), "to_goal": row.get("yards_to_goal")}
+def _facts(row: dict[str, Any]) -> dict[str, Any]:
+    facts = {name: row.get(name) for name in ("season", "week", "down", "distance", "yards", "median", "pit")}
+    return {**facts, "passer": str(row["passer_id"]), "to_goal": row.get("yards_to_goal")}
 
 
 def grid_of(run: Run) -> np.ndarray:
-    """Return the outcomes at which the page shows a distribution: about 80, over the bins."""
+    """Return the outcomes at which the page shows a distribution: about 80 points over the bins."""
     head = run.config.head
     if run.integer:
         return np.arange(max(int(head.low) - 5, -20), min(int(head.high), 60) + 1, dtype=float)
@@ -118,7 +119,7 @@ def grid_of(run: Run) -> np.ndarray:
 
 
 def _unfolded(run: Run, plays: Plays) -> list[dict[str, Any]]:
-    """Return the positions of each play, its distribution at every frame, and numbers of that distribution."""
+    """The positions of each play, its distribution at every frame, and summary numbers of that distribution."""
     latent, grid = run.model.head(jnp.asarray(run.raw_outputs_by_frame(plays))), grid_of(run)
     upper = run.outcome.upper_bound(plays)
     dist = run.outcome.observed(latent, None if upper is None else upper[:, None])
@@ -128,7 +129,7 @@ def _unfolded(run: Run, plays: Plays) -> list[dict[str, Any]]:
     mass, medians = np.diff(cdf, axis=-1), np.asarray(dist.median())
     ends = [np.asarray(end) for end in latent.thresholds()] if run.config.head.kind == "sbp" else None
     has_players = bool(plays.players.any())
-    found = []
+    unfolded = []
     for i in range(len(plays)):
         begin, end = plays.offsets[i], plays.offsets[i + 1]
         n = int(end - begin)
@@ -141,8 +142,8 @@ def _unfolded(run: Run, plays: Plays) -> list[dict[str, Any]]:
         if has_players:
             play["frames"] = encode_positions(spots, there)
             play["reach"] = max(play["reach"], float(spots[..., FEATURES.index("x")][there].max(initial=0.0)))
-        found.append(play)
-    return found
+        unfolded.append(play)
+    return unfolded
 
 
 def page_data(
@@ -155,16 +156,16 @@ def page_data(
     min_plays: int,
     tables: Sequence[Path],
 ) -> dict[str, Any]:
-    """Return what the page shows, for `write_report`.
+    """Return the contents of the page for `write_report`.
 
     Args:
-        target: what scores.
+        target: run or cross-fitting.
         plays: its scored plays, see `score_plays`.
-        league: by which passing scores are given.
-        boards: as `leaderboards` returns them.
-        shown, watched: as `plays_to_watch` returns them.
+        league: scale of the passing scores.
+        boards: result of `leaderboards`.
+        shown, watched: result of `plays_to_watch`.
         min_plays: quarterbacks with fewer plays are not in the boards.
-        tables: files with further tables.
+        tables: files with additional tables.
     """
     run, data = target.runs[0], target.data
     splits = {"": {"name": "all plays", "condition": "", "text": "All plays."}}
@@ -174,29 +175,28 @@ def page_data(
         if any(board["split"] == name for board in boards)
     }
     yards = in_yards(data.outcome)
-    places = {name: 1 + at for at, name in enumerate(COLUMNS)}
+    places = {name: 1 + position for position, name in enumerate(COLUMNS)}
     rows = [row for board in boards for row in board["rows"]]
-    kept = [name for name, at in places.items() if any(row[at] is not None for row in rows)]
+    columns = [name for name, position in places.items() if any(row[position] is not None for row in rows)]
     for each in boards:
-        each["rows"] = [[row[0], *(row[places[name]] for name in kept)] for row in each["rows"]]
+        each["rows"] = [[row[0], *(row[places[name]] for name in columns)] for row in each["rows"]]
     scorer = "one network"
     if target.cross:
-        scorer = f"{len(target.runs)} networks, each play by one that did not train on its game"
+        scorer = f"{len(target.runs)} networks, each play by one that was not trained on its game"
     viewer = f"The distribution of {data.outcome} as the play unfolds."
     if data.tracking and not run.config.training.per_frame:
         viewer += (
-            " This run was trained on the frame of the release alone: what it says of earlier frames is not calibrated "
-            "(train with --training.per-frame for that)."
+            " This run was trained on the frame of the release alone: its distributions at earlier frames are not "
+            "calibrated (train with --training.per-frame for that)."
         )
     return {
         "title": f"Passing scores: {target.path.name}",
         "about": (
             f"{len(plays):,} plays scored by {scorer}. A play's rank in the distribution that an average quarterback "
-            "would face "
-            "is its PIT; a passing score of 74.5 is the league's average, 91.2 a deviation above it. League fixed on "
-            f"{league.counted:,} plays."
+            "would face is its PIT; a passing score of 74.5 is the league average, 91.2 one standard deviation above "
+            f"it. The league is fixed on {league.counted:,} plays."
         ),
-        "columns": [{"key": name, "label": COLUMNS[name][0], "digits": COLUMNS[name][1]} for name in kept],
+        "columns": [{"key": name, "label": COLUMNS[name][0], "digits": COLUMNS[name][1]} for name in columns],
         "boards": boards,
         "seasons": list(dict.fromkeys(board["season"] for board in boards)),
         "splits": splits,
@@ -237,16 +237,16 @@ def _passers(plays: pl.DataFrame, league: League, shown: dict[int, dict[str, lis
     by_passer = {
         key[0]: [row[1:] for row in part.iter_rows()] for key, part in table.group_by("passer_id", maintain_order=True)
     }
-    found = []
+    passers = []
     for (passer,), part in own.sort("passer_id").group_by("passer_id", maintain_order=True):
         places = np.histogram(part["pit"].to_numpy(), bins=10, range=(0, 1))[0]
         entry = {"id": str(passer), "name": part["passer"][0], "games": by_passer[passer], "places": places}
-        found.append({**entry, **shown[int(passer)]})  # pyright: ignore[reportArgumentType]
-    return sorted(found, key=lambda each: each["name"])
+        passers.append({**entry, **shown[int(passer)]})  # pyright: ignore[reportArgumentType]
+    return sorted(passers, key=lambda each: each["name"])
 
 
 def _strata(plays: pl.DataFrame) -> dict[str, pl.Series]:
-    found = {name: plays[name] for name in _STRATA if name in plays.columns}
+    strata = {name: plays[name] for name in _STRATA if name in plays.columns}
     cuts = {"distance": [3, 7, 10], "yards_to_goal": [10, 20, 50], "time_to_throw": [2.0, 2.5, 3.0, 4.0]}
     units = {"distance": "to go", "yards_to_goal": "yards to goal", "time_to_throw": "seconds to throw"}
     for name, breaks in cuts.items():
@@ -258,17 +258,17 @@ def _strata(plays: pl.DataFrame) -> dict[str, pl.Series]:
             ]
             value = plays[name].cast(pl.Float64).fill_null(float("nan")).to_numpy()
             stratum = pl.Series(np.array(labels)[np.digitize(value, breaks, right=True) % len(labels)])
-            found[units[name]] = (
+            strata[units[name]] = (
                 pl.select(pl.when(pl.Series(np.isfinite(value))).then(stratum)).to_series().cast(pl.Enum(labels))
             )
     if "pressure" in plays.columns:
-        found["pressure"] = plays["pressure"]
-    return {name: series for name, series in found.items() if series.null_count() < len(series)}
+        strata["pressure"] = plays["pressure"]
+    return {name: series for name, series in strata.items() if series.null_count() < len(series)}
 
 
 def _table(path: Path) -> dict[str, Any]:
     table = read_file(path)
-    if "arm" in table.columns:  # training runs of a grid: their means
+    if "arm" in table.columns:  # training runs of a grid: show the means over seeds
         numbers = [name for name in table.columns if table.schema[name].is_float()]
         table = table.group_by("arm", maintain_order=True).agg(pl.col(numbers).mean())
     rows = [

@@ -1,4 +1,4 @@
-"""A finished or running training on disk, restored for analysis: `sbp.load_run(path)`."""
+"""Restore a run, complete or in progress, from disk for analysis: `sbp.load_run(path)`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -34,19 +34,19 @@ _BATCH_SIZE = 256
 
 @dataclass(frozen=True)
 class Run:
-    """A trained network with what it was trained on.
+    """A trained network with its configuration and data.
 
     Attributes:
         path: the run's folder.
-        config: its configuration.
-        dataset: folder of the prepared plays that it was trained on.
-        model: the network with the parameters of its best epoch.
-        fingerprint: of that data set when the run was trained.
-        step: step of the checkpoint it came from.
+        config: the run's configuration.
+        dataset: folder of the prepared plays that the run was trained on.
+        model: network with the parameters of the best epoch.
+        fingerprint: fingerprint of the data set when the run was trained.
+        step: step of the restored checkpoint.
         metrics: one row per epoch up to that checkpoint: `epoch`, `step`, `training_loss` and `validation_loss` (nats
             per play), `gradient_norm`, `seconds`, `plays_per_s`.
-        integer: the outcomes are integers, as yards are.
-        starts: the calls that trained it, as `sbp_jax.runs.config_file.Saved` says.
+        integer: whether the outcomes are integers, as yards are.
+        starts: calls that trained the run, see `sbp_jax.runs.config_file.Saved`.
     """
 
     path: Path
@@ -61,41 +61,40 @@ class Run:
 
     @property
     def outcome(self) -> Outcome:
-        """What the run predicts."""
+        """The outcome that the run predicts."""
         return Outcome.of(self.config.data, self.integer)
 
     def predict(self, plays: Plays) -> Distribution:
-        """Predict the distribution of each play's outcome as it is observed, batch shape [N].
+        """Predict the distribution of each play's observed outcome, batch shape [N].
 
-        Of integer outcomes it is `Quantized`: `log_prob` is the log-probability of an integer. Of gains in yards it is
-        `Censored` at the plays' goal line, where the probability of a touchdown is. Of a window of a time series it is
-        in the series' unit. `predict_latent` has the distribution before rounding and bounds.
+        For integer outcomes it is `Quantized`: `log_prob` is the log-probability of an integer. For gains in yards it
+        is `Censored` at each play's goal line, where the atom is the probability of a touchdown. For a window of a
+        time series it is in the unit of the series. `predict_latent` gives the distribution before rounding and bounds.
 
         Raises:
-            InputError: as `raw_outputs`.
+            InputError: see `raw_outputs`.
         """
         return self.outcome.observed(self.predict_latent(plays), self.outcome.upper_bound(plays))
 
     def predict_latent(self, plays: Plays) -> Any:
-        """Predict the distribution of each play's outcome before it is rounded and bounded, batch shape [N].
+        """Predict the distribution of each play's outcome before rounding and bounds, batch shape [N].
 
         This is the distribution of the run's head, with its thresholds and tails.
 
         Raises:
-            InputError: as `raw_outputs`.
+            InputError: see `raw_outputs`.
         """
         return in_own_units(self.model.head(self.raw_outputs(plays)), plays)
 
     def marginal(self, plays: Plays) -> Distribution:
-        """Return the distribution that the network started from, of each play's outcome, batch shape [N].
+        """Return the marginal distribution of each play's outcome, where the network started, batch shape [N].
 
-        It is fitted to the training outcomes alone and bounded as `predict` is: what is predicted without seeing a
-        play.
+        It is fitted to the training outcomes alone and bounded as in `predict`: the prediction without any features.
         """
         return self.outcome.distribution(marginal_distribution(self.model, len(plays)), plays)
 
     def raw_outputs(self, plays: Plays) -> jax.Array:
-        """What the network hands to its head for each play, [N, num_outputs].
+        """Return the network's raw outputs for each play, the input of its head, [N, num_outputs].
 
         Raises:
             InputError: the plays' features, extras or static features are not those that the network was trained on.
@@ -110,21 +109,21 @@ class Run:
     def unfold(self, plays: Plays) -> Distribution:
         """Predict the distribution of each play's outcome at every frame, from the frames so far, batch shape [N, T].
 
-        T is the longest play's number of frames; what stands beyond a play's own end means nothing. Calibrated at the
-        last frame, and at all of them where the run was trained with `training.per_frame`.
+        T is the number of frames of the longest play; values past the end of a play are meaningless. The distributions
+        are calibrated at the last frame, or at all frames if the run was trained with `training.per_frame`.
 
         Raises:
-            InputError: as in `raw_outputs`.
+            InputError: see `raw_outputs`.
         """
         upper = self.outcome.upper_bound(plays)
         latent = self.model.head(jax.numpy.asarray(self.raw_outputs_by_frame(plays)))
         return self.outcome.observed(latent, None if upper is None else upper[:, None])
 
     def raw_outputs_by_frame(self, plays: Plays) -> np.ndarray:
-        """Return what the network hands to its head at every frame, [N, T, num_outputs]; see `unfold`.
+        """Return the network's raw outputs at every frame, [N, T, num_outputs]; see `unfold`.
 
         Raises:
-            InputError: as in `raw_outputs`.
+            InputError: see `raw_outputs`.
         """
         check_features(self.config, plays)
         longest = int(plays.lengths.max(initial=1))
@@ -139,27 +138,28 @@ class Run:
         return Predictor(self.model)
 
     def score(self, plays: Plays) -> pl.DataFrame:
-        """One row per play: ids, passer, yards, predictive median, (mid-)PIT, normal score, and chance of success.
+        """Return one row per play: ids, passer, yards, predictive median, mid-PIT, normal score, chance of success.
 
-        Then what is known of the play beside its frames, as `sbp_jax.data.facts.facts_of` has it: team, season, down,
-        time to throw and the like, for splits and groups.
+        The other columns are facts of the play from `sbp_jax.data.facts.facts_of`, such as team, season, down and time
+        to throw, for splits and groups.
 
         Raises:
-            InputError: as in `raw_outputs`; outcomes that are not integers where those trained on were.
+            InputError: see `raw_outputs`; or the run was trained on integers and some outcomes are not.
         """
         situation = self.config.data.situation if isinstance(self.config.data, DataConfig) else ()
         return self.residuals(plays).drop("residual", "log_prob").hstack(facts_of(plays, situation))
 
     def residuals(self, plays: Plays) -> pl.DataFrame:
-        """The columns of `score` without the facts, and `residual`, the outcome minus its median, and `log_prob`.
+        """Return the columns of `score` without the facts, plus `residual` and `log_prob`.
 
-        All are of the distribution of `predict`: `pit` is the mid-PIT, in the middle of `pit_low` = P(Y < y) and
-        `pit_high` = P(Y <= y), which are equal where there is no atom; nothing is drawn at random. `log_prob` is
-        log P(Y = y) in nats at an atom, and the log-density elsewhere. `score` is the normal score Phi^-1(pit).
-        `success_chance` is P(Y > 0): of yards a gain, of expected points a play that adds some.
+        All refer to the distribution from `predict`. `residual` is the outcome minus its median. `pit` is the mid-PIT,
+        the mean of `pit_low` = P(Y < y) and `pit_high` = P(Y <= y), which are equal without an atom; nothing is random.
+        `log_prob` is log P(Y = y) in nats at an atom, and the log-density elsewhere. `score` is the normal score
+        Phi^-1(pit). `success_chance` is P(Y > 0): the probability of a gain for yards, of added points for expected
+        points.
 
         Raises:
-            InputError: as in `score`.
+            InputError: see `score`.
         """
         if self.integer and not plays.is_integer:
             raise InputError("plays: the run was trained on integers, and some of these outcomes are not")
@@ -185,22 +185,23 @@ class Run:
         )
 
     def plays(self, split: str = "test", dataset: str | Path | None = None) -> Plays:
-        """The plays of a split ("train", "validation" or "test") of the data set that the run was trained on.
+        """Return the plays of a split of the data set that the run was trained on.
 
-        Windows of time series are read again from their files, in the folder that all of them are in. Frames that do
-        not fit into memory (`sbp_jax.data.memory.fits`) are in a temporary file, mapped into it.
+        Windows of time series are read again from the files in their folder. Frames that do not fit into memory
+        (`sbp_jax.data.memory.fits`) are mapped from a temporary file.
 
         Args:
-            split: which.
-            dataset: folder of the data set where it is no longer at `self.dataset`.
+            split: "train", "validation" or "test".
+            dataset: folder of the data set if it is no longer at `self.dataset`.
 
         Raises:
-            InputError: no such split, no data set there, or one with other plays than those trained on.
+            InputError: there is no such split or data set, or it has other plays than those that the run was trained
+                on.
         """
         folder = self.dataset if dataset is None else Path(dataset)
         if not folder.is_dir():
             raise InputError(
-                f"{folder}: the plays that {self.path} was trained on are not there; where they have moved, say "
+                f"{folder}: the plays that {self.path} was trained on are not there; if they have moved, call "
                 f"plays({split!r}, dataset=FOLDER)"
             )
         if isinstance(self.config.data, SeriesConfig):
@@ -211,36 +212,40 @@ class Run:
             fingerprint = describe(folder).fingerprint
             plays = partial(load, folder) if fold is None else partial(load_fold, folder, fold)
         if fingerprint != self.fingerprint:
-            raise InputError(f"{folder}: holds other plays than those that {self.path} was trained on; train it again")
+            raise InputError(f"{folder}: has other plays than those that {self.path} was trained on; train it again")
         return plays(split)
 
     @property
     def steps(self) -> list[int]:
-        """Steps of the checkpoints that there are now, for `load_run(path, step)`."""
+        """Steps of the current checkpoints, for `load_run(path, step)`."""
         return Checkpoints(self.path / "checkpoints", read_only=True).steps
 
 
 def load_run(path: str | Path, step: int | None = None, trust: bool = False) -> Run:
-    """Restore a run from its folder, in progress or done, on this machine's first device whatever it was trained on.
+    """Restore a run, complete or in progress, from its folder, on this machine's first device.
+
+    The folder may be untrusted: without `trust`, nothing that it names is imported or executed, and its arrays take no
+    more memory than their files have bytes.
 
     Args:
-        path: folder with config.json and checkpoints/; the data set need not be there.
-        step: which checkpoint; by default the newest that is not damaged: what is passed over is logged.
-        trust: import what the configuration names as `package.module:Name`, a head, encoder or objective of one's own.
+        path: folder with config.json and checkpoints/; the data set is not needed.
+        step: step of the checkpoint; by default the newest undamaged one (skipped ones are logged).
+        trust: import the user code, a head, encoder or objective, that the configuration names as
+            `package.module:Name`.
 
-    The folder may be untrusted: without `trust` nothing that it names is imported or run, and no more memory is taken
-    than its arrays have bytes on the disk.
+    Returns:
+        The run with the parameters of its best epoch.
 
     Raises:
-        InputError: the folder is no run, has no checkpoint, the one of `step` or every one is damaged, or its
-            configuration and arrays do not fit together; as `sbp_jax.runs.config_file.read_saved`.
+        InputError: the folder is not a run, it has no checkpoint, the requested checkpoint or all are damaged, or its
+            configuration does not fit its arrays; see also `sbp_jax.runs.config_file.read_saved`.
     """
     path = Path(path)
     saved = read_saved(path)
     config = saved.config
     for field, name in () if trust else extensions_of(config).items():
         raise InputError(
-            f"{path / CONFIG}: {field}: {name} is code of your own; --trust, or load_run(..., trust=True), imports it"
+            f"{path / CONFIG}: {field}: {name} is user code; --trust, or load_run(..., trust=True), imports it"
         )
     checkpoints = Checkpoints(path / "checkpoints", read_only=True)
     if checkpoints.latest is None:
@@ -249,7 +254,7 @@ def load_run(path: str | Path, step: int | None = None, trust: bool = False) -> 
         check_size(config, saved.num_static)
     except InputError as error:
         raise InputError(f"{path / CONFIG}: {error}") from error
-    # Shapes first: a configuration that does not fit the arrays on the disk allocates nothing.
+    # shapes first, so that a configuration that does not fit the arrays on disk allocates nothing
     model = shapes_of(config, make_head(config.head), saved.num_static)
     like = {"best": nnx.state(model, nnx.Param), "constants": constants(model)}
     restored = checkpoints.load(like, step)
@@ -258,7 +263,7 @@ def load_run(path: str | Path, step: int | None = None, trust: bool = False) -> 
     try:
         metrics = metrics_of(restored.record["history"], saved.starts, saved.training_plays)
     except (KeyError, TypeError, ValueError, OverflowError, pl.exceptions.PolarsError) as error:
-        raise InputError(f"{path}: expected the history of a training in its checkpoint {restored.step}") from error
+        raise InputError(f"{path}: expected the history of a training run in checkpoint {restored.step}") from error
     return Run(
         path=path,
         config=config,

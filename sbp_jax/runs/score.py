@@ -1,4 +1,4 @@
-"""The plays of a run or of a cross-fitting with their scores, and whatever else is known of them."""
+"""Score the plays of a run or a cross-fitting, and join the known facts of each play."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -25,13 +25,13 @@ from sbp_jax.scoring.splits import SPLITS as NAMED_SPLITS
 from sbp_jax.scoring.splits import select_plays
 
 FOLDER = LEAGUE_PATH.parent
-# what a completion depends on, those that are known
+# predictors of a completion; those that are known are used
 COMPLETION_COLUMNS = ("air_yards", "down", "distance", "yards_to_goal", "time_to_throw", "pressure")
 
 
 @dataclass(frozen=True)
 class Target:
-    """What scores: a run, or the runs of a cross-fitting."""
+    """A run, or the runs of a cross-fitting, that scores plays."""
 
     path: Path
     runs: tuple[Run, ...]
@@ -39,15 +39,19 @@ class Target:
 
     @property
     def data(self) -> DataConfig:
-        """What it was trained on."""
+        """Data configuration of its training."""
         data = self.runs[0].config.data
         if not isinstance(data, DataConfig):
-            raise InputError(f"{self.path}: trained on time series, whose windows are nobody's plays")
+            raise InputError(f"{self.path}: trained on time series; expected a run trained on plays")
         return data
 
 
 def open_target(path: Path, trust: bool = False) -> Target:
-    """A run or a cross-fitting, `trust` as for `load_run`; InputError where the folder is neither."""
+    """Open a run or a cross-fitting; for `trust` see `load_run`.
+
+    Raises:
+        InputError: the folder is neither, or was trained on time series.
+    """
     if is_crossfit(path):
         cross = load_crossfit(path, trust)
         target = Target(path, cross.runs, cross)
@@ -58,7 +62,11 @@ def open_target(path: Path, trust: bool = False) -> Target:
 
 
 def parts_of(target: Target, of: Of) -> Iterator[tuple[Run, Plays]]:
-    """The plays asked for, each part with the run that scores it; InputError as `Run.plays` and `CrossFit.parts`."""
+    """Yield the requested plays, each part with the run that scores it.
+
+    Raises:
+        InputError: see `Run.plays` and `CrossFit.parts`.
+    """
     if target.cross is not None:
         yield from target.cross.parts()
         return
@@ -68,13 +76,13 @@ def parts_of(target: Target, of: Of) -> Iterator[tuple[Run, Plays]]:
 
 
 def score_plays(target: Target, of: Of = "all", sources: Sequence[str] = ()) -> pl.DataFrame:
-    """One row per play: `Run.score`, the columns of the lists of plays where they are at hand, `gain` and expectations.
+    """Return one row per play: `Run.score`, columns of the lists of plays if available, `gain` and expectations.
 
     Args:
-        target: what scores.
-        of: which of the plays trained with; a cross-fitting scores all, each by the run that did not train on it.
-        sources: files of other plays, read by the same rules, to be scored instead; of a cross-fitting every run
-            scores them, and the PIT is the mean of theirs.
+        target: run or cross-fitting that scores.
+        of: which of the target's plays; a cross-fitting scores all, each by the run that was not trained on it.
+        sources: files of other plays to score instead, read by the same rules; every run of a cross-fitting scores
+            them, and the PIT is the mean over the runs.
 
     Raises:
         InputError: there are no such plays, or they cannot be read.
@@ -83,7 +91,7 @@ def score_plays(target: Target, of: Of = "all", sources: Sequence[str] = ()) -> 
         table = _score_others(target, sources)
     elif target.cross is not None:
         if of not in ("all", "held-out"):
-            raise InputError(f"--of: {of}: a cross-fitting scores every play by a run that did not train on it")
+            raise InputError(f"--of: {of}: a cross-fitting scores every play by a run that was not trained on it")
         table = target.cross.score()
     else:
         parts = [run.score(plays) for run, plays in parts_of(target, of) if len(plays)]
@@ -101,7 +109,7 @@ def _complete(table: pl.DataFrame, target: Target, sources: Sequence[str]) -> pl
 
 
 def league_of(target: Target, plays: Callable[[], pl.DataFrame], refit: bool = False) -> tuple[League, bool]:
-    """The league that was fixed with the target's first scores, and whether it is fixed now, on the plays asked for."""
+    """Return the league saved with the target's first scores, and whether it is new, fitted now to `plays`."""
     path = target.path / LEAGUE_PATH
     if path.is_file() and not refit:
         return League.load(path), False
@@ -111,7 +119,7 @@ def league_of(target: Target, plays: Callable[[], pl.DataFrame], refit: bool = F
 
 
 def rules_of(data: DataConfig) -> Rules:
-    """The rules by which a run's plays were read."""
+    """Return the rules by which a run's plays were read."""
     return Rules(**data.reading)
 
 
@@ -125,7 +133,7 @@ def _score_memory(target: Target, plays: Plays) -> pl.DataFrame:
     if len(tables) == 1:
         return tables[0]
     pit = np.mean([table["pit"].to_numpy() for table in tables], axis=0)
-    # of an outcome that all runs find beyond every other the mean score, as its PIT rounds to 0 or 1
+    # where the PIT rounds to 0 or 1 in all runs, the mean of their scores
     score = np.where(
         (pit > 0) & (pit < 1), ndtri(pit), np.mean([table["score"].to_numpy() for table in tables], axis=0)
     )
@@ -136,7 +144,7 @@ def _score_memory(target: Target, plays: Plays) -> pl.DataFrame:
 
 
 def _lists(data: DataConfig, sources: Sequence[str]) -> pl.DataFrame | None:
-    """The lists of plays among the files, None where they have gone or there is none."""
+    """The lists of plays among the files; None if there are none or the files are missing."""
     files = [Path(source) for source in (sources or data.source)]
     if not files or not all(file.exists() for file in files):
         return None
@@ -149,15 +157,15 @@ def _lists(data: DataConfig, sources: Sequence[str]) -> pl.DataFrame | None:
 
 
 def _with_gain(table: pl.DataFrame, data: DataConfig) -> pl.DataFrame:
-    """Yards as the league counts them: from the lists, else from the outcome where that tells."""
+    """The table with the league's yards gained: from the lists, else from the outcome if that is in yards."""
     if GAIN in table.columns or not in_yards(data.outcome):
         return table
-    nothing = pl.col("result").is_in(["I", "IN"])
-    return table.with_columns(pl.when(nothing).then(0.0).otherwise(pl.col("yards").cast(pl.Float64)).alias(GAIN))
+    no_gain = pl.col("result").is_in(["I", "IN"])
+    return table.with_columns(pl.when(no_gain).then(0.0).otherwise(pl.col("yards").cast(pl.Float64)).alias(GAIN))
 
 
 def with_expectation(table: pl.DataFrame) -> pl.DataFrame:
-    """The plays with `expected_completion` by what they tell of `COMPLETION_COLUMNS`; as they were without a down."""
+    """Add `expected_completion` from the known `COMPLETION_COLUMNS`; plays without a down are returned unchanged."""
     known = [name for name in COMPLETION_COLUMNS if name in table.columns and table[name].null_count() < len(table)]
     if table["game_id"].n_unique() < 2 or not {"down", "distance"} <= set(known):
         return table
@@ -170,10 +178,10 @@ class Scores:
     """Quarterbacks' scores.
 
     Attributes:
-        plays: one row per play of the split: ids, passer, PIT, score, and what else is known of it.
-        leaderboard: one row a group, the best first.
-        league: the scale of the scores.
-        notes: sentences on the league, the split and what was left out.
+        plays: one row per play of the split: ids, passer, PIT, score, and the known facts of the play.
+        leaderboard: one row per group, best first.
+        league: scale of the scores.
+        notes: sentences about the league, the split and omitted groups.
     """
 
     plays: pl.DataFrame
@@ -199,19 +207,22 @@ def score(
     The league is fitted with the target's first scores and saved in its folder, so that later plays are on its scale.
 
     Args:
-        target: a run, or the folder of a run or of a cross-fitting.
+        target: a run, or the folder of a run or a cross-fitting.
         plays: plays in memory to score; by default those of the target's own data set.
-        by: what is scored: play, drive, game, season or career, and columns of the plays ("season", "down").
-        split: which plays: a condition in SQL on their columns, or a name of `sbp_jax.scoring.splits`; all by default.
-        of: which of the target's plays; by default all of a cross-fitting, and "held-out" (validation and test) of a
-            run.
+        by: groups to score: play, drive, game, season or career, and columns of the plays ("season", "down").
+        split: which plays: an SQL condition on their columns, or a name in `sbp_jax.scoring.splits`; all by default.
+        of: which of the target's plays; by default all plays of a cross-fitting, and "held-out" (validation and test)
+            of a run.
         source: files of other plays to score instead.
         min_plays: leave out groups with fewer plays.
         bootstraps: resamples of the games for the bootstrap intervals; 0 for none.
-        refit: fit the league again, instead of using the one that was saved.
+        refit: fit the league again instead of using the saved one.
+
+    Returns:
+        The scored plays, the leaderboard, the league and notes.
 
     Raises:
-        InputError: there are no such plays, they cannot be read, or the split is no condition on their columns.
+        InputError: there are no such plays, they cannot be read, or the split is not a condition on their columns.
 
     Example:
         >>> sbp.score("runs/demo/sbp-1a2b3c4d", by=("season",)).leaderboard  # doctest: +SKIP
@@ -223,17 +234,18 @@ def score(
     of = of or ("all" if target.cross else "held-out")
     columns, _ = group_columns(by)
     if plays is not None:
-        every, whose = _complete(_score_memory(target, plays), target, source), "plays in memory"
+        every, label = _complete(_score_memory(target, plays), target, source), "plays in memory"
     else:
         every = score_plays(target, of, source)
-        whose = f"plays of {', '.join(source)}" if source else f"{of} plays of {target.path}"
-    # later plays are scored by the league that was there before
+        label = f"plays of {', '.join(source)}" if source else f"{of} plays of {target.path}"
+    # plays other than the target's own do not define a new league, except plays in memory
     own = plays is None and not source
     league, new = league_of(target, lambda: every if own or plays is not None else score_plays(target, of), refit)
     notes = [
-        f"Scored: {whose}.",
+        f"Scored: {label}.",
         f"League {'fixed now' if new else 'as fixed before'} on {league.counted:,} plays; variance of a play's score: "
-        f"{league.passers:.4f} is between passers, {league.games:.4f} between their games, {league.plays:.3f} within.",
+        f"{league.passers:.4f} between passers, {league.games:.4f} between their games, {league.plays:.3f} within "
+        "games.",
     ]
     chosen, center = every, None
     if split:
@@ -246,9 +258,9 @@ def score(
         )
     for name in columns:
         if name in chosen.columns and chosen[name].null_count():
-            notes.append(f"{chosen[name].null_count():,} plays have no {name}: they are a group of their own.")
+            notes.append(f"{chosen[name].null_count():,} plays have no {name}; they form a separate group.")
     board = aggregate(chosen, by, league, center, min_plays, bootstraps)
     if left := chosen.select(columns).n_unique() - len(board):
-        notes.append(f"Left out: {left:,} group{'s' * (left > 1)} of fewer than {min_plays} plays.")
+        notes.append(f"Left out: {left:,} group{'s' * (left > 1)} with fewer than {min_plays} plays.")
     board = board.join(rated(chosen, columns), on=columns, how="left", nulls_equal=True, maintain_order="left")
     return Scores(chosen, board, league, tuple(notes))

@@ -1,4 +1,4 @@
-"""Where a training starts: its plays, as far as the network sees them, and its network at the marginal distribution."""
+"""Set up training: the plays, as far as the network sees them, and the network at the marginal distribution."""
 
 import math
 from dataclasses import dataclass
@@ -37,15 +37,15 @@ from sbp_jax.training.step import Loss
 
 @dataclass(frozen=True)
 class Setup:
-    """The plays of a training, as far as the network sees them, and how they are taken.
+    """The plays of a training run, as far as the network sees them, and how they are batched.
 
     Attributes:
-        source: where batches of them come from.
-        plays, validation: for training, and to stop by; the latter may be none.
-        outcome: what is predicted.
+        source: source of the batches.
+        plays, validation: plays for training and for early stopping; the latter may be empty.
+        outcome: the outcome to predict.
         batch_size: plays per step.
-        buckets: frames that batches are padded to.
-        mirrored: half of the training plays are reflected, drawn again in every epoch.
+        buckets: numbers of frames that batches are padded to.
+        mirrored: whether a random half of the training plays is reflected, drawn again in every epoch.
     """
 
     source: Source
@@ -58,59 +58,63 @@ class Setup:
 
     @property
     def mirror(self) -> Mirror | None:
-        """How plays on a device are reflected; None reflects none."""
+        """Reflection of the plays on a device; None if no play is reflected."""
         return self.source.mirror if self.mirrored else None
 
     @property
     def _longest(self) -> tuple[int, ...]:
-        """The one length that validation batches are padded to."""
+        """The single length that validation batches are padded to."""
         return (max(*self.buckets, int(self.validation.lengths.max())),)
 
     @property
     def signs(self) -> np.ndarray | None:
-        """Factor of each feature of a reflected player; None reflects none."""
+        """Factor of each feature of a reflected player; None if no play is reflected."""
         return mirror_of_slots(np.zeros((0, PLAYERS), bool), self.plays.features).signs if self.mirrored else None
 
     def settled(self, config: Config) -> Config:
-        """Return a configuration of these plays with the objective that "auto" stands for, or as it is."""
+        """Return a configuration with "auto" replaced by the objective for these plays."""
         return with_known_objective(config, self.outcome, _nonempty(self.plays, self.validation))
 
     def batches(self, seed: int) -> Epochs:
-        """The training batches, made on the host, none of them reflected."""
+        """Return the training batches, made on the host, without reflection."""
         return self.source.batches("train", self.buckets, batch_size=self.batch_size, seed=seed)
 
     def validation_batches(self) -> Epochs:
-        """The validation plays in batches of the same order in every epoch, made on the host."""
+        """Return the validation batches, made on the host, in the same order in every epoch."""
         return self.source.batches("validation", self._longest, batch_size=self.batch_size, shuffle=False)
 
     def validation_arrays(self) -> Arrays | None:
-        """The validation plays padded for a device; None where they are not arrays."""
+        """Return the validation plays padded for a device; None if the source has no arrays."""
         return self.source.arrays("validation", self._longest)
 
     def held_out(self, padded: Arrays) -> tuple[Resident, dict[str, np.ndarray]]:
-        """The padded validation plays on the device, and an order in which each is once."""
+        """Return the padded validation plays on the device, and an index plan that has each play once."""
         return to_device(padded), DeviceIndexPlan(padded, self.batch_size, shuffle=False).epoch(0)
 
     def identify(self, positions: np.ndarray) -> list[str]:
-        """Names of training plays, "game_id/play_id"."""
+        """Return the names of training plays, "game_id/play_id"."""
         return [f"{self.plays.game_id[i]}/{self.plays.play_id[i]}" for i in positions]
 
 
 def set_up(config: Config, dataset: Dataset, in_memory: str = "", progress: bool = False) -> Setup:
-    """The plays that a configuration trains on.
+    """Open and check the plays that a configuration trains on.
 
     Args:
         config: the configuration.
         dataset: its plays.
-        in_memory, progress: as for `open_source`.
+        in_memory, progress: see `open_source`.
+
+    Returns:
+        The plays and how they are batched.
 
     Raises:
-        InputError: there are no training plays; they lack the configuration's extras or have others, have values that
-            are not finite, or outcomes that the objective does not presume, see `check_outcomes`; as `open_source`.
+        InputError: there are no training plays, their extras are not those of the configuration, values are not finite,
+            or the outcomes do not meet the requirements of the objective (see `check_outcomes`); see also
+            `open_source`.
     """
     of_plays = isinstance(config.data, DataConfig)
     names = static_names(config.data.situation) if isinstance(config.data, DataConfig) else WINDOW_STATIC
-    # The distribution at the last frame depends on these frames only.
+    # the distribution at the last frame depends on the receptive field only
     network, settings = config.network, config.training
     reach = 1 if network.encoder == "none" else receptive_field(network.layers, network.kernel_size)
     last = {"train": None if settings.per_frame else reach, "validation": reach}
@@ -141,12 +145,12 @@ def _nonempty(*splits: Split) -> list[Split]:
 
 
 def network_of(config: Config, plays: Plays | Split) -> Network:
-    """The network of a configuration, with the statistics of the plays and their marginal distribution."""
+    """Return the network of a configuration, with the statistics of the plays and their marginal distribution."""
     head = make_head(config.head)
     network = make_network(config, head, plays.static.shape[1])
     if plays.unit is None:
         marginal = _fitted(head, make_loss(config), _Values(plays.yards), _Values(known_censored(config, plays)))
-    else:  # in units of each row's own location and scale, where no outcome is on a lattice
+    else:  # in units of each row's own location and scale, where outcomes are not on a lattice
         location, scale = plays.unit.T.astype(np.float64)
         marginal = _fitted(head, objective("exact"), _Values((plays.yards - location) / scale), _Values(None))
     set_statistics(network, plays, marginal)
@@ -154,9 +158,9 @@ def network_of(config: Config, plays: Plays | Split) -> Network:
 
 
 def restored_network(config: Config, plays: Plays | Split, checkpoints: Checkpoints) -> Network:
-    """The network of a configuration, with the statistics and the marginal distribution that its checkpoints have.
+    """Return the network of a configuration, with the statistics and the marginal distribution of its checkpoints.
 
-    They are not measured again: another machine, or another compiler, would find slightly different ones.
+    They are not computed again, because another machine or compiler would give slightly different values.
     """
     network = make_network(config, make_head(config.head), plays.static.shape[1])
     nnx.update(network, checkpoints.load({"constants": constants(network)}).trees["constants"])
@@ -165,7 +169,7 @@ def restored_network(config: Config, plays: Plays | Split, checkpoints: Checkpoi
 
 @dataclass(frozen=True, eq=False)
 class _Values:
-    """An array, or None, that equals one of the same values."""
+    """An array, or None, compared and hashed by its values."""
 
     array: np.ndarray | None
 
@@ -182,27 +186,27 @@ class _Values:
 
 @lru_cache(maxsize=16)
 def _fitted(head: Head, loss: Loss, outcomes: _Values, censored: _Values) -> np.ndarray:
-    """`fit_marginal`, once for the members of a sweep that start from the same."""
+    """Result of `fit_marginal`, cached for the members of a sweep with the same start."""
     assert outcomes.array is not None
     return fit_marginal(head, outcomes.array, loss, censored.array)
 
 
 def known_censored(config: Config, plays: Plays | Split) -> np.ndarray | None:
-    """Which outcomes count as censored: touchdowns, where the objective is "censored"; None otherwise."""
+    """Return which outcomes are censored: touchdowns if the objective is "censored", else None."""
     return plays.censored if config.training.objective == "censored" else None
 
 
 def marginal_of(config: Config, setup: Setup, network: Network) -> Marginal:
-    """Mean losses of the marginal distribution that a configuration's network starts from."""
-    starts = (
+    """Return the mean losses of the marginal distribution that a configuration's network starts from."""
+    pairs = (
         (make_loss(config), setup.plays),
         (make_validation_loss(config.training, setup.outcome.integer), setup.validation),
     )
-    return Marginal(*(marginal_loss(network, of, each, known_censored(config, each)) for of, each in starts))
+    return Marginal(*(marginal_loss(network, loss, plays, known_censored(config, plays)) for loss, plays in pairs))
 
 
 def marginal_loss(network: Network, loss: Loss, plays: Plays | Split, censored: np.ndarray | None = None) -> float:
-    """Mean loss of outcomes under the marginal distribution that a network starts from; NaN of none."""
+    """Return the mean loss of outcomes under the marginal distribution that a network starts from; NaN without any."""
     if not len(plays):
         return math.nan
     if plays.unit is None:

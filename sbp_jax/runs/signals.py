@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT while something long runs: what is reached is saved, and a line says how to go on."""
+"""Handle SIGTERM and SIGINT during long commands: save the current state and print how to resume."""
 
 import os
 import shlex
@@ -14,28 +14,28 @@ from types import FrameType
 from sbp_jax.training.stop import Stop, Stopped
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
-TIMEOUT_S = 2.0  # for the interpreter to react; compiled code and the compiler keep it from it
+TIMEOUT_S = 2.0  # time for the interpreter to react, which compiled code and the compiler may block
 
 
 @contextmanager
 def listening() -> Iterator[Stop]:
-    """Turn the first signal into a wish to stop, and end the process at the second.
+    """Turn the first signal into a stop request, and end the process at the second.
 
-    Where steps would be lost, the training saves them after the compiled call that runs, and raises `Stopped`. Else
-    `Stopped` is raised at once, or, where the compiler holds the main thread, the process ends without it. In the end
-    a line has the command that goes on, and the exit code is 0 after SIGTERM, which schedulers send, and 130 after
+    If steps would be lost, training saves them after the current compiled call and raises `Stopped`. Otherwise
+    `Stopped` is raised at once, or, if the compiler blocks the main thread, the process ends without it. The last line
+    of output is the command that resumes. The exit code is 0 after SIGTERM, which schedulers send, and 130 after
     SIGINT.
 
     Yields:
-        what a training reads; outside of the main thread nobody writes it.
+        The stop request for training; outside the main thread, signals do not set it.
     """
     stop = Stop()
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
-    told: list[int] = []  # signals, in the order of their arrival
+    signals: list[int] = []  # numbers of the received signals, in order
     over = threading.Event()
-    read, write = socket.socketpair()  # Windows can wait for no pipe
+    read, write = socket.socketpair()  # not a pipe, which Windows cannot wait for
     write.setblocking(False)
 
     def react(_number: int, _frame: FrameType | None) -> None:
@@ -43,48 +43,48 @@ def listening() -> Iterator[Stop]:
         if not stop.unsaved:
             raise Stopped
 
-    def watch() -> None:
-        # The interpreter's handlers wait until compiled code returns; the numbers on the socket do not.
+    def listen() -> None:
+        # Python's signal handlers wait until compiled code returns; the numbers on the socket do not.
         while content := read.recv(64):
             for number in content:
                 if number in SIGNALS:
-                    told.append(number)
+                    signals.append(number)
                     stop.asked = True
-                    if len(told) > 1:
+                    if len(signals) > 1:
                         _end(128 + number, "ended at once by a second signal")
                     threading.Thread(target=end_if_nothing_is_lost, daemon=True).start()
 
     def end_if_nothing_is_lost() -> None:
-        # a training with unsaved steps looks at `asked` itself
+        # training with unsaved steps checks `asked` itself
         if not over.wait(TIMEOUT_S) and not stop.unsaved:
-            _end(_code(told[0]), farewell(told[0], None))
+            _end(_code(signals[0]), farewell(signals[0], None))
 
-    watcher = threading.Thread(target=watch, daemon=True)
+    listener = threading.Thread(target=listen, daemon=True)
     previous = {number: signal.signal(number, react) for number in SIGNALS}
     outer = signal.set_wakeup_fd(write.fileno(), warn_on_full_buffer=False)
-    watcher.start()
+    listener.start()
     try:
         yield stop
     except Stopped as stopped:
         over.set()
-        while not told:  # the watcher is about to read it
+        while not signals:  # the listener is about to read it
             time.sleep(0.01)
-        print(f"\n{farewell(told[0], stopped.step)}", file=sys.stderr)
-        raise SystemExit(_code(told[0])) from None
+        print(f"\n{farewell(signals[0], stopped.step)}", file=sys.stderr)
+        raise SystemExit(_code(signals[0])) from None
     finally:
         over.set()
         signal.set_wakeup_fd(outer)
         for number, handler in previous.items():
             signal.signal(number, handler)
         write.close()
-        watcher.join()
+        listener.join()
         read.close()
 
 
 def farewell(number: int, step: int | None) -> str:
-    """The line that a stopped command leaves: how far it came, and the words that it was called with."""
+    """Return the last line of a stopped command: its progress, and the command line that resumes it."""
     saved = "nothing new to save" if step is None else f"saved at step {step}"
-    return f"stopped by {signal.Signals(number).name}, {saved}; to go on: {shlex.join(sys.orig_argv)}"
+    return f"stopped by {signal.Signals(number).name}, {saved}; to resume: {shlex.join(sys.orig_argv)}"
 
 
 def _code(number: int) -> int:
@@ -92,5 +92,5 @@ def _code(number: int) -> int:
 
 
 def _end(code: int, line: str) -> None:
-    os.write(2, f"\n{line}\n".encode())  # not through a stream: the main thread may hold its lock
+    os.write(2, f"\n{line}\n".encode())  # not through a stream, because the main thread may own its lock
     os._exit(code)

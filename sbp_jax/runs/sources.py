@@ -1,17 +1,7 @@
-"""Where a training's batches come from: plays in memory, mapped arrays, or records that are streamed.
+"""Sources of the batches of a training run: plays in memory, mapped arrays, or streamed records.
 
-Every source yields the same plays in the same order in the same batches. On a CPU one compiled program takes the steps
-of all of them, windows of a few steps' plays (`training.batch_source.WindowBatchSource`): the trained parameters are
-the same to the last bit. On an accelerator a split that fits is put there once (`ResidentBatchSource`).
-
-| source | frames lie | of them in the host's memory |
-| --- | --- | --- |
-| memory | in memory | all, as they were read and padded |
-| mapped | in padded arrays in files, mapped into memory | 6 windows, 1 batch |
-| stream | in the records of the prepared data set, which Grain reads ahead | 6 windows, 1 + 4 `AHEAD` batches |
-
-A window has `batch_source.WINDOW_BYTES` (8 MiB) or two steps if those are more. Under a kilobyte per play
-is there too, and during set-up a few chunks of `plays.CHUNK_FRAMES` frames.
+Every source yields the same plays in the same order in the same batches, so that trained parameters do not depend on
+it. docs/explanation/batch-sources.md describes the sources and their memory.
 """
 
 import importlib.util
@@ -38,18 +28,18 @@ from sbp_jax.training.distributed import is_first, smallest, wait_for_all
 from sbp_jax.training.resident import device_bytes, free_bytes, is_cpu
 
 Kind = Literal["memory", "mapped", "stream"]
-Last = Mapping[str, int | None]  # split -> frames taken of each play, its last ones; None takes all
+Last = Mapping[str, int | None]  # split -> number of last frames of each play to use; None uses all
 USED = ("train", "validation")
-AHEAD = 4  # batches that Grain reads ahead
-DEVICE_SHARE = 0.5  # of an accelerator's free memory that plays may have; programs and states need the rest
+AHEAD = 4  # number of batches that Grain reads ahead
+DEVICE_SHARE = 0.5  # share of an accelerator's free memory for plays; programs and states need the rest
 
 
 class Source(ABC):
     """The training and validation plays of a run, as far as its network sees them.
 
     Attributes:
-        kind: its name.
-        splits: "train" and "validation".
+        kind: name of the source.
+        splits: the splits "train" and "validation".
     """
 
     kind: Kind
@@ -57,30 +47,30 @@ class Source(ABC):
 
     @abstractmethod
     def batches(self, name: str, buckets: tuple[int, ...], **sampling: Any) -> Epochs:
-        """Return the batches of a split, none of them reflected.
+        """Return the batches of a split, without reflection.
 
         Args:
-            name: of the split.
-            buckets: frames that batches are padded to.
-            sampling: `batch_size`, `seed` and `shuffle`, as for `Epochs`.
+            name: name of the split.
+            buckets: numbers of frames that batches are padded to.
+            sampling: `batch_size`, `seed` and `shuffle`, see `Epochs`.
         """
 
     def arrays(self, name: str, buckets: tuple[int, ...]) -> Arrays | None:
-        """Return the plays of a split as arrays padded to `buckets`, for a device; None where there are none."""
+        """Return the plays of a split as arrays padded to `buckets`, for a device; None if the source has none."""
         del name, buckets
 
     @cached_property
     def mirror(self) -> Mirror:
-        """How the training plays are reflected, for those that are on a device."""
+        """Reflection of the training plays, for plays on a device."""
         raise NotImplementedError
 
 
 class MemorySource(Source):
-    """Plays in memory, of any data set.
+    """Plays in memory, from any data set.
 
     Args:
-        plays: of "train" and "validation".
-        last: frames taken of each.
+        plays: plays of "train" and "validation".
+        last: number of last frames of each play to use.
     """
 
     kind = "memory"
@@ -90,26 +80,26 @@ class MemorySource(Source):
         self.splits = {name: Split.of(self.plays[name]) for name in USED}
 
     def batches(self, name: str, buckets: tuple[int, ...], **sampling: Any) -> Epochs:
-        """As `Source.batches`."""
+        """Return the batches of a split; see `Source.batches`."""
         return ArrayBatches(self.arrays(name, buckets), **sampling)
 
     def arrays(self, name: str, buckets: tuple[int, ...]) -> Arrays:
-        """As `Source.arrays`."""
+        """Return the padded plays of a split; see `Source.arrays`."""
         return Arrays.of(self.plays[name], buckets)
 
     @cached_property
     def mirror(self) -> Mirror:
-        """As `Source.mirror`."""
+        """Reflection of the training plays; see `Source.mirror`."""
         return mirror_of(self.plays["train"])
 
 
 class MappedSource(Source):
-    """Padded arrays in files, mapped: built once beside the prepared data set, see `sbp_jax.data.prepared.cache`.
+    """Padded arrays in mapped files, built once next to the prepared data set, see `sbp_jax.data.prepared.cache`.
 
     Args:
         prepared: the data set.
-        last: frames taken of each play.
-        buckets: frames that the training plays are padded to.
+        last: number of last frames of each play to use.
+        buckets: numbers of frames that the training plays are padded to.
         progress: show a progress bar while the arrays are built.
     """
 
@@ -120,7 +110,7 @@ class MappedSource(Source):
         self._last = {name: None if last[name] == layout.last else last[name] for name in USED}
         total = sum(prepared.plays.values())
         with tqdm(total=total, desc="arrays", unit=" plays", disable=not progress, delay=0.5) as bar:
-            if not is_first():  # of several processes the first one builds
+            if not is_first():  # the first process builds the arrays
                 wait_for_all("arrays are built")
             self._arrays = {
                 name: open_arrays(prepared.path, name, layout, progress=partial(move, bar)) for name in USED
@@ -130,17 +120,17 @@ class MappedSource(Source):
         self.splits = {name: self._arrays[name].split(self._last[name]) for name in USED}
 
     def batches(self, name: str, buckets: tuple[int, ...], **sampling: Any) -> Epochs:
-        """As `Source.batches`."""
+        """Return the batches of a split; see `Source.batches`."""
         return ArrayBatches(self._arrays[name], buckets=buckets, last=self._last[name], **sampling)
 
     def arrays(self, name: str, buckets: tuple[int, ...]) -> Arrays | None:
-        """As `Source.arrays`: None where the files are padded otherwise."""
+        """Return the padded plays of a split; None if the files have other padding. See `Source.arrays`."""
         arrays = self._arrays[name]
         return arrays if arrays.buckets == buckets and self._last[name] is None else None
 
     @cached_property
     def mirror(self) -> Mirror:
-        """As `Source.mirror`."""
+        """Reflection of the training plays; see `Source.mirror`."""
         return mirror_of_slots(self._arrays["train"].occupied, self._arrays["train"].features)
 
 
@@ -149,7 +139,7 @@ class StreamSource(Source):
 
     Args:
         prepared: the data set.
-        last: frames taken of each play.
+        last: number of last frames of each play to use.
 
     Raises:
         InputError: Grain is not installed.
@@ -168,39 +158,40 @@ class StreamSource(Source):
         self.splits = {name: stream.open_split(prepared, name, last[name]) for name in USED}
 
     def batches(self, name: str, buckets: tuple[int, ...], **sampling: Any) -> Epochs:
-        """As `Source.batches`."""
+        """Return the batches of a split; see `Source.batches`."""
         path, last = self._prepared.path, self._last[name]
         return self._stream.StreamedBatches(path, name, buckets=buckets, last=last, ahead=AHEAD, **sampling)
 
 
 def buckets_of(settings: TrainingConfig, lengths: np.ndarray) -> tuple[int, ...]:
-    """Return the frames that training batches are padded to, by the lengths of their plays."""
+    """Return the numbers of frames that training batches are padded to; by default the length of the longest play."""
     return settings.buckets or (int(lengths.max()),)
 
 
 def choose(config: Config, dataset: Dataset, last: Last, in_memory: str = "") -> Kind:
     """Return the source of a configuration.
 
-    The one place that says what `training.batch_source` and the older `training.resident` mean. "memory", "mapped" and
-    "stream" name the source; the latter two read a prepared data set with splits of its own. "auto" takes
+    This function defines `training.batch_source` and the older `training.resident`. "memory", "mapped" and "stream"
+    name the source; the latter two read a prepared data set with splits of its own. "auto" chooses
 
-    1. memory, if the plays are there already, or if the frames of training and validation take at most `MEMORY_SHARE`
-       (a quarter) of the available memory;
-    2. else mapped, if the arrays have been built, or if the disk has room for them;
+    1. memory, if the plays are in memory already, or if the frames of training and validation take at most
+       `MEMORY_SHARE` (a quarter) of the available memory;
+    2. else mapped, if the arrays exist, or if they fit on the disk;
     3. else stream, if Grain is installed.
 
-    `resident` does not change the source. True, the default, lets plays of memory and mapped stay on an accelerator, if
-    they take at most `DEVICE_SHARE` (half) of its free memory (see `fits_device`); with False every batch is made on
-    the host, as for a stream and on a CPU.
+    `resident` does not change the source. True, the default, keeps plays from memory and mapped on an accelerator if
+    they take at most `DEVICE_SHARE` (half) of its free memory (see `fits_device`). With False all batches are made on
+    the host, as they are for stream and on a CPU.
 
     Args:
-        config: the run's.
+        config: configuration of the run.
         dataset: its plays.
-        last: frames taken of each play.
-        in_memory: who needs plays in memory, for the line that refuses another source; empty: nobody.
+        last: number of last frames of each play to use.
+        in_memory: reason why the plays must be in memory, for the message that rejects other sources; empty if they
+            need not be.
 
     Raises:
-        InputError: a source that these plays do not have.
+        InputError: the source is not available for these plays.
     """
     kind = config.training.batch_source
     reason = _unprepared(dataset)
@@ -208,17 +199,17 @@ def choose(config: Config, dataset: Dataset, last: Last, in_memory: str = "") ->
         if in_memory:
             raise InputError(f"training.batch-source: {in_memory}, expected memory or auto, got {kind}")
         if reason:
-            raise InputError(f"training.batch-source: {kind} presumes a prepared data set, and {reason}; choose memory")
+            raise InputError(f"training.batch-source: {kind} requires a prepared data set, and {reason}; choose memory")
     if kind != "auto":
         return kind
     return "memory" if in_memory or reason else _by_size(config.training, _prepared(dataset), last)
 
 
 def open_source(config: Config, dataset: Dataset, last: Last, in_memory: str = "", progress: bool = False) -> Source:
-    """Open the source of a configuration, see `choose` for the arguments; `progress` shows progress bars.
+    """Open the source of a configuration; for the arguments see `choose`, and `progress` shows progress bars.
 
     Raises:
-        InputError: as `choose`; the source needs an extra that is not installed.
+        InputError: see `choose`; or the source needs an extra that is not installed.
     """
     kind = choose(config, dataset, last, in_memory)
     if kind == "memory":
@@ -232,12 +223,12 @@ def open_source(config: Config, dataset: Dataset, last: Last, in_memory: str = "
 
 
 def no_training_plays(dataset: Dataset) -> str:
-    """Return the line for a data set without training plays."""
-    return f"{dataset.path}: no plays are left to train on beside those of validation and test"
+    """Return the error message for a data set without training plays."""
+    return f"{dataset.path}: no plays are left for training, apart from those for validation and test"
 
 
 def fits_device(arrays: Arrays, device: Any = None) -> bool:
-    """Return whether arrays take at most `DEVICE_SHARE` of an accelerator's free memory; of a CPU they never do."""
+    """Return whether arrays take at most `DEVICE_SHARE` of an accelerator's free memory; always False on a CPU."""
     if is_cpu(device):
         return False
     free = free_bytes(device)
@@ -245,7 +236,7 @@ def fits_device(arrays: Arrays, device: Any = None) -> bool:
 
 
 def _unprepared(dataset: Dataset) -> str:
-    """Why a data set has no arrays and records for its splits; empty where it has."""
+    """The reason why a data set has no arrays and records for its splits; empty if it has."""
     if not isinstance(dataset, PlayDataset):
         return "these plays are in memory"
     return "the plays of a fold are selected in memory" if dataset.fold is not None else ""
@@ -262,14 +253,14 @@ def _buckets(settings: TrainingConfig, prepared: Prepared, last: Last) -> tuple[
 
 
 def _by_size(settings: TrainingConfig, prepared: Prepared, last: Last) -> Kind:
-    """Choose the first source that has room; all processes of a distributed training choose alike."""
+    """The first source that fits; all processes of a distributed run get the same one."""
     needed = sum(prepared.frames[name] for name in USED) * frame_bytes(PLAYERS, len(prepared.features))
     available = available_bytes()
     if fits(needed, smallest(np.inf if available is None else float(available))):
         return "memory"
     buckets = _buckets(settings, prepared, last)
-    there = folder_of(prepared, Layout(buckets=buckets, last=last["train"])).is_dir()
+    built = folder_of(prepared, Layout(buckets=buckets, last=last["train"])).is_dir()
     free = shutil.disk_usage(prepared.path).free
-    room = there or arrays_bytes(prepared, buckets, last["train"]) <= 0.9 * free
-    streams = importlib.util.find_spec("grain") is not None
-    return "mapped" if smallest(float(room or not streams)) else "stream"
+    fits_disk = built or arrays_bytes(prepared, buckets, last["train"]) <= 0.9 * free
+    can_stream = importlib.util.find_spec("grain") is not None
+    return "mapped" if smallest(float(fits_disk or not can_stream)) else "stream"

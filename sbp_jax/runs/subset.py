@@ -13,13 +13,13 @@ from sbp_jax.runs.datasets import Dataset
 
 @dataclass(frozen=True)
 class FirstGames(Dataset):
-    """A data set whose training plays are those of its first games, in an order that is drawn once.
+    """A data set whose training plays are those of its first games in a fixed random order.
 
-    Each size holds the plays of the smaller ones.
+    Each size includes the plays of the smaller ones.
 
     Attributes:
-        inner: the whole data set.
-        plays: training plays, to the nearest game; at least one game.
+        inner: the complete data set.
+        plays: number of training plays, to the nearest game; at least one game.
     """
 
     inner: Dataset
@@ -27,30 +27,30 @@ class FirstGames(Dataset):
 
     @property
     def path(self) -> Path:
-        """Return the path of the whole data set."""
+        """Path of the complete data set."""
         return self.inner.path
 
     @property
     def fingerprint(self) -> str:
-        """Return the name of the content: of the whole data set and of the number of plays."""
+        """Name of the content, from the complete data set and the number of plays."""
         return short_digest(self.inner.fingerprint, self.plays)
 
     def split(self, name: str) -> Plays:
         """Return the first plays of "train", or all of "validation" or "test".
 
         Raises:
-            InputError: there are fewer plays to train on.
+            InputError: the data set has fewer training plays.
         """
         plays = self.inner.split(name)
         return plays.select(_first_games(plays.game_id, self.plays)) if name == "train" else plays
 
     def account(self) -> str:
-        """Return the account of the whole data set."""
+        """Return the account of the complete data set."""
         return self.inner.account()
 
 
 def _first_games(games: np.ndarray, plays: int) -> np.ndarray:
-    """Return positions of the plays of the first games [n], in their own order; `games` is each play's [N]."""
+    """Positions [n] of the plays of the first games, in the original order; `games` [N] is the game of each play."""
     if not 0 < plays <= len(games):
         raise InputError(f"expected 1 to {len(games):,} training plays, got {plays:,}")
     names, counts = np.unique(games, return_counts=True)

@@ -1,4 +1,4 @@
-"""Arms of a grid, trained with several seeds and evaluated on the test plays next to the marginal and the oracle."""
+"""Train the arms of a grid with several seeds and evaluate them on the test plays, next to marginal and oracle."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -43,14 +43,14 @@ def trials(
 
     Args:
         chosen: the grid.
-        seeds: training runs per arm.
-        arms: names of the arms to train; all by default. The reference is always one of them.
-        plays: simulated plays, instead of the base configuration's number.
-        epochs: instead of the base configuration's.
+        seeds: number of training runs per arm.
+        arms: names of the arms to train; all by default. The reference is always included.
+        plays: number of simulated plays, instead of the base configuration's.
+        epochs: number of epochs, instead of the base configuration's.
         source: files of plays, instead of the base configuration's.
 
     Raises:
-        InputError: an unknown arm, a number out of range, a field of an arm out of range.
+        InputError: an arm is unknown, or a number or a field of an arm is out of range.
     """
     if seeds < 1:
         raise InputError(f"--seeds: expected at least 1, got {seeds}")
@@ -58,7 +58,7 @@ def trials(
     for name in arms:
         if name not in known:
             raise InputError(f"--arms: {chosen.name} has no arm {name!r}; known: {', '.join(known)}")
-    found = []
+    result = []
     for arm in chosen.arms:
         if arms and arm.name not in (*arms, chosen.reference):
             continue
@@ -71,7 +71,7 @@ def trials(
             raise InputError(f"{chosen.name}: expected lists of plays; name them with --source FILE")
         if plays is not None:
             if not isinstance(config.data, DataConfig) or config.data.source or not config.data.tracking:
-                raise InputError("--plays: a number of simulated plays, and these are read from files")
+                raise InputError("--plays: applies to simulated plays, and these are read from files")
             config = replace(config, data=replace(config.data, plays=plays))
         if epochs is not None:
             config = replace(config, training=replace(config.training, epochs=epochs))
@@ -81,12 +81,12 @@ def trials(
             raise InputError(f"{chosen.name}, arm {arm.name!r}: {error}") from error
         for seed in range(seeds):
             seeded = replace(config, training=replace(config.training, seed=config.training.seed + seed))
-            found.append(Trial(arm, seed, seeded))
-    return found
+            result.append(Trial(arm, seed, seeded))
+    return result
 
 
 def figures_of(folder: Path, dataset: Dataset) -> dict[str, Any]:
-    """Figures of a run on the test plays."""
+    """Return the metrics of a run on the test plays."""
     run, plays = load_run(folder, trust=True), dataset.split("test")
     metrics = run.metrics
     best = metrics["validation_loss"].arg_min() if len(metrics) else None
@@ -99,7 +99,7 @@ def figures_of(folder: Path, dataset: Dataset) -> dict[str, Any]:
 
 
 def baselines(folder: Path, dataset: Dataset) -> dict[str, dict[str, float]]:
-    """Metrics of the marginal distribution that a run began with, and of the oracle where it is known."""
+    """Return the metrics of the marginal distribution that a run started from, and of the oracle if it is known."""
     run, plays = load_run(folder, trust=True), dataset.split("test")
     y = run.outcome.bounded(plays)
     dists = {"marginal": run.marginal(plays)}
@@ -117,12 +117,13 @@ def ablate(
         chosen: the grid.
         every: its trials, see `trials`.
         root: folder of the runs.
-        stop: asks the training to stop.
-        ray: address of a Ray cluster that trains, see `train_on_ray`; without, this process does.
-        ray_cpus: processors of a task there.
+        stop: stop request.
+        ray: address of a Ray cluster that trains, see `train_on_ray`; if empty, this process trains.
+        ray_cpus: processors per task on the cluster.
 
     Raises:
-        InputError: the arms differ in their data; no training run completed; as `train_members` and `train_on_ray`.
+        InputError: the arms differ in their data, or no training run completed; see also `train_members` and
+            `train_on_ray`.
     """
     data = {trial.config.data for trial in every}
     if len(data) > 1:
@@ -131,11 +132,11 @@ def ablate(
     folders = {trial.config: run_folder(root, trial.config, dataset.fingerprint) for trial in every}
 
     configs = [trial.config for trial in every]
-    there = sum(is_done(root, config, dataset) for config in configs)
+    done = sum(is_done(root, config, dataset) for config in configs)
     count = f"{len(configs)} training run{'s' * (len(configs) > 1)}"
-    print(f"{chosen.title}: {count}, {there} complete")
+    print(f"{chosen.title}: {count}, {done} complete")
     on_done = partial(leave_result, figures_of, dataset)
-    if ray and there < len(configs):
+    if ray and done < len(configs):
         train_on_ray(configs, dataset, root, on_done, ray, ray_cpus)
     else:
         train_members(configs, dataset, root, on_done, stop)
@@ -144,8 +145,8 @@ def ablate(
         result = read_result(figures_of, dataset, trial.config, folders[trial.config])
         rows.append({"arm": trial.arm.name, "x": trial.arm.x, "seed": trial.seed, "diverged": None, **result})
     table = pl.DataFrame(rows, infer_schema_length=None)
-    ended = [trial for trial, row in zip(every, rows, strict=True) if row["diverged"] is None]
-    if not ended:
+    completed = [trial for trial, row in zip(every, rows, strict=True) if row["diverged"] is None]
+    if not completed:
         raise InputError(f"{chosen.name}: no training run completed: {table['diverged'][0]}")
-    of_reference = next((trial for trial in ended if trial.arm.name == chosen.reference), ended[0])
-    return table, baselines(folders[of_reference.config], dataset), dataset
+    reference = next((trial for trial in completed if trial.arm.name == chosen.reference), completed[0])
+    return table, baselines(folders[reference.config], dataset), dataset

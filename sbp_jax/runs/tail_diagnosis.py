@@ -1,4 +1,4 @@
-"""Every diagnostic of one tail of a sample, as numbers, tables, the contents of a figure, and a summary."""
+"""Compute every diagnostic of one tail of a sample: numbers, tables, the contents of a figure, and a summary."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +26,7 @@ from sbp_jax.reporting.thresholds import Curve, Levels, Page, number
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """All results for one tail."""
+    """The results of all diagnostics for one tail."""
 
     tail: FittedTail
     shape: tuple[float, float]
@@ -39,7 +39,7 @@ class Diagnosis:
 
 
 def diagnose(values: np.ndarray, side: Tail, tail_mass: float, level: float) -> Diagnosis:
-    """Fit the tail and compute every diagnostic over sensible thresholds and periods."""
+    """Fit the tail and compute every diagnostic over a range of thresholds and periods."""
     tail = fit_tail(values, tail_mass, side)
     thresholds = [threshold_at(values, mass, side) for mass in tail_masses(values, side, 0.5, 5, 80)]
     masses = tail_masses(values, side)
@@ -57,24 +57,24 @@ def diagnose(values: np.ndarray, side: Tail, tail_mass: float, level: float) -> 
     )
 
 
-def tables(found: Diagnosis) -> dict[str, pl.DataFrame]:
+def tables(diagnosis: Diagnosis) -> dict[str, pl.DataFrame]:
     """Return the numbers behind the figures, one table per diagnostic."""
-    excess, stable, levels = found.excess, found.stability, found.levels
-    covariance = found.tail.fit.covariance
+    excess, stable, levels = diagnosis.excess, diagnosis.stability, diagnosis.levels
+    covariance = diagnosis.tail.fit.covariance
     frames = {
         "fit": {
-            "threshold": [found.tail.threshold],
-            "count": [found.tail.count],
-            "size": [found.tail.size],
-            "tail_mass": [found.tail.mass],
-            "shape": [found.tail.fit.shape],
-            "shape_low": [found.shape[0]],
-            "shape_high": [found.shape[1]],
+            "threshold": [diagnosis.tail.threshold],
+            "count": [diagnosis.tail.count],
+            "size": [diagnosis.tail.size],
+            "tail_mass": [diagnosis.tail.mass],
+            "shape": [diagnosis.tail.fit.shape],
+            "shape_low": [diagnosis.shape[0]],
+            "shape_high": [diagnosis.shape[1]],
             "shape_standard_error": [float(np.sqrt(covariance[0, 0]))],
-            "scale": [found.tail.fit.scale],
+            "scale": [diagnosis.tail.fit.scale],
             "scale_standard_error": [float(np.sqrt(covariance[1, 1]))],
             "correlation": [float(covariance[0, 1] / np.sqrt(covariance[0, 0] * covariance[1, 1]))],
-            "log_likelihood": [found.tail.fit.log_likelihood],
+            "log_likelihood": [diagnosis.tail.fit.log_likelihood],
         },
         "mean_excess": {"threshold": excess.thresholds, "count": excess.count, "mean_excess": excess.mean}
         | _ends("", excess.interval),
@@ -86,18 +86,18 @@ def tables(found: Diagnosis) -> dict[str, pl.DataFrame]:
         "return_levels": {"period": levels.periods, "level": levels.levels}
         | _ends("profile_", levels.profile)
         | _ends("delta_", levels.delta),
-        "pp": {"expected": found.pp.expected, "fitted": found.pp.observed} | _ends("", found.pp.band),
-        "qq": {"expected": found.qq.expected, "observed": found.qq.observed} | _ends("", found.qq.band),
+        "pp": {"expected": diagnosis.pp.expected, "fitted": diagnosis.pp.observed} | _ends("", diagnosis.pp.band),
+        "qq": {"expected": diagnosis.qq.expected, "observed": diagnosis.qq.observed} | _ends("", diagnosis.qq.band),
     }
-    side = pl.lit(found.tail.tail).alias("tail")
+    side = pl.lit(diagnosis.tail.tail).alias("tail")
     return {name: pl.DataFrame(columns).select(side, pl.all()) for name, columns in frames.items()}
 
 
-def page(found: Diagnosis, name: str, level: float) -> Page:
+def page(diagnosis: Diagnosis, name: str, level: float) -> Page:
     """Return the contents of the figure."""
-    tail, fit = found.tail, found.tail.fit
-    low, high = found.shape
-    beyond = found.excess.thresholds[sign(tail.tail) * (found.excess.thresholds - tail.threshold) >= 0]
+    tail, fit = diagnosis.tail, diagnosis.tail.fit
+    low, high = diagnosis.shape
+    beyond = diagnosis.excess.thresholds[sign(tail.tail) * (diagnosis.excess.thresholds - tail.threshold) >= 0]
     fitted = (
         (fit.scale + fit.shape * np.abs(beyond - tail.threshold)) / (1 - fit.shape) if fit.shape < 1 else beyond[:0]
     )
@@ -112,18 +112,20 @@ def page(found: Diagnosis, name: str, level: float) -> Page:
         tail.tail,
         tail.threshold,
         tail.mass,
-        _curve(found.excess.thresholds, found.excess.mean, found.excess.interval),
-        _curve(found.stability.mass, found.stability.shape, found.stability.shape_interval),
-        _curve(found.stability.mass, found.stability.modified_scale, found.stability.modified_scale_interval),
-        Levels(
-            _curve(found.curve.periods, found.curve.levels, found.curve.profile),
-            found.curve.delta.low,
-            found.curve.delta.high,
-            found.curve.point_periods,
-            found.curve.point_levels,
+        _curve(diagnosis.excess.thresholds, diagnosis.excess.mean, diagnosis.excess.interval),
+        _curve(diagnosis.stability.mass, diagnosis.stability.shape, diagnosis.stability.shape_interval),
+        _curve(
+            diagnosis.stability.mass, diagnosis.stability.modified_scale, diagnosis.stability.modified_scale_interval
         ),
-        _curve(found.pp.expected, found.pp.observed, found.pp.band),
-        _curve(found.qq.expected, found.qq.observed, found.qq.band),
+        Levels(
+            _curve(diagnosis.curve.periods, diagnosis.curve.levels, diagnosis.curve.profile),
+            diagnosis.curve.delta.low,
+            diagnosis.curve.delta.high,
+            diagnosis.curve.point_periods,
+            diagnosis.curve.point_levels,
+        ),
+        _curve(diagnosis.pp.expected, diagnosis.pp.observed, diagnosis.pp.band),
+        _curve(diagnosis.qq.expected, diagnosis.qq.observed, diagnosis.qq.band),
         (beyond[: len(fitted)], fitted),
         level,
     )
@@ -136,17 +138,20 @@ def summary(column: Column, source: Path, frames: dict[str, pl.DataFrame], tail_
     if column.distinct < len(column.values):
         kind = "integers" if column.is_whole else "values"
         lines += [
-            f"Ties: {column.distinct} distinct {kind}. Thresholds lie midway between two of them, so that the share"
-            f" beyond may differ from the {tail_mass:g} asked for; equal values are one point."
+            f"Ties: {column.distinct} distinct {kind}. Thresholds are midway between two of them, so that the tail mass"
+            f" may differ from the requested {tail_mass:g}; equal values are one point."
         ]
-    lines += ["Intervals take the observations as independent.", "", "## Generalized Pareto fit", ""]
+    lines += ["Intervals assume independent observations.", "", "## Generalized Pareto fit", ""]
     for title, name in ((None, "fit"), ("Parameter stability", "stability"), ("Return levels", "return_levels")):
         frame = frames[name].drop("scale_standard_error", "correlation", strict=False)
         header = [column.replace("_", " ") for column in frame.columns]
         rows = [[_text(cell) for cell in row] for row in frame.iter_rows()]
         lines += [f"## {title}", ""] if title else []
         lines += [markdown(header, rows), ""]
-    lines += [f"Intervals at level {level:g}; of the shape and `profile` by profile likelihood, others normal."]
+    lines += [
+        f"Intervals have level {level:g}; those of the shape and `profile` are by profile likelihood, the others are "
+        "normal."
+    ]
     return "\n".join(lines)
 
 

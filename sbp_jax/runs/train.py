@@ -1,4 +1,4 @@
-"""Train a network on prepared plays or series, or go on training it: a run's folder comes of it."""
+"""Train a network on prepared plays or series, or resume training, and write the run's folder."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -40,7 +40,7 @@ from sbp_jax.training.stop import Stop
 
 
 def run_folder(root: Path, config: Config, fingerprint: str) -> Path:
-    """The folder of a run: the same configuration on the same plays has the same one."""
+    """Return the folder of a run, which is determined by its configuration and plays."""
     values = identity(config)
     return root / f"{values['head']['kind'].rpartition(':')[2]}-{short_digest(values, fingerprint)}"
 
@@ -54,29 +54,29 @@ def train(
     stop: Stop | None = None,
     spread: bool = False,
 ) -> Run:
-    """Train, or go on training, the network of a configuration, and return the run.
+    """Train the network of a configuration, or resume training, and return the run.
 
-    The run's folder is named by the configuration and the data: the same call goes on with what a killed one had
-    reached, and one that is done is loaded.
+    The name of the run's folder depends on the configuration and the data: the same call resumes a killed run, and
+    loads a complete one.
 
     Args:
         config: the run's configuration.
         data: plays, split by game; a mapping from "train", "validation" and "test" to plays; a `Dataset`; or None for
-            what the configuration names, files or simulated plays. Without validation plays every epoch is run.
+            the files or simulated plays that the configuration names. Without validation plays, all epochs run.
         out: folder of the runs.
-        progress: show progress bars, and what is trained on.
-        stop: asks the training to stop.
-        spread: share the plays of a batch among all devices, those of other processes too (see `distributed`); every
-            process reads the whole of each batch, from any source.
+        progress: show progress bars and a summary of the data.
+        stop: stop request.
+        spread: share the plays of a batch among all devices of all processes (see `distributed`); every process reads
+            each complete batch, from any source.
 
     Returns:
-        The run with the parameters of its best epoch, as `load_run` restores it.
+        The run with the parameters of its best epoch, as from `load_run`.
 
     Raises:
-        InputError: the configuration and the plays do not fit; another process holds the run's folder; all its
+        InputError: the configuration does not fit the plays, another process is using the run's folder, or all its
             checkpoints are damaged.
-        Stopped: as asked; the same call goes on.
-        DivergedError: the training went wrong; the newest checkpoint is good.
+        Stopped: a stop was requested; the same call resumes.
+        DivergedError: training diverged; the newest checkpoint is good.
         OSError: the disk is full; the newest checkpoint is good.
 
     Example:
@@ -95,20 +95,20 @@ def train_folder(
     spread: bool = False,
     progress: bool = True,
 ) -> Path:
-    """Train as `train` does and return the run's folder, which needs no network restored.
+    """Train as `train` does, and return the run's folder without restoring the network.
 
     Args:
-        config, stop, spread, progress: as for `train`.
+        config, stop, spread, progress: see `train`.
         dataset: prepared plays or windows.
         root: folder of the runs of one configuration.
 
     Raises:
-        InputError, Stopped, DivergedError, OSError: as `train`.
+        InputError, Stopped, DivergedError, OSError: see `train`.
     """
     check(config)
     setup = set_up(config, dataset, progress=progress and is_first())
     folder = run_folder(root, config, dataset.fingerprint)
-    # of several processes the first one writes, and holds the folder for all
+    # the first process writes, and locks the folder for all processes
     with held(folder) if is_first() else nullcontext():
         _train(config, dataset, setup, folder, stop or Stop(), spread, progress and is_first())
     return folder
@@ -123,8 +123,8 @@ def _train(
     checkpoints = Checkpoints(folder / "checkpoints")
     network = network_of(config, plays) if checkpoints.latest is None else restored_network(config, plays, checkpoints)
     mesh = all_devices() if spread else None
-    whole_on_each = None if mesh is None else everywhere(mesh)
-    batch_source, resident = _batch_source(setup, settings, whole_on_each)
+    sharding = None if mesh is None else everywhere(mesh)
+    batch_source, resident = _batch_source(setup, settings, sharding)
     steps, frames = len(batch_source.sampler), ", ".join(map(str, batch_source.sampler.shapes))
     if progress:
         where = f"{setup.source.kind}{', on the device' if resident else ''}"
@@ -137,21 +137,21 @@ def _train(
     trainer = Trainer(predictor, head, loss, hyperparameters, nll, frame_weights(settings), mesh)
     validate = _validator(trainer, setup, resident) if len(setup.validation) else None
     if validate is None and progress:
-        print(f"note: there is nothing to validate on: all {settings.epochs} epochs are trained, the last is kept")
+        print(f"note: no validation plays: all {settings.epochs} epochs run, and the last parameters are used")
 
     start = marginal_of(config, setup, network)
-    so_far = None
+    saved = None
     if checkpoints.latest is not None:
-        initial = trainer.initial(settings.seed)  # the arrays too: the newest checkpoint counts if all of it is good
-        so_far = checkpoints.load({"state": initial, "best": initial.average})
+        initial = trainer.initial(settings.seed)  # loads the arrays too, to skip a checkpoint with damaged arrays
+        saved = checkpoints.load({"state": initial, "best": initial.average})
     record = None
-    if is_first():  # of several processes one writes
-        done = so_far is not None and is_done(so_far.record, settings)
-        step = None if done else 0 if so_far is None else so_far.step
+    if is_first():  # only the first process writes
+        done = saved is not None and is_done(saved.record, settings)
+        step = None if done else 0 if saved is None else saved.step
         num_static = plays.static.shape[1]
         record = Record(folder, config, dataset.path, dataset.fingerprint, num_static, integer, len(plays), step)
-        if so_far is not None and so_far.record["history"]:
-            record.metrics(so_far.record["history"])  # a run killed between its checkpoint and its metrics
+        if saved is not None and saved.record["history"]:
+            record.metrics(saved.record["history"])  # the run may have been killed between checkpoint and metrics
     with tqdm(
         total=steps * settings.epochs, desc=f"train {config.head.kind}", unit="step", disable=not progress
     ) as bar:
@@ -163,13 +163,13 @@ def _train(
             last = history[-1]
             if record is not None:
                 record.metrics(history)
-            said = {"epoch": last["epoch"], "training": f"{last['training_loss']:.3f}"}
-            bar.set_postfix(said if validate is None else said | {"validation": f"{last['validation_loss']:.3f}"})
+            losses = {"epoch": last["epoch"], "training": f"{last['training_loss']:.3f}"}
+            bar.set_postfix(losses if validate is None else losses | {"validation": f"{last['validation_loss']:.3f}"})
 
-        kept = trainer.place(constants(network))
+        statistics = trainer.place(constants(network))
         monitor = DivergenceMonitor(batch_source.sampler, start, setup.identify, predictor.params)
         try:
-            fit(trainer, batch_source, validate, settings, checkpoints, kept, on_step, on_epoch, stop, monitor)
+            fit(trainer, batch_source, validate, settings, checkpoints, statistics, on_step, on_epoch, stop, monitor)
         except DivergedError as error:
             if record is not None:
                 record.diverged(error)
@@ -180,7 +180,7 @@ def _train(
 
 
 def _batch_source(setup: Setup, settings: TrainingConfig, device: Any) -> tuple[BatchSource, bool]:
-    """The training plays as the steps take them, and whether they are on an accelerator."""
+    """The batch source of the training plays, and whether the plays are on an accelerator."""
     steps = min(STEPS_PER_CALL, settings.checkpoint_every)
     if settings.resident and not is_cpu(device):
         padded = setup.source.arrays("train", setup.buckets)
@@ -190,30 +190,29 @@ def _batch_source(setup: Setup, settings: TrainingConfig, device: Any) -> tuple[
 
 
 def _validator(trainer: Trainer, setup: Setup, resident: bool) -> Callable[[Any], float]:
-    """(parameters) -> mean loss of the plays, which lie on the accelerator if the training plays do and if they fit."""
+    """(parameters) -> mean validation loss; the plays are on the accelerator if the training plays are and they fit."""
     padded = setup.validation_arrays() if resident else None
     if padded is not None and fits_device(padded):
-        held, order = (trainer.place(each) for each in setup.held_out(padded))
-        return lambda params: float(trainer.evaluate(params, held, order))
+        validation, plan = (trainer.place(each) for each in setup.held_out(padded))
+        return lambda params: float(trainer.evaluate(params, validation, plan))
     batch_source = WindowBatchSource(setup.validation_batches())
     return lambda params: trainer.evaluate_windows(params, batch_source.windows(0))
 
 
 @contextmanager
 def compiled_once() -> Iterator[None]:
-    """Programs that training runs on other data share are compiled once: JAX's cache, in a folder of this call's
-    own."""
+    """Compile programs that training runs on different data share only once, with JAX's cache in a temporary folder."""
     with TemporaryDirectory(prefix="compiled-") as folder:
         values = {"jax_compilation_cache_dir": folder, "jax_persistent_cache_min_compile_time_secs": 0.3}
-        before = {name: getattr(jax.config, name) for name in values}
+        previous = {name: getattr(jax.config, name) for name in values}
         try:
             _configure(values)
             yield
         finally:
-            _configure(before)
+            _configure(previous)
 
 
 def _configure(values: Mapping[str, Any]) -> None:
     for name, value in values.items():
         jax.config.update(name, value)
-    compilation_cache.reset_cache()  # else it stays with the folder that it was first used with
+    compilation_cache.reset_cache()  # otherwise JAX continues to use the previous folder

@@ -1,4 +1,4 @@
-"""State, step, fit, checkpoints; runs where only the jax family and NumPy are installed."""
+"""Training state, step, fit and checkpoints; needs only the JAX packages and NumPy."""
 
 from sbp_jax.training.batch_source import DeviceIndexPlan, HostBatchSource, ResidentBatchSource, WindowBatchSource
 from sbp_jax.training.checkpoints import Checkpoints

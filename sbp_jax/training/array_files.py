@@ -1,10 +1,10 @@
-"""Arrays of a checkpoint read from Orbax's files with NumPy alone: nothing that is read runs, or claims more memory.
+"""Read a checkpoint's arrays from Orbax's files with NumPy alone: no code in a file runs, and memory is bounded.
 
 tree/
-  NAME/.zarray   JSON: shape, type, chunk; must say what is expected
-  NAME/0.0       the array's bytes, not compressed, one chunk
+  NAME/.zarray   JSON: shape, type, chunk; must match what is expected
+  NAME/0.0       the array's bytes, uncompressed, in one chunk
 
-A file's size is compared with what is expected of it before it is read, so that memory is bounded by the expectation.
+The size of each file is checked before it is read, so that reading takes no more memory than expected.
 """
 
 import json
@@ -15,22 +15,22 @@ from typing import Any
 
 import numpy as np
 
-_DESCRIPTION_BYTES = 4096  # of a .zarray; Orbax writes some 200
+_DESCRIPTION_BYTES = 4096  # maximum size of a .zarray file; Orbax writes about 200 bytes
 
 
 class DamagedError(Exception):
-    """A file that is missing, cut, changed or not what was written; the message says which and why."""
+    """A file is missing, truncated, modified or unexpected; the message names it and the reason."""
 
 
 def read_arrays(folder: Path, expected: Mapping[str, tuple[np.dtype, tuple[int, ...]]]) -> dict[str, np.ndarray]:
     """Read the arrays of a tree.
 
     Args:
-        folder: the tree's.
-        expected: type and shape of each array; nothing else is read, and nothing is read before all sizes fit.
+        folder: the tree's folder.
+        expected: type and shape of each array; nothing else is read, and nothing is read until all sizes match.
 
     Raises:
-        DamagedError: a file is missing, or says or holds something else.
+        DamagedError: a file is missing or does not match what is expected.
     """
     files = {name: _chunk(folder / name, dtype, shape) for name, (dtype, shape) in expected.items()}
     arrays = {}
@@ -41,9 +41,9 @@ def read_arrays(folder: Path, expected: Mapping[str, tuple[np.dtype, tuple[int, 
 
 
 def read_limited(path: Path, limit: int) -> bytes:
-    """Content of a regular file of at most `limit` bytes; DamagedError otherwise."""
+    """Return the content of a regular file of at most `limit` bytes; raise DamagedError otherwise."""
     try:
-        if not path.is_file():  # neither a pipe, which would wait, nor a device without end
+        if not path.is_file():  # a pipe would block, and a device may have no end
             raise DamagedError(f"{path.parent.name}/{path.name} is missing")
         with path.open("rb") as file:
             content = file.read(limit + 1)
@@ -55,21 +55,21 @@ def read_limited(path: Path, limit: int) -> bytes:
 
 
 def read_json(path: Path, limit: int) -> Any:
-    """Content of a JSON file of at most `limit` bytes; DamagedError otherwise."""
+    """Return the content of a JSON file of at most `limit` bytes; raise DamagedError otherwise."""
     content = read_limited(path, limit)
     try:
         return json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise DamagedError(f"{path.parent.name}/{path.name} is no JSON") from error
+        raise DamagedError(f"{path.parent.name}/{path.name} is not JSON") from error
 
 
 def _chunk(folder: Path, dtype: np.dtype, shape: tuple[int, ...]) -> Path:
-    """The file of an array's bytes, whose description and size are as expected."""
-    found = read_json(folder / ".zarray", _DESCRIPTION_BYTES)
-    kind = dtype.name if dtype.kind == "V" else dtype.str  # types that NumPy does not have go by their names
+    """The file of an array's bytes, after checking its description and size."""
+    actual = read_json(folder / ".zarray", _DESCRIPTION_BYTES)
+    kind = dtype.name if dtype.kind == "V" else dtype.str  # types that NumPy does not have are identified by name
     wanted = {"shape": list(shape), "chunks": list(shape), "dtype": kind, "zarr_format": 2, "order": "C"}
     wanted |= {"compressor": None, "filters": None, "fill_value": None, "dimension_separator": "."}
-    if found != wanted:
+    if actual != wanted:
         raise DamagedError(f"{folder.name}/.zarray does not describe {dtype.name} {list(shape)} in one plain chunk")
     file = folder / (".".join("0" * len(shape)) or "0")
     size = dtype.itemsize * math.prod(shape)

@@ -1,4 +1,4 @@
-"""How the plays of an epoch reach the compiled step: batches from the host, or a scan over a split on the device."""
+"""Batch sources, which feed the plays of an epoch to the compiled step: batches from the host, or a device scan."""
 
 from collections.abc import Iterator
 from typing import Any, Protocol, runtime_checkable
@@ -13,47 +13,48 @@ from sbp_jax.data.batches.symmetry import mirror_of_slots
 from sbp_jax.training.resident import Resident, to_device
 from sbp_jax.training.step import Metrics, State, Trainer, arrays
 
-STEPS_PER_CALL = 50  # progress is told after so many
-WINDOW_BYTES = 2**23  # of the plays that host batches hand to the device at once
+STEPS_PER_CALL = 50  # maximum number of steps between progress reports
+WINDOW_BYTES = 2**23  # maximum size of the plays that are copied to the device at once
 
 
 @runtime_checkable
 class BatchSource(Protocol):
-    """The plays of a training, epoch by epoch, in the batches of a `BatchSampler` that two sources may share."""
+    """The plays of a training run, epoch by epoch, in the batches of a `BatchSampler`, which sources may share."""
 
     @property
     def sampler(self) -> BatchSampler:
-        """It knows the number of steps and the padding."""
+        """The sampler, which knows the number of steps and the padding."""
         ...
 
     def run(self, trainer: Trainer, state: State, epoch: int, start: int) -> Iterator[tuple[State, Metrics]]:
-        """Take the steps of an epoch from number `start` on, one or several at a time; the given state is donated.
+        """Take the steps of an epoch from number `start`, one or several at a time; the given state is donated.
 
-        Yields the state after them and the metrics of each, `[steps]`, not waited for.
+        Yields:
+            The state after these steps and the metrics of each, `[steps]`, without waiting for them.
         """
         ...
 
 
 class HostBatchSource:
-    """Batches made on the host, whatever holds the plays; a step a batch."""
+    """Batches made on the host from any storage; each batch is one step."""
 
     def __init__(self, epochs: Epochs):
         self.sampler = self._epochs = epochs
 
     def run(self, trainer: Trainer, state: State, epoch: int, start: int) -> Iterator[tuple[State, Metrics]]:
-        """As `BatchSource.run`, a step at a time."""
+        """Take one step at a time; see `BatchSource.run`."""
         for batch in self._epochs.epoch(epoch, start):
             state, metrics = trainer.step(state, trainer.place(arrays(batch)))
             yield state, {name: value[None] for name, value in metrics.items()}
 
 
 class DeviceIndexPlan:
-    """Where on the device the plays of each step are, as `scan.scan_steps` takes it.
+    """The positions on the device of the plays of each step, in the form that `scan.scan_steps` takes.
 
     Args:
         plays: the split that is on the device.
-        batch_size, seed, shuffle: of the `BatchSampler` that the steps follow.
-        mirror: with it, half of the plays are reflected, drawn anew in every epoch.
+        batch_size, seed, shuffle: arguments of the `BatchSampler` that the steps follow.
+        mirror: reflects a random half of the plays, drawn again in every epoch; None reflects none.
     """
 
     def __init__(
@@ -67,37 +68,37 @@ class DeviceIndexPlan:
         self._mirror = mirror
 
     def epoch(self, epoch: int) -> dict[str, np.ndarray]:
-        """Each step's bucket, and of each of its rows the play's bucket, row, and how it is reflected."""
-        plan, reflected = self.sampler.plan(epoch), self.sampler.reflected(epoch)
-        index = np.full((len(plan), self.sampler.batch_size), -1, np.int64)
-        for row, (_, plays) in zip(index, plan, strict=True):
+        """Return the bucket of each step and, for each of its rows, the play's bucket, row and reflection."""
+        batches, reflected = self.sampler.plan(epoch), self.sampler.reflected(epoch)
+        index = np.full((len(batches), self.sampler.batch_size), -1, np.int64)
+        for row, (_, plays) in zip(index, batches, strict=True):
             row[: len(plays)] = plays
         valid, index = index >= 0, np.maximum(index, 0)
-        order = {"bucket": np.array([self._frames.index(frames) for frames, _ in plan], np.int32)}
-        order |= {"valid": valid, "home": self._home[index], "row": self._row[index]}
+        plan = {"bucket": np.array([self._frames.index(frames) for frames, _ in batches], np.int32)}
+        plan |= {"valid": valid, "home": self._home[index], "row": self._row[index]}
         if self._mirror is not None:
-            # a row that fills a batch up is not reflected: it holds no play
-            order |= {"reflected": reflected[index] & valid, "slots": self._mirror.slots[index].astype(np.int8)}
-        return order
+            # padding rows have no play to reflect
+            plan |= {"reflected": reflected[index] & valid, "slots": self._mirror.slots[index].astype(np.int8)}
+        return plan
 
-    def part(self, order: dict[str, np.ndarray], start: int, count: int) -> dict[str, np.ndarray]:
-        """`count` steps of an epoch from number `start` on; those beyond its end are in a bucket that there is not."""
+    def part(self, plan: dict[str, np.ndarray], start: int, count: int) -> dict[str, np.ndarray]:
+        """Return `count` steps of an epoch from number `start`; steps past its end get a bucket that does not exist."""
         rows = np.arange(start, start + count)
-        part = {name: np.take(values, rows, axis=0, mode="clip") for name, values in order.items()}
-        part["bucket"] = np.where(rows < len(order["bucket"]), part["bucket"], len(self._frames)).astype(np.int32)
+        part = {name: np.take(values, rows, axis=0, mode="clip") for name, values in plan.items()}
+        part["bucket"] = np.where(rows < len(plan["bucket"]), part["bucket"], len(self._frames)).astype(np.int32)
         return part
 
 
 class ResidentBatchSource:
-    """A split on the device; steps are a compiled scan over it, which takes the host nothing but an order of plays.
+    """A split on the device; steps are a compiled scan over it, and the host supplies only the index plan.
 
-    One program serves all buckets and epochs: the step is compiled once a bucket, as a branch of the scan's body.
+    One program serves all buckets and epochs: the step is compiled once per bucket, as a branch of the scan's body.
 
     Args:
-        plays: the split; put on the device here (see `to_device`).
-        batch_size, seed, mirror: as for `DeviceIndexPlan`.
-        steps: most steps of one call, between which progress is told and checkpoints are written.
-        device: as for `to_device`.
+        plays: the split, which is copied to the device (see `to_device`).
+        batch_size, seed, mirror: see `DeviceIndexPlan`.
+        steps: maximum number of steps per call; progress is reported and checkpoints are written between calls.
+        device: see `to_device`.
     """
 
     def __init__(
@@ -116,11 +117,11 @@ class ResidentBatchSource:
         self._steps = min(steps, len(self.sampler))
 
     def run(self, trainer: Trainer, state: State, epoch: int, start: int) -> Iterator[tuple[State, Metrics]]:
-        """As `BatchSource.run`, up to `steps` at a time."""
-        order = self._index_plan.epoch(epoch)
+        """Take up to `steps` steps at a time; see `BatchSource.run`."""
+        plan = self._index_plan.epoch(epoch)
         while start < len(self.sampler):
-            # every call has the same shape
-            part = self._index_plan.part(order, start, self._steps)
+            # every call has the same shapes
+            part = self._index_plan.part(plan, start, self._steps)
             stop = min(start + self._steps, len(self.sampler))
             state, metrics = trainer.scan(state, self.resident, trainer.place(part), self._signs)
             yield state, {name: values[: stop - start] for name, values in metrics.items()}
@@ -128,18 +129,18 @@ class ResidentBatchSource:
 
 
 class WindowBatchSource:
-    """Batches made on the host, whatever holds the plays: the scan of `ResidentBatchSource` over a few steps at a time.
+    """Batches made on the host from any storage; the scan of `ResidentBatchSource` runs over a window of a few steps.
 
-    The program and the shapes of its arguments depend on the batches alone: whatever holds the plays, the steps are the
-    same to the last bit. On the host are three windows at most (one that is computed, one that waits, one that is
-    filled), and as many copies on a CPU, whose device memory is the host's.
+    The program and the shapes of its arguments depend on the batches alone, so that the steps are bitwise identical for
+    every storage. The host has at most three windows (one computing, one waiting, one being filled), and as many copies
+    on a CPU, whose device memory is the host's.
 
     Args:
-        epochs: the batches, none of them reflected.
-        signs: factor of each feature of a reflected player; with them half of the plays are reflected, drawn again in
-            every epoch. None reflects none.
-        steps: most steps of one call.
-        limit_bytes: of a window; two steps are taken together even where they are more.
+        epochs: the batches, without reflection.
+        signs: factor of each feature of a reflected player; reflects a random half of the plays, drawn again in every
+            epoch. None reflects none.
+        steps: maximum number of steps per call.
+        limit_bytes: maximum size of a window; a window has at least two steps even if they exceed it.
     """
 
     def __init__(
@@ -155,18 +156,18 @@ class WindowBatchSource:
         self._steps, self._limit_bytes = min(steps, len(epochs)), limit_bytes
 
     def run(self, trainer: Trainer, state: State, epoch: int, start: int) -> Iterator[tuple[State, Metrics]]:
-        """As `BatchSource.run`, a window at a time."""
+        """Take one window of steps at a time; see `BatchSource.run`."""
         for window, part, count in self.windows(epoch, start):
             state, metrics = trainer.scan(state, *(trainer.place(each) for each in (window, part, self._signs)))
             yield state, {name: values[:count] for name, values in metrics.items()}
 
     def windows(self, epoch: int, start: int = 0) -> Iterator[tuple[Resident, dict[str, np.ndarray], int]]:
-        """Yield plays of a few steps, the plan by which `scan_steps` takes them, and the number of steps."""
+        """Yield the plays of a few steps, their index plan for `scan_steps`, and the number of steps."""
         reflected = self.sampler.reflected(epoch)
         window = None
         for batch in self._epochs.epoch(epoch, start):
             if window is None:
-                window = _Window(batch, self._frames, self._together(batch), self._signs is not None)
+                window = _Window(batch, self._frames, self._window_steps(batch), self._signs is not None)
             window.add(batch, reflected)
             if window.count == window.steps:
                 yield window.plays, window.plan, window.count
@@ -174,15 +175,15 @@ class WindowBatchSource:
         if window is not None:
             yield window.plays, window.plan, window.count
 
-    def _together(self, batch: Batch) -> int:
+    def _window_steps(self, batch: Batch) -> int:
         frame = sum(getattr(batch, name)[0, 0].nbytes for name in FRAME_FIELDS)
         step = self.sampler.batch_size * frame * int(self._frames.sum())
-        # a loop of one turn would be compiled otherwise
+        # at least two: XLA compiles a loop of one iteration to a different program
         return max(2, min(self._steps, self._limit_bytes // step))
 
 
 class _Window:
-    """The plays of a few steps by bucket, as `Resident` has a split, with room for every play in any bucket."""
+    """The plays of a few steps by bucket, laid out as in `Resident`, with space for every play in any bucket."""
 
     def __init__(self, batch: Batch, frames: np.ndarray, steps: int, mirrored: bool):
         size = len(batch.valid)
@@ -209,7 +210,7 @@ class _Window:
         return Resident(tuple(self._buckets))
 
     def add(self, batch: Batch, reflected: np.ndarray) -> None:
-        """Add a batch as the next step; `reflected` is of all plays of the split."""
+        """Add a batch as the next step; `reflected` covers all plays of the split."""
         plan, k = self.plan, self.count
         plan["bucket"][k] = np.searchsorted(self._frames, batch.x.shape[1])
         plan["valid"][k] = batch.valid

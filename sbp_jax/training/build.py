@@ -1,4 +1,4 @@
-"""From a configuration to the head, the loss and the network of a run."""
+"""Build the head, the losses and the network of a run from its configuration."""
 
 from typing import Any
 
@@ -29,10 +29,10 @@ from sbp_jax.training.step import FrameWeights
 
 
 def make_head(config: HeadConfig) -> Any:
-    """The head of a configuration: bins of equal width whose first and last are centerd on `low` and `high`.
+    """Return the head of a configuration; its bins have equal width, the first centered at `low`, the last at `high`.
 
     Raises:
-        InputError: bounds or number of bins out of range; the message names the field.
+        InputError: the bounds or the number of bins are out of range; the message names the field.
     """
     if config.bins < 2 or not config.low < config.high:
         raise InputError(
@@ -40,7 +40,7 @@ def make_head(config: HeadConfig) -> Any:
         )
     width = (config.high - config.low) / (config.bins - 1)
     edges = [float(e) for e in config.low + width * (np.arange(config.bins + 1) - 0.5)]
-    # Raw outputs of order one: a seventh of the bins' range is about the spread of the outcomes.
+    # keeps raw outputs of order one: a seventh of the bins' range is about the spread of the outcomes
     unit = (config.high - config.low) / 7
     above_zero = max(config.shape_bounds[0], 0.0), config.shape_bounds[1]
     match config.kind:
@@ -70,38 +70,39 @@ def make_head(config: HeadConfig) -> Any:
                 shape_bounds=config.shape_bounds,
                 support=config.support,
             )
-    raise AssertionError(config.kind)  # a `HeadConfig` knows its kinds
+    raise AssertionError(config.kind)  # unreachable: `HeadConfig` checks its kind
 
 
 def make_loss(config: Config) -> Loss:
-    """Return the loss that a configuration trains by, as `objective` has it; InputError as there."""
+    """Return the training loss of a configuration; raise InputError as `objective` does."""
     training = config.training
     if is_extension(training.objective):
         return load_extension("training.objective", training.objective)
     gradient = {"habit": None, "on": True, "off": False}[training.threshold_gradient]
-    # only `exact` asks: other losses stay one function, and one branch of a sweep's program
+    # only "exact" uses it; other losses remain a single function, and a single branch of a sweep's program
     continuous = training.objective == "exact" and not density_jumps(config.head)
     return objective(training.objective, 1.0, gradient, continuous)
 
 
 def density_jumps(config: HeadConfig) -> bool:
-    """Return whether the density of a head's distributions may jump at a threshold that moves."""
+    """Return whether the density of a head's distributions may jump at a learned threshold."""
     return config.kind == "sbp" and not PARAMETERIZATIONS[config.parameterization].continuous
 
 
 def make_validation_loss(config: TrainingConfig, integer: bool) -> Loss:
-    """Return the loss that validates, whatever the objective: minus the log-probability of the observed outcomes.
+    """Return the validation loss, the negative log-likelihood of the observed outcomes, for any objective.
 
     Args:
-        config: "censored" validates touchdowns as censored too.
-        integer: the outcomes are integers, and their unit intervals count; else it is the density.
+        config: with the objective "censored", touchdowns are censored in validation too.
+        integer: whether the outcomes are integers, scored by the probability of their unit intervals; others are scored
+            by the density.
     """
     if config.objective == "censored":
         return objective("censored")
     return objective("interval" if integer else "pointwise")
 
 
-# The passer sees his receivers, each with the defender matched to him, and all defenders.
+# the passer attends to his receivers, each paired with the defender matched to him, and to all defenders
 PLAYERS_LAYOUT = EntityLayout(
     reference=PASSER,
     groups=(EntityGroup(tuple(RECEIVERS), tuple(MARKERS), width=64), EntityGroup((*MARKERS, *OTHERS), width=32)),
@@ -109,7 +110,7 @@ PLAYERS_LAYOUT = EntityLayout(
 
 
 def make_network(config: Config, head: Any, num_static: int) -> Network:
-    """An initialized network for frames of all players with the data's extras, its statistics still neutral."""
+    """Return an initialized network for frames of all players with the data's extras; its statistics are neutral."""
     rngs = nnx.Rngs(config.training.seed)
     features = len(features_of(config.data))
     entities = PLAYERS if isinstance(config.data, DataConfig) else 1
@@ -129,45 +130,45 @@ def make_network(config: Config, head: Any, num_static: int) -> Network:
 
 
 def features_of(data: DataConfig | SeriesConfig) -> tuple[str, ...]:
-    """The features that an entity has at a frame: a player, or the one series of a window."""
+    """Return the names of an entity's features at a frame; the entity is a player or the series of a window."""
     return WINDOW_FEATURES if isinstance(data, SeriesConfig) else feature_names(data.extras)
 
 
 def frame_weights(config: TrainingConfig) -> FrameWeights | None:
-    """How frames count in the training of a configuration; None where the last one does alone."""
+    """Return the weights of the frames in training; None if only the last frame counts."""
     return FrameWeights(config.frame_half_life_s / FRAME_S) if config.per_frame else None
 
 
 def shapes_of(config: Config, head: Any, num_static: int) -> Network:
-    """The network of `make_network` with the shapes of its arrays in their place: nothing is allocated."""
+    """Return the network of `make_network` with shapes in place of arrays, without allocating any."""
     return nnx.eval_shape(lambda: make_network(config, head, num_static))
 
 
 def set_statistics(network: Network, plays: Plays | Split, marginal: np.ndarray) -> None:
-    """Measure the training plays: scales of frames and static features; and set the marginal's raw outputs.
+    """Set the network's scales of frames and static features from the training plays, and the marginal's raw outputs.
 
     Frames are measured chunk by chunk; an encoder without `fit_chunks` (see `models.encoders.Encoder`) takes them all
     at once.
 
     Raises:
-        InputError: an encoder without `fit_chunks`, and plays that are not in memory.
+        InputError: the encoder has no `fit_chunks`, and the plays are not in memory.
     """
-    whole = plays if isinstance(plays, Plays) else plays.whole
+    in_memory = plays if isinstance(plays, Plays) else plays.whole
     fit_chunks = getattr(network.encoder, "fit_chunks", None)
     if fit_chunks is not None:
         fit_chunks(lambda: ((part.frames, part.players) for part in plays.chunks()))
     elif network.encoder is not None:
-        if whole is None:
+        if in_memory is None:
             name = type(network.encoder).__name__
             raise InputError(
                 f"network.encoder: {name} has no fit_chunks to measure plays that are not in memory; choose "
                 "training.batch-source memory"
             )
-        network.encoder.fit(whole.frames, whole.players)
+        network.encoder.fit(in_memory.frames, in_memory.players)
     network.static_scale.fit(plays.static.mean(axis=0), plays.static.std(axis=0))
     network.offset.set_value(jnp.asarray(marginal, jnp.float32))
 
 
 def constants(network: Network) -> Any:
-    """The network's statistics, as NNX state."""
+    """Return the network's statistics as NNX state."""
     return nnx.state(network, Statistic)

@@ -1,4 +1,4 @@
-"""What is wrong with a configuration, alone or with the plays that it meets, before any work is done."""
+"""Check a configuration, by itself and against the plays, before any work is done."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,32 +14,32 @@ from sbp_jax.errors import InputError
 from sbp_jax.training.build import features_of, make_head, make_loss
 from sbp_jax.training.outcome import GOAL_LINE, Outcome
 
-# Far beyond any network of plays; what is more would exhaust the memory before its shapes could be compared.
+# far beyond any network for plays; larger values would exhaust the memory before shapes could be compared
 LIMITS = {"channels": 2**16, "layers": 32, "kernel_size": 2**10, "widths": 2**20, "entries": 64, "bins": 2**13}
 MAX_FRAMES, MAX_STATIC = 2**16, 2**16
 
 
 def check(config: Config) -> None:
-    """Find what is wrong with a configuration's head and objective before any work is done.
+    """Check the head and the objective of a configuration before any work is done.
 
-    Ranges of single fields are checked when a `Config` is made.
+    `Config` itself checks the ranges of single fields.
 
     Raises:
-        InputError: a number beyond its limit, or a head that cannot be built; the message names the field.
+        InputError: a number is above its limit, or the head cannot be built; the message names the field.
     """
     check_size(config)
-    # "auto" is one of the losses that every head has
-    settled = config if config.training.objective != "auto" else with_objective(config, "interval")
-    head, loss = make_head(config.head), make_loss(settled)
+    # "auto" resolves to one of the losses that every head supports
+    resolved = config if config.training.objective != "auto" else with_objective(config, "interval")
+    head, loss = make_head(config.head), make_loss(resolved)
     outcome = jnp.zeros(()), jnp.zeros((), bool)
     jax.eval_shape(lambda raw: loss(head(raw), *outcome), jnp.zeros(head.num_outputs))
 
 
 def check_size(config: Config, num_static: int = 0) -> None:
-    """See that a configuration's numbers are such that its head and the shapes of its network can be built at all.
+    """Check that the sizes in a configuration are small enough to build its head and the shapes of its network.
 
     Raises:
-        InputError: a number beyond its limit; the message names the field.
+        InputError: a number is above its limit; the message names the field.
     """
     network, buckets = config.network, config.training.buckets
     sizes = {
@@ -59,10 +59,10 @@ def check_size(config: Config, num_static: int = 0) -> None:
 
 
 def check_features(config: Config, plays: Plays | Split) -> None:
-    """Compare what a configuration's network takes of a player with what plays have.
+    """Check that the plays have the features that a configuration's network takes.
 
     Raises:
-        InputError: they differ; the line names both sides' extras.
+        InputError: they differ; the message names the extras of both.
     """
     expected = features_of(config.data)
     if plays.features == expected:
@@ -71,22 +71,22 @@ def check_features(config: Config, plays: Plays | Split) -> None:
         takes, have = (", ".join(names) for names in (expected, plays.features))
         raise InputError(f"plays: the network takes the features {takes}, these have {have}")
     takes, have = (", ".join(names[PLAYER_FEATURES:]) or "no extras" for names in (expected, plays.features))
-    raise InputError(f"plays: the network takes {takes} beside the eight features, the plays have {have}")
+    raise InputError(f"plays: the network takes {takes} in addition to the eight features, the plays have {have}")
 
 
 def check_finite(plays: Plays | Split, static_names: tuple[str, ...] = ()) -> None:
-    """See that all that a network sees of plays is finite; what is in the slots of absent players is not seen.
+    """Check that all values of the plays that a network sees are finite; it ignores the slots of absent players.
 
     Args:
-        plays: any.
-        static_names: of the static features, for the line.
+        plays: plays in memory or a split.
+        static_names: names of the static features, for the message.
 
     Raises:
-        InputError: a value that is not; the line names the play and the column.
+        InputError: a value is not finite; the message names the play and the column.
     """
 
-    def refuse(of: Plays | Split, play: Any, column: str, value: Any) -> None:
-        name = f"play {of.play_id[play]} of game {of.game_id[play]}"
+    def refuse(part: Plays | Split, play: Any, column: str, value: Any) -> None:
+        name = f"play {part.play_id[play]} of game {part.game_id[play]}"
         raise InputError(f"{name}: {column} is {value}, expected a finite number")
 
     for part in plays.chunks():
@@ -108,7 +108,7 @@ def with_objective(config: Config, name: str) -> Config:
 
 
 def with_known_objective(config: Config, outcome: Outcome, splits: Sequence[Plays | Split]) -> Config:
-    """Return the configuration with the objective that "auto" stands for on these plays; else as it is."""
+    """Return the configuration with "auto" replaced by the objective for these plays; others are unchanged."""
     if config.training.objective != "auto":
         return config
     if not outcome.integer:
@@ -118,32 +118,32 @@ def with_known_objective(config: Config, outcome: Outcome, splits: Sequence[Play
 
 
 def check_outcomes(config: Config, outcome: Outcome, plays: Plays | Split) -> None:
-    """See that the outcomes are such as the objective presumes.
+    """Check that the outcomes meet the requirements of the objective.
 
     Raises:
-        InputError: the objective "interval" or "censored", and an outcome that is not an integer; "censored" and an
-            outcome that is not counted in yards, or a completion with an unknown distance to the goal line.
+        InputError: the objective is "interval" or "censored" and an outcome is not an integer, or it is "censored" and
+            the outcome is not in yards or a completion has an unknown distance to the goal line.
     """
     name = config.training.objective
     if name in ("interval", "censored") and not plays.is_integer:
-        broken = plays.yards[plays.yards != np.round(plays.yards)][0]
+        example = plays.yards[plays.yards != np.round(plays.yards)][0]
         raise InputError(
-            f"training.objective: {name} presumes integers, and the outcome {outcome.name} has values such as "
-            f"{broken:g}; choose exact"
+            f"training.objective: {name} requires integers, and the outcome {outcome.name} has values such as "
+            f"{example:g}; choose exact"
         )
     if name != "censored":
         return
     if not outcome.in_yards:
         raise InputError(
-            f"training.objective: censored presumes a gain in yards that the goal line stops, not {outcome.name}"
+            f"training.objective: censored requires a gain in yards that the goal line stops, not {outcome.name}"
         )
     if not _knows_touchdowns(plays):
-        raise InputError("training.objective: censored presumes plays with known touchdowns; these have none")
+        raise InputError("training.objective: censored requires plays with known touchdowns; these have none")
     unknown = _unknown(plays)
     for play in np.flatnonzero(unknown)[:1]:
         raise InputError(
-            f"training.objective: censored presumes known touchdowns, and of {int(unknown.sum())} completions the "
-            f"distance to the goal line is unknown, such as play {plays.play_id[play]} of game {plays.game_id[play]}; "
+            f"training.objective: censored requires known touchdowns, and {int(unknown.sum())} completions have an "
+            f"unknown distance to the goal line, such as play {plays.play_id[play]} of game {plays.game_id[play]}; "
             f"choose interval"
         )
 
@@ -153,5 +153,5 @@ def _knows_touchdowns(plays: Plays | Split) -> bool:
 
 
 def _unknown(plays: Plays | Split) -> np.ndarray:
-    """Which plays are completions with an unknown distance to the goal line, bool [N]."""
+    """Completions with an unknown distance to the goal line, bool [N]."""
     return (plays.info["result"] == "C") & ~(plays.info[GOAL_LINE] >= 0)

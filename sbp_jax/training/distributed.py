@@ -1,4 +1,4 @@
-"""One training over the devices of several processes or hosts: each computes its share of every batch's plays."""
+"""Train one run on the devices of several processes or hosts: each computes its share of every batch."""
 
 from typing import Any
 
@@ -14,14 +14,14 @@ PLAYS = "plays"  # axis of the mesh
 
 
 def connect(where: str) -> None:
-    """Join the other processes; to be called before JAX does anything else.
+    """Connect to the other processes; call this before JAX does anything else.
 
     Args:
-        where: "auto" where a cluster's environment tells (Slurm, Open MPI, Kubernetes, Cloud TPU), else
-            `HOST:PORT,COUNT,NUMBER`: the address of process 0, how many there are, and which one this is.
+        where: "auto" if the cluster's environment has the addresses (Slurm, Open MPI, Kubernetes, Cloud TPU), else
+            `HOST:PORT,COUNT,NUMBER`: the address of process 0, the number of processes, and the number of this one.
 
     Raises:
-        InputError: another form, or the processes do not find each other.
+        InputError: `where` has another form, or the processes cannot connect.
     """
     try:
         if where == "auto":
@@ -39,40 +39,40 @@ def connect(where: str) -> None:
 
 
 def is_first() -> bool:
-    """Whether this process is the one that writes."""
+    """Return whether this is process 0, which writes the files."""
     return jax.process_index() == 0
 
 
 def wait_for_all(point: str) -> None:
-    """Return when all processes have come to this point."""
+    """Wait until all processes have reached this point."""
     if jax.process_count() > 1:
         multihost_utils.sync_global_devices(point)
 
 
 def anywhere(flag: bool) -> bool:
-    """Whether the flag is up in any of the processes, which all ask at the same point."""
+    """Return whether the flag is set in any process; all processes must call this at the same point."""
     return flag if jax.process_count() == 1 else bool(np.any(multihost_utils.process_allgather(np.asarray(flag))))
 
 
 def smallest(value: float) -> float:
-    """Return the smallest of the processes' values, all of which ask at the same point: they decide alike by it."""
+    """Return the smallest value over all processes, so that they decide alike; all must call this at the same point."""
     return value if jax.process_count() == 1 else float(np.min(multihost_utils.process_allgather(np.asarray(value))))
 
 
 def all_devices() -> Mesh:
-    """All devices of all processes along the plays of a batch."""
+    """Return the mesh of all devices of all processes, along the plays of a batch."""
     return Mesh(np.asarray(jax.devices()), (PLAYS,))
 
 
 def everywhere(mesh: Mesh) -> NamedSharding:
-    """The whole of an array on each device."""
+    """Return the sharding that replicates an array on every device."""
     return NamedSharding(mesh, PartitionSpec())
 
 
 def shared(batch: dict[str, jax.Array], mesh: Mesh | None) -> dict[str, jax.Array]:
-    """A batch whose plays, the first axis of its arrays, are computed each on one of the devices, under `jit`.
+    """Return a batch with its plays, the first axis of its arrays, sharded over the devices; for use under `jit`.
 
-    It is filled up with rows that are not valid until all devices have as many.
+    The batch is padded with invalid rows to a multiple of the number of devices. Without a mesh it is unchanged.
     """
     if mesh is None:
         return batch
@@ -82,7 +82,7 @@ def shared(batch: dict[str, jax.Array], mesh: Mesh | None) -> dict[str, jax.Arra
 
 
 def replicated(tree: Any, mesh: Mesh | None) -> Any:
-    """Arrays that all processes have alike, whole on each device; as they are without a mesh."""
+    """Return arrays, equal in all processes, replicated on every device; unchanged without a mesh."""
     if mesh is None:
         return tree
     return jax.tree.map(lambda leaf: jax.device_put(np.asarray(leaf), everywhere(mesh)), tree)

@@ -1,4 +1,4 @@
-"""When a training has gone wrong: what is not finite, or far from where it started; and which plays were at hand."""
+"""Detect diverged training runs: values that are not finite or far from their start, and the plays of that batch."""
 
 import logging
 import math
@@ -15,32 +15,32 @@ from sbp_jax.data.batches.epochs import BatchSampler
 
 _log = logging.getLogger(__name__)
 
-# A network starts as the marginal distribution of the outcomes. Where the typical batch's outcomes are e^5 = 150 times
-# less likely than under it, over many steps, the network has lost what it started with; one hard batch, or a few, do
-# not move a median.
+# A network starts as the marginal distribution of the outcomes. If the outcomes of the typical batch are e^5 = 150
+# times less likely than under the marginal, over many steps, the network has diverged. A few hard batches do not move
+# the median.
 FAR_NATS = 5.0
-WINDOW = 50  # steps whose median counts
-MIN_STEPS = 10  # of them, that it does
-# Worse than that is reported, not stopped: a network that learns few plays by heart may come back.
+WINDOW = 50  # number of steps in the running median
+MIN_STEPS = 10  # number of steps before the median is checked
+# A smaller excess is reported but does not stop training: a network that memorizes few plays may recover.
 ABOVE_NATS = 1.0
 ABOVE_EPOCHS = 2
-_NAMED = 8  # plays that the line names
+_MAX_NAMES = 8  # maximum number of plays named in the message
 
 
 class DivergedError(RuntimeError):
-    """A training has gone wrong; the newest checkpoint is the last good state.
+    """A training run has diverged; the newest checkpoint is the last good state.
 
     Attributes:
-        step: the step's number, from 1.
+        step: number of the step, from 1.
         what: the quantity and its value.
-        plays: positions of the plays of its batch among the training plays; empty where no batch is to blame.
-        names: of those plays, where they are known.
+        plays: positions of the batch's plays among the training plays; empty if no single batch is responsible.
+        names: names of these plays, if known.
     """
 
     def __init__(self, step: int, what: str, plays: Sequence[int] = (), names: Sequence[str] = ()):
         self.step, self.what, self.plays, self.names = step, what, list(plays), list(names)
-        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-        listed = f"; plays of its batch (game_id/play_id): {', '.join(names[:_NAMED])}{more}" if names else ""
+        more = f" and {len(names) - _MAX_NAMES} more" if len(names) > _MAX_NAMES else ""
+        listed = f"; plays of its batch (game_id/play_id): {', '.join(names[:_MAX_NAMES])}{more}" if names else ""
         super().__init__(
             f"{what} at step {step}{listed}; the last good state is the newest checkpoint, if there is one"
         )
@@ -48,11 +48,11 @@ class DivergedError(RuntimeError):
 
 @dataclass(frozen=True)
 class Marginal:
-    """Mean losses of the marginal distribution, nats per play: where a network starts.
+    """Mean losses of the marginal distribution, where a network starts, in nats per play.
 
     Attributes:
-        training: of the training plays, by the loss that trains.
-        validation: of the validation plays, by the one that judges; NaN where there are none.
+        training: training loss of the training plays.
+        validation: validation loss of the validation plays; NaN if there are none.
     """
 
     training: float
@@ -60,13 +60,13 @@ class Marginal:
 
 
 class DivergenceMonitor:
-    """Judges a training's steps, states and epochs.
+    """Check the steps, states and epochs of a training run for divergence.
 
     Args:
-        sampler: which plays are in which batch.
-        marginal: without it only what is not finite stops a training.
-        identify: positions of plays -> their names, for the line.
-        params: tree of the trained parameters, by whose paths gradients are named.
+        sampler: gives the plays of each batch.
+        marginal: losses to compare with; without them, only values that are not finite stop a training run.
+        identify: positions of plays -> their names, for the message.
+        params: tree of the trained parameters, whose paths name gradients.
     """
 
     def __init__(
@@ -81,11 +81,11 @@ class DivergenceMonitor:
         self._recent: deque[float] = deque(maxlen=WINDOW)
 
     def steps(self, step: int, metrics: Mapping[str, jax.Array | np.ndarray]) -> None:
-        """Judge the steps up to number `step`.
+        """Check the metrics of the steps that end with number `step`.
 
         Raises:
-            DivergedError: for the first whose loss or gradient is not finite, or whose loss makes the median of the
-                last `WINDOW` exceed the marginal's loss by `FAR_NATS`.
+            DivergedError: at the first step whose loss or gradient is not finite, or where the median loss of the last
+                `WINDOW` steps exceeds the marginal's loss by `FAR_NATS`.
         """
         loss, norm = np.asarray(metrics["loss"]), np.asarray(metrics["gradient_norm"])
         first = step - len(loss) + 1
@@ -93,7 +93,7 @@ class DivergenceMonitor:
             what = f"loss is {loss[i]}" if not math.isfinite(loss[i]) else f"gradient_norm is {norm[i]}"
             leaf = int(np.asarray(metrics["gradient_leaf"])[i])
             if math.isfinite(loss[i]) and 0 <= leaf < len(self._names):
-                what += f", first of {self._names[leaf]}"
+                what += f", first in {self._names[leaf]}"
             raise self._error(first + int(i), what)
         for number, value in enumerate(loss, start=first):
             self._recent.append(float(value))
@@ -102,11 +102,11 @@ class DivergenceMonitor:
             median = float(np.median(self._recent))
             if median > self._marginal.training + FAR_NATS:
                 start = f"the marginal distribution, where the network started, has {self._marginal.training:.3g}"
-                what = f"loss is {value:.3g}, in the median of {len(self._recent)} steps {median:.3g} nats ({start})"
+                what = f"loss is {value:.3g}, its median over {len(self._recent)} steps is {median:.3g} nats ({start})"
                 raise self._error(number, what)
 
     def state(self, step: int, **trees: Any) -> None:
-        """Judge what would be saved after a step, by name; DivergedError names the first array that is not finite."""
+        """Check the trees to save after a step; raise DivergedError that names the first array that is not finite."""
         for name, tree in trees.items():
             try:
                 chex.assert_tree_all_finite(tree)
@@ -116,12 +116,12 @@ class DivergenceMonitor:
                 raise self._error(step, f"{name} {_name(first)} is not finite") from None
 
     def validation(self, step: int, loss: float | None) -> None:
-        """Judge a validation loss; DivergedError where it is not finite."""
+        """Check a validation loss; raise DivergedError if it is not finite."""
         if loss is not None and not math.isfinite(loss):
             raise DivergedError(step, f"validation loss is {loss}")
 
     def epochs(self, history: list[dict[str, Any]]) -> None:
-        """Report on the log a loss that has been far above the marginal's for `ABOVE_EPOCHS` epochs, when it begins."""
+        """Log a warning once a loss has been more than `ABOVE_NATS` above the marginal's for `ABOVE_EPOCHS` epochs."""
         if self._marginal is None:
             return
         for name, start in (
@@ -133,7 +133,7 @@ class DivergenceMonitor:
             if len(lately) == ABOVE_EPOCHS and all(lately) and not (before and before[-1]):
                 _log.warning(
                     "epoch %d: %s %.3g has been more than %g nat above the marginal distribution's %.3g for %d epochs: "
-                    "the network is worse than none",
+                    "the network is worse than the marginal distribution",
                     *(len(history), name.replace("_", " "), history[-1][name], ABOVE_NATS, start, ABOVE_EPOCHS),
                 )
 
@@ -145,5 +145,5 @@ class DivergenceMonitor:
 
 
 def _name(path: Any) -> str:
-    """Of a parameter, as in "last.kernel"."""
+    """Name of a parameter, such as "last.kernel"."""
     return jax.tree_util.keystr(path, simple=True, separator=".").removesuffix(".value")

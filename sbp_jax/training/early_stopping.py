@@ -1,4 +1,4 @@
-"""The one early-stopping rule, for a run alone or a member of a sweep: what is recorded, and which epoch is best."""
+"""The early-stopping rule of single runs and members of a sweep: what is recorded, and which epoch is best."""
 
 import math
 from typing import Any
@@ -10,7 +10,7 @@ Record = dict[str, Any]
 
 
 def new_record() -> Record:
-    """Return the record of a training without an epoch: `history`, `best_loss` and `best_epoch` (from 0; -1: none)."""
+    """Return the record before the first epoch: `history`, `best_loss` and `best_epoch` (from 0; -1: none)."""
     return {"history": [], "best_loss": None, "best_epoch": -1}
 
 
@@ -18,8 +18,8 @@ def with_epoch(record: Record, row: Row) -> tuple[Record, bool]:
     """Return the record with one more epoch, and whether its parameters are the best so far.
 
     Args:
-        record: of the epochs before; other fields than those of `new_record` are kept.
-        row: of the epoch; its `validation_loss` is NaN where nothing validates, and the last epoch is then the best.
+        record: record of the previous epochs; fields that are not in `new_record` are preserved.
+        row: metrics of the epoch; `validation_loss` is NaN without validation plays, and the last epoch is then best.
     """
     loss = None if math.isnan(row["validation_loss"]) else row["validation_loss"]
     record = {**record, "history": [*record["history"], row]}
@@ -30,7 +30,7 @@ def with_epoch(record: Record, row: Row) -> tuple[Record, bool]:
 
 
 def is_done(record: Record, config: TrainingConfig) -> bool:
-    """Return whether no epoch is left: all are used up, or validation has not improved for `patience` of them."""
+    """Return whether training is done: the epochs are used up, or validation has not improved for `patience` epochs."""
     count = len(record["history"])
     stale = record["best_loss"] is not None and count - 1 - record["best_epoch"] >= config.patience
     return count >= config.epochs or stale

@@ -1,4 +1,4 @@
-"""The training loop: epochs of compiled steps, early stopping, checkpoints, and going on where a killed run was."""
+"""The training loop: epochs of compiled steps, early stopping, checkpoints, and resuming a killed run."""
 
 import math
 import time
@@ -21,13 +21,14 @@ from sbp_jax.training.stop import Stop, Stopped
 
 @dataclass(frozen=True)
 class Fitted:
-    """Outcome of a training.
+    """Result of a training run.
 
     Attributes:
-        params: averaged parameters of the epoch with the smallest validation loss, of the last one without validation.
+        params: averaged parameters of the epoch with the smallest validation loss; without validation, of the last
+            epoch.
         history: one row per epoch: epoch, step, training and validation loss (nats per play), norm of the last
             gradient, seconds.
-        step: steps taken.
+        step: number of steps taken.
     """
 
     params: Any
@@ -49,24 +50,27 @@ def fit(
 ) -> Fitted:
     """Train until the epochs are used up or validation stops improving.
 
-    With `checkpoints` that hold a state already, training goes on from there, to the same parameters bit for bit (on a
-    CPU) as if it had never stopped.
+    If `checkpoints` already has a state, training resumes from it and, on a CPU, reaches the same parameters bit for
+    bit as an uninterrupted run.
 
     Args:
         trainer: compiled functions.
-        feed: the training plays.
-        validate: params -> validation loss; without it every epoch is run and the last parameters are kept.
-        config: epochs, patience, seed and rhythm of checkpoints.
-        checkpoints: where to save; nothing is saved without.
-        constants: tree of arrays saved as it is with every checkpoint: the network's statistics.
-        on_step: called with the number of steps taken, after each.
+        batch_source: the training plays.
+        validate: params -> validation loss; without it, all epochs run and the last parameters are returned.
+        config: epochs, patience, seed and steps between checkpoints.
+        checkpoints: where to save; None saves nothing.
+        constants: tree of arrays saved unchanged with every checkpoint: the network's statistics.
+        on_step: called with the number of steps taken, after each compiled call.
         on_epoch: called with the history, after each epoch.
-        stop: asks to stop: looked at after every compiled call and every epoch.
-        watch: judges whether the training goes well; by default only what is not finite stops it.
+        stop: stop request, checked after every compiled call and every epoch.
+        monitor: checks for divergence; by default only values that are not finite stop training.
+
+    Returns:
+        The best parameters, the history and the number of steps.
 
     Raises:
-        Stopped: as asked; the state reached is saved.
-        DivergedError: as `monitor` judges; nothing that it rejects is saved.
+        Stopped: a stop was requested; the current state is saved.
+        DivergedError: `monitor` detected divergence; the diverged state is not saved.
     """
     stop, monitor = stop or Stop(), monitor or DivergenceMonitor(batch_source.sampler)
     state = trainer.initial(config.seed)
@@ -75,7 +79,7 @@ def fit(
         saved = checkpoints.load({"state": state, "best": best})
         state, best, record = *(trainer.place(saved.trees[name]) for name in ("state", "best")), saved.record
     else:
-        best = jax.tree.map(jnp.copy, best)  # the step donates the state's own
+        best = jax.tree.map(jnp.copy, best)  # a copy, because the step donates the state
 
     def save(state: State) -> None:
         if checkpoints is not None and checkpoints.latest != int(state.step):
@@ -90,24 +94,24 @@ def fit(
         epoch = len(record["history"])
         started = time.perf_counter()
         metrics: Metrics = {}
-        waiting = False  # the metrics have not been judged
+        unchecked = False  # whether the monitor has not seen the latest metrics
         steps = batch_source.run(trainer, state, epoch, start=step - epoch * per_epoch)
-        for state, taken in steps:
-            # The steps before are checked while these compute.
-            if waiting:
+        for state, new_metrics in steps:
+            # check the previous steps while the new ones compute
+            if unchecked:
                 monitor.steps(step, metrics)
-            metrics, waiting, stop.unsaved = taken, True, True
+            metrics, unchecked, stop.unsaved = new_metrics, True, True
             before, step = step, step + len(metrics["loss"])
             on_step(step)
-            crossed = step // config.checkpoint_every > before // config.checkpoint_every
+            checkpoint_due = step // config.checkpoint_every > before // config.checkpoint_every
             asked = anywhere(stop.asked)
-            if (crossed or asked) and step < (epoch + 1) * per_epoch:
+            if (checkpoint_due or asked) and step < (epoch + 1) * per_epoch:
                 monitor.steps(step, metrics)
-                waiting = False
+                unchecked = False
                 save(state)
                 if asked:
                     raise Stopped(step)
-        if waiting:
+        if unchecked:
             monitor.steps(step, metrics)
         loss = None if validate is None else validate(state.average)
         monitor.validation(step, loss)

@@ -21,18 +21,18 @@ def descend(
 ) -> tuple[jax.Array, jax.Array]:
     """Fit a head's raw outputs to S samples by Adam on the exact likelihood.
 
-    A step after which an outcome would be impossible is halved until none is: such an outcome has no gradient that
-    leads back.
+    A step that would make an outcome impossible is halved until all are possible: an impossible outcome has no
+    gradient that leads back.
 
     Args:
-        head: raw outputs to distributions.
-        start: raw outputs to start from, [S, outputs].
+        head: raw outputs -> distributions.
+        start: initial raw outputs, [S, outputs].
         y: outcomes, [S, n].
-        steps: of Adam.
-        learning_rate: at the first step; it decays to zero by a cosine.
+        steps: number of Adam steps.
+        learning_rate: learning rate of the first step; it decays to zero on a cosine schedule.
 
     Returns:
-        The gradient of the loss at `start`, and the raw outputs of the least loss of each sample along the way, both
+        The gradient of the loss at `start`, and the iterate with the smallest loss for each sample, both
         [S, outputs].
     """
     rule = optax.adam(optax.cosine_decay_schedule(learning_rate, steps))
@@ -43,15 +43,15 @@ def descend(
 
     def step(carry: Any, _: None) -> tuple[Any, jax.Array]:
         raw, move, share, state, best, least = carry
-        tried = raw + share[:, None] * move
-        slope, each = jax.grad(total, has_aux=True)(tried)
+        proposal = raw + share[:, None] * move
+        slope, each = jax.grad(total, has_aux=True)(proposal)
         possible = jnp.isfinite(each)
 
-        def chosen(new: jax.Array, old: jax.Array) -> jax.Array:
+        def accept(new: jax.Array, old: jax.Array) -> jax.Array:
             return jnp.where(possible[:, None], new, old) if new.ndim == 2 else new
 
-        after = rule.update(slope, state)
-        raw, move, state = jax.tree.map(chosen, (tried, *after), (raw, move, state))
+        update = rule.update(slope, state)
+        raw, move, state = jax.tree.map(accept, (proposal, *update), (raw, move, state))
         share = jnp.where(possible, jnp.minimum(2 * share, 1.0), share / 2)
         better = each < least
         best, least = jnp.where(better[:, None], raw, best), jnp.where(better, each, least)

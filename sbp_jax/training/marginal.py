@@ -1,4 +1,4 @@
-"""The marginal distribution of the outcomes, no network: where every network starts, and a row of every table."""
+"""The marginal distribution of the outcomes, without a network: the start of every network, a row in every table."""
 
 from collections.abc import Callable
 from functools import cache, partial
@@ -13,7 +13,7 @@ from sbp_jax.distributions.base import Distribution
 from sbp_jax.distributions.heads import Head
 from sbp_jax.models.network import Network
 
-MAX_VALUES = 8192  # different outcomes that a marginal distribution is fitted to
+MAX_VALUES = 8192  # maximum number of distinct outcomes in the fit of a marginal distribution
 
 
 def fit_marginal(
@@ -24,22 +24,22 @@ def fit_marginal(
     steps: int = 200,
     prior: float = 1.0,
 ) -> np.ndarray:
-    """Raw outputs whose distribution minimizes the loss of the outcomes.
+    """Return the raw outputs whose distribution minimizes the loss of the outcomes.
 
-    The objective is  sum_i loss(head(raw), y_i) + prior/2 |raw - y0|^2,  y0 being the head's own estimate: the prior
-    counts as little as one outcome, and keeps the bins that no outcome fell into from running off to minus infinity.
-    Adam goes first: some losses jump where a threshold passes an outcome, which stops a line search. L-BFGS polishes.
+    The objective is  sum_i loss(head(raw), y_i) + prior/2 |raw - y0|^2,  where y0 is the head's own estimate. By
+    default the prior weighs as much as one outcome; it keeps the raw outputs of empty bins finite. Adam runs first,
+    because some losses jump where a threshold passes an outcome, which stops a line search. L-BFGS then refines.
 
     Args:
-        head: raw outputs -> distribution; hashable, as is `loss`.
+        head: raw outputs -> distribution; hashable, like `loss`.
         outcomes: training outcomes [N].
         loss: (distribution, outcomes, which of them are censored) -> loss of each.
-        censored: bool [N], which outcomes are censored; None: none of them.
-        steps: iterations of either method.
+        censored: bool [N], which outcomes are censored; None if no outcome is.
+        steps: maximum number of iterations of each method.
         prior: weight of the quadratic prior.
 
     Returns:
-        float32 [num_outputs], the best iterate; never worse than the head's own estimate.
+        float32 [num_outputs], the best iterate, which is never worse than the head's own estimate.
     """
     start = np.asarray(head.init_from_data(np.asarray(outcomes)), np.float32)
     values, counted, counts = condensed(*distinct(outcomes, censored))
@@ -54,7 +54,7 @@ def fit_marginal(
         nonlocal best, least
         raw = raw.astype(np.float32)
         gradient, losses = _gradient(raw, *fixed, head=head, loss=loss)
-        # summed in float64: the last steps gain less than a float32 of the sum can show
+        # summed in float64, because the last improvements are below the float32 resolution of the sum
         value = np.dot(shares, np.asarray(losses, np.float64)[: len(shares)])
         value += 0.5 * prior / len(outcomes) * np.sum(np.square(raw - start, dtype=np.float64))
         if value < least:
@@ -67,41 +67,42 @@ def fit_marginal(
         change, state = adam.update(evaluate(raw)[1].astype(np.float32), state)
         raw = raw + np.asarray(change)
     evaluate(raw)
-    scale = 0.01  # a search's first step is one long, which on this scale does not land beyond a jump
+    scale = 0.01  # the first step of the line search has length 1, which at this scale does not cross a jump
 
     def scaled(x: np.ndarray) -> tuple[float, np.ndarray]:
         value, gradient = evaluate(scale * x)
         return value, scale * gradient
 
-    options = {"maxiter": steps, "ftol": 0.0, "gtol": 1e-9}  # valleys are flat: a small gain is no end
+    options = {"maxiter": steps, "ftol": 0.0, "gtol": 1e-9}  # valleys are flat: a small gain is not convergence
     scipy.optimize.minimize(scaled, best / scale, jac=True, method="L-BFGS-B", options=options)
     return best
 
 
 def marginal_distribution(network: Network, count: int) -> Distribution:
-    """Return the latent distribution that a network starts from, batch shape [count], the same for every play."""
+    """Return the latent distribution that a network starts from, the same for every play; batch shape [count]."""
     raw = network.offset[...]
     return network.head(jnp.broadcast_to(raw[None], (count, *raw.shape)))
 
 
 @cache
 def _adam(steps: int) -> optax.GradientTransformation:
-    """Adam with its update compiled, once for a number of steps."""
+    """Adam with a compiled update, cached by the number of steps."""
     adam = optax.adam(optax.cosine_decay_schedule(0.05, steps))
     return adam._replace(update=jax.jit(adam.update))
 
 
 def distinct(outcomes: np.ndarray, censored: np.ndarray | None = None) -> tuple[jax.Array, jax.Array, np.ndarray]:
-    """The different outcomes [n], which of them are censored [n], and how often each is there [n]."""
+    """Return the distinct outcomes [n], which of them are censored [n], and their counts [n]."""
     flags = np.zeros(len(outcomes), bool) if censored is None else censored
     pairs, counts = np.unique(np.stack([flags, outcomes], axis=1).astype(np.float32), axis=0, return_counts=True)
     return jnp.asarray(pairs[:, 1]), jnp.asarray(pairs[:, 0] > 0), counts
 
 
 def condensed(values: jax.Array, censored: jax.Array, counts: np.ndarray) -> tuple[jax.Array, jax.Array, np.ndarray]:
-    """The same [m] with at most `MAX_VALUES`: outcomes that are not integers are as many as the plays.
+    """Reduce distinct outcomes to at most `MAX_VALUES`: continuous outcomes may differ in every play.
 
-    The outermost quarter on either side stays as it is, a run of neighbors between them becomes the one in its middle.
+    The outermost values, a quarter of `MAX_VALUES` on each side, are unchanged. Between them each run of neighbors is
+    replaced by its middle value.
     """
     count = len(values)
     if count <= MAX_VALUES:
@@ -115,15 +116,15 @@ def condensed(values: jax.Array, censored: jax.Array, counts: np.ndarray) -> tup
 
 
 def _rows_for(count: int) -> int:
-    """Rows that so many values are filled up to, so that few numbers of them are compiled for: a power of two."""
+    """Padded number of rows, a power of two, so that few shapes are compiled."""
     return max(64, 1 << (count - 1).bit_length())
 
 
 @partial(jax.jit, static_argnames=("head", "loss"))
 def _gradient(raw, start, y, censored, weight, prior, *, head, loss):
-    """The gradient of what `fit_marginal` minimizes, of weighted outcomes, and the loss of each.
+    """Gradient of the objective of `fit_marginal` for weighted outcomes, and the loss of each outcome.
 
-    The methods that call it run on the host: inside of them it would be compiled four times over, which takes longer.
+    The optimizers that call it run on the host: compiled inside them, it would be compiled four times.
     """
 
     def value(raw: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -1,4 +1,4 @@
-"""AdamW behind a clipped norm, with a warm-up and a cosine decay, as a function of values that may be traced."""
+"""AdamW with gradient clipping, warm-up and cosine decay, as a function of hyperparameters that may be traced."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -20,16 +20,16 @@ Scalar = float | jax.Array
 )
 @dataclass(frozen=True)
 class Hyperparameters:
-    """What a step takes of a configuration: numbers, which a sweep varies without compiling anew.
+    """The numbers of a configuration that a step uses; a sweep varies them without recompiling.
 
     Attributes:
-        learning_rate: at its peak.
-        weight_decay: of the kernels; biases do not decay.
-        clip: largest global norm of the gradient.
-        average: memory of the parameters' exponential moving average, a share a step.
+        learning_rate: peak learning rate.
+        weight_decay: decay of the kernels; biases do not decay.
+        clip: maximum global norm of the gradient.
+        average: decay per step of the exponential moving average of the parameters.
         dropout: probability of dropping an activation.
-        warmup: steps over which the learning rate rises from zero, at least 1.
-        total: steps after which it is zero again, more than `warmup`.
+        warmup: number of steps over which the learning rate rises from zero, at least 1.
+        total: number of steps after which the learning rate is zero again, more than `warmup`.
     """
 
     learning_rate: Scalar
@@ -42,7 +42,7 @@ class Hyperparameters:
 
     @classmethod
     def of(cls, config: Config, total_steps: int) -> "Hyperparameters":
-        """Those of a configuration whose training takes `total_steps`."""
+        """Return the hyperparameters of a configuration that trains for `total_steps`."""
         settings = config.optimizer
         warmup = max(1, round(settings.warmup * total_steps))
         return cls(
@@ -56,7 +56,7 @@ class Hyperparameters:
         )
 
     def rate(self, step: ArrayLike) -> jax.Array:
-        """Learning rate of step number `step`: linear from zero to its peak, then half a cosine down to zero."""
+        """Return the learning rate at a step: linear from zero to its peak, then half a cosine down to zero."""
         step = jnp.asarray(step, jnp.result_type(float))
         rising = step / self.warmup
         falling = jnp.minimum((step - self.warmup) / (self.total - self.warmup), 1.0)
@@ -64,7 +64,7 @@ class Hyperparameters:
         return self.learning_rate * share
 
     def transform(self) -> optax.GradientTransformation:
-        """AdamW (Loshchilov and Hutter 2019) behind a clipped global norm."""
+        """Return AdamW (Loshchilov and Hutter 2019) preceded by clipping of the global norm."""
         return optax.chain(
             optax.clip_by_global_norm(self.clip),
             optax.adamw(

@@ -1,4 +1,4 @@
-"""What a network predicts: the outcome's name and grid, and the goal line that bounds a gain."""
+"""The outcome that a network predicts: its name, whether it is an integer, and the goal line that bounds a gain."""
 
 import warnings
 from dataclasses import dataclass
@@ -17,15 +17,15 @@ GOAL_LINE = "yards_to_goal"
 
 @dataclass(frozen=True)
 class Outcome:
-    """The outcome of a play or of a window, and the distribution of it as it is observed.
+    """The outcome of a play or a window, and its observed distribution.
 
-    A network predicts a latent variable: a gain that is neither rounded nor stopped. Integer outcomes are that
-    variable rounded, `Quantized`; a gain in yards ends at the goal line, `Censored`.
+    A network predicts a latent variable: a gain that is neither rounded nor bounded. Integer outcomes are that
+    variable rounded (`Quantized`); a gain in yards ends at the goal line (`Censored`).
 
     Attributes:
-        name: the column that is predicted.
-        integer: outcomes are integers.
-        in_yards: outcomes are gains in yards, which the goal line bounds.
+        name: name of the predicted column.
+        integer: whether outcomes are integers.
+        in_yards: whether outcomes are gains in yards, which the goal line bounds.
     """
 
     name: str
@@ -34,22 +34,22 @@ class Outcome:
 
     @classmethod
     def of(cls, data: DataConfig | SeriesConfig, integer: bool) -> "Outcome":
-        """Return the outcome that a configuration's data have."""
+        """Return the outcome of a data configuration."""
         if isinstance(data, DataConfig):
             return cls(data.outcome, integer, in_yards(data.outcome))
         return cls(data.value or "value", integer, False)
 
     def upper_bound(self, plays: Plays | Split) -> np.ndarray | None:
-        """Return the goal line of each play, float32 [N] in yards, inf where it is unknown.
+        """Return each play's distance to the goal line, float32 [N] in yards, inf where it is unknown.
 
-        None without a bound: the outcome is no gain in yards, or the plays have no column `yards_to_goal`, of which a
-        UserWarning informs.
+        Return None without a bound: the outcome is not a gain in yards, or the plays have no column `yards_to_goal`,
+        and a UserWarning is issued.
         """
         if not self.in_yards:
             return None
         if GOAL_LINE not in plays.info:
             warnings.warn(
-                f"plays: no column {GOAL_LINE} in their info: predictions are not bounded by the goal line",
+                f"plays: no column {GOAL_LINE} in info: predictions are not bounded by the goal line",
                 UserWarning,
                 stacklevel=2,
             )
@@ -62,22 +62,27 @@ class Outcome:
 
         Args:
             latent: distribution of the latent variable.
-            upper: bound of the outcome, broadcast against the batch shape, inf where there is none; None: none at all.
+            upper: bound of the outcome, broadcast against the batch shape; inf for no bound, None if none has one.
         """
         dist = Quantized(latent) if self.integer else latent
         return dist if upper is None else Censored(dist, high=upper)
 
     def distribution(self, latent: Distribution, plays: Plays | Split) -> Distribution:
-        """Return the distribution of each play's outcome, batch shape [N], from that in units of `plays.unit`."""
+        """Return the distribution of each play's outcome, batch shape [N].
+
+        Args:
+            latent: distribution of the latent variable in units of `plays.unit`.
+            plays: the plays.
+        """
         return self.observed(in_own_units(latent, plays), self.upper_bound(plays))
 
     def bounded(self, plays: Plays | Split) -> np.ndarray:
-        """Return the outcomes [N]; a gain that is listed as longer than the way to the goal line ends there."""
+        """Return the outcomes [N]; a recorded gain beyond the goal line ends at the goal line."""
         upper = self.upper_bound(plays)
         return plays.yards if upper is None else np.minimum(plays.yards, upper)
 
 
 def in_own_units(dist: Distribution, plays: Plays | Split) -> Distribution:
-    """Return the distribution of the plays' outcomes from one in units of their own location and scale, if any."""
+    """Return the distribution of outcomes from one in units of each play's own location and scale, if it has those."""
     unit = plays.unit
     return dist if unit is None else Affine(dist, unit[:, 0], unit[:, 1])

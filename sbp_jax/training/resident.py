@@ -1,4 +1,4 @@
-"""A whole split on the device: padded arrays put there once, so that no step waits for the host."""
+"""A complete split on the device: padded arrays copied once, so that no step waits for the host."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -16,15 +16,15 @@ from sbp_jax.errors import InputError
 @partial(jax.tree_util.register_dataclass, data_fields=["buckets"], meta_fields=[])
 @dataclass(frozen=True)
 class Resident:
-    """A split on the device: a pytree, to be an argument of compiled functions, never a constant in them.
+    """A split on the device: a pytree to pass to compiled functions as an argument, never a constant in them.
 
     Attributes:
-        buckets: by increasing length; those without plays are left out. Each has the `fields` of a batch (`x`, `mask`,
-            `players`, `static`, `yards`, `censored`, and `unit` where the plays have one) for its n plays, in the order
-            of their split, and `index`, int32 `[n]`, their positions in the split; padding and empty slots hold 0.0.
+        buckets: buckets by increasing length, without empty ones. Each has the fields of a batch (`x`, `mask`,
+            `players`, `static`, `yards`, `censored`, and `unit` if the plays have one) for its n plays in the order of
+            the split, and `index`, int32 `[n]`, their positions in the split. Padding and empty slots are 0.0.
     """
 
-    buckets: tuple[dict[str, Any], ...]  # jax.Array, or NumPy's before it is handed to the device
+    buckets: tuple[dict[str, Any], ...]  # jax.Array, or np.ndarray before the copy to the device
 
     def __len__(self) -> int:
         """Number of plays."""
@@ -32,31 +32,34 @@ class Resident:
 
     @property
     def nbytes(self) -> int:
-        """Bytes that the arrays take on the device."""
+        """Number of bytes of the arrays on the device."""
         return sum(leaf.nbytes for leaf in jax.tree.leaves(self))
 
 
 def device_bytes(arrays: Arrays) -> int:
-    """Return the bytes that `to_device` will take, without touching the device."""
+    """Return the number of bytes that `to_device` will allocate, without touching the device."""
     frames = sum(x.shape[0] * x.shape[1] for x in arrays.x)
     index = 4 * len(arrays)
     return arrays.nbytes + frames + index + sum(column.nbytes for column in _columns(arrays).values())
 
 
 def to_device(arrays: Arrays, limit_bytes: int | None = None, device: Any = None) -> Resident:
-    """Put a split on the device, each bucket as one array; `Arrays.of(plays)` gives arrays of plays in memory.
+    """Copy a split to the device, each bucket as one array; `Arrays.of(plays)` makes the arrays of plays in memory.
 
-    Mapped arrays go from the file to the device, nothing is padded or copied on the host before. What is on the device
-    does not follow later changes of the host's arrays, on a CPU neither. Returns when all has arrived.
+    Mapped arrays go from the file to the device without padding or copies on the host. Later changes of the host's
+    arrays do not affect the device, even on a CPU. The function returns when the copy is complete.
 
     Args:
         arrays: the split, in memory or mapped.
-        limit_bytes: most bytes to take; None takes what the device says is free, and does not check where it does not
-            say (a CPU).
-        device: where to, a device or a sharding as for `jax.device_put`; JAX's default device without.
+        limit_bytes: maximum number of bytes; None uses the free memory that the device reports, without a check if it
+            reports none (a CPU).
+        device: target device or sharding, as for `jax.device_put`; by default JAX's default device.
+
+    Returns:
+        The split on the device.
 
     Raises:
-        InputError: no plays, or more bytes than the limit; the line says both.
+        InputError: there are no plays, or they need more bytes than the limit; the message has both numbers.
     """
     if len(arrays) == 0:
         raise InputError("plays: expected at least one play, got none")
@@ -69,7 +72,7 @@ def to_device(arrays: Arrays, limit_bytes: int | None = None, device: Any = None
     on_cpu = is_cpu(device)
 
     def put(array: np.ndarray) -> jax.Array:
-        # a CPU shares the memory that it is given, a mapped file's even, whatever `may_alias` says
+        # the CPU backend aliases the host's memory, even that of a mapped file, regardless of `may_alias`
         return jax.device_put(np.array(array) if on_cpu else array, device)
 
     buckets, columns = [], _columns(arrays)
@@ -77,14 +80,14 @@ def to_device(arrays: Arrays, limit_bytes: int | None = None, device: Any = None
         members = np.flatnonzero(arrays.bucket == b)
         if len(members):
             mask = np.arange(frames) < arrays.lengths[members, None]
-            held = {"x": arrays.x[b], "mask": mask, "players": arrays.players[b], "index": members.astype(np.int32)}
-            held |= {name: column[members] for name, column in columns.items()}
-            buckets.append({name: put(values) for name, values in held.items()})
+            bucket = {"x": arrays.x[b], "mask": mask, "players": arrays.players[b], "index": members.astype(np.int32)}
+            bucket |= {name: column[members] for name, column in columns.items()}
+            buckets.append({name: put(values) for name, values in bucket.items()})
     return jax.block_until_ready(Resident(tuple(buckets)))
 
 
 def _columns(arrays: Arrays) -> dict[str, np.ndarray]:
-    """What the plays have beside frames, as a batch has it."""
+    """The fields of a batch that have one value per play, not per frame."""
     columns = {name: getattr(arrays, name) for name in PLAY_FIELDS}
     return {
         name: values.astype(PLAY_FIELDS[name], copy=False) for name, values in columns.items() if values is not None
@@ -93,17 +96,20 @@ def _columns(arrays: Arrays) -> dict[str, np.ndarray]:
 
 def _devices(device: Any) -> list[Any]:
     if device is None:
-        return list(jnp.zeros(()).devices())  # the default device, whichever way it was chosen
+        return list(jnp.zeros(()).devices())  # the default device, however it was set
     return list(device.device_set) if isinstance(device, jax.sharding.Sharding) else [device]
 
 
 def is_cpu(device: Any = None) -> bool:
-    """Return whether a device, as for `to_device`, is a CPU, whose memory is the host's."""
+    """Return whether a device or sharding, as for `to_device`, is a CPU, whose memory is the host's."""
     return any(one.platform == "cpu" for one in _devices(device))
 
 
 def free_bytes(device: Any = None) -> int | None:
-    """Return what is left on a device, as for `to_device`: of several the least of this process's; None: unknown."""
+    """Return the free bytes of a device or sharding, as for `to_device`; None if unknown.
+
+    With several devices, return the minimum over those of this process.
+    """
     own = [one for one in _devices(device) if one.process_index == jax.process_index()]
     statistics = [one.memory_stats() or {} for one in own]
     free = [s["bytes_limit"] - s.get("bytes_in_use", 0) for s in statistics if "bytes_limit" in s]

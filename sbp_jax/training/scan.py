@@ -1,4 +1,4 @@
-"""Many steps as one compiled scan over plays on the device."""
+"""Run many steps as one compiled scan over plays on the device."""
 
 from typing import Any
 
@@ -10,59 +10,59 @@ from sbp_jax.data.batches.fields import FRAME_FIELDS
 from sbp_jax.training.resident import Resident
 
 
-def scan_steps(step: Any, state: Any, resident: Resident, order: dict[str, jax.Array], signs: Any) -> Any:
-    """Take the steps of `order`; those of a bucket that `resident` does not have are none.
+def scan_steps(step: Any, state: Any, resident: Resident, plan: dict[str, jax.Array], signs: Any) -> Any:
+    """Take the steps of an index plan; skip a step whose bucket does not exist in `resident`.
 
     Args:
         step: (state, batch) -> (state, metrics).
-        state: before the first step.
+        state: state before the first step.
         resident: the plays.
-        order: `[steps]` and `[steps, B]`, as `ResidentBatchSource` makes it.
-        signs: factor of each feature of a reflected player, None where no play is reflected.
+        plan: arrays `[steps]` and `[steps, B]` from a `DeviceIndexPlan`.
+        signs: factor of each feature of a reflected player; None if no play is reflected.
 
     Returns:
-        The state after the last step; the metrics of each, NaN where none was taken.
+        The state after the last step, and the metrics of each step, NaN for skipped ones.
     """
     buckets = range(len(resident.buckets))
     branches = [lambda state, one, b=b: step(state, _gather(resident, b, one, signs)) for b in buckets]
-    like = jax.eval_shape(lambda *call: branches[0](*call)[1], state, jax.tree.map(lambda values: values[0], order))
+    like = jax.eval_shape(lambda *call: branches[0](*call)[1], state, jax.tree.map(lambda values: values[0], plan))
 
-    def none(state, one):
+    def skip(state, one):
         return state, jax.tree.map(lambda leaf: jnp.full(leaf.shape, jnp.nan, leaf.dtype), like)
 
-    return lax.scan(lambda state, one: lax.switch(one["bucket"], [*branches, none], state, one), state, order)
+    return lax.scan(lambda state, one: lax.switch(one["bucket"], [*branches, skip], state, one), state, plan)
 
 
-def mean_over(losses: Any, resident: Resident, order: dict[str, jax.Array]) -> jax.Array:
-    """Mean loss of all plays of a split.
+def mean_over(losses: Any, resident: Resident, plan: dict[str, jax.Array]) -> jax.Array:
+    """Return the mean loss of all plays of a split.
 
     Args:
         losses: batch -> loss of each row.
         resident: the plays.
-        order: in which each play is once.
+        plan: index plan that has each play once.
     """
 
-    return add_losses(losses, jnp.zeros(()), resident, order) / len(resident)
+    return add_losses(losses, jnp.zeros(()), resident, plan) / len(resident)
 
 
-def add_losses(losses: Any, total: jax.Array, resident: Resident, order: dict[str, jax.Array]) -> jax.Array:
-    """Return a total with the losses of the plays of an order added; arguments as for `mean_over`."""
+def add_losses(losses: Any, total: jax.Array, resident: Resident, plan: dict[str, jax.Array]) -> jax.Array:
+    """Return `total` plus the losses of the plays of an index plan; for the other arguments see `mean_over`."""
 
     def add(total: jax.Array, batch: dict[str, jax.Array]) -> tuple[jax.Array, dict[str, jax.Array]]:
         each = losses(batch)
         return total + jnp.sum(jnp.where(batch["valid"], each, jnp.zeros_like(each))), {}
 
-    return scan_steps(add, total, resident, order, None)[0]
+    return scan_steps(add, total, resident, plan, None)[0]
 
 
 def _gather(resident: Resident, bucket: int, one: dict[str, jax.Array], signs: Any) -> dict[str, jax.Array]:
-    """A batch as `step.arrays` has it, padded to the bucket; some of its plays may come from shorter ones."""
+    """A batch as from `step.arrays`, padded to the bucket; some of its plays may come from shorter buckets."""
     frames = resident.buckets[bucket]["x"].shape[1]
     batch: dict[str, jax.Array] = {}
-    for b, held in enumerate(resident.buckets[: bucket + 1]):
+    for b, columns in enumerate(resident.buckets[: bucket + 1]):
         here = one["home"] == b
         rows = jnp.where(here, one["row"], 0)
-        for name, column in held.items():
+        for name, column in columns.items():
             if name == "index":
                 continue
             values = jnp.take(column, rows, axis=0, mode="clip")
@@ -78,7 +78,7 @@ def _gather(resident: Resident, bucket: int, one: dict[str, jax.Array], signs: A
 
 
 def _along(rows: jax.Array, values: jax.Array) -> jax.Array:
-    """`rows` `[B]` with as many axes as `values` `[B, ...]`."""
+    """`rows` `[B]` reshaped to broadcast against `values` `[B, ...]`."""
     return rows.reshape(-1, *(1,) * (values.ndim - 1))
 
 

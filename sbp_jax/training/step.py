@@ -1,4 +1,4 @@
-"""The training state and its step, pure functions of arrays: the network is split once, outside of jit."""
+"""The training state and step as pure functions of arrays: the NNX network is split once, outside of jit."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -25,8 +25,8 @@ from sbp_jax.training.resident import Resident
 from sbp_jax.training.scan import add_losses, mean_over, scan_steps
 
 MeanLoss = Callable[[Any, dict[str, jax.Array], Dropout], jax.Array]  # (params, batch, dropout) -> nats per play
-# "loss", in nats per play, "gradient_norm", and "gradient_leaf", the place among the parameters of the first one whose
-# gradient is not finite, -1 without one
+# "loss" (nats per play), "gradient_norm", and "gradient_leaf": index of the first parameter whose gradient is not
+# finite, -1 if all are
 Metrics = dict[str, jax.Array]
 
 
@@ -37,15 +37,15 @@ Metrics = dict[str, jax.Array]
 )
 @dataclass(frozen=True)
 class State:
-    """All that a step changes, arrays only.
+    """Everything that a step changes; arrays only.
 
     Attributes:
         params: trained parameters, as NNX state.
-        average: their exponential moving average, which is what validates and predicts.
+        average: exponential moving average of the parameters, used for validation and prediction.
         optimizer: optax state.
-        step: steps taken, int32.
-        key: key data of dropout's stream, uint32; a step uses the key folded with its number.
-        loss_sum: sum of the losses since the epoch began, float32.
+        step: number of steps taken, int32.
+        key: key data of the dropout stream, uint32; each step folds its number into the key.
+        loss_sum: sum of the losses in the current epoch, float32.
     """
 
     params: Any
@@ -57,9 +57,14 @@ class State:
 
     @classmethod
     def initial(cls, params: Any, seed: int) -> "State":
-        """State before the first step; `seed` starts dropout's stream. The parameters are copied: steps donate them."""
+        """Return the state before the first step; the parameters are copied, because steps donate them.
+
+        Args:
+            params: initial parameters, as NNX state.
+            seed: seed of the dropout stream.
+        """
         params, average = jax.tree.map(jnp.copy, params), jax.tree.map(jnp.copy, params)
-        # what the optimizer keeps does not depend on the values of its hyperparameters
+        # the optimizer's initial state does not depend on the values of its hyperparameters
         optimizer = Hyperparameters(1.0, 1.0, 1.0, 1.0, 0.0, 1.0, 2.0).transform().init(params)
         key = jax.random.key_data(jax.random.key(seed))
         return cls(params, average, optimizer, jnp.zeros((), jnp.int32), key, jnp.zeros(()))
@@ -67,16 +72,16 @@ class State:
 
 @dataclass(frozen=True)
 class FrameWeights:
-    """How much each frame of a play counts, by its time to the release.
+    """Weights of the frames of a play by their time before the release.
 
     Attributes:
-        half_life: frames before the last one at which a weight is half of the last one's; 0: all frames alike.
+        half_life: number of frames before the last one at which the weight has halved; 0 weights all frames equally.
     """
 
     half_life: float = 0.0
 
     def __call__(self, mask: jax.Array) -> jax.Array:
-        """Weights [B, T] of the frames that `mask` [B, T] has, whose sum is 1 in each row that has any; else 0."""
+        """Return weights [B, T] of the frames in `mask` [B, T] that sum to 1 in each row; rows without frames are 0."""
         left = jnp.sum(mask, axis=1, dtype=jnp.int32)[:, None] - 1 - jnp.arange(mask.shape[1], dtype=jnp.int32)[None, :]
         left = jnp.where(mask, left, 0).astype(jnp.result_type(float))
         weight = jnp.where(mask, jnp.exp2(-left / self.half_life) if self.half_life else 1.0, 0.0)
@@ -88,14 +93,14 @@ class Predictor:
     """The network as a compiled function of its parameters.
 
     Args:
-        network: its statistics are constants of the function; its parameters are only where `params` starts.
+        network: the network; its statistics are constants of the function, its parameters initialize `params`.
 
     Attributes:
-        params: the network's own parameters, as NNX state.
-        constants: its statistics, as NNX state.
-        num_outputs: raw outputs a row.
+        params: parameters of the network, as NNX state.
+        constants: statistics of the network, as NNX state.
+        num_outputs: number of raw outputs per row.
         raw: (params, batch, dropout, constants) -> raw outputs [B, num_outputs] at the last frame; pure, not compiled;
-            without constants the network's own.
+            by default with the network's own constants.
         raw_frames: the same at every frame, [B, T, num_outputs].
     """
 
@@ -104,7 +109,7 @@ class Predictor:
         self.num_outputs = network.head.num_outputs
 
         def run(method, params, batch, dropout, constants=self.constants):
-            # A row that fills a batch up may hold anything: its static features never meet arithmetic.
+            # a padding row may have arbitrary values: zero its static features before any arithmetic
             static = jnp.where(batch["valid"][:, None], batch["static"], jnp.zeros_like(batch["static"]))
             model = nnx.merge(graph, params, constants)
             return getattr(model, method)(batch["x"], batch["mask"], batch["players"], static, dropout)
@@ -114,20 +119,20 @@ class Predictor:
         self._every_frame = jax.jit(lambda params, batch: self.raw_frames(params, batch, NO_DROPOUT))
 
     def every_frame(self, batch: dict[str, np.ndarray]) -> jax.Array:
-        """Raw outputs [B, T, num_outputs] of a batch at every frame, with the network's own parameters."""
+        """Return the raw outputs [B, T, num_outputs] of a batch at every frame, with the network's own parameters."""
         return self._every_frame(self.params, batch)
 
     def __call__(
         self, params: Any, plays: Plays, batch_size: int, buckets: tuple[int, ...], last: int | None = None
     ) -> jax.Array:
-        """Return the raw outputs [N, num_outputs] of all plays, in their order, a batch of frames in memory at a time.
+        """Return the raw outputs [N, num_outputs] of all plays in order, with one batch of frames in memory at a time.
 
         Args:
-            params: of the network.
-            plays: any.
+            params: parameters of the network.
+            plays: the plays.
             batch_size: plays per batch.
-            buckets: frames that batches are padded to; none: the longest of the plays.
-            last: frames taken of each play, its last ones; None takes all.
+            buckets: numbers of frames that batches are padded to; if empty, the length of the longest play.
+            last: number of last frames of each play to use; None uses all.
         """
         outputs = np.empty((len(plays), self.num_outputs), np.float32)
         longest = int(plays.lengths.max(initial=1))
@@ -144,15 +149,15 @@ def training_loss(
     frames: FrameWeights | None,
     constants: Any = None,
 ) -> MeanLoss:
-    """The function that a step descends: the mean over the plays of a batch.
+    """Return the training loss, the mean over the plays of a batch.
 
     Args:
         predictor: the network.
-        distribution: raw outputs -> distribution.
+        dist: raw outputs -> distribution.
         loss: (distribution, outcomes, which of them are censored) -> loss of each.
-        frames: with them every frame predicts the outcome, and a play counts by its frames' weighted mean; without, the
-            last frame alone.
-        constants: the network's statistics, where they are not the predictor's own.
+        frames: weights of the frames: every frame predicts the outcome, and the loss of a play is the weighted mean
+            over its frames; None uses the last frame alone.
+        constants: the network's statistics; by default those of the predictor.
     """
     constants = predictor.constants if constants is None else constants
 
@@ -172,20 +177,19 @@ def training_loss(
 
 
 def outcomes(batch: dict[str, jax.Array]) -> tuple[jax.Array, jax.Array]:
-    """The outcomes of a batch [B], 0 in rows that fill it up, and which of them are censored."""
+    """Return the outcomes of a batch [B], 0 in padding rows, and which of them are censored."""
     return jnp.where(batch["valid"], batch["yards"], jnp.zeros_like(batch["yards"])), batch["valid"] & batch["censored"]
 
 
 def in_units(dist: Any, batch: dict[str, jax.Array]) -> Any:
-    """The distribution of a batch's outcomes `[B, ...]`, from one in units of each row's own location and scale if it
-    has those.
+    """Return the distribution of a batch's outcomes `[B, ...]`, rescaled if each row has its own location and scale.
 
-    Its log-density has the Jacobian: rows with different scales are comparable.
+    The log-density includes the Jacobian, so that rows with different scales are comparable.
     """
     if "unit" not in batch:
         return dist
     shape = (-1,) + (1,) * (len(dist.batch_shape) - 1)
-    valid = batch["valid"]  # a row that fills up is in units of its own: a scale of 0 would make NaN of a gradient
+    valid = batch["valid"]  # padding rows get scale 1, because a scale of 0 would make gradients NaN
     loc = jnp.where(valid, batch["unit"][:, 0], jnp.zeros_like(batch["unit"][:, 0]))
     scale = jnp.where(valid, batch["unit"][:, 1], jnp.ones_like(batch["unit"][:, 1]))
     return Affine(dist, loc.reshape(shape), scale.reshape(shape))
@@ -194,12 +198,12 @@ def in_units(dist: Any, batch: dict[str, jax.Array]) -> Any:
 def take_step(
     mean_loss: MeanLoss, settings: Hyperparameters, state: State, batch: dict[str, jax.Array]
 ) -> tuple[State, Metrics]:
-    """One step of AdamW along the gradient of the mean loss; pure."""
+    """Take one step of AdamW on the mean loss; a pure function."""
     key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)
     value, gradient = jax.value_and_grad(mean_loss)(state.params, batch, Dropout(settings.dropout, key))
     updates, optimizer = settings.transform().update(gradient, state.optimizer, state.params)
     params = optax.apply_updates(state.params, updates)
-    # Polyak and Juditsky 1992; a short memory at first, or the untrained start would linger.
+    # Polyak and Juditsky 1992; a short memory at first, so that the initial parameters do not linger
     memory = jnp.minimum(settings.average, (1.0 + state.step) / (10.0 + state.step))
     average = jax.tree.map(lambda old, new: memory * old + (1.0 - memory) * new, state.average, params)
     squares = jnp.stack([jnp.sum(jnp.square(leaf)) for leaf in jax.tree.leaves(gradient)])
@@ -210,22 +214,23 @@ def take_step(
 
 
 class Trainer:
-    """The compiled functions of a training.
+    """The compiled functions of a training run.
 
     Args:
         predictor: the network.
         head: raw outputs -> distribution.
         loss: (distribution, outcomes, which of them are censored) -> loss of each row.
-        settings: of the optimizer and dropout.
-        judge: loss that validates, of the last frame; without, the one that trains.
-        frames: as for `training_loss`.
-        mesh: devices that share the plays of every batch, all arguments being whole on each (see `distributed`);
-            without, one device does all.
+        settings: hyperparameters of the optimizer and dropout.
+        validation_loss: loss for validation, at the last frame; by default `loss`.
+        frames: see `training_loss`.
+        mesh: devices that share the plays of every batch, with all arguments replicated (see `distributed`); None uses
+            one device.
 
     Attributes:
         step: (state, batch) -> (state, metrics); the state is donated.
-        scan: (state, resident plays, order, signs) -> (state, metrics of each step), see `scan.scan_steps`; likewise.
-        evaluate: (params, resident plays, order) -> mean loss by which training is judged, without dropout.
+        scan: (state, resident plays, index plan, signs) -> (state, metrics of each step), see `scan.scan_steps`; the
+            state is donated.
+        evaluate: (params, resident plays, index plan) -> mean validation loss, without dropout.
         value_and_grad: (params, batch, dropout key or None) -> mean loss of the valid rows, and its gradient.
     """
 
@@ -235,7 +240,7 @@ class Trainer:
         head: Head,
         loss: Loss,
         settings: Hyperparameters,
-        judge: Loss | None = None,
+        validation_loss: Loss | None = None,
         frames: FrameWeights | None = None,
         mesh: Mesh | None = None,
     ):
@@ -248,10 +253,10 @@ class Trainer:
         def losses(params, batch):
             rows, batch = len(batch["valid"]), shared(batch, mesh)
             dist = in_units(head(predictor.raw(params, batch, NO_DROPOUT)), batch)
-            return (judge or loss)(dist, *outcomes(batch))[:rows]
+            return (validation_loss or loss)(dist, *outcomes(batch))[:rows]
 
-        def evaluate(params, resident, order):
-            return mean_over(partial(losses, params), resident, order)
+        def evaluate(params, resident, plan):
+            return mean_over(partial(losses, params), resident, plan)
 
         step = partial(take_step, mean_loss, settings)
         out = None if mesh is None else everywhere(mesh)
@@ -259,18 +264,21 @@ class Trainer:
         self.scan = jax.jit(partial(scan_steps, step), donate_argnums=0, out_shardings=out)
         self.evaluate = jax.jit(evaluate, out_shardings=out)
         self._add = jax.jit(lambda params, *call: add_losses(partial(losses, params), *call), out_shardings=out)
-        # by a constant, as `mean_over` does: a division by it is compiled to a product
+        # a static count, as in `mean_over`: XLA compiles division by a constant to a product
         self._mean = jax.jit(lambda total, count: total / count, static_argnums=1)
         self.value_and_grad = jax.jit(
             jax.value_and_grad(lambda params, batch, key: mean_loss(params, batch, Dropout(settings.dropout, key)))
         )
 
     def initial(self, seed: int) -> State:
-        """State before the first step; `seed` starts dropout's stream."""
+        """Return the state before the first step; `seed` is the seed of the dropout stream."""
         return self.place(State.initial(self._params, seed))
 
     def evaluate_windows(self, params: Any, windows: Iterable[tuple[Resident, dict[str, np.ndarray], int]]) -> float:
-        """As `evaluate`, of the windows of a `WindowBatchSource` in which each play is once; NaN without plays."""
+        """Return the loss of `evaluate` over windows of a `WindowBatchSource` that have each play once.
+
+        The result is NaN without plays.
+        """
         total, count = self.place(jnp.zeros(())), 0
         for window, plan, _ in windows:
             total = self._add(params, total, self.place(window), self.place(plan))
@@ -278,11 +286,11 @@ class Trainer:
         return float(self._mean(total, count)) if count else math.nan
 
     def place(self, tree: Any) -> Any:
-        """A tree of arrays as the compiled functions take it."""
+        """Return a tree of arrays placed for the compiled functions."""
         return replicated(tree, self.mesh)
 
 
 def arrays(batch: Batch) -> dict[str, np.ndarray]:
-    """What the device needs of a batch."""
+    """Return the arrays of a batch that the device needs."""
     names = (*FRAME_FIELDS, *PLAY_FIELDS, "valid")
     return {name: values for name in names if (values := getattr(batch, name)) is not None}

@@ -1,13 +1,13 @@
-"""A wish to stop a training, told from outside: by a signal, a scheduler, a test."""
+"""Request from outside (a signal, a scheduler, a test) that a training run stop."""
 
 from dataclasses import dataclass
 
 
 class Stopped(BaseException):
-    """A training that was asked to stop has stopped; what it had reached is saved.
+    """A training run stopped on request; its state is saved.
 
     Attributes:
-        step: steps taken and saved; None where none was, or nothing of this process had to be saved.
+        step: number of steps taken and saved; None if no step was taken or this process had nothing to save.
     """
 
     def __init__(self, step: int | None = None):
@@ -17,11 +17,12 @@ class Stopped(BaseException):
 
 @dataclass
 class Stop:
-    """What the training and whoever wants to stop it tell each other.
+    """A stop request, shared between a training run and its caller.
 
     Attributes:
-        asked: the training saves and raises `Stopped` after the compiled call that runs.
-        unsaved: steps were taken since the newest checkpoint; else the process can end at any moment at no loss.
+        asked: set by the caller; training saves and raises `Stopped` after the current compiled call.
+        unsaved: set by training if it has taken steps since the newest checkpoint; otherwise the process can end at any
+            time without loss.
     """
 
     asked: bool = False

@@ -1,4 +1,4 @@
-"""Many training runs as one compiled program: configurations that differ in values, mapped over by one function."""
+"""Many training runs as one compiled program that maps over configurations that differ only in values."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -22,7 +22,7 @@ from sbp_jax.training.scan import mean_over, scan_steps
 from sbp_jax.training.step import Metrics, Predictor, State, in_units, outcomes, take_step, training_loss
 
 MEMBERS = PartitionSpec("members")
-# What a step takes as values, by field of the configuration; members of one sweep are alike in all the others.
+# fields of the configuration that a step takes as values; members of one sweep agree in all others
 VALUES = (
     *("head.low", "head.high", "head.bins", "head.tail_mass", "head.parameterization"),
     *("network.dropout", "training.objective", "training.threshold_gradient"),
@@ -32,9 +32,9 @@ VALUES = (
 
 
 def program(config: Config) -> Config:
-    """The configuration with its values taken out: equal for two that can be members of one sweep.
+    """Return the configuration with its values reset to defaults: equal for members of one sweep.
 
-    Only a Spliced Binned-Pareto head is a function of values; of another kind all fields are left in.
+    Only a Spliced Binned-Pareto head is a function of values; the fields of other heads are unchanged.
     """
     for name in VALUES:
         section, field = name.split(".")
@@ -52,13 +52,13 @@ def program(config: Config) -> Config:
 )
 @dataclass(frozen=True)
 class Member:
-    """The values of one member, or of many, stacked.
+    """The values of one member, or of many members stacked.
 
     Attributes:
-        settings: of the optimizer and dropout.
-        distribution: of its head in the family; None where all heads are one.
-        objective, validation: int32, positions among the sweep's losses that train and that validate.
-        constants: the statistics of its network, as NNX state.
+        settings: hyperparameters of the optimizer and dropout.
+        dist: values of its head within the family; None if all members have the same head.
+        objective, validation: int32, indices of its training and validation losses among those of the sweep.
+        constants: statistics of its network, as NNX state.
     """
 
     settings: Hyperparameters
@@ -69,20 +69,20 @@ class Member:
 
 
 class Sweep:
-    """The compiled functions of training runs that differ in values.
+    """The compiled functions of training runs that differ only in values.
 
-    On a CPU members are taken one after another in a compiled loop: matrix products of several members at once are no
-    faster there. On an accelerator they are vectorized, `vmap_size` at a time, as batched products.
+    On a CPU, members run one after another in a compiled loop, because batched matrix products are no faster there. On
+    an accelerator they are vectorized, `vmap_size` at a time.
 
     Args:
-        configs: of the members; `program` of all is the same.
-        network: the network of a member with most outputs; what is like it in all is its graph.
-        integer: the outcomes are integers.
-        together: members vectorized; None takes one on a CPU, else all of a device.
-        devices: over which members are spread; without, one alone, JAX's default.
+        configs: configurations of the members, equal under `program`.
+        network: network of a member with the most outputs; all members share its graph.
+        integer: whether the outcomes are integers.
+        vmap_size: number of members vectorized at a time; by default one on a CPU, else all members of a device.
+        devices: devices that share the members; by default JAX's default device alone.
 
     Raises:
-        InputError: no configuration, or two that do not fit into one program; the line names the field.
+        InputError: there is no configuration, or two do not fit into one program; the message names the field.
     """
 
     def __init__(
@@ -109,11 +109,17 @@ class Sweep:
 
     @property
     def devices(self) -> int:
-        """Number of devices that members are spread over."""
+        """Number of devices that share the members."""
         return 1 if self._mesh is None else self._mesh.size
 
     def member(self, index: int, network: Network, total_steps: int) -> tuple[Member, State]:
-        """Values and initial state of a member, whose own network has its statistics."""
+        """Return the values and the initial state of a member.
+
+        Args:
+            index: number of the member.
+            network: its own network, with its statistics.
+            total_steps: number of steps of its training.
+        """
         config, head = self.configs[index], self._heads[index]
         member = Member(
             settings=jax.tree.map(jnp.asarray, Hyperparameters.of(config, total_steps)),
@@ -126,11 +132,11 @@ class Sweep:
         return member, State.initial(self.widen(index, nnx.state(network, nnx.Param)), config.training.seed)
 
     def widen(self, index: int, tree: Any) -> Any:
-        """A tree of a member's parameters, in whatever it is kept, with the outputs of the widest head."""
+        """Return a tree with a member's parameters, such as an optimizer state, padded to the widest head's outputs."""
         return self._resized(index, tree, narrow=False)
 
     def narrow(self, index: int, tree: Any) -> Any:
-        """What the member would have by itself."""
+        """Return a tree cut to the outputs of the member's own head; the inverse of `widen`."""
         return self._resized(index, tree, narrow=True)
 
     def _resized(self, index: int, tree: Any, narrow: bool) -> Any:
@@ -147,13 +153,13 @@ class Sweep:
 
     @cached_property
     def scan(self) -> Callable[..., tuple[State, Metrics]]:
-        """(states, members, orders, resident, signs) -> (states, metrics `[members, steps]`); states are donated.
+        """(states, members, index plans, resident, signs) -> (states, metrics `[members, steps]`); donates the states.
 
-        All but the plays are stacked along the members, whose number is a multiple of that of the devices. A member
-        whose steps are all in a bucket that there is not stands still.
+        All arguments but the plays are stacked along the members, whose number is a multiple of the number of devices.
+        A member whose steps all have a bucket that does not exist is unchanged.
         """
 
-        def one(state: State, member: Member, order: Any, resident: Resident, signs: Any) -> tuple[State, Metrics]:
+        def one(state: State, member: Member, plan: Any, resident: Resident, signs: Any) -> tuple[State, Metrics]:
             def dist(raw: jax.Array) -> Any:
                 return self._dist(raw, member)
 
@@ -161,21 +167,21 @@ class Sweep:
                 return jax.lax.switch(member.objective, self._losses, *outcomes)
 
             mean_loss = training_loss(self._predictor, dist, loss, self._frames, member.constants)
-            return scan_steps(partial(take_step, mean_loss, member.settings), state, resident, order, signs)
+            return scan_steps(partial(take_step, mean_loss, member.settings), state, resident, plan, signs)
 
         return self._over_members(one, mapped=3, shared=2, donate=0)
 
     @cached_property
     def evaluate(self) -> Callable[..., jax.Array]:
-        """(parameters, members, order, resident) -> mean validation loss `[members]` of the plays."""
+        """(parameters, members, index plan, resident) -> mean validation loss `[members]` of the plays."""
 
-        def one(params: Any, member: Member, order: Any, resident: Resident) -> jax.Array:
+        def one(params: Any, member: Member, plan: Any, resident: Resident) -> jax.Array:
             def losses(batch):
                 dist = self._dist(self._predictor.raw(params, batch, NO_DROPOUT, member.constants), member)
                 dist = in_units(dist, batch)
                 return jax.lax.switch(member.validation, self._validations, dist, *outcomes(batch))
 
-            return mean_over(losses, resident, order)
+            return mean_over(losses, resident, plan)
 
         return self._over_members(one, mapped=2, shared=2)
 
@@ -185,7 +191,7 @@ class Sweep:
         return self._family(raw, member.dist)
 
     def _over_members(self, one: Callable[..., Any], mapped: int, shared: int, donate: int | None = None) -> Any:
-        """`one` of the first `mapped` arguments member by member, on the devices that there are."""
+        """Map `one` over the members in its first `mapped` arguments, on all devices."""
         size = None if self.vmap_size == 1 else self.vmap_size
 
         def all_members(*arguments: Any) -> Any:
@@ -194,33 +200,33 @@ class Sweep:
 
         if self._mesh is not None:
             specs = (*(MEMBERS,) * mapped, *(PartitionSpec(),) * shared)
-            # what a loop carries starts the same on all devices and differs after its first turn
+            # a loop carry is equal on all devices at first and differs after one iteration
             all_members = jax.shard_map(
                 all_members, mesh=self._mesh, in_specs=specs, out_specs=MEMBERS, check_vma=False
             )
         return jax.jit(all_members, donate_argnums=() if donate is None else donate)
 
     def place(self, tree: Any, members: bool) -> Any:
-        """Put a tree where the functions expect it: along the devices with the members, or on each."""
+        """Return a tree placed for the compiled functions: sharded along the members, or replicated."""
         if self._mesh is None:
             return jax.tree.map(jnp.asarray, tree)
         return jax.device_put(tree, NamedSharding(self._mesh, MEMBERS if members else PartitionSpec()))
 
 
-OUTPUTS = ("last.kernel.value", "last.bias.value", "offset.value")  # a column for each output of the head
+OUTPUTS = ("last.kernel.value", "last.bias.value", "offset.value")  # arrays with a column for each output of the head
 
 
 def _numbered(losses: Sequence[Any]) -> tuple[list[Any], list[int]]:
-    """The different ones, and which of them each is."""
-    different = list(dict.fromkeys(losses))
-    return different, [different.index(loss) for loss in losses]
+    """The distinct losses, and the index of each loss among them."""
+    distinct = list(dict.fromkeys(losses))
+    return distinct, [distinct.index(loss) for loss in losses]
 
 
 def check_members(configs: Sequence[Config]) -> None:
-    """See that configurations fit into one program.
+    """Check that the configurations fit into one program.
 
     Raises:
-        InputError: there is none, or two differ in a field that is no value; the line names it.
+        InputError: there is no configuration, or two differ in a field that is not a value; the message names it.
     """
     if not configs:
         raise InputError("members: expected at least one configuration, got none")
@@ -232,16 +238,16 @@ def check_members(configs: Sequence[Config]) -> None:
             for field in one.__dataclass_fields__:
                 if getattr(one, field) != getattr(two, field):
                     raise InputError(
-                        f"{section}.{field}: the members of a sweep differ in values alone, got {getattr(one, field)} "
-                        f"and {getattr(two, field)}"
+                        f"{section}.{field}: the members of a sweep may differ only in values, got "
+                        f"{getattr(one, field)} and {getattr(two, field)}"
                     )
 
 
 def stack(trees: Sequence[Any]) -> Any:
-    """Trees of arrays as one, each leaf with the members along its first axis."""
+    """Return trees of arrays stacked as one, with the members along the first axis of each leaf."""
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
 
 
 def pick(tree: Any, member: int) -> Any:
-    """One of the trees that were stacked."""
+    """Return the tree of one member from stacked trees."""
     return jax.tree.map(lambda leaf: leaf[member], tree)

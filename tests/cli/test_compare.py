@@ -1,4 +1,4 @@
-"""Runs side by side, from folders that a record wrote: what differs, unfinished and damaged ones, other plays."""
+"""Comparison of runs from folders: differences, unfinished and damaged runs, runs on other plays."""
 
 import re
 from dataclasses import replace
@@ -57,7 +57,7 @@ def test_side_by_side(runs, tmp_path, capsys):
     text = compared(capsys, runs, runs / "slow", "--out", tmp_path / "out", "--split", "none")
     assert row(text, "training") == ["begun", "fast", "slow"]
     assert row(text, "optimizer.learning_rate") == ["0.002", "0.02", "0.002"]
-    assert len(re.findall(r"^\| \w+\.\w+ \|", text, re.MULTILINE)) == 1  # no field that is the same in all
+    assert len(re.findall(r"^\| \w+\.\w+ \|", text, re.MULTILINE)) == 1  # no field that all runs share
     assert row(text, "best validation loss, nats") == ["", "2.2500", "2.5000"]
     assert row(text, "at epoch") == ["", "1", "2"]
     assert row(text, "epochs") == ["0", "2", "2"]
@@ -75,13 +75,13 @@ def test_a_training_without_an_epoch_left_is_finished():
     patient = replace(SHORT, training=replace(SHORT.training, epochs=9, patience=2))
     saved = Saved(Path(), patient, Path(), "f", 16, True, 100, ())
 
-    def said(losses):
+    def note(losses):
         return progress("run", Training(saved, pl.DataFrame(history(losses))))
 
-    assert said([2.0, 2.5, 2.25]) is None  # stopped early
-    assert said([2.0] * 9) is None
-    assert said([2.0, 2.5]) == "run is not finished: 2 of at most 9 epochs."
-    assert said([float("nan")] * 3) == "run is not finished: 3 of at most 9 epochs."
+    assert note([2.0, 2.5, 2.25]) is None  # stopped early
+    assert note([2.0] * 9) is None
+    assert note([2.0, 2.5]) == "run is not finished: 2 of at most 9 epochs."
+    assert note([float("nan")] * 3) == "run is not finished: 3 of at most 9 epochs."
 
 
 def test_other_plays_are_warned_of_in_the_table_and_below(runs, tmp_path, capsys):
@@ -104,7 +104,7 @@ def test_damaged_runs_and_missing_plays_are_a_line_each(runs, tmp_path, capsys):
         "- fast is left out",
         "- slow is not evaluated",
     ]
-    assert "config.json: expected the JSON that a training wrote" in notes[0]
+    assert "config.json: expected the JSON of a training run" in notes[0]
     assert "metrics.parquet: damaged" in notes[1]
     assert "no checkpoint yet" in notes[2]
 

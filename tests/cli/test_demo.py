@@ -1,4 +1,4 @@
-"""The demo: its rank correlation, and its whole way at two sizes."""
+"""The demo: its rank correlation, and end to end at two sizes."""
 
 import json
 from pathlib import Path
@@ -37,9 +37,9 @@ def test_default_demo_beats_the_marginal_and_the_gaussian_network(tmp_path, monk
     demo.command([])
     summary = json.loads(Path("runs/demo/summary.json").read_text())
     models = summary["models"]
-    for rival in ("marginal", "gaussian"):
-        assert models["sbp"]["nll"] < models[rival]["nll"]
-        assert models["sbp"]["crps"] < models[rival]["crps"]
+    for baseline in ("marginal", "gaussian"):
+        assert models["sbp"]["nll"] < models[baseline]["nll"]
+        assert models["sbp"]["crps"] < models[baseline]["crps"]
     gap = models["marginal"]["crps"] - models["oracle"]["crps"]
     assert models["marginal"]["crps"] - models["sbp"]["crps"] >= 0.6 * gap
     assert models["sbp"]["pp"]["full"] < 0.02

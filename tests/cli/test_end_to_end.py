@@ -1,4 +1,4 @@
-"""The whole way on a few simulated plays: a run on disk, restored, scored, resumed, and the demo's results."""
+"""End to end on a few simulated plays: a run on disk, restored, scored, resumed, and the demo's results."""
 
 import json
 import os
@@ -32,13 +32,13 @@ WORDS = ["smoke", "--data.plays", "250", "--training.epochs", "2"]
 
 @pytest.fixture(scope="module")
 def run(run_folder):
-    """The run, restored once: each restored network compiles its own predictions."""
+    """The run, restored only once, because each restored network compiles its own predictions."""
     return sbp.load_run(run_folder)
 
 
 @pytest.fixture(scope="module")
 def run_folder(tmp_path_factory):
-    """Folder of a small trained run, in a working directory of its own."""
+    """Folder of a small trained run, in a separate working directory."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("work"))
         train.command(WORDS)
@@ -108,7 +108,9 @@ def test_checkpoint_that_a_training_removes_meanwhile_is_not_called_damaged(
     read_whole = checkpoints.read_arrays
 
     def removed(folder, expected):
-        if aside.exists():  # the first read: files are gone, the folder not yet, a newer checkpoint is there
+        if (
+            aside.exists()
+        ):  # at the first read the files are gone, the folder still exists, and there is a newer checkpoint
             shutil.rmtree(older / "best")
             aside.rename(newest)
         return read_whole(folder, expected)
@@ -119,7 +121,7 @@ def test_checkpoint_that_a_training_removes_meanwhile_is_not_called_damaged(
 
 
 def test_run_needs_its_plays_only_where_they_are_asked_for(run_folder, run, tmp_path):
-    """Its folder moved, its data set gone: all but `plays` is there, and `plays` finds them where they are now."""
+    """After its folder has moved and its data set is gone, all but `plays` works; `plays` takes the new location."""
     other = tmp_path / "run"
     shutil.copytree(run_folder, other)
     saved = json.loads((other / "config.json").read_text()) | {"dataset": str(tmp_path / "gone")}
@@ -135,7 +137,7 @@ def test_run_needs_its_plays_only_where_they_are_asked_for(run_folder, run, tmp_
 
 
 def test_checkpoints_name_no_device(run_folder):
-    """What was trained on an accelerator is restored without one: the arrays are the host's when they are written."""
+    """A run trained on an accelerator is restored without one, because checkpoints contain host arrays."""
     files = [path for path in run_folder.glob("checkpoints/*/*/**/*") if path.is_file() and path.name != "0.0"]
     assert len(files) > 100
     assert not [path for path in files if b"device" in path.read_bytes() or jax.devices()[0].platform in path.name]
@@ -165,7 +167,7 @@ def test_score_command_writes_its_tables(run_folder, capsys):
     assert board["plays"].min() >= 2
 
 
-def test_run_is_judged_beside_itself_with_its_plays_gone(run, run_folder, tmp_path, capsys):
+def test_a_run_is_compared_with_itself_after_its_plays_are_gone(run, run_folder, tmp_path, capsys):
     other, log_prob = tmp_path / "moved", run.residuals(run.plays("test"))["log_prob"]
     shutil.copytree(run_folder, other)
     saved = json.loads((other / "config.json").read_text()) | {"dataset": str(tmp_path / "gone")}
@@ -239,7 +241,7 @@ def test_changed_data_set_is_not_scored(run_folder, tmp_path):
     other = tmp_path / "run"
     shutil.copytree(run_folder, other)
     (other / "config.json").write_text(json.dumps({**saved, "fingerprint": "0" * 16}))
-    with pytest.raises(InputError, match="holds other plays than those"):
+    with pytest.raises(InputError, match="has other plays than those"):
         score.command([str(other)])
 
 
@@ -256,8 +258,8 @@ def test_run_with_a_damaged_checkpoint_is_restored_from_the_one_before(run_folde
     other = damage(run_folder, tmp_path, "record/metadata")
     older, newest = sorted(int(p.name) for p in (other / "checkpoints").iterdir())
     assert sbp.load_run(other).step == older
-    assert f"the one of step {older} is used" in caplog.text
-    with pytest.raises(InputError, match=rf"{newest}: damaged checkpoint .*; found beside it: \[{older}\]"):
+    assert f"using step {older} instead" in caplog.text
+    with pytest.raises(InputError, match=rf"{newest}: damaged checkpoint .*; other checkpoints: \[{older}\]"):
         sbp.load_run(other, step=newest)
 
 
@@ -267,7 +269,7 @@ def test_start_after_a_damaged_checkpoint_is_the_step_gone_on_from(run_folder, t
     older, _ = sorted(int(p.name) for p in (other / "checkpoints").iterdir())
     saved = sbp.load_run(run_folder)
     train_folder(saved.config, open_dataset(saved.config.data), tmp_path)
-    assert f"the one of step {older} is used" in caplog.text
+    assert f"using step {older} instead" in caplog.text
     assert [start["step"] for start in sbp.load_run(other).starts] == [0, older]
     assert (
         sbp.load_run(other).metrics.drop("seconds", "plays_per_s").equals(saved.metrics.drop("seconds", "plays_per_s"))
@@ -284,13 +286,13 @@ def test_checkpoint_of_an_older_version_says_so(run_folder, tmp_path):
 
 
 @pytest.mark.slow
-def test_killed_process_goes_on_to_the_same_numbers(run_folder, tmp_path):
+def test_a_killed_process_resumes_to_the_same_numbers(run_folder, tmp_path):
     words = ["train", *WORDS, "--training.checkpoint-every", "3"]
     # at its second save: one checkpoint is complete
     killed = ["tests.killed", r"checkpoints/\d+\.orbax-checkpoint-tmp$", "3"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     metrics, events, starts = [], [], []
-    for name, kills in (("whole", 0), ("killed", 2)):
+    for name, kills in (("uninterrupted", 0), ("killed", 2)):
         folder = tmp_path / name
         folder.mkdir()
         for program, code in [*[(killed, -signal.SIGKILL)] * kills, (["sbp_jax"], 0)]:
@@ -299,8 +301,8 @@ def test_killed_process_goes_on_to_the_same_numbers(run_folder, tmp_path):
             assert done.returncode == code, done.stderr.decode()[-3000:]
         (path,) = folder.glob("runs/smoke/*/metrics.parquet")
         metrics.append(pl.read_parquet(path).drop("seconds", "plays_per_s"))
-        told = (event for file in path.parent.glob("events/*") for event in read_events(file))
-        events.append(sorted((event.step, value.tag) for event in told for value in event.summary.value))
+        written = (event for file in path.parent.glob("events/*") for event in read_events(file))
+        events.append(sorted((event.step, value.tag) for event in written for value in event.summary.value))
         starts.append([start["step"] for start in sbp.load_run(path.parent).starts])
     assert metrics[0].equals(metrics[1])
     assert events[0] == events[1]
@@ -309,7 +311,7 @@ def test_killed_process_goes_on_to_the_same_numbers(run_folder, tmp_path):
 
 @pytest.mark.slow
 def test_notebook_runs_on_a_run_s_folder_alone(run_folder, tmp_path):
-    """Its cells in order, in a process of its own, far from where the run was trained."""
+    """Run its cells in order, in a separate process and another folder than training."""
     notebook = ROOT / "experiments" / "analysis.ipynb"
     content = json.loads(notebook.read_text())
     code = [cell for cell in content["cells"] if cell["cell_type"] == "code"]

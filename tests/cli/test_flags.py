@@ -1,4 +1,4 @@
-"""Command lines: options reach the configuration, help lists them all, and a mistake is one line and exit code 2."""
+"""Command lines: options reach the configuration, help lists them all, and a user error is one line, exit code 2."""
 
 import ast
 import dataclasses
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.unoptimized
 
 ROOT = Path(__file__).parents[2]
 HEAVY = ("jax", "flax", "optax", "orbax", "polars", "scipy", "tensorflow_datasets", "matplotlib", "plotly", "rich")
-# what `sbp NAME --help` runs, and then prints: the heavy modules that it has loaded
+# runs `sbp NAME --help`, and then prints the heavy modules that it has loaded
 HELP = f"""
 import sys
 from sbp_jax.cli import main
@@ -40,7 +40,7 @@ def parsed(words):
 
 
 def options_of(kind, prefix=""):
-    """Names of the options of a dataclass of sections."""
+    """Yield the names of the options of a dataclass of sections."""
     for field in dataclasses.fields(kind):
         name = prefix + field.name.replace("_", "-")
         section = field.default_factory() if field.default_factory is not dataclasses.MISSING else None
@@ -182,7 +182,7 @@ def test_mistake_is_one_line(words, message):
         (train.command, ["smoke", "--training.epochs", "0"], "training.epochs: expected a positive number"),
         (train.command, ["smoke", "--optimizer.learning-rate", "nan"], "optimizer.learning-rate: expected a positive"),
         (train.command, ["smoke", "--training.seed", "-1"], "training.seed: expected an integer"),
-        (train.command, ["smoke", "--data.no-tracking"], "network.encoder: attention presumes tracking, and data.t"),
+        (train.command, ["smoke", "--data.no-tracking"], "network.encoder: attention requires tracking, and data.t"),
         (
             train.command,
             ["smoke", "--data.no-tracking", "--network.encoder", "none"],

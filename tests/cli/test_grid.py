@@ -1,4 +1,4 @@
-"""Grids: those that there are can be trained; what is wrong with one of your own is said with its place."""
+"""Grids: the built-in ones can be trained; an error in a user's own grid is reported with its location."""
 
 import pytest
 
@@ -47,7 +47,7 @@ def test_a_grid_of_one_s_own(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "message"),
     [
         ('axis = "mass"', 'axes = "mass"', "unknown key 'axes'"),
         ('base = "smoke"', 'base = "none"', "unknown configuration 'none'"),
@@ -61,9 +61,9 @@ def test_a_grid_of_one_s_own(tmp_path):
         ('title = "Masses"', "title = 3", "title: expected a str, got 3"),
     ],
 )
-def test_what_is_wrong_is_said_with_its_place(tmp_path, old, new, said):
+def test_an_error_is_reported_with_its_location(tmp_path, old, new, message):
     assert old in GOOD
-    with pytest.raises(InputError, match=said) as caught:
+    with pytest.raises(InputError, match=message) as caught:
         grid.read(written(tmp_path, GOOD.replace(old, new)))
     assert "\n" not in str(caught.value)
 
@@ -80,7 +80,7 @@ def test_a_grid_on_another_base(name):
 
 
 def test_a_grid_of_frames_needs_tracking():
-    with pytest.raises(InputError, match="differ in what they make of frames, and play_by_play has no tracking"):
+    with pytest.raises(InputError, match="differ in their use of frames, and play_by_play has no tracking"):
         grid.read("architecture", "play_by_play")
 
 
@@ -91,16 +91,16 @@ def test_no_such_grid():
 
 def test_trials_are_arms_times_seeds(tmp_path):
     chosen = grid.read(written(tmp_path, GOOD))
-    found = trials(chosen, seeds=3, plays=300, epochs=2)
-    assert [(trial.arm.name, trial.seed) for trial in found] == [(a, s) for a in ("small", "large") for s in range(3)]
-    assert {trial.config.training.seed for trial in found} == {0, 1, 2}
-    assert {(trial.config.data.plays, trial.config.training.epochs) for trial in found} == {(300, 2)}
+    result = trials(chosen, seeds=3, plays=300, epochs=2)
+    assert [(trial.arm.name, trial.seed) for trial in result] == [(a, s) for a in ("small", "large") for s in range(3)]
+    assert {trial.config.training.seed for trial in result} == {0, 1, 2}
+    assert {(trial.config.data.plays, trial.config.training.epochs) for trial in result} == {(300, 2)}
     assert {trial.arm.name for trial in trials(chosen, arms=("large",))} == {"small", "large"}
     with pytest.raises(InputError, match="mine has no arm 'huge'; known: small, large"):
         trials(chosen, arms=("huge",))
     with pytest.raises(InputError, match="--seeds: expected at least 1"):
         trials(chosen, seeds=0)
-    with pytest.raises(InputError, match="--plays: a number of simulated plays, and these are read from files"):
+    with pytest.raises(InputError, match="--plays: applies to simulated plays, and these are read from files"):
         trials(grid.read("bins", "play_by_play"), plays=300, source=("plays.csv",))
     with pytest.raises(InputError, match="expected lists of plays"):
         trials(grid.read("bins", "play_by_play"))

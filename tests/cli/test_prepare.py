@@ -22,7 +22,7 @@ def source(tmp_path) -> Path:
 
 
 def damaged(source: Path) -> Path:
-    """The same folder, one play's coordinates being no numbers."""
+    """The same folder, with coordinates that are not numbers in one play."""
     (tracking,) = source.glob("*track*")
     table = pl.read_csv(tracking) if tracking.suffix == ".csv" else pl.read_parquet(tracking)
     play = (pl.col("gameId") == table["gameId"][0]) & (pl.col("playId") == table["playId"][0])
@@ -47,7 +47,7 @@ def test_report_has_the_documented_keys_and_adds_up(source, tmp_path, capsys):
 def test_strict_exits_with_3_where_a_play_is_rejected_and_only_there(source, tmp_path, capsys):
     prepare.command([str(source), "--out", str(tmp_path / "sound"), "--strict"])
     damaged(source)
-    for _ in range(2):  # found prepared already, it says so again
+    for _ in range(2):  # the second call reuses the data set and reports the same
         with pytest.raises(SystemExit) as left:
             prepare.command([str(source), "--out", str(tmp_path / "set"), "--strict"])
         assert left.value.code == 3

@@ -1,4 +1,4 @@
-"""A replay in the terminal: every frame scored and said, the score that the run gives, pictures, and what cannot be."""
+"""Replays in the terminal: every frame is scored and printed, the score is the run's, pictures, and bad options."""
 
 import io
 import re
@@ -26,7 +26,7 @@ COUNT = 20
 
 @pytest.fixture(scope="module")
 def run():
-    return small_run(encoder="flat")  # compiles soonest
+    return small_run(encoder="flat")  # the fastest to compile
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def plays():
 
 @pytest.fixture
 def opened(run, scorer, plays, monkeypatch):
-    """The command, its run in memory: all plays test, none validate."""
+    """The command with its run in memory: all plays are test plays."""
     parts = {"train": [], "validation": [], "test": np.arange(COUNT)}
     monkeypatch.setattr(Run, "plays", lambda self, split: plays.select(np.array(parts[split], np.int64)))
     monkeypatch.setattr(runs_score, "open_target", lambda path, trust=False: Target(path, (run,), None))
@@ -64,8 +64,8 @@ def test_plain_output_has_a_line_a_frame_and_the_score_of_the_run(opened, run, p
     row = run.score(plays).row(play, named=True)
     assert float(re.search(r"median +([-\d.]+)", lines[-1])[1]) == pytest.approx(row["median"], abs=0.06)
     assert last.startswith(f"actual {row['yards']:g} yards, PIT ")
-    told = [float(number) for number in re.findall(r"(?:PIT|play score) ([-+\d.]+)", last)]
-    assert told == [pytest.approx(row["pit"], abs=6e-4), pytest.approx(row["score"], abs=6e-4)]
+    numbers = [float(number) for number in re.findall(r"(?:PIT|play score) ([-+\d.]+)", last)]
+    assert numbers == [pytest.approx(row["pit"], abs=6e-4), pytest.approx(row["score"], abs=6e-4)]
     assert re.search(r"passing score \d\d\.\d$", last)
 
 
@@ -118,13 +118,13 @@ def screen():
     return Console(file=io.StringIO(), force_terminal=True, width=80, height=24, color_system="truecolor")
 
 
-def found(run, plays, play):
+def selected(run, plays, play):
     return play_selection.Found(run, plays, play)
 
 
 def test_the_screen_is_left_as_it_was(run, scorer, plays):
     console = screen()
-    replay.show(replay.Replay(scorer, found(run, plays, 7)), console, 0.0, UNICODE)
+    replay.show(replay.Replay(scorer, selected(run, plays, 7)), console, 0.0, UNICODE)
     text = console.file.getvalue()
     assert text.index("\x1b[?1049h") < text.index("\x1b[?1049l") < text.index("passing score")
     assert text.rindex("\x1b[?25l") < text.rindex("\x1b[?25h")
@@ -132,7 +132,7 @@ def test_the_screen_is_left_as_it_was(run, scorer, plays):
 
 def test_an_interrupt_gives_the_screen_back(run, scorer, plays, monkeypatch):
     console = screen()
-    started = replay.Replay(scorer, found(run, plays, int(plays.lengths.argmax())))
+    started = replay.Replay(scorer, selected(run, plays, int(plays.lengths.argmax())))
 
     def stop(frame, push=started.push):
         if frame == 3:
@@ -148,7 +148,7 @@ def test_an_interrupt_gives_the_screen_back(run, scorer, plays, monkeypatch):
 
 
 class Clock:
-    """Time that passes while somebody works or sleeps."""
+    """A clock that advances with work and sleep."""
 
     def __init__(self):
         self.now = 0.0
@@ -165,8 +165,8 @@ class Clock:
     [
         (1.0, 0.001, 0.01, 3.9, 40),  # in time
         (2.0, 0.001, 0.01, 1.95, 40),
-        (1.0, 0.001, 0.15, 3.9, 27),  # a slow terminal: some are left out, the time is kept
-        (1.0, 0.2, 0.0, 8.0, 21),  # a slow network: late, and none is left out of scoring
+        (1.0, 0.001, 0.15, 3.9, 27),  # a slow terminal: some frames are left out, and the clock stays right
+        (1.0, 0.2, 0.0, 8.0, 21),  # a slow network: the replay is late, but all frames are scored
         (0.0, 0.01, 0.0, 0.4, 3),
     ],
 )
@@ -187,14 +187,14 @@ def test_frames_come_at_their_time_and_none_is_left_out(speed, work, paint, took
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["1/999"], "1/999: no such play among the 20 of all; the nearest is 1/19"),
         (["999"], "999: no such play among the 20 of all; the nearest is 1/19"),
-        (["bset"], "bset: expected GAME/PLAY_ID, a play_id, random, best, worst or list; there is 0/0, for example"),
+        (["bset"], "bset: expected GAME/PLAY_ID, a play_id, random, best, worst or list; for example 0/0"),
         (["7", "--speed", "-1"], "--speed: expected 0, or 0.001 or more, got -1"),
         (["7", "--speed", "nan"], "--speed: expected 0, or 0.001 or more"),
-        (["7", "--at", "1"], "--at: is the time of a picture"),
+        (["7", "--at", "1"], "--at: sets the time of a picture"),
         (["7", "--svg", "a.svg", "--at", "nan"], "--at: expected 0 or more seconds"),
         (["7", "--of", "validation"], "--of: there are no validation plays"),
         (["7", "--seed", "-1"], "--seed"),
@@ -202,8 +202,8 @@ def test_frames_come_at_their_time_and_none_is_left_out(speed, work, paint, took
         (["7", "--source", "nowhere.csv"], "nowhere.csv: no such file"),
     ],
 )
-def test_what_cannot_be_replayed_is_one_line(opened, words, said):
-    with pytest.raises(InputError, match=re.escape(said)) as caught:
+def test_what_cannot_be_replayed_is_one_line(opened, words, message):
+    with pytest.raises(InputError, match=re.escape(message)) as caught:
         opened(*words)
     assert "\n" not in str(caught.value)
 
@@ -211,7 +211,7 @@ def test_what_cannot_be_replayed_is_one_line(opened, words, said):
 def test_a_play_id_of_several_games(run, plays):
     twice = type(plays).concatenate([plays, plays])
     twice.game_id[COUNT:] += 100
-    with pytest.raises(InputError, match="7: expected GAME/PLAY_ID, as 2 games have such a play: 0/7, 100/7"):
+    with pytest.raises(InputError, match="7: expected GAME/PLAY_ID, because 2 games match: 0/7, 100/7"):
         play_selection.find_play([(run, twice)], "7", 0, "all")
 
 

@@ -1,4 +1,4 @@
-"""Cross-fitting, scoring by any group and split, later plays, joined ratings, and the report, as commands."""
+"""The commands for cross-fitting, scores by group and split, later plays, joined ratings, and the report."""
 
 import json
 import shutil
@@ -74,47 +74,47 @@ def test_every_play_is_scored_once_by_a_network_of_other_games(crossed):
 def test_a_fold_that_is_missing_is_named(target):
     cross = load_crossfit(target)
     shutil.rmtree(cross.runs[1].path)
-    with pytest.raises(InputError, match="lacks the run of fold 1"):
+    with pytest.raises(InputError, match="has no run of fold 1"):
         load_crossfit(target)
     other = shutil.copytree(cross.runs[0].path, target / "other")
     saved = json.loads((other / "config.json").read_text())
     saved["config"]["data"]["folds"] = 0
     (other / "config.json").write_text(json.dumps(saved))
-    with pytest.raises(InputError, match="no run of a fold"):
+    with pytest.raises(InputError, match="not the run of a fold"):
         load_crossfit(target)
 
 
 def test_folds_that_cannot_be(crossed):
     config = load_crossfit(crossed).config
-    for folds, by, said in ((1, "game", "--folds"), (3, "week", "--by")):
-        with pytest.raises(InputError, match=said):
+    for folds, by, message in ((1, "game", "--folds"), (3, "week", "--by")):
+        with pytest.raises(InputError, match=message):
             list(folds_of(config, folds, by))
 
 
 @pytest.mark.parametrize(("by", "groups"), [("career", 6), ("season", 6), ("game", 24), ("drive", 96), ("play", 480)])
 def test_any_level(target, by, groups, capsys):
     score.command([str(target), "--by", by, "--bootstraps", "50"])
-    found = board(target)
-    assert len(found) == groups
-    assert found["plays"].sum() == GAMES * PLAYS
-    assert found["passing_score"].is_between(50, 99).all()
-    assert (found["passing_low"] <= found["passing_score"]).all()
+    leaders = board(target)
+    assert len(leaders) == groups
+    assert leaders["plays"].sum() == GAMES * PLAYS
+    assert leaders["passing_score"].is_between(50, 99).all()
+    assert (leaders["passing_low"] <= leaders["passing_score"]).all()
     assert f"{groups} groups of the level {by}" in capsys.readouterr().out
-    assert {"passer_rating", "any_a", "cpoe", "epa_per_play"} <= set(found.columns)
+    assert {"passer_rating", "any_a", "cpoe", "epa_per_play"} <= set(leaders.columns)
 
 
 def test_splits_name_columns_of_the_run_and_of_the_list(target, capsys):
     score.command([str(target), "--split", "coverage = 'Man' and down <= 2", "--by", "career", "down"])
-    said = capsys.readouterr().out
+    printed = capsys.readouterr().out
     listed = pl.read_parquet(target / "scores" / "plays.parquet")
     assert set(listed["coverage"]) == {"Man"}
     assert set(board(target)["down"]) <= {1, 2}
-    assert f"{len(listed)} of 480 plays; the league's mean score on them" in said
+    assert f"{len(listed)} of 480 plays; the league's mean score on them" in printed
     with pytest.raises(InputError, match="no column 'covrage'; did you mean 'coverage'"):
         score.command([str(target), "--split", "covrage = 'Man'"])
 
 
-def test_the_league_is_fixed_once_and_judges_later_plays(target, files, capsys):
+def test_the_league_is_fixed_once_and_scores_later_plays(target, files, capsys):
     score.command([str(target)])
     assert "fixed now on 480 plays" in capsys.readouterr().out
     league = League.load(target / "scores" / "league.json")
@@ -122,7 +122,7 @@ def test_the_league_is_fixed_once_and_judges_later_plays(target, files, capsys):
     assert "as fixed before on 480 plays" in capsys.readouterr().out
     assert League.load(target / "scores" / "league.json") == league
     assert board(target)["plays"].to_list() == [PLAYS] * 3
-    # the same plays under other ids: every run's PIT, averaged
+    # the same plays with other ids get the mean of the runs' PITs
     later = pl.read_parquet(target / "scores" / "plays.parquet").sort("game_id", "play_id")
     runs = load_crossfit(target).runs
     plays = sbp.load_run(runs[0].path).plays("test")
@@ -136,8 +136,8 @@ def test_further_ratings_join_by_what_both_have(target, tmp_path, capsys):
     rows = {"passer": ["P.Passer0", "P.Passer1", "X.Nobody"], "qbr": [70.5, 55.0, 1.0]}
     pl.DataFrame(rows).write_csv(tmp_path / "qbr.csv")
     score.command([str(target), "--join", str(tmp_path / "qbr.csv")])
-    said = capsys.readouterr().out
-    assert "qbr.csv: 2 of 3 rows joined by passer; not in the leaderboard: X.Nobody" in said
+    printed = capsys.readouterr().out
+    assert "qbr.csv: 2 of 3 rows joined by passer; not in the leaderboard: X.Nobody" in printed
     assert dict(board(target).select("passer", "qbr").drop_nulls().iter_rows()) == {
         "P.Passer0": 70.5,
         "P.Passer1": 55.0,
@@ -145,7 +145,7 @@ def test_further_ratings_join_by_what_both_have(target, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("rows", "said"),
+    ("rows", "message"),
     [
         ({"name": ["A"], "qbr": [1]}, "expected a column to join by, one of passer_id, passer"),
         ({"passer": ["A", "B"], "qbr": [1, 2]}, "none of its 2 rows joins by passer: its first has passer 'A'"),
@@ -158,15 +158,15 @@ def test_further_ratings_join_by_what_both_have(target, tmp_path, capsys):
         ({"passer": pl.Series([], dtype=pl.String), "qbr": pl.Series([], dtype=pl.Int64)}, "has no rows"),
     ],
 )
-def test_a_file_that_does_not_join_is_told(target, tmp_path, rows, said):
+def test_a_file_that_does_not_join_is_reported(target, tmp_path, rows, message):
     pl.DataFrame(rows).write_csv(tmp_path / "other.csv")
-    with pytest.raises(InputError, match=said) as caught:
+    with pytest.raises(InputError, match=message) as caught:
         score.command([str(target), "--join", str(tmp_path / "other.csv")])
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["--min-plays", "0"], "--min-plays"),
         (["--min-plays", "5000"], "has 5000 plays"),
@@ -177,8 +177,8 @@ def test_a_file_that_does_not_join_is_told(target, tmp_path, rows, said):
         (["--source", "nowhere.csv"], "nowhere.csv: no such file"),
     ],
 )
-def test_what_cannot_be_scored_is_one_line(target, words, said):
-    with pytest.raises(InputError, match=said):
+def test_what_cannot_be_scored_is_one_line(target, words, message):
+    with pytest.raises(InputError, match=message):
         score.command([str(target), *words])
 
 

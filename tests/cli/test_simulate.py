@@ -1,4 +1,4 @@
-"""The command that simulates full seasons: what it writes and says, what it refuses, and its one-line mistakes."""
+"""The command that simulates full seasons: its files and output, what it rejects, and its one-line errors."""
 
 import json
 import subprocess
@@ -24,7 +24,9 @@ def test_seasons_are_written_and_not_overwritten(tmp_path, monkeypatch, capsys):
     assert pl.read_csv("league/results/teams.csv").height == 32
     settings = tmp_path / "league" / "truth" / "simulation.json"
     assert json.loads(settings.read_text())["league"]["home_points"] == 0
-    with pytest.raises(InputError, match="league: exists already; name a new folder, or --overwrite one") as caught:
+    with pytest.raises(
+        InputError, match="league: exists already; name a new folder, or --overwrite a simulated one"
+    ) as caught:
         simulate.command(["league", *FEW])
     assert "\n" not in str(caught.value)
     simulate.command(["league", *FEW, "--overwrite", "--seed", "5"])

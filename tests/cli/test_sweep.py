@@ -1,4 +1,4 @@
-"""A grid as one program, killed and gone on with, and on a cluster one of whose workers is killed: one result."""
+"""A grid gives one result: as one program, killed and resumed, and on a cluster with a killed worker."""
 
 import os
 import signal
@@ -65,7 +65,7 @@ def test_every_member_is_a_run_of_its_own(alone):
     (folder, *others) = (alone / "runs/ablation/mine").glob("sbp-*")
     assert len(others) == 3
     run = sbp.load_run(folder)
-    # the separate training of the same configuration finds the run complete, under the same name
+    # training the same configuration separately uses the same name, and finds the run complete
     words = ["smoke", "--data.plays", "250", "--training.epochs", "6"]
     words += ["--head.tail-mass", *map(str, run.config.head.tail_mass)]
     words += ["--training.objective", run.config.training.objective, "--training.seed", str(run.config.training.seed)]
@@ -80,14 +80,14 @@ def test_every_member_is_a_run_of_its_own(alone):
 
 
 @pytest.mark.slow
-def test_killed_it_goes_on(alone):
+def test_a_killed_sweep_resumes(alone):
     folder = alone.parent / "killed"
     process = start(
         folder, program=("tests.killed", r"mine/groups/.*/checkpoints/\d+\.orbax-checkpoint-tmp$", "3", "sweep")
     )
     process.communicate(timeout=600)
     assert process.returncode == -signal.SIGKILL
-    assert "4 training runs, 0 of them there already" in finish(start(folder))
+    assert "4 training runs, 0 complete" in finish(start(folder))
     assert result(folder).equals(result(alone))
 
 

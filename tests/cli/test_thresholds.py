@@ -1,4 +1,4 @@
-"""The command on a column: files in, tables, figures and a summary out; every mistake is one line."""
+"""The command on a column: it writes tables, figures and a summary, and every user error is one line."""
 
 import subprocess
 import sys
@@ -73,7 +73,7 @@ def test_the_only_numeric_column_needs_no_name(folder):
 
 
 @pytest.mark.slow
-def test_missing_values_are_counted_and_ties_are_said(folder, capsys):
+def test_missing_values_are_counted_and_ties_are_reported(folder, capsys):
     rows = ["yards", *map(str, np.random.default_rng(0).poisson(6.0, 500)), "", "NaN", "NA"]
     (folder / "gaps.csv").write_text("\n".join(rows) + "\n")
     thresholds.command(["gaps.csv", "--tail-mass", "0.1"])

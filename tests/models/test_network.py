@@ -39,7 +39,7 @@ def make_encoder(name):
 
 @pytest.fixture(params=marked(["flat", "attention"], ["flat"]))
 def network(request):
-    """A small network whose last layer is not zero, so that every part of it shows in the output."""
+    """A small network with a nonzero last layer, so that all its parts affect the output."""
     config = NetworkConfig(channels=8, layers=2, hidden=(16,))
     network = Network(config, make_encoder(request.param), RawHead(), STATICS, rngs=nnx.Rngs(0))
     network.last.kernel.set_value(jax.random.normal(jax.random.key(9), (16, 5)))
@@ -142,12 +142,12 @@ def test_fresh_network_predicts_its_offset():
 
 
 def test_last_window_equals_the_whole_play(network):
-    """Only the receptive field is computed; the states of all frames end in the same raw outputs."""
+    """Computing only the receptive field gives the same raw outputs as the states of all frames."""
     x, mask, present, static = batch(rows=9, frames=40)
     assert network.tcn.receptive_field < 40
     last = np.asarray(mask.sum(axis=1)) - 1
-    whole = network.encode(x, mask, present)[jnp.arange(9), last]
-    expected = network.decode(whole, static)
+    full = network.encode(x, mask, present)[jnp.arange(9), last]
+    expected = network.decode(full, static)
     np.testing.assert_allclose(raw_of(network, x, mask, present, static), expected, rtol=1e-5, atol=1e-5)
 
 
@@ -173,8 +173,8 @@ def test_attention_is_finite_where_a_group_or_all_are_absent():
     gradient = jax.jit(jax.grad(lambda x: jnp.sum(encoder(x, nobody) ** 2)))(x)
     np.testing.assert_array_equal(encoder(x, nobody), np.zeros((1, 2, encoder.num_features)))
     np.testing.assert_array_equal(gradient, np.zeros_like(gradient))
-    together = jnp.zeros((1, 2, ENTITIES, COLUMNS))
-    gradient = jax.jit(jax.grad(lambda x: jnp.sum(encoder(x, ~nobody) ** 2)))(together)
+    coincident = jnp.zeros((1, 2, ENTITIES, COLUMNS))
+    gradient = jax.jit(jax.grad(lambda x: jnp.sum(encoder(x, ~nobody) ** 2)))(coincident)
     assert np.isfinite(gradient).all()
 
 
@@ -185,15 +185,15 @@ def test_frame_by_frame_says_what_the_network_says_at_every_frame(network, compu
         network = Network(config, network.encoder, RawHead(), STATICS, rngs=nnx.Rngs(0))
         network.last.kernel.set_value(jax.random.normal(jax.random.key(9), (16, 5)))
     x, mask, present, static = batch(rows=4)
-    whole = network.raw_frames(x, mask, present, static)
+    full = network.raw_frames(x, mask, present, static)
     stream, step = network.start(4), jax.jit(network.step)
     for t in range(x.shape[1]):
         frame = jnp.where(mask[:, t, None], x[:, t], jnp.nan)
         raw, stream = step(frame, present[:, t], static, stream, mask[:, t])
         assert raw.dtype == jnp.float32
-        tolerance = 2e-6 if compute == "float32" else 2e-2  # of bfloat16's 8 bits, after four products
+        tolerance = 2e-6 if compute == "float32" else 2e-2  # bfloat16 has 8 bits, and there are four products
         there = np.asarray(mask[:, t])
-        np.testing.assert_allclose(raw[there], whole[there, t], rtol=1e-5, atol=tolerance * np.abs(whole).max())
+        np.testing.assert_allclose(raw[there], full[there, t], rtol=1e-5, atol=tolerance * np.abs(full).max())
 
 
 def test_a_network_that_sees_no_frames_can_be_fed_with_them():

@@ -1,4 +1,4 @@
-"""Scales of features measured chunk by chunk: the bits of the sums over all frames at once, however they are cut."""
+"""Scales of features from chunks: bitwise equal to the sums over all frames at once, for every chunk size."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ ROWS = 1501
 
 
 def frames_of(columns: int) -> tuple[np.ndarray, np.ndarray]:
-    """Frames of very different sizes, a tenth of the entities absent; what they hold is never looked at."""
+    """Frames of very different sizes, with a tenth of the entities absent, whose values must be ignored."""
     random = np.random.default_rng(columns)
     shape = ROWS, 22, columns
     frames = (random.normal(size=shape) * random.lognormal(0.0, 2.0, shape)).astype(np.float32)

@@ -43,7 +43,7 @@ def test_state_sees_its_receptive_field_and_nothing_else(num_layers, kernel_size
 
 def test_masked_frames_before_the_first_are_no_frames_at_all():
     tcn = TCN(4, channels=8, num_layers=3, kernel_size=3, rngs=nnx.Rngs(2))
-    for block in tcn.blocks:  # biases that are not zero would leak out of a frame that is only zeroed at the input
+    for block in tcn.blocks:  # nonzero biases would leak from a frame that is zeroed only at the input
         block.first.bias.set_value(jnp.full((8,), 0.3))
         block.second.bias.set_value(jnp.full((8,), -0.2))
     x = jax.random.normal(jax.random.key(0), (2, 12, 4))
@@ -61,12 +61,12 @@ def test_last_state_by_its_dependencies_equals_the_full_network(num_layers, kern
         tcn = TCN(5, channels=7, num_layers=num_layers, kernel_size=kernel_size, rngs=nnx.Rngs(3))
         graph, params, rest = nnx.split(tcn, nnx.Param, ...)
         noise = iter(jax.random.split(jax.random.key(1), 100))
-        # biases, too: with those of zero a frame that is no frame would go unnoticed
+        # biases too: with zero biases, a masked frame that has an effect would go unnoticed
         params = jax.tree.map(lambda leaf: 0.3 * jax.random.normal(next(noise), leaf.shape, float), params)
 
-        def loss(params, x, mask, whole):
+        def loss(params, x, mask, complete):
             model = nnx.merge(graph, params, rest)
-            state = model(x, mask)[:, -1] if whole else model.last(x, mask)
+            state = model(x, mask)[:, -1] if complete else model.last(x, mask)
             return jnp.sum(jnp.sin(state) * jnp.arange(1.0, 15.0).reshape(2, 7)), state
 
         both = jax.jit(jax.grad(loss, argnums=(0, 1), has_aux=True), static_argnums=3)
@@ -74,8 +74,8 @@ def test_last_state_by_its_dependencies_equals_the_full_network(num_layers, kern
         for frames in sorted({1, reach // 2 + 1, reach + 3}):
             x = jax.random.normal(jax.random.key(frames), (2, frames, 5), float)
             mask = np.arange(frames)[None, :] >= np.array([[0], [frames // 2]])
-            held = jnp.where(mask[:, :, None], x, jnp.nan)
-            full, tree = (both(params, held, mask, whole) for whole in (True, False))
+            masked = jnp.where(mask[:, :, None], x, jnp.nan)
+            full, tree = (both(params, masked, mask, complete) for complete in (True, False))
             chex.assert_trees_all_close(full, tree, rtol=1e-10, atol=1e-12)
 
 
@@ -95,16 +95,16 @@ def test_dropout_keeps_the_mean_and_is_off_without_a_key():
     [(1, 1), (2, 2), (3, 3), *(pytest.param(*sizes, marks=pytest.mark.slow) for sizes in ((1, 5), (5, 3), (3, 4)))],
 )
 def test_frame_by_frame_equals_the_full_network_at_every_frame(num_layers, kernel_size):
-    """Rows have their frames at different times and begin anew in the middle; one without a frame is not touched."""
+    """Rows have frames at different times and restart in the middle; a row without a frame is unchanged."""
     tcn = TCN(5, channels=7, num_layers=num_layers, kernel_size=kernel_size, rngs=nnx.Rngs(3))
-    for block in tcn.blocks:  # biases that are not zero show a frame that is taken for one before the first
+    for block in tcn.blocks:  # nonzero biases reveal a frame that is treated as one before the first
         block.first.bias.set_value(jnp.full((7,), 0.3))
         block.second.bias.set_value(jnp.full((7,), -0.2))
     chex.clear_trace_counter()
     rows, frames = 3, tcn.receptive_field + 4
     random = np.random.default_rng(0)
     plays = [random.normal(size=(4, frames, 5)).astype(np.float32) for _ in range(rows)]  # four plays per row
-    whole = [np.asarray(tcn(jnp.asarray(each), jnp.ones((4, frames), bool))) for each in plays]
+    full = [np.asarray(tcn(jnp.asarray(each), jnp.ones((4, frames), bool))) for each in plays]
     step, stream = jax.jit(chex.assert_max_traces(tcn.step, n=1)), tcn.start(rows)
     at, play = np.zeros(rows, int), np.zeros(rows, int)
     checked = 0
@@ -115,7 +115,7 @@ def test_frame_by_frame_equals_the_full_network_at_every_frame(num_layers, kerne
             x[row] = plays[row][play[row], at[row]]
         state, stream = step(jnp.asarray(x), stream, jnp.asarray(active))
         for row in np.flatnonzero(active):
-            np.testing.assert_allclose(state[row], whole[row][play[row], at[row]], rtol=2e-5, atol=2e-6)
+            np.testing.assert_allclose(state[row], full[row][play[row], at[row]], rtol=2e-5, atol=2e-6)
             checked += 1
         at += active
         np.testing.assert_array_equal(stream.count, at)

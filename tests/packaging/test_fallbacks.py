@@ -70,7 +70,7 @@ def test_a_file_system_without_locks_is_warned_of(tmp_path, monkeypatch, capsys,
     monkeypatch.setattr(fcntl, "flock", refuse)
     with held(tmp_path / "run"), held(tmp_path / "run"):
         pass
-    line = f"warning: {tmp_path / 'run'}: this file system has no locks; see that no other run writes it"
+    line = f"warning: {tmp_path / 'run'}: this file system has no locks; make sure that no other run writes to it"
     assert capsys.readouterr().err.splitlines() == [line, line]
 
 

@@ -1,4 +1,4 @@
-"""A run's config.json of every format, as code of that time wrote it; the pace of its epochs."""
+"""A run's config.json in every format, as written by the code of that time; the speed of its epochs."""
 
 import dataclasses
 import json
@@ -55,7 +55,7 @@ def test_a_run_that_no_value_makes_what_it_was_says_what_changed(tmp_path):
 
 
 def test_a_new_field_has_a_format_and_what_code_before_it_did(tmp_path):
-    """Fails where a configuration gains a field: raise FORMAT, say in ADDED what older files mean, and add a file."""
+    """This fails if a configuration gains a field: increment FORMAT, add the old behavior to ADDED, and add a file."""
     assert sorted(path.stem for path in CONFIGS.glob("format*")) == [f"format{i}" for i in range(1, FORMAT + 1)]
     assert sorted(ADDED) == list(range(1, FORMAT + 1))
     for number in range(1, FORMAT + 1):
@@ -66,7 +66,7 @@ def test_a_new_field_has_a_format_and_what_code_before_it_did(tmp_path):
 
 
 def test_a_blended_pareto_of_before_is_the_published_one(tmp_path):
-    """It blended cdfs; the name now stands for the blend of densities, in folders of its own."""
+    """It blended cdfs; the name now means the blend of densities, in separate folders."""
     for number, kind in ((1, "blended_pareto_published"), (4, "blended_pareto_published"), (5, "blended_pareto")):
         saved = read_saved(written(tmp_path, f"format{number}", change("head", "kind", "blended_pareto")))
         assert saved.config.head.kind == kind
@@ -87,15 +87,15 @@ def change(section, name, value):
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        (lambda s: s.update(format=FORMAT + 1), "of format .*, written by a newer sbp_jax; this one reads up to"),
+        (lambda s: s.update(format=FORMAT + 1), "format .*, written by a newer sbp_jax; this version reads up to"),
         (lambda s: s["config"]["training"].pop("mirror"), r"config\.training\.mirror: missing$"),
-        (change("training", "rhythm", 3), r"config\.training\.rhythm: not known to this version"),
-        (change("teams", "count", 3), r"config\.teams: not known to this version"),
+        (change("training", "rhythm", 3), r"config\.training\.rhythm: unknown to this version"),
+        (change("teams", "count", 3), r"config\.teams: unknown to this version"),
         (change("head", "bins", "many"), r"config\.head\.bins: expected int, got 'many'"),
         (lambda s: s.update(config=[]), "expected sections of fields"),
-        (lambda s: s.update(starts=[3]), "expected the JSON that a training wrote"),
-        (lambda s: s.update(num_static=0), "expected the JSON that a training wrote"),
-        (lambda s: s.pop("dataset"), "expected the JSON that a training wrote"),
+        (lambda s: s.update(starts=[3]), "expected the JSON of a training run"),
+        (lambda s: s.update(num_static=0), "expected the JSON of a training run"),
+        (lambda s: s.pop("dataset"), "expected the JSON of a training run"),
     ],
 )
 def test_what_cannot_be_read_is_named_in_one_line(tmp_path, changed, message):
@@ -105,9 +105,9 @@ def test_what_cannot_be_read_is_named_in_one_line(tmp_path, changed, message):
     assert str(tmp_path / "config.json") in str(error.value)
 
 
-def test_plays_a_second_are_those_of_the_call_that_took_the_seconds():
+def test_plays_per_second_are_those_of_the_call_that_took_the_seconds():
     history = [{"epoch": i + 1, "step": 10 * (i + 1), "seconds": 2.0} for i in range(3)]
-    starts = [{"step": 0}, {"step": 15}, {"versions": {}}]  # killed in the second epoch, gone on from its middle
+    starts = [{"step": 0}, {"step": 15}, {"versions": {}}]  # killed in the second epoch, resumed from its middle
     table = metrics_of(history, starts, plays=100)
     assert table["plays_per_s"].to_list() == [50.0, 25.0, 50.0]
     assert metrics_of(history, starts)["plays_per_s"].to_list() == [None, None, None]
@@ -115,7 +115,7 @@ def test_plays_a_second_are_those_of_the_call_that_took_the_seconds():
 
 
 def test_exact_of_a_density_that_jumps_was_pointwise(tmp_path):
-    """An older run means what it trained by, and its folder keeps its name; the loss of that name now has another."""
+    """An older run has the loss it was trained with, in the folder of the same name; "exact" now means another loss."""
 
     def exact(saved, parameterization="bounded"):
         saved["config"]["training"]["objective"] = "exact"
@@ -133,7 +133,7 @@ def test_exact_of_a_density_that_jumps_was_pointwise(tmp_path):
 
 
 def named(config):
-    """The fields of a configuration but for those that do not change what is trained."""
+    """The fields of a configuration except those that do not affect the trained parameters."""
     values = dataclasses.asdict(config)
     del values["training"]["batch_source"]
     return values

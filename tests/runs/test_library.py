@@ -1,4 +1,4 @@
-"""Training as a library: plays in memory, many configurations, metrics and scores, code of one's own."""
+"""Training as a library: plays in memory, many configurations, metrics and scores, user code."""
 
 import dataclasses
 import sys
@@ -115,15 +115,15 @@ def test_many_configurations_leave_what_each_alone_would(run, plays, tmp_path):
 def test_what_train_many_left_is_evaluated_by_the_first_that_asks(plays, tmp_path):
     dataset = MemoryDataset.of(plays, sbp.DataConfig())
     (trained,) = sbp.train_many([SMALL], dataset, out=tmp_path, progress=False)
-    judged = []
+    calls = []
 
-    def judge(folder, data):
-        judged.append((folder, data))
+    def evaluate(folder, data):
+        calls.append((folder, data))
         return {"nll": 1.0}
 
     for _ in range(2):
-        assert read_result(judge, dataset, SMALL, trained.path) == {"nll": 1.0}
-    assert judged == [(trained.path, dataset)]
+        assert read_result(evaluate, dataset, SMALL, trained.path) == {"nll": 1.0}
+    assert calls == [(trained.path, dataset)]
 
 
 def test_evaluate_and_score_take_plays_in_memory(run, plays):
@@ -141,7 +141,7 @@ def test_evaluate_and_score_take_plays_in_memory(run, plays):
 
 @pytest.fixture
 def own(tmp_path, monkeypatch):
-    """A module of one's own, on the path for as long as the test runs."""
+    """A user's own module, on the path while the test runs."""
     (tmp_path / "my_parts.py").write_text(OWN)
     monkeypatch.syspath_prepend(str(tmp_path))
     yield "my_parts"
@@ -159,7 +159,7 @@ def test_head_encoder_and_objective_of_one_s_own(own, plays, tmp_path):
     assert run.path.name.startswith("Head-")
     assert type(run.predict(plays)).__name__ == "Normal"
     sys.modules.pop(own)
-    with pytest.raises(InputError, match=r"head.kind: my_parts:Head is code of your own; .*trust=True"):
+    with pytest.raises(InputError, match=r"head.kind: my_parts:Head is user code; .*trust=True"):
         sbp.load_run(run.path)
     assert own not in sys.modules
     trusted = sbp.load_run(run.path, trust=True)
@@ -192,7 +192,7 @@ def test_a_name_that_is_neither_known_nor_a_place_is_refused_when_the_configurat
         (lambda: sbp.NetworkConfig(dropout=1.5), "network.dropout: expected a share"),
         (lambda: sbp.DataConfig(test=0.6, validation=0.5), "data.test: nothing is left to train on"),
         (lambda: sbp.SeriesConfig(test=0.6, validation=0.5), "data.test"),
-        (lambda: sbp.Config(data=sbp.SeriesConfig()), "network.encoder: attention presumes players"),
+        (lambda: sbp.Config(data=sbp.SeriesConfig()), "network.encoder: attention requires players"),
     ],
 )
 def test_a_configuration_checks_itself_when_made(make, message):

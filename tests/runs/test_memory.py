@@ -1,4 +1,4 @@
-"""Memory of a training: it grows with the frames of plays in memory, not with those of mapped arrays or of a stream."""
+"""Memory of a training run: it grows with the frames of plays in memory, not of mapped arrays or a stream."""
 
 import json
 import os
@@ -14,8 +14,8 @@ from sbp_jax.data.memory import fits, frame_bytes, scratch
 from tests.prepared import prepare_random
 
 SMALL, LARGE = 512, 6000  # training plays
-PLAY_BYTES = 1024  # in memory for each play beside its frames
-SLACK = 2**25  # what the allocator keeps for itself differs from call to call: a window
+PLAY_BYTES = 1024  # in memory for each play, in addition to its frames
+SLACK = 2**25  # the allocator's own memory differs between calls by about a window
 has_rss = pytest.mark.skipif(
     not Path("/proc/self/status").is_file() or "RssAnon" not in Path("/proc/self/status").read_text(),
     reason="no RssAnon in /proc/self/status: the system is not Linux",

@@ -1,4 +1,4 @@
-"""A network trained with extras on an outcome that is no integer: refused, trained, restored, scored."""
+"""A network with extras on an outcome that is not an integer: refused, trained, restored, scored."""
 
 from dataclasses import replace
 
@@ -25,7 +25,7 @@ EXTRAS = ("rusher_distance_yards", "time_since_snap_s")
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory) -> Config:
-    """A small network on fabricated plays, worth quarters of a point."""
+    """A small network on fabricated plays whose values are multiples of a quarter point."""
     root = tmp_path_factory.mktemp("outcomes")
     source = fabricate.folder(root / "files", plays=4, games=8)
     plays = pl.read_csv(source / "plays.csv", infer_schema_length=None)
@@ -113,7 +113,7 @@ def test_gains_end_at_the_goal_line_whatever_the_objective(config, tmp_path, obj
 def test_interval_stops_before_training_and_so_do_other_plays(config, tmp_path):
     dataset = open_dataset(config.data)
     interval = replace(config, training=replace(config.training, objective="interval"))
-    with pytest.raises(InputError, match=r"^training\.objective: interval presumes integers, .* epa .* choose exact$"):
+    with pytest.raises(InputError, match=r"^training\.objective: interval requires integers, .* epa .* choose exact$"):
         train_folder(interval, dataset, tmp_path)
     other = replace(config, data=replace(config.data, extras=()))
     with pytest.raises(InputError, match=r"^plays: the network takes no extras"):

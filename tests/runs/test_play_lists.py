@@ -1,4 +1,4 @@
-"""A network of situations alone, on a list of plays without tracking: trained, restored, judged, scored."""
+"""A network of situations alone, on a list of plays without tracking: trained, restored, evaluated, scored."""
 
 import numpy as np
 import polars as pl
@@ -18,7 +18,7 @@ GAMES, PLAYS = 24, 20
 
 
 def table() -> pl.DataFrame:
-    """Complete passes that gain about their distance; a passer a game, told by name alone."""
+    """Complete passes that gain about their distance, with one passer per game, identified only by name."""
     random = np.random.default_rng(4)
     count = GAMES * PLAYS
     distance = random.integers(2, 25, count)
@@ -59,14 +59,13 @@ def test_it_learns_from_the_situation_alone(run):
     assert not plays.players.any()
     distance = plays.static[:, 1]
     assert np.corrcoef(run.predict(plays).median(), distance)[0, 1] > 0.9
-    found = evaluate(run, plays)
-    assert np.isfinite(found.metrics.nll)
+    assert np.isfinite(evaluate(run, plays).metrics.nll)
 
 
 def test_its_passers_are_scored(run, capsys):
     score.command([str(run.path), "--of", "test"])
     leaders = pl.read_parquet(run.path / "scores/leaderboard.parquet")
-    told, printed = set(run.plays("test").passer), capsys.readouterr().out
-    assert set(leaders["passer"]) == told <= {f"P.Passer{i}" for i in range(6)}
-    assert len(told) > 1
-    assert all(name in printed for name in told)
+    names, printed = set(run.plays("test").passer), capsys.readouterr().out
+    assert set(leaders["passer"]) == names <= {f"P.Passer{i}" for i in range(6)}
+    assert len(names) > 1
+    assert all(name in printed for name in names)

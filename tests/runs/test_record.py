@@ -1,4 +1,4 @@
-"""A run's record on a full disk: told in one line that names the file."""
+"""A run's record on a full disk: the error is one line that names the file."""
 
 import resource
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ ROW = {"epoch": 1, "step": 15, "training_loss": 2.5, "validation_loss": float("n
 
 @contextmanager
 def room(size):
-    """Files of at most so many bytes: beyond it the kernel refuses to write, as on a full disk."""
+    """Limit the size of files: beyond it the kernel refuses to write, as on a full disk."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
@@ -24,7 +24,7 @@ def room(size):
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_full_disk_is_told_with_the_file_and_the_record_before_stays(tmp_path, monkeypatch):
+def test_a_full_disk_is_reported_with_the_file_and_the_earlier_record_stays(tmp_path, monkeypatch):
     record = Record(tmp_path, Config(), Path("dataset"), "f", 5)
     record.metrics([ROW])
     with room(100), pytest.raises(OSError, match=r"File too large; .* are needed, .* are free") as full:
@@ -32,7 +32,9 @@ def test_full_disk_is_told_with_the_file_and_the_record_before_stays(tmp_path, m
     assert full.value.filename == str(tmp_path / "metrics.parquet")
     assert pl.read_parquet(tmp_path / "metrics.parquet").height == 1
     assert sorted(p.name for p in tmp_path.iterdir()) == ["config.json", "events", "metrics.parquet"]
-    monkeypatch.setattr(record, "_write", lambda name, content: None)  # the parquet has room, the events have none
+    monkeypatch.setattr(
+        record, "_write", lambda name, content: None
+    )  # the parquet file fits on the disk, the events do not
     with room(100), pytest.raises(OSError, match="File too large") as full:
         record.metrics([ROW, ROW | {"step": 30}])
     assert full.value.filename == str(tmp_path / "events")

@@ -24,7 +24,7 @@ def record(folder, step, plays=100):
     return Record(folder, Config(), Path("dataset"), "f", 5, plays=plays, step=step)
 
 
-def told(folder):
+def written_events(folder):
     files = sorted((folder / "events").iterdir())
     return sorted((e.step, v.tag, v.simple_value) for f in files for e in read_events(f) for v in e.summary.value)
 
@@ -53,20 +53,20 @@ def test_first_start_stays_and_later_ones_are_listed(tmp_path, monkeypatch):
 
 def test_every_epoch_is_one_event_whatever_was_killed(tmp_path):
     call(tmp_path, 0, [1, 2, 3])
-    whole = [
+    complete = [
         (10 * i, tag, pytest.approx(v)) for i in (1, 2, 3) for tag, v in (("seconds", 2), ("training_loss", 3 / i))
     ]
-    assert told(tmp_path) == whole
+    assert written_events(tmp_path) == complete
     (file,) = (tmp_path / "events").iterdir()
     file.write_bytes(file.read_bytes()[:-20])  # killed in the middle of the last epoch
-    assert told(tmp_path) == [*whole[:4], whole[5]]
+    assert written_events(tmp_path) == [*complete[:4], complete[5]]
     file.write_bytes(file.read_bytes()[:-60])
     call(tmp_path, 20, [2, 3])
-    assert told(tmp_path) == whole
-    call(tmp_path, 10, [2, 3])  # gone back to an older checkpoint: the same epochs again
-    assert told(tmp_path) == whole
-    call(tmp_path, 0, [1])  # the checkpoints are gone: another training
-    assert told(tmp_path) == whole[:2]
+    assert written_events(tmp_path) == complete
+    call(tmp_path, 10, [2, 3])  # resumed from an older checkpoint: the same epochs again
+    assert written_events(tmp_path) == complete
+    call(tmp_path, 0, [1])  # the checkpoints are gone: a new training run
+    assert written_events(tmp_path) == complete[:2]
 
 
 def test_metrics_are_a_row_an_epoch_with_its_pace(tmp_path):

@@ -1,4 +1,4 @@
-"""Time series from file to figures: trained, restored, judged in their own unit, refused what only plays have."""
+"""Time series from file to metrics: trained, restored, evaluated in their own unit, denied what only plays have."""
 
 import shutil
 from dataclasses import replace
@@ -69,12 +69,12 @@ def test_validation_loss_is_recorded_in_the_series_unit(run):
 
 def test_figures_and_residuals(run):
     plays = run.plays("test")
-    found = evaluate(run, plays).metrics
+    result = evaluate(run, plays).metrics
     table = run.residuals(plays)
-    assert found.nll == pytest.approx(-table["log_prob"].mean(), rel=1e-5)
-    assert found.mae == pytest.approx(table["residual"].abs().mean(), rel=1e-4)
+    assert result.nll == pytest.approx(-table["log_prob"].mean(), rel=1e-5)
+    assert result.mae == pytest.approx(table["residual"].abs().mean(), rel=1e-4)
     assert set(table["passer"]) == {"small", "large"}
-    assert found.nll < metrics(run.marginal(plays), plays.yards).nll
+    assert result.nll < metrics(run.marginal(plays), plays.yards).nll
 
 
 def test_moved_files_are_found_and_changed_ones_refused(run, config, tmp_path):
@@ -82,7 +82,7 @@ def test_moved_files_are_found_and_changed_ones_refused(run, config, tmp_path):
         shutil.copy(path, tmp_path)
     assert len(run.plays("test", tmp_path)) == len(run.plays("test"))
     pl.read_csv(tmp_path / "small.csv").head(800).write_csv(tmp_path / "small.csv")
-    with pytest.raises(InputError, match="holds other plays than those"):
+    with pytest.raises(InputError, match="has other plays than those"):
         run.plays("test", tmp_path)
 
 
@@ -107,13 +107,13 @@ def test_the_command_line_knows_series():
         (
             "network",
             {"encoder": "attention"},
-            "network.encoder: attention presumes players",
+            "network.encoder: attention requires players",
         ),
-        ("training", {"per_frame": True}, "training.per-frame: presumes plays"),
+        ("training", {"per_frame": True}, "training.per-frame: requires plays"),
         (
             "training",
             {"objective": "censored"},
-            "training.objective: censored presumes plays",
+            "training.objective: censored requires plays",
         ),
         ("data", {"test": 1.5}, "data.test: expected a share from 0 to 0.99"),
     ],
@@ -125,5 +125,5 @@ def test_what_only_plays_have_is_refused(config, section, change, message):
 
 def test_counts_are_asked_for_as_such(config):
     dataset = open_dataset(config.data)
-    with pytest.raises(InputError, match=r"interval presumes integers, and the outcome value has"):
+    with pytest.raises(InputError, match=r"interval requires integers, and the outcome value has"):
         set_up(replace(config, training=replace(config.training, objective="interval")), dataset)

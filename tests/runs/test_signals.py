@@ -1,4 +1,4 @@
-"""Signals and locks: a training that is asked to stop saves and says how to go on; a folder has one writer."""
+"""Signals and locks: a training run that is asked to stop saves and prints how to resume; a folder has one writer."""
 
 import os
 import shlex
@@ -19,8 +19,8 @@ ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"}
 
 HANG_S = 600  # only ends a test that hangs
 
-# Stands for a training: `phase` says where the signal finds it. Where the interpreter reacts, the watcher is given no
-# reason to end the process itself, and elsewhere it has no patience: what happens depends on no speed.
+# Stands for a training run: `phase` is its state when the signal arrives. If the interpreter reacts, the listener has
+# no reason to end the process; otherwise it ends it without waiting, so that the outcome does not depend on speed.
 PROGRAM = """
 import hashlib, sys, threading
 from sbp_jax.runs import signals
@@ -30,7 +30,7 @@ phase = sys.argv[1]
 signals.TIMEOUT_S = 600.0 if phase == "python" else 0.0
 
 class Watched(Stop):
-    seen = threading.Event()  # the watcher has seen whether steps would be lost
+    seen = threading.Event()  # the listener has checked whether steps would be lost
 
     def __getattribute__(self, name):
         value = super().__getattribute__(name)
@@ -45,14 +45,14 @@ signals.Stop = Watched
 with signals.listening() as stop:
     stop.unsaved = phase in ("training", "deaf")
     try:
-        if phase == "compiling":  # the interpreter runs no handler
+        if phase == "compiling":  # the interpreter cannot run a handler
             sys.setswitchinterval(1000.0)  # so that "ready" is printed while the main thread is in C
             called = threading.Event()
             threading.Thread(target=lambda: (called.wait(), ready()), daemon=True).start()
             called.set()
             hashlib.pbkdf2_hmac("sha256", b"", b"", 2**31 - 1)
         ready()
-        if phase == "python":  # data are prepared
+        if phase == "python":  # as while data are prepared
             threading.Event().wait()
         Watched.seen.wait()
         assert stop.asked
@@ -85,14 +85,14 @@ def start(phase, *words):
         ("training", signal.SIGINT, 130, "saved at step 7"),
     ],
 )
-def test_first_signal_stops_and_says_how_to_go_on(phase, number, code, saved):
+def test_the_first_signal_stops_and_prints_how_to_resume(phase, number, code, saved):
     process = start(phase, "two words")
     process.send_signal(number)
-    printed, told = process.communicate(timeout=HANG_S)
+    printed, errors = process.communicate(timeout=HANG_S)
     assert process.returncode == code
-    assert printed == ("" if phase == "compiling" else "left\n")  # a main thread in C is ended by the watcher
+    assert printed == ("" if phase == "compiling" else "left\n")  # the listener ends a main thread in C
     command = shlex.join([sys.executable, "-c", PROGRAM, phase, "two words"])
-    assert told.strip() == f"stopped by {number.name}, {saved}; to go on: {command}"
+    assert errors.strip() == f"stopped by {number.name}, {saved}; to resume: {command}"
 
 
 def test_second_signal_ends_at_once():
@@ -102,10 +102,10 @@ def test_second_signal_ends_at_once():
     assert process.stdout.readline() == "asked\n"
     assert process.poll() is None
     process.send_signal(signal.SIGTERM)
-    printed, told = process.communicate(timeout=HANG_S)
+    printed, errors = process.communicate(timeout=HANG_S)
     assert process.returncode == 143
-    assert printed == ""  # the main thread had no say
-    assert told.strip() == "ended at once by a second signal"
+    assert printed == ""  # the main thread did not run
+    assert errors.strip() == "ended at once by a second signal"
 
 
 HOLDER = """
@@ -123,7 +123,7 @@ def test_second_run_on_a_folder_is_refused_until_the_first_is_gone(tmp_path):
     holder = subprocess.Popen([sys.executable, "-c", HOLDER, folder], env=ENVIRONMENT, stdin=-1, stdout=-1, text=True)
     assert holder.stdout is not None
     assert holder.stdout.readline() == "ready\n"
-    line = f"{folder}: in use by process {holder.pid} on {socket.gethostname()}; two runs must not write one folder"
+    line = f"{folder}: in use by process {holder.pid} on {socket.gethostname()}; two runs must not write to one folder"
     with pytest.raises(InputError) as refused, held(folder):
         pass
     assert str(refused.value) == line
@@ -133,8 +133,8 @@ def test_second_run_on_a_folder_is_refused_until_the_first_is_gone(tmp_path):
         pass
 
 
-# The command asks itself to stop: as it makes the folder of its data, as it compiles the program that trains, as its
-# first checkpoint takes its place.
+# The command sends itself a signal: while it creates the folder of its data, while it compiles the training program,
+# or while its first checkpoint is moved into place.
 ASKED = """
 import glob, os, signal, sys
 import jax
@@ -172,7 +172,7 @@ def test_training_that_gets_sigterm_is_gone_on_with(tmp_path, phase):
     words += ["--training.patience", "60"]
     done = subprocess.run(words, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, timeout=HANG_S)
     assert done.returncode == 0, done.stderr
-    head, command = done.stderr[done.stderr.rindex("stopped by") :].split("; to go on: ")
+    head, command = done.stderr[done.stderr.rindex("stopped by") :].split("; to resume: ")
     assert shlex.split(command) == words
     saved = [int(path.name) for path in tmp_path.glob("runs/smoke/*/checkpoints/*") if path.name.isdigit()]
     if phase != "train":

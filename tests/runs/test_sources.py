@@ -1,4 +1,4 @@
-"""Where batches come from: the same bits from memory, mapped arrays and a stream, and the one that has room."""
+"""Batch sources: bitwise equal results from memory, mapped arrays and a stream, and the choice by size."""
 
 import json
 import sys
@@ -61,22 +61,22 @@ def outcome(folder: Path) -> dict:
 
 @pytest.fixture(scope="module", autouse=True)
 def programs():
-    """Trainings of the same configuration compile their programs once."""
+    """Compile the programs of training runs with the same configuration once."""
     with compiled_once():
         yield
 
 
 @pytest.fixture(scope="module")
 def expected(dataset, tmp_path_factory) -> Path:
-    """The run of plays in memory, on the device."""
+    """The run trained from plays in memory, on the device."""
     return train_folder(of("memory"), dataset, tmp_path_factory.mktemp("expected"), progress=False)
 
 
 @pytest.mark.parametrize("kind", KINDS[1:])
 def test_every_source_comes_to_the_same_bits(dataset, expected, tmp_path, kind):
-    found = outcome(train_folder(of(kind), dataset, tmp_path, progress=False))
-    assert len(found["history"]) == SMALL.training.epochs
-    assert found == outcome(expected)
+    result = outcome(train_folder(of(kind), dataset, tmp_path, progress=False))
+    assert len(result["history"]) == SMALL.training.epochs
+    assert result == outcome(expected)
 
 
 @pytest.mark.parametrize(
@@ -87,19 +87,19 @@ def test_every_source_comes_to_the_same_bits(dataset, expected, tmp_path, kind):
     ],
 )
 def test_a_run_resumes_in_the_middle_of_an_epoch_with_another_source(dataset, expected, tmp_path, kinds):
-    """Stopped twice, at steps that are in the middle of an epoch, and each time resumed with the next source."""
+    """The run stops twice in the middle of an epoch, and each time resumes with the next source."""
     for number, kind in enumerate(kinds):
         config = replace(SMALL, training=replace(of(kind).training, resident=True))
         stop = Stop(asked=number < 2)  # saved after the first compiled call
         if not stop.asked:
-            found = train_folder(config, dataset, tmp_path, progress=False)
+            folder = train_folder(config, dataset, tmp_path, progress=False)
             break
         with pytest.raises(Stopped) as stopped:
             train_folder(config, dataset, tmp_path, stop, progress=False)
         assert stopped.value.step is not None
-    assert found.name == expected.name
-    assert len(json.loads((found / "config.json").read_text())["starts"]) == 3
-    assert outcome(found) == outcome(expected)
+    assert folder.name == expected.name
+    assert len(json.loads((folder / "config.json").read_text())["starts"]) == 3
+    assert outcome(folder) == outcome(expected)
 
 
 def test_the_source_is_no_part_of_a_run_s_name(dataset):
@@ -107,14 +107,14 @@ def test_the_source_is_no_part_of_a_run_s_name(dataset):
         kind: run_folder(Path(), of(kind), dataset.fingerprint).name for kind in ("memory", "mapped", "stream", "auto")
     }
     assert len(set(names.values())) == 1
-    # names that the code before there was a choice gave
+    # names from code that had only one source
     assert run_folder(Path(), sbp.Config(), "f").name == "sbp-bdbcadc1"
     host = sbp.Config(training=sbp.TrainingConfig(resident=False))
     assert run_folder(Path(), host, "f").name == "sbp-d6a4e9f7"
 
 
 class Memory:
-    """A machine with so much memory and disk left, and with or without Grain."""
+    """A machine with the given free memory and disk, with or without Grain."""
 
     def __init__(self, monkeypatch, memory, disk=2**60, with_grain=True):
         monkeypatch.setattr(sources, "available_bytes", lambda: memory)
@@ -139,13 +139,13 @@ def test_auto_takes_the_first_that_has_room(tmp_path, monkeypatch):
     assert kind(0, in_memory="members") == "memory"
     monkeypatch.undo()
     sources.MappedSource(fresh.prepared, last, (12, 24))
-    assert kind(0, 0) == "mapped"  # the arrays are there
+    assert kind(0, 0) == "mapped"  # the arrays exist
 
 
 @pytest.mark.parametrize("kind", ["mapped", "stream"])
 def test_plays_that_are_not_prepared_are_one_line(dataset, tmp_path, kind):
     plays = load(dataset.path, "train")
-    message = f"training.batch-source: {kind} presumes a prepared data set, and "
+    message = f"training.batch-source: {kind} requires a prepared data set, and "
     with pytest.raises(InputError, match=f"^{message}these plays are in memory; choose memory$"):
         train_folder(of(kind), MemoryDataset({"train": plays}), tmp_path, progress=False)
     fold = PlayDataset(dataset.prepared, None, Fold(0, 2))
@@ -180,7 +180,7 @@ from flax import nnx
 
 
 class Mean(nnx.Module):
-    """Knows how many rows it was measured on."""
+    """An encoder that records the number of rows it was fitted to."""
 
     def __init__(self, entities, columns, *, rngs):
         self.num_features, self.rows = columns, 0

@@ -1,4 +1,4 @@
-"""A run's folder from a stranger: nothing in it runs, and what is crafted is refused before it takes memory."""
+"""An untrusted run folder: nothing in it is executed, and crafted files are rejected before they take memory."""
 
 import dataclasses
 import json
@@ -24,7 +24,7 @@ from sbp_jax.training.checkpoints import digest_of_record
 pytestmark = pytest.mark.unoptimized
 
 CONFIG = Config(network=NetworkConfig(channels=8, layers=2, hidden=(16,)), head=HeadConfig(bins=36))
-HUGE = 10 * 2**30  # of a sparse file: it takes no room on the disk
+HUGE = 10 * 2**30  # size of a sparse file, which takes no space on disk
 MOST_MEMORY = 200 * 2**20
 
 
@@ -67,7 +67,7 @@ def nested(file):
 
 
 def bomb(file):
-    """An array whose description claims compressed chunks, and whose chunk is many times as large unpacked."""
+    """An array whose description declares compressed chunks, and whose chunk is many times larger when unpacked."""
     description = file.parent / ".zarray"
     described = json.loads(description.read_text()) | {"compressor": {"id": "zlib", "level": 9}}
     description.write_text(json.dumps(described))
@@ -99,8 +99,8 @@ CRAFTED = [
 
 @pytest.fixture
 def memory():
-    """Fails a test whose peak of memory rises by more than `MOST_MEMORY`."""
-    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    """Fail a test whose peak memory rises by more than `MOST_MEMORY`."""
+    Path("/proc/self/clear_refs").write_text("5")  # resets the peak
 
     def read(name):
         (line,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(name)]
@@ -142,7 +142,7 @@ def test_absurd_sizes_are_refused_before_anything_is_allocated(honest, tmp_path,
     content = json.loads(file.read_text())
     (content if section is None else content["config"][section]).update(changes)
     file.write_text(json.dumps(content))
-    with pytest.raises(InputError, match=r"expected at most|expects .*, saved is|config.json has more than"):
+    with pytest.raises(InputError, match=r"expected at most|expects .*, the checkpoint has|config.json has more than"):
         sbp.load_run(tmp_path / "run")
 
 
@@ -155,7 +155,7 @@ def test_crafted_configuration_is_refused_within_bounds(honest, tmp_path, memory
 
 
 def test_record_that_claims_the_configurations_shapes_allocates_nothing(honest, tmp_path, memory):
-    """The stranger's record agrees with an absurd configuration and has a right digest; the files do not hold it."""
+    """The record matches an absurd configuration and has a valid digest, but the files do not contain the arrays."""
     config = dataclasses.replace(CONFIG, network=NetworkConfig(channels=2**14, layers=2, hidden=(16,)))
     shutil.copytree(honest, tmp_path / "run")
     file = tmp_path / "run" / "config.json"

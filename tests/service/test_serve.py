@@ -157,5 +157,5 @@ def test_a_token_comes_from_a_file_before_the_environment(tmp_path, monkeypatch)
     monkeypatch.delitem(os.environ, serve.TOKEN)
     assert serve.token_of(None) is None
     file.write_text(" \n")
-    with pytest.raises(InputError, match="found nothing"):
+    with pytest.raises(InputError, match="got nothing"):
         serve.token_of(file)

@@ -1,4 +1,4 @@
-"""Plays on the device: the host's batches and steps, one program, and no difference where a run was cut."""
+"""Plays on the device: the same batches and steps as on the host, one program, and no difference after a restart."""
 
 import chex
 import jax
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.unoptimized
 NOTHING = State(*(jnp.zeros(()),) * 6)
 
 
-def feeds(count=75, batch_size=16, buckets=(16, 30), steps=2):
+def sources(count=75, batch_size=16, buckets=(16, 30), steps=2):
     plays = random_plays(count, longest=30, seed=3)
     padded, mirror = Arrays.of(plays, buckets), mirror_of(plays)
     host = HostBatchSource(ArrayBatches(padded, batch_size, seed=5, mirror=mirror))
@@ -37,7 +37,7 @@ def trained(batch_source, trainer, epochs=2):
 
 
 class Recorder(Trainer):
-    """Stands for a trainer: keeps the batches; the step of a scan is traced once a bucket and once for its metrics."""
+    """A stand-in trainer that records batches; a scan's step is traced once per bucket and once for its metrics."""
 
     def __init__(self, buckets):
         chex.clear_trace_counter()
@@ -59,19 +59,19 @@ class Recorder(Trainer):
 
 @pytest.mark.parametrize("steps", [1, 3, 50])
 def test_batches_are_the_host_s(steps):
-    host, resident = feeds(buckets=(9, 16, 30), steps=steps)
+    host, resident = sources(buckets=(9, 16, 30), steps=steps)
     recorder = Recorder(3)
     for epoch in (0, 1):
         recorder.batches.clear()
         for _ in host.run(recorder, NOTHING, epoch, 0):
             pass
-        kept = [metrics for _, metrics in resident.run(recorder, NOTHING, epoch, 0)]
-        kept = {name: np.concatenate([each[name] for each in kept]) for name in kept[0]}
-        assert len(kept["loss"]) == len(recorder.batches) == len(host.sampler)
+        recorded = [metrics for _, metrics in resident.run(recorder, NOTHING, epoch, 0)]
+        recorded = {name: np.concatenate([each[name] for each in recorded]) for name in recorded[0]}
+        assert len(recorded["loss"]) == len(recorder.batches) == len(host.sampler)
         for i, batch in enumerate(recorder.batches):
             frames = batch["x"].shape[1]
             for name, expected in batch.items():
-                seen = kept[name][i]
+                seen = recorded[name][i]
                 if name in ("x", "mask", "players"):
                     assert not seen[:, frames:].any()
                     seen = seen[:, :frames]
@@ -85,32 +85,32 @@ def test_windows_have_the_batches_of_a_split_on_the_device(limit, steps, start):
     padded, mirror = Arrays.of(plays, (9, 16, 30)), mirror_of(plays)
 
     def batches(batch_source):
-        kept = [metrics for _, metrics in batch_source.run(Recorder(3), NOTHING, 1, start)]
-        return {name: np.concatenate([each[name] for each in kept]) for name in kept[0]}, len(kept)
+        recorded = [metrics for _, metrics in batch_source.run(Recorder(3), NOTHING, 1, start)]
+        return {name: np.concatenate([each[name] for each in recorded]) for name in recorded[0]}, len(recorded)
 
-    found, calls = batches(WindowBatchSource(ArrayBatches(padded, 16, seed=5), mirror.signs, limit_bytes=limit))
+    actual, calls = batches(WindowBatchSource(ArrayBatches(padded, 16, seed=5), mirror.signs, limit_bytes=limit))
     expected, _ = batches(ResidentBatchSource(padded, 16, seed=5, mirror=mirror))
-    assert calls == -(-(5 - start) // steps)  # two steps at least, whatever the limit
-    assert set(found) == set(expected)
+    assert calls == -(-(5 - start) // steps)  # at least two steps for any limit
+    assert set(actual) == set(expected)
     for name, values in expected.items():
-        np.testing.assert_array_equal(found[name], values, err_msg=name)
+        np.testing.assert_array_equal(actual[name], values, err_msg=name)
 
 
-@pytest.mark.slow  # the batches and the number of programs are held by the tests around it
+@pytest.mark.slow  # the tests around it cover the batches and the number of programs
 def test_steps_are_the_host_s_and_compile_once():
-    host, resident = feeds()
+    host, resident = sources()
     _, predictor, trainer, _ = build()
     (a, losses), (b, others) = trained(host, trainer), trained(resident, trainer)
     assert len(losses) == 2 * len(host.sampler) == int(b.step)
     np.testing.assert_allclose(losses, others, rtol=1e-5)
-    # of the function, not of each parameter: a softmax does not feel the bias of its scores, whose gradient is rounding
+    # compares outputs, not parameters: a softmax ignores the bias of its scores, whose gradient is rounding error
     one, other = (predictor(state.params, random_plays(20), 8, (30,)) for state in (a, b))
     np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
     assert trainer.scan._cache_size() == 1
 
 
-def test_the_step_is_traced_once_a_bucket():
-    _, resident = feeds()
+def test_the_step_is_traced_once_per_bucket():
+    _, resident = sources()
     recorder = Recorder(2)
     for epoch in range(3):
         list(resident.run(recorder, NOTHING, epoch, 0))
@@ -120,9 +120,11 @@ def test_the_step_is_traced_once_a_bucket():
 
 @pytest.mark.parametrize("killed_at", marked([3, 7], [7]))
 def test_resuming_equals_never_stopping(tmp_path, killed_at):
-    _, resident = feeds()
+    _, resident = sources()
     network, _, trainer, _ = build()
-    whole = fit(trainer, resident, None, CONFIG.training, Checkpoints(tmp_path / "whole"), constants(network))
+    uninterrupted = fit(
+        trainer, resident, None, CONFIG.training, Checkpoints(tmp_path / "uninterrupted"), constants(network)
+    )
 
     def kill(step):
         if step >= killed_at:
@@ -135,5 +137,5 @@ def test_resuming_equals_never_stopping(tmp_path, killed_at):
         trainer, resident, None, CONFIG.training, Checkpoints(tmp_path / "killed"), constants(network), steps.append
     )
     assert 0 < steps[0] <= killed_at
-    chex.assert_trees_all_equal(whole.params, resumed.params)
-    assert [row["training_loss"] for row in whole.history] == [row["training_loss"] for row in resumed.history]
+    chex.assert_trees_all_equal(uninterrupted.params, resumed.params)
+    assert [row["training_loss"] for row in uninterrupted.history] == [row["training_loss"] for row in resumed.history]

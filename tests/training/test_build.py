@@ -1,4 +1,4 @@
-"""Every kind of head that a configuration names can be trained on any outcome of a play, by every loss."""
+"""Every kind of head can be trained on any outcome of a play, with every loss."""
 
 from dataclasses import replace
 from typing import get_args
@@ -42,23 +42,23 @@ def test_touchdowns_must_be_known_to_be_censored():
     plays, config = random_plays(12), Config(training=TrainingConfig(objective="censored"))
     yards = Outcome.of(config.data, integer=True)
     check_outcomes(config, yards, plays)
-    untold = plays.info["yards_to_goal"].copy()
-    untold[[4, 7]] = -1.0
+    unknown = plays.info["yards_to_goal"].copy()
+    unknown[[4, 7]] = -1.0
     for broken, outcome, message in (
-        (replace(plays, info={}), "yards", "censored presumes plays with known touchdowns"),
+        (replace(plays, info={}), "yards", "censored requires plays with known touchdowns"),
         (
-            replace(plays, info=plays.info | {"yards_to_goal": untold}),
+            replace(plays, info=plays.info | {"yards_to_goal": unknown}),
             "net_yards",
-            "of 2 completions .* play 4 of game 0",
+            "and 2 completions .* play 4 of game 0",
         ),
-        (replace(plays, yards=plays.yards + np.float32(0.5)), "yards", "censored presumes integers"),
+        (replace(plays, yards=plays.yards + np.float32(0.5)), "yards", "censored requires integers"),
         (plays, "air_yards", "the goal line stops, not air_yards"),
     ):
         with pytest.raises(InputError, match=message) as error:
             check_outcomes(config, Outcome.of(DataConfig(outcome=outcome), integer=True), broken)
         assert "\n" not in str(error.value)
     incomplete = np.full(12, "I")
-    check_outcomes(config, yards, replace(plays, info=plays.info | {"yards_to_goal": untold, "result": incomplete}))
+    check_outcomes(config, yards, replace(plays, info=plays.info | {"yards_to_goal": unknown, "result": incomplete}))
 
 
 def test_the_objective_follows_from_what_the_outcomes_are():
@@ -86,8 +86,8 @@ def test_bins_without_tails_reach_to_the_ends_of_the_support():
 
 
 @pytest.mark.parametrize("objective", ["exact", "interval", "composite"])
-def test_held_thresholds_move_no_bin_by_an_excess(objective):
-    """In a tail the loss knows the bins by its threshold alone, but for the composite's own term of the bins."""
+def test_without_threshold_gradients_an_excess_moves_no_bin(objective):
+    """In a tail the loss depends on the bins through its threshold only, except for the composite's bin term."""
     head = make_head(HeadConfig(bins=15))
     raw = jnp.asarray(np.random.default_rng(1).normal(size=head.num_outputs), jnp.float32)
     y = 75.0
@@ -101,22 +101,22 @@ def test_held_thresholds_move_no_bin_by_an_excess(objective):
 
         return jax.jit(jax.value_and_grad(total))(raw[:15])
 
-    (value, held), (same, through), (_, habit) = (of_logits(setting) for setting in ("off", "on", "habit"))
+    (value, stopped), (same, through), (_, habit) = (of_logits(setting) for setting in ("off", "on", "habit"))
     assert value == same
-    np.testing.assert_array_equal(habit, held if objective == "composite" else through)
+    np.testing.assert_array_equal(habit, stopped if objective == "composite" else through)
     own = jax.grad(lambda logits: -jax.nn.log_softmax(logits)[-1])(raw[:15]) if objective == "composite" else 0.0
-    np.testing.assert_allclose(held, np.broadcast_to(own, 15), atol=1e-6)
-    assert np.abs(through - held).max() > 1e-3
+    np.testing.assert_allclose(stopped, np.broadcast_to(own, 15), atol=1e-6)
+    assert np.abs(through - stopped).max() > 1e-3
 
 
-def test_what_has_no_thresholds_cannot_hold_them():
+def test_a_head_without_thresholds_cannot_stop_their_gradients():
     loss = make_loss(Config(training=TrainingConfig(objective="exact", threshold_gradient="off")))
     with pytest.raises(InputError, match="without threshold gradients needs a SplicedBinnedPareto, got Normal"):
         loss(make_head(HeadConfig(kind="gaussian"))(jnp.zeros(2)), jnp.zeros(()))
 
 
 def test_exact_is_the_density_where_it_has_no_jump():
-    """Of `exact` a configuration takes the density itself, but for a Spliced Binned-Pareto that may jump."""
+    """The objective `exact` is the density itself, except for a Spliced Binned-Pareto whose density may jump."""
     y = jnp.asarray(7.0)
     for kind, parameterization, jumps in (
         ("sbp", "bounded", True),

@@ -1,4 +1,4 @@
-"""Checkpoints: what is damaged is noticed, whichever file it is, and the one before is used; a full disk is told."""
+"""Checkpoints: damage to any file is detected, and the previous one is used; a full disk is reported."""
 
 import errno
 import json
@@ -75,23 +75,23 @@ def test_damage_of_any_file_falls_back_to_the_checkpoint_before(saved, tmp_path,
         shutil.copytree(saved, folder)
         damage(folder / file)
         caplog.clear()
-        found = Checkpoints(folder, read_only=True).load(TREES)
-        assert found.step == (2 if is_read(file) else 3), file
-        np.testing.assert_array_equal(found.trees["best"]["kernel"], at(found.step)["best"]["kernel"])
+        loaded = Checkpoints(folder, read_only=True).load(TREES)
+        assert loaded.step == (2 if is_read(file) else 3), file
+        np.testing.assert_array_equal(loaded.trees["best"]["kernel"], at(loaded.step)["best"]["kernel"])
         if is_read(file):
             (line,) = caplog.messages
             assert line.startswith(f"{folder / '3'}: damaged checkpoint (")
-            assert line.endswith("the one of step 2 is used")
-            with pytest.raises(InputError, match=r"3: damaged checkpoint \(.*\); found beside it: \[2\]"):
+            assert line.endswith("using step 2 instead")
+            with pytest.raises(InputError, match=r"3: damaged checkpoint \(.*\); other checkpoints: \[2\]"):
                 Checkpoints(folder, read_only=True).load(TREES, step=3)
 
 
-def test_writer_puts_the_damaged_one_aside_and_writes_it_anew(saved, tmp_path, caplog):
+def test_a_writer_renames_the_damaged_one_and_writes_it_again(saved, tmp_path, caplog):
     shutil.copytree(saved, tmp_path / "checkpoints")
     checkpoints = Checkpoints(tmp_path / "checkpoints")
     flipped(checkpoints.folder / "3" / "best" / "kernel" / "0.0")
     assert checkpoints.load(TREES).step == 2
-    assert "is used; kept as damaged-3" in caplog.text
+    assert "instead; renamed to damaged-3" in caplog.text
     assert checkpoints.steps == [2]
     checkpoints.save(3, at(3), {})
     assert checkpoints.load(TREES).step == 3
@@ -135,16 +135,16 @@ print(checkpoints.steps)
 """
 
 
-def test_no_room_for_a_checkpoint_is_told_and_the_newest_is_intact(tmp_path):
-    # The kernel refuses to write beyond a file's largest size, as it does on a full disk.
+def test_a_full_disk_is_reported_and_the_newest_checkpoint_is_intact(tmp_path):
+    # the kernel refuses to write beyond the maximum file size, as it does on a full disk
     folder = tmp_path / "checkpoints"
     out = subprocess.run(
         [sys.executable, "-c", LIMITED, folder], capture_output=True, text=True, timeout=600, check=True
     )
-    told, kept, after = out.stdout.splitlines()
-    assert told.startswith(f"{errno.EFBIG} {folder} {os.strerror(errno.EFBIG)}; about 1.23 MB are needed, ")
-    assert told.endswith(" MB are free; the newest checkpoint is good")
-    assert kept == "[1] 4.0"
+    message, remaining, after = out.stdout.splitlines()
+    assert message.startswith(f"{errno.EFBIG} {folder} {os.strerror(errno.EFBIG)}; about 1.23 MB are needed, ")
+    assert message.endswith(" MB are free; the newest checkpoint is good")
+    assert remaining == "[1] 4.0"
     assert after == "[1, 3]"
     assert sorted(p.name for p in folder.iterdir()) == ["1", "3"]
     assert logging.getLogger("absl").level == logging.ERROR

@@ -1,4 +1,4 @@
-"""Configurations survive JSON, and say which field is wrong."""
+"""Configurations survive JSON, and errors name the wrong field."""
 
 import dataclasses
 import json
@@ -33,7 +33,7 @@ def test_wrong_field_is_named(change, message):
         from_dict(Config, change)
 
 
-def test_digest_tells_configurations_apart():
+def test_digests_distinguish_configurations():
     assert short_digest({"a": 1}, "x") == short_digest({"a": 1}, "x")
     assert short_digest({"a": 1}, "x") != short_digest({"a": 2}, "x")
 

@@ -1,4 +1,4 @@
-"""One training by two processes: the numbers of one process alone, gone on with after one of them is killed."""
+"""A training run in two processes gives the numbers of one process, also when it resumes after a kill."""
 
 import os
 import signal
@@ -58,19 +58,19 @@ def test_two_processes_train_as_one(tmp_path):
         time.sleep(0.05)
     killed[1].send_signal(signal.SIGKILL)
     for process in killed:
-        process.wait(timeout=600)  # the other one does not wait for ever
+        process.wait(timeout=600)  # the other process does not wait forever
     for process in start_two(tmp_path / "killed"):
         finish(process)
     np.testing.assert_array_equal(losses(tmp_path / "killed"), losses(tmp_path / "two"))
 
 
 @pytest.mark.parametrize("where", ["here", "localhost:1,2", "localhost:1,2,2", "localhost:1,two,0"])
-def test_what_is_no_place_is_refused(where):
+def test_an_invalid_address_is_refused(where):
     with pytest.raises(InputError, match="--distributed: expected auto or HOST:PORT,COUNT,NUMBER"):
         connect(where)
 
 
-def test_the_place_is_an_option_of_its_own():
+def test_the_address_is_a_separate_option():
     _, options = parse_named(train.Options, ["demo", "--distributed", "auto", "--data.seed", "1"], "sbp train")
     assert (options.distributed, options.config.data.seed) == ("auto", 1)
     assert parse_named(train.Options, ["demo"], "sbp train")[1].distributed is None

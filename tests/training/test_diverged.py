@@ -1,4 +1,4 @@
-"""Trainings that go wrong: the step, the quantity and the plays are named, and nothing bad is saved."""
+"""Training runs that diverge: the step, the quantity and the plays are named, and no bad state is saved."""
 
 from copy import copy
 from dataclasses import replace
@@ -28,14 +28,14 @@ pytestmark = pytest.mark.unoptimized
 
 
 def with_losses(trainer, losses):
-    """A trainer whose steps are taken as they are, and tell other losses."""
+    """A trainer whose steps are unchanged but report other losses."""
     step, trainer = trainer.step, copy(trainer)
 
-    def told(state, batch):
+    def reporting(state, batch):
         state, metrics = step(state, batch)
         return state, {**metrics, "loss": jnp.asarray(next(losses), jnp.float32)}
 
-    trainer.step = told
+    trainer.step = reporting
     return trainer
 
 
@@ -44,7 +44,7 @@ def test_spike_names_its_plays_and_is_never_saved(tmp_path):
     names = [f"{i // 10}/{i}" for i in range(80)]
     monitor = DivergenceMonitor(batches, Marginal(3.0, 3.0), lambda plays: [names[i] for i in plays])
     spiked = with_losses(trainer, iter([3.0] * 6 + [100.0] * 9))
-    with pytest.raises(DivergedError, match=r"in the median of 12 steps 51\.5 nats .* at step 12;") as stopped:
+    with pytest.raises(DivergedError, match=r"its median over 12 steps is 51\.5 nats .* at step 12;") as stopped:
         fit(
             spiked,
             HostBatchSource(batches),
@@ -96,7 +96,7 @@ def test_a_gradient_that_is_not_finite_is_named_by_its_parameters():
     _, metrics = take_step(mean_loss, settings, State.initial(params, 0), {})
     assert not np.isfinite(metrics["gradient_norm"])
     monitor = DivergenceMonitor(build()[3], params=params)
-    with pytest.raises(DivergedError, match=r"gradient_norm is inf, first of last\.kernel at step 7"):
+    with pytest.raises(DivergedError, match=r"gradient_norm is inf, first in last\.kernel at step 7"):
         monitor.steps(7, {name: value[None] for name, value in metrics.items()})
     _, metrics = take_step(
         lambda params, *rest: jnp.sum(params["last"]["scale"]), settings, State.initial(params, 0), {}

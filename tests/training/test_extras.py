@@ -1,4 +1,4 @@
-"""Networks for players with extras: the right width, what is masked changes nothing, and other plays are refused."""
+"""Networks for players with extras: their width, no effect of masked values, and other plays are refused."""
 
 from dataclasses import replace
 
@@ -32,7 +32,7 @@ CONFIG = Config(
 
 
 def plays_with_extras(count=24):
-    """Random plays; the extras are mostly 0, as those of one player in 22 are."""
+    """Random plays with extras that are mostly 0, like those of one player in 22."""
     plays = random_plays(count, longest=16)
     random = np.random.default_rng(1)
     more = random.exponential(3.0, (*plays.frames.shape[:2], len(NAMES) - 8)) * (random.random((22, 1)) < 0.2)
@@ -42,7 +42,7 @@ def plays_with_extras(count=24):
 
 @pytest.fixture(scope="module", params=["attention", "flat"])
 def trained(request):
-    """Network and trainer after a mirrored step, before which the last layer is zero and nothing shows."""
+    """Network and trainer after mirrored steps; before them the last layer is zero, which would hide any effect."""
     sizes = replace(CONFIG.network, encoder=request.param)
     config = replace(CONFIG, network=sizes, optimizer=OptimizerConfig(warmup=0.0))
     plays, head = plays_with_extras(), make_head(CONFIG.head)
@@ -100,28 +100,30 @@ def test_scales_are_those_of_the_training_plays(trained):
     else:
         slot = int(np.flatnonzero(values.any(axis=0))[0])
         own = values[plays.players[:, slot], slot]
-        found = network.encoder.scale
-        np.testing.assert_allclose(found.mean[...][slot * len(NAMES) + column], own.mean(), rtol=1e-5)
-        np.testing.assert_allclose(found.scale[...][slot * len(NAMES) + column], own.std(), rtol=1e-4)
+        statistics = network.encoder.scale
+        np.testing.assert_allclose(statistics.mean[...][slot * len(NAMES) + column], own.mean(), rtol=1e-5)
+        np.testing.assert_allclose(statistics.scale[...][slot * len(NAMES) + column], own.std(), rtol=1e-4)
 
 
 def test_extras_that_differ_are_refused():
     plays, plain = plays_with_extras(3), random_plays(3)
     check_features(replace(CONFIG, data=DataConfig()), plain)
     with pytest.raises(
-        InputError, match=r"^plays: the network takes receiver.*_snap_s beside .*, the plays have no extras$"
+        InputError, match=r"^plays: the network takes receiver.*_snap_s in addition to .*, the plays have no extras$"
     ):
         check_features(CONFIG, plain)
-    with pytest.raises(InputError, match=r"^plays: the network takes no extras beside .*, the plays have receiver_"):
+    with pytest.raises(
+        InputError, match=r"^plays: the network takes no extras in addition to .*, the plays have receiver_"
+    ):
         check_features(replace(CONFIG, data=DataConfig()), plays)
 
 
-def test_outcomes_that_are_no_whole_numbers_are_refused_by_interval_alone():
+def test_outcomes_that_are_not_integers_are_refused_by_interval_alone():
     plays = random_plays(5)
     broken = replace(plays, yards=plays.yards + np.float32(0.25))
     config = replace(CONFIG, data=DataConfig(outcome="expectedPointsAdded"))
     check_outcomes(config, plays)
-    message = r"^training\.objective: interval presumes integers, and the outcome expectedPointsAdded has .*; choose"
+    message = r"^training\.objective: interval requires integers, and the outcome expectedPointsAdded has .*; choose"
     with pytest.raises(InputError, match=message):
         check_outcomes(config, broken)
     check_outcomes(replace(config, training=replace(CONFIG.training, objective="exact")), broken)

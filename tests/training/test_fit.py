@@ -44,10 +44,10 @@ CONFIG = Config(
 
 
 class Killed(Exception):
-    """Stands for a kill at a step."""
+    """Simulates a kill at a step."""
 
 
-@cache  # compiling takes most of the time of these tests, and nothing that is built keeps state
+@cache  # compilation takes most of the time of these tests, and the results are stateless
 def build(config=CONFIG, count=80, longest=30):
     plays = random_plays(count, longest=longest)
     head = make_head(config.head)
@@ -77,8 +77,13 @@ def test_one_batch_overfits():
 @pytest.mark.parametrize("killed_at", marked([1, 3, 8, 11], [1, 8, 11]))
 def test_resuming_equals_never_stopping(tmp_path, killed_at):
     network, _, trainer, batches = build()
-    whole = fit(
-        trainer, HostBatchSource(batches), None, CONFIG.training, Checkpoints(tmp_path / "whole"), constants(network)
+    uninterrupted = fit(
+        trainer,
+        HostBatchSource(batches),
+        None,
+        CONFIG.training,
+        Checkpoints(tmp_path / "uninterrupted"),
+        constants(network),
     )
 
     def kill(step):
@@ -102,20 +107,22 @@ def test_resuming_equals_never_stopping(tmp_path, killed_at):
     )
     saved = (0, 2, 4, 5, 6, 8, 10)  # every second step, and the end of each epoch of five
     assert steps[0] == max(step for step in saved if step < killed_at)
-    assert resumed.step == whole.step
-    chex.assert_trees_all_equal(resumed.params, whole.params)
-    chex.assert_trees_all_equal(checkpoints.restore("best", whole.params), whole.params)
+    assert resumed.step == uninterrupted.step
+    chex.assert_trees_all_equal(resumed.params, uninterrupted.params)
+    chex.assert_trees_all_equal(checkpoints.restore("best", uninterrupted.params), uninterrupted.params)
     start = trainer.initial(0)
-    states = [Checkpoints(tmp_path / name).restore("state", start) for name in ("whole", "killed")]
+    states = [Checkpoints(tmp_path / name).restore("state", start) for name in ("uninterrupted", "killed")]
     chex.assert_trees_all_equal(*states)
     assert not np.array_equal(jax.tree.leaves(states[0].params)[0], jax.tree.leaves(start.params)[0])
-    for a, b in zip(resumed.history, whole.history, strict=True):
+    for a, b in zip(resumed.history, uninterrupted.history, strict=True):
         assert a["training_loss"] == b["training_loss"]
 
 
 def test_damaged_newest_checkpoint_costs_steps_and_nothing_else(tmp_path, caplog):
     network, _, trainer, batches = build()
-    whole = fit(trainer, HostBatchSource(batches), None, CONFIG.training, Checkpoints(tmp_path), constants(network))
+    uninterrupted = fit(
+        trainer, HostBatchSource(batches), None, CONFIG.training, Checkpoints(tmp_path), constants(network)
+    )
     (tmp_path / "15" / "state" / "step" / "0").write_bytes(b"\0\0\0\1")
     steps = []
     checkpoints = Checkpoints(tmp_path)
@@ -123,7 +130,7 @@ def test_damaged_newest_checkpoint_costs_steps_and_nothing_else(tmp_path, caplog
     assert steps == [14, 15]
     assert len(caplog.messages) == 1
     assert "15: damaged checkpoint (state: an array has changed since it was written)" in caplog.text
-    chex.assert_trees_all_equal(again.params, whole.params)
+    chex.assert_trees_all_equal(again.params, uninterrupted.params)
     assert checkpoints.steps == [14, 15]
 
 
@@ -172,7 +179,7 @@ def test_filled_up_rows_change_nothing():
     chex.assert_trees_all_close(a, b, rtol=2e-5, atol=2e-6)
 
 
-def test_one_compilation_a_bucket():
+def test_one_compilation_per_bucket():
     _, _, trainer, batches = build()
     fit(trainer, HostBatchSource(batches), None, CONFIG.training)
     fit(trainer, HostBatchSource(batches), None, CONFIG.training)
@@ -226,7 +233,7 @@ def test_non_finite_loss_names_its_step_and_keeps_the_last_good_state(tmp_path):
 @pytest.mark.slow
 def test_stop_saves_the_state_between_two_calls(tmp_path):
     network, _, trainer, batches = build()
-    whole = fit(trainer, HostBatchSource(batches), None, CONFIG.training)
+    uninterrupted = fit(trainer, HostBatchSource(batches), None, CONFIG.training)
     stop = Stop()
 
     def ask(step):
@@ -246,7 +253,7 @@ def test_stop_saves_the_state_between_two_calls(tmp_path):
     assert stopped.value.step == 3 == Checkpoints(tmp_path).latest
     assert not stop.unsaved
     again = fit(trainer, HostBatchSource(batches), None, CONFIG.training, Checkpoints(tmp_path), constants(network))
-    chex.assert_trees_all_equal(again.params, whole.params)
+    chex.assert_trees_all_equal(again.params, uninterrupted.params)
 
 
 def test_non_finite_gradient_of_a_finite_loss_stops_the_training():
@@ -265,7 +272,7 @@ def test_checkpoint_of_another_network_is_refused_by_name(tmp_path):
     network, predictor, trainer, batches = build()
     fit(trainer, HostBatchSource(batches), None, CONFIG.training, Checkpoints(tmp_path), constants(network))
     wider = replace(CONFIG, network=replace(CONFIG.network, channels=12))
-    with pytest.raises(InputError, match=r"best .*kernel.*: the configuration expects .*, saved is "):
+    with pytest.raises(InputError, match=r"best .*kernel.*: the configuration expects .*, the checkpoint has "):
         Checkpoints(tmp_path, read_only=True).restore("best", build(wider)[1].params)
     with pytest.raises(InputError, match="no checkpoint of step 4444"):
         Checkpoints(tmp_path, read_only=True).restore("best", predictor.params, step=4444)
@@ -293,7 +300,7 @@ def test_frames_weigh_by_their_time_to_the_release():
 
 @pytest.mark.slow
 def test_the_last_frame_alone_is_the_limit_of_all_frames():
-    """A weight that halves a hundred times a frame leaves the last one: the same loss, the same gradient."""
+    """A weight that halves a hundred times per frame leaves only the last frame: the same loss and gradient."""
     _, predictor, trainer, batches = build()
     head, loss = make_head(CONFIG.head), objective(CONFIG.training.objective)
     settings = Hyperparameters.of(CONFIG, 10)
@@ -307,7 +314,7 @@ def test_the_last_frame_alone_is_the_limit_of_all_frames():
 
 @pytest.mark.slow
 def test_every_frame_s_loss_counts():
-    """The mean of what the last frame of each shortened play says, by the network itself."""
+    """The loss is the mean over plays cut after each frame, each evaluated by the network at its last frame."""
     _, predictor, _, batches = build()
     head, loss = make_head(CONFIG.head), objective("exact")
     settings = Hyperparameters.of(CONFIG, 10)
@@ -338,7 +345,7 @@ def test_bfloat16_products_keep_float32_parameters_and_distribution():
     value, gradient = trainer.value_and_grad(predictor.params, batch, None)
     assert value.dtype == jnp.float32
     assert {leaf.dtype for leaf in jax.tree.leaves(gradient)} == {jnp.dtype("float32")}
-    # a last layer that is not zero, that the network's states reach the outputs
+    # a nonzero last layer, so that the network's states reach the outputs
     kernel = jax.random.normal(jax.random.key(0), predictor.params["last"]["kernel"][...].shape)
     params = jax.tree.map(jnp.copy, predictor.params)
     params["last"]["kernel"].set_value(kernel)

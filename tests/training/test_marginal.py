@@ -1,4 +1,4 @@
-"""The marginal: against closed forms, and on data that break a naive fit."""
+"""The marginal distribution: against closed forms, and on data that break a naive fit."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -58,10 +58,10 @@ def test_many_outcomes_are_condensed_in_the_middle_alone():
         np.testing.assert_array_equal(few[outer], values[outer])
         np.testing.assert_array_equal(few_counts[outer], counts[outer])
     assert np.all(np.diff(few) > 0)
-    # no sum over the outcomes moves by more than a run's width allows
+    # cumulative shares differ by no more than the width of a merged run of values
     shares = np.cumsum(few_counts) / few_counts.sum()
-    whole = np.searchsorted(np.sort(y), np.asarray(few), side="right") / len(y)
-    assert np.abs(shares - whole).max() < 1e-3
+    expected = np.searchsorted(np.sort(y), np.asarray(few), side="right") / len(y)
+    assert np.abs(shares - expected).max() < 1e-3
     untouched = condensed(values[:100], censored[:100], counts[:100])
     np.testing.assert_array_equal(untouched[0], values[:100])
 

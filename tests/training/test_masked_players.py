@@ -1,5 +1,4 @@
-"""Players whom a layout lacks, or who leave or come in during the play, have no say in the distribution or its
-gradient."""
+"""Players who are missing from a layout, leave or enter during the play affect neither distribution nor gradient."""
 
 from dataclasses import replace
 
@@ -24,7 +23,7 @@ BUILT: dict = {}
 
 
 def build(encoder):
-    """A small network whose every part shows in its outputs, and the compiled distribution, loss and gradient."""
+    """A small network whose parts all affect its outputs, and the compiled distribution, loss and gradient."""
     if encoder not in BUILT:
         small = NetworkConfig(encoder=encoder, channels=8, layers=1, hidden=(16,))
         config = replace(Config(), network=small, head=HeadConfig(kind="gaussian"))
@@ -42,7 +41,7 @@ def build(encoder):
 
 
 def incomplete(seed):
-    """A play without tackles, whose sixth player leaves and whose safety comes in while it lasts."""
+    """A play without tackles, in which a receiver leaves and a safety enters."""
     table = fabricate.play(seed=seed, number=70 + seed)
     frame, name = pl.col("frameId") - fabricate.LEAD - 1, pl.col("displayName")
     leaves, comes = (name == "WR 7") & (frame > 11), (name == "FS 21") & (frame < 8)
@@ -72,6 +71,6 @@ def test_absent_players_change_nothing(layout, encoder, tmp_path):
     assert clean == dirty
     np.testing.assert_array_equal(dist, dirty_dist)
     chex.assert_trees_all_equal(gradient, dirty_gradient)
-    # not because nothing mattered: a player who is there does
+    # not because nothing has an effect: a present player does
     moved = np.where(absent, batch.x, batch.x + 1.0).astype(np.float32)
     assert (np.asarray(value_and_gradient(params, rest, moved, fields)[0][1]) != np.asarray(dist)).any()

@@ -1,4 +1,4 @@
-"""The learning rate's course against optax's own schedule; values as arguments give what constants give."""
+"""The learning rate against optax's own schedule; traced hyperparameters give the same updates as constants."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""What is predicted: latent distributions rounded and bounded as the outcomes are."""
+"""Predicted outcomes: latent distributions are rounded and bounded like the outcomes."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""A split on the device: the host's arrays, each play once, its memory known before."""
+"""A split on the device: the host's arrays, each play once, with a known size."""
 
 import jax
 import jax.numpy as jnp
@@ -39,7 +39,7 @@ def test_the_device_has_what_the_host_has(mapped, tmp_path):
         assert {leaf.dtype.name for leaf in jax.tree.leaves(bucket)} == {"float32", "bool", "int32"}
 
 
-def test_its_bytes_are_known_before_and_limited():
+def test_its_bytes_are_known_in_advance_and_limited():
     arrays = Arrays.of(random_plays(30), BUCKETS)
     needed = device_bytes(arrays)
     assert to_device(arrays, limit_bytes=needed).nbytes == needed

@@ -1,4 +1,4 @@
-"""A sweep's members end where their separate training runs end: in values, stops, on devices, after a kill."""
+"""Members of a sweep end like their separate training runs: values, early stops, several devices, after a kill."""
 
 from dataclasses import replace
 from functools import cache
@@ -60,20 +60,20 @@ CONFIGS = (
     changed(training={"objective": "censored", "seed": 2}),
 )
 PLAYS, VALIDATION = random_plays(40, longest=30), random_plays(24, longest=30, seed=9)
-ORDER = DeviceIndexPlan(Arrays.of(VALIDATION, (30,)), 16, shuffle=False)
+INDEX_PLAN = DeviceIndexPlan(Arrays.of(VALIDATION, (30,)), 16, shuffle=False)
 
 
 def network_of(config):
     head = make_head(config.head)
     network = make_network(config, head, PLAYS.static.shape[1])
     set_statistics(network, PLAYS, head.init_from_data(PLAYS.yards))
-    # in float64 under x64: what is left of a difference is then no rounding
+    # in float64 under x64, so that a difference is not rounding
     nnx.update(network, jax.tree.map(lambda leaf: leaf.astype(jnp.result_type(float)), nnx.state(network)))
     return network
 
 
 def separate(config):
-    """The training of one configuration by itself."""
+    """Train one configuration by itself."""
     head, settings = make_head(config.head), config.training
     predictor = Predictor(network_of(config))
     batch_source = ResidentBatchSource(
@@ -83,7 +83,7 @@ def separate(config):
     trainer = Trainer(predictor, head, make_loss(config), hyper, make_validation_loss(settings, integer=True))
     resident = to_device(Arrays.of(VALIDATION, (30,)))
     return fit(
-        trainer, batch_source, lambda params: float(trainer.evaluate(params, resident, ORDER.epoch(0))), settings
+        trainer, batch_source, lambda params: float(trainer.evaluate(params, resident, INDEX_PLAN.epoch(0))), settings
     )
 
 
@@ -98,7 +98,7 @@ def _compiled(configs, vmap_size, devices):
 
 
 def swept(sweep, **options):
-    """What a sweep of the same training runs ends in, by member."""
+    """Train the same runs as a sweep; return the results by member."""
     settings, arrays = BASE.training, Arrays.of(PLAYS, BASE.training.buckets)
     index_plans = [
         DeviceIndexPlan(arrays, settings.batch_size, c.training.seed, mirror_of(PLAYS)) for c in sweep.configs
@@ -108,7 +108,7 @@ def swept(sweep, **options):
         index_plans=index_plans,
         signs=jnp.asarray(mirror_of(PLAYS).signs),
         validation=to_device(Arrays.of(VALIDATION, (30,))),
-        validation_order=ORDER.epoch(0),
+        validation_plan=INDEX_PLAN.epoch(0),
     )
     per_epoch = len(index_plans[0].sampler)
     members = [
@@ -129,7 +129,7 @@ def assert_same(member, alone, rtol, atol):
     chex.assert_trees_all_close(member.params, alone.params, rtol=rtol, atol=atol)
 
 
-# the training runs of all members alone are as many programs
+# training all members alone compiles one program for each
 MORE = [pytest.param(*case, range(len(CONFIGS)), marks=pytest.mark.slow) for case in ((1, 1), (5, 1), (2, 2))]
 
 
@@ -157,21 +157,21 @@ def test_one_program_trains_all():
 
 @pytest.mark.parametrize("killed_at", marked([1, 4], [4]))
 def test_resuming_equals_never_stopping(tmp_path, killed_at):
-    sweep, whole = compiled(), None
+    sweep, uninterrupted = compiled(), None
 
     def kill(step, alive):
         if step >= killed_at:
             raise Killed
 
     with jax.enable_x64(True):
-        whole = swept(sweep)
-        options = {"checkpoint_every": 1, "steps_together": 1}
+        uninterrupted = swept(sweep)
+        options = {"checkpoint_every": 1, "steps_per_call": 1}
         with pytest.raises(Killed):
             swept(sweep, checkpoints=Checkpoints(tmp_path), on_step=kill, **options)
         resumed = swept(sweep, checkpoints=Checkpoints(tmp_path), **options)
     for i, member in resumed.items():
-        chex.assert_trees_all_equal(member.params, whole[i].params)
-        losses = [[row["validation_loss"] for row in each.record["history"]] for each in (member, whole[i])]
+        chex.assert_trees_all_equal(member.params, uninterrupted[i].params)
+        losses = [[row["validation_loss"] for row in each.record["history"]] for each in (member, uninterrupted[i])]
         assert losses[0] == losses[1]
 
 
@@ -185,26 +185,26 @@ def test_a_member_that_diverges_leaves_the_others_alone():
     chex.assert_tree_all_finite(finished[1].params)
 
 
-def test_a_member_s_watch_stops_it_alone():
+def test_a_member_s_monitor_stops_it_alone():
     settings = {"epochs": 5, "patience": 5}
     sweep = compiled((changed(training=settings), changed(training={**settings, "seed": 4})))
-    order = DeviceIndexPlan(Arrays.of(PLAYS, (30,)), 16, 4).sampler
+    sampler = DeviceIndexPlan(Arrays.of(PLAYS, (30,)), 16, 4).sampler
     names = [f"play {i}" for i in range(len(PLAYS))]
     monitors = [
-        DivergenceMonitor(order, Marginal(at, at), lambda plays: [names[i] for i in plays]) for at in (0.0, -100.0)
+        DivergenceMonitor(sampler, Marginal(at, at), lambda plays: [names[i] for i in plays]) for at in (0.0, -100.0)
     ]
     finished = swept(sweep, monitors=monitors)
     assert finished[0].diverged is None
     assert len(finished[0].record["history"]) == 5
-    found = finished[1].diverged
-    assert (found.step, len(finished[1].record["history"])) == (10, 3)  # three steps an epoch
-    assert "in the median of 10 steps" in found.what
-    plays = order.plan(3)[0][1]
-    assert (found.plays, found.names) == (plays.tolist(), [names[i] for i in plays])
+    error = finished[1].diverged
+    assert (error.step, len(finished[1].record["history"])) == (10, 3)  # three steps per epoch
+    assert "its median over 10 steps is" in error.what
+    plays = sampler.plan(3)[0][1]
+    assert (error.plays, error.names) == (plays.tolist(), [names[i] for i in plays])
 
 
-def test_what_is_no_value_must_be_alike():
-    with pytest.raises(InputError, match=r"network\.channels: the members of a sweep differ in values alone, got 4"):
+def test_fields_that_are_not_values_must_agree():
+    with pytest.raises(InputError, match=r"network\.channels: the members of a sweep may differ only in values, got 4"):
         check_members([BASE, changed(network={"channels": 5})])
     with pytest.raises(InputError, match="at least one configuration"):
         check_members([])

@@ -1,4 +1,4 @@
-"""Outcomes in units of each row's own location and scale: the loss, on the host and on the device, has the Jacobian."""
+"""Outcomes in units of each row's own location and scale: the loss includes the Jacobian on host and device."""
 
 from dataclasses import replace
 
@@ -30,7 +30,7 @@ ROWS = 21
 
 
 def windows(units: bool = True, seed: int = 0) -> Plays:
-    """Windows of one entity and two features, outcomes of very different sizes."""
+    """Windows of one entity and two features, with outcomes of very different sizes."""
     random = np.random.default_rng(seed)
     lengths = random.integers(3, 9, ROWS)
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
@@ -73,7 +73,7 @@ def test_loss_is_that_of_the_distribution_in_the_outcomes_own_unit(name):
     dist = Affine(head(raw), plays.info["location"], plays.info["scale"])
     each = np.asarray(objective(name)(dist, jnp.asarray(plays.yards)))
     assert np.isfinite(each).all()
-    assert not all(batch.valid.all() for batch in batches(plays))  # a row that fills up has no scale
+    assert not all(batch.valid.all() for batch in batches(plays))  # a padding row has no scale
     for batch in batches(plays):
         loss, gradient = trainer.value_and_grad(predictor.params, arrays(batch), None)
         np.testing.assert_allclose(loss, each[batch.index[batch.valid]].mean(), rtol=1e-5)
