@@ -70,9 +70,11 @@ def test_indexing_takes_a_part_of_the_batch(name):
             np.testing.assert_array_equal(np.asarray(leaf)[index], each)
     assert [each.batch_shape for each in d] == [()] * BATCH
     for wrong, why in ((BATCH, "out of bounds"), ((0, 0), "too many indices"), (np.array([True] * 4), "boolean")):
-        with pytest.raises(InputError, match=rf"index: expected one for batch shape \(3,\), got .*{why}"):
+        with pytest.raises(InputError, match=rf"index: expected a valid index for batch shape \(3,\), got .*{why}"):
             d[wrong]
-    with pytest.raises(InputError, match=r"index: expected one for batch shape \(\), got 0: too many indices"):
+    with pytest.raises(
+        InputError, match=r"index: expected a valid index for batch shape \(\), got 0: too many indices"
+    ):
         d[0][0]
     with pytest.raises(InputError, match=r"iteration: expected a batch of distributions, got batch shape \(\)"):
         iter(d[0])
