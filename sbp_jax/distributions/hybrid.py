@@ -105,7 +105,7 @@ class _Hybrid(LocationScale):
     def mean(self) -> Float[Array, "..."]:
         """Return loc + scale / gamma (phi(r_l) - phi(r_u) - (r_l + E_l) + (r_u + E_u)).
 
-        E = b / (1 - xi) is the mean of a tail. Infinite where a tail has xi >= 1; NaN, being undefined, where both have.
+        E = b / (1 - xi) is the mean of a tail. Infinite where a tail has xi >= 1; NaN, being undefined, where both do.
         """
         mean, beyond = self._standard_mean()
         return self._known(jnp.where(beyond == 0, self.loc + self.scale * mean, beyond))

@@ -172,7 +172,7 @@ class DensitySide(Side):
         return length * jnp.sum(weights * (weight(t, s) if outer else weight(s, t)), axis=-1)
 
     def _bin_masses(self, ndim):
-        """For each bin [..., K]: whether part of it is in the zone, and that part's integrals of (1 - w) f_b and w f_b."""
+        """For each bin [..., K]: whether part of it is in the zone, and its integrals of (1 - w) f_b and w f_b."""
         endless = jnp.full((1,) * ndim, jnp.inf, self.body.dtype)
         start, stop, touched = self.pieces(-endless, endless)
         _, widths, p, _ = self.edges_outwards(ndim)

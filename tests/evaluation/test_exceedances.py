@@ -142,7 +142,7 @@ def test_hazard_and_quantile_are_inverse(xi):
     ("excesses", "message"),
     [
         (np.ones(9), "at least 10 numbers, got 9"),
-        (np.append(np.arange(1.0, 20.0), 1e-300), "1e-300 is a rounded zero beside their mean 9.5"),
+        (np.append(np.arange(1.0, 20.0), 1e-300), "1e-300 is a rounded zero compared with the mean 9.5"),
         (np.ones(30), "all 30 equal 1"),
         (np.append(np.arange(1.0, 20.0), 0.0), "positive finite numbers, got 0"),
         (np.append(np.arange(1.0, 20.0), np.nan), "positive finite numbers, got nan"),

@@ -91,8 +91,8 @@ def test_tail_masses_are_distinct_and_can_be_fitted():
         ),
         (np.ones(100), 0.1, "y: expected at least 10 numbers that are not all equal"),
         (np.append(np.arange(50.0), np.nan), 0.1, "y: expected one axis of finite numbers"),
-        (np.arange(100.0), 0.0, "tail_mass: expected a share in"),
-        (np.arange(100.0), np.nan, "tail_mass: expected a share in"),
+        (np.arange(100.0), 0.0, "tail_mass: expected a fraction in"),
+        (np.arange(100.0), np.nan, "tail_mass: expected a fraction in"),
     ],
 )
 def test_wrong_sample_is_named(y, mass, message):
