@@ -28,9 +28,9 @@ def run(tmp_path_factory):
 @pytest.fixture(scope="module")
 def folder(run, tmp_path_factory):
     folder = tmp_path_factory.mktemp("exported") / "out"
-    told = []
-    export(run, folder, batches=(2,), tell=told.append)
-    assert told == ["begin, 2 rows", "frame, 2 rows", "cells, 1 rows", "score, 1 rows", "play, 1 rows"]
+    messages = []
+    export(run, folder, batches=(2,), report=messages.append)
+    assert messages == ["begin, 2 rows", "frame, 2 rows", "cells, 1 rows", "score, 1 rows", "play, 1 rows"]
     return folder
 
 
@@ -63,9 +63,9 @@ def test_it_says_what_the_run_says_where_only_jax_and_numpy_are(run, folder, tmp
     words = [sys.executable, "-c", OUTSIDE.replace("{package}", PACKAGE), str(folder), str(tmp_path / "play.npz")]
     done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.returncode == 0, done.stderr
-    told, pit, score, passing, league = json.loads(done.stdout)
+    values, pit, score, passing, league = json.loads(done.stdout)
     row = table.row(play, named=True)
-    np.testing.assert_allclose(told, medians[play, : plays.lengths[play]], rtol=1e-5, atol=1e-4)
+    np.testing.assert_allclose(values, medians[play, : plays.lengths[play]], rtol=1e-5, atol=1e-4)
     assert pit == pytest.approx(row["pit"], abs=1e-5)
     assert score == pytest.approx(row["score"], rel=1e-4, abs=2e-5)
     assert league == pytest.approx([0.1, 0.9])
@@ -118,7 +118,7 @@ def flip(name):
         (flip(f"{PACKAGE}/scorer.py"), r"scorer\.py: is not the file that was exported"),
         (
             lambda copy: (copy / "programs/play_1.bin").unlink(),
-            r"play_1\.bin: No such file or directory; the manifest has it",
+            r"play_1\.bin: No such file or directory; the manifest lists it",
         ),
         (lambda copy: (copy / "weights.npz").write_bytes(b""), r"weights\.npz: 0 bytes, the manifest has"),
         (lambda copy: (copy / MANIFEST).unlink(), "no such file; expected a folder of sbp export"),
@@ -147,7 +147,7 @@ def test_a_number_of_rows_that_it_was_not_exported_for_is_refused(folder):
 
 def test_a_folder_that_is_something_else_is_left_as_it_is(run, folder, tmp_path):
     (tmp_path / "mine.txt").write_text("mine")
-    with pytest.raises(InputError, match="is there and is no exported folder"):
+    with pytest.raises(InputError, match="exists and is not an exported folder"):
         export(run, tmp_path)
     assert (tmp_path / "mine.txt").read_text() == "mine"
     for given, message in (({"batches": (0,)}, "batches"), ({"platforms": ("abacus",)}, "unknown 'abacus'")):

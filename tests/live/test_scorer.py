@@ -192,11 +192,11 @@ def frame_with(value, player=3, column=2):
         (lambda s: s.push(np.zeros((22, 8)), True), "row: expected an integer"),
         (
             lambda s: s.push(np.zeros((21, 8))),
-            r"frame of row 0: expected shape \(22, 8\), a player a row, got \(21, 8\)",
+            r"frame of row 0: expected shape \(22, 8\), one player per row, got \(21, 8\)",
         ),
         (
             lambda s: s.push(frame_with(np.nan)),
-            "frame of row 0: player 3: vx: expected a number of at most 1e\\+06 in size, or NaN in all",
+            "frame of row 0: player 3: vx: expected a number of at most 1e\\+06 in absolute value, or NaN",
         ),
         (lambda s: s.push(frame_with(np.inf)), "frame of row 0: player 3: vx: expected a number of at most 1e\\+06"),
         (lambda s: s.push(frame_with(1e300)), "frame of row 0: player 3: vx: expected a number of at most 1e\\+06"),
@@ -219,10 +219,16 @@ def frame_with(value, player=3, column=2):
         (lambda s: s.push([[1.0] * 8] * 21 + [[1.0]]), "frame of row 0: expected an array of numbers"),
         (lambda s: s.push_many({0: np.zeros((22, 8)), 2: np.zeros((22, 8))}), "row 2: has no play"),
         (lambda s: s.reset({"downs": 3}), "static: unknown 'downs'; known: down, distance, yards_to_goal"),
-        (lambda s: s.reset({"down": "3"}), "static: down: expected a number of at most 1e\\+06 in size, got '3'"),
+        (
+            lambda s: s.reset({"down": "3"}),
+            "static: down: expected a number of at most 1e\\+06 in absolute value, got '3'",
+        ),
         (lambda s: s.reset({"down": np.nan}), "static: down: expected a number of at most"),
         (lambda s: s.reset(np.zeros(5)), r"static: expected 16 numbers or a mapping by name, got \(5,\)"),
-        (lambda s: s.reset(np.full(16, np.inf)), "static: down: expected a number of at most 1e\\+06 in size, got inf"),
+        (
+            lambda s: s.reset(np.full(16, np.inf)),
+            "static: down: expected a number of at most 1e\\+06 in absolute value, got inf",
+        ),
         (lambda s: s.finish(3), "row 0: its play has no frame yet"),
         (lambda s: s.distribution(), "row 0: its play has no frame yet"),
         (lambda s: s.summary(2), "row 2: has no play"),
@@ -231,7 +237,7 @@ def frame_with(value, player=3, column=2):
         (lambda s: s.score_play(np.zeros((2, 22, 8)), (), 2.5), "yards: expected an integer, got 2.5"),
         (
             lambda s: s.score_play(np.zeros((2, 22, 8)), (), "7"),
-            "yards: expected a number of at most 1e\\+06 in size, got '7'",
+            "yards: expected a number of at most 1e\\+06 in absolute value, got '7'",
         ),
         (lambda s: s.score_play(np.stack([frame_with(0), frame_with(np.nan)]), (), 2), "frames: frame 1, player 3: vx"),
     ],
@@ -263,7 +269,7 @@ def test_a_play_that_ended_takes_no_more_frames(scorer, plays):
 
 
 def test_what_cannot_be_unfolded_is_refused(run):
-    with pytest.raises(InputError, match="expected a run that sees frames"):
+    with pytest.raises(InputError, match="expected a run that uses frames"):
         programs_of(small_run(encoder="none"))
     with pytest.raises(InputError, match="batch: expected an integer of at least 1, got 0"):
         LiveScorer.from_run(run, batch=0)
