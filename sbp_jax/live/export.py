@@ -115,7 +115,7 @@ def _programs(
         return lambda weights, *rest: programs.functions[name](jax.tree.unflatten(tree, weights), *rest)
 
     def streaming(name: str, form: Any) -> Callable[..., Any]:
-        """The function with the stream as a list of arrays, since other code does not know our classes."""
+        """Take the stream as a list of arrays, since other code does not know our classes."""
 
         def call(weights: Any, stream: Any, *rest: Any) -> Any:
             result = plain(name)(weights, jax.tree.unflatten(form, stream), *rest)

@@ -104,15 +104,15 @@ def test_sentences_follow_from_the_numbers():
         "plays and 100% at 400 plays.",
     ]
     assert growth_page.helps(made_up(), "plays") == [
-        "NLL: more training plays are, seed by seed, better from 100 plays to 200 plays (-0.4000); not told apart from "
-        "200 plays to 400 plays (+0.0000); the best mean is at 200 plays.",
+        "NLL: more training plays are, seed by seed, better from 100 plays to 200 plays (-0.4000); no significant "
+        "difference from 200 plays to 400 plays (+0.0000); the best mean is at 200 plays.",
         "CRPS: more training plays are, seed by seed, better from 100 plays to 200 plays (-0.5000) and from 200 plays "
         "to 400 plays (-0.5000); the best mean is at 400 plays.",
         "The last step, from 200 plays to 400 plays, still helps by CRPS.",
     ]
     network = growth_page.helps(made_up(), "parameters")
     assert network[0].startswith("NLL: a larger network is, seed by seed, better from 1,000 parameters to 2,000")
-    assert "not told apart from 1,000 parameters to 2,000 parameters" in network[1]
+    assert "no significant difference from 1,000 parameters to 2,000 parameters" in network[1]
     assert network[2].endswith("still helps by NLL.")
 
 
