@@ -200,7 +200,7 @@ def test_groups():
     assert group_columns(("season", "down")) == (["passer_id", "passer", "season", "down"], "season")
     assert group_columns(("down",)) == (["passer_id", "passer", "down"], "career")
     assert group_columns(("season", "game"))[1] == "game"
-    with pytest.raises(InputError, match="'down' is named twice"):
+    with pytest.raises(InputError, match="'down' appears twice"):
         group_columns(("down", "down"))
 
 

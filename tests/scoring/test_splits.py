@@ -57,7 +57,7 @@ def test_what_is_no_split_is_told_in_one_line(split, said):
 
 
 def test_a_split_by_what_is_not_known_says_so():
-    with pytest.raises(InputError, match="none of the 4 plays is of it: 'pressure' is not known of any"):
+    with pytest.raises(InputError, match="none of the 4 plays is in it: 'pressure' is unknown for all of them"):
         select_plays(PLAYS.with_columns(pressure=pl.lit(None, pl.Boolean)), "pressure")
 
 
