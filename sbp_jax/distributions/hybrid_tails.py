@@ -97,13 +97,13 @@ def squared_cdf_area(
     square = inverse_gamma * inverse_gamma
     total = square * lower.dist.survival_area(2, a, b) if lower.exists else jnp.zeros_like(low)
     # a body without an upper tail is integrated as 1 - Phi(-z) / gamma above its middle
-    cut = upper.r if upper.exists else jnp.zeros_like(upper.r)
-    start, stop = (jnp.where(z < -lower.r, -lower.r, jnp.where(z > cut, cut, z)) for z in (low, high))
+    junction = upper.r if upper.exists else jnp.zeros_like(upper.r)
+    start, stop = (jnp.where(z < -lower.r, -lower.r, jnp.where(z > junction, junction, z)) for z in (low, high))
     total = total + square * standard_squared_survival_area(-stop, -start)
     if lower.exists:
         part = lower.body * inverse_gamma
         total = total + part * part * (stop - start) + 2 * part * inverse_gamma * tail_area(-stop, -start)
-    a, b = (jnp.where(z > cut, z - cut, 0.0) for z in (low, high))
+    a, b = (jnp.where(z > junction, z - junction, 0.0) for z in (low, high))
     endless, empty = jnp.isinf(b), jnp.isinf(a)
     a, b = jnp.where(endless, 0.0, a), jnp.where(endless, 0.0, b)
     if upper.exists:

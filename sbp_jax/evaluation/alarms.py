@@ -48,11 +48,11 @@ def inject(
     """
     if events < 1 or not lengths or min(lengths) < 1 or not height > 0:
         raise InputError(f"events, lengths, height: expected positive ones, got {events}, {lengths}, {height}")
-    room, longest = len(values) // events, max(lengths)
-    if room < 3 * longest:
+    spacing, longest = len(values) // events, max(lengths)
+    if spacing < 3 * longest:
         raise InputError(f"values: {len(values)} are too few for {events} events of up to {longest}")
     number = np.arange(events)
-    starts = number * room + np.random.default_rng(seed).integers(longest, room - 2 * longest + 1, events)
+    starts = number * spacing + np.random.default_rng(seed).integers(longest, spacing - 2 * longest + 1, events)
     if both:
         number, signs = number // 2, 1 - 2 * (number % 2)
     else:

@@ -95,18 +95,18 @@ def mean_excess(
         InputError: a sample or a threshold that is not finite.
     """
     check_level(level)
-    values, cuts = sample(y, tail), sign(tail) * np.asarray(thresholds, np.float64)
-    if not np.isfinite(cuts).all():
+    values, signed = sample(y, tail), sign(tail) * np.asarray(thresholds, np.float64)
+    if not np.isfinite(signed).all():
         raise InputError("thresholds: expected finite numbers")
-    mean, error = np.full(len(cuts), np.nan), np.full(len(cuts), np.nan)
-    count = len(values) - np.searchsorted(values, cuts, side="right")
-    for row, (cut, beyond) in enumerate(zip(cuts, count, strict=True)):
-        excesses = values[len(values) - beyond :] - cut
+    mean, error = np.full(len(signed), np.nan), np.full(len(signed), np.nan)
+    count = len(values) - np.searchsorted(values, signed, side="right")
+    for row, (threshold, beyond) in enumerate(zip(signed, count, strict=True)):
+        excesses = values[len(values) - beyond :] - threshold
         if beyond > 0:
             mean[row] = np.mean(excesses)
         if beyond > 1:
             error[row] = ndtri((1 + level) / 2) * np.std(excesses, ddof=1) / np.sqrt(beyond)
-    return MeanExcess(sign(tail) * cuts, mean, Interval(mean - error, mean + error), count)
+    return MeanExcess(sign(tail) * signed, mean, Interval(mean - error, mean + error), count)
 
 
 def parameter_stability(
@@ -135,14 +135,14 @@ def parameter_stability(
     likelihood = [shape_interval(each.fit, each.excesses, level) for each in tails]
     shape = np.array([each.fit.shape for each in tails])
     scale = np.array([each.fit.scale for each in tails])
-    cuts = np.array([sign(tail) * each.threshold for each in tails])
+    signed = np.array([sign(tail) * each.threshold for each in tails])
     covariance = np.array([each.fit.covariance for each in tails]).reshape(-1, 2, 2)
-    gradient = np.stack([-cuts, np.ones(len(cuts))], axis=-1)
+    gradient = np.stack([-signed, np.ones(len(signed))], axis=-1)
     shape_error = z * np.sqrt(covariance[:, 0, 0])
-    modified = scale - shape * cuts
+    modified = scale - shape * signed
     modified_error = z * np.sqrt(np.einsum("ri,rij,rj->r", gradient, covariance, gradient))
     return ParameterStability(
-        sign(tail) * cuts,
+        sign(tail) * signed,
         np.array([each.mass for each in tails]),
         np.array([each.count for each in tails], int),
         shape,

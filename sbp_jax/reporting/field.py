@@ -263,8 +263,8 @@ def _numbers(moment: Moment, glyphs: Glyphs) -> list["rich.text.Text"]:
         ("P(loss)", moment.loss, LOSS),
     ]
     lines = []
-    for (name, said), (what, chance, style) in zip(values, chances, strict=True):
-        line = Text.assemble(f"{name:<10}", (f"{said.strip():>12}", "bold"))
+    for (name, text), (what, chance, style) in zip(values, chances, strict=True):
+        line = Text.assemble(f"{name:<10}", (f"{text.strip():>12}", "bold"))
         if chance is not None:
             line.append(f"  {what:<12}", style).append(f"{chance:>6.1%}", "bold")
         lines.append(line)

@@ -32,7 +32,7 @@ def training_curves(path: Path, histories: Mapping[str, Sequence[Mapping[str, in
                 best = int(np.nanargmin(validation))
                 ax.plot(epochs, validation, color=COLORS.get(model), label="validation")
                 ax.plot(
-                    epochs[best], validation[best], "o", color=COLORS.get(model), label=f"kept: {validation[best]:.3f}"
+                    epochs[best], validation[best], "o", color=COLORS.get(model), label=f"best: {validation[best]:.3f}"
                 )
             ax.set(title=NAMES.get(model, model), xlabel="epoch", ylabel="loss, nats per play")
             ax.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -23,7 +23,7 @@ def quality_page(path: Path, report: Mapping[str, Any]) -> None:
     seen = report["distributions"]
     with figure(path, 12.0, 7.2) as drawing:
         fate, repairs, positions, frames, yards, players = drawing.subplots(2, 3).ravel()
-        _bars(fate, {"kept": report["plays"], **report["rejected"]}, f"{report['read']:,} plays read")
+        _bars(fate, {"accepted": report["plays"], **report["rejected"]}, f"{report['read']:,} plays read")
         _bars(repairs, report["repaired"], "repairs, rows or plays")
         _bars(positions, seen["positions"], "players in plays by position")
         _numbers(frames, seen["frames"], "frames from snap to release (10 Hz)")

@@ -150,10 +150,10 @@ class Axis:
         """Return the probability of each bar, and the probability beyond the last bar."""
         first = round((self.begin - float(dist.edges[0])) / self.step)
         cells = np.asarray(dist.probability, np.float64)[first : first + self.count * self.grouped]
-        whole = np.zeros(self.count * self.grouped)
-        whole[: len(cells)] = cells
+        padded = np.zeros(self.count * self.grouped)
+        padded[: len(cells)] = cells
         beyond = float(np.sum(dist.probability[first + len(cells) :], dtype=np.float64))
-        return whole.reshape(self.count, self.grouped).sum(axis=1), beyond
+        return padded.reshape(self.count, self.grouped).sum(axis=1), beyond
 
     def labels(self) -> list[float]:
         """Return round values for the labels, sufficiently far apart."""

@@ -195,9 +195,9 @@ def _mark(axis: "matplotlib.axis.Axis") -> None:
             axis.set_major_formatter(StrMethodFormatter("{x:g}"))
 
 
-def _is_long(outwards: np.ndarray, others: np.ndarray) -> bool:
+def _is_long(outward: np.ndarray, others: np.ndarray) -> bool:
     """Whether positive values grow so much from first to last that they need a logarithmic axis."""
-    return bool(outwards[-1] > 20 * outwards[0] > 0 and others.min() > 0)
+    return bool(outward[-1] > 20 * outward[0] > 0 and others.min() > 0)
 
 
 def _limit(ax: "matplotlib.axes.Axes", seen: np.ndarray, band: np.ndarray, slack: float) -> None:

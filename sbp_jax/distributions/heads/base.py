@@ -74,7 +74,7 @@ class CenteredHead:
 
     Args:
         head: maps raw outputs [..., num_outputs] to a distribution.
-        offset: raw outputs [num_outputs] of the marginal, such as `head.init_from_data(y)`; kept as a tuple.
+        offset: raw outputs [num_outputs] of the marginal, such as `head.init_from_data(y)`; stored as a tuple.
     """
 
     head: Head

@@ -190,7 +190,7 @@ class BinnedHead:
     """Map raw outputs [..., K] to a `Binned`, for which an outcome outside the edges is impossible.
 
     Args:
-        edges: [K + 1], increasing, in the unit of the outcome; kept as a tuple, so that the head is hashable.
+        edges: [K + 1], increasing, in the unit of the outcome; stored as a tuple, so that the head is hashable.
     Raises:
         InputError: edges not finite and increasing.
     """
@@ -221,7 +221,7 @@ class BlendedParetoHead:
     """Map raw outputs [..., K + 2] to a `BlendedPareto`: K logits, then the bounded shapes of lower and upper tail.
 
     Args:
-        edges: [K + 1], increasing, in the unit of the outcome; kept as a tuple, so that the head is hashable.
+        edges: [K + 1], increasing, in the unit of the outcome; stored as a tuple, so that the head is hashable.
         lower_mass, upper_mass: (outer, inner) tail probabilities between which a side blends (see `BlendedPareto`);
             None: the side has no tail.
         shape_bounds: (low, high) of the shapes, above -1.

@@ -28,7 +28,7 @@ class SplicedBinnedParetoHead:
     The lower tail comes before the upper.
 
     Args:
-        edges: [K + 1], increasing, in the unit of the outcome; kept as a tuple, so that the head is hashable.
+        edges: [K + 1], increasing, in the unit of the outcome; stored as a tuple, so that the head is hashable.
         tail_mass: (tau_l, tau_u), each in [0, 1/2).
         parameterization: a name in `PARAMETERIZATIONS`.
         shape_bounds: (low, high) of the shape, for the parameterizations that bound it.
