@@ -1,4 +1,4 @@
-"""Oracles in 50 digits: the distribution itself, which the gradient check uses too, and what only tests need."""
+"""Oracles in 50 digits: the distribution itself, which the gradient check also uses, and helpers for tests."""
 
 import mpmath as mp
 

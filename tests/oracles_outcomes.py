@@ -13,7 +13,7 @@ def tail_sums(tail: Pareto, power, start, step, count=INF):
     """Sums over r = 0, 1, ..., count - 1 of S(start + r step)^power and of r times that, start >= 0."""
     if count == 0 or start >= tail.end():
         return mp.mpf(0), mp.mpf(0)
-    # a shape next to 0 ends where nothing is left
+    # for a shape near 0, stop where nothing is left
     if tail.xi < -0.001 or count < 3000:
         terms = []
         while len(terms) < min(count, _LAST) and start + len(terms) * step < tail.end():
@@ -109,7 +109,7 @@ class Rounded:
         return self.width * (below + above)
 
     def moments(self, low=-INF, high=INF, center=0):
-        """Mean and variance of the outcome kept between low and high, on the grid or infinite."""
+        """Mean and variance of the outcome clipped to [low, high], both on the grid or infinite."""
         first, last = (x if abs(x) == INF else self.index(x) for x in (low, high))
         above, second_above = self.sums(center, last, True, 1)
         below, second_below = self.sums(first, center, False, 1)

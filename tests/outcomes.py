@@ -1,4 +1,4 @@
-"""A pytest plugin that appends every outcome to a file of JSON lines, so that a run that is stopped keeps them."""
+"""A pytest plugin that appends every outcome to a file of JSON lines, so that an interrupted run keeps them."""
 
 import json
 import os
@@ -9,13 +9,13 @@ _on_worker = False
 
 
 def pytest_configure(config: Any) -> None:
-    """Leave the writing to the process that collects what workers send."""
+    """Leave the writing to the process that collects the workers' reports."""
     global _on_worker
     _on_worker = hasattr(config, "workerinput")
 
 
 def pytest_runtest_logreport(report: Any) -> None:
-    """Write a test's outcome, that of its set-up and tear-down only where it is not a success."""
+    """Write a test's outcome, and those of setup and teardown unless they succeed."""
     if report.when == "call" or report.outcome != "passed":
         outcome = "error" if report.failed and report.when != "call" else report.outcome
         _write(report.nodeid, outcome, report)

@@ -273,7 +273,7 @@ class Rounded(_Adapter):
         return self.quantized.sample(key, sample_shape)
 
     def log_prob(self, value: ArrayLike, intermediates: list[Any] | None = None) -> Array:
-        """Return log p(y); -inf with zero gradient off the multiples of `width` up to rounding, NaN for NaN outcomes."""
+        """Return log p(y); -inf with zero gradient off the multiples of `width` up to rounding, NaN for NaN."""
         self._warn_outside(value)
         return self.quantized.log_prob(value)
 

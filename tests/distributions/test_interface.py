@@ -1,4 +1,4 @@
-"""What a user does with any distribution: reads its attributes, takes a part of its batch, prints it, asks for help."""
+"""Common uses of any distribution: attributes, indexing of the batch, repr and help."""
 
 import inspect
 import pydoc
@@ -62,8 +62,8 @@ def test_indexing_takes_a_part_of_the_batch(name):
         assert type(part) is type(d)
         assert part.batch_shape == expected.shape
         assert all(leaf.shape[: expected.ndim] == expected.shape for leaf in jax.tree.leaves(part))
-    whole = jax.tree.leaves(d[1])
-    for leaf, each in zip(jax.tree.leaves(d), whole, strict=True):
+    element = jax.tree.leaves(d[1])
+    for leaf, each in zip(jax.tree.leaves(d), element, strict=True):
         np.testing.assert_array_equal(leaf[1], each)
     for index, part in (([2, 0], d[[2, 0]]), (2, jax.jit(lambda d, i: d[i])(d, 2))):
         for leaf, each in zip(jax.tree.leaves(d), jax.tree.leaves(part), strict=True):

@@ -1,5 +1,4 @@
-"""Tail detectors: thresholds of known distributions, drift, what learns from what, and mistakes; events and what finds
-them."""
+"""Tail detectors: thresholds of known distributions, drift, updates and errors; injected events and detections."""
 
 import jax.numpy as jnp
 import numpy as np

@@ -27,8 +27,8 @@ def exact_derivatives(function, xi, log_beta):
     with mp.workdps(150):
         at = (mp.mpf(xi), mp.mpf(log_beta))
         orders = [(0, 0), (1, 0), (0, 1), (2, 0), (1, 1), (0, 2)]
-        found = [float(mp.diff(function, at, order, h=mp.mpf(10) ** -40)) for order in orders]
-    return found[0], np.array(found[1:3]), np.array([found[3:5], found[4:6]])
+        derivatives = [float(mp.diff(function, at, order, h=mp.mpf(10) ** -40)) for order in orders]
+    return derivatives[0], np.array(derivatives[1:3]), np.array([derivatives[3:5], derivatives[4:6]])
 
 
 def scipy_log_likelihood(z, xi, log_beta):
@@ -94,7 +94,7 @@ def test_no_other_start_reaches_a_higher_likelihood(xi, size):
             assert fit.log_likelihood == pytest.approx(bound, rel=1e-13)
 
 
-def test_even_spacing_ends_at_the_boundary_and_says_so():
+def test_even_spacing_ends_at_the_boundary_and_reports_it():
     z = np.arange(1.0, 21.0)
     fit = fit_pareto(z)
     assert (fit.shape, fit.scale) == (-1.0, pytest.approx(20.0, rel=1e-14))

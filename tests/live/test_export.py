@@ -1,4 +1,4 @@
-"""An exported folder: says what the run says, with jax and NumPy alone, and refuses what is not what was written."""
+"""An exported folder: equal to the run, with jax and NumPy alone; changed files are rejected."""
 
 import json
 import shutil
@@ -34,7 +34,7 @@ def folder(run, tmp_path_factory):
     return folder
 
 
-# run where nothing of ours can be imported: prints what a scorer of the folder says, and what was imported
+# run where our package cannot be imported: prints the results of a scorer from the folder, and the imported modules
 OUTSIDE = """
 import importlib.abc, json, sys
 sys.path.insert(0, sys.argv[1])
@@ -55,7 +55,7 @@ print(json.dumps([medians, score.pit, score.score, score.passing_score, scorer.s
 
 
 @pytest.mark.slow
-def test_it_says_what_the_run_says_where_only_jax_and_numpy_are(run, folder, tmp_path):
+def test_it_equals_the_run_where_only_jax_and_numpy_are(run, folder, tmp_path):
     plays = small_plays()
     table, medians = run.score(plays), np.asarray(run.unfold(plays).median())
     play = int(np.argmax(plays.lengths))
@@ -74,7 +74,7 @@ def test_it_says_what_the_run_says_where_only_jax_and_numpy_are(run, folder, tmp
     )
 
 
-def test_the_manifest_says_what_there_is(folder):
+def test_the_manifest_lists_the_contents(folder):
     manifest = json.loads((folder / MANIFEST).read_text())
     assert set(manifest["files"]) == {
         str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST
@@ -135,17 +135,17 @@ def flip(name):
         (lambda copy: (copy / MANIFEST).write_text("[" * 100_000), "cannot be read as a manifest"),
     ],
 )
-def test_what_does_not_match_is_refused(folder, tmp_path, change, message):
+def test_a_changed_file_is_rejected(folder, tmp_path, change, message):
     with pytest.raises(InputError, match=message):
         load(changed(folder, tmp_path, change), batch=2)
 
 
-def test_a_number_of_rows_that_it_was_not_exported_for_is_refused(folder):
+def test_a_batch_size_that_was_not_exported_is_rejected(folder):
     with pytest.raises(InputError, match="batch: exported for 2, not 1"):
         load(folder)
 
 
-def test_a_folder_that_is_something_else_is_left_as_it_is(run, folder, tmp_path):
+def test_a_folder_that_is_not_an_export_is_left_unchanged(run, folder, tmp_path):
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(InputError, match="exists and is not an exported folder"):
         export(run, tmp_path)
@@ -158,6 +158,6 @@ def test_a_folder_that_is_something_else_is_left_as_it_is(run, folder, tmp_path)
     assert not (tmp_path / "new").exists()
 
 
-def test_the_command_names_a_run_that_is_none(tmp_path):
+def test_the_command_names_a_folder_that_is_not_a_run(tmp_path):
     with pytest.raises(InputError, match="nosuch"):
         command([str(tmp_path / "nosuch"), str(tmp_path / "out")])

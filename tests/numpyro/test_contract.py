@@ -1,4 +1,4 @@
-"""NumPyro's contract for a distribution, case by case as its own suite has them, over every adapter."""
+"""NumPyro's contract for a distribution, with the cases of its own suite, for every adapter."""
 
 import warnings
 

@@ -1,4 +1,4 @@
-"""What a report of an ablation says follows from its numbers."""
+"""The sentences of an ablation report follow from its numbers."""
 
 import numpy as np
 import polars as pl
@@ -18,7 +18,7 @@ def row(arm, x, seed, nll):
 
 @pytest.fixture
 def table():
-    """Arm a is worse by 0.1 in every seed, c better by 0.05, d differs by noise of its own; one training of d fell."""
+    """Arm a is worse by 0.1 in every seed, c better by 0.05, d differs by independent noise; one run of d diverged."""
     rows = []
     for seed, noise in enumerate(NOISE):
         rows += [row("a", 1.0, seed, 2.1 + noise), row("b", 2.0, seed, 2.0 + noise), row("c", 4.0, seed, 1.95 + noise)]
