@@ -102,7 +102,7 @@ def check(
         InputError: unknown loss.
     """
     if loss not in LOSSES:
-        raise InputError(f"loss: expected {', '.join(LOSSES)}, actual {loss!r}")
+        raise InputError(f"loss: expected {', '.join(LOSSES)}, got {loss!r}")
     precision, rows = np.dtype(dtype).name, []
     for head in dict.fromkeys(cell.head for cell in points):
         mine = [cell for cell in points if cell.head == head]

@@ -196,7 +196,7 @@ def frame_with(value, player=3, column=2):
         ),
         (
             lambda s: s.push(frame_with(np.nan)),
-            "frame of row 0: player 3: vx: expected a number of at most 1e\\+06 in absolute value, or NaN",
+            "frame of row 0: player 3: vx: expected a number of at most 1e\\+06 in absolute value, or NaN in all",
         ),
         (lambda s: s.push(frame_with(np.inf)), "frame of row 0: player 3: vx: expected a number of at most 1e\\+06"),
         (lambda s: s.push(frame_with(1e300)), "frame of row 0: player 3: vx: expected a number of at most 1e\\+06"),
