@@ -1,5 +1,4 @@
-"""Student-t and hybrid Pareto distributions in 50 digits, typed from their documented formulas, and grids that
-compare."""
+"""Student-t and hybrid Pareto distributions in 50 digits, typed from their documented formulas; comparison grids."""
 
 import functools
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ DERIVATIVE = {False: 1e-4, True: 1e-9}
 
 
 class DrawnDistribution:
-    """What follows from a cdf and a survival function, both accurate in their own tail."""
+    """Quantities derived from a cdf and a survival function, both accurate in their own tail."""
 
     def log_cdf(self, y):
         return mp.log(self.cdf(y))

@@ -1,4 +1,4 @@
-"""The distribution: distributions, and the maps from raw network outputs to them. Imports jax and numpy only."""
+"""Probability distributions, and heads that map raw network outputs to them. Imports jax and numpy only."""
 
 from sbp_jax.distributions.affine import Affine
 from sbp_jax.distributions.base import Distribution

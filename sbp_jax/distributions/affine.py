@@ -1,4 +1,4 @@
-"""Any distribution moved and stretched: outcomes in their own unit, the distribution in another."""
+"""Location-scale transform of any distribution: outcomes in one unit, the base distribution in another."""
 
 import dataclasses
 
@@ -22,18 +22,18 @@ from sbp_jax.distributions.location import LocationScale
 @register
 @dataclasses.dataclass(frozen=True, eq=False, init=False)
 class Affine(LocationScale):
-    """The distribution of Y = loc + scale Z, Z having the distribution `base`; with z = (y - loc) / scale:
+    """The distribution of Y = loc + scale Z, where Z has distribution `base`. With z = (y - loc) / scale:
 
         density   f(y) = f_Z(z) / scale        F(y) = F_Z(z)
 
-    The division is the Jacobian: log-densities of distributions with different scales are comparable. An outcome so far
-    from loc that z overflows counts as infinite.
+    The division by scale is the Jacobian, so log-densities at different scales are comparable. An outcome so far from
+    loc that z overflows counts as infinite.
 
     Args:
         base: the distribution of Z, batch shape [...].
-        loc: in the unit of the outcome; the batch shape is the common one of base, loc and scale.
-        scale: positive, units of the outcome a unit of Z; a device array is not checked, and gives NaN where not
-            positive.
+        loc: in the unit of the outcome. The batch shape is the broadcast shape of base, loc and scale.
+        scale: positive, in units of the outcome per unit of Z. Device arrays are not checked; results are NaN where
+            one is not positive.
     Raises:
         InputError: base, loc and scale do not broadcast, or a Python or NumPy scale is not positive.
     """
@@ -50,13 +50,13 @@ class Affine(LocationScale):
         set_fields(self, base=base, loc=jnp.broadcast_to(loc, batch), scale=jnp.broadcast_to(scale, batch))
 
     def standardized(self, y: ArrayLike) -> Float[Array, "..."]:
-        """z = (y - loc) / scale, infinite where it overflows."""
+        """Return z = (y - loc) / scale, infinite where it overflows."""
         (y,) = self._outcomes(y)
         return self._ends(y)
 
     @compiled
     def log_prob(self, y: ArrayLike) -> Float[Array, "..."]:
-        """log f_Z(z) - log scale."""
+        """Return log f_Z(z) - log scale."""
         (y,) = self._outcomes(y)
         return self._known(self.base.log_prob(self._ends(y)) - jnp.log(pad_rank(self.scale, y.ndim)), y)
 
@@ -68,49 +68,49 @@ class Affine(LocationScale):
 
     @compiled
     def log_cdf(self, y: ArrayLike) -> Float[Array, "..."]:
-        """log F_Z(z)."""
+        """Return log F_Z(z)."""
         (y,) = self._outcomes(y)
         return self._known(self.base.log_cdf(self._ends(y)), y)
 
     @compiled
     def survival_function(self, y: ArrayLike) -> Float[Array, "..."]:
-        """1 - F_Z(z), accurate in the upper tail."""
+        """Return 1 - F_Z(z), accurate in the upper tail."""
         (y,) = self._outcomes(y)
         return self._known(self.base.survival_function(self._ends(y)), y)
 
     @compiled
     def log_survival_function(self, y: ArrayLike) -> Float[Array, "..."]:
-        """log(1 - F_Z(z))."""
+        """Return log(1 - F_Z(z))."""
         (y,) = self._outcomes(y)
         return self._known(self.base.log_survival_function(self._ends(y)), y)
 
     @compiled
     def interval_log_prob(self, low: ArrayLike, high: ArrayLike) -> Float[Array, "..."]:
-        """log P(low < Y <= high), the base's of the interval between the two z; -inf where low >= high.
+        """Return log P(low < Y <= high), the base's value for the transformed interval; -inf where low >= high.
 
-        An interval narrower than some 10^4 roundings of its ends loses digits.
+        An interval narrower than about 10^4 rounding errors of its ends loses digits.
         """
         low, high = self._outcomes(low, high)
         return self._known(self.base.interval_log_prob(self._ends(low), self._ends(high)), low, high)
 
     @compiled
     def mean(self) -> Float[Array, "..."]:
-        """loc + scale E[Z]."""
+        """Return loc + scale E[Z]."""
         return self._known(self._placed(self.base.mean()))
 
     @compiled
     def variance(self) -> Float[Array, "..."]:
-        """scale^2 Var[Z]."""
+        """Return scale^2 Var[Z]."""
         return self._known(self._scaled(self._scaled(self.base.variance())))
 
     @compiled
     def entropy(self) -> Float[Array, "..."]:
-        """Return the base's plus log scale; InputError where the base's has no closed form."""
+        """Return the base's entropy plus log scale; InputError where the base has no closed form."""
         return self._known(self.base.entropy() + jnp.log(self.scale))
 
     @compiled
     def mode(self) -> Float[Array, "..."]:
-        """Return loc + scale times the base's; InputError where that has no closed form."""
+        """Return loc + scale times the base's mode; InputError where the base has no closed form."""
         return self._known(self._placed(self.base.mode()))
 
     def _squared_cdf_area(self, low, high):
@@ -121,19 +121,19 @@ class Affine(LocationScale):
 
     @compiled
     def cdf_left(self, y: ArrayLike) -> Float[Array, "..."]:
-        """P(Z < z)."""
+        """Return P(Z < z)."""
         (y,) = self._outcomes(y)
         return self._known(self.base.cdf_left(self._ends(y)), y)
 
     @compiled
     def log_cdf_left(self, y: ArrayLike) -> Float[Array, "..."]:
-        """log P(Z < z)."""
+        """Return log P(Z < z)."""
         (y,) = self._outcomes(y)
         return self._known(self.base.log_cdf_left(self._ends(y)), y)
 
     @compiled
     def log_survival_left(self, y: ArrayLike) -> Float[Array, "..."]:
-        """log P(Z >= z)."""
+        """Return log P(Z >= z)."""
         (y,) = self._outcomes(y)
         return self._known(self.base.log_survival_left(self._ends(y)), y)
 

@@ -1,4 +1,4 @@
-"""What every distribution shares: the interface, broadcasting of outcomes, and registration as a pytree."""
+"""The interface of every distribution, broadcasting of outcomes, and pytree registration."""
 
 import abc
 import dataclasses
@@ -26,7 +26,7 @@ D = TypeVar("D", bound="Distribution")
 
 @register_static
 class Constant:
-    """A number or array known when the distribution was built: hashable, compared by value, no leaf of a pytree."""
+    """A number or array known when the distribution was built: hashable, compared by value, not a pytree leaf."""
 
     __slots__ = ("_array", "_key")
 
@@ -58,13 +58,13 @@ class Constant:
 
 @register_static
 class Name(str):
-    """A string that is part of a distribution's structure: hashable, compared by value, no leaf of a pytree."""
+    """A string that is part of a distribution's structure: hashable, compared by value, not a pytree leaf."""
 
     __slots__ = ()
 
 
 def as_array(value: Constant | Array) -> np.ndarray | Array:
-    """What a user reads of a field: a constant as a read-only NumPy array of float64, a leaf as it is."""
+    """Return a field as users see it: a constant as a read-only float64 NumPy array, a leaf unchanged."""
     return np.asarray(value) if isinstance(value, Constant) else value
 
 
@@ -73,7 +73,7 @@ def is_traced(value: object) -> bool:
 
 
 def float_dtype(*values: ArrayLike | Constant) -> jnp.dtype:
-    """The widest float type among arrays; JAX's default float if there is none (Python numbers do not count)."""
+    """Return the widest float type among arrays, or JAX's default if there are none (Python numbers do not count)."""
     dtypes = [jnp.asarray(v).dtype for v in values if isinstance(v, np.ndarray | np.generic | jax.Array)]
     dtypes = [d for d in dtypes if jnp.issubdtype(d, jnp.floating)]
     if not dtypes:
@@ -83,18 +83,18 @@ def float_dtype(*values: ArrayLike | Constant) -> jnp.dtype:
 
 
 def pad_rank(x: Array | np.ndarray, ndim: int, event_ndim: int = 0) -> Array:
-    """x with axes of length 1 in front, so that its batch part has `ndim` axes."""
+    """Return x with leading axes of length 1, so that its batch part has `ndim` axes."""
     return jnp.asarray(x).reshape((1,) * (ndim + event_ndim - x.ndim) + x.shape)
 
 
 def check_positive(value: ArrayLike, name: str) -> None:
-    """Reject a non-positive Python or NumPy number; device arrays are not read back for it."""
+    """Reject a non-positive Python or NumPy number; device arrays are not checked, to avoid a transfer."""
     if not isinstance(value, jax.Array) and not np.all(np.asarray(value) > 0):
         raise InputError(f"{name} must be positive, got {np.asarray(value).tolist()}")
 
 
 def broadcast_batch(**shapes: tuple[int, ...]) -> tuple[int, ...]:
-    """The common batch shape of named parameters; InputError with every name and shape if there is none."""
+    """Return the common batch shape of named parameters; raise an InputError that lists them if there is none."""
     try:
         return np.broadcast_shapes(*shapes.values())
     except ValueError:
@@ -103,7 +103,7 @@ def broadcast_batch(**shapes: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def broadcast_to(dist: D, batch: tuple[int, ...]) -> D:
-    """The same distribution for every element of a larger batch: each leaf has the batch's axes in front."""
+    """Return the distribution repeated over a larger batch: each leaf gets the batch's axes in front."""
     own = len(dist.batch_shape)
     if dist.batch_shape == batch:
         return dist
@@ -115,21 +115,21 @@ def broadcast_to(dist: D, batch: tuple[int, ...]) -> D:
 def register(cls: T) -> T:
     """Register a dataclass as a pytree whose children are its fields.
 
-    Rebuilding bypasses the constructor: transformations put placeholders where the arrays were, and a constructor that
-    validates or converts would break on them. Parameters that are known stay known inside a jit, so that they can be
+    Unflattening bypasses the constructor: transformations put placeholders in place of the arrays, and a constructor
+    that validates or converts would fail on them. Concrete parameters stay concrete inside a jit, so they can be
     checked there.
     """
     names = tuple(field.name for field in dataclasses.fields(cls))
     if "__init__" in vars(cls):
-        cls.__init__ = _at_once(cls.__init__)
+        cls.__init__ = _eager(cls.__init__)
     if issubclass(cls, Distribution):
-        cls.__repr__ = Distribution.__repr__  # not the dataclass's, which prints every number
+        cls.__repr__ = Distribution.__repr__  # the dataclass's own would print every number
 
     def flatten(self):
         return tuple(getattr(self, name) for name in names), None
 
     def flatten_with_keys(self):
-        # a private field is read through the property of its public name
+        # a private field is read through its public property
         return tuple((GetAttrKey(name.lstrip("_")), getattr(self, name)) for name in names), None
 
     def unflatten(_, children):
@@ -141,8 +141,8 @@ def register(cls: T) -> T:
     return cls
 
 
-def _at_once(init: Callable) -> Callable:
-    """A constructor whose operations on known numbers are evaluated and not traced."""
+def _eager(init: Callable) -> Callable:
+    """A constructor that evaluates operations on concrete numbers instead of tracing them."""
 
     @functools.wraps(init)
     def call(self, *args, **kwargs):
@@ -153,17 +153,17 @@ def _at_once(init: Callable) -> Callable:
 
 
 def compiled(method: M) -> M:
-    """Compile a method, so that a call outside of any jit is one dispatch and not one for each operation."""
+    """Compile a method, so that a call outside any jit is a single dispatch instead of one per operation."""
     return _wrapped(method, jax.jit(method, inline=True))
 
 
 def compiled_by(method: M) -> M:
-    """`compiled`, of an object that is no pytree but hashable: once for each that differs."""
+    """Like `compiled`, for an object that is hashable but not a pytree: compile once per distinct object."""
     return _wrapped(method, jax.jit(method, static_argnums=0, inline=True))
 
 
 def _wrapped(method: M, program: Callable) -> M:
-    """A function that calls the program: `help` and `inspect` know functions, and no compiled ones."""
+    """A plain function that calls the program: `help` and `inspect` do not handle compiled functions."""
 
     @functools.wraps(method)
     def call(*args, **kwargs):
@@ -179,20 +179,20 @@ def set_fields(self: object, **fields: object) -> None:
 
 
 def set_parameters(self: object, **parameters: ArrayLike) -> None:
-    """Set parameters as fields, in their widest float type and common batch shape; InputError if they have none."""
+    """Set parameters as fields, in their widest float type and common batch shape; InputError if none exists."""
     dtype = float_dtype(*parameters.values())
     arrays = {name: jnp.asarray(value, dtype=dtype) for name, value in parameters.items()}
     batch = broadcast_batch(**{name: array.shape for name, array in arrays.items()})
-    # every leaf has the whole batch shape, so that vmap over the distribution needs no in_axes
+    # every leaf has the full batch shape, so that vmap over the distribution needs no in_axes
     set_fields(self, **{name: jnp.broadcast_to(array, batch) for name, array in arrays.items()})
 
 
 class Distribution(abc.ABC):
-    """A batch of distributions on the real line: continuous, or with atoms where the class says so.
+    """A batch of distributions on the real line: continuous, or with atoms where the class docstring states it.
 
     Outcomes `y` of any real dtype are cast to the parameters' dtype and broadcast against `batch_shape` as in NumPy;
-    an InputError names both shapes where they do not. A NaN outcome gives NaN; y = -inf and y = +inf give the limits.
-    No method has state or side effects. `d[index]` is the distribution of a part of the batch.
+    if they do not, an InputError names both shapes. A NaN outcome gives NaN; y = -inf and y = +inf give the limits.
+    No method has state or side effects. `d[index]` is the distribution of part of the batch.
     """
 
     @property
@@ -207,81 +207,81 @@ class Distribution(abc.ABC):
 
     @abc.abstractmethod
     def log_prob(self, y: ArrayLike) -> Float[Array, "..."]:
-        """Logarithm of the density at y, of the probability at an atom; -inf with zero gradient outside the support."""
+        """Return the log-density at y, the log-probability at an atom; -inf with zero gradient outside the support."""
 
     @abc.abstractmethod
     def cdf(self, y: ArrayLike) -> Float[Array, "..."]:
-        """P(Y <= y)."""
+        """Return P(Y <= y)."""
 
     @abc.abstractmethod
     def log_cdf(self, y: ArrayLike) -> Float[Array, "..."]:
-        """log P(Y <= y), accurate where the probability underflows."""
+        """Return log P(Y <= y), accurate where the probability underflows."""
 
     @abc.abstractmethod
     def survival_function(self, y: ArrayLike) -> Float[Array, "..."]:
-        """P(Y > y), accurate in the upper tail."""
+        """Return P(Y > y), accurate in the upper tail."""
 
     @abc.abstractmethod
     def log_survival_function(self, y: ArrayLike) -> Float[Array, "..."]:
-        """log P(Y > y), accurate where the probability underflows."""
+        """Return log P(Y > y), accurate where the probability underflows."""
 
     @abc.abstractmethod
     def interval_log_prob(self, low: ArrayLike, high: ArrayLike) -> Float[Array, "..."]:
-        """log P(low < Y <= high), not as a difference of cdfs; -inf with zero gradient where low >= high."""
+        """Return log P(low < Y <= high) without subtracting cdfs; -inf with zero gradient where low >= high."""
 
     @abc.abstractmethod
     def mean(self) -> Float[Array, "..."]:
-        """Expected value, shape `batch_shape`."""
+        """Return the expected value, shape `batch_shape`."""
 
     @abc.abstractmethod
     def variance(self) -> Float[Array, "..."]:
-        """Variance, shape `batch_shape`."""
+        """Return the variance, shape `batch_shape`."""
 
     @abc.abstractmethod
     def _squared_cdf_area(self, low: Float[Array, "..."], high: Float[Array, "..."]) -> Float[Array, "..."]:
-        """Integral of F^2 over [low, high]; low <= high of one rank, either may be infinite."""
+        """Integral of F^2 over [low, high]; low <= high have the same rank, and either may be infinite."""
 
     @abc.abstractmethod
     def _squared_survival_area(self, low: Float[Array, "..."], high: Float[Array, "..."]) -> Float[Array, "..."]:
-        """Integral of (1 - F)^2 over [low, high]; low <= high of one rank, either may be infinite."""
+        """Integral of (1 - F)^2 over [low, high]; low <= high have the same rank, and either may be infinite."""
 
     @abc.abstractmethod
     def _quantile(self, mass: Float[Array, "..."], upper: Bool[Array, "..."]) -> Float[Array, "..."]:
-        """The point with probability `mass` in [0, 1/2] beyond it on the side named by `upper`."""
+        """The point with probability `mass` in [0, 1/2] beyond it, on the upper side where `upper` is true."""
 
     def cdf_left(self, y: ArrayLike) -> Float[Array, "..."]:
-        """P(Y < y), the left limit of `cdf`: equal to it where the distribution has no atom."""
+        """Return P(Y < y), the left limit of `cdf`; the two are equal where the distribution has no atom."""
         return self.cdf(y)
 
     def log_cdf_left(self, y: ArrayLike) -> Float[Array, "..."]:
-        """log P(Y < y), accurate where the probability underflows."""
+        """Return log P(Y < y), accurate where the probability underflows."""
         return self.log_cdf(y)
 
     def log_survival_left(self, y: ArrayLike) -> Float[Array, "..."]:
-        """log P(Y >= y), accurate where the probability underflows."""
+        """Return log P(Y >= y), accurate where the probability underflows."""
         return self.log_survival_function(y)
 
     def pit_bounds(self, y: ArrayLike) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
-        """(P(Y < y), P(Y <= y)): the PIT of y is uniform between them under the distribution itself.
+        """Return (P(Y < y), P(Y <= y)): under the distribution itself, the PIT of y is uniform between the two.
 
-        Both are F(y) where there is no atom. A score of the middle of the two, from the nearer tail, takes
+        Both are F(y) where there is no atom. To score the midpoint of the two from the nearer tail, use
         `log_cdf_left`, `log_cdf`, `log_survival_function` and `log_survival_left`.
         """
         return self.cdf_left(y), self.cdf(y)
 
     def _tail_areas(self, near: Array, far: Array, upper: bool) -> tuple[Array, Array]:
-        """Integrals of T and of |x - near| T between `near`, which is finite, and `far`, outward of it, or infinite.
+        """Integrals of T and of |x - near| T from a finite `near` outward to `far`, which may be infinite.
 
-        T is 1 - F and outward is up for `upper`, else T is F and outward is down; inf where an integral diverges.
+        If `upper`, T is 1 - F and outward is up; otherwise T is F and outward is down. inf where an integral diverges.
         """
-        raise InputError(f"{type(self).__name__} has no integrals of its cdf: no mean, variance or grid sums of it")
+        raise InputError(f"{type(self).__name__} does not implement cdf integrals: no mean, variance or grid sums")
 
     def _knots(self, ndim: int) -> list[Array]:
         """Points in increasing order, `ndim` axes, between which the cdf is smooth."""
-        raise InputError(f"{type(self).__name__} does not name the points between which its cdf is smooth")
+        raise InputError(f"{type(self).__name__} does not list the points between which its cdf is smooth")
 
     def _cell_areas(self, near: Array, step: Array, length: Array, upper: bool) -> Sums:
-        """The sums of `cells` of T over the window of that length outward of `near`, which is finite."""
+        """The sums of `cells` for T over the window of that length outward from `near`, which is finite."""
         sign = 1 if upper else -1
 
         def tail(distance):
@@ -291,7 +291,7 @@ class Distribution(abc.ABC):
         return cell_areas(tail, lambda low, high: self._window_areas(near, low, high, upper), knots, step, length)
 
     def _window_areas(self, near: Array, low: Array, high: Array, upper: bool) -> Sums:
-        """Integrals of T, T^2 and (d - low) T over distances d in [low, high] outward of `near`."""
+        """Integrals of T, T^2 and (d - low) T over distances d in [low, high] outward from `near`."""
         sign = 1 if upper else -1
         start, stop = (pad_rank(near, low.ndim) + sign * d for d in (low, high))
         first, moment = self._tail_areas(start, stop, upper)
@@ -307,19 +307,19 @@ class Distribution(abc.ABC):
         ]
 
     def _at_grid(self, y: Array) -> Array:
-        """y, moved to the grid of the outcomes where it lies on it but for rounding."""
+        """y, snapped to the outcome grid where it lies on the grid up to rounding."""
         return y
 
     def _atom_below(self, y: Array) -> Array:
-        """The largest possible atom at or below y, of which no gradient is taken; -inf where there is none."""
+        """The largest possible atom at or below y, without gradient; -inf where there is none."""
         return jnp.full_like(y, -jnp.inf)
 
     def __getitem__(self: D, index: Any) -> D:
-        """Return the distribution of a part of the batch.
+        """Return the distribution of part of the batch.
 
         Args:
-            index: what NumPy takes for an array of shape `batch_shape`: integers, slices, None, Ellipsis, arrays of
-                integers and boolean masks. Integers may be traced; then one out of range is clamped, as JAX does.
+            index: any NumPy index for an array of shape `batch_shape`: integers, slices, None, Ellipsis, integer
+                arrays and boolean masks. Integers may be traced; an index out of range is then clamped, as in JAX.
         Returns:
             The distribution, of batch shape `numpy.empty(batch_shape)[index].shape`.
         Raises:
@@ -333,7 +333,7 @@ class Distribution(abc.ABC):
         try:
             np.broadcast_to(np.False_, batch)[tuple(_concrete(part) for part in parts)]
         except IndexError as error:
-            raise InputError(f"index: expected one for batch shape {batch}, got {index!r}: {error}") from None
+            raise InputError(f"index: expected a valid index for batch shape {batch}, got {index!r}: {error}") from None
         if not any(part is Ellipsis for part in parts):
             parts = (*parts, Ellipsis)
 
@@ -349,17 +349,17 @@ class Distribution(abc.ABC):
         return (self[i] for i in range(self.batch_shape[0]))
 
     def __repr__(self) -> str:
-        """One line of at most 120 characters: constants, parameters of a single distribution, batch shape and dtype."""
+        """Return one line of at most 120 characters: constants, scalar parameters, batch shape and dtype."""
         try:
             ends = [f"batch_shape={self.batch_shape}", f"dtype={self.dtype}"]
         except AttributeError:  # a pytree of placeholders
             ends = []
-        lines = (_line(self, ends, depth, kept) for depth, kept in [(2, 99), (1, 99), (0, 99), *_FEWER])
+        lines = (_line(self, ends, depth, count) for depth, count in [(2, 99), (1, 99), (0, 99), *_FEWER])
         return next(line for line in lines if len(line) <= 120)
 
     @compiled
     def prob(self, low: ArrayLike, high: ArrayLike) -> Float[Array, "..."]:
-        """Return P(low < Y <= high) = exp(interval_log_prob(low, high)), not as a difference of cdfs.
+        """Return P(low < Y <= high) = exp(interval_log_prob(low, high)), without subtracting cdfs.
 
         Args:
             low: lower end, excluded, broadcast against `batch_shape`; may be -inf.
@@ -376,7 +376,7 @@ class Distribution(abc.ABC):
     def std(self) -> Float[Array, "..."]:
         """Return the standard deviation, the square root of `variance`, shape `batch_shape`.
 
-        Infinite or NaN where the variance is, and 0 with zero gradient where that is 0.
+        Infinite or NaN where the variance is; 0 with zero gradient where the variance is 0.
         """
         variance = self.variance()
         finite = (variance > 0) & (variance < jnp.inf)
@@ -387,7 +387,7 @@ class Distribution(abc.ABC):
         """Return the differential entropy -E[log f(Y)] in nats, shape `batch_shape`, where it has a closed form.
 
         Raises:
-            InputError: it has none for this distribution.
+            InputError: no closed form for this distribution.
         """
         raise InputError(f"entropy: no closed form for {type(self).__name__}")
 
@@ -395,17 +395,17 @@ class Distribution(abc.ABC):
         """Return a point where the density is largest, shape `batch_shape`, where it has a closed form.
 
         Raises:
-            InputError: it has none for this distribution.
+            InputError: no closed form for this distribution.
         """
         raise InputError(f"mode: no closed form for {type(self).__name__}")
 
     @compiled
     def icdf(self, q: ArrayLike) -> Float[Array, "..."]:
-        """Quantile function: the y with P(Y <= y) = q, computed from the nearer side.
+        """Return the q-quantile, the y with P(Y <= y) = q, computed from the nearer side.
 
         Args:
-            q: probability in [0, 1], broadcast against `batch_shape`. Near 1 the number 1 - q has few digits in
-                float32: use `isf` where the upper tail matters.
+            q: probability in [0, 1], broadcast against `batch_shape`. Near 1, 1 - q has few digits in float32: use
+                `isf` where the upper tail matters.
         Returns:
             The quantile; the ends of the support at 0 and 1; NaN where q is not a probability.
         """
@@ -414,15 +414,16 @@ class Distribution(abc.ABC):
 
     @compiled
     def isf(self, s: ArrayLike) -> Float[Array, "..."]:
-        """Inverse survival function: the y with P(Y > y) = s; `icdf(1 - s)` without the loss of digits for small s."""
+        """Return the y with P(Y > y) = s, the inverse survival function: `icdf(1 - s)` without loss of digits."""
         (s,) = self._outcomes(s)
         return self._from_nearer_side(s, s <= 0.5)
 
     @compiled
     def crps(self, y: ArrayLike) -> Float[Array, "..."]:
-        """Continuous ranked probability score, the integral over x of (F(x) - 1{x >= y})^2, in the unit of y.
+        """Return the continuous ranked probability score, the integral over x of (F(x) - 1{x >= y})^2, in y's unit.
 
-        Source: Gneiting and Raftery (2007), equation 20. Infinite for infinite y; its slope in y is F(y)^2 - S(y)^2.
+        Source: Gneiting and Raftery (2007), equation 20. Infinite for infinite y. The derivative in y is
+        F(y)^2 - S(y)^2.
         """
         (y,) = self._outcomes(y)
         below, above = jnp.full_like(y, -jnp.inf), jnp.full_like(y, jnp.inf)
@@ -431,10 +432,10 @@ class Distribution(abc.ABC):
 
     @compiled
     def twcrps(self, y: ArrayLike, threshold: ArrayLike, end: ArrayLike = np.inf) -> Float[Array, "..."]:
-        """Threshold-weighted CRPS: the integral over x in [threshold, end] of (F(x) - 1{x >= y})^2, in the unit of y.
+        """Return the threshold-weighted CRPS: the integral of (F(x) - 1{x >= y})^2 over x in [threshold, end].
 
-        By default it judges the upper tail alone, as Gneiting and Ranjan (2011), equation 6, with the weight
-        1{x >= threshold}. `twcrps(y, -inf, t)` judges the lower tail, `twcrps(y, -inf, inf)` is `crps(y)`, and the
+        By default it scores the upper tail alone, as in Gneiting and Ranjan (2011), equation 6, with the weight
+        1{x >= threshold}. `twcrps(y, -inf, t)` scores the lower tail, `twcrps(y, -inf, inf)` is `crps(y)`, and the
         scores of adjacent windows add up.
 
         Args:
@@ -442,7 +443,7 @@ class Distribution(abc.ABC):
             threshold: where the window starts; may be -inf.
             end: where the window ends; may be inf.
         Returns:
-            The score, broadcast; 0 where the window is empty; NaN where any argument is NaN.
+            The score in the unit of y, broadcast; 0 where the window is empty; NaN where any argument is NaN.
         """
         y, low, high = self._outcomes(y, threshold, end)
         empty = ~(low < high)
@@ -455,14 +456,14 @@ class Distribution(abc.ABC):
 
     @compiled
     def median(self) -> Float[Array, "..."]:
-        """The 0.5-quantile, shape `batch_shape`."""
+        """Return the 0.5-quantile, shape `batch_shape`."""
         return jnp.broadcast_to(self.icdf(0.5), self.batch_shape)
 
     def sample(self, key: Key, sample_shape: Sequence[int] = ()) -> Float[Array, "..."]:
-        """Independent draws, shape sample_shape + batch_shape, through the quantile function of the nearer side.
+        """Return independent draws, shape sample_shape + batch_shape, by inverting the nearer tail.
 
-        They are differentiable in the parameters (reparameterized). Both tails are resolved down to a probability of a
-        quarter of the float type's epsilon.
+        The draws are differentiable in the parameters (reparameterized). Both tails are resolved down to a probability
+        of a quarter of the float type's epsilon.
         """
         return self._draw(key, tuple(sample_shape))
 
@@ -470,7 +471,7 @@ class Distribution(abc.ABC):
     def _draw(self, key, sample_shape):
         shape = (*sample_shape, *self.batch_shape)
         side_key, mass_key = jax.random.split(key)
-        # the middle of each step of the generator: never 0, whose quantile may be infinite
+        # the midpoint of each generator step: never 0, whose quantile may be infinite
         uniform = jax.random.uniform(mass_key, shape, self.dtype) + 0.5 * float(jnp.finfo(self.dtype).eps)
         return self._quantile(0.5 * uniform, jax.random.bernoulli(side_key, 0.5, shape))
 
@@ -480,7 +481,7 @@ class Distribution(abc.ABC):
         return self._known(jnp.where(valid, self._quantile(mass, upper), jnp.nan))
 
     def _missing(self) -> Bool[Array, "..."]:
-        """Where a parameter is NaN, or outside its range, shape `batch_shape`."""
+        """Mask of invalid parameters, NaN or outside their range, shape `batch_shape`."""
         ndim = len(self.batch_shape)
         missing = jnp.zeros(self.batch_shape, bool)
         for leaf in jax.tree.leaves(self):
@@ -488,7 +489,7 @@ class Distribution(abc.ABC):
         return missing
 
     def _known(self, value: Float[Array, "..."], *ys: Float[Array, "..."]) -> Float[Array, "..."]:
-        """`value`, but NaN without gradient where a parameter is invalid or an outcome NaN: neither may get a score."""
+        """`value`, with NaN and no gradient where a parameter is invalid or an outcome is NaN: neither has a score."""
         missing = pad_rank(self._missing(), value.ndim)
         for y in ys:
             missing |= jnp.isnan(y)
@@ -500,7 +501,7 @@ class Distribution(abc.ABC):
         return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (*batch, *leaf.shape[ndim:])), self)
 
     def _outcomes(self, *ys: ArrayLike) -> tuple[Array, ...]:
-        """Outcomes in the parameters' dtype, all of one rank, at least that of the batch."""
+        """Outcomes in the parameters' dtype, all with the same rank, at least that of the batch."""
         arrays = [jnp.asarray(y).astype(self.dtype) for y in ys]
         try:
             np.broadcast_shapes(self.batch_shape, *(a.shape for a in arrays))
@@ -514,33 +515,33 @@ class Distribution(abc.ABC):
 
 
 def _index_parts(index):
-    """The parts of an index, arrays for lists, as JAX takes them."""
+    """The parts of an index, with arrays in place of lists, as JAX expects."""
     parts = index if isinstance(index, tuple) else (index,)
     return tuple(np.asarray(part) if isinstance(part, list) else part for part in parts)
 
 
 def _concrete(part):
-    """A part of an index that NumPy can check: zeros for what is traced."""
+    """A part of an index in a form that NumPy can check: zeros in place of traced values."""
     if not is_traced(part):
         return np.asarray(part) if isinstance(part, jax.Array) else part
     if part.dtype == bool:
-        raise InputError("index: expected a mask that is known when the program is compiled, got a traced one")
+        raise InputError("index: expected a mask known at compile time, got a traced one")
     return np.zeros(part.shape, int)
 
 
-# without distributions inside, and with as many fields as fit
-_FEWER = [(-1, kept) for kept in reversed(range(9))]
+# without nested distributions, and with as many fields as fit
+_FEWER = [(-1, count) for count in reversed(range(9))]
 
 
-def _line(dist: Distribution, ends: Sequence[str], depth: int, kept: int = 99) -> str:
-    """A distribution's constants and numbers, those of distributions inside down to a depth, and what it ends with."""
-    shown = {field.name: _shown(getattr(dist, field.name), depth) for field in dataclasses.fields(cast(Any, dist))}
-    parts = [f"{name.lstrip('_')}={text}" for name, text in shown.items() if text is not None]
-    return f"{type(dist).__name__}({', '.join([*parts[:kept], *ends])})"
+def _line(dist: Distribution, ends: Sequence[str], depth: int, max_fields: int = 99) -> str:
+    """One line with a distribution's constants and numbers, nested down to `depth`, followed by `ends`."""
+    texts = {field.name: _field_text(getattr(dist, field.name), depth) for field in dataclasses.fields(cast(Any, dist))}
+    parts = [f"{name.lstrip('_')}={text}" for name, text in texts.items() if text is not None]
+    return f"{type(dist).__name__}({', '.join([*parts[:max_fields], *ends])})"
 
 
-def _shown(value: Any, depth: int) -> str | None:
-    """What a line shows of a field; None for an array of a batch or of bins."""
+def _field_text(value: Any, depth: int) -> str | None:
+    """A field as text; None for an array over a batch or over bins."""
     if isinstance(value, Constant):
         numbers = [f"{number:.6g}" for number in np.ravel(np.asarray(value))]
         if not value.shape:
@@ -549,7 +550,7 @@ def _shown(value: Any, depth: int) -> str | None:
     if isinstance(value, Distribution):
         return None if depth < 0 else _line(value, (), depth - 1).removesuffix("()") if depth else type(value).__name__
     if isinstance(value, tuple):
-        parts = [_shown(each, depth) for each in value]
+        parts = [_field_text(each, depth) for each in value]
         return None if None in parts else f"({', '.join(cast(list[str], parts))})"
     if isinstance(value, jax.Array | np.ndarray):
         return f"{float(value):.6g}" if np.ndim(value) == 0 and not is_traced(value) else None

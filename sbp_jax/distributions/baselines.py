@@ -1,4 +1,4 @@
-"""Distributions to compare with, behind the same interface."""
+"""Baseline distributions behind the same interface."""
 
 import dataclasses
 import math
@@ -17,23 +17,24 @@ from sbp_jax.distributions.numerics import log1mexp, standardize
 from sbp_jax.distributions.student_areas import remaining, squared_survival_area
 
 _HALF_LOG_TWO_PI = 0.5 * math.log(2 * math.pi)
-# beyond it the asymptotic log Phi(-z) = log phi(z) - log z is exact to rounding
+# beyond this z the asymptotic log Phi(-z) = log phi(z) - log z is exact to rounding
 _FAR = 1e8
 
 
 @register
 @dataclasses.dataclass(frozen=True, eq=False, init=False)
 class Normal(LocationScale):
-    """Gaussian with mean `loc` and standard deviation `scale`; z = (y - loc) / scale, phi and Phi the standard form.
+    """Gaussian with mean `loc` and standard deviation `scale`; z = (y - loc) / scale, and phi and Phi are standard.
 
     An outcome so far from loc that z overflows counts as infinite.
 
     Args:
         loc: [...], in the unit of the outcome.
-        scale: [...], positive, in the unit of the outcome; a device array is not checked, and gives NaN
-            where not positive.
+        scale: [...], positive, in the unit of the outcome. Device arrays are not checked; results are NaN where one is
+            not positive.
+
     Raises:
-        InputError: the shapes of the two do not broadcast, or a Python or NumPy scale is not positive.
+        InputError: the two shapes do not broadcast, or a Python or NumPy scale is not positive.
     """
 
     loc: Float[Array, "..."]
@@ -45,7 +46,7 @@ class Normal(LocationScale):
 
     @compiled
     def log_prob(self, y: ArrayLike) -> Float[Array, "..."]:
-        """-z^2 / 2 - log scale - log(2 pi) / 2 with z = (y - loc) / scale."""
+        """Return -z^2 / 2 - log scale - log(2 pi) / 2 with z = (y - loc) / scale."""
         (y,) = self._outcomes(y)
         z, finite = self._standardize(y)
         return self._known(jnp.where(finite, log_density(z) - jnp.log(pad_rank(self.scale, y.ndim)), -jnp.inf), y)
@@ -66,31 +67,31 @@ class Normal(LocationScale):
 
     @compiled
     def log_cdf(self, y: ArrayLike) -> Float[Array, "..."]:
-        """log Phi(z)."""
+        """Return log Phi(z)."""
         (y,) = self._outcomes(y)
         z, finite = self._standardize(y)
         return self._known(jnp.where(finite, log_cdf(z), jnp.where(self._above(y), 0.0, -jnp.inf)), y)
 
     @compiled
     def log_survival_function(self, y: ArrayLike) -> Float[Array, "..."]:
-        """log Phi(-z)."""
+        """Return log Phi(-z)."""
         (y,) = self._outcomes(y)
         z, finite = self._standardize(y)
         return self._known(jnp.where(finite, log_cdf(-z), jnp.where(self._above(y), -jnp.inf, 0.0)), y)
 
     @compiled
     def interval_log_prob(self, low: ArrayLike, high: ArrayLike) -> Float[Array, "..."]:
-        """log(Phi(b) - Phi(a)), from the nearer tail; a narrow interval by Gauss-Legendre quadrature of the density.
+        """Return log(Phi(b) - Phi(a)), from the nearer tail or, for a narrow interval, by quadrature of the density.
 
-        With h = b - a and m the middle, Phi(b) - Phi(a) = phi(m) times the integral of exp(-m t - t^2 / 2) over
-        [-h/2, h/2]: where h (1 + |m|) < 1 twelve nodes give it to machine precision, and the difference of log-cdfs
-        would lose digits. -inf with zero gradient where low >= high.
+        With h = b - a and midpoint m, Phi(b) - Phi(a) = phi(m) times the integral of exp(-m t - t^2 / 2) over
+        [-h/2, h/2]. Where h (1 + |m|) < 1, twelve Gauss-Legendre nodes give it to machine precision, whereas the
+        difference of log-cdfs would lose digits. -inf with zero gradient where low >= high.
         """
         low, high = self._outcomes(low, high)
         ordered = high > low
         z_low, low_finite = self._standardize(low)
         z_high, high_finite = self._standardize(high)
-        # not z_high - z_low, which would keep few digits of a narrow interval far from loc
+        # z_high - z_low would lose digits of a narrow interval far from loc
         width, width_finite = standardize(high, low, pad_rank(self.scale, low.ndim))
         middle = 0.5 * z_low + 0.5 * z_high
         narrow = ordered & low_finite & high_finite & width_finite & (width * (1 + jnp.abs(middle)) < 1)
@@ -104,7 +105,7 @@ class Normal(LocationScale):
 
         wide = ordered & ~narrow
         log_below, log_above = (
-            # the mass below the upper end and below the lower one, and the same seen from above
+            # the mass below the upper end and below the lower end, and the mirror image
             (self._log_cdf_at(high, 1), self._log_cdf_at(low, 1)),
             (self._log_cdf_at(low, -1), self._log_cdf_at(high, -1)),
         )
@@ -123,7 +124,7 @@ class Normal(LocationScale):
 
     @compiled
     def variance(self) -> Float[Array, "..."]:
-        """scale^2."""
+        """Return scale^2."""
         return self._known(self.scale**2)
 
     @compiled
@@ -138,7 +139,7 @@ class Normal(LocationScale):
 
     @compiled
     def crps(self, y: ArrayLike) -> Float[Array, "..."]:
-        """scale (z (2 Phi(z) - 1) + 2 phi(z) - 1 / sqrt(pi)): Gneiting and Raftery (2007), equation 21."""
+        """Return scale (z (2 Phi(z) - 1) + 2 phi(z) - 1 / sqrt(pi)): Gneiting and Raftery (2007), equation 21."""
         (y,) = self._outcomes(y)
         z, finite = self._standardize(y)
         value = z * (ndtr(z) - ndtr(-z)) + 2 * jnp.exp(log_density(z)) - 1 / math.sqrt(math.pi)
@@ -149,7 +150,7 @@ class Normal(LocationScale):
         return self._area(-self._ends(high), -self._ends(low), low, high)
 
     def _squared_survival_area(self, low: Float[Array, "..."], high: Float[Array, "..."]) -> Float[Array, "..."]:
-        """The same mirrored; beyond one scale from loc, where that form cancels, by the rule of `student_areas`."""
+        """The mirror image; beyond one scale from loc, where that form cancels, by the rule of `student_areas`."""
         return self._area(self._ends(low), self._ends(high), low, high)
 
     def _tail_areas(self, near: Array, far: Array, upper: bool) -> tuple[Array, Array]:
@@ -158,7 +159,7 @@ class Normal(LocationScale):
         return self._scaled(first), self._scaled(self._scaled(moment))
 
     def _knots(self, ndim: int) -> list[Array]:
-        """loc, from where the cdf flattens on both sides."""
+        """loc, from which the cdf flattens on both sides."""
         return [pad_rank(self.loc, ndim)]
 
     def _area(self, start, stop, low, high):
@@ -176,12 +177,12 @@ class Normal(LocationScale):
 
 
 def log_density(z: Float[Array, "..."]) -> Float[Array, "..."]:
-    """log phi(z)."""
+    """Return log phi(z)."""
     return -0.5 * z * z - _HALF_LOG_TWO_PI
 
 
 def log_cdf(z: Float[Array, "..."]) -> Float[Array, "..."]:
-    """log Phi(z) for every finite z: that of JAX has a NaN gradient where z^2 overflows."""
+    """Return log Phi(z) for every finite z: the gradient of JAX's version is NaN where z^2 overflows."""
     far = z < -_FAR
     outer = jnp.where(far, z, -_FAR)
     inner = jnp.where(far, 0.0, z)
@@ -191,19 +192,19 @@ def log_cdf(z: Float[Array, "..."]) -> Float[Array, "..."]:
 
 
 def tail_area(a: Float[Array, "..."], b: Float[Array, "..."]) -> Float[Array, "..."]:
-    """Integral of Phi(-x) over a finite [a, b]: x Phi(-x) - phi(x) at the ends."""
+    """Return the integral of Phi(-x) over a finite [a, b]: x Phi(-x) - phi(x) at the ends."""
     return _first_integral(b) - _first_integral(a)
 
 
 def _first_integral(x):
-    """x Phi(-x) - phi(x), by its limits 0 and x far out, where the slope of a product with Phi would overflow."""
+    """x Phi(-x) - phi(x), with its limits 0 and x far out, where the derivative of the product would overflow."""
     near = jnp.abs(x) < _FAR
     inner = jnp.where(near, x, 0.0)
     return jnp.where(near, inner * ndtr(-inner) - jnp.exp(log_density(inner)), jnp.where(x > 0, 0.0, x))
 
 
 def standard_squared_survival_area(low: Float[Array, "..."], high: Float[Array, "..."]) -> Float[Array, "..."]:
-    """Integral of Phi(-x)^2 over [low, high], either may be infinite."""
+    """Return the integral of Phi(-x)^2 over [low, high]; either end may be infinite."""
     return squared_survival_area(low, high, tail_area, lambda a, b: _squared_beyond(a) - _squared_beyond(b))
 
 

@@ -1,4 +1,4 @@
-"""The histogram density: probabilities of fixed bins, uniform inside each."""
+"""The histogram density: probabilities of fixed bins, uniform within each bin."""
 
 import dataclasses
 
@@ -33,9 +33,9 @@ class Binned(Bins):
 
     Args:
         logits: [..., K], any finite numbers; -inf forbids a bin.
-        edges: [K + 1], increasing, in the unit of the outcome, or [..., K + 1], for each element its own. A concrete
-            [K + 1] becomes a constant of the distribution, rounded to the dtype of the logits; a traced array and one
-            with a batch become a leaf [..., K + 1], through which gradients flow.
+        edges: [K + 1], increasing, in the unit of the outcome, or [..., K + 1] with separate edges per element. A
+            concrete [K + 1] becomes a constant of the distribution, rounded to the dtype of the logits. A traced or
+            batched array becomes a leaf [..., K + 1], through which gradients flow.
     Raises:
         InputError: edges not of shape [..., K + 1], not broadcastable against the logits, or concrete and not finite
             and increasing.
@@ -50,7 +50,7 @@ class Binned(Bins):
 
     @compiled
     def log_prob(self, y: ArrayLike) -> Float[Array, "..."]:
-        """log f(y) = logit_k - logsumexp(logits) - log width_k, finite even where the probability underflows."""
+        """Return log f(y) = logit_k - logsumexp(logits) - log width_k, finite even where the probability underflows."""
         (y,) = self._outcomes(y)
         edges, _ = self._bin_edges(y.ndim)
         return self._known(
@@ -59,7 +59,7 @@ class Binned(Bins):
 
     @compiled
     def clamped_log_prob(self, y: ArrayLike) -> Float[Array, "..."]:
-        """`log_prob`, with an outcome outside the edges counted in the nearest end bin."""
+        """Return `log_prob`, counting an outcome outside the edges in the nearest end bin."""
         (y,) = self._outcomes(y)
         edges, widths = self._bin_edges(y.ndim)
         index = bin_index(edges, y)
@@ -69,21 +69,21 @@ class Binned(Bins):
 
     @compiled
     def cdf(self, y: ArrayLike) -> Float[Array, "..."]:
-        """F(y), summed from the nearer side."""
+        """Return F(y), summed from the nearer side."""
         (y,) = self._outcomes(y)
         below, above = self._sides(y)
         return self._known(jnp.where(below <= above, below, 1 - above), y)
 
     @compiled
     def survival_function(self, y: ArrayLike) -> Float[Array, "..."]:
-        """1 - F(y), summed from the nearer side."""
+        """Return 1 - F(y), summed from the nearer side."""
         (y,) = self._outcomes(y)
         below, above = self._sides(y)
         return self._known(jnp.where(above <= below, above, 1 - below), y)
 
     @compiled
     def log_cdf(self, y: ArrayLike) -> Float[Array, "..."]:
-        """log F(y), accurate where the bins below y underflow; -inf with zero gradient at and below the first edge."""
+        """Return log F(y), accurate where bins below y underflow; -inf with zero gradient up to the first edge."""
         (y,) = self._outcomes(y)
         below, above = self._sides(y)
         near = below <= above
@@ -92,7 +92,7 @@ class Binned(Bins):
 
     @compiled
     def log_survival_function(self, y: ArrayLike) -> Float[Array, "..."]:
-        """log(1 - F(y)), accurate where the bins above y underflow; -inf with zero gradient from the last edge on."""
+        """Return log(1 - F(y)), accurate where bins above y underflow; -inf with zero gradient from the last edge."""
         (y,) = self._outcomes(y)
         below, above = self._sides(y)
         near = above <= below
@@ -101,37 +101,37 @@ class Binned(Bins):
 
     @compiled
     def interval_log_prob(self, low: ArrayLike, high: ArrayLike) -> Float[Array, "..."]:
-        """log of the sum over bins of p_k times the fraction of bin k inside the interval: no cancellation."""
+        """Return the log of the sum of p_k times the fraction of bin k inside the interval: no cancellation."""
         low, high = self._outcomes(low, high)
         return self._known(self._log_mass(low, high), low, high)
 
     @compiled
     def mean(self) -> Float[Array, "..."]:
-        """Sum of p_k times the middle of bin k."""
+        """Return the sum of p_k times the midpoint of bin k."""
         mass, middle, _ = self.pieces(*self._ends())
         return jnp.sum(mass * middle, axis=-1)
 
     @compiled
     def variance(self) -> Float[Array, "..."]:
-        """Sum of p_k ((middle_k - mean)^2 + width_k^2 / 12)."""
+        """Return the sum of p_k ((middle_k - mean)^2 + width_k^2 / 12)."""
         mass, middle, length = self.pieces(*self._ends())
         return jnp.sum(mass * ((middle - self.mean()[..., None]) ** 2 + length**2 / 12), axis=-1)
 
     @compiled
     def entropy(self) -> Float[Array, "..."]:
-        """Return -(the sum of p_k (log p_k - log width_k)); a bin without probability adds nothing."""
+        """Return -(the sum of p_k (log p_k - log width_k)); a bin with probability zero adds nothing."""
         _, widths = self._bin_edges(len(self.batch_shape))
         return self._known(self.partial_entropy(jnp.broadcast_to(widths, self.logits.shape)))
 
     @compiled
     def mode(self) -> Float[Array, "..."]:
-        """Return the middle of the bin of the largest density, the first of several."""
+        """Return the midpoint of the bin with the largest density, the first one if several tie."""
         edges, widths = self._bin_edges(len(self.batch_shape))
         index = jnp.argmax(self.logits - jnp.log(widths), axis=-1)
         return self._known(0.5 * (take_last(edges[..., :-1], index) + take_last(edges[..., 1:], index)))
 
     def partial_entropy(self, length: Float[Array, "*batch bins"]) -> Float[Array, "..."]:
-        """-(the integral of f log f) over parts of the bins, of these lengths, shape `batch_shape`."""
+        """Return -(the integral of f log f) over parts of the bins with these lengths, shape `batch_shape`."""
         _, widths = self._bin_edges(len(self.batch_shape))
         log_p = jax.nn.log_softmax(self.logits)
         some = (length > 0) & (log_p > -jnp.inf)
@@ -140,7 +140,7 @@ class Binned(Bins):
         return -jnp.sum(mass * log_density, axis=-1)
 
     def _squared_cdf_area(self, low: Float[Array, "..."], high: Float[Array, "..."]) -> Float[Array, "..."]:
-        """h (a^2 + a b + b^2) / 3 on each piece of length h where F goes linearly from a to b, and the length above."""
+        """h (a^2 + a b + b^2) / 3 on each piece of length h where F is linear from a to b, plus the length above."""
         start, stop, lower, _, slope, p = self._parts(low, high)
         below = _cumulative(p, np.triu, 1)
         a, b = below + slope * (start - lower), below + slope * (stop - lower)
@@ -149,7 +149,7 @@ class Binned(Bins):
         return jnp.sum((stop - start) * (a * a + a * b + b * b), axis=-1) / 3 + _length(low, high, beyond)
 
     def _squared_survival_area(self, low: Float[Array, "..."], high: Float[Array, "..."]) -> Float[Array, "..."]:
-        """The same for 1 - F, summed from the last bin down, and the length below the first edge."""
+        """The same for 1 - F, summed from the last bin down, plus the length below the first edge."""
         start, stop, _, upper, slope, p = self._parts(low, high)
         above = _cumulative(p, np.tril, -1)
         a, b = above + slope * (upper - start), above + slope * (upper - stop)
@@ -158,7 +158,7 @@ class Binned(Bins):
         return jnp.sum((stop - start) * (a * a + a * b + b * b), axis=-1) / 3 + _length(low, high, before)
 
     def _tail_areas(self, near: Array, far: Array, upper: bool) -> tuple[Array, Array]:
-        """Length times the middle value on each piece, and what its slope adds; the length beyond the end bin."""
+        """Length times the midpoint value on each piece, plus a slope term; the length beyond the end bin."""
         low, high = (near, far) if upper else (far, near)
         start, stop, lower, outer, slope, p = self._parts(low, high)
         length, middle = stop - start, 0.5 * (start + stop)
@@ -178,7 +178,7 @@ class Binned(Bins):
         return beyond + first, 0.5 * beyond * beyond + moment
 
     def _cell_areas(self, near: Array, step: Array, length: Array, upper: bool) -> Sums:
-        """The cells before the first bin on the way outwards, where T is 1, and those of each bin in closed form."""
+        """The cells before the first bin going outward, where T is 1, and the cells of each bin in closed form."""
         edges, _ = self._bin_edges(near.ndim)
         first = edges[..., 0] - near if upper else near - edges[..., -1]
         before = boundary(first, step)
@@ -191,9 +191,9 @@ class Binned(Bins):
         return [edges[..., k] for k in range(edges.shape[-1])]
 
     def bin_cells(self, near: Array, step: Array, start: Array, stop: Array, upper: bool) -> Sums:
-        """The sums of `cells` over the cells that begin between the distances start and stop and have middles in bins.
+        """Return the sums of `cells` over cells that begin between distances start and stop with midpoints in bins.
 
-        T falls by s = density * step from cell to cell: n of them in a bin, whose mean distance is D and mean value V,
+        T falls by s = density * step from cell to cell. The n cells of a bin, with mean distance D and mean value V,
         sum to step n V, step n (V^2 + s^2 (n^2 - 1) / 12) and step n (D V - step s (n^2 - 1) / 12).
         """
         edges, widths = self._bin_edges(near.ndim)
@@ -218,9 +218,9 @@ class Binned(Bins):
         )
 
     def _parts(self, low, high):
-        """Of each bin: start and stop of its part inside [low, high], its edges, its density and probability.
+        """Start and stop of each bin's part inside [low, high], the bin's edges, its density and its probability.
 
-        Comparisons, not clips: at an edge or a threshold the whole gradient must go to exactly one bin.
+        Comparisons instead of clips: at an edge or a threshold the entire gradient must go to exactly one bin.
         """
         edges, widths = self._bin_edges(low.ndim)
         p = probabilities(pad_rank(self.logits, low.ndim, 1))
@@ -234,7 +234,7 @@ class Binned(Bins):
     def pieces(
         self, low: Float[Array, "..."], high: Float[Array, "..."]
     ) -> tuple[Float[Array, "..."], Float[Array, "..."], Float[Array, "..."]]:
-        """Probability, middle and length of the part of each bin inside [low, high], each [..., K]; low, high [...]."""
+        """Return probability, midpoint and length of each bin's part inside [low, high], [..., K]; low, high [...]."""
         ndim = len(self.batch_shape)
         edges, widths = self._bin_edges(ndim)
         lower, upper = edges[..., :-1], edges[..., 1:]
@@ -246,11 +246,11 @@ class Binned(Bins):
         return p * (length / widths), jnp.where(touched, 0.5 * (start + stop), 0.0), length
 
     def tail_quantile(self, mass: float | Float[Array, ""], upper: bool) -> Float[Array, "..."]:
-        """The point with probability `mass` beyond it on that side, shape `batch_shape`."""
+        """Return the point with probability `mass` beyond it on that side, shape `batch_shape`."""
         return self._quantile(self._level(mass), upper)
 
     def tail_log_density(self, mass: float | Float[Array, ""], upper: bool) -> Float[Array, "..."]:
-        """log f at `tail_quantile`, from the bin that holds it, shape `batch_shape`."""
+        """Return log f at `tail_quantile`, from the bin that contains it, shape `batch_shape`."""
         index, _ = quantile_bin(self.logits, self._level(mass), upper)
         return log_probability(self.logits, index) - jnp.log(take_last(self._bin_edges(index.ndim)[1], index))
 
@@ -258,7 +258,7 @@ class Binned(Bins):
         return jnp.full(self.batch_shape, mass, self.dtype)
 
     def _quantile(self, mass: Float[Array, "..."], upper: Bool[Array, "..."] | bool) -> Float[Array, "..."]:
-        """Edge of the bin where the probability summed from that side crosses `mass`, plus the fraction of the bin."""
+        """Edge of the bin where the probability summed from that side reaches `mass`, plus a fraction of the bin."""
         edges, widths = self._bin_edges(mass.ndim)
         logits = pad_rank(self.logits, mass.ndim, 1)
         if isinstance(upper, bool):
@@ -305,25 +305,25 @@ class Binned(Bins):
 
 
 class BinnedBody(Bins):
-    """A distribution whose middle is that of a histogram."""
+    """A distribution whose body is a histogram."""
 
     @property
     def body(self) -> Binned:
-        """The histogram over all bins, of which the distribution uses the part between its tails."""
+        """Histogram over all bins; the distribution uses the part between its tails."""
         body = object.__new__(Binned)
         set_fields(body, logits=self.logits, _edges=self._edges)
         return body
 
 
 def _length(low, high, length):
-    """`length`, and 0 for an interval whose ends are the same infinity, where it would be NaN."""
+    """`length`, or 0 for an interval whose ends are the same infinity, where it would be NaN."""
     return jnp.where(low == high, 0.0, length)
 
 
 def _cumulative(values, triangle, diagonal=0):
     """Sums along the last axis as a product with a triangle of ones (np.triu: from the left, np.tril: from the right).
 
-    Several times faster than a scan on CPU; full precision is requested, since GPUs would round the factors.
+    Several times faster than a scan on CPU. Full precision is requested because GPUs would round the factors.
     """
     size = values.shape[-1]
     ones = jnp.asarray(triangle(np.ones((size, size)), diagonal), dtype=values.dtype)

@@ -1,4 +1,4 @@
-"""Bins: logits of their probabilities between increasing edges, and what distributions over them share."""
+"""Bins with logits and increasing edges, and the code shared by distributions over them."""
 
 from collections.abc import Sequence
 
@@ -15,14 +15,14 @@ EdgesLike = ArrayLike | Constant | Sequence[float]
 
 
 class Bins(Distribution):
-    """A distribution with `logits` and `edges` of bins among its parameters; the logits give its batch and dtype."""
+    """A distribution parameterized by `logits` and `edges` of bins; the logits set its batch shape and dtype."""
 
     logits: Float[Array, "*batch bins"]
     _edges: Constant | Array
 
     @property
     def edges(self) -> np.ndarray | Array:
-        """Edges of the bins in the unit of the outcome: [K + 1] where they are a constant, else [..., K + 1]."""
+        """Edges of the bins in the unit of the outcome: [K + 1] if they are a constant, else [..., K + 1]."""
         return as_array(self._edges)
 
     @property
@@ -36,7 +36,7 @@ class Bins(Distribution):
     def _bin_edges(self, ndim):
         """Edges [..., K + 1] and widths [..., K] in the dtype of the logits, `ndim` batch axes."""
         if isinstance(self._edges, Constant):
-            # widths of the rounded edges: those of the exact edges would not add up to them
+            # widths of the rounded edges: widths of the exact edges would not add up to them
             edges = np.asarray(self._edges).astype(self.dtype)
             widths = np.diff(edges.astype(np.float64)).astype(self.dtype)
         else:
@@ -46,10 +46,10 @@ class Bins(Distribution):
 
 
 def checked_bins(logits: ArrayLike, edges: EdgesLike) -> tuple[Array, Constant | Array]:
-    """Logits as an array, and their edges as a constant, or as a leaf where they are traced or have a batch.
+    """Return the logits as an array and the edges as a constant, or as a leaf if they are traced or batched.
 
     Raises:
-        InputError: edges not of shape [..., K + 1], or known and not finite and increasing in the logits' dtype.
+        InputError: edges not of shape [..., K + 1], or concrete but not finite and increasing in the logits' dtype.
     """
     logits = jnp.asarray(logits, dtype=float_dtype(logits))
     if logits.ndim == 0 or logits.shape[-1] == 0:
@@ -72,7 +72,7 @@ def checked_bins(logits: ArrayLike, edges: EdgesLike) -> tuple[Array, Constant |
 
 
 def batch_of(logits: Array, edges: Constant | Array) -> dict[str, tuple[int, ...]]:
-    """The batch shapes by name, for `broadcast_batch`: of the logits, and of edges that have one."""
+    """Return batch shapes by name for `broadcast_batch`: that of the logits, and that of batched edges."""
     return {"logits": logits.shape[:-1]} | ({"edges": edges.shape[:-1]} if len(edges.shape) > 1 else {})
 
 

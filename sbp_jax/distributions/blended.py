@@ -1,4 +1,4 @@
-"""The blended generalized Pareto distribution over a binned body: a baseline whose tail has no scale of its own."""
+"""The blended generalized Pareto distribution over a binned body: a baseline without a free tail scale."""
 
 import dataclasses
 import functools
@@ -48,51 +48,52 @@ class BlendedPareto(BinnedBody):
         c = (tau_b + integral of w f_b over [a, b]) / (tau_b + integral of w g over [a, b])
 
     The lower side is its mirror image: the same with survival functions, on the reflected axis. Only the shapes are
-    free. w and four derivatives are flat at both ends, so that the density is continuous at a and at b; between them
-    the bins' steps, times 1 - w, remain.
+    free. w and four derivatives are flat at both ends, so the density is continuous at a and at b; between them the
+    bins' steps remain, multiplied by 1 - w.
 
-    It is a distribution for every parameter: f is a sum of terms that are not negative, since 0 <= w <= 1 and c > 0;
-    and c is what makes the mass above a that of the body,
+    It is a valid distribution for all parameters: f is a sum of nonnegative terms, since 0 <= w <= 1 and c > 0, and c
+    makes the mass above a equal to that of the body,
 
         integral of (1 - w) f_b + c (integral of w g + tau_b) = integral of f_b + tau_b = tau_a.
 
     The tail beyond b has probability c tau_b (`tail_masses`), with c between tau_b / tau_a and tau_a / tau_b. A mixture
-    of densities whose weight depends on y is the dynamic mixture of Frigessi, Haug and Rue (2002), Extremes 5; theirs
-    is normalized as a whole, this one in its tail alone, so that the body stays what the bins say.
+    of densities whose weight depends on y is the dynamic mixture of Frigessi, Haug and Rue (2002), Extremes 5. Theirs
+    is normalized globally; this one is normalized in its tail only, so that the body keeps the bin probabilities.
 
     `blend="published"` is the blended generalized Pareto distribution of Castro-Camilo, Huser and Rue (2022),
-    Environmetrics 33, which Majumder and Richards (2025), arXiv 2504.19994, put over a network's own cdf. It blends
-    cdfs, with F = G beyond b and in the zone
+    Environmetrics 33, which Majumder and Richards (2025), arXiv 2504.19994, apply to a network's cdf. It blends cdfs,
+    with F = G beyond b and in the zone
 
         F(y) = F_b(y)^(1 - w) G(y)^w     f(y) = F ((1 - w) f_b / F_b + w g / G + w' (log G - log F_b))
 
-    The last term is negative where G < F_b, that is where the body's mass between a and b lies nearer to a than G's
-    does, and F falls wherever w' (log F_b - log G) > (1 - w) f_b / F_b + w g / G. It cannot where a and b lie in one
-    bin and xi >= -1, nor wherever F_b <= G; it does for bins that are very uneven between a and b. There `log_prob` is
-    -inf with zero gradient, and so is `interval_log_prob` for an interval over which F falls, so that a network that
-    trains by it runs into infinite losses; cdf, moments and scores are those of F as defined, and quantiles are one of
-    the crossings of F. The positive part of f integrates to 1 + `negative_mass()`; the authors' training adds a
-    multiple of the same integral to the loss. Measured on 4000 draws, 40 equal bins, xi = 0.1 and the default masses:
-    with logits from N(0, sigma^2) F falls somewhere in 0, 0.1, 7 and 43 % of the distributions at sigma = 0.25, 0.5, 1
-    and 2 (0, 0.1, 14 and 51 % with a Gaussian's log-density added), by 0.005 on average at sigma = 2.
+    The last term is negative where G < F_b, that is, where the body's mass between a and b lies nearer to a than G's,
+    and F falls wherever w' (log F_b - log G) > (1 - w) f_b / F_b + w g / G. F cannot fall where a and b lie
+    in one bin and xi >= -1, nor where F_b <= G; it does fall for bins that are very uneven between a and b. There
+    `log_prob` is -inf with zero gradient, and so is `interval_log_prob` for an interval over which F falls, so a
+    network trained on it runs into infinite losses. The cdf, moments and scores are those of F as defined; a quantile
+    is one of the points where F reaches the level. The positive part of f integrates to 1 + `negative_mass()`; the
+    authors' training adds a multiple of the same integral to the loss. Measured on 4000 draws, 40 equal bins, xi = 0.1
+    and the default masses: with logits from N(0, sigma^2), F falls somewhere in 0, 0.1, 7 and 43 % of the distributions
+    at sigma = 0.25, 0.5, 1 and 2 (0, 0.1, 14 and 51 % with a Gaussian's log-density added), by 0.005 on average at
+    sigma = 2.
 
-    Mean, variance, CRPS and twCRPS are closed forms in the body and beyond b; in the zone they are Gauss-Legendre
-    quadrature on each piece between edges, 12 nodes in float32 and 24 in float64, and so is the integral of w g.
-    Measured against 50 digits, for xi in [-1, 1] and one to twelve pieces: below the rounding of the dtype (see the
-    tests).
+    Mean, variance, CRPS and twCRPS are closed forms in the body and beyond b. In the zone they use Gauss-Legendre
+    quadrature on each piece between edges, with 12 nodes in float32 and 24 in float64, and so does the integral of w g.
+    Measured against 50 digits, for xi in [-1, 1] and one to twelve pieces, the error is below the rounding of the dtype
+    (see the tests).
 
     Args:
-        logits: [..., K], of the bins' probabilities; they give the distribution its dtype.
+        logits: [..., K], of the bins' probabilities; they set the distribution's dtype.
         edges: [K + 1] or [..., K + 1], increasing, in the unit of the outcome; see `Binned`.
         lower_shape, upper_shape: xi of each tail, any real number, [...]. None: no tail on that side, the body ends at
-            the last edge. A shape beyond 40 / log(tau_a / tau_b) in float32 (320 in float64) in size counts as that
-            number, with zero gradient: its tail is a step. The tail's scale is at least 4e-19 in float32 (6e-154 in
-            float64) units of the outcome, so that its derivatives do not overflow.
+            the last edge. A shape whose absolute value exceeds 40 / log(tau_a / tau_b) in float32 (320 in float64) is
+            clamped to that number, with zero gradient: its tail is a step. The tail's scale is at least 4e-19 in
+            float32 (6e-154 in float64) units of the outcome, so that its derivatives do not overflow.
         lower_mass, upper_mass: tail probabilities (tau_b, tau_a) of the body beyond the outer and the inner end of the
             blending zone, numbers with 0 < tau_b < tau_a < 1/2, constants of the distribution. None: no tail there.
         blend: "density" or "published".
     Raises:
-        InputError: shapes do not fit, edges not increasing, a pair of masses that is none, or an unknown blend.
+        InputError: incompatible shapes, edges not increasing, an invalid pair of masses, or an unknown blend.
     Example:
         >>> d = BlendedPareto(jnp.zeros(40), np.linspace(-10.0, 10.0, 41), 0.1, 0.3)
         >>> d.prob(-jnp.inf, jnp.inf)
@@ -140,19 +141,19 @@ class BlendedPareto(BinnedBody):
 
     @property
     def lower_mass(self) -> np.ndarray | None:
-        """(tau_b, tau_a) of the lower side, [2]; None without a tail there."""
+        """(tau_b, tau_a) of the lower side, [2]; None without a lower tail."""
         return None if self._lower_mass is None else np.asarray(self._lower_mass)
 
     @property
     def upper_mass(self) -> np.ndarray | None:
-        """(tau_b, tau_a) of the upper side, [2]; None without a tail there."""
+        """(tau_b, tau_a) of the upper side, [2]; None without an upper tail."""
         return None if self._upper_mass is None else np.asarray(self._upper_mass)
 
     @compiled
     def thresholds(self) -> tuple[Float[Array, "..."], Float[Array, "..."], Float[Array, "..."], Float[Array, "..."]]:
-        """(b_l, a_l, a_u, b_u): ends of the lower and of the upper blending zone, in the unit of the outcome.
+        """Return (b_l, a_l, a_u, b_u): the ends of the lower and upper blending zones, in the unit of the outcome.
 
-        Shape `batch_shape`; the end edge, twice, on a side without tail.
+        Shape `batch_shape`; on a side without a tail, both ends are the outer edge.
         """
         edges, _ = self.body._bin_edges(len(self.batch_shape))
         ends = [jnp.broadcast_to(edges[..., i], self.batch_shape) for i in (0, 0, -1, -1)]
@@ -166,7 +167,7 @@ class BlendedPareto(BinnedBody):
     def tail_masses(self) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
         """Return the probabilities beyond the outer ends of the zones, lower and upper, each of shape `batch_shape`.
 
-        c tau_b where densities are blended, tau_b where it is published, 0 on a side without tail.
+        c tau_b for blend "density", tau_b for blend "published", 0 on a side without a tail.
         """
         masses = [jnp.zeros(self.batch_shape, self.dtype)] * 2
         for side in self._sides:
@@ -175,11 +176,12 @@ class BlendedPareto(BinnedBody):
 
     @compiled
     def negative_mass(self) -> Float[Array, "..."]:
-        """Return the integral of the negative part of f, how far F falls in all, shape `batch_shape`.
+        """Return the integral of the negative part of f, the total fall of F, shape `batch_shape`.
 
-        0 where densities are blended. Of the published blend: rises of the tail probability from one quadrature node to
-        the next, added up; dips between two nodes (12 in float32, 24 in float64 on each piece between edges) and below
-        eight roundings are not seen. Differentiable: as a penalty it keeps a network where the blend is a distribution.
+        0 for blend "density". For blend "published", the sum of the rises of the tail probability from one quadrature
+        node to the next. Dips between two nodes (12 in float32, 24 in float64 on each piece between edges) and dips
+        below eight rounding errors are not detected. Differentiable: as a penalty it keeps a network where the blend is
+        a valid distribution.
         """
         total = jnp.zeros(self.batch_shape, self.dtype)
         for side in self._sides:
@@ -188,7 +190,7 @@ class BlendedPareto(BinnedBody):
 
     @compiled
     def log_prob(self, y: ArrayLike) -> Float[Array, "..."]:
-        """log f(y); -inf with zero gradient beyond a finite tail's end, and where the published F falls."""
+        """Return log f(y); -inf with zero gradient beyond the end of a finite tail and where the published F falls."""
         (y,) = self._outcomes(y)
         points, center = self._points(y)
         value = self.body.log_prob(center)
@@ -198,27 +200,27 @@ class BlendedPareto(BinnedBody):
 
     @compiled
     def cdf(self, y: ArrayLike) -> Float[Array, "..."]:
-        """F(y)."""
+        """Return F(y)."""
         return self._probability(y, False, False)
 
     @compiled
     def survival_function(self, y: ArrayLike) -> Float[Array, "..."]:
-        """1 - F(y), with all its digits in the upper tail."""
+        """Return 1 - F(y), to full precision in the upper tail."""
         return self._probability(y, True, False)
 
     @compiled
     def log_cdf(self, y: ArrayLike) -> Float[Array, "..."]:
-        """log F(y)."""
+        """Return log F(y)."""
         return self._probability(y, False, True)
 
     @compiled
     def log_survival_function(self, y: ArrayLike) -> Float[Array, "..."]:
-        """log(1 - F(y))."""
+        """Return log(1 - F(y))."""
         return self._probability(y, True, True)
 
     @compiled
     def interval_log_prob(self, low: ArrayLike, high: ArrayLike) -> Float[Array, "..."]:
-        """log(F(high) - F(low)): the parts in the tails, the blending zones and the body, each without cancellation.
+        """Return log(F(high) - F(low)), summed over tails, blending zones and body, each without cancellation.
 
         -inf with zero gradient for an interval without mass, or over which the published F falls; infinite ends are
         allowed.
@@ -226,7 +228,7 @@ class BlendedPareto(BinnedBody):
         low, high = self._outcomes(low, high)
         (_, start), (_, stop) = self._points(low), self._points(high)
         logs, signs = [self.body.interval_log_prob(start, stop)], [1.0]
-        # an empty interval has no parts, also where its ends lie in different pieces
+        # an empty interval has no parts, even if its ends lie in different pieces
         far = jnp.where(high > low, high, low)
         for side in self._sides:
             (zone, sign), beyond = side.interval(*((low, far) if side.upper else (far, low)))
@@ -238,7 +240,7 @@ class BlendedPareto(BinnedBody):
 
     @compiled
     def mean(self) -> Float[Array, "..."]:
-        """Sum over the body's pieces, plus for each side, in outward coordinates, with T the tail probability:
+        """Return the sum over the body's pieces, plus for each side, in outward coordinates, with tail probability T:
 
             a tau_a + integral of T over the zone + tail mass times the tail's mean excess
 
@@ -256,7 +258,7 @@ class BlendedPareto(BinnedBody):
 
     @compiled
     def variance(self) -> Float[Array, "..."]:
-        """Second moment about the mean m, the sum over the body's pieces plus for each side, in outward coordinates:
+        """Return the second moment about the mean m: the sum over the body's pieces plus for each side, outward:
 
             (a - m)^2 tau_a + 2 integral of (x - m) T over the zone + tail mass (E z^2 + 2 (b - m) E z)
 
@@ -279,7 +281,7 @@ class BlendedPareto(BinnedBody):
         return self._known(jnp.where(finite, total, jnp.inf))
 
     def _squared_cdf_area(self, low: Float[Array, "..."], high: Float[Array, "..."]) -> Float[Array, "..."]:
-        """The body's area, and for each side quadrature in the zone and the closed form beyond it."""
+        """The body's area, plus for each side quadrature in the zone and the closed form beyond it."""
         return self._area(low, high, False)
 
     def _squared_survival_area(self, low: Float[Array, "..."], high: Float[Array, "..."]) -> Float[Array, "..."]:
@@ -287,7 +289,7 @@ class BlendedPareto(BinnedBody):
         return self._area(low, high, True)
 
     def _tail_areas(self, near: Array, far: Array, upper: bool) -> tuple[Array, Array]:
-        """Of the body's part, and for each side quadrature in the zone and closed forms beyond it."""
+        """Closed forms in the body; for each side, quadrature in the zone and closed forms beyond it."""
         sign = 1 if upper else -1
         (_, start), (_, stop) = self._points(near), self._points(far)
         first, moment = self.body._tail_areas(start, stop, upper)
@@ -310,7 +312,7 @@ class BlendedPareto(BinnedBody):
         return [points[..., k] for k in range(points.shape[-1])]
 
     def _cell_areas(self, near: Array, step: Array, length: Array, upper: bool) -> Sums:
-        """As any other, but for quadrature between the knots: closed forms would visit all bins for each piece."""
+        """As in the base class, with quadrature between knots: closed forms would visit all bins for each piece."""
         sign = 1 if upper else -1
 
         def tail(distance):
@@ -327,11 +329,11 @@ class BlendedPareto(BinnedBody):
         return cell_areas(tail, areas, knots, step, length)
 
     def _quantile(self, mass: Float[Array, "..."], upper: Bool[Array, "..."]) -> Float[Array, "..."]:
-        """The body's quantile where mass is at least the inner one, the side's below it."""
+        """The body's quantile where mass is at least the inner mass, the side's quantile below it."""
         value = self.body._quantile(mass, upper)
         for side in self._sides:
             ours = (upper == side.upper) & (mass < side.numbers[1])
-            # where the mass is the body's, the side gets one that costs no digits and no iteration
+            # where the body's quantile applies, the side gets a mass that needs no iteration and loses no digits
             value = jnp.where(ours, side.out(side.quantile(jnp.where(ours, mass, side.numbers[1]))), value)
         return self._known(value, mass)
 
@@ -343,7 +345,7 @@ class BlendedPareto(BinnedBody):
         return [kind(self.body, xi, mass, upper) for xi, mass, upper in sides if xi is not None and mass is not None]
 
     def _points(self, y):
-        """y from every side, and y moved to the inner end of the zone whose side it is on: the body's outcome."""
+        """y seen from every side, and y clamped to the inner ends of the zones: the body's outcome."""
         points, center = [], y
         for side in self._sides:
             point = side.at(y)

@@ -1,7 +1,7 @@
-"""The blend of two distributions over a zone: weights and ingredients, as functions of the place t in [0, 1].
+"""The blend of two distributions over a zone: weights and components, as functions of the position t in [0, 1].
 
-Everything is written for the outward direction and the tail probability T that lies beyond a point, so that a lower
-side is the mirror image of an upper one.
+All functions use the outward direction and the tail probability T beyond a point, so that the lower side is the mirror
+image of the upper side.
 """
 
 import dataclasses
@@ -20,9 +20,9 @@ from sbp_jax.errors import InputError
 
 
 def weight(t: Float[Array, "..."], s: Float[Array, "..."]) -> Float[Array, "..."]:
-    """Cdf of Beta(5, 5) at t in [0, 1], s = 1 - t: a sum of positive terms, accurate where either is small.
+    """Return the cdf of Beta(5, 5) at t in [0, 1], s = 1 - t: a sum of positive terms, accurate where t or s is small.
 
-    t^5 (126 s^4 + 84 t s^3 + 36 t^2 s^2 + 9 t^3 s + t^4) is the Bernstein form of the polynomial of degree 9; the
+    t^5 (126 s^4 + 84 t s^3 + 36 t^2 s^2 + 9 t^3 s + t^4) is the Bernstein form of the polynomial of degree 9. The
     complement 1 - w(t, s) is w(s, t).
     """
     t2, s2 = t * t, s * s
@@ -30,12 +30,12 @@ def weight(t: Float[Array, "..."], s: Float[Array, "..."]) -> Float[Array, "..."
 
 
 def weight_slope(t: Float[Array, "..."], s: Float[Array, "..."]) -> Float[Array, "..."]:
-    """Density 630 t^4 s^4 of the Beta(5, 5) distribution: it and its first three derivatives vanish at both ends."""
+    """Return the Beta(5, 5) density 630 t^4 s^4: it and its first three derivatives vanish at both ends."""
     return 630 * (t * s) ** 2 * (t * s) ** 2
 
 
 def weight_gain(t: Float[Array, "..."], s: Float[Array, "..."], step: Float[Array, "..."]) -> Float[Array, "..."]:
-    """w(t + step) - w(t) for step >= 0: five Gauss-Legendre nodes are exact for degree 8."""
+    """Return w(t + step) - w(t) for step >= 0: five Gauss-Legendre nodes are exact for degree 8."""
     nodes, weights = (v.astype(t.dtype) for v in unit_rule(5))
     terms = (c * weight_slope(t + step * x, s - step * x) for x, c in zip(nodes, weights, strict=True))
     return step * functools.reduce(jnp.add, terms)
@@ -43,7 +43,7 @@ def weight_gain(t: Float[Array, "..."], s: Float[Array, "..."], step: Float[Arra
 
 @dataclasses.dataclass(frozen=True)
 class Blend:
-    """What the blend is made of at a place in the zone."""
+    """Components of the blend at a position in the zone."""
 
     t: Float[Array, "..."]  # from 0 at the inner end to 1 at the outer end
     s: Float[Array, "..."]  # 1 - t
@@ -63,7 +63,7 @@ class Blend:
         return -jnp.expm1(-self.hazard)
 
     def density(self, body_density: Float[Array, "..."]) -> Float[Array, "..."]:
-        """-dT/dt of the blend, given that of the body; negative where the blend is not monotone.
+        """Return -dT/dt of the blend, given that of the body; negative where the blend is not monotone.
 
         (1 - T) ((1 - w) f_b / (1 - T_b) + w g / (1 - T_G) + w' (h_b - h_G))
         """
@@ -75,11 +75,12 @@ class Blend:
 def pareto(
     numbers: tuple[float, float, float], t: Float[Array, "..."], s: Float[Array, "..."], xi: Float[Array, "..."]
 ) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
-    """T of the generalized Pareto distribution through both ends, and the slope in t of -log T, at t, s = 1 - t.
+    """Return T of the generalized Pareto distribution through both ends, and the slope of -log T in t.
 
-    `numbers` are outer and inner tail probability and rise = log(inner / outer); xi is of the rank of t. T falls as
-    inner exp(-rise r), r = log1p(t expm1(k)) / k with k = xi rise, whatever the zone's place and width. Seen from the
-    outer end k changes its sign: the nearer end keeps the digits.
+    t is the position and s = 1 - t. `numbers` holds the outer and inner tail probabilities and rise =
+    log(inner / outer); xi has the rank of t. T falls as inner exp(-rise r), r = log1p(t expm1(k)) / k with k = xi rise,
+    whatever the zone's position and width. Seen from the outer end, k changes sign: use the nearer end to keep all
+    digits.
     """
     outer, inner, rise = numbers
     near, k = t <= s, xi * rise
@@ -97,20 +98,20 @@ def mixed(
     xi: Float[Array, "..."],
     body_tail: Float[Array, "..."],
 ) -> Blend:
-    """The blend at t, s = 1 - t, where the body's tail probability is `body_tail`; the rest as for `pareto`."""
+    """Return the blend at t, s = 1 - t, where the body's tail probability is `body_tail`; see `pareto`."""
     survival, rate = pareto(numbers, t, s, xi)
     return Blend(t, s, -jnp.log1p(-body_tail), -jnp.log1p(-survival), survival, rate)
 
 
 @functools.cache
 def unit_rule(count):
-    """Gauss-Legendre nodes and weights on [0, 1]."""
+    """Return Gauss-Legendre nodes and weights on [0, 1]."""
     nodes, weights = np.polynomial.legendre.leggauss(count)
     return 0.5 * (1 + nodes), 0.5 * weights
 
 
 def checked_masses(masses: ArrayLike | Sequence[float] | Constant, side: str, dtype: jnp.dtype) -> Constant:
-    """The pair (outer, inner) as a constant; InputError unless 0 < outer < inner < 1/2 in the distribution's dtype."""
+    """Return (outer, inner) as a constant; InputError unless 0 < outer < inner < 1/2 in the distribution's dtype."""
     message = f"{side}_mass must be a pair of numbers (outer, inner) with 0 < outer < inner < 1/2"
     if isinstance(masses, Constant):
         pair = masses
@@ -128,7 +129,7 @@ def checked_masses(masses: ArrayLike | Sequence[float] | Constant, side: str, dt
 
 @functools.cache
 def running_rule(count):
-    """Matrix [count, count] that takes values at the nodes of `unit_rule` to integrals from each node to 1.
+    """Return the matrix [count, count] that maps values at the nodes of `unit_rule` to integrals from each node to 1.
 
     Exact for polynomials of degree count - 1, through their Legendre coefficients: with P_m on [-1, 1], the integral of
     P_m from x to 1 is (P_{m-1}(x) - P_{m+1}(x)) / (2 m + 1), and 1 - x for m = 0.

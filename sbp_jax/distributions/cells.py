@@ -1,21 +1,12 @@
-"""Sums of a probability over the middles of equal cells: the points at which the cdf of a rounded outcome jumps.
+"""Sums of a probability over the midpoints of equal cells, where the cdf of a rounded outcome jumps.
 
-Outward from a point `near`, cell i is the interval [i, i + 1] step and its middle the distance d_i = (i + 1/2) step.
-With T(d) the probability beyond `near` +- d (the survival function upwards, the cdf downwards), every score and moment
-of a rounded outcome is made of three midpoint sums over the cells in a window,
+Outward from a point `near`, cell i is the interval [i, i + 1] step with midpoint d_i = (i + 1/2) step.
+With T(d) the probability beyond `near` +- d (the survival function upward, the cdf downward), every score and moment
+of a rounded outcome is built from three midpoint sums over the cells in a window, for any number of cells:
 
     first = step sum T(d_i)      square = step sum T(d_i)^2      moment = step sum d_i T(d_i)
 
-over any number of cells. Where T is smooth between knots, each piece has up to 2 (N + M) direct terms; the cells
-between them are the integral that the sum approximates, corrected at both of its ends by central differences of the
-direct terms (the midpoint form of Euler-Maclaurin's formula, with differences in place of derivatives):
-
-    sum over i >= c of h(d_i) = 1/step integral from c step of h - sum over m <= M of gamma_m delta^(2m-1) h(c step),
-    1/delta - 1/(2 asinh(delta/2)) = sum of gamma_m delta^(2m-1),   gamma_1 = -1/24, gamma_2 = 17/5760, ...
-
-N terms lie between a knot and the first difference. Far from a knot T is smooth on the scale of a cell, or small: the
-error relative to the sum is below 1e-7 in float32 (N = 12, M = 4) and 1e-12 in float64 (N = 24, M = 8) for every ratio
-of the cell to the scale of a Gaussian, Student-t or generalized Pareto distribution (see the tests).
+docs/explanation/numerics.md derives the summation rule.
 """
 
 import functools
@@ -41,15 +32,15 @@ def cell_areas(
     step: Float[Array, "..."],
     length: Float[Array, "..."],
 ) -> Sums:
-    """The three midpoint sums (first, square, moment) over the cells of the window [0, length], by the rule above.
+    """Return the three midpoint sums (first, square, moment) over the cells of the window [0, length].
 
     Args:
-        tail: T at distances with axes in front of those of `step`; it falls, and is smooth between the knots.
-        areas: of a window [a, b], a finite, with one axis in front of those of `step`: the integrals of T and T^2, and
-            of (d - a) T; inf where they diverge.
-        knots: distances in increasing order, all of them finite.
+        tail: T at distances with leading axes before those of `step`; decreasing, and smooth between the knots.
+        areas: integrals of T, T^2 and (d - a) T over a window [a, b], a finite, with one leading axis before those of
+            `step`; inf where they diverge.
+        knots: distances in increasing order, all finite.
         step: size of a cell, positive.
-        length: of the window, a multiple of `step`, or inf.
+        length: length of the window, a multiple of `step`, or inf.
     """
     direct, orders = _TERMS.get(step.dtype, _TERMS_DEFAULT)
     block = direct + orders
@@ -91,7 +82,7 @@ def cell_areas(
 
 
 def quadrature_areas(tail: Callable[[Array], Array], low: Array, high: Array) -> Sums:
-    """Integrals of T, T^2 and (d - low) T over finite windows by 16 Gauss-Legendre nodes, where T is smooth there."""
+    """Return the integrals of T, T^2 and (d - low) T over finite windows with smooth T, by 16 Gauss-Legendre nodes."""
     nodes, weights = np.polynomial.legendre.leggauss(16)
     nodes, weights = (jnp.asarray(0.5 * x, low.dtype).reshape(16, *(1,) * low.ndim) for x in (1 + nodes, weights))
     distance = (high - low)[None] * nodes
@@ -101,9 +92,9 @@ def quadrature_areas(tail: Callable[[Array], Array], low: Array, high: Array) ->
 
 
 def boundary(distance: Float[Array, "..."], step: Float[Array, "..."]) -> Float[Array, "..."]:
-    """End of the last cell whose middle is below a distance; the distance itself where it has more than 1/eps cells.
+    """Return the end of the last cell whose midpoint is below a distance, or the distance itself beyond 1/eps cells.
 
-    The number of cells has no gradient: T is continuous at a knot, so that no sum changes where a cell passes it.
+    The number of cells has no gradient: T is continuous at a knot, so no sum changes when a cell passes it.
     """
     distance = jax.lax.stop_gradient(distance)
     ratio = distance / jax.lax.stop_gradient(step)
@@ -112,10 +103,10 @@ def boundary(distance: Float[Array, "..."], step: Float[Array, "..."]) -> Float[
 
 
 def joined(near: Sums, *others: tuple[Array, Sums]) -> Sums:
-    """Sums over adjacent windows as one; each of the others comes with its distance."""
+    """Return the sums over the union of adjacent windows; each of the others comes with its distance."""
     first, square, moment = near
     for distance, sums in others:
-        # a sum that diverges has no product with a distance of zero
+        # avoid the product of a divergent sum and a distance of zero
         shift = jnp.where(distance > 0, distance * jnp.where(distance > 0, sums[0], 0.0), 0.0)
         first, square, moment = first + sums[0], square + sums[1], moment + (sums[2] + shift)
     return first, square, moment
@@ -123,7 +114,7 @@ def joined(near: Sums, *others: tuple[Array, Sums]) -> Sums:
 
 @functools.cache
 def _taper(direct: int, orders: int) -> np.ndarray:
-    """Weights of the direct terms at an end: 1, but for those in the differences around the cell boundary `direct`."""
+    """Weights of the direct terms at an end: 1, except in the differences around the cell boundary `direct`."""
     series = [Fraction((-1) ** k * factorial(2 * k), 4**k * factorial(k) ** 2 * (2 * k + 1)) for k in range(orders + 1)]
     inverse = [Fraction(1)]
     for k in range(1, orders + 1):

@@ -1,4 +1,4 @@
-"""The distribution of an outcome that stops at bounds."""
+"""The distribution of an outcome clipped to bounds."""
 
 import dataclasses
 import functools
@@ -28,25 +28,26 @@ from sbp_jax.errors import InputError
 @register
 @dataclasses.dataclass(frozen=True, eq=False, init=False)
 class Censored(Distribution):
-    """Distribution of Y = min(max(X, low), high): that of X between the bounds, with an atom at each of them.
+    """Distribution of Y = min(max(X, low), high): that of X between the bounds, with an atom at each bound.
 
         P(Y = low) = P(X <= low)    P(Y = high) = P(X >= high)    P(Y <= y) = F(y) for low <= y < high, 1 from high on
 
-    The dominating measure is Lebesgue's plus a count at the bounds: `log_prob` is a log-density between the bounds and
-    the logarithm of a probability at them. Over a `Quantized` base it counts the grid points and the bounds, and every
-    `log_prob` is that of a probability: the two bases do not compare. A bound that is not on the base's grid is the
-    place of an atom nevertheless, of probability P(X >= high) or P(X <= low).
+    The dominating measure is Lebesgue measure plus counting measure at the bounds: `log_prob` is a log-density between
+    the bounds and a log-probability at them. Over a `Quantized` base the measure counts the grid points and the bounds,
+    and every `log_prob` is a log-probability: values over the two kinds of base are not comparable. A bound that is not
+    on the base's grid still has an atom, with probability P(X >= high) or P(X <= low).
 
-    Every method is exact if the base's are. Gradients flow into the bounds: that of the mean in `high` is P(X > high).
+    Every method is exact if the base's methods are. Gradients flow into the bounds: the derivative of the mean with
+    respect to `high` is P(X > high).
 
     Args:
         base: distribution of X, batch shape [...].
-        low: lower bound, in the unit of the outcome; None or -inf: none.
-        high: upper bound; None or inf: none, also element by element. Numbers are constants of the distribution, arrays
-            and traced values leaves of the pytree; the batch is the common one of the three.
+        low: lower bound, in the unit of the outcome; None or -inf for no bound.
+        high: upper bound; None or inf for no bound, also elementwise. Numbers become constants of the distribution,
+            arrays and traced values become leaves of the pytree. The batch shape is the broadcast shape of all three.
     Raises:
-        InputError: shapes do not broadcast, or bounds known now are NaN or have low >= high. Traced ones like that give
-            NaN.
+        InputError: shapes do not broadcast, or concrete bounds are NaN or have low >= high. Such bounds give NaN if
+            traced.
 
     Example:
         >>> yards = Censored(Quantized(Normal(5.3, 9.0)), high=12.0)
@@ -85,7 +86,7 @@ class Censored(Distribution):
 
     @compiled
     def log_prob(self, y: ArrayLike) -> Float[Array, "..."]:
-        """log f(y) between the bounds, log P(X <= low) and log P(X >= high) at them; -inf, no gradient, outside."""
+        """Return log f(y) between the bounds, log P(X <= low), log P(X >= high) at them; -inf, no gradient, outside."""
         (y,) = self._outcomes(y)
         low, high = self._bounds(y.ndim)
         at = self.base._at_grid(y)
@@ -100,42 +101,42 @@ class Censored(Distribution):
 
     @compiled
     def cdf(self, y: ArrayLike) -> Float[Array, "..."]:
-        """P(Y <= y): 0 below low, 1 from high on."""
+        """Return P(Y <= y): 0 below low, 1 from high on."""
         return self._between(y, self.base.cdf, 0.0, 1.0, False)
 
     @compiled
     def survival_function(self, y: ArrayLike) -> Float[Array, "..."]:
-        """P(Y > y): 1 below low, 0 from high on."""
+        """Return P(Y > y): 1 below low, 0 from high on."""
         return self._between(y, self.base.survival_function, 1.0, 0.0, False)
 
     @compiled
     def log_cdf(self, y: ArrayLike) -> Float[Array, "..."]:
-        """log P(Y <= y)."""
+        """Return log P(Y <= y)."""
         return self._between(y, self.base.log_cdf, -jnp.inf, 0.0, False)
 
     @compiled
     def log_survival_function(self, y: ArrayLike) -> Float[Array, "..."]:
-        """log P(Y > y)."""
+        """Return log P(Y > y)."""
         return self._between(y, self.base.log_survival_function, 0.0, -jnp.inf, False)
 
     @compiled
     def cdf_left(self, y: ArrayLike) -> Float[Array, "..."]:
-        """P(Y < y): 0 up to low, 1 beyond high."""
+        """Return P(Y < y): 0 up to low, 1 beyond high."""
         return self._between(y, self.base.cdf_left, 0.0, 1.0, True)
 
     @compiled
     def log_cdf_left(self, y: ArrayLike) -> Float[Array, "..."]:
-        """log P(Y < y)."""
+        """Return log P(Y < y)."""
         return self._between(y, self.base.log_cdf_left, -jnp.inf, 0.0, True)
 
     @compiled
     def log_survival_left(self, y: ArrayLike) -> Float[Array, "..."]:
-        """log P(Y >= y)."""
+        """Return log P(Y >= y)."""
         return self._between(y, self.base.log_survival_left, 0.0, -jnp.inf, True)
 
     @compiled
     def interval_log_prob(self, low: ArrayLike, high: ArrayLike) -> Float[Array, "..."]:
-        """log P(low < Y <= high): the base's, where an end at or beyond a bound is infinite."""
+        """Return log P(low < Y <= high): the base's value, with an end at or beyond a bound moved to infinity."""
         low, high = self._outcomes(low, high)
         least, most = self._bounds(low.ndim)
         below, above = self._is_below(low, least), ~self._is_below(high, most)
@@ -147,7 +148,7 @@ class Censored(Distribution):
 
     @compiled
     def mean(self) -> Float[Array, "..."]:
-        """c plus the integral of 1 - F from c to high, minus that of F from low to c, c the median of Y."""
+        """Return c plus the integral of 1 - F from c to high, minus that of F from low to c; c is the median of Y."""
         center, (above, _), (below, _) = self._halves()
         low, high = self._bounds(len(self.batch_shape))
         value = center + above - below
@@ -156,7 +157,10 @@ class Censored(Distribution):
 
     @compiled
     def variance(self) -> Float[Array, "..."]:
-        """2 times the integrals of |x - c| times 1 - F from c to high and F from low to c, minus (mean - c)^2."""
+        """Return the variance of Y.
+
+        2 times the integrals of |x - c| (1 - F) from c to high and of |x - c| F from low to c, minus (mean - c)^2.
+        """
         center, (above, second_above), (below, second_below) = self._halves()
         low, high = self._bounds(len(self.batch_shape))
         second = 2 * (second_above + second_below)
@@ -170,9 +174,10 @@ class Censored(Distribution):
         return self._known(value)
 
     def _halves(self):
-        """The median between the bounds, and above and below it the integral of T and its moment; no gradient in them.
+        """The median between the bounds, and the integral of T and its moment above and below it, without gradient.
 
-        The bounds have theirs in closed form: where the median is beyond one, no window is left to differentiate.
+        Gradients in the bounds are closed forms: where the median is beyond a bound, no window is left to
+        differentiate.
         """
         ndim = len(self.batch_shape)
         low, high = jax.lax.stop_gradient(self._bounds(ndim))
@@ -183,7 +188,7 @@ class Censored(Distribution):
         return center, self.base._tail_areas(center, high, True), self.base._tail_areas(center, low, False)
 
     def _tail_areas(self, near: Array, far: Array, upper: bool) -> tuple[Array, Array]:
-        """Length before the first bound on the way, where T is 1, and the base's areas up to the other bound."""
+        """Length before the first bound going outward, where T is 1, and the base's areas up to the other bound."""
         low, high = self._bounds(near.ndim)
         near, far, low, high = jnp.broadcast_arrays(near, far, low, high)
         start, stop = (jnp.where(x < low, low, jnp.where(x > high, high, x)) for x in (near, far))
@@ -195,7 +200,7 @@ class Censored(Distribution):
         return before + first, 0.5 * before * before + moment + shift
 
     def _knots(self, ndim: int) -> list[Array]:
-        """Those of the base, moved to the bounds where they are beyond them, between the bounds."""
+        """The base's knots, clipped to the bounds."""
         low, high = self._bounds(ndim)
         knots = [jnp.where(k < low, low, jnp.where(k > high, high, k)) for k in self.base._knots(ndim)]
         inner = knots or [self._inner(low, high)]
@@ -216,7 +221,7 @@ class Censored(Distribution):
         return jnp.where(y >= high, high, jnp.where(y >= low, jnp.where(atom > low, atom, low), -jnp.inf))
 
     def _cell_areas(self, near: Array, step: Array, length: Array, upper: bool) -> Sums:
-        """Cells whose middles are before the first bound, where T is 1, and the base's up to the other bound."""
+        """Cells with midpoints before the first bound, where T is 1, and the base's cells up to the other bound."""
         sign = 1 if upper else -1
         first, last = self._bounds(near.ndim)[::sign]
         start, stop = (boundary(jnp.where(jnp.isfinite(b), sign * (b - near), 0.0), step) for b in (first, last))
@@ -226,14 +231,14 @@ class Censored(Distribution):
         return joined((start, start, 0.5 * start * start), (start, sums))
 
     def _squared_cdf_area(self, low: Float[Array, "..."], high: Float[Array, "..."]) -> Float[Array, "..."]:
-        """The base's area between the bounds, and the length above the upper one."""
+        """The base's area between the bounds, plus the length above the upper bound."""
         start, stop, least, most = self._clipped(low, high)
         del least
         beyond = jnp.where(high > most, high - jnp.where(low > most, low, most), 0.0)
         return self.base._squared_cdf_area(start, stop) + jnp.where(low < high, beyond, 0.0)
 
     def _squared_survival_area(self, low: Float[Array, "..."], high: Float[Array, "..."]) -> Float[Array, "..."]:
-        """The base's area between the bounds, and the length below the lower one."""
+        """The base's area between the bounds, plus the length below the lower bound."""
         start, stop, least, _ = self._clipped(low, high)
         before = jnp.where(low < least, jnp.where(high < least, high, least) - low, 0.0)
         return self.base._squared_survival_area(start, stop) + jnp.where(low < high, before, 0.0)
@@ -249,7 +254,7 @@ class Censored(Distribution):
 
     @functools.partial(jax.jit, static_argnums=2)
     def _draw(self, key, sample_shape):
-        """Draws of the base, moved to the bound where they are beyond one; there the gradient is that of the bound."""
+        """Draws of the base, clipped to the bounds; a clipped draw has the gradient of its bound."""
         return self._clip(self.base._draw(key, sample_shape))
 
     @compiled
@@ -264,7 +269,7 @@ class Censored(Distribution):
         return self.base._missing() | ~(low < high)
 
     def _bounds(self, ndim):
-        """low and high in the base's dtype with `ndim` axes, infinite where there is none."""
+        """low and high in the base's dtype with `ndim` axes, infinite where there is no bound."""
 
         def values(bound, default):
             if bound is None:
@@ -274,15 +279,15 @@ class Censored(Distribution):
         return values(self.low, -jnp.inf), values(self.high, jnp.inf)
 
     def _inner(self, low, high):
-        """A finite point for outcomes that are elsewhere."""
+        """A finite point between the bounds, a stand-in for outcomes outside."""
         return jnp.where(jnp.isfinite(low), low, jnp.where(jnp.isfinite(high), high, 0.0))
 
     def _is_below(self, y, bound):
-        """y < bound, but not where both are one grid point but for rounding."""
+        """y < bound, except where both are the same grid point up to rounding."""
         return self.base._at_grid(y) < self.base._at_grid(bound)
 
     def _between(self, y, method, below, above, left):
-        """`method` of the base between the bounds, `below` and `above` elsewhere; `left`: of left limits."""
+        """`method` of the base between the bounds, `below` and `above` elsewhere; `left` selects left limits."""
         (y,) = self._outcomes(y)
         low, high = self._bounds(y.ndim)
         if left:
@@ -298,7 +303,7 @@ class Censored(Distribution):
 
 
 def checked_bound(name: str, bound: Any, base: Distribution) -> Constant | Array | None:
-    """A number as a constant, an array or traced value as a leaf; InputError where a bound known now is NaN."""
+    """Return a number as a constant, an array or traced value as a leaf; InputError if a concrete bound is NaN."""
     if bound is None or isinstance(bound, Constant):
         return bound
     if not is_traced(bound) and not isinstance(bound, jax.Array):
@@ -311,7 +316,7 @@ def checked_bound(name: str, bound: Any, base: Distribution) -> Constant | Array
 
 
 def _shifted(bound, tail):
-    """0, with the gradient of P(X beyond the bound) in it where it is finite."""
+    """0, whose derivative in the bound is P(X beyond the bound) where the bound is finite."""
     finite = jnp.isfinite(bound)
     bound = jnp.where(finite, bound, 0.0)
     return jnp.where(finite, jax.lax.stop_gradient(tail(bound)) * (bound - jax.lax.stop_gradient(bound)), 0.0)

@@ -15,13 +15,13 @@ from sbp_jax.distributions.cells import Sums, boundary
 @register
 @dataclasses.dataclass(frozen=True, eq=False, init=False)
 class Deterministic(Distribution):
-    """All probability at one value v: P(Y = v) = 1. The dominating measure counts v alone.
+    """Point mass at v: P(Y = v) = 1. The dominating measure is counting measure on v.
 
-    `log_prob` is 0 at v and -inf elsewhere, without gradient in either; `crps` is |y - v|. Quantiles and draws are v,
-    with gradient 1 in it.
+    `log_prob` is 0 at v and -inf elsewhere, without gradient in y or v; `crps` is |y - v|. Quantiles and draws are v,
+    with gradient 1 in v.
 
     Args:
-        value: v, [...], in the unit of the outcome; the distribution has its batch shape. An infinite one is NaN.
+        value: v, [...], in the unit of the outcome; the distribution has its batch shape. An infinite value gives NaN.
     """
 
     value: Float[Array, "..."]
@@ -39,55 +39,55 @@ class Deterministic(Distribution):
 
     @compiled
     def log_prob(self, y: ArrayLike) -> Float[Array, "..."]:
-        """0 at v, -inf elsewhere."""
+        """Return 0 at v, -inf elsewhere."""
         (y,) = self._outcomes(y)
         return self._where(y == pad_rank(self.value, y.ndim), 0.0, -jnp.inf, y)
 
     @compiled
     def cdf(self, y: ArrayLike) -> Float[Array, "..."]:
-        """1 from v on, 0 below."""
+        """Return 1 from v on, 0 below."""
         (y,) = self._outcomes(y)
         return self._where(y >= pad_rank(self.value, y.ndim), 1.0, 0.0, y)
 
     @compiled
     def survival_function(self, y: ArrayLike) -> Float[Array, "..."]:
-        """1 below v, 0 from v on."""
+        """Return 1 below v, 0 from v on."""
         (y,) = self._outcomes(y)
         return self._where(y < pad_rank(self.value, y.ndim), 1.0, 0.0, y)
 
     @compiled
     def log_cdf(self, y: ArrayLike) -> Float[Array, "..."]:
-        """0 from v on, -inf below."""
+        """Return 0 from v on, -inf below."""
         (y,) = self._outcomes(y)
         return self._where(y >= pad_rank(self.value, y.ndim), 0.0, -jnp.inf, y)
 
     @compiled
     def log_survival_function(self, y: ArrayLike) -> Float[Array, "..."]:
-        """0 below v, -inf from v on."""
+        """Return 0 below v, -inf from v on."""
         (y,) = self._outcomes(y)
         return self._where(y < pad_rank(self.value, y.ndim), 0.0, -jnp.inf, y)
 
     @compiled
     def cdf_left(self, y: ArrayLike) -> Float[Array, "..."]:
-        """1 above v, 0 up to v."""
+        """Return 1 above v, 0 up to v."""
         (y,) = self._outcomes(y)
         return self._where(y > pad_rank(self.value, y.ndim), 1.0, 0.0, y)
 
     @compiled
     def log_cdf_left(self, y: ArrayLike) -> Float[Array, "..."]:
-        """0 above v, -inf up to v."""
+        """Return 0 above v, -inf up to v."""
         (y,) = self._outcomes(y)
         return self._where(y > pad_rank(self.value, y.ndim), 0.0, -jnp.inf, y)
 
     @compiled
     def log_survival_left(self, y: ArrayLike) -> Float[Array, "..."]:
-        """0 up to v, -inf above."""
+        """Return 0 up to v, -inf above."""
         (y,) = self._outcomes(y)
         return self._where(y <= pad_rank(self.value, y.ndim), 0.0, -jnp.inf, y)
 
     @compiled
     def interval_log_prob(self, low: ArrayLike, high: ArrayLike) -> Float[Array, "..."]:
-        """0 where low < v <= high, -inf elsewhere."""
+        """Return 0 where low < v <= high, -inf elsewhere."""
         low, high = self._outcomes(low, high)
         value = pad_rank(self.value, low.ndim)
         return self._where((low < value) & (value <= high), 0.0, -jnp.inf, low, high)
@@ -99,7 +99,7 @@ class Deterministic(Distribution):
 
     @compiled
     def variance(self) -> Float[Array, "..."]:
-        """0."""
+        """Return 0."""
         return self._known(jnp.zeros_like(self.value))
 
     def _squared_cdf_area(self, low: Float[Array, "..."], high: Float[Array, "..."]) -> Float[Array, "..."]:
@@ -125,7 +125,7 @@ class Deterministic(Distribution):
         return jnp.where(value <= y, value, -jnp.inf)
 
     def _cell_areas(self, near: Array, step: Array, length: Array, upper: bool) -> Sums:
-        """Cells whose middles are before v."""
+        """Cells whose midpoints are before v."""
         before = boundary((1 if upper else -1) * (pad_rank(self.value, near.ndim) - near), step)
         before = jnp.where(before > 0, jnp.where(before < length, before, length), 0.0)
         return before, before, 0.5 * before * before

@@ -1,4 +1,4 @@
-"""Kullback-Leibler divergences that have a closed form."""
+"""Kullback-Leibler divergences in closed form."""
 
 from collections.abc import Callable
 
@@ -20,15 +20,15 @@ def kl_divergence(p: Distribution, q: Distribution) -> Float[Array, "..."]:
         Normal   (m_p - m_q)^2 / (2 s_q^2) + s_p^2 / (2 s_q^2) - 1 / 2 - log(s_p / s_q)
         Binned   sum over bins of p_k (log p_k - log q_k), for equal edges
 
-    Both are computed as sums of terms that are not negative, so that a small divergence keeps its digits. The spliced,
-    blended and Pareto families have no closed form in elementary functions: average
-    `p.log_prob(y) - q.log_prob(y)` over samples of p.
+    Both are computed as sums of nonnegative terms, so that a small divergence keeps its precision. The spliced, blended
+    and Pareto families have no closed form in elementary functions: average `p.log_prob(y) - q.log_prob(y)` over
+    samples from p.
 
     Args:
         p: a `Normal` or `Binned`, batch shape [...].
-        q: of the same family, batch shape broadcast against p's; a `Binned` has the same edges.
+        q: of the same family, batch shape broadcast against p's; a `Binned` must have the same edges.
     Returns:
-        The divergence, [...]: 0 where the two are equal, inf where p has mass that q has not, NaN where a parameter is.
+        The divergence, [...]: 0 where p = q, inf where p has mass and q has none, NaN where a parameter is NaN.
     Raises:
         InputError: the pair has no closed form, edges differ or are traced, or the batch shapes do not broadcast.
     Example:
@@ -45,7 +45,7 @@ def kl_divergence(p: Distribution, q: Distribution) -> Float[Array, "..."]:
 @jax.jit
 def _normal(p: Normal, q: Normal) -> Array:
     ratio, shift = (p.scale - q.scale) / q.scale, (p.loc - q.loc) / q.scale
-    near = jnp.abs(ratio) < 0.5  # far from it 1 + ratio has no digits of the ratio of scales
+    near = jnp.abs(ratio) < 0.5  # elsewhere 1 + ratio loses the digits of the ratio of scales
     far = ratio - jnp.log(p.scale) + jnp.log(q.scale)
     rest = jnp.where(near, log1p_shortfall(jnp.where(near, ratio, 0.0)), far)
     value = 0.5 * (shift * shift + ratio * ratio) + rest
@@ -59,7 +59,7 @@ def _binned(p: Binned, q: Binned) -> Array:
 
 @jax.jit
 def _categorical(p: Binned, q: Binned) -> Array:
-    """The sum of q_k - p_k - p_k (log q_k - log p_k), each at least 0: probabilities add up to 1 on both sides."""
+    """The sum of q_k - p_k - p_k (log q_k - log p_k), each at least 0; p and q each sum to 1."""
     log_p, log_q = jax.nn.log_softmax(p.logits), jax.nn.log_softmax(q.logits)
     some, missing = log_p > -jnp.inf, log_q == -jnp.inf
     both = some & ~missing
@@ -74,10 +74,10 @@ def _categorical(p: Binned, q: Binned) -> Array:
 
 def _check_edges(p: Binned, q: Binned) -> None:
     if any(is_traced(dist.edges) for dist in (p, q)):
-        raise InputError("kl_divergence: expected edges that are known when the program is compiled, got traced ones")
+        raise InputError("kl_divergence: expected edges known at compile time, got traced ones")
     first, second = (np.asarray(dist.edges).astype(dist.dtype) for dist in (p, q))
     if first.shape[-1] != second.shape[-1] or not np.all(first == second):
-        raise InputError("kl_divergence: expected two Binned of equal edges, got different ones")
+        raise InputError("kl_divergence: expected two Binned with equal edges, got different edges")
 
 
 _CLOSED: dict[tuple[type[Distribution], type[Distribution]], Callable[..., Array]] = {

@@ -1,9 +1,9 @@
 """Integrals of the standard Gaussian tail over windows, to rounding at any distance and width.
 
 The closed forms, x P(T > x) - phi(x) and its integral, cancel in the tails and over narrow windows. Gauss-Legendre
-quadrature of the tail itself does not: twelve nodes on each of eight pieces, that grow with the distance from the
-window's start in units of the local decay 1 / max(1, x), leave 1e-15. Derivatives are closed forms: the integrand at
-the ends.
+quadrature of the tail itself does not: twelve nodes on each of eight pieces, which grow with the distance from the
+window's start in units of the local decay 1 / max(1, x), leave an error of 1e-15. Derivatives are closed forms: the
+integrand at the ends.
 """
 
 import jax
@@ -18,14 +18,14 @@ _NODES = 12
 
 
 def tail_areas(low: Float[Array, "..."], high: Float[Array, "..."]) -> tuple[Array, Array]:
-    """Integrals of P(T > x) and of (x - low) P(T > x) over [low, high], low finite, high may be infinite."""
+    """Return the integrals of P(T > x) and (x - low) P(T > x) over [low, high]; low is finite, high may be infinite."""
     low, high = jnp.broadcast_arrays(low, high)
     return _tail_areas(low, high)
 
 
 @jax.custom_jvp
 def _tail_areas(low, high):
-    # below 0 as the length minus the mirrored window, whose integrals are at most half of it
+    # below 0: the length minus the mirrored window, whose integrals are at most half of the length
     middle = jnp.where(high < 0, high, 0.0)
     behind = jnp.where(low < 0, middle - low, 0.0)
     mirrored, about = _positive(jnp.where(low < 0, -middle, 0.0), jnp.where(low < 0, -low, 0.0))
@@ -48,7 +48,7 @@ def _tail_areas_jvp(primals, tangents):
 def _positive(low, high):
     """The integrals over [low, high] with low >= 0.
 
-    An infinite end is no further than the last piece.
+    An infinite end stops at the last piece.
     """
     decay = 1 / jnp.where(low > 1, low, 1.0)
     ends = jnp.asarray(_ENDS, low.dtype).reshape(len(_ENDS), *(1,) * low.ndim) * decay[None]

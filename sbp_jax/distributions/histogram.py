@@ -1,8 +1,8 @@
-"""Probabilities of bins as functions of their logits, each in a few fused passes over the bins, backward as forward.
+"""Probabilities of bins as functions of their logits, in a few fused passes over the bins, forward and backward.
 
-Automatic differentiation keeps the exponentials of the forward pass for the backward one, several arrays of the size
-of the logits that must travel through memory. Here every derivative is written in closed form from the normalizer, so
-that a gradient costs one elementwise pass that computes the exponentials again, and no memory beyond its result.
+Automatic differentiation stores the exponentials of the forward pass for the backward pass: several arrays the size of
+the logits that must travel through memory. Here every derivative has a closed form based on the normalizer, so a
+gradient costs one elementwise pass that recomputes the exponentials, and no memory beyond its result.
 
 Throughout, p = softmax(logits) over the last axis, and arguments without bins have the rank of the logits' batch.
 """
@@ -20,12 +20,12 @@ from sbp_jax.distributions.numerics import safe_log
 
 @jax.custom_jvp
 def take_last(values: Float[Array, "... n"], index: Int[Array, "..."]) -> Float[Array, "..."]:
-    """values[..., index], with a gradient by comparison: that of a gather is a scatter, which does not vectorize."""
+    """Return values[..., index], with a gradient by comparison: a gather's, a scatter, is not vectorized."""
     return jnp.take_along_axis(values, index[..., None], axis=-1, mode="clip")[..., 0]
 
 
 @take_last.defjvp
-def _pick_jvp(primals, tangents):
+def _take_last_jvp(primals, tangents):
     values, index = primals
     mask = _positions(values) == index[..., None]
     return take_last(values, index), jnp.sum(jnp.where(mask, tangents[0], 0.0), axis=-1)
@@ -33,7 +33,7 @@ def _pick_jvp(primals, tangents):
 
 @jax.custom_jvp
 def log_probability(logits: Float[Array, "... n"], index: Int[Array, "..."]) -> Float[Array, "..."]:
-    """log p_index, finite where the probability underflows."""
+    """Return log p_index, finite where the probability underflows."""
     peak, log_total = _normalizer(logits)
     return take_last(logits, index) - peak - log_total
 
@@ -41,15 +41,15 @@ def log_probability(logits: Float[Array, "... n"], index: Int[Array, "..."]) -> 
 @log_probability.defjvp
 def _log_probability_jvp(primals, tangents):
     logits, index = primals
-    weight = jnp.where(_positions(logits) == _held(index)[..., None], 1.0, 0.0) - probabilities(logits)
-    return log_probability(logits, index), _held(jnp.sum(weight * tangents[0], axis=-1))
+    weight = jnp.where(_positions(logits) == _materialized(index)[..., None], 1.0, 0.0) - probabilities(logits)
+    return log_probability(logits, index), _materialized(jnp.sum(weight * tangents[0], axis=-1))
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(3,))
 def partial_mass(
     logits: Float[Array, "... n"], index: Int[Array, "..."], fraction: Float[Array, "..."], from_last: bool
 ) -> Float[Array, "..."]:
-    """Probability of the bins before (or after) `index`, and of a fraction in [0, 1] of that bin itself."""
+    """Return the probability of the bins before (or after) `index` plus a fraction in [0, 1] of that bin."""
     peak, blocks = _block_sums(logits)
     size = _block_size(logits)
     block = index // size
@@ -63,7 +63,7 @@ def partial_mass(
 
 
 @partial_mass.defjvp
-def _share_jvp(from_last, primals, tangents):
+def _partial_mass_jvp(from_last, primals, tangents):
     logits, index, fraction = primals
     value = partial_mass(*primals, from_last)
     weight = probabilities(logits) * (_passed(logits, index, fraction, from_last) - value[..., None])
@@ -73,7 +73,7 @@ def _share_jvp(from_last, primals, tangents):
 
 @jax.custom_jvp
 def log_partial_mass(logits: Float[Array, "... n"], part: Float[Array, "... n"]) -> Float[Array, "..."]:
-    """log of `partial_mass`, accurate where the probability underflows; -inf with zero gradient for an empty region."""
+    """Return log `partial_mass`, accurate where it underflows; -inf with zero gradient for an empty region."""
     peak, log_total = _normalizer(logits)
     touched = jnp.where(part > 0, logits, -jnp.inf)
     near = jnp.max(touched, axis=-1, keepdims=True)
@@ -83,12 +83,12 @@ def log_partial_mass(logits: Float[Array, "... n"], part: Float[Array, "... n"])
 
 
 @log_partial_mass.defjvp
-def _log_share_jvp(primals, tangents):
+def _log_partial_mass_jvp(primals, tangents):
     logits, part = primals
     value = log_partial_mass(logits, part)
     peak, log_total = _normalizer(logits)
     inside = (part > 0) & (value > -jnp.inf)[..., None]
-    # p_j / share, masked before the exponential: a bin outside may be likelier by more than a float holds
+    # p_j / mass, masked before the exponential: for a bin outside, the ratio may overflow
     exponent = (logits - peak[..., None]) - (log_total + jnp.where(value > -jnp.inf, value, 0.0))[..., None]
     relative = jnp.where(inside, jnp.exp(jnp.where(inside, exponent, 0.0)), 0.0)
     p = jnp.where((value > -jnp.inf)[..., None], probabilities(logits), 0.0)
@@ -97,9 +97,9 @@ def _log_share_jvp(primals, tangents):
 
 
 def bin_index(edges: Float[Array, "... edges"], y: Float[Array, "..."]) -> Int[Array, "..."]:
-    """Index of the bin [edge_k, edge_k+1) that holds y, the nearest end bin for y outside the edges or NaN.
+    """Return the index of the bin [edge_k, edge_k+1) that contains y; the nearest end bin outside the edges or for NaN.
 
-    Bisection: a comparison with every edge is the obvious way, but its sum does not fuse on CPU.
+    By bisection: comparing with every edge is simpler, but the sum does not fuse on CPU.
     """
     bins = edges.shape[-1] - 1
     index = jnp.zeros(jnp.broadcast_shapes(y.shape, edges.shape[:-1]), jnp.int32)
@@ -113,17 +113,17 @@ def bin_index(edges: Float[Array, "... edges"], y: Float[Array, "..."]) -> Int[A
 def quantile_bin(
     logits: Float[Array, "... n"], mass: Float[Array, "..."], from_last: bool
 ) -> tuple[Int[Array, "..."], Float[Array, "..."]]:
-    """Where the probability summed from the first bin (or from the last bin down) reaches `mass`.
+    """Find where the probability summed from the first bin (or from the last bin down) reaches `mass`.
 
-    A sum from the first bin keeps no digits of a small mass at the other end.
+    A sum from the first bin loses the digits of a small mass at the other end.
 
     Args:
         logits: [..., n].
         mass: probability in [0, 1], [...].
-        from_last: the side that the sum starts at.
+        from_last: whether the sum starts at the last bin.
     Returns:
-        The index of the bin that holds the crossing, and the fraction of that bin that the sum has passed there. A bin
-        whose probability is below rounding holds no crossing and is never divided by: fraction 0 without gradient.
+        The index of the bin in which the sum reaches `mass`, and the fraction of that bin below that point. A bin whose
+        probability is below rounding is never divided by: its fraction is 0, without gradient.
     """
     frozen, level = jax.lax.stop_gradient((logits, mass))
     index, passed, total = _locate(frozen, level, from_last=from_last)
@@ -132,7 +132,7 @@ def quantile_bin(
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(5,))
 def _fraction(logits, mass, index, passed, total, from_last):
-    """(mass total - passed) / weight of the bin: weights, their total and what was passed are relative to the peak."""
+    """(mass total - passed) / weight of the bin, with weights, their total and the passed sum relative to the peak."""
     target = mass * total
     weight, solid = _solid_weight(logits, index, target)
     return jnp.where(solid, jnp.clip((target - passed) / weight, 0.0, 1.0), 0.0)
@@ -144,13 +144,13 @@ def _fraction_jvp(from_last, primals, tangents):
     value = _fraction(*primals, from_last)
     _, solid = _solid_weight(logits, index, mass * total)
     scale = jnp.where(solid, jnp.exp(-jnp.where(solid, log_probability(logits, index), 0.0)), 0.0)
-    passed = _passed(logits, _held(index), _held(value), from_last)
-    weight = probabilities(logits) * (_held(mass)[..., None] - passed)
-    return value, scale * (tangents[1] + _held(jnp.sum(weight * tangents[0], axis=-1)))
+    passed = _passed(logits, _materialized(index), _materialized(value), from_last)
+    weight = probabilities(logits) * (_materialized(mass)[..., None] - passed)
+    return value, scale * (tangents[1] + _materialized(jnp.sum(weight * tangents[0], axis=-1)))
 
 
 def _solid_weight(logits, index, target):
-    """Weight of a bin, 1 where it is below the rounding of the target, and where it is not."""
+    """Weight of a bin, 1 where it is below the rounding of the target, and the mask of bins above it."""
     peak, _ = _normalizer(logits)
     weight = jnp.exp(take_last(logits, index) - peak)
     solid = weight > float(jnp.finfo(logits.dtype).eps) * target
@@ -159,22 +159,22 @@ def _solid_weight(logits, index, target):
 
 @functools.partial(jax.jit, static_argnames="from_last", inline=True)
 def _locate(logits, target, *, from_last):
-    """Two-level search: over the sums of about sqrt(n) blocks, then inside the block that holds the crossing.
+    """Two-level search: over the sums of about sqrt(n) blocks, then inside the block where the sum reaches the target.
 
-    The running sums are unrolled additions of [...] arrays, which compile into one fused loop over the batch; compiled
-    also outside of a surrounding jit, where every addition would be an operation of its own.
+    The running sums are unrolled additions of [...] arrays, which compile into one fused loop over the batch. Compiled
+    even outside a surrounding jit, where every addition would otherwise be a separate operation.
     """
     peak, blocks = _block_sums(logits)
     total = jnp.sum(blocks, axis=-1)
     target = target * total
-    block, passed = _scan_crossing(blocks, target, jnp.zeros_like(target), from_last)
+    block, passed = _scan_to_target(blocks, target, jnp.zeros_like(target), from_last)
     _, weights = _inside(logits, peak, block)
-    offset, passed = _scan_crossing(weights, target, passed, from_last)
+    offset, passed = _scan_to_target(weights, target, passed, from_last)
     return jnp.minimum(block * _block_size(logits) + offset, logits.shape[-1] - 1), passed, total
 
 
-def _scan_crossing(weights, target, start, from_last):
-    """Index at which start + running sum first exceeds the target, and that sum before it; the end if it never does."""
+def _scan_to_target(weights, target, start, from_last):
+    """Index at which start + running sum first exceeds the target, and the sum before it; the end if it never does."""
     n = weights.shape[-1]
     total = passed = start
     steps = jnp.zeros(jnp.broadcast_shapes(weights.shape[:-1], target.shape), jnp.int32)
@@ -188,13 +188,13 @@ def _scan_crossing(weights, target, start, from_last):
 
 
 def probabilities(logits: Float[Array, "... n"]) -> Float[Array, "... n"]:
-    """p, to be fused into whatever uses it rather than kept."""
+    """Return p, to be fused into its consumer rather than stored."""
     peak, log_total = _normalizer(logits)
     return _softmax(logits, peak, log_total)
 
 
 def _normalizer(logits):
-    """The largest logit, and log of the sum of exp(logits - largest): two numbers, for their sum would lose digits."""
+    """The largest logit, and log of the sum of exp(logits - largest): separate, since their sum would lose digits."""
     peak = jax.lax.stop_gradient(jnp.max(logits, axis=-1))
     return peak, _log_total(logits, peak)
 
@@ -212,8 +212,8 @@ def _log_total_jvp(primals, tangents):
 
 
 def _softmax(logits, peak, log_total):
-    # held, the difference is another one than in the forward pass, which is not kept for this one then
-    return jnp.exp(logits - _held(peak)[..., None] - _held(log_total)[..., None])
+    # behind the barrier the difference is not the forward pass's, so that one is not stored for the backward pass
+    return jnp.exp(logits - _materialized(peak)[..., None] - _materialized(log_total)[..., None])
 
 
 def _block_size(logits):
@@ -223,8 +223,8 @@ def _block_size(logits):
 def _block_sums(logits):
     """The largest logit [..., 1], and the sums of exp(logits - largest) over blocks of about sqrt(n) bins.
 
-    The one pass over the bins that every value comes from. A window, since it fuses with the exponential: before a
-    reduction the CPU compiler writes an array of the size of the logits.
+    Every value comes from this one pass over the bins. A windowed sum, because it fuses with the exponential: before a
+    plain reduction the CPU compiler writes an array the size of the logits.
     """
     n, size = logits.shape[-1], _block_size(logits)
     peak = jnp.max(logits, axis=-1, keepdims=True)
@@ -239,32 +239,33 @@ def _inside(logits, peak, block):
     n, size = logits.shape[-1], _block_size(logits)
     offset = jnp.arange(size, dtype=block.dtype).reshape((1,) * block.ndim + (-1,))
     position = block[..., None] * size + offset
-    found = jnp.take_along_axis(logits, jnp.minimum(position, n - 1), axis=-1, mode="clip")
-    return position, jnp.where(position < n, jnp.exp(found - peak), 0.0)
+    values = jnp.take_along_axis(logits, jnp.minimum(position, n - 1), axis=-1, mode="clip")
+    return position, jnp.where(position < n, jnp.exp(values - peak), 0.0)
 
 
 def _passed(logits, index, fraction, from_last):
-    """1 for each bin before (or after) the index, the fraction for that bin itself, 0 for the others."""
+    """1 for each bin before (or after) the index, the fraction for the bin at the index, 0 for the others."""
     position, at = _positions(logits), index[..., None]
     part = jnp.where(position == at, fraction[..., None], 0.0)
     return jnp.where(position > at if from_last else position < at, 1.0, part)
 
 
-def _held(x):
-    """x, computed before a pass over the bins that uses it, and its cotangent likewise.
+def _materialized(x):
+    """x, computed before a pass over the bins that uses it; the same holds for its cotangent.
 
-    A compiler would fuse what x is made of into that pass and compute it for every bin. It may look through a barrier,
-    but not through a windowed sum, here of each number with nothing; of complex numbers, since the CPU compiler's
-    library of reductions takes real ones and all around them. It is linear, so that transposing leaves it in place.
+    A compiler would fuse the computation of x into that pass and repeat it for every bin. It may look through an
+    optimization barrier, but not through a windowed sum, here of each number and a zero. The numbers are complex
+    because the CPU compiler's reduction library would take over real ones and the operations around them. The
+    operation is linear, so transposing keeps it in place.
     """
     window, padding = (1,) * x.ndim + (2,), [(0, 0)] * x.ndim + [(0, 1)]
     if jnp.issubdtype(x.dtype, jnp.integer):
-        held = jax.lax.reduce_window(x[..., None], np.zeros((), x.dtype), jax.lax.bitwise_or, window, window, padding)
+        result = jax.lax.reduce_window(x[..., None], np.zeros((), x.dtype), jax.lax.bitwise_or, window, window, padding)
     else:
         pairs = jax.lax.complex(x, jnp.zeros_like(x))[..., None]
-        held = jax.lax.reduce_window(pairs, np.zeros((), pairs.dtype), jax.lax.add, window, window, padding)
-        held = jax.lax.real(held)
-    return held[..., 0]
+        result = jax.lax.reduce_window(pairs, np.zeros((), pairs.dtype), jax.lax.add, window, window, padding)
+        result = jax.lax.real(result)
+    return result[..., 0]
 
 
 def _positions(values):

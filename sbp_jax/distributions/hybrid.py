@@ -1,4 +1,4 @@
-"""Gaussian body with generalized Pareto tails, joined in value and slope of the density: Carreau and Bengio (2009)."""
+"""Gaussian body with generalized Pareto tails, matched in density value and slope: Carreau and Bengio (2009)."""
 
 import abc
 import dataclasses
@@ -28,20 +28,20 @@ from sbp_jax.errors import InputError
 
 
 class _Hybrid(LocationScale):
-    """What both variants share: everything but which tails there are.
+    """Common base of both variants, which differ only in their tails.
 
-    With r = sqrt(W) at each junction, that is r exp(r^2 / 2) = (1 + xi) / sqrt(2 pi), and b = sqrt(2 pi) exp(r^2 / 2)
-    the tail's scale in units of the body's, both densities are phi(r) = 1 / b and both logarithmic slopes -r there.
-    Each tail has probability 1 / gamma, and the body the Gaussian's between the junctions over gamma.
+    Let r = sqrt(W) at each junction, that is r exp(r^2 / 2) = (1 + xi) / sqrt(2 pi), and let the tail's scale, in units
+    of the body's, be b = sqrt(2 pi) exp(r^2 / 2). There both densities are phi(r) = 1 / b and both logarithmic slopes
+    are -r. Each tail has probability 1 / gamma; the body has the Gaussian probability between the junctions over gamma.
     """
 
     @abc.abstractmethod
     def _shapes(self) -> tuple[Array | None, Array | None]:
-        """Shape of the lower and of the upper tail; None where there is none."""
+        """Shapes of the lower and upper tails; None for a missing tail."""
 
     @compiled
     def log_prob(self, y: ArrayLike) -> Float[Array, "..."]:
-        """log f(y); -inf with zero gradient beyond the end of a tail with negative shape."""
+        """Return log f(y); -inf with zero gradient beyond the end of a tail with negative shape."""
         (y,) = self._outcomes(y)
         z, finite = self._standardize(y)
         lower, upper, log_total = self._parts(y.ndim)
@@ -53,33 +53,33 @@ class _Hybrid(LocationScale):
 
     @compiled
     def cdf(self, y: ArrayLike) -> Float[Array, "..."]:
-        """F(y), with all its digits in the lower tail."""
+        """Return F(y), to full precision in the lower tail."""
         (y,) = self._outcomes(y)
         log_below, log_above = self._log_sides(y)
         return self._known(jnp.where(log_below < log_above, jnp.exp(log_below), -jnp.expm1(log_above)), y)
 
     @compiled
     def survival_function(self, y: ArrayLike) -> Float[Array, "..."]:
-        """1 - F(y), with all its digits in the upper tail."""
+        """Return 1 - F(y), to full precision in the upper tail."""
         (y,) = self._outcomes(y)
         log_below, log_above = self._log_sides(y)
         return self._known(jnp.where(log_above < log_below, jnp.exp(log_above), -jnp.expm1(log_below)), y)
 
     @compiled
     def log_cdf(self, y: ArrayLike) -> Float[Array, "..."]:
-        """log F(y): log S_l - log gamma in the lower tail, log1p(-S_u / gamma) in the upper."""
+        """Return log F(y): log S_l - log gamma in the lower tail, log1p(-S_u / gamma) in the upper."""
         (y,) = self._outcomes(y)
         return self._known(self._log_sides(y)[0], y)
 
     @compiled
     def log_survival_function(self, y: ArrayLike) -> Float[Array, "..."]:
-        """log(1 - F(y)): log1p(-S_l / gamma) in the lower tail, log S_u - log gamma in the upper."""
+        """Return log(1 - F(y)): log1p(-S_l / gamma) in the lower tail, log S_u - log gamma in the upper."""
         (y,) = self._outcomes(y)
         return self._known(self._log_sides(y)[1], y)
 
     @compiled
     def interval_log_prob(self, low: ArrayLike, high: ArrayLike) -> Float[Array, "..."]:
-        """log P(low < Y <= high): the parts in the tails and the body, each without cancellation."""
+        """Return log P(low < Y <= high), summed over tails and body, each without cancellation."""
         low, high = self._outcomes(low, high)
         loc, scale = pad_rank(self.loc, low.ndim), pad_rank(self.scale, low.ndim)
         lower, upper, log_total = self._parts(low.ndim)
@@ -87,7 +87,7 @@ class _Hybrid(LocationScale):
         width, finite = standardize(high, low, scale)
         width = jnp.where(finite, width, jnp.where(high > low, jnp.inf, 0.0))
         in_lower, in_upper = stop < -lower.r, start > upper.r
-        # an end inside the body stays as it was given: a narrow interval keeps the digits of its width
+        # an end inside the body is unchanged: a narrow interval keeps the digits of its width
         first = jnp.where(start < -lower.r, loc - scale * _finite(lower.r), low)
         last = jnp.where(stop > upper.r, loc + scale * _finite(upper.r), high)
         inside = ~(in_lower | in_upper)
@@ -103,17 +103,16 @@ class _Hybrid(LocationScale):
 
     @compiled
     def mean(self) -> Float[Array, "..."]:
-        """loc + scale / gamma (phi(r_l) - phi(r_u) - (r_l + E_l) + (r_u + E_u)) with the tails' means E = b / (1 - xi).
+        """Return loc + scale / gamma (phi(r_l) - phi(r_u) - (r_l + E_l) + (r_u + E_u)).
 
-        Infinite where a tail has xi >= 1; NaN, being undefined, where both have.
+        E = b / (1 - xi) is the mean of a tail. Infinite where a tail has xi >= 1; NaN, being undefined, where both do.
         """
         mean, beyond = self._standard_mean()
         return self._known(jnp.where(beyond == 0, self.loc + self.scale * mean, beyond))
 
     @compiled
     def variance(self) -> Float[Array, "..."]:
-        """scale^2 times the second moment of the standard distribution less its squared mean; inf where a tail has xi
-        >= 1/2."""
+        """Return scale^2 times the variance of the standard distribution; inf where a tail has xi >= 1/2."""
         lower, upper, log_total = self._parts(len(self.batch_shape))
         second, finite = jnp.zeros_like(self.loc), jnp.full(self.batch_shape, True)
         # integral of z^2 phi over the body, 1 - P(beyond) - r phi(r) on each side
@@ -136,8 +135,8 @@ class _Hybrid(LocationScale):
     def entropy(self) -> Float[Array, "..."]:
         """Return log scale + log gamma plus 1 / gamma times the sum of
 
-        1 + xi + log b                                  of each tail, b its scale in units of the body's
-        P log(2 pi) / 2 + (P - sum of r phi(r)) / 2     of the body, P its Gaussian probability between junctions r
+        1 + xi + log b                                  for each tail, with scale b in units of the body's
+        P log(2 pi) / 2 + (P - sum of r phi(r)) / 2     for the body, with Gaussian probability P between junctions r
         """
         lower, upper, log_total = self._parts(len(self.batch_shape))
         mass, moment, tails = jnp.ones_like(self.loc), jnp.zeros_like(self.loc), jnp.zeros_like(self.loc)
@@ -166,7 +165,7 @@ class _Hybrid(LocationScale):
         return self._known(self._scaled(area), low, high)
 
     def _tail_areas(self, near: Array, far: Array, upper: bool) -> tuple[Array, Array]:
-        """Of S / gamma in the tail ahead, of the Gaussian part in the body, and of 1 - S / gamma in the tail behind."""
+        """T is S / gamma in the tail ahead, the Gaussian part in the body, and 1 - S / gamma in the tail behind."""
         parts = self._parts(near.ndim)
         behind, ahead = parts[:2][:: 1 if upper else -1]
         sign = 1 if upper else -1
@@ -188,7 +187,7 @@ class _Hybrid(LocationScale):
         return self._known(self._placed(jnp.where(upper, above, -below)), mass)
 
     def _standard_mean(self):
-        """The mean for loc 0 and scale 1 without infinite tails, and the sum of those, 0 where there is none."""
+        """The mean for loc 0 and scale 1 without infinite tail means, and the sum of those (0 if there are none)."""
         lower, upper, log_total = self._parts(len(self.batch_shape))
         total = beyond = jnp.zeros_like(self.loc)
         for tail, sign in ((lower, -1.0), (upper, 1.0)):
@@ -244,7 +243,7 @@ class HybridPareto(_Hybrid):
         loc: of the Gaussian, [...], in the unit of the outcome.
         scale: of the Gaussian, [...], positive, in the unit of the outcome.
         shape: xi of the tail, [...], above -1: at -1 the density could not have slope 0 at its junction. Device arrays
-            are not checked, and give NaN where scale or shape is outside its range.
+            are not checked; results are NaN where scale or shape is outside its range.
     Raises:
         InputError: the shapes do not broadcast, or a Python or NumPy scale or shape is outside its range.
     """
@@ -265,7 +264,8 @@ class HybridPareto(_Hybrid):
 class TwoTailedHybridPareto(_Hybrid):
     """Gaussian between two junctions, generalized Pareto beyond each, the density continuous in value and slope.
 
-    As `HybridPareto`, with a mirrored tail below loc - scale sqrt(W_l) and gamma = 1 + Phi(sqrt(W_l)) + Phi(sqrt(W_u)).
+    Like `HybridPareto`, with a mirrored tail below loc - scale sqrt(W_l), and
+    gamma = 1 + Phi(sqrt(W_l)) + Phi(sqrt(W_u)).
 
     Args:
         loc: of the Gaussian, [...], in the unit of the outcome.
@@ -298,5 +298,5 @@ def _set_checked(dist: _Hybrid, **parameters: ArrayLike) -> None:
 
 
 def _finite(r):
-    """A junction, 0 for that of a missing tail: inf has a gradient in the scale even where it is not chosen."""
+    """A junction, or 0 for a missing tail: inf has a gradient in the scale even where it is not selected."""
     return jnp.where(jnp.isfinite(r), r, 0.0)

@@ -1,4 +1,4 @@
-"""One generalized Pareto tail of a hybrid distribution, in units of the scale and measured outwards."""
+"""One generalized Pareto tail of a hybrid distribution, in units of the scale and measured outward."""
 
 import dataclasses
 import math
@@ -15,9 +15,9 @@ from sbp_jax.distributions.pareto import GeneralizedPareto
 
 @dataclasses.dataclass(frozen=True)
 class Tail:
-    """Junction r, distribution of the excess over it, and `body`, the Gaussian probability Phi(r) below it.
+    """Junction r, distribution of the excess over r, and `body`, the Gaussian probability Phi(r) below r.
 
-    Without a tail r is infinite and `body` is 0, as is the tail's probability.
+    For a missing tail, r is infinite and `body` is 0, and so is the tail's probability.
     """
 
     r: Array
@@ -26,13 +26,13 @@ class Tail:
     exists: bool
 
     def split(self, z: Float[Array, "..."]) -> tuple[Bool[Array, "..."], Float[Array, "..."]]:
-        """Whether z is in this tail, and its excess over the junction (0 outside)."""
+        """Return whether z is in this tail, and its excess over the junction (0 outside)."""
         inside = z > self.r
         return inside, jnp.where(inside, z - jnp.where(inside, self.r, 0.0), 0.0)
 
 
 def tail_of(xi: Float[Array, "..."]) -> Tail:
-    """The tail of shape xi > -1: r exp(r^2 / 2) = (1 + xi) / sqrt(2 pi), scale sqrt(2 pi) exp(r^2 / 2)."""
+    """Return the tail of shape xi > -1: r exp(r^2 / 2) = (1 + xi) / sqrt(2 pi), scale sqrt(2 pi) exp(r^2 / 2)."""
     xi = jnp.where(xi > -1, xi, 0.0)
     squared = lambert_w((1 + xi) ** 2 / (2 * math.pi))
     r = jnp.sqrt(squared)
@@ -40,7 +40,7 @@ def tail_of(xi: Float[Array, "..."]) -> Tail:
 
 
 def no_tail(ndim: int, dtype: jnp.dtype) -> Tail:
-    """The absent tail, with `ndim` axes."""
+    """Return the missing tail, with `ndim` axes."""
     zero = jnp.zeros((1,) * ndim, dtype)
     return Tail(zero + jnp.inf, GeneralizedPareto(zero, zero + 1), zero, False)
 
@@ -48,10 +48,10 @@ def no_tail(ndim: int, dtype: jnp.dtype) -> Tail:
 def log_interval(
     tail: Tail, start: Float[Array, "..."], stop: Float[Array, "..."], width: Float[Array, "..."]
 ) -> Float[Array, "..."]:
-    """log of the excess distribution's probability between start and stop, stop - start = width; -inf where there is
-    none.
+    """Return the excess distribution's log-probability between start and stop; -inf where it has no mass.
 
-    By threshold stability the excess over start is again generalized Pareto, so that only `width` is subtracted.
+    width = stop - start. By threshold stability the excess over start is again generalized Pareto, so only `width` is
+    subtracted.
     """
     beyond, excess = tail.split(start)
     reached, end = tail.split(stop)
@@ -68,7 +68,7 @@ def log_interval(
 
 
 def outward_quantile(near: Tail, far: Tail, weight: Float[Array, "..."]) -> Float[Array, "..."]:
-    """The point with probability weight / gamma beyond it on the side of `near`: in that tail, the body, or `far`."""
+    """Return the point with probability weight / gamma beyond it on the side of `near`."""
     in_near = (weight < 1) & near.exists
     left = near.body + far.body - weight
     in_far = (left < 0) & far.exists
@@ -86,41 +86,41 @@ def outward_quantile(near: Tail, far: Tail, weight: Float[Array, "..."]) -> Floa
 def squared_cdf_area(
     lower: Tail, upper: Tail, log_total: Array, low: Float[Array, "..."], high: Float[Array, "..."]
 ) -> Float[Array, "..."]:
-    """Integral of F^2 over [low, high], either end may be infinite: the part in each piece in closed form.
+    """Return the integral of F^2 over [low, high], by a closed form on each piece; either end may be infinite.
 
     F is S_l / gamma in the lower tail, (Phi(r_l) + Phi(z)) / gamma in the body and 1 - S_u / gamma in the upper tail.
     """
     _, a = lower.split(-high)
     _, b = lower.split(-low)
-    # gamma is divided by before anything is added, so that only the area itself may overflow
-    share = jnp.exp(-log_total)
-    square = share * share
+    # divide by gamma before adding, so that only the area itself may overflow
+    inverse_gamma = jnp.exp(-log_total)
+    square = inverse_gamma * inverse_gamma
     total = square * lower.dist.survival_area(2, a, b) if lower.exists else jnp.zeros_like(low)
-    # a body without a tail above is integrated as 1 - Phi(-z) / gamma from its middle on
-    cut = upper.r if upper.exists else jnp.zeros_like(upper.r)
-    start, stop = (jnp.where(z < -lower.r, -lower.r, jnp.where(z > cut, cut, z)) for z in (low, high))
+    # a body without an upper tail is integrated as 1 - Phi(-z) / gamma above its middle
+    junction = upper.r if upper.exists else jnp.zeros_like(upper.r)
+    start, stop = (jnp.where(z < -lower.r, -lower.r, jnp.where(z > junction, junction, z)) for z in (low, high))
     total = total + square * standard_squared_survival_area(-stop, -start)
     if lower.exists:
-        part = lower.body * share
-        total = total + part * part * (stop - start) + 2 * part * share * tail_area(-stop, -start)
-    a, b = (jnp.where(z > cut, z - cut, 0.0) for z in (low, high))
+        part = lower.body * inverse_gamma
+        total = total + part * part * (stop - start) + 2 * part * inverse_gamma * tail_area(-stop, -start)
+    a, b = (jnp.where(z > junction, z - junction, 0.0) for z in (low, high))
     endless, empty = jnp.isinf(b), jnp.isinf(a)
     a, b = jnp.where(endless, 0.0, a), jnp.where(endless, 0.0, b)
     if upper.exists:
         first, second = upper.dist.survival_area(1, a, b), upper.dist.survival_area(2, a, b)
     else:
         first, second = tail_area(a, b), standard_squared_survival_area(a, b)
-    part = b - a - 2 * share * first + square * second
+    part = b - a - 2 * inverse_gamma * first + square * second
     return total + jnp.where(empty, 0.0, jnp.where(endless, jnp.inf, part))
 
 
 def tail_areas_between(
-    behind: Tail, ahead: Tail, share: Array, low: Float[Array, "..."], high: Float[Array, "..."]
+    behind: Tail, ahead: Tail, inverse_gamma: Array, low: Float[Array, "..."], high: Float[Array, "..."]
 ) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
-    """Integrals of T and of (z - low) T over [low, high], low finite, T the probability beyond z; `share` is 1 / gamma.
+    """Return the integrals of T and (z - low) T over [low, high], low finite, where T is the probability beyond z.
 
     T is 1 - S / gamma in the tail behind, (Phi(r) + Phi(-z)) / gamma in the body with r the junction ahead, and
-    S / gamma in the tail ahead.
+    S / gamma in the tail ahead. `inverse_gamma` is 1 / gamma.
     """
     first = moment = jnp.zeros_like(low + high)
     reach = jnp.zeros_like(first)
@@ -129,8 +129,8 @@ def tail_areas_between(
         _, near = behind.split(-high)
         reach = far - near
         area, about = behind.dist.survival_area(1, near, far), behind.dist.survival_moment(near, far)
-        first = reach - share * area
-        moment = 0.5 * reach * reach - share * (reach * area - about)
+        first = reach - inverse_gamma * area
+        moment = 0.5 * reach * reach - inverse_gamma * (reach * area - about)
     start, stop = (jnp.where(z < -behind.r, -behind.r, z) for z in (low, high))
     if ahead.exists:
         start, stop = (jnp.where(z > ahead.r, ahead.r, z) for z in (start, stop))
@@ -138,7 +138,7 @@ def tail_areas_between(
     area, about = tail_areas(start, stop)
     if ahead.exists:
         area, about = area + ahead.body * length, about + 0.5 * ahead.body * length * length
-    area, about = share * area, share * about
+    area, about = inverse_gamma * area, inverse_gamma * about
     distance = jnp.where(start > low, start - low, 0.0)
     first, moment = first + area, moment + about + distance * area
     if ahead.exists:
@@ -147,5 +147,5 @@ def tail_areas_between(
         area, about = ahead.dist.survival_area(1, near, far), ahead.dist.survival_moment(near, far)
         distance = jnp.where(ahead.r > low, ahead.r - low, 0.0)
         shift = jnp.where(distance > 0, distance * jnp.where(distance > 0, area, 0.0), 0.0)
-        first, moment = first + share * area, moment + share * (about + shift)
+        first, moment = first + inverse_gamma * area, moment + inverse_gamma * (about + shift)
     return first, moment

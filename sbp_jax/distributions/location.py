@@ -1,4 +1,4 @@
-"""What location-scale families share: their batch, standardized outcomes, and what counts as invalid."""
+"""Base class of location-scale families: batch shape, standardized outcomes, and invalid parameters."""
 
 import jax
 import jax.numpy as jnp
@@ -9,10 +9,11 @@ from sbp_jax.distributions.numerics import standardize
 
 
 class LocationScale(Distribution):
-    """Distributions of (y - loc) / scale with `loc` and `scale` of the batch's shape.
+    """Distributions with a fixed standard form of (y - loc) / scale; `loc` and `scale` have the batch shape.
 
-    Results are NaN where the scale is not positive. An outcome so far from loc that its standard form overflows counts
-    as infinite.
+    Results are NaN where the scale is not positive. An outcome so far from loc that its standardized value overflows
+    counts as infinite.
+
     Gradients may overflow to NaN for scales above 1e30, and scores for outcomes above 1e37, in float32.
     """
 
@@ -31,14 +32,14 @@ class LocationScale(Distribution):
         return super()._missing() | ~(self.scale > 0)
 
     def _standardize(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Bool[Array, "..."]]:
-        """(y - loc) / scale, 0 where it counts as infinite, and where it is finite."""
+        """(y - loc) / scale, set to 0 where it counts as infinite, and the mask of finite values."""
         return standardize(y, pad_rank(self.loc, y.ndim), pad_rank(self.scale, y.ndim))
 
     def _above(self, y: Float[Array, "..."]) -> Bool[Array, "..."]:
         return y > pad_rank(self.loc, y.ndim)
 
     def _ends(self, y: Float[Array, "..."]) -> Float[Array, "..."]:
-        """(y - loc) / scale, infinite where it counts as that."""
+        """(y - loc) / scale, infinite where it counts as infinite."""
         z, finite = self._standardize(y)
         return jnp.where(finite, z, jnp.where(self._above(y), jnp.inf, -jnp.inf))
 

@@ -1,4 +1,4 @@
-"""A mixture of distributions, of different families or of one: an ensemble of networks."""
+"""Mixture of distributions from one or several families, such as an ensemble of networks."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -36,23 +36,24 @@ class Mixture(Distribution):
 
         f(y) = sum of w_m f_m(y)        F(y) = sum of w_m F_m(y)
 
-    The components may have atoms. Where one of them has an atom at y, `log_prob` is the logarithm of the sum of the
-    atoms' probabilities there, and the densities of the others, which are negligible against it, are left out: the
-    dominating measure is Lebesgue's plus a count at the atoms. Elsewhere it is the log-density of those that have one.
+    The components may have atoms. Where a component has an atom at y, `log_prob` is the log of the sum of the atoms'
+    probabilities there, and the densities of the other components, negligible by comparison, are ignored: the
+    dominating measure is Lebesgue measure plus counting measure at the atoms. Elsewhere it is the log-density of the
+    components that have a density.
 
-    Mean, variance and probabilities are closed forms of the components'. Quantiles are by bisection between those of
-    the components, with the implicit gradient (none at an atom). F^2 is no mixture of the components' F^2, and the
-    products have no closed form: `crps` and `twcrps` are Gauss-Legendre quadrature between all knots and quantiles of
-    the components, and closed forms beyond them. The error is below 1e-12 in float64 and 3e-6 in float32, relative to
-    max(1, value), for tails of shape up to 1 (see the tests). Components that are `Quantized` to one grid, censored or
-    not, and `Deterministic` ones are summed over that grid; bounds and values have to lie on it.
+    Mean, variance and probabilities are closed forms of the components' values. Quantiles come from bisection between
+    the components' quantiles, with the implicit gradient (none at an atom). F^2 is not a mixture of the components'
+    F^2, and the products have no closed form: `crps` and `twcrps` use Gauss-Legendre quadrature between all knots and
+    quantiles of the components, and closed forms beyond them. The error is below 1e-12 in float64 and 3e-6 in float32,
+    relative to max(1, value), for tails of shape up to 1 (see the tests). Components `Quantized` to one grid, censored
+    or not, and `Deterministic` components are summed over that grid; bounds and values must lie on it.
 
     Args:
-        weights: w, [..., M], nonnegative, sum 1 along the last axis; None: equal. See `from_logits`.
+        weights: w, [..., M], nonnegative, summing to 1 along the last axis; None for equal weights. See `from_logits`.
         components: M distributions of one dtype whose batch shapes broadcast to [...], or one distribution of batch
             shape [..., M]: M members of an ensemble.
     Raises:
-        InputError: shapes or dtypes do not fit, or weights known now are negative or do not sum to 1.
+        InputError: incompatible shapes or dtypes, or concrete weights that are negative or do not sum to 1.
 
     Example:
         >>> Mixture([0.4, 0.6], [Deterministic(0.0), Quantized(Normal(11.0, 9.0))])  # incompletions and gains
@@ -77,7 +78,7 @@ class Mixture(Distribution):
     def from_logits(
         cls, logits: ArrayLike | Sequence[float], components: Distribution | Sequence[Distribution]
     ) -> "Mixture":
-        """The mixture with weights softmax(logits), [..., M]; -inf leaves a component out."""
+        """Return the mixture with weights softmax(logits), [..., M]; -inf excludes a component."""
         self = object.__new__(cls)
         _set(self, jax.nn.log_softmax(jnp.asarray(logits, dtype=_dtype(components)), axis=-1), components)
         return self
@@ -92,7 +93,7 @@ class Mixture(Distribution):
 
     @compiled
     def log_prob(self, y: ArrayLike) -> Float[Array, "..."]:
-        """log of the sum of w_m f_m(y), or of the atoms' probabilities where there is one; see the class."""
+        """Return the log of the sum of w_m f_m(y), or of w_m P(Y_m = y) where there is an atom; see the class."""
         (y,) = self._outcomes(y)
         log_weights = self._log_weights(y.ndim)
         values = self._each(lambda d, y: d.log_prob(y), y)
@@ -103,52 +104,52 @@ class Mixture(Distribution):
 
     @compiled
     def cdf(self, y: ArrayLike) -> Float[Array, "..."]:
-        """Sum of w_m F_m(y)."""
+        """Return the sum of w_m F_m(y)."""
         return self._sum(lambda d, y: d.cdf(y), y)
 
     @compiled
     def survival_function(self, y: ArrayLike) -> Float[Array, "..."]:
-        """Sum of w_m (1 - F_m(y))."""
+        """Return the sum of w_m (1 - F_m(y))."""
         return self._sum(lambda d, y: d.survival_function(y), y)
 
     @compiled
     def log_cdf(self, y: ArrayLike) -> Float[Array, "..."]:
-        """log of the sum of w_m F_m(y)."""
+        """Return log of the sum of w_m F_m(y)."""
         return self._log_sum(lambda d, y: d.log_cdf(y), y)
 
     @compiled
     def log_survival_function(self, y: ArrayLike) -> Float[Array, "..."]:
-        """log of the sum of w_m (1 - F_m(y))."""
+        """Return log of the sum of w_m (1 - F_m(y))."""
         return self._log_sum(lambda d, y: d.log_survival_function(y), y)
 
     @compiled
     def cdf_left(self, y: ArrayLike) -> Float[Array, "..."]:
-        """Sum of w_m P(Y_m < y)."""
+        """Return the sum of w_m P(Y_m < y)."""
         return self._sum(lambda d, y: d.cdf_left(y), y)
 
     @compiled
     def log_cdf_left(self, y: ArrayLike) -> Float[Array, "..."]:
-        """log of the sum of w_m P(Y_m < y)."""
+        """Return log of the sum of w_m P(Y_m < y)."""
         return self._log_sum(lambda d, y: d.log_cdf_left(y), y)
 
     @compiled
     def log_survival_left(self, y: ArrayLike) -> Float[Array, "..."]:
-        """log of the sum of w_m P(Y_m >= y)."""
+        """Return log of the sum of w_m P(Y_m >= y)."""
         return self._log_sum(lambda d, y: d.log_survival_left(y), y)
 
     @compiled
     def interval_log_prob(self, low: ArrayLike, high: ArrayLike) -> Float[Array, "..."]:
-        """log of the sum of w_m P(low < Y_m <= high)."""
+        """Return log of the sum of w_m P(low < Y_m <= high)."""
         return self._log_sum(lambda d, low, high: d.interval_log_prob(low, high), low, high)
 
     @compiled
     def mean(self) -> Float[Array, "..."]:
-        """Sum of w_m times the mean of component m, those of weight 0 left out."""
+        """Return the sum of w_m times the mean of component m, ignoring components of weight 0."""
         return self._known(self._total(self._moments(lambda d: d.mean())))
 
     @compiled
     def variance(self) -> Float[Array, "..."]:
-        """Sum of w_m (variance_m + (mean_m - mean)^2): the law of total variance."""
+        """Return the sum of w_m (variance_m + (mean_m - mean)^2): the law of total variance."""
         means, variances = self._moments(lambda d: d.mean()), self._moments(lambda d: d.variance())
         finite = jnp.isfinite(means)
         off = jnp.where(finite, means, 0.0) - self._total(jnp.where(finite, means, 0.0))[..., None]
@@ -167,7 +168,7 @@ class Mixture(Distribution):
         return squared_area(self, near, far, upper)
 
     def _on_one_grid(self) -> Quantized | None:
-        """The same distribution as one that is rounded after mixing; None where no component is rounded."""
+        """The same distribution, rounded after mixing; None if no component is rounded."""
         parts = self.components if isinstance(self.components, tuple) else (self.components,)
         grids, bases = [], []
         for part in parts:
@@ -214,9 +215,9 @@ class Mixture(Distribution):
         return jnp.max(self._each(lambda d, y: d._atom_below(y), y), axis=-1)
 
     def _quantile(self, mass: Float[Array, "..."], upper: Bool[Array, "..."]) -> Float[Array, "..."]:
-        """The least y with F(y) >= mass (`upper`: with 1 - F(y) <= mass), by bisection between the components' own.
+        """The least y with F(y) >= mass (`upper`: 1 - F(y) <= mass), by bisection between the components' quantiles.
 
-        As often as the dtype's numbers between the two need it; an atom in the last bracket is the answer.
+        Bisect down to adjacent numbers of the dtype; an atom in the last bracket is the quantile.
         """
         upper = jnp.broadcast_to(upper, jnp.broadcast_shapes(upper.shape, mass.shape, (1,) * mass.ndim))
         fixed = jax.lax.stop_gradient(self)
@@ -227,7 +228,7 @@ class Mixture(Distribution):
         high = jnp.max(jnp.where(present, ends, -jnp.inf), axis=-1)
         outermost = jnp.where(upper, high, low)
         open_ = jnp.isfinite(low) & jnp.isfinite(high) & (level > 0)
-        # one rounding below the least of the components, where F may already be enough
+        # one rounding step below the least component quantile, where F may already reach the mass
         least, high = jnp.where(open_, low, 0.0), jnp.where(open_, high, 0.0)
         tiny = float(jnp.finfo(self.dtype).tiny)
         least = jnp.where(
@@ -267,7 +268,7 @@ class Mixture(Distribution):
         return pad_rank(self.log_weights, ndim, 1)
 
     def _each(self, function, *ys):
-        """function(component, ys) with the components along a last axis."""
+        """function(component, ys), with the components stacked along the last axis."""
         return self._each_of(lambda d, *ys: (function(d, *ys),), *ys)[0]
 
     def _each_of(self, function, *ys):

@@ -1,12 +1,13 @@
-"""Integrals and grid sums of the square of a mixture's tail: quadrature where no product of components is closed.
+"""Integrals and grid sums of a mixture's squared tail, by quadrature since component products have no closed form.
 
-With T = sum of w_m T_m the probability beyond a point, the line is cut at the components' knots and quantiles, between
-which T is smooth and every T_m changes by a factor of 4 at most: 16 Gauss-Legendre nodes on each piece (8 in float32).
-Beyond the outermost point the cross terms are bounded by Cauchy and Schwarz's inequality and set to that bound,
+Let T = sum of w_m T_m be the probability beyond a point. The line is split at the components' knots and quantiles,
+between which T is smooth and every T_m changes by a factor of at most 4: 16 Gauss-Legendre nodes on each piece (8 in
+float32). Beyond the outermost point the cross terms are set to their Cauchy-Schwarz bound,
 
     integral of T^2 = (sum of w_m sqrt(integral of T_m^2))^2,
 
-exact where the tails are proportional; T is there of the order of the dtype's rounding. On the near side 1 - T is.
+which is exact where the tails are proportional; T there is of the order of the dtype's rounding. On the near side 1 - T
+is.
 """
 
 import jax
@@ -21,7 +22,7 @@ _NODES_DEFAULT = 8
 
 
 def squared_area(mixture, near: Array, far: Array, upper: bool) -> Array:
-    """Integral of T^2 from near outwards to far, either may be infinite."""
+    """Return the integral of T^2 from near outward to far; either may be infinite."""
     near, far = jnp.broadcast_arrays(near, far)
     sign = 1 if upper else -1
     points = _points(mixture, near.ndim, sign)
@@ -34,7 +35,7 @@ def squared_area(mixture, near: Array, far: Array, upper: bool) -> Array:
     x = inner[:-1, None] + length * nodes
     total = jnp.sum(length * weights * _tail(mixture, sign * x, upper) ** 2, axis=(0, 1))
 
-    # before the first point, where T is nearly 1; all but a finite part of it may be missing
+    # before the first point T is nearly 1; all but a finite part of this piece may be empty
     some = low < first
     end = jnp.where(some, jnp.where(high < first, high, first), 0.0)
     start = jnp.where(some, low, end)
@@ -52,7 +53,7 @@ def squared_area(mixture, near: Array, far: Array, upper: bool) -> Array:
 
 
 def squared_cells(mixture, near: Array, step: Array, length: Array, upper: bool) -> Array:
-    """step times the sum of T^2 over the middles of the cells of `cells`, from near outwards over that length."""
+    """Return step times the sum of T^2 over the cell midpoints of `cells`, from near outward over that length."""
     sign = 1 if upper else -1
     points = _points(mixture, near.ndim, sign)
     distance = boundary(points - (sign * near)[None], jnp.broadcast_to(step, near.shape)[None])
@@ -94,10 +95,10 @@ def _from(near, sign, start, distance):
 
 
 def _points(mixture, ndim, sign):
-    """The cuts in outward coordinates, sorted, in front."""
+    """The split points in outward coordinates, sorted, along the leading axis."""
     points = jax.lax.stop_gradient(mixture._breaks(ndim))
     points = jnp.stack(jnp.broadcast_arrays(*points))
-    # an infinite cut is no cut: any other one takes its place
+    # an infinite point does not split the line: replace it by any other point
     finite = jnp.isfinite(points)
     least = jnp.min(jnp.where(finite, points, jnp.inf), axis=0, keepdims=True)
     points = jnp.where(finite, points, jnp.where(jnp.isfinite(least), least, 0.0))
@@ -105,7 +106,7 @@ def _points(mixture, ndim, sign):
 
 
 def _clipped(points, low, high):
-    """Cuts moved to a window; all to one place where the window has none."""
+    """Split points clipped to a window; all equal where the window contains no split point."""
     points = jnp.where(points < low, low, jnp.where(points > high, high, points))
     return jnp.where(jnp.isfinite(points), points, 0.0)
 

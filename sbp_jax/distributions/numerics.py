@@ -7,24 +7,25 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-# |x| below which a Taylor series replaces the closed form, and its number of terms. The closed forms of the derivatives
-# cancel to a relative error of about 2 eps / |x|; the series are truncated at about |x|**terms.
+# Value of |x| below which a Taylor series replaces the closed form, and the number of terms. The closed forms of the
+# derivatives cancel to a relative error of about 2 eps / |x|; the series have a truncation error of about |x|**terms.
 _SERIES = {jnp.dtype(jnp.float64): (0.02, 10)}
 _SERIES_DEFAULT = (0.1, 9)
 
 
 def log1p_ratio(xi: Float[Array, "..."], u: Float[Array, "..."]) -> Float[Array, "..."]:
-    """log(1 + xi u) / xi, with its limit u at xi = 0.
+    """Return log(1 + xi u) / xi, with its limit u at xi = 0.
 
-    The naive form is 0/0 at xi = 0, and its derivative in xi, a difference of nearly equal terms divided by xi, is
-    wrong by 25 % in float32 where |xi u| = 1e-6. Both value and derivatives use a series where |xi u| is small.
+    The naive form is 0/0 at xi = 0. Its derivative in xi, a difference of nearly equal terms divided by xi, is wrong by
+    25 % in float32 where |xi u| = 1e-6. Both the value and the derivatives use a series where |xi u| is small.
 
     Args:
         xi: any real number.
         u: number with 1 + xi u > 0; same rank as `xi`.
+
     Returns:
-        The ratio, broadcast; +inf where 1 + xi u = 0. Outside the domain NaN: mask `u` before the call. Finite where
-        xi u overflows; a derivative that overflows is the largest float, so that a factor of zero still removes it.
+        The ratio, broadcast; +inf where 1 + xi u = 0; NaN outside the domain: mask `u` before the call. Finite where
+        xi u overflows. A derivative that overflows is the largest float, so that a factor of zero still removes it.
     """
     return _log1p_ratio(*jnp.broadcast_arrays(xi, u))
 
@@ -59,9 +60,9 @@ def _log1p_ratio_jvp(primals, tangents):
 
 
 def expm1_ratio(xi: Float[Array, "..."], v: Float[Array, "..."]) -> Float[Array, "..."]:
-    """(exp(xi v) - 1) / xi, with its limit v at xi = 0; the inverse of `log1p_ratio` in its second argument.
+    """Return (exp(xi v) - 1) / xi, with its limit v at xi = 0; the inverse of `log1p_ratio` in its second argument.
 
-    The naive form is 0/0 at xi = 0 and its derivative in xi cancels where |xi v| is small; both use a series there.
+    The naive form is 0/0 at xi = 0, and its derivative in xi cancels where |xi v| is small; both use a series there.
 
     Args:
         xi: any real number.
@@ -89,7 +90,7 @@ def _expm1_ratio_jvp(primals, tangents):
     value = _expm1_ratio(xi, v)
     slope = jnp.exp(x)
     series = v * v * _polynomial(x_small, [(n + 1) / math.factorial(n + 2) for n in range(terms)])
-    # (v exp(x) - value) / xi with the common factor taken out: no inf - inf where exp(x) overflows
+    # (v exp(x) - value) / xi with the common factor pulled out: no inf - inf where exp(x) overflows
     xi_safe = jnp.where(small, 1.0, xi)
     x_safe = jnp.where(small, 1.0, x)
     rising = slope * (x_safe + jnp.expm1(-jnp.abs(x_safe)))
@@ -98,9 +99,9 @@ def _expm1_ratio_jvp(primals, tangents):
 
 
 def quotient(z: Float[Array, "..."], scale: Float[Array, "..."]) -> Float[Array, "..."]:
-    """z / scale for scale > 0, the largest float instead of inf, in the value and in the derivatives.
+    """Return z / scale for scale > 0, with the largest float instead of inf in the value and the derivatives.
 
-    The derivative of the naive form in the scale overflows long before the quotient, and makes NaN of a factor of zero.
+    The naive derivative in the scale overflows long before the quotient, and turns a factor of zero into NaN.
     """
     return _quotient(*jnp.broadcast_arrays(z, scale))
 
@@ -118,13 +119,13 @@ def _quotient_jvp(primals, tangents):
 
 
 def saturated(x: Float[Array, "..."]) -> Float[Array, "..."]:
-    """x with infinities replaced by the largest float of their sign; NaN stays NaN."""
+    """Return x with infinities replaced by the largest float of the same sign; NaN stays NaN."""
     largest = float(jnp.finfo(x.dtype).max)
     return jnp.where(jnp.isinf(x), jnp.sign(x) * largest, x)
 
 
 def log1mexp(x: Float[Array, "..."]) -> Float[Array, "..."]:
-    """log(1 - exp(-x)) for x >= 0, after Maechler (2012), "Accurately computing log(1 - exp(-|a|))".
+    """Return log(1 - exp(-x)) for x >= 0, following Maechler (2012), "Accurately computing log(1 - exp(-|a|))".
 
     The naive form loses all digits where x is small or large, and its gradient is NaN at x = 0 and x = inf.
 
@@ -154,9 +155,9 @@ def _log1mexp_jvp(primals, tangents):
 
 
 def log1p_shortfall(x: Float[Array, "..."]) -> Float[Array, "..."]:
-    """x - log(1 + x) >= 0 for x >= -1; inf at -1.
+    """Return x - log(1 + x) >= 0 for x >= -1; inf at -1.
 
-    The naive form cancels where |x| is small, to a relative error of 2 eps / |x|; a series replaces it there.
+    Where |x| is small, the naive form cancels to a relative error of 2 eps / |x|; a series replaces it there.
     """
     return _log1p_shortfall(x)
 
@@ -175,20 +176,20 @@ def _log1p_shortfall_jvp(primals, tangents):
 
 
 def safe_log(p: Float[Array, "..."]) -> Float[Array, "..."]:
-    """log p, and -inf with zero gradient where p <= 0: the naive gradient there is inf, and NaN when masked."""
+    """Return log p, and -inf with zero gradient where p <= 0: the naive gradient there is inf, and NaN when masked."""
     positive = p > 0
     return jnp.where(positive, jnp.log(jnp.where(positive, p, 1.0)), -jnp.inf)
 
 
 def log_sum(*terms: Float[Array, "..."]) -> Float[Array, "..."]:
-    """log of the sum of exp(terms); -inf with zero gradient where all are -inf: that of `jnp.logaddexp` is NaN."""
+    """Return log of the sum of exp(terms); -inf with zero gradient where all are -inf (NaN in `jnp.logaddexp`)."""
     peak = jax.lax.stop_gradient(functools.reduce(jnp.maximum, terms))
     peak = jnp.where(jnp.isfinite(peak), peak, 0.0)
     return safe_log(sum((jnp.exp(term - peak) for term in terms), jnp.zeros_like(peak))) + peak
 
 
 def _split(x):
-    """Where the series applies, its argument (0 elsewhere, so that no power overflows), and its number of terms."""
+    """Mask of the series, its argument (0 elsewhere, so that no power overflows), and its number of terms."""
     limit, terms = _SERIES.get(x.dtype, _SERIES_DEFAULT)
     small = jnp.abs(x) < limit
     return small, jnp.where(small, x, 0.0), terms
@@ -205,7 +206,7 @@ def _polynomial(x, coefficients):
 def standardize(
     y: Float[Array, "..."], loc: Float[Array, "..."], scale: Float[Array, "..."]
 ) -> tuple[Float[Array, "..."], Bool[Array, "..."]]:
-    """(y - loc) / scale, 0 where that is not finite, and where it is finite.
+    """Return (y - loc) / scale, set to 0 where it is not finite, and the mask of finite values.
 
     The derivative of the plain quotient has scale^2 in its denominator, which underflows: NaN at a scale of 1e-30.
     """
@@ -227,10 +228,10 @@ def _standardize_jvp(primals, tangents):
 
 
 def lambert_w(z: Float[Array, "..."]) -> Float[Array, "..."]:
-    """The w >= 0 with w exp(w) = z, for z >= 0: Lambert's function, to rounding.
+    """Return the w >= 0 with w exp(w) = z, for z >= 0: the Lambert W function, to rounding.
 
-    Two steps of the fourth-order iteration of Fritsch, Shafer and Crowley (1973) from an approximation within 3 %. It
-    works on log(z / w) - w, so that neither a tiny nor a huge z loses digits; w' = exp(-w) / (1 + w).
+    Two steps of the fourth-order iteration of Fritsch, Shafer and Crowley (1973) from an approximation within 3 %. The
+    iteration uses log(z / w) - w, so that neither a tiny nor a huge z loses digits; w' = exp(-w) / (1 + w).
 
     Returns:
         w; 0 with slope 1 at 0, inf at inf, NaN for z < 0.

@@ -22,14 +22,15 @@ class GeneralizedPareto(Distribution):
         density   g(z) = exp(-(1 + xi) a) / beta        survival   S(z) = exp(-a)
 
     Special cases: xi = 0 exponential; xi = -1 uniform on [0, beta]. Support: [0, inf) for xi >= 0 and [0, -beta / xi]
-    for xi < 0; outside it the log-density is -inf with zero gradient. An excess of more scales than the largest float
-    counts as that many. Source: Pickands (1975); Coles (2001), 4.2.
+    for xi < 0; outside it the log-density is -inf with zero gradient. If z / beta overflows, the largest
+    float is used. Source: Pickands (1975); Coles (2001), 4.2.
 
     Args:
         shape: xi, [...].
-        scale: beta, [...], in the unit of the outcome; a device array is not checked, and gives NaN where not positive.
+        scale: beta, [...], in the unit of the outcome. Device arrays are not checked; results are NaN where one is not
+            positive.
     Raises:
-        InputError: the shapes of the two do not broadcast, or a Python or NumPy scale is not positive.
+        InputError: the two shapes do not broadcast, or a Python or NumPy scale is not positive.
     """
 
     shape: Float[Array, "..."]
@@ -49,9 +50,9 @@ class GeneralizedPareto(Distribution):
 
     @compiled
     def log_prob(self, y: ArrayLike) -> Float[Array, "..."]:
-        """log g(y) = -log beta - (1 + xi) a.
+        """Return log g(y) = -log beta - (1 + xi) a.
 
-        -inf with zero gradient for y < 0 and beyond the end of the support. At the end itself the limit from inside:
+        -inf with zero gradient for y < 0 and beyond the end of the support. At the end itself, the limit from inside:
         -inf for -1 < xi < 0, -log beta for xi = -1, inf for xi < -1.
         """
         (z,) = self._outcomes(y)
@@ -65,40 +66,40 @@ class GeneralizedPareto(Distribution):
 
     @compiled
     def log_survival_function(self, y: ArrayLike) -> Float[Array, "..."]:
-        """log S(y) = -a; 0 for y <= 0 and -inf from the end of the support on, both with zero gradient."""
+        """Return log S(y) = -a; 0 for y <= 0 and -inf from the end of the support on, both with zero gradient."""
         (z,) = self._outcomes(y)
         return self._known(-self.cumulative_hazard(z), z)
 
     @compiled
     def survival_function(self, y: ArrayLike) -> Float[Array, "..."]:
-        """S(y) = exp(-a)."""
+        """Return S(y) = exp(-a)."""
         return jnp.exp(self.log_survival_function(y))
 
     @compiled
     def cdf(self, y: ArrayLike) -> Float[Array, "..."]:
-        """G(y) = -expm1(-a)."""
+        """Return G(y) = -expm1(-a)."""
         return -jnp.expm1(self.log_survival_function(y))
 
     @compiled
     def log_cdf(self, y: ArrayLike) -> Float[Array, "..."]:
-        """log G(y) = log1mexp(a); -inf with zero gradient for y <= 0."""
+        """Return log G(y) = log1mexp(a); -inf with zero gradient for y <= 0."""
         (z,) = self._outcomes(y)
         return self._known(log1mexp(self.cumulative_hazard(z)), z)
 
     @compiled
     def cumulative_hazard(self, y: ArrayLike) -> Float[Array, "..."]:
-        """a = -log S(y): 0 for y <= 0, inf from the end of the support on."""
+        """Return a = -log S(y): 0 for y <= 0, inf from the end of the support on."""
         (z,) = self._outcomes(y)
         inside, beyond, hazard = self._hazard(z)
         return self._known(jnp.where(inside, hazard, jnp.where(beyond, jnp.inf, 0.0)), z)
 
     @compiled
     def interval_log_prob(self, low: ArrayLike, high: ArrayLike) -> Float[Array, "..."]:
-        """log(S(low) - S(high)), by threshold stability: an excess over `low` is again generalized Pareto.
+        """Return log(S(low) - S(high)), by threshold stability: an excess over `low` is again generalized Pareto.
 
             S(low) - S(high) = exp(-a(low)) G(high - low; xi, beta + xi low)
 
-        so that no difference of nearly equal numbers is taken. -inf with zero gradient for an interval without mass.
+        which avoids subtracting nearly equal numbers. -inf with zero gradient for an interval without mass.
         """
         low, high = self._outcomes(low, high)
         start = jnp.where(low >= 0, low, 0.0)
@@ -111,13 +112,13 @@ class GeneralizedPareto(Distribution):
 
     @compiled
     def mean(self) -> Float[Array, "..."]:
-        """beta / (1 - xi) for xi < 1, else inf."""
+        """Return beta / (1 - xi) for xi < 1, else inf."""
         finite = self.shape < 1
         return self._known(jnp.where(finite, self.scale / (1 - jnp.where(finite, self.shape, 0.0)), jnp.inf))
 
     @compiled
     def variance(self) -> Float[Array, "..."]:
-        """beta^2 / ((1 - xi)^2 (1 - 2 xi)) for xi < 1/2, else inf; inf without gradient too where it overflows."""
+        """Return beta^2 / ((1 - xi)^2 (1 - 2 xi)) for xi < 1/2, else inf; inf without gradient where it overflows."""
 
         def closed(xi, beta):
             return (beta / (1 - xi)) ** 2 / (1 - 2 * xi)
@@ -134,27 +135,27 @@ class GeneralizedPareto(Distribution):
 
     @compiled
     def mode(self) -> Float[Array, "..."]:
-        """Return 0 for xi >= -1 (at -1 every point of the support is as good), else the end -beta / xi of the support.
+        """Return 0 for xi >= -1 (at -1 the density is constant on the support), else the end -beta / xi of the support.
 
-        Beyond -1 the density is infinite there.
+        For xi < -1 the density is infinite at that end.
         """
         at_end = self.shape < -1
         return self._known(jnp.where(at_end, self.scale / -jnp.where(at_end, self.shape, -1.0), 0.0))
 
     @compiled
     def integrated_survival(self, y: ArrayLike) -> Float[Array, "..."]:
-        """Integral of S from 0 to y, 0 for y < 0; the mean at infinity."""
+        """Return the integral of S from 0 to y, 0 for y < 0; the mean at infinity."""
         (z,) = self._outcomes(y)
         return self._known(self.survival_area(1, jnp.zeros_like(z), jnp.where(z > 0, z, 0.0)), z)
 
     @compiled
     def integrated_squared_survival(self, y: ArrayLike) -> Float[Array, "..."]:
-        """Integral of S^2 from 0 to y, 0 for y < 0; beta / (2 - xi) at infinity for xi < 2, else inf."""
+        """Return the integral of S^2 from 0 to y, 0 for y < 0; beta / (2 - xi) at infinity for xi < 2, else inf."""
         (z,) = self._outcomes(y)
         return self._known(self.survival_area(2, jnp.zeros_like(z), jnp.where(z > 0, z, 0.0)), z)
 
     def survival_area(self, power: int, low: Float[Array, "..."], high: Float[Array, "..."]) -> Float[Array, "..."]:
-        """Integral of S^power over [low, high], 0 <= low <= high of one rank, either may be infinite.
+        """Return the integral of S^power over [low, high]; 0 <= low <= high have the same rank, either may be infinite.
 
         By threshold stability and dz = beta exp(xi a) da, with a the hazard of high - low at scale beta + xi low:
 
@@ -172,19 +173,19 @@ class GeneralizedPareto(Distribution):
         converges = xi < power
         start = jnp.exp(-power * hazard) * remaining.scale
         area = start * jnp.where(ended, 1 / jnp.where(converges, power - xi, 1.0), saturated(part))
-        area = jnp.where(ended | (area < width), area, width)  # S <= 1; the product may overflow where xi is large
+        area = jnp.where(ended | (area < width), area, width)  # S <= 1; the product may overflow for large xi
         return jnp.where(inside, jnp.where(ended & ~converges, jnp.inf, area), 0.0)
 
     def survival_moment(self, low: Float[Array, "..."], high: Float[Array, "..."]) -> Float[Array, "..."]:
-        """Integral of (z - low) S over [low, high], 0 <= low <= high of one rank, either may be infinite.
+        """Return the integral of (z - low) S over [low, high]; 0 <= low <= high of equal rank, either may be infinite.
 
         With sigma the scale at low, a the hazard of high - low there and E(k) = expm1(k a) / k, it is
 
             S(low) sigma^2 (E(2 xi - 1) - E(xi - 1)) / xi
             = S(low) sigma^2 (E(2 xi - 1) - E(xi) exp((xi - 1) a)) / (1 - xi)
 
-        by the form that does not cancel at this xi, and by quadrature where `_short`. Infinite for high = inf where
-        xi >= 1/2.
+        in the form that does not cancel at this xi, or by quadrature over a short window (see `_window`). Infinite for
+        high = inf where xi >= 1/2.
         """
         xi, _ = self._parameters(low)
         inside, hazard, remaining, width, short = self._window(low, high)
@@ -209,9 +210,9 @@ class GeneralizedPareto(Distribution):
         return jnp.where(ended & ~converges, jnp.inf, value)
 
     def _window(self, low, high):
-        """Whether low is inside the support, its hazard, the distribution of the rest, high - low, and if it is short.
+        """Whether low is inside the support, its hazard, the excess distribution over low, high - low, and `short`.
 
-        Short is a window over which the hazard rises by less than 1 / (1 + |xi|): there closed forms cancel, and twelve
+        A window is short if the hazard rises by less than 1 / (1 + |xi|) over it: there closed forms cancel, and twelve
         Gauss-Legendre nodes reach 1e-16.
         """
         xi, _ = self._parameters(low)
@@ -221,7 +222,7 @@ class GeneralizedPareto(Distribution):
         return inside, hazard, remaining, width, remaining.cumulative_hazard(width) * (1 + jnp.abs(xi)) < 1
 
     def _tail_areas(self, near: Array, far: Array, upper: bool) -> tuple[Array, Array]:
-        """Integrals of S over the part above 0 and the length below it; of 1 - S downwards, without cancellation."""
+        """Integrals of S over the part above 0, plus the length below 0; downward, of 1 - S without cancellation."""
         if upper:
             before = jnp.where(near < 0, jnp.where(far < 0, far, 0.0) - near, 0.0)
             low, high = jnp.where(near > 0, near, 0.0), jnp.where(far > 0, far, 0.0)
@@ -249,16 +250,16 @@ class GeneralizedPareto(Distribution):
             before = jnp.where(before > 0, jnp.where(before < length, before, length), 0.0)
             sums = self.excess_cells(near + before + 0.5 * step, step, length - before)
             return joined((before, before, 0.5 * before * before), (before, sums))
-        # from the innermost cell above 0 outwards, the other way round
+        # from the innermost cell above 0 outward, in the opposite direction
         inside = boundary(near, step)
         inside = jnp.where(inside > 0, jnp.where(inside < length, inside, length), 0.0)
         sums = self.excess_cells(near - inside + 0.5 * step, step, inside)
         return complement(sums, inside, jnp.ones_like(step))
 
     def excess_cells(self, start: Array, step: Array, length: Array) -> Sums:
-        """The sums of `cells` of S: the first middle at the excess start >= 0, over a window of that length or inf."""
+        """Return the sums of `cells` for S over a window of that length or inf; its first midpoint is start >= 0."""
         xi, beta = self._parameters(start)
-        # no cell beyond the end of the support, near which S is not smooth: direct terms take the last ones
+        # no cell beyond the end of the support, near which S is not smooth: direct terms cover the last cells
         end = boundary(jnp.where(xi < 0, beta / -jnp.where(xi < 0, xi, -1.0), jnp.inf) - start + 0.5 * step, step)
         end = jnp.where(end > 0, end, 0.0)
         length = jnp.where(length < end, length, end)
@@ -291,14 +292,14 @@ class GeneralizedPareto(Distribution):
         return self.excess_at(jnp.where(upper, above, -jnp.log1p(-mass)))
 
     def excess_at(self, hazard: Float[Array, "..."]) -> Float[Array, "..."]:
-        """The excess with cumulative hazard a: beta expm1(xi a) / xi; the end of the support where a is inf."""
+        """Return the excess with cumulative hazard a: beta expm1(xi a) / xi; the end of the support where a is inf."""
         xi, beta = self._parameters(hazard)
         finite = jnp.isfinite(hazard)
         end = jnp.where(xi < 0, beta / -jnp.where(xi < 0, xi, -1.0), jnp.inf)
         return jnp.where(finite, beta * expm1_ratio(xi, jnp.where(finite, hazard, 0.0)), end)
 
     def _missing(self) -> Bool[Array, "..."]:
-        """A scale that is not positive is as good as none."""
+        """A scale that is not positive is invalid."""
         return super()._missing() | ~(self.scale > 0)
 
     def _beyond(self, low, inside):
@@ -311,17 +312,17 @@ class GeneralizedPareto(Distribution):
         return pad_rank(self.shape, z.ndim), pad_rank(self.scale, z.ndim)
 
     def _hazard(self, z):
-        """Where z is inside the support, where beyond its upper end, and the hazard inside (0 elsewhere)."""
+        """Masks of z inside the support and beyond its upper end, and the hazard inside (0 elsewhere)."""
         xi, beta = self._parameters(z)
         finite = (z >= 0) & (z < jnp.inf)
         u = quotient(jnp.where(finite, z, 0.0), beta)
-        # compared as a product: 1 + xi u > 0 may hold by a fused multiply-add where the rounded product is already -1
+        # compare the product: with a fused multiply-add, 1 + xi u > 0 may hold where the rounded product is already -1
         inside = finite & (xi * u > -1)
         return inside, (z > 0) & ~inside, log1p_ratio(xi, jnp.where(inside, u, 0.0))
 
 
 def _quadrature(remaining, width):
-    """Gauss-Legendre nodes and weights on [0, 1], axis in front, and the hazard at the nodes of [0, width]."""
+    """Gauss-Legendre nodes and weights on [0, 1] along the leading axis, and the hazard at the nodes of [0, width]."""
     nodes, weights = np.polynomial.legendre.leggauss(12)
     shape = (12, *(1,) * width.ndim)
     nodes = jnp.asarray(0.5 + 0.5 * nodes, width.dtype).reshape(shape)
@@ -333,6 +334,6 @@ def _quadrature(remaining, width):
 
 
 def complement(sums: Sums, length: Array, mass: Array) -> Sums:
-    """The sums of `cells` of 1 - mass S towards the threshold, from those of S away from it over the same window."""
+    """Return the sums of `cells` of 1 - mass S toward the threshold, from those of S away from it over one window."""
     first, square, moment = mass * sums[0], mass * mass * sums[1], mass * sums[2]
     return length - first, length - 2 * first + square, 0.5 * length * length - (length * first - moment)

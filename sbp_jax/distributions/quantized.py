@@ -1,4 +1,4 @@
-"""The distribution of an outcome that is rounded to a grid."""
+"""The distribution of an outcome rounded to a grid."""
 
 import dataclasses
 import functools
@@ -22,33 +22,33 @@ from sbp_jax.distributions.base import (
 )
 from sbp_jax.errors import InputError
 
-# a point within that many roundings of a grid point counts as that grid point
+# a point within this many rounding errors of a grid point counts as that grid point
 _ULPS = 4
 
 
 @register
 @dataclasses.dataclass(frozen=True, eq=False, init=False)
 class Quantized(Distribution):
-    """Distribution of Y, the point of the grid origin + k width, k an integer, that is nearest to X, of cdf F.
+    """Distribution of Y, the point of the grid origin + k width (k an integer) nearest to X, where X has cdf F.
 
         P(Y = y) = F(y + width / 2) - F(y - width / 2)        P(Y <= y) = F(k(y) + width / 2)
 
-    with k(y) the largest grid point that is at most y; the dominating measure counts the grid points. TensorFlow
-    Probability's QuantizedDistribution rounds up instead: Y is there the least integer that is at least X.
+    with k(y) the largest grid point at most y; the dominating measure is counting measure on the grid. TensorFlow
+    Probability's QuantizedDistribution rounds up instead: there Y is the least integer at least X.
 
-    Every method is exact: `log_prob` is log mass from the nearer tail of the base, `icdf` the generalized inverse of
-    `cdf`, and mean, variance, `crps` and `twcrps` are sums over any number of grid points, without a grid in memory
-    (see `cells`). A point within four roundings of a grid point counts as that grid point. Where grid points are closer
-    together than the dtype's numbers, the probability of one is density times width.
+    Every method is exact: `log_prob` is the log mass from the nearer tail of the base, `icdf` is the generalized
+    inverse of `cdf`, and mean, variance, `crps` and `twcrps` are sums over any number of grid points, without a grid in
+    memory (see `cells`). A point within four rounding errors of a grid point counts as that grid point. Where grid
+    points are closer together than adjacent numbers of the dtype, a point's probability is density times width.
 
     Args:
         base: distribution of X without atoms, batch shape [...].
-        width: distance of the grid points, positive, in the unit of the outcome. A number is a constant of the
-            distribution, an array of a shape that broadcasts to [...], or a traced value, a leaf of the pytree.
-        origin: any grid point, likewise.
+        width: distance between grid points, positive, in the unit of the outcome. A number becomes a constant of the
+            distribution; a traced value or an array whose shape broadcasts to [...] becomes a leaf of the pytree.
+        origin: any grid point; a constant or leaf like `width`.
     Raises:
-        InputError: a width known now is not a positive finite number, an origin known now is not finite, or an array
-            does not broadcast to the base's batch shape. A traced width that is not positive gives NaN.
+        InputError: a concrete width is not a positive finite number, a concrete origin is not finite, or an array does
+            not broadcast to the base's batch shape. A traced width that is not positive gives NaN.
 
     Example:
         >>> d = Quantized(Normal(5.3, 2.0))
@@ -82,7 +82,7 @@ class Quantized(Distribution):
 
     @compiled
     def log_prob(self, y: ArrayLike) -> Float[Array, "..."]:
-        """log P(Y = y), from the nearer tail of the base; -inf with zero gradient off the grid."""
+        """Return log P(Y = y), from the nearer tail of the base; -inf with zero gradient off the grid."""
         (y,) = self._outcomes(y)
         width, _ = self._grid(y.ndim)
         index, on_grid = self._index(y)
@@ -95,49 +95,49 @@ class Quantized(Distribution):
 
     @compiled
     def cdf(self, y: ArrayLike) -> Float[Array, "..."]:
-        """P(Y <= y), a step at every grid point and constant between them."""
+        """Return P(Y <= y), with a step at every grid point and constant in between."""
         (y,) = self._outcomes(y)
         return self._known(self.base.cdf(self._upper_end(y)), y)
 
     @compiled
     def survival_function(self, y: ArrayLike) -> Float[Array, "..."]:
-        """P(Y > y), accurate in the upper tail."""
+        """Return P(Y > y), accurate in the upper tail."""
         (y,) = self._outcomes(y)
         return self._known(self.base.survival_function(self._upper_end(y)), y)
 
     @compiled
     def log_cdf(self, y: ArrayLike) -> Float[Array, "..."]:
-        """log P(Y <= y)."""
+        """Return log P(Y <= y)."""
         (y,) = self._outcomes(y)
         return self._known(self.base.log_cdf(self._upper_end(y)), y)
 
     @compiled
     def log_survival_function(self, y: ArrayLike) -> Float[Array, "..."]:
-        """log P(Y > y)."""
+        """Return log P(Y > y)."""
         (y,) = self._outcomes(y)
         return self._known(self.base.log_survival_function(self._upper_end(y)), y)
 
     @compiled
     def cdf_left(self, y: ArrayLike) -> Float[Array, "..."]:
-        """P(Y < y)."""
+        """Return P(Y < y)."""
         (y,) = self._outcomes(y)
         return self._known(self.base.cdf(self._lower_end(y)), y)
 
     @compiled
     def log_cdf_left(self, y: ArrayLike) -> Float[Array, "..."]:
-        """log P(Y < y)."""
+        """Return log P(Y < y)."""
         (y,) = self._outcomes(y)
         return self._known(self.base.log_cdf(self._lower_end(y)), y)
 
     @compiled
     def log_survival_left(self, y: ArrayLike) -> Float[Array, "..."]:
-        """log P(Y >= y)."""
+        """Return log P(Y >= y)."""
         (y,) = self._outcomes(y)
         return self._known(self.base.log_survival_function(self._lower_end(y)), y)
 
     @compiled
     def interval_log_prob(self, low: ArrayLike, high: ArrayLike) -> Float[Array, "..."]:
-        """log P(low < Y <= high), that of the base over the cells of the grid points in between."""
+        """Return log P(low < Y <= high), the base's value over the cells of the grid points in between."""
         low, high = self._outcomes(low, high)
         start, stop = self._upper_end(low), self._upper_end(high)
         some = stop > start
@@ -146,16 +146,19 @@ class Quantized(Distribution):
 
     @compiled
     def mean(self) -> Float[Array, "..."]:
-        """c + width times the sum of P(Y > g) over midpoints g above c, minus that of P(Y < g) below c, c a grid point.
+        """Return c + width times (the sum of P(Y > g) over midpoints g above c minus that of P(Y < g) below c).
 
-        Infinite where that of the base is; NaN, being undefined, where both sums are infinite.
+        c is a grid point. Infinite where the base's mean is; NaN, being undefined, where both sums are infinite.
         """
         center, (above, _), (below, _) = self._halves()
         return self._known(center + above - below)
 
     @compiled
     def variance(self) -> Float[Array, "..."]:
-        """2 width times the sum of |g - c| P(Y beyond g) over midpoints g, minus (mean - c)^2; inf as the base's."""
+        """Return 2 width times the sum of |g - c| P(Y beyond g) over midpoints g, minus (mean - c)^2.
+
+        Infinite where the base's variance is.
+        """
         _, (above, second_above), (below, second_below) = self._halves()
         second = 2 * (second_above + second_below)
         finite = jnp.isfinite(second)
@@ -163,7 +166,7 @@ class Quantized(Distribution):
         return self._known(jnp.where(finite, second - shift * shift, second))
 
     def _halves(self):
-        """The grid point next to the median, and above and below it the integral of T and its moment."""
+        """The grid point nearest to the median, and the integral of T and its moment above and below it."""
         ndim = len(self.batch_shape)
         median = jax.lax.stop_gradient(self.base.median())
         median = jnp.where(jnp.isfinite(median), median, 0.0)
@@ -182,7 +185,7 @@ class Quantized(Distribution):
         return first, moment
 
     def _areas(self, near, far, upper):
-        """Integrals of T, T^2 and |x - near| T from near out to far: part of a cell, whole cells, part of a cell."""
+        """Integrals of T, T^2 and |x - near| T from near out to far: a partial cell, full cells, a partial cell."""
         near, far = jnp.broadcast_arrays(near, far)
         sign = 1 if upper else -1
         boundless = jnp.isinf(near)
@@ -212,15 +215,15 @@ class Quantized(Distribution):
         square = before * before * near_part + cell_square + after * after * far_part
         moment = 0.5 * before * near_part * near_part + (cell_moment + shift)
         moment = moment + after * (far_part * gone + 0.5 * far_part * far_part)
-        # from an infinite end T is 1 on the way, and 0 beyond the other one
+        # with near infinite, T is 1 outward from one infinity and 0 beyond the other
         outside = boundless & (jnp.where(upper, near, -near) < 0) & (near != far)
         return tuple(jnp.where(boundless, jnp.where(outside, jnp.inf, 0.0), value) for value in (first, square, moment))
 
     @compiled
     def icdf(self, q: ArrayLike) -> Float[Array, "..."]:
-        """The least grid point whose cdf is at least q, but for four roundings: `icdf(cdf(y))` is y where cdf rises.
+        """Return the least grid point whose cdf is at least q, up to four rounding errors; zero gradient.
 
-        Args and edge cases as for any distribution; zero gradient.
+        `icdf(cdf(y))` is y where the cdf rises. Arguments and edge cases are those of `Distribution.icdf`.
         """
         (q,) = self._outcomes(q)
         slack = 1 - _ULPS * float(jnp.finfo(self.dtype).eps)
@@ -228,15 +231,15 @@ class Quantized(Distribution):
 
     @compiled
     def isf(self, s: ArrayLike) -> Float[Array, "..."]:
-        """The least grid point whose survival function is at most s, but for four roundings; zero gradient."""
+        """Return the least grid point with survival function at most s, up to four rounding errors; zero gradient."""
         (s,) = self._outcomes(s)
         slack = 1 + _ULPS * float(jnp.finfo(self.dtype).eps)
         return self._stepped_down(super().isf(s), s, lambda half: self.base.survival_function(half) <= s * slack)
 
     def _stepped_down(self, y, p, enough):
-        """y, or the grid point below it if that is enough already.
+        """y, or the grid point below it if that already satisfies `enough`.
 
-        A probability p above 1/2 holds the digits of its own side, not of the nearer tail that its quantile is from.
+        A probability p above 1/2 has the precision of its own side, whereas its quantile comes from the nearer tail.
         """
         inside = (p > 0.5) & (p < 1) & jnp.isfinite(y)
         at = jnp.where(inside, y, 0.0)
@@ -247,7 +250,7 @@ class Quantized(Distribution):
     def _quantile(self, mass: Float[Array, "..."], upper: Bool[Array, "..."]) -> Float[Array, "..."]:
         """The least grid point whose cdf is at least `mass` (`upper`: whose survival function is at most `mass`).
 
-        The grid point next to the base's quantile, corrected by one step where rounding missed it.
+        The grid point nearest to the base's quantile, corrected by one step where rounding missed it.
         """
         mass = jax.lax.stop_gradient(mass)
         upper = jnp.broadcast_to(upper, mass.shape)
@@ -263,8 +266,8 @@ class Quantized(Distribution):
         def reached(index):
             half = self._half(at, index, 1)
             below, above = base.cdf(half), base.survival_function(half)
-            # the least point with any probability stands for the quantile of 0
-            # programs round the same cdf differently by an ulp or two
+            # the quantile of 0 is the least point with positive probability
+            # compiled programs may round the same cdf differently by an ulp or two
             enough = jnp.where(mass > 0, below >= mass * (1 - slack), below > 0)
             return jnp.where(upper, above <= mass * (1 + slack), enough)
 
@@ -304,7 +307,7 @@ class Quantized(Distribution):
         return (width if isinstance(self.width, Constant) else jnp.where(width > 0, width, 1.0)), origin
 
     def _index(self, y):
-        """Of the largest grid point that is at most y, and whether y is that point but for rounding; no gradient."""
+        """Index of the largest grid point at most y, and whether y equals that point up to rounding; no gradient."""
         y = jax.lax.stop_gradient(y)
         width, origin = jax.lax.stop_gradient(self._grid(y.ndim))
         finite = jnp.isfinite(y)
@@ -316,12 +319,12 @@ class Quantized(Distribution):
         return jnp.where(on_grid, nearest, jnp.floor(ratio)), on_grid
 
     def _point(self, y, index):
-        """The grid point of that index next to y: y itself where the grid is finer than the dtype's numbers there."""
+        """The grid point with that index, near y; y itself where the grid is finer than the dtype's spacing."""
         width, origin = self._grid(y.ndim)
         return jnp.where(self._fine(y), y, origin + index * width)
 
     def _half(self, y, index, sign):
-        """The end of the cell of the grid point of that index on that side; y infinite stays so."""
+        """The end, on that side, of the cell with that index; infinite y stays infinite."""
         width, origin = self._grid(y.ndim)
         fine = self._fine(y) | jnp.isinf(y)
         return jnp.where(fine, y + sign * 0.5 * width, origin + (index + sign * 0.5) * width)
@@ -332,11 +335,11 @@ class Quantized(Distribution):
         return jnp.abs(ratio) * float(jnp.finfo(y.dtype).eps) > 0.25
 
     def _upper_end(self, y):
-        """The base's point below which X gives Y <= y."""
+        """The point of the base below which Y <= y."""
         return self._half(y, self._index(y)[0], 1)
 
     def _lower_end(self, y):
-        """The base's point below which X gives Y < y."""
+        """The point of the base below which Y < y."""
         index, on_grid = self._index(y)
         return self._half(y, jnp.where(on_grid, index - 1, index), 1)
 
@@ -349,7 +352,11 @@ class Quantized(Distribution):
 
 
 def grid_parameter(name: str, value: Any, base: Distribution, positive: bool) -> Constant | Array:
-    """A number as a constant, an array or traced value as a leaf of the batch's shape; InputError as in `Quantized`."""
+    """Return a number as a constant, an array or traced value as a leaf of the batch shape.
+
+    Raises:
+        InputError: as in `Quantized`.
+    """
     if isinstance(value, Constant):
         return value
     expected = "a positive finite number" if positive else "a finite number"

@@ -32,7 +32,7 @@ CELLS_PER_BIN = 8  # a power of two: the cells of integer edges are exact floats
 
 @dataclasses.dataclass(frozen=True)
 class Sides:
-    """Where an outcome lies: tail masses, thresholds, membership of the three pieces, excesses (0 outside the tail)."""
+    """Location of an outcome: tail masses, thresholds, masks of the tails, excesses (0 outside the tail)."""
 
     tau_l: Array
     tau_u: Array
@@ -45,12 +45,12 @@ class Sides:
     z_u: Array
 
     def within(self, y: Array) -> Array:
-        """The outcome y of these sides, moved to the threshold where it lies beyond one."""
+        """Return the outcome y of these sides, clamped to the thresholds."""
         return jnp.where(self.in_lower, self.t_l, jnp.where(self.in_upper, self.t_u, y))
 
 
 def complement_area(tail, tau, low, high):
-    """Integral of (1 - tau S)^2 over the excesses [low, high] of a tail."""
+    """Return the integral of (1 - tau S)^2 over the excesses [low, high] of a tail."""
     endless = jnp.isinf(high)
     high = jnp.where(endless, jnp.where(jnp.isinf(low), 0.0, low), high)
     low = jnp.where(jnp.isinf(low), high, low)
@@ -59,18 +59,18 @@ def complement_area(tail, tau, low, high):
 
 
 def term(tau, value):
-    """tau times value, and 0 where tau is 0 whatever the value; an infinite value has no gradient."""
+    """Return tau times value, and 0 where tau is 0, whatever the value; an infinite value has no gradient."""
     finite = (tau > 0) & jnp.isfinite(value)
     return jnp.where(finite, tau * jnp.where(finite, value, 0.0), jnp.where(tau > 0, value, 0.0))
 
 
 def log_term(tau, value):
-    """log tau plus value, and -inf with zero gradient where tau is 0."""
+    """Return log tau plus value, and -inf with zero gradient where tau is 0."""
     return jnp.where(tau > 0, safe_log(tau) + jnp.where(tau > 0, value, 0.0), -jnp.inf)
 
 
 def checked_mass(mass, side, dtype):
-    """A tail mass as a constant (concrete scalar) or leaf (traced, or an array); InputError outside [0, 1/2)."""
+    """Return a tail mass as a constant (concrete scalar) or leaf (traced or array); InputError outside [0, 1/2)."""
     if isinstance(mass, Constant):
         return mass
     if is_traced(mass):
@@ -93,17 +93,18 @@ class SplicedBinnedPareto(BinnedBody):
         t_l <= y <= t_u  f(y) = f_b(y)                   F(y) = F_b(y)
         y > t_u          f(y) = tau_u g_u(y - t_u)       F(y) = 1 - tau_u S_u(y - t_u)
 
-    The density integrates to one and gradients flow through the thresholds. A tail mass of 0 means no tail on that
+    The density integrates to one, and gradients flow through the thresholds. A tail mass of 0 means no tail on that
     side: the body then ends at the last edge. Source: Ehrlich, Callot and Aubet (2021), arXiv 2106.10952.
 
     Args:
-        logits: [..., K], of the bins' probabilities; they give the distribution its dtype.
+        logits: [..., K], of the bins' probabilities; they set the distribution's dtype.
         edges: [K + 1] or [..., K + 1], increasing, in the unit of the outcome; see `Binned`.
         lower, upper: tails, with batch shapes that broadcast against [...].
-        tail_mass: (tau_l, tau_u), each in [0, 1/2). Numbers become constants; arrays of the batch's shape and traced
+        tail_mass: (tau_l, tau_u), each in [0, 1/2). Numbers become constants; arrays of the batch shape and traced
             values become leaves, through which gradients flow.
+
     Raises:
-        InputError: shapes do not fit, edges not increasing, or a concrete tail mass outside [0, 1/2).
+        InputError: incompatible shapes, edges not increasing, or a concrete tail mass outside [0, 1/2).
     """
 
     logits: Float[Array, "*batch bins"]
@@ -157,9 +158,9 @@ class SplicedBinnedPareto(BinnedBody):
 
     @compiled
     def thresholds(self) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
-        """(t_l, t_u) in the unit of the outcome, shape `batch_shape`.
+        """Return (t_l, t_u) in the unit of the outcome, shape `batch_shape`.
 
-        Where a tail mass is 0 they are the outer edges of the first and the last bin that is not forbidden.
+        Where a tail mass is 0, the threshold is the outer edge of the first or last bin that is not forbidden.
         """
         masses = self._masses(len(self.batch_shape))
         t_l, t_u = self.body._quantile(masses[0], False), self.body._quantile(masses[1], True)
@@ -170,7 +171,7 @@ class SplicedBinnedPareto(BinnedBody):
 
     @compiled
     def log_prob(self, y: ArrayLike) -> Float[Array, "..."]:
-        """log f(y); -inf with zero gradient beyond a finite tail's end and beyond a side without tail."""
+        """Return log f(y); -inf with zero gradient beyond the end of a finite tail and beyond a side without a tail."""
         (y,) = self._outcomes(y)
         side = self._sides(y)
         inside = jnp.where(side.in_body, y, side.t_l)
@@ -185,17 +186,17 @@ class SplicedBinnedPareto(BinnedBody):
 
             log(P(cell) / width of the cell)
 
-        It equals `log_prob` in every cell of the body that holds no threshold and is close to it in the others. Use it
-        as a likelihood: where the density jumps at a threshold, log f(y) jumps as the threshold passes y, and automatic
-        differentiation misses that jump, so that the mean gradient of -log f is not zero at the truth. The probability
-        of a fixed cell is continuous in the parameters: its mean gradient is zero at the truth, with every tail.
+        It equals `log_prob` in every cell of the body that contains no threshold and is close to it in the others. Use
+        it as a likelihood: where the density jumps at a threshold, log f(y) jumps as the threshold passes y. Automatic
+        differentiation misses that jump, so the mean gradient of -log f is not zero at the truth. The probability of a
+        fixed cell is continuous in the parameters: its mean gradient is zero at the truth, for every tail.
 
         Args:
             y: outcomes, broadcast against `batch_shape`, in the unit of the outcome.
 
         Returns:
-            The log-density, broadcast; -inf with zero gradient where `log_prob` is so beyond the edges, NaN for a NaN
-            outcome. The slope in y is 0 inside the edges. Cells are constants to the gradient where edges are traced.
+            The log-density, broadcast; -inf with zero gradient where `log_prob` is -inf beyond the edges, NaN for a NaN
+            outcome. The derivative in y is 0 inside the edges. No gradient flows through the cells of traced edges.
 
         Example:
             >>> tail = GeneralizedPareto(0.1, 1.0)
@@ -205,7 +206,7 @@ class SplicedBinnedPareto(BinnedBody):
         """
         (y,) = self._outcomes(y)
         edges, widths = (jax.lax.stop_gradient(each) for each in self._bin_edges(y.ndim))
-        # ignore forbidden bins beyond all others, such as those with which a family pads its smaller heads
+        # ignore forbidden bins beyond all others, such as those that pad the smaller heads of a family
         lowest, highest = jax.lax.stop_gradient(self._outer_edges(y.ndim))
         inside = (y >= lowest) & (y <= highest)
         at = self._within_bins(jnp.where(inside, y, lowest))
@@ -230,17 +231,17 @@ class SplicedBinnedPareto(BinnedBody):
         return self._known(jnp.where(inside, averaged, beyond), y)
 
     def composite_log_prob(self, y: ArrayLike) -> Float[Array, "..."]:
-        """The published training objective: log f_b(y), plus log tau + log g in a tail with thresholds held constant.
+        """Return the published training objective: log f_b(y), plus log tau + log g in a tail with fixed thresholds.
 
-        A composite likelihood: bins learn from every outcome, tails from exceedances. It is not a log-density, and its
-        value is not comparable with one. An outcome outside the edges, or beyond the last bin on its side that is not
-        forbidden, counts in the nearest bin.
+        A composite likelihood: bins learn from every outcome, tails from exceedances. It is not a log-density and is
+        not comparable with one. An outcome outside the edges, or beyond the last bin on its side that is not forbidden,
+        counts in the nearest bin.
         """
         return self.stop_threshold_gradient().coupled_composite_log_prob(y)
 
     @compiled
     def coupled_composite_log_prob(self, y: ArrayLike) -> Float[Array, "..."]:
-        """`composite_log_prob` with gradients that flow through the thresholds as well."""
+        """Return `composite_log_prob` with gradients that also flow through the thresholds."""
         (y,) = self._outcomes(y)
         side = self._sides(y)
         lower = jnp.where(side.in_lower, safe_log(side.tau_l) + self.lower.log_prob(side.z_l), 0.0)
@@ -248,17 +249,18 @@ class SplicedBinnedPareto(BinnedBody):
         return self._known(self.body.clamped_log_prob(self._within_bins(y)) + lower + upper, y)
 
     def stop_threshold_gradient(self) -> "SplicedBinnedPareto":
-        """The same distribution, whose thresholds are constants to every gradient.
+        """Return the same distribution with no gradient through its thresholds.
 
-        What a head made of the thresholds, such as a scale that reaches an end of the support, still follows them.
+        Parameters that a head computed from the thresholds, such as a scale that reaches an end of the support, still
+        carry gradients.
         """
-        dist = object.__new__(_HeldSplicedBinnedPareto)
+        dist = object.__new__(_FixedThresholdSplicedBinnedPareto)
         set_fields(dist, **{field.name: getattr(self, field.name) for field in dataclasses.fields(self)})
         return dist
 
     @compiled
     def cdf(self, y: ArrayLike) -> Float[Array, "..."]:
-        """F(y)."""
+        """Return F(y)."""
         (y,) = self._outcomes(y)
         side = self._sides(y)
         lower = side.tau_l * self.lower.survival_function(side.z_l)
@@ -267,7 +269,7 @@ class SplicedBinnedPareto(BinnedBody):
 
     @compiled
     def survival_function(self, y: ArrayLike) -> Float[Array, "..."]:
-        """1 - F(y), with all its digits in the upper tail."""
+        """Return 1 - F(y), to full precision in the upper tail."""
         (y,) = self._outcomes(y)
         side = self._sides(y)
         lower = 1 - side.tau_l * self.lower.survival_function(side.z_l)
@@ -277,7 +279,7 @@ class SplicedBinnedPareto(BinnedBody):
 
     @compiled
     def log_cdf(self, y: ArrayLike) -> Float[Array, "..."]:
-        """log F(y): log tau_l + log S_l in the lower tail, log1p(-tau_u S_u) in the upper."""
+        """Return log F(y): log tau_l + log S_l in the lower tail, log1p(-tau_u S_u) in the upper."""
         (y,) = self._outcomes(y)
         side = self._sides(y)
         lower = safe_log(side.tau_l) + self.lower.log_survival_function(side.z_l)
@@ -286,7 +288,7 @@ class SplicedBinnedPareto(BinnedBody):
 
     @compiled
     def log_survival_function(self, y: ArrayLike) -> Float[Array, "..."]:
-        """log(1 - F(y)): log1p(-tau_l S_l) in the lower tail, log tau_u + log S_u in the upper."""
+        """Return log(1 - F(y)): log1p(-tau_l S_l) in the lower tail, log tau_u + log S_u in the upper."""
         (y,) = self._outcomes(y)
         side = self._sides(y)
         lower = jnp.log1p(-side.tau_l * self.lower.survival_function(side.z_l))
@@ -296,7 +298,7 @@ class SplicedBinnedPareto(BinnedBody):
 
     @compiled
     def interval_log_prob(self, low: ArrayLike, high: ArrayLike) -> Float[Array, "..."]:
-        """log P(low < Y <= high): the parts in the lower tail, the body and the upper tail, each without cancellation.
+        """Return log P(low < Y <= high), summed over lower tail, body and upper tail, each without cancellation.
 
         -inf with zero gradient for an interval without mass; infinite ends are allowed.
         """
@@ -309,7 +311,7 @@ class SplicedBinnedPareto(BinnedBody):
 
     @compiled
     def mean(self) -> Float[Array, "..."]:
-        """Sum over the parts of bins, plus tau_l (t_l - beta_l / (1 - xi_l)) + tau_u (t_u + beta_u / (1 - xi_u)).
+        """Return the sum over parts of bins plus tau_l (t_l - beta_l / (1 - xi_l)) + tau_u (t_u + beta_u / (1 - xi_u)).
 
         Infinite where a tail of positive mass has xi >= 1; NaN, being undefined, where both have.
         """
@@ -321,7 +323,7 @@ class SplicedBinnedPareto(BinnedBody):
 
     @compiled
     def variance(self) -> Float[Array, "..."]:
-        """Second moment about the mean, piece by piece; infinite where a tail of positive mass has xi >= 1/2."""
+        """Return the second moment about the mean, by pieces; infinite where a tail of positive mass has xi >= 1/2."""
         tau_l, tau_u = self._masses(len(self.batch_shape))
         t_l, t_u = self.thresholds()
         mass, middle, length = self.body.pieces(t_l, t_u)
@@ -338,7 +340,7 @@ class SplicedBinnedPareto(BinnedBody):
 
     @compiled
     def entropy(self) -> Float[Array, "..."]:
-        """Return the body's -(integral of f_b log f_b) between the thresholds, plus of each tail
+        """Return the body's -(integral of f_b log f_b) between the thresholds, plus for each tail
 
         tau (1 + xi + log beta - log tau)
         """
@@ -351,10 +353,10 @@ class SplicedBinnedPareto(BinnedBody):
 
     @compiled
     def mode(self) -> Float[Array, "..."]:
-        """Return where the density is largest: the middle of a bin's part between the thresholds, or a tail's mode.
+        """Return where the density is largest: the midpoint of a bin's part between the thresholds, or a tail's mode.
 
         A tail's mode is its threshold for xi >= -1, just beyond which the density is largest, else the end of its
-        support, where the density is infinite. Of equal densities the body's is taken, and of the body's the first.
+        support, where the density is infinite. Ties go to the body, and within the body to the first bin.
         """
         t_l, t_u = self.thresholds()
         mass, middle, length = self.body.pieces(t_l, t_u)
@@ -385,13 +387,13 @@ class SplicedBinnedPareto(BinnedBody):
         return near + body + complement_area(self.lower, a.tau_l, b.z_l, a.z_l)
 
     def _tail_areas(self, near: Array, far: Array, upper: bool) -> tuple[Array, Array]:
-        """Of tau S in the tail ahead, of the body, and of 1 - tau S in the tail behind."""
+        """T is tau S in the tail ahead, the histogram's in the body, and 1 - tau S in the tail behind."""
         a, b = self._sides(near), self._sides(far)
         sign = 1 if upper else -1
         first, moment = self.body._tail_areas(a.within(near), b.within(far), upper)
         (ahead, tau), (behind, rest) = ((self.upper, a.tau_u), (self.lower, a.tau_l))[::sign]
         (z, z_far), (z_behind, z_left) = ((a.z_u, b.z_u), (a.z_l, b.z_l))[::sign]
-        # from near to the threshold behind it, from one threshold to the other, and from there on
+        # from near to the threshold behind, from one threshold to the other, and beyond
         length = z_behind - z_left
         area = term(rest, behind.survival_area(1, z_left, z_behind))
         about = term(rest, behind.survival_moment(z_left, z_behind))
@@ -412,7 +414,7 @@ class SplicedBinnedPareto(BinnedBody):
         return [t_l, *self.body._knots(ndim), t_u]
 
     def _cell_areas(self, near: Array, step: Array, length: Array, upper: bool) -> Sums:
-        """As `_tail_areas`, over the cells whose middles lie in each part."""
+        """Like `_tail_areas`, over the cells whose midpoints lie in each part."""
         t_l, t_u = (pad_rank(t, near.ndim) for t in self.thresholds())
         tau_l, tau_u = self._masses(near.ndim)
         sign = 1 if upper else -1
@@ -420,7 +422,7 @@ class SplicedBinnedPareto(BinnedBody):
         start, stop = (boundary(sign * (t - near), step) for t in (first, last))
         start = jnp.where(start > 0, jnp.where(start < length, start, length), 0.0)
         stop = jnp.where(stop > start, jnp.where(stop < length, stop, length), start)
-        # excess of the middles next to both thresholds; one call for both tails
+        # excess of the midpoints nearest to both thresholds; one call for both tails
         innermost = jnp.where(start > 0, sign * (first - near) - start + 0.5 * step, 0.0)
         outermost = jnp.where(length > stop, stop + 0.5 * step - sign * (last - near), 0.0)
         excess, window, steps = (
@@ -451,7 +453,7 @@ class SplicedBinnedPareto(BinnedBody):
 
     @property
     def _has_tails(self) -> bool:
-        """Both tail masses are known to be positive: no threshold is an outer edge."""
+        """Whether both tail masses are known to be positive: no threshold is an outer edge."""
         return all(isinstance(mass, Constant) and np.all(np.asarray(mass) > 0) for mass in self._tail_mass)
 
     def _outer_edges(self, ndim):
@@ -462,7 +464,7 @@ class SplicedBinnedPareto(BinnedBody):
         return first, jnp.max(jnp.where(allowed, edges[..., 1:], -jnp.inf), axis=-1)
 
     def _within_bins(self, y):
-        """y, moved to the nearest bin that is not forbidden where it lies beyond all of them."""
+        """y, clamped to the range of bins that are not forbidden."""
         first, last = jax.lax.stop_gradient(self._outer_edges(y.ndim))
         # the edge itself belongs to the bin above it
         return jnp.where(y < first, first, jnp.where(y < last, y, jnp.nextafter(last, first)))
@@ -475,7 +477,7 @@ class SplicedBinnedPareto(BinnedBody):
         )
 
     def _sides(self, y):
-        """Which piece y is in, and its excess over each threshold."""
+        """The piece that contains y, and the excess of y over each threshold."""
         t_l, t_u = (pad_rank(t, y.ndim) for t in self.thresholds())
         tau_l, tau_u = self._masses(y.ndim)
         in_lower, in_upper = y < t_l, y > t_u
@@ -494,10 +496,10 @@ class SplicedBinnedPareto(BinnedBody):
 
 @register
 @dataclasses.dataclass(frozen=True, eq=False, init=False)
-class _HeldSplicedBinnedPareto(SplicedBinnedPareto):
+class _FixedThresholdSplicedBinnedPareto(SplicedBinnedPareto):
     """See `SplicedBinnedPareto.stop_threshold_gradient`."""
 
     @compiled
     def thresholds(self) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
-        """As of `SplicedBinnedPareto`, without a gradient."""
+        """Return the thresholds without gradient."""
         return jax.lax.stop_gradient(SplicedBinnedPareto.thresholds(self))

@@ -20,7 +20,7 @@ from sbp_jax.distributions.student_numerics import (
     tail_quantile,
 )
 
-# df from which the distribution is the Gaussian's, and |t| from which its square may overflow
+# df from which the distribution counts as Gaussian, and |t| from which its square may overflow
 _GAUSSIAN_FROM = _FAR = 1e15
 
 
@@ -34,16 +34,17 @@ class StudentT(LocationScale):
 
     The cdf has no closed form: fixed quadrature rules, differentiable in every parameter, leave a relative error of
     1e-15 in float64 and 3e-9 in float32 before rounding, for df >= 0.1 (see `student_numerics`).
-    A df of 1e15 or more counts as infinite; an outcome so far from loc that t overflows, too (t = 1e15 for infinite
-    df).
+    A df of 1e15 or more counts as infinite, and so does an outcome so far from loc that t overflows (t = 1e15 for
+    infinite df).
 
     Args:
         df: degrees of freedom, [...], positive.
         loc: [...], in the unit of the outcome.
-        scale: [...], positive, in the unit of the outcome; not the standard deviation. Device arrays are not checked,
-            and give NaN where df or scale is not positive.
+        scale: [...], positive, in the unit of the outcome; not the standard deviation. Device arrays are not checked;
+            results are NaN where df or scale is not positive.
+
     Raises:
-        InputError: the shapes of the three do not broadcast, or a Python or NumPy df or scale is not positive.
+        InputError: the three shapes do not broadcast, or a Python or NumPy df or scale is not positive.
     """
 
     df: Float[Array, "..."]
@@ -57,7 +58,7 @@ class StudentT(LocationScale):
 
     @compiled
     def log_prob(self, y: ArrayLike) -> Float[Array, "..."]:
-        """log c - (df + 1) / 2 log(1 + t^2 / df) - log scale."""
+        """Return log c - (df + 1) / 2 log(1 + t^2 / df) - log scale."""
         (y,) = self._outcomes(y)
         t, finite = self._standardize(y)
         value = log_density(t, self._inverse(y.ndim)) - jnp.log(pad_rank(self.scale, y.ndim))
@@ -65,38 +66,38 @@ class StudentT(LocationScale):
 
     @compiled
     def cdf(self, y: ArrayLike) -> Float[Array, "..."]:
-        """P(T <= t), from the nearer tail."""
+        """Return P(T <= t), computed from the nearer tail."""
         (y,) = self._outcomes(y)
         above, log_beyond = self._nearer_tail(y)
         return self._known(jnp.where(above, -jnp.expm1(log_beyond), jnp.exp(log_beyond)), y)
 
     @compiled
     def survival_function(self, y: ArrayLike) -> Float[Array, "..."]:
-        """P(T > t), from the nearer tail."""
+        """Return P(T > t), computed from the nearer tail."""
         (y,) = self._outcomes(y)
         above, log_beyond = self._nearer_tail(y)
         return self._known(jnp.where(above, jnp.exp(log_beyond), -jnp.expm1(log_beyond)), y)
 
     @compiled
     def log_cdf(self, y: ArrayLike) -> Float[Array, "..."]:
-        """log P(T <= t)."""
+        """Return log P(T <= t)."""
         (y,) = self._outcomes(y)
         above, log_beyond = self._nearer_tail(y)
         return self._known(jnp.where(above, jnp.log1p(-jnp.exp(log_beyond)), log_beyond), y)
 
     @compiled
     def log_survival_function(self, y: ArrayLike) -> Float[Array, "..."]:
-        """log P(T > t)."""
+        """Return log P(T > t)."""
         (y,) = self._outcomes(y)
         above, log_beyond = self._nearer_tail(y)
         return self._known(jnp.where(above, log_beyond, jnp.log1p(-jnp.exp(log_beyond))), y)
 
     @compiled
     def interval_log_prob(self, low: ArrayLike, high: ArrayLike) -> Float[Array, "..."]:
-        """log P(low < Y <= high): a narrow interval by 20 Gauss-Legendre nodes, a wide one from the nearer tail.
+        """Return log P(low < Y <= high), by 20 Gauss-Legendre nodes if narrow, else from the nearer tail.
 
-        Narrow means that the density's logarithm changes by less than about 4 and the width is below 1.5 times the
-        distance sqrt(df + m^2) of its middle m from the density's complex singularities: there the rule's error is
+        An interval is narrow if the log-density changes by less than about 4 and the width is below 1.5 times the
+        distance sqrt(df + m^2) from its midpoint m to the density's complex singularities: there the rule's error is
         below 1e-15, and a difference of cdfs would lose digits. -inf with zero gradient where low >= high.
         """
         low, high = self._outcomes(low, high)
@@ -121,7 +122,7 @@ class StudentT(LocationScale):
         value_narrow = log_density(m, e) + jnp.log(h) + jnp.log(inside)
 
         wide = ordered & ~narrow
-        # the interval (near, far) or its mirror image, so that its greater part is above 0
+        # the interval (near, far) or its mirror image, so that its larger part is above 0
         top, bottom = jnp.where(b_finite, b, jnp.inf), jnp.where(a_finite, a, -jnp.inf)
         top, bottom = (
             jnp.where(~b_finite & (high < loc), -jnp.inf, top),
@@ -133,18 +134,20 @@ class StudentT(LocationScale):
         straddles = near < 0
         log_near, log_far = _log_beyond(jnp.where(straddles, -near, near), e), _log_beyond(far, e)
         outside = jnp.exp(log_near) + jnp.exp(log_far)
-        between = jnp.where(straddles, jnp.log1p(-jnp.where(straddles, outside, 0.0)), _log_less(log_near, log_far))
+        between = jnp.where(
+            straddles, jnp.log1p(-jnp.where(straddles, outside, 0.0)), _log_difference(log_near, log_far)
+        )
         value = jnp.where(narrow, value_narrow, jnp.where(wide, between, -jnp.inf))
         return self._known(value, low, high)
 
     @compiled
     def mean(self) -> Float[Array, "..."]:
-        """loc for df > 1; NaN, being undefined, for df <= 1."""
+        """Return loc for df > 1; NaN, being undefined, for df <= 1."""
         return self._known(jnp.where(self.df > 1, self.loc, jnp.nan))
 
     @compiled
     def variance(self) -> Float[Array, "..."]:
-        """scale^2 df / (df - 2) for df > 2, inf for 1 < df <= 2; NaN, being undefined, for df <= 1."""
+        """Return scale^2 df / (df - 2) for df > 2, inf for 1 < df <= 2; NaN, being undefined, for df <= 1."""
         finite = self.df > 2
         df = jnp.where(finite & (self.df < jnp.inf), self.df, 4.0)
         ratio = jnp.where(self.df < jnp.inf, df / (df - 2), 1.0)
@@ -155,8 +158,8 @@ class StudentT(LocationScale):
     def entropy(self) -> Float[Array, "..."]:
         """Return log scale - log c + (df + 1) / 2 (psi((df + 1) / 2) - psi(df / 2)), psi the digamma function.
 
-        The last term is E[(df + 1) / 2 log(1 + T^2 / df)], from sums of positive terms: the difference of two digamma
-        functions loses digits as df grows.
+        The last term is E[(df + 1) / 2 log(1 + T^2 / df)], computed from sums of positive terms: the difference of two
+        digamma functions loses digits as df grows.
         """
         e = self._inverse(len(self.batch_shape))
         return self._known(jnp.log(self.scale) - log_normalizer(e) + mean_exponent(e))
@@ -170,7 +173,7 @@ class StudentT(LocationScale):
         return self._area(low, high, -1)
 
     def _squared_survival_area(self, low: Float[Array, "..."], high: Float[Array, "..."]) -> Float[Array, "..."]:
-        """By parts, in single integrals of positive terms; infinite over an unbounded tail for df <= 1/2."""
+        """By parts, as single integrals of positive terms; infinite over an unbounded tail for df <= 1/2."""
         return self._area(low, high, 1)
 
     def _tail_areas(self, near: Array, far: Array, upper: bool) -> tuple[Array, Array]:
@@ -179,7 +182,7 @@ class StudentT(LocationScale):
         return self._scaled(first), self._scaled(self._scaled(moment))
 
     def _knots(self, ndim: int) -> list[Array]:
-        """loc, from where the cdf flattens on both sides."""
+        """loc, from which the cdf flattens on both sides."""
         return [pad_rank(self.loc, ndim)]
 
     def _area(self, low, high, sign):
@@ -200,19 +203,19 @@ class StudentT(LocationScale):
         return super()._missing() | ~(self.df > 0)
 
     def _inverse(self, ndim):
-        """1 / df, 0 from the largest df on, and 1 where df is not positive."""
+        """1 / df, set to 0 from the largest finite df on, and to 1 where df is not positive."""
         df = pad_rank(self.df, ndim)
         gaussian = df >= _GAUSSIAN_FROM
         return jnp.where(gaussian, 0.0, 1 / jnp.where((df > 0) & ~gaussian, df, 1.0))
 
     def _standardize(self, y):
-        """t, 0 where it counts as infinite, and where it is finite."""
+        """t, set to 0 where it counts as infinite, and the mask of finite values."""
         t, finite = super()._standardize(y)
         finite &= (pad_rank(self.df, y.ndim) < _GAUSSIAN_FROM) | (jnp.abs(t) < _FAR)
         return jnp.where(finite, t, 0.0), finite
 
     def _nearer_tail(self, y):
-        """Whether t > 0, and the logarithm of the probability beyond |t|."""
+        """Whether t > 0, and the log of the probability beyond |t|."""
         t, finite = self._standardize(y)
         above = jnp.where(finite, t > 0, self._above(y))
         value = log_tail(jnp.where(t > 0, t, -t), self._inverse(y.ndim))
@@ -225,7 +228,7 @@ def _log_beyond(t, e):
     return jnp.where(finite, log_tail(jnp.where(finite, t, 0.0), e), -jnp.inf)
 
 
-def _log_less(log_near, log_far):
+def _log_difference(log_near, log_far):
     """log(exp(log_near) - exp(log_far)); -inf where both are -inf."""
     some = log_near > log_far
     near, far = jnp.where(some, log_near, 0.0), jnp.where(some, log_far, -1.0)

@@ -30,18 +30,19 @@ _HEAVY = 0.25
 def squared_survival_area(
     low: Float[Array, "..."], high: Float[Array, "..."], first: Integral, second: Integral
 ) -> Float[Array, "..."]:
-    """Integral of (1 - F)^2 over [low, high] for a distribution symmetric about 0.
+    """Return the integral of (1 - F)^2 over [low, high] for a distribution symmetric about 0.
 
     Args:
         low: start, may be infinite.
         high: end, at least `low`, may be infinite.
         first: integral of the tail P(T > x) over a finite [a, b] with a >= 0.
-        second: integral of its square over [a, b] with a >= 0, where b may be infinite; called with an axis more.
+        second: integral of the squared tail over [a, b] with a >= 0, where b may be infinite; called with an extra
+            axis.
     """
     start, stop = jnp.where(high > 0, 0.0, -high), jnp.where(low > 0, 0.0, -low)
     endless, empty = jnp.isinf(stop), jnp.isinf(start)
     a, b = (jnp.where(endless, 0.0, x) for x in (start, stop))
-    # both sides in one call: each copy of the quadrature is compiled anew
+    # both sides in one call: each copy of the quadrature is compiled separately
     right, square = second(jnp.stack([jnp.where(low > 0, low, 0.0), a]), jnp.stack([jnp.where(high > 0, high, 0.0), b]))
     # (1 - P)^2 on the left, from the length and the two integrals
     left = b - a - 2 * first(a, b) + square
@@ -49,7 +50,7 @@ def squared_survival_area(
 
 
 def tail_area(a: Float[Array, "..."], b: Float[Array, "..."], e: Float[Array, "..."]) -> Float[Array, "..."]:
-    """Integral of P(T > x) over [a, b], 0 <= a <= b finite: x P by parts, and the integral of x f in closed form."""
+    """Return the integral of P(T > x) over [a, b], 0 <= a <= b finite: x P by parts plus the integral of x f."""
     start, near = exponent(a, e), b < 2 * a
     rise = jnp.where(near, exponent_rise(a, jnp.where(near, b, a), e), exponent(b, e) - start)
     moment = jnp.exp(log_normalizer(e) - (1 - e) * start) * expm1_ratio(e - 1, rise)
@@ -58,10 +59,10 @@ def tail_area(a: Float[Array, "..."], b: Float[Array, "..."], e: Float[Array, ".
 
 
 def squared_tail(a: Float[Array, "..."], b: Float[Array, "..."], e: Float[Array, "..."]) -> Float[Array, "..."]:
-    """Integral of P(T > x)^2 over [a, b], 0 <= a <= b of one rank, b may be infinite; inf where b is and e >= 2.
+    """Return the integral of P(T > x)^2 over [a, b]; 0 <= a <= b have the same rank, and b may be infinite.
 
-    By parts, and with the substitution of the tail, every integral is a single one (see `remaining`) without
-    cancellation, so that far tails keep their digits.
+    inf where b is inf and e >= 2. By parts, and with the substitution of the tail, every integral is a single integral
+    (see `remaining`) without cancellation, so that far tails keep full precision.
     """
     return _squared_tail(*jnp.broadcast_arrays(a, b, e))
 
@@ -75,8 +76,8 @@ def _squared_tail(a, b, e):
 def _squared_tail_jvp(primals, tangents):
     a, b, e = primals
     value, diverges = _squared_tail(a, b, e), jnp.isinf(b) & (e >= 2)
-    held = jnp.where(diverges, 1.0, e)
-    _, in_e = jax.jvp(lambda e: _squared_by_quadrature(a, b, e), (held,), (jnp.where(diverges, 0.0, tangents[2]),))
+    safe_e = jnp.where(diverges, 1.0, e)
+    _, in_e = jax.jvp(lambda e: _squared_by_quadrature(a, b, e), (safe_e,), (jnp.where(diverges, 0.0, tangents[2]),))
     finite = jnp.isfinite(b)
     at_a = jnp.exp(2 * log_tail(jnp.where(jnp.isfinite(a), a, 0.0), e))
     at_b = jnp.where(finite, jnp.exp(2 * log_tail(jnp.where(finite, b, 0.0), e)), 0.0)
@@ -93,30 +94,30 @@ def _squared_by_quadrature(a, b, e):
     heavy = e > _HEAVY
     beyond_low, beyond_high = remaining(jnp.stack([low, high]), e[None])
     rest = beyond_low - jnp.where(endless, 0.0, beyond_high)
-    # the leading power of a heavy tail, which alone diverges, from one end to the other
+    # the leading power of a heavy tail, the only divergent term, from one end to the other
     stout = jnp.where(heavy, e, 1.0)
     start = exponent(low, stout)
     near = high < 2 * low
     rise = jnp.where(near, exponent_rise(low, jnp.where(near, high, low), stout), exponent(high, stout) - start)
     converges = stout < 2
-    whole = jnp.where(converges, 1 / jnp.where(converges, 2 - stout, 1.0), jnp.inf)
-    power = jnp.where(endless, whole, expm1_ratio(stout - 2, rise))
+    total = jnp.where(converges, 1 / jnp.where(converges, 2 - stout, 1.0), jnp.inf)
+    power = jnp.where(endless, total, expm1_ratio(stout - 2, rise))
     power = 2 * jnp.sqrt(stout) * jnp.exp(2 * log_normalizer(stout) - (2 - stout) * start) * power
     return before[1] - before[0] + jnp.where(empty, 0.0, jnp.where(heavy, rest + power, rest))
 
 
 def remaining(t: Float[Array, "..."], e: Float[Array, "..."]) -> Float[Array, "..."]:
-    """Integral of P(T > x)^2 over x > t for t >= 1/2 and e <= 1/4: P^2 t / kappa^2 times
+    """Return the integral of P(T > x)^2 over x > t for t >= 1/2 and e <= 1/4: P^2 t / kappa^2 times
 
         e / (2 - e) + integral of 2 (exp(-k w) - e) / k exp(-w) d - (integral of exp(-w) d)^2
 
     with k = 1 - e and d(w) = 1 - 1 / sqrt(1 + v(w) / t^2): free of the cancellation of order t^2 between t P^2 and the
-    first moment times P. For e > 1/4 it leaves out the leading power 2 c^2 sqrt(e) exp(-(2 - e) W) / (2 - e), and is
+    first moment times P. For e > 1/4 it excludes the leading power 2 c^2 sqrt(e) exp(-(2 - e) W) / (2 - e), and is
     P^2 t times
 
         2 / kappa^2 integral of exp(-w) (1 - exp(-k w)) / k (1 / sqrt(1 + v / t^2) - g) - 1
 
-    with g the limit of that root at w = inf; it holds by continuation for e >= 2 too, where the integral diverges.
+    with g the limit of that root at w = inf. By continuation it also holds for e >= 2, where the integral diverges.
     """
     t, e = jnp.broadcast_arrays(t, e)
     weights, w = tail_rule(t.ndim, t.dtype)
@@ -156,20 +157,21 @@ def _central_square(t, e):
 
 
 def _positive(area):
-    """An area that is not negative but for rounding, with the gradient of the area itself."""
+    """An area clipped at 0 against rounding errors, with the gradient of the area itself."""
     return area + jax.lax.stop_gradient(jnp.where(area < 0, -area, 0.0))
 
 
 def tail_areas(low: Array, high: Array, e: Array) -> tuple[Array, Array]:
-    """Integrals of P(T > x) and of (x - low) P(T > x) over [low, high], low finite, high may be infinite; inf there
-    where 1 / e <= 1, or <= 2 for the second.
+    """Return the integrals of P(T > x) and (x - low) P(T > x) over [low, high]; low is finite, high may be infinite.
+
+    For infinite high, inf where 1 / e <= 1, or <= 2 for the second.
     """
     low, high, e = jnp.broadcast_arrays(low, high, e)
     middle = jnp.where(high < 0, high, 0.0)
     behind = jnp.where(low < 0, middle - low, 0.0)
     start = jnp.where(low > 0, low, 0.0)
     stop = jnp.where(high > start, high, start)
-    # the mirrored window below 0, and the one above it
+    # the mirrored window below 0, and the window above 0
     a, b = jnp.stack([jnp.where(low < 0, -middle, 0.0), start]), jnp.stack([jnp.where(low < 0, -low, 0.0), stop])
     (mirrored, first), (about, moment) = _first(a, b, e[None]), _moment(a, b, e[None])
     shift = jnp.where(behind > 0, behind * jnp.where(behind > 0, first, 0.0), 0.0)
@@ -179,15 +181,17 @@ def tail_areas(low: Array, high: Array, e: Array) -> tuple[Array, Array]:
 def _first(a, b, e):
     """Integral of P(T > x) over [a, b], 0 <= a <= b, b may be infinite."""
     endless, light = jnp.isinf(b), e < 1
-    held = jnp.where(light, e, 0.5)
-    whole = jnp.exp(log_normalizer(held) - (1 - held) * exponent(a, held)) / (1 - held) - a * jnp.exp(log_tail(a, held))
-    return jnp.where(endless, jnp.where(light, whole, jnp.inf), tail_area(a, jnp.where(endless, a, b), e))
+    safe_e = jnp.where(light, e, 0.5)
+    total = jnp.exp(log_normalizer(safe_e) - (1 - safe_e) * exponent(a, safe_e)) / (1 - safe_e)
+    total = total - a * jnp.exp(log_tail(a, safe_e))
+    return jnp.where(endless, jnp.where(light, total, jnp.inf), tail_area(a, jnp.where(endless, a, b), e))
 
 
 def _moment(a, b, e):
     """Integral of (x - a) P(T > x) over [a, b]: twelve Gauss-Legendre nodes on pieces that grow with the distance.
 
-    The pieces start as the tail decays at a and go on fourfold, to a million scales: from there on the tail is a power.
+    The ends of the pieces start at the tail's decay length at a and grow fourfold, up to a million scales. Beyond, the
+    tail is a power.
     """
     decay = jnp.where(a > 1, jnp.where(e < 1, e, 1.0) * a + 1 / jnp.where(a > 1, a, 1.0), 1.0)
     decay = jax.lax.stop_gradient(decay)
@@ -200,7 +204,7 @@ def _moment(a, b, e):
     distance = ends[:-1, None] + length * jnp.asarray(0.5 + 0.5 * nodes, a.dtype).reshape(shape)
     value = jnp.exp(log_tail(a[None, None] + distance, e[None, None]))
     within = jnp.sum(length * jnp.asarray(0.5 * weights, a.dtype).reshape(shape) * distance * value, axis=(0, 1))
-    # beyond: x^(1 - df) and x^-df, from x = start on
+    # beyond: x^(1 - df) and x^-df from x = start
     gone = ends[-1]
     start, some = a + gone, width > gone
     start = jnp.where(some, start, 1.0)

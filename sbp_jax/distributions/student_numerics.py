@@ -1,16 +1,10 @@
 """Numerics of the standard Student-t distribution in its inverse degrees of freedom e = 1 / df; e = 0 is the Gaussian.
 
-With W(t) = log(1 + e t^2) / (2 e), whose limit at e = 0 is t^2 / 2, the density is c exp(-(1 + e) W). Beyond t > 0
-substitute x(w) with W(x) = W(t) + w, so that 1 + e x^2 = (1 + e t^2) exp(2 e w) and
+With W(t) = log(1 + e t^2) / (2 e), the density is c exp(-(1 + e) W) and the tail is, with v(w) = (1 - exp(-2 e w)) / e,
 
     P(T > t) = c exp(-W) sqrt(e + 1/t^2) kappa,   kappa = integral over w > 0 of exp(-w) / sqrt(1 + v(w) / t^2)
-    v(w)     = (1 - exp(-2 e w)) / e
 
-The integrand's only singularities are at Re w < 0, so that one double exponential rule, the trapezoidal rule in s with
-w = exp(s - exp(-s) / 10), serves every t >= 1/2 and df >= 0.02: step 0.22 and 43 nodes leave a relative error of 1e-15
-in float64, step 0.4 and 20 nodes 3e-9 in float32. Between 0 and 1/2 the density itself is integrated by 20
-Gauss-Legendre nodes, to 1e-16 for df >= 0.1. Derivatives in t are closed forms, those in e come from the same rules.
-The incomplete beta function, the usual way to the cdf, has no derivative in its parameters.
+docs/explanation/numerics.md derives the quadrature rules for kappa.
 """
 
 import math
@@ -24,9 +18,9 @@ from jaxtyping import Array, Float
 from sbp_jax.distributions.base import pad_rank
 from sbp_jax.distributions.numerics import expm1_ratio, log1p_ratio
 
-# where the tail's rule takes over from the density's
+# t at which the tail's rule takes over from the density's
 SPLIT = 0.5
-# step of the trapezoidal rule, smallest and largest w kept
+# step of the trapezoidal rule, smallest and largest w in use
 _RULES = {jnp.dtype(jnp.float64): (0.22, 1e-18, 38.0)}
 _RULE_DEFAULT = (0.4, 1e-9, 19.0)
 # log(Gamma(x + 1/2) / (Gamma(x) sqrt(x))) in powers of 1 / x: DLMF 5.11.8, error 1e-15 for x >= 10
@@ -36,7 +30,7 @@ _NEWTON_STEPS = 6
 
 
 def exponent(t: Float[Array, "..."], e: Float[Array, "..."]) -> Float[Array, "..."]:
-    """W(t) = log(1 + e t^2) / (2 e); no overflow of t^2 where e t^2 > 1."""
+    """Return W(t) = log(1 + e t^2) / (2 e); no overflow of t^2 where e t^2 > 1."""
     t, e = jnp.broadcast_arrays(jnp.abs(t), e)
     large = e * t * t > 1
     near = log1p_ratio(2 * e, 0.5 * jnp.where(large, 0.0, t) ** 2)
@@ -46,16 +40,16 @@ def exponent(t: Float[Array, "..."], e: Float[Array, "..."]) -> Float[Array, "..
 
 
 def exponent_rise(a: Float[Array, "..."], b: Float[Array, "..."], e: Float[Array, "..."]) -> Float[Array, "..."]:
-    """W(b) - W(a) for |b| near |a|, from (b - a)(b + a): the difference would cancel."""
+    """Return W(b) - W(a) for |b| near |a|, from (b - a)(b + a): the difference would cancel."""
     unit = jax.lax.stop_gradient(jnp.where(jnp.abs(a) > 1, jnp.abs(a), 1.0))
     inner, outer = a / unit, b / unit
     return log1p_ratio(2 * e, 0.5 * (outer - inner) * (outer + inner) / ((1 / unit) ** 2 + e * inner * inner))
 
 
 def log_normalizer(e: Float[Array, "..."]) -> Float[Array, "..."]:
-    """log c = log(Gamma((df + 1) / 2) / (Gamma(df / 2) sqrt(pi df))), without the cancellation of log-gamma functions.
+    """Return log c = log(Gamma((df + 1) / 2) / (Gamma(df / 2) sqrt(pi df))), without cancellation of log-gammas.
 
-    A series in 2 / df, after raising df / 2 by 10 with the recurrence of the gamma function where it is below 10.
+    A series in 2 / df. Where df / 2 is below 10, the recurrence of the gamma function first raises it by 10.
     """
     low = 2 * e * _GAMMA_SHIFT > 1
     x = 0.5 / jnp.where(low, e, 1.0)
@@ -71,11 +65,11 @@ def log_normalizer(e: Float[Array, "..."]) -> Float[Array, "..."]:
 
 
 def mean_exponent(e: Float[Array, "..."]) -> Float[Array, "..."]:
-    """E[(1 + e) W(T)] = (x + 1/2) (psi(x + 1/2) - psi(x)) with x = df / 2; 1/2 at e = 0.
+    """Return E[(1 + e) W(T)] = (x + 1/2) (psi(x + 1/2) - psi(x)) with x = df / 2; 1/2 at e = 0.
 
-    The recurrence of the digamma function raises x by 10, each step a positive term 1 / (2 (x + k) (x + k + 1/2)); from
-    there the series of `log_normalizer` is differentiated. Everything is written in r = 1 / x, so that e = 0 is no
-    special case.
+    The recurrence of the digamma function raises x by 10; each step adds a positive term
+    1 / (2 (x + k) (x + k + 1/2)). The rest is the derivative of the series of `log_normalizer`. All terms are written
+    in r = 1 / x, so that e = 0 needs no special case.
     """
     r = 2 * e
     reciprocal = r / (1 + _GAMMA_SHIFT * r)
@@ -91,12 +85,12 @@ def mean_exponent(e: Float[Array, "..."]) -> Float[Array, "..."]:
 
 
 def log_density(t: Float[Array, "..."], e: Float[Array, "..."]) -> Float[Array, "..."]:
-    """log c - (1 + e) W(t)."""
+    """Return log c - (1 + e) W(t)."""
     return log_normalizer(e) - (1 + e) * exponent(t, e)
 
 
 def log_tail(t: Float[Array, "..."], e: Float[Array, "..."]) -> Float[Array, "..."]:
-    """log P(T > t) for finite t >= 0."""
+    """Return log P(T > t) for finite t >= 0."""
     return _log_tail(*jnp.broadcast_arrays(t, e))
 
 
@@ -114,7 +108,7 @@ def _log_tail_jvp(primals, tangents):
 
 
 def hazard(t: Float[Array, "..."], e: Float[Array, "..."]) -> Float[Array, "..."]:
-    """Density over P(T > t) for finite t >= 0: 1 / ((e t + 1 / t) kappa) beyond 1/2, no difference of logarithms."""
+    """Return the density over P(T > t) for finite t >= 0: 1 / ((e t + 1 / t) kappa) beyond 1/2, no cancellation."""
     far = t > SPLIT
     outer, inner = jnp.where(far, t, SPLIT), jnp.where(far, 0.0, t)
     weights, w = tail_rule(t.ndim, t.dtype)
@@ -131,10 +125,10 @@ def _tail_by_quadrature(t, e):
 
 
 def tail_quantile(mass: Float[Array, "..."], e: Float[Array, "..."]) -> Float[Array, "..."]:
-    """The t >= 0 with P(T > t) = mass in (0, 1/2]; inf, without gradient, where it overflows.
+    """Return the t >= 0 with P(T > t) = mass in (0, 1/2]; inf, without gradient, where it overflows.
 
-    Newton's method on log P(T > t) in z with z^2 / 2 = W(t), in which every tail is nearly Gaussian: 6 steps reach
-    rounding for df >= 0.05 and every mass. Derivatives by the implicit function theorem.
+    Newton's method on log P(T > t) in the variable z with z^2 / 2 = W(t), in which every tail is nearly Gaussian: 6
+    steps converge to rounding for df >= 0.05 and every mass. Derivatives use the implicit function theorem.
     """
     return _tail_quantile(*jnp.broadcast_arrays(mass, e))
 
@@ -149,7 +143,7 @@ def _tail_quantile(mass, e):
         tail, kappa = beyond(0.5 * z * z, jnp.where(far, 1 / jnp.where(far, t, 1.0) ** 2, 1.0), e)
         t = jnp.where(far, 0.0, t)
         within = _within(t, e)
-        # -d log P / dz: z / kappa beyond, the hazard times dt / dz = z exp(e z^2) / t within
+        # -d log P / dz: z / kappa beyond SPLIT, the hazard times dt / dz = z exp(e z^2) / t below it
         speed = jnp.where(t > 0, z / jnp.where(t > 0, t, 1.0), 1.0) * jnp.exp(jnp.where(far, 0.0, e * z * z))
         slope = jnp.where(far, z / kappa, jnp.exp(log_density(t, e) - within) * speed)
         moved = z + (jnp.where(far, tail, within) - log_mass) / slope
@@ -169,14 +163,14 @@ def _tail_quantile_jvp(primals, tangents):
 
 
 def beyond(rise, r, e):
-    """log P(T > t) and kappa, from W(t) and r = 1 / t^2."""
+    """Return log P(T > t) and kappa, from W(t) and r = 1 / t^2."""
     weights, w = tail_rule(rise.ndim, rise.dtype)
     kappa = jnp.sum(weights / jnp.sqrt(1 + r[..., None] * widening(w, e)), axis=-1)
     return log_normalizer(e) - rise + 0.5 * jnp.log(e + r) + jnp.log(kappa), kappa
 
 
 def central(t, e):
-    """Integral of the density over [0, t], t <= 1/2."""
+    """Return the integral of the density over [0, t], t <= 1/2."""
     x, weights = interval_rule(t)
     return t * jnp.sum(weights * jnp.exp(log_density(x, e[..., None])), axis=-1)
 
@@ -195,22 +189,22 @@ def _point(z, e):
 
 
 def widening(w, e):
-    """v(w) = (1 - exp(-2 e w)) / e, nodes last."""
+    """Return v(w) = (1 - exp(-2 e w)) / e, with the nodes along the last axis."""
     return 2 * expm1_ratio(-2 * e[..., None], w)
 
 
 def tail_rule(ndim, dtype):
-    """Weights times exp(-w), and nodes w, of the tail's rule, with `ndim` axes in front."""
+    """Return weights times exp(-w) and nodes w of the tail's rule, with `ndim` leading axes."""
     step, smallest, largest = _RULES.get(jnp.dtype(dtype), _RULE_DEFAULT)
     s = step * np.arange(-round(8 / step), round(8 / step))
     w = np.exp(s - 0.1 * np.exp(-s))
     weights = step * w * (1 + 0.1 * np.exp(-s)) * np.exp(-w)
-    kept = (w > smallest) & (w < largest)
-    return pad_rank(weights[kept].astype(dtype), ndim, 1), pad_rank(w[kept].astype(dtype), ndim, 1)
+    in_range = (w > smallest) & (w < largest)
+    return pad_rank(weights[in_range].astype(dtype), ndim, 1), pad_rank(w[in_range].astype(dtype), ndim, 1)
 
 
 def interval_rule(t):
-    """Nodes [..., 20] in [0, t] and weights of sum 1."""
+    """Return nodes [..., 20] in [0, t] and weights that sum to 1."""
     nodes, weights = np.polynomial.legendre.leggauss(20)
     unit = pad_rank((0.5 + 0.5 * nodes).astype(t.dtype), t.ndim, 1)
     return t[..., None] * unit, pad_rank((0.5 * weights).astype(t.dtype), t.ndim, 1)

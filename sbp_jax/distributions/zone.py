@@ -1,7 +1,7 @@
-"""One side of the blended generalized Pareto distribution: from its body's inner quantile, through the zone, outwards.
+"""One side of the blended generalized Pareto distribution: from the body's inner quantile outward through the zone.
 
-The outward coordinate x is y itself on the upper side and -y on the lower. What both constructions share is here; how
-they blend in the zone is in `zone_published` and `zone_density`.
+The outward coordinate x is y on the upper side and -y on the lower side. This module holds the code shared by both
+constructions; `zone_published` and `zone_density` hold their blends in the zone.
 """
 
 import abc
@@ -29,7 +29,7 @@ _NODES_DEFAULT = 12
 class Point:
     """An outcome seen from one side: in the blending zone, beyond it, or neither.
 
-    `excess` over the outer end is 0 unless beyond. Outside the zone, the outward coordinate `x` is the zone's middle.
+    `excess` over the outer end is 0 unless beyond. Outside the zone, the outward coordinate `x` is the zone's midpoint.
     """
 
     inside: Bool[Array, "..."]
@@ -40,7 +40,7 @@ class Point:
 
 @dataclasses.dataclass(frozen=True)
 class Piece:
-    """The part of one bin inside the zone, seen from the inside out; each [...]."""
+    """The part of one bin inside the zone, from the inside out; each field [...]."""
 
     low: Float[Array, "..."]  # inner end, outward coordinate
     high: Float[Array, "..."]
@@ -53,7 +53,7 @@ class Piece:
 
 @dataclasses.dataclass(frozen=True)
 class Side(abc.ABC):
-    """The upper or the lower side: the body, the tail's shape and the static tail probabilities (outer, inner)."""
+    """The upper or lower side: the body, the tail's shape and the static tail probabilities (outer, inner)."""
 
     body: Binned
     raw_shape: Float[Array, "..."]
@@ -63,39 +63,39 @@ class Side(abc.ABC):
     @property
     @abc.abstractmethod
     def mass(self) -> float | Float[Array, "..."]:
-        """Probability beyond the outer end, a number or of the batch's shape."""
+        """Return the probability beyond the outer end, a number or an array of the batch shape."""
 
     @abc.abstractmethod
     def zone_density(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
-        """-dT/dt at the outward coordinate x in the zone, t being the place between its ends from 0 to 1."""
+        """Return -dT/dt at the outward coordinate x in the zone, where t in [0, 1] is the position between its ends."""
 
     @abc.abstractmethod
     def zone_tail(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
-        """T at the outward coordinate x in the zone."""
+        """Return T at the outward coordinate x in the zone."""
 
     @abc.abstractmethod
     def zone_interval(
         self, x: Float[Array, "..."], stop: Float[Array, "..."]
     ) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
-        """log |T(x) - T(stop)| and the sign of the difference, x <= stop in the zone."""
+        """Return log |T(x) - T(stop)| and the sign of the difference, x <= stop in the zone."""
 
     @abc.abstractmethod
     def nodes(
         self, low: Float[Array, "..."], high: Float[Array, "..."]
     ) -> tuple[Float[Array, "..."], Float[Array, "..."], Float[Array, "..."], Bool[Array, "..."]]:
-        """Nodes [..., K, n] of the pieces between low and high: x, T, weight times length, and which are in use."""
+        """Return nodes [..., K, n] of the pieces between low and high: x, T, weight times length, used nodes."""
 
     @abc.abstractmethod
     def tails_at_edges(self, ndim: int) -> Float[Array, "... bins"]:
-        """T at the outer edge of each bin from the inside out, [..., K]; anything where that is not in the zone."""
+        """Return T at the outer edge of each bin from the inside out, [..., K]; arbitrary where not in the zone."""
 
     @abc.abstractmethod
     def tail_in(self, piece: Piece, x: Float[Array, "..."]) -> Float[Array, "..."]:
-        """T at the outward coordinate x in a piece, at a lower price than `zone_tail`; without gradient."""
+        """Return T at the outward coordinate x in a piece, cheaper than `zone_tail`; without gradient."""
 
     @functools.cached_property
     def numbers(self) -> tuple[float, float, float]:
-        """Outer and inner tail probability as the dtype holds them, and the logarithm of inner over outer."""
+        """Outer and inner tail probability rounded to the dtype, and the log of inner over outer."""
         outer, inner = (float(m) for m in np.asarray(self.masses).astype(self.body.dtype))
         return outer, inner, math.log(inner / outer)
 
@@ -106,12 +106,12 @@ class Side(abc.ABC):
         return jnp.where(self.raw_shape > limit, limit, jnp.where(self.raw_shape < -limit, -limit, self.raw_shape))
 
     def out(self, y: Float[Array, "..."]) -> Float[Array, "..."]:
-        """The outward coordinate of y, and back."""
+        """Return the outward coordinate of y, or y of an outward coordinate."""
         return y if self.upper else -y
 
     @functools.cached_property
     def ends(self) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
-        """Inner and outer end of the blending zone, outward coordinates, shape of the batch."""
+        """Inner and outer end of the blending zone, in outward coordinates, of the batch shape."""
         rank = len(self.body.batch_shape)
         outer, inner, _ = self.numbers
         a, b = (self.body._quantile(jnp.full((1,) * rank, m, self.body.dtype), self.upper) for m in (inner, outer))
@@ -119,7 +119,7 @@ class Side(abc.ABC):
 
     @functools.cached_property
     def width(self) -> Float[Array, "..."]:
-        """Distance of the ends; one rounding step where rounding makes them coincide, so that the tail has a scale."""
+        """Distance between the ends; one rounding step where rounding makes them coincide, so the tail has a scale."""
         a, b = self.ends
         info = jnp.finfo(self.body.dtype)
         step = float(info.eps) * jnp.abs(b) + float(info.tiny) / float(info.eps)
@@ -127,18 +127,18 @@ class Side(abc.ABC):
 
     @functools.cached_property
     def tail(self) -> GeneralizedPareto:
-        """The distribution of the excess over the outer end: S_G through both ends makes its scale
+        """The distribution of the excess over the outer end; its scale is (b - a) xi / (1 - r^-xi).
 
-        (b - a) xi / (1 - r^-xi).
+        S_G passes through both ends.
         """
         xi = self.shape
         scale = self.width / expm1_ratio(-xi, jnp.full_like(xi, self.numbers[2]))
-        # derivatives divide by its square, which must not underflow
+        # derivatives divide by the squared scale, which must not underflow
         least = 4 * math.sqrt(float(jnp.finfo(self.body.dtype).tiny))
         return GeneralizedPareto(xi, jnp.where(scale < least, least, scale))
 
     def at(self, y: Float[Array, "..."]) -> Point:
-        """y from this side."""
+        """Return y seen from this side."""
         a, b = (pad_rank(e, y.ndim) for e in self.ends)
         x = self.out(y)
         inside, beyond = (x > a) & (x <= b), x > b
@@ -146,30 +146,30 @@ class Side(abc.ABC):
         return Point(inside, beyond, jnp.where(beyond, jnp.where(beyond, x, b) - b, 0.0), safe)
 
     def log_prob(self, point: Point) -> Float[Array, "..."]:
-        """log-density in the zone and beyond it; in the zone -inf with zero gradient where T rises."""
+        """Return the log-density in the zone and beyond it; -inf with zero gradient where T rises in the zone."""
         log_width = jnp.log(pad_rank(self.width, point.x.ndim))
         density = self.zone_density(point.x)
         zone = jnp.where(density > 0, safe_log(density) - log_width, -jnp.inf)
         return jnp.where(point.beyond, self._log_mass(point.x.ndim) + self.tail.log_prob(point.excess), zone)
 
     def tail_probability(self, point: Point) -> Float[Array, "..."]:
-        """T in the zone and beyond it."""
+        """Return T in the zone and beyond it."""
         beyond = self._mass(point.x.ndim) * self.tail.survival_function(point.excess)
         return jnp.where(point.beyond, beyond, self.zone_tail(point.x))
 
     def log_tail_probability(self, point: Point) -> Float[Array, "..."]:
-        """log T in the zone and beyond it."""
+        """Return log T in the zone and beyond it."""
         beyond = self._log_mass(point.x.ndim) + self.tail.log_survival_function(point.excess)
         return jnp.where(point.beyond, beyond, safe_log(self.zone_tail(point.x)))
 
     def log_complement(self, point: Point) -> Float[Array, "..."]:
-        """log(1 - T) in the zone and beyond it."""
+        """Return log(1 - T) in the zone and beyond it."""
         return jnp.log1p(-self.tail_probability(point))
 
     def interval(
         self, near: Float[Array, "..."], far: Float[Array, "..."]
     ) -> tuple[tuple[Float[Array, "..."], Float[Array, "..."]], Float[Array, "..."]]:
-        """Probability of the part in the zone as (log of its size, sign), and log of that beyond; far outside near."""
+        """Return the probability in the zone as (log of its absolute value, sign), and the log of that beyond."""
         a, b = (pad_rank(e, near.ndim) for e in self.ends)
         x, stop = self.out(near), self.out(far)
         log_beyond = self._log_mass(near.ndim) + self.tail.interval_log_prob(
@@ -182,11 +182,11 @@ class Side(abc.ABC):
         return (jnp.where(some, size, -jnp.inf), sign), log_beyond
 
     def quantile(self, mass: Float[Array, "..."]) -> Float[Array, "..."]:
-        """Outward coordinate with tail probability `mass` at most inner: closed form beyond the zone, bisection in it.
+        """Return the outward coordinate with tail probability `mass` <= inner: a closed form, or bisection in the zone.
 
-        The piece between two edges is found first, from the inner end: its T is smooth and costs the same for any
-        number of bins. Halving it to machine precision cannot fail. The gradient is that of the implicit function;
-        zero where T does not fall.
+        First find the piece between two edges, from the inner end: there T is smooth, at the same cost for any number
+        of bins. Bisecting it to machine precision cannot fail. The gradient comes from the implicit function theorem;
+        it is zero where T does not fall.
         """
         inner, outer = self.numbers[1], self._mass(mass.ndim)
         a, b = (pad_rank(e, mass.ndim) for e in self.ends)
@@ -206,12 +206,15 @@ class Side(abc.ABC):
         return jnp.where(in_tail, b + excess, jnp.where(in_zone, zone, a))
 
     def squared_area(self, low: Float[Array, "..."], high: Float[Array, "..."], of_tail: bool) -> Float[Array, "..."]:
-        """Integral of T^2 or, else, of (1 - T)^2 over [low, high] in the zone and beyond it; infinite ends allowed."""
+        """Return the integral of T^2 (`of_tail`) or (1 - T)^2 over [low, high] in the zone and beyond it.
+
+        Infinite ends are allowed.
+        """
         near, far = (low, high) if self.upper else (-high, -low)
         b, outer = pad_rank(self.ends[1], low.ndim), self._mass(low.ndim)
         start, stop = (jnp.where(e > b, jnp.where(e > b, e, b) - b, 0.0) for e in (near, far))
         if of_tail:
-            # an infinite area has no gradient: its shape is replaced before the mathematics
+            # an infinite area has no gradient: replace its shape before computing
             xi = pad_rank(self.shape, low.ndim)
             diverges = jnp.isinf(stop) & jnp.isfinite(start) & (xi >= 2)
             tail = GeneralizedPareto(jnp.where(diverges, 0.0, xi), pad_rank(self.tail.scale, low.ndim))
@@ -224,15 +227,15 @@ class Side(abc.ABC):
         start, stop = jnp.where(endless, 0.0, start), jnp.where(endless, 0.0, stop)
         once, twice = (self.tail.survival_area(n, self._snapped(start), self._snapped(stop)) for n in (1, 2))
         beyond = jnp.where(endless, jnp.inf, stop - start - 2 * outer * once + outer**2 * twice)
-        # the same infinity at both ends: nothing lies between them
+        # if both ends are the same infinity, the interval is empty
         return zone + jnp.where(near == far, 0.0, beyond)
 
     def tail_areas(
         self, near: Float[Array, "..."], far: Float[Array, "..."], ahead: bool
     ) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
-        """Integrals of p and of |y - near| p over the part of [near, far] in the zone and beyond it.
+        """Return the integrals of p and |y - near| p over the part of [near, far] in the zone and beyond it.
 
-        p is T where this side lies `ahead` of near on the way to far, else 1 - T; near is finite, far may be infinite.
+        p is T if this side lies `ahead` of near going to far, else 1 - T; near is finite, far may be infinite.
         """
         start, stop = self.out(near), self.out(far)
         b, outer = pad_rank(self.ends[1], near.ndim), self._mass(near.ndim)
@@ -254,7 +257,7 @@ class Side(abc.ABC):
         )
 
     def integral(self, function, low: Float[Array, "..."], high: Float[Array, "..."]) -> Float[Array, "..."]:
-        """Integral of function(x, T) over the part of the zone between the outward coordinates low <= high.
+        """Return the integral of function(x, T) over the part of the zone between outward coordinates low <= high.
 
         Gauss-Legendre quadrature on each piece between two edges: 12 nodes in float32, 24 in float64.
         """
@@ -262,11 +265,11 @@ class Side(abc.ABC):
         return jnp.sum(jnp.where(touched, step * jnp.where(touched, function(x, tail), 0.0), 0.0), axis=(-2, -1))
 
     def rises(self) -> Float[Array, "..."]:
-        """Sum of the rises of T, which should only fall, from node to node of the quadrature; shape of the batch."""
+        """Return the sum of the rises of T, which should only fall, between quadrature nodes, of the batch shape."""
         return jnp.zeros(self.body.batch_shape, self.body.dtype)
 
     def edges_outwards(self, ndim: int) -> tuple[Array, Array, Array, Array]:
-        """The bins from the inside out: edges [..., K + 1], widths and probabilities [..., K], T_b at outer edges."""
+        """Return the bins from the inside out: edges [..., K + 1]; widths, probabilities, T_b at outer edges."""
         edges, widths = self.body._bin_edges(ndim)
         p = probabilities(pad_rank(self.body.logits, ndim, 1))
         if not self.upper:
@@ -277,7 +280,7 @@ class Side(abc.ABC):
     def pieces(
         self, low: Float[Array, "..."], high: Float[Array, "..."]
     ) -> tuple[Float[Array, "..."], Float[Array, "..."], Bool[Array, "..."]]:
-        """Start and stop of the part of each bin between low and high in the zone, [..., K], and where there is one."""
+        """Return start and stop of each bin's part between low and high in the zone, [..., K], and their mask."""
         a, b = (pad_rank(e, low.ndim)[..., None] for e in self.ends)
         low, high = low[..., None], high[..., None]
         low, high = jnp.where(low > a, low, a), jnp.where(high < b, high, b)
@@ -288,7 +291,7 @@ class Side(abc.ABC):
         return jnp.where(touched, start, a), jnp.where(touched, stop, b), touched
 
     def place(self, x: Float[Array, "..."], extra: int = 0) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
-        """t and 1 - t of the outward coordinate x, which has `extra` axes behind those of the batch."""
+        """Return t and 1 - t of the outward coordinate x, which has `extra` axes after those of the batch."""
         ndim = x.ndim - extra
         a, b, width = (
             pad_rank(v, ndim).reshape(pad_rank(v, ndim).shape + (1,) * extra) for v in (*self.ends, self.width)
@@ -304,12 +307,12 @@ class Side(abc.ABC):
         return math.log(mass) if isinstance(mass, float) else jnp.log(mass)
 
     def _snapped(self, z):
-        """An excess, and infinity within rounding of the tail's end: what remains there has a scale of no digits."""
+        """An excess, set to infinity within rounding of the tail's end, where the remaining scale has no precision."""
         xi, beta = pad_rank(self.shape, z.ndim), pad_rank(self.tail.scale, z.ndim)
         return jnp.where(xi * z < (8 * float(jnp.finfo(z.dtype).eps) - 1) * beta, jnp.inf, z)
 
     def _bisect(self, target):
-        """Where T crosses `target` in (outer, inner), in the first piece from the inside whose outer end is below."""
+        """Where T reaches `target` in (outer, inner): in the first piece from the inside that ends below it."""
         a, b = (pad_rank(e, target.ndim) for e in self.ends)
         edges, widths, p, beyond = self.edges_outwards(target.ndim)
         inner, outer = edges[..., :-1], edges[..., 1:]
@@ -334,5 +337,5 @@ class Side(abc.ABC):
 
 
 def nodes_per_piece(dtype: jnp.dtype) -> int:
-    """Number of Gauss-Legendre nodes on a piece."""
+    """Return the number of Gauss-Legendre nodes per piece."""
     return _NODES.get(jnp.dtype(dtype), _NODES_DEFAULT)

@@ -1,4 +1,4 @@
-"""The blend of a side by densities: f = (1 - w) f_b + c w g in the zone, never negative."""
+"""Blend of densities on one side: f = (1 - w) f_b + c w g in the zone, never negative."""
 
 import dataclasses
 import functools
@@ -16,17 +16,17 @@ from sbp_jax.distributions.zone import Piece, Side, nodes_per_piece
 
 @dataclasses.dataclass(frozen=True)
 class DensitySide(Side):
-    """T is the sum of positive parts: of the body's density times 1 - w, of g times c w, and of the tail beyond.
+    """T is the sum of positive parts: the body's density times 1 - w, g times c w, and the tail beyond.
 
-    In the place t from 0 to 1 between the ends, g falls by itself, whatever the zone's width; w has degree 9, so that
-    five Gauss-Legendre nodes integrate it on a piece of constant f_b exactly. The integral of w g, a smooth function
-    without edges, takes twice 12 nodes (float32) or 24 (float64): a relative error below 1e-8 or 1e-14 for xi in
-    [-1, 1] and tau_a / tau_b up to 300.
+    In the position t in [0, 1] between the ends, g does not depend on the zone's width. w has degree 9, so five
+    Gauss-Legendre nodes integrate it exactly on a piece of constant f_b. The integral of w g, a smooth function without
+    edges, takes twice 12 nodes (float32) or 24 (float64): a relative error below 1e-8 or 1e-14 for xi in [-1, 1] and
+    tau_a / tau_b up to 300.
     """
 
     @functools.cached_property
     def factor(self) -> Float[Array, "..."]:
-        """c = (tau_b + the integral of w f_b) / (tau_b + the integral of w g) over the zone, shape of the batch.
+        """c = (tau_b + the integral of w f_b) / (tau_b + the integral of w g) over the zone, of the batch shape.
 
         Where rounding makes the ends coincide, the body's integral is the limit for one bin, (tau_a - tau_b) / 2.
         """
@@ -44,13 +44,13 @@ class DensitySide(Side):
         return self.factor * self.numbers[0]
 
     def zone_density(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
-        """-dT/dt = (1 - w) f_b + c w g, per unit of t."""
+        """Return -dT/dt = (1 - w) f_b + c w g, per unit of t."""
         t, s = self.place(x)
         body = jnp.exp(self.body.clamped_log_prob(self.out(x)) + jnp.log(pad_rank(self.width, x.ndim)))
         return weight(s, t) * body + pad_rank(self.factor, x.ndim) * self._weighted(t, s, pad_rank(self.shape, x.ndim))
 
     def zone_tail(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
-        """T = c tau_b + the integral of the density from x to the outer end: a sum of positive terms."""
+        """Return T = c tau_b + the integral of the density from x to the outer end: a sum of positive terms."""
         edges, widths, p, _ = self.edges_outwards(x.ndim)
         index = bin_index(edges, jax.lax.stop_gradient(x))
         b, c = pad_rank(self.ends[1], x.ndim), pad_rank(self.factor, x.ndim)
@@ -65,9 +65,10 @@ class DensitySide(Side):
     def zone_interval(
         self, x: Float[Array, "..."], stop: Float[Array, "..."]
     ) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
-        """log of the integral of the density from x to stop, and 1: bins between, parts of the end bins, and g.
+        """Return the log of the integral of the density from x to stop, and its sign 1.
 
-        No term is a difference, so that a narrow interval keeps its digits.
+        It sums the bins in between, the parts of the end bins, and g. No term is a difference, so a narrow interval
+        keeps full precision.
         """
         edges, widths, p, _ = self.edges_outwards(x.ndim)
         bins, at_x, at_stop = (bin_index(edges, jax.lax.stop_gradient(v)) for v in (x, x, stop))
@@ -85,9 +86,10 @@ class DensitySide(Side):
         return safe_log(total), jnp.ones_like(total)
 
     def nodes(self, low, high):
-        """Nodes [..., K, n] of the pieces between low and high: x, T, weight times length, and which are in use.
+        """Return nodes [..., K, n] of the pieces between low and high: x, T, weight times length, used nodes.
 
-        T at a node: T at the end of the pieces, the pieces beyond its own, and the part of its own by `running_rule`.
+        T at a node is the sum of T at the end of the pieces, the pieces beyond the node's own, and the part of its own
+        piece by `running_rule`.
         """
         ndim, count = low.ndim, nodes_per_piece(low.dtype)
         start, stop, touched = self.pieces(low, high)
@@ -111,7 +113,7 @@ class DensitySide(Side):
         return x, end[..., None, None] + after[..., None] + inner, length * weights, used
 
     def tails_at_edges(self, ndim):
-        """T at the outer edge of each bin from the inside out, [..., K]."""
+        """Return T at the outer edge of each bin from the inside out, [..., K]."""
         edges, _, _, _ = self.edges_outwards(ndim)
         a, b, xi, c = (pad_rank(v, ndim)[..., None] for v in (*self.ends, self.shape, self.factor))
         outer = edges[..., 1:]
@@ -121,7 +123,7 @@ class DensitySide(Side):
         return c * self.numbers[0] + self._masses_beyond(ndim) + c * mass
 
     def tail_in(self, piece: Piece, x: Float[Array, "..."]) -> Float[Array, "..."]:
-        """T at x: T at the end of the piece and the integral from x to there."""
+        """Return T at x: T at the end of the piece plus the integral from x to that end."""
         xi, c = pad_rank(self.shape, x.ndim), pad_rank(self.factor, x.ndim)
         ends = (*self.place(x), *self.place(piece.high))
         body = piece.p * self._remaining(x, piece.high) / piece.width
@@ -137,15 +139,15 @@ class DensitySide(Side):
         return weight(t, s) * survival * rate
 
     def _pareto_mass(self, t, s, t_stop, s_stop, xi, step=None):
-        """Integral of w g from t to t_stop, s = 1 - t and s_stop = 1 - t_stop, `step` = t_stop - t; all of one rank.
+        """Integral of w g from t to t_stop; s = 1 - t, s_stop = 1 - t_stop, `step` = t_stop - t; all of the same rank.
 
-        In two panels, which part where log T_G has fallen by half: the singularity of a heavy tail's density, close to
-        the inner end, is then far from both.
+        In two panels, split where log T_G has fallen by half: the singularity of a heavy tail's density, close to the
+        inner end, is then far from both.
         """
         nodes, weights = (pad_rank(v.astype(t.dtype), t.ndim, 1) for v in unit_rule(nodes_per_piece(t.dtype)))
         step = t_stop - t if step is None else step
         middle = jax.lax.stop_gradient(jax.nn.sigmoid(-0.5 * self.numbers[2] * xi))
-        # the second length is what is left of the step, so that a narrow interval keeps its width
+        # the second length is the rest of the step, so that a narrow interval keeps its width
         first = jnp.where(middle <= t, 0.0, jnp.where(middle >= t_stop, step, middle - t))
         second = step - first
         values = [
@@ -160,7 +162,7 @@ class DensitySide(Side):
         return self._integrated(x, stop, False)
 
     def _integrated(self, x, stop, outer, extra=0):
-        """Integral of w (outer) or 1 - w from x to stop, which have `extra` axes behind those of the batch."""
+        """Integral of w (outer) or 1 - w from x to stop, which have `extra` axes after those of the batch."""
         nodes, weights = (pad_rank(v.astype(x.dtype), x.ndim, 1) for v in unit_rule(5))
         (t, _), (_, s) = self.place(x, extra), self.place(stop, extra)
         length = stop - x
@@ -170,7 +172,7 @@ class DensitySide(Side):
         return length * jnp.sum(weights * (weight(t, s) if outer else weight(s, t)), axis=-1)
 
     def _bin_masses(self, ndim):
-        """Of each bin's part in the zone [..., K]: whether there is one, the integral of (1 - w) f_b, that of w f_b."""
+        """For each bin [..., K]: whether part of it is in the zone, and its integrals of (1 - w) f_b and w f_b."""
         endless = jnp.full((1,) * ndim, jnp.inf, self.body.dtype)
         start, stop, touched = self.pieces(-endless, endless)
         _, widths, p, _ = self.edges_outwards(ndim)

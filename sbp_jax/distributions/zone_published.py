@@ -1,4 +1,4 @@
-"""The published blend of a side: F = F_b^(1 - w) G^w in the zone, which may fall."""
+"""Published blend on one side: F = F_b^(1 - w) G^w in the zone, where F may fall."""
 
 import dataclasses
 
@@ -13,43 +13,43 @@ from sbp_jax.distributions.zone import Piece, Point, Side, nodes_per_piece
 
 @dataclasses.dataclass(frozen=True)
 class PublishedSide(Side):
-    """With T = 1 - F on the upper side and F on the lower; the mass beyond the outer end is the outer one."""
+    """T is 1 - F on the upper side and F on the lower; the mass beyond the outer end is the outer probability."""
 
     @property
     def mass(self) -> float:
-        """The outer tail probability."""
+        """Return the outer tail probability."""
         return self.numbers[0]
 
     def zone_density(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
-        """-dT/dt, negative where T rises."""
+        """Return -dT/dt, negative where T rises."""
         log_width = jnp.log(pad_rank(self.width, x.ndim))
         return self._blend(x).density(jnp.exp(self.body.clamped_log_prob(self.out(x)) + log_width))
 
     def zone_tail(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
-        """T = -expm1(-H) with the blend's hazard H."""
+        """Return T = -expm1(-H) with the blend's hazard H."""
         return self._blend(x).tail
 
     def log_complement(self, point: Point) -> Float[Array, "..."]:
-        """log(1 - T): -H in the zone."""
+        """Return log(1 - T), which is -H in the zone."""
         beyond = jnp.log1p(-self._mass(point.x.ndim) * self.tail.survival_function(point.excess))
         return jnp.where(point.beyond, beyond, -self._blend(point.x).hazard)
 
     def zone_interval(
         self, x: Float[Array, "..."], stop: Float[Array, "..."]
     ) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
-        """log |T(x) - T(stop)| and its sign, with H = -log(1 - T): T(x) - T(stop) = exp(-H_stop) (1 - exp(-d)) and
+        """Return log |T(x) - T(stop)| and its sign. With H = -log(1 - T), T(x) - T(stop) = exp(-H_stop) (1 - exp(-d)),
 
             d = H_x - H_stop = (1 - w_x) dh_b + w_x dh_G + dw (h_b - h_G at stop)
 
         where dh_b comes from the body's interval probability, dh_G from threshold stability and dw from quadrature of
-        w', so that no term is a difference of nearly equal numbers.
+        w', so no term is a difference of nearly equal numbers.
         """
         rise, width = self.numbers[2], pad_rank(self.width, x.ndim)
         p, q = self._blend(x), self._blend(stop)
         low, high = (self.out(x), self.out(stop)) if self.upper else (self.out(stop), self.out(x))
         body = jnp.log1p(jnp.exp(self.body.interval_log_prob(low, high) + p.body))
         step = (stop - x) / width
-        # by threshold stability, from the end where the tail is flatter: there 1 + k u keeps its digits
+        # by threshold stability, from the end where the tail is flatter: there 1 + k u keeps full precision
         k = pad_rank(self.shape, x.ndim) * rise
         ahead = log1p_ratio(jnp.where(k < 0, -k, k), step * jnp.where(k < 0, q.rate, p.rate) / rise)
         pareto = jnp.log1p(-p.survival * jnp.expm1(-rise * ahead) * jnp.exp(p.pareto))
@@ -58,7 +58,7 @@ class PublishedSide(Side):
         return safe_log(jnp.abs(jnp.expm1(-drop))) - q.hazard, jnp.sign(drop)
 
     def rises(self) -> Float[Array, "..."]:
-        """Sum of the rises of T, which should only fall, from node to node of the quadrature; shape of the batch."""
+        """Return the sum of the rises of T, which should only fall, between quadrature nodes, of the batch shape."""
         rank = len(self.body.batch_shape)
         outer, inner, _ = self.numbers
         endless = jnp.full((1,) * rank, jnp.inf, self.body.dtype)
@@ -71,7 +71,7 @@ class PublishedSide(Side):
         return jnp.sum(jnp.where(rise > 8 * float(jnp.finfo(tail.dtype).eps) * inner, rise, 0.0), axis=-1)
 
     def nodes(self, low, high):
-        """Nodes [..., K, n] of the pieces between low and high: x, T, weight times length, and which are in use."""
+        """Return nodes [..., K, n] of the pieces between low and high: x, T, weight times length, used nodes."""
         start, stop, touched = self.pieces(low, high)
         edges, widths, p, beyond = self.edges_outwards(low.ndim)
         nodes, weights = (v.astype(low.dtype) for v in unit_rule(nodes_per_piece(low.dtype)))
@@ -85,7 +85,7 @@ class PublishedSide(Side):
         return x, mixed(self.numbers, t, s, xi, jnp.where(used, body_tail, 0.25)).tail, length * weights, used
 
     def tails_at_edges(self, ndim):
-        """T at the outer edge of each bin from the inside out, [..., K]."""
+        """Return T at the outer edge of each bin from the inside out, [..., K]."""
         edges, _, _, beyond = self.edges_outwards(ndim)
         a, b = (pad_rank(e, ndim)[..., None] for e in self.ends)
         outer = edges[..., 1:]
@@ -95,7 +95,7 @@ class PublishedSide(Side):
         return mixed(self.numbers, t, s, xi, jnp.where(within, beyond, 0.25)).tail
 
     def tail_in(self, piece: Piece, x: Float[Array, "..."]) -> Float[Array, "..."]:
-        """T at x from the body's tail probability in the piece."""
+        """Return T at x from the body's tail probability in the piece."""
         body_tail = piece.beyond + piece.p * ((piece.edge - x) / piece.width)
         return mixed(self.numbers, *self.place(x), pad_rank(self.shape, x.ndim), body_tail).tail
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from sbp_jax.evaluation.thresholds import qq_points as qq_points
     from sbp_jax.evaluation.thresholds import quantile_points as quantile_points
 
-# Loaded on first use: what works on plain numbers, as reports do, does not load jax.
+# Loaded on first use: code that works on plain numbers, such as reports, does not load jax.
 _HOMES = {
     "exceedances": ("ParetoFit", "fit_pareto", "shape_interval"),
     "metrics": ("Metrics", "OutcomeScores", "PPError", "pp_curve", "pp_error"),

@@ -1,4 +1,4 @@
-"""What alarms are worth: false ones against their nominal rate, extremes found, and how late."""
+"""Evaluation of alarms: false alarms against the nominal rate, detected extremes, and detection delays."""
 
 from typing import NamedTuple
 
@@ -8,12 +8,12 @@ from sbp_jax.errors import InputError
 
 
 class Injected(NamedTuple):
-    """A stream with extremes put in.
+    """A stream with injected extremes.
 
     Attributes:
-        values: the stream, changed in its events [N].
+        values: the stream with its events [N].
         starts: int64 [E], first value of each event, in order.
-        lengths: int64 [E], values of each.
+        lengths: int64 [E], number of values of each event.
         signs: int64 [E], 1 where an event goes up and -1 where it goes down.
     """
 
@@ -32,45 +32,45 @@ def inject(
     seed: int = 0,
     both: bool = False,
 ) -> Injected:
-    """Put events into a stream: each adds a ramp that reaches its height with its last value; of one value, a spike.
+    """Inject events into a stream: each adds a ramp that reaches its height at its last value, or a spike.
 
     Args:
         values: the stream [N].
-        events: how many; one in each of as many equal parts of the stream, at a random place that leaves room for the
-            longest event before and after it.
-        height: of the ramp at its end, in the values' unit.
-        lengths: values of an event, in turn.
-        seed: of the places.
-        both: after every event that goes up, one of the same length goes down.
+        events: number of events; one in each of as many equal parts of the stream, at a random position that leaves
+            space for the longest event before and after it.
+        height: height of the ramp at its end, in the values' unit.
+        lengths: numbers of values of an event, used in turn; an event of one value is a spike.
+        seed: seed of the positions.
+        both: after every upward event, add a downward event of the same length.
 
     Raises:
         InputError: no event, a length or height that is not positive, or a stream too short for its events.
     """
     if events < 1 or not lengths or min(lengths) < 1 or not height > 0:
         raise InputError(f"events, lengths, height: expected positive ones, got {events}, {lengths}, {height}")
-    room, longest = len(values) // events, max(lengths)
-    if room < 3 * longest:
+    spacing, longest = len(values) // events, max(lengths)
+    if spacing < 3 * longest:
         raise InputError(f"values: {len(values)} are too few for {events} events of up to {longest}")
     number = np.arange(events)
-    starts = number * room + np.random.default_rng(seed).integers(longest, room - 2 * longest + 1, events)
+    starts = number * spacing + np.random.default_rng(seed).integers(longest, spacing - 2 * longest + 1, events)
     if both:
         number, signs = number // 2, 1 - 2 * (number % 2)
     else:
         signs = np.ones(events, np.int64)
-    of_each = np.array(lengths, np.int64)[number % len(lengths)]
+    event_lengths = np.array(lengths, np.int64)[number % len(lengths)]
     changed = np.array(values, np.float64)
-    for start, length, sign in zip(starts.tolist(), of_each.tolist(), signs.tolist(), strict=True):
+    for start, length, sign in zip(starts.tolist(), event_lengths.tolist(), signs.tolist(), strict=True):
         changed[start : start + length] += sign * height * np.arange(1, length + 1) / length
-    return Injected(changed, starts, of_each, signs)
+    return Injected(changed, starts, event_lengths, signs)
 
 
 class Found(NamedTuple):
-    """What alarms made of events of one length.
+    """Detections among the events of one length.
 
     Attributes:
-        events: how many there are.
-        hits: how many of them raised an alarm.
-        delays: int64 [hits], values before the first alarm of each of these.
+        events: number of events.
+        hits: number of events that raised an alarm.
+        delays: int64 [hits], number of values before the first alarm of each detected event.
     """
 
     events: int
@@ -79,10 +79,10 @@ class Found(NamedTuple):
 
 
 def found(raised: np.ndarray, injected: Injected, length: int) -> Found:
-    """Which events of a length were found; `raised` are the alarms of the stream with its events, bool [N].
+    """Return the detections among events of one length; `raised` holds the stream's alarms, bool [N].
 
     Raises:
-        InputError: not as many alarms as values; no event of that length.
+        InputError: the number of alarms differs from the number of values, or no event has that length.
     """
     if raised.shape != injected.values.shape:
         raise InputError(f"raised: expected {injected.values.shape} alarms, got {raised.shape}")

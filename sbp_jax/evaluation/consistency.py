@@ -1,4 +1,4 @@
-"""Whether training that starts at the truth stays there: each objective's mean gradient and its drift."""
+"""Consistency of objectives: mean gradient at the truth, and drift of training that starts there."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ from sbp_jax.distributions.heads import OBJECTIVES, PARAMETERIZATIONS, Head, Los
 
 POINTS, STEPS, LEARNING_RATE = 50_000, 300, 0.01
 GRADIENT_BOUND, DRIFT_BOUND = 1e-4, 1e-4
-FARTHEST = 5000.0  # integer outcomes; what is beyond has a probability below 1e-8
+FARTHEST = 5000.0  # integer outcomes; the probability beyond is below 1e-8
 ROUNDED = ("interval", "censored")
 CENSORED_AT = 1.0  # outcomes from here on are censored, in the unit of the outcome
-# Three bins whose outer ones hold the thresholds, and eight that differ in width and probability.
+# Three bins whose outer bins contain the thresholds, and eight that differ in width and probability.
 STARTS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
     "three bins": ((-1.0, 0.0, 1.0, 2.0), (0.05, 0.9, 0.05)),
     "eight bins": (
@@ -28,10 +28,10 @@ STARTS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
 RAW_TAILS = (-0.5, 1.2, -1.0, 0.5)  # shape and scale of the lower tail, then of the upper
 SUPPORT = (-40.0, 60.0)
 TRUTH = (
-    f"Outcomes are the distribution's own: {POINTS:,} quantiles of it, or the integers with their probabilities. Where "
-    "a loss is consistent the mean gradient in the raw outputs is zero there, and training does not leave: bounds "
-    f"{GRADIENT_BOUND:g} on its largest component, and {DRIFT_BOUND:g} nats on what {STEPS} steps of Adam add to the "
-    "NLL. `pointwise` misses that log f(y) jumps as a threshold passes y: it stays where the density is continuous."
+    f"Outcomes follow the distribution itself: {POINTS:,} of its quantiles, or the integers with their probabilities. "
+    "For a consistent loss the mean gradient in the raw outputs is zero there, and training stays: the bounds are "
+    f"{GRADIENT_BOUND:g} on its largest component, and {DRIFT_BOUND:g} nats on the NLL added by {STEPS} steps of Adam. "
+    "`pointwise` misses the jump of log f(y) as a threshold passes y: it stays only where the density is continuous."
 )
 
 
@@ -44,7 +44,7 @@ class Case:
         parameterization, objective: by name.
         head: raw outputs to distributions.
         raw: raw outputs of the truth, [R].
-        consistent: the mean gradient at the truth is zero.
+        consistent: whether the mean gradient at the truth is zero.
     """
 
     start: str
@@ -56,33 +56,33 @@ class Case:
 
     @property
     def loss(self) -> Loss:
-        """The loss that trains."""
+        """The training loss."""
         continuous = PARAMETERIZATIONS[self.parameterization].continuous
         return objective(self.objective, continuous=self.objective == "exact" and continuous)
 
 
 def cases() -> Iterator[Case]:
-    """Yield every objective with every parameterization from three bins, and with two of them from eight."""
+    """Yield every objective with every parameterization for three bins, and with two of them for eight bins."""
     for start, (edges, logits) in STARTS.items():
         for name, parameterization in PARAMETERIZATIONS.items():
             if start == "eight bins" and name not in ("bounded", "continuous"):
                 continue
             head = SplicedBinnedParetoHead(edges, (0.05, 0.1), name, support=SUPPORT)
             for loss in OBJECTIVES:
-                # the composite's bins learn from all outcomes: where a tail lies within one bin they agree with it
+                # the composite's bins learn from all outcomes: they agree with a tail that lies within one bin
                 consistent = parameterization.continuous if loss == "pointwise" else True
                 yield Case(start, name, loss, head, np.asarray([*logits, *RAW_TAILS]), consistent)
 
 
 def outcomes(case: Case, count: int) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Return outcomes, which of them are censored, and weights that sum to one: the truth by its quantiles.
+    """Return outcomes of the truth, their censoring mask, and weights that sum to one.
 
     Outcomes of `ROUNDED` objectives are integers with their exact probabilities; others are `count` quantiles at the
-    middles of equal steps of probability.
+    midpoints of equal steps of probability.
     """
     truth = case.head(jnp.asarray(case.raw))
     if case.objective not in ROUNDED:
-        # each half from its own side: near 1 a probability has few digits
+        # each half from its own side: probabilities near 1 have few digits
         half = (jnp.arange(count // 2, dtype=float) + 0.5) / count
         y = jnp.concatenate([truth.icdf(half), truth.isf(half)])
         return y, jnp.zeros(len(y), bool), jnp.full(len(y), 1 / len(y))
@@ -97,12 +97,12 @@ def measure(case: Case) -> dict[str, Any]:
     """Measure the mean gradient at the truth and the drift of the NLL under training from it.
 
     Args:
-        case: in float64, JAX's x64 mode.
+        case: the case, in float64 (JAX's x64 mode).
 
     Returns:
         A row: the case's names, `gradient` (largest component of the mean gradient in the raw outputs, nats), `drift`
         (nats by which `STEPS` steps of Adam worsen the NLL), `shape` (the largest shape after them), `consistent`, and
-        `ratio`, the larger of both over their bounds.
+        `ratio`, the larger of gradient and drift relative to their bounds.
     """
     points = outcomes(case, POINTS)
     slopes = jax.jit(jax.grad(partial(_mean, case.head, case.loss)))
@@ -136,12 +136,12 @@ def profile(name: str, offsets: np.ndarray, index: int = 0) -> tuple[np.ndarray,
     """Return the expected log-likelihood along one raw output around the truth, and its mean gradient there.
 
     Args:
-        name: of the objective, `pointwise` or `exact`.
-        offsets: added to that raw output, [n].
-        index: which raw output; 0 is the first logit.
+        name: name of the objective, `pointwise` or `exact`.
+        offsets: offsets added to that raw output, [n].
+        index: index of the raw output; 0 is the first logit.
 
     Returns:
-        Expected log-likelihood, nats [n], and what automatic differentiation makes of its slope at the truth.
+        Expected log-likelihood, nats [n], and its slope at the truth by automatic differentiation.
     """
     with jax.enable_x64(True):
         case = next(c for c in cases() if (c.parameterization, c.objective) == ("bounded", name))
@@ -155,5 +155,5 @@ def profile(name: str, offsets: np.ndarray, index: int = 0) -> tuple[np.ndarray,
 
 def _mean(head: Head, loss: Loss, raw: jax.Array, y: jax.Array, censored: jax.Array, weight: jax.Array) -> jax.Array:
     losses = loss(head(raw), y, censored)
-    possible = weight > 0  # an integer of no mass may have an infinite loss
+    possible = weight > 0  # an integer without mass may have an infinite loss
     return jnp.sum(jnp.where(possible, weight * jnp.where(possible, losses, 0.0), 0.0))

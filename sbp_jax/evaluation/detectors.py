@@ -1,9 +1,9 @@
 """Alarms on values that are too extreme: SPOT, DSPOT and NN-SPOT, and the tail probability of a predicted distribution.
 
-Every detector is given a rate, the share of ordinary values on which it may raise a false alarm, and the direction that
-it watches. SPOT and DSPOT are those of Siffer, Fouque, Termier and Largouët (2017): a generalized Pareto distribution
-is fitted to the excesses over a high quantile and taken up to date with every value; what alarms teaches nothing. SPOT
-itself is its author's own library, `libspot` (extra `baselines`); NN-SPOT is SPOT on a network's residuals.
+Every detector takes a rate, the fraction of ordinary values on which it may raise a false alarm, and a side to monitor.
+SPOT and DSPOT follow Siffer, Fouque, Termier and Largouët (2017): a generalized Pareto distribution is fitted to the
+excesses over a high quantile and updated with every value, except values that raise an alarm. SPOT itself is the
+author's library, `libspot` (extra `baselines`); NN-SPOT is SPOT on a network's residuals.
 """
 
 from collections import deque
@@ -21,15 +21,15 @@ SIDES: tuple[Side, ...] = ("upper", "lower")
 
 
 class NoTail(InputError):
-    """Too few values lie beyond the quantile that a tail begins at."""
+    """Too few values lie beyond the quantile at which a tail begins."""
 
 
 class Alarms(NamedTuple):
-    """What a detector said of a stream of N values.
+    """The alarms of a detector on a stream of N values.
 
     Attributes:
-        raised: bool [N].
-        threshold: float64 [N], beyond which a value raised the alarm, as it was before that value; in its unit.
+        raised: bool [N], whether each value raised an alarm.
+        threshold: float64 [N], the threshold in force before each value, in the values' unit.
     """
 
     raised: np.ndarray
@@ -38,13 +38,13 @@ class Alarms(NamedTuple):
 
 @dataclass(frozen=True)
 class Spot:
-    """How SPOT watches.
+    """Settings of SPOT.
 
     Attributes:
-        rate: of false alarms, between 0 and 1 - level.
-        side: that is watched.
-        level: of the quantile whose excesses the tail is fitted to.
-        peaks: most excesses that are kept, the latest ones.
+        rate: false-alarm rate, between 0 and 1 - level.
+        side: side to monitor.
+        level: level of the quantile over whose excesses the tail is fitted.
+        peaks: maximum number of excesses in use, the most recent ones.
     """
 
     rate: float
@@ -64,43 +64,43 @@ class Spot:
 
 
 def spot(calibration: np.ndarray, stream: np.ndarray, how: Spot) -> Alarms:
-    """SPOT: one threshold for all of a stream but for what its excesses teach.
+    """Run SPOT: one threshold for the stream, updated by its excesses.
 
     Args:
-        calibration: ordinary values that the first threshold is found from [M].
-        stream: those to watch, in order of time [N].
-        how: its settings.
+        calibration: ordinary values that determine the first threshold [M].
+        stream: values to monitor, in order of time [N].
+        how: settings.
 
     Raises:
-        InputError: values that are not finite or not [M] and [N]; NoTail for a calibration without excesses.
+        InputError: values that are not finite or not of shape [M] and [N]; NoTail for a calibration without excesses.
     """
     calibration, stream = _values(calibration, "calibration"), _values(stream, "stream")
-    found = _fitted(calibration, how)
+    detector = _fit(calibration, how)
     alarm = _library().ANOMALY
     raised, threshold = np.zeros(len(stream), bool), np.empty(len(stream))
     for i, value in enumerate(stream.tolist()):
-        threshold[i] = found.anomaly_threshold
-        raised[i] = found.step(value) == alarm
+        threshold[i] = detector.anomaly_threshold
+        raised[i] = detector.step(value) == alarm
     return Alarms(raised, threshold)
 
 
 def dspot(calibration: np.ndarray, stream: np.ndarray, how: Spot, depth: int = 10) -> Alarms:
-    """DSPOT: SPOT on the difference to the mean of the `depth` values before that raised no alarm.
+    """Run DSPOT: SPOT on the difference from the mean of the last `depth` values that raised no alarm.
 
-    Args and errors as of `spot`, and InputError for a depth that is below 1 or leaves no calibration.
+    Arguments and errors as in `spot`; InputError also for a depth that is below 1 or leaves no calibration.
     """
     calibration, stream = _values(calibration, "calibration"), _values(stream, "stream")
     if not 1 <= depth < len(calibration):
-        raise InputError(f"depth: expected at least 1 and below the {len(calibration)} of the calibration, got {depth}")
+        raise InputError(f"depth: expected at least 1 and below the {len(calibration)} calibration values, got {depth}")
     sums = np.cumsum(np.concatenate([[0.0], calibration]))
-    found = _fitted(calibration[depth:] - (sums[depth:-1] - sums[: -depth - 1]) / depth, how)
+    detector = _fit(calibration[depth:] - (sums[depth:-1] - sums[: -depth - 1]) / depth, how)
     alarm = _library().ANOMALY
     recent = deque(calibration[-depth:].tolist(), maxlen=depth)
     raised, threshold = np.zeros(len(stream), bool), np.empty(len(stream))
     for i, value in enumerate(stream.tolist()):
         middle = sum(recent) / depth
-        threshold[i] = middle + found.anomaly_threshold
-        raised[i] = found.step(value - middle) == alarm
+        threshold[i] = middle + detector.anomaly_threshold
+        raised[i] = detector.step(value - middle) == alarm
         if not raised[i]:
             recent.append(value)
     return Alarms(raised, threshold)
@@ -114,9 +114,9 @@ def nn_spot(
     expected_calibration: np.ndarray,
     expected_stream: np.ndarray,
 ) -> Alarms:
-    """NN-SPOT: SPOT on the residuals of a network's predictions, so that its thresholds lie at a distance from them.
+    """Run NN-SPOT: SPOT on the residuals of a network's predictions, with thresholds relative to the predictions.
 
-    Args and errors as of `spot`; `expected_calibration` [M] and `expected_stream` [N] are the predictions.
+    Arguments and errors as in `spot`; `expected_calibration` [M] and `expected_stream` [N] are the predictions.
     """
     pairs = {"calibration": (calibration, expected_calibration), "stream": (stream, expected_stream)}
     residuals = {}
@@ -125,21 +125,22 @@ def nn_spot(
         if values.shape != expected.shape:
             raise InputError(f"expected_{name}: expected {len(values)} predictions, got {len(expected)}")
         residuals[name] = values - expected
-    found = spot(residuals["calibration"], residuals["stream"], how)
-    return Alarms(found.raised, found.threshold + expected_stream)
+    alarms = spot(residuals["calibration"], residuals["stream"], how)
+    return Alarms(alarms.raised, alarms.threshold + expected_stream)
 
 
 def tail_alarms(dist: Any, stream: np.ndarray, rate: float, side: Side = "upper") -> Alarms:
-    """Alarms where a predicted distribution gives a value, and all beyond it, a probability below the rate.
+    """Raise alarms where the predicted probability of a value at least this extreme is below the rate.
 
     Args:
-        dist: the predicted distribution of each value, batch shape [N]; of counts `Quantized`.
-        stream: the values [N].
-        rate: of false alarms, between 0 and 1.
-        side: that is watched.
+        dist: predicted distribution of each value, batch shape [N]; `Quantized` for counts.
+        stream: values [N].
+        rate: false-alarm rate, between 0 and 1.
+        side: side to monitor.
 
     Raises:
-        InputError: values that are not finite or not [N]; a rate that is no probability; an unknown side.
+        InputError: values that are not finite or not of shape [N], a rate that is not a probability, or an unknown
+            side.
     """
     stream = _values(stream, "stream")
     if not 0 < rate < 1:
@@ -156,18 +157,19 @@ def tail_alarms(dist: Any, stream: np.ndarray, rate: float, side: Side = "upper"
     return Alarms(np.exp(np.asarray(log_beyond)) < rate, np.asarray(threshold, np.float64))
 
 
-def _fitted(calibration: np.ndarray, how: Spot) -> Any:
+def _fit(calibration: np.ndarray, how: Spot) -> Any:
     low = how.side == "lower"
-    found = _library().Spot(q=how.rate, low=low, discard_anomalies=True, level=how.level, max_excess=how.peaks)
-    with suppress(RuntimeError):  # without excesses; told below
-        found.fit(calibration)
-    excesses = np.asarray(found.excesses())
-    if not np.isfinite(found.anomaly_threshold) or np.ptp(excesses) < 1e-9 * np.ptp(calibration):  # none, or all tied
+    detector = _library().Spot(q=how.rate, low=low, discard_anomalies=True, level=how.level, max_excess=how.peaks)
+    with suppress(RuntimeError):  # no excesses; reported below
+        detector.fit(calibration)
+    excesses = np.asarray(detector.excesses())
+    # no excesses, or all tied
+    if not np.isfinite(detector.anomaly_threshold) or np.ptp(excesses) < 1e-9 * np.ptp(calibration):
         raise NoTail(
-            f"calibration: no tail can be fitted to {len(calibration)} values: too few different ones lie beyond the "
-            f"quantile that {1 - how.level:g} of them should be {'below' if low else 'above'}"
+            f"calibration: no tail can be fitted to {len(calibration)} values: too few distinct values lie beyond the "
+            f"quantile that a fraction {1 - how.level:g} of them should be {'below' if low else 'above'}"
         )
-    return found
+    return detector
 
 
 def _values(values: np.ndarray, name: str) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Raw network outputs to the distribution in 50 digits, typed from the documented formulas of the heads."""
+"""Map raw network outputs to the distribution in 50 digits, typed from the documented formulas of the heads."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,12 +10,12 @@ Tail = Callable[[Any, Any, Any, Any, Any], tuple[Any, Any]]
 
 
 def softplus(x: Any) -> Any:
-    """log(1 + exp(x))."""
+    """Return log(1 + exp(x))."""
     return mp.log1p(mp.exp(-abs(x))) + max(x, mp.mpf(0))
 
 
 def sigmoid(x: Any) -> Any:
-    """1 / (1 + exp(-x))."""
+    """Return 1 / (1 + exp(-x))."""
     return 1 / (1 + mp.exp(-x))
 
 
@@ -49,13 +49,13 @@ WIDENED = ("positive", "bounded", "orthogonal", "exponential")
 def dist_of(
     head: SplicedBinnedParetoHead, raw: Sequence[Any], tail_mass: Sequence[Any], factors: Sequence[Any] = (1, 1, 1, 1)
 ) -> Spliced:
-    """The distribution of raw outputs in 50 digits.
+    """Return the distribution of raw outputs in 50 digits.
 
     Args:
-        head: its edges, bounds, support and parameterization are used.
+        head: provides edges, bounds, support and parameterization.
         raw: outputs [K + 4] as mpmath numbers.
-        tail_mass: (tau_l, tau_u) as the float type at hand rounds them.
-        factors: of lower shape and scale, upper shape and scale: what rounding them does.
+        tail_mass: (tau_l, tau_u), rounded to the float type of the check.
+        factors: rounding factors of lower shape and scale and upper shape and scale.
     """
     edges = [exact(e) for e in head.edges]
     bins = len(edges) - 1
@@ -65,7 +65,7 @@ def dist_of(
     tails = []
     for upper, threshold in enumerate((body.t_l, body.t_u)):
         room = None if head.support is None else abs(exact(head.support[upper]) - threshold)
-        # at an edge the threshold belongs to the bin that its side's sum has not passed
+        # a threshold at an edge belongs to the bin that the sum from its side has not passed
         nudge = mp.mpf(10) ** -40 * (1 if not upper else -1)
         matching = tail_mass[upper] / mp.exp(body.body_log_prob(threshold + nudge))
         a, b = raw[bins + 2 * upper], raw[bins + 2 * upper + 1]

@@ -1,7 +1,7 @@
 """The generalized Pareto distribution of excesses over a threshold, fitted by maximum likelihood in float64.
 
-Excess z > 0, shape xi, scale beta, u = z / beta: log g(z) = -log beta - (1 + xi) a and S(z) = exp(-a) with the hazard
-a = log1p(xi u) / xi (u at xi = 0), as in Pickands 1975.
+For excess z > 0, shape xi, scale beta and u = z / beta: log g(z) = -log beta - (1 + xi) a and S(z) = exp(-a), with
+hazard a = log1p(xi u) / xi (u at xi = 0), as in Pickands (1975).
 """
 
 from collections.abc import Callable
@@ -18,10 +18,10 @@ from sbp_jax.errors import InputError
 
 Tail = Literal["upper", "lower"]
 Vector = Real[np.ndarray, " size"]
-MIN_EXCESSES = 10  # excesses of a fit: below, the likelihood of two parameters says next to nothing
-MIN_RATIO = 1e-100  # times the mean: an excess that is zero but for rounding would draw the scale to itself
+MIN_EXCESSES = 10  # excesses of a fit: with fewer, the likelihood of two parameters is nearly uninformative
+MIN_RATIO = 1e-100  # times the mean: an excess that is zero up to rounding would pull the scale toward it
 
-# log1p(x) / x = sum (-x)^j / (j + 1); by columns its coefficients and those of its two derivatives.
+# log1p(x) / x = sum (-x)^j / (j + 1); the columns are its coefficients and those of its first two derivatives.
 _TERMS = np.arange(18)
 _SIGNED = (-1.0) ** _TERMS / (_TERMS + 1)
 _SERIES = np.stack([_SIGNED[:16], (_TERMS * _SIGNED)[1:17], (_TERMS * (_TERMS - 1) * _SIGNED)[2:18]], axis=-1)
@@ -35,8 +35,8 @@ class ParetoFit:
         shape: xi, at least -1.
         scale: beta, in the unit of the excesses.
         log_likelihood: nats, at the maximum.
-        covariance: of (shape, scale) [2, 2], the inverse of the observed information; NaN where shape <= -1/2, where
-            the estimate is not asymptotically normal (Smith 1985).
+        covariance: covariance of (shape, scale) [2, 2], the inverse of the observed information; NaN where
+            shape <= -1/2, where the estimate is not asymptotically normal (Smith 1985).
         count: number of excesses.
     """
 
@@ -48,11 +48,11 @@ class ParetoFit:
 
     @property
     def is_regular(self) -> bool:
-        """Whether normal and chi-squared approximations hold: shape > -1/2, and a positive definite information."""
+        """Whether normal and chi-squared approximations hold: shape > -1/2 and positive definite information."""
         return bool(np.isfinite(self.covariance).all())
 
     def hazard(self, excesses: Real[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"]:
-        """Return a = -log S(z) of excesses z >= 0, standard exponential under the fit; inf at the support's end."""
+        """Return a = -log S(z) for excesses z >= 0, standard exponential under the fit; inf at the support's end."""
         u = np.asarray(excesses, np.float64) / self.scale
         if self.shape == 0:
             return u
@@ -60,27 +60,27 @@ class ParetoFit:
             return np.log1p(np.maximum(self.shape * u, -1.0)) / self.shape
 
     def quantile(self, hazard: Real[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"]:
-        """The excess z with -log S(z) = hazard: beta expm1(xi a) / xi."""
+        """Return the excess z with -log S(z) = hazard: beta expm1(xi a) / xi."""
         a = np.asarray(hazard, np.float64)
         return self.scale * (a if self.shape == 0 else np.expm1(self.shape * a) / self.shape)
 
 
 def fit_pareto(excesses: Vector) -> ParetoFit:
-    """Maximum-likelihood generalized Pareto distribution of excesses, over all shapes xi >= -1.
+    """Fit a generalized Pareto distribution to excesses by maximum likelihood, over all shapes xi >= -1.
 
-    With theta = xi / beta the maximum over xi at fixed theta is xi(theta) = mean log1p(theta z) (Grimshaw 1993), which
-    leaves one dimension: the profile is searched over the whole interval that can hold a maximum, from the end of the
-    support at the largest excess to Grimshaw's upper bound, every local maximum is refined, and the best one is taken.
-
-    For xi < -1 the likelihood has no bound. At xi = -1 its supremum is the uniform distribution on [0, max z]; where no
-    interior maximum exceeds that, the fit is this boundary one. For xi <= -1/2 the maximum is still returned, but it is
-    not asymptotically normal: its covariance is NaN.
+    With theta = xi / beta, the maximum over xi at fixed theta is xi(theta) = mean log1p(theta z) (Grimshaw 1993), which
+    leaves one dimension. The profile is searched over the full interval that can contain a maximum, from the end of the
+    support at the largest excess to Grimshaw's upper bound; every local maximum is refined, and the best one wins. For
+    xi < -1 the likelihood is unbounded. At xi = -1 its supremum is the uniform distribution on [0, max z]; where no
+    interior maximum exceeds it, the fit is this boundary solution. For xi <= -1/2 the maximum is still returned, but it
+    is not asymptotically normal: its covariance is NaN.
 
     Args:
         excesses: z [n] > 0, in any unit.
 
     Raises:
-        InputError: fewer than 10, all equal, or one that is not a positive finite number or below 1e-100 of the mean.
+        InputError: fewer than 10 excesses, all equal, or one that is not a positive finite number or is below 1e-100
+            of the mean.
     """
     z = np.asarray(excesses, np.float64)
     if z.ndim != 1 or len(z) < MIN_EXCESSES:
@@ -91,7 +91,7 @@ def fit_pareto(excesses: Vector) -> ParetoFit:
         raise InputError(f"excesses: all {len(z)} equal {z[0]}; a distribution cannot be fitted to a constant")
     unit = float(np.mean(z))
     if z.min() < MIN_RATIO * unit:
-        raise InputError(f"excesses: {z.min()} is a rounded zero beside their mean {unit:g}")
+        raise InputError(f"excesses: {z.min()} is a rounded zero compared with the mean {unit:g}")
     w = z / unit
     shape, scale, best = -1.0, float(w.max()), -float(np.log(w.max()))
     for theta in _stationary(w):
@@ -104,17 +104,17 @@ def fit_pareto(excesses: Vector) -> ParetoFit:
 
 
 def shape_interval(fit: ParetoFit, excesses: Vector, level: float = 0.95) -> tuple[float, float]:
-    """Profile-likelihood interval of the shape.
+    """Return the profile-likelihood interval of the shape.
 
-    Where twice the log-likelihood ratio, maximized over the scale, stays below the chi-squared quantile.
+    In it, twice the log-likelihood ratio, maximized over the scale, is below the chi-squared quantile.
 
     Args:
-        fit: of these excesses.
+        fit: fit of these excesses.
         excesses: z [n].
-        level: of the interval, in (0, 1).
+        level: level of the interval, in (0, 1).
 
     Returns:
-        Lower and upper end; the lower one is -1 where the profile never falls so far; NaN where the fit is not regular.
+        Lower and upper end; the lower end is -1 where the profile stays above the bound; NaN if the fit is not regular.
     """
     check_level(level)
     if not fit.is_regular:
@@ -141,7 +141,7 @@ def shape_interval(fit: ParetoFit, excesses: Vector, level: float = 0.95) -> tup
 def hazard_derivatives(
     shape: float, log_scale: float, z: Float[np.ndarray, "*n"]
 ) -> tuple[Float[np.ndarray, "*n"], Float[np.ndarray, "2 *n"], Float[np.ndarray, "2 2 *n"]]:
-    """The hazard a(xi, z / beta), its gradient and its Hessian in (xi, log beta); 1 + xi z / beta must be positive.
+    """Return the hazard a(xi, z / beta), its gradient and Hessian in (xi, log beta); 1 + xi z / beta must be positive.
 
     With g(x) = log1p(x) / x: a = u g(xi u), da/dxi = u^2 g', d2a/dxi2 = u^3 g''; da/dlog beta = -u / (1 + xi u).
     """
@@ -158,7 +158,7 @@ def hazard_derivatives(
 def log_likelihood_derivatives(
     shape: float, log_scale: float, z: Float[np.ndarray, " n"]
 ) -> tuple[float, Float[np.ndarray, "2"], Float[np.ndarray, "2 2"]]:
-    """Log-likelihood of excesses, its gradient and Hessian in (xi, log beta); -inf where one is beyond the support."""
+    """Return the log-likelihood of excesses, its gradient and Hessian in (xi, log beta); -inf beyond the support."""
     if shape < -1 or 1 + min(shape, 0.0) * float(np.max(z)) * np.exp(-log_scale) <= 0:
         return -np.inf, np.zeros(2), np.zeros((2, 2))
     a, da, dda = (np.sum(each, axis=-1) for each in hazard_derivatives(shape, log_scale, z))
@@ -168,7 +168,7 @@ def log_likelihood_derivatives(
 
 
 def root(function: Callable[[float], float], low: float, high: float) -> float:
-    """Where a function that changes its sign between low and high is zero, to about 1e-13."""
+    """Return the zero of a function that changes sign between low and high, to about 1e-13."""
     return cast(float, brentq(function, low, high, xtol=1e-13))
 
 
@@ -193,8 +193,8 @@ def _ratio(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def _stationary(w: np.ndarray) -> list[float]:
     """Local maxima theta of the profile of excesses of mean one.
 
-    They are looked for in phi = log(1 + theta max w), where the profile, a mean over excesses of functions that turn
-    over about one unit of phi, is sampled every quarter. Below phi = -23 only shapes within 1e-9 n of -1 are left.
+    The search runs over phi = log(1 + theta max w). In phi the profile, a mean over excesses of functions that vary on
+    a scale of about one unit, is sampled every quarter. Below phi = -23 only shapes within 1e-9 n of -1 are left.
     """
     most, least = float(w.max()), float(w.min())
     bound = np.log(2 * (1 - least)) - 2 * np.log(least) + np.log(most)
@@ -211,7 +211,7 @@ def _stationary(w: np.ndarray) -> list[float]:
 
 
 def _covariance(shape: float, scale: float, w: np.ndarray) -> np.ndarray:
-    """Inverse of the observed information in (shape, scale), NaN where it says nothing."""
+    """Inverse of the observed information in (shape, scale), NaN where it is not informative."""
     nothing = np.full((2, 2), np.nan)
     if shape <= -0.5:
         return nothing
@@ -225,7 +225,7 @@ def _profile(shape: float, w: np.ndarray) -> float:
     """Log-likelihood at a fixed shape >= -1, maximized over the scale.
 
     Its derivative in log beta is n ((1 + xi) mean(w / (beta + xi w)) - 1), which falls as beta grows: one root. With
-    beta = max(-xi, 0) max(w) + rest, the support ends at the largest excess where rest = 0, and the root lies between
+    beta = max(-xi, 0) max(w) + rest, the support ends at the largest excess if rest = 0, and the root lies between
     rest = (1 + xi) max(w) / n (for xi < 0) and (1 + xi) mean(w).
     """
     most = float(w.max())

@@ -1,8 +1,8 @@
-"""The gradient check: value and derivatives of the distribution in its head's raw outputs, against 50 digits.
+"""The gradient check: the distribution's value and derivatives in its head's raw outputs, against 50 digits.
 
-Errors are relative to max(1, |value|). Where rounding the inputs alone (raw outputs, outcome, and the shapes and scales
-that the distribution is given) moves the exact answer by more than the bound, as near the end of a finite support, ten
-times that movement is allowed, and the row says so.
+Errors are relative to max(1, |value|). Where rounding the inputs alone (raw outputs, outcome, and the distribution's
+shapes and scales) moves the exact answer by more than the bound, as near the end of a finite support, ten times that
+movement is allowed, and the row records it.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -27,7 +27,7 @@ LOGITS = {
     "ordinary": (0.3, -0.8, 1.1, 0.2, 1.7, 0.4, -0.3, -1.2),
     "peaked": (0.0, 1.0, 0.0, 10.0, 0.0, 0.0, 1.0, 0.0),
 }
-# raw outputs of the shape: nearly zero for `positive`, negative, around the zero of `bounded`, and positive ones
+# raw outputs of the shape: nearly zero for `positive`, negative, near the zero of `bounded`, and positive
 RAW_SHAPES = (-14.0, -4.0, -0.641854, -0.6418538861723947, 0.5, 3.0)
 RAW_SCALES = (-5.0, 0.5, 6.0)
 REGIMES = ("body", "inside threshold", "outside threshold", "lower tail", "upper tail", "far tail", "near the end")
@@ -38,7 +38,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Cell:
-    """One point of the check: a head, its raw outputs and an outcome, both as the float type at hand rounds them."""
+    """One point of the check: a head, its raw outputs and an outcome, both rounded to the float type of the check."""
 
     parameterization: str
     regime: str
@@ -48,7 +48,7 @@ class Cell:
 
 
 def outcome(dist: Spliced, regime: str) -> Any:
-    """The outcome of a regime, None where the distribution has none: the end of a support that is infinite."""
+    """Return the outcome of a regime, or None if it does not exist, as near the end of an infinite support."""
     spacing = mp.mpf(10) ** -4
     points: dict[str, Callable[[], Any]] = {
         "body": lambda: dist.body_quantile(mp.mpf("0.43")),
@@ -63,7 +63,7 @@ def outcome(dist: Spliced, regime: str) -> Any:
 
 
 def heads() -> Iterator[SplicedBinnedParetoHead]:
-    """A head of each parameterization; those that need no support are checked without one and with one."""
+    """Yield a head of each parameterization, without and with a support where the support is optional."""
     for name, parameterization in PARAMETERIZATIONS.items():
         if not parameterization.needs_end:
             yield SplicedBinnedParetoHead(EDGES, (0.05, 0.1), name)
@@ -71,10 +71,10 @@ def heads() -> Iterator[SplicedBinnedParetoHead]:
 
 
 def cells(dtype: Any) -> Iterator[Cell]:
-    """Every parameterization, regime, body, shape and scale."""
+    """Yield the cells of every parameterization, regime, body, shape and scale."""
     for head in heads():
         for logits in LOGITS.values():
-            # shapes and scales vary together: their product would say little more at fifteen times the price
+            # shapes and scales vary together: their product would add little at fifteen times the cost
             for k, shape in enumerate(RAW_SHAPES):
                 scale = RAW_SCALES[k % len(RAW_SCALES)]
                 raw = np.asarray([*logits, shape, scale, shape, scale], dtype)
@@ -90,15 +90,16 @@ def cells(dtype: Any) -> Iterator[Cell]:
 def check(
     points: Sequence[Cell], dtype: Any, loss: str = "pointwise", tick: Callable[[], object] = lambda: None
 ) -> list[Row]:
-    """One row for each cell and quantity (the loss, and its derivative in every raw output and in the outcome).
+    """Return one row for each cell and quantity (the loss, and its derivative in every raw output and in the outcome).
 
     Args:
         points: cells of one float type.
         dtype: that type; float64 needs JAX's x64 mode.
-        loss: one of `LOSSES`, objectives that 50 digits know.
+        loss: one of `LOSSES`, the objectives implemented in 50 digits.
         tick: called after each cell.
+
     Raises:
-        InputError: another loss.
+        InputError: unknown loss.
     """
     if loss not in LOSSES:
         raise InputError(f"loss: expected {', '.join(LOSSES)}, got {loss!r}")
@@ -120,7 +121,7 @@ def check(
 
 
 def _loss_of(head: SplicedBinnedParetoHead, loss: str) -> str:
-    """Return the loss that an objective is for a head: a density without a jump is taken as it is."""
+    """The loss of an objective for a head: a density without a jump is used directly."""
     return "pointwise" if loss == "exact" and PARAMETERIZATIONS[head.parameterization].continuous else loss
 
 
@@ -139,7 +140,7 @@ def exact_log_likelihood(dist: Spliced, y: Any, loss: str) -> Any:
 
 @dataclass(frozen=True)
 class Quantity:
-    """A computed number beside the exact one."""
+    """A computed number and the exact one."""
 
     quantity: str
     value: float
@@ -151,13 +152,13 @@ class Quantity:
 
 
 def _rows(cell: Cell, dtype: Any, loss: str, value: Any, gradient: np.ndarray) -> Iterator[Row]:
-    # beside raw outputs and outcome the distribution's own inputs, shapes and scales, are floats that rounding moves
+    # besides raw outputs and outcome, the distribution's own inputs (shapes and scales) are rounded floats
     x = [exact(r) for r in [*cell.raw, cell.y, 1, 1, 1, 1]]
     masses, eps, precision = _masses(cell.head, dtype), exact(np.finfo(dtype).eps), np.dtype(dtype).name
-    taken = _loss_of(cell.head, loss)
+    loss_name = _loss_of(cell.head, loss)
 
     def exact_loss(x: Sequence[Any]) -> Any:
-        return -exact_log_likelihood(dist_of(cell.head, x[:-5], masses, x[-4:]), x[-5], taken)
+        return -exact_log_likelihood(dist_of(cell.head, x[:-5], masses, x[-4:]), x[-5], loss_name)
 
     def slope(j: int) -> Callable[[Sequence[Any]], Any]:
         return lambda x: derivative(lambda v: exact_loss([*x[:j], v, *x[j + 1 :]]), x[j])
@@ -172,28 +173,28 @@ def _rows(cell: Cell, dtype: Any, loss: str, value: Any, gradient: np.ndarray) -
         yield asdict(_compare(f"d/d {name}", gradient[j], slope(j), x, DERIVATIVE_BOUND[precision], eps))
 
 
-def _compare(name: str, got: Any, function: Callable[[Sequence[Any]], Any], x: list[Any], bound: float, eps: Any):
-    want = function(x)
-    finite = bool(np.isfinite(got)) and mp.isfinite(want)
-    error = abs(exact(got) - want) if finite else mp.mpf(0) if float(got) == float(want) else INF
-    limit = bound * max(1, abs(want)) if mp.isfinite(want) else mp.mpf(bound)
-    moved = movement(function, x, eps) if error > limit and not np.isnan(got) else mp.mpf(0)
+def _compare(name: str, actual: Any, function: Callable[[Sequence[Any]], Any], x: list[Any], bound: float, eps: Any):
+    expected = function(x)
+    finite = bool(np.isfinite(actual)) and mp.isfinite(expected)
+    error = abs(exact(actual) - expected) if finite else mp.mpf(0) if float(actual) == float(expected) else INF
+    limit = bound * max(1, abs(expected)) if mp.isfinite(expected) else mp.mpf(bound)
+    moved = movement(function, x, eps) if error > limit and not np.isnan(actual) else mp.mpf(0)
     allowance = moved > limit
     if allowance:
         limit = 10 * moved
     ratio = 0.0 if error == 0 or limit == INF else float(error / limit)
-    return Quantity(name, float(got), float(want), float(error), float(limit), ratio, bool(allowance))
+    return Quantity(name, float(actual), float(expected), float(error), float(limit), ratio, bool(allowance))
 
 
 def movement(function: Callable[[Sequence[Any]], Any], x: Sequence[Any], eps: Any) -> Any:
-    """How far half an ulp in each input moves the answer, summed; inf where it crosses the end of the support."""
-    want, total = function(x), mp.mpf(0)
+    """Return how far half an ulp in each input moves the result, summed; inf if it crosses the end of the support."""
+    expected, total = function(x), mp.mpf(0)
     for j in range(len(x)):
         answers = [function([*x[:j], x[j] * (1 + sign * eps / 2), *x[j + 1 :]]) for sign in (-1, 1)]
-        if any(mp.isfinite(a) != mp.isfinite(want) for a in answers):
+        if any(mp.isfinite(a) != mp.isfinite(expected) for a in answers):
             return INF
-        if mp.isfinite(want):
-            total += max(abs(a - want) for a in answers)
+        if mp.isfinite(expected):
+            total += max(abs(a - expected) for a in answers)
     return total
 
 

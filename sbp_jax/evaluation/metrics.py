@@ -1,10 +1,10 @@
-"""Metrics of predictive distributions, the same for every model, and what they are made of."""
+"""Metrics of predictive distributions, the same for every model, and their components."""
 
 from dataclasses import asdict, dataclass
 
 import numpy as np
 
-# Levels of the public notebook of the method: 25 in each tail from 0.001, 81 in the base.
+# Levels from the method's public notebook: 25 in each tail from 0.001, 81 in the base.
 LOWER_LEVELS = np.linspace(0.001, 0.049, 25)
 BASE_LEVELS = np.linspace(0.05, 0.95, 81)
 UPPER_LEVELS = np.linspace(0.951, 0.999, 25)
@@ -16,10 +16,10 @@ class OutcomeScores:
     """Scores of predictive distributions, one value per outcome, float64 [N] each.
 
     Attributes:
-        log_prob: log P(Y = y) in nats where y is an atom, as of a `Quantized` distribution; else log f(y), f per unit
-            of the outcome. Sums over models compare where all take one measure.
+        log_prob: log P(Y = y) in nats where y is an atom, as for a `Quantized` distribution; else log f(y), with f per
+            unit of the outcome. Sums are comparable across models that use the same measure.
         crps: continuous ranked probability score, in the outcome's unit.
-        median: predictive median; of integers the least k with P(Y <= k) >= 1/2.
+        median: predictive median; for integers, the least k with P(Y <= k) >= 1/2.
         pit_low: P(Y < y).
         pit_high: P(Y <= y).
     """
@@ -33,7 +33,7 @@ class OutcomeScores:
 
 @dataclass(frozen=True)
 class PPError:
-    """Mean |y_q - q| over the levels of a region; y_q is the share of outcomes below the predictive q-quantile."""
+    """Mean |y_q - q| over the levels of a region; y_q is the fraction of outcomes below the predictive q-quantile."""
 
     lower: float
     base: float
@@ -62,9 +62,9 @@ class Metrics:
         """Return the metrics of scored outcomes.
 
         Args:
-            scores: of the outcomes.
+            scores: scores of the outcomes.
             y: the outcomes [N].
-            unit: [N], or one for all, in which CRPS and error are stated, so that outcomes of any size count alike.
+            unit: unit of CRPS and error, [N] or one for all, so that outcomes of any size count equally.
         """
         return cls(
             nll=float(-np.mean(scores.log_prob)),
@@ -74,20 +74,21 @@ class Metrics:
         )
 
     def to_dict(self) -> dict:
-        """Nested dictionary of plain numbers."""
+        """Return a nested dictionary of plain numbers."""
         return asdict(self)
 
     def flat(self) -> dict[str, float]:
-        """Return the metrics under one name each: `pp_full` is `full` of `pp`."""
+        """Return the metrics in a flat dictionary: `pp_full` is `full` of `pp`."""
         pp = {f"pp_{region}": value for region, value in asdict(self.pp).items()}
         return {"nll": self.nll, "crps": self.crps, "mae": self.mae, **pp}
 
 
 def pp_curve(low: np.ndarray, high: np.ndarray, levels: np.ndarray = LEVELS) -> np.ndarray:
-    """Return the share of outcomes below the predictive q-quantile for each level q [L].
+    """Return the fraction of outcomes below the predictive q-quantile for each level q [L].
 
-    An outcome at an atom holds the levels from P(Y < y) to P(Y <= y); it counts below a level in between by the share
-    of that interval below it: the non-randomized PIT of Czado, Gneiting and Held 2009, whose mean is q under the truth.
+    An outcome at an atom covers the levels from P(Y < y) to P(Y <= y). For a level in between, it counts with the
+    fraction of that interval below the level: the non-randomized PIT of Czado, Gneiting and Held (2009), whose mean is
+    q under the truth.
 
     Args:
         low: P(Y < y) [N].

@@ -8,7 +8,7 @@ from sbp_jax.distributions.base import Distribution
 from sbp_jax.errors import InputError
 from sbp_jax.evaluation.metrics import Metrics, OutcomeScores
 
-_ROWS = 8192  # scored at once, to bound the memory
+_ROWS = 8192  # rows scored per call, to bound memory
 
 
 @jax.jit
@@ -19,15 +19,15 @@ def _scores(dist: Distribution, y: jax.Array) -> tuple[jax.Array, ...]:
 def score_outcomes(dist: Distribution, y: np.ndarray) -> OutcomeScores:
     """Score outcomes under their predictive distributions.
 
-    Whatever the outcomes are is in the distribution: of integers it is `Quantized`, of a bounded outcome `Censored`.
-    Then the log score is that of a probability, and no grid has to hold the outcomes.
+    The distribution describes the type of outcome: `Quantized` for integers, `Censored` for a bounded outcome. The log
+    score is then a log-probability, and no grid of outcomes is needed.
 
     Args:
-        dist: any of this project's, batch shape [N] or [].
+        dist: any distribution of this project, batch shape [N] or [].
         y: outcomes [N].
 
     Raises:
-        InputError: no outcome, one that is not finite, or another number of distributions.
+        InputError: no outcomes, an outcome that is not finite, or a different number of distributions.
     """
     y = np.asarray(y, np.float32)
     count = len(y)
@@ -35,10 +35,10 @@ def score_outcomes(dist: Distribution, y: np.ndarray) -> OutcomeScores:
         raise InputError(f"y: expected finite outcomes, at least one, got {count}")
     if dist.batch_shape not in ((), (count,)):
         raise InputError(f"y: expected outcomes for batch shape {dist.batch_shape}, got {count}")
-    rows = -(-count // -(-count // _ROWS))  # as even as they come: one program for all parts
+    rows = -(-count // -(-count // _ROWS))  # nearly equal parts: one program for all of them
     parts = []
     for end in [*range(rows, count, rows), count]:
-        # the last part begins where all have as many rows, and leaves out what is scored already
+        # the last part starts earlier, to have as many rows as the others, and drops rows scored already
         begin, fresh = end - rows, end - len(parts) * rows
         part = dist if dist.batch_shape == () else dist[begin:end]
         values = _scores(part, jnp.asarray(y[begin:end]))
@@ -50,12 +50,12 @@ def evaluate(dist: Distribution, y: np.ndarray, unit: np.ndarray | float = 1.0) 
     """Return the metrics of predictive distributions on outcomes.
 
     Args:
-        dist: of the outcomes as they are observed, batch shape [N] or []; see `score_outcomes`.
+        dist: distribution of the outcomes as observed, batch shape [N] or []; see `score_outcomes`.
         y: outcomes [N].
-        unit: [N], or one for all, in which CRPS and error are stated.
+        unit: unit of CRPS and error, [N] or one for all.
 
     Raises:
-        InputError: as `score_outcomes`.
+        InputError: as in `score_outcomes`.
 
     Example:
         >>> evaluate(Quantized(Normal(jnp.zeros(3), 4.0)), np.array([-1.0, 0.0, 2.0])).mae

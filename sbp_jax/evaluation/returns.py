@@ -1,7 +1,7 @@
-"""Return levels of a fitted tail: what is exceeded once in m observations on average, with two kinds of interval.
+"""Return levels of a fitted tail, exceeded once in m observations on average, with two kinds of intervals.
 
 With tail mass tau and generalized Pareto excesses over t: x_m = t + beta expm1(xi v) / xi, v = log(m tau) (Coles 2001,
-section 4.3.3). Both intervals count the uncertainty of the shape, of the scale and of the tail mass.
+section 4.3.3). Both intervals account for the uncertainty of the shape, the scale and the tail mass.
 """
 
 from collections.abc import Callable
@@ -21,15 +21,15 @@ LOG_THRESHOLD = -30.0  # log excess in units of beta at which a level counts as 
 
 @dataclass(frozen=True)
 class ReturnLevels:
-    """Levels exceeded once in so many observations on average; for a lower tail, fallen short of.
+    """Levels exceeded once in m observations on average; for a lower tail, levels undercut.
 
     Attributes:
         periods: m, observations [rows].
         levels: in the data's unit and sign [rows].
         delta: normal interval by the delta method.
-        profile: profile-likelihood interval, which may be (and, far out, is) asymmetric.
-        point_periods: plotting position (size + 1) / rank from outside of each distinct observation in the tail, the
-            mean rank where several are equal [distinct].
+        profile: profile-likelihood interval, which may be asymmetric and is asymmetric far out.
+        point_periods: plotting positions (size + 1) / rank of the distinct observations in the tail, ranked from the
+            outside, with the mean rank for ties [distinct].
         point_levels: those observations, outermost last.
     """
 
@@ -42,22 +42,22 @@ class ReturnLevels:
 
 
 def return_levels(tail: FittedTail, periods: Real[np.ndarray, " rows"], level: float = 0.95) -> ReturnLevels:
-    """The level exceeded on average once in m observations, for each m.
+    """Return the level exceeded on average once in m observations, for each m.
 
-    The profile likelihood of a level x is the likelihood of the excesses times the binomial one of their number,
-    maximized over (xi, beta); the tail mass follows from x, as tau = 1 / (m S(x - t)). Its interval ends at the
-    threshold, inside of which the tail says nothing.
+    The profile likelihood of a level x is the likelihood of the excesses times the binomial likelihood of their number,
+    maximized over (xi, beta); the tail mass follows from x as tau = 1 / (m S(x - t)). The interval ends at the
+    threshold, inside which the tail is not defined.
 
     Args:
         tail: from `tails.fit_tail`.
         periods: m [rows], each more than 1 / tail mass.
-        level: of the intervals.
+        level: level of the intervals.
 
     Returns:
         Levels; both intervals are NaN where the fit is not regular (shape <= -1/2).
 
     Raises:
-        InputError: a period so short that its level lies inside the threshold.
+        InputError: a period too short for its level to lie beyond the threshold.
     """
     check_level(level)
     m = np.asarray(periods, np.float64)
@@ -116,24 +116,24 @@ def _bounds(tail: FittedTail, period: float, excess: float, deviation: float, le
 def _end(tail: FittedTail, period: float, start: float, step: float, drop: float) -> float:
     """Walk out from the estimate in the log of the excess until the profile has dropped; excesses in units of beta.
 
-    Each maximum is looked for from the one before it, so that Newton's method never starts far away.
+    Each maximization starts from the previous maximum, so that Newton's method never starts far away.
     """
     z = tail.excesses / tail.fit.scale
     point, at = np.array([tail.fit.shape, 0.0]), start
     peak = _joint(tail, z, period, start)(point)[0]
 
-    def lack(log_excess: float) -> float:
+    def shortfall(log_excess: float) -> float:
         nonlocal point, at
         value, point = _maximize(_joint(tail, z, period, log_excess), point, log_excess - at)
         at = log_excess
         return peak - value - drop
 
     inner = outer = start
-    while lack(outer) < 0:
+    while shortfall(outer) < 0:
         if outer < LOG_THRESHOLD:
             return 0.0
         inner, outer = outer, outer + step
-    return float(np.exp(root(lack, inner, outer)))
+    return float(np.exp(root(shortfall, inner, outer)))
 
 
 Joint = Callable[[np.ndarray], tuple[float, np.ndarray, np.ndarray]]
@@ -142,7 +142,7 @@ Joint = Callable[[np.ndarray], tuple[float, np.ndarray, np.ndarray]]
 def _joint(tail: FittedTail, z: np.ndarray, period: float, log_excess: float) -> Joint:
     """Log-likelihood of (xi, log beta) with the tail mass that makes exp(log_excess) the return level, and derivatives.
 
-    log tau = -log m + a(xi, x / beta); the binomial part is count log tau + (size - count) log(1 - tau).
+    log tau = -log m + a(xi, x / beta), and the binomial part is count log tau + (size - count) log(1 - tau).
     """
     rest = tail.size - tail.count
     x = np.exp([log_excess])
@@ -166,9 +166,9 @@ def _joint(tail: FittedTail, z: np.ndarray, period: float, log_excess: float) ->
 
 
 def _maximize(joint: Joint, start: np.ndarray, moved: float) -> tuple[float, np.ndarray]:
-    """Newton's method with a ridge where the function is not concave, halving steps that do not climb."""
+    """Newton's method with a ridge where the function is not concave, halving steps that do not increase it."""
     point, (value, gradient, hessian) = max(
-        ((each, joint(each)) for each in (start, start + np.array([0.0, moved]))), key=lambda found: found[1][0]
+        ((each, joint(each)) for each in (start, start + np.array([0.0, moved]))), key=lambda pair: pair[1][0]
     )
     for _ in range(MAX_STEPS):
         values, vectors = np.linalg.eigh(-hessian)
@@ -177,11 +177,11 @@ def _maximize(joint: Joint, start: np.ndarray, moved: float) -> tuple[float, np.
         gain = float(gradient @ direction)
         if not gain > 1e-10:
             break
-        size, found = 1.0, joint(point + direction)
-        while found[0] < value + 1e-4 * size * gain and size > 1e-12:
+        size, trial = 1.0, joint(point + direction)
+        while trial[0] < value + 1e-4 * size * gain and size > 1e-12:
             size /= 2
-            found = joint(point + size * direction)
-        if found[0] <= value:
+            trial = joint(point + size * direction)
+        if trial[0] <= value:
             break
-        point, (value, gradient, hessian) = point + size * direction, found
+        point, (value, gradient, hessian) = point + size * direction, trial
     return value, point

@@ -1,4 +1,4 @@
-"""Statistics of metrics over random seeds: means with intervals, differences paired by seed, the gap that is closed.
+"""Statistics of metrics over random seeds: means with intervals, differences paired by seed, fraction of a gap closed.
 
 A table of metrics has one row per model and seed: the columns `arm` (name of the model), `seed`, and one per metric,
 null where a training run has none.
@@ -46,7 +46,7 @@ class MeanInterval:
 
     @property
     def verdict(self) -> Verdict:
-        """What the interval of a difference shows where lower is better; fewer than two values show nothing."""
+        """Verdict on a difference where lower is better; fewer than two values are not significant."""
         if not abs(self.mean) > self.half:
             return "no significant difference"
         return "significantly worse" if self.mean > 0 else "significantly better"
@@ -90,7 +90,7 @@ def paired_difference(table: pl.DataFrame, arm: str, reference: str, metric: str
 
 
 def gap_closed(value: float, marginal: float, oracle: float) -> float:
-    """Return the share of the gap between marginal and oracle that a metric closes.
+    """Return the fraction of the gap between marginal and oracle that a metric closes.
 
     (marginal - value) / (marginal - oracle): 0 for the distribution that ignores the input, 1 for the true conditional
     distribution. It is negative where the metric is worse than the marginal's, and above 1 where a finite test sample
@@ -107,7 +107,7 @@ def gap_closed(value: float, marginal: float, oracle: float) -> float:
 
 
 def mean_and_error(values: np.ndarray) -> tuple[float, float]:
-    """Return the mean and its standard error, s / sqrt(n), over the n finite ones of the values.
+    """Return the mean and its standard error, s / sqrt(n), over the n finite values.
 
     The mean is NaN where no value is finite; the error is infinite where fewer than two are.
     """

@@ -11,7 +11,7 @@ from sbp_jax.evaluation.exceedances import MIN_EXCESSES, ParetoFit, Tail, Vector
 
 @dataclass(frozen=True)
 class Interval:
-    """Lower and upper ends of intervals, one for each row of what they belong to."""
+    """Lower and upper ends of intervals, one per row of the corresponding table."""
 
     low: Float[np.ndarray, " rows"]
     high: Float[np.ndarray, " rows"]
@@ -21,13 +21,13 @@ class Interval:
 class FittedTail:
     """The part of a sample beyond a threshold, and the distribution of its excesses.
 
-    A lower tail is the upper tail of the negated sample: excesses are positive on either side.
+    A lower tail is the upper tail of the negated sample: excesses are positive on both sides.
 
     Attributes:
         tail: "upper" or "lower".
-        threshold: in the unit and sign of the data.
+        threshold: threshold in the unit and sign of the data.
         excesses: distances beyond the threshold, increasing [count].
-        size: observations in the sample.
+        size: number of observations in the sample.
         fit: generalized Pareto distribution of the excesses.
     """
 
@@ -39,33 +39,33 @@ class FittedTail:
 
     @property
     def count(self) -> int:
-        """Observations beyond the threshold."""
+        """Number of observations beyond the threshold."""
         return len(self.excesses)
 
     @property
     def mass(self) -> float:
-        """Share of the sample beyond the threshold."""
+        """Fraction of the sample beyond the threshold."""
         return self.count / self.size
 
     @property
     def residuals(self) -> Float[np.ndarray, " count"]:
-        """-log S of each excess under the fit, increasing: standard exponential where the fit is the truth."""
+        """-log S of each excess under the fit, increasing: standard exponential if the fit is the truth."""
         return self.fit.hazard(self.excesses)
 
     def place(self, excesses: Real[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"]:
-        """The points at these distances beyond the threshold, in the unit and sign of the data."""
+        """Return the points at these distances beyond the threshold, in the unit and sign of the data."""
         return self.threshold + sign(self.tail) * np.asarray(excesses, np.float64)
 
 
 def fit_tail(y: Vector, tail_mass: float, tail: Tail = "upper") -> FittedTail:
-    """Fit a generalized Pareto distribution to the share of a sample that lies farthest out on one side.
+    """Fit a generalized Pareto distribution to the most extreme fraction of a sample on one side.
 
-    The threshold lies midway between two neighboring distinct values, where the share beyond it is nearest to
-    `tail_mass`: for integers at a half, so that excesses are 0.5, 1.5, ... as before the rounding.
+    The threshold lies midway between two adjacent distinct values, where the fraction beyond it is nearest to
+    `tail_mass`. For integers it is a half-integer, so that excesses are 0.5, 1.5, ... as before rounding.
 
     Args:
         y: sample [size], in any unit and order.
-        tail_mass: share beyond the threshold, in (0, 1).
+        tail_mass: fraction beyond the threshold, in (0, 1).
         tail: side.
 
     Raises:
@@ -88,58 +88,58 @@ def fit_tail(y: Vector, tail_mass: float, tail: Tail = "upper") -> FittedTail:
 
 
 def threshold_at(y: Vector, tail_mass: float, tail: Tail = "upper") -> float:
-    """The threshold of `fit_tail`: midway between two distinct values, the share beyond it nearest to `tail_mass`."""
+    """Return the threshold of `fit_tail`: midway between two distinct values, with about `tail_mass` beyond it."""
     return sign(tail) * _threshold(sample(y, tail), tail_mass)
 
 
 def tail_masses(
     y: Vector, tail: Tail = "upper", largest: float = 0.3, fewest: int = 2 * MIN_EXCESSES, number: int = 30
 ) -> Float[np.ndarray, " rows"]:
-    """Tail masses for diagnostics, falling in equal ratios; each is the share beyond a threshold of its own.
+    """Return tail masses for diagnostics, decreasing in equal ratios; each is the fraction beyond a distinct threshold.
 
     Args:
         y: sample [size].
         tail: side.
-        largest: the first one, in (0, 1).
-        fewest: observations beyond the last threshold.
-        number: at most so many; fewer where ties leave fewer thresholds, none where even `largest` leaves too few.
+        largest: the first tail mass, in (0, 1).
+        fewest: minimum number of observations beyond the last threshold.
+        number: maximum number of tail masses; fewer if ties leave fewer thresholds, none if `largest` leaves too few.
     """
     values = sample(y, tail)
     if len(values) * largest < fewest:
         return np.zeros(0)
-    wanted = np.geomspace(largest, fewest / len(values), number)
-    cuts = {_threshold(values, float(mass)) for mass in wanted}
-    counts = [len(values) - np.searchsorted(values, cut) for cut in cuts if cut < values[-1]]
+    targets = np.geomspace(largest, fewest / len(values), number)
+    thresholds = {_threshold(values, float(mass)) for mass in targets}
+    counts = [len(values) - np.searchsorted(values, threshold) for threshold in thresholds if threshold < values[-1]]
     return np.array(sorted((n / len(values) for n in counts if n >= fewest and values[-n] < values[-1]), reverse=True))
 
 
 def sample(y: Vector, tail: Tail) -> Float[np.ndarray, " size"]:
-    """The sample in increasing order, negated for the lower tail; InputError if it is no sample of finite numbers."""
+    """Return the sample in increasing order, negated for the lower tail; InputError unless all numbers are finite."""
     values = np.sort(sign(tail) * np.asarray(y, np.float64))
     if values.ndim != 1 or not np.isfinite(values).all():
-        raise InputError("y: expected one axis of finite numbers; leave out what is missing first")
+        raise InputError("y: expected one axis of finite numbers; remove missing values first")
     if len(values) < MIN_EXCESSES or values[0] == values[-1]:
         raise InputError(f"y: expected at least {MIN_EXCESSES} numbers that are not all equal, got {len(values)}")
     return values
 
 
 def sign(tail: Tail) -> float:
-    """1 for the upper tail, -1 for the lower one."""
+    """Return 1 for the upper tail, -1 for the lower tail."""
     if tail not in ("upper", "lower"):
         raise InputError(f"tail: expected 'upper' or 'lower', got {tail!r}")
     return 1.0 if tail == "upper" else -1.0
 
 
 def mean_ranks(ordered: Float[np.ndarray, " count"]) -> Float[np.ndarray, " distinct"]:
-    """The rank, starting at 1, of each distinct value of an increasing sample; equal values share their mean rank."""
+    """Return the rank, from 1, of each distinct value of an increasing sample; ties share their mean rank."""
     _, first, count = np.unique(ordered, return_index=True, return_counts=True)
     return first + (count + 1) / 2
 
 
 def _threshold(values: np.ndarray, tail_mass: float) -> float:
-    """Midway between two neighboring distinct values of an increasing sample."""
+    """The midpoint of two adjacent distinct values of an increasing sample."""
     if not 0 < tail_mass < 1:
-        raise InputError(f"tail_mass: expected a share in (0, 1), got {tail_mass}")
+        raise InputError(f"tail_mass: expected a fraction in (0, 1), got {tail_mass}")
     steps = np.flatnonzero(np.diff(values) > 0)
     beyond = len(values) - 1 - steps
     k = steps[np.argmin(np.abs(beyond - tail_mass * len(values)))]

@@ -1,7 +1,7 @@
 """Where a tail begins: mean excess, stability of the fitted parameters, and PP and QQ points with bands.
 
-Intervals and bands are pointwise and take the observations as independent. A lower tail is the upper tail of the
-negated sample; thresholds are given back in the data's own unit and sign.
+Intervals and bands are pointwise and treat the observations as independent. A lower tail is the upper tail of the
+negated sample; thresholds are returned in the data's unit and sign.
 """
 
 from dataclasses import dataclass
@@ -23,9 +23,9 @@ class MeanExcess:
 
     Attributes:
         thresholds: [rows], in the data's unit and sign.
-        mean: mean excess; NaN where nothing lies beyond.
-        interval: normal interval of the mean; NaN where fewer than two lie beyond.
-        count: observations beyond.
+        mean: mean excess; NaN where no observation lies beyond.
+        interval: normal interval of the mean; NaN where fewer than two observations lie beyond.
+        count: number of observations beyond.
     """
 
     thresholds: Float[np.ndarray, " rows"]
@@ -36,17 +36,17 @@ class MeanExcess:
 
 @dataclass(frozen=True)
 class ParameterStability:
-    """Parameters fitted beyond each of several thresholds; where the model holds, both are constant up to chance.
+    """Parameters fitted beyond each of several thresholds; under the model, both are constant up to sampling error.
 
     Attributes:
         thresholds: [rows], in the data's unit and sign.
-        mass: share of the sample beyond.
-        count: observations beyond.
+        mass: fraction of the sample beyond.
+        count: number of observations beyond.
         shape: xi.
         shape_interval: by profile likelihood.
         shape_delta: by the normal approximation.
         scale: beta, in the data's unit.
-        modified_scale: beta - xi t, with t the threshold of the upper tail (of the negated sample for a lower one).
+        modified_scale: beta - xi t, with t the threshold of the upper tail (of the negated sample for a lower tail).
         modified_scale_interval: by the delta method.
     """
 
@@ -65,11 +65,11 @@ class ParameterStability:
 class Points:
     """Points of a PP or QQ plot; under the distribution each lies within its band with probability `level`.
 
-    Equal observations, which rounding leaves, are one point at their mean rank.
+    Tied observations, which rounding produces, are one point at their mean rank.
 
     Attributes:
-        expected: [count], from the innermost outwards.
-        observed: [count], likewise.
+        expected: [count], from the innermost outward.
+        observed: [count], in the same order.
         band: pointwise, from the Beta distribution of order statistics.
     """
 
@@ -81,53 +81,53 @@ class Points:
 def mean_excess(
     y: Vector, thresholds: Real[np.ndarray, " rows"], level: float = 0.95, tail: Tail = "upper"
 ) -> MeanExcess:
-    """Mean excess e(t) = E[Y - t | Y > t] over each threshold, of the sample (Davison and Smith 1990).
+    """Return the sample's mean excess e(t) = E[Y - t | Y > t] over each threshold (Davison and Smith 1990).
 
     Under a generalized Pareto distribution with xi < 1 beyond t_0, e(t) = (beta + xi (t - t_0)) / (1 - xi), a line.
 
     Args:
         y: sample [size].
         thresholds: t [rows], in the data's unit.
-        level: of the normal interval mean +- z s / sqrt(count).
+        level: level of the normal interval mean +- z s / sqrt(count).
         tail: for "lower" the mean of t - Y over Y < t.
 
     Raises:
         InputError: a sample or a threshold that is not finite.
     """
     check_level(level)
-    values, cuts = sample(y, tail), sign(tail) * np.asarray(thresholds, np.float64)
-    if not np.isfinite(cuts).all():
+    values, signed = sample(y, tail), sign(tail) * np.asarray(thresholds, np.float64)
+    if not np.isfinite(signed).all():
         raise InputError("thresholds: expected finite numbers")
-    mean, error = np.full(len(cuts), np.nan), np.full(len(cuts), np.nan)
-    count = len(values) - np.searchsorted(values, cuts, side="right")
-    for row, (cut, beyond) in enumerate(zip(cuts, count, strict=True)):
-        excesses = values[len(values) - beyond :] - cut
+    mean, error = np.full(len(signed), np.nan), np.full(len(signed), np.nan)
+    count = len(values) - np.searchsorted(values, signed, side="right")
+    for row, (threshold, beyond) in enumerate(zip(signed, count, strict=True)):
+        excesses = values[len(values) - beyond :] - threshold
         if beyond > 0:
             mean[row] = np.mean(excesses)
         if beyond > 1:
             error[row] = ndtri((1 + level) / 2) * np.std(excesses, ddof=1) / np.sqrt(beyond)
-    return MeanExcess(sign(tail) * cuts, mean, Interval(mean - error, mean + error), count)
+    return MeanExcess(sign(tail) * signed, mean, Interval(mean - error, mean + error), count)
 
 
 def parameter_stability(
     y: Vector, tail_masses: Real[np.ndarray, " rows"], level: float = 0.95, tail: Tail = "upper"
 ) -> ParameterStability:
-    """Shape and modified scale fitted beyond the threshold of each tail mass (Coles 2001, section 4.3.4).
+    """Return shape and modified scale fitted beyond the threshold of each tail mass (Coles 2001, section 4.3.4).
 
-    Where excesses over t_0 follow a generalized Pareto distribution, those over any t > t_0 do, with the same xi and
-    with beta_t = beta + xi (t - t_0), so that beta_t - xi t stays the same too.
+    If excesses over t_0 follow a generalized Pareto distribution, so do those over any t > t_0, with the same xi and
+    with beta_t = beta + xi (t - t_0), so that beta_t - xi t is also constant.
 
     Args:
         y: sample [size].
-        tail_masses: shares beyond the thresholds [rows]; `tails.tail_masses` proposes some.
-        level: of the intervals.
+        tail_masses: fractions beyond the thresholds [rows]; see `tails.tail_masses`.
+        level: level of the intervals.
         tail: side.
 
     Returns:
         One row for each tail mass; intervals are NaN where the fit is not regular (shape <= -1/2).
 
     Raises:
-        InputError: as in `tails.fit_tail`; the first tail mass that leaves too few is named.
+        InputError: as in `tails.fit_tail`; it names the first tail mass that leaves too few observations.
     """
     check_level(level)
     z = ndtri((1 + level) / 2)
@@ -135,14 +135,14 @@ def parameter_stability(
     likelihood = [shape_interval(each.fit, each.excesses, level) for each in tails]
     shape = np.array([each.fit.shape for each in tails])
     scale = np.array([each.fit.scale for each in tails])
-    cuts = np.array([sign(tail) * each.threshold for each in tails])
+    signed = np.array([sign(tail) * each.threshold for each in tails])
     covariance = np.array([each.fit.covariance for each in tails]).reshape(-1, 2, 2)
-    gradient = np.stack([-cuts, np.ones(len(cuts))], axis=-1)
+    gradient = np.stack([-signed, np.ones(len(signed))], axis=-1)
     shape_error = z * np.sqrt(covariance[:, 0, 0])
-    modified = scale - shape * cuts
+    modified = scale - shape * signed
     modified_error = z * np.sqrt(np.einsum("ri,rij,rj->r", gradient, covariance, gradient))
     return ParameterStability(
-        sign(tail) * cuts,
+        sign(tail) * signed,
         np.array([each.mass for each in tails]),
         np.array([each.count for each in tails], int),
         shape,
@@ -155,31 +155,31 @@ def parameter_stability(
 
 
 def pp_points(residuals: Vector, level: float = 0.95) -> Points:
-    """Probabilities 1 - exp(-a) of sorted residuals against those expected of uniform ones, i / (count + 1).
+    """Return probabilities 1 - exp(-a) of sorted residuals against their uniform expectation, i / (count + 1).
 
     Args:
         residuals: a = -log S [count] >= 0, in any order: of a fitted tail (`FittedTail.residuals`), of a conditional
             distribution's tail (`exceedance_residuals`), or -log(1 - PIT) of any PIT; inf beyond the support.
-        level: of the band between quantiles of Beta(i, count + 1 - i). The estimation of a fit from the same sample
-            narrows the scatter and is not counted, so that for fitted tails the band errs on the wide side.
+        level: level of the band between quantiles of Beta(i, count + 1 - i). The band ignores that a fit to the same
+            sample narrows the scatter, so for fitted tails it is too wide.
     """
     ordered, expected, low, high = _ordered(residuals, level)
     return Points(-np.expm1(-expected), -np.expm1(-ordered), Interval(-np.expm1(-low), -np.expm1(-high)))
 
 
 def qq_points(residuals: Vector, level: float = 0.95) -> Points:
-    """Sorted residuals against the exponential quantiles expected of them, -log(1 - i / (count + 1)).
+    """Return sorted residuals against their expected exponential quantiles, -log(1 - i / (count + 1)).
 
     Args:
         residuals: as in `pp_points`.
-        level: as in `pp_points`; the band is its quantiles on the exponential scale.
+        level: as in `pp_points`; the band has the same quantiles on the exponential scale.
     """
     ordered, expected, low, high = _ordered(residuals, level)
     return Points(expected, ordered, Interval(low, high))
 
 
 def quantile_points(tail: FittedTail, level: float = 0.95) -> Points:
-    """The QQ points of a fitted tail in the data's unit and sign: the distribution's quantiles against the sample's.
+    """Return the QQ points of a fitted tail in the data's unit and sign: the distribution's quantiles and the sample's.
 
     Args:
         tail: from `tails.fit_tail`.
@@ -196,15 +196,15 @@ def exceedance_residuals(
 ) -> Float[np.ndarray, " exceedances"]:
     """Return residuals of outcomes in one tail of their predictions: a = log tail_mass - log S(y) where positive.
 
-    Under calibrated continuous predictions they are standard exponential, whatever the distributions' shapes, and about
-    n tail_mass of them are left. A discrete outcome needs a uniform number of its own width added first (the randomized
-    PIT of Czado, Gneiting and Held 2009).
+    Under calibrated continuous predictions they are standard exponential for distributions of any shape, and about
+    n tail_mass of them remain. For a discrete outcome, first add a uniform number of the width of its grid (the
+    randomized PIT of Czado, Gneiting and Held 2009).
 
     Args:
-        distribution: any of this project's, batch shape [n] or [].
+        distribution: any distribution of this project, batch shape [n] or [].
         y: outcomes [n].
         tail_mass: predictive probability beyond which an outcome counts, in (0, 1).
-        tail: "lower" takes log F instead of log S.
+        tail: "lower" uses log F instead of log S.
 
     Returns:
         Residuals in the order of the outcomes; inf for an outcome beyond the end of its distribution's support.
@@ -215,7 +215,7 @@ def exceedance_residuals(
     if not 0 < tail_mass < 1:
         raise InputError(f"tail_mass: expected a probability in (0, 1), got {tail_mass}")
     if np.isnan(y).any():
-        raise InputError("y: expected numbers, got NaN; leave out what is missing first")
+        raise InputError("y: expected numbers, got NaN; remove missing values first")
     outcomes = jnp.asarray(y, distribution.dtype)
     upper = sign(tail) > 0
     log_beyond = distribution.log_survival_function(outcomes) if upper else distribution.log_cdf(outcomes)
@@ -224,7 +224,7 @@ def exceedance_residuals(
 
 
 def _ordered(residuals: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Distinct residuals in order, the expected ones, and the band, all as -log of the probability beyond."""
+    """Distinct residuals in order, their expectations, and the band, all as -log of the probability beyond."""
     ordered = np.sort(np.asarray(residuals, np.float64))
     if ordered.ndim != 1 or len(ordered) == 0 or not (ordered >= 0).all():
         raise InputError("residuals: expected at least one, none of them negative or NaN")
@@ -236,6 +236,6 @@ def _plotting(ordered: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray
     check_level(level)
     rank = mean_ranks(ordered)
     after = len(ordered) + 1 - rank
-    # The i-th smallest of uniform numbers is Beta(i, after); what lies beyond it is Beta(after, i).
+    # The i-th smallest of uniform numbers is Beta(i, after); the probability beyond it is Beta(after, i).
     low, high = (-np.log(inverse(after, rank, (1 - level) / 2)) for inverse in (betainccinv, betaincinv))
     return -np.log(after / (len(ordered) + 1)), low, high

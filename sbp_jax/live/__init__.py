@@ -1,4 +1,4 @@
-"""Scores while a play unfolds."""
+"""Live scoring of unfolding plays."""
 
 from sbp_jax.live.scorer import Distribution, LiveScorer, Score, Summary
 

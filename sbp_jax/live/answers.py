@@ -1,4 +1,4 @@
-"""What is said of a play while it unfolds, and when it has ended."""
+"""Results for a play: while it unfolds, and after it has ended."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,18 +8,18 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Summary:
-    """What the distribution says of a play after so many of its frames.
+    """Summary of the predictive distribution after a number of frames.
 
     Attributes:
-        frames: so far.
-        seconds: from the first of them to the last.
-        median: in the unit of the outcome, yards as a rule; not beyond the goal line, wherever the network's
+        frames: number of frames so far.
+        seconds: time from the first frame to the last.
+        median: median in the unit of the outcome, usually yards; never beyond the goal line, even if the network's
             distribution is.
-        quantiles: by level; likewise.
-        expected: mean of the outcome; of a gain in yards that of integer yards, which the goal line stops and which is
-            at least -40.
-        first_down, touchdown, loss: probabilities of a gain as far as the first down, as far as the goal line, and
-            below zero; None where the distance is not known or the outcome is no gain in yards.
+        quantiles: quantiles by level, bounded like the median.
+        expected: mean of the outcome; for a gain, the mean of integer yards, at least -40 and at most the yards to the
+            goal line.
+        first_down, touchdown, loss: probabilities that the gain reaches the first down, reaches the goal line, or is
+            negative; None if the distance is unknown or the outcome is not a gain in yards.
     """
 
     frames: int
@@ -34,11 +34,11 @@ class Summary:
 
 @dataclass(frozen=True, eq=False)
 class Distribution:
-    """The whole distribution in cells.
+    """The predictive distribution in cells.
 
     Attributes:
-        edges: [C + 1] of the cells, not to be written to; those of gains in yards are centerd on integer yards.
-        probability: [C], summing to 1; what lies beyond counts in the outermost cells.
+        edges: [C + 1], read-only edges of the cells; for gains in yards, the cells are centered on integer yards.
+        probability: [C], summing to 1; the outermost cells include the probability beyond them.
     """
 
     edges: np.ndarray
@@ -46,20 +46,20 @@ class Distribution:
 
     @property
     def centers(self) -> np.ndarray:
-        """[C] middles of the cells: the integer yards themselves."""
+        """Midpoints of the cells [C]: the integer yards for gains."""
         return (self.edges[:-1] + self.edges[1:]) / 2
 
 
 @dataclass(frozen=True)
 class Score:
-    """The score of a play that has ended, as `Run.score` has it.
+    """The score of a completed play, equal to that of `Run.score`.
 
     Attributes:
         yards: the outcome.
-        median: what was predicted at the last frame, not beyond the goal line.
+        median: predictive median at the last frame, never beyond the goal line.
         pit_low, pit, pit_high: P(Y < y), the (mid-)PIT, P(Y <= y).
-        score: its normal score.
-        passing_score: from 50 to 99, by the league saved with the run; None where there is none.
+        score: the normal score.
+        passing_score: from 50 to 99, relative to the league saved with the run; None without a league.
     """
 
     yards: float

@@ -1,4 +1,4 @@
-"""A run -> a folder that scores plays with jax and NumPy alone (`exported` says what is in it)."""
+"""Export a run to a folder that scores plays with jax and NumPy alone (`exported` describes its contents)."""
 
 import importlib
 import json
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 PLATFORMS = ("cpu", "cuda")
 PACKAGE = "sbp_live"
-# what a scorer needs of this code; the exported copy imports from its own folder
+# modules that a scorer needs; the exported copy imports from its own folder
 _MODULES = ("errors", "live.answers", "live.inputs", "live.scorer", "live.exported")
-_INIT = '''"""Scores plays frame by frame: `load(folder)`; made from sbp_jax {version}."""
+_INIT = '''"""Score plays frame by frame: `load(folder)`; exported by sbp_jax {version}."""
 
 from sbp_live.exported import load
 from sbp_live.scorer import LiveScorer
@@ -44,25 +44,25 @@ def export(
     platforms: Sequence[str] = PLATFORMS,
     league: Path | None = None,
     onnx: bool = False,
-    tell: Callable[[str], None] = lambda _: None,
+    report: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Write the folder and return its manifest.
 
     Args:
-        run: trained on plays with tracking.
-        folder: a new one, or one that an earlier export wrote, which is replaced.
-        batches: numbers of plays side by side that a scorer can be loaded for.
-        platforms: "cpu", "cuda", of those that `jax.export` knows.
-        league: as of `programs_of`.
-        onnx: write the program of a whole play as ONNX too; needs jax2onnx.
-        tell: called with the name of each program before it is compiled.
+        run: a run trained on plays with tracking.
+        folder: a new folder, or a previous export, which is replaced.
+        batches: batch sizes for which a scorer can be loaded.
+        platforms: platforms of `jax.export`, such as "cpu" and "cuda".
+        league: as in `programs_of`.
+        onnx: also write the program of a complete play as ONNX; needs jax2onnx.
+        report: called with the name of each program before it is compiled.
 
     Raises:
-        InputError: as `programs_of`; a folder that is something else; a batch that is not an integer of at least 1;
-            an unknown platform; no converter to ONNX.
+        InputError: as in `programs_of`; the folder is not an export; a batch is not an integer of at least 1; a
+            platform is unknown; the ONNX converter is not installed.
     """
     if folder.exists() and not (folder / MANIFEST).is_file() and not _empty(folder):
-        raise InputError(f"{folder}: is there and is no exported folder; it is left as it is")
+        raise InputError(f"{folder}: exists and is not an exported folder; it is left unchanged")
     for batch in batches:
         if batch < 1:
             raise InputError(f"batches: expected integers of at least 1, got {batch}")
@@ -79,18 +79,19 @@ def export(
         np.savez(place / WEIGHTS, **arrays)
         (place / "programs").mkdir()
         for name, rows, call, shapes in _programs(programs, run.model.head.num_outputs, tree, batches):
-            tell(f"{name}, {rows} rows")
+            report(f"{name}, {rows} rows")
             program = jax.export.export(jax.jit(call), platforms=list(platforms))(*shapes)
             (place / "programs" / f"{name}_{rows}.bin").write_bytes(program.serialize())
         if onnx:
-            tell("play, ONNX")
+            report("play, ONNX")
             _write_onnx(programs, _play_shapes(programs), place / "play.onnx")
         _write_code(place)
-        files = {str(path.relative_to(place)): _of(path) for path in sorted(place.rglob("*")) if path.is_file()}
+        paths = [path for path in sorted(place.rglob("*")) if path.is_file()]
+        files = {str(path.relative_to(place)): _size_and_digest(path) for path in paths}
         manifest = {
             "format": FORMAT,
             "run": {"folder": run.path.name, "step": run.step, "data": run.fingerprint},
-            "versions": {name: version(name) for name in ("jax", "jaxlib", "flax", "numpy")} | _ours(),
+            "versions": {name: version(name) for name in ("jax", "jaxlib", "flax", "numpy")} | _own_version(),
             "platforms": list(platforms),
             "batches": sorted(set(batches)),
             "spec": programs.spec,
@@ -105,7 +106,7 @@ def export(
 def _programs(
     programs: Programs, outputs: int, tree: Any, batches: Sequence[int]
 ) -> Iterator[tuple[str, int, Callable[..., Any], tuple[Any, ...]]]:
-    """Name, rows, function of lists of arrays, and shapes of its arguments."""
+    """Name, rows, function over lists of arrays, and argument shapes of each program."""
     spec = programs.spec
     players, columns, statics = spec["players"], spec["players"] * len(spec["features"]), len(spec["static"])
     weights = [jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(programs.weights)]
@@ -114,11 +115,11 @@ def _programs(
         return lambda weights, *rest: programs.functions[name](jax.tree.unflatten(tree, weights), *rest)
 
     def streaming(name: str, form: Any) -> Callable[..., Any]:
-        """With the stream as a list of arrays, for other code knows no class of ours."""
+        """Take the stream as a list of arrays, since other code does not know our classes."""
 
         def call(weights: Any, stream: Any, *rest: Any) -> Any:
-            done = plain(name)(weights, jax.tree.unflatten(form, stream), *rest)
-            return jax.tree.leaves(done) if name == "begin" else (jax.tree.leaves(done[0]), *done[1:])
+            result = plain(name)(weights, jax.tree.unflatten(form, stream), *rest)
+            return jax.tree.leaves(result) if name == "begin" else (jax.tree.leaves(result[0]), *result[1:])
 
         return call
 
@@ -134,7 +135,7 @@ def _programs(
             _boolean(rows),
         )
         yield "frame", rows, streaming("frame", form), (weights, past, *frame)
-    # of one play at a time, whatever the rows
+    # one play at a time, for any number of rows
     yield "cells", 1, plain("cells"), (weights, _number(1, outputs), _number(1, 2))
     yield "score", 1, plain("score"), (weights, _number(1, outputs), _number(1), _number(1, 2), _number(2))
     yield "play", 1, plain("play"), (weights, *_play_shapes(programs))
@@ -161,7 +162,7 @@ def _boolean(*shape: int) -> jax.ShapeDtypeStruct:
 
 
 def _write_code(place: Path) -> None:
-    """The code of a scorer as a package of its own, and the one that `jax.export` reads programs by."""
+    """Write the scorer's code as a separate package, and flatbuffers, with which `jax.export` reads programs."""
     package = place / PACKAGE
     package.mkdir()
     root = Path(sbp_jax.__file__).parent
@@ -178,7 +179,7 @@ def _write_code(place: Path) -> None:
 
 
 def _write_onnx(programs: Programs, shapes: Sequence[jax.ShapeDtypeStruct], path: Path) -> None:
-    """The program of a whole play, its weights within: x, mask, present, static, marks -> numbers, raw outputs."""
+    """Write the program of a complete play with weights: x, mask, present, static, marks -> numbers, raw outputs."""
     try:
         onnx, jax2onnx = importlib.import_module("onnx"), importlib.import_module("jax2onnx")
     except ImportError as error:
@@ -188,12 +189,12 @@ def _write_onnx(programs: Programs, shapes: Sequence[jax.ShapeDtypeStruct], path
             partial(programs.functions["play"], programs.weights), inputs=shapes, model_name="play"
         )
     finally:
-        jax.clear_caches()  # what was traced for the converter is of no use to XLA
+        jax.clear_caches()  # XLA cannot use traces made for the converter
     onnx.save(_numbers_for_where(onnx, model), path)
 
 
 def _numbers_for_where(onnx: Any, model: Any) -> Any:
-    """The model, choosing between truth values as integers: ONNX Runtime has no Where for the former."""
+    """The model with boolean Where nodes on integers: ONNX Runtime has no Where for booleans."""
     graph, boolean = model.graph, onnx.TensorProto.BOOL
     kinds = {v.name: v.type.tensor_type.elem_type for v in (*graph.value_info, *graph.input, *graph.output)}
     kinds |= {each.name: each.data_type for each in graph.initializer}
@@ -212,12 +213,12 @@ def _numbers_for_where(onnx: Any, model: Any) -> Any:
     return model
 
 
-def _of(path: Path) -> dict[str, Any]:
+def _size_and_digest(path: Path) -> dict[str, Any]:
     data = path.read_bytes()
     return {"bytes": len(data), "sha256": bytes_digest(data)}
 
 
-def _ours() -> dict[str, str]:
+def _own_version() -> dict[str, str]:
     return {"sbp_jax": sbp_jax.__version__}
 
 

@@ -1,14 +1,14 @@
-"""Exported folders: what is in them, and a scorer from one, with jax and NumPy alone.
+"""Exported folders: their contents, and a scorer loaded from one, with jax and NumPy alone.
 
 folder/
-  manifest.json     format, versions, platforms, specification, size and SHA-256 of every other file, and its own
+  manifest.json     format, versions, platforms, specification, size and SHA-256 of every other file, and its own digest
   weights.npz       parameters and statistics, by their paths in the network
-  programs/         serialized StableHLO of `jax.export`, one file a function and number of rows
-  sbp_live/         this code, and flatbuffers/ with its license, which `jax.export` reads the programs by
-  play.onnx         where a converter was at hand: the program of a whole play with its weights
+  programs/         serialized StableHLO from `jax.export`, one file per function and number of rows
+  sbp_live/         this code; next to it flatbuffers/ with its license, which `jax.export` needs to read the programs
+  play.onnx         if a converter was available: the program of a complete play with its weights
 """
 
-import hashlib  # an exported folder holds this file: nothing of the rest of the library
+import hashlib  # exported folders contain a copy of this file: import nothing else from the library
 import io
 import json
 from collections.abc import Callable, Mapping
@@ -27,22 +27,22 @@ FORMAT = 2
 READABLE = (1, FORMAT)
 MANIFEST, WEIGHTS = "manifest.json", "weights.npz"
 _MANIFEST_BYTES = 2**22
-_PLATFORMS = {"cpu": "cpu", "gpu": "cuda", "cuda": "cuda"}  # JAX's names of backends -> of `jax.export`
+_PLATFORMS = {"cpu": "cpu", "gpu": "cuda", "cuda": "cuda"}  # JAX's backend names -> those of `jax.export`
 
 
 def load(folder: str | Path, batch: int = 1) -> LiveScorer:
-    """A scorer of an exported folder; what it says is what the run's own says.
+    """Load a scorer from an exported folder; its results equal those of the run's own scorer.
 
-    Every file is compared with the manifest before anything of it is used. Programs are computations on arrays: they
-    can neither read files nor run other code.
+    Every file is compared with the manifest before it is used. Programs are computations on arrays: they can neither
+    read files nor run other code.
 
     Args:
-        folder: as `sbp export` wrote it.
-        batch: plays side by side, one of those that it was exported for.
+        folder: folder written by `sbp export`.
+        batch: number of plays scored in parallel, one of the exported batch sizes.
 
     Raises:
-        InputError: no manifest, one of another format, a file that is missing or is not the one that was written,
-            programs for another platform or of a JAX too far from this one, or another number of rows.
+        InputError: missing manifest or unknown format, a file that is missing or was changed, programs for another
+            platform or an incompatible JAX version, or a batch size that was not exported.
     """
     folder = Path(folder)
     manifest = read_manifest(folder)
@@ -52,7 +52,7 @@ def load(folder: str | Path, batch: int = 1) -> LiveScorer:
     backend = jax.default_backend()
     if _PLATFORMS.get(backend) not in manifest["platforms"]:
         raise InputError(f"{folder}: exported for {', '.join(manifest['platforms'])}; JAX computes on {backend} here")
-    content = {name: _checked(folder, name, said) for name, said in manifest["files"].items()}
+    content = {name: _checked(folder, name, record) for name, record in manifest["files"].items()}
     weights = _weights(content[WEIGHTS], folder / WEIGHTS, manifest["weights"])
     programs = {name: _program(data, folder / name) for name, data in content.items() if name.endswith(".bin")}
 
@@ -77,7 +77,7 @@ def load(folder: str | Path, batch: int = 1) -> LiveScorer:
 
 
 def _first_format(spec: Mapping[str, Any], score: Callable[..., Any]) -> tuple[dict[str, Any], Callable[..., Any]]:
-    """The specification and the score of a folder of format 1, whose program takes whether the outcome is censored."""
+    """Specification and score function of a format 1 folder, whose program also takes the censoring mask."""
 
     def call(raw: Any, y: Any, marks: Any, league: Any) -> Any:
         return score(raw, y, np.asarray(y >= marks[:, 1]) & bool(spec["censored"]), league)
@@ -86,7 +86,7 @@ def _first_format(spec: Mapping[str, Any], score: Callable[..., Any]) -> tuple[d
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of an exported folder; InputError where there is none that this code reads."""
+    """Return the manifest of an exported folder; InputError if it is missing or cannot be read."""
     path = folder / MANIFEST
     try:
         if path.stat().st_size > _MANIFEST_BYTES:
@@ -97,40 +97,40 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: cannot be read as a manifest ({error})") from error
     if not isinstance(manifest, dict) or manifest.get("format") not in READABLE:
-        said = manifest.get("format") if isinstance(manifest, dict) else None
+        form = manifest.get("format") if isinstance(manifest, dict) else None
         known = " or ".join(map(str, READABLE))
-        raise InputError(f"{path}: expected a manifest of format {known}, got {said!r}; export the run again")
+        raise InputError(f"{path}: expected a manifest of format {known}, got {form!r}; export the run again")
     kinds = {"batches": list, "platforms": list, "files": dict, "weights": list, "spec": dict}
     for name, kind in kinds.items():
         if not isinstance(manifest.get(name), kind):
             raise InputError(f"{path}: {name}: expected a {kind.__name__}")
     if manifest.get("sha256") != digest_of(manifest):
-        raise InputError(f"{path}: is not the manifest that was exported: its SHA-256 differs from what it says")
+        raise InputError(f"{path}: is not the manifest that was exported: its SHA-256 differs from the recorded one")
     if WEIGHTS not in manifest["files"]:
         raise InputError(f"{path}: files: expected {WEIGHTS} among them")
     return manifest
 
 
 def digest_of(manifest: Mapping[str, Any]) -> str:
-    """SHA-256 of all that a manifest says beside it."""
+    """Return the SHA-256 of a manifest without its own digest."""
     rest = {name: value for name, value in manifest.items() if name != "sha256"}
     return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 
 
-def _checked(folder: Path, name: str, said: Mapping[str, Any]) -> bytes:
-    """The bytes of a file, which are those that the manifest speaks of."""
+def _checked(folder: Path, name: str, record: Mapping[str, Any]) -> bytes:
+    """The bytes of a file, checked against the manifest's record of it."""
     path = folder / name
     if Path(name).is_absolute() or ".." in Path(name).parts:
         raise InputError(f"{folder / MANIFEST}: files: {name!r} is not inside the folder")
     try:
-        # the size first: nothing larger than what was written is read
-        if path.stat().st_size != said["bytes"]:
-            raise InputError(f"{path}: {path.stat().st_size} bytes, the manifest has {said['bytes']}")
+        # the size first: never read a file larger than the one exported
+        if path.stat().st_size != record["bytes"]:
+            raise InputError(f"{path}: {path.stat().st_size} bytes, the manifest has {record['bytes']}")
         data = path.read_bytes()
-        if hashlib.sha256(data).hexdigest() != said["sha256"]:
+        if hashlib.sha256(data).hexdigest() != record["sha256"]:
             raise InputError(f"{path}: is not the file that was exported: its SHA-256 differs from the manifest's")
     except OSError as error:
-        raise InputError(f"{path}: {error.strerror or error}; the manifest has it") from error
+        raise InputError(f"{path}: {error.strerror or error}; the manifest lists it") from error
     except (KeyError, TypeError) as error:
         raise InputError(f"{folder / MANIFEST}: files: {name}: expected bytes and sha256") from error
     return data
@@ -151,6 +151,6 @@ def _program(data: bytes, path: Path) -> Any:
         raise InputError(
             f"{path}: jax.export needs flatbuffers: put the exported folder on the path ({error})"
         ) from error
-    except Exception as error:  # what it raises for other versions is not documented
-        said = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{path}: JAX {jax.__version__} cannot read it ({said}); export the run again") from error
+    except Exception as error:  # its exceptions for other versions are not documented
+        message = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"{path}: JAX {jax.__version__} cannot read it ({message}); export the run again") from error

@@ -1,4 +1,4 @@
-"""Frames and static features as a caller gives them -> what the programs take, or one line on what is wrong."""
+"""Convert a caller's frames and static features to program inputs, or report what is wrong in one line."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,16 +7,16 @@ import numpy as np
 
 from sbp_jax.errors import InputError
 
-MARKS = ("distance", "yards_to_goal")  # static features by which first down and touchdown are told
+MARKS = ("distance", "yards_to_goal")  # static features that define first down and touchdown
 FIELD_YARDS = 110  # from one goal line to the end of the other end zone
-MAX_ABSOLUTE = 1e6  # beyond any yard or second: squares in float32 stay finite
+MAX_ABSOLUTE = 1e6  # larger than any yards or seconds: squares in float32 stay finite
 
 
 class Inputs:
-    """Checks and orders what a scorer is given, by the names and shapes of a specification.
+    """Check and order a scorer's inputs by the names and shapes of a specification.
 
     Attributes:
-        static: names of the static features -> their places.
+        static: names of the static features -> their positions.
         features: names of a player's features.
         shape: (players, features) of a frame.
     """
@@ -27,7 +27,7 @@ class Inputs:
         self.shape = (int(spec["players"]), len(self.features))
 
     def statics(self, static: Any) -> np.ndarray:
-        """All static features [S]: what is unknown is 0 and has its mark of being so."""
+        """Return all static features [S]; an unknown feature is 0, and its `_missing` feature is 1."""
         if isinstance(static, Mapping):
             values = np.zeros(len(self.static), np.float32)
             for name in self.static:
@@ -55,7 +55,7 @@ class Inputs:
         return values
 
     def marks(self, values: np.ndarray) -> np.ndarray:
-        """Yards to the first down and to the goal line [2] by the static features [S]; NaN where unknown."""
+        """Return yards to the first down and to the goal line [2] from the static features [S]; NaN where unknown."""
         marks = np.full(2, np.nan, np.float32)
         for i, name in enumerate(MARKS):
             missing = self.static.get(f"{name}_missing")
@@ -64,18 +64,18 @@ class Inputs:
         return marks
 
     def frame(self, frame: Any, what: str) -> tuple[np.ndarray, np.ndarray | bool]:
-        """One frame as [22 F] and who is there [22]; True where all are."""
+        """Return one frame as [22 F] and the mask of present players [22], or True if all are present."""
         values = _numbers(frame, what)
         if values.shape != self.shape:
-            raise InputError(f"{what}: expected shape {self.shape}, a player a row, got {values.shape}")
+            raise InputError(f"{what}: expected shape {self.shape}, one player per row, got {values.shape}")
         flat = values.reshape(-1)
-        if flat @ flat <= MAX_ABSOLUTE**2:  # the usual frame in one pass: so are all of its numbers
+        if flat @ flat <= MAX_ABSOLUTE**2:  # one pass for a normal frame: then all of its numbers are valid
             return flat, True
         x, present = self._sound(values[None], what)
         return x[0], present[0]
 
     def play(self, frames: Any, last: int) -> tuple[int, np.ndarray, np.ndarray]:
-        """How many frames a whole play has, and the `last` of them as [t, 22 F] with who is there [t, 22]."""
+        """Return the number of frames of a play, and the `last` frames as [t, 22 F] with present players [t, 22]."""
         values = _numbers(frames, "frames")
         if values.ndim != 3 or values.shape[1:] != self.shape or not len(values):
             raise InputError(f"frames: expected shape [T, {self.shape[0]}, {self.shape[1]}], got {values.shape}")
@@ -83,7 +83,7 @@ class Inputs:
         return len(values), x[-last:], present[-last:]
 
     def _sound(self, values: np.ndarray, what: str) -> tuple[np.ndarray, np.ndarray]:
-        """Frames [T, 22 F] with 0 for players who are not there, and who is [T, 22]."""
+        """Frames [T, 22 F] with 0 for absent players, and the mask of present players [T, 22]."""
         sound: np.ndarray = np.abs(values) <= MAX_ABSOLUTE
         if sound.all():
             return values.reshape(len(values), -1), np.ones(values.shape[:2], bool)
@@ -92,29 +92,29 @@ class Inputs:
             name = self.features[column]
             at = f"{what}: frame {time}, " if len(values) > 1 else f"{what}: "
             raise InputError(
-                f"{at}player {player}: {name}: expected a number of at most {MAX_ABSOLUTE:g} in size, or NaN in all "
-                f"features of a player who is not there, got {values[time, player, column]}"
+                f"{at}player {player}: {name}: expected a number of at most {MAX_ABSOLUTE:g} in absolute value, or NaN "
+                f"in all features of an absent player, got {values[time, player, column]}"
             )
         return np.where(present[:, :, None], values, np.float32(0)).reshape(len(values), -1), present
 
 
 def _numbers(values: Any, what: str) -> np.ndarray:
-    """An array of numbers; what is no number, text that says one too, is refused, and what hides some or names them."""
+    """An array of numbers; rejects anything else, also numeric text, masked arrays and tables with named columns."""
     if isinstance(values, np.ma.MaskedArray) or hasattr(values, "columns"):
         kind = type(values).__name__
-        raise InputError(f"{what}: expected an array of numbers, got a {kind}; a player who is not there is NaN")
+        raise InputError(f"{what}: expected an array of numbers, got a {kind}; an absent player is NaN")
     try:
         numbers = np.asarray(values)
     except (TypeError, ValueError):
         numbers = None  # rows of different lengths
     if numbers is None or numbers.dtype.kind not in "fiu":
         raise InputError(f"{what}: expected an array of numbers, got {' '.join(str(values)[:60].split())}")
-    with np.errstate(over="ignore"):  # what is too large for float32 is found not to be finite
+    with np.errstate(over="ignore"):  # numbers too large for float32 become infinite and are rejected later
         return numbers.astype(np.float32, copy=False)
 
 
 def finite(value: Any, what: str) -> float:
-    """A number that float32 has with its square, no text; InputError that names it otherwise."""
+    """Return a number whose square is finite in float32; InputError for anything else, also numeric text."""
     if isinstance(value, int | float | np.number) and not isinstance(value, bool) and abs(value) <= MAX_ABSOLUTE:
         return float(value)
-    raise InputError(f"{what}: expected a number of at most {MAX_ABSOLUTE:g} in size, got {value!r}")
+    raise InputError(f"{what}: expected a number of at most {MAX_ABSOLUTE:g} in absolute value, got {value!r}")

@@ -1,4 +1,4 @@
-"""What is computed live, as pure functions of arrays: a frame, a whole play, cells of the distribution, a score."""
+"""Live computations as pure functions of arrays: a frame, a complete play, cells of the distribution, a score."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -23,32 +23,32 @@ if TYPE_CHECKING:
     from sbp_jax.runs.run import Run
 
 FORMAT = 2
-LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)  # of the quantiles that a summary has
-MIN_YARDS, MAX_YARDS = -40, 100  # of the cells, a yard each; what lies beyond counts in the outermost
-CELLS = 140  # of an outcome that is no gain in yards, over the range of the head's bins
+LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)  # levels of the quantiles in a summary
+MIN_YARDS, MAX_YARDS = -40, 100  # range of the one-yard cells; outcomes beyond count in the outermost cells
+CELLS = 140  # for an outcome that is not a gain in yards, over the range of the head's bins
 
 
 @dataclass(frozen=True)
 class Programs:
-    """The functions of a run, pure and not compiled, of B rows at once; the first argument of each is `weights`.
+    """The functions of a run, pure and not compiled, for B rows at once; the first argument of each is `weights`.
 
     Attributes:
         weights: parameters and statistics of the network, a pytree.
         functions: by name,
 
             start: (B) -> stream;
-            begin: (stream, rows [B]) -> stream in which those rows are at their beginning;
+            begin: (stream, rows [B]) -> stream in which those rows are reset;
             frame: (stream, x [B, 22 F], present [B, 22], static [B, S], marks [B, 2], active [B]) -> (stream, numbers
                 [B, N], raw outputs [B, R]), the stream to be donated;
             play: (x [B, W, 22 F], mask [B, W], present [B, W, 22], static, marks) -> (numbers, raw) at the mask's last;
             cells: (raw, marks) -> [B, C], probability of each of the cells between the edges;
             score: (raw, y [B], marks, league [2]) -> [B, 4]: both ends of the PIT, normal score, passing score.
 
-            marks are yards to the first down and to the goal line, NaN where unknown; numbers are the quantiles of
-            `LEVELS`, the expected outcome, P(first down), P(touchdown) and P(loss), NaN where there is no such thing,
-            all of the distribution of the observed outcome, which the goal line bounds;
-            league is mean and spread of the plays' scores.
-        spec: what a caller must know, in JSON's types.
+            marks are the yards to the first down and to the goal line, NaN where unknown; numbers are the quantiles at
+            `LEVELS`, the expected outcome, P(first down), P(touchdown) and P(loss), NaN where not defined, all for the
+            distribution of the observed outcome, which is bounded by the goal line;
+            league is the mean and spread of the plays' scores.
+        spec: the information that a caller needs, in JSON types.
     """
 
     weights: Any
@@ -57,19 +57,19 @@ class Programs:
 
 
 def programs_of(run: "Run", league: Path | None = None) -> Programs:
-    """The functions of a run.
+    """Return the functions of a run.
 
     Args:
-        run: trained on plays with tracking.
-        league: file of the league by which passing scores are given; by default the one that was fixed with the run's
-            first scores, or with those of the cross-fitting that it belongs to; without one there are none.
+        run: a run trained on plays with tracking.
+        league: file of the league for passing scores; by default the league fixed with the run's first scores, or with
+            those of its cross-fitting. Without a league there are no passing scores.
 
     Raises:
-        InputError: the run sees no frames, or of these what is not known live; the league cannot be read.
+        InputError: the run uses no frames, or features of frames that are unknown live; the league cannot be read.
     """
     data = run.config.data
     if not isinstance(data, DataConfig) or run.model.tcn is None:
-        raise InputError(f"{run.path}: expected a run that sees frames of plays; this one has none to unfold")
+        raise InputError(f"{run.path}: expected a run that uses frames of plays; this one uses none")
     if "target_defenders" in data.extras:
         raise InputError(f"{run.path}: was trained with target_defenders, which is not known before the throw")
     graph, params, rest = nnx.split(run.model, nnx.Param, ...)
@@ -92,13 +92,13 @@ def programs_of(run: "Run", league: Path | None = None) -> Programs:
         "frame": frame,
         "play": play,
         "cells": lambda weights, raw, marks: readout.cells(raw, marks),
-        "score": lambda weights, raw, y, cut, league: readout.score(raw, y, cut, league),
+        "score": lambda weights, raw, y, marks, league: readout.score(raw, y, marks, league),
     }
     return Programs((params, rest), functions, _spec(run, data, readout, league_numbers(run, league)))
 
 
 def league_numbers(run: "Run", path: Path | None) -> tuple[float, float] | None:
-    """Mean and spread of the plays' scores in the league of a run; None where it has none."""
+    """Return mean and spread of the plays' scores in the league of a run; None without a league."""
     files = [path] if path else [run.path / LEAGUE_PATH, run.path.parent / LEAGUE_PATH]
     for file in files:
         if path or file.is_file():
@@ -113,14 +113,14 @@ def league_numbers(run: "Run", path: Path | None) -> tuple[float, float] | None:
 
 @dataclass(frozen=True)
 class _Readout:
-    """Raw outputs -> numbers of the distribution of the observed outcome."""
+    """Map raw outputs to the numbers that describe the distribution of the observed outcome."""
 
     head: Any
     outcome: Outcome
     edges: np.ndarray
 
     def distribution(self, raw: jax.Array, marks: jax.Array) -> Distribution:
-        """The outcome's distribution, bounded at the goal line where that is known, batch shape [B]."""
+        """Return the outcome's distribution, bounded at the goal line if it is known, batch shape [B]."""
         goal = marks[:, 1]
         upper = jnp.where(goal >= 0, goal, jnp.inf) if self.outcome.in_yards else None
         return self.outcome.observed(self.head(raw), upper)
@@ -132,19 +132,19 @@ class _Readout:
             return jnp.concatenate([dist.icdf(levels), dist.mean()[None], unknown]).T
         goal = jnp.where(marks[:, 1] >= 0, marks[:, 1], MAX_YARDS)
         ends, below = self._below(dist)
-        # E[Y] = goal - the sum of P(Y <= y) over the integers y below it
+        # E[Y] = goal - the sum of P(Y <= y) over the integers y below the goal
         expected = goal - jnp.sum(jnp.where(ends < goal[None], below, 0.0), axis=0)
-        # a gain of at least m yards is beyond the cell of the last integer below m
+        # a gain of at least m yards lies beyond the cell of the last integer below m
         first = jnp.clip(jnp.ceil(marks.T) - (ends[0, 0] + 0.5), 0, len(ends) - 1).astype(jnp.int32)
         reached = jnp.where(jnp.isnan(marks.T), jnp.nan, 1 - jnp.take_along_axis(below, first, axis=0))
         loss = below[int(np.flatnonzero(self.edges[1:-1] == -0.5)[0])]
         return jnp.concatenate([self._quantiles(dist, levels, below, goal), expected[None], reached, loss[None]]).T
 
     def _quantiles(self, dist: Distribution, levels: jax.Array, below: jax.Array, goal: jax.Array) -> jax.Array:
-        """Quantiles [levels, B]; of integers the least one with that probability below, which the cells know."""
+        """Quantiles [levels, B]; for integers, the least integer whose cdf reaches the level, from the cells."""
         if not self.outcome.integer:
             return dist.icdf(levels)
-        slack = 1 - 4 * float(jnp.finfo(below.dtype).eps)  # as `Quantized.icdf`: programs round a cdf differently
+        slack = 1 - 4 * float(jnp.finfo(below.dtype).eps)  # as in `Quantized.icdf`: programs round a cdf differently
         count = jnp.sum(below[:, None] < levels[None] * slack, axis=0)
         return jnp.minimum(MIN_YARDS + count.astype(below.dtype), goal[None])
 
@@ -162,7 +162,7 @@ class _Readout:
     def _below(self, dist: Distribution) -> tuple[np.ndarray, jax.Array]:
         """The inner edges of the cells [C - 1, 1] and the cdf at them [C - 1, B]."""
         ends = self.edges[1:-1, None]
-        # constants: their bins are found by the compiler
+        # constants: the compiler computes their bins
         return ends, dist.cdf(np.repeat(ends, dist.batch_shape[0], axis=1))
 
 

@@ -1,6 +1,6 @@
-"""A play's value while it unfolds: `sbp.LiveScorer.from_run(path)`, `reset`, `push` a frame, `finish`.
+"""Score a play while it unfolds: `sbp.LiveScorer.from_run(path)`, `reset`, `push` a frame, `finish`.
 
-Beside jax and NumPy this needs nothing that is not loaded by the call that needs it: exported folders have a copy.
+Module-level imports are limited to jax and NumPy, because exported folders contain a copy of this file.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,22 +16,22 @@ from sbp_jax.errors import InputError
 from sbp_jax.live.answers import Distribution, Score, Summary
 from sbp_jax.live.inputs import Inputs, finite
 
-Static = Any  # numbers or None by name, or all in order
+Static = Any  # numbers or None by name, or all numbers in order
 
 
 class LiveScorer:
-    """Scores plays frame by frame, `batch` of them side by side, each in a row of its own.
+    """Score plays frame by frame, `batch` plays in parallel, each in its own row.
 
-    Made by `from_run` or, of an exported folder, by `load`. All programs are compiled when it is made: the first play
-    is as fast as the others. Not for several threads at once.
+    Create one with `from_run` or, from an exported folder, with `load`. All programs are compiled on construction, so
+    the first play is as fast as the others. Not thread-safe.
 
     Attributes:
-        spec: what the programs expect: names of features and static features, edges, and the like.
-        batch: rows.
+        spec: inputs expected by the programs: names of features and static features, edges, and so on.
+        batch: number of rows.
     """
 
     def __init__(self, functions: Mapping[str, Callable[..., Any]], spec: Mapping[str, Any], batch: int = 1) -> None:
-        """Compile pure functions as `programs.Programs` lists them, their weights bound, and call each once."""
+        """Compile the pure functions of `programs.Programs`, with bound weights, and call each once."""
         if isinstance(batch, bool) or not isinstance(batch, int) or batch < 1:
             raise InputError(f"batch: expected an integer of at least 1, got {batch!r}")
         self.spec, self.batch = dict(spec), batch
@@ -50,28 +50,27 @@ class LiveScorer:
         self._all_present = jnp.ones((batch, players), bool)
         self._static = np.zeros((batch, len(spec["static"])), np.float32)
         self._marks = np.full((batch, 2), np.nan, np.float32)
-        self._situation: tuple[jax.Array, jax.Array] | None = None  # both of them as the device has them
+        self._situation: tuple[jax.Array, jax.Array] | None = None  # static features and marks on the device
         self._every = jnp.ones(batch, bool)
-        self._frames = [-1] * batch  # of the play in each row; -1: none
+        self._frames = [-1] * batch  # number of frames of the play in each row; -1 without a play
         self._raw: Any = None
         self._numbers = np.full((batch, len(self._levels) + 4), np.nan, np.float32)
         self._warm()
 
     @classmethod
     def from_run(cls, run: Any, batch: int = 1, step: int | None = None, league: Path | None = None) -> "LiveScorer":
-        """A scorer of a run's network.
+        """Create a scorer from a run's network.
 
-        At the frames before the last one it is calibrated where the run was trained with `training.per_frame`.
+        Before the last frame, predictions are calibrated only if the run was trained with `training.per_frame`.
 
         Args:
-            run: folder of the run, one of those of a cross-fitting too; or the run itself, as `load_run` restored it.
-            batch: plays side by side.
-            step: which checkpoint of the folder; by default the newest.
-            league: file of the league by which passing scores are given; by default that of the run, or of the
-                cross-fitting around it.
+            run: folder of the run, possibly one fold of a cross-fitting; or the run itself, restored by `load_run`.
+            batch: number of plays scored in parallel.
+            step: step of the checkpoint; by default the latest.
+            league: file of the league for passing scores; by default the league of the run or of its cross-fitting.
 
         Raises:
-            InputError: no such run, or one that sees no frames; no such league.
+            InputError: no such run, a run that uses no frames, or no such league.
         """
         try:
             from sbp_jax.live.programs import programs_of
@@ -86,10 +85,10 @@ class LiveScorer:
         """Begin a play.
 
         Args:
-            static: what is known before the snap, by the names of `spec["static"]`; what is not there or None is
-                unknown. Or all of these as numbers, in order. `distance` and `yards_to_goal` are also those by which
-                first down and touchdown are told.
-            row: of the play; one that is there is dropped.
+            static: features known before the snap, by the names in `spec["static"]`; a missing name or None is
+                unknown. Alternatively all of them as numbers, in order. `distance` and `yards_to_goal` also define
+                first down and touchdown.
+            row: row of the play; a play already in the row is dropped.
 
         Raises:
             InputError: no such row, name or number.
@@ -102,74 +101,74 @@ class LiveScorer:
         self._frames[row] = 0
 
     def push(self, frame: Any, row: int = 0) -> Summary:
-        """Take one more frame of a row's play, a tenth of a second after the one before.
+        """Add one frame to a row's play, a tenth of a second after the previous one.
 
         Args:
-            frame: [22, F], one player a row in the order of the plays' slots, the features of `spec["features"]`; NaN
-                in all features of a player who is not there.
-            row: of the play.
+            frame: [22, F], one player per row in the order of the plays' slots, with the features of
+                `spec["features"]`; NaN in all features of an absent player.
+            row: row of the play.
 
         Raises:
-            InputError: no play in the row, another shape, or a number that is not finite.
+            InputError: no play in the row, a wrong shape, or a number that is not finite.
         """
         return self.push_many({row: frame})[row]
 
     def push_many(self, frames: Mapping[int, Any]) -> dict[int, Summary]:
-        """Take one frame each of several rows' plays in one step; the frames by row, and so the summaries.
+        """Add one frame to each of several plays in one step; frames and summaries are keyed by row.
 
         Raises:
-            InputError: as `push`; no frame is then taken.
+            InputError: as in `push`; then no frame is added.
         """
-        taken = {}
+        inputs = {}
         for row, frame in frames.items():
             self._check_play(row)
-            taken[row] = self._inputs.frame(frame, f"frame of row {row}" if self.batch > 1 else "frame")
-        if not taken:
+            inputs[row] = self._inputs.frame(frame, f"frame of row {row}" if self.batch > 1 else "frame")
+        if not inputs:
             return {}
-        whole = True
-        for row, (x, there) in taken.items():
+        complete = True
+        for row, (x, there) in inputs.items():
             self._x[row], self._present[row] = x, there
             self._frames[row] += 1
-            whole &= there is True
-        # on the device where it stays the same: a transfer costs as much as a layer
-        present = self._all_present if whole else self._present
+            complete &= there is True
+        # reuse the array on the device if it is unchanged: a transfer costs as much as a layer
+        present = self._all_present if complete else self._present
         if self._situation is None:
             self._situation = jnp.array(self._static), jnp.array(self._marks)
-        if len(taken) == self.batch:
+        if len(inputs) == self.batch:
             self._stream, numbers, raw = self._call["frame"](
                 self._stream, self._x, present, *self._situation, self._every
             )
             self._raw, self._numbers = raw, np.asarray(numbers)
         else:
             active = np.zeros(self.batch, bool)
-            active[list(taken)] = True
+            active[list(inputs)] = True
             self._stream, numbers, raw = self._call["frame"](self._stream, self._x, present, *self._situation, active)
-            # rows without a frame keep what they had
+            # rows without a frame keep their previous results
             self._raw = raw if self._raw is None else jnp.where(active[:, None], raw, self._raw)
             self._numbers = np.where(active[:, None], np.asarray(numbers), self._numbers)
-        return {row: self._summary(self._numbers[row], self._frames[row]) for row in taken}
+        return {row: self._summary(self._numbers[row], self._frames[row]) for row in inputs}
 
     def summary(self, row: int = 0) -> Summary:
-        """What `push` said last of a row's play; InputError before its first frame."""
+        """Return the latest summary of a row's play; InputError before its first frame."""
         self._check_frames(row)
         return self._summary(self._numbers[row], self._frames[row])
 
     def distribution(self, row: int = 0) -> Distribution:
-        """The whole distribution after the last frame of a row's play; InputError before its first."""
+        """Return the full distribution after the last frame of a row's play; InputError before its first frame."""
         self._check_frames(row)
         raw, marks = self._of_row(row)
         return Distribution(self._edges, np.asarray(self._call["cells"](raw, marks))[0])
 
     def finish(self, yards: Any, row: int = 0, touchdown: bool | None = None) -> Score:
-        """End a row's play with its outcome; the row is free for the next.
+        """End a row's play with its outcome and free the row for the next play.
 
         Args:
-            yards: the outcome, in the unit of the run's; an interception's as the run counts it.
-            row: of the play.
-            touchdown: whether the goal line stopped the gain; by default it did where the gain is at least as far.
+            yards: the outcome, in the run's unit; count an interception as the run does.
+            row: row of the play.
+            touchdown: whether the play ended at the goal line; by default, whether the gain reaches it.
 
         Raises:
-            InputError: no play in the row, no frame of it, or an outcome that is no number such as the run's.
+            InputError: no play in the row, no frame yet, or an invalid outcome for the run.
         """
         self._check_frames(row)
         score = self._scored(*self._of_row(row), self._numbers[row], yards, touchdown)
@@ -177,12 +176,12 @@ class LiveScorer:
         return score
 
     def whole_play(self, frames: Any, static: Static = ()) -> Summary:
-        """What the distribution says after the last of a play's frames [T, 22, F], in one call; rows are not touched.
+        """Return the summary after the last of a play's frames [T, 22, F], in one call; rows are unchanged.
 
         Raises:
-            InputError: as `reset` and `push`.
+            InputError: as in `reset` and `push`.
         """
-        return self._whole(frames, static)[0]
+        return self._complete(frames, static)[0]
 
     def score_play(
         self,
@@ -191,11 +190,11 @@ class LiveScorer:
         yards: Any,
         touchdown: bool | None = None,
     ) -> Score:
-        """The score of a whole play, as `reset`, `push` of every frame and `finish` would give it."""
-        _, numbers, raw, marks = self._whole(frames, static)
+        """Return the score of a complete play, equal to `reset`, `push` of every frame, and `finish`."""
+        _, numbers, raw, marks = self._complete(frames, static)
         return self._scored(raw, marks, numbers, yards, touchdown)
 
-    def _whole(self, frames: Any, static: Any) -> tuple[Summary, np.ndarray, Any, np.ndarray]:
+    def _complete(self, frames: Any, static: Any) -> tuple[Summary, np.ndarray, Any, np.ndarray]:
         window = int(self.spec["window"])
         count, seen, there = self._inputs.play(frames, window)
         values = self._inputs.statics(static)[None]
@@ -204,8 +203,8 @@ class LiveScorer:
         x[0, : len(seen)], present[0, : len(seen)] = seen, there
         mask = np.arange(window)[None] < len(seen)
         numbers, raw = self._call["play"](x, mask, present, values, marks)
-        told = np.asarray(numbers)[0]
-        return self._summary(told, count), told, raw, marks
+        numbers = np.asarray(numbers)[0]
+        return self._summary(numbers, count), numbers, raw, marks
 
     def _of_row(self, row: int) -> tuple[np.ndarray, np.ndarray]:
         """Raw outputs and marks of one row, [1, R] and [1, 2]."""
@@ -217,7 +216,7 @@ class LiveScorer:
             raise InputError(f"yards: expected an integer, got {yards!r}")
         marks, goal = marks.copy(), float(marks[0, 1])
         if touchdown is not None and bool(touchdown) != (y >= goal):
-            marks[0, 1] = y if touchdown else np.nan  # the caller knows better where the goal line is
+            marks[0, 1] = y if touchdown else np.nan  # trust the caller on where the goal line is
         outcome = min(y, goal) if touchdown is None and y >= goal else y
         values = self._call["score"](raw, np.full(1, outcome, np.float32), marks, self._league)
         low, high, z, passing = np.asarray(values)[0].tolist()
@@ -253,7 +252,7 @@ class LiveScorer:
             raise InputError(f"row {row}: its play has no frame yet")
 
     def _warm(self) -> None:
-        """Compile everything by a play of zeros in every row, with a player who is not there and without."""
+        """Compile everything with a play of zeros in every row, with and without an absent player."""
         zeros = np.zeros(self._inputs.shape, np.float32)
         fewer = zeros.copy()
         fewer[0] = np.nan

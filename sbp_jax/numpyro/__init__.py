@@ -1,4 +1,4 @@
-"""Any distribution of this library as a likelihood or a prior in a NumPyro model (extra `numpyro`)."""
+"""Use any distribution of this library as a likelihood or prior in a NumPyro model (extra `numpyro`)."""
 
 try:
     from sbp_jax.numpyro.adapters import Continuous, Rounded

@@ -1,4 +1,4 @@
-"""The two adapters: outcomes on the line, and outcomes rounded to a lattice."""
+"""The two adapters: outcomes on the real line, and outcomes rounded to a lattice."""
 
 import dataclasses
 import math
@@ -28,7 +28,7 @@ from sbp_jax.distributions.base import Constant, is_traced
 from sbp_jax.errors import InputError
 from sbp_jax.numpyro.supports import FixedSpan, Lattice, Span
 
-# Families whose support is the real line whatever their parameters; that of any other may depend on them.
+# Families whose support is always the real line; other supports may depend on parameters.
 _REAL_LINE = (Normal, StudentT)
 _HYBRIDS = (HybridPareto, TwoTailedHybridPareto)
 _POSITIVE = {"df", "scale"}
@@ -37,9 +37,9 @@ _NAMES = list(_PARAMETERS)
 
 
 class _Adapter(dist.Distribution):
-    """What both adapters share: shapes, parameter checks, and a pytree with the distribution's arrays as its leaves.
+    """Common base of both adapters: shapes, parameter checks, and a pytree with the distribution's arrays as leaves.
 
-    Shapes are read from the distribution each time: they stay true when `vmap` or `scan` adds or removes an axis.
+    Shapes are read from the distribution each time, so they remain correct when `vmap` or `scan` changes an axis.
     """
 
     arg_constraints = _PARAMETERS
@@ -71,16 +71,16 @@ class _Adapter(dist.Distribution):
         return ()
 
     def validate_args(self, strict: bool = True) -> None:
-        """Reject parameters that describe no distribution; traced ones cannot be checked.
+        """Reject invalid parameters; traced parameters cannot be checked.
 
         Raises:
-            InputError: a parameter known now is NaN or out of its range, or a published `BlendedPareto` falls.
-            RuntimeError: `strict`, and a parameter is traced.
+            InputError: a concrete parameter is NaN or out of range, or the cdf of a published `BlendedPareto` falls.
+            RuntimeError: `strict` is true and a parameter is traced.
         """
         with jax.ensure_compile_time_eval():
             if strict and any(is_traced(leaf) for leaf in jax.tree.leaves(self.dist)):
                 raise RuntimeError("Cannot validate arguments inside jitted code.")
-            for name, owner in reversed(list(_with_inner(self.dist))):  # the innermost says more
+            for name, owner in reversed(list(_with_inner(self.dist))):  # the innermost message is the most specific
                 _check_parameters(owner, name, type(self.dist).__name__)
 
     def tree_flatten(self) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
@@ -96,14 +96,14 @@ class _Adapter(dist.Distribution):
         return self
 
     def _warn_outside(self, value: ArrayLike) -> None:
-        # The warning only: NumPyro would also turn the score of a NaN outcome into -inf.
+        # Only warn: NumPyro would also turn the log-density of a NaN outcome into -inf.
         if self._validate_args:
-            with jax.ensure_compile_time_eval():  # outcomes and supports that are known inside a jit
+            with jax.ensure_compile_time_eval():  # concrete outcomes and supports inside a jit
                 self._validate_sample(value)
 
 
 def _with_inner(dist: Distribution, name: str = "") -> Iterator[tuple[str, Distribution]]:
-    """A distribution and those that its fields are, with the names of the fields that lead to them."""
+    """A distribution and its nested distributions, each with the path of fields that leads to it."""
     yield name, dist
     for field in dataclasses.fields(cast(Any, dist)):
         value = getattr(dist, field.name)
@@ -114,7 +114,7 @@ def _with_inner(dist: Distribution, name: str = "") -> Iterator[tuple[str, Distr
 
 
 def _check_parameters(dist: Distribution, prefix: str, kind: str) -> None:
-    """InputError for a parameter that is known and not one of a distribution."""
+    """Raise an InputError for a concrete parameter that is invalid."""
     for field in dataclasses.fields(cast(Any, dist)):
         name = field.name.lstrip("_")
         for leaf in jax.tree.leaves(getattr(dist, field.name), is_leaf=lambda x: isinstance(x, Distribution)):
@@ -129,34 +129,35 @@ def _check_parameters(dist: Distribution, prefix: str, kind: str) -> None:
                 raise InputError(f"{line} be above -1")
     missing = dist._missing()
     if not is_traced(missing) and np.any(missing):
-        raise InputError(f"parameters of {kind} must be those of a distribution, got some that are out of range")
+        raise InputError(f"parameters of {kind} must define a distribution, got some that are out of range")
     if isinstance(dist, BlendedPareto) and dist.blend == "published":
         negative = dist.negative_mass()
         if not is_traced(negative) and np.any(np.asarray(negative) > 0):
-            raise InputError(f"parameters of {kind} must be those of a distribution: its published cdf falls")
+            raise InputError(f"parameters of {kind} must define a distribution: its published cdf falls")
 
 
 class Continuous(_Adapter):
     """A NumPyro distribution with the density of `dist`: univariate, one for each element of its batch.
 
-    Its support runs from `dist.icdf(0)` to `dist.icdf(1)`: an interval, a half-line or the real line, element by
-    element, as the parameters have it. As a prior it is sampled through a bijection that covers all three. Of `Normal`,
-    `StudentT`, `Binned` with constant edges and `Affine` of the first two it does not depend on parameters, so that
-    they can be components of NumPyro's mixtures; another distribution can where `support` names it.
+    Its support runs from `dist.icdf(0)` to `dist.icdf(1)`: an interval, a half-line or the real line, elementwise,
+    depending on the parameters. As a prior it is sampled through a bijection that covers all three cases. For `Normal`,
+    `StudentT`, `Binned` with constant edges and `Affine` of the first two, the support does not depend on parameters,
+    so they can be components of NumPyro's mixtures. Other distributions can if `support` is given.
 
-    A distribution with atoms (`Censored`, `Mixture`, `Deterministic`) has its own `log_prob`: the logarithm of a
-    probability at an atom, of a density elsewhere. Its dominating measure is Lebesgue's plus a count at the atoms, so
-    that it is a likelihood of observed outcomes, and no prior of a latent site.
+    A distribution with atoms (`Censored`, `Mixture`, `Deterministic`) keeps its `log_prob`: a log-probability at an
+    atom, a log-density elsewhere. Its dominating measure is Lebesgue measure plus counting measure at the atoms, so it
+    is a likelihood of observed outcomes but not a prior of a latent site.
 
     Args:
         distribution: any distribution of `sbp_jax.distributions`, batch shape [...].
-        support: a constraint that holds for every outcome of `dist`, such as `constraints.real` for tails that have no
-            end; what `dist` says if None. It is not checked, and changes no score.
-        validate_args: check the parameters when built, and warn of outcomes outside the support; NumPyro's default
-            if None. Neither changes a score: that is -inf outside the support, and NaN for a NaN outcome.
+        support: a constraint that holds for every outcome of `dist`, such as `constraints.real` for unbounded tails;
+            None derives it from `dist`. It is not checked and does not change `log_prob`.
+        validate_args: check the parameters on construction, and warn of outcomes outside the support; None for
+            NumPyro's default. Neither changes `log_prob`: it is -inf outside the support, and NaN for a NaN outcome.
+
     Raises:
-        InputError: `dist` is not a distribution or `support` no constraint, or (validating) parameters that are known
-            describe no distribution.
+        InputError: `dist` is not a distribution, `support` is not a constraint, or (when validating) concrete
+            parameters are invalid.
     """
 
     reparametrized_params = _NAMES
@@ -174,24 +175,24 @@ class Continuous(_Adapter):
             return Span(*(jnp.broadcast_to(self.dist.icdf(q), self.batch_shape) for q in (0.0, 1.0)))
 
     def sample(self, key: Any, sample_shape: tuple[int, ...] = ()) -> Array:
-        """Draws [*sample_shape, ...], differentiable in the parameters."""
+        """Return draws [*sample_shape, ...], differentiable in the parameters."""
         return self.dist.sample(key, sample_shape)
 
     def log_prob(self, value: ArrayLike, intermediates: list[Any] | None = None) -> Array:
-        """`dist.log_prob(value)`, broadcast."""
+        """Return `dist.log_prob(value)`, broadcast."""
         self._warn_outside(value)
         return self.dist.log_prob(value)
 
     def cdf(self, value: ArrayLike) -> Array:
-        """`dist.cdf(value)`, broadcast."""
+        """Return `dist.cdf(value)`, broadcast."""
         return self.dist.cdf(value)
 
     def log_cdf(self, value: ArrayLike) -> Array:
-        """`dist.log_cdf(value)`, broadcast."""
+        """Return `dist.log_cdf(value)`, broadcast."""
         return self.dist.log_cdf(value)
 
     def icdf(self, q: ArrayLike) -> Array:
-        """`dist.icdf(q)`, broadcast."""
+        """Return `dist.icdf(q)`, broadcast."""
         return self.dist.icdf(q)
 
     @property
@@ -207,7 +208,7 @@ class Continuous(_Adapter):
         return _closed(self.dist.mode)
 
     def entropy(self) -> Array:
-        """`dist.entropy()`; NotImplementedError, as NumPyro has it, where it has no closed form."""
+        """Return `dist.entropy()`; NotImplementedError, as in NumPyro, if there is no closed form."""
         return _closed(self.dist.entropy)
 
 
@@ -226,18 +227,20 @@ class Rounded(_Adapter):
     """A NumPyro distribution of outcomes of `dist` recorded to the nearest multiple of `width`: `Quantized(dist,
     width)`.
 
-    At y = k width, k an integer, the probability is that of the interval that is rounded to y:
+    At y = k width, k an integer, the probability is that of the interval that rounds to y:
 
         p(y) = P((k - 1/2) width < Y <= (k + 1/2) width)
 
-    and 0 elsewhere: the likelihood of outcomes reported in whole units, where a density can grow without bound.
+    and 0 elsewhere: the likelihood of outcomes reported in multiples of a unit, for which a density can grow without
+    bound.
 
     Args:
         distribution: any distribution of `sbp_jax.distributions`, batch shape [...].
-        width: the unit of recording, a positive number, in the unit of the outcome.
-        support, validate_args: as for `Continuous`.
+        width: the rounding unit, a positive number, in the unit of the outcome.
+        support, validate_args: as in `Continuous`.
+
     Raises:
-        InputError: as for `Continuous`, or `width` is not a positive finite number.
+        InputError: as in `Continuous`, or `width` is not a positive finite number.
     """
 
     _static = ("_validate_args", "width")
@@ -266,24 +269,24 @@ class Rounded(_Adapter):
         return Lattice(self.width) if self._named_support is None else self._named_support
 
     def sample(self, key: Any, sample_shape: tuple[int, ...] = ()) -> Array:
-        """Draws [*sample_shape, ...], in the dtype of the distribution; their gradient is zero."""
+        """Return draws [*sample_shape, ...], in the dtype of the distribution; their gradient is zero."""
         return self.quantized.sample(key, sample_shape)
 
     def log_prob(self, value: ArrayLike, intermediates: list[Any] | None = None) -> Array:
-        """log p(y); -inf with zero gradient off the multiples of `width` (but for rounding), NaN for a NaN outcome."""
+        """Return log p(y); -inf with zero gradient off the multiples of `width` up to rounding, NaN for NaN."""
         self._warn_outside(value)
         return self.quantized.log_prob(value)
 
     def cdf(self, value: ArrayLike) -> Array:
-        """P(rounded outcome <= y), a step at every multiple of `width`."""
+        """Return P(rounded outcome <= y), with a step at every multiple of `width`."""
         return self.quantized.cdf(value)
 
     def log_cdf(self, value: ArrayLike) -> Array:
-        """The logarithm of `cdf`, accurate where the probability underflows."""
+        """Return the log of `cdf`, accurate where the probability underflows."""
         return self.quantized.log_cdf(value)
 
     def icdf(self, q: ArrayLike) -> Array:
-        """The least multiple of `width` whose cdf is at least q."""
+        """Return the least multiple of `width` whose cdf is at least q."""
         return self.quantized.icdf(q)
 
     @property

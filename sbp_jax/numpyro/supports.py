@@ -1,4 +1,4 @@
-"""Supports that NumPyro lacks: an interval with ends that may be infinite element by element, and a lattice."""
+"""Supports missing from NumPyro: an interval whose ends may be infinite elementwise, and a lattice."""
 
 from typing import Any
 
@@ -11,13 +11,13 @@ from numpyro.distributions.transforms import Transform, biject_to
 
 
 class Span(constraints.interval):
-    """Numbers between two ends, either of which may be infinite, element by element.
+    """Numbers between two ends, either of which may be infinite, elementwise.
 
-    A subclass of NumPyro's interval, since only such a support is looked at again when the parameters change.
+    A subclass of NumPyro's interval, because NumPyro re-evaluates only such supports when the parameters change.
     """
 
     def __call__(self, x: ArrayLike) -> Bool[Array, "..."]:
-        with jax.ensure_compile_time_eval():  # what is known inside a jit is checked there
+        with jax.ensure_compile_time_eval():  # check concrete values inside a jit
             x, lower, upper = _broadcast(x, self.lower_bound, self.upper_bound)
             return (x >= lower) & (x <= upper) & jnp.isfinite(x)
 
@@ -26,7 +26,7 @@ class Span(constraints.interval):
 
 
 class SpanTransform(Transform):
-    """Increasing map from the real line onto a span (l, u), element by element.
+    """Increasing map from the real line onto a span (l, u), elementwise.
 
     l + (u - l) sigmoid(x)  both ends finite        l + exp(x)   u = inf
     u - exp(-x)             l = -inf                x            both infinite
@@ -52,11 +52,11 @@ class SpanTransform(Transform):
     def __call__(self, x: ArrayLike) -> Float[Array, "..."]:
         x, lower, upper, above, below = self._cases(x)
         info = jnp.finfo(x.dtype)
-        # the ends themselves, which rounding could reach, may have an infinite density
-        share = jnp.clip(jax.nn.sigmoid(x), float(info.tiny), 1 - float(info.eps))
+        # the density may be infinite at the ends, which rounding could reach
+        fraction = jnp.clip(jax.nn.sigmoid(x), float(info.tiny), 1 - float(info.eps))
         value = jnp.where(above, lower + jnp.exp(jnp.where(above & ~below, x, 0.0)), x)
         value = jnp.where(below, upper - jnp.exp(jnp.where(below & ~above, -x, 0.0)), value)
-        return jnp.where(above & below, lower + (upper - lower) * share, value)
+        return jnp.where(above & below, lower + (upper - lower) * fraction, value)
 
     def _inverse(self, y: ArrayLike) -> Float[Array, "..."]:
         y, lower, upper, above, below = self._cases(y)
@@ -72,7 +72,7 @@ class SpanTransform(Transform):
         return jnp.where(both, between, jnp.where(above, x, jnp.where(below, -x, 0.0)))
 
     def _cases(self, x):
-        """x and both ends (0 for an infinite one), of one shape and dtype, and whether x is above and below an end."""
+        """x and both ends (0 if infinite), of one shape and dtype, and the masks of finite lower and upper ends."""
         x, lower, upper = _broadcast(x, self.span.lower_bound, self.span.upper_bound)
         above, below = jnp.isfinite(lower), jnp.isfinite(upper)
         return x, jnp.where(above, lower, 0.0), jnp.where(below, upper, 0.0), above, below
@@ -82,7 +82,7 @@ biject_to.register(Span, SpanTransform)
 
 
 class FixedSpan(constraints.ParameterFreeConstraint):
-    """Numbers between two finite ends that are no parameters: NumPyro's mixtures take components of such a support."""
+    """Numbers between two finite constant ends: NumPyro's mixtures accept components with such a support."""
 
     def __init__(self, lower_bound: float, upper_bound: float) -> None:
         self.lower_bound, self.upper_bound = lower_bound, upper_bound
@@ -110,7 +110,7 @@ def _fixed_transform(constraint: FixedSpan) -> "SpanTransform":
 
 
 class Lattice(constraints.ParameterFreeConstraint):
-    """Integer multiples of a positive width, but for rounding."""
+    """Integer multiples of a positive width, up to rounding."""
 
     is_discrete = True
 
@@ -133,7 +133,7 @@ class Lattice(constraints.ParameterFreeConstraint):
 
 
 def nearest(y, width):
-    """The k whose multiple of `width` is nearest to y, and whether y is that multiple up to rounding."""
+    """Return the k whose multiple of `width` is nearest to y, and whether y is that multiple up to rounding."""
     finite = jnp.isfinite(y)
     ratio = jnp.where(finite, y, 0.0) / width
     k = jnp.round(ratio)
@@ -141,6 +141,6 @@ def nearest(y, width):
 
 
 def _broadcast(x, lower, upper):
-    """The three in the dtype of the ends, of one shape without implicit promotion of ranks."""
+    """x and both ends in the dtype of the ends, broadcast to one shape without implicit rank promotion."""
     lower, upper = jnp.asarray(lower), jnp.asarray(upper)
     return jnp.broadcast_arrays(jnp.asarray(x).astype(lower.dtype), lower, upper)

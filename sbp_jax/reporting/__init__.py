@@ -1,1 +1,1 @@
-"""Figures and tables from results; it computes nothing and never imports jax."""
+"""Figures and tables from results; computes nothing and never imports jax."""

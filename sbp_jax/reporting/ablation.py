@@ -1,4 +1,4 @@
-"""Ablations: a table with intervals, figures, and a paragraph written by rule from the numbers."""
+"""Ablations: a table with intervals, plots, and a paragraph generated from the numbers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from sbp_jax.reporting.tables import NAMES, markdown
 if TYPE_CHECKING:
     import matplotlib.axes
 
-# what the table and the figure show of a member's figures: heading and digits
+# metrics in the table and the plot: heading and digits
 SHOWN = {
     "nll": ("NLL, nats", 4),
     "crps": ("CRPS, yd", 4),
@@ -32,8 +32,8 @@ SHOWN = {
     "pp_upper": ("PP upper", 4),
     "pp_full": ("PP full", 4),
 }
-# proper scores: lower is better, the true distribution is best
-JUDGED = {
+# proper scores: lower is better, and the true distribution is optimal
+SCORES = {
     "nll": "negative log-likelihood",
     "crps": "CRPS",
 }
@@ -41,7 +41,7 @@ JUDGED = {
 
 @dataclass(frozen=True)
 class Context:
-    """What a grid says of itself: see `sbp_jax.cli.grid.Grid`."""
+    """The description of a grid; see `sbp_jax.cli.grid.Grid`."""
 
     title: str
     about: str
@@ -51,7 +51,7 @@ class Context:
 
 
 def arms_of(table: pl.DataFrame) -> list[str]:
-    """Names of the arms that have at least one training that came to an end, in their order."""
+    """Return the arms with at least one completed training run, in order."""
     ended = table.filter(pl.col("nll").is_not_null())
     return ended["arm"].unique(maintain_order=True).to_list()
 
@@ -59,13 +59,13 @@ def arms_of(table: pl.DataFrame) -> list[str]:
 def report(
     table: pl.DataFrame, baselines: Mapping[str, Mapping[str, float]], context: Context, plays: tuple[int, int]
 ) -> list[str]:
-    """Paragraphs of Markdown: what was done, the table, the figure, what it shows.
+    """Return paragraphs of Markdown: the setup, the table, and the findings.
 
     Args:
-        table: one row per training: arm, x, seed, diverged, and figures, null where it diverged.
-        baselines: figures of the marginal distribution, and of the true distribution where it is known.
-        context: of the grid.
-        plays: training and test plays.
+        table: one row per training run: arm, x, seed, diverged, and metrics, null where the run diverged.
+        baselines: metrics of the marginal distribution, and of the true distribution if it is known.
+        context: description of the grid.
+        plays: numbers of training and test plays.
     """
     seeds = table["seed"].n_unique()
     header = ["arm", "seeds", *(heading for heading, _ in SHOWN.values())]
@@ -77,18 +77,18 @@ def report(
     for name, figures in baselines.items():
         rows.append([NAMES.get(name, name), "", *(f"{figures[key]:.{digits}f}" for key, (_, digits) in SHOWN.items())])
     return [
-        f"{context.about} {plays[0]:,} training plays, {plays[1]:,} test plays, {seeds} seeds an arm; mean and "
-        f"{LEVEL:.0%} interval over the seeds of the network's start, order of the plays and dropout, on one split.",
+        f"{context.about} {plays[0]:,} training plays, {plays[1]:,} test plays, {seeds} seeds per arm; mean and "
+        f"{LEVEL:.0%} interval over the seeds of initialization, order of the plays and dropout, on one split.",
         markdown(header, rows),
         "What it shows. " + " ".join(shown(table, baselines, context)),
     ]
 
 
 def shown(table: pl.DataFrame, baselines: Mapping[str, Mapping[str, float]], context: Context) -> list[str]:
-    """Sentences by rule: the best arm by each proper score, who differs from the reference, distance to the oracle."""
+    """Return sentences on the best arm by each proper score, differences from the reference, and the oracle gap."""
     sentences = []
     arms = arms_of(table)
-    for name, title in JUDGED.items():
+    for name, title in SCORES.items():
         digits = SHOWN[name][1]
         means = {arm: mean_interval(table, arm, name).mean for arm in arms}
         best = min(arms, key=lambda arm: means[arm])
@@ -102,31 +102,31 @@ def shown(table: pl.DataFrame, baselines: Mapping[str, Mapping[str, float]], con
                 groups[gap.verdict].append(f"{arm} ({gap.mean:+.{digits}f})")
         better, worse, same = (", ".join(groups[verdict]) for verdict in VERDICTS)
         if better:
-            sentences.append(f"Seed by seed better than {context.reference}: {better}.")
+            sentences.append(f"Better than {context.reference}, paired by seed: {better}.")
         if worse:
-            sentences.append(f"Seed by seed worse than {context.reference}: {worse}.")
+            sentences.append(f"Worse than {context.reference}, paired by seed: {worse}.")
         if same:
-            sentences.append(f"Not told from {context.reference} by these seeds: {same}.")
+            sentences.append(f"No significant difference from {context.reference} with these seeds: {same}.")
     if "oracle" in baselines:
         bounds = baselines["marginal"]["crps"], baselines["oracle"]["crps"]
         closed = {arm: gap_closed(mean_interval(table, arm, "crps").mean, *bounds) for arm in arms}
         low, high = min(closed, key=lambda arm: closed[arm]), max(closed, key=lambda arm: closed[arm])
         sentences.append(
-            f"Of the CRPS gap between marginal and true distribution the arms close {closed[low]:.0%} ({low}) to "
-            f"{closed[high]:.0%} ({high})."
+            f"The arms close {closed[low]:.0%} ({low}) to {closed[high]:.0%} ({high}) of the CRPS gap between the "
+            "marginal and the true distribution."
         )
     tail = {arm: sum(mean_interval(table, arm, name).mean for name in ("pp_lower", "pp_upper")) for arm in arms}
     calm = min(arms, key=lambda arm: tail[arm])
-    sentences.append(f"The tails of {calm} are calibrated best (PP errors of both add up to {tail[calm]:.4f}).")
+    sentences.append(f"The tails of {calm} are calibrated best (sum of both PP errors {tail[calm]:.4f}).")
     fallen = table.filter(pl.col("nll").is_null())
     if len(fallen):
         names = ", ".join(f"{arm} seed {seed}" for arm, seed in fallen.select("arm", "seed").iter_rows())
-        sentences.append(f"Diverged, and left out: {names}.")
+        sentences.append(f"Diverged and excluded: {names}.")
     return sentences
 
 
 def drawing(path: Path, table: pl.DataFrame, baselines: Mapping[str, Mapping[str, float]], context: Context) -> None:
-    """NLL, CRPS and PP error of the arms: each training a point, means with intervals; the baselines in the titles."""
+    """Plot NLL, CRPS and PP error of the arms: a point per training run, means with intervals, baselines in titles."""
     arms = arms_of(table)
     names = ("nll", "crps", "pp_full")
     placed = dict(table.filter(pl.col("x").is_not_null()).select("arm", "x").unique().iter_rows())
@@ -140,7 +140,7 @@ def drawing(path: Path, table: pl.DataFrame, baselines: Mapping[str, Mapping[str
                 _along(axes[0, column], table, {a: placed[a] for a in arms if a in placed}, name, context)
             if apart:
                 _listed(axes[-1, column], table, apart, name, named=column == 0)
-            # as a line it would flatten all that tells the arms apart
+            # a line for a baseline would compress the differences between arms
             known = [f"{NAMES[each]} {figures[name]:.{SHOWN[name][1]}f}" for each, figures in baselines.items()]
             axes[0, column].set_title("\n".join(known))
         page.suptitle(f"{context.title} (lower is better)")
@@ -152,10 +152,10 @@ def _along(
     points = table.filter(pl.col("arm").is_in(list(placed)) & pl.col(name).is_not_null())
     axis.plot(points["x"], points[name], ".", color="#999999", markersize=4)
     arms = sorted(placed, key=lambda arm: placed[arm])
-    found = [mean_interval(table, arm, name) for arm in arms]
-    half = np.nan_to_num([each.half for each in found])
+    means = [mean_interval(table, arm, name) for arm in arms]
+    half = np.nan_to_num([each.half for each in means])
     x = [placed[arm] for arm in arms]
-    axis.errorbar(x, [each.mean for each in found], yerr=half, color=COLORS["sbp"], marker="o", markersize=4, capsize=2)
+    axis.errorbar(x, [each.mean for each in means], yerr=half, color=COLORS["sbp"], marker="o", markersize=4, capsize=2)
     axis.set(xlabel=context.axis, ylabel=SHOWN[name][0])
     if context.logarithmic:
         axis.set_xscale("log")
@@ -164,9 +164,9 @@ def _along(
 def _listed(axis: "matplotlib.axes.Axes", table: pl.DataFrame, arms: list[str], name: str, named: bool) -> None:
     for row, arm in enumerate(arms):
         values = table.filter((pl.col("arm") == arm) & pl.col(name).is_not_null())[name]
-        found = mean_interval(table, arm, name)
+        interval = mean_interval(table, arm, name)
         axis.plot(values, [row] * len(values), ".", color="#999999", markersize=4)
-        half = np.nan_to_num(found.half)
-        axis.errorbar([found.mean], [row], xerr=[half], color=COLORS["sbp"], marker="o", markersize=4, capsize=2)
+        half = np.nan_to_num(interval.half)
+        axis.errorbar([interval.mean], [row], xerr=[half], color=COLORS["sbp"], marker="o", markersize=4, capsize=2)
     axis.set_yticks(range(len(arms)), arms if named else [""] * len(arms))
     axis.set(ylim=(len(arms) - 0.5, -0.5), xlabel=SHOWN[name][0])

@@ -1,4 +1,4 @@
-"""Runs side by side: tables and curves."""
+"""Comparison of runs: tables and curves."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,14 +17,14 @@ def page(
     notes: Sequence[str],
     unit: str = "yd",
 ) -> str:
-    """Markdown: what differs in the configurations, how each run trained, its figures, and notes.
+    """Return Markdown with configuration differences, the training and metrics of each run, and notes.
 
     Args:
-        differing: field -> value of each run, in their order.
-        training runs: run -> what is told of its training, the same names for each.
-        figures: run -> figures of merit, as of `metrics_table`; runs that were not judged are missing.
-        notes: sentences, such as of runs that could not be read.
-        unit: of the outcome, as of `metrics_table`.
+        differing: field -> value for each run, in order.
+        trainings: run -> description of its training, with the same names for each run.
+        figures: run -> metrics, as in `metrics_table`; runs without an evaluation are missing.
+        notes: sentences, such as on runs that could not be read.
+        unit: unit of the outcome, as in `metrics_table`.
     """
     parts = []
     if differing:
@@ -44,7 +44,7 @@ def page(
 
 
 def losses(path: Path, histories: Mapping[str, Sequence[Mapping[str, int | float]]]) -> None:
-    """Training (thin) and validation losses of all runs against the epoch, in one panel; the best epochs are marked."""
+    """Plot training (thin) and validation losses of all runs against the epoch, with the best epochs marked."""
     with figure(path, 7.0, 4.0) as drawing:
         from matplotlib import colormaps
         from matplotlib.ticker import MaxNLocator
@@ -67,17 +67,16 @@ def losses(path: Path, histories: Mapping[str, Sequence[Mapping[str, int | float
 
 
 def pp(path: Path, levels: np.ndarray, curves: Mapping[str, np.ndarray]) -> None:
-    """How far the share of outcomes below each predictive quantile is from its level, by run; 0 is a true
-    distribution."""
+    """Plot the fraction of outcomes below each predictive quantile minus its level, by run; the truth is 0."""
     with figure(path, 7.0, 3.2) as drawing:
         from matplotlib import colormaps
 
         colors = colormaps["tab10"]
         ax = drawing.subplots()
-        for i, (name, share) in enumerate(curves.items()):
-            ax.plot(levels, share - levels, color=colors(i % 10), label=name)
+        for i, (name, fraction) in enumerate(curves.items()):
+            ax.plot(levels, fraction - levels, color=colors(i % 10), label=name)
         ax.axhline(0.0, color="#333333", lw=0.8)
-        ax.set(xlabel="level q", ylabel="share below the q-quantile, less q")
+        ax.set(xlabel="level q", ylabel="fraction below the q-quantile - q")
         ax.legend()
 
 

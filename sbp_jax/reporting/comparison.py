@@ -1,4 +1,4 @@
-"""Models side by side over several seeds: a table with intervals, paired differences, a figure, sentences by rule."""
+"""Comparison of models over several seeds: a table with intervals, paired differences, a plot, generated sentences."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,26 +22,26 @@ from sbp_jax.reporting.tables import markdown
 OURS, OTHERS, KNOWN = "#0072B2", "#555555", "#009E73"
 _VERDICTS: dict[Verdict, str] = {
     "significantly better": "better than",
-    "no significant difference": "not told from",
+    "no significant difference": "not significantly different from",
     "significantly worse": "worse than",
 }
 # the same in a table
 VERDICTS: dict[Verdict, str] = {
     "significantly better": "better",
-    "no significant difference": "not told apart",
+    "no significant difference": "no significant difference",
     "significantly worse": "worse",
 }
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A column of a comparison.
+    """A metric of a comparison.
 
     Attributes:
-        heading: with the unit.
-        digits: after the point.
-        judged: lower is better, and sentences tell who is best.
-        tabled: stands in the table of means; else in the differences alone.
+        heading: name with the unit.
+        digits: digits after the decimal point.
+        judged: whether lower is better and sentences report the best model.
+        tabled: whether the metric is in the table of means; otherwise only in the differences.
     """
 
     heading: str
@@ -55,18 +55,18 @@ PP_ERRORS = {f"pp_{region}": Figure(f"PP {region}") for region in ("lower", "bas
 
 @dataclass(frozen=True)
 class Comparison:
-    """What a comparison says.
+    """The content of a comparison.
 
     Attributes:
-        title: of the page.
-        about: what was done, with units and sizes.
-        rows: one row per model and seed: `arm`, `seed` and the figures, null where a model has none; `diverged` says
-            why a training has none.
-        figures: the columns, by their names in `rows`.
-        ours: the model that the others are rivals of.
-        known: models that are no rivals: bounds, such as the true distribution.
-        published: figures of others, by the name of their row; they come without seeds.
-        notes: sentences about the published figures and what makes them not comparable.
+        title: title of the page.
+        about: the setup, with units and sizes.
+        rows: one row per model and seed: `arm`, `seed` and the metrics, null where a model has none; `diverged` gives
+            the reason for a diverged training run.
+        figures: the metrics, by their names in `rows`.
+        ours: the model compared with the baselines.
+        known: models that are bounds instead of baselines, such as the true distribution.
+        published: metrics published by others, by row name, without seeds.
+        notes: sentences on the published metrics and the limits of their comparison.
     """
 
     title: str
@@ -80,35 +80,35 @@ class Comparison:
 
     @property
     def models(self) -> list[str]:
-        """All of them, in the order of their rows."""
+        """All models, in the order of their rows."""
         return self.rows["arm"].unique(maintain_order=True).to_list()
 
     @property
     def rivals(self) -> list[str]:
-        """Those to beat."""
+        """The baselines: all models except ours and the bounds."""
         return [model for model in self.models if model != self.ours and model not in self.known]
 
     def has(self, model: str, name: str) -> bool:
-        """Whether a model has a figure."""
+        """Return whether a model has a metric."""
         return not self.rows.filter(pl.col("arm") == model)[name].is_null().all()
 
     def mean(self, model: str, name: str) -> MeanInterval:
-        """A model's figure over the seeds."""
+        """Return a model's mean of a metric over the seeds."""
         return mean_interval(self.rows, model, name)
 
     def best_rival(self, name: str) -> str | None:
-        """The rival with the smallest mean of a figure; None where none has it."""
-        found = [model for model in self.rivals if self.has(model, name)]
-        return min(found, key=lambda model: self.mean(model, name).mean, default=None)
+        """Return the baseline with the smallest mean of a metric; None if no baseline has the metric."""
+        candidates = [model for model in self.rivals if self.has(model, name)]
+        return min(candidates, key=lambda model: self.mean(model, name).mean, default=None)
 
-    def text(self, found: MeanInterval, name: str) -> str:
-        """A mean with its interval, and of how many seeds it is where some are lacking."""
-        lacking = found.count < self.rows["seed"].n_unique()
-        return found.text(self.figures[name].digits) + (f" ({_seeds(found.count)})" if lacking else "")
+    def text(self, interval: MeanInterval, name: str) -> str:
+        """Return a mean with its interval, and the number of seeds if some are missing."""
+        incomplete = interval.count < self.rows["seed"].n_unique()
+        return interval.text(self.figures[name].digits) + (f" ({_seeds(interval.count)})" if incomplete else "")
 
 
 def table(comparison: Comparison) -> str:
-    """The means with their intervals; then what was published."""
+    """Return a table of the means with their intervals, then the published metrics."""
     tabled = {name: each for name, each in comparison.figures.items() if each.tabled}
     header = ["model", *(each.heading for each in tabled.values())]
     rows = [[model, *(_cell(comparison, model, name) for name in tabled)] for model in comparison.models]
@@ -119,78 +119,78 @@ def table(comparison: Comparison) -> str:
 
 
 def differences(comparison: Comparison) -> str:
-    """Ours less each rival, seed by seed: negative is better."""
-    judged = [name for name, each in comparison.figures.items() if each.judged]
-    header = [f"{comparison.ours} less", *(comparison.figures[name].heading for name in judged)]
+    """Return a table of ours minus each baseline, paired by seed; negative is better."""
+    scores = [name for name, each in comparison.figures.items() if each.judged]
+    header = [f"{comparison.ours} minus", *(comparison.figures[name].heading for name in scores)]
     rows = []
-    for rival in comparison.rivals:
-        cells = [paired_difference(comparison.rows, comparison.ours, rival, name) for name in judged]
-        texts = ("" if gap is None else comparison.text(gap, name) for gap, name in zip(cells, judged, strict=True))
-        rows.append([rival, *texts])
+    for baseline in comparison.rivals:
+        cells = [paired_difference(comparison.rows, comparison.ours, baseline, name) for name in scores]
+        texts = ("" if gap is None else comparison.text(gap, name) for gap, name in zip(cells, scores, strict=True))
+        rows.append([baseline, *texts])
     return markdown(header, rows)
 
 
 def verdicts(comparison: Comparison) -> list[str]:
-    """By rule: who is best by each judged figure, and whether ours is told from its best rival."""
-    said = []
+    """Return sentences on whether ours differs significantly from its best baseline by each score."""
+    sentences = []
     for name, each in comparison.figures.items():
-        rival = comparison.best_rival(name) if each.judged else None
-        if rival is None:
+        baseline = comparison.best_rival(name) if each.judged else None
+        if baseline is None:
             continue
-        both = paired_values(comparison.rows, comparison.ours, rival, name)
+        both = paired_values(comparison.rows, comparison.ours, baseline, name)
         seeds, where = len(both[0]), ""
         verdict = _VERDICTS[MeanInterval.of(both[0] - both[1]).verdict]
         if seeds:
             ours, other = (float(np.mean(values)) for values in both)
         else:
-            ours, other = comparison.mean(comparison.ours, name).mean, comparison.mean(rival, name).mean
+            ours, other = comparison.mean(comparison.ours, name).mean, comparison.mean(baseline, name).mean
         if 0 < seeds < comparison.rows["seed"].n_unique():
-            where = f" on the {_seeds(seeds)} that both have"
-        said.append(
-            f"{each.heading}: {comparison.ours} ({ours:.{each.digits}f}) is {verdict} its best rival {rival} "
+            where = f" on the {_seeds(seeds)} they share"
+        sentences.append(
+            f"{each.heading}: {comparison.ours} ({ours:.{each.digits}f}) is {verdict} the best baseline {baseline} "
             f"({other:.{each.digits}f}){where}."
         )
-    return said
+    return sentences
 
 
 def against_published(comparison: Comparison) -> list[str]:
-    """By rule: which published rows ours is better than, and where it is not."""
-    said, beaten = [], []
+    """Return sentences on the published rows that ours beats, and on the metrics where it does not."""
+    sentences, beaten = [], []
     for name, known in comparison.published.items():
         means = {key: comparison.mean(comparison.ours, key).mean for key in known}
         behind = [comparison.figures[key].heading for key, value in known.items() if not means[key] < value]
         if behind:
-            said.append(f"{comparison.ours} is better than {name} but not in {', '.join(behind)}.")
+            sentences.append(f"{comparison.ours} is better than {name} but not in {', '.join(behind)}.")
         else:
             beaten.append(name)
     if beaten:
         which = "every published row" if len(beaten) == len(comparison.published) > 1 else "; ".join(beaten)
-        said.append(f"{comparison.ours} is better than {which} in every column.")
-    return said
+        sentences.append(f"{comparison.ours} is better than {which} in every column.")
+    return sentences
 
 
 def diverged(comparison: Comparison) -> list[str]:
-    """A sentence for each model whose training runs did not all come to an end."""
+    """Return a sentence for each model with diverged training runs."""
     if "diverged" not in comparison.rows.columns:
         return []
-    said = []
+    sentences = []
     for model in comparison.models:
         own = comparison.rows.filter(pl.col("arm") == model)
         wrong = own.filter(pl.col("diverged").is_not_null())
         if len(wrong):
             which = "; ".join(f"seed {seed}: {why}" for seed, why in wrong.select("seed", "diverged").iter_rows())
-            rest = "; the others stand here" if len(wrong) < len(own) else ""
-            said.append(f"{model}: {len(wrong)} of {len(own)} training runs went wrong ({which}){rest}.")
-    return said
+            rest = "; the others are in the table" if len(wrong) < len(own) else ""
+            sentences.append(f"{model}: {len(wrong)} of {len(own)} training runs diverged ({which}){rest}.")
+    return sentences
 
 
 def report(comparison: Comparison) -> list[str]:
-    """Paragraphs of Markdown: what was done, the table, the paired differences, what they show, the notes."""
+    """Return paragraphs of Markdown: setup, table, paired differences, findings and notes."""
     seeds = comparison.rows["seed"].n_unique()
     return [
         f"{comparison.about} {seeds} seeds; mean and {LEVEL:.0%} interval over them.",
         table(comparison),
-        "Seed by seed:",
+        "Paired by seed:",
         differences(comparison),
         "What it shows. " + " ".join([*verdicts(comparison), *against_published(comparison)]),
         *diverged(comparison),
@@ -200,14 +200,14 @@ def report(comparison: Comparison) -> list[str]:
 
 @dataclass(frozen=True)
 class Headline:
-    """The little that is said of a part of a page beside the page itself.
+    """A summary of one part of a page.
 
     Attributes:
-        title: of the part.
-        header: of the table; parts of one header share a table.
-        rows: its cells as text, one row of as many as the header has.
-        sentences: what the table does not say, by rule from the numbers.
-        notes: what a reader must know beside it.
+        title: title of the part.
+        header: header of the table; parts with the same header share a table.
+        rows: cells of the table as text, as many per row as the header has.
+        sentences: generated sentences that add to the table.
+        notes: caveats for the reader.
     """
 
     title: str
@@ -218,39 +218,39 @@ class Headline:
 
 
 def headline(comparison: Comparison) -> Headline:
-    """A comparison in one row a judged figure: ours, its best rival, the difference seed by seed, and the bounds."""
-    ours, rows, shares = comparison.ours, [], []
+    """Summarize a comparison in one row per score: ours, the best baseline, the paired difference, and the bounds."""
+    ours, rows, gaps = comparison.ours, [], []
     for name, each in comparison.figures.items():
-        rival = comparison.best_rival(name) if each.judged else None
-        if rival is None:
+        baseline = comparison.best_rival(name) if each.judged else None
+        if baseline is None:
             continue
         means = {model: comparison.mean(model, name) for model in comparison.models if comparison.has(model, name)}
-        gap = paired_difference(comparison.rows, ours, rival, name)
+        gap = paired_difference(comparison.rows, ours, baseline, name)
         verdict = "" if gap is None else f"{comparison.text(gap, name)}, {VERDICTS[gap.verdict]}"
         bounds = [f"{model} {means[model].mean:.{each.digits}f}" for model in comparison.known if model in means]
-        own, other = comparison.text(means[ours], name), f"{rival} {comparison.text(means[rival], name)}"
+        own, other = comparison.text(means[ours], name), f"{baseline} {comparison.text(means[baseline], name)}"
         rows.append([each.heading, own, other, verdict, ", ".join(bounds)])
         if "Marginal" in means and "Oracle" in means:
-            share = gap_closed(means[ours].mean, means["Marginal"].mean, means["Oracle"].mean)
-            shares.append(f"{share:.0%} ({each.heading})")
-    said = [f"Of the gap between Marginal and Oracle {ours} closes {listed(shares)}."] if shares else []
-    said += against_published(comparison)
+            closed = gap_closed(means[ours].mean, means["Marginal"].mean, means["Oracle"].mean)
+            gaps.append(f"{closed:.0%} ({each.heading})")
+    sentences = [f"{ours} closes {listed(gaps)} of the gap between Marginal and Oracle."] if gaps else []
+    sentences += against_published(comparison)
     return Headline(
         title=comparison.title,
-        header=["figure", ours, "best rival", f"{ours} less it, seed by seed", "bound"],
+        header=["figure", ours, "best baseline", f"{ours} - baseline, paired by seed", "bound"],
         rows=rows,
-        sentences=said,
+        sentences=sentences,
         notes=[*diverged(comparison), *comparison.notes],
     )
 
 
 def listed(parts: Sequence[str]) -> str:
-    """`a, b and c`."""
+    """Join names as in `a, b and c`."""
     return " and ".join([part for part in (", ".join(parts[:-1]), parts[-1]) if part])
 
 
 def drawing(comparison: Comparison, path: Path) -> None:
-    """Each judged figure and the PP error: every seed a point, means with intervals."""
+    """Plot each score and the PP error: a point per seed, means with intervals."""
     names = [name for name, each in comparison.figures.items() if each.judged or name == "pp_full"]
     models = comparison.models
     with figure(path, 3.4 * len(names) + 0.8, 0.32 * len(models) + 1.2) as page:
@@ -259,11 +259,11 @@ def drawing(comparison: Comparison, path: Path) -> None:
                 if not comparison.has(model, name):
                     continue
                 values = comparison.rows.filter(pl.col("arm") == model)[name].drop_nulls()
-                found = comparison.mean(model, name)
+                interval = comparison.mean(model, name)
                 color = OURS if model == comparison.ours else KNOWN if model in comparison.known else OTHERS
                 axis.plot(values, [row] * len(values), ".", color="#BBBBBB", markersize=4)
-                half = np.nan_to_num(found.half)
-                axis.errorbar([found.mean], [row], xerr=[half], color=color, marker="o", markersize=4, capsize=2)
+                half = np.nan_to_num(interval.half)
+                axis.errorbar([interval.mean], [row], xerr=[half], color=color, marker="o", markersize=4, capsize=2)
             axis.set_yticks(range(len(models)), models if column == 0 else [""] * len(models))
             axis.set(ylim=(len(models) - 0.5, -0.5), xlabel=comparison.figures[name].heading)
         page.suptitle(f"{comparison.title} (lower is better)")

@@ -1,5 +1,4 @@
-"""A play in a terminal: the field from above, the distribution of its yards, and the numbers; rich shows them, in any
-width."""
+"""Draw a play in a terminal of any width: the field from above, the distribution of yards, and the numbers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -25,17 +24,17 @@ from sbp_jax.reporting.sketch import (
 if TYPE_CHECKING:
     import rich.text
 
-WIDTH, HEIGHT = 80, 24  # the least that a screen is drawn for
+WIDTH, HEIGHT = 80, 24  # minimum size of a screen
 WIDTH_YARDS, LENGTH_YARDS, ZONE_YARDS = 53.3, 100.0, 10.0
-BEHIND_YARDS, BEYOND_YARDS = 12.0, 40.0  # of the ball that are drawn where there is room
-# the slots of a frame, as the plays have them; who stands before whom in a cell: last drawn first seen
+BEHIND_YARDS, BEYOND_YARDS = 12.0, 40.0  # yards drawn around the ball if they fit
+# the slots of a frame in the order of the plays; the slot drawn last is visible where several share a cell
 PASSER, LINE, RECEIVERS = 0, range(1, 6), range(6, 11)
 _LETTERS = "Q" + "o" * 5 + "12345" + "x" * 11
 _STYLES = ("bold reverse", *[OFFENSE] * 5, *[f"bold {OFFENSE}"] * 5, *[DEFENSE] * 11)
 _ORDER = (*LINE, *range(11, 22), *RECEIVERS, PASSER)
 _FIRST_DOWN = "P(1st down)"
 _LEGEND = "Q passer  1-5 receivers  o line  x defense"
-_LAW_COLUMNS, _GAP = 42, 2
+_DIST_COLUMNS, _GAP = 42, 2
 _FIELD_EXTRA_ROWS = 3  # the sidelines and the axis
 _HEAD_ROWS, _FOOT_ROWS, _RESULT_ROWS = 2, 1, 2
 _NUMBERS_ROWS = 3 + 4 + 1 + _RESULT_ROWS  # curves of one row each, numbers, legend, result
@@ -45,20 +44,20 @@ _BRAILLE = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 
 @dataclass(frozen=True, eq=False)
 class Moment:
-    """What is known of a play at one of its frames.
+    """The state of a play at one of its frames.
 
     Attributes:
-        head: lines on the play.
-        spots: [T, 22, 2] yards of the frames so far, from the ball at the snap downfield and from the middle to the
-            offense's left; NaN where a player is not there.
+        head: lines that describe the play.
+        spots: [T, 22, 2] positions in the frames so far, in yards downfield from the ball at the snap and from the
+            middle to the offense's left; NaN where a player is absent.
         distribution: of the outcome.
-        seconds: since the snap.
+        seconds: time since the snap.
         expected: mean of the outcome.
-        first_down, touchdown, loss: probabilities, None where there is none.
-        medians, first_downs: of the frames so far.
-        result: lines on the score, once the play has ended.
-        note: a line at the foot.
-        in_yards: the outcome is a gain in yards.
+        first_down, touchdown, loss: probabilities, None where not defined.
+        medians, first_downs: values in the frames so far.
+        result: lines on the score, after the play has ended.
+        note: a line at the bottom.
+        in_yards: whether the outcome is a gain in yards.
     """
 
     head: Sequence[str]
@@ -78,7 +77,7 @@ class Moment:
 
 @dataclass(frozen=True)
 class View:
-    """The part of the field that is drawn: `columns` by `rows` cells, twice as high as wide, from `left` on."""
+    """The visible part of the field: `columns` by `rows` cells, twice as tall as wide, starting at `left`."""
 
     left: float
     rows: int
@@ -86,11 +85,11 @@ class View:
 
     @property
     def yards(self) -> tuple[float, float]:
-        """Of a column, and of a row."""
+        """Yards per column and per row."""
         return WIDTH_YARDS / self.rows / 2, WIDTH_YARDS / self.rows
 
     def place(self, x: np.ndarray, y: np.ndarray, parts: tuple[int, int] = (1, 1)) -> np.ndarray:
-        """Row and column [2, ...] of spots, in cells or parts of them (rows, columns); -1 off the view or NaN."""
+        """Return row and column [2, ...] of spots, in cells or parts of them (rows, columns); -1 outside or for NaN."""
         wide, high = self.yards
         place = np.stack([(WIDTH_YARDS / 2 - y) / high * parts[0], (x - self.left) / wide * parts[1]])
         bounds = np.array([self.rows * parts[0], self.columns * parts[1]]).reshape(2, *[1] * np.ndim(x))
@@ -98,12 +97,12 @@ class View:
         return np.floor(np.where(inside, place, -1.0)).astype(int)
 
     def column(self, x: float) -> int:
-        """Column of the line x yards from the ball; -1 off the view."""
+        """Return the column of the line x yards from the ball; -1 outside the view."""
         return int(self.place(np.array(x), np.array(0.0))[1])
 
 
 def view_of(spots: np.ndarray, rows: int, columns: int) -> View:
-    """The view from behind the ball, moved back with the passer, and on with the receivers as far as he allows."""
+    """Return the view from behind the ball, moved back with the passer, and forward with the receivers if possible."""
     span = columns * WIDTH_YARDS / rows / 2
     passer = spots[PASSER, 0]
     behind = np.floor(passer - 2) if np.isfinite(passer) else -BEHIND_YARDS
@@ -116,13 +115,13 @@ def view_of(spots: np.ndarray, rows: int, columns: int) -> View:
 def draw_field(
     spots: np.ndarray, first_down: float | None, goal: float | None, rows: int, columns: int, glyphs: Glyphs
 ) -> list["rich.text.Text"]:
-    """The field in `rows` rows between its sidelines, one row for each of these and one for the axis.
+    """Draw the field in `rows` rows between its sidelines, plus one row per sideline and one for the axis.
 
     Args:
-        spots: [T, 22, 2] as `Moment` has them; the last are where the players stand, the others their ways so far.
-        first_down, goal: yards from the line of scrimmage; None where unknown.
-        rows, columns: of cells, which are twice as high as wide, so that yards are alike both ways.
-        glyphs: letters of the terminal.
+        spots: [T, 22, 2] as in `Moment`; the last frame gives the players' positions, the others their paths.
+        first_down, goal: yards from the line of scrimmage; None if unknown.
+        rows, columns: numbers of cells, which are twice as tall as wide, so that yards have equal scales.
+        glyphs: glyphs of the terminal.
     """
     view = view_of(spots[-1], rows, columns)
     inside = Canvas(rows, columns)
@@ -130,7 +129,7 @@ def draw_field(
     border.put(0, 0, glyphs.across * columns, "dim")
     border.put(1, 0, glyphs.across * columns, "dim")
     _put_lines(inside, border, view, first_down, goal, glyphs)
-    _put_ways(inside, view, spots, glyphs)
+    _put_paths(inside, view, spots, glyphs)
     places = view.place(spots[-1, :, 0], spots[-1, :, 1]).T.tolist()
     for slot in _ORDER:
         row, column = places[slot]
@@ -166,7 +165,7 @@ def _put_lines(
             if border.is_free(2, max(at - 1, 0), at + len(label)):
                 border.put(2, at, label, "" if x else "bold")
     if goal is not None:
-        # the field's own numbers, as they are painted on it
+        # the yard numbers painted on the field
         for number in range(10, 100, 10):
             column = view.column(float(goal - number))
             if 0 < column < view.columns - 1:
@@ -181,8 +180,8 @@ def _put_lines(
                 inside.put(row, column, letter, style)
 
 
-def _put_ways(inside: Canvas, view: View, spots: np.ndarray, glyphs: Glyphs) -> None:
-    """The ways of the passer and the receivers so far, in dots: eight to a cell where the letters allow."""
+def _put_paths(inside: Canvas, view: View, spots: np.ndarray, glyphs: Glyphs) -> None:
+    """Draw the paths of the passer and the receivers as dots, eight per cell if the glyphs allow."""
     parts = (1, 1) if glyphs.ascii else (4, 2)
     for slots, style in (([PASSER], "dim"), (list(RECEIVERS), f"dim {OFFENSE}")):
         dots: dict[tuple[int, int], int] = {}
@@ -195,17 +194,16 @@ def _put_ways(inside: Canvas, view: View, spots: np.ndarray, glyphs: Glyphs) -> 
 
 
 def draw_moment(moment: Moment, width: int, height: int, glyphs: Glyphs) -> "rich.text.Text":
-    """The whole screen: the play, the field beside the distribution and the numbers, a note; at least 80 by 24
-    cells."""
+    """Draw the screen: the play, the field next to distribution and numbers, and a note; at least 80 by 24 cells."""
     from rich.text import Text
 
     width, height = max(width, WIDTH), max(height, HEIGHT)
     body = height - _HEAD_ROWS - _FOOT_ROWS
     rows, dist = body - _FIELD_EXTRA_ROWS, moment.dist
-    # nothing is beyond the end zone
+    # nothing lies beyond the end zone
     beyond = BEYOND_YARDS if dist.goal is None else min(BEYOND_YARDS, dist.goal + ZONE_YARDS + 1)
-    wanted = int(np.ceil((BEHIND_YARDS + beyond) / (WIDTH_YARDS / rows / 2)))
-    columns = min(wanted, width - _GAP - _LAW_COLUMNS)
+    needed = int(np.ceil((BEHIND_YARDS + beyond) / (WIDTH_YARDS / rows / 2)))
+    columns = min(needed, width - _GAP - _DIST_COLUMNS)
     room, spare = width - _GAP - columns, body - LAW_EXTRA_ROWS - _NUMBERS_ROWS - _MIN_BARS
     curves = 1 + min(spare // 4, _MAX_CURVE_ROWS - 1)
     bars = min(_MIN_BARS + spare - (2 * curves - 1 if curves > 1 else 0), room // 3)
@@ -228,22 +226,22 @@ def _line(text: str, style: str = "") -> "rich.text.Text":
 
 
 def _curves(moment: Moment, glyphs: Glyphs, rows: int, width: int) -> list["rich.text.Text"]:
-    """The median and P(first down) so far, `rows` rows each, apart where they are high, and an empty line."""
+    """The median and P(first down) so far, `rows` rows each, separated if tall, and an empty line."""
     from rich.text import Text
 
     apart = int(rows > 1)
     unit = "yd" if moment.in_yards else ""
-    told: list[tuple[str, Sequence[float | None], float, str, str]]
-    told = [("median", moment.medians, 10.0, f"{moment.dist.median:.1f} {unit}", "")]
+    curves: list[tuple[str, Sequence[float | None], float, str, str]]
+    curves = [("median", moment.medians, 10.0, f"{moment.dist.median:.1f} {unit}", "")]
     if moment.first_down is not None:
-        told.append((_FIRST_DOWN, moment.first_downs, 0.5, f"{moment.first_down:.0%}", FIRST_DOWN))
+        curves.append((_FIRST_DOWN, moment.first_downs, 0.5, f"{moment.first_down:.0%}", FIRST_DOWN))
     lines = []
-    for name, values, least, said, style in told:
+    for name, values, least, text, style in curves:
         known = [value for value in values if value is not None]
         drawn = draw_curve(values, rows, min(width - 22, 60), min([*known, 0.0]), max([*known, least]), glyphs)
         for row, letters in enumerate(drawn):
             last = row == rows - 1
-            lines.append(Text.assemble(f"{name if last else '':<12}", (letters, style), f" {said if last else ''}"))
+            lines.append(Text.assemble(f"{name if last else '':<12}", (letters, style), f" {text if last else ''}"))
         lines += [Text()] * apart
     return lines + [Text()] * (2 * (rows + apart) + 1 - apart - len(lines))
 
@@ -256,7 +254,7 @@ def _numbers(moment: Moment, glyphs: Glyphs) -> list["rich.text.Text"]:
         ("since snap", f"{moment.seconds:.1f} s"),
         ("median", f"{dist.median:.1f} {unit}"),
         ("expected", f"{moment.expected:.1f} {unit}"),
-        ("5 to 95%", f"{_whole(dist.low)} to {_whole(dist.high)} {unit}"),
+        ("5 to 95%", f"{_rounded(dist.low)} to {_rounded(dist.high)} {unit}"),
     ]
     chances = [
         ("", None, ""),
@@ -265,8 +263,8 @@ def _numbers(moment: Moment, glyphs: Glyphs) -> list["rich.text.Text"]:
         ("P(loss)", moment.loss, LOSS),
     ]
     lines = []
-    for (name, said), (what, chance, style) in zip(values, chances, strict=True):
-        line = Text.assemble(f"{name:<10}", (f"{said.strip():>12}", "bold"))
+    for (name, text), (what, chance, style) in zip(values, chances, strict=True):
+        line = Text.assemble(f"{name:<10}", (f"{text.strip():>12}", "bold"))
         if chance is not None:
             line.append(f"  {what:<12}", style).append(f"{chance:>6.1%}", "bold")
         lines.append(line)
@@ -274,6 +272,6 @@ def _numbers(moment: Moment, glyphs: Glyphs) -> list["rich.text.Text"]:
     return lines + [_line(glyphs.text(line), f"bold {ACTUAL}") for line in moment.result[:_RESULT_ROWS]]
 
 
-def _whole(value: float) -> str:
-    """Rounded, without the sign of nothing."""
+def _rounded(value: float) -> str:
+    """The rounded value, without a minus sign for zero."""
     return f"{round(value) + 0:d}"

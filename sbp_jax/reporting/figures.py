@@ -1,4 +1,4 @@
-"""The demo's figures, drawn from results alone."""
+"""The demo's figures, drawn from saved results."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ AVERAGE = 74.5  # the league's passing score
 
 
 def training_curves(path: Path, histories: Mapping[str, Sequence[Mapping[str, int | float]]]) -> None:
-    """Training and validation loss against the epoch, one panel a model; the kept epoch is marked.
+    """Plot training and validation loss against the epoch, one panel per model, with the selected epoch marked.
 
     Args:
         path: PNG to write.
@@ -32,7 +32,7 @@ def training_curves(path: Path, histories: Mapping[str, Sequence[Mapping[str, in
                 best = int(np.nanargmin(validation))
                 ax.plot(epochs, validation, color=COLORS.get(model), label="validation")
                 ax.plot(
-                    epochs[best], validation[best], "o", color=COLORS.get(model), label=f"kept: {validation[best]:.3f}"
+                    epochs[best], validation[best], "o", color=COLORS.get(model), label=f"best: {validation[best]:.3f}"
                 )
             ax.set(title=NAMES.get(model, model), xlabel="epoch", ylabel="loss, nats per play")
             ax.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -41,7 +41,7 @@ def training_curves(path: Path, histories: Mapping[str, Sequence[Mapping[str, in
 
 @dataclass(frozen=True)
 class DensityPanel:
-    """One play: title, probability of each integer outcome by model, the actual outcome and both thresholds (yards)."""
+    """One play: title, probability of each integer outcome by model, actual outcome and both thresholds (yards)."""
 
     title: str
     yards: np.ndarray
@@ -51,7 +51,7 @@ class DensityPanel:
 
 
 def predictive_densities(path: Path, panels: Sequence[DensityPanel]) -> None:
-    """Predictive probability of each yard for contrasting plays, on a logarithmic axis so that the tails show."""
+    """Plot the predictive probability of each yard for contrasting plays, on a logarithmic axis to show the tails."""
     columns = min(3, max(1, len(panels)))
     rows = -(-len(panels) // columns)
     with figure(path, 4.2 * columns, 2.9 * rows) as drawing:
@@ -71,7 +71,7 @@ def predictive_densities(path: Path, panels: Sequence[DensityPanel]) -> None:
 
 
 def pp_plot(path: Path, levels: np.ndarray, shares: Mapping[str, np.ndarray], lower: float, upper: float) -> None:
-    """Share of outcomes below each predictive quantile: over all levels, and each tail enlarged.
+    """Plot the fraction of outcomes below each predictive quantile, over all levels and with each tail enlarged.
 
     Args:
         path: PNG to write.
@@ -85,31 +85,31 @@ def pp_plot(path: Path, levels: np.ndarray, shares: Mapping[str, np.ndarray], lo
         for ax, (title, low, high) in zip(drawing.subplots(1, 3), views, strict=True):
             margin = 0.02 * (high - low)
             ax.plot([low, high], [low, high], color="black", lw=0.7, ls=":", label="calibrated")
-            for model, share in shares.items():
+            for model, fraction in shares.items():
                 inside = (levels >= low - margin) & (levels <= high + margin)
-                ax.plot(levels[inside], share[inside], color=COLORS[model], lw=1.4, label=NAMES[model])
+                ax.plot(levels[inside], fraction[inside], color=COLORS[model], lw=1.4, label=NAMES[model])
             ax.set(title=title, xlabel="level q of the predictive quantile", xlim=(low - margin, high + margin))
-            ax.set_ylabel("share of outcomes below it")
+            ax.set_ylabel("fraction of outcomes below it")
             if title == "all levels":
                 ax.legend(fontsize=8)
 
 
 @dataclass(frozen=True)
 class Truth:
-    """The simulator's true skill of each passer of a leaderboard, and its rank correlation with the passing score."""
+    """The simulated true skill of each passer in a leaderboard, and its rank correlation with the passing score."""
 
     skill: Mapping[int, float] = field(default_factory=dict)
     rank_correlation: float = float("nan")
 
 
 def leaderboard(path: Path, table: pl.DataFrame, truth: Truth | None = None, most: int = 40) -> None:
-    """Quarterbacks by passing score with 90 % intervals, beside their true skill where it is known.
+    """Plot quarterbacks by passing score with 90 % intervals, next to their true skill if it is known.
 
     Args:
         path: PNG to write.
         table: columns passer_id, passer, plays, passing_score, passing_low, passing_high; best first.
         truth: true skill by passer_id.
-        most: rows drawn.
+        most: maximum number of rows.
     """
     table = table.head(most)
     ranks = np.arange(len(table))

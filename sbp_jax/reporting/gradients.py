@@ -1,4 +1,4 @@
-"""Table and figure of the gradient check, from its rows."""
+"""Tables and plots of the gradient check, from its rows."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,17 +13,17 @@ Rows = Sequence[Mapping[str, Any]]
 
 
 def worst(rows: Rows) -> list[Mapping[str, Any]]:
-    """The row with the largest error over its bound, for each parameterization, regime and precision."""
-    found: dict[tuple[str, str, str], Mapping[str, Any]] = {}
+    """Return the row with the largest error relative to its bound for each parameterization, regime and precision."""
+    largest: dict[tuple[str, str, str], Mapping[str, Any]] = {}
     for row in rows:
         key = row["parameterization"], row["regime"], row["precision"]
-        if key not in found or _ratio(row) > _ratio(found[key]):
-            found[key] = row
-    return list(found.values())
+        if key not in largest or _ratio(row) > _ratio(largest[key]):
+            largest[key] = row
+    return list(largest.values())
 
 
 def table(rows: Rows) -> str:
-    """The worst error over its bound: a line for each parameterization and regime, a column for each precision."""
+    """Return a table of the worst error relative to its bound, by parameterization, regime and precision."""
     largest = {(r["parameterization"], r["regime"], r["precision"]): r for r in worst(rows)}
     precisions = sorted({r["precision"] for r in rows})
     header = ["parameterization, regime"]
@@ -40,7 +40,7 @@ def table(rows: Rows) -> str:
 
 
 def draw(path: Path, rows: Rows) -> None:
-    """Every error over its bound by regime, one panel a precision; above the line a bound is missed."""
+    """Plot every error relative to its bound by regime, one panel per precision; above the line a bound is missed."""
     precisions, regimes = sorted({r["precision"] for r in rows}), list(dict.fromkeys(r["regime"] for r in rows))
     names = list(dict.fromkeys(r["parameterization"] for r in rows))
     colors = [*COLORS.values(), "#E69F00", "#56B4E9", "#F0E442"]
@@ -59,7 +59,7 @@ def draw(path: Path, rows: Rows) -> None:
 
 
 def truth_table(rows: Rows) -> str:
-    """Return a line for each start, objective and parameterization: mean gradient, drift, and whether it must stay."""
+    """Return a table by start, objective and parameterization: mean gradient, drift, and required consistency."""
     header = ["bins", "objective", "parameterization", "mean gradient", "drift, nats", "largest shape", "stays"]
     lines = []
     starts, objectives = (list(dict.fromkeys(row[name] for row in rows)) for name in ("start", "objective"))
@@ -73,7 +73,7 @@ def truth_table(rows: Rows) -> str:
 
 
 def draw_truth(path: Path, offsets: np.ndarray, profiles: Mapping[str, tuple[np.ndarray, float]]) -> None:
-    """Draw the expected log-likelihood by offset from the truth and the mean gradient there, a panel per objective."""
+    """Plot the expected log-likelihood around the truth and the mean gradient there, one panel per objective."""
     with figure(path, 10.0, 4.2) as drawing:
         panels = drawing.subplots(1, len(profiles), sharey=True)
         for ax, (name, (values, slope)) in zip(panels, profiles.items(), strict=True):

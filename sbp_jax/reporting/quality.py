@@ -1,4 +1,4 @@
-"""One page on a prepared data set: what became of its plays, and what the kept ones look like."""
+"""One page on a prepared data set: accepted and rejected plays, and distributions of the accepted plays."""
 
 import textwrap
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ _LINE, _MIN_ROOM, _MAX_BARS = 26, 6, 16
 
 
 def quality_page(path: Path, report: Mapping[str, Any]) -> None:
-    """Plays by fate, repairs, and the distributions of frames, outcomes, positions and tracked players.
+    """Plot accepted and rejected plays, repairs, and distributions of frames, outcomes, positions and tracked players.
 
     Args:
         path: PNG to write.
@@ -23,7 +23,7 @@ def quality_page(path: Path, report: Mapping[str, Any]) -> None:
     seen = report["distributions"]
     with figure(path, 12.0, 7.2) as drawing:
         fate, repairs, positions, frames, yards, players = drawing.subplots(2, 3).ravel()
-        _bars(fate, {"kept": report["plays"], **report["rejected"]}, f"{report['read']:,} plays read")
+        _bars(fate, {"accepted": report["plays"], **report["rejected"]}, f"{report['read']:,} plays read")
         _bars(repairs, report["repaired"], "repairs, rows or plays")
         _bars(positions, seen["positions"], "players in plays by position")
         _numbers(frames, seen["frames"], "frames from snap to release (10 Hz)")
@@ -45,7 +45,7 @@ def _bars(ax: "matplotlib.axes.Axes", counts: Mapping[str, int], title: str) -> 
     bars = ax.barh(range(len(ordered)), [count for _, count in ordered], height=0.8, color=COLORS["sbp"])
     ax.bar_label(bars, fmt="{:,.0f}", padding=2, fontsize=7)
     ax.set_yticks(range(len(ordered)), [textwrap.fill(name, _LINE) for name, _ in ordered], fontsize=7)
-    # few bars stay as thin as many
+    # few bars are as thin as many
     ax.set_ylim(min(-0.6, len(ordered) - 0.4 - _MIN_ROOM), len(ordered) - 0.4)
     ax.margins(x=0.15)
     ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))

@@ -1,6 +1,6 @@
-"""The HTML report: one file that holds its data, its script and Plotly's, and needs no network.
+"""The HTML report: one file with its data, its script and Plotly's script, usable offline.
 
-What the page shows is in `page/`; here its parts are made of results: leaderboards, calibration, plays to watch.
+The page itself is in `page/`; this module builds its parts from results: calibration, positions, densities.
 """
 
 import base64
@@ -17,13 +17,13 @@ import polars as pl
 
 from sbp_jax.errors import needs
 
-NOWHERE = -32768  # in place of an absent player's coordinates
+NOWHERE = -32768  # coordinate of an absent player
 LEVELS = np.concatenate([np.linspace(0.001, 0.049, 25), np.linspace(0.05, 0.95, 91), np.linspace(0.951, 0.999, 25)])
 BARS = 20
 
 
 def write_report(path: Path, data: Mapping[str, Any]) -> None:
-    """Write the page with its data, which become JSON; numbers that are not finite become null.
+    """Write the page with its data as JSON; numbers that are not finite become null.
 
     Raises:
         InputError: the extra `report` is not installed.
@@ -32,7 +32,7 @@ def write_report(path: Path, data: Mapping[str, Any]) -> None:
     from plotly.offline import get_plotlyjs
 
     page = files("sbp_jax.reporting") / "page"
-    # "</script>" within the data would end it
+    # "</script>" within the data would end the script element
     content = json.dumps(_plain(data), separators=(",", ":"), ensure_ascii=False, allow_nan=False).replace("</", "<\\/")
     parts = {
         "title": html.escape(data["title"]),
@@ -50,14 +50,14 @@ def write_report(path: Path, data: Mapping[str, Any]) -> None:
 
 
 def calibration(plays: pl.DataFrame, strata: Mapping[str, pl.Series]) -> dict[str, Any]:
-    """PIT histogram, PP curve and mean PIT by stratum of scored plays.
+    """Return the PIT histogram, PP curve and mean PIT by stratum of scored plays.
 
-    The PIT of an integer is spread evenly between `pit_low` and `pit_high` (Czado, Gneiting and Held 2009), so that
-    nothing is drawn: it is uniform under the true distribution.
+    The PIT of an integer is spread evenly between `pit_low` and `pit_high` (Czado, Gneiting and Held 2009), without
+    random numbers: it is uniform under the true distribution.
 
     Args:
-        plays: `pit`, `pit_low`, `pit_high`, `game_id`.
-        strata: by name the stratum of each play, null in none; means by stratum, with 90 % intervals over games.
+        plays: columns `pit`, `pit_low`, `pit_high`, `game_id`.
+        strata: stratum of each play by name, null for no stratum; means by stratum have 90 % intervals over games.
     """
     low, high = (plays[name].cast(pl.Float64).to_numpy() for name in ("pit_low", "pit_high"))
     edges = np.linspace(0, 1, BARS + 1)
@@ -69,7 +69,8 @@ def calibration(plays: pl.DataFrame, strata: Mapping[str, pl.Series]) -> dict[st
             own = games.filter(pl.col("stratum") == value)
             total, n = own["total"].to_numpy(), own["n"].to_numpy()
             mean = total.sum() / n.sum()
-            spread = math.sqrt(float(np.sum((total - mean * n) ** 2))) / n.sum()  # of a ratio of sums over games
+            # standard error of a ratio of sums over games
+            spread = math.sqrt(float(np.sum((total - mean * n) ** 2))) / n.sum()
             rows.append({"name": f"{name} {value}", "mean": mean, "half": 1.645 * spread, "plays": int(n.sum())})
     return {
         "histogram": np.diff(_shares(low, high, edges)) * BARS,
@@ -77,25 +78,25 @@ def calibration(plays: pl.DataFrame, strata: Mapping[str, pl.Series]) -> dict[st
         "shares": _shares(low, high, LEVELS),
         "strata": rows,
         "note": (
-            f"{len(plays):,} plays. Of a calibrated distribution the histogram is flat and the curves are diagonal."
+            f"{len(plays):,} plays. For a calibrated distribution the histogram is flat and the curves are diagonal."
         ),
     }
 
 
 def encode_positions(frames: np.ndarray, present: np.ndarray) -> str:
-    """Positions of 22 players [T, 22, 2] in yards as base64 of whole hundredths, `NOWHERE` where one is not there."""
+    """Encode positions of 22 players [T, 22, 2] in yards as base64 of integer hundredths, `NOWHERE` if absent."""
     hundredths = np.clip(np.rint(100 * frames), NOWHERE + 1, -NOWHERE - 1)
     return _base64(np.where(present[:, :, None], hundredths, NOWHERE).astype("<i2"))
 
 
 def encode_densities(mass: np.ndarray) -> tuple[str, float]:
-    """Probabilities [T, bins] as base64 of bytes v, p = peak (v / 255)^2, and the peak."""
+    """Encode probabilities [T, bins] as base64 of bytes v, with p = peak (v / 255)^2, and return the peak too."""
     peak = max(float(mass.max()), 1e-9)
     return _base64(np.rint(255 * np.sqrt(np.clip(mass, 0, None) / peak)).astype(np.uint8)), peak
 
 
 def _shares(low: np.ndarray, high: np.ndarray, levels: np.ndarray) -> np.ndarray:
-    """Mean over plays of the probability that a PIT spread evenly over [low, high] is at most each level."""
+    """Mean over plays of the probability that a PIT uniform on [low, high] is at most each level."""
     width = np.maximum(high - low, 1e-12)
     return np.array([np.mean(np.clip((level - low) / width, 0, 1)) for level in levels])
 

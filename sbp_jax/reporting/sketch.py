@@ -1,5 +1,4 @@
-"""Sketches in a terminal's cells: a grid of letters, the distribution as a histogram, a curve over time; rich shows
-them."""
+"""Text graphics for a terminal: a grid of characters, the distribution as a histogram, a curve over time."""
 
 import itertools
 import unicodedata
@@ -12,21 +11,21 @@ import numpy as np
 if TYPE_CHECKING:
     import rich.text
 
-# Okabe and Ito's palette; what must be read on any background has the terminal's own color
+# Okabe and Ito's palette; text that must be readable on any background has the terminal's own color
 OFFENSE, DEFENSE = "#56B4E9", "#D55E00"
 LOSS, SHORT, FIRST_DOWN, TOUCHDOWN, ACTUAL = "#D55E00", "#56B4E9", "#009E73", "#E69F00", "#CC79A7"
-LAW_EXTRA_ROWS = 5  # beside the histogram: names of the marks, axis, its labels, range, outcome
-_MIN_YARDS, _MAX_YARDS = -10, 31  # of the axis, which reaches farther where the outcome does
+LAW_EXTRA_ROWS = 5  # rows besides the histogram: names of the marks, axis, axis labels, range, outcome
+_MIN_YARDS, _MAX_YARDS = -10, 31  # default range of the axis, extended to include the outcome
 _WIDEST_BAR = 3
-_MIN_APART = 6  # columns between two labels of an axis
+_MIN_APART = 6  # minimum number of columns between two axis labels
 
 
 @dataclass(frozen=True)
 class Glyphs:
-    """The letters of a terminal: all of UTF-8, or ASCII."""
+    """The characters available on a terminal: UTF-8 or ASCII."""
 
     ascii: bool
-    bars: str  # from nothing to a whole cell
+    bars: str  # from an empty to a full cell
     curve: str
     across: str
     tick: str
@@ -43,7 +42,7 @@ class Glyphs:
     between: str
 
     def text(self, text: str) -> str:
-        """A text in these letters: accents go where there are none, and what else is unknown becomes '?'."""
+        """Return a text in these characters: unavailable accents are dropped, other unknown characters become '?'."""
         if not self.ascii:
             return text
         plain = text.replace("≥", ">=").replace("·", "|")
@@ -56,29 +55,29 @@ ASCII = Glyphs(True, " .:#", "_.-=+*#", "-", "+", ":", "|", "!", "$", "/", ".", 
 
 
 class Canvas:
-    """A grid of letters with styles; what is put outside it is not drawn."""
+    """A grid of styled characters; anything outside it is not drawn."""
 
     def __init__(self, rows: int, columns: int) -> None:
         self.letters = np.full((rows, columns), " ", dtype="<U1")
         self.styles = np.full((rows, columns), "", dtype=object)
 
     def put(self, row: int, column: int, text: str, style: str = "") -> None:
-        """Write a text into a row, from a column on."""
+        """Write a text into a row, starting at a column."""
         rows, columns = self.letters.shape
         for at, letter in enumerate(text, column):
             if 0 <= row < rows and 0 <= at < columns:
                 self.letters[row, at], self.styles[row, at] = letter, style
 
     def is_free(self, row: int, begin: int, end: int) -> bool:
-        """Whether nothing stands in a row's columns from `begin` to before `end`, all of them on the grid."""
+        """Return whether a row's columns from `begin` to before `end` are empty and on the grid."""
         inside = begin >= 0 and end <= self.letters.shape[1]
         return inside and bool(np.all(self.letters[row, begin:end] == " "))
 
     def lines(self) -> list["rich.text.Text"]:
-        """The rows as texts as wide as the grid."""
+        """Return the rows as texts as wide as the grid."""
         from rich.text import Text
 
-        found = []
+        lines = []
         for letters, styles in zip(self.letters, self.styles, strict=True):
             line = Text(no_wrap=True, overflow="crop", end="")
             at = 0
@@ -86,21 +85,21 @@ class Canvas:
                 length = len(list(run))
                 line.append("".join(letters[at : at + length]), style or None)
                 at += length
-            found.append(line)
-        return found
+            lines.append(line)
+        return lines
 
 
 @dataclass(frozen=True, eq=False)
 class DrawnDistribution:
-    """A play's distribution in cells of equal width, and what marks it.
+    """A play's distribution in cells of equal width, with its marks.
 
     Attributes:
-        edges: [C + 1] of the cells.
-        probability: [C].
-        low, median, high: the ends of the 90 % interval and the middle.
-        first_down, goal: gains that reach them; None where unknown or the outcome is no gain in yards.
-        actual: the outcome once the play has ended.
-        in_yards: a gain in yards, its cells centerd on integer yards.
+        edges: [C + 1], edges of the cells.
+        probability: [C], probabilities of the cells.
+        low, median, high: ends of the 90 % interval, and the median.
+        first_down, goal: gains that reach them; None if unknown or if the outcome is not a gain in yards.
+        actual: the outcome, after the play has ended.
+        in_yards: whether the outcome is a gain in yards, with cells centered on integer yards.
     """
 
     edges: np.ndarray
@@ -116,7 +115,7 @@ class DrawnDistribution:
 
 @dataclass(frozen=True)
 class Axis:
-    """Values on columns: `grouped` cells of width `step` share `wide` columns, from the value `begin` on."""
+    """Mapping of values to columns: `grouped` cells of width `step` share `wide` columns, starting at `begin`."""
 
     begin: float
     step: float
@@ -126,7 +125,7 @@ class Axis:
 
     @classmethod
     def of(cls, dist: DrawnDistribution, width: int) -> "Axis":
-        """The axis of a distribution that fits a width, the same for all of a play's frames as long as it goes on."""
+        """Return the axis of a distribution for a width; it stays the same for all frames while the play continues."""
         first, last = 0, len(dist.probability) - 1
         begin, step = float(dist.edges[0]), float(dist.edges[1] - dist.edges[0])
         if dist.in_yards:
@@ -140,24 +139,24 @@ class Axis:
 
     @property
     def columns(self) -> int:
-        """Columns that it takes."""
+        """Number of columns."""
         return self.count * self.wide
 
     def column(self, value: float) -> int:
-        """The column of a value, in the middle of its bar; negative or beyond `columns` where it is off the axis."""
+        """Return the column of a value, in the middle of its bar; negative or beyond `columns` if off the axis."""
         return int((value - self.begin) // (self.grouped * self.step)) * self.wide + (self.wide - 1) // 2
 
     def masses(self, dist: DrawnDistribution) -> tuple[np.ndarray, float]:
-        """The probability of each bar, and of all that lies beyond the last."""
+        """Return the probability of each bar, and the probability beyond the last bar."""
         first = round((self.begin - float(dist.edges[0])) / self.step)
         cells = np.asarray(dist.probability, np.float64)[first : first + self.count * self.grouped]
-        whole = np.zeros(self.count * self.grouped)
-        whole[: len(cells)] = cells
+        padded = np.zeros(self.count * self.grouped)
+        padded[: len(cells)] = cells
         beyond = float(np.sum(dist.probability[first + len(cells) :], dtype=np.float64))
-        return whole.reshape(self.count, self.grouped).sum(axis=1), beyond
+        return padded.reshape(self.count, self.grouped).sum(axis=1), beyond
 
     def labels(self) -> list[float]:
-        """Round values for its labels, far enough from one another."""
+        """Return round values for the labels, sufficiently far apart."""
         span = self.count * self.grouped * self.step
         least = span * _MIN_APART / self.columns
         power = 10.0 ** np.floor(np.log10(least))
@@ -167,9 +166,9 @@ class Axis:
 
 
 def draw_dist(dist: DrawnDistribution, rows: int, width: int, glyphs: Glyphs) -> list["rich.text.Text"]:
-    """The distribution as a histogram of `rows` rows, with axis, 90 % interval, median, marks and outcome.
+    """Draw the distribution as a histogram of `rows` rows, with axis, 90 % interval, median, marks and outcome.
 
-    A bar that dwarfs the others, as that of no gain does, is cut at the top and says its probability.
+    A bar that dwarfs the others, such as that of no gain, is truncated at the top and labeled with its probability.
     """
     axis = Axis.of(dist, width)
     canvas = Canvas(rows + LAW_EXTRA_ROWS, width)
@@ -193,25 +192,25 @@ def draw_dist(dist: DrawnDistribution, rows: int, width: int, glyphs: Glyphs) ->
     canvas.put(rows + 3, low, glyphs.low + glyphs.across * (high - low - 1) + glyphs.high)
     canvas.put(rows + 3, middle, glyphs.median, "bold")
     if dist.actual is not None:
-        said = f"actual {dist.actual:g}"
+        text = f"actual {dist.actual:g}"
         at = axis.column(dist.actual)
         canvas.put(rows + 4, at, glyphs.actual, f"bold {ACTUAL}")
-        canvas.put(rows + 4, at + 2 if at + 2 + len(said) <= width else at - 1 - len(said), said, f"bold {ACTUAL}")
+        canvas.put(rows + 4, at + 2 if at + 2 + len(text) <= width else at - 1 - len(text), text, f"bold {ACTUAL}")
     return canvas.lines()
 
 
 def draw_curve(
     values: Sequence[float | None], rows: int, width: int, low: float, high: float, glyphs: Glyphs
 ) -> list[str]:
-    """Values over time, the newest last, filled down to `low`; several share a column where there are too many."""
+    """Draw values over time, the latest last, filled down to `low`; several values share a column if necessary."""
     each = max(-(-len(values) // width), 1)
     last = [values[min(at + each, len(values)) - 1] for at in range(0, len(values), each)]
     letters = len(glyphs.curve)
     drawn = np.full((rows, len(last)), " ", dtype="<U1")
     for column, value in enumerate(last):
         if value is not None:
-            share = min(max((value - low) / (high - low), 0.0), 1.0)
-            full, part = divmod(round(share * (rows * letters - 1)), letters)
+            fraction = min(max((value - low) / (high - low), 0.0), 1.0)
+            full, part = divmod(round(fraction * (rows * letters - 1)), letters)
             drawn[rows - full :, column] = glyphs.curve[-1]
             drawn[rows - 1 - full, column] = glyphs.curve[part]
     return ["".join(row) for row in drawn]
@@ -220,7 +219,7 @@ def draw_curve(
 def _color(dist: DrawnDistribution, axis: Axis, bar: int) -> str:
     if not dist.in_yards:
         return SHORT
-    # of the bar's middle: a bar of several yards may lie on both sides of a mark
+    # color of the bar's midpoint: a bar of several yards may lie on both sides of a mark
     gain = axis.begin + (bar + 0.5) * axis.grouped * axis.step
     if dist.goal is not None and gain >= dist.goal:
         return TOUCHDOWN
@@ -253,7 +252,7 @@ def _put_axis(canvas: Canvas, axis: Axis, row: int, beyond: float, glyphs: Glyph
         if canvas.is_free(row + 1, max(begin - 1, 0), begin + len(label)):
             canvas.put(row + 1, begin, label)
     if beyond >= 0.005:
-        said, width = f"{beyond:.0%} beyond", canvas.letters.shape[1]
-        free = [above for above in range(row - 1, 0, -1) if canvas.is_free(above, width - len(said), width)]
+        text, width = f"{beyond:.0%} beyond", canvas.letters.shape[1]
+        free = [above for above in range(row - 1, 0, -1) if canvas.is_free(above, width - len(text), width)]
         if free:
-            canvas.put(free[0], width - len(said), said, "dim")
+            canvas.put(free[0], width - len(text), text, "dim")

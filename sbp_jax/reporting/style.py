@@ -1,4 +1,4 @@
-"""One look for all figures: color-blind safe, the same color for the same model everywhere."""
+"""A common style for all figures: color-blind safe, with the same color for a model everywhere."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ from sbp_jax.errors import needs
 if TYPE_CHECKING:
     import matplotlib.figure
 
-# Okabe and Ito's palette; a model keeps its color in every figure.
+# Okabe and Ito's palette; a model has the same color in every figure.
 COLORS = {
     "sbp": "#0072B2",
     "gaussian": "#D55E00",
@@ -22,7 +22,7 @@ ACTUAL = "#CC79A7"
 
 @contextmanager
 def figure(path: Path, width: float, height: float) -> Iterator["matplotlib.figure.Figure"]:
-    """A figure of the given size in inches, saved as PNG on leaving; no window system is touched.
+    """Open a figure of the given size in inches and save it as PNG on exit, without a window system.
 
     Raises:
         InputError: the extra `report` is not installed.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import polars as pl
 
-# how tables and figures call the models
+# names of the models in tables and figures
 NAMES = {
     "sbp": "SBP network",
     "gaussian": "Gaussian network",
@@ -15,7 +15,7 @@ NAMES = {
     "oracle": "Oracle (true distribution)",
 }
 
-# column -> heading and digits; those that a leaderboard has
+# column -> heading and digits, for the columns present in a leaderboard
 SHOWN = {
     "score": ("mean score", 3),
     "reliability": ("reliability", 2),
@@ -29,7 +29,7 @@ _HIDDEN = ("passer_id",)
 
 
 class _Fields(string.Formatter):
-    """Format strings in which a field that is None is empty."""
+    """Format strings in which None formats as an empty string."""
 
     def format_field(self, value: Any, format_spec: str) -> str:
         return "" if value is None else format(value, format_spec)
@@ -39,7 +39,7 @@ _FIELDS = _Fields()
 
 
 def markdown(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """A Markdown table; the first column is text, the others are numbers."""
+    """Return a Markdown table; the first column is text, the others are numbers."""
     first, *rest = ("| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |" for row in (header, *rows))
     return "\n".join([first, "| --- |" + " ---: |" * (len(header) - 1), *rest])
 
@@ -48,8 +48,8 @@ def records_table(template: str, records: Iterable[Mapping[str, Any]]) -> str:
     """Return a Markdown table with one row per record.
 
     Args:
-        template: two lines, the headings and a row, with cells between "|"; a cell is a format string of a record's
-            fields, such as `{seconds:.1f}`, and a field that is None leaves its place empty.
+        template: two lines, the headings and a row, with cells between "|". A cell is a format string over a record's
+            fields, such as `{seconds:.1f}`; a field that is None formats as an empty string.
         records: the rows.
     """
     header, row = ([cell.strip() for cell in line.split("|")] for line in template.strip().splitlines())
@@ -57,7 +57,7 @@ def records_table(template: str, records: Iterable[Mapping[str, Any]]) -> str:
 
 
 def metrics_table(models: Mapping[str, Mapping[str, Any]], unit: str = "yd") -> str:
-    """The figures of each model: NLL, CRPS, MAE of the median, PP error by region; `unit` of outcomes, "" for none."""
+    """Return a table of each model's NLL, CRPS, MAE of the median and PP error by region; `unit` may be empty."""
     of = f", {unit}" if unit else ""
     header = ["model", "NLL, nats", f"CRPS{of}", f"MAE{of}", "PP lower", "PP base", "PP upper", "PP full"]
     rows = [
@@ -69,7 +69,7 @@ def metrics_table(models: Mapping[str, Mapping[str, Any]], unit: str = "yd") -> 
 
 
 def leaderboard_table(table: "pl.DataFrame", most: int = 40) -> str:
-    """The first rows of what `sbp_jax.scoring.aggregate` returns, and further ratings where there are some."""
+    """Return the first rows of a leaderboard from `sbp_jax.scoring.aggregate`, with further ratings if it has any."""
     groups = [name for name in table.columns[: table.columns.index("plays")] if name not in _HIDDEN]
     ours = {"passing_score", "passing_low", "passing_high", "shrunk", "low", "high", "bootstrap_low", "bootstrap_high"}
     ours |= {"standard_error", "pit", "games", "plays", "passer_id", *groups, *SHOWN, "completion_percentage"}

@@ -1,4 +1,4 @@
-"""Threshold diagnostics drawn: mean excess, parameter stability, return levels, PP and QQ plots with their bands."""
+"""Plots of threshold diagnostics: mean excess, parameter stability, return levels, PP and QQ plots with bands."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +17,7 @@ LINE, CHOICE, POINT = COLORS["sbp"], ACTUAL, "#333333"
 
 @dataclass(frozen=True)
 class Curve:
-    """A line or points with pointwise intervals, all [rows]; `low` and `high` may hold NaN where there is none."""
+    """A line or points with pointwise intervals, all [rows]; `low` and `high` are NaN where there is no interval."""
 
     x: np.ndarray
     y: np.ndarray
@@ -27,7 +27,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Levels:
-    """Return levels: curve against the period with profile-likelihood intervals, normal ones, and the observations."""
+    """Return levels against the period with profile-likelihood and normal intervals, and the observations."""
 
     curve: Curve
     delta_low: np.ndarray
@@ -41,11 +41,11 @@ class Page:
     """All diagnostics of one tail.
 
     Attributes:
-        title: over the page.
-        unit: of the data, for the axes.
+        title: title of the page.
+        unit: unit of the data, for the axes.
         tail: "upper" or "lower".
-        threshold: the chosen one.
-        mass: share of the sample beyond it.
+        threshold: the chosen threshold.
+        mass: fraction of the sample beyond the threshold.
         mean_excess: against the threshold.
         fitted_excess: (thresholds, mean excess under the fit), beyond the chosen threshold; empty if it is infinite.
         shape: against the tail mass.
@@ -72,7 +72,7 @@ class Page:
 
 
 def tail_page(path: Path, page: Page) -> None:
-    """One page of six panels: where the tail may begin (above), and how the fit beyond the choice does (below)."""
+    """Draw a page of six panels: diagnostics for the threshold (top) and for the fit beyond it (bottom)."""
     with figure(path, 13.0, 7.4) as drawing:
         axes = drawing.subplots(2, 3)
         sign = "−" if page.tail == "upper" else "+"
@@ -98,7 +98,7 @@ def tail_page(path: Path, page: Page) -> None:
 
 
 def mean_excess(ax: "matplotlib.axes.Axes", page: Page) -> None:
-    """Mean excess against the threshold: straight beyond a threshold from which the distribution holds."""
+    """Plot mean excess against the threshold: linear beyond a threshold above which the distribution holds."""
     curve = page.mean_excess
     ax.fill_between(curve.x, curve.low, curve.high, color=LINE, alpha=0.18, lw=0, label=f"{page.level:.0%} interval")
     ax.plot(curve.x, curve.y, color=LINE, lw=1.4, label="mean excess")
@@ -113,8 +113,10 @@ def mean_excess(ax: "matplotlib.axes.Axes", page: Page) -> None:
 
 
 def stability(ax: "matplotlib.axes.Axes", curve: Curve, mass: float, name: str, level: float = 0.95) -> None:
-    """A parameter against the tail mass, farther out to the right: constant, up to chance, where the distribution
-    holds."""
+    """Plot a parameter against the tail mass, farther out to the right.
+
+    Where the distribution holds, the parameter is constant up to sampling error.
+    """
     errors = np.nan_to_num(np.stack([curve.y - curve.low, curve.high - curve.y]))
     known = np.isfinite(curve.low) & np.isfinite(curve.high)
     ax.plot(curve.x, curve.y, color=LINE, lw=0.8, alpha=0.5)
@@ -134,14 +136,15 @@ def stability(ax: "matplotlib.axes.Axes", curve: Curve, mass: float, name: str, 
     ax.set_xscale("log")
     ax.invert_xaxis()
     _limit(ax, curve.y, np.concatenate([curve.low, curve.high]), 1.5)
-    # The intervals are narrow at large tail masses, on the left: the legend goes there, away from the points.
+    # The intervals are narrow at large tail masses, on the left: put the legend there, away from the points.
     above = np.mean(curve.y[: max(1, len(curve.y) // 3)]) > np.mean(ax.get_ylim())
-    ax.set(title=name[0].upper() + name[1:].split(",")[0], xlabel="tail mass (share beyond the threshold)", ylabel=name)
+    title = name[0].upper() + name[1:].split(",")[0]
+    ax.set(title=title, xlabel="tail mass (fraction beyond the threshold)", ylabel=name)
     ax.legend(fontsize=7, loc="lower left" if above else "upper left")
 
 
 def return_levels(ax: "matplotlib.axes.Axes", levels: Levels, unit: str, level: float = 0.95) -> None:
-    """Return levels against the period on a logarithmic axis, with the observations at their plotting positions."""
+    """Plot return levels against the period on a logarithmic axis, with observations at their plotting positions."""
     curve = levels.curve
     ax.fill_between(
         curve.x, curve.low, curve.high, color=LINE, alpha=0.18, lw=0, label=f"{level:.0%} by profile likelihood"
@@ -160,7 +163,7 @@ def return_levels(ax: "matplotlib.axes.Axes", levels: Levels, unit: str, level: 
 
 
 def agreement(ax: "matplotlib.axes.Axes", points: Curve, level: float = 0.95) -> None:
-    """Observed against expected, with the diagonal and the pointwise band in which each point belongs."""
+    """Plot observed against expected values, with the diagonal and the pointwise band."""
     order = np.argsort(points.x)
     x = points.x[order]
     ax.fill_between(
@@ -176,12 +179,12 @@ def agreement(ax: "matplotlib.axes.Axes", points: Curve, level: float = 0.95) ->
 
 
 def number(value: float, digits: int = 6) -> str:
-    """A number for a title or legend, with a true minus sign."""
+    """Return a number for a title or legend, with a true minus sign."""
     return f"{value:.{digits}g}".replace("-", "−")
 
 
 def _mark(axis: "matplotlib.axis.Axis") -> None:
-    """On a logarithmic axis of less than two decades, numbers at 1, 2 and 5: powers of ten alone would be too few."""
+    """Label 1, 2 and 5 on a logarithmic axis of less than two decades: powers of ten alone would be too few."""
     from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
     low, high = sorted(axis.get_view_interval())
@@ -192,13 +195,13 @@ def _mark(axis: "matplotlib.axis.Axis") -> None:
             axis.set_major_formatter(StrMethodFormatter("{x:g}"))
 
 
-def _is_long(outwards: np.ndarray, others: np.ndarray) -> bool:
-    """Whether positive values grow so much from first to last that only a logarithmic axis shows them all."""
-    return bool(outwards[-1] > 20 * outwards[0] > 0 and others.min() > 0)
+def _is_long(outward: np.ndarray, others: np.ndarray) -> bool:
+    """Whether positive values grow so much from first to last that they need a logarithmic axis."""
+    return bool(outward[-1] > 20 * outward[0] > 0 and others.min() > 0)
 
 
 def _limit(ax: "matplotlib.axes.Axes", seen: np.ndarray, band: np.ndarray, slack: float) -> None:
-    """Show all that is `seen`, and of the intervals as much as fits in `slack` times its range on either side."""
+    """Show all values in `seen`, and as much of the intervals as fits in `slack` times their range on each side."""
     scale = ax.yaxis.get_transform()
     with np.errstate(invalid="ignore", divide="ignore"):
         seen, band = (scale.transform(values[np.isfinite(values)]) for values in (seen, band))

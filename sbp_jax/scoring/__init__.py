@@ -1,4 +1,4 @@
-"""From the outcome's place in its distribution to a quarterback's score."""
+"""From the PIT of an outcome to a quarterback's score."""
 
 from importlib import import_module
 from pathlib import Path
@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from sbp_jax.scoring.aggregation import aggregate
     from sbp_jax.scoring.league import League
 
-LEAGUE_PATH = Path("scores/league.json")  # in the folder of a run or of a cross-fitting
+LEAGUE_PATH = Path("scores/league.json")  # in the folder of a run or a cross-fitting
 __all__ = ["LEAGUE_PATH", "League", "aggregate", "mid_pit", "normal_score"]
-# loaded on first use: a play is scored where polars is not installed
+# loaded on first use: scoring a play does not need polars
 _HOMES = {"League": "sbp_jax.scoring.league", "aggregate": "sbp_jax.scoring.aggregation"}
 
 

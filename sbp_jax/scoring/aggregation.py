@@ -1,4 +1,4 @@
-"""From play scores to groups of plays: shrunk toward the league, with intervals, on the scale from 50 to 99.
+"""Aggregate play scores by group: shrunk toward the league, with intervals, on the scale from 50 to 99.
 
 With m the league's average, R a group's reliability and u^2 the variance of its mean about the truth (see `league`):
 
@@ -6,11 +6,7 @@ With m the league's average, R a group's reliability and u^2 the variance of its
     90 % interval, analytic   v +- 1.645 sqrt(R) u         the posterior distribution of the truth
     90 % interval, bootstrap  v + sqrt(R) (mean* - mean)   quantiles over resamples mean* of the group's k games
 
-Games are drawn whole, as plays of one game are not independent. mean* - mean is widened by (k / (k - 1))^(1/2) and the
-quotient of Student's quantile with k - 1 degrees of freedom and the normal one, as drawing from few makes the spread
-too small (Hesterberg 2015, The American Statistician 69). A group of one game tells nothing of how games differ, and
-its bootstrap resamples plays. Both intervals are of the truth, not of what another sample's mean would be: over many
-groups nine in ten hold it.
+docs/explanation/passing-score.md explains the intervals.
 """
 
 from collections.abc import Sequence
@@ -25,7 +21,7 @@ from sbp_jax.scoring.league import LEVELS, League, Level, check_scores
 INTERVAL = 0.9
 BOOTSTRAPS = 1000
 PASSER = ("passer_id", "passer")
-# what each level groups by beside the passer
+# grouping columns of each level besides the passer
 _KEYS: dict[str, tuple[str, ...]] = {
     "play": ("game_id", "play_id"),
     "drive": ("game_id", "drive"),
@@ -34,25 +30,25 @@ _KEYS: dict[str, tuple[str, ...]] = {
     "career": (),
 }
 _SCALED = {"passing_score": "shrunk", "passing_low": "low", "passing_high": "high"}
-# what is said of a group beside its name, and what is counted on the way there
-TOLD = {"plays", "games", "reliability", "shrunk", "low", "high", "bootstrap_low", "bootstrap_high", "score", "pit"}
-TOLD |= {*_SCALED, "standard_error", "n", "total", "squares", "group"}
-_CHUNK = 2**22  # entries of the resamples that are in memory at once
+# columns of the result besides the groups, and intermediate columns
+RESERVED = {"plays", "games", "reliability", "shrunk", "low", "high", "bootstrap_low", "bootstrap_high", "score", "pit"}
+RESERVED |= {*_SCALED, "standard_error", "n", "total", "squares", "group"}
+_CHUNK = 2**22  # maximum number of resampled entries in memory
 
 
 def group_columns(by: Sequence[str]) -> tuple[list[str], Level]:
-    """The columns that words group by, and the level whose scale holds: levels, columns, or both ("season", "down").
+    """Return the grouping columns for levels, columns, or both ("season", "down"), and the level of the scale.
 
-    The finest of the levels named counts; without one the groups are of careers.
+    The finest level counts; without a level the groups are careers.
 
     Raises:
-        InputError: a word comes twice, or all are one text.
+        InputError: a word is duplicated, or `by` is a single string.
     """
     if isinstance(by, str):
         raise InputError(f"by: expected words in a list, got {by!r}")
     twice = sorted({word for word in by if by.count(word) > 1})
     if twice:
-        raise InputError(f"by: {twice[0]!r} is named twice")
+        raise InputError(f"by: {twice[0]!r} appears twice")
     level: Level = LEVELS[min((LEVELS.index(word) for word in by if word in LEVELS), default=-1)]
     columns = [*PASSER]
     for word in by:
@@ -69,16 +65,16 @@ def aggregate(
     bootstraps: int = BOOTSTRAPS,
     seed: int = 0,
 ) -> pl.DataFrame:
-    """The passing score of each group of plays, best first.
+    """Return the passing score of each group of plays, best first.
 
     Args:
-        plays: one row per play: `passer_id, passer, game_id, score, pit`, and what `by` names.
-        by: levels ("play", "drive", "game", "season", "career") and columns, as `group_columns` has it.
-        league: what the groups are shrunk toward, and the scale.
-        center: the league's average on plays of this kind where it is another, as on a split; by default `league.mean`.
-        min_plays: groups with fewer plays are left out.
-        bootstraps: resamples of the games; 0 leaves the columns of the bootstrap out.
-        seed: of the resamples.
+        plays: one row per play: `passer_id, passer, game_id, score, pit`, and the columns in `by`.
+        by: levels ("play", "drive", "game", "season", "career") and columns, as in `group_columns`.
+        league: the league toward which groups are shrunk, with the scale.
+        center: the league's average on these plays if it differs, as on a split; by default `league.mean`.
+        min_plays: groups with fewer plays are excluded.
+        bootstraps: number of resamples of the games; 0 omits the bootstrap columns.
+        seed: seed of the resamples.
 
     Returns:
         The grouping columns, then `plays`, `games`, `passing_score` with `passing_low` and `passing_high` (analytic),
@@ -86,15 +82,15 @@ def aggregate(
         (the mean normal score), `standard_error` (u), and `pit` (the mean mid-PIT).
 
     Raises:
-        InputError: a column is missing, or no group has enough plays; the line names it.
+        InputError: a column is missing, or no group has enough plays.
     """
     columns, level = group_columns(by)
     missing = [name for name in (*columns, "game_id", "score", "pit") if name not in plays.columns]
     if missing:
         raise InputError(f"by: no column {missing[0]!r}; there are {', '.join(plays.columns)}")
-    taken = [name for name in columns if name in TOLD]
-    if taken:
-        raise InputError(f"by: {taken[0]!r} is what a leaderboard says of its groups; give the column another name")
+    clashes = [name for name in columns if name in RESERVED]
+    if clashes:
+        raise InputError(f"by: {clashes[0]!r} is a column of the leaderboard; rename the column")
     check_scores(plays)
     table = plays.select(*dict.fromkeys([*columns, "game_id"]), "score", "pit")
     games = table.group_by([*dict.fromkeys([*columns, "game_id"])], maintain_order=True).agg(
@@ -128,25 +124,25 @@ def aggregate(
         score=pl.Series(mean),
         standard_error=pl.Series(error),
     )
-    told = ["plays", "games", *scale, "reliability", *values, "score", "standard_error", "pit"]
-    # whole order: ties by the groups' names
+    results = ["plays", "games", *scale, "reliability", *values, "score", "standard_error", "pit"]
+    # complete order: ties are broken by the groups' names
     order = ["shrunk", "score", *columns]
-    return groups.select(*columns, *told).sort(order, descending=[True, True, *[False] * len(columns)])
+    return groups.select(*columns, *results).sort(order, descending=[True, True, *[False] * len(columns)])
 
 
 def _resampled(
     groups: pl.DataFrame, games: pl.DataFrame, table: pl.DataFrame, columns: list[str], count: int, seed: int
 ) -> np.ndarray:
-    """Quantiles of the resampled means less the mean of each group, [2, groups]."""
+    """Quantiles of the resampled means minus the mean of each group, [2, groups]."""
     number = groups.with_row_index("group")
     clusters = games.join(number, on=columns, nulls_equal=True, maintain_order="left").drop_nulls("group")
     several = clusters.group_by("group").len().filter(pl.col("len") > 1)["group"]
-    whole = clusters.filter(pl.col("group").is_in(several.implode()))
+    complete = clusters.filter(pl.col("group").is_in(several.implode()))
     singly = table.join(number, on=columns, nulls_equal=True, maintain_order="left").drop_nulls("group")
     singly = singly.filter(~pl.col("group").is_in(several.implode()))
     parts = pl.concat(
         [
-            whole.select("group", "n", "total"),
+            complete.select("group", "n", "total"),
             singly.select("group", n=pl.lit(1, pl.UInt32), total=pl.col("score").cast(pl.Float64)),
         ],
         how="vertical_relaxed",
@@ -156,7 +152,7 @@ def _resampled(
     chosen = (1 - INTERVAL) / 2, (1 + INTERVAL) / 2
     low_high = np.empty((2, len(groups)))
     generator = np.random.default_rng(seed)
-    # groups of equal numbers of clusters are drawn together
+    # groups with equal numbers of clusters are resampled together
     for size in np.unique(sizes):
         members = np.flatnonzero(sizes == size)
         rows = starts[members][:, None] + np.arange(size)

@@ -1,31 +1,11 @@
-"""The league that play scores are judged against: how much passers, their games and single plays differ, and the scale.
+"""The reference league for play scores: variation between passers, their games and single plays, and the scale.
 
-The normal score z of a play of passer-season a in game g is taken as
+The normal score of a play of passer-season a in game g is modeled with nested random effects:
 
     z = m + p_a + q_ag + e        variances: tau^2 of p, gamma^2 of q, sigma^2 of e
 
-a nested random-effects distribution. sigma^2 and gamma^2 are Henderson's first estimates: the mean squares of the
-nested analysis of variance set equal to their expectations, a negative one taken as 0 (Searle, Casella and McCulloch
-1992, chapter 5). tau^2 is that by which the plays' mean reliability R is its expectation, given the restricted
-likelihood of the passers' means and a flat prior of tau^2 (after Morris 1983, Journal of the American Statistical
-Association 78): that of least squares is 0 in every other league whose passers differ little, as if they were known to
-be alike. Of fewer than four passers, where the posterior is no distribution, it is Henderson's.
-What is true of a group of plays, and how far its mean z is from that, follow at each level:
-
-| level | what is true of a group | variance of the truth | variance of the mean about it |
-| --- | --- | --- | --- |
-| play | z itself | tau^2 + gamma^2 + sigma^2 | 0 |
-| drive, game | p + q | tau^2 + gamma^2 | sigma^2 / n |
-| season, career | p | tau^2 | gamma^2 sum_g (n_g / n)^2 + sigma^2 / n |
-
-The reliability of a group is R = truth / (truth + mean about it), the squared correlation of its mean with its truth;
-its mean, shrunk toward the league's, is v = m + R (mean - m) (James-Stein, empirical Bayes). The passing score
-
-    50 + 49 Phi((v - m) / s)
-
-is on the article's scale, with s the deviation of the truth of groups of that level: the league's average is 74.5, who
-is truly a deviation above it 91.2, and a group that says little lies near the middle. m, the variances and s are fixed
-once and saved, so that scores of later games compare.
+docs/explanation/passing-score.md states the estimators, the reliability R of a group's mean, the shrunk mean
+v = m + R (mean - m), and the passing score 50 + 49 Phi((v - m) / s).
 """
 
 import json
@@ -48,15 +28,15 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class League:
-    """Means and variances of play scores, and the scale of each level.
+    """Mean and variances of play scores, and the scale of each level.
 
     Attributes:
-        mean: m, of all plays.
+        mean: m, the mean of all plays.
         passers: tau^2.
         games: gamma^2.
         plays: sigma^2.
         spreads: s by level.
-        counted: plays that it was measured on.
+        counted: number of plays in the fit.
     """
 
     mean: float
@@ -76,13 +56,13 @@ class League:
 
     @classmethod
     def fit(cls, plays: pl.DataFrame) -> "League":
-        """The league of scored plays: one row per play, `passer_id, game_id, score`, and `season` where it is known.
+        """Fit the league to scored plays: one row per play, `passer_id, game_id, score`, and `season` if it is known.
 
-        A passer's seasons are passers of their own. What the plays cannot tell apart is told of the coarser one: where
-        no passer has two games, games differ by 0.
+        Each season of a passer counts as a separate passer. Variation that cannot be separated is assigned to the
+        coarser level: if no passer has two games, the variance between games is 0.
 
         Raises:
-            InputError: fewer than two plays, or a score that is no finite number.
+            InputError: fewer than two plays, or a score that is not a finite number.
         """
         missing = [name for name in ("passer_id", "game_id", "score") if name not in plays.columns]
         if missing:
@@ -97,22 +77,22 @@ class League:
         passers = cells.group_by(keys).agg(
             plays=pl.col("n").sum(), squares=(pl.col("n") ** 2).sum(), total=pl.col("total").sum(), games=pl.len()
         )
-        found = cls(float(score.mean()), *_components(score, cells, passers), counted=len(score))
-        return replace(found, spreads={level: float(np.sqrt(found.truth(level))) for level in LEVELS})
+        league = cls(float(score.mean()), *_components(score, cells, passers), counted=len(score))
+        return replace(league, spreads={level: float(np.sqrt(league.truth(level))) for level in LEVELS})
 
     def truth(self, level: Level) -> float:
-        """Variance of what is true of a group of that level."""
+        """Return the variance of the truth of groups at that level."""
         if level == "play":
             return self.passers + self.games + self.plays
         return self.passers + (self.games if level in ("drive", "game") else 0.0)
 
     def sampling(self, level: Level, plays: np.ndarray, squares: np.ndarray) -> np.ndarray:
-        """Variance of a group's mean score about what is true of it.
+        """Return the variance of a group's mean score about its truth.
 
         Args:
-            level: of the group.
+            level: level of the group.
             plays: n of each group [groups].
-            squares: sum over its games of their squared numbers of plays [groups].
+            squares: sum of the squared numbers of plays of the group's games [groups].
         """
         plays = np.asarray(plays, float)
         if level == "play":
@@ -121,18 +101,18 @@ class League:
         return clustered + self.plays / plays
 
     def reliability(self, level: Level, plays: np.ndarray, squares: np.ndarray) -> np.ndarray:
-        """R of each group [groups], in [0, 1]: 0 where passers do not differ at all."""
+        """Return R of each group [groups], in [0, 1]: 0 if passers do not differ at all."""
         truth, about = self.truth(level), self.sampling(level, plays, squares)
         total = truth + about
         return np.where(total > 0, truth / np.where(total > 0, total, 1.0), 0.0)
 
     def passing_score(self, value: np.ndarray, level: Level, center: float | None = None) -> np.ndarray:
-        """Shrunk means on the scale from 50 to 99; 74.5 for all where the league's groups do not differ.
+        """Return shrunk means on the scale from 50 to 99; 74.5 for all if the league's groups do not differ.
 
         Args:
             value: v of each group [groups].
-            level: whose spread is taken; of a league saved without one for drives, that of a game.
-            center: what stands for the league's average; by default its mean.
+            level: level of the spread; for drives in a league saved without their spread, the spread of games.
+            center: replacement for the league's average; by default its mean.
 
         Raises:
             InputError: the league has no spread of that level.
@@ -144,30 +124,30 @@ class League:
         return MIN_SCORE + SCORE_RANGE * (ndtr(away / spread) if spread > 0 else np.full(len(away), 0.5))
 
     def save(self, path: Path) -> None:
-        """Write it as JSON."""
+        """Write the league as JSON."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        said = {"format": FORMAT, **asdict(self)}
-        path.write_text(json.dumps(said, indent=1) + "\n")
+        content = {"format": FORMAT, **asdict(self)}
+        path.write_text(json.dumps(content, indent=1) + "\n")
 
     @classmethod
     def load(cls, path: Path) -> "League":
-        """Read what `save` wrote; InputError where the file is none or of another format."""
+        """Read a league written by `save`; InputError if the file is not a league or has another format."""
         try:
-            said = json.loads(path.read_text())
+            content = json.loads(path.read_text())
         except (OSError, ValueError, RecursionError) as error:
             raise InputError(f"{path}: cannot be read as a league ({error})") from error
-        if not isinstance(said, dict) or said.pop("format", None) != FORMAT:
+        if not isinstance(content, dict) or content.pop("format", None) != FORMAT:
             raise InputError(f"{path}: expected a league of format {FORMAT}")
         try:
-            numbers: dict[str, Any] = {name: float(said[name]) for name in ("mean", "passers", "games", "plays")}
-            spreads = {str(name): float(value) for name, value in said["spreads"].items()}
-            return cls(**numbers, spreads=spreads, counted=int(said["counted"]))
+            numbers: dict[str, Any] = {name: float(content[name]) for name in ("mean", "passers", "games", "plays")}
+            spreads = {str(name): float(value) for name, value in content["spreads"].items()}
+            return cls(**numbers, spreads=spreads, counted=int(content["counted"]))
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise InputError(f"{path}: expected the numbers of a league ({error})") from error
 
 
 def check_scores(plays: pl.DataFrame) -> None:
-    """See that every play has a score that is a finite number; InputError with the first row that has none."""
+    """Check that every score is a finite number; InputError with the first row where it is not."""
     score = plays["score"]
     if not score.dtype.is_numeric():
         raise InputError(f"plays: score: expected numbers, got {score.dtype}")
@@ -179,7 +159,7 @@ def check_scores(plays: pl.DataFrame) -> None:
 
 def _components(score: np.ndarray, cells: pl.DataFrame, passers: pl.DataFrame) -> tuple[float, float, float]:
     """tau^2, gamma^2, sigma^2; `cells` are passers' games."""
-    if np.ptp(score) <= 1e-9 * np.abs(score).max():  # what is left is rounding
+    if np.ptp(score) <= 1e-9 * np.abs(score).max():  # only rounding errors are left
         return 0.0, 0.0, 0.0
     n, total = cells["n"].to_numpy().astype(float), cells["total"].to_numpy()
     size, squares = passers["plays"].to_numpy().astype(float), passers["squares"].to_numpy().astype(float)
@@ -204,14 +184,16 @@ def _components(score: np.ndarray, cells: pl.DataFrame, passers: pl.DataFrame) -
 
 
 def _expected(mean: np.ndarray, about: np.ndarray, size: np.ndarray) -> float:
-    """tau^2 of passers' means [passers], at least four, by these means' variances about the truth and numbers of plays.
+    """tau^2 from the means of at least four passers, their variances about the truth, and their numbers of plays.
 
-    That by which the plays' mean reliability is the posterior's.
+    The value at which the plays' mean reliability equals its posterior expectation.
     """
     spread = float(np.sum((mean - mean.mean()) ** 2)) + about.max()
-    between = np.geomspace(1e-9 * about.min(), 1e9 * spread, 4000)  # four means' posterior falls off as its 3/2 power
-    log_weight = np.log(between)  # the flat prior's, of steps in the logarithm
-    kept = np.zeros(len(between))
+    between = np.geomspace(
+        1e-9 * about.min(), 1e9 * spread, 4000
+    )  # for four means, the posterior falls off as its 3/2 power
+    log_weight = np.log(between)  # flat prior on a logarithmic grid
+    mean_reliability = np.zeros(len(between))
     for start in range(0, len(between), 100):
         part = slice(start, start + 100)
         precision = 1 / (about + between[part, None])
@@ -219,7 +201,7 @@ def _expected(mean: np.ndarray, about: np.ndarray, size: np.ndarray) -> float:
         middle = precision @ mean / total
         away = (precision * (mean - middle[:, None]) ** 2).sum(axis=1)
         log_weight[part] += (np.log(precision).sum(axis=1) - np.log(total) - away) / 2
-        kept[part] = between[part] * (precision @ size) / size.sum()
+        mean_reliability[part] = between[part] * (precision @ size) / size.sum()
     weight = np.exp(log_weight - log_weight.max())
-    # reliability rises with tau^2
-    return float(np.exp(np.interp(np.average(kept, weights=weight), kept, np.log(between))))
+    # reliability increases with tau^2
+    return float(np.exp(np.interp(np.average(mean_reliability, weights=weight), mean_reliability, np.log(between))))

@@ -1,7 +1,7 @@
-"""The play score: where the outcome lies in the distribution that a league-average quarterback would face.
+"""The play score: the PIT of the outcome under the distribution of a league-average quarterback, as a normal score.
 
-The PIT of an outcome at an atom is the middle of the interval from P(Y < y) to P(Y <= y), so that it averages 1/2 under
-the distribution itself; the play score is its normal score, z = Phi^-1(u).
+The PIT u of an outcome at an atom is the midpoint of the interval from P(Y < y) to P(Y <= y), so that it averages 1/2
+under the distribution itself. The play score is its normal score, z = Phi^-1(u).
 """
 
 import jax
@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 
 from sbp_jax.distributions.base import Distribution
 
-MIN_SCORE, SCORE_RANGE = 50.0, 49.0  # of the passing score
+MIN_SCORE, SCORE_RANGE = 50.0, 49.0  # scale of the passing score
 _MIN_PROBABILITY = float(np.finfo(np.float32).tiny)
 
 
@@ -29,13 +29,13 @@ def normal_score(dist: Distribution, y: Float[Array, "*batch"]) -> Float[Array, 
     It is finite and exact where the PIT itself rounds to 0 or 1.
 
     Args:
-        dist: distribution of the outcome as it is observed, batch shape [*batch].
+        dist: distribution of the outcome as observed, batch shape [*batch].
         y: outcomes.
     """
     log_half = jnp.log(jnp.asarray(0.5, y.dtype))
     lower = jnp.logaddexp(dist.log_cdf_left(y), dist.log_cdf(y)) + log_half
     upper = jnp.logaddexp(dist.log_survival_function(y), dist.log_survival_left(y)) + log_half
-    # The smallest normal number stands for a probability of zero: a score of 13, beyond any play.
+    # Replace a probability of zero by the smallest normal number: a score of 13, beyond any play.
     return jnp.where(
         lower < upper,
         ndtri(jnp.maximum(jnp.exp(lower), _MIN_PROBABILITY)),

@@ -1,16 +1,7 @@
-"""The ratings before ours, from plays: passer rating, ANY/A, completion percentage, completion over expectation, EPA.
+"""Traditional ratings from plays: passer rating, ANY/A, completion percentage, completion over expectation, EPA.
 
-Each is a function of sums over plays, so that any grouping has it: `sums` adds them up, `rate` divides. Plays are
-dropbacks with the columns `result` (C complete, I incomplete, IN intercepted, S sack, R run), `gain` [yards as the
-league counts them, a sack's negative], `touchdown`, and where given `epa` [points], `expected_completion`, and of a
-run's `yards`, the outcome that it scores, the `success_chance`.
-
-    passer rating     100 (a + b + c + d) / 6, each term within [0, 2.375]: a = 5 (cmp/att - 0.3),
-                      b = (yds/att - 3) / 4, c = 20 td/att, d = 2.375 - 25 int/att   (the league's formula of 1973)
-    ANY/A             (yds - sack yards + 20 td - 45 int) / (att + sacks)
-    CPOE              100 (cmp - expected completions) / att
-    success over      100 (plays with an outcome above 0 - their sum of success_chance) / plays: like CPOE, expected of
-    expectation       the predictive distribution instead of a regression; of EPA the success rate over expectation
+Each is a function of sums over plays, so it is defined for any grouping: `sums` adds them up, `rate` divides.
+docs/explanation/passing-score.md has the formulas and the columns of plays.
 """
 
 from collections.abc import Sequence
@@ -22,14 +13,14 @@ from sbp_jax.errors import InputError
 ATTEMPTS = ("C", "I", "IN")
 NEEDED = ("result", "gain", "touchdown")
 RATINGS = ("passer_rating", "any_a", "completion_percentage", "cpoe", "success_over_expectation", "epa_per_play")
-# of a scored play: whether its outcome was above 0, over the predictive distribution's chance of that
+# for a scored play: indicator of an outcome above 0 minus its predictive probability
 OVER_CHANCE = (pl.col("yards") > 0).cast(pl.Float64) - pl.col("success_chance").cast(pl.Float64)
 
 
 def sums(plays: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
-    """Counts and sums of each group of plays: the columns `by`, then what `rate` divides.
+    """Return counts and sums of each group of plays: the columns `by`, then the inputs of `rate`.
 
-    `rated` is the sum of `score`, the plays' normal scores, where there are any.
+    `rated` is the sum of `score`, the plays' normal scores, if that column exists.
 
     Raises:
         InputError: a column is missing.
@@ -64,40 +55,40 @@ def sums(plays: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
 
 
 def rate(sums: pl.DataFrame) -> pl.DataFrame:
-    """`sums` with the ratings of each row, null where it has no attempt: those that the sums allow.
+    """Return `sums` with the ratings that they allow, null for a row without attempts.
 
-    `passer_rating`, `any_a`, `completion_percentage`, `yards_per_attempt`, `cpoe` and `success_over_expectation`
-    (percentage points), `epa_per_play` and `mean_score`.
+    The ratings are `passer_rating`, `any_a`, `completion_percentage`, `yards_per_attempt`, `cpoe` and
+    `success_over_expectation` (percentage points), `epa_per_play` and `mean_score`.
     """
     attempts = _positive("attempts")
-    share = {name: pl.col(name) / attempts for name in ("completions", "yards", "touchdowns", "interceptions")}
+    per_attempt = {name: pl.col(name) / attempts for name in ("completions", "yards", "touchdowns", "interceptions")}
     terms = [
-        5 * (share["completions"] - 0.3),
-        (share["yards"] - 3) / 4,
-        20 * share["touchdowns"],
-        2.375 - 25 * share["interceptions"],
+        5 * (per_attempt["completions"] - 0.3),
+        (per_attempt["yards"] - 3) / 4,
+        20 * per_attempt["touchdowns"],
+        2.375 - 25 * per_attempt["interceptions"],
     ]
     adjusted = pl.col("yards") + pl.col("sack_yards") + 20 * pl.col("touchdowns") - 45 * pl.col("interceptions")
     dropbacks = pl.col("attempts") + pl.col("sacks")
-    found = {
+    ratings = {
         "passer_rating": sum((term.clip(0, 2.375) for term in terms), pl.lit(0.0)) * (100 / 6),
         "any_a": adjusted / pl.when(dropbacks > 0).then(dropbacks),
-        "completion_percentage": 100 * share["completions"],
-        "yards_per_attempt": share["yards"],
+        "completion_percentage": 100 * per_attempt["completions"],
+        "yards_per_attempt": per_attempt["yards"],
     }
     if "over_expectation" in sums.columns:
-        found["cpoe"] = 100 * pl.col("over_expectation") / _positive("with_expectation")
+        ratings["cpoe"] = 100 * pl.col("over_expectation") / _positive("with_expectation")
     if "epa" in sums.columns:
-        found["epa_per_play"] = pl.col("epa") / _positive("with_epa")
+        ratings["epa_per_play"] = pl.col("epa") / _positive("with_epa")
     if "over_chance" in sums.columns:
-        found["success_over_expectation"] = 100 * pl.col("over_chance") / pl.col("plays")
+        ratings["success_over_expectation"] = 100 * pl.col("over_chance") / pl.col("plays")
     if "rated" in sums.columns:
-        found["mean_score"] = pl.col("rated") / pl.col("plays")
-    return sums.with_columns(**found)
+        ratings["mean_score"] = pl.col("rated") / pl.col("plays")
+    return sums.with_columns(**ratings)
 
 
 def rated(plays: pl.DataFrame, columns: list[str]) -> pl.DataFrame:
-    """Return the traditional ratings of each group of plays, those that the columns allow."""
+    """Return the traditional ratings of each group of plays that the columns allow."""
     if "gain" not in plays.columns or "result" not in plays.columns:
         return plays.select(columns).unique()
     table = rate(sums(plays.drop("score"), columns))

@@ -1,7 +1,7 @@
-"""How much of a rating is the passer's own: split halves of his games, and one season against the next.
+"""Reliability of ratings: split halves of a passer's games, and consecutive seasons.
 
-Two halves of a passer's season are rated apart and correlated over passers, r; a whole season, twice as long, has the
-reliability 2 r / (1 + r) (Spearman and Brown). One season against the next adds what changes between them.
+Two halves of a passer's season are rated separately; r is their correlation over passers. A full season, twice as long,
+has reliability 2 r / (1 + r) (Spearman and Brown). Consecutive seasons also include changes between seasons.
 """
 
 from collections.abc import Sequence
@@ -19,10 +19,10 @@ class Reliability:
     """A rating's correlation with itself on other plays.
 
     Attributes:
-        rating: its name.
-        value: the correlation; NaN where fewer than three passers have both.
-        low, high: of a 90 % bootstrap interval over passers.
-        pairs: passer-seasons, or pairs of seasons.
+        rating: name of the rating.
+        value: the correlation; NaN if fewer than three passers have both values.
+        low, high: ends of a 90 % bootstrap interval over passers.
+        pairs: number of passer-seasons, or of pairs of seasons.
     """
 
     rating: str
@@ -40,53 +40,55 @@ def split_half(
     bootstraps: int = 500,
     seed: int = 0,
 ) -> list[Reliability]:
-    """Spearman-Brown reliability of a season by random halves of the passers' games.
+    """Return the Spearman-Brown reliability of a season from random halves of the passers' games.
 
     Args:
-        plays: as `ratings.sums` takes them, with `passer_id, season, game_id`.
+        plays: plays as in `ratings.sums`, with `passer_id, season, game_id`.
         ratings: columns of `ratings.rate`.
-        min_plays: of a passer's season.
-        splits: into halves, whose correlations are averaged.
-        bootstraps: resamples of the passers.
-        seed: of both.
+        min_plays: minimum number of plays in a passer's season.
+        splits: number of random splits into halves, whose correlations are averaged.
+        bootstraps: number of resamples of the passers.
+        seed: seed of splits and resamples.
 
     Raises:
-        InputError: a column is missing; no passer has a season of that many plays and two games.
+        InputError: a column is missing, or no passer has a season with that many plays in two games.
     """
     keys = ["passer_id", "season"]
     games = sums(plays, [*keys, "game_id"])
-    whole = games.group_by(keys).agg(all=pl.col("plays").sum(), games=pl.len())
-    whole = whole.filter((pl.col("all") >= min_plays) & (pl.col("games") > 1)).sort(keys).with_row_index("number")
-    if whole.is_empty():
+    passer_seasons = games.group_by(keys).agg(all=pl.col("plays").sum(), games=pl.len())
+    passer_seasons = (
+        passer_seasons.filter((pl.col("all") >= min_plays) & (pl.col("games") > 1)).sort(keys).with_row_index("number")
+    )
+    if passer_seasons.is_empty():
         raise InputError(f"min_plays: no passer has a season of {min_plays} plays in two games")
-    games = games.join(whole.select(*keys, "number"), on=keys, maintain_order="left").sort("number", "game_id")
+    games = games.join(passer_seasons.select(*keys, "number"), on=keys, maintain_order="left").sort("number", "game_id")
     number = games["number"].to_numpy()
     generator = np.random.default_rng(seed)
     parts: list[np.ndarray] = []
     for _ in range(splits):
-        # each passer's games in random order, dealt out in turn
+        # each passer's games in random order, assigned to the halves alternately
         order = np.lexsort((generator.random(len(number)), number))
         starts = np.flatnonzero(np.diff(number, prepend=-1))
         half = np.empty(len(number), int)
         half[order] = (np.arange(len(number)) - starts[number]) % 2
         summed = games.with_columns(half=pl.Series(half)).drop(*keys, "game_id").group_by("number", "half").sum()
-        found = rate(summed).sort("half", "number")
-        parts.append(found.select(ratings).to_numpy().reshape(2, len(whole), len(ratings)))
+        rated = rate(summed).sort("half", "number")
+        parts.append(rated.select(ratings).to_numpy().reshape(2, len(passer_seasons), len(ratings)))
     values = np.stack(parts)  # [splits, halves, passers, ratings]
-    drawn = generator.integers(0, len(whole), (bootstraps, len(whole)))
+    drawn = generator.integers(0, len(passer_seasons), (bootstraps, len(passer_seasons)))
     result = []
     for at, name in enumerate(ratings):
         a, b = values[:, 0, :, at], values[:, 1, :, at]
         estimate = _stepped_up(_correlations(a, b))
         again = [_stepped_up(_correlations(a[:, chosen], b[:, chosen])) for chosen in drawn]
-        result.append(_reliability(name, estimate, again, len(whole)))
+        result.append(_reliability(name, estimate, again, len(passer_seasons)))
     return result
 
 
 def year_to_year(
     plays: pl.DataFrame, ratings: Sequence[str], min_plays: int = 200, bootstraps: int = 500, seed: int = 0
 ) -> list[Reliability]:
-    """Correlation of a passer's season with his next one; arguments as `split_half`.
+    """Return the correlation of a passer's season with his next one; arguments as in `split_half`.
 
     Raises:
         InputError: a column is missing.
@@ -94,7 +96,7 @@ def year_to_year(
     seasons = rate(sums(plays, ["passer_id", "season"])).filter(pl.col("plays") >= min_plays)
     following = seasons.with_columns(season=pl.col("season") - 1)
     pairs = seasons.join(following, on=["passer_id", "season"], suffix="_next").sort("passer_id", "season")
-    # seasons of one passer are drawn together
+    # seasons of one passer are resampled together
     _, passer = np.unique(pairs["passer_id"].to_numpy(), return_inverse=True)
     members = [np.flatnonzero(passer == each) for each in range(passer.max() + 1)] if len(pairs) else []
     generator, result = np.random.default_rng(seed), []
@@ -110,22 +112,22 @@ def year_to_year(
 
 
 def _correlations(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Pearson's correlation along the last axis, over the pairs that have both; NaN of fewer than three."""
+    """Pearson's correlation along the last axis over complete pairs; NaN for fewer than three."""
     known = np.isfinite(a) & np.isfinite(b)
     count = known.sum(axis=-1)
     some = np.maximum(count, 1)
     a, b = np.where(known, a, 0.0), np.where(known, b, 0.0)
     da, db = (np.where(known, v - (v.sum(axis=-1) / some)[..., None], 0.0) for v in (a, b))
     with np.errstate(invalid="ignore", divide="ignore"):
-        found = (da * db).sum(axis=-1) / np.sqrt((da**2).sum(axis=-1) * (db**2).sum(axis=-1))
-    return np.where(count >= 3, found, np.nan)
+        r = (da * db).sum(axis=-1) / np.sqrt((da**2).sum(axis=-1) * (db**2).sum(axis=-1))
+    return np.where(count >= 3, r, np.nan)
 
 
 def _stepped_up(correlations: np.ndarray) -> float:
-    found = correlations[np.isfinite(correlations)]
-    if not len(found):
+    known = correlations[np.isfinite(correlations)]
+    if not len(known):
         return float("nan")
-    mean = float(found.mean())
+    mean = float(known.mean())
     return 2 * mean / (1 + mean)
 
 

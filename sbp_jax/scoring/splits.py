@@ -1,4 +1,4 @@
-"""Which plays of a scored table: named splits, or an expression in SQL such as "time_to_throw between 2.5 and 4"."""
+"""Select scored plays by a named split or an SQL expression such as "time_to_throw between 2.5 and 4"."""
 
 import difflib
 
@@ -7,7 +7,7 @@ from polars.exceptions import PolarsError
 
 from sbp_jax.errors import InputError
 
-# usual names -> the expression; yards and seconds
+# name of a split -> its condition; yards and seconds
 SPLITS = {
     "pressure": "pressure",
     "clean": "not pressure",
@@ -29,15 +29,14 @@ SPLITS = {
 
 
 def select_plays(plays: pl.DataFrame, split: str) -> pl.DataFrame:
-    """The plays of a split; one of whom it cannot be told is not among them.
+    """Return the plays of a split; plays for which the condition is unknown are excluded.
 
     Args:
-        plays: one row per play, with the columns that the split names.
-        split: a name of `SPLITS`, or a condition on the columns in SQL.
+        plays: one row per play, with the columns used by the split.
+        split: a name in `SPLITS`, or a condition on the columns in SQL.
 
     Raises:
-        InputError: the condition cannot be read, names a column that is not there, is no condition, or no play is of
-            the split; one line.
+        InputError: the condition cannot be read, uses a missing column, is not a condition, or selects no play.
     """
     condition = SPLITS.get(split, split)
     try:
@@ -51,14 +50,14 @@ def select_plays(plays: pl.DataFrame, split: str) -> pl.DataFrame:
         kind = plays.select(expression.alias("split")).schema["split"]
         chosen = plays.filter(expression) if kind == pl.Boolean else plays.clear()
     except PolarsError as error:
-        said = str(error).strip().splitlines()[0]
-        raise InputError(f"split {split!r}: cannot be read as a condition on the plays' columns ({said})") from error
+        message = str(error).strip().splitlines()[0]
+        raise InputError(f"split {split!r}: cannot be read as a condition on the plays' columns ({message})") from error
     if kind != pl.Boolean:
         raise InputError(f"split {split!r}: expected a condition such as 'down = 3', got values of type {kind}")
     if chosen.is_empty():
         unknown = [name for name in used if plays[name].is_null().all()]
-        why = f": {unknown[0]!r} is not known of any" if unknown else ""
-        raise InputError(f"split {split!r}: none of the {len(plays):,} plays is of it{why}")
+        why = f": {unknown[0]!r} is unknown for all of them" if unknown else ""
+        raise InputError(f"split {split!r}: none of the {len(plays):,} plays is in it{why}")
     return chosen
 
 

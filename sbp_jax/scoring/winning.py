@@ -1,4 +1,4 @@
-"""Ratings against winning: correlations over team-seasons with bootstrap intervals, and their paired differences."""
+"""Ratings and winning: correlations over team-seasons with bootstrap intervals, and their paired differences."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,16 +13,16 @@ INTERVAL = 0.9
 
 @dataclass(frozen=True)
 class Correlation:
-    """A rating's correlation with an outcome of team-seasons, or the difference of two ratings' on the same ones.
+    """A rating's correlation with an outcome of team-seasons, and its difference from the reference rating's.
 
     Attributes:
-        rating: its name.
+        rating: name of the rating.
         outcome: column of the outcome.
-        value: Pearson's correlation (with an outcome of 0 and 1 the point-biserial one); NaN where one does not vary.
-        low, high: of the 90 % bootstrap interval over teams, whose seasons are drawn together.
-        difference, difference_low, difference_high: of the reference rating's correlation less this one's, over the
-            same resamples; 0 of the reference itself.
-        teams: team-seasons that have all ratings.
+        value: Pearson's correlation (point-biserial for an outcome of 0 and 1); NaN if either does not vary.
+        low, high: ends of the 90 % bootstrap interval over teams, whose seasons are resampled together.
+        difference, difference_low, difference_high: the reference rating's correlation minus this one, with its
+            interval over the same resamples; 0 for the reference itself.
+        teams: number of team-seasons with all ratings.
     """
 
     rating: str
@@ -44,18 +44,18 @@ def correlations(
     bootstraps: int = 4000,
     seed: int = 0,
 ) -> list[Correlation]:
-    """Correlation of every rating with every outcome, over the team-seasons that have all of them.
+    """Return the correlation of every rating with every outcome, over the team-seasons that have all of them.
 
     Args:
-        table: one row a team-season: `team`, the ratings and the outcomes.
-        ratings: columns; `reference` is one of them.
-        outcomes: columns, numbers or flags.
-        reference: whose lead over each other rating is told.
-        bootstraps: resamples of the teams.
-        seed: of them.
+        table: one row per team-season: `team`, the ratings and the outcomes.
+        ratings: rating columns, including `reference`.
+        outcomes: outcome columns, numbers or flags.
+        reference: rating whose difference from every other rating is reported.
+        bootstraps: number of resamples of the teams.
+        seed: seed of the resamples.
 
     Raises:
-        InputError: a column is missing; fewer than three team-seasons have all ratings.
+        InputError: a column is missing, or fewer than three team-seasons have all ratings.
     """
     for name in ("team", *ratings, *outcomes):
         if name not in table.columns:
@@ -72,44 +72,43 @@ def correlations(
     values = {name: known[name].to_numpy() for name in (*ratings, *outcomes)}
     result = []
     for outcome in outcomes:
-        found = {name: _weighted(values[name], values[outcome], weight) for name in ratings}
+        resampled = {name: _weighted(values[name], values[outcome], weight) for name in ratings}
         for name in ratings:
-            lead = found[reference] - found[name]
+            lead = resampled[reference] - resampled[name]
             result.append(
-                Correlation(name, outcome, *_told(found[name]), *_told(lead), teams=len(known)),
+                Correlation(name, outcome, *_estimate(resampled[name]), *_estimate(lead), teams=len(known)),
             )
     return result
 
 
 def primary_passers(plays: pl.DataFrame) -> pl.DataFrame:
-    """The passer with the most plays of each team and season: `season, team, passer_id, passer, plays`."""
+    """Return each team-season's passer with the most plays: `season, team, passer_id, passer, plays`."""
     counted = plays.group_by("season", "team", "passer_id", "passer").agg(plays=pl.len())
     counted = counted.sort("plays", "passer_id", descending=[True, False])
     return counted.unique(["season", "team"], keep="first", maintain_order=True).sort("season", "team")
 
 
 def rank_correlations(rated: Mapping[int, pl.DataFrame], ratings: Sequence[str], truth: str) -> pl.DataFrame:
-    """Spearman's correlation of each rating with the truth in each league, by number of attempts.
+    """Return Spearman's correlation of each rating with the truth in each league, by number of attempts.
 
     Args:
-        rated: by number of attempts a table of passers, one row per passer and league (`league`), with the ratings and
-            the truth.
-        ratings: columns.
-        truth: column.
+        rated: number of attempts -> table with one row per passer and league (`league`), the ratings and the truth.
+        ratings: rating columns.
+        truth: column of the truth.
 
     Returns:
-        Rows of `attempts, league, rating, value`, in that order; NaN where all passers of a league are rated alike.
+        Rows of `attempts, league, rating, value`, in that order; NaN if all passers of a league have equal ratings.
     """
-    found = []
+    parts = []
     for attempts, table in rated.items():
         by_league = table.group_by("league").agg(pl.corr(name, truth, method="spearman") for name in ratings)
         long = by_league.sort("league").unpivot(ratings, index="league", variable_name="rating")
-        found.append(long.select(pl.lit(attempts).alias("attempts"), "league", "rating", "value"))
-    return pl.concat(found)
+        parts.append(long.select(pl.lit(attempts).alias("attempts"), "league", "rating", "value"))
+    return pl.concat(parts)
 
 
 def _weighted(a: np.ndarray, b: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Pearson's correlation for each row of weights [rows]; NaN where one of the two does not vary."""
+    """Pearson's correlation for each row of weights [rows]; NaN if either does not vary."""
     total = weight.sum(axis=1)
     ma, mb = weight @ a / total, weight @ b / total
     va, vb = weight @ (a * a) / total - ma**2, weight @ (b * b) / total - mb**2
@@ -118,7 +117,7 @@ def _weighted(a: np.ndarray, b: np.ndarray, weight: np.ndarray) -> np.ndarray:
     return np.where(varies, covariance / np.sqrt(np.where(varies, va * vb, 1.0)), np.nan)
 
 
-def _told(values: np.ndarray) -> tuple[float, float, float]:
+def _estimate(values: np.ndarray) -> tuple[float, float, float]:
     known = values[1:][np.isfinite(values[1:])]
     if not len(known):
         return float(values[0]), float("nan"), float("nan")

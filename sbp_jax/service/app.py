@@ -126,14 +126,14 @@ class _Service:
     async def play(self, request: Request) -> Response:
         """Answer a complete play."""
         if self.requests >= self.settings.requests:
-            raise Refusal(429, "message", f"all {self.settings.requests} plays that may be in progress at once are")
+            raise Refusal(429, "message", f"the limit of {self.settings.requests} plays in progress is reached")
         self.requests += 1
         try:
-            asked, frames, static, yards = self._read(await self._body(request))
-            if asked.distribution or asked.every_frame:
-                content = await self._unfold(asked, frames, static, yards)
+            message, frames, static, yards = self._read(await self._body(request))
+            if message.distribution or message.every_frame:
+                content = await self._unfold(message, frames, static, yards)
             else:
-                content = await self._at_once(asked, frames, static, yards)
+                content = await self._at_once(message, frames, static, yards)
         finally:
             self.requests -= 1
         if yards is not None:
@@ -166,33 +166,33 @@ class _Service:
             raise Refusal(422, "message", f"expected an object, got {messages.shown(value)}")
         messages.check_keys(value, schema.PlayRequest.model_fields)
         try:
-            asked = schema.PlayRequest.model_validate(value)
+            message = schema.PlayRequest.model_validate(value)
         except ValidationError as error:
             first = error.errors(include_url=False, include_context=False, include_input=False)[0]
             raise Refusal(422, ".".join(map(str, first["loc"])), first["msg"]) from None
-        frames = messages.frames_of(asked.frames, self.expected)
-        yards = None if asked.yards is None else messages.number_of(asked.yards, "yards")
-        return asked, frames, messages.static_of(asked.static, self.expected), yards
+        frames = messages.frames_of(message.frames, self.expected)
+        yards = None if message.yards is None else messages.number_of(message.yards, "yards")
+        return message, frames, messages.static_of(message.static, self.expected), yards
 
     async def _at_once(
-        self, asked: schema.PlayRequest, frames: np.ndarray, static: dict[str, float], yards: float | None
+        self, message: schema.PlayRequest, frames: np.ndarray, static: dict[str, float], yards: float | None
     ) -> dict[str, Any]:
         def call(scorer: LiveScorer) -> tuple[Any, Any]:
-            score = None if yards is None else scorer.score_play(frames, static, yards, asked.touchdown)
+            score = None if yards is None else scorer.score_play(frames, static, yards, message.touchdown)
             return scorer.whole_play(frames, static), score
 
         summary, score = await self.batcher.ask(self.batcher.aside(), "call", call)
         return _content(summary, score)
 
     async def _unfold(
-        self, asked: schema.PlayRequest, frames: np.ndarray, static: dict[str, float], yards: float | None
+        self, message: schema.PlayRequest, frames: np.ndarray, static: dict[str, float], yards: float | None
     ) -> dict[str, Any]:
         """Score frame by frame in a row of the scorer, next to the plays of other clients."""
         slot = self.batcher.open()
         try:
             kinds: list[tuple[Any, Any]] = [("reset", static), *(("frame", frame) for frame in frames)]
-            kinds += [("distribution", None)] if asked.distribution else []
-            kinds += [] if yards is None else [("finish", (yards, asked.touchdown))]
+            kinds += [("distribution", None)] if message.distribution else []
+            kinds += [] if yards is None else [("finish", (yards, message.touchdown))]
             futures = [self.batcher.ask(slot, kind, value) for kind, value in kinds]
             results: list[Any] = await asyncio.gather(*futures, return_exceptions=True)
         finally:
@@ -203,8 +203,8 @@ class _Service:
         self.metrics.frames.inc(len(frames))
         summaries, rest = results[1 : len(frames) + 1], results[len(frames) + 1 :]
         content = _content(summaries[-1], None if yards is None else rest[-1])
-        content["distribution"] = messages.distribution_of(rest[0]) if asked.distribution else None
-        content["every_frame"] = [messages.summary_of(each) for each in summaries] if asked.every_frame else None
+        content["distribution"] = messages.distribution_of(rest[0]) if message.distribution else None
+        content["every_frame"] = [messages.summary_of(each) for each in summaries] if message.every_frame else None
         return content
 
 

@@ -1,4 +1,4 @@
-"""One scorer in one thread: jobs of concurrent plays are gathered, and each step takes a frame of all of them.
+"""One scorer in one thread: jobs of concurrent plays are gathered, and each step takes one frame of each play.
 
 The jobs of a play run in the order of their arrival, one per step, so that a play waits for at most two steps whatever
 the others request.
@@ -20,7 +20,7 @@ from sbp_jax.service.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
-BUDGET_S = 0.01  # of a step for all jobs but frames; the rest waits for the next step
+BUDGET_S = 0.01  # time in a step for all jobs except frames; the rest waits for the next step
 _LATER = object()
 
 Kind = Literal["reset", "frame", "distribution", "finish", "drop", "call"]
@@ -90,7 +90,7 @@ class Batcher:
     def open(self) -> Slot:
         """Assign a row to a play, whose first job must be a reset; raise Refusal if none is free."""
         if not self._free:
-            raise Refusal(429, "play", f"all {self.scorer.batch} plays that may be open at once are")
+            raise Refusal(429, "play", f"the limit of {self.scorer.batch} open plays is reached")
         slot = Slot(self._free.popleft())
         self._metrics.plays.set(self.open_plays)
         return slot
@@ -159,7 +159,7 @@ class Batcher:
                 continue
             try:
                 job.answer(result)
-            except Exception:  # a callback that fails must not keep the others from their results
+            except Exception:  # a failing callback must not keep the others from their results
                 log.exception("an answer could not be delivered")
 
     def _step(self, work: Sequence[tuple[Slot, Job]]) -> list[Any]:

@@ -46,7 +46,7 @@ class Gate:
         elif self._sockets >= self._settings.connections:
             self._metrics.errors.labels("429").inc()
             limit = self._settings.connections
-            refusal = refused(Refusal(429, "connection", f"all {limit} connections that may be open at once are"))
+            refusal = refused(Refusal(429, "connection", f"the limit of {limit} open connections is reached"))
         if refusal:
             socket = WebSocket(scope, receive, send)
             await socket.receive()
@@ -75,5 +75,5 @@ class Gate:
         offered = [shown.strip()] if kind.lower() == "bearer" else []
         if scope["type"] == "websocket":
             offered += parse_qs(scope.get("query_string", b"").decode("latin-1")).get("token", [])
-        # in a time that does not depend on how much of it is right
+        # compare in constant time
         return any(hmac.compare_digest(each.encode(), token.encode()) for each in offered)

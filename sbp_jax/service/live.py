@@ -46,7 +46,7 @@ class Connection:
         self._socket, self._batcher, self._metrics = socket, batcher, metrics
         self._settings, self._expected = settings, expected
         self._plays: dict[str, Play] = {}
-        # besides the answers at most one line for each play that was dropped as idle
+        # besides the answers, at most one line for each play dropped as idle
         self._outbox: asyncio.Queue[tuple[str, float, bool]] = asyncio.Queue(settings.waiting + batcher.scorer.batch)
         self._room = asyncio.Semaphore(settings.waiting)
 

@@ -15,9 +15,9 @@ import numpy as np
 from sbp_jax.errors import InputError
 from sbp_jax.live import Distribution, Score, Summary
 
-MAX_NUMBER = 1e6  # of any number in any unit; beyond it float32 loses the yard, and squares of it the range
-MAX_NAME_LENGTH = 64  # characters of a play's name
-MAX_SEQ = 2**53  # beyond it JSON's readers in other languages round
+MAX_NUMBER = 1e6  # maximum of any number in any unit; larger ones lose yards in float32, and their squares overflow
+MAX_NAME_LENGTH = 64  # characters in a play's name
+MAX_SEQ = 2**53  # JSON readers in other languages round larger integers
 _NUMBERS = {float, int}
 _decode = json.JSONDecoder().decode
 _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
@@ -44,7 +44,7 @@ class Expected:
     Attributes:
         players: rows of a frame.
         features: names of a row's numbers.
-        static: names of what may be known before the snap.
+        static: names of the features that may be known before the snap.
     """
 
     players: int
@@ -80,7 +80,7 @@ def render(value: Any) -> str:
 
 
 def check_keys(value: Mapping[str, Any], known: Collection[str]) -> None:
-    """Reject unknown fields, which are misspelled as a rule."""
+    """Reject unknown fields, which are usually misspelled."""
     for name in value:
         if name not in known:
             raise Refusal(422, shorten(name), f"is not known; known: {', '.join(known)}")
@@ -94,7 +94,7 @@ def number_of(value: Any, field: str) -> float:
 
 
 def flag_of(value: Any, field: str) -> bool | None:
-    """Return True, False or None."""
+    """Return True, False or None; raise Refusal for any other value."""
     if value is not None and type(value) is not bool:
         raise Refusal(422, field, f"expected true or false, got {shown(value)}")
     return value
@@ -146,8 +146,8 @@ def frame_of(value: Any, expected: Expected, field: str = "frame") -> np.ndarray
         if row is None:
             absent.append(place)
         elif type(row) is not list or len(row) != columns:
-            wanted = f"expected {columns} numbers ({', '.join(expected.features)}), or null for no player"
-            raise Refusal(422, f"{field}[{place}]", f"{wanted}, got {shown(row)}")
+            message = f"expected {columns} numbers ({', '.join(expected.features)}), or null for no player"
+            raise Refusal(422, f"{field}[{place}]", f"{message}, got {shown(row)}")
     numbers = list(chain.from_iterable(nobody if row is None else row for row in value))
     if not _NUMBERS.issuperset(map(type, numbers)):
         raise _wrong(value, field)

@@ -81,7 +81,7 @@ class Distribution(BaseModel):
 
 
 class PlayAnswer(BaseModel):
-    """Summary of a complete play after its last frame, and what else was requested."""
+    """Summary of a complete play after its last frame, with the requested additions."""
 
     summary: Summary
     score: Score | None

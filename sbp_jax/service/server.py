@@ -44,7 +44,7 @@ def serve(app: FastAPI, listener: socket.socket, settings: Settings, ready: Call
     Args:
         app: from `create_app`.
         listener: from `bind`.
-        settings: of the application.
+        settings: settings of the application.
         ready: called when clients can connect.
     """
     config = uvicorn.Config(
@@ -52,8 +52,8 @@ def serve(app: FastAPI, listener: socket.socket, settings: Settings, ready: Call
         http=_protocol(settings.send_s),
         ws=_WebSocketProtocol,
         ws_max_size=max(settings.max_body_bytes, settings.max_message_bytes),
-        ws_per_message_deflate=False,  # numbers shrink little, and to deflate them takes longer than to score them
-        access_log=False,  # an address may have a token
+        ws_per_message_deflate=False,  # numbers compress poorly, and compressing them takes longer than scoring them
+        access_log=False,  # an address may contain a token
         log_level="warning",
         log_config=None,
         server_header=False,
@@ -90,7 +90,7 @@ def _protocol(patience_s: float) -> type[asyncio.Protocol]:
             self.loop.call_later(patience_s, self._end_unless_asked)
 
         def _end_unless_asked(self) -> None:
-            # a WebSocket has another protocol by then
+            # a WebSocket uses another protocol by then
             if self.cycle is None and self.transport.get_protocol() is self:
                 self.transport.abort()
 

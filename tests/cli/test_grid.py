@@ -107,5 +107,5 @@ def test_trials_are_arms_times_seeds(tmp_path):
     with pytest.raises(InputError, match=r"arms\[1\].head.tail-mass: expected masses from 0 to below 1/2"):
         grid.read(written(tmp_path, GOOD.replace("[0.2, 0.2]", "[0.7, 0.2]")))
     narrow = grid.read(written(tmp_path, GOOD.replace("[0.2, 0.2]", "[0.2, 0.2], support = [-5.0, 5.0]")))
-    with pytest.raises(InputError, match=r"mine, arm .large.: support must hold the edges"):
+    with pytest.raises(InputError, match=r"mine, arm .large.: support must contain the edges"):
         trials(narrow)

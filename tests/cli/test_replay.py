@@ -110,7 +110,7 @@ def test_the_picture_is_whole(opened, plays, tmp_path, capsys):
     for text in (end, begin):
         assert not re.search(r"url\(\"|@font-face|href", text)
         assert len(text) < 100_000
-    with pytest.raises(InputError, match=r"--at: expected 0 to \d\.\d, the seconds that the play has, got 99"):
+    with pytest.raises(InputError, match=r"--at: expected 0 to \d\.\d seconds, the duration of the play, got 99"):
         opened(str(play), "--svg", str(tmp_path / "late.svg"), "--at", "99")
 
 
@@ -218,5 +218,5 @@ def test_a_play_id_of_several_games(run, plays):
 def test_a_run_without_frames(opened, monkeypatch):
     bare = small_run(encoder="none")
     monkeypatch.setattr(runs_score, "open_target", lambda path, trust=False: Target(path, (bare,), None))
-    with pytest.raises(InputError, match="expected a run that sees frames of plays"):
+    with pytest.raises(InputError, match="expected a run that uses frames of plays"):
         opened("7")

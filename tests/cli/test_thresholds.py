@@ -92,7 +92,7 @@ def test_missing_values_are_counted_and_ties_are_reported(folder, capsys):
         (["plays.csv"], "say which with --column NAME; plays.csv has the numeric columns yards, whole"),
         (["words.csv"], "words.csv has no numeric column"),
         (["plays.csv", "--column", "yards", "--tail-mass", "0.005"], "leaves 5 beyond the upper threshold .* 10 are"),
-        (["plays.csv", "--column", "yards", "--tail-mass", "5"], "tail_mass: expected a share in"),
+        (["plays.csv", "--column", "yards", "--tail-mass", "5"], "tail_mass: expected a fraction in"),
         (["plays.csv", "--column", "yards", "--level", "95"], "level: expected a probability in"),
         (["plays.csv", "--column", "yards", "--tail", "middle"], "'middle'"),
         (["plays.csv", "--colum", "yards"], "did you mean --column"),

@@ -1,5 +1,4 @@
-"""A distribution moved and stretched: SciPy's own location and scale, 50 digits for the gradients, and what has no
-value."""
+"""Affine transforms: SciPy's location and scale, gradients in 50 digits, and undefined values."""
 
 import jax
 import jax.numpy as jnp
@@ -45,7 +44,7 @@ def test_against_scipy(name, x64):
 
 
 @pytest.mark.slow
-def test_scores_are_the_base_s_in_the_outcome_s_unit():
+def test_scores_are_the_base_scores_in_the_unit_of_the_outcome():
     with jax.enable_x64(True):
         base = SplicedBinnedPareto(
             LOGITS, EDGES, GeneralizedPareto(-0.2, 1.0), GeneralizedPareto(0.3, 1.5), (0.05, 0.1)
@@ -101,7 +100,7 @@ def test_far_outcomes_and_extreme_scales_have_finite_gradients(scale):
     assert all(np.isfinite(leaf).all() for leaf in gradient)
 
 
-def test_limits_and_what_has_no_value():
+def test_limits_and_undefined_values():
     dist = Affine(Normal(np.zeros(4), 1.0), jnp.array([0.0, 0.0, jnp.nan, 0.0]), jnp.array([2.0, -1.0, 1.0, 0.0]))
     assert dist.cdf(jnp.inf)[0] == 1
     assert dist.cdf(-jnp.inf)[0] == 0

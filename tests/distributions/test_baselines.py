@@ -127,7 +127,7 @@ def test_scores_of_windows_against_quadrature(x64):
                 assert abs(slope - float(want_slope)) <= bound, WINDOW_CASES[i]
 
 
-def test_extreme_inputs_are_no_nan_and_nan_inputs_are():
+def test_extreme_inputs_give_no_nan_and_nan_inputs_do():
     """Every method: scales to 1e30, and locations and outcomes to 1e37, as sums of them must not overflow."""
     sizes = np.array([0.0, 2e-38, 1e-30, 1e-8, 1.0, 1e8, 1e30, 1e37], np.float32)
     signed = np.concatenate([sizes, -sizes[1:]])

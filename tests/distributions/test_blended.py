@@ -34,7 +34,7 @@ METHODS = ("log_prob", "cdf", "survival_function", "log_cdf", "log_survival_func
 
 
 def oracle_of(dist, edges):
-    """The oracle fed the numbers that the distribution holds."""
+    """The oracle with the distribution's rounded numbers."""
     masses = [
         m if m is None else [exact(v) for v in np.asarray(m).astype(dist.dtype)]
         for m in (dist.lower_mass, dist.upper_mass)
@@ -79,7 +79,7 @@ def evaluate(dist, y, q, low, high):
 @pytest.mark.parametrize(
     ("case", "blend", "x64"),
     [
-        # as many programs of half a minute: one of them is held at every change
+        # each program takes half a minute: the fast suite runs one of them
         pytest.param(
             case,
             blend,

@@ -1,4 +1,4 @@
-"""The blended generalized Pareto distribution agrees with itself, stays finite, and says where it is none."""
+"""The blended generalized Pareto distribution is self-consistent and finite, and reports where it is invalid."""
 
 import jax
 import jax.numpy as jnp
@@ -80,9 +80,9 @@ def test_total_mass_is_one(width, shapes):
                 z = beta * (jnp.expm1(xi * a) / xi if xi else a)
                 return density_on(*parameters, end + sign * z) * beta * jnp.exp(xi * a)
 
-            share = composite(by_hazard, np.linspace(0.0, 40.0, 5))
-            assert share == pytest.approx(mass, abs=1e-9)
-            total += share
+            part = composite(by_hazard, np.linspace(0.0, 40.0, 5))
+            assert part == pytest.approx(mass, abs=1e-9)
+            total += part
         assert total == pytest.approx(1, abs=1e-9)
     single = [jnp.asarray(p, jnp.float32) for p in parameters]
     assert composite(lambda y: density_on(*single, jnp.asarray(y, jnp.float32)), knots) == pytest.approx(
@@ -170,8 +170,8 @@ def test_crps_of_windows_against_quadrature():
                     knots = np.array(sorted({start, stop, *(x for x in inner if start < x < stop)}))
                     total += composite(lambda x, which=which: crps_tools(dist, x)[which] ** 2, knots)
                 assert dist.twcrps(y, low, high) == pytest.approx(total, abs=1e-9), (y, low, high)
-            whole = dist.twcrps(y, -jnp.inf, 1.0) + dist.twcrps(y, 1.0, jnp.inf)
-            assert dist.crps(y) == pytest.approx(float(whole), abs=1e-12)
+            full = dist.twcrps(y, -jnp.inf, 1.0) + dist.twcrps(y, 1.0, jnp.inf)
+            assert dist.crps(y) == pytest.approx(float(full), abs=1e-12)
         assert dist.crps(jnp.inf) == dist.twcrps(-jnp.inf, -jnp.inf) == jnp.inf
 
 
@@ -268,7 +268,7 @@ def slopes_and_steps(dist, y):
 
 @pytest.mark.parametrize("sigma", [1.0, 3.0, 30.0])
 def test_a_blend_of_densities_rises_for_every_body(sigma):
-    """Where the published one falls in half of the draws: F never does, and the outcomes in a zone stay possible."""
+    """F never falls where the published blend falls in half of the draws, and outcomes in a zone stay possible."""
     logits = sigma * np.random.default_rng(5).normal(size=(64, 40))
     shapes = np.linspace(-0.9, 1.5, 64)
     with jax.enable_x64(True):
@@ -294,8 +294,8 @@ STEEP = np.array([0.0, 0.0, 0.0, 0.0, -0.2, -9.0, -9.0, -9.0, -9.0, -1.2])
 STEPS = np.linspace(0.0, 10.0, 11)
 
 
-def test_where_the_published_blend_is_no_distribution():
-    """log_prob is -inf with zero gradient exactly where the exact density is negative; the rest stays as defined."""
+def test_where_the_published_blend_is_invalid():
+    """log_prob is -inf with zero gradient exactly where the exact density is negative; elsewhere it is as defined."""
     with jax.enable_x64(True):
 
         def dist(logits):
@@ -340,7 +340,7 @@ def test_where_the_published_blend_is_no_distribution():
         low, high = dense[np.argmin(np.diff(f)) - 20], dense[np.argmin(np.diff(f)) + 20]
         assert d.interval_log_prob(low, high) == -jnp.inf
         assert np.exp(d.interval_log_prob(0.5, high)) == pytest.approx(float(d.cdf(high) - d.cdf(0.5)), rel=1e-12)
-        # quantiles are crossings of F
+        # F equals the level at a quantile
         s = jnp.linspace(0.051, 0.199, 40)
         np.testing.assert_allclose(d.survival_function(d.isf(s)), s, rtol=1e-12)
         # the penalty has a gradient that leads out

@@ -1,4 +1,4 @@
-"""Outcomes that stop at bounds: atoms, moments and scores against 50 digits, gradients in the bounds, and draws."""
+"""Censored outcomes: atoms, moments and scores against 50 digits, gradients in the bounds, and draws."""
 
 from itertools import pairwise
 
@@ -159,7 +159,7 @@ def test_methods_of_a_continuous_base():
         assert float(d.twcrps(at, 0.0, 2.75)) == pytest.approx(part, rel=1e-5)
 
 
-def test_bounds_of_single_elements_and_of_none():
+def test_elementwise_and_missing_bounds():
     base = Normal(jnp.zeros(3), 1.0)
     d = Censored(base, high=jnp.array([1.0, jnp.inf, 2.0]))
     for method in ("log_prob", "cdf", "crps", "log_survival_function"):

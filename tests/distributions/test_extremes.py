@@ -85,14 +85,14 @@ def test_nan_parameters_give_nan(name):
     dist = DISTS[name]()
     leaves, structure = jax.tree.flatten(dist)
     evaluate = jax.jit(lambda dist: methods(dist, jnp.full(3, 0.7)) | {"mean": dist.mean()})
-    whole = evaluate(dist)
+    expected = evaluate(dist)
     for i, leaf in enumerate(leaves):
         first = (1, *(0,) * (leaf.ndim - 1))
         poisoned = jax.tree.unflatten(structure, [*leaves[:i], leaf.at[first].set(jnp.nan), *leaves[i + 1 :]])
         for method, value in evaluate(poisoned).items():
             assert jnp.isnan(value[1]), (method, i)
-            np.testing.assert_array_equal(value[0], whole[method][0])
-            np.testing.assert_array_equal(value[2], whole[method][2])
+            np.testing.assert_array_equal(value[0], expected[method][0])
+            np.testing.assert_array_equal(value[2], expected[method][2])
 
 
 def test_a_scale_that_is_not_positive_gives_nan():

@@ -1,5 +1,4 @@
-"""A family's distribution is each head's own, in value and gradient, whatever bins, tail masses and
-parameterization."""
+"""A family's distribution equals each head's, in value and gradient, for all bins, masses and parameterizations."""
 
 import jax
 import jax.numpy as jnp
@@ -37,7 +36,7 @@ def losses_and_gradients(dist, raw):
     return [jax.grad(total, has_aux=True)(raw, objective(loss)) for loss in ("exact", "composite", "interval")]
 
 
-# compiled once for all members: that is what a family is for
+# compiled once for all members: the purpose of a family
 of_family = jax.jit(lambda wide, values: losses_and_gradients(lambda raw: FAMILY(raw, values), wide))
 
 
@@ -56,7 +55,7 @@ def test_a_member_is_its_head(name):
     assert of_family._cache_size() == 1
 
 
-def test_places_there_and_back():
+def test_widen_and_narrow_are_inverse():
     head = HEADS["bounded"]
     raw = jnp.asarray(np.random.default_rng(0).normal(size=(3, head.num_outputs)))
     wide = FAMILY.widen(raw, head)

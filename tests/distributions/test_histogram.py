@@ -1,4 +1,4 @@
-"""Probabilities of bins against NumPy in float64; their written derivatives against those of the plain formulas."""
+"""Probabilities of bins against NumPy in float64; their custom derivatives against those of the plain formulas."""
 
 from functools import partial
 
@@ -31,7 +31,7 @@ def rows(n, count=50):
 
 @pytest.mark.parametrize("n", SIZES)
 @pytest.mark.parametrize("from_last", [False, True])
-def test_crossing_is_where_the_sum_reaches_the_mass(n, from_last):
+def test_quantile_bin_is_where_the_sum_reaches_the_mass(n, from_last):
     logits = jnp.asarray(rows(n), jnp.float32)
     p = softmax(logits)[:, ::-1] if from_last else softmax(logits)
     mass = np.random.default_rng(1).uniform(0.01, 0.99, size=50)
@@ -91,7 +91,7 @@ def test_derivatives_of_first_and_second_order(from_last):
 
 
 @pytest.mark.parametrize("n", SIZES)
-def test_share_from_either_side(n):
+def test_partial_mass_from_either_side(n):
     logits = rows(n)
     p = softmax(logits.astype(np.float32))
     rng = np.random.default_rng(3)
@@ -103,7 +103,7 @@ def test_share_from_either_side(n):
     np.testing.assert_allclose(partial_mass(*args, True), want, rtol=2e-6)
 
 
-def test_log_share_where_the_probability_underflows():
+def test_log_partial_mass_where_the_probability_underflows():
     logits = jnp.array([0.0, 1e4, -1e4, -1e4 - 1])
     value, slope = jax.value_and_grad(lambda x: log_partial_mass(x, jnp.array([0.0, 0.0, 0.5, 1.0])))(logits)
     assert value == pytest.approx(-2e4 + np.log(0.5 + np.exp(-1)), rel=1e-6)
@@ -124,7 +124,7 @@ def test_bin_index_is_the_bin_that_holds_the_outcome(bins):
     assert bin_index(jnp.asarray(edges), jnp.asarray(np.nan)) in range(bins)
 
 
-def test_pick_broadcasts_over_axes_of_length_one_and_its_gradient_is_an_indicator():
+def test_take_last_broadcasts_over_axes_of_length_one_and_its_gradient_is_an_indicator():
     values = jnp.arange(12.0).reshape(1, 3, 4)
     index = jnp.array([[0], [3]])
     np.testing.assert_array_equal(take_last(values, index), [[0, 4, 8], [3, 7, 11]])

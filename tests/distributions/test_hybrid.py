@@ -274,14 +274,14 @@ FUNCTIONS = {name: lambda dist, y, name=name: getattr(dist, name)(y) for name in
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_adversarial_inputs_and_nan_parameters(name, dist):
     """No NaN for any finite input, finite slopes for all but the extreme ones, and NaN for a NaN parameter."""
-    kept = [0, 1, 2, 3] if dist == "two" else [0, 1, 3]
+    columns = [0, 1, 2, 3] if dist == "two" else [0, 1, 3]
 
     def function(*row):
-        return FUNCTIONS[name](DISTS[dist][0](*(row[i] for i in kept)), row[4])
+        return FUNCTIONS[name](DISTS[dist][0](*(row[i] for i in columns)), row[4])
 
-    bad = np.array([[np.nan if i == j else 0.5 for i in range(5)] for j in kept], np.float32)
+    bad = np.array([[np.nan if i == j else 0.5 for i in range(5)] for j in columns], np.float32)
     table = jnp.asarray(np.concatenate([ADVERSARIAL, bad]))
-    values, slopes = jax.jit(jax.vmap(jax.value_and_grad(function, (*kept, 4))))(*table.T)
+    values, slopes = jax.jit(jax.vmap(jax.value_and_grad(function, (*columns, 4))))(*table.T)
     slopes = jnp.stack(slopes)[:, : len(ADVERSARIAL)]
     assert jnp.all(jnp.isnan(values[len(ADVERSARIAL) :]))
     assert not jnp.any(jnp.isnan(values[: len(ADVERSARIAL)]))

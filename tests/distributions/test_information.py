@@ -191,12 +191,12 @@ def test_what_has_no_closed_form_is_refused():
             d.entropy()
         with pytest.raises(InputError, match=f"mode: no closed form for {name}"):
             d.mode()
-    binned, traced = Binned(jnp.zeros(8), EDGES), "edges that are known when the program is compiled"
+    binned, traced = Binned(jnp.zeros(8), EDGES), "edges known at compile time"
     for p, q, line in (
         (Normal(0.0, 1.0), binned, "no closed form for Normal and Binned"),
         (GeneralizedPareto(0.1, 1.0), GeneralizedPareto(0.2, 1.0), "no closed form for GeneralizedPareto and Gener"),
-        (binned, Binned(jnp.zeros(8), EDGES + 1), "expected two Binned of equal edges"),
-        (binned, Binned(jnp.zeros(2), EDGES[:3]), "expected two Binned of equal edges"),
+        (binned, Binned(jnp.zeros(8), EDGES + 1), "expected two Binned with equal edges"),
+        (binned, Binned(jnp.zeros(2), EDGES[:3]), "expected two Binned with equal edges"),
         (Normal(np.zeros(2), 1.0), Normal(np.zeros(3), 1.0), r"p \(2,\), q \(3,\)"),
     ):
         with pytest.raises(InputError, match=line):

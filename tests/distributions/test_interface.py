@@ -1,4 +1,4 @@
-"""What a user does with any distribution: reads its attributes, takes a part of its batch, prints it, asks for help."""
+"""Common uses of any distribution: attributes, indexing of the batch, repr and help."""
 
 import inspect
 import pydoc
@@ -62,17 +62,19 @@ def test_indexing_takes_a_part_of_the_batch(name):
         assert type(part) is type(d)
         assert part.batch_shape == expected.shape
         assert all(leaf.shape[: expected.ndim] == expected.shape for leaf in jax.tree.leaves(part))
-    whole = jax.tree.leaves(d[1])
-    for leaf, each in zip(jax.tree.leaves(d), whole, strict=True):
+    element = jax.tree.leaves(d[1])
+    for leaf, each in zip(jax.tree.leaves(d), element, strict=True):
         np.testing.assert_array_equal(leaf[1], each)
     for index, part in (([2, 0], d[[2, 0]]), (2, jax.jit(lambda d, i: d[i])(d, 2))):
         for leaf, each in zip(jax.tree.leaves(d), jax.tree.leaves(part), strict=True):
             np.testing.assert_array_equal(np.asarray(leaf)[index], each)
     assert [each.batch_shape for each in d] == [()] * BATCH
     for wrong, why in ((BATCH, "out of bounds"), ((0, 0), "too many indices"), (np.array([True] * 4), "boolean")):
-        with pytest.raises(InputError, match=rf"index: expected one for batch shape \(3,\), got .*{why}"):
+        with pytest.raises(InputError, match=rf"index: expected a valid index for batch shape \(3,\), got .*{why}"):
             d[wrong]
-    with pytest.raises(InputError, match=r"index: expected one for batch shape \(\), got 0: too many indices"):
+    with pytest.raises(
+        InputError, match=r"index: expected a valid index for batch shape \(\), got 0: too many indices"
+    ):
         d[0][0]
     with pytest.raises(InputError, match=r"iteration: expected a batch of distributions, got batch shape \(\)"):
         iter(d[0])

@@ -1,4 +1,4 @@
-"""The elementary functions against 50 digits, in value and derivatives, over the whole range of the small argument."""
+"""The elementary functions against 50 digits, in value and derivatives, over the full range of the small argument."""
 
 import itertools
 

@@ -25,7 +25,7 @@ from tests.oracles_blended import Blended
 from tests.oracles_outcomes import Excess, Gaussian, Rounded
 from tests.slow import marked
 
-# a program of half a minute each: the fast tests hold one of a kind
+# each program takes half a minute: the fast suite runs one of each kind
 X64 = pytest.mark.parametrize(
     "x64", [pytest.param(False, id="float32"), pytest.param(True, id="float64", marks=pytest.mark.slow)]
 )

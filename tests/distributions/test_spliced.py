@@ -175,9 +175,9 @@ def test_total_mass_is_one(width, shapes):
             a = 20 + 20 * nodes
             z = beta * (np.expm1(xi * a) / xi if xi else a)
             jacobian = beta * np.exp(xi * a)
-            share = np.sum(20 * weights * jacobian * np.asarray(density_of(parameters, jnp.asarray(start + sign * z))))
-            assert share == pytest.approx(mass, abs=1e-6)
-            total += share
+            part = np.sum(20 * weights * jacobian * np.asarray(density_of(parameters, jnp.asarray(start + sign * z))))
+            assert part == pytest.approx(mass, abs=1e-6)
+            total += part
         assert total == pytest.approx(1, abs=1e-6)
     single = tuple(jnp.asarray(p, jnp.float32) for p in parameters)
     middles = jnp.asarray(0.5 * (knots[1:] + knots[:-1]), jnp.float32)
@@ -220,7 +220,7 @@ def test_composite_is_the_published_surrogate():
         for y in (-9.0, -3.4, 0.1, 3.4, 5.2):
             want = oracle.composite(oracles.mp.mpf(y), oracle.t_l, oracle.t_u)
             assert close(dist.composite_log_prob(y), want, 1e-12)
-        # thresholds held constant: in a tail the logits receive the histogram's gradient alone
+        # thresholds are constants: in a tail the logits receive the histogram's gradient alone
         for y in (-3.4, 3.4):
             grad = jax.grad(lambda x, y=y: build(x, EDGES, *parameters[1:]).composite_log_prob(y))(dist.logits)
             want = jax.grad(lambda x, y=y: Binned(x, EDGES).log_prob(y))(dist.logits)

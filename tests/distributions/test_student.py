@@ -174,12 +174,12 @@ def test_areas_of_far_tails_keep_their_digits():
             dist, length = Student(oracles.mp.mpf(df), 0, 1), z / df + 1 / z
             top = dist.survival(oracles.mp.mpf(z))
 
-            def share(s, dist=dist, z=z, length=length, top=top):
+            def integrand(s, dist=dist, z=z, length=length, top=top):
                 """The squared tail relative to that at z, a distance of `length` expm1(s) further out."""
                 return length * (dist.survival(z + length * oracles.mp.expm1(s)) / top) ** 2 * oracles.mp.exp(s)
 
             with oracles.mp.workdps(20):
-                want = oracles.mp.quad(share, [0, 0.5, 1, 2, 3, 4, 8, 16])
+                want = oracles.mp.quad(integrand, [0, 0.5, 1, 2, 3, 4, 8, 16])
             got = StudentT(df, 0.0, 1.0).twcrps(0.0, z) / StudentT(df, 0.0, 1.0).survival_function(z) ** 2
             assert float(got) == pytest.approx(float(want), rel=1e-9)
     assert StudentT(1e6, 0.0, 1.0).twcrps(0.0, 12.0) >= 0

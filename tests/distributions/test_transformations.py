@@ -157,9 +157,9 @@ def everything(dist, y):
 @EVERY
 def test_outcomes_broadcast_as_in_numpy(name):
     dist = DISTS[name]()
-    whole = jnp.asarray(np.random.default_rng(1).uniform(0.1, 3.0, size=(2, 4, BATCH)), jnp.float32)
-    wants = everything(dist, whole)
-    for y in (whole[0, :, :1], whole[0, 0, 0]):
+    outcomes = jnp.asarray(np.random.default_rng(1).uniform(0.1, 3.0, size=(2, 4, BATCH)), jnp.float32)
+    wants = everything(dist, outcomes)
+    for y in (outcomes[0, :, :1], outcomes[0, 0, 0]):
         shape = np.broadcast_shapes(y.shape, (BATCH,))
         for method, value in everything(dist, y).items():
             assert value.shape == shape, method

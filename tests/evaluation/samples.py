@@ -1,4 +1,4 @@
-"""Generalized Pareto samples and their likelihood, as scipy has them."""
+"""Generalized Pareto samples and their likelihood from scipy."""
 
 import numpy as np
 from scipy import stats

@@ -78,4 +78,4 @@ def test_the_slope_of_the_mean_is_the_mean_gradient():
     values, slope = consistency.profile("pointwise", offsets)
     left, right = (values[1] - values[0]) / 1e-3, (values[2] - values[1]) / 1e-3
     assert left - right > 5e-3  # the truth is a maximum with a corner
-    assert abs(slope) > 5e-3  # and what automatic differentiation says there is the slope of neither side
+    assert abs(slope) > 5e-3  # automatic differentiation gives the slope of neither side

@@ -1,5 +1,4 @@
-"""Tail detectors: thresholds of known distributions, drift, what learns from what, and mistakes; events and what finds
-them."""
+"""Tail detectors: thresholds of known distributions, drift, updates and errors; injected events and detections."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -155,7 +154,7 @@ def test_events_are_spikes_and_ramps_apart(both):
 def test_hits_and_delays():
     of_four = Injected(np.zeros(40), np.array([5, 15, 25, 35]), np.array([4, 4, 4, 1]), np.ones(4, np.int64))
     raised = np.zeros(40, bool)
-    raised[[5, 7, 18, 24, 29]] = True  # the first at once, the second with its last value, the third beside it
+    raised[[5, 7, 18, 24, 29]] = True  # the first at once, the second with its last value, the third next to it
     ramps, spikes = found(raised, of_four, 4), found(raised, of_four, 1)
     assert (ramps.events, ramps.hits, ramps.delays.tolist()) == (3, 2, [0, 3])
     assert (spikes.events, spikes.hits, len(spikes.delays)) == (1, 0, 0)

@@ -27,8 +27,8 @@ def exact_derivatives(function, xi, log_beta):
     with mp.workdps(150):
         at = (mp.mpf(xi), mp.mpf(log_beta))
         orders = [(0, 0), (1, 0), (0, 1), (2, 0), (1, 1), (0, 2)]
-        found = [float(mp.diff(function, at, order, h=mp.mpf(10) ** -40)) for order in orders]
-    return found[0], np.array(found[1:3]), np.array([found[3:5], found[4:6]])
+        derivatives = [float(mp.diff(function, at, order, h=mp.mpf(10) ** -40)) for order in orders]
+    return derivatives[0], np.array(derivatives[1:3]), np.array([derivatives[3:5], derivatives[4:6]])
 
 
 def scipy_log_likelihood(z, xi, log_beta):
@@ -94,7 +94,7 @@ def test_no_other_start_reaches_a_higher_likelihood(xi, size):
             assert fit.log_likelihood == pytest.approx(bound, rel=1e-13)
 
 
-def test_even_spacing_ends_at_the_boundary_and_says_so():
+def test_even_spacing_ends_at_the_boundary_and_reports_it():
     z = np.arange(1.0, 21.0)
     fit = fit_pareto(z)
     assert (fit.shape, fit.scale) == (-1.0, pytest.approx(20.0, rel=1e-14))
@@ -142,7 +142,7 @@ def test_hazard_and_quantile_are_inverse(xi):
     ("excesses", "message"),
     [
         (np.ones(9), "at least 10 numbers, got 9"),
-        (np.append(np.arange(1.0, 20.0), 1e-300), "1e-300 is a rounded zero beside their mean 9.5"),
+        (np.append(np.arange(1.0, 20.0), 1e-300), "1e-300 is a rounded zero compared with the mean 9.5"),
         (np.ones(30), "all 30 equal 1"),
         (np.append(np.arange(1.0, 20.0), 0.0), "positive finite numbers, got 0"),
         (np.append(np.arange(1.0, 20.0), np.nan), "positive finite numbers, got nan"),

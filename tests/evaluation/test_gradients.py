@@ -1,4 +1,4 @@
-"""The gradient check passes on the distribution, covers what it should, and catches what is wrong."""
+"""The gradient check passes on the distribution, has full coverage, and catches errors."""
 
 import jax
 import jax.numpy as jnp

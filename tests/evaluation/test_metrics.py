@@ -6,7 +6,7 @@ import pytest
 from sbp_jax.evaluation import Metrics, OutcomeScores, pp_curve, pp_error
 
 
-def test_pp_curve_of_one_outcome_is_its_uniform_share():
+def test_pp_curve_of_one_outcome_is_its_uniform_fraction():
     low, high = np.array([0.25]), np.array([0.5])
     np.testing.assert_allclose(pp_curve(low, high, np.array([0.1, 0.25, 0.375, 0.5, 0.9])), [0, 0, 0.5, 1, 1])
     np.testing.assert_allclose(pp_curve(low, low, np.array([0.1, 0.25, 0.26])), [0, 0, 1])

@@ -42,10 +42,10 @@ def test_what_lies_beyond_a_bound_counts_at_it():
 def test_parts_do_not_show(monkeypatch, count):
     y = np.arange(count)
     dist = Normal(jnp.arange(float(count)) / 2, 2.0)
-    whole = score_outcomes(dist, y)
+    expected = score_outcomes(dist, y)
     monkeypatch.setattr(predictions, "_ROWS", 4)
     for name, values in vars(score_outcomes(dist, y)).items():
-        np.testing.assert_array_equal(values, getattr(whole, name))
+        np.testing.assert_array_equal(values, getattr(expected, name))
 
 
 def test_one_distribution_scores_all_outcomes():
@@ -70,8 +70,8 @@ def test_outcomes_without_atoms_are_scored_by_the_density():
     assert metrics.crps == pytest.approx(np.mean(crps), rel=1e-5)
     assert metrics.mae == pytest.approx(np.mean(np.abs(y - loc)), rel=1e-6)
     levels = np.linspace(0.05, 0.95, 81)
-    share = np.mean(true.cdf(y)[:, None] < levels, axis=0)
-    assert metrics.pp.base == pytest.approx(np.mean(np.abs(share - levels)), rel=1e-9)
+    fraction = np.mean(true.cdf(y)[:, None] < levels, axis=0)
+    assert metrics.pp.base == pytest.approx(np.mean(np.abs(fraction - levels)), rel=1e-9)
 
 
 def test_integers_may_be_of_any_size():
@@ -113,7 +113,7 @@ def test_a_true_integer_distribution_is_calibrated_in_every_region_and_a_shifted
         return Quantized(Binned(jnp.asarray(log_mass, jnp.float32), np.arange(61) - 0.5))
 
     metrics = evaluate(poisson(rates), y)
-    # One standard error of a share of 20,000 outcomes is at most 0.0035.
+    # One standard error of a fraction of 20,000 outcomes is at most 0.0035.
     assert metrics.pp.full < 0.005
     assert metrics.pp.lower < 0.002
     assert metrics.pp.upper < 0.002

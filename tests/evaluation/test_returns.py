@@ -38,11 +38,11 @@ def profile(tail, period, excess):
 def test_return_levels_and_their_profile_interval(xi, size):
     tail = fit_tail(draw(xi, size, seed=1), 0.1)
     periods = np.array([30.0, 10.0 * size])
-    found = return_levels(tail, periods)
+    result = return_levels(tail, periods)
     dist = stats.genpareto(tail.fit.shape, scale=tail.fit.scale)
-    np.testing.assert_allclose(found.levels, tail.threshold + dist.isf(1 / (periods * tail.mass)), rtol=1e-9)
+    np.testing.assert_allclose(result.levels, tail.threshold + dist.isf(1 / (periods * tail.mass)), rtol=1e-9)
     peak = joint_log_likelihood(tail, tail.fit.shape, np.log(tail.fit.scale), np.log(tail.mass))
-    for m, low, high in zip(periods, found.profile.low, found.profile.high, strict=True):
+    for m, low, high in zip(periods, result.profile.low, result.profile.high, strict=True):
         for end in (low, high):
             drop = 2 * (peak - profile(tail, m, end - tail.threshold))
             assert drop == pytest.approx(stats.chi2.ppf(0.95, 1), rel=1e-5)
@@ -50,9 +50,9 @@ def test_return_levels_and_their_profile_interval(xi, size):
 
 def test_profile_interval_stops_at_the_threshold():
     tail = fit_tail(draw(0.1, 200), 0.1)
-    found = return_levels(tail, np.array([10.05]))
-    assert found.profile.low[0] == tail.threshold
-    assert found.profile.high[0] > found.levels[0] > tail.threshold
+    result = return_levels(tail, np.array([10.05]))
+    assert result.profile.low[0] == tail.threshold
+    assert result.profile.high[0] > result.levels[0] > tail.threshold
 
 
 def test_delta_interval_of_a_return_level():
@@ -67,9 +67,9 @@ def test_delta_interval_of_a_return_level():
     covariance = np.zeros((3, 3))
     covariance[:2, :2] = tail.fit.covariance
     covariance[2, 2] = 0.1 * 0.9 / 2000
-    found = return_levels(tail, np.array([500.0]))
+    result = return_levels(tail, np.array([500.0]))
     error = stats.norm.ppf(0.975) * np.sqrt(gradient @ covariance @ gradient)
-    assert found.delta.high[0] - found.levels[0] == pytest.approx(error, rel=1e-6)
+    assert result.delta.high[0] - result.levels[0] == pytest.approx(error, rel=1e-6)
 
 
 @pytest.mark.slow
@@ -79,26 +79,26 @@ def test_return_level_intervals_cover():
     for xi in shapes:
         truth = stats.genpareto.isf(1 / periods, xi, scale=3.0)
         for seed in range(trials):
-            found = return_levels(fit_tail(draw(xi, 1000, seed), 0.2), periods)
-            for row, interval in enumerate((found.profile, found.delta)):
+            result = return_levels(fit_tail(draw(xi, 1000, seed), 0.2), periods)
+            for row, interval in enumerate((result.profile, result.delta)):
                 hits[row] += (interval.low <= truth) & (truth <= interval.high)
-    share = hits / (trials * len(shapes))
-    assert (np.abs(share[0] - 0.95) < 0.042).all()  # three standard deviations of a binomial with 240 trials
-    assert (share[1] > 0.8).all()  # known to fall short far out, which is why the profile is plotted
+    coverage = hits / (trials * len(shapes))
+    assert (np.abs(coverage[0] - 0.95) < 0.042).all()  # three standard deviations of a binomial with 240 trials
+    assert (coverage[1] > 0.8).all()  # known to fall short far out, which is why the profile is plotted
 
 
 def test_plotting_positions_and_impossible_periods():
     tail = fit_tail(draw(0.1, 300), 0.1)
-    found = return_levels(tail, np.array([100.0]))
-    assert found.point_periods[-1] == 301
-    assert found.point_periods[0] == pytest.approx(301 / 30)
-    np.testing.assert_array_equal(found.point_levels, tail.place(tail.excesses))
+    result = return_levels(tail, np.array([100.0]))
+    assert result.point_periods[-1] == 301
+    assert result.point_periods[0] == pytest.approx(301 / 30)
+    np.testing.assert_array_equal(result.point_levels, tail.place(tail.excesses))
     for wrong in (10.0, 0.0, np.nan, np.inf):
         with pytest.raises(InputError, match="periods: expected more than 10 observations"):
             return_levels(tail, np.array([wrong]))
 
 
 def test_irregular_tail_has_levels_without_intervals():
-    found = return_levels(fit_tail(np.arange(200.0), 0.2), np.array([100.0]))
-    assert np.isfinite(found.levels).all()
-    assert np.isnan([found.delta.low, found.delta.high, found.profile.low, found.profile.high]).all()
+    result = return_levels(fit_tail(np.arange(200.0), 0.2), np.array([100.0]))
+    assert np.isfinite(result.levels).all()
+    assert np.isnan([result.delta.low, result.delta.high, result.profile.low, result.profile.high]).all()

@@ -20,7 +20,7 @@ from sbp_jax.evaluation.thresholds import (
 from tests.evaluation.samples import draw
 
 
-def test_threshold_leaves_the_share_asked_for():
+def test_threshold_leaves_the_requested_fraction():
     y = np.random.default_rng(0).normal(size=1000)
     tail = fit_tail(y, 0.05)
     assert tail.count == 50
@@ -31,7 +31,7 @@ def test_threshold_leaves_the_share_asked_for():
     np.testing.assert_allclose(tail.residuals, tail.fit.hazard(tail.excesses))
 
 
-def test_whole_numbers_have_thresholds_at_halves():
+def test_integers_have_thresholds_at_halves():
     y = np.random.default_rng(0).poisson(5.0, 2000)
     for mass in (0.3, 0.1, 0.03):
         assert threshold_at(y, mass) % 1 == 0.5
@@ -91,8 +91,8 @@ def test_tail_masses_are_distinct_and_can_be_fitted():
         ),
         (np.ones(100), 0.1, "y: expected at least 10 numbers that are not all equal"),
         (np.append(np.arange(50.0), np.nan), 0.1, "y: expected one axis of finite numbers"),
-        (np.arange(100.0), 0.0, "tail_mass: expected a share in"),
-        (np.arange(100.0), np.nan, "tail_mass: expected a share in"),
+        (np.arange(100.0), 0.0, "tail_mass: expected a fraction in"),
+        (np.arange(100.0), np.nan, "tail_mass: expected a fraction in"),
     ],
 )
 def test_wrong_sample_is_named(y, mass, message):
@@ -105,12 +105,12 @@ def test_wrong_sample_is_named(y, mass, message):
 
 def test_mean_excess_of_a_small_sample_by_hand():
     y = np.array([5, 1, 2, 9, 3, 4, 7, 0, 8, 6])
-    found = mean_excess(y, np.array([6.0, 7.5, 8.5, 9.0]))
-    np.testing.assert_array_equal(found.count, [3, 2, 1, 0])
-    np.testing.assert_allclose(found.mean, [2.0, 1.0, 0.5, np.nan])
+    result = mean_excess(y, np.array([6.0, 7.5, 8.5, 9.0]))
+    np.testing.assert_array_equal(result.count, [3, 2, 1, 0])
+    np.testing.assert_allclose(result.mean, [2.0, 1.0, 0.5, np.nan])
     half = stats.norm.ppf(0.975) * np.array([1 / np.sqrt(3), 0.5, np.nan, np.nan])
-    np.testing.assert_allclose(found.interval.high - found.mean, half, rtol=1e-12)
-    np.testing.assert_allclose(found.mean - found.interval.low, half, rtol=1e-12)
+    np.testing.assert_allclose(result.interval.high - result.mean, half, rtol=1e-12)
+    np.testing.assert_allclose(result.mean - result.interval.low, half, rtol=1e-12)
 
 
 @pytest.mark.parametrize("xi", [-0.3, 0.0, 0.25])
@@ -119,8 +119,8 @@ def test_mean_excess_covers_the_straight_line(xi):
     line = (3.0 + xi * cuts) / (1 - xi)
     hits = np.zeros(3)
     for seed in range(200):
-        found = mean_excess(draw(xi, 2000, seed), cuts, 0.9)
-        hits += (found.interval.low <= line) & (line <= found.interval.high)
+        result = mean_excess(draw(xi, 2000, seed), cuts, 0.9)
+        hits += (result.interval.low <= line) & (line <= result.interval.high)
     # Four standard deviations of a binomial with 200 trials; the normal interval of a skewed mean covers a little less.
     assert (np.abs(hits / 200 - 0.9) < 0.085).all()
 
@@ -131,13 +131,13 @@ def test_parameters_are_stable_and_covered():
     for xi in shapes:
         modified = 3.0 - xi * 100.0
         for seed in range(trials):
-            found = parameter_stability(100.0 + draw(xi, 1000, seed), masses)
-            pairs = (found.shape_interval, xi), (found.shape_delta, xi), (found.modified_scale_interval, modified)
+            result = parameter_stability(100.0 + draw(xi, 1000, seed), masses)
+            pairs = (result.shape_interval, xi), (result.shape_delta, xi), (result.modified_scale_interval, modified)
             for row, (interval, truth) in enumerate(pairs):
                 hits[row] += (interval.low <= truth) & (truth <= interval.high)
-    share = hits / (trials * len(shapes))
-    assert (np.abs(share[0] - 0.95) < 0.042).all()  # three standard deviations of a binomial with 240 trials
-    assert (share[1:] > 0.88).all()  # the normal intervals cover a little less
+    coverage = hits / (trials * len(shapes))
+    assert (np.abs(coverage[0] - 0.95) < 0.042).all()  # three standard deviations of a binomial with 240 trials
+    assert (coverage[1:] > 0.88).all()  # the normal intervals cover a little less
 
 
 def test_stability_moves_with_unit_and_origin():
@@ -153,10 +153,10 @@ def test_stability_moves_with_unit_and_origin():
 def test_modified_scale_error_is_the_delta_method():
     y = draw(0.2, 800)
     tail = fit_tail(y, 0.2)
-    found = parameter_stability(y, np.array([0.2]), 0.9)
+    result = parameter_stability(y, np.array([0.2]), 0.9)
     gradient = np.array([-tail.threshold, 1.0])
     error = stats.norm.ppf(0.95) * np.sqrt(gradient @ tail.fit.covariance @ gradient)
-    np.testing.assert_allclose(found.modified_scale_interval.high - found.modified_scale, error, rtol=1e-10)
+    np.testing.assert_allclose(result.modified_scale_interval.high - result.modified_scale, error, rtol=1e-10)
 
 
 # PP and QQ points.
@@ -180,7 +180,7 @@ def test_ties_are_one_point_at_their_mean_rank():
     np.testing.assert_allclose(pp.band.low[0], stats.beta.ppf(0.025, 2, 4), rtol=1e-10)
 
 
-def test_bands_hold_as_many_points_as_they_say():
+def test_bands_have_their_nominal_coverage():
     random = np.random.default_rng(5)
     inside = []
     for _ in range(400):
@@ -213,7 +213,7 @@ def test_extreme_residuals():
             qq_points(np.ones(3), level)
 
 
-def test_residuals_of_a_conditional_distribution_judge_it():
+def test_residuals_of_a_conditional_distribution_show_its_calibration():
     random = np.random.default_rng(7)
     loc = random.normal(0, 5, 4000).astype(np.float32)
     y = (loc + 2 * random.normal(size=4000)).astype(np.float32)
@@ -242,16 +242,16 @@ def test_real_counts_of_mentions(real_data):
         tail = fit_tail(y, 0.02)
         assert tail.mass == pytest.approx(0.02, abs=0.01)
         assert tail.threshold % 1 in (0, 0.5)
-        found = return_levels(tail, np.array([1e3, 1e4]))
-        assert (found.profile.low < found.levels).all()
-        assert (found.levels < found.profile.high).all()
+        result = return_levels(tail, np.array([1e3, 1e4]))
+        assert (result.profile.low < result.levels).all()
+        assert (result.levels < result.profile.high).all()
         assert 0 < tail.fit.shape < 2
         assert np.isfinite(parameter_stability(y, tail_masses(y)).shape).all()
 
 
 def test_real_yards_have_a_light_upper_tail(real_data):
     y = pl.read_parquet(real_data / "play_by_play" / "dropbacks_2017_2019.parquet")["yards_gained"].drop_nulls()
-    found = parameter_stability(y.to_numpy(), np.array([0.1, 0.02, 0.005]))
+    result = parameter_stability(y.to_numpy(), np.array([0.1, 0.02, 0.005]))
     # A field has an end: the farther out, the shorter the tail.
-    assert (np.diff(found.shape) < 0).all()
-    assert found.shape_interval.high[-1] < 0
+    assert (np.diff(result.shape) < 0).all()
+    assert result.shape_interval.high[-1] < 0

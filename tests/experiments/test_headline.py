@@ -31,18 +31,18 @@ def comparison(seeds=3, **changes):
 
 def test_a_row_for_each_metric():
     summary = headline(comparison(notes=["Note."]))
-    assert summary.header == ["figure", "SBP", "best rival", "SBP less it, seed by seed", "bound"]
+    assert summary.header == ["figure", "SBP", "best baseline", "SBP - baseline, paired by seed", "bound"]
     assert summary.rows == [
         ["NLL", "2.10 ± 0.25", "Binned 2.60 ± 0.25", "-0.50 ± 0.00, better", "Oracle 1.60"],
         ["missed", "3.0 ± 0.0", "Binned 2.0 ± 0.0", "1.0 ± 0.0, worse", ""],
     ]
-    assert summary.sentences == ["Of the gap between Marginal and Oracle SBP closes 80% (NLL)."]
+    assert summary.sentences == ["SBP closes 80% (NLL) of the gap between Marginal and Oracle."]
     assert (summary.title, summary.notes) == ("T", ["Note."])
 
 
 def test_published_rows_are_reported_and_one_seed_shows_no_difference():
     summary = headline(comparison(seeds=1, published={"P": {"pp_full": 0.02}}))
-    assert summary.rows[0][3] == "-0.50, not told apart"
+    assert summary.rows[0][3] == "-0.50, no significant difference"
     assert summary.sentences[1:] == ["SBP is better than P in every column."]
 
 

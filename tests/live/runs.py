@@ -1,4 +1,4 @@
-"""A small run in memory, with random parameters, for tests of what is scored live."""
+"""A small run in memory, with random parameters, for tests of live scoring."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ STATICS = static_names()
 
 
 def small_plays(count=12, seed=0):
-    """Plays of 1 to 12 frames with absent players, whose situation is known or not."""
+    """Plays of 1 to 12 frames with absent players and partly unknown situations."""
     plays = random_plays(count, seed, shortest=1, longest=12, num_static=len(STATICS))
     missing = np.random.default_rng(seed).random((count, 8)) < 0.3
     plays.static[:, 8:] = missing

@@ -1,4 +1,4 @@
-"""An exported folder: says what the run says, with jax and NumPy alone, and refuses what is not what was written."""
+"""An exported folder: equal to the run, with jax and NumPy alone; changed files are rejected."""
 
 import json
 import shutil
@@ -28,13 +28,13 @@ def run(tmp_path_factory):
 @pytest.fixture(scope="module")
 def folder(run, tmp_path_factory):
     folder = tmp_path_factory.mktemp("exported") / "out"
-    told = []
-    export(run, folder, batches=(2,), tell=told.append)
-    assert told == ["begin, 2 rows", "frame, 2 rows", "cells, 1 rows", "score, 1 rows", "play, 1 rows"]
+    messages = []
+    export(run, folder, batches=(2,), report=messages.append)
+    assert messages == ["begin, 2 rows", "frame, 2 rows", "cells, 1 rows", "score, 1 rows", "play, 1 rows"]
     return folder
 
 
-# run where nothing of ours can be imported: prints what a scorer of the folder says, and what was imported
+# run where our package cannot be imported: prints the results of a scorer from the folder, and the imported modules
 OUTSIDE = """
 import importlib.abc, json, sys
 sys.path.insert(0, sys.argv[1])
@@ -55,7 +55,7 @@ print(json.dumps([medians, score.pit, score.score, score.passing_score, scorer.s
 
 
 @pytest.mark.slow
-def test_it_says_what_the_run_says_where_only_jax_and_numpy_are(run, folder, tmp_path):
+def test_it_equals_the_run_where_only_jax_and_numpy_are(run, folder, tmp_path):
     plays = small_plays()
     table, medians = run.score(plays), np.asarray(run.unfold(plays).median())
     play = int(np.argmax(plays.lengths))
@@ -63,9 +63,9 @@ def test_it_says_what_the_run_says_where_only_jax_and_numpy_are(run, folder, tmp
     words = [sys.executable, "-c", OUTSIDE.replace("{package}", PACKAGE), str(folder), str(tmp_path / "play.npz")]
     done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.returncode == 0, done.stderr
-    told, pit, score, passing, league = json.loads(done.stdout)
+    values, pit, score, passing, league = json.loads(done.stdout)
     row = table.row(play, named=True)
-    np.testing.assert_allclose(told, medians[play, : plays.lengths[play]], rtol=1e-5, atol=1e-4)
+    np.testing.assert_allclose(values, medians[play, : plays.lengths[play]], rtol=1e-5, atol=1e-4)
     assert pit == pytest.approx(row["pit"], abs=1e-5)
     assert score == pytest.approx(row["score"], rel=1e-4, abs=2e-5)
     assert league == pytest.approx([0.1, 0.9])
@@ -74,7 +74,7 @@ def test_it_says_what_the_run_says_where_only_jax_and_numpy_are(run, folder, tmp
     )
 
 
-def test_the_manifest_says_what_there_is(folder):
+def test_the_manifest_lists_the_contents(folder):
     manifest = json.loads((folder / MANIFEST).read_text())
     assert set(manifest["files"]) == {
         str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST
@@ -118,7 +118,7 @@ def flip(name):
         (flip(f"{PACKAGE}/scorer.py"), r"scorer\.py: is not the file that was exported"),
         (
             lambda copy: (copy / "programs/play_1.bin").unlink(),
-            r"play_1\.bin: No such file or directory; the manifest has it",
+            r"play_1\.bin: No such file or directory; the manifest lists it",
         ),
         (lambda copy: (copy / "weights.npz").write_bytes(b""), r"weights\.npz: 0 bytes, the manifest has"),
         (lambda copy: (copy / MANIFEST).unlink(), "no such file; expected a folder of sbp export"),
@@ -135,19 +135,19 @@ def flip(name):
         (lambda copy: (copy / MANIFEST).write_text("[" * 100_000), "cannot be read as a manifest"),
     ],
 )
-def test_what_does_not_match_is_refused(folder, tmp_path, change, message):
+def test_a_changed_file_is_rejected(folder, tmp_path, change, message):
     with pytest.raises(InputError, match=message):
         load(changed(folder, tmp_path, change), batch=2)
 
 
-def test_a_number_of_rows_that_it_was_not_exported_for_is_refused(folder):
+def test_a_batch_size_that_was_not_exported_is_rejected(folder):
     with pytest.raises(InputError, match="batch: exported for 2, not 1"):
         load(folder)
 
 
-def test_a_folder_that_is_something_else_is_left_as_it_is(run, folder, tmp_path):
+def test_a_folder_that_is_not_an_export_is_left_unchanged(run, folder, tmp_path):
     (tmp_path / "mine.txt").write_text("mine")
-    with pytest.raises(InputError, match="is there and is no exported folder"):
+    with pytest.raises(InputError, match="exists and is not an exported folder"):
         export(run, tmp_path)
     assert (tmp_path / "mine.txt").read_text() == "mine"
     for given, message in (({"batches": (0,)}, "batches"), ({"platforms": ("abacus",)}, "unknown 'abacus'")):
@@ -158,6 +158,6 @@ def test_a_folder_that_is_something_else_is_left_as_it_is(run, folder, tmp_path)
     assert not (tmp_path / "new").exists()
 
 
-def test_the_command_names_a_run_that_is_none(tmp_path):
+def test_the_command_names_a_folder_that_is_not_a_run(tmp_path):
     with pytest.raises(InputError, match="nosuch"):
         command([str(tmp_path / "nosuch"), str(tmp_path / "out")])

@@ -1,4 +1,4 @@
-"""The live scorer: against the run that it comes from, play after play, row by row, and what it says of bad input."""
+"""The live scorer: equal to its run, play by play and row by row, and its errors for bad input."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -35,22 +35,22 @@ def rows(run):
     return LiveScorer.from_run(run, batch=3)
 
 
-def test_it_says_frame_by_frame_what_the_run_says(run, plays, scorer):
+def test_it_equals_the_run_frame_by_frame(run, plays, scorer):
     medians, table = np.asarray(run.unfold(plays).median()), run.score(plays)
     for play, row in enumerate(table.iter_rows(named=True)):
         scorer.reset(plays.static[play])
         frames = plays.unfolded(play)
         for t, frame in enumerate(frames):
-            said = scorer.push(frame)
-            assert (said.frames, said.seconds) == (t + 1, pytest.approx(0.1 * t))
-            assert said.median == pytest.approx(medians[play, t], rel=1e-5, abs=1e-4)
-        assert scorer.summary() == said
+            last = scorer.push(frame)
+            assert (last.frames, last.seconds) == (t + 1, pytest.approx(0.1 * t))
+            assert last.median == pytest.approx(medians[play, t], rel=1e-5, abs=1e-4)
+        assert scorer.summary() == last
         score, at_once = scorer.finish(row["yards"]), scorer.score_play(frames, plays.static[play], row["yards"])
         for each in (score, at_once):
             for name in ("yards", "median", "pit", "pit_low", "pit_high", "score"):
                 assert getattr(each, name) == pytest.approx(row[name], rel=1e-4, abs=2e-5), name
             assert each.passing_score is None
-        assert scorer.whole_play(frames, plays.static[play]).median == pytest.approx(said.median, abs=1e-4)
+        assert scorer.whole_play(frames, plays.static[play]).median == pytest.approx(last.median, abs=1e-4)
 
 
 def test_rows_of_plays_at_different_frames_do_not_mix(plays, scorer, rows):
@@ -59,23 +59,23 @@ def test_rows_of_plays_at_different_frames_do_not_mix(plays, scorer, rows):
         scorer.reset(plays.static[play])
         alone.append([scorer.push(frame) for frame in plays.unfolded(play)])
     random = np.random.default_rng(0)
-    waiting, open_rows, told = list(range(len(plays))), {}, {}
+    waiting, open_rows, received = list(range(len(plays))), {}, {}
     while waiting or open_rows:
         for row in set(range(3)) - set(open_rows):
             if waiting and random.random() < 0.5:
                 play = waiting.pop(0)
                 rows.reset(plays.static[play], row)
-                open_rows[row], told[play] = play, []
-        pushed = {r: plays.unfolded(p)[len(told[p])] for r, p in open_rows.items() if random.random() < 0.6}
-        for row, said in rows.push_many(pushed).items():
-            told[open_rows[row]].append(said)
+                open_rows[row], received[play] = play, []
+        pushed = {r: plays.unfolded(p)[len(received[p])] for r, p in open_rows.items() if random.random() < 0.6}
+        for row, last in rows.push_many(pushed).items():
+            received[open_rows[row]].append(last)
         for row, play in list(open_rows.items()):
-            if len(told[play]) == len(alone[play]):
-                assert rows.summary(row) == told[play][-1]
+            if len(received[play]) == len(alone[play]):
+                assert rows.summary(row) == received[play][-1]
                 rows.finish(plays.yards[play], row)
                 del open_rows[row]
     for play, summaries in enumerate(alone):
-        for ours, theirs in zip(told[play], summaries, strict=True):
+        for ours, theirs in zip(received[play], summaries, strict=True):
             assert ours.frames == theirs.frames
             assert ours.median == pytest.approx(theirs.median, rel=1e-5, abs=1e-4)
             assert ours.first_down == pytest.approx(theirs.first_down, abs=1e-5)
@@ -88,7 +88,7 @@ def test_the_numbers_are_those_of_the_distribution(run, plays, scorer):
         known = dict(zip(STATICS, static, strict=True))
         scorer.reset(static)
         for frame in frames:
-            said = scorer.push(frame)
+            last = scorer.push(frame)
         cells = scorer.distribution()
         yards = np.arange(-40, 101)
         np.testing.assert_array_equal(cells.centers, yards)
@@ -100,19 +100,19 @@ def test_the_numbers_are_those_of_the_distribution(run, plays, scorer):
         assert cells.probability[yards == goal][0] == pytest.approx(expected[yards >= goal].sum(), abs=3e-6)
         assert cells.probability.sum() == pytest.approx(1, abs=1e-5)
         mean = np.sum(np.minimum(yards, goal) * expected)
-        assert said.expected == pytest.approx(mean, abs=2e-3)
-        assert said.loss == pytest.approx(float(latent.cdf(-0.5)[0]), abs=1e-6)
+        assert last.expected == pytest.approx(mean, abs=2e-3)
+        assert last.loss == pytest.approx(float(latent.cdf(-0.5)[0]), abs=1e-6)
         for name, field, at in (("first_down", "distance", 5), ("touchdown", "yards_to_goal", 20)):
             if known[f"{field}_missing"]:
-                assert getattr(said, name) is None
+                assert getattr(last, name) is None
             else:
-                assert getattr(said, name) == pytest.approx(float(latent.survival_function(at - 0.5)[0]), abs=1e-6)
-        for level, value in said.quantiles.items():
+                assert getattr(last, name) == pytest.approx(float(latent.survival_function(at - 0.5)[0]), abs=1e-6)
+        for level, value in last.quantiles.items():
             # the least integer with that probability, at most the goal line
             assert value == min(np.ceil(float(latent.icdf(level)[0]) - 0.5), goal)
 
 
-def test_after_it_is_made_nothing_is_compiled_any_more(plays, run):
+def test_nothing_is_compiled_after_construction(plays, run):
     fresh = LiveScorer.from_run(run, batch=2)
     before = {name: call._cache_size() for name, call in fresh._call.items()}
     assert all(before.values())
@@ -126,29 +126,29 @@ def test_after_it_is_made_nothing_is_compiled_any_more(plays, run):
     assert {name: call._cache_size() for name, call in fresh._call.items()} == before
 
 
-def test_the_goal_line_bounds_what_any_run_says(plays):
+def test_the_goal_line_bounds_the_summary_of_any_run(plays):
     run = small_run()
     scorer = LiveScorer.from_run(run)
     scorer.reset({"distance": 3, "yards_to_goal": 3})
     for frame in plays.unfolded(0):
-        said = scorer.push(frame)
-    assert max(said.quantiles.values()) <= 3
-    assert said.first_down == said.touchdown
+        last = scorer.push(frame)
+    assert max(last.quantiles.values()) <= 3
+    assert last.first_down == last.touchdown
     cells = scorer.distribution()
     assert cells.probability[cells.centers > 3].sum() == 0
-    assert cells.probability[cells.centers == 3][0] == pytest.approx(said.touchdown, abs=1e-6)
+    assert cells.probability[cells.centers == 3][0] == pytest.approx(last.touchdown, abs=1e-6)
     assert scorer.finish(3).pit_high == 1.0
     scorer.reset({"distance": 3, "yards_to_goal": 3})
     scorer.push(plays.unfolded(0)[0])
     assert scorer.finish(3, touchdown=False).pit_high < 1.0
 
 
-def test_an_outcome_that_is_no_gain_in_yards_has_neither_first_down_nor_goal_line(plays):
+def test_an_outcome_that_is_not_a_gain_in_yards_has_neither_first_down_nor_goal_line(plays):
     run = small_run(outcome="epa", integer=False, objective="exact")
     scorer = LiveScorer.from_run(run)
     scorer.reset({"distance": 3, "yards_to_goal": 3})
-    said = scorer.push(plays.unfolded(0)[0])
-    assert said.first_down is said.touchdown is said.loss is None
+    last = scorer.push(plays.unfolded(0)[0])
+    assert last.first_down is last.touchdown is last.loss is None
     cells = scorer.distribution()
     assert cells.probability.sum() == pytest.approx(1, abs=1e-5)
     score = scorer.finish(1.25)
@@ -161,8 +161,8 @@ def test_every_head_has_its_numbers(plays, kind):
     scorer = LiveScorer.from_run(run)
     scorer.reset(plays.static[0])
     for frame in plays.unfolded(0):
-        said = scorer.push(frame)
-    assert said.median == pytest.approx(float(run.predict(plays.select(np.array([0]))).median()[0]), rel=1e-5, abs=1e-4)
+        last = scorer.push(frame)
+    assert last.median == pytest.approx(float(run.predict(plays.select(np.array([0]))).median()[0]), rel=1e-5, abs=1e-4)
 
 
 @pytest.mark.parametrize("where", marked(["run", "crossfit", "given"], ["given"]))
@@ -192,11 +192,11 @@ def frame_with(value, player=3, column=2):
         (lambda s: s.push(np.zeros((22, 8)), True), "row: expected an integer"),
         (
             lambda s: s.push(np.zeros((21, 8))),
-            r"frame of row 0: expected shape \(22, 8\), a player a row, got \(21, 8\)",
+            r"frame of row 0: expected shape \(22, 8\), one player per row, got \(21, 8\)",
         ),
         (
             lambda s: s.push(frame_with(np.nan)),
-            "frame of row 0: player 3: vx: expected a number of at most 1e\\+06 in size, or NaN in all",
+            "frame of row 0: player 3: vx: expected a number of at most 1e\\+06 in absolute value, or NaN in all",
         ),
         (lambda s: s.push(frame_with(np.inf)), "frame of row 0: player 3: vx: expected a number of at most 1e\\+06"),
         (lambda s: s.push(frame_with(1e300)), "frame of row 0: player 3: vx: expected a number of at most 1e\\+06"),
@@ -219,10 +219,16 @@ def frame_with(value, player=3, column=2):
         (lambda s: s.push([[1.0] * 8] * 21 + [[1.0]]), "frame of row 0: expected an array of numbers"),
         (lambda s: s.push_many({0: np.zeros((22, 8)), 2: np.zeros((22, 8))}), "row 2: has no play"),
         (lambda s: s.reset({"downs": 3}), "static: unknown 'downs'; known: down, distance, yards_to_goal"),
-        (lambda s: s.reset({"down": "3"}), "static: down: expected a number of at most 1e\\+06 in size, got '3'"),
+        (
+            lambda s: s.reset({"down": "3"}),
+            "static: down: expected a number of at most 1e\\+06 in absolute value, got '3'",
+        ),
         (lambda s: s.reset({"down": np.nan}), "static: down: expected a number of at most"),
         (lambda s: s.reset(np.zeros(5)), r"static: expected 16 numbers or a mapping by name, got \(5,\)"),
-        (lambda s: s.reset(np.full(16, np.inf)), "static: down: expected a number of at most 1e\\+06 in size, got inf"),
+        (
+            lambda s: s.reset(np.full(16, np.inf)),
+            "static: down: expected a number of at most 1e\\+06 in absolute value, got inf",
+        ),
         (lambda s: s.finish(3), "row 0: its play has no frame yet"),
         (lambda s: s.distribution(), "row 0: its play has no frame yet"),
         (lambda s: s.summary(2), "row 2: has no play"),
@@ -231,7 +237,7 @@ def frame_with(value, player=3, column=2):
         (lambda s: s.score_play(np.zeros((2, 22, 8)), (), 2.5), "yards: expected an integer, got 2.5"),
         (
             lambda s: s.score_play(np.zeros((2, 22, 8)), (), "7"),
-            "yards: expected a number of at most 1e\\+06 in size, got '7'",
+            "yards: expected a number of at most 1e\\+06 in absolute value, got '7'",
         ),
         (lambda s: s.score_play(np.stack([frame_with(0), frame_with(np.nan)]), (), 2), "frames: frame 1, player 3: vx"),
     ],
@@ -239,13 +245,13 @@ def frame_with(value, player=3, column=2):
 def test_bad_input_is_named_and_changes_nothing(rows, plays, call, message):
     rows.reset(plays.static[0], 0)
     rows._frames[1] = rows._frames[2] = -1
-    with pytest.raises(InputError, match=message) as told:
+    with pytest.raises(InputError, match=message) as caught:
         call(rows)
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(caught.value)
     assert rows.push(np.zeros((22, 8)), 0).frames == 1
 
 
-def test_the_edges_of_a_distribution_are_nobodys_to_change(scorer, plays):
+def test_the_edges_of_a_distribution_are_read_only(scorer, plays):
     scorer.reset(plays.static[0])
     scorer.push(np.zeros((22, 8)))
     with pytest.raises(ValueError, match="read-only"):
@@ -263,7 +269,7 @@ def test_a_play_that_ended_takes_no_more_frames(scorer, plays):
 
 
 def test_what_cannot_be_unfolded_is_refused(run):
-    with pytest.raises(InputError, match="expected a run that sees frames"):
+    with pytest.raises(InputError, match="expected a run that uses frames"):
         programs_of(small_run(encoder="none"))
     with pytest.raises(InputError, match="batch: expected an integer of at least 1, got 0"):
         LiveScorer.from_run(run, batch=0)

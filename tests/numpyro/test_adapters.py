@@ -233,8 +233,8 @@ def test_support_follows_the_parameters():
     bounded = Continuous(spliced((0.05, 0.0))).support
     np.testing.assert_array_equal(bounded.upper_bound, [4.0] * 3)
     np.testing.assert_array_equal(jnp.isfinite(bounded.lower_bound), [True, False, False])
-    whole = Span(jnp.array([-jnp.inf, -jnp.inf]), jnp.array([jnp.inf, 2.0]))
-    transform = biject_to(whole)
+    support = Span(jnp.array([-jnp.inf, -jnp.inf]), jnp.array([jnp.inf, 2.0]))
+    transform = biject_to(support)
     x = jnp.array([1.5, 0.5])
     np.testing.assert_allclose(transform(x), [1.5, 2 - np.exp(-0.5)], rtol=1e-6)
     np.testing.assert_allclose(transform.inv(transform(x)), x, rtol=1e-5)

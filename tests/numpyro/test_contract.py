@@ -1,4 +1,4 @@
-"""NumPyro's contract for a distribution, case by case as its own suite has them, over every adapter."""
+"""NumPyro's contract for a distribution, with the cases of its own suite, for every adapter."""
 
 import warnings
 
@@ -151,7 +151,7 @@ def test_parameters_without_a_distribution_are_refused():
         ),
         r"base\.shape of Affine must be above -1": lambda: Affine(HybridPareto(0.0, 1.0, jnp.array(-2.0)), 0.0, 1.0),
         "df of StudentT must be positive": lambda: StudentT(jnp.array(0.0), 0.0, 1.0),
-        "parameters of BlendedPareto must be those of a distribution: its published cdf falls": lambda: BlendedPareto(
+        "parameters of BlendedPareto must define a distribution: its published cdf falls": lambda: BlendedPareto(
             jnp.array([0.0, 0.0, 0.0, 0.0, -0.2, -9.0, -9.0, -9.0, -9.0, -1.2]),
             np.linspace(0.0, 10.0, 11),
             None,

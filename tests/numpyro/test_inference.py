@@ -1,4 +1,4 @@
-"""Tails and bins found again by NumPyro's inference: a distribution as likelihood and as prior, by NUTS and by SVI."""
+"""Tails and bins recovered by NumPyro's inference: a distribution as likelihood and as prior, by NUTS and by SVI."""
 
 import jax
 import jax.numpy as jnp
@@ -41,11 +41,11 @@ def test_nuts_recovers_the_tail_and_keeps_to_a_moving_support(loose):
         mean, sd = float(draws[name].mean()), float(draws[name].std())
         assert abs(mean - truth[name]) < 3 * sd, name
         assert abs(mean - mle) < 0.5 * sd, name
-    share = np.asarray(draws["within"] / (2 * draws["scale"]))
-    assert share.min() > 0
-    assert share.max() < 1
-    assert abs(share.mean() - 0.5) < 0.06
-    assert abs(share.std() - 12**-0.5) < 0.03
+    fraction = np.asarray(draws["within"] / (2 * draws["scale"]))
+    assert fraction.min() > 0
+    assert fraction.max() < 1
+    assert abs(fraction.mean() - 0.5) < 0.06
+    assert abs(fraction.std() - 12**-0.5) < 0.03
     assert not bool(jnp.any(mcmc.get_extra_fields()["diverging"]))
 
 

@@ -1,4 +1,4 @@
-"""What a report of an ablation says follows from its numbers."""
+"""The sentences of an ablation report follow from its numbers."""
 
 import numpy as np
 import polars as pl
@@ -18,7 +18,7 @@ def row(arm, x, seed, nll):
 
 @pytest.fixture
 def table():
-    """Arm a is worse by 0.1 in every seed, c better by 0.05, d differs by noise of its own; one training of d fell."""
+    """Arm a is worse by 0.1 in every seed, c better by 0.05, d differs by independent noise; one run of d diverged."""
     rows = []
     for seed, noise in enumerate(NOISE):
         rows += [row("a", 1.0, seed, 2.1 + noise), row("b", 2.0, seed, 2.0 + noise), row("c", 4.0, seed, 1.95 + noise)]
@@ -36,14 +36,14 @@ BASELINES = {
 def test_sentences_follow_from_the_numbers(table):
     text = " ".join(ablation.shown(table, BASELINES, CONTEXT))
     assert "By negative log-likelihood the best arm is c (1.9510)" in text
-    assert "Seed by seed better than b: c (-0.0500)." in text
-    assert "Seed by seed worse than b: a (+0.1000)." in text
-    assert "Not told from b by these seeds: d (-0.0020)." in text
-    assert "the arms close 40% (a) to 55% (c)." in text
-    assert text.endswith("Diverged, and left out: d seed 5.")
+    assert "Better than b, paired by seed: c (-0.0500)." in text
+    assert "Worse than b, paired by seed: a (+0.1000)." in text
+    assert "No significant difference from b with these seeds: d (-0.0020)." in text
+    assert "The arms close 40% (a) to 55% (c) of the CRPS gap between the marginal and the true distribution." in text
+    assert text.endswith("Diverged and excluded: d seed 5.")
 
 
-def test_report_has_a_row_an_arm_and_a_baseline(table):
+def test_report_has_a_row_per_arm_and_baseline(table):
     about, rows, _ = ablation.report(table, BASELINES, CONTEXT, (5000, 1000))
     assert "5,000 training plays, 1,000 test plays, 6 seeds" in about
     lines = rows.splitlines()

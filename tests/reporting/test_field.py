@@ -24,12 +24,12 @@ def everybody(frames=1, seed=0):
 def dist_of(yards=(0, 5, 12), chances=(0.6, 0.3, 0.1), **changes):
     probability = np.zeros(141)
     probability[np.array(yards) + 40] = chances
-    told = {"low": 0.0, "median": 4.0, "high": 12.0, "first_down": 10.0, "goal": 25.0}
-    return DrawnDistribution(EDGES, probability, **{**told, **changes})
+    values = {"low": 0.0, "median": 4.0, "high": 12.0, "first_down": 10.0, "goal": 25.0}
+    return DrawnDistribution(EDGES, probability, **{**values, **changes})
 
 
 def moment_of(dist=None, **changes):
-    told = {
+    values = {
         "head": ["José Ünlü (BUF) · 3rd & 10", "2018 · game 1"],
         "spots": everybody(20),
         "dist": dist or dist_of(),
@@ -42,7 +42,7 @@ def moment_of(dist=None, **changes):
         "first_downs": list(np.linspace(0.1, 0.6, 20)),
         "note": "Not trained at every frame ≥ 1.",
     }
-    return Moment(**{**told, **changes})
+    return Moment(**{**values, **changes})
 
 
 def field(spots, first_down=None, goal=None, glyphs=UNICODE):
@@ -60,12 +60,12 @@ def test_players_stand_where_they_are(glyphs):
     for slot, spot in known.items():
         spots[0, slot] = spot
     inside, _, _ = field(spots, glyphs=glyphs)
-    found = {(row, column): letter for row, line in enumerate(inside) for column, letter in enumerate(line)}
+    letters = {(row, column): letter for row, line in enumerate(inside) for column, letter in enumerate(line)}
     expected = {0: "Q", 3: "o", 6: "1", 10: "5", 11: "x", 20: "x"}
     for slot, (x, y) in known.items():
         place = int((53.3 / 2 - y) / (53.3 / 18)), int((x + 12) / (53.3 / 36))
-        assert found.pop(place) == expected[slot]
-    assert not set(found.values()) & set("Qo12345x")
+        assert letters.pop(place) == expected[slot]
+    assert not set(letters.values()) & set("Qo12345x")
 
 
 def test_a_yard_is_as_long_both_ways():
@@ -90,7 +90,7 @@ def test_the_most_important_player_of_a_cell_is_seen():
     assert "5" in "".join(field(spots)[0])
 
 
-def test_the_ways_are_dots_that_absence_interrupts():
+def test_the_paths_are_dots_that_absence_interrupts():
     spots = nobody(5)
     spots[:, 6, 0], spots[:, 6, 1] = np.arange(5) * 4.0 + 1, 10.0
     (line,) = [line for line in field(spots)[0] if "1" in line]
@@ -110,7 +110,7 @@ def test_lines_are_at_their_yards(glyphs):
         assert line[column(18.0)] == glyphs.goal
         assert line[column(22.0)] == glyphs.zone
     assert axis[column(10.0) - 1 :].startswith("+10")
-    assert top[column(8.0) - 1 :].startswith("10")  # the field's own number
+    assert top[column(8.0) - 1 :].startswith("10")  # the number painted on the field
     assert column(28.0) + 2 < COLUMNS
     far = field(nobody(), goal=14.0, glyphs=glyphs)
     assert all(line[column(26.0) :].strip() == "" for line in (*far[0], far[1]))  # beyond the end zone is nothing
@@ -135,10 +135,10 @@ def test_the_view_keeps_the_passer():
 
 
 def lines_of(dist, rows=6, width=42, glyphs=UNICODE):
-    found = [line.plain for line in draw_dist(dist, rows, width, glyphs)]
-    assert len(found) == rows + LAW_EXTRA_ROWS
-    assert {len(line) for line in found} == {width}
-    return found
+    drawn = [line.plain for line in draw_dist(dist, rows, width, glyphs)]
+    assert len(drawn) == rows + LAW_EXTRA_ROWS
+    assert {len(line) for line in drawn} == {width}
+    return drawn
 
 
 @GLYPHS
@@ -157,7 +157,7 @@ def test_bars_marks_and_outcome_are_in_their_columns(width, glyphs):
 
     assert full == bar(0) | bar(5) | bar(12)
     assert lines[1][10 * wide] == glyphs.bars[-1]
-    assert "60%" in lines[1]  # the highest is cut
+    assert "60%" in lines[1]  # the highest bar is truncated
     assert lines[2][middle(10)] == glyphs.first_down
     assert lines[2][middle(25)] == glyphs.goal
     assert last[middle(12)] == glyphs.actual
@@ -169,11 +169,11 @@ def test_bars_marks_and_outcome_are_in_their_columns(width, glyphs):
     assert labels[middle(20) - 1 :].startswith("20")
 
 
-def test_colors_tell_what_a_gain_is_worth():
+def test_colors_show_the_value_of_a_gain():
     dist = dist_of((-3, 5, 10, 25), (0.1, 0.5, 0.3, 0.1))
     line = draw_dist(dist, 6, 42, UNICODE)[6]
-    told = {span.start: str(span.style) for span in line.spans if line.plain[span.start] != " "}
-    assert [told[at] for at in (7, 15, 20, 35)] == ["#D55E00", "#56B4E9", "#009E73", "#E69F00"]
+    styles = {span.start: str(span.style) for span in line.spans if line.plain[span.start] != " "}
+    assert [styles[at] for at in (7, 15, 20, 35)] == ["#D55E00", "#56B4E9", "#009E73", "#E69F00"]
 
 
 @pytest.mark.parametrize("actual", [-25.0, 3.0, 31.0, 44.0, 99.0, -60.0, 150.0])
@@ -187,7 +187,7 @@ def test_the_axis_reaches_the_outcome(actual):
     assert masses.sum() + beyond == pytest.approx(1)
 
 
-def test_what_is_beyond_the_axis_is_told():
+def test_the_probability_beyond_the_axis_is_shown():
     assert "10% beyond" in lines_of(dist_of((0, 5, 60), (0.5, 0.4, 0.1), goal=80.0))[6]
     # over a bar, none of which it hides
     lines = lines_of(dist_of((0, 5, 31, 60), (0.4, 0.4, 0.1, 0.1), goal=80.0))
@@ -196,7 +196,7 @@ def test_what_is_beyond_the_axis_is_told():
     assert lines[6][41] == UNICODE.bars[-1]
 
 
-def test_an_outcome_that_is_no_gain_in_yards():
+def test_an_outcome_that_is_not_a_gain_in_yards():
     edges = np.linspace(0, 7, 141)
     dist = DrawnDistribution(edges, np.full(141 - 1, 1 / 140), 0.3, 3.5, 6.7, actual=6.0, in_yards=False)
     for width in (42, 70, 141, 300):
@@ -230,8 +230,8 @@ def test_the_screen_fits(width, height, glyphs):
 
 def test_the_screen_has_the_numbers_with_their_units():
     text = draw_moment(moment_of(), 80, 24, ASCII).plain
-    for said in ("Jose Unlu (BUF) | 3rd & 10", "4.0 yd", "3.7 yd", "0 to 12 yd", "10.0%", "2.0%", "1.9 s", ">= 1"):
-        assert said in text
+    for words in ("Jose Unlu (BUF) | 3rd & 10", "4.0 yd", "3.7 yd", "0 to 12 yd", "10.0%", "2.0%", "1.9 s", ">= 1"):
+        assert words in text
     other = dataclasses.replace(moment_of(), in_yards=False, first_down=None, touchdown=None, loss=None)
     text = draw_moment(other, 80, 24, ASCII).plain.split("since snap")[1]
     assert "P(" not in text

@@ -1,4 +1,4 @@
-"""The report: what its parts hold, and the page in a browser: no errors, sorting, filters, the play viewer."""
+"""The report: its parts, and the page in a browser: no errors, sorting, filters, the play viewer."""
 
 import base64
 import json
@@ -15,7 +15,7 @@ from sbp_jax.reporting.report import NOWHERE, calibration, encode_densities, enc
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FRAMES, GRID = 12, np.arange(-5.0, 41.0)
 HANG_MS = 600_000  # only ends a test that hangs
-# Clicks on the play's button, and keeps all that its clock says from then on.
+# Click on the play button and record the clock's texts from then on.
 RUN = """() => {
     const run = document.getElementById("run"), clock = document.getElementById("clock");
     window.times = [];
@@ -27,7 +27,7 @@ RUN = """() => {
 
 
 def scored(count=4000, seed=0, shift=0.0):
-    """Whole outcomes under their true distribution, 0 to 9 alike, and their PIT; `shift` makes the distribution
+    """Integer outcomes under their true distribution, 0 to 9 alike, and their PIT; `shift` makes the distribution
     wrong."""
     r = np.random.default_rng(seed)
     y = r.integers(0, 10, count)
@@ -38,14 +38,14 @@ def scored(count=4000, seed=0, shift=0.0):
 
 def test_a_true_distribution_is_seen_to_be_calibrated_and_a_wrong_one_not():
     true, wrong = scored(), scored(shift=0.1)
-    found = calibration(true, {"down": true["down"]})
-    assert np.abs(found["histogram"] - 1).max() < 0.15
-    assert np.abs(found["shares"] - found["levels"]).max() < 0.02
-    assert np.mean(found["histogram"]) == pytest.approx(1)
-    assert [each["name"] for each in found["strata"]] == [f"down {n}" for n in (1, 2, 3, 4)]
-    assert sum(each["plays"] for each in found["strata"]) == 4000
-    assert all(abs(each["mean"] - 0.5) < 3 * each["half"] for each in found["strata"])
-    assert np.abs(calibration(wrong, {})["shares"] - found["levels"]).max() > 0.08
+    result = calibration(true, {"down": true["down"]})
+    assert np.abs(result["histogram"] - 1).max() < 0.15
+    assert np.abs(result["shares"] - result["levels"]).max() < 0.02
+    assert np.mean(result["histogram"]) == pytest.approx(1)
+    assert [each["name"] for each in result["strata"]] == [f"down {n}" for n in (1, 2, 3, 4)]
+    assert sum(each["plays"] for each in result["strata"]) == 4000
+    assert all(abs(each["mean"] - 0.5) < 3 * each["half"] for each in result["strata"])
+    assert np.abs(calibration(wrong, {})["shares"] - result["levels"]).max() > 0.08
 
 
 def test_positions_and_densities_come_back():
@@ -143,7 +143,7 @@ def report(tmp_path_factory) -> Path:
     return path
 
 
-def test_the_file_is_whole_and_needs_nothing_else(report):
+def test_the_file_is_complete_and_self_contained(report):
     text = report.read_text()
     assert report.stat().st_size < 8e6
     assert "{{" not in re.sub(r"<script>.*?</script>", "", text, flags=re.S)
@@ -171,15 +171,18 @@ def browser():
 def tab(request, browser, report):
     width, height = request.param
     opened = browser.new_page(viewport={"width": width, "height": height})
-    said = []
-    opened.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
-    opened.on("pageerror", lambda error: said.append(str(error)))
+    problems = []
     opened.on(
-        "request", lambda asked: None if asked.url.startswith(("file:", "data:", "blob:")) else said.append(asked.url)
+        "console", lambda message: problems.append(message.text) if message.type in ("error", "warning") else None
+    )
+    opened.on("pageerror", lambda error: problems.append(str(error)))
+    opened.on(
+        "request",
+        lambda asked: None if asked.url.startswith(("file:", "data:", "blob:")) else problems.append(asked.url),
     )
     opened.goto(report.as_uri())
     yield opened
-    assert said == []
+    assert problems == []
     opened.close()
 
 

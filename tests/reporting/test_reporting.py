@@ -1,4 +1,4 @@
-"""Figures are written and show what they are given; tables hold the numbers."""
+"""Figures are written and show their data; tables contain the numbers."""
 
 import numpy as np
 import polars as pl
@@ -9,7 +9,7 @@ from sbp_jax.reporting.tables import markdown, metrics_table
 
 
 def ink(path):
-    """Share of the picture that is not white."""
+    """Fraction of the picture that is not white."""
     return float((imread(path)[..., :3].min(axis=-1) < 0.95).mean())
 
 

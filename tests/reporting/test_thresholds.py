@@ -27,7 +27,7 @@ def example():
 
 
 def ink(path):
-    """Share of the picture that is not white."""
+    """Fraction of the picture that is not white."""
     return float((imread(path)[..., :3].min(axis=-1) < 0.95).mean())
 
 
@@ -67,7 +67,7 @@ def test_an_infinite_residual_does_not_move_the_axes():
     assert ax.get_ylim()[1] < 10
 
 
-def test_a_wide_interval_leaves_the_points_room():
+def test_a_wide_interval_leaves_space_for_the_points():
     ax = Figure().subplots()
     points = curve([1.0, 2.0, 3.0], [1.0, 2.0, 3.0])
     thresholds.agreement(ax, replace(points, high=np.array([2.0, 9.0, 1e9])))
@@ -83,7 +83,7 @@ def test_no_point_is_left_out_of_sight():
     assert ax.get_ylim()[0] < 1 < 50 < ax.get_ylim()[1]
 
 
-def test_points_outside_the_band_are_told_apart():
+def test_points_outside_the_band_are_marked():
     ax = Figure().subplots()
     points = curve([1.0, 2.0, 3.0], [1.0, 2.0, 3.0])
     thresholds.agreement(ax, replace(points, y=np.array([1.0, 2.5, 3.0])))

@@ -1,4 +1,4 @@
-"""Scored plays drawn from the distribution that a league is measured by."""
+"""Scored plays drawn from the model of a league."""
 
 import numpy as np
 import polars as pl

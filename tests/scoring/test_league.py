@@ -25,19 +25,19 @@ def test_variances_of_a_balanced_design_are_those_of_the_nested_analysis_of_vari
     squares = ((cells.mean(axis=1) - z.mean()) ** 2).sum()
     index = np.indices(z.shape).reshape(3, -1)
     table = pl.DataFrame({"passer_id": index[0], "game_id": 10 * index[0] + index[1], "score": z.reshape(-1)})
-    found = League.fit(table)
+    league = League.fit(table)
     v = among / (n * g)
     assert among > within
-    assert found.plays == pytest.approx(within, rel=1e-12)
-    assert found.games == pytest.approx((among - within) / n, rel=1e-12)
+    assert league.plays == pytest.approx(within, rel=1e-12)
+    assert league.games == pytest.approx((among - within) / n, rel=1e-12)
     if passers == 3:
-        assert found.passers == pytest.approx(squares / (a - 1) - v, rel=1e-12)
+        assert league.passers == pytest.approx(squares / (a - 1) - v, rel=1e-12)
         return
     # of equal variances v about the truth tau^2 is v R / (1 - R) with R the posterior's mean
     free = (a - 1) / 2
     density = [lambda x: x**-free * np.exp(-squares / 2 / x), lambda x: x ** -(free + 1) * np.exp(-squares / 2 / x)]
-    whole, lost = (integrate.quad(each, v, np.inf)[0] for each in density)
-    assert found.passers == pytest.approx(whole / lost - v, rel=1e-3)
+    numerator, denominator = (integrate.quad(each, v, np.inf)[0] for each in density)
+    assert league.passers == pytest.approx(numerator / denominator - v, rel=1e-3)
 
 
 @pytest.mark.parametrize("tau", [0.0, 0.05, 0.2])
@@ -47,9 +47,9 @@ def test_passers_are_shrunk_as_by_the_mean_of_what_their_variance_may_be(tau):
     passer = np.repeat(np.arange(30), size)
     score = (tau * r.standard_normal(30))[passer] + r.standard_normal(size.sum())
     table = pl.DataFrame({"passer_id": passer, "game_id": passer, "score": score})
-    found = League.fit(table)
+    league = League.fit(table)
     mean = table.group_by("passer_id", maintain_order=True).agg(pl.col("score").mean())["score"].to_numpy()
-    about = found.plays / size
+    about = league.plays / size
 
     def likelihood(a: float) -> float:
         p = 1 / (about + a)
@@ -60,32 +60,32 @@ def test_passers_are_shrunk_as_by_the_mean_of_what_their_variance_may_be(tau):
         return sum(integrate.quad(of, low, high)[0] for low, high in ((0, 0.02), (0.02, 1), (1, 50)))
 
     expected = np.array([integral(lambda a, v=v: likelihood(a) * a / (v + a)) for v in about]) / integral(likelihood)
-    kept = found.reliability("season", size, size**2)
-    assert np.average(kept, weights=size) == pytest.approx(np.average(expected, weights=size), abs=1e-4)
-    np.testing.assert_allclose(kept, expected, atol=0.05)  # each passer's own has another tau^2
+    shrinkage = league.reliability("season", size, size**2)
+    assert np.average(shrinkage, weights=size) == pytest.approx(np.average(expected, weights=size), abs=1e-4)
+    np.testing.assert_allclose(shrinkage, expected, atol=0.05)  # each passer's own has another tau^2
 
 
 def test_passers_who_hardly_differ_have_intervals_that_hold_the_truth():
-    held, zero = [], 0
+    covered, zero = [], 0
     for seed in range(30):
         table, truth = drawn(passers=32, between=0.02, most_games=6, seed=seed)
         league = League.fit(table)
         board = aggregate(table, ("season",), league, bootstraps=0)
         true = truth[board["passer_id"].to_numpy()]
-        held.append((board["low"].to_numpy() < true) & (true < board["high"].to_numpy()))
+        covered.append((board["low"].to_numpy() < true) & (true < board["high"].to_numpy()))
         zero += board["passing_score"].n_unique() < 32
     assert zero == 0
-    assert np.concatenate(held).mean() > 0.9
+    assert np.concatenate(covered).mean() > 0.9
 
 
-def test_variances_of_an_unbalanced_league_are_found():
-    found = [League.fit(drawn(seed=seed)[0]) for seed in range(20)]
+def test_variances_of_an_unbalanced_league_are_recovered():
+    leagues = [League.fit(drawn(seed=seed)[0]) for seed in range(20)]
     for name, true in (("passers", 0.12**2), ("games", 0.2**2), ("plays", 1.0)):
-        values = np.array([getattr(each, name) for each in found])
+        values = np.array([getattr(each, name) for each in leagues])
         assert abs(values.mean() - true) < 3 * values.std(ddof=1) / np.sqrt(len(values)), name
 
 
-def test_what_the_plays_cannot_tell_is_zero():
+def test_variances_that_cannot_be_separated_are_zero():
     one_game_each = pl.DataFrame({"passer_id": [1, 1, 2, 2], "game_id": [1, 1, 2, 2], "score": [0.0, 1.0, 5.0, 6.0]})
     assert League.fit(one_game_each).games == 0
     alone = pl.DataFrame({"passer_id": [1, 1, 1], "game_id": [1, 1, 2], "score": [0.0, 1.0, 2.0]})
@@ -102,8 +102,8 @@ def test_what_the_plays_cannot_tell_is_zero():
     [("play", 1.0), ("game", 0.13 / (0.13 + 1 / 20)), ("season", 0.04 / (0.04 + 0.09 * 0.5 + 1 / 20))],
 )
 def test_reliability_by_level(level, reliability):
-    found = LEAGUE.reliability(level, np.array([20]), np.array([200]))  # two games of ten plays
-    assert found == pytest.approx(reliability)
+    value = LEAGUE.reliability(level, np.array([20]), np.array([200]))  # two games of ten plays
+    assert value == pytest.approx(reliability)
 
 
 def test_the_scale():
@@ -135,16 +135,16 @@ def test_aggregate_of_one_season_by_hand():
 
 
 def test_intervals_hold_the_truth_nine_times_in_ten():
-    held = {"low": [], "bootstrap_low": []}
+    covered = {"low": [], "bootstrap_low": []}
     for seed in range(5):
         table, truth = drawn(seed=seed)
         board = aggregate(table, ("season",), League.fit(table), seed=seed)
         true, games = truth[board["passer_id"].to_numpy()], board["games"].to_numpy()
-        for low, cases in held.items():
+        for low, cases in covered.items():
             inside = (board[low].to_numpy() < true) & (true < board[low.replace("low", "high")].to_numpy())
             # a bootstrap of few games knows little of their spread
             cases.append(inside if low == "low" else inside[games >= 5])
-    analytic, bootstrap = (np.concatenate(cases) for cases in held.values())
+    analytic, bootstrap = (np.concatenate(cases) for cases in covered.values())
     assert abs(analytic.mean() - 0.9) < 3 * np.sqrt(0.09 / len(analytic))
     assert 0.86 < bootstrap.mean() < 0.94
 
@@ -182,7 +182,7 @@ def test_a_league_is_saved_and_scores_later_plays_on_its_scale(tmp_path):
 @pytest.mark.parametrize(
     "content", ["", "{}", "[1]", '{"format": 1}', '{"format": 2, "mean": 0}', '{"format": 1, "mean": "x"}']
 )
-def test_a_file_that_is_no_league_is_told(tmp_path, content):
+def test_a_file_that_is_not_a_league_is_named(tmp_path, content):
     (tmp_path / "league.json").write_text(content)
     with pytest.raises(InputError, match=r"league\.json"):
         League.load(tmp_path / "league.json")
@@ -200,7 +200,7 @@ def test_groups():
     assert group_columns(("season", "down")) == (["passer_id", "passer", "season", "down"], "season")
     assert group_columns(("down",)) == (["passer_id", "passer", "down"], "career")
     assert group_columns(("season", "game"))[1] == "game"
-    with pytest.raises(InputError, match="'down' is named twice"):
+    with pytest.raises(InputError, match="'down' appears twice"):
         group_columns(("down", "down"))
 
 
@@ -214,7 +214,7 @@ def test_a_missing_value_is_a_group_of_its_own():
 
 
 @pytest.mark.parametrize("score", [0.1, 0.3, 1e-9])
-def test_equal_scores_tell_nobody_apart(score):
+def test_equal_scores_give_no_differences(score):
     passers = np.repeat(np.arange(5), 21)
     table = pl.DataFrame({"passer_id": passers, "passer": passers.astype(str), "game_id": np.arange(105) // 7})
     table = table.with_columns(score=pl.lit(score), pit=0.5)
@@ -223,7 +223,7 @@ def test_equal_scores_tell_nobody_apart(score):
         assert set(board["passing_score"].to_list()) == {74.5}
 
 
-def test_a_game_of_many_plays_is_counted_whole():
+def test_a_game_of_many_plays_counts_completely():
     table = pl.DataFrame({"passer_id": np.repeat([1, 2], 70_000), "passer": "A", "game_id": np.repeat([1, 2], 70_000)})
     table = table.with_columns(score=pl.Series(np.random.default_rng(0).standard_normal(140_000)), pit=0.5)
     league = League(0.0, 0.01, 0.01, 1.0, {"career": 0.1})

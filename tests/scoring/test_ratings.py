@@ -1,5 +1,4 @@
-"""Ratings before ours against published examples, completion over expectation against a known distribution,
-reliability."""
+"""Traditional ratings against published examples, completion over expectation, and reliability."""
 
 from pathlib import Path
 
@@ -49,10 +48,10 @@ def test_ratings_of_two_thousand_listed_seasons():
     listed = pl.read_csv(PASSERS, infer_schema_length=None).drop_nulls(["Att", "Sk", "Rate", "ANY/A"])
     listed = listed.filter((pl.col("Att") > 0) & (pl.col("Int") <= pl.col("Att")))
     names = {"attempts": "Att", "completions": "Cmp", "yards": "Yds", "touchdowns": "TD", "interceptions": "Int"}
-    found = rate(listed.select(**names, sacks="Sk", sack_yards=-pl.col("Yds-s"), plays=pl.col("Att") + pl.col("Sk")))
-    assert len(found) > 2000
-    assert (found["passer_rating"] - listed["Rate"]).abs().max() < 0.051
-    assert (found["any_a"] - listed["ANY/A"]).abs().max() < 0.0051
+    result = rate(listed.select(**names, sacks="Sk", sack_yards=-pl.col("Yds-s"), plays=pl.col("Att") + pl.col("Sk")))
+    assert len(result) > 2000
+    assert (result["passer_rating"] - listed["Rate"]).abs().max() < 0.051
+    assert (result["any_a"] - listed["ANY/A"]).abs().max() < 0.0051
 
 
 def test_without_attempts_there_is_no_rating():
@@ -105,12 +104,12 @@ def throws(count=20_000, seed=0):
 
 def test_expected_completion_finds_the_distribution_that_drew_them():
     plays, chance = throws()
-    found = expected_completion(plays, ["air_yards", "down"])
+    result = expected_completion(plays, ["air_yards", "down"])
     known = np.isfinite(chance)
-    assert np.sqrt(np.mean((found[known] - chance[known]) ** 2)) < 0.015
-    assert np.corrcoef(found[known], chance[known])[0, 1] > 0.99
+    assert np.sqrt(np.mean((result[known] - chance[known]) ** 2)) < 0.015
+    assert np.corrcoef(result[known], chance[known])[0, 1] > 0.99
     complete = (plays["result"] == "C").to_numpy()
-    assert abs(found.mean() - complete.mean()) < 0.005
+    assert abs(result.mean() - complete.mean()) < 0.005
 
 
 def test_no_game_decides_its_own_expectations():
@@ -120,9 +119,9 @@ def test_no_game_decides_its_own_expectations():
     before, after = (expected_completion(each, ["down"])[own.to_numpy()] for each in (plays, flipped))
     np.testing.assert_array_equal(before, after)
     sacks = plays.with_columns(result=pl.when(own).then(pl.lit("S")).otherwise("result"))
-    found = expected_completion(sacks, ["down"])
-    assert np.isnan(found[own.to_numpy()]).all()
-    assert np.isfinite(found[~own.to_numpy()]).all()
+    result = expected_completion(sacks, ["down"])
+    assert np.isnan(result[own.to_numpy()]).all()
+    assert np.isfinite(result[~own.to_numpy()]).all()
 
 
 def test_expectations_of_what_cannot_be():
@@ -133,10 +132,10 @@ def test_expectations_of_what_cannot_be():
         expected_completion(plays.with_columns(game_id=1), ["down"])
 
 
-def seasons(kept, passers=150, games=16, plays=30, seed=0):
-    """Two seasons a passer: skill N(0, 0.2^2) with correlation `kept`, and plays of deviation 1."""
+def seasons(correlation, passers=150, games=16, plays=30, seed=0):
+    """Two seasons per passer: skill N(0, 0.2^2) with correlation `correlation`, and plays of deviation 1."""
     r = np.random.default_rng(seed)
-    skill = 0.2 * r.multivariate_normal([0, 0], [[1, kept], [kept, 1]], passers)
+    skill = 0.2 * r.multivariate_normal([0, 0], [[1, correlation], [correlation, 1]], passers)
     passer, year, game, _ = np.indices((passers, 2, games, plays)).reshape(4, -1)
     return pl.DataFrame(
         {
@@ -151,8 +150,8 @@ def seasons(kept, passers=150, games=16, plays=30, seed=0):
     )
 
 
-def test_split_halves_and_seasons_tell_the_reliability_that_was_put_in():
-    plays = seasons(kept=0.8)
+def test_split_halves_and_seasons_recover_the_simulated_reliability():
+    plays = seasons(correlation=0.8)
     reliability = 0.04 / (0.04 + 1 / 480)
     (half,) = split_half(plays, ["mean_score"], splits=20, bootstraps=100)
     assert half.value == pytest.approx(reliability, abs=0.015)
@@ -168,9 +167,9 @@ def test_reliability_of_too_few():
     plays = seasons(0.5, passers=2)
     with pytest.raises(InputError, match="9999 plays"):
         split_half(plays, ["mean_score"], min_plays=9999)
-    (found,) = year_to_year(plays, ["mean_score"], min_plays=9999)
-    assert found.pairs == 0
-    assert np.isnan(found.value)
-    (found,) = year_to_year(plays, ["mean_score"])
-    assert found.pairs == 2
-    assert np.isnan(found.value)
+    (result,) = year_to_year(plays, ["mean_score"], min_plays=9999)
+    assert result.pairs == 0
+    assert np.isnan(result.value)
+    (result,) = year_to_year(plays, ["mean_score"])
+    assert result.pairs == 2
+    assert np.isnan(result.value)

@@ -1,4 +1,4 @@
-"""Splits of scored plays: what an expression chooses, and one line for each that is none."""
+"""Splits of scored plays: selection by an expression, and a one-line error for an invalid one."""
 
 import polars as pl
 import pytest
@@ -35,7 +35,7 @@ def test_what_a_split_chooses(split, rows):
 
 
 @pytest.mark.parametrize(
-    ("split", "said"),
+    ("split", "message"),
     [
         ("dwn = 3", "no column 'dwn'; did you mean 'down'"),
         ("deep", "is 'air_yards >= 20', and these plays have no column 'air_yards'"),
@@ -50,14 +50,14 @@ def test_what_a_split_chooses(split, rows):
         ("down > 8", "none of the 4 plays"),
     ],
 )
-def test_what_is_no_split_is_told_in_one_line(split, said):
-    with pytest.raises(InputError, match=said) as caught:
+def test_an_invalid_split_is_a_one_line_error(split, message):
+    with pytest.raises(InputError, match=message) as caught:
         select_plays(PLAYS, split)
     assert "\n" not in str(caught.value)
 
 
-def test_a_split_by_what_is_not_known_says_so():
-    with pytest.raises(InputError, match="none of the 4 plays is of it: 'pressure' is not known of any"):
+def test_a_split_by_an_unknown_column_is_named():
+    with pytest.raises(InputError, match="none of the 4 plays is in it: 'pressure' is unknown for all of them"):
         select_plays(PLAYS.with_columns(pressure=pl.lit(None, pl.Boolean)), "pressure")
 
 

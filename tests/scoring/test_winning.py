@@ -28,13 +28,13 @@ def teams(seed=0, seasons=6):
 
 def test_correlations_are_those_of_scipy_and_leads_are_paired():
     table = teams()
-    found = correlations(table, ["good", "poor"], ["wins", "playoffs"], "good")
-    for each in found:
+    result = correlations(table, ["good", "poor"], ["wins", "playoffs"], "good")
+    for each in result:
         expected = stats.pearsonr(table[each.rating], table[each.outcome].cast(pl.Float64)).statistic
         assert each.value == pytest.approx(expected, abs=1e-12)
         assert each.low < each.value < each.high
         assert each.teams == len(table)
-    good, poor = found[:2]
+    good, poor = result[:2]
     assert (good.difference, good.difference_low, good.difference_high) == (0, 0, 0)
     assert poor.difference == pytest.approx(good.value - poor.value)
     assert poor.difference_low > 0
@@ -42,17 +42,17 @@ def test_correlations_are_those_of_scipy_and_leads_are_paired():
 
 def test_nine_intervals_in_ten_hold_the_true_correlation():
     true = 0.6 / np.sqrt(1.09)
-    held = []
+    covered = []
     for seed in range(60):
-        (found,) = correlations(teams(seed), ["good"], ["wins"], "good", bootstraps=300)
-        held.append(found.low < true < found.high)
-    assert 0.78 <= np.mean(held) <= 0.98
+        (result,) = correlations(teams(seed), ["good"], ["wins"], "good", bootstraps=300)
+        covered.append(result.low < true < result.high)
+    assert 0.78 <= np.mean(covered) <= 0.98
 
 
 def test_only_team_seasons_with_all_ratings_count():
     table = teams().with_columns(poor=pl.when(pl.col("season") > 0).then("poor"))
-    found = correlations(table, ["good", "poor"], ["wins"], "good", bootstraps=10)
-    assert {each.teams for each in found} == {160}
+    result = correlations(table, ["good", "poor"], ["wins"], "good", bootstraps=10)
+    assert {each.teams for each in result} == {160}
     with pytest.raises(InputError, match="no column 'qbr'"):
         correlations(table, ["qbr"], ["wins"], "qbr")
     with pytest.raises(InputError, match="at least 3"):
@@ -63,8 +63,8 @@ def test_the_primary_passer_has_the_most_plays():
     plays = pl.DataFrame(
         {"season": [1, 1, 1, 1, 2], "team": ["A", "A", "A", "B", "A"], "passer_id": [1, 1, 2, 3, 2]}
     ).with_columns(passer=pl.col("passer_id").cast(pl.String))
-    found = primary_passers(plays)
-    assert found.select("season", "team", "passer_id", "plays").rows() == [
+    result = primary_passers(plays)
+    assert result.select("season", "team", "passer_id", "plays").rows() == [
         (1, "A", 1, 2),
         (1, "B", 3, 1),
         (2, "A", 2, 1),
@@ -73,17 +73,17 @@ def test_the_primary_passer_has_the_most_plays():
 
 def test_rank_correlations_by_attempts():
     r = np.random.default_rng(0)
-    ratings = {"score": r.standard_normal(60), "rival": r.standard_normal(60)}
+    ratings = {"score": r.standard_normal(60), "other": r.standard_normal(60)}
     table = pl.DataFrame({"league": np.repeat([1, 0], 30), "skill": r.standard_normal(60), **ratings})
-    found = rank_correlations({100: table, 200: table.reverse()}, ["score", "rival"], "skill")
-    assert found.select("attempts", "rating", "league").rows() == [
+    result = rank_correlations({100: table, 200: table.reverse()}, ["score", "other"], "skill")
+    assert result.select("attempts", "rating", "league").rows() == [
         (attempts, rating, league) for attempts in (100, 200) for rating in ratings for league in (0, 1)
     ]
-    for row in found.iter_rows(named=True):
+    for row in result.iter_rows(named=True):
         own = table.filter(pl.col("league") == row["league"])
         assert row["value"] == pytest.approx(stats.spearmanr(own[row["rating"]], own["skill"]).statistic, abs=1e-12)
 
 
 def test_what_does_not_vary_has_no_correlation():
-    (found,) = correlations(teams().with_columns(good=74.5), ["good"], ["wins"], "good", bootstraps=10)
-    assert np.isnan([found.value, found.low, found.high, found.difference]).all()
+    (result,) = correlations(teams().with_columns(good=74.5), ["good"], ["wins"], "good", bootstraps=10)
+    assert np.isnan([result.value, result.low, result.high, result.difference]).all()

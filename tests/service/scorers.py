@@ -30,17 +30,17 @@ SPEC = {
 
 
 def frame(value=0.0):
-    """A frame as a message has it; player 21 is not there."""
+    """A frame as in a message; player 21 is absent."""
     return [[value, 1.0, 0.25] for _ in range(PLAYERS - 1)] + [None]
 
 
 def array(message):
-    """The same, as the scorer takes it."""
+    """The same frame as the scorer's input."""
     return np.array([[np.nan] * len(FEATURES) if row is None else row for row in message], np.float32)
 
 
 def total(frames, static=0.0):
-    """What `sums` says is the median: all numbers there were, and a thousand times the down."""
+    """The median reported by `sums`: the sum of all numbers, plus a thousand times the down."""
     return float(sum(np.nansum(array(each)) for each in frames)) + 1000 * static
 
 
@@ -50,7 +50,7 @@ def _numbers(totals, count):
 
 
 def sums(batch=4):
-    """A scorer whose median is the sum of all numbers of a play's frames: any that was lost or mixed up shows."""
+    """A scorer whose median is the sum of all numbers of a play's frames: a lost or misplaced frame changes it."""
 
     def step(stream, x, present, static, marks, active):
         now = jnp.stack([x.sum(axis=1), jnp.ones(len(x), jnp.float32)], axis=1)

@@ -1,4 +1,4 @@
-"""Plays side by side: neither mixed nor lost, and none waits for what another asks."""
+"""Concurrent plays: neither mixed nor lost, and none waits for another's requests."""
 
 import asyncio
 
@@ -37,16 +37,16 @@ def test_concurrent_plays_of_a_network_are_as_each_alone():
                     sockets[number % 3].send_json(message)
         for number, _ in enumerate(plays):
             sockets[number % 3].send_json({"type": "finish", "play": f"{number}", "yards": number})
-        said = {number: [] for number in range(12)}
+        answers = {number: [] for number in range(12)}
         for place, socket in enumerate(sockets):
             for _ in range(sum(len(plays[n]) + 2 for n in range(place, 12, 3))):
                 answer = socket.receive_json()
-                said[int(answer["play"])].append(answer)
+                answers[int(answer["play"])].append(answer)
         page = client.get("/metrics").text
         for socket in sockets:
             socket.__exit__(None, None, None)
     for number, frames in enumerate(plays):
-        begun, *summaries, score = said[number]
+        begun, *summaries, score = answers[number]
         assert begun["type"] == "begun"
         alone.reset({"down": number % 4 + 1})
         for seq, (each, answer) in enumerate(zip(frames, summaries, strict=True)):
@@ -90,9 +90,9 @@ def test_a_row_given_back_while_its_frame_is_scored_goes_to_the_next_play_clean(
         batcher = Batcher(scorer, Metrics(), 0.0)
         batcher.start()
         slots = [batcher.open() for _ in range(4)]
-        told = []
-        batcher.submit(slots[0], "reset", {}, told.append)
-        batcher.submit(slots[0], "frame", array(frame(9.0)), told.append)
+        results = []
+        batcher.submit(slots[0], "reset", {}, results.append)
+        batcher.submit(slots[0], "frame", array(frame(9.0)), results.append)
         await asyncio.sleep(0)
         batcher.release(slots[0])
         fresh = batcher.open()
@@ -101,8 +101,8 @@ def test_a_row_given_back_while_its_frame_is_scored_goes_to_the_next_play_clean(
         with pytest.raises(Refusal):
             batcher.open()
         await batcher.close()
-        return told, fresh.row == slots[0].row, summary.median
+        return results, fresh.row == slots[0].row, summary.median
 
-    told, same_row, median = asyncio.run(both())
-    assert (told, same_row) == ([], True)
+    results, same_row, median = asyncio.run(both())
+    assert (results, same_row) == ([], True)
     assert median == pytest.approx(total([frame(1.0)]))

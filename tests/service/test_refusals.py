@@ -1,4 +1,4 @@
-"""What the service refuses: every kind of bad message, each with the name of its field."""
+"""Rejections by the service: every kind of bad message, each with the name of its field."""
 
 import json
 
@@ -72,7 +72,7 @@ BAD = [
 ]
 
 
-def test_a_bad_message_is_told_its_field_and_changes_nothing(client):
+def test_a_bad_message_gets_its_field_and_changes_nothing(client):
     with client.websocket_connect("/v1/live") as socket:
         ask(socket, "reset", static={"down": 1})
         ask(socket, "frame", frame=frame(1.0))
@@ -81,10 +81,10 @@ def test_a_bad_message_is_told_its_field_and_changes_nothing(client):
                 socket.send_bytes(message)
             else:
                 socket.send_text(message if isinstance(message, str) else json.dumps(message))
-            said = socket.receive_json()
-            assert (said["type"], said["code"], said["field"]) == ("error", code, field), message
-            assert "\n" not in said["message"]
-            assert len(said["message"]) < 300
+            answer = socket.receive_json()
+            assert (answer["type"], answer["code"], answer["field"]) == ("error", code, field), message
+            assert "\n" not in answer["message"]
+            assert len(answer["message"]) < 300
         assert ask(socket, "frame", frame=frame(2.0))["median"] == pytest.approx(total([frame(1.0), frame(2.0)], 1))
 
 
@@ -100,8 +100,8 @@ def test_a_play_without_a_frame_has_no_score_and_no_distribution(client):
     with client.websocket_connect("/v1/live") as socket:
         ask(socket, "reset")
         for kind, more in (("distribution", {}), ("finish", {"yards": 1})):
-            said = ask(socket, kind, **more)
-            assert (said["code"], said["field"]) == (409, "play")
+            answer = ask(socket, kind, **more)
+            assert (answer["code"], answer["field"]) == (409, "play")
         assert ask(socket, "frame", frame=frame())["frames"] == 1
 
 
@@ -133,28 +133,28 @@ def test_a_name_with_half_a_character_comes_back(client):
         (b" " * (1 << 20) + b"{}", 413, "message"),
     ],
 )
-def test_a_bad_body_is_told_its_field(client, body, code, field):
-    said = client.post("/v1/plays", content=body if isinstance(body, bytes) else json.dumps(body))
-    assert (said.status_code, said.json()["code"], said.json()["field"]) == (code, code, field)
-    assert "\n" not in said.json()["message"]
+def test_a_bad_body_gets_its_field(client, body, code, field):
+    answer = client.post("/v1/plays", content=body if isinstance(body, bytes) else json.dumps(body))
+    assert (answer.status_code, answer.json()["code"], answer.json()["field"]) == (code, code, field)
+    assert "\n" not in answer.json()["message"]
     assert open_plays(client) == 0
 
 
 def test_a_body_without_a_length_is_cut_off(client):
-    said = client.post("/v1/plays", content=(b" " * 65536 for _ in range(100)))
-    assert said.status_code == 413
+    answer = client.post("/v1/plays", content=(b" " * 65536 for _ in range(100)))
+    assert answer.status_code == 413
 
 
-def test_paths_and_methods_that_are_none(client):
+def test_unknown_paths_and_methods(client):
     assert (client.get("/v2").status_code, client.get("/v2").json()["field"]) == (404, "path")
-    said = client.get("/v1/plays")
-    assert (said.status_code, said.json()["field"]) == (405, "method")
+    answer = client.get("/v1/plays")
+    assert (answer.status_code, answer.json()["field"]) == (405, "method")
 
 
 @pytest.mark.parametrize(
     ("name", "value"), [("max_body_bytes", 0), ("connections", -1), ("idle_s", 0.0), ("gather_s", -1.0), ("token", "")]
 )
-def test_limits_that_are_none_are_refused(name, value):
+def test_invalid_limits_are_rejected(name, value):
     with pytest.raises(InputError, match=name):
         Settings(**{name: value})
 

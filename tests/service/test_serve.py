@@ -1,4 +1,4 @@
-"""The service as a command: on a socket, beside clients that stall or send too much, until SIGTERM; its one-liners."""
+"""The service as a command: on a socket, with clients that stall or send too much, until SIGTERM; one-line errors."""
 
 import asyncio
 import importlib.util
@@ -71,8 +71,8 @@ def test_one_who_stalls_and_one_who_sends_too_much_do_not_reach_the_others(addre
         with pytest.raises(ConnectionClosed) as closed:
             await send_too_much(greedy)
         for seq in range(10):
-            said = await ask(good, "frame", frame=frame(2.0), seq=seq)
-            assert said["median"] == pytest.approx(total([frame(2.0)] * (seq + 1)))
+            answer = await ask(good, "frame", frame=frame(2.0), seq=seq)
+            assert answer["median"] == pytest.approx(total([frame(2.0)] * (seq + 1)))
         flood.cancel()
         for one in (good, stalled, greedy):
             one.transport.abort()
@@ -129,21 +129,21 @@ def test_sigterm_closes_the_connections_and_ends_it_well(process, address):
     ],
 )
 def test_a_mistake_is_one_line(tmp_path, words, line):
-    with pytest.raises(InputError, match=line) as told:
+    with pytest.raises(InputError, match=line) as caught:
         serve.command([str(tmp_path), "--port", "0", *words])
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_port_in_use_is_one_line(tmp_path):
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
         with pytest.raises(InputError, match=f"port: 127.0.0.1:{port}: "):
             serve.command([str(tmp_path), "--port", str(port)])
 
 
 def test_without_the_extra_it_is_named(tmp_path, monkeypatch):
-    found = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "uvicorn" else found(name))
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "uvicorn" else find_spec(name))
     with pytest.raises(InputError, match="uvicorn: not installed; install the extra serve"):
         serve.command([str(tmp_path)])
 

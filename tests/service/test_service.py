@@ -18,7 +18,7 @@ from tests.service.scorers import FEATURES, PLAYERS, SPEC, frame, sums, total
 pytestmark = pytest.mark.unoptimized
 
 
-def test_what_is_expected_is_told(client):
+def test_the_required_content_is_listed(client):
     spec = client.get("/v1/spec").json()
     assert (spec["players"], spec["features"], spec["static"]) == (PLAYERS, list(FEATURES), ["down", "distance"])
     assert (spec["outcome"], spec["frame_s"], spec["per_frame"]) == ("yards", 0.1, True)
@@ -29,27 +29,29 @@ def test_what_is_expected_is_told(client):
     assert client.get("/docs").status_code == 200
 
 
-def test_a_whole_play_is_scored_as_the_scorer_does(client):
+def test_a_complete_play_is_scored_as_by_the_scorer(client):
     frames = [frame(value) for value in (1.0, 2.0, 4.0)]
-    said = client.post("/v1/plays", json={"frames": frames, "static": {"down": 2, "distance": None}, "yards": 7}).json()
-    assert said["summary"]["median"] == pytest.approx(total(frames, 2))
-    assert (said["summary"]["frames"], said["summary"]["seconds"]) == (3, 0.2)
-    assert set(said["summary"]["quantiles"]) == {"0.05", "0.25", "0.5", "0.75", "0.95"}
-    assert (said["score"]["yards"], said["score"]["passing_score"]) == (7.0, None)
-    assert said["score"]["score"] == pytest.approx(total(frames, 2))
+    answer = client.post(
+        "/v1/plays", json={"frames": frames, "static": {"down": 2, "distance": None}, "yards": 7}
+    ).json()
+    assert answer["summary"]["median"] == pytest.approx(total(frames, 2))
+    assert (answer["summary"]["frames"], answer["summary"]["seconds"]) == (3, 0.2)
+    assert set(answer["summary"]["quantiles"]) == {"0.05", "0.25", "0.5", "0.75", "0.95"}
+    assert (answer["score"]["yards"], answer["score"]["passing_score"]) == (7.0, None)
+    assert answer["score"]["score"] == pytest.approx(total(frames, 2))
     alone = client.post("/v1/plays", json={"frames": frames}).json()
     assert (alone["score"], alone["distribution"], alone["every_frame"]) == (None, None, None)
 
 
-def test_a_whole_play_frame_by_frame_gives_the_same_and_its_distribution(client):
+def test_a_complete_play_frame_by_frame_gives_the_same_and_its_distribution(client):
     frames = [frame(value) for value in (1.0, 2.0, 4.0)]
     asked = {"frames": frames, "static": {"down": 2}, "yards": 7}
     at_once = client.post("/v1/plays", json=asked).json()
-    said = client.post("/v1/plays", json=asked | {"distribution": True, "every_frame": True}).json()
-    assert said["summary"] == at_once["summary"]
-    assert said["score"] == at_once["score"]
-    assert [each["median"] for each in said["every_frame"]] == [total(frames[:k], 2) for k in (1, 2, 3)]
-    assert said["distribution"] == {"edges": SPEC["edges"], "probability": [0.25, 0.75]}
+    answer = client.post("/v1/plays", json=asked | {"distribution": True, "every_frame": True}).json()
+    assert answer["summary"] == at_once["summary"]
+    assert answer["score"] == at_once["score"]
+    assert [each["median"] for each in answer["every_frame"]] == [total(frames[:k], 2) for k in (1, 2, 3)]
+    assert answer["distribution"] == {"edges": SPEC["edges"], "probability": [0.25, 0.75]}
     assert open_plays(client) == 0
 
 
@@ -77,7 +79,7 @@ def test_a_play_over_a_websocket(client):
         assert name in page
 
 
-def test_messages_that_do_not_wait_for_answers_are_taken_in_order(client):
+def test_messages_that_do_not_wait_for_answers_are_processed_in_order(client):
     with client.websocket_connect("/v1/live") as socket:
         for play in (1, 2):
             socket.send_json({"type": "reset", "play": "a", "static": {"down": play}})
@@ -87,9 +89,9 @@ def test_messages_that_do_not_wait_for_answers_are_taken_in_order(client):
         for play in (1, 2):
             assert socket.receive_json()["type"] == "begun"
             for seq in range(5):
-                said = socket.receive_json()
+                answer = socket.receive_json()
                 frames = [frame(float(value)) for value in range(seq + 1)]
-                assert (said["seq"], said["median"]) == (seq, pytest.approx(total(frames, play)))
+                assert (answer["seq"], answer["median"]) == (seq, pytest.approx(total(frames, play)))
             assert socket.receive_json()["yards"] == play
     assert open_plays(client) == 0
 
@@ -110,8 +112,8 @@ def test_no_more_plays_than_rows(client):
     with client.websocket_connect("/v1/live") as one, client.websocket_connect("/v1/live") as other:
         for number in range(4):
             assert ask(one, "reset", f"play {number}")["type"] == "begun"
-        said = ask(other, "reset")
-        assert (said["code"], said["field"]) == (429, "play")
+        answer = ask(other, "reset")
+        assert (answer["code"], answer["field"]) == (429, "play")
         assert client.post("/v1/plays", json={"frames": [frame()], "every_frame": True}).status_code == 429
         assert client.post("/v1/plays", json={"frames": [frame()]}).status_code == 200
         ask(one, "drop", "play 2")
@@ -132,8 +134,8 @@ def test_a_client_that_leaves_in_mid_play_frees_its_rows(client):
 def test_an_idle_play_is_dropped_and_the_connection_stays(scorer):
     with serving(scorer, idle_s=0.2) as client, client.websocket_connect("/v1/live") as socket:
         ask(socket, "reset")
-        said = socket.receive_json()
-        assert (said["type"], said["code"], said["play"], said["field"]) == ("error", 408, "a", "play")
+        answer = socket.receive_json()
+        assert (answer["type"], answer["code"], answer["play"], answer["field"]) == ("error", 408, "a", "play")
         assert open_plays(client) == 0
         assert ask(socket, "reset")["type"] == "begun"
 
@@ -176,13 +178,13 @@ class Stalled:
     """A client that sends without an end and never reads: what is sent to it never gets out."""
 
     def __init__(self, first):
-        self.first, self.taken, self.sent = first, 0, 0
+        self.first, self.count, self.sent = first, 0, 0
 
     async def receive(self):
-        self.taken += 1
-        if self.taken == 1:
+        self.count += 1
+        if self.count == 1:
             return {"type": "websocket.connect"}
-        text = {"type": "frame", "play": "a", "frame": frame()} if self.taken > 2 else self.first
+        text = {"type": "frame", "play": "a", "frame": frame()} if self.count > 2 else self.first
         return {"type": "websocket.receive", "text": json.dumps(text)}
 
     async def send(self, message):
@@ -202,12 +204,12 @@ def test_a_client_that_never_reads_is_cut_off_and_holds_up_nobody(scorer):
         for seq in range(5):
             assert ask(socket, "frame", frame=frame(), seq=seq)["seq"] == seq
         call.result(600.0)
-        assert stalled.taken <= 16 + 3
+        assert stalled.count <= 16 + 3
         assert stalled.sent == 1
         wait_until(lambda: open_plays(client) == 1)
 
 
-def test_a_scorer_that_fails_says_so_in_its_health():
+def test_a_failed_scorer_is_reported_in_its_health():
     broken = sums(2)
     with serving(broken) as client, client.websocket_connect("/v1/live") as socket:
         ask(socket, "reset")

@@ -1,4 +1,4 @@
-"""Raw network outputs to distributions: the only place where outputs are constrained, by a named parameterization."""
+"""Heads map raw network outputs to distributions; outputs are constrained here only, by a named parameterization."""
 
 from sbp_jax.distributions.heads.base import CenteredHead, Head
 from sbp_jax.distributions.heads.baselines import (

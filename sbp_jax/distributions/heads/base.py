@@ -1,4 +1,4 @@
-"""What a head is, the one place where raw network outputs become a distribution, and what all heads share."""
+"""The head protocol, from raw network outputs to a distribution, and the code shared by all heads."""
 
 import dataclasses
 from typing import Protocol, runtime_checkable
@@ -15,7 +15,7 @@ from sbp_jax.errors import InputError
 class Head(Protocol):
     """Map raw outputs [..., num_outputs] to distributions of batch shape [...].
 
-    A head is hashable: what is compiled for one is found again for an equal one.
+    A head is hashable: equal heads share compiled programs.
     """
 
     @property
@@ -29,14 +29,14 @@ class Head(Protocol):
 
 
 def check_outputs(raw: ArrayLike, expected: int) -> None:
-    """InputError unless raw outputs have that last axis."""
+    """Raise an InputError unless the last axis of the raw outputs has the expected length."""
     shape = np.shape(raw)
     if not shape or shape[-1] != expected:
         raise InputError(f"raw outputs must have shape [..., {expected}], got {list(shape)}")
 
 
 def checked_outcomes(y: np.ndarray) -> np.ndarray:
-    """Outcomes as float64 [N]; InputError if there are none or one is not finite."""
+    """Return outcomes as float64 [N]; InputError if there are none or one is not finite."""
     y = np.asarray(y, dtype=np.float64).ravel()
     if y.size == 0 or not np.all(np.isfinite(y)):
         raise InputError(f"y must hold finite outcomes, got {y.size} values, {int(np.sum(~np.isfinite(y)))} not finite")
@@ -44,7 +44,7 @@ def checked_outcomes(y: np.ndarray) -> np.ndarray:
 
 
 def checked_edges(edges: tuple[float, ...] | list[float] | np.ndarray) -> tuple[float, ...]:
-    """Edges as a tuple; InputError unless they are at least two, finite and increasing."""
+    """Return edges as a tuple; InputError unless there are at least two, finite and increasing."""
     grid = np.asarray(edges, dtype=np.float64)
     if grid.ndim != 1 or grid.size < 2:
         raise InputError(f"edges must have shape [K + 1] with K >= 1 bins, got {list(grid.shape)}")
@@ -54,7 +54,7 @@ def checked_edges(edges: tuple[float, ...] | list[float] | np.ndarray) -> tuple[
 
 
 def checked_bounds(bounds: tuple[float, float]) -> tuple[float, float]:
-    """Bounds of a shape; InputError unless increasing and above -1, where a density is unbounded."""
+    """Return bounds of a shape; InputError unless increasing and above -1, where the density becomes unbounded."""
     low, high = (float(b) for b in bounds)
     if not -1 < low < high:
         raise InputError(f"shape_bounds must be increasing and above -1, got {bounds}")
@@ -62,7 +62,7 @@ def checked_bounds(bounds: tuple[float, float]) -> tuple[float, float]:
 
 
 def init_logits(y: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """Logs of bin counts plus 1/2 [K]; outcomes outside the edges count in the end bins."""
+    """Return the logs of bin counts plus 1/2 [K]; outcomes outside the edges count in the end bins."""
     bins = len(edges) - 1
     index = np.clip(np.searchsorted(edges, checked_outcomes(y), side="right") - 1, 0, bins - 1)
     return np.log(np.bincount(index, minlength=bins) + 0.5)
@@ -70,11 +70,11 @@ def init_logits(y: np.ndarray, edges: np.ndarray) -> np.ndarray:
 
 @dataclasses.dataclass(frozen=True)
 class CenteredHead:
-    """Adds constant raw outputs to a network's, so that a network that outputs zeros predicts their distribution.
+    """Add a constant offset to a network's raw outputs, so that zero outputs predict the offset's distribution.
 
     Args:
         head: maps raw outputs [..., num_outputs] to a distribution.
-        offset: raw outputs [num_outputs] of the marginal, such as `head.init_from_data(y)`; kept as a tuple.
+        offset: raw outputs [num_outputs] of the marginal, such as `head.init_from_data(y)`; stored as a tuple.
     """
 
     head: Head
@@ -82,20 +82,20 @@ class CenteredHead:
 
     @classmethod
     def on(cls, head: Head, y: np.ndarray) -> "CenteredHead":
-        """The head centered on its own estimate of the marginal of outcomes `y`; InputError as in `init_from_data`."""
+        """Return the head centered on its estimate of the marginal of `y`; InputError as in `init_from_data`."""
         return cls(head, tuple(head.init_from_data(y).tolist()))
 
     @property
     def num_outputs(self) -> int:
-        """That of the head inside."""
+        """Number of raw outputs of the inner head."""
         return self.head.num_outputs
 
     @compiled_by
     def __call__(self, raw: Float[Array, "*batch outputs"]) -> Distribution:
-        """The head's distributions at raw + offset, batch shape [...]."""
+        """Return the head's distributions at raw + offset, batch shape [...]."""
         offset = np.asarray(self.offset).astype(raw.dtype).reshape((1,) * (raw.ndim - 1) + (-1,))
         return self.head(raw + offset)
 
     def init_from_data(self, y: np.ndarray) -> np.ndarray:
-        """Raw outputs that estimate the marginal of `y`, seen from the offset."""
+        """Return raw outputs, relative to the offset, that estimate the marginal of `y`."""
         return self.head.init_from_data(y) - np.asarray(self.offset)

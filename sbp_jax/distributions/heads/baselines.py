@@ -1,4 +1,4 @@
-"""Heads of the distributions to compare with."""
+"""Heads of the baseline distributions."""
 
 import dataclasses
 from collections.abc import Callable
@@ -30,13 +30,13 @@ from sbp_jax.distributions.hybrid import HybridPareto, TwoTailedHybridPareto
 from sbp_jax.distributions.student import StudentT
 from sbp_jax.errors import InputError
 
-# degrees of freedom that a network's first Student-t may have
+# candidate degrees of freedom for initializing a Student-t head
 _INITIAL_DF = (1.5, 2.0, 3.0, 5.0, 8.0, 15.0, 40.0)
 
 
 @dataclasses.dataclass(frozen=True)
 class _LocationScaleHead:
-    """Maps raw outputs to loc = center + unit a and scale = unit softplus(b), which keep raw outputs of order one."""
+    """Map raw outputs to loc = center + unit a and scale = unit softplus(b), which keep raw outputs of order one."""
 
     center: float = 0.0
     unit: float = 1.0
@@ -49,13 +49,13 @@ class _LocationScaleHead:
         return self.center + self.unit * raw[..., 0], self.unit * positive_scale(raw[..., 1])
 
     def _raw_location_scale(self, loc: float, scale: float) -> list[float]:
-        """Raw outputs of that location and scale (at least a thousandth of the unit)."""
+        """Raw outputs for a location and scale (at least a thousandth of the unit)."""
         return [(loc - self.center) / self.unit, inverse_softplus(max(scale / self.unit, 1e-3))]
 
 
 @dataclasses.dataclass(frozen=True)
 class NormalHead(_LocationScaleHead):
-    """Maps raw outputs [..., 2] to a `Normal` with loc = center + unit a and scale = unit softplus(b).
+    """Map raw outputs [..., 2] to a `Normal` with loc = center + unit a and scale = unit softplus(b).
 
     Args:
         center, unit: location and positive scale of the outcome, which keep raw outputs of order one.
@@ -70,23 +70,23 @@ class NormalHead(_LocationScaleHead):
 
     @compiled_by
     def __call__(self, raw: Float[Array, "*batch outputs"]) -> Normal:
-        """The distributions of raw outputs [..., 2], batch shape [...]; InputError for another last axis."""
+        """Return the distributions of raw outputs [..., 2], batch shape [...]; InputError for another last axis."""
         check_outputs(raw, 2)
         return Normal(*self._location_scale(raw))
 
     def init_from_data(self, y: np.ndarray) -> np.ndarray:
-        """Raw outputs [2] with the mean and standard deviation of `y` (at least a thousandth of the unit)."""
+        """Return raw outputs [2] with the mean and standard deviation of `y` (at least a thousandth of the unit)."""
         y = checked_outcomes(y)
         return np.array(self._raw_location_scale(float(np.mean(y)), float(np.std(y))))
 
 
 @dataclasses.dataclass(frozen=True)
 class StudentTHead(_LocationScaleHead):
-    """Maps raw outputs [..., 3] to a `StudentT` with df = lowest_df + softplus(c), loc and scale as in `NormalHead`.
+    """Map raw outputs [..., 3] to a `StudentT` with df = lowest_df + softplus(c), loc and scale as in `NormalHead`.
 
     Args:
         center, unit: location and positive scale of the outcome, which keep raw outputs of order one.
-        lowest_df: degrees of freedom that are never undercut; 1 keeps the mean finite.
+        lowest_df: lower bound of the degrees of freedom; 1 keeps the mean finite.
     Raises:
         InputError: unit not positive, or lowest_df negative.
     """
@@ -105,14 +105,14 @@ class StudentTHead(_LocationScaleHead):
 
     @compiled_by
     def __call__(self, raw: Float[Array, "*batch outputs"]) -> StudentT:
-        """The distributions of raw outputs [..., 3], batch shape [...]; InputError for another last axis."""
+        """Return the distributions of raw outputs [..., 3], batch shape [...]; InputError for another last axis."""
         check_outputs(raw, 3)
         return StudentT(self.lowest_df + positive_scale(raw[..., 2]), *self._location_scale(raw))
 
     def init_from_data(self, y: np.ndarray) -> np.ndarray:
-        """Raw outputs [3] whose quantiles (5, 25, 50, 75, 95 %) are nearest to those of `y`, df out of a short list."""
+        """Return raw outputs [3] whose 5, 25, 50, 75, 95 % quantiles are nearest to y's, with df from a short list."""
         dfs = [d for d in _INITIAL_DF if d > self.lowest_df] or [self.lowest_df + 1.0]
-        fits = [_matched(y, StudentT(df, 0.0, 1.0)) for df in dfs]
+        fits = [_fit_quantiles(y, StudentT(df, 0.0, 1.0)) for df in dfs]
         best = int(np.argmin([error for _, _, error in fits]))
         return np.array([*self._raw_location_scale(*fits[best][:2]), inverse_softplus(dfs[best] - self.lowest_df)])
 
@@ -130,16 +130,16 @@ class _HybridHead(_LocationScaleHead):
     def _shape(self, raw):
         return bounded_shape(raw, self.shape_bounds)
 
-    def _start(self, y: np.ndarray, standard: Callable[[float], Distribution]) -> list[float]:
-        """Raw location, scale and shape of `INITIAL_SHAPE` whose quantiles (5, 25, 50, 75, 95 %) are nearest to y's."""
+    def _init_raw(self, y: np.ndarray, standard: Callable[[float], Distribution]) -> list[float]:
+        """Raw location, scale and shape (`INITIAL_SHAPE`) whose 5, 25, 50, 75, 95 % quantiles are nearest to y's."""
         raw_shape = inverse_bounded(INITIAL_SHAPE, self.shape_bounds)
-        loc, scale, _ = _matched(y, standard(float(self._shape(jnp.asarray(raw_shape)))))
+        loc, scale, _ = _fit_quantiles(y, standard(float(self._shape(jnp.asarray(raw_shape)))))
         return [*self._raw_location_scale(loc, scale), raw_shape]
 
 
 @dataclasses.dataclass(frozen=True)
 class HybridParetoHead(_HybridHead):
-    """Maps raw outputs [..., 3] to a `HybridPareto`: loc and scale of its Gaussian, and the bounded tail shape.
+    """Map raw outputs [..., 3] to a `HybridPareto`: loc and scale of its Gaussian, and the bounded tail shape.
 
     Args:
         center, unit: location and positive scale of the outcome, which keep raw outputs of order one.
@@ -155,18 +155,18 @@ class HybridParetoHead(_HybridHead):
 
     @compiled_by
     def __call__(self, raw: Float[Array, "*batch outputs"]) -> HybridPareto:
-        """The distributions of raw outputs [..., 3], batch shape [...]; InputError for another last axis."""
+        """Return the distributions of raw outputs [..., 3], batch shape [...]; InputError for another last axis."""
         check_outputs(raw, 3)
         return HybridPareto(*self._location_scale(raw), self._shape(raw[..., 2]))
 
     def init_from_data(self, y: np.ndarray) -> np.ndarray:
-        """Raw outputs [3] of `INITIAL_SHAPE` whose quantiles (5, 25, 50, 75, 95 %) are nearest to those of `y`."""
-        return np.array(self._start(y, lambda shape: HybridPareto(0.0, 1.0, shape)))
+        """Return raw outputs [3] with `INITIAL_SHAPE` whose 5, 25, 50, 75, 95 % quantiles are nearest to y's."""
+        return np.array(self._init_raw(y, lambda shape: HybridPareto(0.0, 1.0, shape)))
 
 
 @dataclasses.dataclass(frozen=True)
 class TwoTailedHybridParetoHead(_HybridHead):
-    """Maps raw outputs [..., 4] to a `TwoTailedHybridPareto`: as `HybridParetoHead`, then the upper tail's shape."""
+    """Map raw outputs [..., 4] to a `TwoTailedHybridPareto`: like `HybridParetoHead`, then the upper tail's shape."""
 
     @property
     def num_outputs(self) -> int:
@@ -175,22 +175,22 @@ class TwoTailedHybridParetoHead(_HybridHead):
 
     @compiled_by
     def __call__(self, raw: Float[Array, "*batch outputs"]) -> TwoTailedHybridPareto:
-        """The distributions of raw outputs [..., 4], batch shape [...]; InputError for another last axis."""
+        """Return the distributions of raw outputs [..., 4], batch shape [...]; InputError for another last axis."""
         check_outputs(raw, 4)
         return TwoTailedHybridPareto(*self._location_scale(raw), self._shape(raw[..., 2]), self._shape(raw[..., 3]))
 
     def init_from_data(self, y: np.ndarray) -> np.ndarray:
-        """Raw outputs [4] as those of `HybridParetoHead`, both shapes alike."""
-        raw = self._start(y, lambda shape: TwoTailedHybridPareto(0.0, 1.0, shape, shape))
+        """Return raw outputs [4] as in `HybridParetoHead`, with equal shapes."""
+        raw = self._init_raw(y, lambda shape: TwoTailedHybridPareto(0.0, 1.0, shape, shape))
         return np.array([*raw, raw[-1]])
 
 
 @dataclasses.dataclass(frozen=True, init=False)
 class BinnedHead:
-    """Maps raw outputs [..., K] to a `Binned`: an outcome outside the edges is impossible to it.
+    """Map raw outputs [..., K] to a `Binned`, for which an outcome outside the edges is impossible.
 
     Args:
-        edges: [K + 1], increasing, in the unit of the outcome; kept as a tuple, so that the head is hashable.
+        edges: [K + 1], increasing, in the unit of the outcome; stored as a tuple, so that the head is hashable.
     Raises:
         InputError: edges not finite and increasing.
     """
@@ -207,25 +207,25 @@ class BinnedHead:
 
     @compiled_by
     def __call__(self, raw: Float[Array, "*batch outputs"]) -> Binned:
-        """The distributions of raw outputs [..., K], batch shape [...]; InputError for another last axis."""
+        """Return the distributions of raw outputs [..., K], batch shape [...]; InputError for another last axis."""
         check_outputs(raw, self.num_outputs)
         return Binned(raw, np.asarray(self.edges))
 
     def init_from_data(self, y: np.ndarray) -> np.ndarray:
-        """Raw outputs [K], the logs of bin counts plus 1/2 (outcomes outside the edges count in the end bins)."""
+        """Return raw outputs [K], the logs of bin counts plus 1/2; outcomes outside the edges count in the end bins."""
         return init_logits(y, np.asarray(self.edges))
 
 
 @dataclasses.dataclass(frozen=True, init=False)
 class BlendedParetoHead:
-    """Maps raw outputs [..., K + 2] to a `BlendedPareto`: K logits, then the bounded shapes of lower and upper tail.
+    """Map raw outputs [..., K + 2] to a `BlendedPareto`: K logits, then the bounded shapes of lower and upper tail.
 
     Args:
-        edges: [K + 1], increasing, in the unit of the outcome; kept as a tuple, so that the head is hashable.
+        edges: [K + 1], increasing, in the unit of the outcome; stored as a tuple, so that the head is hashable.
         lower_mass, upper_mass: (outer, inner) tail probabilities between which a side blends (see `BlendedPareto`);
             None: the side has no tail.
         shape_bounds: (low, high) of the shapes, above -1.
-        blend: "density" or "published", as of `BlendedPareto`.
+        blend: "density" or "published", as in `BlendedPareto`.
     Raises:
         InputError: edges not finite and increasing, bad masses, bounds not increasing or not above -1, or an unknown
             blend.
@@ -254,12 +254,12 @@ class BlendedParetoHead:
 
     @property
     def num_outputs(self) -> int:
-        """K + 2."""
+        """Number of raw outputs, K + 2."""
         return len(self.edges) + 1
 
     @compiled_by
     def __call__(self, raw: Float[Array, "*batch outputs"]) -> BlendedPareto:
-        """The distributions of raw outputs [..., K + 2], batch shape [...]; InputError for another last axis."""
+        """Return the distributions of raw outputs [..., K + 2], batch shape [...]; InputError for another last axis."""
         check_outputs(raw, self.num_outputs)
         bins = len(self.edges) - 1
         lower, upper = (bounded_shape(raw[..., k], self.shape_bounds) for k in (bins, bins + 1))
@@ -267,14 +267,13 @@ class BlendedParetoHead:
         return BlendedPareto(raw[..., :bins], np.asarray(self.edges), lower, upper, *masses, self.blend)
 
     def init_from_data(self, y: np.ndarray) -> np.ndarray:
-        """Raw outputs [K + 2]: the logs of bin counts plus 1/2, and `INITIAL_SHAPE` on both sides."""
+        """Return raw outputs [K + 2]: the logs of bin counts plus 1/2, and `INITIAL_SHAPE` on both sides."""
         shape = inverse_bounded(INITIAL_SHAPE, self.shape_bounds)
         return np.array([*init_logits(y, np.asarray(self.edges)), shape, shape])
 
 
-def _matched(y: np.ndarray, standard: Distribution) -> tuple[float, float, float]:
-    """Location and scale that bring a standard distribution's quantiles nearest to those of `y`, and the squared error
-    left."""
+def _fit_quantiles(y: np.ndarray, standard: Distribution) -> tuple[float, float, float]:
+    """Location and scale that fit a standard distribution's quantiles to those of `y`, and the squared error."""
     y, levels = checked_outcomes(y), np.array([0.05, 0.25, 0.5, 0.75, 0.95])
     wanted, given = np.quantile(y, levels), np.asarray(standard.icdf(levels), np.float64)
     scale = float(np.cov(given, wanted, bias=True)[0, 1] / np.var(given))

@@ -1,4 +1,4 @@
-"""Spliced Binned-Pareto heads that differ in values as one function of those values, for one compiled program."""
+"""Spliced Binned-Pareto heads as one function of the values in which they differ, for one compiled program."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -26,13 +26,13 @@ from sbp_jax.errors import InputError
 )
 @dataclasses.dataclass(frozen=True)
 class SplicedValues:
-    """What tells one head of a family from another; arrays, so that many can be stacked.
+    """The values in which the heads of a family differ; arrays, so that they can be stacked.
 
     Attributes:
-        edges: [K + 1], K being the family's largest number of bins; those beyond the head's own are anywhere above.
+        edges: [K + 1], where K is the family's largest number of bins; padding edges lie anywhere above the head's own.
         allowed: bool [K], False for the bins beyond the head's own.
         tail_mass: [2], lower and upper.
-        parameterization: int32, position among the family's names.
+        parameterization: int32, index into the family's names.
     """
 
     edges: Any
@@ -42,10 +42,10 @@ class SplicedValues:
 
 
 class SplicedFamily:
-    """Heads with their own edges, tail masses and parameterizations; the smaller ones get bins of zero probability.
+    """Heads with separate edges, tail masses and parameterizations; smaller heads get bins of zero probability.
 
     Args:
-        heads: at least one; all with the same shape bounds and support.
+        heads: at least one, all with the same shape bounds and support.
 
     Attributes:
         bins: the largest number of bins K.
@@ -57,20 +57,20 @@ class SplicedFamily:
 
     def __init__(self, heads: Sequence[SplicedBinnedParetoHead]):
         for name in ("shape_bounds", "support"):
-            found = {getattr(head, name) for head in heads}
-            if len(found) > 1:
-                raise InputError(f"{name}: expected the same in all heads of a family, got {sorted(found, key=str)}")
+            distinct = {getattr(head, name) for head in heads}
+            if len(distinct) > 1:
+                raise InputError(f"{name}: expected the same in all heads of a family, got {sorted(distinct, key=str)}")
         self.bins = max(head.bins for head in heads)
         self.names = tuple(name for name in PARAMETERIZATIONS if name in {head.parameterization for head in heads})
         self._shape_bounds, self._support = heads[0].shape_bounds, heads[0].support
 
     @property
     def num_outputs(self) -> int:
-        """K + 4."""
+        """Number of raw outputs, K + 4."""
         return self.bins + 4
 
     def values(self, head: SplicedBinnedParetoHead) -> SplicedValues:
-        """What makes `self(raw, values)` that head."""
+        """Return the values for which `self(raw, values)` equals that head."""
         edges = np.asarray(head.edges)
         beyond = edges[-1] + (edges[-1] - edges[-2]) * np.arange(1, self.bins - head.bins + 1)
         return SplicedValues(
@@ -81,17 +81,17 @@ class SplicedFamily:
         )
 
     def widen(self, raw: Array | np.ndarray, head: SplicedBinnedParetoHead) -> Array:
-        """Outputs of a head, or their weights [..., head.num_outputs], in the family's places [..., num_outputs]."""
+        """Return a head's outputs or weights [..., head.num_outputs] in the family's layout [..., num_outputs]."""
         raw = jnp.asarray(raw)
         filling = jnp.zeros((*raw.shape[:-1], self.bins - head.bins), raw.dtype)
         return jnp.concatenate([raw[..., : head.bins], filling, raw[..., head.bins :]], axis=-1)
 
     def narrow(self, raw: Array, head: SplicedBinnedParetoHead) -> Array:
-        """What `widen` made of them."""
+        """Return the head's outputs from the family's layout, the inverse of `widen`."""
         return jnp.concatenate([raw[..., : head.bins], raw[..., self.bins :]], axis=-1)
 
     def __call__(self, raw: Float[Array, "*batch outputs"], values: SplicedValues) -> SplicedBinnedPareto:
-        """The distributions of raw outputs in the family's places, batch shape [...]."""
+        """Return the distributions of raw outputs in the family's layout, batch shape [...]."""
         check_outputs(raw, self.num_outputs)
         allowed = jnp.asarray(values.allowed).reshape((1,) * (raw.ndim - 1) + (-1,))
         edges = jnp.asarray(values.edges).astype(raw.dtype)

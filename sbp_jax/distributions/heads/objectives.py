@@ -22,31 +22,31 @@ def objective(name: str, width: float = 1.0, threshold_gradient: bool | None = N
 
     | name | loss |
     | --- | --- |
-    | `exact` | -log f(y); of a `SplicedBinnedPareto` -`cell_log_density`, averaged over an eighth of a bin |
+    | `exact` | -log f(y); for a `SplicedBinnedPareto`, -`cell_log_density`, averaged over an eighth of a bin |
     | `composite` | the published surrogate, -`composite_log_prob`; InputError for a distribution without one |
     | `interval` | -log P(y - width/2 < Y <= y + width/2), for outcomes rounded to multiples of `width` |
     | `censored` | `interval`, but -log P(Y > y - width/2) where the outcome was `censored` |
-    | `pointwise` | -log f(y) of every distribution: a metric, and no loss where the density jumps at a threshold |
+    | `pointwise` | -log f(y) for every distribution: a metric, not a loss, if the density jumps at a threshold |
 
     Where the density jumps at a threshold t, log f(y) jumps as t passes y. Automatic differentiation misses the jump:
-    the mean gradient of `pointwise` is not the slope of the mean, which has a kink at the truth, and training by it
-    leaves the truth. The other four have a mean gradient of zero at the truth (`sbp gradients` measures it),
-    `pointwise` only where the density is continuous.
+    the mean gradient of `pointwise` is not the gradient of the mean, which has a kink at the truth, and training with
+    it moves away from the truth. The other four have a mean gradient of zero at the truth (`sbp gradients` measures
+    it); `pointwise` has one only where the density is continuous.
 
     Args:
-        name: of the loss.
-        width: of the grid to which outcomes were rounded, for `interval` and `censored`.
-        threshold_gradient: False makes the thresholds of a `SplicedBinnedPareto` constants to the gradient, True lets
-            it flow through them; None is False for `composite` and True for the others. The value is the same. A
-            distribution without thresholds has nothing to hold constant: False is an InputError for it.
-        continuous: the density of every distribution is continuous at its thresholds, as with the parameterization
-            "continuous": `exact` is then -log f(y) for a `SplicedBinnedPareto` too.
+        name: name of the loss.
+        width: width of the grid to which outcomes were rounded, for `interval` and `censored`.
+        threshold_gradient: False stops gradients through the thresholds of a `SplicedBinnedPareto`; True lets them
+            flow. None means False for `composite` and True for the others. The value of the loss is the same. False
+            raises an InputError for a distribution without thresholds.
+        continuous: True if the density of every distribution is continuous at its thresholds, as with the
+            parameterization "continuous": `exact` is then -log f(y) for a `SplicedBinnedPareto` too.
 
     Returns:
-        The loss. Equal arguments give the same function, so that what was compiled for it is found again. `censored`
-        is boolean and broadcasts against y: an outcome stopped by a bound, which says only that it would have been at
-        least that large. The other losses ignore it and do without. Of an `Affine` they take its base's thresholds and
-        cells, and the Jacobian of its scale once.
+        The loss. Equal arguments return the same function, so that its compiled programs are reused. `censored` is
+        boolean and broadcasts against y: it marks right-censored outcomes, known only to be at least y. The other
+        losses ignore it, and it may be omitted. For an `Affine` they use the base's thresholds and cells, and count the
+        Jacobian of the scale once.
 
     Raises:
         InputError: unknown name, or width not positive.
@@ -79,8 +79,8 @@ def _without_threshold_gradient(distribution: Distribution, name: str) -> Distri
         return Affine(_without_threshold_gradient(distribution.base, name), distribution.loc, distribution.scale)
     if not isinstance(distribution, SplicedBinnedPareto):
         kind = type(distribution).__name__
-        wanted = "needs" if name == "composite" else "without threshold gradients needs"
-        raise InputError(f"objective {name!r} {wanted} a SplicedBinnedPareto, got {kind}")
+        condition = "needs" if name == "composite" else "without threshold gradients needs"
+        raise InputError(f"objective {name!r} {condition} a SplicedBinnedPareto, got {kind}")
     return distribution.stop_threshold_gradient()
 
 
@@ -117,7 +117,7 @@ def _censored(
     distribution: Distribution, y: Float[Array, "..."], censored: Bool[Array, "..."], *, half: float
 ) -> Float[Array, "..."]:
     y, censored = jnp.broadcast_arrays(jnp.asarray(y, distribution.dtype), censored)
-    # each branch is computed where it is meant alone: the other's outcome is moved to the median, where it is finite
+    # each branch gets only its own outcomes: those of the other branch are moved to the median, where it is finite
     middle = jax.lax.stop_gradient(distribution.median())
     middle = jnp.broadcast_to(middle, jnp.broadcast_shapes(y.shape, middle.shape))
     y, censored = jnp.broadcast_to(y, middle.shape), jnp.broadcast_to(censored, middle.shape)

@@ -23,23 +23,24 @@ from sbp_jax.errors import InputError
 
 @dataclasses.dataclass(frozen=True, init=False)
 class SplicedBinnedParetoHead:
-    """Maps raw outputs [..., K + 4] to a `SplicedBinnedPareto`: K logits, then raw (shape, scale) of each tail.
+    """Map raw outputs [..., K + 4] to a `SplicedBinnedPareto`: K logits, then raw (shape, scale) of each tail.
 
     The lower tail comes before the upper.
 
     Args:
-        edges: [K + 1], increasing, in the unit of the outcome; kept as a tuple, so that the head is hashable.
+        edges: [K + 1], increasing, in the unit of the outcome; stored as a tuple, so that the head is hashable.
         tail_mass: (tau_l, tau_u), each in [0, 1/2).
         parameterization: a name in `PARAMETERIZATIONS`.
         shape_bounds: (low, high) of the shape, for the parameterizations that bound it.
-        support: (low, high), outcomes that every distribution must hold possible, or None. A tail with xi < 0 ends at
-            -beta / xi beyond its threshold: its scale is increased by -xi times the distance from the threshold to the
-            end of this interval (`continuous`: the shape is held above the one that ends there), so that no outcome
-            inside has probability zero; tails with xi >= 0 are unchanged, so that the slope of the scale in the raw
-            shape jumps at xi = 0. With `endpoint` both tails end there exactly.
+        support: (low, high), the interval that every distribution's support must cover, or None. A tail with xi < 0
+            ends at -beta / xi beyond its threshold: its scale is increased by -xi times the distance from the threshold
+            to the end of this interval (`continuous`: the shape stays above the value whose tail ends there), so that
+            no outcome inside has probability zero. Tails with xi >= 0 are unchanged, so the derivative of the scale in
+            the raw shape jumps at xi = 0. With `endpoint`, both tails end there exactly.
     Raises:
-        InputError: unknown parameterization, bounds not increasing or not above -1 (where a density is unbounded), bad
-            edges or tail masses, a support that does not hold the edges, `endpoint` without a support wider than them.
+        InputError: unknown parameterization, bounds not increasing or not above -1 (where a density is unbounded),
+            invalid edges or tail masses, a support that does not contain the edges, or `endpoint` without a support
+            wider than the edges.
     """
 
     edges: tuple[float, ...]
@@ -61,7 +62,7 @@ class SplicedBinnedParetoHead:
             raise InputError(f"unknown parameterization {parameterization!r}; known: {known}")
         bounds, grid = checked_bounds(shape_bounds), checked_edges(edges)
         if support is not None and not support[0] <= grid[0] < grid[-1] <= support[1]:
-            raise InputError(f"support must hold the edges from {grid[0]} to {grid[-1]}, got {support}")
+            raise InputError(f"support must contain the edges from {grid[0]} to {grid[-1]}, got {support}")
         if PARAMETERIZATIONS[parameterization].needs_end and not (
             support is not None and support[0] < grid[0] and grid[-1] < support[1] and np.all(np.isfinite(support))
         ):
@@ -83,12 +84,12 @@ class SplicedBinnedParetoHead:
 
     @property
     def num_outputs(self) -> int:
-        """K + 4."""
+        """Number of raw outputs, K + 4."""
         return self.bins + 4
 
     @compiled_by
     def __call__(self, raw: Float[Array, "*batch outputs"]) -> SplicedBinnedPareto:
-        """The distributions of raw outputs [..., K + 4], batch shape [...]; InputError for another last axis."""
+        """Return the distributions of raw outputs [..., K + 4], batch shape [...]; InputError for another last axis."""
         check_outputs(raw, self.num_outputs)
         body = Binned(raw[..., : self.bins], np.asarray(self.edges))
         tail = PARAMETERIZATIONS[self.parameterization].tail
@@ -99,14 +100,15 @@ class SplicedBinnedParetoHead:
         return tail_inputs(raw, body, self.tail_mass, self.shape_bounds, self.support, upper)
 
     def init_from_data(self, y: np.ndarray) -> np.ndarray:
-        """Raw outputs [K + 4] whose distribution estimates the marginal of outcomes `y`: a start for a network's bias.
+        """Return raw outputs [K + 4] that estimate the marginal of outcomes `y`, to initialize a network's bias.
 
-        Logits are the logs of bin counts plus 1/2 (outcomes outside the edges count in the end bins). Shapes start at
-        `INITIAL_SHAPE` and scales where the tail has the mean excess over the threshold (without exceedances: the mean
-        bin width); where one of the two is not free the other meets the mean excess. Finite for any finite outcomes.
+        Logits are the logs of bin counts plus 1/2 (outcomes outside the edges count in the end bins). Shapes are
+        initialized to `INITIAL_SHAPE`, and scales so that the tail matches the mean excess over the threshold (without
+        exceedances: the mean bin width). If only one of the two is free, it matches the mean excess. Finite for any
+        finite outcomes.
 
         Raises:
-            InputError: no outcome, or one that is not finite.
+            InputError: no outcomes, or an outcome that is not finite.
         """
         y = checked_outcomes(y)
         edges = np.asarray(self.edges)
@@ -117,7 +119,7 @@ class SplicedBinnedParetoHead:
         low, high = (float(t) for t in dist.thresholds())
         for upper, excess in enumerate((low - y[y < low], y[y > high] - high)):
             mean_excess = float(np.mean(excess)) if excess.size else width
-            # a sliver of an excess is rounding of the threshold, not the scale of a tail
+            # a tiny excess is a rounding error of the threshold, not the scale of a tail
             mean_excess = max(mean_excess, 1e-3 * width)
             inputs = self._tail_inputs(start, dist.body, bool(upper))
             first = bins + 2 * upper
@@ -133,7 +135,7 @@ def tail_inputs(
     support: tuple[float, float] | None,
     upper: bool,
 ) -> TailInputs:
-    """What raw outputs [..., K + 4] hold for one tail, and what else its parameterization may use."""
+    """Return one tail's part of raw outputs [..., K + 4], with the other inputs of its parameterization."""
     first = body.logits.shape[-1] + 2 * upper
     end = None if support is None else support[upper]
     return TailInputs(raw[..., first], raw[..., first + 1], shape_bounds, body, tail_mass[upper], upper, end)

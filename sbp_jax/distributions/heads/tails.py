@@ -11,25 +11,25 @@ from jaxtyping import Array, Float
 from sbp_jax.distributions.binned import Binned
 from sbp_jax.distributions.pareto import GeneralizedPareto
 
-# softplus underflows to 0, where z / scale and its square stop being finite in float32
+# softplus underflows to 0, where z / scale and its square are no longer finite in float32
 MIN_SCALE = 1e-12
-# the published estimates of sports and financial tails lie around it; 0 would be on the boundary of `positive`
+# published estimates for sports and financial tails lie near this value; 0 would be on the boundary of `positive`
 INITIAL_SHAPE = 0.1
-# shapes of a tail whose end is known: above -1/2, where the Fisher information is finite, and below 0
+# shapes of a tail with a known endpoint: above -1/2, where the Fisher information is finite, and below 0
 ENDPOINT_BOUNDS = (-0.5, 0.0)
 
 
 @dataclasses.dataclass(frozen=True)
 class TailInputs:
-    """What a parameterization may use for one tail.
+    """Inputs of a parameterization for one tail.
 
     Attributes:
         raw_shape, raw_scale: two raw outputs, [...].
         shape_bounds: (low, high) of the shape.
         body: the histogram that the tail is spliced to.
         tail_mass: tau, the tail's probability; may be traced.
-        upper: the side.
-        end: outcome up to which the tail must reach, or None.
+        upper: whether this is the upper tail.
+        end: outcome that the tail must reach, or None.
     """
 
     raw_shape: Float[Array, "..."]
@@ -41,28 +41,28 @@ class TailInputs:
     end: float | None = None
 
     def room(self) -> Float[Array, "..."] | None:
-        """Distance from the threshold to `end`, [...] in the unit of the outcome; None without an end."""
+        """Return the distance from the threshold to `end`, [...] in the unit of the outcome; None without an end."""
         if self.end is None:
             return None
         distance = self.end - self.body.tail_quantile(self.tail_mass, self.upper)
         return distance if self.upper else -distance
 
     def continuous_scale(self) -> Float[Array, "..."]:
-        """tau w_k / p_k, k being the bin that holds the threshold: tau g(0) = tau / beta is then the body's density."""
+        """Return tau w_k / p_k, k the bin of the threshold: tau g(0) = tau / beta is then the body's density."""
         log_density = self.body.tail_log_density(self.tail_mass, self.upper)
         return at_least_smallest(self.tail_mass * jnp.exp(-log_density))
 
 
 @dataclasses.dataclass(frozen=True)
 class Parameterization:
-    """A map from raw outputs to a tail, and raw outputs to start from.
+    """A map from raw outputs to a tail, with initial raw outputs.
 
     Attributes:
         tail: the map.
-        init: (mean excess, inputs) -> raw outputs (raw_shape, raw_scale) of a tail with about that mean excess, of
-            shape `INITIAL_SHAPE` where the shape is free; of the inputs those that are not raw outputs are used.
-        needs_end: the map needs an end of the support.
-        continuous: the density has no jump at the threshold.
+        init: (mean excess, inputs) -> raw outputs (raw_shape, raw_scale) of a tail with about that mean excess, with
+            shape `INITIAL_SHAPE` where the shape is free; the raw outputs in the inputs are ignored.
+        needs_end: whether the map needs an end of the support.
+        continuous: whether the density is continuous at the threshold.
     """
 
     tail: Callable[[TailInputs], GeneralizedPareto]
@@ -72,19 +72,19 @@ class Parameterization:
 
 
 def at_least_smallest(scale: Float[Array, "..."]) -> Float[Array, "..."]:
-    """`scale`, but not below `MIN_SCALE`, where the gradient is zero; NaN stays NaN."""
+    """Return `scale`, but at least `MIN_SCALE`, where the gradient is zero; NaN stays NaN."""
     return jnp.where(scale < MIN_SCALE, MIN_SCALE, scale)
 
 
 def positive_scale(raw: Float[Array, "..."]) -> Float[Array, "..."]:
-    """softplus(raw), but not below `MIN_SCALE`, where the gradient is zero."""
+    """Return softplus(raw), but at least `MIN_SCALE`, where the gradient is zero."""
     return at_least_smallest(jax.nn.softplus(raw))
 
 
 def bounded_shape(raw: Float[Array, "..."], bounds: tuple[float | Float[Array, "..."], float]) -> Float[Array, "..."]:
-    """low sigmoid(-raw) + high sigmoid(raw): saturates exactly at the bounds, never past them by rounding.
+    """Return low sigmoid(-raw) + high sigmoid(raw), which saturates exactly at the bounds, never past them.
 
-    The two terms cancel around a shape of 0, where -high sigmoid(raw) expm1(root - raw) keeps the digits.
+    The two terms cancel near a shape of 0, where -high sigmoid(raw) expm1(root - raw) keeps full precision.
     """
     low, high = bounds
     far = low * jax.nn.sigmoid(-raw) + high * jax.nn.sigmoid(raw)
@@ -92,7 +92,7 @@ def bounded_shape(raw: Float[Array, "..."], bounds: tuple[float | Float[Array, "
         return far
     root = float(np.log(-low / high))
     head = float(np.asarray(root).astype(raw.dtype))
-    # the root in two parts: rounded to one float it would be as wrong as the cancellation
+    # the root in two parts: rounded to one float, it would be as inaccurate as the cancellation
     distance = (head - raw) + (root - head)
     close = jnp.abs(distance) < 1
     near = -high * jax.nn.sigmoid(raw) * jnp.expm1(jnp.where(close, distance, 0.0))
@@ -100,20 +100,20 @@ def bounded_shape(raw: Float[Array, "..."], bounds: tuple[float | Float[Array, "
 
 
 def inverse_softplus(value: float) -> float:
-    """The raw output whose softplus is `value` > 0."""
+    """Return the raw output whose softplus is `value` > 0."""
     return float(value + np.log(-np.expm1(-value)))
 
 
 def inverse_bounded(xi: float, bounds: tuple[float, float]) -> float:
-    """The raw output of a bounded shape xi; a shape at or beyond a bound is moved to the inner 98 %."""
+    """Return the raw output of a bounded shape xi; a shape at or beyond a bound is moved to the inner 98 %."""
     low, high = bounds
     # at a bound the raw output would be infinite
-    share = min(max((xi - low) / (high - low), 0.01), 0.99)
-    return float(np.log(share) - np.log1p(-share))
+    fraction = min(max((xi - low) / (high - low), 0.01), 0.99)
+    return float(np.log(fraction) - np.log1p(-fraction))
 
 
 def _reaching(xi: Array, beta: Array, inputs: TailInputs) -> GeneralizedPareto:
-    """The tail, its scale increased where xi < 0 by -xi times the room, so that it ends beyond the room."""
+    """The tail, with its scale increased by -xi times the distance to the end where xi < 0, so that it ends beyond."""
     room = inputs.room()
     return GeneralizedPareto(xi, beta if room is None else beta + room * jax.nn.relu(-xi))
 
@@ -137,7 +137,7 @@ def _exponential(inputs: TailInputs) -> GeneralizedPareto:
 
 
 def _continuous_bounds(inputs: TailInputs, beta: Array) -> tuple[float | Array, float]:
-    """The scale is not free to make room: the shape is, down to where the tail ends at the end of the support."""
+    """Bounds of the shape whose tail reaches the end of the support, since the scale is not free."""
     room, (low, high) = inputs.room(), inputs.shape_bounds
     if room is None or low >= 0:
         return low, high
@@ -164,19 +164,19 @@ def _init_bounded(mean_excess: float, inputs: TailInputs) -> tuple[float, float]
 def _init_continuous(mean_excess: float, inputs: TailInputs) -> tuple[float, float]:
     beta = inputs.continuous_scale()
     low, high = _continuous_bounds(inputs, beta)
-    # the scale is given, so that the shape has to meet the mean excess beta / (1 - xi)
+    # the scale is fixed, so the shape has to match the mean excess beta / (1 - xi)
     return inverse_bounded(min(1 - float(beta) / mean_excess, 0.5), (float(low), high)), 0.0
 
 
 def _init_endpoint(mean_excess: float, inputs: TailInputs) -> tuple[float, float]:
     room = float(np.asarray(inputs.room()))
     mean_excess = min(mean_excess, 0.3 * room)
-    # the shape whose mean excess -xi room / (1 - xi) is the one asked for
+    # the shape with the requested mean excess -xi distance / (1 - xi)
     return inverse_bounded(-mean_excess / (room - mean_excess), ENDPOINT_BOUNDS), 0.0
 
 
 PARAMETERIZATIONS: dict[str, Parameterization] = {
-    # xi = softplus(a), beta = softplus(b): the published one
+    # xi = softplus(a), beta = softplus(b): the published parameterization
     "positive": Parameterization(
         _positive, lambda m, _: (inverse_softplus(INITIAL_SHAPE), inverse_softplus(m * (1 - INITIAL_SHAPE)))
     ),
@@ -188,6 +188,6 @@ PARAMETERIZATIONS: dict[str, Parameterization] = {
     "continuous": Parameterization(_continuous, _init_continuous, continuous=True),
     # xi = 0, beta = softplus(b); the raw shape is ignored and receives no gradient
     "exponential": Parameterization(_exponential, lambda m, _: (0.0, inverse_softplus(m))),
-    # xi in (-1/2, 0), beta = -xi room: the tail ends at the end of the support, exactly; the raw scale is ignored
+    # xi in (-1/2, 0), beta = -xi distance: the tail ends exactly at the end of the support; the raw scale is ignored
     "endpoint": Parameterization(_endpoint, _init_endpoint, needs_end=True),
 }

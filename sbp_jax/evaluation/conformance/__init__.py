@@ -1,4 +1,4 @@
-"""Conformance: properties that an implementation of the Spliced Binned-Pareto must have, measured on any alike.
+"""Conformance tests: properties that any implementation of the Spliced Binned-Pareto must have.
 
 The exact values come from `Case`, which computes the distribution from its formulas in float64 NumPy. An implementation
 is measured through the methods of `Implementation`; `Ours` is this package and `Reference` the published one (gluonts).

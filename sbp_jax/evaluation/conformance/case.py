@@ -1,4 +1,4 @@
-"""A case to measure, and its distribution in float64 NumPy, typed from the formulas and independent of both sides."""
+"""A test case and its distribution in float64 NumPy, typed from the formulas, independent of both implementations."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -12,15 +12,15 @@ BINS = 100
 class Case:
     """A Spliced Binned-Pareto distribution.
 
-    Numbers are rounded to float32 unless `double`, so that a float32 implementation and this one get the same.
+    Numbers are rounded to float32 unless `double`, so that a float32 implementation gets the same inputs.
 
     Attributes:
         logits: [K].
         ends: first and last edge, with K bins of equal width between them.
         shapes: (xi_l, xi_u).
         scales: (beta_l, beta_u).
-        tail: tail mass of either side.
-        double: measured in float64 instead of float32.
+        tail: tail mass of each side.
+        double: measure in float64 instead of float32.
     """
 
     logits: np.ndarray
@@ -32,18 +32,18 @@ class Case:
 
     @classmethod
     def uneven(cls, width: float = 1.0, double: bool = False) -> "Case":
-        """100 bins of the given width, a bell with ripples; the scales grow with the width."""
+        """Return a case with 100 bins of the given width, a bell with ripples; the scales grow with the width."""
         k = np.arange(BINS)
         logits = -0.5 * ((k - 45) / 14) ** 2 + 0.4 * np.sin(1.7 * k)
         return cls(logits, (-40 * width, 60 * width), scales=(1.5 * width, 2.5 * width), double=double)
 
     @classmethod
     def peaked(cls) -> "Case":
-        """One bin has all the mass that float32 can tell: the others underflow."""
+        """Return a case with all the mass in one bin: the other bins underflow in float32."""
         return cls(np.where(np.arange(BINS) == 40, 200.0, 0.0), (-40.0, 60.0))
 
     def with_shape(self, xi: float) -> "Case":
-        """The same with both shapes replaced."""
+        """Return the same case with both shapes replaced."""
         return replace(self, shapes=(xi, xi))
 
     @property
@@ -51,7 +51,7 @@ class Case:
         return np.float64 if self.double else np.float32
 
     def rounded(self, value: object) -> np.ndarray:
-        """A number as the implementation gets it, in float64."""
+        """Return a number as the implementation gets it, in float64."""
         return np.asarray(value, self.dtype).astype(np.float64)
 
     @cached_property
@@ -60,7 +60,7 @@ class Case:
 
     @cached_property
     def mass(self) -> np.ndarray:
-        """Probability of each bin of the whole histogram, [K]."""
+        """Probability of each bin of the full histogram, [K]."""
         logits = self.rounded(self.logits)
         weight = np.exp(logits - logits.max())
         return weight / weight.sum()
@@ -79,25 +79,25 @@ class Case:
         return float(low), float(high)
 
     def log_density(self, y: np.ndarray) -> np.ndarray:
-        """log f(y) for shapes above zero."""
+        """Return log f(y) for shapes above zero."""
         t_l, t_u = self.thresholds
         index = np.clip(np.searchsorted(self.edges, y, side="right") - 1, 0, len(self.mass) - 1)
         body = np.log(self.mass[index]) - np.log(np.diff(self.edges)[index])
         return np.where(y < t_l, self._tail(0, t_l - y)[0], np.where(y > t_u, self._tail(1, y - t_u)[0], body))
 
     def cdf(self, y: np.ndarray) -> np.ndarray:
-        """F(y) for shapes above zero."""
+        """Return F(y) for shapes above zero."""
         t_l, t_u = self.thresholds
         body = np.interp(y, self.edges, np.concatenate([[0.0], np.cumsum(self.mass)]))
         lower, upper = np.exp(self._tail(0, t_l - y)[1]), -np.expm1(self.log_survival(y))
         return np.where(y < t_l, lower, np.where(y > t_u, upper, body))
 
     def log_survival(self, y: np.ndarray) -> np.ndarray:
-        """log(1 - F(y)) in the upper tail."""
+        """Return log(1 - F(y)) in the upper tail."""
         return self._tail(1, y - self.thresholds[1])[1]
 
     def moments(self) -> tuple[float, float]:
-        """Mean and variance, for shapes below 1/2."""
+        """Return mean and variance, for shapes below 1/2."""
         t_l, t_u = self.thresholds
         tail = float(self.rounded(self.tail))
         knots = self._knots()
@@ -111,10 +111,11 @@ class Case:
         return mean, float(within + tail * np.sum((center - mean) ** 2 + spread))
 
     def nodes(self) -> tuple[np.ndarray, np.ndarray]:
-        """Points and weights that integrate a density of this form over the real line.
+        """Return points and weights that integrate a density of this form over the real line.
 
-        The middle of each piece of a bin, exact for a step; in a tail Gauss-Legendre in the cumulative hazard, whose
-        integrand exp(-a) is the same for every shape; what lies beyond a = 40 is less than 1e-17.
+        In the body, the midpoint of each piece of a bin, exact for a step function. In a tail, Gauss-Legendre nodes in
+        the cumulative hazard, where the integrand exp(-a) is the same for every shape; the mass beyond a = 40 is less
+        than 1e-17.
         """
         t_l, t_u = self.thresholds
         knots = self._knots()
@@ -127,7 +128,7 @@ class Case:
         return np.concatenate(points), np.concatenate(weights)
 
     def body(self) -> tuple[np.ndarray, np.ndarray]:
-        """Both ends of the middle half of every bin that lies wholly in the body."""
+        """Return both ends of the middle half of every bin that lies entirely in the body."""
         t_l, t_u = self.thresholds
         low, high = self.edges[:-1], self.edges[1:]
         inside = (low > t_l) & (high < t_u)
@@ -135,7 +136,7 @@ class Case:
         return self.rounded(low + (high - low) / 4), self.rounded(high - (high - low) / 4)
 
     def outcomes(self) -> np.ndarray:
-        """Outcomes in both tails and the middle of every bin of the body; none at an edge or threshold."""
+        """Return outcomes in both tails and at the midpoint of every bin of the body; none at an edge or threshold."""
         t_l, t_u = self.thresholds
         low, high = self.body()
         excess = np.geomspace(0.5, 200.0, 25) * self.rounded(self.scales)[:, None]
@@ -146,7 +147,7 @@ class Case:
         return np.concatenate([[t_l], self.edges[(self.edges > t_l) & (self.edges < t_u)], [t_u]])
 
     def _tail(self, side: int, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Log of density and of probability beyond an excess z; z below zero counts as zero."""
+        """Log-density at an excess z and log-probability beyond it; z below zero counts as zero."""
         xi, beta = float(self.rounded(self.shapes[side])), float(self.rounded(self.scales[side]))
         hazard = np.log1p(xi * np.maximum(z, 0.0) / beta) / xi
         log_tail = np.log(self.rounded(self.tail))
@@ -154,10 +155,10 @@ class Case:
 
 
 def pareto_log_density(xi: np.ndarray, beta: float, z: float) -> tuple[np.ndarray, np.ndarray]:
-    """log g(z) = -log beta - (1 + xi) a and its derivative in xi, for any |xi z / beta| < 1 or xi > 0.
+    """Return log g(z) = -log beta - (1 + xi) a and its derivative in xi, for any |xi z / beta| < 1 or xi > 0.
 
-    With u = z / beta, a = log(1 + xi u) / xi = u (1 - xi u / 2 + (xi u)^2 / 3 - ...) and a' its derivative: the series
-    where |xi u| < 0.02, the closed forms elsewhere.
+    With u = z / beta, a = log(1 + xi u) / xi = u (1 - xi u / 2 + (xi u)^2 / 3 - ...), and a' is its derivative: the
+    series where |xi u| < 0.02, the closed forms elsewhere.
     """
     xi = np.asarray(xi, np.float64)
     u = z / beta
@@ -174,7 +175,7 @@ def pareto_log_density(xi: np.ndarray, beta: float, z: float) -> tuple[np.ndarra
 
 
 def _panels(start: float, stop: float, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Gauss-Legendre of eight points on each of `count` equal panels."""
+    """Eight-point Gauss-Legendre rules on each of `count` equal panels."""
     x, w = np.polynomial.legendre.leggauss(8)
     half = (stop - start) / count / 2
     centers = start + half * (2 * np.arange(count) + 1)

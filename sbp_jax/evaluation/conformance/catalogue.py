@@ -1,4 +1,4 @@
-"""The properties, each with what is right and what is known to be wrong."""
+"""The properties, each with the correct result and the known defect of the published implementation."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -15,7 +15,7 @@ from sbp_jax.evaluation.conformance.measures import Finding
 
 @dataclass(frozen=True)
 class Property:
-    """A property: name, what is right, its measurement, and the published implementation's defect, if one is known."""
+    """A property: name, correct result, measurement, and the published implementation's defect, if one is known."""
 
     name: str
     right: str
@@ -24,15 +24,15 @@ class Property:
 
 
 def measure(prop: Property, side: Implementation) -> Finding:
-    """The finding; what the implementation raises is a finding too."""
+    """Return the finding; an exception raised by the implementation is a finding too."""
     try:
         return prop.finding(side)
-    except Exception as error:  # an implementation may fail in any way, and the table says how
+    except Exception as error:  # an implementation may fail in any way; the table reports how
         return Finding(f"raises {type(error).__name__}", False)
 
 
 def compare(ours: Implementation, other: Implementation | None) -> list[dict[str, Any]]:
-    """Measure every property on two implementations; the findings on the `peer` are None where there is no other."""
+    """Measure every property on two implementations; the second's findings (key `peer`) are None without `other`."""
     return [
         {
             "name": each.name,

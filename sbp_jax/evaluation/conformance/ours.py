@@ -1,4 +1,4 @@
-"""This package, as the measurements see it."""
+"""This package behind the interface of the measurements."""
 
 from collections.abc import Callable
 from typing import Any

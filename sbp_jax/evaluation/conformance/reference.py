@@ -1,4 +1,4 @@
-"""The published implementation, `gluonts.torch.distributions`, as the measurements see it."""
+"""The published implementation, `gluonts.torch.distributions`, behind the interface of the measurements."""
 
 import sys
 import types
@@ -18,7 +18,7 @@ from sbp_jax.evaluation.conformance.implementation import Implementation, Shape
 
 
 class Reference(Implementation):
-    """gluonts, float32 unless the case is double; a batch of n equal distributions meets n outcomes."""
+    """gluonts, float32 unless the case is double; a batch of n equal distributions for n outcomes."""
 
     name = "gluonts.torch"
 
@@ -28,13 +28,13 @@ class Reference(Implementation):
 
     @classmethod
     def load(cls) -> "Reference | None":
-        """The installed package, or None.
+        """Return the installed package, or None.
 
-        `gluonts.torch` itself imports Lightning, which only its estimators need: where it is missing, the package is
-        entered without running that file, and its distributions are the same.
+        `gluonts.torch` itself imports Lightning, which only its estimators need. If Lightning is missing, load the
+        package without running that file; its distributions are the same.
 
         Raises:
-            InputError: it is installed, but its import fails.
+            InputError: gluonts is installed but cannot be imported.
         """
         if find_spec("torch") is None or find_spec("gluonts") is None:
             return None
@@ -76,7 +76,7 @@ class Reference(Implementation):
 
     def log_survival(self, case: Case, y: np.ndarray) -> np.ndarray:
         with np.errstate(divide="ignore"):
-            return np.log1p(-self.cdf(case, y))  # it has no survival function
+            return np.log1p(-self.cdf(case, y))  # gluonts has no survival function
 
     def cdf_slope(self, case: Case, y: np.ndarray) -> np.ndarray:
         with self._settings(case.double):
@@ -137,7 +137,7 @@ class Reference(Implementation):
 
     @contextmanager
     def _settings(self, double: bool) -> Iterator[None]:
-        """Checks of arguments off, and the default type by which it makes its edges; both are put back."""
+        """Disable argument checks and set the default type of its edges; restore both afterward."""
         distribution = self._torch.distributions.Distribution
         before = self._torch.get_default_dtype(), distribution._validate_args
         self._torch.set_default_dtype(self._torch.float64 if double else self._torch.float32)
@@ -155,7 +155,7 @@ class Reference(Implementation):
         return self._torch.tensor(case.logits, dtype=self._dtype(case)).expand(*batch, -1)
 
     def _tails(self, case: Case, batch: Shape) -> list[Any]:
-        """Upper shape and scale, then lower: the order of its constructor."""
+        """Upper shape and scale, then lower: the order of the gluonts constructor."""
         values = (case.shapes[1], case.scales[1], case.shapes[0], case.scales[0])
         dtype = self._dtype(case)
         return [self._torch.full((*batch, 1), value, dtype=dtype, requires_grad=True) for value in values]

@@ -2,7 +2,7 @@
 (() => {
   const D = JSON.parse(document.getElementById("data").textContent);
   const at = (id) => document.getElementById(id);
-  const COLOUR = { ours: "#0072b2", theirs: "#d55e00", passer: "#117a5b", actual: "#a2487f", first: "#b58900", soft: "#57606a" };
+  const COLOR = { ours: "#0072b2", theirs: "#d55e00", passer: "#117a5b", actual: "#a2487f", first: "#b58900", soft: "#57606a" };
   const LOOK = {
     margin: { l: 52, r: 14, t: 10, b: 44 }, font: { size: 12, color: "#1b1f24" }, showlegend: false,
     paper_bgcolor: "#fff", plot_bgcolor: "#fff", hovermode: "closest",
@@ -15,13 +15,13 @@
   const axis = (text, more = {}) => ({ title: { text }, ...more });
 
   const element = (name, attributes = {}, ...children) => {
-    const made = document.createElement(name);
+    const node = document.createElement(name);
     for (const [key, value] of Object.entries(attributes)) {
-      if (key.startsWith("on")) made.addEventListener(key.slice(2), value);
-      else if (value !== null) made.setAttribute(key, value);
+      if (key.startsWith("on")) node.addEventListener(key.slice(2), value);
+      else if (value !== null) node.setAttribute(key, value);
     }
-    made.append(...children);
-    return made;
+    node.append(...children);
+    return node;
   };
   const number = (value, digits) => (value === null || value === undefined ? "" : value.toFixed(digits));
   const option = (value, text) => element("option", { value }, text);
@@ -37,13 +37,13 @@
     svg.setAttribute("class", "bar");
     svg.setAttribute("viewBox", "50 0 49 10");
     svg.setAttribute("preserveAspectRatio", "none");
-    const line = (x1, x2, y1, y2, colour, width) => {
-      const drawn = document.createElementNS("http://www.w3.org/2000/svg", "line");
-      Object.entries({ x1, x2, y1, y2, stroke: colour, "stroke-width": width }).forEach(([k, v]) => drawn.setAttribute(k, v));
-      svg.append(drawn);
+    const line = (x1, x2, y1, y2, color, width) => {
+      const stroke = document.createElementNS("http://www.w3.org/2000/svg", "line");
+      Object.entries({ x1, x2, y1, y2, stroke: color, "stroke-width": width }).forEach(([k, v]) => stroke.setAttribute(k, v));
+      svg.append(stroke);
     };
     line(74.5, 74.5, 0, 10, "#9aa4ad", 0.4);
-    line(low, high, 5, 5, COLOUR.ours, 2.4);
+    line(low, high, 5, 5, COLOR.ours, 2.4);
     line(middle, middle, 0, 10, "#1b1f24", 1);
     return svg;
   };
@@ -67,21 +67,21 @@
   };
 
   const showBoard = () => {
-    const found = board();
+    const current = board();
     const least = Math.max(1, Number(at("least").value) || 1);
-    const wanted = at("name").value.trim().toLowerCase();
-    const rows = (found ? found.rows : []).map(record)
-      .filter((row) => row.plays >= least && (!wanted || row.name.toLowerCase().includes(wanted)));
+    const query = at("name").value.trim().toLowerCase();
+    const rows = (current ? current.rows : []).map(record)
+      .filter((row) => row.plays >= least && (!query || row.name.toLowerCase().includes(query)));
     const ranked = new Map([...rows].sort((a, b) => b.passing_score - a.passing_score).map((row, i) => [row.id, i + 1]));
     const way = sorted.down ? -1 : 1;
     rows.sort((a, b) => {
       const [p, q] = [a[sorted.key], b[sorted.key]];
-      if (p === null || q === null) return (p === null) - (q === null); // what is not known is last either way
+      if (p === null || q === null) return (p === null) - (q === null); // unknown values come last in both directions
       return way * (typeof p === "string" ? p.localeCompare(q) : p - q);
     });
-    const shown = [{ key: null, label: "#" }, { key: "name", label: "Quarterback", text: true }, ...COLUMNS.slice(0, 3),
+    const columns = [{ key: null, label: "#" }, { key: "name", label: "Quarterback", text: true }, ...COLUMNS.slice(0, 3),
       { key: null, label: "90 % interval, 50 to 99", text: true }, ...COLUMNS.slice(5)];
-    heads(at("board"), shown, sorted, (key) => {
+    heads(at("board"), columns, sorted, (key) => {
       sorted = { key, down: sorted.key === key ? !sorted.down : key !== "name" };
       showBoard();
     });
@@ -94,9 +94,9 @@
       COLUMNS.slice(5).forEach((c) => cells.append(element("td", {}, number(row[c.key], c.digits))));
       return cells;
     }));
-    at("board-note").textContent = found
-      ? `${rows.length} quarterbacks. ${D.splits[found.split].text} The league's mean score on these plays is ${number(found.centre, 3)}.`
-      : "No play of this season is of this split.";
+    at("board-note").textContent = current
+      ? `${rows.length} quarterbacks. ${D.splits[current.split].text} The league's mean score on these plays is ${number(current.center, 3)}.`
+      : "No play of this season is in this split.";
   };
 
   // ---- quarterback ----
@@ -112,7 +112,7 @@
     at("passer-line").textContent = `${own.name}. ${lines.join("; ")}`;
     const seasons = [...new Set(own.games.map((g) => g[0]))];
     const symbols = ["circle", "square", "diamond", "cross", "triangle-up"];
-    const shades = [COLOUR.ours, COLOUR.theirs, COLOUR.passer, COLOUR.actual, COLOUR.first];
+    const shades = [COLOR.ours, COLOR.theirs, COLOR.passer, COLOR.actual, COLOR.first];
     const traces = seasons.map((season, i) => {
       const games = own.games.filter((g) => g[0] === season);
       return { x: games.map((g, k) => g[1] ?? k + 1), y: games.map((g) => g[3]), name: String(season ?? "games"), mode: "markers",
@@ -123,12 +123,12 @@
     });
     draw("weeks", traces, axis("week"), axis("passing score of the game, 90 % interval", { range: [48, 101] }),
       { showlegend: seasons.length > 1, legend: { orientation: "h", y: 1.12 } });
-    const share = own.places.map((n) => n / Math.max(1, own.places.reduce((a, b) => a + b, 0)));
+    const fractions = own.places.map((n) => n / Math.max(1, own.places.reduce((a, b) => a + b, 0)));
     const middles = own.places.map((_, i) => (i + 0.5) / own.places.length);
     draw("places", [
-      { type: "bar", x: middles, y: share.map((s) => 100 * s), marker: { color: COLOUR.ours }, name: own.name, hovertemplate: "%{y:.1f} %<extra></extra>" },
-      { x: [0, 1], y: [100 / own.places.length, 100 / own.places.length], mode: "lines", line: { color: COLOUR.soft, dash: "dot" }, name: "average quarterback" },
-    ], axis("rank of a play against an average quarterback (PIT)", { range: [0, 1] }), axis("share of his plays, %"));
+      { type: "bar", x: middles, y: fractions.map((s) => 100 * s), marker: { color: COLOR.ours }, name: own.name, hovertemplate: "%{y:.1f} %<extra></extra>" },
+      { x: [0, 1], y: [100 / own.places.length, 100 / own.places.length], mode: "lines", line: { color: COLOR.soft, dash: "dot" }, name: "average quarterback" },
+    ], axis("PIT of a play against an average quarterback", { range: [0, 1] }), axis("plays, %"));
     heads(at("splits"), [{ label: "Split", text: true }, ...COLUMNS.slice(0, 3), { label: "90 % interval, 50 to 99", text: true }, ...COLUMNS.slice(5)]);
     at("splits").tBodies[0].replaceChildren(...D.boards.filter((each) => each.season === "").flatMap((each) => {
       const row = each.rows.find((r) => r[0] === id);
@@ -157,20 +157,20 @@
   let shownPlay = null, timer = null;
 
   const shape = (name, attributes, text) => {
-    const made = document.createElementNS(SVG, name);
-    Object.entries(attributes).forEach(([key, value]) => made.setAttribute(key, value));
-    if (text !== undefined) made.textContent = text;
-    return made;
+    const node = document.createElementNS(SVG, name);
+    Object.entries(attributes).forEach(([key, value]) => node.setAttribute(key, value));
+    if (text !== undefined) node.textContent = text;
+    return node;
   };
 
   const unpack = (play) => {
     if (play.read) return;
     play.read = true;
-    play.law = bytes(play.density);
+    play.probabilities = bytes(play.density);
     if (play.frames) play.spots = new Int16Array(bytes(play.frames).buffer);
   };
 
-  // yards: x beyond the line of scrimmage, y to the offence's left of the middle
+  // yards: x beyond the line of scrimmage, y to the offense's left of the middle
   const field = (play) => {
     const svg = at("field");
     const low = -18, high = Math.max(30, Math.min(play.reach + 6, 75));
@@ -193,8 +193,8 @@
     }
     [-26.65, 26.65].forEach((y) => parts.push(shape("line", { x1: low, x2: high, y1: y, y2: y, stroke: "#57606a", "stroke-width": 0.3 })));
     parts.push(shape("line", { x1: 0, x2: 0, y1: -26.65, y2: 26.65, stroke: "#1b1f24", "stroke-width": 0.25 }));
-    if (play.distance !== null) parts.push(shape("line", { x1: play.distance, x2: play.distance, y1: -26.65, y2: 26.65, stroke: COLOUR.first, "stroke-width": 0.4 }));
-    if (play.yards < high) parts.push(shape("line", { x1: play.yards, x2: play.yards, y1: -26.65, y2: 26.65, stroke: COLOUR.actual, "stroke-width": 0.4, "stroke-dasharray": "1.2 0.8" }));
+    if (play.distance !== null) parts.push(shape("line", { x1: play.distance, x2: play.distance, y1: -26.65, y2: 26.65, stroke: COLOR.first, "stroke-width": 0.4 }));
+    if (play.yards < high) parts.push(shape("line", { x1: play.yards, x2: play.yards, y1: -26.65, y2: 26.65, stroke: COLOR.actual, "stroke-width": 0.4, "stroke-dasharray": "1.2 0.8" }));
     const people = shape("g", { id: "people" });
     svg.replaceChildren(...parts, people);
   };
@@ -202,16 +202,16 @@
   const move = (play, frame) => {
     const people = at("people");
     if (!play.spots) { people.replaceChildren(); return; }
-    const drawn = [];
+    const shapes = [];
     for (let slot = 0; slot < 22; slot += 1) {
       const x = play.spots[(frame * 22 + slot) * 2], y = play.spots[(frame * 22 + slot) * 2 + 1];
       if (x === -32768) continue;
-      const [cx, cy] = [x / 100, -y / 100]; // the offence's left is up
-      if (slot === 0) drawn.push(shape("path", { d: `M${cx} ${cy - 1.2}L${cx + 1.2} ${cy}L${cx} ${cy + 1.2}L${cx - 1.2} ${cy}Z`, fill: COLOUR.passer, class: "man" }));
-      else if (slot < 11) drawn.push(shape("circle", { cx, cy, r: 0.85, fill: COLOUR.ours, class: "man" }));
-      else drawn.push(shape("rect", { x: cx - 0.75, y: cy - 0.75, width: 1.5, height: 1.5, fill: COLOUR.theirs, class: "man" }));
+      const [cx, cy] = [x / 100, -y / 100]; // the offense's left is up
+      if (slot === 0) shapes.push(shape("path", { d: `M${cx} ${cy - 1.2}L${cx + 1.2} ${cy}L${cx} ${cy + 1.2}L${cx - 1.2} ${cy}Z`, fill: COLOR.passer, class: "man" }));
+      else if (slot < 11) shapes.push(shape("circle", { cx, cy, r: 0.85, fill: COLOR.ours, class: "man" }));
+      else shapes.push(shape("rect", { x: cx - 0.75, y: cy - 0.75, width: 1.5, height: 1.5, fill: COLOR.theirs, class: "man" }));
     }
-    people.replaceChildren(...drawn);
+    people.replaceChildren(...shapes);
   };
 
   const showFrame = (frame) => {
@@ -219,21 +219,21 @@
     at("frame").value = frame;
     at("clock").textContent = play.count > 1 ? `${(frame / 10).toFixed(1)} s` : "before the snap";
     move(play, frame);
-    const row = Array.from(play.law.subarray(frame * bins, (frame + 1) * bins), (v) => 100 * play.peak * (v / 255) ** 2);
+    const row = Array.from(play.probabilities.subarray(frame * bins, (frame + 1) * bins), (v) => 100 * play.peak * (v / 255) ** 2);
     const [low, high] = [play.lower && play.lower[frame], play.upper && play.upper[frame]];
-    const mark = (x, colour, dash) => ({ type: "line", x0: x, x1: x, yref: "paper", y0: 0, y1: 1, line: { color: colour, width: 1.5, dash } });
-    const shapes = [mark(play.yards, COLOUR.actual, "solid"), mark(play.medians[frame], "#1b1f24", "dot")];
-    if (low !== null && low !== undefined) shapes.push(mark(low, COLOUR.theirs, "dash"));
-    if (high !== null && high !== undefined) shapes.push(mark(high, COLOUR.theirs, "dash"));
-    draw("density", [{ type: "bar", x: D.grid, y: row, marker: { color: D.grid.map((y) => (low !== null && low !== undefined && (y < low || y > high) ? COLOUR.theirs : COLOUR.ours)) },
+    const mark = (x, color, dash) => ({ type: "line", x0: x, x1: x, yref: "paper", y0: 0, y1: 1, line: { color: color, width: 1.5, dash } });
+    const shapes = [mark(play.yards, COLOR.actual, "solid"), mark(play.medians[frame], "#1b1f24", "dot")];
+    if (low !== null && low !== undefined) shapes.push(mark(low, COLOR.theirs, "dash"));
+    if (high !== null && high !== undefined) shapes.push(mark(high, COLOR.theirs, "dash"));
+    draw("density", [{ type: "bar", x: D.grid, y: row, marker: { color: D.grid.map((y) => (low !== null && low !== undefined && (y < low || y > high) ? COLOR.theirs : COLOR.ours)) },
       hovertemplate: `%{x} ${D.unit}: %{y:.2f} %<extra></extra>` }],
     axis(D.outcome), axis("probability, %", { range: [0, 105 * play.peak] }), { shapes, bargap: 0.05 });
     const times = play.medians.map((_, i) => i / 10);
     draw("running", [
-      { x: times, y: play.medians, mode: play.count > 1 ? "lines" : "markers", line: { color: COLOUR.ours }, name: "median" },
+      { x: times, y: play.medians, mode: play.count > 1 ? "lines" : "markers", line: { color: COLOR.ours }, name: "median" },
       { x: [times[frame]], y: [play.medians[frame]], mode: "markers", marker: { color: "#1b1f24", size: 9 }, name: "now" },
     ], axis("seconds since the snap", { range: [-0.05, Math.max(1, times[times.length - 1]) + 0.05] }), axis(`median, ${D.unit}`),
-    { shapes: [{ type: "line", xref: "paper", x0: 0, x1: 1, y0: play.yards, y1: play.yards, line: { color: COLOUR.actual, width: 1.5 } }] });
+    { shapes: [{ type: "line", xref: "paper", x0: 0, x1: 1, y0: play.yards, y1: play.yards, line: { color: COLOR.actual, width: 1.5 } }] });
   };
 
   const stop = () => {
@@ -281,37 +281,37 @@
     at("calibration-note").textContent = c.note;
     const n = c.histogram.length;
     draw("pit", [
-      { type: "bar", x: c.histogram.map((_, i) => (i + 0.5) / n), y: c.histogram, marker: { color: COLOUR.ours } },
-      { x: [0, 1], y: [1, 1], mode: "lines", line: { color: COLOUR.soft, dash: "dot" } },
+      { type: "bar", x: c.histogram.map((_, i) => (i + 0.5) / n), y: c.histogram, marker: { color: COLOR.ours } },
+      { x: [0, 1], y: [1, 1], mode: "lines", line: { color: COLOR.soft, dash: "dot" } },
     ], axis("PIT", { range: [0, 1] }), axis("density (1: calibrated)", { rangemode: "tozero" }), { bargap: 0.05 });
     const curve = (id, low, high) => {
       const inside = c.levels.map((q, i) => [q, c.shares[i]]).filter(([q]) => q >= low && q <= high);
       draw(id, [
-        { x: [low, high], y: [low, high], mode: "lines", line: { color: COLOUR.soft, dash: "dot" } },
-        { x: inside.map((p) => p[0]), y: inside.map((p) => p[1]), mode: "lines+markers", marker: { size: 4 }, line: { color: COLOUR.ours } },
-      ], axis("level of the predictive quantile"), axis("share of outcomes below it"));
+        { x: [low, high], y: [low, high], mode: "lines", line: { color: COLOR.soft, dash: "dot" } },
+        { x: inside.map((p) => p[0]), y: inside.map((p) => p[1]), mode: "lines+markers", marker: { size: 4 }, line: { color: COLOR.ours } },
+      ], axis("level of the predictive quantile"), axis("fraction of outcomes below it"));
     };
     curve("pp", 0, 1); curve("pp-lower", 0, 0.05); curve("pp-upper", 0.95, 1);
     const s = c.strata;
-    draw("strata", [{ x: s.map((r) => r.mean), y: s.map((r) => r.name), mode: "markers", marker: { color: COLOUR.ours, size: 7 },
+    draw("strata", [{ x: s.map((r) => r.mean), y: s.map((r) => r.name), mode: "markers", marker: { color: COLOR.ours, size: 7 },
       error_x: { type: "data", array: s.map((r) => r.half), thickness: 1.2, width: 2 }, text: s.map((r) => `${r.plays} plays`),
       hovertemplate: "%{y}: %{x:.3f}, %{text}<extra></extra>" }],
     axis("mean PIT, 90 % interval (0.5: calibrated)"), { autorange: "reversed", type: "category" },
-    { shapes: [{ type: "line", x0: 0.5, x1: 0.5, yref: "paper", y0: 0, y1: 1, line: { color: COLOUR.soft, dash: "dot" } }], margin: { ...LOOK.margin, l: 150 } });
+    { shapes: [{ type: "line", x0: 0.5, x1: 0.5, yref: "paper", y0: 0, y1: 1, line: { color: COLOR.soft, dash: "dot" } }], margin: { ...LOOK.margin, l: 150 } });
   };
 
   const showTraining = () => {
     const traces = D.training.flatMap((run, i) => ["training_loss", "validation_loss"].map((key, k) => ({
       x: run.epoch, y: run[key], mode: "lines+markers", marker: { size: 4 }, name: `${run.name}, ${k ? "validation" : "training"}`,
-      line: { color: [COLOUR.ours, COLOUR.theirs, COLOUR.passer, COLOUR.actual, COLOUR.first][i % 5], dash: k ? "solid" : "dot" } })));
-    draw("losses", traces, axis("epoch"), axis("loss, nats a play"), { showlegend: true });
+      line: { color: [COLOR.ours, COLOR.theirs, COLOR.passer, COLOR.actual, COLOR.first][i % 5], dash: k ? "solid" : "dot" } })));
+    draw("losses", traces, axis("epoch"), axis("loss, nats per play"), { showlegend: true });
     at("config").tBodies[0].replaceChildren(...D.config.map(([key, value]) =>
       element("tr", {}, element("td", { class: "text" }, key), element("td", { class: "text" }, value))));
     at("tables").replaceChildren(...D.tables.flatMap((table) => {
-      const made = element("table", {}, element("thead"), element("tbody"));
-      heads(made, table.header.map((label, i) => ({ label, text: i === 0 })));
-      made.tBodies[0].append(...table.rows.map((row) => element("tr", {}, ...row.map((text, i) => element("td", { class: i ? null : "text" }, text)))));
-      return [element("h2", {}, table.title), element("div", { class: "scroll" }, made)];
+      const node = element("table", {}, element("thead"), element("tbody"));
+      heads(node, table.header.map((label, i) => ({ label, text: i === 0 })));
+      node.tBodies[0].append(...table.rows.map((row) => element("tr", {}, ...row.map((text, i) => element("td", { class: i ? null : "text" }, text)))));
+      return [element("h2", {}, table.title), element("div", { class: "scroll" }, node)];
     }));
   };
 

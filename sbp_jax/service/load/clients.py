@@ -19,7 +19,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 TIMEOUT_S = 15.0  # for an answer; one that has not arrived by then is lost
-STRIDE = 7  # from one replayed play to the next
+STRIDE = 7  # step from one replayed play to the next
 NUMBERS = ("median", "expected", "first_down", "touchdown", "loss")
 BAD = [
     "not JSON",
@@ -88,7 +88,7 @@ class Good:
             await asyncio.wait({reader, work}, return_when=asyncio.FIRST_COMPLETED)
             await (work if work.done() else reader)
         finally:
-            # also those that have not noticed that the connection is closed
+            # including senders that have not noticed the closed connection
             for each in (*players, reader):
                 each.cancel()
             every: list[asyncio.Future[Any]] = [*players, work, reader]
@@ -218,7 +218,7 @@ async def leave(task: dict[str, Any], count: Counter[str]) -> None:
 
 
 async def post(task: dict[str, Any], count: Counter[str]) -> None:
-    """Bad bodies for REST; each must get a 4xx."""
+    """Send bad bodies to REST; each must get a 4xx."""
     bodies = [b"", b"[" * 100_000, b'{"frames": [[[NaN]]]}', b'{"frames": 7}', b"\xff", b" " * 3_000_000]
 
     def send(body: bytes) -> int:
@@ -274,6 +274,6 @@ async def hostile(task: dict[str, Any]) -> dict[str, Any]:
 
 if __name__ == "__main__":
     kind, task, result = sys.argv[1:]
-    asked = json.loads(Path(task).read_text())
-    report = asyncio.run({"good": good, "hostile": hostile}[kind](asked))
+    parameters = json.loads(Path(task).read_text())
+    report = asyncio.run({"good": good, "hostile": hostile}[kind](parameters))
     Path(result).write_text(json.dumps(report))

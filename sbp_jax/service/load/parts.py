@@ -18,8 +18,8 @@ import numpy as np
 
 from sbp_jax.errors import InputError
 
-TOLERANCE = 1e-4  # relative above 1
-EACH = 4  # plays of a connection at once
+TOLERANCE = 1e-4  # relative for values above 1
+EACH = 4  # concurrent plays of a connection
 START_S = 180.0  # for the service to load its run
 Part = Literal["steady", "hostile", "restart"]
 
@@ -146,11 +146,11 @@ def part(load: Load, server: Server, plays: list[dict[str, Any]], folder: Path, 
                 client.kill()
             raise InputError("clients did not exit")
         if what == "restart" and not restart and time.time() > began + load.restart_s:
-            asked = time.time()
+            start = time.time()
             code, ended_s = server.stop()
             again = Server(server.run, folder, server.plays, server.port)
             server.process, server.log = again.process, again.log
-            restart = {"exit_code": code, "ended_s": ended_s, "away_s": time.time() - asked}
+            restart = {"exit_code": code, "ended_s": ended_s, "away_s": time.time() - start}
         memory.append((time.time() - began, server.memory_mib()))
         files = max(files, server.files())
         time.sleep(1.0)
@@ -181,5 +181,5 @@ def _free_port() -> int:
 
 
 def _quantiles(values: np.ndarray) -> dict[str, float]:
-    found = np.quantile(values, [0.5, 0.95, 0.99, 1.0]).tolist() if len(values) else [float("nan")] * 4
-    return dict(zip(("p50", "p95", "p99", "max"), found, strict=True))
+    quantiles = np.quantile(values, [0.5, 0.95, 0.99, 1.0]).tolist() if len(values) else [float("nan")] * 4
+    return dict(zip(("p50", "p95", "p99", "max"), quantiles, strict=True))
