@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.benchmarks import dist, live, sweep
+from experiments.benchmarks import distribution, live, sweep
 from experiments.benchmarks.batches import NUM_STATIC, network_of, synthetic
 from experiments.benchmarks.timing import in_turn, median_ms
 from experiments.benchmarks.training import steps_call
@@ -116,11 +116,11 @@ SMOKE = Sizes(
 def likelihood(sizes: Sizes) -> Iterator[Result]:
     """Compare the bytes that the log-likelihood and its gradient must move with a copy of a large array, in turn."""
     large = jnp.zeros(sizes.copy_floats, jnp.float32)
-    copy = dist.compiled(lambda x: x + 1, large)
-    empty = dist.compiled(lambda x: x + 1, large[:1])
+    copy = distribution.compiled(lambda x: x + 1, large)
+    empty = distribution.compiled(lambda x: x + 1, large[:1])
     rows: list[Result] = []
     for count in sizes.rows:
-        ours = dist.Likelihood(count, sizes.bins)
+        ours = distribution.Likelihood(count, sizes.bins)
         programs: dict[str, tuple[Any, tuple[Any, ...]]] = {
             "copy": (copy, (large,)),
             "copy of the logits": (ours.copy, ours.parameters[:1]),
@@ -156,8 +156,8 @@ def training(sizes: Sizes) -> Iterator[Result]:
         started = time.perf_counter()
         fitted = fit(form.trainer, form.batch_source, None, config, on_epoch=_progress(compute, sizes.epochs))
         seconds = time.perf_counter() - started
-        distribution = form.network.head(form.predictor(fitted.params, held_out, 1024, (window,)))
-        scores = score_outcomes(Quantized(distribution), held_out.yards)
+        dist = form.network.head(form.predictor(fitted.params, held_out, 1024, (window,)))
+        scores = score_outcomes(Quantized(dist), held_out.yards)
         losses[compute] = {"nll": -scores.log_prob, "crps": scores.crps}
         row = {"compute": compute, "seconds": seconds, "first_epoch_s": fitted.history[0]["seconds"]}
         metrics.append(row | Metrics.of(scores, held_out.yards).to_dict())

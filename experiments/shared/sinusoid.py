@@ -14,7 +14,7 @@ from sbp_jax.atomic import atomic_write
 from sbp_jax.config import Config, SeriesConfig
 from sbp_jax.data.plays import Plays
 from sbp_jax.data.series.sinusoid import TrueDistribution, draw, sinusoid
-from sbp_jax.evaluation.metrics import Metrics, pp_error_between
+from sbp_jax.evaluation.metrics import Metrics, pp_error
 from sbp_jax.runs.datasets import SeriesDataset, open_dataset
 from sbp_jax.runs.members import train_and_evaluate
 from sbp_jax.runs.run import Run
@@ -79,5 +79,5 @@ def networks(
 def _figures(
     nll: Any, crps: Any, y: np.ndarray, median: np.ndarray, below: np.ndarray, at: np.ndarray
 ) -> dict[str, float]:
-    metrics = Metrics(float(nll), float(crps), float(np.mean(np.abs(y - median))), pp_error_between(below, at))
+    metrics = Metrics(float(nll), float(crps), float(np.mean(np.abs(y - median))), pp_error(below, at))
     return {**metrics.flat(), "spread": float(np.std(median))}

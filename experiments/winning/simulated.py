@@ -107,12 +107,12 @@ def recovery(
     )
 
 
-def every_outcome(target: Target, dist: TrueDistribution) -> tuple[TrueDistribution, dict[str, np.ndarray]]:
+def every_outcome(target: Target, truth: TrueDistribution) -> tuple[TrueDistribution, dict[str, np.ndarray]]:
     """Return the true distribution in the networks' order, and the grades of every outcome of its support, [N, V].
 
     The grades are named as the columns of scored plays, with the prefix `TRUE` for those of the true distribution.
     """
-    support, parts = dist.support(), []
+    support, parts = truth.support(), []
     for run, plays in parts_of(target, "all"):
         if not len(plays):
             continue
@@ -121,10 +121,10 @@ def every_outcome(target: Target, dist: TrueDistribution) -> tuple[TrueDistribut
         pit, score = (np.stack([np.asarray(values) for values in each], axis=1) for each in zip(*grades, strict=True))
         parts.append((plays.game_id, plays.play_id, pit, score))
     game, play, pit, score = (np.concatenate(each) for each in zip(*parts, strict=True))
-    dist = dist.select(game, play)
-    true = dist.pmf(support)
+    truth = truth.select(game, play)
+    true = truth.pmf(support)
     middle = np.cumsum(true, axis=1) - true / 2
-    return dist, {"pit": pit, "score": score, f"{TRUE}pit": middle, f"{TRUE}score": normal(middle)}
+    return truth, {"pit": pit, "score": score, f"{TRUE}pit": middle, f"{TRUE}score": normal(middle)}
 
 
 @jax.jit

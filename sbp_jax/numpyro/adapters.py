@@ -8,7 +8,7 @@ from typing import Any, cast
 import jax
 import jax.numpy as jnp
 import numpy as np
-import numpyro.distributions as dist
+import numpyro.distributions as numpyro_dists
 from jax.typing import ArrayLike
 from jaxtyping import Array
 from numpyro.distributions import constraints
@@ -36,7 +36,7 @@ _PARAMETERS = {"dist": constraints.dependent}
 _NAMES = list(_PARAMETERS)
 
 
-class _Adapter(dist.Distribution):
+class _Adapter(numpyro_dists.Distribution):
     """Common base of both adapters: shapes, parameter checks, and a pytree with the distribution's arrays as leaves.
 
     Shapes are read from the distribution each time, so they remain correct when `vmap` or `scan` changes an axis.

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from experiments import benchmark
-from experiments.benchmarks import batches, dist, live, sweep, timing, training
+from experiments.benchmarks import batches, distribution, live, sweep, timing, training
 from sbp_jax.runs import provenance
 
 pytestmark = pytest.mark.unoptimized
@@ -24,22 +24,22 @@ def page_of(what, results, out, words):
 
 
 def test_every_variant_is_the_same_log_likelihood():
-    logits, edges, shape, scale, y, _ = dist.inputs(500, 50)
-    want = dist.ours(logits, edges, shape, scale, y)
-    for name, function in dist.VARIANTS.items():
+    logits, edges, shape, scale, y, _ = distribution.inputs(500, 50)
+    want = distribution.ours(logits, edges, shape, scale, y)
+    for name, function in distribution.VARIANTS.items():
         np.testing.assert_allclose(function(logits, edges, shape, scale, y), want, rtol=2e-4, atol=2e-4, err_msg=name)
-        grads = dist.gradient_of(function, edges)((logits, shape, scale), y)[1]
-        wants = dist.gradient_of(dist.ours, edges)((logits, shape, scale), y)[1]
+        grads = distribution.gradient_of(function, edges)((logits, shape, scale), y)[1]
+        wants = distribution.gradient_of(distribution.ours, edges)((logits, shape, scale), y)[1]
         for got, expected in zip(grads, wants, strict=True):
             np.testing.assert_allclose(got, expected, rtol=2e-3, atol=2e-6, err_msg=name)
 
 
 @pytest.mark.parametrize("bins", [71, 100, 400])
 def test_memory_beyond_inputs_and_outputs_is_at_most_a_fifth_more_than_the_logits(bins):
-    logits, edges, shape, scale, y, _ = dist.inputs(4096, bins)
+    logits, edges, shape, scale, y, _ = distribution.inputs(4096, bins)
     parameters, y = tuple(jnp.asarray(a) for a in (logits, shape, scale)), jnp.asarray(y)
-    forward = dist.compiled(lambda p, y: dist.ours(p[0], edges, p[1], p[2], y), parameters, y)
-    both = dist.compiled(dist.gradient_of(dist.ours, edges), parameters, y)
+    forward = distribution.compiled(lambda p, y: distribution.ours(p[0], edges, p[1], p[2], y), parameters, y)
+    both = distribution.compiled(distribution.gradient_of(distribution.ours, edges), parameters, y)
     assert timing.extra_memory(forward, logits.nbytes) <= 1.2
     assert timing.extra_memory(both, logits.nbytes) <= 1.2
 
@@ -110,7 +110,7 @@ def test_the_network_of_the_live_benchmark_predicts_differently_for_every_play()
 
 def test_without_a_gpu_its_bandwidth_is_not_measured():
     if jax.devices()[0].platform == "cpu":
-        assert dist.bandwidth(0.1) is None
+        assert distribution.bandwidth(0.1) is None
 
 
 def test_wrong_arguments_are_one_line():

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro
-import numpyro.distributions as dist
+import numpyro.distributions as numpyro_dists
 import pytest
 from numpyro import handlers
 from numpyro.contrib.control_flow import scan
@@ -87,7 +87,7 @@ def test_methods_are_those_of_the_distribution(family, x64):
     with jax.enable_x64(x64):
         dist = DISTS[family]()
         adapter = Continuous(dist, validate_args=False)
-        assert isinstance(adapter, dist.Distribution)
+        assert isinstance(adapter, numpyro_dists.Distribution)
         assert (adapter.batch_shape, adapter.event_shape, adapter.has_rsample) == ((3,), (), True)
         y = jnp.asarray(OUTCOMES[:, None])
         for name, x in (("log_prob", y), ("cdf", y), ("icdf", jnp.array([[0.0], [0.01], [0.7], [1.0]]))):
@@ -199,7 +199,7 @@ def test_shapes_under_numpyro(family, loose):
 
 def test_scan_of_numpyro(loose):
     def model(y):
-        loc = numpyro.sample("loc", dist.Normal(0.0, 1.0))
+        loc = numpyro.sample("loc", numpyro_dists.Normal(0.0, 1.0))
         return scan(lambda c, y: (y, numpyro.sample("y", Continuous(Normal(loc + 0.5 * c, 1.0)), obs=y)), 0.0, y)
 
     y = jnp.array([0.3, -0.2, 1.1])
@@ -285,7 +285,7 @@ def test_bounded_outcomes_as_a_likelihood(x64, loose):
         np.testing.assert_array_equal(adapter.support(jnp.array([2.5, 0.3, 2.6])), [True, True, False])
 
         def model(y):
-            loc = numpyro.sample("loc", dist.Normal(0.0, 1.0))
+            loc = numpyro.sample("loc", numpyro_dists.Normal(0.0, 1.0))
             numpyro.sample("y", Continuous(Censored(Normal(loc, 1.5), high=2.5)), obs=y)
 
         score, _ = log_density(model, (2.5,), {}, {"loc": 0.2})

@@ -5,7 +5,7 @@ import warnings
 import jax
 import jax.numpy as jnp
 import numpy as np
-import numpyro.distributions as dist
+import numpyro.distributions as numpyro_dists
 import pytest
 from jax.scipy.special import logsumexp
 from numpyro.distributions import constraints
@@ -181,8 +181,8 @@ def test_the_warning_survives_jit():
     """For outcomes and parameters that are known there, as of NumPyro's own distributions."""
     dist = GeneralizedPareto(0.1, 1.0)
     for outcome in (np.array(-1.0), jnp.array(-1.0)):
-        for make in (lambda: Continuous(dist, validate_args=True), lambda: dist.HalfNormal(1.0, validate_args=True)):
-            if isinstance(outcome, jax.Array) and isinstance(make(), dist.HalfNormal):
+        for make in (lambda: Continuous(dist, validate_args=True), lambda: numpyro_dists.HalfNormal(1.0, validate_args=True)):
+            if isinstance(outcome, jax.Array) and isinstance(make(), numpyro_dists.HalfNormal):
                 continue  # NumPyro's own is silent there
             with pytest.warns(UserWarning, match="Out-of-support"):
                 jax.jit(lambda s, make=make, y=outcome: s + make().log_prob(y))(1.0)
@@ -208,8 +208,8 @@ COMPONENTS = {
 @pytest.mark.parametrize("name", COMPONENTS)
 def test_mixtures_of_numpyro(name, loose):
     component = COMPONENTS[name]()
-    weights = dist.Categorical(probs=WEIGHTS)
-    mixture = dist.MixtureSameFamily(weights, component)
+    weights = numpyro_dists.Categorical(probs=WEIGHTS)
+    mixture = numpyro_dists.MixtureSameFamily(weights, component)
     y = jnp.array([0.0, 1.0, 3.0])
     want = logsumexp(jnp.log(WEIGHTS) + component.log_prob(y[:, None]), axis=-1)
     np.testing.assert_allclose(mixture.log_prob(y), want, rtol=1e-5)
@@ -222,13 +222,13 @@ def test_mixtures_of_numpyro(name, loose):
 
 
 def test_mixtures_that_need_a_named_support():
-    weights, shapes = dist.Categorical(probs=WEIGHTS), jnp.array([0.1, -0.3])
+    weights, shapes = numpyro_dists.Categorical(probs=WEIGHTS), jnp.array([0.1, -0.3])
     with pytest.raises(AssertionError, match="support that does not depend on their parameters"):
-        dist.MixtureSameFamily(weights, Continuous(GeneralizedPareto(shapes, 1.0)))
+        numpyro_dists.MixtureSameFamily(weights, Continuous(GeneralizedPareto(shapes, 1.0)))
     parts = [Continuous(Normal(0.0, 1.0)), Continuous(GeneralizedPareto(0.1, 1.0))]
     with pytest.raises(ValueError, match="must have the same support"):
-        dist.MixtureGeneral(weights, parts)
-    mixture = dist.MixtureGeneral(weights, parts, support=constraints.real)
+        numpyro_dists.MixtureGeneral(weights, parts)
+    mixture = numpyro_dists.MixtureGeneral(weights, parts, support=constraints.real)
     want = logsumexp(jnp.log(WEIGHTS) + jnp.stack([part.log_prob(jnp.array(0.5)) for part in parts]))
     np.testing.assert_allclose(mixture.log_prob(jnp.array(0.5)), want, rtol=1e-5)
     assert mixture.log_prob(jnp.array(-0.5)) == jnp.log(WEIGHTS[0]) + parts[0].log_prob(-0.5)
@@ -249,6 +249,6 @@ def test_mode_and_entropy():
     dist = DISTS["Normal"]()
     np.testing.assert_array_equal(Continuous(dist).mode, dist.loc)
     np.testing.assert_array_equal(Continuous(dist).entropy(), dist.entropy())
-    np.testing.assert_allclose(Continuous(dist).entropy(), dist.Normal(dist.loc, dist.scale).entropy(), rtol=1e-6)
+    np.testing.assert_allclose(Continuous(dist).entropy(), numpyro_dists.Normal(dist.loc, dist.scale).entropy(), rtol=1e-6)
     with pytest.raises(NotImplementedError, match="entropy: no closed form for BlendedPareto"):
         Continuous(DISTS["BlendedPareto"]()).entropy()

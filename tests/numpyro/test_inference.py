@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro
-import numpyro.distributions as dist
+import numpyro.distributions as numpyro_dists
 import pytest
 from numpyro.infer import MCMC, NUTS, SVI, Predictive, Trace_ELBO
 from numpyro.infer.autoguide import AutoNormal
@@ -20,8 +20,8 @@ def test_nuts_recovers_the_tail_and_keeps_to_a_moving_support(loose):
     y = GeneralizedPareto(**truth).sample(jax.random.key(11), (1000,))
 
     def model(y):
-        shape = numpyro.sample("shape", dist.Normal(0.0, 1.0))
-        scale = numpyro.sample("scale", dist.LogNormal(0.0, 1.0))
+        shape = numpyro.sample("shape", numpyro_dists.Normal(0.0, 1.0))
+        scale = numpyro.sample("scale", numpyro_dists.LogNormal(0.0, 1.0))
         # a prior whose support [0, 2 scale] moves with another site: uniform, and independent of the outcomes
         numpyro.sample("within", Continuous(GeneralizedPareto(-1.0, 2 * scale)))
         numpyro.sample("y", Continuous(GeneralizedPareto(shape, scale), validate_args=False), obs=y)
@@ -61,9 +61,9 @@ def test_svi_recovers_bins_and_tails_from_rounded_outcomes(loose):
     y = Rounded(dist(jnp.log(p), **truth), 0.1).sample(jax.random.key(21), (count,))
 
     def model(y=None):
-        logits = numpyro.sample("logits", dist.Normal(0.0, 2.0).expand((8,)).to_event(1))
-        shape = numpyro.sample("shape", dist.Normal(0.0, 0.5).expand((2,)).to_event(1))
-        scale = numpyro.sample("scale", dist.LogNormal(0.0, 1.0).expand((2,)).to_event(1))
+        logits = numpyro.sample("logits", numpyro_dists.Normal(0.0, 2.0).expand((8,)).to_event(1))
+        shape = numpyro.sample("shape", numpyro_dists.Normal(0.0, 0.5).expand((2,)).to_event(1))
+        scale = numpyro.sample("scale", numpyro_dists.LogNormal(0.0, 1.0).expand((2,)).to_event(1))
         with numpyro.plate("outcomes", count):
             numpyro.sample("y", Rounded(dist(logits, (shape[0], scale[0]), (shape[1], scale[1])), 0.1), obs=y)
 

@@ -18,6 +18,7 @@ from sbp_jax.models.network import NetworkConfig
 from sbp_jax.training import Hyperparameters, Predictor, Trainer, arrays
 from sbp_jax.training.build import make_head, make_network, set_statistics
 from sbp_jax.training.check import check_features, check_outcomes
+from sbp_jax.training.outcome import Outcome
 from tests.plays import random_plays
 
 pytestmark = pytest.mark.unoptimized
@@ -121,12 +122,13 @@ def test_extras_that_differ_are_refused():
 def test_outcomes_that_are_not_integers_are_refused_by_interval_alone():
     plays = random_plays(5)
     broken = replace(plays, yards=plays.yards + np.float32(0.25))
-    config = replace(CONFIG, data=DataConfig(outcome="expectedPointsAdded"))
-    check_outcomes(config, plays)
+    config = replace(CONFIG, training=replace(CONFIG.training, objective="interval"))
+    outcome = Outcome.of(DataConfig(outcome="expectedPointsAdded"), integer=True)
+    check_outcomes(config, outcome, plays)
     message = r"^training\.objective: interval requires integers, and the outcome expectedPointsAdded has .*; choose"
     with pytest.raises(InputError, match=message):
-        check_outcomes(config, broken)
-    check_outcomes(replace(config, training=replace(CONFIG.training, objective="exact")), broken)
+        check_outcomes(config, outcome, broken)
+    check_outcomes(replace(config, training=replace(CONFIG.training, objective="exact")), outcome, broken)
     assert random_plays(3).select(np.zeros(0, int)).is_integer
 
 

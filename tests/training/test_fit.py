@@ -39,7 +39,7 @@ CONFIG = Config(
     network=NetworkConfig(channels=8, layers=2, hidden=(16,), dropout=0.2),
     head=HeadConfig(bins=36, low=-10.0, high=25.0),
     optimizer=OptimizerConfig(learning_rate=3e-3),
-    training=TrainingConfig(epochs=3, batch_size=16, buckets=(16, 32), checkpoint_every=2),
+    training=TrainingConfig(objective="interval", epochs=3, batch_size=16, buckets=(16, 32), checkpoint_every=2),
 )
 
 

@@ -40,7 +40,7 @@ BASE = Config(
     network=NetworkConfig(encoder="flat", channels=4, layers=1, hidden=(6,), dropout=0.1),
     head=HeadConfig(bins=8, low=-10.0, high=25.0),
     optimizer=OptimizerConfig(learning_rate=3e-2),
-    training=TrainingConfig(epochs=3, batch_size=16, buckets=(30,), patience=3),
+    training=TrainingConfig(objective="interval", epochs=3, batch_size=16, buckets=(30,), patience=3),
 )
 
 
