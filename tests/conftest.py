@@ -34,9 +34,23 @@ def compile_options(*args: Any, original: Callable[..., Any] = compiler.get_comp
 compiler.get_compile_options = compile_options
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Group files by compile mode, because a change clears JAX's caches, with long files first in each group."""
+    """Put files of one compile mode together, as a change empties JAX's caches, and long files first in each.
+
+    The cases of a test that `sample` leaves out of the fast suite are slow.
+    """
     items.sort(key=lambda item: (bool(item.get_closest_marker("unoptimized")), not item.get_closest_marker("long")))
+    cases: dict[tuple[str, str], list[pytest.Item]] = {}
+    for item in items:
+        if item.get_closest_marker("sample") and not item.get_closest_marker("slow"):
+            cases.setdefault((str(item.path), item.name.partition("[")[0]), []).append(item)
+    for of_test in cases.values():
+        count = min(next(of_test[0].iter_markers("sample")).args[0], len(of_test))
+        chosen = {(2 * i + 1) * len(of_test) // (2 * count) for i in range(count)}
+        for i, item in enumerate(of_test):
+            if i not in chosen:
+                item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="module", autouse=True)

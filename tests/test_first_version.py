@@ -108,6 +108,7 @@ def loaded(parts):
     return load
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("which", marked(RUNS, set(RUNS) - set(PREDICTED)))
 def test_a_run_predicts_what_it_did(loaded, which):
     part, name = which
@@ -167,6 +168,7 @@ def same_table(found: pl.DataFrame, wanted: pl.DataFrame) -> None:
             assert found[name].to_list() == wanted[name].to_list(), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "scored",
     marked(
@@ -319,6 +321,7 @@ def check_resumed(folder: Path, part: str, names: list[str], again: bool = True)
     assert [state(run) for run in runs] == done
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("resumed", marked(RESUMED, set(RESUMED) - set(FAST)))
 def test_the_command_that_made_a_run_resumes_it(tmp_path, resumed):
     part, name = resumed

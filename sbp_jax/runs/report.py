@@ -120,8 +120,8 @@ def grid_of(run: Run) -> np.ndarray:
 
 def _unfolded(run: Run, plays: Plays) -> list[dict[str, Any]]:
     """The positions of each play, its distribution at every frame, and summary numbers of that distribution."""
-    latent, grid = run.model.head(jnp.asarray(run.raw_outputs_by_frame(plays))), grid_of(run)
-    upper = run.outcome.upper_bound(plays)
+    latent: Any = run.model.head(jnp.asarray(run.raw_outputs_by_frame(plays)))
+    upper, grid = run.outcome.upper_bound(plays), grid_of(run)
     dist = run.outcome.observed(latent, None if upper is None else upper[:, None])
     step = float(grid[1] - grid[0])
     edges = np.append(grid - step / 2, grid[-1] + step / 2).astype(np.float32)

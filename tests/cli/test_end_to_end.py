@@ -157,6 +157,7 @@ def test_same_command_again_finds_the_run_done(run_folder, capsys):
     assert [path.read_bytes() for path in [*run_folder.glob("*.*"), *run_folder.glob("events/*")]] == before
 
 
+@pytest.mark.slow
 def test_score_command_writes_its_tables(run_folder, capsys):
     score.command([str(run_folder), "--of", "held-out", "--min-plays", "2"])
     assert "| rank | passer | plays |" in capsys.readouterr().out
@@ -167,6 +168,7 @@ def test_score_command_writes_its_tables(run_folder, capsys):
     assert board["plays"].min() >= 2
 
 
+@pytest.mark.slow
 def test_a_run_is_compared_with_itself_after_its_plays_are_gone(run, run_folder, tmp_path, capsys):
     other, log_prob = tmp_path / "moved", run.residuals(run.plays("test"))["log_prob"]
     shutil.copytree(run_folder, other)

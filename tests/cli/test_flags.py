@@ -47,6 +47,7 @@ def options_of(kind, prefix=""):
         yield from options_of(type(section), name + ".") if dataclasses.is_dataclass(section) else [name]
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("name", COMMANDS)
 def test_help_lists_every_option_and_loads_nothing_heavy(name):
     done = printed("-c", HELP, name, "--help")

@@ -28,6 +28,7 @@ def written(folder, text):
     return str(path)
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("name", grid.names())
 def test_every_arm_can_be_trained(name):
     chosen = grid.read(name)

@@ -97,6 +97,7 @@ def test_mistakes_are_named(source, tmp_path):
         assert not (tmp_path / "set").exists()
 
 
+@pytest.mark.slow
 def test_script_runs_in_the_projects_own_environment(source, tmp_path):
     words = [sys.executable, str(SCRIPT), str(source), "--out", "set"]
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)

@@ -91,6 +91,7 @@ def test_folds_that_cannot_be(crossed):
             list(folds_of(config, folds, by))
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(("by", "groups"), [("career", 6), ("season", 6), ("game", 24), ("drive", 96), ("play", 480)])
 def test_any_level(target, by, groups, capsys):
     score.command([str(target), "--by", by, "--bootstraps", "50"])
@@ -114,6 +115,7 @@ def test_splits_name_columns_of_the_run_and_of_the_list(target, capsys):
         score.command([str(target), "--split", "covrage = 'Man'"])
 
 
+@pytest.mark.slow
 def test_the_league_is_fixed_once_and_scores_later_plays(target, files, capsys):
     score.command([str(target)])
     assert "fixed now on 480 plays" in capsys.readouterr().out
@@ -144,6 +146,7 @@ def test_further_ratings_join_by_what_both_have(target, tmp_path, capsys):
     }
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(
     ("rows", "message"),
     [

@@ -119,6 +119,7 @@ def test_mistake_is_one_line(folder, words, message):
     assert not (folder / "runs").exists()
 
 
+@pytest.mark.slow
 def test_exit_code_and_help():
     program = [sys.executable, "-m", "experiments.thresholds"]
     done = subprocess.run([*program, "nosuch.csv"], capture_output=True, text=True, timeout=600)

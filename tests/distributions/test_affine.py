@@ -27,6 +27,7 @@ EDGES = np.array([-4.0, -2.5, -1.0, -0.5, 0.0, 0.75, 1.5, 3.0, 5.0])
 LOGITS = np.array([0.3, -0.8, 1.1, 0.2, 1.7, 0.4, -0.3, -1.2])
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("x64", X64)
 @pytest.mark.parametrize("name", marked(BASES, ["student"]))
 def test_against_scipy(name, x64):
@@ -60,6 +61,7 @@ def test_scores_are_the_base_scores_in_the_unit_of_the_outcome():
         assert float(jnp.sum(jnp.exp(dist.log_prob(middle))) * (x[1] - x[0])) == pytest.approx(1.0, abs=2e-4)
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("x64", X64)
 @pytest.mark.parametrize("xi", marked([-0.3, 0.0, 0.4], [-0.3]))
 def test_gradients_against_50_digits(xi, x64):
@@ -87,6 +89,7 @@ def test_gradients_against_50_digits(xi, x64):
                 assert abs(slopes[j] - float(slope)) <= (1e-9 if x64 else 2e-4) * max(1, abs(float(slope))), (y, j)
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("scale", [1e-30, 1e-6, 1.0, 1e6, 1e30])
 def test_far_outcomes_and_extreme_scales_have_finite_gradients(scale):
     def total(loc, scale, y):
@@ -100,6 +103,7 @@ def test_far_outcomes_and_extreme_scales_have_finite_gradients(scale):
     assert all(np.isfinite(leaf).all() for leaf in gradient)
 
 
+@pytest.mark.slow
 def test_limits_and_undefined_values():
     dist = Affine(Normal(np.zeros(4), 1.0), jnp.array([0.0, 0.0, jnp.nan, 0.0]), jnp.array([2.0, -1.0, 1.0, 0.0]))
     assert dist.cdf(jnp.inf)[0] == 1
@@ -110,6 +114,7 @@ def test_limits_and_undefined_values():
     assert np.isnan(dist.log_prob(jnp.nan)).all()
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("threshold_gradient", [None, True, False])
 @pytest.mark.parametrize("name", ["exact", "composite", "interval"])
 def test_objectives_are_those_of_the_distribution_with_moved_edges(name, threshold_gradient):

@@ -18,6 +18,7 @@ Y = np.array([-8.0, -1.5, 0.5, 0.75, 2.0, 6.0])
 WANT = scipy.stats.norm(0.5, 1.5)
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("x64", X64)
 def test_against_scipy(x64):
     bound = 1e-12 if x64 else 5e-6
@@ -31,6 +32,7 @@ def test_against_scipy(x64):
         assert float(dist.variance()) == pytest.approx(2.25, rel=1e-6)
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("x64", X64)
 def test_intervals_have_no_cancellation(x64):
     widths = [1e-6, 1e-3, 0.1, 0.5, 1.4, 1.6, 4.0, 100.0]
@@ -127,6 +129,7 @@ def test_scores_of_windows_against_quadrature(x64):
                 assert abs(slope - float(want_slope)) <= bound, WINDOW_CASES[i]
 
 
+@pytest.mark.slow
 def test_extreme_inputs_give_no_nan_and_nan_inputs_do():
     """Every method: scales to 1e30, and locations and outcomes to 1e37, as sums of them must not overflow."""
     sizes = np.array([0.0, 2e-38, 1e-30, 1e-8, 1.0, 1e8, 1e30, 1e37], np.float32)

@@ -16,6 +16,7 @@ WANT = scipy.stats.rv_histogram((P, EDGES), density=False)
 X64 = [pytest.param(False, id="float32"), pytest.param(True, id="float64")]
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("x64", X64)
 def test_against_scipy(x64):
     bound = 1e-12 if x64 else 5e-6

@@ -194,6 +194,7 @@ def test_one_bin_is_a_distribution_for_every_shape_from_minus_one():
     assert jnp.all(dist.log_prob(y)[:, :-1] > -jnp.inf)
 
 
+@pytest.mark.slow
 def test_without_tails_it_is_the_histogram():
     logits = jnp.asarray(LOGITS, jnp.float32)
     dist, body, y = (

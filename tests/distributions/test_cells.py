@@ -26,6 +26,7 @@ def ends(spliced):
     return np.concatenate([*(np.linspace(a, b, 9)[:-1] for a, b in itertools.pairwise(edges)), [4.0]])
 
 
+@pytest.mark.slow
 def test_equals_the_density_in_the_body_and_beyond_the_edges():
     spliced = dist()
     t_l, t_u = (float(t) for t in spliced.thresholds())
@@ -39,6 +40,7 @@ def test_equals_the_density_in_the_body_and_beyond_the_edges():
     assert np.isnan(spliced.cell_log_density(np.nan))
 
 
+@pytest.mark.slow
 def test_cells_have_the_probability_of_what_is_between_the_edges():
     with jax.enable_x64(True):
         spliced = dist(jnp.float64)
@@ -51,6 +53,7 @@ def test_cells_have_the_probability_of_what_is_between_the_edges():
         assert float(np.exp(spliced.cell_log_density(4.0))) == density[-1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", marked([np.float32, np.float64], [np.float64]))
 def test_value_and_gradient_against_50_digits(dtype):
     with jax.enable_x64(dtype is np.float64):
@@ -69,6 +72,7 @@ def test_of_an_affine_it_is_the_base_and_the_jacobian():
     np.testing.assert_allclose(-objective("exact")(moved, y), want, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_forbidden_bin_and_a_side_without_tail():
     tail = GeneralizedPareto(0.1, 1.0)
     spliced = SplicedBinnedPareto(

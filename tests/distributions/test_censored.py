@@ -30,6 +30,7 @@ def integral(function, low, high, knots):
     return mp.quad(function, [*steps, high])
 
 
+@pytest.mark.sample(1)
 @X64
 @pytest.mark.parametrize("quantity", marked(["crps", "mean", "variance", "atom"], ["crps", "variance"]))
 def test_yards_against_50_digits(quantity, x64):
@@ -128,6 +129,7 @@ def _knots(d):
     ]
 
 
+@pytest.mark.slow
 def test_methods_of_a_continuous_base():
     low, high = -1.0, 2.5
     dist = scipy.stats.norm(0.5, 1.5)
@@ -178,6 +180,7 @@ def test_elementwise_and_missing_bounds():
     np.testing.assert_allclose(wide.mean()[1], Censored(Quantized(Normal(0.0, 5.0)), high=7.0).mean(), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_bound_off_the_grid_has_its_atom():
     d = Censored(Quantized(Normal(0.3, 2.0)), high=1.7)
     assert float(d.log_prob(1.7)) == pytest.approx(scipy.stats.norm(0.3, 2.0).logsf(1.5), rel=1e-5)
@@ -191,6 +194,7 @@ def test_a_bound_off_the_grid_has_its_atom():
     assert float(d.variance()) == pytest.approx(np.sum(p * (k - mean) ** 2), rel=1e-5)
 
 
+@pytest.mark.slow
 @X64
 def test_gradients_in_the_bounds(x64):
     """Of the mean P(X > high), of the variance 2 (high - mean) P(X > high), of the atom minus the hazard."""
@@ -256,6 +260,7 @@ def test_no_nan_for_any_size(high):
                     assert not any(np.any(np.isnan(s)) for s in slopes[name]), (name, xi, beta, rounded)
 
 
+@pytest.mark.slow
 def test_an_affine_distribution_of_a_bounded_one():
     """Points gained of a team: every method moves with the outcome."""
     inner = Censored(Quantized(Normal(0.3, 2.0)), high=3.0)
@@ -268,6 +273,7 @@ def test_an_affine_distribution_of_a_bounded_one():
     np.testing.assert_allclose(d.variance(), 4 * inner.variance(), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_bounds_that_are_refused():
     for low, high in ((1.0, 1.0), (2.0, 1.0), (np.array([0.0, 3.0]), 1.0)):
         with pytest.raises(InputError, match="low must be below high"):

@@ -70,6 +70,7 @@ def cases():
     return grid, parameters, jnp.asarray(table[index, np.arange(len(grid))])
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("method", METHODS)
 def test_methods_of_an_outcome(method, cases):
     _, parameters, y = cases
@@ -77,6 +78,7 @@ def test_methods_of_an_outcome(method, cases):
     check(value, gradients, method)
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("width", [1.0, 1e-3, 0.0, 1e6])
 def test_intervals(width, cases):
     _, parameters, y = cases
@@ -84,6 +86,7 @@ def test_intervals(width, cases):
     check(value, gradients, width)
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("method", ["mean", "variance"])
 def test_moments(method, cases):
     _, parameters, y = cases

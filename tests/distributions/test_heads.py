@@ -35,6 +35,7 @@ def make(name, edges=EDGES, **options):
     return SplicedBinnedParetoHead(edges, parameterization=name, **(support | options))
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("name", PARAMETERIZATIONS)
 def test_outputs_are_in_the_domain_for_any_raw_values(name):
     head = make(name)
@@ -61,6 +62,7 @@ def test_outputs_are_in_the_domain_for_any_raw_values(name):
 USED = {"positive": 24, "bounded": 24, "orthogonal": 24, "continuous": 22, "exponential": 22, "endpoint": 22}
 
 
+@pytest.mark.slow
 def test_every_output_receives_a_gradient():
     assert set(USED) == set(PARAMETERIZATIONS)
     y = jnp.array([-8.0, -5.0, 3.0, 12.0, 17.0])
@@ -84,6 +86,7 @@ def test_the_published_map_and_the_bounds():
     assert SplicedBinnedParetoHead(EDGES, parameterization="exponential")(raw).upper.shape == 0
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("name", PARAMETERIZATIONS)
 def test_initial_estimates_the_marginal(name):
     rng = np.random.default_rng(2)
@@ -99,6 +102,7 @@ def test_initial_estimates_the_marginal(name):
     )
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(
     "y", [np.zeros(50), np.full(3, 7.3), np.full(20, 1e5), np.full(20, -1e5), np.array([1.0]), np.array([-1e6, 1e6])]
 )
@@ -168,6 +172,7 @@ HEADS = {
 }
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("name", HEADS)
 def test_zero_outputs_predict_the_marginal_that_was_given(name):
     y = np.random.default_rng(7).normal(6, 4, 4000)
@@ -184,6 +189,7 @@ def test_zero_outputs_predict_the_marginal_that_was_given(name):
     assert hash(head) == hash(CenteredHead.on(HEADS[name], y))
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("name", marked(HEADS, ["blended", "two-tailed hybrid"]))
 def test_any_raw_outputs_give_finite_gradients(name):
     head = HEADS[name]
@@ -217,6 +223,7 @@ def test_objectives():
         objective("interval", 0.0)
 
 
+@pytest.mark.slow
 def test_censored_outcomes_count_what_lies_beyond():
     dist = SplicedBinnedParetoHead(EDGES)(jnp.zeros((3, 24)))
     y, censored = jnp.array([3.0, 28.0, 1e5]), jnp.array([False, True, True])

@@ -29,6 +29,7 @@ def rows(n, count=50):
     return np.random.default_rng(n).normal(size=(count, n)) * 2
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("n", SIZES)
 @pytest.mark.parametrize("from_last", [False, True])
 def test_quantile_bin_is_where_the_sum_reaches_the_mass(n, from_last):
@@ -62,6 +63,7 @@ def plain_share(logits, index, fraction, from_last):
     return jnp.sum(jnp.where(outside, p, 0.0)) + p[index] * fraction
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("from_last", [False, True])
 def test_derivatives_of_first_and_second_order(from_last):
     with jax.enable_x64(True):
@@ -90,6 +92,7 @@ def test_derivatives_of_first_and_second_order(from_last):
                 np.testing.assert_allclose(got, want, rtol=1e-11, atol=1e-12)
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("n", SIZES)
 def test_partial_mass_from_either_side(n):
     logits = rows(n)
@@ -114,6 +117,7 @@ def test_log_partial_mass_where_the_probability_underflows():
     np.testing.assert_array_equal(slope, 0)
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("bins", [1, 2, 3, 4, 5, 31, 32, 33, 100])
 def test_bin_index_is_the_bin_that_holds_the_outcome(bins):
     edges = np.cumsum(np.random.default_rng(bins).integers(1, 4, bins + 1)).astype(np.float32)

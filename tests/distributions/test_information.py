@@ -64,6 +64,7 @@ ENTROPIES = {
 }
 
 
+@pytest.mark.sample(1)
 @X64
 @pytest.mark.parametrize("name", ENTROPIES)
 def test_entropy(name, x64):
@@ -86,6 +87,7 @@ def test_entropy_of_the_oracles_is_the_integral():
         assert abs(total - hybrid_entropy(mp.mpf(0.5), mp.mpf(2), xi, xi)) < 1e-8
 
 
+@pytest.mark.slow
 def test_entropy_of_student_t_far_out():
     """Towards infinite degrees of freedom it is the Gaussian's, without a digit lost."""
     for x64, bound in ((False, 3e-7), (True, 1e-15)):
@@ -110,6 +112,7 @@ def spliced_entropy(logits, xi_l, beta_l, xi_u, beta_u, tau_l, tau_u):
     return total
 
 
+@pytest.mark.sample(1)
 @X64
 @pytest.mark.parametrize("masses", [(0.05, 0.1), (0.0, 0.2), (0.0, 0.0)])
 def test_entropy_of_bins(masses, x64):
@@ -173,6 +176,7 @@ MODES = {
 }
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("name", MODES)
 def test_mode(name):
     d, want = MODES[name]

@@ -52,6 +52,7 @@ def test_attributes_are_arrays():
 PARTS = [0, -1, np.array([True, False, True]), slice(1, 3), (Ellipsis, None), [2, 0], jnp.array([1, 1]), (None, 1), ()]
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("name", DISTS)
 def test_indexing_takes_a_part_of_the_batch(name):
     d = DISTS[name]()
@@ -147,6 +148,7 @@ def test_shapes_that_do_not_broadcast_are_named(name):
         d.interval_log_prob(jnp.zeros((2, 1)), np.ones(4))
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("name", DISTS)
 def test_probability_and_standard_deviation(name):
     d = DISTS[name]()
@@ -175,6 +177,7 @@ def test_standard_deviation_at_its_edges():
     np.testing.assert_allclose(slope, [0, 0.25, 1])
 
 
+@pytest.mark.slow
 def test_edges_of_each_element():
     """Bins of their own for every element: each is the distribution of its row."""
     edges = np.stack([EDGES, 2 * EDGES, EDGES + 0.25])

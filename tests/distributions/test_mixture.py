@@ -127,6 +127,7 @@ def ensemble(members=2):
     return SplicedBinnedPareto(logits, np.linspace(-4.0, 4.0, 9), lower, GeneralizedPareto(0.1, 1.3), (0.05, 0.1))
 
 
+@pytest.mark.slow
 def test_an_ensemble_is_the_mixture_of_its_members():
     stacked = ensemble()
     together = Mixture(None, stacked)
@@ -170,6 +171,7 @@ def test_rounded_ensembles_are_summed_over_the_grid(order):
     assert np.all(d.cdf(y - 1) < q)
 
 
+@pytest.mark.slow
 def test_incompletions_and_gains():
     """An atom at zero next to gains on the grid: probabilities add up at the common point."""
     gain = Quantized(Normal(11.0, 9.0))
@@ -206,6 +208,7 @@ def test_an_atom_hides_the_densities_at_its_place():
     np.testing.assert_allclose(none.log_prob(0.0), dist.logpdf(0.0), rtol=1e-6)
 
 
+@pytest.mark.slow
 @X64
 def test_quantiles_have_the_implicit_gradient(x64):
     with jax.enable_x64(x64):
@@ -228,6 +231,7 @@ def test_quantiles_have_the_implicit_gradient(x64):
         np.testing.assert_allclose(ends, [-1.0, 4.0])
 
 
+@pytest.mark.slow
 def test_draws_follow_the_distribution():
     d = Mixture([0.3, 0.7], [Normal(-2.0, 0.5), GeneralizedPareto(0.2, 1.0)])
     draws = np.asarray(d.sample(jax.random.key(2), (5_000,)), np.float64)
@@ -237,6 +241,7 @@ def test_draws_follow_the_distribution():
     assert scipy.stats.binomtest(int(np.sum(np.asarray(with_atom) == 0)), 5_000, 0.4).pvalue > 1e-3
 
 
+@pytest.mark.slow
 def test_an_infinite_moment_and_a_missing_component():
     d = Mixture([0.5, 0.5], [GeneralizedPareto(1.2, 1.0), Normal(0.0, 1.0)])
     assert d.mean() == np.inf

@@ -18,6 +18,7 @@ VALUE = {False: 5e-6, True: 1e-12}
 DERIVATIVE = {False: 1e-4, True: 1e-9}
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("x64", X64)
 @pytest.mark.parametrize("name", ["log1p_ratio", "expm1_ratio"])
 def test_ratio_and_its_derivatives(name, x64):
@@ -38,6 +39,7 @@ def test_ratio_and_its_derivatives(name, x64):
             assert abs(d_u[i] - want_u) <= DERIVATIVE[x64] * abs(want_u), (a, b)
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("function", [numerics.log1p_ratio, numerics.expm1_ratio])
 def test_second_derivative_in_the_shape_at_zero(function):
     with jax.enable_x64(True):
@@ -48,6 +50,7 @@ def test_second_derivative_in_the_shape_at_zero(function):
         assert abs(got - want) < 1e-9
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("x64", X64)
 def test_log1mexp(x64):
     with jax.enable_x64(x64):

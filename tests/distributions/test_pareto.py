@@ -47,6 +47,7 @@ ORACLES = {
 }
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("x64", X64)
 @pytest.mark.parametrize("name", ORACLES)
 def test_values_and_derivatives(name, x64):
@@ -109,6 +110,7 @@ def test_tiny_shape_is_the_exponential():
     np.testing.assert_allclose(dist.icdf(0.5), 1.5 * np.log(2), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_outside_the_support_there_is_no_gradient():
     dists = jnp.array([-0.5, -0.25, 0.3, -0.5, -0.5])
     y = jnp.array([5.0, 1e6, -1.0, jnp.inf, 4.0])
@@ -127,6 +129,7 @@ def test_uniform_special_case_includes_its_end():
     np.testing.assert_allclose(GeneralizedPareto(-1.0, 2.0).log_prob(jnp.array([0.0, 1.0, 2.0])), -np.log(2), rtol=1e-6)
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("x64", X64)
 def test_quantiles_invert_both_sides(x64):
     with jax.enable_x64(x64):
@@ -163,6 +166,7 @@ def test_moments_against_scipy():
     assert GeneralizedPareto(0.5, 1.0).mean() == 2
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("xi", [-0.8, -1e-6, 0.0, 0.3, 0.999999, 1.0, 1.000001, 1.6])
 def test_crps_against_quadrature(xi):
     with jax.enable_x64(True):

@@ -65,6 +65,7 @@ QUANTITIES = {
 SPLICED = marked(QUANTITIES, ["far crps", "twcrps", "mean"])
 
 
+@pytest.mark.slow
 @X64
 @pytest.mark.parametrize("quantity", SPLICED)
 def test_spliced_sums_against_50_digits(quantity, x64):
@@ -217,6 +218,7 @@ def test_sums_of_student_tails():
         assert np.isnan(Quantized(StudentT(0.9, 0.0, 1.0)).mean())
 
 
+@pytest.mark.slow
 def test_probabilities_round_to_the_nearest_point():
     """TensorFlow Probability's QuantizedDistribution would give P(Y = 5) = F(5) - F(4)."""
     dist = scipy.stats.norm(5.3, 2.0)
@@ -239,6 +241,7 @@ def test_probabilities_round_to_the_nearest_point():
     assert d.log_prob(40.0) == pytest.approx(float(dist.logsf(39.5)), rel=1e-3)
 
 
+@pytest.mark.slow
 def test_off_the_grid():
     d = Quantized(Normal(0.25, 2.0), 0.1, 0.03)
     grid = jnp.float32(0.03) + jnp.arange(-40, 40, dtype=jnp.float32) * jnp.float32(0.1)
@@ -258,6 +261,7 @@ def test_off_the_grid():
     np.testing.assert_allclose(one.crps(2.3), one.crps(2.0) + 0.3 * slope, rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("x64", [False, True])
 def test_quantiles_are_those_of_the_cdf_as_it_is_rounded(x64):
     with jax.enable_x64(x64):
@@ -286,6 +290,7 @@ def test_quantiles_are_those_of_the_cdf_as_it_is_rounded(x64):
         assert jax.grad(lambda loc: Quantized(Normal(loc, 2.0)).icdf(0.3))(0.4) == 0
 
 
+@pytest.mark.slow
 def test_outcomes_of_any_size():
     """Outcomes near 2,800, a million grid points in one bin, grids finer than the numbers of the dtype."""
     near = Quantized(Normal(2800.25, 30.0)), Quantized(Normal(0.25, 30.0))
@@ -341,6 +346,7 @@ def test_no_nan_for_any_size(width):
                 assert not any(np.any(np.isnan(s)) for s in slopes[name]), (name, xi, beta)
 
 
+@pytest.mark.slow
 def test_draws_follow_the_distribution():
     d = Quantized(spliced(jnp.asarray(0.2), jnp.asarray(1.5), 0.25), 0.5)
     draws = np.asarray(d.sample(jax.random.key(1), (20_000,)))
@@ -353,6 +359,7 @@ def test_draws_follow_the_distribution():
     assert jax.grad(lambda loc: jnp.sum(Quantized(Normal(loc, 2.0)).sample(jax.random.key(0), (9,))))(0.3) == 0
 
 
+@pytest.mark.slow
 def test_parameters_that_have_no_distribution():
     for width in (0.0, -1.0, np.inf, np.nan):
         with pytest.raises(InputError, match="width must be a positive finite number"):

@@ -85,6 +85,7 @@ def close(got, want, bound):
     return got == want if np.isinf(want) else abs(got - want) <= bound * max(1, abs(want))
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("x64", X64)
 @pytest.mark.parametrize("case", CASES)
 def test_values(case, x64):
@@ -128,6 +129,7 @@ def test_quantiles_invert(case, x64):
         assert jnp.all(jnp.where(tail, jnp.abs(got["sf(isf)"] - q), 0) <= 2 * bound * q + moved)
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("x64", X64)
 def test_derivatives(x64):
     """Every derivative of the log-density and the interval probability, thresholds included."""
@@ -158,6 +160,7 @@ def test_derivatives(x64):
             check(interval, lambda o, ab=exact_ends: o.log_interval(*ab), *ends)
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("width", [0.02, 0.3, 1.0, 7.0])
 @pytest.mark.parametrize("shapes", [(0.4, -0.3), (-0.45, 0.0), (0.9, 0.2)])
 def test_total_mass_is_one(width, shapes):
@@ -212,6 +215,7 @@ def test_unsorted_quantiles_come_back_in_their_order():
     assert jnp.all(jnp.diff(dist.icdf(jnp.sort(q))) > 0)
 
 
+@pytest.mark.slow
 def test_composite_is_the_published_surrogate():
     parameters = (LOGITS, *CASES["heavy and bounded"])
     with jax.enable_x64(True):
@@ -229,6 +233,7 @@ def test_composite_is_the_published_surrogate():
             assert jnp.max(jnp.abs(exact - want)) > 0.1
 
 
+@pytest.mark.slow
 def test_without_tails_it_is_the_histogram():
     logits = jnp.asarray(LOGITS, jnp.float32)
     dist, body = build(logits, EDGES, *CASES["no tails"]), Binned(logits, EDGES)
@@ -253,6 +258,7 @@ def test_infinite_moments():
     assert SplicedBinnedPareto(logits, edges, GeneralizedPareto(2.0, 1.0), light).crps(3.0) == jnp.inf
 
 
+@pytest.mark.slow
 def test_samples_follow_the_cdf_and_differ():
     logits = jnp.asarray(np.stack([LOGITS, LOGITS[::-1]]), jnp.float32)
     dist = build(logits, EDGES, 0.3, 1.0, -0.2, 1.5, 0.05, 0.1)

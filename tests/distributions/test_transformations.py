@@ -57,6 +57,7 @@ EVERY = pytest.mark.parametrize("name", marked(DISTS, LONG))
 Y = jnp.array([0.3, 1.2, 3.9])
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("name", DISTS)
 def test_vmap_over_a_batched_distribution_needs_no_axes(name):
     dist = DISTS[name]()
@@ -80,6 +81,7 @@ def test_round_trips(name):
     assert all("." in jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_leaves_with_path(dist))
 
 
+@pytest.mark.slow
 def test_scan_checkpoint_and_jvp():
     dist = spliced()
 
@@ -117,6 +119,7 @@ def test_structure_is_shared_by_equal_constants_only():
     assert len(traces) == 3
 
 
+@pytest.mark.slow
 def test_gradients_and_sweeps_in_edges_and_tail_masses():
     def value(edges, tau):
         return jnp.sum(spliced((tau, 0.1), edges).log_prob(jnp.array([-3.9, 0.3, 3.9])))
@@ -154,6 +157,7 @@ def everything(dist, y):
     }
 
 
+@pytest.mark.sample(1)
 @EVERY
 def test_outcomes_broadcast_as_in_numpy(name):
     dist = DISTS[name]()
@@ -171,6 +175,7 @@ def test_outcomes_broadcast_as_in_numpy(name):
     assert dist.median().shape == dist.mean().shape == dist.variance().shape == (BATCH,)
 
 
+@pytest.mark.sample(1)
 @EVERY
 def test_types_and_special_outcomes(name):
     dist = DISTS[name]()

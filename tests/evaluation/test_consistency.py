@@ -21,6 +21,7 @@ def test_every_objective_meets_every_parameterization():
     assert three == {(name, loss) for name in PARAMETERIZATIONS for loss in OBJECTIVES}
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("key", marked(KEYS, [key for key in KEYS if key[1:] not in SOME or key[0] != "three bins"]))
 def test_started_at_the_truth(key):
     case = CASES[key]
@@ -41,6 +42,7 @@ def heads(rng):
     return head, rng.normal(size=head.num_outputs)
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("seed", range(6))
 def test_mean_gradient_over_random_distributions(seed):
     """Cells tile the line between the edges: the mean over them is a sum, exact but for what lies beyond the edges."""
@@ -67,6 +69,7 @@ def test_mean_gradient_over_random_distributions(seed):
         assert float(jnp.max(jnp.abs(jax.grad(mean)(raw, "exact")))) < 2e-5
 
 
+@pytest.mark.slow
 def test_the_slope_of_the_mean_is_the_mean_gradient():
     """Of `exact` on both sides of the truth, by finite differences; of `pointwise` the mean has a kink."""
     offsets = np.array([-1e-3, 0.0, 1e-3])

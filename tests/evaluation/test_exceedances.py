@@ -69,6 +69,7 @@ def test_fit_is_the_optimum_that_mpmath_finds(xi):
         np.testing.assert_allclose(fit.covariance, np.linalg.inv(-hessian), rtol=1e-8)
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("size", [10, 40, 300])
 @pytest.mark.parametrize("xi", [-0.9, -0.5, -0.2, 0.0, 0.4, 1.0, 3.0])
 def test_no_other_start_reaches_a_higher_likelihood(xi, size):

@@ -40,6 +40,7 @@ def test_integers_have_thresholds_at_halves():
     assert fit_tail(y, 0.1).count == counts[np.argmin(np.abs(counts - 200))]
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("level", [0.9, 0.95])
 def test_lower_tail_is_the_upper_tail_of_the_negated_sample(level):
     y = np.random.default_rng(1).gumbel(size=800)
@@ -140,6 +141,7 @@ def test_parameters_are_stable_and_covered():
     assert (coverage[1:] > 0.88).all()  # the normal intervals cover a little less
 
 
+@pytest.mark.slow
 def test_stability_moves_with_unit_and_origin():
     y = draw(0.2, 1500)
     masses = tail_masses(y)

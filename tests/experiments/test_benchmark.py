@@ -23,6 +23,7 @@ def page_of(what, results, out, words):
     return "\n\n".join(benchmark.page(what, results, out, words))
 
 
+@pytest.mark.slow
 def test_every_variant_is_the_same_log_likelihood():
     logits, edges, shape, scale, y, _ = distribution.inputs(500, 50)
     want = distribution.ours(logits, edges, shape, scale, y)
@@ -34,6 +35,7 @@ def test_every_variant_is_the_same_log_likelihood():
             np.testing.assert_allclose(got, expected, rtol=2e-3, atol=2e-6, err_msg=name)
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("bins", [71, 100, 400])
 def test_memory_beyond_inputs_and_outputs_is_at_most_a_fifth_more_than_the_logits(bins):
     logits, edges, shape, scale, y, _ = distribution.inputs(4096, bins)
@@ -113,6 +115,7 @@ def test_without_a_gpu_its_bandwidth_is_not_measured():
         assert distribution.bandwidth(0.1) is None
 
 
+@pytest.mark.slow
 def test_wrong_arguments_are_one_line():
     words = [sys.executable, "-m", "experiments.benchmark"]
     done = subprocess.run([*words, "distribution", "--seconds", "-1"], capture_output=True, text=True, check=False)

@@ -22,6 +22,7 @@ def sample():
     return x, y, np.repeat(np.arange(150), 10)
 
 
+@pytest.mark.slow
 def test_each_loss_has_its_own_target(sample, tmp_path, monkeypatch):
     monkeypatch.setattr(boosting, "DEPTHS", (2,))
     monkeypatch.setattr(boosting, "PATIENCE", 10)

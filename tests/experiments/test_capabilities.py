@@ -71,6 +71,7 @@ def expected(method: str) -> dict[str, bool]:
     return dict(zip(NAMES, map(bool, EXPECTED[method]), strict=True))
 
 
+@pytest.mark.slow
 def test_gaussian(table):
     assert cells(table, "Gaussian") == expected("Gaussian")
 

@@ -61,6 +61,7 @@ def test_nodes_integrate_the_reference_density_to_one(width):
     assert weights @ np.exp(case.log_density(points)) == pytest.approx(1.0, abs=1e-13)
 
 
+@pytest.mark.slow
 def test_measurements_see_what_is_wrong():
     """Each of these sides differs from ours in one method, and the property that the method breaks fails."""
 
@@ -193,6 +194,7 @@ def test_reference_that_cannot_be_imported_is_one_line(monkeypatch):
         Reference.load()
 
 
+@pytest.mark.slow
 def test_failing_property_is_named_with_exit_code_1(monkeypatch, tmp_path, capsys):
     broken = Property("water flows uphill", "no", lambda side: Finding("yes | often", False, {"height": math.inf}))
     monkeypatch.setattr(catalogue, "PROPERTIES", (broken,))

@@ -74,6 +74,7 @@ def test_it_equals_the_run_where_only_jax_and_numpy_are(run, folder, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_the_manifest_lists_the_contents(folder):
     manifest = json.loads((folder / MANIFEST).read_text())
     assert set(manifest["files"]) == {

@@ -53,6 +53,7 @@ def test_it_equals_the_run_frame_by_frame(run, plays, scorer):
         assert scorer.whole_play(frames, plays.static[play]).median == pytest.approx(last.median, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_rows_of_plays_at_different_frames_do_not_mix(plays, scorer, rows):
     alone = []
     for play in range(len(plays)):
@@ -126,6 +127,7 @@ def test_nothing_is_compiled_after_construction(plays, run):
     assert {name: call._cache_size() for name, call in fresh._call.items()} == before
 
 
+@pytest.mark.slow
 def test_the_goal_line_bounds_the_summary_of_any_run(plays):
     run = small_run()
     scorer = LiveScorer.from_run(run)
@@ -143,6 +145,7 @@ def test_the_goal_line_bounds_the_summary_of_any_run(plays):
     assert scorer.finish(3, touchdown=False).pit_high < 1.0
 
 
+@pytest.mark.slow
 def test_an_outcome_that_is_not_a_gain_in_yards_has_neither_first_down_nor_goal_line(plays):
     run = small_run(outcome="epa", integer=False, objective="exact")
     scorer = LiveScorer.from_run(run)
@@ -165,6 +168,7 @@ def test_every_head_has_its_numbers(plays, kind):
     assert last.median == pytest.approx(float(run.predict(plays.select(np.array([0]))).median()[0]), rel=1e-5, abs=1e-4)
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("where", marked(["run", "crossfit", "given"], ["given"]))
 def test_the_passing_score_is_by_the_league_that_was_saved(tmp_path, plays, where):
     league = League(0.1, 0.04, 0.09, 1.0, {"play": 0.9, "game": 0.3}, 100)

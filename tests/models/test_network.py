@@ -74,6 +74,7 @@ def loss_and_gradient(network, x, mask, present, static):
     return squares(params)
 
 
+@pytest.mark.slow
 def test_nan_in_padding_and_in_absent_entities_changes_neither_loss_nor_gradient(network):
     x, mask, present, static = batch()
     there = jnp.repeat(present & mask[:, :, None], COLUMNS, axis=-1)
@@ -83,6 +84,7 @@ def test_nan_in_padding_and_in_absent_entities_changes_neither_loss_nor_gradient
     chex.assert_trees_all_equal(clean, dirty)
 
 
+@pytest.mark.slow
 def test_output_is_that_of_the_last_valid_frame(network):
     x, mask, present, static = batch()
     raw = raw_of(network, x, mask, present, static)
@@ -120,6 +122,7 @@ def test_permuting_the_batch_permutes_the_output(network):
     np.testing.assert_allclose(raw_of(network, *(a[order] for a in rows)), expected, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_one_play_of_one_frame(network):
     x, mask, present, static = batch(rows=1, frames=1)
     raw = network.raw(x, mask, present, static)
@@ -134,6 +137,7 @@ def test_every_parameter_receives_a_gradient(network):
         assert np.abs(np.asarray(leaf)).max() > 0, jax.tree_util.keystr(path)
 
 
+@pytest.mark.slow
 def test_fresh_network_predicts_its_offset():
     network = Network(NetworkConfig(channels=8, layers=2), make_encoder("flat"), RawHead(), STATICS, rngs=nnx.Rngs(0))
     offset = jnp.arange(5.0)
@@ -141,6 +145,7 @@ def test_fresh_network_predicts_its_offset():
     np.testing.assert_array_equal(network.raw(*batch()), np.broadcast_to(offset, (6, 5)))
 
 
+@pytest.mark.slow
 def test_last_window_equals_the_whole_play(network):
     """Computing only the receptive field gives the same raw outputs as the states of all frames."""
     x, mask, present, static = batch(rows=9, frames=40)
@@ -178,6 +183,7 @@ def test_attention_is_finite_where_a_group_or_all_are_absent():
     assert np.isfinite(gradient).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compute", marked(["float32", "bfloat16"], ["bfloat16"]))
 def test_frame_by_frame_says_what_the_network_says_at_every_frame(network, compute):
     if compute == "bfloat16":

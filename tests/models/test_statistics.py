@@ -40,6 +40,7 @@ def test_flat_columns_have_the_mean_and_deviation_of_all_frames(chunk):
     np.testing.assert_array_equal(encoder.scale.scale[...], np.sqrt(variance).astype(np.float32).reshape(-1))
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("chunk", [1, 7, 1000, ROWS])
 def test_vectors_have_the_mean_square_length_of_all_frames(chunk):
     frames, present = frames_of(11)

@@ -27,6 +27,7 @@ def test_causal_convolution_equals_its_definition(kernel_size, dilation, frames)
     np.testing.assert_allclose(conv(jnp.asarray(x)), expected, rtol=2e-6, atol=2e-6)
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(("num_layers", "kernel_size"), [(1, 2), (2, 3), (3, 2), (1, 5)])
 def test_state_sees_its_receptive_field_and_nothing_else(num_layers, kernel_size):
     tcn = TCN(4, channels=16, num_layers=num_layers, kernel_size=kernel_size, rngs=nnx.Rngs(1))
@@ -41,6 +42,7 @@ def test_state_sees_its_receptive_field_and_nothing_else(num_layers, kernel_size
     assert touched.max() == t
 
 
+@pytest.mark.slow
 def test_masked_frames_before_the_first_are_no_frames_at_all():
     tcn = TCN(4, channels=8, num_layers=3, kernel_size=3, rngs=nnx.Rngs(2))
     for block in tcn.blocks:  # nonzero biases would leak from a frame that is zeroed only at the input

@@ -81,6 +81,7 @@ def test_every_family_is_listed():
     assert families == set(DISTS) | MADE_OF_OTHERS
 
 
+@pytest.mark.sample(1)
 @EVERY
 @X64
 def test_methods_are_those_of_the_distribution(family, x64):
@@ -132,6 +133,7 @@ def test_validation_of_parameters():
             Rounded(Normal(0.0, 1.0), width)
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(
     "wrap",
     [lambda dist: Continuous(dist, validate_args=False), lambda dist: Rounded(dist, 0.5)],
@@ -165,6 +167,7 @@ def test_transformations(family, wrap):
     assert all(bool(jnp.all(jnp.isfinite(leaf))) for leaf in jax.tree.leaves(gradient))
 
 
+@pytest.mark.slow
 @EVERY
 def test_shapes_under_numpyro(family, loose):
     dist = DISTS[family]()
@@ -242,6 +245,7 @@ def test_support_follows_the_parameters():
     assert jax.tree.structure(jax.tree.map(lambda x: x, transform)) == jax.tree.structure(transform)
 
 
+@pytest.mark.slow
 @EVERY
 def test_rounded_is_a_distribution(family, loose):
     dist = DISTS[family]()
@@ -273,6 +277,7 @@ def test_rounded_is_a_distribution(family, loose):
     np.testing.assert_array_equal(adapter.variance, Quantized(dist, 0.1).variance())
 
 
+@pytest.mark.sample(1)
 @X64
 def test_bounded_outcomes_as_a_likelihood(x64, loose):
     """A mixed distribution scores atoms by their probability; its support ends at the bounds."""

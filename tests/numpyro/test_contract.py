@@ -142,6 +142,7 @@ def test_mean_and_variance_are_those_of_samples(name):
     assert np.all(error <= 6 * np.sqrt(variance[light] / 20_000))
 
 
+@pytest.mark.slow
 def test_parameters_without_a_distribution_are_refused():
     """Under jit too, as far as they are known there; NumPyro passes over traced ones, and so does this."""
     wrong = {
@@ -177,11 +178,15 @@ def test_parameters_without_a_distribution_are_refused():
     assert np.isnan(traced)
 
 
+@pytest.mark.slow
 def test_the_warning_survives_jit():
     """For outcomes and parameters that are known there, as of NumPyro's own distributions."""
     dist = GeneralizedPareto(0.1, 1.0)
     for outcome in (np.array(-1.0), jnp.array(-1.0)):
-        for make in (lambda: Continuous(dist, validate_args=True), lambda: numpyro_dists.HalfNormal(1.0, validate_args=True)):
+        for make in (
+            lambda: Continuous(dist, validate_args=True),
+            lambda: numpyro_dists.HalfNormal(1.0, validate_args=True),
+        ):
             if isinstance(outcome, jax.Array) and isinstance(make(), numpyro_dists.HalfNormal):
                 continue  # NumPyro's own is silent there
             with pytest.warns(UserWarning, match="Out-of-support"):
@@ -205,6 +210,7 @@ COMPONENTS = {
 }
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("name", COMPONENTS)
 def test_mixtures_of_numpyro(name, loose):
     component = COMPONENTS[name]()
@@ -221,6 +227,7 @@ def test_mixtures_of_numpyro(name, loose):
     np.testing.assert_allclose(jax.tree.unflatten(structure, leaves).log_prob(y), want, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_mixtures_that_need_a_named_support():
     weights, shapes = numpyro_dists.Categorical(probs=WEIGHTS), jnp.array([0.1, -0.3])
     with pytest.raises(AssertionError, match="support that does not depend on their parameters"):
@@ -249,6 +256,8 @@ def test_mode_and_entropy():
     dist = DISTS["Normal"]()
     np.testing.assert_array_equal(Continuous(dist).mode, dist.loc)
     np.testing.assert_array_equal(Continuous(dist).entropy(), dist.entropy())
-    np.testing.assert_allclose(Continuous(dist).entropy(), numpyro_dists.Normal(dist.loc, dist.scale).entropy(), rtol=1e-6)
+    np.testing.assert_allclose(
+        Continuous(dist).entropy(), numpyro_dists.Normal(dist.loc, dist.scale).entropy(), rtol=1e-6
+    )
     with pytest.raises(NotImplementedError, match="entropy: no closed form for BlendedPareto"):
         Continuous(DISTS["BlendedPareto"]()).entropy()

@@ -88,6 +88,7 @@ def test_no_module_needs_what_only_posix_has():
     assert count > 100
 
 
+@pytest.mark.slow
 def test_modules_that_need_an_extra_are_few():
     errors = json.loads(output(WITHOUT_EXTRAS))
     needing = {name for name in errors if not name.startswith(("sbp_jax.numpyro", "sbp_jax.service"))}

@@ -2,6 +2,7 @@
 
 import numpy as np
 import polars as pl
+import pytest
 from matplotlib.image import imread
 
 from sbp_jax.reporting import figures
@@ -13,6 +14,7 @@ def ink(path):
     return float((imread(path)[..., :3].min(axis=-1) < 0.95).mean())
 
 
+@pytest.mark.slow
 def test_every_figure_is_drawn(tmp_path):
     rows = [{"epoch": e, "training_loss": 3 - e / 10, "validation_loss": 3 - e / 20} for e in range(1, 6)]
     figures.training_curves(tmp_path / "a.png", {"sbp": rows, "gaussian": rows})

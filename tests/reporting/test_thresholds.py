@@ -5,6 +5,7 @@ import sys
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
@@ -31,6 +32,7 @@ def ink(path):
     return float((imread(path)[..., :3].min(axis=-1) < 0.95).mean())
 
 
+@pytest.mark.slow
 def test_page_is_drawn_for_either_tail(tmp_path):
     for tail in ("upper", "lower"):
         page = replace(example(), tail=tail, fitted_excess=(np.array([3.0, 9.0]), np.array([1.0, 3.0])))

@@ -72,6 +72,7 @@ def test_plays_in_memory_are_split_by_game_and_trained_on(run, plays, capsys):
         run.plays("test")
 
 
+@pytest.mark.slow
 def test_the_same_call_loads_what_is_done_and_other_plays_are_another_run(run, plays, capfd):
     again = sbp.train(SMALL, plays, out=run.path.parent, progress=False)
     assert again.path == run.path
@@ -99,6 +100,7 @@ def test_splits_are_taken_as_given(plays, tmp_path):
             sbp.train(SMALL, data, out=tmp_path, progress=False)
 
 
+@pytest.mark.slow
 def test_many_configurations_leave_what_each_alone_would(run, plays, tmp_path):
     configs = [replace(SMALL, training=replace(SMALL.training, seed=seed)) for seed in (0, 1)]
     trained = sbp.train_many(configs, plays, out=tmp_path, progress=False)
@@ -112,6 +114,7 @@ def test_many_configurations_leave_what_each_alone_would(run, plays, tmp_path):
             sbp.train_many(wrong, plays, out=tmp_path)
 
 
+@pytest.mark.slow
 def test_what_train_many_left_is_evaluated_by_the_first_that_asks(plays, tmp_path):
     dataset = MemoryDataset.of(plays, sbp.DataConfig())
     (trained,) = sbp.train_many([SMALL], dataset, out=tmp_path, progress=False)
@@ -126,6 +129,7 @@ def test_what_train_many_left_is_evaluated_by_the_first_that_asks(plays, tmp_pat
     assert calls == [(trained.path, dataset)]
 
 
+@pytest.mark.slow
 def test_evaluate_and_score_take_plays_in_memory(run, plays):
     evaluation = sbp.evaluate(run, plays)
     residuals = run.residuals(plays)
@@ -148,6 +152,7 @@ def own(tmp_path, monkeypatch):
     sys.modules.pop("my_parts", None)
 
 
+@pytest.mark.slow
 def test_head_encoder_and_objective_of_one_s_own(own, plays, tmp_path):
     config = replace(
         SMALL,

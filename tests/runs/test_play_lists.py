@@ -54,6 +54,7 @@ def run(tmp_path_factory):
     return sbp.load_run(train_folder(config, open_dataset(config.data), root / "runs"))
 
 
+@pytest.mark.slow
 def test_it_learns_from_the_situation_alone(run):
     plays = run.plays("test")
     assert not plays.players.any()
@@ -62,6 +63,7 @@ def test_it_learns_from_the_situation_alone(run):
     assert np.isfinite(evaluate(run, plays).metrics.nll)
 
 
+@pytest.mark.slow
 def test_its_passers_are_scored(run, capsys):
     score.command([str(run.path), "--of", "test"])
     leaders = pl.read_parquet(run.path / "scores/leaderboard.parquet")

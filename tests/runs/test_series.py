@@ -49,6 +49,7 @@ def run(config, tmp_path_factory):
     return sbp.load_run(train_folder(config, open_dataset(config.data), tmp_path_factory.mktemp("runs")))
 
 
+@pytest.mark.slow
 def test_it_learns_what_comes_next_whatever_the_size(run):
     plays = run.plays("test")
     for number, factor in ((0, 1.0), (1, 1e3)):

@@ -75,6 +75,7 @@ def start(phase, *words):
     return process
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize(
     ("phase", "number", "code", "saved"),
     [

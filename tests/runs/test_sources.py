@@ -72,6 +72,7 @@ def expected(dataset, tmp_path_factory) -> Path:
     return train_folder(of("memory"), dataset, tmp_path_factory.mktemp("expected"), progress=False)
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("kind", KINDS[1:])
 def test_every_source_comes_to_the_same_bits(dataset, expected, tmp_path, kind):
     result = outcome(train_folder(of(kind), dataset, tmp_path, progress=False))
@@ -193,6 +194,7 @@ class Mean(nnx.Module):
 '''
 
 
+@pytest.mark.slow
 def test_plays_of_a_run_are_mapped_where_memory_is_short(dataset, expected, monkeypatch):
     run = sbp.load_run(expected)
     plays = run.plays("test")

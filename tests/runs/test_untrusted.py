@@ -111,6 +111,7 @@ def memory():
     assert read("VmHWM") - before < MOST_MEMORY
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(("damage", "relative"), CRAFTED)
 def test_crafted_files_are_refused_within_bounds(honest, tmp_path, memory, damage, relative):
     shutil.copytree(honest, tmp_path / "run")

@@ -27,6 +27,7 @@ def test_without_atoms_the_score_is_the_normal_score_of_the_cdf():
     np.testing.assert_allclose(normal_score(Normal(jnp.zeros(5), 4.0), y), y / 4, rtol=2e-5, atol=2e-6)
 
 
+@pytest.mark.slow
 def test_score_beyond_a_finite_support_is_finite():
     tail = GeneralizedPareto(jnp.asarray(-0.5), jnp.asarray(1.0))
     dist = Quantized(SplicedBinnedPareto(jnp.zeros(10), np.linspace(0.0, 10.0, 11), tail, tail))

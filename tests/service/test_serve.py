@@ -62,6 +62,7 @@ async def ask(socket, kind, play="a", **more):
     return json.loads(await asyncio.wait_for(socket.recv(), HANG_S))
 
 
+@pytest.mark.slow
 def test_one_who_stalls_and_one_who_sends_too_much_do_not_reach_the_others(address):
     async def all_of_them():
         good, stalled, greedy = [await opened(address) for _ in range(3)]

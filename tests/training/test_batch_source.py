@@ -57,6 +57,7 @@ class Recorder(Trainer):
         return state, {"loss": jnp.zeros(()), **longest}
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("steps", [1, 3, 50])
 def test_batches_are_the_host_s(steps):
     host, resident = sources(buckets=(9, 16, 30), steps=steps)
@@ -78,6 +79,7 @@ def test_batches_are_the_host_s(steps):
                 np.testing.assert_array_equal(seen, expected, err_msg=name)
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(("limit", "steps"), [(0, 2), (2**21, 3), (2**30, 5)])
 @pytest.mark.parametrize("start", [0, 2])
 def test_windows_have_the_batches_of_a_split_on_the_device(limit, steps, start):
@@ -118,6 +120,7 @@ def test_the_step_is_traced_once_per_bucket():
     assert recorder.scan._cache_size() == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("killed_at", marked([3, 7], [7]))
 def test_resuming_equals_never_stopping(tmp_path, killed_at):
     _, resident = sources()

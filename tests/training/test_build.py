@@ -24,6 +24,7 @@ LONG = {"blended_pareto", "blended_pareto_published", "student_t", "two_tailed_h
 YARDS = jnp.asarray([-99.0, -10.0, 0.0, 7.0, 45.0, 60.0, 99.0])
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("kind", marked(KINDS, LONG))
 def test_no_outcome_of_a_play_is_impossible(kind):
     head = make_head(HeadConfig(kind=kind, bins=15))
@@ -115,6 +116,7 @@ def test_a_head_without_thresholds_cannot_stop_their_gradients():
         loss(make_head(HeadConfig(kind="gaussian"))(jnp.zeros(2)), jnp.zeros(()))
 
 
+@pytest.mark.slow
 def test_exact_is_the_density_where_it_has_no_jump():
     """The objective `exact` is the density itself, except for a Spliced Binned-Pareto whose density may jump."""
     y = jnp.asarray(7.0)

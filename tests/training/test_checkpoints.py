@@ -135,6 +135,7 @@ print(checkpoints.steps)
 """
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_reported_and_the_newest_checkpoint_is_intact(tmp_path):
     # the kernel refuses to write beyond the maximum file size, as it does on a full disk
     folder = tmp_path / "checkpoints"

@@ -39,6 +39,7 @@ def with_losses(trainer, losses):
     return trainer
 
 
+@pytest.mark.slow
 def test_spike_names_its_plays_and_is_never_saved(tmp_path):
     network, _, trainer, batches = build()
     names = [f"{i // 10}/{i}" for i in range(80)]
@@ -85,6 +86,7 @@ def test_parameters_that_are_not_finite_are_named_and_never_saved(tmp_path):
     assert Checkpoints(tmp_path).latest == 2
 
 
+@pytest.mark.slow
 def test_a_gradient_that_is_not_finite_is_named_by_its_parameters():
     params = {"first": {"bias": jnp.ones(2)}, "last": {"kernel": jnp.zeros(3), "scale": jnp.ones(1)}}
 

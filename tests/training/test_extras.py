@@ -61,6 +61,7 @@ def trained(request):
     return network, trainer, state, losses, plays
 
 
+@pytest.mark.sample(1)
 def test_steps_train_mirrored_plays(trained):
     *_, losses, _ = trained
     assert np.isfinite(losses).all()

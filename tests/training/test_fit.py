@@ -74,6 +74,7 @@ def test_one_batch_overfits():
     assert history[-1]["training_loss"] < 0.3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("killed_at", marked([1, 3, 8, 11], [1, 8, 11]))
 def test_resuming_equals_never_stopping(tmp_path, killed_at):
     network, _, trainer, batches = build()
@@ -118,6 +119,7 @@ def test_resuming_equals_never_stopping(tmp_path, killed_at):
         assert a["training_loss"] == b["training_loss"]
 
 
+@pytest.mark.slow
 def test_damaged_newest_checkpoint_costs_steps_and_nothing_else(tmp_path, caplog):
     network, _, trainer, batches = build()
     uninterrupted = fit(

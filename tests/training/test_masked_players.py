@@ -48,6 +48,7 @@ def incomplete(seed):
     return table.filter(~leaves, ~comes, pl.col("position").ne_missing("T"))
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("encoder", ["flat", "attention"])
 @pytest.mark.parametrize("layout", publishers.LAYOUTS)
 def test_absent_players_change_nothing(layout, encoder, tmp_path):

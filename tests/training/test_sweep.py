@@ -133,6 +133,7 @@ def assert_same(member, alone, rtol, atol):
 MORE = [pytest.param(*case, range(len(CONFIGS)), marks=pytest.mark.slow) for case in ((1, 1), (5, 1), (2, 2))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("vmap_size", "devices", "compared"), [(1, 1, (1, 3)), *MORE])
 def test_members_end_where_they_end_alone(vmap_size, devices, compared):
     with jax.enable_x64(True):
@@ -155,6 +156,7 @@ def test_one_program_trains_all():
     assert sweep.evaluate._cache_size() == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("killed_at", marked([1, 4], [4]))
 def test_resuming_equals_never_stopping(tmp_path, killed_at):
     sweep, uninterrupted = compiled(), None
@@ -175,6 +177,7 @@ def test_resuming_equals_never_stopping(tmp_path, killed_at):
         assert losses[0] == losses[1]
 
 
+@pytest.mark.slow
 def test_a_member_that_diverges_leaves_the_others_alone():
     configs = (BASE, changed(optimizer={"learning_rate": 1e30, "clip": 1e30, "weight_decay": 1e3}))
     finished = swept(compiled(configs))
@@ -185,6 +188,7 @@ def test_a_member_that_diverges_leaves_the_others_alone():
     chex.assert_tree_all_finite(finished[1].params)
 
 
+@pytest.mark.slow
 def test_a_member_s_monitor_stops_it_alone():
     settings = {"epochs": 5, "patience": 5}
     sweep = compiled((changed(training=settings), changed(training={**settings, "seed": 4})))

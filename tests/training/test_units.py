@@ -65,6 +65,7 @@ def batches(plays):
     return Batches(plays, CONFIG.training.batch_size, (8,))
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("name", ["exact", "interval"])
 def test_loss_is_that_of_the_distribution_in_the_outcomes_own_unit(name):
     plays = windows()
@@ -80,6 +81,7 @@ def test_loss_is_that_of_the_distribution_in_the_outcomes_own_unit(name):
         chex.assert_tree_all_finite(gradient)
 
 
+@pytest.mark.slow
 def test_gradient_is_that_of_standardized_outcomes():
     """The Jacobian does not depend on the parameters."""
     plays = windows()
@@ -93,6 +95,7 @@ def test_gradient_is_that_of_standardized_outcomes():
         chex.assert_trees_all_close(da, db, rtol=2e-3, atol=2e-4)
 
 
+@pytest.mark.slow
 def test_on_the_device_as_on_the_host():
     plays = windows()
     _, _, trainer = build(plays)
@@ -104,6 +107,7 @@ def test_on_the_device_as_on_the_host():
     chex.assert_trees_all_close(host.params, device.params, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_every_frame_predicts_in_the_row_s_unit():
     plays = windows()
     head, predictor, _ = build(plays)

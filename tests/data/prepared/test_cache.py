@@ -37,6 +37,7 @@ def folders(path: Path) -> list[str]:
     return sorted(entry.name for entry in path.iterdir() if entry.name.startswith(("arrays-", ".")))
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("layout", [Layout(), Layout(buckets=(16, 24)), Layout(last=9), Layout(buckets=(6,), last=12)])
 def test_batches_and_plays_are_those_of_the_records_bit_for_bit(folder, layout):
     shapes = set()
@@ -78,6 +79,7 @@ def test_another_layout_or_data_set_is_another_folder(source, folder):
     assert len(open_arrays(folder, "train")) == describe(folder).plays["train"]
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("damage", ["flip", "cut", "manifest", "missing"])
 def test_damaged_arrays_are_built_again_with_a_line_on_the_log(folder, damage, caplog):
     expected = load(folder, "train")

@@ -70,6 +70,7 @@ def test_an_empty_split_is_no_obstacle(tmp_path):
     assert_same(tmp_path / "piped", tmp_path / "plain")
 
 
+@pytest.mark.slow
 def test_bad_input_is_the_same_line_and_leaves_nothing(source, tmp_path):
     with pytest.raises(InputError) as plain:
         prepare(source, tmp_path / "set")

@@ -189,6 +189,7 @@ def test_bad_arguments_are_named(source, tmp_path):
         load(tmp_path / "set", "dev")
 
 
+@pytest.mark.slow
 def test_real_highlights(real_data, tmp_path):
     prepared = prepare(real_data / "ngs_highlights", tmp_path / "set")
     assert sum(prepared.plays.values()) == 146

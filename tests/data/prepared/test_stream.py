@@ -33,6 +33,7 @@ def folder(tmp_path_factory) -> Path:
     return path / "set"
 
 
+@pytest.mark.sample(1)
 @needs_grain
 @pytest.mark.parametrize("mirrored", [False, True])
 @pytest.mark.parametrize("last", [None, 12])

@@ -37,6 +37,7 @@ def truth(request, tmp_path):
     return table, read(publishers.publish("2021", table, tmp_path / "truth"))
 
 
+@pytest.mark.sample(4)
 @layouts
 def test_the_same_play_gives_the_same_canonical_frames(truth, layout, tmp_path):
     table, true = truth
@@ -79,6 +80,7 @@ def test_the_same_play_gives_the_same_situation(truth, layout, tmp_path):
     np.testing.assert_allclose(chunk.plays["ball_y"], true.plays["ball_y"], atol=1e-9 if exact else 0.51)
 
 
+@pytest.mark.sample(8)
 @layouts
 @pytest.mark.parametrize("kind", publishers.FILE_KINDS)
 def test_every_file_kind_reads_the_same(layout, kind, tmp_path):

@@ -39,6 +39,7 @@ def test_no_traceback_and_no_wrong_play(mutation, layout, seeds, tmp_path):
         survives(mutation, write_folder(tmp_path / f"{mutation}-{seed}", layout), seed, sound)
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("mutation", ["shuffle_rows", "shuffle_columns", "repeat_rows", "repeat_play"])
 def test_order_and_repetition_lose_nothing(mutation, tmp_path):
     sound = read(write_folder(tmp_path / "sound", "2021"))

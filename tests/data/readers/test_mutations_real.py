@@ -78,6 +78,7 @@ def damage(mutation: str, source: str, seed: int, tmp_path: Path) -> None:
     survives(mutation, write(source, tmp_path / f"damaged-{seed}"), seed, SOUND[source], NOISE)
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(
     ("mutation", "source"), [(name, SOURCES[i % len(SOURCES)]) for i, name in enumerate(MUTATIONS)]
 )

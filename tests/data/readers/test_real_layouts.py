@@ -116,12 +116,14 @@ def test_a_player_out_of_step_in_a_real_game_is_aligned(game, tmp_path):
     assert later.equals(frames)
 
 
+@pytest.mark.slow
 def test_the_highlights_own_counters_are_counted(real_data):
     chunks = list(read_tracking(real_data / "ngs_highlights"))
     counts = [c.report.repaired.get("frame numbers out of step with the time: aligned by it", 0) for c in chunks]
     assert sum(counts) == 10_387
 
 
+@pytest.mark.slow
 def test_net_yards_of_the_highlights(real_data):
     sources = sorted((real_data / "ngs_highlights").glob("*.parquet"))
     yards, net = (

@@ -50,6 +50,7 @@ def test_the_return_of_an_interception_by_the_leagues_text(text, yards):
     assert parse_return(text) == yards
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("layout", LISTS)
 def test_yards_and_net_yards(layout, tmp_path):
     text = "play_description" if layout == "2026" else "playDescription"

@@ -68,6 +68,7 @@ def test_all_that_the_schema_has_is_read(layout, tmp_path):
     assert static(publish(layout, tmp_path)) == {**listed, **{f"{name}_missing": 0.0 for name in listed}}
 
 
+@pytest.mark.sample(9)
 @pytest.mark.parametrize(
     ("layout", "feature"),
     # in 2019 and 2021 the sides themselves are named home and away
@@ -105,6 +106,7 @@ def test_a_side_that_is_neither_team_of_the_game_leaves_home_unknown(tmp_path):
     assert (seen["home_missing"], seen["score_difference_missing"]) == (1.0, 1.0)
 
 
+@pytest.mark.sample(5)
 @layouts
 @pytest.mark.parametrize(
     ("feature", "value"), [("down", 9), ("distance", -800), ("clock_s", "99:99"), ("score_difference", 10**9)]

@@ -61,6 +61,7 @@ def total(chunks) -> ReadReport:
     return report
 
 
+@pytest.mark.slow
 def test_accounting(chunks):
     report = {name: total(parts) for name, parts in chunks.items()}
     # play 3528 is a scramble followed by an illegal throw; play 1343 has nobody of the offense
@@ -87,6 +88,7 @@ def test_every_outcome_agrees_with_the_outcome_files(chunks, real_data):
         assert not listed["nullified"].any()
 
 
+@pytest.mark.slow
 def test_the_highlights_have_their_outcomes_without_a_list(real_data):
     paths = sorted((real_data / "ngs_highlights").glob("*.parquet"))
     plays = pl.concat([chunk.plays for chunk in read_tracking(paths)])
@@ -213,6 +215,7 @@ def test_accelerations_agree_with_the_given_magnitudes(chunks, real_data):
     assert np.corrcoef(magnitude, both["a"])[0, 1] > 0.9
 
 
+@pytest.mark.slow
 def test_features_are_in_the_range_of_the_game(real_data):
     for name, paths in sources(real_data).items():
         plays, _ = read_plays(paths)

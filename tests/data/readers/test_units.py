@@ -43,6 +43,7 @@ def scaled(factor, *columns):
     return lambda rows: rows.with_columns(pl.col(c) * factor for c in columns)
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("layout", publishers.LAYOUTS)
 @pytest.mark.parametrize("factor", [2.0455, 3.0, 3.2918], ids=["mph", "ft/s", "km/h"])
 def test_speeds_in_other_units_are_derived_where_the_rate_is_known(layout, factor, tmp_path):
@@ -121,6 +122,7 @@ def cut_of(real_data, year, *columns, factor=METRE):
     return scaled(factor, *columns)(pl.read_parquet(path)), outcomes
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("year", ["2019", "2021"])
 @pytest.mark.parametrize("columns", [("x", "y"), ("x", "y", "s")], ids=["positions", "positions and speeds"])
 def test_every_play_of_a_real_game_in_meters_is_malformed(real_data, year, columns, tmp_path):

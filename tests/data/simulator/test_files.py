@@ -27,6 +27,7 @@ SCHEMA_2021 = {
 }
 
 
+@pytest.mark.slow
 def test_tracking_has_the_columns_and_types_of_2021(folder, real_data):
     written = pl.read_parquet(folder / "tracking_week_01.parquet").schema
     real = pl.read_parquet_schema(real_data / "big_data_bowl" / "2021_format_game_2018120600_tracking.parquet")
