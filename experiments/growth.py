@@ -39,12 +39,12 @@ from sbp_jax.training.stop import Stop
 TITLE = "Plays and parameters"
 Axis = Literal["plays", "parameters"]
 FIGURES = {
-    "nll": Figure("NLL, nats", 4, judged=True),
-    "crps": Figure("CRPS, yd", 4, judged=True),
+    "nll": Figure("NLL, nats", 4, compared=True),
+    "crps": Figure("CRPS, yd", 4, compared=True),
     "mae": Figure("MAE, yd", 4),
     "pp_full": PP_ERRORS["pp_full"],
 }
-LOSSES = {name: each for name, each in FIGURES.items() if each.judged}
+LOSSES = {name: each for name, each in FIGURES.items() if each.compared}
 CLOSED = ("gap closed, NLL", "gap closed, CRPS")
 MARGINAL, ORACLE = "Marginal", "Oracle"
 HEADINGS: dict[Axis, str] = {"plays": "training plays", "parameters": "parameters"}

@@ -55,9 +55,9 @@ MODELS: dict[str, Kind] = {
     "Gaussian": "gaussian",
 }
 FIGURES = {
-    "nll": Figure("NLL, nats", 4, judged=True),
-    "crps": Figure("CRPS, yd", 4, judged=True),
-    "mae": Figure("MAE, yd", 4, judged=True),
+    "nll": Figure("NLL, nats", 4, compared=True),
+    "crps": Figure("CRPS, yd", 4, compared=True),
+    "mae": Figure("MAE, yd", 4, compared=True),
     **PP_ERRORS,
 }
 TEST_SEASON = 2019

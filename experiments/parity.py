@@ -43,7 +43,7 @@ class Options:
 
 def curves(ours: Implementation, reference: Implementation | None) -> dict[str, dict[str, list[float]]]:
     """Return the curves of the figure by panel."""
-    sides = {"ours": ours} if reference is None else {"ours": ours, "peer": reference}
+    sides = {"ours": ours} if reference is None else {"ours": ours, "reference": reference}
     widths = np.geomspace(0.02, 10.0, 7)
     case = Case.uneven(0.3)
     points, weights = case.nodes()
@@ -88,7 +88,7 @@ def command(args: list[str]) -> None:
         NOTES,
     ]
     call = provenance.command_line("experiments.parity", args)
-    result = {"command": call, "machine": described, "peer": heading, "properties": properties, "curves": drawn}
+    result = {"command": call, "machine": described, "reference": heading, "properties": properties, "curves": drawn}
     draw(options.out / "parity.png", drawn, heading)
     provenance.write_page(options.out, "parity", text, _finite(result))
     print(f"{table}\n\n{summary}\n{provenance.sentence(described)}")
@@ -102,7 +102,7 @@ def _summary(properties: list[dict[str, Any]], installed: bool) -> str:
     ours = sum(row["ours"]["holds"] for row in properties)
     if not installed:
         return f"Ours has {ours} of {len(properties)} properties; gluonts is not installed ({INSTALL})."
-    other = sum(row["peer"]["holds"] for row in properties)
+    other = sum(row["reference"]["holds"] for row in properties)
     return f"Ours has {ours} of {len(properties)} properties, gluonts {other}."
 
 
@@ -118,14 +118,14 @@ def _finite(value: Any) -> Any:
 ABSENT = "not installed"
 _STYLES = {
     "ours": {"color": COLORS["sbp"], "lw": 1.8},
-    "peer": {"color": COLORS["gaussian"], "lw": 1.8},
+    "reference": {"color": COLORS["gaussian"], "lw": 1.8},
     "right": {"color": "#222222", "lw": 1.2, "ls": (0, (1, 2)), "zorder": 5},
 }
 
 
 def verdict(row: Mapping[str, Any]) -> str:
     """Return which implementations have the property, as text, and the name of the published defect, if any."""
-    ours, reference = row["ours"]["holds"], row["peer"] and row["peer"]["holds"]
+    ours, reference = row["ours"]["holds"], row["reference"] and row["reference"]["holds"]
     if reference is None:
         return "ours holds" if ours else "ours fails"
     if reference:
@@ -137,12 +137,18 @@ def table_of(properties: Sequence[Mapping[str, Any]], heading: str) -> str:
     """Return the properties as a Markdown table.
 
     Args:
-        properties: each with `name`, `right`, `defect` and the findings `ours` and `peer`, with `text` and `holds`;
-            `peer` is None where the reference implementation is not installed.
+        properties: each with `name`, `right`, `defect` and the findings `ours` and `reference`, with `text` and `holds`;
+            `reference` is None where the reference implementation is not installed.
         heading: heading of the reference implementation's column.
     """
     rows = [
-        [row["name"], row["right"], row["peer"]["text"] if row["peer"] else ABSENT, row["ours"]["text"], verdict(row)]
+        [
+            row["name"],
+            row["right"],
+            row["reference"]["text"] if row["reference"] else ABSENT,
+            row["ours"]["text"],
+            verdict(row),
+        ]
         for row in properties
     ]
     return markdown(["property", "exact", heading, "ours", "verdict"], rows)
@@ -154,10 +160,10 @@ def draw(path: Path, curves: Mapping[str, Mapping[str, Sequence[float]]], label:
     Args:
         path: PNG to write.
         curves: `mass` with `width`; `integral` with `y`, `cdf` and `width`; `log_density` and `derivative` with `xi`
-            and `right`; each with `ours` and, where it is installed, `peer`, the reference implementation.
+            and `right`; each with `ours` and, where it is installed, `reference`, the reference implementation.
         label: the reference implementation's label in the legend.
     """
-    names = {"ours": "sbp_jax", "peer": label, "right": "closed form"}
+    names = {"ours": "sbp_jax", "reference": label, "right": "closed form"}
     with figure(path, 9.6, 6.4) as drawing:
         (mass, integral), (value, derivative) = drawing.subplots(2, 2)
         _lines(mass, curves["mass"], "width", names, marker="o", ms=4)
@@ -187,7 +193,7 @@ def draw(path: Path, curves: Mapping[str, Mapping[str, Sequence[float]]], label:
 
 
 def _lines(ax: Axes, curve: Mapping[str, Sequence[float]], x: str, names: Mapping[str, str], **extra: Any) -> None:
-    for side in ("peer", "ours", "right"):
+    for side in ("reference", "ours", "right"):
         if side in curve:
             ax.plot(curve[x], np.asarray(curve[side]), label=names[side], **_STYLES[side], **extra)
 

@@ -15,8 +15,8 @@ from sbp_jax.training.stop import Stop
 
 TITLE = "Probability-probability errors"
 FIGURES = {
-    "nll": Figure(f"NLL of cells of {sinusoid.WIDTH}, nats", 4, judged=True),
-    "crps": Figure("CRPS", 4, judged=True),
+    "nll": Figure(f"NLL of cells of {sinusoid.WIDTH}, nats", 4, compared=True),
+    "crps": Figure("CRPS", 4, compared=True),
     "mae": Figure("MAE", 4),
     **PP_ERRORS,
     "spread": Figure("spread of medians", 3),

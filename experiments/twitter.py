@@ -16,8 +16,8 @@ from sbp_jax.training.stop import Stop
 
 TITLE = "Counts of mentions"
 FIGURES = {
-    "nll": Figure("NLL of a count, nats", 4, judged=True),
-    "crps": Figure("CRPS, deviations", 4, judged=True),
+    "nll": Figure("NLL of a count, nats", 4, compared=True),
+    "crps": Figure("CRPS, deviations", 4, compared=True),
     "mae": Figure("MAE, deviations", 4),
     **PP_ERRORS,
 }

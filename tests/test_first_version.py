@@ -220,20 +220,20 @@ def at_the_goal_line(saved: pl.DataFrame) -> pl.DataFrame:
 
 
 def same_live(scorer, plays, want) -> None:
-    """A scorer says of a play, frame by frame and at its end, what it did."""
+    """A scorer gives the same summaries and score of a play as the first version."""
     i = int(want["live_play"])
     scorer.reset(plays.static[i])
-    said = [scorer.push(frame) for frame in plays.unfolded(i)]
+    summaries = [scorer.push(frame) for frame in plays.unfolded(i)]
     names = ("median", "expected", "first_down", "touchdown", "loss")
-    close([[getattr(each, name) for name in names] for each in said], want["live_frames"], atol=1e-3)
-    close([list(each.quantiles.values()) for each in said], want["live_quantiles"], atol=1e-3)
+    close([[getattr(each, name) for name in names] for each in summaries], want["live_frames"], atol=1e-3)
+    close([list(each.quantiles.values()) for each in summaries], want["live_quantiles"], atol=1e-3)
     close(scorer.distribution().probability, want["live_probability"])
     score = scorer.finish(float(plays.yards[i]))
     names = ("pit_low", "pit", "pit_high", "score", "passing_score")
     close([getattr(score, name) for name in names], want["live_score"], rtol=1e-3, atol=1e-3)
 
 
-def test_an_exported_folder_says_what_it_did(parts, loaded):
+def test_an_exported_folder_gives_what_it_did(parts, loaded):
     folder = parts["tracking"] / "exported"
     name = json.loads((folder / "manifest.json").read_text())["run"]["folder"]
     same_live(load_exported(folder), loaded("tracking", name)[1], expected("tracking", name))
@@ -241,7 +241,7 @@ def test_an_exported_folder_says_what_it_did(parts, loaded):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for part, name in RUNS if part == "tracking"])
-def test_a_live_scorer_says_what_it_did(loaded, name):
+def test_a_live_scorer_gives_what_it_did(loaded, name):
     run, plays = loaded("tracking", name)
     want = expected("tracking", name)
     goal = run.outcome.upper_bound(plays)
@@ -281,7 +281,7 @@ def state(run: Path) -> dict[str, bytes]:
 
 
 def check_resumed(folder: Path, part: str, names: list[str], again: bool = True) -> None:
-    """The command that made runs goes on from their older checkpoints to the same end; then it has nothing to do.
+    """The command that made runs resumes them from their older checkpoints to the same end; then it has nothing to do.
 
     Args:
         folder: working folder of the part.

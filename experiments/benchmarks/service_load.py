@@ -90,7 +90,7 @@ def measure(options: Options, folder: Path) -> dict[str, Any]:
     parts: dict[str, Any] = {}
     try:
         # time must remain after the restart, and loading a run takes longer while clients are active
-        spans: dict[Part, float] = {"steady": 2 * half, "hostile": half, "restart": half + 2.5 * server.start_s}
+        spans: dict[Part, float] = {"steady": 2 * half, "misbehaving": half, "restart": half + 2.5 * server.start_s}
         for what, seconds in spans.items():
             print(f"{what}: {seconds:.0f} s ...", file=sys.stderr)
             parts[what] = part(load, server, plays, folder, seconds, what)
@@ -139,7 +139,7 @@ def page(results: dict[str, Any], words: list[str]) -> list[str]:
         f"that of a scorer with a single play, lost if it does not arrive within {TIMEOUT_S:g} s, and mixed if it is "
         "for another play or out of order."
     )
-    names = ("steady", "hostile", "restart")
+    names = ("steady", "misbehaving", "restart")
     titles = ("alone", "with misbehaving clients", "with a restart")
     parts = [results["parts"][name] for name in names]
     rows = [["seconds", *(f"{each['seconds']:.0f}" for each in parts)]]
@@ -162,7 +162,7 @@ def page(results: dict[str, Any], words: list[str]) -> list[str]:
         "Memory is the service's resident memory. At the beginning and at the end it is the median of the first and "
         "the last fifth of the part; with a restart, of the time since the restart."
     )
-    counts = results["parts"]["hostile"]["hostile"]
+    counts = results["parts"]["misbehaving"]["misbehaving"]
     lines.append("Misbehaving clients: " + "; ".join(f"{name}: {n:,}" for name, n in sorted(counts.items())) + ".")
     again, count = results["parts"]["restart"]["restart"], results["parts"]["restart"]["count"]
     closed = ", ".join(f"{n} {name}" for name, n in sorted(count.items()) if name.startswith("closed"))

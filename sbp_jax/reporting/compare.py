@@ -12,7 +12,7 @@ from sbp_jax.reporting.tables import markdown, metrics_table
 
 def page(
     differing: Mapping[str, Sequence[Any]],
-    trainings: Mapping[str, Mapping[str, Any]],
+    runs: Mapping[str, Mapping[str, Any]],
     figures: Mapping[str, Mapping[str, Any]],
     notes: Sequence[str],
     unit: str = "yd",
@@ -21,21 +21,19 @@ def page(
 
     Args:
         differing: field -> value for each run, in order.
-        trainings: run -> description of its training, with the same names for each run.
+        runs: run -> description of its training, with the same names for each run.
         figures: run -> metrics, as in `metrics_table`; runs without an evaluation are missing.
         notes: sentences, such as on runs that could not be read.
         unit: unit of the outcome, as in `metrics_table`.
     """
     parts = []
     if differing:
-        parts.append(
-            markdown(["field", *trainings], [[name, *map(_cell, values)] for name, values in differing.items()])
-        )
-    elif len(trainings) > 1:
+        parts.append(markdown(["field", *runs], [[name, *map(_cell, values)] for name, values in differing.items()]))
+    elif len(runs) > 1:
         parts.append("The configurations are the same.")
-    rows = list(next(iter(trainings.values())))
-    table = [[row, *(_cell(each[row]) for each in trainings.values())] for row in rows]
-    parts.append(markdown(["training", *trainings], table))
+    rows = list(next(iter(runs.values())))
+    table = [[row, *(_cell(each[row]) for each in runs.values())] for row in rows]
+    parts.append(markdown(["training", *runs], table))
     if figures:
         parts.append(metrics_table(figures, unit))
     if notes:

@@ -40,13 +40,13 @@ class Figure:
     Attributes:
         heading: name with the unit.
         digits: digits after the decimal point.
-        judged: whether lower is better and sentences report the best model.
+        compared: whether lower is better and sentences report the best model.
         tabled: whether the metric is in the table of means; otherwise only in the differences.
     """
 
     heading: str
     digits: int = 4
-    judged: bool = False
+    compared: bool = False
     tabled: bool = True
 
 
@@ -84,7 +84,7 @@ class Comparison:
         return self.rows["arm"].unique(maintain_order=True).to_list()
 
     @property
-    def rivals(self) -> list[str]:
+    def baselines(self) -> list[str]:
         """The baselines: all models except ours and the bounds."""
         return [model for model in self.models if model != self.ours and model not in self.known]
 
@@ -96,9 +96,9 @@ class Comparison:
         """Return a model's mean of a metric over the seeds."""
         return mean_interval(self.rows, model, name)
 
-    def best_rival(self, name: str) -> str | None:
+    def best_baseline(self, name: str) -> str | None:
         """Return the baseline with the smallest mean of a metric; None if no baseline has the metric."""
-        candidates = [model for model in self.rivals if self.has(model, name)]
+        candidates = [model for model in self.baselines if self.has(model, name)]
         return min(candidates, key=lambda model: self.mean(model, name).mean, default=None)
 
     def text(self, interval: MeanInterval, name: str) -> str:
@@ -120,10 +120,10 @@ def table(comparison: Comparison) -> str:
 
 def differences(comparison: Comparison) -> str:
     """Return a table of ours minus each baseline, paired by seed; negative is better."""
-    scores = [name for name, each in comparison.figures.items() if each.judged]
+    scores = [name for name, each in comparison.figures.items() if each.compared]
     header = [f"{comparison.ours} minus", *(comparison.figures[name].heading for name in scores)]
     rows = []
-    for baseline in comparison.rivals:
+    for baseline in comparison.baselines:
         cells = [paired_difference(comparison.rows, comparison.ours, baseline, name) for name in scores]
         texts = ("" if gap is None else comparison.text(gap, name) for gap, name in zip(cells, scores, strict=True))
         rows.append([baseline, *texts])
@@ -134,7 +134,7 @@ def verdicts(comparison: Comparison) -> list[str]:
     """Return sentences on whether ours differs significantly from its best baseline by each score."""
     sentences = []
     for name, each in comparison.figures.items():
-        baseline = comparison.best_rival(name) if each.judged else None
+        baseline = comparison.best_baseline(name) if each.compared else None
         if baseline is None:
             continue
         both = paired_values(comparison.rows, comparison.ours, baseline, name)
@@ -221,7 +221,7 @@ def headline(comparison: Comparison) -> Headline:
     """Summarize a comparison in one row per score: ours, the best baseline, the paired difference, and the bounds."""
     ours, rows, gaps = comparison.ours, [], []
     for name, each in comparison.figures.items():
-        baseline = comparison.best_rival(name) if each.judged else None
+        baseline = comparison.best_baseline(name) if each.compared else None
         if baseline is None:
             continue
         means = {model: comparison.mean(model, name) for model in comparison.models if comparison.has(model, name)}
@@ -251,7 +251,7 @@ def listed(parts: Sequence[str]) -> str:
 
 def drawing(comparison: Comparison, path: Path) -> None:
     """Plot each score and the PP error: a point per seed, means with intervals."""
-    names = [name for name, each in comparison.figures.items() if each.judged or name == "pp_full"]
+    names = [name for name, each in comparison.figures.items() if each.compared or name == "pp_full"]
     models = comparison.models
     with figure(path, 3.4 * len(names) + 0.8, 0.32 * len(models) + 1.2) as page:
         for column, (name, axis) in enumerate(zip(names, page.subplots(1, len(names), squeeze=False)[0], strict=True)):

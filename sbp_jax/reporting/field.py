@@ -9,8 +9,8 @@ import numpy as np
 from sbp_jax.reporting.sketch import (
     ACTUAL,
     DEFENSE,
+    DIST_EXTRA_ROWS,
     FIRST_DOWN,
-    LAW_EXTRA_ROWS,
     LOSS,
     OFFENSE,
     TOUCHDOWN,
@@ -204,7 +204,7 @@ def draw_moment(moment: Moment, width: int, height: int, glyphs: Glyphs) -> "ric
     beyond = BEYOND_YARDS if dist.goal is None else min(BEYOND_YARDS, dist.goal + ZONE_YARDS + 1)
     needed = int(np.ceil((BEHIND_YARDS + beyond) / (WIDTH_YARDS / rows / 2)))
     columns = min(needed, width - _GAP - _DIST_COLUMNS)
-    room, spare = width - _GAP - columns, body - LAW_EXTRA_ROWS - _NUMBERS_ROWS - _MIN_BARS
+    room, spare = width - _GAP - columns, body - DIST_EXTRA_ROWS - _NUMBERS_ROWS - _MIN_BARS
     curves = 1 + min(spare // 4, _MAX_CURVE_ROWS - 1)
     bars = min(_MIN_BARS + spare - (2 * curves - 1 if curves > 1 else 0), room // 3)
     left = draw_field(moment.spots, dist.first_down, dist.goal, rows, columns, glyphs)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 # Okabe and Ito's palette; text that must be readable on any background has the terminal's own color
 OFFENSE, DEFENSE = "#56B4E9", "#D55E00"
 LOSS, SHORT, FIRST_DOWN, TOUCHDOWN, ACTUAL = "#D55E00", "#56B4E9", "#009E73", "#E69F00", "#CC79A7"
-LAW_EXTRA_ROWS = 5  # rows besides the histogram: names of the marks, axis, axis labels, range, outcome
+DIST_EXTRA_ROWS = 5  # rows besides the histogram: names of the marks, axis, axis labels, range, outcome
 _MIN_YARDS, _MAX_YARDS = -10, 31  # default range of the axis, extended to include the outcome
 _WIDEST_BAR = 3
 _MIN_APART = 6  # minimum number of columns between two axis labels
@@ -171,7 +171,7 @@ def draw_dist(dist: DrawnDistribution, rows: int, width: int, glyphs: Glyphs) ->
     A bar that dwarfs the others, such as that of no gain, is truncated at the top and labeled with its probability.
     """
     axis = Axis.of(dist, width)
-    canvas = Canvas(rows + LAW_EXTRA_ROWS, width)
+    canvas = Canvas(rows + DIST_EXTRA_ROWS, width)
     masses, beyond = axis.masses(dist)
     ordered = np.sort(masses)
     second = ordered[-2] if len(ordered) > 1 else ordered[-1]

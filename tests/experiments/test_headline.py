@@ -5,9 +5,9 @@ import polars as pl
 from sbp_jax.reporting.comparison import Comparison, Figure, headline, listed
 
 FIGURES = {
-    "nll": Figure("NLL", 2, judged=True),
+    "nll": Figure("NLL", 2, compared=True),
     "pp_full": Figure("PP full"),
-    "missed": Figure("missed", 1, judged=True, tabled=False),
+    "missed": Figure("missed", 1, compared=True, tabled=False),
 }
 
 

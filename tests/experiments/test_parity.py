@@ -154,8 +154,8 @@ class TestReferenceImplementation:
         parity.command(["--out", str(tmp_path)])
         saved = json.loads((tmp_path / "parity.json").read_text())
         assert [row["name"] for row in saved["properties"]] == NAMES
-        assert saved["peer"].startswith("gluonts.torch 0.")
-        assert {"ours", "peer"} <= saved["curves"]["mass"].keys()
+        assert saved["reference"].startswith("gluonts.torch 0.")
+        assert {"ours", "reference"} <= saved["curves"]["mass"].keys()
         text = (tmp_path / "parity.md").read_text()
         assert "only ours: the body is a bin's probability, not a density |" in text
         assert provenance.sentence(saved["machine"]) in text

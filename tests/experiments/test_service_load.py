@@ -98,14 +98,14 @@ def test_numbers_agree_to_the_tolerance():
 
 
 def test_the_page_reports_the_counts():
-    def part(restart=None, hostile=None, **count):
+    def part(restart=None, misbehaving=None, **count):
         return {
             "seconds": 10.0,
             "count": {"frames": 1000, "plays": 30, "compared": 1060} | count,
             "latency_ms": {"p50": 1.0, "p95": 2.0, "p99": 3.25, "max": 4.0},
             "outages_s": [2.5] if restart else [],
             "restart": restart,
-            "hostile": hostile,
+            "misbehaving": misbehaving,
             "memory_mib": [(0.0, 100.0), (1.0, 101.0), (9.0, 60.0), (10.0, 61.0)],
             "cores": None if restart else 0.5,
             "files": [9, 8],
@@ -115,7 +115,7 @@ def test_the_page_reports_the_counts():
     again = {"ended_s": 0.5, "exit_code": 0, "away_s": 2.0}
     parts = {
         "steady": part(lost=2),
-        "hostile": part(hostile={"half requests": 6}, wrong=5),
+        "misbehaving": part(misbehaving={"half requests": 6}, wrong=5),
         "restart": part(again, None, **{"closed with 1012": 4, "reconnections": 4}),
         "end": {"ended_s": 0.1, "exit_code": 0, "tracebacks": 3},
     }

@@ -1,4 +1,4 @@
-"""What stands in where a system lacks something: folders that cannot be swapped, file systems without locks."""
+"""What stands in where a system has no support: folders that cannot be swapped, file systems without locks."""
 
 import errno
 import os

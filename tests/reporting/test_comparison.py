@@ -37,7 +37,7 @@ def comparison(ours=2.0, baseline=3.0, shared=True):
         title="Models",
         about="Two models.",
         rows=pl.DataFrame(rows),
-        figures={"nll": Figure("NLL, nats", 3, judged=True), "mae": Figure("MAE", 1)},
+        figures={"nll": Figure("NLL, nats", 3, compared=True), "mae": Figure("MAE", 1)},
         ours="Ours",
         known=("Bound",),
         published={"Ours, published": {"nll": 2.5}},
@@ -104,7 +104,7 @@ def test_a_diverged_training_run_is_reported_and_leaves_the_others():
         "Baseline: 1 of 1 training runs diverged (seed 1: loss is inf at step 9)."
     ]
     none_left = replace(changed, rows=rows.with_columns(nll=pl.when(pl.col("arm") == "Ours").then("nll")))
-    assert none_left.best_rival("nll") is None
+    assert none_left.best_baseline("nll") is None
     assert "| Baseline |  |  |" in table(none_left)
     assert diverged(comparison()) == []
 
@@ -122,8 +122,8 @@ def test_several_published_rows_share_a_sentence():
 def test_bounds_are_not_baselines():
     changed = comparison()
     assert changed.models == ["Ours", "Baseline", "Bound"]
-    assert changed.rivals == ["Baseline"]
-    assert (changed.best_rival("nll"), changed.best_rival("mae")) == ("Baseline", None)
+    assert changed.baselines == ["Baseline"]
+    assert (changed.best_baseline("nll"), changed.best_baseline("mae")) == ("Baseline", None)
 
 
 def test_report_and_figure(tmp_path):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sbp_jax.reporting.field import Moment, View, draw_field, draw_moment, view_of
-from sbp_jax.reporting.sketch import ASCII, LAW_EXTRA_ROWS, UNICODE, Axis, DrawnDistribution, draw_curve, draw_dist
+from sbp_jax.reporting.sketch import ASCII, DIST_EXTRA_ROWS, UNICODE, Axis, DrawnDistribution, draw_curve, draw_dist
 
 ROWS, COLUMNS = 18, 36
 EDGES = np.arange(-40, 102) - 0.5
@@ -136,7 +136,7 @@ def test_the_view_keeps_the_passer():
 
 def lines_of(dist, rows=6, width=42, glyphs=UNICODE):
     drawn = [line.plain for line in draw_dist(dist, rows, width, glyphs)]
-    assert len(drawn) == rows + LAW_EXTRA_ROWS
+    assert len(drawn) == rows + DIST_EXTRA_ROWS
     assert {len(line) for line in drawn} == {width}
     return drawn
 

@@ -32,14 +32,14 @@ def measure(prop: Property, side: Implementation) -> Finding:
 
 
 def compare(ours: Implementation, other: Implementation | None) -> list[dict[str, Any]]:
-    """Measure every property on two implementations; the second's findings (key `peer`) are None without `other`."""
+    """Measure every property on two implementations; the second's findings (key `reference`) are None without `other`."""
     return [
         {
             "name": each.name,
             "right": each.right,
             "defect": each.defect,
             "ours": asdict(measure(each, ours)),
-            "peer": None if other is None else asdict(measure(each, other)),
+            "reference": None if other is None else asdict(measure(each, other)),
         }
         for each in PROPERTIES
     ]

@@ -1,7 +1,7 @@
 """Clients for the load test of the service, each kind in its own processes: well-behaved and misbehaving ones.
 
 python -m sbp_jax.service.load.clients KIND TASK.json RESULT.json, as `sbp_jax.service.load.parts` calls it; KIND is
-"good" or "hostile".
+"good" or "misbehaving".
 """
 
 import asyncio
@@ -265,7 +265,7 @@ async def good(task: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-async def hostile(task: dict[str, Any]) -> dict[str, Any]:
+async def misbehaving(task: dict[str, Any]) -> dict[str, Any]:
     """Run three clients of each of the five misbehaving kinds."""
     count: Counter[str] = Counter()
     await asyncio.gather(*(kind(task, count) for kind in (stall, garbage, leave, post, linger) for _ in range(3)))
@@ -275,5 +275,5 @@ async def hostile(task: dict[str, Any]) -> dict[str, Any]:
 if __name__ == "__main__":
     kind, task, result = sys.argv[1:]
     parameters = json.loads(Path(task).read_text())
-    report = asyncio.run({"good": good, "hostile": hostile}[kind](parameters))
+    report = asyncio.run({"good": good, "misbehaving": misbehaving}[kind](parameters))
     Path(result).write_text(json.dumps(report))

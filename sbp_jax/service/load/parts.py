@@ -21,7 +21,7 @@ from sbp_jax.errors import InputError
 TOLERANCE = 1e-4  # relative for values above 1
 EACH = 4  # concurrent plays of a connection
 START_S = 180.0  # for the service to load its run
-Part = Literal["steady", "hostile", "restart"]
+Part = Literal["steady", "misbehaving", "restart"]
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class Server:
 
 
 def part(load: Load, server: Server, plays: list[dict[str, Any]], folder: Path, seconds: float, what: Part) -> Any:
-    """Run one part of the test: the good clients, next to them "hostile" ones or a "restart" of the service.
+    """Run one part of the test: the good clients, next to them "misbehaving" ones or a "restart" of the service.
 
     Args:
         load: load from the well-behaved clients.
@@ -109,7 +109,7 @@ def part(load: Load, server: Server, plays: list[dict[str, Any]], folder: Path, 
             and `score`.
         folder: folder for tasks, results and logs.
         seconds: duration.
-        what: "steady", "hostile" or "restart".
+        what: "steady", "misbehaving" or "restart".
 
     Returns:
         Counts, latencies in ms, outages in s, wrong answers, memory in MiB over time, cores and open files.
@@ -131,7 +131,7 @@ def part(load: Load, server: Server, plays: list[dict[str, Any]], folder: Path, 
     clients, results = [], []
     bounds = np.linspace(0, connections, load.processes + 1).astype(int).tolist()
     tasks = [("good", {"first": a, "connections": b - a}) for a, b in itertools.pairwise(bounds)]
-    for number, (kind, own) in enumerate(tasks + ([("hostile", {})] if what == "hostile" else [])):
+    for number, (kind, own) in enumerate(tasks + ([("misbehaving", {})] if what == "misbehaving" else [])):
         task, result = folder / f"{what}-{number}.json", folder / f"{what}-{number}-result.json"
         task.write_text(json.dumps(shared | own))
         words = [sys.executable, "-m", "sbp_jax.service.load.clients", kind, str(task), str(result)]
@@ -165,7 +165,7 @@ def part(load: Load, server: Server, plays: list[dict[str, Any]], folder: Path, 
         "latency_ms": _quantiles(np.concatenate([each["latencies"] for each in good]) * 1000),
         "outages_s": [outage for each in good for outage in each["outages"]],
         "wrong": [line for each in good for line in each["wrong"]],
-        "hostile": next((each["count"] for kind, each in reports if kind == "hostile"), None),
+        "misbehaving": next((each["count"] for kind, each in reports if kind == "misbehaving"), None),
         "restart": restart,
         "memory_mib": memory,
         "cores": None if restart else (server.cpu_s() - cpu_s) / (time.time() - began),

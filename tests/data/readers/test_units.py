@@ -15,7 +15,7 @@ SMOOTHED = "plays with speeds smoothed over the future: derived from the positio
 UNFIT = "malformed: speeds and positions do not fit: other units, or not ten frames per second"
 NOT_YARDS = "malformed: positions are not in yards"
 RATE = "malformed: not ten frames per second"
-METRE = 0.9144
+METER = 0.9144
 
 
 def read(sources):
@@ -58,14 +58,14 @@ def test_speeds_in_other_units_are_derived_where_the_rate_is_known(layout, facto
 
 @pytest.mark.parametrize("layout", publishers.LAYOUTS)
 def test_meters_per_second_with_positions_in_yards_are_derived(layout, tmp_path):
-    report, _ = read(written(tmp_path, scaled(METRE, "s"), layout))
+    report, _ = read(written(tmp_path, scaled(METER, "s"), layout))
     # with few and fast players the speeds look smoothed, which has the same remedy
     assert (report.kept, report.repaired.get(CONTRADICTED, 0) + report.repaired.get(SMOOTHED, 0)) == (2, 1)
 
 
 @pytest.mark.parametrize("layout", publishers.LAYOUTS)
 def test_positions_in_meters_are_malformed(layout, tmp_path):
-    folder = written(tmp_path, scaled(METRE, "x", "y"), layout)
+    folder = written(tmp_path, scaled(METER, "x", "y"), layout)
     assert read(folder)[0].rejected == {NOT_YARDS: 1}
     fails(folder, "game 2018090901 play 75", "positions are not in yards", "1.094 times those of the positions")
 
@@ -116,7 +116,7 @@ def test_a_player_who_jumps_is_malformed(tmp_path):
     fails(folder, "WR 7 by", "at frame 6")
 
 
-def cut_of(real_data, year, *columns, factor=METRE):
+def cut_of(real_data, year, *columns, factor=METER):
     (path,) = (real_data / "big_data_bowl").glob(f"{year}*tracking.parquet")
     (outcomes,) = (real_data / "big_data_bowl").glob(f"{year}*outcomes.csv")
     return scaled(factor, *columns)(pl.read_parquet(path)), outcomes
@@ -131,7 +131,7 @@ def test_every_play_of_a_real_game_in_meters_is_malformed(real_data, year, colum
     fails([tmp_path, outcomes], "none of", "malformed: positions are not in yards", malformed="reject")
 
 
-@pytest.mark.parametrize("factor", [METRE, 2.0455], ids=["m/s", "mph"])
+@pytest.mark.parametrize("factor", [METER, 2.0455], ids=["m/s", "mph"])
 def test_a_real_game_with_other_speeds_is_derived(real_data, factor, tmp_path):
     sound, outcomes = cut_of(real_data, "2021", factor=1.0)
     sound.write_parquet(tmp_path / "sound.parquet")

@@ -94,7 +94,7 @@ def test_mistakes_are_one_line(config, change, message):
     assert "\n" not in str(caught.value)
 
 
-def test_files_that_cannot_be_told_apart(config, tmp_path):
+def test_files_of_two_folders_or_of_one_name_are_refused(config, tmp_path):
     (tmp_path / "deep").mkdir()
     with pytest.raises(InputError, match="expected files of one folder"):
         read_windows(replace(config, path=(config.path[0], str(write(tmp_path / "deep" / "c.csv")))))
