@@ -20,13 +20,8 @@ from sbp_jax.errors import InputError
 from sbp_jax.runs import provenance
 
 # each has `PARTS` (functions of a number of seconds), `TITLE`, and `report(results, out)`
-BENCHMARKS: dict[str, Any] = {
-    "distribution": distribution,
-    "batches": batches,
-    "training": training,
-    "sweep": sweep,
-    "live": live,
-}
+MODULES = (distribution, batches, training, sweep, live)
+BENCHMARKS: dict[str, Any] = {module.__name__.rpartition(".")[2]: module for module in MODULES}
 
 # by default glibc returns large freed arrays to the system and faults them in again at every call; these settings keep
 # them, in large pages with 512 times fewer faults

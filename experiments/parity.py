@@ -137,8 +137,8 @@ def table_of(properties: Sequence[Mapping[str, Any]], heading: str) -> str:
     """Return the properties as a Markdown table.
 
     Args:
-        properties: each with `name`, `right`, `defect` and the findings `ours` and `reference`, with `text` and `holds`;
-            `reference` is None where the reference implementation is not installed.
+        properties: each with `name`, `right`, `defect` and the findings `ours` and `reference` with `text` and `holds`;
+            the latter is None where the reference implementation is not installed.
         heading: heading of the reference implementation's column.
     """
     rows = [

@@ -71,6 +71,7 @@ SMALL = {
     "sbp_jax/data/batches/fields.py": "the one list of a batch's fields",
     "sbp_jax/data/batches/symmetry.py": "the reflection of plays",
     "sbp_jax/data/readers/screen.py": "the rules of a play and their counts",
+    "sbp_jax/scoring/play.py": "the play score",
     "sbp_jax/training/early_stopping.py": "the one early-stopping rule",
     "sbp_jax/training/stop.py": "a request to stop; signals, training and studies import it",
     "sbp_jax/runs/gradients.py": "the gradient check of a run",

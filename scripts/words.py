@@ -64,12 +64,10 @@ def matches(text: str, allowed: str = "") -> list[tuple[int, str, str]]:
         text = re.sub(phrase, lambda match: " " * len(match.group()), text, flags=re.IGNORECASE)
     rows = []
     for number, line in enumerate(text.split("\n"), 1):
-        words = [
-            (each.start(), each.group(), new) for pattern, new in _PATTERNS.items() for each in pattern.finditer(line)
-        ]
-        rows += [
-            (number, word, new) for _, word, new in sorted(words) if not re.fullmatch(allowed, word, re.IGNORECASE)
-        ]
+        words = [(each.start(), each.group(), new) for rule, new in _PATTERNS.items() for each in rule.finditer(line)]
+        for _, word, new in sorted(words):
+            if not re.fullmatch(allowed, word, re.IGNORECASE):
+                rows.append((number, word, new))
     return rows
 
 

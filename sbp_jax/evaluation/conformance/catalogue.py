@@ -32,7 +32,7 @@ def measure(prop: Property, side: Implementation) -> Finding:
 
 
 def compare(ours: Implementation, other: Implementation | None) -> list[dict[str, Any]]:
-    """Measure every property on two implementations; the second's findings (key `reference`) are None without `other`."""
+    """Measure every property on two implementations; the findings `reference` are None without `other`."""
     return [
         {
             "name": each.name,
