@@ -53,7 +53,7 @@ COMPARISONS = (
 ATTEMPTS = "400"
 # wording of saved results -> wording of the pages; the longest first, as one contains another
 PHRASES = {
-    "No distribution is known to be the true one, and none is told that a count is never negative": (
+    "No law is known to be the true one, and none is told that a count is never negative": (
         "The true distribution is unknown, and no model is constrained to nonnegative counts"
     ),
     "its likelihood can do with that, its CRPS and median cannot, which is what tails are for": (
@@ -89,7 +89,7 @@ PHRASES = {
     ),
     "from code whose body is not a density": "from code whose body does not integrate to one",
     "Where a blended Pareto training went wrong": "Where a blended Pareto training run diverged",
-    "training runs went wrong": "training runs diverged",
+    "trainings went wrong": "training runs diverged",
     "; the others stand here": "; the others are in the table",
     "SBP less it, seed by seed": "SBP - baseline, paired by seed",
     "against the best rival": "against the best baseline",
@@ -97,8 +97,8 @@ PHRASES = {
     "not told apart": "no significant difference",
     "not told from": "no significant difference from",
     "is, seed by seed, better": "is, paired by seed, better",
-    "the true distribution": "the true distribution",
-    "true distribution": "true distribution",
+    "the true law": "the true distribution",
+    "true law": "true distribution",
 }
 
 

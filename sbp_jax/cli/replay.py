@@ -78,7 +78,7 @@ def command(args: list[str]) -> None:
     target = open_target(options.run, trust=options.trust)
     for run in target.runs:
         if run.model.tcn is None:
-            raise InputError(f"{run.path}: expected a run that sees frames of plays; this one has no frames to replay")
+            raise InputError(f"{run.path}: expected a run that uses frames of plays; this one has none to replay")
     parts = plays_of(target, options.of, options.source)
     if options.play == "list":
         for line in list_plays(parts, options.seed):

@@ -80,7 +80,7 @@ def _first_format(spec: Mapping[str, Any], score: Callable[..., Any]) -> tuple[d
     """Specification and score function of a format 1 folder, whose program also takes the censoring mask."""
 
     def call(raw: Any, y: Any, marks: Any, league: Any) -> Any:
-        return score(raw, y, np.asarray(y >= marks[:, 1]) & bool(spec["censored"]), league)
+        return score(raw, y, (y >= marks[:, 1]) & bool(spec["censored"]), league)
 
     return {**spec, "integer": spec["whole"]}, call
 

@@ -42,7 +42,7 @@ def test_every_arm_can_be_trained(name):
 
 def test_a_grid_of_one_s_own(tmp_path):
     small, large = grid.read(written(tmp_path, GOOD)).arms
-    assert (small.x, small.config.head.tail_mass, small.config.training.objective) == (0.05, (0.05, 0.05), "interval")
+    assert (small.x, small.config.head.tail_mass, small.config.training.objective) == (0.05, (0.05, 0.05), "auto")
     assert (large.x, large.config.head.tail_mass, large.config.training.objective) == (0.2, (0.2, 0.2), "exact")
     assert small.config.network.channels == 16  # the base's
 

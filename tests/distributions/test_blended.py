@@ -76,6 +76,7 @@ def evaluate(dist, y, q, low, high):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("case", "blend", "x64"),
     [

@@ -161,6 +161,7 @@ def test_methods_of_a_continuous_base():
         assert float(d.twcrps(at, 0.0, 2.75)) == pytest.approx(part, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_elementwise_and_missing_bounds():
     base = Normal(jnp.zeros(3), 1.0)
     d = Censored(base, high=jnp.array([1.0, jnp.inf, 2.0]))

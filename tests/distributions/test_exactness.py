@@ -91,6 +91,7 @@ def allowance(function, x, eps):
     return 10 * total
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(
     ("logits", "x64"),
     [

@@ -40,7 +40,7 @@ def losses_and_gradients(dist, raw):
 of_family = jax.jit(lambda wide, values: losses_and_gradients(lambda raw: FAMILY(raw, values), wide))
 
 
-@pytest.mark.sample(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("name", marked(PARAMETERIZATIONS, ["orthogonal", "exponential", "endpoint"]))
 def test_a_member_is_its_head(name):
     head = HEADS[name]

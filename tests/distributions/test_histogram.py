@@ -63,7 +63,7 @@ def plain_share(logits, index, fraction, from_last):
     return jnp.sum(jnp.where(outside, p, 0.0)) + p[index] * fraction
 
 
-@pytest.mark.sample(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("from_last", [False, True])
 def test_derivatives_of_first_and_second_order(from_last):
     with jax.enable_x64(True):

@@ -115,6 +115,7 @@ def test_values(case, x64):
             assert close(got["interval"][i], oracles.mp.log(p) if p > 0 else -np.inf, bound), INTERVALS[i]
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("x64", X64)
 @pytest.mark.parametrize("case", CASES)
 def test_quantiles_invert(case, x64):

@@ -157,7 +157,7 @@ def everything(dist, y):
     }
 
 
-@pytest.mark.sample(1)
+@pytest.mark.slow
 @EVERY
 def test_outcomes_broadcast_as_in_numpy(name):
     dist = DISTS[name]()

@@ -42,7 +42,7 @@ def heads(rng):
     return head, rng.normal(size=head.num_outputs)
 
 
-@pytest.mark.sample(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
 def test_mean_gradient_over_random_distributions(seed):
     """Cells tile the line between the edges: the mean over them is a sum, exact but for what lies beyond the edges."""

@@ -31,6 +31,7 @@ def test_the_grid_holds_every_parameterization_regime_and_sign_of_the_shape(poin
 
 # in float64 a trained network is checked in experiments/test_way.py, the distribution's own derivatives in
 # test_exactness.py
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float32, pytest.param(np.float64, marks=pytest.mark.slow)])
 def test_the_distribution_is_within_its_bounds(dtype):
     with jax.enable_x64(dtype is np.float64):

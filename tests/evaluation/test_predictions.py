@@ -38,6 +38,7 @@ def test_what_lies_beyond_a_bound_counts_at_it():
     np.testing.assert_allclose(scores.crps, np.sum((cdf - (GRID[:, None] >= y)) ** 2, axis=0), rtol=2e-5)
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("count", [1, 3, 4, 5, 8, 11])
 def test_parts_do_not_show(monkeypatch, count):
     y = np.arange(count)
@@ -74,6 +75,7 @@ def test_outcomes_without_atoms_are_scored_by_the_density():
     assert metrics.pp.base == pytest.approx(np.mean(np.abs(fraction - levels)), rel=1e-9)
 
 
+@pytest.mark.slow
 def test_integers_may_be_of_any_size():
     random = np.random.default_rng(2)
     loc = random.normal(5.0, 4.0, 3000)
@@ -87,6 +89,7 @@ def test_integers_may_be_of_any_size():
     assert evaluate(large, np.round(1000 * y)).nll == pytest.approx(small.nll + np.log(1000), rel=0.01)
 
 
+@pytest.mark.slow
 def test_scores_in_units_of_each_outcome():
     random = np.random.default_rng(2)
     y, dist = np.round(random.normal(size=300)), Quantized(Normal(jnp.zeros(300), 1.0))

@@ -40,7 +40,7 @@ def test_integers_have_thresholds_at_halves():
     assert fit_tail(y, 0.1).count == counts[np.argmin(np.abs(counts - 200))]
 
 
-@pytest.mark.sample(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("level", [0.9, 0.95])
 def test_lower_tail_is_the_upper_tail_of_the_negated_sample(level):
     y = np.random.default_rng(1).gumbel(size=800)

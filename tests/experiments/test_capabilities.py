@@ -151,6 +151,7 @@ def test_a_missing_quantity_is_reported_instead_of_a_value():
         assert text.startswith("no ")
 
 
+@pytest.mark.slow
 def test_page_and_drawing(table, tmp_path):
     text = "\n\n".join(report(table))
     assert "| Gaussian | yes | yes | yes | no | no | no | no | yes |" in text

@@ -124,7 +124,7 @@ def flip(name):
         (lambda copy: (copy / "weights.npz").write_bytes(b""), r"weights\.npz: 0 bytes, the manifest has"),
         (lambda copy: (copy / MANIFEST).unlink(), "no such file; expected a folder of sbp export"),
         (lambda copy: (copy / MANIFEST).write_text("{"), "cannot be read as a manifest"),
-        (edit("format", 99), "expected a manifest of format 1, got 99"),
+        (edit("format", 99), "expected a manifest of format 1 or 2, got 99"),
         (edit("platforms", ["tpu"]), "exported for tpu; JAX computes on cpu here"),
         (edit("files", {"weights.npz": {}}), r"files: weights\.npz: expected bytes and sha256"),
         (edit("files", {"../x": {"bytes": 1, "sha256": ""}, "weights.npz": {}}), "'../x' is not inside the folder"),

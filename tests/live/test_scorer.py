@@ -113,6 +113,7 @@ def test_the_numbers_are_those_of_the_distribution(run, plays, scorer):
             assert value == min(np.ceil(float(latent.icdf(level)[0]) - 0.5), goal)
 
 
+@pytest.mark.slow
 def test_nothing_is_compiled_after_construction(plays, run):
     fresh = LiveScorer.from_run(run, batch=2)
     before = {name: call._cache_size() for name, call in fresh._call.items()}
@@ -168,7 +169,7 @@ def test_every_head_has_its_numbers(plays, kind):
     assert last.median == pytest.approx(float(run.predict(plays.select(np.array([0]))).median()[0]), rel=1e-5, abs=1e-4)
 
 
-@pytest.mark.sample(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("where", marked(["run", "crossfit", "given"], ["given"]))
 def test_the_passing_score_is_by_the_league_that_was_saved(tmp_path, plays, where):
     league = League(0.1, 0.04, 0.09, 1.0, {"play": 0.9, "game": 0.3}, 100)

@@ -26,7 +26,7 @@ class RawHead:
     def __call__(self, raw):
         return raw
 
-    def initial(self, y):
+    def init_from_data(self, y):
         return np.zeros(self.num_outputs)
 
 

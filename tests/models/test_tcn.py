@@ -54,6 +54,7 @@ def test_masked_frames_before_the_first_are_no_frames_at_all():
     np.testing.assert_allclose(tcn(late, mask)[:, 5:], tcn(x, jnp.ones((2, 12), bool)), rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(
     ("num_layers", "kernel_size"),
     [(1, 1), (2, 2), (3, 3), *(pytest.param(*sizes, marks=pytest.mark.slow) for sizes in ((1, 5), (4, 3), (3, 4)))],
@@ -92,6 +93,7 @@ def test_dropout_keeps_the_mean_and_is_off_without_a_key():
     np.testing.assert_array_equal(traced(0.0), x)
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(
     ("num_layers", "kernel_size"),
     [(1, 1), (2, 2), (3, 3), *(pytest.param(*sizes, marks=pytest.mark.slow) for sizes in ((1, 5), (5, 3), (3, 4)))],

@@ -75,7 +75,7 @@ def start(phase, *words):
     return process
 
 
-@pytest.mark.sample(2)
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(
     ("phase", "number", "code", "saved"),
     [

@@ -72,7 +72,7 @@ def expected(dataset, tmp_path_factory) -> Path:
     return train_folder(of("memory"), dataset, tmp_path_factory.mktemp("expected"), progress=False)
 
 
-@pytest.mark.sample(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS[1:])
 def test_every_source_comes_to_the_same_bits(dataset, expected, tmp_path, kind):
     result = outcome(train_folder(of(kind), dataset, tmp_path, progress=False))
@@ -109,7 +109,7 @@ def test_the_source_is_no_part_of_a_run_s_name(dataset):
     }
     assert len(set(names.values())) == 1
     # names from code that had only one source
-    assert run_folder(Path(), sbp.Config(), "f").name == "sbp-bdbcadc1"
+    assert run_folder(Path(), sbp.Config(training=sbp.TrainingConfig(objective="interval")), "f").name == "sbp-bdbcadc1"
     host = sbp.Config(training=sbp.TrainingConfig(resident=False))
     assert run_folder(Path(), host, "f").name == "sbp-d6a4e9f7"
 
@@ -172,8 +172,13 @@ def test_an_encoder_of_one_s_own_needs_chunks(dataset, tmp_path, monkeypatch):
     with pytest.raises(
         InputError, match=r"^network.encoder: Mean has no fit_chunks .* choose training.batch-source memory$"
     ):
-        network_of(config, set_up(config, dataset).plays)
-    assert network_of(config, set_up(replace(config, training=of("memory").training), dataset).plays).encoder.rows
+        plays_network(config, dataset)
+    assert plays_network(replace(config, training=of("memory").training), dataset).encoder.rows
+
+
+def plays_network(config, dataset):
+    setup = set_up(config, dataset)
+    return network_of(setup.settled(config), setup.plays)
 
 
 OWN = '''

@@ -136,6 +136,7 @@ def test_damaged_newest_checkpoint_costs_steps_and_nothing_else(tmp_path, caplog
     assert checkpoints.steps == [14, 15]
 
 
+@pytest.mark.slow
 def test_finished_training_takes_no_further_step(tmp_path):
     network, _, trainer, batches = build()
     done = fit(trainer, HostBatchSource(batches), None, CONFIG.training, Checkpoints(tmp_path), constants(network))

@@ -148,6 +148,7 @@ def alone(config):
     return separate(config)
 
 
+@pytest.mark.slow
 def test_one_program_trains_all():
     sweep = compiled()
     with jax.enable_x64(True):

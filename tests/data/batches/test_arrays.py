@@ -59,6 +59,7 @@ def assert_same_plays(left: Plays, right: Plays) -> None:
             assert value.tobytes() == getattr(right, name).tobytes(), name
 
 
+@pytest.mark.sample(8)
 @pytest.mark.parametrize("mirrored", [False, True])
 @pytest.mark.parametrize("batch_size", [1, 16, 100])
 @pytest.mark.parametrize("kind", KINDS)

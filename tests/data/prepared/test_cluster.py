@@ -49,6 +49,7 @@ def assert_same(one: Path, other: Path) -> None:
                 np.testing.assert_array_equal(value, {**vars(second), **second.info}[name], err_msg=name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flags", [LOCAL, pytest.param(TWO_PROCESSES, marks=pytest.mark.slow)])
 def test_the_pipeline_gives_the_plain_path_s_data_set(source, tmp_path, flags):
     rules = PrepareConfig(malformed="reject")

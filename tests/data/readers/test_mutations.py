@@ -29,6 +29,7 @@ def write_folder(folder: Path, layout: str) -> Path:
     return folder
 
 
+@pytest.mark.sample(24)
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("mutation", MUTATIONS)
 @pytest.mark.parametrize("seeds", [range(1), pytest.param(range(1, 6), marks=pytest.mark.slow)], ids=["one", "more"])

@@ -49,6 +49,7 @@ def published(folder, layout, table, description):
     return folder
 
 
+@pytest.mark.sample(7)
 @pytest.mark.parametrize("layout", [layout for layout in WITH_POSITIONS if layout != "2026"])
 @pytest.mark.parametrize(
     ("ball_with", "named", "thrower"),
@@ -73,6 +74,7 @@ def test_the_description_decides_if_the_ball_does_not(tmp_path):
     assert report.repaired == {SETTLED: 1}
 
 
+@pytest.mark.sample(5)
 @pytest.mark.parametrize("layout", [layout for layout in WITH_POSITIONS if layout != "2026"])
 @pytest.mark.parametrize(
     ("table", "named"),

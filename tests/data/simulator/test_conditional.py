@@ -63,7 +63,7 @@ def test_the_distribution_can_be_recomputed_from_the_files(tracking, plays, trut
         np.testing.assert_allclose(joined[name], joined[f"{name}_true"], atol=1e-9)
 
 
-@pytest.mark.sample(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("outcome", ["yards", "net_yards"])
 @pytest.mark.parametrize("skill", [None, "true", -2.0, 2.5])
 def test_pmf_sums_to_one_and_cdf_is_its_sum(folder, outcome, skill):

@@ -173,7 +173,7 @@ def test_writing_is_guarded(tmp_path):
         ({"plays": 0}, "plays: expected an integer of at least 1"),
         ({"seed": -1}, "seed: expected an integer of at least 0"),
         ({"seasons": 0}, "seasons: expected"),
-        ({"plays": 2, "seasons": 3}, "seasons: expected at most one a play"),
+        ({"plays": 2, "seasons": 3}, "seasons: expected at most one per play"),
         ({"outcome_seed": -4}, "outcome_seed: expected"),
     ],
 )
