@@ -58,6 +58,7 @@ def board(folder):
     return pl.read_parquet(folder / "scores" / "leaderboard.parquet")
 
 
+@pytest.mark.slow
 def test_every_play_is_scored_once_by_a_network_of_other_games(crossed):
     cross = load_crossfit(crossed)
     scored = cross.score()
@@ -71,6 +72,7 @@ def test_every_play_is_scored_once_by_a_network_of_other_games(crossed):
         assert set(run.plays("test").game_id) == games[number]
 
 
+@pytest.mark.slow
 def test_a_fold_that_is_missing_is_named(target):
     cross = load_crossfit(target)
     shutil.rmtree(cross.runs[1].path)
@@ -84,6 +86,7 @@ def test_a_fold_that_is_missing_is_named(target):
         load_crossfit(target)
 
 
+@pytest.mark.slow
 def test_folds_that_cannot_be(crossed):
     config = load_crossfit(crossed).config
     for folds, by, message in ((1, "game", "--folds"), (3, "week", "--by")):
@@ -91,7 +94,7 @@ def test_folds_that_cannot_be(crossed):
             list(folds_of(config, folds, by))
 
 
-@pytest.mark.sample(1)
+@pytest.mark.slow
 @pytest.mark.parametrize(("by", "groups"), [("career", 6), ("season", 6), ("game", 24), ("drive", 96), ("play", 480)])
 def test_any_level(target, by, groups, capsys):
     score.command([str(target), "--by", by, "--bootstraps", "50"])
@@ -104,6 +107,7 @@ def test_any_level(target, by, groups, capsys):
     assert {"passer_rating", "any_a", "cpoe", "epa_per_play"} <= set(leaders.columns)
 
 
+@pytest.mark.slow
 def test_splits_name_columns_of_the_run_and_of_the_list(target, capsys):
     score.command([str(target), "--split", "coverage = 'Man' and down <= 2", "--by", "career", "down"])
     printed = capsys.readouterr().out
@@ -134,6 +138,7 @@ def test_the_league_is_fixed_once_and_scores_later_plays(target, files, capsys):
     np.testing.assert_allclose(both["pit"], both["mean"], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_further_ratings_join_by_what_both_have(target, tmp_path, capsys):
     rows = {"passer": ["P.Passer0", "P.Passer1", "X.Nobody"], "qbr": [70.5, 55.0, 1.0]}
     pl.DataFrame(rows).write_csv(tmp_path / "qbr.csv")
@@ -146,7 +151,7 @@ def test_further_ratings_join_by_what_both_have(target, tmp_path, capsys):
     }
 
 
-@pytest.mark.sample(1)
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
@@ -168,6 +173,7 @@ def test_a_file_that_does_not_join_is_reported(target, tmp_path, rows, message):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -202,6 +208,7 @@ def test_the_report_of_it(target, tmp_path, capsys):
     assert all(each["count"] == 1 for each in data["plays"])
 
 
+@pytest.mark.slow
 def test_a_report_of_nothing_is_refused(target, tmp_path):
     with pytest.raises(InputError, match="no quarterback has 5000 plays"):
         report.command([str(target), "--min-plays", "5000"])

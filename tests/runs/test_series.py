@@ -62,12 +62,14 @@ def test_it_learns_what_comes_next_whatever_the_size(run):
         assert np.log(NOISE) < shift < np.log(WAVE)
 
 
+@pytest.mark.slow
 def test_validation_loss_is_recorded_in_the_series_unit(run):
     plays = run.plays("validation")
     loss = -np.asarray(run.predict(plays).log_prob(plays.yards)).mean()
     np.testing.assert_allclose(loss, run.metrics["validation_loss"].min(), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_figures_and_residuals(run):
     plays = run.plays("test")
     result = evaluate(run, plays).metrics
@@ -78,6 +80,7 @@ def test_figures_and_residuals(run):
     assert result.nll < metrics(run.marginal(plays), plays.yards).nll
 
 
+@pytest.mark.slow
 def test_moved_files_are_found_and_changed_ones_refused(run, config, tmp_path):
     for path in config.data.path:
         shutil.copy(path, tmp_path)
@@ -87,6 +90,7 @@ def test_moved_files_are_found_and_changed_ones_refused(run, config, tmp_path):
         run.plays("test", tmp_path)
 
 
+@pytest.mark.slow
 def test_runs_are_compared(run, tmp_path, capsys):
     compare.command([str(run.path), "--out", str(tmp_path)])
     assert "NLL" in capsys.readouterr().out

@@ -110,7 +110,7 @@ def test_the_source_is_no_part_of_a_run_s_name(dataset):
     assert len(set(names.values())) == 1
     # names from code that had only one source
     assert run_folder(Path(), sbp.Config(training=sbp.TrainingConfig(objective="interval")), "f").name == "sbp-bdbcadc1"
-    host = sbp.Config(training=sbp.TrainingConfig(resident=False))
+    host = sbp.Config(training=sbp.TrainingConfig(objective="interval", resident=False))
     assert run_folder(Path(), host, "f").name == "sbp-d6a4e9f7"
 
 
