@@ -63,7 +63,7 @@ def account(table: Table, outcomes: tuple[Path, ...], listed: pl.DataFrame) -> d
     """
     described = table.layout is not None and "description" in table.layout.present(table.columns)
     report, chunks = ReadReport(), []
-    for chunk in read_tracking([table.path, *(() if described else outcomes)], Rules(malformed="reject")):
+    for chunk in read_tracking([table.path, *(() if described else outcomes)], Rules(malformed="drop")):
         report = report + chunk.report
         chunks.append(chunk.plays)
     plays = pl.concat(chunks)

@@ -93,7 +93,7 @@ def real_sample(path: Path, tracking: tuple[Path, ...]) -> Sample:
     gained = plays.select(pl.when(pl.col("result") == "C").then("yards_gained").otherwise(0)).to_series()
     frames = down = np.zeros(0)
     if tracking:
-        rules = Rules(malformed="reject")
+        rules = Rules(malformed="drop")
         tracked = pl.concat([chunk.plays for chunk in read_tracking(tracking, rules)], how="vertical_relaxed")
         frames, down = tracked["frames"].to_numpy(), tracked["down"].fill_null(-1).to_numpy()
     return Sample(plays["result"].to_numpy(), gained.to_numpy(), plays["down"].to_numpy(), frames, down)

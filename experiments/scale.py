@@ -30,7 +30,7 @@ import json, resource, sys
 from pathlib import Path
 from sbp_jax.data.prepared.build import PrepareConfig, prepare
 source, out = sys.argv[1:]
-prepare(source, out, PrepareConfig(malformed="reject"))
+prepare(source, out, PrepareConfig(malformed="drop"))
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss + resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
 print(json.dumps({"peak_kib": peak}))
 """

@@ -157,7 +157,7 @@ class TrainingConfig:
             "package.module:function", (distribution, y, censored) -> loss of each outcome; validation then uses
             "interval" for integer outcomes and the log-density for others.
         threshold_gradient: whether gradients flow through the thresholds between bins and tails: "on", "off", or
-            "habit", the objective's default: off for "composite", on for the others.
+            "auto", the objective's default: off for "composite", on for the others.
         epochs: maximum number of passes over the training plays.
         patience: epochs without a better validation loss before training stops.
         batch_size: plays per step, at most a sixteenth of the training plays.
@@ -184,7 +184,7 @@ class TrainingConfig:
     """
 
     objective: Objective | str = "auto"
-    threshold_gradient: Literal["habit", "on", "off"] = "habit"
+    threshold_gradient: Literal["auto", "on", "off"] = "auto"
     epochs: int = 15
     patience: int = 6
     batch_size: int = 128

@@ -17,14 +17,14 @@ class Options:
         data: a folder or files of real tracking data; by default 8,000 plays are simulated.
         smoke: simulate 900 plays and train small networks, to check that everything runs.
         seed: seed of the simulation and of the split by game.
-        malformed: stop at a malformed play ("stop"), or leave it out and count it ("reject").
+        malformed: stop at a malformed play with an error ("raise"), or leave it out and count it ("drop").
         out: folder for the results.
     """
 
     data: tuple[str, ...] = ()
     smoke: bool = False
     seed: int = 0
-    malformed: Literal["stop", "reject"] = "stop"
+    malformed: Literal["raise", "drop"] = "raise"
     out: Path = Path("runs/demo")
 
 

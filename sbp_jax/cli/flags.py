@@ -15,9 +15,16 @@ from typing import Any, TypeVar
 import tyro
 
 from sbp_jax import configs
+from sbp_jax.data.readers.rules import FORMER_MALFORMED
 from sbp_jax.errors import InputError
 
 T = TypeVar("T")
+# option -> value of earlier versions -> its name since
+FORMER_VALUES = {
+    "training.threshold-gradient": {"habit": "auto"},
+    "data.malformed": FORMER_MALFORMED,
+    "malformed": FORMER_MALFORMED,
+}
 # marks a nested dataclass whose options have no prefix: --data.source, not --config.data.source
 FLAT: Any = tyro.conf.arg(name="")
 
@@ -48,7 +55,7 @@ def parse(
     if any(word in ("-h", "--help") for word in args):
         tyro.cli(shape, args=["--help"], **options)
     leaves = list(_leaves(kind, default))
-    words = _plain_booleans(args, leaves)
+    words = _with_present_values(_plain_booleans(args, leaves))
     errors = io.StringIO()
     try:
         with contextlib.redirect_stderr(errors):
@@ -149,6 +156,20 @@ def _default(field: Any) -> Any:
     if field.default_factory is not dataclasses.MISSING:
         return field.default_factory()
     return None if field.default is dataclasses.MISSING else field.default
+
+
+def _with_present_values(words: Sequence[str]) -> list[str]:
+    """The words with the values of earlier versions by their present names."""
+    present: list[str] = []
+    for word in words:
+        name, equals, value = word.partition("=")
+        if equals:
+            value = FORMER_VALUES.get(_name(name), {}).get(value, value)
+            present.append(f"{name}={value}")
+        else:
+            previous = _name(present[-1]) if present and present[-1].startswith("--") else ""
+            present.append(FORMER_VALUES.get(previous, {}).get(word, word))
+    return present
 
 
 def _plain_booleans(args: Sequence[str], leaves: Sequence[_Leaf]) -> list[str]:

@@ -22,7 +22,7 @@ class Options(PrepareConfig):
         sources: folders or files (CSV, TSV, parquet), recognized by their columns.
         out: folder of the data set; a complete one from the same files and options is reused.
         strict: exit with code 3 if any play was rejected.
-        malformed: leave out and count a malformed play ("reject"), or stop at it ("stop").
+        malformed: leave out and count a malformed play ("drop"), or stop at it with an error ("raise").
         beam: use an Apache Beam pipeline with these options: runner=DirectRunner on this machine, or
             runner=FlinkRunner flink_master=HOST:8081 on a cluster.
     """
@@ -30,7 +30,7 @@ class Options(PrepareConfig):
     sources: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE...")]
     out: Path
     strict: bool = False
-    malformed: Literal["stop", "reject"] = "reject"
+    malformed: Literal["raise", "drop"] = "drop"
     beam: tuple[str, ...] | None = None
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import polars as pl
 
 from sbp_jax.config import Config, DataConfig, SeriesConfig, from_dict
+from sbp_jax.data.readers.rules import FORMER_MALFORMED
 from sbp_jax.errors import InputError
 from sbp_jax.training.array_files import DamagedError, read_json
 from sbp_jax.training.build import density_jumps
@@ -21,7 +22,7 @@ from sbp_jax.training.build import density_jumps
 CONFIG = "config.json"  # in a run's folder
 _BYTES = 2**20  # maximum size of the file
 # format of config.json; files without a number have format 0. Increment it with every new field or renamed value
-FORMAT = 5
+FORMAT = 6
 # format -> field added by it -> value that reproduces the code of all earlier formats
 ADDED: dict[int, dict[str, Any]] = {
     1: {
@@ -31,7 +32,7 @@ ADDED: dict[int, dict[str, Any]] = {
         "optimizer.average": 0.0,
         "training.mirror": False,
         "training.resident": False,
-        "training.threshold_gradient": "habit",
+        "training.threshold_gradient": "auto",
         "training.per_frame": False,
         "training.frame_half_life_s": 0.0,
         "network.compute": "float32",
@@ -51,10 +52,12 @@ ADDED: dict[int, dict[str, Any]] = {
     5: {
         "training.batch_source": "auto",  # plays were always in memory; those that fit still are
     },
+    6: {},
 }
 # format -> field -> value in all earlier formats -> its name since
 RENAMED: dict[int, dict[str, dict[str, str]]] = {
     5: {"head.kind": {"blended_pareto": "blended_pareto_published"}},
+    6: {"training.threshold_gradient": {"habit": "auto"}, "data.malformed": FORMER_MALFORMED},
 }
 # fields that do not affect the trained parameters: see `identity`
 UNNAMED = ("training.batch_source",)
@@ -193,7 +196,7 @@ def completed(values: Any, number: int) -> dict[str, dict[str, Any]]:
         flat["training.objective"] = "pointwise"
     for renamed in (part for since, part in RENAMED.items() if since > number):
         for field, names in renamed.items():
-            if isinstance(flat[field], str):
+            if isinstance(flat.get(field), str):  # series have no field of plays
                 flat[field] = names.get(flat[field], flat[field])
     return {section: {name: flat[f"{section}.{name}"] for name in names} for section, names in known.items()}
 
@@ -208,7 +211,11 @@ def identity(config: Config) -> dict[str, Any]:
     for name in UNNAMED:
         section, field = name.split(".")
         del values[section][field]
-    training, head = values["training"], values["head"]
+    training, head, data = values["training"], values["head"], values["data"]
+    if training["threshold_gradient"] == "auto":
+        training["threshold_gradient"] = "habit"
+    if "malformed" in data:
+        data["malformed"] = {new: old for old, new in FORMER_MALFORMED.items()}[data["malformed"]]
     head["kind"] = _FIRST_KINDS.get(head["kind"], head["kind"])
     if training["objective"] == "pointwise":
         training["objective"] = "exact"

@@ -78,7 +78,7 @@ def make_loss(config: Config) -> Loss:
     training = config.training
     if is_extension(training.objective):
         return load_extension("training.objective", training.objective)
-    gradient = {"habit": None, "on": True, "off": False}[training.threshold_gradient]
+    gradient = {"auto": None, "on": True, "off": False}[training.threshold_gradient]
     # only "exact" uses it; other losses remain a single function, and a single branch of a sweep's program
     continuous = training.objective == "exact" and not density_jumps(config.head)
     return objective(training.objective, 1.0, gradient, continuous)

@@ -256,3 +256,11 @@ def test_version_and_public_names_are_written_once():
     assert set(sbp_jax.__all__) < set(dir(sbp_jax))
     loaded = printed("-c", f"import sys, sbp_jax; print([name for name in ('numpy', *{HEAVY}) if name in sys.modules])")
     assert loaded.stdout == "[]\n"
+
+
+def test_values_of_earlier_versions_are_read():
+    words = ["demo", "--data.malformed", "reject", "--training.threshold_gradient=habit", "--network.layers", "2"]
+    _, options = flags.parse_named(train.Options, words, "sbp train")
+    assert (options.config.data.malformed, options.config.training.threshold_gradient) == ("drop", "auto")
+    with pytest.raises(InputError, match="malformed"):
+        flags.parse_named(train.Options, ["demo", "--data.malformed", "refuse"], "sbp train")

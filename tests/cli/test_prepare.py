@@ -90,7 +90,7 @@ def test_mistakes_are_named(source, tmp_path):
         (["--out", str(tmp_path / "set")], "expected folders or files"),
         ([str(source)], "--out"),
         ([str(tmp_path / "none"), "--out", str(tmp_path / "set")], "no such file or folder"),
-        ([str(damaged(source)), "--out", str(tmp_path / "set"), "--malformed", "stop"], "not finite numbers"),
+        ([str(damaged(source)), "--out", str(tmp_path / "set"), "--malformed", "raise"], "not finite numbers"),
     ):
         with pytest.raises(InputError, match=message):
             prepare.command(words)

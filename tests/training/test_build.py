@@ -103,9 +103,9 @@ def test_without_threshold_gradients_an_excess_moves_no_bin(objective):
 
         return jax.jit(jax.value_and_grad(total))(raw[:15])
 
-    (value, stopped), (same, through), (_, habit) = (of_logits(setting) for setting in ("off", "on", "habit"))
+    (value, stopped), (same, through), (_, default) = (of_logits(setting) for setting in ("off", "on", "auto"))
     assert value == same
-    np.testing.assert_array_equal(habit, stopped if objective == "composite" else through)
+    np.testing.assert_array_equal(default, stopped if objective == "composite" else through)
     own = jax.grad(lambda logits: -jax.nn.log_softmax(logits)[-1])(raw[:15]) if objective == "composite" else 0.0
     np.testing.assert_allclose(stopped, np.broadcast_to(own, 15), atol=1e-6)
     assert np.abs(through - stopped).max() > 1e-3

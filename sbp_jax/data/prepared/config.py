@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sbp_jax.data.readers.rules import Rules
+from sbp_jax.data.readers.rules import FORMER_MALFORMED, Rules
 from sbp_jax.errors import InputError
 
 _YOUNGER = ("extras", "tracking", "results", "situation", "test_seasons")  # fields that older data sets do not have
@@ -32,6 +32,11 @@ class PrepareConfig(Rules):
             raise InputError(f"fractions: expected three shares of at least 0 that sum to 1, got {self.fractions}")
 
     def recorded(self) -> dict[str, Any]:
-        """Return the fields as recorded in a data set's report; newer ones only if set, so older sets still match."""
+        """Return the fields as recorded in a data set's report, such that older sets still match.
+
+        Newer fields are there only if set, and `malformed` has its former value.
+        """
         default = {name: PrepareConfig.__dataclass_fields__[name].default for name in _YOUNGER}
-        return {name: value for name, value in asdict(self).items() if name not in default or value != default[name]}
+        former = {new: old for old, new in FORMER_MALFORMED.items()}
+        values = asdict(self) | {"malformed": former[self.malformed]}
+        return {name: value for name, value in values.items() if name not in default or value != default[name]}

@@ -37,12 +37,16 @@ def check_extras(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(name for name in EXTRAS if name in names)
 
 
+FORMER_MALFORMED = {"stop": "raise", "reject": "drop"}  # values that files and commands of earlier versions have
+
+
 @dataclass(frozen=True)
 class ReaderConfig:
     """What to read, and which plays to keep.
 
     Attributes:
-        malformed: "stop" raises an error at a malformed play; "reject" leaves it out and counts it.
+        malformed: "raise" stops at a malformed play with an error; "drop" leaves it out and counts it. The former
+            values "stop" and "reject" are still read.
         outcome: the quantity to predict. "yards": the gain as the league counts it, 0 on an incompletion or
             interception. "net_yards": the same, except that an interception counts its return, negative, and a
             touchdown the distance to the goal line, so that the line can censor it (`touchdown` marks these plays). Any
@@ -62,7 +66,7 @@ class ReaderConfig:
             unknown or there is none, a column of the situation occurs twice, or there are extras without tracking.
     """
 
-    malformed: Literal["stop", "reject"] = "stop"
+    malformed: Literal["raise", "drop"] = "raise"
     outcome: str = LEAGUE_YARDS
     extras: tuple[str, ...] = ()
     tracking: bool = True
@@ -71,6 +75,7 @@ class ReaderConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "extras", check_extras(self.extras))
+        object.__setattr__(self, "malformed", FORMER_MALFORMED.get(self.malformed, self.malformed))
         unknown = [result for result in self.results if result not in RESULTS]
         if unknown or not self.results:
             got = unknown[0] if unknown else "none"
@@ -79,8 +84,8 @@ class ReaderConfig:
             raise InputError(f"situation: expected different columns, got {', '.join(self.situation)}")
         if self.extras and not self.tracking:
             raise InputError(f"extras: {self.extras[0]} requires tracking")
-        if self.malformed not in ("stop", "reject"):
-            raise InputError(f"malformed: expected 'stop' or 'reject', got {self.malformed!r}")
+        if self.malformed not in ("raise", "drop"):
+            raise InputError(f"malformed: expected 'raise' or 'drop', got {self.malformed!r}")
         if not self.outcome:
             raise InputError("outcome: expected yards, net_yards or a column of the list of plays, got nothing")
 

@@ -34,7 +34,7 @@ class Screen:
     def malformed(self, frame: pl.DataFrame, bad: pl.DataFrame, reason: str) -> pl.DataFrame:
         """Raise InputError at the first play of `bad`, whose column `detail` describes it, or count and drop them."""
         bad = _still_in(frame, bad)
-        if len(bad) and self.rules.malformed == "stop":
+        if len(bad) and self.rules.malformed == "raise":
             first = bad.sort(PLAY).row(0, named=True)
             path = self.path if self.rules.tracking else first["file"]
             raise InputError(

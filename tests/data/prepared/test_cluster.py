@@ -52,7 +52,7 @@ def assert_same(one: Path, other: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("flags", [LOCAL, pytest.param(TWO_PROCESSES, marks=pytest.mark.slow)])
 def test_the_pipeline_gives_the_plain_path_s_data_set(source, tmp_path, flags):
-    rules = PrepareConfig(malformed="reject")
+    rules = PrepareConfig(malformed="drop")
     plain = prepare(source, tmp_path / "plain", rules)
     piped = prepare(source, tmp_path / "piped", rules, beam_flags=flags)
     assert plain.reading.kept == 23
@@ -83,7 +83,7 @@ def test_bad_input_is_the_same_line_and_leaves_nothing(source, tmp_path):
     with (source / "week9.csv").open("a") as file:
         file.write(file.name.replace("/", ",") + "\n")
     with pytest.raises(InputError, match=r"week9\.csv"):
-        prepare(source, tmp_path / "set", PrepareConfig(malformed="reject"), beam_flags=LOCAL)
+        prepare(source, tmp_path / "set", PrepareConfig(malformed="drop"), beam_flags=LOCAL)
     assert [path.name for path in tmp_path.iterdir()] == ["files"]
 
 
@@ -97,7 +97,7 @@ def test_bad_input_is_the_same_line_and_leaves_nothing(source, tmp_path):
 )
 def test_options_that_beam_does_not_take(source, tmp_path, flags, complaint):
     with pytest.raises(InputError, match=complaint):
-        prepare(source, tmp_path / "set", PrepareConfig(malformed="reject"), beam_flags=flags)
+        prepare(source, tmp_path / "set", PrepareConfig(malformed="drop"), beam_flags=flags)
     assert not (tmp_path / "set").exists()
 
 

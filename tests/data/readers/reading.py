@@ -10,12 +10,12 @@ from sbp_jax.data.readers.tracking import read_tracking
 from sbp_jax.errors import InputError
 
 
-def read(path, malformed="stop", **rules) -> tuple[Plays, ReadReport]:
+def read(path, malformed="raise", **rules) -> tuple[Plays, ReadReport]:
     """Read with the given rules."""
     return read_plays(path, Rules(malformed, **rules))
 
 
-def fails(path, *words: str, malformed="stop") -> str:
+def fails(path, *words: str, malformed="raise") -> str:
     """Expect an error of one line that has all `words`; return it."""
     with pytest.raises(InputError) as caught:
         list(read_tracking(path, Rules(malformed)))

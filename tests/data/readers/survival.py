@@ -25,7 +25,7 @@ class Noise:
 
 def read(folder: Path) -> tuple[dict[tuple[int, int], float], pl.DataFrame]:
     """Yards of each kept play, and the positions of its players."""
-    chunks = list(read_tracking(folder, Rules(malformed="reject")))
+    chunks = list(read_tracking(folder, Rules(malformed="drop")))
     for chunk in chunks:
         assert chunk.report.read == chunk.report.kept + sum(chunk.report.rejected.values())
         assert chunk.report.kept == len(chunk.plays)

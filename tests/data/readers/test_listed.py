@@ -264,7 +264,7 @@ def test_real_dropbacks(real_data):
 
 def test_real_plays_with_scores(real_data):
     path = real_data / "play_by_play" / "bdb2019_pass_plays_2017_weeks_1_6.parquet"
-    plays, _ = read_plays(path, Rules("reject", tracking=False))
+    plays, _ = read_plays(path, Rules("drop", tracking=False))
     assert len(plays) > 5000
     means = dict(zip(STATIC_FEATURES, plays.static.mean(axis=0).tolist(), strict=True))
     assert means["score_difference_missing"] == 1.0  # that list does not have the home team

@@ -30,7 +30,7 @@ def test_damaged_tracking_stops_or_is_counted(table, write, damage, reason, deta
     folder = write(pl.concat([fabricate.play(number=99), damage(table)]), "tracking.parquet")
     fabricate.write(fabricate.plays_table(table, fabricate.play(number=99)), folder / "plays.csv")
     fails(folder, "tracking.parquet", "game 2018090900 play 75", reason, detail, "malformed = reject")
-    plays, report = read(folder, "reject")
+    plays, report = read(folder, "drop")
     assert plays.play_id.tolist() == [99]
     assert report.rejected == {f"malformed: {reason}": 1}
 
@@ -50,7 +50,7 @@ def test_two_outcomes_of_one_play(table, write, second, reason):
     both = pl.concat([outcomes, outcomes.with_columns(**{k: pl.lit(v) for k, v in second.items()})])
     folder = write(pl.concat([table, other]), outcomes=pl.concat([both, fabricate.plays_table(other)]))
     fails(folder, "game 2018090900 play 75", reason)
-    assert read(folder, "reject")[1].rejected == {f"malformed: {reason}": 1}
+    assert read(folder, "drop")[1].rejected == {f"malformed: {reason}": 1}
 
 
 def test_the_same_outcome_listed_twice_is_no_damage(table, write):
@@ -61,7 +61,7 @@ def test_the_same_outcome_listed_twice_is_no_damage(table, write):
 def test_a_completion_without_yards(table, write):
     folder = write(table, outcomes=fabricate.plays_table(table, yards=None))
     fails(folder, "yards missing on a completion")
-    fails(folder, "none of 1 plays kept", "malformed: yards missing on a completion 1", malformed="reject")
+    fails(folder, "none of 1 plays kept", "malformed: yards missing on a completion 1", malformed="drop")
 
 
 def test_missing_path(tmp_path):

@@ -85,7 +85,7 @@ def test_a_play_with_an_unknown_thrower_is_malformed(layout, table, named, tmp_p
     both = pl.concat([table, package().with_columns(playId=pl.lit(99))])
     folder = published(tmp_path, layout, both, text(named))
     fails(folder, "game 2018090900 play 75", DOUBT, "Drew Brees and Taysom Hill Jr. at frame 0", "malformed = reject")
-    plays, report = read(folder, "reject")
+    plays, report = read(folder, "drop")
     assert plays.play_id.tolist() == [99]
     assert report.rejected == {f"malformed: {DOUBT}": 1}
 

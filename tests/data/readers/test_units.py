@@ -20,7 +20,7 @@ METER = 0.9144
 
 def read(sources):
     """The report and the frames of the kept plays, damaged plays counted."""
-    chunks = list(read_tracking(sources, Rules("reject")))
+    chunks = list(read_tracking(sources, Rules("drop")))
     report = chunks[0].report
     for chunk in chunks[1:]:
         report = report + chunk.report
@@ -128,7 +128,7 @@ def cut_of(real_data, year, *columns, factor=METER):
 def test_every_play_of_a_real_game_in_meters_is_malformed(real_data, year, columns, tmp_path):
     rows, outcomes = cut_of(real_data, year, *columns)
     rows.write_parquet(tmp_path / "tracking.parquet")
-    fails([tmp_path, outcomes], "none of", "malformed: positions are not in yards", malformed="reject")
+    fails([tmp_path, outcomes], "none of", "malformed: positions are not in yards", malformed="drop")
 
 
 @pytest.mark.parametrize("factor", [METER, 2.0455], ids=["m/s", "mph"])
