@@ -60,9 +60,9 @@ class Source(ABC):
         del name, buckets
 
     @cached_property
-    def mirror(self) -> Mirror:
-        """Reflection of the training plays, for plays on a device."""
-        raise NotImplementedError
+    def mirror(self) -> Mirror | None:
+        """The reflection of the training plays on a device; None if the source never puts plays there."""
+        return None
 
 
 class MemorySource(Source):
