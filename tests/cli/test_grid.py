@@ -69,6 +69,7 @@ def test_an_error_is_reported_with_its_location(tmp_path, old, new, message):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("name", [name for name in grid.names() if name != "architecture"])
 def test_a_grid_on_another_base(name):
     own, other = grid.read(name), grid.read(name, "play_by_play")

@@ -55,6 +55,7 @@ def frames(plays, play):
     return int(plays.lengths[play])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("play", [0, 13, 19])
 def test_plain_output_has_a_line_a_frame_and_the_score_of_the_run(opened, run, plays, capsys, play):
     opened(f"{plays.game_id[play]}/{play}", "--speed", "0")

@@ -30,6 +30,7 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_both_tails_of_a_column(folder, capsys):
     thresholds.command(["plays.csv", "--column", "yards", "--tail", "both", "--tail-mass", "0.1"])
     printed = capsys.readouterr().out

@@ -61,7 +61,7 @@ def test_scores_are_the_base_scores_in_the_unit_of_the_outcome():
         assert float(jnp.sum(jnp.exp(dist.log_prob(middle))) * (x[1] - x[0])) == pytest.approx(1.0, abs=2e-4)
 
 
-@pytest.mark.sample(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("x64", X64)
 @pytest.mark.parametrize("xi", marked([-0.3, 0.0, 0.4], [-0.3]))
 def test_gradients_against_50_digits(xi, x64):

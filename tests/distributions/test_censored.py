@@ -30,7 +30,7 @@ def integral(function, low, high, knots):
     return mp.quad(function, [*steps, high])
 
 
-@pytest.mark.sample(1)
+@pytest.mark.slow
 @X64
 @pytest.mark.parametrize("quantity", marked(["crps", "mean", "variance", "atom"], ["crps", "variance"]))
 def test_yards_against_50_digits(quantity, x64):

@@ -63,7 +63,7 @@ BUILD = {
 }
 
 
-@pytest.mark.sample(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BUILD)
 def test_no_nan_for_finite_inputs_of_any_size(name):
     build, grid = BUILD[name]

@@ -115,7 +115,7 @@ def test_values(case, x64):
             assert close(got["interval"][i], oracles.mp.log(p) if p > 0 else -np.inf, bound), INTERVALS[i]
 
 
-@pytest.mark.sample(2)
+@pytest.mark.slow
 @pytest.mark.parametrize("x64", X64)
 @pytest.mark.parametrize("case", CASES)
 def test_quantiles_invert(case, x64):
@@ -130,7 +130,7 @@ def test_quantiles_invert(case, x64):
         assert jnp.all(jnp.where(tail, jnp.abs(got["sf(isf)"] - q), 0) <= 2 * bound * q + moved)
 
 
-@pytest.mark.sample(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("x64", X64)
 def test_derivatives(x64):
     """Every derivative of the log-density and the interval probability, thresholds included."""
@@ -161,7 +161,7 @@ def test_derivatives(x64):
             check(interval, lambda o, ab=exact_ends: o.log_interval(*ab), *ends)
 
 
-@pytest.mark.sample(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [0.02, 0.3, 1.0, 7.0])
 @pytest.mark.parametrize("shapes", [(0.4, -0.3), (-0.45, 0.0), (0.9, 0.2)])
 def test_total_mass_is_one(width, shapes):
@@ -193,6 +193,7 @@ density_of = jax.jit(lambda parameters, y: jnp.exp(build(*parameters).log_prob(y
 thresholds_of = jax.jit(lambda parameters: build(*parameters).thresholds())
 
 
+@pytest.mark.slow
 def test_slope_of_the_cdf_is_the_density():
     with jax.enable_x64(True):
         dist = build(jnp.asarray(LOGITS), EDGES, *CASES["heavy and bounded"])

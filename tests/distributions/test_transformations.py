@@ -66,6 +66,7 @@ def test_vmap_over_a_batched_distribution_needs_no_axes(name):
     np.testing.assert_allclose(single, dist.mean(), rtol=1e-6)
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("name", DISTS)
 def test_round_trips(name):
     dist = DISTS[name]()
@@ -175,7 +176,7 @@ def test_outcomes_broadcast_as_in_numpy(name):
     assert dist.median().shape == dist.mean().shape == dist.variance().shape == (BATCH,)
 
 
-@pytest.mark.sample(1)
+@pytest.mark.slow
 @EVERY
 def test_types_and_special_outcomes(name):
     dist = DISTS[name]()

@@ -105,6 +105,7 @@ def test_a_true_continuous_distribution_is_calibrated():
     assert evaluate(Normal(jnp.zeros(20_000), jnp.ones(20_000)), y).pp.full < 0.005
 
 
+@pytest.mark.slow
 def test_a_true_integer_distribution_is_calibrated_in_every_region_and_a_shifted_one_is_not():
     random = np.random.default_rng(0)
     rates = random.uniform(0.2, 12, 20_000)

@@ -164,6 +164,7 @@ def test_page_and_drawing(table, tmp_path):
     assert (tmp_path / "capabilities.png").stat().st_size > 10_000
 
 
+@pytest.mark.slow
 def test_differences_from_the_article_are_reported(table):
     assert differing(table)[0] == "All cells that the article covers agree with it."
     turned = Capabilities(table.rows.with_columns(method=pl.lit("SBP")).filter(pl.col("capability") == "multimodal"))

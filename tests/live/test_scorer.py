@@ -159,6 +159,7 @@ def test_an_outcome_that_is_not_a_gain_in_yards_has_neither_first_down_nor_goal_
     assert score.pit_low == score.pit == score.pit_high
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", marked(["gaussian", "binned"], ["binned"]))
 def test_every_head_has_its_numbers(plays, kind):
     run = small_run(kind=kind, encoder="flat")

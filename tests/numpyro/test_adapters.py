@@ -133,7 +133,7 @@ def test_validation_of_parameters():
             Rounded(Normal(0.0, 1.0), width)
 
 
-@pytest.mark.sample(1)
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "wrap",
     [lambda dist: Continuous(dist, validate_args=False), lambda dist: Rounded(dist, 0.5)],

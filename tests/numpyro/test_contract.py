@@ -210,7 +210,7 @@ COMPONENTS = {
 }
 
 
-@pytest.mark.sample(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("name", COMPONENTS)
 def test_mixtures_of_numpyro(name, loose):
     component = COMPONENTS[name]()

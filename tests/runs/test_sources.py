@@ -80,6 +80,7 @@ def test_every_source_comes_to_the_same_bits(dataset, expected, tmp_path, kind):
     assert result == outcome(expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "kinds",
     [

@@ -91,6 +91,7 @@ def test_one_who_stalls_and_one_who_sends_too_much_do_not_reach_the_others(addre
     assert asyncio.run(all_of_them()) == 1009
 
 
+@pytest.mark.slow
 def test_what_is_no_http_does_no_harm(address):
     host, port = address.split(":")
     for rubbish in (b"\x00" * 1000, b"GET / HTTP/9.9\r\n\r\n", b"POST /v1/plays HTTP/1.1\r\nContent-Length: x\r\n\r\n"):

@@ -86,7 +86,7 @@ def test_bins_without_tails_reach_to_the_ends_of_the_support():
         make_head(HeadConfig(kind="binned", bins=3, low=0.0, high=20.0, support=(6.0, 80.0)))
 
 
-@pytest.mark.sample(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", ["exact", "interval", "composite"])
 def test_without_threshold_gradients_an_excess_moves_no_bin(objective):
     """In a tail the loss depends on the bins through its threshold only, except for the composite's bin term."""

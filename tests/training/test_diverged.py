@@ -61,6 +61,7 @@ def test_spike_names_its_plays_and_is_never_saved(tmp_path):
     assert Checkpoints(tmp_path).latest == 10
 
 
+@pytest.mark.slow
 def test_single_hard_batches_stop_nothing():
     _, _, trainer, batches = build()
     monitor = DivergenceMonitor(batches, Marginal(3.0, 3.0))

@@ -68,6 +68,7 @@ def test_steps_train_mirrored_plays(trained):
     assert np.mean(losses[-3:]) < np.mean(losses[:3])
 
 
+@pytest.mark.slow
 def test_a_masked_player_changes_nothing(trained):
     _, trainer, state, _, plays = trained
     batch = arrays(next(iter(Batches(plays, 8, (16,), shuffle=False))))

@@ -182,6 +182,7 @@ def test_filled_up_rows_change_nothing():
     chex.assert_trees_all_close(a, b, rtol=2e-5, atol=2e-6)
 
 
+@pytest.mark.slow
 def test_one_compilation_per_bucket():
     _, _, trainer, batches = build()
     fit(trainer, HostBatchSource(batches), None, CONFIG.training)
@@ -190,6 +191,7 @@ def test_one_compilation_per_bucket():
     assert trainer.step._cache_size() == len(batches.shapes)
 
 
+@pytest.mark.slow
 def test_predictions_come_in_the_order_of_the_plays_whatever_the_buckets():
     _, predictor, trainer, batches = build()
     params = fit(trainer, HostBatchSource(batches), None, CONFIG.training).params

@@ -21,7 +21,7 @@ def test_normal_marginal_is_the_maximum_likelihood_fit():
     np.testing.assert_allclose(jnp.sqrt(fitted.variance()), y.std(), rtol=1e-4)
 
 
-@pytest.mark.sample(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["exact", "composite", "interval"])
 def test_spliced_marginal_improves_on_its_start(name):
     y = np.round(np.random.default_rng(1).standard_t(2, 3000) * 4 + 5)
@@ -40,7 +40,7 @@ def test_spliced_marginal_improves_on_its_start(name):
         assert min(mean_loss(fitted + away) for away in directions) > least - 1e-5
 
 
-@pytest.mark.sample(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("y", [np.zeros(50), np.full(3, 500.0), np.array([4.0]), np.array([-300.0, 300.0])])
 def test_degenerate_outcomes_give_a_finite_start(y):
     for kind in ("sbp", "gaussian"):

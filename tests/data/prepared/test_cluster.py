@@ -87,6 +87,7 @@ def test_bad_input_is_the_same_line_and_leaves_nothing(source, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["files"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("flags", "complaint"),
     [

@@ -78,6 +78,7 @@ def test_accounting(chunks):
         assert each.read == each.kept + sum(each.rejected.values())
 
 
+@pytest.mark.slow
 def test_every_outcome_agrees_with_the_outcome_files(chunks, real_data):
     for name, parts in chunks.items():
         plays = pl.concat([chunk.plays for chunk in parts])

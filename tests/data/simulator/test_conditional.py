@@ -79,6 +79,7 @@ def test_pmf_sums_to_one_and_cdf_is_its_sum(folder, outcome, skill):
     np.testing.assert_allclose(dist.mean(), pmf @ dist.support(), rtol=1e-14)
 
 
+@pytest.mark.slow
 def test_quantile_is_the_smallest_value_that_reaches_the_level(folder):
     dist = TrueDistribution.read(folder)
     levels = np.array([0.0, 1e-6, 0.03, 0.25, 0.5, 0.9, 0.999, 1.0])
