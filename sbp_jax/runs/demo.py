@@ -152,18 +152,17 @@ def run_demo(config: Config, out: Path, stop: Stop | None = None) -> None:
         "plays": {split: len(dataset.split(split)) for split in SPLITS},
     }
     with clock.stage("score"):
-        every = [plays for plays in map(dataset.split, SPLITS) if len(plays)]
-        scores = pl.concat([runs["sbp"].score(plays) for plays in every])
+        plays = Plays.concatenate([dataset.split(name) for name in SPLITS if len(dataset.split(name))])
+        scores = runs["sbp"].score(plays)
         table = leaderboard(scores, min_plays=qualified(scores))
         truth = None
         if dataset.simulated is not None:
             skill, truth_of_plays = dataset.skill(), dataset.truth()
             truth = figures.Truth(skill, rank_correlation(table, skill))
-            ideal = pl.concat([oracle_scores(truth_of_plays, plays) for plays in every])
-            ideal = leaderboard(ideal, min_plays=qualified(scores))
+            ideal = leaderboard(oracle_scores(truth_of_plays, plays), min_plays=qualified(scores))
             summary["skill_rank_correlation"] = truth.rank_correlation
             summary["skill_rank_correlation_oracle"] = rank_correlation(ideal, skill)
-            unseen = leaderboard(pl.concat([runs["sbp"].score(plays) for plays in every[1:]]))
+            unseen = leaderboard(scores[len(dataset.split("train")) :])
             summary["skill_rank_correlation_held_out"] = rank_correlation(unseen, skill)
             crps = {name: metrics["crps"] for name, metrics in models.items()}
             summary["crps_gap_closed"] = {

@@ -163,9 +163,9 @@ class Run:
         """
         if self.integer and not plays.is_integer:
             raise InputError("plays: the run was trained on integers, and some of these outcomes are not")
-        dist, bounded = self.predict(plays), self.outcome.bounded(plays)
-        y, median = jax.numpy.asarray(bounded), np.asarray(dist.median())
-        low, high = dist.pit_bounds(y)
+        bounded = self.outcome.bounded(plays)
+        columns = _scored(self.predict(plays), jax.numpy.asarray(bounded))
+        median, low, high, score, success, log_prob = map(np.asarray, columns)
         return pl.DataFrame(
             {
                 "game_id": plays.game_id,
@@ -174,13 +174,13 @@ class Run:
                 "passer": plays.passer.astype(str),
                 "yards": plays.yards,
                 "median": median,
-                "pit": np.asarray((low + high) / 2),
-                "pit_low": np.asarray(low),
-                "pit_high": np.asarray(high),
-                "score": np.asarray(normal_score(dist, y)),
-                "success_chance": np.asarray(dist.survival_function(jax.numpy.zeros_like(y))),
+                "pit": (low + high) / 2,
+                "pit_low": low,
+                "pit_high": high,
+                "score": score,
+                "success_chance": success,
                 "residual": bounded - median,
-                "log_prob": np.asarray(dist.log_prob(y)),
+                "log_prob": log_prob,
             }
         )
 
@@ -219,6 +219,13 @@ class Run:
     def steps(self) -> list[int]:
         """Steps of the current checkpoints, for `load_run(path, step)`."""
         return Checkpoints(self.path / "checkpoints", read_only=True).steps
+
+
+@jax.jit
+def _scored(dist: Distribution, y: jax.Array) -> tuple[jax.Array, ...]:
+    """Median, both ends of the PIT, normal score, P(Y > 0) and log P(Y = y), as one program."""
+    success = dist.survival_function(jax.numpy.zeros_like(y))
+    return dist.median(), *dist.pit_bounds(y), normal_score(dist, y), success, dist.log_prob(y)
 
 
 def load_run(path: str | Path, step: int | None = None, trust: bool = False) -> Run:

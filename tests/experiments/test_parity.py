@@ -3,11 +3,14 @@
 import json
 import math
 
+import jax
+import jax.numpy as jnp
 import mpmath as mp
 import numpy as np
 import pytest
 
 from experiments import parity
+from sbp_jax.distributions import GeneralizedPareto, SplicedBinnedPareto
 from sbp_jax.errors import InputError
 from sbp_jax.evaluation.conformance import PROPERTIES, Case, Finding, Ours, Property, Reference, catalogue, measure
 from sbp_jax.evaluation.conformance.case import pareto_log_density
@@ -85,6 +88,16 @@ def test_measurements_see_what_is_wrong():
         def sample(self, case, batch, sample_shape, seed):
             return super().sample(case, batch, sample_shape, seed) + 0.3
 
+    class Pointwise(Ours):
+        def mean_training_gradient(self, case, y, weight):
+            def total(logits):
+                dist = SplicedBinnedPareto(logits, case.edges, *tails, (case.tail, case.tail))
+                return jnp.sum(weight * dist.log_prob(y))
+
+            with jax.enable_x64(case.double):
+                tails = [GeneralizedPareto(*pair) for pair in zip(case.shapes, case.scales, strict=True)]
+                return np.asarray(jax.grad(total)(jnp.asarray(case.logits)))
+
     class Raising(Ours):
         def variance(self, case):
             raise RuntimeError
@@ -95,6 +108,7 @@ def test_measurements_see_what_is_wrong():
         Rough: "d cdf/dy by automatic differentiation against the density",
         Missing: "`log_prob` of a NaN outcome",
         Shifted: "20000 draws against the cdf: Kolmogorov-Smirnov distance × √n",
+        Pointwise: "mean gradient of the training log-likelihood in the logits at the truth, largest",
         Raising: "variance",
     }
     for side, name in expected.items():

@@ -127,6 +127,23 @@ class Case:
             weights.append(weight * scale * np.exp(shape * a))
         return np.concatenate(points), np.concatenate(weights)
 
+    def fine_nodes(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return points and weights that integrate functions with steps at the thresholds and at eighths of a bin.
+
+        Between the ends of the bins, the midpoints of 64 parts of each eighth, split at the thresholds too; beyond
+        them Gauss-Legendre nodes in the logarithm of the excess.
+        """
+        t_l, t_u = self.thresholds
+        parts = 8 * 64
+        ends = self.edges[:-1, None] + np.diff(self.edges)[:, None] * np.arange(parts) / parts
+        knots = np.unique(np.concatenate([ends.ravel(), self.edges[-1:], [t_l, t_u]]))
+        points, weights = [(knots[1:] + knots[:-1]) / 2], [np.diff(knots)]
+        log_excess, weight = _panels(-12.0, 25.0, 60)
+        for start, sign, scale in ((self.edges[0], -1, self.scales[0]), (self.edges[-1], 1, self.scales[1])):
+            points.append(start + sign * scale * np.exp(log_excess))
+            weights.append(weight * scale * np.exp(log_excess))
+        return np.concatenate(points), np.concatenate(weights)
+
     def body(self) -> tuple[np.ndarray, np.ndarray]:
         """Return both ends of the middle half of every bin that lies entirely in the body."""
         t_l, t_u = self.thresholds

@@ -62,6 +62,12 @@ def _properties() -> tuple[Property, ...]:
             measures.log_density,
             "by default it is the training surrogate, binned and tail terms added",
         ),
+        Property(
+            "mean gradient of the training log-likelihood in the logits at the truth, largest",
+            "0",
+            measures.truth_is_stationary,
+            "the surrogate that trains is stationary elsewhere",
+        ),
         Property("cdf(icdf(q)) − q, largest", "0", partial(measures.round_trip, Case.uneven())),
         Property("the same, one bin with all the mass", "0", partial(measures.round_trip, Case.peaked())),
         Property("cdf never decreases: largest fall", "0", measures.monotone),

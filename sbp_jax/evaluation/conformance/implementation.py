@@ -47,6 +47,10 @@ class Implementation(abc.ABC):
         """Return the gradient of each default log_prob(y) in both shapes and both scales, [n, 4]."""
 
     @abc.abstractmethod
+    def mean_training_gradient(self, case: Case, y: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        """Return the gradient in the logits of the weighted log-likelihood that trains a network, [K]."""
+
+    @abc.abstractmethod
     def mean(self, case: Case) -> float:
         """Expected value."""
 

@@ -15,6 +15,7 @@ WIDTHS = (0.02, 0.3, 1.0, 7.0)
 NEAR_ZERO = (1e-8, 1e-6, 1e-3)
 EXCESS, SCALE = 6.0, 1.5
 LOG_BOUND, SLOPE_BOUND = 5e-6, 1e-4
+STATIONARY_BOUND = 1e-6  # of a mean gradient, in nats: the error of `Case.fine_nodes`
 DRAWS = 20_000
 
 
@@ -45,6 +46,14 @@ def log_density(side: Implementation) -> Finding:
     tail, body = _largest(error[tails]), _largest(error[~tails])
     holds = _close(side.log_prob(case, y), case.log_density(y), LOG_BOUND)
     return Finding(f"off by up to {tail:.2g} in the tails, {body:.2g} in the body", holds, {"tail": tail, "body": body})
+
+
+def truth_is_stationary(side: Implementation) -> Finding:
+    """Measure the mean gradient in the logits, of the log-likelihood that trains, over the distribution itself."""
+    case = Case.uneven(double=True)
+    y, weight = case.fine_nodes()
+    gradient = _largest(side.mean_training_gradient(case, y, weight * np.exp(case.log_density(y))))
+    return Finding(f"{gradient:.1e}", gradient < STATIONARY_BOUND, {"gradient": gradient})
 
 
 def round_trip(case: Case, side: Implementation) -> Finding:

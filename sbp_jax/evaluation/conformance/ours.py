@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sbp_jax.distributions import Binned, GeneralizedPareto, Normal, SplicedBinnedPareto
+from sbp_jax.distributions import Binned, GeneralizedPareto, Normal, SplicedBinnedPareto, objective
 from sbp_jax.errors import InputError
 from sbp_jax.evaluation.conformance.case import Case
 from sbp_jax.evaluation.conformance.implementation import Implementation, Shape
@@ -49,6 +49,12 @@ class Ours(Implementation):
 
         return _evaluate(case, y, lambda _, at: jax.jacobian(log_prob)(_parameters(case), at))
 
+    def mean_training_gradient(self, case: Case, y: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        def total(logits, at):
+            return jnp.sum(jnp.asarray(weight, case.dtype) * -objective("exact")(_dist(case, logits=logits), at))
+
+        return _evaluate(case, y, lambda dist, at: jax.grad(total)(dist.logits, at))
+
     def mean(self, case: Case) -> float:
         return float(_evaluate(case, (), lambda dist, _: dist.mean()))
 
@@ -84,9 +90,12 @@ def _parameters(case: Case) -> jax.Array:
     return jnp.asarray([*case.shapes, *case.scales], case.dtype)
 
 
-def _dist(case: Case, parameters: jax.Array | None = None, batch: Shape = ()) -> SplicedBinnedPareto:
+def _dist(
+    case: Case, parameters: jax.Array | None = None, batch: Shape = (), logits: jax.Array | None = None
+) -> SplicedBinnedPareto:
     xi_l, xi_u, beta_l, beta_u = _parameters(case) if parameters is None else parameters
-    logits = jnp.broadcast_to(jnp.asarray(case.logits, case.dtype), (*batch, len(case.logits)))
+    if logits is None:
+        logits = jnp.broadcast_to(jnp.asarray(case.logits, case.dtype), (*batch, len(case.logits)))
     lower, upper = GeneralizedPareto(xi_l, beta_l), GeneralizedPareto(xi_u, beta_u)
     return SplicedBinnedPareto(logits, case.edges, lower, upper, (case.tail, case.tail))
 

@@ -90,6 +90,13 @@ class Reference(Implementation):
             upper_xi, upper_beta, lower_xi, lower_beta = self._torch.autograd.grad(value.sum(), tails)
             return np.concatenate([_numpy(g) for g in (lower_xi, upper_xi, lower_beta, upper_beta)], axis=-1)
 
+    def mean_training_gradient(self, case: Case, y: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        with self._settings(case.double):
+            logits = self._torch.tensor(case.logits, dtype=self._dtype(case), requires_grad=True)
+            at, by = (self._torch.tensor(values, dtype=self._dtype(case)) for values in (y, weight))
+            dist = self._dist(case, y.shape, logits=logits.expand(*y.shape, -1))
+            return _numpy(*self._torch.autograd.grad((by * dist.log_prob(at)).sum(), logits))
+
     def mean(self, case: Case) -> float:
         with self._settings(case.double):
             return self._dist(case, (1,)).mean.item()
@@ -160,10 +167,10 @@ class Reference(Implementation):
         dtype = self._dtype(case)
         return [self._torch.full((*batch, 1), value, dtype=dtype, requires_grad=True) for value in values]
 
-    def _dist(self, case: Case, batch: Shape, tails: list[Any] | None = None) -> Any:
+    def _dist(self, case: Case, batch: Shape, tails: list[Any] | None = None, logits: Any = None) -> Any:
         return self._distributions.SplicedBinnedPareto(
             *case.ends,
-            self._logits(case, batch),
+            self._logits(case, batch) if logits is None else logits,
             *(self._tails(case, batch) if tails is None else tails),
             numb_bins=len(case.logits),
             tail_percentile_gen_pareto=case.tail,
