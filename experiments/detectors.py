@@ -16,12 +16,12 @@ from tqdm import tqdm
 
 from experiments.shared import counts, sinusoid
 from experiments.shared.study import Options
-from sbp_jax.data.plays import Plays
+from sbp_jax.data.plays import Sequences
 from sbp_jax.data.prepared.splits import SPLITS
 from sbp_jax.data.series.reading import Series, windows
 from sbp_jax.data.series.sinusoid import TrueDistribution, draw
 from sbp_jax.data.series.sinusoid import sinusoid as wave
-from sbp_jax.data.series.windows import as_plays
+from sbp_jax.data.series.windows import as_sequences
 from sbp_jax.distributions.base import Distribution
 from sbp_jax.errors import InputError
 from sbp_jax.evaluation.alarms import Injected, found, inject
@@ -151,7 +151,7 @@ def on_the_sinusoid(options: Options, root: Path, stop: Stop | None) -> list[Com
     for seed in tqdm(range(options.seeds), desc="detectors, synthetic", unit="seed"):
         _, folders, dataset = sinusoid.networks(seed, options.quick, root, stop)
         sbp, gaussian = load_run(folders["SBP"]), load_run(folders["Gaussian"])
-        before = Plays.concatenate([dataset.split("train"), dataset.split("validation")])
+        before = Sequences.concatenate([dataset.split("train"), dataset.split("validation")])
         values = draw(length, 1000 + seed)
         height = HEIGHT * counts.deviations(dataset)[0]
         expected, clean = _means(gaussian, before), _view(_windows_of(values), sbp, gaussian)
@@ -159,7 +159,7 @@ def on_the_sinusoid(options: Options, root: Path, stop: Stop | None) -> list[Com
             injected = inject(values[sinusoid.CONTEXT :], events, height, seed=seed, both=both)
             changed = np.concatenate([values[: sinusoid.CONTEXT], injected.values])
             stream = Stream(
-                before.yards.astype(np.float64),
+                before.outcome.astype(np.float64),
                 expected,
                 clean,
                 _view(_windows_of(changed), sbp, gaussian),
@@ -203,20 +203,21 @@ def _of_counts(
     series = dataset.windows.series[number]
     parts = {split: dataset.split(split) for split in SPLITS}
     own = {split: plays.select(np.flatnonzero(plays.game_id == number)) for split, plays in parts.items()}
-    before, test = Plays.concatenate([own["train"], own["validation"]]), own["test"]
+    before, test = Sequences.concatenate([own["train"], own["validation"]]), own["test"]
     events = min(COUNT_EVENTS, len(test) // (3 * RAMP))
     if events < MIN_EVENTS:
         size = MIN_EVENTS * 3 * RAMP
         raise InputError(f"{series.name}: expected at least {size} test values, got {len(test)}")
-    injected = inject(test.yards, events, HEIGHT * unit, seed=seed, both=both)
+    injected = inject(test.outcome, events, HEIGHT * unit, seed=seed, both=both)
     values = series.value.copy()
     values[test.play_id] = np.maximum(np.round(injected.values), 0.0)  # still counts
     injected = injected._replace(values=values[test.play_id])
     changed = replace(series, value=values)
-    plays = as_plays(changed, windows(changed, counts.CONTEXT, training=int(own["train"].play_id.max()) + 1), number)
+    cells = windows(changed, counts.CONTEXT, training=int(own["train"].play_id.max()) + 1)
+    plays = as_sequences(changed, cells, number)
     plays = plays.select(np.flatnonzero(np.isin(plays.play_id, test.play_id)))
     return Stream(
-        before.yards.astype(np.float64),
+        before.outcome.astype(np.float64),
         _means(gaussian, before),
         _view(test, sbp, gaussian),
         _view(plays, sbp, gaussian),
@@ -224,18 +225,18 @@ def _of_counts(
     )
 
 
-def _windows_of(values: np.ndarray) -> Plays:
+def _windows_of(values: np.ndarray) -> Sequences:
     """The windows of a stream with a full context."""
     series = Series("stream", np.arange(len(values), dtype=np.float64), values, 1.0, dated=False)
-    plays = as_plays(series, windows(series, sinusoid.CONTEXT))
+    plays = as_sequences(series, windows(series, sinusoid.CONTEXT))
     return plays.select(np.flatnonzero(plays.play_id >= sinusoid.CONTEXT))
 
 
-def _view(plays: Plays, sbp: Run, gaussian: Run) -> View:
-    return View(plays.yards.astype(np.float64), _means(gaussian, plays), sbp.predict(plays))
+def _view(plays: Sequences, sbp: Run, gaussian: Run) -> View:
+    return View(plays.outcome.astype(np.float64), _means(gaussian, plays), sbp.predict(plays))
 
 
-def _means(run: Run, plays: Plays) -> np.ndarray:
+def _means(run: Run, plays: Sequences) -> np.ndarray:
     return np.asarray(run.predict_latent(plays).mean(), np.float64)
 
 

@@ -23,7 +23,7 @@ from matplotlib.axes import Axes
 from experiments.shared.study import Options, evaluated, sampled
 from sbp_jax import configs
 from sbp_jax.config import Config, DataConfig
-from sbp_jax.data.plays import Plays
+from sbp_jax.data.plays import Sequences
 from sbp_jax.evaluation import evaluate
 from sbp_jax.evaluation.statistics import LEVEL, MeanInterval, gap_closed, mean_interval, paired_difference
 from sbp_jax.reporting.comparison import PP_ERRORS, VERDICTS, Figure, Headline, listed
@@ -281,7 +281,7 @@ def _of(base: Config, epochs: int, seed: int, channels: int | None = None) -> Co
     return replace(base, network=network, training=replace(base.training, epochs=epochs, seed=seed))
 
 
-def _evaluated(run: Run, plays: Plays) -> dict[str, float]:
+def _evaluated(run: Run, plays: Sequences) -> dict[str, float]:
     parameters = sum(int(each.size) for each in jax.tree.leaves(nnx.state(run.model, nnx.Param)))
     return {**evaluated(run, plays), "parameters": parameters}
 

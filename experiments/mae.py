@@ -14,7 +14,7 @@ import polars as pl
 from experiments.shared.study import EXTRAS, REAL_TAILS, TEST_PLAYS, Options, chosen_models, evaluated, rows_of, sampled
 from sbp_jax import configs
 from sbp_jax.config import Config, DataConfig, Kind
-from sbp_jax.data.plays import Plays
+from sbp_jax.data.plays import Sequences
 from sbp_jax.data.summary import situation, summary
 from sbp_jax.evaluation import evaluate
 from sbp_jax.evaluation.boosting import OBJECTIVES, grown, tuned
@@ -128,7 +128,7 @@ def real(options: Options, root: Path, source: Path, variant: str, stop: Stop | 
 
 
 def _rows(
-    base: Config, options: Options, root: Path, columns: Callable[[Plays], np.ndarray], stop: Stop | None
+    base: Config, options: Options, root: Path, columns: Callable[[Sequences], np.ndarray], stop: Stop | None
 ) -> tuple[pl.DataFrame, Dataset]:
     """The metrics of all models, one row per model and seed, and the data; `columns` are XGBoost's inputs."""
     seeds, quick, dataset = options.seeds, options.quick, open_dataset(base.data)
@@ -145,12 +145,12 @@ def _rows(
     fixed = {"Marginal": evaluate(run.marginal(test), y).flat()}
     if isinstance(dataset, PlayDataset) and dataset.simulated is not None:
         fixed["Oracle"] = evaluate(oracle(dataset.truth(), test), y).flat()
-    known = Plays.concatenate([dataset.split("train"), dataset.split("validation")])
-    x, y = columns(known), known.yards
+    known = Sequences.concatenate([dataset.split("train"), dataset.split("validation")])
+    x, y = columns(known), known.outcome
     for loss in OBJECTIVES:
         trees = tuned(x, y, known.game_id, loss, root / f"xgboost-{loss}-{dataset.fingerprint}.json", quick)
         for seed in range(seeds):
-            error = grown(trees, x, y, loss, seed)(columns(test)) - test.yards
+            error = grown(trees, x, y, loss, seed)(columns(test)) - test.outcome
             results[f"XGBoost, {loss} error", seed] = {"mae": float(np.mean(np.abs(error)))}
     results |= {(name, seed): metrics for name, metrics in fixed.items() for seed in range(seeds)}
     return rows_of(results, FIGURES), dataset

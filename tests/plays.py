@@ -13,19 +13,19 @@ def random_plays(count: int, seed: int = 0, shortest: int = 5, longest: int = 30
     random = np.random.default_rng(seed)
     lengths = random.integers(shortest, longest + 1, count)
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    players = random.random((offsets[-1], PLAYERS)) > 0.1
-    players[:, 0] = True
+    present = random.random((offsets[-1], PLAYERS)) > 0.1
+    present[:, 0] = True
     frames = random.normal(size=(offsets[-1], PLAYERS, PLAYER_FEATURES)).astype(np.float32)
-    frames = np.where(players[:, :, None], frames, 0).astype(np.float32)
+    frames = np.where(present[:, :, None], frames, 0).astype(np.float32)
     static = random.normal(size=(count, num_static)).astype(np.float32)
-    yards = np.round(5 + 4 * frames[offsets[1:] - 1, 0, 0] + 2 * static[:, 0] + random.standard_t(3, count))
+    outcome = np.round(5 + 4 * frames[offsets[1:] - 1, 0, 0] + 2 * static[:, 0] + random.standard_t(3, count))
     touchdown = np.arange(count) % 6 == 1
     return Plays(
         frames=frames,
         offsets=offsets,
-        players=players,
+        present=present,
         static=static,
-        yards=yards.astype(np.float32),
+        outcome=outcome.astype(np.float32),
         game_id=np.arange(count, dtype=np.int64) // 10,
         play_id=np.arange(count, dtype=np.int64),
         passer_id=np.arange(count, dtype=np.int64) % 7,
@@ -33,21 +33,21 @@ def random_plays(count: int, seed: int = 0, shortest: int = 5, longest: int = 30
         info={
             "touchdown": touchdown,
             "result": np.full(count, "C"),
-            "yards_to_goal": np.where(touchdown, yards, yards + 10).astype(np.float32),
+            "yards_to_goal": np.where(touchdown, outcome, outcome + 10).astype(np.float32),
         },
     )
 
 
-def bare_plays(yards, game_id=None, play_id=None):
+def bare_plays(outcome, game_id=None, play_id=None):
     """Plays with outcomes and ids only, one empty frame each; ids count up by default."""
-    count = len(yards)
+    count = len(outcome)
     ids = np.arange(count, dtype=np.int64)
     return Plays(
         frames=np.zeros((count, 1, 2), np.float32),
         offsets=np.arange(count + 1, dtype=np.int64),
-        players=np.ones((count, 1), bool),
+        present=np.ones((count, 1), bool),
         static=np.zeros((count, 1), np.float32),
-        yards=np.asarray(yards, np.float32),
+        outcome=np.asarray(outcome, np.float32),
         game_id=ids if game_id is None else np.asarray(game_id, np.int64),
         play_id=ids if play_id is None else np.asarray(play_id, np.int64),
         passer_id=ids,

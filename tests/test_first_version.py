@@ -16,6 +16,7 @@ import pytest
 from scipy.special import ndtri
 
 import sbp_jax as sbp
+from sbp_jax.data.plays import FORMER_NAMES
 from sbp_jax.live.exported import load as load_exported
 from sbp_jax.scoring import League, aggregate
 from tests.slow import marked
@@ -86,7 +87,7 @@ def call(folder: Path, *words: str) -> None:
 
 def predictions(run, plays, want) -> dict[str, np.ndarray]:
     """Predict as the first version did, without rounding and bounds."""
-    predicted, outcome = run.predict_latent(plays), jnp.asarray(plays.yards)
+    predicted, outcome = run.predict_latent(plays), jnp.asarray(plays.outcome)
     return {
         "icdf": np.stack([np.asarray(predicted.icdf(float(level))) for level in want["levels"]], -1),
         "log_prob": np.asarray(predicted.log_prob(outcome)),
@@ -116,7 +117,7 @@ def test_a_run_predicts_what_it_did(loaded, which):
     want = expected(part, name)
     assert run.step == int(want["step"])
     for column in ("game_id", "play_id", "yards"):
-        np.testing.assert_array_equal(getattr(plays, column), want[column])
+        np.testing.assert_array_equal(getattr(plays, FORMER_NAMES.get(column, column)), want[column])
     found = predictions(run, plays, want)
     close(found["icdf"], want["icdf"], atol=1e-3)
     close(found["log_prob"], want["log_prob"])
@@ -145,8 +146,8 @@ def as_observed(run, plays, name: str, scores: np.ndarray) -> np.ndarray:
     if name == "median":
         return rounded(scores, goal)
     if name == "residual":
-        return plays.yards - as_observed(run, plays, "median", plays.yards - scores)
-    latent, y = run.predict_latent(plays), np.asarray(plays.yards)
+        return plays.outcome - as_observed(run, plays, "median", plays.outcome - scores)
+    latent, y = run.predict_latent(plays), np.asarray(plays.outcome)
     below = np.asarray(latent.cdf(y - 0.5), np.float64)
     bounded = {
         "pit_high": np.ones_like(below),
@@ -180,6 +181,7 @@ def test_scores_by_the_saved_league_are_the_saved_ones(parts, loaded, tmp_path, 
     part, name = scored
     (scores,) = (parts[part] / "runs").glob(f"*/{name}/scores")
     saved = {path.stem: pl.read_parquet(path) for path in scores.glob("*.parquet")}
+    saved["plays"] = saved["plays"].rename(FORMER_NAMES, strict=False)
     league = (scores / "league.json").read_text()
     call(parts[part], "-m", "experiments.score", str(scores.parent.relative_to(parts[part])), "--out", str(tmp_path))
     assert (scores / "league.json").read_text() == league
@@ -207,7 +209,7 @@ def test_scores_by_the_saved_league_are_the_saved_ones(parts, loaded, tmp_path, 
 def at_the_goal_line(saved: pl.DataFrame) -> pl.DataFrame:
     """The first version's table of plays as they are scored now: see `as_observed`."""
     goal = pl.col("yards_to_goal").fill_null(np.inf)
-    reached = pl.col("yards") >= goal
+    reached = pl.col("outcome") >= goal
     low = pl.col("pit_low")
     middle = (1 + low) / 2
     normal = pl.Series("normal", ndtri(saved.select(middle).to_series().to_numpy()))
@@ -228,7 +230,7 @@ def same_live(scorer, plays, want) -> None:
     close([[getattr(each, name) for name in names] for each in summaries], want["live_frames"], atol=1e-3)
     close([list(each.quantiles.values()) for each in summaries], want["live_quantiles"], atol=1e-3)
     close(scorer.distribution().probability, want["live_probability"])
-    score = scorer.finish(float(plays.yards[i]))
+    score = scorer.finish(float(plays.outcome[i]))
     names = ("pit_low", "pit", "pit_high", "score", "passing_score")
     close([getattr(score, name) for name in names], want["live_score"], rtol=1e-3, atol=1e-3)
 
@@ -252,7 +254,7 @@ def test_a_live_scorer_gives_what_it_did(loaded, name):
     frames, score = want["live_frames"].copy(), want["live_score"].copy()
     frames[:, 0] = rounded(frames[:, 0], goal[i])
     quantiles = rounded(want["live_quantiles"], goal[i])
-    if plays.yards[i] >= goal[i]:
+    if plays.outcome[i] >= goal[i]:
         score[1:4] = (1 + score[0]) / 2, 1.0, ndtri((1 + score[0]) / 2)
     same_live(
         sbp.LiveScorer.from_run(run),

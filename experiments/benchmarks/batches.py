@@ -56,16 +56,16 @@ def synthetic(frames: np.ndarray, empty: float = 0.0) -> Plays:
     """
     random, count = np.random.default_rng(1), len(frames)
     offsets = np.concatenate([[0], np.cumsum(frames)]).astype(np.int64)
-    players = np.repeat(random.random((count, PLAYERS)) >= empty, frames, axis=0)
+    present = np.repeat(random.random((count, PLAYERS)) >= empty, frames, axis=0)
     values = random.standard_normal((int(offsets[-1]), PLAYERS, PLAYER_FEATURES), np.float32)
-    values[~players] = 0.0
+    values[~present] = 0.0
     ids = np.arange(count, dtype=np.int64)
     return Plays(
         frames=values,
         offsets=offsets,
-        players=players,
+        present=present,
         static=random.standard_normal((count, NUM_STATIC), np.float32),
-        yards=np.round(random.standard_normal(count, np.float32) * 10),
+        outcome=np.round(random.standard_normal(count, np.float32) * 10),
         game_id=ids // 100,
         play_id=ids,
         passer_id=ids % 32,
@@ -77,7 +77,7 @@ def network_of(config: Config, plays: Plays, num_static: int = NUM_STATIC) -> Ne
     """Return an initialized network with the statistics of the plays."""
     head = make_head(config.head)
     network = make_network(config, head, num_static)
-    set_statistics(network, plays, head.init_from_data(plays.yards))
+    set_statistics(network, plays, head.init_from_data(plays.outcome))
     return network
 
 
@@ -135,7 +135,7 @@ def records(seconds: float) -> list[dict[str, Any]] | None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "set"
         _write_records(synthetic(lengths(RECORDS), 0.0), folder)
-        source = RecordSource(folder, "train", ("frames", "players", "static", "yards"))
+        source = RecordSource(folder, "train", ("frames", "present", "static", "outcome"))
         order = BatchSampler(lengths(RECORDS), BATCH_SIZE)
 
         def at_random() -> None:

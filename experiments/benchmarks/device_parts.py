@@ -157,10 +157,10 @@ def training(sizes: Sizes) -> Iterator[Result]:
         fitted = fit(form.trainer, form.batch_source, None, config, on_epoch=_progress(compute, sizes.epochs))
         seconds = time.perf_counter() - started
         dist = form.network.head(form.predictor(fitted.params, held_out, 1024, (window,)))
-        scores = score_outcomes(Quantized(dist), held_out.yards)
+        scores = score_outcomes(Quantized(dist), held_out.outcome)
         losses[compute] = {"nll": -scores.log_prob, "crps": scores.crps}
         row = {"compute": compute, "seconds": seconds, "first_epoch_s": fitted.history[0]["seconds"]}
-        metrics.append(row | Metrics.of(scores, held_out.yards).to_dict())
+        metrics.append(row | Metrics.of(scores, held_out.outcome).to_dict())
         yield result | {"metrics": metrics}
     differences = {name: _mean_and_error(losses["bfloat16"][name] - each) for name, each in losses["float32"].items()}
     result |= {"metrics": metrics, "differences": differences}

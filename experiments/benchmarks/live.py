@@ -183,7 +183,7 @@ def season(seconds: float) -> dict[str, Any]:
         before = time.perf_counter()
         seen = plays.last(network.receptive_field)
         dist = network.head(predictor(predictor.params, seen, 256, ()))
-        jax.block_until_ready(normal_score(Quantized(dist), plays.yards))
+        jax.block_until_ready(normal_score(Quantized(dist), plays.outcome))
         times.append(time.perf_counter() - before)
     return {"plays": SEASON, "frames": int(plays.offsets[-1]), "seconds": times}
 

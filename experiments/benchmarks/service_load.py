@@ -67,15 +67,15 @@ def expected_of(path: Path, count: int) -> list[dict[str, Any]]:
         }
         scorer.reset(static)
         summaries = [scorer.push(frame) for frame in frames]
-        score = scorer.finish(float(plays.yards[play]))
+        score = vars(scorer.finish(float(plays.outcome[play])))
         messages = [[None if np.isnan(row[0]) else row for row in frame.tolist()] for frame in frames]
         outcomes.append(
             {
                 "static": static,
                 "frames": [json.dumps(frame) for frame in messages],
-                "yards": float(plays.yards[play]),
+                "outcome": float(plays.outcome[play]),
                 "summaries": [{name: getattr(each, name) for name in NUMBERS} for each in summaries],
-                "score": {name: getattr(score, name) for name in ("yards", "median", "pit", "score", "passing_score")},
+                "score": {name: score[name] for name in ("outcome", "median", "pit", "score", "passing_score")},
             }
         )
     return outcomes

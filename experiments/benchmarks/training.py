@@ -57,7 +57,7 @@ def trainer_of(form: str, data: Plays) -> Trainer:
     if form == "all frames":
         encoder = FlatEncoder(PLAYERS, PLAYER_FEATURES)
         network = AllFramesNetwork(config.network, encoder, head, NUM_STATIC, rngs=nnx.Rngs(0))
-        set_statistics(network, data, head.init_from_data(data.yards))
+        set_statistics(network, data, head.init_from_data(data.outcome))
     else:
         network = network_of(config, data)
     loss = objective("interval" if form == DEFAULT else "exact")
@@ -90,7 +90,7 @@ def step(seconds: float) -> list[dict[str, Any]]:
         if reference is not None:
             x = data.frames[: size * FRAMES].reshape(size, FRAMES, -1)
             sizes, mask = (SAME.layers, SAME.channels, SAME.kernel_size), np.ones(x.shape[:2], bool)
-            calls["reference"] = training_step(reference, x, mask, data.yards[:size], sizes, BINS)
+            calls["reference"] = training_step(reference, x, mask, data.outcome[:size], sizes, BINS)
         times = in_turn(calls, seconds)
         row = {form: median_ms(times[form]) / steps[form] if form in times else None for form in FORMS}
         rows.append({"plays": size} | row)
@@ -204,10 +204,10 @@ def _pieces(form: str) -> dict[str, Callable[[], Any]]:
     graph, params, constants = nnx.split(network, nnx.Param, ...)
     encoder, window = network.encoder, slice(-network.receptive_field, None)
     assert encoder is not None, "the forms that are timed look at frames"
-    present = (batch["players"] & batch["mask"][:, :, None])[:, window]
-    x = batch["x"].reshape(*batch["players"].shape, -1)[:, window]
+    present = (batch["present"] & batch["mask"][:, :, None])[:, window]
+    x = batch["x"].reshape(*batch["present"].shape, -1)[:, window]
     encoded = encoder(x, present)
-    state = network.encode_last(batch["x"], batch["mask"], batch["players"])
+    state = network.encode_last(batch["x"], batch["mask"], batch["present"])
     raw = network.decode(state, batch["static"])
     training_state = trainer.initial(0)
 
@@ -220,11 +220,11 @@ def _pieces(form: str) -> dict[str, Callable[[], Any]]:
         gradient = jax.jit(jax.grad(lambda params, *args: jnp.sum(run(nnx.merge(graph, params, constants), *args))))
         return lambda: gradient(params, *inputs)
 
-    dist = jax.jit(jax.grad(lambda raw, yards: jnp.sum(loss(head(raw), yards))))
+    dist = jax.jit(jax.grad(lambda raw, outcome: jnp.sum(loss(head(raw), outcome))))
     return {
         "complete step": complete,
         "encoder": of(lambda model, x, present: model.encoder(x, present), x, present),
         "TCN": of(lambda model, encoded, mask: model.tcn.last(encoded, mask), encoded, batch["mask"][:, window]),
         "MLP": of(lambda model, state, static: model.decode(state, static), state, batch["static"]),
-        "distribution": lambda: dist(raw, batch["yards"]),
+        "distribution": lambda: dist(raw, batch["outcome"]),
     }

@@ -9,7 +9,7 @@ import numpy as np
 from experiments.shared.study import Figures, Options, chosen_models
 from sbp_jax import configs
 from sbp_jax.config import Config, Kind, SeriesConfig
-from sbp_jax.data.plays import Plays
+from sbp_jax.data.plays import Sequences
 from sbp_jax.distributions.base import Distribution
 from sbp_jax.errors import InputError
 from sbp_jax.evaluation import evaluate
@@ -53,16 +53,16 @@ def networks(
     assert isinstance(dataset, SeriesDataset)
     units = deviations(dataset)
 
-    def evaluated(run: Run, plays: Plays) -> dict[str, float]:
+    def evaluated(run: Run, plays: Sequences) -> dict[str, float]:
         return figures_of(run.predict(plays), plays, units)
 
     return *train_and_evaluate(chosen, dataset, root, evaluated, stop, may_diverge=True), dataset
 
 
-def figures_of(dist: Distribution, plays: Plays, units: Mapping[int, float]) -> dict[str, float]:
+def figures_of(dist: Distribution, plays: Sequences, units: Mapping[int, float]) -> dict[str, float]:
     """Return the metrics of predictive distributions of batch shape [N], in the `units` of each series."""
     unit = np.array([units[number] for number in plays.game_id.tolist()])
-    return evaluate(dist, plays.yards, unit).flat()
+    return evaluate(dist, plays.outcome, unit).flat()
 
 
 def deviations(dataset: SeriesDataset) -> dict[int, float]:

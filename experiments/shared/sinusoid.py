@@ -12,7 +12,7 @@ from experiments.shared.study import Figures, chosen_models
 from sbp_jax import configs
 from sbp_jax.atomic import atomic_write
 from sbp_jax.config import Config, SeriesConfig
-from sbp_jax.data.plays import Plays
+from sbp_jax.data.plays import Sequences
 from sbp_jax.data.series.sinusoid import TrueDistribution, draw, sinusoid
 from sbp_jax.evaluation.metrics import Metrics, pp_error
 from sbp_jax.runs.datasets import SeriesDataset, open_dataset
@@ -36,19 +36,19 @@ def configuration(file: Path, kind: str, seed: int, quick: bool) -> Config:
     return replace(base, data=data, head=replace(base.head, kind=kind), training=training)
 
 
-def figures_of(dist: Any, plays: Plays) -> dict[str, float]:
+def figures_of(dist: Any, plays: Sequences) -> dict[str, float]:
     """Return the metrics of predictive distributions of batch shape [N]."""
-    y = np.asarray(plays.yards, np.float64)
+    y = np.asarray(plays.outcome, np.float64)
     low = np.floor(y / WIDTH) * WIDTH
     cells = dist.interval_log_prob(jnp.asarray(low, jnp.float32), jnp.asarray(low + WIDTH, jnp.float32))
-    outcome = jnp.asarray(plays.yards)
+    outcome = jnp.asarray(plays.outcome)
     at, median = np.asarray(dist.cdf(outcome), np.float64), np.asarray(dist.median(), np.float64)
     return _figures(-np.mean(cells), np.mean(dist.crps(outcome)), y, median, at, at)
 
 
-def oracle(plays: Plays) -> dict[str, float]:
+def oracle(plays: Sequences) -> dict[str, float]:
     """Return the metrics of the true conditional distribution."""
-    y = np.asarray(plays.yards, np.float64)
+    y = np.asarray(plays.outcome, np.float64)
     dist = TrueDistribution(sinusoid(TRAIN + VALIDATION + TEST)[plays.play_id])
     low = np.floor(y / WIDTH) * WIDTH
     cells = np.log(dist.probability(low, low + WIDTH))
@@ -70,7 +70,7 @@ def networks(
     dataset = open_dataset(chosen["SBP"].data)
     assert isinstance(dataset, SeriesDataset)
 
-    def evaluate(run: Run, plays: Plays) -> dict[str, float]:
+    def evaluate(run: Run, plays: Sequences) -> dict[str, float]:
         return figures_of(run.predict(plays), plays)
 
     return *train_and_evaluate(chosen, dataset, root, evaluate, stop, may_diverge=True), dataset

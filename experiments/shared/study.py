@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 import polars as pl
 
-from sbp_jax.data.plays import Plays
+from sbp_jax.data.plays import Sequences
 from sbp_jax.errors import InputError
 from sbp_jax.evaluation import evaluate
 from sbp_jax.runs.run import Run
@@ -74,13 +74,13 @@ EXTRAS = ("receiver_separation_yards", "rusher_distance_yards", "quarterback_spe
 REAL_TAILS = (0.01, 0.05)
 
 
-def sampled(plays: Plays) -> Plays:
+def sampled(plays: Sequences) -> Sequences:
     """Return `TEST_PLAYS` of the plays, always the same ones; all plays where there are fewer."""
     count = min(TEST_PLAYS, len(plays))
     return plays.select(np.sort(np.random.default_rng(0).permutation(len(plays))[:count]))
 
 
-def evaluated(run: Run, plays: Plays) -> dict[str, float]:
+def evaluated(run: Run, plays: Sequences) -> dict[str, float]:
     """Return the metrics of a run on `sampled` plays."""
     plays = sampled(plays)
     return evaluate(run.predict(plays), run.outcome.bounded(plays)).flat()

@@ -61,7 +61,7 @@ KNOWN = {how: f"{how} by the true distribution" for how in AVERAGED}
 def with_truth(plays: pl.DataFrame, folder: Path) -> pl.DataFrame:
     """Return the plays with their grades under the simulator's true distribution and the intended depth of the pass."""
     dist = TrueDistribution.read(folder).select(plays["game_id"].to_numpy(), plays["play_id"].to_numpy())
-    yards = plays["yards"].to_numpy()
+    yards = plays["outcome"].to_numpy()
     pit = (dist.cdf(yards - 1) + dist.cdf(yards)) / 2
     grades = zip(_GRADES, (pit, normal(pit), 1 - dist.cdf(0)), strict=True)
     columns = {f"{TRUE}{name}": values for name, values in grades} | {"air_yards": dist.parameters.depth_yards}

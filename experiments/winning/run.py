@@ -37,7 +37,7 @@ REGULAR_WEEKS = {2017: 17, 2018: 17, 2019: 17}
 SEASONS, CHOSEN_ON, REPORTED = (2017, 2018, 2019), (2017, 2018), (2019,)
 # columns of a scored play that are used; the list of plays has hundreds
 COLUMNS = ["season", "week", "team", "game_id", "play_id", "passer_id", "passer", "result", "gain", "touchdown"]
-COLUMNS += ["epa", "expected_completion", "yards", "score", "pit", "success_chance"]
+COLUMNS += ["epa", "expected_completion", "outcome", "score", "pit", "success_chance"]
 ALL = "dropbacks"
 PLAYS = {"attempts": ("C", "I", "IN"), "attempts and sacks": ("C", "I", "IN", "S"), ALL: ("C", "I", "IN", "S", "R")}
 CANDIDATES = tuple((outcome, which) for outcome in ("yards", "net_yards", "epa") for which in PLAYS)

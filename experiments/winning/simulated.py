@@ -80,7 +80,7 @@ def recovery(
                 "result": drawn.result,
                 "gain": drawn.yards,
                 "touchdown": (drawn.result == "C") & (drawn.yards >= goal[rows]),
-                "yards": drawn.yards,
+                "outcome": drawn.yards,
                 **{name: values[rows, place] for name, values in grades.items()},
             }
         ).hstack(known[rows])

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from sbp_jax.data.plays import MISSING, PLAY, SITUATION_FEATURES, Plays, static_names
+from sbp_jax.data.plays import MISSING, PLAY, SITUATION_FEATURES, Sequences, static_names
 from sbp_jax.data.readers.formats import find_tables, read_table
 from sbp_jax.data.readers.play_lists import NAMES, read_play_list
 from sbp_jax.data.readers.rules import LEAGUE_YARDS
@@ -20,7 +20,7 @@ _INTEGERS = {"down", "quarter", "week", "home", "score_difference"}
 _REALS = {"time_to_throw": "time_to_throw_s"}
 
 
-def facts_of(plays: Plays, situation: Sequence[str] = ()) -> pl.DataFrame:
+def facts_of(plays: Sequences, situation: Sequence[str] = ()) -> pl.DataFrame:
     """Return the situation and the other attributes of each play, null if unknown; one row per play, in order.
 
     Args:

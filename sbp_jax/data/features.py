@@ -36,7 +36,7 @@ def plays_from_chunk(chunk: TrackingChunk) -> Plays:
     `score_difference, week, home` as 0 or 1, and the additional columns of the rules), 0 if unknown, followed by an
     indicator for each that is 1 if it is unknown: `static_names`. `info` has the columns of `INFO_TYPES`; an unknown
     text is "" and an unknown integer -1 (a known `pressure` is 0 or 1). `time_to_throw_s` is the listed one, else the
-    length of the window, or NaN for plays without tracking. `yards` is the outcome that the rules of the reading ask
+    length of the window, or NaN for plays without tracking. `outcome` is the outcome that the rules of the reading ask
     for, and `frames` include their extras.
     """
     plays = chunk.plays
@@ -44,15 +44,15 @@ def plays_from_chunk(chunk: TrackingChunk) -> Plays:
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     features = feature_names(chunk.extras)
     frames = np.zeros((int(offsets[-1]), PLAYERS, len(features)), np.float32)
-    players = np.zeros((int(offsets[-1]), PLAYERS), bool)
+    present = np.zeros((int(offsets[-1]), PLAYERS), bool)
     if len(chunk.frames):
-        _put_players(chunk, offsets, frames, players)
+        _put_players(chunk, offsets, frames, present)
     return Plays(
         frames=frames,
         offsets=offsets,
-        players=players,
+        present=present,
         static=_static(plays, chunk.situation),
-        yards=plays["outcome"].to_numpy().astype(np.float32),
+        outcome=plays["outcome"].to_numpy().astype(np.float32),
         game_id=plays["game_id"].to_numpy(),
         play_id=plays["play_id"].to_numpy(),
         passer_id=plays["passer_id"].to_numpy(),
@@ -62,7 +62,7 @@ def plays_from_chunk(chunk: TrackingChunk) -> Plays:
     )
 
 
-def _put_players(chunk: TrackingChunk, offsets: np.ndarray, frames: np.ndarray, players: np.ndarray) -> None:
+def _put_players(chunk: TrackingChunk, offsets: np.ndarray, frames: np.ndarray, present: np.ndarray) -> None:
     """Set the features and masks of the players of all plays, in arrays of zeros."""
     plays = chunk.plays
     index = plays.select(*PLAY, "passer_id", "target_id", "ball_x", "ball_y").with_row_index("play")
@@ -91,9 +91,9 @@ def _put_players(chunk: TrackingChunk, offsets: np.ndarray, frames: np.ndarray, 
     placed = slot >= 0
     place = row[placed], slot[placed]
     frames[*place, :PLAYER_FEATURES] = values[placed]
-    players[place] = True
+    present[place] = True
     if chunk.extras:
-        frames[:, :, PLAYER_FEATURES:] = measure(chunk.extras, _scene(rows.filter(placed), place, players))
+        frames[:, :, PLAYER_FEATURES:] = measure(chunk.extras, _scene(rows.filter(placed), place, present))
 
 
 def read_plays(sources: str | Path | Sequence[str | Path], rules: Rules | None = None) -> tuple[Plays, ReadReport]:
@@ -106,7 +106,7 @@ def read_plays(sources: str | Path | Sequence[str | Path], rules: Rules | None =
     return Plays.concatenate(parts), report
 
 
-def _scene(rows: pl.DataFrame, place: tuple[np.ndarray, np.ndarray], players: np.ndarray) -> Scene:
+def _scene(rows: pl.DataFrame, place: tuple[np.ndarray, np.ndarray], present: np.ndarray) -> Scene:
     """The players of canonical rows as dense arrays, each row at its place (frame, slot)."""
     columns = rows.select(
         "x",
@@ -117,11 +117,11 @@ def _scene(rows: pl.DataFrame, place: tuple[np.ndarray, np.ndarray], players: np
     )
     dense = {}
     for column in columns:
-        dense[column.name] = np.zeros(players.shape, bool if column.dtype == pl.Boolean else np.float64)
+        dense[column.name] = np.zeros(present.shape, bool if column.dtype == pl.Boolean else np.float64)
         dense[column.name][place] = column.to_numpy()
-    seconds = np.zeros(len(players))
+    seconds = np.zeros(len(present))
     seconds[place[0]] = rows["frame"].to_numpy() * FRAME_S
-    return Scene(present=players, seconds=seconds, **dense)
+    return Scene(present=present, seconds=seconds, **dense)
 
 
 def _slots(people: pl.DataFrame, plays: pl.DataFrame) -> np.ndarray:

@@ -1,7 +1,8 @@
-"""Plays in memory, in the form that all parts of the package use; needs NumPy alone, for training machines."""
+"""Plays and other sequences in memory, as all parts of the package use them; needs NumPy alone."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Self
 
 import numpy as np
 
@@ -30,13 +31,14 @@ def static_names(situation: Sequence[str] = ()) -> tuple[str, ...]:
 STATIC_FEATURES = static_names()
 # columns of a play other than frames and static features; info columns come from files, with "" or `MISSING` if unknown
 COLUMN_TYPES: dict[str, type[np.generic]] = {
-    "yards": np.float32,
+    "outcome": np.float32,
     "game_id": np.int64,
     "play_id": np.int64,
     "passer_id": np.int64,
     "passer": np.str_,
 }
-IDENTITIES = tuple(name for name in COLUMN_TYPES if name != "yards")
+IDENTITIES = tuple(name for name in COLUMN_TYPES if name != "outcome")
+FORMER_NAMES = {"players": "present", "yards": "outcome"}  # fields in files of earlier versions -> their names now
 MISSING = -1
 INFO_TYPES: dict[str, type[np.generic]] = {
     "result": np.str_,
@@ -54,20 +56,21 @@ INFO_TYPES: dict[str, type[np.generic]] = {
 
 
 @dataclass(frozen=True, eq=False)
-class Plays:
-    """Plays of one split, their frames concatenated: play `i` owns rows `offsets[i]:offsets[i + 1]`.
+class Sequences:
+    """Sequences of one split, such as plays or windows of series, with an outcome each, their frames concatenated.
 
-    A window of a time series (`sbp_jax.data.series`) is a play too, with one entity, the series, instead of 22.
+    Sequence `i` has the rows `offsets[i]:offsets[i + 1]` of `frames`. A frame describes E entities, of which some may
+    be absent: the 22 players of a play, or a series alone.
 
     Args:
-        frames: float32 `[sum T, 22, F]`; the eight of `FEATURES`, then the requested extras.
+        frames: float32 `[sum T, E, F]`, the features of each entity.
         offsets: int64 `[N + 1]`, from 0 to `sum T`.
-        players: bool `[sum T, 22]`, False where a slot is empty; its features are then 0.
-        static: float32 `[N, S]`; columns as named by `sbp_jax.data.features.STATIC_FEATURES`.
-        yards: float32 `[N]`, the outcome of each play: by default the gain as the league counts it (an incompletion or
-            an interception gains 0).
-        game_id, play_id, passer_id: int64 `[N]`.
-        passer: names of the passers `[N]`.
+        present: bool `[sum T, E]`, False where an entity is absent; its features are then 0.
+        static: float32 `[N, S]`, the features of each sequence.
+        outcome: float32 `[N]`, the outcome of each sequence.
+        game_id, play_id, passer_id: int64 `[N]`; of windows the series, the observation that is the outcome, and the
+            series again.
+        passer: names of the passers, or of the series, `[N]`.
         info: additional columns, each `[N]`.
         features: names of the F features.
 
@@ -77,9 +80,9 @@ class Plays:
 
     frames: np.ndarray
     offsets: np.ndarray
-    players: np.ndarray
+    present: np.ndarray
     static: np.ndarray
-    yards: np.ndarray
+    outcome: np.ndarray
     game_id: np.ndarray
     play_id: np.ndarray
     passer_id: np.ndarray
@@ -88,13 +91,13 @@ class Plays:
     features: tuple[str, ...] = FEATURES
 
     def __post_init__(self) -> None:
-        count = len(self.yards)
+        count = len(self.outcome)
         if self.static.ndim != 2:
             raise InputError(f"static: expected two dimensions (plays, features), got shape {self.static.shape}")
         if self.offsets.shape != (count + 1,) or self.offsets[0] != 0 or np.any(np.diff(self.offsets) < 1):
             raise InputError(f"offsets: expected {count + 1} increasing numbers from 0, got shape {self.offsets.shape}")
-        rows, entities = int(self.offsets[-1]), self.players.shape[-1]
-        expected = {"frames": (rows, entities, len(self.features)), "players": (rows, entities)}
+        rows, entities = int(self.offsets[-1]), self.present.shape[-1]
+        expected = {"frames": (rows, entities, len(self.features)), "present": (rows, entities)}
         expected |= {"static": (count, self.static.shape[1])}
         expected |= dict.fromkeys(COLUMN_TYPES, (count,))
         for name, shape in expected.items():
@@ -105,7 +108,7 @@ class Plays:
                 raise InputError(f"info[{name!r}]: expected shape {(count,)}, got {column.shape}")
 
     def __len__(self) -> int:
-        return len(self.yards)
+        return len(self.outcome)
 
     @property
     def lengths(self) -> np.ndarray:
@@ -115,7 +118,7 @@ class Plays:
     @property
     def is_integer(self) -> bool:
         """Whether every outcome is an integer; True for no plays."""
-        return integers(self.yards)
+        return integers(self.outcome)
 
     @property
     def censored(self) -> np.ndarray:
@@ -127,14 +130,14 @@ class Plays:
         """Location and scale of the unit of the predicted distributions, float32 `[N, 2]`; None means yards."""
         return units(self.info)
 
-    def chunks(self, frames: int = CHUNK_FRAMES) -> "Iterator[Plays]":
-        """Yield the plays in order, some at a time, as views; see `ranges` for `frames`."""
+    def chunks(self, frames: int = CHUNK_FRAMES) -> Iterator[Self]:
+        """Yield the sequences in order, some at a time, as views; see `ranges` for `frames`."""
         for begin, end in ranges(self.lengths, frames):
             rows = slice(self.offsets[begin], self.offsets[end])
-            yield Plays(
+            yield type(self)(
                 frames=self.frames[rows],
                 offsets=self.offsets[begin : end + 1] - self.offsets[begin],
-                players=self.players[rows],
+                present=self.present[rows],
                 static=self.static[begin:end],
                 info={name: column[begin:end] for name, column in self.info.items()},
                 features=self.features,
@@ -142,20 +145,20 @@ class Plays:
             )
 
     def unfolded(self, play: int) -> np.ndarray:
-        """Return the frames of one play `[T, 22, F]`, NaN for absent players, as the live scorer expects them."""
+        """Return the frames of one sequence `[T, E, F]`, NaN for absent entities, as the live scorer expects them."""
         rows = slice(*self.offsets[play : play + 2])
-        return np.where(self.players[rows, :, None], self.frames[rows], np.float32(np.nan))
+        return np.where(self.present[rows, :, None], self.frames[rows], np.float32(np.nan))
 
-    def last(self, count: int) -> "Plays":
-        """Return the plays with only their last `count` frames; shorter plays keep all frames."""
+    def last(self, count: int) -> Self:
+        """Return the sequences with only their last `count` frames; shorter ones keep all frames."""
         lengths = np.minimum(self.lengths, count)
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         rows = np.repeat(self.offsets[1:] - offsets[1:], lengths) + np.arange(offsets[-1])
-        return replace(self, frames=self.frames[rows], players=self.players[rows], offsets=offsets)
+        return replace(self, frames=self.frames[rows], present=self.present[rows], offsets=offsets)
 
     @classmethod
-    def concatenate(cls, parts: Sequence["Plays"]) -> "Plays":
-        """Return the plays of all parts in order; InputError if there is no part or the features differ."""
+    def concatenate(cls, parts: Sequence[Self]) -> Self:
+        """Return the sequences of all parts in order; InputError if there is no part or the features differ."""
         if not parts:
             raise InputError("parts: expected at least one, got none")
         for part in parts:
@@ -164,7 +167,7 @@ class Plays:
                 raise InputError(f"parts: expected the same features in all, got {names}")
         ends = np.cumsum([0, *(part.offsets[-1] for part in parts)])
         offsets = [part.offsets[1:] + begin for part, begin in zip(parts, ends, strict=False)]
-        columns = ("frames", "players", "static", *COLUMN_TYPES)
+        columns = ("frames", "present", "static", *COLUMN_TYPES)
         return cls(
             offsets=np.concatenate([np.zeros(1, np.int64), *offsets]),
             info={name: np.concatenate([part.info[name] for part in parts]) for name in parts[0].info},
@@ -172,16 +175,16 @@ class Plays:
             **{name: np.concatenate([getattr(part, name) for part in parts]) for name in columns},
         )
 
-    def select(self, indices: np.ndarray) -> "Plays":
-        """Return the plays at `indices`: int `[M]` (any order, repeats allowed) or a bool mask `[N]`."""
+    def select(self, indices: np.ndarray) -> Self:
+        """Return the sequences at `indices`: int `[M]` (any order, repeats allowed) or a bool mask `[N]`."""
         indices = np.arange(len(self))[np.asarray(indices)]
         lengths = self.lengths[indices]
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         rows = np.repeat(self.offsets[indices] - offsets[:-1], lengths) + np.arange(offsets[-1])
-        return Plays(
+        return type(self)(
             frames=self.frames[rows],
             offsets=offsets,
-            players=self.players[rows],
+            present=self.present[rows],
             static=self.static[indices],
             info={name: column[indices] for name, column in self.info.items()},
             features=self.features,
@@ -189,51 +192,60 @@ class Plays:
         )
 
 
+class Plays(Sequences):
+    """Passing plays; see `Sequences`.
+
+    The 22 entities are slots of players, with the eight features `FEATURES` and then the requested extras. The columns
+    of `static` are named by `sbp_jax.data.features.STATIC_FEATURES`. The outcome is by default the gain in yards as the
+    league counts it (an incompletion or an interception gains 0).
+    """
+
+
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Plays of one split, whether their frames are in memory, in mapped files, or in records on disk.
+    """Sequences of one split, whether their frames are in memory, in mapped files, or in records on disk.
 
     Everything except the frames is in memory, under a kilobyte per play. The frames are read chunk by chunk.
 
     Args:
         lengths: int64 `[N]`, number of frames of each play.
-        static, yards, game_id, play_id, info, features: as in `Plays`.
+        static, outcome, game_id, play_id, info, features: as in `Sequences`.
         chunks: () -> the plays in order, some at a time; each call starts again from the first.
         whole: all plays, if they are in memory.
     """
 
     lengths: np.ndarray
     static: np.ndarray
-    yards: np.ndarray
+    outcome: np.ndarray
     game_id: np.ndarray
     play_id: np.ndarray
     info: Mapping[str, np.ndarray]
     features: tuple[str, ...]
-    chunks: Callable[[], Iterator[Plays]]
-    whole: Plays | None = None
+    chunks: Callable[[], Iterator[Sequences]]
+    whole: Sequences | None = None
 
     @classmethod
-    def of(cls, plays: Plays) -> "Split":
+    def of(cls, plays: Sequences) -> "Split":
         """Return the split of plays in memory."""
-        own = {name: getattr(plays, name) for name in ("static", "yards", *PLAY, "info", "features")}
+        own = {name: getattr(plays, name) for name in ("static", "outcome", *PLAY, "info", "features")}
         return cls(lengths=plays.lengths, **own, chunks=plays.chunks, whole=plays)
 
     def __len__(self) -> int:
-        return len(self.yards)
+        return len(self.outcome)
 
     @property
     def is_integer(self) -> bool:
-        """As `Plays.is_integer`."""
-        return integers(self.yards)
+        """As `Sequences.is_integer`."""
+        return integers(self.outcome)
 
     @property
     def censored(self) -> np.ndarray:
-        """As `Plays.censored`, bool `[N]`."""
+        """As `Sequences.censored`, bool `[N]`."""
         return touchdowns(self.info, len(self))
 
     @property
     def unit(self) -> np.ndarray | None:
-        """As `Plays.unit`, float32 `[N, 2]` or None."""
+        """As `Sequences.unit`, float32 `[N, 2]` or None."""
         return units(self.info)
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from sbp_jax.data.player_slots import MARKERS, OTHERS, PASSER, RECEIVERS
-from sbp_jax.data.plays import FEATURES, FRAME_S, Plays
+from sbp_jax.data.plays import FEATURES, FRAME_S, Sequences
 
 _CLOSE_YARDS, _NEAR_YARDS, _OPEN_YARDS = 2.0, 5.0, 3.0
 _X, _Y, _VX, _VY, _COS, _SIN = (
@@ -11,13 +11,13 @@ _X, _Y, _VX, _VY, _COS, _SIN = (
 )
 
 
-def situation(plays: Plays) -> np.ndarray:
+def situation(plays: Sequences) -> np.ndarray:
     """Return the inputs of a network of situations, NaN where missing [N, columns]."""
     half = plays.static.shape[1] // 2
     return np.where(plays.static[:, half:] > 0, np.nan, plays.static[:, :half])
 
 
-def summary(plays: Plays) -> np.ndarray:
+def summary(plays: Sequences) -> np.ndarray:
     """Return the situation and a summary of the play's last frame, NaN where missing [N, columns].
 
     Passer: time since the snap, position, speed, distance to the nearest defender, and number of defenders within two
@@ -27,13 +27,13 @@ def summary(plays: Plays) -> np.ndarray:
     deepest open receiver, and depth and separation of the receiver whom the passer faces most.
     """
     last = plays.offsets[1:] - 1
-    frames, present = plays.frames[last].astype(np.float64), plays.players[last]
+    frames, present = plays.frames[last].astype(np.float64), plays.present[last]
     frames = np.where(present[:, :, None], frames, np.nan)
     with np.errstate(invalid="ignore"):
         return np.concatenate([situation(plays), _passer(plays, frames), *_receivers(frames)], axis=1)
 
 
-def _passer(plays: Plays, frames: np.ndarray) -> np.ndarray:
+def _passer(plays: Sequences, frames: np.ndarray) -> np.ndarray:
     x, y = (frames[:, PASSER, column] for column in (_X, _Y))
     distance = _distances(frames, x[:, None], y[:, None])[:, 0]
     columns = [

@@ -55,14 +55,14 @@ class Score:
     """The score of a completed play, equal to that of `Run.score`.
 
     Attributes:
-        yards: the outcome.
+        outcome: the outcome.
         median: predictive median at the last frame, never beyond the goal line.
         pit_low, pit, pit_high: P(Y < y), the (mid-)PIT, P(Y <= y).
         score: the normal score.
         passing_score: from 50 to 99, relative to the league saved with the run; None without a league.
     """
 
-    yards: float
+    outcome: float
     median: float
     pit_low: float
     pit: float

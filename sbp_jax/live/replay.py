@@ -121,9 +121,9 @@ class Replay:
     def end(self) -> Moment:
         """End the play with its outcome; return the last display with the score."""
         moment = self.moment()
-        self._score = self.scorer.finish(float(self.selection.plays.yards[self.selection.index]))
+        self._score = self.scorer.finish(float(self.selection.plays.outcome[self.selection.index]))
         return dataclasses.replace(
-            moment, dist=dataclasses.replace(moment.dist, actual=self._score.yards), result=self.result()
+            moment, dist=dataclasses.replace(moment.dist, actual=self._score.outcome), result=self.result()
         )
 
     def result(self) -> list[str]:
@@ -131,7 +131,7 @@ class Replay:
         score = self._score
         unit = "yards" if self.scorer.spec["in_yards"] else self.scorer.spec["outcome"].replace("_", " ")
         passing = "" if score.passing_score is None else f", passing score {score.passing_score:.1f}"
-        return [f"actual {score.yards:g} {unit}, PIT {score.pit:.3f}", f"play score {score.score:+.3f}{passing}"]
+        return [f"actual {score.outcome:g} {unit}, PIT {score.pit:.3f}", f"play score {score.score:+.3f}{passing}"]
 
 
 def show_plain(replay: Replay, speed: float, glyphs: Glyphs) -> None:

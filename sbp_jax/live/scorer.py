@@ -159,11 +159,11 @@ class LiveScorer:
         raw, marks = self._of_row(row)
         return Distribution(self._edges, np.asarray(self._call["cells"](raw, marks))[0])
 
-    def finish(self, yards: Any, row: int = 0, touchdown: bool | None = None) -> Score:
+    def finish(self, outcome: Any, row: int = 0, touchdown: bool | None = None) -> Score:
         """End a row's play with its outcome and free the row for the next play.
 
         Args:
-            yards: the outcome, in the run's unit; count an interception as the run does.
+            outcome: the outcome, in the run's unit; count an interception as the run does.
             row: row of the play.
             touchdown: whether the play ended at the goal line; by default, whether the gain reaches it.
 
@@ -171,7 +171,7 @@ class LiveScorer:
             InputError: no play in the row, no frame yet, or an invalid outcome for the run.
         """
         self._check_frames(row)
-        score = self._scored(*self._of_row(row), self._numbers[row], yards, touchdown)
+        score = self._scored(*self._of_row(row), self._numbers[row], outcome, touchdown)
         self._frames[row] = -1
         return score
 
@@ -187,12 +187,12 @@ class LiveScorer:
         self,
         frames: Any,
         static: Static,
-        yards: Any,
+        outcome: Any,
         touchdown: bool | None = None,
     ) -> Score:
         """Return the score of a complete play, equal to `reset`, `push` of every frame, and `finish`."""
         _, numbers, raw, marks = self._complete(frames, static)
-        return self._scored(raw, marks, numbers, yards, touchdown)
+        return self._scored(raw, marks, numbers, outcome, touchdown)
 
     def _complete(self, frames: Any, static: Any) -> tuple[Summary, np.ndarray, Any, np.ndarray]:
         window = int(self.spec["window"])
@@ -210,10 +210,10 @@ class LiveScorer:
         """Raw outputs and marks of one row, [1, R] and [1, 2]."""
         return np.asarray(self._raw)[row : row + 1], self._marks[row : row + 1]
 
-    def _scored(self, raw: Any, marks: np.ndarray, numbers: np.ndarray, yards: Any, touchdown: bool | None) -> Score:
-        y = finite(yards, "yards")
+    def _scored(self, raw: Any, marks: np.ndarray, numbers: np.ndarray, outcome: Any, touchdown: bool | None) -> Score:
+        y = finite(outcome, "outcome")
         if self.spec["integer"] and y != round(y):
-            raise InputError(f"yards: expected an integer, got {yards!r}")
+            raise InputError(f"outcome: expected an integer, got {outcome!r}")
         marks, goal = marks.copy(), float(marks[0, 1])
         if touchdown is not None and bool(touchdown) != (y >= goal):
             marks[0, 1] = y if touchdown else np.nan  # trust the caller on where the goal line is

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 from tqdm import tqdm
 
-from sbp_jax.data.plays import Plays
+from sbp_jax.data.plays import Sequences
 from sbp_jax.errors import InputError
 from sbp_jax.runs.config_file import CONFIG, Saved, read_saved
 from sbp_jax.runs.evaluate import Evaluation, evaluate
@@ -125,7 +125,7 @@ def evaluate_all(
     """
     evaluations: dict[str, Evaluation] = {}
     notes: list[str] = []
-    cache: dict[tuple[Path, str], Plays] = {}
+    cache: dict[tuple[Path, str], Sequences] = {}
     for name, folder in tqdm(folders.items(), desc="evaluate", unit="run"):
         try:
             run = load_run(folder, trust=trust)

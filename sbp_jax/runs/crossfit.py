@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from sbp_jax.config import Config, DataConfig
-from sbp_jax.data.plays import Plays
+from sbp_jax.data.plays import Sequences
 from sbp_jax.data.prepared.dataset import describe, fold_of, load_every
 from sbp_jax.digests import short_digest
 from sbp_jax.errors import InputError
@@ -41,7 +41,7 @@ class CrossFit:
         """Folder of the prepared plays."""
         return self.runs[0].dataset
 
-    def parts(self, dataset: str | Path | None = None) -> Iterator[tuple[Run, Plays]]:
+    def parts(self, dataset: str | Path | None = None) -> Iterator[tuple[Run, Sequences]]:
         """Yield each fold's run with its test plays; every play occurs once.
 
         Raises:

@@ -13,7 +13,7 @@ import polars as pl
 from tqdm.auto import tqdm
 
 from sbp_jax.config import DataConfig, SeriesConfig
-from sbp_jax.data.plays import Plays
+from sbp_jax.data.plays import FORMER_NAMES, Sequences
 from sbp_jax.data.prepared import dataset
 from sbp_jax.data.prepared.build import prepare
 from sbp_jax.data.prepared.config import PrepareConfig
@@ -40,7 +40,7 @@ class Dataset(abc.ABC):
         """Name of the data set's content."""
 
     @abc.abstractmethod
-    def split(self, name: str) -> Plays:
+    def split(self, name: str) -> Sequences:
         """Return the plays of "train", "validation" or "test"."""
 
     @abc.abstractmethod
@@ -64,7 +64,7 @@ class SeriesDataset(Dataset):
         """Name of the files' content and of the settings of the windows."""
         return self.windows.fingerprint
 
-    def split(self, name: str) -> Plays:
+    def split(self, name: str) -> Sequences:
         """Return the windows of "train", "validation" or "test"."""
         return self.windows.split(name)
 
@@ -94,7 +94,7 @@ class MemoryDataset(Dataset):
         InputError: a split has another name, or there is no split "train".
     """
 
-    splits: Mapping[str, Plays]
+    splits: Mapping[str, Sequences]
 
     def __post_init__(self) -> None:
         unknown = sorted(set(self.splits) - set(SPLITS))
@@ -104,7 +104,7 @@ class MemoryDataset(Dataset):
             raise InputError("plays: expected a split 'train'")
 
     @classmethod
-    def of(cls, plays: Plays, config: DataConfig) -> "MemoryDataset":
+    def of(cls, plays: Sequences, config: DataConfig) -> "MemoryDataset":
         """Split plays by game, like a prepared data set with the seed and shares of the configuration."""
         fractions = 1.0 - config.validation - config.test, config.validation, config.test
         games = split_games(plays.game_id.tolist(), config.seed, fractions)
@@ -126,7 +126,7 @@ class MemoryDataset(Dataset):
         for name in SPLITS:
             plays = self.split(name)
             for field in ("frames", "offsets", "players", "static", "yards", "game_id", "play_id"):
-                arrays[f"{name}/{field}"] = getattr(plays, field)
+                arrays[f"{name}/{field}"] = getattr(plays, FORMER_NAMES.get(field, field))
             texts = {
                 **{f"info/{field}": values.tolist() for field, values in plays.info.items()},
                 "names": plays.features,
@@ -134,7 +134,7 @@ class MemoryDataset(Dataset):
             arrays |= {f"{name}/{field}": np.array([str(v).encode() for v in texts[field]], "S") for field in texts}
         return arrays_digest(arrays)[:16]
 
-    def split(self, name: str) -> Plays:
+    def split(self, name: str) -> Sequences:
         """Return the plays of "train", "validation" or "test"; a missing split is empty."""
         return self.splits[name] if name in self.splits else self.splits["train"].select(np.zeros(0, np.int64))
 
@@ -167,7 +167,7 @@ class PlayDataset(Dataset):
         """Name of the data set's content."""
         return self.prepared.fingerprint
 
-    def split(self, name: str) -> Plays:
+    def split(self, name: str) -> Sequences:
         """Return the plays of "train", "validation" or "test"."""
         if self.fold is None:
             return _split(self.path, name)
@@ -201,12 +201,12 @@ class PlayDataset(Dataset):
 
 
 @lru_cache(maxsize=len(SPLITS))  # the splits of one data set, so that many data sets do not fill the memory
-def _split(path: Path, name: str) -> Plays:
+def _split(path: Path, name: str) -> Sequences:
     return dataset.load(path, name)
 
 
 @lru_cache(maxsize=1)
-def _every_play(path: Path) -> Plays:
+def _every_play(path: Path) -> Sequences:
     return load_every(path)
 
 
@@ -225,19 +225,19 @@ def dataset_of(config: DataConfig | SeriesConfig, data: Any = None, progress: bo
 
     Args:
         config: source of the plays or series, and how they are split.
-        data: a `Dataset`; `Plays`, which are split by game; a mapping from "train", "validation" and "test" to `Plays`;
-            None opens the source that the configuration names.
+        data: a `Dataset`; `Sequences`, which are split by game; a mapping from "train", "validation" and "test" to
+            `Sequences`; None opens the source that the configuration names.
         progress: show progress bars.
 
     Raises:
-        InputError: see `open_dataset`; the configuration is of time series but `data` is `Plays`, or the plays have
+        InputError: see `open_dataset`; the configuration is of time series but `data` is `Sequences`, or the plays have
             fewer than two games.
     """
     if data is None:
         return open_dataset(config, progress)
     if isinstance(data, Dataset):
         return data
-    if isinstance(data, Plays):
+    if isinstance(data, Sequences):
         if not isinstance(config, DataConfig):
             raise InputError("data: the configuration is of time series; expected a mapping from splits to windows")
         return MemoryDataset.of(data, config)

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from sbp_jax.config import Config, DataConfig
-from sbp_jax.data.plays import Plays
+from sbp_jax.data.plays import Sequences
 from sbp_jax.data.prepared.splits import SPLITS
 from sbp_jax.data.simulator.simulate import TrueDistribution
 from sbp_jax.distributions.base import Distribution
@@ -80,7 +80,7 @@ def contrasting_plays(dist: Distribution, log_prob: np.ndarray) -> list[tuple[st
 
 
 def density_panels(
-    dists: dict[str, Distribution], chosen: list[tuple[str, int]], run: Run, plays: Plays
+    dists: dict[str, Distribution], chosen: list[tuple[str, int]], run: Run, plays: Sequences
 ) -> list[figures.DensityPanel]:
     """Return the panels with the predictive probabilities of the plays from `contrasting_plays`."""
     shown = np.array([i for _, i in chosen])
@@ -92,13 +92,13 @@ def density_panels(
     for k, (name, i) in enumerate(chosen):
         probability = {model: each[:, k] for model, each in mass.items() if model != "marginal"}
         thresholds = float(lower[k]), float(upper[k])
-        panels.append(figures.DensityPanel(name, yards, probability, float(plays.yards[i]), thresholds))
+        panels.append(figures.DensityPanel(name, yards, probability, float(plays.outcome[i]), thresholds))
     return panels
 
 
-def oracle_scores(truth: TrueDistribution, plays: Plays) -> pl.DataFrame:
+def oracle_scores(truth: TrueDistribution, plays: Sequences) -> pl.DataFrame:
     """Score the plays by the oracle, which shows how much of the skill is visible despite the outcomes' noise."""
-    dist, y = oracle(truth, plays), jnp.asarray(plays.yards)
+    dist, y = oracle(truth, plays), jnp.asarray(plays.outcome)
     return pl.DataFrame(
         {"passer_id": plays.passer_id, "passer": plays.passer.astype(str), "game_id": plays.game_id}
         | {"pit": np.asarray(mid_pit(dist, y)), "score": np.asarray(normal_score(dist, y))}
@@ -152,7 +152,7 @@ def run_demo(config: Config, out: Path, stop: Stop | None = None) -> None:
         "plays": {split: len(dataset.split(split)) for split in SPLITS},
     }
     with clock.stage("score"):
-        plays = Plays.concatenate([dataset.split(name) for name in SPLITS if len(dataset.split(name))])
+        plays = Sequences.concatenate([dataset.split(name) for name in SPLITS if len(dataset.split(name))])
         scores = runs["sbp"].score(plays)
         table = leaderboard(scores, min_plays=qualified(scores))
         truth = None

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sbp_jax.data.plays import Plays
+from sbp_jax.data.plays import Sequences
 from sbp_jax.data.simulator.simulate import TrueDistribution
 from sbp_jax.distributions import Binned, Quantized
 from sbp_jax.distributions.base import Distribution
@@ -29,7 +29,7 @@ class Evaluation:
     shares: np.ndarray
 
 
-def evaluate(run: Run, plays: Plays | None = None) -> Evaluation:
+def evaluate(run: Run, plays: Sequences | None = None) -> Evaluation:
     """Evaluate a run's predictive distributions.
 
     Args:
@@ -53,7 +53,7 @@ def evaluate(run: Run, plays: Plays | None = None) -> Evaluation:
     return Evaluation(Metrics.of(scores, y), pp_curve(scores.pit_low, scores.pit_high))
 
 
-def oracle(truth: TrueDistribution, plays: Plays) -> Distribution:
+def oracle(truth: TrueDistribution, plays: Sequences) -> Distribution:
     """Return the simulator's conditional distribution of each play's yards, averaged over passers' skill, [N]."""
     truth = truth.select(plays.game_id, plays.play_id)
     with np.errstate(divide="ignore"):  # impossible outcomes have log-probability -inf

@@ -55,7 +55,7 @@ def of_a_run(path: Path, count: int) -> list[Row]:
             name = run.config.head.parameterization
             points = [
                 Cell(name, "trained network", head, r.astype(dtype), float(y))
-                for r, y in zip(raw, plays.yards, strict=True)
+                for r, y in zip(raw, plays.outcome, strict=True)
             ]
             with tqdm(total=len(points), desc=np.dtype(dtype).name, unit="play") as bar:
                 rows += check(points, dtype, run.config.training.objective, bar.update)

@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 from sbp_jax.atomic import atomic_write
 from sbp_jax.config import Config
 from sbp_jax.data.batches.arrays import Arrays
-from sbp_jax.data.plays import Plays
+from sbp_jax.data.plays import Sequences
 from sbp_jax.digests import short_digest
 from sbp_jax.errors import InputError
 from sbp_jax.runs.datasets import Dataset, dataset_of
@@ -115,7 +115,7 @@ def train_and_evaluate(
     configs: Mapping[K, Config],
     dataset: Dataset,
     root: Path,
-    evaluate: Callable[[Run, Plays], dict[str, float]],
+    evaluate: Callable[[Run, Sequences], dict[str, float]],
     stop: Stop | None = None,
     *,
     may_diverge: bool = False,

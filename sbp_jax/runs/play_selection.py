@@ -11,12 +11,12 @@ import polars as pl
 from sbp_jax.config import DataConfig
 from sbp_jax.data.facts import facts_of
 from sbp_jax.data.features import read_plays
-from sbp_jax.data.plays import Plays
+from sbp_jax.data.plays import Sequences
 from sbp_jax.errors import InputError
 from sbp_jax.runs.run import Run
 from sbp_jax.runs.score import Of, Target, parts_of, rules_of
 
-Parts = list[tuple[Run, Plays]]
+Parts = list[tuple[Run, Sequences]]
 LISTED = 20
 _DOWNS = {1: "1st", 2: "2nd", 3: "3rd", 4: "4th"}
 
@@ -32,7 +32,7 @@ class Found:
     """
 
     run: Run
-    plays: Plays
+    plays: Sequences
     index: int
 
     @cached_property
@@ -129,10 +129,10 @@ def list_plays(parts: Parts, seed: int) -> list[str]:
         if len(own):
             tables.append(run.score(plays.select(own)))
     table = pl.concat(tables, how="diagonal_relaxed").sort("score", descending=True)
-    lines = [f"{'game/play':<20} {'passer':<22} {'down':>9} {'yards':>6} {'score':>7}"]
+    lines = [f"{'game/play':<20} {'passer':<22} {'down':>9} {'outcome':>7} {'score':>7}"]
     for row in table.iter_rows(named=True):
         key = f"{row['game_id']}/{row['play_id']}"
-        lines.append(f"{key:<20} {row['passer'][:22]:<22} {_down(row):>9} {row['yards']:>6g} {row['score']:>+7.2f}")
+        lines.append(f"{key:<20} {row['passer'][:22]:<22} {_down(row):>9} {row['outcome']:>7g} {row['score']:>+7.2f}")
     return [*lines, f"{len(table)} of {count:,} plays; --seed draws others"]
 
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import polars as pl
 
-from sbp_jax.data.plays import FEATURES, Plays
+from sbp_jax.data.plays import FEATURES, Sequences
 from sbp_jax.data.prepared.splits import Of
 from sbp_jax.data.readers.rules import LEAGUE_YARDS, in_yards
 from sbp_jax.data.readers.tables import read_file
@@ -106,7 +106,7 @@ def plays_to_watch(
 
 
 def _facts(row: dict[str, Any]) -> dict[str, Any]:
-    facts = {name: row.get(name) for name in ("season", "week", "down", "distance", "yards", "median", "pit")}
+    facts = {name: row.get(name) for name in ("season", "week", "down", "distance", "outcome", "median", "pit")}
     return {**facts, "passer": str(row["passer_id"]), "to_goal": row.get("yards_to_goal")}
 
 
@@ -118,7 +118,7 @@ def grid_of(run: Run) -> np.ndarray:
     return np.linspace(head.low, head.high, 81)
 
 
-def _unfolded(run: Run, plays: Plays) -> list[dict[str, Any]]:
+def _unfolded(run: Run, plays: Sequences) -> list[dict[str, Any]]:
     """The positions of each play, its distribution at every frame, and summary numbers of that distribution."""
     latent: Any = run.model.head(jnp.asarray(run.raw_outputs_by_frame(plays)))
     upper, grid = run.outcome.upper_bound(plays), grid_of(run)
@@ -128,17 +128,17 @@ def _unfolded(run: Run, plays: Plays) -> list[dict[str, Any]]:
     cdf = np.stack([np.asarray(dist.cdf(jnp.asarray(edge))) for edge in edges], axis=-1)
     mass, medians = np.diff(cdf, axis=-1), np.asarray(dist.median())
     ends = [np.asarray(end) for end in latent.thresholds()] if run.config.head.kind == "sbp" else None
-    has_players = bool(plays.players.any())
+    has_players = bool(plays.present.any())
     unfolded = []
     for i in range(len(plays)):
         begin, end = plays.offsets[i], plays.offsets[i + 1]
         n = int(end - begin)
         density, peak = encode_densities(mass[i, :n])
-        spots, there = plays.frames[begin:end, :, :2], plays.players[begin:end]
+        spots, there = plays.frames[begin:end, :, :2], plays.present[begin:end]
         play = {"count": n, "density": density, "peak": peak, "medians": np.round(medians[i, :n], 2)}
         if ends is not None:
             play |= {"lower": np.round(ends[0][i, :n], 2), "upper": np.round(ends[1][i, :n], 2)}
-        play["reach"] = max(float(plays.yards[i]), 0.0)
+        play["reach"] = max(float(plays.outcome[i]), 0.0)
         if has_players:
             play["frames"] = encode_positions(spots, there)
             play["reach"] = max(play["reach"], float(spots[..., FEATURES.index("x")][there].max(initial=0.0)))

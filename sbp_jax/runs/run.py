@@ -14,7 +14,7 @@ from flax import nnx
 from sbp_jax.config import Config, DataConfig, SeriesConfig, extensions_of
 from sbp_jax.data.batches.batching import Batches
 from sbp_jax.data.facts import facts_of
-from sbp_jax.data.plays import Plays
+from sbp_jax.data.plays import Sequences
 from sbp_jax.data.prepared.dataset import describe, load, load_fold
 from sbp_jax.data.series.windows import read_windows
 from sbp_jax.distributions.base import Distribution
@@ -64,7 +64,7 @@ class Run:
         """The outcome that the run predicts."""
         return Outcome.of(self.config.data, self.integer)
 
-    def predict(self, plays: Plays) -> Distribution:
+    def predict(self, plays: Sequences) -> Distribution:
         """Predict the distribution of each play's observed outcome, batch shape [N].
 
         For integer outcomes it is `Quantized`: `log_prob` is the log-probability of an integer. For gains in yards it
@@ -76,7 +76,7 @@ class Run:
         """
         return self.outcome.observed(self.predict_latent(plays), self.outcome.upper_bound(plays))
 
-    def predict_latent(self, plays: Plays) -> Any:
+    def predict_latent(self, plays: Sequences) -> Any:
         """Predict the distribution of each play's outcome before rounding and bounds, batch shape [N].
 
         This is the distribution of the run's head, with its thresholds and tails.
@@ -86,14 +86,14 @@ class Run:
         """
         return in_own_units(self.model.head(self.raw_outputs(plays)), plays)
 
-    def marginal(self, plays: Plays) -> Distribution:
+    def marginal(self, plays: Sequences) -> Distribution:
         """Return the marginal distribution of each play's outcome, where the network started, batch shape [N].
 
         It is fitted to the training outcomes alone and bounded as in `predict`: the prediction without any features.
         """
         return self.outcome.distribution(marginal_distribution(self.model, len(plays)), plays)
 
-    def raw_outputs(self, plays: Plays) -> jax.Array:
+    def raw_outputs(self, plays: Sequences) -> jax.Array:
         """Return the network's raw outputs for each play, the input of its head, [N, num_outputs].
 
         Raises:
@@ -106,7 +106,7 @@ class Run:
         settings, last = self.config.training, self.model.receptive_field
         return self._predictor(self._predictor.params, plays, _BATCH_SIZE, settings.buckets, last)
 
-    def unfold(self, plays: Plays) -> Distribution:
+    def unfold(self, plays: Sequences) -> Distribution:
         """Predict the distribution of each play's outcome at every frame, from the frames so far, batch shape [N, T].
 
         T is the number of frames of the longest play; values past the end of a play are meaningless. The distributions
@@ -119,7 +119,7 @@ class Run:
         latent = self.model.head(jax.numpy.asarray(self.raw_outputs_by_frame(plays)))
         return self.outcome.observed(latent, None if upper is None else upper[:, None])
 
-    def raw_outputs_by_frame(self, plays: Plays) -> np.ndarray:
+    def raw_outputs_by_frame(self, plays: Sequences) -> np.ndarray:
         """Return the network's raw outputs at every frame, [N, T, num_outputs]; see `unfold`.
 
         Raises:
@@ -137,7 +137,7 @@ class Run:
     def _predictor(self) -> Predictor:
         return Predictor(self.model)
 
-    def score(self, plays: Plays) -> pl.DataFrame:
+    def score(self, plays: Sequences) -> pl.DataFrame:
         """Return one row per play: ids, passer, yards, predictive median, mid-PIT, normal score, chance of success.
 
         The other columns are facts of the play from `sbp_jax.data.facts.facts_of`, such as team, season, down and time
@@ -149,7 +149,7 @@ class Run:
         situation = self.config.data.situation if isinstance(self.config.data, DataConfig) else ()
         return self.residuals(plays).drop("residual", "log_prob").hstack(facts_of(plays, situation))
 
-    def residuals(self, plays: Plays) -> pl.DataFrame:
+    def residuals(self, plays: Sequences) -> pl.DataFrame:
         """Return the columns of `score` without the facts, plus `residual` and `log_prob`.
 
         All refer to the distribution from `predict`. `residual` is the outcome minus its median. `pit` is the mid-PIT,
@@ -172,7 +172,7 @@ class Run:
                 "play_id": plays.play_id,
                 "passer_id": plays.passer_id,
                 "passer": plays.passer.astype(str),
-                "yards": plays.yards,
+                "outcome": plays.outcome,
                 "median": median,
                 "pit": (low + high) / 2,
                 "pit_low": low,
@@ -184,7 +184,7 @@ class Run:
             }
         )
 
-    def plays(self, split: str = "test", dataset: str | Path | None = None) -> Plays:
+    def plays(self, split: str = "test", dataset: str | Path | None = None) -> Sequences:
         """Return the plays of a split of the data set that the run was trained on.
 
         Windows of time series are read again from the files in their folder. Frames that do not fit into memory

@@ -11,7 +11,7 @@ from scipy.special import ndtri
 from sbp_jax.config import DataConfig
 from sbp_jax.data.facts import GAIN, listed_facts, with_listed
 from sbp_jax.data.features import read_plays
-from sbp_jax.data.plays import Plays
+from sbp_jax.data.plays import Sequences
 from sbp_jax.data.prepared.splits import SPLITS, Of
 from sbp_jax.data.readers.rules import Rules, in_yards
 from sbp_jax.errors import InputError
@@ -61,7 +61,7 @@ def open_target(path: Path, trust: bool = False) -> Target:
     return target
 
 
-def parts_of(target: Target, of: Of) -> Iterator[tuple[Run, Plays]]:
+def parts_of(target: Target, of: Of) -> Iterator[tuple[Run, Sequences]]:
     """Yield the requested plays, each part with the run that scores it.
 
     Raises:
@@ -128,7 +128,7 @@ def _score_others(target: Target, sources: Sequence[str]) -> pl.DataFrame:
     return _score_memory(target, plays)
 
 
-def _score_memory(target: Target, plays: Plays) -> pl.DataFrame:
+def _score_memory(target: Target, plays: Sequences) -> pl.DataFrame:
     tables = [run.score(plays) for run in target.runs]
     if len(tables) == 1:
         return tables[0]
@@ -161,7 +161,7 @@ def _with_gain(table: pl.DataFrame, data: DataConfig) -> pl.DataFrame:
     if GAIN in table.columns or not in_yards(data.outcome):
         return table
     no_gain = pl.col("result").is_in(["I", "IN"])
-    return table.with_columns(pl.when(no_gain).then(0.0).otherwise(pl.col("yards").cast(pl.Float64)).alias(GAIN))
+    return table.with_columns(pl.when(no_gain).then(0.0).otherwise(pl.col("outcome").cast(pl.Float64)).alias(GAIN))
 
 
 def with_expectation(table: pl.DataFrame) -> pl.DataFrame:
@@ -192,7 +192,7 @@ class Scores:
 
 def score(
     target: Target | Run | str | Path,
-    plays: Plays | None = None,
+    plays: Sequences | None = None,
     *,
     by: Sequence[str] = ("career",),
     split: str = "",

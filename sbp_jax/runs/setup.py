@@ -12,7 +12,7 @@ from sbp_jax.config import Config, DataConfig
 from sbp_jax.data.batches.arrays import Arrays
 from sbp_jax.data.batches.epochs import Epochs, Mirror
 from sbp_jax.data.batches.symmetry import mirror_of_slots
-from sbp_jax.data.plays import PLAYERS, Plays, Split, static_names
+from sbp_jax.data.plays import PLAYERS, Sequences, Split, static_names
 from sbp_jax.data.series.windows import WINDOW_STATIC
 from sbp_jax.distributions import objective
 from sbp_jax.distributions.heads import Head
@@ -144,20 +144,20 @@ def _nonempty(*splits: Split) -> list[Split]:
     return [split for split in splits if len(split)]
 
 
-def network_of(config: Config, plays: Plays | Split) -> Network:
+def network_of(config: Config, plays: Sequences | Split) -> Network:
     """Return the network of a configuration, with the statistics of the plays and their marginal distribution."""
     head = make_head(config.head)
     network = make_network(config, head, plays.static.shape[1])
     if plays.unit is None:
-        marginal = _fitted(head, make_loss(config), _Values(plays.yards), _Values(known_censored(config, plays)))
+        marginal = _fitted(head, make_loss(config), _Values(plays.outcome), _Values(known_censored(config, plays)))
     else:  # in units of each row's own location and scale, where outcomes are not on a lattice
         location, scale = plays.unit.T.astype(np.float64)
-        marginal = _fitted(head, objective("exact"), _Values((plays.yards - location) / scale), _Values(None))
+        marginal = _fitted(head, objective("exact"), _Values((plays.outcome - location) / scale), _Values(None))
     set_statistics(network, plays, marginal)
     return network
 
 
-def restored_network(config: Config, plays: Plays | Split, checkpoints: Checkpoints) -> Network:
+def restored_network(config: Config, plays: Sequences | Split, checkpoints: Checkpoints) -> Network:
     """Return the network of a configuration, with the statistics and the marginal distribution of its checkpoints.
 
     They are not computed again, because another machine or compiler would give slightly different values.
@@ -191,7 +191,7 @@ def _fitted(head: Head, loss: Loss, outcomes: _Values, censored: _Values) -> np.
     return fit_marginal(head, outcomes.array, loss, censored.array)
 
 
-def known_censored(config: Config, plays: Plays | Split) -> np.ndarray | None:
+def known_censored(config: Config, plays: Sequences | Split) -> np.ndarray | None:
     """Return which outcomes are censored: touchdowns if the objective is "censored", else None."""
     return plays.censored if config.training.objective == "censored" else None
 
@@ -205,15 +205,15 @@ def marginal_of(config: Config, setup: Setup, network: Network) -> Marginal:
     return Marginal(*(marginal_loss(network, loss, plays, known_censored(config, plays)) for loss, plays in pairs))
 
 
-def marginal_loss(network: Network, loss: Loss, plays: Plays | Split, censored: np.ndarray | None = None) -> float:
+def marginal_loss(network: Network, loss: Loss, plays: Sequences | Split, censored: np.ndarray | None = None) -> float:
     """Return the mean loss of outcomes under the marginal distribution that a network starts from; NaN without any."""
     if not len(plays):
         return math.nan
     if plays.unit is None:
-        values, known, counts = distinct(plays.yards, censored)
+        values, known, counts = distinct(plays.outcome, censored)
         return float(
             np.average(np.asarray(loss(marginal_distribution(network, len(values)), values, known)), weights=counts)
         )
     marginal = in_own_units(marginal_distribution(network, len(plays)), plays)
-    losses = loss(marginal, jnp.asarray(plays.yards), jnp.zeros(len(plays), bool))
+    losses = loss(marginal, jnp.asarray(plays.outcome), jnp.zeros(len(plays), bool))
     return float(np.mean(np.asarray(losses)))

@@ -19,7 +19,7 @@ from sbp_jax.data.batches.arrays import ArrayBatches, Arrays
 from sbp_jax.data.batches.epochs import Epochs, Mirror
 from sbp_jax.data.batches.symmetry import mirror_of, mirror_of_slots
 from sbp_jax.data.memory import available_bytes, fits, frame_bytes
-from sbp_jax.data.plays import PLAYERS, Plays, Split
+from sbp_jax.data.plays import PLAYERS, Sequences, Split
 from sbp_jax.data.prepared.cache import Layout, arrays_bytes, folder_of, open_arrays
 from sbp_jax.data.prepared.dataset import Prepared, read_lengths
 from sbp_jax.errors import InputError
@@ -75,7 +75,7 @@ class MemorySource(Source):
 
     kind = "memory"
 
-    def __init__(self, plays: Mapping[str, Plays], last: Last):
+    def __init__(self, plays: Mapping[str, Sequences], last: Last):
         self.plays = {name: plays[name] if (count := last[name]) is None else plays[name].last(count) for name in USED}
         self.splits = {name: Split.of(self.plays[name]) for name in USED}
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sbp_jax.data.plays import Plays
+from sbp_jax.data.plays import Sequences
 from sbp_jax.digests import short_digest
 from sbp_jax.errors import InputError
 from sbp_jax.runs.datasets import Dataset
@@ -35,7 +35,7 @@ class FirstGames(Dataset):
         """Name of the content, from the complete data set and the number of plays."""
         return short_digest(self.inner.fingerprint, self.plays)
 
-    def split(self, name: str) -> Plays:
+    def split(self, name: str) -> Sequences:
         """Return the first plays of "train", or all of "validation" or "test".
 
         Raises:

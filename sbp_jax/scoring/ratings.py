@@ -14,7 +14,7 @@ ATTEMPTS = ("C", "I", "IN")
 NEEDED = ("result", "gain", "touchdown")
 RATINGS = ("passer_rating", "any_a", "completion_percentage", "cpoe", "success_over_expectation", "epa_per_play")
 # for a scored play: indicator of an outcome above 0 minus its predictive probability
-OVER_CHANCE = (pl.col("yards") > 0).cast(pl.Float64) - pl.col("success_chance").cast(pl.Float64)
+OVER_CHANCE = (pl.col("outcome") > 0).cast(pl.Float64) - pl.col("success_chance").cast(pl.Float64)
 
 
 def sums(plays: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
@@ -47,7 +47,7 @@ def sums(plays: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
         known = attempt & expected.is_not_null()
         parts["over_expectation"] = (complete.cast(pl.Float64) - expected).filter(known).sum()
         parts["with_expectation"] = known.sum()
-    if {"yards", "success_chance"} <= set(plays.columns):
+    if {"outcome", "success_chance"} <= set(plays.columns):
         parts["over_chance"] = OVER_CHANCE.sum()
     if "score" in plays.columns:
         parts["rated"] = pl.col("score").cast(pl.Float64).sum()

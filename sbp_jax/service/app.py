@@ -129,14 +129,14 @@ class _Service:
             raise Refusal(429, "message", f"the limit of {self.settings.requests} plays in progress is reached")
         self.requests += 1
         try:
-            message, frames, static, yards = self._read(await self._body(request))
+            message, frames, static, outcome = self._read(await self._body(request))
             if message.distribution or message.every_frame:
-                content = await self._unfold(message, frames, static, yards)
+                content = await self._unfold(message, frames, static, outcome)
             else:
-                content = await self._at_once(message, frames, static, yards)
+                content = await self._at_once(message, frames, static, outcome)
         finally:
             self.requests -= 1
-        if yards is not None:
+        if outcome is not None:
             self.metrics.scored.inc()
         return _json(content)
 
@@ -161,9 +161,7 @@ class _Service:
         return b"".join(parts)
 
     def _read(self, body: bytes) -> tuple[schema.PlayRequest, np.ndarray, dict[str, float], float | None]:
-        value = messages.parse(body)
-        if type(value) is not dict:
-            raise Refusal(422, "message", f"expected an object, got {messages.shown(value)}")
+        value = messages.object_of(messages.parse(body))
         messages.check_keys(value, schema.PlayRequest.model_fields)
         try:
             message = schema.PlayRequest.model_validate(value)
@@ -171,28 +169,28 @@ class _Service:
             first = error.errors(include_url=False, include_context=False, include_input=False)[0]
             raise Refusal(422, ".".join(map(str, first["loc"])), first["msg"]) from None
         frames = messages.frames_of(message.frames, self.expected)
-        yards = None if message.yards is None else messages.number_of(message.yards, "yards")
-        return message, frames, messages.static_of(message.static, self.expected), yards
+        outcome = None if message.outcome is None else messages.number_of(message.outcome, "outcome")
+        return message, frames, messages.static_of(message.static, self.expected), outcome
 
     async def _at_once(
-        self, message: schema.PlayRequest, frames: np.ndarray, static: dict[str, float], yards: float | None
+        self, message: schema.PlayRequest, frames: np.ndarray, static: dict[str, float], outcome: float | None
     ) -> dict[str, Any]:
         def call(scorer: LiveScorer) -> tuple[Any, Any]:
-            score = None if yards is None else scorer.score_play(frames, static, yards, message.touchdown)
+            score = None if outcome is None else scorer.score_play(frames, static, outcome, message.touchdown)
             return scorer.whole_play(frames, static), score
 
         summary, score = await self.batcher.ask(self.batcher.aside(), "call", call)
         return _content(summary, score)
 
     async def _unfold(
-        self, message: schema.PlayRequest, frames: np.ndarray, static: dict[str, float], yards: float | None
+        self, message: schema.PlayRequest, frames: np.ndarray, static: dict[str, float], outcome: float | None
     ) -> dict[str, Any]:
         """Score frame by frame in a row of the scorer, next to the plays of other clients."""
         slot = self.batcher.open()
         try:
             kinds: list[tuple[Any, Any]] = [("reset", static), *(("frame", frame) for frame in frames)]
             kinds += [("distribution", None)] if message.distribution else []
-            kinds += [] if yards is None else [("finish", (yards, message.touchdown))]
+            kinds += [] if outcome is None else [("finish", (outcome, message.touchdown))]
             futures = [self.batcher.ask(slot, kind, value) for kind, value in kinds]
             results: list[Any] = await asyncio.gather(*futures, return_exceptions=True)
         finally:
@@ -202,7 +200,7 @@ class _Service:
                 raise result
         self.metrics.frames.inc(len(frames))
         summaries, rest = results[1 : len(frames) + 1], results[len(frames) + 1 :]
-        content = _content(summaries[-1], None if yards is None else rest[-1])
+        content = _content(summaries[-1], None if outcome is None else rest[-1])
         content["distribution"] = messages.distribution_of(rest[0]) if message.distribution else None
         content["every_frame"] = [messages.summary_of(each) for each in summaries] if message.every_frame else None
         return content

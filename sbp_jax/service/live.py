@@ -19,7 +19,7 @@ KEYS: dict[Kind, tuple[str, ...]] = {
     "reset": ("type", "play", "static"),
     "frame": ("type", "play", "frame", "seq"),
     "distribution": ("type", "play"),
-    "finish": ("type", "play", "yards", "touchdown"),
+    "finish": ("type", "play", "outcome", "touchdown"),
     "drop": ("type", "play"),
 }
 ANSWERS = {"reset": "begun", "frame": "summary", "distribution": "distribution", "finish": "score", "drop": "dropped"}
@@ -108,9 +108,7 @@ class Connection:
             raise Refusal(415, "message", "expected text, got binary data")
         if len(text) > self._settings.max_message_bytes:
             raise Refusal(413, "message", f"expected at most {self._settings.max_message_bytes:,} characters")
-        value = messages.parse(text)
-        if type(value) is not dict:
-            raise Refusal(422, "message", f"expected an object, got {messages.shown(value)}")
+        value = messages.object_of(messages.parse(text))
         name = value.get("play")
         if type(name) is str and len(name) <= messages.MAX_NAME_LENGTH:
             about["play"] = name
@@ -136,8 +134,8 @@ class Connection:
         if kind == "reset":
             return messages.static_of(value.get("static"), self._expected)
         if kind == "finish":
-            yards = messages.number_of(value.get("yards"), "yards")
-            return yards, messages.flag_of(value.get("touchdown"), "touchdown")
+            outcome = messages.number_of(value.get("outcome"), "outcome")
+            return outcome, messages.flag_of(value.get("touchdown"), "touchdown")
         return None
 
     def _answer(self, name: str, play: Play, kind: Kind, about: dict[str, Any], received: float, result: Any) -> None:

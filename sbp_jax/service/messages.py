@@ -74,6 +74,15 @@ def parse(text: str | bytes) -> Any:
         raise Refusal(400, "message", "is not accepted: not UTF-8, or a number with too many digits") from None
 
 
+def object_of(value: Any) -> dict[str, Any]:
+    """Return a message's fields, with `yards`, the former name of `outcome`, as `outcome`; refuse any other value."""
+    if type(value) is not dict:
+        raise Refusal(422, "message", f"expected an object, got {shown(value)}")
+    if "yards" in value and "outcome" not in value:
+        value["outcome"] = value.pop("yards")
+    return value
+
+
 def render(value: Any) -> str:
     """Return JSON in ASCII, so that any accepted name can be sent back."""
     return _encode(value)
@@ -191,7 +200,7 @@ def summary_of(summary: Summary) -> dict[str, Any]:
 
 def score_of(score: Score) -> dict[str, Any]:
     """Return the content of a message."""
-    names = ("yards", "median", "pit_low", "pit", "pit_high", "score", "passing_score")
+    names = ("outcome", "median", "pit_low", "pit", "pit_high", "score", "passing_score")
     return {name: finite(getattr(score, name)) for name in names}
 
 

@@ -24,7 +24,7 @@ message gets one answer; the messages of a play are processed in order.
 | `{"type": "reset", "play": "a", "static": {"down": 3}}` starts a play, or restarts it | `begun` |
 | `{"type": "frame", "play": "a", "frame": [...], "seq": 7}`; `seq` is optional and is returned | `summary` |
 | `{"type": "distribution", "play": "a"}` | `distribution`: `edges`, `probability` |
-| `{"type": "finish", "play": "a", "yards": 12, "touchdown": false}`; `touchdown` is optional | `score` |
+| `{"type": "finish", "play": "a", "outcome": 12, "touchdown": false}`; `touchdown` is optional | `score` |
 | `{"type": "drop", "play": "a"}` | `dropped` |
 
 A rejected message changes nothing and is answered with an HTTP status code:
@@ -42,7 +42,7 @@ class PlayRequest(BaseModel):
     static: Annotated[Any, WithJsonSchema({"type": "object", "additionalProperties": _MAYBE})] = Field(
         default=None, description="static features known before the snap, by name"
     )
-    yards: Annotated[Any, WithJsonSchema(_MAYBE)] = Field(default=None, description="the outcome to score")
+    outcome: Annotated[Any, WithJsonSchema(_MAYBE)] = Field(default=None, description="the outcome to score")
     touchdown: bool | None = Field(default=None, description="whether the goal line stopped the gain")
     distribution: bool = Field(default=False, description="include the predictive distribution")
     every_frame: bool = Field(default=False, description="include the summary after each frame")
@@ -64,7 +64,7 @@ class Summary(BaseModel):
 class Score(BaseModel):
     """The score of an outcome; passing_score is null where the run has no league."""
 
-    yards: float
+    outcome: float
     median: float | None
     pit_low: float | None
     pit: float | None

@@ -202,7 +202,7 @@ class _Window:
         self.plan = {"bucket": np.full(steps, len(frames), np.int32), "valid": np.zeros(shape, bool)}
         self.plan |= {"home": np.zeros(shape, np.int32), "row": np.zeros(shape, np.int32)}
         if mirrored:
-            slots = np.zeros((*shape, batch.players.shape[2]), np.int8)
+            slots = np.zeros((*shape, batch.present.shape[2]), np.int8)
             self.plan |= {"reflected": np.zeros(shape, bool), "slots": slots}
 
     @property
@@ -225,5 +225,5 @@ class _Window:
             self._used[b] = end
         if "slots" in plan:
             plan["reflected"][k] = reflected[np.maximum(batch.index, 0)] & batch.valid
-            plan["slots"][k] = mirror_of_slots(np.asarray(batch.players.any(axis=1))).slots
+            plan["slots"][k] = mirror_of_slots(np.asarray(batch.present.any(axis=1))).slots
         self.count += 1

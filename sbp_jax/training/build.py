@@ -9,7 +9,7 @@ from flax import nnx
 from sbp_jax.config import Config, DataConfig, HeadConfig, SeriesConfig, TrainingConfig
 from sbp_jax.data.extras import feature_names
 from sbp_jax.data.player_slots import MARKERS, OTHERS, PASSER, RECEIVERS
-from sbp_jax.data.plays import FRAME_S, PLAYER_FEATURES, PLAYERS, WINDOW_FEATURES, Plays, Split
+from sbp_jax.data.plays import FRAME_S, PLAYER_FEATURES, PLAYERS, WINDOW_FEATURES, Sequences, Split
 from sbp_jax.distributions.heads import (
     PARAMETERIZATIONS,
     BinnedHead,
@@ -144,7 +144,7 @@ def shapes_of(config: Config, head: Any, num_static: int) -> Network:
     return nnx.eval_shape(lambda: make_network(config, head, num_static))
 
 
-def set_statistics(network: Network, plays: Plays | Split, marginal: np.ndarray) -> None:
+def set_statistics(network: Network, plays: Sequences | Split, marginal: np.ndarray) -> None:
     """Set the network's scales of frames and static features from the training plays, and the marginal's raw outputs.
 
     Frames are measured chunk by chunk; an encoder without `fit_chunks` (see `models.encoders.Encoder`) takes them all
@@ -153,10 +153,10 @@ def set_statistics(network: Network, plays: Plays | Split, marginal: np.ndarray)
     Raises:
         InputError: the encoder has no `fit_chunks`, and the plays are not in memory.
     """
-    in_memory = plays if isinstance(plays, Plays) else plays.whole
+    in_memory = plays if isinstance(plays, Sequences) else plays.whole
     fit_chunks = getattr(network.encoder, "fit_chunks", None)
     if fit_chunks is not None:
-        fit_chunks(lambda: ((part.frames, part.players) for part in plays.chunks()))
+        fit_chunks(lambda: ((part.frames, part.present) for part in plays.chunks()))
     elif network.encoder is not None:
         if in_memory is None:
             name = type(network.encoder).__name__
@@ -164,7 +164,7 @@ def set_statistics(network: Network, plays: Plays | Split, marginal: np.ndarray)
                 f"network.encoder: {name} has no fit_chunks to measure plays that are not in memory; choose "
                 "training.batch-source memory"
             )
-        network.encoder.fit(in_memory.frames, in_memory.players)
+        network.encoder.fit(in_memory.frames, in_memory.present)
     network.static_scale.fit(plays.static.mean(axis=0), plays.static.std(axis=0))
     network.offset.set_value(jnp.asarray(marginal, jnp.float32))
 

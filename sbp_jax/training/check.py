@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from sbp_jax.config import Config
-from sbp_jax.data.plays import FEATURES, PLAYER_FEATURES, Plays, Split
+from sbp_jax.data.plays import FEATURES, PLAYER_FEATURES, Sequences, Split
 from sbp_jax.errors import InputError
 from sbp_jax.training.build import features_of, make_head, make_loss
 from sbp_jax.training.outcome import GOAL_LINE, Outcome
@@ -58,7 +58,7 @@ def check_size(config: Config, num_static: int = 0) -> None:
             raise InputError(f"{name}: expected at most {limit}, got {str(value)[:20]}")
 
 
-def check_features(config: Config, plays: Plays | Split) -> None:
+def check_features(config: Config, plays: Sequences | Split) -> None:
     """Check that the plays have the features that a configuration's network takes.
 
     Raises:
@@ -74,7 +74,7 @@ def check_features(config: Config, plays: Plays | Split) -> None:
     raise InputError(f"plays: the network takes {takes} in addition to the eight features, the plays have {have}")
 
 
-def check_finite(plays: Plays | Split, static_names: tuple[str, ...] = ()) -> None:
+def check_finite(plays: Sequences | Split, static_names: tuple[str, ...] = ()) -> None:
     """Check that all values of the plays that a network sees are finite; it ignores the slots of absent players.
 
     Args:
@@ -85,12 +85,12 @@ def check_finite(plays: Plays | Split, static_names: tuple[str, ...] = ()) -> No
         InputError: a value is not finite; the message names the play and the column.
     """
 
-    def refuse(part: Plays | Split, play: Any, column: str, value: Any) -> None:
+    def refuse(part: Sequences | Split, play: Any, column: str, value: Any) -> None:
         name = f"play {part.play_id[play]} of game {part.game_id[play]}"
         raise InputError(f"{name}: {column} is {value}, expected a finite number")
 
     for part in plays.chunks():
-        bad = np.argwhere(~np.isfinite(part.frames) & part.players[:, :, None])
+        bad = np.argwhere(~np.isfinite(part.frames) & part.present[:, :, None])
         for row, player, feature in bad[:1]:
             play = int(np.searchsorted(part.offsets, row, side="right")) - 1
             where = f"frame {row - part.offsets[play]}, player {player}"
@@ -98,8 +98,8 @@ def check_finite(plays: Plays | Split, static_names: tuple[str, ...] = ()) -> No
     for play, column in np.argwhere(~np.isfinite(plays.static))[:1]:
         name = static_names[column] if column < len(static_names) else str(column)
         refuse(plays, play, f"static feature {name}", plays.static[play, column])
-    for (play,) in np.argwhere(~np.isfinite(plays.yards))[:1]:
-        refuse(plays, play, "the outcome", plays.yards[play])
+    for (play,) in np.argwhere(~np.isfinite(plays.outcome))[:1]:
+        refuse(plays, play, "the outcome", plays.outcome[play])
 
 
 def with_objective(config: Config, name: str) -> Config:
@@ -107,7 +107,7 @@ def with_objective(config: Config, name: str) -> Config:
     return replace(config, training=replace(config.training, objective=name))
 
 
-def with_known_objective(config: Config, outcome: Outcome, splits: Sequence[Plays | Split]) -> Config:
+def with_known_objective(config: Config, outcome: Outcome, splits: Sequence[Sequences | Split]) -> Config:
     """Return the configuration with "auto" replaced by the objective for these plays; others are unchanged."""
     if config.training.objective != "auto":
         return config
@@ -117,7 +117,7 @@ def with_known_objective(config: Config, outcome: Outcome, splits: Sequence[Play
     return with_objective(config, "censored" if known else "interval")
 
 
-def check_outcomes(config: Config, outcome: Outcome, plays: Plays | Split) -> None:
+def check_outcomes(config: Config, outcome: Outcome, plays: Sequences | Split) -> None:
     """Check that the outcomes meet the requirements of the objective.
 
     Raises:
@@ -126,7 +126,7 @@ def check_outcomes(config: Config, outcome: Outcome, plays: Plays | Split) -> No
     """
     name = config.training.objective
     if name in ("interval", "censored") and not plays.is_integer:
-        example = plays.yards[plays.yards != np.round(plays.yards)][0]
+        example = plays.outcome[plays.outcome != np.round(plays.outcome)][0]
         raise InputError(
             f"training.objective: {name} requires integers, and the outcome {outcome.name} has values such as "
             f"{example:g}; choose exact"
@@ -148,10 +148,10 @@ def check_outcomes(config: Config, outcome: Outcome, plays: Plays | Split) -> No
         )
 
 
-def _knows_touchdowns(plays: Plays | Split) -> bool:
+def _knows_touchdowns(plays: Sequences | Split) -> bool:
     return {"touchdown", "result", GOAL_LINE} <= set(plays.info)
 
 
-def _unknown(plays: Plays | Split) -> np.ndarray:
+def _unknown(plays: Sequences | Split) -> np.ndarray:
     """Completions with an unknown distance to the goal line, bool [N]."""
     return (plays.info["result"] == "C") & ~(plays.info[GOAL_LINE] >= 0)

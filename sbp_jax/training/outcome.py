@@ -7,7 +7,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from sbp_jax.config import DataConfig, SeriesConfig
-from sbp_jax.data.plays import Plays, Split
+from sbp_jax.data.plays import Sequences, Split
 from sbp_jax.data.readers.rules import in_yards
 from sbp_jax.distributions import Affine, Censored, Quantized
 from sbp_jax.distributions.base import Distribution
@@ -39,7 +39,7 @@ class Outcome:
             return cls(data.outcome, integer, in_yards(data.outcome))
         return cls(data.value or "value", integer, False)
 
-    def upper_bound(self, plays: Plays | Split) -> np.ndarray | None:
+    def upper_bound(self, plays: Sequences | Split) -> np.ndarray | None:
         """Return each play's distance to the goal line, float32 [N] in yards, inf where it is unknown.
 
         Return None without a bound: the outcome is not a gain in yards, or the plays have no column `yards_to_goal`,
@@ -67,7 +67,7 @@ class Outcome:
         dist = Quantized(latent) if self.integer else latent
         return dist if upper is None else Censored(dist, high=upper)
 
-    def distribution(self, latent: Distribution, plays: Plays | Split) -> Distribution:
+    def distribution(self, latent: Distribution, plays: Sequences | Split) -> Distribution:
         """Return the distribution of each play's outcome, batch shape [N].
 
         Args:
@@ -76,13 +76,13 @@ class Outcome:
         """
         return self.observed(in_own_units(latent, plays), self.upper_bound(plays))
 
-    def bounded(self, plays: Plays | Split) -> np.ndarray:
+    def bounded(self, plays: Sequences | Split) -> np.ndarray:
         """Return the outcomes [N]; a recorded gain beyond the goal line ends at the goal line."""
         upper = self.upper_bound(plays)
-        return plays.yards if upper is None else np.minimum(plays.yards, upper)
+        return plays.outcome if upper is None else np.minimum(plays.outcome, upper)
 
 
-def in_own_units(dist: Distribution, plays: Plays | Split) -> Distribution:
+def in_own_units(dist: Distribution, plays: Sequences | Split) -> Distribution:
     """Return the distribution of outcomes from one in units of each play's own location and scale, if it has those."""
     unit = plays.unit
     return dist if unit is None else Affine(dist, unit[:, 0], unit[:, 1])

@@ -20,15 +20,15 @@ class Resident:
 
     Attributes:
         buckets: buckets by increasing length, without empty ones. Each has the fields of a batch (`x`, `mask`,
-            `players`, `static`, `yards`, `censored`, and `unit` if the plays have one) for its n plays in the order of
-            the split, and `index`, int32 `[n]`, their positions in the split. Padding and empty slots are 0.0.
+            `present`, `static`, `outcome`, `censored`, and `unit` if the plays have one) for its n plays in the order
+            of the split, and `index`, int32 `[n]`, their positions in the split. Padding and empty slots are 0.0.
     """
 
     buckets: tuple[dict[str, Any], ...]  # jax.Array, or np.ndarray before the copy to the device
 
     def __len__(self) -> int:
         """Number of plays."""
-        return sum(len(bucket["yards"]) for bucket in self.buckets)
+        return sum(len(bucket["outcome"]) for bucket in self.buckets)
 
     @property
     def nbytes(self) -> int:
@@ -80,7 +80,7 @@ def to_device(arrays: Arrays, limit_bytes: int | None = None, device: Any = None
         members = np.flatnonzero(arrays.bucket == b)
         if len(members):
             mask = np.arange(frames) < arrays.lengths[members, None]
-            bucket = {"x": arrays.x[b], "mask": mask, "players": arrays.players[b], "index": members.astype(np.int32)}
+            bucket = {"x": arrays.x[b], "mask": mask, "present": arrays.present[b], "index": members.astype(np.int32)}
             bucket |= {name: column[members] for name, column in columns.items()}
             buckets.append({name: put(values) for name, values in bucket.items()})
     return jax.block_until_ready(Resident(tuple(buckets)))

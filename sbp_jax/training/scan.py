@@ -73,7 +73,7 @@ def _gather(resident: Resident, bucket: int, one: dict[str, jax.Array], signs: A
     for name, values in batch.items():
         batch[name] = jnp.where(_along(valid, values), values, jnp.zeros_like(values))
     if signs is not None:
-        batch |= _reflect(batch["x"], batch["players"], one, signs)
+        batch |= _reflect(batch["x"], batch["present"], one, signs)
     return batch | {"valid": valid}
 
 
@@ -82,11 +82,11 @@ def _along(rows: jax.Array, values: jax.Array) -> jax.Array:
     return rows.reshape(-1, *(1,) * (values.ndim - 1))
 
 
-def _reflect(x: jax.Array, players: jax.Array, one: dict[str, jax.Array], signs: jax.Array) -> dict[str, jax.Array]:
-    own = jnp.arange(players.shape[-1], dtype=jnp.int32)
+def _reflect(x: jax.Array, present: jax.Array, one: dict[str, jax.Array], signs: jax.Array) -> dict[str, jax.Array]:
+    own = jnp.arange(present.shape[-1], dtype=jnp.int32)
     source = jnp.where(one["reflected"][:, None], one["slots"].astype(jnp.int32), own[None, :])
     factor = jnp.where(one["reflected"][:, None], signs[None, :], jnp.ones_like(signs)[None, :])
-    x = x.reshape(*players.shape, -1)
+    x = x.reshape(*present.shape, -1)
     x = jnp.take_along_axis(x, source[:, None, :, None], axis=2) * factor[:, None, None, :]
-    players = jnp.take_along_axis(players, source[:, None, :], axis=2)
-    return {"x": x.reshape(*x.shape[:2], -1), "players": players}
+    present = jnp.take_along_axis(present, source[:, None, :], axis=2)
+    return {"x": x.reshape(*x.shape[:2], -1), "present": present}

@@ -15,7 +15,7 @@ from jax.sharding import Mesh
 
 from sbp_jax.data.batches.batching import Batches
 from sbp_jax.data.batches.fields import FRAME_FIELDS, PLAY_FIELDS, Batch
-from sbp_jax.data.plays import Plays
+from sbp_jax.data.plays import Sequences
 from sbp_jax.distributions import Affine
 from sbp_jax.distributions.heads import Head, Loss
 from sbp_jax.models import NO_DROPOUT, Dropout, Network
@@ -112,7 +112,7 @@ class Predictor:
             # a padding row may have arbitrary values: zero its static features before any arithmetic
             static = jnp.where(batch["valid"][:, None], batch["static"], jnp.zeros_like(batch["static"]))
             model = nnx.merge(graph, params, constants)
-            return getattr(model, method)(batch["x"], batch["mask"], batch["players"], static, dropout)
+            return getattr(model, method)(batch["x"], batch["mask"], batch["present"], static, dropout)
 
         self.raw, self.raw_frames = partial(run, "raw"), partial(run, "raw_frames")
         self._compiled = jax.jit(lambda params, batch: self.raw(params, batch, NO_DROPOUT))
@@ -123,7 +123,7 @@ class Predictor:
         return self._every_frame(self.params, batch)
 
     def __call__(
-        self, params: Any, plays: Plays, batch_size: int, buckets: tuple[int, ...], last: int | None = None
+        self, params: Any, plays: Sequences, batch_size: int, buckets: tuple[int, ...], last: int | None = None
     ) -> jax.Array:
         """Return the raw outputs [N, num_outputs] of all plays in order, with one batch of frames in memory at a time.
 
@@ -178,7 +178,8 @@ def training_loss(
 
 def outcomes(batch: dict[str, jax.Array]) -> tuple[jax.Array, jax.Array]:
     """Return the outcomes of a batch [B], 0 in padding rows, and which of them are censored."""
-    return jnp.where(batch["valid"], batch["yards"], jnp.zeros_like(batch["yards"])), batch["valid"] & batch["censored"]
+    valid, outcome = batch["valid"], batch["outcome"]
+    return jnp.where(valid, outcome, jnp.zeros_like(outcome)), valid & batch["censored"]
 
 
 def in_units(dist: Any, batch: dict[str, jax.Array]) -> Any:

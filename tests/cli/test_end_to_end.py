@@ -68,7 +68,7 @@ def test_restored_run_predicts_and_scores(run):
     distribution = run.predict(plays)
     assert distribution.batch_shape == (len(plays),)
     table = run.score(plays)
-    own = ["game_id", "play_id", "passer_id", "passer", "yards", "median", "pit", "pit_low", "pit_high", "score"]
+    own = ["game_id", "play_id", "passer_id", "passer", "outcome", "median", "pit", "pit_low", "pit_high", "score"]
     own += ["success_chance"]
     assert table.columns[:11] == own
     facts = ["down", "distance", "yards_to_goal", "quarter", "clock_s", "score_difference", "week", "home"]
@@ -79,13 +79,13 @@ def test_restored_run_predicts_and_scores(run):
     assert table["pit"].is_between(0, 1).all()
     assert table["score"].is_finite().all()
     np.testing.assert_allclose(table["success_chance"], run.predict_latent(plays).survival_function(0.5), atol=1e-6)
-    np.testing.assert_array_equal(table["yards"].to_numpy(), plays.yards)
-    loss = -np.mean(np.asarray(distribution.log_prob(plays.yards)))
+    np.testing.assert_array_equal(table["outcome"].to_numpy(), plays.outcome)
+    loss = -np.mean(np.asarray(distribution.log_prob(plays.outcome)))
     assert 1.5 < loss < 4.5
     residuals = run.residuals(plays)
     assert residuals.columns == [*own, "residual", "log_prob"]
     assert residuals.drop("residual", "log_prob").equals(table.select(own))
-    np.testing.assert_array_equal(residuals["residual"], plays.yards - table["median"].to_numpy())
+    np.testing.assert_array_equal(residuals["residual"], plays.outcome - table["median"].to_numpy())
     assert -residuals["log_prob"].mean() == pytest.approx(loss, rel=1e-5)
 
 
@@ -131,7 +131,7 @@ def test_run_needs_its_plays_only_where_they_are_asked_for(run_folder, run, tmp_
         alone.plays("test")
     assert "\n" not in str(error.value)
     moved = alone.plays("test", dataset=run.dataset)
-    np.testing.assert_array_equal(moved.yards, run.plays("test").yards)
+    np.testing.assert_array_equal(moved.outcome, run.plays("test").outcome)
     assert alone.metrics.equals(run.metrics)
     assert alone.steps == run.steps
 
@@ -145,7 +145,7 @@ def test_checkpoints_name_no_device(run_folder):
 
 def test_validation_loss_of_the_restored_run_is_the_recorded_one(run):
     plays = run.plays("validation")
-    loss = -np.mean(np.asarray(run.predict(plays).log_prob(plays.yards)))
+    loss = -np.mean(np.asarray(run.predict(plays).log_prob(plays.outcome)))
     np.testing.assert_allclose(loss, run.metrics["validation_loss"].min(), rtol=1e-5)
 
 
@@ -221,19 +221,19 @@ def test_oracle_is_the_simulator_s_distribution(run_folder):
     plays = dataset.split("test")
     dist = evaluate.oracle(dataset.truth(), plays)
     truth = dataset.truth().select(plays.game_id, plays.play_id)
-    for yards in (plays.yards, np.full(len(plays), 10.0)):
+    for yards in (plays.outcome, np.full(len(plays), 10.0)):
         at, below = truth.cdf(yards), truth.cdf(yards - 1)
         np.testing.assert_allclose(dist.cdf(yards), at, atol=1e-6)
         np.testing.assert_allclose(dist.cdf_left(yards), below, atol=1e-6)
         np.testing.assert_allclose(np.exp(dist.log_prob(yards)), at - below, atol=1e-6)
-    assert not np.isnan(dist.crps(plays.yards)).any()
+    assert not np.isnan(dist.crps(plays.outcome)).any()
 
 
 def test_six_contrasting_plays_are_six_plays(run_folder):
     dataset = open_dataset(sbp.load_run(run_folder).config.data)
     plays = dataset.split("test")
     dist = evaluate.oracle(dataset.truth(), plays)
-    log_prob = np.asarray(dist.log_prob(plays.yards))
+    log_prob = np.asarray(dist.log_prob(plays.outcome))
     assert len({play for _, play in contrasting_plays(dist, log_prob)}) == 6
     assert len(contrasting_plays(dist[:2], log_prob[:2])) == 2
 

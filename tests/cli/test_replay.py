@@ -64,7 +64,7 @@ def test_plain_output_has_a_line_a_frame_and_the_score_of_the_run(opened, run, p
     assert [line.split()[0] for line in lines] == [f"{t / 10:.1f}" for t in range(frames(plays, play))]
     row = run.score(plays).row(play, named=True)
     assert float(re.search(r"median +([-\d.]+)", lines[-1])[1]) == pytest.approx(row["median"], abs=0.06)
-    assert last.startswith(f"actual {row['yards']:g} yards, PIT ")
+    assert last.startswith(f"actual {row['outcome']:g} yards, PIT ")
     numbers = [float(number) for number in re.findall(r"(?:PIT|play score) ([-+\d.]+)", last)]
     assert numbers == [pytest.approx(row["pit"], abs=6e-4), pytest.approx(row["score"], abs=6e-4)]
     assert re.search(r"passing score \d\d\.\d$", last)
@@ -88,7 +88,7 @@ def test_best_worst_random_and_a_play_id_alone(opened, run, plays, capsys):
 def test_the_list_has_plays_that_there_are(opened, run, plays, capsys):
     opened("list")
     head, *lines, last = capsys.readouterr().out.splitlines()
-    assert head.split() == ["game/play", "passer", "down", "yards", "score"]
+    assert head.split() == ["game/play", "passer", "down", "outcome", "score"]
     assert len(lines) == play_selection.LISTED
     assert last == f"20 of {COUNT} plays; --seed draws others"
     scores = run.score(plays)["score"].to_numpy()

@@ -67,7 +67,7 @@ def assert_as_defined(chunk):
             wanted[t, slot, COLUMNS.index(name)] = value
         frames = plays.frames[plays.offsets[i] : plays.offsets[i + 1], :, 8:]
         np.testing.assert_allclose(frames, wanted, rtol=1e-6, atol=1e-6)
-    assert not plays.frames[~plays.players].any()
+    assert not plays.frames[~plays.present].any()
     np.testing.assert_array_equal(plays.frames[..., :8], plays_from_chunk(replace(chunk, extras=())).frames)
     return plays
 

@@ -40,7 +40,7 @@ def test_every_player_stands_in_his_slot(tmp_path):
     np.testing.assert_allclose(snap[6:11, :2], receivers, atol=1e-5)
     np.testing.assert_allclose(snap[11:16, :2], markers, atol=1e-5)
     np.testing.assert_allclose(np.hypot(*snap[16:, :2].T), np.hypot(*others.T), atol=1e-5)
-    assert plays.players.all()
+    assert plays.present.all()
     assert plays.frames.dtype == np.float32
 
 
@@ -109,11 +109,11 @@ def test_the_order_of_rows_in_the_file_does_not_matter(tmp_path):
 def test_missing_players_leave_their_slots_empty(tmp_path):
     gone = ["T 1", "T 5", "G 2", "G 4", "C 3", "WR 6", "FS 21"]
     plays = read(tmp_path, fabricate.play().filter(~pl.col("displayName").is_in(gone)))
-    empty = ~plays.players[0]
+    empty = ~plays.present[0]
     # without linemen; four receivers have four markers, and the six other defenders fill the last slots
     assert np.flatnonzero(empty).tolist() == [1, 2, 3, 4, 5, 10, 15]
     assert not plays.frames[:, empty].any()
-    assert plays.players.sum() == 15 * plays.lengths[0]
+    assert plays.present.sum() == 15 * plays.lengths[0]
 
 
 def test_a_player_who_vanishes_is_masked_from_then_on(tmp_path):
@@ -122,7 +122,7 @@ def test_a_player_who_vanishes_is_masked_from_then_on(tmp_path):
     complete, holed = read(tmp_path / "a", table), read(tmp_path / "b", table.filter(~gap))
     absent = np.zeros(20, bool)
     absent[12 - fabricate.LEAD - 1 : 15 - fabricate.LEAD] = True
-    np.testing.assert_array_equal(~holed.players[:, 6], absent)
+    np.testing.assert_array_equal(~holed.present[:, 6], absent)
     assert not holed.frames[absent, 6].any()
     np.testing.assert_array_equal(holed.frames[:, :6], complete.frames[:, :6])
 
@@ -131,7 +131,7 @@ def test_a_player_who_comes_late_takes_a_free_slot(tmp_path):
     table = fabricate.play(frames=20)
     late = (pl.col("displayName") == "WR 6") & (pl.col("frameId") < 12)
     plays = read(tmp_path, table.filter(~late))
-    present = plays.players.sum(axis=0)
+    present = plays.present.sum(axis=0)
     assert sorted(present.tolist()) == [20 - 6] + [20] * 21
     assert present[6:11].min() == 14
 

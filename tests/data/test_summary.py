@@ -11,10 +11,10 @@ from tests.plays import random_plays
 
 def field():
     """One play of eleven frames: a passer at (-6, 0) facing downfield, two receivers, two defenders."""
-    frames, players = np.zeros((11, 22, 8), np.float32), np.zeros((11, 22), bool)
+    frames, present = np.zeros((11, 22, 8), np.float32), np.zeros((11, 22), bool)
 
     def put(slot, **values):
-        players[:, slot] = True
+        present[:, slot] = True
         for name, value in values.items():
             frames[:, slot, FEATURES.index(name)] = value
 
@@ -24,7 +24,7 @@ def field():
     put(MARKERS[0], x=4.0, y=11.0, vx=1.0, vy=-2.0)
     put(OTHERS[0], x=-6.0, y=-4.0)
     plays = random_plays(1)
-    fields = {**vars(plays), "frames": frames, "players": players, "offsets": np.array([0, 11])}
+    fields = {**vars(plays), "frames": frames, "present": present, "offsets": np.array([0, 11])}
     return Plays(**{**fields, "static": np.array([[3.0, 0.0, 0.0, 1.0]], np.float32)})
 
 
@@ -46,15 +46,15 @@ def test_by_hand():
 
 def test_padding_of_absent_players_is_not_seen():
     plays = random_plays(30, num_static=6)
-    dirty = np.where(plays.players[:, :, None], plays.frames, np.float32(1e6))
+    dirty = np.where(plays.present[:, :, None], plays.frames, np.float32(1e6))
     np.testing.assert_array_equal(summary(plays), summary(Plays(**{**vars(plays), "frames": dirty})))
 
 
 def test_nobody_there_but_the_passer_is_no_error():
     plays = field()
-    players = np.zeros_like(plays.players)
-    players[:, PASSER] = True
-    row = summary(Plays(**{**vars(plays), "players": players}))[0]
+    present = np.zeros_like(plays.present)
+    present[:, PASSER] = True
+    row = summary(Plays(**{**vars(plays), "present": present}))[0]
     assert np.isfinite(row[2:6]).all()
     assert np.isnan(row[6])
     assert row[7:9].tolist() == [0.0, 0.0]

@@ -84,12 +84,12 @@ def test_bytes_are_those_of_every_input_and_output_once():
 
 def test_outcomes_of_the_training_plays_depend_on_the_plays_and_are_the_same_for_a_seed():
     plays, again, others = (device_parts.learnable(2000, 3, seed) for seed in (0, 0, 1))
-    assert np.array_equal(plays.yards, again.yards)
-    assert not np.array_equal(plays.yards, others.yards)
+    assert np.array_equal(plays.outcome, again.outcome)
+    assert not np.array_equal(plays.outcome, others.outcome)
     assert plays.is_integer
-    assert np.corrcoef(plays.static[:, 0], plays.yards)[0, 1] > 0.3
+    assert np.corrcoef(plays.static[:, 0], plays.outcome)[0, 1] > 0.3
     last = plays.frames.reshape(2000, 3, 22, -1)[:, -1, :, 0].sum(axis=1)
-    assert np.corrcoef(last, plays.yards)[0, 1] > 0.2
+    assert np.corrcoef(last, plays.outcome)[0, 1] > 0.2
 
 
 def test_tests_that_fail_and_files_that_cannot_be_imported_are_named(tmp_path):

@@ -44,7 +44,7 @@ def test_every_outcome_is_graded_as_the_one_that_occurred(target, folder, plays)
     ids = pl.DataFrame({"game_id": dist.game_id, "play_id": dist.play_id})
     observed = ids.join(plays, on=["game_id", "play_id"], maintain_order="left")
     assert len(observed) == 600
-    place = observed["yards"].to_numpy().astype(int) - dist.support()[0]
+    place = observed["outcome"].to_numpy().astype(int) - dist.support()[0]
     for name, values in grades.items():
         np.testing.assert_allclose(values[np.arange(600), place], observed[name], rtol=1e-5, atol=1e-6)
     gains = dist.pmf(dist.support()) @ (dist.support() > 0)

@@ -27,7 +27,7 @@ def test_metrics_of_a_known_distribution():
     plays = bare_plays(values)
     metrics = networks.figures_of(Normal(jnp.asarray(middle, jnp.float32), 0.5), plays)
     dist = scipy.stats.norm(middle, 0.5)
-    low = np.floor(plays.yards.astype(float) / networks.WIDTH) * networks.WIDTH
+    low = np.floor(plays.outcome.astype(float) / networks.WIDTH) * networks.WIDTH
     assert metrics["nll"] == pytest.approx(-np.log(dist.cdf(low + networks.WIDTH) - dist.cdf(low)).mean(), rel=1e-5)
     assert metrics["crps"] == pytest.approx(0.5 / np.sqrt(np.pi), rel=0.03)
     assert metrics["mae"] == pytest.approx(np.abs(values - middle).mean(), rel=1e-5)

@@ -14,11 +14,11 @@ from websockets.asyncio.server import serve
 from experiments.benchmarks.service_load import page
 from sbp_jax.service.load import clients as service_clients
 
-PLAYS, FRAMES, SUMMARY, SCORE = 3, 3, dict.fromkeys(service_clients.NUMBERS, 1.5), {"yards": 4.0, "pit": 0.25}
+PLAYS, FRAMES, SUMMARY, SCORE = 3, 3, dict.fromkeys(service_clients.NUMBERS, 1.5), {"outcome": 4.0, "pit": 0.25}
 PLAY = {
     "static": {},
     "frames": ["[]"] * FRAMES,
-    "yards": 4.0,
+    "outcome": 4.0,
     "summaries": [SUMMARY] * FRAMES,
     "score": SCORE,
 }

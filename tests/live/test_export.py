@@ -59,7 +59,7 @@ def test_it_equals_the_run_where_only_jax_and_numpy_are(run, folder, tmp_path):
     plays = small_plays()
     table, medians = run.score(plays), np.asarray(run.unfold(plays).median())
     play = int(np.argmax(plays.lengths))
-    np.savez(tmp_path / "play.npz", frames=plays.unfolded(play), static=plays.static[play], yards=plays.yards[play])
+    np.savez(tmp_path / "play.npz", frames=plays.unfolded(play), static=plays.static[play], yards=plays.outcome[play])
     words = [sys.executable, "-c", OUTSIDE.replace("{package}", PACKAGE), str(folder), str(tmp_path / "play.npz")]
     done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.returncode == 0, done.stderr

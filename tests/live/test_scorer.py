@@ -45,9 +45,9 @@ def test_it_equals_the_run_frame_by_frame(run, plays, scorer):
             assert (last.frames, last.seconds) == (t + 1, pytest.approx(0.1 * t))
             assert last.median == pytest.approx(medians[play, t], rel=1e-5, abs=1e-4)
         assert scorer.summary() == last
-        score, at_once = scorer.finish(row["yards"]), scorer.score_play(frames, plays.static[play], row["yards"])
+        score, at_once = scorer.finish(row["outcome"]), scorer.score_play(frames, plays.static[play], row["outcome"])
         for each in (score, at_once):
-            for name in ("yards", "median", "pit", "pit_low", "pit_high", "score"):
+            for name in ("outcome", "median", "pit", "pit_low", "pit_high", "score"):
                 assert getattr(each, name) == pytest.approx(row[name], rel=1e-4, abs=2e-5), name
             assert each.passing_score is None
         assert scorer.whole_play(frames, plays.static[play]).median == pytest.approx(last.median, abs=1e-4)
@@ -73,7 +73,7 @@ def test_rows_of_plays_at_different_frames_do_not_mix(plays, scorer, rows):
         for row, play in list(open_rows.items()):
             if len(received[play]) == len(alone[play]):
                 assert rows.summary(row) == received[play][-1]
-                rows.finish(plays.yards[play], row)
+                rows.finish(plays.outcome[play], row)
                 del open_rows[row]
     for play, summaries in enumerate(alone):
         for ours, theirs in zip(received[play], summaries, strict=True):
@@ -240,10 +240,10 @@ def frame_with(value, player=3, column=2):
         (lambda s: s.summary(2), "row 2: has no play"),
         (lambda s: s.whole_play(np.zeros((0, 22, 8))), r"frames: expected shape \[T, 22, 8\], got \(0, 22, 8\)"),
         (lambda s: s.whole_play(np.zeros((22, 8))), r"frames: expected shape \[T, 22, 8\], got \(22, 8\)"),
-        (lambda s: s.score_play(np.zeros((2, 22, 8)), (), 2.5), "yards: expected an integer, got 2.5"),
+        (lambda s: s.score_play(np.zeros((2, 22, 8)), (), 2.5), "outcome: expected an integer, got 2.5"),
         (
             lambda s: s.score_play(np.zeros((2, 22, 8)), (), "7"),
-            "yards: expected a number of at most 1e\\+06 in absolute value, got '7'",
+            "outcome: expected a number of at most 1e\\+06 in absolute value, got '7'",
         ),
         (lambda s: s.score_play(np.stack([frame_with(0), frame_with(np.nan)]), (), 2), "frames: frame 1, player 3: vx"),
     ],
@@ -267,7 +267,7 @@ def test_the_edges_of_a_distribution_are_read_only(scorer, plays):
 def test_a_play_that_ended_takes_no_more_frames(scorer, plays):
     scorer.reset(plays.static[0])
     scorer.push(plays.unfolded(0)[0])
-    with pytest.raises(InputError, match="yards: expected an integer"):
+    with pytest.raises(InputError, match="outcome: expected an integer"):
         scorer.finish(0.5)
     scorer.finish(0)  # the play was still there
     with pytest.raises(InputError, match="row 0: has no play"):

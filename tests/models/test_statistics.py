@@ -59,7 +59,7 @@ def test_chunks_are_runs_of_plays_with_at_most_so_many_frames():
     parts = list(plays.chunks(64))
     assert len(parts) > 5
     assert all(part.offsets[-1] <= 64 for part in parts)
-    for name in ("frames", "players", "static", "yards", "play_id", "passer", "lengths"):
+    for name in ("frames", "present", "static", "outcome", "play_id", "passer", "lengths"):
         np.testing.assert_array_equal(np.concatenate([getattr(part, name) for part in parts]), getattr(plays, name))
     assert list(ranges(np.array([5, 100, 5, 5]), 10)) == [(0, 1), (1, 2), (2, 4)]
     assert list(ranges(np.array([], np.int64))) == []

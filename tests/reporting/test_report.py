@@ -97,10 +97,10 @@ def page(names=("Ann Ace", "Bob <b>Bold</b>", "Cy </script>")):
             "down": 3,
         }
         plays.append(
-            play | {"distance": 6, "yards": 12.0, "median": 5.0, "pit": 0.9, "passer": str(i % 3), "to_goal": 40}
+            play | {"distance": 6, "outcome": 12.0, "median": 5.0, "pit": 0.9, "passer": str(i % 3), "to_goal": 40}
         )
     plays.append(
-        {"count": 1, "density": text, "peak": peak, "medians": [4.0], "reach": 3.0, "passer": "0", "yards": 3.0}
+        {"count": 1, "density": text, "peak": peak, "medians": [4.0], "reach": 3.0, "passer": "0", "outcome": 3.0}
         | dict.fromkeys(("season", "week", "down", "distance", "to_goal"))
         | {"median": 4.0, "pit": float("nan")}
     )

@@ -59,9 +59,9 @@ def test_the_run_is_restored_and_evaluated_by_its_density(run, config):
     assert not run.integer
     plays = load(run.dataset, "validation")
     dist = run.predict(plays)
-    np.testing.assert_allclose(run.metrics["validation_loss"][0], -np.mean(dist.log_prob(plays.yards)), rtol=1e-5)
+    np.testing.assert_allclose(run.metrics["validation_loss"][0], -np.mean(dist.log_prob(plays.outcome)), rtol=1e-5)
     table = run.score(plays)
-    np.testing.assert_allclose(table["pit"], dist.cdf(plays.yards), atol=1e-6)
+    np.testing.assert_allclose(table["pit"], dist.cdf(plays.outcome), atol=1e-6)
 
 
 def test_plays_with_other_features_are_refused(run):
@@ -78,7 +78,7 @@ def test_a_run_on_integers_scores_no_others(run):
     yards_run = replace(run, integer=True)
     with pytest.raises(InputError, match=r"^plays: the run was trained on integers"):
         yards_run.score(plays)
-    assert yards_run.score(replace(plays, yards=np.round(plays.yards)))["pit"].is_between(0, 1).all()
+    assert yards_run.score(replace(plays, outcome=np.round(plays.outcome)))["pit"].is_between(0, 1).all()
 
 
 @pytest.mark.slow
@@ -90,21 +90,21 @@ def test_gains_end_at_the_goal_line_whatever_the_objective(config, tmp_path, obj
     assert run.config.training.objective == ("censored" if objective == "auto" else "interval")
     plays = run.plays("train")
     touchdown = np.arange(len(plays)) % 3 == 1
-    plays = replace(plays, yards=np.where(touchdown, plays.info["yards_to_goal"], plays.yards))
+    plays = replace(plays, outcome=np.where(touchdown, plays.info["yards_to_goal"], plays.outcome))
     latent = run.predict_latent(plays)
-    np.testing.assert_array_equal(plays.yards >= plays.info["yards_to_goal"], touchdown)
-    within = np.asarray(latent.interval_log_prob(plays.yards - 0.5, plays.yards + 0.5))
-    beyond = np.asarray(latent.log_survival_function(plays.yards - 0.5))
+    np.testing.assert_array_equal(plays.outcome >= plays.info["yards_to_goal"], touchdown)
+    within = np.asarray(latent.interval_log_prob(plays.outcome - 0.5, plays.outcome + 0.5))
+    beyond = np.asarray(latent.log_survival_function(plays.outcome - 0.5))
     table = run.residuals(plays)
     np.testing.assert_allclose(table["log_prob"], np.where(touchdown, beyond, within), rtol=1e-5)
-    at = np.where(touchdown, 1.0, np.asarray(latent.cdf(plays.yards + 0.5)))
-    np.testing.assert_allclose(table["pit"], (np.asarray(latent.cdf(plays.yards - 0.5)) + at) / 2, atol=1e-6)
+    at = np.where(touchdown, 1.0, np.asarray(latent.cdf(plays.outcome + 0.5)))
+    np.testing.assert_allclose(table["pit"], (np.asarray(latent.cdf(plays.outcome - 0.5)) + at) / 2, atol=1e-6)
     assert np.all(table["median"].to_numpy() <= plays.info["yards_to_goal"])
     assert evaluate(run, plays).metrics.nll == pytest.approx(-table["log_prob"].mean(), rel=1e-5)
     validation = run.plays("validation")
     scored = run.residuals(validation)["log_prob"].to_numpy()
     if objective == "interval":
-        scored = run.predict_latent(validation).interval_log_prob(validation.yards - 0.5, validation.yards + 0.5)
+        scored = run.predict_latent(validation).interval_log_prob(validation.outcome - 0.5, validation.outcome + 0.5)
     assert run.metrics["validation_loss"][0] == pytest.approx(-np.mean(scored), rel=1e-5)
     with pytest.warns(UserWarning, match="no column yards_to_goal"):
         run.score(replace(plays, info={}))

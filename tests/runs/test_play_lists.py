@@ -57,7 +57,7 @@ def run(tmp_path_factory):
 @pytest.mark.slow
 def test_it_learns_from_the_situation_alone(run):
     plays = run.plays("test")
-    assert not plays.players.any()
+    assert not plays.present.any()
     distance = plays.static[:, 1]
     assert np.corrcoef(run.predict(plays).median(), distance)[0, 1] > 0.9
     assert np.isfinite(evaluate(run, plays).metrics.nll)

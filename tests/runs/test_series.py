@@ -54,18 +54,18 @@ def test_it_learns_what_comes_next_whatever_the_size(run):
     plays = run.plays("test")
     for number, factor in ((0, 1.0), (1, 1e3)):
         chosen = plays.select(plays.game_id == number)
-        error = np.abs(np.asarray(run.predict(chosen).median()) - chosen.yards).mean() / factor
-        marginal = np.abs(np.asarray(run.marginal(chosen).median()) - chosen.yards).mean() / factor
+        error = np.abs(np.asarray(run.predict(chosen).median()) - chosen.outcome).mean() / factor
+        marginal = np.abs(np.asarray(run.marginal(chosen).median()) - chosen.outcome).mean() / factor
         assert error < 0.4 * marginal
         # the density is in the series' unit
-        shift = -np.asarray(run.predict(chosen).log_prob(chosen.yards)).mean() - np.log(factor)
+        shift = -np.asarray(run.predict(chosen).log_prob(chosen.outcome)).mean() - np.log(factor)
         assert np.log(NOISE) < shift < np.log(WAVE)
 
 
 @pytest.mark.slow
 def test_validation_loss_is_recorded_in_the_series_unit(run):
     plays = run.plays("validation")
-    loss = -np.asarray(run.predict(plays).log_prob(plays.yards)).mean()
+    loss = -np.asarray(run.predict(plays).log_prob(plays.outcome)).mean()
     np.testing.assert_allclose(loss, run.metrics["validation_loss"].min(), rtol=1e-5)
 
 
@@ -77,7 +77,7 @@ def test_figures_and_residuals(run):
     assert result.nll == pytest.approx(-table["log_prob"].mean(), rel=1e-5)
     assert result.mae == pytest.approx(table["residual"].abs().mean(), rel=1e-4)
     assert set(table["passer"]) == {"small", "large"}
-    assert result.nll < metrics(run.marginal(plays), plays.yards).nll
+    assert result.nll < metrics(run.marginal(plays), plays.outcome).nll
 
 
 @pytest.mark.slow

@@ -209,6 +209,6 @@ def test_plays_of_a_run_are_mapped_where_memory_is_short(dataset, expected, monk
     mapped = run.plays("test")
     assert isinstance(mapped.frames.base, np.memmap)
     assert not isinstance(plays.frames.base, np.memmap)
-    for name in ("frames", "players", "offsets", "static", "yards"):
+    for name in ("frames", "present", "offsets", "static", "outcome"):
         np.testing.assert_array_equal(getattr(mapped, name), getattr(plays, name))
     assert run.residuals(mapped).equals(wanted)

@@ -76,7 +76,7 @@ def test_scores_epa_and_expectation_are_averaged_where_known():
 
 def test_success_is_counted_over_what_the_distribution_expects():
     plays = season(4, 2, 20, 1, 0, 1, 5).with_columns(
-        yards=pl.Series([10.0, 10.0, 0.0, 0.0, -5.0]), success_chance=pl.Series([0.5, 0.75, 0.25, 0.5, 0.6])
+        outcome=pl.Series([10.0, 10.0, 0.0, 0.0, -5.0]), success_chance=pl.Series([0.5, 0.75, 0.25, 0.5, 0.6])
     )
     (row,) = rate(sums(plays, ["passer"])).iter_rows(named=True)
     assert row["success_over_expectation"] == pytest.approx(100 * (2 - 2.6) / 5)

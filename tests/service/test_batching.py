@@ -36,7 +36,7 @@ def test_concurrent_plays_of_a_network_are_as_each_alone():
                     message = {"type": "frame", "play": f"{number}", "frame": frames[seq].tolist(), "seq": seq}
                     sockets[number % 3].send_json(message)
         for number, _ in enumerate(plays):
-            sockets[number % 3].send_json({"type": "finish", "play": f"{number}", "yards": number})
+            sockets[number % 3].send_json({"type": "finish", "play": f"{number}", "outcome": number})
         answers = {number: [] for number in range(12)}
         for place, socket in enumerate(sockets):
             for _ in range(sum(len(plays[n]) + 2 for n in range(place, 12, 3))):

@@ -64,11 +64,11 @@ BAD = [
     ({"type": "reset", "play": "a", "static": {"down": "1"}}, 422, "static.down"),
     ({"type": "reset", "play": "a", "static": {"down": float("inf")}}, 422, "static.down"),
     ({"type": "reset", "play": "a", "static": {"down": 2 * MAX_NUMBER}}, 422, "static.down"),
-    ({"type": "finish", "play": "a"}, 422, "yards"),
-    ({"type": "finish", "play": "a", "yards": True}, 422, "yards"),
-    ({"type": "finish", "play": "a", "yards": 2.5}, 422, "yards"),
-    ({"type": "finish", "play": "a", "yards": 10**400}, 422, "yards"),
-    ({"type": "finish", "play": "a", "yards": 2, "touchdown": 1}, 422, "touchdown"),
+    ({"type": "finish", "play": "a"}, 422, "outcome"),
+    ({"type": "finish", "play": "a", "outcome": True}, 422, "outcome"),
+    ({"type": "finish", "play": "a", "outcome": 2.5}, 422, "outcome"),
+    ({"type": "finish", "play": "a", "outcome": 10**400}, 422, "outcome"),
+    ({"type": "finish", "play": "a", "outcome": 2, "touchdown": 1}, 422, "touchdown"),
 ]
 
 
@@ -99,7 +99,7 @@ def test_a_number_in_a_digit_too_many_is_refused_without_being_read(client):
 def test_a_play_without_a_frame_has_no_score_and_no_distribution(client):
     with client.websocket_connect("/v1/live") as socket:
         ask(socket, "reset")
-        for kind, more in (("distribution", {}), ("finish", {"yards": 1})):
+        for kind, more in (("distribution", {}), ("finish", {"outcome": 1})):
             answer = ask(socket, kind, **more)
             assert (answer["code"], answer["field"]) == (409, "play")
         assert ask(socket, "frame", frame=frame())["frames"] == 1
@@ -125,9 +125,9 @@ def test_a_name_with_half_a_character_comes_back(client):
         ({"frames": [frame()], "frame": 1}, 422, "frame"),
         ({"frames": [frame()], "\ud800": 1}, 422, "\ud800"),
         ({"frames": [frame()], "static": {"week": 1}}, 422, "static.week"),
-        ({"frames": [frame()], "yards": "3"}, 422, "yards"),
-        ({"frames": [frame()], "yards": 2.5}, 422, "yards"),
-        ({"frames": [frame()], "yards": 2.5, "every_frame": True}, 422, "yards"),
+        ({"frames": [frame()], "outcome": "3"}, 422, "outcome"),
+        ({"frames": [frame()], "outcome": 2.5}, 422, "outcome"),
+        ({"frames": [frame()], "outcome": 2.5, "every_frame": True}, 422, "outcome"),
         ({"frames": [frame()], "distribution": 1}, 422, "distribution"),
         ({"frames": [frame()], "touchdown": "yes"}, 422, "touchdown"),
         (b" " * (1 << 20) + b"{}", 413, "message"),

@@ -32,12 +32,12 @@ def test_the_required_content_is_listed(client):
 def test_a_complete_play_is_scored_as_by_the_scorer(client):
     frames = [frame(value) for value in (1.0, 2.0, 4.0)]
     answer = client.post(
-        "/v1/plays", json={"frames": frames, "static": {"down": 2, "distance": None}, "yards": 7}
+        "/v1/plays", json={"frames": frames, "static": {"down": 2, "distance": None}, "outcome": 7}
     ).json()
     assert answer["summary"]["median"] == pytest.approx(total(frames, 2))
     assert (answer["summary"]["frames"], answer["summary"]["seconds"]) == (3, 0.2)
     assert set(answer["summary"]["quantiles"]) == {"0.05", "0.25", "0.5", "0.75", "0.95"}
-    assert (answer["score"]["yards"], answer["score"]["passing_score"]) == (7.0, None)
+    assert (answer["score"]["outcome"], answer["score"]["passing_score"]) == (7.0, None)
     assert answer["score"]["score"] == pytest.approx(total(frames, 2))
     alone = client.post("/v1/plays", json={"frames": frames}).json()
     assert (alone["score"], alone["distribution"], alone["every_frame"]) == (None, None, None)
@@ -45,7 +45,7 @@ def test_a_complete_play_is_scored_as_by_the_scorer(client):
 
 def test_a_complete_play_frame_by_frame_gives_the_same_and_its_distribution(client):
     frames = [frame(value) for value in (1.0, 2.0, 4.0)]
-    asked = {"frames": frames, "static": {"down": 2}, "yards": 7}
+    asked = {"frames": frames, "static": {"down": 2}, "outcome": 7}
     at_once = client.post("/v1/plays", json=asked).json()
     answer = client.post("/v1/plays", json=asked | {"distribution": True, "every_frame": True}).json()
     assert answer["summary"] == at_once["summary"]
@@ -53,6 +53,17 @@ def test_a_complete_play_frame_by_frame_gives_the_same_and_its_distribution(clie
     assert [each["median"] for each in answer["every_frame"]] == [total(frames[:k], 2) for k in (1, 2, 3)]
     assert answer["distribution"] == {"edges": SPEC["edges"], "probability": [0.25, 0.75]}
     assert open_plays(client) == 0
+
+
+def test_the_former_name_of_an_outcome_is_read(client):
+    asked = {"frames": [frame(1.0)]}
+    former = client.post("/v1/plays", json=asked | {"yards": 7}).json()
+    assert former == client.post("/v1/plays", json=asked | {"outcome": 7}).json()
+    assert client.post("/v1/plays", json=asked | {"yards": 7, "outcome": 7}).json()["error"]["field"] == "yards"
+    with client.websocket_connect("/v1/live") as socket:
+        ask(socket, "reset")
+        ask(socket, "frame", frame=frame(1.0))
+        assert ask(socket, "finish", yards=3)["outcome"] == 3.0
 
 
 def test_a_play_over_a_websocket(client):
@@ -65,8 +76,8 @@ def test_a_play_over_a_websocket(client):
         assert "seq" not in second
         assert second["median"] == pytest.approx(total(frames, 1))
         assert ask(socket, "distribution")["probability"] == [0.25, 0.75]
-        score = ask(socket, "finish", yards=3, touchdown=False)
-        assert (score["type"], score["yards"]) == ("score", 3.0)
+        score = ask(socket, "finish", outcome=3, touchdown=False)
+        assert (score["type"], score["outcome"]) == ("score", 3.0)
         assert open_plays(client) == 0
         assert ask(socket, "frame", frame=frames[0])["code"] == 404
         ask(socket, "reset")
@@ -85,14 +96,14 @@ def test_messages_that_do_not_wait_for_answers_are_processed_in_order(client):
             socket.send_json({"type": "reset", "play": "a", "static": {"down": play}})
             for seq in range(5):
                 socket.send_json({"type": "frame", "play": "a", "frame": frame(float(seq)), "seq": seq})
-            socket.send_json({"type": "finish", "play": "a", "yards": play})
+            socket.send_json({"type": "finish", "play": "a", "outcome": play})
         for play in (1, 2):
             assert socket.receive_json()["type"] == "begun"
             for seq in range(5):
                 answer = socket.receive_json()
                 frames = [frame(float(value)) for value in range(seq + 1)]
                 assert (answer["seq"], answer["median"]) == (seq, pytest.approx(total(frames, play)))
-            assert socket.receive_json()["yards"] == play
+            assert socket.receive_json()["outcome"] == play
     assert open_plays(client) == 0
 
 

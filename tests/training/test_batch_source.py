@@ -50,7 +50,7 @@ class Recorder(Trainer):
         frames = batch["x"].shape[1]
         longest = {
             name: jnp.pad(v, ((0, 0), (0, 30 - frames), *((0, 0),) * (v.ndim - 2)))
-            if name in ("x", "mask", "players")
+            if name in ("x", "mask", "present")
             else v
             for name, v in batch.items()
         }
@@ -73,7 +73,7 @@ def test_batches_are_the_host_s(steps):
             frames = batch["x"].shape[1]
             for name, expected in batch.items():
                 seen = recorded[name][i]
-                if name in ("x", "mask", "players"):
+                if name in ("x", "mask", "present"):
                     assert not seen[:, frames:].any()
                     seen = seen[:, :frames]
                 np.testing.assert_array_equal(seen, expected, err_msg=name)

@@ -52,7 +52,7 @@ def test_touchdowns_must_be_known_to_be_censored():
             "net_yards",
             "and 2 completions .* play 4 of game 0",
         ),
-        (replace(plays, yards=plays.yards + np.float32(0.5)), "yards", "censored requires integers"),
+        (replace(plays, outcome=plays.outcome + np.float32(0.5)), "yards", "censored requires integers"),
         (plays, "air_yards", "the goal line stops, not air_yards"),
     ):
         with pytest.raises(InputError, match=message) as error:

@@ -123,15 +123,15 @@ def test_losses_that_stay_above_the_marginals_are_reported_once(caplog):
     [
         ("frames", (40, 3, 2), r"play \d+ of game \d+: vx \(frame \d+, player 3\) is nan"),
         ("static", (7, 1), "play 7 of game 0: static feature seconds is nan"),
-        ("yards", 12, "play 12 of game 1: the outcome is nan"),
+        ("outcome", 12, "play 12 of game 1: the outcome is nan"),
     ],
 )
 def test_values_that_are_not_finite_are_named_before_training(name, index, line):
     plays = random_plays(20)
     values = getattr(plays, name).copy()
     values[index] = np.nan
-    broken = replace(plays, **{name: values}, players=np.ones_like(plays.players))
+    broken = replace(plays, **{name: values}, present=np.ones_like(plays.present))
     with pytest.raises(InputError, match=line):
         check_finite(broken, ("down", "seconds"))
-    unseen = np.where(plays.players[:, :, None], plays.frames, np.float32(np.nan))
+    unseen = np.where(plays.present[:, :, None], plays.frames, np.float32(np.nan))
     check_finite(replace(plays, frames=unseen))

@@ -37,7 +37,7 @@ def plays_with_extras(count=24):
     plays = random_plays(count, longest=16)
     random = np.random.default_rng(1)
     more = random.exponential(3.0, (*plays.frames.shape[:2], len(NAMES) - 8)) * (random.random((22, 1)) < 0.2)
-    frames = np.concatenate([plays.frames, more * plays.players[:, :, None]], axis=-1).astype(np.float32)
+    frames = np.concatenate([plays.frames, more * plays.present[:, :, None]], axis=-1).astype(np.float32)
     return replace(plays, frames=frames, features=NAMES)
 
 
@@ -49,7 +49,7 @@ def trained(request):
     plays, head = plays_with_extras(), make_head(CONFIG.head)
     check_features(config, plays)
     network = make_network(config, head, plays.static.shape[1])
-    set_statistics(network, plays, head.init_from_data(plays.yards))
+    set_statistics(network, plays, head.init_from_data(plays.outcome))
     batches = Batches(plays, 8, (16,), mirror=mirror_of(plays))
     trainer = Trainer(Predictor(network), head, objective("exact"), Hyperparameters.of(config, 30))
     state = trainer.initial(0)
@@ -72,7 +72,7 @@ def test_steps_train_mirrored_plays(trained):
 def test_a_masked_player_changes_nothing(trained):
     _, trainer, state, _, plays = trained
     batch = arrays(next(iter(Batches(plays, 8, (16,), shuffle=False))))
-    there = np.repeat(batch["players"], len(NAMES), axis=2)
+    there = np.repeat(batch["present"], len(NAMES), axis=2)
     assert not there.all()
     value, gradient = trainer.value_and_grad(state.params, batch, None)
     dirty, same = trainer.value_and_grad(state.params, batch | {"x": np.where(there, batch["x"], np.nan)}, None)
@@ -98,11 +98,11 @@ def test_scales_are_those_of_the_training_plays(trained):
         scale = network.encoder.scale[...]
         assert scale.shape == (4 + len(NAMES) - 8,)
         np.testing.assert_allclose(scale[column - 4], np.sqrt(np.mean(values[values != 0] ** 2)), rtol=1e-5)
-        lengths = np.hypot(plays.frames[..., 2], plays.frames[..., 3])[plays.players]
+        lengths = np.hypot(plays.frames[..., 2], plays.frames[..., 3])[plays.present]
         np.testing.assert_allclose(scale[1], np.sqrt(np.mean(lengths**2)), rtol=1e-5)
     else:
         slot = int(np.flatnonzero(values.any(axis=0))[0])
-        own = values[plays.players[:, slot], slot]
+        own = values[plays.present[:, slot], slot]
         statistics = network.encoder.scale
         np.testing.assert_allclose(statistics.mean[...][slot * len(NAMES) + column], own.mean(), rtol=1e-5)
         np.testing.assert_allclose(statistics.scale[...][slot * len(NAMES) + column], own.std(), rtol=1e-4)
@@ -123,7 +123,7 @@ def test_extras_that_differ_are_refused():
 
 def test_outcomes_that_are_not_integers_are_refused_by_interval_alone():
     plays = random_plays(5)
-    broken = replace(plays, yards=plays.yards + np.float32(0.25))
+    broken = replace(plays, outcome=plays.outcome + np.float32(0.25))
     config = replace(CONFIG, training=replace(CONFIG.training, objective="interval"))
     outcome = Outcome.of(DataConfig(outcome="expectedPointsAdded"), integer=True)
     check_outcomes(config, outcome, plays)

@@ -52,7 +52,7 @@ def build(config=CONFIG, count=80, longest=30):
     plays = random_plays(count, longest=longest)
     head = make_head(config.head)
     network = make_network(config, head, plays.static.shape[1])
-    set_statistics(network, plays, head.init_from_data(plays.yards))
+    set_statistics(network, plays, head.init_from_data(plays.outcome))
     settings = config.training
     batches = Batches(plays, settings.batch_size, settings.buckets, seed=settings.seed, mirror=mirror_of(plays))
     predictor = Predictor(network)
@@ -158,12 +158,12 @@ def test_nan_in_padding_and_in_filled_up_rows_changes_neither_loss_nor_gradient(
     _, predictor, trainer, _ = build()
     batch = arrays(next(iter(Batches(random_plays(11), 16, (32,)))))
     assert not batch["valid"].all()
-    there = np.repeat(batch["mask"][:, :, None] & batch["players"], 8, axis=-1)
+    there = np.repeat(batch["mask"][:, :, None] & batch["present"], 8, axis=-1)
     dirty = {
         **batch,
         "x": np.where(there, batch["x"], np.nan).astype(np.float32),
         "static": np.where(batch["valid"][:, None], batch["static"], np.nan).astype(np.float32),
-        "yards": np.where(batch["valid"], batch["yards"], np.nan).astype(np.float32),
+        "outcome": np.where(batch["valid"], batch["outcome"], np.nan).astype(np.float32),
     }
     key = jax.random.key(0)
     clean_loss, clean = trainer.value_and_grad(predictor.params, batch, key)
@@ -287,7 +287,7 @@ def test_masked_player_changes_nothing():
     _, predictor, trainer, batches = build()
     params = fit(trainer, HostBatchSource(batches), None, CONFIG.training).params
     plays = random_plays(9, seed=3)
-    frames = np.where(plays.players[:, :, None], plays.frames, np.float32(1e9))
+    frames = np.where(plays.present[:, :, None], plays.frames, np.float32(1e9))
     np.testing.assert_array_equal(
         predictor(params, replace(plays, frames=frames), 9, (32,)), predictor(params, plays, 9, (32,))
     )
@@ -332,7 +332,7 @@ def test_every_frame_s_loss_counts():
     there = cut["mask"][np.arange(count * longest), np.tile(np.arange(longest), count)] & cut["valid"]
     cut["mask"] = cut["mask"] & np.tile(np.tril(np.ones((longest, longest), bool)), (count, 1))
     raw = jax.jit(lambda batch: predictor.raw(predictor.params, batch, NO_DROPOUT))(cut)
-    each = np.where(there, loss(head(raw), jnp.asarray(cut["yards"])), 0).reshape(count, longest)
+    each = np.where(there, loss(head(raw), jnp.asarray(cut["outcome"])), 0).reshape(count, longest)
     expected = each.sum(axis=1) / np.maximum(batch["mask"].sum(axis=1), 1)
     np.testing.assert_allclose(value, expected[batch["valid"]].mean(), rtol=1e-5)
 

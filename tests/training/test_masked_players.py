@@ -33,8 +33,8 @@ def build(encoder):
         graph = nnx.graphdef(network)
 
         def loss(params, rest, x, batch):
-            raw = nnx.merge(graph, params, rest).raw(x, batch["mask"], batch["players"], batch["static"])
-            return -head(raw).log_prob(batch["yards"]).sum(), raw
+            raw = nnx.merge(graph, params, rest).raw(x, batch["mask"], batch["present"], batch["static"])
+            return -head(raw).log_prob(batch["outcome"]).sum(), raw
 
         BUILT[encoder] = network, head, jax.jit(jax.value_and_grad(loss, has_aux=True))
     return BUILT[encoder]
@@ -55,17 +55,17 @@ def test_absent_players_change_nothing(layout, encoder, tmp_path):
     table = pl.concat([incomplete(1), incomplete(2)])
     plays, _ = read_plays(publishers.publish(layout, table, tmp_path))
     complete = 22 - 2 - (7 if layout == "2026" else 0)  # which has no linemen and no rushers
-    there = plays.players.reshape(2, 20, 22).sum(axis=2)
+    there = plays.present.reshape(2, 20, 22).sum(axis=2)
     assert there.max() == complete
     assert (there[:, 0] == complete - 1).all()
     assert (there[:, -1] == complete - 1).all()
     (batch,) = Batches(plays, batch_size=2, buckets=(24,), shuffle=False).epoch(0)
-    absent = np.repeat(~batch.players, batch.x.shape[-1] // 22, axis=-1)
+    absent = np.repeat(~batch.present, batch.x.shape[-1] // 22, axis=-1)
     assert (batch.x[absent] == 0).all()
     network, head, value_and_gradient = build(encoder)
     set_statistics(network, plays, np.zeros(head.num_outputs))
     _, params, rest = nnx.split(network, nnx.Param, ...)
-    fields = {name: getattr(batch, name) for name in ("mask", "players", "static", "yards")}
+    fields = {name: getattr(batch, name) for name in ("mask", "present", "static", "outcome")}
     (clean, dist), gradient = value_and_gradient(params, rest, batch.x, fields)
     (dirty, dirty_dist), dirty_gradient = value_and_gradient(params, rest, np.where(absent, np.nan, batch.x), fields)
     assert np.isfinite(clean)

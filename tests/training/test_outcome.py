@@ -46,7 +46,7 @@ def test_what_is_observed_depends_on_the_outcome():
 
 def test_a_gain_beyond_the_goal_line_ends_there():
     plays = with_goal(random_plays(3), [5, -1, 80])
-    plays = replace(plays, yards=np.array([7, 7, 7], np.float32))
+    plays = replace(plays, outcome=np.array([7, 7, 7], np.float32))
     np.testing.assert_array_equal(Outcome.of(DataConfig(), integer=True).bounded(plays), [5, 7, 7])
     np.testing.assert_array_equal(Outcome.of(DataConfig(outcome="epa"), integer=False).bounded(plays), [7, 7, 7])
 

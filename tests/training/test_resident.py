@@ -30,11 +30,11 @@ def test_the_device_has_what_the_host_has(mapped, tmp_path):
     np.testing.assert_array_equal(np.sort(seen), np.arange(60))
     for b, bucket in enumerate(resident.buckets):
         np.testing.assert_array_equal(bucket["x"], arrays.x[b])
-        np.testing.assert_array_equal(bucket["players"], arrays.players[b])
+        np.testing.assert_array_equal(bucket["present"], arrays.present[b])
         index = np.asarray(bucket["index"])
         np.testing.assert_array_equal(np.asarray(bucket["mask"]).sum(axis=1), plays.lengths[index])
         np.testing.assert_array_equal(bucket["static"], plays.static[index])
-        np.testing.assert_array_equal(bucket["yards"], plays.yards[index])
+        np.testing.assert_array_equal(bucket["outcome"], plays.outcome[index])
         np.testing.assert_array_equal(bucket["censored"], plays.censored[index])
         assert {leaf.dtype.name for leaf in jax.tree.leaves(bucket)} == {"float32", "bool", "int32"}
 
@@ -53,9 +53,9 @@ def test_later_changes_on_the_host_do_not_reach_it():
     resident = to_device(arrays)
     before = np.array(resident.buckets[0]["x"])
     arrays.x[0][:] = np.nan
-    arrays.players[0][:] = False
+    arrays.present[0][:] = False
     np.testing.assert_array_equal(resident.buckets[0]["x"], before)
-    assert np.asarray(resident.buckets[0]["players"]).any()
+    assert np.asarray(resident.buckets[0]["present"]).any()
 
 
 def test_it_is_an_argument_of_compiled_functions():
@@ -64,9 +64,9 @@ def test_it_is_an_argument_of_compiled_functions():
 
     @jax.jit
     def mean_yards(split):
-        return sum(jnp.sum(bucket["yards"]) for bucket in split.buckets) / len(split)
+        return sum(jnp.sum(bucket["outcome"]) for bucket in split.buckets) / len(split)
 
-    assert float(mean_yards(resident)) == pytest.approx(float(plays.yards.mean()), rel=1e-5)
+    assert float(mean_yards(resident)) == pytest.approx(float(plays.outcome.mean()), rel=1e-5)
 
 
 def test_no_plays_are_refused():

@@ -66,7 +66,7 @@ INDEX_PLAN = DeviceIndexPlan(Arrays.of(VALIDATION, (30,)), 16, shuffle=False)
 def network_of(config):
     head = make_head(config.head)
     network = make_network(config, head, PLAYS.static.shape[1])
-    set_statistics(network, PLAYS, head.init_from_data(PLAYS.yards))
+    set_statistics(network, PLAYS, head.init_from_data(PLAYS.outcome))
     # in float64 under x64, so that a difference is not rounding
     nnx.update(network, jax.tree.map(lambda leaf: leaf.astype(jnp.result_type(float)), nnx.state(network)))
     return network

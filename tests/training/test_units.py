@@ -40,9 +40,9 @@ def windows(units: bool = True, seed: int = 0) -> Plays:
     return Plays(
         frames=random.normal(size=(offsets[-1], 1, 2)).astype(np.float32),
         offsets=offsets,
-        players=np.ones((offsets[-1], 1), bool),
+        present=np.ones((offsets[-1], 1), bool),
         static=random.normal(size=(ROWS, 3)).astype(np.float32),
-        yards=(location + scale * z if units else z).astype(np.float32),
+        outcome=(location + scale * z if units else z).astype(np.float32),
         game_id=ids,
         play_id=ids,
         passer_id=ids,
@@ -72,7 +72,7 @@ def test_loss_is_that_of_the_distribution_in_the_outcomes_own_unit(name):
     head, predictor, trainer = build(plays, name)
     raw = predictor(predictor.params, plays, 8, (8,))
     dist = Affine(head(raw), plays.info["location"], plays.info["scale"])
-    each = np.asarray(objective(name)(dist, jnp.asarray(plays.yards)))
+    each = np.asarray(objective(name)(dist, jnp.asarray(plays.outcome)))
     assert np.isfinite(each).all()
     assert not all(batch.valid.all() for batch in batches(plays))  # a padding row has no scale
     for batch in batches(plays):
@@ -85,8 +85,8 @@ def test_loss_is_that_of_the_distribution_in_the_outcomes_own_unit(name):
 def test_gradient_is_that_of_standardized_outcomes():
     """The Jacobian does not depend on the parameters."""
     plays = windows()
-    z = (plays.yards.astype(np.float64) - plays.info["location"]) / plays.info["scale"]
-    plain = replace(plays, yards=z.astype(np.float32), info={})
+    z = (plays.outcome.astype(np.float64) - plays.info["location"]) / plays.info["scale"]
+    plain = replace(plays, outcome=z.astype(np.float32), info={})
     _, predictor, trainer = build(plays)
     for one, other in zip(batches(plays), batches(plain), strict=True):
         (a, da), (b, db) = (trainer.value_and_grad(predictor.params, arrays(batch), None) for batch in (one, other))
@@ -114,7 +114,7 @@ def test_every_frame_predicts_in_the_row_s_unit():
     batch = {name: jnp.asarray(value) for name, value in arrays(next(iter(batches(plays)))).items()}
     loss = training_loss(predictor, head, objective("exact"), FrameWeights())
     dist = in_units(head(predictor.raw_frames(predictor.params, batch, NO_DROPOUT)), batch)
-    each = np.where(batch["mask"], -np.asarray(dist.log_prob(batch["yards"][:, None])), 0.0)
+    each = np.where(batch["mask"], -np.asarray(dist.log_prob(batch["outcome"][:, None])), 0.0)
     valid = np.asarray(batch["valid"])
     wanted = (each.sum(axis=1)[valid] / np.asarray(batch["mask"]).sum(axis=1)[valid]).mean()
     np.testing.assert_allclose(loss(predictor.params, batch, NO_DROPOUT), wanted, rtol=1e-5)

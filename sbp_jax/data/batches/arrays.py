@@ -18,7 +18,7 @@ from sbp_jax.data.plays import (
     IDENTITIES,
     PLAY,
     PLAYERS,
-    Plays,
+    Sequences,
     Split,
     ranges,
     touchdowns,
@@ -42,13 +42,13 @@ class Arrays:
     Args:
         buckets: increasing lengths in frames T_b.
         x: float32 `[n_b, T_b, 22 * F]` for each bucket, its plays in the split's order; 0.0 on padding and empty slots.
-        players: bool `[n_b, T_b, 22]` for each bucket, True where the slot has a player, False on padding.
+        present: bool `[n_b, T_b, 22]` for each bucket, True where the slot has a player, False on padding.
         lengths: int64 `[N]`, number of frames of each play, in the split's order, like all that follow.
         occupied: bool `[N, 22]`, slots that have a player in some frame.
         steady: bool `[N]`, True where the same slots have players in every frame.
         static: float32 `[N, S]`.
-        yards: float32 `[N]`.
-        identities: `game_id`, `play_id`, `passer_id`, `passer` as in `Plays`, each `[N]`.
+        outcome: float32 `[N]`.
+        identities: `game_id`, `play_id`, `passer_id`, `passer` as in `Sequences`, each `[N]`.
         info: additional columns, each `[N]`.
         features: names of a player's F features.
 
@@ -58,12 +58,12 @@ class Arrays:
 
     buckets: tuple[int, ...]
     x: tuple[np.ndarray, ...]
-    players: tuple[np.ndarray, ...]
+    present: tuple[np.ndarray, ...]
     lengths: np.ndarray
     occupied: np.ndarray
     steady: np.ndarray
     static: np.ndarray
-    yards: np.ndarray
+    outcome: np.ndarray
     identities: Mapping[str, np.ndarray]
     info: Mapping[str, np.ndarray] = field(default_factory=dict)
     features: tuple[str, ...] = FEATURES
@@ -72,24 +72,24 @@ class Arrays:
         count = len(self.lengths)
         if self.static.ndim != 2:
             raise InputError(f"static: expected two dimensions (plays, features), got shape {self.static.shape}")
-        columns = {"occupied": self.occupied, "steady": self.steady, "static": self.static, "yards": self.yards}
+        columns = {"occupied": self.occupied, "steady": self.steady, "static": self.static, "outcome": self.outcome}
         shapes = {name: (array.shape, (count, *array.shape[1:])) for name, array in columns.items()}
         shapes |= {name: (array.shape, (count,)) for name, array in {**self.identities, **self.info}.items()}
         sizes, entities = np.bincount(self.bucket, minlength=len(self.buckets)).tolist(), self.occupied.shape[-1]
         for b, (frames, n) in enumerate(zip(self.buckets, sizes, strict=True)):
             shapes[f"x[{b}]"] = self.x[b].shape, (n, frames, entities * len(self.features))
-            shapes[f"players[{b}]"] = self.players[b].shape, (n, frames, entities)
+            shapes[f"present[{b}]"] = self.present[b].shape, (n, frames, entities)
         for name, (shape, expected) in shapes.items():
             if shape != expected:
                 raise InputError(f"{name}: expected shape {expected}, got {shape}")
 
     @classmethod
-    def of(cls, plays: Plays, buckets: tuple[int, ...] | None = None) -> "Arrays":
+    def of(cls, plays: Sequences, buckets: tuple[int, ...] | None = None) -> "Arrays":
         """Return the plays padded in memory; without buckets, choose those with the least padding."""
         fitted = fit_buckets(buckets, plays.lengths) if len(plays) else buckets or ()
-        filling = Filling(plays.lengths, fitted, features=plays.features, entities=plays.players.shape[1])
+        filling = Filling(plays.lengths, fitted, features=plays.features, entities=plays.present.shape[1])
         for i, (begin, end) in enumerate(zip(plays.offsets[:-1], plays.offsets[1:], strict=True)):
-            filling.put(i, plays.frames[begin:end], plays.players[begin:end])
+            filling.put(i, plays.frames[begin:end], plays.present[begin:end])
         return filling.arrays({name: getattr(plays, name) for name in ("static", *COLUMN_TYPES)}, plays.info)
 
     def __len__(self) -> int:
@@ -97,12 +97,12 @@ class Arrays:
 
     @property
     def censored(self) -> np.ndarray:
-        """As `Plays.censored`, bool `[N]`."""
+        """As `Sequences.censored`, bool `[N]`."""
         return touchdowns(self.info, len(self))
 
     @property
     def unit(self) -> np.ndarray | None:
-        """As `Plays.unit`, float32 `[N, 2]` or None."""
+        """As `Sequences.unit`, float32 `[N, 2]` or None."""
         return units(self.info)
 
     @property
@@ -124,9 +124,9 @@ class Arrays:
     @property
     def nbytes(self) -> int:
         """Bytes of the padded arrays."""
-        return sum(array.nbytes for array in (*self.x, *self.players))
+        return sum(array.nbytes for array in (*self.x, *self.present))
 
-    def plays(self) -> Plays:
+    def plays(self) -> Sequences:
         """Return the plays with their frames concatenated, in memory and without padding; empty slots are 0.0."""
         return self._plays(slice(0, len(self)), self.bucket, self.row)
 
@@ -137,34 +137,34 @@ class Arrays:
             last: number of last frames of each play to use; None uses all.
         """
 
-        def chunks() -> Iterator[Plays]:
+        def chunks() -> Iterator[Sequences]:
             bucket, row = self.bucket, self.row
             for begin, end in ranges(self.lengths):
                 part = self._plays(slice(begin, end), bucket, row)
                 yield part if last is None else part.last(last)
 
-        own = {name: getattr(self, name) for name in ("static", "yards", "info", "features")}
+        own = {name: getattr(self, name) for name in ("static", "outcome", "info", "features")}
         own |= {name: self.identities[name] for name in PLAY}
         lengths = self.lengths if last is None else np.minimum(self.lengths, last)
         return Split(lengths=lengths, **own, chunks=chunks)
 
-    def _plays(self, some: slice, bucket: np.ndarray, row: np.ndarray) -> Plays:
+    def _plays(self, some: slice, bucket: np.ndarray, row: np.ndarray) -> Sequences:
         """Return consecutive plays; `bucket` and `row` are those of all plays."""
         offsets = np.concatenate([[0], np.cumsum(self.lengths[some])]).astype(np.int64)
         entities = self.occupied.shape[1]
         frames = np.empty((int(offsets[-1]), entities, len(self.features)), np.float32)
-        players = np.empty((int(offsets[-1]), entities), bool)
+        present = np.empty((int(offsets[-1]), entities), bool)
         places = zip(*(a.tolist() for a in (bucket[some], row[some], offsets[:-1], offsets[1:])), strict=True)
         for home, place, begin, end in places:
             own = self.x[home][place, : end - begin]
             frames[begin:end] = own.reshape(-1, *frames.shape[1:])
-            players[begin:end] = self.players[home][place, : end - begin]
-        return Plays(
+            present[begin:end] = self.present[home][place, : end - begin]
+        return Sequences(
             frames=frames,
             offsets=offsets,
-            players=players,
+            present=present,
             static=self.static[some],
-            yards=self.yards[some],
+            outcome=self.outcome[some],
             info={name: column[some] for name, column in self.info.items()},
             features=self.features,
             **{name: column[some] for name, column in self.identities.items()},
@@ -196,24 +196,24 @@ class Filling:
         sizes = np.bincount(self.bucket, minlength=len(buckets)).tolist()
         places = list(zip(sizes, buckets, strict=True))
         self.x = tuple(allocate(f"x-{t}", (n, t, entities * len(features)), np.float32) for n, t in places)
-        self.players = tuple(allocate(f"players-{t}", (n, t, entities), np.bool_) for n, t in places)
+        self.present = tuple(allocate(f"present-{t}", (n, t, entities), np.bool_) for n, t in places)
         self.occupied = np.zeros((len(lengths), entities), bool)
         self.steady = np.zeros(len(lengths), bool)
 
-    def put(self, i: int, frames: np.ndarray, players: np.ndarray) -> None:
+    def put(self, i: int, frames: np.ndarray, present: np.ndarray) -> None:
         """Set play `i`: its frames `[T, 22, F]`, T its length, and the mask of its players `[T, 22]`."""
         bucket, row, length = self.bucket[i], self.row[i], len(frames)
-        own = self.x[bucket][row, :length].reshape(*players.shape, len(self.features))  # a view
+        own = self.x[bucket][row, :length].reshape(*present.shape, len(self.features))  # a view
         own[:] = frames
-        self.players[bucket][row, :length] = players
-        self.occupied[i] = players.any(axis=0)
-        self.steady[i] = np.all(players == self.occupied[i])
-        if not players.all():
-            own[~players] = 0.0
+        self.present[bucket][row, :length] = present
+        self.occupied[i] = present.any(axis=0)
+        self.steady[i] = np.all(present == self.occupied[i])
+        if not present.all():
+            own[~present] = 0.0
 
     def arrays(self, columns: Mapping[str, np.ndarray], info: Mapping[str, np.ndarray]) -> Arrays:
         """Return the arrays after all plays are put; `columns` has `static` and the columns of `plays.COLUMN_TYPES`."""
-        padded = (self.buckets, self.x, self.players, self.lengths, self.occupied, self.steady)
+        padded = (self.buckets, self.x, self.present, self.lengths, self.occupied, self.steady)
         identities = {name: columns[name] for name in IDENTITIES}
         own = {name: columns[name] for name in columns if name not in identities}
         return Arrays(*padded, **own, identities=identities, info=info, features=self.features)
@@ -258,21 +258,21 @@ class ArrayBatches(Epochs):
             gathered = (home == own) & (full == lengths[:count])
             rows = np.zeros(size, np.int64)
             rows[:count] = np.where(gathered, row, 0)
-            x, players = arrays.x[own][rows], arrays.players[own][rows]
-            x[count:], players[count:] = 0.0, False
+            x, present = arrays.x[own][rows], arrays.present[own][rows]
+            x[count:], present[count:] = 0.0, False
         else:
             entities = arrays.occupied.shape[1]
             x = np.zeros((size, length, entities * len(arrays.features)), np.float32)
-            players = np.zeros((size, length, entities), bool)
+            present = np.zeros((size, length, entities), bool)
         for i in np.flatnonzero(~gathered):  # of another bucket, or without the first frames
             b, frames, part = home[i], lengths[i], slice(full[i] - lengths[i], full[i])
-            x[i, :frames], players[i, :frames] = arrays.x[b][row[i], part], arrays.players[b][row[i], part]
-            x[i, frames:], players[i, frames:] = 0.0, False
+            x[i, :frames], present[i, :frames] = arrays.x[b][row[i], part], arrays.present[b][row[i], part]
+            x[i, frames:], present[i, frames:] = 0.0, False
         if self.mirror is not None:
             rows = np.flatnonzero(reflected[indices])
-            _reflect(x, players, rows, arrays, indices[rows], self.lengths, self.mirror)
+            _reflect(x, present, rows, arrays, indices[rows], self.lengths, self.mirror)
         mask = np.arange(length) < lengths[:, None]
-        return Batch(x, mask, players, **gather_columns(arrays, indices, size))
+        return Batch(x, mask, present, **gather_columns(arrays, indices, size))
 
 
 def rows_of(bucket: np.ndarray) -> np.ndarray:
@@ -286,7 +286,7 @@ def rows_of(bucket: np.ndarray) -> np.ndarray:
 
 def _reflect(
     x: np.ndarray,
-    players: np.ndarray,
+    present: np.ndarray,
     rows: np.ndarray,
     arrays: Arrays,
     indices: np.ndarray,
@@ -302,7 +302,7 @@ def _reflect(
         own = x[row, :frames].reshape(frames, PLAYERS, len(mirror.signs))  # a view
         np.multiply(np.take(own, sources[k], axis=1), factors[k], out=own)
         if arrays.steady[i]:
-            players[row, :frames] = occupied[k]
+            present[row, :frames] = occupied[k]
         else:
-            players[row, :frames] = np.take(players[row, :frames], sources[k], axis=1)
-            own[~players[row, :frames]] = 0.0
+            present[row, :frames] = np.take(present[row, :frames], sources[k], axis=1)
+            own[~present[row, :frames]] = 0.0

@@ -9,7 +9,7 @@ import numpy as np
 
 from sbp_jax.data.batches.epochs import Epochs, Mirror
 from sbp_jax.data.batches.fields import PLAY_FIELDS, Batch
-from sbp_jax.data.plays import Plays
+from sbp_jax.data.plays import Sequences
 from sbp_jax.errors import InputError
 
 
@@ -24,7 +24,7 @@ class Batches(Epochs):
 
     def __init__(
         self,
-        plays: Plays,
+        plays: Sequences,
         batch_size: int,
         buckets: tuple[int, ...] | None = None,
         seed: int = 0,
@@ -46,7 +46,7 @@ def gather_columns(plays: Any, indices: np.ndarray, size: int) -> dict[str, np.n
     """Return the fields of a batch that have no frames.
 
     Args:
-        plays: any object with `PLAY_FIELDS` as attributes, such as `Plays` or `arrays.Arrays`.
+        plays: any object with `PLAY_FIELDS` as attributes, such as `Sequences` or `arrays.Arrays`.
         indices: positions of the batch's plays.
         size: rows of the batch; rows beyond the plays are 0 and not valid.
     """
@@ -68,7 +68,7 @@ def check_mirror(mirror: Mirror | None, features: int) -> Mirror | None:
 
 
 def assemble(
-    plays: Plays,
+    plays: Sequences,
     indices: np.ndarray,
     length: int,
     size: int,
@@ -92,19 +92,19 @@ def assemble(
     lengths[:count] = ends - plays.offsets[indices] if last is None else last
     mask = np.arange(length) < lengths[:, None]
     x = np.zeros((size, length, *plays.frames.shape[1:]), np.float32)
-    players = np.zeros((size, length, plays.players.shape[1]), bool)
+    present = np.zeros((size, length, plays.present.shape[1]), bool)
     for row, (begin, frames) in enumerate(zip(ends - lengths[:count], lengths, strict=False)):
         x[row, :frames] = plays.frames[begin : begin + frames]
-        players[row, :frames] = plays.players[begin : begin + frames]
+        present[row, :frames] = plays.present[begin : begin + frames]
         if mirror is not None and reflected[indices[row]]:
             source = mirror.slots[indices[row]]
             x[row, :frames] = x[row, :frames, source].swapaxes(0, 1) * mirror.signs
-            players[row, :frames] = players[row, :frames, source].T
-    if not players[mask].all():
-        x[~players] = 0.0
+            present[row, :frames] = present[row, :frames, source].T
+    if not present[mask].all():
+        x[~present] = 0.0
     return Batch(
         x.reshape(size, length, -1),
         mask,
-        players,
+        present,
         **gather_columns(plays, indices, size),
     )

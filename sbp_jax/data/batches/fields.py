@@ -17,9 +17,9 @@ class Batch:
     Args:
         x: float32 `[B, T, 22 * F]`, player-major: column `F * slot + feature`; F is 8 without extras, so 176.
         mask: bool `[B, T]`, True on the play's own frames.
-        players: bool `[B, T, 22]`, True where the slot has a player; False on padding.
+        present: bool `[B, T, 22]`, True where the slot has a player; False on padding.
         static: float32 `[B, S]`.
-        yards: float32 `[B]`.
+        outcome: float32 `[B]`.
         censored: bool `[B]`, True where the goal line censors the gain: a touchdown.
         valid: bool `[B]`, False on the rows that fill up a last batch; all their other fields are 0 or False.
         index: int64 `[B]`, the play's position in its split, -1 where not valid.
@@ -29,9 +29,9 @@ class Batch:
 
     x: np.ndarray = field(metadata=_kind("frames", np.float32))
     mask: np.ndarray = field(metadata=_kind("frames", np.bool_))
-    players: np.ndarray = field(metadata=_kind("frames", np.bool_))
+    present: np.ndarray = field(metadata=_kind("frames", np.bool_))
     static: np.ndarray = field(metadata=_kind("plays", np.float32))
-    yards: np.ndarray = field(metadata=_kind("plays", np.float32))
+    outcome: np.ndarray = field(metadata=_kind("plays", np.float32))
     censored: np.ndarray = field(metadata=_kind("plays", np.bool_))
     valid: np.ndarray = field(metadata=_kind("rows", np.bool_))
     index: np.ndarray = field(metadata=_kind("rows", np.int64))

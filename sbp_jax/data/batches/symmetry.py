@@ -11,14 +11,14 @@ import numpy as np
 
 from sbp_jax.data.batches.epochs import Mirror
 from sbp_jax.data.player_slots import LINEMEN, MARKERS, RECEIVERS
-from sbp_jax.data.plays import FEATURES, PLAYERS, Plays
+from sbp_jax.data.plays import FEATURES, PLAYERS, Sequences
 
 LATERAL = frozenset({"y", "vy", "ay", "orientation_sin"})
 
 
-def mirror_of(plays: Plays) -> Mirror:
+def mirror_of(plays: Sequences) -> Mirror:
     """Return the reflection of each play, for `Batches(plays, ..., mirror=mirror_of(plays))`."""
-    return mirror_of_slots(np.logical_or.reduceat(plays.players, plays.offsets[:-1], axis=0), plays.features)
+    return mirror_of_slots(np.logical_or.reduceat(plays.present, plays.offsets[:-1], axis=0), plays.features)
 
 
 def mirror_of_slots(occupied: np.ndarray, features: Sequence[str] = FEATURES) -> Mirror:

@@ -148,7 +148,7 @@ def _build(
 
             def put(i: int, play: dict[str, Any], filling: Filling = filling, done: int = done) -> None:
                 part = slice(-int(filling.lengths[i]), None)
-                filling.put(i, play["frames"][part], play["players"][part])
+                filling.put(i, play["frames"][part], play["present"][part])
                 if progress:
                     progress(done + i + 1)
 

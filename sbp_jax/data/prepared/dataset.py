@@ -19,7 +19,7 @@ import numpy as np
 
 from sbp_jax.atomic import atomic_write
 from sbp_jax.data.memory import fits, frame_bytes, scratch
-from sbp_jax.data.plays import COLUMN_TYPES, FEATURES, INFO_TYPES, PLAYERS, STATIC_FEATURES, Plays
+from sbp_jax.data.plays import COLUMN_TYPES, FEATURES, INFO_TYPES, PLAYERS, STATIC_FEATURES, Plays, Sequences
 from sbp_jax.data.prepared.records import RecordSource, read_records
 from sbp_jax.data.prepared.splits import SPLITS, Fold
 from sbp_jax.data.readers.report import ReadReport
@@ -114,16 +114,16 @@ def load(path: str | Path, split: str, mapped: bool | None = None) -> Plays:
     count, features = prepared.frames[split], len(prepared.features)
     mapped = not fits(count * frame_bytes(PLAYERS, features)) if mapped is None else mapped
     zeros = partial(scratch, folder=prepared.path) if mapped else np.zeros
-    frames, players = zeros((count, PLAYERS, features), np.float32), zeros((count, PLAYERS), np.bool_)
+    frames, present = zeros((count, PLAYERS, features), np.float32), zeros((count, PLAYERS), np.bool_)
     offsets = np.zeros(prepared.plays[split] + 1, np.int64)
 
     def put(i: int, play: dict[str, Any]) -> None:
         begin, end = offsets[i], offsets[i] + len(play["frames"])
-        frames[begin:end], players[begin:end] = play["frames"], play["players"]
+        frames[begin:end], present[begin:end] = play["frames"], play["present"]
         offsets[i + 1] = end
 
     columns, info = read_columns(prepared, split, put)
-    return Plays(frames=frames, offsets=offsets, players=players, info=info, features=prepared.features, **columns)
+    return Plays(frames=frames, offsets=offsets, present=present, info=info, features=prepared.features, **columns)
 
 
 def full_records(prepared: Prepared, split: str) -> Iterator[dict[str, Any]]:
@@ -150,7 +150,7 @@ def read_columns(
     Args:
         prepared: the data set.
         split: one of `SPLITS`.
-        put: called with each play's position and record; its `frames` and `players` are not stored here.
+        put: called with each play's position and record; its `frames` and `present` are not stored here.
 
     Returns:
         `static` and the columns of `plays.COLUMN_TYPES`; the columns of `plays.INFO_TYPES`; one entry per play.
@@ -194,8 +194,8 @@ def read_lengths(prepared: Prepared, split: str) -> np.ndarray:
     with damage_named(prepared.path):
         for indices in np.split(np.arange(len(lengths)), range(_TOGETHER, len(lengths), _TOGETHER)):
             if len(indices):  # a split without plays has no records
-                source = source or RecordSource(prepared.path, split, ("players",))
-                lengths[indices] = [len(record["players"]) for record in source.read(indices.tolist())]
+                source = source or RecordSource(prepared.path, split, ("present",))
+                lengths[indices] = [len(record["present"]) for record in source.read(indices.tolist())]
     content = io.BytesIO()
     np.save(content, lengths)
     with contextlib.suppress(OSError):
@@ -208,7 +208,7 @@ def load_every(path: str | Path) -> Plays:
     return Plays.concatenate([load(path, split) for split in SPLITS if describe(path).plays[split]])
 
 
-def fold_of(plays: Plays, fold: Fold, split: str) -> Plays:
+def fold_of(plays: Sequences, fold: Fold, split: str) -> Sequences:
     """Return the plays of one split of a fold of `plays`; InputError as for `Fold.games`, or for an unknown split."""
     if split not in SPLITS:
         raise InputError(f"split: expected one of {', '.join(SPLITS)}, got {split!r}")
@@ -216,6 +216,6 @@ def fold_of(plays: Plays, fold: Fold, split: str) -> Plays:
     return plays.select(np.isin(plays.game_id, games[split]))
 
 
-def load_fold(path: str | Path, fold: Fold, split: str) -> Plays:
+def load_fold(path: str | Path, fold: Fold, split: str) -> Sequences:
     """Return the plays of one split of a fold of the data set at `path`; errors as for `load_every` and `fold_of`."""
     return fold_of(load_every(path), fold, split)

@@ -15,7 +15,7 @@ import tensorflow_datasets as tfds
 from tensorflow_datasets.core import shuffle
 
 from sbp_jax.atomic import atomic_write
-from sbp_jax.data.plays import COLUMN_TYPES, INFO_TYPES, PLAYER_FEATURES, PLAYERS, STATIC_FEATURES, Plays
+from sbp_jax.data.plays import COLUMN_TYPES, FORMER_NAMES, INFO_TYPES, PLAYER_FEATURES, PLAYERS, STATIC_FEATURES, Plays
 
 VERSION = tfds.core.Version("1.0.0")
 
@@ -42,7 +42,7 @@ def load_chunk(path: Path) -> Plays:
     """Return the plays that `save_chunk` wrote."""
     with np.load(path) as arrays:
         info = {name: arrays[f"info_{name}"] for name in INFO_TYPES}
-        own = {name: arrays[name] for name in arrays.files if not name.startswith("info_")}
+        own = {_current(name): arrays[name] for name in arrays.files if not name.startswith("info_")}
         features = tuple(own.pop("features").tolist())
         return Plays(**own, info=info, features=features)
 
@@ -77,7 +77,8 @@ def write_records(
 def read_records(folder: Path, split: str) -> Iterator[dict[str, Any]]:
     """Yield the records of a split that has plays, in the data set's fixed order."""
     builder: Any = _builder(folder)
-    yield from builder.as_data_source(split)
+    for record in builder.as_data_source(split):
+        yield {_current(name): value for name, value in record.items()}
 
 
 class RecordSource:
@@ -92,7 +93,8 @@ class RecordSource:
     def __init__(self, folder: Path, split: str, names: Sequence[str]) -> None:
         builder: Any = _builder(folder)
         features = builder.info.features
-        self._features = tfds.features.FeaturesDict({name: features[name] for name in names})
+        stored = [name for name in features if _current(name) in names]
+        self._features = tfds.features.FeaturesDict({name: features[name] for name in stored})
         self._bytes = builder.as_data_source(split, deserialize_method=tfds.decode.DeserializeMethod.RAW_BYTES)
 
     def __len__(self) -> int:
@@ -101,7 +103,12 @@ class RecordSource:
     def read(self, indices: Sequence[int]) -> list[dict[str, Any]]:
         """Return the records at `indices`."""
         decode: Any = self._features.deserialize_example_np
-        return [decode(content) for content in self._bytes.__getitems__(indices)]
+        records = (decode(content) for content in self._bytes.__getitems__(indices))
+        return [{_current(name): value for name, value in record.items()} for record in records]
+
+
+def _current(name: str) -> str:
+    return FORMER_NAMES.get(name, name)
 
 
 def _builder(folder: Path) -> Any:
@@ -161,7 +168,7 @@ def _examples(path: Path, games: list[int]) -> Iterator[tuple[str, dict[str, Any
     plays = load_chunk(path)
     for i in np.flatnonzero(np.isin(plays.game_id, np.array(games))):
         rows = slice(plays.offsets[i], plays.offsets[i + 1])
-        record = {"frames": plays.frames[rows], "players": plays.players[rows], "static": plays.static[i]}
+        record = {"frames": plays.frames[rows], "present": plays.present[rows], "static": plays.static[i]}
         record |= {name: getattr(plays, name)[i] for name in COLUMN_TYPES}
         record |= {name: plays.info[name][i] for name in INFO_TYPES}
         yield f"{plays.game_id[i]}-{plays.play_id[i]}", record
@@ -173,7 +180,7 @@ def _features(columns: int, static: int) -> tfds.features.FeaturesDict:
     return tfds.features.FeaturesDict(
         {
             "frames": tfds.features.Tensor(shape=(None, PLAYERS, columns), dtype=np.float32, encoding=raw),
-            "players": tfds.features.Tensor(shape=(None, PLAYERS), dtype=np.bool_, encoding=raw),
+            "present": tfds.features.Tensor(shape=(None, PLAYERS), dtype=np.bool_, encoding=raw),
             "static": tfds.features.Tensor(shape=(static,), dtype=np.float32, encoding=raw),
             **{
                 name: tfds.features.Text() if kind is np.str_ else tfds.features.Scalar(kind)

@@ -4,8 +4,8 @@ folder/
   manifest.json            origin; names of the features; bytes and CRC-32 of every file
   train/
     x-40.npy               float32 [plays, 40, 22 * features]: a bucket's plays, padded
-    players-40.npy         bool [plays, 40, 22]
-    columns.npz            one entry per play: lengths, static, yards, ids, info
+    present-40.npy         bool [plays, 40, 22]
+    columns.npz            one entry per play: lengths, static, outcome, ids, info
   validation/ test/
 """
 
@@ -22,13 +22,13 @@ import numpy as np
 from sbp_jax.atomic import building
 from sbp_jax.data.batches.arrays import Allocate, Arrays
 from sbp_jax.data.memory import reserve
-from sbp_jax.data.plays import FEATURES, IDENTITIES
+from sbp_jax.data.plays import FEATURES, FORMER_NAMES, IDENTITIES
 from sbp_jax.errors import InputError
 
 FORMAT = 1  # increment when the layout of the files changes
 MANIFEST = "manifest.json"
 _COLUMNS = "columns.npz"
-_OWN = ("lengths", "occupied", "steady", "static", "yards")
+_OWN = ("lengths", "occupied", "steady", "static", "outcome")
 
 
 class DamagedError(InputError):
@@ -54,7 +54,7 @@ def allocate_files(folder: Path) -> Allocate:
 
 def finish(arrays: Arrays, folder: Path) -> None:
     """Write the columns, which `allocate_files(folder)` does not, and flush everything to disk."""
-    for array in (*arrays.x, *arrays.players):
+    for array in (*arrays.x, *arrays.present):
         if isinstance(array, np.memmap):
             array.flush()
     own = {name: getattr(arrays, name) for name in _OWN} | dict(arrays.identities)
@@ -98,15 +98,19 @@ def open_folder(folder: str | Path, split: str) -> Arrays:
         raise InputError(f"split: expected one of {', '.join(manifest['splits'])}, got {split!r}")
     entry = manifest["splits"][split]
     try:
-        content = {name: _checked(folder / split / name, described) for name, described in entry["files"].items()}
+        content = {
+            name.replace("players-", "present-"): _checked(folder / split / name, described)
+            for name, described in entry["files"].items()
+        }
         buckets = tuple(entry["buckets"])
-        x, players = (tuple(_array(content[f"{name}-{t}.npy"]) for t in buckets) for name in ("x", "players"))
+        x, present = (tuple(_array(content[f"{name}-{t}.npy"]) for t in buckets) for name in ("x", "present"))
         with np.load(io.BytesIO(content[_COLUMNS].data)) as columns:
             info = {name[5:]: columns[name] for name in columns.files if name.startswith("info_")}
-            own = {name: columns[name] for name in _OWN}
+            current = {FORMER_NAMES.get(name, name): columns[name] for name in columns.files}
+            own = {name: current[name] for name in _OWN}
             identities = {name: columns[name] for name in IDENTITIES}
         features = tuple(manifest.get("features", FEATURES))  # folders from before extras have the default ones
-        return Arrays(buckets, x, players, **own, identities=identities, info=info, features=features)
+        return Arrays(buckets, x, present, **own, identities=identities, info=info, features=features)
     except DamagedError:
         raise
     except (OSError, ValueError, TypeError, KeyError, AttributeError, zipfile.BadZipFile) as error:
@@ -129,9 +133,9 @@ def save(splits: dict[str, Arrays], folder: str | Path) -> None:
         for split, arrays in splits.items():
             (place / split).mkdir()
             allocate = allocate_files(place / split)
-            for t, x, players in zip(arrays.buckets, arrays.x, arrays.players, strict=True):
+            for t, x, present in zip(arrays.buckets, arrays.x, arrays.present, strict=True):
                 allocate(f"x-{t}", x.shape, np.float32)[:] = x
-                allocate(f"players-{t}", players.shape, np.bool_)[:] = players
+                allocate(f"present-{t}", present.shape, np.bool_)[:] = present
             finish(arrays, place / split)
         write_manifest(place, {split: arrays.buckets for split, arrays in splits.items()}, {}, features.pop())
 

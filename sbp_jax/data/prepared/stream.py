@@ -22,7 +22,7 @@ from sbp_jax.data.prepared.records import RecordSource
 from sbp_jax.data.prepared.splits import SPLITS
 from sbp_jax.errors import InputError
 
-_READ = ("frames", "players", "static", "yards", "touchdown")  # the columns of a record that a batch needs
+_READ = ("frames", "present", "static", "outcome", "touchdown")  # the columns of a record that a batch needs
 
 
 class StreamedBatches(Epochs):
@@ -118,7 +118,7 @@ def open_split(prepared: Prepared, split: str, last: int | None = None) -> Split
             plays = _plays(records, lengths[begin:end], prepared.features)
             yield replace(plays, **{name: columns[name][begin:end] for name in PLAY})
 
-    own: dict[str, Any] = {name: columns[name] for name in ("static", "yards", *PLAY)}
+    own: dict[str, Any] = {name: columns[name] for name in ("static", "outcome", *PLAY)}
     return Split(lengths=lengths, **own, info=info, features=prepared.features, chunks=chunks)
 
 
@@ -127,10 +127,10 @@ def _plays(records: Sequence[dict[str, Any]], lengths: np.ndarray, features: tup
     unknown = np.zeros(len(records), np.int64)  # a batch has no identities
     return Plays(
         frames=np.concatenate([record["frames"][-t:] for record, t in zip(records, lengths, strict=True)]),
-        players=np.concatenate([record["players"][-t:] for record, t in zip(records, lengths, strict=True)]),
+        present=np.concatenate([record["present"][-t:] for record, t in zip(records, lengths, strict=True)]),
         offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
         static=np.stack([record["static"] for record in records]),
-        yards=np.array([record["yards"] for record in records], np.float32),
+        outcome=np.array([record["outcome"] for record in records], np.float32),
         info={"touchdown": np.array([record["touchdown"] for record in records], bool)},
         features=features,
         **dict.fromkeys(IDENTITIES, unknown),

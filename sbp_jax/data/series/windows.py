@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sbp_jax.data.plays import WINDOW_FEATURES, Plays
+from sbp_jax.data.plays import WINDOW_FEATURES, Sequences
 from sbp_jax.data.prepared.splits import SPLITS
 from sbp_jax.data.series.config import SeriesConfig
 from sbp_jax.data.series.reading import Series, Windows, read_series, windows
@@ -28,17 +28,17 @@ class SeriesSet:
         folder: folder of all files.
         series: the series in the order of the files.
         splits: windows of "train", "validation" and "test". `game_id` is the number of the series, `passer` its name,
-            `play_id` the number of the observation that is the outcome, `yards` the outcome itself in the series' unit;
+            `play_id` the number of the observation that is the outcome, `outcome` that observation in the series' unit;
             `info` has `location` and `scale`, which define the unit of the predicted distribution, and `time`.
         fingerprint: hexadecimal digits that identify the content of the files and the configuration.
     """
 
     folder: Path
     series: tuple[Series, ...]
-    splits: dict[str, Plays]
+    splits: dict[str, Sequences]
     fingerprint: str
 
-    def split(self, name: str) -> Plays:
+    def split(self, name: str) -> Sequences:
         """Return the windows of a split; InputError if there is none of that name."""
         if name not in self.splits:
             raise InputError(f"split: expected one of {', '.join(SPLITS)}, got {name!r}")
@@ -60,11 +60,11 @@ def read_windows(config: SeriesConfig, folder: Path | None = None) -> SeriesSet:
     files = _files(config.path, folder)
     fractions = (1.0 - config.validation - config.test, config.validation, config.test)
     series = tuple(read_series(file, config.time, config.value) for file in files)
-    parts: dict[str, list[Plays]] = {split: [] for split in SPLITS}
+    parts: dict[str, list[Sequences]] = {split: [] for split in SPLITS}
     for number, (file, each) in enumerate(zip(files, series, strict=True)):
         ends = np.round(np.cumsum([0.0, *fractions]) * len(each)).astype(int)
         cells = windows(each, config.context, config.lead, training=int(ends[1]))
-        plays = as_plays(each, cells, number)
+        plays = as_sequences(each, cells, number)
         for split, begin, end in zip(SPLITS, ends[:-1], ends[1:], strict=True):
             members = np.flatnonzero((cells.index >= begin) & (cells.index < end))
             if not len(members) and end > begin:
@@ -74,7 +74,7 @@ def read_windows(config: SeriesConfig, folder: Path | None = None) -> SeriesSet:
                 )
             parts[split].append(plays.select(members))
     cutting = {name: value for name, value in dataclasses.asdict(config).items() if name != "path"}
-    splits = {split: Plays.concatenate(members) for split, members in parts.items()}
+    splits = {split: Sequences.concatenate(members) for split, members in parts.items()}
     return SeriesSet(files[0].parent, series, splits, json_digest(cutting, files)[:16])
 
 
@@ -90,7 +90,7 @@ def _files(paths: Sequence[str], folder: Path | None) -> list[Path]:
     return files if folder is None else [folder / file.name for file in files]
 
 
-def as_plays(series: Series, cells: Windows, number: int = 0) -> Plays:
+def as_sequences(series: Series, cells: Windows, number: int = 0) -> Sequences:
     """Return the windows of a series as plays of game `number`, with the columns of `SeriesSet`."""
     count, context = cells.value.shape
     frames = np.stack([np.arcsinh(cells.scaled), cells.seen], axis=-1).astype(np.float32)
@@ -102,12 +102,12 @@ def as_plays(series: Series, cells: Windows, number: int = 0) -> Plays:
         for column, period in ((2, _DAY_S), (4, _WEEK_S)):
             angle = 2 * np.pi * np.mod(time, period) / period
             static[:, column], static[:, column + 1] = np.cos(angle), np.sin(angle)
-    return Plays(
+    return Sequences(
         frames=frames.reshape(count * context, 1, len(WINDOW_FEATURES)),
         offsets=np.arange(count + 1, dtype=np.int64) * context,
-        players=np.ones((count * context, 1), bool),
+        present=np.ones((count * context, 1), bool),
         static=static,
-        yards=cells.outcome.astype(np.float32),
+        outcome=cells.outcome.astype(np.float32),
         game_id=np.full(count, number, np.int64),
         play_id=cells.index.astype(np.int64),
         passer_id=np.full(count, number, np.int64),

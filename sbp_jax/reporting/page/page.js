@@ -146,7 +146,7 @@
         const p = D.plays[index];
         const open = element("button", { class: "link", type: "button", onclick: () => go("play", String(index)) }, "watch");
         const down = p.down === null ? "" : `${p.down} & ${p.distance ?? "?"}`;
-        const texts = [p.season ?? "", p.week ?? "", down, number(p.yards, D.digits), number(p.median, 1), number(p.pit, 3)];
+        const texts = [p.season ?? "", p.week ?? "", down, number(p.outcome, D.digits), number(p.median, 1), number(p.pit, 3)];
         return element("tr", {}, ...texts.map((text) => element("td", {}, String(text))), element("td", {}, open));
       }));
     });
@@ -194,7 +194,7 @@
     [-26.65, 26.65].forEach((y) => parts.push(shape("line", { x1: low, x2: high, y1: y, y2: y, stroke: "#57606a", "stroke-width": 0.3 })));
     parts.push(shape("line", { x1: 0, x2: 0, y1: -26.65, y2: 26.65, stroke: "#1b1f24", "stroke-width": 0.25 }));
     if (play.distance !== null) parts.push(shape("line", { x1: play.distance, x2: play.distance, y1: -26.65, y2: 26.65, stroke: COLOR.first, "stroke-width": 0.4 }));
-    if (play.yards < high) parts.push(shape("line", { x1: play.yards, x2: play.yards, y1: -26.65, y2: 26.65, stroke: COLOR.actual, "stroke-width": 0.4, "stroke-dasharray": "1.2 0.8" }));
+    if (play.outcome < high) parts.push(shape("line", { x1: play.outcome, x2: play.outcome, y1: -26.65, y2: 26.65, stroke: COLOR.actual, "stroke-width": 0.4, "stroke-dasharray": "1.2 0.8" }));
     const people = shape("g", { id: "people" });
     svg.replaceChildren(...parts, people);
   };
@@ -222,7 +222,7 @@
     const row = Array.from(play.probabilities.subarray(frame * bins, (frame + 1) * bins), (v) => 100 * play.peak * (v / 255) ** 2);
     const [low, high] = [play.lower && play.lower[frame], play.upper && play.upper[frame]];
     const mark = (x, color, dash) => ({ type: "line", x0: x, x1: x, yref: "paper", y0: 0, y1: 1, line: { color: color, width: 1.5, dash } });
-    const shapes = [mark(play.yards, COLOR.actual, "solid"), mark(play.medians[frame], "#1b1f24", "dot")];
+    const shapes = [mark(play.outcome, COLOR.actual, "solid"), mark(play.medians[frame], "#1b1f24", "dot")];
     if (low !== null && low !== undefined) shapes.push(mark(low, COLOR.theirs, "dash"));
     if (high !== null && high !== undefined) shapes.push(mark(high, COLOR.theirs, "dash"));
     draw("density", [{ type: "bar", x: D.grid, y: row, marker: { color: D.grid.map((y) => (low !== null && low !== undefined && (y < low || y > high) ? COLOR.theirs : COLOR.ours)) },
@@ -233,7 +233,7 @@
       { x: times, y: play.medians, mode: play.count > 1 ? "lines" : "markers", line: { color: COLOR.ours }, name: "median" },
       { x: [times[frame]], y: [play.medians[frame]], mode: "markers", marker: { color: "#1b1f24", size: 9 }, name: "now" },
     ], axis("seconds since the snap", { range: [-0.05, Math.max(1, times[times.length - 1]) + 0.05] }), axis(`median, ${D.unit}`),
-    { shapes: [{ type: "line", xref: "paper", x0: 0, x1: 1, y0: play.yards, y1: play.yards, line: { color: COLOR.actual, width: 1.5 } }] });
+    { shapes: [{ type: "line", xref: "paper", x0: 0, x1: 1, y0: play.outcome, y1: play.outcome, line: { color: COLOR.actual, width: 1.5 } }] });
   };
 
   const stop = () => {
@@ -256,7 +256,7 @@
 
   const title = (p) => {
     const when = [p.season, p.week === null ? null : `week ${p.week}`].filter((each) => each !== null).join(", ");
-    return `${NAMES.get(p.passer) ?? ""} · ${when} · ${number(p.yards, D.digits)} ${D.unit} · PIT ${number(p.pit, 3)}`;
+    return `${NAMES.get(p.passer) ?? ""} · ${when} · ${number(p.outcome, D.digits)} ${D.unit} · PIT ${number(p.pit, 3)}`;
   };
 
   const showPlay = (index) => {

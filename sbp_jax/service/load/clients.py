@@ -135,7 +135,7 @@ class Good:
                     self.latencies.append(summary["at"] - sent[summary["seq"]])
         finally:
             sender.cancel()
-        await socket.send(json.dumps({"type": "finish", "play": name, "yards": play["yards"]}))
+        await socket.send(json.dumps({"type": "finish", "play": name, "outcome": play["outcome"]}))
         await self._expect(queue, "score", play["score"])
         self.count["plays"] += 1
 

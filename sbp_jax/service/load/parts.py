@@ -105,7 +105,7 @@ def part(load: Load, server: Server, plays: list[dict[str, Any]], folder: Path, 
     Args:
         load: load from the well-behaved clients.
         server: the service; a restart replaces its process.
-        plays: the plays to replay, each with `static`, `frames` (as JSON), `yards`, and the expected `summaries`
+        plays: the plays to replay, each with `static`, `frames` (as JSON), `outcome`, and the expected `summaries`
             and `score`.
         folder: folder for tasks, results and logs.
         seconds: duration.

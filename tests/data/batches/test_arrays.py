@@ -12,7 +12,7 @@ from sbp_jax.data.batches.batching import Batches
 from sbp_jax.data.batches.fields import Batch
 from sbp_jax.data.batches.symmetry import mirror_of, mirror_of_slots
 from sbp_jax.data.plays import Plays
-from sbp_jax.data.prepared.storage import DamagedError, open_folder, save
+from sbp_jax.data.prepared.storage import DamagedError, open_folder, save, write_manifest
 from sbp_jax.errors import InputError
 from tests.data.batches.test_batching import random_plays
 from tests.plays import random_plays as plays_with_gaps
@@ -24,8 +24,8 @@ def steady_gaps(seed: int = 3) -> Plays:
     """Plays with different empty slots, the same in all frames of a play."""
     random = np.random.default_rng(seed)
     plays = random_plays(random.integers(5, 90, 120), seed)
-    plays.players[:] = np.repeat(random.random((len(plays), 22)) > 0.3, plays.lengths, axis=0)
-    plays.frames[~plays.players] = 0.0
+    plays.present[:] = np.repeat(random.random((len(plays), 22)) > 0.3, plays.lengths, axis=0)
+    plays.frames[~plays.present] = 0.0
     return plays
 
 
@@ -91,7 +91,7 @@ def test_batches_of_other_lengths_and_of_last_frames_are_those_of_the_plays(kind
             assert_identical(left, right)
     split = arrays.split(last)
     np.testing.assert_array_equal(split.lengths, shortened.lengths)
-    for name in ("frames", "players", "yards", "game_id", "passer"):
+    for name in ("frames", "present", "outcome", "game_id", "passer"):
         parts = [getattr(part, name) for part in split.chunks()]
         np.testing.assert_array_equal(np.concatenate(parts), getattr(shortened, name))
 
@@ -156,6 +156,21 @@ def test_an_empty_split_can_be_saved_but_has_no_batches(tmp_path):
             ArrayBatches(arrays, 4)
 
 
+def test_files_with_the_former_names_are_read(tmp_path):
+    arrays, folder = Arrays.of(KINDS["steady gaps"](), BUCKETS), tmp_path / "arrays"
+    save({"train": arrays}, folder)
+    for length in BUCKETS:
+        (folder / "train" / f"present-{length}.npy").rename(folder / "train" / f"players-{length}.npy")
+    with np.load(folder / "train" / "columns.npz") as columns:
+        former = {"yards" if name == "outcome" else name: columns[name] for name in columns.files}
+    np.savez(folder / "train" / "columns.npz", **former)
+    write_manifest(folder, {"train": arrays.buckets}, {})
+    found = open_folder(folder, "train")
+    np.testing.assert_array_equal(found.outcome, arrays.outcome)
+    for one, other in zip(found.present, arrays.present, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def cut(path):
     path.write_bytes(path.read_bytes()[:-100])
 
@@ -166,7 +181,7 @@ def flip(path):
     path.write_bytes(content)
 
 
-@pytest.mark.parametrize("name", ["x-40.npy", "players-24.npy", "columns.npz"])
+@pytest.mark.parametrize("name", ["x-40.npy", "present-24.npy", "columns.npz"])
 @pytest.mark.parametrize(
     ("damage", "message"), [(cut, "bytes"), (flip, "checksum"), (lambda path: path.unlink(), "missing")]
 )
@@ -222,8 +237,8 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path, monkeypatch):
 
 def test_arrays_that_disagree_are_refused():
     columns = vars(Arrays.of(KINDS["full"](), BUCKETS))
-    for name, value in {"yards": np.zeros(3, np.float32), "info": {"week": np.zeros(3)}}.items():
-        with pytest.raises(InputError, match="yards" if name == "yards" else "week"):
+    for name, value in {"outcome": np.zeros(3, np.float32), "info": {"week": np.zeros(3)}}.items():
+        with pytest.raises(InputError, match="outcome" if name == "outcome" else "week"):
             Arrays(**(columns | {name: value}))
     with pytest.raises(InputError, match=r"x\[1\]: expected shape"):
         Arrays(**(columns | {"x": (columns["x"][0],) * 4}))

@@ -16,15 +16,15 @@ from sbp_jax.errors import InputError
 def random_plays(lengths: np.ndarray, seed: int = 0, masked_slots: tuple[int, ...] = ()) -> Plays:
     random = np.random.default_rng(seed)
     count, offsets = len(lengths), np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    players = np.ones((offsets[-1], 22), bool)
-    players[:, list(masked_slots)] = False
+    present = np.ones((offsets[-1], 22), bool)
+    present[:, list(masked_slots)] = False
     frames = random.normal(size=(offsets[-1], 22, 8)).astype(np.float32)
     return Plays(
         frames=frames,
         offsets=offsets,
-        players=players,
+        present=present,
         static=random.normal(size=(count, 5)).astype(np.float32),
-        yards=random.integers(-5, 40, count).astype(np.float32),
+        outcome=random.integers(-5, 40, count).astype(np.float32),
         game_id=np.arange(count) // 7,
         play_id=np.arange(count),
         passer_id=np.arange(count) % 3,
@@ -62,9 +62,9 @@ def test_a_batch_holds_its_plays_frames_and_zeros_elsewhere(plays):
             np.testing.assert_array_equal(batch.x[row, :length], own)
             np.testing.assert_array_equal(batch.mask[row], np.arange(batch.x.shape[1]) < length)
             np.testing.assert_array_equal(batch.static[row], plays.static[i])
-            assert (batch.yards[row], batch.censored[row]) == (plays.yards[i], plays.censored[i])
+            assert (batch.outcome[row], batch.censored[row]) == (plays.outcome[i], plays.censored[i])
         assert not batch.x[~batch.mask].any()
-        assert not batch.players[~batch.mask].any()
+        assert not batch.present[~batch.mask].any()
         assert not batch.mask[~batch.valid].any()
         assert (batch.index[~batch.valid] == -1).all()
         assert not batch.censored[~batch.valid].any()
@@ -75,9 +75,9 @@ def test_masked_players_hold_zeros_even_where_the_plays_hold_nan():
     plays.frames[:, [3, 21]] = np.nan
     for batch in Batches(plays, 2):
         per_player = batch.x.reshape(*batch.x.shape[:2], 22, 8)
-        np.testing.assert_array_equal(per_player[~batch.players], 0.0)
+        np.testing.assert_array_equal(per_player[~batch.present], 0.0)
         assert np.isfinite(batch.x).all()
-        assert not batch.players[:, :, [3, 21]].any()
+        assert not batch.present[:, :, [3, 21]].any()
 
 
 def test_order_is_decided_by_seed_and_epoch(plays):
@@ -169,8 +169,8 @@ def test_select_takes_indices_and_masks(plays):
         chosen.frames[chosen.offsets[1] : chosen.offsets[2]], plays.frames[plays.offsets[2] : plays.offsets[3]]
     )
     np.testing.assert_array_equal(chosen.info["result"], plays.info["result"][[5, 2, 5]])
-    by_mask = plays.select(plays.yards > 10)
-    np.testing.assert_array_equal(by_mask.play_id, plays.play_id[plays.yards > 10])
+    by_mask = plays.select(plays.outcome > 10)
+    np.testing.assert_array_equal(by_mask.play_id, plays.play_id[plays.outcome > 10])
     assert len(plays.select(np.array([], np.int64))) == 0
 
 
@@ -196,7 +196,7 @@ def test_no_plays_is_an_error(plays):
 def test_plays_whose_arrays_disagree_are_refused(plays):
     columns = vars(plays)
     with pytest.raises(InputError, match=r"yards|offsets"):
-        Plays(**(columns | {"yards": plays.yards[:-1]}))
+        Plays(**(columns | {"outcome": plays.outcome[:-1]}))
     with pytest.raises(InputError, match=r"info\['week'\]"):
         Plays(**(columns | {"info": {"week": np.zeros(3)}}))
 

@@ -15,12 +15,12 @@ from tests.plays import random_plays
 
 
 def reflect(plays, mirror):
-    frames, players = np.empty_like(plays.frames), np.empty_like(plays.players)
+    frames, present = np.empty_like(plays.frames), np.empty_like(plays.present)
     for i in range(len(plays)):
         rows = slice(plays.offsets[i], plays.offsets[i + 1])
         frames[rows] = plays.frames[rows][:, mirror.slots[i]] * mirror.signs
-        players[rows] = plays.players[rows][:, mirror.slots[i]]
-    return replace(plays, frames=frames, players=players)
+        present[rows] = plays.present[rows][:, mirror.slots[i]]
+    return replace(plays, frames=frames, present=present)
 
 
 def test_reflected_features_are_those_of_the_reflected_field(tmp_path):
@@ -37,7 +37,7 @@ def test_reflected_features_are_those_of_the_reflected_field(tmp_path):
     abreast = np.array([len(set(plays.frames[start, 6:11, 1].tolist())) < 5 for start in plays.offsets[:-1]])
     assert abreast.mean() < 0.1
     reflected, expected = reflected.select(~abreast), expected.select(~abreast)
-    np.testing.assert_array_equal(reflected.players, expected.players)
+    np.testing.assert_array_equal(reflected.present, expected.present)
     np.testing.assert_allclose(reflected.frames, expected.frames, atol=1e-4)
 
 
@@ -45,12 +45,12 @@ def test_twice_reflected_is_the_play_itself_with_players_missing():
     plays = random_plays(30)
     missing = np.random.default_rng(0).random((30, 22)) < 0.3
     gone = np.repeat(missing, plays.lengths, axis=0)
-    plays = replace(plays, players=plays.players & ~gone, frames=np.where(gone[:, :, None], 0, plays.frames))
+    plays = replace(plays, present=plays.present & ~gone, frames=np.where(gone[:, :, None], 0, plays.frames))
     mirror = mirror_of(plays)
     once = reflect(plays, mirror)
     twice = reflect(once, mirror_of(once))
     np.testing.assert_array_equal(twice.frames, plays.frames)
-    np.testing.assert_array_equal(once.players.any(axis=1).sum(), plays.players.any(axis=1).sum())
+    np.testing.assert_array_equal(once.present.any(axis=1).sum(), plays.present.any(axis=1).sum())
     assert not np.array_equal(once.frames, plays.frames)
 
 
@@ -64,8 +64,8 @@ def test_every_epoch_reflects_its_own_half_of_the_plays():
     def is_turned(epoch):
         flags = []
         for a, b, c in zip(plain.epoch(epoch), mirrored.epoch(epoch), turned.epoch(epoch), strict=True):
-            as_is = (a.x == b.x).all(axis=(1, 2)) & (a.players == b.players).all(axis=(1, 2))
-            reflected = (c.x == b.x).all(axis=(1, 2)) & (c.players == b.players).all(axis=(1, 2))
+            as_is = (a.x == b.x).all(axis=(1, 2)) & (a.present == b.present).all(axis=(1, 2))
+            reflected = (c.x == b.x).all(axis=(1, 2)) & (c.present == b.present).all(axis=(1, 2))
             assert (as_is != reflected).all()
             flags.append(reflected)
         return np.concatenate(flags)

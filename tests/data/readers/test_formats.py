@@ -19,7 +19,7 @@ def test_every_file_kind_reads_the_same(table, write, name):
     assert (report.read, report.kept) == (1, 1)
     assert report.formats == {"Big Data Bowl 2021": 1, "plays": 1}
     assert plays.lengths.tolist() == [20]
-    assert plays.yards.tolist() == [7.0]
+    assert plays.outcome.tolist() == [7.0]
     np.testing.assert_allclose(plays.frames[-1, 0, :4], [-5.0 - 3.8, 0.0, -2.0, 0.0], atol=1e-5)
 
 
@@ -42,7 +42,7 @@ def test_the_layouts_agree_on_one_play(table, tmp_path):
     for name, plays in read_back.items():
         np.testing.assert_allclose(plays.frames[..., :6], first.frames[..., :6], atol=1e-5, err_msg=name)
         np.testing.assert_array_equal(plays.passer_id, first.passer_id)
-        assert plays.yards.tolist() == [7.0]
+        assert plays.outcome.tolist() == [7.0]
         assert plays.info["result"].tolist() == ["C"]
     np.testing.assert_array_equal(read_back["2019"].frames[..., 6:], 0.0)
     np.testing.assert_array_equal(read_back["highlights"].frames[..., 6:], first.frames[..., 6:])
@@ -89,7 +89,7 @@ def test_unlisted_features_are_marked_missing(table, write):
 )
 def test_yards_are_counted_as_the_league_does(table, write, result, yards, gain):
     plays, _ = read(write(table, outcomes=fabricate.plays_table(table, result=result, yards=yards)))
-    assert plays.yards.tolist() == [gain]
+    assert plays.outcome.tolist() == [gain]
     assert plays.info["result"].tolist() == [result]
 
 

@@ -110,9 +110,9 @@ def test_fewer_than_22_players_are_masked(layout, tmp_path):
     table = one_play().filter(~pl.col("position").is_in(publishers.LINEMEN).fill_null(value=False))
     plays, _ = read_plays(publishers.publish(layout, table, tmp_path))
     count = 22 - 5 - (4 if layout == "2026" else 0)
-    assert plays.players.sum(axis=1).tolist() == [count] * 20
-    assert plays.players[:, 0].all()
-    assert np.all(plays.frames[~plays.players] == 0)
+    assert plays.present.sum(axis=1).tolist() == [count] * 20
+    assert plays.present[:, 0].all()
+    assert np.all(plays.frames[~plays.present] == 0)
     assert np.isfinite(plays.frames).all()
 
 
@@ -127,8 +127,8 @@ def test_frame_types_of_2025_stand_in_for_the_event_of_the_snap(event, tmp_path)
 
 def test_linemen_of_2026_leave_their_slots_empty(tmp_path):
     plays, _ = read_plays(publishers.publish("2026", one_play(), tmp_path))
-    assert not plays.players[:, 1:6].any()
-    assert plays.players[:, 6:11].all()
+    assert not plays.present[:, 1:6].any()
+    assert plays.present[:, 6:11].all()
 
 
 @layouts

@@ -74,11 +74,11 @@ def listed(tmp_path):
 def test_attempts_with_their_situation_and_no_players(listed):
     plays, report = read_plays(listed, LISTED)
     assert plays.play_id.tolist() == [1, 2, 3, 6]
-    assert plays.yards.tolist() == [12.0, 0.0, 0.0, 60.0]
+    assert plays.outcome.tolist() == [12.0, 0.0, 0.0, 60.0]
     assert plays.info["result"].tolist() == ["C", "I", "IN", "C"]
     assert plays.info["touchdown"].tolist() == [False, False, False, True]
     assert plays.lengths.tolist() == [1, 1, 1, 1]
-    assert not plays.players.any()
+    assert not plays.present.any()
     assert not plays.frames.any()
     assert set(plays.passer) == {"A.Back"}
     assert set(plays.passer_id) == {19596}
@@ -94,14 +94,14 @@ def test_attempts_with_their_situation_and_no_players(listed):
 
 def test_requested_sacks_and_runs(listed):
     plays, report = read_plays(listed, Rules(tracking=False, results=("C", "I", "IN", "S", "R"), outcome="net_yards"))
-    assert plays.yards.tolist() == [12.0, 0.0, -25.0, -7.0, 9.0, 60.0]
+    assert plays.outcome.tolist() == [12.0, 0.0, -25.0, -7.0, 9.0, 60.0]
     assert report.rejected["of another result"] == 1
 
 
 def test_further_columns_are_static_features_and_outcomes(listed):
     rules = Rules(tracking=False, situation=("air_yards",), outcome="epa", results=("C", "S"))
     plays, _ = read_plays(listed, rules)
-    assert plays.yards.tolist() == [0.0, 0.75, 1.25]
+    assert plays.outcome.tolist() == [0.0, 0.75, 1.25]
     half = plays.static.shape[1] // 2
     assert plays.static[:, half - 1].tolist() == [10.0, 0.0, 15.0]
     assert plays.static[:, -1].tolist() == [0.0, 1.0, 0.0]
@@ -111,7 +111,7 @@ def test_text_and_parquet_are_equivalent(listed, tmp_path):
     text = tmp_path / "play_by_play.csv"
     pl.read_parquet(listed).write_csv(text)
     one, two = (read_plays(path, LISTED)[0] for path in (listed, text))
-    assert one.yards.tolist() == two.yards.tolist()
+    assert one.outcome.tolist() == two.outcome.tolist()
     np.testing.assert_array_equal(one.static, two.static)
 
 
@@ -153,7 +153,7 @@ def test_the_big_data_bowl_s_list(tmp_path):
         }
     ).write_csv(path)
     plays, _ = read_plays(path, Rules(tracking=False, situation=("passLength",)))
-    assert plays.yards.tolist() == [6.0, 0.0]
+    assert plays.outcome.tolist() == [6.0, 0.0]
     static = plays.static[0].tolist()
     assert static[:9] == [1.0, 10.0, 75.0, 1.0, 900.0, 0.0, 0.0, 0.0, 2.0]
     assert static[9:] == [0.0] * 5 + [1.0, 1.0, 1.0, 0.0]  # no file has the home team
@@ -246,7 +246,7 @@ def test_real_dropbacks(real_data):
     assert report.read == 65209
     assert report.kept == len(plays) > 50_000
     read = pl.DataFrame({"game_id": plays.game_id, "play_id": plays.play_id, "read": plays.info["result"]})
-    read = read.with_columns(ours=pl.Series(plays.yards), name=pl.Series(plays.passer.astype(str)))
+    read = read.with_columns(ours=pl.Series(plays.outcome), name=pl.Series(plays.passer.astype(str)))
     table = pl.read_parquet(path).filter(~pl.col("nullified")).join(read, on=["game_id", "play_id"], how="left")
     attempts = table.filter(pl.col("result").is_in(["C", "I", "IN"]) | pl.col("read").is_not_null())
     assert len(attempts) == report.kept

@@ -63,7 +63,7 @@ def test_penalties_by_the_kind_of_play(tmp_path):
 def test_laterals_count(tmp_path):
     table = nflverse().with_columns(passing_yards=pl.when(pl.col("play_id") == 1).then(pl.lit(16.0)))
     plays, _ = read(tmp_path, table)
-    assert plays.yards.tolist() == [16.0, 0.0, 0.0, 60.0]
+    assert plays.outcome.tolist() == [16.0, 0.0, 0.0, 60.0]
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_rulings_of_replays(tmp_path, result, gain, text, final):
     table = bowl(passResult=[result], playResult=[gain], playDescription=[text])
     plays, report = read(tmp_path, table)
     assert plays.info["result"].tolist() == [final]
-    assert plays.yards.tolist() == [gain if final == "C" else 0.0]
+    assert plays.outcome.tolist() == [gain if final == "C" else 0.0]
     assert sum(report.repaired.values()) == (final != result)
 
 

@@ -65,7 +65,7 @@ def test_the_thrower_is_identified(layout, ball_with, named, thrower, tmp_path):
     assert plays.passer_id.tolist() == [thrower]
     assert plays.passer.tolist() == [NAMES[thrower]]
     assert report.repaired[SETTLED] == 1
-    assert plays.players[:, 0].all()
+    assert plays.present[:, 0].all()
 
 
 def test_the_description_decides_if_the_ball_does_not(tmp_path):

@@ -70,7 +70,7 @@ def test_yards_and_net_yards(layout, tmp_path):
 def test_a_touchdown_by_net_yards_is_the_distance_to_the_goal_line(tmp_path):
     folder = relist("2024", tmp_path, fabricate.play(), "C", 70.0)  # the list is off by a yard
     plays, _ = read_plays(folder, Rules(outcome="net_yards"))
-    assert plays.yards.tolist() == [69.0]
+    assert plays.outcome.tolist() == [69.0]
     assert plays.info["touchdown"].tolist() == [True]
     assert plays.info["yards_to_goal"].tolist() == [69.0]
 
@@ -98,7 +98,7 @@ def test_an_interception_without_a_listed_return_is_counted(tmp_path):
 def test_any_column_of_the_list_is_an_outcome(layout, column, tmp_path):
     folder = publishers.publish(layout, fabricate.play(), tmp_path)
     plays, _ = read_plays(folder, Rules(outcome=column))
-    np.testing.assert_allclose(plays.yards, [0.25])
+    np.testing.assert_allclose(plays.outcome, [0.25])
     assert read(folder, column).plays["yards"].to_list() == [7.0]
 
 
@@ -168,5 +168,5 @@ def test_the_prepared_set_has_the_requested_outcome(tmp_path):
     config = PrepareConfig(fractions=(1.0, 0.0, 0.0), outcome="expectedPointsAdded")
     prepare(folder, tmp_path / "set", config)
     plays = load(tmp_path / "set", "train")
-    np.testing.assert_allclose(plays.yards, 0.25)
+    np.testing.assert_allclose(plays.outcome, 0.25)
     assert plays.info["pressure"].tolist() == [1, 1, 1]

@@ -222,7 +222,7 @@ def test_features_are_in_the_range_of_the_game(real_data):
         plays, _ = read_plays(paths)
         values = dict(zip(FEATURES, np.moveaxis(plays.frames, -1, 0), strict=True))
         speed = np.hypot(values["vx"], values["vy"])
-        unit = np.hypot(values["orientation_cos"], values["orientation_sin"])[plays.players]
+        unit = np.hypot(values["orientation_cos"], values["orientation_sin"])[plays.present]
         assert speed.max() < 12.5, name
         assert np.hypot(values["ax"], values["ay"]).max() < 25, name
         assert np.abs(values["y"]).max() < 35, name

@@ -49,7 +49,7 @@ def test_outcomes_are_in_the_series_unit_and_what_is_seen_is_in_the_window_s(con
     train = read_windows(config).split("train")
     file = pl.read_csv(config.path[1])["value"].to_numpy()
     chosen = train.select(train.game_id == 1)
-    np.testing.assert_allclose(chosen.yards, file[chosen.play_id], rtol=1e-6)
+    np.testing.assert_allclose(chosen.outcome, file[chosen.play_id], rtol=1e-6)
     last = chosen.frames[chosen.offsets[1:] - 1, 0, 0].astype(float)
     location, scale = chosen.info["location"], chosen.info["scale"]
     np.testing.assert_allclose(location + scale * np.sinh(last), file[chosen.play_id - 2], rtol=1e-5)
