@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Self
+from typing import TypeVar
 
 import numpy as np
 
@@ -53,6 +53,9 @@ INFO_TYPES: dict[str, type[np.generic]] = {
     "pressure": np.int64,
     "touchdown": np.bool_,
 }
+
+
+S = TypeVar("S", bound="Sequences")  # beartype does not support Self in decorated methods
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,7 +133,7 @@ class Sequences:
         """Location and scale of the unit of the predicted distributions, float32 `[N, 2]`; None means yards."""
         return units(self.info)
 
-    def chunks(self, frames: int = CHUNK_FRAMES) -> Iterator[Self]:
+    def chunks(self: S, frames: int = CHUNK_FRAMES) -> Iterator[S]:
         """Yield the sequences in order, some at a time, as views; see `ranges` for `frames`."""
         for begin, end in ranges(self.lengths, frames):
             rows = slice(self.offsets[begin], self.offsets[end])
@@ -149,7 +152,7 @@ class Sequences:
         rows = slice(*self.offsets[play : play + 2])
         return np.where(self.present[rows, :, None], self.frames[rows], np.float32(np.nan))
 
-    def last(self, count: int) -> Self:
+    def last(self: S, count: int) -> S:
         """Return the sequences with only their last `count` frames; shorter ones keep all frames."""
         lengths = np.minimum(self.lengths, count)
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
@@ -157,7 +160,7 @@ class Sequences:
         return replace(self, frames=self.frames[rows], present=self.present[rows], offsets=offsets)
 
     @classmethod
-    def concatenate(cls, parts: Sequence[Self]) -> Self:
+    def concatenate(cls: type[S], parts: Sequence[S]) -> S:
         """Return the sequences of all parts in order; InputError if there is no part or the features differ."""
         if not parts:
             raise InputError("parts: expected at least one, got none")
@@ -175,7 +178,7 @@ class Sequences:
             **{name: np.concatenate([getattr(part, name) for part in parts]) for name in columns},
         )
 
-    def select(self, indices: np.ndarray) -> Self:
+    def select(self: S, indices: np.ndarray) -> S:
         """Return the sequences at `indices`: int `[M]` (any order, repeats allowed) or a bool mask `[N]`."""
         indices = np.arange(len(self))[np.asarray(indices)]
         lengths = self.lengths[indices]

@@ -227,7 +227,10 @@ class Distribution(abc.ABC):
 
     @abc.abstractmethod
     def interval_log_prob(self, low: ArrayLike, high: ArrayLike) -> Float[Array, "..."]:
-        """Return log P(low < Y <= high) without subtracting cdfs; -inf with zero gradient where low >= high."""
+        """Return log P(low < Y <= high) without subtracting cdfs; -inf with zero gradient where low >= high.
+
+        Either bound may be infinite: with high = inf it is `log_survival_function(low)`, in value and gradient.
+        """
 
     @abc.abstractmethod
     def mean(self) -> Float[Array, "..."]:

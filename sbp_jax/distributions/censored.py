@@ -95,8 +95,10 @@ class Censored(Distribution):
         inside = (at > low) & (at < high) & ~on_low & ~on_high
         value = self.base.log_prob(jnp.where(inside, y, self._inner(low, high)))
         value = jnp.where(inside, value, -jnp.inf)
-        value = jnp.where(on_low, self.base.log_cdf(jnp.where(jnp.isfinite(low), low, 0.0)), value)
-        value = jnp.where(on_high, self.base.log_survival_left(jnp.where(jnp.isfinite(high), high, 0.0)), value)
+        if self.low is not None:
+            value = jnp.where(on_low, self.base.log_cdf(jnp.where(jnp.isfinite(low), low, 0.0)), value)
+        if self.high is not None:
+            value = jnp.where(on_high, self.base.log_survival_left(jnp.where(jnp.isfinite(high), high, 0.0)), value)
         return self._known(value, y)
 
     @compiled
@@ -150,9 +152,9 @@ class Censored(Distribution):
     def mean(self) -> Float[Array, "..."]:
         """Return c plus the integral of 1 - F from c to high, minus that of F from low to c; c is the median of Y."""
         center, (above, _), (below, _) = self._halves()
-        low, high = self._bounds(len(self.batch_shape))
         value = center + above - below
-        value = value + _shifted(high, self.base.survival_function) + _shifted(low, self.base.cdf)
+        for bound, tail in self._tails_at_bounds():
+            value = value + _shifted(bound, tail)
         return self._known(value)
 
     @compiled
@@ -162,16 +164,21 @@ class Censored(Distribution):
         2 times the integrals of |x - c| (1 - F) from c to high and of |x - c| F from low to c, minus (mean - c)^2.
         """
         center, (above, second_above), (below, second_below) = self._halves()
-        low, high = self._bounds(len(self.batch_shape))
         second = 2 * (second_above + second_below)
         finite = jnp.isfinite(second)
         shift = jnp.where(finite, above, 0.0) - jnp.where(finite, below, 0.0)
         value = jnp.where(finite, second - shift * shift, second)
         mean = jax.lax.stop_gradient(jnp.where(finite, center + shift, 0.0))
-        for bound, tail in ((high, self.base.survival_function), (low, self.base.cdf)):
+        for bound, tail in self._tails_at_bounds():
             known = jnp.where(jnp.isfinite(bound), bound, mean)
             value = value + jnp.where(finite, 2 * (known - mean) * _shifted(bound, tail), 0.0)
         return self._known(value)
+
+    def _tails_at_bounds(self):
+        """Each given bound and the base's probability beyond it, a function of the bound."""
+        low, high = self._bounds(len(self.batch_shape))
+        upper = [] if self.high is None else [(high, self.base.survival_function)]
+        return upper if self.low is None else [*upper, (low, self.base.cdf)]
 
     def _halves(self):
         """The median between the bounds, and the integral of T and its moment above and below it, without gradient.

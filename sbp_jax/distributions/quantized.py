@@ -263,15 +263,14 @@ class Quantized(Distribution):
         index = jnp.ceil(jnp.where(fine, 0.0, ratio) - 0.5)
         base, slack = jax.lax.stop_gradient(self.base), _ULPS * float(jnp.finfo(self.dtype).eps)
 
-        def reached(index):
-            half = self._half(at, index, 1)
-            below, above = base.cdf(half), base.survival_function(half)
-            # the quantile of 0 is the least point with positive probability
-            # compiled programs may round the same cdf differently by an ulp or two
-            enough = jnp.where(mass > 0, below >= mass * (1 - slack), below > 0)
-            return jnp.where(upper, above <= mass * (1 + slack), enough)
-
-        index = jnp.where(reached(index - 1), index - 1, jnp.where(reached(index), index, index + 1))
+        half = jnp.stack([self._half(at, index - 1, 1), self._half(at, index, 1)])
+        below, above = base.cdf(half), base.survival_function(half)
+        # the quantile of 0 is the least point with positive probability
+        # compiled programs may round the same cdf differently by an ulp or two
+        wanted = mass[None]
+        enough = jnp.where(wanted > 0, below >= wanted * (1 - slack), below > 0)
+        before, there = jnp.where(upper[None], above <= wanted * (1 + slack), enough)
+        index = jnp.where(before, index - 1, jnp.where(there, index, index + 1))
         point = jnp.where(fine, at, origin + index * width)
         return jax.lax.stop_gradient(jnp.where(finite, point, x))
 

@@ -30,7 +30,7 @@ from sbp_jax.training.build import (
     set_statistics,
 )
 from sbp_jax.training.check import check_features, check_finite, check_outcomes, with_known_objective
-from sbp_jax.training.marginal import distinct, marginal_distribution
+from sbp_jax.training.marginal import distinct, losses_of, marginal_distribution
 from sbp_jax.training.outcome import Outcome, in_own_units
 from sbp_jax.training.step import Loss
 
@@ -211,9 +211,7 @@ def marginal_loss(network: Network, loss: Loss, plays: Sequences | Split, censor
         return math.nan
     if plays.unit is None:
         values, known, counts = distinct(plays.outcome, censored)
-        return float(
-            np.average(np.asarray(loss(marginal_distribution(network, len(values)), values, known)), weights=counts)
-        )
+        return float(np.average(losses_of(marginal_distribution(network, 1), values, known, loss), weights=counts))
     marginal = in_own_units(marginal_distribution(network, len(plays)), plays)
     losses = loss(marginal, jnp.asarray(plays.outcome), jnp.zeros(len(plays), bool))
     return float(np.mean(np.asarray(losses)))

@@ -84,6 +84,18 @@ def marginal_distribution(network: Network, count: int) -> Distribution:
     return network.head(jnp.broadcast_to(raw[None], (count, *raw.shape)))
 
 
+def losses_of(dist: Distribution, values: jax.Array, censored: jax.Array, loss: Callable[..., jax.Array]) -> np.ndarray:
+    """Return the loss of each outcome [n] under a distribution of batch shape [1]."""
+    count = len(values)
+    rows = (0, max(256, _rows_for(count)) - count)  # gains of yards in any split are one shape, compiled once
+    return np.asarray(_losses(dist, *(jnp.pad(a, rows, mode="edge") for a in (values, censored)), loss=loss))[:count]
+
+
+@partial(jax.jit, static_argnames="loss")
+def _losses(dist, y, censored, *, loss):
+    return loss(dist, y, censored)
+
+
 @cache
 def _adam(steps: int) -> optax.GradientTransformation:
     """Adam with a compiled update, cached by the number of steps."""

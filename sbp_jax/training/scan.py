@@ -23,6 +23,7 @@ def scan_steps(step: Any, state: Any, resident: Resident, plan: dict[str, jax.Ar
     Returns:
         The state after the last step, and the metrics of each step, NaN for skipped ones.
     """
+    step = jax.jit(step, inline=True)  # traced once: the shapes of its metrics are needed before its first branch
     buckets = range(len(resident.buckets))
     branches = [lambda state, one, b=b: step(state, _gather(resident, b, one, signs)) for b in buckets]
     like = jax.eval_shape(lambda *call: branches[0](*call)[1], state, jax.tree.map(lambda values: values[0], plan))

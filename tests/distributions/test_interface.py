@@ -167,6 +167,25 @@ class Fixed(GeneralizedPareto):
         return self.scale
 
 
+@pytest.mark.sample(2)
+@pytest.mark.parametrize("name", DISTS)
+def test_an_interval_without_an_upper_end_is_the_survival_function(name):
+    dist, low = DISTS[name](), jnp.array([-1.4, 0.3, 2.6])
+
+    def open_ended(dist):
+        return dist.interval_log_prob(low, jnp.full_like(low, jnp.inf))
+
+    value = dist.log_survival_function(low)
+    np.testing.assert_allclose(open_ended(dist), value, rtol=2e-6, atol=1e-6)
+    finite = jnp.isfinite(value)
+    slopes = [
+        jax.grad(lambda dist, log=log: jnp.sum(jnp.where(finite, log(dist), 0.0)))(dist)
+        for log in (open_ended, lambda dist: dist.log_survival_function(low))
+    ]
+    for one, other in zip(*map(jax.tree.leaves, slopes), strict=True):
+        np.testing.assert_allclose(one, other, rtol=2e-5, atol=2e-6)
+
+
 def test_standard_deviation_at_its_edges():
     assert GeneralizedPareto(0.6, 1.0).std() == jnp.inf
     assert jnp.isnan(Normal(jnp.array(jnp.nan), 1.0).std())

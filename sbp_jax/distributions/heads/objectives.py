@@ -3,7 +3,6 @@
 import functools
 from collections.abc import Callable
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
@@ -16,7 +15,6 @@ Loss = Callable[..., Float[Array, "..."]]
 OBJECTIVES = ("exact", "composite", "interval", "censored", "pointwise")
 
 
-@functools.cache
 def objective(name: str, width: float = 1.0, threshold_gradient: bool | None = None, continuous: bool = False) -> Loss:
     """Return the training loss of that name, a function (distribution, y, censored) -> loss per outcome.
 
@@ -25,7 +23,7 @@ def objective(name: str, width: float = 1.0, threshold_gradient: bool | None = N
     | `exact` | -log f(y); for a `SplicedBinnedPareto`, -`cell_log_density`, averaged over an eighth of a bin |
     | `composite` | the published surrogate, -`composite_log_prob`; InputError for a distribution without one |
     | `interval` | -log P(y - width/2 < Y <= y + width/2), for outcomes rounded to multiples of `width` |
-    | `censored` | `interval`, but -log P(Y > y - width/2) where the outcome was `censored` |
+    | `censored` | `interval`, but -log P(Y > y - width/2), without an upper end, where the outcome was `censored` |
     | `pointwise` | -log f(y) for every distribution: a metric, not a loss, if the density jumps at a threshold |
 
     Where the density jumps at a threshold t, log f(y) jumps as t passes y. Automatic differentiation misses the jump:
@@ -55,6 +53,11 @@ def objective(name: str, width: float = 1.0, threshold_gradient: bool | None = N
         >>> loss = objective("interval")
         >>> loss(Normal(0.0, 1.0), 2.0)  # doctest: +SKIP
     """
+    return _objective(name, width, threshold_gradient, continuous)
+
+
+@functools.cache  # which distinguishes positional arguments, keywords and defaults
+def _objective(name: str, width: float, threshold_gradient: bool | None, continuous: bool) -> Loss:
     losses: dict[str, Loss] = {
         "exact": _pointwise if continuous else _exact,
         "composite": _composite,
@@ -116,12 +119,5 @@ def _interval(
 def _censored(
     distribution: Distribution, y: Float[Array, "..."], censored: Bool[Array, "..."], *, half: float
 ) -> Float[Array, "..."]:
-    y, censored = jnp.broadcast_arrays(jnp.asarray(y, distribution.dtype), censored)
-    # each branch gets only its own outcomes: those of the other branch are moved to the median, where it is finite
-    middle = jax.lax.stop_gradient(distribution.median())
-    middle = jnp.broadcast_to(middle, jnp.broadcast_shapes(y.shape, middle.shape))
-    y, censored = jnp.broadcast_to(y, middle.shape), jnp.broadcast_to(censored, middle.shape)
-    exact, reached = jnp.where(censored, middle, y), jnp.where(censored, y, middle)
-    return jnp.where(
-        censored, -distribution.log_survival_function(reached - half), _interval(distribution, exact, half=half)
-    )
+    high = jnp.where(censored, jnp.inf, y + half)  # known only to be at least y
+    return -distribution.interval_log_prob(y - half, high)
