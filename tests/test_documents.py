@@ -21,6 +21,8 @@ from sbp_jax.config import Kind, SeriesConfig
 from sbp_jax.distributions.heads import OBJECTIVES, PARAMETERIZATIONS
 from sbp_jax.runs import grid
 
+pytestmark = pytest.mark.unoptimized
+
 HOME = Path(__file__).parents[1]
 README = HOME / "README.md"
 DOCUMENTS = [README, *sorted((HOME / "docs").rglob("*.md"))]

@@ -9,6 +9,8 @@ from sbp_jax.distributions import Binned, Censored, Normal, Quantized
 from sbp_jax.errors import InputError
 from sbp_jax.evaluation import Metrics, evaluate, predictions, score_outcomes
 
+pytestmark = pytest.mark.unoptimized
+
 GRID = np.arange(-100, 111)
 
 

@@ -206,6 +206,7 @@ def test_every_view_opens_and_fits(tab, tmp_path):
     assert tab.locator("#config td").all_inner_texts() == ["data.plays", "8000"]
 
 
+@pytest.mark.sample(1)
 def test_the_leaderboard_sorts_and_filters(tab):
     assert names(tab) == ["Ann Ace", "Bob <b>Bold</b>", "Cy </script>"]
     tab.locator("#board th button", has_text="passing score").click()
@@ -228,6 +229,7 @@ def test_the_leaderboard_sorts_and_filters(tab):
     assert names(tab) == ["Bob <b>Bold</b>"]
 
 
+@pytest.mark.sample(1)
 def test_from_a_quarterback_to_his_best_play_in_one_click(tab):
     tab.locator("#board .link", has_text="Ann Ace").click()
     tab.locator("#passer-line", has_text="Ann Ace").wait_for()
@@ -241,6 +243,7 @@ def test_from_a_quarterback_to_his_best_play_in_one_click(tab):
     assert tab.locator("#people .man").count() == 22
 
 
+@pytest.mark.sample(1)
 def test_a_play_runs_and_stops(tab):
     view(tab, "Play")
     tab.locator("#clock", has_text="1.1 s").wait_for()

@@ -8,6 +8,8 @@ from scipy import stats
 from sbp_jax.distributions import Binned, Censored, GeneralizedPareto, Normal, Quantized, SplicedBinnedPareto
 from sbp_jax.scoring import mid_pit, normal_score
 
+pytestmark = pytest.mark.unoptimized
+
 
 def test_normal_score_under_a_rounded_normal_distribution():
     y = np.array([-9.0, -2, 0, 3, 12, 40])

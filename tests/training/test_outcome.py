@@ -11,6 +11,8 @@ from sbp_jax.distributions import Censored, Normal, Quantized
 from sbp_jax.training.outcome import Outcome
 from tests.plays import random_plays
 
+pytestmark = pytest.mark.unoptimized
+
 
 def with_goal(plays, yards):
     return replace(plays, info=plays.info | {"yards_to_goal": np.asarray(yards, np.float32)})
