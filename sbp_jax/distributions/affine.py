@@ -6,17 +6,10 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float
 
-from sbp_jax.distributions.base import (
-    Distribution,
-    broadcast_batch,
-    check_positive,
-    compiled,
-    pad_rank,
-    register,
-    set_fields,
-)
+from sbp_jax.distributions.base import Distribution
 from sbp_jax.distributions.cells import Sums
 from sbp_jax.distributions.location import LocationScale
+from sbp_jax.distributions.pytrees import broadcast_batch, check_positive, compiled, pad_rank, register, set_fields
 
 
 @register

@@ -10,10 +10,10 @@ from jax.scipy.special import ndtr, ndtri
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float
 
-from sbp_jax.distributions.base import check_positive, compiled, pad_rank, register, set_parameters
 from sbp_jax.distributions.gaussian_areas import tail_areas
 from sbp_jax.distributions.location import LocationScale
 from sbp_jax.distributions.numerics import log1mexp, standardize
+from sbp_jax.distributions.pytrees import check_positive, compiled, pad_rank, register, set_parameters
 from sbp_jax.distributions.student_areas import remaining, squared_survival_area
 
 _HALF_LOG_TWO_PI = 0.5 * math.log(2 * math.pi)

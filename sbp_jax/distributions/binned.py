@@ -8,7 +8,6 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float
 
-from sbp_jax.distributions.base import Constant, broadcast_batch, compiled, pad_rank, register, set_fields
 from sbp_jax.distributions.bins import Bins, EdgesLike, batch_of, checked_bins, set_bins
 from sbp_jax.distributions.cells import Sums, boundary, joined
 from sbp_jax.distributions.histogram import (
@@ -20,6 +19,7 @@ from sbp_jax.distributions.histogram import (
     quantile_bin,
     take_last,
 )
+from sbp_jax.distributions.pytrees import Constant, broadcast_batch, compiled, pad_rank, register, set_fields
 
 
 @register

@@ -8,7 +8,8 @@ from jax import Array
 from jax.typing import ArrayLike
 from jaxtyping import Float
 
-from sbp_jax.distributions.base import Constant, Distribution, as_array, float_dtype, is_traced, pad_rank, set_fields
+from sbp_jax.distributions.base import Distribution
+from sbp_jax.distributions.pytrees import Constant, as_array, float_dtype, is_traced, pad_rank, set_fields
 from sbp_jax.errors import InputError
 
 EdgesLike = ArrayLike | Constant | Sequence[float]

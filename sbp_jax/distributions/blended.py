@@ -10,20 +10,12 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float
 
-from sbp_jax.distributions.base import (
-    Constant,
-    Name,
-    broadcast_batch,
-    compiled,
-    pad_rank,
-    register,
-    set_fields,
-)
 from sbp_jax.distributions.binned import BinnedBody
 from sbp_jax.distributions.bins import EdgesLike, batch_of, checked_bins, set_bins
 from sbp_jax.distributions.blending import checked_masses
 from sbp_jax.distributions.cells import Sums, cell_areas, quadrature_areas
 from sbp_jax.distributions.numerics import safe_log
+from sbp_jax.distributions.pytrees import Constant, Name, broadcast_batch, compiled, pad_rank, register, set_fields
 from sbp_jax.distributions.spliced import term
 from sbp_jax.distributions.zone_density import DensitySide
 from sbp_jax.distributions.zone_published import PublishedSide

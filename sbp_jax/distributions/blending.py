@@ -14,8 +14,8 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from sbp_jax.distributions.base import Constant, is_traced
 from sbp_jax.distributions.numerics import expm1_ratio, log1p_ratio
+from sbp_jax.distributions.pytrees import Constant, is_traced
 from sbp_jax.errors import InputError
 
 

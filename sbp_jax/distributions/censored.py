@@ -10,18 +10,9 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float
 
-from sbp_jax.distributions.base import (
-    Constant,
-    Distribution,
-    broadcast_batch,
-    broadcast_to,
-    compiled,
-    is_traced,
-    pad_rank,
-    register,
-    set_fields,
-)
+from sbp_jax.distributions.base import Distribution, broadcast_to
 from sbp_jax.distributions.cells import Sums, boundary, joined
+from sbp_jax.distributions.pytrees import Constant, broadcast_batch, compiled, is_traced, pad_rank, register, set_fields
 from sbp_jax.errors import InputError
 
 

@@ -8,8 +8,9 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float
 
-from sbp_jax.distributions.base import Distribution, compiled, pad_rank, register, set_parameters
+from sbp_jax.distributions.base import Distribution
 from sbp_jax.distributions.cells import Sums, boundary
+from sbp_jax.distributions.pytrees import compiled, pad_rank, register, set_parameters
 
 
 @register

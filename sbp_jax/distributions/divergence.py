@@ -7,10 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from sbp_jax.distributions.base import Distribution, broadcast_batch, is_traced
+from sbp_jax.distributions.base import Distribution
 from sbp_jax.distributions.baselines import Normal
 from sbp_jax.distributions.binned import Binned
 from sbp_jax.distributions.numerics import log1p_shortfall
+from sbp_jax.distributions.pytrees import broadcast_batch, is_traced
 from sbp_jax.errors import InputError
 
 

@@ -11,7 +11,6 @@ from jax.scipy.special import ndtr
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float
 
-from sbp_jax.distributions.base import check_positive, compiled, pad_rank, register, set_parameters
 from sbp_jax.distributions.baselines import Normal, log_cdf, log_density
 from sbp_jax.distributions.hybrid_tails import (
     Tail,
@@ -24,6 +23,7 @@ from sbp_jax.distributions.hybrid_tails import (
 )
 from sbp_jax.distributions.location import LocationScale
 from sbp_jax.distributions.numerics import log_sum, safe_log, standardize
+from sbp_jax.distributions.pytrees import check_positive, compiled, pad_rank, register, set_parameters
 from sbp_jax.errors import InputError
 
 

@@ -4,8 +4,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from sbp_jax.distributions.base import Distribution, pad_rank
+from sbp_jax.distributions.base import Distribution
 from sbp_jax.distributions.numerics import standardize
+from sbp_jax.distributions.pytrees import pad_rank
 
 
 class LocationScale(Distribution):

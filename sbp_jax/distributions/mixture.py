@@ -9,22 +9,13 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float
 
-from sbp_jax.distributions.base import (
-    Constant,
-    Distribution,
-    broadcast_batch,
-    broadcast_to,
-    compiled,
-    is_traced,
-    pad_rank,
-    register,
-    set_fields,
-)
+from sbp_jax.distributions.base import Distribution, broadcast_to
 from sbp_jax.distributions.cells import Sums
 from sbp_jax.distributions.censored import Censored
 from sbp_jax.distributions.deterministic import Deterministic
 from sbp_jax.distributions.mixture_areas import squared_area, squared_cells
 from sbp_jax.distributions.numerics import safe_log
+from sbp_jax.distributions.pytrees import Constant, broadcast_batch, compiled, is_traced, pad_rank, register, set_fields
 from sbp_jax.distributions.quantized import Quantized
 from sbp_jax.errors import InputError
 

@@ -7,9 +7,10 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float
 
-from sbp_jax.distributions.base import Distribution, check_positive, compiled, pad_rank, register, set_parameters
+from sbp_jax.distributions.base import Distribution
 from sbp_jax.distributions.cells import Sums, boundary, cell_areas, joined
 from sbp_jax.distributions.numerics import expm1_ratio, log1mexp, log1p_ratio, quotient, saturated
+from sbp_jax.distributions.pytrees import check_positive, compiled, pad_rank, register, set_parameters
 
 
 @register

@@ -10,16 +10,8 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float
 
-from sbp_jax.distributions.base import (
-    Constant,
-    Distribution,
-    broadcast_batch,
-    compiled,
-    is_traced,
-    pad_rank,
-    register,
-    set_fields,
-)
+from sbp_jax.distributions.base import Distribution
+from sbp_jax.distributions.pytrees import Constant, broadcast_batch, compiled, is_traced, pad_rank, register, set_fields
 from sbp_jax.errors import InputError
 
 # a point within this many rounding errors of a grid point counts as that grid point

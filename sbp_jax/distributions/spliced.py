@@ -8,7 +8,13 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float
 
-from sbp_jax.distributions.base import (
+from sbp_jax.distributions.binned import BinnedBody
+from sbp_jax.distributions.bins import EdgesLike, batch_of, checked_bins, set_bins
+from sbp_jax.distributions.cells import Sums, boundary, joined
+from sbp_jax.distributions.histogram import bin_index, take_last
+from sbp_jax.distributions.numerics import log_sum, safe_log
+from sbp_jax.distributions.pareto import GeneralizedPareto, complement
+from sbp_jax.distributions.pytrees import (
     Constant,
     as_array,
     broadcast_batch,
@@ -18,12 +24,6 @@ from sbp_jax.distributions.base import (
     register,
     set_fields,
 )
-from sbp_jax.distributions.binned import BinnedBody
-from sbp_jax.distributions.bins import EdgesLike, batch_of, checked_bins, set_bins
-from sbp_jax.distributions.cells import Sums, boundary, joined
-from sbp_jax.distributions.histogram import bin_index, take_last
-from sbp_jax.distributions.numerics import log_sum, safe_log
-from sbp_jax.distributions.pareto import GeneralizedPareto, complement
 from sbp_jax.errors import InputError
 
 TailMass = tuple[ArrayLike | Constant, ArrayLike | Constant]

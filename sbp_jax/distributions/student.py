@@ -8,9 +8,9 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float
 
-from sbp_jax.distributions.base import check_positive, compiled, pad_rank, register, set_parameters
 from sbp_jax.distributions.location import LocationScale
 from sbp_jax.distributions.numerics import log1mexp, log1p_ratio, standardize
+from sbp_jax.distributions.pytrees import check_positive, compiled, pad_rank, register, set_parameters
 from sbp_jax.distributions.student_areas import squared_survival_area, squared_tail, tail_area, tail_areas
 from sbp_jax.distributions.student_numerics import (
     log_density,

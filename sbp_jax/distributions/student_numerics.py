@@ -15,8 +15,8 @@ import numpy as np
 from jax.scipy.special import ndtri
 from jaxtyping import Array, Float
 
-from sbp_jax.distributions.base import pad_rank
 from sbp_jax.distributions.numerics import expm1_ratio, log1p_ratio
+from sbp_jax.distributions.pytrees import pad_rank
 
 # t at which the tail's rule takes over from the density's
 SPLIT = 0.5

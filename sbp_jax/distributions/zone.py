@@ -14,11 +14,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from sbp_jax.distributions.base import Constant, pad_rank
 from sbp_jax.distributions.binned import Binned
 from sbp_jax.distributions.histogram import probabilities, take_last
 from sbp_jax.distributions.numerics import expm1_ratio, safe_log
 from sbp_jax.distributions.pareto import GeneralizedPareto
+from sbp_jax.distributions.pytrees import Constant, pad_rank
 
 # Gauss-Legendre nodes on each piece of the blending zone between two edges
 _NODES = {jnp.dtype(jnp.float64): 24}

@@ -7,10 +7,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from sbp_jax.distributions.base import pad_rank
 from sbp_jax.distributions.blending import pareto, running_rule, unit_rule, weight
 from sbp_jax.distributions.histogram import bin_index, take_last
 from sbp_jax.distributions.numerics import safe_log
+from sbp_jax.distributions.pytrees import pad_rank
 from sbp_jax.distributions.zone import Piece, Side, nodes_per_piece
 
 

@@ -5,9 +5,9 @@ import dataclasses
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from sbp_jax.distributions.base import pad_rank
 from sbp_jax.distributions.blending import Blend, mixed, unit_rule, weight, weight_gain
 from sbp_jax.distributions.numerics import log1p_ratio, safe_log
+from sbp_jax.distributions.pytrees import pad_rank
 from sbp_jax.distributions.zone import Piece, Point, Side, nodes_per_piece
 
 

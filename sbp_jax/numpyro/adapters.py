@@ -24,7 +24,7 @@ from sbp_jax.distributions import (
     StudentT,
     TwoTailedHybridPareto,
 )
-from sbp_jax.distributions.base import Constant, is_traced
+from sbp_jax.distributions.pytrees import Constant, is_traced
 from sbp_jax.errors import InputError
 from sbp_jax.numpyro.supports import FixedSpan, Lattice, Span
 

@@ -121,8 +121,7 @@ def grid_of(run: Run) -> np.ndarray:
 def _unfolded(run: Run, plays: Sequences) -> list[dict[str, Any]]:
     """The positions of each play, its distribution at every frame, and summary numbers of that distribution."""
     latent: Any = run.model.head(jnp.asarray(run.raw_outputs_by_frame(plays)))
-    upper, grid = run.outcome.upper_bound(plays), grid_of(run)
-    dist = run.outcome.observed(latent, None if upper is None else upper[:, None])
+    dist, grid = run.outcome.distribution(latent, plays), grid_of(run)
     step = float(grid[1] - grid[0])
     edges = np.append(grid - step / 2, grid[-1] + step / 2).astype(np.float32)
     cdf = np.stack([np.asarray(dist.cdf(jnp.asarray(edge))) for edge in edges], axis=-1)

@@ -74,7 +74,7 @@ class Run:
         Raises:
             InputError: see `raw_outputs`.
         """
-        return self.outcome.observed(self.predict_latent(plays), self.outcome.upper_bound(plays))
+        return self.outcome.distribution(self.model.head(self.raw_outputs(plays)), plays)
 
     def predict_latent(self, plays: Sequences) -> Any:
         """Predict the distribution of each play's outcome before rounding and bounds, batch shape [N].
@@ -115,9 +115,8 @@ class Run:
         Raises:
             InputError: see `raw_outputs`.
         """
-        upper = self.outcome.upper_bound(plays)
         latent = self.model.head(jax.numpy.asarray(self.raw_outputs_by_frame(plays)))
-        return self.outcome.observed(latent, None if upper is None else upper[:, None])
+        return self.outcome.distribution(latent, plays)
 
     def raw_outputs_by_frame(self, plays: Sequences) -> np.ndarray:
         """Return the network's raw outputs at every frame, [N, T, num_outputs]; see `unfold`.
@@ -138,7 +137,7 @@ class Run:
         return Predictor(self.model)
 
     def score(self, plays: Sequences) -> pl.DataFrame:
-        """Return one row per play: ids, passer, yards, predictive median, mid-PIT, normal score, chance of success.
+        """Return one row per play: ids, passer, outcome, predictive median, mid-PIT, normal score, chance of success.
 
         The other columns are facts of the play from `sbp_jax.data.facts.facts_of`, such as team, season, down and time
         to throw, for splits and groups.

@@ -51,7 +51,7 @@ class Outcome:
             warnings.warn(
                 f"plays: no column {GOAL_LINE} in info: predictions are not bounded by the goal line",
                 UserWarning,
-                stacklevel=2,
+                stacklevel=1,  # once, although several methods of a run ask for the bound
             )
             return None
         yards = plays.info[GOAL_LINE]
@@ -68,13 +68,15 @@ class Outcome:
         return dist if upper is None else Censored(dist, high=upper)
 
     def distribution(self, latent: Distribution, plays: Sequences | Split) -> Distribution:
-        """Return the distribution of each play's outcome, batch shape [N].
+        """Return the distribution of each play's outcome, with the batch shape of `latent`.
 
         Args:
-            latent: distribution of the latent variable in units of `plays.unit`.
+            latent: distribution of the latent variable in units of `plays.unit`, batch shape [N] or, of every frame,
+                [N, T].
             plays: the plays.
         """
-        return self.observed(in_own_units(latent, plays), self.upper_bound(plays))
+        upper = self.upper_bound(plays)
+        return self.observed(in_own_units(latent, plays), None if upper is None else _per_play(upper, latent))
 
     def bounded(self, plays: Sequences | Split) -> np.ndarray:
         """Return the outcomes [N]; a recorded gain beyond the goal line ends at the goal line."""
@@ -83,6 +85,11 @@ class Outcome:
 
 
 def in_own_units(dist: Distribution, plays: Sequences | Split) -> Distribution:
-    """Return the distribution of outcomes from one in units of each play's own location and scale, if it has those."""
+    """Return the distribution of outcomes, [N] or [N, T], from one in units of each play's location and scale."""
     unit = plays.unit
-    return dist if unit is None else Affine(dist, unit[:, 0], unit[:, 1])
+    return dist if unit is None else Affine(dist, *(_per_play(column, dist) for column in unit.T))
+
+
+def _per_play(values: np.ndarray, dist: Distribution) -> np.ndarray:
+    """Values [N] with the rank of a distribution of each play, or of each of its frames."""
+    return values.reshape(-1, *(1 for _ in dist.batch_shape[1:]))

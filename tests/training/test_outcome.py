@@ -59,3 +59,14 @@ def test_plays_without_a_goal_line_warn():
     with pytest.warns(UserWarning, match="no column yards_to_goal .* not bounded by the goal line"):
         dist = outcome.distribution(Normal(jnp.zeros(3), 1.0), plays)
     assert type(dist) is Quantized
+
+
+def test_every_frame_has_the_bound_and_the_unit_of_its_play():
+    latent = Normal(jnp.zeros((2, 5)), jnp.full((2, 5), 3.0))
+    plays = with_goal(random_plays(2), [3, 12])
+    bounded = Outcome.of(DataConfig(), integer=True).distribution(latent, plays)
+    np.testing.assert_array_equal(bounded.icdf(1.0), [[3.0] * 5, [12.0] * 5])
+    windows = replace(plays, info={"location": np.array([10.0, -20.0]), "scale": np.array([2.0, 0.5])})
+    scaled = Outcome.of(SeriesConfig(path=("x.csv",)), integer=False).distribution(latent, windows)
+    np.testing.assert_allclose(scaled.mean(), [[10.0] * 5, [-20.0] * 5])
+    np.testing.assert_allclose(scaled.std(), [[6.0] * 5, [1.5] * 5], rtol=1e-6)

@@ -27,7 +27,7 @@ Outcome = Literal["yards", "net_yards"]
 Skill = float | int | Literal["true"] | None
 _YARDS = np.arange(-MAX_LOSS, 100)
 _NET_YARDS = np.arange(-MAX_RETURN, 100)
-# 15 nodes integrate over the skill to 1e-13: the probabilities are smooth in it (logit slopes of at most 0.13)
+# 15 nodes integrate over the skill to 1e-13: the probabilities are smooth in it (logit slopes of at most 0.145)
 _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(15)
 
 

@@ -7,7 +7,8 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from sbp_jax.distributions.base import Distribution, compiled_by
+from sbp_jax.distributions.base import Distribution
+from sbp_jax.distributions.pytrees import compiled_by
 from sbp_jax.errors import InputError
 
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from sbp_jax.distributions.base import Distribution, compiled_by
+from sbp_jax.distributions.base import Distribution
 from sbp_jax.distributions.baselines import Normal
 from sbp_jax.distributions.binned import Binned
 from sbp_jax.distributions.blended import BlendedPareto, Masses
@@ -27,6 +27,7 @@ from sbp_jax.distributions.heads.tails import (
     positive_scale,
 )
 from sbp_jax.distributions.hybrid import HybridPareto, TwoTailedHybridPareto
+from sbp_jax.distributions.pytrees import compiled_by
 from sbp_jax.distributions.student import StudentT
 from sbp_jax.errors import InputError
 

@@ -7,7 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from sbp_jax.distributions.base import compiled_by
 from sbp_jax.distributions.binned import Binned
 from sbp_jax.distributions.heads.base import (
     check_outputs,
@@ -17,6 +16,7 @@ from sbp_jax.distributions.heads.base import (
     init_logits,
 )
 from sbp_jax.distributions.heads.tails import PARAMETERIZATIONS, TailInputs
+from sbp_jax.distributions.pytrees import compiled_by
 from sbp_jax.distributions.spliced import SplicedBinnedPareto
 from sbp_jax.errors import InputError
 
