@@ -62,23 +62,23 @@ def command(args: list[str]) -> None:
         notes.append("The runs were trained on different plays: their losses and metrics cannot be compared.")
     evaluations: dict[str, Evaluation] = {}
     if options.split != "none":
-        evaluations, failed = evaluate_all({name: by_name[name] for name in runs}, options.split, options.trust)
-        notes += failed
+        evaluations, failures = evaluate_all({name: by_name[name] for name in runs}, options.split, options.trust)
+        notes += failures
     metrics = {name: each.metrics.to_dict() for name, each in evaluations.items()}
     columns = {name: column(training, differ) for name, training in runs.items()}
     kinds = [training.saved.config.data for training in runs.values()]
     unit = "yd" if all(isinstance(data, DataConfig) and in_yards(data.outcome) for data in kinds) else ""
     text = reporting.page(differing(runs), columns, metrics, notes, unit)
     options.out.mkdir(parents=True, exist_ok=True)
-    written = ["compare.md"]
+    names = ["compare.md"]
     (options.out / "compare.md").write_text(text)
     for name in ("losses.png", "pp.png"):  # figures of an earlier comparison could be mistaken for new ones
         (options.out / name).unlink(missing_ok=True)
     histories = {name: training.metrics.to_dicts() for name, training in runs.items() if len(training.metrics)}
     if histories:
         reporting.losses(options.out / "losses.png", histories)
-        written.append("losses.png")
+        names.append("losses.png")
     if curves := {name: each.shares for name, each in evaluations.items()}:
         reporting.pp(options.out / "pp.png", LEVELS, curves)
-        written.append("pp.png")
-    print(f"\n{text}\nwritten to {options.out}: {', '.join(written)}")
+        names.append("pp.png")
+    print(f"\n{text}\nwritten to {options.out}: {', '.join(names)}")

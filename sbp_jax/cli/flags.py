@@ -180,7 +180,7 @@ def _plain_booleans(args: Sequence[str], leaves: Sequence[_Leaf]) -> list[str]:
     waiting = list(args)
     while waiting:
         word = waiting.pop(0)
-        name, _, given = word.partition("=")
+        name, _, text = word.partition("=")
         name = _name(name)
         if name.startswith("no-") and name.removeprefix("no-") in booleans and word.startswith("--"):
             words.append(_switch(name.removeprefix("no-"), False))
@@ -190,18 +190,18 @@ def _plain_booleans(args: Sequence[str], leaves: Sequence[_Leaf]) -> list[str]:
             continue
         following = waiting[0] if waiting else "--"
         if "=" in word:
-            chosen = _truth(given)
+            state = _truth(text)
         elif following.startswith("-"):
-            chosen, given = True, ""
+            state, text = True, ""
         else:
-            chosen, given = _truth(following), following
-            if chosen is not None:
+            state, text = _truth(following), following
+            if state is not None:
                 waiting.pop(0)
             elif positional:  # the next word is a positional argument
-                chosen = True
-        if chosen is None:
-            raise InputError(f"--{name}: expected True or False, got {given!r}")
-        words.append(_switch(name, chosen))
+                state = True
+        if state is None:
+            raise InputError(f"--{name}: expected True or False, got {text!r}")
+        words.append(_switch(name, state))
     return words
 
 

@@ -42,13 +42,13 @@ def command(args: list[str]) -> None:
     default = Path("runs/gradients") if options.run is None else options.run / "gradients"
     out = options.out or default
     out.mkdir(parents=True, exist_ok=True)
-    missed = [row for row in rows if not row["ratio"] <= 1]
+    failures = [row for row in rows if not row["ratio"] <= 1]
     frame = pl.DataFrame(rows)
     frame.write_parquet(out / "gradients.parquet")
     figures.draw(out / "gradients.png", rows)
-    allowed = sum(row["allowance"] for row in rows)
+    allowances = sum(row["allowance"] for row in rows)
     summary = (
-        f"{len(rows)} numbers, {len(missed)} beyond their bound. For {allowed} of them, rounding the inputs (raw "
+        f"{len(rows)} numbers, {len(failures)} beyond their bound. For {allowances} of them, rounding the inputs (raw "
         "outputs, outcome, shapes, scales) changes the result by more than the bound; ten times that change is allowed."
     )
     text = [
@@ -61,32 +61,32 @@ def command(args: list[str]) -> None:
         "![error over bound](gradients.png)",
     ]
     names = ["gradients.md", "gradients.parquet", "gradients.png"]
-    drifted: list[dict] = []
+    drifts: list[dict] = []
     if options.run is None:
-        started = at_the_truth()
-        drifted = [row for row in started if row["consistent"] and not row["ratio"] <= 1]
-        pl.DataFrame(started).write_parquet(out / "truth.parquet")
+        truth_rows = at_the_truth()
+        drifts = [row for row in truth_rows if row["consistent"] and not row["ratio"] <= 1]
+        pl.DataFrame(truth_rows).write_parquet(out / "truth.parquet")
         offsets = np.linspace(-0.3, 0.3, 121)
         figures.draw_truth(
             out / "truth.png", offsets, {name: profile(name, offsets) for name in ("pointwise", "exact")}
         )
         names += ["truth.parquet", "truth.png"]
-        text += ["## Started at the truth", TRUTH, figures.truth_table(started), "![truth](truth.png)"]
+        text += ["## Started at the truth", TRUTH, figures.truth_table(truth_rows), "![truth](truth.png)"]
     (out / "gradients.md").write_text("\n\n".join(text) + "\n")
     print("\n\n".join(part for part in text[2:] if not part.startswith("![")))
     print(f"written to {out}: {', '.join(names)}")
-    for row in drifted:
+    for row in drifts:
         print(
             f"missed: {row['objective']} with {row['parameterization']}, {row['start']}: mean gradient "
             f"{row['gradient']:.2e}, drift {row['drift']:.2e} nats; expected to stay at the truth",
             file=sys.stderr,
         )
-    if missed:
-        for row in sorted(missed, key=lambda r: -r["ratio"])[:20]:
+    if failures:
+        for row in sorted(failures, key=lambda r: -r["ratio"])[:20]:
             print(
                 f"missed: {row['parameterization']}, {row['regime']}, {row['precision']}, {row['quantity']}: "
                 f"{row['value']:.9g}, exact {row['exact']:.9g}, error / bound {row['ratio']:.3g}",
                 file=sys.stderr,
             )
-    if missed or drifted:
+    if failures or drifts:
         sys.exit(1)

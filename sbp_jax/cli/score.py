@@ -93,8 +93,8 @@ def command(args: list[str]) -> None:
     for line in notes:
         print(line)
     print(f"{len(plays):,} plays, {len(board):,} groups of the level {level}; written to {folder}")
-    if (unsure := np.mean(board["reliability"].to_numpy() < RELIABLE)) >= 0.5:
+    if (unreliable := np.mean(board["reliability"].to_numpy() < RELIABLE)) >= 0.5:
         print(
-            f"note: {unsure:.0%} of the groups have a reliability below {RELIABLE:g}: too few plays to rank "
+            f"note: {unreliable:.0%} of the groups have a reliability below {RELIABLE:g}: too few plays to rank "
             "them; read their intervals instead of their ranks"
         )

@@ -66,10 +66,10 @@ def command(args: list[str]) -> None:
         league=options.league,
     )
     processes = provenance.cores() if options.processes is None else options.processes
-    started = time.perf_counter()
+    start = time.perf_counter()
     with tqdm(total=options.plays, desc="simulate", unit=" plays", delay=1) as bar:
         simulate(options.out, config, partial(move, bar), processes)
-    seconds = time.perf_counter() - started
-    written = [path for path in options.out.rglob("*") if path.is_file()]
-    size = sum(path.stat().st_size for path in written) / 1e6
-    print(f"{options.plays:,} plays in {seconds:.0f} s: {len(written)} files, {size:,.0f} MB, written to {options.out}")
+    seconds = time.perf_counter() - start
+    files = [path for path in options.out.rglob("*") if path.is_file()]
+    size = sum(path.stat().st_size for path in files) / 1e6
+    print(f"{options.plays:,} plays in {seconds:.0f} s: {len(files)} files, {size:,.0f} MB, written to {options.out}")

@@ -57,23 +57,23 @@ def command(args: list[str]) -> None:
     from sbp_jax.runs.signals import listening
     from sbp_jax.runs.sweep import ablate, trials
 
-    chosen = grid.read(args[0], options.base)
-    root = Path("runs/ablation") / chosen.name
+    ablation = grid.read(args[0], options.base)
+    root = Path("runs/ablation") / ablation.name
     with listening() as stop:
-        every = trials(chosen, options.seeds, options.arms, options.plays, options.epochs, options.source)
-        table, references, dataset = ablate(chosen, every, root, stop, options.ray, options.ray_cpus)
+        every = trials(ablation, options.seeds, options.arms, options.plays, options.epochs, options.source)
+        table, references, dataset = ablate(ablation, every, root, stop, options.ray, options.ray_cpus)
     out = options.out or root
     out.mkdir(parents=True, exist_ok=True)
-    table.write_parquet(out / f"{chosen.name}.parquet")
-    context = reporting.Context(chosen.title, chosen.about, chosen.reference, chosen.axis, chosen.logarithmic)
-    reporting.drawing(out / f"{chosen.name}.png", table, references, context)
-    heading = provenance.heading(chosen.title, "sbp sweep", args, provenance.describe())
+    table.write_parquet(out / f"{ablation.name}.parquet")
+    context = reporting.Context(ablation.title, ablation.about, ablation.reference, ablation.axis, ablation.logarithmic)
+    reporting.drawing(out / f"{ablation.name}.png", table, references, context)
+    heading = provenance.heading(ablation.title, "sbp sweep", args, provenance.describe())
     plays = len(dataset.split("train")), len(dataset.split("test"))
     text = "\n\n".join([heading, *reporting.report(table, references, context, plays)]) + "\n"
-    (out / f"{chosen.name}.md").write_text(text)
+    (out / f"{ablation.name}.md").write_text(text)
     summary = {"grid": dataclasses.asdict(context), "baselines": references, "fingerprint": dataset.fingerprint}
-    (out / f"{chosen.name}.json").write_text(json.dumps(summary, indent=1) + "\n")
-    print(f"\n{text}\nwritten to {out}: {', '.join(sorted(p.name for p in out.glob(chosen.name + '.*')))}")
+    (out / f"{ablation.name}.json").write_text(json.dumps(summary, indent=1) + "\n")
+    print(f"\n{text}\nwritten to {out}: {', '.join(sorted(p.name for p in out.glob(ablation.name + '.*')))}")
 
 
 def _grids() -> str:

@@ -75,18 +75,18 @@ def _rusher_distance(scene: Scene) -> np.ndarray:
 def _nearest(scene: Scene, slot: int) -> np.ndarray:
     """Distance to the nearest defender and whether there is one, `[frames, 2]`."""
     nearest = scene.to_defenders(np.full(len(scene.seconds), slot)).min(axis=1)
-    known = np.isfinite(nearest)
-    return np.stack([np.where(known, nearest, 0.0), known], axis=1)
+    exists = np.isfinite(nearest)
+    return np.stack([np.where(exists, nearest, 0.0), exists], axis=1)
 
 
 def _target_defenders(scene: Scene) -> np.ndarray:
     values = np.zeros((*scene.present.shape, 3))
     frame, slot = np.nonzero(scene.target)
     near = scene.to_defenders(np.argmax(scene.target, axis=1)) <= TARGET_YARDS
-    tracked = (scene.defender & scene.present).any(axis=1)
+    has_defender = (scene.defender & scene.present).any(axis=1)
     values[frame, slot, 0] = 1.0
     values[frame, slot, 1] = near.sum(axis=1)[frame]
-    values[frame, slot, 2] = np.take(tracked, frame)
+    values[frame, slot, 2] = np.take(has_defender, frame)
     return values
 
 

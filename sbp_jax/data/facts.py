@@ -37,8 +37,8 @@ def facts_of(plays: Sequences, situation: Sequence[str] = ()) -> pl.DataFrame:
         half = len(names) // 2
         for at, name in enumerate((*SITUATION_FEATURES, *situation)):
             value = pl.Series(name, plays.static[:, at].astype(np.float64))
-            known = pl.Series(plays.static[:, half + at] == 0)
-            columns[name] = pl.select(pl.when(known).then(value).alias(name))[name]
+            observed = pl.Series(plays.static[:, half + at] == 0)
+            columns[name] = pl.select(pl.when(observed).then(value).alias(name))[name]
     info = plays.info
     for name in ("team", "result"):
         if name in info:
@@ -47,8 +47,8 @@ def facts_of(plays: Sequences, situation: Sequence[str] = ()) -> pl.DataFrame:
     for name in ("season", "pressure", "touchdown"):
         if name in info:
             number = pl.Series(name, info[name])
-            known = number if name == "touchdown" else pl.select(pl.when(number != MISSING).then(number)).to_series()
-            columns[name] = known.cast(pl.Boolean) if name != "season" else known
+            fact = number if name == "touchdown" else pl.select(pl.when(number != MISSING).then(number)).to_series()
+            columns[name] = fact.cast(pl.Boolean) if name != "season" else fact
     for name, source in _REALS.items():
         if source in info:
             columns[name] = pl.Series(info[source].astype(np.float64)).fill_nan(None)
@@ -67,13 +67,13 @@ def listed_facts(sources: Sequence[str | Path]) -> pl.DataFrame:
     """
     parts = []
     for table in find_tables([Path(source) for source in sources], tracking=False):
-        listed = read_play_list(table, LEAGUE_YARDS, ()) if table.role == "plays" else None
-        if listed is None:
+        play_list = read_play_list(table, LEAGUE_YARDS, ()) if table.role == "plays" else None
+        if play_list is None:
             continue
-        own = read_table(table)
+        rows = read_table(table)
         ids = {column for name in PLAY for column in NAMES[name]}
-        own = own.drop(name for name in own.columns if name in ids or name == GAIN)
-        parts.append(listed.select(*PLAY, pl.col("yards").cast(pl.Float64).alias(GAIN)).hstack(own))
+        rows = rows.drop(name for name in rows.columns if name in ids or name == GAIN)
+        parts.append(play_list.select(*PLAY, pl.col("yards").cast(pl.Float64).alias(GAIN)).hstack(rows))
     if not parts:
         raise InputError(f"{', '.join(map(str, sources))}: no list of plays found")
     both = pl.concat(parts, how="diagonal_relaxed")

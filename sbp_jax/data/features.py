@@ -76,24 +76,24 @@ def _put_players(chunk: TrackingChunk, offsets: np.ndarray, frames: np.ndarray, 
     slot = np.repeat(_slots(people, plays), people["rows"].to_numpy())
     row = offsets[rows["play"].to_numpy()] + rows["frame"].to_numpy()
     facing = rows["orientation"].to_numpy()
-    known = np.isfinite(facing)
-    facing = np.where(known, facing, 0.0)
+    finite = np.isfinite(facing)
+    facing = np.where(finite, facing, 0.0)
     values = np.stack(
         [
             (rows["x"] - rows["ball_x"]).to_numpy(),
             rows["y"].to_numpy() - FIELD_WIDTH_YARDS / 2,
             *(rows[name].to_numpy() for name in FEATURES[2:6]),
-            np.where(known, np.cos(facing), 0.0),
-            np.where(known, np.sin(facing), 0.0),
+            np.where(finite, np.cos(facing), 0.0),
+            np.where(finite, np.sin(facing), 0.0),
         ],
         axis=1,
     )
-    placed = slot >= 0
-    place = row[placed], slot[placed]
-    frames[*place, :PLAYER_FEATURES] = values[placed]
+    has_slot = slot >= 0
+    place = row[has_slot], slot[has_slot]
+    frames[*place, :PLAYER_FEATURES] = values[has_slot]
     present[place] = True
     if chunk.extras:
-        frames[:, :, PLAYER_FEATURES:] = measure(chunk.extras, _scene(rows.filter(placed), place, present))
+        frames[:, :, PLAYER_FEATURES:] = measure(chunk.extras, _scene(rows.filter(has_slot), place, present))
 
 
 def read_plays(sources: str | Path | Sequence[str | Path], rules: Rules | None = None) -> tuple[Plays, ReadReport]:

@@ -27,8 +27,8 @@ def available_bytes() -> int | None:
     other systems it is the machine's physical memory.
     """
     if sys.platform == "linux":
-        known = [each for each in (_meminfo(), _container()) if each is not None]
-        return min(known, default=None)
+        limits = [each for each in (_meminfo(), _container()) if each is not None]
+        return min(limits, default=None)
     try:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):
@@ -106,7 +106,7 @@ def _container() -> int | None:
         lines = _CGROUP.read_text().splitlines()
     except OSError:
         return None
-    left = []
+    free = []
     for line in lines:
         _, controllers, path = line.split(":", 2)
         if controllers not in _GROUPS:
@@ -116,11 +116,11 @@ def _container() -> int | None:
         group = root / path.strip("/")
         for folder in (group, *(parent for parent in group.parents if parent.is_relative_to(root))):
             try:
-                allowed = int((folder / limit).read_text())
-                left.append(allowed - int((folder / current).read_text()) + _cached(folder, prefix))
+                maximum = int((folder / limit).read_text())
+                free.append(maximum - int((folder / current).read_text()) + _cached(folder, prefix))
             except (OSError, ValueError):  # no such group in this container; "max" is not a number
                 continue
-    return max(min(left), 0) if left else None
+    return max(min(free), 0) if free else None
 
 
 def _cached(folder: Path, prefix: str) -> int:

@@ -62,8 +62,8 @@ def assign_slots(
             slot[defenders[defender]] = MARKERS[receiver]
     _fill(slot, [i for i in defenders if slot[i] < 0], OTHERS)
     for i in np.flatnonzero(slot < 0).tolist():
-        own = (LINEMEN, RECEIVERS, OTHERS, MARKERS) if offense[i] else (OTHERS, MARKERS, LINEMEN, RECEIVERS)
-        _fill(slot, [i], [s for kind in own for s in kind])
+        groups = (LINEMEN, RECEIVERS, OTHERS, MARKERS) if offense[i] else (OTHERS, MARKERS, LINEMEN, RECEIVERS)
+        _fill(slot, [i], [s for kind in groups for s in kind])
     return slot
 
 

@@ -230,8 +230,8 @@ class Split:
     @classmethod
     def of(cls, plays: Sequences) -> "Split":
         """Return the split of plays in memory."""
-        own = {name: getattr(plays, name) for name in ("static", "outcome", *PLAY, "info", "features")}
-        return cls(lengths=plays.lengths, **own, chunks=plays.chunks, whole=plays)
+        fields = {name: getattr(plays, name) for name in ("static", "outcome", *PLAY, "info", "features")}
+        return cls(lengths=plays.lengths, **fields, chunks=plays.chunks, whole=plays)
 
     def __len__(self) -> int:
         return len(self.outcome)

@@ -58,8 +58,10 @@ def _receivers(frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     defenders = frames[:, [*MARKERS, *OTHERS]]
     marker = np.take_along_axis(defenders, nearest[:, :, None], axis=1)
     away_x, away_y = x - marker[:, :, _X], y - marker[:, :, _Y]
-    apart = (receivers[:, :, _VX] - marker[:, :, _VX]) * away_x + (receivers[:, :, _VY] - marker[:, :, _VY]) * away_y
-    closing = -apart / np.maximum(separation, 0.1)
+    projection = (receivers[:, :, _VX] - marker[:, :, _VX]) * away_x + (
+        receivers[:, :, _VY] - marker[:, :, _VY]
+    ) * away_y
+    closing = -projection / np.maximum(separation, 0.1)
     passer = frames[:, PASSER]
     to_x, to_y = x - passer[:, None, _X], y - passer[:, None, _Y]
     range_ = np.maximum(np.hypot(to_x, to_y), 0.1)
@@ -69,14 +71,14 @@ def _receivers(frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     order = np.argsort(np.where(np.isnan(x), np.inf, -x), axis=1)  # absent receivers come last
     of_each = [np.take_along_axis(column, order, axis=1) for column in (x, separation, speed, closing, off_line)]
     wide = separation >= _OPEN_YARDS
-    faced = np.argmax(np.where(np.isnan(facing), -np.inf, facing), axis=1)[:, None]
+    target = np.argmax(np.where(np.isnan(facing), -np.inf, facing), axis=1)[:, None]
     field = [
         -_least(-defenders[:, :, _X]),
         wide.sum(axis=1),
         _mean(separation),
         -_least(-np.where(wide, x, np.nan)),
-        np.take_along_axis(x, faced, axis=1)[:, 0],
-        np.take_along_axis(separation, faced, axis=1)[:, 0],
+        np.take_along_axis(x, target, axis=1)[:, 0],
+        np.take_along_axis(separation, target, axis=1)[:, 0],
     ]
     return np.concatenate(of_each, axis=1), np.stack(field, axis=1)
 
@@ -89,11 +91,11 @@ def _distances(frames: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 def _least(values: np.ndarray) -> np.ndarray:
     """Minimum of the known values along the last axis, NaN if none is known."""
-    known = np.where(np.isnan(values), np.inf, values).min(axis=-1)
-    return np.where(np.isinf(known), np.nan, known)
+    smallest = np.where(np.isnan(values), np.inf, values).min(axis=-1)
+    return np.where(np.isinf(smallest), np.nan, smallest)
 
 
 def _mean(values: np.ndarray) -> np.ndarray:
-    known = ~np.isnan(values)
-    count = known.sum(axis=-1)
-    return np.where(count > 0, np.where(known, values, 0.0).sum(axis=-1) / np.maximum(count, 1), np.nan)
+    finite = ~np.isnan(values)
+    count = finite.sum(axis=-1)
+    return np.where(count > 0, np.where(finite, values, 0.0).sum(axis=-1) / np.maximum(count, 1), np.nan)

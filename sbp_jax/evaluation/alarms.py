@@ -58,10 +58,10 @@ def inject(
     else:
         signs = np.ones(events, np.int64)
     event_lengths = np.array(lengths, np.int64)[number % len(lengths)]
-    changed = np.array(values, np.float64)
+    stream = np.array(values, np.float64)
     for start, length, sign in zip(starts.tolist(), event_lengths.tolist(), signs.tolist(), strict=True):
-        changed[start : start + length] += sign * height * np.arange(1, length + 1) / length
-    return Injected(changed, starts, event_lengths, signs)
+        stream[start : start + length] += sign * height * np.arange(1, length + 1) / length
+    return Injected(stream, starts, event_lengths, signs)
 
 
 class Found(NamedTuple):

@@ -77,11 +77,11 @@ def spot(calibration: np.ndarray, stream: np.ndarray, how: Spot) -> Alarms:
     calibration, stream = _values(calibration, "calibration"), _values(stream, "stream")
     detector = _fit(calibration, how)
     alarm = _library().ANOMALY
-    raised, threshold = np.zeros(len(stream), bool), np.empty(len(stream))
+    flags, threshold = np.zeros(len(stream), bool), np.empty(len(stream))
     for i, value in enumerate(stream.tolist()):
         threshold[i] = detector.anomaly_threshold
-        raised[i] = detector.step(value) == alarm
-    return Alarms(raised, threshold)
+        flags[i] = detector.step(value) == alarm
+    return Alarms(flags, threshold)
 
 
 def dspot(calibration: np.ndarray, stream: np.ndarray, how: Spot, depth: int = 10) -> Alarms:
@@ -96,14 +96,14 @@ def dspot(calibration: np.ndarray, stream: np.ndarray, how: Spot, depth: int = 1
     detector = _fit(calibration[depth:] - (sums[depth:-1] - sums[: -depth - 1]) / depth, how)
     alarm = _library().ANOMALY
     recent = deque(calibration[-depth:].tolist(), maxlen=depth)
-    raised, threshold = np.zeros(len(stream), bool), np.empty(len(stream))
+    flags, threshold = np.zeros(len(stream), bool), np.empty(len(stream))
     for i, value in enumerate(stream.tolist()):
         middle = sum(recent) / depth
         threshold[i] = middle + detector.anomaly_threshold
-        raised[i] = detector.step(value - middle) == alarm
-        if not raised[i]:
+        flags[i] = detector.step(value - middle) == alarm
+        if not flags[i]:
             recent.append(value)
-    return Alarms(raised, threshold)
+    return Alarms(flags, threshold)
 
 
 def nn_spot(

@@ -23,24 +23,24 @@ def _between(x: Any, low: Any, high: Any) -> Any:
     return low * sigmoid(-x) + high * sigmoid(x)
 
 
-def _continuous(a: Any, _: Any, bounds: Any, room: Any, matching: Any) -> tuple[Any, Any]:
-    low = bounds[0] if room is None or bounds[0] >= 0 else max(bounds[0], -matching / room)
+def _continuous(a: Any, _: Any, bounds: Any, distance: Any, matching: Any) -> tuple[Any, Any]:
+    low = bounds[0] if distance is None or bounds[0] >= 0 else max(bounds[0], -matching / distance)
     return _between(a, low, bounds[1]), matching
 
 
-# (raw shape, raw scale, bounds, room or None, scale of a continuous density) -> shape and scale, before any widening
+# (raw shape, raw scale, bounds, distance or None, scale of a continuous density) -> shape, scale before any widening
 TAILS: dict[str, Tail] = {
-    "positive": lambda a, b, bounds, room, matching: (softplus(a), softplus(b)),
-    "bounded": lambda a, b, bounds, room, matching: (_between(a, *bounds), softplus(b)),
-    "orthogonal": lambda a, b, bounds, room, matching: (
+    "positive": lambda a, b, bounds, distance, matching: (softplus(a), softplus(b)),
+    "bounded": lambda a, b, bounds, distance, matching: (_between(a, *bounds), softplus(b)),
+    "orthogonal": lambda a, b, bounds, distance, matching: (
         _between(a, *bounds),
         softplus(b) / (1 + _between(a, *bounds)),
     ),
     "continuous": _continuous,
-    "exponential": lambda a, b, bounds, room, matching: (mp.mpf(0), softplus(b)),
-    "endpoint": lambda a, b, bounds, room, matching: (
+    "exponential": lambda a, b, bounds, distance, matching: (mp.mpf(0), softplus(b)),
+    "endpoint": lambda a, b, bounds, distance, matching: (
         -sigmoid(-a) / 2,
-        sigmoid(-a) / 2 * room,
+        sigmoid(-a) / 2 * distance,
     ),
 }
 WIDENED = ("positive", "bounded", "orthogonal", "exponential")
@@ -64,13 +64,13 @@ def dist_of(
     bounds = tuple(exact(b) for b in head.shape_bounds)
     tails = []
     for upper, threshold in enumerate((body.t_l, body.t_u)):
-        room = None if head.support is None else abs(exact(head.support[upper]) - threshold)
+        distance = None if head.support is None else abs(exact(head.support[upper]) - threshold)
         # a threshold at an edge belongs to the bin that the sum from its side has not passed
         nudge = mp.mpf(10) ** -40 * (1 if not upper else -1)
         matching = tail_mass[upper] / mp.exp(body.body_log_prob(threshold + nudge))
         a, b = raw[bins + 2 * upper], raw[bins + 2 * upper + 1]
-        xi, beta = TAILS[head.parameterization](a, b, bounds, room, matching)
-        if room is not None and head.parameterization in WIDENED:
-            beta += room * max(-xi, mp.mpf(0))
+        xi, beta = TAILS[head.parameterization](a, b, bounds, distance, matching)
+        if distance is not None and head.parameterization in WIDENED:
+            beta += distance * max(-xi, mp.mpf(0))
         tails.append(Pareto(xi * factors[2 * upper], beta * factors[2 * upper + 1]))
     return Spliced(list(raw[:bins]), edges, *tails, *tail_mass)

@@ -83,8 +83,8 @@ def cells(dtype: Any) -> Iterator[Cell]:
                     y = outcome(dist, regime)
                     if y is not None and mp.isfinite(y) and abs(y) < mp.mpf(10) ** 30:
                         near_zero = regime == "upper tail" and abs(dist.upper.xi) < mp.mpf("1e-3")
-                        named = NEAR_ZERO if near_zero else regime
-                        yield Cell(head.parameterization, named, head, raw, float(np.asarray(float(y), dtype)))
+                        label = NEAR_ZERO if near_zero else regime
+                        yield Cell(head.parameterization, label, head, raw, float(np.asarray(float(y), dtype)))
 
 
 def check(
@@ -177,13 +177,13 @@ def _compare(name: str, actual: Any, function: Callable[[Sequence[Any]], Any], x
     expected = function(x)
     finite = bool(np.isfinite(actual)) and mp.isfinite(expected)
     error = abs(exact(actual) - expected) if finite else mp.mpf(0) if float(actual) == float(expected) else INF
-    limit = bound * max(1, abs(expected)) if mp.isfinite(expected) else mp.mpf(bound)
-    moved = movement(function, x, eps) if error > limit and not np.isnan(actual) else mp.mpf(0)
-    allowance = moved > limit
+    tolerance = bound * max(1, abs(expected)) if mp.isfinite(expected) else mp.mpf(bound)
+    rounding_effect = movement(function, x, eps) if error > tolerance and not np.isnan(actual) else mp.mpf(0)
+    allowance = rounding_effect > tolerance
     if allowance:
-        limit = 10 * moved
-    ratio = 0.0 if error == 0 or limit == INF else float(error / limit)
-    return Quantity(name, float(actual), float(expected), float(error), float(limit), ratio, bool(allowance))
+        tolerance = 10 * rounding_effect
+    ratio = 0.0 if error == 0 or tolerance == INF else float(error / tolerance)
+    return Quantity(name, float(actual), float(expected), float(error), float(tolerance), ratio, bool(allowance))
 
 
 def movement(function: Callable[[Sequence[Any]], Any], x: Sequence[Any], eps: Any) -> Any:

@@ -165,10 +165,10 @@ def _joint(tail: FittedTail, z: np.ndarray, period: float, log_excess: float) ->
     return value
 
 
-def _maximize(joint: Joint, start: np.ndarray, moved: float) -> tuple[float, np.ndarray]:
+def _maximize(joint: Joint, start: np.ndarray, shift: float) -> tuple[float, np.ndarray]:
     """Newton's method with a ridge where the function is not concave, halving steps that do not increase it."""
     point, (value, gradient, hessian) = max(
-        ((each, joint(each)) for each in (start, start + np.array([0.0, moved]))), key=lambda pair: pair[1][0]
+        ((each, joint(each)) for each in (start, start + np.array([0.0, shift]))), key=lambda pair: pair[1][0]
     )
     for _ in range(MAX_STEPS):
         values, vectors = np.linalg.eigh(-hessian)

@@ -111,6 +111,6 @@ def mean_and_error(values: np.ndarray) -> tuple[float, float]:
 
     The mean is NaN where no value is finite; the error is infinite where fewer than two are.
     """
-    known = values[np.isfinite(values)]
-    error = known.std(ddof=1) / np.sqrt(len(known)) if len(known) > 1 else np.inf
-    return float(known.mean()) if len(known) else float("nan"), float(error)
+    finite = values[np.isfinite(values)]
+    error = finite.std(ddof=1) / np.sqrt(len(finite)) if len(finite) > 1 else np.inf
+    return float(finite.mean()) if len(finite) else float("nan"), float(error)

@@ -163,8 +163,8 @@ def pp_points(residuals: Vector, level: float = 0.95) -> Points:
         level: level of the band between quantiles of Beta(i, count + 1 - i). The band ignores that a fit to the same
             sample narrows the scatter, so for fitted tails it is too wide.
     """
-    ordered, expected, low, high = _ordered(residuals, level)
-    return Points(-np.expm1(-expected), -np.expm1(-ordered), Interval(-np.expm1(-low), -np.expm1(-high)))
+    observed, expected, low, high = _ordered(residuals, level)
+    return Points(-np.expm1(-expected), -np.expm1(-observed), Interval(-np.expm1(-low), -np.expm1(-high)))
 
 
 def qq_points(residuals: Vector, level: float = 0.95) -> Points:
@@ -174,8 +174,8 @@ def qq_points(residuals: Vector, level: float = 0.95) -> Points:
         residuals: as in `pp_points`.
         level: as in `pp_points`; the band has the same quantiles on the exponential scale.
     """
-    ordered, expected, low, high = _ordered(residuals, level)
-    return Points(expected, ordered, Interval(low, high))
+    observed, expected, low, high = _ordered(residuals, level)
+    return Points(expected, observed, Interval(low, high))
 
 
 def quantile_points(tail: FittedTail, level: float = 0.95) -> Points:
@@ -225,17 +225,17 @@ def exceedance_residuals(
 
 def _ordered(residuals: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Distinct residuals in order, their expectations, and the band, all as -log of the probability beyond."""
-    ordered = np.sort(np.asarray(residuals, np.float64))
-    if ordered.ndim != 1 or len(ordered) == 0 or not (ordered >= 0).all():
+    values = np.sort(np.asarray(residuals, np.float64))
+    if values.ndim != 1 or len(values) == 0 or not (values >= 0).all():
         raise InputError("residuals: expected at least one, none of them negative or NaN")
-    return np.unique(ordered), *_plotting(ordered, level)
+    return np.unique(values), *_plotting(values, level)
 
 
-def _plotting(ordered: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _plotting(values: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Expected position and band of each distinct value of an increasing sample, as -log of the probability beyond."""
     check_level(level)
-    rank = mean_ranks(ordered)
-    after = len(ordered) + 1 - rank
+    rank = mean_ranks(values)
+    after = len(values) + 1 - rank
     # The i-th smallest of uniform numbers is Beta(i, after); the probability beyond it is Beta(after, i).
     low, high = (-np.log(inverse(after, rank, (1 - level) / 2)) for inverse in (betainccinv, betaincinv))
-    return -np.log(after / (len(ordered) + 1)), low, high
+    return -np.log(after / (len(values) + 1)), low, high

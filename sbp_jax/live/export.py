@@ -108,7 +108,7 @@ def _programs(
 ) -> Iterator[tuple[str, int, Callable[..., Any], tuple[Any, ...]]]:
     """Name, rows, function over lists of arrays, and argument shapes of each program."""
     spec = programs.spec
-    players, columns, statics = spec["players"], spec["players"] * len(spec["features"]), len(spec["static"])
+    num_players, columns, statics = spec["players"], spec["players"] * len(spec["features"]), len(spec["static"])
     weights = [jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(programs.weights)]
 
     def plain(name: str) -> Callable[..., Any]:
@@ -129,7 +129,7 @@ def _programs(
         yield "begin", rows, streaming("begin", form), (weights, past, _boolean(rows))
         frame = (
             _number(rows, columns),
-            _boolean(rows, players),
+            _boolean(rows, num_players),
             _number(rows, statics),
             _number(rows, 2),
             _boolean(rows),
@@ -143,11 +143,11 @@ def _programs(
 
 def _play_shapes(programs: Programs) -> tuple[jax.ShapeDtypeStruct, ...]:
     spec = programs.spec
-    window, players = spec["window"], spec["players"]
+    window, num_players = spec["window"], spec["players"]
     return (
-        _number(1, window, players * len(spec["features"])),
+        _number(1, window, num_players * len(spec["features"])),
         _boolean(1, window),
-        _boolean(1, window, players),
+        _boolean(1, window, num_players),
         _number(1, len(spec["static"])),
         _number(1, 2),
     )

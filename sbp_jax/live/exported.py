@@ -47,8 +47,8 @@ def load(folder: str | Path, batch: int = 1) -> LiveScorer:
     folder = Path(folder)
     manifest = read_manifest(folder)
     if batch not in manifest["batches"]:
-        known = ", ".join(map(str, manifest["batches"]))
-        raise InputError(f"{folder}: batch: exported for {known}, not {batch!r}")
+        sizes = ", ".join(map(str, manifest["batches"]))
+        raise InputError(f"{folder}: batch: exported for {sizes}, not {batch!r}")
     backend = jax.default_backend()
     if _PLATFORMS.get(backend) not in manifest["platforms"]:
         raise InputError(f"{folder}: exported for {', '.join(manifest['platforms'])}; JAX computes on {backend} here")
@@ -98,8 +98,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise InputError(f"{path}: cannot be read as a manifest ({error})") from error
     if not isinstance(manifest, dict) or manifest.get("format") not in READABLE:
         form = manifest.get("format") if isinstance(manifest, dict) else None
-        known = " or ".join(map(str, READABLE))
-        raise InputError(f"{path}: expected a manifest of format {known}, got {form!r}; export the run again")
+        formats = " or ".join(map(str, READABLE))
+        raise InputError(f"{path}: expected a manifest of format {formats}, got {form!r}; export the run again")
     kinds = {"batches": list, "platforms": list, "files": dict, "weights": list, "spec": dict}
     for name, kind in kinds.items():
         if not isinstance(manifest.get(name), kind):

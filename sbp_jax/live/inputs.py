@@ -35,8 +35,8 @@ class Inputs:
                     values[self.static[f"{name}_missing"]] = 1.0
             for name, value in static.items():
                 if name not in self.static:
-                    known = ", ".join(each for each in self.static if not each.endswith("_missing"))
-                    raise InputError(f"static: unknown {name!r}; known: {known}")
+                    names = ", ".join(each for each in self.static if not each.endswith("_missing"))
+                    raise InputError(f"static: unknown {name!r}; known: {names}")
                 if value is None:
                     continue
                 number = values[self.static[name]] = finite(value, f"static: {name}")

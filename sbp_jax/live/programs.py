@@ -136,9 +136,9 @@ class _Readout:
         expected = goal - jnp.sum(jnp.where(ends < goal[None], below, 0.0), axis=0)
         # a gain of at least m yards lies beyond the cell of the last integer below m
         first = jnp.clip(jnp.ceil(marks.T) - (ends[0, 0] + 0.5), 0, len(ends) - 1).astype(jnp.int32)
-        reached = jnp.where(jnp.isnan(marks.T), jnp.nan, 1 - jnp.take_along_axis(below, first, axis=0))
+        success = jnp.where(jnp.isnan(marks.T), jnp.nan, 1 - jnp.take_along_axis(below, first, axis=0))
         loss = below[int(np.flatnonzero(self.edges[1:-1] == -0.5)[0])]
-        return jnp.concatenate([self._quantiles(dist, levels, below, goal), expected[None], reached, loss[None]]).T
+        return jnp.concatenate([self._quantiles(dist, levels, below, goal), expected[None], success, loss[None]]).T
 
     def _quantiles(self, dist: Distribution, levels: jax.Array, below: jax.Array, goal: jax.Array) -> jax.Array:
         """Quantiles [levels, B]; for integers, the least integer whose cdf reaches the level, from the cells."""

@@ -34,15 +34,15 @@ def paced(
 
     The first and the last frame are always drawn. If all frames are late, one is drawn every quarter of a second.
     """
-    begin, drawn = clock(), -np.inf
+    begin, last_drawing = clock(), -np.inf
     step = FRAME_S / speed if speed else 0.0
 
     def should_draw(frame: int) -> bool:
-        nonlocal drawn
+        nonlocal last_drawing
         now = clock()
-        due = now < begin + (frame + 1) * step or now - drawn >= _MAX_WAIT_S
+        due = now < begin + (frame + 1) * step or now - last_drawing >= _MAX_WAIT_S
         if due or frame in (0, frames - 1):
-            drawn = now
+            last_drawing = now
             return True
         return False
 

@@ -44,10 +44,10 @@ class LiveScorer:
         self._call = {name: jax.jit(call) for name, call in functions.items() if name != "start"}
         self._call["frame"] = jax.jit(functions["frame"], donate_argnums=0)
         self._stream = functions["start"](batch)
-        players, columns = self._inputs.shape
-        self._x = np.zeros((batch, players * columns), np.float32)
-        self._present = np.zeros((batch, players), bool)
-        self._all_present = jnp.ones((batch, players), bool)
+        num_players, columns = self._inputs.shape
+        self._x = np.zeros((batch, num_players * columns), np.float32)
+        self._present = np.zeros((batch, num_players), bool)
+        self._all_present = jnp.ones((batch, num_players), bool)
         self._static = np.zeros((batch, len(spec["static"])), np.float32)
         self._marks = np.full((batch, 2), np.nan, np.float32)
         self._situation: tuple[jax.Array, jax.Array] | None = None  # static features and marks on the device
@@ -126,10 +126,10 @@ class LiveScorer:
         if not inputs:
             return {}
         complete = True
-        for row, (x, there) in inputs.items():
-            self._x[row], self._present[row] = x, there
+        for row, (x, present_row) in inputs.items():
+            self._x[row], self._present[row] = x, present_row
             self._frames[row] += 1
-            complete &= there is True
+            complete &= present_row is True
         # reuse the array on the device if it is unchanged: a transfer costs as much as a layer
         present = self._all_present if complete else self._present
         if self._situation is None:
@@ -196,12 +196,12 @@ class LiveScorer:
 
     def _complete(self, frames: Any, static: Any) -> tuple[Summary, np.ndarray, Any, np.ndarray]:
         window = int(self.spec["window"])
-        count, seen, there = self._inputs.play(frames, window)
+        count, frame_values, frame_present = self._inputs.play(frames, window)
         values = self._inputs.statics(static)[None]
         marks = self._inputs.marks(values[0])[None]
-        x, present = (np.zeros((1, window, a.shape[1]), a.dtype) for a in (seen, there))
-        x[0, : len(seen)], present[0, : len(seen)] = seen, there
-        mask = np.arange(window)[None] < len(seen)
+        x, present = (np.zeros((1, window, a.shape[1]), a.dtype) for a in (frame_values, frame_present))
+        x[0, : len(frame_values)], present[0, : len(frame_values)] = frame_values, frame_present
+        mask = np.arange(window)[None] < len(frame_values)
         numbers, raw = self._call["play"](x, mask, present, values, marks)
         numbers = np.asarray(numbers)[0]
         return self._summary(numbers, count), numbers, raw, marks

@@ -52,8 +52,8 @@ class Context:
 
 def arms_of(table: pl.DataFrame) -> list[str]:
     """Return the arms with at least one completed training run, in order."""
-    ended = table.filter(pl.col("nll").is_not_null())
-    return ended["arm"].unique(maintain_order=True).to_list()
+    completed = table.filter(pl.col("nll").is_not_null())
+    return completed["arm"].unique(maintain_order=True).to_list()
 
 
 def report(
@@ -74,8 +74,8 @@ def report(
         count = len(table.filter((pl.col("arm") == arm) & pl.col("nll").is_not_null()))
         cells = [mean_interval(table, arm, name).text(digits) for name, (_, digits) in SHOWN.items()]
         rows.append([arm, count, *cells])
-    for name, figures in baselines.items():
-        rows.append([NAMES.get(name, name), "", *(f"{figures[key]:.{digits}f}" for key, (_, digits) in SHOWN.items())])
+    for name, metrics in baselines.items():
+        rows.append([NAMES.get(name, name), "", *(f"{metrics[key]:.{digits}f}" for key, (_, digits) in SHOWN.items())])
     return [
         f"{context.about} {plays[0]:,} training plays, {plays[1]:,} test plays, {seeds} seeds per arm; mean and "
         f"{LEVEL:.0%} interval over the seeds of initialization, order of the plays and dropout, on one split.",
@@ -118,9 +118,9 @@ def shown(table: pl.DataFrame, baselines: Mapping[str, Mapping[str, float]], con
     tail = {arm: sum(mean_interval(table, arm, name).mean for name in ("pp_lower", "pp_upper")) for arm in arms}
     calm = min(arms, key=lambda arm: tail[arm])
     sentences.append(f"The tails of {calm} are calibrated best (sum of both PP errors {tail[calm]:.4f}).")
-    fallen = table.filter(pl.col("nll").is_null())
-    if len(fallen):
-        names = ", ".join(f"{arm} seed {seed}" for arm, seed in fallen.select("arm", "seed").iter_rows())
+    diverged = table.filter(pl.col("nll").is_null())
+    if len(diverged):
+        names = ", ".join(f"{arm} seed {seed}" for arm, seed in diverged.select("arm", "seed").iter_rows())
         sentences.append(f"Diverged and excluded: {names}.")
     return sentences
 
@@ -129,44 +129,44 @@ def drawing(path: Path, table: pl.DataFrame, baselines: Mapping[str, Mapping[str
     """Plot NLL, CRPS and PP error of the arms: a point per training run, means with intervals, baselines in titles."""
     arms = arms_of(table)
     names = ("nll", "crps", "pp_full")
-    placed = dict(table.filter(pl.col("x").is_not_null()).select("arm", "x").unique().iter_rows())
-    apart = [arm for arm in arms if arm not in placed]
-    with figure(path, 10.5, 0.3 * len(apart) + (3.4 if placed else 1.2)) as page:
-        rows = [row for row in (bool(placed), bool(apart)) if row]
-        heights = ([3.0] if placed else []) + ([0.3 * len(apart) + 0.8] if apart else [])
+    positions = dict(table.filter(pl.col("x").is_not_null()).select("arm", "x").unique().iter_rows())
+    categorical = [arm for arm in arms if arm not in positions]
+    with figure(path, 10.5, 0.3 * len(categorical) + (3.4 if positions else 1.2)) as page:
+        rows = [row for row in (bool(positions), bool(categorical)) if row]
+        heights = ([3.0] if positions else []) + ([0.3 * len(categorical) + 0.8] if categorical else [])
         axes = page.subplots(len(rows), len(names), squeeze=False, height_ratios=heights)
         for column, name in enumerate(names):
-            if placed:
-                _along(axes[0, column], table, {a: placed[a] for a in arms if a in placed}, name, context)
-            if apart:
-                _listed(axes[-1, column], table, apart, name, named=column == 0)
+            if positions:
+                _along(axes[0, column], table, {a: positions[a] for a in arms if a in positions}, name, context)
+            if categorical:
+                _listed(axes[-1, column], table, categorical, name, with_names=column == 0)
             # a line for a baseline would compress the differences between arms
-            known = [f"{NAMES[each]} {figures[name]:.{SHOWN[name][1]}f}" for each, figures in baselines.items()]
-            axes[0, column].set_title("\n".join(known))
+            titles = [f"{NAMES[each]} {metrics[name]:.{SHOWN[name][1]}f}" for each, metrics in baselines.items()]
+            axes[0, column].set_title("\n".join(titles))
         page.suptitle(f"{context.title} (lower is better)")
 
 
 def _along(
-    axis: "matplotlib.axes.Axes", table: pl.DataFrame, placed: Mapping[str, float], name: str, context: Context
+    axis: "matplotlib.axes.Axes", table: pl.DataFrame, positions: Mapping[str, float], name: str, context: Context
 ) -> None:
-    points = table.filter(pl.col("arm").is_in(list(placed)) & pl.col(name).is_not_null())
+    points = table.filter(pl.col("arm").is_in(list(positions)) & pl.col(name).is_not_null())
     axis.plot(points["x"], points[name], ".", color="#999999", markersize=4)
-    arms = sorted(placed, key=lambda arm: placed[arm])
+    arms = sorted(positions, key=lambda arm: positions[arm])
     means = [mean_interval(table, arm, name) for arm in arms]
     half = np.nan_to_num([each.half for each in means])
-    x = [placed[arm] for arm in arms]
+    x = [positions[arm] for arm in arms]
     axis.errorbar(x, [each.mean for each in means], yerr=half, color=COLORS["sbp"], marker="o", markersize=4, capsize=2)
     axis.set(xlabel=context.axis, ylabel=SHOWN[name][0])
     if context.logarithmic:
         axis.set_xscale("log")
 
 
-def _listed(axis: "matplotlib.axes.Axes", table: pl.DataFrame, arms: list[str], name: str, named: bool) -> None:
+def _listed(axis: "matplotlib.axes.Axes", table: pl.DataFrame, arms: list[str], name: str, with_names: bool) -> None:
     for row, arm in enumerate(arms):
         values = table.filter((pl.col("arm") == arm) & pl.col(name).is_not_null())[name]
         interval = mean_interval(table, arm, name)
         axis.plot(values, [row] * len(values), ".", color="#999999", markersize=4)
         half = np.nan_to_num(interval.half)
         axis.errorbar([interval.mean], [row], xerr=[half], color=COLORS["sbp"], marker="o", markersize=4, capsize=2)
-    axis.set_yticks(range(len(arms)), arms if named else [""] * len(arms))
+    axis.set_yticks(range(len(arms)), arms if with_names else [""] * len(arms))
     axis.set(ylim=(len(arms) - 0.5, -0.5), xlabel=SHOWN[name][0])

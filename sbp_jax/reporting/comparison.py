@@ -109,11 +109,11 @@ class Comparison:
 
 def table(comparison: Comparison) -> str:
     """Return a table of the means with their intervals, then the published metrics."""
-    tabled = {name: each for name, each in comparison.figures.items() if each.tabled}
-    header = ["model", *(each.heading for each in tabled.values())]
-    rows = [[model, *(_cell(comparison, model, name) for name in tabled)] for model in comparison.models]
-    for name, known in comparison.published.items():
-        cells = (f"{known[key]:.{each.digits}f}" if key in known else "" for key, each in tabled.items())
+    columns = {name: each for name, each in comparison.figures.items() if each.tabled}
+    header = ["model", *(each.heading for each in columns.values())]
+    rows = [[model, *(_cell(comparison, model, name) for name in columns)] for model in comparison.models]
+    for name, metrics in comparison.published.items():
+        cells = (f"{metrics[key]:.{each.digits}f}" if key in metrics else "" for key, each in columns.items())
         rows.append([name, *cells])
     return markdown(header, rows)
 
@@ -155,16 +155,16 @@ def verdicts(comparison: Comparison) -> list[str]:
 
 def against_published(comparison: Comparison) -> list[str]:
     """Return sentences on the published rows that ours beats, and on the metrics where it does not."""
-    sentences, beaten = [], []
-    for name, known in comparison.published.items():
-        means = {key: comparison.mean(comparison.ours, key).mean for key in known}
-        behind = [comparison.figures[key].heading for key, value in known.items() if not means[key] < value]
+    sentences, worse = [], []
+    for name, metrics in comparison.published.items():
+        means = {key: comparison.mean(comparison.ours, key).mean for key in metrics}
+        behind = [comparison.figures[key].heading for key, value in metrics.items() if not means[key] < value]
         if behind:
             sentences.append(f"{comparison.ours} is better than {name} but not in {', '.join(behind)}.")
         else:
-            beaten.append(name)
-    if beaten:
-        which = "every published row" if len(beaten) == len(comparison.published) > 1 else "; ".join(beaten)
+            worse.append(name)
+    if worse:
+        which = "every published row" if len(worse) == len(comparison.published) > 1 else "; ".join(worse)
         sentences.append(f"{comparison.ours} is better than {which} in every column.")
     return sentences
 
@@ -175,12 +175,12 @@ def diverged(comparison: Comparison) -> list[str]:
         return []
     sentences = []
     for model in comparison.models:
-        own = comparison.rows.filter(pl.col("arm") == model)
-        wrong = own.filter(pl.col("diverged").is_not_null())
+        rows = comparison.rows.filter(pl.col("arm") == model)
+        wrong = rows.filter(pl.col("diverged").is_not_null())
         if len(wrong):
             which = "; ".join(f"seed {seed}: {why}" for seed, why in wrong.select("seed", "diverged").iter_rows())
-            rest = "; the others are in the table" if len(wrong) < len(own) else ""
-            sentences.append(f"{model}: {len(wrong)} of {len(own)} training runs diverged ({which}){rest}.")
+            rest = "; the others are in the table" if len(wrong) < len(rows) else ""
+            sentences.append(f"{model}: {len(wrong)} of {len(rows)} training runs diverged ({which}){rest}.")
     return sentences
 
 
@@ -228,8 +228,8 @@ def headline(comparison: Comparison) -> Headline:
         gap = paired_difference(comparison.rows, ours, baseline, name)
         verdict = "" if gap is None else f"{comparison.text(gap, name)}, {VERDICTS[gap.verdict]}"
         bounds = [f"{model} {means[model].mean:.{each.digits}f}" for model in comparison.known if model in means]
-        own, other = comparison.text(means[ours], name), f"{baseline} {comparison.text(means[baseline], name)}"
-        rows.append([each.heading, own, other, verdict, ", ".join(bounds)])
+        mean, other = comparison.text(means[ours], name), f"{baseline} {comparison.text(means[baseline], name)}"
+        rows.append([each.heading, mean, other, verdict, ", ".join(bounds)])
         if "Marginal" in means and "Oracle" in means:
             closed = gap_closed(means[ours].mean, means["Marginal"].mean, means["Oracle"].mean)
             gaps.append(f"{closed:.0%} ({each.heading})")

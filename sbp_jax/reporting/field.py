@@ -202,13 +202,13 @@ def draw_moment(moment: Moment, width: int, height: int, glyphs: Glyphs) -> "ric
     rows, dist = body - _FIELD_EXTRA_ROWS, moment.dist
     # nothing lies beyond the end zone
     beyond = BEYOND_YARDS if dist.goal is None else min(BEYOND_YARDS, dist.goal + ZONE_YARDS + 1)
-    needed = int(np.ceil((BEHIND_YARDS + beyond) / (WIDTH_YARDS / rows / 2)))
-    columns = min(needed, width - _GAP - _DIST_COLUMNS)
-    room, spare = width - _GAP - columns, body - DIST_EXTRA_ROWS - _NUMBERS_ROWS - _MIN_BARS
+    max_columns = int(np.ceil((BEHIND_YARDS + beyond) / (WIDTH_YARDS / rows / 2)))
+    columns = min(max_columns, width - _GAP - _DIST_COLUMNS)
+    panel, spare = width - _GAP - columns, body - DIST_EXTRA_ROWS - _NUMBERS_ROWS - _MIN_BARS
     curves = 1 + min(spare // 4, _MAX_CURVE_ROWS - 1)
-    bars = min(_MIN_BARS + spare - (2 * curves - 1 if curves > 1 else 0), room // 3)
+    bars = min(_MIN_BARS + spare - (2 * curves - 1 if curves > 1 else 0), panel // 3)
     left = draw_field(moment.spots, dist.first_down, dist.goal, rows, columns, glyphs)
-    right = [*draw_dist(dist, bars, room, glyphs), *_curves(moment, glyphs, curves, room), *_numbers(moment, glyphs)]
+    right = [*draw_dist(dist, bars, panel, glyphs), *_curves(moment, glyphs, curves, panel), *_numbers(moment, glyphs)]
     right += [Text()] * (body - len(right))
     head = [_line(glyphs.text(line), "" if i else "bold") for i, line in enumerate(moment.head[:_HEAD_ROWS])]
     lines = [*head, *[Text()] * (_HEAD_ROWS - len(head))]
@@ -229,7 +229,7 @@ def _curves(moment: Moment, glyphs: Glyphs, rows: int, width: int) -> list["rich
     """The median and P(first down) so far, `rows` rows each, separated if tall, and an empty line."""
     from rich.text import Text
 
-    apart = int(rows > 1)
+    gap = int(rows > 1)
     unit = "yd" if moment.in_yards else ""
     curves: list[tuple[str, Sequence[float | None], float, str, str]]
     curves = [("median", moment.medians, 10.0, f"{moment.dist.median:.1f} {unit}", "")]
@@ -237,13 +237,13 @@ def _curves(moment: Moment, glyphs: Glyphs, rows: int, width: int) -> list["rich
         curves.append((_FIRST_DOWN, moment.first_downs, 0.5, f"{moment.first_down:.0%}", FIRST_DOWN))
     lines = []
     for name, values, least, text, style in curves:
-        known = [value for value in values if value is not None]
-        drawn = draw_curve(values, rows, min(width - 22, 60), min([*known, 0.0]), max([*known, least]), glyphs)
-        for row, letters in enumerate(drawn):
+        finite = [value for value in values if value is not None]
+        curve_lines = draw_curve(values, rows, min(width - 22, 60), min([*finite, 0.0]), max([*finite, least]), glyphs)
+        for row, letters in enumerate(curve_lines):
             last = row == rows - 1
             lines.append(Text.assemble(f"{name if last else '':<12}", (letters, style), f" {text if last else ''}"))
-        lines += [Text()] * apart
-    return lines + [Text()] * (2 * (rows + apart) + 1 - apart - len(lines))
+        lines += [Text()] * gap
+    return lines + [Text()] * (2 * (rows + gap) + 1 - gap - len(lines))
 
 
 def _numbers(moment: Moment, glyphs: Glyphs) -> list["rich.text.Text"]:

@@ -66,8 +66,8 @@ def calibration(plays: pl.DataFrame, strata: Mapping[str, pl.Series]) -> dict[st
         table = plays.select("game_id", pit=pl.col("pit").cast(pl.Float64)).with_columns(stratum=stratum).drop_nulls()
         games = table.group_by("stratum", "game_id").agg(total=pl.col("pit").sum(), n=pl.len())
         for value in table["stratum"].unique().sort():
-            own = games.filter(pl.col("stratum") == value)
-            total, n = own["total"].to_numpy(), own["n"].to_numpy()
+            group = games.filter(pl.col("stratum") == value)
+            total, n = group["total"].to_numpy(), group["n"].to_numpy()
             mean = total.sum() / n.sum()
             # standard error of a ratio of sums over games
             spread = math.sqrt(float(np.sum((total - mean * n) ** 2))) / n.sum()

@@ -160,9 +160,9 @@ class Axis:
         span = self.count * self.grouped * self.step
         least = span * _MIN_APART / self.columns
         power = 10.0 ** np.floor(np.log10(least))
-        apart = next(n * power for n in (1, 2, 5, 10) if n * power >= least * (1 - 1e-9))
-        first = int(np.ceil(self.begin / apart))
-        return [n * apart for n in range(first, first + self.columns) if n * apart < self.begin + span]
+        spacing = next(n * power for n in (1, 2, 5, 10) if n * power >= least * (1 - 1e-9))
+        first = int(np.ceil(self.begin / spacing))
+        return [n * spacing for n in range(first, first + self.columns) if n * spacing < self.begin + span]
 
 
 def draw_dist(dist: DrawnDistribution, rows: int, width: int, glyphs: Glyphs) -> list["rich.text.Text"]:
@@ -173,9 +173,9 @@ def draw_dist(dist: DrawnDistribution, rows: int, width: int, glyphs: Glyphs) ->
     axis = Axis.of(dist, width)
     canvas = Canvas(rows + DIST_EXTRA_ROWS, width)
     masses, beyond = axis.masses(dist)
-    ordered = np.sort(masses)
-    second = ordered[-2] if len(ordered) > 1 else ordered[-1]
-    top = min(ordered[-1], max(1.5 * second, 1e-9))
+    heights = np.sort(masses)
+    second = heights[-2] if len(heights) > 1 else heights[-1]
+    top = min(heights[-1], max(1.5 * second, 1e-9))
     levels = np.minimum(masses / top, 1) * rows * (len(glyphs.bars) - 1) if top > 0 else masses
     _put_marks(canvas, dist, axis, rows, glyphs)
     for bar, (mass, level) in enumerate(zip(masses, levels, strict=True)):
@@ -184,7 +184,7 @@ def draw_dist(dist: DrawnDistribution, rows: int, width: int, glyphs: Glyphs) ->
         for up in range(full + (part > 0)):
             letter = glyphs.bars[-1] if up < full else glyphs.bars[part]
             canvas.put(rows - up, bar * axis.wide, letter * axis.wide, style)
-    if ordered[-1] > top:
+    if heights[-1] > top:
         peak = int(np.argmax(masses))
         canvas.put(1, (peak + 1) * axis.wide, f" {masses[peak]:.0%}", _color(dist, axis, peak))
     _put_axis(canvas, axis, rows + 1, beyond, glyphs)
@@ -206,14 +206,14 @@ def draw_curve(
     each = max(-(-len(values) // width), 1)
     last = [values[min(at + each, len(values)) - 1] for at in range(0, len(values), each)]
     letters = len(glyphs.curve)
-    drawn = np.full((rows, len(last)), " ", dtype="<U1")
+    cells = np.full((rows, len(last)), " ", dtype="<U1")
     for column, value in enumerate(last):
         if value is not None:
             fraction = min(max((value - low) / (high - low), 0.0), 1.0)
             full, part = divmod(round(fraction * (rows * letters - 1)), letters)
-            drawn[rows - full :, column] = glyphs.curve[-1]
-            drawn[rows - 1 - full, column] = glyphs.curve[part]
-    return ["".join(row) for row in drawn]
+            cells[rows - full :, column] = glyphs.curve[-1]
+            cells[rows - 1 - full, column] = glyphs.curve[part]
+    return ["".join(row) for row in cells]
 
 
 def _color(dist: DrawnDistribution, axis: Axis, bar: int) -> str:

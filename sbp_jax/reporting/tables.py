@@ -73,15 +73,15 @@ def leaderboard_table(table: "pl.DataFrame", most: int = 40) -> str:
     groups = [name for name in table.columns[: table.columns.index("plays")] if name not in _HIDDEN]
     ours = {"passing_score", "passing_low", "passing_high", "shrunk", "low", "high", "bootstrap_low", "bootstrap_high"}
     ours |= {"standard_error", "pit", "games", "plays", "passer_id", *groups, *SHOWN, "completion_percentage"}
-    shown = {name: each for name, each in SHOWN.items() if name in table.columns}
+    columns = {name: each for name, each in SHOWN.items() if name in table.columns}
     further = [name for name in table.columns if name not in ours]
     header = ["rank", *groups, "plays", "games", "passing score", "90 % interval"]
-    header += [heading for heading, _ in shown.values()] + further
+    header += [heading for heading, _ in columns.values()] + further
     rows = []
     for rank, row in enumerate(table.head(most).iter_rows(named=True), start=1):
         cells = [rank, *(_text(row[name]) for name in groups), row["plays"], row["games"]]
         cells += [f"{row['passing_score']:.1f}", f"{row['passing_low']:.1f} to {row['passing_high']:.1f}"]
-        cells += ["" if row[name] is None else f"{row[name]:.{digits}f}" for name, (_, digits) in shown.items()]
+        cells += ["" if row[name] is None else f"{row[name]:.{digits}f}" for name, (_, digits) in columns.items()]
         rows.append([*cells, *(_text(row[name]) for name in further)])
     return markdown(header, rows)
 

@@ -118,20 +118,20 @@ def stability(ax: "matplotlib.axes.Axes", curve: Curve, mass: float, name: str, 
     Where the distribution holds, the parameter is constant up to sampling error.
     """
     errors = np.nan_to_num(np.stack([curve.y - curve.low, curve.high - curve.y]))
-    known = np.isfinite(curve.low) & np.isfinite(curve.high)
+    regular = np.isfinite(curve.low) & np.isfinite(curve.high)
     ax.plot(curve.x, curve.y, color=LINE, lw=0.8, alpha=0.5)
     ax.errorbar(
-        curve.x[known],
-        curve.y[known],
-        errors[:, known],
+        curve.x[regular],
+        curve.y[regular],
+        errors[:, regular],
         fmt="o",
         ms=3,
         lw=0.8,
         color=LINE,
         label=f"{level:.0%} interval",
     )
-    if not known.all():
-        ax.plot(curve.x[~known], curve.y[~known], "o", ms=3, mfc="white", color=LINE, label="no interval: ξ ≤ −1/2")
+    if not regular.all():
+        ax.plot(curve.x[~regular], curve.y[~regular], "o", ms=3, mfc="white", color=LINE, label="no interval: ξ ≤ −1/2")
     ax.axvline(mass, color=CHOICE, lw=1.2, zorder=1, label=f"tail mass {mass:.3g}")
     ax.set_xscale("log")
     ax.invert_xaxis()
@@ -154,10 +154,10 @@ def return_levels(ax: "matplotlib.axes.Axes", levels: Levels, unit: str, level: 
     ax.plot(curve.x, curve.y, color=LINE, lw=1.4, label="fit")
     ax.plot(levels.point_periods, levels.point_levels, "o", ms=2.5, color=POINT, label="observed")
     ax.set_xscale("log")
-    seen = np.concatenate([curve.y, levels.point_levels])
+    values = np.concatenate([curve.y, levels.point_levels])
     if _is_long(curve.y, levels.point_levels):
         ax.set_yscale("log")
-    _limit(ax, seen, np.concatenate([curve.low, curve.high]), 1.0)
+    _limit(ax, values, np.concatenate([curve.low, curve.high]), 1.0)
     ax.set(title="Return level", xlabel="period m, observations", ylabel=f"level reached once in m, {unit}")
     ax.legend(fontsize=7, loc="best")
 
@@ -200,14 +200,14 @@ def _is_long(outward: np.ndarray, others: np.ndarray) -> bool:
     return bool(outward[-1] > 20 * outward[0] > 0 and others.min() > 0)
 
 
-def _limit(ax: "matplotlib.axes.Axes", seen: np.ndarray, band: np.ndarray, slack: float) -> None:
-    """Show all values in `seen`, and as much of the intervals as fits in `slack` times their range on each side."""
+def _limit(ax: "matplotlib.axes.Axes", data: np.ndarray, band: np.ndarray, slack: float) -> None:
+    """Show all values in `data`, and as much of the intervals as fits in `slack` times their range on each side."""
     scale = ax.yaxis.get_transform()
     with np.errstate(invalid="ignore", divide="ignore"):
-        seen, band = (scale.transform(values[np.isfinite(values)]) for values in (seen, band))
-    if not len(seen):
+        data, band = (scale.transform(values[np.isfinite(values)]) for values in (data, band))
+    if not len(data):
         return
-    low, high = float(seen.min()), float(seen.max())
+    low, high = float(data.min()), float(data.max())
     width = high - low or max(abs(high), 1.0)
     bottom = max(low - slack * width, min(low, float(band.min(initial=low))))
     top = min(high + slack * width, max(high, float(band.max(initial=high))))

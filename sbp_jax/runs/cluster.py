@@ -59,9 +59,9 @@ def train_on_ray(
         waiting = [task.remote(part, dataset, root.absolute(), on_done) for part in parts]
         with tqdm(total=len(configs), desc=f"{len(parts)} tasks on {slots} slots", unit="run") as bar:
             while waiting:
-                done, waiting = ray.wait(waiting, timeout=POLL_S)
+                ready, waiting = ray.wait(waiting, timeout=POLL_S)
                 bar.update(sum(is_done(root, config, dataset) for config in configs) - bar.n)
-                for each in done:
+                for each in ready:
                     _result(ray, each)
     finally:
         ray.shutdown()
@@ -69,9 +69,9 @@ def train_on_ray(
 
 def shares(configs: Sequence[Config], dataset: Dataset, root: Path, slots: int) -> list[list[Config]]:
     """Return the configurations of each task: they fit into one program, and the tasks fill the slots evenly."""
-    started, new = groups(configs, dataset, root)
+    resumable, new = groups(configs, dataset, root)
     size = max(1, -(-sum(map(len, new)) // slots))
-    parts = list(started)
+    parts = list(resumable)
     for group in new:
         count = -(-len(group) // size)
         parts += [group[i::count] for i in range(count)]

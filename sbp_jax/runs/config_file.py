@@ -118,11 +118,11 @@ def read_starts(path: Path) -> tuple[Mapping[str, Any], ...]:
         return ()
 
 
-def _starts(saved: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
+def _starts(content: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
     """The calls in a file of any format; formats without a list have at most the versions of the first call."""
-    if "starts" in saved:
-        return tuple(saved["starts"])
-    return ({"versions": saved["versions"]},) if "versions" in saved else ()
+    if "starts" in content:
+        return tuple(content["starts"])
+    return ({"versions": content["versions"]},) if "versions" in content else ()
 
 
 def read_saved(path: str | Path) -> Saved:
@@ -137,14 +137,14 @@ def read_saved(path: str | Path) -> Saved:
     if not file.is_file():
         raise InputError(f"{path}: expected a run's folder, with config.json and checkpoints; there is no {file.name}")
     try:
-        saved = read_json(file, _BYTES)
-        number, values = int(saved.get("format", 0)), saved["config"]
-        dataset, num_static = Path(saved["dataset"]), int(saved["num_static"])
-        plays, fingerprint = saved.get("training_plays"), saved["fingerprint"]
-        starts = _starts(saved)
+        content = read_json(file, _BYTES)
+        number, values = int(content.get("format", 0)), content["config"]
+        dataset, num_static = Path(content["dataset"]), int(content["num_static"])
+        plays, fingerprint = content.get("training_plays"), content["fingerprint"]
+        starts = _starts(content)
         if num_static < 1 or not isinstance(plays, int | None) or not isinstance(fingerprint, str):
             raise ValueError("a value out of range")
-        if not isinstance(saved.get("starts", []), list) or not all(isinstance(start, dict) for start in starts):
+        if not isinstance(content.get("starts", []), list) or not all(isinstance(start, dict) for start in starts):
             raise ValueError("starts is not a list of objects")
     except DamagedError as error:
         raise InputError(f"{file}: expected the JSON of a training run, but {error}") from error
@@ -156,7 +156,7 @@ def read_saved(path: str | Path) -> Saved:
         config = from_dict(Config, completed(values, number))
     except InputError as error:
         raise InputError(f"{file}: {error}") from error
-    integer = bool(saved.get("whole", True))
+    integer = bool(content.get("whole", True))
     return Saved(path, config, dataset, fingerprint, num_static, integer, plays, starts)
 
 
@@ -175,30 +175,30 @@ def completed(values: Any, number: int) -> dict[str, dict[str, Any]]:
     of_series = "context" in values.get("data", {})  # a field of windows; plays do not have it
     sections = {field.name: getattr(Config(), field.name) for field in dataclasses.fields(Config)}
     sections["data"] = SeriesConfig() if of_series else DataConfig()  # Config() rejects series with its default network
-    known = {section: [field.name for field in dataclasses.fields(part)] for section, part in sections.items()}
+    field_names = {section: [field.name for field in dataclasses.fields(part)] for section, part in sections.items()}
     flat = {f"{section}.{name}": value for section, part in values.items() for name, value in part.items()}
-    fields = [f"{section}.{name}" for section, names in known.items() for name in names]
-    unknown = sorted({*(section for section in values if section not in known), *(set(flat) - set(fields))})
+    fields = [f"{section}.{name}" for section, names in field_names.items() for name in names]
+    unknown = sorted({*(section for section in values if section not in field_names), *(set(flat) - set(fields))})
     if unknown:
         raise InputError(
             f"config.{unknown[0]}: unknown to this version of sbp_jax, which does not have the field or has renamed it"
         )
     added = {field: value for since, part in ADDED.items() if since > number for field, value in part.items()}
-    changed = {field: reason for since, part in CHANGED.items() if since > number for field, reason in part.items()}
+    reasons = {field: reason for since, part in CHANGED.items() if since > number for field, reason in part.items()}
     for field in fields:
         if field in flat:
             continue
         if field not in added:
-            raise InputError(f"config.{field}: missing{': ' + changed[field] if field in changed else ''}")
+            raise InputError(f"config.{field}: missing{': ' + reasons[field] if field in reasons else ''}")
         flat[field] = added[field]
     jumps = flat["head.kind"] == "sbp" and flat["head.parameterization"] != "continuous"
     if number < EXACT_BY_CELLS and jumps and flat["training.objective"] == "exact":
         flat["training.objective"] = "pointwise"
-    for renamed in (part for since, part in RENAMED.items() if since > number):
-        for field, names in renamed.items():
+    for renames in (part for since, part in RENAMED.items() if since > number):
+        for field, names in renames.items():
             if isinstance(flat.get(field), str):  # series have no field of plays
                 flat[field] = names.get(flat[field], flat[field])
-    return {section: {name: flat[f"{section}.{name}"] for name in names} for section, names in known.items()}
+    return {section: {name: flat[f"{section}.{name}"] for name in names} for section, names in field_names.items()}
 
 
 def identity(config: Config) -> dict[str, Any]:
@@ -238,11 +238,11 @@ def metrics_of(
     table = pl.DataFrame(list(history), infer_schema_length=None)
     begins = [start["step"] for start in starts if isinstance(start.get("step"), int)]
     speeds: list[float | None] = []
-    before = 0
+    previous = 0
     for row in history:
         step, seconds = int(row["step"]), float(row["seconds"])
-        begin = max([before, *(at for at in begins if at < step)])
-        share = (step - begin) / (step - before) if step > before else 0.0
-        speeds.append(plays * share / seconds if plays is not None and seconds > 0 and share > 0 else None)
-        before = step
+        begin = max([previous, *(at for at in begins if at < step)])
+        fraction = (step - begin) / (step - previous) if step > previous else 0.0
+        speeds.append(plays * fraction / seconds if plays is not None and seconds > 0 and fraction > 0 else None)
+        previous = step
     return table.with_columns(pl.Series("plays_per_s", speeds, pl.Float64))

@@ -65,8 +65,8 @@ class CrossFit:
         Raises:
             InputError: see `parts`.
         """
-        scored = [run.score(plays).with_columns(fold=pl.lit(k)) for k, (run, plays) in enumerate(self.parts(dataset))]
-        return pl.concat(scored)
+        tables = [run.score(plays).with_columns(fold=pl.lit(k)) for k, (run, plays) in enumerate(self.parts(dataset))]
+        return pl.concat(tables)
 
 
 def is_crossfit(path: Path) -> bool:

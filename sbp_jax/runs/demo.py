@@ -43,9 +43,9 @@ class Clock:
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Time a stage."""
-        started = time.perf_counter()
+        start = time.perf_counter()
         yield
-        self.seconds[name] = round(time.perf_counter() - started, 2)
+        self.seconds[name] = round(time.perf_counter() - start, 2)
 
 
 def contrasting_plays(dist: Distribution, log_prob: np.ndarray) -> list[tuple[str, int]]:
@@ -70,24 +70,24 @@ def contrasting_plays(dist: Distribution, log_prob: np.ndarray) -> list[tuple[st
         "narrowest": -np.asarray(dist.crps(dist.median())),
         "least likely outcome": -log_prob,
     }
-    chosen: list[tuple[str, int]] = []
+    selection: list[tuple[str, int]] = []
     for name, value in criteria.items():
-        used = [play for _, play in chosen]
-        order = [int(i) for i in np.argsort(-value) if int(i) not in used]
-        if order:
-            chosen.append((name, order[0]))
-    return chosen
+        indices = [play for _, play in selection]
+        candidates = [int(i) for i in np.argsort(-value) if int(i) not in indices]
+        if candidates:
+            selection.append((name, candidates[0]))
+    return selection
 
 
 def density_panels(
     dists: dict[str, Distribution], chosen: list[tuple[str, int]], run: Run, plays: Sequences
 ) -> list[figures.DensityPanel]:
     """Return the panels with the predictive probabilities of the plays from `contrasting_plays`."""
-    shown = np.array([i for _, i in chosen])
-    lower, upper = run.predict_latent(plays.select(shown)).thresholds()
+    indices = np.array([i for _, i in chosen])
+    lower, upper = run.predict_latent(plays.select(indices)).thresholds()
     yards = np.arange(-20, 81)
     cells = jnp.asarray(yards[:, None], jnp.float32)
-    mass = {model: np.exp(np.asarray(dist[shown].log_prob(cells))) for model, dist in dists.items()}
+    mass = {model: np.exp(np.asarray(dist[indices].log_prob(cells))) for model, dist in dists.items()}
     panels = []
     for k, (name, i) in enumerate(chosen):
         probability = {model: each[:, k] for model, each in mass.items() if model != "marginal"}
@@ -112,8 +112,8 @@ def leaderboard(scores: pl.DataFrame, min_plays: int = 1) -> pl.DataFrame:
 
 def rank_correlation(table: pl.DataFrame, skill: dict[int, float]) -> float:
     """Return Spearman's rank correlation between a leaderboard's scores and the true skill."""
-    known = pl.Series("skill", [skill[passer] for passer in table["passer_id"].to_list()])
-    return table.select(pl.corr(known, "passing_score", method="spearman")).item()
+    truth = pl.Series("skill", [skill[passer] for passer in table["passer_id"].to_list()])
+    return table.select(pl.corr(truth, "passing_score", method="spearman")).item()
 
 
 def qualified(scores: pl.DataFrame) -> int:
@@ -135,8 +135,8 @@ def run_demo(config: Config, out: Path, stop: Stop | None = None) -> None:
     runs: dict[str, Run] = {}
     for kind in ("sbp", "gaussian"):
         with clock.stage(f"train_{kind}"):
-            own = replace(config, head=replace(config.head, kind=kind))
-            runs[kind] = load_run(train_folder(own, dataset, out, stop), trust=True)
+            variant = replace(config, head=replace(config.head, kind=kind))
+            runs[kind] = load_run(train_folder(variant, dataset, out, stop), trust=True)
 
     with clock.stage("evaluate"):
         dists = {kind: run.predict(test) for kind, run in runs.items()}
@@ -144,8 +144,8 @@ def run_demo(config: Config, out: Path, stop: Stop | None = None) -> None:
         if dataset.simulated is not None:
             dists["oracle"] = oracle(dataset.truth(), test)
         y = runs["sbp"].outcome.bounded(test)
-        scored = {name: score_outcomes(dist, y) for name, dist in dists.items()}
-        models = {name: Metrics.of(each, y).to_dict() for name, each in scored.items()}
+        outcome_scores = {name: score_outcomes(dist, y) for name, dist in dists.items()}
+        models = {name: Metrics.of(each, y).to_dict() for name, each in outcome_scores.items()}
 
     summary: dict[str, Any] = {
         "models": models,
@@ -162,8 +162,8 @@ def run_demo(config: Config, out: Path, stop: Stop | None = None) -> None:
             ideal = leaderboard(oracle_scores(truth_of_plays, plays), min_plays=qualified(scores))
             summary["skill_rank_correlation"] = truth.rank_correlation
             summary["skill_rank_correlation_oracle"] = rank_correlation(ideal, skill)
-            unseen = leaderboard(scores[len(dataset.split("train")) :])
-            summary["skill_rank_correlation_held_out"] = rank_correlation(unseen, skill)
+            held_out = leaderboard(scores[len(dataset.split("train")) :])
+            summary["skill_rank_correlation_held_out"] = rank_correlation(held_out, skill)
             crps = {name: metrics["crps"] for name, metrics in models.items()}
             summary["crps_gap_closed"] = {
                 kind: gap_closed(crps[kind], crps["marginal"], crps["oracle"]) for kind in ("sbp", "gaussian")
@@ -174,9 +174,9 @@ def run_demo(config: Config, out: Path, stop: Stop | None = None) -> None:
         figures.training_curves(
             folder / "training.png", {k: list(r.metrics.iter_rows(named=True)) for k, r in runs.items()}
         )
-        chosen = contrasting_plays(dists["sbp"], scored["sbp"].log_prob)
-        figures.predictive_densities(folder / "densities.png", density_panels(dists, chosen, runs["sbp"], test))
-        shares = {name: pp_curve(each.pit_low, each.pit_high) for name, each in scored.items()}
+        examples = contrasting_plays(dists["sbp"], outcome_scores["sbp"].log_prob)
+        figures.predictive_densities(folder / "densities.png", density_panels(dists, examples, runs["sbp"], test))
+        shares = {name: pp_curve(each.pit_low, each.pit_high) for name, each in outcome_scores.items()}
         figures.pp_plot(folder / "pp.png", LEVELS, shares, lower=0.05, upper=0.95)
         figures.leaderboard(folder / "leaderboard.png", table, truth)
 

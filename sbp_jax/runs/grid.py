@@ -104,11 +104,11 @@ def read(name: str, base: str | None = None) -> Grid:
     if tracking and not (isinstance(start.data, DataConfig) and start.data.tracking):
         raise InputError(f"{path}: its arms differ in their use of frames, and {origin} has no tracking")
     arms = tuple(_arm(entry, start, f"{path}: arms[{i}]") for i, entry in enumerate(content["arms"]))
-    known = [arm.name for arm in arms]
-    if len(set(known)) < len(known):
-        raise InputError(f"{path}: arms: expected different names, got {known}")
-    if content["reference"] not in known:
-        raise InputError(f"{path}: reference: expected one of {known}, got {content['reference']!r}")
+    arm_names = [arm.name for arm in arms]
+    if len(set(arm_names)) < len(arm_names):
+        raise InputError(f"{path}: arms: expected different names, got {arm_names}")
+    if content["reference"] not in arm_names:
+        raise InputError(f"{path}: reference: expected one of {arm_names}, got {content['reference']!r}")
     stem, title = path.stem, content["title"]
     if base is not None:
         stem, title = f"{stem}-{base}", f"{title}: {base}"
@@ -127,8 +127,8 @@ def change(config: Config, changes: dict[str, Any], where: str) -> Config:
             raise InputError(f"{where}: expected sections of {', '.join(SECTIONS)}, got {section} = {fields!r}")
         unknown = sorted(set(fields) - set(values[section]))
         if unknown:
-            known = ", ".join(values[section])
-            raise InputError(f"{where}: {section} has no field {unknown[0]!r}; known: {known}")
+            choices = ", ".join(values[section])
+            raise InputError(f"{where}: {section} has no field {unknown[0]!r}; known: {choices}")
         values[section] |= fields
     return from_dict(Config, _as_json(values), where)
 

@@ -177,8 +177,8 @@ def train_members(
             configurations.
         Stopped: a stop was requested; the same call resumes.
     """
-    started, new = groups(configs, dataset, root)
-    for group in started + new:
+    resumable, new = groups(configs, dataset, root)
+    for group in resumable + new:
         names = [run_folder(root, config, dataset.fingerprint).name for config in group]
         folder = root / "groups" / short_digest(names)
         with held(folder):
@@ -228,21 +228,21 @@ def groups(configs: Sequence[Config], dataset: Dataset, root: Path) -> tuple[lis
     Returns:
         The groups that a killed call started, including their members with a result, and the new groups.
     """
-    known = {run_folder(root, config, dataset.fingerprint).name: config for config in configs}
-    waiting = {name: config for name, config in known.items() if not is_done(root, config, dataset)}
-    started = []
+    by_name = {run_folder(root, config, dataset.fingerprint).name: config for config in configs}
+    waiting = {name: config for name, config in by_name.items() if not is_done(root, config, dataset)}
+    resumable = []
     for file in sorted((root / "groups").glob("*/members.json")):
         names = json.loads(file.read_text())
-        if all(name in known for name in names):
+        if all(name in by_name for name in names):
             if any(name in waiting for name in names):
-                started.append([known[name] for name in names])
+                resumable.append([by_name[name] for name in names])
                 waiting = {name: config for name, config in waiting.items() if name not in names}
             else:
                 shutil.rmtree(file.parent)  # killed after the result of its last member
     by_program: dict[Config, list[Config]] = {}
     for config in waiting.values():
         by_program.setdefault(program(config), []).append(config)
-    return started, list(by_program.values())
+    return resumable, list(by_program.values())
 
 
 def _train_group(
@@ -261,12 +261,12 @@ def _train_group(
     widest = max(networks, key=lambda network: network.head.num_outputs)
     # several devices share the members; on a single device `Sweep` chooses the vmap size
     sweep = Sweep(configs, widest, setup.outcome.integer, devices=jax.devices()[: len(configs)])
-    padded, validation_arrays = _padded(setup)
-    index_plans = [DeviceIndexPlan(padded, setup.batch_size, config.training.seed, setup.mirror) for config in configs]
+    arrays, validation_arrays = _padded(setup)
+    index_plans = [DeviceIndexPlan(arrays, setup.batch_size, config.training.seed, setup.mirror) for config in configs]
     per_epoch = len(index_plans[0].sampler)
     validation, validation_plan = (None, {}) if validation_arrays is None else setup.held_out(validation_arrays)
     signs = None if setup.mirror is None else jnp.asarray(setup.mirror.signs)
-    plan = Plan(to_device(padded), index_plans, signs, validation, validation_plan)
+    plan = Plan(to_device(arrays), index_plans, signs, validation, validation_plan)
     members = [sweep.member(i, networks[i], per_epoch * config.training.epochs) for i, config in enumerate(configs)]
     checkpoints = Checkpoints(group / "checkpoints")
     (group / "members.json").write_text(json.dumps(names))  # written last: from here on the group can resume
@@ -280,10 +280,10 @@ def _train_group(
             previous[0] = step
             bar.set_postfix(training=alive)
 
-        def on_finished(finished: Finished) -> None:
-            config, folder = configs[finished.index], root / names[finished.index]
-            _write_run(folder, config, dataset, setup, finished)
-            error = finished.diverged
+        def on_finished(result: Finished) -> None:
+            config, folder = configs[result.index], root / names[result.index]
+            _write_run(folder, config, dataset, setup, result)
+            error = result.diverged
             on_done(config, folder, None if error is None else f"{error.what} at step {error.step}")
 
         monitors = [
@@ -305,19 +305,19 @@ def _padded(setup: Setup) -> tuple[Arrays, Arrays | None]:
     return padded, setup.validation_arrays() if len(setup.validation) else None
 
 
-def _write_run(folder: Path, config: Config, dataset: Dataset, setup: Setup, finished: Finished) -> None:
+def _write_run(folder: Path, config: Config, dataset: Dataset, setup: Setup, result: Finished) -> None:
     """Write the folder of a member as training it alone would; a diverged member has no checkpoints."""
     num_static = setup.plays.static.shape[1]
     record = Record(folder, config, dataset.path, dataset.fingerprint, num_static, setup.outcome.integer)
-    history: list[dict[str, Any]] = finished.record["history"]
+    history: list[dict[str, Any]] = result.record["history"]
     record.metrics(history)
     record.close()
-    if finished.diverged is not None:
-        record.diverged(finished.diverged)
+    if result.diverged is not None:
+        record.diverged(result.diverged)
         return
     checkpoints = Checkpoints(folder / "checkpoints")
-    step = int(finished.state.step)
+    step = int(result.state.step)
     if checkpoints.latest != step:
-        trees = {"state": finished.state, "best": finished.params, "constants": finished.constants}
-        checkpoints.save(step, trees, finished.record)
+        trees = {"state": result.state, "best": result.params, "constants": result.constants}
+        checkpoints.save(step, trees, result.record)
     checkpoints.close()

@@ -121,13 +121,13 @@ def find_play(parts: Parts, wanted: str, seed: int, among: str) -> Found:
 def list_plays(parts: Parts, seed: int) -> list[str]:
     """Return a random sample of the plays, best first, as lines that fit a terminal."""
     count = sum(len(plays) for _, plays in parts)
-    drawn = np.sort(np.random.default_rng(seed).permutation(count)[:LISTED])
+    sample = np.sort(np.random.default_rng(seed).permutation(count)[:LISTED])
     tables, begin = [], 0
     for run, plays in parts:
-        own = drawn[(drawn >= begin) & (drawn < begin + len(plays))] - begin
+        indices = sample[(sample >= begin) & (sample < begin + len(plays))] - begin
         begin += len(plays)
-        if len(own):
-            tables.append(run.score(plays.select(own)))
+        if len(indices):
+            tables.append(run.score(plays.select(indices)))
     table = pl.concat(tables, how="diagonal_relaxed").sort("score", descending=True)
     lines = [f"{'game/play':<20} {'passer':<22} {'down':>9} {'outcome':>7} {'score':>7}"]
     for row in table.iter_rows(named=True):
@@ -139,22 +139,22 @@ def list_plays(parts: Parts, seed: int) -> list[str]:
 def head_of(play: Found) -> list[str]:
     """Return two lines with the known facts of a play before the snap."""
     facts = play.facts
-    known = [play.title[0], _down(facts)]
+    first = [play.title[0], _down(facts)]
     if facts.get("yards_to_goal") is not None:
         goal = facts["yards_to_goal"]
-        known.append(f"{goal:g} yard{'' if goal == 1 else 's'} to the goal line")
+        first.append(f"{goal:g} yard{'' if goal == 1 else 's'} to the goal line")
     difference = facts.get("score_difference")
     if difference is not None:
-        known.append("tied" if not difference else f"{'ahead' if difference > 0 else 'behind'} by {abs(difference):g}")
-    other = [f"{facts['season']}"] if facts.get("season") is not None else []
+        first.append("tied" if not difference else f"{'ahead' if difference > 0 else 'behind'} by {abs(difference):g}")
+    second = [f"{facts['season']}"] if facts.get("season") is not None else []
     if facts.get("week") is not None:
-        other.append(f"week {facts['week']}")
-    other += play.title[1:]
+        second.append(f"week {facts['week']}")
+    second += play.title[1:]
     if facts.get("quarter") is not None:
         clock = facts.get("clock_s")
-        left = "" if clock is None else f", {int(clock) // 60}:{int(clock) % 60:02d} left"
-        other.append(f"quarter {facts['quarter']}{left}")
-    return [" · ".join(part for part in parts if part) for parts in (known, other)]
+        remaining = "" if clock is None else f", {int(clock) // 60}:{int(clock) % 60:02d} left"
+        second.append(f"quarter {facts['quarter']}{remaining}")
+    return [" · ".join(part for part in parts if part) for parts in (first, second)]
 
 
 def _down(facts: dict[str, Any]) -> str:

@@ -147,11 +147,11 @@ class Record:
             atomic_write(self.folder / name, content)
 
     @contextmanager
-    def _disk_full_errors(self, name: str, needed: int) -> Iterator[None]:
+    def _disk_full_errors(self, name: str, num_bytes: int) -> Iterator[None]:
         try:
             yield
         except OSError as error:
-            full = disk_full(error, self.folder / name, needed, "the newest checkpoint is good")
+            full = disk_full(error, self.folder / name, num_bytes, "the newest checkpoint is good")
             if full is None:
                 raise
             raise full from error

@@ -45,20 +45,20 @@ _STRATA = ("season", "quarter", "down")
 
 def leaderboards(plays: pl.DataFrame, league: League, passers: pl.Series) -> list[dict[str, Any]]:
     """Return leaderboards for all seasons and for each one, with every split that the plays' columns support."""
-    known = "season" in plays.columns and plays["season"].null_count() < len(plays)
-    seasons = sorted(plays["season"].drop_nulls().unique()) if known else []
+    has_seasons = "season" in plays.columns and plays["season"].null_count() < len(plays)
+    seasons = sorted(plays["season"].drop_nulls().unique()) if has_seasons else []
     boards = []
     for season, (split, _) in itertools.product(["", *seasons], {"": "", **SPLITS}.items()):
-        chosen = plays if season == "" else plays.filter(pl.col("season") == season)
+        subset = plays if season == "" else plays.filter(pl.col("season") == season)
         try:
-            chosen = select_plays(chosen, split) if split else chosen
+            subset = select_plays(subset, split) if split else subset
         except InputError:  # there is no such column, or no play
             continue
-        center = float(np.mean(chosen["score"].to_numpy()))
+        center = float(np.mean(subset["score"].to_numpy()))
         by = ("career",) if season == "" else ("season",)
-        board = aggregate(chosen, by, league, center if split else None, bootstraps=0)
+        board = aggregate(subset, by, league, center if split else None, bootstraps=0)
         keys = ["passer_id", "passer"]
-        board = board.join(rated(chosen, keys), on=keys, how="left").filter(
+        board = board.join(rated(subset, keys), on=keys, how="left").filter(
             pl.col("passer_id").is_in(passers.implode())
         )
         for name in COLUMNS:
@@ -81,28 +81,28 @@ def plays_to_watch(
     size = _PLAY_BYTES + _FRAME_BYTES * frames
     capacity = int(_PLAYS_BYTES / size / max(2 * len(passers), 1))
     count = min(max(capacity, 1), 10) if count is None else count
-    ordered = plays.filter(pl.col("passer_id").is_in(passers.implode())).sort("score", "row", descending=[True, False])
-    best = ordered.group_by("passer_id", maintain_order=True).head(count)
-    worst = ordered.reverse().group_by("passer_id", maintain_order=True).head(count)
+    ranking = plays.filter(pl.col("passer_id").is_in(passers.implode())).sort("score", "row", descending=[True, False])
+    best = ranking.group_by("passer_id", maintain_order=True).head(count)
+    worst = ranking.reverse().group_by("passer_id", maintain_order=True).head(count)
     keys = ["game_id", "play_id"]
-    wanted = pl.concat([best, worst]).unique(keys, maintain_order=True)
-    place = {row: i for i, row in enumerate(wanted.select(keys).iter_rows())}
-    listed: dict[int, dict[str, list[int]]] = {int(passer): {"best": [], "worst": []} for passer in passers}
-    for kind, chosen in (("best", best), ("worst", worst)):
-        for passer, game, play in chosen.select("passer_id", *keys).iter_rows():
-            listed[passer][kind].append(place[game, play])
-    rows = {row[:2]: row[2] for row in wanted.select(*keys, pl.struct(pl.all()).alias("all")).iter_rows()}
-    watched: list[dict[str, Any]] = [{} for _ in place]
-    for run, own in parts_of(target, of):
-        ids = zip(own.game_id.tolist(), own.play_id.tolist(), strict=True)
-        positions = [i for i, key in enumerate(ids) if key in place]
+    selection = pl.concat([best, worst]).unique(keys, maintain_order=True)
+    index = {row: i for i, row in enumerate(selection.select(keys).iter_rows())}
+    lists: dict[int, dict[str, list[int]]] = {int(passer): {"best": [], "worst": []} for passer in passers}
+    for kind, subset in (("best", best), ("worst", worst)):
+        for passer, game, play in subset.select("passer_id", *keys).iter_rows():
+            lists[passer][kind].append(index[game, play])
+    rows = {row[:2]: row[2] for row in selection.select(*keys, pl.struct(pl.all()).alias("all")).iter_rows()}
+    entries: list[dict[str, Any]] = [{} for _ in index]
+    for run, sequences in parts_of(target, of):
+        ids = zip(sequences.game_id.tolist(), sequences.play_id.tolist(), strict=True)
+        positions = [i for i, key in enumerate(ids) if key in index]
         if not positions:
             continue
-        chosen = own.select(np.array(positions))
-        for number, play in enumerate(_unfolded(run, chosen)):
-            key = int(chosen.game_id[number]), int(chosen.play_id[number])
-            watched[place[key]] = {**_facts(rows[key]), **play}
-    return listed, watched
+        subset = sequences.select(np.array(positions))
+        for number, play in enumerate(_unfolded(run, subset)):
+            key = int(subset.game_id[number]), int(subset.play_id[number])
+            entries[index[key]] = {**_facts(rows[key]), **play}
+    return lists, entries
 
 
 def _facts(row: dict[str, Any]) -> dict[str, Any]:
@@ -133,14 +133,14 @@ def _unfolded(run: Run, plays: Sequences) -> list[dict[str, Any]]:
         begin, end = plays.offsets[i], plays.offsets[i + 1]
         n = int(end - begin)
         density, peak = encode_densities(mass[i, :n])
-        spots, there = plays.frames[begin:end, :, :2], plays.present[begin:end]
+        spots, present = plays.frames[begin:end, :, :2], plays.present[begin:end]
         play = {"count": n, "density": density, "peak": peak, "medians": np.round(medians[i, :n], 2)}
         if ends is not None:
             play |= {"lower": np.round(ends[0][i, :n], 2), "upper": np.round(ends[1][i, :n], 2)}
         play["reach"] = max(float(plays.outcome[i]), 0.0)
         if has_players:
-            play["frames"] = encode_positions(spots, there)
-            play["reach"] = max(play["reach"], float(spots[..., FEATURES.index("x")][there].max(initial=0.0)))
+            play["frames"] = encode_positions(spots, present)
+            play["reach"] = max(play["reach"], float(spots[..., FEATURES.index("x")][present].max(initial=0.0)))
         unfolded.append(play)
     return unfolded
 
@@ -173,7 +173,7 @@ def page_data(
         for name, text in SPLITS.items()
         if any(board["split"] == name for board in boards)
     }
-    yards = in_yards(data.outcome)
+    is_in_yards = in_yards(data.outcome)
     places = {name: 1 + position for position, name in enumerate(COLUMNS)}
     rows = [row for board in boards for row in board["rows"]]
     columns = [name for name, position in places.items() if any(row[position] is not None for row in rows)]
@@ -204,7 +204,7 @@ def page_data(
         "plays": watched,
         "grid": grid_of(run),
         "outcome": "yards gained" if data.outcome == LEAGUE_YARDS else data.outcome.replace("_", " "),
-        "unit": "yards" if yards else data.outcome,
+        "unit": "yards" if is_in_yards else data.outcome,
         "digits": 0 if run.integer else 2,
         "calibration": calibration(plays, _strata(plays)),
         "training": [
@@ -222,33 +222,33 @@ def page_data(
     }
 
 
-def _passers(plays: pl.DataFrame, league: League, shown: dict[int, dict[str, list[int]]]) -> list[dict[str, Any]]:
-    known = "season" in plays.columns and plays["season"].null_count() < len(plays)
-    seasons = ["season"] if known else []
-    own = plays.filter(pl.col("passer_id").is_in(list(shown)))
-    games = aggregate(own, ("game", *seasons), league, bootstraps=0)
-    weeks = own.select("game_id", week=pl.col("week") if "week" in own.columns else pl.lit(None, pl.Int64)).unique(
-        "game_id"
-    )
+def _passers(plays: pl.DataFrame, league: League, lists: dict[int, dict[str, list[int]]]) -> list[dict[str, Any]]:
+    has_seasons = "season" in plays.columns and plays["season"].null_count() < len(plays)
+    seasons = ["season"] if has_seasons else []
+    selection = plays.filter(pl.col("passer_id").is_in(list(lists)))
+    games = aggregate(selection, ("game", *seasons), league, bootstraps=0)
+    weeks = selection.select(
+        "game_id", week=pl.col("week") if "week" in selection.columns else pl.lit(None, pl.Int64)
+    ).unique("game_id")
     games = games.join(weeks, on="game_id", how="left").sort("game_id")
-    season = pl.col("season") if known else pl.lit(None, pl.Int64).alias("season")
+    season = pl.col("season") if has_seasons else pl.lit(None, pl.Int64).alias("season")
     table = games.select("passer_id", season, "week", "plays", "passing_score", "passing_low", "passing_high")
     by_passer = {
         key[0]: [row[1:] for row in part.iter_rows()] for key, part in table.group_by("passer_id", maintain_order=True)
     }
     passers = []
-    for (passer,), part in own.sort("passer_id").group_by("passer_id", maintain_order=True):
+    for (passer,), part in selection.sort("passer_id").group_by("passer_id", maintain_order=True):
         places = np.histogram(part["pit"].to_numpy(), bins=10, range=(0, 1))[0]
         entry = {"id": str(passer), "name": part["passer"][0], "games": by_passer[passer], "places": places}
-        passers.append({**entry, **shown[int(passer)]})  # pyright: ignore[reportArgumentType]
+        passers.append({**entry, **lists[int(passer)]})  # pyright: ignore[reportArgumentType]
     return sorted(passers, key=lambda each: each["name"])
 
 
 def _strata(plays: pl.DataFrame) -> dict[str, pl.Series]:
     strata = {name: plays[name] for name in _STRATA if name in plays.columns}
-    cuts = {"distance": [3, 7, 10], "yards_to_goal": [10, 20, 50], "time_to_throw": [2.0, 2.5, 3.0, 4.0]}
+    breakpoints = {"distance": [3, 7, 10], "yards_to_goal": [10, 20, 50], "time_to_throw": [2.0, 2.5, 3.0, 4.0]}
     units = {"distance": "to go", "yards_to_goal": "yards to goal", "time_to_throw": "seconds to throw"}
-    for name, breaks in cuts.items():
+    for name, breaks in breakpoints.items():
         if name in plays.columns and plays[name].null_count() < len(plays):
             labels = [
                 f"to {breaks[0]:g}",

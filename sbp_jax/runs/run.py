@@ -263,20 +263,20 @@ def load_run(path: str | Path, step: int | None = None, trust: bool = False) -> 
     # shapes first, so that a configuration that does not fit the arrays on disk allocates nothing
     model = shapes_of(config, make_head(config.head), saved.num_static)
     like = {"best": nnx.state(model, nnx.Param), "constants": constants(model)}
-    restored = checkpoints.load(like, step)
-    for tree in restored.trees.values():
+    checkpoint = checkpoints.load(like, step)
+    for tree in checkpoint.trees.values():
         nnx.update(model, tree)
     try:
-        metrics = metrics_of(restored.record["history"], saved.starts, saved.training_plays)
+        metrics = metrics_of(checkpoint.record["history"], saved.starts, saved.training_plays)
     except (KeyError, TypeError, ValueError, OverflowError, pl.exceptions.PolarsError) as error:
-        raise InputError(f"{path}: expected the history of a training run in checkpoint {restored.step}") from error
+        raise InputError(f"{path}: expected the history of a training run in checkpoint {checkpoint.step}") from error
     return Run(
         path=path,
         config=config,
         dataset=saved.dataset,
         fingerprint=saved.fingerprint,
         model=model,
-        step=restored.step,
+        step=checkpoint.step,
         metrics=metrics,
         integer=saved.integer,
         starts=saved.starts,

@@ -102,9 +102,9 @@ def score_plays(target: Target, of: Of = "all", sources: Sequence[str] = ()) -> 
 
 
 def _complete(table: pl.DataFrame, target: Target, sources: Sequence[str]) -> pl.DataFrame:
-    listed = _lists(target.data, sources)
-    if listed is not None:
-        table = with_listed(table, listed)
+    play_list = _lists(target.data, sources)
+    if play_list is not None:
+        table = with_listed(table, play_list)
     return with_expectation(_with_gain(table, target.data))
 
 
@@ -166,10 +166,10 @@ def _with_gain(table: pl.DataFrame, data: DataConfig) -> pl.DataFrame:
 
 def with_expectation(table: pl.DataFrame) -> pl.DataFrame:
     """Add `expected_completion` from the known `COMPLETION_COLUMNS`; plays without a down are returned unchanged."""
-    known = [name for name in COMPLETION_COLUMNS if name in table.columns and table[name].null_count() < len(table)]
-    if table["game_id"].n_unique() < 2 or not {"down", "distance"} <= set(known):
+    columns = [name for name in COMPLETION_COLUMNS if name in table.columns and table[name].null_count() < len(table)]
+    if table["game_id"].n_unique() < 2 or not {"down", "distance"} <= set(columns):
         return table
-    chance = expected_completion(table, known)
+    chance = expected_completion(table, columns)
     return table.with_columns(expected_completion=pl.Series(chance).fill_nan(None))
 
 
@@ -239,28 +239,30 @@ def score(
         every = score_plays(target, of, source)
         label = f"plays of {', '.join(source)}" if source else f"{of} plays of {target.path}"
     # plays other than the target's own do not define a new league, except plays in memory
-    own = plays is None and not source
-    league, new = league_of(target, lambda: every if own or plays is not None else score_plays(target, of), refit)
+    from_target = plays is None and not source
+    league, new = league_of(
+        target, lambda: every if from_target or plays is not None else score_plays(target, of), refit
+    )
     notes = [
         f"Scored: {label}.",
         f"League {'fixed now' if new else 'as fixed before'} on {league.counted:,} plays; variance of a play's score: "
         f"{league.passers:.4f} between passers, {league.games:.4f} between their games, {league.plays:.3f} within "
         "games.",
     ]
-    chosen, center = every, None
+    subset, center = every, None
     if split:
-        chosen = select_plays(every, split)
-        center = float(chosen["score"].cast(pl.Float64).mean())  # pyright: ignore[reportArgumentType]
+        subset = select_plays(every, split)
+        center = float(subset["score"].cast(pl.Float64).mean())  # pyright: ignore[reportArgumentType]
         condition = NAMED_SPLITS.get(split, split)
         notes.append(
-            f"Split {condition}: {len(chosen):,} of {len(every):,} plays; the league's mean score on them is "
+            f"Split {condition}: {len(subset):,} of {len(every):,} plays; the league's mean score on them is "
             f"{center:+.3f}."
         )
     for name in columns:
-        if name in chosen.columns and chosen[name].null_count():
-            notes.append(f"{chosen[name].null_count():,} plays have no {name}; they form a separate group.")
-    board = aggregate(chosen, by, league, center, min_plays, bootstraps)
-    if left := chosen.select(columns).n_unique() - len(board):
-        notes.append(f"Left out: {left:,} group{'s' * (left > 1)} with fewer than {min_plays} plays.")
-    board = board.join(rated(chosen, columns), on=columns, how="left", nulls_equal=True, maintain_order="left")
-    return Scores(chosen, board, league, tuple(notes))
+        if name in subset.columns and subset[name].null_count():
+            notes.append(f"{subset[name].null_count():,} plays have no {name}; they form a separate group.")
+    board = aggregate(subset, by, league, center, min_plays, bootstraps)
+    if num_excluded := subset.select(columns).n_unique() - len(board):
+        notes.append(f"Left out: {num_excluded:,} group{'s' * (num_excluded > 1)} with fewer than {min_plays} plays.")
+    board = board.join(rated(subset, columns), on=columns, how="left", nulls_equal=True, maintain_order="left")
+    return Scores(subset, board, league, tuple(notes))

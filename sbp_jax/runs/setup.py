@@ -210,8 +210,8 @@ def marginal_loss(network: Network, loss: Loss, plays: Sequences | Split, censor
     if not len(plays):
         return math.nan
     if plays.unit is None:
-        values, known, counts = distinct(plays.outcome, censored)
-        return float(np.average(losses_of(marginal_distribution(network, 1), values, known, loss), weights=counts))
+        values, flags, counts = distinct(plays.outcome, censored)
+        return float(np.average(losses_of(marginal_distribution(network, 1), values, flags, loss), weights=counts))
     marginal = in_own_units(marginal_distribution(network, len(plays)), plays)
     losses = loss(marginal, jnp.asarray(plays.outcome), jnp.zeros(len(plays), bool))
     return float(np.mean(np.asarray(losses)))

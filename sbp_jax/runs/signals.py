@@ -35,8 +35,8 @@ def listening() -> Iterator[Stop]:
         return
     signals: list[int] = []  # numbers of the received signals, in order
     over = threading.Event()
-    read, write = socket.socketpair()  # not a pipe, which Windows cannot wait for
-    write.setblocking(False)
+    reader, writer = socket.socketpair()  # not a pipe, which Windows cannot wait for
+    writer.setblocking(False)
 
     def react(_number: int, _frame: FrameType | None) -> None:
         stop.asked = True
@@ -45,7 +45,7 @@ def listening() -> Iterator[Stop]:
 
     def listen() -> None:
         # Python's signal handlers wait until compiled code returns; the numbers on the socket do not.
-        while content := read.recv(64):
+        while content := reader.recv(64):
             for number in content:
                 if number in SIGNALS:
                     signals.append(number)
@@ -61,7 +61,7 @@ def listening() -> Iterator[Stop]:
 
     listener = threading.Thread(target=listen, daemon=True)
     previous = {number: signal.signal(number, react) for number in SIGNALS}
-    outer = signal.set_wakeup_fd(write.fileno(), warn_on_full_buffer=False)
+    outer = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
     listener.start()
     try:
         yield stop
@@ -76,15 +76,15 @@ def listening() -> Iterator[Stop]:
         signal.set_wakeup_fd(outer)
         for number, handler in previous.items():
             signal.signal(number, handler)
-        write.close()
+        writer.close()
         listener.join()
-        read.close()
+        reader.close()
 
 
 def farewell(number: int, step: int | None) -> str:
     """Return the last line of a stopped command: its progress, and the command line that resumes it."""
-    saved = "nothing new to save" if step is None else f"saved at step {step}"
-    return f"stopped by {signal.Signals(number).name}, {saved}; to resume: {shlex.join(sys.orig_argv)}"
+    progress = "nothing new to save" if step is None else f"saved at step {step}"
+    return f"stopped by {signal.Signals(number).name}, {progress}; to resume: {shlex.join(sys.orig_argv)}"
 
 
 def _code(number: int) -> int:

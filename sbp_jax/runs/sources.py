@@ -254,13 +254,13 @@ def _buckets(settings: TrainingConfig, prepared: Prepared, last: Last) -> tuple[
 
 def _by_size(settings: TrainingConfig, prepared: Prepared, last: Last) -> Kind:
     """The first source that fits; all processes of a distributed run get the same one."""
-    needed = sum(prepared.frames[name] for name in USED) * frame_bytes(PLAYERS, len(prepared.features))
+    num_bytes = sum(prepared.frames[name] for name in USED) * frame_bytes(PLAYERS, len(prepared.features))
     available = available_bytes()
-    if fits(needed, smallest(np.inf if available is None else float(available))):
+    if fits(num_bytes, smallest(np.inf if available is None else float(available))):
         return "memory"
     buckets = _buckets(settings, prepared, last)
-    built = folder_of(prepared, Layout(buckets=buckets, last=last["train"])).is_dir()
+    is_built = folder_of(prepared, Layout(buckets=buckets, last=last["train"])).is_dir()
     free = shutil.disk_usage(prepared.path).free
-    fits_disk = built or arrays_bytes(prepared, buckets, last["train"]) <= 0.9 * free
+    fits_disk = is_built or arrays_bytes(prepared, buckets, last["train"]) <= 0.9 * free
     can_stream = importlib.util.find_spec("grain") is not None
     return "mapped" if smallest(float(fits_disk or not can_stream)) else "stream"

@@ -54,10 +54,10 @@ def trials(
     """
     if seeds < 1:
         raise InputError(f"--seeds: expected at least 1, got {seeds}")
-    known = [arm.name for arm in chosen.arms]
+    arm_names = [arm.name for arm in chosen.arms]
     for name in arms:
-        if name not in known:
-            raise InputError(f"--arms: {chosen.name} has no arm {name!r}; known: {', '.join(known)}")
+        if name not in arm_names:
+            raise InputError(f"--arms: {chosen.name} has no arm {name!r}; known: {', '.join(arm_names)}")
     result = []
     for arm in chosen.arms:
         if arms and arm.name not in (*arms, chosen.reference):
@@ -132,11 +132,11 @@ def ablate(
     folders = {trial.config: run_folder(root, trial.config, dataset.fingerprint) for trial in every}
 
     configs = [trial.config for trial in every]
-    done = sum(is_done(root, config, dataset) for config in configs)
+    num_complete = sum(is_done(root, config, dataset) for config in configs)
     count = f"{len(configs)} training run{'s' * (len(configs) > 1)}"
-    print(f"{chosen.title}: {count}, {done} complete")
+    print(f"{chosen.title}: {count}, {num_complete} complete")
     on_done = partial(leave_result, figures_of, dataset)
-    if ray and done < len(configs):
+    if ray and num_complete < len(configs):
         train_on_ray(configs, dataset, root, on_done, ray, ray_cpus)
     else:
         train_members(configs, dataset, root, on_done, stop)

@@ -44,13 +44,13 @@ def diagnose(values: np.ndarray, side: Tail, tail_mass: float, level: float) -> 
     thresholds = [threshold_at(values, mass, side) for mass in tail_masses(values, side, 0.5, 5, 80)]
     masses = tail_masses(values, side)
     first, last = 1.2 / tail.mass, 10.0 * tail.size
-    rounded = [m * 10.0**power for power in range(1, 13) for m in (1, 2, 5) if first < m * 10.0**power <= last]
+    periods = [m * 10.0**power for power in range(1, 13) for m in (1, 2, 5) if first < m * 10.0**power <= last]
     return Diagnosis(
         tail,
         shape_interval(tail.fit, tail.excesses, level),
         mean_excess(values, np.array(thresholds or [tail.threshold]), level, side),
         parameter_stability(values, masses if len(masses) else np.array([tail.mass]), level, side),
-        return_levels(tail, np.array(rounded), level),
+        return_levels(tail, np.array(periods), level),
         return_levels(tail, np.geomspace(first, last, 40), level),
         pp_points(tail.residuals, level),
         quantile_points(tail, level),
@@ -98,9 +98,7 @@ def page(diagnosis: Diagnosis, name: str, level: float) -> Page:
     tail, fit = diagnosis.tail, diagnosis.tail.fit
     low, high = diagnosis.shape
     beyond = diagnosis.excess.thresholds[sign(tail.tail) * (diagnosis.excess.thresholds - tail.threshold) >= 0]
-    fitted = (
-        (fit.scale + fit.shape * np.abs(beyond - tail.threshold)) / (1 - fit.shape) if fit.shape < 1 else beyond[:0]
-    )
+    line = (fit.scale + fit.shape * np.abs(beyond - tail.threshold)) / (1 - fit.shape) if fit.shape < 1 else beyond[:0]
     interval = f" ({number(low, 3)} to {number(high, 3)})" if fit.is_regular else ", no interval"
     title = (
         f"{name}, {tail.tail} tail: {tail.count:,} of {tail.size:,} observations beyond {number(tail.threshold, 4)};"
@@ -126,7 +124,7 @@ def page(diagnosis: Diagnosis, name: str, level: float) -> Page:
         ),
         _curve(diagnosis.pp.expected, diagnosis.pp.observed, diagnosis.pp.band),
         _curve(diagnosis.qq.expected, diagnosis.qq.observed, diagnosis.qq.band),
-        (beyond[: len(fitted)], fitted),
+        (beyond[: len(line)], line),
         level,
     )
 

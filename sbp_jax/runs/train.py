@@ -140,18 +140,18 @@ def _train(
         print(f"note: no validation plays: all {settings.epochs} epochs run, and the last parameters are used")
 
     start = marginal_of(config, setup, network)
-    saved = None
+    checkpoint = None
     if checkpoints.latest is not None:
-        initial = trainer.initial(settings.seed)  # loads the arrays too, to skip a checkpoint with damaged arrays
-        saved = checkpoints.load({"state": initial, "best": initial.average})
+        state = trainer.initial(settings.seed)  # loads the arrays too, to skip a checkpoint with damaged arrays
+        checkpoint = checkpoints.load({"state": state, "best": state.average})
     record = None
     if is_first():  # only the first process writes
-        done = saved is not None and is_done(saved.record, settings)
-        step = None if done else 0 if saved is None else saved.step
+        is_complete = checkpoint is not None and is_done(checkpoint.record, settings)
+        step = None if is_complete else 0 if checkpoint is None else checkpoint.step
         num_static = plays.static.shape[1]
         record = Record(folder, config, dataset.path, dataset.fingerprint, num_static, integer, len(plays), step)
-        if saved is not None and saved.record["history"]:
-            record.metrics(saved.record["history"])  # the run may have been killed between checkpoint and metrics
+        if checkpoint is not None and checkpoint.record["history"]:
+            record.metrics(checkpoint.record["history"])  # the run may have been killed between checkpoint and metrics
     with tqdm(
         total=steps * settings.epochs, desc=f"train {config.head.kind}", unit="step", disable=not progress
     ) as bar:

@@ -96,9 +96,9 @@ def aggregate(
     games = table.group_by([*dict.fromkeys([*columns, "game_id"])], maintain_order=True).agg(
         n=pl.len().cast(pl.Int64), total=pl.col("score").cast(pl.Float64).sum()
     )
-    own = {"squares": (pl.col("n") ** 2).sum(), "games": pl.len()}
+    cluster_sums = {"squares": (pl.col("n") ** 2).sum(), "games": pl.len()}
     groups = games.group_by(columns, maintain_order=True).agg(
-        plays=pl.col("n").sum(), total=pl.col("total").sum(), **own
+        plays=pl.col("n").sum(), total=pl.col("total").sum(), **cluster_sums
     )
     pit = table.group_by(columns).agg(pit=pl.col("pit").cast(pl.Float64).mean())
     groups = groups.join(pit, on=columns, nulls_equal=True, maintain_order="left")
@@ -149,7 +149,7 @@ def _resampled(
     ).sort("group", maintain_order=True)
     group, n, total = (parts[name].to_numpy() for name in ("group", "n", "total"))
     starts, sizes = np.unique(group, return_index=True)[1], np.bincount(group, minlength=len(groups))
-    chosen = (1 - INTERVAL) / 2, (1 + INTERVAL) / 2
+    levels = (1 - INTERVAL) / 2, (1 + INTERVAL) / 2
     low_high = np.empty((2, len(groups)))
     generator = np.random.default_rng(seed)
     # groups with equal numbers of clusters are resampled together
@@ -159,12 +159,12 @@ def _resampled(
         step = max(1, _CHUNK // (int(size) * count))
         for begin in range(0, len(members), step):
             part = rows[begin : begin + step]
-            drawn = generator.integers(0, size, (len(part), count, size))
-            index = np.take_along_axis(np.broadcast_to(part[:, None, :], drawn.shape), drawn, axis=2)
+            draws = generator.integers(0, size, (len(part), count, size))
+            index = np.take_along_axis(np.broadcast_to(part[:, None, :], draws.shape), draws, axis=2)
             means = total[index].sum(axis=2) / n[index].sum(axis=2)
             away = means - (total[part].sum(axis=1) / n[part].sum(axis=1))[:, None]
             wide = _widening(int(size))
-            low_high[:, members[begin : begin + step]] = np.quantile(wide * away, chosen, axis=1)
+            low_high[:, members[begin : begin + step]] = np.quantile(wide * away, levels, axis=1)
     return low_high
 
 

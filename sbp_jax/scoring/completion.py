@@ -37,8 +37,8 @@ def expected_completion(plays: pl.DataFrame, columns: Sequence[str], folds: int 
     names = np.unique(games)
     if len(names) < 2:
         raise InputError(f"expected_completion: expected plays of at least 2 games, got {len(names)}")
-    dealt = np.random.default_rng(seed).permutation(len(names)) % min(folds, len(names))
-    fold = dealt[np.searchsorted(names, games)]
+    fold_of_game = np.random.default_rng(seed).permutation(len(names)) % min(folds, len(names))
+    fold = fold_of_game[np.searchsorted(names, games)]
     x = _terms(plays.select(pl.col(name).cast(pl.Float64) for name in columns).to_numpy())
     attempt = plays["result"].is_in(["C", "I", "IN"]).fill_null(value=False).to_numpy()
     complete = (plays["result"] == "C").fill_null(value=False).to_numpy()
@@ -53,10 +53,10 @@ def expected_completion(plays: pl.DataFrame, columns: Sequence[str], folds: int 
 def _terms(values: np.ndarray) -> np.ndarray:
     """A constant, the standardized columns, their pairwise products, and missing-value indicators [plays, terms]."""
     missing = ~np.isfinite(values)
-    known = np.where(missing, np.nan, values)
+    observed = np.where(missing, np.nan, values)
     with np.errstate(invalid="ignore"):
-        mean = np.nanmean(known, axis=0) if len(known) else 0.0
-        spread = np.nanstd(known, axis=0) if len(known) else 1.0
+        mean = np.nanmean(observed, axis=0) if len(observed) else 0.0
+        spread = np.nanstd(observed, axis=0) if len(observed) else 1.0
     mean, spread = np.nan_to_num(mean), np.where(np.nan_to_num(spread) > 0, spread, 1.0)
     z = np.where(missing, 0.0, (values - mean) / spread)
     z = np.clip(z, -5.0, 5.0)  # an outlier must not determine a quadratic term

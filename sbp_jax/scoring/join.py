@@ -29,9 +29,9 @@ def joined(board: pl.DataFrame, table: pl.DataFrame, path: Path) -> tuple[pl.Dat
     further = [name for name in table.columns if name not in groups]
     if not further:
         raise InputError(f"{path}: has no column besides {', '.join(table.columns)}, which the leaderboard has")
-    there = [name for name in further if name in board.columns]
-    if there:
-        raise InputError(f"{path}: {there[0]}: the leaderboard has a column with that name; rename it")
+    duplicate_names = [name for name in further if name in board.columns]
+    if duplicate_names:
+        raise InputError(f"{path}: {duplicate_names[0]}: the leaderboard has a column with that name; rename it")
     nested = [name for name in table.columns if table.schema[name].is_nested() or table.schema[name] == pl.Binary]
     if nested:
         raise InputError(f"{path}: {nested[0]}: expected numbers or text, got {table.schema[nested[0]]}")

@@ -165,8 +165,8 @@ def _components(score: np.ndarray, cells: pl.DataFrame, passers: pl.DataFrame) -
     size, squares = passers["plays"].to_numpy().astype(float), passers["squares"].to_numpy().astype(float)
     count, mean = float(len(score)), float(score.mean())
     within = float(np.sum((score - mean) ** 2) - np.sum(n * (total / n - mean) ** 2))
-    own = passers["total"].to_numpy() / size
-    between = float(np.sum(size * (own - mean) ** 2))
+    means = passers["total"].to_numpy() / size
+    between = float(np.sum(size * (means - mean) ** 2))
     among = float(np.sum(n * (total / n - mean) ** 2)) - between
     free = count - len(cells)
     plays = within / free if free > 0 else float(score.var())
@@ -178,7 +178,7 @@ def _components(score: np.ndarray, cells: pl.DataFrame, passers: pl.DataFrame) -
         return 0.0, games, plays
     about = plays / size + games * squares / size**2
     if len(passers) > 3 and about.min() > 0:
-        return _expected(own, about, size), games, plays
+        return _expected(means, about, size), games, plays
     expected = (len(passers) - 1) * plays + (inner - outer) * games
     return max((between - expected) / alone, 0.0), games, plays
 

@@ -44,9 +44,9 @@ def sums(plays: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
         parts |= {"epa": pl.col("epa").cast(pl.Float64).sum(), "with_epa": pl.col("epa").is_not_null().sum()}
     if "expected_completion" in plays.columns:
         expected = pl.col("expected_completion")
-        known = attempt & expected.is_not_null()
-        parts["over_expectation"] = (complete.cast(pl.Float64) - expected).filter(known).sum()
-        parts["with_expectation"] = known.sum()
+        has_expectation = attempt & expected.is_not_null()
+        parts["over_expectation"] = (complete.cast(pl.Float64) - expected).filter(has_expectation).sum()
+        parts["with_expectation"] = has_expectation.sum()
     if {"outcome", "success_chance"} <= set(plays.columns):
         parts["over_chance"] = OVER_CHANCE.sum()
     if "score" in plays.columns:

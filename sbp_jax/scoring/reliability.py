@@ -67,20 +67,20 @@ def split_half(
     parts: list[np.ndarray] = []
     for _ in range(splits):
         # each passer's games in random order, assigned to the halves alternately
-        order = np.lexsort((generator.random(len(number)), number))
+        permutation = np.lexsort((generator.random(len(number)), number))
         starts = np.flatnonzero(np.diff(number, prepend=-1))
         half = np.empty(len(number), int)
-        half[order] = (np.arange(len(number)) - starts[number]) % 2
+        half[permutation] = (np.arange(len(number)) - starts[number]) % 2
         summed = games.with_columns(half=pl.Series(half)).drop(*keys, "game_id").group_by("number", "half").sum()
-        rated = rate(summed).sort("half", "number")
-        parts.append(rated.select(ratings).to_numpy().reshape(2, len(passer_seasons), len(ratings)))
+        halves = rate(summed).sort("half", "number")
+        parts.append(halves.select(ratings).to_numpy().reshape(2, len(passer_seasons), len(ratings)))
     values = np.stack(parts)  # [splits, halves, passers, ratings]
-    drawn = generator.integers(0, len(passer_seasons), (bootstraps, len(passer_seasons)))
+    resamples = generator.integers(0, len(passer_seasons), (bootstraps, len(passer_seasons)))
     result = []
     for at, name in enumerate(ratings):
         a, b = values[:, 0, :, at], values[:, 1, :, at]
         estimate = _stepped_up(_correlations(a, b))
-        again = [_stepped_up(_correlations(a[:, chosen], b[:, chosen])) for chosen in drawn]
+        again = [_stepped_up(_correlations(a[:, sample], b[:, sample])) for sample in resamples]
         result.append(_reliability(name, estimate, again, len(passer_seasons)))
     return result
 
@@ -100,38 +100,38 @@ def year_to_year(
     _, passer = np.unique(pairs["passer_id"].to_numpy(), return_inverse=True)
     members = [np.flatnonzero(passer == each) for each in range(passer.max() + 1)] if len(pairs) else []
     generator, result = np.random.default_rng(seed), []
-    drawn = [
+    resamples = [
         np.concatenate([members[each] for each in generator.integers(0, len(members), len(members))])
         for _ in range(bootstraps if members else 0)
     ]
     for name in ratings:
         a, b = (pairs[column].cast(pl.Float64).to_numpy() for column in (name, f"{name}_next"))
-        again = [float(_correlations(a[None, chosen], b[None, chosen])[0]) for chosen in drawn]
+        again = [float(_correlations(a[None, sample], b[None, sample])[0]) for sample in resamples]
         result.append(_reliability(name, float(_correlations(a[None], b[None])[0]), again, len(pairs)))
     return result
 
 
 def _correlations(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Pearson's correlation along the last axis over complete pairs; NaN for fewer than three."""
-    known = np.isfinite(a) & np.isfinite(b)
-    count = known.sum(axis=-1)
+    complete = np.isfinite(a) & np.isfinite(b)
+    count = complete.sum(axis=-1)
     some = np.maximum(count, 1)
-    a, b = np.where(known, a, 0.0), np.where(known, b, 0.0)
-    da, db = (np.where(known, v - (v.sum(axis=-1) / some)[..., None], 0.0) for v in (a, b))
+    a, b = np.where(complete, a, 0.0), np.where(complete, b, 0.0)
+    da, db = (np.where(complete, v - (v.sum(axis=-1) / some)[..., None], 0.0) for v in (a, b))
     with np.errstate(invalid="ignore", divide="ignore"):
         r = (da * db).sum(axis=-1) / np.sqrt((da**2).sum(axis=-1) * (db**2).sum(axis=-1))
     return np.where(count >= 3, r, np.nan)
 
 
 def _stepped_up(correlations: np.ndarray) -> float:
-    known = correlations[np.isfinite(correlations)]
-    if not len(known):
+    finite = correlations[np.isfinite(correlations)]
+    if not len(finite):
         return float("nan")
-    mean = float(known.mean())
+    mean = float(finite.mean())
     return 2 * mean / (1 + mean)
 
 
 def _reliability(name: str, value: float, again: Sequence[float], pairs: int) -> Reliability:
-    known = np.array([each for each in again if np.isfinite(each)])
-    low, high = np.quantile(known, (0.05, 0.95)).tolist() if len(known) else (float("nan"), float("nan"))
+    finite = np.array([each for each in again if np.isfinite(each)])
+    low, high = np.quantile(finite, (0.05, 0.95)).tolist() if len(finite) else (float("nan"), float("nan"))
     return Reliability(name, value, low, high, pairs)

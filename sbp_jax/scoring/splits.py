@@ -41,24 +41,24 @@ def select_plays(plays: pl.DataFrame, split: str) -> pl.DataFrame:
     condition = SPLITS.get(split, split)
     try:
         expression = pl.sql_expr(condition)
-        used = expression.meta.root_names()
-        names = [name for name in used if name not in plays.columns]
+        columns = expression.meta.root_names()
+        names = [name for name in columns if name not in plays.columns]
         if names and split != condition:
             raise InputError(f"split {split!r}: is {condition!r}, and these plays have no column {names[0]!r}")
         if names:
             raise InputError(f"split {split!r}: {_unknown(names[0], plays.columns)}")
         kind = plays.select(expression.alias("split")).schema["split"]
-        chosen = plays.filter(expression) if kind == pl.Boolean else plays.clear()
+        subset = plays.filter(expression) if kind == pl.Boolean else plays.clear()
     except PolarsError as error:
         message = str(error).strip().splitlines()[0]
         raise InputError(f"split {split!r}: cannot be read as a condition on the plays' columns ({message})") from error
     if kind != pl.Boolean:
         raise InputError(f"split {split!r}: expected a condition such as 'down = 3', got values of type {kind}")
-    if chosen.is_empty():
-        unknown = [name for name in used if plays[name].is_null().all()]
+    if subset.is_empty():
+        unknown = [name for name in columns if plays[name].is_null().all()]
         why = f": {unknown[0]!r} is unknown for all of them" if unknown else ""
         raise InputError(f"split {split!r}: none of the {len(plays):,} plays is in it{why}")
-    return chosen
+    return subset
 
 
 def _unknown(name: str, columns: list[str]) -> str:

@@ -60,32 +60,32 @@ def correlations(
     for name in ("team", *ratings, *outcomes):
         if name not in table.columns:
             raise InputError(f"team-seasons: no column {name!r}; there are {', '.join(table.columns)}")
-    known = table.with_columns(pl.col(*ratings, *outcomes).cast(pl.Float64).fill_nan(None))
-    known = known.drop_nulls([*ratings, *outcomes])
-    if len(known) < 3:
-        raise InputError(f"team-seasons: expected at least 3 with every rating and outcome, got {len(known)}")
-    _, team = np.unique(known["team"].to_numpy(), return_inverse=True)
+    rows = table.with_columns(pl.col(*ratings, *outcomes).cast(pl.Float64).fill_nan(None))
+    rows = rows.drop_nulls([*ratings, *outcomes])
+    if len(rows) < 3:
+        raise InputError(f"team-seasons: expected at least 3 with every rating and outcome, got {len(rows)}")
+    _, team = np.unique(rows["team"].to_numpy(), return_inverse=True)
     generator = np.random.default_rng(seed)
-    drawn = generator.integers(0, team.max() + 1, (bootstraps, team.max() + 1))
-    weight = np.apply_along_axis(np.bincount, 1, drawn, minlength=team.max() + 1)[:, team].astype(float)
-    weight = np.vstack([np.ones(len(known)), weight])  # the first row is the sample itself
-    values = {name: known[name].to_numpy() for name in (*ratings, *outcomes)}
+    draws = generator.integers(0, team.max() + 1, (bootstraps, team.max() + 1))
+    weight = np.apply_along_axis(np.bincount, 1, draws, minlength=team.max() + 1)[:, team].astype(float)
+    weight = np.vstack([np.ones(len(rows)), weight])  # the first row is the sample itself
+    values = {name: rows[name].to_numpy() for name in (*ratings, *outcomes)}
     result = []
     for outcome in outcomes:
         resampled = {name: _weighted(values[name], values[outcome], weight) for name in ratings}
         for name in ratings:
             lead = resampled[reference] - resampled[name]
             result.append(
-                Correlation(name, outcome, *_estimate(resampled[name]), *_estimate(lead), teams=len(known)),
+                Correlation(name, outcome, *_estimate(resampled[name]), *_estimate(lead), teams=len(rows)),
             )
     return result
 
 
 def primary_passers(plays: pl.DataFrame) -> pl.DataFrame:
     """Return each team-season's passer with the most plays: `season, team, passer_id, passer, plays`."""
-    counted = plays.group_by("season", "team", "passer_id", "passer").agg(plays=pl.len())
-    counted = counted.sort("plays", "passer_id", descending=[True, False])
-    return counted.unique(["season", "team"], keep="first", maintain_order=True).sort("season", "team")
+    counts = plays.group_by("season", "team", "passer_id", "passer").agg(plays=pl.len())
+    counts = counts.sort("plays", "passer_id", descending=[True, False])
+    return counts.unique(["season", "team"], keep="first", maintain_order=True).sort("season", "team")
 
 
 def rank_correlations(rated: Mapping[int, pl.DataFrame], ratings: Sequence[str], truth: str) -> pl.DataFrame:
@@ -118,8 +118,8 @@ def _weighted(a: np.ndarray, b: np.ndarray, weight: np.ndarray) -> np.ndarray:
 
 
 def _estimate(values: np.ndarray) -> tuple[float, float, float]:
-    known = values[1:][np.isfinite(values[1:])]
-    if not len(known):
+    finite = values[1:][np.isfinite(values[1:])]
+    if not len(finite):
         return float(values[0]), float("nan"), float("nan")
-    low, high = np.quantile(known, ((1 - INTERVAL) / 2, (1 + INTERVAL) / 2)).tolist()
+    low, high = np.quantile(finite, ((1 - INTERVAL) / 2, (1 + INTERVAL) / 2)).tolist()
     return float(values[0]), low, high

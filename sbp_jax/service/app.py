@@ -37,10 +37,10 @@ def create_app(scorer: LiveScorer, settings: Settings | None = None) -> FastAPI:
         scorer: from a run or an exported folder.
         settings: limits and token of the service.
     """
-    chosen = settings or Settings()
+    config = settings or Settings()
     metrics = Metrics()
-    batcher = Batcher(scorer, metrics, chosen.gather_s)
-    service = _Service(batcher, chosen, metrics, Expected.of(scorer.spec), set())
+    batcher = Batcher(scorer, metrics, config.gather_s)
+    service = _Service(batcher, config, metrics, Expected.of(scorer.spec), set())
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -51,7 +51,7 @@ def create_app(scorer: LiveScorer, settings: Settings | None = None) -> FastAPI:
         await batcher.close()
 
     app = FastAPI(title="Plays, scored while they unfold", description=schema.PROTOCOL, version="1", lifespan=lifespan)
-    app.add_middleware(Gate, settings=chosen, metrics=metrics)
+    app.add_middleware(Gate, settings=config, metrics=metrics)
 
     @app.exception_handler(Refusal)
     async def refuse(_: Request, refusal: Refusal) -> Response:
@@ -97,7 +97,7 @@ def create_app(scorer: LiveScorer, settings: Settings | None = None) -> FastAPI:
 
     @app.websocket("/v1/live")
     async def live(socket: WebSocket) -> None:
-        connection = Connection(socket, batcher, chosen, metrics, service.expected)
+        connection = Connection(socket, batcher, config, metrics, service.expected)
         service.connections.add(connection)
         try:
             await connection.run()
@@ -141,19 +141,19 @@ class _Service:
         return _json(content)
 
     async def _body(self, request: Request) -> bytes:
-        limit = self.settings.max_body_bytes
+        max_bytes = self.settings.max_body_bytes
         try:
-            declared = int(request.headers.get("content-length", "0"))
+            content_length = int(request.headers.get("content-length", "0"))
         except ValueError:
-            declared = 0
+            content_length = 0
         parts, size = [], 0
         try:
             async with asyncio.timeout(self.settings.send_s):
                 async for part in request.stream():
                     parts.append(part)
                     size += len(part)
-                    if max(size, declared) > limit:
-                        raise Refusal(413, "message", f"expected a body of at most {limit:,} bytes")
+                    if max(size, content_length) > max_bytes:
+                        raise Refusal(413, "message", f"expected a body of at most {max_bytes:,} bytes")
         except TimeoutError:
             raise Refusal(408, "message", f"the body did not arrive in {self.settings.send_s:g} s") from None
         except ClientDisconnect:

@@ -164,13 +164,13 @@ class Batcher:
 
     def _step(self, work: Sequence[tuple[Slot, Job]]) -> list[Any]:
         """Run one job of each slot, all frames in one call, in the scorer's thread."""
-        began, others = time.perf_counter(), 0
+        start_s, others = time.perf_counter(), 0
         results: list[Any] = [None] * len(work)
         frames: dict[int, int] = {}
         for place, (slot, job) in enumerate(work):
             if job.kind == "frame" and slot.frames >= 0 and slot.row is not None:
                 frames[slot.row] = place
-            elif others and time.perf_counter() - began > BUDGET_S:
+            elif others and time.perf_counter() - start_s > BUDGET_S:
                 results[place] = _LATER
             else:
                 others += 1
@@ -185,7 +185,7 @@ class Batcher:
                     results[place] = summaries[row]
                     work[place][0].frames += 1
             self._metrics.fill.observe(len(frames))
-        self._metrics.step.observe(time.perf_counter() - began)
+        self._metrics.step.observe(time.perf_counter() - start_s)
         return results
 
     def _do(self, slot: Slot, job: Job) -> Any:

@@ -34,19 +34,19 @@ class Gate:
         """Forward a call or reject it."""
         if scope["type"] == "websocket":
             await self._socket(scope, receive, send)
-        elif scope["type"] != "http" or scope["path"] in OPEN or self._known(scope):
+        elif scope["type"] != "http" or scope["path"] in OPEN or self._is_authorized(scope):
             await self._app(scope, receive, send)
         else:
             await self._refused()(scope, receive, send)
 
     async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
         refusal = None
-        if not self._known(scope):
+        if not self._is_authorized(scope):
             refusal = self._refused()
         elif self._sockets >= self._settings.connections:
             self._metrics.errors.labels("429").inc()
-            limit = self._settings.connections
-            refusal = refused(Refusal(429, "connection", f"the limit of {limit} open connections is reached"))
+            max_connections = self._settings.connections
+            refusal = refused(Refusal(429, "connection", f"the limit of {max_connections} open connections is reached"))
         if refusal:
             socket = WebSocket(scope, receive, send)
             await socket.receive()
@@ -67,13 +67,13 @@ class Gate:
         self._metrics.errors.labels("401").inc()
         return refused(Refusal(401, "token", "expected this service's token, as Authorization: Bearer TOKEN"))
 
-    def _known(self, scope: Scope) -> bool:
+    def _is_authorized(self, scope: Scope) -> bool:
         token = self._settings.token
         if token is None:
             return True
-        kind, _, shown = Headers(scope=scope).get("authorization", "").partition(" ")
-        offered = [shown.strip()] if kind.lower() == "bearer" else []
+        kind, _, credentials = Headers(scope=scope).get("authorization", "").partition(" ")
+        candidates = [credentials.strip()] if kind.lower() == "bearer" else []
         if scope["type"] == "websocket":
-            offered += parse_qs(scope.get("query_string", b"").decode("latin-1")).get("token", [])
+            candidates += parse_qs(scope.get("query_string", b"").decode("latin-1")).get("token", [])
         # compare in constant time
-        return any(hmac.compare_digest(each.encode(), token.encode()) for each in offered)
+        return any(hmac.compare_digest(each.encode(), token.encode()) for each in candidates)

@@ -55,8 +55,8 @@ class Connection:
         await self._socket.accept()
         tasks = {asyncio.create_task(self._read()), asyncio.create_task(self._write())}
         try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
+            complete, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in complete:
                 task.result()
         finally:
             for play in self._plays.values():

@@ -54,8 +54,8 @@ class Expected:
     @classmethod
     def of(cls, spec: Mapping[str, Any]) -> "Expected":
         """Read `LiveScorer.spec`; a missing static feature is null, not a feature of its own."""
-        named = tuple(name for name in spec["static"] if not name.endswith("_missing"))
-        return cls(int(spec["players"]), tuple(spec["features"]), named)
+        names = tuple(name for name in spec["static"] if not name.endswith("_missing"))
+        return cls(int(spec["players"]), tuple(spec["features"]), names)
 
 
 def parse(text: str | bytes) -> Any:
@@ -131,8 +131,8 @@ def static_of(value: Any, expected: Expected, field: str = "static") -> dict[str
         raise Refusal(422, field, f"expected an object of numbers by name, got {shown(value)}")
     for name in value:
         if name not in expected.static:
-            known = ", ".join(expected.static)
-            raise Refusal(422, f"{field}.{shorten(name)}", f"is not known; known: {known}")
+            names = ", ".join(expected.static)
+            raise Refusal(422, f"{field}.{shorten(name)}", f"is not known; known: {names}")
     return {name: number_of(one, f"{field}.{name}") for name, one in value.items() if one is not None}
 
 
@@ -147,9 +147,9 @@ def frame_of(value: Any, expected: Expected, field: str = "frame") -> np.ndarray
     Raises:
         Refusal: wrong shape, or a value that is not a number or too large; the field names the place.
     """
-    players, columns = expected.players, len(expected.features)
-    if type(value) is not list or len(value) != players:
-        raise Refusal(422, field, f"expected a list of {players} players, got {shown(value)}")
+    num_players, columns = expected.players, len(expected.features)
+    if type(value) is not list or len(value) != num_players:
+        raise Refusal(422, field, f"expected a list of {num_players} players, got {shown(value)}")
     absent, nobody = [], [0] * columns
     for place, row in enumerate(value):
         if row is None:
@@ -166,7 +166,7 @@ def frame_of(value: Any, expected: Expected, field: str = "frame") -> np.ndarray
         raise _wrong(value, field) from None
     if not (np.abs(array) <= MAX_NUMBER).all():
         raise _wrong(value, field)
-    frame = array.astype(np.float32).reshape(players, columns)
+    frame = array.astype(np.float32).reshape(num_players, columns)
     frame[absent] = np.nan
     return frame
 

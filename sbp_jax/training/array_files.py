@@ -67,9 +67,9 @@ def _chunk(folder: Path, dtype: np.dtype, shape: tuple[int, ...]) -> Path:
     """The file of an array's bytes, after checking its description and size."""
     actual = read_json(folder / ".zarray", _DESCRIPTION_BYTES)
     kind = dtype.name if dtype.kind == "V" else dtype.str  # types that NumPy does not have are identified by name
-    wanted = {"shape": list(shape), "chunks": list(shape), "dtype": kind, "zarr_format": 2, "order": "C"}
-    wanted |= {"compressor": None, "filters": None, "fill_value": None, "dimension_separator": "."}
-    if actual != wanted:
+    expected = {"shape": list(shape), "chunks": list(shape), "dtype": kind, "zarr_format": 2, "order": "C"}
+    expected |= {"compressor": None, "filters": None, "fill_value": None, "dimension_separator": "."}
+    if actual != expected:
         raise DamagedError(f"{folder.name}/.zarray does not describe {dtype.name} {list(shape)} in one plain chunk")
     file = folder / (".".join("0" * len(shape)) or "0")
     size = dtype.itemsize * math.prod(shape)

@@ -61,10 +61,10 @@ class DeviceIndexPlan:
         self, plays: Arrays, batch_size: int, seed: int = 0, mirror: Mirror | None = None, shuffle: bool = True
     ):
         self.sampler = BatchSampler(plays.lengths, batch_size, plays.buckets, seed, shuffle)
-        filled = np.unique(plays.bucket)  # buckets without plays are not on the device
-        self._home = np.searchsorted(filled, plays.bucket).astype(np.int32)
+        occupied = np.unique(plays.bucket)  # buckets without plays are not on the device
+        self._home = np.searchsorted(occupied, plays.bucket).astype(np.int32)
         self._row = plays.row.astype(np.int32)
-        self._frames = tuple(plays.buckets[b] for b in filled)
+        self._frames = tuple(plays.buckets[b] for b in occupied)
         self._mirror = mirror
 
     def epoch(self, epoch: int) -> dict[str, np.ndarray]:
@@ -195,8 +195,8 @@ class _Window:
         for length in frames.tolist():
             bucket = {}
             for name, values in like.items():
-                own = (length, *values.shape[2:]) if name in FRAME_FIELDS else values.shape[1:]
-                bucket[name] = np.zeros((steps * size, *own), values.dtype)
+                tail = (length, *values.shape[2:]) if name in FRAME_FIELDS else values.shape[1:]
+                bucket[name] = np.zeros((steps * size, *tail), values.dtype)
             self._buckets.append(bucket | {"index": np.zeros(steps * size, np.int32)})
         shape = steps, size
         self.plan = {"bucket": np.full(steps, len(frames), np.int32), "valid": np.zeros(shape, bool)}
@@ -219,8 +219,8 @@ class _Window:
             rows = np.flatnonzero((home == b) & batch.valid)
             begin, end = self._used[b], self._used[b] + len(rows)
             for name, values in self._buckets[b].items():
-                own = getattr(batch, name)[rows]
-                values[begin:end] = own[:, : self._frames[b]] if name in FRAME_FIELDS else own
+                part = getattr(batch, name)[rows]
+                values[begin:end] = part[:, : self._frames[b]] if name in FRAME_FIELDS else part
             plan["home"][k, rows], plan["row"][k, rows] = b, np.arange(begin, end)
             self._used[b] = end
         if "slots" in plan:

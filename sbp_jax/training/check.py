@@ -68,10 +68,10 @@ def check_features(config: Config, plays: Sequences | Split) -> None:
     if plays.features == expected:
         return
     if not set(FEATURES) <= {*plays.features} & {*expected}:
-        takes, have = (", ".join(names) for names in (expected, plays.features))
-        raise InputError(f"plays: the network takes the features {takes}, these have {have}")
-    takes, have = (", ".join(names[PLAYER_FEATURES:]) or "no extras" for names in (expected, plays.features))
-    raise InputError(f"plays: the network takes {takes} in addition to the eight features, the plays have {have}")
+        inputs, columns = (", ".join(names) for names in (expected, plays.features))
+        raise InputError(f"plays: the network takes the features {inputs}, these have {columns}")
+    inputs, columns = (", ".join(names[PLAYER_FEATURES:]) or "no extras" for names in (expected, plays.features))
+    raise InputError(f"plays: the network takes {inputs} in addition to the eight features, the plays have {columns}")
 
 
 def check_finite(plays: Sequences | Split, static_names: tuple[str, ...] = ()) -> None:
@@ -113,8 +113,8 @@ def with_known_objective(config: Config, outcome: Outcome, splits: Sequence[Sequ
         return config
     if not outcome.integer:
         return with_objective(config, "exact")
-    known = outcome.in_yards and all(_knows_touchdowns(plays) and not np.any(_unknown(plays)) for plays in splits)
-    return with_objective(config, "censored" if known else "interval")
+    is_bounded = outcome.in_yards and all(_knows_touchdowns(plays) and not np.any(_unknown(plays)) for plays in splits)
+    return with_objective(config, "censored" if is_bounded else "interval")
 
 
 def check_outcomes(config: Config, outcome: Outcome, plays: Sequences | Split) -> None:

@@ -89,8 +89,8 @@ class Checkpoints:
             OSError: the disk is full; the message has the space needed. Earlier checkpoints are unchanged.
         """
         host = {name: {key: np.asarray(leaf) for key, leaf in named(tree).items()} for name, tree in trees.items()}
-        written = {name: {"sha256": arrays_digest(tree), "arrays": described(tree)} for name, tree in host.items()}
-        content = {"format": FORMAT, "record": record, "trees": written}
+        descriptions = {name: {"sha256": arrays_digest(tree), "arrays": described(tree)} for name, tree in host.items()}
+        content = {"format": FORMAT, "record": record, "trees": descriptions}
         items: dict[str, Any] = {name: ocp.args.PyTreeSave(tree) for name, tree in host.items()}
         items["record"] = ocp.args.JsonSave({**content, "sha256": digest_of_record(content)})
         try:
@@ -98,9 +98,9 @@ class Checkpoints:
         except Exception as error:
             # each array, its description and their folder take separate blocks
             blocks = sum(-(-array.nbytes // _BLOCK) + 2 for tree in host.values() for array in tree.values())
-            needed = blocks * _BLOCK
+            num_bytes = blocks * _BLOCK
             self._discard_unfinished()  # frees its space
-            full = disk_full(error, self.folder, needed, "the newest checkpoint is good")
+            full = disk_full(error, self.folder, num_bytes, "the newest checkpoint is good")
             if full is None:
                 raise
             raise full from error
@@ -128,14 +128,14 @@ class Checkpoints:
         damage: dict[int, str] = {}
         for each in reversed(steps) if step is None else (step,):
             try:
-                saved = self._read(each, like)
+                checkpoint = self._read(each, like)
             except DamagedError as error:
                 if not (self.folder / str(each)).is_dir():
                     return self.load(like, step)  # the writing run has removed this one, and has newer ones
                 damage[each] = str(error)
                 continue
             self._report(damage, each)
-            return saved
+            return checkpoint
         if step is not None:
             others = [other for other in steps if other != step]
             advice = f"other checkpoints: {others}" if others else "there is no other"
@@ -186,38 +186,38 @@ class Checkpoints:
         if content.pop("sha256", None) != digest_of_record(content):
             raise DamagedError("record/metadata has changed since it was written")
         try:
-            record, written = dict(content["record"]), {name: content["trees"][name] for name in TREES}
-            saved = {name: dict(tree["arrays"]) for name, tree in written.items()}
+            record, descriptions = dict(content["record"]), {name: content["trees"][name] for name in TREES}
+            actual_arrays = {name: dict(tree["arrays"]) for name, tree in descriptions.items()}
         except (KeyError, TypeError, ValueError) as error:
             raise DamagedError("record/metadata has missing or invalid fields") from error
         trees = {}
         for name, tree in (like(record) if callable(like) else like).items():
             # compared before reading any array, so that a foreign checkpoint allocates nothing
-            wanted = {key: (np.dtype(leaf.dtype), tuple(np.shape(leaf))) for key, leaf in named(tree).items()}
-            for key in sorted(set(wanted) | set(saved[name])):
-                expected = [wanted[key][0].name, list(wanted[key][1])] if key in wanted else None
-                actual = saved[name].get(key)
+            specs = {key: (np.dtype(leaf.dtype), tuple(np.shape(leaf))) for key, leaf in named(tree).items()}
+            for key in sorted(set(specs) | set(actual_arrays[name])):
+                expected = [specs[key][0].name, list(specs[key][1])] if key in specs else None
+                actual = actual_arrays[name].get(key)
                 if expected != actual:
                     where = f"{folder}: {name} {key}"
                     raise InputError(f"{where}: the configuration expects {expected}, the checkpoint has {actual}")
-            arrays = read_arrays(folder / name, wanted)
-            if arrays_digest(arrays) != written[name].get("sha256"):
+            arrays = read_arrays(folder / name, specs)
+            if arrays_digest(arrays) != descriptions[name].get("sha256"):
                 raise DamagedError(f"{name}: an array has changed since it was written")
-            leaves = [jnp.array(arrays[key]) for key in wanted]  # copies: a step may donate them
+            leaves = [jnp.array(arrays[key]) for key in specs]  # copies: a step may donate them
             trees[name] = jax.tree.unflatten(jax.tree.structure(tree), leaves)
         return Saved(step, trees, record)
 
-    def _report(self, damage: dict[int, str], used: int) -> None:
+    def _report(self, damage: dict[int, str], usable_step: int) -> None:
         """Report skipped damaged checkpoints; a writer renames them, so that it can save these steps again."""
         for step, cause in damage.items():
             folder, aside = self.folder / str(step), self.folder / f"damaged-{step}"
-            renamed = ""
+            note = ""
             if not self.read_only:
                 shutil.rmtree(aside, ignore_errors=True)
                 os.replace(folder, aside)
                 self.close()  # Orbax lists the folder only once
-                renamed = f"; renamed to {aside.name}"
-            _log.warning("%s: damaged checkpoint (%s), using step %d instead%s", folder, cause, used, renamed)
+                note = f"; renamed to {aside.name}"
+            _log.warning("%s: damaged checkpoint (%s), using step %d instead%s", folder, cause, usable_step, note)
 
     def _discard_unfinished(self) -> None:
         with suppress(Exception):

@@ -40,10 +40,8 @@ class DivergedError(RuntimeError):
     def __init__(self, step: int, what: str, plays: Sequence[int] = (), names: Sequence[str] = ()):
         self.step, self.what, self.plays, self.names = step, what, list(plays), list(names)
         more = f" and {len(names) - _MAX_NAMES} more" if len(names) > _MAX_NAMES else ""
-        listed = f"; plays of its batch (game_id/play_id): {', '.join(names[:_MAX_NAMES])}{more}" if names else ""
-        super().__init__(
-            f"{what} at step {step}{listed}; the last good state is the newest checkpoint, if there is one"
-        )
+        note = f"; plays of its batch (game_id/play_id): {', '.join(names[:_MAX_NAMES])}{more}" if names else ""
+        super().__init__(f"{what} at step {step}{note}; the last good state is the newest checkpoint, if there is one")
 
 
 @dataclass(frozen=True)

@@ -76,8 +76,8 @@ def fit(
     state = trainer.initial(config.seed)
     best, record = state.average, new_record()
     if checkpoints is not None and checkpoints.latest is not None:
-        saved = checkpoints.load({"state": state, "best": best})
-        state, best, record = *(trainer.place(saved.trees[name]) for name in ("state", "best")), saved.record
+        checkpoint = checkpoints.load({"state": state, "best": best})
+        state, best, record = *(trainer.place(checkpoint.trees[name]) for name in ("state", "best")), checkpoint.record
     else:
         best = jax.tree.map(jnp.copy, best)  # a copy, because the step donates the state
 
@@ -92,7 +92,7 @@ def fit(
     on_step(step)
     while not is_done(record, config):
         epoch = len(record["history"])
-        started = time.perf_counter()
+        start_s = time.perf_counter()
         metrics: Metrics = {}
         unchecked = False  # whether the monitor has not seen the latest metrics
         steps = batch_source.run(trainer, state, epoch, start=step - epoch * per_epoch)
@@ -101,15 +101,15 @@ def fit(
             if unchecked:
                 monitor.steps(step, metrics)
             metrics, unchecked, stop.unsaved = new_metrics, True, True
-            before, step = step, step + len(metrics["loss"])
+            previous, step = step, step + len(metrics["loss"])
             on_step(step)
-            checkpoint_due = step // config.checkpoint_every > before // config.checkpoint_every
-            asked = anywhere(stop.asked)
-            if (checkpoint_due or asked) and step < (epoch + 1) * per_epoch:
+            checkpoint_due = step // config.checkpoint_every > previous // config.checkpoint_every
+            stop_requested = anywhere(stop.asked)
+            if (checkpoint_due or stop_requested) and step < (epoch + 1) * per_epoch:
                 monitor.steps(step, metrics)
                 unchecked = False
                 save(state)
-                if asked:
+                if stop_requested:
                     raise Stopped(step)
         if unchecked:
             monitor.steps(step, metrics)
@@ -117,7 +117,7 @@ def fit(
         monitor.validation(step, loss)
         row: Row = {"epoch": epoch + 1, "step": step, "training_loss": float(state.loss_sum) / per_epoch}
         row |= {"gradient_norm": float(metrics["gradient_norm"][-1])} if metrics else {}
-        row |= {"validation_loss": math.nan if loss is None else loss, "seconds": time.perf_counter() - started}
+        row |= {"validation_loss": math.nan if loss is None else loss, "seconds": time.perf_counter() - start_s}
         record, better = with_epoch(record, row)
         if better:
             best = jax.tree.map(jnp.copy, state.average)

@@ -107,22 +107,22 @@ def fit_sweep(
             raise Stopped(group.step)
 
     while group.alive:
-        started, calls = time.perf_counter(), []
+        start_s, calls = time.perf_counter(), []
         while group.step < (group.epoch + 1) * per_epoch:
-            before = group.step
+            previous = group.step
             calls.append(group.take(min(steps_per_call, per_epoch)))
             stop.unsaved = True
             if len(calls) > 1:
                 jax.block_until_ready(calls[-2].metrics)  # progress reports are at most one call ahead
             on_step(group.step, len(group.alive))
-            checkpoint_due = bool(checkpoint_every) and group.step // checkpoint_every > before // checkpoint_every
+            checkpoint_due = bool(checkpoint_every) and group.step // checkpoint_every > previous // checkpoint_every
             if (checkpoint_due or stop.asked) and group.step < (group.epoch + 1) * per_epoch:
                 group.check_steps(calls)
                 group.check_states()
                 save()
         group.check_steps(calls)
         group.check_states()
-        for finished in group.end_epoch(time.perf_counter() - started):
+        for finished in group.end_epoch(time.perf_counter() - start_s):
             on_finished(finished)
         if group.alive:
             save()
@@ -157,9 +157,9 @@ class _Group:
         """Assign lanes to these members, padded with idle copies to a multiple of the number of devices."""
         self._lanes = lanes
         fill = -len(lanes) % self.sweep.devices
-        chosen = [self._members[i] for i in [*lanes, *lanes[:1] * fill]]
-        self._values = self.sweep.place(stack([member for member, _ in chosen]), members=True)
-        self.state: State = self.sweep.place(stack([state for _, state in chosen]), members=True)
+        members = [self._members[i] for i in [*lanes, *lanes[:1] * fill]]
+        self._values = self.sweep.place(stack([member for member, _ in members]), members=True)
+        self.state: State = self.sweep.place(stack([state for _, state in members]), members=True)
         self.best = jax.tree.map(jnp.copy, self.state.average)  # a copy, because the step donates the state
         self._epoch_plans: tuple[int, list[dict[str, np.ndarray]]] | None = None
 
@@ -223,7 +223,7 @@ class _Group:
             )
         sums = np.asarray(self.state.loss_sum)
         better = np.zeros(jax.tree.leaves(self.best)[0].shape[0], bool)
-        per_epoch, done = len(self.plan.index_plans[0].sampler), []
+        per_epoch, indices = len(self.plan.index_plans[0].sampler), []
         for lane, i in enumerate(self._lanes):
             record, settings = self.records[i], self.sweep.configs[i].training
             if i not in self.alive:
@@ -238,14 +238,14 @@ class _Group:
                 record, better[lane] = with_epoch(record, row)
                 self.records[i] = record
             if is_done(record, settings) or record["diverged"] is not None:
-                done.append(i)
+                indices.append(i)
         self.best = _where(jnp.asarray(better), self.state.average, self.best)
         self.state = replace(self.state, loss_sum=jnp.zeros_like(self.state.loss_sum))
-        finished = [self._finished(i) for i in done]
-        self.alive = [i for i in self.alive if i not in done]
+        results = [self._finished(i) for i in indices]
+        self.alive = [i for i in self.alive if i not in indices]
         if self.sweep.vmap_size > 1 and self.alive and 2 * len(self.alive) <= len(self._lanes):
             self._compact_lanes()
-        return finished
+        return results
 
     def _finished(self, i: int) -> Finished:
         lane, record = self._lanes.index(i), dict(self.records[i])
@@ -278,11 +278,11 @@ class _Group:
             self._fill_lanes(record["lanes"])
             return {"state": self.state, "best": self.best}
 
-        saved = checkpoints.load(like)
-        self.step, self.alive, self.records = saved.step, saved.record["alive"], saved.record["members"]
-        self.state, self.best = (self.sweep.place(saved.trees[name], members=True) for name in ("state", "best"))
+        checkpoint = checkpoints.load(like)
+        self.step, self.alive, self.records = checkpoint.step, checkpoint.record["alive"], checkpoint.record["members"]
+        self.state, self.best = (self.sweep.place(checkpoint.trees[name], members=True) for name in ("state", "best"))
 
 
-def _where(chosen: jax.Array, a: Any, b: Any) -> Any:
-    """Select from two trees of stacked arrays: `a` for the members where `chosen` `[members]`, else `b`."""
-    return jax.tree.map(lambda x, y: jnp.where(chosen.reshape(-1, *(1,) * (x.ndim - 1)), x, y), a, b)
+def _where(mask: jax.Array, a: Any, b: Any) -> Any:
+    """Select from two trees of stacked arrays: `a` for the members where `mask` `[members]`, else `b`."""
+    return jax.tree.map(lambda x, y: jnp.where(mask.reshape(-1, *(1,) * (x.ndim - 1)), x, y), a, b)

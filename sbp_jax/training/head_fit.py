@@ -42,8 +42,8 @@ def descend(
         return jnp.sum(each), each
 
     def step(carry: Any, _: None) -> tuple[Any, jax.Array]:
-        raw, move, share, state, best, least = carry
-        proposal = raw + share[:, None] * move
+        raw, move, step_size, state, best, least = carry
+        proposal = raw + step_size[:, None] * move
         slope, each = jax.grad(total, has_aux=True)(proposal)
         possible = jnp.isfinite(each)
 
@@ -52,10 +52,10 @@ def descend(
 
         update = rule.update(slope, state)
         raw, move, state = jax.tree.map(accept, (proposal, *update), (raw, move, state))
-        share = jnp.where(possible, jnp.minimum(2 * share, 1.0), share / 2)
+        step_size = jnp.where(possible, jnp.minimum(2 * step_size, 1.0), step_size / 2)
         better = each < least
         best, least = jnp.where(better[:, None], raw, best), jnp.where(better, each, least)
-        return (raw, move, share, state, best, least), slope
+        return (raw, move, step_size, state, best, least), slope
 
     ones = jnp.ones(len(y), y.dtype)
     first = start, jnp.zeros_like(start), ones, rule.init(start), start, jnp.inf * ones

@@ -42,12 +42,12 @@ def fit_marginal(
         float32 [num_outputs], the best iterate, which is never worse than the head's own estimate.
     """
     start = np.asarray(head.init_from_data(np.asarray(outcomes)), np.float32)
-    values, counted, counts = condensed(*distinct(outcomes, censored))
+    values, is_censored, counts = condensed(*distinct(outcomes, censored))
     more = (0, _rows_for(len(values)) - len(values))
-    values, counted = (jnp.pad(a, more, mode="edge") for a in (values, counted))
+    values, is_censored = (jnp.pad(a, more, mode="edge") for a in (values, is_censored))
     shares = counts / len(outcomes)
     weight = jnp.pad(jnp.asarray(shares, jnp.float32), more)
-    fixed = (jnp.asarray(start), values, counted, weight, prior / len(outcomes))
+    fixed = (jnp.asarray(start), values, is_censored, weight, prior / len(outcomes))
     best, least = start, np.inf
 
     def evaluate(raw: np.ndarray) -> tuple[float, np.ndarray]:

@@ -58,10 +58,10 @@ class Hyperparameters:
     def rate(self, step: ArrayLike) -> jax.Array:
         """Return the learning rate at a step: linear from zero to its peak, then half a cosine down to zero."""
         step = jnp.asarray(step, jnp.result_type(float))
-        rising = step / self.warmup
-        falling = jnp.minimum((step - self.warmup) / (self.total - self.warmup), 1.0)
-        share = jnp.where(step < self.warmup, rising, 0.5 * (1.0 + jnp.cos(jnp.pi * falling)))
-        return self.learning_rate * share
+        warmup = step / self.warmup
+        decay = jnp.minimum((step - self.warmup) / (self.total - self.warmup), 1.0)
+        factor = jnp.where(step < self.warmup, warmup, 0.5 * (1.0 + jnp.cos(jnp.pi * decay)))
+        return self.learning_rate * factor
 
     def transform(self) -> optax.GradientTransformation:
         """Return AdamW (Loshchilov and Hutter 2019) preceded by clipping of the global norm."""

@@ -54,8 +54,8 @@ class Outcome:
                 stacklevel=1,  # once, although several methods of a run ask for the bound
             )
             return None
-        yards = plays.info[GOAL_LINE]
-        return np.where(yards >= 0, yards, np.float32(np.inf)).astype(np.float32)
+        distance = plays.info[GOAL_LINE]
+        return np.where(distance >= 0, distance, np.float32(np.inf)).astype(np.float32)
 
     def observed(self, latent: Distribution, upper: ArrayLike | None = None) -> Distribution:
         """Return the distribution of the observed outcome.

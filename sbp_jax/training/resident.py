@@ -63,10 +63,10 @@ def to_device(arrays: Arrays, limit_bytes: int | None = None, device: Any = None
     """
     if len(arrays) == 0:
         raise InputError("plays: expected at least one play, got none")
-    needed, limit = device_bytes(arrays), free_bytes(device) if limit_bytes is None else limit_bytes
-    if limit is not None and needed > limit:
+    num_bytes, limit = device_bytes(arrays), free_bytes(device) if limit_bytes is None else limit_bytes
+    if limit is not None and num_bytes > limit:
         raise InputError(
-            f"plays: {len(arrays)} plays need {needed / 2**30:.2f} GiB on the device, more than the limit of "
+            f"plays: {len(arrays)} plays need {num_bytes / 2**30:.2f} GiB on the device, more than the limit of "
             f"{limit / 2**30:.2f} GiB; keep fewer last frames, use more buckets, or take batches from the host"
         )
     on_cpu = is_cpu(device)
@@ -110,7 +110,7 @@ def free_bytes(device: Any = None) -> int | None:
 
     With several devices, return the minimum over those of this process.
     """
-    own = [one for one in _devices(device) if one.process_index == jax.process_index()]
-    statistics = [one.memory_stats() or {} for one in own]
+    devices = [one for one in _devices(device) if one.process_index == jax.process_index()]
+    statistics = [one.memory_stats() or {} for one in devices]
     free = [s["bytes_limit"] - s.get("bytes_in_use", 0) for s in statistics if "bytes_limit" in s]
     return min(free, default=None)

@@ -84,8 +84,8 @@ def _along(rows: jax.Array, values: jax.Array) -> jax.Array:
 
 
 def _reflect(x: jax.Array, present: jax.Array, one: dict[str, jax.Array], signs: jax.Array) -> dict[str, jax.Array]:
-    own = jnp.arange(present.shape[-1], dtype=jnp.int32)
-    source = jnp.where(one["reflected"][:, None], one["slots"].astype(jnp.int32), own[None, :])
+    identity = jnp.arange(present.shape[-1], dtype=jnp.int32)
+    source = jnp.where(one["reflected"][:, None], one["slots"].astype(jnp.int32), identity[None, :])
     factor = jnp.where(one["reflected"][:, None], signs[None, :], jnp.ones_like(signs)[None, :])
     x = x.reshape(*present.shape, -1)
     x = jnp.take_along_axis(x, source[:, None, :, None], axis=2) * factor[:, None, None, :]

@@ -82,9 +82,11 @@ class FrameWeights:
 
     def __call__(self, mask: jax.Array) -> jax.Array:
         """Return weights [B, T] of the frames in `mask` [B, T] that sum to 1 in each row; rows without frames are 0."""
-        left = jnp.sum(mask, axis=1, dtype=jnp.int32)[:, None] - 1 - jnp.arange(mask.shape[1], dtype=jnp.int32)[None, :]
-        left = jnp.where(mask, left, 0).astype(jnp.result_type(float))
-        weight = jnp.where(mask, jnp.exp2(-left / self.half_life) if self.half_life else 1.0, 0.0)
+        later = (
+            jnp.sum(mask, axis=1, dtype=jnp.int32)[:, None] - 1 - jnp.arange(mask.shape[1], dtype=jnp.int32)[None, :]
+        )
+        later = jnp.where(mask, later, 0).astype(jnp.result_type(float))
+        weight = jnp.where(mask, jnp.exp2(-later / self.half_life) if self.half_life else 1.0, 0.0)
         total = jnp.sum(weight, axis=1, keepdims=True)
         return weight / jnp.where(total > 0, total, 1.0)
 

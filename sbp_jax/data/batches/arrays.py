@@ -86,8 +86,8 @@ class Arrays:
     @classmethod
     def of(cls, plays: Sequences, buckets: tuple[int, ...] | None = None) -> "Arrays":
         """Return the plays padded in memory; without buckets, choose those with the least padding."""
-        fitted = fit_buckets(buckets, plays.lengths) if len(plays) else buckets or ()
-        filling = Filling(plays.lengths, fitted, features=plays.features, entities=plays.present.shape[1])
+        bucket_lengths = fit_buckets(buckets, plays.lengths) if len(plays) else buckets or ()
+        filling = Filling(plays.lengths, bucket_lengths, features=plays.features, entities=plays.present.shape[1])
         for i, (begin, end) in enumerate(zip(plays.offsets[:-1], plays.offsets[1:], strict=True)):
             filling.put(i, plays.frames[begin:end], plays.present[begin:end])
         return filling.arrays({name: getattr(plays, name) for name in ("static", *COLUMN_TYPES)}, plays.info)
@@ -143,31 +143,31 @@ class Arrays:
                 part = self._plays(slice(begin, end), bucket, row)
                 yield part if last is None else part.last(last)
 
-        own = {name: getattr(self, name) for name in ("static", "outcome", "info", "features")}
-        own |= {name: self.identities[name] for name in PLAY}
+        fields = {name: getattr(self, name) for name in ("static", "outcome", "info", "features")}
+        fields |= {name: self.identities[name] for name in PLAY}
         lengths = self.lengths if last is None else np.minimum(self.lengths, last)
-        return Split(lengths=lengths, **own, chunks=chunks)
+        return Split(lengths=lengths, **fields, chunks=chunks)
 
-    def _plays(self, some: slice, bucket: np.ndarray, row: np.ndarray) -> Sequences:
+    def _plays(self, part: slice, bucket: np.ndarray, row: np.ndarray) -> Sequences:
         """Return consecutive plays; `bucket` and `row` are those of all plays."""
-        offsets = np.concatenate([[0], np.cumsum(self.lengths[some])]).astype(np.int64)
+        offsets = np.concatenate([[0], np.cumsum(self.lengths[part])]).astype(np.int64)
         entities = self.occupied.shape[1]
         frames = np.empty((int(offsets[-1]), entities, len(self.features)), np.float32)
         present = np.empty((int(offsets[-1]), entities), bool)
-        places = zip(*(a.tolist() for a in (bucket[some], row[some], offsets[:-1], offsets[1:])), strict=True)
+        places = zip(*(a.tolist() for a in (bucket[part], row[part], offsets[:-1], offsets[1:])), strict=True)
         for home, place, begin, end in places:
-            own = self.x[home][place, : end - begin]
-            frames[begin:end] = own.reshape(-1, *frames.shape[1:])
+            values = self.x[home][place, : end - begin]
+            frames[begin:end] = values.reshape(-1, *frames.shape[1:])
             present[begin:end] = self.present[home][place, : end - begin]
         return Sequences(
             frames=frames,
             offsets=offsets,
             present=present,
-            static=self.static[some],
-            outcome=self.outcome[some],
-            info={name: column[some] for name, column in self.info.items()},
+            static=self.static[part],
+            outcome=self.outcome[part],
+            info={name: column[part] for name, column in self.info.items()},
             features=self.features,
-            **{name: column[some] for name, column in self.identities.items()},
+            **{name: column[part] for name, column in self.identities.items()},
         )
 
 
@@ -203,20 +203,20 @@ class Filling:
     def put(self, i: int, frames: np.ndarray, present: np.ndarray) -> None:
         """Set play `i`: its frames `[T, 22, F]`, T its length, and the mask of its players `[T, 22]`."""
         bucket, row, length = self.bucket[i], self.row[i], len(frames)
-        own = self.x[bucket][row, :length].reshape(*present.shape, len(self.features))  # a view
-        own[:] = frames
+        values = self.x[bucket][row, :length].reshape(*present.shape, len(self.features))  # a view
+        values[:] = frames
         self.present[bucket][row, :length] = present
         self.occupied[i] = present.any(axis=0)
         self.steady[i] = np.all(present == self.occupied[i])
         if not present.all():
-            own[~present] = 0.0
+            values[~present] = 0.0
 
     def arrays(self, columns: Mapping[str, np.ndarray], info: Mapping[str, np.ndarray]) -> Arrays:
         """Return the arrays after all plays are put; `columns` has `static` and the columns of `plays.COLUMN_TYPES`."""
         padded = (self.buckets, self.x, self.present, self.lengths, self.occupied, self.steady)
         identities = {name: columns[name] for name in IDENTITIES}
-        own = {name: columns[name] for name in columns if name not in identities}
-        return Arrays(*padded, **own, identities=identities, info=info, features=self.features)
+        fields = {name: columns[name] for name in columns if name not in identities}
+        return Arrays(*padded, **fields, identities=identities, info=info, features=self.features)
 
 
 class ArrayBatches(Epochs):
@@ -251,20 +251,20 @@ class ArrayBatches(Epochs):
         lengths = np.zeros(size, np.int64)
         lengths[:count] = self.lengths[indices]
         home, row, full = self._home[indices], self._row[indices], arrays.lengths[indices]
-        gathered = np.zeros(count, bool)
-        own = arrays.buckets.index(length) if length in arrays.buckets else None
-        if own is not None and len(arrays.x[own]):
+        complete = np.zeros(count, bool)
+        bucket = arrays.buckets.index(length) if length in arrays.buckets else None
+        if bucket is not None and len(arrays.x[bucket]):
             # one gather of complete padded plays; the few rows that need other frames are set afterwards
-            gathered = (home == own) & (full == lengths[:count])
+            complete = (home == bucket) & (full == lengths[:count])
             rows = np.zeros(size, np.int64)
-            rows[:count] = np.where(gathered, row, 0)
-            x, present = arrays.x[own][rows], arrays.present[own][rows]
+            rows[:count] = np.where(complete, row, 0)
+            x, present = arrays.x[bucket][rows], arrays.present[bucket][rows]
             x[count:], present[count:] = 0.0, False
         else:
             entities = arrays.occupied.shape[1]
             x = np.zeros((size, length, entities * len(arrays.features)), np.float32)
             present = np.zeros((size, length, entities), bool)
-        for i in np.flatnonzero(~gathered):  # of another bucket, or without the first frames
+        for i in np.flatnonzero(~complete):  # of another bucket, or without the first frames
             b, frames, part = home[i], lengths[i], slice(full[i] - lengths[i], full[i])
             x[i, :frames], present[i, :frames] = arrays.x[b][row[i], part], arrays.present[b][row[i], part]
             x[i, frames:], present[i, frames:] = 0.0, False
@@ -299,10 +299,10 @@ def _reflect(
     factors = np.where(occupied[:, :, None], mirror.signs, np.float32(1.0))  # an empty slot stays 0.0, never -0.0
     for k, (row, i) in enumerate(zip(rows, indices, strict=True)):
         frames = lengths[i]
-        own = x[row, :frames].reshape(frames, PLAYERS, len(mirror.signs))  # a view
-        np.multiply(np.take(own, sources[k], axis=1), factors[k], out=own)
+        values = x[row, :frames].reshape(frames, PLAYERS, len(mirror.signs))  # a view
+        np.multiply(np.take(values, sources[k], axis=1), factors[k], out=values)
         if arrays.steady[i]:
             present[row, :frames] = occupied[k]
         else:
             present[row, :frames] = np.take(present[row, :frames], sources[k], axis=1)
-            own[~present[row, :frames]] = 0.0
+            values[~present[row, :frames]] = 0.0

@@ -38,8 +38,10 @@ def choose_buckets(lengths: np.ndarray, count: int = COUNT, batch_size: int = 1)
     slots_before = plays_before // batch_size * batch_size
     slots_before[-1] = -(-plays_before[-1] // batch_size) * batch_size
     # cost[i, j]: lengths i to j share the bucket of length j; the integer part counts frames, the fraction breaks ties
-    slots, own = (distinct[None, :] * (before[None, 1:] - before[:-1, None]) for before in (slots_before, plays_before))
-    cost = slots + own / (1.0 + len(lengths) * distinct[-1])
+    slots, frames = (
+        distinct[None, :] * (before[None, 1:] - before[:-1, None]) for before in (slots_before, plays_before)
+    )
+    cost = slots + frames / (1.0 + len(lengths) * distinct[-1])
     cost[np.tril_indices(len(distinct), -1)] = np.inf
     best, choices = cost[0], []
     for _ in range(min(count, len(distinct)) - 1):

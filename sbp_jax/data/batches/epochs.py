@@ -91,8 +91,8 @@ class BatchSampler:
     def waste(self, epoch: int = 0) -> float:
         """Return the fraction of an epoch's frames that is padding or belongs to fill-up rows, in [0, 1)."""
         plan = self.plan(epoch)
-        used = sum(int(self.lengths[indices].sum()) for _, indices in plan)
-        return 1.0 - used / sum(self.batch_size * length for length, _ in plan)
+        frames = sum(int(self.lengths[indices].sum()) for _, indices in plan)
+        return 1.0 - frames / sum(self.batch_size * length for length, _ in plan)
 
     def reflected(self, epoch: int) -> np.ndarray:
         """Return which plays an epoch reflects if there is a mirror, bool `[N]`."""
@@ -101,18 +101,18 @@ class BatchSampler:
     def plan(self, epoch: int) -> list[tuple[int, np.ndarray]]:
         """Return each batch of an epoch as its length in frames and the positions of its plays, int64 `[at most B]`."""
         random = np.random.default_rng([self.seed, epoch])
-        filled = np.unique(self._bucket)
+        occupied = np.unique(self._bucket)
         plan: list[tuple[int, np.ndarray]] = []
-        carried = np.empty(0, np.int64)
-        for bucket in filled:
-            members = np.concatenate([carried, np.flatnonzero(self._bucket == bucket)])
+        remainder = np.empty(0, np.int64)
+        for bucket in occupied:
+            members = np.concatenate([remainder, np.flatnonzero(self._bucket == bucket)])
             if self.shuffle:
                 members = random.permutation(members)
-            last = bucket == filled[-1] and not self.drop_remainder
+            last = bucket == occupied[-1] and not self.drop_remainder
             end = len(members) if last else len(members) // self.batch_size * self.batch_size
             starts = range(0, end, self.batch_size)
             plan += [(self.buckets[bucket], members[begin : begin + self.batch_size]) for begin in starts]
-            carried = members[end:]
+            remainder = members[end:]
         if self.shuffle:
             plan = [plan[i] for i in random.permutation(len(plan))]
         return plan

@@ -37,9 +37,9 @@ def mirror_of_slots(occupied: np.ndarray, features: Sequence[str] = FEATURES) ->
         count = inside.sum(axis=1, keepdims=True)
         place = np.arange(inside.shape[1])[None, :]
         counterpart = np.take_along_axis(order, np.where(place < count, count - 1 - place, place), axis=1)
-        swapped = np.empty_like(order)
-        np.put_along_axis(swapped, order, counterpart, axis=1)
-        source[:, group.start : group.stop] = group.start + swapped
+        reflection = np.empty_like(order)
+        np.put_along_axis(reflection, order, counterpart, axis=1)
+        source[:, group.start : group.stop] = group.start + reflection
     receivers = source[:, RECEIVERS.start : RECEIVERS.stop]
     source[:, MARKERS.start : MARKERS.stop] = receivers - RECEIVERS.start + MARKERS.start
     return Mirror(source, np.array([-1 if name in LATERAL else 1 for name in features], np.float32))

@@ -101,7 +101,9 @@ def read_in_turn(sources: Sources, spool: Path, progress: Callable[[int], None] 
     seen: set[tuple[int, int]] = set()
     total = 0
     for number in range(len(sources.tables)):
-        part = read_part(sources, number, seen, spool, progress and (lambda own, before=total: progress(before + own)))
+        part = read_part(
+            sources, number, seen, spool, progress and (lambda count, before=total: progress(before + count))
+        )
         total += part.report.kept
         yield part
 
@@ -215,8 +217,8 @@ def pipeline_options(flags: Sequence[str]) -> Any:
     try:
         with contextlib.redirect_stderr(messages):
             options = PipelineOptions(list(flags))
-            known = options.get_all_options()
-            unknown = set(options.get_all_options(retain_unknown_options=True)) - set(known)
+            all_options = options.get_all_options()
+            unknown = set(options.get_all_options(retain_unknown_options=True)) - set(all_options)
     except SystemExit as error:
         raise InputError(f"Apache Beam: {messages.getvalue().strip().splitlines()[-1]}") from error
     if unknown:
@@ -236,8 +238,8 @@ def read_on_cluster(sources: Sources, spool: Path, options: Any) -> Iterable[Par
     numbers = range(len(sources.tables))
     with run_named(), beam.Pipeline(options=options) as pipeline:
         files = pipeline | "Files" >> beam.Create(list(numbers)) | beam.Reshuffle()
-        met = files | "Plays of each" >> beam.Map(_plays_of, sources, spool)
-        _ = files | "Read" >> beam.Map(_read, sources, spool, AsDict(met))
+        plays = files | "Plays of each" >> beam.Map(_plays_of, sources, spool)
+        _ = files | "Read" >> beam.Map(_read, sources, spool, AsDict(plays))
     for path in sorted(spool.glob(f"*{_ERROR}")):
         raise InputError(path.read_text())
     return [pickle.loads((spool / f"{number:05d}{_PART}").read_bytes()) for number in numbers]
@@ -261,10 +263,10 @@ def _plays_of(number: int, sources: Sources, spool: Path) -> tuple[int, set[tupl
         return number, set()
 
 
-def _read(number: int, sources: Sources, spool: Path, met: dict[int, set[tuple[int, int]]]) -> None:
-    seen = set().union(*(met[before] for before in range(number)))
+def _read(number: int, sources: Sources, spool: Path, plays: dict[int, set[tuple[int, int]]]) -> None:
+    earlier_plays = set().union(*(plays[before] for before in range(number)))
     try:
-        part = read_part(sources, number, seen, spool)
+        part = read_part(sources, number, earlier_plays, spool)
     except InputError as error:
         atomic_write(spool / f"{number:05d}{_ERROR}", str(error).encode())
         return

@@ -58,8 +58,8 @@ class Layout:
 
     def key(self, fingerprint: str) -> dict[str, Any]:
         """Return the JSON-serializable key that determines the files."""
-        chosen = {"count": self.count, "batch_size": self.batch_size}
-        buckets = chosen if self.buckets is None else list(self.buckets)
+        options = {"count": self.count, "batch_size": self.batch_size}
+        buckets = options if self.buckets is None else list(self.buckets)
         return {
             "fingerprint": fingerprint,
             "buckets": buckets,
@@ -123,8 +123,8 @@ def arrays_bytes(prepared: Prepared, buckets: tuple[int, ...], last: int | None 
     frames = 0
     for split in SPLITS:
         lengths = np.minimum(read_lengths(prepared, split), last or np.inf).astype(np.int64)
-        fitted = np.asarray(fit_buckets(buckets, lengths))
-        frames += int(fitted[np.searchsorted(fitted, lengths)].sum())
+        bucket_lengths = np.asarray(fit_buckets(buckets, lengths))
+        frames += int(bucket_lengths[np.searchsorted(bucket_lengths, lengths)].sum())
     return frames * frame_bytes(PLAYERS, len(prepared.features))
 
 
@@ -137,23 +137,23 @@ def _build(
         # add one play as long as the longest of any split, so that all splits have the same shapes
         longest = max(int(np.max(of_split, initial=1)) for of_split in lengths.values())
         buckets = choose_buckets(np.append(lengths["train"], longest), layout.count, layout.batch_size)
-    done = 0
+    num_plays = 0
     with building(target, is_same=storage.is_complete) as place:
-        fitted = {}
+        bucket_lengths = {}
         for split in SPLITS:
-            fitted[split] = fit_buckets(buckets, lengths[split])
+            bucket_lengths[split] = fit_buckets(buckets, lengths[split])
             (place / split).mkdir()
             allocate = storage.allocate_files(place / split)
-            filling = Filling(lengths[split], fitted[split], allocate, prepared.features)
+            filling = Filling(lengths[split], bucket_lengths[split], allocate, prepared.features)
 
-            def put(i: int, play: dict[str, Any], filling: Filling = filling, done: int = done) -> None:
+            def put(i: int, play: dict[str, Any], filling: Filling = filling, num_plays: int = num_plays) -> None:
                 part = slice(-int(filling.lengths[i]), None)
                 filling.put(i, play["frames"][part], play["present"][part])
                 if progress:
-                    progress(done + i + 1)
+                    progress(num_plays + i + 1)
 
             columns, info = read_columns(prepared, split, put)
             arrays = filling.arrays(columns, info)
             storage.finish(arrays, place / split)
-            done += len(arrays)
-        storage.write_manifest(place, fitted, key, prepared.features)
+            num_plays += len(arrays)
+        storage.write_manifest(place, bucket_lengths, key, prepared.features)

@@ -82,9 +82,9 @@ def read_report(path: Path) -> dict[str, Any]:
     """Return the report of the data set at `path`; InputError if it is damaged."""
     with contextlib.suppress(ValueError):
         report = json.loads((path / REPORT).read_text())
-        wanted = {*READING, "distributions", "splits", "prepared_from"}
-        named = all(isinstance(report.get(names, []), list) for names in ("features", "static"))
-        if wanted <= set(report) and named and (path / "passing_plays").is_dir():
+        keys = {*READING, "distributions", "splits", "prepared_from"}
+        has_names = all(isinstance(report.get(names, []), list) for names in ("features", "static"))
+        if keys <= set(report) and has_names and (path / "passing_plays").is_dir():
             return report
     raise InputError(f"{path}: damaged data set; prepare the tracking files again")
 

@@ -67,8 +67,8 @@ def to_markdown(distributions: dict[str, dict[str, int]]) -> str:
         counts = distributions[name]
         numbers = np.repeat([float(v) for v in counts], list(counts.values()))
         lowest, low, middle, high, highest = np.quantile(numbers, (0.0, 0.05, 0.5, 0.95, 1.0), method="nearest")
-        shown = f"median {middle:g}, 5 to 95 %: {low:g} to {high:g}, range {lowest:g} to {highest:g}"
-        lines.append(f"| {title} | {shown} |")
+        text = f"median {middle:g}, 5 to 95 %: {low:g} to {high:g}, range {lowest:g} to {highest:g}"
+        lines.append(f"| {title} | {text} |")
     for name, title in _WORDS.items():
         total = sum(distributions[name].values())
         shares = ", ".join(f"{word} {count / total:.1%}" for word, count in distributions[name].items())

@@ -42,9 +42,9 @@ def load_chunk(path: Path) -> Plays:
     """Return the plays that `save_chunk` wrote."""
     with np.load(path) as arrays:
         info = {name: arrays[f"info_{name}"] for name in INFO_TYPES}
-        own = {_current(name): arrays[name] for name in arrays.files if not name.startswith("info_")}
-        features = tuple(own.pop("features").tolist())
-        return Plays(**own, info=info, features=features)
+        columns = {_current(name): arrays[name] for name in arrays.files if not name.startswith("info_")}
+        features = tuple(columns.pop("features").tolist())
+        return Plays(**columns, info=info, features=features)
 
 
 def write_records(
@@ -93,8 +93,8 @@ class RecordSource:
     def __init__(self, folder: Path, split: str, names: Sequence[str]) -> None:
         builder: Any = _builder(folder)
         features = builder.info.features
-        stored = [name for name in features if _current(name) in names]
-        self._features = tfds.features.FeaturesDict({name: features[name] for name in stored})
+        columns = [name for name in features if _current(name) in names]
+        self._features = tfds.features.FeaturesDict({name: features[name] for name in columns})
         self._bytes = builder.as_data_source(split, deserialize_method=tfds.decode.DeserializeMethod.RAW_BYTES)
 
     def __len__(self) -> int:

@@ -28,12 +28,12 @@ def split_games(games: Sequence[int], seed: int, fractions: Sequence[float]) -> 
     Raises:
         InputError: there are fewer than two games.
     """
-    ordered = sorted(set(games))
-    if len(ordered) < 2:
-        raise InputError(f"splits are by game, never by play: expected at least 2 games, got {len(ordered)}")
-    if len(ordered) == 2:
+    distinct = sorted(set(games))
+    if len(distinct) < 2:
+        raise InputError(f"splits are by game, never by play: expected at least 2 games, got {len(distinct)}")
+    if len(distinct) == 2:
         fractions = (0.5, 0.0, 0.5)
-    return _deal(ordered, seed, fractions)
+    return _deal(distinct, seed, fractions)
 
 
 def split_by_season(
@@ -60,16 +60,16 @@ def split_by_season(
             what = f"the seasons {' and '.join(map(str, sorted(several)))}" if several else "no season"
             raise InputError(f"test_seasons: game {game} has plays of {what}; expected one")
     by_game = {game: single.pop() for game, single in seasons_of.items()}
-    known = sorted(set(by_game.values()))
+    all_seasons = sorted(set(by_game.values()))
     for season in test:
-        if season not in known:
-            available = ", ".join(map(str, known))
+        if season not in all_seasons:
+            available = ", ".join(map(str, all_seasons))
             raise InputError(f"test_seasons: no play is of the season {season}; there are those of {available}")
-    left = sorted(game for game, season in by_game.items() if season not in test)
-    if not left:
+    remaining = sorted(game for game, season in by_game.items() if season not in test)
+    if not remaining:
         raise InputError("test_seasons: no season is left to train on")
-    share = fractions[1] / (fractions[0] + fractions[1]) if fractions[1] else 0.0
-    split = _deal(left, seed, (1.0 - share, share, 0.0))
+    fraction = fractions[1] / (fractions[0] + fractions[1]) if fractions[1] else 0.0
+    split = _deal(remaining, seed, (1.0 - fraction, fraction, 0.0))
     return {**split, "test": sorted(game for game, season in by_game.items() if season in test)}
 
 
@@ -105,24 +105,24 @@ class Fold:
             InputError: there are fewer games than folds, or another number of seasons.
         """
         if self.by == "season":
-            known = sorted({season for season in seasons if season >= 0})
-            if len(known) != self.count:
-                raise InputError(f"fold: expected {self.count} seasons, got {len(known)}")
+            all_seasons = sorted({season for season in seasons if season >= 0})
+            if len(all_seasons) != self.count:
+                raise InputError(f"fold: expected {self.count} seasons, got {len(all_seasons)}")
             shares = (1.0 - self.validation, self.validation, 0.0)
-            return split_by_season(games, seasons, [known[self.number]], self.seed, shares)
-        ordered = sorted(set(games))
-        if len(ordered) < self.count:
-            raise InputError(f"fold: expected at least {self.count} games, one per fold, got {len(ordered)}")
-        shuffled = np.random.default_rng(self.seed).permutation(ordered)
-        own = shuffled[self.number :: self.count]
-        left = sorted(set(ordered) - set(own.tolist()))
-        split = _deal(left, self.seed, (1.0 - self.validation, self.validation, 0.0))
-        return {**split, "test": sorted(own.tolist())}
+            return split_by_season(games, seasons, [all_seasons[self.number]], self.seed, shares)
+        distinct = sorted(set(games))
+        if len(distinct) < self.count:
+            raise InputError(f"fold: expected at least {self.count} games, one per fold, got {len(distinct)}")
+        shuffled = np.random.default_rng(self.seed).permutation(distinct)
+        test = shuffled[self.number :: self.count]
+        remaining = sorted(set(distinct) - set(test.tolist()))
+        split = _deal(remaining, self.seed, (1.0 - self.validation, self.validation, 0.0))
+        return {**split, "test": sorted(test.tolist())}
 
 
-def _deal(ordered: Sequence[int], seed: int, fractions: Sequence[float]) -> dict[str, list[int]]:
-    shuffled = np.random.default_rng(seed).permutation(ordered).tolist()
-    sizes = np.diff(np.round(np.cumsum([0.0, *fractions]) * len(ordered)).astype(int))
+def _deal(games: Sequence[int], seed: int, fractions: Sequence[float]) -> dict[str, list[int]]:
+    shuffled = np.random.default_rng(seed).permutation(games).tolist()
+    sizes = np.diff(np.round(np.cumsum([0.0, *fractions]) * len(games)).astype(int))
     for split in np.flatnonzero((sizes == 0) & (np.asarray(fractions) > 0)):
         if split == 0 or sizes.max() > 1:  # training has priority
             sizes[np.argmax(sizes)] -= 1

@@ -57,8 +57,8 @@ def finish(arrays: Arrays, folder: Path) -> None:
     for array in (*arrays.x, *arrays.present):
         if isinstance(array, np.memmap):
             array.flush()
-    own = {name: getattr(arrays, name) for name in _OWN} | dict(arrays.identities)
-    np.savez(folder / _COLUMNS, allow_pickle=False, **own, **{f"info_{k}": v for k, v in arrays.info.items()})
+    columns = {name: getattr(arrays, name) for name in _OWN} | dict(arrays.identities)
+    np.savez(folder / _COLUMNS, allow_pickle=False, **columns, **{f"info_{k}": v for k, v in arrays.info.items()})
     for path in folder.iterdir():
         with path.open("r+b") as file:  # Windows cannot flush a file that is open only for reading
             os.fsync(file.fileno())
@@ -68,14 +68,14 @@ def write_manifest(
     folder: Path, splits: dict[str, tuple[int, ...]], made_from: dict[str, Any], features: tuple[str, ...] = FEATURES
 ) -> None:
     """Write the manifest of a folder whose splits (name -> buckets) are finished; `features` names the features."""
-    described = {
+    entries = {
         split: {
             "buckets": buckets,
             "files": {path.name: _describe(_map(path)) for path in sorted((folder / split).iterdir())},
         }
         for split, buckets in splits.items()
     }
-    content = {"format": FORMAT, "made_from": made_from, "features": features, "splits": described}
+    content = {"format": FORMAT, "made_from": made_from, "features": features, "splits": entries}
     text = json.dumps(content, indent=1)
     with (folder / MANIFEST).open("w") as file:
         file.write(text)
@@ -99,18 +99,18 @@ def open_folder(folder: str | Path, split: str) -> Arrays:
     entry = manifest["splits"][split]
     try:
         content = {
-            name.replace("players-", "present-"): _checked(folder / split / name, described)
-            for name, described in entry["files"].items()
+            name.replace("players-", "present-"): _checked(folder / split / name, description)
+            for name, description in entry["files"].items()
         }
         buckets = tuple(entry["buckets"])
         x, present = (tuple(_array(content[f"{name}-{t}.npy"]) for t in buckets) for name in ("x", "present"))
         with np.load(io.BytesIO(content[_COLUMNS].data)) as columns:
             info = {name[5:]: columns[name] for name in columns.files if name.startswith("info_")}
             current = {FORMER_NAMES.get(name, name): columns[name] for name in columns.files}
-            own = {name: current[name] for name in _OWN}
+            fields = {name: current[name] for name in _OWN}
             identities = {name: columns[name] for name in IDENTITIES}
         features = tuple(manifest.get("features", FEATURES))  # folders from before extras have the default ones
-        return Arrays(buckets, x, present, **own, identities=identities, info=info, features=features)
+        return Arrays(buckets, x, present, **fields, identities=identities, info=info, features=features)
     except DamagedError:
         raise
     except (OSError, ValueError, TypeError, KeyError, AttributeError, zipfile.BadZipFile) as error:
@@ -172,13 +172,13 @@ def _array(content: np.ndarray) -> np.ndarray:
     return content[header.tell() :].view(dtype).reshape(shape)
 
 
-def _checked(path: Path, described: dict[str, int]) -> np.ndarray:
+def _checked(path: Path, description: dict[str, int]) -> np.ndarray:
     size = path.stat().st_size if path.is_file() else None
     if size is None:
         raise DamagedError(f"{path}: damaged arrays (the file is missing)")
-    if size != described["bytes"]:
-        raise DamagedError(f"{path}: damaged arrays ({size} bytes, {described['bytes']} were written)")
+    if size != description["bytes"]:
+        raise DamagedError(f"{path}: damaged arrays ({size} bytes, {description['bytes']} were written)")
     content = _map(path)
-    if _describe(content) != described:
+    if _describe(content) != description:
         raise DamagedError(f"{path}: damaged arrays (the checksum differs from what was written)")
     return content

@@ -86,9 +86,9 @@ class StreamedBatches(Epochs):
         with damage_named(self.path):
             records = self._source.read(indices.tolist())
         plays = _plays(records, self.lengths[indices], self.features)
-        own = np.arange(len(indices))
+        positions = np.arange(len(indices))
         mirror = mirror_of(plays) if self.mirrored else None
-        batch = assemble(plays, own, length, self.batch_size, mirror, reflected[indices])
+        batch = assemble(plays, positions, length, self.batch_size, mirror, reflected[indices])
         index = np.full(self.batch_size, -1, np.int64)
         index[: len(indices)] = indices
         return replace(batch, index=index)
@@ -118,8 +118,8 @@ def open_split(prepared: Prepared, split: str, last: int | None = None) -> Split
             plays = _plays(records, lengths[begin:end], prepared.features)
             yield replace(plays, **{name: columns[name][begin:end] for name in PLAY})
 
-    own: dict[str, Any] = {name: columns[name] for name in ("static", "outcome", *PLAY)}
-    return Split(lengths=lengths, **own, info=info, features=prepared.features, chunks=chunks)
+    fields: dict[str, Any] = {name: columns[name] for name in ("static", "outcome", *PLAY)}
+    return Split(lengths=lengths, **fields, info=info, features=prepared.features, chunks=chunks)
 
 
 def _plays(records: Sequence[dict[str, Any]], lengths: np.ndarray, features: tuple[str, ...]) -> Plays:

@@ -35,11 +35,11 @@ def parse_description(text: str) -> tuple[str | None, float | None, bool, bool]:
         return "S", None, nullified, two_point
     if "spiked the ball" in final or "scrambles" in final:
         return "R", None, nullified, two_point
-    thrown = re.search(r"\bpass(?:es)?\b", final)
-    if thrown is None:
+    throw = re.search(r"\bpass(?:es)?\b", final)
+    if throw is None:
         return None, None, nullified, two_point
-    caught = _BREAK.split(final[thrown.start() :], maxsplit=1)[0]
-    first, *laterals = re.split(r"\. (?=Lateral|Pass back)", caught)
+    clause = _BREAK.split(final[throw.start() :], maxsplit=1)[0]
+    first, *laterals = re.split(r"\. (?=Lateral|Pass back)", clause)
     gains = [_GAIN.search(part) for part in (first, *laterals)]
     if gains[0] is None:
         return "C", None, nullified, two_point

@@ -46,22 +46,22 @@ def find_tables(sources: str | Path | Sequence[str | Path], tracking: bool = Tru
         InputError: a path does not exist; a file is empty or unreadable; a file looks like tracking or like a list of
             plays but is missing a needed column; a file given by name has no known table; no required table exists.
     """
-    given = [Path(p) for p in ([sources] if isinstance(sources, str | Path) else sources)]
+    paths = [Path(p) for p in ([sources] if isinstance(sources, str | Path) else sources)]
     tables: dict[Path, Table] = {}
-    for path in given:
+    for path in paths:
         if not path.exists():
             raise InputError(f"{path}: no such file or folder")
-        for table in _inside(path) if path.is_dir() else [_recognize(path, given=True)]:
+        for table in _inside(path) if path.is_dir() else [_recognize(path, explicit=True)]:
             tables.setdefault(table.path.resolve(), table)  # a file named twice is one file
-    sought = "tracking" if tracking else "plays"
-    if not any(table.role == sought for table in tables.values()):
-        names = ", ".join(str(p) for p in given)
-        wanted = (
+    role = "tracking" if tracking else "plays"
+    if not any(table.role == role for table in tables.values()):
+        names = ", ".join(str(p) for p in paths)
+        message = (
             "no tracking file found (CSV, TSV or parquet with the columns x, y, gameId, playId)"
             if tracking
             else "no list of plays found (CSV, TSV or parquet with the columns gameId, playId, passResult and yards)"
         )
-        raise InputError(f"{names}: {wanted}")
+        raise InputError(f"{names}: {message}")
     return [table for table in tables.values() if tracking or table.role not in ("tracking", "frames after the throw")]
 
 
@@ -71,12 +71,12 @@ def read_table(table: Table) -> pl.DataFrame:
 
 
 def _inside(folder: Path) -> list[Table]:
-    tables = [_recognize(path, given=False) for path in _files(folder)]
+    tables = [_recognize(path, explicit=False) for path in _files(folder)]
     closed = [p for p in sorted(folder.iterdir()) if p.is_file() and p.suffix.lower() in PACKED]
     tables += [Table(path, "unknown", ()) for path in closed]
     # only folders with tracking: other folders (results, a simulation's truth) are not input
     for deeper in sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")):
-        inner = [_recognize(path, given=False) for path in _files(deeper)]
+        inner = [_recognize(path, explicit=False) for path in _files(deeper)]
         tables += inner if any(table.role == "tracking" for table in inner) else []
     return tables
 
@@ -85,8 +85,8 @@ def _files(folder: Path) -> list[Path]:
     return sorted(p for p in folder.iterdir() if p.is_file() and kind(p) in SUFFIXES)
 
 
-def _recognize(path: Path, given: bool) -> Table:
-    table = _classify(path, column_names(path), given)
+def _recognize(path: Path, explicit: bool) -> Table:
+    table = _classify(path, column_names(path), explicit)
     if table.role == "unknown":
         _refuse_misspelt(table)
     else:
@@ -96,17 +96,17 @@ def _recognize(path: Path, given: bool) -> Table:
 
 def _refuse_misspelt(table: Table) -> None:
     """Raise InputError for tracking or plays with column names that differ from known ones in spaces or case alone."""
-    known = {name.lower(): name for name in sorted({*GAME_NAMES, *PLAY_NAMES, *RESULT_NAMES, "x", "y"})}
-    seen = {column: known.get(column.strip().lower()) for column in table.columns}
-    matches = set(seen.values())
+    canonical = {name.lower(): name for name in sorted({*GAME_NAMES, *PLAY_NAMES, *RESULT_NAMES, "x", "y"})}
+    spellings = {column: canonical.get(column.strip().lower()) for column in table.columns}
+    matches = set(spellings.values())
     if matches & GAME_NAMES and matches & PLAY_NAMES and (matches & RESULT_NAMES or {"x", "y"} <= matches):
-        wrong = next(((column, name) for column, name in seen.items() if name not in (None, column)), None)
+        wrong = next(((column, name) for column, name in spellings.items() if name not in (None, column)), None)
         if wrong:
             raise InputError(f"{table.path}: column {wrong[0]!r}: expected exactly {wrong[1]!r}")
 
 
-def _classify(path: Path, columns: tuple[str, ...], given: bool) -> Table:
-    has = set(columns)
+def _classify(path: Path, columns: tuple[str, ...], explicit: bool) -> Table:
+    present = set(columns)
     if is_flight(columns):
         return Table(path, "frames after the throw", columns)
     try:
@@ -116,20 +116,20 @@ def _classify(path: Path, columns: tuple[str, ...], given: bool) -> Table:
     if layout:
         return Table(path, "tracking", columns, layout)
     ids = (GAME_NAMES, PLAY_NAMES)
-    if has & RESULT_NAMES and not all(has & names for names in ids):
-        missing = [sorted(names)[0] for names in ids if not has & names]
+    if present & RESULT_NAMES and not all(present & names for names in ids):
+        missing = [sorted(names)[0] for names in ids if not present & names]
         raise InputError(f"{path}: looks like a list of plays but is missing the column(s) {', '.join(missing)}")
-    player = has & PLAYER_NAMES
-    if all(has & names for names in ids):
+    player = present & PLAYER_NAMES
+    if all(present & names for names in ids):
         if not player:
             return Table(path, "plays", columns)
-        if has & PRESSURE_NAMES:
+        if present & PRESSURE_NAMES:
             return Table(path, "pressures", columns)
-    elif player and has & POSITION_NAMES:
+    elif player and present & POSITION_NAMES:
         return Table(path, "players", columns)
-    elif "gameId" in has and has & {"homeTeamAbbr", "week", "season"}:
+    elif "gameId" in present and present & {"homeTeamAbbr", "week", "season"}:
         return Table(path, "games", columns)
-    if given and not player:
+    if explicit and not player:
         raise InputError(
             f"{path}: neither tracking, plays, players nor games by its columns ({', '.join(columns[:8])})"
         )

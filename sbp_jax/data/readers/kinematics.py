@@ -50,10 +50,10 @@ def trailing_slope(values: np.ndarray, frame: np.ndarray, track: np.ndarray, win
         earlier = rows - lag
         back = frame[rows] - frame[earlier]
         near = (track[rows] == track[earlier]) & (back < window)
-        known = near[:, None] & np.isfinite(values[earlier])
-        value = np.where(known, values[earlier], 0.0)
-        time = np.where(known, -back[:, None] * FRAME_S, 0.0)
-        count[rows] += known
+        finite = near[:, None] & np.isfinite(values[earlier])
+        value = np.where(finite, values[earlier], 0.0)
+        time = np.where(finite, -back[:, None] * FRAME_S, 0.0)
+        count[rows] += finite
         sum_t[rows] += time
         sum_tt[rows] += time * time
         sum_v[rows] += value
@@ -79,14 +79,14 @@ def add_motion(rows: pl.DataFrame) -> pl.DataFrame:
     track = rows.select(pl.struct("game_id", "play_id", "player_id").rle_id()).to_series().to_numpy()
     frame = rows["frame"].to_numpy()
     speed, heading = rows["s"].to_numpy(), np.deg2rad(rows["dir"].to_numpy())
-    given = np.stack([speed * np.sin(heading), speed * np.cos(heading)], axis=1)
-    known = np.isfinite(given)
-    velocity, acceleration = given, trailing_slope(given, frame, track, ACCELERATION_WINDOW)
-    if not known.all():
+    file_velocity = np.stack([speed * np.sin(heading), speed * np.cos(heading)], axis=1)
+    finite = np.isfinite(file_velocity)
+    velocity, acceleration = file_velocity, trailing_slope(file_velocity, frame, track, ACCELERATION_WINDOW)
+    if not finite.all():
         places = rows.select("x", "y").to_numpy()
-        velocity = np.where(known, given, trailing_slope(places, frame, track, VELOCITY_WINDOW))
+        velocity = np.where(finite, file_velocity, trailing_slope(places, frame, track, VELOCITY_WINDOW))
         twice = trailing_slope(velocity, frame, track, DERIVED_ACCELERATION_WINDOW)
-        acceleration = np.where(known, acceleration, twice)
+        acceleration = np.where(finite, acceleration, twice)
     facing = np.pi / 2 - np.deg2rad(rows["o"].to_numpy())
     orientation = np.arctan2(np.sin(facing), np.cos(facing))
     return rows.with_columns(
@@ -135,10 +135,10 @@ def smoothed_games(rows: pl.DataFrame) -> list[int]:
     """
     key = ["game_id", "play_id", "player_id"]
     step = pl.col("frame").shift(-1).over(key) - pl.col("frame").shift(1).over(key)
-    moved = [pl.col(c).shift(-1).over(key) - pl.col(c).shift(1).over(key) for c in ("x", "y")]
+    shifts = [pl.col(c).shift(-1).over(key) - pl.col(c).shift(1).over(key) for c in ("x", "y")]
     heading = pl.col("dir").radians()
-    given = [pl.col("s") * heading.sin(), pl.col("s") * heading.cos()]
-    gaps = [(change / (2 * FRAME_S) - speed) ** 2 for change, speed in zip(moved, given, strict=True)]
+    file_velocity = [pl.col("s") * heading.sin(), pl.col("s") * heading.cos()]
+    gaps = [(change / (2 * FRAME_S) - speed) ** 2 for change, speed in zip(shifts, file_velocity, strict=True)]
     distances = rows.select("game_id", gap=pl.sum_horizontal(gaps, ignore_nulls=False).sqrt(), step=step)
     distances = distances.filter(pl.col("step") == 2, pl.col("gap").is_finite()).group_by("game_id")
     medians = distances.agg(pl.col("gap").median(), rows=pl.len())
@@ -147,10 +147,10 @@ def smoothed_games(rows: pl.DataFrame) -> list[int]:
 
 def toward_positive_x(rows: pl.DataFrame) -> pl.DataFrame:
     """Return `rows` with plays to the left turned by a half turn, so that every offense moves toward +x."""
-    left = pl.col("direction") == "left"
+    leftward = pl.col("direction") == "left"
     return rows.with_columns(
-        x=pl.when(left).then(FIELD_LENGTH_YARDS - pl.col("x")).otherwise("x"),
-        y=pl.when(left).then(FIELD_WIDTH_YARDS - pl.col("y")).otherwise("y"),
-        dir=pl.when(left).then(pl.col("dir") + 180.0).otherwise("dir"),
-        o=pl.when(left).then(pl.col("o") + 180.0).otherwise("o"),
+        x=pl.when(leftward).then(FIELD_LENGTH_YARDS - pl.col("x")).otherwise("x"),
+        y=pl.when(leftward).then(FIELD_WIDTH_YARDS - pl.col("y")).otherwise("y"),
+        dir=pl.when(leftward).then(pl.col("dir") + 180.0).otherwise("dir"),
+        o=pl.when(leftward).then(pl.col("o") + 180.0).otherwise("o"),
     )

@@ -129,12 +129,12 @@ def find_layout(columns: Sequence[str]) -> Layout | None:
         InputError: the columns look like tracking, but no known layout fits. The message does not name the file; it
             lists the columns that are missing for the nearest layouts.
     """
-    has = set(columns)
-    if len(has & _SIGNS) < 2:
+    present = set(columns)
+    if len(present & _SIGNS) < 2:
         return None
-    possible = [layout for layout in LAYOUTS if not has & set(layout.without)]
+    possible = [layout for layout in LAYOUTS if not present & set(layout.without)]
     for layout in possible:
-        if layout.mark in has and not layout.missing(columns):
+        if layout.mark in present and not layout.missing(columns):
             return layout
     counts = {layout.name: len(layout.missing(columns)) for layout in possible}
     nearest = [layout for layout in possible if counts[layout.name] == min(counts.values())]

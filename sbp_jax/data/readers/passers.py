@@ -45,11 +45,11 @@ def nearest_to_ball(rows: pl.DataFrame) -> pl.DataFrame:
     Returns:
         `game_id, play_id, player_id`, one row per play with a ball after the third frame.
     """
-    settled = rows.filter(pl.col("frame") >= _SETTLED_FRAMES)
-    ball = settled.filter("is_ball").select(*PLAY, "frame", ball_x="x", ball_y="y")
+    late = rows.filter(pl.col("frame") >= _SETTLED_FRAMES)
+    ball = late.filter("is_ball").select(*PLAY, "frame", ball_x="x", ball_y="y")
     gap = ((pl.col("x") - pl.col("ball_x")) ** 2 + (pl.col("y") - pl.col("ball_y")) ** 2).sqrt()
     distance = (
-        settled.filter(~pl.col("is_ball"))
+        late.filter(~pl.col("is_ball"))
         .join(ball, on=[*PLAY, "frame"])
         .group_by(*PLAY, "player_id", maintain_order=True)
         .agg(side=pl.col("side").first(), gap=gap.mean())
@@ -93,23 +93,25 @@ def find_offense(rows: pl.DataFrame) -> pl.DataFrame:
     backs = players.filter((pl.col("position") == "QB").fill_null(value=False) | pl.col("thrower"))
     backs = backs.with_columns(gap=gap).sort(~pl.col("thrower"), "gap", maintain_order=True)
     has_ball = pl.col("possession") == 1 if "possession" in rows.columns else pl.lit(False)
-    flagged = players.filter(has_ball).select(*PLAY, offense="side").unique(PLAY)
-    backs = backs.join(flagged, on=PLAY, how="left").filter(
+    possession = players.filter(has_ball).select(*PLAY, offense="side").unique(PLAY)
+    backs = backs.join(possession, on=PLAY, how="left").filter(
         pl.col("offense").is_null() | (pl.col("side") == pl.col("offense"))
     )
     # some plays of the 2021 format have no offense: then nobody is the passer, least of all the nearest rusher
     defender = pl.col("position").is_in(DEFENSE_POSITIONS).fill_null(value=False)
     mate = pl.when(pl.col("offense").is_null()).then(~defender).otherwise(pl.col("side") == pl.col("offense"))
-    rows = rows.join(flagged, on=PLAY, how="left").filter(pl.col("is_ball") | mate)
+    rows = rows.join(possession, on=PLAY, how="left").filter(pl.col("is_ball") | mate)
     backs = backs.unique(PLAY, keep="first", maintain_order=True).select(*PLAY, "player_id")
     others = nearest_to_ball(rows.join(backs, on=PLAY, how="anti"))
     passers = pl.concat([backs, others])
     passers = passers.join(players.select(*PLAY, "player_id", "side"), on=[*PLAY, "player_id"])
     facing = players.join(passers.select(*PLAY, offense="side"), on=PLAY)
-    own = pl.col("x").filter(pl.col("side") == pl.col("offense")).median()
-    other = pl.col("x").filter(pl.col("side") != pl.col("offense")).median()
+    offense_x = pl.col("x").filter(pl.col("side") == pl.col("offense")).median()
+    defense_x = pl.col("x").filter(pl.col("side") != pl.col("offense")).median()
     # not relative to the ball: at the snap event it is already up to two yards behind the line
-    facing = facing.group_by(PLAY).agg(lead=other - own, ahead=pl.coalesce(other, pl.col("ball_x").first()) - own)
+    facing = facing.group_by(PLAY).agg(
+        lead=defense_x - offense_x, ahead=pl.coalesce(defense_x, pl.col("ball_x").first()) - offense_x
+    )
     return passers.join(facing, on=PLAY).select(
         *PLAY,
         "side",
@@ -124,22 +126,22 @@ CLEAR_LEAD_YARDS = 1.0  # at least 1.7 in the 285 plays of the real samples, alw
 
 def settle_direction(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
     """Return `rows` with the offense's `direction`: the file's, unless the positions at the snap contradict it."""
-    differ = (pl.col("direction") != pl.col("seen_direction")).fill_null(value=False)
-    wrong = differ & (pl.col("lead").abs() >= CLEAR_LEAD_YARDS).fill_null(value=False)
+    conflict = (pl.col("direction") != pl.col("seen_direction")).fill_null(value=False)
+    wrong = conflict & (pl.col("lead").abs() >= CLEAR_LEAD_YARDS).fill_null(value=False)
     screen.report.repair(
         "direction of play contradicts the positions at the snap: replaced by theirs",
         rows.filter(wrong).select(PLAY).n_unique(),
     )
-    recorded = pl.when(~wrong).then("direction")
-    return rows.with_columns(direction=pl.coalesce(recorded, "seen_direction")).drop("lead", "seen_direction")
+    file_direction = pl.when(~wrong).then("direction")
+    return rows.with_columns(direction=pl.coalesce(file_direction, "seen_direction")).drop("lead", "seen_direction")
 
 
 def turn_orientation(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
     """Return `rows` with `o` corrected in games with a different zero angle (`kinematics.orientation_turns`)."""
-    turned = orientation_turns(rows.filter(~pl.col("is_ball"))).filter(pl.col("turns") != 0)
-    if turned.is_empty():
+    turns = orientation_turns(rows.filter(~pl.col("is_ball"))).filter(pl.col("turns") != 0)
+    if turns.is_empty():
         return rows
-    rows = rows.join(turned, on="game_id", how="left")
+    rows = rows.join(turns, on="game_id", how="left")
     plays = rows.filter(pl.col("turns").is_not_null()).select(PLAY).n_unique()
     screen.report.repair("plays with orientation turned by a quarter or half circle", plays)
     return rows.with_columns(o=pl.col("o") - 90.0 * pl.col("turns").fill_null(0)).drop("turns")
@@ -180,9 +182,9 @@ def settle_quarterbacks(rows: pl.DataFrame, plays: pl.DataFrame, screen: Screen)
     unsettled = throwers.filter(pl.col("thrower_id").is_null())
     unsettled = two.join(unsettled, on=PLAY, how="semi").with_columns(detail=detail)
     rows = screen.malformed(rows, unsettled, "two quarterbacks of the offense")
-    settled = throwers.filter(pl.col("thrower_id").is_not_null()).select(*PLAY, "thrower_id")
-    screen.report.repair("plays with two quarterbacks: thrower identified by description or ball", len(settled))
-    rows = rows.join(settled, on=PLAY, how="left", maintain_order="left")
+    choices = throwers.filter(pl.col("thrower_id").is_not_null()).select(*PLAY, "thrower_id")
+    screen.report.repair("plays with two quarterbacks: thrower identified by description or ball", len(choices))
+    rows = rows.join(choices, on=PLAY, how="left", maintain_order="left")
     return rows.with_columns(passer_id=pl.coalesce("thrower_id", "passer_id")).drop("thrower_id")
 
 
@@ -190,12 +192,12 @@ def _by_text(rows: pl.DataFrame, backs: pl.DataFrame, plays: pl.DataFrame) -> pl
     """The only quarterback named as the thrower, `named`."""
     texts = plays.select(*PLAY, text="description")
     if "description" in rows.columns:
-        own = rows.group_by(PLAY).agg(own=pl.col("description").drop_nulls().first())
-        texts = texts.join(own, on=PLAY, how="left").select(*PLAY, text=pl.coalesce("text", "own"))
+        own_texts = rows.group_by(PLAY).agg(own_text=pl.col("description").drop_nulls().first())
+        texts = texts.join(own_texts, on=PLAY, how="left").select(*PLAY, text=pl.coalesce("text", "own_text"))
     people = backs.select(*PLAY, "player_id", "name").unique([*PLAY, "player_id"]).join(texts, on=PLAY)
     hits = [_is_named(name or "", text or "") for name, text in people.select("name", "text").iter_rows()]
-    named = people.filter(pl.Series(hits, dtype=pl.Boolean)).group_by(PLAY).agg(pl.len(), pl.col("player_id").first())
-    return named.filter(pl.col("len") == 1).select(*PLAY, named="player_id")
+    matches = people.filter(pl.Series(hits, dtype=pl.Boolean)).group_by(PLAY).agg(pl.len(), pl.col("player_id").first())
+    return matches.filter(pl.col("len") == 1).select(*PLAY, named="player_id")
 
 
 def _is_named(name: str, text: str) -> bool:

@@ -99,8 +99,8 @@ def read_play_list(table: Table, outcome: str, further: Sequence[str]) -> pl.Dat
     names = {name: next((c for c in columns if c in table.columns), None) for name, columns in NAMES.items()}
     names = {name: column for name, column in names.items() if column}
     missing = [name for name in _FLAGGED if name not in table.columns]
-    flagged = not missing
-    if flagged:
+    has_flags = not missing
+    if has_flags:
         names["result"] = _FLAGGED[0]  # nflverse has a column "result" that is the game's
     elif len(missing) < len(_FLAGGED) and names.get("result") not in _CODED:
         raise InputError(f"{table.path}: looks like play-by-play but is missing the column(s) {', '.join(missing)}")
@@ -114,7 +114,7 @@ def read_play_list(table: Table, outcome: str, further: Sequence[str]) -> pl.Dat
     rows = read_table(table)
     _check_plain(rows, [*names.values(), *_RESULT_FLAGS, outcome, *further], table)
     frame = rows.select(pl.col(column).alias(name) for name, column in names.items())
-    if flagged:
+    if has_flags:
         frame = frame.with_columns(result=_by_flags(rows))
     frame = frame.with_columns(yards=_gain(rows, frame, table, names["yards"]))
     if outcome in table.columns and not in_yards(outcome):
@@ -130,10 +130,12 @@ def read_play_list(table: Table, outcome: str, further: Sequence[str]) -> pl.Dat
         )
     frame = frame.with_columns(yards=pl.when(pl.col("result").is_in(["I", "IN"])).then(0.0).otherwise("yards"))
     if "clock" in names:
-        left = clock_seconds(pl.col("clock"))
-        frame = frame.with_columns(clock_s=pl.coalesce("clock_s", left) if "clock_s" in names else left).drop("clock")
-    requested = [name for name in further if name in table.columns]
-    frame = frame.with_columns(numbers(rows[name], table.path, name).alias(f"listed:{name}") for name in requested)
+        remaining = clock_seconds(pl.col("clock"))
+        frame = frame.with_columns(clock_s=pl.coalesce("clock_s", remaining) if "clock_s" in names else remaining).drop(
+            "clock"
+        )
+    extra_names = [name for name in further if name in table.columns]
+    frame = frame.with_columns(numbers(rows[name], table.path, name).alias(f"listed:{name}") for name in extra_names)
     return frame.with_columns(file=pl.lit(str(table.path)))
 
 
@@ -165,24 +167,24 @@ def _with_text(frame: pl.DataFrame) -> pl.DataFrame:
     """Fill in from the description what the list leaves open, and apply a replay's ruling if the gain agrees."""
     has_text = "description" in frame.columns
     text = pl.col("description") if has_text else pl.lit(None, pl.String)
-    described = {
+    expressions = {
         "nullified": text.str.contains("No Play"),
         "two_point": text.str.contains("TWO-POINT CONVERSION"),
         "spike": text.str.contains("spiked the ball"),
     }
-    flags = {name: pl.coalesce(name, flag) if name in frame.columns else flag for name, flag in described.items()}
+    flags = {name: pl.coalesce(name, flag) if name in frame.columns else flag for name, flag in expressions.items()}
     frame = frame.with_columns(flag.fill_null(value=False).alias(name) for name, flag in flags.items())
     if not has_text:
         return frame
-    ruled, returns = [], []
+    rulings, returns = [], []
     for result, gain, description in frame.select("result", "yards", "description").iter_rows():
         words = description or ""
         final = parse_description(words)[0] if result in (*ATTEMPTS, "S") and is_reversed(words) else None
-        gained = gain is not None and gain != 0
-        agrees = final in ATTEMPTS and final != result and gained == (final == "C")
-        ruled.append(final if agrees else None)
+        has_gain = gain is not None and gain != 0
+        is_consistent = final in ATTEMPTS and final != result and has_gain == (final == "C")
+        rulings.append(final if is_consistent else None)
         returns.append(parse_return(words))
-    ruling = pl.Series(ruled, dtype=pl.String)
+    ruling = pl.Series(rulings, dtype=pl.String)
     return frame.with_columns(
         result=pl.coalesce(ruling, "result"),
         overruled=ruling.is_not_null(),
@@ -195,14 +197,18 @@ def _gain(rows: pl.DataFrame, frame: pl.DataFrame, table: Table, column: str) ->
     yards = frame["yards"]
     if {"PassLength", "YardsAfterCatch"} <= set(rows.columns):
         # in this format PlayResult counts penalties; the pass and the run after it do not
-        flown, run = (numbers(rows[name], table.path, name) for name in ("PassLength", "YardsAfterCatch"))
-        known = flown.is_not_null() & run.is_not_null()
-        return frame.select(pl.when(known).then(flown + run).otherwise(numbers(yards, table.path, column))).to_series()
+        pass_yards, run = (numbers(rows[name], table.path, name) for name in ("PassLength", "YardsAfterCatch"))
+        complete = pass_yards.is_not_null() & run.is_not_null()
+        return frame.select(
+            pl.when(complete).then(pass_yards + run).otherwise(numbers(yards, table.path, column))
+        ).to_series()
     if set(rows.columns) >= {*_FLAGGED, "passing_yards"}:
         # nflverse's yards_gained leaves laterals out
-        passed = numbers(rows["passing_yards"], table.path, "passing_yards")
-        counts = (frame["result"] == "C") & passed.is_not_null()
-        return frame.select(pl.when(counts).then(passed).otherwise(numbers(yards, table.path, column))).to_series()
+        passing_yards = numbers(rows["passing_yards"], table.path, "passing_yards")
+        counts = (frame["result"] == "C") & passing_yards.is_not_null()
+        return frame.select(
+            pl.when(counts).then(passing_yards).otherwise(numbers(yards, table.path, column))
+        ).to_series()
     return yards
 
 
@@ -262,14 +268,14 @@ def read_listing(
         InputError: a list of plays is missing its outcome columns, no list has the column `outcome` or a further one,
             two lists contradict each other about a game, or a value does not parse.
     """
-    plays, ignored = [], [table for table in tables if table.role == "unknown"]
+    plays, others = [], [table for table in tables if table.role == "unknown"]
     for table in tables:
         if table.role == "plays":
-            listed = read_play_list(table, outcome, further)
-            if listed is None:
-                ignored.append(table)
+            play_list = read_play_list(table, outcome, further)
+            if play_list is None:
+                others.append(table)
             else:
-                plays.append(listed)
+                plays.append(play_list)
     names = ", ".join(str(table.path) for table in tables if table.role == "plays") or "no list of plays"
     if not in_yards(outcome) and not any("listed_outcome" in each.columns for each in plays):
         raise InputError(
@@ -281,20 +287,20 @@ def read_listing(
     players = [_read_players(table) for table in tables if table.role == "players"]
     games = [_read_games(t) for t in tables if t.role == "games"]
     pressures = [_read_pressures(t) for t in tables if t.role == "pressures"]
-    people, doubtful = _one_row_per_player(players)
+    people, num_ambiguous = _one_row_per_player(players)
     return Listing(
         plays=_one_row_per_play(plays).join(_any_pressure(pressures), on=_KEY, how="left"),
         players=people,
         games=_one_row_per_game(games, [t.path for t in tables if t.role == "games"]),
-        doubtful=doubtful,
-    ), ignored
+        doubtful=num_ambiguous,
+    ), others
 
 
 def _read_players(table: Table) -> pl.DataFrame:
     columns = {"player_id": PLAYER_NAMES, "position": POSITION_NAMES, "listed_name": {"displayName"}}
-    present = {name: next((c for c in table.columns if c in known), None) for name, known in columns.items()}
-    named = {name: column for name, column in present.items() if column}
-    return cast_by_name(read_table(table).select(**named), table, named, text={"position", "listed_name"})
+    present = {name: next((c for c in table.columns if c in candidates), None) for name, candidates in columns.items()}
+    names = {name: column for name, column in present.items() if column}
+    return cast_by_name(read_table(table).select(**names), table, names, text={"position", "listed_name"})
 
 
 def _read_games(table: Table) -> pl.DataFrame:
@@ -306,31 +312,31 @@ def _read_games(table: Table) -> pl.DataFrame:
 
 def _read_pressures(table: Table) -> pl.DataFrame:
     columns = {"game_id": GAME_NAMES, "play_id": PLAY_NAMES, "pressure": PRESSURE_NAMES}
-    named = {name: next(c for c in table.columns if c in known) for name, known in columns.items()}
-    return cast_by_name(read_table(table).select(**named), table, named, flags={"pressure"})
+    names = {name: next(c for c in table.columns if c in candidates) for name, candidates in columns.items()}
+    return cast_by_name(read_table(table).select(**names), table, names, flags={"pressure"})
 
 
 def _any_pressure(pressures: Sequence[pl.DataFrame]) -> pl.DataFrame:
     """Whether any player's pressure is listed, null for a play without an entry."""
     empty = pl.DataFrame(schema={"game_id": pl.Int64, "play_id": pl.Int64, "pressure": pl.Boolean})
-    listed = pl.concat([empty, *pressures]).drop_nulls()
-    return listed.group_by(_KEY).agg(pl.col("pressure").any())
+    entries = pl.concat([empty, *pressures]).drop_nulls()
+    return entries.group_by(_KEY).agg(pl.col("pressure").any())
 
 
-def _one_row_per_player(listed: Sequence[pl.DataFrame]) -> tuple[pl.DataFrame, int]:
+def _one_row_per_player(tables: Sequence[pl.DataFrame]) -> tuple[pl.DataFrame, int]:
     """First entry of every player; the position is null if the lists disagree on whether he is a quarterback."""
     empty = pl.DataFrame(schema={"player_id": pl.Int64, "position": pl.String, "listed_name": pl.String})
-    players = pl.concat([empty, *listed], how="diagonal").drop_nulls("player_id")
+    players = pl.concat([empty, *tables], how="diagonal").drop_nulls("player_id")
     back = pl.col("position") == "QB"
     both = players.group_by("player_id").agg(pl.col("position").n_unique(), back=back.any()).filter("back")
-    doubtful = both.filter(pl.col("position") > 1)["player_id"]
-    known = ~pl.col("player_id").is_in(doubtful.implode())
+    ambiguous = both.filter(pl.col("position") > 1)["player_id"]
+    consistent = ~pl.col("player_id").is_in(ambiguous.implode())
     first = players.unique("player_id", keep="first", maintain_order=True)
-    return first.with_columns(position=pl.when(known).then("position")), len(doubtful)
+    return first.with_columns(position=pl.when(consistent).then("position")), len(ambiguous)
 
 
-def _one_row_per_game(listed: Sequence[pl.DataFrame], paths: Sequence[Path]) -> pl.DataFrame:
-    games = pl.concat([pl.DataFrame(schema={"game_id": pl.Int64}), *listed], how="diagonal").drop_nulls("game_id")
+def _one_row_per_game(tables: Sequence[pl.DataFrame], paths: Sequence[Path]) -> pl.DataFrame:
+    games = pl.concat([pl.DataFrame(schema={"game_id": pl.Int64}), *tables], how="diagonal").drop_nulls("game_id")
     entries = games.group_by("game_id", maintain_order=True).agg(pl.all().drop_nulls().unique(maintain_order=True))
     for name in entries.columns[1:]:
         several = entries.filter(pl.col(name).list.len() > 1)
@@ -341,15 +347,15 @@ def _one_row_per_game(listed: Sequence[pl.DataFrame], paths: Sequence[Path]) -> 
     return entries.with_columns(pl.exclude("game_id").list.first())
 
 
-def _one_row_per_play(listed: Sequence[pl.DataFrame]) -> pl.DataFrame:
+def _one_row_per_play(tables: Sequence[pl.DataFrame]) -> pl.DataFrame:
     empty: dict[str, type[pl.DataType]] = {name: pl.String if name in TEXT else pl.Int64 for name in NAMES}
     del empty["clock"]
     empty["file"] = pl.String
     empty |= dict.fromkeys((*REAL, "listed_outcome", "return_yards"), pl.Float64)
     empty |= dict.fromkeys((*FLAGS, "overruled"), pl.Boolean)
-    plays = pl.concat([pl.DataFrame(schema=empty), *listed], how="diagonal_relaxed")
+    plays = pl.concat([pl.DataFrame(schema=empty), *tables], how="diagonal_relaxed")
     outcome = pl.struct(pl.col("result").fill_null(""), "yards", "nullified", "two_point")
-    requested = pl.col("listed_outcome").drop_nulls()  # only some of the lists may have the column
-    two = plays.group_by(_KEY).agg(two_outcomes=(outcome.n_unique() > 1) | (requested.n_unique() > 1))
+    values = pl.col("listed_outcome").drop_nulls()  # only some of the lists may have the column
+    two = plays.group_by(_KEY).agg(two_outcomes=(outcome.n_unique() > 1) | (values.n_unique() > 1))
     first = plays.group_by(_KEY, maintain_order=True).agg(pl.all().drop_nulls().first())
     return first.join(two, on=_KEY, how="left").with_columns(has_outcome=pl.lit(True))

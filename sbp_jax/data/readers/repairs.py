@@ -62,18 +62,20 @@ def fill_holes(rows: pl.DataFrame, report: ReadReport) -> pl.DataFrame:
             +y], `event, is_ball`.
         report: counts the added rows.
     """
-    ordered = rows.sort(*_TRACK, "frame")
+    tracks = rows.sort(*_TRACK, "frame")
     following = pl.col("frame").shift(-1).over(_TRACK) - pl.col("frame")
-    stepped = pl.col("frame") - pl.col("frame").shift(1).over(_TRACK)
+    gap = pl.col("frame") - pl.col("frame").shift(1).over(_TRACK)
     heading = pl.col("dir").radians()
     moves = {}
     for axis, part in (("x", heading.sin()), ("y", heading.cos())):
-        given = pl.col("s") * part * FRAME_S
-        seen = pl.when(stepped == 1).then(pl.col(axis) - pl.col(axis).shift(1).over(_TRACK))
-        moves[axis] = pl.col(axis) + pl.coalesce(pl.when(given.is_finite()).then(given), seen, pl.lit(0.0))
-    before = ordered.with_columns(following=following, **moves).filter(pl.col("following") == 2).drop("following")
-    filled = before.with_columns(pl.col("frame") + 1, event=pl.lit(None, pl.String))
+        file_step = pl.col("s") * part * FRAME_S
+        previous_step = pl.when(gap == 1).then(pl.col(axis) - pl.col(axis).shift(1).over(_TRACK))
+        moves[axis] = pl.col(axis) + pl.coalesce(
+            pl.when(file_step.is_finite()).then(file_step), previous_step, pl.lit(0.0)
+        )
+    before = tracks.with_columns(following=following, **moves).filter(pl.col("following") == 2).drop("following")
+    additions = before.with_columns(pl.col("frame") + 1, event=pl.lit(None, pl.String))
     # a frame that nobody has is missing from the play, not from a player
-    filled = filled.join(rows.filter(~pl.col("is_ball")), on=[*PLAY, "frame"], how="semi")
-    report.repair("single missing frames of a player filled from his past", len(filled))
-    return pl.concat([rows, filled.select(rows.columns)]) if len(filled) else rows
+    additions = additions.join(rows.filter(~pl.col("is_ball")), on=[*PLAY, "frame"], how="semi")
+    report.repair("single missing frames of a player filled from his past", len(additions))
+    return pl.concat([rows, additions.select(rows.columns)]) if len(additions) else rows

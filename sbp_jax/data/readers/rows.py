@@ -46,8 +46,8 @@ def read_rows(table: Table) -> Iterator[pl.DataFrame]:
         raise InputError(f"{table.path}: has no rows")
     piece = games["len"].cum_sum() // PIECE_ROWS
     for part in games.with_columns(piece=piece).partition_by("piece", maintain_order=True):
-        chosen = rows.filter(pl.col("game_id").is_in(part["game_id"].implode())) if piece.n_unique() > 1 else rows
-        common = _common(collect(chosen, table.path), layout, table)
+        selection = rows.filter(pl.col("game_id").is_in(part["game_id"].implode())) if piece.n_unique() > 1 else rows
+        common = _common(collect(selection, table.path), layout, table)
         yield _with_ball_and_events(common) if layout.whole_play else common
 
 
@@ -127,8 +127,8 @@ def _with_ball_and_events(rows: pl.DataFrame) -> pl.DataFrame:
     )
     snap = rows.filter(first, ~pl.col("is_ball"))
     line = pl.col("absolute_yardline").drop_nulls().first()
-    own = pl.col("x").filter(pl.col("possession") == 1).median()
-    behind = pl.when(own <= line).then(-BALL_BEHIND_LINE_YARDS).otherwise(BALL_BEHIND_LINE_YARDS)
+    offense_x = pl.col("x").filter(pl.col("possession") == 1).median()
+    behind = pl.when(offense_x <= line).then(-BALL_BEHIND_LINE_YARDS).otherwise(BALL_BEHIND_LINE_YARDS)
     sideways = pl.coalesce(pl.col("y").filter("thrower").first(), pl.lit(FIELD_WIDTH_YARDS / 2))
     ball = snap.group_by(PLAY, maintain_order=True).agg(
         clock.first(),
@@ -158,8 +158,8 @@ def _stamps(rows: pl.DataFrame) -> pl.Expr:
 
 def _tenths(rows: pl.DataFrame, path: Path) -> pl.Expr:
     stamp = _stamps(rows)
-    broken = rows.filter(pl.col("time").is_not_null() & stamp.is_null())
-    if len(broken):
-        raise InputError(f"{path}: column 'time': expected YYYY-MM-DD HH:MM:SS.mmm, got {broken['time'][0]!r}")
+    invalid = rows.filter(pl.col("time").is_not_null() & stamp.is_null())
+    if len(invalid):
+        raise InputError(f"{path}: column 'time': expected YYYY-MM-DD HH:MM:SS.mmm, got {invalid['time'][0]!r}")
     milliseconds = stamp.dt.epoch("ms")
     return ((milliseconds - milliseconds.min().over("game_id", "play_id")) / 100).round().cast(pl.Int64)

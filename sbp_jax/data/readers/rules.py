@@ -78,8 +78,8 @@ class ReaderConfig:
         object.__setattr__(self, "malformed", FORMER_MALFORMED.get(self.malformed, self.malformed))
         unknown = [result for result in self.results if result not in RESULTS]
         if unknown or not self.results:
-            got = unknown[0] if unknown else "none"
-            raise InputError(f"results: expected some of {', '.join(RESULTS)}, got {got}")
+            actual = unknown[0] if unknown else "none"
+            raise InputError(f"results: expected some of {', '.join(RESULTS)}, got {actual}")
         if len(set(self.situation)) < len(self.situation):
             raise InputError(f"situation: expected different columns, got {', '.join(self.situation)}")
         if self.extras and not self.tracking:

@@ -41,35 +41,35 @@ _UNKNOWN = {"x": pl.Float64, "y": pl.Float64, "dir": pl.Float64, "o": pl.Float64
 def situations(rows: pl.DataFrame, plays: pl.DataFrame, games: pl.DataFrame, screen: Screen) -> pl.DataFrame:
     """Return the canonical plays, except `target_id` and `format`, from window rows and the outcomes `plays`."""
     first = ["passer_id", "offense_side", "direction", "frames"]
-    tracked = [
+    columns = [
         c
         for c in ("season", "week", "quarter", "game_clock", "down", "distance", "absolute_yardline")
         if c in rows.columns
     ]
-    tracked += [c for c in ("home_score", "visitor_score") if c in rows.columns]
-    own = rows.group_by(PLAY).agg(pl.col(*first, *tracked).drop_nulls().first())
-    if "game_clock" in tracked:
-        own = own.with_columns(clock_s=clock_seconds(pl.col("game_clock"))).drop("game_clock")
+    columns += [c for c in ("home_score", "visitor_score") if c in rows.columns]
+    table = rows.group_by(PLAY).agg(pl.col(*first, *columns).drop_nulls().first())
+    if "game_clock" in columns:
+        table = table.with_columns(clock_s=clock_seconds(pl.col("game_clock"))).drop("game_clock")
     snap = rows.filter(pl.col("frame") == 0)
     ball = toward_positive_x(snap.filter("is_ball")).select(*PLAY, ball_x="x", ball_y="y")
     at_home = pl.col("at_home") == 1 if "at_home" in rows.columns else pl.lit(None, pl.Boolean)
     thrower = rows.filter(pl.col("player_id") == pl.col("passer_id")).group_by(PLAY)
     passer = thrower.agg(passer=pl.col("name").first(), at_home=at_home.first())
     for other in (ball, passer, plays):
-        own = own.join(other, on=PLAY, how="left", suffix="_listed")
-    plays = own.join(games, on="game_id", how="left", suffix="_game")
+        table = table.join(other, on=PLAY, how="left", suffix="_listed")
+    plays = table.join(games, on="game_id", how="left", suffix="_game")
     return _derive(plays, screen)
 
 
 def _derive(plays: pl.DataFrame, screen: Screen) -> pl.DataFrame:
-    def known(name: str, kind: Any = pl.Int64) -> pl.Expr:
+    def column(name: str, kind: Any = pl.Int64) -> pl.Expr:
         columns = [c for c in (name, f"{name}_listed", f"{name}_game") if c in plays.columns]
         return pl.coalesce(*columns, pl.lit(None, kind)).cast(kind)
 
-    home_team, visitor_team = known("home_team", pl.String), known("visitor_team", pl.String)
+    home_team, visitor_team = column("home_team", pl.String), column("visitor_team", pl.String)
     # 2026 names the sides by their role
-    named = pl.col("offense_side").str.to_lowercase() == "offense"
-    side = pl.when(named).then(known("possession_team", pl.String)).otherwise("offense_side")
+    by_role = pl.col("offense_side").str.to_lowercase() == "offense"
+    side = pl.when(by_role).then(column("possession_team", pl.String)).otherwise("offense_side")
     home = (
         pl.when(pl.col("at_home").is_not_null())
         .then("at_home")
@@ -82,28 +82,30 @@ def _derive(plays: pl.DataFrame, screen: Screen) -> pl.DataFrame:
     )
     team = (
         pl.when(side == "home")
-        .then(pl.coalesce(home_team, known("possession_team", pl.String)))
+        .then(pl.coalesce(home_team, column("possession_team", pl.String)))
         .when(side == "away")
-        .then(pl.coalesce(visitor_team, known("possession_team", pl.String)))
+        .then(pl.coalesce(visitor_team, column("possession_team", pl.String)))
         .otherwise(side)
     )
     # a game's number begins with its date; January and February belong to the previous season
-    dated = pl.col("game_id").is_between(1_970_000_000, 2_100_000_000)
+    has_date = pl.col("game_id").is_between(1_970_000_000, 2_100_000_000)
     month, year = pl.col("game_id") // 10_000 % 100, pl.col("game_id") // 1_000_000
-    season = pl.when(dated).then(year - (month <= 2).cast(pl.Int64))
-    lead = known("home_score") - known("visitor_score")
+    season = pl.when(has_date).then(year - (month <= 2).cast(pl.Int64))
+    lead = column("home_score") - column("visitor_score")
     ahead = pl.when("is_home").then(lead).when(~pl.col("is_home")).then(-lead)
     # without tracking the direction of play is unknown, and so is the meaning of an absolute yard line
-    line, way = known("absolute_yardline"), pl.col("direction")
+    line, way = column("absolute_yardline"), pl.col("direction")
     absolute = pl.when(way == "left").then(line - (FIELD_LENGTH_YARDS - _GOAL_LINE_X)).when(way == "right")
     absolute = absolute.then(_GOAL_LINE_X - line)
-    number = known("yardline_number").cast(pl.Float64)
-    own_half = known("yardline_side", pl.String) == known("possession_team", pl.String)
+    number = column("yardline_number").cast(pl.Float64)
+    own_half = column("yardline_side", pl.String) == column("possession_team", pl.String)
     by_side = pl.when(own_half | (number == _MIDFIELD)).then(100.0 - number).when(~own_half).then(number)
-    listed = pl.coalesce(known("yards_to_goal").cast(pl.Float64), absolute, by_side)
-    tracked = (_GOAL_LINE_X - pl.col("ball_x") - BALL_BEHIND_LINE_YARDS).round().clip(1.0, 99.0)
-    wrong = (listed - tracked).abs() > _LISTED_LINE_TOLERANCE_YARDS
-    plays = plays.with_columns(listed=listed, tracked=tracked, wrong=wrong.fill_null(value=False), is_home=home)
+    line_by_list = pl.coalesce(column("yards_to_goal").cast(pl.Float64), absolute, by_side)
+    line_by_ball = (_GOAL_LINE_X - pl.col("ball_x") - BALL_BEHIND_LINE_YARDS).round().clip(1.0, 99.0)
+    wrong = (line_by_list - line_by_ball).abs() > _LISTED_LINE_TOLERANCE_YARDS
+    plays = plays.with_columns(
+        listed=line_by_list, tracked=line_by_ball, wrong=wrong.fill_null(value=False), is_home=home
+    )
     screen.report.repair("line of scrimmage far from the ball: replaced by the ball's", int(plays["wrong"].sum()))
     to_goal = pl.when("wrong").then("tracked").otherwise(pl.coalesce("listed", "tracked"))
     touchdown = pl.col("result").is_in(["C", "R"]) & (pl.col("yards") >= to_goal)
@@ -120,14 +122,14 @@ def _derive(plays: pl.DataFrame, screen: Screen) -> pl.DataFrame:
         "frames",
         "ball_x",
         "ball_y",
-        season=pl.coalesce(known("season"), season),
-        week=known("week"),
-        quarter=known("quarter"),
-        clock_s=known("clock_s"),
-        down=known("down"),
-        distance=known("distance"),
+        season=pl.coalesce(column("season"), season),
+        week=column("week"),
+        quarter=column("quarter"),
+        clock_s=column("clock_s"),
+        down=column("down"),
+        distance=column("distance"),
         yards_to_goal=to_goal,
-        score_difference=pl.coalesce(ahead, known("score_difference")),
+        score_difference=pl.coalesce(ahead, column("score_difference")),
         home="is_home",
         team=team.fill_null(""),
         touchdown=touchdown,
@@ -145,8 +147,8 @@ def listed_plays(listed: pl.DataFrame, games: pl.DataFrame, screen: Screen) -> p
     Raises:
         InputError: a play is malformed and the rules say stop.
     """
-    described = pl.Series([parse_passer(text or "") for text in listed["description"]], dtype=pl.String)
-    passer = pl.coalesce("passer", described)
+    names = pl.Series([parse_passer(text or "") for text in listed["description"]], dtype=pl.String)
+    passer = pl.coalesce("passer", names)
     plays = listed.select(*PLAY, "passer_code", "possession_team", passer=passer)
     screen.report.read += len(plays)
     rows = plays.select(
@@ -206,13 +208,15 @@ def join_outcomes(rows: pl.DataFrame, listed: pl.DataFrame, screen: Screen) -> t
     plays = screen.reject(plays, plays.filter(pl.col("two_point").fill_null(value=False)), "two-point try")
     plays = screen.reject(plays, plays.filter(pl.col("nullified").fill_null(value=False)), "nullified")
     plays = screen.reject(plays, plays.filter(pl.col("spike").fill_null(value=False)), "spike or kneel")
-    wanted = pl.col("result").is_in(screen.rules.results).fill_null(value=False)
+    eligible = pl.col("result").is_in(screen.rules.results).fill_null(value=False)
     if not screen.rules.tracking:
         unknown = plays.filter(~pl.col("result").is_in(RESULTS))
         plays = screen.reject(plays, unknown, f"result is not one of {', '.join(RESULTS)}")
-    plays = screen.reject(plays, plays.filter(~wanted), "not a pass" if screen.rules.tracking else "of another result")
-    overruled = int(plays["overruled"].sum())
-    screen.report.repair("result listed as before a replay: replaced by the ruling, as the gain agrees", overruled)
+    plays = screen.reject(
+        plays, plays.filter(~eligible), "not a pass" if screen.rules.tracking else "of another result"
+    )
+    num_overruled = int(plays["overruled"].sum())
+    screen.report.repair("result listed as before a replay: replaced by the ruling, as the gain agrees", num_overruled)
     missing = plays.filter(~pl.col("yards").is_finite().fill_null(value=False))
     detail = pl.format("result {} without a gain", "result")
     plays = screen.malformed(plays, missing.with_columns(detail=detail), "yards missing on a completion")
@@ -232,21 +236,21 @@ def _with_requested_outcome(plays: pl.DataFrame, screen: Screen) -> pl.DataFrame
         missing = plays.filter(pl.col("result") == "IN", pl.col("return_yards").is_null())
         return screen.reject(plays, missing, "interception without a listed return")
     if name != LEAGUE_YARDS:
-        known = pl.col("listed_outcome").is_finite().fill_null(value=False)
-        return screen.reject(plays, plays.filter(~known), f"no {name} listed")
+        finite = pl.col("listed_outcome").is_finite().fill_null(value=False)
+        return screen.reject(plays, plays.filter(~finite), f"no {name} listed")
     return plays
 
 
 def _with_text(plays: pl.DataFrame, texts: pl.DataFrame, screen: Screen) -> pl.DataFrame:
     plays = plays.join(texts, on=PLAY, how="left")
-    parsed: Sequence[tuple] = [(*parse_description(text or ""), parse_return(text or "")) for text in plays["text"]]
+    rows: Sequence[tuple] = [(*parse_description(text or ""), parse_return(text or "")) for text in plays["text"]]
     columns = {"result": pl.String, "yards": pl.Float64, "nullified": pl.Boolean, "two_point": pl.Boolean}
     columns |= {"return_yards": pl.Float64}
-    described = pl.DataFrame(parsed, schema={f"{name}_text": kind for name, kind in columns.items()}, orient="row")
-    plays = plays.hstack(described)
+    table = pl.DataFrame(rows, schema={f"{name}_text": kind for name, kind in columns.items()}, orient="row")
+    plays = plays.hstack(table)
     both = plays.filter(pl.col("has_outcome") & pl.col("result_text").is_not_null())
-    differ = (pl.col("result") != pl.col("result_text")) | (pl.col("yards") != pl.col("yards_text"))
-    screen.report.repair("outcome listed differs from the description (the list wins)", len(both.filter(differ)))
+    conflict = (pl.col("result") != pl.col("result_text")) | (pl.col("yards") != pl.col("yards_text"))
+    screen.report.repair("outcome listed differs from the description (the list wins)", len(both.filter(conflict)))
     unlisted = pl.col("has_outcome").is_null() & pl.col("result_text").is_not_null()
     return plays.with_columns(
         *(

@@ -83,8 +83,8 @@ def read_column(path: Path, name: str | None = None) -> Column:
     numeric = [column for column in table.columns if table.schema[column].is_numeric()]
     if name is None:
         if len(numeric) != 1:
-            known = f"has the numeric columns {', '.join(numeric)}" if numeric else "has no numeric column"
-            raise InputError(f"column: say which with --column NAME; {path} {known}")
+            description = f"has the numeric columns {', '.join(numeric)}" if numeric else "has no numeric column"
+            raise InputError(f"column: say which with --column NAME; {path} {description}")
         name = numeric[0]
     check_column(table, path, name)
     try:
@@ -145,8 +145,8 @@ def scan(path: Path, types: Mapping[str, Any], infer_rows: int | None = 0) -> pl
     """
     try:
         if kind(path) == ".parquet":
-            packed = path.suffix.lower() == ".gz"
-            return pl.scan_parquet(io.BytesIO(gzip.decompress(path.read_bytes())) if packed else path, glob=False)
+            is_gzip = path.suffix.lower() == ".gz"
+            return pl.scan_parquet(io.BytesIO(gzip.decompress(path.read_bytes())) if is_gzip else path, glob=False)
         separator = _separator(path)
     except _DAMAGED_GZIP as error:
         raise InputError(f"{path}: not a readable table ({first_line(error)})") from error
@@ -192,9 +192,9 @@ def cast_columns(
     frame = frame.with_columns(columns).with_columns(pl.when(~each.is_in(NULLS)).then(each) for each in words)
     for name, column in integers.items():
         value = frame[name].fill_nan(None)
-        broken = value.filter(value % 1 != 0)
-        if len(broken):
-            raise InputError(f"{path}: column {column!r}: expected integers, got {broken[0]}")
+        invalid = value.filter(value % 1 != 0)
+        if len(invalid):
+            raise InputError(f"{path}: column {column!r}: expected integers, got {invalid[0]}")
         if (value.abs() > MAX_EXACT_INTEGER).any():
             raise InputError(f"{path}: column {column!r}: expected integers of at most 15 digits")
         frame = frame.with_columns(value.cast(pl.Int64))
@@ -223,10 +223,10 @@ def first_line(error: BaseException) -> str:
 
 def _separator(path: Path) -> str:
     with path.open("rb") as file:
-        packed = file.read(2) == _GZIP
-    if path.suffix.lower() == ".gz" and not packed:
+        is_gzip = file.read(2) == _GZIP
+    if path.suffix.lower() == ".gz" and not is_gzip:
         raise InputError(f"{path}: not a readable table (not a gzipped file)")
-    with gzip.open(path) if packed else path.open("rb") as file:
+    with gzip.open(path) if is_gzip else path.open("rb") as file:
         header = file.readline()
     if header.startswith(_UTF_16):
         raise InputError(f"{path}: is UTF-16 text; save it as UTF-8")

@@ -46,9 +46,9 @@ def read_targets(tables: Sequence[Table]) -> tuple[pl.DataFrame, list[Table]]:
         rows = read_table(table)
         if not target and targeted:
             rows = rows.filter(_is_true(rows[targeted], table))
-        named = dict(zip(_SCHEMA, (*columns, target or player), strict=True))
-        rows = rows.select(pl.col(str(column)).alias(name) for name, column in named.items())
-        parts.append(cast_columns(rows, table.path, integers={name: str(column) for name, column in named.items()}))
+        mapping = dict(zip(_SCHEMA, (*columns, target or player), strict=True))
+        rows = rows.select(pl.col(str(column)).alias(name) for name, column in mapping.items())
+        parts.append(cast_columns(rows, table.path, integers={name: str(column) for name, column in mapping.items()}))
         sources.append(table)
     return pl.concat(parts).drop_nulls().unique(maintain_order=True), sources
 

@@ -116,18 +116,18 @@ def open_sources(sources: str | Path | Sequence[str | Path], rules: Rules | None
             raise InputError(f"situation: {name} is reserved for a column of every play; leave it out")
         if name == rules.outcome or name in OUTCOMES:
             raise InputError(f"situation: {name} reveals the outcome; leave it out")
-    listing, ignored = read_listing(tables, rules.outcome, rules.situation)
+    listing, others = read_listing(tables, rules.outcome, rules.situation)
     role = "tracking" if rules.tracking else "plays"
     tracking = tuple(table for table in tables if table.role == role)[: None if rules.tracking else 1]
-    described = any("description" in table.layout.present(table.columns) for table in tracking if table.layout)
-    if rules.tracking and listing.plays.is_empty() and not described:
+    has_descriptions = any("description" in table.layout.present(table.columns) for table in tracking if table.layout)
+    if rules.tracking and listing.plays.is_empty() and not has_descriptions:
         names = ", ".join(str(table.path) for table in tracking)
         raise InputError(f"{names[:200]}: no list of plays next to it; expected gameId, playId, passResult and yards")
     targets, sources_of_targets = read_targets(tables) if TARGET_DEFENDERS in rules.extras else (None, [])
-    report = ReadReport(ignored=[str(table.path) for table in ignored if table not in sources_of_targets])
+    report = ReadReport(ignored=[str(table.path) for table in others if table not in sources_of_targets])
     report.repair("players listed as quarterback and as something else: position unknown", listing.doubtful)
     for table in tables:
-        role = "targets" if table in sources_of_targets and table in ignored else table.role
+        role = "targets" if table in sources_of_targets and table in others else table.role
         if role not in ("tracking", "unknown"):
             report.formats[role] = report.formats.get(role, 0) + 1
     return Sources(tracking, listing, rules, report, targets)
@@ -145,27 +145,27 @@ def read_tracking(sources: str | Path | Sequence[str | Path], rules: Rules | Non
             file; a play is malformed and the rules say stop; after the last chunk, no play was accepted (the message
             has the counts by reason).
     """
-    opened = open_sources(sources, rules)
-    start = total = opened.report
-    seen: set[tuple[int, int]] = set()
-    for number in range(len(opened.tables)):
-        for chunk in opened.read(number, seen):
+    source = open_sources(sources, rules)
+    start = total = source.report
+    keys: set[tuple[int, int]] = set()
+    for number in range(len(source.tables)):
+        for chunk in source.read(number, keys):
             chunk, start = replace(chunk, report=start + chunk.report), ReadReport()
             total = total + chunk.report
             yield chunk
-    opened.check_kept(total)
+    source.check_kept(total)
 
 
 def _canonical(
     rows: pl.DataFrame,
     table: Table,
     listing: Listing,
-    seen: set[tuple[int, int]],
+    keys: set[tuple[int, int]],
     screen: Screen,
     targets: pl.DataFrame | None,
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     by_time = table.layout is not None and table.layout.clock == "time"
-    rows = align_clocks(check_rate(drop_copies(rows, seen, screen), by_time, screen), screen.report)
+    rows = align_clocks(check_rate(drop_copies(rows, keys, screen), by_time, screen), screen.report)
     rows = fill_holes(settle_motion(cut(rows, screen), screen), screen.report)
     rows, plays = join_outcomes(rows, listing.plays, screen)
     rows = check(rows, screen)

@@ -67,8 +67,8 @@ def settle_motion(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
     few rows gets the median of its game.
     """
     for angle in ("dir", "o"):
-        known = pl.col(angle).is_finite()
-        rows = rows.with_columns(pl.when(known).then(angle).alias(angle))
+        finite = pl.col(angle).is_finite()
+        rows = rows.with_columns(pl.when(finite).then(angle).alias(angle))
         angles = rows[angle].drop_nulls()
         if len(angles) >= _ANGLES and (angles.abs() <= _FULL_CIRCLE).all():
             screen.report.repair(f"plays with {angle} in radians: treated as unknown", rows.select(PLAY).n_unique())
@@ -77,18 +77,18 @@ def settle_motion(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
     by_play, by_game = (_medians(pace, key) for key in (PLAY, ["game_id"]))
     plays = rows.select(*PLAY, "timed").unique(PLAY).join(by_play, on=PLAY, how="left")
     plays = plays.join(by_game, on="game_id", how="left", suffix="_game")
-    own = pl.col("rows") >= _PLAY_ROWS
-    enough = own | (pl.col("rows_game") >= _PLAY_ROWS)
+    play_suffices = pl.col("rows") >= _PLAY_ROWS
+    enough = play_suffices | (pl.col("rows_game") >= _PLAY_ROWS)
     plays = plays.with_columns(
-        ratio=pl.when(own).then("ratio").otherwise("ratio_game"),
-        along=pl.when(own).then("along").otherwise("along_game"),
+        ratio=pl.when(play_suffices).then("ratio").otherwise("ratio_game"),
+        along=pl.when(play_suffices).then("along").otherwise("along_game"),
     ).filter(enough.fill_null(value=False))
     off = ~pl.col("ratio").is_between(*_PLAY_RATIO)
-    lost = off & (~pl.col("timed") | (pl.col("ratio") > _FROZEN))
+    unusable = off & (~pl.col("timed") | (pl.col("ratio") > _FROZEN))
     detail = pl.format("recorded speeds are {} times those of the positions", pl.col("ratio").round(2))
     reason = "speeds and positions do not fit: other units, or not ten frames per second"
-    rows = screen.malformed(rows, plays.filter(lost).with_columns(detail=detail), reason)
-    wrong = plays.filter((off & ~lost) | (pl.col("along") < _ALONG).fill_null(value=False))
+    rows = screen.malformed(rows, plays.filter(unusable).with_columns(detail=detail), reason)
+    wrong = plays.filter((off & ~unusable) | (pl.col("along") < _ALONG).fill_null(value=False))
     return _derive(rows.drop("timed"), wrong.select(PLAY), screen)
 
 
@@ -116,8 +116,8 @@ def check_places(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
     Passers are checked by file, if it has at least ten plays.
     """
     # the rows are sorted, so comparing keys with the previous row delimits the tracks
-    own = pl.all_horizontal(pl.col(c) == pl.col(c).shift(1) for c in _KEY)
-    step = pl.when(own).then(pl.col("frame") - pl.col("frame").shift(1))
+    same_track = pl.all_horizontal(pl.col(c) == pl.col(c).shift(1) for c in _KEY)
+    step = pl.when(same_track).then(pl.col("frame") - pl.col("frame").shift(1))
     squares = [(pl.col(c) - pl.col(c).shift(1)) ** 2 for c in ("x", "y")]
     inside = rows.filter(~pl.col("is_ball"), pl.col("frame") >= 0)
     inside = inside.select(*_KEY, "name", "frame", "x", "y").sort(*_KEY, "frame")
@@ -151,15 +151,17 @@ def _pace(rows: pl.DataFrame) -> pl.DataFrame:
     """Given over derived speed, and the cosine between the two, of players on the move."""
     rows = rows.filter(~pl.col("is_ball"), pl.col("s").is_finite())
     rows = rows.select(*_KEY, "frame", "x", "y", "s", "dir").sort(*_KEY, "frame")
-    own = pl.all_horizontal(pl.col(c).shift(-1) == pl.col(c).shift(1) for c in _KEY)
+    same_track = pl.all_horizontal(pl.col(c).shift(-1) == pl.col(c).shift(1) for c in _KEY)
     step = pl.col("frame").shift(-1) - pl.col("frame").shift(1)
     x, y = ((pl.col(c).shift(-1) - pl.col(c).shift(1)) / (2 * FRAME_S) for c in ("x", "y"))
-    moved = rows.select(*PLAY, "s", "dir", own=own, step=step, x=x, y=y).filter("own", pl.col("step") == 2)
-    moved = moved.with_columns(v=(pl.col("x") ** 2 + pl.col("y") ** 2).sqrt())
+    pairs = rows.select(*PLAY, "s", "dir", same_track=same_track, step=step, x=x, y=y).filter(
+        "same_track", pl.col("step") == 2
+    )
+    pairs = pairs.with_columns(v=(pl.col("x") ** 2 + pl.col("y") ** 2).sqrt())
     heading = pl.col("dir").radians()
     cosine = (pl.col("x") * heading.sin() + pl.col("y") * heading.cos()) / pl.col("v")
-    moved = moved.filter(pl.col("v").is_finite(), pl.max_horizontal("v", "s") > _MOVING_YPS)
-    return moved.select(*PLAY, ratio=pl.col("s") / pl.col("v"), along=cosine)
+    pairs = pairs.filter(pl.col("v").is_finite(), pl.max_horizontal("v", "s") > _MOVING_YPS)
+    return pairs.select(*PLAY, ratio=pl.col("s") / pl.col("v"), along=cosine)
 
 
 def _medians(pace: pl.DataFrame, key: list[str]) -> pl.DataFrame:

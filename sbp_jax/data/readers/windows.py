@@ -23,21 +23,23 @@ def drop_copies(rows: pl.DataFrame, seen: set[tuple[int, int]], screen: Screen) 
     added to `seen`.
     """
     empty = pl.all_horizontal(pl.col(c).is_null() for c in ("x", "y", "s"))
-    filled = rows.filter(~empty)
-    screen.report.repair("empty rows dropped", len(rows) - len(filled))
+    nonempty = rows.filter(~empty)
+    screen.report.repair("empty rows dropped", len(rows) - len(nonempty))
     plays = rows.select(PLAY).unique().sort(PLAY)
     screen.report.read += len(plays)
-    rows = screen.reject(rows, plays.join(filled, on=PLAY, how="anti"), "empty rows only")
+    rows = screen.reject(rows, plays.join(nonempty, on=PLAY, how="anti"), "empty rows only")
     again = plays.filter(pl.Series([play in seen for play in plays.iter_rows()], dtype=pl.Boolean))
     seen.update(plays.iter_rows())
     if "copy" in rows.columns:
-        first = filled.group_by(PLAY).agg(first=pl.col("copy").min(), copies=pl.col("copy").n_unique())
+        first = nonempty.group_by(PLAY).agg(first=pl.col("copy").min(), copies=pl.col("copy").n_unique())
         double = first.filter(pl.col("copies") > 1)
         extras = double.sort(PLAY).select(pl.col(*PLAY).repeat_by(pl.col("copies") - 1)).explode(PLAY)
         screen.report.read += len(extras)
         screen.report.reject("duplicate copy", extras.iter_rows())
-        filled = filled.join(first, on=PLAY).filter(pl.col("copy").eq_missing(pl.col("first"))).drop("first", "copies")
-    return screen.reject(filled, again, "duplicate copy")
+        nonempty = (
+            nonempty.join(first, on=PLAY).filter(pl.col("copy").eq_missing(pl.col("first"))).drop("first", "copies")
+        )
+    return screen.reject(nonempty, again, "duplicate copy")
 
 
 def cut(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
@@ -108,8 +110,8 @@ def check(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
         names.filter(pl.col("count") > MAX_PLAYERS).with_columns(detail=pl.format("{} different players", "count")),
         "more than 22 players in a play",
     )
-    tracked = crowd.group_by(PLAY).agg(tracked=pl.len()).join(rows.select(*PLAY, "frames").unique(PLAY), on=PLAY)
-    torn = tracked.filter(pl.col("tracked") < pl.col("frames"))
+    counts = crowd.group_by(PLAY).agg(tracked=pl.len()).join(rows.select(*PLAY, "frames").unique(PLAY), on=PLAY)
+    torn = counts.filter(pl.col("tracked") < pl.col("frames"))
     rows = screen.reject(rows, torn, "frames missing between snap and release")
     ball = rows.filter("is_ball", pl.col("frame") == 0)
     return screen.reject(rows, rows.join(ball, on=PLAY, how="anti"), "no ball at the snap")
@@ -123,13 +125,15 @@ def check_facing(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
     """
     snap = rows.filter(pl.col("frame") == 0, ~pl.col("is_ball"), pl.col("side").is_not_null())
     ranked = snap.select(*PLAY, "offense", rank=pl.col("x").rank().over(PLAY))
-    own, other = pl.col("offense").sum(), (~pl.col("offense")).sum()
-    ahead = (pl.col("rank").filter("offense").sum() - own * (own + 1) / 2) / (own * other)
-    plays = ranked.group_by(PLAY).agg(own=own, other=other, ahead=ahead)
-    alone = plays.filter(pl.min_horizontal("own", "other") == 0)
-    detail = pl.format("{} players", pl.col("own") + pl.col("other"))
+    num_offense, num_defense = pl.col("offense").sum(), (~pl.col("offense")).sum()
+    ahead = (pl.col("rank").filter("offense").sum() - num_offense * (num_offense + 1) / 2) / (num_offense * num_defense)
+    plays = ranked.group_by(PLAY).agg(offense=num_offense, defense=num_defense, ahead=ahead)
+    alone = plays.filter(pl.min_horizontal("offense", "defense") == 0)
+    detail = pl.format("{} players", pl.col("offense") + pl.col("defense"))
     rows = screen.malformed(rows, alone.with_columns(detail=detail), "one team alone at the snap")
-    mixed = plays.filter(pl.min_horizontal("own", "other") >= _MIN_SIDE, pl.col("ahead").is_between(_MIXED, 1 - _MIXED))
+    mixed = plays.filter(
+        pl.min_horizontal("offense", "defense") >= _MIN_SIDE, pl.col("ahead").is_between(_MIXED, 1 - _MIXED)
+    )
     detail = pl.format("in {} % of pairs the offense is ahead", (100 * pl.col("ahead")).round())
     return screen.malformed(rows, mixed.with_columns(detail=detail), "the teams do not face each other along x")
 
@@ -139,5 +143,5 @@ def _moments(events: pl.DataFrame) -> pl.DataFrame:
 
 
 def _first_release(events: pl.DataFrame, moments: pl.DataFrame) -> pl.DataFrame:
-    thrown = events.filter(pl.col("event").is_in(RELEASE_EVENTS)).join(moments, on=PLAY)
-    return thrown.filter(pl.col("clock") > pl.col("snap")).group_by(PLAY).agg(release=pl.col("clock").min())
+    releases = events.filter(pl.col("event").is_in(RELEASE_EVENTS)).join(moments, on=PLAY)
+    return releases.filter(pl.col("clock") > pl.col("snap")).group_by(PLAY).agg(release=pl.col("clock").min())

@@ -115,11 +115,11 @@ def read_series(path: str | Path, time: str = "", value: str = "") -> Series:
             f"{path}: column {value!r}: row {row + 1}: expected a number of at most {MAX_ABSOLUTE:g} in size, got "
             f"{values[row]:g}"
         )
-    known = ~np.isnan(values)
-    if known.sum() < 3:
-        raise InputError(f"{path}: column {value!r}: expected at least 3 values, got {int(known.sum())}")
-    if np.ptp(values[known]) == 0:
-        raise InputError(f"{path}: column {value!r}: a constant series, every value is {values[known][0]:g}")
+    finite = ~np.isnan(values)
+    if finite.sum() < 3:
+        raise InputError(f"{path}: column {value!r}: expected at least 3 values, got {int(finite.sum())}")
+    if np.ptp(values[finite]) == 0:
+        raise InputError(f"{path}: column {value!r}: a constant series, every value is {values[finite][0]:g}")
     # the grid comes from all rows: a row without a value is a gap
     step = float(np.median(np.diff(at)))
     cells = np.round((at - at[0]) / step)
@@ -128,7 +128,7 @@ def read_series(path: str | Path, time: str = "", value: str = "") -> Series:
             f"{path}: column {time!r}: rows {row + 1} and {row + 2} are {at[row + 1] - at[row]:g} apart, less than "
             f"half of the usual {step:g}; put the series on a grid first"
         )
-    return Series(path.stem, at[known], values[known], step, dated, int((~known).sum()))
+    return Series(path.stem, at[finite], values[finite], step, dated, int((~finite).sum()))
 
 
 def windows(series: Series, context: int, lead: int = 1, training: int | None = None) -> Windows:
@@ -158,21 +158,21 @@ def windows(series: Series, context: int, lead: int = 1, training: int | None = 
     deviation = float(np.mean(np.abs(train - np.median(train)))) if len(train) else 0.0
     if not deviation > 0:
         raise InputError(f"{series.name}: a constant series in its first {len(train)} observations, which train")
-    wanted = cell[:, None] + np.arange(1 - context, 1)[None, :] - lead
-    place = np.searchsorted(cell, wanted)
+    grid = cell[:, None] + np.arange(1 - context, 1)[None, :] - lead
+    place = np.searchsorted(cell, grid)
     nearest = np.minimum(place, len(cell) - 1)
-    seen = (cell[nearest] == wanted) & (wanted >= 0)
-    index = np.flatnonzero(2 * seen.sum(axis=1) >= context)
+    observed = (cell[nearest] == grid) & (grid >= 0)
+    index = np.flatnonzero(2 * observed.sum(axis=1) >= context)
     if not len(index):
         raise InputError(
             f"{series.name}: {len(series)} observations are too short a series for a context of {context} and a lead "
             f"of {lead} steps"
         )
-    seen = seen[index]
-    value = np.where(seen, series.value[nearest[index]], np.nan)
+    observed = observed[index]
+    value = np.where(observed, series.value[nearest[index]], np.nan)
     location = np.nanmedian(value, axis=1)
     scale = np.maximum(np.nanmean(np.abs(value - location[:, None]), axis=1), _MIN_DEVIATION * deviation)
-    return Windows(np.where(seen, value, 0.0), seen, series.value[index], index, location, scale)
+    return Windows(np.where(observed, value, 0.0), observed, series.value[index], index, location, scale)
 
 
 def _time_column(table: pl.DataFrame, path: Path) -> str:
@@ -198,7 +198,7 @@ def _times(column: pl.Series, path: Path) -> tuple[np.ndarray, bool]:
     """Times as numbers, and whether they are dates."""
     name, dated = column.name, not column.dtype.is_numeric()
     if column.dtype == pl.String:
-        column = _parsed(column, path)
+        column = _dates(column, path)
     if column.dtype in (pl.Date, pl.Datetime):
         at = column.cast(pl.Datetime("us")).dt.epoch("us").cast(pl.Float64) / _SECOND
     elif column.dtype.is_numeric():
@@ -216,14 +216,14 @@ def _times(column: pl.Series, path: Path) -> tuple[np.ndarray, bool]:
     return times, dated
 
 
-def _parsed(column: pl.Series, path: Path) -> pl.Series:
+def _dates(column: pl.Series, path: Path) -> pl.Series:
     """Text as dates with the year first; formats with an ambiguous order of day and month are rejected."""
-    parsed = column.str.strip_chars().str.to_datetime(time_unit="us", time_zone="UTC", strict=False)
-    bad = column.is_not_null() & (parsed.is_null() | ~column.str.contains(r"^\s*\d{4}"))
+    dates = column.str.strip_chars().str.to_datetime(time_unit="us", time_zone="UTC", strict=False)
+    bad = column.is_not_null() & (dates.is_null() | ~column.str.contains(r"^\s*\d{4}"))
     if bad.any():
         row = int(bad.arg_max() or 0)
         raise InputError(
             f"{path}: column {column.name!r}: row {row + 1}: expected a date such as 2015-02-26 21:42:53, or a number, "
             f"got {column[row]!r}"
         )
-    return parsed
+    return dates

@@ -32,9 +32,9 @@ def draw(count: int, seed: int) -> np.ndarray:
     lower, upper = (random.standard_t(_FREEDOM, count) * _NOISE for _ in range(2))
     values = sinusoid(count) + np.minimum(lower, 0.0) + np.maximum(upper, 0.0)
     places = random.permutation(count)
-    for share, direction, shape in _SPIKES:
-        own, places = np.split(places, [round(share * count)])
-        values[own] += direction * genpareto(shape).rvs(len(own), random_state=random)
+    for fraction, direction, shape in _SPIKES:
+        indices, places = np.split(places, [round(fraction * count)])
+        values[indices] += direction * genpareto(shape).rvs(len(indices), random_state=random)
     return values
 
 
@@ -56,8 +56,8 @@ class TrueDistribution:
 
     def cdf_below(self, y: np.ndarray) -> np.ndarray:
         """Return P(Y < y) [N]."""
-        mass, cumulated = _grid()[:2]
-        return self._at(y, cumulated - mass)
+        mass, cdf = _grid()[:2]
+        return self._at(y, cdf - mass)
 
     def probability(self, low: np.ndarray, high: np.ndarray) -> np.ndarray:
         """Return P(low <= Y < high) [N]."""
@@ -93,18 +93,18 @@ def _grid() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     lower = cells(lambda x: np.where(x < 0, t.cdf(x / _NOISE, _FREEDOM), 1.0))
     upper = cells(lambda x: np.where(x < 0, 0.0, t.cdf(x / _NOISE, _FREEDOM)))
     noise = _convolved(lower, upper, zero)
-    mass = (1 - sum(share for share, _, _ in _SPIKES)) * noise
-    for share, direction, shape in _SPIKES:
+    mass = (1 - sum(weight for weight, _, _ in _SPIKES)) * noise
+    for weight, direction, shape in _SPIKES:
         spike = genpareto(shape)
         jump = cells(spike.cdf if direction > 0 else lambda x, spike=spike: spike.sf(-x))
-        mass = mass + share * _convolved(noise, jump, zero)
-    cumulated = np.cumsum(mass)
-    cumulated /= cumulated[-1]
-    mass = np.diff(cumulated, prepend=0.0)
-    squares, rests = cumulated**2 * _STEP, (1 - cumulated) ** 2 * _STEP
+        mass = mass + weight * _convolved(noise, jump, zero)
+    cdf = np.cumsum(mass)
+    cdf /= cdf[-1]
+    mass = np.diff(cdf, prepend=0.0)
+    squares, squared_tails = cdf**2 * _STEP, (1 - cdf) ** 2 * _STEP
     below = np.cumsum(squares) - squares
-    above = np.cumsum(rests[::-1])[::-1]
-    return mass, cumulated, below, above
+    above = np.cumsum(squared_tails[::-1])[::-1]
+    return mass, cdf, below, above
 
 
 def _convolved(one: np.ndarray, other: np.ndarray, zero: int) -> np.ndarray:

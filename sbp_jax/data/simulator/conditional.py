@@ -185,18 +185,18 @@ def draw_outcomes(parameters: OutcomeParameters, skill: np.ndarray, streams: Gam
     catch = np.clip(np.rint(parameters.depth_yards + scatter), center - CATCH_REACH, center + CATCH_REACH)
 
     kind, u = streams.uniform(), streams.uniform()
-    stopped = np.ceil(TACKLED_CENTER + TACKLED_SCALE * _logit(u) - 0.5)
+    tackle_yards = np.ceil(TACKLED_CENTER + TACKLED_SCALE * _logit(u) - 0.5)
     free = np.floor(parameters.run_yards * (-np.log1p(-u)) ** (1 / RUN_POWER))
     away = np.rint(parameters.run_yards) + np.floor(_pareto(u, TAIL_SHAPE, TAIL_SCALE))
-    after = np.where(kind < tackled, stopped, np.where(kind < tackled + breakaway, away, free))
-    gained = np.clip(catch + after, -largest_loss(parameters), parameters.yards_to_goal)
+    after = np.where(kind < tackled, tackle_yards, np.where(kind < tackled + breakaway, away, free))
+    gain = np.clip(catch + after, -largest_loss(parameters), parameters.yards_to_goal)
 
-    returned = np.where(
+    return_yards = np.where(
         streams.uniform() < RETURN_NONE, 0, 1 + np.floor(_pareto(streams.uniform(), RETURN_SHAPE, RETURN_SCALE))
     )
-    returned = np.minimum(returned, parameters.return_limit_yards)
-    yards = np.where(result == COMPLETE, gained, 0)
-    net = np.where(result == INTERCEPTED, -returned, yards)
+    return_yards = np.minimum(return_yards, parameters.return_limit_yards)
+    yards = np.where(result == COMPLETE, gain, 0)
+    net = np.where(result == INTERCEPTED, -return_yards, yards)
     return Outcomes(result, catch.astype(np.int64), yards.astype(np.int64), net.astype(np.int64))
 
 

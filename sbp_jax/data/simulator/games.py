@@ -82,24 +82,24 @@ def tracking_table(
     order = np.concatenate([np.argsort(ids, axis=1), np.full((len(ids), 1), bodies - 1)], axis=1)[which]
     rows = (which[:, None], frame[:, None], order)
     row_play, is_ball = np.repeat(which, bodies), order.ravel() == bodies - 1
-    left = ~situation.rightward[row_play]
+    leftward = ~situation.rightward[row_play]
 
     x, y = _field_position(situation, measured)
     columns: dict[str, np.ndarray] = {}
-    turned = {"x": (FIELD_LENGTH_YARDS, x[rows].ravel()), "y": (FIELD_WIDTH_YARDS, y[rows].ravel())}
-    for name, (size, value) in turned.items():
-        columns[name] = np.round(np.where(left, size - value, value), 2)
-    moved = np.hypot(*(np.diff(value, axis=1, prepend=value[:, :1]) for value in (x, y)))
-    moved[:, 0, :22] = 0.1 * measured.speed[:, 0]
-    columns["dis"] = np.round(moved[rows].ravel(), 2)
-    ball_speed = 10 * moved[..., 22:]
+    coordinates = {"x": (FIELD_LENGTH_YARDS, x[rows].ravel()), "y": (FIELD_WIDTH_YARDS, y[rows].ravel())}
+    for name, (size, value) in coordinates.items():
+        columns[name] = np.round(np.where(leftward, size - value, value), 2)
+    distance = np.hypot(*(np.diff(value, axis=1, prepend=value[:, :1]) for value in (x, y)))
+    distance[:, 0, :22] = 0.1 * measured.speed[:, 0]
+    columns["dis"] = np.round(distance[rows].ravel(), 2)
+    ball_speed = 10 * distance[..., 22:]
     earlier = np.concatenate([np.repeat(ball_speed[:, :1], 5, axis=1), ball_speed[:, :-5]], axis=1)
     ball_acceleration = np.abs(ball_speed - earlier) / 0.5  # over half a second, as smooth as the real files
     for name, player, ball in (("s", measured.speed, ball_speed), ("a", measured.acceleration, ball_acceleration)):
         columns[name] = np.round(np.concatenate([player, ball], axis=2)[rows].ravel(), 2)
     no_angle = np.full((*measured.speed.shape[:2], 1), np.nan)
     for name, angle in (("o", measured.orientation), ("dir", measured.direction)):
-        clockwise = 90.0 - np.concatenate([angle, no_angle], axis=2)[rows].ravel() + np.where(left, 180.0, 0.0)
+        clockwise = 90.0 - np.concatenate([angle, no_angle], axis=2)[rows].ravel() + np.where(leftward, 180.0, 0.0)
         columns[name] = np.round(clockwise % 360.0, 2) % 360.0
 
     roster = np.concatenate([formation.player, np.full((len(ids), 1), league.players.height)], axis=1)
@@ -123,7 +123,7 @@ def tracking_table(
         _lookup("team", ("home", "away", "football"), side[which[:, None], order].ravel()),
         pl.Series("gameId", np.array([game.game_id for game in games], float)[situation.game][row_play]),
         pl.Series("playId", situation.play_id[row_play].astype(float)),
-        _lookup("playDirection", ("right", "left"), left.astype(int)),
+        _lookup("playDirection", ("right", "left"), leftward.astype(int)),
         _lookup("route", (*ROUTES[:-1], None), route[which[:, None], order].ravel()),
     )
 
@@ -384,12 +384,12 @@ def write_weeks(
     `if __name__ == "__main__"`. A failure in one of them is raised here, and the other weeks are abandoned. Raises
     InputError if a process is killed from outside.
     """
-    done = 0
+    total = 0
 
     def count(plays: int) -> None:
-        nonlocal done
-        done += plays
-        progress(done)
+        nonlocal total
+        total += plays
+        progress(total)
 
     if min(processes, len(weeks)) == 1:
         return [write_week(week, seeds, path, count) for week, path in zip(weeks, paths, strict=True)]

@@ -165,10 +165,10 @@ def draw_absences(seed: int, season_index: int, games: int) -> np.ndarray:
     """
     generator = np.random.default_rng([seed, int(Purpose.CAREER), season_index, 1])
     u, v = generator.uniform(size=(2, len(TEAMS)))
-    missed = np.floor(_MAX_ABSENCE * u**_ABSENCE_POWER)
-    first = np.floor(v * (games - missed + 1))
+    absences = np.floor(_MAX_ABSENCE * u**_ABSENCE_POWER)
+    first = np.floor(v * (games - absences + 1))
     number = np.arange(games)
-    return (number >= first[:, None]) & (number < (first + missed)[:, None])
+    return (number >= first[:, None]) & (number < (first + absences)[:, None])
 
 
 def passers(games: Sequence[Game], league: League) -> tuple[np.ndarray, np.ndarray]:
@@ -180,8 +180,8 @@ def passers(games: Sequence[Game], league: League) -> tuple[np.ndarray, np.ndarr
 
 def quarterback_seasons(season: int, games: Sequence[Game], league: League) -> pl.DataFrame:
     """Return one row per quarterback: season, nflId, displayName, team, skill, games started."""
-    started = np.bincount(passers(games, league)[0].ravel(), minlength=league.players.height)
+    starts = np.bincount(passers(games, league)[0].ravel(), minlength=league.players.height)
     table = league.quarterbacks()
     return table.select(
-        pl.lit(season).alias("season"), pl.all(), pl.Series("games_started", started[league.passer.ravel()])
+        pl.lit(season).alias("season"), pl.all(), pl.Series("games_started", starts[league.passer.ravel()])
     )

@@ -65,12 +65,12 @@ class Steering:
         self.facing[:, :11, 0], self.facing[:, 11:, 0] = 1.0, -1.0
         self.trail = [(self.position.copy(), self.velocity.copy())]  # the coverage reacts to it with a lag
 
-    def step(self, wanted: np.ndarray, look: np.ndarray) -> None:
-        """Advance 0.1 s toward the `wanted` velocities, turning toward the `look` directions [plays, 22, 2]."""
-        wanted = self._inside_the_field(wanted)
-        speed = np.hypot(wanted[..., 0], wanted[..., 1])
-        wanted = wanted * np.minimum(1.0, self.top_speed / np.maximum(speed, 1e-9))[..., None]
-        change = _RESPONSE * (wanted - self.velocity)
+    def step(self, command: np.ndarray, look: np.ndarray) -> None:
+        """Advance 0.1 s toward the velocities in `command`, turning toward the directions in `look` [plays, 22, 2]."""
+        command = self._inside_the_field(command)
+        speed = np.hypot(command[..., 0], command[..., 1])
+        command = command * np.minimum(1.0, self.top_speed / np.maximum(speed, 1e-9))[..., None]
+        change = _RESPONSE * (command - self.velocity)
         size = np.hypot(change[..., 0], change[..., 1])
         change *= np.minimum(1.0, _MAX_ACCELERATION * STEP_S / np.maximum(size, 1e-9))[..., None]
         self.velocity = self.velocity + change
@@ -78,29 +78,29 @@ class Steering:
         self.facing = _unit(self.facing + _TURN * (_unit(look) - self.facing))
         self.trail.append((self.position, self.velocity))
 
-    def _inside_the_field(self, wanted: np.ndarray) -> np.ndarray:
+    def _inside_the_field(self, command: np.ndarray) -> np.ndarray:
         """Slow down before the sidelines and the end lines: the remaining distance takes at least 0.9 seconds."""
         low = np.stack([self.to_goal - 109.5, np.full(len(self.to_goal), -HALF_WIDTH_YARDS + 0.4)], axis=-1)
         high = np.stack([self.to_goal + 9.5, np.full(len(self.to_goal), HALF_WIDTH_YARDS - 0.4)], axis=-1)
-        return np.clip(wanted, (low[:, None] - self.position) / 0.9, (high[:, None] - self.position) / 0.9)
+        return np.clip(command, (low[:, None] - self.position) / 0.9, (high[:, None] - self.position) / 0.9)
 
     def intentions(self, seconds: float) -> tuple[np.ndarray, np.ndarray]:
         """Return desired velocities and directions to look, before the release, `seconds` after the snap."""
-        wanted = np.zeros_like(self.position)
+        command = np.zeros_like(self.position)
         look = np.where(np.arange(22)[:, None] < 11, np.array([1.0, 0.0]), np.array([-1.0, 0.0])) + 0.0 * self.position
-        self._receivers(seconds, wanted, look)
-        self._quarterback(seconds, wanted, look)
-        self._rush(seconds, wanted, look)
-        self._cover(seconds, wanted, look)
-        wanted *= (seconds >= self.delay_s)[..., None]
-        return wanted, look
+        self._receivers(seconds, command, look)
+        self._quarterback(seconds, command, look)
+        self._rush(seconds, command, look)
+        self._cover(seconds, command, look)
+        command *= (seconds >= self.delay_s)[..., None]
+        return command, look
 
-    def _receivers(self, seconds: float, wanted: np.ndarray, look: np.ndarray) -> None:
+    def _receivers(self, seconds: float, command: np.ndarray, look: np.ndarray) -> None:
         call, place = self.call, self.position[:, ELIGIBLE]
-        broken = seconds >= call.break_s
+        past_break = seconds >= call.break_s
         since = np.maximum(seconds - call.break_s, 0.0)
         tired = np.where(since > 1.8, np.maximum(0.35, 1.0 - 0.6 * (since - 1.8)), 1.0)
-        velocity = np.where(broken[..., None], call.broken * tired[..., None], call.stem)
+        velocity = np.where(past_break[..., None], call.broken * tired[..., None], call.stem)
         hitching = (call.route == HITCH) & (since > 0.7)
         velocity = np.where(hitching[..., None], 0.0, velocity)
         outward = np.where(place[..., 1] >= self.formation.ball_y[:, None], 1.0, -1.0)
@@ -114,41 +114,41 @@ class Steering:
         )
         stalk = np.stack([place[..., 0] * 0 + 5.0, self.formation.start[:, ELIGIBLE, 1] * 0.95], axis=-1)
         block = np.where(back[..., None], _toward(protect, place, 0.7, 4.0), _toward(stalk, place, 1.2, 4.5))
-        wanted[:, ELIGIBLE] = np.where((call.route == BLOCK)[..., None], block, velocity)
+        command[:, ELIGIBLE] = np.where((call.route == BLOCK)[..., None], block, velocity)
         to_passer = self.position[:, [QUARTERBACK]] - place
-        turned = broken & (call.route != BLOCK)
+        looks_back = past_break & (call.route != BLOCK)
         look[:, ELIGIBLE] = np.where(
-            turned[..., None],
+            looks_back[..., None],
             _unit(to_passer) + 0.6 * _unit(self.velocity[:, ELIGIBLE]),
             self.velocity[:, ELIGIBLE] + [0.5, 0],
         )
 
-    def _quarterback(self, seconds: float, wanted: np.ndarray, look: np.ndarray) -> None:
+    def _quarterback(self, seconds: float, command: np.ndarray, look: np.ndarray) -> None:
         call, place = self.call, self.position[:, QUARTERBACK]
         rusher = self.position[:, OTHERS]
         away = place[:, None] - rusher
         close = np.exp(-np.hypot(away[..., 0], away[..., 1]) / 1.6)
         push = np.sum(close[..., None] * _unit(away), axis=1) * 3.2
-        wanted[:, QUARTERBACK] = _toward(call.drop, place, 0.55, 4.2) + push * (seconds > 1.0)
+        command[:, QUARTERBACK] = _toward(call.drop, place, 0.55, 4.2) + push * (seconds > 1.0)
         rows = np.arange(len(place))
         to_target = self.position[rows, ELIGIBLE.start + call.target] - place
         gazing = seconds >= (call.release * STEP_S - GAZE_S)
         scan = np.array([1.0, 0.0]) + np.stack([0 * self.side, 0.45 * self.side * np.cos(2.2 * seconds)], axis=-1)
         look[:, QUARTERBACK] = np.where(gazing[:, None], to_target, scan)
 
-    def _rush(self, seconds: float, wanted: np.ndarray, look: np.ndarray) -> None:
+    def _rush(self, seconds: float, command: np.ndarray, look: np.ndarray) -> None:
         """Rushers close on the quarterback to their planned distance at the release; linemen block their way."""
         call, passer = self.call, self.position[:, [QUARTERBACK]]
         rushing = np.arange(6) < self.formation.rushers[:, None]
         place, start = self.position[:, OTHERS], self.formation.start[:, OTHERS]
         progress = np.clip(seconds / (call.release * STEP_S), 0.0, 1.0)[:, None]
-        eased = progress * (2 - progress)
+        fraction = progress * (2 - progress)
         from_drop = start - call.drop[:, None]
         begin = np.hypot(from_drop[..., 0], from_drop[..., 1])
-        gap = begin + (np.minimum(call.rush_gap, begin) - begin) * eased
+        gap = begin + (np.minimum(call.rush_gap, begin) - begin) * fraction
         direction = _unit(from_drop * [1.0, 1.25])
         lane = passer + gap[..., None] * direction
-        wanted[:, OTHERS] = np.where(rushing[..., None], _toward(lane, place, 0.3, 6.5), wanted[:, OTHERS])
+        command[:, OTHERS] = np.where(rushing[..., None], _toward(lane, place, 0.3, 6.5), command[:, OTHERS])
         look[:, OTHERS] = np.where(rushing[..., None], passer - place, look[:, OTHERS])
 
         line_start = self.formation.start[:, LINEMEN]
@@ -160,24 +160,24 @@ class Steering:
         screen = (call.concept == Concept.SCREEN)[:, None, None] & (seconds > 1.0)
         ahead = self.position[:, LINEMEN] * [0.0, 1.0] + [2.5, 0.0] + self.side[:, None, None] * [0.0, 2.0]
         goal = np.where(screen, ahead, guard)
-        wanted[:, LINEMEN] = _toward(goal, self.position[:, LINEMEN], 0.45, 4.6)
+        command[:, LINEMEN] = _toward(goal, self.position[:, LINEMEN], 0.45, 4.6)
         look[:, LINEMEN] = nearest - self.position[:, LINEMEN] + [0.3, 0.0]
 
-    def _cover(self, seconds: float, wanted: np.ndarray, look: np.ndarray) -> None:
+    def _cover(self, seconds: float, command: np.ndarray, look: np.ndarray) -> None:
         """Coverage mirrors its receivers with a reaction time, at the planned cushion; safeties stay over the top."""
         call, place = self.call, self.position[:, COVERAGE]
         frames = np.rint(call.lag_s / STEP_S).astype(int)
-        seen, pace = (np.stack([step[kind][:, ELIGIBLE] for step in self.trail[-6:]]) for kind in (0, 1))
-        age = np.minimum(frames, len(seen) - 1)
+        receivers, pace = (np.stack([step[kind][:, ELIGIBLE] for step in self.trail[-6:]]) for kind in (0, 1))
+        age = np.minimum(frames, len(receivers) - 1)
         rows = np.arange(len(place))
-        seen, pace = seen[-1 - age, rows], pace[-1 - age, rows]
-        apart = self.formation.start[:, COVERAGE] - self.formation.start[:, ELIGIBLE]
+        receivers, pace = receivers[-1 - age, rows], pace[-1 - age, rows]
+        separation = self.formation.start[:, COVERAGE] - self.formation.start[:, ELIGIBLE]
         settle = np.exp(-seconds / 0.85)
         offset = call.leverage * call.cushion[..., None]
-        goal = seen + pace * call.lag_s[:, None, None] + offset * (1 - settle) + apart * settle
+        goal = receivers + pace * call.lag_s[:, None, None] + offset * (1 - settle) + separation * settle
         follow = pace + (goal - place) / 0.5
-        wanted[:, COVERAGE] = follow
-        receiver, passer = seen - place, self.position[:, [QUARTERBACK]] - place
+        command[:, COVERAGE] = follow
+        receiver, passer = receivers - place, self.position[:, [QUARTERBACK]] - place
         look[:, COVERAGE] = np.where(
             call.man[:, None, None] & (seconds > 0.8), _unit(receiver) + 0.4 * _unit(passer), passer
         )
@@ -190,7 +190,7 @@ class Steering:
         x = np.minimum(x, self.to_goal[:, None] + 8.0)
         spot = np.stack([x, 0.8 * home[..., 1] + 0.35 * threat[:, None]], axis=-1)
         dropping = np.arange(6) >= self.formation.rushers[:, None]
-        wanted[:, OTHERS] = np.where(dropping[..., None], _toward(spot, safety, 0.8, 7.0), wanted[:, OTHERS])
+        command[:, OTHERS] = np.where(dropping[..., None], _toward(spot, safety, 0.8, 7.0), command[:, OTHERS])
         look[:, OTHERS] = np.where(dropping[..., None], self.position[:, [QUARTERBACK]] - safety, look[:, OTHERS])
 
 
@@ -295,14 +295,14 @@ def _chasers(place: np.ndarray, catch: np.ndarray, target: np.ndarray, outcomes:
 
 def _after_release(steering: Steering, step: int, flight, catch, slot, chaser) -> tuple[np.ndarray, np.ndarray]:
     rows = np.arange(len(flight))
-    wanted = 0.93 * steering.velocity
-    wanted[:, :6] *= 0.8
+    command = 0.93 * steering.velocity
+    command[:, :6] *= 0.8
     left_s = np.maximum((flight - step) * STEP_S, 0.25)
     arrived = (step > flight)[:, None]
     for who in (slot, chaser):
         rush = (catch - steering.position[rows, who]) / left_s[:, None]
-        wanted[rows, who] = np.where(arrived, 0.7 * steering.velocity[rows, who], rush)
-    return wanted, catch[:, None] - steering.position
+        command[rows, who] = np.where(arrived, 0.7 * steering.velocity[rows, who], rush)
+    return command, catch[:, None] - steering.position
 
 
 def _ball(position, formation: Formation, release, flight, catch, frames, outcomes: Outcomes) -> np.ndarray:
@@ -310,15 +310,15 @@ def _ball(position, formation: Formation, release, flight, catch, frames, outcom
     plays, width = position.shape[:2]
     frame = np.arange(width)[None, :, None]
     spot = np.stack([np.zeros(plays), formation.ball_y], axis=-1)[:, None]
-    carried = position[:, :, QUARTERBACK] + [0.3, 0.0]
-    share = np.clip((frame - SNAP_FRAME) / np.where(formation.shotgun, 6, 2)[:, None, None], 0, 1)
-    ball = spot + share * (carried - spot)
-    thrown = position[np.arange(plays), release, QUARTERBACK][:, None] + [0.3, 0.0]
-    flown = np.clip((frame - release[:, None, None]) / flight[:, None, None], 0, 1)
-    ball = np.where(frame > release[:, None, None], thrown + flown * (catch[:, None] - thrown), ball)
+    hand = position[:, :, QUARTERBACK] + [0.3, 0.0]
+    fraction = np.clip((frame - SNAP_FRAME) / np.where(formation.shotgun, 6, 2)[:, None, None], 0, 1)
+    ball = spot + fraction * (hand - spot)
+    origin = position[np.arange(plays), release, QUARTERBACK][:, None] + [0.3, 0.0]
+    progress = np.clip((frame - release[:, None, None]) / flight[:, None, None], 0, 1)
+    ball = np.where(frame > release[:, None, None], origin + progress * (catch[:, None] - origin), ball)
     # an incomplete pass keeps rolling in the direction of its flight
     beyond = np.maximum(frame - (release + flight)[:, None, None], 0) * (outcomes.result == INCOMPLETE)[:, None, None]
-    course = catch[:, None] - thrown
+    course = catch[:, None] - origin
     return ball + 0.5 * beyond * course / np.maximum(np.hypot(course[..., 0], course[..., 1]), 1e-9)[..., None]
 
 
@@ -329,14 +329,14 @@ def _events(outcomes: Outcomes, to_goal, release, flight, frames, width: int) ->
     event[:, SNAP_FRAME] = EVENTS.index("ball_snap")
     event[rows, release] = EVENTS.index("pass_forward")
     event[rows, release + flight] = EVENTS.index("pass_arrived")
-    scored = (outcomes.result == COMPLETE) & (outcomes.catch_yards >= to_goal)
+    touchdown = (outcomes.result == COMPLETE) & (outcomes.catch_yards >= to_goal)
     name = np.select(
-        [scored, outcomes.result == COMPLETE, outcomes.result == INTERCEPTED],
+        [touchdown, outcomes.result == COMPLETE, outcomes.result == INTERCEPTED],
         [EVENTS.index(f"pass_outcome_{kind}") for kind in ("touchdown", "caught", "interception")],
         EVENTS.index("pass_outcome_incomplete"),
     )
     event[rows, release + flight + 1] = name
-    short = (outcomes.result == COMPLETE) & ~scored & (outcomes.yards - outcomes.catch_yards <= 2)
+    short = (outcomes.result == COMPLETE) & ~touchdown & (outcomes.yards - outcomes.catch_yards <= 2)
     event[rows[short], frames[short] - 1] = EVENTS.index("tackle")
     return event
 

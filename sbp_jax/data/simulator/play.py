@@ -89,7 +89,7 @@ def draw_situations(games: Sequence[Game], seed: int, block: GameBlock) -> Situa
         away_score=_accumulate(away_score[order], game),
         rightward=np.where(home_offense[order], home_right, ~home_right),
     )
-    rows = np.concatenate([start + used for start, used in zip(first, block.kept, strict=True)])
+    rows = np.concatenate([start + indices for start, indices in zip(first, block.kept, strict=True)])
     return Situation(**{field.name: getattr(complete, field.name)[rows] for field in fields(complete)})
 
 
@@ -170,7 +170,7 @@ class Formation:
 def line_up(situation: Situation, teams: tuple[np.ndarray, np.ndarray], quarterback: np.ndarray, streams: GameStreams):
     """Return the formation of every play; `teams` are offense and defense, `quarterback` rows of the players."""
     plays = situation.plays
-    personnel = streams.pick(np.array([share for _, share in _PERSONNEL]))
+    personnel = streams.pick(np.array([probability for _, probability in _PERSONNEL]))
     shotgun = streams.uniform() < 0.8
     rushers = 3 + streams.pick(
         np.where(situation.down[:, None] >= 3, [0.09, 0.58, 0.25, 0.08], [0.05, 0.72, 0.19, 0.04])
@@ -240,10 +240,10 @@ def _positions(personnel, rushers) -> np.ndarray:
     for kind, (eligible, _) in enumerate(_PERSONNEL):
         rows = personnel == kind
         names[rows, ELIGIBLE] = eligible
-        seen = {"WR": 0, "TE": 0, "RB": 0, "FB": 0}
+        counts = {"WR": 0, "TE": 0, "RB": 0, "FB": 0}
         for slot, name in enumerate(eligible):
-            names[rows, COVERAGE.start + slot] = _COVERED_BY[name][seen[name]]
-            seen[name] += 1
+            names[rows, COVERAGE.start + slot] = _COVERED_BY[name][counts[name]]
+            counts[name] += 1
     names[:, OTHERS] = _FRONT
     names[rushers == 3, OTHERS.start + 3] = "ILB"
     names[rushers >= 5, OTHERS.start + 4] = "ILB"
@@ -347,25 +347,27 @@ def call_plays(situation: Situation, formation: Formation, streams: GameStreams)
     break_s = stem_yards / speed + run_up
     outward = np.where(formation.start[:, ELIGIBLE, 1] >= formation.ball_y[:, None], 1.0, -1.0)
     angle = np.deg2rad(_BREAK_DEGREES[route] + 6 * streams.normal(5))
-    broken = (speed * _BREAK_SPEED[route])[..., None] * np.stack([np.cos(angle), outward * np.sin(angle)], axis=-1)
+    break_velocity = (speed * _BREAK_SPEED[route])[..., None] * np.stack(
+        [np.cos(angle), outward * np.sin(angle)], axis=-1
+    )
     slide = np.where(back & np.isin(route, (ANGLE, FLAT)), 0.8, 0.0)  # backs leave the backfield sideways
     stem = speed[..., None] * np.stack([np.cos(slide), outward * np.sin(slide)], axis=-1)
 
     tightness, rush = formation.tightness, streams.normal()
     man = 0.8 * tightness + 0.6 * streams.normal() > -0.1
-    hurried = np.where(concept == Concept.SCREEN, 0.35 * rush + 0.6, rush)
-    seconds = _time_to_throw(concept, depth, hurried, streams)
+    pressure = np.where(concept == Concept.SCREEN, 0.35 * rush + 0.6, rush)
+    seconds = _time_to_throw(concept, depth, pressure, streams)
     frames = np.rint(10 * seconds).astype(int) + 1
     release = np.clip(frames, MIN_RELEASE_FRAMES, MAX_RELEASE_FRAMES) - 1
     log_cushion = 0.98 - 0.55 * tightness[:, None] + np.where(man, -0.05, 0.05)[:, None] + 0.2 * streams.normal(5)
     cushion = np.exp(log_cushion - 0.012 * np.minimum(depth, 25)[:, None] + np.where(back, 0.35, 0.0))
     lean = np.deg2rad(22 + 13 * streams.normal(5))  # between the receiver and the goal, a little inside
     leverage = np.stack([np.cos(lean), -outward * np.sin(lean)], axis=-1)
-    gap = 2.7 * np.exp(0.42 * hurried[:, None] + 0.16 * np.abs(streams.normal(6)))
-    checkdown = np.where(back, (np.exp(-0.35 * hurried - 0.2) * np.array([1.0, 1.0, 0.3, 0.1])[concept])[:, None], 1.0)
+    gap = 2.7 * np.exp(0.42 * pressure[:, None] + 0.16 * np.abs(streams.normal(6)))
+    checkdown = np.where(back, (np.exp(-0.35 * pressure - 0.2) * np.array([1.0, 1.0, 0.3, 0.1])[concept])[:, None], 1.0)
     open_enough = (cushion / 2.5) ** 0.8
-    wanted = _INTEREST[route] * checkdown * open_enough
-    target = streams.pick(wanted)
+    interest = _INTEREST[route] * checkdown * open_enough
+    target = streams.pick(interest)
     drop_x = np.array([-6.6, -6.4, -7.9, -9.0])[concept] + 0.5 * streams.normal()
     drop_y = formation.ball_y + 0.6 * streams.normal()
     lag = np.where(man, 0.18, 0.3) + 0.05 * np.abs(streams.normal())
@@ -376,7 +378,7 @@ def call_plays(situation: Situation, formation: Formation, streams: GameStreams)
         route=route,
         break_s=break_s,
         stem=stem,
-        broken=broken,
+        broken=break_velocity,
         target=target,
         cushion=np.clip(cushion, 0.5, 12.0),
         leverage=leverage,
@@ -418,8 +420,8 @@ def _time_to_throw(concept, depth, rush, streams: GameStreams) -> np.ndarray:
     """Seconds from snap to release: the concept's break, a read, rarely a scramble; a good rush shortens the read."""
     base = np.where(concept == Concept.SCREEN, 1.35, 1.27 + depth / 8.2)
     read = 0.3 * streams.gamma(2.2) * np.exp(0.15 * rush)
-    extended = np.where(streams.uniform() < 0.07, streams.uniform(0.6, 2.6), 0.0)
-    return base + read + extended * (concept != Concept.SCREEN)
+    scramble = np.where(streams.uniform() < 0.07, streams.uniform(0.6, 2.6), 0.0)
+    return base + read + scramble * (concept != Concept.SCREEN)
 
 
 COMPLETE, INCOMPLETE, INTERCEPTED = "C", "I", "IN"

@@ -55,10 +55,10 @@ def expected_margins(config: LeagueConfig, games: Sequence[Game], league: League
 
 def draw_scores(games: Sequence[Game], margins: np.ndarray, seed: int) -> np.ndarray:
     """Draw the final points of home and away team, [games, 2], never equal, given the expected `margins` [games]."""
-    drawn = [PLAYS_A_GAME] * len(games)
-    block = GameBlock([game.index for game in games], drawn, []).whole()
+    counts = [PLAYS_A_GAME] * len(games)
+    block = GameBlock([game.index for game in games], counts, []).whole()
     situation = draw_situations(games, seed, block)
-    last = np.cumsum(drawn) - 1
+    last = np.cumsum(counts) - 1
     points = np.stack([situation.home_score[last], situation.away_score[last]], axis=1)
     for number, (game, margin) in enumerate(zip(games, margins.tolist(), strict=True)):
         generator = np.random.default_rng([seed, int(Purpose.RESULT), game.index])
@@ -94,10 +94,10 @@ def draw_calendar(seed: int, season_index: int) -> list[list[Pairing]]:
     """
     generator = np.random.default_rng([seed, int(Purpose.SCHEDULE), season_index])
     rounds = _round_robin(generator)
-    moved = _spread_matching([rounds[number] for number in _BYES], generator)
-    for number, pairs in zip(_BYES, moved, strict=True):
+    matchings = _spread_matching([rounds[number] for number in _BYES], generator)
+    for number, pairs in zip(_BYES, matchings, strict=True):
         rounds[number] = [pair for pair in rounds[number] if pair not in pairs]
-    extra = [pair for pairs in moved for pair in pairs]
+    extra = [pair for pairs in matchings for pair in pairs]
     rounds.insert(int(generator.choice([*range(_BYES.start + 1), *range(_BYES.stop, WEEKS)])), extra)
     home = _balance([pair for pairs in rounds for pair in pairs], generator)
     weeks = [[pair if pair in home else pair[::-1] for pair in pairs] for pairs in rounds]
@@ -114,8 +114,8 @@ def game_day(season: int, week: int) -> date:
 def _round_robin(generator: np.random.Generator) -> list[list[Pairing]]:
     """Seventeen of the 31 rounds in which 32 teams meet once each, by the circle method."""
     teams = generator.permutation(len(TEAMS))
-    chosen = generator.permutation(len(TEAMS) - 1)[:GAMES_A_TEAM]
-    circles = [np.concatenate([teams[:1], np.roll(teams[1:], turn)]) for turn in chosen]
+    turns = generator.permutation(len(TEAMS) - 1)[:GAMES_A_TEAM]
+    circles = [np.concatenate([teams[:1], np.roll(teams[1:], turn)]) for turn in turns]
     return [[(int(circle[i]), int(circle[-1 - i])) for i in range(GAMES_A_WEEK)] for circle in circles]
 
 
@@ -270,10 +270,10 @@ def fill_rounds(plays: int, seed: int, seasons: Sequence[int], league: League) -
     """
     weeks = []
     for index, season in enumerate(seasons):
-        wanted = plays // len(seasons) + (index < plays % len(seasons))
-        per_game = max(PLAYS_A_GAME, -(-wanted // GAMES_A_SEASON))
-        games = schedule(seed, season, index)[: -(-wanted // per_game)]
-        rows = [np.arange(min(per_game, wanted - per_game * number)) for number in range(len(games))]
+        quota = plays // len(seasons) + (index < plays % len(seasons))
+        per_game = max(PLAYS_A_GAME, -(-quota // GAMES_A_SEASON))
+        games = schedule(seed, season, index)[: -(-quota // per_game)]
+        rows = [np.arange(min(per_game, quota - per_game * number)) for number in range(len(games))]
         weeks += group_weeks(season, league, games, rows, per_game)
     return weeks
 
@@ -307,10 +307,10 @@ def play_seasons(config: LeagueConfig, seed: int, seasons: Sequence[int], league
     rests = draw_rests(config, seed, len(seasons))
     careers = draw_careers(league, seed, len(seasons), config.moves, config.skill_kept)
     result = []
-    for index, (number, own, rest) in enumerate(zip(seasons, careers, rests, strict=True)):
+    for index, (number, season_league, rest) in enumerate(zip(seasons, careers, rests, strict=True)):
         games = _games(seed, number, index)
-        margins = expected_margins(config, games, own, rest)
-        result.append(Season(number, games, own, rest, margins, draw_scores(games, margins, seed)))
+        margins = expected_margins(config, games, season_league, rest)
+        result.append(Season(number, games, season_league, rest, margins, draw_scores(games, margins, seed)))
     return result
 
 
@@ -318,12 +318,12 @@ def show_plays(seasons: Sequence[Season], plays: int, seed: int) -> list[Week]:
     """Return weeks of `plays` plays, spread evenly over all games; a larger number includes the plays of a smaller."""
     weeks = []
     for index, season in enumerate(seasons):
-        wanted = plays // len(seasons) + (index < plays % len(seasons))
+        quota = plays // len(seasons) + (index < plays % len(seasons))
         selection = []
         for number, game in enumerate(season.games):
-            count = wanted // GAMES_A_SEASON + (number < wanted % GAMES_A_SEASON)
-            order = np.random.default_rng([seed, int(Purpose.THINNING), game.index]).permutation(PLAYS_A_GAME)
-            selection.append(np.sort(order[:count]))
+            count = quota // GAMES_A_SEASON + (number < quota % GAMES_A_SEASON)
+            permutation = np.random.default_rng([seed, int(Purpose.THINNING), game.index]).permutation(PLAYS_A_GAME)
+            selection.append(np.sort(permutation[:count]))
         weeks += group_weeks(season.number, season.league, season.games, selection, PLAYS_A_GAME)
     return weeks
 

@@ -45,7 +45,7 @@ class GameBlock:
 
     def whole(self) -> "GameBlock":
         """Return the same games with every drawn play."""
-        return replace(self, kept=[np.arange(drawn) for drawn in self.drawn])
+        return replace(self, kept=[np.arange(count) for count in self.drawn])
 
 
 class GameStreams:
@@ -80,4 +80,4 @@ class GameStreams:
     def _gather(self, draw) -> np.ndarray:
         # draw all plays of a game even if only some are used, so that a play stays the same
         rows = zip(self._generators, self._drawn, self._kept, strict=True)
-        return np.concatenate([draw(generator, drawn)[used] for generator, drawn, used in rows])
+        return np.concatenate([draw(generator, count)[indices] for generator, count, indices in rows])

@@ -93,11 +93,11 @@ class TrueDistribution:
 
     def select(self, game_id: np.ndarray, play_id: np.ndarray) -> "TrueDistribution":
         """Return the plays `game_id`, `play_id` [M], in that order; InputError names a play that does not exist."""
-        known = pl.DataFrame({"game": self.game_id, "play": self.play_id}).with_row_index("row")
-        wanted = pl.DataFrame({"game": np.asarray(game_id, np.int64), "play": np.asarray(play_id, np.int64)})
-        rows = wanted.join(known, on=["game", "play"], how="left", maintain_order="left")["row"]
+        table = pl.DataFrame({"game": self.game_id, "play": self.play_id}).with_row_index("row")
+        keys = pl.DataFrame({"game": np.asarray(game_id, np.int64), "play": np.asarray(play_id, np.int64)})
+        rows = keys.join(table, on=["game", "play"], how="left", maintain_order="left")["row"]
         if rows.null_count():
-            game, play = wanted.row(int(rows.is_null().arg_max() or 0))
+            game, play = keys.row(int(rows.is_null().arg_max() or 0))
             raise InputError(f"play {play} of game {game}: not among the simulated plays")
         return self.take(rows.to_numpy().astype(np.int64))
 

@@ -82,16 +82,16 @@ class Good:
     async def _serve(self, socket: ClientConnection, names: range) -> None:
         self.answers = {f"play {name}": asyncio.Queue() for name in names}
         reader = asyncio.create_task(self._read(socket))
-        players = [asyncio.create_task(self._play(socket, name)) for name in names]
-        work = asyncio.gather(*players)
+        senders = [asyncio.create_task(self._play(socket, name)) for name in names]
+        work = asyncio.gather(*senders)
         try:
             await asyncio.wait({reader, work}, return_when=asyncio.FIRST_COMPLETED)
             await (work if work.done() else reader)
         finally:
             # including senders that have not noticed the closed connection
-            for each in (*players, reader):
+            for each in (*senders, reader):
                 each.cancel()
-            every: list[asyncio.Future[Any]] = [*players, work, reader]
+            every: list[asyncio.Future[Any]] = [*senders, work, reader]
             await asyncio.gather(*every, return_exceptions=True)
 
     async def _read(self, socket: ClientConnection) -> None:
@@ -118,12 +118,12 @@ class Good:
         queue = self.answers[name]
         await socket.send(json.dumps({"type": "reset", "play": name, "static": play["static"]}))
         await self._expect(queue, "begun", {})
-        sent: dict[int, float] = {}
+        send_times: dict[int, float] = {}
 
         async def send() -> None:
             for seq, frame in enumerate(play["frames"]):
                 await asyncio.sleep(due + seq / self.task["hz"] - time.perf_counter())
-                sent[seq] = time.perf_counter()
+                send_times[seq] = time.perf_counter()
                 self.count["frames"] += 1
                 await socket.send(f'{{"type": "frame", "play": "{name}", "seq": {seq}, "frame": {frame}}}')
 
@@ -132,7 +132,7 @@ class Good:
             for seq, expected in enumerate(play["summaries"]):
                 summary = await self._expect(queue, "summary", expected | {"seq": seq, "frames": seq + 1})
                 if summary:
-                    self.latencies.append(summary["at"] - sent[summary["seq"]])
+                    self.latencies.append(summary["at"] - send_times[summary["seq"]])
         finally:
             sender.cancel()
         await socket.send(json.dumps({"type": "finish", "play": name, "outcome": play["outcome"]}))

@@ -56,13 +56,13 @@ class Server:
         with self.log.open("w") as log:
             command = [sys.executable, "-c", "from sbp_jax.cli import main; main('serve')", *words]
             self.process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
-        began = time.monotonic()
+        start = time.monotonic()
         while not self.health():
-            if self.process.poll() is not None or time.monotonic() > began + START_S:
+            if self.process.poll() is not None or time.monotonic() > start + START_S:
                 self.process.kill()
                 raise InputError(f"the service did not start: {self.log.read_text()[-400:].strip()}")
             time.sleep(0.1)
-        self.start_s = time.monotonic() - began
+        self.start_s = time.monotonic() - start
 
     def health(self) -> dict[str, Any] | None:
         """Return the service's status; None while it does not answer."""
@@ -94,9 +94,9 @@ class Server:
 
     def stop(self) -> tuple[int, float]:
         """Stop the service with SIGTERM; return its exit code and the seconds until it exited."""
-        began = time.monotonic()
+        start = time.monotonic()
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=60), time.monotonic() - began
+        return self.process.wait(timeout=60), time.monotonic() - start
 
 
 def part(load: Load, server: Server, plays: list[dict[str, Any]], folder: Path, seconds: float, what: Part) -> Any:
@@ -131,27 +131,27 @@ def part(load: Load, server: Server, plays: list[dict[str, Any]], folder: Path, 
     clients, results = [], []
     bounds = np.linspace(0, connections, load.processes + 1).astype(int).tolist()
     tasks = [("good", {"first": a, "connections": b - a}) for a, b in itertools.pairwise(bounds)]
-    for number, (kind, own) in enumerate(tasks + ([("misbehaving", {})] if what == "misbehaving" else [])):
+    for number, (kind, options) in enumerate(tasks + ([("misbehaving", {})] if what == "misbehaving" else [])):
         task, result = folder / f"{what}-{number}.json", folder / f"{what}-{number}-result.json"
-        task.write_text(json.dumps(shared | own))
+        task.write_text(json.dumps(shared | options))
         words = [sys.executable, "-m", "sbp_jax.service.load.clients", kind, str(task), str(result)]
         clients.append(subprocess.Popen(words))
         results.append((kind, result))
     memory: list[tuple[float, float]] = []
-    began, restart = time.time(), None
+    begin_s, restart = time.time(), None
     files, cpu_s = 0, server.cpu_s()
     while any(client.poll() is None for client in clients):
         if time.time() > until + 60:
             for client in clients:
                 client.kill()
             raise InputError("clients did not exit")
-        if what == "restart" and not restart and time.time() > began + load.restart_s:
+        if what == "restart" and not restart and time.time() > begin_s + load.restart_s:
             start = time.time()
             code, ended_s = server.stop()
             again = Server(server.run, folder, server.plays, server.port)
             server.process, server.log = again.process, again.log
             restart = {"exit_code": code, "ended_s": ended_s, "away_s": time.time() - start}
-        memory.append((time.time() - began, server.memory_mib()))
+        memory.append((time.time() - begin_s, server.memory_mib()))
         files = max(files, server.files())
         time.sleep(1.0)
     if any(client.returncode for client in clients):
@@ -168,7 +168,7 @@ def part(load: Load, server: Server, plays: list[dict[str, Any]], folder: Path, 
         "misbehaving": next((each["count"] for kind, each in reports if kind == "misbehaving"), None),
         "restart": restart,
         "memory_mib": memory,
-        "cores": None if restart else (server.cpu_s() - cpu_s) / (time.time() - began),
+        "cores": None if restart else (server.cpu_s() - cpu_s) / (time.time() - begin_s),
         "files": [files, server.files()],
         "open_after": (server.health() or {}).get("open_plays"),
     }
