@@ -327,9 +327,9 @@ def learnable(count: int, frames: int, seed: int) -> Plays:
     values = random.standard_normal((count * frames, PLAYERS, PLAYER_FEATURES), np.float32)
     static = random.standard_normal((count, NUM_STATIC), np.float32)
     forward = values.reshape(count, frames, PLAYERS, PLAYER_FEATURES)[:, -1, :, 0].sum(axis=1) / np.sqrt(PLAYERS)
-    yards = 5 + 4 * static[:, 0] + 3 * forward + 4 * random.standard_t(3, count)
-    outcomes = np.clip(np.round(yards), -40, 99).astype(np.float32)
-    return replace(plays, frames=values, static=static, yards=outcomes)
+    latent = 5 + 4 * static[:, 0] + 3 * forward + 4 * random.standard_t(3, count)
+    outcomes = np.clip(np.round(latent), -40, 99).astype(np.float32)
+    return replace(plays, frames=values, static=static, outcome=outcomes)
 
 
 def push(scorer: LiveScorer, frames: np.ndarray, static: np.ndarray) -> np.ndarray:

@@ -70,6 +70,7 @@ def test_plain_output_has_a_line_a_frame_and_the_score_of_the_run(opened, run, p
     assert re.search(r"passing score \d\d\.\d$", last)
 
 
+@pytest.mark.slow
 def test_best_worst_random_and_a_play_id_alone(opened, run, plays, capsys):
     scores = run.score(plays)["score"].to_numpy()
     for word, play in (("best", scores.argmax()), ("worst", scores.argmin()), ("7", 7)):

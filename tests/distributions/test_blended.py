@@ -186,6 +186,7 @@ def test_derivatives(case, blend, x64):
                         assert close(value, want, DERIVATIVE[x64]), (name, point, which, i)
 
 
+@pytest.mark.slow
 def test_one_bin_is_a_distribution_for_every_shape_from_minus_one():
     shapes = jnp.concatenate([jnp.linspace(-1.0, 3.0, 41), jnp.array([-5.0])])
     dist = BlendedPareto(jnp.zeros((42, 1)), [0.0, 1.0], None, shapes, blend="published")

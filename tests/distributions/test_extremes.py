@@ -80,7 +80,7 @@ def test_no_nan_for_finite_inputs_of_any_size(name):
         assert not bad.any(), (method, int(bad.sum()), rows[np.flatnonzero(bad)[0]])
 
 
-@pytest.mark.sample(1)
+@pytest.mark.slow
 @EVERY
 def test_nan_parameters_give_nan(name):
     """One NaN in one parameter of one row: every method is NaN in that row, and only there."""

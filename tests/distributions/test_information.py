@@ -112,7 +112,7 @@ def spliced_entropy(logits, xi_l, beta_l, xi_u, beta_u, tau_l, tau_u):
     return total
 
 
-@pytest.mark.sample(1)
+@pytest.mark.slow
 @X64
 @pytest.mark.parametrize("masses", [(0.05, 0.1), (0.0, 0.2), (0.0, 0.0)])
 def test_entropy_of_bins(masses, x64):

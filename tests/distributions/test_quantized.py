@@ -105,6 +105,7 @@ def test_tails_of_any_scale_against_50_digits(quantity, x64):
     compare(method, oracle, rows, x64)
 
 
+@pytest.mark.slow
 @X64
 @pytest.mark.parametrize("quantity", ["crps", *marked(["mean", "variance"], ["mean", "variance"])])
 def test_gaussian_sums_against_50_digits(quantity, x64):

@@ -85,7 +85,7 @@ def close(got, want, bound):
     return got == want if np.isinf(want) else abs(got - want) <= bound * max(1, abs(want))
 
 
-@pytest.mark.sample(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("x64", X64)
 @pytest.mark.parametrize("case", CASES)
 def test_values(case, x64):

@@ -67,6 +67,7 @@ def test_movement_is_what_half_an_ulp_in_each_input_does():
     assert gradients.movement(lambda x: x[0] if x[0] <= 3 else mp.inf, x, eps) == mp.inf
 
 
+@pytest.mark.slow
 def test_interval_loss_and_unknown_losses(points):
     rows = gradients.check([p for p in points if p.regime == "upper tail"][:2], np.float32, "interval")
     assert all(r["ratio"] <= 1 for r in rows)
@@ -74,6 +75,7 @@ def test_interval_loss_and_unknown_losses(points):
         gradients.check(points[:1], np.float32, "composite")
 
 
+@pytest.mark.slow
 def test_figure(points, tmp_path):
     rows = gradients.check(points[:2], np.float32)
     figures.draw(tmp_path / "g.png", rows)

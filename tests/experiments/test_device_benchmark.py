@@ -71,6 +71,7 @@ def test_a_part_gives_a_complete_record_and_a_page_at_every_step(part):
     assert "| running | 1 | 1.00 | not counted |" in texts[-1]
 
 
+@pytest.mark.slow
 def test_bytes_are_those_of_every_input_and_output_once():
     *_, result = device_parts.likelihood(replace(SMOKE, rows=(64,)))
     bytes_of = {row["work"]: row["bytes"] for row in result["rows"]}

@@ -82,6 +82,7 @@ def test_rows_of_plays_at_different_frames_do_not_mix(plays, scorer, rows):
             assert ours.first_down == pytest.approx(theirs.first_down, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_the_numbers_are_those_of_the_distribution(run, plays, scorer):
     for play in range(4):
         frames, static = plays.unfolded(play), plays.static[play]

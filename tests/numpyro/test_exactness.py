@@ -26,7 +26,7 @@ def test_rounded_against_fifty_digits(x64):
             assert abs(float(adapter.log_prob(0.25 * k)) - want) <= bound * max(1, abs(want))
 
 
-@pytest.mark.sample(1)
+@pytest.mark.slow
 @X64
 def test_bijection_onto_every_kind_of_span(x64):
     bound = 1e-12 if x64 else 5e-6

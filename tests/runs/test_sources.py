@@ -165,6 +165,7 @@ def test_a_stream_without_grain_is_one_line(dataset, monkeypatch):
         set_up(of("stream"), dataset)
 
 
+@pytest.mark.slow
 def test_an_encoder_of_one_s_own_needs_chunks(dataset, tmp_path, monkeypatch):
     (tmp_path / "own_encoder.py").write_text(OWN)
     monkeypatch.syspath_prepend(tmp_path)

@@ -59,7 +59,7 @@ def test_the_former_name_of_an_outcome_is_read(client):
     asked = {"frames": [frame(1.0)]}
     former = client.post("/v1/plays", json=asked | {"yards": 7}).json()
     assert former == client.post("/v1/plays", json=asked | {"outcome": 7}).json()
-    assert client.post("/v1/plays", json=asked | {"yards": 7, "outcome": 7}).json()["error"]["field"] == "yards"
+    assert client.post("/v1/plays", json=asked | {"yards": 7, "outcome": 7}).json()["field"] == "yards"
     with client.websocket_connect("/v1/live") as socket:
         ask(socket, "reset")
         ask(socket, "frame", frame=frame(1.0))

@@ -71,6 +71,7 @@ def test_single_hard_batches_stop_nothing():
     )
 
 
+@pytest.mark.slow
 def test_parameters_that_are_not_finite_are_named_and_never_saved(tmp_path):
     network, _, trainer, batches = build()
     step, trainer = trainer.step, copy(trainer)

@@ -61,6 +61,7 @@ def build(config=CONFIG, count=80, longest=30):
     return network, predictor, trainer, batches
 
 
+@pytest.mark.slow
 def test_one_batch_overfits():
     config = replace(
         CONFIG,

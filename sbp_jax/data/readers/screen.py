@@ -39,7 +39,7 @@ class Screen:
             path = self.path if self.rules.tracking else first["file"]
             raise InputError(
                 f"{path}: game {first['game_id']} play {first['play_id']}: {reason}: {first['detail']} "
-                "(to leave such plays out and count them: malformed = reject)"
+                "(to leave such plays out and count them: malformed = drop)"
             )
         return self.reject(frame, bad, f"malformed: {reason}")
 

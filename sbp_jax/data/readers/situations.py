@@ -145,7 +145,7 @@ def listed_plays(listed: pl.DataFrame, games: pl.DataFrame, screen: Screen) -> p
     The screen's report counts the plays that are left out, as for tracked plays.
 
     Raises:
-        InputError: a play is malformed and the rules say stop.
+        InputError: a play is malformed and the rules say "raise".
     """
     names = pl.Series([parse_passer(text or "") for text in listed["description"]], dtype=pl.String)
     passer = pl.coalesce("passer", names)

@@ -142,7 +142,7 @@ def read_tracking(sources: str | Path | Sequence[str | Path], rules: Rules | Non
 
     Raises:
         InputError: a path is missing; a file is empty or unreadable; a needed column is missing; there is no tracking
-            file; a play is malformed and the rules say stop; after the last chunk, no play was accepted (the message
+            file; a play is malformed and the rules say "raise"; after the last chunk, no play was accepted (the message
             has the counts by reason).
     """
     source = open_sources(sources, rules)

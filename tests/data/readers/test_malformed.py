@@ -29,7 +29,7 @@ def at(frame: int, column: str, value: float):
 def test_damaged_tracking_stops_or_is_counted(table, write, damage, reason, detail):
     folder = write(pl.concat([fabricate.play(number=99), damage(table)]), "tracking.parquet")
     fabricate.write(fabricate.plays_table(table, fabricate.play(number=99)), folder / "plays.csv")
-    fails(folder, "tracking.parquet", "game 2018090900 play 75", reason, detail, "malformed = reject")
+    fails(folder, "tracking.parquet", "game 2018090900 play 75", reason, detail, "malformed = drop")
     plays, report = read(folder, "drop")
     assert plays.play_id.tolist() == [99]
     assert report.rejected == {f"malformed: {reason}": 1}

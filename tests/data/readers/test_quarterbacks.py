@@ -84,7 +84,7 @@ def test_the_description_decides_if_the_ball_does_not(tmp_path):
 def test_a_play_with_an_unknown_thrower_is_malformed(layout, table, named, tmp_path):
     both = pl.concat([table, package().with_columns(playId=pl.lit(99))])
     folder = published(tmp_path, layout, both, text(named))
-    fails(folder, "game 2018090900 play 75", DOUBT, "Drew Brees and Taysom Hill Jr. at frame 0", "malformed = reject")
+    fails(folder, "game 2018090900 play 75", DOUBT, "Drew Brees and Taysom Hill Jr. at frame 0", "malformed = drop")
     plays, report = read(folder, "drop")
     assert plays.play_id.tolist() == [99]
     assert report.rejected == {f"malformed: {DOUBT}": 1}
