@@ -1,4 +1,4 @@
-"""Parts of the device benchmark: generators of results, so that a stopped part keeps what it has measured.
+"""Parts of the device benchmark: generators of results, so that a part that is stopped keeps what it has measured.
 
 Nothing here needs polars, TFDS, tyro or a network connection, which a borrowed accelerator does not have.
 """
@@ -64,7 +64,7 @@ class Sizes:
         batch_sizes: batch sizes for plays/s; the metrics use the first.
         long_plays, long_epochs, long_validation: sizes of the long training run.
         members, member_steps: members of the sweep, and steps per compiled call.
-        rows_together, frames, calls: live scoring: concurrent plays, frames of a play, timed frames.
+        rows_together, frames, calls: concurrent plays, frames per play and timed frames of live scoring.
         tests: folders or files of tests.
     """
 
@@ -114,7 +114,7 @@ SMOKE = Sizes(
 
 
 def likelihood(sizes: Sizes) -> Iterator[Result]:
-    """Compare the bytes that the log-likelihood and its gradient must move with a copy of a large array, in turn."""
+    """Compare the bytes per second of the log-likelihood and its gradient with those of a large copy, timed in turn."""
     large = jnp.zeros(sizes.copy_floats, jnp.float32)
     copy = distribution.compiled(lambda x: x + 1, large)
     empty = distribution.compiled(lambda x: x + 1, large[:1])
@@ -141,7 +141,7 @@ def likelihood(sizes: Sizes) -> Iterator[Result]:
 
 
 def training(sizes: Sizes) -> Iterator[Result]:
-    """Train in float32 and bfloat16 from the same seed: metrics after the same epochs, then plays/s in turn."""
+    """Train in float32 and bfloat16 from one seed: metrics after the same number of epochs, then plays/s in turn."""
     window = _window(sizes)
     data, held_out = learnable(sizes.plays, window, seed=0), learnable(sizes.held_out, window, seed=1)
     precision = getattr(jax.config, "jax_default_matmul_precision", None)
@@ -203,7 +203,7 @@ def epochs(sizes: Sizes) -> Iterator[Result]:
 
 
 def members(sizes: Sizes) -> Iterator[Result]:
-    """Time a sweep as one program against its members in sequence, in turn, without compilation."""
+    """Time a sweep as one program and as members in sequence, alternating, without compilation."""
     window, steps = _window(sizes), sizes.member_steps
     configs = [replace(config, network=sizes.network) for config in sweep.configurations(sizes.members)]
     size = sizes.batch_sizes[0]
@@ -235,7 +235,7 @@ def members(sizes: Sizes) -> Iterator[Result]:
 
 
 def scoring(sizes: Sizes) -> Iterator[Result]:
-    """Measure live scoring: latency, export, `load`, and the exported numbers against those of this process."""
+    """Measure live scoring: latency, export, `load`, and differences of exported numbers from those of this process."""
     platform = "cuda" if jax.default_backend() == "gpu" else "cpu"
     random = np.random.default_rng(0)
     frames = random.standard_normal((sizes.frames, PLAYERS, PLAYER_FEATURES), np.float32)
@@ -276,7 +276,7 @@ def scoring(sizes: Sizes) -> Iterator[Result]:
 
 
 def tests(sizes: Sizes) -> Iterator[Result]:
-    """Run the fast tests of distributions, models and training on this device until the time is over."""
+    """Run the fast tests of distributions, models and training on this device until time runs out."""
     missing = [name for name in _TEST_PACKAGES if importlib.util.find_spec(name) is None]
     result: Result = {"tests": list(sizes.tests), "missing": missing}
     yield result
@@ -320,7 +320,7 @@ PARTS: dict[str, Callable[[Sizes], Iterator[Result]]] = {
 def learnable(count: int, frames: int, seed: int) -> Plays:
     """Draw plays whose outcomes depend on a static feature and on the final positions of the players.
 
-    The noise is Student's t with three degrees of freedom and scale 4 yards; reflecting a play changes nothing.
+    The noise is Student's t with three degrees of freedom and scale 4 yards; reflection leaves the outcome unchanged.
     """
     plays = synthetic(np.full(count, frames))
     random = np.random.default_rng([7, seed])

@@ -1,4 +1,4 @@
-"""Networks on series of counts, one for all series, and their metrics."""
+"""Networks trained on series of counts, one network for all series, and their metrics."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -33,7 +33,7 @@ def configuration(files: list[Path], kind: Kind, seed: int, quick: bool) -> Conf
 
 
 def files_of(source: Path, quick: bool) -> list[Path]:
-    """Return the CSV files of a folder, with `quick` the first two; raise InputError where there is none."""
+    """Return the CSV files of a folder, only the first two if `quick`; raise InputError if there are none."""
     files = sorted(source.glob("*.csv"))
     if not files:
         raise InputError(f"{source}: no CSV files; specify the folder of counts with --counts FOLDER")
@@ -43,7 +43,7 @@ def files_of(source: Path, quick: bool) -> list[Path]:
 def networks(
     options: Options, root: Path, stop: Stop | None = None
 ) -> tuple[dict[tuple[str, int], Figures], dict[tuple[str, int], Path], SeriesDataset]:
-    """Train missing networks; return metrics and run folder of each model and seed, and the data."""
+    """Train the missing networks; return the metrics and run folder of each model and seed, and the data."""
     files, quick = files_of(options.path("counts"), options.quick), options.quick
     models = chosen_models(MODELS, quick).items()
     chosen = {
@@ -66,7 +66,7 @@ def figures_of(dist: Distribution, plays: Sequences, units: Mapping[int, float])
 
 
 def deviations(dataset: SeriesDataset) -> dict[int, float]:
-    """Return the mean absolute deviation of each series' training part, in its own unit, by number of the series."""
+    """Return the mean absolute deviation of each series' training part, in its own unit, keyed by series number."""
     train = dataset.split("train")
     return {
         number: deviation(series.value[: int(train.play_id[train.game_id == number].max()) + 1])

@@ -1,4 +1,4 @@
-"""Check values and gradients: sbp gradients [--run RUN] [--plays 8] [--out FOLDER]; exit code 1 on a miss."""
+"""Check values and gradients: sbp gradients [--run RUN] [--plays 8] [--out FOLDER]; exit code 1 if a check fails."""
 
 import sys
 from dataclasses import dataclass
@@ -12,7 +12,8 @@ from sbp_jax.errors import InputError
 class Options:
     """Compare autodiff with 50-digit arithmetic in both precisions, on a grid of cases or on a network's outputs.
 
-    Without a run, every objective is also started at the truth, to check its mean gradient and that training stays.
+    Without a run, training with every objective also starts at the truth, to check the mean gradient and that training
+    stays there.
 
     Attributes:
         run: folder of a trained run whose raw outputs and objective are checked.

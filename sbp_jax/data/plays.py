@@ -1,4 +1,4 @@
-"""Plays and other sequences in memory, as all parts of the package use them; needs NumPy alone."""
+"""Plays and other sequences in memory, in the form that the entire package uses; depends on NumPy only."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -9,21 +9,21 @@ import numpy as np
 from sbp_jax.errors import InputError
 
 PLAY = ["game_id", "play_id"]  # the key of a play, in every table
-CHUNK_FRAMES = 2**14  # frames read at a time if a split need not fit into memory: some 12 MB
+CHUNK_FRAMES = 2**14  # frames read at a time where a split may not fit into memory: about 12 MB
 PLAYERS = 22
 FRAME_S = 0.1  # seconds from one frame to the next
 # features of every player (see `sbp_jax.data.features`); `sbp_jax.data.extras` has the optional ones
 FEATURES = ("x", "y", "vx", "vy", "ax", "ay", "orientation_cos", "orientation_sin")
 PLAYER_FEATURES = len(FEATURES)
 FRAME_FEATURES = PLAYERS * PLAYER_FEATURES  # columns of a frame without extras
-# of a cell of a series' window: asinh of the scaled value, so that spikes do not dominate, and whether it is observed
+# features of a cell of a series' window: asinh of the scaled value, which tames spikes, and whether it is observed
 WINDOW_FEATURES = ("value", "seen")
-# what is known of a play before the snap
+# what is known about a play before the snap
 SITUATION_FEATURES = ("down", "distance", "yards_to_goal", "quarter", "clock_s", "score_difference", "week", "home")
 
 
 def static_names(situation: Sequence[str] = ()) -> tuple[str, ...]:
-    """Return the names of the static features, including those of `situation`, columns of the list of plays."""
+    """Return the names of the static features; `situation` names additional columns of the list of plays."""
     names = (*SITUATION_FEATURES, *situation)
     return (*names, *(f"{name}_missing" for name in names))
 
@@ -60,10 +60,10 @@ S = TypeVar("S", bound="Sequences")  # beartype does not support Self in decorat
 
 @dataclass(frozen=True, eq=False)
 class Sequences:
-    """Sequences of one split, such as plays or windows of series, with an outcome each, their frames concatenated.
+    """Sequences of one split, such as plays or windows of series, each with an outcome; their frames are concatenated.
 
-    Sequence `i` has the rows `offsets[i]:offsets[i + 1]` of `frames`. A frame describes E entities, of which some may
-    be absent: the 22 players of a play, or a series alone.
+    Sequence `i` has the rows `offsets[i]:offsets[i + 1]` of `frames`. A frame describes E entities, some of which may
+    be absent: the 22 players of a play, or a single series.
 
     Args:
         frames: float32 `[sum T, E, F]`, the features of each entity.
@@ -71,8 +71,8 @@ class Sequences:
         present: bool `[sum T, E]`, False where an entity is absent; its features are then 0.
         static: float32 `[N, S]`, the features of each sequence.
         outcome: float32 `[N]`, the outcome of each sequence.
-        game_id, play_id, passer_id: int64 `[N]`; of windows the series, the observation that is the outcome, and the
-            series again.
+        game_id, play_id, passer_id: int64 `[N]`; for windows, the numbers of the series, of the observation that is the
+            outcome, and again of the series.
         passer: names of the passers, or of the series, `[N]`.
         info: additional columns, each `[N]`.
         features: names of the F features.
@@ -115,7 +115,7 @@ class Sequences:
 
     @property
     def lengths(self) -> np.ndarray:
-        """Number of frames of each play, int64 `[N]`."""
+        """Number of frames of each sequence, int64 `[N]`."""
         return np.diff(self.offsets)
 
     @property
@@ -134,7 +134,7 @@ class Sequences:
         return units(self.info)
 
     def chunks(self: S, frames: int = CHUNK_FRAMES) -> Iterator[S]:
-        """Yield the sequences in order, some at a time, as views; see `ranges` for `frames`."""
+        """Yield the sequences in order, chunk by chunk, as views; see `ranges` for `frames`."""
         for begin, end in ranges(self.lengths, frames):
             rows = slice(self.offsets[begin], self.offsets[end])
             yield type(self)(
@@ -198,9 +198,9 @@ class Sequences:
 class Plays(Sequences):
     """Passing plays; see `Sequences`.
 
-    The 22 entities are slots of players, with the eight features `FEATURES` and then the requested extras. The columns
-    of `static` are named by `sbp_jax.data.features.STATIC_FEATURES`. The outcome is by default the gain in yards as the
-    league counts it (an incompletion or an interception gains 0).
+    The 22 entities are player slots, with the eight features `FEATURES` followed by the requested extras. The names of
+    the columns of `static` are `STATIC_FEATURES`. By default, the outcome is the gain in yards as the league counts it
+    (an incompletion or an interception gains 0).
     """
 
 
@@ -213,8 +213,8 @@ class Split:
     Args:
         lengths: int64 `[N]`, number of frames of each play.
         static, outcome, game_id, play_id, info, features: as in `Sequences`.
-        chunks: () -> the plays in order, some at a time; each call starts again from the first.
-        whole: all plays, if they are in memory.
+        chunks: () -> the plays in order, chunk by chunk; each call starts again from the first.
+        whole: all plays if they are in memory, else None.
     """
 
     lengths: np.ndarray
@@ -238,22 +238,22 @@ class Split:
 
     @property
     def is_integer(self) -> bool:
-        """As `Sequences.is_integer`."""
+        """See `Sequences.is_integer`."""
         return integers(self.outcome)
 
     @property
     def censored(self) -> np.ndarray:
-        """As `Sequences.censored`, bool `[N]`."""
+        """See `Sequences.censored`; bool `[N]`."""
         return touchdowns(self.info, len(self))
 
     @property
     def unit(self) -> np.ndarray | None:
-        """As `Sequences.unit`, float32 `[N, 2]` or None."""
+        """See `Sequences.unit`; float32 `[N, 2]` or None."""
         return units(self.info)
 
 
 def ranges(lengths: np.ndarray, frames: int = CHUNK_FRAMES) -> Iterator[tuple[int, int]]:
-    """Yield (begin, end) of consecutive runs of plays with at most `frames` frames each, or of one longer play."""
+    """Yield (begin, end) of consecutive runs of plays, each with at most `frames` frames or of a single longer play."""
     ends, begin = np.cumsum(lengths), 0
     while begin < len(lengths):
         before = int(ends[begin - 1]) if begin else 0
@@ -268,7 +268,7 @@ def integers(outcomes: np.ndarray) -> bool:
 
 
 def touchdowns(info: Mapping[str, np.ndarray], count: int) -> np.ndarray:
-    """Return which of `count` plays are touchdowns, bool `[count]`; none of them if `info` has no such column."""
+    """Return the mask of touchdowns, bool `[count]`; all False if `info` has no such column."""
     return info["touchdown"] if "touchdown" in info else np.zeros(count, bool)
 
 

@@ -1,4 +1,4 @@
-"""The interface of every distribution, and broadcasting of outcomes."""
+"""The interface of all distributions, and the broadcasting of outcomes."""
 
 import abc
 import dataclasses
@@ -22,7 +22,7 @@ D = TypeVar("D", bound="Distribution")
 
 
 def broadcast_to(dist: D, batch: tuple[int, ...]) -> D:
-    """Return the distribution repeated over a larger batch: each leaf gets the batch's axes in front."""
+    """Return the distribution broadcast to a larger batch shape; the leaves keep their axes after the batch."""
     own = len(dist.batch_shape)
     if dist.batch_shape == batch:
         return dist
@@ -34,9 +34,9 @@ def broadcast_to(dist: D, batch: tuple[int, ...]) -> D:
 class Distribution(abc.ABC):
     """A batch of distributions on the real line: continuous, or with atoms where the class docstring states it.
 
-    Outcomes `y` of any real dtype are cast to the parameters' dtype and broadcast against `batch_shape` as in NumPy;
-    if they do not, an InputError names both shapes. A NaN outcome gives NaN; y = -inf and y = +inf give the limits.
-    No method has state or side effects. `d[index]` is the distribution of part of the batch.
+    Outcomes `y` of any real dtype are cast to the parameters' dtype and broadcast against `batch_shape` as in NumPy.
+    If the shapes do not broadcast, an InputError names both. A NaN outcome gives NaN; y = -inf and y = +inf give the
+    limits. Every method is a pure function. `d[index]` is the distribution of part of the batch.
     """
 
     @property
@@ -109,10 +109,10 @@ class Distribution(abc.ABC):
         return self.log_survival_function(y)
 
     def pit_bounds(self, y: ArrayLike) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
-        """Return (P(Y < y), P(Y <= y)): under the distribution itself, the PIT of y is uniform between the two.
+        """Return (P(Y < y), P(Y <= y)), the bounds of the randomized PIT of y, which is uniform between them.
 
-        Both are F(y) where there is no atom. To score the midpoint of the two from the nearer tail, use
-        `log_cdf_left`, `log_cdf`, `log_survival_function` and `log_survival_left`.
+        Both are F(y) where there is no atom. To compute their midpoint from the nearer tail, use `log_cdf_left`,
+        `log_cdf`, `log_survival_function` and `log_survival_left`.
         """
         return self.cdf_left(y), self.cdf(y)
 
@@ -124,7 +124,7 @@ class Distribution(abc.ABC):
         raise InputError(f"{type(self).__name__} does not implement cdf integrals: no mean, variance or grid sums")
 
     def _knots(self, ndim: int) -> list[Array]:
-        """Points in increasing order, `ndim` axes, between which the cdf is smooth."""
+        """Points with `ndim` axes, in increasing order, between which the cdf is smooth."""
         raise InputError(f"{type(self).__name__} does not list the points between which its cdf is smooth")
 
     def _cell_areas(self, near: Array, step: Array, length: Array, upper: bool) -> Sums:
@@ -146,7 +146,7 @@ class Distribution(abc.ABC):
         return first, square, moment
 
     def _breaks(self, ndim: int) -> list[Array]:
-        """Points, `ndim` axes, between which the cdf is smooth and each tail falls by no more than a factor of 4."""
+        """Points with `ndim` axes between which the cdf is smooth and each tail falls by at most a factor of 4."""
         levels = [0.5 * 4.0**-k for k in range(int(-math.log2(float(jnp.finfo(self.dtype).eps)) / 2.6))]
         masses = [jnp.full((1,) * ndim, level, self.dtype) for level in levels]
         return self._knots(ndim) + [
@@ -190,7 +190,7 @@ class Distribution(abc.ABC):
         return jax.tree.map(part_of, self)
 
     def __iter__(self: D) -> Iterator[D]:
-        """Yield the distributions along the first batch axis; InputError where there is none."""
+        """Yield the distributions along the first batch axis; raise InputError if there is none."""
         if not self.batch_shape:
             raise InputError("iteration: expected a batch of distributions, got batch shape ()")
         return (self[i] for i in range(self.batch_shape[0]))
@@ -248,20 +248,20 @@ class Distribution(abc.ABC):
 
     @compiled
     def icdf(self, q: ArrayLike) -> Float[Array, "..."]:
-        """Return the q-quantile, the y with P(Y <= y) = q, computed from the nearer side.
+        """Return the q-quantile, the y with P(Y <= y) = q, computed from the nearer tail.
 
         Args:
             q: probability in [0, 1], broadcast against `batch_shape`. Near 1, 1 - q has few digits in float32: use
                 `isf` where the upper tail matters.
         Returns:
-            The quantile; the ends of the support at 0 and 1; NaN where q is not a probability.
+            The quantile; the ends of the support where q is 0 or 1; NaN where q is not a probability.
         """
         (q,) = self._outcomes(q)
         return self._from_nearer_side(q, q > 0.5)
 
     @compiled
     def isf(self, s: ArrayLike) -> Float[Array, "..."]:
-        """Return the y with P(Y > y) = s, the inverse survival function: `icdf(1 - s)` without loss of digits."""
+        """Return the inverse survival function, the y with P(Y > y) = s: `icdf(1 - s)` without loss of digits."""
         (s,) = self._outcomes(s)
         return self._from_nearer_side(s, s <= 0.5)
 
@@ -270,7 +270,7 @@ class Distribution(abc.ABC):
         """Return the continuous ranked probability score, the integral over x of (F(x) - 1{x >= y})^2, in y's unit.
 
         Source: Gneiting and Raftery (2007), equation 20. Infinite for infinite y. The derivative in y is
-        F(y)^2 - S(y)^2.
+        F(y)^2 - S(y)^2, where S = 1 - F.
         """
         (y,) = self._outcomes(y)
         below, above = jnp.full_like(y, -jnp.inf), jnp.full_like(y, jnp.inf)
@@ -287,8 +287,8 @@ class Distribution(abc.ABC):
 
         Args:
             y: outcomes.
-            threshold: where the window starts; may be -inf.
-            end: where the window ends; may be inf.
+            threshold: lower end of the window; may be -inf.
+            end: upper end of the window; may be inf.
         Returns:
             The score in the unit of y, broadcast; 0 where the window is empty; NaN where any argument is NaN.
         """
@@ -328,7 +328,7 @@ class Distribution(abc.ABC):
         return self._known(jnp.where(valid, self._quantile(mass, upper), jnp.nan))
 
     def _missing(self) -> Bool[Array, "..."]:
-        """Mask of invalid parameters, NaN or outside their range, shape `batch_shape`."""
+        """Mask of the distributions with invalid parameters, NaN or out of range, shape `batch_shape`."""
         ndim = len(self.batch_shape)
         missing = jnp.zeros(self.batch_shape, bool)
         for leaf in jax.tree.leaves(self):
@@ -336,14 +336,14 @@ class Distribution(abc.ABC):
         return missing
 
     def _known(self, value: Float[Array, "..."], *ys: Float[Array, "..."]) -> Float[Array, "..."]:
-        """`value`, with NaN and no gradient where a parameter is invalid or an outcome is NaN: neither has a score."""
+        """`value`, but NaN without gradient where a parameter is invalid or an outcome is NaN."""
         missing = pad_rank(self._missing(), value.ndim)
         for y in ys:
             missing |= jnp.isnan(y)
         return jnp.where(missing, jnp.nan, value)
 
     def _broadcast_to(self: D, batch: tuple[int, ...]) -> D:
-        """The same distribution, repeated to a larger batch shape."""
+        """The same distribution, broadcast to a larger batch shape."""
         ndim = len(self.batch_shape)
         return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (*batch, *leaf.shape[ndim:])), self)
 

@@ -1,8 +1,8 @@
 """Sums of a probability over the midpoints of equal cells, where the cdf of a rounded outcome jumps.
 
-Outward from a point `near`, cell i is the interval [i, i + 1] step with midpoint d_i = (i + 1/2) step.
-With T(d) the probability beyond `near` +- d (the survival function upward, the cdf downward), every score and moment
-of a rounded outcome is built from three midpoint sums over the cells in a window, for any number of cells:
+Cell i is the interval [i, i + 1] step of distances outward from a point `near`, with midpoint d_i = (i + 1/2) step.
+Let T(d) be the probability beyond `near` +- d: the survival function upward, the cdf downward. Every score and moment
+of a rounded outcome is built from three midpoint sums over the cells of a window, however many there are:
 
     first = step sum T(d_i)      square = step sum T(d_i)^2      moment = step sum d_i T(d_i)
 
@@ -20,7 +20,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 Sums = tuple[Array, Array, Array]
-# direct terms before the first difference, and orders of differences
+# number of terms summed directly before the first difference, and number of orders of differences
 _TERMS = {jnp.dtype(jnp.float64): (24, 8)}
 _TERMS_DEFAULT = (12, 4)
 
@@ -35,9 +35,10 @@ def cell_areas(
     """Return the three midpoint sums (first, square, moment) over the cells of the window [0, length].
 
     Args:
-        tail: T at distances with leading axes before those of `step`; decreasing, and smooth between the knots.
-        areas: integrals of T, T^2 and (d - a) T over a window [a, b], a finite, with one leading axis before those of
-            `step`; inf where they diverge.
+        tail: T as a function of distances, which have leading axes before those of `step`; decreasing, and smooth
+            between the knots.
+        areas: (a, b) -> the integrals of T, T^2 and (d - a) T over the window [a, b], inf where they diverge; a is
+            finite, and both have one leading axis before those of `step`.
         knots: distances in increasing order, all finite.
         step: size of a cell, positive.
         length: length of the window, a multiple of `step`, or inf.
@@ -82,7 +83,7 @@ def cell_areas(
 
 
 def quadrature_areas(tail: Callable[[Array], Array], low: Array, high: Array) -> Sums:
-    """Return the integrals of T, T^2 and (d - low) T over finite windows with smooth T, by 16 Gauss-Legendre nodes."""
+    """Return the integrals of T, T^2 and (d - low) T over finite windows with smooth T, at 16 Gauss-Legendre nodes."""
     nodes, weights = np.polynomial.legendre.leggauss(16)
     nodes, weights = (jnp.asarray(0.5 * x, low.dtype).reshape(16, *(1,) * low.ndim) for x in (1 + nodes, weights))
     distance = (high - low)[None] * nodes
@@ -94,7 +95,7 @@ def quadrature_areas(tail: Callable[[Array], Array], low: Array, high: Array) ->
 def boundary(distance: Float[Array, "..."], step: Float[Array, "..."]) -> Float[Array, "..."]:
     """Return the end of the last cell whose midpoint is below a distance, or the distance itself beyond 1/eps cells.
 
-    The number of cells has no gradient: T is continuous at a knot, so no sum changes when a cell passes it.
+    The number of cells has no gradient: T is continuous at a knot, so the sums do not jump when a midpoint crosses it.
     """
     distance = jax.lax.stop_gradient(distance)
     ratio = distance / jax.lax.stop_gradient(step)
@@ -103,7 +104,7 @@ def boundary(distance: Float[Array, "..."], step: Float[Array, "..."]) -> Float[
 
 
 def joined(near: Sums, *others: tuple[Array, Sums]) -> Sums:
-    """Return the sums over the union of adjacent windows; each of the others comes with its distance."""
+    """Return the sums over the union of adjacent windows; pair each of the others with its distance."""
     first, square, moment = near
     for distance, sums in others:
         # avoid the product of a divergent sum and a distance of zero

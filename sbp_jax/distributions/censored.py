@@ -21,12 +21,12 @@ from sbp_jax.errors import InputError
 class Censored(Distribution):
     """Distribution of Y = min(max(X, low), high): that of X between the bounds, with an atom at each bound.
 
-        P(Y = low) = P(X <= low)    P(Y = high) = P(X >= high)    P(Y <= y) = F(y) for low <= y < high, 1 from high on
+        P(Y = low) = P(X <= low)    P(Y = high) = P(X >= high)    P(Y <= y) = F(y) for low <= y < high, 1 for y >= high
 
     The dominating measure is Lebesgue measure plus counting measure at the bounds: `log_prob` is a log-density between
-    the bounds and a log-probability at them. Over a `Quantized` base the measure counts the grid points and the bounds,
-    and every `log_prob` is a log-probability: values over the two kinds of base are not comparable. A bound that is not
-    on the base's grid still has an atom, with probability P(X >= high) or P(X <= low).
+    the bounds and a log-probability at them. With a `Quantized` base, the measure counts the grid points and the
+    bounds, and every `log_prob` is a log-probability: values for the two kinds of base are not comparable. A bound that
+    is not on the base's grid still has an atom, with probability P(X >= high) or P(X <= low).
 
     Every method is exact if the base's methods are. Gradients flow into the bounds: the derivative of the mean with
     respect to `high` is P(X > high).
@@ -34,8 +34,9 @@ class Censored(Distribution):
     Args:
         base: distribution of X, batch shape [...].
         low: lower bound, in the unit of the outcome; None or -inf for no bound.
-        high: upper bound; None or inf for no bound, also elementwise. Numbers become constants of the distribution,
-            arrays and traced values become leaves of the pytree. The batch shape is the broadcast shape of all three.
+        high: upper bound; None or inf for no bound. Elements of an array may be infinite. Numbers become constants of
+            the distribution; arrays and traced values become leaves of the pytree. The batch shape is the broadcast
+            shape of all three.
     Raises:
         InputError: shapes do not broadcast, or concrete bounds are NaN or have low >= high. Such bounds give NaN if
             traced.
@@ -94,12 +95,12 @@ class Censored(Distribution):
 
     @compiled
     def cdf(self, y: ArrayLike) -> Float[Array, "..."]:
-        """Return P(Y <= y): 0 below low, 1 from high on."""
+        """Return P(Y <= y): 0 where y < low, 1 where y >= high."""
         return self._between(y, self.base.cdf, 0.0, 1.0, False)
 
     @compiled
     def survival_function(self, y: ArrayLike) -> Float[Array, "..."]:
-        """Return P(Y > y): 1 below low, 0 from high on."""
+        """Return P(Y > y): 1 where y < low, 0 where y >= high."""
         return self._between(y, self.base.survival_function, 1.0, 0.0, False)
 
     @compiled
@@ -114,7 +115,7 @@ class Censored(Distribution):
 
     @compiled
     def cdf_left(self, y: ArrayLike) -> Float[Array, "..."]:
-        """Return P(Y < y): 0 up to low, 1 beyond high."""
+        """Return P(Y < y): 0 where y <= low, 1 where y > high."""
         return self._between(y, self.base.cdf_left, 0.0, 1.0, True)
 
     @compiled
@@ -174,7 +175,7 @@ class Censored(Distribution):
     def _halves(self):
         """The median between the bounds, and the integral of T and its moment above and below it, without gradient.
 
-        Gradients in the bounds are closed forms: where the median is beyond a bound, no window is left to
+        Gradients with respect to the bounds use closed forms, because a median beyond a bound leaves no window to
         differentiate.
         """
         ndim = len(self.batch_shape)
@@ -267,7 +268,7 @@ class Censored(Distribution):
         return self.base._missing() | ~(low < high)
 
     def _bounds(self, ndim):
-        """low and high in the base's dtype with `ndim` axes, infinite where there is no bound."""
+        """The bounds in the base's dtype with `ndim` axes, infinite where there is none."""
 
         def values(bound, default):
             if bound is None:

@@ -46,43 +46,43 @@ class Deterministic(Distribution):
 
     @compiled
     def cdf(self, y: ArrayLike) -> Float[Array, "..."]:
-        """Return 1 from v on, 0 below."""
+        """Return 1 where y >= v, 0 elsewhere."""
         (y,) = self._outcomes(y)
         return self._where(y >= pad_rank(self.value, y.ndim), 1.0, 0.0, y)
 
     @compiled
     def survival_function(self, y: ArrayLike) -> Float[Array, "..."]:
-        """Return 1 below v, 0 from v on."""
+        """Return 1 where y < v, 0 elsewhere."""
         (y,) = self._outcomes(y)
         return self._where(y < pad_rank(self.value, y.ndim), 1.0, 0.0, y)
 
     @compiled
     def log_cdf(self, y: ArrayLike) -> Float[Array, "..."]:
-        """Return 0 from v on, -inf below."""
+        """Return 0 where y >= v, -inf elsewhere."""
         (y,) = self._outcomes(y)
         return self._where(y >= pad_rank(self.value, y.ndim), 0.0, -jnp.inf, y)
 
     @compiled
     def log_survival_function(self, y: ArrayLike) -> Float[Array, "..."]:
-        """Return 0 below v, -inf from v on."""
+        """Return 0 where y < v, -inf elsewhere."""
         (y,) = self._outcomes(y)
         return self._where(y < pad_rank(self.value, y.ndim), 0.0, -jnp.inf, y)
 
     @compiled
     def cdf_left(self, y: ArrayLike) -> Float[Array, "..."]:
-        """Return 1 above v, 0 up to v."""
+        """Return 1 where y > v, 0 elsewhere."""
         (y,) = self._outcomes(y)
         return self._where(y > pad_rank(self.value, y.ndim), 1.0, 0.0, y)
 
     @compiled
     def log_cdf_left(self, y: ArrayLike) -> Float[Array, "..."]:
-        """Return 0 above v, -inf up to v."""
+        """Return 0 where y > v, -inf elsewhere."""
         (y,) = self._outcomes(y)
         return self._where(y > pad_rank(self.value, y.ndim), 0.0, -jnp.inf, y)
 
     @compiled
     def log_survival_left(self, y: ArrayLike) -> Float[Array, "..."]:
-        """Return 0 up to v, -inf above."""
+        """Return 0 where y <= v, -inf elsewhere."""
         (y,) = self._outcomes(y)
         return self._where(y <= pad_rank(self.value, y.ndim), 0.0, -jnp.inf, y)
 
@@ -95,12 +95,12 @@ class Deterministic(Distribution):
 
     @compiled
     def mean(self) -> Float[Array, "..."]:
-        """v."""
+        """Return v, shape `batch_shape`."""
         return self._known(self.value)
 
     @compiled
     def variance(self) -> Float[Array, "..."]:
-        """Return 0."""
+        """Return 0, shape `batch_shape`."""
         return self._known(jnp.zeros_like(self.value))
 
     def _squared_cdf_area(self, low: Float[Array, "..."], high: Float[Array, "..."]) -> Float[Array, "..."]:

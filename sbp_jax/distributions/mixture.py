@@ -23,26 +23,27 @@ from sbp_jax.errors import InputError
 @register
 @dataclasses.dataclass(frozen=True, eq=False, init=False)
 class Mixture(Distribution):
-    """Distribution of an outcome that is drawn from component m with probability w_m.
+    """Distribution of an outcome drawn from component m with probability w_m.
 
         f(y) = sum of w_m f_m(y)        F(y) = sum of w_m F_m(y)
 
-    The components may have atoms. Where a component has an atom at y, `log_prob` is the log of the sum of the atoms'
-    probabilities there, and the densities of the other components, negligible by comparison, are ignored: the
-    dominating measure is Lebesgue measure plus counting measure at the atoms. Elsewhere it is the log-density of the
-    components that have a density.
+    The components may have atoms: the dominating measure is Lebesgue measure plus counting measure at the atoms. Where
+    a component has an atom at y, `log_prob` is the log of the total probability of the atoms there, and the densities
+    of the other components, negligible by comparison, are ignored. Elsewhere, `log_prob` is the log-density of the
+    components that have one.
 
-    Mean, variance and probabilities are closed forms of the components' values. Quantiles come from bisection between
-    the components' quantiles, with the implicit gradient (none at an atom). F^2 is not a mixture of the components'
-    F^2, and the products have no closed form: `crps` and `twcrps` use Gauss-Legendre quadrature between all knots and
-    quantiles of the components, and closed forms beyond them. The error is below 1e-12 in float64 and 3e-6 in float32,
-    relative to max(1, value), for tails of shape up to 1 (see the tests). Components `Quantized` to one grid, censored
-    or not, and `Deterministic` components are summed over that grid; bounds and values must lie on it.
+    Mean, variance and probabilities follow in closed form from those of the components. Quantiles come from bisection
+    between the components' quantiles, with the implicit gradient (none at an atom). The square F^2 contains products of
+    different components' cdfs, whose integrals have no closed form: `crps` and `twcrps` use Gauss-Legendre quadrature
+    between all knots and quantiles of the components, and closed forms beyond them. The error is below 1e-12 in float64
+    and 3e-6 in float32, relative to max(1, value), for tails of shape up to 1 (see the tests). If all components are
+    `Quantized` to one grid, censored or not, or `Deterministic`, both scores are sums over that grid instead; bounds
+    and values must lie on it.
 
     Args:
         weights: w, [..., M], nonnegative, summing to 1 along the last axis; None for equal weights. See `from_logits`.
         components: M distributions of one dtype whose batch shapes broadcast to [...], or one distribution of batch
-            shape [..., M]: M members of an ensemble.
+            shape [..., M], for an ensemble of M members.
     Raises:
         InputError: incompatible shapes or dtypes, or concrete weights that are negative or do not sum to 1.
 
@@ -84,7 +85,7 @@ class Mixture(Distribution):
 
     @compiled
     def log_prob(self, y: ArrayLike) -> Float[Array, "..."]:
-        """Return the log of the sum of w_m f_m(y), or of w_m P(Y_m = y) where there is an atom; see the class."""
+        """Return the log of the sum of w_m f_m(y), or of w_m P(Y_m = y) where there is an atom; see `Mixture`."""
         (y,) = self._outcomes(y)
         log_weights = self._log_weights(y.ndim)
         values = self._each(lambda d, y: d.log_prob(y), y)
@@ -105,12 +106,12 @@ class Mixture(Distribution):
 
     @compiled
     def log_cdf(self, y: ArrayLike) -> Float[Array, "..."]:
-        """Return log of the sum of w_m F_m(y)."""
+        """Return the log of the sum of w_m F_m(y)."""
         return self._log_sum(lambda d, y: d.log_cdf(y), y)
 
     @compiled
     def log_survival_function(self, y: ArrayLike) -> Float[Array, "..."]:
-        """Return log of the sum of w_m (1 - F_m(y))."""
+        """Return the log of the sum of w_m (1 - F_m(y))."""
         return self._log_sum(lambda d, y: d.log_survival_function(y), y)
 
     @compiled
@@ -120,17 +121,17 @@ class Mixture(Distribution):
 
     @compiled
     def log_cdf_left(self, y: ArrayLike) -> Float[Array, "..."]:
-        """Return log of the sum of w_m P(Y_m < y)."""
+        """Return the log of the sum of w_m P(Y_m < y)."""
         return self._log_sum(lambda d, y: d.log_cdf_left(y), y)
 
     @compiled
     def log_survival_left(self, y: ArrayLike) -> Float[Array, "..."]:
-        """Return log of the sum of w_m P(Y_m >= y)."""
+        """Return the log of the sum of w_m P(Y_m >= y)."""
         return self._log_sum(lambda d, y: d.log_survival_left(y), y)
 
     @compiled
     def interval_log_prob(self, low: ArrayLike, high: ArrayLike) -> Float[Array, "..."]:
-        """Return log of the sum of w_m P(low < Y_m <= high)."""
+        """Return the log of the sum of w_m P(low < Y_m <= high)."""
         return self._log_sum(lambda d, low, high: d.interval_log_prob(low, high), low, high)
 
     @compiled
@@ -208,7 +209,7 @@ class Mixture(Distribution):
     def _quantile(self, mass: Float[Array, "..."], upper: Bool[Array, "..."]) -> Float[Array, "..."]:
         """The least y with F(y) >= mass (`upper`: 1 - F(y) <= mass), by bisection between the components' quantiles.
 
-        Bisect down to adjacent numbers of the dtype; an atom in the last bracket is the quantile.
+        Bisection ends at adjacent floats; if the last bracket contains an atom, the atom is the quantile.
         """
         upper = jnp.broadcast_to(upper, jnp.broadcast_shapes(upper.shape, mass.shape, (1,) * mass.ndim))
         fixed = jax.lax.stop_gradient(self)
@@ -308,7 +309,7 @@ def _dtype(components):
 
 
 def _set(self, log_weights, components):
-    """Check what belongs together and set both fields."""
+    """Check the weights against the components, broadcast them, and set both fields."""
     dtype = _dtype(components)
     if isinstance(components, Distribution):
         if not components.batch_shape:

@@ -1,4 +1,4 @@
-"""Elementary functions whose naive forms lose the value or the gradient; each docstring names the failure it avoids."""
+"""Elementary functions whose naive forms give a wrong value or gradient; each docstring names the failure it avoids."""
 
 import functools
 import math
@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-# Value of |x| below which a Taylor series replaces the closed form, and the number of terms. The closed forms of the
-# derivatives cancel to a relative error of about 2 eps / |x|; the series have a truncation error of about |x|**terms.
+# Value of |x| below which a Taylor series replaces the closed form, and the number of terms. Cancellation gives the
+# closed forms of the derivatives a relative error of about 2 eps / |x|; that of the truncated series is |x|**terms.
 _SERIES = {jnp.dtype(jnp.float64): (0.02, 10)}
 _SERIES_DEFAULT = (0.1, 9)
 
@@ -25,7 +25,7 @@ def log1p_ratio(xi: Float[Array, "..."], u: Float[Array, "..."]) -> Float[Array,
 
     Returns:
         The ratio, broadcast; +inf where 1 + xi u = 0; NaN outside the domain: mask `u` before the call. Finite where
-        xi u overflows. A derivative that overflows is the largest float, so that a factor of zero still removes it.
+        xi u overflows. A derivative that overflows is the largest float, so that multiplying it by zero gives zero.
     """
     return _log1p_ratio(*jnp.broadcast_arrays(xi, u))
 
@@ -62,7 +62,8 @@ def _log1p_ratio_jvp(primals, tangents):
 def expm1_ratio(xi: Float[Array, "..."], v: Float[Array, "..."]) -> Float[Array, "..."]:
     """Return (exp(xi v) - 1) / xi, with its limit v at xi = 0; the inverse of `log1p_ratio` in its second argument.
 
-    The naive form is 0/0 at xi = 0, and its derivative in xi cancels where |xi v| is small; both use a series there.
+    The naive form is 0/0 at xi = 0, and its derivative in xi loses digits to cancellation where |xi v| is small. Both
+    the value and the derivatives use a series there.
 
     Args:
         xi: any real number.
@@ -101,7 +102,7 @@ def _expm1_ratio_jvp(primals, tangents):
 def quotient(z: Float[Array, "..."], scale: Float[Array, "..."]) -> Float[Array, "..."]:
     """Return z / scale for scale > 0, with the largest float instead of inf in the value and the derivatives.
 
-    The naive derivative in the scale overflows long before the quotient, and turns a factor of zero into NaN.
+    The naive derivative in the scale overflows long before the quotient does, and inf times a factor of zero is NaN.
     """
     return _quotient(*jnp.broadcast_arrays(z, scale))
 
@@ -157,7 +158,7 @@ def _log1mexp_jvp(primals, tangents):
 def log1p_shortfall(x: Float[Array, "..."]) -> Float[Array, "..."]:
     """Return x - log(1 + x) >= 0 for x >= -1; inf at -1.
 
-    Where |x| is small, the naive form cancels to a relative error of 2 eps / |x|; a series replaces it there.
+    Where |x| is small, cancellation gives the naive form a relative error of 2 eps / |x|; a series replaces it there.
     """
     return _log1p_shortfall(x)
 
@@ -176,27 +177,30 @@ def _log1p_shortfall_jvp(primals, tangents):
 
 
 def safe_log(p: Float[Array, "..."]) -> Float[Array, "..."]:
-    """Return log p, and -inf with zero gradient where p <= 0: the naive gradient there is inf, and NaN when masked."""
+    """Return log p; -inf with zero gradient for p <= 0, where the naive gradient is inf, and NaN after masking."""
     positive = p > 0
     return jnp.where(positive, jnp.log(jnp.where(positive, p, 1.0)), -jnp.inf)
 
 
 def log_sum(*terms: Float[Array, "..."]) -> Float[Array, "..."]:
-    """Return log of the sum of exp(terms); -inf with zero gradient where all are -inf (NaN in `jnp.logaddexp`)."""
+    """Return the log of the sum of exp(terms).
+
+    Where all terms are -inf, the result is -inf with zero gradient; the gradient of `jnp.logaddexp` is NaN there.
+    """
     peak = jax.lax.stop_gradient(functools.reduce(jnp.maximum, terms))
     peak = jnp.where(jnp.isfinite(peak), peak, 0.0)
     return safe_log(sum((jnp.exp(term - peak) for term in terms), jnp.zeros_like(peak))) + peak
 
 
 def _split(x):
-    """Mask of the series, its argument (0 elsewhere, so that no power overflows), and its number of terms."""
+    """Return the mask of the series, its argument (0 elsewhere, to keep powers finite), and its number of terms."""
     limit, terms = _SERIES.get(x.dtype, _SERIES_DEFAULT)
     small = jnp.abs(x) < limit
     return small, jnp.where(small, x, 0.0), terms
 
 
 def _polynomial(x, coefficients):
-    """Horner's rule; coefficients in increasing powers."""
+    """Evaluate a polynomial by Horner's rule; the coefficients are in order of increasing powers."""
     total = jnp.full_like(x, coefficients[-1])
     for coefficient in reversed(coefficients[:-1]):
         total = total * x + coefficient
@@ -228,10 +232,10 @@ def _standardize_jvp(primals, tangents):
 
 
 def lambert_w(z: Float[Array, "..."]) -> Float[Array, "..."]:
-    """Return the w >= 0 with w exp(w) = z, for z >= 0: the Lambert W function, to rounding.
+    """Return the Lambert W function of z >= 0, the w >= 0 with w exp(w) = z, accurate to rounding.
 
-    Two steps of the fourth-order iteration of Fritsch, Shafer and Crowley (1973) from an approximation within 3 %. The
-    iteration uses log(z / w) - w, so that neither a tiny nor a huge z loses digits; w' = exp(-w) / (1 + w).
+    Take two steps of the fourth-order iteration of Fritsch, Shafer and Crowley (1973) from an approximation within 3 %.
+    The residual log(z / w) - w loses no digits for tiny or huge z. The derivative is exp(-w) / (1 + w).
 
     Returns:
         w; 0 with slope 1 at 0, inf at inf, NaN for z < 0.

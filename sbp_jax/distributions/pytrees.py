@@ -21,7 +21,7 @@ M = TypeVar("M", bound=Callable)
 
 @register_static
 class Constant:
-    """A number or array known when the distribution was built: hashable, compared by value, not a pytree leaf."""
+    """A number or array known when the distribution is built: hashable, compared by value, not a pytree leaf."""
 
     __slots__ = ("_array", "_key")
 
@@ -64,11 +64,12 @@ def as_array(value: Constant | Array) -> np.ndarray | Array:
 
 
 def is_traced(value: object) -> bool:
+    """Return whether a value is traced by a JAX transformation."""
     return isinstance(value, Tracer)
 
 
 def float_dtype(*values: ArrayLike | Constant) -> jnp.dtype:
-    """Return the widest float type among arrays, or JAX's default if there are none (Python numbers do not count)."""
+    """Return the widest float dtype of the arrays, or JAX's default without any; Python numbers do not count."""
     dtypes = [jnp.asarray(v).dtype for v in values if isinstance(v, np.ndarray | np.generic | jax.Array)]
     dtypes = [d for d in dtypes if jnp.issubdtype(d, jnp.floating)]
     if not dtypes:
@@ -78,12 +79,12 @@ def float_dtype(*values: ArrayLike | Constant) -> jnp.dtype:
 
 
 def pad_rank(x: Array | np.ndarray, ndim: int, event_ndim: int = 0) -> Array:
-    """Return x with leading axes of length 1, so that its batch part has `ndim` axes."""
+    """Return x with leading axes of length 1, so that it has `ndim` batch axes before its `event_ndim` event axes."""
     return jnp.asarray(x).reshape((1,) * (ndim + event_ndim - x.ndim) + x.shape)
 
 
 def check_positive(value: ArrayLike, name: str) -> None:
-    """Reject a non-positive Python or NumPy number; device arrays are not checked, to avoid a transfer."""
+    """Raise InputError if a Python or NumPy number is not positive; JAX arrays pass, to avoid a transfer."""
     if not isinstance(value, jax.Array) and not np.all(np.asarray(value) > 0):
         raise InputError(f"{name} must be positive, got {np.asarray(value).tolist()}")
 
@@ -139,12 +140,12 @@ def _eager(init: Callable) -> Callable:
 
 
 def compiled(method: M) -> M:
-    """Compile a method, so that a call outside any jit is a single dispatch instead of one per operation."""
+    """Compile a method, so that a call outside of jit is a single dispatch instead of one per operation."""
     return _wrapped(method, jax.jit(method, inline=True))
 
 
 def compiled_by(method: M) -> M:
-    """Like `compiled`, for an object that is hashable but not a pytree: compile once per distinct object."""
+    """Compile a method of an object that is hashable but not a pytree, once per distinct object; see `compiled`."""
     return _wrapped(method, jax.jit(method, static_argnums=0, inline=True))
 
 
@@ -165,7 +166,7 @@ def set_fields(self: object, **fields: object) -> None:
 
 
 def set_parameters(self: object, **parameters: ArrayLike) -> None:
-    """Set parameters as fields, in their widest float type and common batch shape; InputError if none exists."""
+    """Set parameters as fields with their widest float dtype and common batch shape; InputError if there is none."""
     dtype = float_dtype(*parameters.values())
     arrays = {name: jnp.asarray(value, dtype=dtype) for name, value in parameters.items()}
     batch = broadcast_batch(**{name: array.shape for name, array in arrays.items()})

@@ -25,13 +25,13 @@ class Quantized(Distribution):
 
         P(Y = y) = F(y + width / 2) - F(y - width / 2)        P(Y <= y) = F(k(y) + width / 2)
 
-    with k(y) the largest grid point at most y; the dominating measure is counting measure on the grid. TensorFlow
-    Probability's QuantizedDistribution rounds up instead: there Y is the least integer at least X.
+    where k(y) is the largest grid point at most y. The dominating measure is counting measure on the grid. TensorFlow
+    Probability's QuantizedDistribution rounds up instead: there, Y is the smallest integer at or above X.
 
-    Every method is exact: `log_prob` is the log mass from the nearer tail of the base, `icdf` is the generalized
-    inverse of `cdf`, and mean, variance, `crps` and `twcrps` are sums over any number of grid points, without a grid in
-    memory (see `cells`). A point within four rounding errors of a grid point counts as that grid point. Where grid
-    points are closer together than adjacent numbers of the dtype, a point's probability is density times width.
+    Every method is exact: `log_prob` is the log-probability, computed from the nearer tail of the base, `icdf` is the
+    generalized inverse of `cdf`, and mean, variance, `crps` and `twcrps` are sums over any number of grid points,
+    without a grid in memory (see `cells`). A point within four rounding errors of a grid point counts as that grid
+    point. Where the grid is finer than the spacing of floats, a point's probability is density times width.
 
     Args:
         base: distribution of X without atoms, batch shape [...].
@@ -140,7 +140,7 @@ class Quantized(Distribution):
     def mean(self) -> Float[Array, "..."]:
         """Return c + width times (the sum of P(Y > g) over midpoints g above c minus that of P(Y < g) below c).
 
-        c is a grid point. Infinite where the base's mean is; NaN, being undefined, where both sums are infinite.
+        c is a grid point. Infinite where the base's mean is; NaN (undefined) where both sums are infinite.
         """
         center, (above, _), (below, _) = self._halves()
         return self._known(center + above - below)
@@ -215,7 +215,7 @@ class Quantized(Distribution):
     def icdf(self, q: ArrayLike) -> Float[Array, "..."]:
         """Return the least grid point whose cdf is at least q, up to four rounding errors; zero gradient.
 
-        `icdf(cdf(y))` is y where the cdf rises. Arguments and edge cases are those of `Distribution.icdf`.
+        `icdf(cdf(y))` is y where the cdf increases. For arguments and edge cases see `Distribution.icdf`.
         """
         (q,) = self._outcomes(q)
         slack = 1 - _ULPS * float(jnp.finfo(self.dtype).eps)
@@ -231,7 +231,7 @@ class Quantized(Distribution):
     def _stepped_down(self, y, p, enough):
         """y, or the grid point below it if that already satisfies `enough`.
 
-        A probability p above 1/2 has the precision of its own side, whereas its quantile comes from the nearer tail.
+        A probability p above 1/2 has the precision of its own side, but its quantile comes from the other tail.
         """
         inside = (p > 0.5) & (p < 1) & jnp.isfinite(y)
         at = jnp.where(inside, y, 0.0)
@@ -315,7 +315,7 @@ class Quantized(Distribution):
         return jnp.where(self._fine(y), y, origin + index * width)
 
     def _half(self, y, index, sign):
-        """The end, on that side, of the cell with that index; infinite y stays infinite."""
+        """The end, on the side of `sign`, of the cell with that index; an infinite y stays infinite."""
         width, origin = self._grid(y.ndim)
         fine = self._fine(y) | jnp.isinf(y)
         return jnp.where(fine, y + sign * 0.5 * width, origin + (index + sign * 0.5) * width)
@@ -326,11 +326,11 @@ class Quantized(Distribution):
         return jnp.abs(ratio) * float(jnp.finfo(y.dtype).eps) > 0.25
 
     def _upper_end(self, y):
-        """The point of the base below which Y <= y."""
+        """The point x of the base with P(Y <= y) = F(x)."""
         return self._half(y, self._index(y)[0], 1)
 
     def _lower_end(self, y):
-        """The point of the base below which Y < y."""
+        """The point x of the base with P(Y < y) = F(x)."""
         index, on_grid = self._index(y)
         return self._half(y, jnp.where(on_grid, index - 1, index), 1)
 
@@ -343,7 +343,7 @@ class Quantized(Distribution):
 
 
 def grid_parameter(name: str, value: Any, base: Distribution, positive: bool) -> Constant | Array:
-    """Return a number as a constant, an array or traced value as a leaf of the batch shape.
+    """Return a grid's width or origin: a number as a constant, an array or traced value as a leaf of the batch shape.
 
     Raises:
         InputError: as in `Quantized`.

@@ -45,7 +45,7 @@ class Sides:
     z_u: Array
 
     def within(self, y: Array) -> Array:
-        """Return the outcome y of these sides, clamped to the thresholds."""
+        """Return y, the outcome that these sides describe, clamped to the thresholds."""
         return jnp.where(self.in_lower, self.t_l, jnp.where(self.in_upper, self.t_u, y))
 
 
@@ -94,10 +94,10 @@ class SplicedBinnedPareto(BinnedBody):
         y > t_u          f(y) = tau_u g_u(y - t_u)       F(y) = 1 - tau_u S_u(y - t_u)
 
     The density integrates to one, and gradients flow through the thresholds. A tail mass of 0 means no tail on that
-    side: the body then ends at the last edge. Source: Ehrlich, Callot and Aubet (2021), arXiv 2106.10952.
+    side: the body then ends at the outermost edge. Source: Ehrlich, Callot and Aubet (2021), arXiv 2106.10952.
 
     Args:
-        logits: [..., K], of the bins' probabilities; they set the distribution's dtype.
+        logits: [..., K], logits of the bins' probabilities; their dtype is the distribution's.
         edges: [K + 1] or [..., K + 1], increasing, in the unit of the outcome; see `Binned`.
         lower, upper: tails, with batch shapes that broadcast against [...].
         tail_mass: (tau_l, tau_u), each in [0, 1/2). Numbers become constants; arrays of the batch shape and traced
@@ -182,14 +182,15 @@ class SplicedBinnedPareto(BinnedBody):
 
     @compiled
     def cell_log_density(self, y: ArrayLike) -> Float[Array, "..."]:
-        """Return the log of the density averaged over the cell of y, an eighth of a bin; beyond the bins log f(y).
+        """Return the log of the density averaged over the cell of y, an eighth of a bin; outside the bins, log f(y).
 
             log(P(cell) / width of the cell)
 
         It equals `log_prob` in every cell of the body that contains no threshold and is close to it in the others. Use
-        it as a likelihood: where the density jumps at a threshold, log f(y) jumps as the threshold passes y. Automatic
-        differentiation misses that jump, so the mean gradient of -log f is not zero at the truth. The probability of a
-        fixed cell is continuous in the parameters: its mean gradient is zero at the truth, for every tail.
+        it as the likelihood in training: where the density jumps at a threshold, log f(y) jumps as the threshold passes
+        y. Automatic differentiation misses that jump, so the mean gradient of -log f is not zero at the truth. The
+        probability of a fixed cell is continuous in the parameters, so that its mean gradient is zero at the truth, for
+        every tail.
 
         Args:
             y: outcomes, broadcast against `batch_shape`, in the unit of the outcome.
@@ -233,9 +234,9 @@ class SplicedBinnedPareto(BinnedBody):
     def composite_log_prob(self, y: ArrayLike) -> Float[Array, "..."]:
         """Return the published training objective: log f_b(y), plus log tau + log g in a tail with fixed thresholds.
 
-        A composite likelihood: bins learn from every outcome, tails from exceedances. It is not a log-density and is
-        not comparable with one. An outcome outside the edges, or beyond the last bin on its side that is not forbidden,
-        counts in the nearest bin.
+        This is a composite likelihood: the bins learn from every outcome, the tails from exceedances. It is not a
+        log-density and is not comparable with one. An outcome outside the edges, or in a forbidden bin beyond all
+        allowed ones, counts in the nearest allowed bin.
         """
         return self.stop_threshold_gradient().coupled_composite_log_prob(y)
 
@@ -251,8 +252,8 @@ class SplicedBinnedPareto(BinnedBody):
     def stop_threshold_gradient(self) -> "SplicedBinnedPareto":
         """Return the same distribution with no gradient through its thresholds.
 
-        Parameters that a head computed from the thresholds, such as a scale that reaches an end of the support, still
-        carry gradients.
+        Gradients still flow through the parameters that a head computed from the thresholds, such as a scale that makes
+        the tail reach an end of the support.
         """
         dist = object.__new__(_FixedThresholdSplicedBinnedPareto)
         set_fields(dist, **{field.name: getattr(self, field.name) for field in dataclasses.fields(self)})
@@ -311,9 +312,10 @@ class SplicedBinnedPareto(BinnedBody):
 
     @compiled
     def mean(self) -> Float[Array, "..."]:
-        """Return the sum over parts of bins plus tau_l (t_l - beta_l / (1 - xi_l)) + tau_u (t_u + beta_u / (1 - xi_u)).
+        """Return the body's sum plus tau_l (t_l - beta_l / (1 - xi_l)) + tau_u (t_u + beta_u / (1 - xi_u)).
 
-        Infinite where a tail of positive mass has xi >= 1; NaN, being undefined, where both have.
+        The body's sum is that of probability times midpoint over the parts of bins between the thresholds. Infinite
+        where a tail of positive mass has xi >= 1; NaN (undefined) where both tails do.
         """
         tau_l, tau_u = self._masses(len(self.batch_shape))
         t_l, t_u = self.thresholds()
@@ -323,7 +325,7 @@ class SplicedBinnedPareto(BinnedBody):
 
     @compiled
     def variance(self) -> Float[Array, "..."]:
-        """Return the second moment about the mean, by pieces; infinite where a tail of positive mass has xi >= 1/2."""
+        """Return the variance, summed over body and tails; infinite where a tail of positive mass has xi >= 1/2."""
         tau_l, tau_u = self._masses(len(self.batch_shape))
         t_l, t_u = self.thresholds()
         mass, middle, length = self.body.pieces(t_l, t_u)
@@ -340,9 +342,11 @@ class SplicedBinnedPareto(BinnedBody):
 
     @compiled
     def entropy(self) -> Float[Array, "..."]:
-        """Return the body's -(integral of f_b log f_b) between the thresholds, plus for each tail
+        """Return the differential entropy in nats, shape `batch_shape`.
 
-        tau (1 + xi + log beta - log tau)
+            -(integral of f_b log f_b between the thresholds) + sum over tails of tau (1 + xi + log beta - log tau)
+
+        A tail of mass 0 adds nothing.
         """
         t_l, t_u = self.thresholds()
         _, _, length = self.body.pieces(t_l, t_u)
@@ -355,8 +359,9 @@ class SplicedBinnedPareto(BinnedBody):
     def mode(self) -> Float[Array, "..."]:
         """Return where the density is largest: the midpoint of a bin's part between the thresholds, or a tail's mode.
 
-        A tail's mode is its threshold for xi >= -1, just beyond which the density is largest, else the end of its
-        support, where the density is infinite. Ties go to the body, and within the body to the first bin.
+        For xi >= -1, a tail's mode is its threshold, just beyond which the tail's density is largest. For xi < -1, it
+        is the end of the support, where the density is infinite. Ties go to the body, and within the body to the first
+        bin.
         """
         t_l, t_u = self.thresholds()
         mass, middle, length = self.body.pieces(t_l, t_u)
@@ -380,7 +385,7 @@ class SplicedBinnedPareto(BinnedBody):
         return near + body + complement_area(self.upper, a.tau_u, a.z_u, b.z_u)
 
     def _squared_survival_area(self, low: Float[Array, "..."], high: Float[Array, "..."]) -> Float[Array, "..."]:
-        """The mirror image."""
+        """The mirror image of `_squared_cdf_area`."""
         a, b = self._sides(low), self._sides(high)
         body = self.body._squared_survival_area(a.within(low), b.within(high))
         near = a.tau_u * term(a.tau_u, self.upper.survival_area(2, a.z_u, b.z_u))
@@ -409,7 +414,7 @@ class SplicedBinnedPareto(BinnedBody):
         return total, second
 
     def _knots(self, ndim: int) -> list[Array]:
-        """The edges, in order, between the thresholds, which may lie anywhere among them."""
+        """The lower threshold, the edges, and the upper threshold; the thresholds may lie anywhere among the edges."""
         t_l, t_u = (pad_rank(t, ndim) for t in self.thresholds())
         return [t_l, *self.body._knots(ndim), t_u]
 

@@ -1,4 +1,4 @@
-"""From predictive distributions and outcomes to scores and metrics: one evaluation for every distribution."""
+"""Scores and metrics of predictive distributions on outcomes, the same for every kind of distribution."""
 
 import jax
 import jax.numpy as jnp
@@ -19,12 +19,15 @@ def _scores(dist: Distribution, y: jax.Array) -> tuple[jax.Array, ...]:
 def score_outcomes(dist: Distribution, y: np.ndarray) -> OutcomeScores:
     """Score outcomes under their predictive distributions.
 
-    The distribution describes the type of outcome: `Quantized` for integers, `Censored` for a bounded outcome. The log
-    score is then a log-probability, and no grid of outcomes is needed.
+    Choose the distribution by the type of outcome: `Quantized` for integers, `Censored` for a bounded outcome. The log
+    score is then a log-probability at each atom, and no grid of outcomes is needed.
 
     Args:
         dist: any distribution of this project, batch shape [N] or [].
         y: outcomes [N].
+
+    Returns:
+        The scores, float64 [N] each.
 
     Raises:
         InputError: no outcomes, an outcome that is not finite, or a different number of distributions.
@@ -38,7 +41,7 @@ def score_outcomes(dist: Distribution, y: np.ndarray) -> OutcomeScores:
     rows = -(-count // -(-count // _ROWS))  # nearly equal parts: one program for all of them
     parts = []
     for end in [*range(rows, count, rows), count]:
-        # the last part starts earlier, to have as many rows as the others, and drops rows scored already
+        # the last part starts early enough to have as many rows as the others; rows scored already are dropped
         begin, fresh = end - rows, end - len(parts) * rows
         part = dist if dist.batch_shape == () else dist[begin:end]
         values = _scores(part, jnp.asarray(y[begin:end]))
@@ -47,12 +50,12 @@ def score_outcomes(dist: Distribution, y: np.ndarray) -> OutcomeScores:
 
 
 def evaluate(dist: Distribution, y: np.ndarray, unit: np.ndarray | float = 1.0) -> Metrics:
-    """Return the metrics of predictive distributions on outcomes.
+    """Return the metrics of predictive distributions, evaluated on their outcomes.
 
     Args:
         dist: distribution of the outcomes as observed, batch shape [N] or []; see `score_outcomes`.
         y: outcomes [N].
-        unit: unit of CRPS and error, [N] or one for all.
+        unit: divisor of CRPS and absolute error, in the unit of the outcomes; [N] or one for all.
 
     Raises:
         InputError: as in `score_outcomes`.

@@ -9,7 +9,7 @@ from sbp_jax.errors import InputError
 
 MARKS = ("distance", "yards_to_goal")  # static features that define first down and touchdown
 FIELD_YARDS = 110  # from one goal line to the end of the other end zone
-MAX_ABSOLUTE = 1e6  # larger than any yards or seconds: squares in float32 stay finite
+MAX_ABSOLUTE = 1e6  # larger than any value in yards or seconds; its square is finite in float32
 
 
 class Inputs:
@@ -27,7 +27,14 @@ class Inputs:
         self.shape = (int(spec["players"]), len(self.features))
 
     def statics(self, static: Any) -> np.ndarray:
-        """Return all static features [S]; an unknown feature is 0, and its `_missing` feature is 1."""
+        """Return all static features [S]; an unknown feature is 0, and its `_missing` feature is 1.
+
+        Args:
+            static: numbers or None by name, or all numbers in order; empty if all features are unknown.
+
+        Raises:
+            InputError: an unknown name, a wrong number of values, or a value that is not a valid number.
+        """
         if isinstance(static, Mapping):
             values = np.zeros(len(self.static), np.float32)
             for name in self.static:
@@ -64,18 +71,18 @@ class Inputs:
         return marks
 
     def frame(self, frame: Any, what: str) -> tuple[np.ndarray, np.ndarray | bool]:
-        """Return one frame as [22 F] and the mask of present players [22], or True if all are present."""
+        """Return one frame as [22 F], and the mask of present players [22], or True if all are present."""
         values = _numbers(frame, what)
         if values.shape != self.shape:
             raise InputError(f"{what}: expected shape {self.shape}, one player per row, got {values.shape}")
         flat = values.reshape(-1)
-        if flat @ flat <= MAX_ABSOLUTE**2:  # one pass for a normal frame: then all of its numbers are valid
+        if flat @ flat <= MAX_ABSOLUTE**2:  # the common case in one pass: all numbers are valid
             return flat, True
         x, present = self._sound(values[None], what)
         return x[0], present[0]
 
     def play(self, frames: Any, last: int) -> tuple[int, np.ndarray, np.ndarray]:
-        """Return the number of frames of a play, and the `last` frames as [t, 22 F] with present players [t, 22]."""
+        """Return a play's number of frames, its `last` frames [t, 22 F], and the mask of present players [t, 22]."""
         values = _numbers(frames, "frames")
         if values.ndim != 3 or values.shape[1:] != self.shape or not len(values):
             raise InputError(f"frames: expected shape [T, {self.shape[0]}, {self.shape[1]}], got {values.shape}")
@@ -99,7 +106,7 @@ class Inputs:
 
 
 def _numbers(values: Any, what: str) -> np.ndarray:
-    """An array of numbers; rejects anything else, also numeric text, masked arrays and tables with named columns."""
+    """Return numbers as float32; reject anything else, including numeric text, masked arrays and data frames."""
     if isinstance(values, np.ma.MaskedArray) or hasattr(values, "columns"):
         kind = type(values).__name__
         raise InputError(f"{what}: expected an array of numbers, got a {kind}; an absent player is NaN")
@@ -114,7 +121,7 @@ def _numbers(values: Any, what: str) -> np.ndarray:
 
 
 def finite(value: Any, what: str) -> float:
-    """Return a number whose square is finite in float32; InputError for anything else, also numeric text."""
+    """Return a number whose square is finite in float32; raise InputError for anything else, including numeric text."""
     if isinstance(value, int | float | np.number) and not isinstance(value, bool) and abs(value) <= MAX_ABSOLUTE:
         return float(value)
     raise InputError(f"{what}: expected a number of at most {MAX_ABSOLUTE:g} in absolute value, got {value!r}")

@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 FORMAT = 2
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)  # levels of the quantiles in a summary
 MIN_YARDS, MAX_YARDS = -40, 100  # range of the one-yard cells; outcomes beyond count in the outermost cells
-CELLS = 140  # for an outcome that is not a gain in yards, over the range of the head's bins
+CELLS = 140  # number of cells over the range of the head's bins, for an outcome that is not a gain in yards
 
 
 @dataclass(frozen=True)
 class Programs:
-    """The functions of a run, pure and not compiled, for B rows at once; the first argument of each is `weights`.
+    """The functions of a run, pure and not compiled, for B rows at once; each takes `weights` as its first argument.
 
     Attributes:
         weights: parameters and statistics of the network, a pytree.
@@ -39,15 +39,16 @@ class Programs:
             start: (B) -> stream;
             begin: (stream, rows [B]) -> stream in which those rows are reset;
             frame: (stream, x [B, 22 F], present [B, 22], static [B, S], marks [B, 2], active [B]) -> (stream, numbers
-                [B, N], raw outputs [B, R]), the stream to be donated;
-            play: (x [B, W, 22 F], mask [B, W], present [B, W, 22], static, marks) -> (numbers, raw) at the mask's last;
+                [B, N], raw outputs [B, R]); donate the stream;
+            play: (x [B, W, 22 F], mask [B, W], present [B, W, 22], static, marks) -> (numbers, raw) at the last frame
+                in the mask;
             cells: (raw, marks) -> [B, C], probability of each of the cells between the edges;
             score: (raw, y [B], marks, league [2]) -> [B, 4]: both ends of the PIT, normal score, passing score.
 
-            marks are the yards to the first down and to the goal line, NaN where unknown; numbers are the quantiles at
-            `LEVELS`, the expected outcome, P(first down), P(touchdown) and P(loss), NaN where not defined, all for the
-            distribution of the observed outcome, which is bounded by the goal line;
-            league is the mean and spread of the plays' scores.
+            `marks` are the yards to the first down and to the goal line, NaN where unknown. `numbers` are the quantiles
+            at `LEVELS`, the expected outcome, P(first down), P(touchdown) and P(loss), NaN where not defined, all for
+            the distribution of the observed outcome, which is bounded by the goal line. `league` is the mean and spread
+            of the plays' scores.
         spec: the information that a caller needs, in JSON types.
     """
 
@@ -61,11 +62,11 @@ def programs_of(run: "Run", league: Path | None = None) -> Programs:
 
     Args:
         run: a run trained on plays with tracking.
-        league: file of the league for passing scores; by default the league fixed with the run's first scores, or with
-            those of its cross-fitting. Without a league there are no passing scores.
+        league: file of the league for passing scores; by default the league that was fixed when the run, or its
+            cross-fitting, was first scored. Without a league there are no passing scores.
 
     Raises:
-        InputError: the run uses no frames, or features of frames that are unknown live; the league cannot be read.
+        InputError: the run uses no frames, or uses features that are unknown live; or the league cannot be read.
     """
     data = run.config.data
     if not isinstance(data, DataConfig) or run.model.tcn is None:

@@ -20,13 +20,13 @@ Static = Any  # numbers or None by name, or all numbers in order
 
 
 class LiveScorer:
-    """Score plays frame by frame, `batch` plays in parallel, each in its own row.
+    """Score plays frame by frame, up to `batch` plays in parallel, each in its own row.
 
     Create one with `from_run` or, from an exported folder, with `load`. All programs are compiled on construction, so
     the first play is as fast as the others. Not thread-safe.
 
     Attributes:
-        spec: inputs expected by the programs: names of features and static features, edges, and so on.
+        spec: inputs that the programs expect: names of features and static features, edges, and so on.
         batch: number of rows.
     """
 
@@ -88,10 +88,10 @@ class LiveScorer:
             static: features known before the snap, by the names in `spec["static"]`; a missing name or None is
                 unknown. Alternatively all of them as numbers, in order. `distance` and `yards_to_goal` also define
                 first down and touchdown.
-            row: row of the play; a play already in the row is dropped.
+            row: row of the play; a play already in it is dropped.
 
         Raises:
-            InputError: no such row, name or number.
+            InputError: the row or a name is unknown, or a number is not valid.
         """
         self._check_row(row)
         self._static[row] = self._inputs.statics(static)
@@ -117,7 +117,7 @@ class LiveScorer:
         """Add one frame to each of several plays in one step; frames and summaries are keyed by row.
 
         Raises:
-            InputError: as in `push`; then no frame is added.
+            InputError: as in `push`; no frame is added then.
         """
         inputs = {}
         for row, frame in frames.items():
@@ -168,7 +168,7 @@ class LiveScorer:
             touchdown: whether the play ended at the goal line; by default, whether the gain reaches it.
 
         Raises:
-            InputError: no play in the row, no frame yet, or an invalid outcome for the run.
+            InputError: no play in the row, no frame yet, or an outcome that is not valid for the run.
         """
         self._check_frames(row)
         score = self._scored(*self._of_row(row), self._numbers[row], outcome, touchdown)
@@ -190,7 +190,11 @@ class LiveScorer:
         outcome: Any,
         touchdown: bool | None = None,
     ) -> Score:
-        """Return the score of a complete play, equal to `reset`, `push` of every frame, and `finish`."""
+        """Return the score of a complete play, equal to that of `reset`, `push` of every frame, and `finish`.
+
+        Raises:
+            InputError: as in `reset`, `push` and `finish`.
+        """
         _, numbers, raw, marks = self._complete(frames, static)
         return self._scored(raw, marks, numbers, outcome, touchdown)
 

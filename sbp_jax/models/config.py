@@ -16,7 +16,7 @@ class NetworkConfig:
     Attributes:
         encoder: "attention" (entities share weights, see `EntityAttention`), "flat" (concatenates all columns), "none"
             (the network sees only the static features, no frames, and has no TCN), or your own class as
-            "package.module:Class", called with (entities, columns, rngs=...) to make an `encoders.Encoder`.
+            "package.module:Class", called as Class(entities, columns, rngs=...) to create an `encoders.Encoder`.
         channels: width of the TCN's state.
         layers: number of residual blocks; with kernel size 3 the receptive field is 1 + 4 (2^layers - 1) frames.
         kernel_size: number of frames in a convolution's kernel.

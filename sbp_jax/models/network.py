@@ -25,7 +25,7 @@ class Network(nnx.Module):
         encoder: columns of a frame -> input of the TCN; None ignores the frames.
         head: raw outputs -> distribution.
         num_static: number of static features.
-        rngs: initialization stream.
+        rngs: random streams for initialization.
     """
 
     def __init__(self, config: NetworkConfig, encoder: Encoder | None, head: Head, num_static: int, *, rngs: nnx.Rngs):
@@ -52,7 +52,7 @@ class Network(nnx.Module):
         present: Bool[Array, "batch frames entities"],
         dropout: Dropout = NO_DROPOUT,
     ) -> Float[Array, "batch frames states"]:
-        """Return the states of all frames: the TCN's state after the frame, next to the encoded frame itself.
+        """Return the state at every frame: the TCN's state after the frame, concatenated with the encoded frame.
 
         The features of `x` are equal groups of columns, one group per entity, in the order of `present`.
         """
@@ -69,7 +69,7 @@ class Network(nnx.Module):
         present: Bool[Array, "batch frames entities"],
         dropout: Dropout = NO_DROPOUT,
     ) -> Float[Array, "batch states"]:
-        """Return the state of `encode` at the last valid frame of each row, from its receptive field only."""
+        """Return the state of `encode` at each row's last valid frame, computed from its receptive field only."""
         if self.encoder is None or self.tcn is None:
             return jnp.zeros((len(x), 0), x.dtype)
         window = min(x.shape[1], self.tcn.receptive_field)
@@ -126,7 +126,7 @@ class Network(nnx.Module):
         return self.decode(state, static, second)
 
     def start(self, batch: int) -> Stream:
-        """Return the initial streams of `batch` rows, without frames, for `step`."""
+        """Return the streams of `batch` rows before their first frame, for `step`."""
         return Stream((), jnp.zeros((batch,), jnp.int32)) if self.tcn is None else self.tcn.start(batch)
 
     def step(
@@ -160,6 +160,6 @@ class Network(nnx.Module):
             x: frames, padded at the end; padding and absent entities may have any value, including NaN.
             mask: valid frames: True from the first frame to the last valid one.
             present: entities (players) that are present.
-            static: static features of the row.
+            static: static features of each row.
         """
         return self.head(self.raw(x, mask, present, static))

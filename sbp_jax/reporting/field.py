@@ -48,15 +48,15 @@ class Moment:
 
     Attributes:
         head: lines that describe the play.
-        spots: [T, 22, 2] positions in the frames so far, in yards downfield from the ball at the snap and from the
-            middle to the offense's left; NaN where a player is absent.
-        distribution: of the outcome.
+        spots: [T, 22, 2], positions at each frame so far: yards downfield from the ball at the snap, and yards from the
+            middle of the field toward the offense's left; NaN where a player is absent.
+        dist: distribution of the outcome.
         seconds: time since the snap.
         expected: mean of the outcome.
         first_down, touchdown, loss: probabilities, None where not defined.
-        medians, first_downs: values in the frames so far.
-        result: lines on the score, after the play has ended.
-        note: a line at the bottom.
+        medians, first_downs: values at each frame so far.
+        result: lines about the score, after the play has ended.
+        note: line at the bottom of the screen.
         in_yards: whether the outcome is a gain in yards.
     """
 
@@ -77,7 +77,7 @@ class Moment:
 
 @dataclass(frozen=True)
 class View:
-    """The visible part of the field: `columns` by `rows` cells, twice as tall as wide, starting at `left`."""
+    """The visible part of the field, from `left` yards downfield: `columns` by `rows` cells, twice as tall as wide."""
 
     left: float
     rows: int
@@ -194,7 +194,7 @@ def _put_paths(inside: Canvas, view: View, spots: np.ndarray, glyphs: Glyphs) ->
 
 
 def draw_moment(moment: Moment, width: int, height: int, glyphs: Glyphs) -> "rich.text.Text":
-    """Draw the screen: the play, the field next to distribution and numbers, and a note; at least 80 by 24 cells."""
+    """Draw the screen, at least 80 by 24 cells: the play, the field next to distribution and numbers, and a note."""
     from rich.text import Text
 
     width, height = max(width, WIDTH), max(height, HEIGHT)
@@ -226,7 +226,7 @@ def _line(text: str, style: str = "") -> "rich.text.Text":
 
 
 def _curves(moment: Moment, glyphs: Glyphs, rows: int, width: int) -> list["rich.text.Text"]:
-    """The median and P(first down) so far, `rows` rows each, separated if tall, and an empty line."""
+    """Curves of the median and P(first down) so far, `rows` rows each, separated if tall, and an empty line."""
     from rich.text import Text
 
     gap = int(rows > 1)

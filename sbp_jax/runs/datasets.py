@@ -1,4 +1,4 @@
-"""Data sets of runs: plays, simulated if no source is named and prepared once, or windows of time series."""
+"""Data sets of runs: plays, prepared once and simulated if no source is named, or windows of time series."""
 
 import abc
 import dataclasses
@@ -37,7 +37,7 @@ class Dataset(abc.ABC):
     @property
     @abc.abstractmethod
     def fingerprint(self) -> str:
-        """Name of the data set's content."""
+        """Identifier of the data set's content."""
 
     @abc.abstractmethod
     def split(self, name: str) -> Sequences:
@@ -61,7 +61,7 @@ class SeriesDataset(Dataset):
 
     @property
     def fingerprint(self) -> str:
-        """Name of the files' content and of the settings of the windows."""
+        """Identifier of the files' content and the settings of the windows."""
         return self.windows.fingerprint
 
     def split(self, name: str) -> Sequences:
@@ -105,7 +105,7 @@ class MemoryDataset(Dataset):
 
     @classmethod
     def of(cls, plays: Sequences, config: DataConfig) -> "MemoryDataset":
-        """Split plays by game, like a prepared data set with the seed and shares of the configuration."""
+        """Split plays by game, as a prepared data set does with the configuration's seed and fractions."""
         fractions = 1.0 - config.validation - config.test, config.validation, config.test
         games = split_games(plays.game_id.tolist(), config.seed, fractions)
         return cls({name: plays.select(np.isin(plays.game_id, members)) for name, members in games.items()})
@@ -117,7 +117,7 @@ class MemoryDataset(Dataset):
 
     @property
     def fingerprint(self) -> str:
-        """Name of the arrays' content."""
+        """Identifier of the arrays' content."""
         return self._digest
 
     @cached_property
@@ -164,7 +164,7 @@ class PlayDataset(Dataset):
 
     @property
     def fingerprint(self) -> str:
-        """Name of the data set's content."""
+        """Identifier of the data set's content."""
         return self.prepared.fingerprint
 
     def split(self, name: str) -> Sequences:
@@ -195,12 +195,12 @@ class PlayDataset(Dataset):
         return self.prepared.reading.to_markdown()
 
     def report(self) -> dict[str, Any]:
-        """Return the numbers of `account`."""
+        """Return the numbers of `account` by name."""
         reading = self.prepared.reading
         return {"read": reading.read, "kept": reading.kept, "rejected": reading.rejected, "repaired": reading.repaired}
 
 
-@lru_cache(maxsize=len(SPLITS))  # the splits of one data set, so that many data sets do not fill the memory
+@lru_cache(maxsize=len(SPLITS))  # the splits of one data set; caching those of many data sets would fill the memory
 def _split(path: Path, name: str) -> Sequences:
     return dataset.load(path, name)
 
@@ -216,7 +216,7 @@ def move(bar: Any, done: int) -> None:
 
 
 def open_dataset(config: DataConfig | SeriesConfig, progress: bool = True) -> Dataset:
-    """Open plays, see `open_plays`, or read time series and cut them into windows, see `read_windows`."""
+    """Open plays (see `open_plays`), or read time series and cut them into windows (see `read_windows`)."""
     return SeriesDataset(read_windows(config)) if isinstance(config, SeriesConfig) else open_plays(config, progress)
 
 
@@ -230,8 +230,8 @@ def dataset_of(config: DataConfig | SeriesConfig, data: Any = None, progress: bo
         progress: show progress bars.
 
     Raises:
-        InputError: see `open_dataset`; the configuration is of time series but `data` is `Sequences`, or the plays have
-            fewer than two games.
+        InputError: see `open_dataset`; or `data` has another type, or is `Sequences` for a configuration of time series
+            or with fewer than two games.
     """
     if data is None:
         return open_dataset(config, progress)
@@ -239,7 +239,7 @@ def dataset_of(config: DataConfig | SeriesConfig, data: Any = None, progress: bo
         return data
     if isinstance(data, Sequences):
         if not isinstance(config, DataConfig):
-            raise InputError("data: the configuration is of time series; expected a mapping from splits to windows")
+            raise InputError("data: the configuration describes time series; expected a mapping from splits to windows")
         return MemoryDataset.of(data, config)
     if isinstance(data, Mapping):
         return MemoryDataset(data)

@@ -46,7 +46,7 @@ class Run:
         metrics: one row per epoch up to that checkpoint: `epoch`, `step`, `training_loss` and `validation_loss` (nats
             per play), `gradient_norm`, `seconds`, `plays_per_s`.
         integer: whether the outcomes are integers, as yards are.
-        starts: calls that trained the run, see `sbp_jax.runs.config_file.Saved`.
+        starts: calls that trained the run; see `sbp_jax.runs.config_file.Saved`.
     """
 
     path: Path
@@ -68,8 +68,8 @@ class Run:
         """Predict the distribution of each play's observed outcome, batch shape [N].
 
         For integer outcomes it is `Quantized`: `log_prob` is the log-probability of an integer. For gains in yards it
-        is `Censored` at each play's goal line, where the atom is the probability of a touchdown. For a window of a
-        time series it is in the unit of the series. `predict_latent` gives the distribution before rounding and bounds.
+        is `Censored` at each play's goal line, where the atom is the probability of a touchdown. For windows of time
+        series it is in the unit of the series. `predict_latent` gives the distribution before rounding and bounds.
 
         Raises:
             InputError: see `raw_outputs`.
@@ -87,9 +87,9 @@ class Run:
         return in_own_units(self.model.head(self.raw_outputs(plays)), plays)
 
     def marginal(self, plays: Sequences) -> Distribution:
-        """Return the marginal distribution of each play's outcome, where the network started, batch shape [N].
+        """Return the marginal distribution of each play's outcome, the network's initial prediction, batch shape [N].
 
-        It is fitted to the training outcomes alone and bounded as in `predict`: the prediction without any features.
+        It is fitted to the training outcomes alone, without features, and is rounded and bounded as in `predict`.
         """
         return self.outcome.distribution(marginal_distribution(self.model, len(plays)), plays)
 
@@ -152,10 +152,10 @@ class Run:
         """Return the columns of `score` without the facts, plus `residual` and `log_prob`.
 
         All refer to the distribution from `predict`. `residual` is the outcome minus its median. `pit` is the mid-PIT,
-        the mean of `pit_low` = P(Y < y) and `pit_high` = P(Y <= y), which are equal without an atom; nothing is random.
+        the mean of `pit_low` = P(Y < y) and `pit_high` = P(Y <= y), which are equal without an atom; it is not random.
         `log_prob` is log P(Y = y) in nats at an atom, and the log-density elsewhere. `score` is the normal score
-        Phi^-1(pit). `success_chance` is P(Y > 0): the probability of a gain for yards, of added points for expected
-        points.
+        Phi^-1(pit). `success_chance` is P(Y > 0): for yards, the probability of a gain; for expected points, that of
+        added points.
 
         Raises:
             InputError: see `score`.
@@ -194,8 +194,7 @@ class Run:
             dataset: folder of the data set if it is no longer at `self.dataset`.
 
         Raises:
-            InputError: there is no such split or data set, or it has other plays than those that the run was trained
-                on.
+            InputError: there is no such split or data set, or its plays are not those that the run was trained on.
         """
         folder = self.dataset if dataset is None else Path(dataset)
         if not folder.is_dir():
@@ -211,7 +210,7 @@ class Run:
             fingerprint = describe(folder).fingerprint
             plays = partial(load, folder) if fold is None else partial(load_fold, folder, fold)
         if fingerprint != self.fingerprint:
-            raise InputError(f"{folder}: has other plays than those that {self.path} was trained on; train it again")
+            raise InputError(f"{folder}: its plays are not those that {self.path} was trained on; train it again")
         return plays(split)
 
     @property
@@ -231,7 +230,7 @@ def load_run(path: str | Path, step: int | None = None, trust: bool = False) -> 
     """Restore a run, complete or in progress, from its folder, on this machine's first device.
 
     The folder may be untrusted: without `trust`, nothing that it names is imported or executed, and its arrays take no
-    more memory than their files have bytes.
+    more memory than their files take on disk.
 
     Args:
         path: folder with config.json and checkpoints/; the data set is not needed.
@@ -243,8 +242,8 @@ def load_run(path: str | Path, step: int | None = None, trust: bool = False) -> 
         The run with the parameters of its best epoch.
 
     Raises:
-        InputError: the folder is not a run, it has no checkpoint, the requested checkpoint or all are damaged, or its
-            configuration does not fit its arrays; see also `sbp_jax.runs.config_file.read_saved`.
+        InputError: the folder is not a run, it has no checkpoint, the requested checkpoint is damaged or all are, or
+            the configuration does not fit the arrays; see also `sbp_jax.runs.config_file.read_saved`.
     """
     path = Path(path)
     saved = read_saved(path)

@@ -1,4 +1,4 @@
-"""Set up training: the plays, as far as the network sees them, and the network at the marginal distribution."""
+"""Set up training: the part of the plays that the network sees, and the network at the marginal distribution."""
 
 import math
 from dataclasses import dataclass
@@ -37,11 +37,12 @@ from sbp_jax.training.step import Loss
 
 @dataclass(frozen=True)
 class Setup:
-    """The plays of a training run, as far as the network sees them, and how they are batched.
+    """The part of a training run's plays that the network sees, and how the plays are batched.
 
     Attributes:
         source: source of the batches.
-        plays, validation: plays for training and for early stopping; the latter may be empty.
+        plays: plays for training.
+        validation: plays for early stopping; may be empty.
         outcome: the outcome to predict.
         batch_size: plays per step.
         buckets: numbers of frames that batches are padded to.
@@ -72,7 +73,7 @@ class Setup:
         return mirror_of_slots(np.zeros((0, PLAYERS), bool), self.plays.features).signs if self.mirrored else None
 
     def settled(self, config: Config) -> Config:
-        """Return a configuration with "auto" replaced by the objective for these plays."""
+        """Return the configuration with the objective "auto" replaced by the one for these plays."""
         return with_known_objective(config, self.outcome, _nonempty(self.plays, self.validation))
 
     def batches(self, seed: int) -> Epochs:
@@ -88,7 +89,7 @@ class Setup:
         return self.source.arrays("validation", self._longest)
 
     def held_out(self, padded: Arrays) -> tuple[Resident, dict[str, np.ndarray]]:
-        """Return the padded validation plays on the device, and an index plan that has each play once."""
+        """Return the padded validation plays on the device, and an index plan that contains each play once."""
         return to_device(padded), DeviceIndexPlan(padded, self.batch_size, shuffle=False).epoch(0)
 
     def identify(self, positions: np.ndarray) -> list[str]:
@@ -108,7 +109,7 @@ def set_up(config: Config, dataset: Dataset, in_memory: str = "", progress: bool
         The plays and how they are batched.
 
     Raises:
-        InputError: there are no training plays, their extras are not those of the configuration, values are not finite,
+        InputError: there are no training plays, their extras are not those of the configuration, a value is not finite,
             or the outcomes do not meet the requirements of the objective (see `check_outcomes`); see also
             `open_source`.
     """
@@ -145,7 +146,7 @@ def _nonempty(*splits: Split) -> list[Split]:
 
 
 def network_of(config: Config, plays: Sequences | Split) -> Network:
-    """Return the network of a configuration, with the statistics of the plays and their marginal distribution."""
+    """Return the network of a configuration, with statistics and marginal distribution computed from the plays."""
     head = make_head(config.head)
     network = make_network(config, head, plays.static.shape[1])
     if plays.unit is None:
@@ -158,7 +159,7 @@ def network_of(config: Config, plays: Sequences | Split) -> Network:
 
 
 def restored_network(config: Config, plays: Sequences | Split, checkpoints: Checkpoints) -> Network:
-    """Return the network of a configuration, with the statistics and the marginal distribution of its checkpoints.
+    """Return the network of a configuration, with statistics and marginal distribution from its checkpoints.
 
     They are not computed again, because another machine or compiler would give slightly different values.
     """
@@ -192,7 +193,7 @@ def _fitted(head: Head, loss: Loss, outcomes: _Values, censored: _Values) -> np.
 
 
 def known_censored(config: Config, plays: Sequences | Split) -> np.ndarray | None:
-    """Return which outcomes are censored: touchdowns if the objective is "censored", else None."""
+    """Return the mask of censored outcomes, the touchdowns, if the objective is "censored"; else None."""
     return plays.censored if config.training.objective == "censored" else None
 
 
@@ -206,7 +207,7 @@ def marginal_of(config: Config, setup: Setup, network: Network) -> Marginal:
 
 
 def marginal_loss(network: Network, loss: Loss, plays: Sequences | Split, censored: np.ndarray | None = None) -> float:
-    """Return the mean loss of outcomes under the marginal distribution that a network starts from; NaN without any."""
+    """Return the mean loss of outcomes under the marginal distribution that a network starts from, NaN without any."""
     if not len(plays):
         return math.nan
     if plays.unit is None:

@@ -56,7 +56,7 @@ def train(
 ) -> Run:
     """Train the network of a configuration, or resume training, and return the run.
 
-    The name of the run's folder depends on the configuration and the data: the same call resumes a killed run, and
+    The name of the run's folder depends on the configuration and the data: repeating the call resumes a killed run, or
     loads a complete one.
 
     Args:
@@ -67,7 +67,7 @@ def train(
         progress: show progress bars and a summary of the data.
         stop: stop request.
         spread: share the plays of a batch among all devices of all processes (see `distributed`); every process reads
-            each complete batch, from any source.
+            every batch in full, from any source.
 
     Returns:
         The run with the parameters of its best epoch, as from `load_run`.
@@ -75,7 +75,7 @@ def train(
     Raises:
         InputError: the configuration does not fit the plays, another process is using the run's folder, or all its
             checkpoints are damaged.
-        Stopped: a stop was requested; the same call resumes.
+        Stopped: a stop was requested; repeating the call resumes training.
         DivergedError: training diverged; the newest checkpoint is good.
         OSError: the disk is full; the newest checkpoint is good.
 
@@ -190,7 +190,7 @@ def _batch_source(setup: Setup, settings: TrainingConfig, device: Any) -> tuple[
 
 
 def _validator(trainer: Trainer, setup: Setup, resident: bool) -> Callable[[Any], float]:
-    """(parameters) -> mean validation loss; the plays are on the accelerator if the training plays are and they fit."""
+    """(parameters) -> mean validation loss; the plays are on the accelerator if they fit and the training plays are."""
     padded = setup.validation_arrays() if resident else None
     if padded is not None and fits_device(padded):
         validation, plan = (trainer.place(each) for each in setup.held_out(padded))
@@ -201,7 +201,7 @@ def _validator(trainer: Trainer, setup: Setup, resident: bool) -> Callable[[Any]
 
 @contextmanager
 def compiled_once() -> Iterator[None]:
-    """Compile programs that training runs on different data share only once, with JAX's cache in a temporary folder."""
+    """Compile only once the programs that training runs on different data share: cache them in a temporary folder."""
     with TemporaryDirectory(prefix="compiled-") as folder:
         values = {"jax_compilation_cache_dir": folder, "jax_persistent_cache_min_compile_time_secs": 0.3}
         previous = {name: getattr(jax.config, name) for name in values}
@@ -215,4 +215,4 @@ def compiled_once() -> Iterator[None]:
 def _configure(values: Mapping[str, Any]) -> None:
     for name, value in values.items():
         jax.config.update(name, value)
-    compilation_cache.reset_cache()  # otherwise JAX continues to use the previous folder
+    compilation_cache.reset_cache()  # otherwise JAX keeps using the previous folder

@@ -36,7 +36,7 @@ def select_plays(plays: pl.DataFrame, split: str) -> pl.DataFrame:
         split: a name in `SPLITS`, or a condition on the columns in SQL.
 
     Raises:
-        InputError: the condition cannot be read, uses a missing column, is not a condition, or selects no play.
+        InputError: the split cannot be read, uses a missing column, is not a condition, or selects no play.
     """
     condition = SPLITS.get(split, split)
     try:
@@ -44,7 +44,7 @@ def select_plays(plays: pl.DataFrame, split: str) -> pl.DataFrame:
         columns = expression.meta.root_names()
         names = [name for name in columns if name not in plays.columns]
         if names and split != condition:
-            raise InputError(f"split {split!r}: is {condition!r}, and these plays have no column {names[0]!r}")
+            raise InputError(f"split {split!r}: means {condition!r}, but these plays have no column {names[0]!r}")
         if names:
             raise InputError(f"split {split!r}: {_unknown(names[0], plays.columns)}")
         kind = plays.select(expression.alias("split")).schema["split"]

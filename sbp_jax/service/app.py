@@ -31,7 +31,7 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
 
 
 def create_app(scorer: LiveScorer, settings: Settings | None = None) -> FastAPI:
-    """Create the service of a scorer, which takes ownership of it; each of the scorer's rows holds one open play.
+    """Create the service of a scorer and take ownership of the scorer; each of its rows holds one open play.
 
     Args:
         scorer: from a run or an exported folder.
@@ -70,13 +70,13 @@ def create_app(scorer: LiveScorer, settings: Settings | None = None) -> FastAPI:
 
     @app.get("/health", responses={200: {"model": schema.Health}, 503: {"model": schema.Health}})
     async def health() -> Response:
-        """Report whether plays are scored; needs no token."""
+        """Report whether the service scores plays; needs no token."""
         status = {"status": batcher.broken or "ok", "open_plays": batcher.open_plays, "plays": scorer.batch}
         return _json(status, 503 if batcher.broken else 200)
 
     @app.get("/metrics")
     async def counted() -> Response:
-        """Return counters and times in Prometheus' format."""
+        """Return counters and times in the Prometheus format."""
         return Response(metrics.page(), media_type=CONTENT_TYPE_LATEST)
 
     @app.get("/v1/spec", responses={200: {"model": schema.Spec}})
@@ -155,7 +155,7 @@ class _Service:
                     if max(size, content_length) > max_bytes:
                         raise Refusal(413, "message", f"expected a body of at most {max_bytes:,} bytes")
         except TimeoutError:
-            raise Refusal(408, "message", f"the body did not arrive in {self.settings.send_s:g} s") from None
+            raise Refusal(408, "message", f"the body did not arrive within {self.settings.send_s:g} s") from None
         except ClientDisconnect:
             raise Refusal(400, "message", "the body did not arrive") from None
         return b"".join(parts)

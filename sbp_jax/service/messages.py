@@ -1,6 +1,6 @@
 """JSON to frames, static features and outcomes, and back; an error names the field of its message.
 
-Frames are checked by hand: thousands per second pass here, and a model of nested lists takes ten times as long.
+Frames are checked by hand: thousands per second arrive, and a Pydantic model of nested lists takes ten times as long.
 """
 
 import json
@@ -15,7 +15,7 @@ import numpy as np
 from sbp_jax.errors import InputError
 from sbp_jax.live import Distribution, Score, Summary
 
-MAX_NUMBER = 1e6  # maximum of any number in any unit; larger ones lose yards in float32, and their squares overflow
+MAX_NUMBER = 1e6  # maximum of any number in any unit; larger ones lose digits in float32, and their squares overflow
 MAX_NAME_LENGTH = 64  # characters in a play's name
 MAX_SEQ = 2**53  # JSON readers in other languages round larger integers
 _NUMBERS = {float, int}
@@ -28,7 +28,7 @@ class Refusal(Exception):
 
     Attributes:
         code: HTTP status code, from 400 to 499 where the sender is at fault.
-        field: place of the error, such as "frame[3][2]" or "static.down"; "message" for the entire message.
+        field: location of the error, such as "frame[3][2]" or "static.down"; "message" for the entire message.
         message: one line.
     """
 
@@ -53,7 +53,7 @@ class Expected:
 
     @classmethod
     def of(cls, spec: Mapping[str, Any]) -> "Expected":
-        """Read `LiveScorer.spec`; a missing static feature is null, not a feature of its own."""
+        """Read `LiveScorer.spec`; in a message, a missing static feature is null, without a `_missing` feature."""
         names = tuple(name for name in spec["static"] if not name.endswith("_missing"))
         return cls(int(spec["players"]), tuple(spec["features"]), names)
 
@@ -75,7 +75,7 @@ def parse(text: str | bytes) -> Any:
 
 
 def object_of(value: Any) -> dict[str, Any]:
-    """Return a message's fields, with `yards`, the former name of `outcome`, as `outcome`; refuse any other value."""
+    """Return a message's fields, with `yards`, the former name of `outcome`, as `outcome`; reject any other value."""
     if type(value) is not dict:
         raise Refusal(422, "message", f"expected an object, got {shown(value)}")
     if "yards" in value and "outcome" not in value:
@@ -117,7 +117,7 @@ def name_of(value: Any, field: str = "play") -> str:
 
 
 def seq_of(value: Any, field: str = "seq") -> int | None:
-    """Return a frame's number, which its summary repeats; None where it is missing."""
+    """Return a frame's number, which its summary repeats; None if it is missing."""
     if value is not None and (type(value) is not int or not 0 <= value <= MAX_SEQ):
         raise Refusal(422, field, f"expected an integer from 0 to 2^53, got {shown(value)}")
     return value
@@ -145,7 +145,7 @@ def frame_of(value: Any, expected: Expected, field: str = "frame") -> np.ndarray
         field: name of the field.
 
     Raises:
-        Refusal: wrong shape, or a value that is not a number or too large; the field names the place.
+        Refusal: wrong shape, or a value that is too large or not a number; the field names its location.
     """
     num_players, columns = expected.players, len(expected.features)
     if type(value) is not list or len(value) != num_players:
@@ -185,7 +185,7 @@ def refusal_of(error: InputError) -> Refusal:
 
 
 def summary_of(summary: Summary) -> dict[str, Any]:
-    """Return the content of a message."""
+    """Return a summary as the content of a message."""
     return {
         "frames": summary.frames,
         "seconds": summary.seconds,
@@ -199,13 +199,13 @@ def summary_of(summary: Summary) -> dict[str, Any]:
 
 
 def score_of(score: Score) -> dict[str, Any]:
-    """Return the content of a message."""
+    """Return a score as the content of a message."""
     names = ("outcome", "median", "pit_low", "pit", "pit_high", "score", "passing_score")
     return {name: finite(getattr(score, name)) for name in names}
 
 
 def distribution_of(dist: Distribution) -> dict[str, Any]:
-    """Return the content of a message."""
+    """Return a distribution as the content of a message."""
     return {"edges": dist.edges.tolist(), "probability": [finite(each) for each in dist.probability.tolist()]}
 
 

@@ -19,18 +19,18 @@ WINDOW_BYTES = 2**23  # maximum size of the plays that are copied to the device 
 
 @runtime_checkable
 class BatchSource(Protocol):
-    """The plays of a training run, epoch by epoch, in the batches of a `BatchSampler`, which sources may share."""
+    """The plays of a training run, epoch by epoch, in the batches of a `BatchSampler`; sources may share a sampler."""
 
     @property
     def sampler(self) -> BatchSampler:
-        """The sampler, which knows the number of steps and the padding."""
+        """The batch sampler, which determines the number of steps and the padding."""
         ...
 
     def run(self, trainer: Trainer, state: State, epoch: int, start: int) -> Iterator[tuple[State, Metrics]]:
-        """Take the steps of an epoch from number `start`, one or several at a time; the given state is donated.
+        """Take the steps of an epoch from step `start` on, one or several at a time; the given state is donated.
 
         Yields:
-            The state after these steps and the metrics of each, `[steps]`, without waiting for them.
+            The state after these steps and the metrics of each step, `[steps]`, without waiting for their values.
         """
         ...
 
@@ -49,12 +49,12 @@ class HostBatchSource:
 
 
 class DeviceIndexPlan:
-    """The positions on the device of the plays of each step, in the form that `scan.scan_steps` takes.
+    """Where the plays of each step are on the device, in the form that `scan.scan_steps` takes.
 
     Args:
         plays: the split that is on the device.
         batch_size, seed, shuffle: arguments of the `BatchSampler` that the steps follow.
-        mirror: reflects a random half of the plays, drawn again in every epoch; None reflects none.
+        mirror: reflection of a random half of the plays, drawn again in every epoch; if None, no play is reflected.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class DeviceIndexPlan:
         return plan
 
     def part(self, plan: dict[str, np.ndarray], start: int, count: int) -> dict[str, np.ndarray]:
-        """Return `count` steps of an epoch from number `start`; steps past its end get a bucket that does not exist."""
+        """Return `count` steps of an epoch from step `start`; steps past its end get a bucket that does not exist."""
         rows = np.arange(start, start + count)
         part = {name: np.take(values, rows, axis=0, mode="clip") for name, values in plan.items()}
         part["bucket"] = np.where(rows < len(plan["bucket"]), part["bucket"], len(self._frames)).astype(np.int32)
@@ -90,7 +90,7 @@ class DeviceIndexPlan:
 
 
 class ResidentBatchSource:
-    """A split on the device; steps are a compiled scan over it, and the host supplies only the index plan.
+    """A split on the device: a compiled scan over it takes the steps, and the host supplies only the index plan.
 
     One program serves all buckets and epochs: the step is compiled once per bucket, as a branch of the scan's body.
 
@@ -132,15 +132,15 @@ class WindowBatchSource:
     """Batches made on the host from any storage; the scan of `ResidentBatchSource` runs over a window of a few steps.
 
     The program and the shapes of its arguments depend on the batches alone, so that the steps are bitwise identical for
-    every storage. The host has at most three windows (one computing, one waiting, one being filled), and as many copies
-    on a CPU, whose device memory is the host's.
+    every storage. The host holds at most three windows (one computing, one waiting, one being filled) and, on a CPU,
+    whose device memory is the host's, a copy of each.
 
     Args:
         epochs: the batches, without reflection.
-        signs: factor of each feature of a reflected player; reflects a random half of the plays, drawn again in every
-            epoch. None reflects none.
+        signs: factor that reflection applies to each feature of a player. A random half of the plays is reflected,
+            drawn again in every epoch; if None, no play is.
         steps: maximum number of steps per call.
-        limit_bytes: maximum size of a window; a window has at least two steps even if they exceed it.
+        limit_bytes: maximum size of a window; a window has at least two steps, even if these exceed it.
     """
 
     def __init__(

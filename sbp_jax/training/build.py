@@ -40,7 +40,7 @@ def make_head(config: HeadConfig) -> Any:
         )
     width = (config.high - config.low) / (config.bins - 1)
     edges = [float(e) for e in config.low + width * (np.arange(config.bins + 1) - 0.5)]
-    # keeps raw outputs of order one: a seventh of the bins' range is about the spread of the outcomes
+    # a seventh of the bins' range is about the spread of the outcomes, so that raw outputs are of order one
     unit = (config.high - config.low) / 7
     above_zero = max(config.shape_bounds[0], 0.0), config.shape_bounds[1]
     match config.kind:
@@ -79,7 +79,7 @@ def make_loss(config: Config) -> Loss:
     if is_extension(training.objective):
         return load_extension("training.objective", training.objective)
     gradient = {"auto": None, "on": True, "off": False}[training.threshold_gradient]
-    # only "exact" uses it; other losses remain a single function, and a single branch of a sweep's program
+    # only "exact" depends on it; every other loss remains a single function, a single branch of a sweep's program
     continuous = training.objective == "exact" and not density_jumps(config.head)
     return objective(training.objective, 1.0, gradient, continuous)
 
@@ -93,7 +93,7 @@ def make_validation_loss(config: TrainingConfig, integer: bool) -> Loss:
     """Return the validation loss, the negative log-likelihood of the observed outcomes, for any objective.
 
     Args:
-        config: with the objective "censored", touchdowns are censored in validation too.
+        config: training settings; with the objective "censored", touchdowns are censored in validation too.
         integer: whether the outcomes are integers, scored by the probability of their unit intervals; others are scored
             by the density.
     """
@@ -110,7 +110,7 @@ PLAYERS_LAYOUT = EntityLayout(
 
 
 def make_network(config: Config, head: Any, num_static: int) -> Network:
-    """Return an initialized network for frames of all players with the data's extras; its statistics are neutral."""
+    """Return an initialized network for the entities and features of the data; its statistics are neutral."""
     rngs = nnx.Rngs(config.training.seed)
     features = len(features_of(config.data))
     entities = PLAYERS if isinstance(config.data, DataConfig) else 1
@@ -145,10 +145,15 @@ def shapes_of(config: Config, head: Any, num_static: int) -> Network:
 
 
 def set_statistics(network: Network, plays: Sequences | Split, marginal: np.ndarray) -> None:
-    """Set the network's scales of frames and static features from the training plays, and the marginal's raw outputs.
+    """Set the network's scales of frames and static features from the training plays, and its offset to `marginal`.
 
-    Frames are measured chunk by chunk; an encoder without `fit_chunks` (see `models.encoders.Encoder`) takes them all
-    at once.
+    Frames are read chunk by chunk; an encoder without `fit_chunks` (see `models.encoders.Encoder`) gets them all at
+    once.
+
+    Args:
+        network: the network, changed in place.
+        plays: training plays.
+        marginal: raw outputs of the marginal distribution, [num_outputs].
 
     Raises:
         InputError: the encoder has no `fit_chunks`, and the plays are not in memory.

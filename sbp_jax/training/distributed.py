@@ -14,10 +14,10 @@ PLAYS = "plays"  # axis of the mesh
 
 
 def connect(where: str) -> None:
-    """Connect to the other processes; call this before JAX does anything else.
+    """Connect to the other processes; call this before any other use of JAX.
 
     Args:
-        where: "auto" if the cluster's environment has the addresses (Slurm, Open MPI, Kubernetes, Cloud TPU), else
+        where: "auto" if the cluster's environment provides the addresses (Slurm, Open MPI, Kubernetes, Cloud TPU), else
             `HOST:PORT,COUNT,NUMBER`: the address of process 0, the number of processes, and the number of this one.
 
     Raises:
@@ -55,7 +55,7 @@ def anywhere(flag: bool) -> bool:
 
 
 def smallest(value: float) -> float:
-    """Return the smallest value over all processes, so that they decide alike; all must call this at the same point."""
+    """Return the smallest value over all processes, for a common decision; all must call this at the same point."""
     return value if jax.process_count() == 1 else float(np.min(multihost_utils.process_allgather(np.asarray(value))))
 
 
@@ -70,7 +70,7 @@ def everywhere(mesh: Mesh) -> NamedSharding:
 
 
 def shared(batch: dict[str, jax.Array], mesh: Mesh | None) -> dict[str, jax.Array]:
-    """Return a batch with its plays, the first axis of its arrays, sharded over the devices; for use under `jit`.
+    """Return a batch with its plays, the first axis of its arrays, sharded over the devices; for use inside `jit`.
 
     The batch is padded with invalid rows to a multiple of the number of devices. Without a mesh it is unchanged.
     """

@@ -1,4 +1,4 @@
-"""The training loop of a sweep: members train in lockstep, each stops early by itself, and a killed sweep resumes."""
+"""The training loop of a sweep: members train in lockstep, each stops early on its own, and a killed sweep resumes."""
 
 import math
 import time
@@ -27,9 +27,9 @@ class Plan:
 
     Attributes:
         resident: training plays.
-        index_plans: index plan of each member, by its seed.
-        signs: factor of each feature of a reflected player; None if no play is reflected.
-        validation: plays for early stopping; None runs every epoch.
+        index_plans: index plan of each member, drawn with the member's seed.
+        signs: factor that reflection applies to each feature of a player; None if no play is reflected.
+        validation: plays for early stopping; if None, all epochs run.
         validation_plan: index plan of their batches, from `DeviceIndexPlan.epoch`.
     """
 
@@ -42,7 +42,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Finished:
-    """Result of a member, with the outputs of its own head.
+    """Result of a member, in the output layout of its own head.
 
     Attributes:
         index: number of the member.
@@ -50,7 +50,7 @@ class Finished:
         state: state after its last step.
         constants: statistics of its network.
         record: record as in a checkpoint of a single run: "history", "best_loss", "best_epoch".
-        diverged: what diverged, at which step and with which plays; None if training went well.
+        diverged: what diverged, at which step and with which plays; None if training did not diverge.
     """
 
     index: int
@@ -82,11 +82,11 @@ def fit_sweep(
         checkpoints: where the active members are saved after every epoch; training resumes from there.
         checkpoint_every: steps between additional checkpoints within an epoch; 0 for none.
         steps_per_call: number of steps in one compiled call.
-        on_step: called with the number of steps taken and of active members, after each call.
-        on_finished: called for every member when it stops. A resumed sweep repeats the call, with the same values, for
-            members that stopped after the checkpoint.
+        on_step: called after each compiled call with the number of steps taken and the number of active members.
+        on_finished: called with each member's result when it stops. A resumed sweep repeats the call, with the same
+            values, for members that stopped after the checkpoint.
         stop: stop request, checked after every compiled call and every epoch.
-        monitors: divergence monitor of each member; by default only values that are not finite stop a member.
+        monitors: divergence monitor of each member; by default, a member stops only at values that are not finite.
 
     Raises:
         Stopped: a stop was requested; the current state is saved.
@@ -169,7 +169,7 @@ class _Group:
         return max(len(self.records[i]["history"]) for i in self.alive) if self.alive else 0
 
     def take(self, count: int) -> _Call:
-        """Start up to `count` steps of each active member, without waiting for them."""
+        """Dispatch up to `count` steps of each active member, without waiting for them."""
         per_epoch = len(self.plan.index_plans[0].sampler)
         epoch, start = self.epoch, self.step - self.epoch * per_epoch
         if self._epoch_plans is None or self._epoch_plans[0] != epoch:
@@ -256,7 +256,7 @@ class _Group:
         return Finished(i, best, state, constants, record, diverged)
 
     def _compact_lanes(self) -> None:
-        """Drop the lanes of stopped members, which under vmap cost as much as the others."""
+        """Drop the lanes of stopped members; under vmap they cost as much as the others."""
         lanes = [self._lanes.index(i) for i in self.alive]
         state, best = ([pick(tree, lane) for lane in lanes] for tree in (self.state, self.best))
         self._fill_lanes(list(self.alive))

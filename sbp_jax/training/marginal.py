@@ -1,4 +1,4 @@
-"""The marginal distribution of the outcomes, without a network: the start of every network, a row in every table."""
+"""The marginal distribution of the outcomes: the initial prediction of every network, and a baseline in every table."""
 
 from collections.abc import Callable
 from functools import cache, partial
@@ -26,15 +26,16 @@ def fit_marginal(
 ) -> np.ndarray:
     """Return the raw outputs whose distribution minimizes the loss of the outcomes.
 
-    The objective is  sum_i loss(head(raw), y_i) + prior/2 |raw - y0|^2,  where y0 is the head's own estimate. By
+    The objective is  sum_i loss(head(raw), y_i) + prior/2 |raw - raw0|^2,  where raw0 is the head's own estimate. By
     default the prior weighs as much as one outcome; it keeps the raw outputs of empty bins finite. Adam runs first,
-    because some losses jump where a threshold passes an outcome, which stops a line search. L-BFGS then refines.
+    because some losses jump where a threshold passes an outcome, and a jump stops a line search. L-BFGS then refines
+    the result.
 
     Args:
         head: raw outputs -> distribution; hashable, like `loss`.
         outcomes: training outcomes [N].
-        loss: (distribution, outcomes, which of them are censored) -> loss of each.
-        censored: bool [N], which outcomes are censored; None if no outcome is.
+        loss: (distribution, outcomes, mask of the censored ones) -> loss of each outcome.
+        censored: bool [N], True where the outcome is censored; None if none is.
         steps: maximum number of iterations of each method.
         prior: weight of the quadratic prior.
 
@@ -87,7 +88,7 @@ def marginal_distribution(network: Network, count: int) -> Distribution:
 def losses_of(dist: Distribution, values: jax.Array, censored: jax.Array, loss: Callable[..., jax.Array]) -> np.ndarray:
     """Return the loss of each outcome [n] under a distribution of batch shape [1]."""
     count = len(values)
-    rows = (0, max(256, _rows_for(count)) - count)  # gains of yards in any split are one shape, compiled once
+    rows = (0, max(256, _rows_for(count)) - count)  # gains in yards have one shape in every split, compiled once
     return np.asarray(_losses(dist, *(jnp.pad(a, rows, mode="edge") for a in (values, censored)), loss=loss))[:count]
 
 
@@ -104,17 +105,17 @@ def _adam(steps: int) -> optax.GradientTransformation:
 
 
 def distinct(outcomes: np.ndarray, censored: np.ndarray | None = None) -> tuple[jax.Array, jax.Array, np.ndarray]:
-    """Return the distinct outcomes [n], which of them are censored [n], and their counts [n]."""
+    """Return the distinct outcomes [n], the mask of the censored ones [n], and their counts [n]."""
     flags = np.zeros(len(outcomes), bool) if censored is None else censored
     pairs, counts = np.unique(np.stack([flags, outcomes], axis=1).astype(np.float32), axis=0, return_counts=True)
     return jnp.asarray(pairs[:, 1]), jnp.asarray(pairs[:, 0] > 0), counts
 
 
 def condensed(values: jax.Array, censored: jax.Array, counts: np.ndarray) -> tuple[jax.Array, jax.Array, np.ndarray]:
-    """Reduce distinct outcomes to at most `MAX_VALUES`: continuous outcomes may differ in every play.
+    """Reduce distinct outcomes to at most `MAX_VALUES`, because continuous outcomes may all be distinct.
 
-    The outermost values, a quarter of `MAX_VALUES` on each side, are unchanged. Between them each run of neighbors is
-    replaced by its middle value.
+    The outermost values, a quarter of `MAX_VALUES` on each side, are unchanged. Between them, the middle value of each
+    run of neighbors replaces the run.
     """
     count = len(values)
     if count <= MAX_VALUES:
@@ -136,7 +137,7 @@ def _rows_for(count: int) -> int:
 def _gradient(raw, start, y, censored, weight, prior, *, head, loss):
     """Gradient of the objective of `fit_marginal` for weighted outcomes, and the loss of each outcome.
 
-    The optimizers that call it run on the host: compiled inside them, it would be compiled four times.
+    The optimizers call it from the host: inside compiled optimizers it would be compiled four times.
     """
 
     def value(raw: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -42,8 +42,8 @@ class Outcome:
     def upper_bound(self, plays: Sequences | Split) -> np.ndarray | None:
         """Return each play's distance to the goal line, float32 [N] in yards, inf where it is unknown.
 
-        Return None without a bound: the outcome is not a gain in yards, or the plays have no column `yards_to_goal`,
-        and a UserWarning is issued.
+        Return None if there is no bound: the outcome is not a gain in yards, or the plays have no column
+        `yards_to_goal`; the latter issues a UserWarning.
         """
         if not self.in_yards:
             return None
@@ -62,7 +62,7 @@ class Outcome:
 
         Args:
             latent: distribution of the latent variable.
-            upper: bound of the outcome, broadcast against the batch shape; inf for no bound, None if none has one.
+            upper: upper bounds, broadcast against the batch shape; inf for no bound, None if no outcome is bounded.
         """
         dist = Quantized(latent) if self.integer else latent
         return dist if upper is None else Censored(dist, high=upper)
@@ -71,21 +71,21 @@ class Outcome:
         """Return the distribution of each play's outcome, with the batch shape of `latent`.
 
         Args:
-            latent: distribution of the latent variable in units of `plays.unit`, batch shape [N] or, of every frame,
-                [N, T].
+            latent: distribution of the latent variable in units of `plays.unit`, batch shape [N], or [N, T] for
+                predictions at every frame.
             plays: the plays.
         """
         upper = self.upper_bound(plays)
         return self.observed(in_own_units(latent, plays), None if upper is None else _per_play(upper, latent))
 
     def bounded(self, plays: Sequences | Split) -> np.ndarray:
-        """Return the outcomes [N]; a recorded gain beyond the goal line ends at the goal line."""
+        """Return the outcomes [N]; recorded gains beyond the goal line are reduced to the distance to it."""
         upper = self.upper_bound(plays)
         return plays.outcome if upper is None else np.minimum(plays.outcome, upper)
 
 
 def in_own_units(dist: Distribution, plays: Sequences | Split) -> Distribution:
-    """Return the distribution of outcomes, [N] or [N, T], from one in units of each play's location and scale."""
+    """Convert a distribution in units of each play's location and scale, [N] or [N, T], to the outcome's own unit."""
     unit = plays.unit
     return dist if unit is None else Affine(dist, *(_per_play(column, dist) for column in unit.T))
 

@@ -18,7 +18,7 @@ def scan_steps(step: Any, state: Any, resident: Resident, plan: dict[str, jax.Ar
         state: state before the first step.
         resident: the plays.
         plan: arrays `[steps]` and `[steps, B]` from a `DeviceIndexPlan`.
-        signs: factor of each feature of a reflected player; None if no play is reflected.
+        signs: factor that reflection applies to each feature of a player; None if no play is reflected.
 
     Returns:
         The state after the last step, and the metrics of each step, NaN for skipped ones.
@@ -40,7 +40,7 @@ def mean_over(losses: Any, resident: Resident, plan: dict[str, jax.Array]) -> ja
     Args:
         losses: batch -> loss of each row.
         resident: the plays.
-        plan: index plan that has each play once.
+        plan: index plan that contains each play once.
     """
 
     return add_losses(losses, jnp.zeros(()), resident, plan) / len(resident)

@@ -75,13 +75,14 @@ class FrameWeights:
     """Weights of the frames of a play by their time before the release.
 
     Attributes:
-        half_life: number of frames before the last one at which the weight has halved; 0 weights all frames equally.
+        half_life: number of frames, counted back from the last one, over which the weight halves; 0 weights all frames
+            equally.
     """
 
     half_life: float = 0.0
 
     def __call__(self, mask: jax.Array) -> jax.Array:
-        """Return weights [B, T] of the frames in `mask` [B, T] that sum to 1 in each row; rows without frames are 0."""
+        """Return weights [B, T] of the frames in `mask` [B, T] that sum to 1 in each row, 0 in rows without frames."""
         later = (
             jnp.sum(mask, axis=1, dtype=jnp.int32)[:, None] - 1 - jnp.arange(mask.shape[1], dtype=jnp.int32)[None, :]
         )
@@ -156,8 +157,8 @@ def training_loss(
     Args:
         predictor: the network.
         dist: raw outputs -> distribution.
-        loss: (distribution, outcomes, which of them are censored) -> loss of each.
-        frames: weights of the frames: every frame predicts the outcome, and the loss of a play is the weighted mean
+        loss: (distribution, outcomes, mask of the censored ones) -> loss of each outcome.
+        frames: weights of the frames. Every frame predicts the outcome, and the loss of a play is the weighted mean
             over its frames; None uses the last frame alone.
         constants: the network's statistics; by default those of the predictor.
     """
@@ -179,7 +180,7 @@ def training_loss(
 
 
 def outcomes(batch: dict[str, jax.Array]) -> tuple[jax.Array, jax.Array]:
-    """Return the outcomes of a batch [B], 0 in padding rows, and which of them are censored."""
+    """Return the outcomes of a batch [B], 0 in padding rows, and the mask of the censored ones [B]."""
     valid, outcome = batch["valid"], batch["outcome"]
     return jnp.where(valid, outcome, jnp.zeros_like(outcome)), valid & batch["censored"]
 
@@ -192,7 +193,7 @@ def in_units(dist: Any, batch: dict[str, jax.Array]) -> Any:
     if "unit" not in batch:
         return dist
     shape = (-1,) + (1,) * (len(dist.batch_shape) - 1)
-    valid = batch["valid"]  # padding rows get scale 1, because a scale of 0 would make gradients NaN
+    valid = batch["valid"]  # padding rows get scale 1; a scale of 0 would make gradients NaN
     loc = jnp.where(valid, batch["unit"][:, 0], jnp.zeros_like(batch["unit"][:, 0]))
     scale = jnp.where(valid, batch["unit"][:, 1], jnp.ones_like(batch["unit"][:, 1]))
     return Affine(dist, loc.reshape(shape), scale.reshape(shape))
@@ -222,12 +223,12 @@ class Trainer:
     Args:
         predictor: the network.
         head: raw outputs -> distribution.
-        loss: (distribution, outcomes, which of them are censored) -> loss of each row.
+        loss: (distribution, outcomes, mask of the censored ones) -> loss of each row.
         settings: hyperparameters of the optimizer and dropout.
         validation_loss: loss for validation, at the last frame; by default `loss`.
         frames: see `training_loss`.
-        mesh: devices that share the plays of every batch, with all arguments replicated (see `distributed`); None uses
-            one device.
+        mesh: devices that share the plays of every batch; all arguments are replicated on them (see `distributed`).
+            None uses one device.
 
     Attributes:
         step: (state, batch) -> (state, metrics); the state is donated.
@@ -267,7 +268,7 @@ class Trainer:
         self.scan = jax.jit(partial(scan_steps, step), donate_argnums=0, out_shardings=out)
         self.evaluate = jax.jit(evaluate, out_shardings=out)
         self._add = jax.jit(lambda params, *call: add_losses(partial(losses, params), *call), out_shardings=out)
-        # a static count, as in `mean_over`: XLA compiles division by a constant to a product
+        # a static count, as in `mean_over`: XLA compiles division by a constant to a multiplication
         self._mean = jax.jit(lambda total, count: total / count, static_argnums=1)
         self.value_and_grad = jax.jit(
             jax.value_and_grad(lambda params, batch, key: mean_loss(params, batch, Dropout(settings.dropout, key)))
@@ -278,9 +279,9 @@ class Trainer:
         return self.place(State.initial(self._params, seed))
 
     def evaluate_windows(self, params: Any, windows: Iterable[tuple[Resident, dict[str, np.ndarray], int]]) -> float:
-        """Return the loss of `evaluate` over windows of a `WindowBatchSource` that have each play once.
+        """Return the loss of `evaluate` over windows of a `WindowBatchSource` that contain each play once.
 
-        The result is NaN without plays.
+        Return NaN if there are no plays.
         """
         total, count = self.place(jnp.zeros(())), 0
         for window, plan, _ in windows:

@@ -243,7 +243,7 @@ def test_changed_data_set_is_not_scored(run_folder, tmp_path):
     other = tmp_path / "run"
     shutil.copytree(run_folder, other)
     (other / "config.json").write_text(json.dumps({**saved, "fingerprint": "0" * 16}))
-    with pytest.raises(InputError, match="has other plays than those"):
+    with pytest.raises(InputError, match="its plays are not those"):
         score.command([str(other)])
 
 

@@ -86,7 +86,7 @@ def test_moved_files_are_found_and_changed_ones_refused(run, config, tmp_path):
         shutil.copy(path, tmp_path)
     assert len(run.plays("test", tmp_path)) == len(run.plays("test"))
     pl.read_csv(tmp_path / "small.csv").head(800).write_csv(tmp_path / "small.csv")
-    with pytest.raises(InputError, match="has other plays than those"):
+    with pytest.raises(InputError, match="its plays are not those"):
         run.plays("test", tmp_path)
 
 

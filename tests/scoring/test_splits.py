@@ -38,7 +38,7 @@ def test_what_a_split_chooses(split, rows):
     ("split", "message"),
     [
         ("dwn = 3", "no column 'dwn'; did you mean 'down'"),
-        ("deep", "is 'air_yards >= 20', and these plays have no column 'air_yards'"),
+        ("deep", "means 'air_yards >= 20', but these plays have no column 'air_yards'"),
         ("presure", "did you mean 'pressure'"),
         ("x = 1", "named splits: pressure"),
         ("down", "expected a condition such as"),

@@ -1,6 +1,7 @@
-"""Plays of a split as padded arrays, one per bucket, in memory or mapped from files, and their batches; NumPy alone.
+"""Plays of a split as padded arrays, one per bucket, in memory or mapped from files, and their batches.
 
-A batch is one gather of complete padded plays: nothing is padded, masked or copied a second time.
+A batch is one gather of complete padded plays: nothing is padded, masked or copied a second time. The module depends on
+NumPy only.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -31,20 +32,20 @@ Allocate = Callable[[str, tuple[int, ...], type[np.generic]], np.ndarray]
 
 
 def zeros(name: str, shape: tuple[int, ...], dtype: type[np.generic]) -> np.ndarray:
-    """Return an array of zeros in memory, whatever its name."""
+    """Return an array of zeros in memory; ignore the name."""
     return np.zeros(shape, dtype)
 
 
 @dataclass(frozen=True, eq=False)
 class Arrays:
-    """Plays of one split, each padded at the end of time to the shortest bucket that fits it.
+    """Plays of one split, each padded at its end to the shortest bucket that fits it.
 
     Args:
         buckets: increasing lengths in frames T_b.
         x: float32 `[n_b, T_b, 22 * F]` for each bucket, its plays in the split's order; 0.0 on padding and empty slots.
         present: bool `[n_b, T_b, 22]` for each bucket, True where the slot has a player, False on padding.
-        lengths: int64 `[N]`, number of frames of each play, in the split's order, like all that follow.
-        occupied: bool `[N, 22]`, slots that have a player in some frame.
+        lengths: int64 `[N]`, number of frames of each play, in the split's order, like all arrays below.
+        occupied: bool `[N, 22]`, slots that have a player in any frame.
         steady: bool `[N]`, True where the same slots have players in every frame.
         static: float32 `[N, S]`.
         outcome: float32 `[N]`.
@@ -97,12 +98,12 @@ class Arrays:
 
     @property
     def censored(self) -> np.ndarray:
-        """As `Sequences.censored`, bool `[N]`."""
+        """See `Sequences.censored`; bool `[N]`."""
         return touchdowns(self.info, len(self))
 
     @property
     def unit(self) -> np.ndarray | None:
-        """As `Sequences.unit`, float32 `[N, 2]` or None."""
+        """See `Sequences.unit`; float32 `[N, 2]` or None."""
         return units(self.info)
 
     @property
@@ -117,7 +118,7 @@ class Arrays:
 
     @property
     def padding(self) -> float:
-        """Fraction of the arrays' frames that is padding, in [0, 1); batches also waste the rows that fill them up."""
+        """Fraction of the arrays' frames that is padding, in [0, 1); batches also waste the rows that pad them."""
         frames = sum(x.shape[0] * x.shape[1] for x in self.x)
         return 1.0 - int(self.lengths.sum()) / frames if frames else 0.0
 
@@ -179,7 +180,7 @@ class Filling:
         buckets: lengths in frames that fit them all.
         allocate: allocator of the large arrays; in memory by default.
         features: names of a player's F features.
-        entities: number of players of a frame.
+        entities: number of players in a frame.
     """
 
     def __init__(
@@ -212,7 +213,7 @@ class Filling:
             values[~present] = 0.0
 
     def arrays(self, columns: Mapping[str, np.ndarray], info: Mapping[str, np.ndarray]) -> Arrays:
-        """Return the arrays after all plays are put; `columns` has `static` and the columns of `plays.COLUMN_TYPES`."""
+        """Return the arrays once all plays are set; `columns` has `static` and the columns of `plays.COLUMN_TYPES`."""
         padded = (self.buckets, self.x, self.present, self.lengths, self.occupied, self.steady)
         identities = {name: columns[name] for name in IDENTITIES}
         fields = {name: columns[name] for name in columns if name not in identities}

@@ -2,9 +2,9 @@
 
 A play from a list alone has a situation, an outcome and one frame without players.
 
-If no column names the passer, the description does. The passer's number comes from the list's own code, on this play or
-on another play of the same passer ("00-0019596" and "19596.0" become 19596; any other code is hashed). Without a code
-it is a digest of the name, so two passers of one name become one.
+If no column names the passer, the name comes from the description. The passer's number comes from the list's own code,
+on this play or on another play of the same passer ("00-0019596" and "19596.0" become 19596; any other code is hashed).
+Without a code it is a digest of the name, so two passers with the same name become one.
 """
 
 from collections.abc import Sequence
@@ -67,7 +67,7 @@ def _derive(plays: pl.DataFrame, screen: Screen) -> pl.DataFrame:
         return pl.coalesce(*columns, pl.lit(None, kind)).cast(kind)
 
     home_team, visitor_team = column("home_team", pl.String), column("visitor_team", pl.String)
-    # 2026 names the sides by their role
+    # the files of 2026 name the sides by their role
     by_role = pl.col("offense_side").str.to_lowercase() == "offense"
     side = pl.when(by_role).then(column("possession_team", pl.String)).otherwise("offense_side")
     home = (
@@ -140,12 +140,12 @@ def _derive(plays: pl.DataFrame, screen: Screen) -> pl.DataFrame:
 
 
 def listed_plays(listed: pl.DataFrame, games: pl.DataFrame, screen: Screen) -> pl.DataFrame:
-    """Return the canonical plays of a listing, except `target_id`, sorted by game and play.
+    """Return the canonical plays of a list of plays, except `target_id`, sorted by game and play.
 
     The screen's report counts the plays that are left out, as for tracked plays.
 
     Raises:
-        InputError: a play is malformed and the rules say "raise".
+        InputError: a play is malformed, and `malformed` of the rules is "raise".
     """
     names = pl.Series([parse_passer(text or "") for text in listed["description"]], dtype=pl.String)
     passer = pl.coalesce("passer", names)
@@ -163,7 +163,7 @@ def listed_plays(listed: pl.DataFrame, games: pl.DataFrame, screen: Screen) -> p
     ).with_columns(passer_id="player_id")
     rows, plays = join_outcomes(rows, listed.drop("passer"), screen)
     plays = situations(rows, plays, games, screen).with_columns(format=pl.lit(FORMAT))
-    # the window has one frame: its length is not a time to throw
+    # the window has one frame, so its length is not a time to throw
     return plays.with_columns(pl.col("time_to_throw_s").fill_null(float("nan"))).sort(PLAY)
 
 
@@ -191,10 +191,10 @@ def drop_impossible(plays: pl.DataFrame, report: ReadReport) -> pl.DataFrame:
 
 
 def join_outcomes(rows: pl.DataFrame, listed: pl.DataFrame, screen: Screen) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return `rows` of plays with a counted attempt, and those plays with `result`, `yards` and the requested outcome.
+    """Return `rows` of plays whose attempt counts, and those plays with `result`, `yards` and the requested outcome.
 
-    The list of plays decides; for a play not in it, the description in the tracking does. If the two differ,
-    the list wins, and the difference is counted.
+    The result comes from the list of plays or, for a play that is not in it, from the description in the tracking. If
+    the two differ, the list takes precedence, and the difference is counted.
     """
     plays = rows.select(PLAY).unique().sort(PLAY).join(listed, on=PLAY, how="left")
     plays = screen.malformed(

@@ -1,4 +1,4 @@
-"""Cut a tracking file's rows into the windows of its passes, snap to release; count every play that is left out."""
+"""Cut a tracking file's rows into one window per pass, from snap to release; count every play that is left out."""
 
 import polars as pl
 
@@ -17,10 +17,10 @@ _MIN_SIDE, _MIXED = 4, 0.1
 
 
 def drop_copies(rows: pl.DataFrame, seen: set[tuple[int, int]], screen: Screen) -> pl.DataFrame:
-    """Count the plays of `rows` as read, and return them without empty rows and second copies.
+    """Count the plays of `rows` as read, and return `rows` without empty rows and duplicate plays.
 
-    A copy is a play that comes from another source file within one table, or that is already in `seen`. The plays are
-    added to `seen`.
+    A duplicate is a play that also comes from another source file of the same table, or that is already in `seen`. The
+    plays are added to `seen`.
     """
     empty = pl.all_horizontal(pl.col(c).is_null() for c in ("x", "y", "s"))
     nonempty = rows.filter(~empty)
@@ -46,7 +46,7 @@ def cut(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
     """Return the rows from `LEAD` frames before the snap to the release, with `frame` counted from the snap.
 
     The snap is the first `ball_snap` or `snap_direct`, the release the first `pass_forward` or `pass_shovel` after it.
-    Automatic events are used if a play has no manually set event of that kind.
+    Automatic events are used if a play has no manually recorded event of that kind.
     """
     events = rows.filter(pl.col("event").is_not_null()).select(*PLAY, "clock", "event")
     manual, automatic = _moments(events), _moments(events.with_columns(pl.col("event").replace(AUTOMATIC)))
@@ -118,10 +118,11 @@ def check(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
 
 
 def check_facing(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
-    """Return `rows` (with `offense`) without malformed plays: one team is absent, or the teams mix along x at the snap.
+    """Return `rows` without malformed plays: one team is absent, or the teams are mixed along x at the snap.
 
-    The criterion is the proportion of pairs in which the player of the offense stands behind the defender. It is 1 in
-    all 282 real plays, and about a half if x and y are swapped. Plays with fewer than four players on a side pass.
+    The criterion is the proportion of (offense, defense) pairs in which the offensive player stands behind the
+    defender. It is 1 in all 282 real plays, and about 1/2 if x and y are swapped. Plays with fewer than four players on
+    a side pass. `rows` must have a column `offense`.
     """
     snap = rows.filter(pl.col("frame") == 0, ~pl.col("is_ball"), pl.col("side").is_not_null())
     ranked = snap.select(*PLAY, "offense", rank=pl.col("x").rank().over(PLAY))

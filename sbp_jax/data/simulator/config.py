@@ -1,4 +1,4 @@
-"""Determinants of the results in simulated seasons; a command line reads it, so it has no heavy imports."""
+"""Settings for the results of simulated seasons, without heavy imports, because a command line reads them."""
 
 from dataclasses import dataclass
 
@@ -7,15 +7,15 @@ from sbp_jax.errors import InputError
 
 @dataclass(frozen=True)
 class LeagueConfig:
-    """Full seasons whose results follow true strength; the formula is in `docs/explanation/simulator.md`.
+    """Full seasons whose results depend on true strength; the formula is in `docs/explanation/simulator.md`.
 
     Attributes:
         quarterback_points: q, effect of one standard deviation of quarterback skill on the margin, in points.
-        team_points: s, standard deviation of the rest of the team, in points.
+        team_points: s, standard deviation of the effect of the rest of the team, in points.
         home_points: h, home advantage in points.
-        team_kept: correlation of a team's rest from one season to the next.
+        team_kept: correlation of the effect of the rest of a team from one season to the next.
         skill_kept: correlation of a quarterback's skill from one season to the next.
-        moves: fraction of the quarterbacks who change places between two seasons.
+        moves: fraction of the quarterbacks who exchange places between two seasons.
     """
 
     quarterback_points: float = 5.0

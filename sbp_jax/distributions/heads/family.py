@@ -1,4 +1,4 @@
-"""Spliced Binned-Pareto heads as one function of the values in which they differ, for one compiled program."""
+"""Spliced Binned-Pareto heads as one function of the values in which they differ, so that they share one program."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -29,7 +29,8 @@ class SplicedValues:
     """The values in which the heads of a family differ; arrays, so that they can be stacked.
 
     Attributes:
-        edges: [K + 1], where K is the family's largest number of bins; padding edges lie anywhere above the head's own.
+        edges: [K + 1], where K is the family's largest number of bins; padding edges may lie anywhere above the
+            head's own.
         allowed: bool [K], False for the bins beyond the head's own.
         tail_mass: [2], lower and upper.
         parameterization: int32, index into the family's names.
@@ -42,14 +43,14 @@ class SplicedValues:
 
 
 class SplicedFamily:
-    """Heads with separate edges, tail masses and parameterizations; smaller heads get bins of zero probability.
+    """Heads with separate edges, tail masses and parameterizations; bins of zero probability pad the smaller heads.
 
     Args:
-        heads: at least one, all with the same shape bounds and support.
+        heads: one or more heads with the same shape bounds and support.
 
     Attributes:
         bins: the largest number of bins K.
-        names: the parameterizations that occur.
+        names: the parameterizations of the heads.
 
     Raises:
         InputError: shape bounds or supports differ.

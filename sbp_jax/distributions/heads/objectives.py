@@ -23,28 +23,28 @@ def objective(name: str, width: float = 1.0, threshold_gradient: bool | None = N
     | `exact` | -log f(y); for a `SplicedBinnedPareto`, -`cell_log_density`, averaged over an eighth of a bin |
     | `composite` | the published surrogate, -`composite_log_prob`; InputError for a distribution without one |
     | `interval` | -log P(y - width/2 < Y <= y + width/2), for outcomes rounded to multiples of `width` |
-    | `censored` | `interval`, but -log P(Y > y - width/2), without an upper end, where the outcome was `censored` |
+    | `censored` | -log P(Y > y - width/2), without an upper end, where the outcome is censored; else as `interval` |
     | `pointwise` | -log f(y) for every distribution: a metric, not a loss, if the density jumps at a threshold |
 
     Where the density jumps at a threshold t, log f(y) jumps as t passes y. Automatic differentiation misses the jump:
     the mean gradient of `pointwise` is not the gradient of the mean, which has a kink at the truth, and training with
-    it moves away from the truth. The other four have a mean gradient of zero at the truth (`sbp gradients` measures
-    it); `pointwise` has one only where the density is continuous.
+    it drifts away from the truth. The mean gradient of the other four is zero at the truth (`sbp gradients` measures
+    it); that of `pointwise` is zero only if the density is continuous.
 
     Args:
         name: name of the loss.
         width: width of the grid to which outcomes were rounded, for `interval` and `censored`.
         threshold_gradient: False stops gradients through the thresholds of a `SplicedBinnedPareto`; True lets them
-            flow. None means False for `composite` and True for the others. The value of the loss is the same. False
-            raises an InputError for a distribution without thresholds.
+            flow. None means False for `composite` and True for the others. The value of the loss does not depend on it.
+            False raises an InputError for a distribution without thresholds.
         continuous: True if the density of every distribution is continuous at its thresholds, as with the
             parameterization "continuous": `exact` is then -log f(y) for a `SplicedBinnedPareto` too.
 
     Returns:
-        The loss. Equal arguments return the same function, so that its compiled programs are reused. `censored` is
-        boolean and broadcasts against y: it marks right-censored outcomes, known only to be at least y. The other
-        losses ignore it, and it may be omitted. For an `Affine` they use the base's thresholds and cells, and count the
-        Jacobian of the scale once.
+        The loss. Equal arguments return the same function, so that its compiled programs are reused. The argument
+        `censored` is boolean and broadcasts against y: it marks right-censored outcomes, known only to be at least y.
+        Losses other than `censored` ignore it, and it may be omitted. For an `Affine`, a loss uses the base's
+        thresholds and cells, and counts the Jacobian of the scale once.
 
     Raises:
         InputError: unknown name, or width not positive.
@@ -56,7 +56,7 @@ def objective(name: str, width: float = 1.0, threshold_gradient: bool | None = N
     return _objective(name, width, threshold_gradient, continuous)
 
 
-@functools.cache  # which distinguishes positional arguments, keywords and defaults
+@functools.cache  # distinguishes positional arguments, keywords and defaults, so `objective` passes all by position
 def _objective(name: str, width: float, threshold_gradient: bool | None, continuous: bool) -> Loss:
     losses: dict[str, Loss] = {
         "exact": _pointwise if continuous else _exact,

@@ -33,10 +33,10 @@ class SplicedBinnedParetoHead:
         parameterization: a name in `PARAMETERIZATIONS`.
         shape_bounds: (low, high) of the shape, for the parameterizations that bound it.
         support: (low, high), the interval that every distribution's support must cover, or None. A tail with xi < 0
-            ends at -beta / xi beyond its threshold: its scale is increased by -xi times the distance from the threshold
-            to the end of this interval (`continuous`: the shape stays above the value whose tail ends there), so that
-            no outcome inside has probability zero. Tails with xi >= 0 are unchanged, so the derivative of the scale in
-            the raw shape jumps at xi = 0. With `endpoint`, both tails end there exactly.
+            ends at -beta / xi beyond its threshold. So that no outcome inside the interval has probability zero, its
+            scale is increased by -xi times the distance from the threshold to the end of the interval (`continuous`
+            instead keeps the shape above the value whose tail ends there). Tails with xi >= 0 are unchanged, so the
+            derivative of the scale in the raw shape jumps at xi = 0. With `endpoint`, both tails end exactly there.
     Raises:
         InputError: unknown parameterization, bounds not increasing or not above -1 (where a density is unbounded),
             invalid edges or tail masses, a support that does not contain the edges, or `endpoint` without a support
@@ -75,11 +75,11 @@ class SplicedBinnedParetoHead:
         object.__setattr__(self, "tail_mass", tuple(float(m) for m in tail_mass))
         object.__setattr__(self, "parameterization", parameterization)
         object.__setattr__(self, "shape_bounds", bounds)
-        jax.eval_shape(self, jnp.zeros(self.num_outputs))  # the distribution's own checks of edges and tail masses
+        jax.eval_shape(self, jnp.zeros(self.num_outputs))  # run the distribution's own checks of edges and tail masses
 
     @property
     def bins(self) -> int:
-        """K."""
+        """Number of bins K."""
         return len(self.edges) - 1
 
     @property
@@ -102,10 +102,10 @@ class SplicedBinnedParetoHead:
     def init_from_data(self, y: np.ndarray) -> np.ndarray:
         """Return raw outputs [K + 4] that estimate the marginal of outcomes `y`, to initialize a network's bias.
 
-        Logits are the logs of bin counts plus 1/2 (outcomes outside the edges count in the end bins). Shapes are
-        initialized to `INITIAL_SHAPE`, and scales so that the tail matches the mean excess over the threshold (without
-        exceedances: the mean bin width). If only one of the two is free, it matches the mean excess. Finite for any
-        finite outcomes.
+        Each logit is the log of the bin's count plus 1/2; outcomes outside the edges count in the end bins. Shapes are
+        initialized to `INITIAL_SHAPE`, and scales to match the mean excess over the threshold (the mean bin width where
+        there are no exceedances). If only the shape or only the scale is free, it matches the mean excess. The result
+        is finite for any finite outcomes.
 
         Raises:
             InputError: no outcomes, or an outcome that is not finite.
@@ -119,7 +119,7 @@ class SplicedBinnedParetoHead:
         low, high = (float(t) for t in dist.thresholds())
         for upper, excess in enumerate((low - y[y < low], y[y > high] - high)):
             mean_excess = float(np.mean(excess)) if excess.size else width
-            # a tiny excess is a rounding error of the threshold, not the scale of a tail
+            # a tiny excess is rounding error in the threshold, not the scale of a tail
             mean_excess = max(mean_excess, 1e-3 * width)
             inputs = self._tail_inputs(start, dist.body, bool(upper))
             first = bins + 2 * upper
