@@ -199,8 +199,8 @@ class Plays(Sequences):
     """Passing plays; see `Sequences`.
 
     The 22 entities are player slots, with the eight features `FEATURES` followed by the requested extras. The names of
-    the columns of `static` are `STATIC_FEATURES`. By default, the outcome is the gain in yards as the league counts it
-    (an incompletion or an interception gains 0).
+    the columns of `static` are `STATIC_FEATURES`, or `static_names(situation)` with further situation columns. By
+    default, the outcome is the gain in yards as the league counts it (an incompletion or an interception gains 0).
     """
 
 

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float
 
-from sbp_jax.distributions.base import Distribution
+from sbp_jax.distributions.base import Distribution, broadcast_to
 from sbp_jax.distributions.cells import Sums
 from sbp_jax.distributions.location import LocationScale
 from sbp_jax.distributions.pytrees import broadcast_batch, check_positive, compiled, pad_rank, register, set_fields
@@ -39,7 +39,7 @@ class Affine(LocationScale):
         check_positive(scale, "scale")
         loc, scale = (jnp.asarray(value, dtype=base.dtype) for value in (loc, scale))
         batch = broadcast_batch(base=base.batch_shape, loc=loc.shape, scale=scale.shape)
-        base = base if base.batch_shape == batch else base._broadcast_to(batch)
+        base = broadcast_to(base, batch)
         set_fields(self, base=base, loc=jnp.broadcast_to(loc, batch), scale=jnp.broadcast_to(scale, batch))
 
     def standardized(self, y: ArrayLike) -> Float[Array, "..."]:

@@ -342,11 +342,6 @@ class Distribution(abc.ABC):
             missing |= jnp.isnan(y)
         return jnp.where(missing, jnp.nan, value)
 
-    def _broadcast_to(self: D, batch: tuple[int, ...]) -> D:
-        """The same distribution, broadcast to a larger batch shape."""
-        ndim = len(self.batch_shape)
-        return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (*batch, *leaf.shape[ndim:])), self)
-
     def _outcomes(self, *ys: ArrayLike) -> tuple[Array, ...]:
         """Outcomes in the parameters' dtype, all with the same rank, at least that of the batch."""
         arrays = [jnp.asarray(y).astype(self.dtype) for y in ys]

@@ -93,7 +93,7 @@ def quadrature_areas(tail: Callable[[Array], Array], low: Array, high: Array) ->
 
 
 def boundary(distance: Float[Array, "..."], step: Float[Array, "..."]) -> Float[Array, "..."]:
-    """Return the end of the last cell whose midpoint is below a distance, or the distance itself beyond 1/eps cells.
+    """Return the end of the last cell whose midpoint is below a distance; beyond 1/(2 eps) cells, the distance itself.
 
     The number of cells has no gradient: T is continuous at a knot, so the sums do not jump when a midpoint crosses it.
     """

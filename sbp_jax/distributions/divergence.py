@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from sbp_jax.distributions.base import Distribution
+from sbp_jax.distributions.base import Distribution, broadcast_to
 from sbp_jax.distributions.baselines import Normal
 from sbp_jax.distributions.binned import Binned
 from sbp_jax.distributions.numerics import log1p_shortfall
@@ -39,7 +39,7 @@ def kl_divergence(p: Distribution, q: Distribution) -> Float[Array, "..."]:
     for (first, second), function in _CLOSED.items():
         if isinstance(p, first) and isinstance(q, second):
             batch = broadcast_batch(p=p.batch_shape, q=q.batch_shape)
-            return function(p._broadcast_to(batch), q._broadcast_to(batch))
+            return function(broadcast_to(p, batch), broadcast_to(q, batch))
     raise InputError(f"kl_divergence: no closed form for {type(p).__name__} and {type(q).__name__}")
 
 

@@ -24,8 +24,8 @@ def log1p_ratio(xi: Float[Array, "..."], u: Float[Array, "..."]) -> Float[Array,
         u: number with 1 + xi u > 0; same rank as `xi`.
 
     Returns:
-        The ratio, broadcast; +inf where 1 + xi u = 0; NaN outside the domain: mask `u` before the call. Finite where
-        xi u overflows. A derivative that overflows is the largest float, so that multiplying it by zero gives zero.
+        The ratio, broadcast; infinite where 1 + xi u = 0; NaN outside the domain: mask `u` before the call. It is
+        finite where xi u overflows. A derivative that overflows is the largest float, so that multiplying it by zero gives zero.
     """
     return _log1p_ratio(*jnp.broadcast_arrays(xi, u))
 
@@ -69,7 +69,7 @@ def expm1_ratio(xi: Float[Array, "..."], v: Float[Array, "..."]) -> Float[Array,
         xi: any real number.
         v: finite number; same rank as `xi`.
     Returns:
-        The ratio, broadcast; inf where exp(xi v) overflows.
+        The ratio, broadcast; infinite where exp(xi v) overflows.
     """
     return _expm1_ratio(*jnp.broadcast_arrays(xi, v))
 

@@ -158,7 +158,7 @@ class Quantized(Distribution):
         return self._known(jnp.where(finite, second - shift * shift, second))
 
     def _halves(self):
-        """The grid point nearest to the median, and the integral of T and its moment above and below it."""
+        """The largest grid point at most the median, and the integral of T and its moment above and below it."""
         ndim = len(self.batch_shape)
         median = jax.lax.stop_gradient(self.base.median())
         median = jnp.where(jnp.isfinite(median), median, 0.0)

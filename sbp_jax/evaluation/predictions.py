@@ -32,7 +32,7 @@ def score_outcomes(dist: Distribution, y: np.ndarray) -> OutcomeScores:
     Raises:
         InputError: no outcomes, an outcome that is not finite, or a different number of distributions.
     """
-    y = np.asarray(y, np.float32)
+    y = np.asarray(y, dist.dtype)
     count = len(y)
     if count == 0 or not np.all(np.isfinite(y)):
         raise InputError(f"y: expected finite outcomes, at least one, got {count}")
@@ -64,4 +64,4 @@ def evaluate(dist: Distribution, y: np.ndarray, unit: np.ndarray | float = 1.0) 
         >>> evaluate(Quantized(Normal(jnp.zeros(3), 4.0)), np.array([-1.0, 0.0, 2.0])).mae
         1.0
     """
-    return Metrics.of(score_outcomes(dist, y), np.asarray(y, np.float32), unit)
+    return Metrics.of(score_outcomes(dist, y), np.asarray(y, dist.dtype), unit)

@@ -99,10 +99,7 @@ class Run:
         Raises:
             InputError: the plays' features, extras or static features are not those that the network was trained on.
         """
-        check_features(self.config, plays)
-        expected = self.model.static_scale.mean[...].shape[0]
-        if plays.static.shape[1] != expected:
-            raise InputError(f"plays: expected {expected} static features, got {plays.static.shape[1]}")
+        self._check(plays)
         settings, last = self.config.training, self.model.receptive_field
         return self._predictor(self._predictor.params, plays, _BATCH_SIZE, settings.buckets, last)
 
@@ -124,13 +121,20 @@ class Run:
         Raises:
             InputError: see `raw_outputs`.
         """
-        check_features(self.config, plays)
+        self._check(plays)
         longest = int(plays.lengths.max(initial=1))
         batches = Batches(plays, min(len(plays), _BATCH_SIZE), (longest,), shuffle=False)
         raw = np.zeros((len(plays), longest, self._predictor.num_outputs), np.float32)
         for batch in batches:
             raw[batch.index[batch.valid]] = np.asarray(self._predictor.every_frame(arrays(batch)))[batch.valid]
         return raw
+
+    def _check(self, plays: Sequences) -> None:
+        """Check that plays have the features that the network was trained on; InputError otherwise."""
+        check_features(self.config, plays)
+        expected = self.model.static_scale.mean[...].shape[0]
+        if plays.static.shape[1] != expected:
+            raise InputError(f"plays: expected {expected} static features, got {plays.static.shape[1]}")
 
     @cached_property
     def _predictor(self) -> Predictor:

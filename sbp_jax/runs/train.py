@@ -100,7 +100,7 @@ def train_folder(
     Args:
         config, stop, spread, progress: see `train`.
         dataset: prepared plays or windows.
-        root: folder of the runs of one configuration.
+        root: folder in which the run gets its own folder.
 
     Raises:
         InputError, Stopped, DivergedError, OSError: see `train`.

@@ -114,18 +114,27 @@ def distinct(outcomes: np.ndarray, censored: np.ndarray | None = None) -> tuple[
 def condensed(values: jax.Array, censored: jax.Array, counts: np.ndarray) -> tuple[jax.Array, jax.Array, np.ndarray]:
     """Reduce distinct outcomes to at most `MAX_VALUES`, because continuous outcomes may all be distinct.
 
-    The outermost values, a quarter of `MAX_VALUES` on each side, are unchanged. Between them, the middle value of each
-    run of neighbors replaces the run.
+    Censored outcomes are never merged with others. Of each of the two kinds, the outermost values, a quarter of the
+    maximum on each side, are unchanged. Between them, the middle value of each run of neighbors replaces the run.
     """
-    count = len(values)
-    if count <= MAX_VALUES:
+    if len(values) <= MAX_VALUES:
         return values, censored, counts
-    edge = MAX_VALUES // 4
-    inner = np.round(np.linspace(edge, count - edge, MAX_VALUES - 2 * edge + 1)).astype(int)
+    flags = np.asarray(censored)
+    members = [np.flatnonzero(flags == flag) for flag in (False, True) if np.any(flags == flag)]
+    parts = [_runs(len(each), MAX_VALUES // len(members)) for each in members]
+    middle = np.concatenate([each[(begin + end - 1) // 2] for each, (begin, end) in zip(members, parts, strict=True)])
+    sums = [np.add.reduceat(counts[each], begin) for each, (begin, _) in zip(members, parts, strict=True)]
+    return values[middle], censored[middle], np.concatenate(sums)
+
+
+def _runs(count: int, maximum: int) -> tuple[np.ndarray, np.ndarray]:
+    """Begins and ends of at most `maximum` runs of `count` sorted values, of length 1 at both ends."""
+    if count <= maximum:
+        return np.arange(count), np.arange(1, count + 1)
+    edge = maximum // 4
+    inner = np.round(np.linspace(edge, count - edge, maximum - 2 * edge + 1)).astype(int)
     starts = np.concatenate([np.arange(edge), inner[:-1], np.arange(count - edge, count)])
-    ends = np.append(starts[1:], count)
-    middle = (starts + ends - 1) // 2
-    return values[middle], censored[middle], np.add.reduceat(counts, starts)
+    return starts, np.append(starts[1:], count)
 
 
 def _rows_for(count: int) -> int:

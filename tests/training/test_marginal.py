@@ -68,6 +68,18 @@ def test_many_outcomes_are_condensed_in_the_middle_alone():
     np.testing.assert_array_equal(untouched[0], values[:100])
 
 
+def test_censored_outcomes_are_condensed_apart():
+    y = np.random.default_rng(4).standard_normal(3 * MAX_VALUES).astype(np.float32)
+    flags = np.arange(len(y)) % 3 == 0
+    values, censored, counts = condensed(*distinct(y, flags))
+    assert len(values) == MAX_VALUES
+    assert counts[np.asarray(censored)].sum() == flags.sum()
+    assert np.isin(np.asarray(values)[np.asarray(censored)], y[flags]).all()
+    assert np.isin(np.asarray(values)[~np.asarray(censored)], y[~flags]).all()
+    few = condensed(*distinct(y, np.arange(len(y)) < 5))
+    assert np.asarray(few[1]).sum() == few[2][np.asarray(few[1])].sum() == 5
+
+
 def test_normal_marginal_of_many_outcomes_is_still_the_fit():
     y = np.random.default_rng(3).normal(7.0, 3.0, 4 * MAX_VALUES)
     head = make_head(HeadConfig(kind="gaussian"))
