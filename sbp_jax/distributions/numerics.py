@@ -25,7 +25,8 @@ def log1p_ratio(xi: Float[Array, "..."], u: Float[Array, "..."]) -> Float[Array,
 
     Returns:
         The ratio, broadcast; infinite where 1 + xi u = 0; NaN outside the domain: mask `u` before the call. It is
-        finite where xi u overflows. A derivative that overflows is the largest float, so that multiplying it by zero gives zero.
+        finite where xi u overflows. A derivative that overflows is the largest float, so that multiplying it by zero
+        gives zero.
     """
     return _log1p_ratio(*jnp.broadcast_arrays(xi, u))
 
