@@ -229,6 +229,7 @@ def test_oracle_is_the_simulator_s_distribution(run_folder):
     assert not np.isnan(dist.crps(plays.outcome)).any()
 
 
+@pytest.mark.slow
 def test_six_contrasting_plays_are_six_plays(run_folder):
     dataset = open_dataset(sbp.load_run(run_folder).config.data)
     plays = dataset.split("test")

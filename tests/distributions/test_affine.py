@@ -114,7 +114,7 @@ def test_limits_and_undefined_values():
     assert np.isnan(dist.log_prob(jnp.nan)).all()
 
 
-@pytest.mark.sample(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("threshold_gradient", [None, True, False])
 @pytest.mark.parametrize("name", ["exact", "composite", "interval"])
 def test_objectives_are_those_of_the_distribution_with_moved_edges(name, threshold_gradient):

@@ -35,7 +35,7 @@ def make(name, edges=EDGES, **options):
     return SplicedBinnedParetoHead(edges, parameterization=name, **(support | options))
 
 
-@pytest.mark.sample(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PARAMETERIZATIONS)
 def test_outputs_are_in_the_domain_for_any_raw_values(name):
     head = make(name)

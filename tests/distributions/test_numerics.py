@@ -39,7 +39,7 @@ def test_ratio_and_its_derivatives(name, x64):
             assert abs(d_u[i] - want_u) <= DERIVATIVE[x64] * abs(want_u), (a, b)
 
 
-@pytest.mark.sample(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("function", [numerics.log1p_ratio, numerics.expm1_ratio])
 def test_second_derivative_in_the_shape_at_zero(function):
     with jax.enable_x64(True):

@@ -247,6 +247,7 @@ def test_without_tails_it_is_the_histogram():
     np.testing.assert_array_equal(jnp.stack(dist.thresholds()), EDGES[[0, -1]])
 
 
+@pytest.mark.slow
 def test_infinite_moments():
     heavy, light = GeneralizedPareto(1.2, 1.0), GeneralizedPareto(0.6, 1.0)
     logits = jnp.zeros(4)

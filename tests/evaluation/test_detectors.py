@@ -86,6 +86,7 @@ def test_nn_spot_keeps_its_distance_from_the_prediction():
     np.testing.assert_array_equal(alarms.raised, values[5000:] > alarms.threshold)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("side", ["upper", "lower"])
 def test_tail_alarms_of_a_known_distribution(side):
     values = np.linspace(-6.0, 8.0, 400)

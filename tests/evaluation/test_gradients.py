@@ -41,6 +41,7 @@ def test_the_distribution_is_within_its_bounds(dtype):
     assert all(r["ratio"] <= 1 for r in rows), max(rows, key=lambda r: r["ratio"])
 
 
+@pytest.mark.slow
 def test_a_wrong_derivative_is_caught(points, monkeypatch):
     def wrong(name):
         right = objective(name)

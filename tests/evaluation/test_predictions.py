@@ -14,6 +14,7 @@ pytestmark = pytest.mark.unoptimized
 GRID = np.arange(-100, 111)
 
 
+@pytest.mark.slow
 def test_a_rounded_normal_distribution_has_the_scores_of_the_discretized_one():
     loc, scale = np.array([0.0, 5.0, -3.0]), np.array([1.0, 8.0, 2.5])
     y = np.array([0, 12, -4])

@@ -171,6 +171,7 @@ def test_differences_from_the_article_are_reported(table):
     assert differing(turned)[0] == "- SBP, multimodal: the article states yes, the measurement is no."
 
 
+@pytest.mark.slow
 def test_headline_counts_what_each_can(table):
     assert headline(table).sentences == ["Number of capabilities, out of 8 measured: Gaussian 4."]
 

@@ -57,7 +57,7 @@ def test_every_part_has_a_share_of_the_budget_and_a_section():
     assert device.BUDGET_S == 480
 
 
-@pytest.mark.sample(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("part", marked(COMPLETE, {"training", "epochs", "sweep", "live"}))
 def test_a_part_gives_a_complete_record_and_a_page_at_every_step(part):
     texts, result = [], {}

@@ -27,7 +27,7 @@ def plays():
 
 @pytest.fixture(scope="module")
 def scorer(run):
-    return LiveScorer.from_run(run)
+    return LiveScorer.from_run(run, batch=3)
 
 
 @pytest.fixture(scope="module")
@@ -249,13 +249,13 @@ def frame_with(value, player=3, column=2):
         (lambda s: s.score_play(np.stack([frame_with(0), frame_with(np.nan)]), (), 2), "frames: frame 1, player 3: vx"),
     ],
 )
-def test_bad_input_is_named_and_changes_nothing(rows, plays, call, message):
-    rows.reset(plays.static[0], 0)
-    rows._frames[1] = rows._frames[2] = -1
+def test_bad_input_is_named_and_changes_nothing(scorer, plays, call, message):
+    scorer.reset(plays.static[0], 0)
+    scorer._frames[1] = scorer._frames[2] = -1
     with pytest.raises(InputError, match=message) as caught:
-        call(rows)
+        call(scorer)
     assert "\n" not in str(caught.value)
-    assert rows.push(np.zeros((22, 8)), 0).frames == 1
+    assert scorer.push(np.zeros((22, 8)), 0).frames == 1
 
 
 def test_the_edges_of_a_distribution_are_read_only(scorer, plays):

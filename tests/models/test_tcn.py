@@ -27,7 +27,7 @@ def test_causal_convolution_equals_its_definition(kernel_size, dilation, frames)
     np.testing.assert_allclose(conv(jnp.asarray(x)), expected, rtol=2e-6, atol=2e-6)
 
 
-@pytest.mark.sample(1)
+@pytest.mark.slow
 @pytest.mark.parametrize(("num_layers", "kernel_size"), [(1, 2), (2, 3), (3, 2), (1, 5)])
 def test_state_sees_its_receptive_field_and_nothing_else(num_layers, kernel_size):
     tcn = TCN(4, channels=16, num_layers=num_layers, kernel_size=kernel_size, rngs=nnx.Rngs(1))

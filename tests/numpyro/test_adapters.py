@@ -102,6 +102,7 @@ def test_methods_are_those_of_the_distribution(family, x64):
         assert adapter.sample(key).shape == (3,)
 
 
+@pytest.mark.slow
 @EVERY
 def test_validation_warns_but_changes_no_score(family):
     dist = DISTS[family]()

@@ -195,6 +195,7 @@ def view(tab, label):
     tab.locator("nav button[aria-current=page]", has_text=label).wait_for()
 
 
+@pytest.mark.sample(1)
 def test_every_view_opens_and_fits(tab, tmp_path):
     for label in ("Leaderboard", "Quarterback", "Play", "Calibration", "Training"):
         view(tab, label)

@@ -24,7 +24,7 @@ LONG = {"blended_pareto", "blended_pareto_published", "student_t", "two_tailed_h
 YARDS = jnp.asarray([-99.0, -10.0, 0.0, 7.0, 45.0, 60.0, 99.0])
 
 
-@pytest.mark.sample(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", marked(KINDS, LONG))
 def test_no_outcome_of_a_play_is_impossible(kind):
     head = make_head(HeadConfig(kind=kind, bins=15))

@@ -203,6 +203,7 @@ def test_predictions_come_in_the_order_of_the_plays_whatever_the_buckets():
     np.testing.assert_allclose(alone[0], one[13], rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_early_stopping_keeps_the_best_epoch():
     losses = iter([2.0, 1.0, 1.5, 1.5, 0.0])
     config = replace(CONFIG.training, epochs=5, patience=2)

@@ -65,7 +65,7 @@ def batches(plays):
     return Batches(plays, CONFIG.training.batch_size, (8,))
 
 
-@pytest.mark.sample(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["exact", "interval"])
 def test_loss_is_that_of_the_distribution_in_the_outcomes_own_unit(name):
     plays = windows()
