@@ -26,22 +26,22 @@ from sbp_jax.distributions.base import Distribution
 from sbp_jax.errors import InputError
 from sbp_jax.evaluation.alarms import Injected, found, inject
 from sbp_jax.evaluation.detectors import SIDES, Alarms, NoTail, Side, Spot, dspot, nn_spot, spot, tail_alarms
-from sbp_jax.reporting.comparison import Comparison, Figure
+from sbp_jax.reporting.comparison import Comparison, Metric
 from sbp_jax.runs.datasets import SeriesDataset
 from sbp_jax.runs.run import Run, load_run
-from sbp_jax.training.stop import Stop
+from sbp_jax.training.stop import StopRequest
 
 TITLE = "Alarms on extremes"
 RATES = (1e-2, 1e-3, 1e-4)
 STREAM, EVENTS = 100_000, 400  # number of values, and of events among them
 RAMP, HEIGHT = 10, 10.0  # values in a ramp; height of events in mean deviations of the training part
 COUNT_EVENTS, MIN_EVENTS = 20, 4  # events in each series; the minimum that has all kinds of events
-FIGURES = {
-    **{f"share_{rate:g}": Figure(f"false alarms / nominal at {rate:g}", 2) for rate in RATES},
-    **{f"spikes_{rate:g}": Figure(f"spikes hit at {rate:g}", 3) for rate in RATES},
-    **{f"ramps_{rate:g}": Figure(f"ramps hit at {rate:g}", 3) for rate in RATES},
-    **{f"delay_{rate:g}": Figure(f"delay on ramps at {rate:g}", 1) for rate in RATES},
-    **{f"off_{rate:g}": Figure(f"relative error of the rate at {rate:g}", 2, True, tabled=False) for rate in RATES},
+METRICS = {
+    **{f"share_{rate:g}": Metric(f"false alarms / nominal at {rate:g}", 2) for rate in RATES},
+    **{f"spikes_{rate:g}": Metric(f"spikes hit at {rate:g}", 3) for rate in RATES},
+    **{f"ramps_{rate:g}": Metric(f"ramps hit at {rate:g}", 3) for rate in RATES},
+    **{f"delay_{rate:g}": Metric(f"delay on ramps at {rate:g}", 1) for rate in RATES},
+    **{f"off_{rate:g}": Metric(f"relative error of the rate at {rate:g}", 2, True, tabled=False) for rate in RATES},
 }
 ABOUT = (
     "Half of the events are spikes, one value shifted by {height:g} mean deviations of the training part; the others "
@@ -121,7 +121,7 @@ def raised(name: str, stream: Stream, view: View, rate: float, sides: tuple[Side
     return alarms
 
 
-def figures_of(name: str, streams: list[Stream], both: bool) -> dict[str, float | None]:
+def metrics_of(name: str, streams: list[Stream], both: bool) -> dict[str, float | None]:
     """Return a detector's metrics over streams."""
     values: dict[str, float | None] = {}
     sides: tuple[Side, ...] = SIDES if both else ("upper",)
@@ -139,12 +139,12 @@ def figures_of(name: str, streams: list[Stream], both: bool) -> dict[str, float 
     return values
 
 
-def make(options: Options, root: Path, stop: Stop | None = None) -> list[Comparison]:
+def make(options: Options, root: Path, stop: StopRequest | None = None) -> list[Comparison]:
     """Make one- and two-sided tables on both kinds of series, with the networks of the tables `pp` and `twitter`."""
     return [*on_the_sinusoid(options, root / "pp", stop), *on_counts(options, root / "twitter", stop)]
 
 
-def on_the_sinusoid(options: Options, root: Path, stop: Stop | None) -> list[Comparison]:
+def on_the_sinusoid(options: Options, root: Path, stop: StopRequest | None) -> list[Comparison]:
     """Make one- and two-sided tables on the demo's series; `root` is the folder of its runs."""
     length, events = (5000, 15) if options.quick else (STREAM, EVENTS)
     rows: dict[bool, list[dict[str, Any]]] = {False: [], True: []}
@@ -166,7 +166,7 @@ def on_the_sinusoid(options: Options, root: Path, stop: Stop | None) -> list[Com
                 injected,
                 truth=TrueDistribution(wave(length)[sinusoid.CONTEXT :]),
             )
-            own += [{"arm": name, "seed": seed, **figures_of(name, [stream], both)} for name in DETECTORS]
+            own += [{"arm": name, "seed": seed, **metrics_of(name, [stream], both)} for name in DETECTORS]
     about = (
         "Every seed has its own series and networks, as in the table pp, and a stream of "
         f"{length - sinusoid.CONTEXT:,} further values, with {events} events in its copy. The oracle knows each "
@@ -175,7 +175,7 @@ def on_the_sinusoid(options: Options, root: Path, stop: Stop | None) -> list[Com
     return [_comparison("the demo's series", about, rows[both], both, ("Oracle",)) for both in (False, True)]
 
 
-def on_counts(options: Options, root: Path, stop: Stop | None) -> list[Comparison]:
+def on_counts(options: Options, root: Path, stop: StopRequest | None) -> list[Comparison]:
     """Make one- and two-sided tables on counts; `root` is the folder of their runs."""
     _, folders, dataset = counts.networks(options, root, stop)
     units = counts.deviations(dataset)
@@ -188,7 +188,7 @@ def on_counts(options: Options, root: Path, stop: Stop | None) -> list[Compariso
                 for number in range(len(dataset.windows.series))
             ]
             names = [name for name in DETECTORS if name != "Oracle"]  # the distribution is unknown
-            own += [{"arm": name, "seed": seed, **figures_of(name, streams, both)} for name in names]
+            own += [{"arm": name, "seed": seed, **metrics_of(name, streams, both)} for name in names]
     about = (
         f"The test parts of {len(dataset.windows.series)} series of counts, with each seed's networks of the table "
         f"twitter; at most {COUNT_EVENTS} events in a copy of each. Ordinary values are not labeled: real bursts of "
@@ -246,7 +246,7 @@ def _comparison(where: str, about: str, rows: list[dict[str, Any]], both: bool, 
         title=f"{sided} alarms on {where}",
         about=about + ABOUT.format(height=HEIGHT, sides=SIDED[both]),
         rows=pl.DataFrame(rows, infer_schema_length=None),
-        figures=FIGURES,
+        metrics=METRICS,
         ours="SBP",
         known=known,
         notes=(FAIRNESS,),

@@ -26,7 +26,7 @@ from sbp_jax.config import Config, DataConfig
 from sbp_jax.data.plays import Sequences
 from sbp_jax.evaluation import evaluate
 from sbp_jax.evaluation.statistics import LEVEL, MeanInterval, gap_closed, mean_interval, paired_difference
-from sbp_jax.reporting.comparison import PP_ERRORS, VERDICTS, Figure, Headline, listed
+from sbp_jax.reporting.comparison import PP_ERRORS, VERDICTS, Headline, Metric, listed
 from sbp_jax.reporting.style import COLORS, figure
 from sbp_jax.reporting.tables import markdown
 from sbp_jax.runs.datasets import open_plays
@@ -34,17 +34,17 @@ from sbp_jax.runs.evaluate import oracle
 from sbp_jax.runs.members import train_and_evaluate
 from sbp_jax.runs.run import Run, load_run
 from sbp_jax.runs.subset import FirstGames
-from sbp_jax.training.stop import Stop
+from sbp_jax.training.stop import StopRequest
 
 TITLE = "Plays and parameters"
 Axis = Literal["plays", "parameters"]
-FIGURES = {
-    "nll": Figure("NLL, nats", 4, compared=True),
-    "crps": Figure("CRPS, yd", 4, compared=True),
-    "mae": Figure("MAE, yd", 4),
+METRICS = {
+    "nll": Metric("NLL, nats", 4, compared=True),
+    "crps": Metric("CRPS, yd", 4, compared=True),
+    "mae": Metric("MAE, yd", 4),
     "pp_full": PP_ERRORS["pp_full"],
 }
-LOSSES = {name: each for name, each in FIGURES.items() if each.compared}
+LOSSES = {name: each for name, each in METRICS.items() if each.compared}
 CLOSED = ("gap closed, NLL", "gap closed, CRPS")
 MARGINAL, ORACLE = "Marginal", "Oracle"
 HEADINGS: dict[Axis, str] = {"plays": "training plays", "parameters": "parameters"}
@@ -92,7 +92,7 @@ class Growth:
 
 def table(growth: Growth, axis: Axis) -> str:
     """Return a Markdown table of means with intervals and gap closed by size; marginal and oracle come last."""
-    header = [HEADINGS[axis], *(each.heading for each in FIGURES.values()), *CLOSED]
+    header = [HEADINGS[axis], *(each.heading for each in METRICS.values()), *CLOSED]
     rows = [[f"{value:,}", *_means(growth, arm), *_closed(growth, arm)] for arm, value in growth.arms(axis).items()]
     rows += [[arm, *_means(growth, arm), *([""] * len(LOSSES))] for arm in (MARGINAL, ORACLE)]
     return markdown(header, rows)
@@ -201,7 +201,7 @@ def _short(name: str) -> str:
 
 
 def _means(growth: Growth, arm: str) -> list[str]:
-    return [growth.mean(arm, name).text(each.digits) for name, each in FIGURES.items()]
+    return [growth.mean(arm, name).text(each.digits) for name, each in METRICS.items()]
 
 
 def _closed(growth: Growth, arm: str) -> list[str]:
@@ -229,7 +229,7 @@ FULL = Sizes(62_000, {1_000: 40, 3_000: 25, 10_000: 15, 25_000: 12, 50_000: 10},
 QUICK = Sizes(1_800, {300: 1, 1_100: 1}, (8, 64), 300)
 
 
-def make(options: Options, root: Path, stop: Stop | None = None) -> list[Growth]:
+def make(options: Options, root: Path, stop: StopRequest | None = None) -> list[Growth]:
     """Train and evaluate all sizes; with `quick`, those of `QUICK` for one epoch.
 
     Raises:
@@ -291,7 +291,7 @@ def _rows(
 ) -> Iterator[dict[str, Any]]:
     """The rows of one size, one per seed."""
     for seed, metrics in results.items():
-        own = {key: metrics.get(key) for key in (*FIGURES, "seconds")}
+        own = {key: metrics.get(key) for key in (*METRICS, "seconds")}
         yield {"arm": name or f"{value:,} {axis}", "axis": axis, "value": value, "seed": seed, **own}
 
 

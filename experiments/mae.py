@@ -18,12 +18,12 @@ from sbp_jax.data.plays import Sequences
 from sbp_jax.data.summary import situation, summary
 from sbp_jax.evaluation import evaluate
 from sbp_jax.evaluation.boosting import OBJECTIVES, grown, tuned
-from sbp_jax.reporting.comparison import PP_ERRORS, Comparison, Figure
+from sbp_jax.reporting.comparison import PP_ERRORS, Comparison, Metric
 from sbp_jax.runs.datasets import Dataset, PlayDataset, open_dataset
 from sbp_jax.runs.evaluate import oracle
 from sbp_jax.runs.members import train_and_evaluate
 from sbp_jax.runs.run import load_run
-from sbp_jax.training.stop import Stop
+from sbp_jax.training.stop import StopRequest
 
 TITLE = "Median absolute errors"
 SIMULATED_PLAYS = 40_000
@@ -54,10 +54,10 @@ MODELS: dict[str, Kind] = {
     "Student-t": "student_t",
     "Gaussian": "gaussian",
 }
-FIGURES = {
-    "nll": Figure("NLL, nats", 4, compared=True),
-    "crps": Figure("CRPS, yd", 4, compared=True),
-    "mae": Figure("MAE, yd", 4, compared=True),
+METRICS = {
+    "nll": Metric("NLL, nats", 4, compared=True),
+    "crps": Metric("CRPS, yd", 4, compared=True),
+    "mae": Metric("MAE, yd", 4, compared=True),
     **PP_ERRORS,
 }
 TEST_SEASON = 2019
@@ -67,14 +67,14 @@ REAL_EPOCHS, REAL_DROPOUT = 30, 0.1  # the validation loss still fell after 15 e
 VARIANTS = {"the situation": (), "the situation and the air yards": ("air_yards",)}
 
 
-def make(options: Options, root: Path, stop: Stop | None = None) -> list[Comparison]:
+def make(options: Options, root: Path, stop: StopRequest | None = None) -> list[Comparison]:
     """Make the tables of simulated tracking, and of real plays by both of `VARIANTS`."""
     source, folder = options.path("play_by_play"), root / "mae"
     of_real = [real(options, folder, source, name, stop) for name in VARIANTS]
     return [simulated(options, folder, stop), *of_real]
 
 
-def simulated(options: Options, root: Path, stop: Stop | None) -> Comparison:
+def simulated(options: Options, root: Path, stop: StopRequest | None) -> Comparison:
     """Make the table of simulated plays with tracking, whose true distribution is known."""
     base = configs.get("demo")
     assert isinstance(base.data, DataConfig)
@@ -93,14 +93,14 @@ def simulated(options: Options, root: Path, stop: Stop | None) -> Comparison:
             "oracle is the simulator's distribution for a league-average passer."
         ),
         rows=rows,
-        figures=FIGURES,
+        metrics=METRICS,
         ours="SBP",
         known=("Oracle",),
         notes=(*NOTES, ENOUGH),
     )
 
 
-def real(options: Options, root: Path, source: Path, variant: str, stop: Stop | None) -> Comparison:
+def real(options: Options, root: Path, source: Path, variant: str, stop: StopRequest | None) -> Comparison:
     """Make the table of real plays, by one of `VARIANTS`."""
     base = configs.get("play_by_play")
     assert isinstance(base.data, DataConfig)
@@ -121,14 +121,14 @@ def real(options: Options, root: Path, source: Path, variant: str, stop: Stop | 
             f"thresholds have {REAL_TAILS[0]:.0%} below and {REAL_TAILS[1]:.0%} above."
         ),
         rows=rows,
-        figures=FIGURES,
+        metrics=METRICS,
         ours="SBP",
         notes=(*NOTES, CHOSEN),
     )
 
 
 def _rows(
-    base: Config, options: Options, root: Path, columns: Callable[[Sequences], np.ndarray], stop: Stop | None
+    base: Config, options: Options, root: Path, columns: Callable[[Sequences], np.ndarray], stop: StopRequest | None
 ) -> tuple[pl.DataFrame, Dataset]:
     """The metrics of all models, one row per model and seed, and the data; `columns` are XGBoost's inputs."""
     seeds, quick, dataset = options.seeds, options.quick, open_dataset(base.data)
@@ -153,4 +153,4 @@ def _rows(
             error = grown(trees, x, y, loss, seed)(columns(test)) - test.outcome
             results[f"XGBoost, {loss} error", seed] = {"mae": float(np.mean(np.abs(error)))}
     results |= {(name, seed): metrics for name, metrics in fixed.items() for seed in range(seeds)}
-    return rows_of(results, FIGURES), dataset
+    return rows_of(results, METRICS), dataset

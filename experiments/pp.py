@@ -9,17 +9,17 @@ from pathlib import Path
 
 from experiments.shared import sinusoid
 from experiments.shared.study import Figures, Options, rows_of
-from sbp_jax.reporting.comparison import PP_ERRORS, Comparison, Figure
+from sbp_jax.reporting.comparison import PP_ERRORS, Comparison, Metric
 from sbp_jax.runs.run import load_run
-from sbp_jax.training.stop import Stop
+from sbp_jax.training.stop import StopRequest
 
 TITLE = "Probability-probability errors"
-FIGURES = {
-    "nll": Figure(f"NLL of cells of {sinusoid.WIDTH}, nats", 4, compared=True),
-    "crps": Figure("CRPS", 4, compared=True),
-    "mae": Figure("MAE", 4),
+METRICS = {
+    "nll": Metric(f"NLL of cells of {sinusoid.WIDTH}, nats", 4, compared=True),
+    "crps": Metric("CRPS", 4, compared=True),
+    "mae": Metric("MAE", 4),
     **PP_ERRORS,
-    "spread": Figure("spread of medians", 3),
+    "spread": Metric("spread of medians", 3),
 }
 PUBLISHED: dict[str, dict[str, float]] = {
     "SBP, published": dict(zip(PP_ERRORS, (0.0061, 0.0608, 0.0070, 0.0398), strict=True)),
@@ -34,14 +34,14 @@ NOTES = [
 ]
 
 
-def make(options: Options, root: Path, stop: Stop | None = None) -> list[Comparison]:
+def make(options: Options, root: Path, stop: StopRequest | None = None) -> list[Comparison]:
     """Make the table: every seed has its own series, on which all models are trained."""
     results: dict[tuple[str, int], Figures] = {}
     for seed in range(options.seeds):
         metrics, folders, dataset = sinusoid.networks(seed, options.quick, root / "pp", stop)
         test = dataset.split("test")
         run = load_run(folders["SBP"])
-        metrics |= {"Marginal": sinusoid.figures_of(run.marginal(test), test), "Oracle": sinusoid.oracle(test)}
+        metrics |= {"Marginal": sinusoid.metrics_of(run.marginal(test), test), "Oracle": sinusoid.oracle(test)}
         results |= {(name, seed): each for name, each in metrics.items()}
     comparison = Comparison(
         title="The public demo's series",
@@ -52,8 +52,8 @@ def make(options: Options, root: Path, stop: Stop | None = None) -> list[Compari
             "The marginal is one distribution for all windows in units of each window's own deviation; the oracle "
             "knows the sinusoid."
         ),
-        rows=rows_of(results, FIGURES),
-        figures=FIGURES,
+        rows=rows_of(results, METRICS),
+        metrics=METRICS,
         ours="SBP",
         known=("Oracle",),
         published=PUBLISHED,

@@ -23,7 +23,7 @@ from sbp_jax.reporting import comparison
 from sbp_jax.runs import provenance
 from sbp_jax.runs.signals import listening
 from sbp_jax.runs.train import compiled_once
-from sbp_jax.training.stop import Stop
+from sbp_jax.training.stop import StopRequest
 
 # the studies, each with its `TITLE` and `make`: (options, folder of all runs, stop) -> parts of its page
 TABLES: dict[str, Any] = {"mae": mae, "pp": pp, "scale": growth, "twitter": twitter, "detectors": detectors}
@@ -37,7 +37,7 @@ SHOWN: dict[type, Any] = {
 }
 
 
-def write(name: str, options: Options, words: list[str], stop: Stop | None = None) -> Path:
+def write(name: str, options: Options, words: list[str], stop: StopRequest | None = None) -> Path:
     """Make a table, write it, and return the path of its page."""
     started = time.perf_counter()
     root = Path("runs/reproduce-quick" if options.quick else "runs/reproduce")

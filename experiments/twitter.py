@@ -10,15 +10,15 @@ from pathlib import Path
 from experiments.shared import counts
 from experiments.shared.study import Options, rows_of
 from sbp_jax.data.series.reading import Series
-from sbp_jax.reporting.comparison import PP_ERRORS, Comparison, Figure
+from sbp_jax.reporting.comparison import PP_ERRORS, Comparison, Metric
 from sbp_jax.runs.run import load_run
-from sbp_jax.training.stop import Stop
+from sbp_jax.training.stop import StopRequest
 
 TITLE = "Counts of mentions"
-FIGURES = {
-    "nll": Figure("NLL of a count, nats", 4, compared=True),
-    "crps": Figure("CRPS, deviations", 4, compared=True),
-    "mae": Figure("MAE, deviations", 4),
+METRICS = {
+    "nll": Metric("NLL of a count, nats", 4, compared=True),
+    "crps": Metric("CRPS, deviations", 4, compared=True),
+    "mae": Metric("MAE, deviations", 4),
     **PP_ERRORS,
 }
 NOTES = (
@@ -29,11 +29,11 @@ NOTES = (
 )
 
 
-def make(options: Options, root: Path, stop: Stop | None = None) -> list[Comparison]:
+def make(options: Options, root: Path, stop: StopRequest | None = None) -> list[Comparison]:
     """Make the table of all series in the folder of counts."""
     results, folders, dataset = counts.networks(options, root / "twitter", stop)
     test = dataset.split("test")
-    marginal = counts.figures_of(load_run(folders["SBP", 0]).marginal(test), test, counts.deviations(dataset))
+    marginal = counts.metrics_of(load_run(folders["SBP", 0]).marginal(test), test, counts.deviations(dataset))
     results |= {("Marginal", seed): marginal for seed in range(options.seeds)}
     sizes = {split: len(dataset.split(split)) for split in ("train", "validation", "test")}
     table = Comparison(
@@ -46,8 +46,8 @@ def make(options: Options, root: Path, stop: Stop | None = None) -> list[Compari
             "likelihood of the count's cell. The marginal is one distribution for all windows in units of each "
             "window's own deviation."
         ),
-        rows=rows_of(results, FIGURES),
-        figures=FIGURES,
+        rows=rows_of(results, METRICS),
+        metrics=METRICS,
         ours="SBP",
         notes=NOTES,
     )

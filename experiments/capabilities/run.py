@@ -23,7 +23,7 @@ from sbp_jax.evaluation.conformance import Reference
 from sbp_jax.reporting.comparison import Headline
 from sbp_jax.reporting.style import figure
 from sbp_jax.reporting.tables import markdown
-from sbp_jax.training.stop import Stop
+from sbp_jax.training.stop import StopRequest
 
 TITLE = "Capabilities"
 ANSWER = {True: "yes", False: "no"}
@@ -97,7 +97,7 @@ def measured(chosen: Mapping[str, Approach], probes: Sequence[Probe] = PROBES) -
     return Capabilities(pl.DataFrame([row for name in chosen for row in rows[name]]))
 
 
-def make(options: Options, root: Path, stop: Stop | None = None) -> list[Capabilities]:
+def make(options: Options, root: Path, stop: StopRequest | None = None) -> list[Capabilities]:
     """Measure all approaches in four minutes; with `quick`, only SBP and the Gaussian of this project's distributions.
 
     Raises:

@@ -16,7 +16,7 @@ from sbp_jax.evaluation import evaluate
 from sbp_jax.runs.datasets import SeriesDataset, open_dataset
 from sbp_jax.runs.members import train_and_evaluate
 from sbp_jax.runs.run import Run
-from sbp_jax.training.stop import Stop
+from sbp_jax.training.stop import StopRequest
 
 MODELS: dict[str, Kind] = {"SBP": "sbp", "Binned": "binned", "Student-t": "student_t", "Gaussian": "gaussian"}
 CONTEXT = 100  # values that a network sees
@@ -41,7 +41,7 @@ def files_of(source: Path, quick: bool) -> list[Path]:
 
 
 def networks(
-    options: Options, root: Path, stop: Stop | None = None
+    options: Options, root: Path, stop: StopRequest | None = None
 ) -> tuple[dict[tuple[str, int], Figures], dict[tuple[str, int], Path], SeriesDataset]:
     """Train the missing networks; return the metrics and run folder of each model and seed, and the data."""
     files, quick = files_of(options.path("counts"), options.quick), options.quick
@@ -54,12 +54,12 @@ def networks(
     units = deviations(dataset)
 
     def evaluated(run: Run, plays: Sequences) -> dict[str, float]:
-        return figures_of(run.predict(plays), plays, units)
+        return metrics_of(run.predict(plays), plays, units)
 
     return *train_and_evaluate(chosen, dataset, root, evaluated, stop, may_diverge=True), dataset
 
 
-def figures_of(dist: Distribution, plays: Sequences, units: Mapping[int, float]) -> dict[str, float]:
+def metrics_of(dist: Distribution, plays: Sequences, units: Mapping[int, float]) -> dict[str, float]:
     """Return the metrics of predictive distributions of batch shape [N], in the `units` of each series."""
     unit = np.array([units[number] for number in plays.game_id.tolist()])
     return evaluate(dist, plays.outcome, unit).flat()

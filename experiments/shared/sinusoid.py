@@ -18,7 +18,7 @@ from sbp_jax.evaluation.metrics import Metrics, pp_error
 from sbp_jax.runs.datasets import SeriesDataset, open_dataset
 from sbp_jax.runs.members import train_and_evaluate
 from sbp_jax.runs.run import Run
-from sbp_jax.training.stop import Stop
+from sbp_jax.training.stop import StopRequest
 
 CONTEXT = 100  # values that a network sees
 WIDTH = 0.1  # width of the cells whose probability is evaluated, the same for every row
@@ -36,7 +36,7 @@ def configuration(file: Path, kind: str, seed: int, quick: bool) -> Config:
     return replace(base, data=data, head=replace(base.head, kind=kind), training=training)
 
 
-def figures_of(dist: Any, plays: Sequences) -> dict[str, float]:
+def metrics_of(dist: Any, plays: Sequences) -> dict[str, float]:
     """Return the metrics of predictive distributions of batch shape [N]."""
     y = np.asarray(plays.outcome, np.float64)
     low = np.floor(y / WIDTH) * WIDTH
@@ -56,7 +56,7 @@ def oracle(plays: Sequences) -> dict[str, float]:
 
 
 def networks(
-    seed: int, quick: bool, root: Path, stop: Stop | None = None
+    seed: int, quick: bool, root: Path, stop: StopRequest | None = None
 ) -> tuple[dict[str, Figures], dict[str, Path], SeriesDataset]:
     """Train missing networks on the series of a seed; return metrics and run folder of each model, and the data."""
     file = root / "series" / f"sinusoid-{seed}.csv"
@@ -71,7 +71,7 @@ def networks(
     assert isinstance(dataset, SeriesDataset)
 
     def evaluate(run: Run, plays: Sequences) -> dict[str, float]:
-        return figures_of(run.predict(plays), plays)
+        return metrics_of(run.predict(plays), plays)
 
     return *train_and_evaluate(chosen, dataset, root, evaluate, stop, may_diverge=True), dataset
 

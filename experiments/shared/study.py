@@ -49,7 +49,7 @@ class Options:
 
 
 V = TypeVar("V")
-Figures = dict[str, Any]
+Metrics = dict[str, Any]
 
 
 def chosen_models(models: Mapping[str, V], quick: bool) -> dict[str, V]:
@@ -57,12 +57,12 @@ def chosen_models(models: Mapping[str, V], quick: bool) -> dict[str, V]:
     return {name: model for name, model in models.items() if not quick or name in ("SBP", "Gaussian")}
 
 
-def rows_of(results: Mapping[tuple[str, int], Figures], figures: Iterable[str]) -> pl.DataFrame:
+def rows_of(results: Mapping[tuple[str, int], Metrics], metrics: Iterable[str]) -> pl.DataFrame:
     """Return one row per model and seed, as `Comparison` has them, with null for a missing metric."""
-    keys = (*figures, "seconds", "diverged")
+    keys = (*metrics, "seconds", "diverged")
     rows = [
-        {"arm": name, "seed": seed, **{key: metrics.get(key) for key in keys}}
-        for (name, seed), metrics in results.items()
+        {"arm": name, "seed": seed, **{key: values.get(key) for key in keys}}
+        for (name, seed), values in results.items()
     ]
     return pl.DataFrame(rows, infer_schema_length=None)
 

@@ -24,7 +24,7 @@ from sbp_jax.runs.score import open_target, score_plays
 from sbp_jax.scoring.ratings import rate, sums
 from sbp_jax.scoring.reliability import split_half, year_to_year
 from sbp_jax.scoring.winning import correlations, primary_passers
-from sbp_jax.training.stop import Stop
+from sbp_jax.training.stop import StopRequest
 
 TITLE = "Ratings and winning"
 LISTED = {"passer rating, as listed": "passer_rating", "ESPN QBR": "qbr_total", "ANY/A, as listed": "ANY/A"}
@@ -44,7 +44,7 @@ CANDIDATES = tuple((outcome, which) for outcome in ("yards", "net_yards", "epa")
 QUICK = (("yards", "attempts"), ("yards", ALL))
 
 
-def make(options: Options, root: Path, stop: Stop | None = None) -> list[Any]:
+def make(options: Options, root: Path, stop: StopRequest | None = None) -> list[Any]:
     """Make the pages: real team-seasons, the choice and its reliability; simulated team-seasons, and true skill.
 
     Raises:
@@ -55,7 +55,7 @@ def make(options: Options, root: Path, stop: Stop | None = None) -> list[Any]:
     return [*pages, *simulated.make(options.quick, root, aggregation, stop)]
 
 
-def _real(quick: bool, root: Path, source: Path, records: Path, stop: Stop | None) -> tuple[list[Any], str]:
+def _real(quick: bool, root: Path, source: Path, records: Path, stop: StopRequest | None) -> tuple[list[Any], str]:
     """The pages, and the best aggregation for yards of attempts on the seasons of the choice.
 
     `source` is a list of plays of the seasons `SEASONS`; `records` is a table of team-seasons with the columns

@@ -39,7 +39,7 @@ from sbp_jax.runs.score import Target, open_target, parts_of, score_plays, with_
 from sbp_jax.scoring.play import mid_pit, normal_score
 from sbp_jax.scoring.ratings import rate, sums
 from sbp_jax.scoring.winning import correlations, primary_passers, rank_correlations
-from sbp_jax.training.stop import Stop
+from sbp_jax.training.stop import StopRequest
 
 ATTEMPTS = (50, 100, 200, 300, 400, 500, 600)
 PASSERS, LEAGUES = 60, 200
@@ -144,7 +144,7 @@ SEEN = (
 )
 
 
-def make(quick: bool, root: Path, aggregation: str, stop: Stop | None = None) -> list[Any]:
+def make(quick: bool, root: Path, aggregation: str, stop: StopRequest | None = None) -> list[Any]:
     """Make the pages: simulated team-seasons against winning and skill, and the recovery of skill by attempts.
 
     Args:

@@ -214,7 +214,7 @@ class Split:
         lengths: int64 `[N]`, number of frames of each play.
         static, outcome, game_id, play_id, info, features: as in `Sequences`.
         chunks: () -> the plays in order, chunk by chunk; each call starts again from the first.
-        whole: all plays if they are in memory, else None.
+        in_memory: all plays if they are in memory, else None.
     """
 
     lengths: np.ndarray
@@ -225,13 +225,13 @@ class Split:
     info: Mapping[str, np.ndarray]
     features: tuple[str, ...]
     chunks: Callable[[], Iterator[Sequences]]
-    whole: Sequences | None = None
+    in_memory: Sequences | None = None
 
     @classmethod
     def of(cls, plays: Sequences) -> "Split":
         """Return the split of plays in memory."""
         fields = {name: getattr(plays, name) for name in ("static", "outcome", *PLAY, "info", "features")}
-        return cls(lengths=plays.lengths, **fields, chunks=plays.chunks, whole=plays)
+        return cls(lengths=plays.lengths, **fields, chunks=plays.chunks, in_memory=plays)
 
     def __len__(self) -> int:
         return len(self.outcome)

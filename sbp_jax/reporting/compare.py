@@ -13,7 +13,7 @@ from sbp_jax.reporting.tables import markdown, metrics_table
 def page(
     differing: Mapping[str, Sequence[Any]],
     runs: Mapping[str, Mapping[str, Any]],
-    figures: Mapping[str, Mapping[str, Any]],
+    metrics: Mapping[str, Mapping[str, Any]],
     notes: Sequence[str],
     unit: str = "yd",
 ) -> str:
@@ -22,7 +22,7 @@ def page(
     Args:
         differing: field -> value for each run, in order.
         runs: run -> description of its training, with the same names for each run.
-        figures: run -> metrics, as in `metrics_table`; runs without an evaluation are missing.
+        metrics: run -> metrics, as in `metrics_table`; runs without an evaluation are missing.
         notes: sentences, such as on runs that could not be read.
         unit: unit of the outcome, as in `metrics_table`.
     """
@@ -34,8 +34,8 @@ def page(
     rows = list(next(iter(runs.values())))
     table = [[row, *(_cell(each[row]) for each in runs.values())] for row in rows]
     parts.append(markdown(["training", *runs], table))
-    if figures:
-        parts.append(metrics_table(figures, unit))
+    if metrics:
+        parts.append(metrics_table(metrics, unit))
     if notes:
         parts.append("\n".join(f"- {note}" for note in notes))
     return "\n\n".join(parts) + "\n"

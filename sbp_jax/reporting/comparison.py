@@ -34,7 +34,7 @@ VERDICTS: dict[Verdict, str] = {
 
 
 @dataclass(frozen=True)
-class Figure:
+class Metric:
     """A metric of a comparison.
 
     Attributes:
@@ -50,7 +50,7 @@ class Figure:
     tabled: bool = True
 
 
-PP_ERRORS = {f"pp_{region}": Figure(f"PP {region}") for region in ("lower", "base", "upper", "full")}
+PP_ERRORS = {f"pp_{region}": Metric(f"PP {region}") for region in ("lower", "base", "upper", "full")}
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Comparison:
         about: the setup, with units and sizes.
         rows: one row per model and seed: `arm`, `seed` and the metrics, null where a model has none; `diverged` gives
             the reason for a diverged training run.
-        figures: the metrics, by their names in `rows`.
+        metrics: the metrics, by their names in `rows`.
         ours: the model compared with the baselines.
         known: models that are bounds instead of baselines, such as the true distribution.
         published: metrics published by others, by row name, without seeds.
@@ -72,7 +72,7 @@ class Comparison:
     title: str
     about: str
     rows: pl.DataFrame
-    figures: Mapping[str, Figure]
+    metrics: Mapping[str, Metric]
     ours: str
     known: tuple[str, ...] = ()
     published: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
@@ -104,24 +104,24 @@ class Comparison:
     def text(self, interval: MeanInterval, name: str) -> str:
         """Return a mean with its interval, and the number of seeds if some are missing."""
         incomplete = interval.count < self.rows["seed"].n_unique()
-        return interval.text(self.figures[name].digits) + (f" ({_seeds(interval.count)})" if incomplete else "")
+        return interval.text(self.metrics[name].digits) + (f" ({_seeds(interval.count)})" if incomplete else "")
 
 
 def table(comparison: Comparison) -> str:
     """Return a table of the means with their intervals, then the published metrics."""
-    columns = {name: each for name, each in comparison.figures.items() if each.tabled}
+    columns = {name: each for name, each in comparison.metrics.items() if each.tabled}
     header = ["model", *(each.heading for each in columns.values())]
     rows = [[model, *(_cell(comparison, model, name) for name in columns)] for model in comparison.models]
-    for name, metrics in comparison.published.items():
-        cells = (f"{metrics[key]:.{each.digits}f}" if key in metrics else "" for key, each in columns.items())
+    for name, values in comparison.published.items():
+        cells = (f"{values[key]:.{each.digits}f}" if key in values else "" for key, each in columns.items())
         rows.append([name, *cells])
     return markdown(header, rows)
 
 
 def differences(comparison: Comparison) -> str:
     """Return a table of ours minus each baseline, paired by seed; negative is better."""
-    scores = [name for name, each in comparison.figures.items() if each.compared]
-    header = [f"{comparison.ours} minus", *(comparison.figures[name].heading for name in scores)]
+    scores = [name for name, each in comparison.metrics.items() if each.compared]
+    header = [f"{comparison.ours} minus", *(comparison.metrics[name].heading for name in scores)]
     rows = []
     for baseline in comparison.baselines:
         cells = [paired_difference(comparison.rows, comparison.ours, baseline, name) for name in scores]
@@ -133,7 +133,7 @@ def differences(comparison: Comparison) -> str:
 def verdicts(comparison: Comparison) -> list[str]:
     """Return sentences on whether ours differs significantly from its best baseline by each score."""
     sentences = []
-    for name, each in comparison.figures.items():
+    for name, each in comparison.metrics.items():
         baseline = comparison.best_baseline(name) if each.compared else None
         if baseline is None:
             continue
@@ -156,9 +156,9 @@ def verdicts(comparison: Comparison) -> list[str]:
 def against_published(comparison: Comparison) -> list[str]:
     """Return sentences on the published rows that ours beats, and on the metrics where it does not."""
     sentences, worse = [], []
-    for name, metrics in comparison.published.items():
-        means = {key: comparison.mean(comparison.ours, key).mean for key in metrics}
-        behind = [comparison.figures[key].heading for key, value in metrics.items() if not means[key] < value]
+    for name, values in comparison.published.items():
+        means = {key: comparison.mean(comparison.ours, key).mean for key in values}
+        behind = [comparison.metrics[key].heading for key, value in values.items() if not means[key] < value]
         if behind:
             sentences.append(f"{comparison.ours} is better than {name} but not in {', '.join(behind)}.")
         else:
@@ -220,7 +220,7 @@ class Headline:
 def headline(comparison: Comparison) -> Headline:
     """Summarize a comparison in one row per score: ours, the best baseline, the paired difference, and the bounds."""
     ours, rows, gaps = comparison.ours, [], []
-    for name, each in comparison.figures.items():
+    for name, each in comparison.metrics.items():
         baseline = comparison.best_baseline(name) if each.compared else None
         if baseline is None:
             continue
@@ -251,7 +251,7 @@ def listed(parts: Sequence[str]) -> str:
 
 def drawing(comparison: Comparison, path: Path) -> None:
     """Plot each score and the PP error: a point per seed, means with intervals."""
-    names = [name for name, each in comparison.figures.items() if each.compared or name == "pp_full"]
+    names = [name for name, each in comparison.metrics.items() if each.compared or name == "pp_full"]
     models = comparison.models
     with figure(path, 3.4 * len(names) + 0.8, 0.32 * len(models) + 1.2) as page:
         for column, (name, axis) in enumerate(zip(names, page.subplots(1, len(names), squeeze=False)[0], strict=True)):
@@ -265,7 +265,7 @@ def drawing(comparison: Comparison, path: Path) -> None:
                 half = np.nan_to_num(interval.half)
                 axis.errorbar([interval.mean], [row], xerr=[half], color=color, marker="o", markersize=4, capsize=2)
             axis.set_yticks(range(len(models)), models if column == 0 else [""] * len(models))
-            axis.set(ylim=(len(models) - 0.5, -0.5), xlabel=comparison.figures[name].heading)
+            axis.set(ylim=(len(models) - 0.5, -0.5), xlabel=comparison.metrics[name].heading)
         page.suptitle(f"{comparison.title} (lower is better)")
 
 

@@ -16,7 +16,7 @@ from sbp_jax.runs.datasets import open_dataset
 from sbp_jax.runs.run import Run, load_run
 from sbp_jax.runs.train import compiled_once, train_folder
 from sbp_jax.training.check import check
-from sbp_jax.training.stop import Stop
+from sbp_jax.training.stop import StopRequest
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def folds_of(config: Config, folds: int, by: str) -> Iterator[Config]:
         yield replace(config, data=data)
 
 
-def crossfit(config: Config, folds: int, by: str, root: Path, stop: Stop | None = None) -> Path:
+def crossfit(config: Config, folds: int, by: str, root: Path, stop: StopRequest | None = None) -> Path:
     """Train the missing folds and return the folder that contains all of them.
 
     Raises:

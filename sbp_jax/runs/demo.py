@@ -28,7 +28,7 @@ from sbp_jax.runs.run import Run, load_run
 from sbp_jax.runs.train import train_folder
 from sbp_jax.scoring import League, aggregate, mid_pit, normal_score
 from sbp_jax.training.check import check
-from sbp_jax.training.stop import Stop
+from sbp_jax.training.stop import StopRequest
 
 # with fewer training plays a network memorizes them and does not beat the marginal distribution
 FEW_PLAYS = 1000
@@ -122,7 +122,7 @@ def qualified(scores: pl.DataFrame) -> int:
     return 50 if isinstance(most, int) and most >= 50 else 1
 
 
-def run_demo(config: Config, out: Path, stop: Stop | None = None) -> None:
+def run_demo(config: Config, out: Path, stop: StopRequest | None = None) -> None:
     """Train the SBP and the Gaussian network of a configuration and write the results; `stop` is the stop request."""
     check(config)
     clock = Clock()

@@ -27,7 +27,7 @@ from sbp_jax.runs.train import run_folder
 from sbp_jax.training import Checkpoints, DeviceIndexPlan, DivergenceMonitor, to_device
 from sbp_jax.training.check import check
 from sbp_jax.training.fit_sweep import Finished, Plan, fit_sweep
-from sbp_jax.training.stop import Stop
+from sbp_jax.training.stop import StopRequest
 from sbp_jax.training.sweep import Sweep, program
 
 RESULT = "result.json"  # in a run's folder, written last: metrics, or the reason of divergence
@@ -63,7 +63,7 @@ def train_many(
     *,
     out: str | Path = "runs",
     progress: bool = True,
-    stop: Stop | None = None,
+    stop: StopRequest | None = None,
 ) -> list[Trained]:
     """Train many configurations on the same data, as one compiled program if they differ only in values.
 
@@ -116,7 +116,7 @@ def train_and_evaluate(
     dataset: Dataset,
     root: Path,
     evaluate: Callable[[Run, Sequences], dict[str, float]],
-    stop: Stop | None = None,
+    stop: StopRequest | None = None,
     *,
     may_diverge: bool = False,
 ) -> tuple[dict[K, dict[str, Any]], dict[K, Path]]:
@@ -158,7 +158,7 @@ def train_members(
     dataset: Dataset,
     root: Path,
     on_done: OnDone,
-    stop: Stop | None = None,
+    stop: StopRequest | None = None,
     progress: bool = True,
 ) -> None:
     """Train every configuration that has no result, and resume those that a killed call had started.
@@ -251,7 +251,7 @@ def _train_group(
     dataset: Dataset,
     group: Path,
     on_done: OnDone,
-    stop: Stop | None,
+    stop: StopRequest | None,
     progress: bool,
 ) -> None:
     root = group.parent.parent

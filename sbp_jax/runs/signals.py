@@ -11,14 +11,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from sbp_jax.training.stop import Stop, Stopped
+from sbp_jax.training.stop import Stopped, StopRequest
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 TIMEOUT_S = 2.0  # time for the interpreter to react, which compiled code and the compiler may block
 
 
 @contextmanager
-def listening() -> Iterator[Stop]:
+def listening() -> Iterator[StopRequest]:
     """Turn the first signal into a stop request, and end the process at the second.
 
     If steps would be lost, training saves them after the current compiled call and raises `Stopped`. Otherwise
@@ -29,7 +29,7 @@ def listening() -> Iterator[Stop]:
     Yields:
         The stop request for training; outside the main thread, signals do not set it.
     """
-    stop = Stop()
+    stop = StopRequest()
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
@@ -39,7 +39,7 @@ def listening() -> Iterator[Stop]:
     writer.setblocking(False)
 
     def react(_number: int, _frame: FrameType | None) -> None:
-        stop.asked = True
+        stop.requested = True
         if not stop.unsaved:
             raise Stopped
 
@@ -49,7 +49,7 @@ def listening() -> Iterator[Stop]:
             for number in content:
                 if number in SIGNALS:
                     signals.append(number)
-                    stop.asked = True
+                    stop.requested = True
                     if len(signals) > 1:
                         _end(128 + number, "ended at once by a second signal")
                     threading.Thread(target=end_if_nothing_is_lost, daemon=True).start()

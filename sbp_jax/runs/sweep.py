@@ -19,7 +19,7 @@ from sbp_jax.runs.members import is_done, leave_result, read_result, train_membe
 from sbp_jax.runs.run import load_run
 from sbp_jax.runs.train import run_folder
 from sbp_jax.training.check import check
-from sbp_jax.training.stop import Stop
+from sbp_jax.training.stop import StopRequest
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def trials(
     return result
 
 
-def figures_of(folder: Path, dataset: Dataset) -> dict[str, Any]:
+def metrics_of(folder: Path, dataset: Dataset) -> dict[str, Any]:
     """Return the metrics of a run on the test plays."""
     run, plays = load_run(folder, trust=True), dataset.split("test")
     metrics = run.metrics
@@ -109,7 +109,12 @@ def baselines(folder: Path, dataset: Dataset) -> dict[str, dict[str, float]]:
 
 
 def ablate(
-    chosen: Grid, every: Sequence[Trial], root: Path, stop: Stop | None = None, ray: str = "", ray_cpus: float = 1.0
+    chosen: Grid,
+    every: Sequence[Trial],
+    root: Path,
+    stop: StopRequest | None = None,
+    ray: str = "",
+    ray_cpus: float = 1.0,
 ) -> tuple[pl.DataFrame, dict[str, dict[str, float]], Dataset]:
     """Train and evaluate what is missing; return one row per trial, the metrics of the baselines, and the data.
 
@@ -135,14 +140,14 @@ def ablate(
     num_complete = sum(is_done(root, config, dataset) for config in configs)
     count = f"{len(configs)} training run{'s' * (len(configs) > 1)}"
     print(f"{chosen.title}: {count}, {num_complete} complete")
-    on_done = partial(leave_result, figures_of, dataset)
+    on_done = partial(leave_result, metrics_of, dataset)
     if ray and num_complete < len(configs):
         train_on_ray(configs, dataset, root, on_done, ray, ray_cpus)
     else:
         train_members(configs, dataset, root, on_done, stop)
     rows = []
     for trial in every:
-        result = read_result(figures_of, dataset, trial.config, folders[trial.config])
+        result = read_result(metrics_of, dataset, trial.config, folders[trial.config])
         rows.append({"arm": trial.arm.name, "x": trial.arm.x, "seed": trial.seed, "diverged": None, **result})
     table = pl.DataFrame(rows, infer_schema_length=None)
     completed = [trial for trial, row in zip(every, rows, strict=True) if row["diverged"] is None]

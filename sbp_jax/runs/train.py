@@ -36,7 +36,7 @@ from sbp_jax.training.check import check
 from sbp_jax.training.distributed import all_devices, everywhere, is_first
 from sbp_jax.training.early_stopping import is_done
 from sbp_jax.training.resident import is_cpu
-from sbp_jax.training.stop import Stop
+from sbp_jax.training.stop import StopRequest
 
 
 def run_folder(root: Path, config: Config, fingerprint: str) -> Path:
@@ -51,7 +51,7 @@ def train(
     *,
     out: str | Path = "runs",
     progress: bool = True,
-    stop: Stop | None = None,
+    stop: StopRequest | None = None,
     spread: bool = False,
 ) -> Run:
     """Train the network of a configuration, or resume training, and return the run.
@@ -91,7 +91,7 @@ def train_folder(
     config: Config,
     dataset: Dataset,
     root: Path,
-    stop: Stop | None = None,
+    stop: StopRequest | None = None,
     spread: bool = False,
     progress: bool = True,
 ) -> Path:
@@ -110,12 +110,12 @@ def train_folder(
     folder = run_folder(root, config, dataset.fingerprint)
     # the first process writes, and locks the folder for all processes
     with held(folder) if is_first() else nullcontext():
-        _train(config, dataset, setup, folder, stop or Stop(), spread, progress and is_first())
+        _train(config, dataset, setup, folder, stop or StopRequest(), spread, progress and is_first())
     return folder
 
 
 def _train(
-    config: Config, dataset: Dataset, setup: Setup, folder: Path, stop: Stop, spread: bool, progress: bool
+    config: Config, dataset: Dataset, setup: Setup, folder: Path, stop: StopRequest, spread: bool, progress: bool
 ) -> None:
     config = setup.settled(config)
     settings, plays, integer = config.training, setup.plays, setup.outcome.integer

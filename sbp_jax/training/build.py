@@ -158,7 +158,7 @@ def set_statistics(network: Network, plays: Sequences | Split, marginal: np.ndar
     Raises:
         InputError: the encoder has no `fit_chunks`, and the plays are not in memory.
     """
-    in_memory = plays if isinstance(plays, Sequences) else plays.whole
+    in_memory = plays if isinstance(plays, Sequences) else plays.in_memory
     fit_chunks = getattr(network.encoder, "fit_chunks", None)
     if fit_chunks is not None:
         fit_chunks(lambda: ((part.frames, part.present) for part in plays.chunks()))

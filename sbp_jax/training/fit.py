@@ -16,7 +16,7 @@ from sbp_jax.training.distributed import anywhere
 from sbp_jax.training.diverged import DivergenceMonitor
 from sbp_jax.training.early_stopping import Row, is_done, new_record, with_epoch
 from sbp_jax.training.step import Metrics, State, Trainer
-from sbp_jax.training.stop import Stop, Stopped
+from sbp_jax.training.stop import Stopped, StopRequest
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def fit(
     constants: Any = None,
     on_step: Callable[[int], None] = lambda step: None,
     on_epoch: Callable[[list[Row]], None] = lambda history: None,
-    stop: Stop | None = None,
+    stop: StopRequest | None = None,
     monitor: DivergenceMonitor | None = None,
 ) -> Fitted:
     """Train until the epochs are used up or validation stops improving.
@@ -72,7 +72,7 @@ def fit(
         Stopped: a stop was requested; the current state is saved.
         DivergedError: `monitor` detected divergence; the diverged state is not saved.
     """
-    stop, monitor = stop or Stop(), monitor or DivergenceMonitor(batch_source.sampler)
+    stop, monitor = stop or StopRequest(), monitor or DivergenceMonitor(batch_source.sampler)
     state = trainer.initial(config.seed)
     best, record = state.average, new_record()
     if checkpoints is not None and checkpoints.latest is not None:
@@ -104,7 +104,7 @@ def fit(
             previous, step = step, step + len(metrics["loss"])
             on_step(step)
             checkpoint_due = step // config.checkpoint_every > previous // config.checkpoint_every
-            stop_requested = anywhere(stop.asked)
+            stop_requested = anywhere(stop.requested)
             if (checkpoint_due or stop_requested) and step < (epoch + 1) * per_epoch:
                 monitor.steps(step, metrics)
                 unchecked = False
@@ -125,6 +125,6 @@ def fit(
         save(state)
         monitor.epochs(record["history"])
         on_epoch(record["history"])
-        if anywhere(stop.asked):
+        if anywhere(stop.requested):
             raise Stopped(step)
     return Fitted(best, record["history"], step)

@@ -17,7 +17,7 @@ from sbp_jax.training.diverged import DivergedError, DivergenceMonitor
 from sbp_jax.training.early_stopping import Record, Row, is_done, new_record, with_epoch
 from sbp_jax.training.resident import Resident
 from sbp_jax.training.step import Metrics, State
-from sbp_jax.training.stop import Stop, Stopped
+from sbp_jax.training.stop import Stopped, StopRequest
 from sbp_jax.training.sweep import Member, Sweep, pick, stack
 
 
@@ -70,7 +70,7 @@ def fit_sweep(
     steps_per_call: int = STEPS_PER_CALL,
     on_step: Callable[[int, int], None] = lambda step, alive: None,
     on_finished: Callable[[Finished], None] = lambda finished: None,
-    stop: Stop | None = None,
+    stop: StopRequest | None = None,
     monitors: Sequence[DivergenceMonitor] = (),
 ) -> None:
     """Train all members until each has used up its epochs, stopped improving, or diverged.
@@ -91,7 +91,7 @@ def fit_sweep(
     Raises:
         Stopped: a stop was requested; the current state is saved.
     """
-    stop = stop or Stop()
+    stop = stop or StopRequest()
     group = _Group(
         sweep, members, plan, monitors or [DivergenceMonitor(index_plan.sampler) for index_plan in plan.index_plans]
     )
@@ -103,7 +103,7 @@ def fit_sweep(
         if checkpoints is not None and checkpoints.latest != group.step:
             group.save(checkpoints)
         stop.unsaved = False
-        if stop.asked:
+        if stop.requested:
             raise Stopped(group.step)
 
     while group.alive:
@@ -116,7 +116,7 @@ def fit_sweep(
                 jax.block_until_ready(calls[-2].metrics)  # progress reports are at most one call ahead
             on_step(group.step, len(group.alive))
             checkpoint_due = bool(checkpoint_every) and group.step // checkpoint_every > previous // checkpoint_every
-            if (checkpoint_due or stop.asked) and group.step < (group.epoch + 1) * per_epoch:
+            if (checkpoint_due or stop.requested) and group.step < (group.epoch + 1) * per_epoch:
                 group.check_steps(calls)
                 group.check_states()
                 save()

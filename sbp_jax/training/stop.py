@@ -16,14 +16,14 @@ class Stopped(BaseException):
 
 
 @dataclass
-class Stop:
+class StopRequest:
     """A stop request, shared between a training run and its caller.
 
     Attributes:
-        asked: set by the caller; training saves and raises `Stopped` after the current compiled call.
+        requested: set by the caller; training saves and raises `Stopped` after the current compiled call.
         unsaved: set by training if it has taken steps since the newest checkpoint; otherwise the process can end at any
             time without loss.
     """
 
-    asked: bool = False
+    requested: bool = False
     unsaved: bool = False

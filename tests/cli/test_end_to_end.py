@@ -267,7 +267,7 @@ def test_run_with_a_damaged_checkpoint_is_restored_from_the_one_before(run_folde
 
 
 @pytest.mark.slow
-def test_start_after_a_damaged_checkpoint_is_the_step_gone_on_from(run_folder, tmp_path, caplog):
+def test_resuming_after_a_damaged_checkpoint_starts_at_the_older_step(run_folder, tmp_path, caplog):
     other = damage(run_folder, tmp_path, "state/*/0*")
     older, _ = sorted(int(p.name) for p in (other / "checkpoints").iterdir())
     saved = sbp.load_run(run_folder)

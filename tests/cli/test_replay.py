@@ -87,7 +87,7 @@ def test_best_worst_random_and_a_play_id_alone(opened, run, plays, capsys):
 
 
 @pytest.mark.slow
-def test_the_list_has_plays_that_there_are(opened, run, plays, capsys):
+def test_the_list_shows_existing_plays(opened, run, plays, capsys):
     opened("list")
     head, *lines, last = capsys.readouterr().out.splitlines()
     assert head.split() == ["game/play", "passer", "down", "outcome", "score"]

@@ -50,7 +50,7 @@ def test_padding_of_absent_players_is_not_seen():
     np.testing.assert_array_equal(summary(plays), summary(Plays(**{**vars(plays), "frames": dirty})))
 
 
-def test_nobody_there_but_the_passer_is_no_error():
+def test_a_passer_alone_is_accepted():
     plays = field()
     present = np.zeros_like(plays.present)
     present[:, PASSER] = True

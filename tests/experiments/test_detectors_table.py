@@ -33,7 +33,7 @@ def stream_of(count, both, seed=0):
 @pytest.mark.parametrize("both", [False, True])
 def test_the_true_distribution_keeps_its_rate_and_hits(both):
     streams = [stream_of(20_000, both, seed) for seed in range(2)]
-    metrics = {name: detectors.figures_of(name, streams, both) for name in ("SBP", "SPOT", "NN-SPOT")}
+    metrics = {name: detectors.metrics_of(name, streams, both) for name in ("SBP", "SPOT", "NN-SPOT")}
     assert metrics["SBP"]["share_0.01"] == pytest.approx(1.0, abs=0.15)
     assert metrics["SBP"]["off_0.01"] == pytest.approx(abs(metrics["SBP"]["share_0.01"] - 1.0))
     assert metrics["SBP"]["spikes_0.001"] > 0.95

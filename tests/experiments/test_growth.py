@@ -148,7 +148,7 @@ def test_a_tiny_table_is_made_and_resumed(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(scale, "QUICK", scale.Sizes(900, {200: 1, 500: 1}, (4, 64), 200))
     rows = scale.make(Options(seeds=1, quick=True), tmp_path / "runs")[0].rows
     assert rows["axis"].to_list() == ["plays", "plays", "parameters", "parameters", None, None]
-    assert rows.select(growth_page.FIGURES.keys()).null_count().sum_horizontal().item() == 0
+    assert rows.select(growth_page.METRICS.keys()).null_count().sum_horizontal().item() == 0
     assert rows["seconds"].is_null().to_list() == [False, False, False, True, True, True]
     crps = dict(rows.select("arm", "crps").iter_rows())
     assert crps["Oracle"] < min(value for arm, value in crps.items() if arm != "Oracle")

@@ -2,12 +2,12 @@
 
 import polars as pl
 
-from sbp_jax.reporting.comparison import Comparison, Figure, headline, listed
+from sbp_jax.reporting.comparison import Comparison, Metric, headline, listed
 
-FIGURES = {
-    "nll": Figure("NLL", 2, compared=True),
-    "pp_full": Figure("PP full"),
-    "missed": Figure("missed", 1, compared=True, tabled=False),
+METRICS = {
+    "nll": Metric("NLL", 2, compared=True),
+    "pp_full": Metric("PP full"),
+    "missed": Metric("missed", 1, compared=True, tabled=False),
 }
 
 
@@ -22,7 +22,7 @@ def comparison(seeds=3, **changes):
         "title": "T",
         "about": "",
         "rows": pl.DataFrame(rows),
-        "figures": FIGURES,
+        "metrics": METRICS,
         "ours": "SBP",
         "known": ("Oracle",),
     }

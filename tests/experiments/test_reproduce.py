@@ -25,7 +25,7 @@ def test_metrics_of_a_known_distribution():
     middle, count = np.linspace(-2.0, 2.0, 4000), 4000
     values = middle + 0.5 * random.normal(size=count)
     plays = bare_plays(values)
-    metrics = networks.figures_of(Normal(jnp.asarray(middle, jnp.float32), 0.5), plays)
+    metrics = networks.metrics_of(Normal(jnp.asarray(middle, jnp.float32), 0.5), plays)
     dist = scipy.stats.norm(middle, 0.5)
     low = np.floor(plays.outcome.astype(float) / networks.WIDTH) * networks.WIDTH
     assert metrics["nll"] == pytest.approx(-np.log(dist.cdf(low + networks.WIDTH) - dist.cdf(low)).mean(), rel=1e-5)
@@ -41,7 +41,7 @@ def test_the_true_distribution_is_calibrated_and_sharp():
     metrics = networks.oracle(bare_plays(values[index], play_id=index))
     assert metrics["pp_full"] < 0.03
     assert metrics["spread"] == pytest.approx(sinusoid(COUNT)[index].std(), rel=1e-3)
-    wide = networks.figures_of(Normal(jnp.full(networks.TEST, 5.0), 1.2), bare_plays(values[index], play_id=index))
+    wide = networks.metrics_of(Normal(jnp.full(networks.TEST, 5.0), 1.2), bare_plays(values[index], play_id=index))
     assert metrics["crps"] < 0.6 * wide["crps"]
     assert metrics["nll"] < wide["nll"] - 0.5
 
@@ -89,7 +89,7 @@ def test_the_table_is_made_and_resumed(tmp_path, monkeypatch, capsys):
     reproduce.command(["pp", "--quick", "--seeds", "1", "--out", "results"])
     table = pl.read_parquet("results/pp/pp.parquet")
     assert table["arm"].to_list() == ["SBP", "Gaussian", "Marginal", "Oracle"]
-    assert table.select(pp.FIGURES.keys()).null_count().sum_horizontal().item() == 0
+    assert table.select(pp.METRICS.keys()).null_count().sum_horizontal().item() == 0
     crps = dict(table.select("arm", "crps").iter_rows())
     assert crps["Oracle"] < crps["SBP"] < crps["Marginal"]
     page = (tmp_path / "results/pp/pp.md").read_text()

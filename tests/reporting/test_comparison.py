@@ -9,7 +9,7 @@ from scipy.stats import t
 
 from sbp_jax.reporting.comparison import (
     Comparison,
-    Figure,
+    Metric,
     against_published,
     differences,
     diverged,
@@ -37,7 +37,7 @@ def comparison(ours=2.0, baseline=3.0, shared=True):
         title="Models",
         about="Two models.",
         rows=pl.DataFrame(rows),
-        figures={"nll": Figure("NLL, nats", 3, compared=True), "mae": Figure("MAE", 1)},
+        metrics={"nll": Metric("NLL, nats", 3, compared=True), "mae": Metric("MAE", 1)},
         ours="Ours",
         known=("Bound",),
         published={"Ours, published": {"nll": 2.5}},

@@ -86,7 +86,7 @@ def test_the_same_call_loads_what_is_done_and_other_plays_are_another_run(run, p
 
 
 @pytest.mark.slow
-def test_splits_are_taken_as_given(plays, tmp_path):
+def test_given_splits_are_used(plays, tmp_path):
     held_out = plays.select(plays.game_id == plays.game_id.max())
     rest = plays.select(plays.game_id != plays.game_id.max())
     run = sbp.train(SMALL, {"train": rest, "validation": held_out}, out=tmp_path, progress=False)
@@ -178,7 +178,7 @@ def test_head_encoder_and_objective_of_one_s_own(own, plays, tmp_path):
         ("my_parts:Tail", "head.kind: my_parts:Tail: my_parts has no Tail"),
     ],
 )
-def test_code_that_is_not_there_is_named(own, plays, tmp_path, name, message):
+def test_missing_code_is_reported(own, plays, tmp_path, name, message):
     with pytest.raises(InputError, match=message):
         sbp.train(replace(SMALL, head=replace(SMALL.head, kind=name)), plays, out=tmp_path, progress=False)
 
@@ -205,6 +205,6 @@ def test_a_configuration_checks_itself_when_made(make, message):
         make()
 
 
-def test_public_names_are_there():
+def test_public_names_exist():
     assert {"train", "train_many", "evaluate", "score", "load_run", "Config"} <= set(dir(sbp))
     assert dataclasses.is_dataclass(sbp.Config)

@@ -55,7 +55,7 @@ with signals.listening() as stop:
         if phase == "python":  # as while data are prepared
             threading.Event().wait()
         Watched.seen.wait()
-        assert stop.asked
+        assert stop.requested
         if phase == "training":
             stop.unsaved = False
             raise Stopped(7)
@@ -168,7 +168,7 @@ main("train")
 
 @pytest.mark.slow
 @pytest.mark.parametrize("phase", ["data", "compile", "train"])
-def test_training_that_gets_sigterm_is_gone_on_with(tmp_path, phase):
+def test_training_resumes_after_sigterm(tmp_path, phase):
     words = [sys.executable, "-c", ASKED, phase, "smoke", "--data.plays", "250", "--training.epochs", "60"]
     words += ["--training.patience", "60"]
     done = subprocess.run(words, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, timeout=HANG_S)

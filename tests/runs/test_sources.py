@@ -18,7 +18,7 @@ from sbp_jax.runs import sources
 from sbp_jax.runs.datasets import MemoryDataset, PlayDataset
 from sbp_jax.runs.setup import network_of, set_up
 from sbp_jax.runs.train import compiled_once, run_folder, train_folder
-from sbp_jax.training.stop import Stop, Stopped
+from sbp_jax.training.stop import Stopped, StopRequest
 from tests.prepared import prepare_random
 
 try:
@@ -92,8 +92,8 @@ def test_a_run_resumes_in_the_middle_of_an_epoch_with_another_source(dataset, ex
     """The run stops twice in the middle of an epoch, and each time resumes with the next source."""
     for number, kind in enumerate(kinds):
         config = replace(SMALL, training=replace(of(kind).training, resident=True))
-        stop = Stop(asked=number < 2)  # saved after the first compiled call
-        if not stop.asked:
+        stop = StopRequest(requested=number < 2)  # saved after the first compiled call
+        if not stop.requested:
             folder = train_folder(config, dataset, tmp_path, progress=False)
             break
         with pytest.raises(Stopped) as stopped:
@@ -124,7 +124,7 @@ class Memory:
         monkeypatch.setattr(sources.importlib.util, "find_spec", lambda name: object() if with_grain else None)
 
 
-def test_auto_takes_the_first_that_has_room(tmp_path, monkeypatch):
+def test_auto_chooses_the_first_source_that_fits(tmp_path, monkeypatch):
     fresh = PlayDataset(prepare_random(tmp_path / "set", COUNTS), None)
     frames = sum(fresh.prepared.frames[name] for name in ("train", "validation"))
     data = frames * 22 * (8 * 4 + 1)

@@ -29,7 +29,7 @@ from sbp_jax.training import (
     fit,
 )
 from sbp_jax.training.build import constants, make_head, make_network, set_statistics
-from sbp_jax.training.stop import Stop, Stopped
+from sbp_jax.training.stop import Stopped, StopRequest
 from tests.plays import random_plays
 from tests.slow import marked
 
@@ -241,10 +241,10 @@ def test_non_finite_loss_names_its_step_and_keeps_the_last_good_state(tmp_path):
 def test_stop_saves_the_state_between_two_calls(tmp_path):
     network, _, trainer, batches = build()
     uninterrupted = fit(trainer, HostBatchSource(batches), None, CONFIG.training)
-    stop = Stop()
+    stop = StopRequest()
 
     def ask(step):
-        stop.asked = step == 3
+        stop.requested = step == 3
 
     with pytest.raises(Stopped) as stopped:
         fit(
