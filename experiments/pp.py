@@ -8,7 +8,7 @@ predicted medians.
 from pathlib import Path
 
 from experiments.shared import sinusoid
-from experiments.shared.study import Figures, Options, rows_of
+from experiments.shared.study import MetricValues, Options, rows_of
 from sbp_jax.reporting.comparison import PP_ERRORS, Comparison, Metric
 from sbp_jax.runs.run import load_run
 from sbp_jax.training.stop import StopRequest
@@ -36,7 +36,7 @@ NOTES = [
 
 def make(options: Options, root: Path, stop: StopRequest | None = None) -> list[Comparison]:
     """Make the table: every seed has its own series, on which all models are trained."""
-    results: dict[tuple[str, int], Figures] = {}
+    results: dict[tuple[str, int], MetricValues] = {}
     for seed in range(options.seeds):
         metrics, folders, dataset = sinusoid.networks(seed, options.quick, root / "pp", stop)
         test = dataset.split("test")

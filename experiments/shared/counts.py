@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.shared.study import Figures, Options, chosen_models
+from experiments.shared.study import MetricValues, Options, chosen_models
 from sbp_jax import configs
 from sbp_jax.config import Config, Kind, SeriesConfig
 from sbp_jax.data.plays import Sequences
@@ -42,7 +42,7 @@ def files_of(source: Path, quick: bool) -> list[Path]:
 
 def networks(
     options: Options, root: Path, stop: StopRequest | None = None
-) -> tuple[dict[tuple[str, int], Figures], dict[tuple[str, int], Path], SeriesDataset]:
+) -> tuple[dict[tuple[str, int], MetricValues], dict[tuple[str, int], Path], SeriesDataset]:
     """Train the missing networks; return the metrics and run folder of each model and seed, and the data."""
     files, quick = files_of(options.path("counts"), options.quick), options.quick
     models = chosen_models(MODELS, quick).items()

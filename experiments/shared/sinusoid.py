@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import polars as pl
 
-from experiments.shared.study import Figures, chosen_models
+from experiments.shared.study import MetricValues, chosen_models
 from sbp_jax import configs
 from sbp_jax.atomic import atomic_write
 from sbp_jax.config import Config, SeriesConfig
@@ -57,7 +57,7 @@ def oracle(plays: Sequences) -> dict[str, float]:
 
 def networks(
     seed: int, quick: bool, root: Path, stop: StopRequest | None = None
-) -> tuple[dict[str, Figures], dict[str, Path], SeriesDataset]:
+) -> tuple[dict[str, MetricValues], dict[str, Path], SeriesDataset]:
     """Train missing networks on the series of a seed; return metrics and run folder of each model, and the data."""
     file = root / "series" / f"sinusoid-{seed}.csv"
     if not file.is_file():

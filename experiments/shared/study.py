@@ -49,7 +49,7 @@ class Options:
 
 
 V = TypeVar("V")
-Metrics = dict[str, Any]
+MetricValues = dict[str, Any]
 
 
 def chosen_models(models: Mapping[str, V], quick: bool) -> dict[str, V]:
@@ -57,7 +57,7 @@ def chosen_models(models: Mapping[str, V], quick: bool) -> dict[str, V]:
     return {name: model for name, model in models.items() if not quick or name in ("SBP", "Gaussian")}
 
 
-def rows_of(results: Mapping[tuple[str, int], Metrics], metrics: Iterable[str]) -> pl.DataFrame:
+def rows_of(results: Mapping[tuple[str, int], MetricValues], metrics: Iterable[str]) -> pl.DataFrame:
     """Return one row per model and seed, as `Comparison` has them, with null for a missing metric."""
     keys = (*metrics, "seconds", "diverged")
     rows = [
