@@ -31,20 +31,25 @@ LOGITS = {
 RAW_SHAPES = (-14.0, -4.0, -0.641854, -0.6418538861723947, 0.5, 3.0)
 RAW_SCALES = (-5.0, 0.5, 6.0)
 REGIMES = ("body", "inside threshold", "outside threshold", "lower tail", "upper tail", "far tail", "near the end")
-LOSSES = ("pointwise", "exact", "interval")
+LOSSES = ("pointwise", "exact", "interval", "censored")
 NEAR_ZERO = "shape near zero"  # the upper tail where |xi| < 1e-3
 Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One point of the check: a head, its raw outputs and an outcome, both rounded to the float type of the check."""
+    """One point of the check.
+
+    A head, its raw outputs and an outcome, both rounded to the float type of the check, and whether the outcome is
+    right-censored (only the loss "censored" uses it).
+    """
 
     parameterization: str
     regime: str
     head: SplicedBinnedParetoHead
     raw: np.ndarray
     y: float
+    censored: bool = False
 
 
 def outcome(dist: Spliced, regime: str) -> Any:
@@ -107,9 +112,10 @@ def check(
     for head in dict.fromkeys(cell.head for cell in points):
         mine = [cell for cell in points if cell.head == head]
         compute = objective(_loss_of(head, loss))
-        function = jax.jit(jax.vmap(jax.value_and_grad(lambda r, y, h=head, loss=compute: loss(h(r), y), (0, 1))))
+        function = jax.value_and_grad(lambda r, y, flag, h=head, loss=compute: loss(h(r), y, flag), (0, 1))
         raw, y = jnp.asarray(np.stack([c.raw for c in mine])), jnp.asarray([c.y for c in mine], dtype)
-        values, (by_raw, by_outcome) = jax.tree.map(np.asarray, function(raw, y))
+        flags = jnp.asarray([c.censored for c in mine])
+        values, (by_raw, by_outcome) = jax.tree.map(np.asarray, jax.jit(jax.vmap(function))(raw, y, flags))
         for i, cell in enumerate(mine):
             gradient = np.append(by_raw[i], by_outcome[i])
             rows += [
@@ -125,10 +131,13 @@ def _loss_of(head: SplicedBinnedParetoHead, loss: str) -> str:
     return "pointwise" if loss == "exact" and PARAMETERIZATIONS[head.parameterization].continuous else loss
 
 
-def exact_log_likelihood(dist: Spliced, y: Any, loss: str) -> Any:
+def exact_log_likelihood(dist: Spliced, y: Any, loss: str, censored: bool = False) -> Any:
     """Return minus the loss of one outcome, in 50 digits."""
     half = mp.mpf("0.5")
-    if loss == "interval":
+    if loss == "censored" and censored:
+        survival = dist.survival(y - half)
+        return mp.log(survival) if survival > 0 else -INF
+    if loss in ("interval", "censored"):
         return dist.log_interval(y - half, y + half)
     if loss == "pointwise" or not dist.edges[0] <= y <= dist.edges[-1]:
         return dist.log_prob(y)
@@ -158,7 +167,7 @@ def _rows(cell: Cell, dtype: Any, loss: str, value: Any, gradient: np.ndarray) -
     loss_name = _loss_of(cell.head, loss)
 
     def exact_loss(x: Sequence[Any]) -> Any:
-        return -exact_log_likelihood(dist_of(cell.head, x[:-5], masses, x[-4:]), x[-5], loss_name)
+        return -exact_log_likelihood(dist_of(cell.head, x[:-5], masses, x[-4:]), x[-5], loss_name, cell.censored)
 
     def slope(j: int) -> Callable[[Sequence[Any]], Any]:
         return lambda x: derivative(lambda v: exact_loss([*x[:j], v, *x[j + 1 :]]), x[j])

@@ -54,8 +54,8 @@ def of_a_run(path: Path, count: int) -> list[Row]:
         with jax.enable_x64(dtype is np.float64):
             name = run.config.head.parameterization
             points = [
-                Cell(name, "trained network", head, r.astype(dtype), float(y))
-                for r, y in zip(raw, plays.outcome, strict=True)
+                Cell(name, "trained network", head, r.astype(dtype), float(y), bool(censored))
+                for r, y, censored in zip(raw, plays.outcome, plays.censored, strict=True)
             ]
             with tqdm(total=len(points), desc=np.dtype(dtype).name, unit="play") as bar:
                 rows += check(points, dtype, run.config.training.objective, bar.update)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -12,7 +13,7 @@ from tqdm.auto import tqdm
 
 from sbp_jax.config import Config, TrainingConfig
 from sbp_jax.digests import short_digest
-from sbp_jax.runs.config_file import identity
+from sbp_jax.runs.config_file import CONFIG, identity, read_saved
 from sbp_jax.runs.datasets import Dataset, dataset_of
 from sbp_jax.runs.lock import held
 from sbp_jax.runs.record import Record
@@ -40,7 +41,20 @@ from sbp_jax.training.stop import StopRequest
 
 
 def run_folder(root: Path, config: Config, fingerprint: str) -> Path:
-    """Return the folder of a run, which is determined by its configuration and plays."""
+    """Return the folder of a run, which is determined by its configuration and plays.
+
+    A run that chose its objective by "auto" is also found by that objective, as in the configuration of the restored
+    run.
+    """
+    folder = _named_folder(root, config, fingerprint)
+    if config.training.objective != "auto" and not folder.exists():
+        chosen = _named_folder(root, replace(config, training=replace(config.training, objective="auto")), fingerprint)
+        if (chosen / CONFIG).is_file() and read_saved(chosen).config.training.objective == config.training.objective:
+            return chosen
+    return folder
+
+
+def _named_folder(root: Path, config: Config, fingerprint: str) -> Path:
     values = identity(config)
     return root / f"{values['head']['kind'].rpartition(':')[2]}-{short_digest(values, fingerprint)}"
 

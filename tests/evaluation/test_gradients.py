@@ -1,5 +1,7 @@
 """The gradient check passes on the distribution, has full coverage, and catches errors."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import mpmath as mp
@@ -72,8 +74,20 @@ def test_movement_is_what_half_an_ulp_in_each_input_does():
 def test_interval_loss_and_unknown_losses(points):
     rows = gradients.check([p for p in points if p.regime == "upper tail"][:2], np.float32, "interval")
     assert all(r["ratio"] <= 1 for r in rows)
-    with pytest.raises(InputError, match="expected pointwise, exact, interval"):
+    with pytest.raises(InputError, match="expected pointwise, exact, interval, censored"):
         gradients.check(points[:1], np.float32, "composite")
+
+
+def test_censored_outcomes(points):
+    chosen = [p for p in points if p.regime in ("body", "upper tail")][:2]
+    rows = gradients.check(
+        [replace(p, censored=flag) for p in chosen for flag in (False, True)], np.float32, "censored"
+    )
+    assert all(r["ratio"] <= 1 for r in rows)
+    values = [r["exact"] for r in rows if r["quantity"] == "value"]
+    assert len(values) == 4
+    assert values[1] < values[0]  # more is likelier than exactly that
+    assert values[3] < values[2]
 
 
 @pytest.mark.slow
