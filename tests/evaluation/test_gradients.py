@@ -47,7 +47,7 @@ def test_the_distribution_is_within_its_bounds(dtype):
 def test_a_wrong_derivative_is_caught(points, monkeypatch):
     def wrong(name):
         right = objective(name)
-        return lambda dist, y: right(dist, y) + 1e-3 * (y - jax.lax.stop_gradient(y))
+        return lambda dist, y, flag: right(dist, y, flag) + 1e-3 * (y - jax.lax.stop_gradient(y))
 
     monkeypatch.setattr(gradients, "objective", wrong)
     rows = gradients.check([p for p in points if p.regime == "body"][:3], np.float32)
@@ -56,7 +56,7 @@ def test_a_wrong_derivative_is_caught(points, monkeypatch):
 
 
 def test_nan_is_never_within_a_bound(points, monkeypatch):
-    monkeypatch.setattr(gradients, "objective", lambda name: lambda dist, y: jnp.nan * y)
+    monkeypatch.setattr(gradients, "objective", lambda name: lambda dist, y, flag: jnp.nan * y)
     rows = gradients.check(points[:1], np.float32)
     assert rows
     assert not any(r["ratio"] <= 1 for r in rows)

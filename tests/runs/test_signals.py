@@ -24,12 +24,12 @@ HANG_S = 600  # only ends a test that hangs
 PROGRAM = """
 import hashlib, sys, threading
 from sbp_jax.runs import signals
-from sbp_jax.training.stop import Stop, Stopped
+from sbp_jax.training.stop import Stopped, StopRequest
 
 phase = sys.argv[1]
 signals.TIMEOUT_S = 600.0 if phase == "python" else 0.0
 
-class Watched(Stop):
+class Watched(StopRequest):
     seen = threading.Event()  # the listener has checked whether steps would be lost
 
     def __getattribute__(self, name):
@@ -41,7 +41,7 @@ class Watched(Stop):
 def ready():
     print("ready", flush=True)
 
-signals.Stop = Watched
+signals.StopRequest = Watched
 with signals.listening() as stop:
     stop.unsaved = phase in ("training", "deaf")
     try:
