@@ -16,7 +16,7 @@ import pytest
 from scipy.special import ndtri
 
 import sbp_jax as sbp
-from sbp_jax.data.plays import FORMER_NAMES
+from sbp_jax.data.plays import FORMER_NAMES, current_name
 from sbp_jax.live.exported import load as load_exported
 from sbp_jax.scoring import League, aggregate
 from tests.slow import marked
@@ -119,7 +119,7 @@ def test_a_run_predicts_what_it_did(loaded, which):
     want = expected(part, name)
     assert run.step == int(want["step"])
     for column in ("game_id", "play_id", "yards"):
-        np.testing.assert_array_equal(getattr(plays, FORMER_NAMES.get(column, column)), want[column])
+        np.testing.assert_array_equal(getattr(plays, current_name(column)), want[column])
     found = predictions(run, plays, want)
     close(found["icdf"], want["icdf"], atol=1e-3)
     close(found["log_prob"], want["log_prob"])
@@ -132,9 +132,7 @@ def test_a_run_predicts_what_it_did(loaded, which):
     assert "score_log_prob" in columns
     for column in columns:
         name = column.removeprefix("score_")
-        close(
-            residuals[FORMER_NAMES.get(name, name)].to_numpy(), as_observed(run, plays, name, want[column]), atol=1e-3
-        )
+        close(residuals[current_name(name)].to_numpy(), as_observed(run, plays, name, want[column]), atol=1e-3)
 
 
 def as_observed(run, plays, name: str, scores: np.ndarray) -> np.ndarray:

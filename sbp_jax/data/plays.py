@@ -252,6 +252,11 @@ class Split:
         return units(self.info)
 
 
+def current_name(name: str) -> str:
+    """Return today's name of a field in a file of any version."""
+    return FORMER_NAMES.get(name, name)
+
+
 def ranges(lengths: np.ndarray, frames: int = CHUNK_FRAMES) -> Iterator[tuple[int, int]]:
     """Yield (begin, end) of consecutive runs of plays, each with at most `frames` frames or of a single longer play."""
     ends, begin = np.cumsum(lengths), 0

@@ -14,9 +14,8 @@ from sbp_jax.distributions.binned import BinnedBody
 from sbp_jax.distributions.bins import EdgesLike, batch_of, checked_bins, set_bins
 from sbp_jax.distributions.blending import checked_masses
 from sbp_jax.distributions.cells import Sums, cell_areas, quadrature_areas
-from sbp_jax.distributions.numerics import safe_log
+from sbp_jax.distributions.numerics import safe_log, term
 from sbp_jax.distributions.pytrees import Constant, Name, broadcast_batch, compiled, pad_rank, register, set_fields
-from sbp_jax.distributions.spliced import term
 from sbp_jax.distributions.zone_density import DensitySide
 from sbp_jax.distributions.zone_published import PublishedSide
 from sbp_jax.errors import InputError

@@ -190,7 +190,18 @@ def log_sum(*terms: Float[Array, "..."]) -> Float[Array, "..."]:
     """
     peak = jax.lax.stop_gradient(functools.reduce(jnp.maximum, terms))
     peak = jnp.where(jnp.isfinite(peak), peak, 0.0)
-    return safe_log(sum((jnp.exp(term - peak) for term in terms), jnp.zeros_like(peak))) + peak
+    return safe_log(sum((jnp.exp(each - peak) for each in terms), jnp.zeros_like(peak))) + peak
+
+
+def term(tau, value):
+    """Return tau times value, and 0 where tau is 0, whatever the value; an infinite value has no gradient."""
+    finite = (tau > 0) & jnp.isfinite(value)
+    return jnp.where(finite, tau * jnp.where(finite, value, 0.0), jnp.where(tau > 0, value, 0.0))
+
+
+def log_term(tau, value):
+    """Return log tau plus value, and -inf with zero gradient where tau is 0."""
+    return jnp.where(tau > 0, safe_log(tau) + jnp.where(tau > 0, value, 0.0), -jnp.inf)
 
 
 def _split(x):

@@ -12,7 +12,7 @@ from sbp_jax.distributions.binned import BinnedBody
 from sbp_jax.distributions.bins import EdgesLike, batch_of, checked_bins, set_bins
 from sbp_jax.distributions.cells import Sums, boundary, joined
 from sbp_jax.distributions.histogram import bin_index, take_last
-from sbp_jax.distributions.numerics import log_sum, safe_log
+from sbp_jax.distributions.numerics import log_sum, log_term, safe_log, term
 from sbp_jax.distributions.pareto import GeneralizedPareto, complement
 from sbp_jax.distributions.pytrees import (
     Constant,
@@ -56,17 +56,6 @@ def complement_area(tail, tau, low, high):
     low = jnp.where(jnp.isinf(low), high, low)
     area = high - low - 2 * tau * tail.survival_area(1, low, high) + tau * tau * tail.survival_area(2, low, high)
     return jnp.where(endless, jnp.inf, area)
-
-
-def term(tau, value):
-    """Return tau times value, and 0 where tau is 0, whatever the value; an infinite value has no gradient."""
-    finite = (tau > 0) & jnp.isfinite(value)
-    return jnp.where(finite, tau * jnp.where(finite, value, 0.0), jnp.where(tau > 0, value, 0.0))
-
-
-def log_term(tau, value):
-    """Return log tau plus value, and -inf with zero gradient where tau is 0."""
-    return jnp.where(tau > 0, safe_log(tau) + jnp.where(tau > 0, value, 0.0), -jnp.inf)
 
 
 def checked_mass(mass, side, dtype):

@@ -13,7 +13,7 @@ import polars as pl
 from tqdm.auto import tqdm
 
 from sbp_jax.config import DataConfig, SeriesConfig
-from sbp_jax.data.plays import FORMER_NAMES, Sequences
+from sbp_jax.data.plays import Sequences, current_name
 from sbp_jax.data.prepared import dataset
 from sbp_jax.data.prepared.build import prepare
 from sbp_jax.data.prepared.config import PrepareConfig
@@ -126,7 +126,7 @@ class MemoryDataset(Dataset):
         for name in SPLITS:
             plays = self.split(name)
             for field in ("frames", "offsets", "players", "static", "yards", "game_id", "play_id"):
-                arrays[f"{name}/{field}"] = getattr(plays, FORMER_NAMES.get(field, field))
+                arrays[f"{name}/{field}"] = getattr(plays, current_name(field))
             texts = {
                 **{f"info/{field}": values.tolist() for field, values in plays.info.items()},
                 "names": plays.features,

@@ -15,7 +15,7 @@ import tensorflow_datasets as tfds
 from tensorflow_datasets.core import shuffle
 
 from sbp_jax.atomic import atomic_write
-from sbp_jax.data.plays import COLUMN_TYPES, FORMER_NAMES, INFO_TYPES, PLAYER_FEATURES, PLAYERS, STATIC_FEATURES, Plays
+from sbp_jax.data.plays import COLUMN_TYPES, INFO_TYPES, PLAYER_FEATURES, PLAYERS, STATIC_FEATURES, Plays, current_name
 
 VERSION = tfds.core.Version("1.0.0")
 
@@ -42,7 +42,7 @@ def load_chunk(path: Path) -> Plays:
     """Return the plays that `save_chunk` wrote."""
     with np.load(path) as arrays:
         info = {name: arrays[f"info_{name}"] for name in INFO_TYPES}
-        columns = {_current(name): arrays[name] for name in arrays.files if not name.startswith("info_")}
+        columns = {current_name(name): arrays[name] for name in arrays.files if not name.startswith("info_")}
         features = tuple(columns.pop("features").tolist())
         return Plays(**columns, info=info, features=features)
 
@@ -78,7 +78,7 @@ def read_records(folder: Path, split: str) -> Iterator[dict[str, Any]]:
     """Yield the records of a split that has plays, in the data set's fixed order."""
     builder: Any = _builder(folder)
     for record in builder.as_data_source(split):
-        yield {_current(name): value for name, value in record.items()}
+        yield {current_name(name): value for name, value in record.items()}
 
 
 class RecordSource:
@@ -93,7 +93,7 @@ class RecordSource:
     def __init__(self, folder: Path, split: str, names: Sequence[str]) -> None:
         builder: Any = _builder(folder)
         features = builder.info.features
-        columns = [name for name in features if _current(name) in names]
+        columns = [name for name in features if current_name(name) in names]
         self._features = tfds.features.FeaturesDict({name: features[name] for name in columns})
         self._bytes = builder.as_data_source(split, deserialize_method=tfds.decode.DeserializeMethod.RAW_BYTES)
 
@@ -104,11 +104,7 @@ class RecordSource:
         """Return the records at `indices`."""
         decode: Any = self._features.deserialize_example_np
         records = (decode(content) for content in self._bytes.__getitems__(indices))
-        return [{_current(name): value for name, value in record.items()} for record in records]
-
-
-def _current(name: str) -> str:
-    return FORMER_NAMES.get(name, name)
+        return [{current_name(name): value for name, value in record.items()} for record in records]
 
 
 def _builder(folder: Path) -> Any:

@@ -22,7 +22,7 @@ import numpy as np
 from sbp_jax.atomic import building
 from sbp_jax.data.batches.arrays import Allocate, Arrays
 from sbp_jax.data.memory import reserve
-from sbp_jax.data.plays import FEATURES, FORMER_NAMES, IDENTITIES
+from sbp_jax.data.plays import FEATURES, IDENTITIES, current_name
 from sbp_jax.errors import InputError
 
 FORMAT = 1  # increment when the layout of the files changes
@@ -106,7 +106,7 @@ def open_folder(folder: str | Path, split: str) -> Arrays:
         x, present = (tuple(_array(content[f"{name}-{t}.npy"]) for t in buckets) for name in ("x", "present"))
         with np.load(io.BytesIO(content[_COLUMNS].data)) as columns:
             info = {name[5:]: columns[name] for name in columns.files if name.startswith("info_")}
-            current = {FORMER_NAMES.get(name, name): columns[name] for name in columns.files}
+            current = {current_name(name): columns[name] for name in columns.files}
             fields = {name: current[name] for name in _OWN}
             identities = {name: columns[name] for name in IDENTITIES}
         features = tuple(manifest.get("features", FEATURES))  # folders from before extras have the default ones
