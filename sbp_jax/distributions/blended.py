@@ -13,8 +13,9 @@ from jaxtyping import Array, Bool, Float
 from sbp_jax.distributions.binned import BinnedBody
 from sbp_jax.distributions.bins import EdgesLike, batch_of, checked_bins, set_bins
 from sbp_jax.distributions.blending import checked_masses
-from sbp_jax.distributions.cells import Sums, cell_areas, quadrature_areas
+from sbp_jax.distributions.cells import Sums, boundary, joined
 from sbp_jax.distributions.numerics import safe_log, term
+from sbp_jax.distributions.pareto import GeneralizedPareto, tail_cells
 from sbp_jax.distributions.pytrees import Constant, Name, broadcast_batch, compiled, pad_rank, register, set_fields
 from sbp_jax.distributions.zone_density import DensitySide
 from sbp_jax.distributions.zone_published import PublishedSide
@@ -303,21 +304,22 @@ class BlendedPareto(BinnedBody):
         return [points[..., k] for k in range(points.shape[-1])]
 
     def _cell_areas(self, near: Array, step: Array, length: Array, upper: bool) -> Sums:
-        """As in the base class, with quadrature between knots: closed forms would visit all bins for each piece."""
+        """Closed forms in the tails and in the body; in the zones quadrature, one piece between edges at a time."""
         sign = 1 if upper else -1
-
-        def tail(distance):
-            at = pad_rank(near, distance.ndim) + sign * distance
-            return self.survival_function(at) if upper else self.cdf(at)
-
-        def areas(low, high):
-            ends = [self._window_areas(near, low[k : k + 1], high[k : k + 1], upper) for k in (0, low.shape[0] - 1)]
-            inner = quadrature_areas(tail, low[1:-1], high[1:-1])
-            first, square, moment = (jnp.concatenate(each) for each in zip(ends[0], inner, ends[1], strict=True))
-            return first, square, moment
-
-        knots = [sign * (knot - near) for knot in self._knots(near.ndim)[::sign]]
-        return cell_areas(tail, areas, knots, step, length)
+        ends = [sign * (pad_rank(end, near.ndim) - near) for end in self.thresholds()[::sign]]
+        absent = GeneralizedPareto(jnp.zeros(self.batch_shape, self.dtype), jnp.ones(self.batch_shape, self.dtype))
+        tails = [absent] * 2
+        for side in self._sides:
+            tails[side.upper] = side.tail
+        masses = [pad_rank(mass, near.ndim) for mass in self.tail_masses()[::sign]]
+        (start, nearest), (stop, tail) = tail_cells(tails[::sign], masses, (ends[0], ends[3]), step, length)
+        inner, outer = (jnp.clip(boundary(end, step), start, stop) for end in ends[1:3])
+        parts = [self.body.bin_cells(near, step, inner, outer, upper)]
+        for side in self._sides:
+            ahead = side.upper == upper
+            window = (outer, stop) if ahead else (start, inner)
+            parts.append(side.cells(near, step, *window, ahead))
+        return joined(nearest, *((jnp.zeros_like(start), part) for part in parts), (stop, tail))
 
     def _quantile(self, mass: Float[Array, "..."], upper: Bool[Array, "..."]) -> Float[Array, "..."]:
         """The body's quantile where mass is at least the inner mass, the side's quantile below it."""

@@ -38,8 +38,8 @@ class Censored(Distribution):
             the distribution; arrays and traced values become leaves of the pytree. The batch shape is the broadcast
             shape of all three.
     Raises:
-        InputError: shapes do not broadcast, or concrete bounds are NaN or have low >= high. Such bounds give NaN if
-            traced.
+        InputError: shapes do not broadcast, low >= high where neither is traced, or a Python or NumPy bound is NaN.
+            JAX arrays are not checked for NaN; invalid bounds that are not checked give NaN.
 
     Example:
         >>> yards = Censored(Quantized(Normal(5.3, 9.0)), high=12.0)

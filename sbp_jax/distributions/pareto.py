@@ -1,6 +1,7 @@
 """The generalized Pareto distribution of excesses over a threshold."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import jax.numpy as jnp
 import numpy as np
@@ -9,7 +10,7 @@ from jaxtyping import Array, Bool, Float
 
 from sbp_jax.distributions.base import Distribution
 from sbp_jax.distributions.cells import Sums, boundary, cell_areas, joined
-from sbp_jax.distributions.numerics import expm1_ratio, log1mexp, log1p_ratio, quotient, saturated
+from sbp_jax.distributions.numerics import expm1_ratio, log1mexp, log1p_ratio, quotient, saturated, term
 from sbp_jax.distributions.pytrees import check_positive, compiled, pad_rank, register, set_parameters
 
 
@@ -338,3 +339,41 @@ def complement(sums: Sums, length: Array, mass: Array) -> Sums:
     """Return the sums of `cells` of 1 - mass S toward the threshold, from those of S away from it over one window."""
     first, square, moment = mass * sums[0], mass * mass * sums[1], mass * sums[2]
     return length - first, length - 2 * first + square, 0.5 * length * length - (length * first - moment)
+
+
+def tail_cells(
+    tails: Sequence[GeneralizedPareto],
+    masses: Sequence[Array],
+    thresholds: Sequence[Array],
+    step: Float[Array, "..."],
+    length: Float[Array, "..."],
+) -> tuple[tuple[Array, Sums], tuple[Array, Sums]]:
+    """Return the sums of `cells` in the tail behind and in the tail ahead, in a window outward from a point.
+
+    T is 1 - mass S before the first threshold and mass S beyond the second.
+
+    Args:
+        tails: of the excesses over the thresholds, behind and ahead; so are the next two.
+        masses: probabilities of the tails, with the rank of `step`.
+        thresholds: their distances outward from the point, increasing, with the rank of `step`.
+        step, length: as in `cell_areas`.
+    Returns:
+        The distance at which the cells behind end with their sums, and the distance from which the cells ahead begin
+        with theirs, whose moment is about that distance.
+    """
+    first, last = thresholds
+    start, stop = (boundary(t, step) for t in thresholds)
+    start = jnp.where(start > 0, jnp.where(start < length, start, length), 0.0)
+    stop = jnp.where(stop > start, jnp.where(stop < length, stop, length), start)
+    # excess of the midpoints nearest to both thresholds; one call for both tails
+    innermost = jnp.where(start > 0, first - start + 0.5 * step, 0.0)
+    outermost = jnp.where(length > stop, stop + 0.5 * step - last, 0.0)
+    excess, window, steps = (
+        jnp.stack(jnp.broadcast_arrays(x, y)) for x, y in ((innermost, outermost), (start, length - stop), (step, step))
+    )
+    shapes, scales = zip(*((pad_rank(t.shape, step.ndim), pad_rank(t.scale, step.ndim)) for t in tails), strict=True)
+    both = GeneralizedPareto(jnp.stack(shapes), jnp.stack(scales)).excess_cells(excess, steps, window)
+    (once, twice, moment) = (x[1] for x in both)
+    nearest = complement(tuple(x[0] for x in both), start, masses[0])
+    tau = masses[1]
+    return (start, nearest), (stop, (term(tau, once), tau * term(tau, twice), term(tau, moment)))

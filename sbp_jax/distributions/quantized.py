@@ -39,8 +39,8 @@ class Quantized(Distribution):
             distribution; a traced value or an array whose shape broadcasts to [...] becomes a leaf of the pytree.
         origin: any grid point; a constant or leaf like `width`.
     Raises:
-        InputError: a concrete width is not a positive finite number, a concrete origin is not finite, or an array does
-            not broadcast to the base's batch shape. A traced width that is not positive gives NaN.
+        InputError: a Python or NumPy width is not positive and finite, such an origin is not finite, or an array does
+            not broadcast to the base's batch shape. JAX arrays are not checked; a width that is not positive gives NaN.
 
     Example:
         >>> d = Quantized(Normal(5.3, 2.0))

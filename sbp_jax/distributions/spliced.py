@@ -10,10 +10,10 @@ from jaxtyping import Array, Bool, Float
 
 from sbp_jax.distributions.binned import BinnedBody
 from sbp_jax.distributions.bins import EdgesLike, batch_of, checked_bins, set_bins
-from sbp_jax.distributions.cells import Sums, boundary, joined
+from sbp_jax.distributions.cells import Sums, joined
 from sbp_jax.distributions.histogram import bin_index, take_last
 from sbp_jax.distributions.numerics import log_sum, log_term, safe_log, term
-from sbp_jax.distributions.pareto import GeneralizedPareto, complement
+from sbp_jax.distributions.pareto import GeneralizedPareto, tail_cells
 from sbp_jax.distributions.pytrees import (
     Constant,
     as_array,
@@ -409,28 +409,16 @@ class SplicedBinnedPareto(BinnedBody):
 
     def _cell_areas(self, near: Array, step: Array, length: Array, upper: bool) -> Sums:
         """Like `_tail_areas`, over the cells whose midpoints lie in each part."""
-        t_l, t_u = (pad_rank(t, near.ndim) for t in self.thresholds())
-        tau_l, tau_u = self._masses(near.ndim)
         sign = 1 if upper else -1
-        (tau, last), (rest, first) = ((tau_u, t_u), (tau_l, t_l))[::sign]
-        start, stop = (boundary(sign * (t - near), step) for t in (first, last))
-        start = jnp.where(start > 0, jnp.where(start < length, start, length), 0.0)
-        stop = jnp.where(stop > start, jnp.where(stop < length, stop, length), start)
-        # excess of the midpoints nearest to both thresholds; one call for both tails
-        innermost = jnp.where(start > 0, sign * (first - near) - start + 0.5 * step, 0.0)
-        outermost = jnp.where(length > stop, stop + 0.5 * step - sign * (last - near), 0.0)
-        excess, window, steps = (
-            jnp.stack(jnp.broadcast_arrays(x, y))
-            for x, y in ((innermost, outermost), (start, length - stop), (step, step))
+        (start, nearest), (stop, tail) = tail_cells(
+            (self.lower, self.upper)[::sign],
+            self._masses(near.ndim)[::sign],
+            [sign * (pad_rank(t, near.ndim) - near) for t in self.thresholds()[::sign]],
+            step,
+            length,
         )
-        tails = [(pad_rank(t.shape, near.ndim), pad_rank(t.scale, near.ndim)) for t in (self.lower, self.upper)[::sign]]
-        both = GeneralizedPareto(*(jnp.stack(pair) for pair in zip(*tails, strict=True)))
-        sums = both.excess_cells(excess, steps, window)
-        (first, square, about), (once, twice, moment) = ([x[k] for x in sums] for k in (0, 1))
-        nearest = complement((first, square, about), start, rest)
         body = self.body.bin_cells(near, step, start, stop, upper)
-        tail = term(tau, once), tau * term(tau, twice), term(tau, moment)
-        return joined(nearest, (0 * start, body), (stop, tail))
+        return joined(nearest, (jnp.zeros_like(start), body), (stop, tail))
 
     def _quantile(self, mass: Float[Array, "..."], upper: Bool[Array, "..."]) -> Float[Array, "..."]:
         """The body's quantile where mass >= tau, else the threshold and the excess of survival mass / tau beyond it."""

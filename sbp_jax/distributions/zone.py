@@ -8,6 +8,7 @@ import abc
 import dataclasses
 import functools
 import math
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +16,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from sbp_jax.distributions.binned import Binned
+from sbp_jax.distributions.cells import Sums, boundary, cell_areas, quadrature_areas
 from sbp_jax.distributions.histogram import probabilities, take_last
 from sbp_jax.distributions.numerics import expm1_ratio, safe_log
 from sbp_jax.distributions.pareto import GeneralizedPareto
@@ -38,9 +40,8 @@ class Point:
     x: Float[Array, "..."]
 
 
-@dataclasses.dataclass(frozen=True)
-class Piece:
-    """The part of one bin inside the zone, from the inside out; each field [...]."""
+class Piece(NamedTuple):
+    """The part of one bin inside the zone, or of all bins from the inside out: every field [...] or [..., K]."""
 
     low: Float[Array, "..."]  # inner end, outward coordinate
     high: Float[Array, "..."]
@@ -48,7 +49,7 @@ class Piece:
     width: Float[Array, "..."]  # of the bin
     p: Float[Array, "..."]  # probability of the bin
     beyond: Float[Array, "..."]  # the body's tail probability at the outer edge
-    index: Array
+    tail: Float[Array, "..."]  # T at the outer end
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,7 +92,7 @@ class Side(abc.ABC):
 
     @abc.abstractmethod
     def tail_in(self, piece: Piece, x: Float[Array, "..."]) -> Float[Array, "..."]:
-        """Return T at the outward coordinate x in a piece, cheaper than `zone_tail`; without gradient."""
+        """Return T at the outward coordinate x in a piece with the rank of x, at less cost than `zone_tail`."""
 
     @functools.cached_property
     def numbers(self) -> tuple[float, float, float]:
@@ -264,6 +265,44 @@ class Side(abc.ABC):
         x, tail, step, touched = self.nodes(low, high)
         return jnp.sum(jnp.where(touched, step * jnp.where(touched, function(x, tail), 0.0), 0.0), axis=(-2, -1))
 
+    def cells(self, near: Array, step: Array, start: Array, stop: Array, ahead: bool) -> Sums:
+        """Return the sums of `cells` over the part of the zone between distances start and stop outward from `near`.
+
+        They are those of T if this side lies `ahead` of near, else of 1 - T. One piece at a time, so that memory does
+        not grow with the number of bins; a piece without cells in any row costs nothing.
+        """
+        origin, sign = self.out(near), 1 if ahead else -1
+        shape = jnp.broadcast_shapes(near.shape, step.shape, start.shape, stop.shape, self.body.batch_shape)
+        pieces = self.pieces_outwards(near.ndim)
+        inner, outer = (pieces.low, pieces.high) if ahead else (pieces.high, pieces.low)
+        ends = [boundary(sign * (x - origin[..., None]), step[..., None]) for x in (inner, outer)]
+        ends = [jnp.where(x > start[..., None], x, start[..., None]) for x in ends]
+        ends = [jnp.where(x < stop[..., None], x, stop[..., None]) for x in ends]
+        by_piece = [jnp.moveaxis(jnp.broadcast_to(x, (*shape, x.shape[-1])), -1, 0) for x in (*ends, *pieces)]
+
+        zeros = (jnp.zeros(shape, near.dtype),) * 3
+
+        def add(total, of_piece):
+            begin, end, *fields = of_piece
+            piece = Piece(*fields)
+
+            def tail(distance):
+                x = pad_rank(origin + sign * begin, distance.ndim) + sign * distance
+                # distance 0 stands for no cell
+                x = jnp.where(distance > 0, x, pad_rank(piece.low, distance.ndim))
+                at = self.tail_in(Piece(*(pad_rank(field, distance.ndim) for field in piece)), x)
+                return at if ahead else 1 - at
+
+            def sums():
+                areas = functools.partial(quadrature_areas, tail)
+                first, square, moment = cell_areas(tail, areas, (), step, end - begin)
+                return first, square, moment + begin * first
+
+            some = jax.lax.cond(jnp.any(end > begin), sums, lambda: zeros)
+            return tuple(a + b for a, b in zip(total, some, strict=True)), None
+
+        return jax.lax.scan(jax.checkpoint(add), zeros, by_piece)[0]
+
     def rises(self) -> Float[Array, "..."]:
         """Return the sum of the rises of T, which should only fall, between quadrature nodes, of the batch shape."""
         return jnp.zeros(self.body.batch_shape, self.body.dtype)
@@ -311,20 +350,23 @@ class Side(abc.ABC):
         xi, beta = pad_rank(self.shape, z.ndim), pad_rank(self.tail.scale, z.ndim)
         return jnp.where(xi * z < (8 * float(jnp.finfo(z.dtype).eps) - 1) * beta, jnp.inf, z)
 
+    def pieces_outwards(self, ndim: int) -> Piece:
+        """Return the parts of all bins from the inside out; a bin outside the zone has a part without length."""
+        a, b = (pad_rank(e, ndim)[..., None] for e in self.ends)
+        edges, widths, p, beyond = self.edges_outwards(ndim)
+        inner, outer = edges[..., :-1], edges[..., 1:]
+        low, high = (jnp.where(x > a, jnp.where(x < b, x, b), a) for x in (inner, outer))
+        mass = jnp.asarray(self._mass(ndim), edges.dtype)[..., None]
+        tail = jnp.where(outer > a, jnp.where(outer < b, self.tails_at_edges(ndim), mass), self.numbers[1])
+        return Piece(*jnp.broadcast_arrays(low, high, outer, widths, p, beyond, tail))
+
     def _bisect(self, target):
         """Where T reaches `target` in (outer, inner): in the first piece from the inside that ends below it."""
-        a, b = (pad_rank(e, target.ndim) for e in self.ends)
-        edges, widths, p, beyond = self.edges_outwards(target.ndim)
-        inner, outer = edges[..., :-1], edges[..., 1:]
-        within = (outer > a[..., None]) & (outer < b[..., None])
-        below = jnp.where(within, self.tails_at_edges(target.ndim) <= target[..., None], outer >= b[..., None])
+        pieces = self.pieces_outwards(target.ndim)
+        below = pieces.tail <= target[..., None]
         index = jnp.argmax(below, axis=-1).astype(jnp.int32)
-        inner, outer, p, widths, beyond = (
-            take_last(jnp.broadcast_to(v, below.shape), index) for v in (inner, outer, p, widths, beyond)
-        )
-        low, high = jnp.where(inner > a, inner, a), jnp.where(outer < b, outer, b)
-        low, high = jnp.broadcast_arrays(low, high)
-        piece = Piece(low, high, outer, widths, p, beyond, index)
+        piece = Piece(*(take_last(jnp.broadcast_to(field, below.shape), index) for field in pieces))
+        low, high = piece.low, piece.high
 
         def halve(_, bracket):
             low, high = bracket

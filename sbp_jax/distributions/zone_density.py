@@ -125,13 +125,8 @@ class DensitySide(Side):
     def tail_in(self, piece: Piece, x: Float[Array, "..."]) -> Float[Array, "..."]:
         """Return T at x: T at the end of the piece plus the integral from x to that end."""
         xi, c = pad_rank(self.shape, x.ndim), pad_rank(self.factor, x.ndim)
-        ends = (*self.place(x), *self.place(piece.high))
         body = piece.p * self._remaining(x, piece.high) / piece.width
-        t, s = ends[2:]
-        beyond = take_last(self._masses_beyond(x.ndim), piece.index) + c * self._pareto_mass(
-            t, s, jnp.ones_like(t), jnp.zeros_like(t), xi
-        )
-        return c * self.numbers[0] + beyond + body + c * self._pareto_mass(*ends, xi)
+        return piece.tail + body + c * self._pareto_mass(*self.place(x), *self.place(piece.high), xi)
 
     def _weighted(self, t, s, xi):
         """w g per unit of t."""

@@ -4,13 +4,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sbp_jax.distributions import Affine, BlendedPareto, Censored, Quantized
 from sbp_jax.distributions.base import Distribution
 from sbp_jax.errors import InputError
 from sbp_jax.evaluation.metrics import Metrics, OutcomeScores
 
 _ROWS = 8192  # rows scored per call, to bound memory
-_BLENDED_PAIRS = 500_000  # of a blended distribution: rows times pairs of bins, at 2.4 kB each
 
 
 @jax.jit
@@ -40,7 +38,7 @@ def score_outcomes(dist: Distribution, y: np.ndarray) -> OutcomeScores:
         raise InputError(f"y: expected finite outcomes, at least one, got {count}")
     if dist.batch_shape not in ((), (count,)):
         raise InputError(f"y: expected outcomes for batch shape {dist.batch_shape}, got {count}")
-    rows = -(-count // -(-count // _max_rows(dist)))  # nearly equal parts: one program for all of them
+    rows = -(-count // -(-count // _ROWS))  # nearly equal parts: one program for all of them
     parts = []
     for end in [*range(rows, count, rows), count]:
         # the last part starts early enough to have as many rows as the others; rows scored already are dropped
@@ -49,13 +47,6 @@ def score_outcomes(dist: Distribution, y: np.ndarray) -> OutcomeScores:
         values = _scores(part, jnp.asarray(y[begin:end]))
         parts.append([np.broadcast_to(np.asarray(each, np.float64), (rows,))[-fresh:] for each in values])
     return OutcomeScores(*(np.concatenate(each) for each in zip(*parts, strict=True)))
-
-
-def _max_rows(dist: Distribution) -> int:
-    """Rows per call; the sums over cells of a blended distribution need memory for every pair of bins."""
-    while isinstance(dist, Affine | Censored | Quantized):
-        dist = dist.base
-    return min(_ROWS, 1 + _BLENDED_PAIRS // dist.logits.shape[-1] ** 2) if isinstance(dist, BlendedPareto) else _ROWS
 
 
 def evaluate(dist: Distribution, y: np.ndarray, unit: np.ndarray | float = 1.0) -> Metrics:

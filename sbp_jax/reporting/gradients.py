@@ -78,7 +78,7 @@ def draw_truth(path: Path, offsets: np.ndarray, profiles: Mapping[str, tuple[np.
         panels = drawing.subplots(1, len(profiles), sharey=True)
         for ax, (name, (values, slope)) in zip(panels, profiles.items(), strict=True):
             ax.plot(offsets, values - values[len(offsets) // 2], color="black", label="expected log-likelihood")
-            ax.plot(offsets, slope * offsets, color=COLORS["sbp"], ls="--", label="mean gradient by autodiff")
+            ax.plot(offsets, slope * offsets, color=COLORS["sbp"], ls="--", label="slope by autodiff")
             ax.axvline(0, color="grey", lw=0.6)
             ax.set(xlabel="first logit - truth", title=name)
             ax.legend(fontsize=8, loc="lower center")

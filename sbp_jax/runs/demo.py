@@ -58,15 +58,13 @@ def contrasting_plays(dist: Distribution, log_prob: np.ndarray) -> list[tuple[st
     Returns:
         Labels and positions of the plays.
     """
-
-    def chance(low: float, high: float) -> np.ndarray:
-        return np.asarray(dist.prob(low, high))
-
+    low, high = jnp.array([[-0.5], [30.5], [-jnp.inf]]), jnp.array([[0.5], [jnp.inf], [-0.5]])
+    none, long, loss = np.asarray(dist.prob(low, high))  # one call, one compilation
     criteria = {
-        "surest to gain nothing": chance(-0.5, 0.5),
-        "least likely to gain nothing": -chance(-0.5, 0.5),
-        "likeliest to gain over 30": chance(30.5, np.inf),
-        "likeliest to lose yards": chance(-np.inf, -0.5),
+        "surest to gain nothing": none,
+        "least likely to gain nothing": -none,
+        "likeliest to gain over 30": long,
+        "likeliest to lose yards": loss,
         "narrowest": -np.asarray(dist.crps(dist.median())),
         "least likely outcome": -log_prob,
     }

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from sbp_jax.distributions import BlendedPareto
+from sbp_jax.distributions import BlendedPareto, Quantized
 from tests.distributions.test_blended import BLENDS, CASES, EDGES, LOGITS, MASSES, METHODS, VALUE, X64, close, oracle_of
 from tests.oracles import exact, mp
 from tests.oracles_blended import Blended
@@ -212,6 +212,7 @@ QUANTITIES = {
     "crps": lambda d, y, q, w: d.crps(y),
     "mean": lambda d, y, q, w: d.mean() + 0 * y,
     "variance": lambda d, y, q, w: d.variance() + d.negative_mass() + 0 * y,
+    "rounded": lambda d, y, q, w: Quantized(d).crps(y),
 }
 
 
@@ -347,3 +348,11 @@ def test_where_the_published_blend_is_invalid():
         grad = jax.grad(lambda z: dist(z).negative_mass())(logits)
         assert jnp.all(jnp.isfinite(grad))
         assert dist(logits - 0.5 * grad).negative_mass() < d.negative_mass()
+
+
+def test_memory_of_sums_over_the_grid_grows_with_the_bins_and_not_with_their_square():
+    def bytes_of(bins):
+        dist = Quantized(BlendedPareto(jnp.zeros((64, bins)), np.arange(bins + 1.0), 0.1, 0.2))
+        return jax.jit(lambda d: d.crps(3.0)).lower(dist).compile().memory_analysis().temp_size_in_bytes
+
+    assert bytes_of(80) < 6 * bytes_of(16)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from sbp_jax.distributions import Binned, BlendedPareto, Censored, Normal, Quantized
+from sbp_jax.distributions import Binned, Censored, Normal, Quantized
 from sbp_jax.errors import InputError
 from sbp_jax.evaluation import Metrics, evaluate, predictions, score_outcomes
 
@@ -50,16 +50,6 @@ def test_parts_do_not_show(monkeypatch, count):
     monkeypatch.setattr(predictions, "_ROWS", 4)
     for name, values in vars(score_outcomes(dist, y)).items():
         np.testing.assert_array_equal(values, getattr(expected, name))
-
-
-@pytest.mark.slow
-def test_parts_of_a_blended_distribution_do_not_show(monkeypatch):
-    base = BlendedPareto(jnp.linspace(-1.0, 1.0, 35).reshape(7, 5), np.arange(6.0), 0.1, 0.2)
-    dist, y = Censored(Quantized(base), high=jnp.full(7, 9.0)), np.arange(7)
-    expected = score_outcomes(dist, y)
-    monkeypatch.setattr(predictions, "_BLENDED_PAIRS", 2 * 5**2)
-    for name, values in vars(score_outcomes(dist, y)).items():
-        np.testing.assert_allclose(values, getattr(expected, name), rtol=1e-6)
 
 
 def test_one_distribution_scores_all_outcomes():
