@@ -74,7 +74,7 @@ def token_of(file: Path | None) -> str | None:
     if file is None and TOKEN not in os.environ:
         return None
     try:
-        token = os.environ[TOKEN] if file is None else file.read_text().strip()
+        token = os.environ[TOKEN] if file is None else file.read_text(encoding="utf-8").strip()
     except UnicodeDecodeError:
         raise InputError(f"{file}: expected a token as text") from None
     if not token:
