@@ -205,7 +205,7 @@ def _plain_booleans(args: Sequence[str], leaves: Sequence[_Leaf]) -> list[str]:
 
 
 def _readable(value: Any) -> Any:
-    """Options with texts as UTF-8, whatever the locale decoded them as; the name of a file stays as the system has it."""
+    """Options with texts as UTF-8, whatever the locale decoded them as; a name of a file stays as it is."""
     if isinstance(value, str):
         return value if os.path.exists(value) else os.fsencode(value).decode("utf-8", "surrogateescape")
     if isinstance(value, tuple):
