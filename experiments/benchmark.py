@@ -43,7 +43,7 @@ def in_a_process(what: str, part: str, seconds: float, keeping: bool) -> Any:
         done = subprocess.run([sys.executable, "-m", "experiments.benchmark", *words], env=environment, check=False)
         if done.returncode:
             raise InputError(f"the measurement of {part!r} ended with exit code {done.returncode}")
-        return json.loads(result.read_text())
+        return json.loads(result.read_text(encoding="utf-8"))
 
 
 def page(what: str, results: dict[str, Any], out: Path, words: list[str]) -> list[str]:
@@ -71,7 +71,7 @@ def command(words: list[str]) -> None:
         parser.error(f"--seconds: expected a positive number, got {options.seconds}")
     if options.part:
         measured = getattr(BENCHMARKS[options.what], options.part)(options.seconds)
-        options.result.write_text(json.dumps(measured))
+        options.result.write_text(json.dumps(measured), encoding="utf-8")
         return
     out = options.out or Path("experiments/results") / options.what
     first, *others = BENCHMARKS[options.what].PARTS

@@ -18,7 +18,6 @@ import jax
 import numpy as np
 import polars as pl
 from flax import nnx
-from matplotlib.axes import Axes
 
 from experiments.shared.study import Options, evaluated, sampled
 from sbp_jax import configs
@@ -180,7 +179,7 @@ def drawing(growth: Growth, path: Path) -> None:
         drawn.suptitle(f"{growth.title} (lower is better)")
 
 
-def _panel(panel: Axes, growth: Growth, axis: Axis, name: str) -> None:
+def _panel(panel: Any, growth: Growth, axis: Axis, name: str) -> None:
     placed = growth.rows.filter(pl.col("axis") == axis)
     panel.plot(placed["value"], placed[name], ".", color="#BBBBBB", markersize=4)
     arms = growth.arms(axis)

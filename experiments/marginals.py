@@ -10,7 +10,6 @@ from typing import Annotated, Any
 import numpy as np
 import polars as pl
 import tyro
-from matplotlib.axes import Axes
 
 from sbp_jax.cli.flags import parse, run
 from sbp_jax.data.readers.rules import Rules
@@ -187,7 +186,7 @@ def _origin(folder: Path) -> str:
     path = folder / "truth" / "simulation.json"
     if not path.is_file():
         raise InputError(f"{path}: not found; expected a folder written by the simulator")
-    settings = json.loads(path.read_text())
+    settings = json.loads(path.read_text(encoding="utf-8"))
     kind = "full seasons" if settings.get("league") else "seasons filled game by game"
     return f"Simulated: {settings['plays']:,} plays, {settings['seasons']} {kind}, seed {settings['seed']}."
 
@@ -211,7 +210,7 @@ def draw(path: Path, samples: Mapping[str, Sample]) -> None:
         _frames(axes[1, 2], samples)
 
 
-def _shares(ax: Axes, samples: Mapping[str, Sample]) -> None:
+def _shares(ax: Any, samples: Mapping[str, Sample]) -> None:
     width = 0.8 / len(samples)
     for k, (name, sample) in enumerate(samples.items()):
         at = np.arange(1, 5) + (k - (len(samples) - 1) / 2) * width
@@ -226,7 +225,7 @@ def _shares(ax: Axes, samples: Mapping[str, Sample]) -> None:
     ax.legend(loc="lower left", frameon=True)
 
 
-def _steps(ax: Axes, samples: Mapping[str, Sample], values: np.ndarray, compare: Any, title: str) -> None:
+def _steps(ax: Any, samples: Mapping[str, Sample], values: np.ndarray, compare: Any, title: str) -> None:
     """Draw the share of plays for which `compare` of yards and value holds; gaps where it is zero."""
     for name, sample in samples.items():
         share = np.array([np.mean(compare(sample.yards, value)) for value in values])
@@ -236,7 +235,7 @@ def _steps(ax: Axes, samples: Mapping[str, Sample], values: np.ndarray, compare:
     ax.legend()
 
 
-def _quantiles(ax: Axes, samples: Mapping[str, Sample]) -> None:
+def _quantiles(ax: Any, samples: Mapping[str, Sample]) -> None:
     if len(samples) < 2:
         ax.set_axis_off()
         return
@@ -250,7 +249,7 @@ def _quantiles(ax: Axes, samples: Mapping[str, Sample]) -> None:
     ax.set(title="Quantiles of yards", xlabel="real, yards", ylabel="simulated, yards")
 
 
-def _frames(ax: Axes, samples: Mapping[str, Sample]) -> None:
+def _frames(ax: Any, samples: Mapping[str, Sample]) -> None:
     bins = np.arange(5.5, 80.5, 3.0)
     for name, sample in samples.items():
         if len(sample.frames):

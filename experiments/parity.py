@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
 
 from sbp_jax.cli.flags import parse, run
 from sbp_jax.evaluation.conformance import Case, Implementation, Ours, Reference, compare
@@ -192,7 +191,7 @@ def draw(path: Path, curves: Mapping[str, Mapping[str, Sequence[float]]], label:
         derivative.axhline(0.0, color="#999999", lw=0.6)
 
 
-def _lines(ax: Axes, curve: Mapping[str, Sequence[float]], x: str, names: Mapping[str, str], **extra: Any) -> None:
+def _lines(ax: Any, curve: Mapping[str, Sequence[float]], x: str, names: Mapping[str, str], **extra: Any) -> None:
     for side in ("reference", "ours", "right"):
         if side in curve:
             ax.plot(curve[x], np.asarray(curve[side]), label=names[side], **_STYLES[side], **extra)

@@ -68,7 +68,7 @@ def write(name: str, options: Options, words: list[str], stop: StopRequest | Non
             f"trained the missing ones, took {minutes:.1f}."
         )
     page = out / f"{name}.md"
-    page.write_text("\n\n".join([heading, *parts, took]) + "\n")
+    page.write_text("\n\n".join([heading, *parts, took]) + "\n", encoding="utf-8")
     return page
 
 
@@ -95,7 +95,7 @@ def command(args: list[str]) -> None:
                     raise
                 failed.append(f"{name}: {error}")
                 continue
-            print(f"{page.read_text()}\nwritten to {page.parent}")
+            print(f"{page.read_text(encoding='utf-8')}\nwritten to {page.parent}")
     if failed:
         raise InputError(f"not made: {'; '.join(failed)}")
 

@@ -68,7 +68,7 @@ def measure(plays: int, options: Options) -> dict[str, float]:
         size = sum(path.stat().st_size for path in source.rglob("*") if path.is_file())
         return {
             "plays": plays,
-            "kept": json.loads((out / "report.json").read_text())["plays"],
+            "kept": json.loads((out / "report.json").read_text(encoding="utf-8"))["plays"],
             "simulate_s": simulated - before,
             "prepare_s": prepared - simulated,
             "peak_gib": json.loads(done.stdout.splitlines()[-1])["peak_kib"] / 2**20,

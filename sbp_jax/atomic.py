@@ -31,8 +31,9 @@ def building(folder: Path, replace: bool = False, is_same: Callable[[Path], bool
         is_same: returns whether a folder that another builder put there is equivalent to this builder's result.
 
     Raises:
-        InputError: the folder cannot be written, or the disk is full.
+        InputError: the folder cannot be written, contains the working directory, or the disk is full.
     """
+    folder = replaceable(folder)
     place = _aside(folder)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -50,6 +51,19 @@ def building(folder: Path, replace: bool = False, is_same: Callable[[Path], bool
         raise _unwritable(folder, error) from error
     finally:
         shutil.rmtree(place, ignore_errors=True)
+
+
+def replaceable(folder: Path) -> Path:
+    """Return a folder as a path that ends with its name.
+
+    Raises:
+        InputError: it is the working directory or contains it; moving a folder there would take it from its shell.
+    """
+    full = Path(os.path.abspath(folder))
+    here = Path.cwd()
+    if full in (here, *here.parents):
+        raise InputError(f"{folder}: is the working directory or contains it; name a new folder in it")
+    return folder if folder.name not in ("", "..") else full
 
 
 def discard(folder: Path) -> None:

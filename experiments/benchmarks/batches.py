@@ -258,4 +258,4 @@ def _write_records(plays: Plays, folder: Path) -> None:
     splits = {split: sizes if split == "train" else {"games": [], "plays": 0, "frames": 0} for split in SPLITS}
     report = report_of(ReadReport(), Distributions(), splits)
     report |= {"prepared_from": {"recipe": RECIPE, "synthetic": len(plays)}}
-    (folder / "report.json").write_text(json.dumps(report))
+    (folder / "report.json").write_text(json.dumps(report), encoding="utf-8")

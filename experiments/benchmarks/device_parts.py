@@ -343,7 +343,7 @@ def read_reports(path: Path) -> Result:
     """Return counts by outcome, failed tests and failed imports from the reports that `tests/outcomes.py` writes."""
     last: dict[str, Result] = {}
     if path.is_file():
-        for line in path.read_text().splitlines():
+        for line in path.read_text(encoding="utf-8").splitlines():
             if line.endswith("}"):  # the last line may be half written
                 report = json.loads(line)
                 if last.get(report["test"], {}).get("outcome") not in ("failed", "error"):

@@ -98,7 +98,7 @@ def measure(options: Options, folder: Path) -> dict[str, Any]:
         code, ended_s = server.stop()
     finally:
         server.process.kill()
-    logs = [path.read_text() for path in sorted(folder.glob("server-*.log"))]
+    logs = [path.read_text(encoding="utf-8") for path in sorted(folder.glob("server-*.log"))]
     parts["end"] = {"exit_code": code, "ended_s": ended_s, "tracebacks": sum(log.count("Traceback") for log in logs)}
     parts["log"] = "\n".join(log[-2000:] for log in logs)
     return parts

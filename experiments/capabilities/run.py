@@ -12,7 +12,6 @@ from textwrap import fill
 from typing import NamedTuple
 
 import polars as pl
-from matplotlib.patches import Rectangle
 from tqdm import tqdm
 
 from experiments.capabilities.approaches import BINS, DISTS, HOLD, SIZE, STEPS, Approach, Fitted, dist
@@ -162,6 +161,8 @@ def drawing(table: Capabilities, path: Path) -> None:
     """Draw the table as a matrix, with the measured values in its cells."""
     names = table.rows["method"].unique(maintain_order=True).to_list()
     with figure(path, 1.75 * len(PROBES) + 1.2, 0.62 * len(names) + 0.9) as drawn:
+        from matplotlib.patches import Rectangle
+
         axis = drawn.subplots()
         for row in table.rows.iter_rows(named=True):
             y, x = names.index(row["method"]), [probe.name for probe in PROBES].index(row["capability"])

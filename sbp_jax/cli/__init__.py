@@ -47,7 +47,13 @@ def main(name: str | None = None) -> None:
     Args:
         name: one of `COMMANDS`; by default the first word.
     """
-    words = sys.argv[1:]
+    from sbp_jax.cli.terminal import terminal
+
+    with terminal():
+        _main(name, sys.argv[1:])
+
+
+def _main(name: str | None, words: list[str]) -> None:
     if name is None:
         if not words or words[0] in ("-h", "--help"):
             print(usage())

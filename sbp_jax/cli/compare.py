@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 import tyro
 
 from sbp_jax.cli.flags import parse
+from sbp_jax.cli.terminal import output_folder
 from sbp_jax.config import DataConfig
 from sbp_jax.data.readers.rules import in_yards
 from sbp_jax.errors import InputError
@@ -40,6 +41,7 @@ def command(args: list[str]) -> None:
     options = parse(Options, args, "sbp compare")
     if not options.runs:
         raise InputError("expected the folders of runs; see --help")
+    out = output_folder(options.out)
     from sbp_jax.evaluation.metrics import LEVELS
     from sbp_jax.reporting import compare as reporting
     from sbp_jax.runs.comparison import Training, column, differing, evaluate_all, names_of, progress, read, run_folders
@@ -69,16 +71,16 @@ def command(args: list[str]) -> None:
     kinds = [training.saved.config.data for training in runs.values()]
     unit = "yd" if all(isinstance(data, DataConfig) and in_yards(data.outcome) for data in kinds) else ""
     text = reporting.page(differing(runs), columns, metrics, notes, unit)
-    options.out.mkdir(parents=True, exist_ok=True)
+    out.mkdir(parents=True, exist_ok=True)
     names = ["compare.md"]
-    (options.out / "compare.md").write_text(text)
+    (out / "compare.md").write_text(text, encoding="utf-8")
     for name in ("losses.png", "pp.png"):  # figures of an earlier comparison could be mistaken for new ones
-        (options.out / name).unlink(missing_ok=True)
+        (out / name).unlink(missing_ok=True)
     histories = {name: training.metrics.to_dicts() for name, training in runs.items() if len(training.metrics)}
     if histories:
-        reporting.losses(options.out / "losses.png", histories)
+        reporting.losses(out / "losses.png", histories)
         names.append("losses.png")
     if curves := {name: each.shares for name, each in evaluations.items()}:
-        reporting.pp(options.out / "pp.png", LEVELS, curves)
+        reporting.pp(out / "pp.png", LEVELS, curves)
         names.append("pp.png")
-    print(f"\n{text}\nwritten to {options.out}: {', '.join(names)}")
+    print(f"\n{text}\nwritten to {out}: {', '.join(names)}")

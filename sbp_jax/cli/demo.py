@@ -6,6 +6,7 @@ from typing import Literal
 
 from sbp_jax import configs
 from sbp_jax.cli.flags import parse
+from sbp_jax.cli.terminal import output_folder
 from sbp_jax.config import Config
 
 
@@ -41,5 +42,7 @@ def command(args: list[str]) -> None:
     from sbp_jax.runs.demo import run_demo
     from sbp_jax.runs.signals import listening
 
+    out = output_folder(options.out)
+
     with listening() as stop:
-        run_demo(configuration(options), options.out, stop)
+        run_demo(configuration(options), out, stop)

@@ -7,6 +7,7 @@ from typing import Annotated
 import tyro
 
 from sbp_jax.cli.flags import parse
+from sbp_jax.cli.terminal import new_folder
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ def command(args: list[str]) -> None:
     from sbp_jax.live.export import PACKAGE, export
     from sbp_jax.runs.run import load_run
 
+    out = new_folder(options.out, "OUT")
     run = load_run(options.run, options.step, trust=options.trust)
     with tqdm(desc="export", unit="program") as bar:
 
@@ -50,12 +52,10 @@ def command(args: list[str]) -> None:
             bar.set_postfix_str(name)
             bar.update()
 
-        manifest = export(
-            run, options.out, options.batches, options.platforms, options.league, options.onnx, on_program
-        )
+        manifest = export(run, out, options.batches, options.platforms, options.league, options.onnx, on_program)
     size = sum(each["bytes"] for each in manifest["files"].values())
     count = len(manifest["files"])
-    print(f"{options.run} at step {run.step}: {count} files, {size / 1e6:.1f} MB, written to {options.out}")
+    print(f"{options.run} at step {run.step}: {count} files, {size / 1e6:.1f} MB, written to {out}")
     if manifest["spec"]["league"] is None:
         print(f"No league is saved with the run: run sbp score {options.run} first to get passing scores.")
-    print(f"Put {options.out} on Python's path, then: from {PACKAGE} import load; scorer = load({str(options.out)!r})")
+    print(f"Put {out} on Python's path, then: from {PACKAGE} import load; scorer = load({str(out)!r})")

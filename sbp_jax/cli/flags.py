@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import tyro
 
 from sbp_jax import configs
+from sbp_jax.cli.terminal import fail, terminal
 from sbp_jax.data.readers.rules import FORMER_MALFORMED
 from sbp_jax.errors import InputError
 
@@ -68,7 +69,7 @@ def parse(
             raise InputError(f"{word}: expected a value")
     if unknown:
         raise InputError(f"unknown argument {unknown[0]!r}{_nearest(unknown[0], list(values))}")
-    return value
+    return value if all(word.isascii() for word in words) else _readable(value)
 
 
 def parse_named(kind: Callable[..., T], args: Sequence[str], program: str) -> tuple[str, T]:
@@ -101,27 +102,25 @@ def run(command: Callable[[list[str]], None], words: list[str], interrupted: str
         words: words of the command line after the command's name.
         interrupted: message after a keyboard interrupt.
     """
-    try:
-        command(words)
-        sys.stdout.flush()
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except BrokenPipeError:  # the reader of the output has stopped reading, like `head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except OSError as error:
-        print(f"error: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print(interrupted or "interrupted; the same command resumes from the newest checkpoint", file=sys.stderr)
-        sys.exit(130)
-    except RuntimeError as error:
-        from sbp_jax.training import DivergedError
-
-        if not isinstance(error, DivergedError):
+    with terminal():
+        try:
+            command(words)
+        except InputError as error:
+            fail(error)
+        except BrokenPipeError:  # the reader of the output has stopped reading, like `head`
             raise
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(1)
+        except OSError as error:
+            name = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
+            fail(f"{name}{error.strerror or error}")
+        except KeyboardInterrupt:
+            print(interrupted or "interrupted; the same command resumes from the newest checkpoint", file=sys.stderr)
+            sys.exit(130)
+        except RuntimeError as error:
+            from sbp_jax.training import DivergedError
+
+            if not isinstance(error, DivergedError):
+                raise
+            fail(error, 1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -203,6 +202,18 @@ def _plain_booleans(args: Sequence[str], leaves: Sequence[_Leaf]) -> list[str]:
             raise InputError(f"--{name}: expected True or False, got {text!r}")
         words.append(_switch(name, state))
     return words
+
+
+def _readable(value: Any) -> Any:
+    """Options with texts as UTF-8, whatever the locale decoded them as; a name of a file stays as it is."""
+    if isinstance(value, str):
+        return value if os.path.exists(value) else os.fsencode(value).decode("utf-8", "surrogateescape")
+    if isinstance(value, tuple):
+        return tuple(_readable(each) for each in value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        changes = {field.name: _readable(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return dataclasses.replace(value, **changes)
+    return value
 
 
 def _truth(word: str) -> bool | None:

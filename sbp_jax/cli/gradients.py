@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sbp_jax.cli.flags import parse
+from sbp_jax.cli.terminal import output_folder
 from sbp_jax.errors import InputError
 
 
@@ -39,9 +40,9 @@ def command(args: list[str]) -> None:
     from sbp_jax.runs import provenance
     from sbp_jax.runs.gradients import at_the_truth, of_a_run, of_the_grid
 
-    rows = of_the_grid() if options.run is None else of_a_run(options.run, options.plays)
     default = Path("runs/gradients") if options.run is None else options.run / "gradients"
-    out = options.out or default
+    out = output_folder(options.out or default)
+    rows = of_the_grid() if options.run is None else of_a_run(options.run, options.plays)
     out.mkdir(parents=True, exist_ok=True)
     failures = [row for row in rows if not row["ratio"] <= 1]
     frame = pl.DataFrame(rows)
@@ -73,7 +74,7 @@ def command(args: list[str]) -> None:
         )
         names += ["truth.parquet", "truth.png"]
         text += ["## Started at the truth", TRUTH, figures.truth_table(truth_rows), "![truth](truth.png)"]
-    (out / "gradients.md").write_text("\n\n".join(text) + "\n")
+    (out / "gradients.md").write_text("\n\n".join(text) + "\n", encoding="utf-8")
     print("\n\n".join(part for part in text[2:] if not part.startswith("![")))
     print(f"written to {out}: {', '.join(names)}")
     for row in drifts:

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import tyro
 
 from sbp_jax.cli.flags import parse
+from sbp_jax.cli.terminal import new_folder
 from sbp_jax.data.prepared.config import PrepareConfig
 from sbp_jax.errors import InputError
 
@@ -39,6 +40,7 @@ def command(words: list[str]) -> None:
     options = parse(Options, words, "sbp prepare")
     if not options.sources:
         raise InputError("expected folders or files of tracking data, or lists of plays, first")
+    out = new_folder(options.out)
     import json
     from functools import partial
 
@@ -53,13 +55,13 @@ def command(words: list[str]) -> None:
     config = PrepareConfig(**{name: getattr(options, name) for name in names})
     with tqdm(desc="prepare", unit=" plays") as bar:
         flags = None if options.beam is None else [f"--{option}" for option in options.beam]
-        prepared = prepare(options.sources, options.out, config, partial(move, bar), flags)
-    page = options.out / "report.png"
+        prepared = prepare(options.sources, out, config, partial(move, bar), flags)
+    page = out / "report.png"
     if not page.exists():
-        quality_page(page, json.loads((options.out / dataset.REPORT).read_text()))
-    print((options.out / dataset.SUMMARY).read_text())
+        quality_page(page, json.loads((out / dataset.REPORT).read_text(encoding="utf-8")))
+    print((out / dataset.SUMMARY).read_text(encoding="utf-8"))
     sizes = ", ".join(f"{name} {count:,}" for name, count in prepared.plays.items())
-    print(f"{options.out}: {sizes} plays; {dataset.REPORT}, {dataset.SUMMARY}, {page.name}")
+    print(f"{out}: {sizes} plays; {dataset.REPORT}, {dataset.SUMMARY}, {page.name}")
     if options.strict and prepared.reading.rejected:
         print(f"strict: rejected {prepared.reading.reasons()}", file=sys.stderr)
         sys.exit(REJECTED)

@@ -11,6 +11,7 @@ from typing import Annotated
 import tyro
 
 from sbp_jax.cli.flags import parse
+from sbp_jax.cli.terminal import output_file
 from sbp_jax.data.prepared.splits import Of
 from sbp_jax.errors import InputError
 
@@ -23,7 +24,7 @@ class Options:
 
     Attributes:
         run: folder of a run, as printed by sbp train, or of a cross-fitting, as printed by sbp crossfit.
-        out: file to write; by default RUN/report.html.
+        out: file to write, or an existing folder for report.html; by default RUN/report.html.
         of: which of the run's plays: all, or those of a split; "held-out" is validation and test. By default all plays
             of a cross-fitting, and held-out plays of a run.
         min_plays: leave out quarterbacks with fewer plays.
@@ -57,6 +58,7 @@ def command(args: list[str]) -> None:
     from sbp_jax.runs.score import league_of, open_target, score_plays
 
     target = open_target(options.run, trust=options.trust)
+    path = output_file(options.out or options.run / "report.html", "report.html")
     of = options.of or ("all" if target.cross else "held-out")
     with tqdm(total=4, desc="report", unit="part") as bar:
         plays = score_plays(target, of).with_row_index("row")
@@ -70,7 +72,6 @@ def command(args: list[str]) -> None:
         shown, watched = plays_to_watch(target, of, plays, counts["passer_id"], options.watch)
         bar.update()
         data = page_data(target, plays, league, boards, shown, watched, options.min_plays, options.tables)
-        path = options.out or options.run / "report.html"
         write_report(path, data)
         bar.update()
     size = path.stat().st_size / 1e6

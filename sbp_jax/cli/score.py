@@ -11,6 +11,7 @@ from typing import Annotated
 import tyro
 
 from sbp_jax.cli.flags import parse
+from sbp_jax.cli.terminal import output_folder
 from sbp_jax.data.prepared.splits import Of
 from sbp_jax.errors import InputError
 
@@ -70,6 +71,7 @@ def command(args: list[str]) -> None:
 
     _, level = group_columns(options.by)
     target = open_target(options.run, trust=options.trust)
+    folder = output_folder(options.out or target.path / FOLDER)
     scores = score(
         target,
         by=options.by,
@@ -84,7 +86,6 @@ def command(args: list[str]) -> None:
     for path in options.join:
         board, note = joined(board, read_file(path), path)
         notes.append(note)
-    folder = options.out or target.path / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     for name, frame in (("plays", plays), ("leaderboard", board)):
         frame.write_csv(folder / f"{name}.csv")

@@ -43,6 +43,9 @@ class Options:
         max_body_mb: maximum size of a request's body, in MB.
         idle_s: seconds without a frame after which a play is dropped.
         gather_ms: milliseconds that a step waits for frames of other plays.
+        allow_origin: web page that may call, such as https://scores.example; repeatable. Its host also becomes a name
+            under which the service may be called. * allows all pages. By default only the service's own pages may call,
+            and without a token only under an address, localhost, this machine's name or a name without dots.
         token_file: file with the token that callers must send; the environment variable SBP_TOKEN is an alternative.
         step: step of the run's checkpoint; by default the newest.
         trust: import your own head, encoder or objective if the run's configuration names one.
@@ -56,6 +59,7 @@ class Options:
     max_body_mb: float = 1.0
     idle_s: float = 60.0
     gather_ms: float = 4.0
+    allow_origin: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     token_file: Path | None = None
     step: int | None = None
     trust: bool = False
@@ -70,7 +74,7 @@ def token_of(file: Path | None) -> str | None:
     if file is None and TOKEN not in os.environ:
         return None
     try:
-        token = os.environ[TOKEN] if file is None else file.read_text().strip()
+        token = os.environ[TOKEN] if file is None else file.read_text(encoding="utf-8").strip()
     except UnicodeDecodeError:
         raise InputError(f"{file}: expected a token as text") from None
     if not token:
@@ -110,6 +114,7 @@ def command(args: list[str]) -> None:
         raise InputError(f"gather_ms: expected from 0 to 1000, got {options.gather_ms}")
     settings = Settings(
         token=token_of(options.token_file),
+        origins=options.allow_origin,
         max_body_bytes=max(1, round(options.max_body_mb * 2**20)),
         connections=options.connections,
         idle_s=options.idle_s,

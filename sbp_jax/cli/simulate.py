@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import tyro
 
 from sbp_jax.cli.flags import parse
+from sbp_jax.cli.terminal import new_folder
 from sbp_jax.data.simulator.config import LeagueConfig
 from sbp_jax.errors import InputError
 
@@ -55,8 +56,9 @@ def command(args: list[str]) -> None:
     from sbp_jax.runs import provenance
     from sbp_jax.runs.datasets import move
 
-    if not options.overwrite and (options.out.is_file() or (options.out.is_dir() and any(options.out.iterdir()))):
-        raise InputError(f"{options.out}: exists already; name a new folder, or --overwrite a simulated one")
+    out = new_folder(options.out, "OUT")
+    if not options.overwrite and (out.is_file() or (out.is_dir() and any(out.iterdir()))):
+        raise InputError(f"{out}: exists already; name a new folder, or --overwrite a simulated one")
     config = SimulationConfig(
         plays=options.plays,
         seed=options.seed,
@@ -68,8 +70,8 @@ def command(args: list[str]) -> None:
     processes = provenance.cores() if options.processes is None else options.processes
     start = time.perf_counter()
     with tqdm(total=options.plays, desc="simulate", unit=" plays", delay=1) as bar:
-        simulate(options.out, config, partial(move, bar), processes)
+        simulate(out, config, partial(move, bar), processes)
     seconds = time.perf_counter() - start
-    files = [path for path in options.out.rglob("*") if path.is_file()]
+    files = [path for path in out.rglob("*") if path.is_file()]
     size = sum(path.stat().st_size for path in files) / 1e6
-    print(f"{options.plays:,} plays in {seconds:.0f} s: {len(files)} files, {size:,.0f} MB, written to {options.out}")
+    print(f"{options.plays:,} plays in {seconds:.0f} s: {len(files)} files, {size:,.0f} MB, written to {out}")

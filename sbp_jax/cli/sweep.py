@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sbp_jax.cli.flags import parse
+from sbp_jax.cli.terminal import output_folder
 from sbp_jax.errors import InputError
 from sbp_jax.runs import grid
 
@@ -59,10 +60,10 @@ def command(args: list[str]) -> None:
 
     ablation = grid.read(args[0], options.base)
     root = Path("runs/ablation") / ablation.name
+    out = output_folder(options.out or root)
     with listening() as stop:
         every = trials(ablation, options.seeds, options.arms, options.plays, options.epochs, options.source)
         table, references, dataset = ablate(ablation, every, root, stop, options.ray, options.ray_cpus)
-    out = options.out or root
     out.mkdir(parents=True, exist_ok=True)
     table.write_parquet(out / f"{ablation.name}.parquet")
     context = reporting.Context(ablation.title, ablation.about, ablation.reference, ablation.axis, ablation.logarithmic)
@@ -70,9 +71,9 @@ def command(args: list[str]) -> None:
     heading = provenance.heading(ablation.title, "sbp sweep", args, provenance.describe())
     plays = len(dataset.split("train")), len(dataset.split("test"))
     text = "\n\n".join([heading, *reporting.report(table, references, context, plays)]) + "\n"
-    (out / f"{ablation.name}.md").write_text(text)
+    (out / f"{ablation.name}.md").write_text(text, encoding="utf-8")
     summary = {"grid": dataclasses.asdict(context), "baselines": references, "fingerprint": dataset.fingerprint}
-    (out / f"{ablation.name}.json").write_text(json.dumps(summary, indent=1) + "\n")
+    (out / f"{ablation.name}.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
     print(f"\n{text}\nwritten to {out}: {', '.join(sorted(p.name for p in out.glob(ablation.name + '.*')))}")
 
 

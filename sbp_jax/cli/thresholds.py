@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import tyro
 
 from sbp_jax.cli.flags import parse
+from sbp_jax.cli.terminal import output_folder
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ def command(args: list[str]) -> None:
 
     column = read_column(options.file, options.column)
     label = re.sub(r"[^\w.-]+", "_", f"{options.file.stem}-{column.name}")
-    folder = options.out or Path("runs/thresholds") / label
+    folder = output_folder(options.out or Path("runs/thresholds") / label)
     sides: list[Tail] = ["lower", "upper"] if options.tail == "both" else [options.tail]
     diagnoses = [diagnose(column.values, side, options.tail_mass, options.level) for side in sides]
     folder.mkdir(parents=True, exist_ok=True)

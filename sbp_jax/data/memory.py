@@ -92,7 +92,7 @@ def reserve(file: int, size: int) -> None:
 
 def _meminfo() -> int | None:
     try:
-        for line in Path("/proc/meminfo").read_text().splitlines():
+        for line in Path("/proc/meminfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("MemAvailable:"):
                 return 1024 * int(line.split()[1])
     except (OSError, ValueError, IndexError):
@@ -103,7 +103,7 @@ def _meminfo() -> int | None:
 def _container() -> int | None:
     """Bytes left under the limits of this process's control groups, of either version; None without a limit."""
     try:
-        lines = _CGROUP.read_text().splitlines()
+        lines = _CGROUP.read_text(encoding="utf-8").splitlines()
     except OSError:
         return None
     free = []
@@ -116,8 +116,8 @@ def _container() -> int | None:
         group = root / path.strip("/")
         for folder in (group, *(parent for parent in group.parents if parent.is_relative_to(root))):
             try:
-                maximum = int((folder / limit).read_text())
-                free.append(maximum - int((folder / current).read_text()) + _cached(folder, prefix))
+                maximum = int((folder / limit).read_text(encoding="utf-8"))
+                free.append(maximum - int((folder / current).read_text(encoding="utf-8")) + _cached(folder, prefix))
             except (OSError, ValueError):  # no such group in this container; "max" is not a number
                 continue
     return max(min(free), 0) if free else None
@@ -126,5 +126,5 @@ def _container() -> int | None:
 def _cached(folder: Path, prefix: str) -> int:
     """Bytes of a control group's file cache, which the system frees when memory is short."""
     names = f"{prefix}active_file", f"{prefix}inactive_file"
-    pairs = (line.split() for line in (folder / "memory.stat").read_text().splitlines())
+    pairs = (line.split() for line in (folder / "memory.stat").read_text(encoding="utf-8").splitlines())
     return sum(int(value) for name, value in pairs if name in names)

@@ -40,7 +40,7 @@ def tuned(x: np.ndarray, y: np.ndarray, groups: np.ndarray, loss: Loss, file: Pa
         quick: try only the first setting, with few trees.
     """
     if file.is_file():
-        return Trees(**json.loads(file.read_text()))
+        return Trees(**json.loads(file.read_text(encoding="utf-8")))
     xgb = _library()
     distinct = np.random.default_rng(0).permutation(np.unique(groups))
     fold_of = dict(zip(distinct.tolist(), (np.arange(len(distinct)) % FOLDS).tolist(), strict=True))

@@ -99,7 +99,7 @@ def export(
             "files": files,
         }
         manifest["sha256"] = digest_of(manifest)
-        (place / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
+        (place / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
     return manifest
 
 
@@ -167,14 +167,15 @@ def _write_code(place: Path) -> None:
     package.mkdir()
     root = Path(sbp_jax.__file__).parent
     for module in _MODULES:
-        text = (root / f"{module.replace('.', '/')}.py").read_text()
+        text = (root / f"{module.replace('.', '/')}.py").read_text(encoding="utf-8")
         text = text.replace("sbp_jax.live.", f"{PACKAGE}.").replace("sbp_jax.errors", f"{PACKAGE}.errors")
-        (package / f"{module.split('.')[-1]}.py").write_text(text)
-    (package / "__init__.py").write_text(_INIT.format(version=sbp_jax.__version__))
+        (package / f"{module.split('.')[-1]}.py").write_text(text, encoding="utf-8")
+    (package / "__init__.py").write_text(_INIT.format(version=sbp_jax.__version__), encoding="utf-8")
     flatbuffers = Path(importlib.import_module("flatbuffers").__file__ or "").parent
     shutil.copytree(flatbuffers, place / "flatbuffers", ignore=shutil.ignore_patterns("__pycache__"))
     (place / "flatbuffers" / "LICENSE").write_text(
-        "FlatBuffers, copyright Google LLC, under the Apache License 2.0: https://www.apache.org/licenses/LICENSE-2.0\n"
+        "FlatBuffers, copyright Google LLC, under the Apache License 2.0: https://www.apache.org/licenses/LICENSE-2.0\n",
+        encoding="utf-8",
     )
 
 

@@ -1,9 +1,9 @@
 """The two adapters: outcomes on the real line, and outcomes rounded to a lattice."""
 
+import copy
 import dataclasses
-import math
-from collections.abc import Callable, Iterator
-from typing import Any, cast
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar, cast
 
 import jax
 import jax.numpy as jnp
@@ -14,22 +14,19 @@ from jaxtyping import Array
 from numpyro.distributions import constraints
 
 from sbp_jax.distributions import (
-    Affine,
-    Binned,
     BlendedPareto,
     Distribution,
     HybridPareto,
-    Normal,
     Quantized,
-    StudentT,
     TwoTailedHybridPareto,
 )
-from sbp_jax.distributions.pytrees import Constant, is_traced
+from sbp_jax.distributions.base import broadcast_to
+from sbp_jax.distributions.pytrees import is_traced
 from sbp_jax.errors import InputError
-from sbp_jax.numpyro.supports import FixedSpan, Lattice, Span
+from sbp_jax.numpyro.expansion import Expansion
+from sbp_jax.numpyro.supports import Lattice, Span, fixed_support
 
-# Families whose support is always the real line; other supports may depend on parameters.
-_REAL_LINE = (Normal, StudentT)
+A = TypeVar("A", bound="_Adapter")
 _HYBRIDS = (HybridPareto, TwoTailedHybridPareto)
 _POSITIVE = {"df", "scale"}
 _PARAMETERS = {"dist": constraints.dependent}
@@ -40,13 +37,15 @@ class _Adapter(numpyro_dists.Distribution):
     """Common base of both adapters: shapes, parameter checks, and a pytree with the distribution's arrays as leaves.
 
     Shapes are read from the distribution each time, so they remain correct when `vmap` or `scan` changes an axis.
+    `expand` returns an adapter: NumPyro's `ExpandedDistribution` expects the shape of its base to remain as it was.
     """
 
     arg_constraints = _PARAMETERS
     pytree_data_fields = ("dist", "_named_support")
-    _static = ("_validate_args",)
+    _static = ("_validate_args", "_expansion")
     dist: Distribution
     _named_support: constraints.Constraint | None = None
+    _expansion = Expansion()
 
     def __init__(
         self,
@@ -64,11 +63,21 @@ class _Adapter(numpyro_dists.Distribution):
 
     @property
     def batch_shape(self) -> tuple[int, ...]:
-        return self.dist.batch_shape
+        return self._expansion.batch_shape(self.dist)
 
     @property
     def event_shape(self) -> tuple[int, ...]:
         return ()
+
+    def expand(self: A, batch_shape: Sequence[int]) -> A:
+        """Return the adapter of independent outcomes of a larger batch shape; the parameters are not copied.
+
+        Raises:
+            ValueError: `self.batch_shape` does not broadcast to `batch_shape`.
+        """
+        expanded = copy.copy(self)
+        expanded.dist, expanded._expansion = self._expansion.expand(self.dist, tuple(batch_shape))
+        return expanded
 
     def validate_args(self, strict: bool = True) -> None:
         """Reject invalid parameters; traced parameters cannot be checked.
@@ -94,6 +103,39 @@ class _Adapter(numpyro_dists.Distribution):
             if value is not None:
                 setattr(self, name, value)
         return self
+
+    def sample(self, key: Any, sample_shape: tuple[int, ...] = ()) -> Array:
+        """Return draws [*sample_shape, *batch_shape]: differentiable in the parameters, except of rounded outcomes."""
+        return self._expansion.sample(self._outcome(self.dist), key, tuple(sample_shape))
+
+    def cdf(self, value: ArrayLike) -> Array:
+        """Return P(Y <= value), broadcast; a step function if the outcome is rounded."""
+        return self._result("cdf", value)
+
+    def log_cdf(self, value: ArrayLike) -> Array:
+        """Return the log of `cdf`, accurate where the probability underflows."""
+        return self._result("log_cdf", value)
+
+    def icdf(self, q: ArrayLike) -> Array:
+        """Return the least outcome whose cdf is at least q, broadcast."""
+        return self._result("icdf", q)
+
+    @property
+    def mean(self) -> Array:
+        return self._result("mean")
+
+    @property
+    def variance(self) -> Array:
+        return self._result("variance")
+
+    def _outcome(self, dist: Distribution) -> Distribution:
+        """The distribution of the outcome, given that of `dist`."""
+        return dist
+
+    def _result(self, method: str, *args: ArrayLike) -> Array:
+        """The result of a method of the outcome's distribution, broadcast against the batch shape."""
+        value = getattr(self._outcome(self._expansion.align(self.dist)), method)(*args)
+        return jnp.broadcast_to(value, np.broadcast_shapes(value.shape, self.batch_shape))
 
     def _warn_outside(self, value: ArrayLike) -> None:
         # Only warn: NumPyro would also turn the log-density of a NaN outcome into -inf.
@@ -140,9 +182,10 @@ class Continuous(_Adapter):
     """A NumPyro distribution with the density of `dist`: univariate, one for each element of its batch.
 
     Its support runs from `dist.icdf(0)` to `dist.icdf(1)`: an interval, a half-line or the real line, elementwise,
-    depending on the parameters. As a prior it is sampled through a bijection that covers all three cases. For `Normal`,
-    `StudentT`, `Binned` with constant edges and `Affine` of the first two, the support does not depend on parameters,
-    so they can be components of NumPyro's mixtures. Other distributions can if `support` is given.
+    depending on the parameters. As a prior it is sampled through a bijection that covers all three cases. NumPyro's
+    mixtures accept components whose support depends on no parameter: `Normal`, `StudentT`, `Binned` with constant
+    edges, `Quantized` with a constant grid, and what `Affine`, `Censored` and `Mixture` make of them, where the result
+    has constant bounds. Other distributions can be components if `support` is given.
 
     A distribution with atoms (`Censored`, `Mixture`, `Deterministic`) keeps its `log_prob`: a log-probability at an
     atom, a log-density elsewhere. Its dominating measure is Lebesgue measure plus counting measure at the atoms, so it
@@ -163,57 +206,29 @@ class Continuous(_Adapter):
     reparametrized_params = _NAMES
 
     @property
-    def support(self) -> constraints.Constraint:
-        if self._named_support is not None:
-            return self._named_support
-        if _on_real_line(self.dist):
-            return constraints.real
-        if isinstance(self.dist, Binned) and isinstance(self.dist._edges, Constant):
-            edges = np.asarray(self.dist.edges).astype(self.dist.dtype)
-            return FixedSpan(float(edges[0]), float(edges[-1]))
-        with jax.ensure_compile_time_eval():
-            return Span(*(jnp.broadcast_to(self.dist.icdf(q), self.batch_shape) for q in (0.0, 1.0)))
+    def has_rsample(self) -> bool:
+        return not self.is_discrete
 
-    def sample(self, key: Any, sample_shape: tuple[int, ...] = ()) -> Array:
-        """Return draws [*sample_shape, ...], differentiable in the parameters."""
-        return self.dist.sample(key, sample_shape)
+    @property
+    def support(self) -> constraints.Constraint:
+        support = fixed_support(self.dist) if self._named_support is None else self._named_support
+        if support is not None:
+            return support
+        with jax.ensure_compile_time_eval():
+            return Span(*(self._result("icdf", q) for q in (0.0, 1.0)))
 
     def log_prob(self, value: ArrayLike, intermediates: list[Any] | None = None) -> Array:
         """Return `dist.log_prob(value)`, broadcast."""
         self._warn_outside(value)
-        return self.dist.log_prob(value)
-
-    def cdf(self, value: ArrayLike) -> Array:
-        """Return `dist.cdf(value)`, broadcast."""
-        return self.dist.cdf(value)
-
-    def log_cdf(self, value: ArrayLike) -> Array:
-        """Return `dist.log_cdf(value)`, broadcast."""
-        return self.dist.log_cdf(value)
-
-    def icdf(self, q: ArrayLike) -> Array:
-        """Return `dist.icdf(q)`, broadcast."""
-        return self.dist.icdf(q)
-
-    @property
-    def mean(self) -> Array:
-        return self.dist.mean()
-
-    @property
-    def variance(self) -> Array:
-        return self.dist.variance()
+        return self._result("log_prob", value)
 
     @property
     def mode(self) -> Array:
-        return _closed(self.dist.mode)
+        return _closed(lambda: self._result("mode"))
 
     def entropy(self) -> Array:
         """Return `dist.entropy()`; NotImplementedError, as in NumPyro, if there is no closed form."""
-        return _closed(self.dist.entropy)
-
-
-def _on_real_line(dist: Distribution) -> bool:
-    return isinstance(dist, _REAL_LINE) or (isinstance(dist, Affine) and _on_real_line(dist.base))
+        return _closed(lambda: self._result("entropy"))
 
 
 def _closed(method: Callable[[], Array]) -> Array:
@@ -236,63 +251,54 @@ class Rounded(_Adapter):
 
     Args:
         distribution: any distribution of `sbp_jax.distributions`, batch shape [...].
-        width: the rounding unit, a positive number, in the unit of the outcome.
+        width: the rounding unit, one positive number, in the unit of the outcome.
         support, validate_args: as in `Continuous`.
 
     Raises:
         InputError: as in `Continuous`, or `width` is not a positive finite number.
     """
 
-    _static = ("_validate_args", "width")
+    _static = (*_Adapter._static, "width")
     width: float
 
     def __init__(
         self,
         dist: Distribution,
-        width: float = 1.0,
+        width: ArrayLike = 1.0,
         *,
         support: constraints.Constraint | None = None,
         validate_args: bool | None = None,
     ) -> None:
-        if not isinstance(width, int | float | np.number) or not (width > 0 and math.isfinite(width)):
-            raise InputError(f"width must be a positive finite number, got {width}")
-        self.width = float(width)
+        self.width = _checked_width(width)
         super().__init__(dist, support=support, validate_args=validate_args)
 
     @property
     def quantized(self) -> Quantized:
-        """The same distribution of sbp_jax."""
-        return Quantized(self.dist, self.width)
+        """The same distribution of sbp_jax, of batch shape `batch_shape`."""
+        return Quantized(broadcast_to(self._expansion.align(self.dist), self.batch_shape), self.width)
 
     @property
     def support(self) -> constraints.Constraint:
         return Lattice(self.width) if self._named_support is None else self._named_support
 
-    def sample(self, key: Any, sample_shape: tuple[int, ...] = ()) -> Array:
-        """Return draws [*sample_shape, ...], in the dtype of the distribution; their gradient is zero."""
-        return self.quantized.sample(key, sample_shape)
+    @property
+    def is_discrete(self) -> bool:
+        return True  # whatever `support` was given
 
     def log_prob(self, value: ArrayLike, intermediates: list[Any] | None = None) -> Array:
         """Return log p(y); -inf with zero gradient off the multiples of `width` up to rounding, NaN for NaN."""
         self._warn_outside(value)
-        return self.quantized.log_prob(value)
+        return self._result("log_prob", value)
 
-    def cdf(self, value: ArrayLike) -> Array:
-        """Return P(rounded outcome <= y), with a step at every multiple of `width`."""
-        return self.quantized.cdf(value)
+    def _outcome(self, dist: Distribution) -> Quantized:
+        return Quantized(dist, self.width)
 
-    def log_cdf(self, value: ArrayLike) -> Array:
-        """Return the log of `cdf`, accurate where the probability underflows."""
-        return self.quantized.log_cdf(value)
 
-    def icdf(self, q: ArrayLike) -> Array:
-        """Return the least multiple of `width` whose cdf is at least q."""
-        return self.quantized.icdf(q)
-
-    @property
-    def mean(self) -> Array:
-        return self.quantized.mean()
-
-    @property
-    def variance(self) -> Array:
-        return self.quantized.variance()
+def _checked_width(width: Any) -> float:
+    """The width as a number: NumPyro's mixtures need a support that depends on no traced value."""
+    if is_traced(width):
+        raise InputError("width must be a number known at compile time, got a traced value")
+    number = np.asarray(width) if isinstance(width, int | float | np.number | np.ndarray | jax.Array) else np.zeros(1)
+    if number.ndim or not (number > 0 and np.isfinite(number)):
+        raise InputError(f"width must be a positive finite number, got {width}")
+    return float(number)

@@ -4,10 +4,14 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float
 from numpyro.distributions import constraints
 from numpyro.distributions.transforms import Transform, biject_to
+
+from sbp_jax.distributions import Affine, Binned, Censored, Distribution, Mixture, Normal, Quantized, StudentT
+from sbp_jax.distributions.pytrees import Constant
 
 
 class Span(constraints.interval):
@@ -15,6 +19,9 @@ class Span(constraints.interval):
 
     A subclass of NumPyro's interval, because NumPyro re-evaluates only such supports when the parameters change.
     """
+
+    def __repr__(self) -> str:
+        return f"Span({self.lower_bound}, {self.upper_bound})"
 
     def __call__(self, x: ArrayLike) -> Bool[Array, "..."]:
         with jax.ensure_compile_time_eval():  # check concrete values inside a jit
@@ -82,19 +89,21 @@ biject_to.register(Span, SpanTransform)
 
 
 class FixedSpan(constraints.ParameterFreeConstraint):
-    """Numbers between two finite constant ends: NumPyro's mixtures accept components with such a support."""
+    """Numbers between two constant ends, which may be infinite: NumPyro's mixtures accept such components."""
 
     def __init__(self, lower_bound: float, upper_bound: float) -> None:
         self.lower_bound, self.upper_bound = lower_bound, upper_bound
 
+    def __repr__(self) -> str:
+        return f"FixedSpan({self.lower_bound}, {self.upper_bound})"
+
     def __call__(self, x: ArrayLike) -> Bool[Array, "..."]:
         with jax.ensure_compile_time_eval():
-            x = jnp.asarray(x)
-            x = x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(float)
-            return (x >= self.lower_bound) & (x <= self.upper_bound)
+            x = _floating(x)
+            return (x >= self.lower_bound) & (x <= self.upper_bound) & jnp.isfinite(x)
 
     def feasible_like(self, prototype: ArrayLike) -> Float[Array, "..."]:
-        return jnp.full(jnp.shape(prototype), 0.5 * self.lower_bound + 0.5 * self.upper_bound)
+        return _fixed_transform(self)(jnp.zeros(jnp.shape(prototype)))
 
     def tree_flatten(self) -> tuple[Any, Any]:
         return (), ((), {"lower_bound": self.lower_bound, "upper_bound": self.upper_bound})
@@ -110,34 +119,110 @@ def _fixed_transform(constraint: FixedSpan) -> "SpanTransform":
 
 
 class Lattice(constraints.ParameterFreeConstraint):
-    """Integer multiples of a positive width, up to rounding."""
+    """Numbers origin + k width, k an integer, up to rounding."""
 
     is_discrete = True
 
-    def __init__(self, width: float) -> None:
-        self.width = width
+    def __init__(self, width: float, origin: float = 0.0) -> None:
+        self.width, self.origin = width, origin
+
+    def __repr__(self) -> str:
+        return f"Lattice({self.width}, {self.origin})"
 
     def __call__(self, x: ArrayLike) -> Bool[Array, "..."]:
         with jax.ensure_compile_time_eval():
-            x = jnp.asarray(x)
-            return nearest(x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(float), self.width)[1]
+            return _is_multiple(_floating(x), self.width, self.origin)
 
     def feasible_like(self, prototype: ArrayLike) -> Array:
-        return jnp.zeros_like(prototype)
+        return jnp.full_like(prototype, self.origin)
 
     def tree_flatten(self) -> tuple[Any, Any]:
-        return (), ((), {"width": self.width})
+        return (), ((), {"width": self.width, "origin": self.origin})
 
     def eq(self, other: object, static: bool = False) -> ArrayLike:
-        return isinstance(other, Lattice) and self.width == other.width
+        return isinstance(other, Lattice) and (self.width, self.origin) == (other.width, other.origin)
 
 
-def nearest(y, width):
-    """Return the k whose multiple of `width` is nearest to y, and whether y is that multiple up to rounding."""
+def fixed_support(dist: Distribution) -> constraints.Constraint | None:
+    """Return a constraint that holds for every outcome whatever the parameters; None if only they determine one.
+
+    A lattice for outcomes on a constant grid, the real line, or an interval between constant bounds.
+    """
+    grid = _grid(dist)
+    if grid is not None:
+        return Lattice(*grid)
+    ends = _fixed_ends(dist)
+    return None if ends is None else constraints.real if ends == _REAL_LINE else FixedSpan(*ends)
+
+
+_REAL_LINE = (-np.inf, np.inf)
+
+
+def _grid(dist: Distribution) -> tuple[float, float] | None:
+    """Width and origin of the constant grid that all outcomes lie on; None if there is none."""
+    if isinstance(dist, Quantized) and isinstance(dist.width, Constant) and isinstance(dist.origin, Constant):
+        return float(dist.width), float(dist.origin)
+    if isinstance(dist, Censored):
+        grid = _grid(dist.base)
+        bounds = [bound for bound in (dist.low, dist.high) if bound is not None]
+        if grid and all(isinstance(bound, Constant) and _is_end_on(float(bound), *grid) for bound in bounds):
+            return grid
+    if isinstance(dist, Mixture):
+        grids = {_grid(part) for part in _components(dist)}
+        return grids.pop() if len(grids) == 1 else None
+    return None
+
+
+def _is_end_on(bound: float, width: float, origin: float) -> bool:
+    ratio = (bound - origin) / width
+    slack = 4 * np.finfo(float).eps * max(abs(ratio), abs(origin) / width)
+    return bool(np.isinf(bound) or abs(ratio - np.round(ratio)) <= slack)
+
+
+def _fixed_ends(dist: Distribution) -> tuple[float, float] | None:
+    """Constant ends between which all outcomes lie; None if they depend on parameters."""
+    if isinstance(dist, Normal | StudentT):
+        return _REAL_LINE
+    if isinstance(dist, Binned) and isinstance(dist._edges, Constant):
+        edges = np.asarray(dist.edges).astype(dist.dtype)
+        return float(edges[0]), float(edges[-1])
+    if isinstance(dist, Affine | Quantized):  # location, scale and the last grid points move finite ends
+        return _REAL_LINE if _fixed_ends(dist.base) == _REAL_LINE else None
+    if isinstance(dist, Mixture):
+        parts = [_fixed_ends(part) for part in _components(dist)]
+        known = [part for part in parts if part is not None]
+        return (min(low for low, _ in known), max(high for _, high in known)) if len(known) == len(parts) else None
+    if isinstance(dist, Censored):
+        low, high = (_constant_bound(bound) for bound in (dist.low, dist.high))
+        # two constant bounds suffice whatever the base
+        base = _fixed_ends(dist.base) or (_REAL_LINE if low is not None and high is not None else None)
+        if base is None or (dist.low is not None and low is None) or (dist.high is not None and high is None):
+            return None
+        return max(base[0], -np.inf if low is None else low), min(base[1], np.inf if high is None else high)
+    return None
+
+
+def _constant_bound(bound: Constant | Array | None) -> float | None:
+    """A constant bound as a number; None if there is none or it is a parameter."""
+    return float(bound) if isinstance(bound, Constant) else None
+
+
+def _components(dist: Mixture) -> tuple[Distribution, ...]:
+    return dist.components if isinstance(dist.components, tuple) else (dist.components,)
+
+
+def _floating(x: ArrayLike) -> Array:
+    x = jnp.asarray(x)
+    return x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(float)
+
+
+def _is_multiple(y: Array, width: float, origin: float) -> Array:
+    """Whether y is a multiple of `width` from `origin`, up to rounding."""
     finite = jnp.isfinite(y)
-    ratio = jnp.where(finite, y, 0.0) / width
+    ratio = (jnp.where(finite, y, 0.0) - origin) / width
     k = jnp.round(ratio)
-    return k, finite & (jnp.abs(ratio - k) <= 4 * float(jnp.finfo(y.dtype).eps) * jnp.abs(k))
+    slack = 4 * float(jnp.finfo(y.dtype).eps) * jnp.maximum(jnp.abs(k), abs(origin) / width)
+    return finite & (jnp.abs(ratio - k) <= slack)
 
 
 def _broadcast(x, lower, upper):

@@ -7,6 +7,7 @@ import base64
 import html
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -32,21 +33,24 @@ def write_report(path: Path, data: Mapping[str, Any]) -> None:
     from plotly.offline import get_plotlyjs
 
     page = files("sbp_jax.reporting") / "page"
-    # "</script>" within the data would end the script element
-    content = json.dumps(_plain(data), separators=(",", ":"), ensure_ascii=False, allow_nan=False).replace("</", "<\\/")
     parts = {
         "title": html.escape(data["title"]),
-        "css": (page / "page.css").read_text(),
-        "js": (page / "page.js").read_text(),
+        "css": (page / "page.css").read_text(encoding="utf-8"),
+        "js": (page / "page.js").read_text(encoding="utf-8"),
         "plotly": get_plotlyjs(),
-        "data": content,
+        "data": _embedded(_plain(data)),
     }
-    text = (page / "page.html").read_text()
-    for name, value in parts.items():
-        before, after = text.split("{{" + name + "}}")
-        text = before + value + after
+    # in one pass: a title may contain the placeholder of another part
+    template = (page / "page.html").read_text(encoding="utf-8")
+    text = re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], template)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+    path.write_text(text, encoding="utf-8", errors="replace")  # a path that is not UTF-8 has half characters
+
+
+def _embedded(value: Any) -> str:
+    """JSON that a script element may contain: `<!--<script>` and `</script>` would end or swallow the element."""
+    content = json.dumps(value, separators=(",", ":"), allow_nan=False)
+    return re.sub("[<>&]", lambda match: f"\\u{ord(match[0]):04x}", content)
 
 
 def calibration(plays: pl.DataFrame, strata: Mapping[str, pl.Series]) -> dict[str, Any]:

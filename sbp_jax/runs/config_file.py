@@ -113,7 +113,7 @@ def to_json(saved: Saved) -> bytes:
 def read_starts(path: Path) -> tuple[Mapping[str, Any], ...]:
     """Return the calls listed in a run's config.json; empty if the file is missing or damaged."""
     try:
-        return _starts(json.loads((path / CONFIG).read_text()))
+        return _starts(json.loads((path / CONFIG).read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError):
         return ()
 

@@ -180,9 +180,9 @@ def run_demo(config: Config, out: Path, stop: StopRequest | None = None) -> None
 
     summary |= {"data": dataset.report(), "seconds": clock.seconds}
     out.mkdir(parents=True, exist_ok=True)
-    (out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
+    (out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
     text = report(summary, table) + "\n" + dataset.account() + "\n"
-    (out / "summary.md").write_text(text)
+    (out / "summary.md").write_text(text, encoding="utf-8")
     print("\n" + report(summary, table))
     print(f"written to {out}: summary.json, summary.md, figures/")
 

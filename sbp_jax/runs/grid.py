@@ -66,7 +66,7 @@ def names() -> list[str]:
 
 def title(name: str) -> str:
     """Return the title of a grid in `names()`."""
-    return tomllib.loads((FOLDER / f"{name}.toml").read_text())["title"]
+    return tomllib.loads((FOLDER / f"{name}.toml").read_text(encoding="utf-8"))["title"]
 
 
 def read(name: str, base: str | None = None) -> Grid:
@@ -86,7 +86,7 @@ def read(name: str, base: str | None = None) -> Grid:
         hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(names())}, or a path that ends in .toml"
         raise InputError(f"{name}: no such grid; {hint}")
     try:
-        content = tomllib.loads(path.read_text())
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: expected TOML: {error}") from error
     unknown = sorted(set(content) - KEYS)

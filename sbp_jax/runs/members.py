@@ -104,7 +104,7 @@ def train_many(
 
     train_members(configs, dataset, root, on_done, stop, progress)
     folders = [run_folder(root, config, dataset.fingerprint) for config in configs]
-    results = [json.loads((folder / RESULT).read_text()) for folder in folders]
+    results = [json.loads((folder / RESULT).read_text(encoding="utf-8")) for folder in folders]
     return [
         Trained(config, folder, result.get("diverged"))
         for config, folder, result in zip(configs, folders, results, strict=True)
@@ -210,10 +210,10 @@ def read_result(
     evaluate: Callable[[Path, Dataset], dict[str, Any]], dataset: Dataset, config: Config, folder: Path
 ) -> dict[str, Any]:
     """Return the result in a run's folder; evaluate the run now if `train_many` left the result empty."""
-    result = json.loads((folder / RESULT).read_text())
+    result = json.loads((folder / RESULT).read_text(encoding="utf-8"))
     if not result:
         leave_result(evaluate, dataset, config, folder, None)
-        result = json.loads((folder / RESULT).read_text())
+        result = json.loads((folder / RESULT).read_text(encoding="utf-8"))
     return result
 
 
@@ -232,7 +232,7 @@ def groups(configs: Sequence[Config], dataset: Dataset, root: Path) -> tuple[lis
     waiting = {name: config for name, config in by_name.items() if not is_done(root, config, dataset)}
     resumable = []
     for file in sorted((root / "groups").glob("*/members.json")):
-        names = json.loads(file.read_text())
+        names = json.loads(file.read_text(encoding="utf-8"))
         if all(name in by_name for name in names):
             if any(name in waiting for name in names):
                 resumable.append([by_name[name] for name in names])
@@ -269,7 +269,9 @@ def _train_group(
     plan = Plan(to_device(arrays), index_plans, signs, validation, validation_plan)
     members = [sweep.member(i, networks[i], per_epoch * config.training.epochs) for i, config in enumerate(configs)]
     checkpoints = Checkpoints(group / "checkpoints")
-    (group / "members.json").write_text(json.dumps(names))  # written last: from here on the group can resume
+    (group / "members.json").write_text(
+        json.dumps(names), encoding="utf-8"
+    )  # written last: from here on the group can resume
 
     total = per_epoch * sum(config.training.epochs for config in configs)
     with tqdm(total=total, desc=f"train {len(configs)} members", unit="step", disable=not progress) as bar:

@@ -92,7 +92,7 @@ def write_page(out: Path, name: str, paragraphs: Sequence[str], data: Any = None
 
 def _processor() -> str:
     try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             name, _, value = line.partition(":")
             if name.strip() in ("model name", "Hardware") and value.strip():
                 return value.strip()

@@ -127,13 +127,13 @@ class League:
         """Write the league as JSON."""
         path.parent.mkdir(parents=True, exist_ok=True)
         content = {"format": FORMAT, **asdict(self)}
-        path.write_text(json.dumps(content, indent=1) + "\n")
+        path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, path: Path) -> "League":
         """Read a league written by `save`; InputError if the file is not a league or has another format."""
         try:
-            content = json.loads(path.read_text())
+            content = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError) as error:
             raise InputError(f"{path}: cannot be read as a league ({error})") from error
         if not isinstance(content, dict) or content.pop("format", None) != FORMAT:

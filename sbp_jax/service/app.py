@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import RedirectResponse
 
 from sbp_jax.live import LiveScorer
-from sbp_jax.service import messages, schema
+from sbp_jax.service import documentation, messages, schema
 from sbp_jax.service.batcher import Batcher
 from sbp_jax.service.gate import Gate, refused
 from sbp_jax.service.live import Connection
@@ -26,7 +26,14 @@ from sbp_jax.service.settings import Settings
 
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
     code: {"model": schema.Problem, "description": why}
-    for code, why in ((400, "Not JSON"), (401, "No token"), (413, "Too large"), (422, "Rejected"), (429, "Too many"))
+    for code, why in (
+        (400, "Not JSON"),
+        (401, "No token"),
+        (403, "Page of another origin"),
+        (413, "Too large"),
+        (422, "Rejected"),
+        (429, "Too many"),
+    )
 }
 
 
@@ -50,7 +57,14 @@ def create_app(scorer: LiveScorer, settings: Settings | None = None) -> FastAPI:
         sweep.cancel()
         await batcher.close()
 
-    app = FastAPI(title="Plays, scored while they unfold", description=schema.PROTOCOL, version="1", lifespan=lifespan)
+    app = FastAPI(
+        title="Plays, scored while they unfold",
+        description=schema.PROTOCOL,
+        version="1",
+        lifespan=lifespan,
+        docs_url=None,  # FastAPI's pages load scripts from the network
+        redoc_url=None,
+    )
     app.add_middleware(Gate, settings=config, metrics=metrics)
 
     @app.exception_handler(Refusal)
@@ -62,11 +76,16 @@ def create_app(scorer: LiveScorer, settings: Settings | None = None) -> FastAPI:
     async def refuse_http(request: Request, error: HTTPException) -> Response:
         metrics.errors.labels(str(error.status_code)).inc()
         field = "method" if error.status_code == 405 else "path"
-        return refused(Refusal(error.status_code, field, f"{request.method} {request.url.path}: {error.detail}"))
+        message = f"{request.method} {request.url.path}: {error.detail}"
+        return refused(Refusal(error.status_code, field, message), error.headers)
 
     @app.get("/", include_in_schema=False)
     async def start() -> Response:
         return RedirectResponse("/docs")
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> Response:
+        return documentation.page(app.openapi())
 
     @app.get("/health", responses={200: {"model": schema.Health}, 503: {"model": schema.Health}})
     async def health() -> Response:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from sbp_jax.errors import InputError
+from sbp_jax.service.origin import checked_origins
 
 
 @dataclass(frozen=True)
@@ -11,6 +12,7 @@ class Settings:
 
     Attributes:
         token: token that callers must send; None lets anyone call.
+        origins: web pages that may call, in addition to the service's own: SCHEME://HOST[:PORT], or * for all.
         max_body_bytes: maximum size of a request's body.
         max_message_bytes: maximum size of a WebSocket message, far more than a frame needs.
         connections: maximum number of open WebSockets.
@@ -21,10 +23,11 @@ class Settings:
         gather_s: seconds that a step waits for frames of other plays; more is slower for one play and cheaper for many.
 
     Raises:
-        InputError: a limit that is not positive, or an empty token.
+        InputError: a limit that is not positive, an empty token, or an origin that is none.
     """
 
     token: str | None = field(default=None, repr=False)
+    origins: tuple[str, ...] = ()
     max_body_bytes: int = 1 << 20
     max_message_bytes: int = 1 << 16
     connections: int = 512
@@ -35,6 +38,7 @@ class Settings:
     gather_s: float = 0.004
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "origins", checked_origins(self.origins))
         for name in ("max_body_bytes", "max_message_bytes", "connections", "requests", "waiting", "idle_s", "send_s"):
             if not getattr(self, name) > 0:
                 raise InputError(f"{name}: expected a positive number, got {getattr(self, name)}")

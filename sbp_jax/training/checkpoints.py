@@ -26,6 +26,8 @@ _log = logging.getLogger(__name__)
 # contents of a checkpoint: training state, best parameters so far, network statistics
 TREES = ("state", "best", "constants")
 FORMAT = 2  # increment when the layout of the files changes
+# types that JAX chooses by JAX_ENABLE_X64; an array of one is converted to the other
+_PRECISIONS = ({"float32", "float64"}, {"int32", "int64"}, {"uint32", "uint64"})
 _BLOCK = 4096  # block size of most file systems
 _RECORD_BYTES = 16 * 2**20  # fits a history of about 50,000 epochs
 Like = dict[str, Any] | Callable[[dict[str, Any]], dict[str, Any]]
@@ -110,7 +112,7 @@ class Checkpoints:
 
         Args:
             like: for each requested tree, a tree of arrays (or their shapes) with the expected structure, shapes and
-                types; or a function that returns them, called with the record.
+                types, to which 32 and 64 bits are converted; or a function that returns them, called with the record.
             step: step of the checkpoint; by default the newest undamaged one.
 
         Returns:
@@ -194,16 +196,20 @@ class Checkpoints:
         for name, tree in (like(record) if callable(like) else like).items():
             # compared before reading any array, so that a foreign checkpoint allocates nothing
             specs = {key: (np.dtype(leaf.dtype), tuple(np.shape(leaf))) for key, leaf in named(tree).items()}
+            stored = dict(specs)
             for key in sorted(set(specs) | set(actual_arrays[name])):
                 expected = [specs[key][0].name, list(specs[key][1])] if key in specs else None
                 actual = actual_arrays[name].get(key)
-                if expected != actual:
+                if expected and actual and expected[1] == actual[1] and {expected[0], actual[0]} in _PRECISIONS:
+                    stored[key] = (np.dtype(actual[0]), specs[key][1])
+                elif expected != actual:
                     where = f"{folder}: {name} {key}"
                     raise InputError(f"{where}: the configuration expects {expected}, the checkpoint has {actual}")
-            arrays = read_arrays(folder / name, specs)
+            arrays = read_arrays(folder / name, stored)
             if arrays_digest(arrays) != descriptions[name].get("sha256"):
                 raise DamagedError(f"{name}: an array has changed since it was written")
-            leaves = [jnp.array(arrays[key]) for key in specs]  # copies: a step may donate them
+            # copies: a step may donate them
+            leaves = [jnp.array(arrays[key].astype(dtype, copy=False)) for key, (dtype, _) in specs.items()]
             trees[name] = jax.tree.unflatten(jax.tree.structure(tree), leaves)
         return Saved(step, trees, record)
 

@@ -167,6 +167,71 @@ def browser():
         opened.close()
 
 
+# what ends, hides or replaces parts of a page, a script or a figure's text
+UNTRUSTED = (
+    "<!--<script>",
+    "</script><script>alert(1)</script>",
+    "-->]]></style>",
+    'O\'Neil "Q" & &lt;Sons&gt; &#60;',
+    "line\u2028separator\u2029and\ttab, José Ñúñez 王 \U0001f3c8",
+    "{{data}} {{css}} \\1 \\u003c",
+    "%{x} <b>bold</b> <a href='javascript:alert(1)'>a</a>",
+)
+
+
+def test_data_cannot_end_or_hide_its_element(tmp_path):
+    title = "{{data}} </title><!--<script> half \udce9"
+    write_report(tmp_path / "report.html", page(UNTRUSTED) | {"title": title})
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    content = re.search(r'<script id="data" type="application/json">(.*?)</script>', text, re.S).group(1)
+    assert content.isascii()
+    assert not set(content) & set("<>&")
+    data = json.loads(content)
+    assert tuple(each["name"] for each in data["passers"]) == UNTRUSTED
+    assert data["title"] == title
+    head = re.search(r"<title>(.*?)</title>", text, re.S).group(1)
+    assert head == "{{data}} &lt;/title&gt;&lt;!--&lt;script&gt; half ?"
+
+
+def test_every_text_appears_as_it_is(browser, tmp_path):
+    changes = {
+        "title": "T <!--<script>",
+        "outcome": "gain <b>in</b> {x} <!--<script>",
+        "unit": "%{y} <i>yd</i> &amp;",
+        "training": [
+            {"name": each, "epoch": [1], "training_loss": [3.0], "validation_loss": [3.1]} for each in UNTRUSTED
+        ],
+        "tables": [{"title": UNTRUSTED[0], "header": list(UNTRUSTED), "rows": [list(UNTRUSTED)]}],
+        "config": [["outcome", each] for each in UNTRUSTED],
+    }
+    strata = {"<!--<script>": pl.Series(["</script> <b>x</b>"]).extend_constant("&lt; {y}", 3999)}
+    write_report(tmp_path / "report.html", page(UNTRUSTED) | changes | {"calibration": calibration(scored(), strata)})
+    opened, problems = browser.new_page(), []
+    opened.on("pageerror", lambda error: problems.append(str(error)))
+    opened.on("dialog", lambda dialog: problems.append(dialog.message))
+    opened.goto((tmp_path / "report.html").as_uri())
+    assert opened.title() == "T <!--<script>"
+    assert opened.locator("#title").text_content() == "T <!--<script>"
+    assert opened.locator("#board tbody td.text .link").all_text_contents() == list(UNTRUSTED)
+    assert opened.locator("#passer option").all_text_contents() == list(UNTRUSTED)
+    opened.locator("#board .link").first.click()
+    opened.locator("#passer-line", has_text=UNTRUSTED[0]).wait_for()
+    view(opened, "Play")
+    opened.locator("#play-line", has_text=changes["unit"]).wait_for()
+    assert opened.locator("#density .xtitle").text_content() == changes["outcome"]
+    assert opened.locator("#running .ytitle").text_content() == f"median, {changes['unit']}"
+    view(opened, "Calibration")
+    ticks = opened.locator("#strata .ytick").all_text_contents()
+    assert sorted(ticks) == ["<!--<script> &lt; {y}", "<!--<script> </script> <b>x</b>"]
+    view(opened, "Training")
+    assert opened.locator("#tables th").all_text_contents() == list(UNTRUSTED)
+    legend = opened.locator("#losses .legendtext").all_text_contents()
+    spaces = {text: re.sub(r"\s", " ", text) for text in UNTRUSTED}
+    assert {re.sub(r"\s", " ", text) for text in legend[::2]} == {f"{spaces[text]}, training" for text in UNTRUSTED}
+    assert problems == []
+    opened.close()
+
+
 @pytest.fixture(params=[(1280, 900), (390, 844)], ids=["desktop", "phone"])
 def tab(request, browser, report):
     width, height = request.param

@@ -146,8 +146,8 @@ def prepare(
     with building(out, replace=True) as place:
         report = _build(open_sources(sources, config), place, config, progress, options)
         summary = f"{reading_of(report).to_markdown()}\n\n{quality.to_markdown(report['distributions'])}\n"
-        (place / SUMMARY).write_text(summary)
-        (place / REPORT).write_text(json.dumps({**report, "prepared_from": recipe}, indent=2))
+        (place / SUMMARY).write_text(summary, encoding="utf-8")
+        (place / REPORT).write_text(json.dumps({**report, "prepared_from": recipe}, indent=2), encoding="utf-8")
     return describe(out)
 
 
@@ -241,7 +241,7 @@ def read_on_cluster(sources: Sources, spool: Path, options: Any) -> Iterable[Par
         plays = files | "Plays of each" >> beam.Map(_plays_of, sources, spool)
         _ = files | "Read" >> beam.Map(_read, sources, spool, AsDict(plays))
     for path in sorted(spool.glob(f"*{_ERROR}")):
-        raise InputError(path.read_text())
+        raise InputError(path.read_text(encoding="utf-8"))
     return [pickle.loads((spool / f"{number:05d}{_PART}").read_bytes()) for number in numbers]
 
 

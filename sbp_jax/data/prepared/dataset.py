@@ -81,7 +81,7 @@ def describe(path: str | Path) -> Prepared:
 def read_report(path: Path) -> dict[str, Any]:
     """Return the report of the data set at `path`; InputError if it is damaged."""
     with contextlib.suppress(ValueError):
-        report = json.loads((path / REPORT).read_text())
+        report = json.loads((path / REPORT).read_text(encoding="utf-8"))
         keys = {*READING, "distributions", "splits", "prepared_from"}
         has_names = all(isinstance(report.get(names, []), list) for names in ("features", "static"))
         if keys <= set(report) and has_names and (path / "passing_plays").is_dir():

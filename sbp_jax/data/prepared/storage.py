@@ -77,7 +77,7 @@ def write_manifest(
     }
     content = {"format": FORMAT, "made_from": made_from, "features": features, "splits": entries}
     text = json.dumps(content, indent=1)
-    with (folder / MANIFEST).open("w") as file:
+    with (folder / MANIFEST).open("w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
@@ -147,7 +147,7 @@ def is_complete(folder: Path) -> bool:
 
 def _manifest(folder: Path) -> dict[str, Any]:
     try:
-        manifest = json.loads((folder / MANIFEST).read_text())
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         if manifest["format"] == FORMAT and isinstance(manifest["splits"], dict):
             return manifest
         reason = f"format {manifest['format']}, this version reads {FORMAT}"

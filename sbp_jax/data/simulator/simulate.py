@@ -137,4 +137,4 @@ def _write(folder: Path, config: SimulationConfig, progress: Callable[[int], Non
         games = games.with_columns(homeFinalScore=points[:, 0], visitorFinalScore=points[:, 1])
         games.write_csv(folder / "games.csv")
         league.quarterbacks().write_parquet(folder / "truth" / "quarterbacks.parquet")
-    (folder / "truth" / "simulation.json").write_text(json.dumps(asdict(config), indent=2) + "\n")
+    (folder / "truth" / "simulation.json").write_text(json.dumps(asdict(config), indent=2) + "\n", encoding="utf-8")

@@ -12,6 +12,8 @@
 
   const draw = (id, traces, x, y, more = {}) =>
     Plotly.react(id, traces, { ...LOOK, ...more, xaxis: { ...AXIS, ...x }, yaxis: { ...AXIS, ...y } }, OPTIONS);
+  // Plotly reads tags, entities and %{...} in every text
+  const plain = (text) => String(text).replace(/[&<>{}]/g, (c) => `&#${c.charCodeAt(0)};`);
   const axis = (text, more = {}) => ({ title: { text }, ...more });
 
   const element = (name, attributes = {}, ...children) => {
@@ -115,7 +117,7 @@
     const shades = [COLOR.ours, COLOR.theirs, COLOR.passer, COLOR.actual, COLOR.first];
     const traces = seasons.map((season, i) => {
       const games = own.games.filter((g) => g[0] === season);
-      return { x: games.map((g, k) => g[1] ?? k + 1), y: games.map((g) => g[3]), name: String(season ?? "games"), mode: "markers",
+      return { x: games.map((g, k) => g[1] ?? k + 1), y: games.map((g) => g[3]), name: plain(season ?? "games"), mode: "markers",
         marker: { symbol: symbols[i % 5], size: 8, color: shades[i % 5] },
         error_y: { type: "data", symmetric: false, array: games.map((g) => g[5] - g[3]), arrayminus: games.map((g) => g[3] - g[4]),
           thickness: 0.6, width: 0, color: shades[i % 5] },
@@ -126,7 +128,7 @@
     const fractions = own.places.map((n) => n / Math.max(1, own.places.reduce((a, b) => a + b, 0)));
     const middles = own.places.map((_, i) => (i + 0.5) / own.places.length);
     draw("places", [
-      { type: "bar", x: middles, y: fractions.map((s) => 100 * s), marker: { color: COLOR.ours }, name: own.name, hovertemplate: "%{y:.1f} %<extra></extra>" },
+      { type: "bar", x: middles, y: fractions.map((s) => 100 * s), marker: { color: COLOR.ours }, name: plain(own.name), hovertemplate: "%{y:.1f} %<extra></extra>" },
       { x: [0, 1], y: [100 / own.places.length, 100 / own.places.length], mode: "lines", line: { color: COLOR.soft, dash: "dot" }, name: "average quarterback" },
     ], axis("PIT of a play against an average quarterback", { range: [0, 1] }), axis("plays, %"));
     heads(at("splits"), [{ label: "Split", text: true }, ...COLUMNS.slice(0, 3), { label: "90 % interval, 50 to 99", text: true }, ...COLUMNS.slice(5)]);
@@ -226,13 +228,13 @@
     if (low !== null && low !== undefined) shapes.push(mark(low, COLOR.theirs, "dash"));
     if (high !== null && high !== undefined) shapes.push(mark(high, COLOR.theirs, "dash"));
     draw("density", [{ type: "bar", x: D.grid, y: row, marker: { color: D.grid.map((y) => (low !== null && low !== undefined && (y < low || y > high) ? COLOR.theirs : COLOR.ours)) },
-      hovertemplate: `%{x} ${D.unit}: %{y:.2f} %<extra></extra>` }],
-    axis(D.outcome), axis("probability, %", { range: [0, 105 * play.peak] }), { shapes, bargap: 0.05 });
+      hovertemplate: `%{x} ${plain(D.unit)}: %{y:.2f} %<extra></extra>` }],
+    axis(plain(D.outcome)), axis("probability, %", { range: [0, 105 * play.peak] }), { shapes, bargap: 0.05 });
     const times = play.medians.map((_, i) => i / 10);
     draw("running", [
       { x: times, y: play.medians, mode: play.count > 1 ? "lines" : "markers", line: { color: COLOR.ours }, name: "median" },
       { x: [times[frame]], y: [play.medians[frame]], mode: "markers", marker: { color: "#1b1f24", size: 9 }, name: "now" },
-    ], axis("seconds since the snap", { range: [-0.05, Math.max(1, times[times.length - 1]) + 0.05] }), axis(`median, ${D.unit}`),
+    ], axis("seconds since the snap", { range: [-0.05, Math.max(1, times[times.length - 1]) + 0.05] }), axis(`median, ${plain(D.unit)}`),
     { shapes: [{ type: "line", xref: "paper", x0: 0, x1: 1, y0: play.outcome, y1: play.outcome, line: { color: COLOR.actual, width: 1.5 } }] });
   };
 
@@ -293,7 +295,7 @@
     };
     curve("pp", 0, 1); curve("pp-lower", 0, 0.05); curve("pp-upper", 0.95, 1);
     const s = c.strata;
-    draw("strata", [{ x: s.map((r) => r.mean), y: s.map((r) => r.name), mode: "markers", marker: { color: COLOR.ours, size: 7 },
+    draw("strata", [{ x: s.map((r) => r.mean), y: s.map((r) => plain(r.name)), mode: "markers", marker: { color: COLOR.ours, size: 7 },
       error_x: { type: "data", array: s.map((r) => r.half), thickness: 1.2, width: 2 }, text: s.map((r) => `${r.plays} plays`),
       hovertemplate: "%{y}: %{x:.3f}, %{text}<extra></extra>" }],
     axis("mean PIT, 90 % interval (0.5: calibrated)"), { autorange: "reversed", type: "category" },
@@ -302,7 +304,7 @@
 
   const showTraining = () => {
     const traces = D.training.flatMap((run, i) => ["training_loss", "validation_loss"].map((key, k) => ({
-      x: run.epoch, y: run[key], mode: "lines+markers", marker: { size: 4 }, name: `${run.name}, ${k ? "validation" : "training"}`,
+      x: run.epoch, y: run[key], mode: "lines+markers", marker: { size: 4 }, name: `${plain(run.name)}, ${k ? "validation" : "training"}`,
       line: { color: [COLOR.ours, COLOR.theirs, COLOR.passer, COLOR.actual, COLOR.first][i % 5], dash: k ? "solid" : "dot" } })));
     draw("losses", traces, axis("epoch"), axis("loss, nats per play"), { showlegend: true });
     at("config").tBodies[0].replaceChildren(...D.config.map(([key, value]) =>

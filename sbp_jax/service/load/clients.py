@@ -274,6 +274,6 @@ async def misbehaving(task: dict[str, Any]) -> dict[str, Any]:
 
 if __name__ == "__main__":
     kind, task, result = sys.argv[1:]
-    parameters = json.loads(Path(task).read_text())
+    parameters = json.loads(Path(task).read_text(encoding="utf-8"))
     report = asyncio.run({"good": good, "misbehaving": misbehaving}[kind](parameters))
-    Path(result).write_text(json.dumps(report))
+    Path(result).write_text(json.dumps(report), encoding="utf-8")

@@ -53,14 +53,14 @@ class Server:
         self.run, self.plays, self.port = run, plays, port or _free_port()
         self.log = folder / f"server-{time.time():.3f}.log"
         words = [str(run), "--port", str(self.port), "--plays", str(plays)]
-        with self.log.open("w") as log:
+        with self.log.open("w", encoding="utf-8") as log:
             command = [sys.executable, "-c", "from sbp_jax.cli import main; main('serve')", *words]
             self.process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
         start = time.monotonic()
         while not self.health():
             if self.process.poll() is not None or time.monotonic() > start + START_S:
                 self.process.kill()
-                raise InputError(f"the service did not start: {self.log.read_text()[-400:].strip()}")
+                raise InputError(f"the service did not start: {self.log.read_text(encoding='utf-8')[-400:].strip()}")
             time.sleep(0.1)
         self.start_s = time.monotonic() - start
 
@@ -78,14 +78,14 @@ class Server:
 
     def memory_mib(self) -> float:
         """Return the resident memory in MiB."""
-        for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
+        for line in Path(f"/proc/{self.process.pid}/status").read_text(encoding="utf-8").splitlines():
             if line.startswith("VmRSS:"):
                 return int(line.split()[1]) / 1024
         raise InputError("the service has exited")
 
     def cpu_s(self) -> float:
         """Return the processor time used, in seconds."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def files(self) -> int:
@@ -133,7 +133,7 @@ def part(load: Load, server: Server, plays: list[dict[str, Any]], folder: Path, 
     tasks = [("good", {"first": a, "connections": b - a}) for a, b in itertools.pairwise(bounds)]
     for number, (kind, options) in enumerate(tasks + ([("misbehaving", {})] if what == "misbehaving" else [])):
         task, result = folder / f"{what}-{number}.json", folder / f"{what}-{number}-result.json"
-        task.write_text(json.dumps(shared | options))
+        task.write_text(json.dumps(shared | options), encoding="utf-8")
         words = [sys.executable, "-m", "sbp_jax.service.load.clients", kind, str(task), str(result)]
         clients.append(subprocess.Popen(words))
         results.append((kind, result))
@@ -156,7 +156,7 @@ def part(load: Load, server: Server, plays: list[dict[str, Any]], folder: Path, 
         time.sleep(1.0)
     if any(client.returncode for client in clients):
         raise InputError(f"clients exited with codes {[client.returncode for client in clients]}")
-    reports = [(kind, json.loads(result.read_text())) for kind, result in results]
+    reports = [(kind, json.loads(result.read_text(encoding="utf-8"))) for kind, result in results]
     good = [each for kind, each in reports if kind == "good"]
     time.sleep(1.0)
     return {
