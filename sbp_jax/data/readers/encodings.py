@@ -21,7 +21,7 @@ from typing import BinaryIO
 from sbp_jax.data.readers.files import archive_of, kind, on_disk, open_file
 from sbp_jax.errors import InputError
 
-SEPARATORS = ",\t;"
+SEPARATORS = ",\t;|"
 _CHUNK = 2**20
 _SAMPLE = 2**16
 _UTF_16 = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}

@@ -50,7 +50,7 @@ class Table:
         role: what the table is.
         columns: the file's names of its columns, or of those that have this role.
         layout: the layout of tracking.
-        merged: whether the file is tracking that repeats this table's rows.
+        merged: whether the file repeats this table's rows, for every frame or player.
         problem: why the table is passed over, if it looks like a known one.
         explicit: whether the file was named, rather than found in a folder.
     """
@@ -82,7 +82,7 @@ class Table:
 
     def notes(self) -> Sequence[str]:
         """Return what the report has to mention of the file's text; InputError if it is damaged."""
-        return () if self.merged or self.role == "unknown" else notes_of(self.path)
+        return () if self.role == "unknown" else notes_of(self.path)
 
     def __str__(self) -> str:
         words = self.layout.name if self.layout else _WORDS.get(self.role, self.role)
@@ -141,7 +141,7 @@ def read_table(table: Table, columns: Iterable[str] | None = None) -> pl.DataFra
 
 def describe_tables(tables: Sequence[Table]) -> str:
     """Return the tables on one line: file names and what they are."""
-    tables = [table for table in tables if not table.merged]
+    tables = list({table.path: table for table in reversed(tables)}.values())[::-1]  # one for each file
     rest = f" and {len(tables) - _SHOWN} more" if len(tables) > _SHOWN else ""
     return (", ".join(map(str, tables[:_SHOWN])) + rest) if tables else "no CSV, TSV or parquet file at all"
 
@@ -248,7 +248,7 @@ def _merged(table: Table) -> list[Table]:
     has_result = find_column(rest, *CODE_NAMES) or all(find_column(rest, name) for name in FLAG_NAMES)
     if has_result and find_column(rest, *GAIN_NAMES):
         parts.append(Table(table.path, "plays", rest, merged=True))
-    if has_column(rest, {"homeTeamAbbr", "week", "season"}):
+    if any(find_column(rest, name) for name in ("homeTeamAbbr", "week", "season")):
         parts.append(Table(table.path, "games", tuple(c for c in rest if c != keys[1]), merged=True))
     position = find_column(rest, *POSITION_NAMES)
     if "position" not in used and position:
@@ -274,6 +274,8 @@ def _classify(path: Path, columns: tuple[str, ...], explicit: bool) -> Table:
             return Table(path, "plays", columns)
         if find_column(columns, *PRESSURE_NAMES):
             return Table(path, "pressures", columns)
+        if find_column(columns, *CODE_NAMES) and find_column(columns, *GAIN_NAMES):
+            return Table(path, "plays", tuple(column for column in columns if column != player), merged=True)
     elif player and find_column(columns, *POSITION_NAMES):
         return Table(path, "players", columns)
     elif ids[0] and (

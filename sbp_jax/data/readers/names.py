@@ -26,7 +26,8 @@ def find_column(columns: Sequence[str], *names: str) -> str | None:
 
     Args:
         columns: the table's columns.
-        names: alternative names, best first. An exact one never stands for another of them.
+        names: alternative names, best first. An exact one never stands for another of them, and a spelling of several
+            of them stands for the last.
 
     Raises:
         InputError: two columns fit a name equally well. The message does not name the file.
@@ -36,9 +37,11 @@ def find_column(columns: Sequence[str], *names: str) -> str | None:
         'Pass Result'
     """
     spellings = _spellings(tuple(columns))
-    for name in names:
+    for number, name in enumerate(names, 1):
         if name in columns:
             return name
+        if plain(name) in map(plain, names[number:]):
+            continue
         same = [column for column in spellings.get(plain(name), ()) if column not in names]
         if not same and all(plain(name) + suffix in spellings for suffix in _MERGED):
             same = spellings[plain(name) + _MERGED[0]]

@@ -1,8 +1,8 @@
 """Tables in files: CSV, TSV, other text or parquet, each also gzipped or in a zip archive, read by the same rules.
 
-The separator of a text file is the most frequent of comma, tab and semicolon in its header; in a .tsv or .txt file with
-a tab in its header it is the tab. A byte order mark is not part of the first column's name. `NULLS` stand for a missing
-value. Text in another encoding than UTF-8 is converted (`encodings`).
+The separator of a text file is the most frequent of comma, tab, semicolon and bar in its header; in a .tsv or .txt file
+with a tab in its header it is the tab. A byte order mark is not part of the first column's name. `NULLS` stand for a
+missing value. Text in another encoding than UTF-8 is converted (`encodings`).
 """
 
 import difflib

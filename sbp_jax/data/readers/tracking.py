@@ -148,7 +148,7 @@ def open_sources(sources: str | Path | Sequence[str | Path], rules: Rules | None
     targets, sources_of_targets = read_targets(tables) if TARGET_DEFENDERS in rules.extras else (None, [])
     report = ReadReport(ignored=[_mention(table) for table in others if table not in sources_of_targets])
     report.repair("players listed as quarterback and as something else: position unknown", listing.doubtful)
-    for note in (note for table in tables for note in table.notes()):
+    for note in (note for table in {table.path: table for table in tables}.values() for note in table.notes()):
         report.repair(note, 1)
     for table in tables:
         role = "targets" if table in sources_of_targets and table in others else table.role

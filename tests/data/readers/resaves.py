@@ -46,8 +46,8 @@ def joined(left: pl.DataFrame, right: pl.DataFrame, keys: list[str]) -> pl.DataF
     return left.rename({name: f"{name}_x" for name in both}).join(right, on=keys, how="left", maintain_order="left")
 
 
-def merged(*names: str) -> Callable[[Tables, Random], Tables]:
-    """Merge lists into the tracking and leave out their files."""
+def merged(*names: str, leave_out: bool = True) -> Callable[[Tables, Random], Tables]:
+    """Merge lists into the tracking and, by default, leave out their files."""
 
     def merge(tables: Tables, random: Random) -> Tables:
         del random
@@ -58,7 +58,7 @@ def merged(*names: str) -> Callable[[Tables, Random], Tables]:
                 listed = "supplementary_data.csv"
             if listed not in tables:
                 continue
-            right, left = tables.pop(listed), tables[TRACKING]
+            right, left = tables.pop(listed) if leave_out else tables[listed], tables[TRACKING]
             keys = {PLAYS: IDS, GAMES: ("gameId",), PLAYERS: ("nflId",)}[name]
             tables[TRACKING] = joined(
                 left, right, [key for key in keys if key in left.columns and key in right.columns]
@@ -121,6 +121,7 @@ MERGES: dict[str, Resave] = {
     "merged with games": merged(GAMES),
     "merged with players": merged(PLAYERS),
     "merged with everything": merged(PLAYS, GAMES, PLAYERS),
+    "merged, but the lists stay": merged(PLAYS, GAMES, PLAYERS, leave_out=False),
 }
 VALUES: dict[str, Resave] = {
     "ids as floats": each(with_ids(lambda number: f"{number}.0")),
@@ -173,6 +174,12 @@ def excel(folder: Path, random: Random) -> None:
         path.write_bytes(b"\xef\xbb\xbf" + text.encode())
 
 
+def bars(folder: Path, random: Random) -> None:
+    del random
+    for path in csv_files(folder):
+        path.write_text(pl.read_csv(path, infer_schema_length=0).write_csv(separator="|"))
+
+
 def row_names(folder: Path, random: Random) -> None:
     """Save as R's write.table does: names of rows, but none for their column."""
     del random
@@ -201,6 +208,21 @@ def categorical(folder: Path, random: Random) -> None:
         path.unlink()
 
 
+def with_zones(folder: Path, random: Random) -> None:
+    """Write parquet with times as dates of a zone, as pandas does after `to_datetime(utc=True)`."""
+    del random
+    for path in csv_files(folder):
+        table = pl.read_csv(path, infer_schema_length=None, null_values=["NA"])
+        time = next((name for name in table.columns if name.strip().lower() == "time"), None)
+        if time and table.schema[time] == pl.String:
+            text = pl.col(time).str.replace("T", " ").str.replace(r" ?(?:Z|\+00:00)$", "")
+            stamp = text.str.to_datetime("%Y-%m-%d %H:%M:%S%.f", strict=False, time_zone="UTC")
+            if table.select(stamp).to_series().null_count() == table[time].null_count():
+                table = table.with_columns(stamp.dt.convert_time_zone("America/New_York").alias(time))
+        table.write_parquet(path.with_suffix(".parquet"))
+        path.unlink()
+
+
 def cut(folder: Path, random: Random) -> None:
     path = csv_files(folder)[int(random.integers(len(csv_files(folder))))]
     content = path.read_bytes()
@@ -217,6 +239,8 @@ BYTES: dict[str, Callable[[Path, Random], None]] = {
     "R's write.table": row_names,
     "padded values": padded,
     "categories in parquet": categorical,
+    "times with a zone in parquet": with_zones,
+    "bars": bars,
     "cut": cut,
 }
 
@@ -281,9 +305,7 @@ def some(random: Random) -> tuple[str, ...]:
     chosen = [random.choice(list(step)) for step in (*STEPS, BYTES, PLACES) if random.random() < 0.4]
     names = tuple(map(str, chosen or [random.choice(list(SPELLINGS))]))
     # a program that reads the rounded ids as numbers and writes them again leaves no trace of the rounding
-    return tuple(
-        name for name in names if name != "categories in parquet" or "ids in short scientific form" not in names
-    )
+    return tuple(name for name in names if "parquet" not in name or "ids in short scientific form" not in names)
 
 
 PLACES: dict[str, Callable[[Path, Random], None]] = {

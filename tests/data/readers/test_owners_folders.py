@@ -45,6 +45,7 @@ def one_line(path, rules: Rules = LISTED) -> str:
     [
         (["gameId", "game_id"], ("gameId", "game_id"), "gameId"),
         (["game_id", "old_game_id"], ("gameId", "old_game_id", "game_id"), "old_game_id"),
+        (["GAME_ID", "OLD_GAME_ID"], ("gameId", "old_game_id", "game_id"), "OLD_GAME_ID"),
         (["Game.Id"], ("gameId", "game_id"), "Game.Id"),
         ([" playId "], ("playId",), " playId "),
         (["displayName_x", "displayName_y"], ("displayName",), "displayName_x"),
