@@ -28,6 +28,8 @@ _UTF_16 = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")
 # Windows-1252 beyond its letters: quotes, dashes, ellipsis, euro, degree, fractions and the like; no stray symbols
 _MARKS = set("‘’“”–—…€™ °©®½¼¾·«»ºª´\u00a0")
+_SEPARATOR_LINE = re.compile(rb"^(?:\xef\xbb\xbf)?\"?sep=.\"?\r?\n", re.IGNORECASE)  # of Excel, before the header
+_SCIENTIFIC = re.compile(rb"\d[eE]\+?\d")
 _TWICE_ENCODED = re.compile(rb"[\xc2\xc3][\x80-\xbf]")
 _DECIMAL_COMMA = re.compile(rb'(?m)(?:(?<=^)|(?<=;))("?)([+-]?\d+),(\d+(?:[eE][+-]?\d+)?)("?)(?=;|\r?$)')
 _DECIMAL_POINT = re.compile(rb'(?m)(?:^|;)"?[+-]?\d+\.\d+"?(?:;|\r?$)')
@@ -46,7 +48,7 @@ def separator(header: str, path: Path) -> str:
 def header_of(path: Path) -> tuple[bytes, str]:
     """Return the beginning of a text file as UTF-8, cut after a row if it has one, and the file's separator."""
     with open_file(path) as file:
-        begin = file.read(_SAMPLE)
+        begin = _SEPARATOR_LINE.sub(b"", file.read(_SAMPLE))
     name = _by_mark(begin)
     if name:
         text = begin[: len(begin) // 2 * 2].decode(name, errors="ignore")
@@ -67,7 +69,7 @@ def as_utf8(path: Path) -> bytes | None:
     Raises:
         InputError: the file is damaged, its last row is cut off, or it is neither UTF-8 nor Windows-1252 text.
     """
-    name, notes, sep, convert = _inspect(path, _stamp(path))
+    name, notes, sep, convert, _ = _inspect(path, _stamp(path))
     if not convert:
         return None
     with open_file(path) as file:
@@ -77,6 +79,7 @@ def as_utf8(path: Path) -> bytes | None:
             content = content.decode(name).encode()
         except UnicodeDecodeError as error:
             raise InputError(f"{path}: damaged UTF-16 text ({error.reason}); save it as UTF-8") from error
+    content = _SEPARATOR_LINE.sub(b"", content)
     if COMMAS in notes:
         content = _DECIMAL_COMMA.sub(rb"\1\2.\3\4", content)
     content = _with_row_names(content, sep)
@@ -88,22 +91,30 @@ def notes_of(path: Path) -> Sequence[str]:
     return () if kind(path) == ".parquet" else _inspect(path, _stamp(path))[1]
 
 
+def may_round_ids(path: Path) -> bool:
+    """Return whether a text file has numbers in scientific form, which can be rounded; errors as for `as_utf8`."""
+    return kind(path) != ".parquet" and _inspect(path, _stamp(path))[4]
+
+
 def _stamp(path: Path) -> tuple[int, int]:
     status = on_disk(path).stat()
     return status.st_mtime_ns, status.st_size
 
 
 @lru_cache(512)
-def _inspect(path: Path, stamp: tuple[int, int]) -> tuple[str, tuple[str, ...], str, bool]:
-    """Encoding, notes, separator, and whether the text needs a conversion; `stamp` invalidates the cache."""
+def _inspect(path: Path, stamp: tuple[int, int]) -> tuple[str, tuple[str, ...], str, bool, bool]:
+    """Encoding, notes, separator, whether the text needs a conversion, and whether numbers are in scientific form.
+
+    `stamp` invalidates the cache.
+    """
     del stamp
     with open_file(path) as file:
         begin = file.read(_SAMPLE)
     name = _by_mark(begin)
-    last = b""
+    last, scientific = b"", True
     if not name:
         with open_file(path) as file:
-            name, last = _stream(file)
+            name, last, scientific = _stream(file)
     notes = []
     if name == "other":
         name = _latin(path)
@@ -115,9 +126,11 @@ def _inspect(path: Path, stamp: tuple[int, int]) -> tuple[str, tuple[str, ...], 
     decimal_commas = sep == ";" and _DECIMAL_COMMA.search(head) and not _DECIMAL_POINT.search(head)
     notes += [COMMAS] if decimal_commas else []
     has_row_names = begin and _with_row_names(begin, sep) != begin and name in ("utf-8", "ascii")
-    other = decimal_commas or has_row_names or _is_padded(begin, sep) or archive_of(path)
+    other = (
+        _SEPARATOR_LINE.search(begin) or decimal_commas or has_row_names or _is_padded(begin, sep) or archive_of(path)
+    )
     convert = name not in ("utf-8", "ascii") or bool(other)
-    return name, tuple(notes), sep, convert
+    return name, tuple(notes), sep, convert, scientific or bool(_SCIENTIFIC.search(begin))
 
 
 def _by_mark(begin: bytes) -> str:
@@ -128,10 +141,11 @@ def _by_mark(begin: bytes) -> str:
     return ""
 
 
-def _stream(file: BinaryIO) -> tuple[str, bytes]:
-    """Encoding "ascii", "utf-8" or "other", and the last row if no line end follows it."""
-    decoder, name, tail = codecs.getincrementaldecoder("utf-8")(), "ascii", b""
+def _stream(file: BinaryIO) -> tuple[str, bytes, bool]:
+    """Encoding "ascii", "utf-8" or "other", the last row if no line end follows it, and whether "E+" or "e+" occurs."""
+    decoder, name, tail, scientific = codecs.getincrementaldecoder("utf-8")(), "ascii", b"", False
     for chunk in iter(lambda: file.read(_CHUNK), b""):
+        scientific = scientific or b"E+" in chunk or b"e+" in chunk
         tail = chunk.rpartition(b"\n")[2] if b"\n" in chunk else tail + chunk
         if name == "other" or (chunk.isascii() and not decoder.getstate()[0]):
             continue
@@ -142,7 +156,7 @@ def _stream(file: BinaryIO) -> tuple[str, bytes]:
             name = "other"
     if decoder.getstate()[0] and name != "other":
         name = "other"
-    return name, tail.strip(b"\r")
+    return name, tail.strip(b"\r"), scientific
 
 
 def _is_utf_8(begin: bytes) -> bool:

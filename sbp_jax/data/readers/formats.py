@@ -4,6 +4,7 @@ CSV, TSV or parquet, also gzipped or in a zip archive. A table that is merged fr
 them. A table that looks like a known one but is not complete is passed over if the other files suffice.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -35,10 +36,13 @@ _IDS |= {"players": PLAYER_NAMES, "games": GAME_NAMES}
 WITHOUT_TRACKING = "to use the lists of plays without tracking: --no-tracking"
 
 Role = Literal["tracking", "plays", "players", "games", "pressures", "frames after the throw", "unknown"]
+_CLOSED = "a workbook or an archive that is not read; save its tables as CSV"
+# only the name of an unreadable file shows whether it may be needed
+_NEEDED = re.compile(r"track|week|play|game|input|coord|suppl|pbp|data", re.IGNORECASE)
 _SHOWN = 8  # tables that a message names
 _DAMAGED = "unreadable: "  # a problem that begins so stops the reading of its folder
 _WORDS: dict[str, str] = {"plays": "list of plays", "players": "list of players", "games": "list of games"}
-_WORDS |= {"pressures": "list of pressures", "unknown": "not a known table"}
+_WORDS |= {"pressures": "list of pressures", "unknown": "no known table"}
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,10 @@ class Table:
         words = self.layout.name if self.layout else _WORDS.get(self.role, self.role)
         if self.role == "plays" and not self.has_outcomes:
             words = "plays without an outcome"
+        if self.role == "unknown" and self.columns:
+            words = f"no known table, with the columns {', '.join(map(repr, self.columns[:4]))}"
+        if self.layout and find_column(self.columns, *CODE_NAMES) and not find_column(self.columns, *GAIN_NAMES):
+            words += ", merged with results but without yards"
         return f"{self.path.name} ({self.problem or words})"
 
 
@@ -205,7 +213,8 @@ def _inside(folder: Path, role: Role, seen: set[Path], depth: int = 0) -> list[T
             tables.append(Table(archive, "unknown", (), problem=str(error).removeprefix(f"{archive}: ")))
         else:
             tables += [table for path in packed for table in _recognize(path)]
-    tables += [Table(path, "unknown", ()) for path in files if path.suffix.lower() in CLOSED]
+    closed = [path for path in files if path.suffix.lower() in CLOSED]
+    tables += [Table(path, "unknown", (), problem=_CLOSED) for path in closed]
     for deeper in visible:
         if depth < MAX_DEPTH and deeper.is_dir() and deeper.resolve() not in seen:
             inner = _inside(deeper, role, seen, depth + 1)
@@ -224,7 +233,9 @@ def _recognize(path: Path, explicit: bool = False) -> list[Table]:
     try:
         columns = column_names(path)
     except InputError as error:
-        return [Table(path, "unknown", (), problem=f"{_DAMAGED}{error}")]
+        if explicit or _NEEDED.search(path.name):
+            return [Table(path, "unknown", (), problem=f"{_DAMAGED}{error}")]
+        return [Table(path, "unknown", (), problem=str(error).removeprefix(f"{path}: "))]
     try:
         table = _classify(path, columns, explicit)
         if table.role != "unknown":

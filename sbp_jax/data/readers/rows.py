@@ -6,6 +6,7 @@ from pathlib import Path
 import polars as pl
 
 from sbp_jax.data.plays import PLAY
+from sbp_jax.data.readers.encodings import may_round_ids
 from sbp_jax.data.readers.formats import Table
 from sbp_jax.data.readers.kinematics import BALL_BEHIND_LINE_YARDS, FIELD_WIDTH_YARDS
 from sbp_jax.data.readers.layouts import SNAP_EVENTS, Layout
@@ -18,7 +19,7 @@ PIECE_ROWS = 4_000_000  # larger files are read a few games at a time, which bou
 _FLOATS = {"x", "y", "s", "dir", "o"}
 _INTEGERS = {"game_id", "play_id", "player_id", "frame", "possession", "at_home", "season", "week", "quarter", "down"}
 _INTEGERS |= {"distance", "absolute_yardline", "home_score", "visitor_score"}
-_IDS = {"game_id", "play_id", "player_id"}  # read as text, which keeps the digits until they are checked
+_IDS = {"game_id", "play_id", "player_id"}  # read as text if they may be rounded, which shows in their digits
 _WORDS = {"name", "position", "direction", "side", "event", "role", "frame_type", "game_clock", "description", "copy"}
 _ZONE = r" ?(?:Z|UTC|GMT|[+-]\d\d:?\d\d)$"  # differences of times do not need it
 _OPTIONAL = {"s": pl.Float64, "dir": pl.Float64, "o": pl.Float64}
@@ -41,7 +42,8 @@ def read_rows(table: Table) -> Iterator[pl.DataFrame]:
     if layout is None:
         raise InputError(f"{table.path}: not a tracking file")
     names = layout.present(table.columns)
-    types = {column: pl.Float64 for name, column in names.items() if name in _FLOATS | _INTEGERS - _IDS}
+    text = _IDS if may_round_ids(table.path) else set()
+    types = {column: pl.Float64 for name, column in names.items() if name in _FLOATS | _INTEGERS - text}
     rows = scan(table.path, types).select(pl.col(column).alias(name) for name, column in names.items())
     games = collect(rows.group_by("game_id").len().sort("game_id"), table.path)
     if games.is_empty():
@@ -59,7 +61,7 @@ def play_ids(table: Table) -> set[tuple[int, int]]:
         raise InputError(f"{table.path}: not a tracking file")
     present = table.layout.present(table.columns)
     names = {name: present[name] for name in PLAY}
-    ids = scan(table.path, {})
+    ids = scan(table.path, {} if may_round_ids(table.path) else dict.fromkeys(names.values(), pl.Float64))
     ids = collect(ids.select(pl.col(column).alias(name) for name, column in names.items()).unique(), table.path)
     return set(cast_columns(ids, table.path, names).drop_nulls().iter_rows())
 

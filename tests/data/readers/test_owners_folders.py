@@ -135,6 +135,29 @@ def test_a_pointer_is_named_for_a_folder_and_a_file(folder):
         fails(source, "tracking.csv: is a Git LFS pointer, not the data; fetch the data with `git lfs pull`")
 
 
+@pytest.mark.parametrize("content", ["", "<!DOCTYPE html><html></html>", POINTER])
+def test_an_unreadable_file_stops_if_its_name_is_that_of_data(folder, content):
+    (folder / "notes.csv").write_text(content)
+    (entry,) = [entry for entry in read(folder)[1].ignored if "notes.csv" in entry]
+    assert "notes.csv: " in entry
+    (folder / "tracking_week_2.csv").write_text(content)
+    fails(folder, "tracking_week_2.csv")
+
+
+def test_tracking_merged_with_results_but_without_yards_is_described(folder):
+    rows = pl.read_csv(folder / "tracking.csv", null_values="NA").with_columns(passResult=pl.lit("C"))
+    fabricate.write(rows, folder / "tracking.csv")
+    (folder / "plays.csv").unlink()
+    fails(folder, "tracking.csv (Big Data Bowl 2023, merged with results but without yards)")
+
+
+def test_a_line_with_the_separator_before_the_header_is_skipped(folder):
+    expected, _ = read(folder)
+    for path in folder.glob("*.csv"):
+        path.write_text("sep=,\n" + path.read_text())
+    assert (read(folder)[0].frames == expected.frames).all()
+
+
 def test_a_workbook_instead_of_the_list_is_named(folder):
     (folder / "plays.csv").rename(folder / "plays.xlsx")
     fails(folder, "no list of plays next to it", "plays.xlsx", "put the publisher's plays file")
