@@ -201,19 +201,29 @@ def _refuse_cut(path: Path, head: bytes, last: bytes, sep: str) -> None:
 
 def _is_padded(content: bytes, sep: str) -> bool:
     header = content[:_SAMPLE].split(b"\n", 1)[0].decode(errors="replace").rstrip("\r\n")
-    names = next(csv.reader([header], delimiter=sep), [])
+    names = _split(header, sep)
     return sep != "\t" and sum(name != name.strip(" ") for name in names) > len(names) / 2
 
 
 def _without_padding(content: bytes, sep: str) -> bytes:
     text = io.StringIO(newline="")
     rows = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), delimiter=sep, skipinitialspace=True)
-    csv.writer(text, delimiter=sep, lineterminator="\n").writerows([value.strip() for value in row] for row in rows)
+    try:
+        csv.writer(text, delimiter=sep, lineterminator="\n").writerows([value.strip() for value in row] for row in rows)
+    except csv.Error:
+        return content  # damaged: reading it names the place
     return text.getvalue().encode()
 
 
 def _fields(line: str, sep: str) -> int:
-    return len(next(csv.reader([line.rstrip("\r\n")], delimiter=sep), []))
+    return len(_split(line.rstrip("\r\n"), sep))
+
+
+def _split(line: str, sep: str) -> list[str]:
+    try:
+        return next(csv.reader([line], delimiter=sep), [])
+    except csv.Error:
+        return line.split(sep)
 
 
 def _with_row_names(content: bytes, sep: str) -> bytes:
