@@ -5,6 +5,7 @@ import zipfile
 import polars as pl
 import pytest
 
+from sbp_jax.data.facts import listed_facts
 from sbp_jax.data.prepared.build import prepare
 from sbp_jax.data.prepared.config import PrepareConfig
 from sbp_jax.data.prepared.dataset import read_report
@@ -133,6 +134,18 @@ def test_a_pointer_is_named_for_a_folder_and_a_file(folder):
     (folder / "tracking.csv").write_text(POINTER)
     for source in (folder, folder / "tracking.csv"):
         fails(source, "tracking.csv: is a Git LFS pointer, not the data; fetch the data with `git lfs pull`")
+
+
+def test_facts_of_a_merged_table_are_those_of_its_list(folder):
+    listed = listed_facts([folder / "plays.csv"])
+    rows = pl.read_csv(folder / "tracking.csv", null_values="NA")
+    plays = pl.read_csv(folder / "plays.csv", null_values="NA")
+    merged = rows.join(plays, on=["gameId", "playId"]).with_columns(shade=pl.int_range(pl.len()))
+    fabricate.write(merged, folder / "merged.csv")
+    facts = listed_facts([folder / "merged.csv"])
+    assert len(facts) == len(listed) == 1
+    for name in ("game_id", "play_id", "gain", "down", "passResult", "penaltyYards"):
+        assert facts[name].to_list() == listed[name].to_list(), name
 
 
 @pytest.mark.parametrize("content", ["", "<!DOCTYPE html><html></html>", POINTER])
