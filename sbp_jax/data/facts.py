@@ -10,9 +10,11 @@ import numpy as np
 import polars as pl
 
 from sbp_jax.data.plays import MISSING, PLAY, SITUATION_FEATURES, Sequences, static_names
-from sbp_jax.data.readers.formats import find_tables, read_table
+from sbp_jax.data.readers.formats import Table, find_tables, read_table
+from sbp_jax.data.readers.names import plain
 from sbp_jax.data.readers.play_lists import NAMES, read_play_list
 from sbp_jax.data.readers.rules import LEAGUE_YARDS
+from sbp_jax.data.readers.tables import cast_columns
 from sbp_jax.errors import InputError
 
 GAIN = "gain"  # yards as the league counts them, whatever the outcome
@@ -70,14 +72,28 @@ def listed_facts(sources: Sequence[str | Path]) -> pl.DataFrame:
         play_list = read_play_list(table, LEAGUE_YARDS, ()) if table.role == "plays" else None
         if play_list is None:
             continue
+        plays = play_list.select(*PLAY, pl.col("yards").cast(pl.Float64).alias(GAIN))
         rows = read_table(table)
-        ids = {column for name in PLAY for column in NAMES[name]}
-        rows = rows.drop(name for name in rows.columns if name in ids or name == GAIN)
-        parts.append(play_list.select(*PLAY, pl.col("yards").cast(pl.Float64).alias(GAIN)).hstack(rows))
+        ids = {plain(column) for name in PLAY for column in NAMES[name]}
+        own = rows.drop(name for name in rows.columns if plain(name) in ids or name == GAIN)
+        parts.append(_one_row_each(plays, rows, own, table) if table.merged else plays.hstack(own))
     if not parts:
         raise InputError(f"{', '.join(map(str, sources))}: no list of plays found")
     both = pl.concat(parts, how="diagonal_relaxed")
     return both.group_by(PLAY, maintain_order=True).agg(pl.all().drop_nulls().first())
+
+
+def _one_row_each(plays: pl.DataFrame, rows: pl.DataFrame, own: pl.DataFrame, table: Table) -> pl.DataFrame:
+    """The plays of a merged table with the first value of each of its own columns; text of numbers becomes numbers."""
+    names = {name: str(table.column(*NAMES[name])) for name in PLAY}
+    ids = cast_columns(rows.select(pl.col(column).alias(name) for name, column in names.items()), table.path, names)
+    first = ids.hstack(own.drop(name for name in own.columns if name in PLAY))
+    first = first.group_by(PLAY, maintain_order=True).agg(pl.all().drop_nulls().first())
+    text = [name for name in first.columns if first.schema[name] == pl.String]
+    number = first.select(pl.col(text).cast(pl.Float64, strict=False))
+    numeric = [name for name in text if number[name].null_count() == first[name].null_count()]
+    first = first.with_columns(number.select(numeric))
+    return plays.unique(PLAY, keep="first", maintain_order=True).join(first, on=PLAY, how="left", maintain_order="left")
 
 
 def with_listed(table: pl.DataFrame, listed: pl.DataFrame) -> pl.DataFrame:

@@ -134,7 +134,7 @@ def prepare(
     """
     config, out = config or PrepareConfig(), Path(out)
     options = None if beam_flags is None else pipeline_options(beam_flags)
-    files = sorted(table.path for table in find_tables(sources, config.tracking))
+    files = sorted({table.file for table in find_tables(sources, config.tracking)})
     recipe = {"recipe": RECIPE, "config": config.recorded(), "sources": [_describe(path) for path in files]}
     recipe = json.loads(json.dumps(recipe))
     if is_prepared(out):

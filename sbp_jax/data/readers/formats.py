@@ -1,136 +1,298 @@
-"""Source files and the tables in them, recognized by their columns. CSV, TSV or parquet, also gzipped."""
+"""Source files and the tables in them, recognized by their columns in any spelling.
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+CSV, TSV or parquet, also gzipped or in a zip archive. A table that is merged from tracking and lists stands for each of
+them. A table that looks like a known one but is not complete is passed over if the other files suffice.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import polars as pl
 
+from sbp_jax.data.readers.encodings import notes_of
+from sbp_jax.data.readers.files import SUFFIXES, is_hidden, kind, members, on_disk
 from sbp_jax.data.readers.layouts import Layout, find_layout, is_flight
-from sbp_jax.data.readers.tables import SUFFIXES, collect, column_names, kind, refuse_twice, scan
+from sbp_jax.data.readers.names import find_column, has_column
+from sbp_jax.data.readers.tables import collect, column_names, refuse_twice, scan
 from sbp_jax.errors import InputError
 
-PACKED = (".zip", ".xlsx", ".xls", ".7z", ".tar", ".bz2", ".xz", ".zst", ".feather", ".arrow")  # tables, but not read
-GAME_NAMES, PLAY_NAMES = {"gameId", "game_id", "old_game_id"}, {"playId", "play_id"}
-PLAYER_NAMES = {"nflId", "nfl_id"}
-POSITION_NAMES = {"position", "PositionAbbr", "positionAbbr", "officialPosition"}
-PRESSURE_NAMES = {"causedPressure", "caused_pressure"}
-RESULT_NAMES = {"passResult", "PassResult", "pass_result", "offensePlayResult", "yards_gained"}
-
+CLOSED = (".xlsx", ".xls", ".7z", ".tar", ".bz2", ".xz", ".zst", ".feather", ".arrow", ".rar")  # tables, but not read
+MAX_DEPTH = 3  # folders below a source: archives unpack into one, often next to others
+GAME_NAMES, PLAY_NAMES = ("gameId", "old_game_id", "game_id"), ("playId", "play_id")
+PLAYER_NAMES = ("nflId", "nfl_id")
+POSITION_NAMES = ("position", "PositionAbbr", "positionAbbr", "officialPosition")
+PRESSURE_NAMES = ("causedPressure", "caused_pressure")
+CODE_NAMES = ("passResult", "PassResult", "pass_result")
+FLAG_NAMES = ("complete_pass", "incomplete_pass", "interception")
+RESULT_NAMES = (*CODE_NAMES, "offensePlayResult", "yards_gained")
+# before the penalty if a publisher has both: playResult, yardsGained and, from 2026, yards_gained include it
+GAIN_NAMES = ("prePenaltyYardsGained", "prePenaltyPlayResult", "pre_penalty_yards_gained", "yards_gained")
+GAIN_NAMES += ("offensePlayResult", "yards", "yardsGained", "playResult", "PlayResult")
+_IDS: dict[str, tuple[str, ...]] = dict.fromkeys(("plays", "pressures", "unknown"), (*GAME_NAMES, *PLAY_NAMES))
+_IDS |= {"players": PLAYER_NAMES, "games": GAME_NAMES}
+WITHOUT_TRACKING = "to use the lists of plays without tracking: --no-tracking"
 
 Role = Literal["tracking", "plays", "players", "games", "pressures", "frames after the throw", "unknown"]
+_CLOSED = "a workbook or an archive that is not read; save its tables as CSV"
+# only the name of an unreadable file shows whether it may be needed
+_NEEDED = re.compile(r"track|week|play|game|input|coord|suppl|pbp|data", re.IGNORECASE)
+_SHOWN = 8  # tables that a message names
+_DAMAGED = "unreadable: "  # a problem that begins so stops the reading of its folder
+_WORDS: dict[str, str] = {"plays": "list of plays", "players": "list of players", "games": "list of games"}
+_WORDS |= {"pressures": "list of pressures", "unknown": "no known table"}
 
 
 @dataclass(frozen=True)
 class Table:
-    """A source file and the table it holds."""
+    """A source file and the table it holds.
+
+    Attributes:
+        path: the file, or its place in a zip archive.
+        role: what the table is.
+        columns: the file's names of its columns, or of those that have this role.
+        layout: the layout of tracking.
+        merged: whether the file repeats this table's rows, for every frame or player.
+        problem: why the table is passed over, if it looks like a known one.
+        explicit: whether the file was named, rather than found in a folder.
+    """
 
     path: Path
     role: Role
     columns: tuple[str, ...]
     layout: Layout | None = None
+    merged: bool = False
+    problem: str = ""
+    explicit: bool = False
+
+    @property
+    def file(self) -> Path:
+        """File on disk: the table's own or its archive."""
+        return on_disk(self.path)
+
+    @property
+    def has_outcomes(self) -> bool:
+        """Whether the table has a column of results."""
+        return has_column(self.columns, {*CODE_NAMES, *FLAG_NAMES, "result", "outcome"})
+
+    def column(self, *names: str) -> str | None:
+        """Return the file's column for the first of `names`, or None; InputError if two fit equally well."""
+        try:
+            return find_column(self.columns, *names)
+        except InputError as error:
+            raise InputError(f"{self.path}: {error}") from error
+
+    def notes(self) -> Sequence[str]:
+        """Return what the report has to mention of the file's text; InputError if it is damaged."""
+        return () if self.role == "unknown" else notes_of(self.path)
+
+    def __str__(self) -> str:
+        words = self.layout.name if self.layout else _WORDS.get(self.role, self.role)
+        if self.role == "plays" and not self.has_outcomes:
+            words = "plays without an outcome"
+        if self.role == "unknown" and self.columns:
+            words = f"no known table, with the columns {', '.join(map(repr, self.columns[:4]))}"
+        if self.layout and find_column(self.columns, *CODE_NAMES) and not find_column(self.columns, *GAIN_NAMES):
+            words += ", merged with results but without yards"
+        return f"{self.path.name} ({self.problem or words})"
 
 
 def find_tables(sources: str | Path | Sequence[str | Path], tracking: bool = True) -> list[Table]:
     """Return the tables in `sources`, recognized by their columns.
 
-    A folder stands for the files directly in it and for those in each of its subfolders that has tracking.
+    A folder stands for the files directly in it and for those in each of its subfolders that has tracking; without
+    tracking, and if no list of plays is among them, for those in each of its subfolders that has one. Hidden files and
+    those of an operating system are skipped.
 
     Args:
-        sources: a folder, a file, or several of either. CSV, TSV or parquet, each also gzipped (`.csv.gz`).
+        sources: a folder, a file, or several of either. CSV, TSV or parquet, each also gzipped (`.csv.gz`) or in a zip
+            archive.
         tracking: whether to require tracking and return it with all other tables; if False, require lists of plays
             and skip tracking.
 
     Raises:
-        InputError: a path does not exist; a file is empty or unreadable; a file looks like tracking or like a list of
-            plays but is missing a needed column; a file given by name has no known table; no required table exists.
+        InputError: a path does not exist; a file is empty or unreadable; a file given by name has no known table; no
+            required table exists (the message states what was found); two columns could both be a known one.
     """
     paths = [Path(p) for p in ([sources] if isinstance(sources, str | Path) else sources)]
-    tables: dict[Path, Table] = {}
+    tables: dict[tuple[Path, Role], Table] = {}
     for path in paths:
         if not path.exists():
             raise InputError(f"{path}: no such file or folder")
-        for table in _inside(path) if path.is_dir() else [_recognize(path, explicit=True)]:
-            tables.setdefault(table.path.resolve(), table)  # a file named twice is one file
+        for table in _in_folder(path, tracking) if path.is_dir() else _named(path):
+            tables.setdefault((table.path.resolve(), table.role), table)  # a file named twice is one file
     role = "tracking" if tracking else "plays"
-    if not any(table.role == role for table in tables.values()):
-        names = ", ".join(str(p) for p in paths)
-        message = (
-            "no tracking file found (CSV, TSV or parquet with the columns x, y, gameId, playId)"
-            if tracking
-            else "no list of plays found (CSV, TSV or parquet with the columns gameId, playId, passResult and yards)"
-        )
-        raise InputError(f"{names}: {message}")
-    return [table for table in tables.values() if tracking or table.role not in ("tracking", "frames after the throw")]
+    found = list(tables.values())
+    if not any(table.role == role for table in found):
+        raise InputError(_nothing(", ".join(map(str, paths)), found, tracking))
+    return [table for table in found if tracking or table.role not in ("tracking", "frames after the throw")]
 
 
-def read_table(table: Table) -> pl.DataFrame:
-    """Return a small table (plays, players, games) with the file's own column names; InputError if unreadable."""
-    return collect(scan(table.path, {}, infer_rows=None), table.path)
+def read_table(table: Table, columns: Iterable[str] | None = None) -> pl.DataFrame:
+    """Return a small table (plays, players, games) with the file's own column names; InputError if unreadable.
+
+    Args:
+        table: the table; one that is merged into tracking has each of its rows once.
+        columns: the columns to read; all if None.
+    """
+    chosen = list(dict.fromkeys(columns)) if columns is not None else list(table.columns)
+    keys = [column for column in chosen if find_column([column], *_IDS[table.role])]
+    # ids as text keep their digits until they are checked
+    types = dict.fromkeys(keys, pl.String) if kind(table.path) != ".parquet" else {}
+    rows = scan(table.path, types, infer_rows=0 if table.merged else None)
+    if not table.merged:
+        return collect(rows.select(chosen) if columns is not None else rows, table.path)
+    return collect(rows.select(chosen).unique(maintain_order=True).drop_nulls(keys), table.path)
 
 
-def _inside(folder: Path) -> list[Table]:
-    tables = [_recognize(path, explicit=False) for path in _files(folder)]
-    closed = [p for p in sorted(folder.iterdir()) if p.is_file() and p.suffix.lower() in PACKED]
-    tables += [Table(path, "unknown", ()) for path in closed]
-    # only folders with tracking: other folders (results, a simulation's truth) are not input
-    for deeper in sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")):
-        inner = [_recognize(path, explicit=False) for path in _files(deeper)]
-        tables += inner if any(table.role == "tracking" for table in inner) else []
+def describe_tables(tables: Sequence[Table]) -> str:
+    """Return the tables on one line: file names and what they are."""
+    tables = list({table.path: table for table in reversed(tables)}.values())[::-1]  # one for each file
+    rest = f" and {len(tables) - _SHOWN} more" if len(tables) > _SHOWN else ""
+    return (", ".join(map(str, tables[:_SHOWN])) + rest) if tables else "no CSV, TSV or parquet file at all"
+
+
+def _nothing(names: str, found: Sequence[Table], tracking: bool) -> str:
+    """Message that the required table is missing: what was found, why it does not serve, and what to do."""
+    wanted = "looks like tracking" if tracking else "list of plays"
+    problem = next((table for table in found if wanted in table.problem), None)
+    if problem:
+        return f"{problem.path}: {problem.problem}"
+    roles = {table.role for table in found}
+    if not tracking:
+        missing = "no list of plays found (CSV, TSV or parquet with the columns gameId, playId, passResult and yards)"
+        return f"{names}: {missing}, found {describe_tables(found)}; put the publisher's plays file next to it"
+    missing = "no tracking file found (CSV, TSV or parquet with the columns x, y, gameId, playId)"
+    todo = "put the publisher's tracking files next to it"
+    if "frames after the throw" in roles:
+        todo = "the output files hold frames after the throw only; put the input files, with the frames before it, here"
+    elif any(table.role == "plays" and table.has_outcomes for table in found):
+        todo += f", or, {WITHOUT_TRACKING}"
+    return f"{names}: {missing}, found {describe_tables(found)}; {todo}"
+
+
+def _named(path: Path) -> list[Table]:
+    if path.suffix.lower() == ".zip":
+        inside = members(path)
+        if not inside:
+            raise InputError(f"{path}: the archive has no CSV, TSV or parquet file")
+        return [table for member in inside for table in _checked(_recognize(member))]
+    return _checked(replace(table, explicit=True) for table in _recognize(path, explicit=True))
+
+
+def _checked(tables: Iterable[Table]) -> list[Table]:
+    """The tables, if none of their files is unreadable; InputError otherwise."""
+    tables = list(tables)
+    for table in tables:
+        if table.problem.startswith(_DAMAGED):
+            raise InputError(table.problem.removeprefix(_DAMAGED))
+        if table.explicit and table.problem:
+            raise InputError(f"{table.path}: {table.problem}")
     return tables
 
 
-def _files(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.iterdir() if p.is_file() and kind(p) in SUFFIXES)
+def _in_folder(folder: Path, tracking: bool) -> list[Table]:
+    tables = _inside(folder, "tracking", set())
+    if not tracking and not any(table.role == "plays" for table in tables):
+        tables = _inside(folder, "plays", set())
+    return _checked(tables)
 
 
-def _recognize(path: Path, explicit: bool) -> Table:
-    table = _classify(path, column_names(path), explicit)
-    if table.role == "unknown":
-        _refuse_misspelt(table)
-    else:
-        refuse_twice(path, table.columns)
-    return table
+def _inside(folder: Path, role: Role, seen: set[Path], depth: int = 0) -> list[Table]:
+    """The tables of a folder and of its subfolders with a table of a role; other folders (results) are not input."""
+    seen.add(folder.resolve())
+    visible = sorted(p for p in folder.iterdir() if not is_hidden(p))
+    files = [path for path in visible if path.is_file()]
+    tables = [table for path in files if kind(path) in SUFFIXES for table in _recognize(path)]
+    for archive in (path for path in files if path.suffix.lower() == ".zip"):
+        try:
+            packed = _packed(archive)
+        except InputError as error:
+            tables.append(Table(archive, "unknown", (), problem=str(error).removeprefix(f"{archive}: ")))
+        else:
+            tables += [table for path in packed for table in _recognize(path)]
+    closed = [path for path in files if path.suffix.lower() in CLOSED]
+    tables += [Table(path, "unknown", (), problem=_CLOSED) for path in closed]
+    for deeper in visible:
+        if depth < MAX_DEPTH and deeper.is_dir() and deeper.resolve() not in seen:
+            inner = _inside(deeper, role, seen, depth + 1)
+            tables += inner if any(table.role == role for table in inner) else []
+    return tables
 
 
-def _refuse_misspelt(table: Table) -> None:
-    """Raise InputError for tracking or plays with column names that differ from known ones in spaces or case alone."""
-    canonical = {name.lower(): name for name in sorted({*GAME_NAMES, *PLAY_NAMES, *RESULT_NAMES, "x", "y"})}
-    spellings = {column: canonical.get(column.strip().lower()) for column in table.columns}
-    matches = set(spellings.values())
-    if matches & GAME_NAMES and matches & PLAY_NAMES and (matches & RESULT_NAMES or {"x", "y"} <= matches):
-        wrong = next(((column, name) for column, name in spellings.items() if name not in (None, column)), None)
-        if wrong:
-            raise InputError(f"{table.path}: column {wrong[0]!r}: expected exactly {wrong[1]!r}")
+def _packed(archive: Path) -> list[Path]:
+    """The tables in an archive that are not also unpacked next to it or below."""
+    unpacked = {(p.name, p.stat().st_size) for p in archive.parent.rglob("*") if p.is_file()}
+    return [path for path, size in members(archive).items() if (path.name, size) not in unpacked]
+
+
+def _recognize(path: Path, explicit: bool = False) -> list[Table]:
+    """The tables in a file: one, or several if they are merged; a problem is part of the table."""
+    try:
+        columns = column_names(path)
+    except InputError as error:
+        if explicit or _NEEDED.search(path.name):
+            return [Table(path, "unknown", (), problem=f"{_DAMAGED}{error}")]
+        return [Table(path, "unknown", (), problem=str(error).removeprefix(f"{path}: "))]
+    try:
+        table = _classify(path, columns, explicit)
+        if table.role != "unknown":
+            refuse_twice(path, columns)
+        return [table, *_merged(table)]
+    except InputError as error:
+        twice = "two columns" in str(error)
+        prefix = _DAMAGED if twice else ""
+        message = str(error) if twice else str(error).removeprefix(f"{path}: ")
+        return [Table(path, "unknown", columns, problem=f"{prefix}{message}")]
+
+
+def _merged(table: Table) -> list[Table]:
+    """The lists that a tracking table repeats in its rows: plays, games and players."""
+    if table.layout is None:
+        return []
+    used = table.layout.present(table.columns)
+    keys = (used["game_id"], used["play_id"])
+    rest = tuple(column for column in table.columns if column in keys or column not in used.values())
+    parts = []
+    has_result = find_column(rest, *CODE_NAMES) or all(find_column(rest, name) for name in FLAG_NAMES)
+    if has_result and find_column(rest, *GAIN_NAMES):
+        parts.append(Table(table.path, "plays", rest, merged=True))
+    if any(find_column(rest, name) for name in ("homeTeamAbbr", "week", "season")):
+        parts.append(Table(table.path, "games", tuple(c for c in rest if c != keys[1]), merged=True))
+    position = find_column(rest, *POSITION_NAMES)
+    if "position" not in used and position:
+        parts.append(Table(table.path, "players", (used["player_id"], position), merged=True))
+    return parts
 
 
 def _classify(path: Path, columns: tuple[str, ...], explicit: bool) -> Table:
-    present = set(columns)
     if is_flight(columns):
         return Table(path, "frames after the throw", columns)
-    try:
-        layout = find_layout(columns)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error
+    layout = find_layout(columns)
     if layout:
+        layout.present(columns)  # InputError if two columns could both be one of the layout's
         return Table(path, "tracking", columns, layout)
-    ids = (GAME_NAMES, PLAY_NAMES)
-    if present & RESULT_NAMES and not all(present & names for names in ids):
-        missing = [sorted(names)[0] for names in ids if not present & names]
-        raise InputError(f"{path}: looks like a list of plays but is missing the column(s) {', '.join(missing)}")
-    player = present & PLAYER_NAMES
-    if all(present & names for names in ids):
+    ids = [find_column(columns, *names) for names in (GAME_NAMES, PLAY_NAMES)]
+    if find_column(columns, *RESULT_NAMES) and not all(ids):
+        names = (GAME_NAMES[0], PLAY_NAMES[0])
+        missing = ", ".join(name for name, column in zip(names, ids, strict=True) if not column)
+        raise InputError(f"looks like a list of plays but is missing the column(s) {missing}")
+    player = find_column(columns, *PLAYER_NAMES)
+    if all(ids):
         if not player:
             return Table(path, "plays", columns)
-        if present & PRESSURE_NAMES:
+        if find_column(columns, *PRESSURE_NAMES):
             return Table(path, "pressures", columns)
-    elif player and present & POSITION_NAMES:
+        if find_column(columns, *CODE_NAMES) and find_column(columns, *GAIN_NAMES):
+            return Table(path, "plays", tuple(column for column in columns if column != player), merged=True)
+    elif player and find_column(columns, *POSITION_NAMES):
         return Table(path, "players", columns)
-    elif "gameId" in present and present & {"homeTeamAbbr", "week", "season"}:
+    elif ids[0] and (
+        has_column(columns, {"homeTeamAbbr"}) or ("gameId" in columns and {"week", "season"} & {*columns})
+    ):
         return Table(path, "games", columns)
     if explicit and not player:
-        raise InputError(
-            f"{path}: neither tracking, plays, players nor games by its columns ({', '.join(columns[:8])})"
-        )
+        raise InputError(f"neither tracking, plays, players nor games by its columns ({', '.join(columns[:8])})")
     return Table(path, "unknown", columns)

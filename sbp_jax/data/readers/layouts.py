@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from sbp_jax.data.readers.names import ROW_INDEX, find_column, has_column
 from sbp_jax.errors import InputError
 
 SNAP_EVENTS = ("ball_snap", "snap_direct")
@@ -22,6 +23,9 @@ class Layout:
         clock: "frame" if all players share a frame number, "time" if they share only the time stamp.
         required, optional: common name -> the file's column.
         without: columns that never occur in this layout; a file with one of them has another layout.
+        unspelled: further columns that a file with other spellings must not have: they tell layouts apart whose marks
+            differ in their spelling alone.
+        note: what the publisher leaves out, if no play can be used for it.
         whole_play: the file has exactly the frames from the snap to the throw, no events and no ball.
     """
 
@@ -31,15 +35,37 @@ class Layout:
     required: Mapping[str, str]
     optional: Mapping[str, str] = field(default_factory=dict)
     without: Collection[str] = ()
+    unspelled: Collection[str] = ()
     whole_play: bool = False
+    note: str = ""
 
     def missing(self, columns: Sequence[str]) -> list[str]:
-        """Return the required columns that are not in `columns`."""
-        return [name for name in self.required.values() if name not in columns]
+        """Return the required columns that are not in `columns`, in any spelling."""
+        return [name for name in self.required.values() if find_column(columns, name) is None]
 
     def present(self, columns: Sequence[str]) -> dict[str, str]:
-        """Return common name -> file column for every known column in `columns`."""
-        return {name: column for name, column in {**self.required, **self.optional}.items() if column in columns}
+        """Return common name -> the file's column for every known column in `columns`, in any spelling."""
+        known = {**self.required, **self.optional}
+        columns_of = {name: find_column(columns, column) for name, column in known.items()}
+        return {name: column for name, column in columns_of.items() if column is not None}
+
+    def fits(self, columns: Sequence[str]) -> bool:
+        """Return whether the columns are those of this layout, spelled exactly."""
+        present = set(columns)
+        return self.mark in present and not present & set(self.without) and present.issuperset(self.required.values())
+
+    def fits_spelled(self, columns: Sequence[str]) -> bool:
+        """Return whether the columns are those of this layout in another spelling."""
+        never = {*self.without, *self.unspelled}
+        return not has_column(columns, never) and not self.absent(columns)
+
+    def absent(self, columns: Sequence[str]) -> list[str]:
+        """Return the mark and the required columns that are not in `columns`, in any spelling."""
+        mark = find_column(columns, self.mark)
+        if mark != self.mark and mark in {layout.mark for layout in LAYOUTS}:
+            # another layout's exact mark: a file of 2019 has no direction of play, those of later years do
+            mark = mark if not self.unspelled and has_column(columns, ("playDirection",)) else None
+        return list(dict.fromkeys([*([] if mark else [self.mark]), *self.missing(columns)]))
 
 
 # `a`, the magnitude of the acceleration, is never read: it has no direction, and its smoothing is undocumented. The
@@ -49,7 +75,14 @@ _NAMED = {**_ROW, "name": "displayName"}
 _MOTION = {"s": "s", "dir": "dir", "o": "o", "direction": "playDirection", "position": "position", "time": "time"}
 
 LAYOUTS = (
-    Layout("Big Data Bowl 2019", "frame.id", "frame", {**_NAMED, "frame": "frame.id", "side": "team"}, _MOTION),
+    Layout(
+        "Big Data Bowl 2019",
+        "frame.id",
+        "frame",
+        {**_NAMED, "frame": "frame.id", "side": "team"},
+        _MOTION,
+        unspelled=("a", "o", "playDirection"),
+    ),
     Layout(
         "NGS highlights",
         "possessionFlag",
@@ -80,7 +113,23 @@ LAYOUTS = (
         {**_NAMED, "frame": "frameId", "side": "club", "frame_type": "frameType"},
         _MOTION,
     ),
-    Layout("Big Data Bowl 2024", "club", "frame", {**_NAMED, "frame": "frameId", "side": "club"}, _MOTION),
+    Layout(
+        "Big Data Bowl 2024",
+        "club",
+        "frame",
+        {**_NAMED, "frame": "frameId", "side": "club"},
+        _MOTION,
+        note="Big Data Bowl 2024 publishes a pass from five frames before the catch only, so no pass has its release",
+    ),
+    # merged with the list of players of its year, the only one with this name for the position
+    Layout(
+        "Big Data Bowl 2023",
+        "officialPosition",
+        "frame",
+        {**_ROW, "frame": "frameId", "side": "team"},
+        {**_MOTION, "name": "displayName", "position": "officialPosition"},
+        without=("position", "route"),
+    ),
     Layout("Big Data Bowl 2021", "frameId", "frame", {**_NAMED, "frame": "frameId", "side": "team"}, _MOTION),
     Layout(
         "Big Data Bowl 2023",
@@ -119,6 +168,7 @@ LAYOUTS = (
 )
 
 _SIGNS = {"x", "y", "s", "dis", "dir", "o", "frame.id", "frameId", "frame_id", "frameType", "possessionFlag"}
+_CLOCKS = {"frameId", "possessionFlag"}  # in other spellings, single letters alone are no sign of tracking
 _FLIGHT = {"game_id", "play_id", "nfl_id", "frame_id", "x", "y"}
 
 
@@ -126,22 +176,28 @@ def find_layout(columns: Sequence[str]) -> Layout | None:
     """Return the layout that fits a table's columns, or None if the table is not tracking.
 
     Raises:
-        InputError: the columns look like tracking, but no known layout fits. The message does not name the file; it
-            lists the columns that are missing for the nearest layouts.
+        InputError: the columns look like tracking, but no known layout fits, or two columns could both be one of its
+            names. The message does not name the file; it lists the columns that are missing for the nearest layouts.
     """
+    exact = next((layout for layout in LAYOUTS if layout.fits(columns)), None)
+    if exact:
+        return exact
     present = set(columns)
-    if len(present & _SIGNS) < 2:
+    spelled = has_column(columns, _CLOCKS) and has_column(columns, {"x", "y", "s", "dis", "dir"})
+    if len(present & _SIGNS) < 2 and not spelled:
         return None
-    possible = [layout for layout in LAYOUTS if not present & set(layout.without)]
-    for layout in possible:
-        if layout.mark in present and not layout.missing(columns):
+    for layout in LAYOUTS:
+        if layout.fits_spelled(columns):
             return layout
-    counts = {layout.name: len(layout.missing(columns)) for layout in possible}
-    nearest = [layout for layout in possible if counts[layout.name] == min(counts.values())]
-    missing = " or ".join(f"{', '.join(each.missing(columns))} ({each.name})" for each in nearest)
+    possible = [layout for layout in LAYOUTS if not has_column(columns, layout.without)]
+    counts = [len(layout.absent(columns)) for layout in possible]
+    nearest = [layout for layout, count in zip(possible, counts, strict=True) if count == min(counts)]
+    # two layouts of one publisher can be missing the same
+    missing = " or ".join(dict.fromkeys(f"{', '.join(each.absent(columns))} ({each.name})" for each in nearest))
     raise InputError(f"looks like tracking but is missing the column(s) {missing}")
 
 
 def is_flight(columns: Sequence[str]) -> bool:
     """Return whether the columns are those of the frames after the throw (2026, output), which no feature may use."""
-    return set(columns) == _FLIGHT
+    rest = [column for column in columns if column.strip() not in ROW_INDEX]
+    return len(rest) == len(_FLIGHT) and all(find_column(rest, name) for name in _FLIGHT)

@@ -5,13 +5,16 @@ interception gain 0, whatever the return was. Penalty yards do not count; yards 
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
 
 from sbp_jax.data.readers.descriptions import clock_seconds, is_reversed, parse_description, parse_return
 from sbp_jax.data.readers.formats import (
+    CODE_NAMES,
+    FLAG_NAMES,
+    GAIN_NAMES,
     GAME_NAMES,
     PLAY_NAMES,
     PLAYER_NAMES,
@@ -20,27 +23,17 @@ from sbp_jax.data.readers.formats import (
     Table,
     read_table,
 )
+from sbp_jax.data.readers.names import plain
 from sbp_jax.data.readers.rules import ATTEMPTS, LEAGUE_YARDS, in_yards
-from sbp_jax.data.readers.tables import cast_columns, numbers
+from sbp_jax.data.readers.tables import TEXT_GAME_SEASON, cast_columns, numbers
 from sbp_jax.errors import InputError
 
-# common name -> the names that publishers give the column; the first one present is used
+# common name -> the names that publishers give the column; the first one present, in any spelling, is used
 NAMES = {
-    "game_id": ("gameId", "old_game_id", "game_id"),
-    "play_id": ("playId", "play_id"),
-    "result": ("passResult", "PassResult", "pass_result", "result", "outcome"),
-    # before the penalty if a publisher has both: playResult, yardsGained and, from 2026, yards_gained include it
-    "yards": (
-        "prePenaltyYardsGained",
-        "prePenaltyPlayResult",
-        "pre_penalty_yards_gained",
-        "yards_gained",
-        "offensePlayResult",
-        "yards",
-        "yardsGained",
-        "playResult",
-        "PlayResult",
-    ),
+    "game_id": GAME_NAMES,
+    "play_id": PLAY_NAMES,
+    "result": (*CODE_NAMES, "result", "outcome"),
+    "yards": GAIN_NAMES,
     "nullified": ("nullified", "playNullifiedByPenalty", "play_nullified_by_penalty"),
     "two_point": ("two_pt", "two_point", "two_point_attempt"),
     "spike": ("kneel_or_spike", "qb_spike", "qbSpike"),
@@ -83,8 +76,12 @@ _RESULT_FLAGS = {
     "sack": "S",
     "qb_scramble": "R",
 }
-_FLAGGED = ("complete_pass", "incomplete_pass", "interception")  # a list with these columns has flags
-_CODED = ("passResult", "PassResult", "pass_result")  # a list with one of these has codes, even if it also has flags
+_PARTS = ("PassLength", "YardsAfterCatch")
+_OTHERS = ("passing_yards", "play_type")
+
+
+class NoOutcomeError(InputError):
+    """A table has plays, but no column of their outcome."""
 
 
 def read_play_list(table: Table, outcome: str, further: Sequence[str]) -> pl.DataFrame | None:
@@ -96,28 +93,36 @@ def read_play_list(table: Table, outcome: str, further: Sequence[str]) -> pl.Dat
     Raises:
         InputError: a list of plays is missing its outcome columns, or a value does not parse.
     """
-    names = {name: next((c for c in columns if c in table.columns), None) for name, columns in NAMES.items()}
-    names = {name: column for name, column in names.items() if column}
-    missing = [name for name in _FLAGGED if name not in table.columns]
+    names = _present(table, NAMES)
+    flags = {name: table.column(name) for name in _RESULT_FLAGS}
+    missing = [name for name in FLAG_NAMES if not flags[name]]
     has_flags = not missing
     if has_flags:
-        names["result"] = _FLAGGED[0]  # nflverse has a column "result" that is the game's
-    elif len(missing) < len(_FLAGGED) and names.get("result") not in _CODED:
-        raise InputError(f"{table.path}: looks like play-by-play but is missing the column(s) {', '.join(missing)}")
+        names["result"] = str(flags[FLAG_NAMES[0]])  # nflverse has a column "result" that is the game's
+    elif len(missing) < len(FLAG_NAMES) and not table.column(*CODE_NAMES):
+        raise NoOutcomeError(f"{table.path}: looks like play-by-play but is missing the column(s) {', '.join(missing)}")
     if "result" not in names or "yards" not in names:
         if len(names.keys() & _PLAYS_SIGNS) < 2:
             return None
         absent = "result" if "result" not in names else "yards"
-        raise InputError(
+        raise NoOutcomeError(
             f"{table.path}: plays without an outcome: expected one of the columns {', '.join(NAMES[absent])}"
         )
-    rows = read_table(table)
-    _check_plain(rows, [*names.values(), *_RESULT_FLAGS, outcome, *further], table)
+    # nflverse has a text pass_length next to yards_after_catch, so another spelling needs its companion
+    others = (*_OTHERS, *(_PARTS if plain(names["yards"]) == "playresult" else ()))
+    parts = {name: column for name in others if (column := table.column(name))}
+    parts |= {name: name for name in _PARTS if name in table.columns}
+    parts |= {name: column for name, column in flags.items() if column}
+    asked = {name: column for name in (outcome, *further) if (column := table.column(name))}
+    rows = read_table(table, [*names.values(), *parts.values(), *asked.values()])
+    _check_plain(rows, [*names.values(), *parts.values(), *asked.values()], table)
+    # the reading below knows each column by one spelling
+    rows = rows.with_columns(pl.col(column).alias(name) for name, column in {**asked, **parts}.items())
     frame = rows.select(pl.col(column).alias(name) for name, column in names.items())
     if has_flags:
         frame = frame.with_columns(result=_by_flags(rows))
     frame = frame.with_columns(yards=_gain(rows, frame, table, names["yards"]))
-    if outcome in table.columns and not in_yards(outcome):
+    if outcome in asked and not in_yards(outcome):
         frame = frame.with_columns(listed_outcome=numbers(rows[outcome], table.path, outcome))
     frame = cast_by_name(frame, table, names, text=TEXT, flags=FLAGS, real={*REAL, "listed_outcome"})
     if frame.select(pl.col("game_id", "play_id").is_null().any()).row(0) != (False, False):
@@ -134,7 +139,10 @@ def read_play_list(table: Table, outcome: str, further: Sequence[str]) -> pl.Dat
         frame = frame.with_columns(clock_s=pl.coalesce("clock_s", remaining) if "clock_s" in names else remaining).drop(
             "clock"
         )
-    extra_names = [name for name in further if name in table.columns]
+    if "season" not in names:
+        season = pl.col("game_id") // TEXT_GAME_SEASON  # 201 or so in the league's own numbers
+        frame = frame.with_columns(season=pl.when(season.is_between(1900, 2200)).then(season))
+    extra_names = [name for name in further if name in asked]
     frame = frame.with_columns(numbers(rows[name], table.path, name).alias(f"listed:{name}") for name in extra_names)
     return frame.with_columns(file=pl.lit(str(table.path)))
 
@@ -195,14 +203,14 @@ def _with_text(frame: pl.DataFrame) -> pl.DataFrame:
 def _gain(rows: pl.DataFrame, frame: pl.DataFrame, table: Table, column: str) -> pl.Series:
     """The gain that counts, if several columns have one."""
     yards = frame["yards"]
-    if {"PassLength", "YardsAfterCatch"} <= set(rows.columns):
+    if set(_PARTS) <= set(rows.columns):
         # in this format PlayResult counts penalties; the pass and the run after it do not
-        pass_yards, run = (numbers(rows[name], table.path, name) for name in ("PassLength", "YardsAfterCatch"))
+        pass_yards, run = (numbers(rows[name], table.path, name) for name in _PARTS)
         complete = pass_yards.is_not_null() & run.is_not_null()
         return frame.select(
             pl.when(complete).then(pass_yards + run).otherwise(numbers(yards, table.path, column))
         ).to_series()
-    if set(rows.columns) >= {*_FLAGGED, "passing_yards"}:
+    if set(rows.columns) >= {*FLAG_NAMES, "passing_yards"}:
         # nflverse's yards_gained leaves laterals out
         passing_yards = numbers(rows["passing_yards"], table.path, "passing_yards")
         counts = (frame["result"] == "C") & passing_yards.is_not_null()
@@ -268,14 +276,24 @@ def read_listing(
         InputError: a list of plays is missing its outcome columns, no list has the column `outcome` or a further one,
             two lists contradict each other about a game, or a value does not parse.
     """
-    plays, others = [], [table for table in tables if table.role == "unknown"]
+    plays, others, problems = [], [table for table in tables if table.role == "unknown"], []
     for table in tables:
         if table.role == "plays":
-            play_list = read_play_list(table, outcome, further)
+            try:
+                play_list = read_play_list(table, outcome, further)
+            except NoOutcomeError as error:
+                # another list may have the outcomes; one that the user names must have them
+                if table.explicit:
+                    raise
+                problems.append(error)
+                others.append(replace(table, problem=str(error).removeprefix(f"{table.path}: ")))
+                continue
             if play_list is None:
                 others.append(table)
             else:
                 plays.append(play_list)
+    if problems and not plays:
+        raise problems[0]
     names = ", ".join(str(table.path) for table in tables if table.role == "plays") or "no list of plays"
     if not in_yards(outcome) and not any("listed_outcome" in each.columns for each in plays):
         raise InputError(
@@ -297,23 +315,31 @@ def read_listing(
 
 
 def _read_players(table: Table) -> pl.DataFrame:
-    columns = {"player_id": PLAYER_NAMES, "position": POSITION_NAMES, "listed_name": {"displayName"}}
-    present = {name: next((c for c in table.columns if c in candidates), None) for name, candidates in columns.items()}
-    names = {name: column for name, column in present.items() if column}
-    return cast_by_name(read_table(table).select(**names), table, names, text={"position", "listed_name"})
+    names = _present(table, {"player_id": PLAYER_NAMES, "position": POSITION_NAMES, "listed_name": ("displayName",)})
+    return _selected(table, names, text={"position", "listed_name"})
 
 
 def _read_games(table: Table) -> pl.DataFrame:
-    names = {"game_id": "gameId", "season": "season", "week": "week"}
-    names |= {"home_team": "homeTeamAbbr", "visitor_team": "visitorTeamAbbr"}
-    present = {name: column for name, column in names.items() if column in table.columns}
-    return cast_by_name(read_table(table).select(**present), table, present, text={"home_team", "visitor_team"})
+    columns = {"game_id": GAME_NAMES, "season": ("season",), "week": ("week",)}
+    columns |= {"home_team": ("homeTeamAbbr",), "visitor_team": ("visitorTeamAbbr",)}
+    return _selected(table, _present(table, columns), text={"home_team", "visitor_team"})
 
 
 def _read_pressures(table: Table) -> pl.DataFrame:
-    columns = {"game_id": GAME_NAMES, "play_id": PLAY_NAMES, "pressure": PRESSURE_NAMES}
-    names = {name: next(c for c in table.columns if c in candidates) for name, candidates in columns.items()}
-    return cast_by_name(read_table(table).select(**names), table, names, flags={"pressure"})
+    names = _present(table, {"game_id": GAME_NAMES, "play_id": PLAY_NAMES, "pressure": PRESSURE_NAMES})
+    return _selected(table, names, flags={"pressure"})
+
+
+def _present(table: Table, columns: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """Common name -> the file's column, of the columns that a table has."""
+    return {name: column for name, candidates in columns.items() if (column := table.column(*candidates))}
+
+
+def _selected(table: Table, names: Mapping[str, str], **kinds: Collection[str]) -> pl.DataFrame:
+    rows = read_table(table, names.values())
+    return cast_by_name(
+        rows.select(pl.col(column).alias(name) for name, column in names.items()), table, names, **kinds
+    )
 
 
 def _any_pressure(pressures: Sequence[pl.DataFrame]) -> pl.DataFrame:

@@ -6,6 +6,7 @@ from pathlib import Path
 import polars as pl
 
 from sbp_jax.data.plays import PLAY
+from sbp_jax.data.readers.encodings import may_round_ids
 from sbp_jax.data.readers.formats import Table
 from sbp_jax.data.readers.kinematics import BALL_BEHIND_LINE_YARDS, FIELD_WIDTH_YARDS
 from sbp_jax.data.readers.layouts import SNAP_EVENTS, Layout
@@ -18,7 +19,9 @@ PIECE_ROWS = 4_000_000  # larger files are read a few games at a time, which bou
 _FLOATS = {"x", "y", "s", "dir", "o"}
 _INTEGERS = {"game_id", "play_id", "player_id", "frame", "possession", "at_home", "season", "week", "quarter", "down"}
 _INTEGERS |= {"distance", "absolute_yardline", "home_score", "visitor_score"}
+_IDS = {"game_id", "play_id", "player_id"}  # read as text if they may be rounded, which shows in their digits
 _WORDS = {"name", "position", "direction", "side", "event", "role", "frame_type", "game_clock", "description", "copy"}
+_ZONE = r" ?(?:Z|UTC|GMT|[+-]\d\d:?\d\d)$"  # differences of times do not need it
 _OPTIONAL = {"s": pl.Float64, "dir": pl.Float64, "o": pl.Float64}
 _OPTIONAL |= dict.fromkeys(("name", "position", "direction", "side", "event"), pl.String)
 
@@ -39,7 +42,8 @@ def read_rows(table: Table) -> Iterator[pl.DataFrame]:
     if layout is None:
         raise InputError(f"{table.path}: not a tracking file")
     names = layout.present(table.columns)
-    types = {column: pl.Float64 for name, column in names.items() if name in _FLOATS | _INTEGERS}
+    text = _IDS if may_round_ids(table.path) else set()
+    types = {column: pl.Float64 for name, column in names.items() if name in _FLOATS | _INTEGERS - text}
     rows = scan(table.path, types).select(pl.col(column).alias(name) for name, column in names.items())
     games = collect(rows.group_by("game_id").len().sort("game_id"), table.path)
     if games.is_empty():
@@ -55,8 +59,9 @@ def play_ids(table: Table) -> set[tuple[int, int]]:
     """Return `(game_id, play_id)` of every play in a tracking file; InputError if they do not parse."""
     if table.layout is None:
         raise InputError(f"{table.path}: not a tracking file")
-    names = {name: table.layout.required[name] for name in PLAY}
-    ids = scan(table.path, dict.fromkeys(names.values(), pl.Float64))
+    present = table.layout.present(table.columns)
+    names = {name: present[name] for name in PLAY}
+    ids = scan(table.path, {} if may_round_ids(table.path) else dict.fromkeys(names.values(), pl.Float64))
     ids = collect(ids.select(pl.col(column).alias(name) for name, column in names.items()).unique(), table.path)
     return set(cast_columns(ids, table.path, names).drop_nulls().iter_rows())
 
@@ -72,7 +77,7 @@ def _common(rows: pl.DataFrame, layout: Layout, table: Table) -> pl.DataFrame:
     rows = cast_columns(rows, path, integers, real, [name for name in rows.columns if name in _WORDS])
     for column in ("game_id", "play_id", *(("frame",) if layout.clock == "frame" else ())):
         if rows[column].null_count():
-            raise InputError(f"{path}: {rows[column].null_count()} rows have no {layout.required[column]}")
+            raise InputError(f"{path}: {rows[column].null_count()} rows have no {names[column]}")
     return _with_identity(_with_clock(_with_labels(rows), layout, path), layout, path)
 
 
@@ -150,7 +155,7 @@ def _numbers(rows: pl.DataFrame) -> dict[str, int]:
 def _stamps(rows: pl.DataFrame) -> pl.Expr:
     """Times as datetimes in milliseconds, null if they do not parse."""
     if rows["time"].dtype == pl.String:
-        text = pl.col("time").str.replace("T", " ").str.strip_suffix("Z")
+        text = pl.col("time").str.replace("T", " ").str.replace(_ZONE, "")
         return text.str.to_datetime("%Y-%m-%d %H:%M:%S%.f", strict=False, time_unit="ms")
     temporal = rows["time"].dtype.is_temporal()
     return pl.col("time").cast(pl.Datetime("ms"), strict=False) if temporal else pl.lit(None, pl.Datetime("ms"))

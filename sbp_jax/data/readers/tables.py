@@ -1,15 +1,12 @@
-"""Tables in files: CSV, TSV, other text or parquet, each also gzipped, read by the same rules everywhere.
+"""Tables in files: CSV, TSV, other text or parquet, each also gzipped or in a zip archive, read by the same rules.
 
-The separator of a text file is the most frequent of comma, tab and semicolon in its header; in a .tsv or .txt file with
-a tab in its header it is the tab. A byte order mark is not part of the first column's name. `NULLS` stand for a missing
-value. Text is UTF-8.
+The separator of a text file is the most frequent of comma, tab, semicolon and bar in its header; in a .tsv or .txt file
+with a tab in its header it is the tab. A byte order mark is not part of the first column's name. `NULLS` stand for a
+missing value. Text in another encoding than UTF-8 is converted (`encodings`).
 """
 
 import difflib
-import gzip
 import io
-import re
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,16 +17,18 @@ import numpy as np
 import polars as pl
 import polars.selectors as cs
 
+from sbp_jax.data.readers.encodings import as_utf8, header_of
+from sbp_jax.data.readers.files import SUFFIXES, archive_of, kind, open_file, refuse_stand_in
 from sbp_jax.errors import InputError
 
-SUFFIXES = (".csv", ".tsv", ".txt", ".parquet")
-SEPARATORS = ",\t;"
 NULLS = ["", "NA", "N/A", "#N/A", "NaN", "nan", "None", "null"]
 MAX_EXACT_INTEGER = 2**53  # beyond it, different integers can have the same Float64
 _TWICE = "_duplicated_"  # in the name that the CSV reader gives the second of two columns of one name
-_GZIP = b"\x1f\x8b"
-_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
-_DAMAGED_GZIP = (EOFError, zlib.error, gzip.BadGzipFile)
+_LETTERS = {letter: number for number, letter in enumerate("ABCDEFGHIJKLMNOPQRSTUVWXYZ", 1)}
+# a league's game in nflverse's text: season, week, visitor and home team
+_GAME_TEXT = r"^(\d{4})_(\d{1,2})_([A-Z]{2,3})_([A-Z]{2,3})$"
+TEXT_GAME_SEASON = 10**7  # the season's place in the number of such a game
+_ROUNDED = r"^[+-]?\d(?:\.(\d*))?[eE]\+?(\d+)$"
 
 
 @dataclass(frozen=True)
@@ -107,29 +106,23 @@ def check_column(table: pl.DataFrame, path: Path, name: str) -> None:
         raise InputError(f"column: {path} has no column {name!r}{hint}")
 
 
-def kind(path: Path) -> str:
-    """Return the suffix for the kind of a file, in lower case and without that of gzip."""
-    return Path(path.stem).suffix.lower() if path.suffix.lower() == ".gz" else path.suffix.lower()
-
-
 def column_names(path: Path) -> tuple[str, ...]:
     """Return the names of a file's columns; InputError if it is empty or not the kind of table its name implies."""
-    if path.stat().st_size == 0:
-        raise InputError(f"{path}: the file is empty")
-    with path.open("rb") as file:
-        begin = file.read(4)
-    if begin.startswith(b"PK") or (begin == b"PAR1" and kind(path) != ".parquet"):
-        what = "parquet; name it .parquet" if begin == b"PAR1" else "a zip archive or a workbook; unpack it to CSV"
-        raise InputError(f"{path}: is {what}")
+    refuse_stand_in(path)
     try:
-        return tuple(scan(path, {}).collect_schema().names())
-    except (pl.exceptions.PolarsError, OSError) as error:
+        if kind(path) == ".parquet":
+            return tuple(scan(path, {}).collect_schema().names())
+        head, sep = header_of(path)
+        table = pl.scan_csv(io.BytesIO(head), separator=sep, infer_schema_length=0, truncate_ragged_lines=True)
+        return tuple(table.collect_schema().names())
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         raise InputError(f"{path}: not a readable table ({first_line(error)})") from error
 
 
 def refuse_twice(path: Path, columns: Sequence[str]) -> None:
     """Raise InputError if two columns have the same name."""
     twice = [name for name in columns if _TWICE in name and name.split(_TWICE)[0] in columns]
+    twice = [name for name in twice if name.split(_TWICE)[0]]  # nameless columns are row numbers
     if twice:
         raise InputError(f"{path}: two columns are named {twice[0].split(_TWICE)[0]!r}")
 
@@ -141,18 +134,17 @@ def scan(path: Path, types: Mapping[str, Any], infer_rows: int | None = 0) -> pl
     (None: from all).
 
     Raises:
-        InputError: a gzipped file is damaged, or text is UTF-16.
+        InputError: the file is damaged or cut off, or its text has an unknown encoding.
     """
-    try:
-        if kind(path) == ".parquet":
-            is_gzip = path.suffix.lower() == ".gz"
-            return pl.scan_parquet(io.BytesIO(gzip.decompress(path.read_bytes())) if is_gzip else path, glob=False)
-        separator = _separator(path)
-    except _DAMAGED_GZIP as error:
-        raise InputError(f"{path}: not a readable table ({first_line(error)})") from error
+    if kind(path) == ".parquet":
+        if path.suffix.lower() != ".gz" and archive_of(path) is None:
+            return pl.scan_parquet(path, glob=False)
+        with open_file(path) as file:
+            return pl.scan_parquet(io.BytesIO(file.read()), glob=False)
+    content = as_utf8(path)
     return pl.scan_csv(
-        path,
-        separator=separator,
+        path if content is None else io.BytesIO(content),
+        separator=header_of(path)[1],
         null_values=NULLS,
         schema_overrides=dict(types),
         infer_schema_length=infer_rows,
@@ -187,8 +179,12 @@ def cast_columns(
     Raises:
         InputError: a value is not a number, or one of `integers` is not an integer or is too large.
     """
+    for name, column in integers.items():
+        _refuse_rounded(frame[name], path, column)
+    if "game_id" in integers:
+        frame = frame.with_columns(league_games(frame["game_id"]))
     columns = [numbers(frame[name], path, column).alias(name) for name, column in {**integers, **real}.items()]
-    words = (pl.col(name).cast(pl.String) for name in text)
+    words = (pl.col(name).cast(pl.String).str.strip_chars() for name in text)
     frame = frame.with_columns(columns).with_columns(pl.when(~each.is_in(NULLS)).then(each) for each in words)
     for name, column in integers.items():
         value = frame[name].fill_nan(None)
@@ -199,6 +195,21 @@ def cast_columns(
             raise InputError(f"{path}: column {column!r}: expected integers of at most 15 digits")
         frame = frame.with_columns(value.cast(pl.Int64))
     return frame
+
+
+def league_games(column: pl.Series) -> pl.Series:
+    """Return game ids with nflverse's text ("1999_01_MIN_ATL") as numbers, different for different games.
+
+    The digits are the season, the week, and five for the home team, which has one game a week: 1999, 01, ... The number
+    has one digit more than the league's own, so no game has both.
+    """
+    if column.dtype != pl.String or not column.str.contains(_GAME_TEXT).any():
+        return column
+    home = column.str.extract(_GAME_TEXT, 4)
+    letters = [home.str.slice(at, 1).replace_strict(_LETTERS, default=0, return_dtype=pl.Int64) for at in range(3)]
+    season, week = (column.str.extract(_GAME_TEXT, part).cast(pl.Int64) for part in (1, 2))
+    number = season * TEXT_GAME_SEASON + week * 10**5 + letters[0] * 27**2 + letters[1] * 27 + letters[2]
+    return pl.select(pl.coalesce(number.cast(pl.String), column).alias(column.name)).to_series()
 
 
 def numbers(column: pl.Series, path: Path, name: str) -> pl.Series:
@@ -216,21 +227,22 @@ def numbers(column: pl.Series, path: Path, name: str) -> pl.Series:
     return column.cast(pl.Float64) if value is None else value
 
 
+def _refuse_rounded(column: pl.Series, path: Path, name: str) -> None:
+    """Raise InputError if an integer is in scientific form with too few digits, as a program writes that rounds it."""
+    if column.dtype != pl.String:
+        return
+    text = column.str.strip_chars()
+    digits = text.str.extract(_ROUNDED, 1).fill_null("").str.len_chars()
+    rounded = column.filter(
+        (digits < text.str.extract(_ROUNDED, 2).cast(pl.Int64, strict=False)).fill_null(value=False)
+    )
+    if len(rounded):
+        raise InputError(
+            f"{path}: column {name!r}: {str(rounded[0])!r} may be rounded; save it with all its digits, as a number "
+            "without decimals or as text"
+        )
+
+
 def first_line(error: BaseException) -> str:
     """Return the first line of an error's message, or the name of its type."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
-
-
-def _separator(path: Path) -> str:
-    with path.open("rb") as file:
-        is_gzip = file.read(2) == _GZIP
-    if path.suffix.lower() == ".gz" and not is_gzip:
-        raise InputError(f"{path}: not a readable table (not a gzipped file)")
-    with gzip.open(path) if is_gzip else path.open("rb") as file:
-        header = file.readline()
-    if header.startswith(_UTF_16):
-        raise InputError(f"{path}: is UTF-16 text; save it as UTF-8")
-    names = re.sub(r'"[^"]*"', "", header.decode(errors="replace"))
-    if kind(path) in (".tsv", ".txt") and "\t" in names:
-        return "\t"
-    return max(SEPARATORS, key=names.count)

@@ -19,8 +19,8 @@ from sbp_jax.data.readers.report import ReadReport
 from sbp_jax.data.readers.tables import cast_columns
 from sbp_jax.errors import InputError
 
-TARGET_NAMES = {"targetNflId", "target_nfl_id"}
-TARGETED_NAMES = {"wasTargettedReceiver", "wasTargetedReceiver", "was_targetted_receiver", "was_targeted_receiver"}
+TARGET_NAMES = ("targetNflId", "target_nfl_id")
+TARGETED_NAMES = ("wasTargettedReceiver", "wasTargetedReceiver", "was_targetted_receiver", "was_targeted_receiver")
 _TRUE, _FALSE = ("true", "t", "yes", "y", "1", "1.0"), ("false", "f", "no", "n", "0", "0.0")
 _SCHEMA = {"game_id": pl.Int64, "play_id": pl.Int64, "target_id": pl.Int64}
 
@@ -39,11 +39,11 @@ def read_targets(tables: Sequence[Table]) -> tuple[pl.DataFrame, list[Table]]:
     """
     sources, parts = [], [pl.DataFrame(schema=_SCHEMA)]
     for table in (each for each in tables if each.layout is None):
-        columns = [_first(table, names) for names in (GAME_NAMES, PLAY_NAMES)]
-        target, player, targeted = (_first(table, names) for names in (TARGET_NAMES, PLAYER_NAMES, TARGETED_NAMES))
+        columns = [table.column(*names) for names in (GAME_NAMES, PLAY_NAMES)]
+        target, player, targeted = (table.column(*names) for names in (TARGET_NAMES, PLAYER_NAMES, TARGETED_NAMES))
         if not all(columns) or not (target or (player and targeted)):
             continue
-        rows = read_table(table)
+        rows = read_table(table, (name for name in (*columns, target, player, targeted) if name))
         if not target and targeted:
             rows = rows.filter(_is_true(rows[targeted], table))
         mapping = dict(zip(_SCHEMA, (*columns, target or player), strict=True))
@@ -79,10 +79,6 @@ def settle_targets(
     report.repair("plays with two different recorded targets: nobody is marked", len(one) - len(single))
     report.repair("plays whose target is not tracked with the offense: nobody is marked", len(single) - len(marked))
     return plays.join(marked, on=PLAY, how="left", maintain_order="left")
-
-
-def _first(table: Table, names: set[str]) -> str | None:
-    return next((column for column in table.columns if column in names), None)
 
 
 def _is_true(column: pl.Series, table: Table) -> pl.Series:

@@ -10,8 +10,9 @@ from pathlib import Path
 import polars as pl
 
 from sbp_jax.data.plays import PLAY
-from sbp_jax.data.readers.formats import Table, find_tables
+from sbp_jax.data.readers.formats import WITHOUT_TRACKING, Table, describe_tables, find_tables
 from sbp_jax.data.readers.kinematics import add_motion, smoothed_games, toward_positive_x
+from sbp_jax.data.readers.names import plain
 from sbp_jax.data.readers.passers import find_offense, settle_direction, settle_quarterbacks, turn_orientation
 from sbp_jax.data.readers.play_lists import OUTCOMES, Listing, read_listing
 from sbp_jax.data.readers.repairs import align_clocks, fill_holes
@@ -104,7 +105,17 @@ class Sources:
         """Raise InputError, with the counts by reason, if `total`, the report of all tables, has no accepted play."""
         if not total.kept:
             names = ", ".join(str(table.path) for table in self.tables)
-            raise InputError(f"{names[:200]}: none of {total.read} plays kept ({total.reasons()})")
+            message = f"{names[:200]}: none of {total.read} plays kept ({total.reasons()})"
+            raise InputError("; ".join((message, *self._advice(total))))
+
+    def _advice(self, total: ReadReport) -> list[str]:
+        """What explains that no play is kept, and what to do."""
+        notes = list(dict.fromkeys(table.layout.note for table in self.tables if table.layout and table.layout.note))
+        if notes and total.rejected.keys() & {"no snap", "no release"}:
+            return [*notes, WITHOUT_TRACKING]
+        if total.read and total.rejected.get("no outcome listed") == total.read:
+            return ["no list of plays has the gameId and playId of this tracking; put the list of its own games here"]
+        return []
 
 
 def open_sources(sources: str | Path | Sequence[str | Path], rules: Rules | None = None) -> Sources:
@@ -114,18 +125,31 @@ def open_sources(sources: str | Path | Sequence[str | Path], rules: Rules | None
     for name in rules.situation:
         if name in PLAY_COLUMNS or name.endswith("_missing"):
             raise InputError(f"situation: {name} is reserved for a column of every play; leave it out")
-        if name == rules.outcome or name in OUTCOMES:
+        if plain(name) in {plain(column) for column in (rules.outcome, *OUTCOMES)}:
             raise InputError(f"situation: {name} reveals the outcome; leave it out")
     listing, others = read_listing(tables, rules.outcome, rules.situation)
+    if not rules.tracking and not any(table.role == "plays" and table not in others for table in tables):
+        names = ", ".join(str(table.path) for table in others)
+        expected = "expected gameId, playId, passResult and yards"
+        raise InputError(f"{names[:200]}: no list of plays with outcomes; {expected}, found {describe_tables(tables)}")
     role = "tracking" if rules.tracking else "plays"
     tracking = tuple(table for table in tables if table.role == role)[: None if rules.tracking else 1]
     has_descriptions = any("description" in table.layout.present(table.columns) for table in tracking if table.layout)
     if rules.tracking and listing.plays.is_empty() and not has_descriptions:
         names = ", ".join(str(table.path) for table in tracking)
-        raise InputError(f"{names[:200]}: no list of plays next to it; expected gameId, playId, passResult and yards")
+        problem = next((table for table in others if "list of plays" in table.problem), None)
+        if problem:
+            raise InputError(f"{problem.path}: {problem.problem}")
+        notes = "".join(f"; {table.layout.note}" for table in tracking[:1] if table.layout and table.layout.note)
+        raise InputError(
+            f"{names[:200]}: no list of plays next to it; expected gameId, playId, passResult and yards, found "
+            f"{describe_tables(tables)}; put the publisher's plays file of these games next to it{notes}"
+        )
     targets, sources_of_targets = read_targets(tables) if TARGET_DEFENDERS in rules.extras else (None, [])
-    report = ReadReport(ignored=[str(table.path) for table in others if table not in sources_of_targets])
+    report = ReadReport(ignored=[_mention(table) for table in others if table not in sources_of_targets])
     report.repair("players listed as quarterback and as something else: position unknown", listing.doubtful)
+    for note in (note for table in {table.path: table for table in tables}.values() for note in table.notes()):
+        report.repair(note, 1)
     for table in tables:
         role = "targets" if table in sources_of_targets and table in others else table.role
         if role not in ("tracking", "unknown"):
@@ -156,6 +180,10 @@ def read_tracking(sources: str | Path | Sequence[str | Path], rules: Rules | Non
     source.check_kept(total)
 
 
+def _mention(table: Table) -> str:
+    return f"{table.path}: {table.problem}" if table.problem else str(table.path)
+
+
 def _canonical(
     rows: pl.DataFrame,
     table: Table,
@@ -173,6 +201,9 @@ def _canonical(
         rows = rows.join(listing.players, on="player_id", how="left", suffix="_listed").with_columns(
             position=pl.coalesce("position", "position_listed"), name=pl.coalesce("name", "listed_name")
         )
+        unlisted = rows.filter(~pl.col("is_ball"), pl.col("position").is_null()).select("player_id").unique()
+        unlisted = len(unlisted.join(listing.players, on="player_id", how="anti"))
+        screen.report.repair("players who are not in the list of players: position unknown", unlisted)
     rows = _with_possession(rows, plays)
     passers = find_offense(rows.filter(pl.col("frame") >= 0))
     rows = screen.reject(rows, rows.join(passers, on=PLAY, how="anti"), "no passer")

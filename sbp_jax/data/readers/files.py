@@ -1,0 +1,117 @@
+"""Files as bytes: on disk, gzipped, or in a zip archive, whose members have paths such as `weeks.zip/week_1.csv`."""
+
+import gzip
+import io
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from sbp_jax.errors import InputError
+
+SUFFIXES = (".csv", ".tsv", ".txt", ".parquet")
+GZIP = b"\x1f\x8b"
+MAX_MEMBER_BYTES = 4 * 2**30  # a member of an archive is read into memory
+_DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile, NotImplementedError)
+# what stands in for the data: first bytes -> what it is and what to do
+_STAND_INS = {
+    b"version https://git-lfs": "is a Git LFS pointer, not the data; fetch the data with `git lfs pull`",
+    b"<!doctype": "is a web page saved under this name; download the table itself (Raw or Download, logged in)",
+    b"<html": "is a web page saved under this name; download the table itself (Raw or Download, logged in)",
+    b"<?xml": "is XML, not a table; save the table as CSV",
+    b'{"': "is JSON, not a table; save the table as CSV, or check the message in it",
+    b"\xd0\xcf\x11\xe0": "is an Excel workbook; save the sheet as CSV",
+}
+
+
+def kind(path: Path) -> str:
+    """Return the suffix for the kind of a file, in lower case and without that of gzip."""
+    return Path(path.stem).suffix.lower() if path.suffix.lower() == ".gz" else path.suffix.lower()
+
+
+def is_hidden(path: Path) -> bool:
+    """Return whether a system or a program put a file there, not its owner (macOS, Excel, version control)."""
+    return path.name.startswith((".", "~$")) or path.name == "__MACOSX"
+
+
+def archive_of(path: Path) -> Path | None:
+    """Return the zip archive that a path is inside, or None if it is a file or folder of the disk."""
+    return next((p for p in path.parents if p.suffix.lower() == ".zip" and p.is_file()), None)
+
+
+def on_disk(path: Path) -> Path:
+    """Return the file of the disk that holds a table: the file itself, or its archive."""
+    return archive_of(path) or path
+
+
+def members(archive: Path) -> dict[Path, int]:
+    """Return the tables inside a zip archive and their sizes in bytes; InputError if it is damaged."""
+    try:
+        with zipfile.ZipFile(archive) as file:
+            inside = {archive / entry.filename: entry for entry in file.infolist() if not entry.is_dir()}
+    except (*_DAMAGED, OSError) as error:
+        raise InputError(f"{archive}: not a readable zip archive ({error}); download or copy it again") from error
+    return {
+        path: entry.file_size
+        for path, entry in sorted(inside.items())
+        if kind(path) in SUFFIXES and not any(is_hidden(part) for part in (path, *path.relative_to(archive).parents))
+    }
+
+
+@contextmanager
+def open_file(path: Path) -> Iterator[BinaryIO]:
+    """Open the bytes of a file or of a member of an archive, without gzip.
+
+    Raises:
+        InputError: the file cannot be read, is damaged, encrypted or too large a member of an archive.
+    """
+    try:
+        with _open(path) as file:
+            begin = file.read(2)
+        with _open(path) as file:
+            if begin != GZIP:
+                if path.suffix.lower() == ".gz":
+                    raise InputError(f"{path}: not a readable table (not a gzipped file)")
+                yield file
+            else:
+                with gzip.open(file) as unpacked:
+                    yield io.BufferedReader(unpacked)
+    except (*_DAMAGED, OSError, RuntimeError) as error:
+        raise InputError(
+            f"{path}: not a readable table ({str(error).splitlines()[0] or type(error).__name__})"
+        ) from error
+
+
+def refuse_stand_in(path: Path) -> None:
+    """Raise InputError if a file is empty or holds something else than the table that its name promises."""
+    with open_file(path) as file:
+        begin = file.read(256)
+    if not begin:
+        raise InputError(f"{path}: the file is empty")
+    is_parquet = begin.startswith(b"PAR1")
+    if begin.startswith(b"PK") or (is_parquet and kind(path) != ".parquet"):
+        what = "parquet; name it .parquet" if is_parquet else "a zip archive or a workbook; unpack it to CSV"
+        raise InputError(f"{path}: is {what}")
+    start = begin.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    for sign, what in _STAND_INS.items():
+        if start.startswith(sign):
+            raise InputError(f"{path}: {what}")
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[BinaryIO]:
+    archive = archive_of(path)
+    if archive is None:
+        with path.open("rb") as file:
+            yield file
+        return
+    with zipfile.ZipFile(archive) as packed:
+        entry = packed.getinfo(path.relative_to(archive).as_posix())
+        if entry.flag_bits & 1:
+            raise InputError(f"{path}: the archive is encrypted; unpack it")
+        if entry.file_size > MAX_MEMBER_BYTES:
+            raise InputError(f"{path}: has more than {MAX_MEMBER_BYTES >> 30} GiB; unpack the archive")
+        with packed.open(entry) as member:
+            yield io.BufferedReader(member)  # type: ignore[type-var]
