@@ -12,9 +12,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
 
+from sbp_jax.distributions.shifted import centered
 from sbp_jax.errors import InputError
 
 Side = Literal["upper", "lower"]
@@ -155,12 +155,12 @@ def tail_alarms(dist: Any, stream: np.ndarray, rate: float, side: Side = "upper"
         raise InputError(f"side: expected one of {', '.join(SIDES)}, got {side!r}")
     if dist.batch_shape != stream.shape:
         raise InputError(f"dist: expected batch shape {stream.shape}, got {dist.batch_shape}")
-    values = jnp.asarray(stream, dist.dtype)
+    dist, values, shift = centered(dist, stream)
     if side == "upper":
         log_beyond, threshold = dist.log_survival_left(values), dist.isf(rate)
     else:
         log_beyond, threshold = dist.log_cdf(values), dist.icdf(rate)
-    return Alarms(np.exp(np.asarray(log_beyond)) < rate, np.asarray(threshold, np.float64))
+    return Alarms(np.exp(np.asarray(log_beyond)) < rate, np.asarray(threshold, np.float64) + shift)
 
 
 def _location_scale(values: np.ndarray, how: Spot) -> tuple[float, float]:

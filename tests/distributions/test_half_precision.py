@@ -1,4 +1,4 @@
-"""Parameters, outcomes and raw outputs in float16 and bfloat16 are those numbers in float32, in every public function."""
+"""Parameters, outcomes and raw outputs in float16 and bfloat16 are those numbers in float32, everywhere."""
 
 import jax
 import jax.numpy as jnp
@@ -75,10 +75,8 @@ BUILD = {
     "student": lambda f: StudentT(f([1.5, 4.0, 30.0]), f(LOC), f(2.3)),
     "two-tailed": lambda f: TwoTailedHybridPareto(f(LOC), f(2.3), f(SHAPE), f(0.2)),
 }
-METHODS = (
-    "log_prob cdf log_cdf survival_function log_survival_function cdf_left log_cdf_left log_survival_left "
-    "icdf isf crps mean variance median"
-).split()
+PROBABILITIES = ("cdf", "survival_function", "cdf_left", "log_cdf", "log_survival_function", "log_cdf_left")
+METHODS = (*PROBABILITIES, "log_survival_left", "log_prob", "icdf", "isf", "crps", "mean", "variance", "median")
 HEADS = {
     "normal": NormalHead(),
     "student": StudentTHead(),

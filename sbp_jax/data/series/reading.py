@@ -21,6 +21,7 @@ _TIME_NAMES = ("timestamp", "time", "datetime", "date", "ds", "t")
 _PERIOD_NAMES = ("period", "year", "quarter", "month", "week", "day")
 _DAY_S = 86_400.0
 MAX_ABSOLUTE = 1e30  # of a value: squares in float32 stay finite on the series' own scale
+_ROUNDING, _TOLERANCE = 2.0**-53, 1e-3  # of float64, relative; and how much of the mean deviation it may be
 # minimum scale, relative to the deviation of the training part: a flat window does not imply that nothing will change
 _MIN_DEVIATION = 0.05
 
@@ -129,6 +130,13 @@ def read_series(path: str | Path, time: str = "", value: str = "") -> Series:
         raise InputError(f"{path}: column {value!r}: expected at least 3 values, got {int(finite.sum())}")
     if np.ptp(values[finite]) == 0:
         raise InputError(f"{path}: column {value!r}: a constant series, every value is {values[finite][0]:g}")
+    deviation = float(np.mean(np.abs(values[finite] - np.median(values[finite]))))
+    largest = float(np.max(np.abs(values[finite])))
+    if largest * _ROUNDING > _TOLERANCE * deviation:
+        raise InputError(
+            f"{path}: column {value!r}: values up to {largest:.10g} that differ by {deviation:.3g} on average have "
+            f"more digits than float64 (15); subtract a constant from the column"
+        )
     # the grid comes from all rows: a row without a value is a gap
     grid = find_grid(times.at, times.wall)
     if isinstance(grid, Irregular):

@@ -109,7 +109,7 @@ def as_sequences(series: Series, cells: Windows, number: int = 0) -> Sequences:
         offsets=np.arange(count + 1, dtype=np.int64) * context,
         present=np.ones((count * context, 1), bool),
         static=static,
-        outcome=cells.outcome.astype(np.float32),
+        outcome=cells.outcome,
         game_id=np.full(count, number, np.int64),
         play_id=cells.index.astype(np.int64),
         passer_id=np.full(count, number, np.int64),

@@ -13,10 +13,10 @@ from sbp_jax.distributions.baselines import Normal
 from sbp_jax.distributions.binned import Binned
 from sbp_jax.distributions.blended import BlendedPareto, Masses
 from sbp_jax.distributions.heads.base import (
-    checked_outputs,
     checked_bounds,
     checked_edges,
     checked_outcomes,
+    checked_outputs,
     init_logits,
 )
 from sbp_jax.distributions.heads.tails import (

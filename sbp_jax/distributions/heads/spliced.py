@@ -9,10 +9,10 @@ from jaxtyping import Array, Float
 
 from sbp_jax.distributions.binned import Binned
 from sbp_jax.distributions.heads.base import (
-    checked_outputs,
     checked_bounds,
     checked_edges,
     checked_outcomes,
+    checked_outputs,
     init_logits,
 )
 from sbp_jax.distributions.heads.tails import PARAMETERIZATIONS, TailInputs
