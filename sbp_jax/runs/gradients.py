@@ -53,8 +53,8 @@ def of_a_run(path: Path, count: int) -> list[Row]:
     if plays.unit is not None:  # the head predicts windows in units of their location and scale
         if run.config.training.objective in ("interval", "censored"):
             raise InputError(
-                f"{path}: trained with the objective {run.config.training.objective} on windows of a series, whose unit "
-                f"cells differ in width; expected a run with exact or pointwise"
+                f"{path}: trained with {run.config.training.objective} on windows of a series, whose cells differ in "
+                f"width on the scale of the window; expected a run with the objective exact or pointwise"
             )
         outcomes = (plays.outcome - plays.info["location"]) / plays.info["scale"]
     rows: list[Row] = []

@@ -133,10 +133,10 @@ def set_up(config: Config, dataset: Dataset, in_memory: str = "", progress: bool
     splits = _nonempty(plays, validation)
     outcome = Outcome.of(config.data, all(distinguishes_integers(split) for split in splits))
     config = with_known_objective(config, outcome, splits)
+    check_precision(outcome, splits)
     for split in splits:
         check_features(config, split)
         check_finite(split, names)
-        check_precision(outcome, split)
         check_outcomes(config, outcome, split)
     return Setup(
         source=source,

@@ -23,7 +23,6 @@ from sbp_jax.evaluation.thresholds import (
 from sbp_jax.reporting.tables import markdown
 from sbp_jax.reporting.thresholds import Curve, Levels, Page, number
 
-
 # columns that are no locations in the unit of the data
 _SIZES = {"shape", "shape_low", "shape_high", "shape_standard_error", "scale", "tail_mass", "log_likelihood", "period"}
 _SIZES |= {"modified_scale", "modified_scale_low", "modified_scale_high"}
@@ -105,8 +104,9 @@ def page(diagnosis: Diagnosis, name: str, level: float) -> Page:
     beyond = diagnosis.excess.thresholds[sign(tail.tail) * (diagnosis.excess.thresholds - tail.threshold) >= 0]
     line = (fit.scale + fit.shape * np.abs(beyond - tail.threshold)) / (1 - fit.shape) if fit.shape < 1 else beyond[:0]
     interval = f" ({number(low, 3)} to {number(high, 3)})" if fit.is_regular else ", no interval"
+    threshold = _text(tail.threshold, fit.scale)
     title = (
-        f"{name}, {tail.tail} tail: {tail.count:,} of {tail.size:,} observations beyond {_text(tail.threshold, fit.scale)};"
+        f"{name}, {tail.tail} tail: {tail.count:,} of {tail.size:,} observations beyond {threshold};"
         f" ξ = {number(fit.shape, 3)}{interval}, β = {number(fit.scale, 4)}"
     )
     return Page(
@@ -171,11 +171,11 @@ def _curve(x: np.ndarray, y: np.ndarray, interval: Interval) -> Curve:
 
 
 def _text(cell: Any, scale: Any = None) -> str:
-    """A number with four digits, or as many as distinguish two locations that lie a tenth of the tail's scale apart."""
+    """A number with four digits, or as many as distinguish locations a hundredth of the scale apart."""
     if not isinstance(cell, float):
         return str(cell)
     if scale and np.isfinite(cell) and cell:
-        decimals = 1 - int(np.floor(np.log10(scale)))
+        decimals = 2 - int(np.floor(np.log10(scale)))
         if decimals > 3 - int(np.floor(np.log10(abs(cell)))):
             return f"{cell:,.{max(decimals, 0)}f}"
     return f"{cell:,.0f}" if abs(cell) >= 1e4 else f"{cell:.4g}"

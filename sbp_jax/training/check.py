@@ -154,18 +154,18 @@ def check_outcomes(config: Config, outcome: Outcome, plays: Sequences | Split) -
         )
 
 
-def check_precision(outcome: Outcome, plays: Sequences | Split) -> None:
-    """Check that float32, in which a network predicts outcomes, distinguishes the outcomes of plays.
+def check_precision(outcome: Outcome, splits: Sequence[Sequences | Split]) -> None:
+    """Check that float32, in which a network predicts outcomes, distinguishes the outcomes of all splits together.
 
     Windows pass: their outcomes are relative to the window's location, which is subtracted in float64.
 
     Raises:
-        InputError: the rounding of a typical outcome exceeds a thousandth of the mean deviation from the median, or the
+        InputError: the rounding of a typical outcome exceeds a hundredth of the mean deviation from the median, or the
             outcomes are integers that float32 does not distinguish from their neighbors.
     """
-    if plays.unit is not None or not len(plays):
+    values = np.concatenate([np.zeros(0), *(plays.outcome for plays in splits if plays.unit is None)])
+    if not len(values):
         return
-    values = np.asarray(plays.outcome, np.float64)
     middle, largest = float(np.median(values)), float(np.max(np.abs(values)))
     deviation = float(np.mean(np.abs(values - middle)))
     if outcome.integer and largest >= MAX_INTEGER:
@@ -173,7 +173,7 @@ def check_precision(outcome: Outcome, plays: Sequences | Split) -> None:
             f"data.outcome: {outcome.name} has integers up to {largest:.0f}; a network predicts integers below "
             f"{MAX_INTEGER}: subtract a constant from the column, or divide it"
         )
-    if abs(middle) * 2.0**-24 > 1e-3 * deviation and largest >= 1:
+    if abs(middle) * 2.0**-24 > 1e-2 * deviation and largest >= 1:
         raise InputError(
             f"data.outcome: {outcome.name} has values around {middle:.10g} that differ by {deviation:.3g} on average, "
             f"more digits than a network predicts (7): subtract a constant from the column"

@@ -85,6 +85,6 @@ def test_counts_keep_their_grid():
     ],
 )
 def test_inside_jit_it_is_refused_in_one_line(call):
-    with pytest.raises(InputError, match="Shifted|traced") as caught:
+    with pytest.raises(InputError, match=r"Shifted|traced") as caught:
         call(far())
     assert "\n" not in str(caught.value)
