@@ -12,6 +12,7 @@ from sbp_jax.config import Config, HeadConfig, SeriesConfig, TrainingConfig
 from sbp_jax.data.series.windows import read_windows
 from sbp_jax.errors import InputError
 from sbp_jax.models.network import NetworkConfig
+from sbp_jax.runs import gradients
 from sbp_jax.runs.datasets import open_dataset
 from sbp_jax.runs.evaluate import evaluate
 from sbp_jax.runs.setup import set_up
@@ -135,6 +136,20 @@ def test_the_table_of_a_comparison_shows_small_errors(run, tmp_path, capsys):
     compare.command([str(run.path), "--out", str(tmp_path)])
     mae = evaluate(run).metrics.mae
     assert (f"| {mae:.3f} |" if integer else f"| {mae:.3g} |") in capsys.readouterr().out
+
+
+def test_gradients_of_windows_are_checked_in_their_own_unit(run, monkeypatch):
+    run, _, integer = run
+    if integer:
+        with pytest.raises(InputError, match="trained with interval on windows of a series"):
+            gradients.of_a_run(run.path, 2)
+        return
+    checked = []
+    monkeypatch.setattr(gradients, "check", lambda points, *_: checked.extend(points) or [])
+    gradients.of_a_run(run.path, 30)
+    plays = run.plays("test").select(np.arange(30))
+    z = (plays.outcome - plays.info["location"]) / plays.info["scale"]
+    np.testing.assert_allclose([point.y for point in checked], [*z, *z])
 
 
 @pytest.mark.parametrize("shift", [5e7, 1e8, 1e10])
