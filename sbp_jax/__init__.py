@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # repeats the names in `_MODULES`, because type checkers cann
     from sbp_jax.distributions import Mixture as Mixture
     from sbp_jax.distributions import Normal as Normal
     from sbp_jax.distributions import Quantized as Quantized
+    from sbp_jax.distributions import Shifted as Shifted
     from sbp_jax.distributions import SplicedBinnedPareto as SplicedBinnedPareto
     from sbp_jax.distributions import StudentT as StudentT
     from sbp_jax.distributions import TwoTailedHybridPareto as TwoTailedHybridPareto
@@ -51,6 +52,7 @@ _MODULES = {
         "Mixture",
         "Normal",
         "Quantized",
+        "Shifted",
         "SplicedBinnedPareto",
         "StudentT",
         "TwoTailedHybridPareto",

@@ -27,6 +27,9 @@ from sbp_jax.data.readers.kinematics import FIELD_WIDTH_YARDS, FRAME_S
 from sbp_jax.data.readers.report import ReadReport
 from sbp_jax.data.readers.rules import Rules
 from sbp_jax.data.readers.tracking import TrackingChunk, read_tracking
+from sbp_jax.errors import InputError
+
+_HALVES = 2**22  # beyond, float32 has no quarters, and soon no halves
 
 
 def plays_from_chunk(chunk: TrackingChunk) -> Plays:
@@ -52,7 +55,7 @@ def plays_from_chunk(chunk: TrackingChunk) -> Plays:
         offsets=offsets,
         present=present,
         static=_static(plays, chunk.situation),
-        outcome=plays["outcome"].to_numpy().astype(np.float32),
+        outcome=_outcomes(plays),
         game_id=plays["game_id"].to_numpy(),
         play_id=plays["play_id"].to_numpy(),
         passer_id=plays["passer_id"].to_numpy(),
@@ -60,6 +63,19 @@ def plays_from_chunk(chunk: TrackingChunk) -> Plays:
         info=_info(plays),
         features=features,
     )
+
+
+def _outcomes(plays: pl.DataFrame) -> np.ndarray:
+    """Outcomes as float32; InputError where one of many digits would become another number."""
+    values = plays["outcome"].cast(pl.Float64).to_numpy()
+    rounded = values.astype(np.float32)
+    # a decimal would count as an integer
+    for play in np.flatnonzero((np.abs(values) >= _HALVES) & (rounded != values))[:1].tolist():
+        raise InputError(
+            f"play {plays['play_id'][play]} of game {plays['game_id'][play]}: the outcome {values[play]:.17g} has "
+            f"more digits than can be predicted (7); subtract a constant from the column, or divide it"
+        )
+    return rounded
 
 
 def _put_players(chunk: TrackingChunk, offsets: np.ndarray, frames: np.ndarray, present: np.ndarray) -> None:

@@ -70,7 +70,7 @@ class Sequences:
         offsets: int64 `[N + 1]`, from 0 to `sum T`.
         present: bool `[sum T, E]`, False where an entity is absent; its features are then 0.
         static: float32 `[N, S]`, the features of each sequence.
-        outcome: float32 `[N]`, the outcome of each sequence.
+        outcome: `[N]`, the outcome of each sequence: float32 for plays, float64 for windows.
         game_id, play_id, passer_id: int64 `[N]`; for windows, the numbers of the series, of the observation that is the
             outcome, and again of the series.
         passer: names of the passers, or of the series, `[N]`.
@@ -130,8 +130,13 @@ class Sequences:
 
     @property
     def unit(self) -> np.ndarray | None:
-        """Location and scale of the unit of the predicted distributions, float32 `[N, 2]`; None means yards."""
+        """Location and scale of the predicted distributions of `centered`, float32 `[N, 2]`; None means yards."""
         return units(self.info)
+
+    @property
+    def centered(self) -> np.ndarray:
+        """Outcomes as a network is trained on them, float32 `[N]`: those of windows minus the window's location."""
+        return centered(self.outcome, self.info)
 
     def chunks(self: S, frames: int = CHUNK_FRAMES) -> Iterator[S]:
         """Yield the sequences in order, chunk by chunk, as views; see `ranges` for `frames`."""
@@ -251,6 +256,11 @@ class Split:
         """See `Sequences.unit`; float32 `[N, 2]` or None."""
         return units(self.info)
 
+    @property
+    def centered(self) -> np.ndarray:
+        """See `Sequences.centered`; float32 `[N]`."""
+        return centered(self.outcome, self.info)
+
 
 def current_name(name: str) -> str:
     """Return today's name of a field in a file of any version."""
@@ -278,7 +288,16 @@ def touchdowns(info: Mapping[str, np.ndarray], count: int) -> np.ndarray:
 
 
 def units(info: Mapping[str, np.ndarray]) -> np.ndarray | None:
-    """Return location and scale of the outcomes, float32 `[N, 2]`, from `info`; None if it has no such columns."""
+    """Return location and scale of the centered outcomes, float32 `[N, 2]`; None if `info` has no such columns.
+
+    The location is 0, because `centered` has subtracted it in float64: a series around 5,400,000 may move by
+    hundredths, which float32 cannot hold there.
+    """
     if "location" not in info:
         return None
-    return np.stack([info["location"], info["scale"]], axis=1).astype(np.float32)
+    return np.stack([np.zeros_like(info["scale"]), info["scale"]], axis=1).astype(np.float32)
+
+
+def centered(outcome: np.ndarray, info: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Return outcomes minus the column `location` of `info`, if it has one, as float32 `[N]`."""
+    return np.asarray(outcome - info["location"] if "location" in info else outcome, np.float32)

@@ -13,6 +13,7 @@ from sbp_jax.distributions.hybrid import HybridPareto, TwoTailedHybridPareto
 from sbp_jax.distributions.mixture import Mixture
 from sbp_jax.distributions.pareto import GeneralizedPareto
 from sbp_jax.distributions.quantized import Quantized
+from sbp_jax.distributions.shifted import Shifted
 from sbp_jax.distributions.spliced import SplicedBinnedPareto
 from sbp_jax.distributions.student import StudentT
 
@@ -29,6 +30,7 @@ __all__ = [
     "Normal",
     "NormalHead",
     "Quantized",
+    "Shifted",
     "SplicedBinnedPareto",
     "SplicedBinnedParetoHead",
     "StudentT",

@@ -11,6 +11,8 @@ from sbp_jax.distributions.cells import Sums
 from sbp_jax.distributions.location import LocationScale
 from sbp_jax.distributions.pytrees import broadcast_batch, check_positive, compiled, pad_rank, register, set_fields
 
+_MIN_ROUNDINGS = 1e4  # of its ends, above which an interval's probability is computed from them
+
 
 @register
 @dataclasses.dataclass(frozen=True, eq=False, init=False)
@@ -81,10 +83,21 @@ class Affine(LocationScale):
     def interval_log_prob(self, low: ArrayLike, high: ArrayLike) -> Float[Array, "..."]:
         """Return log P(low < Y <= high), the base's value for the transformed interval; -inf where low >= high.
 
-        An interval narrower than about 10^4 rounding errors of its ends loses digits.
+        An interval narrower than 10^4 rounding errors of its transformed ends, such as the cell of a count of millions,
+        counts as its width times the density at its middle, unless the base has atoms: the difference of the ends
+        would lose digits.
         """
         low, high = self._outcomes(low, high)
-        return self._known(self.base.interval_log_prob(self._ends(low), self._ends(high)), low, high)
+        start, end = self._ends(low), self._ends(high)
+        if type(self.base)._atom_below is not Distribution._atom_below:
+            return self._known(self.base.interval_log_prob(start, end), low, high)
+        width = (high - low) / pad_rank(self.scale, low.ndim)
+        middle = self._ends(0.5 * low + 0.5 * high)
+        limit = _MIN_ROUNDINGS * float(jnp.finfo(self.dtype).eps)
+        narrow = (width > 0) & (width < limit * jnp.maximum(jnp.abs(middle), 1.0)) & jnp.isfinite(middle)
+        wide = self.base.interval_log_prob(jnp.where(narrow, 0.0, start), jnp.where(narrow, 1.0, end))
+        dense = self.base.log_prob(jnp.where(narrow, middle, 0.0)) + jnp.log(jnp.where(narrow, width, 1.0))
+        return self._known(jnp.where(narrow, dense, wide), low, high)
 
     @compiled
     def mean(self) -> Float[Array, "..."]:

@@ -47,7 +47,12 @@ class Distribution(abc.ABC):
     @property
     @abc.abstractmethod
     def dtype(self) -> jnp.dtype:
-        """Float type of the parameters and of every result."""
+        """Float type of the parameters and of every result: float32, or float64 where JAX enables it.
+
+        Parameters in float16 or bfloat16 become float32, in constructors, heads and `jax.tree.map`: with 8 to 11 bits,
+        tail probabilities, quantiles and sums over bins would have no correct digit. Gradients with respect to such a
+        parameter have its own type.
+        """
 
     @abc.abstractmethod
     def log_prob(self, y: ArrayLike) -> Float[Array, "..."]:

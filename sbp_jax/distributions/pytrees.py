@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 from collections.abc import Callable, Sequence
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import jax
 import jax.numpy as jnp
@@ -69,13 +69,27 @@ def is_traced(value: object) -> bool:
 
 
 def float_dtype(*values: ArrayLike | Constant) -> jnp.dtype:
-    """Return the widest float dtype of the arrays, or JAX's default without any; Python numbers do not count."""
+    """Return the widest float dtype of the arrays, at least float32, or JAX's default without any.
+
+    Python numbers do not count.
+    """
     dtypes = [jnp.asarray(v).dtype for v in values if isinstance(v, np.ndarray | np.generic | jax.Array)]
     dtypes = [d for d in dtypes if jnp.issubdtype(d, jnp.floating)]
     if not dtypes:
         return jnp.asarray(0.0).dtype
     with jax.numpy_dtype_promotion("standard"):
-        return jnp.result_type(*dtypes)
+        return jnp.promote_types(jnp.result_type(*dtypes), jnp.float32)
+
+
+def at_least_float32(value: Any) -> Any:
+    """Return an array of a float type narrower than float32, such as bfloat16, as float32; anything else unchanged."""
+    is_array = isinstance(value, jax.Array | np.ndarray | np.generic)
+    return value.astype(jnp.float32) if is_array and _is_narrow(value.dtype) else value
+
+
+@functools.cache
+def _is_narrow(dtype: np.dtype) -> bool:
+    return jnp.issubdtype(dtype, jnp.floating) and jnp.finfo(dtype).bits < 32
 
 
 def pad_rank(x: Array | np.ndarray, ndim: int, event_ndim: int = 0) -> Array:
@@ -121,7 +135,8 @@ def register(cls: T) -> T:
 
     def unflatten(_, children):
         self = object.__new__(cls)
-        set_fields(self, **dict(zip(names, children, strict=True)))
+        # parameters cast to a narrower float type, as `jax.tree.map` can, would not agree with `Distribution.dtype`
+        set_fields(self, **{name: at_least_float32(child) for name, child in zip(names, children, strict=True)})
         return self
 
     register_pytree_with_keys(cls, flatten_with_keys, unflatten, flatten)

@@ -3,7 +3,8 @@
 Every detector takes a rate, the fraction of ordinary values on which it may raise a false alarm, and a side to monitor.
 SPOT and DSPOT follow Siffer, Fouque, Termier and Largouët (2017): a generalized Pareto distribution is fitted to the
 excesses over a high quantile and updated with every value, except values that raise an alarm. SPOT itself is the
-author's library, `libspot` (extra `baselines`); NN-SPOT is SPOT on a network's residuals.
+author's library, `libspot` (extra `baselines`); NN-SPOT is SPOT on a network's residuals. The library's fit has
+absolute tolerances, so its values are standardized by the calibration: alarms do not depend on the unit of the values.
 """
 
 from collections import deque
@@ -11,9 +12,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
 
+from sbp_jax.distributions.shifted import centered
 from sbp_jax.errors import InputError
 
 Side = Literal["upper", "lower"]
@@ -75,13 +76,14 @@ def spot(calibration: np.ndarray, stream: np.ndarray, how: Spot) -> Alarms:
         InputError: values that are not finite or not of shape [M] and [N]; NoTail for a calibration without excesses.
     """
     calibration, stream = _values(calibration, "calibration"), _values(stream, "stream")
-    detector = _fit(calibration, how)
+    location, scale = _location_scale(calibration, how)
+    detector = _fit((calibration - location) / scale, how)
     alarm = _library().ANOMALY
     flags, threshold = np.zeros(len(stream), bool), np.empty(len(stream))
-    for i, value in enumerate(stream.tolist()):
+    for i, value in enumerate(((stream - location) / scale).tolist()):
         threshold[i] = detector.anomaly_threshold
         flags[i] = detector.step(value) == alarm
-    return Alarms(flags, threshold)
+    return Alarms(flags, location + scale * threshold)
 
 
 def dspot(calibration: np.ndarray, stream: np.ndarray, how: Spot, depth: int = 10) -> Alarms:
@@ -92,18 +94,21 @@ def dspot(calibration: np.ndarray, stream: np.ndarray, how: Spot, depth: int = 1
     calibration, stream = _values(calibration, "calibration"), _values(stream, "stream")
     if not 1 <= depth < len(calibration):
         raise InputError(f"depth: expected at least 1 and below the {len(calibration)} calibration values, got {depth}")
-    sums = np.cumsum(np.concatenate([[0.0], calibration]))
-    detector = _fit(calibration[depth:] - (sums[depth:-1] - sums[: -depth - 1]) / depth, how)
+    middle = np.median(calibration)  # subtracted first: sums of values far from zero lose their digits
+    calibration, stream = calibration - middle, stream - middle
+    differences = calibration[depth:] - np.lib.stride_tricks.sliding_window_view(calibration[:-1], depth).mean(axis=1)
+    location, scale = _location_scale(differences, how)
+    detector = _fit((differences - location) / scale, how)
     alarm = _library().ANOMALY
     recent = deque(calibration[-depth:].tolist(), maxlen=depth)
     flags, threshold = np.zeros(len(stream), bool), np.empty(len(stream))
     for i, value in enumerate(stream.tolist()):
-        middle = sum(recent) / depth
-        threshold[i] = middle + detector.anomaly_threshold
-        flags[i] = detector.step(value - middle) == alarm
+        mean = sum(recent) / depth + location
+        threshold[i] = mean + scale * detector.anomaly_threshold
+        flags[i] = detector.step((value - mean) / scale) == alarm
         if not flags[i]:
             recent.append(value)
-    return Alarms(flags, threshold)
+    return Alarms(flags, middle + threshold)
 
 
 def nn_spot(
@@ -114,19 +119,20 @@ def nn_spot(
     expected_calibration: np.ndarray,
     expected_stream: np.ndarray,
 ) -> Alarms:
-    """Run NN-SPOT: SPOT on the residuals of a network's predictions, with thresholds relative to the predictions.
+    """Run NN-SPOT: SPOT on the residuals of a network's predictions.
 
-    Arguments and errors as in `spot`; `expected_calibration` [M] and `expected_stream` [N] are the predictions.
+    Arguments and errors as in `spot`; `expected_calibration` [M] and `expected_stream` [N] are the predictions. The
+    threshold returned is the prediction plus the threshold of the residuals, in the unit of the values as in `spot`.
     """
     pairs = {"calibration": (calibration, expected_calibration), "stream": (stream, expected_stream)}
     residuals = {}
-    for name, (values, expected) in pairs.items():
-        values, expected = _values(values, name), _values(expected, f"expected_{name}")
+    for name, (actual, predictions) in pairs.items():
+        values, expected = _values(actual, name), _values(predictions, f"expected_{name}")
         if values.shape != expected.shape:
             raise InputError(f"expected_{name}: expected {len(values)} predictions, got {len(expected)}")
         residuals[name] = values - expected
     alarms = spot(residuals["calibration"], residuals["stream"], how)
-    return Alarms(alarms.raised, alarms.threshold + expected_stream)
+    return Alarms(alarms.raised, np.asarray(expected_stream, np.float64) + alarms.threshold)
 
 
 def tail_alarms(dist: Any, stream: np.ndarray, rate: float, side: Side = "upper") -> Alarms:
@@ -149,12 +155,21 @@ def tail_alarms(dist: Any, stream: np.ndarray, rate: float, side: Side = "upper"
         raise InputError(f"side: expected one of {', '.join(SIDES)}, got {side!r}")
     if dist.batch_shape != stream.shape:
         raise InputError(f"dist: expected batch shape {stream.shape}, got {dist.batch_shape}")
-    values = jnp.asarray(stream, dist.dtype)
+    dist, values, shift = centered(dist, stream)
     if side == "upper":
         log_beyond, threshold = dist.log_survival_left(values), dist.isf(rate)
     else:
         log_beyond, threshold = dist.log_cdf(values), dist.icdf(rate)
-    return Alarms(np.exp(np.asarray(log_beyond)) < rate, np.asarray(threshold, np.float64))
+    return Alarms(np.exp(np.asarray(log_beyond)) < rate, np.asarray(threshold, np.float64) + shift)
+
+
+def _location_scale(values: np.ndarray, how: Spot) -> tuple[float, float]:
+    """Location and scale of standardized values: the median, and how far the quantile at the level lies beyond it."""
+    location = float(np.median(values))
+    level = how.level if how.side == "upper" else 1 - how.level
+    # ties may put the quantile onto the median; a calibration without any spread has no tail, and `_fit` reports it
+    scales = abs(float(np.quantile(values, level)) - location), float(np.mean(np.abs(values - location))), 1.0
+    return location, next(scale for scale in scales if scale > 0)
 
 
 def _fit(calibration: np.ndarray, how: Spot) -> Any:

@@ -1,10 +1,14 @@
 """Scores and metrics of predictive distributions on outcomes, the same for every kind of distribution."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from sbp_jax.distributions import Shifted
 from sbp_jax.distributions.base import Distribution
+from sbp_jax.distributions.shifted import centered
 from sbp_jax.errors import InputError
 from sbp_jax.evaluation.metrics import Metrics, OutcomeScores
 
@@ -32,7 +36,7 @@ def score_outcomes(dist: Distribution, y: np.ndarray) -> OutcomeScores:
     Raises:
         InputError: no outcomes, an outcome that is not finite, or a different number of distributions.
     """
-    y = np.asarray(y, dist.dtype)
+    dist, y, shift = centered(dist, y)
     count = len(y)
     if count == 0 or not np.all(np.isfinite(y)):
         raise InputError(f"y: expected finite outcomes, at least one, got {count}")
@@ -46,7 +50,13 @@ def score_outcomes(dist: Distribution, y: np.ndarray) -> OutcomeScores:
         part = dist if dist.batch_shape == () else dist[begin:end]
         values = _scores(part, jnp.asarray(y[begin:end]))
         parts.append([np.broadcast_to(np.asarray(each, np.float64), (rows,))[-fresh:] for each in values])
-    return OutcomeScores(*(np.concatenate(each) for each in zip(*parts, strict=True)))
+    scores = OutcomeScores(*(np.concatenate(each) for each in zip(*parts, strict=True)))
+    return replace(scores, median=scores.median + shift)
+
+
+def _as_scored(dist: Distribution, y: np.ndarray) -> np.ndarray:
+    """Outcomes as the distribution sees them: with all digits if it is `Shifted`, else in its dtype."""
+    return np.asarray(y, np.float64 if isinstance(dist, Shifted) else dist.dtype)
 
 
 def evaluate(dist: Distribution, y: np.ndarray, unit: np.ndarray | float = 1.0) -> Metrics:
@@ -64,4 +74,4 @@ def evaluate(dist: Distribution, y: np.ndarray, unit: np.ndarray | float = 1.0) 
         >>> evaluate(Quantized(Normal(jnp.zeros(3), 4.0)), np.array([-1.0, 0.0, 2.0])).mae
         1.0
     """
-    return Metrics.of(score_outcomes(dist, y), np.asarray(y, dist.dtype), unit)
+    return Metrics.of(score_outcomes(dist, y), _as_scored(dist, y), unit)

@@ -7,11 +7,11 @@ negated sample; thresholds are returned in the data's unit and sign.
 from dataclasses import dataclass
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int, Real
 from scipy.special import betainccinv, betaincinv, ndtri
 
+from sbp_jax.distributions.shifted import centered
 from sbp_jax.errors import InputError
 from sbp_jax.evaluation.exceedances import Tail, Vector, check_level, shape_interval
 from sbp_jax.evaluation.tails import FittedTail, Interval, fit_tail, mean_ranks, sample, sign
@@ -216,7 +216,7 @@ def exceedance_residuals(
         raise InputError(f"tail_mass: expected a probability in (0, 1), got {tail_mass}")
     if np.isnan(y).any():
         raise InputError("y: expected numbers, got NaN; remove missing values first")
-    outcomes = jnp.asarray(y, distribution.dtype)
+    distribution, outcomes, _ = centered(distribution, y)
     upper = sign(tail) > 0
     log_beyond = distribution.log_survival_function(outcomes) if upper else distribution.log_cdf(outcomes)
     residuals = np.log(tail_mass) - np.asarray(log_beyond, np.float64)

@@ -76,7 +76,7 @@ class SeriesDataset(Dataset):
                 counts[int(number)][column] = int(count)
         header = ["series", "observations", "step", "gaps", "without a value", *SPLITS]
         rows = [
-            [s.name, f"{len(s):,}", f"{s.step:g}{' s' if s.dated else ''}", f"{s.gaps:,}", f"{s.missing:,}"]
+            [s.name, f"{len(s):,}", s.period or f"{s.step:g}{' s' if s.dated else ''}", f"{s.gaps:,}", f"{s.missing:,}"]
             + [f"{count:,}" for count in counts[number]]
             for number, s in enumerate(self.windows.series)
         ]

@@ -34,7 +34,8 @@ def of_a_run(path: Path, count: int) -> list[Row]:
     """Return the rows for the raw outputs of a trained network on its test plays.
 
     Raises:
-        InputError: the run has no SBP head, its objective has no 50-digit reference, or there are no plays.
+        InputError: the run has no SBP head, its objective has no 50-digit reference, or there are no plays; or it
+            predicts counts of a series, whose cells have another width in every window.
     """
     run = load_run(path)
     head = run.model.head
@@ -48,14 +49,21 @@ def of_a_run(path: Path, count: int) -> list[Row]:
     if plays is None:
         raise InputError(f"{run.dataset}: has no plays")
     plays = plays.select(np.arange(min(count, len(plays))))
-    raw = np.asarray(run.raw_outputs(plays))
+    raw, outcomes = np.asarray(run.raw_outputs(plays)), plays.outcome
+    if plays.unit is not None:  # the head predicts windows in units of their location and scale
+        if run.config.training.objective in ("interval", "censored"):
+            raise InputError(
+                f"{path}: trained with {run.config.training.objective} on windows of a series, whose cells differ in "
+                f"width on the scale of the window; expected a run with the objective exact or pointwise"
+            )
+        outcomes = (plays.outcome - plays.info["location"]) / plays.info["scale"]
     rows: list[Row] = []
     for dtype in (np.float32, np.float64):
         with jax.enable_x64(dtype is np.float64):
             name = run.config.head.parameterization
             points = [
                 Cell(name, "trained network", head, r.astype(dtype), float(y), bool(censored))
-                for r, y, censored in zip(raw, plays.outcome, plays.censored, strict=True)
+                for r, y, censored in zip(raw, outcomes, plays.censored, strict=True)
             ]
             with tqdm(total=len(points), desc=np.dtype(dtype).name, unit="play") as bar:
                 rows += check(points, dtype, run.config.training.objective, bar.update)

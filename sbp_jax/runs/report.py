@@ -21,6 +21,7 @@ from sbp_jax.runs.score import Target, parts_of
 from sbp_jax.scoring import League, aggregate
 from sbp_jax.scoring.ratings import rated
 from sbp_jax.scoring.splits import SPLITS, select_plays
+from sbp_jax.training.outcome import Outcome
 
 _PLAYS_BYTES = 2.0e6  # maximum size of the plays to watch
 _FRAME_BYTES, _PLAY_BYTES = 270, 400  # approximate size of a frame, and of a play without frames
@@ -112,10 +113,20 @@ def _facts(row: dict[str, Any]) -> dict[str, Any]:
 
 def grid_of(run: Run) -> np.ndarray:
     """Return the outcomes at which the page shows a distribution: about 80 points over the bins."""
-    head = run.config.head
-    if run.integer:
-        return np.arange(max(int(head.low) - 5, -20), min(int(head.high), 60) + 1, dtype=float)
-    return np.linspace(head.low, head.high, 81)
+    return grid_points(run.config.head.low, run.config.head.high, run.outcome)
+
+
+def grid_points(low: float, high: float, outcome: Outcome) -> np.ndarray:
+    """Return about 80 equally spaced outcomes from low to high, integers if the outcome is one.
+
+    The grid of a gain in yards has every integer, and leaves out gains beyond 60 yards, which are rare.
+    """
+    if outcome.in_yards and outcome.integer:
+        return np.arange(max(int(low) - 5, -20), min(int(high), 60) + 1, dtype=float)
+    if not outcome.integer:
+        return np.linspace(low, high, 81)
+    first, last = int(np.floor(low)), int(np.ceil(high))
+    return np.arange(first, last + 1, max(1, round((last - first) / 80)), dtype=float)
 
 
 def _unfolded(run: Run, plays: Sequences) -> list[dict[str, Any]]:

@@ -18,6 +18,7 @@ from sbp_jax.data.plays import Sequences
 from sbp_jax.data.prepared.dataset import describe, load, load_fold
 from sbp_jax.data.series.windows import read_windows
 from sbp_jax.distributions.base import Distribution
+from sbp_jax.distributions.shifted import centered
 from sbp_jax.errors import InputError
 from sbp_jax.models.network import Network
 from sbp_jax.runs.config_file import CONFIG, metrics_of, read_saved
@@ -167,8 +168,9 @@ class Run:
         if self.integer and not plays.is_integer:
             raise InputError("plays: the run was trained on integers, and some of these outcomes are not")
         bounded = self.outcome.bounded(plays)
-        columns = _scored(self.predict(plays), jax.numpy.asarray(bounded))
-        median, low, high, score, success, log_prob = map(np.asarray, columns)
+        dist, y, shift = centered(self.predict(plays), bounded)
+        zero = np.broadcast_to(np.asarray(-shift, y.dtype), y.shape)
+        median, low, high, score, success, log_prob = map(np.asarray, _scored(dist, y, zero))
         return pl.DataFrame(
             {
                 "game_id": plays.game_id,
@@ -176,13 +178,13 @@ class Run:
                 "passer_id": plays.passer_id,
                 "passer": plays.passer.astype(str),
                 "outcome": plays.outcome,
-                "median": median,
+                "median": shift + median if np.any(shift) else median,
                 "pit": (low + high) / 2,
                 "pit_low": low,
                 "pit_high": high,
                 "score": score,
                 "success_chance": success,
-                "residual": bounded - median,
+                "residual": y - median,
                 "log_prob": log_prob,
             }
         )
@@ -224,9 +226,9 @@ class Run:
 
 
 @jax.jit
-def _scored(dist: Distribution, y: jax.Array) -> tuple[jax.Array, ...]:
-    """Median, both ends of the PIT, normal score, P(Y > 0) and log P(Y = y), as one program."""
-    success = dist.survival_function(jax.numpy.zeros_like(y))
+def _scored(dist: Distribution, y: jax.Array, zero: jax.Array) -> tuple[jax.Array, ...]:
+    """Median, both ends of the PIT, normal score, P(Y > zero) and log P(Y = y), as one program."""
+    success = dist.survival_function(zero)
     return dist.median(), *dist.pit_bounds(y), normal_score(dist, y), success, dist.log_prob(y)
 
 

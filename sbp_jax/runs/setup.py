@@ -14,7 +14,7 @@ from sbp_jax.data.batches.epochs import Epochs, Mirror
 from sbp_jax.data.batches.symmetry import mirror_of_slots
 from sbp_jax.data.plays import PLAYERS, Sequences, Split, static_names
 from sbp_jax.data.series.windows import WINDOW_STATIC
-from sbp_jax.distributions import objective
+from sbp_jax.distributions import Affine, objective
 from sbp_jax.distributions.heads import Head
 from sbp_jax.errors import InputError
 from sbp_jax.models import Network, receptive_field
@@ -29,9 +29,16 @@ from sbp_jax.training.build import (
     make_validation_loss,
     set_statistics,
 )
-from sbp_jax.training.check import check_features, check_finite, check_outcomes, with_known_objective
+from sbp_jax.training.check import (
+    check_features,
+    check_finite,
+    check_outcomes,
+    check_precision,
+    distinguishes_integers,
+    with_known_objective,
+)
 from sbp_jax.training.marginal import distinct, losses_of, marginal_distribution
-from sbp_jax.training.outcome import Outcome, in_own_units
+from sbp_jax.training.outcome import Outcome
 from sbp_jax.training.step import Loss
 
 
@@ -124,8 +131,9 @@ def set_up(config: Config, dataset: Dataset, in_memory: str = "", progress: bool
     if not len(plays):
         raise InputError(no_training_plays(dataset))
     splits = _nonempty(plays, validation)
-    outcome = Outcome.of(config.data, all(split.is_integer for split in splits))
+    outcome = Outcome.of(config.data, all(distinguishes_integers(split) for split in splits))
     config = with_known_objective(config, outcome, splits)
+    check_precision(outcome, splits)
     for split in splits:
         check_features(config, split)
         check_finite(split, names)
@@ -152,8 +160,8 @@ def network_of(config: Config, plays: Sequences | Split) -> Network:
     if plays.unit is None:
         marginal = _fitted(head, make_loss(config), _Values(plays.outcome), _Values(known_censored(config, plays)))
     else:  # in units of each row's own location and scale, where outcomes are not on a lattice
-        location, scale = plays.unit.T.astype(np.float64)
-        marginal = _fitted(head, objective("exact"), _Values((plays.outcome - location) / scale), _Values(None))
+        scaled = (plays.outcome - plays.info["location"]) / plays.info["scale"]
+        marginal = _fitted(head, objective("exact"), _Values(scaled), _Values(None))
     set_statistics(network, plays, marginal)
     return network
 
@@ -213,6 +221,6 @@ def marginal_loss(network: Network, loss: Loss, plays: Sequences | Split, censor
     if plays.unit is None:
         values, flags, counts = distinct(plays.outcome, censored)
         return float(np.average(losses_of(marginal_distribution(network, 1), values, flags, loss), weights=counts))
-    marginal = in_own_units(marginal_distribution(network, len(plays)), plays)
-    losses = loss(marginal, jnp.asarray(plays.outcome), jnp.zeros(len(plays), bool))
+    marginal = Affine(marginal_distribution(network, len(plays)), *plays.unit.T)
+    losses = loss(marginal, jnp.asarray(plays.centered), jnp.zeros(len(plays), bool))
     return float(np.mean(np.asarray(losses)))

@@ -23,6 +23,10 @@ from sbp_jax.evaluation.thresholds import (
 from sbp_jax.reporting.tables import markdown
 from sbp_jax.reporting.thresholds import Curve, Levels, Page, number
 
+# columns that are no locations in the unit of the data
+_SIZES = {"shape", "shape_low", "shape_high", "shape_standard_error", "scale", "tail_mass", "log_likelihood", "period"}
+_SIZES |= {"modified_scale", "modified_scale_low", "modified_scale_high"}
+
 
 @dataclass(frozen=True)
 class Diagnosis:
@@ -100,8 +104,9 @@ def page(diagnosis: Diagnosis, name: str, level: float) -> Page:
     beyond = diagnosis.excess.thresholds[sign(tail.tail) * (diagnosis.excess.thresholds - tail.threshold) >= 0]
     line = (fit.scale + fit.shape * np.abs(beyond - tail.threshold)) / (1 - fit.shape) if fit.shape < 1 else beyond[:0]
     interval = f" ({number(low, 3)} to {number(high, 3)})" if fit.is_regular else ", no interval"
+    threshold = _text(tail.threshold, fit.scale)
     title = (
-        f"{name}, {tail.tail} tail: {tail.count:,} of {tail.size:,} observations beyond {number(tail.threshold, 4)};"
+        f"{name}, {tail.tail} tail: {tail.count:,} of {tail.size:,} observations beyond {threshold};"
         f" ξ = {number(fit.shape, 3)}{interval}, β = {number(fit.scale, 4)}"
     )
     return Page(
@@ -139,11 +144,15 @@ def summary(column: Column, source: Path, frames: dict[str, pl.DataFrame], tail_
             f"Ties: {column.distinct} distinct {kind}. Thresholds are midway between two of them, so that the tail mass"
             f" may differ from the requested {tail_mass:g}; equal values are one point."
         ]
+    scale = frames["fit"]["scale"].min()
     lines += ["Intervals assume independent observations.", "", "## Generalized Pareto fit", ""]
     for title, name in ((None, "fit"), ("Parameter stability", "stability"), ("Return levels", "return_levels")):
         frame = frames[name].drop("scale_standard_error", "correlation", strict=False)
         header = [column.replace("_", " ") for column in frame.columns]
-        rows = [[_text(cell) for cell in row] for row in frame.iter_rows()]
+        rows = [
+            [_text(cell, None if name in _SIZES else scale) for name, cell in zip(frame.columns, row, strict=True)]
+            for row in frame.iter_rows()
+        ]
         lines += [f"## {title}", ""] if title else []
         lines += [markdown(header, rows), ""]
     lines += [
@@ -161,7 +170,12 @@ def _curve(x: np.ndarray, y: np.ndarray, interval: Interval) -> Curve:
     return Curve(x, y, interval.low, interval.high)
 
 
-def _text(cell: Any) -> str:
+def _text(cell: Any, scale: Any = None) -> str:
+    """A number with four digits, or as many as distinguish locations a hundredth of the scale apart."""
     if not isinstance(cell, float):
         return str(cell)
+    if scale and np.isfinite(cell) and cell:
+        decimals = 2 - int(np.floor(np.log10(scale)))
+        if decimals > 3 - int(np.floor(np.log10(abs(cell)))):
+            return f"{cell:,.{max(decimals, 0)}f}"
     return f"{cell:,.0f}" if abs(cell) >= 1e4 else f"{cell:.4g}"

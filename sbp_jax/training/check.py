@@ -12,7 +12,7 @@ from sbp_jax.config import Config
 from sbp_jax.data.plays import FEATURES, PLAYER_FEATURES, Sequences, Split
 from sbp_jax.errors import InputError
 from sbp_jax.training.build import features_of, make_head, make_loss
-from sbp_jax.training.outcome import GOAL_LINE, Outcome
+from sbp_jax.training.outcome import GOAL_LINE, MAX_INTEGER, Outcome
 
 # far beyond any network for plays; larger values would exhaust the memory before shapes could be compared
 LIMITS = {"channels": 2**16, "layers": 32, "kernel_size": 2**10, "widths": 2**20, "entries": 64, "bins": 2**13}
@@ -125,6 +125,12 @@ def check_outcomes(config: Config, outcome: Outcome, plays: Sequences | Split) -
             the outcome is not in yards or a completion has an unknown distance to the goal line.
     """
     name = config.training.objective
+    if name in ("interval", "censored") and plays.is_integer and not distinguishes_integers(plays):
+        largest = float(np.max(np.abs(plays.centered)))
+        raise InputError(
+            f"training.objective: {name} requires integers that lie less than {MAX_INTEGER} from the median of their "
+            f"window, and the outcome {outcome.name} has one at {largest:.0f}; choose exact"
+        )
     if name in ("interval", "censored") and not plays.is_integer:
         example = plays.outcome[plays.outcome != np.round(plays.outcome)][0]
         raise InputError(
@@ -146,6 +152,37 @@ def check_outcomes(config: Config, outcome: Outcome, plays: Sequences | Split) -
             f"unknown distance to the goal line, such as play {plays.play_id[play]} of game {plays.game_id[play]}; "
             f"choose interval"
         )
+
+
+def check_precision(outcome: Outcome, splits: Sequence[Sequences | Split]) -> None:
+    """Check that float32, in which a network predicts outcomes, distinguishes the outcomes of all splits together.
+
+    Windows pass: their outcomes are relative to the window's location, which is subtracted in float64.
+
+    Raises:
+        InputError: the rounding of a typical outcome exceeds a hundredth of the mean deviation from the median, or the
+            outcomes are integers that float32 does not distinguish from their neighbors.
+    """
+    values = np.concatenate([np.zeros(0), *(plays.outcome for plays in splits if plays.unit is None)])
+    if not len(values):
+        return
+    middle, largest = float(np.median(values)), float(np.max(np.abs(values)))
+    deviation = float(np.mean(np.abs(values - middle)))
+    if outcome.integer and largest >= MAX_INTEGER:
+        raise InputError(
+            f"data.outcome: {outcome.name} has integers up to {largest:.0f}; a network predicts integers below "
+            f"{MAX_INTEGER}: subtract a constant from the column, or divide it"
+        )
+    if abs(middle) * 2.0**-24 > 1e-2 * deviation and largest >= 1:
+        raise InputError(
+            f"data.outcome: {outcome.name} has values around {middle:.10g} that differ by {deviation:.3g} on average, "
+            f"more digits than a network predicts (7): subtract a constant from the column"
+        )
+
+
+def distinguishes_integers(plays: Sequences | Split) -> bool:
+    """Return whether the outcomes are integers, and float32 has the ends of their cells around each play's location."""
+    return plays.is_integer and (plays.unit is None or bool(np.all(np.abs(plays.centered) < MAX_INTEGER)))
 
 
 def _knows_touchdowns(plays: Sequences | Split) -> bool:

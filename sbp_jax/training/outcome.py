@@ -9,10 +9,13 @@ from jax.typing import ArrayLike
 from sbp_jax.config import DataConfig, SeriesConfig
 from sbp_jax.data.plays import Sequences, Split
 from sbp_jax.data.readers.rules import in_yards
-from sbp_jax.distributions import Affine, Censored, Quantized
+from sbp_jax.distributions import Affine, Censored, Quantized, Shifted
 from sbp_jax.distributions.base import Distribution
 
 GOAL_LINE = "yards_to_goal"
+MAX_INTEGER = 2**23  # up to which float32 has half-integers, the ends of the cells of a rounded outcome
+_ROUNDING = 2.0**-24  # of float32, relative
+_TOLERANCE = 1e-4  # of an outcome, relative to the scale of its distribution
 
 
 @dataclass(frozen=True)
@@ -75,8 +78,9 @@ class Outcome:
                 predictions at every frame.
             plays: the plays.
         """
-        upper = self.upper_bound(plays)
-        return self.observed(in_own_units(latent, plays), None if upper is None else _per_play(upper, latent))
+        upper, shift = self.upper_bound(plays), _shift(plays, self.integer)
+        dist = self.observed(_in_units(latent, plays, shift), None if upper is None else _per_play(upper, latent))
+        return _shifted(dist, shift)
 
     def bounded(self, plays: Sequences | Split) -> np.ndarray:
         """Return the outcomes [N]; recorded gains beyond the goal line are reduced to the distance to it."""
@@ -86,8 +90,32 @@ class Outcome:
 
 def in_own_units(dist: Distribution, plays: Sequences | Split) -> Distribution:
     """Convert a distribution in units of each play's location and scale, [N] or [N, T], to the outcome's own unit."""
+    shift = _shift(plays, integer=False)
+    return _shifted(_in_units(dist, plays, shift), shift)
+
+
+def _in_units(dist: Distribution, plays: Sequences | Split, shift: np.ndarray | None) -> Distribution:
+    """The distribution of outcomes minus the shift, of plays with a location and scale."""
     unit = plays.unit
-    return dist if unit is None else Affine(dist, *(_per_play(column, dist) for column in unit.T))
+    if unit is None:
+        return dist
+    location = plays.info["location"] - (0.0 if shift is None else shift)
+    return Affine(dist, *(_per_play(column, dist) for column in (location.astype(np.float32), unit[:, 1])))
+
+
+def _shifted(dist: Distribution, shift: np.ndarray | None) -> Distribution:
+    return dist if shift is None else Shifted(dist, _per_play(shift, dist))
+
+
+def _shift(plays: Sequences | Split, integer: bool) -> np.ndarray | None:
+    """What to subtract from the outcomes, float64 [N], so that float32 holds the rest; None if it holds all of them."""
+    if plays.unit is None or not len(plays):
+        return None
+    location = np.asarray(plays.info["location"], np.float64)
+    largest = max(np.max(np.abs(location)), np.max(np.abs(plays.outcome)))
+    if largest * _ROUNDING <= _TOLERANCE * np.min(plays.info["scale"]) and not (integer and largest >= MAX_INTEGER):
+        return None
+    return np.round(location) if integer else location  # a shift by an integer keeps the grid of `Quantized`
 
 
 def _per_play(values: np.ndarray, dist: Distribution) -> np.ndarray:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from sbp_jax.data.batches.arrays import Arrays
-from sbp_jax.data.batches.fields import PLAY_FIELDS
+from sbp_jax.data.batches.fields import PLAY_FIELDS, play_field
 from sbp_jax.errors import InputError
 
 
@@ -88,7 +88,7 @@ def to_device(arrays: Arrays, limit_bytes: int | None = None, device: Any = None
 
 def _columns(arrays: Arrays) -> dict[str, np.ndarray]:
     """The fields of a batch that have one value per play, not per frame."""
-    columns = {name: getattr(arrays, name) for name in PLAY_FIELDS}
+    columns = {name: play_field(arrays, name) for name in PLAY_FIELDS}
     return {
         name: values.astype(PLAY_FIELDS[name], copy=False) for name, values in columns.items() if values is not None
     }

@@ -57,6 +57,20 @@ def test_both_tails_of_a_column(folder, capsys):
     np.testing.assert_allclose(levels["profile_high"], expected.profile.high, rtol=1e-9)
 
 
+@pytest.mark.parametrize(("column", "shift"), [("cents", 5_400_000), ("counts", 2_000_000_000)])
+def test_thresholds_far_from_zero_are_written_out(folder, column, shift, capsys):
+    random = np.random.default_rng(1)
+    values = np.round(random.standard_t(4, 1000), 2) if column == "cents" else random.poisson(300, 1000)
+    pl.DataFrame({column: values + shift}).write_csv("far.csv")
+    thresholds.command(["far.csv", "--out", "far"])
+    rows = [line.split(" | ") for line in capsys.readouterr().out.splitlines() if line.startswith("| upper")]
+    written = [float(row[1].replace(",", "")) - shift for row in rows[1:20]]
+    assert len(set(written)) == len(written)
+    tail = fit_tail(values, 0.05)
+    assert float(rows[0][1].replace(",", "")) - shift == pytest.approx(tail.threshold, abs=0.006)
+    assert float(pl.read_csv("far/fit.csv")["shape"][0]) == pytest.approx(tail.fit.shape, rel=1e-5)
+
+
 @pytest.mark.parametrize("suffix", ["csv", "tsv", "parquet"])
 def test_every_format_holds_the_same_column(folder, suffix):
     column = read_column(folder / f"plays.{suffix}", "whole")

@@ -44,6 +44,20 @@ def test_against_scipy(name, x64):
         np.testing.assert_allclose(dist.interval_log_prob(Y - 0.5, Y + 0.5), within, rtol=bound, atol=bound)
 
 
+@pytest.mark.parametrize("scale", [1e3, 1e5, 1e6, 3.9e6])
+def test_cells_of_large_counts_keep_their_digits(scale):
+    """The standardized ends of a cell of width 1 differ by a few rounding errors of float32."""
+    y = np.round(scale * np.array([-1.3, 0.0, 0.7, 2.1]))
+    want = scipy.stats.norm.logpdf(y, 0.0, scale)  # times a width of 1, up to 1e-8
+
+    def cells(scale):
+        return Affine(Normal(0.0, 1.0), 0.0, scale).interval_log_prob(y - 0.5, y + 0.5)
+
+    np.testing.assert_allclose(cells(scale), want, rtol=1e-6)
+    slope = jax.jacobian(lambda log_scale: cells(jnp.exp(log_scale)))(jnp.float32(np.log(scale)))
+    np.testing.assert_allclose(slope, (y / scale) ** 2 - 1, rtol=1e-4)
+
+
 @pytest.mark.slow
 def test_scores_are_the_base_scores_in_the_unit_of_the_outcome():
     with jax.enable_x64(True):

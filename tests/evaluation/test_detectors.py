@@ -86,6 +86,63 @@ def test_nn_spot_keeps_its_distance_from_the_prediction():
     np.testing.assert_array_equal(alarms.raised, values[5000:] > alarms.threshold)
 
 
+def run(name, calibration, stream, how, unit=1.0, zero=0.0):
+    """Alarms of a detector on values in another unit; the predictions of NN-SPOT are a wave."""
+    first, second = (zero + unit * values for values in (calibration, stream))
+    if name != "nn_spot":
+        return {"spot": spot, "dspot": dspot}[name](first, second, how)
+    wave = np.sin(np.arange(len(calibration) + len(stream)) / 9)
+    expected = zero + unit * wave
+    return nn_spot(
+        first + unit * wave[: len(first)],
+        second + unit * wave[len(first) :],
+        how,
+        expected_calibration=expected[: len(first)],
+        expected_stream=expected[len(first) :],
+    )
+
+
+@pytest.mark.parametrize("name", ["spot", "dspot", "nn_spot"])
+@pytest.mark.parametrize("side", ["upper", "lower"])
+@pytest.mark.parametrize(
+    ("unit", "zero"), [(1e-12, 0.0), (1e-6, 0.0), (1e3, 0.0), (1e12, 0.0), (1.0, 1e6), (1e-3, -54.0), (1e12, 1e15)]
+)
+def test_alarms_do_not_depend_on_the_unit(heavy, name, side, unit, zero):
+    calibration, stream = heavy[0][:2000], heavy[1][:2000]
+    here = run(name, calibration, stream, Spot(1e-3, side))
+    there = run(name, calibration, stream, Spot(1e-3, side), unit, zero)
+    assert 0 < here.raised.sum() < 20
+    np.testing.assert_array_equal(there.raised, here.raised)
+    np.testing.assert_allclose((there.threshold - zero) / unit, here.threshold, rtol=1e-6)
+
+
+@pytest.mark.parametrize("unit", [1e-12, 1.0, 1e12])
+def test_one_giant_value_does_not_set_the_unit(heavy, unit):
+    calibration = np.append(heavy[0], 1e15)
+    alarms = spot(unit * calibration, unit * heavy[1], Spot(1e-3))
+    # one excess of 1e15 among four hundred makes the fitted tail heavier, and the threshold higher
+    assert t.isf(1e-3, 4) < alarms.threshold[0] / unit < 2 * t.isf(1e-3, 4)
+
+
+@pytest.mark.parametrize("side", ["upper", "lower"])
+@pytest.mark.parametrize("kind", [np.asarray, lambda v: v.astype(np.float32), lambda v: v.astype(int)])
+def test_nn_spot_returns_thresholds_of_the_values(heavy, side, kind):
+    calibration, stream = heavy[0][:2000], heavy[1][:2000]
+    expected = np.round(50 * np.sin(np.arange(2000) / 9))  # exact in any format
+    alarms = nn_spot(
+        calibration + expected,
+        stream + expected,
+        Spot(1e-2, side),
+        expected_calibration=kind(expected),
+        expected_stream=kind(expected),
+    )
+    assert alarms.threshold.dtype == np.float64
+    beyond = stream + expected > alarms.threshold if side == "upper" else stream + expected < alarms.threshold
+    np.testing.assert_array_equal(alarms.raised, beyond)
+    residual = spot(calibration, stream, Spot(1e-2, side))
+    np.testing.assert_allclose(alarms.threshold - expected, residual.threshold, rtol=1e-9)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("side", ["upper", "lower"])
 def test_tail_alarms_of_a_known_distribution(side):

@@ -15,7 +15,10 @@ from sbp_jax.errors import InputError
 from sbp_jax.models.network import NetworkConfig
 from sbp_jax.runs.datasets import open_dataset
 from sbp_jax.runs.evaluate import evaluate
+from sbp_jax.runs.report import grid_points
+from sbp_jax.runs.setup import set_up
 from sbp_jax.runs.train import train_folder
+from sbp_jax.training.outcome import Outcome
 from tests.data import fabricate
 
 pytestmark = pytest.mark.unoptimized
@@ -52,6 +55,56 @@ def test_the_data_are_those_asked_for(config):
     assert open_dataset(replace(config.data, extras=EXTRAS[::-1])).path == dataset.path
     others = [replace(config.data, extras=()), replace(config.data, outcome="yards")]
     assert len({dataset.path, *(open_dataset(data).path for data in others)}) == 3
+
+
+def with_outcome(config, folder, values):
+    """The configuration on fabricated plays with other values of the outcome."""
+    source = fabricate.folder(folder / "files", plays=4, games=8)
+    plays = pl.read_csv(source / "plays.csv", infer_schema_length=None)
+    plays.with_columns(epa=pl.Series(values(np.arange(len(plays))))).write_csv(source / "plays.csv")
+    return replace(config, data=replace(config.data, source=(str(source),), cache=str(folder / "data")))
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        # decimals of which float32 makes integers
+        (lambda i: 5e7 + i + 0.25, r"play \d+ of game \d+: the outcome 500000\d\d.25 has more digits than can be pred"),
+        (lambda i: 2**24 + 1 + 2 * i, r"the outcome 167772\d\d has more digits than can be predicted \(7\); subtract"),
+        # float32 holds these integers, but not the ends of their cells
+        (lambda i: 2_000_000_000 + 128 * i, "epa has integers up to 2000003\\d\\d\\d; .* integers below 8388608"),
+        (
+            lambda i: 1e5 + i % 2 * 2**-7,
+            "epa has values around 100000.* that differ by .* more digits than a network",
+        ),
+    ],
+)
+def test_outcomes_of_too_many_digits_are_refused(config, tmp_path, values, message):
+    asked = with_outcome(config, tmp_path, values)
+    with pytest.raises(InputError, match=message) as caught:
+        set_up(asked, open_dataset(asked.data))
+    assert "\n" not in str(caught.value)
+
+
+def test_counts_of_a_thousand_are_integers(config, tmp_path):
+    asked = with_outcome(config, tmp_path, lambda i: 2_000_000 + 7 * i % 1000)
+    assert set_up(asked, open_dataset(asked.data)).outcome.integer
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "integer", "first", "last", "step"),
+    [
+        (-10.5, 60.5, True, -11, 61, 1),
+        (0.0, 500.0, True, 0, 498, 6),
+        (2_000_000.0, 2_000_900.0, True, 2_000_000, 2_000_891, 11),
+        (0.0, 1.0, True, 0, 1, 1),
+        (-4.0, 4.0, False, -4.0, 4.0, 0.1),
+    ],
+)
+def test_a_page_shows_outcomes_over_the_bins(low, high, integer, first, last, step):
+    grid = grid_points(low, high, Outcome("points", integer, in_yards=False))
+    assert (grid[0], grid[-1]) == (first, last)
+    np.testing.assert_allclose(np.diff(grid), step)
 
 
 def test_the_run_is_restored_and_evaluated_by_its_density(run, config):

@@ -21,6 +21,7 @@ from sbp_jax.data.plays import (
     PLAYERS,
     Sequences,
     Split,
+    centered,
     ranges,
     touchdowns,
     units,
@@ -48,7 +49,7 @@ class Arrays:
         occupied: bool `[N, 22]`, slots that have a player in any frame.
         steady: bool `[N]`, True where the same slots have players in every frame.
         static: float32 `[N, S]`.
-        outcome: float32 `[N]`.
+        outcome: `[N]`, as in `Sequences`.
         identities: `game_id`, `play_id`, `passer_id`, `passer` as in `Sequences`, each `[N]`.
         info: additional columns, each `[N]`.
         features: names of a player's F features.
@@ -105,6 +106,11 @@ class Arrays:
     def unit(self) -> np.ndarray | None:
         """See `Sequences.unit`; float32 `[N, 2]` or None."""
         return units(self.info)
+
+    @property
+    def centered(self) -> np.ndarray:
+        """See `Sequences.centered`; float32 `[N]`."""
+        return centered(self.outcome, self.info)
 
     @property
     def bucket(self) -> np.ndarray:

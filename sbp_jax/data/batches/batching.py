@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from sbp_jax.data.batches.epochs import Epochs, Mirror
-from sbp_jax.data.batches.fields import PLAY_FIELDS, Batch
+from sbp_jax.data.batches.fields import PLAY_FIELDS, Batch, play_field
 from sbp_jax.data.plays import Sequences
 from sbp_jax.errors import InputError
 
@@ -54,7 +54,7 @@ def gather_columns(plays: Any, indices: np.ndarray, size: int) -> dict[str, np.n
     index[: len(indices)] = indices
     columns = {"index": index, "valid": index >= 0}
     for name, dtype in PLAY_FIELDS.items():
-        if (values := getattr(plays, name)) is not None:
+        if (values := play_field(plays, name)) is not None:
             columns[name] = np.zeros((size, *values.shape[1:]), dtype)
             columns[name][: len(indices)] = values[indices]
     return columns

@@ -19,7 +19,7 @@ class Batch:
         mask: bool `[B, T]`, True on the play's own frames.
         present: bool `[B, T, 22]`, True where the slot has a player; False on padding.
         static: float32 `[B, S]`.
-        outcome: float32 `[B]`.
+        outcome: float32 `[B]`, `Sequences.centered`.
         censored: bool `[B]`, True where the goal line censors the gain: a touchdown.
         valid: bool `[B]`, False on the rows that fill up a last batch; all their other fields are 0 or False.
         index: int64 `[B]`, the play's position in its split, -1 where not valid.
@@ -44,3 +44,8 @@ def _fields(axis: str) -> dict[str, type[np.generic]]:
 
 # name -> type of the fields with frames, and of the other fields of a play; `unit` may be None
 FRAME_FIELDS, PLAY_FIELDS = _fields("frames"), _fields("plays")
+
+
+def play_field(plays: Any, name: str) -> np.ndarray | None:
+    """Return a field of `PLAY_FIELDS` of all plays, any object with the properties of `Sequences`."""
+    return plays.centered if name == "outcome" else getattr(plays, name)

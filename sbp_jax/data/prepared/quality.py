@@ -38,7 +38,7 @@ class Distributions:
         """Count the plays of a chunk."""
         people = chunk.frames.unique([*PLAY, "player_id"]).select(*PLAY, pl.col("position").fill_null(UNKNOWN))
         self.frames.update(str(n) for n in chunk.plays["frames"])
-        self.outcomes.update(f"{y:g}" for y in chunk.plays["outcome"])
+        self.outcomes.update(f"{y:.9g}" for y in chunk.plays["outcome"])
         self.results.update(chunk.plays["result"].fill_null(UNKNOWN))
         counts = chunk.plays.select(PLAY).join(people.group_by(PLAY).len(), on=PLAY, how="left")["len"]
         self.players.update(str(n) for n in counts.fill_null(0))

@@ -1,8 +1,8 @@
 """Time series as windows: the observations up to a time, and the value some steps later.
 
-A file has a column of times (dates, or numbers in any unit) and one of values, in order of time. The step of the grid
-is the median distance between two times. If an observation or its value is missing, its cell of the grid is a gap,
-masked in every window. Needs NumPy and Polars, never JAX.
+A file has a column of times (dates, or numbers in any unit) and one of values, in order of time. `grid` determines the
+grid on which the times lie. If an observation or its value is missing, its cell of the grid is a gap, masked in every
+window. Needs NumPy and Polars, never JAX.
 """
 
 from dataclasses import dataclass
@@ -13,11 +13,15 @@ import polars as pl
 import polars.selectors as cs
 
 from sbp_jax.data.readers.tables import check_column, numbers, read_file
+from sbp_jax.data.series.dates import Times, read_times
+from sbp_jax.data.series.grid import Irregular, find_grid
 from sbp_jax.errors import InputError
 
 _TIME_NAMES = ("timestamp", "time", "datetime", "date", "ds", "t")
-_SECOND = 1_000_000  # in Polars' microseconds
+_PERIOD_NAMES = ("period", "year", "quarter", "month", "week", "day")
+_DAY_S = 86_400.0
 MAX_ABSOLUTE = 1e30  # of a value: squares in float32 stay finite on the series' own scale
+_ROUNDING, _TOLERANCE = 2.0**-53, 1e-3  # of float64, relative; and how much of the mean deviation it may be
 # minimum scale, relative to the deviation of the training part: a flat window does not imply that nothing will change
 _MIN_DEVIATION = 0.05
 
@@ -30,9 +34,12 @@ class Series:
         name: name of the file without its suffix.
         time: float64 `[N]`, increasing: seconds since 1970 if the file has dates, else as in the file.
         value: float64 `[N]`, finite.
-        step: median distance between two times, in their unit.
+        step: usual distance between two times, in their unit.
         dated: whether times are dates.
         missing: number of rows of the file without a value.
+        cells: int64 `[N]`, cell of each observation on the grid, from 0; None for equal steps.
+        period: "month", "business day" and the like where the grid is of a calendar, else "".
+        is_plain: whether equal steps between the file's times, the only grid of earlier versions, give the same cells.
     """
 
     name: str
@@ -41,6 +48,9 @@ class Series:
     step: float
     dated: bool
     missing: int = 0
+    cells: np.ndarray | None = None
+    period: str = ""
+    is_plain: bool = True
 
     def __len__(self) -> int:
         return len(self.value)
@@ -48,7 +58,7 @@ class Series:
     @property
     def cell(self) -> np.ndarray:
         """Cell of each observation on the grid of steps, int64 `[N]` from 0."""
-        return np.round((self.time - self.time[0]) / self.step).astype(np.int64)
+        return _equal_cells(self.time, self.step) if self.cells is None else self.cells
 
     @property
     def gaps(self) -> int:
@@ -96,9 +106,9 @@ def read_series(path: str | Path, time: str = "", value: str = "") -> Series:
 
     Raises:
         InputError: the file is missing or unreadable; a column is missing, ambiguous or of another kind; times do not
-            increase, are missing, or are closer together than half of the median distance; values are not finite
-            numbers; there are fewer than three observations, or all are equal. The message names the file and the row;
-            row 1 is the first one below the header.
+            increase, are missing, or lie on no regular grid; values are not finite numbers; there are fewer than three
+            observations, or all are equal. The message names the file and the row; row 1 is the first one below the
+            header.
     """
     path = Path(path)
     table = read_file(path)
@@ -108,7 +118,7 @@ def read_series(path: str | Path, time: str = "", value: str = "") -> Series:
     check_column(table, path, value)
     if time == value:
         raise InputError(f"{path}: column {time!r}: times and values cannot be one column")
-    at, dated = _times(table[time], path)
+    times = read_times(table[time], path)
     values = numbers(table[value], path, value).fill_nan(None).to_numpy()
     for row in np.flatnonzero(np.abs(values) > MAX_ABSOLUTE)[:1]:
         raise InputError(
@@ -120,15 +130,29 @@ def read_series(path: str | Path, time: str = "", value: str = "") -> Series:
         raise InputError(f"{path}: column {value!r}: expected at least 3 values, got {int(finite.sum())}")
     if np.ptp(values[finite]) == 0:
         raise InputError(f"{path}: column {value!r}: a constant series, every value is {values[finite][0]:g}")
-    # the grid comes from all rows: a row without a value is a gap
-    step = float(np.median(np.diff(at)))
-    cells = np.round((at - at[0]) / step)
-    for row in np.flatnonzero(np.diff(cells) < 1)[:1]:
+    deviation = float(np.mean(np.abs(values[finite] - np.median(values[finite]))))
+    largest = float(np.max(np.abs(values[finite])))
+    if largest * _ROUNDING > _TOLERANCE * deviation:
         raise InputError(
-            f"{path}: column {time!r}: rows {row + 1} and {row + 2} are {at[row + 1] - at[row]:g} apart, less than "
-            f"half of the usual {step:g}; put the series on a grid first"
+            f"{path}: column {value!r}: values up to {largest:.10g} that differ by {deviation:.3g} on average have "
+            f"more digits than float64 (15); subtract a constant from the column"
         )
-    return Series(path.stem, at[finite], values[finite], step, dated, int((~finite).sum()))
+    # the grid comes from all rows: a row without a value is a gap
+    grid = find_grid(times.at, times.wall)
+    if isinstance(grid, Irregular):
+        raise InputError(f"{path}: column {time!r}: {_irregularity(grid, times)}; put the series on a grid first")
+    cells, raw = grid.cell[finite], times.raw[finite]
+    return Series(
+        path.stem,
+        times.at[finite],
+        values[finite],
+        grid.step,
+        times.dated,
+        int((~finite).sum()),
+        cells - cells[0],
+        grid.period,
+        np.array_equal(cells - cells[0], _equal_cells(raw, float(np.median(np.diff(times.raw))))),
+    )
 
 
 def windows(series: Series, context: int, lead: int = 1, training: int | None = None) -> Windows:
@@ -178,7 +202,8 @@ def windows(series: Series, context: int, lead: int = 1, training: int | None = 
 def _time_column(table: pl.DataFrame, path: Path) -> str:
     dated = table.select(cs.temporal()).columns
     usual = [name for name in table.columns if name.strip().lower() in _TIME_NAMES]
-    for columns in (dated, usual):
+    periods = [name for name in table.columns if name.strip().lower() in _PERIOD_NAMES]
+    for columns in (dated, usual, periods):
         if len(columns) == 1:
             return columns[0]
     raise InputError(f"{path}: specify the column of times; it has {', '.join(table.columns)}")
@@ -194,36 +219,20 @@ def _value_column(table: pl.DataFrame, path: Path, time: str) -> str:
     raise InputError(f"{path}: specify the column of values; besides {time!r} it has {', '.join(others) or 'none'}")
 
 
-def _times(column: pl.Series, path: Path) -> tuple[np.ndarray, bool]:
-    """Times as numbers, and whether they are dates."""
-    name, dated = column.name, not column.dtype.is_numeric()
-    if column.dtype == pl.String:
-        column = _dates(column, path)
-    if column.dtype in (pl.Date, pl.Datetime):
-        at = column.cast(pl.Datetime("us")).dt.epoch("us").cast(pl.Float64) / _SECOND
-    elif column.dtype.is_numeric():
-        at = column.cast(pl.Float64)
-    else:
-        raise InputError(f"{path}: column {name!r}: expected dates or numbers, got {column.dtype}")
-    times = at.fill_null(float("nan")).to_numpy()
-    for row in np.flatnonzero(~np.isfinite(times))[:1]:
-        raise InputError(f"{path}: column {name!r}: row {row + 1} has no time")
-    if len(times) < 3:
-        raise InputError(f"{path}: expected at least 3 rows, got {len(times)}")
-    for row in np.flatnonzero(np.diff(times) <= 0)[:1]:
-        what = "the same time as" if times[row + 1] == times[row] else "an earlier time than"
-        raise InputError(f"{path}: column {name!r}: row {row + 2} has {what} the row before: {column[int(row) + 1]}")
-    return times, dated
+def _equal_cells(at: np.ndarray, step: float) -> np.ndarray:
+    return np.round((at - at[0]) / step).astype(np.int64)
 
 
-def _dates(column: pl.Series, path: Path) -> pl.Series:
-    """Text as dates with the year first; formats with an ambiguous order of day and month are rejected."""
-    dates = column.str.strip_chars().str.to_datetime(time_unit="us", time_zone="UTC", strict=False)
-    bad = column.is_not_null() & (dates.is_null() | ~column.str.contains(r"^\s*\d{4}"))
-    if bad.any():
-        row = int(bad.arg_max() or 0)
-        raise InputError(
-            f"{path}: column {column.name!r}: row {row + 1}: expected a date such as 2015-02-26 21:42:53, or a number, "
-            f"got {column[row]!r}"
-        )
-    return dates
+def _irregularity(where: Irregular, times: Times) -> str:
+    """The two rows that leave the grid, and how."""
+    unit, name = (_DAY_S, " days") if times.dated and where.step >= _DAY_S else (1.0, "")
+    distance, step = (
+        f"{seconds / unit:g}{name}".removesuffix("s" if seconds == unit else "$")
+        for seconds in (where.distance, where.step)
+    )
+    reason = (
+        f"less than half of the usual {step}"
+        if where.distance < 0.5 * where.step
+        else f"neither the usual {step} nor a multiple of it, and no period of a calendar"
+    )
+    return f"rows {where.row + 1} and {where.row + 2} are {distance} apart, {reason}"

@@ -74,6 +74,8 @@ def read_windows(config: SeriesConfig, folder: Path | None = None) -> SeriesSet:
                 )
             parts[split].append(plays.select(members))
     cutting = {name: value for name, value in dataclasses.asdict(config).items() if name != "path"}
+    # a calendar's windows differ from those that equal steps would cut; others are identified as in earlier versions
+    cutting |= {"grids": [each.period for each in series]} if not all(each.is_plain for each in series) else {}
     splits = {split: Sequences.concatenate(members) for split, members in parts.items()}
     return SeriesSet(files[0].parent, series, splits, json_digest(cutting, files)[:16])
 
@@ -107,7 +109,7 @@ def as_sequences(series: Series, cells: Windows, number: int = 0) -> Sequences:
         offsets=np.arange(count + 1, dtype=np.int64) * context,
         present=np.ones((count * context, 1), bool),
         static=static,
-        outcome=cells.outcome.astype(np.float32),
+        outcome=cells.outcome,
         game_id=np.full(count, number, np.int64),
         play_id=cells.index.astype(np.int64),
         passer_id=np.full(count, number, np.int64),

@@ -3,12 +3,13 @@
 import dataclasses
 from typing import Protocol, runtime_checkable
 
+import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from sbp_jax.distributions.base import Distribution
-from sbp_jax.distributions.pytrees import compiled_by
+from sbp_jax.distributions.pytrees import at_least_float32, compiled_by
 from sbp_jax.errors import InputError
 
 
@@ -29,11 +30,12 @@ class Head(Protocol):
         ...
 
 
-def check_outputs(raw: ArrayLike, expected: int) -> None:
-    """Raise an InputError unless the last axis of the raw outputs has the expected length."""
+def checked_outputs(raw: ArrayLike, expected: int) -> Array:
+    """Return raw outputs in at least float32; InputError unless their last axis has the expected length."""
     shape = np.shape(raw)
     if not shape or shape[-1] != expected:
         raise InputError(f"raw outputs must have shape [..., {expected}], got {list(shape)}")
+    return jnp.asarray(at_least_float32(raw))
 
 
 def checked_outcomes(y: np.ndarray) -> np.ndarray:
@@ -94,6 +96,7 @@ class CenteredHead:
     @compiled_by
     def __call__(self, raw: Float[Array, "*batch outputs"]) -> Distribution:
         """Return the head's distributions at raw + offset, batch shape [...]."""
+        raw = checked_outputs(raw, self.num_outputs)
         offset = np.asarray(self.offset).astype(raw.dtype).reshape((1,) * (raw.ndim - 1) + (-1,))
         return self.head(raw + offset)
 

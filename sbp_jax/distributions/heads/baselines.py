@@ -13,10 +13,10 @@ from sbp_jax.distributions.baselines import Normal
 from sbp_jax.distributions.binned import Binned
 from sbp_jax.distributions.blended import BlendedPareto, Masses
 from sbp_jax.distributions.heads.base import (
-    check_outputs,
     checked_bounds,
     checked_edges,
     checked_outcomes,
+    checked_outputs,
     init_logits,
 )
 from sbp_jax.distributions.heads.tails import (
@@ -72,7 +72,7 @@ class NormalHead(_LocationScaleHead):
     @compiled_by
     def __call__(self, raw: Float[Array, "*batch outputs"]) -> Normal:
         """Return the distributions of raw outputs [..., 2], batch shape [...]; InputError for another last axis."""
-        check_outputs(raw, 2)
+        raw = checked_outputs(raw, 2)
         return Normal(*self._location_scale(raw))
 
     def init_from_data(self, y: np.ndarray) -> np.ndarray:
@@ -107,7 +107,7 @@ class StudentTHead(_LocationScaleHead):
     @compiled_by
     def __call__(self, raw: Float[Array, "*batch outputs"]) -> StudentT:
         """Return the distributions of raw outputs [..., 3], batch shape [...]; InputError for another last axis."""
-        check_outputs(raw, 3)
+        raw = checked_outputs(raw, 3)
         return StudentT(self.lowest_df + positive_scale(raw[..., 2]), *self._location_scale(raw))
 
     def init_from_data(self, y: np.ndarray) -> np.ndarray:
@@ -157,7 +157,7 @@ class HybridParetoHead(_HybridHead):
     @compiled_by
     def __call__(self, raw: Float[Array, "*batch outputs"]) -> HybridPareto:
         """Return the distributions of raw outputs [..., 3], batch shape [...]; InputError for another last axis."""
-        check_outputs(raw, 3)
+        raw = checked_outputs(raw, 3)
         return HybridPareto(*self._location_scale(raw), self._shape(raw[..., 2]))
 
     def init_from_data(self, y: np.ndarray) -> np.ndarray:
@@ -177,7 +177,7 @@ class TwoTailedHybridParetoHead(_HybridHead):
     @compiled_by
     def __call__(self, raw: Float[Array, "*batch outputs"]) -> TwoTailedHybridPareto:
         """Return the distributions of raw outputs [..., 4], batch shape [...]; InputError for another last axis."""
-        check_outputs(raw, 4)
+        raw = checked_outputs(raw, 4)
         return TwoTailedHybridPareto(*self._location_scale(raw), self._shape(raw[..., 2]), self._shape(raw[..., 3]))
 
     def init_from_data(self, y: np.ndarray) -> np.ndarray:
@@ -209,7 +209,7 @@ class BinnedHead:
     @compiled_by
     def __call__(self, raw: Float[Array, "*batch outputs"]) -> Binned:
         """Return the distributions of raw outputs [..., K], batch shape [...]; InputError for another last axis."""
-        check_outputs(raw, self.num_outputs)
+        raw = checked_outputs(raw, self.num_outputs)
         return Binned(raw, np.asarray(self.edges))
 
     def init_from_data(self, y: np.ndarray) -> np.ndarray:
@@ -261,7 +261,7 @@ class BlendedParetoHead:
     @compiled_by
     def __call__(self, raw: Float[Array, "*batch outputs"]) -> BlendedPareto:
         """Return the distributions of raw outputs [..., K + 2], batch shape [...]; InputError for another last axis."""
-        check_outputs(raw, self.num_outputs)
+        raw = checked_outputs(raw, self.num_outputs)
         bins = len(self.edges) - 1
         lower, upper = (bounded_shape(raw[..., k], self.shape_bounds) for k in (bins, bins + 1))
         masses = self.lower_mass, self.upper_mass

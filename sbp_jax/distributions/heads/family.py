@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from sbp_jax.distributions.binned import Binned
-from sbp_jax.distributions.heads.base import check_outputs
+from sbp_jax.distributions.heads.base import checked_outputs
 from sbp_jax.distributions.heads.spliced import SplicedBinnedParetoHead, tail_inputs
 from sbp_jax.distributions.heads.tails import PARAMETERIZATIONS
 from sbp_jax.distributions.pareto import GeneralizedPareto
@@ -93,7 +93,7 @@ class SplicedFamily:
 
     def __call__(self, raw: Float[Array, "*batch outputs"], values: SplicedValues) -> SplicedBinnedPareto:
         """Return the distributions of raw outputs in the family's layout, batch shape [...]."""
-        check_outputs(raw, self.num_outputs)
+        raw = checked_outputs(raw, self.num_outputs)
         allowed = jnp.asarray(values.allowed).reshape((1,) * (raw.ndim - 1) + (-1,))
         edges = jnp.asarray(values.edges).astype(raw.dtype)
         body = Binned(jnp.where(allowed, raw[..., : self.bins], -jnp.inf), edges)

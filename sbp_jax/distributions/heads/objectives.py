@@ -8,6 +8,7 @@ from jaxtyping import Array, Bool, Float
 
 from sbp_jax.distributions.affine import Affine
 from sbp_jax.distributions.base import Distribution
+from sbp_jax.distributions.pytrees import at_least_float32
 from sbp_jax.distributions.spliced import SplicedBinnedPareto
 from sbp_jax.errors import InputError
 
@@ -113,11 +114,13 @@ def _interval(
     distribution: Distribution, y: Float[Array, "..."], censored: object = None, *, half: float
 ) -> Float[Array, "..."]:
     del censored
+    y = at_least_float32(y)
     return -distribution.interval_log_prob(y - half, y + half)
 
 
 def _censored(
     distribution: Distribution, y: Float[Array, "..."], censored: Bool[Array, "..."], *, half: float
 ) -> Float[Array, "..."]:
+    y = at_least_float32(y)
     high = jnp.where(censored, jnp.inf, y + half)  # known only to be at least y
     return -distribution.interval_log_prob(y - half, high)

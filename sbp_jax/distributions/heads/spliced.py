@@ -9,10 +9,10 @@ from jaxtyping import Array, Float
 
 from sbp_jax.distributions.binned import Binned
 from sbp_jax.distributions.heads.base import (
-    check_outputs,
     checked_bounds,
     checked_edges,
     checked_outcomes,
+    checked_outputs,
     init_logits,
 )
 from sbp_jax.distributions.heads.tails import PARAMETERIZATIONS, TailInputs
@@ -90,7 +90,7 @@ class SplicedBinnedParetoHead:
     @compiled_by
     def __call__(self, raw: Float[Array, "*batch outputs"]) -> SplicedBinnedPareto:
         """Return the distributions of raw outputs [..., K + 4], batch shape [...]; InputError for another last axis."""
-        check_outputs(raw, self.num_outputs)
+        raw = checked_outputs(raw, self.num_outputs)
         body = Binned(raw[..., : self.bins], np.asarray(self.edges))
         tail = PARAMETERIZATIONS[self.parameterization].tail
         lower, upper = (tail(self._tail_inputs(raw, body, side)) for side in (False, True))
