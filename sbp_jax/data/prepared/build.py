@@ -27,6 +27,7 @@ from sbp_jax.data.prepared import quality
 from sbp_jax.data.prepared.config import PrepareConfig
 from sbp_jax.data.prepared.dataset import (
     READING,
+    READING_SINCE,
     RECIPE,
     REPORT,
     SUMMARY,
@@ -192,7 +193,7 @@ def report_of(
     static: tuple[str, ...] = STATIC_FEATURES,
 ) -> dict[str, Any]:
     """Return a data set's report except its sources: reading, format, features, distributions, splits."""
-    account = {key: getattr(reading, name) for key, name in READING.items()}
+    account = {key: getattr(reading, name) for key, name in {**READING, **READING_SINCE}.items()}
     distributions = seen.as_dict()
     names = ", ".join(distributions["formats"])
     account |= {"format": names, "features": list(features), "static": list(static)}

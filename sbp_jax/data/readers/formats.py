@@ -14,7 +14,7 @@ from sbp_jax.errors import InputError
 PACKED = (".zip", ".xlsx", ".xls", ".7z", ".tar", ".bz2", ".xz", ".zst", ".feather", ".arrow")  # tables, but not read
 GAME_NAMES, PLAY_NAMES = {"gameId", "game_id", "old_game_id"}, {"playId", "play_id"}
 PLAYER_NAMES = {"nflId", "nfl_id"}
-POSITION_NAMES = {"position", "PositionAbbr", "positionAbbr", "officialPosition"}
+POSITION_NAMES = {"position", "Position", "POSITION", "PositionAbbr", "positionAbbr", "officialPosition"}
 PRESSURE_NAMES = {"causedPressure", "caused_pressure"}
 RESULT_NAMES = {"passResult", "PassResult", "pass_result", "offensePlayResult", "yards_gained"}
 
