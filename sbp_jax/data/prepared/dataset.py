@@ -27,7 +27,7 @@ from sbp_jax.digests import json_digest
 from sbp_jax.errors import InputError
 
 REPORT, SUMMARY = "report.json", "report.md"
-RECIPE = 7  # increment when the same files give different arrays
+RECIPE = 6  # increment when the same files give arrays with which earlier runs cannot be resumed
 _TOGETHER = 256  # records read at a time
 # keys of the report -> fields of `ReadReport`
 READING = {
@@ -39,7 +39,7 @@ READING = {
     "files": "formats",
     "ignored": "ignored",
 }
-# the same for keys that reports of earlier versions do not have
+# the same for keys that reports do not have if an earlier version read the files, by other rules
 READING_SINCE = {"identified": "identified", "unknown": "unknown", "reasons_unknown": "reasons_unknown"}
 
 
