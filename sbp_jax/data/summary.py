@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from sbp_jax.data.extras import COMPLETE_DEFENSE
 from sbp_jax.data.player_slots import MARKERS, OTHERS, PASSER, RECEIVERS
 from sbp_jax.data.plays import FEATURES, FRAME_S, Sequences
 
@@ -21,10 +22,11 @@ def summary(plays: Sequences) -> np.ndarray:
     """Return the situation and a summary of the play's last frame, NaN where missing [N, columns].
 
     Passer: time since the snap, position, speed, distance to the nearest defender, and number of defenders within two
-    and within five yards. Receivers, from the deepest to the shallowest: depth, distance to the nearest defender
-    (separation), speed, closing speed of that defender, and distance from the line that the passer faces. Field: depth
-    of the deepest defender, number of receivers with at least three yards of separation, mean separation, depth of the
-    deepest open receiver, and depth and separation of the receiver whom the passer faces most.
+    and within five yards; these three are missing unless all eleven defenders are tracked. Receivers, from the deepest
+    to the shallowest: depth, distance to the nearest defender (separation), speed, closing speed of that defender, and
+    distance from the line that the passer faces. Field: depth of the deepest defender, number of receivers with at
+    least three yards of separation, mean separation, depth of the deepest open receiver, and depth and separation of
+    the receiver whom the passer faces most.
     """
     last = plays.offsets[1:] - 1
     frames, present = plays.frames[last].astype(np.float64), plays.present[last]
@@ -36,14 +38,15 @@ def summary(plays: Sequences) -> np.ndarray:
 def _passer(plays: Sequences, frames: np.ndarray) -> np.ndarray:
     x, y = (frames[:, PASSER, column] for column in (_X, _Y))
     distance = _distances(frames, x[:, None], y[:, None])[:, 0]
+    complete = np.isfinite(distance).sum(axis=1) >= COMPLETE_DEFENSE
     columns = [
         (plays.lengths - 1) * FRAME_S,
         x,
         y,
         np.hypot(frames[:, PASSER, _VX], frames[:, PASSER, _VY]),
-        _least(distance),
-        np.sum(distance < _CLOSE_YARDS, axis=1),
-        np.sum(distance < _NEAR_YARDS, axis=1),
+        np.where(complete, _least(distance), np.nan),
+        np.where(complete, np.sum(distance < _CLOSE_YARDS, axis=1), np.nan),
+        np.where(complete, np.sum(distance < _NEAR_YARDS, axis=1), np.nan),
     ]
     return np.stack(columns, axis=1)
 

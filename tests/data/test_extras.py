@@ -50,7 +50,8 @@ def expected(chunk, plays, i):
                 columns |= {"receiver_separation_yards": min(gaps), "receiver_separation_known": 1}
             if row["player_id"] == facts["passer_id"]:
                 columns |= {"quarterback_speed_yps": math.hypot(row["vx"], row["vy"])}
-                columns |= {"rusher_distance_yards": min(gaps), "rusher_distance_known": 1} if gaps else {}
+                complete = len(gaps) == 11
+                columns |= {"rusher_distance_yards": min(gaps), "rusher_distance_known": 1} if complete else {}
             if row["player_id"] == facts["target_id"]:
                 near = sum(gap <= 2 for gap in gaps)
                 columns |= {"target": 1, "target_defenders": near, "target_defenders_known": int(bool(gaps))}
@@ -250,3 +251,46 @@ def test_names(tmp_path):
         Rules(extras=("height",))
     with pytest.raises(InputError, match=r"^extras: time_since_snap_s is named 2 times"):
         Rules(extras=("time_since_snap_s",) * 2)
+
+
+@pytest.mark.parametrize(("layout", "known"), [("2019", True), ("2023", True), ("2024", True), ("2025", True)])
+def test_the_nearest_rusher_is_known_if_the_whole_defense_is_tracked(layout, known, tmp_path):
+    (chunk,) = read_tracking(publishers.publish(layout, fabricate.play(), tmp_path), RULES)
+    plays = plays_from_chunk(chunk)
+    assert (plays.frames[:, 0, plays.features.index("rusher_distance_known")] == float(known)).all()
+
+
+@pytest.mark.parametrize("direction", ["right", "left"])
+def test_the_files_of_2026_have_no_rushers(direction, tmp_path):
+    """What remains is known: separation, the target and his defenders, speed and time."""
+    folder = publishers.publish("2026", fabricate.play(direction=direction), tmp_path)
+    rows = pl.read_csv(folder / "tracking.csv")
+    role = pl.when(pl.col("nfl_id") == RECEIVER).then(pl.lit("Targeted Receiver")).otherwise("player_role")
+    rows.with_columns(player_role=role).write_csv(folder / "tracking.csv")
+    (chunk,) = read_tracking(folder, RULES)
+    plays = assert_as_defined(chunk)
+    column = {name: plays.frames[..., plays.features.index(name)] for name in COLUMNS}
+    assert not column["rusher_distance_known"].any()
+    assert not column["rusher_distance_yards"].any()
+    assert column["receiver_separation_known"].any(axis=1).all()
+    assert (column["target_defenders_known"].sum(axis=1) == 1).all()
+    assert (column["quarterback_speed_yps"][:, 0] > 0).all()
+
+
+def test_a_rusher_who_leaves_the_tracking_is_unknown_while_he_is_gone(tmp_path):
+    gone = (pl.col("position") == "DT") & pl.col("frameId").is_between(12, 16)
+    table = fabricate.play().filter(~gone.fill_null(value=False))
+    (chunk,) = read_tracking(publishers.publish("2024", table, tmp_path), RULES)
+    plays = plays_from_chunk(chunk)
+    known = plays.frames[:, 0, plays.features.index("rusher_distance_known")]
+    assert np.flatnonzero(known == 0).tolist() == list(range(12 - fabricate.LEAD - 1, 17 - fabricate.LEAD - 1))
+
+
+def test_the_rushers_of_a_real_game_of_2026_are_unknown(real_data):
+    folder = real_data / "real_files" / "03_2026_real_game"
+    if not folder.is_dir():
+        pytest.skip(f"no real files at {folder}")
+    plays, report = read_plays(folder, RULES)
+    assert report.kept == 6
+    known = {name: plays.frames[..., plays.features.index(name)].any() for name in COLUMNS}
+    assert known == {name: not name.startswith("rusher") for name in COLUMNS}

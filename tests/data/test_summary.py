@@ -10,7 +10,7 @@ from tests.plays import random_plays
 
 
 def field():
-    """One play of eleven frames: a passer at (-6, 0) facing downfield, two receivers, two defenders."""
+    """One play of eleven frames: a passer at (-6, 0) facing downfield, two receivers, two defenders and nine deep."""
     frames, present = np.zeros((11, 22, 8), np.float32), np.zeros((11, 22), bool)
 
     def put(slot, **values):
@@ -23,6 +23,8 @@ def field():
     put(RECEIVERS[3], x=14.0, y=0.0, vx=2.0)
     put(MARKERS[0], x=4.0, y=11.0, vx=1.0, vy=-2.0)
     put(OTHERS[0], x=-6.0, y=-4.0)
+    for slot in (*MARKERS[1:], *OTHERS[1:]):
+        put(slot, x=60.0, y=0.0)
     plays = random_plays(1)
     fields = {**vars(plays), "frames": frames, "present": present, "offsets": np.array([0, 11])}
     return Plays(**{**fields, "static": np.array([[3.0, 0.0, 0.0, 1.0]], np.float32)})
@@ -40,7 +42,7 @@ def test_by_hand():
     assert off_line[:2].tolist() == [pytest.approx(0.0), pytest.approx(10.0)]
     assert np.isnan(row[9:34].reshape(5, 5)[:, 2:]).all()
     np.testing.assert_allclose(
-        row[34:], [4.0, 1, (np.hypot(10.0, 11.0) + 1.0) / 2, 14.0, 14.0, np.hypot(10.0, 11.0)], rtol=1e-6
+        row[34:], [60.0, 1, (np.hypot(10.0, 11.0) + 1.0) / 2, 14.0, 14.0, np.hypot(10.0, 11.0)], rtol=1e-6
     )
 
 
@@ -56,9 +58,17 @@ def test_a_passer_alone_is_accepted():
     present[:, PASSER] = True
     row = summary(Plays(**{**vars(plays), "present": present}))[0]
     assert np.isfinite(row[2:6]).all()
-    assert np.isnan(row[6])
-    assert row[7:9].tolist() == [0.0, 0.0]
+    assert np.isnan(row[6:9]).all()
     assert np.isnan(row[9:34]).all()
+
+
+def test_a_rusher_may_be_the_defender_who_is_not_tracked():
+    plays = field()
+    present = plays.present.copy()
+    present[:, OTHERS[-1]] = False
+    row = summary(Plays(**{**vars(plays), "present": present}))[0]
+    assert np.isnan(row[6:9]).all()
+    np.testing.assert_array_equal(row[9:34], summary(plays)[0][9:34])
 
 
 def test_columns_are_the_static_features_with_their_gaps():

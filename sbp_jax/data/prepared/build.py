@@ -27,6 +27,7 @@ from sbp_jax.data.prepared import quality
 from sbp_jax.data.prepared.config import PrepareConfig
 from sbp_jax.data.prepared.dataset import (
     READING,
+    READING_SINCE,
     RECIPE,
     REPORT,
     SUMMARY,
@@ -117,8 +118,9 @@ def prepare(
 ) -> Prepared:
     """Read `sources` and write the data set to `out`; do nothing if the same data set is already there.
 
-    The same files (by content) and configuration give the same data set. It is built next to `out` and moved there when
-    complete, so an interrupted build leaves no partial files; a different data set at `out` is replaced.
+    The same files (by content) and configuration give the same data set; one that an earlier version read by other
+    rules is prepared again. It is built next to `out` and moved there when complete, so an interrupted build leaves no
+    partial files; a different data set at `out` is replaced.
 
     Args:
         sources: a folder, a file, or several of either, as for `tracking.read_tracking`.
@@ -139,7 +141,9 @@ def prepare(
     recipe = json.loads(json.dumps(recipe))
     if is_prepared(out):
         with contextlib.suppress(InputError):  # damaged: build it again
-            if read_report(out)["prepared_from"] == recipe:
+            report = read_report(out)
+            # a set without these keys follows the rules of an earlier version
+            if report["prepared_from"] == recipe and READING_SINCE.keys() <= report.keys():
                 return describe(out)
     elif out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out}: exists and is not a prepared data set; choose another folder")
@@ -192,7 +196,7 @@ def report_of(
     static: tuple[str, ...] = STATIC_FEATURES,
 ) -> dict[str, Any]:
     """Return a data set's report except its sources: reading, format, features, distributions, splits."""
-    account = {key: getattr(reading, name) for key, name in READING.items()}
+    account = {key: getattr(reading, name) for key, name in {**READING, **READING_SINCE}.items()}
     distributions = seen.as_dict()
     names = ", ".join(distributions["formats"])
     account |= {"format": names, "features": list(features), "static": list(static)}

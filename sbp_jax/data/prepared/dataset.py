@@ -27,7 +27,7 @@ from sbp_jax.digests import json_digest
 from sbp_jax.errors import InputError
 
 REPORT, SUMMARY = "report.json", "report.md"
-RECIPE = 6  # increment when the same files give different arrays
+RECIPE = 6  # increment when the same files give arrays with which earlier runs cannot be resumed
 _TOGETHER = 256  # records read at a time
 # keys of the report -> fields of `ReadReport`
 READING = {
@@ -39,6 +39,8 @@ READING = {
     "files": "formats",
     "ignored": "ignored",
 }
+# the same for keys that reports do not have if an earlier version read the files, by other rules
+READING_SINCE = {"identified": "identified", "unknown": "unknown", "reasons_unknown": "reasons_unknown"}
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,8 @@ def read_report(path: Path) -> dict[str, Any]:
 
 def reading_of(report: dict[str, Any]) -> ReadReport:
     """Return the `ReadReport` in a data set's report."""
-    return ReadReport(**{name: report[key] for key, name in READING.items()})
+    recorded = {**READING, **{key: name for key, name in READING_SINCE.items() if key in report}}
+    return ReadReport(**{name: report[key] for key, name in recorded.items()})
 
 
 def load(path: str | Path, split: str, mapped: bool | None = None) -> Plays:

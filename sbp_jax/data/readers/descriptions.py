@@ -1,4 +1,4 @@
-"""Parse the league's description of a play.
+"""Parse the league's description of a play, and recognize the rows of play-by-play that are no plays.
 
 If a replay REVERSED the ruling, the text after the last such word counts.
 """
@@ -11,10 +11,15 @@ _GAIN = re.compile(r"for (?:(-?\d+) yards?|no gain)")
 _BREAK = re.compile(r"FUMBLES|MUFFS|PENALTY|Penalty")
 _REVERSED = "REVERSED"
 _INTERCEPTED = "INTERCEPTED"
-# initials and a surname, as in "D.Watson", "A.St. Brown" or "R.Griffin III", before what a passer does
-_PASSER = re.compile(
-    r"((?:[A-Z][a-z]{0,3}\.)+(?:St\. ?|(?:Van|Von|De|Del|La|Le) )?[A-Z][\w'-]*(?: (?:I{2,3}|IV|V|Jr\.?|Sr\.?))?)"
-    r" (?:pass|passes|sacked|scrambles|spiked)\b"
+ADMINISTRATIVE = "not a play (timeout, end of a quarter, two-minute warning, start of a game)"
+TYPE_COLUMNS = ("play_type", "play_type_nfl", "playType", "PlayType")
+# types of rows that are no plays: letters alone, in upper case
+_TYPES = ("TIMEOUT", "TWOMINUTEWARNING", "ENDQUARTER", "QUARTEREND", "ENDHALF", "HALFEND", "ENDGAME", "ENDOFGAME")
+_TYPES += ("ENDOFQUARTER", "ENDOFHALF", "GAMESTART", "STARTOFGAME", "COMMENT")
+_NO_PLAY = (
+    r"(?i)^(?:\(?\d*:\d\d\)?\s*)?(?:GAME$|(?:end|start) (?:of )?(?:the )?"
+    r"(?:game|quarter|half|period|overtime|regulation|(?:1st|2nd|3rd|4th) quarter)"
+    r"|(?:tv |official |injury )?time-?out\b|two[ -]minute warning)"
 )
 
 
@@ -51,12 +56,6 @@ def is_reversed(text: str) -> bool:
     return _REVERSED in text
 
 
-def parse_passer(text: str) -> str | None:
-    """Return the name of who passes, is sacked, scrambles or spikes the ball; None if the text names nobody so."""
-    match = _PASSER.search(text.rsplit(_REVERSED, 1)[-1])
-    return match[1] if match else None
-
-
 def parse_return(text: str) -> float | None:
     """Return the yards of an interception's return, laterals included, up to a fumble or penalty.
 
@@ -69,8 +68,21 @@ def parse_return(text: str) -> float | None:
     return float(sum(int(gain or 0) for gain in _GAIN.findall(after)))
 
 
-def clock_seconds(clock: pl.Expr) -> pl.Expr:
-    """Return the seconds left on a game clock "12:34", "12:34:00" or ":34"; null if it has another form."""
-    minutes = clock.str.extract(r"^(\d*):\d\d", 1)
-    seconds = clock.str.extract(r"^\d*:(\d\d)", 1).cast(pl.Int64)
-    return pl.when(minutes == "").then(0).otherwise(minutes.cast(pl.Int64, strict=False)) * 60 + seconds
+def is_administrative(rows: pl.DataFrame, plays: pl.DataFrame) -> pl.Series:
+    """Return which rows of a list of plays are no plays, by their type or, if it is missing, by their description.
+
+    A row with a result is a play. So is a penalty without a snap: it is counted as nullified.
+
+    Args:
+        rows: the table with the publisher's names.
+        plays: its plays under their common names, row by row: `result`, and `description` if the list has one.
+    """
+    flag = pl.lit(value=False)
+    for name in (column for column in TYPE_COLUMNS if rows.schema.get(column) == pl.String):
+        kind = pl.col(name).str.to_uppercase().str.replace_all(r"[^A-Z]", "")
+        flag |= kind.is_in(_TYPES).fill_null(value=False)
+    by_type = rows.with_columns(by_type=flag)["by_type"]
+    text = pl.col("description") if "description" in plays.columns else pl.lit("")
+    table = plays.select("result", text=text).with_columns(by_type)
+    by_text = pl.col("text").str.strip_chars().str.contains(_NO_PLAY).fill_null(value=False)
+    return table.select(flag=pl.col("result").is_null() & (pl.col("by_type") | by_text))["flag"]

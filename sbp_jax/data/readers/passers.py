@@ -1,11 +1,10 @@
 """Passer, offense and direction of play of each play, if a file does not record them or is wrong."""
 
-import re
-
 import polars as pl
 
 from sbp_jax.data.plays import PLAY
 from sbp_jax.data.readers.kinematics import orientation_turns
+from sbp_jax.data.readers.person_names import throws
 from sbp_jax.data.readers.screen import Screen
 
 _SETTLED_FRAMES = 3  # right after the snap the ball is still near the center
@@ -125,15 +124,23 @@ CLEAR_LEAD_YARDS = 1.0  # at least 1.7 in the 285 plays of the real samples, alw
 
 
 def settle_direction(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
-    """Return `rows` with the offense's `direction`: the file's, unless the positions at the snap contradict it."""
+    """Return `rows` with the offense's `direction`: the file's, unless the positions at the snap contradict it.
+
+    If they contradict the directions of motion, too (`against`), the positions are mirrored: the play is malformed.
+    """
     conflict = (pl.col("direction") != pl.col("seen_direction")).fill_null(value=False)
     wrong = conflict & (pl.col("lead").abs() >= CLEAR_LEAD_YARDS).fill_null(value=False)
+    mirrored = rows.filter(wrong, pl.col("against").fill_null(value=False)).unique(PLAY)
+    detail = pl.lit("at the snap the teams stand, and then the players move, against the recorded directions")
+    rows = screen.malformed(rows, mirrored.with_columns(detail=detail), "positions are mirrored")
     screen.report.repair(
         "direction of play contradicts the positions at the snap: replaced by theirs",
         rows.filter(wrong).select(PLAY).n_unique(),
     )
     file_direction = pl.when(~wrong).then("direction")
-    return rows.with_columns(direction=pl.coalesce(file_direction, "seen_direction")).drop("lead", "seen_direction")
+    return rows.with_columns(direction=pl.coalesce(file_direction, "seen_direction")).drop(
+        "lead", "seen_direction", "against"
+    )
 
 
 def turn_orientation(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
@@ -147,8 +154,6 @@ def turn_orientation(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
     return rows.with_columns(o=pl.col("o") - 90.0 * pl.col("turns").fill_null(0)).drop("turns")
 
 
-_THROWER = re.compile(r"(?<![\w.])([A-Z][A-Za-z]*)\.\s?([A-Z][\w'’-]*(?: [A-Z][\w'’-]*)?) (?:pass|spiked)")
-_SUFFIXES = {"jr", "sr", "ii", "iii", "iv", "v"}
 # at the release event the ball is 0.6 yards (median) and at most 2.1 yards from the passer in 2021's layout; in 2017's
 # the event is late and the distance is 2.9 yards, so the ball does not identify the passer
 _NEAR_YARDS, _CLEAR_YARDS = 2.5, 2.0
@@ -195,18 +200,9 @@ def _by_text(rows: pl.DataFrame, backs: pl.DataFrame, plays: pl.DataFrame) -> pl
         own_texts = rows.group_by(PLAY).agg(own_text=pl.col("description").drop_nulls().first())
         texts = texts.join(own_texts, on=PLAY, how="left").select(*PLAY, text=pl.coalesce("text", "own_text"))
     people = backs.select(*PLAY, "player_id", "name").unique([*PLAY, "player_id"]).join(texts, on=PLAY)
-    hits = [_is_named(name or "", text or "") for name, text in people.select("name", "text").iter_rows()]
+    hits = [throws(name or "", text or "") for name, text in people.select("name", "text").iter_rows()]
     matches = people.filter(pl.Series(hits, dtype=pl.Boolean)).group_by(PLAY).agg(pl.len(), pl.col("player_id").first())
     return matches.filter(pl.col("len") == 1).select(*PLAY, named="player_id")
-
-
-def _is_named(name: str, text: str) -> bool:
-    thrower = _THROWER.search(text.rsplit("REVERSED", 1)[-1])
-    words = [word for word in name.split() if word.rstrip(".").lower() not in _SUFFIXES]
-    if thrower is None or len(words) < 2:
-        return False
-    initial, surname = thrower[1][0].lower(), thrower[2].lower()
-    return words[0].lower().startswith(initial) and " ".join(words[1:]).lower() == surname
 
 
 def _by_ball(rows: pl.DataFrame, backs: pl.DataFrame) -> pl.DataFrame:

@@ -10,7 +10,14 @@ from pathlib import Path
 
 import polars as pl
 
-from sbp_jax.data.readers.descriptions import clock_seconds, is_reversed, parse_description, parse_return
+from sbp_jax.data.readers.clocks import read_clock
+from sbp_jax.data.readers.descriptions import (
+    TYPE_COLUMNS,
+    is_administrative,
+    is_reversed,
+    parse_description,
+    parse_return,
+)
 from sbp_jax.data.readers.formats import (
     CODE_NAMES,
     FLAG_NAMES,
@@ -77,7 +84,7 @@ _RESULT_FLAGS = {
     "qb_scramble": "R",
 }
 _PARTS = ("PassLength", "YardsAfterCatch")
-_OTHERS = ("passing_yards", "play_type")
+_OTHERS = ("passing_yards", *TYPE_COLUMNS)
 
 
 class NoOutcomeError(InputError):
@@ -118,7 +125,8 @@ def read_play_list(table: Table, outcome: str, further: Sequence[str]) -> pl.Dat
     _check_plain(rows, [*names.values(), *parts.values(), *asked.values()], table)
     # the reading below knows each column by one spelling
     rows = rows.with_columns(pl.col(column).alias(name) for name, column in {**asked, **parts}.items())
-    frame = rows.select(pl.col(column).alias(name) for name, column in names.items())
+    seconds, unread = read_clock(rows[names["clock"]]) if "clock" in names else (None, None)
+    frame = rows.select(pl.col(column).alias(name) for name, column in names.items() if name != "clock")
     if has_flags:
         frame = frame.with_columns(result=_by_flags(rows))
     frame = frame.with_columns(yards=_gain(rows, frame, table, names["yards"]))
@@ -133,12 +141,12 @@ def read_play_list(table: Table, outcome: str, further: Sequence[str]) -> pl.Dat
         frame = frame.with_columns(
             nullified=pl.col("nullified") | (rows["play_type"] == "no_play").fill_null(value=False)
         )
+    frame = frame.with_columns(administrative=is_administrative(rows, frame))
     frame = frame.with_columns(yards=pl.when(pl.col("result").is_in(["I", "IN"])).then(0.0).otherwise("yards"))
-    if "clock" in names:
-        remaining = clock_seconds(pl.col("clock"))
-        frame = frame.with_columns(clock_s=pl.coalesce("clock_s", remaining) if "clock_s" in names else remaining).drop(
-            "clock"
-        )
+    if seconds is not None and unread is not None:
+        frame = frame.with_columns(seconds.alias("remaining"), unread.alias("clock"))
+        listed = ("clock_s", "remaining") if "clock_s" in names else ("remaining",)
+        frame = frame.with_columns(clock_s=pl.coalesce(*listed), clock_column=pl.lit(names["clock"])).drop("remaining")
     if "season" not in names:
         season = pl.col("game_id") // TEXT_GAME_SEASON  # 201 or so in the league's own numbers
         frame = frame.with_columns(season=pl.when(season.is_between(1900, 2200)).then(season))
@@ -248,7 +256,8 @@ class Listing:
 
     Args:
         plays: one row per listed play. `has_outcome` is true if a result is listed, `two_outcomes` if two different
-            ones are, `overruled` if a replay's ruling replaces the listed result; `file` is the list. `return_yards`
+            ones are, `overruled` if a replay's ruling replaces the listed result, `administrative` if the row is no
+            play; `file` is the list; `clock` is a text that is no clock, of column `clock_column`. `return_yards`
             [yd] of an interception, `time_to_throw_s` [s], `pressure`, `listed_outcome` (the requested column) and
             `listed:NAME` (further requested columns) are null if unknown.
         players: player_id, position, listed_name.
@@ -375,10 +384,9 @@ def _one_row_per_game(tables: Sequence[pl.DataFrame], paths: Sequence[Path]) -> 
 
 def _one_row_per_play(tables: Sequence[pl.DataFrame]) -> pl.DataFrame:
     empty: dict[str, type[pl.DataType]] = {name: pl.String if name in TEXT else pl.Int64 for name in NAMES}
-    del empty["clock"]
-    empty["file"] = pl.String
+    empty |= {"file": pl.String, "clock_column": pl.String}
     empty |= dict.fromkeys((*REAL, "listed_outcome", "return_yards"), pl.Float64)
-    empty |= dict.fromkeys((*FLAGS, "overruled"), pl.Boolean)
+    empty |= dict.fromkeys((*FLAGS, "overruled", "administrative"), pl.Boolean)
     plays = pl.concat([pl.DataFrame(schema=empty), *tables], how="diagonal_relaxed")
     outcome = pl.struct(pl.col("result").fill_null(""), "yards", "nullified", "two_point")
     values = pl.col("listed_outcome").drop_nulls()  # only some of the lists may have the column

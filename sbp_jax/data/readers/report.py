@@ -17,6 +17,9 @@ class ReadReport:
         rejected: number of plays left out, by reason; the reason of damaged data begins with "malformed: ".
         examples: the first few plays of each reason as "game/play".
         repaired: number of rows or plays corrected, or of rows dropped without losing a play, by kind.
+        identified: number of plays, players or passers identified without an id, by kind.
+        unknown: number of kept plays without a value, by column of the situation.
+        reasons_unknown: why a column of the situation may have no value, by column; a later part's counts.
         formats: number of files read, by format.
         ignored: files that are not a tracking, outcome, player or game table.
     """
@@ -26,6 +29,9 @@ class ReadReport:
     rejected: dict[str, int] = field(default_factory=dict)
     examples: dict[str, list[str]] = field(default_factory=dict)
     repaired: dict[str, int] = field(default_factory=dict)
+    identified: dict[str, int] = field(default_factory=dict)
+    unknown: dict[str, int] = field(default_factory=dict)
+    reasons_unknown: dict[str, str] = field(default_factory=dict)
     formats: dict[str, int] = field(default_factory=dict)
     ignored: list[str] = field(default_factory=list)
 
@@ -41,6 +47,19 @@ class ReadReport:
         if count:
             self.repaired[kind] = self.repaired.get(kind, 0) + int(count)
 
+    def identify(self, kind: str, count: int) -> None:
+        """Count `count` plays, players or passers identified without an id; a count of 0 leaves no entry."""
+        if count:
+            self.identified[kind] = self.identified.get(kind, 0) + int(count)
+
+    def mostly_unknown(self) -> dict[str, str]:
+        """Return the columns of the situation that most kept plays have no value for, each with the reason."""
+        return {
+            column: self.reasons_unknown.get(column, "no reason recorded")
+            for column, count in self.unknown.items()
+            if 2 * count > self.kept
+        }
+
     def __add__(self, other: "ReadReport") -> "ReadReport":
         return ReadReport(
             read=self.read + other.read,
@@ -51,6 +70,9 @@ class ReadReport:
                 for reason in {**self.examples, **other.examples}
             },
             repaired=_add(self.repaired, other.repaired),
+            identified=_add(self.identified, other.identified),
+            unknown=_add(self.unknown, other.unknown),
+            reasons_unknown={**self.reasons_unknown, **other.reasons_unknown},
             formats=_add(self.formats, other.formats),
             ignored=self.ignored + other.ignored,
         )
@@ -62,6 +84,11 @@ class ReadReport:
         for reason, count in _by_count(self.rejected):
             lines.append(f"| rejected: {reason} | {count} | {', '.join(self.examples[reason])} |")
         lines += [f"| repaired: {kind} | {count} | |" for kind, count in _by_count(self.repaired)]
+        lines += [f"| identified: {kind} | {count} | |" for kind, count in _by_count(self.identified)]
+        lines += [
+            f"| unknown for most plays: {column} | {self.unknown[column]} | {reason} |"
+            for column, reason in self.mostly_unknown().items()
+        ]
         lines += [f"| files: {name} | {count} | |" for name, count in _by_count(self.formats)]
         if self.ignored:
             names = ", ".join(Path(name).name for name in self.ignored[:EXAMPLES])

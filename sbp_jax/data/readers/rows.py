@@ -6,12 +6,12 @@ from pathlib import Path
 import polars as pl
 
 from sbp_jax.data.plays import PLAY
+from sbp_jax.data.readers.clocks import read_clock
 from sbp_jax.data.readers.encodings import may_round_ids
 from sbp_jax.data.readers.formats import Table
 from sbp_jax.data.readers.kinematics import BALL_BEHIND_LINE_YARDS, FIELD_WIDTH_YARDS
 from sbp_jax.data.readers.layouts import SNAP_EVENTS, Layout
 from sbp_jax.data.readers.tables import NULLS, cast_columns, collect, scan
-from sbp_jax.digests import text_number
 from sbp_jax.errors import InputError
 
 PIECE_ROWS = 4_000_000  # larger files are read a few games at a time, which bounds the memory
@@ -31,7 +31,8 @@ def read_rows(table: Table) -> Iterator[pl.DataFrame]:
 
     The columns are those of the layout, with ids as Int64 and coordinates as Float64, and `clock` (Int64, tenths of a
     second within the play, or the frame number), `stamp_ms` (Int64, if the file has times in addition to frame
-    numbers), `event` (null if there is none), `is_ball`, and, if the file has roles, `thrower` and `targeted`. A layout
+    numbers), `event` (null if there is none), `is_ball`, `clock_s` (Int64, with `game_clock` left to what has no form
+    of a clock) if the file has the game clock, and, if the file has roles, `thrower` and `targeted`. A layout
     without ball and events gets events at the snap and the throw, and the ball at the snap: `BALL_BEHIND_LINE_YARDS`
     behind the line of scrimmage, at the passer's y.
 
@@ -71,6 +72,9 @@ def _common(rows: pl.DataFrame, layout: Layout, table: Table) -> pl.DataFrame:
     rows = rows.with_columns(
         pl.lit(None, kind).alias(name) for name, kind in _OPTIONAL.items() if name not in rows.columns
     )
+    if "game_clock" in rows.columns:
+        seconds, unread = read_clock(rows["game_clock"])
+        rows = rows.with_columns(seconds.alias("clock_s"), unread.alias("game_clock"))
     integers, real = (
         {name: names.get(name, name) for name in rows.columns if name in kind} for kind in (_INTEGERS, _FLOATS)
     )
@@ -115,13 +119,12 @@ def _with_clock(rows: pl.DataFrame, layout: Layout, path: Path) -> pl.DataFrame:
 
 
 def _with_identity(rows: pl.DataFrame, layout: Layout, path: Path) -> pl.DataFrame:
-    """Rows with an id for everyone: 0 for the ball, a negative number from the name for a player without an id."""
+    """Rows with the id 0 for the ball; every player has an id or at least a name."""
     nobody = pl.col("player_id").is_null() & pl.col("name").is_null() & pl.col("x").is_not_null()
     nameless = rows.filter(nobody, ~pl.col("is_ball"))
     if len(nameless):
         raise InputError(f"{path}: {len(nameless)} rows of players have no {layout.required['player_id']}")
-    numbered = pl.coalesce("player_id", pl.col("name").replace_strict(_numbers(rows), default=None))
-    return rows.with_columns(player_id=pl.when("is_ball").then(pl.lit(0, pl.Int64)).otherwise(numbered))
+    return rows.with_columns(player_id=pl.when("is_ball").then(pl.lit(0, pl.Int64)).otherwise("player_id"))
 
 
 def _with_ball_and_events(rows: pl.DataFrame) -> pl.DataFrame:
@@ -144,12 +147,6 @@ def _with_ball_and_events(rows: pl.DataFrame) -> pl.DataFrame:
         thrower=pl.lit(False).first(),
     )
     return pl.concat([rows, ball.drop_nulls("x")], how="diagonal")
-
-
-def _numbers(rows: pl.DataFrame) -> dict[str, int]:
-    """A negative number for every name, the same on every machine."""
-    names = rows.filter(pl.col("player_id").is_null() & ~pl.col("is_ball"))["name"].drop_nulls().unique()
-    return {name: -1 - text_number(name, 7) for name in names} or {"": -1}
 
 
 def _stamps(rows: pl.DataFrame) -> pl.Expr:

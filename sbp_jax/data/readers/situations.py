@@ -2,9 +2,7 @@
 
 A play from a list alone has a situation, an outcome and one frame without players.
 
-If no column names the passer, the name comes from the description. The passer's number comes from the list's own code,
-on this play or on another play of the same passer ("00-0019596" and "19596.0" become 19596; any other code is hashed).
-Without a code it is a digest of the name, so two passers with the same name become one.
+If no column names the passer, the name comes from the description. `identity` has the rules for the passer's number.
 """
 
 from collections.abc import Sequence
@@ -13,15 +11,16 @@ from typing import Any
 import polars as pl
 
 from sbp_jax.data.plays import PLAY
-from sbp_jax.data.readers.descriptions import clock_seconds, parse_description, parse_passer, parse_return
+from sbp_jax.data.readers.descriptions import ADMINISTRATIVE, parse_description, parse_return
+from sbp_jax.data.readers.identity import count_passers, franchise, identify_passers
 from sbp_jax.data.readers.kinematics import BALL_BEHIND_LINE_YARDS, FIELD_LENGTH_YARDS, toward_positive_x
+from sbp_jax.data.readers.person_names import parse_passer
 from sbp_jax.data.readers.report import ReadReport
 from sbp_jax.data.readers.rules import LEAGUE_YARDS, NET_YARDS, RESULTS
 from sbp_jax.data.readers.screen import Screen
-from sbp_jax.digests import text_number
+from sbp_jax.data.readers.unknowns import unread_clock
 
 FORMAT = "list of plays"
-NO_PASSER = -1
 MAX_GAIN = 109.0  # yards: end line to goal line
 _POSSIBLE = {
     "season": (1920, 2100),
@@ -33,7 +32,9 @@ _POSSIBLE = {
     "score_difference": (-100, 100),
 }
 _GOAL_LINE_X, _MIDFIELD = 110.0, 50.0
-_LISTED_LINE_TOLERANCE_YARDS = 10.0
+# yards by which the ball is behind its usual place at the snap: -1.3 to 2.6 in the 290 real plays. If the snap is
+# tagged late, the ball is already on its way to the passer
+_BEHIND_YARDS = (-2.0, 7.0)
 # the columns that tracking has for a player at a frame
 _UNKNOWN = {"x": pl.Float64, "y": pl.Float64, "dir": pl.Float64, "o": pl.Float64, "direction": pl.String}
 
@@ -43,13 +44,14 @@ def situations(rows: pl.DataFrame, plays: pl.DataFrame, games: pl.DataFrame, scr
     first = ["passer_id", "offense_side", "direction", "frames"]
     columns = [
         c
-        for c in ("season", "week", "quarter", "game_clock", "down", "distance", "absolute_yardline")
+        for c in ("season", "week", "quarter", "clock_s", "down", "distance", "absolute_yardline")
         if c in rows.columns
     ]
     columns += [c for c in ("home_score", "visitor_score") if c in rows.columns]
     table = rows.group_by(PLAY).agg(pl.col(*first, *columns).drop_nulls().first())
-    if "game_clock" in columns:
-        table = table.with_columns(clock_s=clock_seconds(pl.col("game_clock"))).drop("game_clock")
+    unread = rows["game_clock"].drop_nulls() if "game_clock" in rows.columns else []
+    if len(unread):
+        screen.report.reasons_unknown["clock_s"] = unread_clock("gameClock", unread[0])
     snap = rows.filter(pl.col("frame") == 0)
     ball = toward_positive_x(snap.filter("is_ball")).select(*PLAY, ball_x="x", ball_y="y")
     at_home = pl.col("at_home") == 1 if "at_home" in rows.columns else pl.lit(None, pl.Boolean)
@@ -75,9 +77,12 @@ def _derive(plays: pl.DataFrame, screen: Screen) -> pl.DataFrame:
         .then("at_home")
         .when(side.is_in(["home", "away"]))
         .then(side == "home")
-        .when(side == home_team)
+        .when(franchise(side) == franchise(home_team))
         .then(True)
-        .when((side == visitor_team) | (side.is_not_null() & home_team.is_not_null() & visitor_team.is_null()))
+        .when(
+            (franchise(side) == franchise(visitor_team))
+            | (side.is_not_null() & home_team.is_not_null() & visitor_team.is_null())
+        )
         .then(False)
     )
     team = (
@@ -101,13 +106,12 @@ def _derive(plays: pl.DataFrame, screen: Screen) -> pl.DataFrame:
     own_half = column("yardline_side", pl.String) == column("possession_team", pl.String)
     by_side = pl.when(own_half | (number == _MIDFIELD)).then(100.0 - number).when(~own_half).then(number)
     line_by_list = pl.coalesce(column("yards_to_goal").cast(pl.Float64), absolute, by_side)
-    line_by_ball = (_GOAL_LINE_X - pl.col("ball_x") - BALL_BEHIND_LINE_YARDS).round().clip(1.0, 99.0)
-    wrong = (line_by_list - line_by_ball).abs() > _LISTED_LINE_TOLERANCE_YARDS
-    plays = plays.with_columns(
-        listed=line_by_list, tracked=line_by_ball, wrong=wrong.fill_null(value=False), is_home=home
-    )
-    screen.report.repair("line of scrimmage far from the ball: replaced by the ball's", int(plays["wrong"].sum()))
-    to_goal = pl.when("wrong").then("tracked").otherwise(pl.coalesce("listed", "tracked"))
+    line_by_ball = _GOAL_LINE_X - pl.col("ball_x") - BALL_BEHIND_LINE_YARDS
+    plays = plays.with_columns(listed=line_by_list, tracked=line_by_ball, is_home=home)
+    far = plays.filter(~(pl.col("tracked") - pl.col("listed")).is_between(*_BEHIND_YARDS))
+    detail = pl.format("{} yards to the goal by the list, {} by the ball", "listed", pl.col("tracked").round(1))
+    plays = screen.malformed(plays, far.with_columns(detail=detail), "line of scrimmage far from the ball")
+    to_goal = pl.coalesce("listed", pl.col("tracked").round().clip(1.0, 99.0))
     touchdown = pl.col("result").is_in(["C", "R"]) & (pl.col("yards") >= to_goal)
     net = pl.when(pl.col("result") == "IN").then(-pl.col("return_yards")).when(touchdown).then(to_goal)
     outcomes = {LEAGUE_YARDS: pl.col("yards"), NET_YARDS: net.otherwise("yards")}
@@ -139,7 +143,7 @@ def _derive(plays: pl.DataFrame, screen: Screen) -> pl.DataFrame:
     return drop_impossible(plays, screen.report)
 
 
-def listed_plays(listed: pl.DataFrame, games: pl.DataFrame, screen: Screen) -> pl.DataFrame:
+def listed_plays(listed: pl.DataFrame, games: pl.DataFrame, players: pl.DataFrame, screen: Screen) -> pl.DataFrame:
     """Return the canonical plays of a list of plays, except `target_id`, sorted by game and play.
 
     The screen's report counts the plays that are left out, as for tracked plays.
@@ -149,36 +153,25 @@ def listed_plays(listed: pl.DataFrame, games: pl.DataFrame, screen: Screen) -> p
     """
     names = pl.Series([parse_passer(text or "") for text in listed["description"]], dtype=pl.String)
     passer = pl.coalesce("passer", names)
-    plays = listed.select(*PLAY, "passer_code", "possession_team", passer=passer)
-    screen.report.read += len(plays)
-    rows = plays.select(
+    screen.report.read += len(listed)
+    rows = listed.select(
         *PLAY,
-        name="passer",
-        player_id=_numbers(plays),
+        "passer_code",
+        "possession_team",
+        passer=passer,
         offense_side="possession_team",
         frames=pl.lit(1, pl.Int64),
         frame=pl.lit(0, pl.Int64),
         is_ball=pl.lit(value=False),
         **{name: pl.lit(None, kind) for name, kind in _UNKNOWN.items()},
-    ).with_columns(passer_id="player_id")
+    )
+    # the plays that are left out also show who is who
+    rows = identify_passers(rows, players).with_columns(passer_id="player_id", name="passer")
     rows, plays = join_outcomes(rows, listed.drop("passer"), screen)
+    count_passers(rows, screen.report)
     plays = situations(rows, plays, games, screen).with_columns(format=pl.lit(FORMAT))
     # the window has one frame, so its length is not a time to throw
     return plays.with_columns(pl.col("time_to_throw_s").fill_null(float("nan"))).sort(PLAY)
-
-
-def _numbers(plays: pl.DataFrame) -> pl.Series:
-    only = pl.col("passer_code").drop_nulls()
-    names = plays.drop_nulls("passer").group_by("passer").agg(code=only.first(), codes=only.n_unique())
-    names = names.select("passer", known=pl.when(pl.col("codes") == 1).then("code"))
-    coded = plays.join(names, on="passer", how="left", maintain_order="left")
-    coded = coded.select("passer", code=pl.coalesce("passer_code", "known"))
-    numeric = coded["code"].str.extract(r"^(?:\d\d-)?(\d{1,15})(?:\.0)?$", 1).cast(pl.Int64)
-    others = coded.select(pl.coalesce(pl.format("code {}", "code"), "passer")).to_series()
-    distinct = others.unique().drop_nulls().to_list()
-    digests = {name: text_number(name, 8) >> 1 for name in distinct}
-    digest = others.replace_strict(digests, default=None, return_dtype=pl.Int64)
-    return pl.select(pl.coalesce(numeric, digest, pl.lit(NO_PASSER, pl.Int64)).alias("player_id"))["player_id"]
 
 
 def drop_impossible(plays: pl.DataFrame, report: ReadReport) -> pl.DataFrame:
@@ -205,6 +198,7 @@ def join_outcomes(rows: pl.DataFrame, listed: pl.DataFrame, screen: Screen) -> t
     if "description" in rows.columns:
         plays = _with_text(plays, rows.group_by(PLAY).agg(text=pl.col("description").drop_nulls().first()), screen)
     plays = screen.reject(plays, plays.filter(pl.col("has_outcome").is_null()), "no outcome listed")
+    plays = screen.reject(plays, plays.filter(pl.col("administrative").fill_null(value=False)), ADMINISTRATIVE)
     plays = screen.reject(plays, plays.filter(pl.col("two_point").fill_null(value=False)), "two-point try")
     plays = screen.reject(plays, plays.filter(pl.col("nullified").fill_null(value=False)), "nullified")
     plays = screen.reject(plays, plays.filter(pl.col("spike").fill_null(value=False)), "spike or kneel")

@@ -11,6 +11,7 @@ import polars as pl
 
 from sbp_jax.data.plays import PLAY
 from sbp_jax.data.readers.formats import WITHOUT_TRACKING, Table, describe_tables, find_tables
+from sbp_jax.data.readers.identity import number_players
 from sbp_jax.data.readers.kinematics import add_motion, smoothed_games, toward_positive_x
 from sbp_jax.data.readers.names import plain
 from sbp_jax.data.readers.passers import find_offense, settle_direction, settle_quarterbacks, turn_orientation
@@ -23,7 +24,8 @@ from sbp_jax.data.readers.screen import Screen
 from sbp_jax.data.readers.situations import join_outcomes, listed_plays, situations
 from sbp_jax.data.readers.targets import read_targets, settle_targets
 from sbp_jax.data.readers.units import check_places, check_rate, settle_motion, settle_pace
-from sbp_jax.data.readers.windows import check, check_facing, cut, drop_copies
+from sbp_jax.data.readers.unknowns import count_unknown, reasons_unknown
+from sbp_jax.data.readers.windows import check, check_facing, check_line, cut, drop_copies
 from sbp_jax.errors import InputError
 
 FRAME_COLUMNS = (*PLAY, "frame", "player_id", "name", "position", "offense", "x", "y", "vx", "vy", "ax", "ay")
@@ -83,10 +85,11 @@ class Sources:
         table, rules = self.tables[number], self.rules
         if not rules.tracking:
             screen = Screen(table.path, rules, ReadReport())
-            plays = settle_targets(
-                listed_plays(self.listing.plays, self.listing.games, screen), _NO_FRAMES, None, screen.report
-            )
+            lists = self.listing
+            plays = listed_plays(lists.plays, lists.games, lists.players, screen)
+            plays = settle_targets(plays, _NO_FRAMES, None, screen.report)
             screen.report.kept = len(plays)
+            count_unknown(plays, (*SITUATION, "team"), screen.report)
             plays = plays.select(*PLAY_COLUMNS, *rules.situation)
             yield TrackingChunk(_NO_FRAMES, plays, screen.report, rules.extras, rules.situation)
             return
@@ -95,6 +98,7 @@ class Sources:
             screen = Screen(table.path, rules, ReadReport(formats=formats))
             frames, plays = _canonical(rows, table, self.listing, seen, screen, self.targets)
             screen.report.kept, formats = len(plays), {}
+            count_unknown(plays, (*SITUATION, "team"), screen.report)
             yield TrackingChunk(frames, plays, screen.report, rules.extras, rules.situation)
 
     def ids(self, number: int) -> set[tuple[int, int]]:
@@ -146,13 +150,15 @@ def open_sources(sources: str | Path | Sequence[str | Path], rules: Rules | None
             f"{describe_tables(tables)}; put the publisher's plays file of these games next to it{notes}"
         )
     targets, sources_of_targets = read_targets(tables) if TARGET_DEFENDERS in rules.extras else (None, [])
-    report = ReadReport(ignored=[_mention(table) for table in others if table not in sources_of_targets])
+    ignored = [table for table in others if table not in sources_of_targets]
+    report = ReadReport(ignored=[_mention(table) for table in ignored])
+    report.reasons_unknown = reasons_unknown(listing.plays, listing.games)
     report.repair("players listed as quarterback and as something else: position unknown", listing.doubtful)
     for note in (note for table in {table.path: table for table in tables}.values() for note in table.notes()):
         report.repair(note, 1)
     for table in tables:
         role = "targets" if table in sources_of_targets and table in others else table.role
-        if role not in ("tracking", "unknown"):
+        if role not in ("tracking", "unknown") and table not in ignored:
             report.formats[role] = report.formats.get(role, 0) + 1
     return Sources(tracking, listing, rules, report, targets)
 
@@ -192,6 +198,7 @@ def _canonical(
     screen: Screen,
     targets: pl.DataFrame | None,
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
+    rows = number_players(rows, listing.games, screen.report)
     by_time = table.layout is not None and table.layout.clock == "time"
     rows = align_clocks(check_rate(drop_copies(rows, keys, screen), by_time, screen), screen.report)
     rows = fill_holes(settle_motion(cut(rows, screen), screen), screen.report)
@@ -212,13 +219,14 @@ def _canonical(
     )
     rows = settle_direction(rows, screen)
     rows = check_facing(settle_quarterbacks(rows, plays, screen), screen)
-    rows = check_places(rows, screen)
+    rows = check_places(check_line(rows, screen), screen)
     rows = turn_orientation(rows, screen)
     if table.layout and table.layout.whole_play:
         screen.report.repair("ball at the snap placed by the line of scrimmage", rows.select(PLAY).n_unique())
     plays = situations(rows, plays, listing.games, screen).with_columns(
         format=pl.lit(table.layout and table.layout.name)
     )
+    rows = rows.join(plays, on=PLAY, how="semi")
     rows = toward_positive_x(rows.filter(~pl.col("is_ball"))).sort(*PLAY, "player_id", "frame")
     rows = _drop_smoothed_speeds(rows, screen)
     plays = plays.join(rows, on=PLAY, how="semi")

@@ -1,7 +1,7 @@
 """Check that a file's numbers have the units of its layout: yards, yards per second, degrees, tenths of a second.
 
 The data show their units. The ratio of a recorded speed to that of the positions is near 1; a direction of motion
-points where the player goes; a passer stands between the hash marks at the snap; of a hundred angles in degrees, some
+points where the player goes; a passer stands between the hash marks at the snap; of forty angles in degrees, some
 exceed 2 pi.
 """
 
@@ -16,7 +16,7 @@ from sbp_jax.data.readers.screen import Screen
 # frames per second by the time stamps, median of a game's plays: 10.0 in both real games, but 3 to 12 in single plays
 _RATE = (7.5, 13.5)
 _TIMED_S = 2.0
-_ANGLES, _FULL_CIRCLE = 100, 2 * pi + 0.1
+_ANGLES, _FULL_CIRCLE = 40, 2 * pi + 0.1
 
 # median ratio of recorded to derived speed by play, where either is over 2 yd/s: 0.82 to 1.02 in 282 real and 600
 # simulated plays (below 0.94 only in 2017); the cosine of the angle between the two is at least 0.99
@@ -61,18 +61,21 @@ def check_rate(rows: pl.DataFrame, by_time: bool, screen: Screen) -> pl.DataFram
 
 
 def settle_motion(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
-    """Return `rows` (of `check_rate`, cut to windows) with angles in radians and contradicted speeds set to null.
-    If the frame rate is known, a contradiction between speeds and positions is one of units. If it is unknown, the rate
-    may be wrong, and the play is malformed; so is a play whose players have a speed but stand still. A play with too
-    few rows gets the median of its game.
+    """Return `rows` (of `check_rate`, cut to windows) with contradicted speeds set to null.
+
+    The column `against` marks plays whose positions contradict the directions of motion.
+
+    A play with angles in radians or turns is malformed. If the frame rate is known, a contradiction between speeds and
+    positions is one of units. If it is unknown, the rate may be wrong, and the play is malformed; so is a play whose
+    players have a speed but stand still. A play with too few rows gets the median of its game.
     """
     for angle in ("dir", "o"):
         finite = pl.col(angle).is_finite()
         rows = rows.with_columns(pl.when(finite).then(angle).alias(angle))
-        angles = rows[angle].drop_nulls()
-        if len(angles) >= _ANGLES and (angles.abs() <= _FULL_CIRCLE).all():
-            screen.report.repair(f"plays with {angle} in radians: treated as unknown", rows.select(PLAY).n_unique())
-            rows = rows.with_columns(pl.lit(None, pl.Float64).alias(angle))
+        largest = rows.drop_nulls(angle).group_by(PLAY).agg(pl.len(), largest=pl.col(angle).abs().max())
+        radians = largest.filter(pl.col("len") >= _ANGLES, pl.col("largest") <= _FULL_CIRCLE)
+        detail = pl.format("none of the {} values of {} is beyond {}", "len", pl.lit(angle), pl.col("largest").round(2))
+        rows = screen.malformed(rows, radians.with_columns(detail=detail), "angles are not in degrees")
     pace = _pace(rows)
     by_play, by_game = (_medians(pace, key) for key in (PLAY, ["game_id"]))
     plays = rows.select(*PLAY, "timed").unique(PLAY).join(by_play, on=PLAY, how="left")
@@ -88,7 +91,9 @@ def settle_motion(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
     detail = pl.format("recorded speeds are {} times those of the positions", pl.col("ratio").round(2))
     reason = "speeds and positions do not fit: other units, or not ten frames per second"
     rows = screen.malformed(rows, plays.filter(unusable).with_columns(detail=detail), reason)
-    wrong = plays.filter((off & ~unusable) | (pl.col("along") < _ALONG).fill_null(value=False))
+    against = (pl.col("along") < _ALONG).fill_null(value=False)
+    rows = rows.join(plays.select(*PLAY, against=against), on=PLAY, how="left", maintain_order="left")
+    wrong = plays.filter((off & ~unusable) | against)
     return _derive(rows.drop("timed"), wrong.select(PLAY), screen)
 
 

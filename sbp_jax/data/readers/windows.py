@@ -3,7 +3,7 @@
 import polars as pl
 
 from sbp_jax.data.plays import PLAY
-from sbp_jax.data.readers.kinematics import LEAD
+from sbp_jax.data.readers.kinematics import FIELD_LENGTH_YARDS, FIELD_WIDTH_YARDS, LEAD
 from sbp_jax.data.readers.layouts import SNAP_EVENTS
 from sbp_jax.data.readers.screen import Screen
 
@@ -14,6 +14,10 @@ FIELD_Y = (-15.0, 75.0)
 FASTEST_YPS = 30.0  # two and a half times the highest speed ever tracked
 MAX_PLAYERS = 22
 _MIN_SIDE, _MIXED = 4, 0.1
+# proportion of a play's positions beyond the lines: at most 0.4 % in the 300 real plays; a yard is noise
+_MAX_OFF_FIELD, _MARGIN_YARDS = 0.05, 1.0
+# the offense's front player and the ball at the snap: within 3 yards in all of them
+_MAX_FRONT_YARDS = 6.0
 
 
 def drop_copies(rows: pl.DataFrame, seen: set[tuple[int, int]], screen: Screen) -> pl.DataFrame:
@@ -96,6 +100,14 @@ def check(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
     rows = screen.malformed(
         rows, inside.filter(finite & ~on_field).with_columns(detail=where), "coordinates far off the field"
     )
+    beyond = ~(
+        pl.col("x").is_between(-_MARGIN_YARDS, FIELD_LENGTH_YARDS + _MARGIN_YARDS)
+        & pl.col("y").is_between(-_MARGIN_YARDS, FIELD_WIDTH_YARDS + _MARGIN_YARDS)
+    )
+    shares = inside.filter(~pl.col("is_ball")).group_by(PLAY).agg(beyond=beyond.mean())
+    detail = pl.format("{} % of the positions", (100 * pl.col("beyond")).round())
+    outside = shares.filter(pl.col("beyond") > _MAX_OFF_FIELD).with_columns(detail=detail)
+    rows = screen.malformed(rows, outside, "many positions off the field: another origin or unit")
     crowd = inside.filter(~pl.col("is_ball")).group_by(*PLAY, "frame").agg(count=pl.len()).sort(*PLAY, "frame")
     rows = screen.malformed(
         rows,
@@ -137,6 +149,25 @@ def check_facing(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
     )
     detail = pl.format("in {} % of pairs the offense is ahead", (100 * pl.col("ahead")).round())
     return screen.malformed(rows, mixed.with_columns(detail=detail), "the teams do not face each other along x")
+
+
+def check_line(rows: pl.DataFrame, screen: Screen) -> pl.DataFrame:
+    """Return `rows` without malformed plays: the offense's front player is far from the ball at the snap.
+
+    If a file has no ball, it is placed by the line of scrimmage, so this compares the positions with the listed line.
+    `rows` must have the columns `offense` and `direction`; plays with fewer than four players of the offense pass.
+    """
+    snap = rows.filter(pl.col("frame") == 0)
+    ball = snap.filter("is_ball").select(*PLAY, ball_x="x").unique(PLAY, keep="first", maintain_order=True)
+    ahead = pl.when(pl.col("direction") == "left").then(pl.col("ball_x") - pl.col("x"))
+    fronts = (
+        snap.filter("offense").join(ball, on=PLAY).with_columns(ahead=ahead.otherwise(pl.col("x") - pl.col("ball_x")))
+    )
+    fronts = fronts.group_by(PLAY).agg(pl.len(), front=pl.col("ahead").max())
+    far = fronts.filter(pl.col("len") >= _MIN_SIDE, pl.col("front").abs() > _MAX_FRONT_YARDS)
+    where = pl.when(pl.col("front") > 0).then(pl.lit("ahead of")).otherwise(pl.lit("behind"))
+    detail = pl.format("its front player is {} yards {} the ball", pl.col("front").abs().round(1), where)
+    return screen.malformed(rows, far.with_columns(detail=detail), "the offense is far from the line of scrimmage")
 
 
 def _moments(events: pl.DataFrame) -> pl.DataFrame:

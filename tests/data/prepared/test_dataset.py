@@ -220,3 +220,14 @@ def test_more_records_than_memory_are_shuffled_to_the_same_data_set(source, tmp_
         np.testing.assert_array_equal(first.play_id, second.play_id)
         np.testing.assert_array_equal(first.frames, second.frames)
     assert not list((tmp_path / "spilt").rglob("*.tmp"))
+
+
+def test_a_set_that_was_read_by_earlier_rules_is_prepared_again(source, tmp_path):
+    prepared = prepare(source, tmp_path / "set")
+    place = tmp_path / "set" / "report.json"
+    report = json.loads(place.read_text())
+    earlier = {key: value for key, value in report.items() if key not in ("identified", "unknown", "reasons_unknown")}
+    place.write_text(json.dumps(earlier))
+    assert describe(tmp_path / "set").reading.identified == {}
+    assert prepare(source, tmp_path / "set").fingerprint == prepared.fingerprint
+    assert json.loads(place.read_text()) == report

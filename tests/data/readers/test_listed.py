@@ -8,6 +8,7 @@ from sbp_jax.data.features import read_plays
 from sbp_jax.data.plays import STATIC_FEATURES
 from sbp_jax.data.prepared.build import PrepareConfig, prepare
 from sbp_jax.data.prepared.dataset import describe, load
+from sbp_jax.data.readers.person_names import split_name
 from sbp_jax.data.readers.rules import Rules
 from sbp_jax.errors import InputError
 from tests.data import fabricate
@@ -105,6 +106,61 @@ def test_further_columns_are_static_features_and_outcomes(listed):
     half = plays.static.shape[1] // 2
     assert plays.static[:, half - 1].tolist() == [10.0, 0.0, 15.0]
     assert plays.static[:, -1].tolist() == [0.0, 1.0, 0.0]
+
+
+ADMINISTRATIVE = "not a play (timeout, end of a quarter, two-minute warning, start of a game)"
+NO_PLAYS = [
+    ("no_play", "TIMEOUT", "Timeout #1 by NE at 01:26."),
+    (None, "END_QUARTER", "END QUARTER 1"),
+    (None, "TIMEOUT", "Two-Minute Warning"),
+    (None, "GAME_START", "GAME"),
+    (None, "END_GAME", "END GAME"),
+]
+PLAYS_WITHOUT_A_RESULT = [
+    ("no_play", "PENALTY", "(1:55) (Shotgun) PENALTY on NE-B.End, False Start, 5 yards, enforced at NE 40 - No Play."),
+    ("kickoff", "KICK_OFF", "K.Kicker kicks 65 yards from BUF 35 to end zone, Touchback."),
+    ("run", "RUSH", "(9:31) B.Runner left end to NE 40 for 3 yards. Timeout #2 by NE at 09:20."),
+]
+
+
+@pytest.mark.parametrize("columns", [["play_type", "play_type_nfl", "desc"], ["play_type", "desc"], ["play_type_nfl"]])
+def test_rows_that_are_no_plays_have_their_own_count(columns, tmp_path):
+    """By the type or by the text: timeouts are not nullified, penalties are, and kickoffs are of another result."""
+    play = nflverse().filter(pl.col("play_id") == 7)
+    rows = [
+        play.with_columns(
+            play_id=pl.lit(100.0 + i),
+            play_type=pl.lit(kind, pl.String),
+            play_type_nfl=pl.lit(league, pl.String),
+            desc=pl.lit(text),
+        )
+        for i, (kind, league, text) in enumerate([*NO_PLAYS, *PLAYS_WITHOUT_A_RESULT])
+    ]
+    passes = nflverse().head(2).with_columns(play_type=pl.lit("pass"), play_type_nfl=pl.lit("PASS"))
+    gone = {"play_type", "play_type_nfl", "desc"} - set(columns)
+    pl.concat([passes.select(rows[0].columns), *rows]).drop(gone).write_parquet(tmp_path / "list.parquet")
+    _, report = read_plays(tmp_path, LISTED)
+    # without the text and the type the penalty is a play without a result
+    penalties = {"nullified": 1} if len(columns) > 1 else {}
+    assert report.rejected == {ADMINISTRATIVE: 5, **penalties, "of another result": 3 - len(penalties)}
+    assert (report.read, report.kept) == (10, 2)
+
+
+def test_a_list_of_former_types_has_no_plays_either(tmp_path):
+    kinds = ["Pass", "Pass", "Timeout", "Quarter End", "Two Minute Warning", "End of Game", "Half End"]
+    table = pl.concat([nflverse().head(2), *([nflverse().slice(6, 1)] * 5)])
+    table = table.with_columns(play_id=pl.int_range(7).cast(pl.Float64), PlayType=pl.Series(kinds)).drop("desc")
+    table.write_parquet(tmp_path / "list.parquet")
+    _, report = read_plays(tmp_path, LISTED)
+    assert report.rejected == {ADMINISTRATIVE: 5}
+
+
+def test_an_ignored_list_is_counted_once(tmp_path):
+    nflverse().write_parquet(tmp_path / "list.parquet")
+    pl.DataFrame({"gameId": [1], "playId": [1], "cluster": [3]}).write_csv(tmp_path / "clusters.csv")
+    _, report = read_plays(tmp_path, LISTED)
+    assert report.formats == {"plays": 1}
+    assert len(report.ignored) == 1
 
 
 def test_text_and_parquet_are_equivalent(listed, tmp_path):
@@ -255,7 +311,10 @@ def test_real_dropbacks(real_data):
     attempts = table.filter(pl.col("result").is_in(["C", "I", "IN"]) | pl.col("read").is_not_null())
     assert len(attempts) == report.kept
     assert (attempts["ours"] == attempts["yards_gained"]).all()
-    assert (attempts["name"] == attempts["passer"].fill_null("")).all()
+    # a passer whom his team has under two names has one
+    renamed = attempts.filter(pl.col("name") != pl.col("passer").fill_null("")).select("passer", "name").unique()
+    assert len(renamed) == 3
+    assert all(split_name(name).may_be(split_name(usual)) for name, usual in renamed.iter_rows())
     # results as they were before a replay
     overruled = attempts.filter(pl.col("read") != pl.col("result"))
     assert sum(report.repaired.values()) == len(overruled) > 80
@@ -264,6 +323,19 @@ def test_real_dropbacks(real_data):
     assert shares["C"] == pytest.approx(0.64, abs=0.01)
     assert shares["IN"] == pytest.approx(0.024, abs=0.002)
     assert set(plays.info["season"]) == {2017, 2018, 2019}
+
+
+def test_the_rows_of_a_real_week_that_are_no_plays(real_data):
+    path = real_data / "real_files" / "13_read_correctly" / "lists" / "nflfastR_2020_week1.parquet"
+    if not path.exists():
+        pytest.skip(f"no real file {path}")
+    _, report = read_plays(path, LISTED)
+    types = pl.read_parquet(path)["play_type_nfl"].to_list()
+    administrative = ("TIMEOUT", "END_QUARTER", "GAME_START", "END_GAME")
+    assert report.rejected[ADMINISTRATIVE] == sum(kind in administrative for kind in types) == 237
+    # kickoffs and declined or offsetting penalties without a snap are not among them
+    assert report.rejected["nullified"] == 130
+    assert report.kept == 1118
 
 
 def test_real_plays_with_scores(real_data):

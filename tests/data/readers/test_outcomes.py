@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from sbp_jax.data.readers.descriptions import clock_seconds, parse_description, parse_passer
+from sbp_jax.data.readers.descriptions import parse_description
 from sbp_jax.data.readers.formats import find_tables
 from sbp_jax.data.readers.play_lists import read_listing
 from sbp_jax.errors import InputError
@@ -53,33 +53,6 @@ def test_nullified_and_two_point_texts():
     assert parse_description("A.Back pass to B.End for 9 yards. PENALTY, Holding, enforced at X 4 - No Play.")[2]
     assert parse_description("TWO-POINT CONVERSION ATTEMPT. A.Back pass to B.End is complete. ATTEMPT SUCCEEDS.")[3]
     assert parse_description("TWO-POINT CONVERSION ATTEMPT. A.Back pass to B.End is incomplete.")[0] == "I"
-
-
-@pytest.mark.parametrize(
-    ("text", "passer"),
-    [
-        ("(9:59) (Shotgun) A.Back pass short right to B.End for 67 yards.", "A.Back"),
-        ("R.Griffin III pass incomplete deep middle to B.End.", "R.Griffin III"),
-        ("(:09) (No Huddle) Aa.St. Brown-O'Neil Jr. sacked at TEN 9 for -7 yards (D.End).", "Aa.St. Brown-O'Neil Jr."),
-        ("A.Back scrambles left end to TEN 40 for 9 yards (D.End).", "A.Back"),
-        ("B.Runner FUMBLES. A.Back pass deep left. The play was REVERSED. C.Other pass to B.End.", "C.Other"),
-        ("B.Runner up the middle to TEN 33 for 3 yards. Pass 3, YAC 0", None),
-        ("", None),
-    ],
-)
-def test_the_passer_by_the_leagues_text(text, passer):
-    assert parse_passer(text) == passer
-
-
-def test_the_passers_of_the_leagues_text_are_the_listed_ones(real_data):
-    table = pl.read_parquet(real_data / "play_by_play" / "dropbacks_2017_2019.parquet").drop_nulls("passer")
-    parsed = pl.Series([parse_passer(text) for text in table["desc"]])
-    assert (parsed == table["passer"]).mean() > 0.9999
-
-
-def test_clocks():
-    clocks = pl.DataFrame({"clock": ["12:34", "12:34:00", ":09", "00:10", "15:00:00", "half time", None]})
-    assert clocks.select(clock_seconds(pl.col("clock"))).to_series().to_list() == [754, 754, 9, 10, 900, None, None]
 
 
 def listing(path):

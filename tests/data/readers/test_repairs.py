@@ -125,6 +125,10 @@ def test_teams_without_a_clear_lead_leave_the_recorded_direction(tmp_path):
     table = fabricate.play(direction="right").with_columns(
         x=pl.col("team").replace_strict(places, return_dtype=pl.Float64), s=0.0, playDirection=pl.lit("left")
     )
-    chunk = published(tmp_path, table)
+    publishers.publish("2021", table, tmp_path)
+    # the listed line would show that the direction is wrong
+    plays = fabricate.plays_table(table).drop("yardlineSide", "yardlineNumber")
+    fabricate.write(plays, tmp_path / "plays.csv")
+    chunk = read(tmp_path)
     assert chunk.report.repaired.get(TURNED) is None
     assert sorted(chunk.frames["x"].unique()) == [79.75, 80.25]

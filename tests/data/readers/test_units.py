@@ -74,22 +74,21 @@ def turned(rows):
     return rows.with_columns(dir=90 - pl.col("dir"))
 
 
-@pytest.mark.parametrize("change", [scaled(math.pi / 180, "dir"), turned])
-def test_directions_that_contradict_the_motion_are_derived(change, tmp_path):
+def test_directions_that_contradict_the_motion_are_derived(tmp_path):
     expected = read(written(tmp_path / "sound", lambda rows: rows))[1]
-    report, frames = read(written(tmp_path / "changed", change))
+    report, frames = read(written(tmp_path / "changed", turned))
     assert (report.kept, report.repaired[CONTRADICTED]) == (2, 1)
     for column in ("vx", "vy"):
         assert (frames[column] - expected[column]).abs().max() < 0.01
 
 
-def test_a_file_with_angles_in_radians_has_no_orientation(tmp_path):
-    folder = publishers.publish("2021", fabricate.play(seed=2), tmp_path)
-    rows = scaled(math.pi / 180, "dir", "o")(publishers.tracking("2021", fabricate.play(seed=2)))
-    fabricate.write(rows, folder / "tracking.csv")
-    report, frames = read(folder)
-    assert report.repaired == {f"plays with {c} in radians: treated as unknown": 1 for c in ("dir", "o")}
-    assert frames["orientation"].null_count() == len(frames)
+@pytest.mark.parametrize("layout", ["2021", "2026", "highlights"])
+@pytest.mark.parametrize("columns", [("dir",), ("o",), ("dir", "o")], ids=lambda names: " and ".join(names))
+@pytest.mark.parametrize("factor", [math.pi / 180, 1 / 360], ids=["radians", "turns"])
+def test_one_play_with_angles_in_another_unit_is_malformed(factor, columns, layout, tmp_path):
+    folder = written(tmp_path, scaled(factor, *columns), layout)
+    assert read(folder)[0].rejected == {"malformed: angles are not in degrees": 1}
+    fails(folder, "game 2018090901 play 75", "angles are not in degrees", f"values of {columns[0]} is beyond")
 
 
 @pytest.mark.parametrize("hertz", [20, 5])
