@@ -4,6 +4,7 @@ import importlib
 import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -71,10 +72,12 @@ def export(
             raise InputError(f"platforms: unknown {platform!r}; known: cpu, cuda, rocm, tpu")
     if not batches or not platforms:
         raise InputError("batches, platforms: expected at least one of each")
-    programs = programs_of(run, league)
-    leaves, tree = jax.tree.flatten_with_path(programs.weights)
-    names = [jax.tree_util.keystr(path, simple=True, separator="/") for path, _ in leaves]
-    with building(folder, replace=True) as place:
+    # programs have 32-bit arguments, whatever JAX_ENABLE_X64 is here and where they are loaded
+    with jax.enable_x64(False), building(folder, replace=True) as place:
+        programs = programs_of(run, league)
+        programs = replace(programs, weights=jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)), programs.weights))
+        leaves, tree = jax.tree.flatten_with_path(programs.weights)
+        names = [jax.tree_util.keystr(path, simple=True, separator="/") for path, _ in leaves]
         arrays: dict[str, Any] = {name: np.asarray(leaf) for name, (_, leaf) in zip(names, leaves, strict=True)}
         np.savez(place / WEIGHTS, **arrays)
         (place / "programs").mkdir()

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -149,3 +150,20 @@ def test_a_full_disk_is_reported_and_the_newest_checkpoint_is_intact(tmp_path):
     assert after == "[1, 3]"
     assert sorted(p.name for p in folder.iterdir()) == ["1", "3"]
     assert logging.getLogger("absl").level == logging.ERROR
+
+
+@pytest.mark.parametrize("writer", [False, True])
+def test_a_checkpoint_of_the_other_precision_is_converted(tmp_path, writer):
+    """JAX_ENABLE_X64 may differ between the process that trains and the one that loads."""
+    values = {"a": np.linspace(0.1, 1.0, 5), "n": np.arange(3)}
+    with jax.enable_x64(writer):
+        saved = {name: jnp.asarray(value) for name, value in values.items()}
+        Checkpoints(tmp_path).save(1, dict.fromkeys(TREES, saved), {"history": []})
+    with jax.enable_x64(not writer):
+        like = {name: jnp.asarray(value) for name, value in values.items()}
+        tree = Checkpoints(tmp_path, read_only=True).restore(next(iter(TREES)), like)
+        for name, leaf in tree.items():
+            assert leaf.dtype == like[name].dtype != saved[name].dtype
+            np.testing.assert_array_equal(leaf, np.asarray(saved[name]).astype(leaf.dtype))
+        with pytest.raises(InputError, match="the configuration expects"):
+            Checkpoints(tmp_path, read_only=True).restore(next(iter(TREES)), {"a": like["n"], "n": like["n"]})
