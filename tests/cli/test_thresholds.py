@@ -57,6 +57,7 @@ def test_both_tails_of_a_column(folder, capsys):
     np.testing.assert_allclose(levels["profile_high"], expected.profile.high, rtol=1e-9)
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(("column", "shift"), [("cents", 5_400_000), ("counts", 2_000_000_000)])
 def test_thresholds_far_from_zero_are_written_out(folder, column, shift, capsys):
     random = np.random.default_rng(1)

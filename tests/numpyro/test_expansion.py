@@ -130,6 +130,7 @@ def test_families_over_the_series_of_a_scan(family, how, loose):
         assert float(score) == pytest.approx(float(jnp.sum(by_hand(make, y))), rel=1e-5)
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("steps", [2, 3, 4])
 def test_nested_plates_in_a_scan(steps, loose):
     """Batch shapes (), (3,), (2, 1) and (2, 3) in plates of 2 and 3."""
@@ -172,7 +173,8 @@ def test_draws_and_handlers_of_a_scan(series, steps, loose):
     assert len(np.unique(draws)) == draws.size  # independent over series, steps and samples
 
 
-@pytest.mark.parametrize("steps", marked([3, 2], [2]))
+@pytest.mark.slow
+@pytest.mark.parametrize("steps", [3, 2])
 def test_a_latent_site_in_a_scan_is_inferred(steps, loose):
     """A site with a bounded support and one on the real line, by NUTS and by SVI, with the energy of the hand."""
 
@@ -293,6 +295,7 @@ FIXED = {
 }
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("name", FIXED)
 def test_components_whose_support_depends_on_no_parameter(name, loose):
     make, support = FIXED[name]

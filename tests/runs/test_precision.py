@@ -18,6 +18,7 @@ from sbp_jax.runs.evaluate import evaluate
 from sbp_jax.runs.setup import set_up
 from sbp_jax.runs.train import train_folder
 from sbp_jax.training.check import check
+from tests.slow import marked
 
 pytestmark = pytest.mark.unoptimized
 
@@ -59,7 +60,7 @@ def counts():
 SERIES = {"cents": (cents, 5_400_000, False), "counts": (counts, 2_000_000_000, True)}
 
 
-@pytest.fixture(scope="module", params=list(SERIES))
+@pytest.fixture(scope="module", params=marked(SERIES, ["counts"]))
 def run(request, tmp_path_factory):
     """A run on a series far from zero, the shift, and whether its values are integers."""
     make, shift, integer = SERIES[request.param]
