@@ -21,7 +21,7 @@ def test_folders_that_cannot_be_written_are_named_before_the_work(tmp_path, monk
     for path, line in (
         ("file", r"--out: file is a file, not a folder"),
         ("file/below/it", r"--out: .*file is a file, not a folder"),
-        ("link", r"--out: link is a link to nothing"),
+        ("link", r"--out: link is a broken link"),
         ("~nobody_has_this_name/x", r"no such home folder"),
         ("x" * 300, r"cannot be written \(File name too long\)"),
     ):
