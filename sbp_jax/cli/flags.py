@@ -105,6 +105,7 @@ def run(command: Callable[[list[str]], None], words: list[str], interrupted: str
     with terminal():
         try:
             command(words)
+            sys.stdout.flush()
         except InputError as error:
             fail(error)
         except BrokenPipeError:  # the reader of the output has stopped reading, like `head`

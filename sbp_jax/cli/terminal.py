@@ -33,7 +33,7 @@ def terminal() -> Iterator[None]:
         try:
             sys.stdout.flush()
             sys.stderr.flush()
-        except BrokenPipeError:
+        except OSError:
             _discard()
         raise
 
@@ -113,9 +113,8 @@ def _discard() -> None:
     """Discard buffered output and everything written later."""
     null = os.open(os.devnull, os.O_WRONLY)
     for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except BrokenPipeError:
-            os.dup2(null, stream.fileno())
-        except (OSError, ValueError):  # a full disk or a closed stream: no output is left to save
-            continue
+        with suppress(ValueError):  # a closed stream
+            try:
+                stream.flush()
+            except OSError:  # the reader is gone, or the disk is full
+                os.dup2(null, stream.fileno())

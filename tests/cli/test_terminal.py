@@ -88,6 +88,22 @@ def test_a_reader_that_leaves_ends_it_quietly(command):
         assert "BrokenPipe" not in process.stderr
 
 
+def test_a_full_disk_ends_it_in_one_line():
+    code = "from sbp_jax.cli.flags import run; run(lambda words: print('result'), [])"
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with open("/dev/full", "w") as full:
+        process = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=ROOT,
+            env=environment,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert (process.returncode, process.stderr) == (2, "error: No space left on device\n")
+
+
 CSV = "wért\n" + "\n".join(f"{3 * (k * 0.37 % 1) ** 4 + k % 7:.3f}" for k in range(400)) + "\n"
 
 
