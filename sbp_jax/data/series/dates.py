@@ -73,7 +73,7 @@ def read_times(column: pl.Series, path: Path) -> Times:
         raise InputError(
             f"{path}: column {name!r}: row {row + 2} has {what} the row before: {original[int(row) + 1]}{hint}"
         )
-    return Times(at if dated or wall is None else wall, wall, dated or wall is not None, at)
+    return Times(at if dated or wall is None else wall, wall, dated or wall is not None, raw=at)
 
 
 def _seconds(dates: pl.Series) -> np.ndarray:

@@ -39,7 +39,8 @@ class Series:
         missing: number of rows of the file without a value.
         cells: int64 `[N]`, cell of each observation on the grid, from 0; None for equal steps.
         period: the calendar's period, such as "month" or "business day"; "" for equal steps.
-        is_plain: whether equal steps between the file's times, the only grid of earlier versions, give the same cells.
+        is_plain: whether earlier versions, which knew only equal steps between the file's numbers or dates, read the
+            same times and cells.
     """
 
     name: str
@@ -151,7 +152,8 @@ def read_series(path: str | Path, time: str = "", value: str = "") -> Series:
         int((~finite).sum()),
         cells - cells[0],
         grid.period,
-        np.array_equal(cells - cells[0], _equal_cells(raw, float(np.median(np.diff(times.raw))))),
+        times.at is times.raw
+        and np.array_equal(cells - cells[0], _equal_cells(raw, float(np.median(np.diff(times.raw))))),
     )
 
 
