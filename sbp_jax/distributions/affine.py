@@ -95,8 +95,10 @@ class Affine(LocationScale):
         middle = self._ends(0.5 * low + 0.5 * high)
         limit = _MIN_ROUNDINGS * float(jnp.finfo(self.dtype).eps)
         narrow = (width > 0) & (width < limit * jnp.maximum(jnp.abs(middle), 1.0)) & jnp.isfinite(middle)
+        log_density = self.base.log_prob(jnp.where(narrow, middle, 0.0))
+        narrow = narrow & (log_density > -jnp.inf)  # an end of the support may lie between the middle and an end
         wide = self.base.interval_log_prob(jnp.where(narrow, 0.0, start), jnp.where(narrow, 1.0, end))
-        dense = self.base.log_prob(jnp.where(narrow, middle, 0.0)) + jnp.log(jnp.where(narrow, width, 1.0))
+        dense = log_density + jnp.log(jnp.where(narrow, width, 1.0))
         return self._known(jnp.where(narrow, dense, wide), low, high)
 
     @compiled
