@@ -57,11 +57,11 @@ def replaceable(folder: Path) -> Path:
     """Return a folder as a path that ends with its name.
 
     Raises:
-        InputError: it is the working directory or contains it; moving a folder there would take it from its shell.
+        InputError: it is the working directory or contains it, which a shell would lose with the folder.
     """
     full = Path(os.path.abspath(folder))
     here = Path.cwd()
-    if full in (here, *here.parents):
+    if Path(os.path.realpath(full.parent), full.name) in (here, *here.parents):
         raise InputError(f"{folder}: is the working directory or contains it; name a new folder in it")
     return folder if folder.name not in ("", "..") else full
 

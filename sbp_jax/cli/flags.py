@@ -105,13 +105,14 @@ def run(command: Callable[[list[str]], None], words: list[str], interrupted: str
     with terminal():
         try:
             command(words)
+            sys.stdout.flush()
         except InputError as error:
             fail(error)
         except BrokenPipeError:  # the reader of the output has stopped reading, like `head`
             raise
         except OSError as error:
-            name = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
-            fail(f"{name}{error.strerror or error}")
+            prefix = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
+            fail(f"{prefix}{error.strerror or error}")
         except KeyboardInterrupt:
             print(interrupted or "interrupted; the same command resumes from the newest checkpoint", file=sys.stderr)
             sys.exit(130)
@@ -205,7 +206,7 @@ def _plain_booleans(args: Sequence[str], leaves: Sequence[_Leaf]) -> list[str]:
 
 
 def _readable(value: Any) -> Any:
-    """Options with texts as UTF-8, whatever the locale decoded them as; a name of a file stays as it is."""
+    """Options with text decoded as UTF-8, whatever the locale is; the name of an existing file is unchanged."""
     if isinstance(value, str):
         return value if os.path.exists(value) else os.fsencode(value).decode("utf-8", "surrogateescape")
     if isinstance(value, tuple):

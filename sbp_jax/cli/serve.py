@@ -43,9 +43,10 @@ class Options:
         max_body_mb: maximum size of a request's body, in MB.
         idle_s: seconds without a frame after which a play is dropped.
         gather_ms: milliseconds that a step waits for frames of other plays.
-        allow_origin: web page that may call, such as https://scores.example; repeatable. Its host also becomes a name
-            under which the service may be called. * allows all pages. By default only the service's own pages may call,
-            and without a token only under an address, localhost, this machine's name or a name without dots.
+        allow_origin: origin whose web pages may call, such as https://scores.example; repeatable; * allows all pages.
+            The service also answers under the host name of an allowed origin. By default, only the service's own pages
+            may call; without a token, it answers only under an IP address, localhost, this machine's name or a name
+            without dots.
         token_file: file with the token that callers must send; the environment variable SBP_TOKEN is an alternative.
         step: step of the run's checkpoint; by default the newest.
         trust: import your own head, encoder or objective if the run's configuration names one.

@@ -1,9 +1,9 @@
-"""What a command writes to, checked before its work: the terminal, and the folder or file of `--out`."""
+"""The outputs of a command, checked before it starts: the terminal, and the folder or file of `--out`."""
 
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -13,9 +13,9 @@ from sbp_jax.errors import InputError
 
 @contextmanager
 def terminal() -> Iterator[None]:
-    """Make standard output and error accept every text, and end quietly if their reader is gone.
+    """Make standard output and error accept any text, and end quietly if their reader is gone.
 
-    A character that the terminal's encoding does not have is replaced, in progress bars too. A closed stream is
+    A character outside the terminal's encoding is replaced, in progress bars too. A closed stream is
     replaced by one that discards everything.
     """
     for name in ("stdout", "stderr"):
@@ -33,7 +33,7 @@ def terminal() -> Iterator[None]:
         try:
             sys.stdout.flush()
             sys.stderr.flush()
-        except BrokenPipeError:
+        except OSError:
             _discard()
         raise
 
@@ -48,13 +48,13 @@ def output_folder(folder: Path, name: str = "--out") -> Path:
     """Return a folder to write, with `~` expanded; it may exist.
 
     Raises:
-        InputError: it is a file or below one, or cannot be written.
+        InputError: it is a file, is below one, or cannot be written.
     """
     return _writable(_expanded(folder, name), name)
 
 
 def new_folder(folder: Path, name: str = "--out") -> Path:
-    """Return a folder that a finished result replaces; see `output_folder`.
+    """Return a folder that a complete result will replace, with `~` expanded.
 
     Raises:
         InputError: as in `output_folder`, or it is the working directory or contains it.
@@ -96,14 +96,13 @@ def _expanded(path: Path, name: str) -> Path:
 
 def _writable(folder: Path, name: str) -> Path:
     try:
-        folder.lstat()
-    except (FileNotFoundError, NotADirectoryError):
-        pass
+        with suppress(FileNotFoundError, NotADirectoryError):  # the nearest existing parent is checked below
+            folder.lstat()
     except OSError as error:  # a name too long, or a folder that may not be searched
         raise InputError(f"{name}: {folder} cannot be written ({error.strerror}); name another folder") from None
     nearest = next(each for each in (folder, *folder.absolute().parents) if os.path.lexists(each))
     if not nearest.is_dir():
-        what = "a link to nothing" if nearest.is_symlink() and not nearest.exists() else "a file"
+        what = "a broken link" if nearest.is_symlink() and not nearest.exists() else "a file"
         raise InputError(f"{name}: {nearest} is {what}, not a folder; name a folder")
     if not os.access(nearest, os.W_OK | os.X_OK):
         raise InputError(f"{name}: {nearest} cannot be written (permission denied); name another folder")
@@ -111,12 +110,11 @@ def _writable(folder: Path, name: str) -> Path:
 
 
 def _discard() -> None:
-    """Send what is still buffered, and whatever follows, nowhere."""
+    """Discard buffered output and everything written later."""
     null = os.open(os.devnull, os.O_WRONLY)
     for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except BrokenPipeError:
-            os.dup2(null, stream.fileno())
-        except (OSError, ValueError):
-            pass
+        with suppress(ValueError):  # a closed stream
+            try:
+                stream.flush()
+            except OSError:  # the reader is gone, or the disk is full
+                os.dup2(null, stream.fileno())

@@ -1,8 +1,8 @@
 """Optional features of a player, chosen by name and appended to the eight of `features`.
 
-The page `docs/explanation/features.md` lists them, and which of them a format knows. A column is 0 for players without
-the measurement; a column `..._known` is 1 where the value was measured. `target_defenders` describes a completed play,
-so it is not for live scoring.
+The page `docs/explanation/features.md` lists them, and the formats in which each is known. A column is 0 for players
+without the measurement; a column `..._known` is 1 where the value was measured. `target_defenders` describes a
+completed play, so it is not for live scoring.
 """
 
 from collections.abc import Iterable
@@ -68,7 +68,7 @@ def _receiver_separation(scene: Scene) -> np.ndarray:
 
 
 def _rusher_distance(scene: Scene) -> np.ndarray:
-    # some publishers leave the rushers out: the nearest of those in coverage is not the nearest rusher
+    # some formats omit the rushers; the nearest defender in coverage is not the nearest rusher
     complete = (scene.defender & scene.present).sum(axis=1) >= COMPLETE_DEFENSE
     values = np.zeros((*scene.present.shape, 2))
     values[:, PASSER] = _nearest(scene, PASSER) * complete[:, None]

@@ -135,7 +135,7 @@ class Sequences:
 
     @property
     def centered(self) -> np.ndarray:
-        """Outcomes as a network is trained on them, float32 `[N]`: those of windows minus the window's location."""
+        """Outcomes on which a network is trained, float32 `[N]`; those of windows are minus the window's location."""
         return centered(self.outcome, self.info)
 
     def chunks(self: S, frames: int = CHUNK_FRAMES) -> Iterator[S]:

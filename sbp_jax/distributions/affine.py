@@ -11,7 +11,7 @@ from sbp_jax.distributions.cells import Sums
 from sbp_jax.distributions.location import LocationScale
 from sbp_jax.distributions.pytrees import broadcast_batch, check_positive, compiled, pad_rank, register, set_fields
 
-_MIN_ROUNDINGS = 1e4  # of its ends, above which an interval's probability is computed from them
+_MIN_ROUNDINGS = 1e4  # minimum width, in rounding errors of the ends, of an interval computed from its ends
 
 
 @register
@@ -83,9 +83,9 @@ class Affine(LocationScale):
     def interval_log_prob(self, low: ArrayLike, high: ArrayLike) -> Float[Array, "..."]:
         """Return log P(low < Y <= high), the base's value for the transformed interval; -inf where low >= high.
 
-        An interval narrower than 10^4 rounding errors of its transformed ends, such as the cell of a count of millions,
-        counts as its width times the density at its middle, unless the base has atoms: the difference of the ends
-        would lose digits.
+        For an interval narrower than 10^4 rounding errors of its transformed ends, such as the cell of a count of
+        millions, the probability is the width times the density at the middle, unless the base has atoms: a difference
+        of the ends would lose digits.
         """
         low, high = self._outcomes(low, high)
         start, end = self._ends(low), self._ends(high)
@@ -95,8 +95,10 @@ class Affine(LocationScale):
         middle = self._ends(0.5 * low + 0.5 * high)
         limit = _MIN_ROUNDINGS * float(jnp.finfo(self.dtype).eps)
         narrow = (width > 0) & (width < limit * jnp.maximum(jnp.abs(middle), 1.0)) & jnp.isfinite(middle)
+        log_density = self.base.log_prob(jnp.where(narrow, middle, 0.0))
+        narrow = narrow & (log_density > -jnp.inf)  # an end of the support may lie between the middle and an end
         wide = self.base.interval_log_prob(jnp.where(narrow, 0.0, start), jnp.where(narrow, 1.0, end))
-        dense = self.base.log_prob(jnp.where(narrow, middle, 0.0)) + jnp.log(jnp.where(narrow, width, 1.0))
+        dense = log_density + jnp.log(jnp.where(narrow, width, 1.0))
         return self._known(jnp.where(narrow, dense, wide), low, high)
 
     @compiled

@@ -353,7 +353,7 @@ def tail_cells(
     T is 1 - mass S before the first threshold and mass S beyond the second.
 
     Args:
-        tails: of the excesses over the thresholds, behind and ahead; so are the next two.
+        tails: distributions of the excesses, behind and ahead; `masses` and `thresholds` have the same order.
         masses: probabilities of the tails, with the rank of `step`.
         thresholds: their distances outward from the point, increasing, with the rank of `step`.
         step, length: as in `cell_areas`.

@@ -135,7 +135,7 @@ def register(cls: T) -> T:
 
     def unflatten(_, children):
         self = object.__new__(cls)
-        # parameters cast to a narrower float type, as `jax.tree.map` can, would not agree with `Distribution.dtype`
+        # `jax.tree.map` can cast parameters to a narrower float type, which `Distribution.dtype` excludes
         set_fields(self, **{name: at_least_float32(child) for name, child in zip(names, children, strict=True)})
         return self
 

@@ -54,11 +54,6 @@ def score_outcomes(dist: Distribution, y: np.ndarray) -> OutcomeScores:
     return replace(scores, median=scores.median + shift)
 
 
-def _as_scored(dist: Distribution, y: np.ndarray) -> np.ndarray:
-    """Outcomes as the distribution sees them: with all digits if it is `Shifted`, else in its dtype."""
-    return np.asarray(y, np.float64 if isinstance(dist, Shifted) else dist.dtype)
-
-
 def evaluate(dist: Distribution, y: np.ndarray, unit: np.ndarray | float = 1.0) -> Metrics:
     """Return the metrics of predictive distributions, evaluated on their outcomes.
 
@@ -74,4 +69,5 @@ def evaluate(dist: Distribution, y: np.ndarray, unit: np.ndarray | float = 1.0) 
         >>> evaluate(Quantized(Normal(jnp.zeros(3), 4.0)), np.array([-1.0, 0.0, 2.0])).mae
         1.0
     """
-    return Metrics.of(score_outcomes(dist, y), _as_scored(dist, y), unit)
+    dtype = np.float64 if isinstance(dist, Shifted) else dist.dtype
+    return Metrics.of(score_outcomes(dist, y), np.asarray(y, dtype), unit)

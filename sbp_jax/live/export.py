@@ -72,7 +72,7 @@ def export(
             raise InputError(f"platforms: unknown {platform!r}; known: cpu, cuda, rocm, tpu")
     if not batches or not platforms:
         raise InputError("batches, platforms: expected at least one of each")
-    # programs have 32-bit arguments, whatever JAX_ENABLE_X64 is here and where they are loaded
+    # programs have 32-bit arguments, whatever JAX_ENABLE_X64 is here or where they are loaded
     with jax.enable_x64(False), building(folder, replace=True) as place:
         programs = programs_of(run, league)
         programs = replace(programs, weights=jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)), programs.weights))

@@ -37,7 +37,7 @@ class _Adapter(numpyro_dists.Distribution):
     """Common base of both adapters: shapes, parameter checks, and a pytree with the distribution's arrays as leaves.
 
     Shapes are read from the distribution each time, so they remain correct when `vmap` or `scan` changes an axis.
-    `expand` returns an adapter: NumPyro's `ExpandedDistribution` expects the shape of its base to remain as it was.
+    `expand` returns an adapter: NumPyro's `ExpandedDistribution` assumes that the shape of its base does not change.
     """
 
     arg_constraints = _PARAMETERS
@@ -105,7 +105,7 @@ class _Adapter(numpyro_dists.Distribution):
         return self
 
     def sample(self, key: Any, sample_shape: tuple[int, ...] = ()) -> Array:
-        """Return draws [*sample_shape, *batch_shape]: differentiable in the parameters, except of rounded outcomes."""
+        """Return draws [*sample_shape, *batch_shape]: differentiable in the parameters unless rounded."""
         return self._expansion.sample(self._outcome(self.dist), key, tuple(sample_shape))
 
     def cdf(self, value: ArrayLike) -> Array:
@@ -184,8 +184,8 @@ class Continuous(_Adapter):
     Its support runs from `dist.icdf(0)` to `dist.icdf(1)`: an interval, a half-line or the real line, elementwise,
     depending on the parameters. As a prior it is sampled through a bijection that covers all three cases. NumPyro's
     mixtures accept components whose support depends on no parameter: `Normal`, `StudentT`, `Binned` with constant
-    edges, `Quantized` with a constant grid, and what `Affine`, `Censored` and `Mixture` make of them, where the result
-    has constant bounds. Other distributions can be components if `support` is given.
+    edges, `Quantized` with a constant grid, and `Affine`, `Censored` and `Mixture` of these where the bounds are
+    constants. Other distributions can be components if `support` is given.
 
     A distribution with atoms (`Censored`, `Mixture`, `Deterministic`) keeps its `log_prob`: a log-probability at an
     atom, a log-density elsewhere. Its dominating measure is Lebesgue measure plus counting measure at the atoms, so it
@@ -274,7 +274,7 @@ class Rounded(_Adapter):
 
     @property
     def quantized(self) -> Quantized:
-        """The same distribution of sbp_jax, of batch shape `batch_shape`."""
+        """The same distribution as one of sbp_jax, batch shape `batch_shape`."""
         return Quantized(broadcast_to(self._expansion.align(self.dist), self.batch_shape), self.width)
 
     @property

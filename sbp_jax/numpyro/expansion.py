@@ -15,7 +15,7 @@ class Expansion:
     """The batch axes along which one distribution describes independent outcomes.
 
     The axes are counted from the right, so that an axis that `scan` or `vmap` adds in front of the parameters comes
-    first in the batch shape too: NumPyro's own expanded distributions are corrected after a scan, and wrong before it.
+    first in the batch shape too. NumPyro corrects the shape of its own expanded distributions only after a scan.
 
     Attributes:
         rank: number of batch axes of the distribution when it was expanded.
@@ -39,15 +39,15 @@ class Expansion:
         """Return the distribution and its expansion to a larger batch shape.
 
         Raises:
-            ValueError: the present batch shape does not broadcast to `batch`; the type and text are NumPyro's.
+            ValueError: the current batch shape does not broadcast to `batch`; type and message are NumPyro's.
         """
-        present = self.batch_shape(dist)
+        current = self.batch_shape(dist)
         try:
-            fits = np.broadcast_shapes(present, batch) == batch
+            fits = np.broadcast_shapes(current, batch) == batch
         except ValueError:
             fits = False
         if not fits:
-            raise ValueError(f"Cannot broadcast distribution of shape {present} to shape {batch}")
+            raise ValueError(f"Cannot broadcast distribution of shape {current} to shape {batch}")
         dist = dist if len(dist.batch_shape) == self.rank else self.align(dist)
         own = dist.batch_shape
         padded = (0,) * (len(batch) - len(own)) + own
@@ -58,13 +58,11 @@ class Expansion:
     def sample(self, dist: Distribution, key: Array, sample_shape: tuple[int, ...]) -> Array:
         """Return independent draws, shape sample_shape + the expanded batch shape."""
         aligned, batch = self.align(dist), self.batch_shape(dist)
-        repeated = [
-            axis for axis, (own, full) in enumerate(zip(aligned.batch_shape, batch, strict=True)) if own != full
-        ]
-        start, count = len(sample_shape), len(repeated)
-        draws = aligned.sample(key, (*sample_shape, *(batch[axis] for axis in repeated)))
-        draws = jnp.squeeze(draws, [start + count + axis for axis in repeated])
-        return jnp.moveaxis(draws, range(start, start + count), [start + axis for axis in repeated])
+        axes = [axis for axis, (own, full) in enumerate(zip(aligned.batch_shape, batch, strict=True)) if own != full]
+        start, count = len(sample_shape), len(axes)
+        draws = aligned.sample(key, (*sample_shape, *(batch[axis] for axis in axes)))
+        draws = jnp.squeeze(draws, [start + count + axis for axis in axes])
+        return jnp.moveaxis(draws, range(start, start + count), [start + axis for axis in axes])
 
     def _axes(self, dist: Distribution) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """The distribution's batch shape with axes of length 1 where it is repeated, and the sizes that apply to it."""

@@ -13,6 +13,8 @@ from numpyro.distributions.transforms import Transform, biject_to
 from sbp_jax.distributions import Affine, Binned, Censored, Distribution, Mixture, Normal, Quantized, StudentT
 from sbp_jax.distributions.pytrees import Constant
 
+_REAL_LINE = (-np.inf, np.inf)
+
 
 class Span(constraints.interval):
     """Numbers between two ends, either of which may be infinite, elementwise.
@@ -144,7 +146,7 @@ class Lattice(constraints.ParameterFreeConstraint):
 
 
 def fixed_support(dist: Distribution) -> constraints.Constraint | None:
-    """Return a constraint that holds for every outcome whatever the parameters; None if only they determine one.
+    """Return a constraint that every outcome satisfies whatever the parameters are; None if there is none.
 
     A lattice for outcomes on a constant grid, the real line, or an interval between constant bounds.
     """
@@ -153,9 +155,6 @@ def fixed_support(dist: Distribution) -> constraints.Constraint | None:
         return Lattice(*grid)
     ends = _fixed_ends(dist)
     return None if ends is None else constraints.real if ends == _REAL_LINE else FixedSpan(*ends)
-
-
-_REAL_LINE = (-np.inf, np.inf)
 
 
 def _grid(dist: Distribution) -> tuple[float, float] | None:

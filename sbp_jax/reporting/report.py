@@ -44,7 +44,7 @@ def write_report(path: Path, data: Mapping[str, Any]) -> None:
     template = (page / "page.html").read_text(encoding="utf-8")
     text = re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], template)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8", errors="replace")  # a path that is not UTF-8 has half characters
+    path.write_text(text, encoding="utf-8", errors="replace")  # a path that is not UTF-8 contains surrogates
 
 
 def _embedded(value: Any) -> str:

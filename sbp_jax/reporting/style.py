@@ -38,7 +38,7 @@ STYLE = {
 def figure(path: Path, width: float, height: float) -> Iterator["matplotlib.figure.Figure"]:
     """Open a figure of the given size in inches and save it as PNG on exit, without a window system.
 
-    The figure is the same whatever the user's `matplotlibrc` or the session's settings are, which stay as they were.
+    The user's `matplotlibrc` and the session's settings do not change the figure, and are unchanged afterward.
 
     Raises:
         InputError: the extra `report` is not installed, or Matplotlib cannot be imported.
@@ -57,18 +57,18 @@ def figure(path: Path, width: float, height: float) -> Iterator["matplotlib.figu
 
 
 def _matplotlib() -> Any:
-    """Import Matplotlib whatever MPLBACKEND names: a notebook's commands inherit a backend they may not have."""
+    """Import Matplotlib whatever MPLBACKEND is: commands of a notebook inherit a backend that may not be installed."""
     if "matplotlib" in sys.modules:
         return sys.modules["matplotlib"]
     backend = os.environ.pop("MPLBACKEND", None)
     try:
         import matplotlib as mpl
-    except Exception as error:  # a file of settings that is no text, or no folder for its cache
+    except Exception as error:  # a settings file that is not text, or no folder for the cache
         raise InputError(f"Matplotlib cannot be imported ({error}); check matplotlibrc and MPLCONFIGDIR") from None
     finally:
         if backend is not None:
             os.environ["MPLBACKEND"] = backend
     if backend:
-        with suppress(ValueError):
+        with suppress(ValueError):  # Matplotlib does not have this backend; figures need none
             mpl.rcParams["backend"] = backend
     return mpl

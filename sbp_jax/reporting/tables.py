@@ -61,15 +61,15 @@ def metrics_table(models: Mapping[str, Mapping[str, Any]], unit: str = "yd") -> 
     of = f", {unit}" if unit else ""
     header = ["model", "NLL, nats", f"CRPS{of}", f"MAE{of}", "PP lower", "PP base", "PP upper", "PP full"]
     rows = [
-        [NAMES.get(name, name), f"{m['nll']:.4f}", _size(m["crps"], 4), _size(m["mae"], 3)]
+        [NAMES.get(name, name), f"{m['nll']:.4f}", _error(m["crps"], 4), _error(m["mae"], 3)]
         + [f"{m['pp'][region]:.4f}" for region in ("lower", "base", "upper", "full")]
         for name, m in models.items()
     ]
     return markdown(header, rows)
 
 
-def _size(value: float, digits: int) -> str:
-    """An error in the outcome's unit, with three digits at least, however small the unit makes it."""
+def _error(value: float, digits: int) -> str:
+    """An error in the outcome's unit; a small one keeps three significant digits."""
     return f"{value:.3g}" if 0 < value < 0.1 else f"{value:.{digits}f}"
 
 

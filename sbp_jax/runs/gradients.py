@@ -34,8 +34,8 @@ def of_a_run(path: Path, count: int) -> list[Row]:
     """Return the rows for the raw outputs of a trained network on its test plays.
 
     Raises:
-        InputError: the run has no SBP head, its objective has no 50-digit reference, or there are no plays; or it
-            predicts counts of a series, whose cells have another width in every window.
+        InputError: the run has no SBP head, its objective has no 50-digit reference, there are no plays, or it
+            predicts counts of a series, whose cells have a different width in every window.
     """
     run = load_run(path)
     head = run.model.head

@@ -269,9 +269,8 @@ def _train_group(
     plan = Plan(to_device(arrays), index_plans, signs, validation, validation_plan)
     members = [sweep.member(i, networks[i], per_epoch * config.training.epochs) for i, config in enumerate(configs)]
     checkpoints = Checkpoints(group / "checkpoints")
-    (group / "members.json").write_text(
-        json.dumps(names), encoding="utf-8"
-    )  # written last: from here on the group can resume
+    # written last: from here on the group can resume
+    (group / "members.json").write_text(json.dumps(names), encoding="utf-8")
 
     total = per_epoch * sum(config.training.epochs for config in configs)
     with tqdm(total=total, desc=f"train {len(configs)} members", unit="step", disable=not progress) as bar:

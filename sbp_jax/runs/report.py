@@ -117,9 +117,9 @@ def grid_of(run: Run) -> np.ndarray:
 
 
 def grid_points(low: float, high: float, outcome: Outcome) -> np.ndarray:
-    """Return about 80 equally spaced outcomes from low to high, integers if the outcome is one.
+    """Return about 80 equally spaced outcomes from low to high, integers if the outcome is an integer.
 
-    The grid of a gain in yards has every integer, and leaves out gains beyond 60 yards, which are rare.
+    The grid of gains in yards has every integer, but no gains beyond 60 yards, which are rare.
     """
     if outcome.in_yards and outcome.integer:
         return np.arange(max(int(low) - 5, -20), min(int(high), 60) + 1, dtype=float)

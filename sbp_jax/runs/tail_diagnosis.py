@@ -23,7 +23,7 @@ from sbp_jax.evaluation.thresholds import (
 from sbp_jax.reporting.tables import markdown
 from sbp_jax.reporting.thresholds import Curve, Levels, Page, number
 
-# columns that are no locations in the unit of the data
+# columns that are not locations on the scale of the data
 _SIZES = {"shape", "shape_low", "shape_high", "shape_standard_error", "scale", "tail_mass", "log_likelihood", "period"}
 _SIZES |= {"modified_scale", "modified_scale_low", "modified_scale_high"}
 

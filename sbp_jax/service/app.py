@@ -29,7 +29,7 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
     for code, why in (
         (400, "Not JSON"),
         (401, "No token"),
-        (403, "Page of another origin"),
+        (403, "Foreign origin or host"),
         (413, "Too large"),
         (422, "Rejected"),
         (429, "Too many"),

@@ -42,12 +42,12 @@ def _endpoint(name: str, operation: Mapping[str, Any]) -> list[str]:
     for kind, content in operation.get("requestBody", {}).get("content", {}).items():
         parts.append(f"<h3>Body, {_text(kind)}</h3>{_schema(content['schema'])}")
     rows = []
-    for code, answer in operation.get("responses", {}).items():
-        schemas = [content.get("schema", {}) for content in answer.get("content", {}).values()]
+    for code, response in operation.get("responses", {}).items():
+        schemas = [content.get("schema", {}) for content in response.get("content", {}).values()]
         names = [str(schema.get("$ref", "")).rpartition("/")[2] for schema in schemas]
         links = ", ".join(f'<a href="#{_text(each)}">{_text(each)}</a>' for each in names if each)
-        rows.append(f"<tr><td>{_text(code)}</td><td>{_text(answer.get('description', ''))}</td><td>{links}</td></tr>")
-    return [*parts, f"<table><tr><th>code</th><th>answer</th><th>schema</th></tr>{''.join(rows)}</table>"]
+        rows.append(f"<tr><td>{_text(code)}</td><td>{_text(response.get('description', ''))}</td><td>{links}</td></tr>")
+    return [*parts, f"<table><tr><th>code</th><th>response</th><th>schema</th></tr>{''.join(rows)}</table>"]
 
 
 def _schema(schema: Mapping[str, Any]) -> str:
@@ -55,7 +55,7 @@ def _schema(schema: Mapping[str, Any]) -> str:
 
 
 def _markdown(text: str) -> str:
-    """Paragraphs, tables, code and bold text."""
+    """Markdown as HTML: paragraphs, tables, code and bold text."""
     parts = []
     for block in re.split(r"\n\s*\n", text.strip()):
         lines = block.splitlines()

@@ -1,4 +1,4 @@
-"""Access control: web pages of other origins, a token, and a limit on the number of WebSockets."""
+"""Access control: the origin of web pages, a token, and a limit on the number of WebSockets."""
 
 import hmac
 from collections.abc import Mapping
@@ -31,9 +31,9 @@ def refused(refusal: Refusal, headers: Mapping[str, str] | None = None) -> Respo
 
 
 class Gate:
-    """The application behind its checks: the caller's origin, and a token.
+    """The application behind checks of the caller's origin and token.
 
-    A token comes as `Authorization: Bearer`, or as `?token=` of a WebSocket. A HEAD request gets the headers of GET.
+    The token is in `Authorization: Bearer`, or in `?token=` of a WebSocket. A HEAD request gets the headers of GET.
     """
 
     def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics) -> None:
@@ -53,7 +53,7 @@ class Gate:
         page = origin.allowed_origin(scope, self._settings.origins)
         reply = _Reply(send, page, without_body=scope["method"] == "HEAD")
         refusal = self._refusal(scope)
-        if page is not None and scope["method"] == "OPTIONS":  # a browser asks before it sends JSON; without a token
+        if page is not None and scope["method"] == "OPTIONS":  # a browser's preflight request, which has no token
             await Response(status_code=204, headers=PREFLIGHT)(scope, receive, reply)
         elif refusal is not None:
             await refused(refusal)(scope, receive, reply)
@@ -103,7 +103,7 @@ class Gate:
 
 
 class _Reply:
-    """Sends a response: with the header that shows it to an allowed page, and without a body if that was asked."""
+    """Send a response, with the header that lets an allowed page read it, and without a body if it is for HEAD."""
 
     def __init__(self, send: Send, page: str | None, without_body: bool) -> None:
         self._send, self._page, self.without_body = send, page, without_body

@@ -1,4 +1,4 @@
-"""Which web pages may call the service: browsers send a page's origin, and the host name that they connected to.
+"""The web pages that may call the service: browsers send a page's origin and the host name to which they connected.
 
 Without these checks any page that a browser opens could use a service on the same machine: a WebSocket is not subject
 to the browser's same-origin policy, and a page whose domain name resolves to this machine (DNS rebinding) has the
@@ -31,12 +31,12 @@ def checked_origins(origins: Iterable[str]) -> tuple[str, ...]:
 
 
 def refusal_of(scope: Scope, origins: tuple[str, ...], has_token: bool) -> Refusal | None:
-    """Return why a call is rejected, None if it is not.
+    """Return the reason to reject a call, None if it is allowed.
 
     Args:
         scope: of a request or WebSocket.
         origins: allowed origins, from `checked_origins`; the host of an allowed origin is an allowed host.
-        has_token: whether callers must send a token, which a page that guesses a host name does not have.
+        has_token: whether callers must send a token; the host name is then not checked.
     """
     if ANY in origins:
         return None
@@ -59,7 +59,7 @@ def refusal_of(scope: Scope, origins: tuple[str, ...], has_token: bool) -> Refus
 
 
 def allowed_origin(scope: Scope, origins: tuple[str, ...]) -> str | None:
-    """Return the caller's origin as it sent it if `origins` allows it, so that its browser shows it the answer."""
+    """Return the caller's origin, unchanged, if `origins` allows it, for the header that lets it read the response."""
     origin = Headers(scope=scope).get("origin")
     if origin is None or ANY in origins:
         return origin
@@ -95,7 +95,7 @@ def _name(host: str) -> str:
 
 
 def _is_known(name: str, origins: tuple[str, ...]) -> bool:
-    """Whether a name cannot be one that a foreign page's owner registered and pointed at this machine."""
+    """Whether a name cannot be a domain that someone else registered and pointed at this machine."""
     if "." not in name and ":" not in name:  # localhost, or a name of the local network
         return bool(name)
     try:

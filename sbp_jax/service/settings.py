@@ -23,7 +23,7 @@ class Settings:
         gather_s: seconds that a step waits for frames of other plays; more is slower for one play and cheaper for many.
 
     Raises:
-        InputError: a limit that is not positive, an empty token, or an origin that is none.
+        InputError: a limit is not positive, the token is empty, or an origin is invalid.
     """
 
     token: str | None = field(default=None, repr=False)

@@ -129,7 +129,7 @@ def check_outcomes(config: Config, outcome: Outcome, plays: Sequences | Split) -
         largest = float(np.max(np.abs(plays.centered)))
         raise InputError(
             f"training.objective: {name} requires integers that lie less than {MAX_INTEGER} from the median of their "
-            f"window, and the outcome {outcome.name} has one at {largest:.0f}; choose exact"
+            f"window, and the outcome {outcome.name} has one that lies {largest:.0f} from it; choose exact"
         )
     if name in ("interval", "censored") and not plays.is_integer:
         example = plays.outcome[plays.outcome != np.round(plays.outcome)][0]
@@ -155,7 +155,7 @@ def check_outcomes(config: Config, outcome: Outcome, plays: Sequences | Split) -
 
 
 def check_precision(outcome: Outcome, splits: Sequence[Sequences | Split]) -> None:
-    """Check that float32, in which a network predicts outcomes, distinguishes the outcomes of all splits together.
+    """Check that float32, in which a network predicts outcomes, distinguishes the outcomes of all splits.
 
     Windows pass: their outcomes are relative to the window's location, which is subtracted in float64.
 
@@ -181,7 +181,7 @@ def check_precision(outcome: Outcome, splits: Sequence[Sequences | Split]) -> No
 
 
 def distinguishes_integers(plays: Sequences | Split) -> bool:
-    """Return whether the outcomes are integers, and float32 has the ends of their cells around each play's location."""
+    """Return whether outcomes are integers, and float32 represents the ends of their cells relative to the location."""
     return plays.is_integer and (plays.unit is None or bool(np.all(np.abs(plays.centered) < MAX_INTEGER)))
 
 

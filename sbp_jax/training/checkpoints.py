@@ -112,7 +112,8 @@ class Checkpoints:
 
         Args:
             like: for each requested tree, a tree of arrays (or their shapes) with the expected structure, shapes and
-                types, to which 32 and 64 bits are converted; or a function that returns them, called with the record.
+                types (64 bits are converted to 32, and 32 to 64); or a function that returns them, called with the
+                record.
             step: step of the checkpoint; by default the newest undamaged one.
 
         Returns:
@@ -196,16 +197,16 @@ class Checkpoints:
         for name, tree in (like(record) if callable(like) else like).items():
             # compared before reading any array, so that a foreign checkpoint allocates nothing
             specs = {key: (np.dtype(leaf.dtype), tuple(np.shape(leaf))) for key, leaf in named(tree).items()}
-            stored = dict(specs)
+            file_specs = dict(specs)
             for key in sorted(set(specs) | set(actual_arrays[name])):
                 expected = [specs[key][0].name, list(specs[key][1])] if key in specs else None
                 actual = actual_arrays[name].get(key)
                 if expected and actual and expected[1] == actual[1] and {expected[0], actual[0]} in _PRECISIONS:
-                    stored[key] = (np.dtype(actual[0]), specs[key][1])
+                    file_specs[key] = (np.dtype(actual[0]), specs[key][1])
                 elif expected != actual:
                     where = f"{folder}: {name} {key}"
                     raise InputError(f"{where}: the configuration expects {expected}, the checkpoint has {actual}")
-            arrays = read_arrays(folder / name, stored)
+            arrays = read_arrays(folder / name, file_specs)
             if arrays_digest(arrays) != descriptions[name].get("sha256"):
                 raise DamagedError(f"{name}: an array has changed since it was written")
             # copies: a step may donate them

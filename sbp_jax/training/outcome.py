@@ -13,9 +13,9 @@ from sbp_jax.distributions import Affine, Censored, Quantized, Shifted
 from sbp_jax.distributions.base import Distribution
 
 GOAL_LINE = "yards_to_goal"
-MAX_INTEGER = 2**23  # up to which float32 has half-integers, the ends of the cells of a rounded outcome
-_ROUNDING = 2.0**-24  # of float32, relative
-_TOLERANCE = 1e-4  # of an outcome, relative to the scale of its distribution
+MAX_INTEGER = 2**23  # below it, float32 has half-integers, the ends of the cells of a rounded outcome
+_ROUNDING = 2.0**-24  # relative, of float32
+_TOLERANCE = 1e-4  # maximum rounding of an outcome, relative to the scale of its distribution
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Outcome:
         """
         upper, shift = self.upper_bound(plays), _shift(plays, self.integer)
         dist = self.observed(_in_units(latent, plays, shift), None if upper is None else _per_play(upper, latent))
-        return _shifted(dist, shift)
+        return _with_shift(dist, shift)
 
     def bounded(self, plays: Sequences | Split) -> np.ndarray:
         """Return the outcomes [N]; recorded gains beyond the goal line are reduced to the distance to it."""
@@ -91,7 +91,7 @@ class Outcome:
 def in_own_units(dist: Distribution, plays: Sequences | Split) -> Distribution:
     """Convert a distribution in units of each play's location and scale, [N] or [N, T], to the outcome's own unit."""
     shift = _shift(plays, integer=False)
-    return _shifted(_in_units(dist, plays, shift), shift)
+    return _with_shift(_in_units(dist, plays, shift), shift)
 
 
 def _in_units(dist: Distribution, plays: Sequences | Split, shift: np.ndarray | None) -> Distribution:
@@ -103,12 +103,12 @@ def _in_units(dist: Distribution, plays: Sequences | Split, shift: np.ndarray | 
     return Affine(dist, *(_per_play(column, dist) for column in (location.astype(np.float32), unit[:, 1])))
 
 
-def _shifted(dist: Distribution, shift: np.ndarray | None) -> Distribution:
+def _with_shift(dist: Distribution, shift: np.ndarray | None) -> Distribution:
     return dist if shift is None else Shifted(dist, _per_play(shift, dist))
 
 
 def _shift(plays: Sequences | Split, integer: bool) -> np.ndarray | None:
-    """What to subtract from the outcomes, float64 [N], so that float32 holds the rest; None if it holds all of them."""
+    """Shift of the outcomes, float64 [N], without which float32 would not hold them; None if it holds them anyway."""
     if plays.unit is None or not len(plays):
         return None
     location = np.asarray(plays.info["location"], np.float64)

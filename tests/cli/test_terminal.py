@@ -21,7 +21,7 @@ def test_folders_that_cannot_be_written_are_named_before_the_work(tmp_path, monk
     for path, line in (
         ("file", r"--out: file is a file, not a folder"),
         ("file/below/it", r"--out: .*file is a file, not a folder"),
-        ("link", r"--out: link is a link to nothing"),
+        ("link", r"--out: link is a broken link"),
         ("~nobody_has_this_name/x", r"no such home folder"),
         ("x" * 300, r"cannot be written \(File name too long\)"),
     ):
@@ -86,6 +86,22 @@ def test_a_reader_that_leaves_ends_it_quietly(command):
         process = subprocess.run(["bash", "-c", line], cwd=ROOT, capture_output=True, text=True, check=False)
         assert "Traceback" not in process.stderr
         assert "BrokenPipe" not in process.stderr
+
+
+def test_a_full_disk_ends_it_in_one_line():
+    code = "from sbp_jax.cli.flags import run; run(lambda words: print('result'), [])"
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with open("/dev/full", "w") as full:
+        process = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=ROOT,
+            env=environment,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert (process.returncode, process.stderr) == (2, "error: No space left on device\n")
 
 
 CSV = "wért\n" + "\n".join(f"{3 * (k * 0.37 % 1) ** 4 + k % 7:.3f}" for k in range(400)) + "\n"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from sbp_jax.distributions import Affine, GeneralizedPareto, Normal, SplicedBinnedPareto, StudentT, objective
+from sbp_jax.distributions import Affine, Binned, GeneralizedPareto, Normal, SplicedBinnedPareto, StudentT, objective
 from sbp_jax.errors import InputError
 from tests import oracles
 from tests.oracles_baselines import assert_probabilities
@@ -57,6 +57,12 @@ def test_cells_of_large_counts_keep_their_digits(scale):
     np.testing.assert_allclose(cells(scale), want, rtol=1e-6)
     slope = jax.jacobian(lambda log_scale: cells(jnp.exp(log_scale)))(jnp.float32(np.log(scale)))
     np.testing.assert_allclose(slope, (y / scale) ** 2 - 1, rtol=1e-4)
+
+
+def test_a_narrow_cell_with_its_middle_beyond_the_support_has_its_part_inside():
+    dist = Affine(Binned(jnp.zeros(4), np.linspace(-1.0, 1.0, 5)), -0.2, 1e4)
+    np.testing.assert_allclose(dist.interval_log_prob(9999.5, 10000.5), np.log(0.3 / 2e4), rtol=1e-3)
+    assert dist.interval_log_prob(10000.0, 10001.0) == -jnp.inf
 
 
 @pytest.mark.slow

@@ -26,8 +26,8 @@ from sbp_jax.data.plays import FEATURES, STATIC_FEATURES, static_names
 from sbp_jax.data.prepared import quality
 from sbp_jax.data.prepared.config import PrepareConfig
 from sbp_jax.data.prepared.dataset import (
+    NEW_READING,
     READING,
-    READING_SINCE,
     RECIPE,
     REPORT,
     SUMMARY,
@@ -118,8 +118,8 @@ def prepare(
 ) -> Prepared:
     """Read `sources` and write the data set to `out`; do nothing if the same data set is already there.
 
-    The same files (by content) and configuration give the same data set; one that an earlier version read by other
-    rules is prepared again. It is built next to `out` and moved there when complete, so an interrupted build leaves no
+    The same files (by content) and configuration give the same data set; one that an earlier version prepared by other
+    rules is rebuilt. It is built next to `out` and moved there when complete, so an interrupted build leaves no
     partial files; a different data set at `out` is replaced.
 
     Args:
@@ -142,8 +142,8 @@ def prepare(
     if is_prepared(out):
         with contextlib.suppress(InputError):  # damaged: build it again
             report = read_report(out)
-            # a set without these keys follows the rules of an earlier version
-            if report["prepared_from"] == recipe and READING_SINCE.keys() <= report.keys():
+            # a data set without these keys follows the rules of an earlier version
+            if report["prepared_from"] == recipe and NEW_READING.keys() <= report.keys():
                 return describe(out)
     elif out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out}: exists and is not a prepared data set; choose another folder")
@@ -196,7 +196,7 @@ def report_of(
     static: tuple[str, ...] = STATIC_FEATURES,
 ) -> dict[str, Any]:
     """Return a data set's report except its sources: reading, format, features, distributions, splits."""
-    account = {key: getattr(reading, name) for key, name in {**READING, **READING_SINCE}.items()}
+    account = {key: getattr(reading, name) for key, name in {**READING, **NEW_READING}.items()}
     distributions = seen.as_dict()
     names = ", ".join(distributions["formats"])
     account |= {"format": names, "features": list(features), "static": list(static)}

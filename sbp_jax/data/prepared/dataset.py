@@ -39,8 +39,8 @@ READING = {
     "files": "formats",
     "ignored": "ignored",
 }
-# the same for keys that reports do not have if an earlier version read the files, by other rules
-READING_SINCE = {"identified": "identified", "unknown": "unknown", "reasons_unknown": "reasons_unknown"}
+# the same for keys that are missing in reports of earlier versions, which read files by other rules
+NEW_READING = {"identified": "identified", "unknown": "unknown", "reasons_unknown": "reasons_unknown"}
 
 
 @dataclass(frozen=True)
@@ -93,8 +93,8 @@ def read_report(path: Path) -> dict[str, Any]:
 
 def reading_of(report: dict[str, Any]) -> ReadReport:
     """Return the `ReadReport` in a data set's report."""
-    recorded = {**READING, **{key: name for key, name in READING_SINCE.items() if key in report}}
-    return ReadReport(**{name: report[key] for key, name in recorded.items()})
+    fields = {**READING, **{key: name for key, name in NEW_READING.items() if key in report}}
+    return ReadReport(**{name: report[key] for key, name in fields.items()})
 
 
 def load(path: str | Path, split: str, mapped: bool | None = None) -> Plays:

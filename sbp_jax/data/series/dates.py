@@ -1,4 +1,4 @@
-"""Columns of times: dates and periods of a calendar in any of their usual forms, or numbers in any unit."""
+"""Columns of times: calendar dates and periods in their usual forms, or numbers in any unit."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,14 +9,14 @@ import polars as pl
 from sbp_jax.errors import InputError
 
 _SECOND = 1_000_000  # in Polars' microseconds
-_OFFSET = r"\d{2}:\d{2}.*([+-]\d{2}):?(\d{2})$"  # of a local time with a time of day
-_PERIODS = (  # pattern of a period -> how its first day is written
+_OFFSET = r"\d{2}:\d{2}.*([+-]\d{2}):?(\d{2})$"  # of a date with a time of day
+_PERIODS = (  # pattern of year and part, kind of period
     (r"^(\d{4})-?[Mm]?(0[1-9]|1[0-2])$", "month"),
     (r"^(\d{4})-?[Qq]([1-4])$", "quarter"),
     (r"^(\d{4})-?[Ww](0[1-9]|[1-4]\d|5[0-3])$", "week"),
     (r"^(\d{4})()$", "year"),
 )
-_YEARS = (1700, 2300)  # in which an integer such as 20200131 or 202001 is a date
+_YEARS = (1700, 2300)  # range of the years in integers such as 20200131 or 202001
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Times:
         at: float64 `[N]`, increasing: seconds since 1970 if the column has dates, else as in the file.
         wall: float64 `[N]`, what a local clock shows at these times, in seconds since 1970; None for numbers.
         dated: whether the column has dates.
-        raw: float64 `[N]`, as `at`, with dates that are written as integers left as they are.
+        raw: float64 `[N]`, `at` with the numbers in the file instead of dates written as integers.
     """
 
     at: np.ndarray
@@ -39,15 +39,15 @@ class Times:
 def read_times(column: pl.Series, path: Path) -> Times:
     """Return the times of a column.
 
-    Dates are those of the table's format, or text with the year first, with or without a time of day and its offset
-    from UTC; 2020-01, 2020Q1, 2020-W05 and 2020-01-06/2020-01-12 are periods. Integers such as 202001 or 20200131 stand
-    for months and days where every one of them is such a date.
+    Dates have the table's date type, or are text with the year first, with or without a time of day and its offset from
+    UTC; 2020-01, 2020Q1, 2020-W05 and 2020-01-06/2020-01-12 are periods. Integers such as 202001 or 20200131 are months
+    or days if all integers of the column are.
 
     Raises:
-        InputError: the message names the file and the first row that is no date, has no time, or does not come after
-            the one before.
+        InputError: the message names the file and the first row that is not a date, has no time, or is not later than
+            the row before.
     """
-    name, dated, given = column.name, not column.dtype.is_numeric(), column
+    name, dated, original = column.name, not column.dtype.is_numeric(), column
     wall = None
     if column.dtype == pl.String:
         column, offset = _text_dates(column, path)
@@ -68,12 +68,12 @@ def read_times(column: pl.Series, path: Path) -> Times:
         raise InputError(f"{path}: expected at least 3 rows, got {len(at)}")
     for row in np.flatnonzero(np.diff(at) <= 0)[:1]:
         what = "the same time as" if at[row + 1] == at[row] else "an earlier time than"
-        clock = dated and np.any(np.mod(at, 86_400))
-        hint = "; local times need an offset from UTC where the clock is set back" if clock else ""
+        has_clock = dated and np.any(np.mod(at, 86_400))
+        hint = "; local times need an offset from UTC where the clock is set back" if has_clock else ""
         raise InputError(
-            f"{path}: column {name!r}: row {row + 2} has {what} the row before: {given[int(row) + 1]}{hint}"
+            f"{path}: column {name!r}: row {row + 2} has {what} the row before: {original[int(row) + 1]}{hint}"
         )
-    return Times(at if dated or wall is None else wall, wall, dated or wall is not None, at)
+    return Times(at if dated or wall is None else wall, wall, dated or wall is not None, raw=at)
 
 
 def _seconds(dates: pl.Series) -> np.ndarray:
@@ -117,7 +117,7 @@ def _first_days(text: pl.Series, pattern: str, period: str) -> pl.Series:
 def _coded_dates(column: pl.Series) -> np.ndarray | None:
     """Integers such as 20200131 or 202001 in seconds since 1970; None unless all of them are dates."""
     values = column.cast(pl.Float64).drop_nulls().to_numpy()
-    if len(values) < len(column) or not len(values) or not np.all(np.abs(values - np.round(values)) == 0):
+    if len(values) < len(column) or not len(values) or not np.all(values == np.round(values)):
         return None
     low, high = values.min(), values.max()
     for factor, form in ((1e4, "%Y%m%d"), (1e2, "%Y%m")):

@@ -24,7 +24,7 @@ class Grid:
     Attributes:
         cell: int64 `[N]`, increasing from 0.
         step: the usual distance between two times, in their unit.
-        period: "month", "weekday" and the like where the grid is of a calendar; "" for equal steps.
+        period: the calendar's period, such as "month" or "weekday"; "" for equal steps.
     """
 
     cell: np.ndarray
@@ -34,7 +34,7 @@ class Grid:
 
 @dataclass(frozen=True)
 class Irregular:
-    """Two successive times that no grid explains: those of `row` and `row + 1`, with the usual distance of others."""
+    """Two successive times that fit no grid: those of `row` and `row + 1`, their distance, and the usual distance."""
 
     row: int
     distance: float
@@ -42,7 +42,7 @@ class Irregular:
 
 
 def find_grid(at: np.ndarray, wall: np.ndarray | None = None) -> Grid | Irregular:
-    """Return the grid of times, or where they leave it.
+    """Return the grid of times, or the first two times that do not fit one.
 
     Args:
         at: float64 `[N]`, increasing, at least three.
@@ -62,7 +62,7 @@ def find_grid(at: np.ndarray, wall: np.ndarray | None = None) -> Grid | Irregula
 
 
 def _usual(distances: np.ndarray) -> float:
-    """The lower median: a distance that occurs, also where two are equally frequent."""
+    """The lower median: a distance that occurs, even if two are equally frequent."""
     return float(np.quantile(distances, 0.5, method="lower"))
 
 
@@ -81,7 +81,7 @@ def _months(wall: np.ndarray, step: float) -> Grid | None:
     month, day, length = _dates(wall)
     first = month.astype("datetime64[D]")
     date, weekday = first + (day - 1), _weekday(first + (day - 1))
-    rules = (
+    fits = (
         bool((day == np.minimum(day.max(), length)).all()),  # a day of the month, or its last one
         _is_constant(length - day),
         bool((date == np.busday_offset(first, 0, roll="forward")).all()),  # the first business day
@@ -89,7 +89,7 @@ def _months(wall: np.ndarray, step: float) -> Grid | None:
         _is_constant(weekday) and (_is_constant((day - 1) // _WEEKDAYS) or _is_constant((length - day) // _WEEKDAYS)),
     )
     number = month.astype(np.int64)
-    if not any(rules) or (np.diff(number) < 1).any():
+    if not any(fits) or (np.diff(number) < 1).any():
         return None
     months = int(np.gcd.reduce(np.diff(number)))
     period = {1: "month", 3: "quarter", 12: "year"}.get(months, f"{months} months")
@@ -114,8 +114,8 @@ def _weekdays(wall: np.ndarray, step: float) -> Grid | None:
         return None
     weekday = _weekday(day.astype("datetime64[D]"))
     open_days = np.unique(weekday)
-    everyday = _weekday(np.arange(day[0], day[-1] + 1).astype("datetime64[D]"))
-    if not 1 < len(open_days) < _WEEKDAYS or np.sum(~np.isin(everyday, open_days)) < _MIN_ABSENCES:
+    all_weekdays = _weekday(np.arange(day[0], day[-1] + 1).astype("datetime64[D]"))
+    if not 1 < len(open_days) < _WEEKDAYS or np.sum(~np.isin(all_weekdays, open_days)) < _MIN_ABSENCES:
         return None
     # number of open days up to each day
     cell = (day - weekday) // _WEEKDAYS * len(open_days) + np.searchsorted(open_days, weekday)
@@ -125,7 +125,7 @@ def _weekdays(wall: np.ndarray, step: float) -> Grid | None:
 
 
 def _days(wall: np.ndarray) -> np.ndarray:
-    """Days since 1970, int64; the nearest at the first one's time of day, so that a change of the clock moves none."""
+    """Days since 1970, int64, rounded at the first one's time of day, so that a change of the clock moves none."""
     time_of_day = np.mod(wall[0], _DAY_S)
     return np.round((wall - time_of_day) / _DAY_S).astype(np.int64)
 

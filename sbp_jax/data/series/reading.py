@@ -21,7 +21,7 @@ _TIME_NAMES = ("timestamp", "time", "datetime", "date", "ds", "t")
 _PERIOD_NAMES = ("period", "year", "quarter", "month", "week", "day")
 _DAY_S = 86_400.0
 MAX_ABSOLUTE = 1e30  # of a value: squares in float32 stay finite on the series' own scale
-_ROUNDING, _TOLERANCE = 2.0**-53, 1e-3  # of float64, relative; and how much of the mean deviation it may be
+_ROUNDING, _TOLERANCE = 2.0**-53, 1e-3  # relative rounding of float64; its maximum, in mean deviations
 # minimum scale, relative to the deviation of the training part: a flat window does not imply that nothing will change
 _MIN_DEVIATION = 0.05
 
@@ -38,8 +38,9 @@ class Series:
         dated: whether times are dates.
         missing: number of rows of the file without a value.
         cells: int64 `[N]`, cell of each observation on the grid, from 0; None for equal steps.
-        period: "month", "business day" and the like where the grid is of a calendar, else "".
-        is_plain: whether equal steps between the file's times, the only grid of earlier versions, give the same cells.
+        period: the calendar's period, such as "month" or "business day"; "" for equal steps.
+        is_plain: whether earlier versions, which knew only equal steps between the file's numbers or dates, read the
+            same times and cells.
     """
 
     name: str
@@ -151,7 +152,8 @@ def read_series(path: str | Path, time: str = "", value: str = "") -> Series:
         int((~finite).sum()),
         cells - cells[0],
         grid.period,
-        np.array_equal(cells - cells[0], _equal_cells(raw, float(np.median(np.diff(times.raw))))),
+        times.at is times.raw
+        and np.array_equal(cells - cells[0], _equal_cells(raw, float(np.median(np.diff(times.raw))))),
     )
 
 
@@ -223,16 +225,16 @@ def _equal_cells(at: np.ndarray, step: float) -> np.ndarray:
     return np.round((at - at[0]) / step).astype(np.int64)
 
 
-def _irregularity(where: Irregular, times: Times) -> str:
-    """The two rows that leave the grid, and how."""
-    unit, name = (_DAY_S, " days") if times.dated and where.step >= _DAY_S else (1.0, "")
+def _irregularity(pair: Irregular, times: Times) -> str:
+    """The two rows that do not fit the grid, and the reason."""
+    unit, name = (_DAY_S, " days") if times.dated and pair.step >= _DAY_S else (1.0, "")
     distance, step = (
         f"{seconds / unit:g}{name}".removesuffix("s" if seconds == unit else "$")
-        for seconds in (where.distance, where.step)
+        for seconds in (pair.distance, pair.step)
     )
     reason = (
         f"less than half of the usual {step}"
-        if where.distance < 0.5 * where.step
+        if pair.distance < 0.5 * pair.step
         else f"neither the usual {step} nor a multiple of it, and no period of a calendar"
     )
-    return f"rows {where.row + 1} and {where.row + 2} are {distance} apart, {reason}"
+    return f"rows {pair.row + 1} and {pair.row + 2} are {distance} apart, {reason}"

@@ -73,11 +73,11 @@ def read_windows(config: SeriesConfig, folder: Path | None = None) -> SeriesSet:
                     f"observations {begin + 1} to {end} of {len(each)}, those of the {split} split"
                 )
             parts[split].append(plays.select(members))
-    cutting = {name: value for name, value in dataclasses.asdict(config).items() if name != "path"}
-    # a calendar's windows differ from those that equal steps would cut; others are identified as in earlier versions
-    cutting |= {"grids": [each.period for each in series]} if not all(each.is_plain for each in series) else {}
+    settings = {name: value for name, value in dataclasses.asdict(config).items() if name != "path"}
+    # windows on a calendar's grid differ from those on equal steps; others keep their digest of earlier versions
+    settings |= {"grids": [each.period for each in series]} if not all(each.is_plain for each in series) else {}
     splits = {split: Sequences.concatenate(members) for split, members in parts.items()}
-    return SeriesSet(files[0].parent, series, splits, json_digest(cutting, files)[:16])
+    return SeriesSet(files[0].parent, series, splits, json_digest(settings, files)[:16])
 
 
 def _files(paths: Sequence[str], folder: Path | None) -> list[Path]:

@@ -12,7 +12,7 @@
 
   const draw = (id, traces, x, y, more = {}) =>
     Plotly.react(id, traces, { ...LOOK, ...more, xaxis: { ...AXIS, ...x }, yaxis: { ...AXIS, ...y } }, OPTIONS);
-  // Plotly reads tags, entities and %{...} in every text
+  // Plotly interprets tags, entities and %{...} in any text
   const plain = (text) => String(text).replace(/[&<>{}]/g, (c) => `&#${c.charCodeAt(0)};`);
   const axis = (text, more = {}) => ({ title: { text }, ...more });
 
