@@ -111,7 +111,8 @@ def run(command: Callable[[list[str]], None], words: list[str], interrupted: str
         except BrokenPipeError:  # the reader of the output has stopped reading, like `head`
             raise
         except OSError as error:
-            prefix = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
+            is_path = isinstance(error.filename, str | bytes | os.PathLike)  # else None, or the number of an open file
+            prefix = f"{os.fsdecode(error.filename)}: " if is_path else ""
             fail(f"{prefix}{error.strerror or error}")
         except KeyboardInterrupt:
             print(interrupted or "interrupted; the same command resumes from the newest checkpoint", file=sys.stderr)

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float
@@ -83,9 +84,9 @@ class Affine(LocationScale):
     def interval_log_prob(self, low: ArrayLike, high: ArrayLike) -> Float[Array, "..."]:
         """Return log P(low < Y <= high), the base's value for the transformed interval; -inf where low >= high.
 
-        For an interval narrower than 10^4 rounding errors of its transformed ends, such as the cell of a count of
-        millions, the probability is the width times the density at the middle, unless the base has atoms: a difference
-        of the ends would lose digits.
+        For a narrow interval, such as the cell of a count of millions, the rounding of the transformed ends may cost
+        more digits than the midpoint rule: the probability is then the width times the density at the middle, unless
+        the base has atoms.
         """
         low, high = self._outcomes(low, high)
         start, end = self._ends(low), self._ends(high)
@@ -93,10 +94,13 @@ class Affine(LocationScale):
             return self._known(self.base.interval_log_prob(start, end), low, high)
         width = (high - low) / pad_rank(self.scale, low.ndim)
         middle = self._ends(0.5 * low + 0.5 * high)
-        limit = _MIN_ROUNDINGS * float(jnp.finfo(self.dtype).eps)
-        narrow = (width > 0) & (width < limit * jnp.maximum(jnp.abs(middle), 1.0)) & jnp.isfinite(middle)
-        log_density = self.base.log_prob(jnp.where(narrow, middle, 0.0))
-        narrow = narrow & (log_density > -jnp.inf)  # an end of the support may lie between the middle and an end
+        rounding = float(jnp.finfo(self.dtype).eps) * jnp.maximum(jnp.abs(middle), 1.0)
+        narrow = (width > 0) & (width < _MIN_ROUNDINGS * rounding) & jnp.isfinite(middle)
+        points = jnp.stack(jnp.broadcast_arrays(jax.lax.stop_gradient(start), middle, jax.lax.stop_gradient(end)))
+        first, log_density, last = self.base.log_prob(jnp.where(narrow[None], points, 0.0))
+        # the relative errors of both ways are compared; at an end of the support the change is infinite
+        change = jnp.where(jnp.isfinite(first) & jnp.isfinite(last), last - first, jnp.inf)
+        narrow = narrow & (change * change * width < 24 * rounding) & (log_density > -jnp.inf)
         wide = self.base.interval_log_prob(jnp.where(narrow, 0.0, start), jnp.where(narrow, 1.0, end))
         dense = log_density + jnp.log(jnp.where(narrow, width, 1.0))
         return self._known(jnp.where(narrow, dense, wide), low, high)

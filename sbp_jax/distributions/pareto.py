@@ -373,7 +373,7 @@ def tail_cells(
     )
     shapes, scales = zip(*((pad_rank(t.shape, step.ndim), pad_rank(t.scale, step.ndim)) for t in tails), strict=True)
     both = GeneralizedPareto(jnp.stack(shapes), jnp.stack(scales)).excess_cells(excess, steps, window)
-    (once, twice, moment) = (x[1] for x in both)
-    nearest = complement(tuple(x[0] for x in both), start, masses[0])
+    (behind, once), (square, twice), (about, moment) = both
+    nearest = complement((behind, square, about), start, masses[0])
     tau = masses[1]
     return (start, nearest), (stop, (term(tau, once), tau * term(tau, twice), term(tau, moment)))

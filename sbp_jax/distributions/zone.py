@@ -299,9 +299,10 @@ class Side(abc.ABC):
                 return first, square, moment + begin * first
 
             some = jax.lax.cond(jnp.any(end > begin), sums, lambda: zeros)
-            return tuple(a + b for a, b in zip(total, some, strict=True)), None
+            return jax.tree.map(jnp.add, total, some), None
 
-        return jax.lax.scan(jax.checkpoint(add), zeros, by_piece)[0]
+        (first, square, moment), _ = jax.lax.scan(jax.checkpoint(add), zeros, by_piece)
+        return first, square, moment
 
     def rises(self) -> Float[Array, "..."]:
         """Return the sum of the rises of T, which should only fall, between quadrature nodes, of the batch shape."""

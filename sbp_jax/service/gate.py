@@ -109,9 +109,11 @@ class _Reply:
         self._send, self._page, self.without_body = send, page, without_body
 
     async def __call__(self, message: Message) -> None:
-        if message["type"] == "http.response.start" and self._page is not None:
-            allowed = [(b"access-control-allow-origin", self._page.encode("latin-1")), (b"vary", b"Origin")]
-            message = {**message, "headers": [*message.get("headers", []), *allowed]}
+        if message["type"] == "http.response.start":
+            headers = [(b"vary", b"Origin")]  # a cache must not give one page's answer to another
+            if self._page is not None:
+                headers.append((b"access-control-allow-origin", self._page.encode("latin-1")))
+            message = {**message, "headers": [*message.get("headers", []), *headers]}
         if message["type"] == "http.response.body" and self.without_body:
             message = {**message, "body": b""}
         await self._send(message)

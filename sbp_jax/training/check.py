@@ -173,7 +173,7 @@ def check_precision(outcome: Outcome, splits: Sequence[Sequences | Split]) -> No
             f"data.outcome: {outcome.name} has integers up to {largest:.0f}; a network predicts integers below "
             f"{MAX_INTEGER}: subtract a constant from the column, or divide it"
         )
-    if abs(middle) * 2.0**-24 > 1e-2 * deviation and largest >= 1:
+    if deviation > 0 and abs(middle) * 2.0**-24 > 1e-2 * deviation and largest >= 1:
         raise InputError(
             f"data.outcome: {outcome.name} has values around {middle:.10g} that differ by {deviation:.3g} on average, "
             f"more digits than a network predicts (7): subtract a constant from the column"
