@@ -18,7 +18,7 @@ import polars as pl
 import polars.selectors as cs
 
 from sbp_jax.data.readers.encodings import as_utf8, header_of
-from sbp_jax.data.readers.files import SUFFIXES, archive_of, kind, open_file, refuse_stand_in
+from sbp_jax.data.readers.files import SUFFIXES, archive_of, first_line, kind, open_file, refuse_stand_in
 from sbp_jax.errors import InputError
 
 NULLS = ["", "NA", "N/A", "#N/A", "NaN", "nan", "None", "null"]
@@ -241,8 +241,3 @@ def _refuse_rounded(column: pl.Series, path: Path, name: str) -> None:
             f"{path}: column {name!r}: {str(rounded[0])!r} may be rounded; save it with all its digits, as a number "
             "without decimals or as text"
         )
-
-
-def first_line(error: BaseException) -> str:
-    """Return the first line of an error's message, or the name of its type."""
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
