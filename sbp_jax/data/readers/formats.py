@@ -21,16 +21,17 @@ from sbp_jax.errors import InputError
 
 CLOSED = (".xlsx", ".xls", ".7z", ".tar", ".bz2", ".xz", ".zst", ".feather", ".arrow", ".rar")  # tables, but not read
 MAX_DEPTH = 3  # folders below a source: archives unpack into one, often next to others
-GAME_NAMES, PLAY_NAMES = ("gameId", "old_game_id", "game_id"), ("playId", "play_id")
-PLAYER_NAMES = ("nflId", "nfl_id")
-POSITION_NAMES = ("position", "PositionAbbr", "positionAbbr", "officialPosition")
-PRESSURE_NAMES = ("causedPressure", "caused_pressure")
-CODE_NAMES = ("passResult", "PassResult", "pass_result")
+# alternatives, best first; `find_column` covers their other spellings, so a second one only changes the order
+GAME_NAMES, PLAY_NAMES = ("gameId", "old_game_id", "game_id"), ("playId",)
+PLAYER_NAMES = ("nflId",)
+POSITION_NAMES = ("position", "PositionAbbr", "officialPosition")
+PRESSURE_NAMES = ("causedPressure",)
+CODE_NAMES = ("passResult",)
 FLAG_NAMES = ("complete_pass", "incomplete_pass", "interception")
 RESULT_NAMES = (*CODE_NAMES, "offensePlayResult", "yards_gained")
 # before the penalty if a publisher has both: playResult, yardsGained and, from 2026, yards_gained include it
-GAIN_NAMES = ("prePenaltyYardsGained", "prePenaltyPlayResult", "pre_penalty_yards_gained", "yards_gained")
-GAIN_NAMES += ("offensePlayResult", "yards", "yardsGained", "playResult", "PlayResult")
+GAIN_NAMES = ("prePenaltyYardsGained", "prePenaltyPlayResult", "yards_gained", "offensePlayResult", "yards")
+GAIN_NAMES += ("yardsGained", "playResult")
 _IDS: dict[str, tuple[str, ...]] = dict.fromkeys(("plays", "pressures", "unknown"), (*GAME_NAMES, *PLAY_NAMES))
 _IDS |= {"players": PLAYER_NAMES, "games": GAME_NAMES}
 WITHOUT_TRACKING = "to use the lists of plays without tracking: --no-tracking"

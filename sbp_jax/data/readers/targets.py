@@ -19,8 +19,8 @@ from sbp_jax.data.readers.report import ReadReport
 from sbp_jax.data.readers.tables import cast_columns
 from sbp_jax.errors import InputError
 
-TARGET_NAMES = ("targetNflId", "target_nfl_id")
-TARGETED_NAMES = ("wasTargettedReceiver", "wasTargetedReceiver", "was_targetted_receiver", "was_targeted_receiver")
+TARGET_NAMES = ("targetNflId",)
+TARGETED_NAMES = ("wasTargettedReceiver", "wasTargetedReceiver")
 _TRUE, _FALSE = ("true", "t", "yes", "y", "1", "1.0"), ("false", "f", "no", "n", "0", "0.0")
 _SCHEMA = {"game_id": pl.Int64, "play_id": pl.Int64, "target_id": pl.Int64}
 
