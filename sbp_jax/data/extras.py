@@ -1,8 +1,8 @@
 """Optional features of a player, chosen by name and appended to the eight of `features`.
 
-The page `docs/explanation/features.md` lists them, and which of them a format knows. A column is 0 for players without
-the measurement; a column `..._known` is 1 where the value was measured. `target_defenders` describes a completed play,
-so it is not for live scoring.
+The page `docs/explanation/features.md` lists them, and the formats that have their data. A column is 0 for players
+without the measurement; a column `..._known` is 1 where the value was measured. `target_defenders` describes a
+completed play, so it is not for live scoring.
 """
 
 from collections.abc import Iterable
@@ -63,15 +63,15 @@ def _receiver_separation(scene: Scene) -> np.ndarray:
     for slot in RECEIVERS:
         # a defender without a free slot of the defense may be in a receiver's slot
         receiver = scene.present[:, slot] & ~scene.defender[:, slot]
-        values[:, slot] = _nearest(scene, slot) * receiver[:, None]
+        values[:, slot] = np.where(receiver[:, None], _nearest(scene, slot), 0.0)
     return values
 
 
 def _rusher_distance(scene: Scene) -> np.ndarray:
-    # some publishers leave the rushers out: the nearest of those in coverage is not the nearest rusher
+    # some publishers omit the rushers; the nearest defender in coverage is not the nearest rusher
     complete = (scene.defender & scene.present).sum(axis=1) >= COMPLETE_DEFENSE
     values = np.zeros((*scene.present.shape, 2))
-    values[:, PASSER] = _nearest(scene, PASSER) * complete[:, None]
+    values[:, PASSER] = np.where(complete[:, None], _nearest(scene, PASSER), 0.0)
     return values
 
 

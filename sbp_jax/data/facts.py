@@ -84,7 +84,7 @@ def listed_facts(sources: Sequence[str | Path]) -> pl.DataFrame:
 
 
 def _one_row_each(plays: pl.DataFrame, rows: pl.DataFrame, own: pl.DataFrame, table: Table) -> pl.DataFrame:
-    """The plays of a merged table with the first value of each of its own columns; text of numbers becomes numbers."""
+    """The plays of a merged table, with the first value of each of its other columns; numeric text becomes numbers."""
     names = {name: str(table.column(*NAMES[name])) for name in PLAY}
     ids = cast_columns(rows.select(pl.col(column).alias(name) for name, column in names.items()), table.path, names)
     first = ids.hstack(own.drop(name for name in own.columns if name in PLAY))

@@ -29,7 +29,7 @@ from sbp_jax.data.readers.rules import Rules
 from sbp_jax.data.readers.tracking import TrackingChunk, read_tracking
 from sbp_jax.errors import InputError
 
-_HALVES = 2**22  # beyond, float32 has no quarters, and soon no halves
+_HALVES = 2**22  # from here on, float32 has no quarters, and from twice this value no halves
 
 
 def plays_from_chunk(chunk: TrackingChunk) -> Plays:
@@ -66,10 +66,10 @@ def plays_from_chunk(chunk: TrackingChunk) -> Plays:
 
 
 def _outcomes(plays: pl.DataFrame) -> np.ndarray:
-    """Outcomes as float32; InputError where one of many digits would become another number."""
+    """Outcomes as float32; InputError if rounding would change one of many digits."""
     values = plays["outcome"].cast(pl.Float64).to_numpy()
     rounded = values.astype(np.float32)
-    # a decimal would count as an integer
+    # a rounded decimal could count as an integer
     for play in np.flatnonzero((np.abs(values) >= _HALVES) & (rounded != values))[:1].tolist():
         raise InputError(
             f"play {plays['play_id'][play]} of game {plays['game_id'][play]}: the outcome {values[play]:.17g} has "

@@ -130,12 +130,12 @@ class Sequences:
 
     @property
     def unit(self) -> np.ndarray | None:
-        """Location and scale of the predicted distributions of `centered`, float32 `[N, 2]`; None means yards."""
+        """Location and scale of the distributions of `centered`, float32 `[N, 2]`; None means yards."""
         return units(self.info)
 
     @property
     def centered(self) -> np.ndarray:
-        """Outcomes as a network is trained on them, float32 `[N]`: those of windows minus the window's location."""
+        """Outcomes for the training of a network, float32 `[N]`; those of windows are relative to their location."""
         return centered(self.outcome, self.info)
 
     def chunks(self: S, frames: int = CHUNK_FRAMES) -> Iterator[S]:

@@ -47,5 +47,5 @@ FRAME_FIELDS, PLAY_FIELDS = _fields("frames"), _fields("plays")
 
 
 def play_field(plays: Any, name: str) -> np.ndarray | None:
-    """Return a field of `PLAY_FIELDS` of all plays, any object with the properties of `Sequences`."""
+    """Return a field of `PLAY_FIELDS` for all plays; `plays` has the properties of `Sequences`."""
     return plays.centered if name == "outcome" else getattr(plays, name)

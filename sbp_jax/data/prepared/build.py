@@ -118,7 +118,7 @@ def prepare(
 ) -> Prepared:
     """Read `sources` and write the data set to `out`; do nothing if the same data set is already there.
 
-    The same files (by content) and configuration give the same data set; one that an earlier version read by other
+    The same files (by content) and configuration give the same data set; one from an earlier version with other
     rules is prepared again. It is built next to `out` and moved there when complete, so an interrupted build leaves no
     partial files; a different data set at `out` is replaced.
 
@@ -142,7 +142,7 @@ def prepare(
     if is_prepared(out):
         with contextlib.suppress(InputError):  # damaged: build it again
             report = read_report(out)
-            # a set without these keys follows the rules of an earlier version
+            # a data set without these keys follows the rules of an earlier version
             if report["prepared_from"] == recipe and READING_SINCE.keys() <= report.keys():
                 return describe(out)
     elif out.exists() and (not out.is_dir() or any(out.iterdir())):

@@ -1,4 +1,4 @@
-"""Columns of times: dates and periods of a calendar in any of their usual forms, or numbers in any unit."""
+"""Parse columns of times: dates and periods of a calendar in their usual forms, or numbers in any unit."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,14 +9,14 @@ import polars as pl
 from sbp_jax.errors import InputError
 
 _SECOND = 1_000_000  # in Polars' microseconds
-_OFFSET = r"\d{2}:\d{2}.*([+-]\d{2}):?(\d{2})$"  # of a local time with a time of day
-_PERIODS = (  # pattern of a period -> how its first day is written
+_OFFSET = r"\d{2}:\d{2}.*([+-]\d{2}):?(\d{2})$"  # offset from UTC after a time of day
+_PERIODS = (  # pattern of a period, and its kind
     (r"^(\d{4})-?[Mm]?(0[1-9]|1[0-2])$", "month"),
     (r"^(\d{4})-?[Qq]([1-4])$", "quarter"),
     (r"^(\d{4})-?[Ww](0[1-9]|[1-4]\d|5[0-3])$", "week"),
     (r"^(\d{4})()$", "year"),
 )
-_YEARS = (1700, 2300)  # in which an integer such as 20200131 or 202001 is a date
+_YEARS = (1700, 2300)  # of integers such as 20200131 or 202001 that count as dates
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,9 @@ class Times:
 
     Attributes:
         at: float64 `[N]`, increasing: seconds since 1970 if the column has dates, else as in the file.
-        wall: float64 `[N]`, what a local clock shows at these times, in seconds since 1970; None for numbers.
+        wall: float64 `[N]`, local time in seconds since 1970; None for numbers.
         dated: whether the column has dates.
-        raw: float64 `[N]`, as `at`, with dates that are written as integers left as they are.
+        raw: float64 `[N]`, as `at`, but as in the file for dates written as integers.
     """
 
     at: np.ndarray
@@ -44,10 +44,10 @@ def read_times(column: pl.Series, path: Path) -> Times:
     for months and days where every one of them is such a date.
 
     Raises:
-        InputError: the message names the file and the first row that is no date, has no time, or does not come after
-            the one before.
+        InputError: the message names the file and the first row that is not a date, has no time, or is not later than
+            the previous one.
     """
-    name, dated, given = column.name, not column.dtype.is_numeric(), column
+    name, dated, original = column.name, not column.dtype.is_numeric(), column
     wall = None
     if column.dtype == pl.String:
         column, offset = _text_dates(column, path)
@@ -71,7 +71,7 @@ def read_times(column: pl.Series, path: Path) -> Times:
         clock = dated and np.any(np.mod(at, 86_400))
         hint = "; local times need an offset from UTC where the clock is set back" if clock else ""
         raise InputError(
-            f"{path}: column {name!r}: row {row + 2} has {what} the row before: {given[int(row) + 1]}{hint}"
+            f"{path}: column {name!r}: row {row + 2} has {what} the row before: {original[int(row) + 1]}{hint}"
         )
     return Times(at if dated or wall is None else wall, wall, dated or wall is not None, at)
 
@@ -117,7 +117,7 @@ def _first_days(text: pl.Series, pattern: str, period: str) -> pl.Series:
 def _coded_dates(column: pl.Series) -> np.ndarray | None:
     """Integers such as 20200131 or 202001 in seconds since 1970; None unless all of them are dates."""
     values = column.cast(pl.Float64).drop_nulls().to_numpy()
-    if len(values) < len(column) or not len(values) or not np.all(np.abs(values - np.round(values)) == 0):
+    if len(values) < len(column) or not len(values) or not np.all(values == np.round(values)):
         return None
     low, high = values.min(), values.max()
     for factor, form in ((1e4, "%Y%m%d"), (1e2, "%Y%m")):

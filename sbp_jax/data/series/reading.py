@@ -21,7 +21,7 @@ _TIME_NAMES = ("timestamp", "time", "datetime", "date", "ds", "t")
 _PERIOD_NAMES = ("period", "year", "quarter", "month", "week", "day")
 _DAY_S = 86_400.0
 MAX_ABSOLUTE = 1e30  # of a value: squares in float32 stay finite on the series' own scale
-_ROUNDING, _TOLERANCE = 2.0**-53, 1e-3  # of float64, relative; and how much of the mean deviation it may be
+_ROUNDING, _TOLERANCE = 2.0**-53, 1e-3  # relative, of float64; its maximum relative to the mean deviation
 # minimum scale, relative to the deviation of the training part: a flat window does not imply that nothing will change
 _MIN_DEVIATION = 0.05
 
@@ -38,8 +38,8 @@ class Series:
         dated: whether times are dates.
         missing: number of rows of the file without a value.
         cells: int64 `[N]`, cell of each observation on the grid, from 0; None for equal steps.
-        period: "month", "business day" and the like where the grid is of a calendar, else "".
-        is_plain: whether equal steps between the file's times, the only grid of earlier versions, give the same cells.
+        period: "month", "business day" and the like for a grid of a calendar, else "".
+        is_plain: whether equal steps, the only grid of earlier versions, give the same cells.
     """
 
     name: str
@@ -106,7 +106,7 @@ def read_series(path: str | Path, time: str = "", value: str = "") -> Series:
 
     Raises:
         InputError: the file is missing or unreadable; a column is missing, ambiguous or of another kind; times do not
-            increase, are missing, or lie on no regular grid; values are not finite numbers; there are fewer than three
+            increase, are missing, or have no regular grid; values are not finite numbers; there are fewer than three
             observations, or all are equal. The message names the file and the row; row 1 is the first one below the
             header.
     """

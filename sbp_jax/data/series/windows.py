@@ -74,7 +74,7 @@ def read_windows(config: SeriesConfig, folder: Path | None = None) -> SeriesSet:
                 )
             parts[split].append(plays.select(members))
     cutting = {name: value for name, value in dataclasses.asdict(config).items() if name != "path"}
-    # a calendar's windows differ from those that equal steps would cut; others are identified as in earlier versions
+    # windows on a calendar differ from those of equal steps; all others keep the digest of earlier versions
     cutting |= {"grids": [each.period for each in series]} if not all(each.is_plain for each in series) else {}
     splits = {split: Sequences.concatenate(members) for split, members in parts.items()}
     return SeriesSet(files[0].parent, series, splits, json_digest(cutting, files)[:16])
