@@ -103,7 +103,7 @@ class Table:
 def find_tables(sources: str | Path | Sequence[str | Path], tracking: bool = True) -> list[Table]:
     """Return the tables in `sources`, recognized by their columns.
 
-    A folder counts as the files directly in it and in its subfolders with tracking. Without tracking, if they include
+    A folder counts as the files directly in it and in its subfolders with tracking. Without tracking, if these have
     no list of plays, the subfolders with lists of plays count instead. Hidden files and those of an operating system
     are skipped.
 
