@@ -9,7 +9,7 @@ _BREAK = re.compile(r"FUMBLES|MUFFS|PENALTY|Penalty")
 _REVERSED = "REVERSED"
 _INTERCEPTED = "INTERCEPTED"
 ADMINISTRATIVE = "not a play (timeout, end of a quarter, two-minute warning, start of a game)"
-TYPE_COLUMNS = ("play_type", "play_type_nfl", "playType", "PlayType")
+TYPE_COLUMNS = ("play_type", "play_type_nfl")
 # types of rows that are not plays, as upper-case letters only
 _TYPES = ("TIMEOUT", "TWOMINUTEWARNING", "ENDQUARTER", "QUARTEREND", "ENDHALF", "HALFEND", "ENDGAME", "ENDOFGAME")
 _TYPES += ("ENDOFQUARTER", "ENDOFHALF", "GAMESTART", "STARTOFGAME", "COMMENT")

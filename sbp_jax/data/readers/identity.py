@@ -1,7 +1,7 @@
 """Identify passers and players: those without an id get a number from name and team.
 
-The page `docs/explanation/tracking-data.md` has the rules. A name without a team identifies nobody if the team is
-known: a passer without an id who changes teams gets two numbers, and so do namesakes on two teams.
+The page `docs/explanation/tracking-data.md` has the rules. Name and team together identify a person: a passer
+without an id who changes teams gets two numbers, and so do namesakes on two teams.
 """
 
 from collections.abc import Sequence
@@ -116,7 +116,7 @@ def count_passers(rows: pl.DataFrame, report: ReadReport) -> None:
 
 
 def number_players(rows: pl.DataFrame, games: pl.DataFrame, report: ReadReport) -> pl.DataFrame:
-    """Return tracking `rows` with a `player_id` for every player: from name and team if he has no id.
+    """Return tracking `rows` with a `player_id` for all: a negative number from name and team without an id.
 
     If no file has a player's team, his name alone identifies him, unless both sides of the game have that name.
 

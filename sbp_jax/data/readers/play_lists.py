@@ -137,7 +137,7 @@ def read_play_list(table: Table, outcome: str, further: Sequence[str]) -> pl.Dat
         row = frame.with_row_index().filter(pl.any_horizontal(pl.col("game_id", "play_id").is_null()))["index"][0]
         raise InputError(f"{table.path}: row {row + 1}: no {names['game_id']} or {names['play_id']}")
     frame = _with_text(frame.with_columns(pl.col("result").str.strip_chars().str.to_uppercase()))
-    if "play_type" in rows.columns:
+    if rows.schema.get("play_type") == pl.String:
         frame = frame.with_columns(
             nullified=pl.col("nullified") | (rows["play_type"] == "no_play").fill_null(value=False)
         )
