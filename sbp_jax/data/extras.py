@@ -63,7 +63,7 @@ def _receiver_separation(scene: Scene) -> np.ndarray:
     for slot in RECEIVERS:
         # a defender without a free slot of the defense may be in a receiver's slot
         receiver = scene.present[:, slot] & ~scene.defender[:, slot]
-        values[:, slot] = _nearest(scene, slot) * receiver[:, None]
+        values[:, slot] = np.where(receiver[:, None], _nearest(scene, slot), 0.0)
     return values
 
 
@@ -71,7 +71,7 @@ def _rusher_distance(scene: Scene) -> np.ndarray:
     # some formats omit the rushers; the nearest defender in coverage is not the nearest rusher
     complete = (scene.defender & scene.present).sum(axis=1) >= COMPLETE_DEFENSE
     values = np.zeros((*scene.present.shape, 2))
-    values[:, PASSER] = _nearest(scene, PASSER) * complete[:, None]
+    values[:, PASSER] = np.where(complete[:, None], _nearest(scene, PASSER), 0.0)
     return values
 
 

@@ -130,7 +130,7 @@ class Sequences:
 
     @property
     def unit(self) -> np.ndarray | None:
-        """Location and scale of the predicted distributions of `centered`, float32 `[N, 2]`; None means yards."""
+        """Location and scale of the distributions of `centered`, float32 `[N, 2]`; None means yards."""
         return units(self.info)
 
     @property

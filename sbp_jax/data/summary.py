@@ -22,11 +22,11 @@ def summary(plays: Sequences) -> np.ndarray:
     """Return the situation and a summary of the play's last frame, NaN where missing [N, columns].
 
     Passer: time since the snap, position, speed, distance to the nearest defender, and number of defenders within two
-    and within five yards; these three are missing unless all eleven defenders are tracked. Receivers, from the deepest
-    to the shallowest: depth, distance to the nearest defender (separation), speed, closing speed of that defender, and
-    distance from the line that the passer faces. Field: depth of the deepest defender, number of receivers with at
-    least three yards of separation, mean separation, depth of the deepest open receiver, and depth and separation of
-    the receiver whom the passer faces most.
+    and within five yards; the last three are missing unless all eleven defenders are tracked. Receivers, from the
+    deepest to the shallowest: depth, distance to the nearest defender (separation), speed, closing speed of that
+    defender, and distance from the line that the passer faces. Field: depth of the deepest defender, number of
+    receivers with at least three yards of separation, mean separation, depth of the deepest open receiver, and depth
+    and separation of the receiver whom the passer faces most.
     """
     last = plays.offsets[1:] - 1
     frames, present = plays.frames[last].astype(np.float64), plays.present[last]

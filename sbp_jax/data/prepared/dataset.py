@@ -27,7 +27,7 @@ from sbp_jax.digests import json_digest
 from sbp_jax.errors import InputError
 
 REPORT, SUMMARY = "report.json", "report.md"
-RECIPE = 6  # increment when the same files give arrays with which earlier runs cannot be resumed
+RECIPE = 6  # increment if earlier runs cannot be resumed with the arrays of the same files
 _TOGETHER = 256  # records read at a time
 # keys of the report -> fields of `ReadReport`
 READING = {

@@ -1,16 +1,16 @@
-"""Game clocks in the forms that publishers, R, pandas and spreadsheets write.
+"""Parse game clocks in the forms that publishers, R, pandas and spreadsheets write.
 
 | form | example for 12 minutes 34 seconds |
 | --- | --- |
 | minutes and seconds | `12:34`; `:34` for 34 seconds |
-| the same as a time of day, as of 2021 and in spreadsheets | `12:34:00`, `12:34:00 PM` |
+| the same as a time of day, in 2021 and in spreadsheets | `12:34:00`, `12:34:00 PM` |
 | hours, minutes and seconds, as R and pandas write them | `00:12:34`, `0 days 00:12:34` |
 | units by letter, as R and standards write them | `12M 34S`, `PT12M34S` |
 | seconds | `754`, `754.0`, `754 secs` |
 | fraction of a day, as spreadsheets store times | 0.5236 (`12:34`) or 0.00873 (`0:12:34`) |
-| columns of times or durations in parquet | either reading of three parts |
+| times or durations in parquet | three parts |
 
-Three parts are minutes first if any row of the column has more than zero there; hours first otherwise.
+The first of three parts is minutes if it is above zero in any row of the column, hours otherwise.
 """
 
 import polars as pl
@@ -28,7 +28,7 @@ _SECONDS = r"^(\d+(?:\.\d+)?)(?: ?(?:s|secs?|seconds?))?$"
 
 
 def read_clock(column: pl.Series) -> tuple[pl.Series, pl.Series]:
-    """Return the seconds left in the quarter (Int64), and the values that have no form of a clock as text.
+    """Return the seconds left in the quarter (Int64), and the values that do not parse, as text.
 
     Both are null where the clock is missing; the first is null where the second is not.
     """
@@ -83,7 +83,7 @@ def _parts_of_times(column: pl.Series) -> pl.DataFrame:
 
 
 def _from_parts(parts: pl.DataFrame) -> pl.Series:
-    """Seconds of `first:second` or `first:second:third`, where the column shows what the first of three is."""
+    """Seconds of `first:second` or `first:second:third`; the column shows whether three parts begin with hours."""
     first, second, third = (pl.col(name) for name in ("first", "second", "third"))
     three = parts.filter(third.is_not_null())
     minutes_first = bool((three["first"] > 0).any())

@@ -1,7 +1,4 @@
-"""Parse the league's description of a play, and recognize the rows of play-by-play that are no plays.
-
-If a replay REVERSED the ruling, the text after the last such word counts.
-"""
+"""Parse the league's description of a play, and recognize the rows of play-by-play that are not plays."""
 
 import re
 
@@ -12,8 +9,8 @@ _BREAK = re.compile(r"FUMBLES|MUFFS|PENALTY|Penalty")
 _REVERSED = "REVERSED"
 _INTERCEPTED = "INTERCEPTED"
 ADMINISTRATIVE = "not a play (timeout, end of a quarter, two-minute warning, start of a game)"
-TYPE_COLUMNS = ("play_type", "play_type_nfl", "playType", "PlayType")
-# types of rows that are no plays: letters alone, in upper case
+TYPE_COLUMNS = ("play_type", "play_type_nfl")
+# types of rows that are not plays, as upper-case letters only
 _TYPES = ("TIMEOUT", "TWOMINUTEWARNING", "ENDQUARTER", "QUARTEREND", "ENDHALF", "HALFEND", "ENDGAME", "ENDOFGAME")
 _TYPES += ("ENDOFQUARTER", "ENDOFHALF", "GAMESTART", "STARTOFGAME", "COMMENT")
 _NO_PLAY = (
@@ -31,7 +28,7 @@ def parse_description(text: str) -> tuple[str | None, float | None, bool, bool]:
     """
     two_point = "TWO-POINT CONVERSION" in text
     nullified = "No Play" in text
-    final = text.rsplit(_REVERSED, 1)[-1]
+    final = final_ruling(text)
     if _INTERCEPTED in final:
         return "IN", 0.0, nullified, two_point
     if re.search(r"pass (?:is )?incomplete|is incomplete", final):
@@ -51,6 +48,11 @@ def parse_description(text: str) -> tuple[str | None, float | None, bool, bool]:
     return "C", float(sum(int(gain[1] or 0) for gain in gains if gain)), nullified, two_point
 
 
+def final_ruling(text: str) -> str:
+    """Return the text after the last REVERSED of a replay, the whole text if there is none."""
+    return text.rsplit(_REVERSED, 1)[-1]
+
+
 def is_reversed(text: str) -> bool:
     """Return whether a replay or a challenge changed the ruling."""
     return _REVERSED in text
@@ -61,7 +63,7 @@ def parse_return(text: str) -> float | None:
 
     0 if the text has no return (a touchback, a catch out of bounds); None if it has no interception.
     """
-    final = text.rsplit(_REVERSED, 1)[-1]
+    final = final_ruling(text)
     if _INTERCEPTED not in final:
         return None
     after = _BREAK.split(final.split(_INTERCEPTED, 1)[1], maxsplit=1)[0]
@@ -69,9 +71,9 @@ def parse_return(text: str) -> float | None:
 
 
 def is_administrative(rows: pl.DataFrame, plays: pl.DataFrame) -> pl.Series:
-    """Return which rows of a list of plays are no plays, by their type or, if it is missing, by their description.
+    """Return which rows of a list of plays are not plays, by type or, if it is missing, by description.
 
-    A row with a result is a play. So is a penalty without a snap: it is counted as nullified.
+    A row with a result is a play. So is a penalty without a snap, which is counted as nullified.
 
     Args:
         rows: the table with the publisher's names.

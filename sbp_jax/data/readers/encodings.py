@@ -1,12 +1,12 @@
-"""Text of tables as UTF-8 with decimal points, whatever program saved it; the conversion is recognized by bytes.
+"""Convert the text of tables to UTF-8 with decimal points; the bytes show what to convert.
 
-| text | sign |
+| text | how it is recognized |
 | --- | --- |
-| UTF-16 | its byte order mark, or a zero in every other byte of the beginning |
-| Windows-1252 (Latin-1) | no UTF-8, but letters and typographic marks alone, and no UTF-8 in it |
-| decimal commas (Excel in Europe) | the separator is the semicolon, and numbers have commas, none a point |
-| values padded with spaces | most names of columns are padded |
-| names of rows without a name of their column (R's `write.table`) | one field more in every row than in the header |
+| UTF-16 | by its byte order mark, or a zero in every other byte at the beginning |
+| Windows-1252 (Latin-1) | not UTF-8; beyond ASCII, only letters and typographic marks, and no sequence of UTF-8 |
+| decimal commas (Excel in Europe) | semicolons separate the values; numbers have commas, never points |
+| values padded with spaces | most column names are padded |
+| row names in a column without a name (R's `write.table`) | every row has one field more than the header |
 """
 
 import codecs
@@ -46,7 +46,7 @@ def separator(header: str, path: Path) -> str:
 
 
 def header_of(path: Path) -> tuple[bytes, str]:
-    """Return the beginning of a text file as UTF-8, cut after a row if it has one, and the file's separator."""
+    """Return the first rows of a text file as UTF-8, and its separator."""
     with open_file(path) as file:
         begin = _SEPARATOR_LINE.sub(b"", file.read(_SAMPLE))
     name = _by_mark(begin)
@@ -64,7 +64,7 @@ def header_of(path: Path) -> tuple[bytes, str]:
 
 
 def as_utf8(path: Path) -> bytes | None:
-    """Return a text file's content as UTF-8 with points, or None if the file on disk is that already.
+    """Return a text file's content as UTF-8 with decimal points, or None if no conversion is needed.
 
     Raises:
         InputError: the file is damaged, its last row is cut off, or it is neither UTF-8 nor Windows-1252 text.
@@ -87,12 +87,12 @@ def as_utf8(path: Path) -> bytes | None:
 
 
 def notes_of(path: Path) -> Sequence[str]:
-    """Return what the report has to mention of a file's text; errors as for `as_utf8`."""
+    """Return notes on a file's text for the report; errors as for `as_utf8`."""
     return () if kind(path) == ".parquet" else _inspect(path, _stamp(path))[1]
 
 
 def may_round_ids(path: Path) -> bool:
-    """Return whether a text file has numbers in scientific form, which can be rounded; errors as for `as_utf8`."""
+    """Return whether a text file has numbers in scientific notation, which may be rounded; errors as for `as_utf8`."""
     return kind(path) != ".parquet" and _inspect(path, _stamp(path))[4]
 
 
@@ -103,7 +103,7 @@ def _stamp(path: Path) -> tuple[int, int]:
 
 @lru_cache(512)
 def _inspect(path: Path, stamp: tuple[int, int]) -> tuple[str, tuple[str, ...], str, bool, bool]:
-    """Encoding, notes, separator, whether the text needs a conversion, and whether numbers are in scientific form.
+    """Encoding, notes, separator, whether to convert the text, and whether numbers are in scientific notation.
 
     `stamp` invalidates the cache.
     """
@@ -142,7 +142,7 @@ def _by_mark(begin: bytes) -> str:
 
 
 def _stream(file: BinaryIO) -> tuple[str, bytes, bool]:
-    """Encoding "ascii", "utf-8" or "other", the last row if no line end follows it, and whether "E+" or "e+" occurs."""
+    """Encoding ("ascii", "utf-8" or "other"), the last row if it has no line end, and whether "E+" or "e+" occurs."""
     decoder, name, tail, scientific = codecs.getincrementaldecoder("utf-8")(), "ascii", b"", False
     for chunk in iter(lambda: file.read(_CHUNK), b""):
         scientific = scientific or b"E+" in chunk or b"e+" in chunk
@@ -168,7 +168,7 @@ def _is_utf_8(begin: bytes) -> bool:
 
 
 def _latin(path: Path) -> str:
-    """Name of the encoding of text that is no UTF-8; InputError if it is damaged rather than Windows-1252."""
+    """Name of the encoding of text that is not UTF-8; InputError unless it is Windows-1252."""
     with open_file(path) as file:
         content = file.read()
     foreign = {bytes([byte]) for byte in set(content) if byte > 127}
@@ -178,9 +178,9 @@ def _latin(path: Path) -> str:
     except UnicodeDecodeError:
         is_text = False
     if not is_text or _CONTROL.search(content) or _TWICE_ENCODED.search(content):
-        at = next(number for number, line in enumerate(content.split(b"\n"), 1) if not _is_utf_8(line + b"\n"))
+        row = next(number for number, line in enumerate(content.split(b"\n"), 1) if not _is_utf_8(line + b"\n"))
         raise InputError(
-            f"{path}: row {at}: bytes that are neither utf-8 nor Windows-1252 text: the file is damaged; download or "
+            f"{path}: row {row}: bytes that are neither UTF-8 nor Windows-1252 text: the file is damaged; download or "
             "copy it again"
         )
     return "cp1252"
@@ -227,7 +227,7 @@ def _split(line: str, sep: str) -> list[str]:
 
 
 def _with_row_names(content: bytes, sep: str) -> bytes:
-    """The content with a nameless first column in the header if every row has one field more than it, as R writes."""
+    """The content with an empty first name in the header if the first rows have one field more, as R writes them."""
     lines = content[:_SAMPLE].split(b"\n")[:4]
     if len(lines) < 2:
         return content

@@ -13,9 +13,10 @@ from sbp_jax.errors import InputError
 
 SUFFIXES = (".csv", ".tsv", ".txt", ".parquet")
 GZIP = b"\x1f\x8b"
+_ZIP = (b"PK\x03\x04", b"PK\x05\x06")  # with members, and without; a table may have a column PK
 MAX_MEMBER_BYTES = 4 * 2**30  # a member of an archive is read into memory
 _DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile, NotImplementedError)
-# what stands in for the data: first bytes -> what it is and what to do
+# first bytes of other files under the name of a table -> what the file is and what to do
 _STAND_INS = {
     b"version https://git-lfs": "is a Git LFS pointer, not the data; fetch the data with `git lfs pull`",
     b"<!doctype": "is a web page saved under this name; download the table itself (Raw or Download, logged in)",
@@ -27,27 +28,27 @@ _STAND_INS = {
 
 
 def kind(path: Path) -> str:
-    """Return the suffix for the kind of a file, in lower case and without that of gzip."""
+    """Return the suffix of a file's name in lower case, without `.gz`."""
     return Path(path.stem).suffix.lower() if path.suffix.lower() == ".gz" else path.suffix.lower()
 
 
 def is_hidden(path: Path) -> bool:
-    """Return whether a system or a program put a file there, not its owner (macOS, Excel, version control)."""
+    """Return whether the operating system or a program, not the user, wrote a file (macOS, Excel, version control)."""
     return path.name.startswith((".", "~$")) or path.name == "__MACOSX"
 
 
 def archive_of(path: Path) -> Path | None:
-    """Return the zip archive that a path is inside, or None if it is a file or folder of the disk."""
+    """Return the zip archive that contains a path, or None for a file or folder on disk."""
     return next((p for p in path.parents if p.suffix.lower() == ".zip" and p.is_file()), None)
 
 
 def on_disk(path: Path) -> Path:
-    """Return the file of the disk that holds a table: the file itself, or its archive."""
+    """Return the file on disk that contains a table: the file itself, or its archive."""
     return archive_of(path) or path
 
 
 def members(archive: Path) -> dict[Path, int]:
-    """Return the tables inside a zip archive and their sizes in bytes; InputError if it is damaged."""
+    """Return the tables in a zip archive and their sizes in bytes; InputError if it is damaged."""
     try:
         with zipfile.ZipFile(archive) as file:
             inside = {archive / entry.filename: entry for entry in file.infolist() if not entry.is_dir()}
@@ -62,10 +63,10 @@ def members(archive: Path) -> dict[Path, int]:
 
 @contextmanager
 def open_file(path: Path) -> Iterator[BinaryIO]:
-    """Open the bytes of a file or of a member of an archive, without gzip.
+    """Open a file or a member of an archive for reading in binary, decompressed if it is gzipped.
 
     Raises:
-        InputError: the file cannot be read, is damaged, encrypted or too large a member of an archive.
+        InputError: the file is unreadable or damaged, or the member is encrypted or too large.
     """
     try:
         with _open(path) as file:
@@ -76,28 +77,31 @@ def open_file(path: Path) -> Iterator[BinaryIO]:
                     raise InputError(f"{path}: not a readable table (not a gzipped file)")
                 yield file
             else:
-                with gzip.open(file) as unpacked:
-                    yield io.BufferedReader(unpacked)
+                with gzip.open(file) as content:
+                    yield io.BufferedReader(content)
     except (*_DAMAGED, OSError, RuntimeError) as error:
-        raise InputError(
-            f"{path}: not a readable table ({str(error).splitlines()[0] or type(error).__name__})"
-        ) from error
+        raise InputError(f"{path}: not a readable table ({first_line(error)})") from error
 
 
 def refuse_stand_in(path: Path) -> None:
-    """Raise InputError if a file is empty or holds something else than the table that its name promises."""
+    """Raise InputError if a file is empty or is not the kind of table that its name implies."""
     with open_file(path) as file:
         begin = file.read(256)
     if not begin:
         raise InputError(f"{path}: the file is empty")
     is_parquet = begin.startswith(b"PAR1")
-    if begin.startswith(b"PK") or (is_parquet and kind(path) != ".parquet"):
+    if begin.startswith(_ZIP) or (is_parquet and kind(path) != ".parquet"):
         what = "parquet; name it .parquet" if is_parquet else "a zip archive or a workbook; unpack it to CSV"
         raise InputError(f"{path}: is {what}")
     start = begin.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     for sign, what in _STAND_INS.items():
         if start.startswith(sign):
             raise InputError(f"{path}: {what}")
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message, or the name of its type."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 @contextmanager
@@ -107,11 +111,11 @@ def _open(path: Path) -> Iterator[BinaryIO]:
         with path.open("rb") as file:
             yield file
         return
-    with zipfile.ZipFile(archive) as packed:
-        entry = packed.getinfo(path.relative_to(archive).as_posix())
+    with zipfile.ZipFile(archive) as container:
+        entry = container.getinfo(path.relative_to(archive).as_posix())
         if entry.flag_bits & 1:
             raise InputError(f"{path}: the archive is encrypted; unpack it")
         if entry.file_size > MAX_MEMBER_BYTES:
             raise InputError(f"{path}: has more than {MAX_MEMBER_BYTES >> 30} GiB; unpack the archive")
-        with packed.open(entry) as member:
+        with container.open(entry) as member:
             yield io.BufferedReader(member)  # type: ignore[type-var]

@@ -1,7 +1,7 @@
 """Source files and the tables in them, recognized by their columns in any spelling.
 
-CSV, TSV or parquet, also gzipped or in a zip archive. A table that is merged from tracking and lists stands for each of
-them. A table that looks like a known one but is not complete is passed over if the other files suffice.
+CSV, TSV or parquet, also gzipped or in a zip archive. A merged file counts as each of its tables. A table that looks
+like a known one but is incomplete is skipped if the other files suffice.
 """
 
 import re
@@ -19,28 +19,29 @@ from sbp_jax.data.readers.names import find_column, has_column
 from sbp_jax.data.readers.tables import collect, column_names, refuse_twice, scan
 from sbp_jax.errors import InputError
 
-CLOSED = (".xlsx", ".xls", ".7z", ".tar", ".bz2", ".xz", ".zst", ".feather", ".arrow", ".rar")  # tables, but not read
+UNSUPPORTED = (".xlsx", ".xls", ".7z", ".tar", ".bz2", ".xz", ".zst", ".feather", ".arrow", ".rar")
 MAX_DEPTH = 3  # folders below a source: archives unpack into one, often next to others
-GAME_NAMES, PLAY_NAMES = ("gameId", "old_game_id", "game_id"), ("playId", "play_id")
-PLAYER_NAMES = ("nflId", "nfl_id")
-POSITION_NAMES = ("position", "PositionAbbr", "positionAbbr", "officialPosition")
-PRESSURE_NAMES = ("causedPressure", "caused_pressure")
-CODE_NAMES = ("passResult", "PassResult", "pass_result")
+# alternatives, best first; `find_column` covers their other spellings, so a second one only changes the order
+GAME_NAMES, PLAY_NAMES = ("gameId", "old_game_id", "game_id"), ("playId",)
+PLAYER_NAMES = ("nflId",)
+POSITION_NAMES = ("position", "PositionAbbr", "officialPosition")
+PRESSURE_NAMES = ("causedPressure",)
+CODE_NAMES = ("passResult",)
 FLAG_NAMES = ("complete_pass", "incomplete_pass", "interception")
 RESULT_NAMES = (*CODE_NAMES, "offensePlayResult", "yards_gained")
 # before the penalty if a publisher has both: playResult, yardsGained and, from 2026, yards_gained include it
-GAIN_NAMES = ("prePenaltyYardsGained", "prePenaltyPlayResult", "pre_penalty_yards_gained", "yards_gained")
-GAIN_NAMES += ("offensePlayResult", "yards", "yardsGained", "playResult", "PlayResult")
+GAIN_NAMES = ("prePenaltyYardsGained", "prePenaltyPlayResult", "yards_gained", "offensePlayResult", "yards")
+GAIN_NAMES += ("yardsGained", "playResult")
 _IDS: dict[str, tuple[str, ...]] = dict.fromkeys(("plays", "pressures", "unknown"), (*GAME_NAMES, *PLAY_NAMES))
 _IDS |= {"players": PLAYER_NAMES, "games": GAME_NAMES}
 WITHOUT_TRACKING = "to use the lists of plays without tracking: --no-tracking"
 
 Role = Literal["tracking", "plays", "players", "games", "pressures", "frames after the throw", "unknown"]
-_CLOSED = "a workbook or an archive that is not read; save its tables as CSV"
-# only the name of an unreadable file shows whether it may be needed
-_NEEDED = re.compile(r"track|week|play|game|input|coord|suppl|pbp|data", re.IGNORECASE)
-_SHOWN = 8  # tables that a message names
-_DAMAGED = "unreadable: "  # a problem that begins so stops the reading of its folder
+_SAVE_AS_CSV = "a workbook or an archive that is not read; save its tables as CSV"
+# names of files that may be required, even if they are unreadable
+_REQUIRED = re.compile(r"track|week|play|game|input|coord|suppl|pbp|data", re.IGNORECASE)
+_SHOWN = 8  # number of tables in a message
+_DAMAGED = "unreadable: "  # prefix of a problem that stops the reading of the folder
 _WORDS: dict[str, str] = {"plays": "list of plays", "players": "list of players", "games": "list of games"}
 _WORDS |= {"pressures": "list of pressures", "unknown": "no known table"}
 
@@ -52,10 +53,10 @@ class Table:
     Attributes:
         path: the file, or its place in a zip archive.
         role: what the table is.
-        columns: the file's names of its columns, or of those that have this role.
+        columns: the file's columns, or those of them that belong to this role.
         layout: the layout of tracking.
-        merged: whether the file repeats this table's rows, for every frame or player.
-        problem: why the table is passed over, if it looks like a known one.
+        merged: whether the file repeats each row of this table, once per frame or player.
+        problem: why the table is skipped, if it looks like a known one.
         explicit: whether the file was named, rather than found in a folder.
     """
 
@@ -69,7 +70,7 @@ class Table:
 
     @property
     def file(self) -> Path:
-        """File on disk: the table's own or its archive."""
+        """The table's file on disk, or its archive."""
         return on_disk(self.path)
 
     @property
@@ -102,9 +103,9 @@ class Table:
 def find_tables(sources: str | Path | Sequence[str | Path], tracking: bool = True) -> list[Table]:
     """Return the tables in `sources`, recognized by their columns.
 
-    A folder stands for the files directly in it and for those in each of its subfolders that has tracking; without
-    tracking, and if no list of plays is among them, for those in each of its subfolders that has one. Hidden files and
-    those of an operating system are skipped.
+    A folder counts as the files directly in it and in its subfolders with tracking. Without tracking, if these have
+    no list of plays, the subfolders with lists of plays count instead. Hidden files and those of an operating system
+    are skipped.
 
     Args:
         sources: a folder, a file, or several of either. CSV, TSV or parquet, each also gzipped (`.csv.gz`) or in a zip
@@ -114,7 +115,7 @@ def find_tables(sources: str | Path | Sequence[str | Path], tracking: bool = Tru
 
     Raises:
         InputError: a path does not exist; a file is empty or unreadable; a file given by name has no known table; no
-            required table exists (the message states what was found); two columns could both be a known one.
+            required table exists (the message lists the tables); two columns could both be a known one.
     """
     paths = [Path(p) for p in ([sources] if isinstance(sources, str | Path) else sources)]
     tables: dict[tuple[Path, Role], Table] = {}
@@ -124,53 +125,52 @@ def find_tables(sources: str | Path | Sequence[str | Path], tracking: bool = Tru
         for table in _in_folder(path, tracking) if path.is_dir() else _named(path):
             tables.setdefault((table.path.resolve(), table.role), table)  # a file named twice is one file
     role = "tracking" if tracking else "plays"
-    found = list(tables.values())
-    if not any(table.role == role for table in found):
-        raise InputError(_nothing(", ".join(map(str, paths)), found, tracking))
-    return [table for table in found if tracking or table.role not in ("tracking", "frames after the throw")]
+    if not any(table.role == role for table in tables.values()):
+        raise InputError(_no_required(", ".join(map(str, paths)), list(tables.values()), tracking))
+    return [table for table in tables.values() if tracking or table.role not in ("tracking", "frames after the throw")]
 
 
 def read_table(table: Table, columns: Iterable[str] | None = None) -> pl.DataFrame:
     """Return a small table (plays, players, games) with the file's own column names; InputError if unreadable.
 
     Args:
-        table: the table; one that is merged into tracking has each of its rows once.
+        table: the table; of a merged one, each row is read once.
         columns: the columns to read; all if None.
     """
-    chosen = list(dict.fromkeys(columns)) if columns is not None else list(table.columns)
-    keys = [column for column in chosen if find_column([column], *_IDS[table.role])]
+    names = list(dict.fromkeys(columns)) if columns is not None else list(table.columns)
+    keys = [column for column in names if find_column([column], *_IDS[table.role])]
     # ids as text keep their digits until they are checked
     types = dict.fromkeys(keys, pl.String) if kind(table.path) != ".parquet" else {}
     rows = scan(table.path, types, infer_rows=0 if table.merged else None)
     if not table.merged:
-        return collect(rows.select(chosen) if columns is not None else rows, table.path)
-    return collect(rows.select(chosen).unique(maintain_order=True).drop_nulls(keys), table.path)
+        return collect(rows.select(names) if columns is not None else rows, table.path)
+    return collect(rows.select(names).unique(maintain_order=True).drop_nulls(keys), table.path)
 
 
 def describe_tables(tables: Sequence[Table]) -> str:
-    """Return the tables on one line: file names and what they are."""
-    tables = list({table.path: table for table in reversed(tables)}.values())[::-1]  # one for each file
+    """Return one line with the tables' file names and roles."""
+    tables = list({table.path: table for table in reversed(tables)}.values())[::-1]  # one per file
     rest = f" and {len(tables) - _SHOWN} more" if len(tables) > _SHOWN else ""
     return (", ".join(map(str, tables[:_SHOWN])) + rest) if tables else "no CSV, TSV or parquet file at all"
 
 
-def _nothing(names: str, found: Sequence[Table], tracking: bool) -> str:
-    """Message that the required table is missing: what was found, why it does not serve, and what to do."""
-    wanted = "looks like tracking" if tracking else "list of plays"
-    problem = next((table for table in found if wanted in table.problem), None)
+def _no_required(names: str, tables: Sequence[Table], tracking: bool) -> str:
+    """Message that the required table is missing: which tables there are instead, and what to do."""
+    phrase = "looks like tracking" if tracking else "list of plays"
+    problem = next((table for table in tables if phrase in table.problem), None)
     if problem:
         return f"{problem.path}: {problem.problem}"
-    roles = {table.role for table in found}
+    roles = {table.role for table in tables}
     if not tracking:
         missing = "no list of plays found (CSV, TSV or parquet with the columns gameId, playId, passResult and yards)"
-        return f"{names}: {missing}, found {describe_tables(found)}; put the publisher's plays file next to it"
+        return f"{names}: {missing}, found {describe_tables(tables)}; put the publisher's plays file next to it"
     missing = "no tracking file found (CSV, TSV or parquet with the columns x, y, gameId, playId)"
     todo = "put the publisher's tracking files next to it"
     if "frames after the throw" in roles:
         todo = "the output files hold frames after the throw only; put the input files, with the frames before it, here"
-    elif any(table.role == "plays" and table.has_outcomes for table in found):
+    elif any(table.role == "plays" and table.has_outcomes for table in tables):
         todo += f", or, {WITHOUT_TRACKING}"
-    return f"{names}: {missing}, found {describe_tables(found)}; {todo}"
+    return f"{names}: {missing}, found {describe_tables(tables)}; {todo}"
 
 
 def _named(path: Path) -> list[Table]:
@@ -201,20 +201,20 @@ def _in_folder(folder: Path, tracking: bool) -> list[Table]:
 
 
 def _inside(folder: Path, role: Role, seen: set[Path], depth: int = 0) -> list[Table]:
-    """The tables of a folder and of its subfolders with a table of a role; other folders (results) are not input."""
+    """The tables of a folder, and of those subfolders that have a table of `role`; others may have results."""
     seen.add(folder.resolve())
     visible = sorted(p for p in folder.iterdir() if not is_hidden(p))
     files = [path for path in visible if path.is_file()]
     tables = [table for path in files if kind(path) in SUFFIXES for table in _recognize(path)]
     for archive in (path for path in files if path.suffix.lower() == ".zip"):
         try:
-            packed = _packed(archive)
+            inside = _only_packed(archive)
         except InputError as error:
             tables.append(Table(archive, "unknown", (), problem=str(error).removeprefix(f"{archive}: ")))
         else:
-            tables += [table for path in packed for table in _recognize(path)]
-    closed = [path for path in files if path.suffix.lower() in CLOSED]
-    tables += [Table(path, "unknown", (), problem=_CLOSED) for path in closed]
+            tables += [table for path in inside for table in _recognize(path)]
+    unread = [path for path in files if path.suffix.lower() in UNSUPPORTED]
+    tables += [Table(path, "unknown", (), problem=_SAVE_AS_CSV) for path in unread]
     for deeper in visible:
         if depth < MAX_DEPTH and deeper.is_dir() and deeper.resolve() not in seen:
             inner = _inside(deeper, role, seen, depth + 1)
@@ -222,39 +222,41 @@ def _inside(folder: Path, role: Role, seen: set[Path], depth: int = 0) -> list[T
     return tables
 
 
-def _packed(archive: Path) -> list[Path]:
-    """The tables in an archive that are not also unpacked next to it or below."""
-    unpacked = {(p.name, p.stat().st_size) for p in archive.parent.rglob("*") if p.is_file()}
-    return [path for path, size in members(archive).items() if (path.name, size) not in unpacked]
+def _only_packed(archive: Path) -> list[Path]:
+    """The tables in an archive, without those that are also unpacked next to it or in a subfolder."""
+    copies = {(p.name, p.stat().st_size) for p in archive.parent.rglob("*") if p.is_file()}
+    return [path for path, size in members(archive).items() if (path.name, size) not in copies]
 
 
 def _recognize(path: Path, explicit: bool = False) -> list[Table]:
-    """The tables in a file: one, or several if they are merged; a problem is part of the table."""
+    """The tables in a file: one, or several if they are merged; an error becomes the table's `problem`."""
     try:
         columns = column_names(path)
     except InputError as error:
-        if explicit or _NEEDED.search(path.name):
+        if explicit or _REQUIRED.search(path.name):
             return [Table(path, "unknown", (), problem=f"{_DAMAGED}{error}")]
         return [Table(path, "unknown", (), problem=str(error).removeprefix(f"{path}: "))]
     try:
         table = _classify(path, columns, explicit)
-        if table.role != "unknown":
-            refuse_twice(path, columns)
-        return [table, *_merged(table)]
+        tables = [table, *_merged(table)]
     except InputError as error:
-        twice = "two columns" in str(error)
-        prefix = _DAMAGED if twice else ""
-        message = str(error) if twice else str(error).removeprefix(f"{path}: ")
-        return [Table(path, "unknown", columns, problem=f"{prefix}{message}")]
+        return [Table(path, "unknown", columns, problem=str(error).removeprefix(f"{path}: "))]
+    if table.role == "unknown":
+        return tables
+    try:
+        refuse_twice(path, columns)
+    except InputError as error:
+        return [Table(path, "unknown", columns, problem=f"{_DAMAGED}{error}")]
+    return tables
 
 
 def _merged(table: Table) -> list[Table]:
     """The lists that a tracking table repeats in its rows: plays, games and players."""
     if table.layout is None:
         return []
-    used = table.layout.present(table.columns)
-    keys = (used["game_id"], used["play_id"])
-    rest = tuple(column for column in table.columns if column in keys or column not in used.values())
+    names = table.layout.present(table.columns)
+    keys = (names["game_id"], names["play_id"])
+    rest = tuple(column for column in table.columns if column in keys or column not in names.values())
     parts = []
     has_result = find_column(rest, *CODE_NAMES) or all(find_column(rest, name) for name in FLAG_NAMES)
     if has_result and find_column(rest, *GAIN_NAMES):
@@ -262,8 +264,8 @@ def _merged(table: Table) -> list[Table]:
     if any(find_column(rest, name) for name in ("homeTeamAbbr", "week", "season")):
         parts.append(Table(table.path, "games", tuple(c for c in rest if c != keys[1]), merged=True))
     position = find_column(rest, *POSITION_NAMES)
-    if "position" not in used and position:
-        parts.append(Table(table.path, "players", (used["player_id"], position), merged=True))
+    if "position" not in names and position:
+        parts.append(Table(table.path, "players", (names["player_id"], position), merged=True))
     return parts
 
 

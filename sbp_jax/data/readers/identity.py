@@ -1,7 +1,7 @@
-"""Who is who: numbers for passers and players whom a file does not number, from their name and team.
+"""Identify passers and players: those without an id get a number from name and team.
 
-The page `docs/explanation/tracking-data.md` has the rules. Two persons are never one because of their name alone: the
-team belongs to it, so a passer without an id who changes teams has two numbers, and namesakes on two teams do too.
+The page `docs/explanation/tracking-data.md` has the rules. Name and team together identify a person: a passer
+without an id who changes teams gets two numbers, and so do namesakes on two teams.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from sbp_jax.data.readers.report import ReadReport
 from sbp_jax.digests import text_number
 
 NO_PASSER = -1
-# a team's former or other codes: sources differ, and teams have moved
+# codes of other sources, and of teams that have moved -> current code
 TEAMS = {
     "ARZ": "ARI",
     "BLT": "BAL",
@@ -33,7 +33,7 @@ _ROLES = ("home", "away", "offense", "defense")
 
 @dataclass
 class _Form:
-    """A name of a passer as one team's plays have it."""
+    """One spelling of a passer's name in the plays of one team."""
 
     team: str
     text: str
@@ -51,29 +51,30 @@ class _Form:
 
 
 def franchise(team: pl.Expr) -> pl.Expr:
-    """Return one code for each team: upper case, that of today for a former or another source's code."""
+    """Return the current code of each team, in upper case."""
     return team.str.strip_chars().str.to_uppercase().replace(TEAMS)
 
 
 def identify_passers(plays: pl.DataFrame, players: pl.DataFrame) -> pl.DataFrame:
-    """Return `plays` with `player_id`, the passer's number, and with one name for each passer, his most frequent one.
+    """Return `plays` with `player_id`, the passer's number, and each passer's most frequent name.
 
-    The number comes from the list's own code, on this play or on other plays of the same name and team ("00-0019596"
-    and "19596.0" become 19596; any other code is hashed), else from the name and the team. Names of one team with one
-    surname are one passer if the initials of one begin those of the other (`J.Allen`, `Jos.Allen`). They stay apart if
-    a name fits two that differ, if their codes differ, or if the list of players has two such quarterbacks.
+    The number comes from the list's code of the passer, on this play or on others with the same name and team
+    ("00-0019596" and "19596.0" become 19596; any other code is hashed), else from name and team. Two names of one team
+    with the same surname are one passer if the initials of one begin those of the other (`J.Allen`, `Jos.Allen`). They
+    stay apart if a name fits two that differ, if their codes differ, or if the list of players has two such
+    quarterbacks.
 
     Args:
         plays: `passer, passer_code, possession_team`, null if unknown.
         players: `position, listed_name` of the lists of players.
 
     Returns:
-        The plays with the columns that `count_passers` needs, too.
+        The plays, with additional columns for `count_passers`.
     """
     rows = plays.with_columns(team=franchise(pl.col("possession_team")).fill_null(""))
     forms = _forms(rows)
     quarterbacks = players.filter(pl.col("position") == "QB")["listed_name"].drop_nulls().to_list()
-    groups, apart = _one_man_each(forms, [split_name(name) for name in quarterbacks])
+    groups, apart = _by_person(forms, [split_name(name) for name in quarterbacks])
     table = pl.DataFrame(
         [(f.team, f.text, *_code_or_key(f, group), f in apart) for group in groups for f in group],
         schema={**dict.fromkeys(("team", "passer", "known_code", "key"), pl.String), "apart": pl.Boolean},
@@ -96,7 +97,7 @@ def identify_passers(plays: pl.DataFrame, players: pl.DataFrame) -> pl.DataFrame
 
 
 def count_passers(rows: pl.DataFrame, report: ReadReport) -> None:
-    """Count the plays of `identify_passers` by how their passer is identified, and the names that are one passer's."""
+    """Count the plays by how `identify_passers` identified the passer, and the names that it merged or kept apart."""
     own, name, team = pl.col("passer_code").is_null(), pl.col("passer_text").is_not_null(), pl.col("team") != ""
     text = rows.filter(own, name)
     by_name = text.filter(pl.col("code").is_null())
@@ -115,10 +116,9 @@ def count_passers(rows: pl.DataFrame, report: ReadReport) -> None:
 
 
 def number_players(rows: pl.DataFrame, games: pl.DataFrame, report: ReadReport) -> pl.DataFrame:
-    """Return tracking `rows` with a `player_id` for everyone: a negative number from name and team if a file has none.
+    """Return tracking `rows` with a `player_id` for all: a negative number from name and team without an id.
 
-    If the files do not have the abbreviation of a player's team, his name alone identifies him, unless both sides of
-    the game have it.
+    If no file has a player's team, his name alone identifies him, unless both sides of the game have that name.
 
     Args:
         rows: `game_id, player_id, name, side, is_ball`; `side` is a team, "home", "away", "offense" or "defense".
@@ -156,8 +156,8 @@ def _forms(rows: pl.DataFrame) -> list[_Form]:
     ]
 
 
-def _one_man_each(forms: Sequence[_Form], quarterbacks: Sequence[PersonName]) -> tuple[list[list[_Form]], list[_Form]]:
-    """Groups of forms that are one man's, and the forms that may be another's but are kept apart."""
+def _by_person(forms: Sequence[_Form], quarterbacks: Sequence[PersonName]) -> tuple[list[list[_Form]], list[_Form]]:
+    """Groups of forms that belong to one person, and forms that are kept apart although they may fit others."""
     by_surname: dict[tuple[str, str], list[_Form]] = {}
     for form in forms:
         by_surname.setdefault((form.team, form.name.key[1]), []).append(form)
@@ -172,14 +172,14 @@ def _one_man_each(forms: Sequence[_Form], quarterbacks: Sequence[PersonName]) ->
 
 
 def _cliques(forms: Sequence[_Form], quarterbacks: Sequence[PersonName]) -> tuple[list[list[_Form]], list[_Form]]:
-    """Groups in which every two forms fit, and the forms that fit two that differ, or contradict the list."""
+    """Groups in which any two forms fit, and the forms that fit two different ones or contradict the list."""
 
     def fits(form: _Form) -> list[_Form]:
         return [other for other in rest if other is not form and form.may_be(other) and listed_as_one(form, other)]
 
     def listed_as_one(one: _Form, other: _Form) -> bool:
-        men, others = ({name for name in quarterbacks if name.may_be(form.name)} for form in (one, other))
-        return men == others and len(men) <= 1
+        people, others = ({name for name in quarterbacks if name.may_be(form.name)} for form in (one, other))
+        return people == others and len(people) <= 1
 
     rest = list(forms)
     ambiguous = [f for f in rest if any(not a.may_be(b) for a in fits(f) for b in fits(f) if a is not b)]
@@ -196,11 +196,11 @@ def _cliques(forms: Sequence[_Form], quarterbacks: Sequence[PersonName]) -> tupl
 
 
 def _code_or_key(form: _Form, group: Sequence[_Form]) -> tuple[str | None, str]:
-    """The code of this name, else of its passer, if there is only one, and the text that identifies the passer."""
+    """The only code of this name, else of its group, None if there is no single one, and the group's text key."""
     everyone = set().union(*(each.codes for each in group))
-    known = next((codes for codes in (form.codes, everyone) if len(codes) == 1), set())
+    single = next((codes for codes in (form.codes, everyone) if len(codes) == 1), set())
     longest = max(group, key=lambda each: (*(len(part) for part in each.name.key), each.key))
-    return next(iter(known), None), longest.key
+    return next(iter(single), None), longest.key
 
 
 def _digests(texts: pl.Series) -> pl.Series:

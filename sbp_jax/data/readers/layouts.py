@@ -23,9 +23,9 @@ class Layout:
         clock: "frame" if all players share a frame number, "time" if they share only the time stamp.
         required, optional: common name -> the file's column.
         without: columns that never occur in this layout; a file with one of them has another layout.
-        unspelled: further columns that a file with other spellings must not have: they tell layouts apart whose marks
-            differ in their spelling alone.
-        note: what the publisher leaves out, if no play can be used for it.
+        unspelled: further columns that a file in another spelling must not have; they distinguish layouts whose marks
+            differ only in spelling.
+        note: what the publisher omits, if that makes every play unusable.
         whole_play: the file has exactly the frames from the snap to the throw, no events and no ball.
     """
 
@@ -45,9 +45,8 @@ class Layout:
 
     def present(self, columns: Sequence[str]) -> dict[str, str]:
         """Return common name -> the file's column for every known column in `columns`, in any spelling."""
-        known = {**self.required, **self.optional}
-        columns_of = {name: find_column(columns, column) for name, column in known.items()}
-        return {name: column for name, column in columns_of.items() if column is not None}
+        names = {**self.required, **self.optional}.items()
+        return {name: column for name, spelling in names if (column := find_column(columns, spelling)) is not None}
 
     def fits(self, columns: Sequence[str]) -> bool:
         """Return whether the columns are those of this layout, spelled exactly."""
@@ -63,7 +62,7 @@ class Layout:
         """Return the mark and the required columns that are not in `columns`, in any spelling."""
         mark = find_column(columns, self.mark)
         if mark != self.mark and mark in {layout.mark for layout in LAYOUTS}:
-            # another layout's exact mark: a file of 2019 has no direction of play, those of later years do
+            # the exact mark of another layout: files of 2019 have no direction of play, later ones do
             mark = mark if not self.unspelled and has_column(columns, ("playDirection",)) else None
         return list(dict.fromkeys([*([] if mark else [self.mark]), *self.missing(columns)]))
 
@@ -121,7 +120,7 @@ LAYOUTS = (
         _MOTION,
         note="Big Data Bowl 2024 publishes a pass from five frames before the catch only, so no pass has its release",
     ),
-    # merged with the list of players of its year, the only one with this name for the position
+    # merged with the year's list of players, the only one that calls the position so
     Layout(
         "Big Data Bowl 2023",
         "officialPosition",
@@ -168,7 +167,7 @@ LAYOUTS = (
 )
 
 _SIGNS = {"x", "y", "s", "dis", "dir", "o", "frame.id", "frameId", "frame_id", "frameType", "possessionFlag"}
-_CLOCKS = {"frameId", "possessionFlag"}  # in other spellings, single letters alone are no sign of tracking
+_CLOCKS = {"frameId", "possessionFlag"}  # in other spellings, single letters alone do not suffice
 _FLIGHT = {"game_id", "play_id", "nfl_id", "frame_id", "x", "y"}
 
 

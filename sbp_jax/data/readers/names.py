@@ -1,8 +1,8 @@
-"""Names of columns: a known name is found under the spellings that other programs give it.
+"""Names of columns, matched in any of the spellings that other programs produce.
 
 R's janitor turns `frame.id` into `frame_id` and `passResult` into `pass_result`; databases lower the case; fixed-width
 editors pad with spaces; a merge turns `displayName` of two tables into `displayName_x` and `displayName_y`. Two names
-are the same if they agree without case, spaces, dots, hyphens and underscores. An exact name always wins.
+are the same if they agree without case, spaces, dots, hyphens and underscores. An exact name takes precedence.
 """
 
 import re
@@ -26,8 +26,8 @@ def find_column(columns: Sequence[str], *names: str) -> str | None:
 
     Args:
         columns: the table's columns.
-        names: alternative names, best first. An exact one never stands for another of them, and a spelling of several
-            of them stands for the last.
+        names: alternatives, best first. A column with the exact name of one never matches another, and a spelling of
+            several matches the last.
 
     Raises:
         InputError: two columns fit a name equally well. The message does not name the file.

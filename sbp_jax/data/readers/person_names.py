@@ -1,8 +1,10 @@
-"""Names of persons as the league and the lists of players write them, and when two of them may be one man."""
+"""Parse the names of people as the league and lists of players write them, and compare two of them."""
 
 import re
 import unicodedata
 from typing import NamedTuple
+
+from sbp_jax.data.readers.descriptions import final_ruling
 
 _CAPITAL = r"[^\W\d_a-z]"
 _LETTER = r"[^\W\d_]"
@@ -18,7 +20,6 @@ _PASSER = re.compile(rf"{_BEGIN}({_NAME}) (?:pass|passes|(?:is )?sacked|scramble
 _THROWER = re.compile(rf"{_BEGIN}({_NAME}) (?:pass|spiked)")
 _ENDING = re.compile(rf"[\s,]+({_SUFFIX})$")
 _DOTTED = re.compile(rf"({_LETTER}{{1,6}})\.\s?(?=\S)")
-_REVERSED = "REVERSED"
 
 
 class PersonName(NamedTuple):
@@ -40,7 +41,7 @@ class PersonName(NamedTuple):
         return _letters(self.initials), _letters(self.surname), _letters(self.suffix)
 
     def may_be(self, other: "PersonName") -> bool:
-        """Return whether one man may have both names.
+        """Return whether both names may belong to one person.
 
         The surnames are equal, the initials of one begin those of the other (J., Jos. and Joshua; A. and A.J.), and the
         suffixes are equal, or one has none.
@@ -73,20 +74,20 @@ def split_name(text: str) -> PersonName:
 
 
 def parse_passer(text: str) -> str | None:
-    """Return the name of who passes, is sacked, scrambles or spikes the ball; None if the text names nobody so.
+    """Return the name of the player who passes, is sacked, scrambles or spikes the ball; None if there is none.
 
-    If a replay REVERSED the ruling, the text after the last such word counts, unless it names nobody.
+    The final ruling counts, unless it names nobody.
     """
-    match = _PASSER.search(text.rsplit(_REVERSED, 1)[-1]) or _PASSER.search(text)
+    match = _PASSER.search(final_ruling(text)) or _PASSER.search(text)
     return match[1] if match else None
 
 
 def throws(name: str, text: str) -> bool:
-    """Return whether the text names a person, known by his full name, as the thrower."""
-    thrower = _THROWER.search(text.rsplit(_REVERSED, 1)[-1])
+    """Return whether the text names the thrower, and `name`, a full name, may be his."""
+    thrower = _THROWER.search(final_ruling(text))
     return thrower is not None and split_name(thrower[1]).may_be(split_name(name))
 
 
 def _letters(text: str) -> str:
-    plain = unicodedata.normalize("NFKD", text).casefold()
-    return "".join(character for character in plain if character.isalpha())
+    folded = unicodedata.normalize("NFKD", text).casefold()
+    return "".join(character for character in folded if character.isalpha())

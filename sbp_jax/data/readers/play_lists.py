@@ -10,6 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
+from sbp_jax.data.plays import PLAY
 from sbp_jax.data.readers.clocks import read_clock
 from sbp_jax.data.readers.descriptions import (
     TYPE_COLUMNS,
@@ -32,7 +33,7 @@ from sbp_jax.data.readers.formats import (
 )
 from sbp_jax.data.readers.names import plain
 from sbp_jax.data.readers.rules import ATTEMPTS, LEAGUE_YARDS, in_yards
-from sbp_jax.data.readers.tables import TEXT_GAME_SEASON, cast_columns, numbers
+from sbp_jax.data.readers.tables import TEXT_GAME_SEASON, TRUE, cast_columns, numbers
 from sbp_jax.errors import InputError
 
 # common name -> the names that publishers give the column; the first one present, in any spelling, is used
@@ -41,31 +42,31 @@ NAMES = {
     "play_id": PLAY_NAMES,
     "result": (*CODE_NAMES, "result", "outcome"),
     "yards": GAIN_NAMES,
-    "nullified": ("nullified", "playNullifiedByPenalty", "play_nullified_by_penalty"),
+    "nullified": ("nullified", "playNullifiedByPenalty"),
     "two_point": ("two_pt", "two_point", "two_point_attempt"),
-    "spike": ("kneel_or_spike", "qb_spike", "qbSpike"),
-    "description": ("playDescription", "desc", "play_description"),
+    "spike": ("kneel_or_spike", "qb_spike"),
+    "description": ("playDescription", "desc"),
     "quarter": ("quarter", "qtr"),
     "down": ("down",),
-    "distance": ("yardsToGo", "ydstogo", "yards_to_go"),
-    "clock": ("gameClock", "GameClock", "game_clock", "time"),
+    "distance": ("yardsToGo", "ydstogo"),
+    "clock": ("gameClock", "time"),
     "clock_s": ("clock_s", "quarter_seconds_remaining"),
-    "home_score": ("preSnapHomeScore", "HomeScoreBeforePlay", "pre_snap_home_score"),
-    "visitor_score": ("preSnapVisitorScore", "VisitorScoreBeforePlay", "pre_snap_visitor_score"),
+    "home_score": ("preSnapHomeScore", "HomeScoreBeforePlay"),
+    "visitor_score": ("preSnapVisitorScore", "VisitorScoreBeforePlay"),
     "score_difference": ("score_differential",),
-    "absolute_yardline": ("absoluteYardlineNumber", "absolute_yardline_number"),
+    "absolute_yardline": ("absoluteYardlineNumber",),
     "yards_to_goal": ("yardline_100",),
-    "yardline_side": ("yardlineSide", "yardline_side"),
-    "yardline_number": ("yardlineNumber", "yardline_number"),
-    "possession_team": ("possessionTeam", "posteam", "possession_team"),
+    "yardline_side": ("yardlineSide",),
+    "yardline_number": ("yardlineNumber",),
+    "possession_team": ("possessionTeam", "posteam"),
     "home_team": ("home_team_abbr", "home_team"),
     "visitor_team": ("visitor_team_abbr", "away_team"),
-    # nflverse's first ones include those who scramble
+    # nflverse's `passer` and `passer_id` include players who scramble
     "passer": ("passer", "passer_player_name"),
     "passer_code": ("passer_id", "passer_player_id"),
     "season": ("season",),
     "week": ("week",),
-    "time_to_throw_s": ("timeToThrow", "time_to_throw"),
+    "time_to_throw_s": ("timeToThrow",),
 }
 OUTCOMES = {*NAMES["result"], *NAMES["yards"], "passing_yards"}
 TEXT = {"result", "description", "clock", "yardline_side", "possession_team", "home_team", "visitor_team"}
@@ -73,7 +74,6 @@ TEXT |= {"passer", "passer_code"}
 FLAGS = {"nullified", "two_point", "spike"}
 REAL = {"yards", "time_to_throw_s"}
 
-_TRUE = ["true", "1", "1.0", "t", "yes", "y"]
 _PLAYS_SIGNS = {"quarter", "down", "yards", "result", "description", "distance", "possession_team"}
 # flags of play-by-play that encode a result; the first one that is set counts
 _RESULT_FLAGS = {
@@ -115,29 +115,29 @@ def read_play_list(table: Table, outcome: str, further: Sequence[str]) -> pl.Dat
         raise NoOutcomeError(
             f"{table.path}: plays without an outcome: expected one of the columns {', '.join(NAMES[absent])}"
         )
-    # nflverse has a text pass_length next to yards_after_catch, so another spelling needs its companion
+    # nflverse has a text pass_length next to yards_after_catch, so other spellings count only next to PlayResult
     others = (*_OTHERS, *(_PARTS if plain(names["yards"]) == "playresult" else ()))
     parts = {name: column for name in others if (column := table.column(name))}
     parts |= {name: name for name in _PARTS if name in table.columns}
     parts |= {name: column for name, column in flags.items() if column}
-    asked = {name: column for name in (outcome, *further) if (column := table.column(name))}
-    rows = read_table(table, [*names.values(), *parts.values(), *asked.values()])
-    _check_plain(rows, [*names.values(), *parts.values(), *asked.values()], table)
-    # the reading below knows each column by one spelling
-    rows = rows.with_columns(pl.col(column).alias(name) for name, column in {**asked, **parts}.items())
+    requests = {name: column for name in (outcome, *further) if (column := table.column(name))}
+    rows = read_table(table, [*names.values(), *parts.values(), *requests.values()])
+    _check_flat(rows, [*names.values(), *parts.values(), *requests.values()], table)
+    # from here on, each column has one spelling
+    rows = rows.with_columns(pl.col(column).alias(name) for name, column in {**requests, **parts}.items())
     seconds, unread = read_clock(rows[names["clock"]]) if "clock" in names else (None, None)
     frame = rows.select(pl.col(column).alias(name) for name, column in names.items() if name != "clock")
     if has_flags:
         frame = frame.with_columns(result=_by_flags(rows))
     frame = frame.with_columns(yards=_gain(rows, frame, table, names["yards"]))
-    if outcome in asked and not in_yards(outcome):
+    if outcome in requests and not in_yards(outcome):
         frame = frame.with_columns(listed_outcome=numbers(rows[outcome], table.path, outcome))
     frame = cast_by_name(frame, table, names, text=TEXT, flags=FLAGS, real={*REAL, "listed_outcome"})
     if frame.select(pl.col("game_id", "play_id").is_null().any()).row(0) != (False, False):
         row = frame.with_row_index().filter(pl.any_horizontal(pl.col("game_id", "play_id").is_null()))["index"][0]
         raise InputError(f"{table.path}: row {row + 1}: no {names['game_id']} or {names['play_id']}")
     frame = _with_text(frame.with_columns(pl.col("result").str.strip_chars().str.to_uppercase()))
-    if "play_type" in rows.columns:
+    if rows.schema.get("play_type") == pl.String:
         frame = frame.with_columns(
             nullified=pl.col("nullified") | (rows["play_type"] == "no_play").fill_null(value=False)
         )
@@ -150,7 +150,7 @@ def read_play_list(table: Table, outcome: str, further: Sequence[str]) -> pl.Dat
     if "season" not in names:
         season = pl.col("game_id") // TEXT_GAME_SEASON  # 201 or so in the league's own numbers
         frame = frame.with_columns(season=pl.when(season.is_between(1900, 2200)).then(season))
-    extra_names = [name for name in further if name in asked]
+    extra_names = [name for name in further if name in requests]
     frame = frame.with_columns(numbers(rows[name], table.path, name).alias(f"listed:{name}") for name in extra_names)
     return frame.with_columns(file=pl.lit(str(table.path)))
 
@@ -209,7 +209,7 @@ def _with_text(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _gain(rows: pl.DataFrame, frame: pl.DataFrame, table: Table, column: str) -> pl.Series:
-    """The gain that counts, if several columns have one."""
+    """Gains, from the column that the format requires if several have one."""
     yards = frame["yards"]
     if set(_PARTS) <= set(rows.columns):
         # in this format PlayResult counts penalties; the pass and the run after it do not
@@ -238,16 +238,14 @@ def _by_flags(rows: pl.DataFrame) -> pl.Series:
 
 
 def _is_true(flag: pl.Expr) -> pl.Expr:
-    return flag.cast(pl.String).str.to_lowercase().is_in(_TRUE)
+    return flag.cast(pl.String).str.to_lowercase().is_in(TRUE)
 
 
-def _check_plain(rows: pl.DataFrame, names: Sequence[str], table: Table) -> None:
+def _check_flat(rows: pl.DataFrame, names: Sequence[str], table: Table) -> None:
+    """Raise InputError if a column has lists, structs or binary data."""
     for name in dict.fromkeys(names):
         if name in rows.columns and (rows.schema[name].is_nested() or rows.schema[name] == pl.Binary):
             raise InputError(f"{table.path}: column {name!r}: expected numbers or text, got {rows.schema[name]}")
-
-
-_KEY = ["game_id", "play_id"]
 
 
 @dataclass(frozen=True)
@@ -256,8 +254,8 @@ class Listing:
 
     Args:
         plays: one row per listed play. `has_outcome` is true if a result is listed, `two_outcomes` if two different
-            ones are, `overruled` if a replay's ruling replaces the listed result, `administrative` if the row is no
-            play; `file` is the list; `clock` is a text that is no clock, of column `clock_column`. `return_yards`
+            ones are, `overruled` if a replay's ruling replaces the listed result, `administrative` if the row is not
+            a play; `file` is the list; `clock` is the unparsed text of column `clock_column`. `return_yards`
             [yd] of an interception, `time_to_throw_s` [s], `pressure`, `listed_outcome` (the requested column) and
             `listed:NAME` (further requested columns) are null if unknown.
         players: player_id, position, listed_name.
@@ -312,13 +310,13 @@ def read_listing(
         if not any(f"listed:{name}" in each.columns for each in plays):
             raise InputError(f"situation: expected a column of a list of plays, got {name!r} ({names})")
     players = [_read_players(table) for table in tables if table.role == "players"]
-    games = [_read_games(t) for t in tables if t.role == "games"]
-    pressures = [_read_pressures(t) for t in tables if t.role == "pressures"]
+    games = [_read_games(table) for table in tables if table.role == "games"]
+    pressures = [_read_pressures(table) for table in tables if table.role == "pressures"]
     people, num_ambiguous = _one_row_per_player(players)
     return Listing(
-        plays=_one_row_per_play(plays).join(_any_pressure(pressures), on=_KEY, how="left"),
+        plays=_one_row_per_play(plays).join(_any_pressure(pressures), on=PLAY, how="left"),
         players=people,
-        games=_one_row_per_game(games, [t.path for t in tables if t.role == "games"]),
+        games=_one_row_per_game(games, [table.path for table in tables if table.role == "games"]),
         doubtful=num_ambiguous,
     ), others
 
@@ -355,7 +353,7 @@ def _any_pressure(pressures: Sequence[pl.DataFrame]) -> pl.DataFrame:
     """Whether any player's pressure is listed, null for a play without an entry."""
     empty = pl.DataFrame(schema={"game_id": pl.Int64, "play_id": pl.Int64, "pressure": pl.Boolean})
     entries = pl.concat([empty, *pressures]).drop_nulls()
-    return entries.group_by(_KEY).agg(pl.col("pressure").any())
+    return entries.group_by(PLAY).agg(pl.col("pressure").any())
 
 
 def _one_row_per_player(tables: Sequence[pl.DataFrame]) -> tuple[pl.DataFrame, int]:
@@ -390,6 +388,6 @@ def _one_row_per_play(tables: Sequence[pl.DataFrame]) -> pl.DataFrame:
     plays = pl.concat([pl.DataFrame(schema=empty), *tables], how="diagonal_relaxed")
     outcome = pl.struct(pl.col("result").fill_null(""), "yards", "nullified", "two_point")
     values = pl.col("listed_outcome").drop_nulls()  # only some of the lists may have the column
-    two = plays.group_by(_KEY).agg(two_outcomes=(outcome.n_unique() > 1) | (values.n_unique() > 1))
-    first = plays.group_by(_KEY, maintain_order=True).agg(pl.all().drop_nulls().first())
-    return first.join(two, on=_KEY, how="left").with_columns(has_outcome=pl.lit(True))
+    two = plays.group_by(PLAY).agg(two_outcomes=(outcome.n_unique() > 1) | (values.n_unique() > 1))
+    first = plays.group_by(PLAY, maintain_order=True).agg(pl.all().drop_nulls().first())
+    return first.join(two, on=PLAY, how="left").with_columns(has_outcome=pl.lit(True))

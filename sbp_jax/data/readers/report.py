@@ -19,7 +19,7 @@ class ReadReport:
         repaired: number of rows or plays corrected, or of rows dropped without losing a play, by kind.
         identified: number of plays, players or passers identified without an id, by kind.
         unknown: number of kept plays without a value, by column of the situation.
-        reasons_unknown: why a column of the situation may have no value, by column; a later part's counts.
+        reasons_unknown: reason for missing values, by column of the situation; a later part replaces an earlier one.
         formats: number of files read, by format.
         ignored: files that are not a tracking, outcome, player or game table.
     """
@@ -53,7 +53,7 @@ class ReadReport:
             self.identified[kind] = self.identified.get(kind, 0) + int(count)
 
     def mostly_unknown(self) -> dict[str, str]:
-        """Return the columns of the situation that most kept plays have no value for, each with the reason."""
+        """Return the columns of the situation without a value in most kept plays, each with the reason."""
         return {
             column: self.reasons_unknown.get(column, "no reason recorded")
             for column, count in self.unknown.items()

@@ -21,7 +21,7 @@ _INTEGERS = {"game_id", "play_id", "player_id", "frame", "possession", "at_home"
 _INTEGERS |= {"distance", "absolute_yardline", "home_score", "visitor_score"}
 _IDS = {"game_id", "play_id", "player_id"}  # read as text if they may be rounded, which shows in their digits
 _WORDS = {"name", "position", "direction", "side", "event", "role", "frame_type", "game_clock", "description", "copy"}
-_ZONE = r" ?(?:Z|UTC|GMT|[+-]\d\d:?\d\d)$"  # differences of times do not need it
+_ZONE = r" ?(?:Z|UTC|GMT|[+-]\d\d:?\d\d)$"  # irrelevant to differences of times
 _OPTIONAL = {"s": pl.Float64, "dir": pl.Float64, "o": pl.Float64}
 _OPTIONAL |= dict.fromkeys(("name", "position", "direction", "side", "event"), pl.String)
 
@@ -31,10 +31,10 @@ def read_rows(table: Table) -> Iterator[pl.DataFrame]:
 
     The columns are those of the layout, with ids as Int64 and coordinates as Float64, and `clock` (Int64, tenths of a
     second within the play, or the frame number), `stamp_ms` (Int64, if the file has times in addition to frame
-    numbers), `event` (null if there is none), `is_ball`, `clock_s` (Int64, with `game_clock` left to what has no form
-    of a clock) if the file has the game clock, and, if the file has roles, `thrower` and `targeted`. A layout
-    without ball and events gets events at the snap and the throw, and the ball at the snap: `BALL_BEHIND_LINE_YARDS`
-    behind the line of scrimmage, at the passer's y.
+    numbers), `event` (null if there is none), `is_ball`, `clock_s` (Int64) if the file has the game clock, and, if the
+    file has roles, `thrower` and `targeted`. `game_clock` has only the values that do not parse. A layout without ball
+    and events gets events at the snap and the throw, and the ball at the snap: `BALL_BEHIND_LINE_YARDS` behind the line
+    of scrimmage, at the passer's y.
 
     Raises:
         InputError: a value does not parse, or the file has no rows; the message names file and column.

@@ -32,10 +32,10 @@ _POSSIBLE = {
     "score_difference": (-100, 100),
 }
 _GOAL_LINE_X, _MIDFIELD = 110.0, 50.0
-# yards by which the ball is behind its usual place at the snap: -1.3 to 2.6 in the 290 real plays. If the snap is
+# distance of the ball at the snap behind its usual place: -1.3 to 2.6 yards in the 290 real plays. If the snap is
 # tagged late, the ball is already on its way to the passer
 _BEHIND_YARDS = (-2.0, 7.0)
-# the columns that tracking has for a player at a frame
+# columns of tracking, unknown for a listed play
 _UNKNOWN = {"x": pl.Float64, "y": pl.Float64, "dir": pl.Float64, "o": pl.Float64, "direction": pl.String}
 
 
@@ -165,7 +165,7 @@ def listed_plays(listed: pl.DataFrame, games: pl.DataFrame, players: pl.DataFram
         is_ball=pl.lit(value=False),
         **{name: pl.lit(None, kind) for name, kind in _UNKNOWN.items()},
     )
-    # the plays that are left out also show who is who
+    # rejected plays also help to identify passers
     rows = identify_passers(rows, players).with_columns(passer_id="player_id", name="passer")
     rows, plays = join_outcomes(rows, listed.drop("passer"), screen)
     count_passers(rows, screen.report)

@@ -18,16 +18,17 @@ import polars as pl
 import polars.selectors as cs
 
 from sbp_jax.data.readers.encodings import as_utf8, header_of
-from sbp_jax.data.readers.files import SUFFIXES, archive_of, kind, open_file, refuse_stand_in
+from sbp_jax.data.readers.files import SUFFIXES, archive_of, first_line, kind, open_file, refuse_stand_in
 from sbp_jax.errors import InputError
 
 NULLS = ["", "NA", "N/A", "#N/A", "NaN", "nan", "None", "null"]
+TRUE = ["true", "t", "yes", "y", "1", "1.0"]  # text of a flag that is set, in lower case
 MAX_EXACT_INTEGER = 2**53  # beyond it, different integers can have the same Float64
 _TWICE = "_duplicated_"  # in the name that the CSV reader gives the second of two columns of one name
 _LETTERS = {letter: number for number, letter in enumerate("ABCDEFGHIJKLMNOPQRSTUVWXYZ", 1)}
-# a league's game in nflverse's text: season, week, visitor and home team
+# id of a game in nflverse: season, week, visitor and home team
 _GAME_TEXT = r"^(\d{4})_(\d{1,2})_([A-Z]{2,3})_([A-Z]{2,3})$"
-TEXT_GAME_SEASON = 10**7  # the season's place in the number of such a game
+TEXT_GAME_SEASON = 10**7  # place value of the season in the number of such a game
 _ROUNDED = r"^[+-]?\d(?:\.(\d*))?[eE]\+?(\d+)$"
 
 
@@ -107,7 +108,7 @@ def check_column(table: pl.DataFrame, path: Path, name: str) -> None:
 
 
 def column_names(path: Path) -> tuple[str, ...]:
-    """Return the names of a file's columns; InputError if it is empty or not the kind of table its name implies."""
+    """Return a file's column names; InputError if it is empty or not the kind of table that its name implies."""
     refuse_stand_in(path)
     try:
         if kind(path) == ".parquet":
@@ -198,10 +199,10 @@ def cast_columns(
 
 
 def league_games(column: pl.Series) -> pl.Series:
-    """Return game ids with nflverse's text ("1999_01_MIN_ATL") as numbers, different for different games.
+    """Return game ids with nflverse's text ("1999_01_MIN_ATL") replaced by unique numbers.
 
-    The digits are the season, the week, and five for the home team, which has one game a week: 1999, 01, ... The number
-    has one digit more than the league's own, so no game has both.
+    The digits are the season, the week, and five for the home team, which has one game per week. The number has one
+    digit more than the league's, so the two never collide.
     """
     if column.dtype != pl.String or not column.str.contains(_GAME_TEXT).any():
         return column
@@ -228,7 +229,7 @@ def numbers(column: pl.Series, path: Path, name: str) -> pl.Series:
 
 
 def _refuse_rounded(column: pl.Series, path: Path, name: str) -> None:
-    """Raise InputError if an integer is in scientific form with too few digits, as a program writes that rounds it."""
+    """Raise InputError if an integer in scientific notation has too few digits: a program may have rounded it."""
     if column.dtype != pl.String:
         return
     text = column.str.strip_chars()
@@ -241,8 +242,3 @@ def _refuse_rounded(column: pl.Series, path: Path, name: str) -> None:
             f"{path}: column {name!r}: {str(rounded[0])!r} may be rounded; save it with all its digits, as a number "
             "without decimals or as text"
         )
-
-
-def first_line(error: BaseException) -> str:
-    """Return the first line of an error's message, or the name of its type."""
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)

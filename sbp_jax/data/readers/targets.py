@@ -16,12 +16,12 @@ import polars as pl
 from sbp_jax.data.plays import PLAY
 from sbp_jax.data.readers.formats import GAME_NAMES, PLAY_NAMES, PLAYER_NAMES, Table, read_table
 from sbp_jax.data.readers.report import ReadReport
-from sbp_jax.data.readers.tables import cast_columns
+from sbp_jax.data.readers.tables import TRUE, cast_columns
 from sbp_jax.errors import InputError
 
-TARGET_NAMES = ("targetNflId", "target_nfl_id")
-TARGETED_NAMES = ("wasTargettedReceiver", "wasTargetedReceiver", "was_targetted_receiver", "was_targeted_receiver")
-_TRUE, _FALSE = ("true", "t", "yes", "y", "1", "1.0"), ("false", "f", "no", "n", "0", "0.0")
+TARGET_NAMES = ("targetNflId",)
+TARGETED_NAMES = ("wasTargettedReceiver", "wasTargetedReceiver")
+_FALSE = ("false", "f", "no", "n", "0", "0.0")
 _SCHEMA = {"game_id": pl.Int64, "play_id": pl.Int64, "target_id": pl.Int64}
 
 
@@ -83,7 +83,7 @@ def settle_targets(
 
 def _is_true(column: pl.Series, table: Table) -> pl.Series:
     words = column.cast(pl.String).str.strip_chars().str.to_lowercase()
-    invalid = column.filter(~words.is_in([*_TRUE, *_FALSE]).fill_null(value=True))
+    invalid = column.filter(~words.is_in([*TRUE, *_FALSE]).fill_null(value=True))
     if len(invalid):
         raise InputError(f"{table.path}: column {column.name!r}: expected true or false, got {str(invalid[0])!r}")
-    return words.is_in(_TRUE).fill_null(value=False)
+    return words.is_in(TRUE).fill_null(value=False)

@@ -156,9 +156,10 @@ def open_sources(sources: str | Path | Sequence[str | Path], rules: Rules | None
     report.repair("players listed as quarterback and as something else: position unknown", listing.doubtful)
     for note in (note for table in {table.path: table for table in tables}.values() for note in table.notes()):
         report.repair(note, 1)
+    skipped = {(table.path, table.role) for table in ignored}
     for table in tables:
         role = "targets" if table in sources_of_targets and table in others else table.role
-        if role not in ("tracking", "unknown") and table not in ignored:
+        if role not in ("tracking", "unknown") and (table.path, table.role) not in skipped:
             report.formats[role] = report.formats.get(role, 0) + 1
     return Sources(tracking, listing, rules, report, targets)
 

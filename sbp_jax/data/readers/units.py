@@ -32,7 +32,7 @@ _BETWEEN_HASH_MARKS = (22.8, 30.9)
 _PASSERS, _OUTSIDE = 10, 0.15
 _MAX_STEP_YARDS = 4.0  # per frame: 2.7 in one play, at most 1.1 in all others
 
-_CONTRADICTED = "plays with given speeds or directions that the positions contradict: derived from them"
+_CONTRADICTED = "plays with recorded speeds or directions that the positions contradict: derived from them"
 _KEY = [*PLAY, "player_id"]
 
 
@@ -153,7 +153,7 @@ def _derive(rows: pl.DataFrame, plays: pl.DataFrame, screen: Screen) -> pl.DataF
 
 
 def _pace(rows: pl.DataFrame) -> pl.DataFrame:
-    """Given over derived speed, and the cosine between the two, of players on the move."""
+    """Recorded over derived speed, and the cosine between the two, of players on the move."""
     rows = rows.filter(~pl.col("is_ball"), pl.col("s").is_finite())
     rows = rows.select(*_KEY, "frame", "x", "y", "s", "dir").sort(*_KEY, "frame")
     same_track = pl.all_horizontal(pl.col(c).shift(-1) == pl.col(c).shift(1) for c in _KEY)

@@ -1,4 +1,4 @@
-"""Why a column of the situation has no value: what the sources would need to have."""
+"""State why a column of the situation has no value: what the sources are missing."""
 
 from collections.abc import Collection
 
@@ -8,7 +8,7 @@ from sbp_jax.data.plays import PLAY
 from sbp_jax.data.readers.identity import franchise
 from sbp_jax.data.readers.report import ReadReport
 
-# the common names of the columns, as in `play_lists.NAMES`, that a fact of the situation comes from
+# column of the situation -> the columns of a list of plays that it comes from (`play_lists.NAMES`)
 _COLUMNS = {
     "quarter": "quarter (or qtr)",
     "down": "down",
@@ -19,7 +19,7 @@ _NO_GAMES = "no list of games next to the files (columns gameId, {}), and no suc
 
 
 def count_unknown(plays: pl.DataFrame, columns: Collection[str], report: ReadReport) -> None:
-    """Count the kept plays without a value in each of the columns; a column that all plays have leaves no entry."""
+    """Count the kept plays without a value in each of the columns; a column without missing values gets no entry."""
     for name in columns:
         missing = int((plays[name] == "").sum()) if plays.schema[name] == pl.String else plays[name].null_count()
         if missing:
@@ -27,10 +27,10 @@ def count_unknown(plays: pl.DataFrame, columns: Collection[str], report: ReadRep
 
 
 def reasons_unknown(plays: pl.DataFrame, games: pl.DataFrame) -> dict[str, str]:
-    """Return why a play may have no value, by column of the situation.
+    """Return the reason for a missing value, by column of the situation.
 
     Args:
-        plays: the lists of plays under their common names; `clock` has the values of `clock_column` that are not read.
+        plays: the lists of plays under their common names; `clock` has the unparsed values of `clock_column`.
         games: the lists of games.
     """
     reasons = {
@@ -74,9 +74,9 @@ def _home(plays: pl.DataFrame, games: pl.DataFrame, no_games: str) -> str:
         table = table.join(games.select("game_id", *(t for t in teams if t in games.columns)), on="game_id", how="left")
     both = (pl.coalesce(f"{t}_right" if f"{t}_right" in table.columns else t, t).alias(t) for t in teams)
     table = table.with_columns(both).drop_nulls(["possession_team", *teams])
-    other = table.filter(~franchise(pl.col("possession_team")).is_in(pl.concat_list(franchise(pl.col(*teams)))))
-    if len(other):
-        team, home, visitor = other.select("possession_team", *teams).row(0)
+    foreign = table.filter(~franchise(pl.col("possession_team")).is_in(pl.concat_list(franchise(pl.col(*teams)))))
+    if len(foreign):
+        team, home, visitor = foreign.select("possession_team", *teams).row(0)
         return f"the offense is {team!r} in the list of plays, but the game is {visitor!r} at {home!r}"
     return "the lists have the teams of few games"
 

@@ -25,7 +25,7 @@ class Times:
 
     Attributes:
         at: float64 `[N]`, increasing: seconds since 1970 if the column has dates, else as in the file.
-        wall: float64 `[N]`, what a local clock shows at these times, in seconds since 1970; None for numbers.
+        wall: float64 `[N]`, local time in seconds since 1970; None for numbers.
         dated: whether the column has dates.
         raw: float64 `[N]`, `at` with the numbers in the file instead of dates written as integers.
     """

@@ -1,4 +1,4 @@
-"""The regular grid on which the times of a series lie: equal steps, months, quarters and years, or days of the week.
+"""Find the regular grid of a series' times: equal steps, months, quarters and years, or days of the week.
 
 Months have 28 to 31 days, years 365 or 366, a day across a change of the clock 23 or 25 hours, and business weeks have
 no weekend. Such periods of a calendar count as one step each; a period without an observation is a missing step.
@@ -9,17 +9,17 @@ from dataclasses import dataclass
 import numpy as np
 
 _DAY_S = 86_400.0
-_CLOCK_SHIFT_S = 3 * 3600.0  # how far a change of the clock moves a time of day, at most
+_CLOCK_SHIFT_S = 3 * 3600.0  # maximum shift of a time of day by a change of the clock
 _MIN_HALF_MONTH_S, _MIN_MONTH_S = 12.5 * _DAY_S, 27 * _DAY_S
-_TOLERANCE = 0.25  # of the usual step, by which a distance may differ from a multiple of it
-_LONG_GAP = 4.0  # usual steps beyond which the phase may change, as after a restart of the recorder
+_TOLERANCE = 0.25  # difference of a distance from a multiple of the usual step, relative to it
+_LONG_GAP = 4.0  # usual steps; after a longer gap the phase may differ, as after a restart of the recorder
 _MIN_ABSENCES = 4  # days without an observation before weekdays count as days off: two weekends
 _THURSDAY, _WEEKDAYS = 3, 7  # the weekday of 1970-01-01, from Monday
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Cells of the times of a series.
+    """Cells of a series' times on its grid.
 
     Attributes:
         cell: int64 `[N]`, increasing from 0.
@@ -46,7 +46,7 @@ def find_grid(at: np.ndarray, wall: np.ndarray | None = None) -> Grid | Irregula
 
     Args:
         at: float64 `[N]`, increasing, at least three.
-        wall: float64 `[N]` for dates: the time that a local clock shows, in seconds since 1970; None for numbers.
+        wall: float64 `[N]`, local time in seconds since 1970 for dates; None for numbers.
     """
     step = _usual(np.diff(at))
     if wall is not None:

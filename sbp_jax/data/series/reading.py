@@ -107,7 +107,7 @@ def read_series(path: str | Path, time: str = "", value: str = "") -> Series:
 
     Raises:
         InputError: the file is missing or unreadable; a column is missing, ambiguous or of another kind; times do not
-            increase, are missing, or lie on no regular grid; values are not finite numbers; there are fewer than three
+            increase, are missing, or have no regular grid; values are not finite numbers; there are fewer than three
             observations, or all are equal. The message names the file and the row; row 1 is the first one below the
             header.
     """

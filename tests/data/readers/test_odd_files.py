@@ -216,7 +216,7 @@ def test_text_in_windows_1252_is_read_and_mentioned(folder):
 @pytest.mark.parametrize("bad", [b"\x81", b"\xe9\x00", b"Jos\xc3\xa9 \xe9", b"\xd7 \xa4"])
 def test_bytes_that_are_no_text_are_named(folder, bad):
     bytes_of(folder, lambda content: content.replace(b"WR 6", bad), FILES[:1])
-    fails(folder, "tracking.csv", "neither utf-8 nor Windows-1252 text: the file is damaged")
+    fails(folder, "tracking.csv", "neither UTF-8 nor Windows-1252 text: the file is damaged")
 
 
 def test_plays_of_another_season_are_counted(folder):

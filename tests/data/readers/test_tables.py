@@ -103,6 +103,12 @@ def test_everybody_reads_the_same(tmp_path, name):
     np.testing.assert_array_equal(board["epa"].cast(pl.Float64).fill_null(np.nan), EXPECTED)
 
 
+def test_a_table_may_begin_with_a_column_pk(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text("PK,value\n1,2\n")
+    assert read_file(path).columns == ["PK", "value"]
+
+
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
@@ -114,7 +120,7 @@ def test_everybody_reads_the_same(tmp_path, name):
         ("broken.csv.gz", gzip.compress(PLAIN, mtime=0)[:40], "not a readable table"),
         ("text.csv.gz", PLAIN, "not a gzipped file"),
         ("unicode.txt", PLAIN.decode().encode("utf-16")[:-1], "damaged UTF-16 text"),
-        ("damaged.csv", PLAIN.replace(b",C,", b",\xe9\x81,"), "utf-8"),
+        ("damaged.csv", PLAIN.replace(b",C,", b",\xe9\x81,"), "UTF-8"),
         ("pointer.csv", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "a Git LFS pointer"),
         ("pointer.parquet", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "a Git LFS pointer"),
         ("page.csv", b"\n<!DOCTYPE html><html>Log in</html>", "is a web page"),

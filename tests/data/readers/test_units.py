@@ -10,7 +10,7 @@ from sbp_jax.data.readers.tracking import read_tracking
 from tests.data import fabricate, publishers
 from tests.data.readers.reading import fails
 
-CONTRADICTED = "plays with given speeds or directions that the positions contradict: derived from them"
+CONTRADICTED = "plays with recorded speeds or directions that the positions contradict: derived from them"
 SMOOTHED = "plays with speeds smoothed over the future: derived from the positions"
 UNFIT = "malformed: speeds and positions do not fit: other units, or not ten frames per second"
 NOT_YARDS = "malformed: positions are not in yards"
