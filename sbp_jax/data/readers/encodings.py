@@ -142,10 +142,12 @@ def _by_mark(begin: bytes) -> str:
 
 
 def _stream(file: BinaryIO) -> tuple[str, bytes, bool]:
-    """Encoding ("ascii", "utf-8" or "other"), the last row if it has no line end, and whether "E+" or "e+" occurs."""
+    """Encoding ("ascii", "utf-8", "other"), the last row without a line end, and whether a number has an exponent."""
     decoder, name, tail, scientific = codecs.getincrementaldecoder("utf-8")(), "ascii", b"", False
+    end = b""  # of the previous chunk, which may split a number
     for chunk in iter(lambda: file.read(_CHUNK), b""):
-        scientific = scientific or b"E+" in chunk or b"e+" in chunk
+        scientific = scientific or bool(_SCIENTIFIC.search(end + chunk))
+        end = chunk[-2:]
         tail = chunk.rpartition(b"\n")[2] if b"\n" in chunk else tail + chunk
         if name == "other" or (chunk.isascii() and not decoder.getstate()[0]):
             continue
@@ -192,7 +194,8 @@ def _refuse_cut(path: Path, head: bytes, last: bytes, sep: str) -> None:
         raise InputError(f"{path}: has no rows and no line end: the file is cut off; download or copy it again")
     header = _fields(head.split(b"\n", 1)[0].decode(errors="replace"), sep)
     row = _fields(last.decode(errors="replace"), sep)
-    if row < header:
+    # the last line may be the end of a row with a quoted line break, which has an odd number of quotes
+    if row < header and last.count(b'"') % 2 == 0:
         raise InputError(
             f"{path}: the last row has {row} of {header} values and no line end: the file is cut off; download or copy "
             "it again"

@@ -123,7 +123,8 @@ def find_tables(sources: str | Path | Sequence[str | Path], tracking: bool = Tru
         if not path.exists():
             raise InputError(f"{path}: no such file or folder")
         for table in _in_folder(path, tracking) if path.is_dir() else _named(path):
-            tables.setdefault((table.path.resolve(), table.role), table)  # a file named twice is one file
+            key = table.path.resolve(), table.role  # a file named twice is one file
+            tables[key] = table if key not in tables or table.explicit else tables[key]
     role = "tracking" if tracking else "plays"
     if not any(table.role == role for table in tables.values()):
         raise InputError(_no_required(", ".join(map(str, paths)), list(tables.values()), tracking))
@@ -203,7 +204,12 @@ def _in_folder(folder: Path, tracking: bool) -> list[Table]:
 def _inside(folder: Path, role: Role, seen: set[Path], depth: int = 0) -> list[Table]:
     """The tables of a folder, and of those subfolders that have a table of `role`; others may have results."""
     seen.add(folder.resolve())
-    visible = sorted(p for p in folder.iterdir() if not is_hidden(p))
+    try:
+        visible = sorted(p for p in folder.iterdir() if not is_hidden(p))
+    except PermissionError:
+        if depth == 0:
+            raise InputError(f"{folder}: the folder cannot be read (permission denied)") from None
+        return [Table(folder, "unknown", (), problem="a folder that cannot be read (permission denied)")]
     files = [path for path in visible if path.is_file()]
     tables = [table for path in files if kind(path) in SUFFIXES for table in _recognize(path)]
     for archive in (path for path in files if path.suffix.lower() == ".zip"):
@@ -224,7 +230,8 @@ def _inside(folder: Path, role: Role, seen: set[Path], depth: int = 0) -> list[T
 
 def _only_packed(archive: Path) -> list[Path]:
     """The tables in an archive, without those that are also unpacked next to it or in a subfolder."""
-    copies = {(p.name, p.stat().st_size) for p in archive.parent.rglob("*") if p.is_file()}
+    levels = ("/".join("*" * depth) for depth in range(1, MAX_DEPTH + 2))
+    copies = {(p.name, p.stat().st_size) for level in levels for p in archive.parent.glob(level) if p.is_file()}
     return [path for path, size in members(archive).items() if (path.name, size) not in copies]
 
 

@@ -14,6 +14,7 @@ from sbp_jax.errors import InputError
 # the names that R, pandas and polars give a column of row numbers
 ROW_INDEX = {"", "Unnamed: 0", "Unnamed: 0.1", "X", "...1", "index", "rownames", "rowname", "row_nr"}
 _MERGED = ("x", "y")  # the suffixes of pandas (`_x`, `_y`) and R (`.x`, `.y`)
+_VECTOR = 3  # maximum length of the name of a quantity with components: s, a, o, dir, dis
 
 
 def plain(name: str) -> str:
@@ -43,7 +44,9 @@ def find_column(columns: Sequence[str], *names: str) -> str | None:
         if plain(name) in map(plain, names[number:]):
             continue
         same = [column for column in spellings.get(plain(name), ()) if column not in names]
-        if not same and all(plain(name) + suffix in spellings for suffix in _MERGED):
+        # s_x and s_y next to x are a vector's components
+        may_be_merged = len(plain(name)) > _VECTOR or all("x" + suffix in spellings for suffix in _MERGED)
+        if not same and may_be_merged and all(plain(name) + suffix in spellings for suffix in _MERGED):
             same = spellings[plain(name) + _MERGED[0]]
         if len(same) > 1:
             quoted = " and ".join(map(repr, same))

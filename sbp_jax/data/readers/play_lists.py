@@ -238,7 +238,7 @@ def _by_flags(rows: pl.DataFrame) -> pl.Series:
 
 
 def _is_true(flag: pl.Expr) -> pl.Expr:
-    return flag.cast(pl.String).str.to_lowercase().is_in(TRUE)
+    return flag.cast(pl.String).str.strip_chars().str.to_lowercase().is_in(TRUE)
 
 
 def _check_flat(rows: pl.DataFrame, names: Sequence[str], table: Table) -> None:

@@ -103,7 +103,7 @@ def _derive(plays: pl.DataFrame, screen: Screen) -> pl.DataFrame:
     absolute = pl.when(way == "left").then(line - (FIELD_LENGTH_YARDS - _GOAL_LINE_X)).when(way == "right")
     absolute = absolute.then(_GOAL_LINE_X - line)
     number = column("yardline_number").cast(pl.Float64)
-    own_half = column("yardline_side", pl.String) == column("possession_team", pl.String)
+    own_half = franchise(column("yardline_side", pl.String)) == franchise(column("possession_team", pl.String))
     by_side = pl.when(own_half | (number == _MIDFIELD)).then(100.0 - number).when(~own_half).then(number)
     line_by_list = pl.coalesce(column("yards_to_goal").cast(pl.Float64), absolute, by_side)
     line_by_ball = _GOAL_LINE_X - pl.col("ball_x") - BALL_BEHIND_LINE_YARDS

@@ -69,6 +69,15 @@ def test_a_file_that_ends_within_a_row_is_named(folder, name):
     fails(folder, name, "the file is cut off")
 
 
+def test_a_last_row_with_a_quoted_line_break_is_not_cut(folder):
+    expected, _ = read(folder)
+    table(folder, "plays.csv", lambda rows: rows.select(pl.exclude("playDescription"), playDescription=pl.lit("a\nb")))
+    content = (folder / "plays.csv").read_bytes().rstrip(b"\n")
+    assert content.endswith(b'b"')
+    (folder / "plays.csv").write_bytes(content)
+    assert (read(folder)[0].frames == expected.frames).all()
+
+
 def test_quoted_commas_newlines_and_tabs_are_text(folder):
     table(folder, "plays.csv", lambda rows: rows.with_columns(playDescription=pl.lit('a, "b"\nc\td')))
     table(folder, "tracking.csv", lambda rows: rows.with_columns(displayName=pl.col("displayName") + ", Jr."))

@@ -52,6 +52,8 @@ def one_line(path, rules: Rules = LISTED) -> str:
         (["displayName_x", "displayName_y"], ("displayName",), "displayName_x"),
         (["position.x", "position.y"], ("position",), "position.x"),
         (["target_x"], ("target",), None),
+        (["x", "y", "s_x", "s_y"], ("s",), None),
+        (["x_x", "x_y", "s_x", "s_y"], ("s",), "s_x"),
         (["X", "x"], ("x",), "x"),
         (["play"], ("playId",), None),
     ],
