@@ -68,7 +68,7 @@ def parse(
         if following.startswith("--") and values.get(_name(word)) == ():
             raise InputError(f"{word}: expected a value")
     if unknown:
-        raise InputError(f"unknown argument {unknown[0]!r}{_nearest(unknown[0], list(values))}")
+        raise InputError(f"unknown argument {unknown[0]!r}{_nearest(unknown[0], leaves)}")
     return value if all(word.isascii() for word in words) else _readable(value)
 
 
@@ -258,6 +258,9 @@ def _first_paragraph(text: str) -> str:
     return " ".join((parts[1] if len(parts) > 1 else text).split())
 
 
-def _nearest(word: str, names: Sequence[str]) -> str:
-    near = difflib.get_close_matches(word.split("=")[0], [f"--{name}" for name in names], n=1)
+def _nearest(word: str, leaves: Sequence[_Leaf]) -> str:
+    positional = {f"--{leaf.name}": leaf.positional for leaf in leaves}
+    near = difflib.get_close_matches(word.split("=")[0], positional, n=1)
+    if near and positional[near[0]]:
+        return f"; write the {near[0].removeprefix('--')} alone, without an option before"
     return f"; did you mean {near[0]}?" if near else "; --help lists the known options"

@@ -202,6 +202,10 @@ def test_wrong_argument_is_named(command, words, message, tmp_path, monkeypatch)
     [
         (["nosuch"], f"unknown command 'nosuch'; known: {', '.join(COMMANDS)}"),
         (["trian"], "unknown command 'trian'; did you mean train?"),
+        (
+            ["prepare", "--source", "x", "--out", "y"],
+            "unknown argument '--source'; write the sources alone, without an option before",
+        ),
         (["train", "nosuch"], f"unknown configuration 'nosuch'; known: {', '.join(configs.names())}"),
         (["train", "dmeo"], "unknown configuration 'dmeo'; did you mean demo?"),
         (["sweep", "binz"], "binz: no such grid; did you mean bins?"),
