@@ -13,7 +13,7 @@ from sbp_jax.data import memory
 from sbp_jax.data.memory import fits, frame_bytes, scratch
 from tests.prepared import prepare_random
 
-SMALL, LARGE = 512, 6000  # training plays
+SMALL, LARGE = 2048, 6000  # training plays; both exceed the windows that the host holds at a time
 PLAY_BYTES = 1024  # in memory for each play, in addition to its frames
 SLACK = 2**25  # the allocator's own memory differs between calls by about a window
 has_rss = pytest.mark.skipif(

@@ -157,7 +157,8 @@ def test_gains_end_at_the_goal_line_whatever_the_objective(config, tmp_path, obj
     validation = run.plays("validation")
     scored = run.residuals(validation)["log_prob"].to_numpy()
     if objective == "interval":
-        scored = run.predict_latent(validation).interval_log_prob(validation.outcome - 0.5, validation.outcome + 0.5)
+        ends = validation.outcome - 0.5, validation.outcome + 0.5
+        scored = np.asarray(run.predict_latent(validation).interval_log_prob(*ends))
     assert run.metrics["validation_loss"][0] == pytest.approx(-np.mean(scored), rel=1e-5)
     with pytest.warns(UserWarning, match="no column yards_to_goal"):
         run.score(replace(plays, info={}))
