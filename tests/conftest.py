@@ -79,6 +79,19 @@ def real_data() -> Path:
 
 
 @pytest.fixture
+def real_file(real_data: Path) -> Callable[..., Path]:
+    """Function that returns a file or folder of `real_files`; the test is skipped if it is missing."""
+
+    def find(*parts: str) -> Path:
+        path = real_data.joinpath("real_files", *parts)
+        if not path.exists():
+            pytest.skip(f"no real data at {path}")
+        return path
+
+    return find
+
+
+@pytest.fixture
 def loose() -> Iterator[None]:
     """Allow rank promotion, which NumPyro itself uses; other tests require strict adapters."""
     with jax.numpy_rank_promotion("allow"):

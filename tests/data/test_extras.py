@@ -286,11 +286,8 @@ def test_a_rusher_who_leaves_the_tracking_is_unknown_while_he_is_gone(tmp_path):
     assert np.flatnonzero(known == 0).tolist() == list(range(12 - fabricate.LEAD - 1, 17 - fabricate.LEAD - 1))
 
 
-def test_the_rushers_of_a_real_game_of_2026_are_unknown(real_data):
-    folder = real_data / "real_files" / "03_2026_real_game"
-    if not folder.is_dir():
-        pytest.skip(f"no real files at {folder}")
-    plays, report = read_plays(folder, RULES)
+def test_the_rushers_of_a_real_game_of_2026_are_unknown(real_file):
+    plays, report = read_plays(real_file("03_2026_real_game"), RULES)
     assert report.kept == 6
     known = {name: plays.frames[..., plays.features.index(name)].any() for name in COLUMNS}
     assert known == {name: not name.startswith("rusher") for name in COLUMNS}

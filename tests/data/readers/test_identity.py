@@ -177,11 +177,8 @@ def test_namesakes_of_two_games_without_ids(games, merged, tmp_path):
     assert chunk.plays["passer"].n_unique() == 1
 
 
-def test_a_real_passer_under_two_names(real_data):
-    folder = real_data / "real_files" / "02_one_passer_under_two_names"
-    if not folder.is_dir():
-        pytest.skip(f"no real files at {folder}")
-    plays, report = read_plays(folder, Rules(tracking=False))
+def test_a_real_passer_under_two_names(real_file):
+    plays, report = read_plays(real_file("02_one_passer_under_two_names"), Rules(tracking=False))
     assert report.kept == 215
     assert set(plays.passer.tolist()) == {"J.Allen", "M.Trubisky"}
     assert len(set(plays.passer_id.tolist())) == 2

@@ -14,6 +14,20 @@ from sbp_jax.errors import InputError
 from tests.data import fabricate
 
 LISTED = Rules(tracking=False)
+# three plays as the Big Data Bowl lists them, without their outcomes
+BUFFALO_PLAYS = {
+    "gameId": [2022090800] * 3,
+    "playId": [1, 2, 3],
+    "quarter": [1] * 3,
+    "down": [1] * 3,
+    "yardsToGo": [10] * 3,
+    "possessionTeam": ["BUF"] * 3,
+    "yardlineSide": ["BUF"] * 3,
+    "yardlineNumber": [25] * 3,
+    "gameClock": ["15:00"] * 3,
+    "preSnapHomeScore": [0] * 3,
+    "preSnapVisitorScore": [3] * 3,
+}
 
 # by nflverse's column names; each row is a play of one game, in order
 FLAGS = ("complete_pass", "incomplete_pass", "interception", "sack", "qb_scramble")
@@ -190,24 +204,8 @@ def test_passers_without_a_code_are_distinguished_by_name(tmp_path):
 
 def test_the_big_data_bowl_s_list(tmp_path):
     path = tmp_path / "plays.csv"
-    pl.DataFrame(
-        {
-            "gameId": [2022090800] * 3,
-            "playId": [1, 2, 3],
-            "quarter": [1] * 3,
-            "down": [1] * 3,
-            "yardsToGo": [10] * 3,
-            "possessionTeam": ["BUF"] * 3,
-            "yardlineSide": ["BUF"] * 3,
-            "yardlineNumber": [25] * 3,
-            "gameClock": ["15:00"] * 3,
-            "preSnapHomeScore": [0] * 3,
-            "preSnapVisitorScore": [3] * 3,
-            "passResult": ["C", "S", "I"],
-            "prePenaltyPlayResult": [6, -5, 0],
-            "passLength": [2, None, 20],
-        }
-    ).write_csv(path)
+    results = {"passResult": ["C", "S", "I"], "prePenaltyPlayResult": [6, -5, 0], "passLength": [2, None, 20]}
+    pl.DataFrame(BUFFALO_PLAYS | results).write_csv(path)
     plays, _ = read_plays(path, Rules(tracking=False, situation=("passLength",)))
     assert plays.outcome.tolist() == [6.0, 0.0]
     static = plays.static[0].tolist()
@@ -325,10 +323,8 @@ def test_real_dropbacks(real_data):
     assert set(plays.info["season"]) == {2017, 2018, 2019}
 
 
-def test_the_rows_of_a_real_week_that_are_no_plays(real_data):
-    path = real_data / "real_files" / "13_read_correctly" / "lists" / "nflfastR_2020_week1.parquet"
-    if not path.exists():
-        pytest.skip(f"no real file {path}")
+def test_the_rows_of_a_real_week_that_are_no_plays(real_file):
+    path = real_file("13_read_correctly", "lists", "nflfastR_2020_week1.parquet")
     _, report = read_plays(path, LISTED)
     types = pl.read_parquet(path)["play_type_nfl"].to_list()
     administrative = ("TIMEOUT", "END_QUARTER", "GAME_START", "END_GAME")

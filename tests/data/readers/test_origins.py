@@ -78,10 +78,8 @@ def test_a_player_out_of_bounds_is_no_other_origin(tmp_path):
 
 
 @pytest.mark.parametrize("angles", ["as they are", "in degrees"])
-def test_a_real_play_with_its_origin_at_midfield_is_malformed(angles, real_data, tmp_path):
-    folder = real_data / "real_files" / "09_origin_at_midfield"
-    if not folder.is_dir():
-        pytest.skip(f"no real files at {folder}")
+def test_a_real_play_with_its_origin_at_midfield_is_malformed(angles, real_file, tmp_path):
+    folder = real_file("09_origin_at_midfield")
     rows = pl.read_csv(folder / "coords.csv")
     if angles == "in degrees":
         rows = rows.with_columns(pl.col("o", "dir") * 180.0 / math.pi)

@@ -7,25 +7,10 @@ from sbp_jax.cli import prepare
 from sbp_jax.data.features import read_plays
 from sbp_jax.data.prepared.dataset import describe
 from sbp_jax.data.readers.report import ReadReport
-from sbp_jax.data.readers.rules import Rules
 from tests.data import fabricate, publishers
+from tests.data.readers.test_listed import BUFFALO_PLAYS, LISTED
 
-LISTED = Rules(tracking=False)
-PLAYS = {
-    "gameId": [2022090800] * 3,
-    "playId": [1, 2, 3],
-    "quarter": [1] * 3,
-    "down": [1] * 3,
-    "yardsToGo": [10] * 3,
-    "possessionTeam": ["BUF"] * 3,
-    "yardlineSide": ["BUF"] * 3,
-    "yardlineNumber": [25] * 3,
-    "gameClock": ["15:00"] * 3,
-    "preSnapHomeScore": [0] * 3,
-    "preSnapVisitorScore": [3] * 3,
-    "passResult": ["C", "C", "I"],
-    "yards": [6, 5, 0],
-}
+PLAYS = {**BUFFALO_PLAYS, "passResult": ["C", "C", "I"], "yards": [6, 5, 0]}
 GAMES = {"gameId": [2022090800], "week": [1], "homeTeamAbbr": ["LA"], "visitorTeamAbbr": ["BUF"]}
 
 
