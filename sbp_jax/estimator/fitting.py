@@ -17,6 +17,7 @@ from sbp_jax.models.config import NetworkConfig
 from sbp_jax.models.encoders import FlatEncoder
 from sbp_jax.models.network import Network
 from sbp_jax.models.tcn import NO_DROPOUT, Dropout
+from sbp_jax.training.compiled import compiled_before
 from sbp_jax.training.early_stopping import Row, is_done, new_record, with_epoch
 from sbp_jax.training.optimizer import Hyperparameters
 
@@ -183,6 +184,7 @@ def _raw(trainable: Trainable, params: Any, constants: Any, inputs: Inputs) -> j
     return jax.vmap(lambda each: trainable.raw(each, constants, inputs), out_axes=1)(params)
 
 
+@compiled_before()
 def raw_outputs(trainable: Trainable, params: Any, constants: Any, inputs: Inputs) -> np.ndarray:
     """Return the raw outputs of all members for any number of rows, [N, M, num_outputs], computed in chunks."""
     count, parts = len(inputs.static), []
@@ -204,6 +206,7 @@ def initial(trainable: Trainable, network: Network, config: NetworkConfig, input
     return jax.tree.map(lambda *each: jnp.stack(each), *members)
 
 
+@compiled_before()
 def fit(
     trainable: Trainable,
     params: Any,
