@@ -9,10 +9,9 @@ from flax import nnx
 
 from sbp_jax.atomic import building
 from sbp_jax.errors import InputError
+from sbp_jax.estimator.arguments import check_arguments
 from sbp_jax.estimator.features import Features
 from sbp_jax.estimator.fitting import Inputs, Trainable, make_network
-from sbp_jax.estimator.heads import make_builder
-from sbp_jax.estimator.program import Program
 from sbp_jax.estimator.regressor import SBPRegressor
 from sbp_jax.estimator.target import Target
 from sbp_jax.models.encoders import Statistic
@@ -79,8 +78,7 @@ def load(path: str | Path) -> SBPRegressor:
             np.zeros((1, 0 if features is None else features.size), np.float32),
         )
         target = model.target_
-        builder = make_builder(model.head, target, model.parameterization, model.shape_bounds)
-        program = Program(builder, len(target.atoms), bool(target.step), bool(record["censored"]))
+        program = model._program(target, bool(record["censored"]))
         network = nnx.eval_shape(lambda: make_network(config, inputs, program.num_outputs, 0))
         graph, params, constants = nnx.split(network, nnx.Param, Statistic)
         holder["trainable"] = Trainable(graph, program)
@@ -103,15 +101,12 @@ def _stacked(params: Any, count: int) -> Any:
 def _restore(model: SBPRegressor, record: dict[str, Any]) -> None:
     """Set the parameters and the attributes of a saved estimator."""
     model.set_params(**{name: _tuples(value) for name, value in record["parameters"].items()})
+    check_arguments(model.get_params(deep=False))
     model.target_ = Target(**{each.name: _tuples(record["target"][each.name]) for each in fields(Target)})
-    for name in ("features", "sequence_features"):
-        setattr(model, f"{name}_", None if record[name] is None else Features.from_json(record[name]))
     model.history_ = record["history"]
     model.n_iter_ = max(history[-1]["step"] for history in model.history_)
-    own: Any = model.sequence_features_ or model.features_
-    model.n_features_in_ = len(own.columns)
-    if own is model.features_ and own.names is not None:
-        model.feature_names_in_ = np.array(own.names, object)
+    columns = ("features", "sequence_features")
+    model._describe(*(None if record[name] is None else Features.from_json(record[name]) for name in columns))
 
 
 def _plain(name: str, value: Any) -> Any:
