@@ -26,7 +26,7 @@ from sbp_jax.training.checkpoints import named
 
 _MIN_ROWS = 2
 _MIN_VALIDATION = 5  # fewer validation rows say nothing: all steps are taken instead
-_NETWORKS = ((10_000, 8), (30_000, 4), (np.inf, 2))  # maximum number of rows, networks that are averaged
+_NETWORKS = ((10_000, 8), (30_000, 4), (np.inf, 1))  # maximum number of rows, networks that are averaged
 _SHORT = 300  # steps without validation
 
 
@@ -55,7 +55,7 @@ class SBPRegressor(Base):
         shape_bounds: bounds of the tails' shapes.
         networks: number of networks whose raw outputs are averaged, which steadies a prediction that stays one
             distribution of the head; they are trained as one program, each with validation rows of its own. "auto": 8
-            up to 10,000 rows, 4 up to 30,000, then 2.
+            up to 10,000 rows, 4 up to 30,000, then 1.
         ensemble: number of such averages whose `Mixture` is predicted.
         hidden: widths of the hidden layers.
         channels, layers, kernel_size: architecture of the TCN over sequences, see `NetworkConfig`.
