@@ -14,7 +14,7 @@ from sbp_jax.estimator.arguments import check_arguments
 from sbp_jax.estimator.features import Features
 from sbp_jax.estimator.fitting import Inputs, Trainable, make_network
 from sbp_jax.estimator.program import Values
-from sbp_jax.estimator.regressor import SBPRegressor
+from sbp_jax.estimator.regressor import STRUCTURE, SBPRegressor
 from sbp_jax.estimator.target import Target
 from sbp_jax.models.encoders import Statistic
 from sbp_jax.training.checkpoints import Checkpoints
@@ -120,6 +120,7 @@ def _restore(model: SBPRegressor, record: dict[str, Any]) -> None:
     Values.of(model.target_)  # raises an error if a field has another type
     model.history_ = record["history"]
     model.n_iter_ = max(history[-1]["step"] for history in model.history_)
+    model._fitted_with = {name: getattr(model, name) for name in STRUCTURE}
     columns = ("features", "sequence_features")
     model._describe(*(None if record[name] is None else Features.from_json(record[name]) for name in columns))
 

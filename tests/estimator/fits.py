@@ -18,6 +18,7 @@ SMALL: dict[str, Any] = {
     "validation_fraction": 0,
     "random_state": 0,
     "head": "normal",
+    "networks": 1,
 }
 
 

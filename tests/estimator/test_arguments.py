@@ -54,6 +54,7 @@ BAD = {
     "atoms": [0.0, (NAN,), (INF,), (1, 1), ("0",), "0", None, {0}],
     "parameterization": ["free", None, 3],
     "shape_bounds": [0.5, (0.9, 0.1), (0.2, 0.2), (-1, 0.5), (0, INF), (NAN, 1), "auto", (0,)],
+    "networks": [0, -1, 1.0, True, "2", None],
     "ensemble": [0, -1, 1.0, True, "2", None],
     "hidden": [64, (0,), (-1,), (2.5,), "64", None, (True,)],
     "channels": [0, -4, 2.0, None],

@@ -127,6 +127,18 @@ def test_the_best_round_is_kept():
     assert some.n_iter_ == 2
 
 
+def test_predictions_are_those_of_the_last_fit(tmp_path):
+    model = small(networks=2, ensemble=2).fit(X, Y)
+    before = model.predict(X)
+    assert len(model.history_) == 4
+    model.set_params(ensemble=1, head="student_t", hidden=(9,), bins=50, tail_mass=(0.2, 0.2))
+    np.testing.assert_array_equal(model.predict(X), before)
+    with pytest.raises(InputError, match=r"^head: expected the value of the last fit, but it changed"):
+        model.save(tmp_path / "model")
+    model.set_params(ensemble=2, head="normal", hidden=(4,)).save(tmp_path / "model")
+    np.testing.assert_array_equal(sbp_jax.load(tmp_path / "model").predict(X), before)
+
+
 def test_warm_start_continues():
     model = small(warm_start=True).fit(X, Y)
     before, target = leaves(model), model.target_
