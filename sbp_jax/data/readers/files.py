@@ -1,13 +1,19 @@
-"""Files as bytes: on disk, gzipped, or in a zip archive, whose members have paths such as `weeks.zip/week_1.csv`."""
+"""Where tables are: data frames in memory, and files as bytes.
+
+Files are on disk, gzipped, or in a zip archive, whose members have paths such as `weeks.zip/week_1.csv`.
+"""
 
 import gzip
 import io
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
+
+import polars as pl
 
 from sbp_jax.errors import InputError
 
@@ -27,8 +33,30 @@ _STAND_INS = {
 }
 
 
-def kind(path: Path) -> str:
-    """Return the suffix of a file's name in lower case, without `.gz`."""
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """A data frame in place of a file; `sbp_jax.data.readers.frames` makes them.
+
+    Attributes:
+        name: what messages call it.
+        rows: its values, with the types of a parquet file.
+    """
+
+    name: str
+    rows: pl.DataFrame
+
+    def __str__(self) -> str:
+        return self.name
+
+
+Place = Path | Frame
+Source = str | Place
+
+
+def kind(path: Place) -> str:
+    """Return the suffix of a file's name in lower case, without `.gz`; frames are typed, as parquet is."""
+    if isinstance(path, Frame):
+        return ".parquet"
     return Path(path.stem).suffix.lower() if path.suffix.lower() == ".gz" else path.suffix.lower()
 
 
@@ -45,6 +73,12 @@ def archive_of(path: Path) -> Path | None:
 def on_disk(path: Path) -> Path:
     """Return the file on disk that contains a table: the file itself, or its archive."""
     return archive_of(path) or path
+
+
+def places(sources: Source | Sequence[Source]) -> list[Place]:
+    """Return one or several sources as a list of paths and frames."""
+    every = [sources] if isinstance(sources, Source) else sources
+    return [source if isinstance(source, Frame) else Path(source) for source in every]
 
 
 def members(archive: Path) -> dict[Path, int]:
