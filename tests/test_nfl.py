@@ -1,6 +1,7 @@
 """Data frames in memory as sources: the plays, scores and messages of the same tables in files."""
 
 import datetime
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -351,3 +352,21 @@ def test_a_sample_of_real_play_by_play_is_that_of_its_file(real_data, tmp_path):
     only = ["game_id", "play_id", "result", "yards_gained", "down", "ydstogo", "yardline_100", "passer", "posteam"]
     passes = table.filter(pl.col("result").is_in(["C", "I", "IN"])).select(*only, "nullified", "kneel_or_spike")
     assert len(sbp.nfl.read_plays(passes)) == len(expected)
+
+
+@pytest.mark.slow
+def test_the_code_of_the_page_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    fabricate.folder(tmp_path, plays=6, games=6)
+    passes = listed_passes().with_columns(
+        season=2021, playDescription=pl.lit("P.Passer pass short left to R.Receiver.")
+    )
+    passes.write_parquet("play_by_play.parquet")
+    text = (Path(__file__).parents[1] / "docs" / "scoring.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    assert len(blocks) == 2
+    names: dict[str, Any] = {}
+    for block in blocks:
+        exec(compile(block, "scoring.md", "exec"), names)
+    assert names["board"]["plays"].to_list() == [480]
+    assert names["run"].path.is_relative_to("runs")
