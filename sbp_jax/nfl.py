@@ -21,7 +21,15 @@ from sbp_jax.data.facts import listed_ids
 from sbp_jax.data.plays import PLAY, Sequences
 from sbp_jax.data.readers.files import Frame
 from sbp_jax.data.readers.formats import Table, recognize
-from sbp_jax.data.readers.frames import from_native, from_natives, index_names, refuse_columns, to_native, with_columns
+from sbp_jax.data.readers.frames import (
+    eager,
+    from_native,
+    from_natives,
+    index_names,
+    refuse_columns,
+    to_native,
+    with_columns,
+)
 from sbp_jax.data.readers.rules import Rules
 from sbp_jax.errors import InputError
 from sbp_jax.runs.crossfit import crossfit, folds_of
@@ -42,7 +50,7 @@ _ROLES = {
 }
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class PassingScores:
     """Scored passes and their league.
 
@@ -60,6 +68,9 @@ class PassingScores:
     account: str
     notes: tuple[str, ...]
     like: Any
+
+    def __repr__(self) -> str:
+        return f"PassingScores({len(self.scored):,} passes of {self.scored['passer_id'].n_unique():,} passers)"
 
     @property
     def plays(self) -> Any:
@@ -106,6 +117,7 @@ class PassingScores:
         Raises:
             InputError: the frame is no list of plays, or has one of these columns.
         """
+        frame = eager(frame, "frame")
         source = from_native(frame, "frame")
         refuse_columns(source.rows.columns, SCORED, "frame")
         ids = listed_ids(source)
@@ -169,6 +181,7 @@ def fit_transform(frame: Any, **options: Any) -> Any:
     Example:
         >>> plays = sbp.nfl.fit_transform(nflreadpy.load_pbp(2024))  # doctest: +SKIP
     """
+    frame = eager(frame, "frame")
     refuse_columns(from_native(frame, "frame").rows.columns, SCORED, "frame")
     return score(frame, **options).transform(frame)
 
@@ -231,6 +244,7 @@ def score(
         league, new = league_of(target, lambda: scored)
     like = tracking if frame is None else frame
     like = like[0] if isinstance(like, list | tuple) else like
+    like = pl.DataFrame() if isinstance(like, pl.LazyFrame) else like
     return PassingScores(scored, league, dataset.account(), (league_note(league, new),), like)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import polars.selectors as cs
 import pytest
 
 import sbp_jax as sbp
@@ -17,7 +18,7 @@ from sbp_jax.data.features import read_plays
 from sbp_jax.data.plays import Sequences
 from sbp_jax.data.prepared.build import PrepareConfig, prepare
 from sbp_jax.data.prepared.dataset import describe, load
-from sbp_jax.data.readers.frames import frame_digest, from_native
+from sbp_jax.data.readers.frames import from_native
 from sbp_jax.data.readers.rules import Rules
 from sbp_jax.errors import InputError
 from sbp_jax.runs.crossfit import crossfit
@@ -206,12 +207,16 @@ def test_objects_of_pandas_are_read_as_what_they_are():
     }
 
 
+def digest_of(table: pl.DataFrame) -> str:
+    return from_native(table, "frame").digest
+
+
 def test_digests_of_frames_depend_on_their_values_alone():
     table = nflverse((2021091200, 2021091900)).with_columns(lists=[[1], [2, 3]] * 9, day=datetime.date(2021, 9, 12))
-    digest = frame_digest(table)
+    digest = digest_of(table)
     pieces = pl.concat([table[:5], table[5:]], rechunk=False)
     hidden = pl.when(pl.col("down").is_null()).then(None).otherwise("down")
-    assert frame_digest(pieces) == frame_digest(table.with_columns(down=hidden)) == digest
+    assert digest_of(pieces) == digest_of(table.with_columns(down=hidden)) == digest
     others = [
         table[::-1],
         table.rename({"down": "try"}),
@@ -221,13 +226,13 @@ def test_digests_of_frames_depend_on_their_values_alone():
         table.with_columns(lists=[[1], [2, 4]] * 9),
         table.with_columns(day=datetime.date(2021, 9, 13)),
     ]
-    assert len({digest, *map(frame_digest, others)}) == 1 + len(others)
+    assert len({digest, *map(digest_of, others)}) == 1 + len(others)
 
 
 @pytest.fixture(scope="module")
 def frame() -> pl.DataFrame:
-    """Passes, and a row that is none."""
-    passes = listed_passes()
+    """Passes, and a row that is none; the integers have the type that they have in pandas."""
+    passes = listed_passes().with_columns(cs.integer().cast(pl.Int64))
     run = passes[:1].with_columns(playId=pl.lit(999, pl.Int64), passResult=pl.lit("R"))
     return pl.concat([passes, run])
 
@@ -285,8 +290,8 @@ def test_the_plays_of_a_frame_come_back_with_their_scores(frame, scores):
     assert scores.transform(frame.to_arrow())["score"].null_count == 1
 
 
-def test_the_same_call_loads_what_is_in_its_folder(frame, scores, out, monkeypatch, capsys):
-    monkeypatch.setattr("sbp_jax.runs.train.fit", lambda *_: pytest.fail("trained again"))
+def test_the_same_call_loads_what_is_in_its_folder(frame, scores, out, capsys):
+    starts = {path: sbp.load_run(path.parent).starts for path in out.rglob("config.json")}
     options: dict[str, Any] = {"config": SMALL, "folds": 2, "out": out}
     board = sbp.nfl.passing_scores(as_pandas(frame), by="season", **options)
     assert type(board).__module__.startswith("pandas")
@@ -299,8 +304,11 @@ def test_the_same_call_loads_what_is_in_its_folder(frame, scores, out, monkeypat
     assert "League as fixed before on 480 plays" in printed
     sbp.nfl.fit_transform(frame, progress=False, **options)
     assert not capsys.readouterr().out
+    assert {path: sbp.load_run(path.parent).starts for path in out.rglob("config.json")} == starts  # no call trained
+    assert len(starts) == 2
 
 
+@pytest.mark.slow
 def test_a_run_from_a_frame_is_a_run_as_any(frame, tmp_path):
     run = sbp.nfl.train(frame, config=SMALL, seed=3, out=tmp_path, progress=False)
     assert run.config.data.source == ("frame",)

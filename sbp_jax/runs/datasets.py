@@ -20,7 +20,6 @@ from sbp_jax.data.prepared.config import PrepareConfig
 from sbp_jax.data.prepared.dataset import Prepared, fold_of, load_every
 from sbp_jax.data.prepared.splits import SPLITS, Fold, split_games
 from sbp_jax.data.readers.files import Frame, Source
-from sbp_jax.data.readers.frames import frame_digest
 from sbp_jax.data.series.windows import SeriesSet, read_windows
 from sbp_jax.data.simulator.simulate import RECIPE, SimulationConfig, TrueDistribution, simulate
 from sbp_jax.digests import arrays_digest, short_digest
@@ -279,7 +278,7 @@ def open_frames(config: DataConfig, frames: Sequence[Frame], cache: Path, progre
     Raises:
         InputError: the frames or a field are invalid.
     """
-    digests = [frame_digest(frame.rows) for frame in frames]
+    digests = [frame.digest for frame in frames]
     prepared = _prepared(tuple(frames), frames[0].name, digests, config, cache, progress)
     return PlayDataset(prepared, None, config.cross)
 

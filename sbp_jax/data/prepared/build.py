@@ -42,7 +42,6 @@ from sbp_jax.data.prepared.records import games_seasons_lengths, save_chunk, wri
 from sbp_jax.data.prepared.splits import split_by_season, split_games
 from sbp_jax.data.readers.files import Frame, Place, Source
 from sbp_jax.data.readers.formats import find_tables
-from sbp_jax.data.readers.frames import frame_digest
 from sbp_jax.data.readers.report import ReadReport
 from sbp_jax.data.readers.tracking import Sources, open_sources
 from sbp_jax.digests import file_digest
@@ -208,7 +207,7 @@ def report_of(
 
 def _describe(path: Place) -> dict[str, Any]:
     if isinstance(path, Frame):
-        return {"name": path.name, "rows": len(path.rows), "sha256": frame_digest(path.rows)}
+        return {"name": path.name, "rows": len(path.rows), "sha256": path.digest}
     return {"name": path.name, "bytes": path.stat().st_size, "sha256": file_digest(path)}
 
 

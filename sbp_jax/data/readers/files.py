@@ -4,12 +4,15 @@ Files are on disk, gzipped, or in a zip archive, whose members have paths such a
 """
 
 import gzip
+import hashlib
 import io
+import json
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,6 +23,7 @@ from sbp_jax.errors import InputError
 SUFFIXES = (".csv", ".tsv", ".txt", ".parquet")
 GZIP = b"\x1f\x8b"
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")  # with members, and without; a table may have a column PK
+_ROWS = 2**20  # of a frame, hashed at a time
 MAX_MEMBER_BYTES = 4 * 2**30  # a member of an archive is read into memory
 _DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile, NotImplementedError)
 # first bytes of other files under the name of a table -> what the file is and what to do
@@ -47,6 +51,29 @@ class Frame:
 
     def __str__(self) -> str:
         return self.name
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of names, types and values in order, 64 hexadecimal digits.
+
+        Equal frames have equal digests, however their values lie in memory and whatever a missing value hides there.
+        """
+        total = hashlib.sha256(json.dumps({name: str(dtype) for name, dtype in self.rows.schema.items()}).encode())
+        for column in self.rows:
+            total.update(column.is_null().to_numpy().tobytes())
+            values = column.to_physical() if column.dtype.is_temporal() else column
+            if values.dtype.is_numeric() and not values.dtype.is_decimal():
+                total.update(values.fill_null(0).to_numpy().tobytes())
+                continue
+            if values.dtype != pl.String:
+                values = pl.Series(
+                    [None if value is None else str(value) for value in values.to_list()], dtype=pl.String
+                )
+            for part in values.fill_null("").to_frame().iter_slices(_ROWS):
+                text = part.to_series()
+                total.update(text.str.len_bytes().to_numpy().tobytes())
+                total.update(text.str.join("").item().encode())
+        return total.hexdigest()
 
 
 Place = Path | Frame

@@ -10,8 +10,6 @@ The library of a frame need not be installed for the others: narwhals reads them
 | the index | nothing: `reset_index()` makes it a column |
 """
 
-import hashlib
-import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -55,9 +53,14 @@ def from_natives(data: Any, name: str) -> list[Frame]:
     return [from_native(each, f"{name}[{number}]") for number, each in enumerate(data)]
 
 
+def eager(data: Any, name: str) -> Any:
+    """Return the data, or the frame that a lazy frame collects to; InputError as for `from_native`."""
+    return _opened(data, name).to_native()
+
+
 def to_native(table: pl.DataFrame, like: Any) -> Any:
     """Return a table as a frame of the library of `like`: polars, pandas or pyarrow."""
-    implementation = _opened(like, "like").implementation
+    implementation = nw.from_native(like, eager_only=True).implementation
     if implementation.is_polars():
         return table
     if implementation.is_pyarrow():
@@ -73,7 +76,7 @@ def with_columns(data: Any, columns: Sequence[pl.Series], name: str) -> Any:
     """
     frame = _opened(data, name)
     refuse_columns(frame.columns, [column.name for column in columns], name)
-    further = nw.from_native(to_native(pl.DataFrame(columns), data), eager_only=True)
+    further = nw.from_native(to_native(pl.DataFrame(columns), frame.to_native()), eager_only=True)
     return frame.with_columns(*further.iter_columns()).to_native()
 
 
@@ -90,25 +93,6 @@ def refuse_columns(columns: Sequence[Any], added: Sequence[str], name: str) -> N
     clash = next((column for column in added if column in columns), None)
     if clash is not None:
         raise InputError(f"{name}: has a column {clash!r} already, and the scores get a column of that name; rename it")
-
-
-def frame_digest(rows: pl.DataFrame) -> str:
-    """Return the SHA-256 of a frame's names, types and values in order, 64 hexadecimal digits.
-
-    Equal frames have equal digests, however their values lie in memory and whatever a missing value hides there.
-    """
-    total = hashlib.sha256(json.dumps({name: str(kind) for name, kind in rows.schema.items()}).encode())
-    for column in rows:
-        total.update(column.is_null().to_numpy().tobytes())
-        values = column.to_physical() if column.dtype.is_temporal() else column
-        if values.dtype.is_numeric() and not values.dtype.is_decimal():
-            total.update(values.fill_null(0).to_numpy().tobytes())
-            continue
-        texts = values if values.dtype == pl.String else _texts(values.to_list())
-        texts = texts.fill_null("")
-        total.update(texts.str.len_bytes().to_numpy().tobytes())
-        total.update("".join(texts.to_list()).encode())
-    return total.hexdigest()
 
 
 def _opened(data: Any, name: str) -> Any:
