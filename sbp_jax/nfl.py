@@ -354,8 +354,8 @@ def _tables(source: Frame, data: Any) -> list[Table]:
 def _config(config: Config | None, frames: Sequence[Frame], has_tracking: bool, seed: int | None) -> Config:
     """The configuration, with the frames' names as its source and, if given, another seed."""
     default = Config() if has_tracking else configs.get("play_by_play")
-    config = config or default
-    data, training = config.data, config.training
+    chosen: Config = config or default
+    data, training = chosen.data, chosen.training
     if not isinstance(data, DataConfig):
         raise InputError("config: describes time series, and the frames have plays")
     if data.source:
@@ -366,7 +366,7 @@ def _config(config: Config | None, frames: Sequence[Frame], has_tracking: bool, 
         raise InputError("tracking: expected none, because data.tracking of the configuration is False")
     if seed is not None:
         data, training = replace(data, seed=seed), replace(training, seed=seed)
-    return replace(config, data=replace(data, source=tuple(frame.name for frame in frames)), training=training)
+    return replace(chosen, data=replace(data, source=tuple(frame.name for frame in frames)), training=training)
 
 
 @contextmanager

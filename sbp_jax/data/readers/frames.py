@@ -20,6 +20,7 @@ import polars.selectors as cs
 from sbp_jax.data.readers.files import Frame
 from sbp_jax.errors import InputError
 
+_EXTENSION = getattr(pl, "BaseExtension", ())  # periods and intervals, in newer versions of polars
 EXPECTED = "a data frame (polars, pandas or pyarrow)"
 
 
@@ -106,11 +107,8 @@ def _opened(data: Any, name: str) -> Any:
         raise InputError(f"{name}: {str(error).strip().splitlines()[0]}") from error
     except TypeError as error:
         kind = f"{type(data).__module__.partition('.')[0]}.{type(data).__qualname__}".removeprefix("builtins.")
-        hint = (
-            "; files are read by sbp.train and sbp.score"
-            if isinstance(data, str) or hasattr(data, "__fspath__")
-            else ""
-        )
+        is_path = isinstance(data, str) or hasattr(data, "__fspath__")
+        hint = "; files are read by sbp.train and sbp.score" if is_path else ""
         raise InputError(f"{name}: expected {EXPECTED}, got {kind}{hint}") from error
 
 
@@ -125,7 +123,7 @@ def _column(column: Any) -> pl.Series:
     """A column in polars; mixed and unknown objects as text."""
     try:
         values = column.to_polars()
-        if values.dtype != pl.Object and not isinstance(values.dtype, pl.BaseExtension):
+        if values.dtype != pl.Object and not isinstance(values.dtype, _EXTENSION):
             return values
     except (TypeError, ValueError, NotImplementedError, OverflowError):  # pyarrow's errors for columns of objects
         pass
