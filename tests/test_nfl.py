@@ -75,6 +75,7 @@ def check_same(plays: Sequences, expected: Sequences) -> None:
         np.testing.assert_array_equal(values, expected.info[name], err_msg=name)
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_play_by_play_of_every_library_is_that_of_the_file(library, tmp_path):
     table = nflverse((2021091200, 2021091900))
@@ -83,6 +84,7 @@ def test_play_by_play_of_every_library_is_that_of_the_file(library, tmp_path):
     check_same(sbp.nfl.read_plays(LIBRARIES[library](table)), expected)
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("library", ["polars", "pyarrow", "pandas", "pandas, categories and floats"])
 def test_a_big_data_bowl_in_frames_is_that_of_its_folder(library, tmp_path):
     folder = fabricate.folder(tmp_path / "bowl", plays=2, games=2)
