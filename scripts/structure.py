@@ -49,14 +49,14 @@ ALLOWED: dict[str, set[str]] = {
     "live": {"runs", "training", "models", "distributions", "data", "config", "scoring", "reporting"},
     "service": {"live"},
     "estimator": {"runs", "training", "models", "distributions", "data", "config", "evaluation"},
-    "nfl": {"runs", "data", "config", "scoring"},
+    "nfl": {"runs", "data", "config", "configs", "scoring"},
     "cli": {"runs", "data", "config", "configs", "evaluation", "scoring", "reporting", "training", "live", "service"},
     "__main__": {"cli"},
 }
 # package -> packages of others that none of its modules imports, even inside a function
 FORBIDDEN = {"reporting": {"jax", "flax"}, "data": {"jax", "flax", "optax"}}
 # modules that may import the named configurations, in addition to those of experiments
-CONFIGS_FOR = ("sbp_jax.cli.", "sbp_jax.runs.grid")
+CONFIGS_FOR = ("sbp_jax.cli.", "sbp_jax.nfl", "sbp_jax.runs.grid")
 
 # files under `MIN_LINES` lines that are one idea of their own, by pattern
 SMALL = {
