@@ -68,6 +68,7 @@ SMALL = {
     "sbp_jax/distributions/location.py": "base class of the location-scale families",
     "sbp_jax/models/config.py": "the network's configuration, which imports nothing that computes",
     "sbp_jax/data/*/config.py": "the package's configuration, which imports nothing that computes",
+    "sbp_jax/estimator/parameters.py": "the estimators' base class, where scikit-learn is optional",
     "sbp_jax/data/batches/fields.py": "the one list of a batch's fields",
     "sbp_jax/data/batches/symmetry.py": "the reflection of plays",
     "sbp_jax/data/readers/screen.py": "the rules of a play and their counts",

@@ -1,0 +1,169 @@
+"""The features of an estimator: any table or array in, standardized float32 columns out.
+
+A numeric column is centered at its median, divided by a robust scale, and compressed smoothly beyond three scales, so
+that an outlier in a feature does not dominate the network. Booleans are 0 and 1; times are seconds. A missing value
+becomes the median, and a column that had missing values in training gets a second feature that marks them. A column of
+strings or categories becomes one feature per category, for at most `MAX_CATEGORIES` of the most frequent; other values,
+unknown ones too, set none of them. A column that did not vary in training has no features.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Float32
+
+from sbp_jax.errors import InputError
+from sbp_jax.estimator.tables import Sequences, Table
+
+MAX_CATEGORIES = 50
+_MIN_CATEGORY_ROWS = 3  # a category of fewer rows is among the others: nothing can be learned about it
+_IQR = 1.3489795003921634  # of a standard normal distribution
+_LINEAR = 3.0  # scales from the median, up to which a value is nearly unchanged
+_HUGE = 1e150  # squares of larger numbers overflow
+
+
+@dataclass(frozen=True)
+class Column:
+    """How one column becomes features.
+
+    Attributes:
+        kind: what the column held in training: numbers, categories, or nothing but missing values.
+        center, scale: median and scale of numbers; a scale of 0 if they did not vary, which then are no feature.
+        marked: whether a missing number is marked by a feature.
+        categories: categories with a feature each.
+    """
+
+    kind: Literal["numbers", "categories", "missing"]
+    center: float = 0.0
+    scale: float = 0.0
+    marked: bool = False
+    categories: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, values: np.ndarray) -> "Column":
+        """Return the column of training values."""
+        if values.dtype == object:
+            found, counts = np.unique(np.array([v for v in values if v is not None], str), return_counts=True)
+            frequent = np.argsort(-counts, kind="stable")[:MAX_CATEGORIES]
+            enough = min(_MIN_CATEGORY_ROWS, counts.max(initial=1))
+            kept = [i for i in frequent if enough <= counts[i] < len(values)]
+            return cls("categories", categories=tuple(sorted(str(found[i]) for i in kept)))
+        known = values[~np.isnan(values)]
+        if not len(known):
+            return cls("missing")
+        center, scale = _center_scale(known)
+        return cls("numbers", center, scale, marked=len(known) < len(values))
+
+    @property
+    def size(self) -> int:
+        """Number of features."""
+        return (self.scale > 0) + self.marked + len(self.categories)
+
+    def features(self, values: np.ndarray, where: str) -> list[np.ndarray]:
+        """Return the features of values [N].
+
+        Args:
+            values: float64, or strings with None where missing.
+            where: the column in messages, "X: column 'a'".
+
+        Raises:
+            InputError: the values are of another kind than in training.
+        """
+        if self.kind == "missing":
+            return []
+        numeric = values.dtype != object
+        if self.kind == "categories":
+            if numeric and not np.all(np.isnan(values)):
+                raise InputError(f"{where}: expected categories, as in training, got numbers")
+            return [np.equal(values, category).astype(np.float32) for category in self.categories]
+        if not numeric:
+            raise InputError(f"{where}: expected numbers, as in training, got text")
+        missing, parts = np.isnan(values), []
+        if self.scale > 0:
+            with np.errstate(over="ignore"):  # compressed to 3 scales
+                z = (np.where(missing, self.center, values) - self.center) / self.scale
+            parts.append(compressed(z).astype(np.float32))
+        return [*parts, missing.astype(np.float32)] if self.marked else parts
+
+
+def compressed(z: np.ndarray) -> np.ndarray:
+    """Return z / sqrt(1 + (z / 3)^2), which is nearly z up to 3 and never beyond it."""
+    z = np.clip(z, -_HUGE, _HUGE)
+    return z / np.sqrt(1 + np.square(z / _LINEAR))
+
+
+def _center_scale(values: np.ndarray) -> tuple[float, float]:
+    """Median and robust scale of known values: the interquartile range, else the standard deviation; 0 if all equal."""
+    if np.min(values) == np.max(values):
+        return float(values[0]), 0.0
+    largest = float(np.max(np.abs(values)))
+    unit = largest if not 1 / _HUGE < largest < _HUGE else 1.0
+    low, center, high = np.quantile(values / unit, (0.25, 0.5, 0.75))
+    scale = (high - low) / _IQR
+    if not scale > 0:
+        scale = float(np.std(values / largest)) * (largest / unit)
+    limits = np.finfo(np.float64)
+    with np.errstate(over="ignore"):
+        return float(center * unit), float(np.clip(scale * np.float64(unit), limits.tiny, limits.max))
+
+
+@dataclass(frozen=True)
+class Features:
+    """The features of a table, as chosen from the training rows.
+
+    Attributes:
+        columns: one per column of the table.
+        names: names of the columns, or None.
+    """
+
+    columns: tuple[Column, ...]
+    names: tuple[str, ...] | None
+
+    @classmethod
+    def of(cls, table: Table) -> "Features":
+        """Return the features of training rows."""
+        return cls(tuple(Column.of(column) for column in table.columns), table.names)
+
+    @property
+    def size(self) -> int:
+        """Number of features, the last axis of `matrix`; 1, a zero, if no column has any."""
+        return max(1, sum(column.size for column in self.columns))
+
+    def matrix(self, table: Table) -> Float32[np.ndarray, "rows features"]:
+        """Return the features of a table whose columns match, see `Table.matching`."""
+        parts: list[np.ndarray] = []
+        for i, (column, values) in enumerate(zip(self.columns, table.columns, strict=True)):
+            parts += column.features(values, table.where(i))
+        return np.stack(parts, axis=1) if parts else np.zeros((table.rows, 1), np.float32)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields as JSON holds them."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, saved: Mapping[str, Any]) -> "Features":
+        """Return the features that `to_json` described."""
+
+        columns = tuple(Column(**{**each, "categories": tuple(each["categories"])}) for each in saved["columns"])
+        names = saved["names"]
+        return cls(columns, None if names is None else tuple(names))
+
+
+def sequence_features(sequences: Sequences) -> Features:
+    """Return the features of training sequences, from the values of all valid frames."""
+    valid = sequences.values[sequences.mask]
+    return Features(tuple(Column.of(column) for column in valid.T), None)
+
+
+def sequence_matrix(features: Features, sequences: Sequences) -> Float32[np.ndarray, "rows frames features"]:
+    """Return the features of sequences, 0 in the padding; InputError for another number of columns."""
+    count, frames, columns = sequences.values.shape
+    if columns != len(features.columns):
+        raise InputError(
+            f"X has {columns} features per frame, but {len(features.columns)} are expected, as in training"
+        )
+    flat = np.where(sequences.mask[:, :, None], sequences.values, np.nan).reshape(-1, columns)
+    matrix = features.matrix(Table(tuple(flat.T), None, len(flat))).reshape(count, frames, features.size)
+    return np.where(sequences.mask[:, :, None], matrix, np.float32(0))

@@ -1,0 +1,68 @@
+"""Heads by name for an outcome: the spliced one with bins as arguments, the others in units of the scale."""
+
+from typing import Any
+
+import numpy as np
+
+from sbp_jax.distributions.heads import (
+    PARAMETERIZATIONS,
+    BinnedHead,
+    BlendedParetoHead,
+    Head,
+    HybridParetoHead,
+    NormalHead,
+    StudentTHead,
+    TwoTailedHybridParetoHead,
+)
+from sbp_jax.errors import InputError
+from sbp_jax.estimator.program import HeadBuilder, SplicedBuilder
+from sbp_jax.estimator.target import Target
+
+FAMILIES = ("sbp", "normal", "student_t", "hybrid_pareto", "two_tailed_hybrid_pareto", "binned", "blended_pareto")
+
+
+def make_builder(
+    head: str | Head, target: Target, parameterization: str, shape_bounds: tuple[float, float]
+) -> SplicedBuilder | HeadBuilder:
+    """Return the builder of a family or head for outcomes in units of the scale.
+
+    Args:
+        head: one of `FAMILIES`, or a head.
+        target: the outcome.
+        parameterization, shape_bounds: of the tails of "sbp"; the other Pareto families have the bounds alone.
+
+    Raises:
+        InputError: unknown family or parameterization, or invalid bounds.
+    """
+    usable = [name for name, each in PARAMETERIZATIONS.items() if not each.needs_end]
+    if parameterization not in usable:
+        raise InputError(f"parameterization: expected one of {', '.join(usable)}, got {parameterization!r}")
+    try:
+        low, high = (float(bound) for bound in shape_bounds)
+    except (TypeError, ValueError):
+        raise InputError(f"shape_bounds: expected (low, high), got {shape_bounds!r}") from None
+    if not -1 < low < high:
+        raise InputError(f"shape_bounds: expected increasing bounds above -1, got {shape_bounds}")
+    if not isinstance(head, str):
+        if not isinstance(head, Head):
+            raise InputError(f"head: expected one of {', '.join(FAMILIES)} or a head, got {type(head).__name__}")
+        return HeadBuilder(head)
+    edges: Any = tuple(target.standardized(np.asarray(target.edges)).tolist())
+    above_zero = max(low, 0.0), high
+    match head:
+        case "sbp":
+            return SplicedBuilder(target.bins, parameterization, (low, high))
+        case "normal":
+            return HeadBuilder(NormalHead())
+        case "student_t":
+            return HeadBuilder(StudentTHead())
+        case "hybrid_pareto":
+            return HeadBuilder(HybridParetoHead(shape_bounds=above_zero))
+        case "two_tailed_hybrid_pareto":
+            return HeadBuilder(TwoTailedHybridParetoHead(shape_bounds=above_zero))
+        case "binned":
+            return HeadBuilder(BinnedHead(edges))
+        case "blended_pareto":
+            lower, upper = (None if mass == 0 else (mass, min(4 * mass, 0.45)) for mass in target.tail_mass)
+            return HeadBuilder(BlendedParetoHead(edges, lower, upper, above_zero))
+    raise InputError(f"head: expected one of {', '.join(FAMILIES)} or a head, got {head!r}")

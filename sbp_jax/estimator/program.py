@@ -1,0 +1,291 @@
+"""From a network's raw outputs to the distribution and the loss of an outcome with atoms, a grid and censoring.
+
+Everything that is chosen from the data is in `Values`, arrays that a compiled program takes as arguments, so that fits
+of equal sizes share one program.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int8
+
+from sbp_jax.distributions import (
+    Affine,
+    Deterministic,
+    GeneralizedPareto,
+    Mixture,
+    Quantized,
+    Shifted,
+    SplicedBinnedPareto,
+)
+from sbp_jax.distributions.base import Distribution
+from sbp_jax.distributions.binned import Binned
+from sbp_jax.distributions.heads import PARAMETERIZATIONS, Head, objective
+from sbp_jax.distributions.heads.base import init_logits
+from sbp_jax.distributions.heads.spliced import tail_inputs
+from sbp_jax.errors import InputError
+from sbp_jax.estimator.target import Target
+
+
+class Values(NamedTuple):
+    """What is chosen from the training outcomes, as arrays.
+
+    Attributes:
+        edges: edges of the bins, [K + 1], in units of the scale from the location; empty for other heads.
+        tail_mass: probability of both tails, [2].
+        loc, scale: unit of the outcome, scalars.
+        step: width of the grid in the outcome's unit; unused for real outcomes.
+        atoms: values of the atoms in the outcome's unit, minus the location, [A].
+    """
+
+    edges: Any
+    tail_mass: Any
+    loc: Any
+    scale: Any
+    step: Any
+    atoms: Any
+
+    @classmethod
+    def of(cls, target: Target, dtype: Any = np.float32) -> "Values":
+        """Return the values of a target; `loc` is 0, so that distributions are those of the outcome minus it."""
+        return cls(
+            edges=target.standardized(np.asarray(target.edges)).astype(dtype),
+            tail_mass=np.asarray(target.tail_mass, dtype),
+            loc=np.asarray(0.0, dtype),
+            scale=np.asarray(target.scale, dtype),
+            step=np.asarray(target.step, dtype),
+            atoms=(np.asarray(target.atoms, np.float64) - target.loc).astype(dtype),
+        )
+
+
+class Rows(NamedTuple):
+    """Training outcomes in units of the scale, one row each.
+
+    Attributes:
+        y: the outcome, [N].
+        low, high: ends of the interval that holds the outcome, [N]: a cell of the grid, or one side of a censored one.
+        interval: whether only the interval is known, [N]; else the outcome is exact.
+        covered: the atoms that the outcome may be, [N, A].
+        weight: weight of the row in the loss, [N]; 0 for padding.
+    """
+
+    y: Any
+    low: Any
+    high: Any
+    interval: Any
+    covered: Any
+    weight: Any
+
+    @classmethod
+    def of(cls, target: Target, y: np.ndarray, censoring: np.ndarray, weight: np.ndarray) -> "Rows":
+        """Return the rows of outcomes [N]; `censoring` [N] is -1 (at most y), 0 (equal to y) or 1 (at least y)."""
+        atoms = np.asarray(target.atoms, np.float64)
+        # the interval is open below: one float below y includes an atom at y, and has no probability otherwise
+        below = y - 0.5 * target.step if target.step else np.nextafter(y.astype(np.float32), np.float32(-np.inf))
+        low = np.where(censoring < 0, -np.inf, below)
+        high = np.where(censoring > 0, np.inf, y + 0.5 * target.step)
+        covered = (low[:, None] < atoms) & (atoms <= high[:, None])
+        if not target.step:
+            low = np.where(censoring > 0, y, low)  # a continuous distribution
+            covered = np.where(censoring[:, None] == 0, atoms == y[:, None], covered)
+        y, low, high = (target.standardized(each).astype(np.float32) for each in (y, low, high))
+        interval = (censoring != 0) | bool(target.step)
+        return cls(y, low, high, np.broadcast_to(interval, y.shape), covered, np.asarray(weight, np.float32))
+
+
+@dataclass(frozen=True)
+class SplicedBuilder:
+    """Head of a `SplicedBinnedPareto` whose edges and tail masses are arguments.
+
+    Attributes:
+        bins: number of bins.
+        parameterization: a name in `PARAMETERIZATIONS`.
+        shape_bounds: (low, high) of the shapes.
+    """
+
+    bins: int
+    parameterization: str
+    shape_bounds: tuple[float, float]
+
+    @property
+    def num_outputs(self) -> int:
+        """Number of raw outputs, K + 4."""
+        return self.bins + 4
+
+    @property
+    def continuous(self) -> bool:
+        """Whether the density is continuous at the thresholds."""
+        return PARAMETERIZATIONS[self.parameterization].continuous
+
+    def __call__(self, raw: Float[Array, "*batch outputs"], values: Values) -> SplicedBinnedPareto:
+        """Return the distributions of raw outputs, in units of the scale."""
+        body = Binned(raw[..., : self.bins], values.edges)
+        tail = PARAMETERIZATIONS[self.parameterization].tail
+        lower, upper = (tail(self._inputs(raw, body, values, side)) for side in (False, True))
+        return SplicedBinnedPareto(body.logits, body.edges, lower, upper, (values.tail_mass[0], values.tail_mass[1]))
+
+    def _inputs(self, raw: Any, body: Binned, values: Values, upper: bool) -> Any:
+        return tail_inputs(raw, body, (values.tail_mass[0], values.tail_mass[1]), self.shape_bounds, None, upper)
+
+    def init_from_data(self, y: np.ndarray, values: Values) -> np.ndarray:
+        """Return raw outputs of the marginal distribution of outcomes `y` in units of the scale."""
+        raw = np.concatenate([init_logits(y, np.asarray(values.edges, np.float64)), np.zeros(4)]).astype(np.float32)
+        low, high = (float(each) for each in _thresholds(self, raw, values))
+        body = Binned(raw[: self.bins], values.edges)
+        for upper, excess in enumerate((low - y[y < low], y[y > high] - high)):
+            mean = max(float(np.mean(excess)) if excess.size else 0.0, 1e-3)
+            first = self.bins + 2 * upper
+            inputs = self._inputs(jnp.asarray(raw), body, values, bool(upper))
+            if values.tail_mass[upper] > 0:
+                raw[first : first + 2] = PARAMETERIZATIONS[self.parameterization].init(mean, inputs)
+        return raw
+
+
+@partial(jax.jit, static_argnums=0)
+def _thresholds(builder: SplicedBuilder, raw: Array, values: Values) -> tuple[Array, Array]:
+    return builder(raw, values).thresholds()
+
+
+@dataclass(frozen=True)
+class HeadBuilder:
+    """Any head, which builds distributions in units of the scale."""
+
+    head: Head
+    continuous = True
+
+    @property
+    def num_outputs(self) -> int:
+        """Number of raw outputs."""
+        return self.head.num_outputs
+
+    def __call__(self, raw: Array, values: Values) -> Distribution:
+        """Return the distributions of raw outputs."""
+        del values
+        return self.head(raw)
+
+    def init_from_data(self, y: np.ndarray, values: Values) -> np.ndarray:
+        """Return raw outputs of the marginal distribution of outcomes `y`."""
+        del values
+        return np.asarray(self.head.init_from_data(y), np.float32)
+
+
+@dataclass(frozen=True)
+class Program:
+    """From raw outputs to losses and distributions; static in compiled functions.
+
+    Raw outputs are the logits of the continuous part and of each atom, if there are atoms, and then those of the head.
+
+    Attributes:
+        builder: head.
+        atoms: number of atoms.
+        grid: whether the outcome is on a grid.
+        censored: whether some training outcomes are censored.
+    """
+
+    builder: SplicedBuilder | HeadBuilder
+    atoms: int
+    grid: bool
+    censored: bool = False
+
+    @property
+    def num_outputs(self) -> int:
+        """Number of raw outputs."""
+        return self.builder.num_outputs + (self.atoms + 1 if self.atoms else 0)
+
+    def split(self, raw: Array) -> tuple[Array, Array]:
+        """Return the log-weights [..., A + 1] of the continuous part and the atoms, and the head's raw outputs."""
+        first = self.atoms + 1 if self.atoms else 0
+        return jax.nn.log_softmax(raw[..., :first], axis=-1), raw[..., first:]
+
+    def losses(self, raw: Float[Array, "batch outputs"], rows: Rows, values: Values) -> Float[Array, " batch"]:
+        """Return the negative log-likelihood of each row in nats, in units of the scale, without the weights.
+
+        The density of exact outcomes is that of `objective("exact")`, whose gradient is right where a density jumps.
+        """
+        log_weights, raw = self.split(raw)
+        dist = self.builder(raw, values)
+        log_likelihood = jnp.zeros(())
+        if self.grid or self.censored:
+            low, high = jnp.where(rows.interval, rows.low, -1.0), jnp.where(rows.interval, rows.high, 1.0)
+            log_likelihood = dist.interval_log_prob(low, high)
+        if not self.grid:
+            loss = objective("exact", continuous=self.builder.continuous)
+            exact = -loss(dist, jnp.where(rows.interval, 0.0, rows.y))
+            log_likelihood = jnp.where(rows.interval, log_likelihood, exact) if self.censored else exact
+        if self.atoms:
+            is_atom = jnp.any(rows.covered, axis=-1) & ~rows.interval
+            rest = jnp.where(is_atom, -jnp.inf, log_weights[..., 0] + jnp.where(is_atom, 0.0, log_likelihood))
+            parts = jnp.where(rows.covered, log_weights[..., 1:], -jnp.inf)
+            log_likelihood = _log_total(jnp.concatenate([rest[..., None], parts], axis=-1))
+        return -log_likelihood
+
+    def distribution(self, raw: Float[Array, "*batch outputs"], values: Values, members: bool = False) -> Distribution:
+        """Return the distributions of raw outputs, of the outcome minus the location if that of `values` is 0.
+
+        Args:
+            raw: raw outputs, [..., num_outputs], or [..., M, num_outputs] if `members`.
+            values: unit, bins and atoms; the edges are in units of the scale.
+            members: average over the last axis of the batch, a `Mixture` of M members.
+        """
+        log_weights, raw = self.split(raw)
+        dist = in_unit(self.builder(raw, values), values)
+        if self.atoms:
+            shape = raw.shape[:-1]
+            parts = [Deterministic(jnp.broadcast_to(values.atoms[i] + values.loc, shape)) for i in range(self.atoms)]
+            if members:
+                count = shape[-1]
+                flat = [dist[..., i] for i in range(count)] + [part[..., 0] for part in parts]
+                atoms = jax.nn.logsumexp(log_weights[..., 1:], axis=-2)
+                logits = jnp.concatenate([log_weights[..., 0], atoms], axis=-1)
+                return Mixture.from_logits(logits, flat)
+            return Mixture.from_logits(log_weights, [dist, *parts])
+        if members:
+            dist = Mixture(None, dist)
+        return Quantized(dist, values.step) if self.grid else dist
+
+
+def in_unit(dist: Distribution, values: Values) -> Distribution:
+    """Return the distribution of loc + scale Z, of the same family if Z is spliced."""
+    if not isinstance(dist, SplicedBinnedPareto):
+        return Affine(dist, values.loc, values.scale)
+    lower, upper = (GeneralizedPareto(tail.shape, tail.scale * values.scale) for tail in (dist.lower, dist.upper))
+    edges = values.edges * values.scale + values.loc
+    return SplicedBinnedPareto(dist.logits, edges, lower, upper, (values.tail_mass[0], values.tail_mass[1]))
+
+
+def in_outcome_unit(program: Program, raw: Array, target: Target, members: bool) -> Distribution:
+    """Return the distributions of the outcome, with constants for the bins; `Shifted` where float32 needs it."""
+    values = Values.of(target, np.float64)._replace(atoms=np.asarray(target.atoms, np.float64))
+    values = values._replace(scale=float(target.scale), step=float(target.step))
+    largest = max(abs(target.edges[0]), abs(target.edges[-1]), abs(target.loc))
+    if largest * 2.0**-24 > 1e-4 * target.scale or (target.step and largest >= 2.0**23 * target.step):
+        values = values._replace(loc=0.0, atoms=values.atoms - target.loc)
+        return Shifted(program.distribution(raw, values, members), target.loc)
+    return program.distribution(raw, values._replace(loc=float(target.loc)), members)
+
+
+def _log_total(terms: Float[Array, "... parts"]) -> Float[Array, "..."]:
+    """logsumexp whose gradient is finite where all terms but one are -inf; -inf if all are."""
+    largest = jax.lax.stop_gradient(jnp.max(terms, axis=-1, keepdims=True))
+    largest = jnp.where(jnp.isfinite(largest), largest, 0.0)
+    possible = terms > -jnp.inf
+    total = jnp.sum(jnp.where(possible, jnp.exp(jnp.where(possible, terms - largest, 0.0)), 0.0), axis=-1)
+    some = total > 0
+    return jnp.where(some, jnp.log(jnp.where(some, total, 1.0)) + largest[..., 0], -jnp.inf)
+
+
+def checked_censoring(censoring: Any, count: int) -> Int8[np.ndarray, " rows"]:
+    """Return the censoring of each row as int8 [N]: zeros if None; InputError unless it has values -1, 0 and 1."""
+    if censoring is None:
+        return np.zeros(count, np.int8)
+    array = np.asarray(censoring)
+    if array.shape != (count,) or not np.all(np.isin(array, (-1, 0, 1))):
+        raise InputError(
+            f"censoring: expected {count} values of -1 (at most y), 0 (equal to y) or 1 (at least y), got shape "
+            f"{list(array.shape)}"
+        )
+    return array.astype(np.int8)

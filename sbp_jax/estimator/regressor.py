@@ -1,0 +1,430 @@
+"""`SBPRegressor`: arrays and data frames in, conditional distributions out."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import jax
+import numpy as np
+from flax import nnx
+from jaxtyping import Float
+
+from sbp_jax.distributions.base import Distribution
+from sbp_jax.distributions.heads import Head
+from sbp_jax.errors import InputError
+from sbp_jax.estimator.arguments import check_arguments, is_number
+from sbp_jax.estimator.features import Features, sequence_features
+from sbp_jax.estimator.fitting import STEPS_PER_CALL, Settings, Trainable, fit, initial, make_network, raw_outputs
+from sbp_jax.estimator.heads import make_builder
+from sbp_jax.estimator.observations import Tables, read_outcomes, read_weights, relative_weights
+from sbp_jax.estimator.parameters import Base, NotFittedError
+from sbp_jax.estimator.program import Program, Rows, Values, checked_censoring, in_outcome_unit
+from sbp_jax.estimator.target import Bounds, Target, make_target
+from sbp_jax.models.config import NetworkConfig
+from sbp_jax.models.encoders import Statistic
+from sbp_jax.models.network import Network
+from sbp_jax.training.checkpoints import named
+
+_MIN_ROWS = 2
+_MIN_VALIDATION = 5  # fewer validation rows say nothing: all steps are taken instead
+_SHORT = 300  # steps without validation
+
+
+class SBPRegressor(Base):
+    """Estimate the conditional distribution of an outcome given features, with its tails.
+
+    A network maps the features to a `SplicedBinnedPareto`: bins between two thresholds, generalized Pareto tails beyond
+    them. It is trained by maximum likelihood, with early stopping, in units of the outcome's own scale; the Jacobian is
+    in every density. The class follows scikit-learn's contract and works without scikit-learn.
+
+    Features are a table [N, F] (a NumPy or JAX array, or a pandas, polars or pyarrow frame), sequences [N, T, F] with
+    `lengths` or a `mask`, or both (sequences as `X`, the table as `static`). Columns of a frame are found by name.
+    Missing values are allowed; strings, categories and booleans are encoded (see `sbp_jax.estimator.features`).
+
+    Args:
+        tail_mass: probability of the lower and the upper tail, each below 1/2; 0 for no tail. A side with a bound has
+            none.
+        bins: number of bins, their edges in the outcome's unit, or "auto": 3 N^(1/3), between 8 and 80, with edges at
+            quantiles of the training outcomes.
+        head: "sbp", another family ("normal", "student_t", "hybrid_pareto", "two_tailed_hybrid_pareto", "binned",
+            "blended_pareto"), or a `Head` for outcomes in units of the scale, `target_`.
+        bounds: (low, high) of the outcome, None for no bound, or "auto"; see `make_target`.
+        integer: whether outcomes are integers, whose distribution is `Quantized`; "auto" looks at them.
+        atoms: values that have a probability of their own (`Deterministic` in a `Mixture`), or "auto".
+        parameterization: of the tails, a name in `PARAMETERIZATIONS` that needs no support.
+        shape_bounds: bounds of the tails' shapes.
+        ensemble: number of networks whose `Mixture` is predicted; they are trained as one program, each with
+            validation rows of its own.
+        hidden: widths of the hidden layers.
+        channels, layers, kernel_size: architecture of the TCN over sequences, see `NetworkConfig`.
+        dropout: probability of dropping an activation in training.
+        learning_rate, weight_decay: of AdamW.
+        batch_size: rows per step, or "auto".
+        max_epochs: maximum number of passes over the training rows, or "auto".
+        patience: validations without improvement after which training stops.
+        validation_fraction: share of the rows for early stopping, drawn at random; 0 trains for `max_epochs`.
+        warm_start: continue from the parameters of the previous `fit`, with its features and bins.
+        random_state: seed, `numpy.random.RandomState`, or None for a random one.
+        progress: show a progress bar.
+
+    Attributes:
+        target_: unit, grid, bounds, atoms and bins that were chosen, a `Target`.
+        features_: how each column became features.
+        history_: one list per network of its validations: step, training and validation loss in nats, in units of the
+            scale.
+        n_iter_: number of steps of the network that trained longest.
+        n_features_in_, feature_names_in_: columns of `X`; the latter only for frames.
+
+    Raises:
+        InputError: a ValueError, from any method, with one line that names the argument and what was expected.
+
+    Example:
+        >>> model = SBPRegressor(random_state=0).fit(X, y)  # doctest: +SKIP
+        >>> d = model.predict_distribution(X_new)  # doctest: +SKIP
+        >>> d.icdf(0.999), d.survival_function(1e6), d.crps(y_new)  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        tail_mass: tuple[float, float] = (0.05, 0.05),
+        bins: int | Literal["auto"] | Any = "auto",
+        head: str | Head = "sbp",
+        *,
+        bounds: Bounds | Literal["auto"] = "auto",
+        integer: bool | Literal["auto"] = "auto",
+        atoms: Any = "auto",
+        parameterization: str = "bounded",
+        shape_bounds: tuple[float, float] = (0.0, 0.95),
+        ensemble: int = 1,
+        hidden: tuple[int, ...] = (128, 128),
+        channels: int = 32,
+        layers: int = 3,
+        kernel_size: int = 3,
+        dropout: float = 0.1,
+        learning_rate: float = 2e-3,
+        weight_decay: float = 1e-2,
+        batch_size: int | Literal["auto"] = "auto",
+        max_epochs: int | Literal["auto"] = "auto",
+        patience: int = 15,
+        validation_fraction: float = 0.15,
+        warm_start: bool = False,
+        random_state: Any = None,
+        progress: bool = False,
+    ) -> None:
+        self.tail_mass = tail_mass
+        self.bins: Any = bins
+        self.head: Any = head
+        self.bounds: Any = bounds
+        self.integer: Any = integer
+        self.atoms = atoms
+        self.parameterization = parameterization
+        self.shape_bounds = shape_bounds
+        self.ensemble = ensemble
+        self.hidden = hidden
+        self.channels = channels
+        self.layers = layers
+        self.kernel_size = kernel_size
+        self.dropout = dropout
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.batch_size: Any = batch_size
+        self.max_epochs: Any = max_epochs
+        self.patience = patience
+        self.validation_fraction = validation_fraction
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.progress = progress
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        lengths: Any = None,
+        mask: Any = None,
+        static: Any = None,
+        censoring: Any = None,
+    ) -> "SBPRegressor":
+        """Train on N rows and return the estimator.
+
+        Args:
+            X: features [N, F], or sequences [N, T, F] or a list of arrays [T, F].
+            y: outcomes [N], finite.
+            sample_weight: nonnegative weights [N] of the rows in the likelihood; rows of weight 0 are left out.
+            lengths: valid frames of each sequence, integers [N].
+            mask: valid frames, bool [N, T], in place of `lengths`: True first, then False.
+            static: features [N, S] next to sequences.
+            censoring: for each row, 0 (the outcome is y), 1 (it is at least y) or -1 (it is at most y).
+        """
+        check_arguments(self.get_params(deep=False))
+        warm = bool(self.warm_start) and hasattr(self, "params_")
+        tables = Tables.read(X, lengths, mask, static)
+        outcome = read_outcomes(y, tables.rows)
+        weight = relative_weights(read_weights(sample_weight, tables.rows))
+        censored, used = checked_censoring(censoring, tables.rows), weight > 0
+        tables, outcome, weight, censored = tables.take(used), outcome[used], weight[used], censored[used]
+        if tables.rows < _MIN_ROWS:
+            raise InputError(
+                f"X: expected a minimum of {_MIN_ROWS} rows of positive weight to fit, got {tables.rows} "
+                f"(n_samples = {tables.rows})"
+            )
+        if warm:
+            target, features, sequences = self.target_, self.features_, self.sequence_features_
+            target.check(outcome)
+        else:
+            exact, masses = censored == 0, (float(self.tail_mass[0]), float(self.tail_mass[1]))
+            target = make_target(outcome, exact, self.bins, masses, self.bounds, self.integer, self.atoms)
+            features = None if tables.table is None else Features.of(tables.table)
+            sequences = None if tables.sequences is None else sequence_features(tables.sequences)
+        inputs = tables.inputs(features, sequences, type(self).__name__)
+        rows, values = Rows.of(target, outcome, censored, weight), Values.of(target)
+        program = self._program(target, bool(np.any(censored != 0)))
+        seed, config = _seed(self.random_state), self._network_config()
+        network = make_network(config, inputs, program.num_outputs, seed)
+        _center(network, program, target, outcome, values)
+        graph, _, constants = nnx.split(network, nnx.Param, Statistic)
+        trainable = Trainable(graph, program)
+        training, validation = self._split(len(outcome), np.random.default_rng(seed))
+        settings = self._settings(len(training[0]), validation is not None, seed)
+        first = initial(trainable, network, config, inputs, settings)
+        if warm:
+            first, constants = self._continued(first), self._constants
+        fitted = fit(
+            trainable, first, constants, inputs, rows, values, training, validation, settings, bool(self.progress)
+        )
+        # set at the end: a fit that fails leaves the previous one as it was
+        earlier = self.history_ if warm else [[] for _ in fitted.records]
+        self._trainable, self._constants, self.params_, self.target_ = trainable, constants, fitted.params, target
+        self.history_ = [_joined(old, record["history"]) for old, record in zip(earlier, fitted.records, strict=True)]
+        self.n_iter_ = max(history[-1]["step"] for history in self.history_)
+        self._describe(features, sequences)
+        return self
+
+    def predict_distribution(
+        self, X: Any, *, lengths: Any = None, mask: Any = None, static: Any = None
+    ) -> Distribution:
+        """Return the conditional distribution of each row's outcome, batch shape [N].
+
+        It is a `SplicedBinnedPareto` with one network and head "sbp"; `Quantized` for integers, a `Mixture` for an
+        ensemble or with atoms, `Shifted` where float32 does not resolve the outcomes.
+        """
+        raw = self._raw(X, lengths, mask, static)
+        members = raw.shape[1] > 1
+        raw = raw if members else raw[:, 0]
+        return in_outcome_unit(self._trainable.program, jax.numpy.asarray(raw), self.target_, members)
+
+    def predict(
+        self,
+        X: Any,
+        which: str | float = "median",
+        *,
+        lengths: Any = None,
+        mask: Any = None,
+        static: Any = None,
+    ) -> Float[np.ndarray, " rows"]:
+        """Return a point of each row's distribution, float64 [N].
+
+        Args:
+            X, lengths, mask, static: as in `fit`.
+            which: "median", "mean", or the probability of a quantile.
+        """
+        if isinstance(which, str):
+            if which not in ("median", "mean"):
+                raise InputError(f"which: expected 'median', 'mean' or a probability, got {which!r}")
+        elif not is_number(which) or not 0 <= which <= 1:
+            raise InputError(f"which: expected 'median', 'mean' or a probability, got {which!r}")
+        raw = self._raw(X, lengths, mask, static)
+        level = 0.5 if isinstance(which, str) else float(which)
+        parts = _in_chunks(
+            lambda part: _points(self._trainable.program, which == "mean", part, self._values, np.float32(level)), raw
+        )
+        return parts.astype(np.float64) + self.target_.loc
+
+    def score(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        lengths: Any = None,
+        mask: Any = None,
+        static: Any = None,
+    ) -> float:
+        """Return the mean log score, the mean of log f(y) in nats, larger is better; see `log_score`."""
+        scores = self.log_score(X, y, lengths=lengths, mask=mask, static=static)
+        weight = relative_weights(read_weights(sample_weight, len(scores))).astype(np.float64)
+        return float(np.average(scores[weight > 0], weights=weight[weight > 0]))
+
+    def log_score(
+        self, X: Any, y: Any, *, lengths: Any = None, mask: Any = None, static: Any = None
+    ) -> Float[np.ndarray, " rows"]:
+        """Return the log-density of each outcome, its log-probability on a grid or at an atom, [N] in nats."""
+        raw = self._raw(X, lengths, mask, static)
+        outcome = read_outcomes(y, len(raw))
+        centered = (outcome - self.target_.loc).astype(np.float32)
+        return _in_chunks(
+            lambda part, y: _log_probs(self._trainable.program, part, y, self._values), raw, centered
+        ).astype(np.float64)
+
+    def save(self, path: str | Path) -> None:
+        """Write the fitted estimator to a folder, for `sbp_jax.load`; an existing one is replaced.
+
+        The format is that of checkpoints: arrays and a JSON record with digests, without code. See
+        `sbp_jax.estimator.saving`.
+        """
+        from sbp_jax.estimator.saving import save
+
+        self._check_fitted()
+        save(self, Path(path))
+
+    @property
+    def _values(self) -> Values:
+        return Values.of(self.target_)
+
+    def _check_fitted(self) -> None:
+        if not hasattr(self, "params_"):
+            raise NotFittedError(f"this {type(self).__name__} is not fitted yet: call fit first")
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Return whether `fit` has succeeded."""
+        return hasattr(self, "params_")
+
+    def _raw(self, X: Any, lengths: Any, mask: Any, static: Any) -> np.ndarray:
+        self._check_fitted()
+        inputs = Tables.read(X, lengths, mask, static).inputs(
+            self.features_, self.sequence_features_, type(self).__name__
+        )
+        return raw_outputs(self._trainable, self.params_, self._constants, inputs)
+
+    def _describe(self, features: Features | None, sequences: Features | None) -> None:
+        """Set the attributes that describe the columns, as scikit-learn expects them."""
+        self.features_, self.sequence_features_ = features, sequences
+        own: Any = sequences if sequences is not None else features
+        self.n_features_in_ = len(own.columns)
+        if hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
+        if own.names is not None:
+            self.feature_names_in_ = np.array(own.names, object)
+
+    def _program(self, target: Target, censored: bool) -> Program:
+        builder = make_builder(self.head, target, self.parameterization, self.shape_bounds)
+        return Program(builder, len(target.atoms), bool(target.step), censored)
+
+    def _continued(self, first: Any) -> Any:
+        """The parameters of the previous fit; InputError unless they have the structure of `first`."""
+        shapes = [{name: np.shape(leaf) for name, leaf in named(tree).items()} for tree in (first, self.params_)]
+        if shapes[0] != shapes[1]:
+            raise InputError("warm_start: expected the network and the ensemble of the previous fit, but they changed")
+        return self.params_
+
+    def _network_config(self) -> NetworkConfig:
+        return NetworkConfig(
+            encoder="flat",
+            channels=int(self.channels),
+            layers=int(self.layers),
+            kernel_size=int(self.kernel_size),
+            hidden=tuple(int(width) for width in self.hidden),
+            dropout=float(self.dropout),
+        )
+
+    def _split(self, count: int, random: np.random.Generator) -> tuple[list[np.ndarray], list[np.ndarray] | None]:
+        """Training and validation rows of each member; the members' validation rows differ as much as they can."""
+        held_out = round(self.validation_fraction * count)
+        if held_out < _MIN_VALIDATION:
+            return [np.arange(count)] * self.ensemble, None
+        order = random.permutation(count)
+        training, validation = [], []
+        for i in range(self.ensemble):
+            first = (i * held_out) % (count - held_out + 1)
+            validation.append(order[first : first + held_out])
+            training.append(np.concatenate([order[:first], order[first + held_out :]]))
+        return training, validation
+
+    def _settings(self, count: int, validated: bool, seed: int) -> Settings:
+        batch = int(np.clip(1 << (count // 20).bit_length(), 32, 512)) if self.batch_size == "auto" else self.batch_size
+        batch = min(int(batch), count)
+        per_epoch = count / batch
+        steps = _SHORT if not validated else int(np.clip(60 * per_epoch, 2000, 8000))
+        steps = steps if self.max_epochs == "auto" else max(1, round(self.max_epochs * per_epoch))
+        per_round = STEPS_PER_CALL * max(1, round(steps / 100 / STEPS_PER_CALL))
+        return Settings(
+            members=int(self.ensemble),
+            batch_size=batch,
+            steps=steps,
+            steps_per_round=per_round,
+            patience=int(self.patience),
+            learning_rate=float(self.learning_rate),
+            weight_decay=float(self.weight_decay),
+            dropout=float(self.dropout),
+            warmup=0.02,
+            seed=seed,
+        )
+
+    def __sklearn_tags__(self) -> Any:
+        """Return scikit-learn's description of the estimator: missing values and text are allowed."""
+        tags = super().__sklearn_tags__()  # pyright: ignore[reportAttributeAccessIssue]
+        tags.input_tags.allow_nan = True
+        tags.input_tags.string = True
+        tags.input_tags.categorical = True
+        tags.input_tags.three_d_array = True
+        tags.regressor_tags.poor_score = True  # `score` is no R^2
+        tags.non_deterministic = self.random_state is None
+        return tags
+
+
+def _center(network: Network, program: Program, target: Target, y: np.ndarray, values: Values) -> None:
+    """Set the network's offset, so that its first prediction is the marginal distribution."""
+    rest = y[~np.isin(y, target.atoms)]
+    raw = program.builder.init_from_data(target.standardized(rest), values)
+    if target.atoms:
+        shares = np.array([1 - sum(target.shares), *target.shares])
+        raw = np.concatenate([np.log(shares), raw])
+    network.offset.set_value(jax.numpy.asarray(raw, jax.numpy.float32))
+
+
+def _joined(earlier: list[Any], later: list[Any]) -> list[Any]:
+    """The history of a fit that continued another one."""
+    if not earlier:
+        return later
+    last = earlier[-1]
+    moved = {"round": last["round"], "step": last["step"]}
+    return [*earlier, *({**row, **{name: row[name] + moved[name] for name in moved}} for row in later)]
+
+
+def _seed(state: Any) -> int:
+    if state is None:
+        return int(np.random.default_rng().integers(2**31))
+    if isinstance(state, np.random.RandomState):
+        return int(state.randint(2**31 - 1))
+    return int(state.integers(2**31)) if isinstance(state, np.random.Generator) else int(state)
+
+
+def _in_chunks(function: Any, *arrays: np.ndarray, size: int = 16384) -> np.ndarray:
+    """A function of batches, called on equal chunks, the last one padded with its first row."""
+    count = len(arrays[0])
+    size = min(size, max(256, 1 << max(count - 1, 0).bit_length()))
+    parts = []
+    for first in range(0, count, size):
+        rows = min(size, count - first)
+        padded = (
+            np.pad(a[first : first + rows], ((0, size - rows), *((0, 0),) * (a.ndim - 1)), "edge") for a in arrays
+        )
+        parts.append(np.asarray(function(*padded))[:rows])
+    return np.concatenate(parts)
+
+
+def _shaped(raw: Any) -> tuple[Any, bool]:
+    return (raw, True) if raw.shape[1] > 1 else (raw[:, 0], False)
+
+
+@jax.jit(static_argnums=(0, 1))
+def _points(program: Program, mean: bool, raw: jax.Array, values: Values, level: jax.Array) -> jax.Array:
+    raw, members = _shaped(raw)
+    dist = program.distribution(raw, values, members)
+    return dist.mean() if mean else dist.icdf(level)
+
+
+@jax.jit(static_argnums=0)
+def _log_probs(program: Program, raw: jax.Array, y: jax.Array, values: Values) -> jax.Array:
+    raw, members = _shaped(raw)
+    return program.distribution(raw, values, members).log_prob(y)

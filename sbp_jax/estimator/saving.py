@@ -1,0 +1,126 @@
+"""Write fitted estimators to folders, and read them: checkpoints with a JSON record, without code."""
+
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from flax import nnx
+
+from sbp_jax.atomic import building
+from sbp_jax.errors import InputError
+from sbp_jax.estimator.arguments import check_arguments
+from sbp_jax.estimator.features import Features
+from sbp_jax.estimator.fitting import Inputs, Trainable, make_network
+from sbp_jax.estimator.regressor import SBPRegressor
+from sbp_jax.estimator.target import Target
+from sbp_jax.models.encoders import Statistic
+from sbp_jax.training.checkpoints import Checkpoints
+
+KIND, FORMAT = "sbp_jax estimator", 1
+
+
+def save(model: SBPRegressor, path: Path) -> None:
+    """Write a fitted estimator to a folder.
+
+    Raises:
+        InputError: its head is not one of the named families, or an argument is not a number, text or list; or the
+            folder cannot be written.
+    """
+    record = {
+        "kind": KIND,
+        "format": FORMAT,
+        "parameters": {name: _plain(name, value) for name, value in model.get_params(deep=False).items()},
+        "target": asdict(model.target_),
+        "features": None if model.features_ is None else model.features_.to_json(),
+        "sequence_features": None if model.sequence_features_ is None else model.sequence_features_.to_json(),
+        "members": len(model.history_),
+        "censored": model._trainable.program.censored,
+        "history": model.history_,
+    }
+    trees = {"best": model.params_, "constants": model._constants, "state": {"format": np.array([FORMAT], np.int32)}}
+    with building(path, replace=True) as folder:
+        checkpoints = Checkpoints(folder)
+        checkpoints.save(0, trees, record)
+        checkpoints.close()
+
+
+def load(path: str | Path) -> SBPRegressor:
+    """Read an estimator that `SBPRegressor.save` wrote; nothing in the folder is executed.
+
+    Raises:
+        InputError: the folder is missing, damaged, or holds something else.
+
+    Example:
+        >>> model = sbp.load("claims")  # doctest: +SKIP
+    """
+    path = Path(path)
+    checkpoints = Checkpoints(path, read_only=True)
+    if checkpoints.latest is None:
+        raise InputError(f"{path}: expected the folder of a saved estimator")
+    model = SBPRegressor()
+    holder: dict[str, Any] = {}
+
+    def like(record: dict[str, Any]) -> dict[str, Any]:
+        if record.get("kind") != KIND or record.get("format") != FORMAT:
+            raise InputError(f"{path}: expected an estimator saved by SBPRegressor.save of this version")
+        try:
+            _restore(model, record)
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+            raise InputError(
+                f"{path}: expected the record of a saved estimator, but it does not fit: {error}"
+            ) from error
+        config = model._network_config()
+        features, sequences = model.features_, model.sequence_features_
+        inputs = Inputs(
+            np.zeros((1, 1, 0 if sequences is None else sequences.size), np.float32),
+            np.ones(1, np.int32),
+            np.zeros((1, 0 if features is None else features.size), np.float32),
+        )
+        target = model.target_
+        program = model._program(target, bool(record["censored"]))
+        network = nnx.eval_shape(lambda: make_network(config, inputs, program.num_outputs, 0))
+        graph, params, constants = nnx.split(network, nnx.Param, Statistic)
+        holder["trainable"] = Trainable(graph, program)
+        count = int(record["members"])
+        stacked = nnx.eval_shape(lambda: _stacked(params, count))
+        return {"best": stacked, "constants": constants}
+
+    saved = checkpoints.load(like)
+    model._trainable = holder["trainable"]
+    model.params_, model._constants = saved.trees["best"], saved.trees["constants"]
+    return model
+
+
+def _stacked(params: Any, count: int) -> Any:
+    import jax
+
+    return jax.tree.map(lambda leaf: jax.numpy.zeros((count, *leaf.shape), leaf.dtype), params)
+
+
+def _restore(model: SBPRegressor, record: dict[str, Any]) -> None:
+    """Set the parameters and the attributes of a saved estimator."""
+    model.set_params(**{name: _tuples(value) for name, value in record["parameters"].items()})
+    check_arguments(model.get_params(deep=False))
+    model.target_ = Target(**{each.name: _tuples(record["target"][each.name]) for each in fields(Target)})
+    model.history_ = record["history"]
+    model.n_iter_ = max(history[-1]["step"] for history in model.history_)
+    columns = ("features", "sequence_features")
+    model._describe(*(None if record[name] is None else Features.from_json(record[name]) for name in columns))
+
+
+def _plain(name: str, value: Any) -> Any:
+    """A parameter as JSON holds it."""
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    if isinstance(value, tuple | list):
+        return [_plain(name, each) for each in value]
+    if name == "random_state" and not isinstance(value, int | None):
+        return None
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    raise InputError(f"{name}: expected a value that JSON can hold, to save it, got {type(value).__name__}")
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(each) for each in value) if isinstance(value, list) else value
