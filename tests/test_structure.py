@@ -102,9 +102,9 @@ def test_a_tiny_file_is_found_unless_it_has_a_reason(structure, tree):
 
 
 def test_too_many_lines_of_studies_are_found(structure, tree):
-    assert broken(structure, tree({"experiments/a.py": ""}, lines=7199)) == []
-    (rule,) = broken(structure, tree({"experiments/a.py": ""}, lines=7200))
-    assert rule == "experiments/: 7,200 lines, expected less than 7,200"
+    assert broken(structure, tree({"experiments/a.py": ""}, lines=7099)) == []
+    (rule,) = broken(structure, tree({"experiments/a.py": ""}, lines=7100))
+    assert rule == "experiments/: 7,100 lines, expected less than 7,100"
 
 
 def test_deep_data_is_found(structure, tree):

@@ -198,15 +198,9 @@ def _array(values: Any) -> np.ndarray:
 def scores(dist: Predictive, y: np.ndarray, threshold: float, width: float) -> dict[str, float | None]:
     """Return the `METRICS` of predictive distributions, means over the outcomes.
 
-    Args:
-        dist: distributions of N outcomes.
-        y: the outcomes [N].
-        threshold: lower end of the upper tail, in the unit of y.
-        width: width of the cell around each outcome whose log-probability is the NLL.
-
-    Returns:
-        `nll` in nats, None where a cell has no probability; `crps`, `twcrps` and `quantile_score_P` in the unit of y;
-        `coverage_P`, the fraction of outcomes at or below the P-quantile.
+    The outcomes y are [N]. `nll`, in nats, is that of cells of a width around them, None where one has no probability.
+    In the unit of y are `crps`, `twcrps` above the threshold, and `quantile_score_P` for each P in `EXTREMES`;
+    `coverage_P` is the fraction of outcomes at or below the P-quantile.
     """
     nll = -float(np.mean(dist.cell_log_prob(y - width / 2, y + width / 2)))
     values = {"nll": nll if np.isfinite(nll) else None, "crps": float(np.mean(dist.crps(y)))}

@@ -3,7 +3,6 @@
 import json
 import time
 from collections.abc import Iterable
-from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from typing import Any
 
@@ -46,12 +45,7 @@ def tasks(sets: Iterable[str], models: Iterable[str], splits: int) -> list[Task]
 
 
 def measure(data: Data, model: Model, split: int, width: float) -> Result:
-    """Fit a model to the training part of a split and return its metrics on the test part.
-
-    Returns:
-        The `METRICS`; `SECONDS`; `train` and `test`, numbers of rows; `config`, the configuration chosen; and `failed`,
-        those that could not be fitted, with the reason.
-    """
+    """Fit a model to the training part of a split and return its metrics on the test part, and how it was fitted."""
     train, test = (data.part(rows) for rows in data.split(split))
     times = [time.perf_counter()]
     config, rounds, failed = tune(model, train, split)
@@ -65,11 +59,8 @@ def measure(data: Data, model: Model, split: int, width: float) -> Result:
     values = scores(dist, test.y, threshold, width)
     if threshold >= train.y.max():  # no outcome is above the threshold
         values["twcrps"] = None
-    sizes = {"train": len(train.y), "test": len(test.y)}
-    return {**values, **dict(zip(SECONDS, np.diff(times).tolist(), strict=True)), **sizes} | {
-        "config": " ".join(config.values()),
-        "failed": failed,
-    }
+    values |= dict(zip(SECONDS, np.diff(times).tolist(), strict=True))
+    return {**values, "train": len(train.y), "test": len(test.y), "config": " ".join(config.values()), "failed": failed}
 
 
 def compute(task: Task, rows: int) -> Result:
@@ -77,8 +68,6 @@ def compute(task: Task, rows: int) -> Result:
     name, model, split = task
     data, result = SETS[name].load(rows), {"set": name, "model": model, "split": split}
     own = Model(lambda *_: (data.truth, None)) if model == ORACLE else MODELS[model]  # pyright: ignore[reportArgumentType]
-    installed = packages_distributions()
-    result["versions"] = {each: version(installed[each][0]) for each in own.packages or ["sbp_jax"]}
     try:
         return result | measure(data, own, split, SETS[name].width)
     except (ValueError, ArithmeticError, RuntimeError) as error:

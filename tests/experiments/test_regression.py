@@ -247,6 +247,9 @@ def test_quick_command_writes_and_resumes(tmp_path, monkeypatch, capsys):
     fitted = []
 
     class Regressor:
+        def __init__(self, random_state):
+            self.random_state = random_state
+
         def fit(self, x, y):
             fitted.append(len(y))
             return self
