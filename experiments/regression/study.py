@@ -70,7 +70,7 @@ def compute(task: Task, rows: int) -> Result:
     own = Model(lambda *_: (data.truth, None)) if model == ORACLE else MODELS[model]  # pyright: ignore[reportArgumentType]
     try:
         return result | measure(data, own, split, SETS[name].width)
-    except (ValueError, ArithmeticError, RuntimeError) as error:
+    except Exception as error:  # some packages have their own
         return result | {"error": f"{type(error).__name__}: {str(error).splitlines()[0][:200]}"}
 
 
