@@ -47,9 +47,17 @@ class Inputs(NamedTuple):
 
 @dataclass(frozen=True)
 class Outputs:
-    """Number of raw outputs, all that a network needs to know of its head."""
+    """Number of raw outputs, all that a network needs to know of its head; the `Program` has the distributions."""
 
     num_outputs: int
+
+    def __call__(self, raw: jax.Array) -> Any:
+        """Not available: raw outputs alone do not determine the distribution."""
+        raise NotImplementedError
+
+    def init_from_data(self, y: np.ndarray) -> np.ndarray:
+        """Not available, see `Program`."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)
@@ -101,7 +109,7 @@ def make_network(config: NetworkConfig, inputs: Inputs, num_outputs: int, seed: 
     """Return an initialized network for inputs of these sizes; without frames it has no TCN."""
     features = inputs.frames.shape[-1]
     encoder = FlatEncoder(1, features) if features else None
-    return Network(config, encoder, Outputs(num_outputs), inputs.static.shape[-1], rngs=nnx.Rngs(seed))  # pyright: ignore[reportArgumentType]
+    return Network(config, encoder, Outputs(num_outputs), inputs.static.shape[-1], rngs=nnx.Rngs(seed))
 
 
 @dataclass(frozen=True)

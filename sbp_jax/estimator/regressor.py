@@ -1,7 +1,7 @@
 """`SBPRegressor`: arrays and data frames in, conditional distributions out."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, no_type_check
 
 import jax
 import numpy as np
@@ -11,7 +11,7 @@ from jaxtyping import Float
 from sbp_jax.distributions.base import Distribution
 from sbp_jax.distributions.heads import Head
 from sbp_jax.errors import InputError
-from sbp_jax.estimator.arguments import check_arguments, is_number
+from sbp_jax.estimator.arguments import check_arguments, is_integer, is_number
 from sbp_jax.estimator.features import Features, sequence_features
 from sbp_jax.estimator.fitting import STEPS_PER_CALL, Settings, Trainable, fit, initial, make_network, raw_outputs
 from sbp_jax.estimator.heads import make_builder
@@ -39,7 +39,7 @@ class SBPRegressor(Base):
 
     Features are a table [N, F] (a NumPy or JAX array, or a pandas, polars or pyarrow frame), sequences [N, T, F] with
     `lengths` or a `mask`, or both (sequences as `X`, the table as `static`). Columns of a frame are found by name.
-    Missing values are allowed; strings, categories and booleans are encoded (see `sbp_jax.estimator.features`).
+    Missing values are allowed; strings, categories, booleans and times are encoded (see `sbp_jax.estimator.features`).
 
     Args:
         tail_mass: probability of the lower and the upper tail, each below 1/2; 0 for no tail. A side with a bound has
@@ -65,8 +65,9 @@ class SBPRegressor(Base):
         max_epochs: maximum number of passes over the training rows, or "auto".
         patience: validations without improvement after which training stops.
         validation_fraction: share of the rows for early stopping, drawn at random; 0 trains for `max_epochs`.
-        warm_start: continue from the parameters of the previous `fit`, with its features and bins.
-        random_state: seed, `numpy.random.RandomState`, or None for a random one.
+        warm_start: continue from the parameters of the previous `fit`, with its features and bins; `history_` and
+            `n_iter_` continue too.
+        random_state: seed, `numpy.random.RandomState` or `Generator`, or None for a random one.
         progress: show a progress bar.
 
     Attributes:
@@ -86,6 +87,7 @@ class SBPRegressor(Base):
         >>> d.icdf(0.999), d.survival_function(1e6), d.crps(y_new)  # doctest: +SKIP
     """
 
+    @no_type_check  # `fit` names the argument that is wrong
     def __init__(
         self,
         tail_mass: tuple[float, float] = (0.05, 0.05),
@@ -177,8 +179,7 @@ class SBPRegressor(Base):
             target, features, sequences = self.target_, self.features_, self.sequence_features_
             target.check(outcome)
         else:
-            exact, masses = censored == 0, (float(self.tail_mass[0]), float(self.tail_mass[1]))
-            target = make_target(outcome, exact, self.bins, masses, self.bounds, self.integer, self.atoms)
+            target = self._target(outcome, censored == 0)
             features = None if tables.table is None else Features.of(tables.table)
             sequences = None if tables.sequences is None else sequence_features(tables.sequences)
         inputs = tables.inputs(features, sequences, type(self).__name__)
@@ -222,7 +223,7 @@ class SBPRegressor(Base):
     def predict(
         self,
         X: Any,
-        which: str | float = "median",
+        which: str | float | Any = "median",
         *,
         lengths: Any = None,
         mask: Any = None,
@@ -312,6 +313,21 @@ class SBPRegressor(Base):
         if own.names is not None:
             self.feature_names_in_ = np.array(own.names, object)
 
+    def _target(self, outcome: np.ndarray, exact: np.ndarray) -> Target:
+        def numbers(values: Any) -> Any:
+            return values if isinstance(values, str) else np.asarray(values, np.float64)
+
+        arguments: dict[str, Any] = {
+            "bins": int(self.bins) if is_integer(self.bins) else numbers(self.bins),
+            "tail_mass": (float(self.tail_mass[0]), float(self.tail_mass[1])),
+            "bounds": self.bounds,
+            "integer": self.integer if isinstance(self.integer, str) else bool(self.integer),
+            "atoms": numbers(self.atoms),
+        }
+        if not isinstance(self.bounds, str):
+            arguments["bounds"] = tuple(None if bound is None else float(bound) for bound in self.bounds)
+        return make_target(outcome, exact, **arguments)
+
     def _program(self, target: Target, censored: bool) -> Program:
         builder = make_builder(self.head, target, self.parameterization, self.shape_bounds)
         return Program(builder, len(target.atoms), bool(target.step), censored)
@@ -342,7 +358,7 @@ class SBPRegressor(Base):
         self, count: int, members: int, random: np.random.Generator
     ) -> tuple[list[np.ndarray], list[np.ndarray] | None]:
         """Training and validation rows of each member; the members' validation rows differ as much as they can."""
-        held_out = round(self.validation_fraction * count)
+        held_out = min(round(self.validation_fraction * count), count - _MIN_ROWS)
         if held_out < _MIN_VALIDATION:
             return [np.arange(count)] * members, None
         order = random.permutation(count)
