@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import tyro
+from tyro.constructors import ConstructorRegistry, StructConstructorSpec, StructFieldSpec, StructTypeInfo
 
 from sbp_jax import configs
 from sbp_jax.cli.terminal import fail, terminal
@@ -54,7 +55,8 @@ def parse(
     options: dict[str, Any] = {"prog": program, "default": default, "description": about}
     shape: Any = tyro.conf.AvoidSubcommands[kind]
     if any(word in ("-h", "--help") for word in args):
-        tyro.cli(shape, args=["--help"], **options)
+        with _help_rules():
+            tyro.cli(shape, args=["--help"], **options)
     leaves = list(_leaves(kind, default))
     words = _with_present_values(_plain_booleans(args, leaves))
     errors = io.StringIO()
@@ -123,6 +125,44 @@ def run(command: Callable[[list[str]], None], words: list[str], interrupted: str
             if not isinstance(error, DivergedError):
                 raise
             fail(error, 1)
+
+
+def _help_rules() -> ConstructorRegistry:
+    """The rules of tyro for dataclasses, except for the text of an option.
+
+    It is one paragraph, states that an option without a default is required, also if it is a tuple, and does not show
+    an empty default, such as ().
+    """
+    registry, busy = ConstructorRegistry(), False
+
+    @registry.struct_rule
+    def rule(info: StructTypeInfo) -> StructConstructorSpec | None:
+        nonlocal busy
+        if busy or not dataclasses.is_dataclass(info.type):
+            return None
+        busy = True  # the next rule is tyro's own
+        try:
+            spec = ConstructorRegistry.get_struct_spec(info)
+        finally:
+            busy = False
+        if not isinstance(spec, StructConstructorSpec):
+            return None
+        return dataclasses.replace(spec, fields=tuple(map(_described, spec.fields)))
+
+    return registry
+
+
+def _described(field: StructFieldSpec) -> StructFieldSpec:
+    text = field.helptext() if callable(field.helptext) else field.helptext
+    field = dataclasses.replace(field, helptext=" ".join(text.split()) if text else text)
+    if field.default is tyro.MISSING or field.default is tyro.MISSING_NONPROP:
+        hint = "(required)"
+    elif field.default in ((), "", None):
+        hint = ""
+    else:
+        return field
+    kind: Any = typing.Annotated[field.type, tyro.conf.arg(help_behavior_hint=hint)]
+    return dataclasses.replace(field, type=kind)
 
 
 @dataclasses.dataclass(frozen=True)

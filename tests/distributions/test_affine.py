@@ -76,16 +76,16 @@ def test_cells_of_a_mixture_far_from_zero_keep_their_digits(scale):
     """Around 1e7, adjacent float32 numbers differ by 1: the middle of a cell of width 1 is not among them."""
     loc = 1e7
     lows = np.float32(loc + np.round(scale * np.array([-1.3, 0.0, 0.7, 2.1])))
-    weights, means, deviations = (np.float32(each) for each in ([0.3, 0.7], [-0.5, 0.4], [0.7, 1.3]))
+    parts = np.asarray([[0.3, -0.5, 0.7], [0.7, 0.4, 1.3]], np.float32)  # weight, mean and deviation of each
 
     def cells(loc, scale):
-        base = Mixture(weights, [Normal(*each) for each in zip(means, deviations, strict=True)])
+        base = Mixture(parts[:, 0], [Normal(mean, deviation) for _, mean, deviation in parts])
         return Affine(base, loc, scale).interval_log_prob(lows, lows + 1)
 
     def oracle(low, loc, scale):
         total = oracles.mp.mpf(0)
-        for each in zip(weights, means, deviations, strict=True):
-            weight, mean, deviation = (oracles.exact(value) for value in each)
+        for part in parts:
+            weight, mean, deviation = map(oracles.exact, part)
             inside = oracles.normal_log_interval(loc + scale * mean, scale * deviation, low, low + 1)
             total += weight * oracles.mp.exp(inside)
         return oracles.mp.log(total)
