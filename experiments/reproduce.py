@@ -82,7 +82,7 @@ def command(args: list[str]) -> None:
         raise InputError(f"expected a table first; known: {', '.join(known)}")
     if args[0] not in known:
         raise InputError(f"unknown table {args[0]!r}; known: {', '.join(known)}")
-    options = parse(Options, args[1:], f"python -m experiments.reproduce {args[0]}")
+    options = parse(Options, args[1:], f"python -m experiments.reproduce {args[0]}", folder="out")
     if options.seeds < 1:
         raise InputError(f"--seeds: expected at least 1, got {options.seeds}")
     failed = []

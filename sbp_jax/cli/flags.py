@@ -16,7 +16,7 @@ import tyro
 from tyro.constructors import ConstructorRegistry, StructConstructorSpec, StructFieldSpec, StructTypeInfo
 
 from sbp_jax import configs
-from sbp_jax.cli.terminal import fail, terminal
+from sbp_jax.cli.terminal import fail, output_folder, terminal
 from sbp_jax.data.readers.rules import FORMER_MALFORMED
 from sbp_jax.errors import InputError
 
@@ -32,7 +32,12 @@ FLAT: Any = tyro.conf.arg(name="")
 
 
 def parse(
-    kind: Callable[..., T], args: Sequence[str], program: str, default: T | None = None, about: str | None = None
+    kind: Callable[..., T],
+    args: Sequence[str],
+    program: str,
+    default: T | None = None,
+    about: str | None = None,
+    folder: str | None = None,
 ) -> T:
     """Fill a dataclass from command-line options, or print the help text and exit for `-h` or `--help`.
 
@@ -44,12 +49,14 @@ def parse(
         program: name of the program in the help text.
         default: default values of the fields.
         about: help text instead of the docstring's summary.
+        folder: field with a folder to write, or None, which is checked by `terminal.output_folder`.
 
     Returns:
         The dataclass with the values of the options.
 
     Raises:
-        InputError: an option is unknown or a value has the wrong type; the message has one line.
+        InputError: an option is unknown, a value has the wrong type, or the folder cannot be written; the message has
+            one line.
     """
     # the default determines the kind of data: a union of dataclasses does not become subcommands
     options: dict[str, Any] = {"prog": program, "default": default, "description": about}
@@ -71,7 +78,11 @@ def parse(
             raise InputError(f"{word}: expected a value")
     if unknown:
         raise InputError(f"unknown argument {unknown[0]!r}{_nearest(unknown[0], leaves)}")
-    return value if all(word.isascii() for word in words) else _readable(value)
+    value = value if all(word.isascii() for word in words) else _readable(value)
+    if folder and getattr(value, folder) is not None:
+        path = output_folder(getattr(value, folder), f"--{folder}")
+        value = dataclasses.replace(typing.cast(Any, value), **{folder: path})
+    return value
 
 
 def parse_named(kind: Callable[..., T], args: Sequence[str], program: str) -> tuple[str, T]:
