@@ -378,5 +378,5 @@ def test_the_code_of_the_page_runs(tmp_path, monkeypatch, capsys):
     names: dict[str, Any] = {}
     for block in blocks:
         exec(compile(block, "scoring.md", "exec"), names)
-    assert names["board"]["plays"].to_list() == [480]
+    assert names["board"]["plays"].to_list() == [240, 240]
     assert names["run"].path.is_relative_to("runs")

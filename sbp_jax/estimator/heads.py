@@ -18,6 +18,7 @@ from sbp_jax.errors import InputError
 from sbp_jax.estimator.program import HeadBuilder, SplicedBuilder
 from sbp_jax.estimator.target import Target
 
+BINNED = ("sbp", "binned", "blended_pareto")  # families that end where an outcome has a bound
 FAMILIES = ("sbp", "normal", "student_t", "hybrid_pareto", "two_tailed_hybrid_pareto", "binned", "blended_pareto")
 
 

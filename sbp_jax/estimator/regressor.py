@@ -14,7 +14,7 @@ from sbp_jax.errors import InputError
 from sbp_jax.estimator.arguments import check_arguments, is_integer, is_number
 from sbp_jax.estimator.features import Features, sequence_features
 from sbp_jax.estimator.fitting import STEPS_PER_CALL, Settings, Trainable, fit, initial, make_network, raw_outputs
-from sbp_jax.estimator.heads import make_builder
+from sbp_jax.estimator.heads import BINNED, make_builder
 from sbp_jax.estimator.observations import Tables, read_outcomes, read_weights, relative_weights
 from sbp_jax.estimator.parameters import Base, NotFittedError
 from sbp_jax.estimator.program import Program, Rows, Values, checked_censoring, in_outcome_unit
@@ -62,6 +62,7 @@ class SBPRegressor(Base):
         head: "sbp", another family ("normal", "student_t", "hybrid_pareto", "two_tailed_hybrid_pareto", "binned",
             "blended_pareto"), or a `Head` for outcomes in units of the scale, `target_`.
         bounds: (low, high) of the outcome, None for no bound, or "auto"; see `make_target`.
+            Only families with bins have bounds.
         integer: whether outcomes are integers, whose distribution is `Quantized`; "auto" looks at them.
         atoms: values that have a probability of their own (`Deterministic` in a `Mixture`), or "auto".
         parameterization: of the tails, a name in `PARAMETERIZATIONS` that needs no support.
@@ -345,6 +346,10 @@ class SBPRegressor(Base):
         }
         if not isinstance(self.bounds, str):
             arguments["bounds"] = tuple(None if bound is None else float(bound) for bound in self.bounds)
+        if self.head not in BINNED:
+            if arguments["bounds"] not in ("auto", (None, None)):
+                raise InputError(f"bounds: expected none for a head without bins, got {self.bounds}")
+            arguments["bounds"] = (None, None)
         return make_target(outcome, exact, **arguments)
 
     def _program(self, target: Target, censored: bool) -> Program:

@@ -14,6 +14,7 @@ Bounds = tuple[float | None, float | None]
 MAX_ABSOLUTE = 1e30  # of an outcome: squares of its distances to the median stay finite in float32
 MAX_STEPS = 1e4  # integers whose scale is more steps than this are treated as real: the grid no longer matters
 MIN_ATOM_SHARE = 0.03  # of the outcomes, for a value of a real outcome to be an atom
+MIN_ATOM_COUNT = 5  # of equal outcomes: fewer are a coincidence in a small sample
 MAX_ATOMS = 10
 MIN_BINS, MAX_BINS = 8, 80
 _IQR = 1.3489795003921634  # of a standard normal distribution
@@ -83,7 +84,8 @@ def make_target(
         bounds: (low, high), None for no bound. "auto": a side where an atom is the smallest or the largest outcome, and
             0 for integers that are not negative.
         integer: whether the outcome is an integer. "auto": all are, and their scale is at most 10,000.
-        atoms: values with a probability of their own. "auto": those of at least 3 % of real outcomes, at most 10.
+        atoms: values with a probability of their own. "auto": those of at least 3 % of real outcomes, and
+            at least 5 of them; at most 10.
 
     Raises:
         InputError: all outcomes are equal, one is too large, or an argument does not fit the outcomes.
@@ -97,7 +99,7 @@ def make_target(
     step = _step(y, integer)
     shares = counts / np.sum(exact)
     if isinstance(atoms, str):
-        chosen = np.array([], int) if step else _repeated(shares)
+        chosen = np.array([], int) if step else _repeated(counts, shares)
     else:
         chosen = np.searchsorted(values, np.sort(np.asarray(atoms, np.float64)))
         if step or not all(i < len(values) and values[i] in np.asarray(atoms) for i in chosen):
@@ -131,10 +133,10 @@ def _step(y: np.ndarray, integer: bool | str) -> float:
     return float(np.all(np.round(y) == y) and _unit(y, 0.0)[1] <= MAX_STEPS)
 
 
-def _repeated(shares: np.ndarray) -> Int[np.ndarray, " atoms"]:
-    """Indices of the values that repeat, in increasing order; a single value cannot repeat in a tiny sample."""
+def _repeated(counts: np.ndarray, shares: np.ndarray) -> Int[np.ndarray, " atoms"]:
+    """Indices of the values that repeat, in increasing order."""
     most = np.argsort(-shares, kind="stable")[:MAX_ATOMS]
-    return np.sort(most[shares[most] >= max(MIN_ATOM_SHARE, 1.5 * float(np.min(shares)))])
+    return np.sort(most[(shares[most] >= MIN_ATOM_SHARE) & (counts[most] >= MIN_ATOM_COUNT)])
 
 
 def _bounds(values: np.ndarray, shares: np.ndarray, atoms: np.ndarray, bounds: Any, step: float) -> Bounds:

@@ -208,7 +208,8 @@ def test_bad_arguments_of_fit_are_named(arguments, message):
 
 def test_arguments_that_contradict_the_outcomes_are_named():
     for arguments, message in (
-        ({"bounds": (0, None)}, "bounds: expected an interval that contains all outcomes"),
+        ({"bounds": (0, None), "head": "binned"}, "bounds: expected an interval that contains all outcomes"),
+        ({"bounds": (0, None), "head": "normal"}, "bounds: expected none for a head without bins"),
         ({"integer": True}, "y: expected integers, as integer=True says"),
         ({"atoms": (123.0,)}, "atoms: expected values of real outcomes that y has"),
     ):

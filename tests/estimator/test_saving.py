@@ -37,7 +37,7 @@ def fitted(case):
     frame = pl.DataFrame({"a": X[:, 0], "b": X[:, 1], "c": text, "d": [None, *X[1:, 2]]})
     codes = np.arange(ROWS) % 9 == 0
     return (
-        small(**settings, bounds=[None, np.float64(1e6)] if case == "normal" else "auto", tail_mass=(0.1, 0.05)).fit(
+        small(**settings, bounds=[None, np.float64(1e6)] if case == "binned" else "auto", tail_mass=(0.1, 0.05)).fit(
             frame, y, censoring=codes if case == "normal" else None
         ),
         y,
@@ -65,7 +65,7 @@ def test_every_estimator_is_restored(case, tmp_path):
     assert other._trainable == model._trainable  # and so shares its compiled programs
     model.save(tmp_path / "model")  # a saved estimator is replaced
     if case == "normal":
-        warm = sbp.load(tmp_path / "model").set_params(warm_start=True, bounds="auto").fit(arguments["X"], y)
+        warm = sbp.load(tmp_path / "model").set_params(warm_start=True).fit(arguments["X"], y)
         assert warm.n_iter_ == 2 * model.n_iter_
 
 
