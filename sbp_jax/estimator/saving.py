@@ -11,6 +11,7 @@ from sbp_jax.atomic import building
 from sbp_jax.errors import InputError
 from sbp_jax.estimator.features import Features
 from sbp_jax.estimator.fitting import Inputs, Trainable, make_network
+from sbp_jax.estimator.forecaster import SBPForecaster
 from sbp_jax.estimator.heads import make_builder
 from sbp_jax.estimator.program import Program
 from sbp_jax.estimator.regressor import SBPRegressor
@@ -21,7 +22,7 @@ from sbp_jax.training.checkpoints import Checkpoints
 KIND, FORMAT = "sbp_jax estimator", 1
 
 
-def save(model: SBPRegressor, path: Path) -> None:
+def save(model: SBPRegressor | SBPForecaster, path: Path) -> None:
     """Write a fitted estimator to a folder.
 
     Raises:
@@ -34,11 +35,15 @@ def save(model: SBPRegressor, path: Path) -> None:
         "parameters": {name: _plain(name, value) for name, value in model.get_params(deep=False).items()},
         "target": asdict(model.target_),
         "features": None if model.features_ is None else model.features_.to_json(),
-        "sequence_features": None if model.sequence_features_ is None else model.sequence_features_.to_json(),
+        "sequence_features": None
+        if isinstance(model, SBPForecaster) or model.sequence_features_ is None
+        else model.sequence_features_.to_json(),
         "members": len(model.history_),
         "censored": model._trainable.program.censored,
         "history": model.history_,
     }
+    if isinstance(model, SBPForecaster):
+        record["forecaster"] = model._record()
     trees = {"best": model.params_, "constants": model._constants, "state": {"format": np.array([FORMAT], np.int32)}}
     with building(path, replace=True) as folder:
         checkpoints = Checkpoints(folder)
@@ -46,8 +51,8 @@ def save(model: SBPRegressor, path: Path) -> None:
         checkpoints.close()
 
 
-def load(path: str | Path) -> SBPRegressor:
-    """Read an estimator that `SBPRegressor.save` wrote; nothing in the folder is executed.
+def load(path: str | Path) -> Any:
+    """Read an `SBPRegressor` or `SBPForecaster` that its `save` wrote; nothing in the folder is executed.
 
     Raises:
         InputError: the folder is missing, damaged, or holds something else.
@@ -59,18 +64,24 @@ def load(path: str | Path) -> SBPRegressor:
     checkpoints = Checkpoints(path, read_only=True)
     if checkpoints.latest is None:
         raise InputError(f"{path}: expected the folder of a saved estimator")
-    model = SBPRegressor()
+    model: Any = None
     holder: dict[str, Any] = {}
 
     def like(record: dict[str, Any]) -> dict[str, Any]:
         if record.get("kind") != KIND or record.get("format") != FORMAT:
             raise InputError(f"{path}: expected an estimator saved by SBPRegressor.save of this version")
+        nonlocal model
         try:
+            model = SBPForecaster() if "forecaster" in record else SBPRegressor()
             _restore(model, record)
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
             raise InputError(
                 f"{path}: expected the record of a saved estimator, but it does not fit: {error}"
             ) from error
+        if isinstance(model, SBPForecaster):
+            holder["trainable"], params, constants = model._untrained(bool(record["censored"]))
+            stacked = nnx.eval_shape(lambda: _stacked(params, int(record["members"])))
+            return {"best": stacked, "constants": constants}
         config = model._network_config()
         features, sequences = model.features_, model.sequence_features_
         inputs = Inputs(
@@ -100,10 +111,15 @@ def _stacked(params: Any, count: int) -> Any:
     return jax.tree.map(lambda leaf: jax.numpy.zeros((count, *leaf.shape), leaf.dtype), params)
 
 
-def _restore(model: SBPRegressor, record: dict[str, Any]) -> None:
+def _restore(model: SBPRegressor | SBPForecaster, record: dict[str, Any]) -> None:
     """Set the parameters and the attributes of a saved estimator."""
     model.set_params(**{name: _tuples(value) for name, value in record["parameters"].items()})
     model.target_ = Target(**{each.name: _tuples(record["target"][each.name]) for each in fields(Target)})
+    if isinstance(model, SBPForecaster):
+        model.features_, model.history_ = Features.from_json(record["features"]), record["history"]
+        model.n_iter_ = max(history[-1]["step"] for history in model.history_)
+        model._restore(record["forecaster"])
+        return
     for name in ("features", "sequence_features"):
         setattr(model, f"{name}_", None if record[name] is None else Features.from_json(record[name]))
     model.history_ = record["history"]
