@@ -58,8 +58,8 @@ class Settings:
     Attributes:
         members: number of networks.
         batch_size: rows per step.
-        rounds: maximum number of validations, one every `steps_per_round` steps.
-        steps_per_round: steps between two validations, a multiple of `STEPS_PER_CALL`.
+        steps: maximum number of steps.
+        steps_per_round: steps between two validations, a multiple of `STEPS_PER_CALL`; the last round may be shorter.
         patience: rounds without improvement after which a member stops.
         learning_rate, weight_decay, dropout: see `Hyperparameters`.
         warmup: share of the steps over which the learning rate rises.
@@ -68,7 +68,7 @@ class Settings:
 
     members: int
     batch_size: int
-    rounds: int
+    steps: int
     steps_per_round: int
     patience: int
     learning_rate: float
@@ -76,6 +76,11 @@ class Settings:
     dropout: float
     warmup: float
     seed: int
+
+    @property
+    def rounds(self) -> int:
+        """Maximum number of validations."""
+        return -(-self.steps // self.steps_per_round)
 
 
 @dataclass(frozen=True)
@@ -129,12 +134,17 @@ def take_steps(
     states: State,
     constants: Any,
     plan: Any,
+    count: Any,
     inputs: Inputs,
     rows: Rows,
     values: Values,
     hyper: Any,
 ) -> tuple[State, jax.Array]:
-    """Take one step per row of `plan` [members, steps, batch]; return the states and the losses [members, steps]."""
+    """Take the first `count` steps of `plan` [members, steps, batch].
+
+    Returns:
+        The states, and the losses [members, steps]; those of the other steps are 0.
+    """
     transform = hyper.transform()
 
     def step(state: State, index: jax.Array) -> tuple[State, jax.Array]:
@@ -155,7 +165,14 @@ def take_steps(
         average = jax.tree.map(lambda a, p: a + (1 - decay).astype(p.dtype) * (p - a), state.average, params)
         return State(params, average, optimizer, state.step + 1, state.key), value
 
-    return jax.vmap(lambda state, part: jax.lax.scan(step, state, part))(states, plan)
+    def member(state: State, part: jax.Array) -> tuple[State, jax.Array]:
+        def body(i: jax.Array, carry: tuple[State, jax.Array]) -> tuple[State, jax.Array]:
+            state, value = step(carry[0], part[i])
+            return state, carry[1].at[i].set(value)
+
+        return jax.lax.fori_loop(0, count, body, (state, jnp.zeros(part.shape[0])))
+
+    return jax.vmap(member)(states, plan)
 
 
 @partial(jax.jit, static_argnums=0)
@@ -189,7 +206,8 @@ def raw_outputs(trainable: Trainable, params: Any, constants: Any, inputs: Input
     for first in range(0, max(count, 1), CHUNK):
         part = inputs.take(slice(first, first + CHUNK))
         rows = len(part.static)
-        size = min(CHUNK, 1 << max(rows - 1, 0).bit_length())
+        # at least 256: one program for all small calls, and a row's prediction does not depend on the others
+        size = min(CHUNK, max(256, 1 << max(rows - 1, 0).bit_length()))
         padded = Inputs(*(np.pad(each, ((0, size - rows), *((0, 0),) * (each.ndim - 1))) for each in part))
         parts.append(np.asarray(_raw(trainable, params, constants, padded))[:rows])
     return np.concatenate(parts)
@@ -232,7 +250,7 @@ def fit(
     Raises:
         InputError: the loss is not finite.
     """
-    total = settings.rounds * settings.steps_per_round
+    total = settings.steps
     hyper = Hyperparameters(
         learning_rate=jnp.float32(settings.learning_rate),
         weight_decay=jnp.float32(settings.weight_decay),
@@ -252,13 +270,16 @@ def fit(
     rule = TrainingConfig(epochs=settings.rounds, patience=settings.patience)
     with tqdm(total=settings.rounds, desc="fit", unit="round", disable=not progress) as bar:
         for number in range(settings.rounds):
-            sums = np.zeros(len(plans))
-            for _ in range(settings.steps_per_round // STEPS_PER_CALL):
-                plan = jnp.asarray(np.stack([each.next(STEPS_PER_CALL) for each in plans]))
-                states, losses = take_steps(trainable, states, constants, plan, inputs, rows, values, hyper)
-                sums += np.mean(np.asarray(losses), axis=1)
-            means = sums * STEPS_PER_CALL / settings.steps_per_round
-            step = (number + 1) * settings.steps_per_round
+            sums, start = np.zeros(len(plans)), number * settings.steps_per_round
+            step = min(start + settings.steps_per_round, total)
+            for first in range(start, step, STEPS_PER_CALL):
+                count = min(STEPS_PER_CALL, step - first)
+                plan = jnp.asarray(np.stack([each.next(count) for each in plans]))
+                states, losses = take_steps(
+                    trainable, states, constants, plan, np.int32(count), inputs, rows, values, hyper
+                )
+                sums += np.sum(np.asarray(losses), axis=1)
+            means = sums / (step - start)
             measured = np.full(len(plans), np.nan)
             if held_out is not None:
                 measured = validation_losses(trainable, states.average, constants, held_out, inputs, rows, values)
@@ -290,12 +311,13 @@ class _Order:
         self._left = np.empty(0, index.dtype)
 
     def next(self, steps: int) -> np.ndarray:
-        """Return the next batches, int32 [steps, batch]."""
+        """Return the next batches, int32 [STEPS_PER_CALL, batch]; those after `steps` are not used."""
         needed = steps * self._size
         while len(self._left) < needed:
             self._left = np.concatenate([self._left, self._random.permutation(self._index)])
         taken, self._left = self._left[:needed], self._left[needed:]
-        return taken.reshape(steps, self._size).astype(np.int32)
+        plan = taken.reshape(steps, self._size).astype(np.int32)
+        return np.pad(plan, ((0, STEPS_PER_CALL - steps), (0, 0)))
 
 
 def _states(params: Any, hyper: Hyperparameters, settings: Settings) -> State:

@@ -11,11 +11,12 @@ from jaxtyping import Float
 
 from sbp_jax.data.plays import WINDOW_FEATURES
 from sbp_jax.data.series.frames import Columns, Id, read_frame
-from sbp_jax.data.series.reading import check_varies
+from sbp_jax.data.series.reading import Series, check_varies
 from sbp_jax.distributions.base import Distribution
 from sbp_jax.distributions.heads import Head
 from sbp_jax.errors import InputError
-from sbp_jax.estimator.features import Features, Table
+from sbp_jax.estimator.arguments import check_arguments
+from sbp_jax.estimator.features import Features
 from sbp_jax.estimator.fitting import Inputs, Trainable, fit, initial, make_network, raw_outputs
 from sbp_jax.estimator.forecast import Forecast
 from sbp_jax.estimator.heads import make_builder
@@ -24,8 +25,8 @@ from sbp_jax.estimator.leads import Leads, LeadsProgram, in_series_unit, leads_r
 from sbp_jax.estimator.parameters import Base, NotFittedError
 from sbp_jax.estimator.program import Values
 from sbp_jax.estimator.regressor import SBPRegressor, _seed
+from sbp_jax.estimator.tables import Table
 from sbp_jax.estimator.target import MAX_STEPS, Bounds, Target, make_target
-from sbp_jax.models.config import NetworkConfig
 from sbp_jax.models.encoders import Statistic
 from sbp_jax.models.tcn import receptive_field
 
@@ -152,42 +153,15 @@ class SBPForecaster(Base):
             series: column that identifies the series; None for one series.
         """
         del y
-        steps, regressor = self._steps(), self._regressor()
+        steps = self._steps()
         if not isinstance(self.bins, int | str | np.integer):
             raise InputError("bins: expected a number of bins or 'auto': windows have units of their own")
-        config, masses, seed = self._config(regressor), regressor._masses(), _seed(self.random_state)
+        check_arguments(self._arguments())
         columns, found = read_frame(frame, time, value, series)
-        self._observations, self.series_ = Observations(columns), list(found)
-        for id, each in found.items():
-            check_varies(each, Path(self._label(id)), columns.value)
-        values = np.concatenate([each.value for each in found.values()])
-        ends = {id: len(each) - round(self.validation_fraction * len(each)) for id, each in found.items()}
-        histories = {
-            id: History(each, _deviation(each.value[: ends[id]], self._label(id))) for id, each in found.items()
-        }
-        self._yearly = is_yearly(histories)
-        parts = [self._windows(id, history, steps, columns) for id, history in histories.items()]
-        # cells from which on outcomes validate
-        borders = [
-            np.full(len(part), series.cell[ends[id]] - series.cell[0] if ends[id] < len(series) else np.iinfo(int).max)
-            for part, (id, series) in zip(parts, found.items(), strict=True)
-        ]
-        origins, border = Origins.concatenate(parts), np.concatenate(borders)
-        self.integer_ = self._is_integer(values, origins)
-        self.bounds_ = self._bounds(values)
-        observed = ~np.isnan(origins.outcome)
-        validates = np.all(origins.order >= border[:, None], axis=1) & np.any(observed, axis=1)
-        validated = bool(self.validation_fraction) and np.sum(validates) >= _MIN_VALIDATION
-        known = observed & ((origins.order < border[:, None]) | validates[:, None]) if validated else observed
-        trains = np.any(known, axis=1) & ~(validates if validated else np.zeros(len(origins), bool))
-        if np.sum(trains) < 2:
-            raise InputError(
-                f"{self._label(self.series_[0])}: too short a series to train on: {np.sum(trains)} windows of "
-                f"{self.context} steps have an outcome before the validation part; a shorter context has more"
-            )
-        self._train(origins, known, trains, validates if validated else None, steps, config, masses, seed, regressor)
-        tails = {id: history.tail(self.context) for id, history in histories.items()}
-        self._observations = Observations(columns, tails, self.integer_)
+        # a fit that fails leaves the previous one as it was
+        fitted = type(self)(**self.get_params(deep=False))
+        fitted._fit(columns, found, steps)
+        vars(self).update(vars(fitted))
         return self
 
     def forecast(self, frame: Any = None) -> Forecast:
@@ -285,6 +259,39 @@ class SBPForecaster(Base):
         self._check_fitted()
         save(self, Path(path))
 
+    def _fit(self, columns: Columns, found: dict[Id, Series], steps: tuple[int, ...]) -> None:
+        self._observations, self.series_ = Observations(columns), list(found)
+        for id, each in found.items():
+            check_varies(each, Path(self._label(id)), columns.value)
+        values = np.concatenate([each.value for each in found.values()])
+        ends = {id: len(each) - round(self.validation_fraction * len(each)) for id, each in found.items()}
+        histories = {
+            id: History(each, _deviation(each.value[: ends[id]], self._label(id))) for id, each in found.items()
+        }
+        self._yearly = is_yearly(histories)
+        parts = [self._windows(id, history, steps, columns) for id, history in histories.items()]
+        # cells from which on outcomes validate
+        borders = [
+            np.full(len(part), series.cell[ends[id]] - series.cell[0] if ends[id] < len(series) else np.iinfo(int).max)
+            for part, (id, series) in zip(parts, found.items(), strict=True)
+        ]
+        origins, border = Origins.concatenate(parts), np.concatenate(borders)
+        self.integer_ = self._is_integer(values, origins)
+        self.bounds_ = self._bounds(values)
+        observed = ~np.isnan(origins.outcome)
+        validates = np.all(origins.order >= border[:, None], axis=1) & np.any(observed, axis=1)
+        validated = bool(self.validation_fraction) and np.sum(validates) >= _MIN_VALIDATION
+        known = observed & ((origins.order < border[:, None]) | validates[:, None]) if validated else observed
+        trains = np.any(known, axis=1) & ~(validates if validated else np.zeros(len(origins), bool))
+        if np.sum(trains) < 2:
+            raise InputError(
+                f"{self._label(self.series_[0])}: too short a series to train on: {np.sum(trains)} windows of "
+                f"{self.context} steps have an outcome before the validation part; a shorter context has more"
+            )
+        self._train(origins, known, trains, validates if validated else None, steps)
+        tails = {id: history.tail(self.context) for id, history in histories.items()}
+        self._observations = Observations(columns, tails, self.integer_)
+
     def _train(
         self,
         origins: Origins,
@@ -292,11 +299,9 @@ class SBPForecaster(Base):
         trains: np.ndarray,
         validates: np.ndarray | None,
         steps: tuple[int, ...],
-        config: NetworkConfig,
-        masses: tuple[float, float],
-        seed: int,
-        regressor: SBPRegressor,
     ) -> None:
+        regressor, seed = self._regressor(), _seed(self.random_state)
+        config, masses = regressor._network_config(), (float(self.tail_mass[0]), float(self.tail_mass[1]))
         counted = known & trains[:, None]
         self.leads_ = Leads.of(steps, origins, counted)
         loc, scale = self.leads_.unit(origins)
@@ -305,7 +310,7 @@ class SBPForecaster(Base):
         target = make_target(pooled, np.ones(len(pooled), bool), self.bins, masses, (None, None), False, ())
         rows = leads_rows(target, origins.outcome, (loc, scale), known, self.integer_, self.bounds_)
         program = self._program(target, not self.integer_ and bool(np.any(rows.interval)))
-        self.features_ = Features.of(_table(origins.static[trains]))
+        self._describe(Features.of(_table(origins.static[trains])), None)
         inputs, values = self._inputs(origins), Values.of(target)
         network = make_network(config, inputs, program.num_outputs, seed)
         network.offset.set_value(marginal_offset(program, target, standardized, values))
@@ -325,6 +330,10 @@ class SBPForecaster(Base):
     def _program(self, target: Target, censored: bool) -> LeadsProgram:
         builder = make_builder(self.head, target, self.parameterization, self.shape_bounds)
         return LeadsProgram(builder, 0, self.integer_, censored, len(self.leads_.steps))
+
+    def _describe(self, features: Features | None, sequences: Features | None) -> None:
+        """Set the features of windows; their frames are features already."""
+        self.features_, self.sequence_features_ = features, sequences
 
     def _record(self) -> dict[str, Any]:
         """What only a forecaster has, as JSON holds it."""
@@ -354,7 +363,7 @@ class SBPForecaster(Base):
             np.ones(1, np.int32),
             np.zeros((1, self.features_.size), np.float32),
         )
-        config = self._config()
+        config = self._regressor()._network_config()
         network = nnx.eval_shape(lambda: make_network(config, inputs, program.num_outputs, 0))
         graph, params, constants = nnx.split(network, nnx.Param, Statistic)
         return Trainable(graph, program), params, constants
@@ -439,6 +448,10 @@ class SBPForecaster(Base):
         """An estimator with the parameters that both have, which checks them and chooses steps and batches."""
         return SBPRegressor(**{name: getattr(self, name) for name in _SHARED}, layers=self._layers())
 
+    def _arguments(self) -> dict[str, Any]:
+        """The parameters, with the number of layers."""
+        return self.get_params(deep=False) | {"layers": self._layers()}
+
     def _layers(self) -> int:
         if self.layers != "auto":
             return self.layers
@@ -446,9 +459,6 @@ class SBPForecaster(Base):
         while kernel_size > 1 and receptive_field(layers, kernel_size) < self.context:
             layers += 1
         return layers
-
-    def _config(self, regressor: SBPRegressor | None = None) -> NetworkConfig:
-        return (regressor or self._regressor())._network_config()
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "params_"):

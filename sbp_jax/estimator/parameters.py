@@ -8,6 +8,7 @@ from sbp_jax.errors import InputError
 
 if find_spec("sklearn") is not None and not TYPE_CHECKING:
     from sklearn.base import BaseEstimator, RegressorMixin
+    from sklearn.exceptions import DataConversionWarning
     from sklearn.exceptions import NotFittedError as _NotFitted
 
     class Base(RegressorMixin, BaseEstimator):
@@ -17,6 +18,9 @@ if find_spec("sklearn") is not None and not TYPE_CHECKING:
         """A method that needs a fitted estimator was called before `fit`."""
 
 else:
+
+    class DataConversionWarning(UserWarning):
+        """Outcomes were given as a column."""
 
     class Base:
         """Estimator whose parameters are the arguments of its constructor."""

@@ -11,23 +11,18 @@ from jaxtyping import Float
 from sbp_jax.distributions.base import Distribution
 from sbp_jax.distributions.heads import Head
 from sbp_jax.errors import InputError
-from sbp_jax.estimator.features import (
-    Features,
-    Sequences,
-    is_sequences,
-    read_sequences,
-    read_table,
-    sequence_features,
-    sequence_matrix,
-)
-from sbp_jax.estimator.fitting import Inputs, Settings, Trainable, fit, initial, make_network, raw_outputs
+from sbp_jax.estimator.arguments import check_arguments, is_number
+from sbp_jax.estimator.features import Features, sequence_features
+from sbp_jax.estimator.fitting import STEPS_PER_CALL, Settings, Trainable, fit, initial, make_network, raw_outputs
 from sbp_jax.estimator.heads import make_builder
+from sbp_jax.estimator.observations import Tables, read_outcomes, read_weights, relative_weights
 from sbp_jax.estimator.parameters import Base, NotFittedError
 from sbp_jax.estimator.program import Program, Rows, Values, checked_censoring, in_outcome_unit
 from sbp_jax.estimator.target import Bounds, Target, make_target
 from sbp_jax.models.config import NetworkConfig
 from sbp_jax.models.encoders import Statistic
 from sbp_jax.models.network import Network
+from sbp_jax.training.checkpoints import named
 
 _MIN_ROWS = 2
 _MIN_VALIDATION = 5  # fewer validation rows say nothing: all steps are taken instead
@@ -161,12 +156,12 @@ class SBPRegressor(Base):
             static: features [N, S] next to sequences.
             censoring: for each row, 0 (the outcome is y), 1 (it is at least y) or -1 (it is at most y).
         """
-        config = self._network_config()
+        check_arguments(self.get_params(deep=False))
         warm = bool(self.warm_start) and hasattr(self, "params_")
-        tables = _Tables.read(X, lengths, mask, static)
-        outcome = _outcomes(y, tables.rows)
-        weight, censored = _weights(sample_weight, tables.rows), checked_censoring(censoring, tables.rows)
-        used = weight > 0
+        tables = Tables.read(X, lengths, mask, static)
+        outcome = read_outcomes(y, tables.rows)
+        weight = relative_weights(read_weights(sample_weight, tables.rows))
+        censored, used = checked_censoring(censoring, tables.rows), weight > 0
         tables, outcome, weight, censored = tables.take(used), outcome[used], weight[used], censored[used]
         if tables.rows < _MIN_ROWS:
             raise InputError(
@@ -174,36 +169,35 @@ class SBPRegressor(Base):
                 f"(n_samples = {tables.rows})"
             )
         if warm:
-            target = self.target_
+            target, features, sequences = self.target_, self.features_, self.sequence_features_
             target.check(outcome)
         else:
-            exact = censored == 0
-            target = make_target(outcome, exact, self.bins, self._masses(), self.bounds, self.integer, self.atoms)
-            self.target_ = target
-            self._describe(tables)
-        inputs = self._inputs(tables)
-        rows = Rows.of(target, outcome, censored, weight / np.mean(weight))
-        values = Values.of(target)
-        builder = make_builder(self.head, target, self.parameterization, self.shape_bounds)
-        program = Program(builder, len(target.atoms), bool(target.step), bool(np.any(censored != 0)))
-        seed = _seed(self.random_state)
+            exact, masses = censored == 0, (float(self.tail_mass[0]), float(self.tail_mass[1]))
+            target = make_target(outcome, exact, self.bins, masses, self.bounds, self.integer, self.atoms)
+            features = None if tables.table is None else Features.of(tables.table)
+            sequences = None if tables.sequences is None else sequence_features(tables.sequences)
+        inputs = tables.inputs(features, sequences, type(self).__name__)
+        rows, values = Rows.of(target, outcome, censored, weight), Values.of(target)
+        program = self._program(target, bool(np.any(censored != 0)))
+        seed, config = _seed(self.random_state), self._network_config()
         network = make_network(config, inputs, program.num_outputs, seed)
-        self._center(network, program, target, outcome, values)
-        graph, params, constants = nnx.split(network, nnx.Param, Statistic)
+        _center(network, program, target, outcome, values)
+        graph, _, constants = nnx.split(network, nnx.Param, Statistic)
         trainable = Trainable(graph, program)
-        random = np.random.default_rng(seed)
-        training, validation = self._split(len(outcome), random)
+        training, validation = self._split(len(outcome), np.random.default_rng(seed))
         settings = self._settings(len(training[0]), validation is not None, seed)
-        start = self.params_ if warm else initial(trainable, network, config, inputs, settings)
+        first = initial(trainable, network, config, inputs, settings)
         if warm:
-            constants = self._constants
-        del params
+            first, constants = self._continued(first), self._constants
         fitted = fit(
-            trainable, start, constants, inputs, rows, values, training, validation, settings, bool(self.progress)
+            trainable, first, constants, inputs, rows, values, training, validation, settings, bool(self.progress)
         )
-        self._trainable, self._constants, self.params_ = trainable, constants, fitted.params
-        self.history_ = [record["history"] for record in fitted.records]
+        # set at the end: a fit that fails leaves the previous one as it was
+        earlier = self.history_ if warm else [[] for _ in fitted.records]
+        self._trainable, self._constants, self.params_, self.target_ = trainable, constants, fitted.params, target
+        self.history_ = [_joined(old, record["history"]) for old, record in zip(earlier, fitted.records, strict=True)]
         self.n_iter_ = max(history[-1]["step"] for history in self.history_)
+        self._describe(features, sequences)
         return self
 
     def predict_distribution(
@@ -237,8 +231,8 @@ class SBPRegressor(Base):
         if isinstance(which, str):
             if which not in ("median", "mean"):
                 raise InputError(f"which: expected 'median', 'mean' or a probability, got {which!r}")
-        elif not 0 <= which <= 1:
-            raise InputError(f"which: expected a probability from 0 to 1, got {which}")
+        elif not is_number(which) or not 0 <= which <= 1:
+            raise InputError(f"which: expected 'median', 'mean' or a probability, got {which!r}")
         raw = self._raw(X, lengths, mask, static)
         level = 0.5 if isinstance(which, str) else float(which)
         parts = _in_chunks(
@@ -258,14 +252,15 @@ class SBPRegressor(Base):
     ) -> float:
         """Return the mean log score, the mean of log f(y) in nats, larger is better; see `log_score`."""
         scores = self.log_score(X, y, lengths=lengths, mask=mask, static=static)
-        return float(np.average(scores, weights=_weights(sample_weight, len(scores))))
+        weight = relative_weights(read_weights(sample_weight, len(scores))).astype(np.float64)
+        return float(np.average(scores[weight > 0], weights=weight[weight > 0]))
 
     def log_score(
         self, X: Any, y: Any, *, lengths: Any = None, mask: Any = None, static: Any = None
     ) -> Float[np.ndarray, " rows"]:
         """Return the log-density of each outcome, its log-probability on a grid or at an atom, [N] in nats."""
         raw = self._raw(X, lengths, mask, static)
-        outcome = _outcomes(y, len(raw))
+        outcome = read_outcomes(y, len(raw))
         centered = (outcome - self.target_.loc).astype(np.float32)
         return _in_chunks(
             lambda part, y: _log_probs(self._trainable.program, part, y, self._values), raw, centered
@@ -290,81 +285,47 @@ class SBPRegressor(Base):
         if not hasattr(self, "params_"):
             raise NotFittedError(f"this {type(self).__name__} is not fitted yet: call fit first")
 
+    def __sklearn_is_fitted__(self) -> bool:
+        """Return whether `fit` has succeeded."""
+        return hasattr(self, "params_")
+
     def _raw(self, X: Any, lengths: Any, mask: Any, static: Any) -> np.ndarray:
         self._check_fitted()
-        inputs = self._inputs(_Tables.read(X, lengths, mask, static))
+        inputs = Tables.read(X, lengths, mask, static).inputs(
+            self.features_, self.sequence_features_, type(self).__name__
+        )
         return raw_outputs(self._trainable, self.params_, self._constants, inputs)
 
-    def _describe(self, tables: "_Tables") -> None:
-        """Choose the features of training rows, and set the attributes that scikit-learn expects."""
-        table, sequences = tables.table, tables.sequences
-        self.features_ = None if table is None else Features.of(table)
-        self.sequence_features_ = None if sequences is None else sequence_features(sequences)
-        named = table if sequences is None else None
-        self.n_features_in_ = sequences.values.shape[2] if sequences is not None else len(table.columns)  # pyright: ignore[reportOptionalMemberAccess]
+    def _describe(self, features: Features | None, sequences: Features | None) -> None:
+        """Set the attributes that describe the columns, as scikit-learn expects them."""
+        self.features_, self.sequence_features_ = features, sequences
+        own: Any = sequences if sequences is not None else features
+        self.n_features_in_ = len(own.columns)
         if hasattr(self, "feature_names_in_"):
             del self.feature_names_in_
-        if named is not None and named.names is not None:
-            self.feature_names_in_ = np.array(named.names, object)
+        if own.names is not None:
+            self.feature_names_in_ = np.array(own.names, object)
 
-    def _inputs(self, tables: "_Tables") -> Inputs:
-        """The network's inputs; InputError unless the columns are those of training."""
-        owner = type(self).__name__
-        for name, given, expected in (
-            ("X: sequences", tables.sequences, self.sequence_features_),
-            ("static" if tables.sequences is not None else "X: a table", tables.table, self.features_),
-        ):
-            if (given is None) != (expected is None):
-                state = "got none" if given is None else "training had none"
-                raise InputError(f"{name}: expected the same kinds of inputs as in training, {state}")
-        count = tables.rows
-        if tables.sequences is None or self.sequence_features_ is None:
-            frames, lengths = np.zeros((count, 1, 0), np.float32), np.ones(count, np.int32)
-        else:
-            frames = sequence_matrix(self.sequence_features_, tables.sequences)
-            lengths = tables.sequences.lengths
-        static = np.zeros((count, 0), np.float32)
-        if tables.table is not None and self.features_ is not None:
-            table = tables.table.matching(self.features_.names, len(self.features_.columns), owner)
-            static = self.features_.matrix(table)
-        return Inputs(frames, lengths, static)
+    def _program(self, target: Target, censored: bool) -> Program:
+        builder = make_builder(self.head, target, self.parameterization, self.shape_bounds)
+        return Program(builder, len(target.atoms), bool(target.step), censored)
+
+    def _continued(self, first: Any) -> Any:
+        """The parameters of the previous fit; InputError unless they have the structure of `first`."""
+        shapes = [{name: np.shape(leaf) for name, leaf in named(tree).items()} for tree in (first, self.params_)]
+        if shapes[0] != shapes[1]:
+            raise InputError("warm_start: expected the network and the ensemble of the previous fit, but they changed")
+        return self.params_
 
     def _network_config(self) -> NetworkConfig:
-        for name in ("ensemble", "patience"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-                raise InputError(f"{name}: expected an integer of at least 1, got {value!r}")
-        if not 0 <= self.validation_fraction < 1:
-            raise InputError(f"validation_fraction: expected a share from 0 to below 1, got {self.validation_fraction}")
-        try:
-            return NetworkConfig(
-                encoder="flat",
-                channels=self.channels,
-                layers=self.layers,
-                kernel_size=self.kernel_size,
-                hidden=tuple(self.hidden),
-                dropout=self.dropout,
-            )
-        except InputError as error:
-            raise InputError(str(error).removeprefix("network.").replace("-", "_")) from error
-
-    def _masses(self) -> tuple[float, float]:
-        try:
-            lower, upper = (float(mass) for mass in self.tail_mass)
-        except (TypeError, ValueError):
-            raise InputError(f"tail_mass: expected two probabilities, got {self.tail_mass!r}") from None
-        if not (0 <= lower < 0.5 and 0 <= upper < 0.5):
-            raise InputError(f"tail_mass: expected probabilities from 0 to below 1/2, got {self.tail_mass}")
-        return lower, upper
-
-    def _center(self, network: Network, program: Program, target: Target, y: np.ndarray, values: Values) -> None:
-        """Set the network's offset, so that its first prediction is the marginal distribution."""
-        rest = y[~np.isin(y, target.atoms)]
-        raw = program.builder.init_from_data(target.standardized(rest), values)
-        if target.atoms:
-            shares = np.array([1 - sum(target.shares), *target.shares])
-            raw = np.concatenate([np.log(shares), raw])
-        network.offset.set_value(jax.numpy.asarray(raw, jax.numpy.float32))
+        return NetworkConfig(
+            encoder="flat",
+            channels=int(self.channels),
+            layers=int(self.layers),
+            kernel_size=int(self.kernel_size),
+            hidden=tuple(int(width) for width in self.hidden),
+            dropout=float(self.dropout),
+        )
 
     def _split(self, count: int, random: np.random.Generator) -> tuple[list[np.ndarray], list[np.ndarray] | None]:
         """Training and validation rows of each member; the members' validation rows differ as much as they can."""
@@ -380,12 +341,8 @@ class SBPRegressor(Base):
         return training, validation
 
     def _settings(self, count: int, validated: bool, seed: int) -> Settings:
-        from sbp_jax.estimator.fitting import STEPS_PER_CALL
-
         batch = int(np.clip(1 << (count // 20).bit_length(), 32, 512)) if self.batch_size == "auto" else self.batch_size
         batch = min(int(batch), count)
-        if batch < 1:
-            raise InputError(f"batch_size: expected at least 1, got {self.batch_size}")
         per_epoch = count / batch
         steps = _SHORT if not validated else int(np.clip(60 * per_epoch, 2000, 8000))
         steps = steps if self.max_epochs == "auto" else max(1, round(self.max_epochs * per_epoch))
@@ -393,7 +350,7 @@ class SBPRegressor(Base):
         return Settings(
             members=int(self.ensemble),
             batch_size=batch,
-            rounds=-(-steps // per_round),
+            steps=steps,
             steps_per_round=per_round,
             patience=int(self.patience),
             learning_rate=float(self.learning_rate),
@@ -410,83 +367,28 @@ class SBPRegressor(Base):
         tags.input_tags.string = True
         tags.input_tags.categorical = True
         tags.input_tags.three_d_array = True
+        tags.regressor_tags.poor_score = True  # `score` is no R^2
         tags.non_deterministic = self.random_state is None
         return tags
 
 
-class _Tables:
-    """The features of a call: a table, sequences, or both."""
-
-    def __init__(self, table: Any, sequences: Sequences | None):
-        self.table, self.sequences = table, sequences
-        self.rows = len(sequences.lengths) if sequences is not None else table.rows
-
-    @classmethod
-    def read(cls, X: Any, lengths: Any, mask: Any, static: Any) -> "_Tables":
-        if not is_sequences(X):
-            if static is not None or lengths is not None or mask is not None:
-                raise InputError("lengths, mask, static: expected only next to sequences X [N, T, F]")
-            table = read_table(X)
-            if not table.rows:
-                raise InputError(f"X: 0 sample(s) (shape=(0, {len(table.columns)})) while a minimum of 1 is required.")
-            return cls(table, None)
-        sequences = read_sequences(X, lengths, mask)
-        table = None if static is None else read_table(static, "static")
-        if table is not None and table.rows != len(sequences.lengths):
-            raise InputError(f"static: expected {len(sequences.lengths)} rows, as X has, got {table.rows}")
-        return cls(table, sequences)
-
-    def take(self, rows: np.ndarray) -> "_Tables":
-        """The rows of a mask."""
-        from dataclasses import replace
-
-        if np.all(rows):
-            return self
-        table, sequences = self.table, self.sequences
-        if table is not None:
-            table = replace(table, columns=tuple(each[rows] for each in table.columns), rows=int(rows.sum()))
-        if sequences is not None:
-            sequences = Sequences(sequences.values[rows], sequences.lengths[rows])
-        return _Tables(table, sequences)
+def _center(network: Network, program: Program, target: Target, y: np.ndarray, values: Values) -> None:
+    """Set the network's offset, so that its first prediction is the marginal distribution."""
+    rest = y[~np.isin(y, target.atoms)]
+    raw = program.builder.init_from_data(target.standardized(rest), values)
+    if target.atoms:
+        shares = np.array([1 - sum(target.shares), *target.shares])
+        raw = np.concatenate([np.log(shares), raw])
+    network.offset.set_value(jax.numpy.asarray(raw, jax.numpy.float32))
 
 
-def _outcomes(y: Any, count: int) -> np.ndarray:
-    """Outcomes as float64 [N]; InputError unless they are finite numbers, one per row."""
-    if y is None:
-        raise InputError("requires y to be passed, but the target y is None")
-    array = np.asarray(y)
-    if array.ndim == 2 and array.shape[1] == 1:
-        import warnings
-
-        warnings.warn("A column-vector y was passed when a 1d array was expected", UserWarning, stacklevel=3)
-        array = array[:, 0]
-    if array.ndim != 1:
-        raise InputError(f"y: expected one outcome per row, 1d array, got shape {list(array.shape)}")
-    if np.iscomplexobj(array):
-        raise InputError("y: Complex data not supported: expected real numbers")
-    try:
-        array = array.astype(np.float64)
-    except (TypeError, ValueError):
-        raise InputError(f"y: Unknown label type: expected numbers, got {array.dtype}") from None
-    if len(array) != count:
-        raise InputError(f"y: expected {count} outcomes, one per row of X, got {len(array)} (inconsistent numbers)")
-    bad = np.flatnonzero(~np.isfinite(array))
-    if len(bad):
-        raise InputError(f"y: expected finite outcomes, but row {bad[0]} is {array[bad[0]]} (NaN or infinity (inf))")
-    return array
-
-
-def _weights(weight: Any, count: int) -> np.ndarray:
-    if weight is None:
-        return np.ones(count)
-    array = np.asarray(weight, np.float64)
-    if array.ndim == 0:
-        array = np.full(count, float(array))
-    if array.shape != (count,):
-        raise InputError(f"sample_weight: expected {count} weights, got shape {list(array.shape)}")
-    if not np.all(np.isfinite(array) & (array >= 0)) or not np.any(array > 0):
-        raise InputError("sample_weight: expected finite, nonnegative weights that are not all 0")
-    return array
+def _joined(earlier: list[Any], later: list[Any]) -> list[Any]:
+    """The history of a fit that continued another one."""
+    if not earlier:
+        return later
+    last = earlier[-1]
+    moved = {"round": last["round"], "step": last["step"]}
+    return [*earlier, *({**row, **{name: row[name] + moved[name] for name in moved}} for row in later)]
 
 
 def _seed(state: Any) -> int:
@@ -494,17 +396,13 @@ def _seed(state: Any) -> int:
         return int(np.random.default_rng().integers(2**31))
     if isinstance(state, np.random.RandomState):
         return int(state.randint(2**31 - 1))
-    if isinstance(state, np.random.Generator):
-        return int(state.integers(2**31))
-    if not isinstance(state, int | np.integer) or not 0 <= state < 2**32:
-        raise InputError(f"random_state: expected an integer from 0 to 2^32 - 1, a RandomState or None, got {state!r}")
-    return int(state)
+    return int(state.integers(2**31)) if isinstance(state, np.random.Generator) else int(state)
 
 
 def _in_chunks(function: Any, *arrays: np.ndarray, size: int = 16384) -> np.ndarray:
     """A function of batches, called on equal chunks, the last one padded with its first row."""
     count = len(arrays[0])
-    size = min(size, 1 << max(count - 1, 0).bit_length())
+    size = min(size, max(256, 1 << max(count - 1, 0).bit_length()))
     parts = []
     for first in range(0, count, size):
         rows = min(size, count - first)

@@ -9,11 +9,10 @@ from flax import nnx
 
 from sbp_jax.atomic import building
 from sbp_jax.errors import InputError
+from sbp_jax.estimator.arguments import check_arguments
 from sbp_jax.estimator.features import Features
 from sbp_jax.estimator.fitting import Inputs, Trainable, make_network
 from sbp_jax.estimator.forecaster import SBPForecaster
-from sbp_jax.estimator.heads import make_builder
-from sbp_jax.estimator.program import Program
 from sbp_jax.estimator.regressor import SBPRegressor
 from sbp_jax.estimator.target import Target
 from sbp_jax.models.encoders import Statistic
@@ -35,9 +34,7 @@ def save(model: SBPRegressor | SBPForecaster, path: Path) -> None:
         "parameters": {name: _plain(name, value) for name, value in model.get_params(deep=False).items()},
         "target": asdict(model.target_),
         "features": None if model.features_ is None else model.features_.to_json(),
-        "sequence_features": None
-        if isinstance(model, SBPForecaster) or model.sequence_features_ is None
-        else model.sequence_features_.to_json(),
+        "sequence_features": None if model.sequence_features_ is None else model.sequence_features_.to_json(),
         "members": len(model.history_),
         "censored": model._trainable.program.censored,
         "history": model.history_,
@@ -90,8 +87,7 @@ def load(path: str | Path) -> Any:
             np.zeros((1, 0 if features is None else features.size), np.float32),
         )
         target = model.target_
-        builder = make_builder(model.head, target, model.parameterization, model.shape_bounds)
-        program = Program(builder, len(target.atoms), bool(target.step), bool(record["censored"]))
+        program = model._program(target, bool(record["censored"]))
         network = nnx.eval_shape(lambda: make_network(config, inputs, program.num_outputs, 0))
         graph, params, constants = nnx.split(network, nnx.Param, Statistic)
         holder["trainable"] = Trainable(graph, program)
@@ -114,27 +110,21 @@ def _stacked(params: Any, count: int) -> Any:
 def _restore(model: SBPRegressor | SBPForecaster, record: dict[str, Any]) -> None:
     """Set the parameters and the attributes of a saved estimator."""
     model.set_params(**{name: _tuples(value) for name, value in record["parameters"].items()})
+    check_arguments(model._arguments() if isinstance(model, SBPForecaster) else model.get_params(deep=False))
     model.target_ = Target(**{each.name: _tuples(record["target"][each.name]) for each in fields(Target)})
-    if isinstance(model, SBPForecaster):
-        model.features_, model.history_ = Features.from_json(record["features"]), record["history"]
-        model.n_iter_ = max(history[-1]["step"] for history in model.history_)
-        model._restore(record["forecaster"])
-        return
-    for name in ("features", "sequence_features"):
-        setattr(model, f"{name}_", None if record[name] is None else Features.from_json(record[name]))
     model.history_ = record["history"]
     model.n_iter_ = max(history[-1]["step"] for history in model.history_)
-    own: Any = model.sequence_features_ or model.features_
-    model.n_features_in_ = len(own.columns)
-    if own is model.features_ and own.names is not None:
-        model.feature_names_in_ = np.array(own.names, object)
+    columns = ("features", "sequence_features")
+    model._describe(*(None if record[name] is None else Features.from_json(record[name]) for name in columns))
+    if isinstance(model, SBPForecaster):
+        model._restore(record["forecaster"])
 
 
 def _plain(name: str, value: Any) -> Any:
     """A parameter as JSON holds it."""
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
-    if isinstance(value, tuple | list):
+    if isinstance(value, tuple | list | range):
         return [_plain(name, each) for each in value]
     if name == "random_state" and not isinstance(value, int | None):
         return None

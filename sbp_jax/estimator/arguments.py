@@ -1,0 +1,192 @@
+"""The range of every argument of an estimator, checked before any work."""
+
+import math
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+import numpy as np
+
+from sbp_jax.distributions.heads import PARAMETERIZATIONS, Head
+from sbp_jax.errors import InputError
+from sbp_jax.estimator.heads import FAMILIES
+
+_SPLICED = ("sbp", "normal", "student_t", "binned")  # families that accept a highest shape of 0 or less, or have none
+_MAX_LAYERS = 20  # the receptive field doubles with each
+
+
+def check_arguments(arguments: Mapping[str, Any]) -> None:
+    """Raise an InputError unless every argument of the constructor has a valid type and is in its range.
+
+    Args:
+        arguments: values by name, as `get_params` returns them; unknown names are ignored.
+    """
+    for name, check in _CHECKS.items():
+        if name in arguments:
+            check(name, arguments[name])
+    head, shapes = arguments.get("head"), arguments.get("shape_bounds", (0, 1))
+    if isinstance(head, str) and head not in _SPLICED and shapes[1] <= 0:
+        raise InputError(f"shape_bounds: expected a highest shape above 0 for head {head!r}, got {shapes!r}")
+
+
+def is_integer(value: Any) -> bool:
+    """Return whether a value is an integer, which a boolean is not."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def is_number(value: Any) -> bool:
+    """Return whether a value is a real number other than NaN, which a boolean is not."""
+    return is_integer(value) or (isinstance(value, float | np.floating) and not math.isnan(value))
+
+
+def _refuse(name: str, expected: str, value: Any) -> NoReturn:
+    raise InputError(f"{name}: expected {expected}, got {' '.join(repr(value).split())[:200]}")
+
+
+def _is_auto(value: Any) -> bool:
+    return isinstance(value, str) and value == "auto"
+
+
+def _pair(value: Any) -> bool:
+    return isinstance(value, tuple | list | np.ndarray) and np.ndim(value) == 1 and len(value) == 2
+
+
+def _tail_mass(name: str, value: Any) -> None:
+    if not (_pair(value) and all(is_number(mass) and 0 <= mass < 0.5 for mass in value)):
+        _refuse(name, "two probabilities from 0 to below 1/2", value)
+
+
+def _bins(name: str, value: Any) -> None:
+    if _is_auto(value):
+        return
+    if is_integer(value):
+        if value < 2:
+            _refuse(name, "at least 2 bins", value)
+    elif not _increasing(value):
+        _refuse(name, "a number of bins, or at least three finite, increasing edges", value)
+
+
+def _increasing(value: Any) -> bool:
+    if isinstance(value, str | bool | float | Mapping | set) or np.ndim(value) != 1 or len(value) < 3:
+        return False
+    return all(is_number(edge) and math.isfinite(edge) for edge in value) and bool(np.all(np.diff(value) > 0))
+
+
+def _head(name: str, value: Any) -> None:
+    if isinstance(value, str):
+        if value not in FAMILIES:
+            _refuse(name, f"one of {', '.join(FAMILIES)} or a head", value)
+    elif isinstance(value, type) or not isinstance(value, Head):
+        kind = f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
+        raise InputError(f"{name}: expected one of {', '.join(FAMILIES)} or a head, got {kind}")
+
+
+def _bounds(name: str, value: Any) -> None:
+    if _is_auto(value):
+        return
+    if not (_pair(value) and all(bound is None or is_number(bound) for bound in value)):
+        _refuse(name, "'auto' or (low, high), None for no bound", value)
+    low = -math.inf if value[0] is None else value[0]
+    high = math.inf if value[1] is None else value[1]
+    if not low < high or low == math.inf or high == -math.inf:
+        _refuse(name, "a lower bound below the upper one", value)
+
+
+def _atoms(name: str, value: Any) -> None:
+    if _is_auto(value):
+        return
+    if not isinstance(value, tuple | list | np.ndarray) or np.ndim(value) != 1:
+        _refuse(name, "'auto' or a list of numbers", value)
+    if not all(is_number(atom) and math.isfinite(atom) for atom in value) or len(set(value)) < len(value):
+        _refuse(name, "finite, different numbers", value)
+
+
+def _integer(name: str, value: Any) -> None:
+    if not isinstance(value, bool | np.bool_) and not _is_auto(value):
+        _refuse(name, "'auto', True or False", value)
+
+
+def _parameterization(name: str, value: Any) -> None:
+    usable = [key for key, each in PARAMETERIZATIONS.items() if not each.needs_end]
+    if not isinstance(value, str) or value not in usable:
+        _refuse(name, f"one of {', '.join(usable)}", value)
+
+
+def _shape_bounds(name: str, value: Any) -> None:
+    if not (_pair(value) and all(is_number(bound) and math.isfinite(bound) for bound in value)):
+        _refuse(name, "(low, high), two finite numbers", value)
+    if not -1 < value[0] < value[1]:
+        _refuse(name, "increasing bounds above -1", value)
+
+
+def _hidden(name: str, value: Any) -> None:
+    if not isinstance(value, tuple | list | np.ndarray) or not all(is_integer(w) and w >= 1 for w in value):
+        _refuse(name, "a tuple of widths of at least 1", value)
+
+
+def _count(name: str, value: Any) -> None:
+    if not is_integer(value) or value < 1:
+        _refuse(name, "an integer of at least 1", value)
+
+
+def _layers(name: str, value: Any) -> None:
+    if not is_integer(value) or not 1 <= value <= _MAX_LAYERS:
+        _refuse(name, f"an integer from 1 to {_MAX_LAYERS}", value)
+
+
+def _count_or_auto(name: str, value: Any) -> None:
+    if not _is_auto(value) and (not is_integer(value) or value < 1):
+        _refuse(name, "'auto' or an integer of at least 1", value)
+
+
+def _share(name: str, value: Any) -> None:
+    if not is_number(value) or not 0 <= value < 0.995:
+        _refuse(name, "a share from 0 to 0.99", value)
+
+
+def _positive(name: str, value: Any) -> None:
+    if not is_number(value) or not 0 < value < math.inf:
+        _refuse(name, "a positive number", value)
+
+
+def _nonnegative(name: str, value: Any) -> None:
+    if not is_number(value) or not 0 <= value < math.inf:
+        _refuse(name, "a number of at least 0", value)
+
+
+def _switch(name: str, value: Any) -> None:
+    if not isinstance(value, bool | np.bool_):
+        _refuse(name, "True or False", value)
+
+
+def _random_state(name: str, value: Any) -> None:
+    if value is None or isinstance(value, np.random.RandomState | np.random.Generator):
+        return
+    if not is_integer(value) or not 0 <= value < 2**32:
+        _refuse(name, "an integer from 0 to 2^32 - 1, a RandomState, a Generator or None", value)
+
+
+_CHECKS = {
+    "tail_mass": _tail_mass,
+    "bins": _bins,
+    "head": _head,
+    "bounds": _bounds,
+    "integer": _integer,
+    "atoms": _atoms,
+    "parameterization": _parameterization,
+    "shape_bounds": _shape_bounds,
+    "ensemble": _count,
+    "hidden": _hidden,
+    "channels": _count,
+    "layers": _layers,
+    "kernel_size": _count,
+    "dropout": _share,
+    "learning_rate": _positive,
+    "weight_decay": _nonnegative,
+    "batch_size": _count_or_auto,
+    "max_epochs": _count_or_auto,
+    "patience": _count,
+    "validation_fraction": _share,
+    "warm_start": _switch,
+    "random_state": _random_state,
+    "progress": _switch,
+}
