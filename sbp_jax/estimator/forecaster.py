@@ -309,7 +309,7 @@ class SBPForecaster(Base):
         pooled = np.concatenate(standardized)
         target = make_target(pooled, np.ones(len(pooled), bool), self.bins, masses, (None, None), False, ())
         rows = leads_rows(target, origins.outcome, (loc, scale), known, self.integer_, self.bounds_)
-        program = self._program(target, not self.integer_ and bool(np.any(rows.interval)))
+        program = self._program(target, not self.integer_ and bool(np.any(rows.interval & known)))
         self._describe(Features.of(_table(origins.static[trains])), None)
         inputs, values = self._inputs(origins), Values.of(target)
         network = make_network(config, inputs, program.num_outputs, seed)
@@ -432,7 +432,8 @@ class SBPForecaster(Base):
         try:
             leads = [operator.index(self.lead)]
         except TypeError:
-            leads = list(self.lead) if isinstance(self.lead, Sequence | np.ndarray) else [self.lead]
+            several = isinstance(self.lead, Sequence | np.ndarray) and not isinstance(self.lead, str)
+            leads = list(self.lead) if several else [self.lead]
         if not leads or len(set(leads)) < len(leads):
             raise InputError(f"lead: expected an integer or different integers, got {self.lead!r}")
         return tuple(sorted(_positive("lead", each) for each in leads))

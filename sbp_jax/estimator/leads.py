@@ -110,13 +110,17 @@ class LeadsProgram(Program):
         return self.leads * self.builder.num_outputs
 
     def losses(self, raw: Float[Array, "batch outputs"], rows: Rows, values: Values) -> Float[Array, " batch"]:
-        """Return the mean over the leads of the negative log-likelihood, [B]; `rows` has outcomes [B, L]."""
+        """Return the mean over the leads of the negative log-likelihood, [B]; `rows` has outcomes [B, L].
+
+        Unknown outcomes, those between -inf and inf, count 0.
+        """
         count = len(raw)
         flat = Rows(
             *(each.reshape(count * self.leads, *each.shape[2:]) if each.ndim > 1 else each for each in rows),
         )
         losses = Program.losses(self, raw.reshape(count * self.leads, self.builder.num_outputs), flat, values)
-        return jnp.mean(losses.reshape(count, self.leads), axis=1)
+        known = (flat.low > -jnp.inf) | (flat.high < jnp.inf)
+        return jnp.mean(jnp.where(known, losses, 0.0).reshape(count, self.leads), axis=1)
 
     def blocks(self, raw: Float[Array, "rows members outputs"]) -> Float[Array, "rows leads members block"]:
         """Return the raw outputs of each lead and member."""
@@ -133,7 +137,7 @@ def leads_rows(
 ) -> Rows:
     """Return training outcomes in units of the scale of `target`, [N, L].
 
-    An unknown outcome is in the interval of all numbers, whose negative log-likelihood is 0.
+    An unknown outcome is in the interval of all numbers.
 
     Args:
         target: bins for outcomes in units of the lead.
