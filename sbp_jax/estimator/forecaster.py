@@ -333,7 +333,8 @@ class SBPForecaster(Base):
 
     def _describe(self, features: Features | None, sequences: Features | None) -> None:
         """Set the features of windows; their frames are features already."""
-        self.features_, self.sequence_features_ = features, sequences
+        self.features_: Any = features
+        self.sequence_features_ = sequences
 
     def _record(self) -> dict[str, Any]:
         """What only a forecaster has, as JSON holds it."""

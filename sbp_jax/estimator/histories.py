@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float32, Float64
 
 from sbp_jax.data.series.dates import Times
-from sbp_jax.data.series.frames import Columns, Id, as_id, read_frame, read_time
+from sbp_jax.data.series.frames import Columns, Id, as_id, is_frame, read_frame, read_time
 from sbp_jax.data.series.grid import cell_after, times_after
 from sbp_jax.data.series.reading import MAX_ABSOLUTE, Contexts, Series, Windows, contexts
 from sbp_jax.data.series.windows import WINDOW_STATIC, as_sequences
@@ -171,19 +171,19 @@ class Observations:
                 not integers as theirs are.
         """
         columns = self.columns
-        names = (None, None, None) if columns.is_array else (columns.time, columns.value, columns.series)
-        is_array, found = columns.is_array, read_frame(frame, *names)
-        if found[0].is_array != is_array:
-            expected = "an array" if is_array else "a data frame"
+        if is_frame(frame) == columns.is_array:
+            expected = "an array" if columns.is_array else "a data frame"
             raise InputError(f"frame: expected {expected}, as in fit, got {type(frame).__name__}")
-        unknown = [id for id in found[1] if id not in self.histories]
+        names = (None, None, None) if columns.is_array else (columns.time, columns.value, columns.series)
+        _, found = read_frame(frame, *names)
+        unknown = [id for id in found if id not in self.histories]
         if unknown:
             shown = ", ".join(repr(each) for each in unknown[:3])
             raise InputError(f"series: expected series of fit in column {columns.series!r}, got {shown}")
-        for id, each in found[1].items():
+        for id, each in found.items():
             self.histories[id].check_grid(each, self.label(id))
             self._check_integers(each.value)
-        return {id: History(each, self.histories[id].deviation) for id, each in found[1].items()}
+        return {id: History(each, self.histories[id].deviation) for id, each in found.items()}
 
     def add(self, value: Any, time: Any, series: Any, context: int) -> tuple[Id, History]:
         """Add an observation, and return the id and the history of its series; see `SBPForecaster.update`."""
@@ -324,4 +324,4 @@ def _inputs(
 def is_yearly(histories: Mapping[Id, History]) -> bool:
     """Return whether one of the series spans two years, so that a season of the year shows."""
     spans = [each.series.time[-1] - each.series.time[0] for each in histories.values() if each.series.dated]
-    return max(spans, default=0.0) >= MIN_YEARS * _YEAR_S
+    return bool(max(spans, default=0.0) >= MIN_YEARS * _YEAR_S)

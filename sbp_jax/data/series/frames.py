@@ -93,6 +93,11 @@ def read_frame(
     }
 
 
+def is_frame(frame: Any) -> bool:
+    """Return whether data are a frame of pandas, polars or pyarrow, not an array or a single column."""
+    return isinstance(nw.from_native(frame, pass_through=True, allow_series=True), nw.DataFrame | nw.LazyFrame)
+
+
 def as_id(value: Any) -> Id:
     """Return the id of a series as text, or as an integer if it is one."""
     if isinstance(value, int | np.integer) and not isinstance(value, bool):
