@@ -9,7 +9,7 @@ from jaxtyping import Float32, Float64
 
 from sbp_jax.data.series.dates import Times
 from sbp_jax.data.series.frames import Columns, Id, as_id, is_frame, read_frame, read_time
-from sbp_jax.data.series.grid import cell_after, times_after
+from sbp_jax.data.series.grid import cell_after, cells_on, times_after
 from sbp_jax.data.series.reading import MAX_ABSOLUTE, Contexts, Series, Windows, contexts
 from sbp_jax.data.series.windows import WINDOW_STATIC, as_sequences
 from sbp_jax.errors import InputError
@@ -48,14 +48,25 @@ class History:
         cell = self.series.cell
         return int(np.sum(cell > cell[-1] - context))
 
-    def check_grid(self, series: Series, label: str) -> None:
-        """Raise an InputError unless the times of a series are on this grid; `label` names it."""
+    def placed(self, series: Series, label: str) -> Series:
+        """Return another part of the series with its cells on this grid, which fewer rows may not show.
+
+        Raises:
+            InputError: a time lies on no cell; `label` names the series.
+        """
         own = self.series
-        if (series.dated, series.period) != (own.dated, own.period) or not 0.7 < series.step / own.step < 1.4:
-            raise InputError(
-                f"{label}: expected times on the grid of fit, {own.period or 'equal steps'} of about {own.step:g}, got "
-                f"{series.period or 'equal steps'} of {series.step:g}"
-            )
+        if series.dated == own.dated:
+            if series.period == own.period and 0.7 < series.step / own.step < 1.4:
+                return series
+            clocks = (own.wall, series.wall) if own.period else (own.time, series.time)
+            if clocks[0] is not None and clocks[1] is not None:
+                cells = cells_on(clocks[0], own.step, own.period, clocks[1])
+                if cells is not None:
+                    return replace(series, cells=cells, step=own.step, period=own.period)
+        raise InputError(
+            f"{label}: expected times on the grid of fit, {own.period or 'equal steps'} of about {own.step:g}, got "
+            f"{series.period or 'equal steps'} of {series.step:g}"
+        )
 
     def extended(self, times: Times | None, value: float, label: str) -> "History":
         """Return the history with one more observation, at the next cell without a time.
@@ -180,10 +191,10 @@ class Observations:
         if unknown:
             shown = ", ".join(repr(each) for each in unknown[:3])
             raise InputError(f"series: expected series of fit in column {columns.series!r}, got {shown}")
-        for id, each in found.items():
-            self.histories[id].check_grid(each, self.label(id))
+        for each in found.values():
             self._check_integers(each.value)
-        return {id: History(each, self.histories[id].deviation) for id, each in found.items()}
+        own = self.histories
+        return {id: History(own[id].placed(each, self.label(id)), own[id].deviation) for id, each in found.items()}
 
     def add(self, value: Any, time: Any, series: Any, context: int) -> tuple[Id, History]:
         """Add an observation, and return the id and the history of its series; see `SBPForecaster.update`."""

@@ -116,12 +116,12 @@ def test_a_loaded_forecaster_is_the_same(fitted: sbp.SBPForecaster, tmp_path: Pa
     assert loaded.leads_ == fitted.leads_
 
 
-def test_series_of_different_scales(fitted: sbp.SBPForecaster) -> None:
+def test_series_of_different_scales() -> None:
     half = ROWS // 2
     small, large = memory_of_three(half, 3), 1e6 + 1e5 * memory_of_three(half, 4)
     alternating = pl.DataFrame(
         {
-            "t": np.repeat(np.arange(half), 2),
+            "t": hours(small)["time"].to_numpy().repeat(2),
             "id": ["b", "a"] * half,
             "y": np.stack([small, large], axis=1).reshape(-1),
         }
@@ -130,13 +130,13 @@ def test_series_of_different_scales(fitted: sbp.SBPForecaster) -> None:
     assert model.series_ == ["b", "a"]
     forecast = model.forecast()
     assert forecast.series.tolist() == ["b", "a"]
-    assert forecast.times.tolist() == [[half, half + 2]] * 2
+    np.testing.assert_array_equal(forecast.times - forecast.origin[:, None], [np.array(LEADS, "timedelta64[h]")] * 2)
     width = np.asarray(forecast.distribution.icdf(0.9) - forecast.distribution.icdf(0.1))
     assert np.all((width[1] / width[0] > 1e4) & (width[1] / width[0] < 1e6))
     # each series alone gives its own row
     alone = model.predict(alternating.filter(pl.col("id") == "a"))
     np.testing.assert_allclose(alone[0], model.predict()[1], rtol=1e-5)
-    updated = model.update(1e6, time=half, series="a")
+    updated = model.update(1e6, time=START + datetime.timedelta(hours=half), series="a")
     assert updated is not None
     assert updated.series.tolist() == ["a"]
     with pytest.raises(sbp.InputError, match=r"series: expected series of fit in column 'id', got 'c'"):
@@ -145,7 +145,6 @@ def test_series_of_different_scales(fitted: sbp.SBPForecaster) -> None:
         model.update(1.0, series="c")
     with pytest.raises(sbp.InputError, match="series: expected the id of a series"):
         model.update(1.0)
-    del fitted
 
 
 def test_months_with_gaps() -> None:
@@ -276,10 +275,17 @@ def test_updates_are_refused_in_one_line(fitted: sbp.SBPForecaster) -> None:
             fitted.update(*arguments)
     with pytest.raises(sbp.InputError, match=r"too short a series to forecast: 4 of the last 12 steps .* at least 6"):
         fitted.forecast(hours(memory_of_three(4)))
+    times = [START + datetime.timedelta(minutes=90 * i) for i in range(60)]
     with pytest.raises(sbp.InputError, match="expected times on the grid of fit"):
-        fitted.forecast(hours(memory_of_three(60)).gather_every(2))
+        fitted.forecast(pl.DataFrame({"time": times, "load": memory_of_three(60)}))
+    # every second hour is one of gaps
+    sparse = hours(memory_of_three(60)).gather_every(2)
+    assert np.all(np.isfinite(fitted.predict(sparse)))
     with pytest.raises(sbp.InputError, match="frame: expected a data frame, as in fit"):
         fitted.forecast(memory_of_three(60))
+    with pytest.raises(sbp.InputError, match="a constant series"):
+        fitted.fit(np.zeros(50))
+    assert fitted.forecast().origin[0] == np.datetime64(last)  # neither an update nor a fit that fails leaves a trace
     with pytest.raises(sbp.InputError, match="not fitted yet"):
         sbp.SBPForecaster().forecast()
 

@@ -115,6 +115,27 @@ def cell_after(clock: np.ndarray, step: float, period: str, time: float) -> int 
     return int(leads[nearest]) if distance[nearest] <= max(_TOLERANCE * step, _CLOCK_SHIFT_S) else None
 
 
+def cells_on(clock: np.ndarray, step: float, period: str, times: np.ndarray) -> np.ndarray | None:
+    """Return the cells of other times on a grid, int64 `[M]` from any start; None if one lies on no cell.
+
+    Args:
+        clock, step, period: see `times_after`.
+        times: float64 `[M]`, increasing, on the same clock. Equal steps may have another phase.
+    """
+    if not period:
+        ratio = np.diff(times) / step
+        near = np.round(ratio)
+        if np.any((near < 1) | (np.abs(ratio - near) > _TOLERANCE + 1e-6)):
+            return None
+        return _from_zero(np.concatenate([[0.0], np.cumsum(near)]))
+    ends = (times[[0, -1]] - clock[-1]) / step
+    leads = np.arange(int(1.5 * min(ends[0], 0.0)) - 4, int(1.5 * max(ends[1], 0.0)) + 5)
+    grid = times_after(clock, step, period, leads)
+    nearest = np.argmin(np.abs(grid[None, :] - times[:, None]), axis=1)
+    far = np.abs(grid[nearest] - times) > max(_TOLERANCE * step, _CLOCK_SHIFT_S)
+    return None if np.any(far) or np.any(np.diff(nearest) < 1) else nearest.astype(np.int64)
+
+
 def _usual(distances: np.ndarray) -> float:
     """The lower median: a distance that occurs, even if two are equally frequent."""
     return float(np.quantile(distances, 0.5, method="lower"))

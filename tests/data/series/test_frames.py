@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from sbp_jax.data.series.frames import read_frame, read_time
-from sbp_jax.data.series.grid import cell_after, times_after
+from sbp_jax.data.series.grid import cell_after, cells_on, times_after
 from sbp_jax.errors import InputError
 
 VALUES = np.random.default_rng(0).normal(size=60)
@@ -71,6 +71,20 @@ def test_times_between_cells_are_on_none() -> None:
     days = BUSINESS.astype("datetime64[s]").astype(np.int64).astype(float)
     saturday = float(np.datetime64("2024-02-10", "s").astype(np.int64))
     assert cell_after(days, 86_400.0, "business day", saturday) is None
+
+
+def test_few_times_lie_on_a_known_grid() -> None:
+    days = BUSINESS.astype("datetime64[s]").astype(np.int64).astype(float)
+    week = days[3:9]  # with one weekend
+    cells = cells_on(days, 86_400.0, "business day", week)
+    assert cells is not None
+    assert np.diff(cells).tolist() == [1] * 5
+    later = cells_on(days[:10], 86_400.0, "business day", days[[20, 22, 25]])
+    assert later is not None
+    assert np.diff(later).tolist() == [2, 3]
+    assert cells_on(days, 86_400.0, "business day", week + 2 * 86_400) is None
+    assert cells_on(np.arange(9.0), 1.0, "", np.array([20.5, 22.5, 25.5])).tolist() == [0, 2, 5]  # pyright: ignore
+    assert cells_on(np.arange(9.0), 1.0, "", np.array([20.5, 21.0])) is None
 
 
 def test_frames_of_any_kind_are_the_same_series() -> None:
