@@ -22,7 +22,7 @@ from sbp_jax.errors import InputError
 from sbp_jax.reporting import comparison
 from sbp_jax.runs import provenance
 from sbp_jax.runs.signals import listening
-from sbp_jax.runs.train import compiled_once
+from sbp_jax.training.compiled import compiled_once
 from sbp_jax.training.stop import StopRequest
 
 # the studies, each with its `TITLE` and `make`: (options, folder of all runs, stop) -> parts of its page

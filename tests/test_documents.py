@@ -203,6 +203,16 @@ def test_the_code_of_the_readme_runs(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
+def test_the_estimators_of_the_docs_run(tmp_path, monkeypatch):
+    """In one namespace and in order, in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    for block in blocks(HOME / "docs" / "estimators.md", "python"):
+        exec(compile(block, "estimators.md", "exec"), names)
+    assert names["model"].features_ is not None  # pyright: ignore
+
+
+@pytest.mark.slow
 def test_the_numpyro_model_runs():
     (block,) = blocks(HOME / "docs" / "distributions.md", "python")
     exec(compile(block, "distributions.md", "exec"), {})

@@ -77,7 +77,7 @@ class Column:
         if self.kind == "categories":
             if numeric and not np.all(np.isnan(values)):
                 raise InputError(f"{where}: expected categories, as in training, got numbers")
-            return [np.equal(values, category).astype(np.float32) for category in self.categories]
+            return [np.equal(values.astype(object), category).astype(np.float32) for category in self.categories]
         if not numeric:
             raise InputError(f"{where}: expected numbers, as in training, got text")
         missing, parts = np.isnan(values), []

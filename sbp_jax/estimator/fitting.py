@@ -17,6 +17,7 @@ from sbp_jax.models.config import NetworkConfig
 from sbp_jax.models.encoders import FlatEncoder
 from sbp_jax.models.network import Network
 from sbp_jax.models.tcn import NO_DROPOUT, Dropout
+from sbp_jax.training.compiled import compiled_before
 from sbp_jax.training.early_stopping import Row, is_done, new_record, with_epoch
 from sbp_jax.training.optimizer import Hyperparameters
 
@@ -46,9 +47,17 @@ class Inputs(NamedTuple):
 
 @dataclass(frozen=True)
 class Outputs:
-    """Number of raw outputs, all that a network needs to know of its head."""
+    """Number of raw outputs, all that a network needs to know of its head; the `Program` has the distributions."""
 
     num_outputs: int
+
+    def __call__(self, raw: jax.Array) -> Any:
+        """Not available: raw outputs alone do not determine the distribution."""
+        raise NotImplementedError
+
+    def init_from_data(self, y: np.ndarray) -> np.ndarray:
+        """Not available, see `Program`."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)
@@ -100,7 +109,7 @@ def make_network(config: NetworkConfig, inputs: Inputs, num_outputs: int, seed: 
     """Return an initialized network for inputs of these sizes; without frames it has no TCN."""
     features = inputs.frames.shape[-1]
     encoder = FlatEncoder(1, features) if features else None
-    return Network(config, encoder, Outputs(num_outputs), inputs.static.shape[-1], rngs=nnx.Rngs(seed))  # pyright: ignore[reportArgumentType]
+    return Network(config, encoder, Outputs(num_outputs), inputs.static.shape[-1], rngs=nnx.Rngs(seed))
 
 
 @dataclass(frozen=True)
@@ -200,6 +209,7 @@ def _raw(trainable: Trainable, params: Any, constants: Any, inputs: Inputs) -> j
     return jax.vmap(lambda each: trainable.raw(each, constants, inputs), out_axes=1)(params)
 
 
+@compiled_before()
 def raw_outputs(trainable: Trainable, params: Any, constants: Any, inputs: Inputs) -> np.ndarray:
     """Return the raw outputs of all members for any number of rows, [N, M, num_outputs], computed in chunks."""
     count, parts = len(inputs.static), []
@@ -222,6 +232,7 @@ def initial(trainable: Trainable, network: Network, config: NetworkConfig, input
     return jax.tree.map(lambda *each: jnp.stack(each), *members)
 
 
+@compiled_before()
 def fit(
     trainable: Trainable,
     params: Any,

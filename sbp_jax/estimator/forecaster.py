@@ -3,7 +3,7 @@
 import operator
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, no_type_check
 
 import numpy as np
 from flax import nnx
@@ -85,6 +85,7 @@ class SBPForecaster(Base):
         >>> model.update(value=41.5)  # the forecast after one more hour  # doctest: +SKIP
     """
 
+    @no_type_check  # `fit` names the argument that is wrong
     def __init__(
         self,
         context: int = 100,

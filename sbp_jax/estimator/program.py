@@ -39,7 +39,7 @@ class Values(NamedTuple):
         tail_mass: probability of both tails, [2].
         loc, scale: unit of the outcome, scalars.
         step: width of the grid in the outcome's unit; unused for real outcomes.
-        atoms: values of the atoms in the outcome's unit, minus the location, [A].
+        atoms: values of the atoms in the unit of the distributions, [A].
     """
 
     edges: Any
@@ -129,7 +129,8 @@ class SplicedBuilder:
         return SplicedBinnedPareto(body.logits, body.edges, lower, upper, (values.tail_mass[0], values.tail_mass[1]))
 
     def _inputs(self, raw: Any, body: Binned, values: Values, upper: bool) -> Any:
-        return tail_inputs(raw, body, (values.tail_mass[0], values.tail_mass[1]), self.shape_bounds, None, upper)
+        lower_mass, upper_mass = jnp.asarray(values.tail_mass)
+        return tail_inputs(raw, body, (lower_mass, upper_mass), self.shape_bounds, None, upper)
 
     def init_from_data(self, y: np.ndarray, values: Values) -> np.ndarray:
         """Return raw outputs of the marginal distribution of outcomes `y` in units of the scale."""
@@ -235,7 +236,7 @@ class Program:
         dist = in_unit(self.builder(raw, values), values)
         if self.atoms:
             shape = raw.shape[:-1]
-            parts = [Deterministic(jnp.broadcast_to(values.atoms[i] + values.loc, shape)) for i in range(self.atoms)]
+            parts = [Deterministic(jnp.broadcast_to(values.atoms[i], shape)) for i in range(self.atoms)]
             if members:
                 count = shape[-1]
                 flat = [dist[..., i] for i in range(count)] + [part[..., 0] for part in parts]

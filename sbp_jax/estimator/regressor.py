@@ -1,7 +1,7 @@
 """`SBPRegressor`: arrays and data frames in, conditional distributions out."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, no_type_check
 
 import jax
 import numpy as np
@@ -11,7 +11,7 @@ from jaxtyping import Float
 from sbp_jax.distributions.base import Distribution
 from sbp_jax.distributions.heads import Head
 from sbp_jax.errors import InputError
-from sbp_jax.estimator.arguments import check_arguments, is_number
+from sbp_jax.estimator.arguments import check_arguments, is_integer, is_number
 from sbp_jax.estimator.features import Features, sequence_features
 from sbp_jax.estimator.fitting import STEPS_PER_CALL, Settings, Trainable, fit, initial, make_network, raw_outputs
 from sbp_jax.estimator.heads import make_builder
@@ -83,6 +83,7 @@ class SBPRegressor(Base):
         >>> d.icdf(0.999), d.survival_function(1e6), d.crps(y_new)  # doctest: +SKIP
     """
 
+    @no_type_check  # `fit` names the argument that is wrong
     def __init__(
         self,
         tail_mass: tuple[float, float] = (0.05, 0.05),
@@ -172,8 +173,7 @@ class SBPRegressor(Base):
             target, features, sequences = self.target_, self.features_, self.sequence_features_
             target.check(outcome)
         else:
-            exact, masses = censored == 0, (float(self.tail_mass[0]), float(self.tail_mass[1]))
-            target = make_target(outcome, exact, self.bins, masses, self.bounds, self.integer, self.atoms)
+            target = self._target(outcome, censored == 0)
             features = None if tables.table is None else Features.of(tables.table)
             sequences = None if tables.sequences is None else sequence_features(tables.sequences)
         inputs = tables.inputs(features, sequences, type(self).__name__)
@@ -216,7 +216,7 @@ class SBPRegressor(Base):
     def predict(
         self,
         X: Any,
-        which: str | float = "median",
+        which: str | float | Any = "median",
         *,
         lengths: Any = None,
         mask: Any = None,
@@ -305,6 +305,21 @@ class SBPRegressor(Base):
             del self.feature_names_in_
         if own.names is not None:
             self.feature_names_in_ = np.array(own.names, object)
+
+    def _target(self, outcome: np.ndarray, exact: np.ndarray) -> Target:
+        def numbers(values: Any) -> Any:
+            return values if isinstance(values, str) else np.asarray(values, np.float64)
+
+        arguments: dict[str, Any] = {
+            "bins": int(self.bins) if is_integer(self.bins) else numbers(self.bins),
+            "tail_mass": (float(self.tail_mass[0]), float(self.tail_mass[1])),
+            "bounds": self.bounds,
+            "integer": self.integer if isinstance(self.integer, str) else bool(self.integer),
+            "atoms": numbers(self.atoms),
+        }
+        if not isinstance(self.bounds, str):
+            arguments["bounds"] = tuple(None if bound is None else float(bound) for bound in self.bounds)
+        return make_target(outcome, exact, **arguments)
 
     def _program(self, target: Target, censored: bool) -> Program:
         builder = make_builder(self.head, target, self.parameterization, self.shape_bounds)

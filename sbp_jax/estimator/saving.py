@@ -1,5 +1,6 @@
 """Write fitted estimators to folders, and read them: checkpoints with a JSON record, without code."""
 
+from contextlib import suppress
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from sbp_jax.estimator.arguments import check_arguments
 from sbp_jax.estimator.features import Features
 from sbp_jax.estimator.fitting import Inputs, Trainable, make_network
 from sbp_jax.estimator.forecaster import SBPForecaster
+from sbp_jax.estimator.program import Values
 from sbp_jax.estimator.regressor import SBPRegressor
 from sbp_jax.estimator.target import Target
 from sbp_jax.models.encoders import Statistic
@@ -26,8 +28,9 @@ def save(model: SBPRegressor | SBPForecaster, path: Path) -> None:
 
     Raises:
         InputError: its head is not one of the named families, or an argument is not a number, text or list; or the
-            folder cannot be written.
+            folder cannot be written, or holds something else than a saved estimator.
     """
+    _check_replaceable(path)
     record = {
         "kind": KIND,
         "format": FORMAT,
@@ -46,6 +49,16 @@ def save(model: SBPRegressor | SBPForecaster, path: Path) -> None:
         checkpoints = Checkpoints(folder)
         checkpoints.save(0, trees, record)
         checkpoints.close()
+
+
+def _check_replaceable(path: Path) -> None:
+    """Raise an InputError unless `path` is new, an empty folder or a saved estimator."""
+    with suppress(InputError, OSError):
+        if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+            return
+        if Checkpoints(path, read_only=True).record().get("kind") == KIND:
+            return
+    raise InputError(f"{path}: expected a new folder or that of a saved estimator, but something else is there")
 
 
 def load(path: str | Path) -> Any:
@@ -72,8 +85,9 @@ def load(path: str | Path) -> Any:
             model = SBPForecaster() if "forecaster" in record else SBPRegressor()
             _restore(model, record)
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+            cause = " ".join(str(error).split())[:200]
             raise InputError(
-                f"{path}: expected the record of a saved estimator, but it does not fit: {error}"
+                f"{path}: expected the record of a saved estimator, but it does not fit: {cause}"
             ) from error
         if isinstance(model, SBPForecaster):
             holder["trainable"], params, constants = model._untrained(bool(record["censored"]))
@@ -112,6 +126,7 @@ def _restore(model: SBPRegressor | SBPForecaster, record: dict[str, Any]) -> Non
     model.set_params(**{name: _tuples(value) for name, value in record["parameters"].items()})
     check_arguments(model._arguments() if isinstance(model, SBPForecaster) else model.get_params(deep=False))
     model.target_ = Target(**{each.name: _tuples(record["target"][each.name]) for each in fields(Target)})
+    Values.of(model.target_)  # raises an error if a field has another type
     model.history_ = record["history"]
     model.n_iter_ = max(history[-1]["step"] for history in model.history_)
     columns = ("features", "sequence_features")

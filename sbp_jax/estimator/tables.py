@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import narwhals.stable.v2 as nw
 import numpy as np
 from jaxtyping import Float64
+from narwhals.exceptions import DuplicateError
 
 from sbp_jax.errors import InputError
 
@@ -100,7 +101,12 @@ def read_table(X: Any, label: str = "X") -> Table:
     """
     if hasattr(X, "toarray") and hasattr(X, "nnz"):
         raise InputError(f"{label}: sparse data were passed, but a dense array is required; use {label}.toarray()")
-    frame = nw.from_native(X, pass_through=True, allow_series=False)
+    try:
+        frame = nw.from_native(X, pass_through=True, allow_series=False)
+    except DuplicateError:
+        given = list(getattr(X, "column_names", getattr(X, "columns", ())))
+        repeated = next(name for i, name in enumerate(given) if name in given[:i])
+        raise InputError(f"{label}: expected different column names, but {repeated!r} is repeated") from None
     if isinstance(frame, nw.LazyFrame):
         frame = frame.collect()
     table = _frame_table(frame, label) if isinstance(frame, nw.DataFrame) else _array_table(X, label)
@@ -117,9 +123,6 @@ def read_table(X: Any, label: str = "X") -> Table:
 def _frame_table(frame: nw.DataFrame[Any], label: str) -> Table:
     native = frame.to_native()
     given = list(getattr(native, "column_names", native.columns))
-    repeated = [name for i, name in enumerate(given) if name in given[:i]] if len(set(given)) < len(given) else []
-    if repeated:
-        raise InputError(f"{label}: expected different column names, but {repeated[0]!r} is repeated")
     named = [isinstance(name, str) for name in given]
     if not all(named) and (any(named) or any(isinstance(name, tuple) for name in given)):
         odd = given[named.index(False)]

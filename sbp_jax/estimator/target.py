@@ -71,7 +71,7 @@ def make_target(
     tail_mass: tuple[float, float] = (0.05, 0.05),
     bounds: Bounds | Literal["auto"] = "auto",
     integer: bool | Literal["auto"] = "auto",
-    atoms: Sequence[float] | Literal["auto"] = "auto",
+    atoms: Sequence[float] | np.ndarray | Literal["auto"] = "auto",
 ) -> Target:
     """Choose unit, grid, bounds, atoms and bins from training outcomes.
 

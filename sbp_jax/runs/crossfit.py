@@ -14,8 +14,9 @@ from sbp_jax.errors import InputError
 from sbp_jax.runs.config_file import CONFIG, identity
 from sbp_jax.runs.datasets import open_dataset
 from sbp_jax.runs.run import Run, load_run
-from sbp_jax.runs.train import compiled_once, train_folder
+from sbp_jax.runs.train import train_folder
 from sbp_jax.training.check import check
+from sbp_jax.training.compiled import compiled_once
 from sbp_jax.training.stop import StopRequest
 
 

@@ -1,14 +1,11 @@
 """Train a network on prepared plays or series, or resume training, and write the run's folder."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-import jax
-from jax.experimental.compilation_cache import compilation_cache
 from tqdm.auto import tqdm
 
 from sbp_jax.config import Config, TrainingConfig
@@ -211,22 +208,3 @@ def _validator(trainer: Trainer, setup: Setup, resident: bool) -> Callable[[Any]
         return lambda params: float(trainer.evaluate(params, validation, plan))
     batch_source = WindowBatchSource(setup.validation_batches())
     return lambda params: trainer.evaluate_windows(params, batch_source.windows(0))
-
-
-@contextmanager
-def compiled_once() -> Iterator[None]:
-    """Compile only once the programs that training runs on different data share: cache them in a temporary folder."""
-    with TemporaryDirectory(prefix="compiled-") as folder:
-        values = {"jax_compilation_cache_dir": folder, "jax_persistent_cache_min_compile_time_secs": 0.3}
-        previous = {name: getattr(jax.config, name) for name in values}
-        try:
-            _configure(values)
-            yield
-        finally:
-            _configure(previous)
-
-
-def _configure(values: Mapping[str, Any]) -> None:
-    for name, value in values.items():
-        jax.config.update(name, value)
-    compilation_cache.reset_cache()  # otherwise JAX keeps using the previous folder

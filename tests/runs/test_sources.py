@@ -17,7 +17,8 @@ from sbp_jax.errors import InputError
 from sbp_jax.runs import sources
 from sbp_jax.runs.datasets import MemoryDataset, PlayDataset
 from sbp_jax.runs.setup import network_of, set_up
-from sbp_jax.runs.train import compiled_once, run_folder, train_folder
+from sbp_jax.runs.train import run_folder, train_folder
+from sbp_jax.training.compiled import compiled_once
 from sbp_jax.training.stop import Stopped, StopRequest
 from tests.prepared import prepare_random
 

@@ -1,0 +1,166 @@
+"""What is trained and scored is the density of the predicted distribution, in any unit and for any kind of outcome."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from sbp_jax import Mixture, Quantized, Shifted, SplicedBinnedPareto
+from sbp_jax.estimator.program import Values, in_outcome_unit
+from tests.estimator.fits import ROWS, features, losses, outcomes, small
+from tests.slow import marked
+
+pytestmark = pytest.mark.unoptimized
+
+X = features()
+CODES = np.where(np.arange(ROWS) % 5 == 0, 1, np.where(np.arange(ROWS) % 7 == 0, -1, 0))
+KINDS = ("real", "integer", "atoms", "shifted", "censored", "censored integer", "censored atoms")
+CASES = [(kind, head) for head in ("normal", "sbp") for kind in KINDS]
+FAST = [("real", "sbp"), ("shifted", "sbp"), ("integer", "normal"), ("censored atoms", "normal")]
+THOROUGH = {"learning_rate": 0.02, "max_epochs": 20}  # the features matter
+TOLERANCE = 2e-5  # float32, next to log-densities of about 1
+
+
+def case(kind, head, **changes):
+    """A fitted estimator, its outcomes and their censoring."""
+    y = outcomes(kind.removeprefix("censored ")) + (5.4e6 if kind == "shifted" else 0)
+    codes = CODES if kind.startswith("censored") else None
+    return small(head=head, **THOROUGH, **changes).fit(X, y, censoring=codes), y, codes
+
+
+@pytest.mark.parametrize("pair", marked(CASES, [each for each in CASES if each not in FAST]))
+def test_scores_and_losses_are_those_of_the_distribution(pair):
+    kind, head = pair
+    model, y, codes = case(kind, head)
+    dist = model.predict_distribution(X)
+    assert isinstance(dist, Quantized) == ("integer" in kind)
+    assert isinstance(dist, Mixture) == ("atoms" in kind)
+    assert isinstance(dist, Shifted) == (kind == "shifted")
+    assert isinstance(dist, SplicedBinnedPareto) == (head == "sbp" and kind in ("real", "censored"))
+    expected = np.asarray(dist.log_prob(y), np.float64)
+    score = model.log_score(X, y)
+    assert score.shape == (ROWS,)
+    np.testing.assert_allclose(score, expected, rtol=TOLERANCE, atol=TOLERANCE)
+    assert model.score(X, y) == pytest.approx(np.mean(score), rel=1e-12)
+    weight = np.arange(ROWS) % 3
+    assert model.score(X, y, weight) == pytest.approx(np.average(score, weights=weight), rel=1e-6)
+    # training has the scale as its unit: only densities have a Jacobian
+    mass = np.isin(y, model.target_.atoms) | bool(model.target_.step)
+    likelihood = expected + np.where(mass, 0, np.log(model.target_.scale))
+    if codes is not None:
+        at_most, at_least = np.asarray(dist.log_cdf(y)), np.asarray(dist.log_survival_left(y))
+        likelihood = np.where(codes < 0, at_most, np.where(codes > 0, at_least, likelihood))
+    same = np.ones(ROWS, bool)
+    if head == "sbp" and not model.target_.step:  # in a bin with a threshold, the loss has the mean of the density
+        raw = jnp.asarray(model._raw(X, None, None, None)[:, 0, -12:])
+        dist = model._trainable.program.builder(raw, Values.of(model.target_))
+        edges = model.target_.standardized(np.array(model.target_.edges))
+        where = [np.searchsorted(edges, each) for each in dist.thresholds()]
+        own = np.searchsorted(model.target_.edges, y)
+        same = (own != where[0]) & (own != where[1])
+        assert np.mean(same) > 0.6
+    loss = losses(model, X, y, codes)
+    np.testing.assert_allclose(-loss[same], likelihood[same], rtol=5 * TOLERANCE, atol=5 * TOLERANCE)
+
+
+ENSEMBLES = [("atoms", "normal"), ("real", "normal"), ("integer", "sbp")]
+
+
+@pytest.mark.parametrize("pair", marked(ENSEMBLES, ENSEMBLES[1:]))
+def test_an_ensemble_is_the_mean_of_its_members(pair):
+    kind, head = pair
+    model, y, _ = case(kind, head, ensemble=2)
+    raw = jnp.asarray(model._raw(X, None, None, None))
+    assert raw.shape[:2] == (ROWS, 2)
+    members = [in_outcome_unit(model._trainable.program, raw[:, i], model.target_, False) for i in range(2)]
+    dist = model.predict_distribution(X)
+    for value in (*np.quantile(y, [0, 0.1, 0.5, 0.9, 1]), 0.0):
+        each = [np.asarray(member.cdf(value), np.float64) for member in members]
+        np.testing.assert_allclose(dist.cdf(value), np.mean(each, axis=0), rtol=1e-6, atol=1e-6)
+        each = [np.exp(np.asarray(member.log_prob(value), np.float64)) for member in members]
+        np.testing.assert_allclose(np.exp(dist.log_prob(value)), np.mean(each, axis=0), rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(model.log_score(X, y), dist.log_prob(y), rtol=TOLERANCE, atol=TOLERANCE)
+    quantiles = [np.asarray(member.icdf(0.9)) for member in members]
+    assert np.max(np.abs(quantiles[0] - quantiles[1])) > 1e-3 * model.target_.scale
+    assert len(model.history_) == 2
+
+
+@pytest.fixture(scope="module")
+def unit():
+    return small(head="sbp", **THOROUGH).fit(X, outcomes())
+
+
+@pytest.mark.parametrize(("factor", "shift"), [(1e-9, 0), (1e12, 0), (2.0**-20, 0), (1, 5.4e6)])
+def test_the_unit_of_the_outcome_changes_nothing_else(unit, factor, shift):
+    y = outcomes()
+    model = small(head="sbp", **THOROUGH).fit(X, y * factor + shift)
+    np.testing.assert_allclose(model.target_.scale, unit.target_.scale * factor, rtol=1e-9)
+    for one, other in zip(jax.tree.leaves(model.params_), jax.tree.leaves(unit.params_), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+    scores = model.log_score(X, y * factor + shift)
+    np.testing.assert_allclose(scores + np.log(factor), unit.log_score(X, y), rtol=0, atol=1e-4)
+    for which in (0.001, "median", 0.999, "mean"):
+        expected = unit.predict(X, which) * factor + shift
+        np.testing.assert_allclose(model.predict(X, which), expected, rtol=0, atol=1e-4 * factor * unit.target_.scale)
+    levels = np.asarray(model.predict_distribution(X).icdf(0.9), np.float64)
+    np.testing.assert_allclose(levels, model.predict(X, 0.9), rtol=0, atol=2e-5 * model.target_.scale)
+
+
+def test_points_are_those_of_the_distribution(unit):
+    dist = unit.predict_distribution(X)
+    scale = TOLERANCE * unit.target_.scale
+    np.testing.assert_allclose(unit.predict(X), dist.median(), rtol=0, atol=scale)
+    np.testing.assert_allclose(unit.predict(X, "mean"), dist.mean(), rtol=0, atol=scale)
+    np.testing.assert_allclose(unit.predict(X, 0.25), dist.icdf(0.25), rtol=0, atol=scale)
+    assert unit.predict(X).dtype == np.float64
+
+
+def test_the_prediction_of_a_row_does_not_depend_on_the_others(unit):
+    order = np.random.default_rng(0).permutation(ROWS)
+    np.testing.assert_array_equal(unit.predict(X[order]), unit.predict(X)[order])
+    np.testing.assert_array_equal(unit.predict(X[7:8], 0.99), unit.predict(X, 0.99)[7:8])
+    many = np.tile(X, (200, 1))
+    scores = np.tile(unit.log_score(X, outcomes()), 200)
+    # more rows are another program, which rounds in another way
+    np.testing.assert_allclose(unit.predict(many), np.tile(unit.predict(X), 200), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(unit.log_score(many, np.tile(outcomes(), 200)), scores, rtol=1e-5, atol=1e-5)
+
+
+def test_rows_of_weight_zero_are_left_out_exactly():
+    keep = np.arange(ROWS) % 6 != 0
+    y = np.where(keep, outcomes(), 1e6)
+    weighted = small().fit(X, y, sample_weight=keep * 0.3)
+    without = small().fit(X[keep], y[keep])
+    assert weighted.target_ == without.target_
+    assert weighted.features_ == without.features_
+    for one, other in zip(jax.tree.leaves(weighted.params_), jax.tree.leaves(without.params_), strict=True):
+        np.testing.assert_array_equal(one, other)
+    tiny = small().fit(X, outcomes(), sample_weight=np.full(ROWS, 1e-30))
+    np.testing.assert_array_equal(tiny.predict(X), small().fit(X, outcomes()).predict(X))
+
+
+def test_weights_act_like_repetition():
+    """Half of the outcomes are near 0, half near 5, for equal features; nine times the weight moves the mean to 4.5."""
+    y = np.arange(ROWS) % 2 * 5 + 0.1 * outcomes()
+    thorough = {"max_epochs": 150, "learning_rate": 0.02, "dropout": 0.0}
+    for weight, low, high in ((None, 2.2, 2.8), (1 + 8 * (np.arange(ROWS) % 2), 4.2, 4.8)):
+        model = small(**thorough).fit(np.zeros((ROWS, 3)), y, sample_weight=weight)
+        assert low < model.predict(np.zeros((1, 3)), "mean")[0] < high
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("head", ["normal", "sbp"])
+def test_censored_outcomes_recover_the_distribution(head):
+    """Of y ~ N(x, 1), outcomes above 0.5 are known to be at least 0.5, those below -1.5 to be at most -1.5."""
+    random = np.random.default_rng(5)
+    X = random.normal(size=(1500, 1))
+    true = X[:, 0] + random.normal(size=len(X))
+    y = np.clip(true, -1.5, 0.5)
+    codes = np.where(true > 0.5, 1, np.where(true < -1.5, -1, 0))
+    settings = {"max_epochs": 60, "batch_size": 64, "hidden": (16,), "validation_fraction": 0.15, "atoms": ()}
+    censored = small(head=head, **settings).fit(X, y, censoring=codes)
+    exact = small(head=head, **settings).fit(X, y)
+    test = np.linspace(-1, 1, 50)[:, None]
+    for level, z in ((0.1, -1.2815515655446004), (0.9, 1.2815515655446004)):
+        errors = [np.mean(np.abs(model.predict(test, level) - (test[:, 0] + z))) for model in (censored, exact)]
+        assert errors[0] < 0.5 * errors[1]
