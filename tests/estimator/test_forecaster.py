@@ -206,7 +206,9 @@ def test_integers_have_probabilities() -> None:
     assert np.all(np.isfinite(model.history_[0][-1]["validation_loss"]))
     with pytest.raises(sbp.InputError, match=r"value: expected integers, as in fit, got 1\.5; integer=False"):
         model.update(1.5)
-    assert model.update(2, time=ROWS + 1).times.tolist() == [[ROWS + 2, ROWS + 4]]
+    updated = model.update(2, time=ROWS + 1)
+    assert updated is not None
+    assert updated.times.tolist() == [[ROWS + 2, ROWS + 4]]
 
 
 def frame_of(**columns: Any) -> pl.DataFrame:
@@ -306,7 +308,7 @@ def test_spliced_ensembles_of_integers_and_real_values() -> None:
     counts = rng.negative_binomial(2, 1 / (1 + np.exp(0.5 * memory_of_three(1500, 10))))
     y = memory_of_three(1500, 11)
     for values, kind in ((counts, Censored), (y, Affine)):
-        model = sbp.SBPForecaster(**SMALL | {"head": "sbp"}, ensemble=2).fit(values[:1200])
+        model = sbp.SBPForecaster(**SMALL | {"head": "sbp"}, ensemble=2, max_epochs=20).fit(values[:1200])
         rolling = model.rolling(values[1188:])
         known = ~np.isnan(rolling.outcome)
         dist, outcome = rolling.distribution, np.where(known, rolling.outcome, 0.0)
@@ -377,18 +379,17 @@ def test_adapters_forecast_what_the_forecaster_does(fitted: sbp.SBPForecaster) -
 
 @pytest.mark.slow
 def test_gluonts_evaluates_a_forecaster() -> None:
-    pytest.importorskip("gluonts", reason="gluonts is in the extra `reference`")
-    import pandas as pd
-    from gluonts.dataset.common import ListDataset
-    from gluonts.evaluation import Evaluator, make_evaluation_predictions
-
+    pandas = pytest.importorskip("pandas")
+    common = pytest.importorskip("gluonts.dataset.common", reason="gluonts is in the extra `reference`")
+    evaluation = pytest.importorskip("gluonts.evaluation")
     model = sbp.SBPForecaster(**SMALL | {"lead": 1}, horizon=2, max_epochs=60).fit(hours(memory_of_three(ROWS)))
     y = memory_of_three(120, 9)
-    entry = {"start": pd.Period("2024-01-01 00:00", freq="h"), "target": y}
-    forecasts, series = make_evaluation_predictions(ListDataset([entry], freq="h"), gluonts_predictor(model))
+    entry = {"start": pandas.Period("2024-01-01 00:00", freq="h"), "target": y}
+    dataset = common.ListDataset([entry], freq="h")
+    forecasts, series = evaluation.make_evaluation_predictions(dataset, gluonts_predictor(model))
     forecasts, series = list(forecasts), list(series)
     expected = model.forecast(hours(y[:118]))
     assert forecasts[0].start_date.to_timestamp() == expected.times[0, 0]
     np.testing.assert_allclose(forecasts[0].quantile(0.9), expected.distribution.icdf(0.9)[0], rtol=1e-4)
-    metrics, _ = Evaluator(quantiles=(0.1, 0.5, 0.9), num_workers=0)(series, forecasts)
+    metrics, _ = evaluation.Evaluator(quantiles=(0.1, 0.5, 0.9), num_workers=0)(series, forecasts)
     assert 0 < metrics["mean_wQuantileLoss"] < np.inf
