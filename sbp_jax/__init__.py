@@ -3,7 +3,8 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:  # repeats the names in `_MODULES`, because type checkers cannot read a dictionary
+if TYPE_CHECKING:  # repeats the names below, because type checkers cannot read a dictionary
+    from sbp_jax import nfl as nfl
     from sbp_jax.config import Config as Config
     from sbp_jax.config import DataConfig as DataConfig
     from sbp_jax.config import HeadConfig as HeadConfig
@@ -79,10 +80,13 @@ _MODULES = {
     "sbp_jax.runs.score": ("Scores", "score"),
     "sbp_jax.runs.train": ("train",),
 }
-__all__ = [name for names in _MODULES.values() for name in names]  # pyright: ignore[reportUnsupportedDunderAll]
+_SUBMODULES = ("nfl",)  # public by themselves, imported on first use
+__all__ = [*(name for names in _MODULES.values() for name in names), *_SUBMODULES]  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str) -> Any:
+    if name in _SUBMODULES:
+        return import_module(f"sbp_jax.{name}")
     for module, names in _MODULES.items():
         if name in names:
             return getattr(import_module(module), name)

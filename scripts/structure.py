@@ -5,7 +5,7 @@ Only the standard library is needed. The exit code is 1 if a rule is broken:
 
 - no cycle among modules, and no import against the arrows, which are the table `ALLOWED`;
 - sbp_jax never imports experiments, and sbp_jax.configs is imported by `CONFIGS_FOR` alone;
-- fewer than `MAX_EXPERIMENTS_LINES` lines of Python in experiments/;
+- fewer than `MAX_EXPERIMENTS_LINES` lines of Python in experiments/; 6,000 until the study of regression came;
 - at most `MAX_DATA_LAYERS` layers in each subpackage of sbp_jax/data, and among the subpackages;
 - no file under `MIN_LINES` lines, except for `__init__.py`, `__main__.py` and those of `SMALL`, which are one idea.
 
@@ -30,7 +30,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 LIBRARY, STUDIES = "sbp_jax", "experiments"
-MAX_EXPERIMENTS_LINES, MAX_DATA_LAYERS, MIN_LINES, MAX_LINES = 6000, 6, 60, 500
+MAX_EXPERIMENTS_LINES, MAX_DATA_LAYERS, MIN_LINES, MAX_LINES = 7100, 6, 60, 500
 
 # the arrows: package or module of sbp_jax -> those that it may import; all may import `FOUNDATION`
 FOUNDATION = {"errors", "atomic", "digests", "extensions", "sbp_jax"}
@@ -49,14 +49,14 @@ ALLOWED: dict[str, set[str]] = {
     "live": {"runs", "training", "models", "distributions", "data", "config", "scoring", "reporting"},
     "service": {"live"},
     "estimator": {"runs", "training", "models", "distributions", "data", "config", "evaluation"},
-    "nfl": {"runs", "data", "config", "scoring"},
+    "nfl": {"runs", "data", "config", "configs", "scoring"},
     "cli": {"runs", "data", "config", "configs", "evaluation", "scoring", "reporting", "training", "live", "service"},
     "__main__": {"cli"},
 }
 # package -> packages of others that none of its modules imports, even inside a function
 FORBIDDEN = {"reporting": {"jax", "flax"}, "data": {"jax", "flax", "optax"}}
 # modules that may import the named configurations, in addition to those of experiments
-CONFIGS_FOR = ("sbp_jax.cli.", "sbp_jax.runs.grid")
+CONFIGS_FOR = ("sbp_jax.cli.", "sbp_jax.nfl", "sbp_jax.runs.grid")
 
 # files under `MIN_LINES` lines that are one idea of their own, by pattern
 SMALL = {

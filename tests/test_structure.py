@@ -102,9 +102,9 @@ def test_a_tiny_file_is_found_unless_it_has_a_reason(structure, tree):
 
 
 def test_too_many_lines_of_studies_are_found(structure, tree):
-    assert broken(structure, tree({"experiments/a.py": ""}, lines=5999)) == []
-    (rule,) = broken(structure, tree({"experiments/a.py": ""}, lines=6000))
-    assert rule == "experiments/: 6,000 lines, expected less than 6,000"
+    assert broken(structure, tree({"experiments/a.py": ""}, lines=7099)) == []
+    (rule,) = broken(structure, tree({"experiments/a.py": ""}, lines=7100))
+    assert rule == "experiments/: 7,100 lines, expected less than 7,100"
 
 
 def test_deep_data_is_found(structure, tree):

@@ -4,13 +4,13 @@
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import polars as pl
 
 from sbp_jax.data.plays import MISSING, PLAY, SITUATION_FEATURES, Sequences, static_names
-from sbp_jax.data.readers.formats import Table, find_tables, read_table
+from sbp_jax.data.readers.files import Frame, Source
+from sbp_jax.data.readers.formats import Table, find_tables, read_table, recognize
 from sbp_jax.data.readers.names import plain
 from sbp_jax.data.readers.play_lists import NAMES, read_play_list
 from sbp_jax.data.readers.rules import LEAGUE_YARDS
@@ -58,7 +58,7 @@ def facts_of(plays: Sequences, situation: Sequence[str] = ()) -> pl.DataFrame:
     return table.with_columns(pl.col(name).cast(pl.Int64) for name in table.columns if name in _INTEGERS)
 
 
-def listed_facts(sources: Sequence[str | Path]) -> pl.DataFrame:
+def listed_facts(sources: Sequence[Source]) -> pl.DataFrame:
     """Return every column of the lists of plays in the sources, under its own name, one row per play.
 
     The table also has `game_id`, `play_id` and `gain`, yards as the league counts them (an incompletion or an
@@ -68,7 +68,7 @@ def listed_facts(sources: Sequence[str | Path]) -> pl.DataFrame:
         InputError: there is no list of plays, or one cannot be read.
     """
     parts = []
-    for table in find_tables([Path(source) for source in sources], tracking=False):
+    for table in find_tables(sources, tracking=False):
         play_list = read_play_list(table, LEAGUE_YARDS, ()) if table.role == "plays" else None
         if play_list is None:
             continue
@@ -85,15 +85,27 @@ def listed_facts(sources: Sequence[str | Path]) -> pl.DataFrame:
 
 def _one_row_each(plays: pl.DataFrame, rows: pl.DataFrame, own: pl.DataFrame, table: Table) -> pl.DataFrame:
     """Plays of a merged table, with the first value of each of its other columns; numeric text becomes numbers."""
-    names = {name: str(table.column(*NAMES[name])) for name in PLAY}
-    ids = cast_columns(rows.select(pl.col(column).alias(name) for name, column in names.items()), table.path, names)
-    first = ids.hstack(own.drop(name for name in own.columns if name in PLAY))
+    first = _ids(rows, table).hstack(own.drop(name for name in own.columns if name in PLAY))
     first = first.group_by(PLAY, maintain_order=True).agg(pl.all().drop_nulls().first())
     text = [name for name in first.columns if first.schema[name] == pl.String]
     number = first.select(pl.col(text).cast(pl.Float64, strict=False))
     numeric = [name for name in text if number[name].null_count() == first[name].null_count()]
     first = first.with_columns(number.select(numeric))
     return plays.unique(PLAY, keep="first", maintain_order=True).join(first, on=PLAY, how="left", maintain_order="left")
+
+
+def _ids(rows: pl.DataFrame, table: Table) -> pl.DataFrame:
+    """`game_id` and `play_id` of each row of a table."""
+    names = {name: str(table.column(*NAMES[name])) for name in PLAY}
+    return cast_columns(rows.select(pl.col(column).alias(name) for name, column in names.items()), table.path, names)
+
+
+def listed_ids(frame: Frame) -> pl.DataFrame:
+    """Return `game_id` and `play_id` of each row of a frame, in order; InputError if it is no list of plays."""
+    table = next((table for table in recognize(frame) if table.role == "plays"), None)
+    if table is None:
+        raise InputError(f"{frame}: no list of plays found")
+    return _ids(frame.rows, table)
 
 
 def with_listed(table: pl.DataFrame, listed: pl.DataFrame) -> pl.DataFrame:

@@ -5,7 +5,6 @@ the extras.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -23,6 +22,7 @@ from sbp_jax.data.plays import (
     Plays,
     static_names,
 )
+from sbp_jax.data.readers.files import Source
 from sbp_jax.data.readers.kinematics import FIELD_WIDTH_YARDS, FRAME_S
 from sbp_jax.data.readers.report import ReadReport
 from sbp_jax.data.readers.rules import Rules
@@ -112,7 +112,7 @@ def _put_players(chunk: TrackingChunk, offsets: np.ndarray, frames: np.ndarray, 
         frames[:, :, PLAYER_FEATURES:] = measure(chunk.extras, _scene(rows.filter(has_slot), place, present))
 
 
-def read_plays(sources: str | Path | Sequence[str | Path], rules: Rules | None = None) -> tuple[Plays, ReadReport]:
+def read_plays(sources: Source | Sequence[Source], rules: Rules | None = None) -> tuple[Plays, ReadReport]:
     """Return the passes in `sources` as arrays in memory, and the report of the reading (see `read_tracking`)."""
     parts, report = [], ReadReport()
     for chunk in read_tracking(sources, rules):

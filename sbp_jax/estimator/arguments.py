@@ -174,6 +174,7 @@ _CHECKS = {
     "atoms": _atoms,
     "parameterization": _parameterization,
     "shape_bounds": _shape_bounds,
+    "networks": _count_or_auto,
     "ensemble": _count,
     "hidden": _hidden,
     "channels": _count,

@@ -65,7 +65,7 @@ class Settings:
     """How to train.
 
     Attributes:
-        members: number of networks.
+        members: number of networks, those of all members of the ensemble.
         batch_size: rows per step.
         steps: maximum number of steps.
         steps_per_round: steps between two validations, a multiple of `STEPS_PER_CALL`; the last round may be shorter.
@@ -203,15 +203,19 @@ def validation_losses(
     return jax.vmap(member)(params, index)
 
 
-@partial(jax.jit, static_argnums=0)
-def _raw(trainable: Trainable, params: Any, constants: Any, inputs: Inputs) -> jax.Array:
-    """Raw outputs of all members, [B, M, num_outputs]."""
-    return jax.vmap(lambda each: trainable.raw(each, constants, inputs), out_axes=1)(params)
+@partial(jax.jit, static_argnums=(0, 4))
+def _raw(trainable: Trainable, params: Any, constants: Any, inputs: Inputs, ensemble: int) -> jax.Array:
+    raw = jax.vmap(lambda each: trainable.raw(each, constants, inputs), out_axes=1)(params)
+    return jnp.mean(raw.reshape(raw.shape[0], ensemble, -1, raw.shape[2]), axis=2)
 
 
 @compiled_before()
-def raw_outputs(trainable: Trainable, params: Any, constants: Any, inputs: Inputs) -> np.ndarray:
-    """Return the raw outputs of all members for any number of rows, [N, M, num_outputs], computed in chunks."""
+def raw_outputs(trainable: Trainable, params: Any, constants: Any, inputs: Inputs, ensemble: int) -> np.ndarray:
+    """Return raw outputs for any number of rows, [N, ensemble, num_outputs], computed in chunks.
+
+    Those of the networks of one member of the ensemble are averaged: bin probabilities geometrically, tails in their
+    raw outputs.
+    """
     count, parts = len(inputs.static), []
     for first in range(0, max(count, 1), CHUNK):
         part = inputs.take(slice(first, first + CHUNK))
@@ -219,7 +223,7 @@ def raw_outputs(trainable: Trainable, params: Any, constants: Any, inputs: Input
         # at least 256: one program for all small calls, and a row's prediction does not depend on the others
         size = min(CHUNK, max(256, 1 << max(rows - 1, 0).bit_length()))
         padded = Inputs(*(np.pad(each, ((0, size - rows), *((0, 0),) * (each.ndim - 1))) for each in part))
-        parts.append(np.asarray(_raw(trainable, params, constants, padded))[:rows])
+        parts.append(np.asarray(_raw(trainable, params, constants, padded, ensemble))[:rows])
     return np.concatenate(parts)
 
 

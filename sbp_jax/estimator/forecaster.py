@@ -33,9 +33,8 @@ from sbp_jax.models.tcn import receptive_field
 _MIN_VALIDATION = 5  # fewer validation windows say nothing: all steps are taken instead
 _CHUNK = 2048  # windows that are scored at once
 # parameters that mean what they mean to an SBPRegressor
-_SHARED = ("tail_mass", "bins", "head", "parameterization", "shape_bounds", "ensemble", "hidden", "channels")
-_SHARED += ("kernel_size", "dropout", "learning_rate", "weight_decay", "batch_size", "max_epochs", "patience")
-_SHARED += ("validation_fraction", "random_state", "progress")
+_SHARED = """tail_mass bins head parameterization shape_bounds networks ensemble hidden channels kernel_size dropout
+learning_rate weight_decay batch_size max_epochs patience validation_fraction random_state progress""".split()
 
 
 class SBPForecaster(Base):
@@ -63,8 +62,8 @@ class SBPForecaster(Base):
             that are not negative.
         layers: residual blocks of the TCN; "auto": the fewest whose receptive field is the context.
         validation_fraction: share of each series, its latest part, for early stopping; 0 trains for `max_epochs`.
-        parameterization, shape_bounds, ensemble, hidden, channels, kernel_size, dropout, learning_rate, weight_decay,
-            batch_size, max_epochs, patience, random_state, progress: see `SBPRegressor`. All networks of an ensemble
+        parameterization, shape_bounds, networks, ensemble, hidden, channels, kernel_size, dropout, learning_rate,
+            weight_decay, batch_size, max_epochs, patience, random_state, progress: see `SBPRegressor`. All networks
             have the same validation windows.
 
     Attributes:
@@ -99,6 +98,7 @@ class SBPForecaster(Base):
         bounds: Bounds | Literal["auto"] = "auto",
         parameterization: str = "bounded",
         shape_bounds: tuple[float, float] = (0.0, 0.95),
+        networks: int | Literal["auto"] = "auto",
         ensemble: int = 1,
         hidden: tuple[int, ...] = (128, 128),
         channels: int = 32,
@@ -124,6 +124,7 @@ class SBPForecaster(Base):
         self.bounds: Any = bounds
         self.parameterization = parameterization
         self.shape_bounds = shape_bounds
+        self.networks: Any = networks
         self.ensemble = ensemble
         self.hidden = hidden
         self.channels = channels
@@ -317,9 +318,10 @@ class SBPForecaster(Base):
         network.offset.set_value(marginal_offset(program, target, standardized, values))
         graph, _, constants = nnx.split(network, nnx.Param, Statistic)
         trainable = Trainable(graph, program)
-        training = [np.flatnonzero(trains)] * self.ensemble
-        validation = None if validates is None else [np.flatnonzero(validates)] * self.ensemble
-        settings = regressor._settings(len(training[0]), validates is not None, seed)
+        members = regressor._members(int(np.sum(trains)))
+        training = [np.flatnonzero(trains)] * members
+        validation = None if validates is None else [np.flatnonzero(validates)] * members
+        settings = regressor._settings(len(training[0]), members, validates is not None, seed)
         start = initial(trainable, network, config, inputs, settings)
         fitted = fit(
             trainable, start, constants, inputs, rows, values, training, validation, settings, bool(self.progress)
@@ -372,7 +374,7 @@ class SBPForecaster(Base):
 
     def _forecast(self, origins: Origins) -> Forecast:
         """The forecasts of windows."""
-        raw = raw_outputs(self._trainable, self.params_, self._constants, self._inputs(origins))
+        raw = raw_outputs(self._trainable, self.params_, self._constants, self._inputs(origins), int(self.ensemble))
         program: Any = self._trainable.program
         dist = in_series_unit(program, raw, self.target_, self.leads_.unit(origins), self.integer_, self.bounds_)
         return Forecast.of(dist, origins, self._leads(), self._observations.dated)

@@ -4,6 +4,7 @@ Everything that is chosen from the data is in `Values`, arrays that a compiled p
 of equal sizes share one program.
 """
 
+import functools
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -39,7 +40,7 @@ class Values(NamedTuple):
         tail_mass: probability of both tails, [2].
         loc, scale: unit of the outcome, scalars.
         step: width of the grid in the outcome's unit; unused for real outcomes.
-        atoms: values of the atoms in the unit of the distributions, [A].
+        atoms: values of the atoms in the outcome's unit, from the same origin as `loc`, [A].
     """
 
     edges: Any
@@ -123,20 +124,20 @@ class SplicedBuilder:
 
     def __call__(self, raw: Float[Array, "*batch outputs"], values: Values) -> SplicedBinnedPareto:
         """Return the distributions of raw outputs, in units of the scale."""
-        body = Binned(raw[..., : self.bins], values.edges)
+        body = Binned(raw[..., : self.bins] @ jnp.asarray(waves(self.bins).T, raw.dtype), values.edges)
         tail = PARAMETERIZATIONS[self.parameterization].tail
         lower, upper = (tail(self._inputs(raw, body, values, side)) for side in (False, True))
         return SplicedBinnedPareto(body.logits, body.edges, lower, upper, (values.tail_mass[0], values.tail_mass[1]))
 
     def _inputs(self, raw: Any, body: Binned, values: Values, upper: bool) -> Any:
-        lower_mass, upper_mass = jnp.asarray(values.tail_mass)
-        return tail_inputs(raw, body, (lower_mass, upper_mass), self.shape_bounds, None, upper)
+        return tail_inputs(raw, body, (values.tail_mass[0], values.tail_mass[1]), self.shape_bounds, None, upper)
 
     def init_from_data(self, y: np.ndarray, values: Values) -> np.ndarray:
         """Return raw outputs of the marginal distribution of outcomes `y` in units of the scale."""
-        raw = np.concatenate([init_logits(y, np.asarray(values.edges, np.float64)), np.zeros(4)]).astype(np.float32)
+        logits = init_logits(y, np.asarray(values.edges, np.float64))
+        raw = np.concatenate([np.linalg.solve(waves(self.bins), logits), np.zeros(4)]).astype(np.float32)
         low, high = (float(each) for each in _thresholds(self, raw, values))
-        body = Binned(raw[: self.bins], values.edges)
+        body = Binned(jnp.asarray(logits, jnp.float32), values.edges)
         for upper, excess in enumerate((low - y[y < low], y[y > high] - high)):
             mean = max(float(np.mean(excess)) if excess.size else 0.0, 1e-3)
             first = self.bins + 2 * upper
@@ -144,6 +145,17 @@ class SplicedBuilder:
             if values.tail_mass[upper] > 0:
                 raw[first : first + 2] = PARAMETERIZATIONS[self.parameterization].init(mean, inputs)
         return raw
+
+
+@functools.cache
+def waves(bins: int) -> Float[np.ndarray, "bins waves"]:
+    """Return cosines over the bins, each slower one with a larger amplitude: raw outputs -> logits of the bins.
+
+    A raw output then moves the probability of all bins together: the first one shifts the distribution, the second one
+    widens it. With a raw output per bin, a network would learn each bin from its own few outcomes.
+    """
+    wave, position = np.arange(bins), np.arange(bins)[:, None] + 0.5
+    return np.cos(np.pi * wave * position / bins) / np.maximum(wave, 1.0)
 
 
 @partial(jax.jit, static_argnums=0)
@@ -236,7 +248,10 @@ class Program:
         dist = in_unit(self.builder(raw, values), values)
         if self.atoms:
             shape = raw.shape[:-1]
-            parts = [Deterministic(jnp.broadcast_to(values.atoms[i], shape)) for i in range(self.atoms)]
+            parts = [
+                Deterministic(jnp.broadcast_to(jnp.asarray(values.atoms[i], raw.dtype), shape))
+                for i in range(self.atoms)
+            ]
             if members:
                 count = shape[-1]
                 flat = [dist[..., i] for i in range(count)] + [part[..., 0] for part in parts]

@@ -12,7 +12,7 @@ from sbp_jax.data.prepared.dataset import describe, fold_of, load_every
 from sbp_jax.digests import short_digest
 from sbp_jax.errors import InputError
 from sbp_jax.runs.config_file import CONFIG, identity
-from sbp_jax.runs.datasets import open_dataset
+from sbp_jax.runs.datasets import PlayDataset, open_dataset
 from sbp_jax.runs.run import Run, load_run
 from sbp_jax.runs.train import train_folder
 from sbp_jax.training.check import check
@@ -129,8 +129,30 @@ def folds_of(config: Config, folds: int, by: str) -> Iterator[Config]:
         yield replace(config, data=data)
 
 
-def crossfit(config: Config, folds: int, by: str, root: Path, stop: StopRequest | None = None) -> Path:
+def _fold_of(data: PlayDataset, config: Config) -> PlayDataset:
+    assert isinstance(config.data, DataConfig)
+    return replace(data, fold=config.data.cross)
+
+
+def crossfit(
+    config: Config,
+    folds: int,
+    by: str,
+    root: Path,
+    stop: StopRequest | None = None,
+    data: PlayDataset | None = None,
+    progress: bool = True,
+) -> Path:
     """Train the missing folds and return the folder that contains all of them.
+
+    Args:
+        config: configuration of every fold.
+        folds: number of folds; by season, the number of seasons.
+        by: "game" or "season".
+        root: folder in which the cross-fitting gets its own folder.
+        stop: stop request.
+        data: prepared plays; by default those that the configuration names.
+        progress: print the folds and show progress bars.
 
     Raises:
         InputError: see `folds_of` and `train`.
@@ -138,10 +160,12 @@ def crossfit(config: Config, folds: int, by: str, root: Path, stop: StopRequest 
     configs = list(folds_of(config, folds, by))
     for each in configs:
         check(each)
-    first = open_dataset(configs[0].data)
+    first = data or open_dataset(configs[0].data, progress)
     folder = root / f"crossfit-{short_digest(identity(configs[0]), first.fingerprint)}"
     with compiled_once():
         for number, each in enumerate(configs, start=1):
-            print(f"fold {number} of {folds}")
-            train_folder(each, open_dataset(each.data), folder, stop)
+            if progress:
+                print(f"fold {number} of {folds}")
+            dataset = open_dataset(each.data, progress) if data is None else _fold_of(data, each)
+            train_folder(each, dataset, folder, stop, progress=progress)
     return folder

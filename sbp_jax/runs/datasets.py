@@ -2,7 +2,7 @@
 
 import abc
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
 from pathlib import Path
@@ -19,6 +19,7 @@ from sbp_jax.data.prepared.build import prepare
 from sbp_jax.data.prepared.config import PrepareConfig
 from sbp_jax.data.prepared.dataset import Prepared, fold_of, load_every
 from sbp_jax.data.prepared.splits import SPLITS, Fold, split_games
+from sbp_jax.data.readers.files import Frame, Source
 from sbp_jax.data.series.windows import SeriesSet, read_windows
 from sbp_jax.data.simulator.simulate import RECIPE, SimulationConfig, TrueDistribution, simulate
 from sbp_jax.digests import arrays_digest, short_digest
@@ -260,18 +261,41 @@ def open_plays(config: DataConfig, progress: bool = True) -> PlayDataset:
         raise InputError("data.source: expected lists of plays, got none (simulated plays always have tracking)")
     simulated = None if config.source else _simulate(config, progress)
     sources: tuple[str | Path, ...] = (simulated,) if simulated else config.source
+    where = [str(Path(source).absolute()) for source in sources]
+    stem = simulated.name if simulated else Path(sources[0]).name or "plays"
+    return PlayDataset(_prepared(sources, stem, where, config, Path(config.cache), progress), simulated, config.cross)
+
+
+def open_frames(config: DataConfig, frames: Sequence[Frame], cache: Path, progress: bool = True) -> PlayDataset:
+    """Prepare the plays of data frames, as `open_plays` does those of files; the same frames are prepared once.
+
+    Args:
+        config: data configuration; its `source` and `cache` are not used.
+        frames: a list of plays, or a set of tracking and lists.
+        cache: folder for the prepared data set.
+        progress: show progress bars.
+
+    Raises:
+        InputError: the frames or a field are invalid.
+    """
+    digests = [frame.digest for frame in frames]
+    prepared = _prepared(tuple(frames), frames[0].name, digests, config, cache, progress)
+    return PlayDataset(prepared, None, config.cross)
+
+
+def _prepared(
+    sources: Sequence[Source], stem: str, where: Sequence[str], config: DataConfig, cache: Path, progress: bool
+) -> Prepared:
+    """The data set of the sources, in a folder named by `stem`, by where they are and by the choice of plays."""
     choice = PrepareConfig(
         seed=config.seed,
         fractions=(1.0 - config.validation - config.test, config.validation, config.test),
         **config.reading,
         test_seasons=config.test_seasons,
     )
-    where = [str(Path(source).absolute()) for source in sources]
-    stem = simulated.name if simulated else Path(sources[0]).name or "plays"
-    out = Path(config.cache).absolute() / f"prepared-{stem}-{short_digest(where, choice.recorded())}"
+    out = cache.absolute() / f"prepared-{stem}-{short_digest(where, choice.recorded())}"
     with tqdm(desc="prepare", unit=" plays", disable=not progress) as bar:
-        prepared = prepare(sources, out, choice, partial(move, bar))
-    return PlayDataset(prepared, simulated, config.cross)
+        return prepare(sources, out, choice, partial(move, bar))
 
 
 def _simulate(config: DataConfig, progress: bool) -> Path:

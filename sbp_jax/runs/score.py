@@ -1,7 +1,7 @@
 """Score the plays of a run or a cross-fitting, and join the known facts of each play."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from sbp_jax.data.facts import GAIN, listed_facts, with_listed
 from sbp_jax.data.features import read_plays
 from sbp_jax.data.plays import Sequences
 from sbp_jax.data.prepared.splits import SPLITS, Of
+from sbp_jax.data.readers.files import Frame, Source, places
 from sbp_jax.data.readers.rules import Rules, in_yards
 from sbp_jax.errors import InputError
 from sbp_jax.runs.crossfit import CrossFit, is_crossfit, load_crossfit
@@ -75,7 +76,9 @@ def parts_of(target: Target, of: Of) -> Iterator[tuple[Run, Sequences]]:
         yield run, run.plays(name)
 
 
-def score_plays(target: Target, of: Of = "all", sources: Sequence[str] = ()) -> pl.DataFrame:
+def score_plays(
+    target: Target, of: Of = "all", sources: Sequence[str] = (), lists: Sequence[Source] = ()
+) -> pl.DataFrame:
     """Return one row per play: `Run.score`, columns of the lists of plays if available, `gain` and expectations.
 
     Args:
@@ -83,6 +86,8 @@ def score_plays(target: Target, of: Of = "all", sources: Sequence[str] = ()) -> 
         of: which of the target's plays; a cross-fitting scores all, each by the run that was not trained on it.
         sources: files of other plays to score instead, read by the same rules; every run of a cross-fitting scores
             them, and the PIT is the mean over the runs.
+        lists: files or frames with the lists of the plays, if they are not those of `sources` or, without these, of the
+            target's training.
 
     Raises:
         InputError: there are no such plays, or they cannot be read.
@@ -98,10 +103,10 @@ def score_plays(target: Target, of: Of = "all", sources: Sequence[str] = ()) -> 
         if not parts:
             raise InputError(f"--of: there are no {of} plays in {target.runs[0].dataset}")
         table = pl.concat(parts)
-    return _complete(table, target, sources)
+    return _complete(table, target, lists or sources)
 
 
-def _complete(table: pl.DataFrame, target: Target, sources: Sequence[str]) -> pl.DataFrame:
+def _complete(table: pl.DataFrame, target: Target, sources: Sequence[Source]) -> pl.DataFrame:
     play_list = _lists(target.data, sources)
     if play_list is not None:
         table = with_listed(table, play_list)
@@ -143,10 +148,10 @@ def _score_memory(target: Target, plays: Sequences) -> pl.DataFrame:
     return tables[0].with_columns(**{name: pl.Series(value.astype(np.float32)) for name, value in values.items()})
 
 
-def _lists(data: DataConfig, sources: Sequence[str]) -> pl.DataFrame | None:
-    """The lists of plays among the files; None if there are none or the files are missing."""
-    files = [Path(source) for source in (sources or data.source)]
-    if not files or not all(file.exists() for file in files):
+def _lists(data: DataConfig, sources: Sequence[Source]) -> pl.DataFrame | None:
+    """The lists of plays among the sources; None if there are none or the files are missing."""
+    files = places(sources or data.source)
+    if not files or not all(isinstance(file, Frame) or file.exists() for file in files):
         return None
     try:
         return listed_facts(files)
@@ -232,7 +237,7 @@ def score(
     elif not isinstance(target, Target):
         target = open_target(Path(target))
     of = of or ("all" if target.cross else "held-out")
-    columns, _ = group_columns(by)
+    group_columns(by)  # InputError before the scoring
     if plays is not None:
         every, label = _complete(_score_memory(target, plays), target, source), "plays in memory"
     else:
@@ -243,12 +248,40 @@ def score(
     league, new = league_of(
         target, lambda: every if from_target or plays is not None else score_plays(target, of), refit
     )
-    notes = [
-        f"Scored: {label}.",
+    scores = leaderboard_of(every, league, by=by, split=split, min_plays=min_plays, bootstraps=bootstraps)
+    return replace(scores, notes=(f"Scored: {label}.", league_note(league, new), *scores.notes))
+
+
+def league_note(league: League, new: bool) -> str:
+    """Return a sentence about a league and its variances, for `Scores.notes`."""
+    return (
         f"League {'fixed now' if new else 'as fixed before'} on {league.counted:,} plays; variance of a play's score: "
         f"{league.passers:.4f} between passers, {league.games:.4f} between their games, {league.plays:.3f} within "
-        "games.",
-    ]
+        "games."
+    )
+
+
+def leaderboard_of(
+    plays: pl.DataFrame,
+    league: League,
+    *,
+    by: Sequence[str] = ("career",),
+    split: str = "",
+    min_plays: int = 1,
+    bootstraps: int = BOOTSTRAPS,
+) -> Scores:
+    """Aggregate scored plays to a leaderboard on the league's scale, with notes about the split and omitted groups.
+
+    Args:
+        plays: scored plays with their facts, from `score_plays`.
+        league: the scale.
+        by, split, min_plays, bootstraps: see `score`.
+
+    Raises:
+        InputError: the split is not a condition on the columns of the plays, or no group has enough plays.
+    """
+    columns, _ = group_columns(by)
+    every, notes = plays, []
     subset, center = every, None
     if split:
         subset = select_plays(every, split)

@@ -255,8 +255,9 @@ def test_version_and_public_names_are_written_once():
     imports = [
         (node.module, alias.name) for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names
     ]
-    assert sorted(imports) == sorted((module, name) for module, names in sbp_jax._MODULES.items() for name in names)
-    assert all(getattr(sbp_jax, name).__name__ == name for name in sbp_jax.__all__)
+    public = [(module, name) for module, names in sbp_jax._MODULES.items() for name in names]
+    assert sorted(imports) == sorted([*public, *(("sbp_jax", name) for name in sbp_jax._SUBMODULES)])
+    assert all(getattr(sbp_jax, name).__name__.rpartition(".")[2] == name for name in sbp_jax.__all__)
     assert set(sbp_jax.__all__) < set(dir(sbp_jax))
     loaded = printed("-c", f"import sys, sbp_jax; print([name for name in ('numpy', *{HEAVY}) if name in sys.modules])")
     assert loaded.stdout == "[]\n"

@@ -25,6 +25,7 @@ SMALL: dict[str, Any] = {
     "bins": 12,
     "dropout": 0.0,
     "batch_size": 32,
+    "networks": 1,
     "random_state": 0,
 }
 BRIEF: dict[str, Any] = SMALL | {"max_epochs": 1}  # where the fit does not matter

@@ -40,6 +40,7 @@ from sbp_jax.data.prepared.dataset import (
 from sbp_jax.data.prepared.quality import Distributions
 from sbp_jax.data.prepared.records import games_seasons_lengths, save_chunk, write_records
 from sbp_jax.data.prepared.splits import split_by_season, split_games
+from sbp_jax.data.readers.files import Frame, Place, Source
 from sbp_jax.data.readers.formats import find_tables
 from sbp_jax.data.readers.report import ReadReport
 from sbp_jax.data.readers.tracking import Sources, open_sources
@@ -110,7 +111,7 @@ def read_in_turn(sources: Sources, spool: Path, progress: Callable[[int], None] 
 
 
 def prepare(
-    sources: str | Path | Sequence[str | Path],
+    sources: Source | Sequence[Source],
     out: str | Path,
     config: PrepareConfig | None = None,
     progress: Callable[[int], None] | None = None,
@@ -123,7 +124,7 @@ def prepare(
     partial files; a different data set at `out` is replaced.
 
     Args:
-        sources: a folder, a file, or several of either, as for `tracking.read_tracking`.
+        sources: a folder, a file, a frame, or several of them, as for `tracking.read_tracking`.
         out: folder of the data set.
         config: choice and split of plays.
         progress: called with the number of plays kept so far; a pipeline does not call it.
@@ -136,7 +137,8 @@ def prepare(
     """
     config, out = config or PrepareConfig(), Path(out)
     options = None if beam_flags is None else pipeline_options(beam_flags)
-    files = sorted({table.file for table in find_tables(sources, config.tracking)})
+    files = {table.file for table in find_tables(sources, config.tracking)}
+    files = sorted(files, key=lambda file: Path(str(file)))
     recipe = {"recipe": RECIPE, "config": config.recorded(), "sources": [_describe(path) for path in files]}
     recipe = json.loads(json.dumps(recipe))
     if is_prepared(out):
@@ -203,7 +205,9 @@ def report_of(
     return {**account, "distributions": distributions, "splits": dict(splits)}
 
 
-def _describe(path: Path) -> dict[str, Any]:
+def _describe(path: Place) -> dict[str, Any]:
+    if isinstance(path, Frame):
+        return {"name": path.name, "rows": len(path.rows), "sha256": path.digest}
     return {"name": path.name, "bytes": path.stat().st_size, "sha256": file_digest(path)}
 
 

@@ -18,7 +18,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
-from sbp_jax.data.readers.files import archive_of, kind, on_disk, open_file
+from sbp_jax.data.readers.files import Frame, Place, archive_of, kind, on_disk, open_file
 from sbp_jax.errors import InputError
 
 SEPARATORS = ",\t;|"
@@ -86,14 +86,14 @@ def as_utf8(path: Path) -> bytes | None:
     return _without_padding(content, sep) if _is_padded(content, sep) else content
 
 
-def notes_of(path: Path) -> Sequence[str]:
+def notes_of(path: Place) -> Sequence[str]:
     """Return notes on a file's text for the report; errors as for `as_utf8`."""
-    return () if kind(path) == ".parquet" else _inspect(path, _stamp(path))[1]
+    return () if isinstance(path, Frame) or kind(path) == ".parquet" else _inspect(path, _stamp(path))[1]
 
 
-def may_round_ids(path: Path) -> bool:
+def may_round_ids(path: Place) -> bool:
     """Return whether a text file has numbers in scientific notation, which may be rounded; errors as for `as_utf8`."""
-    return kind(path) != ".parquet" and _inspect(path, _stamp(path))[4]
+    return not isinstance(path, Frame) and kind(path) != ".parquet" and _inspect(path, _stamp(path))[4]
 
 
 def _stamp(path: Path) -> tuple[int, int]:

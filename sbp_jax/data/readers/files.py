@@ -1,19 +1,29 @@
-"""Files as bytes: on disk, gzipped, or in a zip archive, whose members have paths such as `weeks.zip/week_1.csv`."""
+"""Where tables are: data frames in memory, and files as bytes.
+
+Files are on disk, gzipped, or in a zip archive, whose members have paths such as `weeks.zip/week_1.csv`.
+"""
 
 import gzip
+import hashlib
 import io
+import json
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
+
+import polars as pl
 
 from sbp_jax.errors import InputError
 
 SUFFIXES = (".csv", ".tsv", ".txt", ".parquet")
 GZIP = b"\x1f\x8b"
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")  # with members, and without; a table may have a column PK
+_ROWS = 2**20  # of a frame, hashed at a time
 MAX_MEMBER_BYTES = 4 * 2**30  # a member of an archive is read into memory
 _DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile, NotImplementedError)
 # first bytes of other files under the name of a table -> what the file is and what to do
@@ -27,8 +37,53 @@ _STAND_INS = {
 }
 
 
-def kind(path: Path) -> str:
-    """Return the suffix of a file's name in lower case, without `.gz`."""
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """A data frame in place of a file; `sbp_jax.data.readers.frames` makes them.
+
+    Attributes:
+        name: what messages call it.
+        rows: its values, with the types of a parquet file.
+    """
+
+    name: str
+    rows: pl.DataFrame
+
+    def __str__(self) -> str:
+        return self.name
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of names, types and values in order, 64 hexadecimal digits.
+
+        Equal frames have equal digests, however their values lie in memory and whatever a missing value hides there.
+        """
+        total = hashlib.sha256(json.dumps({name: str(dtype) for name, dtype in self.rows.schema.items()}).encode())
+        for column in self.rows:
+            total.update(column.is_null().to_numpy().tobytes())
+            values = column.to_physical() if column.dtype.is_temporal() else column
+            if values.dtype.is_numeric() and not values.dtype.is_decimal():
+                total.update(values.fill_null(0).to_numpy().tobytes())
+                continue
+            if values.dtype != pl.String:
+                values = pl.Series(
+                    [None if value is None else str(value) for value in values.to_list()], dtype=pl.String
+                )
+            for part in values.fill_null("").to_frame().iter_slices(_ROWS):
+                text = part.to_series()
+                total.update(text.str.len_bytes().to_numpy().tobytes())
+                total.update(text.str.join("").item().encode())
+        return total.hexdigest()
+
+
+Place = Path | Frame
+Source = str | Place
+
+
+def kind(path: Place) -> str:
+    """Return the suffix of a file's name in lower case, without `.gz`; frames are typed, as parquet is."""
+    if isinstance(path, Frame):
+        return ".parquet"
     return Path(path.stem).suffix.lower() if path.suffix.lower() == ".gz" else path.suffix.lower()
 
 
@@ -45,6 +100,12 @@ def archive_of(path: Path) -> Path | None:
 def on_disk(path: Path) -> Path:
     """Return the file on disk that contains a table: the file itself, or its archive."""
     return archive_of(path) or path
+
+
+def places(sources: Source | Sequence[Source]) -> list[Place]:
+    """Return one or several sources as a list of paths and frames."""
+    every = [sources] if isinstance(sources, Source) else sources
+    return [source if isinstance(source, Frame) else Path(source) for source in every]
 
 
 def members(archive: Path) -> dict[Path, int]:

@@ -13,7 +13,7 @@ from typing import Literal
 import polars as pl
 
 from sbp_jax.data.readers.encodings import notes_of
-from sbp_jax.data.readers.files import SUFFIXES, is_hidden, kind, members, on_disk
+from sbp_jax.data.readers.files import SUFFIXES, Frame, Place, Source, is_hidden, kind, members, on_disk, places
 from sbp_jax.data.readers.layouts import Layout, find_layout, is_flight
 from sbp_jax.data.readers.names import find_column, has_column
 from sbp_jax.data.readers.tables import collect, column_names, refuse_twice, scan
@@ -48,19 +48,19 @@ _WORDS |= {"pressures": "list of pressures", "unknown": "no known table"}
 
 @dataclass(frozen=True)
 class Table:
-    """A source file and the table it holds.
+    """A source, a file or a frame, and the table it holds.
 
     Attributes:
-        path: the file, or its place in a zip archive.
+        path: the file, its place in a zip archive, or the frame.
         role: what the table is.
         columns: the file's columns, or those of them that belong to this role.
         layout: the layout of tracking.
         merged: whether the file repeats each row of this table, once per frame or player.
         problem: why the table is skipped, if it looks like a known one.
-        explicit: whether the file was named, rather than found in a folder.
+        explicit: whether the file was named, rather than found in a folder; frames always are.
     """
 
-    path: Path
+    path: Place
     role: Role
     columns: tuple[str, ...]
     layout: Layout | None = None
@@ -69,9 +69,9 @@ class Table:
     explicit: bool = False
 
     @property
-    def file(self) -> Path:
-        """The table's file on disk, or its archive."""
-        return on_disk(self.path)
+    def file(self) -> Place:
+        """The table's file on disk, its archive, or its frame."""
+        return self.path if isinstance(self.path, Frame) else on_disk(self.path)
 
     @property
     def has_outcomes(self) -> bool:
@@ -100,7 +100,7 @@ class Table:
         return f"{self.path.name} ({self.problem or words})"
 
 
-def find_tables(sources: str | Path | Sequence[str | Path], tracking: bool = True) -> list[Table]:
+def find_tables(sources: Source | Sequence[Source], tracking: bool = True) -> list[Table]:
     """Return the tables in `sources`, recognized by their columns.
 
     A folder counts as the files directly in it and in its subfolders with tracking. Without tracking, if these have
@@ -108,8 +108,8 @@ def find_tables(sources: str | Path | Sequence[str | Path], tracking: bool = Tru
     are skipped.
 
     Args:
-        sources: a folder, a file, or several of either. CSV, TSV or parquet, each also gzipped (`.csv.gz`) or in a zip
-            archive.
+        sources: a folder, a file, a frame, or several of them. Files are CSV, TSV or parquet, each also gzipped
+            (`.csv.gz`) or in a zip archive.
         tracking: whether to require tracking and return it with all other tables; if False, require lists of plays
             and skip tracking.
 
@@ -117,18 +117,26 @@ def find_tables(sources: str | Path | Sequence[str | Path], tracking: bool = Tru
         InputError: a path does not exist; a file is empty or unreadable; a file given by name has no known table; no
             required table exists (the message lists the tables); two columns could both be a known one.
     """
-    paths = [Path(p) for p in ([sources] if isinstance(sources, str | Path) else sources)]
-    tables: dict[tuple[Path, Role], Table] = {}
+    paths = places(sources)
+    tables: dict[tuple[Place, Role], Table] = {}
     for path in paths:
-        if not path.exists():
-            raise InputError(f"{path}: no such file or folder")
-        for table in _in_folder(path, tracking) if path.is_dir() else _named(path):
-            key = table.path.resolve(), table.role  # a file named twice is one file
+        for table in recognize(path, tracking):
+            place = table.path if isinstance(table.path, Frame) else table.path.resolve()
+            key = place, table.role  # a file named twice is one file
             tables[key] = table if key not in tables or table.explicit else tables[key]
     role = "tracking" if tracking else "plays"
     if not any(table.role == role for table in tables.values()):
         raise InputError(_no_required(", ".join(map(str, paths)), list(tables.values()), tracking))
     return [table for table in tables.values() if tracking or table.role not in ("tracking", "frames after the throw")]
+
+
+def recognize(source: Place, tracking: bool = True) -> list[Table]:
+    """Return the tables in one folder, file or frame, as `find_tables` does, whichever they are."""
+    if isinstance(source, Frame):
+        return _checked(replace(table, explicit=True) for table in _recognize(source, explicit=True))
+    if not source.exists():
+        raise InputError(f"{source}: no such file or folder")
+    return _in_folder(source, tracking) if source.is_dir() else _named(source)
 
 
 def read_table(table: Table, columns: Iterable[str] | None = None) -> pl.DataFrame:
@@ -235,7 +243,7 @@ def _only_packed(archive: Path) -> list[Path]:
     return [path for path, size in members(archive).items() if (path.name, size) not in copies]
 
 
-def _recognize(path: Path, explicit: bool = False) -> list[Table]:
+def _recognize(path: Place, explicit: bool = False) -> list[Table]:
     """The tables in a file: one, or several if they are merged; an error becomes the table's `problem`."""
     try:
         columns = column_names(path)
@@ -276,7 +284,7 @@ def _merged(table: Table) -> list[Table]:
     return parts
 
 
-def _classify(path: Path, columns: tuple[str, ...], explicit: bool) -> Table:
+def _classify(path: Place, columns: tuple[str, ...], explicit: bool) -> Table:
     if is_flight(columns):
         return Table(path, "frames after the throw", columns)
     layout = find_layout(columns)

@@ -6,7 +6,6 @@ interception gain 0, whatever the return was. Penalty yards do not count; yards 
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import polars as pl
 
@@ -19,6 +18,7 @@ from sbp_jax.data.readers.descriptions import (
     parse_description,
     parse_return,
 )
+from sbp_jax.data.readers.files import Place
 from sbp_jax.data.readers.formats import (
     CODE_NAMES,
     FLAG_NAMES,
@@ -368,7 +368,7 @@ def _one_row_per_player(tables: Sequence[pl.DataFrame]) -> tuple[pl.DataFrame, i
     return first.with_columns(position=pl.when(consistent).then("position")), len(ambiguous)
 
 
-def _one_row_per_game(tables: Sequence[pl.DataFrame], paths: Sequence[Path]) -> pl.DataFrame:
+def _one_row_per_game(tables: Sequence[pl.DataFrame], paths: Sequence[Place]) -> pl.DataFrame:
     games = pl.concat([pl.DataFrame(schema={"game_id": pl.Int64}), *tables], how="diagonal").drop_nulls("game_id")
     entries = games.group_by("game_id", maintain_order=True).agg(pl.all().drop_nulls().unique(maintain_order=True))
     for name in entries.columns[1:]:

@@ -1,13 +1,13 @@
 """Rows of a tracking file of any layout under common names, with inferred values for what the layout leaves out."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import polars as pl
 
 from sbp_jax.data.plays import PLAY
 from sbp_jax.data.readers.clocks import read_clock
 from sbp_jax.data.readers.encodings import may_round_ids
+from sbp_jax.data.readers.files import Place
 from sbp_jax.data.readers.formats import Table
 from sbp_jax.data.readers.kinematics import BALL_BEHIND_LINE_YARDS, FIELD_WIDTH_YARDS
 from sbp_jax.data.readers.layouts import SNAP_EVENTS, Layout
@@ -110,7 +110,7 @@ def _with_labels(rows: pl.DataFrame) -> pl.DataFrame:
     return rows
 
 
-def _with_clock(rows: pl.DataFrame, layout: Layout, path: Path) -> pl.DataFrame:
+def _with_clock(rows: pl.DataFrame, layout: Layout, path: Place) -> pl.DataFrame:
     if layout.clock == "time":
         return rows.with_columns(clock=_tenths(rows, path))
     if "time" not in rows.columns:
@@ -118,7 +118,7 @@ def _with_clock(rows: pl.DataFrame, layout: Layout, path: Path) -> pl.DataFrame:
     return rows.with_columns(clock="frame", stamp_ms=_stamps(rows).dt.epoch("ms")).drop("time")
 
 
-def _with_identity(rows: pl.DataFrame, layout: Layout, path: Path) -> pl.DataFrame:
+def _with_identity(rows: pl.DataFrame, layout: Layout, path: Place) -> pl.DataFrame:
     """Rows with the id 0 for the ball; every player has an id or at least a name."""
     nobody = pl.col("player_id").is_null() & pl.col("name").is_null() & pl.col("x").is_not_null()
     nameless = rows.filter(nobody, ~pl.col("is_ball"))
@@ -158,7 +158,7 @@ def _stamps(rows: pl.DataFrame) -> pl.Expr:
     return pl.col("time").cast(pl.Datetime("ms"), strict=False) if temporal else pl.lit(None, pl.Datetime("ms"))
 
 
-def _tenths(rows: pl.DataFrame, path: Path) -> pl.Expr:
+def _tenths(rows: pl.DataFrame, path: Place) -> pl.Expr:
     stamp = _stamps(rows)
     invalid = rows.filter(pl.col("time").is_not_null() & stamp.is_null())
     if len(invalid):

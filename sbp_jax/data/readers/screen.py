@@ -1,11 +1,11 @@
 """Selection of plays: every play that is left out is counted, with its reason."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import polars as pl
 
 from sbp_jax.data.plays import PLAY
+from sbp_jax.data.readers.files import Place
 from sbp_jax.data.readers.report import ReadReport
 from sbp_jax.data.readers.rules import Rules
 from sbp_jax.errors import InputError
@@ -16,12 +16,12 @@ class Screen:
     """Leave out plays, and count each with its reason.
 
     Args:
-        path: the file being read, for messages.
+        path: the file or frame being read, for messages.
         rules: what to do with malformed plays.
         report: counts the plays.
     """
 
-    path: Path
+    path: Place
     rules: Rules
     report: ReadReport
 

@@ -18,7 +18,16 @@ import polars as pl
 import polars.selectors as cs
 
 from sbp_jax.data.readers.encodings import as_utf8, header_of
-from sbp_jax.data.readers.files import SUFFIXES, archive_of, first_line, kind, open_file, refuse_stand_in
+from sbp_jax.data.readers.files import (
+    SUFFIXES,
+    Frame,
+    Place,
+    archive_of,
+    first_line,
+    kind,
+    open_file,
+    refuse_stand_in,
+)
 from sbp_jax.errors import InputError
 
 NULLS = ["", "NA", "N/A", "#N/A", "NaN", "nan", "None", "null"]
@@ -107,8 +116,10 @@ def check_column(table: pl.DataFrame, path: Path, name: str) -> None:
         raise InputError(f"column: {path} has no column {name!r}{hint}")
 
 
-def column_names(path: Path) -> tuple[str, ...]:
+def column_names(path: Place) -> tuple[str, ...]:
     """Return a file's column names; InputError if it is empty or not the kind of table that its name implies."""
+    if isinstance(path, Frame):
+        return tuple(path.rows.columns)
     refuse_stand_in(path)
     try:
         if kind(path) == ".parquet":
@@ -120,7 +131,7 @@ def column_names(path: Path) -> tuple[str, ...]:
         raise InputError(f"{path}: not a readable table ({first_line(error)})") from error
 
 
-def refuse_twice(path: Path, columns: Sequence[str]) -> None:
+def refuse_twice(path: Place, columns: Sequence[str]) -> None:
     """Raise InputError if two columns have the same name."""
     twice = [name for name in columns if _TWICE in name and name.split(_TWICE)[0] in columns]
     twice = [name for name in twice if name.split(_TWICE)[0]]  # nameless columns are row numbers
@@ -128,8 +139,8 @@ def refuse_twice(path: Path, columns: Sequence[str]) -> None:
         raise InputError(f"{path}: two columns are named {twice[0].split(_TWICE)[0]!r}")
 
 
-def scan(path: Path, types: Mapping[str, Any], infer_rows: int | None = 0) -> pl.LazyFrame:
-    """Open a file lazily.
+def scan(path: Place, types: Mapping[str, Any], infer_rows: int | None = 0) -> pl.LazyFrame:
+    """Open a file or frame lazily.
 
     In a text file, columns not in `types` are text; with `infer_rows` their types are inferred from that many rows
     (None: from all).
@@ -137,6 +148,8 @@ def scan(path: Path, types: Mapping[str, Any], infer_rows: int | None = 0) -> pl
     Raises:
         InputError: the file is damaged or cut off, or its text has an unknown encoding.
     """
+    if isinstance(path, Frame):
+        return path.rows.lazy()
     if kind(path) == ".parquet":
         if path.suffix.lower() != ".gz" and archive_of(path) is None:
             return pl.scan_parquet(path, glob=False)
@@ -153,7 +166,7 @@ def scan(path: Path, types: Mapping[str, Any], infer_rows: int | None = 0) -> pl
     )
 
 
-def collect(frame: pl.LazyFrame, path: Path) -> pl.DataFrame:
+def collect(frame: pl.LazyFrame, path: Place) -> pl.DataFrame:
     """Return the rows of a scan of `path`, with categories as text; InputError if they cannot be read."""
     try:
         return frame.with_columns(cs.by_dtype(pl.Categorical, pl.Enum).cast(pl.String)).collect()
@@ -164,7 +177,7 @@ def collect(frame: pl.LazyFrame, path: Path) -> pl.DataFrame:
 
 def cast_columns(
     frame: pl.DataFrame,
-    path: Path,
+    path: Place,
     integers: Mapping[str, str],
     real: Mapping[str, str] = MappingProxyType({}),
     text: Sequence[str] = (),
@@ -213,7 +226,7 @@ def league_games(column: pl.Series) -> pl.Series:
     return pl.select(pl.coalesce(number.cast(pl.String), column).alias(column.name)).to_series()
 
 
-def numbers(column: pl.Series, path: Path, name: str) -> pl.Series:
+def numbers(column: pl.Series, path: Place, name: str) -> pl.Series:
     """Return the column as Float64, null where missing; InputError names the first value that is not a number."""
     if column.dtype.is_numeric() or column.dtype == pl.Null:
         return column.cast(pl.Float64)
@@ -228,7 +241,7 @@ def numbers(column: pl.Series, path: Path, name: str) -> pl.Series:
     return column.cast(pl.Float64) if value is None else value
 
 
-def _refuse_rounded(column: pl.Series, path: Path, name: str) -> None:
+def _refuse_rounded(column: pl.Series, path: Place, name: str) -> None:
     """Raise InputError if an integer in scientific notation has too few digits: a program may have rounded it."""
     if column.dtype != pl.String:
         return

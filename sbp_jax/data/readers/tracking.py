@@ -5,11 +5,11 @@ The page `docs/explanation/tracking-data.md` describes the canonical frames and 
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import polars as pl
 
 from sbp_jax.data.plays import PLAY
+from sbp_jax.data.readers.files import Frame, Source
 from sbp_jax.data.readers.formats import WITHOUT_TRACKING, Table, describe_tables, find_tables
 from sbp_jax.data.readers.identity import number_players
 from sbp_jax.data.readers.kinematics import add_motion, smoothed_games, toward_positive_x
@@ -116,13 +116,14 @@ class Sources:
         """What explains that no play is kept, and what to do."""
         notes = list(dict.fromkeys(table.layout.note for table in self.tables if table.layout and table.layout.note))
         if notes and total.rejected.keys() & {"no snap", "no release"}:
-            return [*notes, WITHOUT_TRACKING]
+            of_frames = any(isinstance(table.path, Frame) for table in self.tables)
+            return [*notes, "leave tracking out to use the list of plays alone" if of_frames else WITHOUT_TRACKING]
         if total.read and total.rejected.get("no outcome listed") == total.read:
             return ["no list of plays has the gameId and playId of this tracking; put the list of its own games here"]
         return []
 
 
-def open_sources(sources: str | Path | Sequence[str | Path], rules: Rules | None = None) -> Sources:
+def open_sources(sources: Source | Sequence[Source], rules: Rules | None = None) -> Sources:
     """Find the tracking files and read all other tables; arguments and errors as in `read_tracking`."""
     rules = rules or Rules()
     tables = find_tables(sources, rules.tracking)
@@ -164,11 +165,11 @@ def open_sources(sources: str | Path | Sequence[str | Path], rules: Rules | None
     return Sources(tracking, listing, rules, report, targets)
 
 
-def read_tracking(sources: str | Path | Sequence[str | Path], rules: Rules | None = None) -> Iterator[TrackingChunk]:
+def read_tracking(sources: Source | Sequence[Source], rules: Rules | None = None) -> Iterator[TrackingChunk]:
     """Yield the passes in `sources` chunk by chunk, each sorted by game, play, player and frame.
 
     Args:
-        sources: a folder, a file, or several of either; CSV, TSV or parquet, recognized by their columns.
+        sources: a folder, a file, a frame, or several of them; CSV, TSV or parquet, recognized by their columns.
         rules: selection of plays, and whether a malformed play stops the reading.
 
     Raises:
