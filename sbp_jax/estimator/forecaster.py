@@ -33,8 +33,13 @@ from sbp_jax.models.tcn import receptive_field
 _MIN_VALIDATION = 5  # fewer validation windows say nothing: all steps are taken instead
 _CHUNK = 2048  # windows that are scored at once
 # parameters that mean what they mean to an SBPRegressor
-_SHARED = """tail_mass bins head parameterization shape_bounds networks ensemble hidden channels kernel_size dropout
-learning_rate weight_decay batch_size max_epochs patience validation_fraction random_state progress""".split()
+# fmt: off
+_SHARED = (
+    "tail_mass", "bins", "head", "parameterization", "shape_bounds", "networks", "ensemble", "hidden", "channels",
+    "kernel_size", "dropout", "learning_rate", "weight_decay", "batch_size", "max_epochs", "patience",
+    "validation_fraction", "random_state", "progress",
+)
+# fmt: on
 
 
 class SBPForecaster(Base):

@@ -107,7 +107,7 @@ def read_outcomes(y: Any, count: int) -> np.ndarray:
         raise InputError(f"y: expected one outcome per row, 1d array, got shape {list(array.shape)}")
     if len(array) != count:
         raise InputError(f"y: expected {count} outcomes, one per row of X, got {len(array)} (inconsistent numbers)")
-    outcomes = _numbers(array)
+    outcomes = _numbers(array, "y: Unknown label type")
     bad = np.flatnonzero(~np.isfinite(outcomes))
     if len(bad):
         raise InputError(f"y: expected finite outcomes, but row {bad[0]} is {outcomes[bad[0]]} (NaN or infinity (inf))")
@@ -119,19 +119,22 @@ def read_outcomes(y: Any, count: int) -> np.ndarray:
     return outcomes
 
 
-def _numbers(array: np.ndarray) -> np.ndarray:
-    """Outcomes as float64, NaN where missing; text that looks like numbers is refused, as are booleans and times."""
+def _numbers(array: np.ndarray, what: str) -> np.ndarray:
+    """Numbers as float64, NaN where missing; text that looks like numbers is refused, as are booleans and times."""
     if array.dtype.kind in "iuf":
         return array.astype(np.float64)
     if array.dtype.kind != "O":
-        raise InputError(f"y: Unknown label type: expected numbers, got {array.dtype}")
-    missing = np.array([is_missing(value) for value in array], bool)
+        raise InputError(f"{what}: expected numbers, got {array.dtype}")
+    missing = np.array([is_missing(value) for value in array.flat], bool).reshape(array.shape)
     for value in array[~missing]:
-        if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.number | Decimal):
-            raise InputError(f"y: Unknown label type: expected numbers, got a {type(value).__name__}")
         if isinstance(value, complex | np.complexfloating):
-            raise InputError("y: Complex data not supported: expected real numbers")
-    return np.where(missing, np.nan, np.where(missing, np.nan, array).astype(np.float64))
+            raise InputError(f"{what}: Complex data not supported: expected real numbers")
+        if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.number | Decimal):
+            raise InputError(f"{what}: expected numbers, got a {type(value).__name__}")
+    try:
+        return np.where(missing, np.nan, array).astype(np.float64)
+    except OverflowError:
+        raise InputError(f"{what}: expected numbers that float64 can hold, got a larger integer") from None
 
 
 def read_weights(weight: Any, count: int) -> np.ndarray:
@@ -143,10 +146,7 @@ def read_weights(weight: Any, count: int) -> np.ndarray:
     if weight is None:
         return np.ones(count)
     array = as_array(weight, "sample_weight")
-    try:
-        array = array.astype(np.float64)
-    except (TypeError, ValueError):
-        raise InputError(f"sample_weight: expected numbers, got {array.dtype}") from None
+    array = array.astype(np.float64) if array.dtype == bool else _numbers(array, "sample_weight")
     if array.ndim == 0:
         array = np.full(count, float(array))
     if array.shape != (count,):

@@ -130,7 +130,8 @@ class SplicedBuilder:
         return SplicedBinnedPareto(body.logits, body.edges, lower, upper, (values.tail_mass[0], values.tail_mass[1]))
 
     def _inputs(self, raw: Any, body: Binned, values: Values, upper: bool) -> Any:
-        return tail_inputs(raw, body, (values.tail_mass[0], values.tail_mass[1]), self.shape_bounds, None, upper)
+        lower_mass, upper_mass = jnp.asarray(values.tail_mass)
+        return tail_inputs(raw, body, (lower_mass, upper_mass), self.shape_bounds, None, upper)
 
     def init_from_data(self, y: np.ndarray, values: Values) -> np.ndarray:
         """Return raw outputs of the marginal distribution of outcomes `y` in units of the scale."""

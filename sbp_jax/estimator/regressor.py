@@ -39,7 +39,7 @@ class SBPRegressor(Base):
 
     Features are a table [N, F] (a NumPy or JAX array, or a pandas, polars or pyarrow frame), sequences [N, T, F] with
     `lengths` or a `mask`, or both (sequences as `X`, the table as `static`). Columns of a frame are found by name.
-    Missing values are allowed; strings, categories and booleans are encoded (see `sbp_jax.estimator.features`).
+    Missing values are allowed; strings, categories, booleans and times are encoded (see `sbp_jax.estimator.features`).
 
     Args:
         tail_mass: probability of the lower and the upper tail, each below 1/2; 0 for no tail. A side with a bound has
@@ -65,8 +65,9 @@ class SBPRegressor(Base):
         max_epochs: maximum number of passes over the training rows, or "auto".
         patience: validations without improvement after which training stops.
         validation_fraction: share of the rows for early stopping, drawn at random; 0 trains for `max_epochs`.
-        warm_start: continue from the parameters of the previous `fit`, with its features and bins.
-        random_state: seed, `numpy.random.RandomState`, or None for a random one.
+        warm_start: continue from the parameters of the previous `fit`, with its features and bins; `history_` and
+            `n_iter_` continue too.
+        random_state: seed, `numpy.random.RandomState` or `Generator`, or None for a random one.
         progress: show a progress bar.
 
     Attributes:
@@ -357,7 +358,7 @@ class SBPRegressor(Base):
         self, count: int, members: int, random: np.random.Generator
     ) -> tuple[list[np.ndarray], list[np.ndarray] | None]:
         """Training and validation rows of each member; the members' validation rows differ as much as they can."""
-        held_out = round(self.validation_fraction * count)
+        held_out = min(round(self.validation_fraction * count), count - _MIN_ROWS)
         if held_out < _MIN_VALIDATION:
             return [np.arange(count)] * members, None
         order = random.permutation(count)

@@ -133,6 +133,7 @@ BAD_Y = [
     (Y.astype(str), "y: Unknown label type: expected numbers, got <U"),
     ([str(y) for y in Y], "y: Unknown label type: expected numbers, got a str"),
     (Y > 0, "y: Unknown label type: expected numbers, got bool"),
+    ([10**400, *Y[1:]], "y: Unknown label type: expected numbers that float64 can hold, got a larger integer"),
     ([True] * 48, "y: Unknown label type: expected numbers, got bool"),
     (np.arange(48).astype("M8[D]"), "y: Unknown label type: expected numbers, got datetime64[D]"),
     (np.arange(48).astype("m8[s]"), "y: Unknown label type: expected numbers, got timedelta64[s]"),
@@ -181,7 +182,8 @@ BAD_FIT = [
     ({"sample_weight": 0 * W}, "sample_weight: expected at least one non-zero number, but all weights are zero"),
     ({"sample_weight": W[1:]}, "sample_weight: expected 48 weights, got shape [47]"),
     ({"sample_weight": np.ones((48, 1))}, "sample_weight: expected 48 weights, got shape [48, 1]"),
-    ({"sample_weight": ["a"] * 48}, "sample_weight: expected numbers, got object"),
+    ({"sample_weight": ["1"] * 48}, "sample_weight: expected numbers, got a str"),
+    ({"sample_weight": np.arange(48).astype("M8[s]")}, "sample_weight: expected numbers, got datetime64[s]"),
     (
         {"sample_weight": np.eye(1, 48)[0]},
         "X: expected a minimum of 2 rows of positive weight to fit, got 1 (n_samples = 1)",
@@ -307,7 +309,7 @@ def test_any_number_of_columns(columns):
 ODD_OUTCOMES = {
     "two integers": np.arange(48) % 2,
     "an outlier": np.where(np.arange(48) == 0, 1e6, Y),
-    "heavy tails": np.sign(Y) * np.exp(9 * np.abs(Y)),
+    "heavy tails": np.sign(Y) * np.exp(4 * np.abs(Y)),
 }
 
 

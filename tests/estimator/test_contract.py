@@ -113,6 +113,20 @@ def test_the_number_of_epochs_is_exact(epochs):
     assert np.isnan(model.history_[0][-1]["validation_loss"])
 
 
+def test_the_best_round_is_kept():
+    """A high learning rate overfits: training stops, and the parameters are those of the lowest validation loss."""
+    model = small(validation_fraction=0.25, learning_rate=0.3, dropout=0.0, max_epochs=400, patience=3).fit(X, Y)
+    (history,) = model.history_
+    losses = [row["validation_loss"] for row in history]
+    assert model.n_iter_ == history[-1]["step"] < 400 * 36 // 16
+    assert np.argmin(losses) == len(losses) - 1 - 3
+    rows = np.random.default_rng(0).permutation(ROWS)[: ROWS // 4]
+    scores = model.log_score(X[rows], Y[rows]) + np.log(model.target_.scale)
+    assert min(losses) == pytest.approx(-np.mean(scores), rel=1e-5)
+    some = small(validation_fraction=0.99).fit(X, Y)  # two rows remain to train on
+    assert some.n_iter_ == 2
+
+
 def test_warm_start_continues():
     model = small(warm_start=True).fit(X, Y)
     before, target = leaves(model), model.target_
