@@ -45,12 +45,12 @@ _SHARED = (
 class SBPForecaster(Base):
     """Estimate the distributions of a series' next values given its last `context` steps, with their tails.
 
-    One network (a TCN) serves all series and all leads. It sees the last `context` steps of a series on their own
-    scale, median and mean absolute deviation, the scale itself, and for dates the time of day, week and year. For each
-    lead it has a block of outputs, which are the distribution of the value that many steps later (direct forecasts, no
-    recursion): a `SplicedBinnedPareto` in units of the window, `Affine` in the unit of the series, `Quantized` for
-    integers, and `Shifted` where float32 does not resolve the values. It is trained by maximum likelihood, with early
-    stopping on the latest share of each series, and never sees the id of a series.
+    One network (a TCN), averaged over `networks`, serves all series and all leads. It sees the last `context` steps of
+    a series on their own scale, median and mean absolute deviation, the scale itself, and for dates the time of day,
+    week and year. For each lead it has a block of outputs, which are the distribution of the value that many steps
+    later (direct forecasts, no recursion): a `SplicedBinnedPareto` in units of the window, `Affine` in the unit of the
+    series, `Quantized` for integers, and `Shifted` where float32 does not resolve the values. It is trained by maximum
+    likelihood, with early stopping on the latest share of each series, and never sees the id of a series.
 
     Times are on a grid: equal steps, business days, months, quarters or years. Steps without a value are gaps, which
     are masked; at least half of a window is observed.
@@ -356,6 +356,7 @@ class SBPForecaster(Base):
 
     def _restore(self, record: dict[str, Any]) -> None:
         """Set what `_record` returned."""
+        _positive("context", self.context)
         self.leads_, self._observations = (
             Leads.from_json(record["leads"]),
             Observations.from_json(record["observations"]),
@@ -368,7 +369,7 @@ class SBPForecaster(Base):
         """The static part of the networks, and the shapes of one network's parameters and statistics."""
         program = self._program(self.target_, censored)
         inputs = Inputs(
-            np.zeros((1, self.context, len(WINDOW_FEATURES)), np.float32),
+            np.zeros((1, 1, len(WINDOW_FEATURES)), np.float32),
             np.ones(1, np.int32),
             np.zeros((1, self.features_.size), np.float32),
         )
