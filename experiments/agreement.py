@@ -155,7 +155,7 @@ def tables(rows: list[dict[str, Any]]) -> str:
 
 def command(words: list[str]) -> None:
     """Read every tracking file, print the account and write it."""
-    options = parse(Options, words, "python -m experiments.agreement")
+    options = parse(Options, words, "python -m experiments.agreement", folder="out")
     files = find_tables(list(options.sources))
     outcomes = (*options.outcomes, *(table.path for table in files if table.role == "plays"))
     if not outcomes:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.benchmarks import batches, device, distribution, live, sweep, training
+from sbp_jax.cli.terminal import fail, output_folder
 from sbp_jax.errors import InputError
 from sbp_jax.runs import provenance
 
@@ -73,7 +74,7 @@ def command(words: list[str]) -> None:
         measured = getattr(BENCHMARKS[options.what], options.part)(options.seconds)
         options.result.write_text(json.dumps(measured), encoding="utf-8")
         return
-    out = options.out or Path("experiments/results") / options.what
+    out = output_folder(options.out or Path("experiments/results") / options.what)
     first, *others = BENCHMARKS[options.what].PARTS
     results: dict[str, Any] = {"machine": provenance.describe(), "note": options.note, first: {}}
     for setting, keeping in (("default", False), ("kept", True)):
@@ -90,8 +91,6 @@ if __name__ == "__main__":
     try:
         command(sys.argv[1:])
     except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(1)
+        fail(error)
     except OSError as error:
-        print(f"error: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
-        sys.exit(2)
+        fail(f"{error.filename or ''}: {error.strerror or error}")

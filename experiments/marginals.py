@@ -154,7 +154,7 @@ def gaps(samples: dict[str, Sample]) -> list[str]:
 
 def command(args: list[str]) -> None:
     """Measure both samples, print the table, write it with a figure."""
-    options = parse(Options, args, PROGRAM)
+    options = parse(Options, args, PROGRAM, folder="out")
     samples = {"simulated": simulated_sample(options.folder)}
     if options.real is None:
         if options.real_tracking:

@@ -67,7 +67,7 @@ def curves(ours: Implementation, reference: Implementation | None) -> dict[str, 
 
 def command(args: list[str]) -> None:
     """Measure, print the table and write the results."""
-    options = parse(Options, args, PROGRAM)
+    options = parse(Options, args, PROGRAM, folder="out")
     reference = Reference.load()
     if reference is None:
         print(f"gluonts and torch are not installed, so their column is empty; to fill it: {INSTALL}\n")

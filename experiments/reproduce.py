@@ -77,12 +77,12 @@ def command(args: list[str]) -> None:
     known = [*TABLES, "all"]
     if not args or args[0].startswith("-"):
         if args and args[0] in ("-h", "--help"):
-            print(f"usage: python -m experiments.reproduce TABLE [--field value ...]\ntables: {', '.join(known)}\n")
-            parse(Options, ["--help"], "python -m experiments.reproduce TABLE")
+            about = f"Reproduce a published table.\n\nTABLE is one of {', '.join(known)}."
+            parse(Options, ["--help"], "python -m experiments.reproduce TABLE", about=about)
         raise InputError(f"expected a table first; known: {', '.join(known)}")
     if args[0] not in known:
         raise InputError(f"unknown table {args[0]!r}; known: {', '.join(known)}")
-    options = parse(Options, args[1:], f"python -m experiments.reproduce {args[0]}")
+    options = parse(Options, args[1:], f"python -m experiments.reproduce {args[0]}", folder="out")
     if options.seeds < 1:
         raise InputError(f"--seeds: expected at least 1, got {options.seeds}")
     failed = []

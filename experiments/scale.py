@@ -78,7 +78,7 @@ def measure(plays: int, options: Options) -> dict[str, float]:
 
 def command(words: list[str]) -> None:
     """Measure every number of plays, print the table and write it."""
-    options = parse(Options, words, "python -m experiments.scale")
+    options = parse(Options, words, "python -m experiments.scale", folder="out")
     if not options.plays or min(options.plays) < 1:
         raise InputError(f"--plays: expected numbers of at least 1, got {options.plays}")
     rows = [measure(plays, options) for plays in tqdm(options.plays, desc="scale", unit=" sizes")]

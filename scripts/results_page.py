@@ -46,7 +46,7 @@ COMPARISONS = (
     (
         "detectors",
         "One-sided alarms on mention counts",
-        "relative error of the rate at 0.0001",
+        "relative error of the rate at 0.01",
         "alarms, mention counts",
     ),
 )

@@ -22,6 +22,7 @@ from typing import Any
 
 from experiments.benchmarks import device_page
 from sbp_jax.atomic import atomic_write
+from sbp_jax.cli.terminal import output_folder
 from sbp_jax.errors import InputError
 
 NAME = "device"
@@ -55,7 +56,7 @@ def command(words: list[str]) -> int:
     if options.measure:
         return measure(options.measure, options.out)
     parts = [part for part in SHARES if part in options.parts]
-    return run(parts, options.smoke, options.budget_s, options.out, [NAME, *words])
+    return run(parts, options.smoke, options.budget_s, output_folder(options.out), [NAME, *words])
 
 
 def measure(part: str, out: Path) -> int:

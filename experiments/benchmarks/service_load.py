@@ -106,7 +106,7 @@ def measure(options: Options, folder: Path) -> dict[str, Any]:
 
 def command(words: list[str]) -> None:
     """Measure, print the page and write it."""
-    options = parse(Options, words, "python -m experiments.benchmarks.service_load")
+    options = parse(Options, words, "python -m experiments.benchmarks.service_load", folder="out")
     for name, most in (("seconds", 86400), ("plays", 4000), ("hz", 1000), ("processes", 64)):
         if not 0 < getattr(options, name) <= most:
             raise InputError(f"{name}: expected a positive number up to {most}, got {getattr(options, name)}")

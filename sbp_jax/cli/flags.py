@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import tyro
+from tyro.constructors import ConstructorRegistry, StructConstructorSpec, StructFieldSpec, StructTypeInfo
 
 from sbp_jax import configs
-from sbp_jax.cli.terminal import fail, terminal
+from sbp_jax.cli.terminal import fail, output_folder, terminal
 from sbp_jax.data.readers.rules import FORMER_MALFORMED
 from sbp_jax.errors import InputError
 
@@ -31,7 +32,12 @@ FLAT: Any = tyro.conf.arg(name="")
 
 
 def parse(
-    kind: Callable[..., T], args: Sequence[str], program: str, default: T | None = None, about: str | None = None
+    kind: Callable[..., T],
+    args: Sequence[str],
+    program: str,
+    default: T | None = None,
+    about: str | None = None,
+    folder: str | None = None,
 ) -> T:
     """Fill a dataclass from command-line options, or print the help text and exit for `-h` or `--help`.
 
@@ -43,18 +49,21 @@ def parse(
         program: name of the program in the help text.
         default: default values of the fields.
         about: help text instead of the docstring's summary.
+        folder: field with a folder to write, or None, which is checked by `terminal.output_folder`.
 
     Returns:
         The dataclass with the values of the options.
 
     Raises:
-        InputError: an option is unknown or a value has the wrong type; the message has one line.
+        InputError: an option is unknown, a value has the wrong type, or the folder cannot be written; the message has
+            one line.
     """
     # the default determines the kind of data: a union of dataclasses does not become subcommands
     options: dict[str, Any] = {"prog": program, "default": default, "description": about}
     shape: Any = tyro.conf.AvoidSubcommands[kind]
     if any(word in ("-h", "--help") for word in args):
-        tyro.cli(shape, args=["--help"], **options)
+        with _help_rules():
+            tyro.cli(shape, args=["--help"], **options)
     leaves = list(_leaves(kind, default))
     words = _with_present_values(_plain_booleans(args, leaves))
     errors = io.StringIO()
@@ -69,7 +78,11 @@ def parse(
             raise InputError(f"{word}: expected a value")
     if unknown:
         raise InputError(f"unknown argument {unknown[0]!r}{_nearest(unknown[0], leaves)}")
-    return value if all(word.isascii() for word in words) else _readable(value)
+    value = value if all(word.isascii() for word in words) else _readable(value)
+    if folder and getattr(value, folder) is not None:
+        path = output_folder(getattr(value, folder), f"--{folder}")
+        value = dataclasses.replace(typing.cast(Any, value), **{folder: path})
+    return value
 
 
 def parse_named(kind: Callable[..., T], args: Sequence[str], program: str) -> tuple[str, T]:
@@ -123,6 +136,44 @@ def run(command: Callable[[list[str]], None], words: list[str], interrupted: str
             if not isinstance(error, DivergedError):
                 raise
             fail(error, 1)
+
+
+def _help_rules() -> ConstructorRegistry:
+    """The rules of tyro for dataclasses, except for the text of an option.
+
+    It is one paragraph, states that an option without a default is required, also if it is a tuple, and does not show
+    an empty default, such as ().
+    """
+    registry, busy = ConstructorRegistry(), False
+
+    @registry.struct_rule
+    def rule(info: StructTypeInfo) -> StructConstructorSpec | None:
+        nonlocal busy
+        if busy or not dataclasses.is_dataclass(info.type):
+            return None
+        busy = True  # the next rule is tyro's own
+        try:
+            spec = ConstructorRegistry.get_struct_spec(info)
+        finally:
+            busy = False
+        if not isinstance(spec, StructConstructorSpec):
+            return None
+        return dataclasses.replace(spec, fields=tuple(map(_described, spec.fields)))
+
+    return registry
+
+
+def _described(field: StructFieldSpec) -> StructFieldSpec:
+    text = field.helptext() if callable(field.helptext) else field.helptext
+    field = dataclasses.replace(field, helptext=" ".join(text.split()) if text else text)
+    if field.default is tyro.MISSING or field.default is tyro.MISSING_NONPROP:
+        hint = "(required)"
+    elif field.default in ((), "", None):
+        hint = ""
+    else:
+        return field
+    kind: Any = typing.Annotated[field.type, tyro.conf.arg(help_behavior_hint=hint)]
+    return dataclasses.replace(field, type=kind)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -90,10 +90,10 @@ class Affine(LocationScale):
         """
         low, high = self._outcomes(low, high)
         start, end = self._ends(low), self._ends(high)
-        if type(self.base)._atom_below is not Distribution._atom_below:
+        if self.base._has_atoms:
             return self._known(self.base.interval_log_prob(start, end), low, high)
         width = (high - low) / pad_rank(self.scale, low.ndim)
-        middle = self._ends(0.5 * low + 0.5 * high)
+        middle = 0.5 * start + 0.5 * end  # that of low and high may not be a float of their size
         rounding = float(jnp.finfo(self.dtype).eps) * jnp.maximum(jnp.abs(middle), 1.0)
         narrow = (width > 0) & (width < _MIN_ROUNDINGS * rounding) & jnp.isfinite(middle)
         points = jnp.stack(jnp.broadcast_arrays(jax.lax.stop_gradient(start), middle, jax.lax.stop_gradient(end)))
@@ -155,6 +155,10 @@ class Affine(LocationScale):
 
     def _knots(self, ndim: int) -> list[Array]:
         return [self._placed(knot) for knot in self.base._knots(ndim)]
+
+    @property
+    def _has_atoms(self) -> bool:
+        return self.base._has_atoms
 
     def _atom_below(self, y: Array) -> Array:
         atom = self.base._atom_below(self._ends(y))

@@ -54,6 +54,11 @@ class Distribution(abc.ABC):
         parameter have its own type.
         """
 
+    @property
+    def _has_atoms(self) -> bool:
+        """Whether a single outcome may have positive probability; such a distribution has `_atom_below`."""
+        return False
+
     @abc.abstractmethod
     def log_prob(self, y: ArrayLike) -> Float[Array, "..."]:
         """Return the log-density at y, the log-probability at an atom; -inf with zero gradient outside the support."""

@@ -213,6 +213,10 @@ class Censored(Distribution):
         bounds = [bound for bound, given in ((low, self.low), (high, self.high)) if given is not None]
         return points + bounds
 
+    @property
+    def _has_atoms(self) -> bool:
+        return True
+
     def _atom_below(self, y: Array) -> Array:
         low, high = self._bounds(y.ndim)
         atom = self.base._atom_below(y)

@@ -121,6 +121,10 @@ class Deterministic(Distribution):
     def _breaks(self, ndim: int) -> list[Array]:
         return self._knots(ndim)
 
+    @property
+    def _has_atoms(self) -> bool:
+        return True
+
     def _atom_below(self, y: Array) -> Array:
         value = pad_rank(self.value, y.ndim)
         return jnp.where(value <= y, value, -jnp.inf)

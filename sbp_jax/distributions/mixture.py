@@ -203,6 +203,11 @@ class Mixture(Distribution):
         points = self.components._breaks(ndim + 1)
         return [point[..., m] for point in points for m in range(point.shape[-1])]
 
+    @property
+    def _has_atoms(self) -> bool:
+        parts = self.components if isinstance(self.components, tuple) else (self.components,)
+        return any(part._has_atoms for part in parts)
+
     def _atom_below(self, y: Array) -> Array:
         return jnp.max(self._each(lambda d, y: d._atom_below(y), y), axis=-1)
 

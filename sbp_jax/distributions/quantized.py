@@ -334,6 +334,10 @@ class Quantized(Distribution):
         index, on_grid = self._index(y)
         return self._half(y, jnp.where(on_grid, index - 1, index), 1)
 
+    @property
+    def _has_atoms(self) -> bool:
+        return True
+
     def _atom_below(self, y: Array) -> Array:
         return jnp.where(jnp.isfinite(y), self._point(y, self._index(y)[0]), y)
 

@@ -158,6 +158,10 @@ class Shifted(Distribution):
         """Return draws [*sample_shape, ...], float64."""
         return self._plus_shift(self.base.sample(key, sample_shape))
 
+    @property
+    def _has_atoms(self) -> bool:
+        return self.base._has_atoms
+
     def _squared_cdf_area(self, low, high):
         return self.base._squared_cdf_area(low, high)
 

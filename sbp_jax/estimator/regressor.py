@@ -23,6 +23,7 @@ from sbp_jax.models.config import NetworkConfig
 from sbp_jax.models.encoders import Statistic
 from sbp_jax.models.network import Network
 from sbp_jax.training.checkpoints import named
+from sbp_jax.training.compiled import compiled_before
 
 _MIN_ROWS = 2
 _MIN_VALIDATION = 5  # fewer validation rows say nothing: all steps are taken instead
@@ -428,6 +429,7 @@ def _seed(state: Any) -> int:
     return int(state.integers(2**31)) if isinstance(state, np.random.Generator) else int(state)
 
 
+@compiled_before()
 def _in_chunks(function: Any, *arrays: np.ndarray, size: int = 16384) -> np.ndarray:
     """A function of batches, called on equal chunks, the last one padded with its first row."""
     count = len(arrays[0])

@@ -72,6 +72,13 @@ class Run:
         is `Censored` at each play's goal line, where the atom is the probability of a touchdown. For windows of time
         series it is in the unit of the series. `predict_latent` gives the distribution before rounding and bounds.
 
+        For windows whose outcomes float32 would round by more than 1e-4 of their scale, or integers of at least
+        8,388,608, it is `Shifted`: the windows given decide, so another part of the same series may get a distribution
+        without a shift. Outside of `jit`, every method takes and returns the same quantities for both; locations, such
+        as quantiles, are float64 for `Shifted`.
+        Inside of `jit`, and in a `Mixture`, use the distribution and the outcomes that
+        `sbp_jax.distributions.shifted.centered` returns for either.
+
         Raises:
             InputError: see `raw_outputs`.
         """

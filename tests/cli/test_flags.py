@@ -98,6 +98,20 @@ def test_every_option_has_a_help_text(name, capsys, monkeypatch):
         assert len(re.findall(r"(?<=\s)[a-z]{2,}(?=[\s,.;:])", block.split("(default")[0])) > 1, block
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_shows_no_empty_default(name, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
+    module = import_module(f"sbp_jax.cli.{name}")
+    with pytest.raises(SystemExit):
+        module.command(["--help"])
+    text = re.sub(r"[│\s]+", " ", capsys.readouterr().out)
+    assert not re.findall(r"\((?:default: (?:None|'')?|repeatable)\)", text)
+    required = [leaf.name for leaf in flags._leaves(module.Options, None) if leaf.positional]
+    assert text.count("(required)") >= len(required)
+    if name == "train":  # a line of a docstring that begins with a quotation mark is no paragraph of its own
+        assert 'this command: "auto" under Slurm' in text
+
+
 def test_options_change_the_named_configuration():
     words = ["demo", "--optimizer.learning-rate", "3e-4", "--head.tail-mass", "0.1", "0.02", "--data.source", "a", "b"]
     name, config = parsed(words)

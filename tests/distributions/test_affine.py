@@ -6,7 +6,19 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from sbp_jax.distributions import Affine, Binned, GeneralizedPareto, Normal, SplicedBinnedPareto, StudentT, objective
+from sbp_jax.distributions import (
+    Affine,
+    Binned,
+    Censored,
+    Deterministic,
+    GeneralizedPareto,
+    Mixture,
+    Normal,
+    Quantized,
+    SplicedBinnedPareto,
+    StudentT,
+    objective,
+)
 from sbp_jax.errors import InputError
 from tests import oracles
 from tests.oracles_baselines import assert_probabilities
@@ -57,6 +69,52 @@ def test_cells_of_large_counts_keep_their_digits(scale):
     np.testing.assert_allclose(cells(scale), want, rtol=1e-6)
     slope = jax.jacobian(lambda log_scale: cells(jnp.exp(log_scale)))(jnp.float32(np.log(scale)))
     np.testing.assert_allclose(slope, (y / scale) ** 2 - 1, rtol=1e-4)
+
+
+@pytest.mark.parametrize("scale", [3.0, 1e3, 1e6])
+def test_cells_of_a_mixture_far_from_zero_keep_their_digits(scale):
+    """Around 1e7, adjacent float32 numbers differ by 1: the middle of a cell of width 1 is not among them."""
+    loc = 1e7
+    lows = np.float32(loc + np.round(scale * np.array([-1.3, 0.0, 0.7, 2.1])))
+    parts = np.asarray([[0.3, -0.5, 0.7], [0.7, 0.4, 1.3]], np.float32)  # weight, mean and deviation of each
+
+    def cells(loc, scale):
+        base = Mixture(parts[:, 0], [Normal(mean, deviation) for _, mean, deviation in parts])
+        return Affine(base, loc, scale).interval_log_prob(lows, lows + 1)
+
+    def oracle(low, loc, scale):
+        total = oracles.mp.mpf(0)
+        for part in parts:
+            weight, mean, deviation = map(oracles.exact, part)
+            inside = oracles.normal_log_interval(loc + scale * mean, scale * deviation, low, low + 1)
+            total += weight * oracles.mp.exp(inside)
+        return oracles.mp.log(total)
+
+    at = jnp.float32(loc), jnp.float32(scale)
+    slopes = jax.jacobian(cells, (0, 1))(*at)
+    for n, low in enumerate(map(oracles.exact, lows)):
+        here = [oracles.exact(value) for value in at]
+        by_loc = oracles.derivative(lambda v, low=low, scale=here[1]: oracle(low, v, scale), here[0])
+        by_scale = oracles.derivative(lambda v, low=low, loc=here[0]: oracle(low, loc, v), here[1])
+        np.testing.assert_allclose(cells(*at)[n], float(oracle(low, *here)), rtol=1e-6)
+        got = [float(scale * slope[n]) for slope in slopes]
+        np.testing.assert_allclose(got, [float(scale * by_loc), float(scale * by_scale)], rtol=2e-6, atol=2e-6)
+
+
+def test_distributions_state_whether_they_can_have_atoms():
+    point, rounded = Deterministic(1.0), Quantized(Normal(0.0, 1.0))
+    for atoms in (point, rounded, Censored(Normal(0.0, 1.0), high=2.0), Mixture([0.5, 0.5], [Normal(0.0, 1.0), point])):
+        assert atoms._has_atoms
+        assert Affine(atoms, 1.0, 2.0)._has_atoms
+    # a cell that is narrow in rounding errors of its ends holds an atom's whole probability
+    assert float(Affine(point, 1e7, 1e6).prob(1.1e7 - 1, 1.1e7)) == 1.0
+    for smooth in (
+        Normal(0.0, 1.0),
+        Mixture.from_logits(np.zeros(2), Normal(np.zeros(2), 1.0)),
+        BASES["pareto 0.4"][0](),
+    ):
+        assert not smooth._has_atoms
+        assert not Affine(smooth, 1.0, 2.0)._has_atoms
 
 
 def test_a_narrow_cell_with_its_middle_beyond_the_support_has_its_part_inside():

@@ -7,6 +7,7 @@ import pytest
 from scipy.stats import norm
 
 from sbp_jax.distributions import Affine, Censored, Mixture, Normal, Quantized, Shifted
+from sbp_jax.distributions.base import Distribution
 from sbp_jax.errors import InputError
 
 pytestmark = pytest.mark.unoptimized
@@ -53,6 +54,33 @@ def test_locations_are_float64():
     np.testing.assert_allclose(dist.std(), SCALE, rtol=1e-6)
     draws = dist.sample(jax.random.key(0), (2000,))
     np.testing.assert_allclose(((draws - SHIFT) / SCALE).std(axis=0), 1.0, atol=0.06)
+
+
+# arguments of every public method, the outcomes among them relative to the shift
+CALLS = {
+    **dict.fromkeys(("mean", "variance", "std", "median", "mode", "entropy"), ((), ())),
+    **dict.fromkeys(("icdf", "isf"), ((), (0.3,))),
+    **dict.fromkeys(("log_prob", "cdf", "log_cdf", "survival_function", "log_survival_function"), ((0.5,), ())),
+    **dict.fromkeys(("cdf_left", "log_cdf_left", "log_survival_left", "pit_bounds", "crps"), ((-2.0,), ())),
+    **dict.fromkeys(("prob", "interval_log_prob"), ((-1.0, 2.0), ())),
+    "twcrps": ((1.0, -2.0, 3.0), ()),
+    "sample": ((), ((4,),)),  # after the key
+}
+LOCATIONS = {"mean", "median", "mode", "icdf", "isf", "sample"}
+PUBLIC = [name for name in dir(Distribution) if not name.startswith("_") and callable(getattr(Distribution, name))]
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_every_method_is_that_of_the_base_at_the_shift(name):
+    outcomes, others = CALLS[name]
+    others = (jax.random.key(0), *others) if name == "sample" else others
+    base, shift = Normal(jnp.array([0.3, -0.2]), 2.0), np.array([1e12, 3.0])
+    dist = Shifted(base, shift)
+    plain = getattr(base, name)(*outcomes, *others)
+    far = getattr(dist, name)(*(shift + y for y in outcomes), *others)
+    moved = shift if name in LOCATIONS else 0.0
+    assert np.shape(far) == np.shape(plain)
+    np.testing.assert_allclose(np.asarray(far) - moved, plain, rtol=2e-6, atol=2e-4 if name in LOCATIONS else 0)
 
 
 def test_parts_of_the_batch():

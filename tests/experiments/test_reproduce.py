@@ -8,7 +8,8 @@ import polars as pl
 import pytest
 import scipy.stats
 
-from experiments import pp, reproduce
+from experiments import agreement, benchmark, marginals, parity, pp, reproduce, scale
+from experiments.benchmarks import service_load
 from experiments.shared import sinusoid as networks
 from sbp_jax.data.series.sinusoid import draw, sinusoid
 from sbp_jax.distributions import Normal
@@ -58,6 +59,27 @@ def test_the_true_distribution_is_calibrated_and_sharp():
 def test_mistakes_are_one_line(words, message):
     with pytest.raises(InputError, match=message):
         reproduce.command(words)
+
+
+@pytest.mark.parametrize(
+    ("study", "words"),
+    [
+        (reproduce, ["pp"]),
+        (agreement, ["tracking.csv"]),
+        (marginals, ["seasons"]),
+        (scale, []),
+        (parity, []),
+        (service_load, ["run"]),
+        (benchmark, ["distribution"]),
+        (benchmark, ["device"]),
+    ],
+)
+def test_a_file_in_place_of_the_folder_is_one_line_before_any_work(study, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(InputError, match=r"^--out: file is a file, not a folder; name a folder$"):
+        study.command([*words, "--out", "file"])
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_a_table_without_its_data_does_not_stop_the_others(tmp_path, monkeypatch, capsys):

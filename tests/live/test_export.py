@@ -1,9 +1,11 @@
 """An exported folder: equal to the run, with jax and NumPy alone; changed files are rejected."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +18,8 @@ from sbp_jax.scoring import LEAGUE_PATH, League
 from tests.live.runs import small_plays, small_run
 
 pytestmark = pytest.mark.unoptimized
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +76,45 @@ def test_it_equals_the_run_where_only_jax_and_numpy_are(run, folder, tmp_path):
     assert passing == pytest.approx(
         League(0.1, 0.04, 0.09, 1.0, {"play": 0.9}).passing_score(np.array([score]), "play")[0], abs=1e-4
     )
+
+
+# trains a run and exports it; prints the same results for the longest play, by the run
+TRAINED = """
+import dataclasses, json, sys
+from pathlib import Path
+import jax, numpy as np
+import sbp_jax as sbp
+from sbp_jax.live.export import export
+from tests.live.runs import small_plays, small_run
+assert str(jax.config.jax_enable_x64) == sys.argv[2]
+folder, plays = Path(sys.argv[1]), small_plays(120)
+config = small_run().config
+config = dataclasses.replace(config, training=dataclasses.replace(config.training, epochs=2, batch_size=32))
+run = sbp.train(config, plays, out=folder / "runs", progress=False)
+export(run, folder / "out", batches=(2,), platforms=("cpu",))
+play = int(np.argmax(plays.lengths))
+np.savez(folder / "play.npz", frames=plays.unfolded(play), static=plays.static[play], yards=plays.outcome[play])
+medians = np.asarray(run.unfold(plays).median())[play, : plays.lengths[play]]
+row = run.score(plays).row(play, named=True)
+print(json.dumps([medians.tolist(), row["pit"], row["score"]]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("wide", [True, False], ids=["exported in 64 bits", "loaded in 64 bits"])
+def test_it_equals_the_run_where_the_precision_is_the_other(wide, tmp_path):
+    def printed(code, words, cwd, wide):
+        environment = {**os.environ, "JAX_ENABLE_X64": str(int(wide))}
+        words = [sys.executable, "-c", code, *words]
+        done = subprocess.run(words, capture_output=True, text=True, cwd=cwd, env=environment, check=False)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    medians, pit, score = printed(TRAINED, [str(tmp_path), str(wide)], ROOT, wide)
+    words = [str(tmp_path / "out"), str(tmp_path / "play.npz")]
+    exported = printed(OUTSIDE.replace("{package}", PACKAGE), words, tmp_path, not wide)
+    np.testing.assert_allclose(exported[0], medians, rtol=1e-5, atol=1e-4)
+    assert exported[1:3] == [pytest.approx(pit, abs=1e-5), pytest.approx(score, rel=1e-4, abs=2e-5)]
 
 
 @pytest.mark.slow

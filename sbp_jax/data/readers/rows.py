@@ -32,9 +32,9 @@ def read_rows(table: Table) -> Iterator[pl.DataFrame]:
     The columns are those of the layout, with ids as Int64 and coordinates as Float64, and `clock` (Int64, tenths of a
     second within the play, or the frame number), `stamp_ms` (Int64, if the file has times in addition to frame
     numbers), `event` (null if there is none), `is_ball`, `clock_s` (Int64) if the file has the game clock, and, if the
-    file has roles, `thrower` and `targeted`. `game_clock` has only the values that do not parse. A layout without ball
-    and events gets events at the snap and the throw, and the ball at the snap: `BALL_BEHIND_LINE_YARDS` behind the line
-    of scrimmage, at the passer's y.
+    file has roles, `thrower` and `targeted`. `game_clock` has only the values that do not parse, and
+    `game_clock_column` the name of their column in the file. A layout without ball and events gets events at the snap
+    and the throw, and the ball at the snap: `BALL_BEHIND_LINE_YARDS` behind the line of scrimmage, at the passer's y.
 
     Raises:
         InputError: a value does not parse, or the file has no rows; the message names file and column.
@@ -74,7 +74,10 @@ def _common(rows: pl.DataFrame, layout: Layout, table: Table) -> pl.DataFrame:
     )
     if "game_clock" in rows.columns:
         seconds, unread = read_clock(rows["game_clock"])
-        rows = rows.with_columns(seconds.alias("clock_s"), unread.alias("game_clock"))
+        source = pl.when(unread.is_not_null()).then(pl.lit(names["game_clock"]))
+        rows = rows.with_columns(
+            seconds.alias("clock_s"), unread.alias("game_clock"), source.alias("game_clock_column")
+        )
     integers, real = (
         {name: names.get(name, name) for name in rows.columns if name in kind} for kind in (_INTEGERS, _FLOATS)
     )

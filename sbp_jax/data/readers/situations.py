@@ -49,9 +49,9 @@ def situations(rows: pl.DataFrame, plays: pl.DataFrame, games: pl.DataFrame, scr
     ]
     columns += [c for c in ("home_score", "visitor_score") if c in rows.columns]
     table = rows.group_by(PLAY).agg(pl.col(*first, *columns).drop_nulls().first())
-    unread = rows["game_clock"].drop_nulls() if "game_clock" in rows.columns else []
-    if len(unread):
-        screen.report.reasons_unknown["clock_s"] = unread_clock("gameClock", unread[0])
+    if "game_clock" in rows.columns:
+        for clock in rows.select("game_clock_column", "game_clock").drop_nulls().head(1).iter_rows():
+            screen.report.reasons_unknown["clock_s"] = unread_clock(*clock)
     snap = rows.filter(pl.col("frame") == 0)
     ball = toward_positive_x(snap.filter("is_ball")).select(*PLAY, ball_x="x", ball_y="y")
     at_home = pl.col("at_home") == 1 if "at_home" in rows.columns else pl.lit(None, pl.Boolean)

@@ -91,12 +91,13 @@ def test_positions_of_the_list_of_players(position, tmp_path):
     assert report.ignored == [str(tmp_path / "tackles.csv")]
 
 
-def test_the_clock_of_the_tracking(tmp_path):
-    rows = fabricate.as_highlights(fabricate.play(), publishers.DESCRIPTION)
-    fabricate.write(rows.with_columns(gameClock=pl.lit("late")), tmp_path / "tracking.csv")
+@pytest.mark.parametrize("column", ["gameClock", "GameClock", "game_clock"])
+def test_the_clock_of_the_tracking(column, tmp_path):
+    rows = fabricate.as_highlights(fabricate.play(), publishers.DESCRIPTION).with_columns(gameClock=pl.lit("late"))
+    fabricate.write(rows.rename({"gameClock": column}), tmp_path / "tracking.csv")
     _, report = read_plays(tmp_path)
     assert report.mostly_unknown() == {
-        "clock_s": "column gameClock: values such as 'late' are not read; expected MM:SS, HH:MM:SS or seconds"
+        "clock_s": f"column {column}: values such as 'late' are not read; expected MM:SS, HH:MM:SS or seconds"
     }
 
 
