@@ -13,6 +13,8 @@ from sbp_jax.distributions import Affine, Censored, Quantized, Shifted
 from sbp_jax.estimator.darts import darts_model, next_values
 from sbp_jax.estimator.gluonts import entry_quantiles, gluonts_predictor
 
+pytestmark = pytest.mark.unoptimized
+
 LEADS = (1, 3)
 ROWS = 420  # of every series, so that all fits share one program
 SMALL: dict[str, Any] = {
