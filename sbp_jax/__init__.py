@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # repeats the names below, because type checkers cannot read 
     from sbp_jax.distributions import TwoTailedHybridPareto as TwoTailedHybridPareto
     from sbp_jax.distributions import kl_divergence as kl_divergence
     from sbp_jax.errors import InputError as InputError
+    from sbp_jax.estimator import SBPForecaster as SBPForecaster
     from sbp_jax.estimator import SBPRegressor as SBPRegressor
     from sbp_jax.estimator import load as load
     from sbp_jax.live import LiveScorer as LiveScorer
@@ -62,7 +63,7 @@ _MODULES = {
         "kl_divergence",
     ),
     "sbp_jax.errors": ("InputError",),
-    "sbp_jax.estimator": ("SBPRegressor", "load"),
+    "sbp_jax.estimator": ("SBPForecaster", "SBPRegressor", "load"),
     "sbp_jax.live": ("LiveScorer",),
     "sbp_jax.config": (
         "Config",

@@ -13,6 +13,7 @@ from sbp_jax.errors import InputError
 from sbp_jax.estimator.arguments import check_arguments
 from sbp_jax.estimator.features import Features
 from sbp_jax.estimator.fitting import Inputs, Trainable, make_network
+from sbp_jax.estimator.forecaster import SBPForecaster
 from sbp_jax.estimator.program import Values
 from sbp_jax.estimator.regressor import STRUCTURE, SBPRegressor
 from sbp_jax.estimator.target import Target
@@ -22,7 +23,7 @@ from sbp_jax.training.checkpoints import Checkpoints
 KIND, FORMAT = "sbp_jax estimator", 1
 
 
-def save(model: SBPRegressor, path: Path) -> None:
+def save(model: SBPRegressor | SBPForecaster, path: Path) -> None:
     """Write a fitted estimator to a folder.
 
     Raises:
@@ -41,6 +42,8 @@ def save(model: SBPRegressor, path: Path) -> None:
         "censored": model._trainable.program.censored,
         "history": model.history_,
     }
+    if isinstance(model, SBPForecaster):
+        record["forecaster"] = model._record()
     trees = {"best": model.params_, "constants": model._constants, "state": {"format": np.array([FORMAT], np.int32)}}
     with building(path, replace=True) as folder:
         checkpoints = Checkpoints(folder)
@@ -58,8 +61,8 @@ def _check_replaceable(path: Path) -> None:
     raise InputError(f"{path}: expected a new folder or that of a saved estimator, but something else is there")
 
 
-def load(path: str | Path) -> SBPRegressor:
-    """Read an estimator that `SBPRegressor.save` wrote; nothing in the folder is executed.
+def load(path: str | Path) -> Any:
+    """Read an `SBPRegressor` or `SBPForecaster` that its `save` wrote; nothing in the folder is executed.
 
     Raises:
         InputError: the folder is missing, damaged, or holds something else.
@@ -71,19 +74,25 @@ def load(path: str | Path) -> SBPRegressor:
     checkpoints = Checkpoints(path, read_only=True)
     if checkpoints.latest is None:
         raise InputError(f"{path}: expected the folder of a saved estimator")
-    model = SBPRegressor()
+    model: Any = None
     holder: dict[str, Any] = {}
 
     def like(record: dict[str, Any]) -> dict[str, Any]:
         if record.get("kind") != KIND or record.get("format") != FORMAT:
             raise InputError(f"{path}: expected an estimator saved by SBPRegressor.save of this version")
+        nonlocal model
         try:
+            model = SBPForecaster() if "forecaster" in record else SBPRegressor()
             _restore(model, record)
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
             cause = " ".join(str(error).split())[:200]
             raise InputError(
                 f"{path}: expected the record of a saved estimator, but it does not fit: {cause}"
             ) from error
+        if isinstance(model, SBPForecaster):
+            holder["trainable"], params, constants = model._untrained(bool(record["censored"]))
+            stacked = nnx.eval_shape(lambda: _stacked(params, int(record["members"])))
+            return {"best": stacked, "constants": constants}
         config = model._network_config()
         features, sequences = model.features_, model.sequence_features_
         inputs = Inputs(
@@ -112,10 +121,10 @@ def _stacked(params: Any, count: int) -> Any:
     return jax.tree.map(lambda leaf: jax.numpy.zeros((count, *leaf.shape), leaf.dtype), params)
 
 
-def _restore(model: SBPRegressor, record: dict[str, Any]) -> None:
+def _restore(model: SBPRegressor | SBPForecaster, record: dict[str, Any]) -> None:
     """Set the parameters and the attributes of a saved estimator."""
     model.set_params(**{name: _tuples(value) for name, value in record["parameters"].items()})
-    check_arguments(model.get_params(deep=False))
+    check_arguments(model._arguments() if isinstance(model, SBPForecaster) else model.get_params(deep=False))
     model.target_ = Target(**{each.name: _tuples(record["target"][each.name]) for each in fields(Target)})
     Values.of(model.target_)  # raises an error if a field has another type
     model.history_ = record["history"]
@@ -123,13 +132,15 @@ def _restore(model: SBPRegressor, record: dict[str, Any]) -> None:
     model._fitted_with = {name: getattr(model, name) for name in STRUCTURE}
     columns = ("features", "sequence_features")
     model._describe(*(None if record[name] is None else Features.from_json(record[name]) for name in columns))
+    if isinstance(model, SBPForecaster):
+        model._restore(record["forecaster"])
 
 
 def _plain(name: str, value: Any) -> Any:
     """A parameter as JSON holds it."""
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
-    if isinstance(value, tuple | list):
+    if isinstance(value, tuple | list | range):
         return [_plain(name, each) for each in value]
     if name == "random_state" and not isinstance(value, int | None):
         return None

@@ -47,7 +47,23 @@ def read_times(column: pl.Series, path: Path) -> Times:
         InputError: the message names the file and the first row that is not a date, has no time, or is not later than
             the row before.
     """
-    name, dated, original = column.name, not column.dtype.is_numeric(), column
+    times = clock_times(column, path)
+    at, name = times.raw, column.name
+    if len(at) < 3:
+        raise InputError(f"{path}: expected at least 3 rows, got {len(at)}")
+    for row in np.flatnonzero(np.diff(at) <= 0)[:1]:
+        what = "the same time as" if at[row + 1] == at[row] else "an earlier time than"
+        has_clock = not column.dtype.is_numeric() and np.any(np.mod(at, 86_400))
+        hint = "; local times need an offset from UTC where the clock is set back" if has_clock else ""
+        raise InputError(
+            f"{path}: column {name!r}: row {row + 2} has {what} the row before: {column[int(row) + 1]}{hint}"
+        )
+    return times
+
+
+def clock_times(column: pl.Series, path: Path) -> Times:
+    """Return the times of a column in any order, see `read_times`; InputError names the first that is no time."""
+    name, dated = column.name, not column.dtype.is_numeric()
     wall = None
     if column.dtype == pl.String:
         column, offset = _text_dates(column, path)
@@ -64,15 +80,6 @@ def read_times(column: pl.Series, path: Path) -> Times:
     at = _seconds(column) if dated else column.cast(pl.Float64).fill_null(float("nan")).to_numpy()
     for row in np.flatnonzero(~np.isfinite(at))[:1]:
         raise InputError(f"{path}: column {name!r}: row {row + 1} has no time")
-    if len(at) < 3:
-        raise InputError(f"{path}: expected at least 3 rows, got {len(at)}")
-    for row in np.flatnonzero(np.diff(at) <= 0)[:1]:
-        what = "the same time as" if at[row + 1] == at[row] else "an earlier time than"
-        has_clock = dated and np.any(np.mod(at, 86_400))
-        hint = "; local times need an offset from UTC where the clock is set back" if has_clock else ""
-        raise InputError(
-            f"{path}: column {name!r}: row {row + 2} has {what} the row before: {original[int(row) + 1]}{hint}"
-        )
     return Times(at if dated or wall is None else wall, wall, dated or wall is not None, raw=at)
 
 

@@ -4,6 +4,7 @@ Months have 28 to 31 days, years 365 or 366, a day across a change of the clock 
 no weekend. Such periods of a calendar count as one step each; a period without an observation is a missing step.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,6 +62,80 @@ def find_grid(at: np.ndarray, wall: np.ndarray | None = None) -> Grid | Irregula
     return grid
 
 
+def times_after(clock: np.ndarray, step: float, period: str, leads: np.ndarray, index: int = -1) -> np.ndarray:
+    """Return the times of the cells that follow that of one time by `leads` cells, float64 `[L]`, on the same clock.
+
+    Args:
+        clock: float64 `[N]`, times on the grid: local time in seconds since 1970 where the grid has a period.
+        step, period: of the grid, see `Grid`.
+        leads: integers `[L]`, 0 for the cell of the time itself.
+        index: of the time in `clock`; by default the last one.
+    """
+    if not period:
+        return clock[index] + leads * step
+    day = _days(clock)
+    time_of_day = clock[index] - day[index] * _DAY_S
+    if period in ("business day", "weekday"):
+        open_days = np.unique(_weekday(day.astype("datetime64[D]")))
+        week, place = np.divmod(_open_day_number(day, open_days)[index] + leads, len(open_days))
+        # weeks are numbered from Monday, 1969-12-29 or three days before 1970
+        dates = week * _WEEKDAYS + (_WEEKDAYS - _THURSDAY) + open_days[place]
+    elif period == "half-month":
+        months, days, lengths = _dates(clock)
+        second = int(days.max())
+        half = 2 * int(months[index].astype(np.int64)) + int(days[index] == min(second, lengths[index])) + leads
+        first = (half // 2).astype("datetime64[M]").astype("datetime64[D]")
+        last = ((half // 2) + 1).astype("datetime64[M]").astype("datetime64[D]") - 1
+        dates = np.where(half % 2 == 1, np.minimum(first + (second - 1), last), first + (int(days.min()) - 1))
+    else:
+        months = {"month": 1, "quarter": 3, "year": 12}.get(period) or int(period.split()[0])
+        rule = _month_rule(clock)
+        number = _dates(clock)[0][index].astype(np.int64) + months * leads
+        month = number.astype("datetime64[M]")
+        # a time that was streamed may be some days off the rule
+        dates = month.astype("datetime64[D]") if rule is None else rule(month)
+    return dates.astype("datetime64[D]").astype(np.int64) * _DAY_S + time_of_day
+
+
+def cell_after(clock: np.ndarray, step: float, period: str, time: float) -> int | None:
+    """Return how many cells a later time follows the last one by; None if it lies on no cell of the grid.
+
+    Args:
+        clock, step, period: see `times_after`.
+        time: later than the last one, on the same clock.
+    """
+    ratio = (time - clock[-1]) / step
+    if not period:
+        near = int(np.round(ratio))
+        fits = near >= 1 and (abs(ratio - near) <= _TOLERANCE + 1e-6 or ratio >= _LONG_GAP)
+        return near if fits else None
+    leads = np.arange(1, int(1.5 * ratio) + 4)
+    distance = np.abs(times_after(clock, step, period, leads) - time)
+    nearest = int(np.argmin(distance))
+    return int(leads[nearest]) if distance[nearest] <= max(_TOLERANCE * step, _CLOCK_SHIFT_S) else None
+
+
+def cells_on(clock: np.ndarray, step: float, period: str, times: np.ndarray) -> np.ndarray | None:
+    """Return the cells of other times on a grid, int64 `[M]` from any start; None if one lies on no cell.
+
+    Args:
+        clock, step, period: see `times_after`.
+        times: float64 `[M]`, increasing, on the same clock. Equal steps may have another phase.
+    """
+    if not period:
+        ratio = np.diff(times) / step
+        near = np.round(ratio)
+        if np.any((near < 1) | (np.abs(ratio - near) > _TOLERANCE + 1e-6)):
+            return None
+        return _from_zero(np.concatenate([[0.0], np.cumsum(near)]))
+    ends = (times[[0, -1]] - clock[-1]) / step
+    leads = np.arange(int(1.5 * min(ends[0], 0.0)) - 4, int(1.5 * max(ends[1], 0.0)) + 5)
+    grid = times_after(clock, step, period, leads)
+    nearest = np.argmin(np.abs(grid[None, :] - times[:, None]), axis=1)
+    far = np.abs(grid[nearest] - times) > max(_TOLERANCE * step, _CLOCK_SHIFT_S)
+    return None if np.any(far) or np.any(np.diff(nearest) < 1) else nearest.astype(np.int64)
+
+
 def _usual(distances: np.ndarray) -> float:
     """The lower median: a distance that occurs, even if two are equally frequent."""
     return float(np.quantile(distances, 0.5, method="lower"))
@@ -78,22 +153,47 @@ def _equal(at: np.ndarray, step: float) -> Grid | Irregular:
 
 def _months(wall: np.ndarray, step: float) -> Grid | None:
     """One time per month, quarter, half-year or year, on the same day by one of the usual rules."""
-    month, day, length = _dates(wall)
-    first = month.astype("datetime64[D]")
-    date, weekday = first + (day - 1), _weekday(first + (day - 1))
-    fits = (
-        bool((day == np.minimum(day.max(), length)).all()),  # a day of the month, or its last one
-        _is_constant(length - day),
-        bool((date == np.busday_offset(first, 0, roll="forward")).all()),  # the first business day
-        bool((date == np.busday_offset(first + (length - 1), 0, roll="backward")).all()),  # the last one
-        _is_constant(weekday) and (_is_constant((day - 1) // _WEEKDAYS) or _is_constant((length - day) // _WEEKDAYS)),
-    )
-    number = month.astype(np.int64)
-    if not any(fits) or (np.diff(number) < 1).any():
+    number = _dates(wall)[0].astype(np.int64)
+    if _month_rule(wall) is None or (np.diff(number) < 1).any():
         return None
     months = int(np.gcd.reduce(np.diff(number)))
     period = {1: "month", 3: "quarter", 12: "year"}.get(months, f"{months} months")
     return Grid(_from_zero((number - number[0]) // months), step, period)
+
+
+def _month_rule(wall: np.ndarray) -> Callable[[np.ndarray], np.ndarray] | None:
+    """The usual rule by which all times have their day of the month: months -> dates; None if they follow none."""
+    months, days, lengths = _dates(wall)
+    number, day, from_end = int(days.max()), int(days[0]), int(lengths[0] - days[0])
+    weekday = int(_weekday(_days(wall[:1]).astype("datetime64[D]"))[0])
+
+    def bounds(month: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return month.astype("datetime64[D]"), (month + 1).astype("datetime64[D]") - 1
+
+    def same_day(month: np.ndarray) -> np.ndarray:
+        first, last = bounds(month)
+        return np.minimum(first + (number - 1), last)
+
+    def same_from_end(month: np.ndarray) -> np.ndarray:
+        return bounds(month)[1] - from_end
+
+    def first_business_day(month: np.ndarray) -> np.ndarray:
+        return np.busday_offset(bounds(month)[0], 0, roll="forward")
+
+    def last_business_day(month: np.ndarray) -> np.ndarray:
+        return np.busday_offset(bounds(month)[1], 0, roll="backward")
+
+    def same_weekday(month: np.ndarray) -> np.ndarray:
+        first = bounds(month)[0]
+        return first + (weekday - _weekday(first)) % _WEEKDAYS + (day - 1) // _WEEKDAYS * _WEEKDAYS
+
+    def same_weekday_from_end(month: np.ndarray) -> np.ndarray:
+        last = bounds(month)[1]
+        return last - (_weekday(last) - weekday) % _WEEKDAYS - from_end // _WEEKDAYS * _WEEKDAYS
+
+    dates = months.astype("datetime64[D]") + (days - 1)
+    rules = same_day, same_from_end, first_business_day, last_business_day, same_weekday, same_weekday_from_end
+    return next((rule for rule in rules if (rule(months) == dates).all()), None)
 
 
 def _half_months(wall: np.ndarray, step: float) -> Grid | None:
@@ -117,11 +217,16 @@ def _weekdays(wall: np.ndarray, step: float) -> Grid | None:
     all_weekdays = _weekday(np.arange(day[0], day[-1] + 1).astype("datetime64[D]"))
     if not 1 < len(open_days) < _WEEKDAYS or np.sum(~np.isin(all_weekdays, open_days)) < _MIN_ABSENCES:
         return None
-    # number of open days up to each day
-    cell = (day - weekday) // _WEEKDAYS * len(open_days) + np.searchsorted(open_days, weekday)
+    cell = _open_day_number(day, open_days)
     if _usual(np.diff(cell)) != 1:
         return None
     return Grid(_from_zero(cell), step, "business day" if open_days.tolist() == [0, 1, 2, 3, 4] else "weekday")
+
+
+def _open_day_number(day: np.ndarray, open_days: np.ndarray) -> np.ndarray:
+    """Number of open days up to each day."""
+    weekday = _weekday(day.astype("datetime64[D]"))
+    return (day - weekday) // _WEEKDAYS * len(open_days) + np.searchsorted(open_days, weekday)
 
 
 def _days(wall: np.ndarray) -> np.ndarray:
@@ -140,10 +245,6 @@ def _dates(wall: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def _weekday(date: np.ndarray) -> np.ndarray:
     return (date.astype("datetime64[D]").astype(np.int64) + _THURSDAY) % _WEEKDAYS
-
-
-def _is_constant(values: np.ndarray) -> bool:
-    return bool((values == values[0]).all())
 
 
 def _from_zero(cell: np.ndarray) -> np.ndarray:

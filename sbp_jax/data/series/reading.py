@@ -41,6 +41,7 @@ class Series:
         period: the calendar's period, such as "month" or "business day"; "" for equal steps.
         is_plain: whether earlier versions, which knew only equal steps between the file's numbers or dates, read the
             same times and cells.
+        wall: float64 `[N]`, local time in seconds since 1970; None for numbers.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Series:
     cells: np.ndarray | None = None
     period: str = ""
     is_plain: bool = True
+    wall: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.value)
@@ -65,6 +67,25 @@ class Series:
     def gaps(self) -> int:
         """Number of cells without an observation between the first and the last one."""
         return int(self.cell[-1]) + 1 - len(self)
+
+
+@dataclass(frozen=True, eq=False)
+class Contexts:
+    """Windows of C cells before any times of a series; those of which at least half is observed.
+
+    Attributes:
+        value, seen, location, scale: see `Windows`.
+        index: int64 `[N]`, number of each window among those that were requested.
+    """
+
+    value: np.ndarray
+    seen: np.ndarray
+    location: np.ndarray
+    scale: np.ndarray
+    index: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.index)
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,12 +134,36 @@ def read_series(path: str | Path, time: str = "", value: str = "") -> Series:
     """
     path = Path(path)
     table = read_file(path)
+    time, value = columns_of(table, path, time, value)
+    series = series_of(table, path, time, value, path.stem)
+    check_varies(series, path, value)
+    return series
+
+
+def columns_of(table: pl.DataFrame, path: Path, time: str = "", value: str = "") -> tuple[str, str]:
+    """Return the columns of times and values, found by their kinds and names where they are empty.
+
+    Raises:
+        InputError: a column is missing or ambiguous, or both are one; `path` names the table in the message.
+    """
     time = time or _time_column(table, path)
     check_column(table, path, time)
     value = value or _value_column(table, path, time)
     check_column(table, path, value)
     if time == value:
         raise InputError(f"{path}: column {time!r}: times and values cannot be one column")
+    return time, value
+
+
+def series_of(table: pl.DataFrame, path: Path, time: str, value: str, name: str) -> Series:
+    """Return the series in two columns of a table, see `read_series`; its values may be equal.
+
+    Args:
+        table: rows in order of time.
+        path: names the table in messages.
+        time, value: columns of the table.
+        name: name of the series.
+    """
     times = read_times(table[time], path)
     values = numbers(table[value], path, value).fill_nan(None).to_numpy()
     for row in np.flatnonzero(np.abs(values) > MAX_ABSOLUTE)[:1]:
@@ -129,22 +174,13 @@ def read_series(path: str | Path, time: str = "", value: str = "") -> Series:
     finite = ~np.isnan(values)
     if finite.sum() < 3:
         raise InputError(f"{path}: column {value!r}: expected at least 3 values, got {int(finite.sum())}")
-    if np.ptp(values[finite]) == 0:
-        raise InputError(f"{path}: column {value!r}: a constant series, every value is {values[finite][0]:g}")
-    deviation = float(np.mean(np.abs(values[finite] - np.median(values[finite]))))
-    largest = float(np.max(np.abs(values[finite])))
-    if largest * _ROUNDING > _TOLERANCE * deviation:
-        raise InputError(
-            f"{path}: column {value!r}: values up to {largest:.10g} that differ by {deviation:.3g} on average have "
-            f"more digits than float64 (15); subtract a constant from the column"
-        )
     # the grid comes from all rows: a row without a value is a gap
     grid = find_grid(times.at, times.wall)
     if isinstance(grid, Irregular):
         raise InputError(f"{path}: column {time!r}: {_irregularity(grid, times)}; put the series on a grid first")
     cells, raw = grid.cell[finite], times.raw[finite]
     return Series(
-        path.stem,
+        name,
         times.at[finite],
         values[finite],
         grid.step,
@@ -154,7 +190,22 @@ def read_series(path: str | Path, time: str = "", value: str = "") -> Series:
         grid.period,
         times.at is times.raw
         and np.array_equal(cells - cells[0], _equal_cells(raw, float(np.median(np.diff(times.raw))))),
+        wall=None if times.wall is None else times.wall[finite],
     )
+
+
+def check_varies(series: Series, path: Path, value: str) -> None:
+    """Raise an InputError if all values of a series are equal, or differ in too few digits; `value` is the column."""
+    values = series.value
+    if np.ptp(values) == 0:
+        raise InputError(f"{path}: column {value!r}: a constant series, every value is {values[0]:g}")
+    deviation = float(np.mean(np.abs(values - np.median(values))))
+    largest = float(np.max(np.abs(values)))
+    if largest * _ROUNDING > _TOLERANCE * deviation:
+        raise InputError(
+            f"{path}: column {value!r}: values up to {largest:.10g} that differ by {deviation:.3g} on average have "
+            f"more digits than float64 (15); subtract a constant from the column"
+        )
 
 
 def windows(series: Series, context: int, lead: int = 1, training: int | None = None) -> Windows:
@@ -184,21 +235,35 @@ def windows(series: Series, context: int, lead: int = 1, training: int | None = 
     deviation = float(np.mean(np.abs(train - np.median(train)))) if len(train) else 0.0
     if not deviation > 0:
         raise InputError(f"{series.name}: a constant series in its first {len(train)} observations, which train")
-    grid = cell[:, None] + np.arange(1 - context, 1)[None, :] - lead
-    place = np.searchsorted(cell, grid)
-    nearest = np.minimum(place, len(cell) - 1)
-    observed = (cell[nearest] == grid) & (grid >= 0)
-    index = np.flatnonzero(2 * observed.sum(axis=1) >= context)
+    found = contexts(series, cell - lead, context, deviation)
+    index = found.index
     if not len(index):
         raise InputError(
             f"{series.name}: {len(series)} observations are too short a series for a context of {context} and a lead "
             f"of {lead} steps"
         )
+    return Windows(found.value, found.seen, series.value[index], index, found.location, found.scale)
+
+
+def contexts(series: Series, last: np.ndarray, context: int, deviation: float) -> Contexts:
+    """Return the windows that end at given cells, those of which at least half is observed; see `windows`.
+
+    Args:
+        series: the observations.
+        last: int64 `[N]`, last cell of each window.
+        context: number of cells of a window.
+        deviation: mean absolute deviation of the series' training part; the scale is at least a twentieth of it.
+    """
+    cell = series.cell
+    grid = last[:, None] + np.arange(1 - context, 1)[None, :]
+    nearest = np.minimum(np.searchsorted(cell, grid), len(cell) - 1)
+    observed = cell[nearest] == grid
+    index = np.flatnonzero(2 * observed.sum(axis=1) >= context)
     observed = observed[index]
     value = np.where(observed, series.value[nearest[index]], np.nan)
     location = np.nanmedian(value, axis=1)
     scale = np.maximum(np.nanmean(np.abs(value - location[:, None]), axis=1), _MIN_DEVIATION * deviation)
-    return Windows(np.where(observed, value, 0.0), observed, series.value[index], index, location, scale)
+    return Contexts(np.where(observed, value, 0.0), observed, location, scale, index)
 
 
 def _time_column(table: pl.DataFrame, path: Path) -> str:

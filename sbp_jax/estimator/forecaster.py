@@ -1,0 +1,493 @@
+"""`SBPForecaster`: series in, distributions of their next values out."""
+
+import operator
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, no_type_check
+
+import numpy as np
+from flax import nnx
+from jaxtyping import Float
+
+from sbp_jax.data.plays import WINDOW_FEATURES
+from sbp_jax.data.series.frames import Columns, Id, read_frame
+from sbp_jax.data.series.reading import Series, check_varies
+from sbp_jax.distributions.base import Distribution
+from sbp_jax.distributions.heads import Head
+from sbp_jax.errors import InputError
+from sbp_jax.estimator.arguments import check_arguments
+from sbp_jax.estimator.features import Features
+from sbp_jax.estimator.fitting import Inputs, Trainable, fit, initial, make_network, raw_outputs
+from sbp_jax.estimator.forecast import Forecast
+from sbp_jax.estimator.heads import make_builder
+from sbp_jax.estimator.histories import STATIC, History, Observations, Origins, is_yearly
+from sbp_jax.estimator.leads import Leads, LeadsProgram, in_series_unit, leads_rows, marginal_offset
+from sbp_jax.estimator.parameters import Base, NotFittedError
+from sbp_jax.estimator.program import Values
+from sbp_jax.estimator.regressor import SBPRegressor, _seed
+from sbp_jax.estimator.tables import Table
+from sbp_jax.estimator.target import MAX_STEPS, Bounds, Target, make_target
+from sbp_jax.models.encoders import Statistic
+from sbp_jax.models.tcn import receptive_field
+
+_MIN_VALIDATION = 5  # fewer validation windows say nothing: all steps are taken instead
+_CHUNK = 2048  # windows that are scored at once
+# parameters that mean what they mean to an SBPRegressor
+# fmt: off
+_SHARED = (
+    "tail_mass", "bins", "head", "parameterization", "shape_bounds", "networks", "ensemble", "hidden", "channels",
+    "kernel_size", "dropout", "learning_rate", "weight_decay", "batch_size", "max_epochs", "patience",
+    "validation_fraction", "random_state", "progress",
+)
+# fmt: on
+
+
+class SBPForecaster(Base):
+    """Estimate the distributions of a series' next values given its last `context` steps, with their tails.
+
+    One network (a TCN), averaged over `networks`, serves all series and all leads. It sees the last `context` steps of
+    a series on their own scale, median and mean absolute deviation, the scale itself, and for dates the time of day,
+    week and year. For each lead it has a block of outputs, which are the distribution of the value that many steps
+    later (direct forecasts, no recursion): a `SplicedBinnedPareto` in units of the window, `Affine` in the unit of the
+    series, `Quantized` for integers, and `Shifted` where float32 does not resolve the values. It is trained by maximum
+    likelihood, with early stopping on the latest share of each series, and never sees the id of a series.
+
+    Times are on a grid: equal steps, business days, months, quarters or years. Steps without a value are gaps, which
+    are masked; at least half of a window is observed.
+
+    Args:
+        context: number of steps that the network sees.
+        lead: steps from the last value to the outcome, an integer or several, such as (1, 24) or range(1, 13).
+        horizon: all leads from 1 to this one, in place of `lead`.
+        tail_mass: probability of the lower and the upper tail, each below 1/2; 0 for no tail.
+        bins: number of bins, or "auto": 3 N^(1/3), between 8 and 80, with edges at quantiles of training outcomes.
+        head: "sbp", another family of `SBPRegressor`, or a `Head` for outcomes in units of the window.
+        integer: whether values are integers; "auto": all are, and a typical window's scale is at most 10,000.
+        bounds: (low, high) of the values, None for no bound: distributions are `Censored` there. "auto": 0 for integers
+            that are not negative.
+        layers: residual blocks of the TCN; "auto": the fewest whose receptive field is the context.
+        validation_fraction: share of each series, its latest part, for early stopping; 0 trains for `max_epochs`.
+        parameterization, shape_bounds, networks, ensemble, hidden, channels, kernel_size, dropout, learning_rate,
+            weight_decay, batch_size, max_epochs, patience, random_state, progress: see `SBPRegressor`. All networks
+            have the same validation windows.
+
+    Attributes:
+        series_: ids of the series, in order of first appearance; [""] for one series.
+        leads_: the leads and their units, a `Leads`.
+        integer_, bounds_: what was chosen.
+        target_: bins, in units of the window and lead, a `Target`.
+        history_: one list per network of its validations; losses in nats, in units of the window and lead.
+        n_iter_: number of steps of the network that trained longest.
+
+    Raises:
+        InputError: a ValueError, from any method, with one line that names the argument and what was expected.
+
+    Example:
+        >>> model = sbp.SBPForecaster(context=96, horizon=24).fit(frame, time="hour", value="load")  # doctest: +SKIP
+        >>> forecast = model.forecast()  # doctest: +SKIP
+        >>> forecast.times, forecast.distribution.icdf(0.99)  # doctest: +SKIP
+        >>> model.update(value=41.5)  # the forecast after one more hour  # doctest: +SKIP
+    """
+
+    @no_type_check  # `fit` names the argument that is wrong
+    def __init__(
+        self,
+        context: int = 100,
+        lead: int | Sequence[int] = 1,
+        *,
+        horizon: int | None = None,
+        tail_mass: tuple[float, float] = (0.05, 0.05),
+        bins: int | Literal["auto"] = "auto",
+        head: str | Head = "sbp",
+        integer: bool | Literal["auto"] = "auto",
+        bounds: Bounds | Literal["auto"] = "auto",
+        parameterization: str = "bounded",
+        shape_bounds: tuple[float, float] = (0.0, 0.95),
+        networks: int | Literal["auto"] = "auto",
+        ensemble: int = 1,
+        hidden: tuple[int, ...] = (128, 128),
+        channels: int = 32,
+        layers: int | Literal["auto"] = "auto",
+        kernel_size: int = 3,
+        dropout: float = 0.1,
+        learning_rate: float = 2e-3,
+        weight_decay: float = 1e-2,
+        batch_size: int | Literal["auto"] = "auto",
+        max_epochs: int | Literal["auto"] = "auto",
+        patience: int = 15,
+        validation_fraction: float = 0.15,
+        random_state: Any = None,
+        progress: bool = False,
+    ) -> None:
+        self.context = context
+        self.lead: Any = lead
+        self.horizon = horizon
+        self.tail_mass = tail_mass
+        self.bins: Any = bins
+        self.head: Any = head
+        self.integer: Any = integer
+        self.bounds: Any = bounds
+        self.parameterization = parameterization
+        self.shape_bounds = shape_bounds
+        self.networks: Any = networks
+        self.ensemble = ensemble
+        self.hidden = hidden
+        self.channels = channels
+        self.layers: Any = layers
+        self.kernel_size = kernel_size
+        self.dropout = dropout
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.batch_size: Any = batch_size
+        self.max_epochs: Any = max_epochs
+        self.patience = patience
+        self.validation_fraction = validation_fraction
+        self.random_state = random_state
+        self.progress = progress
+
+    def fit(
+        self, frame: Any, y: Any = None, *, time: str | None = None, value: str | None = None, series: str | None = None
+    ) -> "SBPForecaster":
+        """Train on series and return the forecaster; it keeps the end of each for `forecast` and `update`.
+
+        Args:
+            frame: a pandas, polars or pyarrow frame with one row per observation, each series in order of time; or the
+                values of one series, an array [N] in which NaN is a gap.
+            y: ignored.
+            time: column of times: dates, periods such as 2020-01, or numbers. None: the only one of dates, or one with
+                a usual name.
+            value: column of values; missing ones are gaps. None: the only other numeric column.
+            series: column that identifies the series; None for one series.
+        """
+        del y
+        steps = self._steps()
+        if not isinstance(self.bins, int | str | np.integer):
+            raise InputError("bins: expected a number of bins or 'auto': windows have units of their own")
+        check_arguments(self._arguments())
+        columns, found = read_frame(frame, time, value, series)
+        # a fit that fails leaves the previous one as it was
+        fitted = type(self)(**self.get_params(deep=False))
+        fitted._fit(columns, found, steps)
+        vars(self).update(vars(fitted))
+        return self
+
+    def forecast(self, frame: Any = None) -> Forecast:
+        """Return the distributions after the last time of each series, batch shape [series, leads], and their times.
+
+        Args:
+            frame: the series up to the times from which to forecast, with the columns of `fit`; at least half of the
+                last `context` steps are needed. None: those of `fit`, with the observations of `update`.
+        """
+        self._check_fitted()
+        histories = self._observations.histories if frame is None else self._observations.read(frame)
+        parts = []
+        for id, history in histories.items():
+            part = Origins.of(id, history, self.context, self._leads(), self._yearly, latest=True)
+            if not len(part):
+                raise InputError(
+                    f"{self._label(id)}: too short a series to forecast: {history.observed(self.context)} of the last "
+                    f"{self.context} steps are observed, at least {-(-self.context // 2)} are needed"
+                )
+            parts.append(part)
+        return self._forecast(Origins.concatenate(parts))
+
+    def rolling(self, frame: Any) -> Forecast:
+        """Return the distributions after every time of the series of a frame, batch shape [windows, leads].
+
+        Windows begin at the first time of the frame, so that forecasts begin about half a `context` later; outcomes
+        after its end are NaN. `Forecast.outcome` next to `Forecast.distribution` evaluates a test set.
+        """
+        self._check_fitted()
+        return self._forecast(self._rolling(frame))
+
+    def predict_distribution(self, frame: Any = None) -> Distribution:
+        """Return the distributions of `forecast`, batch shape [series, leads]."""
+        return self.forecast(frame).distribution
+
+    def predict(self, frame: Any = None, which: str | float = "median") -> Float[np.ndarray, "series leads"]:
+        """Return a point of each distribution of `forecast`, float64 [series, leads].
+
+        Args:
+            frame: as in `forecast`.
+            which: "median", "mean", or the probability of a quantile.
+        """
+        if isinstance(which, str):
+            if which not in ("median", "mean"):
+                raise InputError(f"which: expected 'median', 'mean' or a probability, got {which!r}")
+        elif not 0 <= which <= 1:
+            raise InputError(f"which: expected a probability from 0 to 1, got {which}")
+        dist = self.predict_distribution(frame)
+        points = dist.mean() if which == "mean" else dist.icdf(0.5 if isinstance(which, str) else float(which))
+        return np.asarray(points, np.float64)
+
+    def score(self, frame: Any, y: Any = None) -> float:
+        """Return the mean log score of all windows and leads of a frame with an outcome, larger is better; in nats."""
+        del y
+        self._check_fitted()
+        origins = self._rolling(frame)
+        parts = []
+        for first in range(0, len(origins), _CHUNK):
+            part = self._forecast(origins.select(np.arange(first, min(first + _CHUNK, len(origins)))))
+            # NaN is no outcome of a distribution on a grid
+            known = ~np.isnan(part.outcome)
+            scores = np.asarray(part.distribution.log_prob(np.where(known, part.outcome, part.last[:, None])))
+            parts.append(scores[known].astype(np.float64))
+        scores = np.concatenate(parts) if parts else np.array([])
+        if not len(scores):
+            raise InputError("frame: expected series with outcomes after a window, got none")
+        return float(np.mean(scores))
+
+    def update(self, value: Any, time: Any = None, series: Any = None) -> Forecast | None:
+        """Add the next observation of a series, and return the distributions after it, batch shape [1, leads].
+
+        The networks are not trained further. The cost does not depend on the number of observations so far.
+
+        Args:
+            value: the observation.
+            time: its time, in the form of the column of times: a date, text or a number. None: one step after the last
+                time. Steps in between are gaps.
+            series: id of the series; None for one series.
+
+        Returns:
+            The forecast; None while fewer than half of the last `context` steps are observed, after a long gap.
+        """
+        self._check_fitted()
+        id, history = self._observations.add(value, time, series, self.context)
+        origins = Origins.of(id, history, self.context, self._leads(), self._yearly, latest=True)
+        return self._forecast(origins) if len(origins) else None
+
+    def save(self, path: str | Path) -> None:
+        """Write the fitted forecaster to a folder, for `sbp_jax.load`; an existing one is replaced.
+
+        The end of each series is part of it, so that a loaded forecaster continues where this one is.
+        """
+        from sbp_jax.estimator.saving import save
+
+        self._check_fitted()
+        save(self, Path(path))
+
+    def _fit(self, columns: Columns, found: dict[Id, Series], steps: tuple[int, ...]) -> None:
+        self._observations, self.series_ = Observations(columns), list(found)
+        for id, each in found.items():
+            check_varies(each, Path(self._label(id)), columns.value)
+        values = np.concatenate([each.value for each in found.values()])
+        ends = {id: len(each) - round(self.validation_fraction * len(each)) for id, each in found.items()}
+        histories = {
+            id: History(each, _deviation(each.value[: ends[id]], self._label(id))) for id, each in found.items()
+        }
+        self._yearly = is_yearly(histories)
+        parts = [self._windows(id, history, steps, columns) for id, history in histories.items()]
+        # cells from which on outcomes validate
+        borders = [
+            np.full(len(part), series.cell[ends[id]] - series.cell[0] if ends[id] < len(series) else np.iinfo(int).max)
+            for part, (id, series) in zip(parts, found.items(), strict=True)
+        ]
+        origins, border = Origins.concatenate(parts), np.concatenate(borders)
+        self.integer_ = self._is_integer(values, origins)
+        self.bounds_ = self._bounds(values)
+        observed = ~np.isnan(origins.outcome)
+        validates = np.all(origins.order >= border[:, None], axis=1) & np.any(observed, axis=1)
+        validated = bool(self.validation_fraction) and np.sum(validates) >= _MIN_VALIDATION
+        known = observed & ((origins.order < border[:, None]) | validates[:, None]) if validated else observed
+        trains = np.any(known, axis=1) & ~(validates if validated else np.zeros(len(origins), bool))
+        if np.sum(trains) < 2:
+            raise InputError(
+                f"{self._label(self.series_[0])}: too short a series to train on: {np.sum(trains)} windows of "
+                f"{self.context} steps have an outcome before the validation part; a shorter context has more"
+            )
+        self._train(origins, known, trains, validates if validated else None, steps)
+        tails = {id: history.tail(self.context) for id, history in histories.items()}
+        self._observations = Observations(columns, tails, self.integer_)
+
+    def _train(
+        self,
+        origins: Origins,
+        known: np.ndarray,
+        trains: np.ndarray,
+        validates: np.ndarray | None,
+        steps: tuple[int, ...],
+    ) -> None:
+        regressor, seed = self._regressor(), _seed(self.random_state)
+        config, masses = regressor._network_config(), (float(self.tail_mass[0]), float(self.tail_mass[1]))
+        counted = known & trains[:, None]
+        self.leads_ = Leads.of(steps, origins, counted)
+        loc, scale = self.leads_.unit(origins)
+        standardized = [(origins.outcome[:, i] - loc[:, i])[rows] / scale[rows, i] for i, rows in enumerate(counted.T)]
+        pooled = np.concatenate(standardized)
+        target = make_target(pooled, np.ones(len(pooled), bool), self.bins, masses, (None, None), False, ())
+        rows = leads_rows(target, origins.outcome, (loc, scale), known, self.integer_, self.bounds_)
+        program = self._program(target, not self.integer_ and bool(np.any(rows.interval & known)))
+        self._describe(Features.of(_table(origins.static[trains])), None)
+        inputs, values = self._inputs(origins), Values.of(target)
+        network = make_network(config, inputs, program.num_outputs, seed)
+        network.offset.set_value(marginal_offset(program, target, standardized, values))
+        graph, _, constants = nnx.split(network, nnx.Param, Statistic)
+        trainable = Trainable(graph, program)
+        members = regressor._members(int(np.sum(trains)))
+        training = [np.flatnonzero(trains)] * members
+        validation = None if validates is None else [np.flatnonzero(validates)] * members
+        settings = regressor._settings(len(training[0]), members, validates is not None, seed)
+        start = initial(trainable, network, config, inputs, settings)
+        fitted = fit(
+            trainable, start, constants, inputs, rows, values, training, validation, settings, bool(self.progress)
+        )
+        self.target_, self._trainable, self._constants, self.params_ = target, trainable, constants, fitted.params
+        self.history_ = [record["history"] for record in fitted.records]
+        self.n_iter_ = max(history[-1]["step"] for history in self.history_)
+
+    def _program(self, target: Target, censored: bool) -> LeadsProgram:
+        builder = make_builder(self.head, target, self.parameterization, self.shape_bounds)
+        return LeadsProgram(builder, 0, self.integer_, censored, len(self.leads_.steps))
+
+    def _describe(self, features: Features | None, sequences: Features | None) -> None:
+        """Set the features of windows; their frames are features already."""
+        self.features_: Any = features
+        self.sequence_features_ = sequences
+
+    def _record(self) -> dict[str, Any]:
+        """What only a forecaster has, as JSON holds it."""
+        return {
+            "observations": self._observations.to_json(),
+            "leads": self.leads_.to_json(),
+            "integer": self.integer_,
+            "bounds": list(self.bounds_),
+            "yearly": self._yearly,
+        }
+
+    def _restore(self, record: dict[str, Any]) -> None:
+        """Set what `_record` returned."""
+        _positive("context", self.context)
+        self.leads_, self._observations = (
+            Leads.from_json(record["leads"]),
+            Observations.from_json(record["observations"]),
+        )
+        self.integer_, self._yearly = bool(record["integer"]), bool(record["yearly"])
+        low, high = record["bounds"]
+        self.bounds_, self.series_ = (low, high), list(self._observations.histories)
+
+    def _untrained(self, censored: bool) -> tuple[Trainable, Any, Any]:
+        """The static part of the networks, and the shapes of one network's parameters and statistics."""
+        program = self._program(self.target_, censored)
+        inputs = Inputs(
+            np.zeros((1, 1, len(WINDOW_FEATURES)), np.float32),
+            np.ones(1, np.int32),
+            np.zeros((1, self.features_.size), np.float32),
+        )
+        config = self._regressor()._network_config()
+        network = nnx.eval_shape(lambda: make_network(config, inputs, program.num_outputs, 0))
+        graph, params, constants = nnx.split(network, nnx.Param, Statistic)
+        return Trainable(graph, program), params, constants
+
+    def _forecast(self, origins: Origins) -> Forecast:
+        """The forecasts of windows."""
+        raw = raw_outputs(self._trainable, self.params_, self._constants, self._inputs(origins), int(self.ensemble))
+        program: Any = self._trainable.program
+        dist = in_series_unit(program, raw, self.target_, self.leads_.unit(origins), self.integer_, self.bounds_)
+        return Forecast.of(dist, origins, self._leads(), self._observations.dated)
+
+    def _inputs(self, origins: Origins) -> Inputs:
+        lengths = np.full(len(origins), self.context, np.int32)
+        return Inputs(origins.frames, lengths, self.features_.matrix(_table(origins.static)))
+
+    def _windows(self, id: Id, history: History, steps: tuple[int, ...], columns: Columns) -> Origins:
+        """The windows of a training series; InputError if it has none with an outcome."""
+        leads = np.array(steps, np.int64)
+        part = Origins.of(id, history, self.context, leads, self._yearly)
+        if not np.any(~np.isnan(part.outcome)):
+            series = history.series
+            needed = -(-self.context // 2)
+            raise InputError(
+                f"{self._label(id)}: column {columns.value!r}: {len(series)} values in {series.cell[-1] + 1} steps are "
+                f"too short a series for a context of {self.context} and a lead of {steps[0]}: it needs {needed} of "
+                f"{self.context} steps, and a value {steps[0]} later"
+            )
+        return part
+
+    def _rolling(self, frame: Any) -> Origins:
+        histories = self._observations.read(frame)
+        parts = [Origins.of(id, each, self.context, self._leads(), self._yearly) for id, each in histories.items()]
+        for (id, history), part in zip(histories.items(), parts, strict=True):
+            if not len(part):
+                raise InputError(
+                    f"{self._label(id)}: too short a series: {len(history.series)} values have no window of "
+                    f"{self.context} steps of which {-(-self.context // 2)} are observed"
+                )
+        return Origins.concatenate(parts)
+
+    def _is_integer(self, values: np.ndarray, origins: Origins) -> bool:
+        whole = bool(np.all(values == np.round(values)))
+        if isinstance(self.integer, str):
+            return whole and float(np.median(origins.scale)) <= MAX_STEPS
+        if self.integer and not whole:
+            raise InputError(
+                f"value: expected integers, as integer=True requires, got {values[values != np.round(values)][0]:g}"
+            )
+        return bool(self.integer)
+
+    def _bounds(self, values: np.ndarray) -> Bounds:
+        if isinstance(self.bounds, str):
+            return (0.0, None) if self.integer_ and np.min(values) >= 0 else (None, None)
+        low, high = (None if bound is None or np.isinf(bound) else float(bound) for bound in self.bounds)
+        if (low is not None and np.min(values) < low) or (high is not None and np.max(values) > high):
+            raise InputError(f"bounds: expected an interval that contains all values, got ({low}, {high})")
+        return low, high
+
+    def _steps(self) -> tuple[int, ...]:
+        """The leads in increasing order."""
+        _positive("context", self.context)
+        if self.horizon is not None:
+            if self.lead != 1:
+                raise InputError(f"lead, horizon: expected one of them, got {self.lead!r} and {self.horizon!r}")
+            return tuple(range(1, _positive("horizon", self.horizon) + 1))
+        try:
+            leads = [operator.index(self.lead)]
+        except TypeError:
+            several = isinstance(self.lead, Sequence | np.ndarray) and not isinstance(self.lead, str)
+            leads = list(self.lead) if several else [self.lead]
+        if not leads or len(set(leads)) < len(leads):
+            raise InputError(f"lead: expected an integer or different integers, got {self.lead!r}")
+        return tuple(sorted(_positive("lead", each) for each in leads))
+
+    def _label(self, id: Id) -> str:
+        """How messages name a series."""
+        return self._observations.label(id)
+
+    def _leads(self) -> np.ndarray:
+        return np.array(self.leads_.steps, np.int64)
+
+    def _regressor(self) -> SBPRegressor:
+        """An estimator with the parameters that both have, which checks them and chooses steps and batches."""
+        return SBPRegressor(**{name: getattr(self, name) for name in _SHARED}, layers=self._layers())
+
+    def _arguments(self) -> dict[str, Any]:
+        """The parameters, with the number of layers."""
+        return self.get_params(deep=False) | {"layers": self._layers()}
+
+    def _layers(self) -> int:
+        if self.layers != "auto":
+            return self.layers
+        layers, kernel_size = 1, _positive("kernel_size", self.kernel_size)
+        while kernel_size > 1 and receptive_field(layers, kernel_size) < self.context:
+            layers += 1
+        return layers
+
+    def _check_fitted(self) -> None:
+        if not hasattr(self, "params_"):
+            raise NotFittedError(f"this {type(self).__name__} is not fitted yet: call fit first")
+
+
+def _positive(name: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise InputError(f"{name}: expected an integer of at least 1, got {value!r}")
+    return int(value)
+
+
+def _deviation(values: np.ndarray, label: str) -> float:
+    deviation = float(np.mean(np.abs(values - np.median(values)))) if len(values) else 0.0
+    if not deviation > 0:
+        raise InputError(f"{label}: a constant series in its first {len(values)} observations, which train")
+    return deviation
+
+
+def _table(static: np.ndarray) -> Table:
+    return Table(tuple(static.T), STATIC, len(static))
