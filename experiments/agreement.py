@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from sbp_jax.cli.flags import parse, run
 from sbp_jax.data.plays import PLAY
+from sbp_jax.data.readers.files import Place
 from sbp_jax.data.readers.formats import Table, find_tables, read_table
 from sbp_jax.data.readers.kinematics import FRAME_S, VELOCITY_WINDOW, trailing_slope
 from sbp_jax.data.readers.report import ReadReport
@@ -56,7 +57,7 @@ class Options:
     out: Path = Path("experiments/results/agreement")
 
 
-def account(table: Table, outcomes: tuple[Path, ...], listed: pl.DataFrame) -> dict[str, Any]:
+def account(table: Table, outcomes: tuple[Place, ...], listed: pl.DataFrame) -> dict[str, Any]:
     """Read one tracking file; return counts by reason, plays that agree with the lists, and differences in speed.
 
     A file with descriptions of the plays is read by them alone; the lists then check the parsed text.
@@ -83,7 +84,7 @@ def account(table: Table, outcomes: tuple[Path, ...], listed: pl.DataFrame) -> d
     }
 
 
-def _listed(file: Path) -> pl.DataFrame:
+def _listed(file: Place) -> pl.DataFrame:
     table = read_table(Table(file, "plays", ()))
     result, yards = (next((c for c in names if c in table.columns), "") for names in (RESULTS, YARDS))
     if not result or not yards or not {"gameId", "playId"} <= set(table.columns):

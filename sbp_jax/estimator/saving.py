@@ -129,11 +129,12 @@ def _restore(model: SBPRegressor | SBPForecaster, record: dict[str, Any]) -> Non
     Values.of(model.target_)  # raises an error if a field has another type
     model.history_ = record["history"]
     model.n_iter_ = max(history[-1]["step"] for history in model.history_)
-    model._fitted_with = {name: getattr(model, name) for name in STRUCTURE}
     columns = ("features", "sequence_features")
     model._describe(*(None if record[name] is None else Features.from_json(record[name]) for name in columns))
     if isinstance(model, SBPForecaster):
         model._restore(record["forecaster"])
+    else:
+        model._fitted_with = {name: getattr(model, name) for name in STRUCTURE}
 
 
 def _plain(name: str, value: Any) -> Any:

@@ -29,7 +29,10 @@ def compiled_before() -> Iterator[None]:
     They are in the user's cache folder, at most half a gigabyte. `JAX_COMPILATION_CACHE_DIR` names another folder, and
     `JAX_ENABLE_COMPILATION_CACHE=false` turns caching off.
     """
-    if jax.config.jax_compilation_cache_dir or not jax.config.jax_enable_compilation_cache:
+    named, enabled = (
+        getattr(jax.config, f"jax_{name}") for name in ("compilation_cache_dir", "enable_compilation_cache")
+    )
+    if named or not enabled:
         yield
         return
     folder = cache_folder() / "sbp_jax" / "programs"
