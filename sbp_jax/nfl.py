@@ -1,7 +1,7 @@
 """Passing scores and trained networks from data frames in memory: `sbp.nfl`.
 
-Frames are those of polars, pandas or pyarrow: play-by-play as `nflreadpy` loads it, or the tables of a Big Data Bowl.
-They are recognized by their columns and read by the same rules as files, with the same counts and messages, and none is
+Frames are from polars, pandas or pyarrow: play-by-play as `nflreadpy` loads it, or the tables of a Big Data Bowl. They
+are recognized by their columns and read by the same rules as files, with the same counts and messages; they are not
 changed. Results are frames of the library that the list of plays came from.
 """
 
@@ -58,9 +58,9 @@ class PassingScores:
         scored: one row per pass, in polars: ids, passer, outcome, predictive median, PIT, score, and the known facts of
             the play, with every column of the list of plays.
         league: the scale of the scores.
-        account: what was read, kept, left out and repaired, as a Markdown table.
+        account: counts of plays read, kept, left out and repaired, as a Markdown table.
         notes: sentences about the league.
-        like: a frame of the library that results are made for.
+        like: a frame; results are frames of its library.
     """
 
     scored: pl.DataFrame
@@ -85,10 +85,10 @@ class PassingScores:
         min_attempts: int = 1,
         bootstraps: int = BOOTSTRAPS,
     ) -> Scores:
-        """Return plays, leaderboard and notes of a split, in polars.
+        """Return the plays, leaderboard and notes of a split, as polars frames.
 
         Args:
-            by: groups to score: play, drive, game, season or career, and columns of the plays, such as down.
+            by: groups to score: play, drive, game, season, career, or columns of the plays, such as down.
             split: an SQL condition on the columns of the plays, or a name in `sbp_jax.scoring.splits`, such as
                 "pressure" or "third_down"; all plays by default.
             min_attempts: leave out groups with fewer plays.
@@ -110,12 +110,12 @@ class PassingScores:
         return to_native(self.scores(**options).leaderboard, self.like)
 
     def transform(self, frame: Any) -> Any:
-        """Return a list of plays with the columns of `SCORED`, which are missing for rows that were not scored.
+        """Return a list of plays with the columns of `SCORED` added; they are missing for rows that were not scored.
 
-        The rows stay in their order. Two rows of one play have the same scores.
+        Rows keep their order. Two rows of one play have the same scores.
 
         Raises:
-            InputError: the frame is no list of plays, or has one of these columns.
+            InputError: the frame is not a list of plays, or already has one of these columns.
         """
         frame = eager(frame, "frame")
         source = from_native(frame, "frame")
@@ -137,18 +137,18 @@ def passing_scores(
 ) -> Any:
     """Return the quarterbacks' leaderboard, with intervals, from a list of plays.
 
-    Every pass is scored by a network that was not trained on its game, as by `sbp crossfit` and `sbp score`. For
-    several leaderboards of the same plays, `score` trains once.
+    Every pass is scored by a network that was not trained on its game, as in `sbp crossfit` and `sbp score`. To get
+    several leaderboards of the same plays, train once with `score`.
 
     Args:
         frame: play-by-play, or the Big Data Bowl's list of plays; or several such frames.
         by, split, min_attempts, bootstraps: groups and plays of the leaderboard; see `PassingScores.scores`.
-        progress: print the counts of the reading and notes about the scores, and show progress bars.
+        progress: print the counts of plays and the notes about the scores, and show progress bars.
         options: further frames, configuration and folder; see `score`.
 
     Returns:
-        One row per group, best first: `passing_score` on a scale from 50 to 99 with `passing_low` and `passing_high`,
-        and further columns; see `sbp_jax.scoring.aggregation.aggregate`.
+        One row per group, best first: `passing_score` on a scale from 50 to 99, its interval from `passing_low` to
+        `passing_high`, and the other columns of `sbp_jax.scoring.aggregation.aggregate`.
 
     Raises:
         InputError: see `score` and `PassingScores.scores`.
@@ -168,7 +168,7 @@ def passing_scores(
 def fit_transform(frame: Any, **options: Any) -> Any:
     """Train by cross-fitting, and return the list of plays with `median`, `pit`, `score` and `success_chance`.
 
-    The columns are the predictive median, the PIT and the score of the outcome, and the probability of a gain, all by
+    The columns are the predictive median, the PIT and the score of the outcome, and the probability of a gain, all from
     a network that was not trained on the play's game. They are missing for rows that are not scored passes.
 
     Args:
@@ -201,23 +201,23 @@ def score(
     out: str | Path | None = None,
     progress: bool = True,
 ) -> PassingScores:
-    """Train one network per fold and score every pass by the network that was not trained on its game.
+    """Train one network per fold, and score every pass with the network that was not trained on its game.
 
     Args:
         frame: play-by-play, or the Big Data Bowl's list of plays; or several such frames. None if the tracking itself
-            has the outcomes; the same frame as `tracking` if the list is merged into it.
+            has the outcomes; the same frame as `tracking` if the list of plays is merged into the tracking.
         tracking: the tracking of these plays; or several frames, such as one per week.
-        games, players: the Big Data Bowl's lists.
+        games, players: the Big Data Bowl's lists of games and of players.
         player_play: its list of players by play, for pressure and targets.
         targets: its list of targeted receivers.
         config: configuration of the network, without `data.source`; by default `sbp.Config()` with tracking, and the
             named configuration `play_by_play` without.
-        seed: seed of the split, the initial weights and the order of the plays, instead of the configuration's.
-        folds: number of networks; by season, the number of seasons.
+        seed: seed of the split, the initial weights and the order of the plays; by default the configuration's.
+        folds: number of folds, each with one network; if `fold_by` is "season", the number of seasons.
         fold_by: build folds from games or from seasons.
-        out: folder for the prepared plays and the runs, so that the same call resumes or loads them; by default a
-            temporary one, of which nothing remains.
-        progress: print the counts of the reading, and show progress bars.
+        out: folder for the prepared plays and the runs, which the same call later resumes or loads; by default a
+            temporary folder that is deleted.
+        progress: print the counts of plays, and show progress bars.
 
     Raises:
         InputError: a frame is not what its argument expects, a column is missing, a play is malformed (unless
@@ -261,16 +261,16 @@ def train(
     out: str | Path = "runs",
     progress: bool = True,
 ) -> Run:
-    """Train one network on the plays of data frames, as `sbp.train` does on those of files.
+    """Train one network on the plays of data frames, as `sbp.train` does for files.
 
-    The same frames, configuration and folder resume a killed run, or load a complete one. The prepared plays are in
-    `out/data`, so that `run.plays("test")` and `sbp.load_run` work without the frames.
+    A call with the same frames, configuration and folder resumes a killed run, or loads a complete one. The prepared
+    plays are in `out/data`, so that `run.plays("test")` and `sbp.load_run` work without the frames.
 
     Args:
         frame, tracking, games, players, player_play, targets: the frames; see `score`.
         config, seed: see `score`.
         out: folder of the prepared plays and the runs.
-        progress: print the counts of the reading and a summary of the data, and show progress bars.
+        progress: print the counts of plays and a summary of the data, and show progress bars.
 
     Returns:
         The run with the parameters of its best epoch.
@@ -302,11 +302,11 @@ def read_plays(
     targets: Any = None,
     config: Config | None = None,
 ) -> Sequences:
-    """Return the passes of data frames in memory, for `run.predict`, `sbp.evaluate` and `sbp.score`.
+    """Return the passes of data frames, for `run.predict`, `sbp.evaluate` and `sbp.score`.
 
     Args:
         frame, tracking, games, players, player_play, targets: the frames; see `score`.
-        config: configuration with the rules of the reading, such as `run.config`.
+        config: configuration with the reading rules, such as `run.config`.
 
     Raises:
         InputError: see `score`.
@@ -357,9 +357,9 @@ def _config(config: Config | None, frames: Sequence[Frame], has_tracking: bool, 
     chosen: Config = config or default
     data, training = chosen.data, chosen.training
     if not isinstance(data, DataConfig):
-        raise InputError("config: describes time series, and the frames have plays")
+        raise InputError("config: expected a configuration for plays, got one for time series")
     if data.source:
-        raise InputError(f"data.source: expected no files next to data frames, got {', '.join(data.source)}")
+        raise InputError(f"data.source: expected no files with data frames, got {', '.join(data.source)}")
     if data.tracking and not has_tracking:
         raise InputError("tracking: expected a data frame, because data.tracking of the configuration is True")
     if has_tracking and not data.tracking:
@@ -381,7 +381,7 @@ def _folder(out: str | Path | None) -> Iterator[Path]:
 
 def _groups(by: str | Sequence[str]) -> tuple[str, ...]:
     groups = (by,) if isinstance(by, str) else tuple(by)
-    group_columns(groups)  # InputError if they are none
+    group_columns(groups)  # InputError if they are invalid
     return groups
 
 

@@ -180,7 +180,7 @@ def test_arguments_are_checked_before_anything_is_trained(arguments, message, mo
 
 def test_columns_of_the_scores_must_be_free(monkeypatch):
     monkeypatch.setattr("sbp_jax.nfl.score", lambda *_, **__: pytest.fail("trained"))
-    with pytest.raises(InputError, match="frame: has a column 'score' already"):
+    with pytest.raises(InputError, match="frame: expected no column 'score'"):
         sbp.nfl.fit_transform(nflverse().with_columns(score=1.0))
 
 

@@ -1,1 +1,1 @@
-"""Regression on tables: SBPRegressor and its baselines on data sets with heavy or odd outcomes."""
+"""Regression on tables: SBPRegressor and its baselines on data sets with heavy tails, atoms, counts or bounds."""

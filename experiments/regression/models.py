@@ -1,9 +1,9 @@
-"""The models: each fits a configuration to training data; the baselines choose among the same number of them.
+"""The models: each fits a configuration to training data; every baseline chooses among the same number of them.
 
-Each of the four configurations of a baseline is fitted to 80 % of the training part. The one with the smallest CRPS on
-the other 20 %, which also end boosting early, is fitted again to the entire part, with the number of rounds found. The
-scale "log" is log(y + c): c is 0 for positive outcomes, else the smallest positive one, and predicted mass below zero
-is moved to zero.
+Each of the four configurations of a baseline is fitted to 80 % of the training part. The other 20 % serve for early
+stopping of boosting, and for the choice: the configuration with the smallest CRPS on them is fitted again to the entire
+training part, with the same number of rounds. The scale "log" is log(y + c), where c is 0 for positive outcomes, and
+otherwise the smallest positive one; predicted mass below zero is moved to zero.
 """
 
 from collections.abc import Callable
@@ -36,11 +36,12 @@ class Model:
 
     Attributes:
         fit: (training data, configuration, validation data or None, rounds or None) -> prediction and rounds.
-        about: what it is, for the page.
+        about: description, for the page.
         fields: names of the fields of a configuration.
-        grids: configurations, for any outcome or for outcomes with zeros, positive ones, and those of both signs.
+        grids: configurations: one grid for any outcome, or one each for outcomes with zeros, positive outcomes, and
+            outcomes of both signs.
         packages: modules that it imports.
-        install: what installs them.
+        install: the command that installs them.
     """
 
     fit: Fit
@@ -59,11 +60,11 @@ class Model:
         """Raise an InputError unless its packages are installed."""
         for package in self.packages:
             if find_spec(package) is None:
-                raise InputError(f"{package} is not installed: {self.install}; or choose others with --models")
+                raise InputError(f"{package} is not installed: {self.install}; or choose other models with --models")
 
 
 def tune(model: Model, data: Data, seed: int) -> tuple[Config, Rounds, dict[str, str]]:
-    """Return the configuration with the smallest validation CRPS, its rounds, and the failed ones with the reason.
+    """Return the configuration with the smallest validation CRPS, its rounds, and the reasons why others failed.
 
     Raises:
         ValueError: every configuration failed.
@@ -179,9 +180,10 @@ def _forest(train: Data, config: Config, validation: Data | None, rounds: Rounds
 def _boosted_quantiles(train: Data, config: Config, validation: Data | None, rounds: Rounds) -> tuple[Predict, Rounds]:
     """Boosted quantiles to an intermediate level; beyond it a GPD whose parameters are boosted as well.
 
-    Velthoen et al. (2023, gbex) and Pasche and Engelke (2024, EQRN): excesses over the intermediate quantile, predicted
-    out of fold; the loss in the orthogonal parameters (log nu, xi), nu = sigma (1 + xi). Outcomes of both signs have
-    such a lower tail too; otherwise the 0-quantile is the smallest training outcome.
+    After Velthoen et al. (2023, gbex) and Pasche and Engelke (2024, EQRN): the excesses are over out-of-fold
+    predictions of the intermediate quantile, and the loss is in the orthogonal parameters (log nu, xi), nu = sigma (1 +
+    xi). For outcomes of both signs, the lower tail is modeled in the same way; otherwise the 0-quantile is the smallest
+    training outcome.
     """
     lgb, two_sided = import_module("lightgbm"), bool(train.y.min() < 0)
     levels = np.linspace(1 - THRESHOLD, THRESHOLD, 17)
@@ -224,7 +226,7 @@ _LIGHTGBM |= {"feature_pre_filter": False}  # it fails where no feature can spli
 
 
 def _gpd(lgb: Any, x: np.ndarray, excess: np.ndarray, rounds: int) -> Callable[[np.ndarray], Tail]:
-    """Fit a GPD to excesses, with parameters boosted for a number of rounds from the best constant ones."""
+    """Fit a GPD to excesses; its parameters are boosted for a number of rounds, starting from the best constants."""
     shape, _, sigma = genpareto.fit(excess, floc=0)
     shape = float(np.clip(shape, 0.02, MAX_SHAPE - 0.02))
     start = np.array([np.log(sigma * (1 + shape)), logit(shape / MAX_SHAPE)])
@@ -252,7 +254,7 @@ def _gpd(lgb: Any, x: np.ndarray, excess: np.ndarray, rounds: int) -> Callable[[
 
 
 def _network(train: Data, config: Config, validation: Data | None, rounds: Rounds) -> tuple[Predict, Rounds]:
-    """Our estimator with the head "normal", on either scale, without what it does for odd outcomes."""
+    """Our estimator with the head "normal", on either scale, without integers, atoms and bounds."""
     scale, hidden = Scale(train.y, config["scale"]), (int(config["width"]),) * 2
     plain = {"head": "normal", "integer": False, "atoms": (), "bounds": (None, None), "random_state": 0}
     model = import_module("sbp_jax").SBPRegressor(**plain, hidden=hidden, learning_rate=float(config["rate"]))

@@ -1,4 +1,4 @@
-"""The page of the study: ours against the best baseline on the reported sets, ratios, and all metrics by set."""
+"""The page of the study: ours and the best baseline on the reported sets, ratios, and all metrics by set."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,27 +22,28 @@ COMPARED = {"crps": "CRPS", "twcrps": "tail twCRPS"}
 WITHIN, MAX_UPPER = 0.01, 0.02  # relative to the best baseline
 HEADINGS = ["NLL, nats", *COMPARED.values(), *(f"{name} {p}" for p in EXTREMES for name in ("coverage", "QS"))]
 RULES = f"""\
-- Splits, the same for all models: 80 % training and 20 % test, of the rows or of the groups; for a time series,
-  {BLOCKS} consecutive periods of its second half, each after training on all rows before it. Sets of more than
-  {MAX_ROWS:,} rows are a sample.
-- Each baseline chooses one of four configurations by the CRPS on 20 % of the training part, divided as the split is,
-  and is fitted again to the entire training part. Ours has its defaults and no tuning.
-- NLL: negative log-probability of a cell around each outcome, of the same width for all models; empty where a model
-  gives an outcome no probability. The tail twCRPS is the CRPS above the {TAIL}-quantile of the training outcomes; a set
-  where that is the largest outcome has none. Both scores are exact for ours. All others are evaluated by one rule: the
-  exact score of the piecewise linear cdf through {len(LEVELS)} quantiles from {LEVELS[0]:.0e} to 1 - {LEVELS[0]:.0e},
-  accurate to 4e-4.
+- The splits are the same for all models: 80 % of the rows for training and 20 % for testing, divided by row, or by
+  group if rows are grouped. For a time series, the test parts are {BLOCKS} consecutive periods of its second half, each
+  after training on all rows before it. A set of more than {MAX_ROWS:,} rows is reduced to a random
+  sample, or a time series to its last rows.
+- Each baseline chooses one of four configurations by the CRPS on 20 % of the training part, which are held out in the
+  same way as the test part, and is fitted again to the entire training part. Ours has its defaults and no tuning.
+- NLL: negative log-probability of a cell around each outcome, with the same width for all models; empty if a model
+  gives an outcome probability 0. The tail twCRPS is the CRPS above the {TAIL}-quantile of the training outcomes; a set
+  in which that quantile is the largest outcome has none. CRPS and twCRPS are exact for ours. For all other models they
+  are the exact scores of the piecewise linear cdf through {len(LEVELS)} quantiles from {LEVELS[0]:.0e} to
+  1 - {LEVELS[0]:.0e}, with a relative error below 4e-4.
 - QS is the quantile score (pinball loss), coverage the fraction of outcomes at or below the predicted quantile.
-- Intervals of {LEVEL:.0%} over the splits are those of the corrected resampled t test (Nadeau and Bengio, 2003).
-- The seconds of a fit are without tuning. Ours and the Gaussian network, the same estimator with the head normal, use
-  all cores, the other baselines one thread.
+- {LEVEL:.0%} intervals over the splits are those of the corrected resampled t test (Nadeau and Bengio, 2003).
+- The seconds of a fit do not include tuning. Ours and the Gaussian network, the same estimator with the head normal,
+  use all cores; the other baselines use one thread.
 - LightGBM-GPD follows gbex and EQRN: 17 or 19 quantiles, and beyond the {THRESHOLD}-quantile a GPD whose parameters
-  are boosted in the given number of rounds. TabICL is absent, because its package does not contain its weights."""
+  are boosted for the given number of rounds. TabICL is absent, because its package does not contain its weights."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Ours against the best baseline of a set by one metric: means over the splits, and ours / best - 1 (`excess`)."""
+    """Ours and the best baseline of a set by one metric: means over the splits, and ours / best - 1 (`excess`)."""
 
     name: str
     ours: float
@@ -70,7 +71,7 @@ def best_baseline(values: Mapping[str, float]) -> str | None:
 
 
 def verdict(rows: pl.DataFrame, name: str, metric: str) -> Verdict | None:
-    """Return ours against the best baseline of a set; None where either has no value."""
+    """Return the comparison of ours with the best baseline of a set; None if either has no value."""
     values = means(rows, name, metric)
     baseline = best_baseline(values)
     if OURS not in values or baseline is None:
@@ -167,7 +168,7 @@ def report(rows: pl.DataFrame, sizes: Mapping[str, Sequence[int]]) -> list[str]:
         summary(reported),
         "## Sets",
         markdown(header, sets),
-        f"Defaults were chosen on {listed(DEVELOPMENT)} alone, which were named before any result.",
+        f"Defaults were chosen only on {listed(DEVELOPMENT)}, which were named before any result.",
         "## Rules",
         RULES,
         grids(),

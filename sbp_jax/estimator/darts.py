@@ -14,11 +14,11 @@ def darts_model(model: SBPForecaster) -> Any:
     """Return a global forecasting model of darts whose predictions are those of a fitted forecaster.
 
     `predict(n, series, num_samples=...)` and `historical_forecasts(series, retrain=False, num_samples=...)` return
-    stochastic series of independent draws; with one sample, the medians. Training is the forecaster's: `fit` of the
-    returned model is refused, and so is `retrain`.
+    stochastic series of independent draws; with one sample, the medians. The returned model cannot be trained: `fit`
+    raises an error, and so does `retrain=True`.
 
     Args:
-        model: fitted with successive leads from 1, such as `horizon=24`, on one series or several.
+        model: forecaster, fitted with consecutive leads from 1, such as `horizon=24`, on one or more series.
 
     Raises:
         InputError: darts is not installed, the forecaster is not fitted, or its leads are not 1, 2, ...
@@ -29,7 +29,7 @@ def darts_model(model: SBPForecaster) -> Any:
     """
     length, first = horizon(model)
     if first != 1:
-        raise InputError(f"lead: expected successive leads from 1 for darts, got {model.leads_.steps}")
+        raise InputError(f"lead: expected consecutive leads from 1 for darts, got {model.leads_.steps}")
     try:
         from darts.models.forecasting.forecasting_model import (  # pyright: ignore[reportMissingImports]
             GlobalForecastingModel,
@@ -46,9 +46,9 @@ def darts_model(model: SBPForecaster) -> Any:
             self._fit_called = True
 
         def fit(self, series: Any, *args: Any, **kwargs: Any) -> Any:
-            """Refuse to train."""
+            """Raise an InputError: the forecaster is already trained."""
             del series, args, kwargs
-            raise InputError("fit: the forecaster is trained already; use retrain=False")
+            raise InputError("fit: the forecaster is already trained; use retrain=False")
 
         def predict(
             self,
@@ -89,18 +89,18 @@ def darts_model(model: SBPForecaster) -> Any:
 
 
 def next_values(model: SBPForecaster, series: Sequence[Any], n: int, num_samples: int, seed: int) -> list[np.ndarray]:
-    """Return draws of the next values of each series, float64 [n, 1, num_samples]; the medians for one sample.
+    """Return draws of the next values of each series, float64 [n, 1, num_samples]; with one sample, the medians.
 
     Args:
         model: a fitted forecaster.
         series: with `all_values()` [T, 1, 1], `time_index` and `components`; the component's name is the id.
         n: number of next values, at most the number of leads.
         num_samples: number of draws.
-        seed: of the draws.
+        seed: seed of the draws.
     """
     length, _ = horizon(model)
     if not 1 <= n <= length:
-        raise InputError(f"n: expected at most {length} steps, the leads of fit, got {n}; forecasts are not iterated")
+        raise InputError(f"n: expected 1 to {length} steps, the leads of fit, got {n}; forecasts are not iterated")
     dist = distributions_after(model, [_regular(model, each) for each in series])
     drawn = quantiles(dist, (0.5,)) if num_samples == 1 else samples(dist, num_samples, seed)
     return [np.moveaxis(drawn[:, i, :n], 0, -1)[:, None, :] for i in range(len(series))]

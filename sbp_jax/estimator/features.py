@@ -1,10 +1,10 @@
-"""The features of an estimator: any table or array in, standardized float32 columns out.
+"""The features of an estimator: standardized float32 columns from any table or array.
 
 A numeric column is centered at its median, divided by a robust scale, and compressed smoothly beyond three scales, so
 that an outlier in a feature does not dominate the network. Booleans are 0 and 1; times are seconds. A missing value
 becomes the median, and a column that had missing values in training gets a second feature that marks them. A column of
-strings or categories becomes one feature per category, for at most `MAX_CATEGORIES` of the most frequent; other values,
-unknown ones too, set none of them. A column that did not vary in training has no features.
+strings or categories becomes one indicator for each of the `MAX_CATEGORIES` most frequent categories; for all other
+values, including unknown ones, every indicator is 0. A column that did not vary in training has no features.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from sbp_jax.errors import InputError
 from sbp_jax.estimator.tables import Sequences, Table
 
 MAX_CATEGORIES = 50
-_MIN_CATEGORY_ROWS = 3  # a category of fewer rows is among the others: nothing can be learned about it
+_MIN_CATEGORY_ROWS = 3  # a category with fewer rows gets no feature: nothing can be learned about it
 _IQR = 1.3489795003921634  # of a standard normal distribution
 _LINEAR = 3.0  # scales from the median, up to which a value is nearly unchanged
 _HUGE = 1e150  # squares of larger numbers overflow
@@ -30,8 +30,8 @@ class Column:
 
     Attributes:
         kind: what the column held in training: numbers, categories, or nothing but missing values.
-        center, scale: median and scale of numbers; a scale of 0 if they did not vary, which then are no feature.
-        marked: whether a missing number is marked by a feature.
+        center, scale: median and scale of numbers; the scale is 0 if they did not vary, and then they have no feature.
+        marked: whether a second feature marks missing numbers.
         categories: categories with a feature each.
     """
 
@@ -69,7 +69,7 @@ class Column:
             where: the column in messages, "X: column 'a'".
 
         Raises:
-            InputError: the values are of another kind than in training.
+            InputError: the values are not of the same kind as in training.
         """
         if self.kind == "missing":
             return []
@@ -89,7 +89,7 @@ class Column:
 
 
 def compressed(z: np.ndarray) -> np.ndarray:
-    """Return z / sqrt(1 + (z / 3)^2), which is nearly z up to 3 and never beyond it."""
+    """Return z / sqrt(1 + (z / 3)^2), which is close to z near 0, and between -3 and 3 for all z."""
     z = np.clip(z, -_HUGE, _HUGE)
     return z / np.sqrt(1 + np.square(z / _LINEAR))
 
@@ -128,7 +128,7 @@ class Features:
 
     @property
     def size(self) -> int:
-        """Number of features, the last axis of `matrix`; 1, a zero, if no column has any."""
+        """Number of features, the last axis of `matrix`; 1, a column of zeros, if no column has any."""
         return max(1, sum(column.size for column in self.columns))
 
     def matrix(self, table: Table) -> Float32[np.ndarray, "rows features"]:
@@ -139,7 +139,7 @@ class Features:
         return np.stack(parts, axis=1) if parts else np.zeros((table.rows, 1), np.float32)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the fields as JSON holds them."""
+        """Return the fields as a JSON object."""
         return asdict(self)
 
     @classmethod

@@ -33,7 +33,7 @@ class Inputs(NamedTuple):
     Attributes:
         frames: [N, T, F], padded at the end; T is 1 and F is 0 without sequences.
         lengths: valid frames of each row, int32 [N].
-        static: features without time, [N, S].
+        static: features that do not vary in time, [N, S].
     """
 
     frames: Any
@@ -47,7 +47,7 @@ class Inputs(NamedTuple):
 
 @dataclass(frozen=True)
 class Outputs:
-    """Number of raw outputs, all that a network needs to know of its head; the `Program` has the distributions."""
+    """The number of raw outputs, all that a network needs to know; the `Program` builds the distributions."""
 
     num_outputs: int
 
@@ -65,13 +65,13 @@ class Settings:
     """How to train.
 
     Attributes:
-        members: number of networks, those of all members of the ensemble.
+        members: total number of networks over the ensemble.
         batch_size: rows per step.
         steps: maximum number of steps.
         steps_per_round: steps between two validations, a multiple of `STEPS_PER_CALL`; the last round may be shorter.
         patience: rounds without improvement after which a member stops.
         learning_rate, weight_decay, dropout: see `Hyperparameters`.
-        warmup: share of the steps over which the learning rate rises.
+        warmup: fraction of the steps during which the learning rate rises.
         seed: seed of the initialization, of the order of rows and of dropout.
     """
 
@@ -106,7 +106,7 @@ class Fitted:
 
 
 def make_network(config: NetworkConfig, inputs: Inputs, num_outputs: int, seed: int) -> Network:
-    """Return an initialized network for inputs of these sizes; without frames it has no TCN."""
+    """Return an initialized network for inputs of these sizes; without sequences it has no TCN."""
     features = inputs.frames.shape[-1]
     encoder = FlatEncoder(1, features) if features else None
     return Network(config, encoder, Outputs(num_outputs), inputs.static.shape[-1], rngs=nnx.Rngs(seed))
@@ -213,8 +213,8 @@ def _raw(trainable: Trainable, params: Any, constants: Any, inputs: Inputs, ense
 def raw_outputs(trainable: Trainable, params: Any, constants: Any, inputs: Inputs, ensemble: int) -> np.ndarray:
     """Return raw outputs for any number of rows, [N, ensemble, num_outputs], computed in chunks.
 
-    Those of the networks of one member of the ensemble are averaged: bin probabilities geometrically, tails in their
-    raw outputs.
+    Raw outputs are averaged over the networks of each member of the ensemble, so that bin probabilities are averaged
+    geometrically up to a constant.
     """
     count, parts = len(inputs.static), []
     for first in range(0, max(count, 1), CHUNK):
@@ -257,8 +257,8 @@ def fit(
         constants: the network's statistics.
         inputs, rows: training and validation rows together.
         values: unit, bins and atoms.
-        training: indices of the training rows of each member, of one length.
-        validation: indices of the validation rows of each member, of one length; None takes all steps.
+        training: indices of the training rows of each member, all of the same length.
+        validation: indices of the validation rows of each member, all of the same length; None: no early stopping.
         settings: how to train.
         progress: show a progress bar.
 

@@ -1,4 +1,4 @@
-"""The result of a forecaster: distributions, and the series and times that they refer to."""
+"""The result of a forecaster: distributions, with their series and times."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ from sbp_jax.estimator.histories import Origins
 
 @dataclass(frozen=True, eq=False)
 class Forecast:
-    """Distributions of the values of series some steps after an origin; N origins, L leads.
+    """Distributions of values some steps after the origins of forecasts; N origins, L leads.
 
-    Times are `datetime64[us]` if the series has dates, in UTC where these have a zone; else numbers, float64.
+    Times are `datetime64[us]` if the series has dates, in UTC if these have a time zone; otherwise numbers, float64.
 
     Attributes:
         distribution: in the unit of the series, batch shape [N, L].
@@ -25,7 +25,7 @@ class Forecast:
         last: that observation, float64 [N].
         leads: steps from the origin, increasing, int64 [L].
         times: times of the outcomes, [N, L].
-        outcome: the outcomes that are known, float64 [N, L]; NaN for the others.
+        outcome: the known outcomes, float64 [N, L]; NaN if unknown.
     """
 
     distribution: Distribution
@@ -49,7 +49,7 @@ class Forecast:
         """Return a table of quantiles, one row per origin and lead.
 
         Args:
-            levels: probabilities of the quantiles, each a column of this name.
+            levels: probabilities of the quantiles; each gives a column with its name, such as "0.95".
 
         Raises:
             InputError: a level is not a probability.

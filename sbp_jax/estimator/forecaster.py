@@ -1,4 +1,4 @@
-"""`SBPForecaster`: series in, distributions of their next values out."""
+"""`SBPForecaster`: distributions of the next values of time series."""
 
 import operator
 from collections.abc import Sequence
@@ -30,9 +30,9 @@ from sbp_jax.estimator.target import MAX_STEPS, Bounds, Target, make_target
 from sbp_jax.models.encoders import Statistic
 from sbp_jax.models.tcn import receptive_field
 
-_MIN_VALIDATION = 5  # fewer validation windows say nothing: all steps are taken instead
+_MIN_VALIDATION = 5  # with fewer validation windows there is no early stopping
 _CHUNK = 2048  # windows that are scored at once
-# parameters that mean what they mean to an SBPRegressor
+# parameters with the same meaning as in SBPRegressor
 # fmt: off
 _SHARED = (
     "tail_mass", "bins", "head", "parameterization", "shape_bounds", "networks", "ensemble", "hidden", "channels",
@@ -43,30 +43,32 @@ _SHARED = (
 
 
 class SBPForecaster(Base):
-    """Estimate the distributions of a series' next values given its last `context` steps, with their tails.
+    """Estimate the distributions of the next values of series given their last `context` steps, including the tails.
 
-    One network (a TCN), averaged over `networks`, serves all series and all leads. It sees the last `context` steps of
-    a series on their own scale, median and mean absolute deviation, the scale itself, and for dates the time of day,
-    week and year. For each lead it has a block of outputs, which are the distribution of the value that many steps
-    later (direct forecasts, no recursion): a `SplicedBinnedPareto` in units of the window, `Affine` in the unit of the
-    series, `Quantized` for integers, and `Shifted` where float32 does not resolve the values. It is trained by maximum
-    likelihood, with early stopping on the latest share of each series, and never sees the id of a series.
+    One network (a TCN), averaged over `networks`, serves all series and all leads. It sees the last `context` steps
+    relative to their median, in units of their mean absolute deviation; that scale; and for dates the time of day, of
+    week and of year. It has a block of outputs for each lead, from which the distribution of the value that many steps
+    later is built (direct forecasts, no recursion): a `SplicedBinnedPareto` in units of the window, mapped to the unit
+    of the series by `Affine`; `Quantized` for integers; and `Shifted` where float32 cannot resolve the values. The
+    network is trained by maximum likelihood, with early stopping on the latest part of each series. It does not see the
+    id of a series.
 
-    Times are on a grid: equal steps, business days, months, quarters or years. Steps without a value are gaps, which
-    are masked; at least half of a window is observed.
+    Times lie on a grid: equal steps, business days, half-months, months, quarters or years. Steps without a value are
+    gaps, which are masked; at least half of the steps of a window must be observed.
 
     Args:
         context: number of steps that the network sees.
         lead: steps from the last value to the outcome, an integer or several, such as (1, 24) or range(1, 13).
-        horizon: all leads from 1 to this one, in place of `lead`.
+        horizon: use all leads from 1 to this one, instead of `lead`.
         tail_mass: probability of the lower and the upper tail, each below 1/2; 0 for no tail.
         bins: number of bins, or "auto": 3 N^(1/3), between 8 and 80, with edges at quantiles of training outcomes.
         head: "sbp", another family of `SBPRegressor`, or a `Head` for outcomes in units of the window.
-        integer: whether values are integers; "auto": all are, and a typical window's scale is at most 10,000.
-        bounds: (low, high) of the values, None for no bound: distributions are `Censored` there. "auto": 0 for integers
-            that are not negative.
-        layers: residual blocks of the TCN; "auto": the fewest whose receptive field is the context.
-        validation_fraction: share of each series, its latest part, for early stopping; 0 trains for `max_epochs`.
+        integer: whether values are integers; "auto": all are, and the median scale of windows is at most 10,000.
+        bounds: (low, high) of the values, None for no bound; distributions are `Censored` there. "auto": a lower bound
+            of 0 for integers that are never negative.
+        layers: residual blocks of the TCN; "auto": the fewest whose receptive field covers the context.
+        validation_fraction: fraction of each series, its latest part, for early stopping; 0, or fewer than five
+            windows there: no early stopping, and training takes `max_epochs`.
         parameterization, shape_bounds, networks, ensemble, hidden, channels, kernel_size, dropout, learning_rate,
             weight_decay, batch_size, max_epochs, patience, random_state, progress: see `SBPRegressor`. All networks
             have the same validation windows.
@@ -76,17 +78,17 @@ class SBPForecaster(Base):
         leads_: the leads and their units, a `Leads`.
         integer_, bounds_: what was chosen.
         target_: bins, in units of the window and lead, a `Target`.
-        history_: one list per network of its validations; losses in nats, in units of the window and lead.
+        history_: for each network, a list of its validations; losses in nats, in units of the window and lead.
         n_iter_: number of steps of the network that trained longest.
 
     Raises:
-        InputError: a ValueError, from any method, with one line that names the argument and what was expected.
+        InputError: a ValueError, raised by any method; its one line names the argument and what was expected.
 
     Example:
         >>> model = sbp.SBPForecaster(context=96, horizon=24).fit(frame, time="hour", value="load")  # doctest: +SKIP
         >>> forecast = model.forecast()  # doctest: +SKIP
         >>> forecast.times, forecast.distribution.icdf(0.99)  # doctest: +SKIP
-        >>> model.update(value=41.5)  # the forecast after one more hour  # doctest: +SKIP
+        >>> model.update(41.5)  # the forecast after one more hour  # doctest: +SKIP
     """
 
     @no_type_check  # `fit` names the argument that is wrong
@@ -154,15 +156,15 @@ class SBPForecaster(Base):
             frame: a pandas, polars or pyarrow frame with one row per observation, each series in order of time; or the
                 values of one series, an array [N] in which NaN is a gap.
             y: ignored.
-            time: column of times: dates, periods such as 2020-01, or numbers. None: the only one of dates, or one with
-                a usual name.
+            time: column of times: dates, periods such as 2020-01, or numbers. None: the only column of dates, or one
+                with a usual name.
             value: column of values; missing ones are gaps. None: the only other numeric column.
             series: column that identifies the series; None for one series.
         """
         del y
         steps = self._steps()
         if not isinstance(self.bins, int | str | np.integer):
-            raise InputError("bins: expected a number of bins or 'auto': windows have units of their own")
+            raise InputError("bins: expected a number of bins or 'auto', not edges: each window has its own unit")
         check_arguments(self._arguments())
         columns, found = read_frame(frame, time, value, series)
         # a fit that fails leaves the previous one as it was
@@ -176,7 +178,7 @@ class SBPForecaster(Base):
 
         Args:
             frame: the series up to the times from which to forecast, with the columns of `fit`; at least half of the
-                last `context` steps are needed. None: those of `fit`, with the observations of `update`.
+                last `context` steps must be observed. None: the series of `fit`, with the observations of `update`.
         """
         self._check_fitted()
         histories = self._observations.histories if frame is None else self._observations.read(frame)
@@ -195,7 +197,7 @@ class SBPForecaster(Base):
         """Return the distributions after every time of the series of a frame, batch shape [windows, leads].
 
         Windows begin at the first time of the frame, so that forecasts begin about half a `context` later; outcomes
-        after its end are NaN. `Forecast.outcome` next to `Forecast.distribution` evaluates a test set.
+        after its end are NaN. To evaluate a test set, compare `Forecast.distribution` with `Forecast.outcome`.
         """
         self._check_fitted()
         return self._forecast(self._rolling(frame))
@@ -205,7 +207,7 @@ class SBPForecaster(Base):
         return self.forecast(frame).distribution
 
     def predict(self, frame: Any = None, which: str | float = "median") -> Float[np.ndarray, "series leads"]:
-        """Return a point of each distribution of `forecast`, float64 [series, leads].
+        """Return the median, mean or a quantile of each distribution of `forecast`, float64 [series, leads].
 
         Args:
             frame: as in `forecast`.
@@ -221,7 +223,7 @@ class SBPForecaster(Base):
         return np.asarray(points, np.float64)
 
     def score(self, frame: Any, y: Any = None) -> float:
-        """Return the mean log score of all windows and leads of a frame with an outcome, larger is better; in nats."""
+        """Return the mean log score, in nats, of all outcomes in a frame, over windows and leads; larger is better."""
         del y
         self._check_fitted()
         origins = self._rolling(frame)
@@ -234,13 +236,13 @@ class SBPForecaster(Base):
             parts.append(scores[known].astype(np.float64))
         scores = np.concatenate(parts) if parts else np.array([])
         if not len(scores):
-            raise InputError("frame: expected series with outcomes after a window, got none")
+            raise InputError("frame: expected at least one outcome after a window, got none")
         return float(np.mean(scores))
 
     def update(self, value: Any, time: Any = None, series: Any = None) -> Forecast | None:
         """Add the next observation of a series, and return the distributions after it, batch shape [1, leads].
 
-        The networks are not trained further. The cost does not depend on the number of observations so far.
+        The networks are not trained further. The cost does not depend on the number of previous observations.
 
         Args:
             value: the observation.
@@ -249,7 +251,7 @@ class SBPForecaster(Base):
             series: id of the series; None for one series.
 
         Returns:
-            The forecast; None while fewer than half of the last `context` steps are observed, after a long gap.
+            The forecast; None while fewer than half of the last `context` steps are observed, as after a long gap.
         """
         self._check_fitted()
         id, history = self._observations.add(value, time, series, self.context)
@@ -257,9 +259,9 @@ class SBPForecaster(Base):
         return self._forecast(origins) if len(origins) else None
 
     def save(self, path: str | Path) -> None:
-        """Write the fitted forecaster to a folder, for `sbp_jax.load`; an existing one is replaced.
+        """Write the fitted forecaster to a folder, for `sbp_jax.load`; an estimator saved there before is replaced.
 
-        The end of each series is part of it, so that a loaded forecaster continues where this one is.
+        The end of each series is saved too, so that a loaded forecaster can be updated from there.
         """
         from sbp_jax.estimator.saving import save
 
@@ -293,7 +295,7 @@ class SBPForecaster(Base):
         if np.sum(trains) < 2:
             raise InputError(
                 f"{self._label(self.series_[0])}: too short a series to train on: {np.sum(trains)} windows of "
-                f"{self.context} steps have an outcome before the validation part; a shorter context has more"
+                f"{self.context} steps have an outcome before the validation part; a shorter context gives more"
             )
         self._train(origins, known, trains, validates if validated else None, steps)
         tails = {id: history.tail(self.context) for id, history in histories.items()}
@@ -345,7 +347,7 @@ class SBPForecaster(Base):
         self.sequence_features_ = sequences
 
     def _record(self) -> dict[str, Any]:
-        """What only a forecaster has, as JSON holds it."""
+        """The attributes that only a forecaster has, as a JSON object."""
         return {
             "observations": self._observations.to_json(),
             "leads": self.leads_.to_json(),
@@ -399,7 +401,7 @@ class SBPForecaster(Base):
             raise InputError(
                 f"{self._label(id)}: column {columns.value!r}: {len(series)} values in {series.cell[-1] + 1} steps are "
                 f"too short a series for a context of {self.context} and a lead of {steps[0]}: it needs {needed} of "
-                f"{self.context} steps, and a value {steps[0]} later"
+                f"{self.context} steps, and an outcome at that lead"
             )
         return part
 
@@ -437,7 +439,7 @@ class SBPForecaster(Base):
         _positive("context", self.context)
         if self.horizon is not None:
             if self.lead != 1:
-                raise InputError(f"lead, horizon: expected one of them, got {self.lead!r} and {self.horizon!r}")
+                raise InputError(f"lead, horizon: expected only one of them, got {self.lead!r} and {self.horizon!r}")
             return tuple(range(1, _positive("horizon", self.horizon) + 1))
         try:
             leads = [operator.index(self.lead)]
@@ -445,7 +447,7 @@ class SBPForecaster(Base):
             several = isinstance(self.lead, Sequence | np.ndarray) and not isinstance(self.lead, str)
             leads = list(self.lead) if several else [self.lead]
         if not leads or len(set(leads)) < len(leads):
-            raise InputError(f"lead: expected an integer or different integers, got {self.lead!r}")
+            raise InputError(f"lead: expected an integer or several distinct integers, got {self.lead!r}")
         return tuple(sorted(_positive("lead", each) for each in leads))
 
     def _label(self, id: Id) -> str:

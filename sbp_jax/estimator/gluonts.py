@@ -17,15 +17,15 @@ _ENTRIES = 64  # series that are forecast at once
 def gluonts_predictor(model: SBPForecaster, levels: Sequence[float] = LEVELS) -> Any:
     """Return a `gluonts.model.predictor.Predictor` whose forecasts are a fitted forecaster's quantiles and mean.
 
-    Entries of a data set are forecast after their last value; their item ids are ids of series, where `fit` had any.
-    The forecasts are `QuantileForecast`: GluonTS interpolates quantiles that are not in `levels`.
+    Each entry of a data set is forecast after its last value. Its item id is the id of the series, if `fit` had ids.
+    The forecasts are `QuantileForecast`s: GluonTS interpolates quantiles that are not in `levels`.
 
     Args:
-        model: fitted with successive leads, such as `horizon=24`; they are the prediction length.
+        model: forecaster, fitted with consecutive leads, such as `horizon=24`; their number is the prediction length.
         levels: probabilities of the quantiles.
 
     Raises:
-        InputError: GluonTS is not installed, the forecaster is not fitted, or its leads are not successive.
+        InputError: GluonTS is not installed, the forecaster is not fitted, or its leads are not consecutive.
 
     Example:
         >>> predictor = gluonts_predictor(model)  # doctest: +SKIP
@@ -49,7 +49,7 @@ def gluonts_predictor(model: SBPForecaster, levels: Sequence[float] = LEVELS) ->
             super().__init__(prediction_length=length, lead_time=first - 1)
 
         def predict(self, dataset: Iterable[dict[str, Any]], **kwargs: Any) -> Iterator[Any]:
-            """Yield a forecast per entry; `num_samples` has no effect, as nothing is sampled."""
+            """Yield a forecast per entry; `num_samples` has no effect, because nothing is sampled."""
             del kwargs
             for entries in _batched(dataset):
                 arrays = entry_quantiles(model, entries, levels)
@@ -61,7 +61,7 @@ def gluonts_predictor(model: SBPForecaster, levels: Sequence[float] = LEVELS) ->
 
 
 def entry_quantiles(model: SBPForecaster, entries: Sequence[dict[str, Any]], levels: Sequence[float]) -> np.ndarray:
-    """Return quantiles and mean of the values after each entry, float64 [entries, levels + 1, leads].
+    """Return the quantiles and the mean of the values after each entry, float64 [entries, levels + 1, leads].
 
     Args:
         model: a fitted forecaster.

@@ -1,4 +1,4 @@
-"""Heads by name for an outcome: the spliced one with bins as arguments, the others in units of the scale."""
+"""Heads by name for an outcome: the spliced head takes its bins as arguments; the others are in units of the scale."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ from sbp_jax.errors import InputError
 from sbp_jax.estimator.program import HeadBuilder, SplicedBuilder
 from sbp_jax.estimator.target import Target
 
-BINNED = ("sbp", "binned", "blended_pareto")  # families that end where an outcome has a bound
+BINNED = ("sbp", "binned", "blended_pareto")  # families whose support can end at a bound
 FAMILIES = ("sbp", "normal", "student_t", "hybrid_pareto", "two_tailed_hybrid_pareto", "binned", "blended_pareto")
 
 
@@ -30,7 +30,7 @@ def make_builder(
     Args:
         head: one of `FAMILIES`, or a head.
         target: the outcome.
-        parameterization, shape_bounds: of the tails of "sbp"; the other Pareto families have the bounds alone.
+        parameterization, shape_bounds: of the tails of "sbp"; the other Pareto families use only the bounds.
 
     Raises:
         InputError: unknown family or parameterization, or invalid bounds.

@@ -1,4 +1,4 @@
-"""Series as a forecaster sees them: their last observations, and windows with the outcomes some steps after them."""
+"""The series of a forecaster: their last observations, and windows with the outcomes some steps after them."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -16,7 +16,7 @@ from sbp_jax.errors import InputError
 
 _YEAR_S = 365.2425 * 86_400.0
 STATIC = (*WINDOW_STATIC, "year_cos", "year_sin")
-MIN_YEARS = 2.0  # in a shorter series, the season of the year is a trend
+MIN_YEARS = 2.0  # in a shorter series, a season cannot be distinguished from a trend
 _MIN_TAIL = 100  # observations that show the rule of a calendar, such as the last business day of a month
 
 
@@ -33,7 +33,7 @@ class History:
     deviation: float
 
     def tail(self, context: int) -> "History":
-        """Return what a window of `context` cells, and the calendar, need."""
+        """Return the part that is needed for a window of `context` cells and for the calendar."""
         count, series = max(context, _MIN_TAIL), self.series
         if len(series) <= count:
             return self
@@ -49,10 +49,10 @@ class History:
         return int(np.sum(cell > cell[-1] - context))
 
     def placed(self, series: Series, label: str) -> Series:
-        """Return another part of the series with its cells on this grid, which fewer rows may not show.
+        """Return another part of the series with its cells on this grid, which a few rows may not determine.
 
         Raises:
-            InputError: a time lies on no cell; `label` names the series.
+            InputError: a time is not on the grid; `label` names the series.
         """
         own = self.series
         if series.dated == own.dated:
@@ -69,11 +69,11 @@ class History:
         )
 
     def extended(self, times: Times | None, value: float, label: str) -> "History":
-        """Return the history with one more observation, at the next cell without a time.
+        """Return the history with one more observation, at the next cell if no time is given.
 
         Raises:
             InputError: the time is not later than the last one, is a date where the series has numbers or vice versa,
-                or lies on no cell of the grid; `label` names the series.
+                or is not on the grid; `label` names the series.
         """
         series = self.series
         at, wall = (self.times_after(np.array([1]))[0], None) if times is None else self._clock(times, label)
@@ -122,7 +122,7 @@ class History:
         return times_after(series.wall, series.step, series.period, leads, index) - offset
 
     def times_of(self, cells: np.ndarray) -> Float64[np.ndarray, "..."]:
-        """Return the times of cells, those of the observations where there are some."""
+        """Return the times of cells; for cells with an observation, its time."""
         series, cell = self.series, self.series.cell
         if series.period:
             at = self.times_after((cells - cell[0]).reshape(-1), 0).reshape(cells.shape)
@@ -171,15 +171,15 @@ class Observations:
         return any(each.series.dated for each in self.histories.values())
 
     def label(self, id: Id) -> str:
-        """Return how messages name a series."""
+        """Return the name of a series in messages."""
         return "frame" if self.columns.series is None else f"series {id!r}"
 
     def read(self, frame: Any) -> dict[Id, History]:
         """Return series of another frame with the same columns.
 
         Raises:
-            InputError: see `read_frame`; or a series is not one of `histories`, its grid is another, or its values are
-                not integers as theirs are.
+            InputError: see `read_frame`; or a series is not in `histories`, its grid differs, or its values are not
+                integers although theirs are.
         """
         columns = self.columns
         if is_frame(frame) == columns.is_array:
@@ -220,7 +220,7 @@ class Observations:
         except (TypeError, ValueError):
             raise InputError(f"value: expected a number, got {value!r}") from None
         if not abs(number) <= MAX_ABSOLUTE:
-            raise InputError(f"value: expected a finite number of at most {MAX_ABSOLUTE:g} in size, got {number}")
+            raise InputError(f"value: expected a finite number of magnitude at most {MAX_ABSOLUTE:g}, got {number}")
         self._check_integers(np.array([number]))
         return number
 
@@ -277,15 +277,15 @@ class Origins:
     def of(
         cls, id: Id, history: History, context: int, leads: np.ndarray, yearly: bool, latest: bool = False
     ) -> "Origins":
-        """Return the windows of a series, or only that of its last observation; none where half of it is a gap.
+        """Return the windows of a series, or only the last one; windows with more gaps than observations are left out.
 
         Args:
             id: id of the series.
-            history: its observations, and the deviation that bounds scales from below.
+            history: its observations, and the deviation that sets a lower bound for scales.
             context: number of cells of a window.
             leads: steps from the origin to the outcomes, int64 [L].
             yearly: whether the season of the year is a static feature.
-            latest: return the last window alone.
+            latest: return only the last window.
         """
         series = history.series
         last = series.cell[-1:] if latest else series.cell
@@ -310,7 +310,7 @@ class Origins:
 
     @classmethod
     def concatenate(cls, parts: list["Origins"]) -> "Origins":
-        """Return the windows of several series together."""
+        """Return the windows of several series, concatenated."""
         return cls(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in cls.__annotations__})
 
     def select(self, rows: np.ndarray) -> "Origins":
@@ -333,6 +333,6 @@ def _inputs(
 
 
 def is_yearly(histories: Mapping[Id, History]) -> bool:
-    """Return whether one of the series spans two years, so that a season of the year shows."""
+    """Return whether one of the series spans two years, so that the season of the year can be learned."""
     spans = [each.series.time[-1] - each.series.time[0] for each in histories.values() if each.series.dated]
     return bool(max(spans, default=0.0) >= MIN_YEARS * _YEAR_S)

@@ -5,8 +5,8 @@ predicted in units of its window and lead,
 
     y = anchor + window scale * (loc + scale * u)
 
-where the anchor is the window's median, or the last observation if it is nearer to the outcomes of training. A grid of
-steps of u would differ from window to window, and so would bounds: integers are intervals of u in the likelihood, and
+where the anchor is the window's median, or the last observation if training outcomes vary less around it. In units of
+u, the grid of integers and the bounds differ from window to window: in the likelihood, integers are intervals of u, and
 outcomes at a bound are censored there.
 """
 
@@ -47,17 +47,17 @@ class Leads:
 
     @classmethod
     def of(cls, steps: tuple[int, ...], origins: Origins, known: Bool[np.ndarray, "rows leads"]) -> "Leads":
-        """Return the units of training windows, of whose outcomes the `known` ones count.
+        """Return the units of each lead, estimated from the `known` outcomes of training windows.
 
         Raises:
-            InputError: a lead has fewer than two outcomes, or they are all the same distance from the window's median
-                or from the last observation.
+            InputError: a lead has fewer than two outcomes, or they all differ by the same amount from the window's
+                median or from the last observation.
         """
         units, from_last = [], []
         for i, step in enumerate(steps):
             rows = known[:, i]
             if np.sum(rows) < 2:
-                raise InputError(f"lead: expected two training outcomes or more at lead {step}, got {np.sum(rows)}")
+                raise InputError(f"lead: expected at least two training outcomes at lead {step}, got {np.sum(rows)}")
             differences = [
                 (origins.outcome[rows, i] - anchor[rows]) / origins.scale[rows]
                 for anchor in (origins.location, origins.last)
@@ -112,7 +112,7 @@ class LeadsProgram(Program):
     def losses(self, raw: Float[Array, "batch outputs"], rows: Rows, values: Values) -> Float[Array, " batch"]:
         """Return the mean over the leads of the negative log-likelihood, [B]; `rows` has outcomes [B, L].
 
-        Unknown outcomes, those between -inf and inf, count 0.
+        Unknown outcomes, whose interval is (-inf, inf), contribute 0.
         """
         count = len(raw)
         flat = Rows(
@@ -137,15 +137,15 @@ def leads_rows(
 ) -> Rows:
     """Return training outcomes in units of the scale of `target`, [N, L].
 
-    An unknown outcome is in the interval of all numbers.
+    The interval of an unknown outcome is (-inf, inf).
 
     Args:
         target: bins for outcomes in units of the lead.
         y: outcomes in the unit of the series.
         unit: location and scale of each outcome, see `Leads.unit`.
-        known: outcomes that count.
+        known: outcomes that are used.
         integer: whether outcomes are integers.
-        bounds: outcomes at a bound are at least as far out.
+        bounds: (low, high); outcomes at a bound are censored there.
     """
     loc, scale = unit
     y = np.where(known, y, loc)

@@ -18,7 +18,7 @@ class Tables:
     """The features of a call: a table, sequences, or both.
 
     Attributes:
-        table: features without time, or None.
+        table: features that do not vary in time, or None.
         sequences: sequences, or None.
         rows: number of rows.
     """
@@ -35,7 +35,7 @@ class Tables:
         """
         if not is_sequences(X):
             if static is not None or lengths is not None or mask is not None:
-                raise InputError("lengths, mask, static: expected only next to sequences X [N, T, F]")
+                raise InputError("lengths, mask, static: expected only with sequences X [N, T, F]")
             table = read_table(X)
             return cls(table, None, table.rows)
         sequences = read_sequences(X, lengths, mask)
@@ -61,7 +61,7 @@ class Tables:
             owner: the estimator in messages.
 
         Raises:
-            InputError: the kinds of inputs or their columns are not those of training.
+            InputError: the inputs or their columns differ from those of training.
         """
         if (self.sequences is None) != (sequence_features is None):
             expected, given = (
@@ -141,7 +141,7 @@ def read_weights(weight: Any, count: int) -> np.ndarray:
     """Return weights as float64 [N], ones if None; a number is the weight of every row.
 
     Raises:
-        InputError: one is negative or not finite, all are zero, or their number is not N.
+        InputError: a weight is negative or not finite, all are zero, or their number is not N.
     """
     if weight is None:
         return np.ones(count)
@@ -160,7 +160,7 @@ def read_weights(weight: Any, count: int) -> np.ndarray:
 
 
 def relative_weights(weight: np.ndarray) -> np.ndarray:
-    """Return weights [N] divided by their mean, float32; those too small for it next to the largest are 0."""
+    """Return weights [N] divided by their mean, float32; weights that underflow relative to the largest are 0."""
     weight = weight / np.max(weight)  # a sum could overflow
     used = weight.astype(np.float32) > 0
     return np.where(used, weight / np.mean(weight[used]), 0.0).astype(np.float32)

@@ -1,4 +1,4 @@
-"""The base class of the estimators: scikit-learn's where it is installed, else one with the same methods."""
+"""The base class of the estimators: scikit-learn's if it is installed, otherwise one with the same methods."""
 
 import inspect
 from importlib.util import find_spec
@@ -30,7 +30,7 @@ else:
             return sorted(name for name in inspect.signature(cls.__init__).parameters if name != "self")
 
         def get_params(self, deep: bool = True) -> dict[str, Any]:
-            """Return the parameters by name; `deep` has no effect, as none is an estimator."""
+            """Return the parameters by name; `deep` has no effect, because none is an estimator."""
             del deep
             return {name: getattr(self, name) for name in self._names()}
 

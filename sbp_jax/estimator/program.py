@@ -1,7 +1,7 @@
 """From a network's raw outputs to the distribution and the loss of an outcome with atoms, a grid and censoring.
 
-Everything that is chosen from the data is in `Values`, arrays that a compiled program takes as arguments, so that fits
-of equal sizes share one program.
+Everything that is chosen from the data is in `Values`: arrays that are arguments of a compiled program, so that fits of
+equal sizes share one program.
 """
 
 import functools
@@ -33,11 +33,11 @@ from sbp_jax.estimator.target import Target
 
 
 class Values(NamedTuple):
-    """What is chosen from the training outcomes, as arrays.
+    """The values that are chosen from the training outcomes, as arrays.
 
     Attributes:
         edges: edges of the bins, [K + 1], in units of the scale from the location; empty for other heads.
-        tail_mass: probability of both tails, [2].
+        tail_mass: probability of the lower and the upper tail, [2].
         loc, scale: unit of the outcome, scalars.
         step: width of the grid in the outcome's unit; unused for real outcomes.
         atoms: values of the atoms in the outcome's unit, from the same origin as `loc`, [A].
@@ -68,9 +68,10 @@ class Rows(NamedTuple):
 
     Attributes:
         y: the outcome, [N].
-        low, high: ends of the interval that holds the outcome, [N]: a cell of the grid, or one side of a censored one.
-        interval: whether only the interval is known, [N]; else the outcome is exact.
-        covered: the atoms that the outcome may be, [N, A].
+        low, high: ends of the interval that contains the outcome, [N]: a cell of the grid, or the half-line of a
+            censored outcome.
+        interval: whether only the interval is known, [N]; otherwise the outcome is exact.
+        covered: whether the outcome may be equal to each atom, [N, A].
         weight: weight of the row in the loss, [N]; 0 for padding.
     """
 
@@ -150,10 +151,10 @@ class SplicedBuilder:
 
 @functools.cache
 def waves(bins: int) -> Float[np.ndarray, "bins waves"]:
-    """Return cosines over the bins, each slower one with a larger amplitude: raw outputs -> logits of the bins.
+    """Return the matrix from raw outputs to the logits of the bins: cosines, slower ones with larger amplitudes.
 
-    A raw output then moves the probability of all bins together: the first one shifts the distribution, the second one
-    widens it. With a raw output per bin, a network would learn each bin from its own few outcomes.
+    A raw output thus changes the probabilities of all bins together: that of wave 1 shifts the distribution, and that
+    of wave 2 widens it. With one raw output per bin, a network would learn each bin from its own few outcomes.
     """
     wave, position = np.arange(bins), np.arange(bins)[:, None] + 0.5
     return np.cos(np.pi * wave * position / bins) / np.maximum(wave, 1.0)
@@ -243,7 +244,7 @@ class Program:
         Args:
             raw: raw outputs, [..., num_outputs], or [..., M, num_outputs] if `members`.
             values: unit, bins and atoms; the edges are in units of the scale.
-            members: average over the last axis of the batch, a `Mixture` of M members.
+            members: return the `Mixture` of M members, the last axis of the batch.
         """
         log_weights, raw = self.split(raw)
         dist = in_unit(self.builder(raw, values), values)
@@ -275,7 +276,7 @@ def in_unit(dist: Distribution, values: Values) -> Distribution:
 
 
 def in_outcome_unit(program: Program, raw: Array, target: Target, members: bool) -> Distribution:
-    """Return the distributions of the outcome, with constants for the bins; `Shifted` where float32 needs it."""
+    """Return the distributions of the outcome, with constant bins; `Shifted` if float32 cannot resolve the outcomes."""
     values = Values.of(target, np.float64)._replace(atoms=np.asarray(target.atoms, np.float64))
     values = values._replace(scale=float(target.scale), step=float(target.step))
     largest = max(abs(target.edges[0]), abs(target.edges[-1]), abs(target.loc))

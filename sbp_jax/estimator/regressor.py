@@ -1,4 +1,4 @@
-"""`SBPRegressor`: arrays and data frames in, conditional distributions out."""
+"""`SBPRegressor`: conditional distributions from arrays and data frames."""
 
 from pathlib import Path
 from typing import Any, Literal, no_type_check
@@ -26,7 +26,7 @@ from sbp_jax.training.checkpoints import named
 from sbp_jax.training.compiled import compiled_before
 
 _MIN_ROWS = 2
-_MIN_VALIDATION = 5  # fewer validation rows say nothing: all steps are taken instead
+_MIN_VALIDATION = 5  # with fewer validation rows there is no early stopping
 _NETWORKS = ((10_000, 8), (30_000, 4), (np.inf, 1))  # maximum number of rows, networks that are averaged
 _SHORT = 300  # steps without validation
 # arguments on which the meaning of the parameters depends
@@ -44,56 +44,60 @@ STRUCTURE = (
 
 
 class SBPRegressor(Base):
-    """Estimate the conditional distribution of an outcome given features, with its tails.
+    """Estimate the conditional distribution of an outcome given features, including its tails.
 
     A network maps the features to a `SplicedBinnedPareto`: bins between two thresholds, generalized Pareto tails beyond
-    them. It is trained by maximum likelihood, with early stopping, in units of the outcome's own scale; the Jacobian is
-    in every density. The class follows scikit-learn's contract and works without scikit-learn.
+    them. It is trained by maximum likelihood, with early stopping, in units of the outcome's own scale; every density
+    includes the Jacobian. The class follows scikit-learn's contract but does not need scikit-learn.
 
     Features are a table [N, F] (a NumPy or JAX array, or a pandas, polars or pyarrow frame), sequences [N, T, F] with
-    `lengths` or a `mask`, or both (sequences as `X`, the table as `static`). Columns of a frame are found by name.
+    `lengths` or a `mask`, or both (sequences as `X`, the table as `static`). Columns of a frame are matched by name.
     Missing values are allowed; strings, categories, booleans and times are encoded (see `sbp_jax.estimator.features`).
 
     Args:
         tail_mass: probability of the lower and the upper tail, each below 1/2; 0 for no tail. A side with a bound has
-            none.
+            no tail.
         bins: number of bins, their edges in the outcome's unit, or "auto": 3 N^(1/3), between 8 and 80, with edges at
             quantiles of the training outcomes.
         head: "sbp", another family ("normal", "student_t", "hybrid_pareto", "two_tailed_hybrid_pareto", "binned",
-            "blended_pareto"), or a `Head` for outcomes in units of the scale, `target_`.
+            "blended_pareto"), or a `Head` for outcomes in units of the scale in `target_`.
         bounds: (low, high) of the outcome, None for no bound, or "auto"; see `make_target`.
-            Only families with bins have bounds.
-        integer: whether outcomes are integers, whose distribution is `Quantized`; "auto" looks at them.
-        atoms: values that have a probability of their own (`Deterministic` in a `Mixture`), or "auto".
-        parameterization: of the tails, a name in `PARAMETERIZATIONS` that needs no support.
+            Only families with bins support bounds.
+        integer: whether outcomes are integers, so that distributions are `Quantized`; "auto": all are, and their scale
+            is at most 10,000.
+        atoms: values that have a probability of their own (`Deterministic` in a `Mixture`), or "auto"; see
+            `make_target`.
+        parameterization: of the tails, a name in `PARAMETERIZATIONS` that does not require a support.
         shape_bounds: bounds of the tails' shapes.
-        networks: number of networks whose raw outputs are averaged, which steadies a prediction that stays one
-            distribution of the head; they are trained as one program, each with validation rows of its own. "auto": 8
-            up to 10,000 rows, 4 up to 30,000, then 1.
-        ensemble: number of such averages whose `Mixture` is predicted.
+        networks: number of networks whose raw outputs are averaged. This reduces the variance of a prediction, which is
+            still one distribution of the head. They are trained as one program, each with its own validation rows.
+            "auto": 8 up to 10,000 rows, 4 up to 30,000, then 1.
+        ensemble: number of such averages; with more than one, the prediction is their `Mixture`.
         hidden: widths of the hidden layers.
         channels, layers, kernel_size: architecture of the TCN over sequences, see `NetworkConfig`.
         dropout: probability of dropping an activation in training.
         learning_rate, weight_decay: of AdamW.
-        batch_size: rows per step, or "auto".
-        max_epochs: maximum number of passes over the training rows, or "auto".
-        patience: validations without improvement after which training stops.
-        validation_fraction: share of the rows for early stopping, drawn at random; 0 trains for `max_epochs`.
+        batch_size: rows per step; "auto": a power of two from 32 to 512, about a twentieth of the rows.
+        max_epochs: maximum number of passes over the training rows; "auto": 60, but between 2,000 and 8,000 steps, or
+            300 steps without early stopping.
+        patience: number of validations without improvement after which training stops.
+        validation_fraction: fraction of the rows for early stopping, drawn at random; 0, or fewer than five such rows:
+            no early stopping, and training takes `max_epochs`.
         warm_start: continue from the parameters of the previous `fit`, with its features and bins; `history_` and
             `n_iter_` continue too.
-        random_state: seed, `numpy.random.RandomState` or `Generator`, or None for a random one.
+        random_state: seed, `numpy.random.RandomState` or `Generator`, or None for a random seed.
         progress: show a progress bar.
 
     Attributes:
-        target_: unit, grid, bounds, atoms and bins that were chosen, a `Target`.
-        features_: how each column became features.
-        history_: one list per network of its validations: step, training and validation loss in nats, in units of the
-            scale.
+        target_: the unit, grid, bounds, atoms and bins that were chosen, a `Target`.
+        features_: how each column is converted to features.
+        history_: for each network, a list of its validations: step, training loss and validation loss, in nats, for
+            outcomes in units of the scale.
         n_iter_: number of steps of the network that trained longest.
         n_features_in_, feature_names_in_: columns of `X`; the latter only for frames.
 
     Raises:
-        InputError: a ValueError, from any method, with one line that names the argument and what was expected.
+        InputError: a ValueError, raised by any method; its one line names the argument and what was expected.
 
     Example:
         >>> model = SBPRegressor(random_state=0).fit(X, y)  # doctest: +SKIP
@@ -172,9 +176,9 @@ class SBPRegressor(Base):
             X: features [N, F], or sequences [N, T, F] or a list of arrays [T, F].
             y: outcomes [N], finite.
             sample_weight: nonnegative weights [N] of the rows in the likelihood; rows of weight 0 are left out.
-            lengths: valid frames of each sequence, integers [N].
-            mask: valid frames, bool [N, T], in place of `lengths`: True first, then False.
-            static: features [N, S] next to sequences.
+            lengths: number of valid frames of each sequence, integers [N].
+            mask: valid frames, bool [N, T], instead of `lengths`: True first, then False.
+            static: features [N, S] in addition to sequences.
             censoring: for each row, 0 (the outcome is y), 1 (it is at least y) or -1 (it is at most y).
         """
         check_arguments(self.get_params(deep=False))
@@ -227,8 +231,8 @@ class SBPRegressor(Base):
     ) -> Distribution:
         """Return the conditional distribution of each row's outcome, batch shape [N].
 
-        It is a `SplicedBinnedPareto` with one network and head "sbp"; `Quantized` for integers, a `Mixture` for an
-        ensemble or with atoms, `Shifted` where float32 does not resolve the outcomes.
+        With head "sbp" it is a `SplicedBinnedPareto`; `Quantized` for integers, a `Mixture` for an ensemble or with
+        atoms, and `Shifted` if float32 cannot resolve the outcomes.
         """
         raw = self._raw(X, lengths, mask, static)
         members = raw.shape[1] > 1
@@ -244,7 +248,7 @@ class SBPRegressor(Base):
         mask: Any = None,
         static: Any = None,
     ) -> Float[np.ndarray, " rows"]:
-        """Return a point of each row's distribution, float64 [N].
+        """Return the median, mean or a quantile of each row's distribution, float64 [N].
 
         Args:
             X, lengths, mask, static: as in `fit`.
@@ -272,7 +276,7 @@ class SBPRegressor(Base):
         mask: Any = None,
         static: Any = None,
     ) -> float:
-        """Return the mean log score, the mean of log f(y) in nats, larger is better; see `log_score`."""
+        """Return the mean log score, the mean of log f(y) in nats; larger is better. See `log_score`."""
         scores = self.log_score(X, y, lengths=lengths, mask=mask, static=static)
         weight = relative_weights(read_weights(sample_weight, len(scores))).astype(np.float64)
         return float(np.average(scores[weight > 0], weights=weight[weight > 0]))
@@ -280,7 +284,7 @@ class SBPRegressor(Base):
     def log_score(
         self, X: Any, y: Any, *, lengths: Any = None, mask: Any = None, static: Any = None
     ) -> Float[np.ndarray, " rows"]:
-        """Return the log-density of each outcome, its log-probability on a grid or at an atom, [N] in nats."""
+        """Return the log-density of each outcome, or its log-probability for integers and atoms, [N] in nats."""
         raw = self._raw(X, lengths, mask, static)
         outcome = read_outcomes(y, len(raw))
         centered = (outcome - self.target_.loc).astype(np.float32)
@@ -289,7 +293,7 @@ class SBPRegressor(Base):
         ).astype(np.float64)
 
     def save(self, path: str | Path) -> None:
-        """Write the fitted estimator to a folder, for `sbp_jax.load`; an existing one is replaced.
+        """Write the fitted estimator to a folder, for `sbp_jax.load`; an estimator saved there before is replaced.
 
         The format is that of checkpoints: arrays and a JSON record with digests, without code. See
         `sbp_jax.estimator.saving`.
@@ -348,7 +352,7 @@ class SBPRegressor(Base):
             arguments["bounds"] = tuple(None if bound is None else float(bound) for bound in self.bounds)
         if self.head not in BINNED:
             if arguments["bounds"] not in ("auto", (None, None)):
-                raise InputError(f"bounds: expected none for a head without bins, got {self.bounds}")
+                raise InputError(f"bounds: expected 'auto' or (None, None) for a head without bins, got {self.bounds}")
             arguments["bounds"] = (None, None)
         return make_target(outcome, exact, **arguments)
 
@@ -381,7 +385,7 @@ class SBPRegressor(Base):
     def _split(
         self, count: int, members: int, random: np.random.Generator
     ) -> tuple[list[np.ndarray], list[np.ndarray] | None]:
-        """Training and validation rows of each member; the members' validation rows differ as much as they can."""
+        """Training and validation rows of each member; the members' validation rows overlap as little as possible."""
         held_out = min(round(self.validation_fraction * count), count - _MIN_ROWS)
         if held_out < _MIN_VALIDATION:
             return [np.arange(count)] * members, None

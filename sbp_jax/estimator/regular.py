@@ -1,7 +1,7 @@
-"""Forecasts for the evaluation of other packages: series as arrays of regular values, quantiles and samples out.
+"""Forecasts for evaluation in other packages: quantiles and samples of series that are given as regular arrays.
 
-Each lead has a distribution of its own. Samples of different leads are independent, which is right for scores of each
-time, such as quantile losses and the CRPS, and not for those of sums over times.
+Each lead has its own distribution, and samples of different leads are independent. That is valid for scores of each
+time, such as quantile losses and the CRPS, but not for scores of sums over times.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ class Regular:
     Attributes:
         values: float64 [T]; NaN where missing.
         times: seconds since 1970 [T], or None if the forecaster was fitted on numbers as times.
-        id: id of the series; one that the forecaster was not fitted on has the deviation of its own values.
+        id: id of the series; for a series that was not in `fit`, the deviation is that of its own values.
     """
 
     values: np.ndarray
@@ -35,11 +35,11 @@ class Regular:
 
 
 def horizon(model: SBPForecaster) -> tuple[int, int]:
-    """Return the number of leads of a fitted forecaster and the first one; InputError unless they are successive."""
+    """Return the number of leads of a fitted forecaster and the first one; InputError unless they are consecutive."""
     model._check_fitted()
     steps = model.leads_.steps
     if steps != tuple(range(steps[0], steps[0] + len(steps))):
-        raise InputError(f"lead: expected successive leads, as horizon=24 has, to evaluate forecasts, got {steps}")
+        raise InputError(f"lead: expected consecutive leads, as with horizon=24, to evaluate forecasts, got {steps}")
     return len(steps), steps[0]
 
 
@@ -47,8 +47,8 @@ def distributions_after(model: SBPForecaster, entries: Sequence[Regular]) -> Dis
     """Return the distributions after the end of each series, batch shape [series, leads].
 
     Raises:
-        InputError: the forecaster is not fitted, a series is too short, ends with a missing value, or has other steps
-            than those of `fit`.
+        InputError: the forecaster is not fitted, or a series is too short, ends with a missing value, or has steps that
+            differ from those of `fit`.
     """
     model._check_fitted()
     parts = []

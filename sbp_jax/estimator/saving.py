@@ -1,4 +1,4 @@
-"""Write fitted estimators to folders, and read them: checkpoints with a JSON record, without code."""
+"""Write fitted estimators to folders and read them: checkpoints with a JSON record, but no code."""
 
 from contextlib import suppress
 from dataclasses import asdict, fields
@@ -27,8 +27,8 @@ def save(model: SBPRegressor | SBPForecaster, path: Path) -> None:
     """Write a fitted estimator to a folder.
 
     Raises:
-        InputError: its head is not one of the named families, or an argument is not a number, text or list; or the
-            folder cannot be written, or holds something else than a saved estimator.
+        InputError: the head is not one of the named families, an argument is not a number, text or list, or the folder
+            cannot be written or holds something other than a saved estimator.
     """
     _check_replaceable(path)
     record = {
@@ -58,11 +58,11 @@ def _check_replaceable(path: Path) -> None:
             return
         if Checkpoints(path, read_only=True).record().get("kind") == KIND:
             return
-    raise InputError(f"{path}: expected a new folder or that of a saved estimator, but something else is there")
+    raise InputError(f"{path}: expected a new folder or a saved estimator, but found something else")
 
 
 def load(path: str | Path) -> Any:
-    """Read an `SBPRegressor` or `SBPForecaster` that its `save` wrote; nothing in the folder is executed.
+    """Read an `SBPRegressor` or `SBPForecaster` that its `save` method wrote; nothing in the folder is executed.
 
     Raises:
         InputError: the folder is missing, damaged, or holds something else.
@@ -79,16 +79,14 @@ def load(path: str | Path) -> Any:
 
     def like(record: dict[str, Any]) -> dict[str, Any]:
         if record.get("kind") != KIND or record.get("format") != FORMAT:
-            raise InputError(f"{path}: expected an estimator saved by SBPRegressor.save of this version")
+            raise InputError(f"{path}: expected a saved estimator of format {FORMAT}")
         nonlocal model
         try:
             model = SBPForecaster() if "forecaster" in record else SBPRegressor()
             _restore(model, record)
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
             cause = " ".join(str(error).split())[:200]
-            raise InputError(
-                f"{path}: expected the record of a saved estimator, but it does not fit: {cause}"
-            ) from error
+            raise InputError(f"{path}: expected the record of a saved estimator, but it is invalid: {cause}") from error
         if isinstance(model, SBPForecaster):
             holder["trainable"], params, constants = model._untrained(bool(record["censored"]))
             stacked = nnx.eval_shape(lambda: _stacked(params, int(record["members"])))
@@ -147,7 +145,7 @@ def _plain(name: str, value: Any) -> Any:
         return None
     if value is None or isinstance(value, str | bool | int | float):
         return value
-    raise InputError(f"{name}: expected a value that JSON can hold, to save it, got {type(value).__name__}")
+    raise InputError(f"{name}: expected a value that can be saved as JSON, got {type(value).__name__}")
 
 
 def _tuples(value: Any) -> Any:

@@ -1,8 +1,8 @@
-"""Tables and sequences of features as users have them: arrays, data frames of any library, lists of rows.
+"""Read tables and sequences of features: arrays, data frames of several libraries, lists of rows.
 
-Each column is read as numbers or as text, whatever its container, so that equal data give equal features. Missing
-values of all kinds are one, times are seconds since 1970, booleans are 0 and 1, and categories are text, even if they
-look like numbers. What could be read in two ways is refused, not guessed.
+Each column is read as numbers or as text, whatever its container, so that equal data give equal features. All kinds of
+missing values are treated alike, times are seconds since 1970, booleans are 0 and 1, and categories are text even if
+they look like numbers. Ambiguous data raise an error; nothing is guessed.
 """
 
 import warnings
@@ -29,7 +29,7 @@ class Table:
 
     Attributes:
         columns: arrays [N]: float64 with NaN where missing, or strings with None where missing.
-        names: names of the columns; None for an array or a frame with numbered columns, which have none.
+        names: names of the columns; None for an array, or a frame whose columns are numbered.
         rows: number of rows.
         label: the argument in messages, "X" or "static".
     """
@@ -48,12 +48,13 @@ class Table:
         return replace(self, columns=tuple(each[rows] for each in self.columns), rows=int(np.sum(rows)))
 
     def matching(self, names: Sequence[str] | None, count: int, owner: str) -> "Table":
-        """Return the columns of training in the order of training, found by name.
+        """Return the columns of training in the order of training, matched by name.
 
-        Without names, here or in training, columns are matched by position; a warning states which side has none.
+        If this table or that of training has no names, columns are matched by position. If only one of them has names,
+        a warning states which one.
 
         Raises:
-            InputError: columns are missing or of another number; `owner` names the estimator in the message.
+            InputError: the columns or their number differ from training; `owner` names the estimator in the message.
         """
         if names is None or self.names is None:
             if len(self.columns) != count:
@@ -97,7 +98,8 @@ def read_table(X: Any, label: str = "X") -> Table:
         label: the argument in messages.
 
     Raises:
-        InputError: not two-dimensional, empty, infinite, or with a column that is neither numbers nor text.
+        InputError: the table is not two-dimensional, is empty, has an infinite value, or has a column that is neither
+            numbers nor text.
     """
     if hasattr(X, "toarray") and hasattr(X, "nnz"):
         raise InputError(f"{label}: sparse data were passed, but a dense array is required; use {label}.toarray()")
@@ -106,7 +108,7 @@ def read_table(X: Any, label: str = "X") -> Table:
     except DuplicateError:
         given = list(getattr(X, "column_names", getattr(X, "columns", ())))
         repeated = next(name for i, name in enumerate(given) if name in given[:i])
-        raise InputError(f"{label}: expected different column names, but {repeated!r} is repeated") from None
+        raise InputError(f"{label}: expected unique column names, but {repeated!r} is repeated") from None
     if isinstance(frame, nw.LazyFrame):
         frame = frame.collect()
     table = _frame_table(frame, label) if isinstance(frame, nw.DataFrame) else _array_table(X, label)
@@ -160,7 +162,7 @@ def _array_table(X: Any, label: str) -> Table:
 
 
 def as_array(X: Any, label: str) -> np.ndarray:
-    """Return an array-like as an array whose values are as given: no number becomes text, no masked value is revealed.
+    """Return an array-like as an array with unchanged values: numbers stay numbers, and masked values become missing.
 
     Raises:
         InputError: rows differ in length, or the numbers are complex.
@@ -281,7 +283,7 @@ class Sequences:
 
 
 def is_sequences(X: Any) -> bool:
-    """Return whether X has three axes, or is a list of arrays [T, F] of their own lengths."""
+    """Return whether X has three axes, or is a list of arrays [T, F], which may differ in length."""
     if isinstance(X, list | tuple):
         return len(X) > 0 and all(getattr(each, "ndim", 0) == 2 for each in X)
     return getattr(X, "ndim", 0) == 3
@@ -295,7 +297,7 @@ def read_sequences(X: Any, lengths: Any = None, mask: Any = None) -> Sequences:
     """
     if isinstance(X, list | tuple):
         if lengths is not None or mask is not None:
-            raise InputError("lengths, mask: expected neither for a list of arrays, which have their own lengths")
+            raise InputError("lengths, mask: expected neither for a list of arrays, whose lengths are known")
         values, lengths = _padded(X)
     else:
         values = _sequence_values(X)
@@ -304,7 +306,7 @@ def read_sequences(X: Any, lengths: Any = None, mask: Any = None) -> Sequences:
         if not number:
             raise InputError(f"X: 0 {kind}(s) (shape={values.shape}) while a minimum of 1 is required.")
     if lengths is not None and mask is not None:
-        raise InputError("lengths, mask: expected one of them, got both")
+        raise InputError("lengths, mask: expected only one of them, got both")
     if mask is not None:
         lengths = _lengths_of(np.asarray(mask), count, frames)
     lengths = np.full(count, frames) if lengths is None else as_array(lengths, "lengths")
@@ -333,7 +335,7 @@ def _padded(X: Sequence[Any]) -> tuple[np.ndarray, np.ndarray]:
     arrays = [_sequence_values(each) for each in X]
     widths = {each.shape[1] for each in arrays}
     if len(widths) > 1:
-        raise InputError(f"X: expected arrays [T, F] of one width F, got {sorted(widths)}")
+        raise InputError(f"X: expected arrays [T, F] with the same F, got F = {sorted(widths)}")
     lengths = np.array([len(each) for each in arrays])
     values = np.full((len(arrays), max(int(lengths.max()), 1), widths.pop()), np.nan)
     for row, each in zip(values, arrays, strict=True):

@@ -14,7 +14,7 @@ Bounds = tuple[float | None, float | None]
 MAX_ABSOLUTE = 1e30  # of an outcome: squares of its distances to the median stay finite in float32
 MAX_STEPS = 1e4  # integers whose scale is more steps than this are treated as real: the grid no longer matters
 MIN_ATOM_SHARE = 0.03  # of the outcomes, for a value of a real outcome to be an atom
-MIN_ATOM_COUNT = 5  # of equal outcomes: fewer are a coincidence in a small sample
+MIN_ATOM_COUNT = 5  # of equal outcomes: fewer may be a coincidence in a small sample
 MAX_ATOMS = 10
 MIN_BINS, MAX_BINS = 8, 80
 _IQR = 1.3489795003921634  # of a standard normal distribution
@@ -27,13 +27,13 @@ class Target:
 
     Attributes:
         loc: median of the training outcomes, a grid point for integers.
-        scale: their interquartile range, as a standard deviation of a normal distribution.
+        scale: their interquartile range, divided by that of a standard normal distribution.
         step: width of the grid; 0 for real outcomes.
-        bounds: (low, high), None where there is no bound; a distribution has no tail on the side of a bound.
+        bounds: (low, high), None for no bound; a distribution has no tail on the side of a bound.
         atoms: values with a probability of their own.
         edges: edges of the bins, finer where outcomes are dense.
         tail_mass: probability of the lower and the upper tail.
-        shares: share of each atom among the training outcomes.
+        shares: fraction of the training outcomes at each atom.
     """
 
     loc: float
@@ -81,11 +81,11 @@ def make_target(
         exact: whether an outcome is exact; censored ones are neither atoms nor bounds.
         bins: number of bins, or their edges in the outcome's unit; "auto": 3 N^(1/3), between 8 and 80.
         tail_mass: probability of the lower and the upper tail; a side with a bound has none.
-        bounds: (low, high), None for no bound. "auto": a side where an atom is the smallest or the largest outcome, and
-            0 for integers that are not negative.
+        bounds: (low, high), None for no bound. "auto": an atom that is the smallest or largest outcome; for integers, 0
+            if none is negative, and the largest outcome if at least 3 % equal it, more than twice as many as the next.
         integer: whether the outcome is an integer. "auto": all are, and their scale is at most 10,000.
-        atoms: values with a probability of their own. "auto": those of at least 3 % of real outcomes, and
-            at least 5 of them; at most 10.
+        atoms: values with a probability of their own. "auto": none for integers, otherwise the values with at least 3 %
+            of the outcomes, and at least 5 of them; at most 10.
 
     Raises:
         InputError: all outcomes are equal, one is too large, or an argument does not fit the outcomes.
@@ -103,11 +103,12 @@ def make_target(
     else:
         chosen = np.searchsorted(values, np.sort(np.asarray(atoms, np.float64)))
         if step or not all(i < len(values) and values[i] in np.asarray(atoms) for i in chosen):
-            raise InputError(f"atoms: expected values of real outcomes that y has, got {list(atoms)}")
+            raise InputError(f"atoms: expected values that occur in y, or none for integers, got {list(atoms)}")
     rest = y[~np.isin(y, values[chosen])] if len(chosen) else y
     if len(np.unique(rest)) < 2:
         raise InputError(
-            f"y: expected a numeric outcome, but it has only {len(values)} values; atoms=() treats them as real numbers"
+            f"y: expected more distinct outcomes, but it has only {len(values)} values; atoms=() treats them as real "
+            f"numbers"
         )
     bounds = _bounds(values, shares, chosen, bounds, step)
     _check_bounds(y, bounds)
@@ -128,7 +129,7 @@ def make_target(
 def _step(y: np.ndarray, integer: bool | str) -> float:
     if not isinstance(integer, str):
         if integer and not np.all(np.round(y) == y):
-            raise InputError(f"y: expected integers, as integer=True says, got {y[np.round(y) != y][0]:g}")
+            raise InputError(f"y: expected integers, as integer=True requires, got {y[np.round(y) != y][0]:g}")
         return float(integer)
     return float(np.all(np.round(y) == y) and _unit(y, 0.0)[1] <= MAX_STEPS)
 
@@ -165,7 +166,7 @@ def _unit(y: np.ndarray, step: float) -> tuple[float, float]:
     if not scale > 1e-6 * (np.max(y) - np.min(y)):
         scale = float(np.mean(np.abs(y - loc)))
     if not scale > 1e-30:
-        raise InputError(f"y: expected outcomes that vary by more than 1e-30, got a scale of {scale:g}")
+        raise InputError(f"y: expected outcomes with a scale above 1e-30, got {scale:g}")
     return float(loc), float(scale)
 
 

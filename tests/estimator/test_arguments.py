@@ -115,7 +115,7 @@ def test_good_arguments_are_accepted(name):
 
 
 def test_a_family_that_needs_heavy_tails_refuses_bounds_without_them():
-    with pytest.raises(InputError, match=r"^shape_bounds: expected a highest shape above 0 for head 'hybrid_pareto'"):
+    with pytest.raises(InputError, match=r"^shape_bounds: expected an upper bound above 0 for head 'hybrid_pareto'"):
         SBPRegressor(head="hybrid_pareto", shape_bounds=(-0.5, 0)).fit(None, None)
 
 
@@ -194,8 +194,8 @@ BAD_FIT = [
     ({"censoring": ["left"] * 48}, "censoring: expected 48 values of -1"),
     ({"censoring": W * NAN}, "censoring: expected 48 values of -1"),
     ({"censoring": W}, "y: expected outcomes that vary, but all 48 are censored"),
-    ({"lengths": W}, "lengths, mask, static: expected only next to sequences"),
-    ({"static": X}, "lengths, mask, static: expected only next to sequences"),
+    ({"lengths": W}, "lengths, mask, static: expected only with sequences"),
+    ({"static": X}, "lengths, mask, static: expected only with sequences"),
 ]
 
 
@@ -209,9 +209,9 @@ def test_bad_arguments_of_fit_are_named(arguments, message):
 def test_arguments_that_contradict_the_outcomes_are_named():
     for arguments, message in (
         ({"bounds": (0, None), "head": "binned"}, "bounds: expected an interval that contains all outcomes"),
-        ({"bounds": (0, None), "head": "normal"}, "bounds: expected none for a head without bins"),
-        ({"integer": True}, "y: expected integers, as integer=True says"),
-        ({"atoms": (123.0,)}, "atoms: expected values of real outcomes that y has"),
+        ({"bounds": (0, None), "head": "normal"}, "bounds: expected 'auto' or (None, None) for a head without bins"),
+        ({"integer": True}, "y: expected integers, as integer=True requires"),
+        ({"atoms": (123.0,)}, "atoms: expected values that occur in y, or none for integers"),
     ):
         with pytest.raises(InputError) as error:
             small(**arguments).fit(X, Y)

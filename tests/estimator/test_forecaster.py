@@ -234,11 +234,11 @@ def frame_of(**columns: Any) -> pl.DataFrame:
             pl.concat([frame_of(s="long"), frame_of(s="short").head(5)]),
             {"series": "s", "value": "y"},
             "series 'short': column 'y': 5 values in 5 steps are too short a series for a context of 12 and a lead of 1"
-            ": it needs 6 of 12 steps, and a value 1 later",
+            ": it needs 6 of 12 steps, and an outcome at that lead",
         ),
         (frame_of(s=["a"] * 39 + [None]), {"series": "s", "value": "y"}, "frame: column 's': row 40 has no id"),
         (np.zeros((5, 2)), {}, r"frame: expected a data frame or numbers \[N\], got ndarray of shape \[5, 2\]"),
-        (np.zeros(5), {"time": "t"}, "time, value, series: expected only next to a data frame"),
+        (np.zeros(5), {"time": "t"}, "time, value, series: expected only with a data frame"),
     ],
 )  # fmt: skip
 def test_frames_are_refused_in_one_line(frame: Any, columns: dict[str, str], message: str) -> None:
@@ -251,10 +251,10 @@ def test_frames_are_refused_in_one_line(frame: Any, columns: dict[str, str], mes
     ("parameters", "message"),
     [
         ({"context": 0}, "context: expected an integer of at least 1, got 0"),
-        ({"lead": (1, 1)}, "lead: expected an integer or different integers"),
+        ({"lead": (1, 1)}, "lead: expected an integer or several distinct integers"),
         ({"lead": "two"}, "lead: expected"),
-        ({"lead": (1, 3), "horizon": 2}, "lead, horizon: expected one of them"),
-        ({"validation_fraction": 1.0}, "validation_fraction: expected a share"),
+        ({"lead": (1, 3), "horizon": 2}, "lead, horizon: expected only one of them"),
+        ({"validation_fraction": 1.0}, "validation_fraction: expected a fraction"),
         ({"bins": (0.0, 1.0, 2.0)}, "bins: expected a number of bins or 'auto'"),
         ({"head": "gamma"}, "head: expected one of sbp, normal"),
         ({"bounds": (0.0, None)}, "bounds: expected an interval that contains all values"),
@@ -353,9 +353,9 @@ class Component:
 
 
 def test_adapters_forecast_what_the_forecaster_does(fitted: sbp.SBPForecaster) -> None:
-    with pytest.raises(sbp.InputError, match=r"lead: expected successive leads, as horizon=24 has"):
+    with pytest.raises(sbp.InputError, match=r"lead: expected consecutive leads, as with horizon=24"):
         gluonts_predictor(fitted)
-    with pytest.raises(sbp.InputError, match=r"lead: expected successive leads"):
+    with pytest.raises(sbp.InputError, match=r"lead: expected consecutive leads"):
         darts_model(fitted)
     y = memory_of_three(40, 8)
     expected = fitted.forecast(hours(y))
@@ -374,7 +374,7 @@ def test_adapters_forecast_what_the_forecaster_does(fitted: sbp.SBPForecaster) -
         assert np.all(np.abs(share - 0.5) < 0.1)
         medians = next_values(fitted, [Component(y)], 1, 1, seed=0)[0]
         np.testing.assert_allclose(medians[:, 0, 0], expected.distribution.median()[0, :1], rtol=1e-5)
-        with pytest.raises(sbp.InputError, match="n: expected at most 2 steps, the leads of fit, got 3"):
+        with pytest.raises(sbp.InputError, match="n: expected 1 to 2 steps, the leads of fit, got 3"):
             next_values(fitted, [Component(y)], 3, 1, seed=0)
     finally:
         object.__setattr__(fitted_leads, "steps", LEADS)

@@ -96,20 +96,20 @@ def test_what_is_no_saved_estimator_is_named(model, tmp_path):
     arrays = {"a": np.ones(2)}
     foreign.save(1, {"state": arrays, "best": arrays, "constants": arrays}, {"history": []})
     foreign.close()
-    expected = f"{tmp_path / 'foreign'}: expected an estimator saved by SBPRegressor.save"
+    expected = f"{tmp_path / 'foreign'}: expected a saved estimator of format 1"
     assert one_line(sbp.load, tmp_path / "foreign").startswith(expected)
 
 
 def test_a_folder_that_is_no_estimator_is_not_replaced(model, tmp_path):
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "precious.csv").write_text("1")
-    assert "expected a new folder or that of a saved estimator" in one_line(model.save, tmp_path / "data")
+    assert "expected a new folder or a saved estimator" in one_line(model.save, tmp_path / "data")
     assert (tmp_path / "data" / "precious.csv").read_text() == "1"
     (tmp_path / "file").write_text("1")
     assert "expected a new folder" in one_line(model.save, tmp_path / "file")
     (tmp_path / "empty").mkdir()
     model.save(tmp_path / "empty")
-    assert "a value that JSON can hold" in one_line(small(head=NormalHead()).fit(X, Y).save, tmp_path / "new")
+    assert "a value that can be saved as JSON" in one_line(small(head=NormalHead()).fit(X, Y).save, tmp_path / "new")
     assert not (tmp_path / "new").exists()
 
 
@@ -134,13 +134,13 @@ FORGED = [
     ("parameters", {"hidden": [10**9]}, "the configuration expects"),
     ("parameters", {"layers": 10**6}, "layers: expected an integer from 1 to 20"),
     ("parameters", {"head": "os:system"}, "head: expected one of"),
-    ("parameters", {"unknown": 1}, "does not fit"),
-    ("target", {"edges": ["a", "b"]}, "does not fit"),
-    ("target", {"scale": None}, "does not fit"),
-    ("features", {"columns": [{"kind": "numbers", "exec": 1}]}, "does not fit"),
-    ("features", {"columns": 3}, "does not fit"),
+    ("parameters", {"unknown": 1}, "is invalid"),
+    ("target", {"edges": ["a", "b"]}, "is invalid"),
+    ("target", {"scale": None}, "is invalid"),
+    ("features", {"columns": [{"kind": "numbers", "exec": 1}]}, "is invalid"),
+    ("features", {"columns": 3}, "is invalid"),
     ("members", 10**12, "the configuration expects"),
-    ("history", [], "does not fit"),
+    ("history", [], "is invalid"),
 ]
 
 

@@ -1,6 +1,6 @@
 """Data frames of polars, pandas or pyarrow as sources of the readers, and results as frames of the same library.
 
-The library of a frame need not be installed for the others: narwhals reads them all.
+All are read through narwhals, and only the library of the frame needs to be installed.
 
 | value of a pandas column | as the readers see it |
 | --- | --- |
@@ -29,10 +29,10 @@ def from_native(data: Any, name: str) -> Frame:
 
     Args:
         data: a frame of polars (a lazy one is collected), pandas, or pyarrow (a table).
-        name: what messages call it, such as "frame" or "tracking".
+        name: the frame's name in messages, such as "frame" or "tracking".
 
     Raises:
-        InputError: the data are not such a frame, a lazy one cannot be collected, or two columns have the same name.
+        InputError: the data are not such a frame, a lazy frame cannot be collected, or two columns have the same name.
 
     Example:
         >>> from_native(pl.DataFrame({"down": [1, 2]}), "frame").rows.shape
@@ -46,7 +46,7 @@ def from_native(data: Any, name: str) -> Frame:
 
 
 def from_natives(data: Any, name: str) -> list[Frame]:
-    """Return one frame, or the frames of a list or tuple, which messages number: "tracking[0]"."""
+    """Return one frame, or the frames of a list or tuple, which are numbered in messages: "tracking[0]"."""
     if not isinstance(data, list | tuple):
         return [from_native(data, name)]
     if not data:
@@ -55,7 +55,7 @@ def from_natives(data: Any, name: str) -> list[Frame]:
 
 
 def eager(data: Any, name: str) -> Any:
-    """Return the data, or the frame that a lazy frame collects to; InputError as for `from_native`."""
+    """Return the frame, collected if it is lazy; InputError as for `from_native`."""
     return _opened(data, name).to_native()
 
 
@@ -73,7 +73,7 @@ def with_columns(data: Any, columns: Sequence[pl.Series], name: str) -> Any:
     """Return a frame with further columns, one value per row; its own columns and its index are unchanged.
 
     Raises:
-        InputError: the frame has a column of one of these names.
+        InputError: the frame already has a column with one of these names.
     """
     frame = _opened(data, name)
     refuse_columns(frame.columns, [column.name for column in columns], name)
@@ -82,7 +82,7 @@ def with_columns(data: Any, columns: Sequence[pl.Series], name: str) -> Any:
 
 
 def index_names(data: Any) -> list[str]:
-    """Return the names of the levels of a pandas frame's index; empty without names, and for other data."""
+    """Return the names of the levels of a pandas frame's index; empty if it has none, and for other data."""
     index = (
         nw.maybe_get_index(nw.from_native(data, eager_only=True)) if nw.dependencies.is_into_dataframe(data) else None
     )
@@ -93,7 +93,7 @@ def refuse_columns(columns: Sequence[Any], added: Sequence[str], name: str) -> N
     """Raise InputError if a frame has one of the columns that are to be added to it."""
     clash = next((column for column in added if column in columns), None)
     if clash is not None:
-        raise InputError(f"{name}: has a column {clash!r} already, and the scores get a column of that name; rename it")
+        raise InputError(f"{name}: expected no column {clash!r}, which the scores add; rename it")
 
 
 def _opened(data: Any, name: str) -> Any:

@@ -1,7 +1,7 @@
-"""Time series in data frames and arrays: columns of times, values and ids, by the same rules as in files.
+"""Time series in data frames and arrays: columns of times, values and ids, read by the same rules as files.
 
-A frame of pandas, polars or pyarrow has one row per observation. Rows of a series are in order of time; those of
-several series may alternate. Needs NumPy, Polars and Narwhals, never JAX.
+A pandas, polars or pyarrow frame has one row per observation. Rows of a series are in order of time; rows of several
+series may be interleaved. Needs NumPy, Polars and Narwhals, never JAX.
 """
 
 import datetime
@@ -44,9 +44,9 @@ def read_frame(
     """Read series from a data frame, or one series from an array [N], where NaN is a gap.
 
     Args:
-        frame: pandas, polars or pyarrow frame, or an array, a list or a series of values. A pandas series with dates as
-            its index has these times.
-        time: column of times; None: the only one of dates, or one with a usual name ("timestamp", "time", ...).
+        frame: pandas, polars or pyarrow frame, or an array, a list or a series of values. If a pandas series has dates
+            as its index, they are its times.
+        time: column of times; None: the only column of dates, or one with a usual name ("timestamp", "time", ...).
         value: column of values; None: the only other numeric column.
         series: column that identifies the series, text or integers; None for one series.
         name: name of the argument, for messages.
@@ -56,15 +56,15 @@ def read_frame(
 
     Raises:
         InputError: the frame is empty or of an unknown kind; a column is missing, ambiguous or of another kind; times
-            are missing, not increasing, or have no regular grid; a value is not a number. The message names the series,
-            and the row within it, from 1.
+            are missing, not increasing, or have no regular grid; a value is not a number. The message names the series
+            and the row within it, counted from 1.
     """
     native = nw.from_native(frame, pass_through=True, allow_series=True)
     if isinstance(native, nw.LazyFrame):
         native = native.collect()
     if not isinstance(native, nw.DataFrame):
         if time is not None or value is not None or series is not None:
-            raise InputError(f"time, value, series: expected only next to a data frame, got {type(frame).__name__}")
+            raise InputError(f"time, value, series: expected only with a data frame, got {type(frame).__name__}")
         table, columns = _array_table(native, frame, name), Columns(_TIME, _VALUE, is_array=True)
     else:
         if not len(native):
@@ -94,12 +94,12 @@ def read_frame(
 
 
 def is_frame(frame: Any) -> bool:
-    """Return whether data are a frame of pandas, polars or pyarrow, not an array or a single column."""
+    """Return whether the data are a pandas, polars or pyarrow frame, not an array or a single column."""
     return isinstance(nw.from_native(frame, pass_through=True, allow_series=True), nw.DataFrame | nw.LazyFrame)
 
 
 def as_id(value: Any) -> Id:
-    """Return the id of a series as text, or as an integer if it is one."""
+    """Return the id of a series as an integer if it is one, otherwise as text."""
     if isinstance(value, int | np.integer) and not isinstance(value, bool):
         return int(value)
     is_integer = isinstance(value, float) and value.is_integer()
@@ -107,10 +107,10 @@ def as_id(value: Any) -> Id:
 
 
 def read_time(value: Any, name: str = "time") -> Times:
-    """Return one time as `read_times` reads a column of them: a date, text, or a number, as arrays `[1]`.
+    """Return one time, a date, text or a number, as arrays `[1]`; it is read like a column of times.
 
     Raises:
-        InputError: it is no time, or a number that is not finite; `name` is that of the argument.
+        InputError: it is not a time, or is a number that is not finite; `name` is the argument in the message.
     """
     if isinstance(value, np.datetime64):
         value = value.astype("datetime64[us]").item()
