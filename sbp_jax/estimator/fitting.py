@@ -213,8 +213,8 @@ def _raw(trainable: Trainable, params: Any, constants: Any, inputs: Inputs, ense
 def raw_outputs(trainable: Trainable, params: Any, constants: Any, inputs: Inputs, ensemble: int) -> np.ndarray:
     """Return raw outputs for any number of rows, [N, ensemble, num_outputs], computed in chunks.
 
-    Raw outputs are averaged over the networks of each member of the ensemble, so that bin probabilities are averaged
-    geometrically up to a constant.
+    Raw outputs are averaged over the networks of each member of the ensemble. Bin probabilities are thus averaged
+    geometrically, up to a constant, and tail parameters through their raw outputs.
     """
     count, parts = len(inputs.static), []
     for first in range(0, max(count, 1), CHUNK):

@@ -132,7 +132,7 @@ class History:
         return np.where(cell[place] == cells, series.time[place], at)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the fields as JSON holds them."""
+        """Return the fields as a JSON object."""
         series = self.series
         arrays = {name: getattr(series, name) for name in ("time", "value", "wall")} | {"cells": series.cell}
         return {
@@ -232,7 +232,7 @@ class Observations:
             )
 
     def to_json(self) -> dict[str, Any]:
-        """Return the fields as JSON holds them."""
+        """Return the fields as a JSON object."""
         histories = [[id, each.to_json()] for id, each in self.histories.items()]
         return {"columns": asdict(self.columns), "histories": histories, "integer": self.integer}
 

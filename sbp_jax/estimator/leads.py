@@ -85,7 +85,7 @@ class Leads:
         return anchor + scale * np.array(self.loc)[None, :], scale * np.array(self.scale)[None, :]
 
     def to_json(self) -> dict[str, Any]:
-        """Return the fields as JSON holds them."""
+        """Return the fields as a JSON object."""
         return asdict(self)
 
     @classmethod
@@ -193,7 +193,7 @@ def in_series_unit(
 
 
 def _shift(loc: np.ndarray, scale: np.ndarray, integer: bool) -> np.ndarray:
-    """Shift of each distribution without which float32 would not hold its outcomes; 0 if it holds them all."""
+    """The shift of each distribution that float32 needs to resolve its outcomes; 0 if it resolves all of them."""
     largest = np.max(np.abs(loc) + 10 * scale, initial=0.0)
     if largest * _ROUNDING <= _TOLERANCE * np.min(scale, initial=np.inf) and not (integer and largest >= _MAX_INTEGER):
         return np.zeros_like(loc)

@@ -136,7 +136,7 @@ def _restore(model: SBPRegressor | SBPForecaster, record: dict[str, Any]) -> Non
 
 
 def _plain(name: str, value: Any) -> Any:
-    """A parameter as JSON holds it."""
+    """A parameter as a JSON value."""
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
     if isinstance(value, tuple | list | range):

@@ -27,7 +27,8 @@ class Target:
 
     Attributes:
         loc: median of the training outcomes, a grid point for integers.
-        scale: their interquartile range, divided by that of a standard normal distribution.
+        scale: their interquartile range, divided by that of a standard normal distribution; their mean absolute
+            deviation from the median if the former is 0 or nearly so.
         step: width of the grid; 0 for real outcomes.
         bounds: (low, high), None for no bound; a distribution has no tail on the side of a bound.
         atoms: values with a probability of their own.
