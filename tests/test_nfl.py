@@ -166,7 +166,7 @@ def test_one_line_says_what_is_wrong_with_pandas():
         ({"config": sbp.Config()}, "tracking: expected a data frame, because data.tracking"),
         ({"config": SMALL, "tracking": fabricate.play()}, "tracking: expected none, because data.tracking"),
         ({"config": replace(SMALL, data=replace(SMALL.data, source=("a.csv",)))}, "data.source: expected no files"),
-        ({"folds": 1}, "--folds: expected at least 2"),
+        ({"folds": 1}, "folds: expected at least 2"),
         ({"by": ("down", "down")}, "by: 'down' appears twice"),
         ({"min_attempts": 0}, "min_attempts: expected at least 1, got 0"),
         ({"bootstraps": -1}, "bootstraps: expected 0 to 100,000"),

@@ -121,9 +121,9 @@ def folds_of(config: Config, folds: int, by: str) -> Iterator[Config]:
     if not isinstance(config.data, DataConfig):
         raise InputError("crossfit: requires plays, and the data are time series")
     if by not in ("game", "season"):
-        raise InputError(f"--by: expected game or season, got {by!r}")
+        raise InputError(f"folds: expected to be drawn by game or season, got {by!r}")
     if folds < 2:
-        raise InputError(f"--folds: expected at least 2, got {folds}")
+        raise InputError(f"folds: expected at least 2, got {folds}")
     for number in range(folds):
         data = replace(config.data, folds=folds, fold=number, fold_by=by, test_seasons=())
         yield replace(config, data=data)
