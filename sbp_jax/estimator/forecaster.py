@@ -417,10 +417,10 @@ class SBPForecaster(Base):
         return Origins.concatenate(parts)
 
     def _is_integer(self, values: np.ndarray, origins: Origins) -> bool:
-        whole = bool(np.all(values == np.round(values)))
+        integral = bool(np.all(values == np.round(values)))
         if isinstance(self.integer, str):
-            return whole and float(np.median(origins.scale)) <= MAX_STEPS
-        if self.integer and not whole:
+            return integral and float(np.median(origins.scale)) <= MAX_STEPS
+        if self.integer and not integral:
             raise InputError(
                 f"value: expected integers, as integer=True requires, got {values[values != np.round(values)][0]:g}"
             )
