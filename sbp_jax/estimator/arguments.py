@@ -10,7 +10,7 @@ from sbp_jax.distributions.heads import PARAMETERIZATIONS, Head
 from sbp_jax.errors import InputError
 from sbp_jax.estimator.heads import FAMILIES
 
-_SPLICED = ("sbp", "normal", "student_t", "binned")  # families that accept an upper bound of 0 or less, or have none
+_ANY_SHAPES = ("sbp", "normal", "student_t", "binned")  # they accept a highest shape of 0 or less, or have none
 _MAX_LAYERS = 20  # the receptive field doubles with each
 
 
@@ -24,8 +24,8 @@ def check_arguments(arguments: Mapping[str, Any]) -> None:
         if name in arguments:
             check(name, arguments[name])
     head, shapes = arguments.get("head"), arguments.get("shape_bounds", (0, 1))
-    if isinstance(head, str) and head not in _SPLICED and shapes[1] <= 0:
-        raise InputError(f"shape_bounds: expected an upper bound above 0 for head {head!r}, got {shapes!r}")
+    if isinstance(head, str) and head not in _ANY_SHAPES and shapes[1] <= 0:
+        raise InputError(f"shape_bounds: expected a highest shape above 0 for head {head!r}, got {shapes!r}")
 
 
 def is_integer(value: Any) -> bool:
@@ -36,6 +36,38 @@ def is_integer(value: Any) -> bool:
 def is_number(value: Any) -> bool:
     """Return whether a value is a real number other than NaN; booleans do not count."""
     return is_integer(value) or (isinstance(value, float | np.floating) and not math.isnan(value))
+
+
+def quantile_level(which: Any) -> float | None:
+    """Return the probability of the quantile that `predict` is to return: 0.5 for "median"; None for "mean".
+
+    Raises:
+        InputError: it is neither of them nor a probability, or one that float32 rounds to 0 or 1.
+    """
+    if isinstance(which, str) and which in ("median", "mean"):
+        return 0.5 if which == "median" else None
+    if not is_number(which) or not 0 <= which <= 1:
+        raise InputError(f"which: expected 'median', 'mean' or a probability, got {which!r}")
+    if 0 < which < 1 and np.float32(which) in (0, 1):
+        raise InputError(f"which: expected a probability that float32 does not round to 0 or 1, got {which!r}")
+    return float(which)
+
+
+def checked_count(name: str, value: Any) -> int:
+    """Return a value as an integer; InputError unless it is one of at least 1."""
+    _count(name, value)
+    return int(value)
+
+
+def seed_of(random_state: Any) -> int:
+    """Return a seed, drawn from a `RandomState` or `Generator`; a random one for None."""
+    if random_state is None:
+        return int(np.random.default_rng().integers(2**31))
+    if isinstance(random_state, np.random.RandomState):
+        return int(random_state.randint(2**31 - 1))
+    if isinstance(random_state, np.random.Generator):
+        return int(random_state.integers(2**31))
+    return int(random_state)
 
 
 def _refuse(name: str, expected: str, value: Any) -> NoReturn:

@@ -36,7 +36,7 @@ def darts_model(model: SBPForecaster) -> Any:
         )
     except ImportError:
         raise InputError("darts is not installed: pip install darts") from None
-    context = model.context
+    context = model._context
 
     class ForecasterModel(GlobalForecastingModel):
         """Predictions of an `SBPForecaster`."""

@@ -7,6 +7,7 @@ strings or categories becomes one indicator for each of the `MAX_CATEGORIES` mos
 values, including unknown ones, every indicator is 0. A column that did not vary in training has no features.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -45,11 +46,12 @@ class Column:
     def of(cls, values: np.ndarray) -> "Column":
         """Return the column of training values."""
         if values.dtype == object:
-            found, counts = np.unique(np.array([v for v in values if v is not None], str), return_counts=True)
-            frequent = np.argsort(-counts, kind="stable")[:MAX_CATEGORIES]
-            enough = min(_MIN_CATEGORY_ROWS, counts.max(initial=1))
-            kept = [i for i in frequent if enough <= counts[i] < len(values)]
-            return cls("categories", categories=tuple(sorted(str(found[i]) for i in kept)))
+            # not an array of text, in which every row would have the length of the longest one
+            counts = Counter(str(value) for value in values if value is not None)
+            frequent = sorted(counts, key=lambda category: (-counts[category], category))[:MAX_CATEGORIES]
+            enough = min(_MIN_CATEGORY_ROWS, max(counts.values(), default=1))
+            categories = sorted(each for each in frequent if enough <= counts[each] < len(values))
+            return cls("categories", categories=tuple(categories))
         known = values[~np.isnan(values)]
         if not len(known):
             return cls("missing")
@@ -145,7 +147,6 @@ class Features:
     @classmethod
     def from_json(cls, saved: Mapping[str, Any]) -> "Features":
         """Return the features that `to_json` described."""
-
         columns = tuple(Column(**{**each, "categories": tuple(each["categories"])}) for each in saved["columns"])
         names = saved["names"]
         return cls(columns, None if names is None else tuple(names))

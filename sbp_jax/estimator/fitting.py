@@ -14,7 +14,7 @@ from sbp_jax.config import TrainingConfig
 from sbp_jax.errors import InputError
 from sbp_jax.estimator.program import Program, Rows, Values
 from sbp_jax.models.config import NetworkConfig
-from sbp_jax.models.encoders import FlatEncoder
+from sbp_jax.models.encoders import FlatEncoder, Statistic
 from sbp_jax.models.network import Network
 from sbp_jax.models.tcn import NO_DROPOUT, Dropout
 from sbp_jax.training.compiled import compiled_before
@@ -22,6 +22,7 @@ from sbp_jax.training.early_stopping import Row, is_done, new_record, with_epoch
 from sbp_jax.training.optimizer import Hyperparameters
 
 STEPS_PER_CALL = 25
+MIN_VALIDATION = 5  # fewer validation rows say nothing: all steps are taken instead
 CHUNK = 8192  # rows that are predicted at once
 _AVERAGE = 0.99  # decay per step of the average of the parameters
 _CLIP = 1.0
@@ -125,6 +126,13 @@ class Trainable:
         frames = inputs.frames
         mask = jnp.arange(frames.shape[1], dtype=jnp.int32)[None, :] < inputs.lengths[:, None]
         return network.raw(frames, mask, mask[:, :, None], inputs.static, dropout)
+
+
+def untrained(config: NetworkConfig, inputs: Inputs, program: Program) -> tuple[Trainable, Any, Any]:
+    """Return the static part of a network, and the shapes of its parameters and of its statistics."""
+    network = nnx.eval_shape(lambda: make_network(config, inputs, program.num_outputs, 0))
+    graph, params, constants = nnx.split(network, nnx.Param, Statistic)
+    return Trainable(graph, program), params, constants
 
 
 class State(NamedTuple):
@@ -280,8 +288,8 @@ def fit(
     states = _states(params, hyper, settings)
     plans = [_Order(index, settings.batch_size, settings.seed, i) for i, index in enumerate(training)]
     held_out = None if validation is None else jnp.asarray(np.stack([_chunks(each) for each in validation]))
-    records, best = [new_record() for _ in plans], states.average
-    best = jax.tree.map(jnp.copy, best)
+    # copies, as `take_steps` donates the states
+    records, best = [new_record() for _ in plans], jax.tree.map(jnp.copy, states.average)
     rule = TrainingConfig(epochs=settings.rounds, patience=settings.patience)
     with tqdm(total=settings.rounds, desc="fit", unit="round", disable=not progress) as bar:
         for number in range(settings.rounds):
@@ -302,7 +310,7 @@ def fit(
             for i, (record, loss) in enumerate(zip(records, np.asarray(measured), strict=True)):
                 if is_done(record, rule):
                     continue
-                if not np.isfinite(means[i]) or np.isinf(loss):
+                if not np.isfinite(means[i]) or (held_out is not None and not np.isfinite(loss)):
                     raise InputError(f"training diverged after {step} steps; a lower learning_rate may help")
                 row: Row = {"round": number + 1, "step": step, "training_loss": float(means[i])}
                 records[i], better[i] = with_epoch(record, row | {"validation_loss": float(loss)})
@@ -330,8 +338,8 @@ class _Order:
         needed = steps * self._size
         while len(self._left) < needed:
             self._left = np.concatenate([self._left, self._random.permutation(self._index)])
-        taken, self._left = self._left[:needed], self._left[needed:]
-        plan = taken.reshape(steps, self._size).astype(np.int32)
+        batches, self._left = self._left[:needed], self._left[needed:]
+        plan = batches.reshape(steps, self._size).astype(np.int32)
         return np.pad(plan, ((0, STEPS_PER_CALL - steps), (0, 0)))
 
 

@@ -15,24 +15,33 @@ from sbp_jax.data.series.reading import Series, check_varies
 from sbp_jax.distributions.base import Distribution
 from sbp_jax.distributions.heads import Head
 from sbp_jax.errors import InputError
-from sbp_jax.estimator.arguments import check_arguments
+from sbp_jax.estimator.arguments import check_arguments, checked_count, quantile_level, seed_of
 from sbp_jax.estimator.features import Features
-from sbp_jax.estimator.fitting import Inputs, Trainable, fit, initial, make_network, raw_outputs
+from sbp_jax.estimator.fitting import (
+    MIN_VALIDATION,
+    Inputs,
+    Trainable,
+    fit,
+    initial,
+    make_network,
+    raw_outputs,
+    untrained,
+)
 from sbp_jax.estimator.forecast import Forecast
 from sbp_jax.estimator.heads import make_builder
 from sbp_jax.estimator.histories import STATIC, History, Observations, Origins, is_yearly
 from sbp_jax.estimator.leads import Leads, LeadsProgram, in_series_unit, leads_rows, marginal_offset
-from sbp_jax.estimator.parameters import Base, NotFittedError
+from sbp_jax.estimator.parameters import STRUCTURE, Estimator
 from sbp_jax.estimator.program import Values
-from sbp_jax.estimator.regressor import SBPRegressor, _seed
+from sbp_jax.estimator.regressor import SBPRegressor
 from sbp_jax.estimator.tables import Table
 from sbp_jax.estimator.target import MAX_STEPS, Bounds, Target, make_target
 from sbp_jax.models.encoders import Statistic
 from sbp_jax.models.tcn import receptive_field
 
-_MIN_VALIDATION = 5  # with fewer validation windows there is no early stopping
 _CHUNK = 2048  # windows that are scored at once
-# parameters with the same meaning as in SBPRegressor
+FORECASTER_STRUCTURE = (*STRUCTURE, "context")
+# parameters that mean what they mean to an SBPRegressor
 # fmt: off
 _SHARED = (
     "tail_mass", "bins", "head", "parameterization", "shape_bounds", "networks", "ensemble", "hidden", "channels",
@@ -42,8 +51,8 @@ _SHARED = (
 # fmt: on
 
 
-class SBPForecaster(Base):
-    """Estimate the distributions of the next values of series given their last `context` steps, including the tails.
+class SBPForecaster(Estimator):
+    """Estimate the distributions of a series' next values given its last `context` steps, with their tails.
 
     One network (a TCN), averaged over `networks`, serves all series and all leads. It sees the last `context` steps
     relative to their median, in units of their mean absolute deviation; that scale; and for dates the time of day, of
@@ -166,10 +175,10 @@ class SBPForecaster(Base):
         if not isinstance(self.bins, int | str | np.integer):
             raise InputError("bins: expected a number of bins or 'auto', not edges: each window has its own unit")
         check_arguments(self._arguments())
-        columns, found = read_frame(frame, time, value, series)
+        columns, all_series = read_frame(frame, time, value, series)
         # a fit that fails leaves the previous one as it was
         fitted = type(self)(**self.get_params(deep=False))
-        fitted._fit(columns, found, steps)
+        fitted._fit(columns, all_series, steps)
         vars(self).update(vars(fitted))
         return self
 
@@ -184,11 +193,11 @@ class SBPForecaster(Base):
         histories = self._observations.histories if frame is None else self._observations.read(frame)
         parts = []
         for id, history in histories.items():
-            part = Origins.of(id, history, self.context, self._leads(), self._yearly, latest=True)
+            part = Origins.of(id, history, self._context, self._leads(), self._yearly, latest=True)
             if not len(part):
                 raise InputError(
-                    f"{self._label(id)}: too short a series to forecast: {history.observed(self.context)} of the last "
-                    f"{self.context} steps are observed, at least {-(-self.context // 2)} are needed"
+                    f"{self._label(id)}: too short a series to forecast: {history.observed(self._context)} of the last "
+                    f"{self._context} steps are observed, at least {-(-self._context // 2)} are needed"
                 )
             parts.append(part)
         return self._forecast(Origins.concatenate(parts))
@@ -213,13 +222,9 @@ class SBPForecaster(Base):
             frame: as in `forecast`.
             which: "median", "mean", or the probability of a quantile.
         """
-        if isinstance(which, str):
-            if which not in ("median", "mean"):
-                raise InputError(f"which: expected 'median', 'mean' or a probability, got {which!r}")
-        elif not 0 <= which <= 1:
-            raise InputError(f"which: expected a probability from 0 to 1, got {which}")
+        level = quantile_level(which)
         dist = self.predict_distribution(frame)
-        points = dist.mean() if which == "mean" else dist.icdf(0.5 if isinstance(which, str) else float(which))
+        points = dist.mean() if level is None else dist.icdf(level)
         return np.asarray(points, np.float64)
 
     def score(self, frame: Any, y: Any = None) -> float:
@@ -254,8 +259,8 @@ class SBPForecaster(Base):
             The forecast; None while fewer than half of the last `context` steps are observed, as after a long gap.
         """
         self._check_fitted()
-        id, history = self._observations.add(value, time, series, self.context)
-        origins = Origins.of(id, history, self.context, self._leads(), self._yearly, latest=True)
+        id, history = self._observations.add(value, time, series, self._context)
+        origins = Origins.of(id, history, self._context, self._leads(), self._yearly, latest=True)
         return self._forecast(origins) if len(origins) else None
 
     def save(self, path: str | Path) -> None:
@@ -263,33 +268,35 @@ class SBPForecaster(Base):
 
         The end of each series is saved too, so that a loaded forecaster can be updated from there.
         """
-        from sbp_jax.estimator.saving import save
+        from sbp_jax.estimator.saving import save  # which reads both estimators, and so imports this module
 
         self._check_fitted()
+        self._check_unchanged()
         save(self, Path(path))
 
-    def _fit(self, columns: Columns, found: dict[Id, Series], steps: tuple[int, ...]) -> None:
-        self._observations, self.series_ = Observations(columns), list(found)
-        for id, each in found.items():
+    def _fit(self, columns: Columns, all_series: dict[Id, Series], steps: tuple[int, ...]) -> None:
+        self._fitted_with = {name: getattr(self, name) for name in FORECASTER_STRUCTURE}
+        self._observations, self.series_ = Observations(columns), list(all_series)
+        for id, each in all_series.items():
             check_varies(each, Path(self._label(id)), columns.value)
-        values = np.concatenate([each.value for each in found.values()])
-        ends = {id: len(each) - round(self.validation_fraction * len(each)) for id, each in found.items()}
+        values = np.concatenate([each.value for each in all_series.values()])
+        ends = {id: len(each) - round(self.validation_fraction * len(each)) for id, each in all_series.items()}
         histories = {
-            id: History(each, _deviation(each.value[: ends[id]], self._label(id))) for id, each in found.items()
+            id: History(each, _deviation(each.value[: ends[id]], self._label(id))) for id, each in all_series.items()
         }
         self._yearly = is_yearly(histories)
         parts = [self._windows(id, history, steps, columns) for id, history in histories.items()]
         # cells from which on outcomes validate
         borders = [
             np.full(len(part), series.cell[ends[id]] - series.cell[0] if ends[id] < len(series) else np.iinfo(int).max)
-            for part, (id, series) in zip(parts, found.items(), strict=True)
+            for part, (id, series) in zip(parts, all_series.items(), strict=True)
         ]
         origins, border = Origins.concatenate(parts), np.concatenate(borders)
         self.integer_ = self._is_integer(values, origins)
         self.bounds_ = self._bounds(values)
         observed = ~np.isnan(origins.outcome)
         validates = np.all(origins.order >= border[:, None], axis=1) & np.any(observed, axis=1)
-        validated = bool(self.validation_fraction) and np.sum(validates) >= _MIN_VALIDATION
+        validated = bool(self.validation_fraction) and np.sum(validates) >= MIN_VALIDATION
         known = observed & ((origins.order < border[:, None]) | validates[:, None]) if validated else observed
         trains = np.any(known, axis=1) & ~(validates if validated else np.zeros(len(origins), bool))
         if np.sum(trains) < 2:
@@ -309,7 +316,7 @@ class SBPForecaster(Base):
         validates: np.ndarray | None,
         steps: tuple[int, ...],
     ) -> None:
-        regressor, seed = self._regressor(), _seed(self.random_state)
+        regressor, seed = self._regressor(), seed_of(self.random_state)
         config, masses = regressor._network_config(), (float(self.tail_mass[0]), float(self.tail_mass[1]))
         counted = known & trains[:, None]
         self.leads_ = Leads.of(steps, origins, counted)
@@ -358,11 +365,9 @@ class SBPForecaster(Base):
 
     def _restore(self, record: dict[str, Any]) -> None:
         """Set what `_record` returned."""
-        _positive("context", self.context)
-        self.leads_, self._observations = (
-            Leads.from_json(record["leads"]),
-            Observations.from_json(record["observations"]),
-        )
+        checked_count("context", self.context)
+        self.leads_ = Leads.from_json(record["leads"])
+        self._observations = Observations.from_json(record["observations"])
         self.integer_, self._yearly = bool(record["integer"]), bool(record["yearly"])
         low, high = record["bounds"]
         self.bounds_, self.series_ = (low, high), list(self._observations.histories)
@@ -376,19 +381,19 @@ class SBPForecaster(Base):
             np.zeros((1, self.features_.size), np.float32),
         )
         config = self._regressor()._network_config()
-        network = nnx.eval_shape(lambda: make_network(config, inputs, program.num_outputs, 0))
-        graph, params, constants = nnx.split(network, nnx.Param, Statistic)
-        return Trainable(graph, program), params, constants
+        return untrained(config, inputs, program)
 
     def _forecast(self, origins: Origins) -> Forecast:
         """The forecasts of windows."""
-        raw = raw_outputs(self._trainable, self.params_, self._constants, self._inputs(origins), int(self.ensemble))
+        raw = raw_outputs(
+            self._trainable, self.params_, self._constants, self._inputs(origins), int(self._fitted_with["ensemble"])
+        )
         program: Any = self._trainable.program
         dist = in_series_unit(program, raw, self.target_, self.leads_.unit(origins), self.integer_, self.bounds_)
         return Forecast.of(dist, origins, self._leads(), self._observations.dated)
 
     def _inputs(self, origins: Origins) -> Inputs:
-        lengths = np.full(len(origins), self.context, np.int32)
+        lengths = np.full(len(origins), self._context, np.int32)
         return Inputs(origins.frames, lengths, self.features_.matrix(_table(origins.static)))
 
     def _windows(self, id: Id, history: History, steps: tuple[int, ...], columns: Columns) -> Origins:
@@ -407,12 +412,12 @@ class SBPForecaster(Base):
 
     def _rolling(self, frame: Any) -> Origins:
         histories = self._observations.read(frame)
-        parts = [Origins.of(id, each, self.context, self._leads(), self._yearly) for id, each in histories.items()]
+        parts = [Origins.of(id, each, self._context, self._leads(), self._yearly) for id, each in histories.items()]
         for (id, history), part in zip(histories.items(), parts, strict=True):
             if not len(part):
                 raise InputError(
                     f"{self._label(id)}: too short a series: {len(history.series)} values have no window of "
-                    f"{self.context} steps of which {-(-self.context // 2)} are observed"
+                    f"{self._context} steps of which {-(-self._context // 2)} are observed"
                 )
         return Origins.concatenate(parts)
 
@@ -436,19 +441,24 @@ class SBPForecaster(Base):
 
     def _steps(self) -> tuple[int, ...]:
         """The leads in increasing order."""
-        _positive("context", self.context)
+        checked_count("context", self.context)
         if self.horizon is not None:
-            if self.lead != 1:
-                raise InputError(f"lead, horizon: expected only one of them, got {self.lead!r} and {self.horizon!r}")
-            return tuple(range(1, _positive("horizon", self.horizon) + 1))
+            if np.ndim(self.lead) or self.lead != 1:  # the comparison of an array has no truth value
+                raise InputError(f"lead, horizon: expected one of them, got {self.lead!r} and {self.horizon!r}")
+            return tuple(range(1, checked_count("horizon", self.horizon) + 1))
         try:
             leads = [operator.index(self.lead)]
         except TypeError:
             several = isinstance(self.lead, Sequence | np.ndarray) and not isinstance(self.lead, str)
             leads = list(self.lead) if several else [self.lead]
         if not leads or len(set(leads)) < len(leads):
-            raise InputError(f"lead: expected an integer or several distinct integers, got {self.lead!r}")
-        return tuple(sorted(_positive("lead", each) for each in leads))
+            raise InputError(f"lead: expected an integer or different integers, got {self.lead!r}")
+        return tuple(sorted(checked_count("lead", each) for each in leads))
+
+    @property
+    def _context(self) -> int:
+        """The context of the last fit, which an argument that was set later does not change."""
+        return int(self._fitted_with["context"])
 
     def _label(self, id: Id) -> str:
         """How messages name a series."""
@@ -468,20 +478,10 @@ class SBPForecaster(Base):
     def _layers(self) -> int:
         if self.layers != "auto":
             return self.layers
-        layers, kernel_size = 1, _positive("kernel_size", self.kernel_size)
+        layers, kernel_size = 1, checked_count("kernel_size", self.kernel_size)
         while kernel_size > 1 and receptive_field(layers, kernel_size) < self.context:
             layers += 1
         return layers
-
-    def _check_fitted(self) -> None:
-        if not hasattr(self, "params_"):
-            raise NotFittedError(f"this {type(self).__name__} is not fitted yet: call fit first")
-
-
-def _positive(name: str, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise InputError(f"{name}: expected an integer of at least 1, got {value!r}")
-    return int(value)
 
 
 def _deviation(values: np.ndarray, label: str) -> float:

@@ -186,15 +186,15 @@ class Observations:
             expected = "an array" if columns.is_array else "a data frame"
             raise InputError(f"frame: expected {expected}, as in fit, got {type(frame).__name__}")
         names = (None, None, None) if columns.is_array else (columns.time, columns.value, columns.series)
-        _, found = read_frame(frame, *names)
-        unknown = [id for id in found if id not in self.histories]
+        _, others = read_frame(frame, *names)
+        unknown = [id for id in others if id not in self.histories]
         if unknown:
             shown = ", ".join(repr(each) for each in unknown[:3])
             raise InputError(f"series: expected series of fit in column {columns.series!r}, got {shown}")
-        for each in found.values():
+        for each in others.values():
             self._check_integers(each.value)
         own = self.histories
-        return {id: History(own[id].placed(each, self.label(id)), own[id].deviation) for id, each in found.items()}
+        return {id: History(own[id].placed(each, self.label(id)), own[id].deviation) for id, each in others.items()}
 
     def add(self, value: Any, time: Any, series: Any, context: int) -> tuple[Id, History]:
         """Add an observation, and return the id and the history of its series; see `SBPForecaster.update`."""
@@ -289,18 +289,18 @@ class Origins:
         """
         series = history.series
         last = series.cell[-1:] if latest else series.cell
-        found = contexts(series, last, context, history.deviation)
-        index = found.index + (len(series) - len(last))
+        windows = contexts(series, last, context, history.deviation)
+        index = windows.index + (len(series) - len(last))
         target = series.cell[index][:, None] + leads[None, :]
         place = np.minimum(np.searchsorted(series.cell, target), len(series) - 1)
         outcome = np.where(series.cell[place] == target, series.value[place], np.nan)
-        frames, static = _inputs(series, found, index, yearly)
+        frames, static = _inputs(series, windows, index, yearly)
         return cls(
             series=np.array([id] * len(index), object),
             frames=frames,
             static=static,
-            location=found.location,
-            scale=found.scale,
+            location=windows.location,
+            scale=windows.scale,
             last=series.value[index],
             outcome=outcome,
             order=target - series.cell[0],
@@ -319,17 +319,17 @@ class Origins:
 
 
 def _inputs(
-    series: Series, found: Contexts, index: np.ndarray, yearly: bool
+    series: Series, windows: Contexts, index: np.ndarray, yearly: bool
 ) -> tuple[Float32[np.ndarray, "rows frames features"], Float64[np.ndarray, "rows statics"]]:
     """Frames and static columns of windows that end at the observations `index`."""
-    cells = Windows(found.value, found.seen, series.value[index], index, found.location, found.scale)
+    cells = Windows(windows.value, windows.seen, series.value[index], index, windows.location, windows.scale)
     plays = as_sequences(series, cells)
     static = np.zeros((len(index), len(STATIC)))
     static[:, : len(WINDOW_STATIC)] = plays.static
     if yearly and series.dated:
         angle = 2 * np.pi * np.mod(series.time[index], _YEAR_S) / _YEAR_S
         static[:, -2], static[:, -1] = np.cos(angle), np.sin(angle)
-    return plays.frames.reshape(*found.value.shape, len(plays.features)), static
+    return plays.frames.reshape(*windows.value.shape, len(plays.features)), static
 
 
 def is_yearly(histories: Mapping[Id, History]) -> bool:

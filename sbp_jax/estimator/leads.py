@@ -159,9 +159,8 @@ def leads_rows(
             side[at] = -np.inf if side is low else np.inf
     low, high = np.where(known, low, -np.inf), np.where(known, high, np.inf)
     u, low, high = (target.standardized((each - loc) / scale).astype(np.float32) for each in (y, low, high))
-    flat = Rows.of(target, np.zeros(y.size), np.zeros(y.size, np.int8), np.ones(y.size))
-    rows = Rows(*(each.reshape(y.shape + each.shape[1:]) for each in flat))
-    return rows._replace(y=u, low=low, high=high, interval=interval, weight=np.ones(len(y), np.float32))
+    no_atoms = np.zeros((*y.shape, 0), bool)
+    return Rows(u, low, high, interval, no_atoms, np.ones(len(y), np.float32))
 
 
 def in_series_unit(

@@ -6,6 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 from sbp_jax.errors import InputError
 
+# arguments on which the meaning of the parameters depends
+STRUCTURE = (
+    "head",
+    "parameterization",
+    "shape_bounds",
+    "networks",
+    "ensemble",
+    "hidden",
+    "channels",
+    "layers",
+    "kernel_size",
+)
+
 if find_spec("sklearn") is not None and not TYPE_CHECKING:
     from sklearn.base import BaseEstimator, RegressorMixin
     from sklearn.exceptions import DataConversionWarning
@@ -50,3 +63,28 @@ else:
 
     class NotFittedError(InputError, AttributeError):
         """A method that needs a fitted estimator was called before `fit`."""
+
+
+class Estimator(Base):
+    """What both estimators have: whether they are fitted, and with which arguments."""
+
+    _fitted_with: dict[str, Any]
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Return whether `fit` has succeeded."""
+        return hasattr(self, "params_")
+
+    def _check_fitted(self) -> None:
+        if not hasattr(self, "params_"):
+            raise NotFittedError(f"this {type(self).__name__} is not fitted yet: call fit first")
+
+    def _changed(self) -> list[str]:
+        """The arguments that are no longer those of the last fit, on which its parameters depend."""
+        return [name for name, value in self._fitted_with.items() if repr(getattr(self, name)) != repr(value)]
+
+    def _check_unchanged(self) -> None:
+        changed = self._changed()
+        if changed:
+            raise InputError(
+                f"{changed[0]}: expected the value of the last fit, but it changed; fit again before saving"
+            )

@@ -86,8 +86,8 @@ class Rows(NamedTuple):
     def of(cls, target: Target, y: np.ndarray, censoring: np.ndarray, weight: np.ndarray) -> "Rows":
         """Return the rows of outcomes [N]; `censoring` [N] is -1 (at most y), 0 (equal to y) or 1 (at least y)."""
         atoms = np.asarray(target.atoms, np.float64)
-        # the interval is open below: one float below y includes an atom at y, and has no probability otherwise
-        below = y - 0.5 * target.step if target.step else np.nextafter(y.astype(np.float32), np.float32(-np.inf))
+        # the interval is open below: one float below y includes an atom at y, and no other
+        below = y - 0.5 * target.step if target.step else np.nextafter(y, -np.inf)
         low = np.where(censoring < 0, -np.inf, below)
         high = np.where(censoring > 0, np.inf, y + 0.5 * target.step)
         covered = (low[:, None] < atoms) & (atoms <= high[:, None])
@@ -224,15 +224,16 @@ class Program:
         log_weights, raw = self.split(raw)
         dist = self.builder(raw, values)
         log_likelihood = jnp.zeros(())
+        is_atom = jnp.any(rows.covered, axis=-1) & ~rows.interval
         if self.grid or self.censored:
             low, high = jnp.where(rows.interval, rows.low, -1.0), jnp.where(rows.interval, rows.high, 1.0)
             log_likelihood = dist.interval_log_prob(low, high)
         if not self.grid:
             loss = objective("exact", continuous=self.builder.continuous)
-            exact = -loss(dist, jnp.where(rows.interval, 0.0, rows.y))
+            # an atom may lie where the density is not differentiable
+            exact = -loss(dist, jnp.where(rows.interval | is_atom, 0.0, rows.y))
             log_likelihood = jnp.where(rows.interval, log_likelihood, exact) if self.censored else exact
         if self.atoms:
-            is_atom = jnp.any(rows.covered, axis=-1) & ~rows.interval
             rest = jnp.where(is_atom, -jnp.inf, log_weights[..., 0] + jnp.where(is_atom, 0.0, log_likelihood))
             parts = jnp.where(rows.covered, log_weights[..., 1:], -jnp.inf)
             log_likelihood = _log_total(jnp.concatenate([rest[..., None], parts], axis=-1))

@@ -11,12 +11,21 @@ from jaxtyping import Float
 from sbp_jax.distributions.base import Distribution
 from sbp_jax.distributions.heads import Head
 from sbp_jax.errors import InputError
-from sbp_jax.estimator.arguments import check_arguments, is_integer, is_number
+from sbp_jax.estimator.arguments import check_arguments, is_integer, quantile_level, seed_of
 from sbp_jax.estimator.features import Features, sequence_features
-from sbp_jax.estimator.fitting import STEPS_PER_CALL, Settings, Trainable, fit, initial, make_network, raw_outputs
+from sbp_jax.estimator.fitting import (
+    MIN_VALIDATION,
+    STEPS_PER_CALL,
+    Settings,
+    Trainable,
+    fit,
+    initial,
+    make_network,
+    raw_outputs,
+)
 from sbp_jax.estimator.heads import BINNED, make_builder
 from sbp_jax.estimator.observations import Tables, read_outcomes, read_weights, relative_weights
-from sbp_jax.estimator.parameters import Base, NotFittedError
+from sbp_jax.estimator.parameters import STRUCTURE, Estimator
 from sbp_jax.estimator.program import Program, Rows, Values, checked_censoring, in_outcome_unit
 from sbp_jax.estimator.target import Bounds, Target, make_target
 from sbp_jax.models.config import NetworkConfig
@@ -26,25 +35,13 @@ from sbp_jax.training.checkpoints import named
 from sbp_jax.training.compiled import compiled_before
 
 _MIN_ROWS = 2
-_MIN_VALIDATION = 5  # with fewer validation rows there is no early stopping
 _NETWORKS = ((10_000, 8), (30_000, 4), (np.inf, 1))  # maximum number of rows, networks that are averaged
+_CHUNK = 16384  # rows whose points or scores are computed at once
 _SHORT = 300  # steps without validation
-# arguments on which the meaning of the parameters depends
-STRUCTURE = (
-    "head",
-    "parameterization",
-    "shape_bounds",
-    "networks",
-    "ensemble",
-    "hidden",
-    "channels",
-    "layers",
-    "kernel_size",
-)
 
 
-class SBPRegressor(Base):
-    """Estimate the conditional distribution of an outcome given features, including its tails.
+class SBPRegressor(Estimator):
+    """Estimate the conditional distribution of an outcome given features, with its tails.
 
     A network maps the features to a `SplicedBinnedPareto`: bins between two thresholds, generalized Pareto tails beyond
     them. It is trained by maximum likelihood, with early stopping, in units of the outcome's own scale; every density
@@ -77,15 +74,15 @@ class SBPRegressor(Base):
         channels, layers, kernel_size: architecture of the TCN over sequences, see `NetworkConfig`.
         dropout: probability of dropping an activation in training.
         learning_rate, weight_decay: of AdamW.
-        batch_size: rows per step; "auto": a power of two from 32 to 512, about a twentieth of the rows.
-        max_epochs: maximum number of passes over the training rows; "auto": 60, but between 2,000 and 8,000 steps, or
-            300 steps without early stopping.
-        patience: number of validations without improvement after which training stops.
-        validation_fraction: fraction of the rows for early stopping, drawn at random; 0, or fewer than five such rows:
-            no early stopping, and training takes `max_epochs`.
-        warm_start: continue from the parameters of the previous `fit`, with its features and bins; `history_` and
-            `n_iter_` continue too.
-        random_state: seed, `numpy.random.RandomState` or `Generator`, or None for a random seed.
+        batch_size: rows per step. "auto": the power of two above a twentieth of the rows, from 32 to 512.
+        max_epochs: maximum number of passes over the training rows. "auto": 60, but from 2,000 to 8,000 steps; without
+            validation rows, 300 steps.
+        patience: validations without improvement after which training stops.
+        validation_fraction: share of the rows for early stopping, drawn at random; 0, or a share of fewer than 5 rows,
+            trains for `max_epochs`.
+        warm_start: continue from the parameters of the previous `fit`, with its `features_` and `target_`, whatever the
+            arguments for them are now; `history_` and `n_iter_` continue too.
+        random_state: seed, `numpy.random.RandomState` or `Generator`, or None for a random one.
         progress: show a progress bar.
 
     Attributes:
@@ -203,7 +200,7 @@ class SBPRegressor(Base):
         inputs = tables.inputs(features, sequences, type(self).__name__)
         rows, values = Rows.of(target, outcome, censored, weight), Values.of(target)
         program = self._program(target, bool(np.any(censored != 0)))
-        seed, config = _seed(self.random_state), self._network_config()
+        seed, config = seed_of(self.random_state), self._network_config()
         network = make_network(config, inputs, program.num_outputs, seed)
         _center(network, program, target, outcome, values)
         graph, _, constants = nnx.split(network, nnx.Param, Statistic)
@@ -234,9 +231,7 @@ class SBPRegressor(Base):
         With head "sbp" it is a `SplicedBinnedPareto`; `Quantized` for integers, a `Mixture` for an ensemble or with
         atoms, and `Shifted` if float32 cannot resolve the outcomes.
         """
-        raw = self._raw(X, lengths, mask, static)
-        members = raw.shape[1] > 1
-        raw = raw if members else raw[:, 0]
+        raw, members = _shaped(self._raw(X, lengths, mask, static))
         return in_outcome_unit(self._trainable.program, jax.numpy.asarray(raw), self.target_, members)
 
     def predict(
@@ -254,17 +249,11 @@ class SBPRegressor(Base):
             X, lengths, mask, static: as in `fit`.
             which: "median", "mean", or the probability of a quantile.
         """
-        if isinstance(which, str):
-            if which not in ("median", "mean"):
-                raise InputError(f"which: expected 'median', 'mean' or a probability, got {which!r}")
-        elif not is_number(which) or not 0 <= which <= 1:
-            raise InputError(f"which: expected 'median', 'mean' or a probability, got {which!r}")
-        raw = self._raw(X, lengths, mask, static)
-        level = 0.5 if isinstance(which, str) else float(which)
-        parts = _in_chunks(
-            lambda part: _points(self._trainable.program, which == "mean", part, self._values, np.float32(level)), raw
-        )
-        return parts.astype(np.float64) + self.target_.loc
+        level = quantile_level(which)
+        raw, program, values = self._raw(X, lengths, mask, static), self._trainable.program, self._values
+        point = np.float32(0.5 if level is None else level)
+        points = _in_chunks(lambda part: _points(program, level is None, part, values, point), raw)
+        return points.astype(np.float64) + self.target_.loc
 
     def score(
         self,
@@ -298,27 +287,15 @@ class SBPRegressor(Base):
         The format is that of checkpoints: arrays and a JSON record with digests, without code. See
         `sbp_jax.estimator.saving`.
         """
-        from sbp_jax.estimator.saving import save
+        from sbp_jax.estimator.saving import save  # which reads both estimators, and so imports this module
 
         self._check_fitted()
-        changed = [name for name, value in self._fitted_with.items() if repr(getattr(self, name)) != repr(value)]
-        if changed:
-            raise InputError(
-                f"{changed[0]}: expected the value of the last fit, but it changed; fit again before saving"
-            )
+        self._check_unchanged()
         save(self, Path(path))
 
     @property
     def _values(self) -> Values:
         return Values.of(self.target_)
-
-    def _check_fitted(self) -> None:
-        if not hasattr(self, "params_"):
-            raise NotFittedError(f"this {type(self).__name__} is not fitted yet: call fit first")
-
-    def __sklearn_is_fitted__(self) -> bool:
-        """Return whether `fit` has succeeded."""
-        return hasattr(self, "params_")
 
     def _raw(self, X: Any, lengths: Any, mask: Any, static: Any) -> np.ndarray:
         self._check_fitted()
@@ -361,9 +338,9 @@ class SBPRegressor(Base):
         return Program(builder, len(target.atoms), bool(target.step), censored)
 
     def _continued(self, first: Any) -> Any:
-        """The parameters of the previous fit; InputError unless they have the structure of `first`."""
+        """The parameters of the previous fit; InputError unless they have the structure and the meaning of `first`."""
         shapes = [{name: np.shape(leaf) for name, leaf in named(tree).items()} for tree in (first, self.params_)]
-        if shapes[0] != shapes[1]:
+        if shapes[0] != shapes[1] or self._changed():
             raise InputError("warm_start: expected the network and the ensemble of the previous fit, but they changed")
         return self.params_
 
@@ -387,7 +364,7 @@ class SBPRegressor(Base):
     ) -> tuple[list[np.ndarray], list[np.ndarray] | None]:
         """Training and validation rows of each member; the members' validation rows overlap as little as possible."""
         held_out = min(round(self.validation_fraction * count), count - _MIN_ROWS)
-        if held_out < _MIN_VALIDATION:
+        if held_out < MIN_VALIDATION:
             return [np.arange(count)] * members, None
         order = random.permutation(count)
         training, validation = [], []
@@ -448,19 +425,11 @@ def _joined(earlier: list[Any], later: list[Any]) -> list[Any]:
     return [*earlier, *({**row, **{name: row[name] + moved[name] for name in moved}} for row in later)]
 
 
-def _seed(state: Any) -> int:
-    if state is None:
-        return int(np.random.default_rng().integers(2**31))
-    if isinstance(state, np.random.RandomState):
-        return int(state.randint(2**31 - 1))
-    return int(state.integers(2**31)) if isinstance(state, np.random.Generator) else int(state)
-
-
 @compiled_before()
-def _in_chunks(function: Any, *arrays: np.ndarray, size: int = 16384) -> np.ndarray:
+def _in_chunks(function: Any, *arrays: np.ndarray) -> np.ndarray:
     """A function of batches, called on equal chunks, the last one padded with its first row."""
     count = len(arrays[0])
-    size = min(size, max(256, 1 << max(count - 1, 0).bit_length()))
+    size = min(_CHUNK, max(256, 1 << max(count - 1, 0).bit_length()))
     parts = []
     for first in range(0, count, size):
         rows = min(size, count - first)

@@ -54,11 +54,11 @@ def distributions_after(model: SBPForecaster, entries: Sequence[Regular]) -> Dis
     parts = []
     for number, entry in enumerate(entries):
         history = _history(model, entry, f"series {entry.id!r}" if entry.id != "" else f"series number {number}")
-        parts.append(Origins.of(entry.id, history, model.context, model._leads(), model._yearly, latest=True))
+        parts.append(Origins.of(entry.id, history, model._context, model._leads(), model._yearly, latest=True))
         if not len(parts[-1]):
             raise InputError(
-                f"series {entry.id!r}: {history.observed(model.context)} of the last {model.context} steps are "
-                f"observed, at least {-(-model.context // 2)} are needed"
+                f"series {entry.id!r}: {history.observed(model._context)} of the last {model._context} steps are "
+                f"observed, at least {-(-model._context // 2)} are needed"
             )
     return model._forecast(Origins.concatenate(parts)).distribution
 
@@ -89,12 +89,12 @@ def _history(model: SBPForecaster, entry: Regular, label: str) -> History:
     if own.dated and not 0.7 < step / own.step < 1.4:
         raise InputError(f"{label}: expected steps of about {own.step:g} seconds, as in fit, got {step:g}")
     seen = np.isfinite(values)
+    observed = values[seen]
     wall = times[seen] if own.dated else None
     series = Series(
-        str(entry.id), times[seen], values[seen], step, own.dated, 0, np.flatnonzero(seen), own.period, wall=wall
+        str(entry.id), times[seen], observed, step, own.dated, 0, np.flatnonzero(seen), own.period, wall=wall
     )
-    kept = values[seen]
-    deviation = known.deviation if known is not None else float(np.mean(np.abs(kept - np.median(kept))))
+    deviation = known.deviation if known is not None else float(np.mean(np.abs(observed - np.median(observed))))
     if not deviation > 0:
-        raise InputError(f"{label}: a constant series, every value is {kept[0]:g}")
+        raise InputError(f"{label}: a constant series, every value is {observed[0]:g}")
     return History(series, deviation)

@@ -5,6 +5,8 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
@@ -12,12 +14,12 @@ from sbp_jax.atomic import building
 from sbp_jax.errors import InputError
 from sbp_jax.estimator.arguments import check_arguments
 from sbp_jax.estimator.features import Features
-from sbp_jax.estimator.fitting import Inputs, Trainable, make_network
-from sbp_jax.estimator.forecaster import SBPForecaster
+from sbp_jax.estimator.fitting import Inputs, untrained
+from sbp_jax.estimator.forecaster import FORECASTER_STRUCTURE, SBPForecaster
+from sbp_jax.estimator.parameters import STRUCTURE
 from sbp_jax.estimator.program import Values
-from sbp_jax.estimator.regressor import STRUCTURE, SBPRegressor
+from sbp_jax.estimator.regressor import SBPRegressor
 from sbp_jax.estimator.target import Target
-from sbp_jax.models.encoders import Statistic
 from sbp_jax.training.checkpoints import Checkpoints
 
 KIND, FORMAT = "sbp_jax estimator", 1
@@ -89,22 +91,16 @@ def load(path: str | Path) -> Any:
             raise InputError(f"{path}: expected the record of a saved estimator, but it is invalid: {cause}") from error
         if isinstance(model, SBPForecaster):
             holder["trainable"], params, constants = model._untrained(bool(record["censored"]))
-            stacked = nnx.eval_shape(lambda: _stacked(params, int(record["members"])))
-            return {"best": stacked, "constants": constants}
-        config = model._network_config()
-        features, sequences = model.features_, model.sequence_features_
-        inputs = Inputs(
-            np.zeros((1, 1, 0 if sequences is None else sequences.size), np.float32),
-            np.ones(1, np.int32),
-            np.zeros((1, 0 if features is None else features.size), np.float32),
-        )
-        target = model.target_
-        program = model._program(target, bool(record["censored"]))
-        network = nnx.eval_shape(lambda: make_network(config, inputs, program.num_outputs, 0))
-        graph, params, constants = nnx.split(network, nnx.Param, Statistic)
-        holder["trainable"] = Trainable(graph, program)
-        count = int(record["members"])
-        stacked = nnx.eval_shape(lambda: _stacked(params, count))
+        else:
+            features, sequences = model.features_, model.sequence_features_
+            inputs = Inputs(
+                np.zeros((1, 1, 0 if sequences is None else sequences.size), np.float32),
+                np.ones(1, np.int32),
+                np.zeros((1, 0 if features is None else features.size), np.float32),
+            )
+            program = model._program(model.target_, bool(record["censored"]))
+            holder["trainable"], params, constants = untrained(model._network_config(), inputs, program)
+        stacked = nnx.eval_shape(lambda: _stacked(params, int(record["members"])))
         return {"best": stacked, "constants": constants}
 
     saved = checkpoints.load(like)
@@ -114,9 +110,7 @@ def load(path: str | Path) -> Any:
 
 
 def _stacked(params: Any, count: int) -> Any:
-    import jax
-
-    return jax.tree.map(lambda leaf: jax.numpy.zeros((count, *leaf.shape), leaf.dtype), params)
+    return jax.tree.map(lambda leaf: jnp.zeros((count, *leaf.shape), leaf.dtype), params)
 
 
 def _restore(model: SBPRegressor | SBPForecaster, record: dict[str, Any]) -> None:
@@ -129,10 +123,10 @@ def _restore(model: SBPRegressor | SBPForecaster, record: dict[str, Any]) -> Non
     model.n_iter_ = max(history[-1]["step"] for history in model.history_)
     columns = ("features", "sequence_features")
     model._describe(*(None if record[name] is None else Features.from_json(record[name]) for name in columns))
+    names = FORECASTER_STRUCTURE if isinstance(model, SBPForecaster) else STRUCTURE
+    model._fitted_with = {name: getattr(model, name) for name in names}
     if isinstance(model, SBPForecaster):
         model._restore(record["forecaster"])
-    else:
-        model._fitted_with = {name: getattr(model, name) for name in STRUCTURE}
 
 
 def _plain(name: str, value: Any) -> Any:

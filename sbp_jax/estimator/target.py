@@ -55,15 +55,15 @@ class Target:
         """Return (y - loc) / scale, computed in float64."""
         return (np.asarray(y, np.float64) - self.loc) / self.scale
 
-    def check(self, y: np.ndarray, name: str = "y") -> None:
+    def check(self, y: np.ndarray) -> None:
         """Raise an InputError unless outcomes lie within the bounds, and on the grid."""
         low, high = self.bounds
         outside = np.zeros(len(y), bool) if low is None else y < low
         outside |= False if high is None else y > high
         if np.any(outside):
-            raise InputError(f"{name}: expected outcomes within the bounds {self.bounds}, got {y[outside][0]:g}")
+            raise InputError(f"y: expected outcomes within the bounds {self.bounds}, got {y[outside][0]:g}")
         if self.step and not np.all(np.round(y / self.step) * self.step == y):
-            raise InputError(f"{name}: expected integers, as in training; integer=False treats them as real numbers")
+            raise InputError("y: expected integers, as in training; integer=False treats them as real numbers")
 
 
 def make_target(
@@ -103,15 +103,15 @@ def make_target(
         chosen = np.array([], int) if step else _repeated(counts, shares)
     else:
         chosen = np.searchsorted(values, np.sort(np.asarray(atoms, np.float64)))
-        if step or not all(i < len(values) and values[i] in np.asarray(atoms) for i in chosen):
-            raise InputError(f"atoms: expected values that occur in y, or none for integers, got {list(atoms)}")
+        if (step and len(chosen)) or not all(i < len(values) and values[i] in np.asarray(atoms) for i in chosen):
+            raise InputError(f"atoms: expected values of real outcomes that y has, got {list(atoms)}")
     rest = y[~np.isin(y, values[chosen])] if len(chosen) else y
     if len(np.unique(rest)) < 2:
         raise InputError(
             f"y: expected more distinct outcomes, but it has only {len(values)} values; atoms=() treats them as real "
             f"numbers"
         )
-    bounds = _bounds(values, shares, chosen, bounds, step)
+    bounds = _bounds(y, values, shares, chosen, bounds, step)
     _check_bounds(y, bounds)
     loc, scale = _unit(rest, step)
     masses = tuple(0.0 if bound is not None else float(mass) for bound, mass in zip(bounds, tail_mass, strict=True))
@@ -141,17 +141,23 @@ def _repeated(counts: np.ndarray, shares: np.ndarray) -> Int[np.ndarray, " atoms
     return np.sort(most[(shares[most] >= MIN_ATOM_SHARE) & (counts[most] >= MIN_ATOM_COUNT)])
 
 
-def _bounds(values: np.ndarray, shares: np.ndarray, atoms: np.ndarray, bounds: Any, step: float) -> Bounds:
+def _bounds(
+    y: np.ndarray, values: np.ndarray, shares: np.ndarray, atoms: np.ndarray, bounds: Any, step: float
+) -> Bounds:
     if not isinstance(bounds, str):
         low, high = (None if bound is None or np.isinf(bound) else float(bound) for bound in bounds)
         return low, high
     if step:
         # more outcomes at the largest value than below it: something stops them there
         stopped = len(values) > 2 and shares[-1] >= MIN_ATOM_SHARE and shares[-1] > 2 * shares[-2]
-        return (0.0 if values[0] >= 0 else None), (float(values[-1]) if stopped else None)
-    ends = (0, len(values) - 1)
-    low, high = (float(values[end]) if end in atoms else None for end in ends)
-    return low, high
+        low, high = (0.0 if values[0] >= 0 else None), (float(values[-1]) if stopped else None)
+    else:
+        low, high = (float(values[end]) if end in atoms else None for end in (0, len(values) - 1))
+    # a censored outcome beyond an end shows that nothing stops there
+    return (
+        None if low is not None and np.min(y) < low else low,
+        None if high is not None and np.max(y) > high else high,
+    )
 
 
 def _check_bounds(y: np.ndarray, bounds: Bounds) -> None:

@@ -2,8 +2,9 @@
 
 import os
 import sys
+import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -13,6 +14,7 @@ from jax.experimental.compilation_cache import compilation_cache
 
 _MAX_BYTES = 512 * 2**20  # of the user's cache: JAX then drops the programs that were unused for longest
 _MIN_SECONDS = 0.3  # of a compilation that is worth a file
+_LOCK = threading.RLock()  # two threads that find no cache would each restore the other's folder, for good
 
 
 @contextmanager
@@ -29,22 +31,15 @@ def compiled_before() -> Iterator[None]:
     They are in the user's cache folder, at most half a gigabyte. `JAX_COMPILATION_CACHE_DIR` names another folder, and
     `JAX_ENABLE_COMPILATION_CACHE=false` turns caching off.
     """
-    named, enabled = (
-        getattr(jax.config, f"jax_{name}") for name in ("compilation_cache_dir", "enable_compilation_cache")
-    )
-    if named or not enabled:
-        yield
-        return
-    folder = cache_folder() / "sbp_jax" / "programs"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        usable = os.access(folder, os.W_OK)
-    except OSError:  # a home that cannot be written: compile every time
-        usable = False
-    if not usable:
-        yield
-        return
-    with _configured({"jax_compilation_cache_dir": str(folder), "jax_compilation_cache_max_size": _MAX_BYTES}):
+    with ExitStack() as stack:
+        with _LOCK:
+            named, enabled = (
+                getattr(jax.config, f"jax_{name}") for name in ("compilation_cache_dir", "enable_compilation_cache")
+            )
+            folder = None if named or not enabled else _writable_folder()
+            if folder is not None:
+                values = {"jax_compilation_cache_dir": str(folder), "jax_compilation_cache_max_size": _MAX_BYTES}
+                stack.enter_context(_configured(values))
         yield
 
 
@@ -57,15 +52,31 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 
 
+def _writable_folder() -> Path | None:
+    """The folder of programs; None if the user has no home, or one that cannot be written: compile every time."""
+    try:
+        folder = cache_folder() / "sbp_jax" / "programs"
+        folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, RuntimeError):  # a RuntimeError without a home
+        return None
+    return folder if os.access(folder, os.W_OK) else None
+
+
 @contextmanager
 def _configured(values: Mapping[str, Any]) -> Iterator[None]:
     values = {**values, "jax_persistent_cache_min_compile_time_secs": _MIN_SECONDS}
-    previous = {name: getattr(jax.config, name) for name in values}
+    with _LOCK:
+        previous = {name: getattr(jax.config, name) for name in values}
+        try:
+            _update(values)
+        except BaseException:
+            _update(previous)
+            raise
     try:
-        _update(values)
         yield
     finally:
-        _update(previous)
+        with _LOCK:
+            _update(previous)
 
 
 def _update(values: Mapping[str, Any]) -> None:

@@ -12,8 +12,9 @@ import pytest
 
 from sbp_jax import InputError, SBPRegressor
 from sbp_jax.distributions.heads import NormalHead
-from sbp_jax.estimator.arguments import check_arguments
+from sbp_jax.estimator.arguments import check_arguments, quantile_level
 from sbp_jax.estimator.observations import read_outcomes, read_weights, relative_weights
+from sbp_jax.estimator.target import make_target
 from tests.estimator.fits import features, outcomes, small
 
 pytestmark = pytest.mark.unoptimized
@@ -209,9 +210,9 @@ def test_bad_arguments_of_fit_are_named(arguments, message):
 def test_arguments_that_contradict_the_outcomes_are_named():
     for arguments, message in (
         ({"bounds": (0, None), "head": "binned"}, "bounds: expected an interval that contains all outcomes"),
-        ({"bounds": (0, None), "head": "normal"}, "bounds: expected 'auto' or (None, None) for a head without bins"),
+        ({"bounds": (0, None), "head": "normal"}, "bounds: expected none for a head without bins"),
         ({"integer": True}, "y: expected integers, as integer=True requires"),
-        ({"atoms": (123.0,)}, "atoms: expected values that occur in y, or none for integers"),
+        ({"atoms": (123.0,)}, "atoms: expected values of real outcomes that y has"),
     ):
         with pytest.raises(InputError) as error:
             small(**arguments).fit(X, Y)
@@ -328,3 +329,24 @@ def test_odd_outcomes_train(kind):
 def test_two_real_values_alone_are_no_numeric_outcome():
     with pytest.raises(InputError, match=r"it has only 2 values; atoms=\(\) treats them as real numbers$"):
         small().fit(X, np.where(np.arange(48) % 3 == 0, 0.5, 1.5))
+
+
+def test_integers_without_atoms_are_integers():
+    target = make_target(np.arange(20.0), np.ones(20, bool), atoms=())
+    assert (target.step, target.atoms) == (1.0, ())
+
+
+def test_a_censored_outcome_beyond_the_largest_atom_shows_that_it_is_no_bound():
+    y = np.concatenate([np.linspace(0.5, 90, 30), np.full(10, 100.0), [120.0]])
+    exact = y < 110
+    assert make_target(y[exact], exact[exact]).bounds == (None, 100.0)
+    target = make_target(y, exact)
+    assert (target.atoms, target.bounds) == ((100.0,), (None, None))
+
+
+@pytest.mark.parametrize("which", [1 - 1e-9, 1e-60])
+def test_a_probability_that_float32_rounds_to_0_or_1_is_refused(which):
+    assert quantile_level(1 - 1e-7) == 1 - 1e-7
+    assert (quantile_level(0), quantile_level(1.0), quantile_level("mean")) == (0.0, 1.0, None)
+    with pytest.raises(InputError, match=r"^which: expected a probability that float32 does not round"):
+        quantile_level(which)

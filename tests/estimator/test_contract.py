@@ -161,6 +161,9 @@ def test_warm_start_continues():
         model.fit(X[:, :2], Y)
     with pytest.raises(InputError, match=r"^warm_start: expected the network and the ensemble"):
         model.set_params(hidden=(5,)).fit(X, Y)
+    # the same shapes, of another meaning
+    with pytest.raises(InputError, match=r"^warm_start: expected the network and the ensemble"):
+        model.set_params(hidden=(4,), shape_bounds=(0.0, 0.5)).fit(X, Y)
 
 
 def test_copies_and_pickles_predict_the_same():

@@ -1,5 +1,6 @@
 """SBPForecaster: leads, units, times, streaming, gaps, integers, precision, files and messages."""
 
+import copy
 import datetime
 from pathlib import Path
 from typing import Any
@@ -117,6 +118,15 @@ def test_a_loaded_forecaster_is_the_same(fitted: sbp.SBPForecaster, tmp_path: Pa
     np.testing.assert_array_equal(loaded.predict(), fitted.predict())
     assert loaded.history_ == fitted.history_
     assert loaded.leads_ == fitted.leads_
+
+
+def test_forecasts_are_those_of_the_last_fit(fitted: sbp.SBPForecaster, tmp_path: Path) -> None:
+    other = copy.copy(fitted).set_params(context=fitted.context + 3, ensemble=2)
+    np.testing.assert_array_equal(other.predict(), fitted.predict())
+    with pytest.raises(sbp.InputError, match=r"^ensemble: expected the value of the last fit"):
+        other.save(tmp_path / "model")
+    with pytest.raises(sbp.InputError, match=r"^lead, horizon: expected one of them"):
+        sbp.SBPForecaster(lead=np.array([1, 2]), horizon=3)._steps()  # pyright: ignore[reportArgumentType]
 
 
 def test_series_of_different_scales() -> None:

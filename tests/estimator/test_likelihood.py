@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from sbp_jax import Mixture, Quantized, Shifted, SplicedBinnedPareto
-from sbp_jax.estimator.program import Values, in_outcome_unit
+from sbp_jax.estimator.program import Rows, Values, in_outcome_unit
+from sbp_jax.estimator.target import Target
 from tests.estimator.fits import ROWS, features, losses, outcomes, small
 from tests.slow import marked
 
@@ -170,3 +171,9 @@ def test_censored_outcomes_recover_the_distribution(head):
         assert errors[0] < errors[1]
         totals += errors
     assert totals[0] < 0.7 * totals[1]
+
+
+def test_an_atom_below_a_lower_limit_is_excluded_where_float32_does_not_tell_them_apart():
+    target = Target(1e9, 100.0, 0.0, (None, None), (1e9,), (1e9 - 200, 1e9, 1e9 + 200), (0.05, 0.05))
+    y, codes = np.array([1e9 + 10, 1e9, 1e9 - 10]), np.ones(3, np.int8)
+    assert Rows.of(target, y, codes, np.ones(3)).covered.tolist() == [[False], [True], [True]]

@@ -170,7 +170,7 @@ def test_a_process_without_scikit_learn_loads_it(model, folder, tmp_path):
         "import numpy as np, sbp_jax as sbp\n"
         f"model = sbp.load({str(folder)!r})\n"
         f"np.save({str(tmp_path / 'p.npy')!r}, model.predict(np.load({str(tmp_path / 'X.npy')!r})))\n"
-        "print(type(model).__mro__[1].__mro__[1:], repr(model.set_params(bins=9)))\n"
+        "print(type(model).__mro__[2].__mro__[1:], repr(model.set_params(bins=9)))\n"
     )
     environment = {**os.environ, "PYTHONPATH": str(Path(sbp.__file__).parents[1])}
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environment)

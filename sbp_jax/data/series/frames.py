@@ -12,6 +12,7 @@ from typing import Any
 import narwhals.stable.v2 as nw
 import numpy as np
 import polars as pl
+from narwhals.exceptions import DuplicateError
 
 from sbp_jax.data.readers.tables import check_column
 from sbp_jax.data.series.dates import Times, clock_times
@@ -19,6 +20,7 @@ from sbp_jax.data.series.reading import Series, columns_of, series_of
 from sbp_jax.errors import InputError
 
 Id = str | int
+_NAME = "frame"  # the argument, in messages
 _TIME, _VALUE = "time", "value"  # columns of an array
 
 
@@ -39,17 +41,16 @@ class Columns:
 
 
 def read_frame(
-    frame: Any, time: str | None = None, value: str | None = None, series: str | None = None, name: str = "frame"
+    frame: Any, time: str | None = None, value: str | None = None, series: str | None = None
 ) -> tuple[Columns, dict[Id, Series]]:
     """Read series from a data frame, or one series from an array [N], where NaN is a gap.
 
     Args:
-        frame: pandas, polars or pyarrow frame, or an array, a list or a series of values. If a pandas series has dates
-            as its index, they are its times.
-        time: column of times; None: the only column of dates, or one with a usual name ("timestamp", "time", ...).
+        frame: pandas, polars or pyarrow frame, or an array, a list or a series of values. A pandas series with dates or
+            periods as its index has these times.
+        time: column of times; None: the only one of dates, or one with a usual name ("timestamp", "time", ...).
         value: column of values; None: the only other numeric column.
         series: column that identifies the series, text or integers; None for one series.
-        name: name of the argument, for messages.
 
     Returns:
         The columns, and the series by id in order of first appearance; the id of a single series is "".
@@ -59,32 +60,35 @@ def read_frame(
             are missing, not increasing, or have no regular grid; a value is not a number. The message names the series
             and the row within it, counted from 1.
     """
-    native = nw.from_native(frame, pass_through=True, allow_series=True)
+    native = _native(frame)
     if isinstance(native, nw.LazyFrame):
         native = native.collect()
     if not isinstance(native, nw.DataFrame):
         if time is not None or value is not None or series is not None:
-            raise InputError(f"time, value, series: expected only with a data frame, got {type(frame).__name__}")
-        table, columns = _array_table(native, frame, name), Columns(_TIME, _VALUE, is_array=True)
+            raise InputError(f"time, value, series: expected only next to a data frame, got {type(frame).__name__}")
+        table, columns = _array_table(native, frame), Columns(_TIME, _VALUE, is_array=True)
     else:
         if not len(native):
-            raise InputError(f"{name}: expected rows, got an empty frame")
+            raise InputError(f"{_NAME}: expected rows, got an empty frame")
+        for column in native.columns:
+            if not isinstance(column, str):
+                raise InputError(f"{_NAME}: expected column names that are text, got {column!r}")
         for column in (time, value, series):
             if column is not None:
-                check_column(pl.DataFrame(schema=list(native.columns)), Path(name), column)
+                check_column(pl.DataFrame(schema=list(native.columns)), Path(_NAME), column)
         if series is not None and series in (time, value):
-            raise InputError(f"{name}: column {series!r}: times, values and ids of series are separate columns")
+            raise InputError(f"{_NAME}: column {series!r}: times, values and ids of series are separate columns")
         table = pl.DataFrame([_polars(native[column], column) for column in native.columns])
         try:
-            columns = Columns(*_detected(table, Path(name), time, value, series), series)
+            columns = Columns(*_detected(table, Path(_NAME), time, value, series), series)
         except InputError as error:
             raise InputError(f"{error}{_index_hint(frame)}") from None
     if series is None:
-        return columns, {"": series_of(table, Path(name), columns.time, columns.value, "")}
+        return columns, {"": series_of(table, Path(_NAME), columns.time, columns.value, "")}
     ids = table[series]
     if ids.null_count():
         raise InputError(
-            f"{name}: column {series!r}: row {int(ids.is_null().arg_max() or 0) + 1} has no id of a series"
+            f"{_NAME}: column {series!r}: row {int(ids.is_null().arg_max() or 0) + 1} has no id of a series"
         )
     parts = {as_id(part[series][0]): part for part in table.partition_by(series, maintain_order=True)}
     return columns, {
@@ -94,8 +98,15 @@ def read_frame(
 
 
 def is_frame(frame: Any) -> bool:
-    """Return whether the data are a pandas, polars or pyarrow frame, not an array or a single column."""
-    return isinstance(nw.from_native(frame, pass_through=True, allow_series=True), nw.DataFrame | nw.LazyFrame)
+    """Return whether data are a frame of pandas, polars or pyarrow, not an array or a single column."""
+    return isinstance(_native(frame), nw.DataFrame | nw.LazyFrame)
+
+
+def _native(frame: Any) -> Any:
+    try:
+        return nw.from_native(frame, pass_through=True, allow_series=True)
+    except DuplicateError:
+        raise InputError(f"{_NAME}: expected different column names, but one is repeated") from None
 
 
 def as_id(value: Any) -> Id:
@@ -106,23 +117,23 @@ def as_id(value: Any) -> Id:
     return int(value) if is_integer else str(value)
 
 
-def read_time(value: Any, name: str = "time") -> Times:
-    """Return one time, a date, text or a number, as arrays `[1]`; it is read like a column of times.
+def read_time(value: Any) -> Times:
+    """Return one time as `read_times` reads a column of them: a date, text, or a number, as arrays `[1]`.
 
     Raises:
-        InputError: it is not a time, or is a number that is not finite; `name` is the argument in the message.
+        InputError: it is no time, or a number that is not finite.
     """
     if isinstance(value, np.datetime64):
         value = value.astype("datetime64[us]").item()
     elif isinstance(value, np.generic):
         value = value.item()
     if not isinstance(value, str | int | float | datetime.date) or isinstance(value, bool):
-        raise InputError(f"{name}: expected a date, text or a number, got {type(value).__name__}")
+        raise InputError(f"time: expected a date, text or a number, got {type(value).__name__}")
     # two equal times, as integers such as 202001 are months only if all of several are
     try:
-        times = clock_times(pl.Series(name, [value, value]), Path(name))
+        times = clock_times(pl.Series("time", [value, value]), Path("time"))
     except InputError as error:
-        raise InputError(f"{name}: expected a time, got {value!r} ({error})") from None
+        raise InputError(f"time: expected a time, got {value!r} ({error})") from None
     return Times(times.at[:1], None if times.wall is None else times.wall[:1], times.dated, times.raw[:1])
 
 
@@ -138,20 +149,29 @@ def _index_hint(frame: Any) -> str:
     return "; frame.reset_index() makes a column of an index of times" if kind == "M" else ""
 
 
-def _array_table(native: Any, frame: Any, name: str) -> pl.DataFrame:
+def _array_table(native: Any, frame: Any) -> pl.DataFrame:
     """A table of times and values of an array, a list or a series."""
     values = native.to_numpy() if isinstance(native, nw.Series) else np.asarray(frame)
     if values.ndim != 1 or values.dtype.kind not in "biuf":
         raise InputError(
-            f"{name}: expected a data frame or numbers [N], got {type(frame).__name__} of shape {list(values.shape)} "
+            f"{_NAME}: expected a data frame or numbers [N], got {type(frame).__name__} of shape {list(values.shape)} "
             f"and type {values.dtype}"
         )
     if not len(values):
-        raise InputError(f"{name}: expected values, got an empty array")
-    index = getattr(frame, "index", None)
-    dated = getattr(getattr(index, "dtype", None), "kind", "") == "M"
-    times = pl.Series(_TIME, np.asarray(index).astype("datetime64[us]")) if dated else np.arange(len(values))
+        raise InputError(f"{_NAME}: expected values, got an empty array")
+    times = _index_times(frame)
+    times = pl.Series(_TIME, np.arange(len(values))) if times is None else times
     return pl.DataFrame({_TIME: times, _VALUE: np.asarray(values, np.float64)})
+
+
+def _index_times(frame: Any) -> pl.Series | None:
+    """The dates in the index of a pandas series, in its time zone; starts of periods; None for another index."""
+    index = getattr(frame, "index", None)
+    if type(index).__name__ == "PeriodIndex":
+        index = index.to_timestamp()  # pyright: ignore[reportOptionalMemberAccess]
+    if getattr(getattr(index, "dtype", None), "kind", "") != "M":
+        return None
+    return _polars(nw.from_native(index.to_series(), series_only=True), _TIME)  # pyright: ignore[reportOptionalMemberAccess]
 
 
 def _polars(column: Any, name: str) -> pl.Series:

@@ -107,6 +107,27 @@ def test_frames_of_any_kind_are_the_same_series() -> None:
     assert found[""].cell[4:6].tolist() == [4, 6]
 
 
+@pytest.mark.parametrize("zone", [None, "Europe/Berlin"])
+def test_the_index_of_a_pandas_series_is_its_times(zone: str | None) -> None:
+    pandas = pytest.importorskip("pandas")
+    index = pandas.date_range("2024-03-25", periods=60, freq="D", tz=zone)
+    frame = pandas.DataFrame({"day": index, "value": VALUES})
+    series = [read_frame(each)[1][""] for each in (frame, pandas.Series(VALUES, index))]
+    np.testing.assert_array_equal(series[0].time, series[1].time)
+    np.testing.assert_array_equal(series[0].wall, series[1].wall)  # pyright: ignore[reportArgumentType]
+    months = pandas.Series(VALUES, pandas.period_range("2020-01", periods=60, freq="M"))
+    series = read_frame(months)[1][""]
+    assert (series.dated, series.period) == (True, "month")
+
+
+def test_column_names_are_different_texts() -> None:
+    pandas = pytest.importorskip("pandas")
+    for names, message in (([0, 1], "text, got 0"), (["t", "t"], "different column names")):
+        frame = pandas.DataFrame(np.arange(20.0).reshape(10, 2), columns=names)
+        with pytest.raises(InputError, match=f"frame: expected .*{message}"):
+            read_frame(frame)
+
+
 def test_alternating_series_are_apart() -> None:
     frame = pl.DataFrame({"t": np.repeat(np.arange(10), 2), "id": [7, 3] * 10, "y": VALUES[:20]})
     _, found = read_frame(frame, value="y", series="id")
