@@ -10,7 +10,7 @@ from sbp_jax.distributions.heads import PARAMETERIZATIONS, Head
 from sbp_jax.errors import InputError
 from sbp_jax.estimator.heads import FAMILIES
 
-_ANY_SHAPES = ("sbp", "normal", "student_t", "binned")  # they accept a highest shape of 0 or less, or have none
+_ANY_SHAPES = ("sbp", "normal", "student_t", "binned")  # families that accept an upper bound of 0 or less
 _MAX_LAYERS = 20  # the receptive field doubles with each
 
 
@@ -25,7 +25,7 @@ def check_arguments(arguments: Mapping[str, Any]) -> None:
             check(name, arguments[name])
     head, shapes = arguments.get("head"), arguments.get("shape_bounds", (0, 1))
     if isinstance(head, str) and head not in _ANY_SHAPES and shapes[1] <= 0:
-        raise InputError(f"shape_bounds: expected a highest shape above 0 for head {head!r}, got {shapes!r}")
+        raise InputError(f"shape_bounds: expected an upper bound above 0 for head {head!r}, got {shapes!r}")
 
 
 def is_integer(value: Any) -> bool:
@@ -46,11 +46,12 @@ def quantile_level(which: Any) -> float | None:
     """
     if isinstance(which, str) and which in ("median", "mean"):
         return 0.5 if which == "median" else None
-    if not is_number(which) or not 0 <= which <= 1:
+    level = float(which) if is_number(which) else math.nan
+    if not 0 <= level <= 1:
         raise InputError(f"which: expected 'median', 'mean' or a probability, got {which!r}")
-    if 0 < which < 1 and np.float32(which) in (0, 1):
+    if 0 < level < 1 and np.float32(level) in (0, 1):
         raise InputError(f"which: expected a probability that float32 does not round to 0 or 1, got {which!r}")
-    return float(which)
+    return level
 
 
 def checked_count(name: str, value: Any) -> int:

@@ -444,7 +444,7 @@ class SBPForecaster(Estimator):
         checked_count("context", self.context)
         if self.horizon is not None:
             if np.ndim(self.lead) or self.lead != 1:  # the comparison of an array has no truth value
-                raise InputError(f"lead, horizon: expected one of them, got {self.lead!r} and {self.horizon!r}")
+                raise InputError(f"lead, horizon: expected only one of them, got {self.lead!r} and {self.horizon!r}")
             return tuple(range(1, checked_count("horizon", self.horizon) + 1))
         try:
             leads = [operator.index(self.lead)]
@@ -452,7 +452,7 @@ class SBPForecaster(Estimator):
             several = isinstance(self.lead, Sequence | np.ndarray) and not isinstance(self.lead, str)
             leads = list(self.lead) if several else [self.lead]
         if not leads or len(set(leads)) < len(leads):
-            raise InputError(f"lead: expected an integer or different integers, got {self.lead!r}")
+            raise InputError(f"lead: expected an integer or several distinct integers, got {self.lead!r}")
         return tuple(sorted(checked_count("lead", each) for each in leads))
 
     @property

@@ -210,7 +210,7 @@ def test_bad_arguments_of_fit_are_named(arguments, message):
 def test_arguments_that_contradict_the_outcomes_are_named():
     for arguments, message in (
         ({"bounds": (0, None), "head": "binned"}, "bounds: expected an interval that contains all outcomes"),
-        ({"bounds": (0, None), "head": "normal"}, "bounds: expected none for a head without bins"),
+        ({"bounds": (0, None), "head": "normal"}, "bounds: expected 'auto' or (None, None) for a head without bins"),
         ({"integer": True}, "y: expected integers, as integer=True requires"),
         ({"atoms": (123.0,)}, "atoms: expected values of real outcomes that y has"),
     ):

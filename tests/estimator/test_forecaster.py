@@ -125,7 +125,7 @@ def test_forecasts_are_those_of_the_last_fit(fitted: sbp.SBPForecaster, tmp_path
     np.testing.assert_array_equal(other.predict(), fitted.predict())
     with pytest.raises(sbp.InputError, match=r"^ensemble: expected the value of the last fit"):
         other.save(tmp_path / "model")
-    with pytest.raises(sbp.InputError, match=r"^lead, horizon: expected one of them"):
+    with pytest.raises(sbp.InputError, match=r"^lead, horizon: expected only one of them"):
         sbp.SBPForecaster(lead=np.array([1, 2]), horizon=3)._steps()  # pyright: ignore[reportArgumentType]
 
 

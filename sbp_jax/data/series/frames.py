@@ -65,7 +65,7 @@ def read_frame(
         native = native.collect()
     if not isinstance(native, nw.DataFrame):
         if time is not None or value is not None or series is not None:
-            raise InputError(f"time, value, series: expected only next to a data frame, got {type(frame).__name__}")
+            raise InputError(f"time, value, series: expected only with a data frame, got {type(frame).__name__}")
         table, columns = _array_table(native, frame), Columns(_TIME, _VALUE, is_array=True)
     else:
         if not len(native):
