@@ -154,7 +154,7 @@ def test_rounded_ensembles_are_summed_over_the_grid(order):
     bound = jnp.array([3.0, 6.0, 40.0])
     stacked = ensemble()
     if order == "rounded first":
-        d = Mixture(None, Censored(Quantized(stacked), high=bound[:, None] * jnp.ones(2)))
+        d = Mixture(None, Censored(Quantized(stacked), high=jnp.broadcast_to(bound[:, None], (3, 2))))
     else:
         d = Censored(Quantized(Mixture(None, stacked)), high=bound)
     k = np.arange(-400.0, 400.0)
