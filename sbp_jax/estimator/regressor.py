@@ -327,6 +327,8 @@ class SBPRegressor(Estimator):
         }
         if not isinstance(self.bounds, str):
             arguments["bounds"] = tuple(None if bound is None else float(bound) for bound in self.bounds)
+        if self.head == "binned":
+            arguments["tail_mass"] = (0.0, 0.0)
         if self.head not in BINNED:
             if arguments["bounds"] not in ("auto", (None, None)):
                 raise InputError(f"bounds: expected 'auto' or (None, None) for a head without bins, got {self.bounds}")

@@ -121,7 +121,7 @@ def make_target(
         step=step,
         bounds=bounds,
         atoms=tuple(values[chosen].tolist()),
-        edges=tuple(_edges(rest, bins, step, bounds, scale).tolist()),
+        edges=tuple(_edges(rest, bins, step, bounds, scale, masses).tolist()),
         tail_mass=(masses[0], masses[1]),
         shares=tuple(shares[chosen].tolist()),
     )
@@ -177,11 +177,14 @@ def _unit(y: np.ndarray, step: float) -> tuple[float, float]:
     return float(loc), float(scale)
 
 
-def _edges(y: np.ndarray, bins: Any, step: float, bounds: Bounds, scale: float) -> np.ndarray:
+def _edges(
+    y: np.ndarray, bins: Any, step: float, bounds: Bounds, scale: float, tail_mass: tuple[float, ...]
+) -> np.ndarray:
     if not isinstance(bins, int | str | np.integer):
         edges = np.asarray(bins, np.float64)
         if edges.ndim != 1 or len(edges) < 3 or not np.all(np.diff(edges) > 0) or not np.all(np.isfinite(edges)):
             raise InputError(f"bins: expected at least three finite, increasing edges, got {edges.tolist()}")
+        _check_ends(edges, y, step, bounds, tail_mass)
         return edges
     count = int(np.clip(round(3 * len(y) ** (1 / 3)), MIN_BINS, MAX_BINS)) if bins == "auto" else int(bins)
     low, high = float(np.min(y)), float(np.max(y))
@@ -209,6 +212,20 @@ def _edges(y: np.ndarray, bins: Any, step: float, bounds: Bounds, scale: float) 
     edges = edges[[*wide, len(edges) - 1]]
     # two bins at least: with one, no threshold could move
     return edges if len(edges) > 2 else np.array([edges[0], 0.5 * (edges[0] + edges[1]), edges[1]])
+
+
+def _check_ends(edges: np.ndarray, y: np.ndarray, step: float, bounds: Bounds, tail_mass: tuple[float, ...]) -> None:
+    """Raise an InputError if given bins pass a bound, or end before an outcome where nothing lies beyond them."""
+    ends = float(edges[0]), float(edges[-1])
+    extremes = float(np.min(y)), float(np.max(y))
+    for sign, end, extreme, bound, mass in zip((-1, 1), ends, extremes, bounds, tail_mass, strict=True):
+        if bound is not None and sign * end > sign * bound + 0.5 * step:
+            raise InputError(f"bins: expected edges within the bounds {bounds}, got {end:g}")
+        if not mass and sign * end < sign * extreme + 0.5 * step:
+            raise InputError(
+                f"bins: expected edges that contain all outcomes on a side without a tail, but they end at {end:g} and "
+                f"an outcome is {extreme:g}"
+            )
 
 
 def _quantiles(y: np.ndarray, count: int) -> np.ndarray:

@@ -212,6 +212,12 @@ def test_arguments_that_contradict_the_outcomes_are_named():
         ({"bounds": (0, None), "head": "binned"}, "bounds: expected an interval that contains all outcomes"),
         ({"bounds": (0, None), "head": "normal"}, "bounds: expected 'auto' or (None, None) for a head without bins"),
         ({"integer": True}, "y: expected integers, as integer=True requires"),
+        (
+            {"bins": [-0.1, 0, 0.1], "head": "binned"},
+            "bins: expected edges that contain all outcomes on a side without",
+        ),
+        ({"bins": [-0.1, 0, 0.1], "tail_mass": (0.05, 0)}, "bins: expected edges that contain all outcomes on a side"),
+        ({"bins": [-9999, 0, 9999], "bounds": (-5000, None), "head": "sbp"}, "bins: expected edges within the bounds"),
         ({"atoms": (123.0,)}, "atoms: expected values of real outcomes that y has"),
     ):
         with pytest.raises(InputError) as error:
