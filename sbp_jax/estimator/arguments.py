@@ -111,6 +111,12 @@ def _head(name: str, value: Any) -> None:
     elif isinstance(value, type) or not isinstance(value, Head):
         kind = f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
         raise InputError(f"{name}: expected one of {', '.join(FAMILIES)} or a head, got {kind}")
+    else:
+        try:
+            hash(value)
+        except TypeError:
+            expected = "a head that is hashable, such as a frozen dataclass whose fields are numbers and tuples"
+            raise InputError(f"{name}: expected {expected}, got {type(value).__name__}") from None
 
 
 def _bounds(name: str, value: Any) -> None:

@@ -17,10 +17,10 @@ from jaxtyping import Float32
 
 from sbp_jax.errors import InputError
 from sbp_jax.estimator.tables import Sequences, Table
+from sbp_jax.estimator.target import NORMAL_IQR
 
 MAX_CATEGORIES = 50
 _MIN_CATEGORY_ROWS = 3  # a category with fewer rows gets no feature: nothing can be learned about it
-_IQR = 1.3489795003921634  # of a standard normal distribution
 _LINEAR = 3.0  # scales from the median, up to which a value is nearly unchanged
 _HUGE = 1e150  # squares of larger numbers overflow
 
@@ -103,7 +103,7 @@ def _center_scale(values: np.ndarray) -> tuple[float, float]:
     largest = float(np.max(np.abs(values)))
     unit = largest if not 1 / _HUGE < largest < _HUGE else 1.0
     low, center, high = np.quantile(values / unit, (0.25, 0.5, 0.75))
-    scale = (high - low) / _IQR
+    scale = (high - low) / NORMAL_IQR
     if not scale > 0:
         scale = float(np.std(values / largest)) * (largest / unit)
     limits = np.finfo(np.float64)

@@ -47,21 +47,6 @@ class Inputs(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Outputs:
-    """The number of raw outputs, all that a network needs to know; the `Program` builds the distributions."""
-
-    num_outputs: int
-
-    def __call__(self, raw: jax.Array) -> Any:
-        """Not available: raw outputs alone do not determine the distribution."""
-        raise NotImplementedError
-
-    def init_from_data(self, y: np.ndarray) -> np.ndarray:
-        """Not available, see `Program`."""
-        raise NotImplementedError
-
-
-@dataclass(frozen=True)
 class Settings:
     """How to train.
 
@@ -93,6 +78,20 @@ class Settings:
         return -(-self.steps // self.steps_per_round)
 
 
+class Start(NamedTuple):
+    """Networks before training.
+
+    Attributes:
+        trainable: static part of a step.
+        params: parameters of all members, stacked.
+        constants: the networks' statistics.
+    """
+
+    trainable: "Trainable"
+    params: Any
+    constants: Any
+
+
 @dataclass(frozen=True)
 class Fitted:
     """Result of a fit.
@@ -110,7 +109,7 @@ def make_network(config: NetworkConfig, inputs: Inputs, num_outputs: int, seed: 
     """Return an initialized network for inputs of these sizes; without sequences it has no TCN."""
     features = inputs.frames.shape[-1]
     encoder = FlatEncoder(1, features) if features else None
-    return Network(config, encoder, Outputs(num_outputs), inputs.static.shape[-1], rngs=nnx.Rngs(seed))
+    return Network(config, encoder, num_outputs, inputs.static.shape[-1], rngs=nnx.Rngs(seed))
 
 
 @dataclass(frozen=True)
@@ -229,26 +228,34 @@ def raw_outputs(trainable: Trainable, params: Any, constants: Any, inputs: Input
         part = inputs.take(slice(first, first + CHUNK))
         rows = len(part.static)
         # at least 256: one program for all small calls, and a row's prediction does not depend on the others
-        size = min(CHUNK, max(256, 1 << max(rows - 1, 0).bit_length()))
-        padded = Inputs(*(np.pad(each, ((0, size - rows), *((0, 0),) * (each.ndim - 1))) for each in part))
+        missing = min(CHUNK, max(256, 1 << max(rows - 1, 0).bit_length())) - rows
+        padded = Inputs(*(np.pad(each, ((0, missing), *((0, 0),) * (each.ndim - 1))) for each in part))
+        longer = _padded_size(part.frames.shape[1]) - part.frames.shape[1]
+        padded = padded._replace(frames=np.pad(padded.frames, ((0, 0), (0, longer), (0, 0))))
         parts.append(np.asarray(_raw(trainable, params, constants, padded, ensemble))[:rows])
     return np.concatenate(parts)
 
 
-def initial(trainable: Trainable, network: Network, config: NetworkConfig, inputs: Inputs, settings: Settings) -> Any:
-    """Return the initial parameters of all members, stacked; the first member's are those of `network`."""
-    members = [nnx.state(network, nnx.Param)]
-    for i in range(1, settings.members):
-        other = make_network(config, inputs, trainable.program.num_outputs, settings.seed + i)
-        members.append(nnx.state(other, nnx.Param))
-    return jax.tree.map(lambda *each: jnp.stack(each), *members)
+def initial(config: NetworkConfig, inputs: Inputs, program: Program, marginal: np.ndarray, settings: Settings) -> Start:
+    """Return all members before training, each with its own seed; their prediction is the marginal distribution.
+
+    Args:
+        config: architecture of a network.
+        inputs: any number of rows, whose sizes are those of the network.
+        program: from raw outputs to losses.
+        marginal: raw outputs of the marginal distribution, [num_outputs].
+        settings: number of members and seed.
+    """
+    networks = [make_network(config, inputs, program.num_outputs, settings.seed + i) for i in range(settings.members)]
+    networks[0].offset.set_value(jnp.asarray(marginal, jnp.float32))
+    graph, _, constants = nnx.split(networks[0], nnx.Param, Statistic)
+    members = [nnx.state(network, nnx.Param) for network in networks]
+    return Start(Trainable(graph, program), jax.tree.map(lambda *each: jnp.stack(each), *members), constants)
 
 
 @compiled_before()
 def fit(
-    trainable: Trainable,
-    params: Any,
-    constants: Any,
+    first: Start,
     inputs: Inputs,
     rows: Rows,
     values: Values,
@@ -260,9 +267,7 @@ def fit(
     """Train all members until each has stopped improving.
 
     Args:
-        trainable: static part of the step.
-        params: initial parameters of all members, stacked.
-        constants: the network's statistics.
+        first: the networks before training.
         inputs, rows: training and validation rows together.
         values: unit, bins and atoms.
         training: indices of the training rows of each member, all of the same length.
@@ -273,7 +278,7 @@ def fit(
     Raises:
         InputError: the loss is not finite.
     """
-    total = settings.steps
+    (trainable, params, constants), total = first, settings.steps
     hyper = Hyperparameters(
         learning_rate=jnp.float32(settings.learning_rate),
         weight_decay=jnp.float32(settings.weight_decay),
@@ -293,16 +298,16 @@ def fit(
     rule = TrainingConfig(epochs=settings.rounds, patience=settings.patience)
     with tqdm(total=settings.rounds, desc="fit", unit="round", disable=not progress) as bar:
         for number in range(settings.rounds):
-            sums, start = np.zeros(len(plans)), number * settings.steps_per_round
+            sums, start = jnp.zeros(len(plans)), number * settings.steps_per_round
             step = min(start + settings.steps_per_round, total)
-            for first in range(start, step, STEPS_PER_CALL):
-                count = min(STEPS_PER_CALL, step - first)
+            for done in range(start, step, STEPS_PER_CALL):
+                count = min(STEPS_PER_CALL, step - done)
                 plan = jnp.asarray(np.stack([each.next(count) for each in plans]))
                 states, losses = take_steps(
                     trainable, states, constants, plan, np.int32(count), inputs, rows, values, hyper
                 )
-                sums += np.sum(np.asarray(losses), axis=1)
-            means = sums / (step - start)
+                sums = sums + jnp.sum(losses, axis=1)  # on the device: nothing waits for it
+            means = np.asarray(sums) / (step - start)
             measured = np.full(len(plans), np.nan)
             if held_out is not None:
                 measured = validation_losses(trainable, states.average, constants, held_out, inputs, rows, values)
@@ -357,7 +362,7 @@ def _select(mask: jax.Array, a: Any, b: Any) -> Any:
 
 
 def _padded_size(count: int) -> int:
-    """The smallest power of two, or three quarters of one, that holds `count` rows: few sizes, few programs."""
+    """The smallest power of two, or three quarters of one, that is at least `count`: few sizes, few programs."""
     power = 1 << (count - 1).bit_length()
     return 3 * power // 4 if count <= 3 * power // 4 else power
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, Literal, no_type_check
 
 import numpy as np
-from flax import nnx
 from jaxtyping import Float
 
 from sbp_jax.data.plays import WINDOW_FEATURES
@@ -23,7 +22,6 @@ from sbp_jax.estimator.fitting import (
     Trainable,
     fit,
     initial,
-    make_network,
     raw_outputs,
     untrained,
 )
@@ -36,7 +34,6 @@ from sbp_jax.estimator.program import Values
 from sbp_jax.estimator.regressor import SBPRegressor
 from sbp_jax.estimator.tables import Table
 from sbp_jax.estimator.target import MAX_STEPS, Bounds, Target, make_target
-from sbp_jax.models.encoders import Statistic
 from sbp_jax.models.tcn import receptive_field
 
 _CHUNK = 2048  # windows that are scored at once
@@ -112,7 +109,7 @@ class SBPForecaster(Estimator):
         head: str | Head = "sbp",
         integer: bool | Literal["auto"] = "auto",
         bounds: Bounds | Literal["auto"] = "auto",
-        parameterization: str = "bounded",
+        parameterization: str = "continuous",
         shape_bounds: tuple[float, float] = (0.0, 0.95),
         networks: int | Literal["auto"] = "auto",
         ensemble: int = 1,
@@ -316,8 +313,7 @@ class SBPForecaster(Estimator):
         validates: np.ndarray | None,
         steps: tuple[int, ...],
     ) -> None:
-        regressor, seed = self._regressor(), seed_of(self.random_state)
-        config, masses = regressor._network_config(), (float(self.tail_mass[0]), float(self.tail_mass[1]))
+        regressor, masses = self._regressor(), (float(self.tail_mass[0]), float(self.tail_mass[1]))
         counted = known & trains[:, None]
         self.leads_ = Leads.of(steps, origins, counted)
         loc, scale = self.leads_.unit(origins)
@@ -328,19 +324,15 @@ class SBPForecaster(Estimator):
         program = self._program(target, not self.integer_ and bool(np.any(rows.interval & known)))
         self._describe(Features.of(_table(origins.static[trains])), None)
         inputs, values = self._inputs(origins), Values.of(target)
-        network = make_network(config, inputs, program.num_outputs, seed)
-        network.offset.set_value(marginal_offset(program, target, standardized, values))
-        graph, _, constants = nnx.split(network, nnx.Param, Statistic)
-        trainable = Trainable(graph, program)
         members = regressor._members(int(np.sum(trains)))
         training = [np.flatnonzero(trains)] * members
         validation = None if validates is None else [np.flatnonzero(validates)] * members
-        settings = regressor._settings(len(training[0]), members, validates is not None, seed)
-        start = initial(trainable, network, config, inputs, settings)
-        fitted = fit(
-            trainable, start, constants, inputs, rows, values, training, validation, settings, bool(self.progress)
-        )
-        self.target_, self._trainable, self._constants, self.params_ = target, trainable, constants, fitted.params
+        settings = regressor._settings(len(training[0]), members, validates is not None, seed_of(self.random_state))
+        offset = marginal_offset(program, target, standardized, values)
+        first = initial(regressor._network_config(), inputs, program, offset, settings)
+        fitted = fit(first, inputs, rows, values, training, validation, settings, bool(self.progress))
+        self.target_, self.params_ = target, fitted.params
+        self._trainable, self._constants = first.trainable, first.constants
         self.history_ = [record["history"] for record in fitted.records]
         self.n_iter_ = max(history[-1]["step"] for history in self.history_)
 

@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 
 from sbp_jax.distributions.heads import (
-    PARAMETERIZATIONS,
     BinnedHead,
     BlendedParetoHead,
     Head,
@@ -33,21 +32,11 @@ def make_builder(
         parameterization, shape_bounds: of the tails of "sbp"; the other Pareto families use only the bounds.
 
     Raises:
-        InputError: unknown family or parameterization, or invalid bounds.
+        InputError: unknown family. The other arguments are those that `check_arguments` accepts.
     """
-    usable = [name for name, each in PARAMETERIZATIONS.items() if not each.needs_end]
-    if parameterization not in usable:
-        raise InputError(f"parameterization: expected one of {', '.join(usable)}, got {parameterization!r}")
-    try:
-        low, high = (float(bound) for bound in shape_bounds)
-    except (TypeError, ValueError):
-        raise InputError(f"shape_bounds: expected (low, high), got {shape_bounds!r}") from None
-    if not -1 < low < high:
-        raise InputError(f"shape_bounds: expected increasing bounds above -1, got {shape_bounds}")
     if not isinstance(head, str):
-        if not isinstance(head, Head):
-            raise InputError(f"head: expected one of {', '.join(FAMILIES)} or a head, got {type(head).__name__}")
         return HeadBuilder(head)
+    low, high = (float(bound) for bound in shape_bounds)
     edges: Any = tuple(target.standardized(np.asarray(target.edges)).tolist())
     above_zero = max(low, 0.0), high
     match head:
@@ -64,6 +53,8 @@ def make_builder(
         case "binned":
             return HeadBuilder(BinnedHead(edges))
         case "blended_pareto":
-            lower, upper = (None if mass == 0 else (mass, min(4 * mass, 0.45)) for mass in target.tail_mass)
+            lower, upper = (
+                None if mass == 0 else (mass, min(4 * mass, max(0.45, 0.5 * mass + 0.25))) for mass in target.tail_mass
+            )
             return HeadBuilder(BlendedParetoHead(edges, lower, upper, above_zero))
     raise InputError(f"head: expected one of {', '.join(FAMILIES)} or a head, got {head!r}")

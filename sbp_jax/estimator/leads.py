@@ -14,7 +14,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Float64
@@ -201,7 +200,7 @@ def _shift(loc: np.ndarray, scale: np.ndarray, integer: bool) -> np.ndarray:
 
 def marginal_offset(
     program: LeadsProgram, target: Target, standardized: Sequence[np.ndarray], values: Values
-) -> jax.Array:
+) -> np.ndarray:
     """Return raw outputs of the marginal distribution of each lead, [L * outputs of a block].
 
     Args:
@@ -211,4 +210,4 @@ def marginal_offset(
         values: bins and tail masses as arrays.
     """
     blocks = [program.builder.init_from_data(target.standardized(each), values) for each in standardized]
-    return jnp.asarray(np.concatenate(blocks), jnp.float32)
+    return np.concatenate(blocks)

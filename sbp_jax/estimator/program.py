@@ -29,7 +29,10 @@ from sbp_jax.distributions.heads import PARAMETERIZATIONS, Head, objective
 from sbp_jax.distributions.heads.base import init_logits
 from sbp_jax.distributions.heads.spliced import tail_inputs
 from sbp_jax.errors import InputError
+from sbp_jax.estimator.tables import as_array
 from sbp_jax.estimator.target import Target
+
+_MIN_CELL = 2.0**-18  # half the width of the narrowest cell in the likelihood, relative to the outcome: 64 roundings
 
 
 class Values(NamedTuple):
@@ -94,7 +97,10 @@ class Rows(NamedTuple):
         if not target.step:
             low = np.where(censoring > 0, y, low)  # a continuous distribution
             covered = np.where(censoring[:, None] == 0, atoms == y[:, None], covered)
-        y, low, high = (target.standardized(each).astype(np.float32) for each in (y, low, high))
+        y, low, high = (target.standardized(each) for each in (y, low, high))
+        if target.step:  # float32 does not resolve the cells of outcomes far from the median: they are widened
+            low, high = np.minimum(low, y - _MIN_CELL * np.abs(y)), np.maximum(high, y + _MIN_CELL * np.abs(y))
+        y, low, high = (each.astype(np.float32) for each in (y, low, high))
         interval = (censoring != 0) | bool(target.step)
         return cls(y, low, high, np.broadcast_to(interval, y.shape), covered, np.asarray(weight, np.float32))
 
@@ -301,10 +307,12 @@ def checked_censoring(censoring: Any, count: int) -> Int8[np.ndarray, " rows"]:
     """Return the censoring of each row as int8 [N]: zeros if None; InputError unless it has values -1, 0 and 1."""
     if censoring is None:
         return np.zeros(count, np.int8)
-    array = np.asarray(censoring)
-    if array.shape != (count,) or not np.all(np.isin(array, (-1, 0, 1))):
+    array = as_array(censoring, "censoring")
+    known = np.isin(array, (-1, 0, 1))
+    if array.shape != (count,) or not np.all(known):
+        rows = f", but row {np.argmin(known)} is {array[np.argmin(known)]}"
         raise InputError(
-            f"censoring: expected {count} values of -1 (at most y), 0 (equal to y) or 1 (at least y), got shape "
-            f"{list(array.shape)}"
+            f"censoring: expected {count} values of -1 (at most y), 0 (equal to y) or 1 (at least y)"
+            + (rows if array.shape == (count,) else f", got shape {list(array.shape)}")
         )
     return array.astype(np.int8)

@@ -5,7 +5,6 @@ from typing import Any, Literal, no_type_check
 
 import jax
 import numpy as np
-from flax import nnx
 from jaxtyping import Float
 
 from sbp_jax.distributions.base import Distribution
@@ -17,20 +16,16 @@ from sbp_jax.estimator.fitting import (
     MIN_VALIDATION,
     STEPS_PER_CALL,
     Settings,
-    Trainable,
     fit,
     initial,
-    make_network,
     raw_outputs,
 )
 from sbp_jax.estimator.heads import BINNED, make_builder
 from sbp_jax.estimator.observations import Tables, read_outcomes, read_weights, relative_weights
 from sbp_jax.estimator.parameters import STRUCTURE, Estimator
 from sbp_jax.estimator.program import Program, Rows, Values, checked_censoring, in_outcome_unit
-from sbp_jax.estimator.target import Bounds, Target, make_target
+from sbp_jax.estimator.target import Bounds, Target, check_censored, make_target
 from sbp_jax.models.config import NetworkConfig
-from sbp_jax.models.encoders import Statistic
-from sbp_jax.models.network import Network
 from sbp_jax.training.checkpoints import named
 from sbp_jax.training.compiled import compiled_before
 
@@ -112,7 +107,7 @@ class SBPRegressor(Estimator):
         bounds: Bounds | Literal["auto"] = "auto",
         integer: bool | Literal["auto"] = "auto",
         atoms: Any = "auto",
-        parameterization: str = "bounded",
+        parameterization: str = "continuous",
         shape_bounds: tuple[float, float] = (0.0, 0.95),
         networks: int | Literal["auto"] = "auto",
         ensemble: int = 1,
@@ -198,25 +193,20 @@ class SBPRegressor(Estimator):
             features = None if tables.table is None else Features.of(tables.table)
             sequences = None if tables.sequences is None else sequence_features(tables.sequences)
         inputs = tables.inputs(features, sequences, type(self).__name__)
+        check_censored(outcome, censored, target)
         rows, values = Rows.of(target, outcome, censored, weight), Values.of(target)
         program = self._program(target, bool(np.any(censored != 0)))
-        seed, config = seed_of(self.random_state), self._network_config()
-        network = make_network(config, inputs, program.num_outputs, seed)
-        _center(network, program, target, outcome, values)
-        graph, _, constants = nnx.split(network, nnx.Param, Statistic)
-        trainable = Trainable(graph, program)
-        members = self._members(len(outcome))
+        seed, members = seed_of(self.random_state), self._members(len(outcome))
         training, validation = self._split(len(outcome), members, np.random.default_rng(seed))
         settings = self._settings(len(training[0]), members, validation is not None, seed)
-        first = initial(trainable, network, config, inputs, settings)
+        first = initial(self._network_config(), inputs, program, _marginal(program, target, outcome, values), settings)
         if warm:
-            first, constants = self._continued(first), self._constants
-        fitted = fit(
-            trainable, first, constants, inputs, rows, values, training, validation, settings, bool(self.progress)
-        )
+            first = first._replace(params=self._continued(first.params), constants=self._constants)
+        fitted = fit(first, inputs, rows, values, training, validation, settings, bool(self.progress))
         # set at the end: a fit that fails leaves the previous one as it was
         earlier = self.history_ if warm else [[] for _ in fitted.records]
-        self._trainable, self._constants, self.params_, self.target_ = trainable, constants, fitted.params, target
+        self._trainable, self._constants = first.trainable, first.constants
+        self.params_, self.target_ = fitted.params, target
         self._fitted_with = {name: getattr(self, name) for name in STRUCTURE}
         self.history_ = [_joined(old, record["history"]) for old, record in zip(earlier, fitted.records, strict=True)]
         self.n_iter_ = max(history[-1]["step"] for history in self.history_)
@@ -408,14 +398,14 @@ class SBPRegressor(Estimator):
         return tags
 
 
-def _center(network: Network, program: Program, target: Target, y: np.ndarray, values: Values) -> None:
-    """Set the network's offset, so that its first prediction is the marginal distribution."""
+def _marginal(program: Program, target: Target, y: np.ndarray, values: Values) -> np.ndarray:
+    """Raw outputs of the marginal distribution."""
     rest = y[~np.isin(y, target.atoms)]
     raw = program.builder.init_from_data(target.standardized(rest), values)
     if target.atoms:
         shares = np.array([1 - sum(target.shares), *target.shares])
         raw = np.concatenate([np.log(shares), raw])
-    network.offset.set_value(jax.numpy.asarray(raw, jax.numpy.float32))
+    return raw
 
 
 def _joined(earlier: list[Any], later: list[Any]) -> list[Any]:

@@ -347,6 +347,8 @@ def _lengths_of(mask: np.ndarray, count: int, frames: int) -> np.ndarray:
     if mask.shape != (count, frames) or mask.dtype != bool:
         raise InputError(f"mask: expected booleans of shape [{count}, {frames}], got {mask.dtype} {list(mask.shape)}")
     lengths = mask.sum(axis=1)
+    if np.any(lengths == 0):
+        raise InputError(f"mask: expected a valid frame in every row, but row {np.argmin(lengths)} has none")
     holes = np.flatnonzero(np.any(mask != (np.arange(frames) < lengths[:, None]), axis=1))
     if len(holes):
         raise InputError(f"mask: expected valid frames first and padding after them, but row {holes[0]} has a hole")

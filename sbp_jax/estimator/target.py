@@ -17,7 +17,9 @@ MIN_ATOM_SHARE = 0.03  # of the outcomes, for a value of a real outcome to be an
 MIN_ATOM_COUNT = 5  # of equal outcomes: fewer may be a coincidence in a small sample
 MAX_ATOMS = 10
 MIN_BINS, MAX_BINS = 8, 80
-_IQR = 1.3489795003921634  # of a standard normal distribution
+NORMAL_IQR = 1.3489795003921634  # interquartile range of a standard normal distribution
+_EQUAL = 1e-6  # of the range of the central 90 %: outcomes that are closer are nearly equal
+_MAX_RATIO = 1e12  # of the range of outcomes to their scale
 _MIN_WIDTH = 1e-5  # of a bin, in units of the scale: narrower ones hold rounding, not shape
 
 
@@ -27,8 +29,8 @@ class Target:
 
     Attributes:
         loc: median of the training outcomes, a grid point for integers.
-        scale: their interquartile range, divided by that of a standard normal distribution; their mean absolute
-            deviation from the median if the former is 0 or nearly so.
+        scale: their interquartile range, divided by that of a standard normal distribution; the median distance to
+            the median of all other outcomes if the former is 0 or nearly so.
         step: width of the grid; 0 for real outcomes.
         bounds: (low, high), None for no bound; a distribution has no tail on the side of a bound.
         atoms: values with a probability of their own.
@@ -132,7 +134,7 @@ def _step(y: np.ndarray, integer: bool | str) -> float:
         if integer and not np.all(np.round(y) == y):
             raise InputError(f"y: expected integers, as integer=True requires, got {y[np.round(y) != y][0]:g}")
         return float(integer)
-    return float(np.all(np.round(y) == y) and _unit(y, 0.0)[1] <= MAX_STEPS)
+    return float(np.all(np.round(y) == y) and _unit(y, 1.0)[1] <= MAX_STEPS)
 
 
 def _repeated(counts: np.ndarray, shares: np.ndarray) -> Int[np.ndarray, " atoms"]:
@@ -167,11 +169,15 @@ def _check_bounds(y: np.ndarray, bounds: Bounds) -> None:
 
 
 def _unit(y: np.ndarray, step: float) -> tuple[float, float]:
-    """Median and scale; the scale of outcomes of which half are equal is their mean distance to the median."""
+    """Median and scale; if half of the outcomes are nearly equal, the scale is that of the others."""
     low, loc, high = np.quantile(y, (0.25, 0.5, 0.75), method="nearest" if step else "linear")
-    scale = (high - low) / _IQR
-    if not scale > 1e-6 * (np.max(y) - np.min(y)):
-        scale = float(np.mean(np.abs(y - loc)))
+    scale = (high - low) / NORMAL_IQR
+    # a single outlier must not decide what is nearly equal, but float32 needs its square in units of the scale
+    bulk = np.ptp(np.quantile(y, (0.05, 0.95)))
+    smallest = max(_EQUAL * bulk, np.ptp(y) / _MAX_RATIO)
+    if not scale > smallest:
+        distance = np.abs(y - loc)
+        scale = np.median(distance[distance > smallest])
     if not scale > 1e-30:
         raise InputError(f"y: expected outcomes with a scale above 1e-30, got {scale:g}")
     return float(loc), float(scale)
@@ -212,6 +218,17 @@ def _edges(
     edges = edges[[*wide, len(edges) - 1]]
     # two bins at least: with one, no threshold could move
     return edges if len(edges) > 2 else np.array([edges[0], 0.5 * (edges[0] + edges[1]), edges[1]])
+
+
+def check_censored(y: np.ndarray, censoring: np.ndarray, target: Target) -> None:
+    """Raise an InputError if a real outcome is censored at a bound without an atom: nothing is possible there."""
+    for sign, end, word in zip((-1, 1), target.bounds, ("lower", "upper"), strict=True):
+        bad = np.flatnonzero((censoring == sign) & (y == end)) if end is not None else np.array([], int)
+        if len(bad) and not target.step and end not in target.atoms:
+            raise InputError(
+                f"censoring: row {bad[0]} is censored at the {word} bound, {end:g}, beyond which no outcome "
+                f"is possible; expected 0 there, or no {word} bound"
+            )
 
 
 def _check_ends(edges: np.ndarray, y: np.ndarray, step: float, bounds: Bounds, tail_mass: tuple[float, ...]) -> None:

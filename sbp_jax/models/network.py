@@ -9,6 +9,7 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float
 
 from sbp_jax.distributions.heads import Head
+from sbp_jax.errors import InputError
 from sbp_jax.models.config import NetworkConfig
 from sbp_jax.models.encoders import Encoder, Standardization, Statistic
 from sbp_jax.models.tcn import NO_DROPOUT, TCN, Dropout, Stream
@@ -23,13 +24,16 @@ class Network(nnx.Module):
     Args:
         config: architecture.
         encoder: columns of a frame -> input of the TCN; None ignores the frames.
-        head: raw outputs -> distribution.
+        head: raw outputs -> distribution; or their number, if only raw outputs are asked for.
         num_static: number of static features.
         rngs: random streams for initialization.
     """
 
-    def __init__(self, config: NetworkConfig, encoder: Encoder | None, head: Head, num_static: int, *, rngs: nnx.Rngs):
-        self.head = head
+    def __init__(
+        self, config: NetworkConfig, encoder: Encoder | None, head: Head | int, num_static: int, *, rngs: nnx.Rngs
+    ):
+        outputs = head if isinstance(head, int) else head.num_outputs
+        self.head = None if isinstance(head, int) else head
         self.encoder = encoder
         self.static_scale = Standardization(num_static)
         sizes = config.channels, config.layers, config.kernel_size, config.dtype
@@ -37,8 +41,8 @@ class Network(nnx.Module):
         states = 0 if encoder is None else config.channels + encoder.num_features
         widths = (states + num_static, *config.hidden)
         self.hidden = nnx.List([nnx.Linear(a, b, dtype=config.dtype, rngs=rngs) for a, b in itertools.pairwise(widths)])
-        self.last = nnx.Linear(widths[-1], head.num_outputs, kernel_init=nnx.initializers.zeros, rngs=rngs)
-        self.offset = Statistic(jnp.zeros((head.num_outputs,)))
+        self.last = nnx.Linear(widths[-1], outputs, kernel_init=nnx.initializers.zeros, rngs=rngs)
+        self.offset = Statistic(jnp.zeros((outputs,)))
 
     @property
     def receptive_field(self) -> int:
@@ -161,5 +165,10 @@ class Network(nnx.Module):
             mask: valid frames: True from the first frame to the last valid one.
             present: entities (players) that are present.
             static: static features of each row.
+
+        Raises:
+            InputError: the network was made without a head.
         """
+        if self.head is None:
+            raise InputError("this network has no head: call raw, which returns its raw outputs")
         return self.head(self.raw(x, mask, present, static))

@@ -191,7 +191,11 @@ BAD_FIT = [
         "X: expected a minimum of 2 rows of positive weight to fit, got 1 (n_samples = 1)",
     ),
     ({"censoring": W * 2}, "censoring: expected 48 values of -1 (at most y), 0 (equal to y) or 1 (at least y)"),
-    ({"censoring": W[1:]}, "censoring: expected 48 values of -1"),
+    (
+        {"censoring": np.where(np.arange(48) == 7, 2, 0)},
+        "censoring: expected 48 values of -1 (at most y), 0 (equal to y) or 1 (at least y), but row 7 is 2",
+    ),
+    ({"censoring": W[1:]}, "censoring: expected 48 values of -1 (at most y), 0 (equal to y) or 1 (at least y), got"),
     ({"censoring": ["left"] * 48}, "censoring: expected 48 values of -1"),
     ({"censoring": W * NAN}, "censoring: expected 48 values of -1"),
     ({"censoring": W}, "y: expected outcomes that vary, but all 48 are censored"),
@@ -223,6 +227,19 @@ def test_arguments_that_contradict_the_outcomes_are_named():
         with pytest.raises(InputError) as error:
             small(**arguments).fit(X, Y)
         assert one_line(error).startswith(message)
+
+
+def test_an_outcome_censored_at_a_bound_without_an_atom_is_named():
+    y = np.linspace(0.0, 1.0, 48)
+    for codes, word, row in ((y == 1, "upper", 47), (-(y == 0).astype(int), "lower", 0)):
+        message = f"^censoring: row {row} is censored at the {word} bound, {y[row]:g}, beyond which no outcome is poss"
+        with pytest.raises(InputError, match=message):
+            small(head="sbp", bounds=(0.0, 1.0)).fit(X, y, censoring=codes)
+
+
+def test_a_head_that_is_not_hashable_is_named():
+    with pytest.raises(InputError, match=r"^head: expected a head that is hashable, such as a frozen dataclass"):
+        check_arguments({"head": type("Unhashable", (NormalHead,), {"__hash__": None})()})
 
 
 def test_one_row_and_static_features_of_another_number_are_refused():

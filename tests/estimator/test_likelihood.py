@@ -7,7 +7,7 @@ import pytest
 
 from sbp_jax import Mixture, Quantized, Shifted, SplicedBinnedPareto
 from sbp_jax.estimator.program import Rows, Values, in_outcome_unit
-from sbp_jax.estimator.target import Target
+from sbp_jax.estimator.target import Target, make_target
 from tests.estimator.fits import ROWS, features, losses, outcomes, small
 from tests.slow import marked
 
@@ -26,7 +26,10 @@ def case(kind, head, **changes):
     """A fitted estimator, its outcomes and their censoring."""
     y = outcomes(kind.removeprefix("censored ")) + (5.4e6 if kind == "shifted" else 0)
     codes = CODES if kind.startswith("censored") else None
-    return small(head=head, **THOROUGH, **changes).fit(X, y, censoring=codes), y, codes
+    # a density with a jump at the thresholds in some cases, a continuous one in others
+    tails = "bounded" if kind in ("real", "shifted") else "continuous"
+    model = small(head=head, parameterization=tails, **THOROUGH, **changes)
+    return model.fit(X, y, censoring=codes), y, codes
 
 
 @pytest.mark.parametrize("pair", marked(CASES, [each for each in CASES if each not in FAST]))
@@ -52,14 +55,14 @@ def test_scores_and_losses_are_those_of_the_distribution(pair):
         at_most, at_least = np.asarray(dist.log_cdf(y)), np.asarray(dist.log_survival_left(y))
         likelihood = np.where(codes < 0, at_most, np.where(codes > 0, at_least, likelihood))
     same = np.ones(ROWS, bool)
-    if head == "sbp" and not model.target_.step:  # in a bin with a threshold, the loss has the mean of the density
+    if not model._trainable.program.builder.continuous and not model.target_.step:
+        # in a bin with a threshold, the loss has the mean of the density
         raw = jnp.asarray(model._raw(X, None, None, None)[:, 0, -12:])
         dist = model._trainable.program.builder(raw, Values.of(model.target_))
         standard = jnp.asarray(model.target_.standardized(y), jnp.float32)
         cell = np.asarray(dist.cell_log_density(standard))
         same = np.abs(cell - np.asarray(dist.log_prob(standard))) < 1e-6
-        if kind in ("real", "shifted"):
-            np.testing.assert_allclose(losses(model, X, y), -cell, rtol=TOLERANCE, atol=TOLERANCE)
+        np.testing.assert_allclose(losses(model, X, y), -cell, rtol=TOLERANCE, atol=TOLERANCE)
         assert np.mean(same) > 0.6
     loss = losses(model, X, y, codes)
     np.testing.assert_allclose(-loss[same], likelihood[same], rtol=5 * TOLERANCE, atol=5 * TOLERANCE)
@@ -177,3 +180,25 @@ def test_an_atom_below_a_lower_limit_is_excluded_where_float32_does_not_tell_the
     target = Target(1e9, 100.0, 0.0, (None, None), (1e9,), (1e9 - 200, 1e9, 1e9 + 200), (0.05, 0.05))
     y, codes = np.array([1e9 + 10, 1e9, 1e9 - 10]), np.ones(3, np.int8)
     assert Rows.of(target, y, codes, np.ones(3)).covered.tolist() == [[False], [True], [True]]
+
+
+def target_of(y):
+    """The target of exact outcomes."""
+    return make_target(y, np.ones(len(y), bool))
+
+
+def test_one_huge_outcome_changes_neither_the_unit_nor_the_grid_of_the_others():
+    counts = outcomes("integer")
+    usual, with_outlier = target_of(counts), target_of(np.append(counts, 1e9))
+    assert (with_outlier.step, with_outlier.loc, with_outlier.scale) == (1, usual.loc, usual.scale)
+    # float32 does not resolve its cell, whose likelihood is that of a wider one
+    row = Rows.of(with_outlier, np.array([1e9]), np.zeros(1, np.int8), np.ones(1))
+    assert row.low[0] < row.y[0] < row.high[0]
+    assert (row.high - row.low)[0] == pytest.approx(2.0**-17 * row.y[0], rel=0.02)
+
+
+def test_the_unit_of_outcomes_that_are_mostly_equal_is_that_of_the_others():
+    y = np.concatenate([np.zeros(80), np.arange(1.0, 21), [1e9]])
+    assert target_of(y).scale == pytest.approx(11, abs=1)
+    noise = 1e-12 * np.arange(80.0)
+    assert target_of(np.concatenate([noise, np.arange(1.0, 21)])).scale == pytest.approx(10.5, abs=1)

@@ -289,7 +289,7 @@ BAD_SEQUENCES = [
     (SEQUENCE, {"mask": HOLE}, "mask: expected valid frames first and padding after them, but row 0 has a hole"),
     (SEQUENCE, {"mask": HOLE.astype(int)}, "mask: expected booleans of shape [2, 4], got int64 [2, 4]"),
     (SEQUENCE, {"mask": HOLE[:1]}, "mask: expected booleans of shape [2, 4], got bool [1, 4]"),
-    (SEQUENCE, {"mask": np.zeros((2, 4), bool)}, "lengths: expected integers from 1 to 4, got 0"),
+    (SEQUENCE, {"mask": np.zeros((2, 4), bool)}, "mask: expected a valid frame in every row, but row 0 has none"),
     (SEQUENCE, {"mask": HOLE, "lengths": LENGTHS}, "lengths, mask: expected only one of them, got both"),
     ([SEQUENCE[0]], {"lengths": [4]}, "lengths, mask: expected neither for a list of arrays"),
     ([SEQUENCE[0], SEQUENCE[0, :, :2]], {}, "X: expected arrays [T, F] with the same F, got F = [2, 3]"),
