@@ -213,6 +213,20 @@ def test_the_estimators_of_the_docs_run(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
+def test_the_forecasts_of_the_docs_run(tmp_path, monkeypatch):
+    """The first two blocks, with two regions and a single epoch; the others need packages that are optional."""
+    monkeypatch.chdir(tmp_path)
+    hours = np.datetime64("2024-01-01T00", "h") + np.arange(400)
+    load = 40 + 5 * np.sin(np.arange(400) / 4) + np.random.default_rng(0).standard_t(4, (2, 400))
+    regions = [pl.DataFrame({"hour": hours, "load": load[i], "region": ("north", "south")[i]}) for i in range(2)]
+    names: dict[str, object] = {"frame": pl.concat(regions)}
+    for block in blocks(HOME / "docs" / "forecasting.md", "python")[:2]:
+        exec(compile(block.replace("random_state=0", "random_state=0, max_epochs=1"), "forecasting.md", "exec"), names)
+    assert names["forecast"].distribution.batch_shape == (2, 24)  # pyright: ignore
+    assert 0 < names["crps"] < 20  # pyright: ignore
+
+
+@pytest.mark.slow
 def test_the_numpyro_model_runs():
     (block,) = blocks(HOME / "docs" / "distributions.md", "python")
     exec(compile(block, "distributions.md", "exec"), {})

@@ -406,3 +406,20 @@ def test_gluonts_evaluates_a_forecaster() -> None:
     np.testing.assert_allclose(forecasts[0].quantile(0.9), expected.distribution.icdf(0.9)[0], rtol=1e-4)
     metrics, _ = evaluation.Evaluator(quantiles=(0.1, 0.5, 0.9), num_workers=0)(series, forecasts)
     assert 0 < metrics["mean_wQuantileLoss"] < np.inf
+
+
+@pytest.mark.slow
+def test_darts_evaluates_a_forecaster() -> None:
+    pandas = pytest.importorskip("pandas")
+    darts = pytest.importorskip("darts", reason="darts is installed separately")
+    model = sbp.SBPForecaster(**SMALL | {"lead": 1}, horizon=2, max_epochs=60).fit(hours(memory_of_three(ROWS)))
+    y = memory_of_three(120, 9)
+    times = pandas.date_range("2024-01-01", periods=120, freq="h")
+    series = darts.TimeSeries.from_times_and_values(times, y)
+    past = darts_model(model).historical_forecasts(
+        series, start=times[110], forecast_horizon=2, retrain=False, num_samples=400, last_points_only=False
+    )
+    expected = model.forecast(hours(y[:110]))
+    assert past[0].start_time() == times[110] == pandas.Timestamp(expected.times[0, 0])
+    share = np.mean(past[0].all_values()[:, 0] <= np.asarray(expected.distribution.median())[0][:, None], axis=1)
+    assert np.all(np.abs(share - 0.5) < 0.1)

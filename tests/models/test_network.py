@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from sbp_jax.errors import InputError
 from sbp_jax.models import EntityAttention, EntityGroup, EntityLayout, FlatEncoder, Network, NetworkConfig
 from tests.slow import marked
 
@@ -209,3 +210,14 @@ def test_a_network_that_sees_no_frames_can_be_fed_with_them():
     raw, stream = network.step(x[:, 0], present[:, 0], static, network.start(3), jnp.array([True, True, False]))
     np.testing.assert_allclose(raw[:2], network.raw(x, mask, present, static)[:2], rtol=1e-6)
     np.testing.assert_array_equal(stream.count, [1, 1, 0])
+
+
+def test_a_network_without_a_head_has_raw_outputs_only():
+    sizes = NetworkConfig(encoder="none", hidden=(8,))
+    network, same = (
+        Network(sizes, None, head, STATICS, rngs=nnx.Rngs(0)) for head in (RawHead(), RawHead().num_outputs)
+    )
+    inputs = batch(rows=3)
+    np.testing.assert_array_equal(same.raw(*inputs), network.raw(*inputs))
+    with pytest.raises(InputError, match=r"^this network has no head: call raw"):
+        same(*inputs)
