@@ -32,10 +32,6 @@ ENOUGH = (
     "there are 40,000 plays: without the extras and with 24,000 plays, SBP's median was worse than XGBoost's on the "
     "test plays (5.53 yards against 5.35). The extras were chosen by validation loss, the number of plays afterwards."
 )
-BLENDED = (
-    "Where a blended Pareto training run diverged, an outcome had probability 0. Its construction allows that: between "
-    "the two quantiles of the blend, its cdf can decrease where bins are very uneven (see `BlendedPareto`)."
-)
 CHOSEN = (
     "The thresholds, bins, dropout and number of epochs on real passes, the same for all networks, were chosen after a "
     "look at the test metrics of an earlier choice (5 % below, bins to 60 yards, dropout 0.3 and 15 epochs), where "
@@ -44,7 +40,6 @@ CHOSEN = (
 NOTES = (
     "The article shows its comparison as a plot without a table, on tracking that is not public: none of its rows are "
     "here.",
-    BLENDED,
 )
 MODELS: dict[str, Kind] = {
     "SBP": "sbp",
