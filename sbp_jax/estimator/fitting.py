@@ -105,11 +105,24 @@ class Fitted:
     records: list[dict[str, Any]]
 
 
-def make_network(config: NetworkConfig, inputs: Inputs, num_outputs: int, seed: int) -> Network:
-    """Return an initialized network for inputs of these sizes; without sequences it has no TCN."""
-    features = inputs.frames.shape[-1]
-    encoder = FlatEncoder(1, features) if features else None
-    return Network(config, encoder, num_outputs, inputs.static.shape[-1], rngs=nnx.Rngs(seed))
+def _network(config: NetworkConfig, sizes: tuple[int, int, int], key: Any) -> Network:
+    """A network; `sizes` are the features of a frame (0: no TCN), those that do not vary, and the outputs."""
+    features, statics, outputs = sizes
+    return Network(config, FlatEncoder(1, features) if features else None, outputs, statics, rngs=nnx.Rngs(key))
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _created(config: NetworkConfig, sizes: tuple[int, int, int], seeds: Any, offset: jax.Array) -> tuple[Any, Any]:
+    """Parameters of a network for each seed, stacked, and their statistics."""
+
+    def one(seed: jax.Array) -> tuple[Any, Any]:
+        network = _network(config, sizes, jax.random.key(seed))
+        network.offset.set_value(offset)
+        _, params, constants = nnx.split(network, nnx.Param, Statistic)
+        return params, constants
+
+    params, constants = jax.vmap(one)(seeds)
+    return params, jax.tree.map(lambda each: each[0], constants)
 
 
 @dataclass(frozen=True)
@@ -129,7 +142,8 @@ class Trainable:
 
 def untrained(config: NetworkConfig, inputs: Inputs, program: Program) -> tuple[Trainable, Any, Any]:
     """Return the static part of a network, and the shapes of its parameters and of its statistics."""
-    network = nnx.eval_shape(lambda: make_network(config, inputs, program.num_outputs, 0))
+    sizes = inputs.frames.shape[-1], inputs.static.shape[-1], program.num_outputs
+    network = nnx.eval_shape(lambda: _network(config, sizes, 0))
     graph, params, constants = nnx.split(network, nnx.Param, Statistic)
     return Trainable(graph, program), params, constants
 
@@ -142,6 +156,13 @@ class State(NamedTuple):
     optimizer: Any
     step: Any
     key: Any
+
+
+def _for_members(function: Any, *arrays: Any) -> Any:
+    """A function of each member, whose results are stacked: at once, or one by one on CPUs, where that is faster."""
+    if jax.default_backend() == "cpu":  # whose products of matrices with a batch axis are slow
+        return jax.lax.map(lambda each: function(*each), arrays)
+    return jax.vmap(function)(*arrays)
 
 
 @partial(jax.jit, static_argnums=0, donate_argnums=1)
@@ -188,7 +209,7 @@ def take_steps(
 
         return jax.lax.fori_loop(0, count, body, (state, jnp.zeros(part.shape[0])))
 
-    return jax.vmap(member)(states, plan)
+    return _for_members(member, states, plan)
 
 
 @partial(jax.jit, static_argnums=0)
@@ -207,13 +228,13 @@ def validation_losses(
         totals, weights = jax.lax.map(chunk, index)
         return jnp.sum(totals) / jnp.sum(weights)
 
-    return jax.vmap(member)(params, index)
+    return _for_members(member, params, index)
 
 
 @partial(jax.jit, static_argnums=(0, 4))
 def _raw(trainable: Trainable, params: Any, constants: Any, inputs: Inputs, ensemble: int) -> jax.Array:
-    raw = jax.vmap(lambda each: trainable.raw(each, constants, inputs), out_axes=1)(params)
-    return jnp.mean(raw.reshape(raw.shape[0], ensemble, -1, raw.shape[2]), axis=2)
+    raw = _for_members(lambda each: trainable.raw(each, constants, inputs), params)
+    return jnp.moveaxis(jnp.mean(raw.reshape(ensemble, -1, *raw.shape[1:]), axis=1), 0, 1)
 
 
 @compiled_before()
@@ -246,11 +267,10 @@ def initial(config: NetworkConfig, inputs: Inputs, program: Program, marginal: n
         marginal: raw outputs of the marginal distribution, [num_outputs].
         settings: number of members and seed.
     """
-    networks = [make_network(config, inputs, program.num_outputs, settings.seed + i) for i in range(settings.members)]
-    networks[0].offset.set_value(jnp.asarray(marginal, jnp.float32))
-    graph, _, constants = nnx.split(networks[0], nnx.Param, Statistic)
-    members = [nnx.state(network, nnx.Param) for network in networks]
-    return Start(Trainable(graph, program), jax.tree.map(lambda *each: jnp.stack(each), *members), constants)
+    sizes = inputs.frames.shape[-1], inputs.static.shape[-1], program.num_outputs
+    seeds = settings.seed + np.arange(settings.members, dtype=np.uint32)
+    params, constants = _created(config, sizes, seeds, jnp.asarray(marginal, jnp.float32))
+    return Start(untrained(config, inputs, program)[0], params, constants)
 
 
 @compiled_before()
@@ -290,7 +310,7 @@ def fit(
     )
     size = _padded_size(len(inputs.static))
     inputs, rows = (_on_device(each, size) for each in (inputs, rows))
-    states = _states(params, hyper, settings)
+    states = _states(params, hyper, np.uint32(settings.seed))
     plans = [_Order(index, settings.batch_size, settings.seed, i) for i, index in enumerate(training)]
     held_out = None if validation is None else jnp.asarray(np.stack([_chunks(each) for each in validation]))
     # copies, as `take_steps` donates the states
@@ -348,15 +368,16 @@ class _Order:
         return np.pad(plan, ((0, STEPS_PER_CALL - steps), (0, 0)))
 
 
-def _states(params: Any, hyper: Hyperparameters, settings: Settings) -> State:
-    keys = jax.vmap(lambda i: jax.random.fold_in(jax.random.key(settings.seed), i))(
-        jnp.arange(settings.members, dtype=jnp.uint32)
-    )
+@jax.jit
+def _states(params: Any, hyper: Any, seed: Any) -> State:
+    count = len(jax.tree.leaves(params)[0])
+    keys = jax.vmap(lambda i: jax.random.fold_in(jax.random.key(seed), i))(jnp.arange(count, dtype=jnp.uint32))
     optimizer = jax.vmap(hyper.transform().init)(params)
     copy = jax.tree.map(jnp.copy, params)
-    return State(jax.tree.map(jnp.copy, params), copy, optimizer, jnp.zeros(settings.members, jnp.int32), keys)
+    return State(jax.tree.map(jnp.copy, params), copy, optimizer, jnp.zeros(count, jnp.int32), keys)
 
 
+@jax.jit
 def _select(mask: jax.Array, a: Any, b: Any) -> Any:
     return jax.tree.map(lambda x, y: jnp.where(mask.reshape(-1, *(1,) * (x.ndim - 1)), x, y), a, b)
 

@@ -1,6 +1,7 @@
 """Parameterizations of a generalized Pareto tail by two raw outputs."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 
 import jax
@@ -49,8 +50,12 @@ class TailInputs:
 
     def continuous_scale(self) -> Float[Array, "..."]:
         """Return tau w_k / p_k, k the bin of the threshold: tau g(0) = tau / beta is then the body's density."""
-        log_density = self.body.tail_log_density(self.tail_mass, self.upper)
-        return at_least_smallest(self.tail_mass * jnp.exp(-log_density))
+        return _continuous_scale(self.body, self.tail_mass, self.upper)
+
+
+@functools.partial(jax.jit, static_argnums=2, inline=True)
+def _continuous_scale(body: Binned, tail_mass: float | Float[Array, ""], upper: bool) -> Float[Array, "..."]:
+    return at_least_smallest(tail_mass * jnp.exp(-body.tail_log_density(tail_mass, upper)))
 
 
 @dataclasses.dataclass(frozen=True)
