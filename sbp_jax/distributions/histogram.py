@@ -17,6 +17,8 @@ from jaxtyping import Array, Float, Int
 
 from sbp_jax.distributions.numerics import safe_log
 
+_SMALLEST = 1e3  # weight of a bin that is divided by, in units of the smallest normal float
+
 
 @jax.custom_jvp
 def take_last(values: Float[Array, "... n"], index: Int[Array, "..."]) -> Float[Array, "..."]:
@@ -150,10 +152,12 @@ def _fraction_jvp(from_last, primals, tangents):
 
 
 def _solid_weight(logits, index, target):
-    """Weight of a bin, 1 where it is below the rounding of the target, and the mask of bins above it."""
+    """Weight of a bin, 1 where it is below the rounding of the target or nearly 0, and the mask of other bins."""
     peak, _ = _normalizer(logits)
     weight = jnp.exp(take_last(logits, index) - peak)
-    solid = weight > float(jnp.finfo(logits.dtype).eps) * target
+    limits = jnp.finfo(logits.dtype)
+    # without mass to reach, the target's rounding is 0, but the inverse of a weight must be finite
+    solid = weight > jnp.maximum(float(limits.eps) * target, _SMALLEST * float(limits.tiny))
     return jnp.where(solid, weight, 1.0), solid
 
 
