@@ -116,7 +116,7 @@ def _marginal(train: Data, config: Config, validation: Data | None, rounds: Roun
 
 
 def _ours(train: Data, config: Config, validation: Data | None, rounds: Rounds) -> tuple[Predict, Rounds]:
-    regressor = import_module("sbp_jax").SBPRegressor(random_state=0).fit(train.x, train.y)
+    regressor = import_module("sbp_jax").SBPRegressor(random_state=0).fit(train.x, train.y, groups=train.group)
     return lambda x: Ours(regressor.predict_distribution(x)), None
 
 
@@ -258,7 +258,7 @@ def _network(train: Data, config: Config, validation: Data | None, rounds: Round
     scale, hidden = Scale(train.y, config["scale"]), (int(config["width"]),) * 2
     plain = {"head": "normal", "integer": False, "atoms": (), "bounds": (None, None), "random_state": 0}
     model = import_module("sbp_jax").SBPRegressor(**plain, hidden=hidden, learning_rate=float(config["rate"]))
-    model.fit(train.x, scale(train.y))
+    model.fit(train.x, scale(train.y), groups=train.group)
 
     def predict(x: np.ndarray) -> Predictive:
         dist = model.predict_distribution(x)

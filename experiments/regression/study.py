@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 import polars as pl
 from scipy.stats import t as student
@@ -86,7 +87,9 @@ def run(wanted: list[Task], root: Path, rows: int) -> list[Result]:
     results = {task: json.loads(file.read_text()) for task, file in files.items() if file.is_file()}
     missing = [task for task in wanted if "error" in results.get(task, ["error"])]
     bar = tqdm(missing, initial=len(wanted) - len(missing), total=len(wanted), desc="regression", unit=" fits")
-    for task in bar:
+    for before, task in zip([None, *missing], bar, strict=False):
+        if before is not None and before[0] != task[0]:
+            jax.clear_caches()  # programs of all sets together would exceed the system's limit of mapped memory
         bar.set_postfix_str(" ".join(map(str, task)))
         results[task] = compute(task, rows)
         files[task].parent.mkdir(parents=True, exist_ok=True)

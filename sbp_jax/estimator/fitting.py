@@ -290,8 +290,8 @@ def fit(
         first: the networks before training.
         inputs, rows: training and validation rows together.
         values: unit, bins and atoms.
-        training: indices of the training rows of each member, all of the same length.
-        validation: indices of the validation rows of each member, all of the same length; None: no early stopping.
+        training: indices of the training rows of each member.
+        validation: indices of the validation rows of each member; None: no early stopping.
         settings: how to train.
         progress: show a progress bar.
 
@@ -312,7 +312,7 @@ def fit(
     inputs, rows = (_on_device(each, size) for each in (inputs, rows))
     states = _states(params, hyper, np.uint32(settings.seed))
     plans = [_Order(index, settings.batch_size, settings.seed, i) for i, index in enumerate(training)]
-    held_out = None if validation is None else jnp.asarray(np.stack([_chunks(each) for each in validation]))
+    held_out = None if validation is None else jnp.asarray(_chunks(validation))
     # copies, as `take_steps` donates the states
     records, best = [new_record() for _ in plans], jax.tree.map(jnp.copy, states.average)
     rule = TrainingConfig(epochs=settings.rounds, patience=settings.patience)
@@ -394,8 +394,10 @@ def _on_device(rows: Any, size: int) -> Any:
     )
 
 
-def _chunks(index: np.ndarray) -> np.ndarray:
-    """An index as chunks [chunks, size], padded with -1."""
-    size = min(4096, _padded_size(len(index)))
-    count = -(-len(index) // size)
-    return np.pad(index, (0, count * size - len(index)), constant_values=-1).reshape(count, size).astype(np.int32)
+def _chunks(indices: list[np.ndarray]) -> np.ndarray:
+    """An index of each member as chunks [members, chunks, size], padded with -1."""
+    longest = max(map(len, indices))
+    size = min(4096, _padded_size(longest))
+    count = -(-longest // size)
+    padded = [np.pad(index, (0, count * size - len(index)), constant_values=-1) for index in indices]
+    return np.stack(padded).reshape(len(indices), count, size).astype(np.int32)

@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import numpy as np
+from jaxtyping import Int
 
 from sbp_jax.errors import InputError
 from sbp_jax.estimator.features import Features, sequence_matrix
@@ -157,6 +158,23 @@ def read_weights(weight: Any, count: int) -> np.ndarray:
     if not np.any(array > 0):
         raise InputError("sample_weight: expected at least one non-zero number, but all weights are zero")
     return array
+
+
+def read_groups(groups: Any, count: int) -> Int[np.ndarray, " rows"]:
+    """Return the number of each row's group, [N]; a group for each row if None.
+
+    Raises:
+        InputError: there is not one group per row, or one is missing.
+    """
+    if groups is None:
+        return np.arange(count)
+    array = as_array(groups, "groups")
+    if array.shape != (count,):
+        raise InputError(f"groups: expected {count} groups, one per row of X, got shape {list(array.shape)}")
+    missing = np.array([is_missing(value) for value in array.tolist()], bool)
+    if np.any(missing):
+        raise InputError(f"groups: expected a group for every row, but row {np.argmax(missing)} has none")
+    return np.unique(array.astype(str), return_inverse=True)[1]
 
 
 def relative_weights(weight: np.ndarray) -> np.ndarray:

@@ -21,7 +21,7 @@ from sbp_jax.estimator.fitting import (
     raw_outputs,
 )
 from sbp_jax.estimator.heads import BINNED, make_builder
-from sbp_jax.estimator.observations import Tables, read_outcomes, read_weights, relative_weights
+from sbp_jax.estimator.observations import Tables, read_groups, read_outcomes, read_weights, relative_weights
 from sbp_jax.estimator.parameters import STRUCTURE, Estimator
 from sbp_jax.estimator.program import Program, Rows, Values, checked_censoring, in_outcome_unit
 from sbp_jax.estimator.target import Bounds, Target, check_censored, make_target
@@ -161,6 +161,7 @@ class SBPRegressor(Estimator):
         mask: Any = None,
         static: Any = None,
         censoring: Any = None,
+        groups: Any = None,
     ) -> "SBPRegressor":
         """Train on N rows and return the estimator.
 
@@ -172,6 +173,8 @@ class SBPRegressor(Estimator):
             mask: valid frames, bool [N, T], instead of `lengths`: True first, then False.
             static: features [N, S] in addition to sequences.
             censoring: for each row, 0 (the outcome is y), 1 (it is at least y) or -1 (it is at most y).
+            groups: group of each row [N], integers or text, such as a person or a day whose rows depend on each other:
+                validation parts consist of entire groups. None: each row is its own group.
         """
         check_arguments(self.get_params(deep=False))
         warm = bool(self.warm_start) and hasattr(self, "params_")
@@ -179,6 +182,7 @@ class SBPRegressor(Estimator):
         outcome = read_outcomes(y, tables.rows)
         weight = relative_weights(read_weights(sample_weight, tables.rows))
         censored, used = checked_censoring(censoring, tables.rows), weight > 0
+        group = read_groups(groups, tables.rows)[used]
         tables, outcome, weight, censored = tables.take(used), outcome[used], weight[used], censored[used]
         if tables.rows < _MIN_ROWS:
             raise InputError(
@@ -197,8 +201,8 @@ class SBPRegressor(Estimator):
         rows, values = Rows.of(target, outcome, censored, weight), Values.of(target)
         program = self._program(target, bool(np.any(censored != 0)))
         seed, members = seed_of(self.random_state), self._members(len(outcome))
-        training, validation = self._split(len(outcome), members, np.random.default_rng(seed))
-        settings = self._settings(len(training[0]), members, validation is not None, seed)
+        training, validation = self._split(group, members, np.random.default_rng(seed))
+        settings = self._settings(max(map(len, training)), members, validation is not None, seed)
         first = initial(self._network_config(), inputs, program, _marginal(program, target, outcome, values), settings)
         if warm:
             first = first._replace(params=self._continued(first.params), constants=self._constants)
@@ -352,18 +356,28 @@ class SBPRegressor(Estimator):
         return int(self.ensemble) * int(networks)
 
     def _split(
-        self, count: int, members: int, random: np.random.Generator
+        self, group: np.ndarray, members: int, random: np.random.Generator
     ) -> tuple[list[np.ndarray], list[np.ndarray] | None]:
         """Training and validation rows of each member; the members' validation rows overlap as little as possible."""
+        count = len(group)
         held_out = min(round(self.validation_fraction * count), count - _MIN_ROWS)
         if held_out < MIN_VALIDATION:
             return [np.arange(count)] * members, None
-        order = random.permutation(count)
+        group = np.unique(group, return_inverse=True)[1]  # without groups of weight 0
+        number = random.permutation(group.max() + 1)[group]
+        sizes = np.bincount(number)
+        if len(sizes) < 2:
+            raise InputError("groups: expected at least two groups, one of them for validation, got one")
+        small = np.flatnonzero(sizes <= held_out)
+        small = small if len(small) else np.array([np.argmin(sizes)])
+        ends = np.cumsum(sizes[small])
         training, validation = [], []
         for i in range(members):
-            first = (i * held_out) % (count - held_out + 1)
-            validation.append(order[first : first + held_out])
-            training.append(np.concatenate([order[:first], order[first + held_out :]]))
+            cycle = np.roll(small, -np.searchsorted(ends, (i * held_out) % ends[-1], side="right"))
+            held = np.zeros(len(sizes), bool)
+            held[cycle[: max(1, np.searchsorted(np.cumsum(sizes[cycle]), held_out, side="right"))]] = True
+            validation.append(np.flatnonzero(held[number]))
+            training.append(np.flatnonzero(~held[number]))
         return training, validation
 
     def _settings(self, count: int, members: int, validated: bool, seed: int) -> Settings:

@@ -197,6 +197,9 @@ def _edges(
     if step:
         points = np.round((high - low) / step) + 1
         inner = np.arange(low, high, step) if points <= count else _quantiles(y, count)
+        values, counts = np.unique(y, return_counts=True)
+        frequent = values[counts * count >= len(y)]  # more than the average bin holds: each has a bin of its own
+        inner = np.concatenate([inner, frequent - step, frequent])
         inner = (np.floor(inner / step) + 0.5) * step  # between two grid points
         ends = low - 0.5 * step, high + 0.5 * step
         ends = (

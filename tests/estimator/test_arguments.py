@@ -198,6 +198,8 @@ BAD_FIT = [
     ({"censoring": W[1:]}, "censoring: expected 48 values of -1 (at most y), 0 (equal to y) or 1 (at least y), got"),
     ({"censoring": ["left"] * 48}, "censoring: expected 48 values of -1"),
     ({"censoring": W * NAN}, "censoring: expected 48 values of -1"),
+    ({"groups": W[1:]}, "groups: expected 48 groups, one per row of X, got shape [47]"),
+    ({"groups": [None, *W[1:]]}, "groups: expected a group for every row, but row 0 has none"),
     ({"censoring": W}, "y: expected outcomes that vary, but all 48 are censored"),
     ({"lengths": W}, "lengths, mask, static: expected only with sequences"),
     ({"static": X}, "lengths, mask, static: expected only with sequences"),

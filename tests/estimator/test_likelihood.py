@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from sbp_jax import Mixture, Quantized, Shifted, SplicedBinnedPareto
+from sbp_jax import InputError, Mixture, Quantized, Shifted, SplicedBinnedPareto
 from sbp_jax.estimator.program import Rows, Values, in_outcome_unit
 from sbp_jax.estimator.target import Target, make_target
 from tests.estimator.fits import ROWS, features, losses, outcomes, small
@@ -202,3 +202,30 @@ def test_the_unit_of_outcomes_that_are_mostly_equal_is_that_of_the_others():
     assert target_of(y).scale == pytest.approx(11, abs=1)
     noise = 1e-12 * np.arange(80.0)
     assert target_of(np.concatenate([noise, np.arange(1.0, 21)])).scale == pytest.approx(10.5, abs=1)
+
+
+def test_a_frequent_integer_has_a_bin_of_its_own():
+    random = np.random.default_rng(0)
+    y = np.concatenate([np.full(300, 50.0), np.full(100, 100.0), np.floor(random.exponential(400, 1600))])
+    edges = set(target_of(y).edges)
+    assert {49.5, 50.5, 99.5, 100.5} <= edges
+    assert len(edges) < 80
+
+
+@pytest.mark.parametrize("sizes", [(1,) * 60, (6,) * 10, (50, 5, 5), (3, 57), (30, 30)])
+def test_validation_parts_consist_of_entire_groups(sizes):
+    group = np.repeat(np.arange(len(sizes)), sizes)
+    training, validation = small(validation_fraction=0.15)._split(group, 8, np.random.default_rng(0))
+    assert validation is not None
+    for trains, validates in zip(training, validation, strict=True):
+        assert not np.intersect1d(group[trains], group[validates]).size
+        assert len(trains) + len(validates) == len(group) == len(np.union1d(trains, validates))
+        # as many rows as asked for, or else the smallest group
+        assert 0 < len(validates) <= max(9, min(sizes))
+    if max(sizes) <= 9:
+        assert len(np.unique(np.concatenate(validation))) > 0.5 * len(group)
+
+
+def test_one_group_cannot_be_divided():
+    with pytest.raises(InputError, match=r"^groups: expected at least two groups, one of them for valid"):
+        small(validation_fraction=0.15).fit(X, outcomes(), groups=["same"] * ROWS)
