@@ -1,10 +1,11 @@
 """The features of an estimator: standardized float32 columns from any table or array.
 
-A numeric column is centered at its median, divided by a robust scale, and compressed smoothly beyond three scales, so
-that an outlier in a feature does not dominate the network. Booleans are 0 and 1; times are seconds. A missing value
-becomes the median, and a column that had missing values in training gets a second feature that marks them. A column of
-strings or categories becomes one indicator for each of the `MAX_CATEGORIES` most frequent categories; for all other
-values, including unknown ones, every indicator is 0. A column that did not vary in training has no features.
+A numeric column is centered at its median, divided by a robust scale, and compressed logarithmically beyond one scale,
+so that an outlier in a feature does not dominate the network, and large values still differ. Booleans are 0 and 1;
+times are seconds. A missing value becomes the median, and a column that had missing values in training gets a second
+feature that marks them. A column of strings or categories becomes one indicator for each of the `MAX_CATEGORIES` most
+frequent categories; for all other values, including unknown ones, every indicator is 0. A column that did not vary in
+training has no features.
 """
 
 from collections import Counter
@@ -21,7 +22,7 @@ from sbp_jax.estimator.target import NORMAL_IQR
 
 MAX_CATEGORIES = 50
 _MIN_CATEGORY_ROWS = 3  # a category with fewer rows gets no feature: nothing can be learned about it
-_LINEAR = 3.0  # scales from the median, up to which a value is nearly unchanged
+_FARTHEST = 1e9  # scales from the median, beyond which values are equal
 _HUGE = 1e150  # squares of larger numbers overflow
 
 
@@ -84,16 +85,15 @@ class Column:
             raise InputError(f"{where}: expected numbers, as in training, got text")
         missing, parts = np.isnan(values), []
         if self.scale > 0:
-            with np.errstate(over="ignore"):  # compressed to 3 scales
+            with np.errstate(over="ignore"):  # compressed
                 z = (np.where(missing, self.center, values) - self.center) / self.scale
             parts.append(compressed(z).astype(np.float32))
         return [*parts, missing.astype(np.float32)] if self.marked else parts
 
 
 def compressed(z: np.ndarray) -> np.ndarray:
-    """Return z / sqrt(1 + (z / 3)^2), which is close to z near 0, and between -3 and 3 for all z."""
-    z = np.clip(z, -_HUGE, _HUGE)
-    return z / np.sqrt(1 + np.square(z / _LINEAR))
+    """Return arcsinh(z), which is close to z near 0, and to sign(z) log |2 z| far from it; |z| is at most 1e9."""
+    return np.arcsinh(np.clip(z, -_FARTHEST, _FARTHEST))
 
 
 def _center_scale(values: np.ndarray) -> tuple[float, float]:

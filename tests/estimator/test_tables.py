@@ -200,7 +200,7 @@ def test_numbers_are_standardized_robustly():
     z, missing = column.features(values, "")
     assert z.dtype == np.float32
     assert z[1] == pytest.approx(float(compressed(np.array([(2 - 3.5) / column.scale]))[0]), rel=1e-6)
-    assert 2.99 < z[5] <= 3
+    assert z[5] == pytest.approx(np.arcsinh((1e9 - 3.5) / column.scale), rel=1e-6)
     assert z[6] == 0
     assert missing.tolist() == [0] * 6 + [1]
 
@@ -212,8 +212,14 @@ def test_numbers_of_any_size_give_finite_features(values):
     values = np.array(values, np.float64)
     (z,) = Column.of(values).features(np.array([*values, 1.7e308, -1.7e308]), "")
     assert np.all(np.isfinite(z))
-    assert np.all(np.abs(z) <= 3)
+    assert np.all(np.abs(z) <= np.float32(np.arcsinh(1e9)))
     assert np.all(np.diff(z[np.argsort(values)]) >= 0)
+
+
+def test_large_numbers_still_differ():
+    values = np.random.default_rng(0).pareto(1.0, 1000)
+    (z,) = Column.of(values).features(np.array([1e3, 1e4, 1e5, 1e6]), "")
+    np.testing.assert_allclose(np.diff(z), np.log(10), rtol=0.03)
 
 
 def test_columns_without_information_have_no_features():
