@@ -33,7 +33,7 @@ class Network(nnx.Module):
         self, config: NetworkConfig, encoder: Encoder | None, head: Head | int, num_static: int, *, rngs: nnx.Rngs
     ):
         outputs = head if isinstance(head, int) else head.num_outputs
-        self.head = None if isinstance(head, int) else head
+        self.head: Any = None if isinstance(head, int) else head
         self.encoder = encoder
         self.static_scale = Standardization(num_static)
         sizes = config.channels, config.layers, config.kernel_size, config.dtype
