@@ -125,7 +125,9 @@ def test_the_best_round_is_kept():
     losses = [row["validation_loss"] for row in history]
     assert model.n_iter_ == history[-1]["step"] < 400 * 36 // 16
     assert np.argmin(losses) == len(losses) - 1 - 3
-    rows = np.random.default_rng(0).permutation(ROWS)[: ROWS // 4]
+    _, validation = model._split(np.arange(ROWS), 1, np.random.default_rng(0))
+    assert validation is not None
+    (rows,) = validation
     scores = model.log_score(X[rows], Y[rows]) + np.log(model.target_.scale)
     assert min(losses) == pytest.approx(-np.mean(scores), rel=1e-5)
     some = small(validation_fraction=0.99).fit(X, Y)  # two rows remain to train on

@@ -250,7 +250,7 @@ def test_quick_command_writes_and_resumes(tmp_path, monkeypatch, capsys):
         def __init__(self, random_state):
             self.random_state = random_state
 
-        def fit(self, x, y):
+        def fit(self, x, y, groups=None):
             fitted.append(len(y))
             return self
 
