@@ -12,6 +12,8 @@ import sys
 from pathlib import Path
 from typing import get_args
 
+import numpy as np
+import polars as pl
 import pytest
 
 import sbp_jax as sbp
@@ -216,7 +218,7 @@ def test_the_estimators_of_the_docs_run(tmp_path, monkeypatch):
 def test_the_forecasts_of_the_docs_run(tmp_path, monkeypatch):
     """The first two blocks, with two regions and a single epoch; the others need packages that are optional."""
     monkeypatch.chdir(tmp_path)
-    hours = np.datetime64("2024-01-01T00", "h") + np.arange(400)
+    hours = np.datetime64("2024-01-01T00", "us") + np.arange(400) * np.timedelta64(1, "h")
     load = 40 + 5 * np.sin(np.arange(400) / 4) + np.random.default_rng(0).standard_t(4, (2, 400))
     regions = [pl.DataFrame({"hour": hours, "load": load[i], "region": ("north", "south")[i]}) for i in range(2)]
     names: dict[str, object] = {"frame": pl.concat(regions)}
