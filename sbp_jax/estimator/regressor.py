@@ -378,6 +378,8 @@ class SBPRegressor(Estimator):
             held[cycle[: max(1, np.searchsorted(np.cumsum(sizes[cycle]), held_out, side="right"))]] = True
             validation.append(np.flatnonzero(held[number]))
             training.append(np.flatnonzero(~held[number]))
+        if min(map(len, validation)) < MIN_VALIDATION:  # of groups, the only one that is small enough
+            return [np.arange(count)] * members, None
         return training, validation
 
     def _settings(self, count: int, members: int, validated: bool, seed: int) -> Settings:

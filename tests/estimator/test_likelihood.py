@@ -212,7 +212,7 @@ def test_a_frequent_integer_has_a_bin_of_its_own():
     assert len(edges) < 80
 
 
-@pytest.mark.parametrize("sizes", [(1,) * 60, (6,) * 10, (50, 5, 5), (3, 57), (30, 30)])
+@pytest.mark.parametrize("sizes", [(1,) * 60, (6,) * 10, (50, 5, 5), (7, 53), (30, 30)])
 def test_validation_parts_consist_of_entire_groups(sizes):
     group = np.repeat(np.arange(len(sizes)), sizes)
     training, validation = small(validation_fraction=0.15)._split(group, 8, np.random.default_rng(0))
@@ -221,9 +221,16 @@ def test_validation_parts_consist_of_entire_groups(sizes):
         assert not np.intersect1d(group[trains], group[validates]).size
         assert len(trains) + len(validates) == len(group) == len(np.union1d(trains, validates))
         # as many rows as asked for, or else the smallest group
-        assert 0 < len(validates) <= max(9, min(sizes))
+        assert 5 <= len(validates) <= max(9, min(sizes))
     if max(sizes) <= 9:
         assert len(np.unique(np.concatenate(validation))) > 0.5 * len(group)
+
+
+def test_groups_with_fewer_than_five_validation_rows_are_all_trained_on():
+    group = np.repeat([0, 1], [3, 57])
+    training, validation = small(validation_fraction=0.15)._split(group, 2, np.random.default_rng(0))
+    assert validation is None
+    assert [len(trains) for trains in training] == [60, 60]
 
 
 def test_one_group_cannot_be_divided():
