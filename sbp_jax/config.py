@@ -101,7 +101,9 @@ class HeadConfig:
     high: float = 60.0
     bins: int = 71
     tail_mass: tuple[float, float] = (0.05, 0.05)
-    parameterization: Literal["positive", "bounded", "orthogonal", "continuous", "exponential", "endpoint"] = "bounded"
+    parameterization: Literal[
+        "positive", "bounded", "orthogonal", "continuous", "proportional", "exponential", "endpoint"
+    ] = "bounded"
     shape_bounds: tuple[float, float] = (-0.5, 0.95)
     support: tuple[float, float] = (-110.0, 110.0)
 

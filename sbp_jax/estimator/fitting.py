@@ -231,17 +231,24 @@ def validation_losses(
     return _for_members(member, params, index)
 
 
-@partial(jax.jit, static_argnums=(0, 4))
-def _raw(trainable: Trainable, params: Any, constants: Any, inputs: Inputs, ensemble: int) -> jax.Array:
-    raw = _for_members(lambda each: trainable.raw(each, constants, inputs), params)
-    return jnp.moveaxis(jnp.mean(raw.reshape(ensemble, -1, *raw.shape[1:]), axis=1), 0, 1)
+@partial(jax.jit, static_argnums=(0, 5))
+def _outputs(
+    trainable: Trainable, params: Any, constants: Any, inputs: Inputs, values: Values, ensemble: int
+) -> jax.Array:
+    def member(params: Any) -> jax.Array:
+        return trainable.program.outputs(trainable.raw(params, constants, inputs), values)
+
+    outputs = _for_members(member, params)
+    return jnp.moveaxis(jnp.mean(outputs.reshape(ensemble, -1, *outputs.shape[1:]), axis=1), 0, 1)
 
 
 @compiled_before()
-def raw_outputs(trainable: Trainable, params: Any, constants: Any, inputs: Inputs, ensemble: int) -> np.ndarray:
-    """Return raw outputs for any number of rows, [N, ensemble, num_outputs], computed in chunks.
+def mean_outputs(
+    trainable: Trainable, params: Any, constants: Any, inputs: Inputs, values: Values, ensemble: int
+) -> np.ndarray:
+    """Return the outputs of a distribution for any number of rows, [N, ensemble, outputs], computed in chunks.
 
-    Raw outputs are averaged over the networks of each member of the ensemble. Bin probabilities are thus averaged
+    `Program.outputs` are averaged over the networks of each member of the ensemble. Bin probabilities are thus averaged
     geometrically, up to a constant, and tail parameters through their raw outputs.
     """
     count, parts = len(inputs.static), []
@@ -253,7 +260,7 @@ def raw_outputs(trainable: Trainable, params: Any, constants: Any, inputs: Input
         padded = Inputs(*(np.pad(each, ((0, missing), *((0, 0),) * (each.ndim - 1))) for each in part))
         longer = _padded_size(part.frames.shape[1]) - part.frames.shape[1]
         padded = padded._replace(frames=np.pad(padded.frames, ((0, 0), (0, longer), (0, 0))))
-        parts.append(np.asarray(_raw(trainable, params, constants, padded, ensemble))[:rows])
+        parts.append(np.asarray(_outputs(trainable, params, constants, padded, values, ensemble))[:rows])
     return np.concatenate(parts)
 
 

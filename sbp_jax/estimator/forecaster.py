@@ -22,7 +22,7 @@ from sbp_jax.estimator.fitting import (
     Trainable,
     fit,
     initial,
-    raw_outputs,
+    mean_outputs,
     untrained,
 )
 from sbp_jax.estimator.forecast import Forecast
@@ -109,7 +109,7 @@ class SBPForecaster(Estimator):
         head: str | Head = "sbp",
         integer: bool | Literal["auto"] = "auto",
         bounds: Bounds | Literal["auto"] = "auto",
-        parameterization: str = "continuous",
+        parameterization: str = "proportional",
         shape_bounds: tuple[float, float] = (0.0, 0.95),
         networks: int | Literal["auto"] = "auto",
         ensemble: int = 1,
@@ -377,11 +377,10 @@ class SBPForecaster(Estimator):
 
     def _forecast(self, origins: Origins) -> Forecast:
         """The forecasts of windows."""
-        raw = raw_outputs(
-            self._trainable, self.params_, self._constants, self._inputs(origins), int(self._fitted_with["ensemble"])
-        )
+        values, ensemble = Values.of(self.target_), int(self._fitted_with["ensemble"])
+        outputs = mean_outputs(self._trainable, self.params_, self._constants, self._inputs(origins), values, ensemble)
         program: Any = self._trainable.program
-        dist = in_series_unit(program, raw, self.target_, self.leads_.unit(origins), self.integer_, self.bounds_)
+        dist = in_series_unit(program, outputs, self.target_, self.leads_.unit(origins), self.integer_, self.bounds_)
         return Forecast.of(dist, origins, self._leads(), self._observations.dated)
 
     def _inputs(self, origins: Origins) -> Inputs:

@@ -121,9 +121,14 @@ class LeadsProgram(Program):
         known = (flat.low > -jnp.inf) | (flat.high < jnp.inf)
         return jnp.mean(jnp.where(known, losses, 0.0).reshape(count, self.leads), axis=1)
 
-    def blocks(self, raw: Float[Array, "rows members outputs"]) -> Float[Array, "rows leads members block"]:
-        """Return the raw outputs of each lead and member."""
-        return jnp.moveaxis(raw.reshape(*raw.shape[:2], self.leads, self.builder.num_outputs), 1, 2)
+    def outputs(self, raw: Float[Array, "*batch raw"], values: Values) -> Float[Array, "*batch outputs"]:
+        """Return what is averaged over networks, one block per lead."""
+        blocks = self.builder.outputs(raw.reshape(*raw.shape[:-1], self.leads, -1), values)
+        return blocks.reshape(*raw.shape[:-1], -1)
+
+    def blocks(self, outputs: Float[Array, "rows members outputs"]) -> Float[Array, "rows leads members block"]:
+        """Return the outputs of each lead and member."""
+        return jnp.moveaxis(outputs.reshape(*outputs.shape[:2], self.leads, -1), 1, 2)
 
 
 def leads_rows(

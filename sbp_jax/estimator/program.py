@@ -34,6 +34,10 @@ from sbp_jax.estimator.target import Target
 
 _MIN_CELL = 2.0**-18  # half the width of the narrowest cell in the likelihood, relative to the outcome: 64 roundings
 
+_PEAK_DF = 4.0  # degrees of freedom of a peak
+_PEAK_SCALE = 2.0  # its scale before training: hardly narrower than the marginal distribution
+_MAX_NARROWING = 4.0  # its scale stays within a factor e^4 of that
+
 
 class Values(NamedTuple):
     """The values that are chosen from the training outcomes, as arrays.
@@ -109,6 +113,9 @@ class Rows(NamedTuple):
 class SplicedBuilder:
     """Head of a `SplicedBinnedPareto` whose edges and tail masses are arguments.
 
+    A network has K + 6 outputs: the amplitudes of K `waves` of the logits; location and log-scale of a `peak`, which is
+    added to them; and two outputs of each tail. `outputs` are the K logits and those of the tails.
+
     Attributes:
         bins: number of bins.
         parameterization: a name in `PARAMETERIZATIONS`.
@@ -121,35 +128,43 @@ class SplicedBuilder:
 
     @property
     def num_outputs(self) -> int:
-        """Number of raw outputs, K + 4."""
-        return self.bins + 4
+        """Number of a network's outputs, K + 6."""
+        return self.bins + 6
 
     @property
     def continuous(self) -> bool:
         """Whether the density is continuous at the thresholds."""
         return PARAMETERIZATIONS[self.parameterization].continuous
 
-    def __call__(self, raw: Float[Array, "*batch outputs"], values: Values) -> SplicedBinnedPareto:
-        """Return the distributions of raw outputs, in units of the scale."""
-        body = Binned(raw[..., : self.bins] @ jnp.asarray(waves(self.bins).T, raw.dtype), values.edges)
+    def outputs(self, raw: Float[Array, "*batch raw"], values: Values) -> Float[Array, "*batch outputs"]:
+        """Return normalized logits and the tails' outputs, [..., K + 4], whose means over networks have a meaning."""
+        amplitudes, place, tails = jnp.split(raw, [self.bins, self.bins + 2], axis=-1)
+        logits = amplitudes @ jnp.asarray(waves(self.bins).T, raw.dtype) + peak(place, values.edges)
+        return jnp.concatenate([jax.nn.log_softmax(logits, axis=-1), tails], axis=-1)
+
+    def __call__(self, outputs: Float[Array, "*batch outputs"], values: Values) -> SplicedBinnedPareto:
+        """Return the distributions of `outputs`, in units of the scale."""
+        body = Binned(outputs[..., : self.bins], values.edges)
         tail = PARAMETERIZATIONS[self.parameterization].tail
-        lower, upper = (tail(self._inputs(raw, body, values, side)) for side in (False, True))
+        lower, upper = (tail(self._inputs(outputs, body, values, side)) for side in (False, True))
         return SplicedBinnedPareto(body.logits, body.edges, lower, upper, (values.tail_mass[0], values.tail_mass[1]))
 
-    def _inputs(self, raw: Any, body: Binned, values: Values, upper: bool) -> Any:
+    def _inputs(self, outputs: Any, body: Binned, values: Values, upper: bool) -> Any:
         lower_mass, upper_mass = jnp.asarray(values.tail_mass)
-        return tail_inputs(raw, body, (lower_mass, upper_mass), self.shape_bounds, None, upper)
+        return tail_inputs(outputs, body, (lower_mass, upper_mass), self.shape_bounds, None, upper)
 
     def init_from_data(self, y: np.ndarray, values: Values) -> np.ndarray:
-        """Return raw outputs of the marginal distribution of outcomes `y` in units of the scale."""
+        """Return a network's outputs for the marginal distribution of outcomes `y` in units of the scale."""
         logits = init_logits(y, np.asarray(values.edges, np.float64))
-        raw = np.concatenate([np.linalg.solve(waves(self.bins), logits), np.zeros(4)]).astype(np.float32)
-        low, high = (float(each) for each in _thresholds(self, raw, values))
+        rest = logits - np.asarray(peak(jnp.zeros(2), jnp.asarray(values.edges)), np.float64)
+        raw = np.concatenate([np.linalg.solve(waves(self.bins), rest), np.zeros(6)]).astype(np.float32)
+        outputs = np.concatenate([logits, np.zeros(4)]).astype(np.float32)
+        low, high = (float(each) for each in _thresholds(self, outputs, values))
         body = Binned(jnp.asarray(logits, jnp.float32), values.edges)
         for upper, excess in enumerate((low - y[y < low], y[y > high] - high)):
             mean = max(float(np.mean(excess)) if excess.size else 0.0, 1e-3)
-            first = self.bins + 2 * upper
-            inputs = self._inputs(jnp.asarray(raw), body, values, bool(upper))
+            first = self.bins + 2 + 2 * upper
+            inputs = self._inputs(jnp.asarray(outputs), body, values, bool(upper))
             if values.tail_mass[upper] > 0:
                 raw[first : first + 2] = PARAMETERIZATIONS[self.parameterization].init(mean, inputs)
         return raw
@@ -166,9 +181,25 @@ def waves(bins: int) -> Float[np.ndarray, "bins waves"]:
     return np.cos(np.pi * wave * position / bins) / np.maximum(wave, 1.0)
 
 
+def peak(place: Float[Array, "*batch 2"], edges: Float[Array, " edges"]) -> Float[Array, "*batch bins"]:
+    """Return the log-density of a Student-t distribution at the middle of each bin, up to a constant.
+
+    It moves and narrows the distribution as a whole, for which the waves alone would need many large amplitudes.
+
+    Args:
+        place: location, and minus the logarithm of the scale; at 0 the peak is wide.
+        edges: edges of the bins in units of the scale. The peak is one of their arcsinh, so that in long tails
+            distances are relative.
+    """
+    middle = jnp.arcsinh(0.5 * (edges[1:] + edges[:-1]))
+    narrowing = _MAX_NARROWING * jnp.tanh(place[..., 1:] / _MAX_NARROWING)
+    z = (middle - place[..., :1]) * jnp.exp(narrowing) / _PEAK_SCALE
+    return -0.5 * (_PEAK_DF + 1) * jnp.log1p(jnp.square(z) / _PEAK_DF)
+
+
 @partial(jax.jit, static_argnums=0)
-def _thresholds(builder: SplicedBuilder, raw: Array, values: Values) -> tuple[Array, Array]:
-    return builder(raw, values).thresholds()
+def _thresholds(builder: SplicedBuilder, outputs: Array, values: Values) -> tuple[Array, Array]:
+    return builder(outputs, values).thresholds()
 
 
 @dataclass(frozen=True)
@@ -183,10 +214,15 @@ class HeadBuilder:
         """Number of raw outputs."""
         return self.head.num_outputs
 
-    def __call__(self, raw: Array, values: Values) -> Distribution:
+    def outputs(self, raw: Array, values: Values) -> Array:
+        """Return the raw outputs."""
+        del values
+        return raw
+
+    def __call__(self, outputs: Array, values: Values) -> Distribution:
         """Return the distributions of raw outputs."""
         del values
-        return self.head(raw)
+        return self.head(outputs)
 
     def init_from_data(self, y: np.ndarray, values: Values) -> np.ndarray:
         """Return raw outputs of the marginal distribution of outcomes `y`."""
@@ -222,13 +258,18 @@ class Program:
         first = self.atoms + 1 if self.atoms else 0
         return jax.nn.log_softmax(raw[..., :first], axis=-1), raw[..., first:]
 
-    def losses(self, raw: Float[Array, "batch outputs"], rows: Rows, values: Values) -> Float[Array, " batch"]:
+    def outputs(self, raw: Float[Array, "*batch raw"], values: Values) -> Float[Array, "*batch outputs"]:
+        """Return what is averaged over networks: log-weights, and the builder's `outputs`."""
+        first = raw.shape[-1] - self.builder.num_outputs
+        return jnp.concatenate([raw[..., :first], self.builder.outputs(raw[..., first:], values)], axis=-1)
+
+    def losses(self, raw: Float[Array, "batch raw"], rows: Rows, values: Values) -> Float[Array, " batch"]:
         """Return the negative log-likelihood of each row in nats, in units of the scale, without the weights.
 
         The density of exact outcomes is that of `objective("exact")`, whose gradient is right where a density jumps.
         """
         log_weights, raw = self.split(raw)
-        dist = self.builder(raw, values)
+        dist = self.builder(self.builder.outputs(raw, values), values)
         log_likelihood = jnp.zeros(())
         is_atom = jnp.any(rows.covered, axis=-1) & ~rows.interval
         if self.grid or self.censored:

@@ -18,7 +18,7 @@ from sbp_jax.estimator.fitting import (
     Settings,
     fit,
     initial,
-    raw_outputs,
+    mean_outputs,
 )
 from sbp_jax.estimator.heads import BINNED, make_builder
 from sbp_jax.estimator.observations import Tables, read_groups, read_outcomes, read_weights, relative_weights
@@ -107,7 +107,7 @@ class SBPRegressor(Estimator):
         bounds: Bounds | Literal["auto"] = "auto",
         integer: bool | Literal["auto"] = "auto",
         atoms: Any = "auto",
-        parameterization: str = "continuous",
+        parameterization: str = "proportional",
         shape_bounds: tuple[float, float] = (0.0, 0.95),
         networks: int | Literal["auto"] = "auto",
         ensemble: int = 1,
@@ -296,7 +296,8 @@ class SBPRegressor(Estimator):
         inputs = Tables.read(X, lengths, mask, static).inputs(
             self.features_, self.sequence_features_, type(self).__name__
         )
-        return raw_outputs(self._trainable, self.params_, self._constants, inputs, int(self._fitted_with["ensemble"]))
+        ensemble = int(self._fitted_with["ensemble"])
+        return mean_outputs(self._trainable, self.params_, self._constants, inputs, self._values, ensemble)
 
     def _describe(self, features: Features | None, sequences: Features | None) -> None:
         """Set the attributes that describe the columns, as scikit-learn expects them."""

@@ -22,7 +22,7 @@ from sbp_jax.estimator.regressor import SBPRegressor
 from sbp_jax.estimator.target import Target
 from sbp_jax.training.checkpoints import Checkpoints
 
-KIND, FORMAT = "sbp_jax estimator", 2
+KIND, FORMAT = "sbp_jax estimator", 3
 
 
 def save(model: SBPRegressor | SBPForecaster, path: Path) -> None:

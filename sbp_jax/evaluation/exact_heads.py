@@ -6,7 +6,7 @@ from typing import Any
 from sbp_jax.distributions.heads import SplicedBinnedParetoHead
 from sbp_jax.evaluation.exact import Pareto, Spliced, exact, mp
 
-Tail = Callable[[Any, Any, Any, Any, Any], tuple[Any, Any]]
+Tail = Callable[[Any, Any, Any, Any, Any, Any], tuple[Any, Any]]
 
 
 def softplus(x: Any) -> Any:
@@ -23,27 +23,29 @@ def _between(x: Any, low: Any, high: Any) -> Any:
     return low * sigmoid(-x) + high * sigmoid(x)
 
 
-def _continuous(a: Any, _: Any, bounds: Any, distance: Any, matching: Any) -> tuple[Any, Any]:
+def _continuous(a: Any, _: Any, bounds: Any, distance: Any, matching: Any, __: Any) -> tuple[Any, Any]:
     low = bounds[0] if distance is None or bounds[0] >= 0 else max(bounds[0], -matching / distance)
     return _between(a, low, bounds[1]), matching
 
 
-# (raw shape, raw scale, bounds, distance or None, scale of a continuous density) -> shape, scale before any widening
+# (raw shape, raw scale, bounds, distance or None, scale of a continuous density, that of an exponential body) -> shape,
+# scale before any widening
 TAILS: dict[str, Tail] = {
-    "positive": lambda a, b, bounds, distance, matching: (softplus(a), softplus(b)),
-    "bounded": lambda a, b, bounds, distance, matching: (_between(a, *bounds), softplus(b)),
-    "orthogonal": lambda a, b, bounds, distance, matching: (
+    "positive": lambda a, b, bounds, *_: (softplus(a), softplus(b)),
+    "bounded": lambda a, b, bounds, *_: (_between(a, *bounds), softplus(b)),
+    "orthogonal": lambda a, b, bounds, *_: (
         _between(a, *bounds),
         softplus(b) / (1 + _between(a, *bounds)),
     ),
     "continuous": _continuous,
-    "exponential": lambda a, b, bounds, distance, matching: (mp.mpf(0), softplus(b)),
-    "endpoint": lambda a, b, bounds, distance, matching: (
+    "proportional": lambda a, b, bounds, distance, matching, decay: (_between(a, *bounds), softplus(b) * decay),
+    "exponential": lambda a, b, bounds, *_: (mp.mpf(0), softplus(b)),
+    "endpoint": lambda a, b, bounds, distance, *_: (
         -sigmoid(-a) / 2,
         sigmoid(-a) / 2 * distance,
     ),
 }
-WIDENED = ("positive", "bounded", "orthogonal", "exponential")
+WIDENED = ("positive", "bounded", "orthogonal", "proportional", "exponential")
 
 
 def dist_of(
@@ -69,7 +71,9 @@ def dist_of(
         nudge = mp.mpf(10) ** -40 * (1 if not upper else -1)
         matching = tail_mass[upper] / mp.exp(body.body_log_prob(threshold + nudge))
         a, b = raw[bins + 2 * upper], raw[bins + 2 * upper + 1]
-        xi, beta = TAILS[head.parameterization](a, b, bounds, distance, matching)
+        twice = Spliced(list(raw[:bins]), edges, none, none, *(2 * mass for mass in tail_mass))
+        decay = abs((twice.t_l, twice.t_u)[upper] - threshold) / mp.log(2)
+        xi, beta = TAILS[head.parameterization](a, b, bounds, distance, matching, decay)
         if distance is not None and head.parameterization in WIDENED:
             beta += distance * max(-xi, mp.mpf(0))
         tails.append(Pareto(xi * factors[2 * upper], beta * factors[2 * upper + 1]))

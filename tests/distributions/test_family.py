@@ -12,10 +12,9 @@ from tests.slow import marked
 pytestmark = pytest.mark.unoptimized
 
 SUPPORT = (-110.0, 110.0)
-BINS = dict(zip(PARAMETERIZATIONS, (40, 7, 25, 40, 1, 12), strict=True))
-MASSES = dict(
-    zip(PARAMETERIZATIONS, ((0.05, 0.05), (0.2, 0.01), (0.0, 0.1), (0.1, 0.0), (0.3, 0.3), (0.0, 0.0)), strict=True)
-)
+BINS = dict(zip(PARAMETERIZATIONS, (40, 7, 25, 40, 30, 1, 12), strict=True))
+_PAIRS = ((0.05, 0.05), (0.2, 0.01), (0.0, 0.1), (0.1, 0.0), (0.08, 0.15), (0.3, 0.3), (0.0, 0.0))
+MASSES = dict(zip(PARAMETERIZATIONS, _PAIRS, strict=True))
 HEADS = {
     name: SplicedBinnedParetoHead(
         tuple(np.linspace(-10.0, 60.0, bins + 1).tolist()), MASSES[name], name, support=SUPPORT

@@ -59,7 +59,8 @@ def test_outputs_are_in_the_domain_for_any_raw_values(name):
 
 
 # outputs that a parameterization does not ignore
-USED = {"positive": 24, "bounded": 24, "orthogonal": 24, "continuous": 22, "exponential": 22, "endpoint": 22}
+USED = dict.fromkeys(("positive", "bounded", "orthogonal", "proportional"), 24)
+USED |= dict.fromkeys(("continuous", "exponential", "endpoint"), 22)
 
 
 @pytest.mark.slow

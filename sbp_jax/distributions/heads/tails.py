@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import math
 from collections.abc import Callable
 
 import jax
@@ -51,6 +52,11 @@ class TailInputs:
     def continuous_scale(self) -> Float[Array, "..."]:
         """Return tau w_k / p_k, k the bin of the threshold: tau g(0) = tau / beta is then the body's density."""
         return _continuous_scale(self.body, self.tail_mass, self.upper)
+
+    def exponential_scale(self) -> Float[Array, "..."]:
+        """Return |Q(tau) - Q(2 tau)| / log 2, Q from this side: the scale if the body decayed exponentially there."""
+        distance = self.body.tail_distance(self.tail_mass, 2 * self.tail_mass, self.upper)
+        return at_least_smallest(distance / math.log(2.0))
 
 
 @functools.partial(jax.jit, static_argnums=2, inline=True)
@@ -155,6 +161,12 @@ def _continuous(inputs: TailInputs) -> GeneralizedPareto:
     return GeneralizedPareto(bounded_shape(inputs.raw_shape, _continuous_bounds(inputs, beta)), beta)
 
 
+def _proportional(inputs: TailInputs) -> GeneralizedPareto:
+    xi = bounded_shape(inputs.raw_shape, inputs.shape_bounds)
+    beta = positive_scale(inputs.raw_scale) * inputs.exponential_scale()
+    return _reaching(xi, at_least_smallest(beta), inputs)
+
+
 def _endpoint(inputs: TailInputs) -> GeneralizedPareto:
     room = inputs.room()
     assert room is not None, "the head checks that there is a support"
@@ -171,6 +183,11 @@ def _init_continuous(mean_excess: float, inputs: TailInputs) -> tuple[float, flo
     low, high = _continuous_bounds(inputs, beta)
     # the scale is fixed, so the shape has to match the mean excess beta / (1 - xi)
     return inverse_bounded(min(1 - float(beta) / mean_excess, 0.5), (float(low), high)), 0.0
+
+
+def _init_proportional(mean_excess: float, inputs: TailInputs) -> tuple[float, float]:
+    # a tail without mass has no scale to be proportional to
+    return _init_bounded(min(mean_excess / float(inputs.exponential_scale()), 1e6), inputs)
 
 
 def _init_endpoint(mean_excess: float, inputs: TailInputs) -> tuple[float, float]:
@@ -191,6 +208,9 @@ PARAMETERIZATIONS: dict[str, Parameterization] = {
     "orthogonal": Parameterization(_orthogonal, lambda m, inputs: _init_bounded(m * (1 + INITIAL_SHAPE), inputs)),
     # xi as in `bounded`, beta = tau w_k / p_k: no jump of the density at the threshold; the raw scale is ignored
     "continuous": Parameterization(_continuous, _init_continuous, continuous=True),
+    # xi as in `bounded`, beta = softplus(b) (Q(1 - tau) - Q(1 - 2 tau)) / log 2, Q the body's quantiles: a body that
+    # narrows takes its tails along; unlike in `continuous`, beta does not jump where a threshold passes an edge
+    "proportional": Parameterization(_proportional, _init_proportional),
     # xi = 0, beta = softplus(b); the raw shape is ignored and receives no gradient
     "exponential": Parameterization(_exponential, lambda m, _: (0.0, inverse_softplus(m))),
     # xi in (-1/2, 0), beta = -xi distance: the tail ends exactly at the end of the support; the raw scale is ignored
