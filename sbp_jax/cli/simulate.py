@@ -8,7 +8,7 @@ import tyro
 
 from sbp_jax.cli.flags import parse
 from sbp_jax.cli.terminal import new_folder
-from sbp_jax.data.simulator.config import LeagueConfig
+from sbp_jax.data.simulator.config import Distribution, LeagueConfig
 from sbp_jax.errors import InputError
 
 INTERRUPTED = "interrupted; nothing was written"
@@ -31,6 +31,8 @@ class Options:
         processes: number of processes that share the weeks, by default one per core; each takes up to 1 GiB of memory.
         overwrite: replace a folder that the simulator wrote earlier.
         league: what decides games, and what changes between seasons.
+        distribution: what the outcome of a pass depends on: the frame of the release alone, or the course of the play.
+        perturb: seed that multiplies the sizes of the effects of "course" by factors from 0.7 to 1.3.
     """
 
     out: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")]
@@ -42,6 +44,8 @@ class Options:
     processes: int | None = None
     overwrite: bool = False
     league: LeagueConfig = field(default_factory=LeagueConfig)
+    distribution: Distribution = "release"
+    perturb: int | None = None
 
 
 def command(args: list[str]) -> None:
@@ -66,6 +70,8 @@ def command(args: list[str]) -> None:
         first_season=options.first_season,
         tracking_format=options.format,
         league=options.league,
+        distribution=options.distribution,
+        perturb=options.perturb,
     )
     processes = provenance.cores() if options.processes is None else options.processes
     start = time.perf_counter()

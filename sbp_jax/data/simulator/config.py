@@ -1,8 +1,11 @@
 """Settings for the results of simulated seasons, without heavy imports, because a command line reads them."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from sbp_jax.errors import InputError
+
+Distribution = Literal["course", "release"]
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from multiprocessing import active_children, get_context, parent_process
 from pathlib import Path
@@ -19,45 +19,43 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from sbp_jax.data.simulator.conditional import (
-    OutcomeParameters,
-    ReleaseView,
-    draw_outcomes,
-    outcome_parameters,
-    view_release,
+from sbp_jax.data.simulator.config import Distribution
+from sbp_jax.data.simulator.course import (
+    Coefficients,
+    CourseParameters,
+    CourseView,
+    course_parameters,
+    view_course,
 )
 from sbp_jax.data.simulator.league import TEAMS, Game, League
+from sbp_jax.data.simulator.measurement import SNAP_FRAME, Measured, draw_noise, measure, one_frame
 from sbp_jax.data.simulator.motion import (
     EVENTS,
-    SNAP_FRAME,
-    Measured,
+    MAX_FRAMES,
     Play,
     Steering,
-    draw_noise,
+    draw_course,
     finish,
-    measure,
-    one_frame,
     run_to_release,
 )
 from sbp_jax.data.simulator.play import (
-    COMPLETE,
     DEFENSE,
     ELIGIBLE,
     HALF_WIDTH_YARDS,
-    INTERCEPTED,
     QUARTERBACK,
     ROUTES,
     Call,
     Concept,
     Formation,
-    Outcomes,
     Situation,
     call_plays,
     draw_situations,
     line_up,
 )
+from sbp_jax.data.simulator.release import ReleaseParameters, ReleaseView, release_parameters, view_release
 from sbp_jax.data.simulator.season import Week
 from sbp_jax.data.simulator.streams import GameBlock, GameStreams, Purpose
+from sbp_jax.data.simulator.throw import COMPLETE, INTERCEPTED, Outcomes
 from sbp_jax.errors import InputError
 
 FIELD_LENGTH_YARDS, FIELD_WIDTH_YARDS = 120.0, 2 * HALF_WIDTH_YARDS
@@ -198,8 +196,9 @@ def truth_table(
     games: Sequence[Game],
     formation: Formation,
     call: Call,
-    view: ReleaseView,
-    parameters: OutcomeParameters,
+    target: np.ndarray,
+    view: ReleaseView | CourseView,
+    parameters: ReleaseParameters | CourseParameters,
     outcomes: Outcomes,
     skill: np.ndarray,
     league: League,
@@ -212,21 +211,29 @@ def truth_table(
         "gameId": np.array([game.game_id for game in games])[situation.game],
         "playId": situation.play_id,
         "passer_nflId": ids[:, QUARTERBACK],
-        "target_nflId": ids[rows, ELIGIBLE.start + view.target],
+        "target_nflId": ids[rows, ELIGIBLE.start + target],
         "skill": skill,
         "concept": np.array([concept.name.lower() for concept in Concept])[call.concept],
         "man_coverage": call.man,
         "tightness": formation.tightness,
         "release_frames": call.release + 1,
-        "separation_yards": view.separation,
-        "room_yards": view.room,
-        "pressure_gap_yards": view.pressure_gap,
+        **_of_view(view, target),
         "result": outcomes.result,
         "catch_yards": outcomes.catch_yards,
         "yards": outcomes.yards,
         "net_yards": outcomes.net_yards,
     }
-    return pl.DataFrame(facts | asdict(parameters))
+    return pl.DataFrame(facts | {name: getattr(parameters, name) for name in parameters.names()})
+
+
+def _of_view(view: ReleaseView | CourseView, target: np.ndarray) -> dict[str, np.ndarray]:
+    """What was measured, for diagnosis, of the receiver to whom the pass was thrown."""
+    if isinstance(view, ReleaseView):
+        gap = view.pressure_gap
+        return {"separation_yards": view.separation, "room_yards": view.room, "pressure_gap_yards": gap}
+    rows = np.arange(len(target))
+    values = {field.name: getattr(view, field.name) for field in fields(view)}
+    return {f"seen_{name}": value if value.ndim == 1 else value[rows, target] for name, value in values.items()}
 
 
 def _field_position(situation: Situation, measured: Measured) -> tuple[np.ndarray, np.ndarray]:
@@ -266,11 +273,20 @@ _PLAYS_PER_BLOCK = 530  # simulated at once; bounds memory
 
 
 @dataclass(frozen=True)
-class Seeds:
-    """Seed of everything before the outcome, and seed of the outcome."""
+class Recipe:
+    """How plays are simulated.
 
-    play: int
-    outcome: int
+    Attributes:
+        seed: of everything before the outcome.
+        outcome_seed: of the outcome.
+        distribution: "course" or "release".
+        perturb: see `Coefficients.perturbed`.
+    """
+
+    seed: int
+    outcome_seed: int
+    distribution: Distribution = "course"
+    perturb: int | None = None
 
 
 @dataclass(frozen=True)
@@ -283,9 +299,9 @@ class Block:
     points: np.ndarray
 
 
-def simulate_games(games: Sequence[Game], block: GameBlock, seeds: Seeds, league: League) -> Block:
+def simulate_games(games: Sequence[Game], block: GameBlock, recipe: Recipe, league: League) -> Block:
     """Simulate the block's plays of `games`, at least one play each, thrown by the quarterbacks of `league`."""
-    situation = draw_situations(games, seeds.play, block)
+    situation = draw_situations(games, recipe.seed, block)
     home, away, home_passer, away_passer = (
         np.array([getattr(game, name) for game in games])[situation.game]
         for name in ("home", "away", "home_quarterback", "away_quarterback")
@@ -294,31 +310,42 @@ def simulate_games(games: Sequence[Game], block: GameBlock, seeds: Seeds, league
     slot = np.where(situation.home_offense, home_passer, away_passer)
     skill = league.skill[offense, slot]
 
-    calls = GameStreams(seeds.play, Purpose.CALL, block)
+    calls = GameStreams(recipe.seed, Purpose.CALL, block)
     formation = line_up(situation, (offense, defense), league.passer[offense, slot], calls)
-    call = call_plays(situation, formation, calls)
-    steering = Steering(formation, call, situation.to_goal, GameStreams(seeds.play, Purpose.MOTION, block))
+    call, course = call_plays(situation, formation, calls), None
+    if recipe.distribution == "course":
+        course = draw_course(call, situation.down, GameStreams(recipe.seed, Purpose.COURSE, block))
+        call = replace(call, release=call.release + course.delay)
+    steering = Steering(formation, call, situation.to_goal, GameStreams(recipe.seed, Purpose.MOTION, block), course)
     before = run_to_release(steering)
-    noise = draw_noise(GameStreams(seeds.play, Purpose.MEASUREMENT, block))
-    release = one_frame(before, noise, SNAP_FRAME + call.release)
-    view = _view(measure(release[0], None, release[1]), situation)
-    parameters = outcome_parameters(view, situation)
+    noise = draw_noise(GameStreams(recipe.seed, Purpose.MEASUREMENT, block), MAX_FRAMES)
+    chance = GameStreams(recipe.outcome_seed, Purpose.OUTCOME, block)
+    # from reported instead of true values, so that the files determine the distribution
+    if recipe.distribution == "course":
+        view = view_course(measure(before, None, noise), SNAP_FRAME + call.release, situation.to_goal)
+        parameters = course_parameters(view, situation, Coefficients.perturbed(recipe.perturb))
+        throw = parameters.drawn(chance)
+        target = throw.target
+    else:
+        release = one_frame(before, noise, SNAP_FRAME + call.release)
+        view = _view(measure(release[0], None, release[1]), situation)
+        throw = parameters = release_parameters(view, situation)
+        target = view.target
 
-    chance = GameStreams(seeds.outcome, Purpose.OUTCOME, block)
-    outcomes = draw_outcomes(parameters, skill, chance)
-    play = finish(steering, before, call, formation, view.target, outcomes)
+    outcomes = throw.draw(skill, chance)
+    play = finish(steering, before, call, formation, target, outcomes)
     measured = measure(play.motion, play.ball, noise)
     names = league.players["displayName"].gather(pl.Series(formation.player[:, QUARTERBACK])).to_list()
     return Block(
         tracking=tracking_table(situation, games, formation, call, play, measured, league),
         plays=plays_table(situation, games, formation, outcomes, names),
-        truth=truth_table(situation, games, formation, call, view, parameters, outcomes, skill, league),
+        truth=truth_table(situation, games, formation, call, target, view, parameters, outcomes, skill, league),
         points=_points(games, situation, league, chance),
     )
 
 
 def _view(release: Measured, situation: Situation) -> ReleaseView:
-    """The distribution's view of the release, from reported instead of true values, so that the files determine it."""
+    """The view of the release that determines the distribution."""
     position = np.stack([release.x[:, 0], release.y[:, 0]], axis=-1)
     direction = np.deg2rad(release.direction[:, 0])
     velocity = release.speed[:, 0, :, None] * np.stack([np.cos(direction), np.sin(direction)], axis=-1)
@@ -344,7 +371,7 @@ class WeekTables:
     points: np.ndarray
 
 
-def write_week(week: Week, seeds: Seeds, path: Path, report: Callable[[int], None] | None = None) -> WeekTables:
+def write_week(week: Week, recipe: Recipe, path: Path, report: Callable[[int], None] | None = None) -> WeekTables:
     """Simulate a week and write its tracking to `path` (.parquet or .csv); `report` gets the plays of each block."""
     block_games = max(1, _PLAYS_PER_BLOCK // week.drawn)
     blocks = []
@@ -352,7 +379,7 @@ def write_week(week: Week, seeds: Seeds, path: Path, report: Callable[[int], Non
         games = week.games[start : start + block_games]
         rows = week.kept[start : start + block_games]
         block = GameBlock([game.index for game in games], [week.drawn] * len(games), rows)
-        blocks.append(simulate_games(games, block, seeds, week.league))
+        blocks.append(simulate_games(games, block, recipe, week.league))
         if report is not None:
             report(block.plays)
     _write_tracking(pl.concat([block.tracking for block in blocks]), path)
@@ -374,7 +401,7 @@ def _write_tracking(table: pl.DataFrame, path: Path) -> None:
 def write_weeks(
     weeks: Sequence[Week],
     paths: Sequence[Path],
-    seeds: Seeds,
+    recipe: Recipe,
     processes: int,
     progress: Callable[[int], None],
 ) -> list[WeekTables]:
@@ -392,7 +419,7 @@ def write_weeks(
         progress(total)
 
     if min(processes, len(weeks)) == 1:
-        return [write_week(week, seeds, path, count) for week, path in zip(weeks, paths, strict=True)]
+        return [write_week(week, recipe, path, count) for week, path in zip(weeks, paths, strict=True)]
     tables: dict[int, WeekTables] = {}
     others = active_children()
     with (
@@ -400,7 +427,7 @@ def write_weeks(
         ProcessPoolExecutor(min(processes, len(weeks)), get_context("spawn"), _begin) as pool,
     ):
         jobs = {
-            pool.submit(write_week, week, seeds, path): number
+            pool.submit(write_week, week, recipe, path): number
             for number, (week, path) in enumerate(zip(weeks, paths, strict=True))
         }
         try:

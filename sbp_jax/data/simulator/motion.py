@@ -1,39 +1,36 @@
-"""Motion of 22 players at 10 Hz, the ball's flight after the release, and the tracking system's report of both.
+"""Motion of 22 players at 10 Hz, and the ball's flight after the release.
 
 Each player accelerates, within bounds, toward the velocity that his task requires. Coordinates are those of `play`.
-Frames 0-9 come before the snap, frame 10 is the snap. The reported positions have centimeter noise, and speeds and
-angles have errors of their own; all are rounded to two decimals.
+Frames 0-9 come before the snap, frame 10 is the snap.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 
+from sbp_jax.data.simulator.measurement import SNAP_FRAME, STEP_S, Motion
 from sbp_jax.data.simulator.play import (
     BLOCK,
-    COMPLETE,
     COVERAGE,
     DEFENSE,
     ELIGIBLE,
     HALF_WIDTH_YARDS,
     HITCH,
-    INCOMPLETE,
-    INTERCEPTED,
     LINEMEN,
     MAX_RELEASE_FRAMES,
     OTHERS,
     PLAYERS,
     QUARTERBACK,
     SCREEN,
+    SHOULDERS_DEGREES,
     Call,
     Concept,
     Formation,
-    Outcomes,
 )
 from sbp_jax.data.simulator.streams import GameStreams
+from sbp_jax.data.simulator.throw import COMPLETE, INCOMPLETE, INTERCEPTED, Outcomes
 
-SNAP_FRAME = 10
-STEP_S = 0.1
+_HIGH_YARDS = 6.5  # beyond the line: a safety
 GAZE_S = 1.0  # the quarterback settles on his target this long before the release
 _RESPONSE = 0.42  # fraction of the desired change of velocity made in one step
 _TURN = 0.45  # fraction of the desired turn of the body made in one step
@@ -41,25 +38,71 @@ _MAX_SPEED = np.array([6.5] + [5.2] * 5 + [9.3] * 5 + [9.3] * 5 + [7.5] * 6)  # 
 _MAX_ACCELERATION = np.array([5.5] + [4.5] * 5 + [7.0] * 5 + [7.0] * 5 + [6.0] * 6)  # yd/s^2 by slot
 
 
-@dataclass(frozen=True)
-class Motion:
-    """Tracks, [plays, frames, 22, ...]: `position` (yards), `velocity` (yd/s), `facing` (unit vector of the body)."""
+_SHOULDERS_LEAD = 2.4  # frames by which the body follows the command
+_GAZE_DEGREES, _GAZE_KEPT = 29.0, 0.86  # standard deviation of their error, and its correlation from frame to frame
 
-    position: np.ndarray
-    velocity: np.ndarray
-    facing: np.ndarray
+
+@dataclass(frozen=True)
+class Course:
+    """Variations of the play since the snap that the frame of the release does not show, [plays] each.
+
+    Attributes:
+        swing: log-ratio of each receiver's cushion until a second before the release to that at the end, [plays, 5].
+        rush_power: a rush that comes early is above 1.
+        slide: sideways velocity of the quarterback from 0.85 to 0.25 s before the release (yd/s).
+        fake: play-action.
+        rotation: y by which deep safeties move in the second after the snap; they end where they would otherwise stand.
+        gaze: error of the shoulders' direction in degrees, by tenths of a second before the release, [plays, 13].
+        delay: frames by which the release is later.
+    """
+
+    swing: np.ndarray
+    rush_power: np.ndarray
+    slide: np.ndarray
+    fake: np.ndarray
+    rotation: np.ndarray
+    gaze: np.ndarray
+    delay: np.ndarray
+
+
+def draw_course(call: Call, down: np.ndarray, streams: GameStreams) -> Course:
+    """Draw the variations of the plays of a block."""
+    swing = 0.6 * streams.normal(5)
+    rush_power = np.exp(0.8 * streams.normal())
+    slide = streams.normal() * np.where(streams.uniform() < 0.45, 2.4, 0.0)
+    fakes = np.isin(call.concept, (Concept.INTERMEDIATE, Concept.DEEP)) * np.where(down <= 2, 0.4, 0.1)
+    fake = streams.uniform() < fakes
+    rotation = np.where(streams.uniform() < 0.5, 5.5 * streams.normal(), 0.0)
+    steps = streams.normal(len(SHOULDERS_DEGREES))
+    gaze = [steps[:, 0]]
+    for k in range(1, steps.shape[1]):
+        gaze.append(_GAZE_KEPT * gaze[-1] + np.sqrt(1 - _GAZE_KEPT**2) * steps[:, k])
+    late = streams.uniform() < np.where(call.concept == Concept.SCREEN, 0.0, 0.06)
+    delay = np.where(late, np.rint(10 * streams.uniform(0.5, 2.5)), 0).astype(int)
+    delay = np.minimum(delay, MAX_RELEASE_FRAMES - 1 - call.release)
+    return Course(swing, rush_power, slide, fake, rotation, _GAZE_DEGREES * np.stack(gaze, axis=1), delay)
 
 
 class Steering:
     """State of all players of a block of plays, advanced one frame at a time."""
 
-    def __init__(self, formation: Formation, call: Call, to_goal: np.ndarray, streams: GameStreams):
+    def __init__(
+        self,
+        formation: Formation,
+        call: Call,
+        to_goal: np.ndarray,
+        streams: GameStreams,
+        course: Course | None = None,
+    ):
         plays = len(to_goal)
-        self.formation, self.call, self.to_goal = formation, call, to_goal
+        self.formation, self.call, self.to_goal, self.course = formation, call, to_goal, course
         self.top_speed = _MAX_SPEED * (1 + 0.04 * np.clip(streams.normal(22), -2, 2))
         self.side = np.where(streams.uniform() < 0.5, 1.0, -1.0)
         self.delay_s = 0.1 + 0.08 * streams.uniform(0, 1, 22)
         self.position = formation.start.copy()
+        if course is not None:
+            deep = formation.start[:, OTHERS, 0] > _HIGH_YARDS
+            self.position[:, OTHERS, 1] -= course.rotation[:, None] * deep
         self.velocity = formation.drift.copy()
         self.facing = np.zeros((plays, 22, 2))
         self.facing[:, :11, 0], self.facing[:, 11:, 0] = 1.0, -1.0
@@ -92,8 +135,27 @@ class Steering:
         self._quarterback(seconds, command, look)
         self._rush(seconds, command, look)
         self._cover(seconds, command, look)
+        if self.course is not None:
+            self._fake(self.course.fake, seconds, command)
         command *= (seconds >= self.delay_s)[..., None]
         return command, look
+
+    def _until_release(self, seconds: float) -> np.ndarray:
+        return self.call.release * STEP_S - seconds
+
+    def _fake(self, fake: np.ndarray, seconds: float, command: np.ndarray) -> None:
+        """Quarterback and back meet, and the linebackers step up."""
+        if seconds > 1.1:
+            return
+        rows = np.arange(len(fake))
+        back = ELIGIBLE.start + np.argmin(self.formation.start[:, ELIGIBLE, 0], axis=1)
+        middle = 0.5 * (self.position[:, QUARTERBACK] + self.position[rows, back])
+        for who in (np.full(len(fake), QUARTERBACK), back):
+            meet = _toward(middle, self.position[rows, who], 0.3, 4.5)
+            command[rows, who] = np.where(fake[:, None], meet, command[rows, who])
+        low = self.formation.start[:, OTHERS, 0] <= _HIGH_YARDS
+        bites = fake[:, None] & low & (np.arange(6) >= self.formation.rushers[:, None])
+        command[:, OTHERS] = np.where(bites[..., None], [-2.5, 0.0], command[:, OTHERS])
 
     def _receivers(self, seconds: float, command: np.ndarray, look: np.ndarray) -> None:
         call, place = self.call, self.position[:, ELIGIBLE]
@@ -130,11 +192,28 @@ class Steering:
         close = np.exp(-np.hypot(away[..., 0], away[..., 1]) / 1.6)
         push = np.sum(close[..., None] * _unit(away), axis=1) * 3.2
         command[:, QUARTERBACK] = _toward(call.drop, place, 0.55, 4.2) + push * (seconds > 1.0)
+        if self.course is not None:
+            left_s = self._until_release(seconds)
+            command[:, QUARTERBACK, 1] += self.course.slide * ((left_s < 0.85) & (left_s > 0.25))
         rows = np.arange(len(place))
         to_target = self.position[rows, ELIGIBLE.start + call.target] - place
+        if self.course is not None:
+            to_target = self._shoulders(self.course.gaze, to_target, seconds)
         gazing = seconds >= (call.release * STEP_S - GAZE_S)
         scan = np.array([1.0, 0.0]) + np.stack([0 * self.side, 0.45 * self.side * np.cos(2.2 * seconds)], axis=-1)
         look[:, QUARTERBACK] = np.where(gazing[:, None], to_target, scan)
+
+    def _shoulders(self, gaze: np.ndarray, to_target: np.ndarray, seconds: float) -> np.ndarray:
+        """Direction of the shoulders of a throw, which turn with the motion and never point exactly at the target."""
+        left = np.rint(self._until_release(seconds) / STEP_S)
+        kept = np.clip(left, 0, gaze.shape[1] - 1).astype(int)
+        first, second = SHOULDERS_DEGREES[:2]
+        frames = np.concatenate([[-3], np.arange(len(SHOULDERS_DEGREES))])  # and after the release
+        usual = np.concatenate([[first - 3 * (second - first)], SHOULDERS_DEGREES])
+        right = np.interp(left - _SHOULDERS_LEAD, frames, usual) + gaze[np.arange(len(gaze)), kept]
+        turn = -np.deg2rad(right)
+        x, y = to_target[:, 0], to_target[:, 1]
+        return np.stack([x * np.cos(turn) - y * np.sin(turn), x * np.sin(turn) + y * np.cos(turn)], axis=-1)
 
     def _rush(self, seconds: float, command: np.ndarray, look: np.ndarray) -> None:
         """Rushers close on the quarterback to their planned distance at the release; linemen block their way."""
@@ -143,6 +222,8 @@ class Steering:
         place, start = self.position[:, OTHERS], self.formation.start[:, OTHERS]
         progress = np.clip(seconds / (call.release * STEP_S), 0.0, 1.0)[:, None]
         fraction = progress * (2 - progress)
+        if self.course is not None:
+            fraction = 1 - (1 - fraction) ** self.course.rush_power[:, None]
         from_drop = start - call.drop[:, None]
         begin = np.hypot(from_drop[..., 0], from_drop[..., 1])
         gap = begin + (np.minimum(call.rush_gap, begin) - begin) * fraction
@@ -174,6 +255,9 @@ class Steering:
         separation = self.formation.start[:, COVERAGE] - self.formation.start[:, ELIGIBLE]
         settle = np.exp(-seconds / 0.85)
         offset = call.leverage * call.cushion[..., None]
+        if self.course is not None:
+            earlier = np.clip((self._until_release(seconds) - 0.25) / 0.6, 0.0, 1.0)[:, None]
+            offset = offset * np.exp(self.course.swing * earlier**2 * (3 - 2 * earlier))[..., None]
         goal = receivers + pace * call.lag_s[:, None, None] + offset * (1 - settle) + separation * settle
         follow = pace + (goal - place) / 0.5
         command[:, COVERAGE] = follow
@@ -185,7 +269,7 @@ class Steering:
         deepest = np.max(self.position[:, ELIGIBLE, 0], axis=1)
         safety, home = self.position[:, OTHERS], self.formation.start[:, OTHERS]
         threat = np.mean(self.position[:, ELIGIBLE, 1], axis=1)
-        high = home[..., 0] > 6.5
+        high = home[..., 0] > _HIGH_YARDS
         x = np.where(high, np.maximum(home[..., 0], deepest[:, None] + 4.0 + 0.35 * (home[..., 0] - 11.5)), 6.5)
         x = np.minimum(x, self.to_goal[:, None] + 8.0)
         spot = np.stack([x, 0.8 * home[..., 1] + 0.35 * threat[:, None]], axis=-1)
@@ -201,7 +285,7 @@ def run_to_release(steering: Steering) -> Motion:
     """
     last = int(steering.call.release.max())
     before = np.arange(-SNAP_FRAME, 0)[:, None, None] * STEP_S
-    calm = steering.formation.start[:, None] + steering.formation.drift[:, None] * before
+    calm = steering.position[:, None] + steering.formation.drift[:, None] * before
     shape = (len(calm), SNAP_FRAME + last + 1, PLAYERS, 2)
     position, velocity, facing = np.empty(shape), np.empty(shape), np.empty(shape)
     position[:, :SNAP_FRAME] = calm
@@ -339,84 +423,3 @@ def _events(outcomes: Outcomes, to_goal, release, flight, frames, width: int) ->
     short = (outcomes.result == COMPLETE) & ~touchdown & (outcomes.yards - outcomes.catch_yards <= 2)
     event[rows[short], frames[short] - 1] = EVENTS.index("tackle")
     return event
-
-
-_OFFSET_YARDS, _JITTER_YARDS = 0.03, 0.008  # of a player's chips: constant within a play, and from frame to frame
-_SPEED_ERROR_YPS, _ACCELERATION_ERROR, _ORIENTATION_ERROR_DEG = 0.03, 0.1, 1.5
-_DIRECTION_ERROR_DEG, _STANDSTILL_ERROR_DEG, _STANDSTILL_YPS = 1.0, 70.0, 0.15
-
-
-@dataclass(frozen=True)
-class Noise:
-    """Measurement errors for every possible frame of a play, so that none depends on the length of the play.
-
-    `offset` [plays, 23, 2] and `jitter` [plays, MAX_FRAMES, 23, 2] (yards; the last of the 23 is the ball), `speed`,
-    `acceleration`, `direction`, `orientation` [plays, MAX_FRAMES, 22] in standard deviations.
-    """
-
-    offset: np.ndarray
-    jitter: np.ndarray
-    speed: np.ndarray
-    acceleration: np.ndarray
-    direction: np.ndarray
-    orientation: np.ndarray
-
-
-@dataclass(frozen=True)
-class Measured:
-    """Reported values, [plays, frames, 22 or 23].
-
-    `x`, `y` as in `play` (yards; the ball, if any, comes last); of players also `speed` (yd/s), `acceleration`
-    (yd/s^2), and the angles counterclockwise from +x in degrees.
-    """
-
-    x: np.ndarray
-    y: np.ndarray
-    speed: np.ndarray
-    acceleration: np.ndarray
-    direction: np.ndarray
-    orientation: np.ndarray
-
-
-def draw_noise(streams: GameStreams) -> Noise:
-    """Draw the errors of one block of plays."""
-    return Noise(
-        offset=_OFFSET_YARDS * streams.normal(23, 2),
-        jitter=_JITTER_YARDS * streams.normal_single(MAX_FRAMES, 23, 2),
-        speed=streams.normal_single(MAX_FRAMES, 22),
-        acceleration=streams.normal_single(MAX_FRAMES, 22),
-        direction=streams.normal_single(MAX_FRAMES, 22),
-        orientation=streams.normal_single(MAX_FRAMES, 22),
-    )
-
-
-def one_frame(motion: Motion, noise: Noise, frame: np.ndarray) -> tuple[Motion, Noise]:
-    """Return motion and errors of one frame per play, `frame` [plays]; `measure` reports the same for it as in full."""
-    rows = np.arange(len(frame))
-    tracks = (getattr(motion, field.name)[rows, frame][:, None] for field in fields(motion))
-    errors = (getattr(noise, field.name)[rows, frame][:, None] for field in fields(noise)[1:])
-    return Motion(*tracks), Noise(noise.offset, *errors)
-
-
-def measure(motion: Motion, ball: np.ndarray | None, noise: Noise) -> Measured:
-    """Return the reported values of every frame, rounded to two decimals; without `ball` for the players alone."""
-    frames = motion.position.shape[1]
-    true = motion.position if ball is None else np.concatenate([motion.position, ball[:, :, None]], axis=2)
-    bodies = true.shape[2]
-    place = true + noise.offset[:, None, :bodies] + noise.jitter[:, :frames, :bodies]
-    speed = np.hypot(motion.velocity[..., 0], motion.velocity[..., 1])
-    change = np.diff(motion.velocity, axis=1, prepend=motion.velocity[:, :1]) / STEP_S
-    heading = np.rad2deg(np.arctan2(motion.velocity[..., 1], motion.velocity[..., 0]))
-    # a player at a standstill has no direction of motion: the reported one is mostly noise, as in real files
-    blur = _DIRECTION_ERROR_DEG + _STANDSTILL_ERROR_DEG * np.exp(-speed / _STANDSTILL_YPS)
-    body = np.rad2deg(np.arctan2(motion.facing[..., 1], motion.facing[..., 0]))
-    return Measured(
-        x=np.round(place[..., 0], 2),
-        y=np.round(place[..., 1], 2),
-        speed=np.round(np.abs(speed + _SPEED_ERROR_YPS * noise.speed[:, :frames]), 2),
-        acceleration=np.round(
-            np.abs(np.hypot(change[..., 0], change[..., 1]) + _ACCELERATION_ERROR * noise.acceleration[:, :frames]), 2
-        ),
-        direction=np.round(heading + blur * noise.direction[:, :frames], 2),
-        orientation=np.round(body + _ORIENTATION_ERROR_DEG * noise.orientation[:, :frames], 2),
-    )

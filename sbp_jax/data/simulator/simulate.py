@@ -14,8 +14,8 @@ import numpy as np
 import polars as pl
 
 from sbp_jax.atomic import building
-from sbp_jax.data.simulator.config import LeagueConfig
-from sbp_jax.data.simulator.games import Seeds, games_table, write_weeks
+from sbp_jax.data.simulator.config import Distribution, LeagueConfig
+from sbp_jax.data.simulator.games import Recipe, games_table, write_weeks
 from sbp_jax.data.simulator.league import GAMES_A_SEASON, PLAYS_A_GAME, found_league
 from sbp_jax.data.simulator.season import fill_rounds, play_seasons, season_tables, show_plays
 from sbp_jax.data.simulator.truth import TrueDistribution
@@ -40,6 +40,10 @@ class SimulationConfig:
         outcome_seed: seed of what follows the release alone; None uses `seed`.
         league: full seasons with 18 weeks and 272 games, whose results follow true strength; the plays are spread
             evenly over all games, at most 66 per game.
+        distribution: "release": what happens depends on the frame of the release alone, and the receiver is known;
+            "course": it depends on the course of the play.
+        perturb: seed of factors between 0.7 and 1.3 by which the sizes of the effects of "course" are multiplied; None
+            for none.
     """
 
     plays: int = 8000
@@ -49,6 +53,8 @@ class SimulationConfig:
     tracking_format: Literal["parquet", "csv"] = "parquet"
     outcome_seed: int | None = None
     league: LeagueConfig | None = None
+    distribution: Distribution = "release"
+    perturb: int | None = None
 
     def __post_init__(self):
         for name, lowest in (("plays", 1), ("seed", 0), ("seasons", 1), ("first_season", 1920)):
@@ -61,6 +67,10 @@ class SimulationConfig:
         capacity = self.seasons * GAMES_A_SEASON * PLAYS_A_GAME
         if self.league and self.plays > capacity:
             raise InputError(f"plays: expected at most {capacity} in {self.seasons} full season(s), got {self.plays}")
+        if self.distribution not in ("course", "release"):
+            raise InputError(f"distribution: expected 'course' or 'release', got {self.distribution!r}")
+        if self.perturb is not None and (self.distribution != "course" or self.perturb < 0):
+            raise InputError(f"perturb: expected a seed of at least 0, with distribution 'course', got {self.perturb}")
         if self.tracking_format not in ("parquet", "csv"):
             raise InputError(f"tracking_format: expected 'parquet' or 'csv', got {self.tracking_format!r}")
 
@@ -114,12 +124,13 @@ def _write(folder: Path, config: SimulationConfig, progress: Callable[[int], Non
         if seasons
         else fill_rounds(config.plays, config.seed, numbers, league)
     )
-    seeds = Seeds(config.seed, config.seed if config.outcome_seed is None else config.outcome_seed)
+    outcome_seed = config.seed if config.outcome_seed is None else config.outcome_seed
+    recipe = Recipe(config.seed, outcome_seed, config.distribution, config.perturb)
     paths = []
     for week in weeks:
         name = f"{week.season}_week_{week.number:02d}" if config.seasons > 1 else f"week_{week.number:02d}"
         paths.append(folder / f"tracking_{name}.{config.tracking_format}")
-    tables = write_weeks(weeks, paths, seeds, processes, progress)
+    tables = write_weeks(weeks, paths, recipe, processes, progress)
 
     pl.concat([table.plays for table in tables]).write_csv(folder / "plays.csv")
     people = ("nflId", "height", "weight", "birthDate", "collegeName", "position", "displayName")

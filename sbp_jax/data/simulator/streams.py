@@ -22,6 +22,7 @@ class Purpose(IntEnum):
     STRENGTH = 9
     RESULT = 10
     REDRAW = 11
+    COURSE = 12
 
 
 @dataclass(frozen=True)

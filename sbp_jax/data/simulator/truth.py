@@ -7,27 +7,17 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
-from sbp_jax.data.simulator.conditional import (
-    CATCH_REACH,
-    MAX_LOSS,
-    MAX_RETURN,
-    OutcomeParameters,
-    catch_offset_pmf,
-    chances,
-    draw_outcomes,
-    largest_loss,
-    return_survival,
-    run_cdfs,
-)
-from sbp_jax.data.simulator.play import Outcomes
+from sbp_jax.data.simulator.course import CourseParameters
+from sbp_jax.data.simulator.release import ReleaseParameters
 from sbp_jax.data.simulator.streams import GameBlock, GameStreams, Purpose
+from sbp_jax.data.simulator.throw import CATCH_REACH, MAX_LOSS, MAX_RETURN, Chances, Outcomes, Throw, return_survival
 from sbp_jax.errors import InputError
 
 Outcome = Literal["yards", "net_yards"]
 Skill = float | int | Literal["true"] | None
 _YARDS = np.arange(-MAX_LOSS, 100)
 _NET_YARDS = np.arange(-MAX_RETURN, 100)
-# 15 nodes integrate over the skill to 1e-13: the probabilities are smooth in it (logit slopes of at most 0.145)
+# 15 nodes integrate over the skill to 1e-13: the probabilities are smooth in it, with slopes of at most 0.145
 _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(15)
 
 
@@ -50,7 +40,7 @@ class TrueDistribution:
 
     game_id: np.ndarray
     play_id: np.ndarray
-    parameters: OutcomeParameters
+    parameters: ReleaseParameters | CourseParameters
     own_skill: np.ndarray
     outcome: Outcome = "yards"
     skill: Skill = None
@@ -66,13 +56,14 @@ class TrueDistribution:
         if not path.is_file():
             raise InputError(f"{path}: not found; expected the truth of a folder written by the simulator")
         table = pl.read_parquet(path)
-        missing = {"gameId", "playId", "skill", *OutcomeParameters.names()} - set(table.columns)
+        kind = CourseParameters if "target_probability" in table.columns else ReleaseParameters
+        missing = {"gameId", "playId", "skill", *kind.names()} - set(table.columns)
         if missing:
             raise InputError(f"{path}: is missing the columns {', '.join(sorted(missing))}")
         return cls(
             game_id=table["gameId"].to_numpy(),
             play_id=table["playId"].to_numpy(),
-            parameters=OutcomeParameters.from_table(table),
+            parameters=kind(**{name: table[name].to_numpy() for name in kind.names()}),
             own_skill=table["skill"].to_numpy(),
             outcome=outcome,
             skill=skill,
@@ -143,7 +134,10 @@ class TrueDistribution:
 
     def result_probabilities(self) -> np.ndarray:
         """Return P(complete), P(incomplete), P(intercepted), [N, 3]."""
-        complete, intercepted, _, _ = self._weights()
+        complete, intercepted = np.zeros(len(self)), np.zeros(len(self))
+        for probability, throw in self.parameters.throws():
+            chances = self._chances(throw)
+            complete, intercepted = complete + probability * chances[0], intercepted + probability * chances[1]
         return np.stack([complete, 1 - complete - intercepted, intercepted], axis=1)
 
     def take(self, rows: np.ndarray) -> "TrueDistribution":
@@ -152,7 +146,9 @@ class TrueDistribution:
             self,
             game_id=self.game_id[rows],
             play_id=self.play_id[rows],
-            parameters=self.parameters.take(rows),
+            parameters=type(self.parameters)(
+                **{name: getattr(self.parameters, name)[rows] for name in self.parameters.names()}
+            ),
             own_skill=self.own_skill[rows],
         )
 
@@ -162,19 +158,20 @@ class TrueDistribution:
         if skill.shape != (len(self),):
             raise InputError(f"skill: expected one for each of the {len(self)} plays, got shape {skill.shape}")
         all_plays = GameBlock([0], [len(self)], [np.arange(len(self))])
-        return draw_outcomes(self.parameters, skill, GameStreams(seed, Purpose.REDRAW, all_plays))
+        streams = GameStreams(seed, Purpose.REDRAW, all_plays)
+        return self.parameters.drawn(streams).draw(skill, streams)
 
-    def _weights(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    def _chances(self, throw: Throw) -> Chances:
         """P(complete), P(intercepted), P(complete and tackled), P(complete and breaks away), [N] each."""
         if self.skill is None:
             total = [np.zeros(len(self)) for _ in range(4)]
             for node, weight in zip(_NODES, _WEIGHTS / _WEIGHTS.sum(), strict=True):
-                complete, intercepted, tackled, breakaway = chances(self.parameters, node)
+                complete, intercepted, tackled, breakaway = throw.chances(node)
                 terms = (complete, intercepted, complete * tackled, complete * breakaway)
                 total = [sum_ + weight * term for sum_, term in zip(total, terms, strict=True)]
             return total[0], total[1], total[2], total[3]
         skill = self.own_skill if self.skill == "true" else np.full(len(self), float(self.skill))
-        complete, intercepted, tackled, breakaway = chances(self.parameters, skill)
+        complete, intercepted, tackled, breakaway = throw.chances(skill)
         return complete, intercepted, complete * tackled, complete * breakaway
 
     def _cdf_at(self, values: np.ndarray) -> np.ndarray:
@@ -184,35 +181,37 @@ class TrueDistribution:
 
     def _table(self) -> tuple[np.ndarray, int]:
         """P(Y <= k) over the support, [N, V], and the first value of the support."""
-        dist = self.parameters
-        complete, intercepted, tackled, breakaway = self._weights()
-        center, offset = catch_offset_pmf(dist)
+        support = self.support()
+        cdf = np.zeros((len(self), len(support)))
+        for probability, throw in self.parameters.throws():
+            cdf += np.reshape(probability, (-1, 1)) * self._throw_cdf(throw)
+        # sums of the results may be off by rounding from the goal line on
+        ended = support >= self.parameters.yards_to_goal[:, None]
+        return np.where(ended, 1.0, np.minimum(cdf, 1.0)), int(support[0])
+
+    def _throw_cdf(self, throw: Throw) -> np.ndarray:
+        """P(Y <= k) of a throw over the support, [N, V]."""
+        complete, intercepted, tackled, breakaway = self._chances(throw)
         # C <= k - center - j for all k and j: one grid of run yards per play, then 41 shifted sums
         reach = np.arange(_YARDS[0] - CATCH_REACH, _YARDS[-1] + CATCH_REACH + 1)
-        runs = run_cdfs(dist, (reach - center[:, None]).astype(float))
+        runs = throw.run_cdfs((reach - throw.center[:, None]).astype(float))
         mixed = np.zeros(runs[0].shape)
         for weight, run in zip((tackled, complete - tackled - breakaway, breakaway), runs, strict=True):
             mixed += weight[:, None] * run
-        width, yards = len(_YARDS), _YARDS
+        width, yards, offset = len(_YARDS), _YARDS, throw.catch_offset_pmf()
         cdf = np.zeros((len(self), width))
         for j in range(2 * CATCH_REACH + 1):
             start = 2 * CATCH_REACH - j
             cdf += offset[:, [j]] * mixed[:, start : start + width]
-        cdf = np.where(yards < -largest_loss(dist)[:, None], 0.0, cdf)
-        cdf = np.where(yards >= dist.yards_to_goal[:, None], complete[:, None], cdf)
+        cdf = np.where(yards < -throw.largest_loss()[:, None], 0.0, cdf)
+        cdf = np.where(yards >= throw.yards_to_goal[:, None], complete[:, None], cdf)
         cdf += np.where(yards >= 0, (1 - complete - intercepted)[:, None], 0.0)
         if self.outcome == "yards":
-            cdf += np.where(yards >= 0, intercepted[:, None], 0.0)
-            return self._closed(cdf, _YARDS), int(_YARDS[0])
+            return cdf + np.where(yards >= 0, intercepted[:, None], 0.0)
         lead = np.zeros((len(self), len(_NET_YARDS) - width))
         cdf = np.concatenate([lead, cdf], axis=1)
         # net <= k < 0 means a return of at least -k yards, possible only within the field
         length = -_NET_YARDS[None, :].astype(float)
         survival = np.where(length > 0, return_survival(np.maximum(length - 1, 0.0)), 1.0)
-        survival = np.where(length > dist.return_limit_yards[:, None], 0.0, survival)
-        survival = np.where(length <= 0, 1.0, survival)
-        return self._closed(cdf + intercepted[:, None] * survival, _NET_YARDS), int(_NET_YARDS[0])
-
-    def _closed(self, cdf: np.ndarray, support: np.ndarray) -> np.ndarray:
-        """Set the cdf to exactly one from the goal line on, where sums of the three results may be off by rounding."""
-        return np.where(support >= self.parameters.yards_to_goal[:, None], 1.0, np.minimum(cdf, 1.0))
+        survival = np.where(length > throw.return_limit_yards[:, None], 0.0, survival)
+        return cdf + intercepted[:, None] * np.where(length <= 0, 1.0, survival)

@@ -34,3 +34,10 @@ def plays(folder) -> pl.DataFrame:
 @pytest.fixture(scope="session")
 def truth(folder) -> pl.DataFrame:
     return pl.read_parquet(folder / "truth" / "plays.parquet")
+
+
+@pytest.fixture(scope="session")
+def course_folder(tmp_path_factory) -> Path:
+    """Folder of 1,200 plays whose outcomes depend on their course."""
+    out = tmp_path_factory.mktemp("simulated") / "course"
+    return simulate(out, SimulationConfig(plays=1200, seed=7, distribution="course"))
