@@ -132,12 +132,15 @@ class Trainable:
     graph: Any
     program: Program
 
-    def raw(self, params: Any, constants: Any, inputs: Inputs, dropout: Dropout = NO_DROPOUT) -> jax.Array:
-        """Return the raw outputs of a batch, [B, num_outputs]."""
+    def outputs(
+        self, params: Any, constants: Any, inputs: Inputs, values: Values, dropout: Dropout = NO_DROPOUT
+    ) -> jax.Array:
+        """Return `Program.outputs` of a batch, [B, outputs]."""
         network = nnx.merge(self.graph, params, constants)
         frames = inputs.frames
         mask = jnp.arange(frames.shape[1], dtype=jnp.int32)[None, :] < inputs.lengths[:, None]
-        return network.raw(frames, mask, mask[:, :, None], inputs.static, dropout)
+        raw = network.raw(frames, mask, mask[:, :, None], inputs.static, dropout)
+        return self.program.outputs(raw, values)
 
 
 def untrained(config: NetworkConfig, inputs: Inputs, program: Program) -> tuple[Trainable, Any, Any]:
@@ -189,8 +192,8 @@ def take_steps(
         key = jax.random.fold_in(state.key, state.step)
 
         def loss(params: Any) -> jax.Array:
-            raw = trainable.raw(params, constants, batch, Dropout(hyper.dropout, key))
-            each = trainable.program.losses(raw, outcomes, values)
+            outputs = trainable.outputs(params, constants, batch, values, Dropout(hyper.dropout, key))
+            each = trainable.program.losses(outputs, outcomes, values)
             used = outcomes.weight > 0
             return jnp.sum(jnp.where(used, each, 0.0) * outcomes.weight) / index.shape[0]
 
@@ -222,7 +225,7 @@ def validation_losses(
         def chunk(part: jax.Array) -> tuple[jax.Array, jax.Array]:
             batch, outcomes = inputs.take(part), Rows(*(each[part] for each in rows))
             weight = jnp.where(part >= 0, outcomes.weight, 0.0)
-            each = trainable.program.losses(trainable.raw(params, constants, batch), outcomes, values)
+            each = trainable.program.losses(trainable.outputs(params, constants, batch, values), outcomes, values)
             return jnp.sum(jnp.where(weight > 0, each, 0.0) * weight), jnp.sum(weight)
 
         totals, weights = jax.lax.map(chunk, index)
@@ -236,7 +239,7 @@ def _outputs(
     trainable: Trainable, params: Any, constants: Any, inputs: Inputs, values: Values, ensemble: int
 ) -> jax.Array:
     def member(params: Any) -> jax.Array:
-        return trainable.program.outputs(trainable.raw(params, constants, inputs), values)
+        return trainable.outputs(params, constants, inputs, values)
 
     outputs = _for_members(member, params)
     return jnp.moveaxis(jnp.mean(outputs.reshape(ensemble, -1, *outputs.shape[1:]), axis=1), 0, 1)

@@ -108,21 +108,21 @@ class LeadsProgram(Program):
         """Number of raw outputs of all leads."""
         return self.leads * self.builder.num_outputs
 
-    def losses(self, raw: Float[Array, "batch outputs"], rows: Rows, values: Values) -> Float[Array, " batch"]:
+    def losses(self, outputs: Float[Array, "batch outputs"], rows: Rows, values: Values) -> Float[Array, " batch"]:
         """Return the mean over the leads of the negative log-likelihood, [B]; `rows` has outcomes [B, L].
 
         Unknown outcomes, whose interval is (-inf, inf), contribute 0.
         """
-        count = len(raw)
+        count = len(outputs)
         flat = Rows(
             *(each.reshape(count * self.leads, *each.shape[2:]) if each.ndim > 1 else each for each in rows),
         )
-        losses = Program.losses(self, raw.reshape(count * self.leads, self.builder.num_outputs), flat, values)
+        losses = Program.losses(self, outputs.reshape(count * self.leads, -1), flat, values)
         known = (flat.low > -jnp.inf) | (flat.high < jnp.inf)
         return jnp.mean(jnp.where(known, losses, 0.0).reshape(count, self.leads), axis=1)
 
     def outputs(self, raw: Float[Array, "*batch raw"], values: Values) -> Float[Array, "*batch outputs"]:
-        """Return what is averaged over networks, one block per lead."""
+        """Return the outputs that determine the distributions, one block per lead."""
         blocks = self.builder.outputs(raw.reshape(*raw.shape[:-1], self.leads, -1), values)
         return blocks.reshape(*raw.shape[:-1], -1)
 
@@ -169,7 +169,7 @@ def leads_rows(
 
 def in_series_unit(
     program: LeadsProgram,
-    raw: Float[Any, "rows members outputs"],
+    outputs: Float[Any, "rows members outputs"],
     target: Target,
     unit: tuple[np.ndarray, np.ndarray],
     integer: bool,
@@ -178,8 +178,8 @@ def in_series_unit(
     """Return the distributions of the outcomes, batch shape [N, L]; `Shifted` where float32 needs it."""
     loc, scale = unit
     loc, scale = loc + scale * target.loc, scale * target.scale
-    blocks = program.blocks(jnp.asarray(raw))
-    # raw outputs are in units of the target's scale from its location
+    blocks = program.blocks(jnp.asarray(outputs))
+    # distributions are in units of the target's scale from its location
     values = Values.of(target)
     members = blocks.shape[2] > 1
     dist: Distribution = program.builder(blocks if members else blocks[:, :, 0], values)

@@ -181,7 +181,7 @@ def waves(bins: int) -> Float[np.ndarray, "bins waves"]:
     return np.cos(np.pi * wave * position / bins) / np.maximum(wave, 1.0)
 
 
-def peak(place: Float[Array, "*batch 2"], edges: Float[Array, " edges"]) -> Float[Array, "*batch bins"]:
+def peak(place: Float[Array, "*batch 2"], edges: Float[Any, " edges"]) -> Float[Array, "*batch bins"]:
     """Return the log-density of a Student-t distribution at the middle of each bin, up to a constant.
 
     It moves and narrows the distribution as a whole, for which the waves alone would need many large amplitudes.
@@ -191,7 +191,7 @@ def peak(place: Float[Array, "*batch 2"], edges: Float[Array, " edges"]) -> Floa
         edges: edges of the bins in units of the scale. The peak is one of their arcsinh, so that in long tails
             distances are relative.
     """
-    middle = jnp.arcsinh(0.5 * (edges[1:] + edges[:-1]))
+    middle = jnp.arcsinh(0.5 * (edges[1:] + edges[:-1])).reshape((1,) * (place.ndim - 1) + (-1,))
     narrowing = _MAX_NARROWING * jnp.tanh(place[..., 1:] / _MAX_NARROWING)
     z = (middle - place[..., :1]) * jnp.exp(narrowing) / _PEAK_SCALE
     return -0.5 * (_PEAK_DF + 1) * jnp.log1p(jnp.square(z) / _PEAK_DF)
@@ -232,9 +232,10 @@ class HeadBuilder:
 
 @dataclass(frozen=True)
 class Program:
-    """From raw outputs to losses and distributions; static in compiled functions.
+    """From a network's outputs to losses and distributions; static in compiled functions.
 
-    Raw outputs are the logits of the continuous part and of each atom, if there are atoms, and then those of the head.
+    A network's outputs are the logits of the continuous part and of each atom, if there are atoms, and then those of
+    the builder.
 
     Attributes:
         builder: head.
@@ -253,23 +254,23 @@ class Program:
         """Number of raw outputs."""
         return self.builder.num_outputs + (self.atoms + 1 if self.atoms else 0)
 
-    def split(self, raw: Array) -> tuple[Array, Array]:
-        """Return the log-weights [..., A + 1] of the continuous part and the atoms, and the head's raw outputs."""
+    def split(self, outputs: Array) -> tuple[Array, Array]:
+        """Return the log-weights [..., A + 1] of the continuous part and the atoms, and the builder's outputs."""
         first = self.atoms + 1 if self.atoms else 0
-        return jax.nn.log_softmax(raw[..., :first], axis=-1), raw[..., first:]
+        return jax.nn.log_softmax(outputs[..., :first], axis=-1), outputs[..., first:]
 
     def outputs(self, raw: Float[Array, "*batch raw"], values: Values) -> Float[Array, "*batch outputs"]:
-        """Return what is averaged over networks: log-weights, and the builder's `outputs`."""
+        """Return the outputs that determine the distribution, and that are averaged over networks, of a network's."""
         first = raw.shape[-1] - self.builder.num_outputs
         return jnp.concatenate([raw[..., :first], self.builder.outputs(raw[..., first:], values)], axis=-1)
 
-    def losses(self, raw: Float[Array, "batch raw"], rows: Rows, values: Values) -> Float[Array, " batch"]:
+    def losses(self, outputs: Float[Array, "batch outputs"], rows: Rows, values: Values) -> Float[Array, " batch"]:
         """Return the negative log-likelihood of each row in nats, in units of the scale, without the weights.
 
         The density of exact outcomes is that of `objective("exact")`, whose gradient is right where a density jumps.
         """
-        log_weights, raw = self.split(raw)
-        dist = self.builder(self.builder.outputs(raw, values), values)
+        log_weights, own = self.split(outputs)
+        dist = self.builder(own, values)
         log_likelihood = jnp.zeros(())
         is_atom = jnp.any(rows.covered, axis=-1) & ~rows.interval
         if self.grid or self.censored:
@@ -286,20 +287,22 @@ class Program:
             log_likelihood = _log_total(jnp.concatenate([rest[..., None], parts], axis=-1))
         return -log_likelihood
 
-    def distribution(self, raw: Float[Array, "*batch outputs"], values: Values, members: bool = False) -> Distribution:
-        """Return the distributions of raw outputs, of the outcome minus the location if that of `values` is 0.
+    def distribution(
+        self, outputs: Float[Array, "*batch outputs"], values: Values, members: bool = False
+    ) -> Distribution:
+        """Return the distributions of `outputs`, of the outcome minus the location if that of `values` is 0.
 
         Args:
-            raw: raw outputs, [..., num_outputs], or [..., M, num_outputs] if `members`.
+            outputs: [..., outputs], or [..., M, outputs] if `members`.
             values: unit, bins and atoms; the edges are in units of the scale.
             members: return the `Mixture` of M members, the last axis of the batch.
         """
-        log_weights, raw = self.split(raw)
-        dist = in_unit(self.builder(raw, values), values)
+        log_weights, own = self.split(outputs)
+        dist = in_unit(self.builder(own, values), values)
         if self.atoms:
-            shape = raw.shape[:-1]
+            shape = own.shape[:-1]
             parts = [
-                Deterministic(jnp.broadcast_to(jnp.asarray(values.atoms[i], raw.dtype), shape))
+                Deterministic(jnp.broadcast_to(jnp.asarray(values.atoms[i], own.dtype), shape))
                 for i in range(self.atoms)
             ]
             if members:
@@ -323,15 +326,15 @@ def in_unit(dist: Distribution, values: Values) -> Distribution:
     return SplicedBinnedPareto(dist.logits, edges, lower, upper, (values.tail_mass[0], values.tail_mass[1]))
 
 
-def in_outcome_unit(program: Program, raw: Array, target: Target, members: bool) -> Distribution:
+def in_outcome_unit(program: Program, outputs: Array, target: Target, members: bool) -> Distribution:
     """Return the distributions of the outcome, with constant bins; `Shifted` if float32 cannot resolve the outcomes."""
     values = Values.of(target, np.float64)._replace(atoms=np.asarray(target.atoms, np.float64))
     values = values._replace(scale=float(target.scale), step=float(target.step))
     largest = max(abs(target.edges[0]), abs(target.edges[-1]), abs(target.loc))
     if largest * 2.0**-24 > 1e-4 * target.scale or (target.step and largest >= 2.0**23 * target.step):
         values = values._replace(loc=0.0, atoms=values.atoms - target.loc)
-        return Shifted(program.distribution(raw, values, members), target.loc)
-    return program.distribution(raw, values._replace(loc=float(target.loc)), members)
+        return Shifted(program.distribution(outputs, values, members), target.loc)
+    return program.distribution(outputs, values._replace(loc=float(target.loc)), members)
 
 
 def _log_total(terms: Float[Array, "... parts"]) -> Float[Array, "..."]:

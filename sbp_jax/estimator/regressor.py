@@ -61,7 +61,7 @@ class SBPRegressor(Estimator):
             `make_target`.
         parameterization: of the tails, a name in `PARAMETERIZATIONS` that does not require a support.
         shape_bounds: bounds of the tails' shapes.
-        networks: number of networks whose raw outputs are averaged. This reduces the variance of a prediction, which is
+        networks: number of networks whose outputs are averaged. This reduces the variance of a prediction, which is
             still one distribution of the head. They are trained as one program, each with its own validation rows.
             "auto": 8 up to 10,000 rows, 4 up to 30,000, then 1.
         ensemble: number of such averages; with more than one, the prediction is their `Mixture`.
@@ -225,8 +225,8 @@ class SBPRegressor(Estimator):
         With head "sbp" it is a `SplicedBinnedPareto`; `Quantized` for integers, a `Mixture` for an ensemble or with
         atoms, and `Shifted` if float32 cannot resolve the outcomes.
         """
-        raw, members = _shaped(self._raw(X, lengths, mask, static))
-        return in_outcome_unit(self._trainable.program, jax.numpy.asarray(raw), self.target_, members)
+        outputs, members = _shaped(self._outputs(X, lengths, mask, static))
+        return in_outcome_unit(self._trainable.program, jax.numpy.asarray(outputs), self.target_, members)
 
     def predict(
         self,
@@ -244,9 +244,9 @@ class SBPRegressor(Estimator):
             which: "median", "mean", or the probability of a quantile.
         """
         level = quantile_level(which)
-        raw, program, values = self._raw(X, lengths, mask, static), self._trainable.program, self._values
+        outputs, program, values = self._outputs(X, lengths, mask, static), self._trainable.program, self._values
         point = np.float32(0.5 if level is None else level)
-        points = _in_chunks(lambda part: _points(program, level is None, part, values, point), raw)
+        points = _in_chunks(lambda part: _points(program, level is None, part, values, point), outputs)
         return points.astype(np.float64) + self.target_.loc
 
     def score(
@@ -268,11 +268,11 @@ class SBPRegressor(Estimator):
         self, X: Any, y: Any, *, lengths: Any = None, mask: Any = None, static: Any = None
     ) -> Float[np.ndarray, " rows"]:
         """Return the log-density of each outcome, or its log-probability for integers and atoms, [N] in nats."""
-        raw = self._raw(X, lengths, mask, static)
-        outcome = read_outcomes(y, len(raw))
+        outputs = self._outputs(X, lengths, mask, static)
+        outcome = read_outcomes(y, len(outputs))
         centered = (outcome - self.target_.loc).astype(np.float32)
         return _in_chunks(
-            lambda part, y: _log_probs(self._trainable.program, part, y, self._values), raw, centered
+            lambda part, y: _log_probs(self._trainable.program, part, y, self._values), outputs, centered
         ).astype(np.float64)
 
     def save(self, path: str | Path) -> None:
@@ -291,7 +291,7 @@ class SBPRegressor(Estimator):
     def _values(self) -> Values:
         return Values.of(self.target_)
 
-    def _raw(self, X: Any, lengths: Any, mask: Any, static: Any) -> np.ndarray:
+    def _outputs(self, X: Any, lengths: Any, mask: Any, static: Any) -> np.ndarray:
         self._check_fitted()
         inputs = Tables.read(X, lengths, mask, static).inputs(
             self.features_, self.sequence_features_, type(self).__name__
@@ -449,18 +449,18 @@ def _in_chunks(function: Any, *arrays: np.ndarray) -> np.ndarray:
     return np.concatenate(parts)
 
 
-def _shaped(raw: Any) -> tuple[Any, bool]:
-    return (raw, True) if raw.shape[1] > 1 else (raw[:, 0], False)
+def _shaped(outputs: Any) -> tuple[Any, bool]:
+    return (outputs, True) if outputs.shape[1] > 1 else (outputs[:, 0], False)
 
 
 @jax.jit(static_argnums=(0, 1))
-def _points(program: Program, mean: bool, raw: jax.Array, values: Values, level: jax.Array) -> jax.Array:
-    raw, members = _shaped(raw)
-    dist = program.distribution(raw, values, members)
+def _points(program: Program, mean: bool, outputs: jax.Array, values: Values, level: jax.Array) -> jax.Array:
+    outputs, members = _shaped(outputs)
+    dist = program.distribution(outputs, values, members)
     return dist.mean() if mean else dist.icdf(level)
 
 
 @jax.jit(static_argnums=0)
-def _log_probs(program: Program, raw: jax.Array, y: jax.Array, values: Values) -> jax.Array:
-    raw, members = _shaped(raw)
-    return program.distribution(raw, values, members).log_prob(y)
+def _log_probs(program: Program, outputs: jax.Array, y: jax.Array, values: Values) -> jax.Array:
+    outputs, members = _shaped(outputs)
+    return program.distribution(outputs, values, members).log_prob(y)

@@ -145,6 +145,33 @@ def test_continuous_has_no_jump_at_the_thresholds():
             np.testing.assert_allclose(dist.log_prob(outside), dist.log_prob(t), atol=2e-5)
 
 
+def test_proportional_scale_is_that_of_an_exponential_body():
+    edges = np.arange(0.0, 30.0, 0.25)
+    logits = np.log(np.exp(-edges[:-1] / 3) - np.exp(-edges[1:] / 3))
+    raw = jnp.asarray(
+        np.concatenate([logits, np.full(4, np.log(np.expm1(1.0)))]), jnp.float32
+    )  # softplus of these is 1
+    head = SplicedBinnedParetoHead(edges, (0.0, 0.05), "proportional")
+    assert float(head(raw).upper.scale) == pytest.approx(3, rel=2e-3)
+    shifted = SplicedBinnedParetoHead(tuple(edges + 1e4), (0.0, 0.05), "proportional")
+    assert float(shifted(raw).upper.scale) == pytest.approx(3, rel=2e-3)
+
+
+def test_only_the_continuous_scale_jumps_where_a_threshold_passes_an_edge():
+    """The two bins of the upper threshold differ in density by a factor of 10."""
+
+    def scale(name, at):
+        beyond = 0.05 + at
+        raw = np.concatenate([np.log([0.9, 0.1 - beyond, beyond]), np.zeros(4)])
+        return float(SplicedBinnedParetoHead((0.0, 1.0, 1.2, 12.0), (0.0, 0.05), name)(jnp.asarray(raw)).upper.scale)
+
+    with jax.enable_x64(True):
+        for name in PARAMETERIZATIONS:
+            if not PARAMETERIZATIONS[name].needs_end:
+                ratio = scale(name, -1e-6) / scale(name, 1e-6)
+                assert (abs(np.log(ratio)) > 1) == (name == "continuous"), name
+
+
 def test_endpoint_ends_at_the_support():
     raw = jnp.asarray(np.random.default_rng(5).normal(size=(50, 24)) * 3, jnp.float32)
     dist = make("endpoint")(raw)

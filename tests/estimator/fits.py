@@ -54,6 +54,6 @@ def losses(model: SBPRegressor, X: Any, y: np.ndarray, censoring: np.ndarray | N
     program: Program = model._trainable.program
     target: Target = model.target_
     codes = np.zeros(len(y), np.int8) if censoring is None else censoring.astype(np.int8)
-    raw = model._raw(X, None, None, None)[:, 0]
+    raw = model._outputs(X, None, None, None)[:, 0]
     compiled = jax.jit(program.losses)
     return np.asarray(compiled(raw, Rows.of(target, y, codes, np.ones(len(y))), Values.of(target)), np.float64)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sbp_jax import InputError, Mixture, Quantized, Shifted, SplicedBinnedPareto
-from sbp_jax.estimator.program import Rows, Values, in_outcome_unit
+from sbp_jax.estimator.program import Rows, SplicedBuilder, Values, in_outcome_unit, peak
 from sbp_jax.estimator.target import Target, make_target
 from tests.estimator.fits import ROWS, features, losses, outcomes, small
 from tests.slow import marked
@@ -57,7 +57,7 @@ def test_scores_and_losses_are_those_of_the_distribution(pair):
     same = np.ones(ROWS, bool)
     if not model._trainable.program.builder.continuous and not model.target_.step:
         # in a bin with a threshold, the loss has the mean of the density
-        raw = jnp.asarray(model._raw(X, None, None, None)[:, 0, -12:])
+        raw = jnp.asarray(model._outputs(X, None, None, None)[:, 0, -12:])
         dist = model._trainable.program.builder(raw, Values.of(model.target_))
         standard = jnp.asarray(model.target_.standardized(y), jnp.float32)
         cell = np.asarray(dist.cell_log_density(standard))
@@ -68,6 +68,45 @@ def test_scores_and_losses_are_those_of_the_distribution(pair):
     np.testing.assert_allclose(-loss[same], likelihood[same], rtol=5 * TOLERANCE, atol=5 * TOLERANCE)
 
 
+BUILDER = SplicedBuilder(8, "proportional", (0.0, 0.95))
+
+
+def test_a_peak_moves_and_narrows_the_distribution():
+    values = Values.of(make_target(outcomes(), np.ones(ROWS, bool), 8))
+    raw = np.zeros((7, BUILDER.num_outputs), np.float32)
+    raw[:, 8] = [-1, 0, 1, 0, 0, 0, 0]  # location, in arcsinh of units of the scale
+    raw[:, 9] = [2, 2, 2, 0, 1, 2, 50]  # narrowing
+    dist = BUILDER(BUILDER.outputs(jnp.asarray(raw), values), values)
+    np.testing.assert_allclose(jax.nn.logsumexp(dist.logits, axis=-1), 0, atol=1e-6)
+    medians = np.asarray(dist.median())
+    assert medians[0] < medians[1] < medians[2]
+    spread = np.asarray(dist.icdf(0.8) - dist.icdf(0.2))
+    assert spread[3] > spread[4] > spread[5] > spread[6] > 0
+    slope = jax.grad(lambda raw: jnp.sum(BUILDER(BUILDER.outputs(raw, values), values).log_prob(0.3)))(jnp.asarray(raw))
+    assert np.all(np.isfinite(slope))
+
+
+@pytest.mark.parametrize("name", ["proportional", "bounded", "continuous"])
+def test_before_training_the_distribution_is_the_marginal(name):
+    y = outcomes(rows=400)
+    target = make_target(y, np.ones(400, bool), 20)
+    builder, values = SplicedBuilder(target.bins, name, (0.0, 0.95)), Values.of(target)
+    standard = target.standardized(y)
+    raw = jnp.asarray(builder.init_from_data(standard, values))
+    dist = builder(builder.outputs(raw, values), values)
+    levels = np.array([0.1, 0.3, 0.5, 0.7, 0.9])
+    assert np.abs(np.asarray(dist.cdf(np.quantile(standard, levels).astype(np.float32))) - levels).max() < 0.03
+    for tail, excess in ((dist.upper, standard - float(dist.thresholds()[1])),):
+        assert float(tail.scale / (1 - tail.shape)) == pytest.approx(excess[excess > 0].mean(), rel=0.02)
+
+
+def test_the_peak_is_wide_at_zero_outputs():
+    edges = jnp.linspace(-4.0, 4.0, 9)
+    values = np.asarray(peak(jnp.zeros(2), edges))
+    assert np.ptp(values) < 2
+    np.testing.assert_allclose(values, values[::-1], atol=1e-6)
+
+
 ENSEMBLES = [("atoms", "normal"), ("real", "normal"), ("integer", "sbp")]
 
 
@@ -75,7 +114,7 @@ ENSEMBLES = [("atoms", "normal"), ("real", "normal"), ("integer", "sbp")]
 def test_an_ensemble_is_the_mean_of_its_members(pair):
     kind, head = pair
     model, y, _ = case(kind, head, ensemble=2)
-    raw = jnp.asarray(model._raw(X, None, None, None))
+    raw = jnp.asarray(model._outputs(X, None, None, None))
     assert raw.shape[:2] == (ROWS, 2)
     members = [in_outcome_unit(model._trainable.program, raw[:, i], model.target_, False) for i in range(2)]
     dist = model.predict_distribution(X)

@@ -96,7 +96,7 @@ def test_what_is_no_saved_estimator_is_named(model, tmp_path):
     arrays = {"a": np.ones(2)}
     foreign.save(1, {"state": arrays, "best": arrays, "constants": arrays}, {"history": []})
     foreign.close()
-    expected = f"{tmp_path / 'foreign'}: expected a saved estimator of format 2"
+    expected = f"{tmp_path / 'foreign'}: expected a saved estimator of format 3"
     assert one_line(sbp.load, tmp_path / "foreign").startswith(expected)
 
 
