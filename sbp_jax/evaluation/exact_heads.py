@@ -71,8 +71,10 @@ def dist_of(
         nudge = mp.mpf(10) ** -40 * (1 if not upper else -1)
         matching = tail_mass[upper] / mp.exp(body.body_log_prob(threshold + nudge))
         a, b = raw[bins + 2 * upper], raw[bins + 2 * upper + 1]
-        twice = Spliced(list(raw[:bins]), edges, none, none, *(2 * mass for mass in tail_mass))
-        decay = abs((twice.t_l, twice.t_u)[upper] - threshold) / mp.log(2)
+        decay = mp.mpf(1)
+        if tail_mass[upper] > 0:
+            half = Spliced(list(raw[:bins]), edges, none, none, mp.mpf(1) / 2, mp.mpf(1) / 2)
+            decay = abs((half.t_l, half.t_u)[upper] - threshold) / mp.log(1 / (2 * tail_mass[upper]))
         xi, beta = TAILS[head.parameterization](a, b, bounds, distance, matching, decay)
         if distance is not None and head.parameterization in WIDENED:
             beta += distance * max(-xi, mp.mpf(0))

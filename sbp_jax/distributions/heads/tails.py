@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import math
 from collections.abc import Callable
 
 import jax
@@ -54,9 +53,10 @@ class TailInputs:
         return _continuous_scale(self.body, self.tail_mass, self.upper)
 
     def exponential_scale(self) -> Float[Array, "..."]:
-        """Return |Q(tau) - Q(2 tau)| / log 2, Q from this side: the scale if the body decayed exponentially there."""
-        distance = self.body.tail_distance(self.tail_mass, 2 * self.tail_mass, self.upper)
-        return at_least_smallest(distance / math.log(2.0))
+        """Return |Q(tau) - Q(1/2)| / log(1 / (2 tau)), Q from this side: the scale if the body decayed exponentially."""
+        mass = jnp.maximum(jnp.asarray(self.tail_mass, self.body.dtype), 1e-30)
+        distance = self.body.tail_distance(self.tail_mass, 0.5, self.upper)
+        return at_least_smallest(distance / jnp.log(0.5 / mass))
 
 
 @functools.partial(jax.jit, static_argnums=2, inline=True)
@@ -208,7 +208,7 @@ PARAMETERIZATIONS: dict[str, Parameterization] = {
     "orthogonal": Parameterization(_orthogonal, lambda m, inputs: _init_bounded(m * (1 + INITIAL_SHAPE), inputs)),
     # xi as in `bounded`, beta = tau w_k / p_k: no jump of the density at the threshold; the raw scale is ignored
     "continuous": Parameterization(_continuous, _init_continuous, continuous=True),
-    # xi as in `bounded`, beta = softplus(b) (Q(1 - tau) - Q(1 - 2 tau)) / log 2, Q the body's quantiles: a body that
+    # xi as in `bounded`, beta = softplus(b) (Q(1 - tau) - Q(1/2)) / log(1 / (2 tau)), Q the body's quantiles: a body that
     # narrows takes its tails along; unlike in `continuous`, beta does not jump where a threshold passes an edge
     "proportional": Parameterization(_proportional, _init_proportional),
     # xi = 0, beta = softplus(b); the raw shape is ignored and receives no gradient
