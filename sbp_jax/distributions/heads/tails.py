@@ -53,7 +53,7 @@ class TailInputs:
         return _continuous_scale(self.body, self.tail_mass, self.upper)
 
     def exponential_scale(self) -> Float[Array, "..."]:
-        """Return |Q(tau) - Q(1/2)| / log(1 / (2 tau)), Q from this side: the scale if the body decayed exponentially."""
+        """Return |Q(tau) - Q(1/2)| / log(1 / (2 tau)), Q from this side: the scale of a body with exponential decay."""
         mass = jnp.maximum(jnp.asarray(self.tail_mass, self.body.dtype), 1e-30)
         distance = self.body.tail_distance(self.tail_mass, 0.5, self.upper)
         return at_least_smallest(distance / jnp.log(0.5 / mass))
@@ -208,8 +208,8 @@ PARAMETERIZATIONS: dict[str, Parameterization] = {
     "orthogonal": Parameterization(_orthogonal, lambda m, inputs: _init_bounded(m * (1 + INITIAL_SHAPE), inputs)),
     # xi as in `bounded`, beta = tau w_k / p_k: no jump of the density at the threshold; the raw scale is ignored
     "continuous": Parameterization(_continuous, _init_continuous, continuous=True),
-    # xi as in `bounded`, beta = softplus(b) (Q(1 - tau) - Q(1/2)) / log(1 / (2 tau)), Q the body's quantiles: a body that
-    # narrows takes its tails along; unlike in `continuous`, beta does not jump where a threshold passes an edge
+    # xi as in `bounded`, beta = softplus(b) (Q(1 - tau) - Q(1/2)) / log(1 / (2 tau)), Q the body's quantiles: a body
+    # that narrows takes its tails along; unlike in `continuous`, beta does not jump where a threshold passes an edge
     "proportional": Parameterization(_proportional, _init_proportional),
     # xi = 0, beta = softplus(b); the raw shape is ignored and receives no gradient
     "exponential": Parameterization(_exponential, lambda m, _: (0.0, inverse_softplus(m))),
