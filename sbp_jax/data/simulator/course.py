@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
-from scipy.special import ndtr
 
 from sbp_jax.data.simulator.measurement import SNAP_FRAME, STEP_S, Measured
 from sbp_jax.data.simulator.play import DEFENSE, ELIGIBLE, QUARTERBACK, SHOULDERS_DEGREES, Situation
@@ -197,13 +196,10 @@ _SKILL_ON_COMPLETION, _SKILL_ON_INTERCEPTION, _SKILL_ON_TACKLED, _SKILL_ON_BREAK
 
 
 @dataclass(frozen=True)
-class CourseThrow(Throw):
-    """Parameters of throws to one receiver at average skill, [plays]: probits and yards.
+class _Effects:
+    """Parameters of throws at average skill: probits, and yards; `short_yards` and `long_yards` are the mean errors of
+    the catch depth either way."""
 
-    `target` is the receiver, 0 to 4; `short_yards` and `long_yards` are the mean errors of the catch depth either way.
-    """
-
-    target: np.ndarray
     completion: np.ndarray
     interception: np.ndarray
     tackled: np.ndarray
@@ -213,11 +209,18 @@ class CourseThrow(Throw):
     long_yards: np.ndarray
     run_yards: np.ndarray
 
+
+@dataclass(frozen=True)
+class CourseThrow(_Effects, Throw):
+    """Throws to one receiver, `target` 0 to 4; all arrays [plays]."""
+
+    target: np.ndarray
+
     def chances(self, skill: np.ndarray | float) -> Chances:
-        complete = ndtr(self.completion + _SKILL_ON_COMPLETION * skill)
-        intercepted = (1 - complete) * ndtr(self.interception + _SKILL_ON_INTERCEPTION * skill)
-        tackled = ndtr(self.tackled + _SKILL_ON_TACKLED * skill)
-        return complete, intercepted, tackled, (1 - tackled) * ndtr(self.breakaway + _SKILL_ON_BREAKAWAY * skill)
+        complete = _normal_cdf(self.completion + _SKILL_ON_COMPLETION * skill)
+        intercepted = (1 - complete) * _normal_cdf(self.interception + _SKILL_ON_INTERCEPTION * skill)
+        tackled = _normal_cdf(self.tackled + _SKILL_ON_TACKLED * skill)
+        return complete, intercepted, tackled, (1 - tackled) * _normal_cdf(self.breakaway + _SKILL_ON_BREAKAWAY * skill)
 
     @property
     def center(self) -> np.ndarray:
@@ -256,18 +259,10 @@ class CourseThrow(Throw):
 
 
 @dataclass(frozen=True)
-class CourseParameters:
-    """Throws to each receiver, [plays, 5], and the probability of each, at average skill; see `CourseThrow`."""
+class CourseParameters(_Effects):
+    """Throws to each receiver, [plays, 5], and the probability of each; `yards_to_goal` is [plays]."""
 
     target_probability: np.ndarray
-    completion: np.ndarray
-    interception: np.ndarray
-    tackled: np.ndarray
-    breakaway: np.ndarray
-    depth_yards: np.ndarray
-    short_yards: np.ndarray
-    long_yards: np.ndarray
-    run_yards: np.ndarray
     return_limit_yards: np.ndarray
     yards_to_goal: np.ndarray
 
@@ -376,3 +371,9 @@ def _distance(offset: np.ndarray) -> np.ndarray:
 def _step(x: np.ndarray) -> np.ndarray:
     """A smooth step from 0 to 1 around 0."""
     return 0.5 * (1 + np.tanh(x))
+
+
+def _normal_cdf(x: np.ndarray) -> np.ndarray:
+    from scipy.special import ndtr  # its import takes longer than a command that does not simulate
+
+    return ndtr(x)

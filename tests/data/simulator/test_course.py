@@ -8,7 +8,7 @@ from scipy import stats
 from sbp_jax.data.simulator.course import Coefficients
 from sbp_jax.data.simulator.simulate import SimulationConfig, TrueDistribution, simulate
 from sbp_jax.errors import InputError
-from tests.data.simulator.files import PLAY, event_frame
+from tests.data.simulator.files import PLAY, check_story, event_frame
 
 SHOULDERS = np.array([20.4, 30.6, 39.0, 46.8, 51.0, 54.6, 54.0])  # 0.2 to 0.8 s before the release
 
@@ -124,25 +124,9 @@ def tell_the_story(row: dict, count: int, generator: np.random.Generator, skill:
 
 @pytest.mark.parametrize("skill", [None, -1.5, 1.0])
 def test_closed_form_matches_sampling_of_the_story(course_folder, course_truth, skill):
-    generator = np.random.default_rng(321)
     picked = course_truth.sort("seen_depth")[[0, 100, 500, 900, 1150, 1199]]
     picked = pl.concat([picked, course_truth.sort("yards_to_goal")[[0, 10, 1199]]])
-    dist = TrueDistribution.read(course_folder)
-    dist = dist.select(picked["gameId"].to_numpy(), picked["playId"].to_numpy())
-    count, p_values = 100_000, []
-    for number, row in enumerate(picked.iter_rows(named=True)):
-        drawn = tell_the_story(row, count, generator, skill)
-        for outcome, values in zip(("yards", "net_yards"), drawn, strict=True):
-            given = dist.given(skill, outcome)
-            expected = count * given.pmf(given.support())[number]
-            observed = np.array([(values == value).sum() for value in given.support()])
-            assert observed.sum() == count
-            rare = expected < 10
-            pooled = [np.append(part[~rare], part[rare].sum()) for part in (observed, expected)]
-            positive = pooled[1] > 0
-            p_values.append(stats.chisquare(pooled[0][positive], pooled[1][positive], sum_check=False).pvalue)
-    assert min(p_values) > 1e-4 / 2
-    assert stats.kstest(p_values, "uniform").pvalue > 1e-4
+    check_story(course_folder, picked, tell_the_story, skill, count=100_000, seed=321)
 
 
 @pytest.mark.parametrize(("outcome", "column"), [("yards", "offensePlayResult"), ("net_yards", "playResult")])

@@ -7,7 +7,7 @@ from scipy import stats
 
 from sbp_jax.data.simulator.simulate import TrueDistribution
 from sbp_jax.errors import InputError
-from tests.data.simulator.files import PLAY, event_frame
+from tests.data.simulator.files import PLAY, check_story, event_frame
 
 YARDS = np.arange(-12, 100)
 
@@ -122,26 +122,9 @@ def tell_the_story(
 
 @pytest.mark.parametrize("skill", [None, -1.5, 1.0])
 def test_closed_form_matches_sampling_of_the_story(folder, truth, skill):
-    generator = np.random.default_rng(123)
     picked = truth.with_row_index("row").sort("depth_yards")[[0, 200, 700, 1300, 2100, 2700, 2970, 2999]]
     picked = pl.concat([picked, truth.with_row_index("row").sort("yards_to_goal")[[0, 20, 2999]]])
-    dist = TrueDistribution.read(folder)
-    dist = dist.select(picked["gameId"].to_numpy(), picked["playId"].to_numpy())
-    count, p_values = 150_000, []
-    for number, row in enumerate(picked.iter_rows(named=True)):
-        drawn = tell_the_story(row, count, generator, skill)
-        for outcome, values in zip(("yards", "net_yards"), drawn, strict=True):
-            given = dist.given(skill, outcome)
-            expected = count * given.pmf(given.support())[number]
-            observed = np.array([(values == value).sum() for value in given.support()])
-            assert observed.sum() == count
-            # pool rare values, so that the chi-square approximation is valid
-            rare = expected < 10
-            pooled = [np.append(part[~rare], part[rare].sum()) for part in (observed, expected)]
-            positive = pooled[1] > 0
-            p_values.append(stats.chisquare(pooled[0][positive], pooled[1][positive], sum_check=False).pvalue)
-    assert min(p_values) > 1e-4 / 2
-    assert stats.kstest(p_values, "uniform").pvalue > 1e-4
+    check_story(folder, picked, tell_the_story, skill, count=150_000, seed=123)
 
 
 @pytest.mark.parametrize(("outcome", "column"), [("yards", "offensePlayResult"), ("net_yards", "playResult")])
